@@ -1,0 +1,3 @@
+//! Calls the command line; nothing else happens here.
+
+fn main() {}
