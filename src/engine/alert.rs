@@ -1,0 +1,207 @@
+//! Facts, and the alerts that rules make of them.
+
+use std::collections::BTreeMap;
+use std::fmt;
+use std::net::IpAddr;
+
+use serde::{Deserialize, Serialize};
+use smol_str::SmolStr;
+
+use crate::engine::geo::Place;
+use crate::engine::secret::TokenId;
+use crate::engine::time::Timestamp;
+use crate::engine::usage::{Agent, Origin};
+
+/// A measured value.
+#[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
+#[serde(untagged)]
+pub enum Value {
+    /// Yes or no.
+    Bool(bool),
+    /// A count.
+    Int(i64),
+    /// A measure; the fact's name carries its unit.
+    Float(f64),
+    /// A name.
+    Text(SmolStr),
+}
+
+impl fmt::Display for Value {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        match self {
+            Self::Bool(value) => write!(f, "{value}"),
+            Self::Int(value) => write!(f, "{value}"),
+            Self::Float(value) => write!(f, "{value:.1}"),
+            Self::Text(value) => f.write_str(value),
+        }
+    }
+}
+
+/// What detectors found out about one usage.
+#[derive(Clone, Debug, Default, PartialEq)]
+pub struct Facts {
+    /// Named values, e.g. `travel.speed_kmh`.
+    pub values: Vec<(&'static str, Value)>,
+    /// What is usual for them, by the same names.
+    pub usual: Vec<(&'static str, Value)>,
+    /// Why they matter, in words.
+    pub reasons: Vec<Reason>,
+}
+
+impl Facts {
+    /// Tells whether no detector had anything to say.
+    #[must_use]
+    pub const fn is_empty(&self) -> bool {
+        self.values.is_empty()
+    }
+
+    /// Returns a fact by its name.
+    #[must_use]
+    pub fn get(&self, name: &str) -> Option<&Value> {
+        self.values.iter().find(|(fact, _)| *fact == name).map(|(_, value)| value)
+    }
+}
+
+/// One sentence for people, without a full stop: `country NG, never in 41 active days`.
+#[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
+pub struct Reason {
+    /// The alert kind that it speaks for: a rule's name, e.g. `unusual-use`.
+    pub kind: SmolStr,
+    /// How much evidence it is, in nats; 0 for plain facts.
+    pub nats: f32,
+    /// The sentence.
+    pub text: String,
+}
+
+/// How bad, in Sigma's words.
+#[derive(
+    Clone, Copy, Debug, Default, PartialEq, Eq, PartialOrd, Ord, Hash, Serialize, Deserialize,
+)]
+#[serde(rename_all = "lowercase")]
+pub enum Level {
+    /// For reports.
+    #[default]
+    Informational,
+    /// For the daily digest.
+    Low,
+    /// For the daily digest.
+    Medium,
+    /// Mailed at once.
+    High,
+    /// Mailed at once, never muted by a budget.
+    Critical,
+}
+
+impl Level {
+    /// All levels, mildest first.
+    pub const ALL: [Self; 5] =
+        [Self::Informational, Self::Low, Self::Medium, Self::High, Self::Critical];
+
+    /// Returns the level's name.
+    #[must_use]
+    pub const fn as_str(self) -> &'static str {
+        match self {
+            Self::Informational => "informational",
+            Self::Low => "low",
+            Self::Medium => "medium",
+            Self::High => "high",
+            Self::Critical => "critical",
+        }
+    }
+
+    /// Reads a level's name.
+    #[must_use]
+    pub fn parse(name: &str) -> Option<Self> {
+        Self::ALL.into_iter().find(|level| level.as_str() == name)
+    }
+}
+
+impl fmt::Display for Level {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.pad(self.as_str())
+    }
+}
+
+/// Which rule matched.
+#[derive(Clone, Debug, Default, PartialEq, Serialize, Deserialize)]
+pub struct RuleRef {
+    /// The rule's UUID.
+    pub id: SmolStr,
+    /// The alert kind, e.g. `impossible-travel`.
+    pub name: SmolStr,
+    /// How bad.
+    pub level: Level,
+    /// The rule's title, for people.
+    pub title: SmolStr,
+}
+
+/// The token that an alert is about.
+#[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
+pub struct TokenRef {
+    /// Its id.
+    pub id: TokenId,
+    /// Its registered name; may be empty.
+    pub name: SmolStr,
+    /// Its kind.
+    pub kind: SmolStr,
+    /// What a person may see of it.
+    pub hint: SmolStr,
+}
+
+/// A rule that matched, with everything it rests on.
+#[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
+pub struct Alert {
+    /// Stable: the same lines give the same id.
+    pub id: SmolStr,
+    /// The incident it belongs to.
+    pub incident: SmolStr,
+    /// Event time of the usage that made the rule match.
+    pub time: Timestamp,
+    /// Which rule.
+    pub rule: RuleRef,
+    /// Which token.
+    pub token: TokenRef,
+    /// Whose.
+    pub principal: SmolStr,
+    /// From which address.
+    pub client: Option<IpAddr>,
+    /// Where that is.
+    pub place: Place,
+    /// With which program.
+    pub agent: Agent,
+    /// Method and route.
+    pub route: SmolStr,
+    /// Status of the answer.
+    pub status: Option<u16>,
+    /// 0 to 100: how likely this is worth a look.
+    pub risk: u8,
+    /// One sentence.
+    pub reason: String,
+    /// The single sentences with their weights, heaviest first.
+    pub reasons: Vec<Reason>,
+    /// The facts.
+    pub facts: BTreeMap<SmolStr, Value>,
+    /// What is usual.
+    pub usual: BTreeMap<SmolStr, Value>,
+    /// Where it can be read.
+    pub evidence: Vec<Origin>,
+}
+
+/// The alerts of one principal within an hour: what a person is told about.
+#[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
+pub struct Incident {
+    /// Stable: the same lines give the same id.
+    pub id: SmolStr,
+    /// Whose.
+    pub principal: SmolStr,
+    /// Event time of its first alert.
+    pub opened: Timestamp,
+    /// Event time of its last alert.
+    pub last: Timestamp,
+    /// The highest level of its alerts.
+    pub level: Level,
+    /// Grows each time there is something new to tell: a higher level, a further rule.
+    pub revision: u32,
+    /// How many alerts it holds.
+    pub alerts: u32,
+}

@@ -1,0 +1,131 @@
+//! History: what each token did, as additions to what the store already holds.
+
+use std::collections::BTreeMap;
+
+use serde::{Deserialize, Serialize};
+use smol_str::SmolStr;
+
+use crate::engine::secret::TokenId;
+use crate::engine::time::Timestamp;
+use crate::engine::usage::Outcome;
+
+/// What a batch adds to the history of tokens.
+#[derive(Clone, Debug, Default, PartialEq)]
+pub struct Ledger {
+    /// Additions by token.
+    pub tokens: BTreeMap<TokenId, TokenUse>,
+    /// Usages of tokens that nobody knows and the server refused: counted, never kept as rows.
+    pub refused_unknown: u64,
+}
+
+/// What one token did in a batch.
+#[derive(Clone, Debug, PartialEq)]
+pub struct TokenUse {
+    /// What sort of token.
+    pub kind: SmolStr,
+    /// What a person may see of it.
+    pub hint: SmolStr,
+    /// Whose it is.
+    pub principal: SmolStr,
+    /// When it says that it was issued.
+    pub issued_at: Option<Timestamp>,
+    /// When it says that it expires.
+    pub expires_at: Option<Timestamp>,
+    /// First usage of the batch.
+    pub first: Timestamp,
+    /// Last usage of the batch.
+    pub last: Timestamp,
+    /// Counts by hour since 1970.
+    pub hours: BTreeMap<i64, Activity>,
+    /// Values seen: when, and how often.
+    pub facets: BTreeMap<(Facet, SmolStr), Span>,
+}
+
+/// Counts of requests by outcome, and bytes.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Activity {
+    /// All requests.
+    pub requests: u64,
+    /// Accepted.
+    pub ok: u64,
+    /// Refused: 401, 403, 407.
+    pub denied: u64,
+    /// Other 4xx and 5xx.
+    pub failed: u64,
+    /// Bytes sent.
+    pub bytes: u64,
+}
+
+impl Activity {
+    /// Counts one request. Redirects and unknown outcomes count as requests only.
+    pub const fn count(&mut self, outcome: Outcome, bytes: u64) {
+        self.requests += 1;
+        self.bytes = self.bytes.saturating_add(bytes);
+        match outcome {
+            Outcome::Ok => self.ok += 1,
+            Outcome::Denied => self.denied += 1,
+            Outcome::Failed => self.failed += 1,
+            Outcome::Redirected | Outcome::Unknown => {}
+        }
+    }
+}
+
+/// What a history table is about.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash, Serialize, Deserialize)]
+#[serde(rename_all = "lowercase")]
+pub enum Facet {
+    /// Client addresses.
+    Address,
+    /// Networks: `AS64500 Example Broadband`.
+    Network,
+    /// Countries.
+    Country,
+    /// Clients: `curl 8.5`.
+    Client,
+    /// Methods and routes.
+    Route,
+}
+
+impl Facet {
+    /// All facets.
+    pub const ALL: [Self; 5] =
+        [Self::Address, Self::Network, Self::Country, Self::Client, Self::Route];
+
+    /// Returns the facet's name, as JSON has it.
+    #[must_use]
+    pub const fn as_str(self) -> &'static str {
+        match self {
+            Self::Address => "address",
+            Self::Network => "network",
+            Self::Country => "country",
+            Self::Client => "client",
+            Self::Route => "route",
+        }
+    }
+}
+
+/// When a value was seen, and how often.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Span {
+    /// First time.
+    pub first: Timestamp,
+    /// Last time.
+    pub last: Timestamp,
+    /// How often.
+    pub count: u64,
+}
+
+impl Span {
+    /// Starts with one sight.
+    #[must_use]
+    pub const fn once(time: Timestamp) -> Self {
+        Self { first: time, last: time, count: 1 }
+    }
+
+    /// Adds one sight; times may come in any order.
+    pub fn extend(&mut self, time: Timestamp) {
+        self.first = self.first.min(time);
+        self.last = self.last.max(time);
+        self.count += 1;
+    }
+}

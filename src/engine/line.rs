@@ -1,0 +1,164 @@
+//! Whole lines and where they stand: streams, positions, batches.
+
+use std::path::PathBuf;
+
+use serde::{Deserialize, Serialize};
+
+/// Longer lines are cut: the first 64 KiB are parsed, the rest is counted as discarded.
+pub const MAX_LINE: usize = 64 * 1024;
+
+/// One file's one life: from its creation, or from its last truncation, to the next.
+#[derive(
+    Clone, Copy, Debug, Default, PartialEq, Eq, PartialOrd, Ord, Hash, Serialize, Deserialize,
+)]
+#[serde(transparent)]
+pub struct StreamId(pub i64);
+
+/// How a file is told from others, and how far it has been read.
+///
+/// `head` and `tail` are hashes of bytes already committed; a file that has the same device, inode
+/// and birth, is at least `offset` long and shows the same markers is the same file.
+#[derive(Clone, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Position {
+    /// Where the file was last seen; bytes that are not UTF-8 are kept.
+    pub path: PathBuf,
+    /// Device number.
+    pub device: u64,
+    /// Inode number.
+    pub inode: u64,
+    /// Birth time in ns since 1970, 0 where the file system keeps none.
+    pub born: i64,
+    /// How often the file was truncated while it was known.
+    pub generation: u32,
+    /// Bytes committed: everything before this offset has taken effect, nothing after it has.
+    pub offset: u64,
+    /// Hash of the first `head_length` bytes.
+    pub head: u64,
+    /// How many leading bytes `head` covers: up to 1 KiB, growing with the file.
+    pub head_length: u32,
+    /// Hash of the last `min(offset, 64)` bytes before `offset`.
+    pub tail: u64,
+    /// The file's size when it was last looked at.
+    pub size: u64,
+}
+
+/// Whole lines of one stream, as read, each with its line end (the very last line of a finished file may lack it).
+#[derive(Clone, Debug, Default)]
+pub struct Batch {
+    /// Which stream the bytes come from.
+    pub stream: StreamId,
+    /// Which configured source the stream belongs to: an index into the reader's sources.
+    pub source: usize,
+    /// Offset of the first byte of `bytes`.
+    pub from: u64,
+    /// The lines.
+    pub bytes: Vec<u8>,
+    /// What is true of the stream once this batch is committed.
+    pub position: Position,
+    /// Bytes of this stretch that are not in `bytes`, by reason.
+    pub missing: Missing,
+}
+
+/// Bytes that were passed over, told rather than hidden.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Missing {
+    /// The part of lines beyond [`MAX_LINE`].
+    pub discarded: u64,
+    /// Known to have been written, but gone before it was read.
+    pub gap: u64,
+    /// Leading NULs of a file truncated under a writer that kept its offset.
+    pub nuls: u64,
+}
+
+/// One line without its line end, and its offset.
+#[derive(Clone, Copy, Debug)]
+pub struct Line<'a> {
+    /// The bytes, LF and one CR before it taken off.
+    pub bytes: &'a [u8],
+    /// Offset of the line's first byte in its stream.
+    pub offset: u64,
+    /// Length with the line end: what the line adds to the offset.
+    pub length: u64,
+}
+
+impl Batch {
+    /// Iterates over the lines, in order.
+    pub fn lines(&self) -> impl Iterator<Item = Line<'_>> {
+        let mut offset = self.from;
+        let mut rest = self.bytes.as_slice();
+        std::iter::from_fn(move || {
+            if rest.is_empty() {
+                return None;
+            }
+            let end = memchr::memchr(b'\n', rest).map_or(rest.len(), |at| at + 1);
+            let (whole, after) = rest.split_at(end);
+            rest = after;
+            let line = Line { bytes: trim_end(whole), offset, length: whole.len() as u64 };
+            offset += line.length;
+            Some(line)
+        })
+    }
+}
+
+fn trim_end(line: &[u8]) -> &[u8] {
+    let line = line.strip_suffix(b"\n").unwrap_or(line);
+    line.strip_suffix(b"\r").unwrap_or(line)
+}
+
+/// What became of a batch's bytes. `bytes()` equals what the batch covered.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Tally {
+    /// Lines seen.
+    pub lines: u64,
+    /// Lines that were read.
+    pub parsed: u64,
+    /// Lines that no format fits.
+    pub rejected: u64,
+    /// Usages found.
+    pub usages: u64,
+    /// Bytes of lines that were read.
+    pub parsed_bytes: u64,
+    /// Bytes of lines that no format fits.
+    pub rejected_bytes: u64,
+    /// Bytes passed over.
+    pub missing: Missing,
+}
+
+impl Tally {
+    /// Returns all bytes accounted for.
+    #[must_use]
+    pub const fn bytes(&self) -> u64 {
+        self.parsed_bytes
+            + self.rejected_bytes
+            + self.missing.discarded
+            + self.missing.gap
+            + self.missing.nuls
+    }
+
+    /// Adds another tally to this one.
+    pub const fn add(&mut self, other: &Self) {
+        self.lines += other.lines;
+        self.parsed += other.parsed;
+        self.rejected += other.rejected;
+        self.usages += other.usages;
+        self.parsed_bytes += other.parsed_bytes;
+        self.rejected_bytes += other.rejected_bytes;
+        self.missing.discarded += other.missing.discarded;
+        self.missing.gap += other.missing.gap;
+        self.missing.nuls += other.missing.nuls;
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn lines_know_where_they_stand() {
+        let batch = Batch { from: 100, bytes: b"one\ntwo\r\n\nend".to_vec(), ..Batch::default() };
+        let lines: Vec<_> = batch.lines().map(|l| (l.offset, l.length, l.bytes)).collect();
+        let expected: Vec<(u64, u64, &[u8])> =
+            vec![(100, 4, b"one"), (104, 5, b"two"), (109, 1, b""), (110, 3, b"end")];
+        assert_eq!(lines, expected);
+    }
+}

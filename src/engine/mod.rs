@@ -1,0 +1,13 @@
+//! The pure part: bytes in, alerts out. No I/O, no clock, no randomness; time, keys, rules and
+//! geography are arguments.
+
+pub mod alert;
+pub mod commit;
+pub mod geo;
+pub mod ledger;
+pub mod line;
+pub mod mute;
+pub mod registry;
+pub mod secret;
+pub mod time;
+pub mod usage;

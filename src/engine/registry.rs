@@ -1,0 +1,262 @@
+//! What the site itself knows of its tokens: names, owners, expiry, revocation, leaks, decoys.
+
+use std::collections::BTreeMap;
+use std::sync::Arc;
+
+use chrono::{DateTime, NaiveDate};
+use ipnet::IpNet;
+use serde::{Deserialize, Serialize};
+use smol_str::SmolStr;
+
+use crate::engine::geo::Country;
+use crate::engine::secret::{SealKey, Secret, TokenId};
+use crate::engine::time::Timestamp;
+use crate::engine::usage::Usage;
+
+/// One row of the registry.
+#[derive(Clone, Debug, Default, PartialEq, Serialize, Deserialize)]
+#[serde(default)]
+pub struct Registered {
+    /// The token; `None` for a principal that is registered by name (`jwt:ISS:SUB`).
+    pub token: Option<TokenId>,
+    /// The principal's name. Several tokens may share it: rotation keeps the name.
+    pub name: SmolStr,
+    /// Who to ask.
+    pub owner: SmolStr,
+    /// When the token was made.
+    pub issued_at: Option<Timestamp>,
+    /// When it stops being good.
+    pub expires_at: Option<Timestamp>,
+    /// When it was revoked.
+    pub revoked_at: Option<Timestamp>,
+    /// Its successor, by name or id.
+    pub rotated_to: SmolStr,
+    /// When it was rotated away; use after the overlap is an alert.
+    pub rotated_at: Option<Timestamp>,
+    /// What it may be used for.
+    pub scopes: Vec<SmolStr>,
+    /// The only networks it may be used from; empty for any.
+    pub networks: Vec<IpNet>,
+    /// The only countries it may be used from; empty for any.
+    pub countries: Vec<Country>,
+    /// Whether its owner signs in with a second factor.
+    pub mfa: Option<bool>,
+    /// Bait: nobody has a reason to use it.
+    pub decoy: bool,
+    /// When it became known to others.
+    pub leaked_at: Option<Timestamp>,
+    /// Anything.
+    pub notes: SmolStr,
+}
+
+/// The columns of a registry file, in the order in which they are documented.
+pub const COLUMNS: &[&str] = &[
+    "token",
+    "name",
+    "owner",
+    "issued_at",
+    "expires_at",
+    "revoked_at",
+    "rotated_to",
+    "rotated_at",
+    "scopes",
+    "networks",
+    "countries",
+    "mfa",
+    "decoy",
+    "leaked_at",
+    "notes",
+];
+
+/// A value of a registry file that cannot be understood.
+#[derive(Clone, Debug, PartialEq, Eq, thiserror::Error)]
+#[error("column {column}: expected {expected}")]
+pub struct ColumnFault {
+    /// The column.
+    pub column: String,
+    /// What would be right. What stands there is not repeated: it may be a secret in a wrong column.
+    pub expected: &'static str,
+}
+
+impl Registered {
+    /// Sets one column from its text; empty text leaves it as it is. Lists are separated by spaces, `;` or `|`.
+    ///
+    /// A token is a secret, which is sealed at once, or a `tw1_` id.
+    ///
+    /// # Errors
+    /// The column is unknown, or its value is not of its kind.
+    pub fn set(&mut self, column: &str, text: &str, key: &SealKey) -> Result<(), ColumnFault> {
+        let text = text.trim();
+        if text.is_empty() && COLUMNS.contains(&column) {
+            return Ok(());
+        }
+        let fault = |expected| ColumnFault {
+            column: if COLUMNS.contains(&column) { column } else { "(unknown)" }.to_owned(),
+            expected,
+        };
+        let time = || instant(text).map(Some).ok_or_else(|| fault("a date or RFC 3339 time"));
+        let is_true = || truth(text).ok_or_else(|| fault("true or false"));
+        match column {
+            "token" => self.token = Some(token(text, key)),
+            "name" => self.name = SmolStr::new(text),
+            "owner" => self.owner = SmolStr::new(text),
+            "issued_at" => self.issued_at = time()?,
+            "expires_at" => self.expires_at = time()?,
+            "revoked_at" => self.revoked_at = time()?,
+            "rotated_to" => self.rotated_to = SmolStr::new(text),
+            "rotated_at" => self.rotated_at = time()?,
+            "scopes" => self.scopes = list(text).map(SmolStr::new).collect(),
+            "networks" => {
+                self.networks = networks(text).ok_or_else(|| fault("networks in CIDR notation"))?;
+            }
+            "countries" => {
+                self.countries =
+                    countries(text).ok_or_else(|| fault("country codes of two letters"))?;
+            }
+            "mfa" => self.mfa = Some(is_true()?),
+            "decoy" => self.decoy = is_true()?,
+            "leaked_at" => self.leaked_at = time()?,
+            "notes" => self.notes = SmolStr::new(text),
+            _ => {
+                return Err(fault(
+                    "one of token, name, owner, issued_at, expires_at, revoked_at, rotated_to, \
+                     rotated_at, scopes, networks, countries, mfa, decoy, leaked_at, notes",
+                ));
+            }
+        }
+        Ok(())
+    }
+}
+
+fn token(text: &str, key: &SealKey) -> TokenId {
+    text.parse().unwrap_or_else(|_| key.seal(&Secret::new(text.as_bytes())))
+}
+
+fn instant(text: &str) -> Option<Timestamp> {
+    let time = DateTime::parse_from_rfc3339(text).map(|time| time.to_utc());
+    let date = || Some(text.parse::<NaiveDate>().ok()?.and_hms_opt(0, 0, 0)?.and_utc());
+    time.ok().or_else(date).map(Timestamp::from)
+}
+
+fn truth(text: &str) -> Option<bool> {
+    match text.to_ascii_lowercase().as_str() {
+        "true" | "yes" | "1" => Some(true),
+        "false" | "no" | "0" => Some(false),
+        _ => None,
+    }
+}
+
+fn list(text: &str) -> impl Iterator<Item = &str> {
+    text.split([' ', ';', '|', ',']).filter(|item| !item.is_empty())
+}
+
+fn networks(text: &str) -> Option<Vec<IpNet>> {
+    let network = |item: &str| {
+        item.parse().ok().or_else(|| item.parse::<std::net::IpAddr>().ok().map(IpNet::from))
+    };
+    list(text).map(network).collect()
+}
+
+fn countries(text: &str) -> Option<Vec<Country>> {
+    list(text).map(Country::parse).collect()
+}
+
+/// All registered tokens and principals, in memory: administrators write it, attackers cannot grow it.
+#[derive(Clone, Debug, Default)]
+pub struct Registry {
+    by_token: BTreeMap<TokenId, Arc<Registered>>,
+    by_name: BTreeMap<SmolStr, Arc<Registered>>,
+}
+
+impl Registry {
+    /// Builds the registry from its rows; of two rows with one token the later wins.
+    #[must_use]
+    pub fn new(rows: impl IntoIterator<Item = Registered>) -> Self {
+        let mut registry = Self::default();
+        for row in rows {
+            let row = Arc::new(row);
+            match row.token {
+                Some(token) => {
+                    registry.by_token.insert(token, row);
+                }
+                None => {
+                    registry.by_name.insert(row.name.clone(), row);
+                }
+            }
+        }
+        registry
+    }
+
+    /// Returns the row of a token.
+    #[must_use]
+    pub fn token(&self, token: TokenId) -> Option<&Registered> {
+        self.by_token.get(&token).map(Arc::as_ref)
+    }
+
+    /// Returns the row that applies to a usage: its token's, else its principal's.
+    #[must_use]
+    pub fn row(&self, usage: &Usage) -> Option<&Registered> {
+        let by_name = || {
+            let name = SmolStr::new(usage.identity.as_ref()?.to_string());
+            self.by_name.get(&name).map(Arc::as_ref)
+        };
+        self.token(usage.token).or_else(by_name)
+    }
+
+    /// Returns whose normal behaviour a usage belongs to: the registered name, else who the token
+    /// says it belongs to, else the token's id.
+    #[must_use]
+    pub fn principal(&self, usage: &Usage) -> SmolStr {
+        if let Some(row) = self.token(usage.token).filter(|row| !row.name.is_empty()) {
+            return row.name.clone();
+        }
+        match &usage.identity {
+            Some(identity) => SmolStr::new(identity.to_string()),
+            None => SmolStr::new(usage.token.to_string()),
+        }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn row(columns: &[(&str, &str)]) -> Result<Registered, ColumnFault> {
+        let key = SealKey::new(b"key");
+        let mut row = Registered::default();
+        columns.iter().try_for_each(|(column, text)| row.set(column, text, &key))?;
+        Ok(row)
+    }
+
+    #[test]
+    fn columns_are_read_by_their_kind() {
+        let row = row(&[
+            ("name", "ci"),
+            ("expires_at", "2026-03-01"),
+            ("revoked_at", "2026-03-02T10:00:00+02:00"),
+            ("networks", "192.0.2.0/24;2001:db8::1"),
+            ("countries", "DE fr"),
+            ("decoy", "True"),
+            ("mfa", ""),
+        ])
+        .unwrap();
+        assert_eq!(row.expires_at.unwrap().to_string(), "2026-03-01T00:00:00Z");
+        assert_eq!(row.revoked_at.unwrap().to_string(), "2026-03-02T08:00:00Z");
+        assert_eq!(row.networks.len(), 2);
+        assert_eq!(row.countries, [Country::parse("DE").unwrap(), Country::parse("FR").unwrap()]);
+        assert_eq!((row.decoy, row.mfa), (true, None));
+    }
+
+    #[test]
+    fn a_token_may_be_given_by_its_id() {
+        let secret = row(&[("token", "hunter2-hunter2")]).unwrap().token.unwrap();
+        assert_eq!(row(&[("token", &secret.to_string())]).unwrap().token, Some(secret));
+    }
+
+    #[test]
+    fn faults_name_the_column_and_the_remedy() {
+        let fault = row(&[("expires_at", "soon")]).unwrap_err();
+        assert_eq!(fault.to_string(), "column expires_at: expected a date or RFC 3339 time");
+        assert!(row(&[("expiry", "2026-03-01")]).is_err());
+    }
+}
