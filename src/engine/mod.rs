@@ -7,6 +7,7 @@ pub mod geo;
 pub mod ledger;
 pub mod line;
 pub mod mute;
+pub mod record;
 pub mod registry;
 pub mod secret;
 pub mod time;

@@ -1,0 +1,313 @@
+//! The family of the Common Log Format: common, combined, a virtual host in front, further fields behind.
+//!
+//! ```text
+//! [host[:port] ]client ident user [time] "request" status bytes[ "referer" "agent"[ further ...]]
+//! ```
+//!
+//! Sources: Apache `mod_log_config`, nginx `ngx_http_log_module`, Traefik access logs. Read as lines are, not as
+//! the manual says: see the table in the tests.
+
+use std::borrow::Cow;
+use std::net::IpAddr;
+
+use nom::Err;
+
+use super::client::{is_address_list, parse_address};
+use super::draft::{Request, push_field};
+use super::scan::{Miss, Quoted, Scan, before, decimal, is_end, literal, miss, present, quoted};
+use super::scan::{status, unescape, word};
+use super::time::Time;
+use super::{FieldName, Record, Text, names, time};
+
+/// What stands behind the bytes.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(super) enum Tail {
+    /// Referer and user agent if they are there, then further fields.
+    Combined,
+    /// Further fields only.
+    Common,
+    /// Referer and user agent, then Traefik's count, router, server URL and duration.
+    Traefik,
+}
+
+/// Reads a line of the family.
+#[inline]
+pub(super) fn read(line: &[u8], tail: Tail) -> Result<Record<'_>, Miss> {
+    // Filled in place: a record is 400 bytes, and moving it from step to step would cost a tenth of it all.
+    let mut record = Record::default();
+    let rest = head(&mut record, line)?;
+    let (rest, _) = literal(rest, b" \"", "a space and '\"' before the request")?;
+    let Some((rest, request)) = quoted(rest, is_status_next) else {
+        let cut: &[u8] = quoted(rest, |_| true).map_or(b"", |(rest, _)| rest);
+        let expected =
+            if cut.is_empty() { "'\"' after the request" } else { "a status after the request" };
+        return Err(Miss { rest: cut.len(), expected });
+    };
+    set_request(&mut record, request);
+    let rest = numbers(&mut record, rest)?;
+    read_tail(&mut record, rest, tail);
+    Ok(record)
+}
+
+/// Reads a line of the family whose request, referer and user agent stand without quotes. The request
+/// ends at the first thing that looks like a status and a size; of the rest, the first word is the
+/// referer, the last is a further field if it cannot belong to a user agent.
+pub(super) fn read_bare(line: &[u8]) -> Result<Record<'_>, Miss> {
+    if word(line).0.starts_with(b"[") {
+        return miss(word(line).0, "the user before the time").map_err(Miss::from);
+    }
+    let mut record = Record::default();
+    let rest = head(&mut record, line)?;
+    let (rest, _) = literal(rest, b" ", "a space before the request")?;
+    if rest.starts_with(b"\"") {
+        return miss(rest, "a request without quotes").map_err(Miss::from);
+    }
+    let mut spaces = memchr::memchr_iter(b' ', rest);
+    let Some(end) = spaces.find(|at| rest.get(*at..).is_some_and(|r| numbers_length(r).is_some()))
+    else {
+        return Err(Miss { rest: rest.len(), expected: "'\"' before the request" });
+    };
+    let (request, rest) = rest.split_at(end);
+    let has_escapes = memchr::memchr(b'\\', request).is_some();
+    set_request(&mut record, Quoted { raw: request, has_escapes });
+    let rest = numbers(&mut record, rest)?;
+    let (rest, referer) = word(rest.strip_prefix(b" ").unwrap_or(rest));
+    let (agent, last) = match memchr::memrchr(b' ', rest).and_then(|at| rest.split_at_checked(at)) {
+        Some((agent, last)) if is_id(last) => (agent, last.get(1..).unwrap_or_default()),
+        _ => (rest, &b""[..]),
+    };
+    record.referer = present(referer).map(unescape);
+    record.agent = present(agent).map(unescape);
+    if let Some(id) = names::credential(last) {
+        push_field(&mut record, FieldName::Unnamed, Cow::Borrowed(id));
+    }
+    Ok(record)
+}
+
+/// Says whether a word (with the space before it) is none of a user agent's: absent, or a token's id.
+fn is_id(word: &[u8]) -> bool {
+    word == b" -" || word.starts_with(b" tw1_")
+}
+
+/// Reads everything before the request.
+fn head<'a>(record: &mut Record<'a>, line: &'a [u8]) -> Result<&'a [u8], Miss> {
+    let (rest, first) = before(line, b" ", "a space after the client's address")?;
+    if first.is_empty() || is_tag(first) {
+        return Err(Miss { rest: line.len(), expected: "the client's address" });
+    }
+    // Two spaces or a bar: a name that docker compose put before the line, not a client.
+    if matches!(rest.first(), Some(b' ' | b'|')) {
+        return Err(Miss { rest: rest.len(), expected: "the words before the time" });
+    }
+    let (rest, (between, time)) = time_after(rest)?;
+    set_names(record, first, between);
+    if let Some(time) = time {
+        record.time = Some(time.at);
+        record.time_digits = time.digits;
+    }
+    Ok(rest)
+}
+
+/// Says whether a word is a daemon's tag, `haproxy[674]:`, and no name of a host or client.
+fn is_tag(word: &[u8]) -> bool {
+    word.ends_with(b":") && !word.ends_with(b"::")
+}
+
+/// Takes what stands before the bracketed time, and the time. A user's name may hold brackets and even a
+/// time, but no server prints a bare quote in it: the first time that a quote follows counts, else the
+/// first time.
+fn time_after(input: &[u8]) -> Scan<'_, (&[u8], Option<Time>)> {
+    let mut first_fault = None;
+    let mut first_time = None;
+    for open in memchr::memchr_iter(b'[', input) {
+        let (between, rest) = input.split_at(open);
+        if !between.is_empty() && !between.ends_with(b" ") {
+            continue;
+        }
+        match bracket(rest) {
+            Ok((rest, time)) => {
+                let found = (rest, (between.trim_ascii_end(), time));
+                if rest.starts_with(b" \"") {
+                    return Ok(found);
+                }
+                first_time = first_time.or(Some(found));
+            }
+            Err(fault) => first_fault = first_fault.or(Some(fault)),
+        }
+    }
+    if let Some(found) = first_time {
+        return Ok(found);
+    }
+    let after_names = match input {
+        [b'-', b' ', b'-', b' ', rest @ ..] => rest,
+        _ => input,
+    };
+    Err(first_fault
+        .unwrap_or(Err::Error(Miss { rest: after_names.len(), expected: "'[' before the time" })))
+}
+
+/// Reads `[time]`; `[-]` is no time.
+fn bracket(input: &[u8]) -> Scan<'_, Option<Time>> {
+    const LONGEST: usize = 48;
+    let inside = input.get(1..).unwrap_or_default();
+    let near = inside.get(..LONGEST).unwrap_or(inside);
+    let Some((text, _)) = memchr::memchr(b']', near).and_then(|end| near.split_at_checked(end))
+    else {
+        return miss(inside, "a time and ']' after it");
+    };
+    let rest = inside.get(text.len() + 1..).unwrap_or_default();
+    match time::clf(text).or_else(|| time::read(text)) {
+        None if text != b"-" => miss(inside, "a time like 10/Oct/2000:13:55:36 -0700"),
+        time => Ok((rest, time)),
+    }
+}
+
+/// Sorts out host, client and user: the words before the time.
+fn set_names<'a>(record: &mut Record<'a>, first: &'a [u8], between: &'a [u8]) {
+    if between == b"- -" {
+        record.client = parse_address(first);
+        return;
+    }
+    let (more, second) = word(between);
+    let client: Option<IpAddr> = if second == b"-" { None } else { parse_address(second) };
+    let user = if client.is_some() || (is_host_with_port(first) && !more.is_empty()) {
+        record.host = present(first).map(Cow::Borrowed);
+        record.client = client;
+        word(more).0
+    } else {
+        record.client = parse_address(first);
+        more
+    };
+    if !user.ends_with(b" -") {
+        record.user = present(user).map(unescape);
+    }
+}
+
+fn is_host_with_port(text: &[u8]) -> bool {
+    let port = memchr::memrchr(b':', text).and_then(|at| text.get(at + 1..)).unwrap_or_default();
+    !port.is_empty() && port.iter().all(u8::is_ascii_digit) && parse_address(text).is_none()
+}
+
+fn set_request<'a>(record: &mut Record<'a>, request: Quoted<'a>) {
+    let request = Request::split(&request.text(), Cow::Borrowed(request.raw));
+    record.method = request.method;
+    record.target = request.target;
+    record.version = request.version;
+}
+
+/// Says whether a status may follow the request's closing quote.
+fn is_status_next(rest: &[u8]) -> bool {
+    match rest {
+        [b' ', b'-', rest @ ..] => is_end(rest),
+        [b' ', a, b, c, rest @ ..] => status(&[*a, *b, *c]).is_some() && is_end(rest),
+        _ => false,
+    }
+}
+
+/// Reads ` 200 612`; the line may end after the status.
+fn numbers<'a>(record: &mut Record<'a>, rest: &'a [u8]) -> Result<&'a [u8], Miss> {
+    let (after, code) = word(rest.get(1..).unwrap_or_default());
+    record.status = status(code);
+    let (behind, size) = word(after);
+    if present(size).is_none() || size.starts_with(b"\"") {
+        return Ok(if size.starts_with(b"\"") { after } else { behind });
+    }
+    record.bytes = decimal(size);
+    if record.bytes.is_none() {
+        return Err(Miss { rest: after.len(), expected: "the number of bytes sent, or '-'" });
+    }
+    Ok(behind)
+}
+
+/// Returns the length of ` 200 612` if that stands here.
+fn numbers_length(rest: &[u8]) -> Option<usize> {
+    if !is_status_next(rest) {
+        return None;
+    }
+    let (after, code) = word(rest.get(1..)?);
+    // A size has at most 20 digits; more need not be looked at to know that it is none.
+    let (_, size) = word(after.get(..21).unwrap_or(after));
+    (size == b"-" || decimal(size).is_some()).then_some(code.len() + size.len() + 2)
+}
+
+/// Reads what stands behind the bytes, as far as the line is whole.
+fn read_tail<'a>(record: &mut Record<'a>, rest: &'a [u8], tail: Tail) {
+    let mut rest = rest;
+    if tail != Tail::Common {
+        if let Some((after, referer)) = quoted_or_absent(rest) {
+            record.referer = referer;
+            rest = after;
+        }
+        if let Some((after, agent)) = quoted_or_absent(rest) {
+            record.agent = agent;
+            rest = after;
+        }
+    }
+    if tail != Tail::Traefik && !rest.is_empty() {
+        further(record, rest);
+    }
+}
+
+/// Takes a quoted field or `-` and the space after it. A field whose quote never closes is all that is left.
+fn quoted_or_absent(rest: &[u8]) -> Option<(&[u8], Option<Text<'_>>)> {
+    match rest {
+        [b'"', inside @ ..] => {
+            let whole = Quoted { raw: inside, has_escapes: true };
+            let (after, text) = quoted(inside, is_end).unwrap_or((b"", whole));
+            let text = present(text.raw).map(|_| text.text());
+            Some((after.strip_prefix(b" ").unwrap_or(after), text))
+        }
+        [b'-', after @ ..] if is_end(after) => {
+            Some((after.strip_prefix(b" ").unwrap_or(after), None))
+        }
+        _ => None,
+    }
+}
+
+/// Reads further fields: quoted, bare, `key=value`, `key="value"`. Numbers and absent values are passed
+/// over; a quoted list of addresses is what X-Forwarded-For is logged as.
+pub(super) fn further<'a>(record: &mut Record<'a>, mut rest: &'a [u8]) {
+    while !rest.is_empty() {
+        if let Some((after, text)) = quoted_or_absent(rest) {
+            if let Some(text) = text.filter(|t| names::credential(t).is_some()) {
+                let is_forwarded = is_address_list(&text);
+                let name = if is_forwarded {
+                    FieldName::Header("x-forwarded-for".into())
+                } else {
+                    FieldName::Unnamed
+                };
+                push_field(record, name, text);
+            }
+            rest = after;
+            continue;
+        }
+        rest = bare(record, rest);
+    }
+}
+
+/// Reads one field that does not begin with a quote and returns what follows it.
+fn bare<'a>(record: &mut Record<'a>, rest: &'a [u8]) -> &'a [u8] {
+    let (after, text) = word(rest);
+    let Some((key, value)) = memchr::memchr(b'=', text).and_then(|at| text.split_at_checked(at))
+    else {
+        if let Some(text) = names::credential(text) {
+            push_field(record, FieldName::Unnamed, Cow::Borrowed(text));
+        }
+        return after;
+    };
+    let value = value.get(1..).unwrap_or_default();
+    let (after, value) = if value.starts_with(b"\"") {
+        let from = rest.get(key.len() + 1..).unwrap_or_default();
+        quoted_or_absent(from).unwrap_or((after, None))
+    } else {
+        (after, present(value).map(Cow::Borrowed))
+    };
+    let name = names::pair(key);
+    let is_id = matches!(name, FieldName::Id(_));
+    if let Some(value) =
+        value.filter(|v| names::credential(v).is_some() || is_id && names::is_given(v))
+    {
+        push_field(record, name, value);
+    }
+    after
+}

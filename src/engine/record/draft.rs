@@ -1,0 +1,334 @@
+//! A record in the making: values arrive under the name of their part, the better source of a part wins.
+
+use std::borrow::Cow;
+
+use super::time::Time;
+use super::{FieldName, Record, Text, client, scan, time};
+
+/// Further fields that a record keeps; what a hostile line holds beyond is not looked at.
+const MAX_FIELDS: usize = 64;
+
+/// A part of a record that stands once in it.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(super) enum Part {
+    Time,
+    Client,
+    Request,
+    Method,
+    Target,
+    Query,
+    Version,
+    Status,
+    Bytes,
+    Referer,
+    Agent,
+    User,
+    Host,
+    Scheme,
+    Tls,
+}
+
+/// Where a value of a log goes.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub(super) enum Slot {
+    Part(Part),
+    Header(Cow<'static, str>),
+    Cookie(Cow<'static, str>),
+    Id(Cow<'static, str>),
+    Unnamed,
+    Skip,
+}
+
+/// How the log escaped a value.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(super) enum Escape {
+    None,
+    Backslash,
+}
+
+/// A record and how good the source of each of its parts is.
+#[derive(Debug, Default)]
+pub(super) struct Draft<'a> {
+    record: Record<'a>,
+    query: Option<Text<'a>>,
+    ranks: [u8; 15],
+}
+
+impl<'a> Draft<'a> {
+    /// Puts a value into its place; `false` if it cannot be read as what it should be. Where two sources
+    /// give one part, the higher rank stays; of equals, the first.
+    pub(super) fn put(&mut self, slot: &Slot, rank: u8, raw: Text<'a>, escape: Escape) -> bool {
+        if scan::present(&raw).is_none() {
+            return true;
+        }
+        let name = match slot {
+            Slot::Part(part) => return self.put_part(*part, rank, raw, escape),
+            Slot::Header(name) => FieldName::Header(name.clone()),
+            Slot::Cookie(name) => FieldName::Cookie(name.clone()),
+            Slot::Id(name) => FieldName::Id(name.clone()),
+            Slot::Unnamed => FieldName::Unnamed,
+            Slot::Skip => return true,
+        };
+        self.field(name, unescaped(raw, escape));
+        true
+    }
+
+    fn put_part(&mut self, part: Part, rank: u8, raw: Text<'a>, escape: Escape) -> bool {
+        match part {
+            Part::Time => return time::read(&raw).is_some_and(|time| self.time(rank, time)),
+            Part::Status => {
+                return scan::status(&raw).is_some_and(|status| self.status(rank, status));
+            }
+            Part::Bytes => {
+                return scan::decimal(&raw).is_some_and(|bytes| self.bytes(rank, bytes));
+            }
+            Part::Client => {
+                // A name instead of an address leaves the place to another source.
+                if let Some(address) = client::parse_address(&raw)
+                    && self.wins(part, rank)
+                {
+                    self.record.client = Some(address);
+                }
+                return true;
+            }
+            Part::Request => {
+                let text = unescaped(raw.clone(), escape);
+                self.request(rank, Request::split(&text, raw));
+                return true;
+            }
+            _ => {}
+        }
+        if !self.wins(part, rank) {
+            return true;
+        }
+        let text = unescaped(raw, escape);
+        let record = &mut self.record;
+        match part {
+            Part::Method => record.method = Some(text),
+            Part::Target => record.target = Some(text),
+            Part::Query => self.query = Some(text),
+            Part::Version => record.version = Some(version_of(&text)),
+            Part::Referer => record.referer = Some(text),
+            Part::Agent => record.agent = Some(text),
+            Part::User => record.user = Some(text),
+            Part::Host => record.host = Some(text),
+            Part::Scheme => record.scheme = Some(text),
+            Part::Tls => record.tls = Some(text),
+            Part::Time | Part::Client | Part::Status | Part::Bytes | Part::Request => {}
+        }
+        true
+    }
+
+    /// Puts a time; of sources of one rank, the one with more digits stays.
+    pub(super) fn time(&mut self, rank: u8, time: Time) -> bool {
+        if self.wins(Part::Time, rank * 8 + time.digits) {
+            self.record.time = Some(time.at);
+            self.record.time_digits = time.digits;
+        }
+        true
+    }
+
+    /// Puts a status.
+    pub(super) fn status(&mut self, rank: u8, status: u16) -> bool {
+        if self.wins(Part::Status, rank) {
+            self.record.status = Some(status);
+        }
+        true
+    }
+
+    /// Puts the bytes sent.
+    pub(super) fn bytes(&mut self, rank: u8, bytes: u64) -> bool {
+        if self.wins(Part::Bytes, rank) {
+            self.record.bytes = Some(bytes);
+        }
+        true
+    }
+
+    fn request(&mut self, rank: u8, request: Request<'a>) {
+        let record = &mut self.record;
+        for (part, place, text) in [
+            (Part::Method, &mut record.method, request.method),
+            (Part::Target, &mut record.target, request.target),
+            (Part::Version, &mut record.version, request.version),
+        ] {
+            if text.is_some() && wins(&mut self.ranks, part, rank) {
+                *place = text;
+            }
+        }
+    }
+
+    /// Adds a further field.
+    pub(super) fn field(&mut self, name: FieldName<'a>, text: Text<'a>) {
+        push_field(&mut self.record, name, text);
+    }
+
+    fn wins(&mut self, part: Part, rank: u8) -> bool {
+        wins(&mut self.ranks, part, rank)
+    }
+
+    /// Says whether the status is known.
+    pub(super) const fn has_status(&self) -> bool {
+        self.record.status.is_some()
+    }
+
+    /// Says whether anything of a request is known.
+    pub(super) const fn has_request(&self) -> bool {
+        let record = &self.record;
+        record.target.is_some() || (record.method.is_some() && record.status.is_some())
+    }
+
+    /// Says whether the time is known.
+    pub(super) const fn has_time(&self) -> bool {
+        self.record.time.is_some()
+    }
+
+    /// Returns the record. A query that the log keeps apart is joined to the target.
+    pub(super) fn finish(self) -> Record<'a> {
+        let mut record = self.record;
+        if let (Some(target), Some(query)) = (&record.target, self.query)
+            && memchr::memchr(b'?', target).is_none()
+        {
+            let mark: &[u8] = if query.starts_with(b"?") { b"" } else { b"?" };
+            record.target = Some(Cow::Owned([&target[..], mark, &query[..]].concat()));
+        }
+        record
+    }
+}
+
+fn wins(ranks: &mut [u8; 15], part: Part, rank: u8) -> bool {
+    // Ranks count from 1: 0 is a part that has no value yet.
+    ranks.get_mut(part as usize).is_some_and(|held| {
+        let is_better = *held <= rank;
+        if is_better {
+            *held = rank + 1;
+        }
+        is_better
+    })
+}
+
+/// Adds a further field, up to the bound.
+pub(super) fn push_field<'a>(record: &mut Record<'a>, name: FieldName<'a>, text: Text<'a>) {
+    if record.fields.len() < MAX_FIELDS {
+        record.fields.push((name, text));
+    }
+}
+
+fn unescaped(raw: Text<'_>, escape: Escape) -> Text<'_> {
+    match (escape, raw) {
+        (Escape::Backslash, Cow::Borrowed(raw)) => scan::unescape(raw),
+        (_, raw) => raw,
+    }
+}
+
+fn version_of<'a>(text: &Text<'a>) -> Text<'a> {
+    let start = if text.starts_with(b"HTTP/") { 5 } else { 0 };
+    slice(text, start, text.len())
+}
+
+/// A request line taken apart.
+#[derive(Debug, Default, PartialEq, Eq)]
+pub(super) struct Request<'a> {
+    pub(super) method: Option<Text<'a>>,
+    pub(super) target: Option<Text<'a>>,
+    pub(super) version: Option<Text<'a>>,
+}
+
+impl<'a> Request<'a> {
+    /// Splits `GET /path HTTP/1.1`: the version may be missing, the target may hold spaces. What is no
+    /// request (a TLS handshake, noise) is a target only, as the log wrote it, so that it stays printable.
+    pub(super) fn split(text: &Text<'a>, raw: Text<'a>) -> Self {
+        if scan::present(text).is_none() || text[..] == *b"<BADREQ>" || text[..] == *b"- - -" {
+            return Self::default();
+        }
+        let space = memchr::memchr(b' ', text).unwrap_or(text.len());
+        let is_method = |name: &[u8]| {
+            (1..=32).contains(&name.len())
+                && name.iter().all(|b| b.is_ascii_alphabetic() || matches!(b, b'-' | b'_'))
+        };
+        let after = text.get(space + 1..).unwrap_or_default();
+        if after.is_empty() || !text.get(..space).is_some_and(is_method) {
+            return Self { target: Some(raw), ..Self::default() };
+        }
+        let last = memchr::memrchr(b' ', after).map_or(0, |at| at + 1);
+        let has_version = last > 0 && after.get(last..).is_some_and(|w| w.starts_with(b"HTTP/"));
+        let start = space + 1;
+        let end = if has_version { start + last - 1 } else { text.len() };
+        Self {
+            method: Some(slice(text, 0, space)),
+            target: (start < end).then(|| slice(text, start, end)),
+            version: has_version.then(|| slice(text, start + last + 5, text.len())),
+        }
+    }
+}
+
+/// Returns a part of a text, borrowed where the text is.
+fn slice<'a>(text: &Text<'a>, start: usize, end: usize) -> Text<'a> {
+    match text {
+        Cow::Borrowed(bytes) => Cow::Borrowed(bytes.get(start..end).unwrap_or_default()),
+        Cow::Owned(bytes) => Cow::Owned(bytes.get(start..end).unwrap_or_default().to_vec()),
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    type Parts<'a> = (Option<&'a str>, Option<&'a str>, Option<&'a str>);
+
+    #[test]
+    fn request_lines_are_taken_apart() {
+        let cases: &[(&str, Parts<'_>)] = &[
+            ("GET / HTTP/1.1", (Some("GET"), Some("/"), Some("1.1"))),
+            ("GET /a b?c d HTTP/2", (Some("GET"), Some("/a b?c d"), Some("2"))),
+            ("GET /", (Some("GET"), Some("/"), None)),
+            ("GET /a b", (Some("GET"), Some("/a b"), None)),
+            ("GET HTTP/1.1", (Some("GET"), Some("HTTP/1.1"), None)),
+            ("GET  HTTP/1.1", (Some("GET"), None, Some("1.1"))),
+            (
+                "CONNECT example.org:443 HTTP/1.1",
+                (Some("CONNECT"), Some("example.org:443"), Some("1.1")),
+            ),
+            ("M-SEARCH * HTTP/1.1", (Some("M-SEARCH"), Some("*"), Some("1.1"))),
+            ("GARBAGE", (None, Some("GARBAGE"), None)),
+            ("GET ", (None, Some("GET "), None)),
+            ("", (None, None, None)),
+            ("-", (None, None, None)),
+            ("- - -", (None, None, None)),
+            ("<BADREQ>", (None, None, None)),
+        ];
+        for (line, expected) in cases {
+            let text = || Cow::Borrowed(line.as_bytes());
+            let request = Request::split(&text(), text());
+            let show =
+                |t: &Option<Text<'_>>| t.as_ref().map(|t| String::from_utf8_lossy(t).into_owned());
+            let shown = (show(&request.method), show(&request.target), show(&request.version));
+            let shown = (shown.0.as_deref(), shown.1.as_deref(), shown.2.as_deref());
+            assert_eq!(shown, *expected, "{line:?}");
+        }
+    }
+
+    #[test]
+    fn the_better_source_of_a_part_wins_whatever_comes_first() {
+        let value = |text: &'static str| Cow::Borrowed(text.as_bytes());
+        for turned in [false, true] {
+            let mut puts = [(1, "192.0.2.1"), (2, "192.0.2.2"), (3, "a.name")];
+            if turned {
+                puts.reverse();
+            }
+            let mut draft = Draft::default();
+            for (rank, text) in puts {
+                draft.put(&Slot::Part(Part::Client), rank, value(text), Escape::None);
+            }
+            assert_eq!(draft.finish().client, Some("192.0.2.2".parse().unwrap()));
+        }
+        let mut draft = Draft::default();
+        for text in ["2026-11-23T17:10:33Z", "1795453833.537", "2026-11-23T17:10:34Z"] {
+            draft.put(&Slot::Part(Part::Time), 1, value(text), Escape::None);
+        }
+        let record = draft.finish();
+        assert_eq!(
+            (record.time.map(|t| t.0), record.time_digits),
+            (Some(1_795_453_833_537_000), 3)
+        );
+    }
+}

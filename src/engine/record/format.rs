@@ -1,0 +1,205 @@
+//! Formats: the compiled reader of one kind of log, its presets, and the one that recognises each line.
+
+use std::borrow::Cow;
+use std::collections::BTreeMap;
+
+use smol_str::SmolStr;
+
+use super::combined::{self, Tail};
+use super::template::{self, Template, TemplateFault};
+use super::{Record, Reject, haproxy, json, syslog};
+
+/// Envelopes that may stand in one another: a container's around a syslog daemon's.
+const MAX_ENVELOPES: usize = 3;
+
+/// The compiled reader of one log format. Reading is stateless: a line is read the same wherever it stands.
+#[derive(Clone, Debug)]
+pub struct Format {
+    name: Cow<'static, str>,
+    reader: Reader,
+}
+
+#[derive(Clone, Debug)]
+enum Reader {
+    Auto(json::Own),
+    Combined(Tail),
+    Haproxy,
+    Json(json::Own),
+    Template(Template),
+}
+
+impl Format {
+    /// The presets: name, and what it reads. All of them take off syslog and container envelopes.
+    pub const PRESETS: &[(&str, &str)] = &[
+        ("auto", "recognises each line: JSON, the combined family, HAProxy"),
+        ("nginx-combined", "nginx' combined, with any further fields"),
+        ("apache-combined", "Apache's combined, with any further fields; also: combined"),
+        ("common", "Common Log Format, with any further fields"),
+        ("vhost-combined", "combined with the virtual host in front"),
+        ("nginx-json", "JSON with keys named after nginx variables"),
+        ("json", "JSON with the usual names, ECS included"),
+        ("caddy-json", "Caddy's access log"),
+        ("traefik-json", "Traefik's access log in JSON"),
+        ("traefik", "Traefik's access log in its own text form"),
+        ("haproxy", "HAProxy's option httplog or httpslog"),
+    ];
+
+    /// Returns a preset by its name.
+    #[must_use]
+    pub fn preset(name: &str) -> Option<Self> {
+        let name = if name == "combined" { "apache-combined" } else { name };
+        let (name, _) = Self::PRESETS.iter().find(|(known, _)| *known == name)?;
+        let reader = match *name {
+            "auto" => Reader::Auto(json::Own::default()),
+            "common" => Reader::Combined(Tail::Common),
+            "traefik" => Reader::Combined(Tail::Traefik),
+            "haproxy" => Reader::Haproxy,
+            "nginx-json" | "json" | "caddy-json" | "traefik-json" => {
+                Reader::Json(json::Own::default())
+            }
+            _ => Reader::Combined(Tail::Combined),
+        };
+        Some(Self { name: Cow::Borrowed(name), reader })
+    }
+
+    /// Compiles an nginx `log_format` string.
+    ///
+    /// # Errors
+    ///
+    /// Says at which column the template asks for what cannot be read.
+    pub fn nginx(template: &str) -> Result<Self, TemplateFault> {
+        let reader = match template::nginx_json(template)? {
+            Some(own) => Reader::Json(json::Own { paths: own, ..json::Own::default() }),
+            None => Reader::Template(Template::nginx(template)?),
+        };
+        Ok(Self { name: Cow::Borrowed("nginx template"), reader })
+    }
+
+    /// Compiles an Apache `LogFormat` string.
+    ///
+    /// # Errors
+    ///
+    /// Says at which column the template asks for what cannot be read.
+    pub fn apache(template: &str) -> Result<Self, TemplateFault> {
+        let reader = Reader::Template(Template::apache(template)?);
+        Ok(Self { name: Cow::Borrowed("apache template"), reader })
+    }
+
+    /// Compiles a template of either syntax: with a `$` variable it is nginx', else Apache's.
+    ///
+    /// # Errors
+    ///
+    /// Says at which column the template asks for what cannot be read.
+    pub fn template(template: &str) -> Result<Self, TemplateFault> {
+        if template::is_nginx(template) { Self::nginx(template) } else { Self::apache(template) }
+    }
+
+    /// Compiles a table of the site's own JSON keys: our name of a field to the dotted path of its key. The
+    /// usual names are known beside it. Our names: `time`, `client`, `request`, `method`, `target`, `query`,
+    /// `version`, `status`, `bytes`, `referer`, `agent`, `user`, `host`, `scheme`, `tls`, `forwarded`,
+    /// `authorization`, `id`, and `header.NAME`, `cookie.NAME`, `id.NAME`.
+    ///
+    /// # Errors
+    ///
+    /// Names a field that is none of ours.
+    pub fn json(fields: &BTreeMap<String, String>) -> Result<Self, TemplateFault> {
+        let own = json::Own { paths: template::fields(fields)?, ..json::Own::default() };
+        Ok(Self { name: Cow::Borrowed("json"), reader: Reader::Json(own) })
+    }
+
+    /// Returns the same format, which reads JSON keys and template variables of these names as ids of tokens.
+    /// Letter case and `-` against `_` do not count. Fields of the combined family have no names of their own;
+    /// headers keep theirs, for the [`Finder`](crate::engine::token::Finder) to know.
+    #[must_use]
+    pub fn with_ids(mut self, names: &[SmolStr]) -> Self {
+        match &mut self.reader {
+            Reader::Auto(own) | Reader::Json(own) => own.ids = names.to_vec(),
+            Reader::Template(template) => template.name_ids(names),
+            Reader::Combined(_) | Reader::Haproxy => {}
+        }
+        self
+    }
+
+    /// Returns the preset's name, or what kind of template this is.
+    #[must_use]
+    pub fn name(&self) -> &str {
+        &self.name
+    }
+
+    /// Reads a line (without its line end).
+    ///
+    /// # Errors
+    ///
+    /// Says what did not fit, at which column of the line as it was given.
+    pub fn parse<'a>(&self, line: &'a [u8]) -> Result<Record<'a>, Reject> {
+        self.read(line, MAX_ENVELOPES)
+    }
+
+    /// Reads a line in at most so many envelopes. What begins like an envelope is one: a host name may be
+    /// followed by anything, so that the combined family would take `Oct 11 ...` for a client's name.
+    fn read<'a>(&self, line: &'a [u8], depth: usize) -> Result<Record<'a>, Reject> {
+        let is_template = matches!(self.reader, Reader::Template(_));
+        if !is_template && syslog::is_likely(line) {
+            return self
+                .peeled(line, depth)
+                .or_else(|inner| self.bare(line).map_err(|outer| furthest(inner, outer)));
+        }
+        match self.bare(line) {
+            Ok(record) => Ok(record),
+            Err(outer) => self.peeled(line, depth).map_err(|inner| furthest(inner, outer)),
+        }
+    }
+
+    /// Reads what is inside the line's envelope.
+    fn peeled<'a>(&self, line: &'a [u8], depth: usize) -> Result<Record<'a>, Reject> {
+        let none = Reject { column: 0, expected: Cow::Borrowed(""), found: Cow::Borrowed("") };
+        let Some(depth) = depth.checked_sub(1) else { return Err(none) };
+        if let Some(log) = syslog::docker(line) {
+            let inside = log.map_err(|()| none)?;
+            // The line inside is escaped: its columns are not those of the line as given.
+            return self
+                .read(&inside, depth)
+                .map(Record::into_owned)
+                .map_err(|reject| Reject { column: 1, ..reject });
+        }
+        let inside = syslog::peel(line).ok_or(none)?;
+        let shift = line.len() - inside.len();
+        self.read(inside, depth)
+            .map_err(|reject| Reject { column: reject.column + shift, ..reject })
+    }
+
+    /// Reads a line that has no envelope.
+    #[inline]
+    fn bare<'a>(&self, line: &'a [u8]) -> Result<Record<'a>, Reject> {
+        match &self.reader {
+            Reader::Auto(own) => auto(line, own),
+            Reader::Combined(tail) => combined::read(line, *tail).map_err(|m| m.reject(line)),
+            Reader::Haproxy => haproxy::read(line).map_err(|m| m.reject(line)),
+            Reader::Json(own) => json::read(line, own),
+            Reader::Template(template) => template.read(line).map_err(|m| m.reject(line)),
+        }
+    }
+}
+
+/// Tries the families that the line can be of; of several rejects, the one that got furthest is told.
+#[inline]
+fn auto<'a>(line: &'a [u8], own: &json::Own) -> Result<Record<'a>, Reject> {
+    if line.first() == Some(&b'{') {
+        return json::read(line, own);
+    }
+    let family = match combined::read(line, Tail::Combined) {
+        Ok(record) => return Ok(record),
+        Err(miss) => miss,
+    };
+    let other = match haproxy::read(line) {
+        Ok(record) => return Ok(record),
+        Err(miss) => miss,
+    };
+    let best = if other.rest < family.rest { other } else { family };
+    combined::read_bare(line).map_err(|_| best.reject(line))
+}
+
+/// Of two rejects returns the one that got further; of equals, the first.
+fn furthest(one: Reject, other: Reject) -> Reject {
+    if other.column > one.column { other } else { one }
+}

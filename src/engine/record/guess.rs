@@ -1,0 +1,73 @@
+//! What `auto` saw: which preset fits most of some lines.
+
+use super::{Format, Record};
+
+/// What some lines of a log look like.
+#[derive(Clone, Copy, Debug, PartialEq)]
+pub struct Guess {
+    /// The preset that most of the lines fit; `auto` if none fits any.
+    pub name: &'static str,
+    /// Lines looked at. Empty ones and comments do not count.
+    pub lines: usize,
+    /// Lines that no preset fits.
+    pub rejected: usize,
+    /// The part of the lines that fit the named preset, 0 to 1.
+    pub share: f64,
+}
+
+/// Looks at some lines of a log. Of presets that fit as many lines, the more common one is named.
+pub fn guess<'a>(lines: impl Iterator<Item = &'a [u8]>) -> Guess {
+    let mut counts = [0usize; NAMES.len()];
+    let (mut seen, mut rejected) = (0, 0);
+    let auto = Format::preset("auto");
+    for line in lines.filter(|line| !line.is_empty() && !line.starts_with(b"#")) {
+        seen += 1;
+        let record = auto.as_ref().and_then(|auto| auto.parse(line).ok());
+        let name = record.map(|record| name_of(line, &record));
+        match counts.iter_mut().zip(NAMES).find(|(_, known)| Some(**known) == name) {
+            Some((count, _)) => *count += 1,
+            None => rejected += 1,
+        }
+    }
+    // Of equals, `max_by_key` returns the last, and the names stand from the rarest on.
+    let best = counts.iter().copied().zip(NAMES).filter(|(count, _)| *count > 0);
+    let (count, name) = best.max_by_key(|(count, _)| *count).unwrap_or((0, &"auto"));
+    #[allow(clippy::cast_precision_loss, reason = "a share for people; lines are few")]
+    let share = if seen == 0 { 0.0 } else { count as f64 / seen as f64 };
+    Guess { name, lines: seen, rejected, share }
+}
+
+/// What can be told apart, from the rarest to the most common.
+const NAMES: &[&str; 9] = &[
+    "traefik",
+    "traefik-json",
+    "caddy-json",
+    "haproxy",
+    "vhost-combined",
+    "common",
+    "json",
+    "nginx-json",
+    "nginx-combined",
+];
+
+/// Names the preset of a line that `auto` reads.
+fn name_of(line: &[u8], record: &Record<'_>) -> &'static str {
+    let has = |text: &[u8]| memchr::memmem::find(line, text).is_some();
+    if has(b"{\"") && has(b"\":") && line.ends_with(b"}") {
+        return match () {
+            () if has(b"\"DownstreamStatus\":") => "traefik-json",
+            () if has(b"\"request\":{") && has(b"\"uri\":") => "caddy-json",
+            () if has(b"\"remote_addr\":") || has(b"\"body_bytes_sent\":") => "nginx-json",
+            () => "json",
+        };
+    }
+    let is = |name| Format::preset(name).is_some_and(|format| format.parse(line).is_ok());
+    match () {
+        // HAProxy's lines have a time without a zone, which the combined family does not take for its own.
+        () if is("haproxy") => "haproxy",
+        () if record.host.is_some() => "vhost-combined",
+        () if line.ends_with(b"ms") => "traefik",
+        () if memchr::memchr_iter(b'"', line).count() <= 2 => "common",
+        () => "nginx-combined",
+    }
+}

@@ -1,0 +1,156 @@
+//! Records: what a line says, borrowed from it. A line that does not fit is a [`Reject`], never an error.
+//!
+//! One file per family of formats, one line of [`Format::PRESETS`] per preset. Reading is stateless and looks
+//! at each byte a bounded number of times.
+
+mod client;
+mod combined;
+mod draft;
+mod format;
+mod guess;
+mod haproxy;
+mod json;
+mod keys;
+mod names;
+mod scan;
+mod syslog;
+mod template;
+pub mod time;
+mod variables;
+
+use std::borrow::Cow;
+use std::net::IpAddr;
+
+pub use client::{address_and_port, client_behind, parse_address};
+pub use format::Format;
+pub use guess::{Guess, guess};
+pub(crate) use names::is_same;
+pub use template::TemplateFault;
+
+use crate::engine::time::Timestamp;
+
+/// Bytes of a field, unescaped: borrowed unless the log escaped something in it.
+pub type Text<'a> = Cow<'a, [u8]>;
+
+/// What one line says. Absent values (`-`, an empty JSON string) are `None`.
+#[derive(Clone, Debug, Default, PartialEq)]
+pub struct Record<'a> {
+    /// When the request was made (or answered), as the log says.
+    pub time: Option<Timestamp>,
+    /// Digits of the fraction of a second that the log has: 0, 3, 6 (more are cut off).
+    pub time_digits: u8,
+    /// The peer that the server saw; if it is a trusted proxy, the client behind it.
+    pub client: Option<IpAddr>,
+    /// HTTP method.
+    pub method: Option<Text<'a>>,
+    /// The request target as sent: path and query, or a whole URL.
+    pub target: Option<Text<'a>>,
+    /// HTTP version without the name: `1.1`, `2.0`.
+    pub version: Option<Text<'a>>,
+    /// Status code of the answer to the client.
+    pub status: Option<u16>,
+    /// Bytes sent to the client: the body's, where the log tells them apart.
+    pub bytes: Option<u64>,
+    /// The Referer header.
+    pub referer: Option<Text<'a>>,
+    /// The User-Agent header.
+    pub agent: Option<Text<'a>>,
+    /// The authenticated user's name.
+    pub user: Option<Text<'a>>,
+    /// The Host header or virtual host, with its port if the log has it.
+    pub host: Option<Text<'a>>,
+    /// `http` or `https`.
+    pub scheme: Option<Text<'a>>,
+    /// `TLSv1.3` and the like, as the log has it.
+    pub tls: Option<Text<'a>>,
+    /// Every other field in which a credential may stand.
+    pub fields: Vec<(FieldName<'a>, Text<'a>)>,
+}
+
+impl Record<'_> {
+    /// Returns the addresses that proxies say the request came through (`X-Forwarded-For`), for
+    /// [`client_behind`].
+    #[must_use]
+    pub fn forwarded(&self) -> Option<&[u8]> {
+        let of = |wanted: &str| {
+            self.fields.iter().find_map(|(name, text)| match name {
+                FieldName::Header(header) if header == wanted => Some(&text[..]),
+                _ => None,
+            })
+        };
+        of("x-forwarded-for").or_else(|| of("forwarded"))
+    }
+
+    /// Returns the same record without a borrow of the line.
+    #[must_use]
+    pub fn into_owned(self) -> Record<'static> {
+        fn text(text: Option<Text<'_>>) -> Option<Text<'static>> {
+            text.map(|t| Cow::Owned(t.into_owned()))
+        }
+        let field =
+            |(name, text): (FieldName<'_>, Text<'_>)| -> (FieldName<'static>, Text<'static>) {
+                (name.into_owned(), Cow::Owned(text.into_owned()))
+            };
+        Record {
+            time: self.time,
+            time_digits: self.time_digits,
+            client: self.client,
+            method: text(self.method),
+            target: text(self.target),
+            version: text(self.version),
+            status: self.status,
+            bytes: self.bytes,
+            referer: text(self.referer),
+            agent: text(self.agent),
+            user: text(self.user),
+            host: text(self.host),
+            scheme: text(self.scheme),
+            tls: text(self.tls),
+            fields: self.fields.into_iter().map(field).collect(),
+        }
+    }
+}
+
+/// What a further field holds, as far as the format tells.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub enum FieldName<'a> {
+    /// A request header, its name in lower case with `-`: `authorization`, `x-api-key`, `cookie`.
+    Header(Cow<'a, str>),
+    /// One cookie's value, by the cookie's name.
+    Cookie(Cow<'a, str>),
+    /// A field that the site named as an id of the token: `jti`, `tw_id`, `kid`.
+    Id(Cow<'a, str>),
+    /// A field whose meaning the format does not tell.
+    Unnamed,
+}
+
+impl FieldName<'_> {
+    fn into_owned(self) -> FieldName<'static> {
+        match self {
+            Self::Header(name) => FieldName::Header(Cow::Owned(name.into_owned())),
+            Self::Cookie(name) => FieldName::Cookie(Cow::Owned(name.into_owned())),
+            Self::Id(name) => FieldName::Id(Cow::Owned(name.into_owned())),
+            Self::Unnamed => FieldName::Unnamed,
+        }
+    }
+}
+
+/// Why a line could not be read, and where.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Reject {
+    /// Byte position in the line, counted from 1.
+    pub column: usize,
+    /// What the format asked for there: `'[' before the time`.
+    pub expected: Cow<'static, str>,
+    /// What stood there: `'x'`, `the end of the line`.
+    pub found: Cow<'static, str>,
+}
+
+impl std::fmt::Display for Reject {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        write!(f, "expected {}, found {}", self.expected, self.found)
+    }
+}
+
+#[cfg(test)]
+mod tests;

@@ -1,0 +1,149 @@
+//! What a field's name tells: headers in one spelling, ids of tokens, values that can be no credential.
+
+use std::borrow::Cow;
+
+use super::FieldName;
+use super::scan::present;
+
+/// Headers that sites log for their credentials, or that others ask for by name: these names cost nothing.
+const KNOWN: &[&str] = &[
+    "authorization",
+    "cookie",
+    "x-api-key",
+    "x-forwarded-for",
+    "forwarded",
+    "proxy-authorization",
+    "x-auth-token",
+    "x-access-token",
+    "x-real-ip",
+    "api-key",
+    "apikey",
+    "private-token",
+    "job-token",
+    "x-vault-token",
+    "x-gitlab-token",
+    "x-amz-security-token",
+    "x-csrf-token",
+    "x-token-id",
+    "x-tw-id",
+    "x-consumer-id",
+    "x-client-id",
+    "x-session-id",
+    "x-goog-api-key",
+    "dpop",
+    "set-cookie",
+    "token",
+];
+
+/// Headers that hold no credential; keeping them would only cost.
+const HARMLESS: &[&str] = &[
+    "accept",
+    "accept-charset",
+    "accept-encoding",
+    "accept-language",
+    "cache-control",
+    "connection",
+    "content-encoding",
+    "content-length",
+    "content-type",
+    "date",
+    "dnt",
+    "expect",
+    "from",
+    "if-match",
+    "if-modified-since",
+    "if-none-match",
+    "keep-alive",
+    "origin",
+    "pragma",
+    "priority",
+    "range",
+    "te",
+    "traceparent",
+    "transfer-encoding",
+    "upgrade",
+    "upgrade-insecure-requests",
+    "via",
+    "x-forwarded-host",
+    "x-forwarded-port",
+    "x-forwarded-proto",
+    "x-request-id",
+    "x-requested-with",
+];
+
+/// Tells whether two names are one: letter case and `-` against `_` do not count.
+pub(crate) fn is_same(one: &[u8], other: &[u8]) -> bool {
+    let fold = |b: &u8| if *b == b'_' { b'-' } else { b.to_ascii_lowercase() };
+    one.len() == other.len() && one.iter().map(fold).eq(other.iter().map(fold))
+}
+
+/// Returns the header's name in lower case with `-`; `None` for headers that hold no credential and for
+/// names too long to be one.
+pub(super) fn header(name: &[u8]) -> Option<Cow<'static, str>> {
+    const LONGEST: usize = 64;
+    let mut buffer = [0u8; LONGEST];
+    let lower = buffer.get_mut(..name.len()).filter(|lower| !lower.is_empty())?;
+    for (to, from) in lower.iter_mut().zip(name) {
+        *to = if *from == b'_' { b'-' } else { from.to_ascii_lowercase() };
+    }
+    let lower = std::str::from_utf8(lower).ok()?;
+    if let Some(known) = KNOWN.iter().find(|known| **known == lower) {
+        return Some(Cow::Borrowed(known));
+    }
+    let is_harmless = HARMLESS.contains(&lower) || lower.starts_with("sec-");
+    (!is_harmless).then(|| Cow::Owned(lower.to_owned()))
+}
+
+/// Says what `key=value` of a log line's tail is: an id if the key names one.
+pub(super) fn pair(key: &[u8]) -> FieldName<'_> {
+    match std::str::from_utf8(key) {
+        Ok(name) if is_id(name) => FieldName::Id(Cow::Borrowed(name)),
+        _ => FieldName::Unnamed,
+    }
+}
+
+/// Says whether a site that names a field so means a token or its id.
+pub(super) fn is_id(name: &str) -> bool {
+    ["token", "jti", "key_id", "keyid", "tw_id", "kid", "consumer"]
+        .iter()
+        .any(|part| contains_ignoring_case(name.as_bytes(), part.as_bytes()))
+}
+
+fn contains_ignoring_case(text: &[u8], part: &[u8]) -> bool {
+    text.windows(part.len()).any(|window| window.eq_ignore_ascii_case(part))
+}
+
+/// Says whether the value of an id is there. (`HAProxy` prints `tw1_-` where there was no token to hash.)
+pub(super) fn is_given(value: &[u8]) -> bool {
+    present(value).is_some() && value != b"tw1_-"
+}
+
+/// Returns the value unless it can be no credential: absent, a number, too short.
+pub(super) fn credential(value: &[u8]) -> Option<&[u8]> {
+    let is_number = || value.iter().all(|b| b.is_ascii_digit() || matches!(b, b'.' | b'-' | b','));
+    (value.len() >= 3 && is_given(value) && !is_number()).then_some(value)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn headers_have_one_spelling() {
+        assert_eq!(header(b"X_API_Key").as_deref(), Some("x-api-key"));
+        assert_eq!(header(b"X-Custom").as_deref(), Some("x-custom"));
+        assert_eq!(header(b"Accept-Language"), None);
+        assert_eq!(header(b"Sec-Fetch-Mode"), None);
+        assert_eq!(header(b""), None);
+        assert_eq!(header(&[b'a'; 65]), None);
+        assert_eq!(header(b"\xff"), None);
+    }
+
+    #[test]
+    fn an_id_without_digits_is_none() {
+        for value in ["", "-", "tw1_-", "0.050", "462", "a", "1,2"] {
+            assert_eq!(credential(value.as_bytes()), None, "{value}");
+        }
+        assert!(credential(b"abc-123").is_some());
+    }
+}

@@ -1,0 +1,282 @@
+//! What all text formats share: nom parsers over bytes, the place where a line stopped fitting, escapes.
+//!
+//! Every parser here looks at a byte a bounded number of times, so a hostile line costs no more than a
+//! long one.
+
+use std::borrow::Cow;
+
+use nom::bytes::complete::{tag, take_until};
+use nom::error::{ErrorKind, ParseError};
+use nom::sequence::terminated;
+use nom::{Err, IResult, Parser};
+
+use super::{Reject, Text};
+
+/// Where a line stopped fitting: what is left of it there, and what was asked for.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(super) struct Miss {
+    pub(super) rest: usize,
+    pub(super) expected: &'static str,
+}
+
+/// What a parser of this module returns: the rest of the line, and what stood before it.
+pub(super) type Scan<'a, T> = IResult<&'a [u8], T, Miss>;
+
+impl ParseError<&[u8]> for Miss {
+    fn from_error_kind(input: &[u8], _: ErrorKind) -> Self {
+        Self { rest: input.len(), expected: "" }
+    }
+
+    fn append(_: &[u8], _: ErrorKind, other: Self) -> Self {
+        other
+    }
+}
+
+impl Miss {
+    /// Tells a person where in `line` the parser stood.
+    pub(super) fn reject(self, line: &[u8]) -> Reject {
+        let at = line.len().saturating_sub(self.rest);
+        Reject { column: at + 1, expected: self.expected.into(), found: found_at(line, at) }
+    }
+}
+
+impl From<Err<Self>> for Miss {
+    fn from(error: Err<Self>) -> Self {
+        match error {
+            Err::Error(miss) | Err::Failure(miss) => miss,
+            Err::Incomplete(_) => Self { rest: 0, expected: "more of the line" },
+        }
+    }
+}
+
+/// Names what stands at an offset: a character, a byte, the end of the line.
+pub(super) fn found_at(line: &[u8], at: usize) -> Cow<'static, str> {
+    match line.get(at) {
+        None => "the end of the line".into(),
+        Some(&byte) if byte.is_ascii_graphic() || byte == b' ' => {
+            format!("'{}'", char::from(byte)).into()
+        }
+        Some(byte) => format!("byte 0x{byte:02x}").into(),
+    }
+}
+
+/// Fails at the beginning of `input`.
+pub(super) fn miss<T>(input: &[u8], expected: &'static str) -> Result<T, Err<Miss>> {
+    Err(Err::Error(Miss { rest: input.len(), expected }))
+}
+
+/// Takes `literal`, which must stand here.
+pub(super) fn literal<'a>(
+    input: &'a [u8],
+    literal: &[u8],
+    expected: &'static str,
+) -> Scan<'a, &'a [u8]> {
+    tag::<_, _, Miss>(literal)(input).or_else(|_| miss(input, expected))
+}
+
+/// Takes what stands before the next `literal`, and the literal.
+pub(super) fn before<'a>(
+    input: &'a [u8],
+    literal: &[u8],
+    expected: &'static str,
+) -> Scan<'a, &'a [u8]> {
+    terminated(take_until::<_, _, Miss>(literal), tag(literal))
+        .parse(input)
+        .or_else(|_| miss(b"", expected))
+}
+
+/// Takes a word: what stands before the next space (which is taken too) or the end.
+pub(super) fn word(input: &[u8]) -> (&[u8], &[u8]) {
+    match memchr::memchr(b' ', input).and_then(|at| input.split_at_checked(at)) {
+        Some((word, rest)) => (rest.get(1..).unwrap_or_default(), word),
+        None => (b"", input),
+    }
+}
+
+/// Takes a quoted text whose opening quote has been taken: up to the first quote that no backslash
+/// escapes and after which the line goes on as `goes_on` asks. (Writers that escape nothing leave quotes
+/// inside; what follows tells them from the closing one.)
+pub(super) fn quoted(input: &[u8], goes_on: impl Fn(&[u8]) -> bool) -> Option<(&[u8], Quoted<'_>)> {
+    let mut at = 0;
+    let mut has_escapes = false;
+    loop {
+        at += memchr::memchr2(b'"', b'\\', input.get(at..)?)?;
+        if input.get(at) == Some(&b'\\') {
+            has_escapes = true;
+            at += 2;
+            continue;
+        }
+        let (raw, rest) = input.split_at_checked(at)?;
+        let rest = rest.get(1..)?;
+        if goes_on(rest) {
+            return Some((rest, Quoted { raw, has_escapes }));
+        }
+        at += 1;
+    }
+}
+
+/// Says whether a field ends here: with the line or with a space.
+pub(super) fn is_end(rest: &[u8]) -> bool {
+    matches!(rest.first(), None | Some(b' '))
+}
+
+/// The inside of a quoted text as it stands in the line.
+#[derive(Clone, Copy, Debug)]
+pub(super) struct Quoted<'a> {
+    pub(super) raw: &'a [u8],
+    pub(super) has_escapes: bool,
+}
+
+impl<'a> Quoted<'a> {
+    /// Undoes the escapes; without any, the text is borrowed.
+    pub(super) fn text(self) -> Text<'a> {
+        if self.has_escapes { unescape(self.raw) } else { Cow::Borrowed(self.raw) }
+    }
+}
+
+/// Undoes what nginx (`\x22`), Apache (`\"`, `\\`, `\t`, `\xc3`) and Go (`\u00e9`) write; a backslash that
+/// begins none of these stays.
+pub(super) fn unescape(raw: &[u8]) -> Text<'_> {
+    let Some(first) = memchr::memchr(b'\\', raw) else { return Cow::Borrowed(raw) };
+    let mut out = Vec::with_capacity(raw.len());
+    let (plain, mut rest) = raw.split_at(first);
+    out.extend_from_slice(plain);
+    while let [b'\\', after @ ..] = rest {
+        rest = escape_into(&mut out, after);
+        let next = memchr::memchr(b'\\', rest).unwrap_or(rest.len());
+        let (plain, tail) = rest.split_at(next);
+        out.extend_from_slice(plain);
+        rest = tail;
+    }
+    Cow::Owned(out)
+}
+
+/// Writes what one escape stands for and returns what follows it.
+fn escape_into<'a>(out: &mut Vec<u8>, after: &'a [u8]) -> &'a [u8] {
+    let (byte, rest) = match after {
+        [b'x', high, low, rest @ ..] => match hex(*high, *low) {
+            Some(byte) => (byte, rest),
+            None => (b'\\', after),
+        },
+        [b'u', a, b, c, d, rest @ ..] => {
+            let code = hex(*a, *b).zip(hex(*c, *d)).map(|(h, l)| u32::from(h) << 8 | u32::from(l));
+            let Some(char) = code.and_then(char::from_u32) else {
+                out.push(b'\\');
+                return after;
+            };
+            out.extend_from_slice(char.encode_utf8(&mut [0; 4]).as_bytes());
+            return rest;
+        }
+        [b't', rest @ ..] => (b'\t', rest),
+        [b'n', rest @ ..] => (b'\n', rest),
+        [b'r', rest @ ..] => (b'\r', rest),
+        [b'b', rest @ ..] => (0x08, rest),
+        [b'v', rest @ ..] => (0x0b, rest),
+        [b'f', rest @ ..] => (0x0c, rest),
+        [b'a', rest @ ..] => (0x07, rest),
+        [byte @ (b'"' | b'\\' | b'\''), rest @ ..] => (*byte, rest),
+        _ => (b'\\', after),
+    };
+    out.push(byte);
+    rest
+}
+
+/// Undoes `HAProxy`'s `#22`.
+pub(super) fn unescape_hash(raw: &[u8]) -> Text<'_> {
+    if memchr::memchr(b'#', raw).is_none() {
+        return Cow::Borrowed(raw);
+    }
+    let mut out = Vec::with_capacity(raw.len());
+    let mut rest = raw;
+    while let [byte, after @ ..] = rest {
+        let escaped = match after {
+            [high, low, tail @ ..] if *byte == b'#' => hex(*high, *low).map(|byte| (byte, tail)),
+            _ => None,
+        };
+        let (byte, tail) = escaped.unwrap_or((*byte, after));
+        out.push(byte);
+        rest = tail;
+    }
+    Cow::Owned(out)
+}
+
+fn hex(high: u8, low: u8) -> Option<u8> {
+    let digit = |byte: u8| char::from(byte).to_digit(16).and_then(|d| u8::try_from(d).ok());
+    Some(digit(high)? << 4 | digit(low)?)
+}
+
+/// Reads a status of three digits. (nginx writes `000` for a client that left before it was answered.)
+pub(super) fn status(text: &[u8]) -> Option<u16> {
+    match text {
+        [a, b, c] if text.iter().all(u8::is_ascii_digit) => {
+            Some(u16::from(a - b'0') * 100 + u16::from(b - b'0') * 10 + u16::from(c - b'0'))
+        }
+        _ => None,
+    }
+}
+
+/// Reads a decimal number that fits 64 bits.
+pub(super) fn decimal(text: &[u8]) -> Option<u64> {
+    if text.is_empty() || text.len() > 20 {
+        return None;
+    }
+    text.iter().try_fold(0u64, |sum, byte| {
+        let digit = byte.is_ascii_digit().then(|| u64::from(byte - b'0'))?;
+        sum.checked_mul(10)?.checked_add(digit)
+    })
+}
+
+/// Returns the text unless it says that there is none.
+pub(super) fn present(text: &[u8]) -> Option<&[u8]> {
+    (!matches!(text, b"" | b"-")).then_some(text)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn escapes_of_every_server_are_undone() {
+        let cases: &[(&[u8], &[u8])] = &[
+            (b"", b""),
+            (b"plain", b"plain"),
+            (br"\x22q\x22 \x5Cb\x09 \xC3\xA9", b"\"q\" \\b\t \xc3\xa9"),
+            (br#"evil \"q\" \\b\t\xc3\xa9"#, b"evil \"q\" \\b\t\xc3\xa9"),
+            (br"\u00e9\u0041", b"\xc3\xa9A"),
+            (br"\ud800", br"\ud800"),
+            (br"\x4", br"\x4"),
+            (br"\xzz", br"\xzz"),
+            (br"a\", br"a\"),
+            (br"\q", br"\q"),
+        ];
+        for (raw, expected) in cases {
+            assert_eq!(&unescape(raw)[..], *expected, "{raw:?}");
+        }
+        assert_eq!(
+            &unescape_hash(b"evil #22q#22 \\b #C3#A9#7C # #4 #zz")[..],
+            b"evil \"q\" \\b \xc3\xa9| # #4 #zz"
+        );
+    }
+
+    #[test]
+    fn a_quote_closes_where_the_line_goes_on() {
+        let inside = |line| quoted(line, is_end).map(|(rest, q)| (q.raw, rest));
+        assert_eq!(inside(b"a\" b"), Some((&b"a"[..], &b" b"[..])));
+        assert_eq!(inside(br#"a\" b" c"#), Some((&br#"a\" b"#[..], &b" c"[..])));
+        assert_eq!(inside(br#"a"b" c"#), Some((&br#"a"b"#[..], &b" c"[..])));
+        assert_eq!(inside(br#"a\\" c"#), Some((&br"a\\"[..], &b" c"[..])));
+        assert_eq!(inside(b"\""), Some((&b""[..], &b""[..])));
+        assert_eq!(inside(b"a b"), None);
+        assert_eq!(inside(br"a\"), None);
+        assert_eq!(inside(b""), None);
+    }
+
+    #[test]
+    fn numbers_are_in_range() {
+        assert_eq!(status(b"200"), Some(200));
+        assert!([&b"20"[..], b"2000", b"0xx", b"-", b"2 0"].iter().all(|t| status(t).is_none()));
+        assert_eq!(decimal(b"18446744073709551615"), Some(u64::MAX));
+        assert_eq!(decimal(b"18446744073709551616"), None);
+        assert_eq!(decimal(b""), None);
+    }
+}

@@ -1,0 +1,493 @@
+//! Log formats that a site writes itself: nginx `log_format` and Apache `LogFormat` strings, compiled into a
+//! flat list of steps, each a variable and the literal that ends it.
+
+use std::borrow::Cow;
+use std::collections::BTreeMap;
+use std::fmt;
+
+use memchr::memmem;
+use serde_json::Value;
+use smol_str::SmolStr;
+
+use super::draft::{Draft, Escape, Part, Slot};
+use super::names::is_same;
+use super::scan::{Miss, quoted, status};
+use super::{Record, variables};
+
+/// Why a template cannot be compiled, and where.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct TemplateFault {
+    /// Character position in the template, counted from 1.
+    pub column: usize,
+    /// What stands there.
+    pub found: String,
+    /// What could be read.
+    pub expected: String,
+    /// What to do about it.
+    pub hint: String,
+}
+
+impl fmt::Display for TemplateFault {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        write!(
+            f,
+            "column {}: found {}, expected {}; {}",
+            self.column, self.found, self.expected, self.hint
+        )
+    }
+}
+
+impl std::error::Error for TemplateFault {}
+
+/// A compiled template.
+#[derive(Clone, Debug)]
+pub(super) struct Template {
+    /// The literal before the first variable.
+    lead: Vec<u8>,
+    steps: Vec<Step>,
+}
+
+/// One variable and how to find where it ends.
+#[derive(Clone, Debug)]
+struct Step {
+    /// The variable's name, without `$`, `%` and braces.
+    name: Box<str>,
+    slot: Slot,
+    rank: u8,
+    end: End,
+    /// The literal behind it.
+    after: Vec<u8>,
+}
+
+/// Where a variable ends.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+enum End {
+    /// With the line.
+    Line,
+    /// At the quote that closes it; quotes inside are escaped, or not followed by what the template has next.
+    Quote,
+    /// Where the literal stands for the first time.
+    First,
+    /// Where the literal and then a status stand for the first time: a request without quotes.
+    Status,
+    /// Where the literals behind it, looked for from the end of the line, leave it: a user agent without quotes.
+    Back,
+    /// Before the first slash: a host that the path follows directly.
+    Slash,
+}
+
+impl Template {
+    /// Compiles an nginx `log_format` string.
+    pub(super) fn nginx(template: &str) -> Result<Self, TemplateFault> {
+        compile(template, nginx_pieces(template)?)
+    }
+
+    /// Compiles an Apache `LogFormat` string.
+    pub(super) fn apache(template: &str) -> Result<Self, TemplateFault> {
+        compile(template, apache_pieces(template)?)
+    }
+
+    /// Reads the variables of these names as ids of tokens, unless they are parts of a record.
+    pub(super) fn name_ids(&mut self, names: &[SmolStr]) {
+        for step in self.steps.iter_mut().filter(|step| !matches!(step.slot, Slot::Part(_))) {
+            if names.iter().any(|name| is_same(name.as_bytes(), step.name.as_bytes())) {
+                step.slot = Slot::Id(Cow::Owned(step.name.to_string()));
+            }
+        }
+    }
+
+    /// Reads a line. One that ends early is taken as far as it goes, if it has the status.
+    pub(super) fn read<'a>(&self, line: &'a [u8]) -> Result<Record<'a>, Miss> {
+        let Some(mut rest) = line.strip_prefix(&self.lead[..]) else {
+            return Err(Miss { rest: line.len(), expected: "what the template begins with" });
+        };
+        let mut draft = Draft::default();
+        for (at, step) in self.steps.iter().enumerate() {
+            let later = self.steps.get(at + 1..).unwrap_or_default();
+            let (raw, after) = match step.cut(rest, later) {
+                Some(cut) => cut,
+                None if draft.has_status() => (rest, &b""[..]),
+                None => return Err(Miss { rest: 0, expected: step.expected_end() }),
+            };
+            if !draft.put(&step.slot, step.rank, Cow::Borrowed(raw), Escape::Backslash) {
+                return Err(Miss { rest: rest.len(), expected: step.expected() });
+            }
+            rest = after;
+        }
+        if rest.is_empty() {
+            return Ok(draft.finish());
+        }
+        Err(Miss { rest: rest.len(), expected: "the end of the line, where the template ends" })
+    }
+}
+
+impl Step {
+    /// Cuts the value off: the value, and the rest behind the literal.
+    fn cut<'a>(&self, rest: &'a [u8], later: &[Self]) -> Option<(&'a [u8], &'a [u8])> {
+        let length = match self.end {
+            End::Line => rest.len(),
+            End::Quote => {
+                let next = self.after.get(1..).unwrap_or_default();
+                let is_last = later.is_empty();
+                let goes_on = |r: &[u8]| if is_last { r == next } else { r.starts_with(next) };
+                quoted(rest, goes_on)?.1.raw.len()
+            }
+            End::First => memmem::find(rest, &self.after)?,
+            End::Status => self.length_to_status(rest, later)?,
+            End::Back => self.length_from_back(rest, later)?,
+            End::Slash => memchr::memchr(b'/', rest).unwrap_or(rest.len()),
+        };
+        Some((rest.get(..length)?, rest.get(length + self.after.len()..)?))
+    }
+
+    fn length_to_status(&self, rest: &[u8], later: &[Self]) -> Option<usize> {
+        let next = later.first().map_or(&b""[..], |step| &step.after);
+        let has_size = later.get(1).is_some_and(|step| step.slot == Slot::Part(Part::Bytes));
+        memmem::find_iter(rest, &self.after).find(|at| {
+            let Some(behind) = rest.get(at + self.after.len()..) else { return false };
+            let Some((code, behind)) = behind.split_at_checked(3) else { return false };
+            let Some(behind) = behind.strip_prefix(next) else {
+                return behind.is_empty() && status(code).is_some();
+            };
+            let is_size = |b: &u8| b.is_ascii_digit() || *b == b'-';
+            status(code).is_some() && (!has_size || behind.first().is_none_or(is_size))
+        })
+    }
+
+    fn length_from_back(&self, rest: &[u8], later: &[Self]) -> Option<usize> {
+        let (last, between) = later.split_last()?;
+        let mut text = rest.strip_suffix(&last.after[..])?;
+        for step in between.iter().rev().chain([self]) {
+            text = text.get(..memmem::rfind(text, &step.after)?)?;
+        }
+        Some(text.len())
+    }
+
+    /// Says what the value should have been.
+    fn expected(&self) -> &'static str {
+        match self.slot {
+            Slot::Part(Part::Time) => "a time",
+            Slot::Part(Part::Status) => "a status",
+            Slot::Part(Part::Bytes) => "a number of bytes",
+            _ => "a value",
+        }
+    }
+
+    /// Says what should have stood behind the value.
+    fn expected_end(&self) -> &'static str {
+        match self.slot {
+            Slot::Part(Part::Client) => "what the template has after the client",
+            Slot::Part(Part::User) => "what the template has after the user",
+            Slot::Part(Part::Time) => "what the template has after the time",
+            Slot::Part(Part::Request | Part::Target) => "what the template has after the request",
+            Slot::Part(Part::Status) => "what the template has after the status",
+            _ => "what the template has next",
+        }
+    }
+
+    /// Says whether the value may hold spaces.
+    fn is_spacious(&self) -> bool {
+        match &self.slot {
+            Slot::Part(part) => matches!(part, Part::Request | Part::Agent | Part::User),
+            Slot::Header(_) | Slot::Unnamed => true,
+            Slot::Cookie(_) | Slot::Id(_) | Slot::Skip => false,
+        }
+    }
+}
+
+/// A stretch of a template.
+enum Piece {
+    Literal(Vec<u8>),
+    Variable { slot: Slot, rank: u8, name: String, column: usize },
+}
+
+/// Takes the signs of the template's syntax off a variable: `$tw_id`, `%{TW_ID}e`.
+fn bare_name(name: &str) -> &str {
+    let braced = name.split_once('{').and_then(|(_, rest)| rest.split_once('}'));
+    braced.map_or_else(|| name.trim_start_matches(['$', '%']), |(inner, _)| inner)
+}
+
+fn compile(template: &str, pieces: Vec<Piece>) -> Result<Template, TemplateFault> {
+    let has_time = |p: &Piece| matches!(p, Piece::Variable { slot: Slot::Part(Part::Time), .. });
+    if !pieces.iter().any(has_time) {
+        return Err(no_time(template));
+    }
+    let mut lead = Vec::new();
+    let mut steps: Vec<Step> = Vec::new();
+    for piece in pieces {
+        match piece {
+            Piece::Literal(text) => match steps.last_mut() {
+                Some(step) => step.after.extend(text),
+                None => lead.extend(text),
+            },
+            Piece::Variable { slot, rank, name, column } => {
+                if let Some(last) = steps.last_mut().filter(|step| step.after.is_empty()) {
+                    match (&last.slot, &slot) {
+                        // The path and its query are printed side by side: `%U%q`, `$uri$is_args$args`.
+                        (Slot::Part(Part::Target | Part::Query), Slot::Part(Part::Query)) => {
+                            continue;
+                        }
+                        (Slot::Part(Part::Host), Slot::Part(Part::Target)) => last.end = End::Slash,
+                        _ => return Err(adjacent(&name, column)),
+                    }
+                }
+                let name = bare_name(&name).into();
+                steps.push(Step { name, slot, rank, end: End::First, after: Vec::new() });
+            }
+        }
+    }
+    set_ends(&lead, &mut steps);
+    Ok(Template { lead, steps })
+}
+
+/// Decides for each step how its end is found.
+fn set_ends(lead: &[u8], steps: &mut [Step]) {
+    let mut is_quoted = lead.ends_with(b"\"");
+    let mut quoted = Vec::with_capacity(steps.len());
+    for step in steps.iter() {
+        quoted.push(is_quoted && step.after.starts_with(b"\""));
+        is_quoted = step.after.ends_with(b"\"");
+    }
+    // From the end, since only the last loose value can be found from there.
+    let mut is_last_loose = true;
+    let mut has_quote_behind = false;
+    let mut is_status_behind = false;
+    for at in (0..steps.len()).rev() {
+        let is_last = at + 1 == steps.len();
+        let (Some(step), Some(is_quoted)) = (steps.get_mut(at), quoted.get(at)) else { return };
+        let is_loose = step.after == b" " && step.is_spacious() && !is_quoted;
+        step.end = match step.end {
+            End::Slash => End::Slash,
+            _ if *is_quoted => End::Quote,
+            _ if is_last && step.after.is_empty() => End::Line,
+            _ if is_loose && is_status_behind => End::Status,
+            _ if is_loose && is_last_loose && !has_quote_behind && !is_last => End::Back,
+            _ => End::First,
+        };
+        is_last_loose &= !(is_loose || step.end == End::Line && step.is_spacious());
+        has_quote_behind |= *is_quoted;
+        is_status_behind = step.slot == Slot::Part(Part::Status);
+    }
+}
+
+fn adjacent(name: &str, column: usize) -> TemplateFault {
+    TemplateFault {
+        column,
+        found: format!("{name} with nothing before it to end the last variable"),
+        expected: "some text between two variables".to_owned(),
+        hint: "put a space or quotes between them in the server's configuration".to_owned(),
+    }
+}
+
+fn no_time(template: &str) -> TemplateFault {
+    let time = if is_nginx(template) { "$time_local, $time_iso8601 or $msec" } else { "%t" };
+    TemplateFault {
+        column: 1,
+        found: "no variable for the time".to_owned(),
+        expected: time.to_owned(),
+        hint: "a line without its time cannot be judged; add the time to the server's log format"
+            .to_owned(),
+    }
+}
+
+/// Says whether a template is in nginx' syntax.
+pub(super) fn is_nginx(template: &str) -> bool {
+    let mut chars = template.chars();
+    let is_start = |c: char| c == '{' || c.is_ascii_alphabetic() || c == '_';
+    chars.clone().zip(chars.by_ref().skip(1)).any(|(a, b)| a == '$' && is_start(b))
+}
+
+/// Splits an nginx template into literals and `$variable` or `${variable}`.
+fn nginx_pieces(template: &str) -> Result<Vec<Piece>, TemplateFault> {
+    let mut pieces = Vec::new();
+    let mut chars = template.chars().enumerate().peekable();
+    let mut text = String::new();
+    while let Some((at, char)) = chars.next() {
+        if char == '\\' {
+            push_escape(
+                &mut text,
+                chars.next_if(|(_, c)| matches!(c, '"' | '\\' | 't' | 'n' | '\'')),
+            );
+            continue;
+        }
+        if char != '$' {
+            text.push(char);
+            continue;
+        }
+        let is_braced = chars.next_if(|(_, c)| *c == '{').is_some();
+        let mut name = String::new();
+        while let Some((_, c)) = chars.next_if(|(_, c)| c.is_ascii_alphanumeric() || *c == '_') {
+            name.push(c);
+        }
+        let is_closed = !is_braced || chars.next_if(|(_, c)| *c == '}').is_some();
+        if name.is_empty() || !is_closed {
+            return Err(TemplateFault {
+                column: at + 1,
+                found: "'$' without a whole variable name".to_owned(),
+                expected: "$name or ${name}".to_owned(),
+                hint: "nginx cannot print a bare '$'; check that the string was copied whole"
+                    .to_owned(),
+            });
+        }
+        push_literal(&mut pieces, &mut text);
+        let (slot, rank) = variables::nginx(&name);
+        pieces.push(Piece::Variable { slot, rank, name: format!("${name}"), column: at + 1 });
+    }
+    push_literal(&mut pieces, &mut text);
+    Ok(pieces)
+}
+
+/// Splits an Apache template into literals and `%...` directives.
+fn apache_pieces(template: &str) -> Result<Vec<Piece>, TemplateFault> {
+    let mut pieces = Vec::new();
+    let mut text = String::new();
+    let mut chars = template.chars().enumerate().peekable();
+    while let Some((at, char)) = chars.next() {
+        if char == '\\' {
+            push_escape(
+                &mut text,
+                chars.next_if(|(_, c)| matches!(c, '"' | '\\' | 't' | 'n' | '\'')),
+            );
+            continue;
+        }
+        if char != '%' {
+            text.push(char);
+            continue;
+        }
+        // Modifiers: a list of statuses, `!` before it, `<` and `>` for the original or the final request.
+        while chars
+            .next_if(|(_, c)| c.is_ascii_digit() || matches!(c, '!' | ',' | '<' | '>'))
+            .is_some()
+        {}
+        let mut argument = None;
+        if chars.next_if(|(_, c)| *c == '{').is_some() {
+            let inside: String = chars.by_ref().map(|(_, c)| c).take_while(|c| *c != '}').collect();
+            argument = Some(inside);
+        }
+        while chars.next_if(|(_, c)| matches!(c, '<' | '>')).is_some() {}
+        let letter = chars.next().map(|(_, c)| c);
+        if letter == Some('%') {
+            text.push('%');
+            continue;
+        }
+        let name: String = template
+            .chars()
+            .skip(at)
+            .take(chars.peek().map_or(usize::MAX, |(n, _)| n - at))
+            .collect();
+        let Some((slot, rank)) = letter.and_then(|l| variables::apache(l, argument.as_deref()))
+        else {
+            return Err(unknown_directive(&name, letter, at + 1));
+        };
+        let is_bracketed = letter == Some('t') && argument.is_none();
+        text.push_str(if is_bracketed { "[" } else { "" });
+        push_literal(&mut pieces, &mut text);
+        pieces.push(Piece::Variable { slot, rank, name, column: at + 1 });
+        text.push_str(if is_bracketed { "]" } else { "" });
+    }
+    push_literal(&mut pieces, &mut text);
+    Ok(pieces)
+}
+
+fn unknown_directive(name: &str, letter: Option<char>, column: usize) -> TemplateFault {
+    let (expected, hint) = if letter == Some('t') {
+        ("a time that can be read back", "use %t, %{sec}t, %{msec}t or %{%Y-%m-%dT%H:%M:%S%z}t")
+    } else {
+        ("a directive of LogFormat", "see mod_log_config; a percent sign itself is written %%")
+    };
+    let found = if name.len() > 1 { name.to_owned() } else { "'%' at the end".to_owned() };
+    TemplateFault { column, found, expected: expected.to_owned(), hint: hint.to_owned() }
+}
+
+fn push_literal(pieces: &mut Vec<Piece>, text: &mut String) {
+    if !text.is_empty() {
+        pieces.push(Piece::Literal(std::mem::take(text).into_bytes()));
+    }
+}
+
+/// Adds what `\"`, `\\`, `\t`, `\n` stand for in a configuration file; another backslash is itself.
+fn push_escape(text: &mut String, escaped: Option<(usize, char)>) {
+    text.push(match escaped {
+        Some((_, 't')) => '\t',
+        Some((_, 'n')) => '\n',
+        Some((_, char)) => char,
+        None => '\\',
+    });
+}
+
+/// Compiles an nginx template that prints JSON (`escape=json`): the dotted path of each key, and where the
+/// variable under it goes. `None` if the template is no JSON.
+pub(super) fn nginx_json(template: &str) -> Result<Option<Vec<(String, Slot)>>, TemplateFault> {
+    /// A number that stands for a variable, quoted or not, while the template is read as JSON.
+    const MARK: usize = 7_316_500_000;
+    if !template.trim_start().starts_with('{') {
+        return Ok(None);
+    }
+    let mut slots = Vec::new();
+    let mut text = String::new();
+    for piece in nginx_pieces(template)? {
+        match piece {
+            Piece::Literal(literal) => text.push_str(&String::from_utf8_lossy(&literal)),
+            Piece::Variable { slot, .. } => {
+                text.push_str(&(MARK + slots.len()).to_string());
+                slots.push(slot);
+            }
+        }
+    }
+    let Ok(tree) = serde_json::from_str::<Value>(&text) else { return Ok(None) };
+    let mut own = Vec::new();
+    walk(&tree, &mut String::new(), &mut |path, text| {
+        let at = text.parse::<usize>().ok().and_then(|number| number.checked_sub(MARK));
+        if let Some(slot) = at.and_then(|at| slots.get(at)) {
+            own.push((path.to_owned(), slot.clone()));
+        }
+    });
+    if own.iter().any(|(_, slot)| *slot == Slot::Part(Part::Time)) {
+        return Ok(Some(own));
+    }
+    Err(no_time(template))
+}
+
+/// Shows each plain value of a tree with its dotted path.
+fn walk(tree: &Value, path: &mut String, show: &mut impl FnMut(&str, &str)) {
+    match tree {
+        Value::Object(object) => {
+            for (key, value) in object {
+                let length = path.len();
+                path.push_str(if path.is_empty() { "" } else { "." });
+                path.push_str(key);
+                walk(value, path, show);
+                path.truncate(length);
+            }
+        }
+        Value::String(text) => show(path, text),
+        Value::Number(number) => show(path, &number.to_string()),
+        Value::Null | Value::Bool(_) | Value::Array(_) => {}
+    }
+}
+
+/// Compiles a site's table of JSON keys.
+pub(super) fn fields(
+    fields: &BTreeMap<String, String>,
+) -> Result<Vec<(String, Slot)>, TemplateFault> {
+    fields
+        .iter()
+        .map(|(name, path)| match variables::field(name) {
+            Some(slot) if !path.is_empty() => Ok((path.clone(), slot)),
+            Some(_) => {
+                Err(field_fault(name, "no key", "a dotted key such as request.headers.Host"))
+            }
+            None => Err(field_fault(name, "no field of ours", "time, client, target, status, ...")),
+        })
+        .collect()
+}
+
+fn field_fault(name: &str, found: &str, expected: &str) -> TemplateFault {
+    TemplateFault {
+        column: 1,
+        found: format!("\"{name}\": {found}"),
+        expected: expected.to_owned(),
+        hint: "our names stand left, the log's keys right; others go under header.NAME, cookie.NAME, id.NAME"
+            .to_owned(),
+    }
+}

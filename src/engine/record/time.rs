@@ -1,0 +1,326 @@
+//! Reads the times that logs write: fixed positions, ranges checked, about 20 ns each.
+
+use crate::engine::time::{DAY, SECOND, Timestamp};
+
+/// A time and the digits of its fraction that the log has: 0, 3 or 6.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct Time {
+    /// The instant; digits beyond microseconds are cut off.
+    pub at: Timestamp,
+    /// 0, 3 or 6.
+    pub digits: u8,
+}
+
+/// Reads a time of any of the shapes below, or an epoch as [`epoch`] does.
+#[must_use]
+pub fn read(text: &[u8]) -> Option<Time> {
+    match text {
+        [_, _, _, _, b'-', ..] => iso(text),
+        [_, b'/', ..] | [_, _, b'/', ..] => clf(text),
+        _ => epoch(text),
+    }
+}
+
+/// Reads `10/Oct/2000:13:55:36 -0700`; a fraction may follow the second, a one-digit day is taken, and
+/// without a zone (as `HAProxy` writes) the time is UTC.
+#[must_use]
+pub fn clf(text: &[u8]) -> Option<Time> {
+    let (day, rest) = day(text)?;
+    let (&[m1, m2, m3, b'/', y1, y2, y3, y4, b':'], rest) = rest.split_first_chunk::<9>()? else {
+        return None;
+    };
+    let date = Date { year: number([y1, y2, y3, y4])?, month: month([m1, m2, m3])?, day };
+    clock(&date, rest)
+}
+
+/// Reads ISO 8601 and RFC 3339: `2026-11-23T17:10:33.537+00:00`, with a space for the `T`, any fraction,
+/// a zone with or without colon; without a zone the time is UTC.
+#[must_use]
+pub fn iso(text: &[u8]) -> Option<Time> {
+    let (&[y1, y2, y3, y4, b'-', m1, m2, b'-', d1, d2, b'T' | b't' | b' '], rest) =
+        text.split_first_chunk::<11>()?
+    else {
+        return None;
+    };
+    let date =
+        Date { year: number([y1, y2, y3, y4])?, month: number([m1, m2])?, day: number([d1, d2])? };
+    clock(&date, rest)
+}
+
+/// Reads seconds since 1970 with or without a fraction, or whole milli-, micro- or nanoseconds: the
+/// magnitude tells which ([`epoch_of`]).
+#[must_use]
+pub fn epoch(text: &[u8]) -> Option<Time> {
+    let (whole, fraction) = match memchr::memchr(b'.', text) {
+        Some(dot) => text.split_at_checked(dot)?,
+        None => (text, &b""[..]),
+    };
+    if whole.is_empty() || whole.len() > 19 || !whole.iter().all(u8::is_ascii_digit) {
+        return None;
+    }
+    let value = std::str::from_utf8(whole).ok()?.parse().ok()?;
+    let base = epoch_of(value)?;
+    if fraction.is_empty() || base.digits > 0 {
+        return Some(base);
+    }
+    let ((micros, digits), rest) = fraction_of(fraction)?;
+    rest.is_empty().then_some(Time { at: base.at.plus(micros), digits })
+}
+
+/// Reads a whole epoch: below 10^11 seconds (to the year 5138), below 10^14 milliseconds, below 10^17
+/// microseconds, else nanoseconds. These overlap only before 1973.
+#[must_use]
+pub fn epoch_of(value: i64) -> Option<Time> {
+    let (micros, digits) = match value {
+        ..0 => return None,
+        0..100_000_000_000 => (value.checked_mul(SECOND)?, 0),
+        100_000_000_000..100_000_000_000_000 => (value.checked_mul(1000)?, 3),
+        100_000_000_000_000..100_000_000_000_000_000 => (value, 6),
+        _ => (value / 1000, 6),
+    };
+    Some(Time { at: Timestamp(micros), digits })
+}
+
+/// Reads seconds since 1970 as a floating point number, which holds microseconds until the year 2242; larger
+/// numbers are milliseconds and finer, as in [`epoch_of`]. It shows the digits that it needs.
+#[must_use]
+pub fn epoch_of_float(value: f64) -> Option<Time> {
+    // Beyond 2^53 a float holds no single units any more.
+    const EXACT: f64 = 9_007_199_254_740_992.0;
+    let micros = if value < 100_000_000_000.0 { value * 1_000_000.0 } else { value * 1_000.0 };
+    if !(0.0..EXACT).contains(&micros) {
+        return None;
+    }
+    #[allow(
+        clippy::cast_possible_truncation,
+        reason = "the range was checked, the fraction is rounded off"
+    )]
+    let micros = micros.round() as i64;
+    let digits = match micros {
+        _ if micros % SECOND == 0 => 0,
+        _ if micros % 1000 == 0 => 3,
+        _ => 6,
+    };
+    Some(Time { at: Timestamp(micros), digits })
+}
+
+/// Returns the length of a syslog time, `Oct  1 22:14:15` or `Oct 11 22:14:15`, at the beginning of `text`.
+/// It has neither year nor zone, so only its place is of use.
+#[must_use]
+pub fn syslog_length(text: &[u8]) -> Option<usize> {
+    const LENGTH: usize = 15;
+    let &[m1, m2, m3, b' ', d1, d2, b' ', h1, h2, b':', n1, n2, b':', s1, s2] =
+        text.first_chunk::<LENGTH>()?
+    else {
+        return None;
+    };
+    let day = number([if d1 == b' ' { b'0' } else { d1 }, d2])?;
+    let is_time = month([m1, m2, m3]).is_some()
+        && (1..=31).contains(&day)
+        && number([h1, h2])? < 24
+        && number([n1, n2])? < 60
+        && number([s1, s2])? <= 60;
+    is_time.then_some(LENGTH)
+}
+
+struct Date {
+    year: i64,
+    month: i64,
+    day: i64,
+}
+
+/// Reads a day of one or two digits and the slash after it.
+fn day(text: &[u8]) -> Option<(i64, &[u8])> {
+    match text {
+        [d1, d2, b'/', rest @ ..] => Some((number([*d1, *d2])?, rest)),
+        [d, b'/', rest @ ..] => Some((number([*d])?, rest)),
+        _ => None,
+    }
+}
+
+/// Reads `13:55:36[.fraction][ ][zone]` to the end and joins it with the date.
+fn clock(date: &Date, text: &[u8]) -> Option<Time> {
+    let (&[h1, h2, b':', m1, m2, b':', s1, s2], rest) = text.split_first_chunk::<8>()? else {
+        return None;
+    };
+    let (hour, minute, second) = (number([h1, h2])?, number([m1, m2])?, number([s1, s2])?);
+    let days = days_since_1970(date)?;
+    // A leap second is written as second 60 and is the first of the next minute in Unix time.
+    if hour > 23 || minute > 59 || second > 60 {
+        return None;
+    }
+    let ((micros, digits), rest) = match rest {
+        [b'.' | b',', ..] => fraction_of(rest)?,
+        _ => ((0, 0), rest),
+    };
+    let east = zone(rest.strip_prefix(b" ").unwrap_or(rest))?;
+    let seconds = hour * 3600 + minute * 60 + second - east;
+    Some(Time { at: Timestamp(days * DAY + seconds * SECOND + micros), digits })
+}
+
+/// Reads `.537`: microseconds, and how many digits to keep; what follows the digits is the rest.
+fn fraction_of(text: &[u8]) -> Option<((i64, u8), &[u8])> {
+    let digits = text.get(1..)?;
+    let length = digits.iter().take_while(|b| b.is_ascii_digit()).count();
+    let mut micros = 0;
+    for at in 0..6 {
+        let digit = digits.get(at).filter(|_| at < length).map_or(0, |b| i64::from(b - b'0'));
+        micros = micros * 10 + digit;
+    }
+    let kept = match length {
+        0 => return None,
+        1..=3 => 3,
+        _ => 6,
+    };
+    Some(((micros, kept), digits.get(length..)?))
+}
+
+/// Reads `+0100`, `-03:30`, `+01`, `Z`, nothing (UTC): seconds east of Greenwich.
+fn zone(text: &[u8]) -> Option<i64> {
+    let (sign, hours, minutes) = match *text {
+        [] | [b'Z' | b'z'] => return Some(0),
+        [sign, h1, h2, m1, m2] | [sign, h1, h2, b':', m1, m2] => (sign, [h1, h2], [m1, m2]),
+        [sign, h1, h2] => (sign, [h1, h2], *b"00"),
+        _ => return None,
+    };
+    let (hours, minutes) = (number(hours)?, number(minutes)?);
+    let east = hours * 3600 + minutes * 60;
+    match sign {
+        _ if hours > 23 || minutes > 59 => None,
+        b'+' => Some(east),
+        b'-' => Some(-east),
+        _ => None,
+    }
+}
+
+fn number<const N: usize>(digits: [u8; N]) -> Option<i64> {
+    digits.iter().try_fold(0, |sum, b| b.is_ascii_digit().then(|| sum * 10 + i64::from(b - b'0')))
+}
+
+fn month(name: [u8; 3]) -> Option<i64> {
+    Some(match &name {
+        b"Jan" => 1,
+        b"Feb" => 2,
+        b"Mar" => 3,
+        b"Apr" => 4,
+        b"May" => 5,
+        b"Jun" => 6,
+        b"Jul" => 7,
+        b"Aug" => 8,
+        b"Sep" => 9,
+        b"Oct" => 10,
+        b"Nov" => 11,
+        b"Dec" => 12,
+        _ => return None,
+    })
+}
+
+/// Counts days from 1 January 1970 in the Gregorian calendar, with years that begin in March so that the
+/// leap day is the last (Hinnant, "chrono-compatible low-level date algorithms", `days_from_civil`).
+fn days_since_1970(&Date { year, month, day }: &Date) -> Option<i64> {
+    let is_leap = year % 4 == 0 && (year % 100 != 0 || year % 400 == 0);
+    let length = match month {
+        4 | 6 | 9 | 11 => 30,
+        2 if is_leap => 29,
+        2 => 28,
+        1..=12 => 31,
+        _ => return None,
+    };
+    if day < 1 || length < day {
+        return None;
+    }
+    let year = if month <= 2 { year - 1 } else { year };
+    let era = year.div_euclid(400);
+    let year_of_era = year.rem_euclid(400);
+    let day_of_year = (153 * ((month + 9) % 12) + 2) / 5 + day - 1;
+    let day_of_era = year_of_era * 365 + year_of_era / 4 - year_of_era / 100 + day_of_year;
+    Some(era * 146_097 + day_of_era - 719_468)
+}
+
+#[cfg(test)]
+mod tests {
+    use chrono::{DateTime, FixedOffset, TimeZone};
+    use proptest::prelude::*;
+
+    use super::*;
+
+    fn shown(time: Option<Time>) -> Option<String> {
+        time.map(|t| t.at.to_rfc3339(t.digits))
+    }
+
+    #[test]
+    fn times_of_every_shape_are_read() {
+        let cases: &[(&str, Option<&str>)] = &[
+            ("10/Oct/2000:13:55:36 -0700", Some("2000-10-10T20:55:36Z")),
+            ("1/Apr/2014:00:00:01 -0500", Some("2014-04-01T05:00:01Z")),
+            ("22/Jan/2019:03:58:51 +0330", Some("2019-01-22T00:28:51Z")),
+            ("23/Nov/2026:17:11:40.346", Some("2026-11-23T17:11:40.346Z")),
+            ("23/Nov/2026:17:11:40.346 +0100", Some("2026-11-23T16:11:40.346Z")),
+            ("29/Feb/2024:23:59:59 +0000", Some("2024-02-29T23:59:59Z")),
+            ("31/Dec/2016:23:59:60 +0000", Some("2017-01-01T00:00:00Z")),
+            ("2026-11-23T17:10:33+00:00", Some("2026-11-23T17:10:33Z")),
+            ("2026-11-23T17:10:33Z", Some("2026-11-23T17:10:33Z")),
+            ("2026-11-23 17:10:33,5", Some("2026-11-23T17:10:33.500Z")),
+            ("2021-11-12T16:59:45+0000", Some("2021-11-12T16:59:45Z")),
+            ("2026-01-14T10:45:33.759014877+01:00", Some("2026-01-14T09:45:33.759014Z")),
+            ("1795453833", Some("2026-11-23T17:10:33Z")),
+            ("1795453833.537", Some("2026-11-23T17:10:33.537Z")),
+            ("1795453833537", Some("2026-11-23T17:10:33.537Z")),
+            ("1795453833537001", Some("2026-11-23T17:10:33.537001Z")),
+            ("1795453833537001999", Some("2026-11-23T17:10:33.537001Z")),
+            ("", None),
+            ("-", None),
+            ("1795453833.", None),
+            ("32/Oct/2000:13:55:36 -0700", None),
+            ("00/Oct/2000:13:55:36 -0700", None),
+            ("31/Apr/2000:13:55:36 -0700", None),
+            ("29/Feb/2023:13:55:36 -0700", None),
+            ("10/Okt/2000:13:55:36 -0700", None),
+            ("10/Oct/2000:24:00:00 -0700", None),
+            ("10/Oct/2000:13:60:00 -0700", None),
+            ("10/Oct/2000:13:55:61 -0700", None),
+            ("10/Oct/2000:13:55:36 -07", Some("2000-10-10T20:55:36Z")),
+            ("10/Oct/2000:13:55:36 -0760", None),
+            ("10/Oct/2000:13:55:36 0700", None),
+            ("10/Oct/2000:13:55", None),
+            ("2026-13-01T00:00:00Z", None),
+            ("2026-11-23T17:10:33.Z", None),
+            ("2026-11-23", None),
+        ];
+        for (text, expected) in cases {
+            assert_eq!(shown(read(text.as_bytes())).as_deref(), *expected, "{text}");
+        }
+    }
+
+    #[test]
+    fn a_syslog_time_is_fifteen_bytes() {
+        assert_eq!(syslog_length(b"Oct  1 22:14:15 host"), Some(15));
+        assert_eq!(syslog_length(b"Oct 11 22:14:15"), Some(15));
+        for text in ["Oct 41 22:14:15 h", "Okt 11 22:14:15 h", "Oct 11 24:14:15 h", "Oct 11 22:14"]
+        {
+            assert_eq!(syslog_length(text.as_bytes()), None, "{text}");
+        }
+    }
+
+    proptest! {
+        #[test]
+        fn agrees_with_chrono(seconds in 0i64..32_503_680_000, micros in 0i64..1_000_000, east in -14 * 60..=14 * 60) {
+            let zone = FixedOffset::east_opt(east * 60).unwrap();
+            let time: DateTime<FixedOffset> = zone.timestamp_opt(seconds, u32::try_from(micros).unwrap() * 1000).unwrap();
+            let whole = Time { at: Timestamp::from_seconds(seconds), digits: 0 };
+            let fine = Time { at: Timestamp(seconds * SECOND + micros), digits: 6 };
+            let print = |form: &str| time.format(form).to_string().into_bytes();
+            prop_assert_eq!(clf(&print("%d/%b/%Y:%H:%M:%S %z")), Some(whole));
+            prop_assert_eq!(iso(&print("%Y-%m-%dT%H:%M:%S%:z")), Some(whole));
+            prop_assert_eq!(iso(&print("%Y-%m-%dT%H:%M:%S%.6f%z")), Some(fine));
+            prop_assert_eq!(read(&print("%s%.6f")), Some(fine));
+        }
+
+        #[test]
+        fn no_bytes_make_it_panic(text in prop::collection::vec(any::<u8>(), 0..48)) {
+            prop_assert!(clf(&text).or(iso(&text)).is_none() || read(&text).is_some());
+            prop_assert!(epoch(&text).is_none() || text.len() < 48);
+            prop_assert!(syslog_length(&text).is_none_or(|length| length <= text.len()));
+        }
+    }
+}

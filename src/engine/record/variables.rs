@@ -1,0 +1,184 @@
+//! What the variables of nginx' `log_format` and the directives of Apache's `LogFormat` mean.
+
+use std::borrow::Cow;
+
+use chrono::format::{Item, StrftimeItems};
+
+use super::draft::{Part, Slot};
+use super::keys;
+use super::names;
+use super::time;
+
+/// Where a variable's value goes, and how good a source it is.
+pub(super) type Meaning = (Slot, u8);
+
+/// Variables of nginx (and prefixes of their names) that hold no part of a record.
+const NGINX_OTHERS: &[&str] = &[
+    "arg_",
+    "binary_",
+    "bytes_received",
+    "connection",
+    "content_",
+    "date_",
+    "document_root",
+    "fastcgi_",
+    "geoip",
+    "gzip_ratio",
+    "hostname",
+    "https",
+    "limit_",
+    "nginx_",
+    "pid",
+    "pipe",
+    "protocol",
+    "proxy_host",
+    "proxy_port",
+    "proxy_protocol",
+    "realip_",
+    "realpath_",
+    "remote_port",
+    "request_completion",
+    "request_filename",
+    "request_id",
+    "request_length",
+    "request_time",
+    "sent_",
+    "server_addr",
+    "server_port",
+    "session_time",
+    "spdy",
+    "ssl_",
+    "tcpinfo_",
+    "upstream_",
+];
+
+/// Returns the meaning of an nginx variable. One that is not nginx' own comes from the site (`map`, `js_set`)
+/// and its name is all there is to go by.
+pub(super) fn nginx(name: &str) -> Meaning {
+    let part = |part, rank| (Slot::Part(part), rank);
+    match name {
+        "remote_addr" => part(Part::Client, 3),
+        "remote_user" => part(Part::User, 3),
+        "time_local" | "time_iso8601" | "msec" => part(Part::Time, 3),
+        "request" => part(Part::Request, 2),
+        "request_method" => part(Part::Method, 3),
+        "request_uri" => part(Part::Target, 4),
+        "uri" | "document_uri" => part(Part::Target, 3),
+        "args" | "query_string" | "is_args" => part(Part::Query, 3),
+        "server_protocol" => part(Part::Version, 3),
+        "status" => part(Part::Status, 3),
+        "body_bytes_sent" => part(Part::Bytes, 3),
+        "bytes_sent" => part(Part::Bytes, 2),
+        "http_host" | "host" => part(Part::Host, 3),
+        "server_name" => part(Part::Host, 2),
+        "scheme" => part(Part::Scheme, 3),
+        "ssl_protocol" => part(Part::Tls, 3),
+        "proxy_add_x_forwarded_for" => (Slot::Header(Cow::Borrowed("x-forwarded-for")), 1),
+        _ if NGINX_OTHERS.iter().any(|other| name.starts_with(other)) => (Slot::Skip, 0),
+        _ => nginx_by_prefix(name),
+    }
+}
+
+fn nginx_by_prefix(name: &str) -> Meaning {
+    if let Some(header) = name.strip_prefix("http_") {
+        return keys::header(header).slot.unwrap_or((Slot::Skip, 0));
+    }
+    if let Some(cookie) = name.strip_prefix("cookie_") {
+        return (Slot::Cookie(Cow::Owned(cookie.to_owned())), 1);
+    }
+    if name.ends_with("request") {
+        return (Slot::Part(Part::Request), 1);
+    }
+    if name.ends_with("_uri") {
+        return (Slot::Part(Part::Target), 1);
+    }
+    (of_the_site(name), 1)
+}
+
+/// What a name that the site chose tells.
+fn of_the_site(name: &str) -> Slot {
+    if names::is_id(name) { Slot::Id(Cow::Owned(name.to_owned())) } else { Slot::Unnamed }
+}
+
+/// Returns the meaning of an Apache directive `%{argument}letter`; `None` if there is none such, or if its
+/// time cannot be read back.
+pub(super) fn apache(letter: char, argument: Option<&str>) -> Option<Meaning> {
+    let part = |part, rank| (Slot::Part(part), rank);
+    Some(match (letter, argument) {
+        ('a', None) => part(Part::Client, 4),
+        ('h', _) => part(Part::Client, 3),
+        ('a', Some(_)) => part(Part::Client, 2),
+        ('u', None) => part(Part::User, 3),
+        ('t', None) => part(Part::Time, 3),
+        ('t', Some(form)) => is_readable(form).then(|| part(Part::Time, 3))?,
+        ('r', None) => part(Part::Request, 2),
+        ('m', None) => part(Part::Method, 3),
+        ('U', None) => part(Part::Target, 3),
+        ('q', None) => part(Part::Query, 3),
+        ('H', None) => part(Part::Version, 3),
+        ('s', None) => part(Part::Status, 3),
+        ('b' | 'B', None) => part(Part::Bytes, 3),
+        ('O', None) => part(Part::Bytes, 2),
+        ('v', None) => part(Part::Host, 2),
+        ('V', None) => part(Part::Host, 3),
+        ('i', Some(name)) => keys::header(name).slot.unwrap_or((Slot::Skip, 0)),
+        ('C', Some(name)) => (Slot::Cookie(Cow::Owned(name.to_owned())), 1),
+        ('e' | 'n', Some(name)) => (of_the_site(name), 1),
+        ('x', Some("SSL_PROTOCOL")) => part(Part::Tls, 3),
+        ('l' | 'A' | 'D' | 'f' | 'I' | 'k' | 'L' | 'p' | 'P' | 'R' | 'S' | 'T' | 'X', _)
+        | ('o' | 'x' | 'c', Some(_)) => (Slot::Skip, 0),
+        _ => return None,
+    })
+}
+
+/// Says whether a time printed so (`%{...}t`) can be read back: tried on a sample.
+fn is_readable(form: &str) -> bool {
+    const SAMPLE: i64 = 1_795_453_833;
+    let form = form.strip_prefix("begin:").or_else(|| form.strip_prefix("end:")).unwrap_or(form);
+    if matches!(form, "sec" | "msec" | "usec") {
+        return true;
+    }
+    let items: Vec<Item<'_>> = StrftimeItems::new(form).collect();
+    if items.contains(&Item::Error) {
+        return false;
+    }
+    let sample = chrono::DateTime::from_timestamp(SAMPLE, 0).unwrap_or_default().fixed_offset();
+    let text = sample.format_with_items(items.into_iter()).to_string();
+    time::read(text.as_bytes()).is_some_and(|time| time.at.seconds() == SAMPLE)
+}
+
+/// Returns where a field goes that the site's `fields` table names in our words.
+pub(super) fn field(name: &str) -> Option<Slot> {
+    if let Some((kind, name)) = name.split_once('.') {
+        return match kind {
+            "header" => keys::header(name).slot.map(|(slot, _)| slot),
+            "cookie" => Some(Slot::Cookie(Cow::Owned(name.to_owned()))),
+            "id" => Some(Slot::Id(Cow::Owned(name.to_owned()))),
+            _ => None,
+        };
+    }
+    let part = |part| Some(Slot::Part(part));
+    match name {
+        "time" => part(Part::Time),
+        "client" => part(Part::Client),
+        "request" => part(Part::Request),
+        "method" => part(Part::Method),
+        "target" | "path" | "uri" => part(Part::Target),
+        "query" => part(Part::Query),
+        "version" => part(Part::Version),
+        "status" => part(Part::Status),
+        "bytes" => part(Part::Bytes),
+        "referer" => part(Part::Referer),
+        "agent" | "user_agent" => part(Part::Agent),
+        "user" => part(Part::User),
+        "host" => part(Part::Host),
+        "scheme" => part(Part::Scheme),
+        "tls" => part(Part::Tls),
+        "forwarded" | "x_forwarded_for" => Some(Slot::Header(Cow::Borrowed("x-forwarded-for"))),
+        "authorization" => Some(Slot::Header(Cow::Borrowed("authorization"))),
+        "cookie" => Some(Slot::Header(Cow::Borrowed("cookie"))),
+        "x_api_key" => Some(Slot::Header(Cow::Borrowed("x-api-key"))),
+        "id" | "token_id" | "jti" | "kid" => Some(Slot::Id(Cow::Owned(name.to_owned()))),
+        _ => None,
+    }
+}
