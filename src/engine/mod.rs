@@ -1,6 +1,7 @@
 //! The pure part: bytes in, alerts out. No I/O, no clock, no randomness; time, keys, rules and
 //! geography are arguments.
 
+pub mod agent;
 pub mod alert;
 pub mod commit;
 pub mod geo;
@@ -9,6 +10,9 @@ pub mod line;
 pub mod mute;
 pub mod record;
 pub mod registry;
+pub mod route;
 pub mod secret;
+pub mod shape;
 pub mod time;
+pub mod token;
 pub mod usage;

@@ -1,0 +1,95 @@
+//! Numbers over a token's characters: checksum and entropy.
+
+/// The alphabet of the base-62 digits in which GitHub and npm write the checksum.
+const BASE62: &[u8; 62] = b"0123456789ABCDEFGHIJKLMNOPQRSTUVWXYZabcdefghijklmnopqrstuvwxyz";
+
+/// How many trailing characters are checksum.
+const DIGITS: usize = 6;
+
+/// Tells whether the last six characters are the CRC-32 of those before, in base 62, padded with `0`.
+///
+/// Source: GitHub's description of its token formats (2021); npm adopted the same. The prefix is not
+/// part of the sum.
+pub(super) fn crc32_base62(body: &[u8]) -> bool {
+    let Some(at) = body.len().checked_sub(DIGITS) else { return false };
+    let Some((text, digits)) = body.split_at_checked(at) else { return false };
+    base62(crc32(text)) == digits
+}
+
+fn base62(mut number: u32) -> [u8; DIGITS] {
+    let mut digits = [b'0'; DIGITS];
+    for digit in digits.iter_mut().rev() {
+        let value = usize::try_from(number % 62).unwrap_or_default();
+        *digit = BASE62.get(value).copied().unwrap_or(b'0');
+        number /= 62;
+    }
+    digits
+}
+
+/// Returns the CRC-32 of ISO 3309 (as in zip), bit by bit: it is asked for a few dozen bytes at a time.
+fn crc32(bytes: &[u8]) -> u32 {
+    const POLYNOMIAL: u32 = 0xedb8_8320;
+    let step = |sum: u32| if sum & 1 == 1 { (sum >> 1) ^ POLYNOMIAL } else { sum >> 1 };
+    let add = |sum: u32, byte: &u8| (0..8).fold(sum ^ u32::from(*byte), |sum, _| step(sum));
+    !bytes.iter().fold(!0, add)
+}
+
+/// Returns Shannon's entropy of the characters, in bits a character: 0 for one repeated character,
+/// `log2(n)` for `n` characters that all differ.
+#[must_use]
+pub fn entropy(text: &[u8]) -> f64 {
+    let mut counts = [0_u32; 256];
+    for byte in text {
+        if let Some(count) = counts.get_mut(usize::from(*byte)) {
+            *count += 1;
+        }
+    }
+    let total = f64::from(counts.iter().sum::<u32>());
+    let bits = |count: &u32| {
+        let share = f64::from(*count) / total;
+        -share * libm::log2(share)
+    };
+    counts.iter().filter(|count| **count != 0).map(bits).sum()
+}
+
+/// Tells whether a name or word looks like a secret rather than like language: long, of letters and
+/// digits, and of high entropy.
+pub(super) fn is_random(text: &[u8]) -> bool {
+    const SHORTEST: usize = 16;
+    const BITS: f64 = 3.0;
+    SHORTEST <= text.len()
+        && text.iter().any(u8::is_ascii_digit)
+        && text.iter().any(u8::is_ascii_alphabetic)
+        && entropy(text) >= BITS
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn the_checksum_is_that_of_zip() {
+        assert_eq!(crc32(b""), 0);
+        assert_eq!(crc32(b"123456789"), 0xcbf4_3926);
+        assert_eq!(&base62(0), b"000000");
+        assert_eq!(&base62(u32::MAX), b"4gfFC3");
+    }
+
+    #[test]
+    fn one_wrong_character_breaks_the_checksum() {
+        let mut body = b"abcdefghijklmnopqrstuvwxyz0123".to_vec();
+        body.extend(base62(crc32(&body)));
+        assert!(crc32_base62(&body));
+        body[0] = b'b';
+        assert!(!crc32_base62(&body));
+        assert!(!crc32_base62(b"abc"));
+    }
+
+    #[test]
+    fn entropy_counts_bits_a_character() {
+        assert!(entropy(b"").abs() < 1e-9);
+        assert!(entropy(b"aaaa").abs() < 1e-9);
+        assert!((entropy(b"abcdabcd") - 2.0).abs() < 1e-9);
+        assert!((entropy(b"0123456789abcdef") - 4.0).abs() < 1e-9);
+    }
+}

@@ -1,0 +1,127 @@
+//! Tells JSON web tokens (RFC 7519) by their shape.
+
+use base64::Engine as _;
+use base64::engine::general_purpose::GeneralPurpose;
+use base64::engine::{DecodePaddingMode, GeneralPurposeConfig};
+use zeroize::Zeroizing;
+
+/// A token's header is decoded up to here to see whether it is one.
+const MAX_HEADER: usize = 2 * 1024;
+
+/// What a text is, as far as JSON web tokens go.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Jwt {
+    /// A signed token: header, payload, signature (which may be missing).
+    Signed,
+    /// An encrypted one: five parts, of which only the header can be read.
+    Encrypted,
+    /// The beginning of one. All tokens of an issuer begin alike, so it tells nobody apart.
+    Cut,
+    /// Something else.
+    Other,
+}
+
+/// Tells whether a text is a JSON web token: base64url parts, the first a JSON object with `alg`.
+#[must_use]
+pub fn jwt(text: &[u8]) -> Jwt {
+    // `{"`, `{ ` and `{` with a line end, in base64.
+    if !(text.starts_with(b"ey") || text.starts_with(b"ew")) {
+        return Jwt::Other;
+    }
+    if !text.iter().all(|b| b.is_ascii_alphanumeric() || matches!(b, b'-' | b'_' | b'.' | b'=')) {
+        return Jwt::Other;
+    }
+    let n_parts = memchr::memchr_iter(b'.', text).count() + 1;
+    let header = text.split(|b| *b == b'.').next().unwrap_or_default();
+    match (n_parts, header_has_algorithm(header)) {
+        (3, true) => Jwt::Signed,
+        (5, true) => Jwt::Encrypted,
+        (1, _) if begins_as_header(header) => Jwt::Cut,
+        (1, _) | (_, false) => Jwt::Other,
+        _ => Jwt::Cut,
+    }
+}
+
+fn header_has_algorithm(header: &[u8]) -> bool {
+    header.len() <= MAX_HEADER
+        && decode(header).is_some_and(|json| memchr::memmem::find(&json, b"\"alg\"").is_some())
+}
+
+/// Tells whether a text without dots begins with one of the first names that headers have.
+fn begins_as_header(text: &[u8]) -> bool {
+    // `{"alg"`, `{"typ"`, `{"kid"`, `{"enc"`, `{"x5t"`: eight base64 characters are six bytes.
+    let names: [&[u8]; 5] = [b"eyJhbGci", b"eyJ0eXAi", b"eyJraWQi", b"eyJlbmMi", b"eyJ4NXQi"];
+    names.iter().any(|name| text.starts_with(name))
+}
+
+/// Decodes base64 of either alphabet, with or without padding; wiped on drop.
+#[must_use]
+pub fn decode(text: &[u8]) -> Option<Zeroizing<Vec<u8>>> {
+    const LENIENT: GeneralPurposeConfig = GeneralPurposeConfig::new()
+        .with_decode_padding_mode(DecodePaddingMode::Indifferent)
+        .with_decode_allow_trailing_bits(true);
+    const URL: GeneralPurpose = GeneralPurpose::new(&base64::alphabet::URL_SAFE, LENIENT);
+    const STANDARD: GeneralPurpose = GeneralPurpose::new(&base64::alphabet::STANDARD, LENIENT);
+    let is_standard = memchr::memchr2(b'+', b'/', text).is_some();
+    let engine = if is_standard { &STANDARD } else { &URL };
+    let mut decoded = Zeroizing::new(Vec::with_capacity(text.len() + 3));
+    engine.decode_vec(text, &mut decoded).ok()?;
+    Some(decoded)
+}
+
+#[cfg(test)]
+mod tests {
+    use base64::engine::general_purpose::URL_SAFE_NO_PAD;
+    use proptest::prelude::*;
+
+    use super::*;
+
+    fn token(header: &str, payload: &str) -> String {
+        format!("{}.{}.c2ln", URL_SAFE_NO_PAD.encode(header), URL_SAFE_NO_PAD.encode(payload))
+    }
+
+    #[test]
+    fn shapes_are_told_apart() {
+        let whole = token(r#"{"alg":"HS256"}"#, "{}");
+        let spaced = token("{\n \"alg\":\"HS256\"}", "{}");
+        let session = token(r#"{"user":"ann"}"#, "{}");
+        let (two, _) = whole.rsplit_once('.').unwrap();
+        let (one, _) = two.rsplit_once('.').unwrap();
+        let cases = [
+            (whole.as_str(), Jwt::Signed),
+            (spaced.as_str(), Jwt::Signed),
+            (&format!("{two}."), Jwt::Signed),
+            (&format!("{whole}.a.b"), Jwt::Encrypted),
+            (two, Jwt::Cut),
+            (one, Jwt::Cut),
+            (one.get(..10).unwrap(), Jwt::Cut),
+            (session.as_str(), Jwt::Other),
+            ("", Jwt::Other),
+            ("eyes.wide.shut", Jwt::Other),
+            ("ey..", Jwt::Other),
+            ("hello.big.world", Jwt::Other),
+        ];
+        for (text, expected) in cases {
+            assert_eq!(jwt(text.as_bytes()), expected, "{text}");
+        }
+    }
+
+    #[test]
+    fn base64_of_both_alphabets_is_read_padded_or_not() {
+        let cases: [(&str, &[u8]); 5] =
+            [("", b""), ("_-8", b"\xff\xef"), ("/+8", b"\xff\xef"), ("YQ==", b"a"), ("YQ", b"a")];
+        for (text, expected) in cases {
+            assert_eq!(decode(text.as_bytes()).unwrap().as_slice(), expected, "{text}");
+        }
+        assert!(decode(b"!").is_none());
+    }
+
+    proptest! {
+        #[test]
+        fn no_text_is_too_odd(header in ".{0,60}", text in "e[yw][\\PC]{0,60}") {
+            let token = token(&header, "");
+            prop_assert!(jwt(token.as_bytes()) != Jwt::Encrypted);
+            prop_assert!(jwt(text.as_bytes()) != Jwt::Signed || text.contains('.'));
+        }
+    }
+}

@@ -1,0 +1,25 @@
+//! Tells tokens by their shape alone: vendors' prefixes and checksums, JSON web tokens, randomness.
+
+mod check;
+mod jwt;
+mod kinds;
+
+pub use check::entropy;
+pub use jwt::{Jwt, decode, jwt};
+pub use kinds::{Kind, SHORTEST, vendor};
+
+use crate::engine::secret::TokenId;
+
+/// Tells whether a word that is to be shown has the shape of a token, or looks as random as one.
+#[must_use]
+pub fn is_secretive(word: &[u8]) -> bool {
+    is_token_shaped(word) || check::is_random(word)
+}
+
+/// Tells whether a word has the shape of a token: a vendor's, a JSON web token's, or our own ids'.
+#[must_use]
+pub fn is_token_shaped(word: &[u8]) -> bool {
+    vendor(word).is_some()
+        || jwt(word) != Jwt::Other
+        || word.starts_with(TokenId::PREFIX.as_bytes())
+}

@@ -1,0 +1,243 @@
+//! JSON web tokens (RFC 7519), read without verifying: nobody gave us the keys, and the logs already
+//! tell whether the server believed them.
+
+use std::borrow::Cow;
+use std::fmt;
+
+use serde::de::{Deserializer as _, IgnoredAny, MapAccess, Visitor};
+use serde_json::Value;
+use smol_str::SmolStr;
+
+use crate::engine::shape::decode;
+use crate::engine::time::Timestamp;
+use crate::engine::usage::{Claims, Identity};
+
+/// Longer tokens are sealed like any other, but their claims are not read.
+const MAX_READ: usize = 16 * 1024;
+
+/// Issuer and subject are cut at this many bytes.
+const MAX_TEXT: usize = 128;
+
+/// What a token says of itself.
+#[derive(Clone, Debug, Default, PartialEq)]
+pub(super) struct Said {
+    /// Whose it is, if it says so.
+    pub(super) identity: Option<Identity>,
+    /// From when, until when, and whether it is signed.
+    pub(super) claims: Claims,
+}
+
+/// Reads a signed token; what cannot be read is left out.
+///
+/// `principal_claims` are the claims that make the identity: `iss` the issuer, the others, joined with
+/// `/`, the subject. Where `sub` is asked for and missing, `azp` stands in, then `client_id`.
+pub(super) fn read(token: &[u8], principal_claims: &[SmolStr]) -> Said {
+    if token.len() > MAX_READ {
+        return Said::default();
+    }
+    let mut parts = token.split(|b| *b == b'.');
+    let header = object(parts.next().unwrap_or_default(), &["alg"]);
+    let mut names = vec!["iss", "sub", "azp", "client_id", "exp", "iat", "nbf"];
+    names.extend(principal_claims.iter().map(SmolStr::as_str));
+    let payload = object(parts.next().unwrap_or_default(), &names);
+    let algorithm = get(&header, "alg").and_then(Value::as_str);
+    let time = |name| get(&payload, name).and_then(time);
+    Said {
+        identity: identity(&payload, principal_claims),
+        claims: Claims {
+            issued_at: time("iat"),
+            expires_at: time("exp"),
+            not_before: time("nbf"),
+            is_unsigned: algorithm.is_some_and(|name| name.eq_ignore_ascii_case("none")),
+            is_malformed: false,
+        },
+    }
+}
+
+type Fields = Vec<(String, Value)>;
+
+fn get<'f>(fields: &'f Fields, name: &str) -> Option<&'f Value> {
+    fields.iter().rev().find(|(known, _)| known == name).map(|(_, value)| value)
+}
+
+fn identity(payload: &Fields, principal_claims: &[SmolStr]) -> Option<Identity> {
+    let claim = |name: &str| get(payload, name).and_then(text);
+    let mut issuer = SmolStr::default();
+    let mut subject = String::new();
+    for name in principal_claims {
+        let value = claim(name);
+        match name.as_str() {
+            "iss" => issuer = value.map(|v| clean(&v, MAX_TEXT)).unwrap_or_default(),
+            other => {
+                let value = value.filter(|v| !v.is_empty());
+                let stand_in = || claim("azp").or_else(|| claim("client_id"));
+                let value = value.or_else(|| stand_in().filter(|_| other == "sub"));
+                if let Some(value) = value {
+                    subject.push_str(if subject.is_empty() { "" } else { "/" });
+                    subject.push_str(&value);
+                }
+            }
+        }
+    }
+    let subject = clean(&subject, MAX_TEXT);
+    let is_named = !subject.is_empty();
+    is_named.then_some(Identity::Jwt { issuer, subject })
+}
+
+/// Texts and numbers are names; the first of a list stands for it.
+fn text(value: &Value) -> Option<Cow<'_, str>> {
+    match value {
+        Value::String(text) => Some(Cow::Borrowed(text)),
+        Value::Number(number) => Some(Cow::Owned(number.to_string())),
+        Value::Array(list) => list.first().filter(|first| !first.is_array()).and_then(text),
+        _ => None,
+    }
+}
+
+/// `NumericDate` of RFC 7519: seconds since 1970, a fraction is allowed and cut off.
+fn time(value: &Value) -> Option<Timestamp> {
+    if let Some(seconds) = value.as_i64() {
+        return Some(Timestamp::from_seconds(seconds));
+    }
+    let seconds = value.as_f64().filter(|seconds| seconds.is_finite())?;
+    #[allow(
+        clippy::cast_possible_truncation,
+        reason = "`as` saturates, and that is what is wanted"
+    )]
+    Some(Timestamp::from_seconds(libm::floor(seconds) as i64))
+}
+
+/// Makes a text of a stranger's fit to be a name: without control and direction characters, at most
+/// `limit` bytes.
+pub(super) fn clean(text: &str, limit: usize) -> SmolStr {
+    let is_fit = |c: &char| !c.is_control() && !is_direction(*c);
+    let mut end = 0;
+    let mut fits = |c: &char| {
+        end += c.len_utf8();
+        end <= limit
+    };
+    text.chars().filter(is_fit).take_while(|c| fits(c)).collect()
+}
+
+/// Characters that turn the direction of writing or cannot be seen.
+const fn is_direction(c: char) -> bool {
+    matches!(c, '\u{200b}'..='\u{200f}' | '\u{202a}'..='\u{202e}' | '\u{2060}'..='\u{2069}' | '\u{feff}')
+}
+
+/// Reads the wanted members of a base64url part that holds a JSON object.
+fn object(part: &[u8], wanted: &[&str]) -> Fields {
+    let Some(json) = decode(part) else { return Fields::new() };
+    let mut fields = Fields::new();
+    let mut reader = serde_json::Deserializer::from_slice(&json);
+    // A fault leaves what was read before it.
+    reader.deserialize_map(Wanted { names: wanted, fields: &mut fields }).unwrap_or_default();
+    fields
+}
+
+/// Keeps the wanted members of an object and passes over the rest.
+struct Wanted<'w> {
+    names: &'w [&'w str],
+    fields: &'w mut Fields,
+}
+
+impl<'de> Visitor<'de> for Wanted<'_> {
+    type Value = ();
+
+    fn expecting(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str("an object")
+    }
+
+    fn visit_map<M: MapAccess<'de>>(self, mut map: M) -> Result<(), M::Error> {
+        while let Some(name) = map.next_key::<Cow<'_, str>>()? {
+            if self.names.iter().any(|wanted| *wanted == name) {
+                self.fields.push((name.into_owned(), map.next_value()?));
+            } else {
+                map.next_value::<IgnoredAny>()?;
+            }
+        }
+        Ok(())
+    }
+}
+
+#[cfg(test)]
+pub(super) mod tests {
+    use base64::Engine as _;
+    use base64::engine::general_purpose::URL_SAFE_NO_PAD;
+    use proptest::prelude::*;
+
+    use super::*;
+
+    /// Makes a token of a header and a payload.
+    pub(in crate::engine::token) fn token(header: &str, payload: &str) -> String {
+        let part = |json: &str| URL_SAFE_NO_PAD.encode(json);
+        format!("{}.{}.c2lnbmF0dXJlLW9mLWEtdGVzdA", part(header), part(payload))
+    }
+
+    fn names() -> Vec<SmolStr> {
+        vec!["iss".into(), "sub".into()]
+    }
+
+    fn said(payload: &str) -> Said {
+        read(token(r#"{"alg":"HS256"}"#, payload).as_bytes(), &names())
+    }
+
+    fn shown(payload: &str) -> String {
+        said(payload).identity.map(|identity| identity.to_string()).unwrap_or_default()
+    }
+
+    #[test]
+    fn a_token_says_whose_it_is() {
+        assert_eq!(
+            shown(r#"{"iss":"https://id.example.org","sub":"ann"}"#),
+            "jwt:https://id.example.org:ann"
+        );
+        assert_eq!(shown(r#"{"sub":42}"#), "jwt::42");
+        assert_eq!(shown(r#"{"iss":"i","azp":"app","client_id":"c"}"#), "jwt:i:app");
+        assert_eq!(shown(r#"{"iss":"i","sub":"","client_id":"c"}"#), "jwt:i:c");
+        assert_eq!(shown(r#"{"iss":"i"}"#), "");
+        assert_eq!(shown(r#"{"iss":"i","sub":{"a":1}}"#), "");
+        assert_eq!(shown("[]"), "");
+        assert_eq!(shown("not json"), "");
+    }
+
+    #[test]
+    fn the_claims_that_name_the_principal_can_be_chosen() {
+        let token = token(
+            r#"{"alg":"none"}"#,
+            r#"{"iss":"i","sub":"s","tid":"t","email":"a@example.org"}"#,
+        );
+        let names = ["iss".into(), "tid".into(), "email".into()];
+        let said = read(token.as_bytes(), &names);
+        assert_eq!(said.identity.unwrap().to_string(), "jwt:i:t/a@example.org");
+        assert!(said.claims.is_unsigned);
+    }
+
+    #[test]
+    fn times_may_be_fractions_and_nonsense_is_no_time() {
+        let claims = said(r#"{"iat":1795453833,"exp":1795457433.9,"nbf":"soon"}"#).claims;
+        assert_eq!(claims.issued_at, Some(Timestamp::from_seconds(1_795_453_833)));
+        assert_eq!(claims.expires_at, Some(Timestamp::from_seconds(1_795_457_433)));
+        assert_eq!(claims.not_before, None);
+        assert_eq!(said(r#"{"exp":1e300}"#).claims.expires_at, Some(Timestamp(i64::MAX)));
+    }
+
+    #[test]
+    fn a_name_cannot_move_the_cursor_or_fill_the_memory() {
+        assert_eq!(shown(r#"{"sub":"a\u001b[2J\u202eb"}"#), "jwt::a[2Jb");
+        let long = format!(r#"{{"sub":"{}"}}"#, "\u{fc}".repeat(1000));
+        assert_eq!(shown(&long).len(), "jwt::".len() + MAX_TEXT);
+    }
+
+    #[test]
+    fn the_last_of_two_members_counts_as_in_other_readers() {
+        assert_eq!(shown(r#"{"sub":"a","sub":"b"}"#), "jwt::b");
+    }
+
+    proptest! {
+        #[test]
+        fn no_payload_is_too_odd(payload in ".{0,300}", header in ".{0,60}") {
+            let token = token(&header, &payload);
+            read(token.as_bytes(), &names());
+        }
+    }
+}

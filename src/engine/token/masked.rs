@@ -1,0 +1,142 @@
+//! Values that stand where a token stood: masks, placeholders, cut texts. They are no tokens, else
+//! everybody's masked token would be one busy token.
+
+/// What logs and libraries write instead of a value, in lower case.
+const WORDS: [&[u8]; 25] = [
+    b"redacted",
+    b"filtered",
+    b"masked",
+    b"hidden",
+    b"removed",
+    b"omitted",
+    b"scrubbed",
+    b"sanitized",
+    b"sanitised",
+    b"null",
+    b"nil",
+    b"none",
+    b"undefined",
+    b"unknown",
+    b"anonymous",
+    b"empty",
+    b"deleted",
+    b"true",
+    b"false",
+    b"n/a",
+    b"nan",
+    b"(null)",
+    b"your_api_key",
+    b"your-api-key",
+    b"object object",
+];
+
+/// Hashes of the empty text, of which loggers that hash show a part: SHA-256, SHA-1, MD5.
+const EMPTY: [&[u8]; 3] = [
+    b"e3b0c44298fc1c149afbf4c8996fb92427ae41e4649b934ca495991b7852b855",
+    b"da39a3ee5e6b4b0d3255bfef95601890afd80709",
+    b"d41d8cd98f00b204e9800998ecf8427e",
+];
+
+/// The least part of a hash that loggers show: Caddy's `hash` filter writes 8 hex digits.
+const SHORTEST_HASH: usize = 8;
+
+/// Tells whether a value only stands for a token: empty, one character repeated, a word such as
+/// `REDACTED`, in brackets, a template's variable, or cut with dots or stars.
+pub(super) fn is_masked(value: &[u8]) -> bool {
+    let Some((first, rest)) = value.split_first() else { return true };
+    if rest.iter().all(|b| b == first) {
+        return true;
+    }
+    if matches!(first, b'[' | b'<' | b'{')
+        || value.starts_with(b"${")
+        || is_cut(value)
+        || has_run(value)
+    {
+        return true;
+    }
+    let bare = value.trim_ascii();
+    WORDS.iter().any(|word| bare.eq_ignore_ascii_case(word))
+        || (bare.len() >= SHORTEST_HASH && EMPTY.iter().any(|hash| is_start(bare, hash)))
+}
+
+/// Tells whether dots say that there was more of the value.
+pub(super) fn is_cut(value: &[u8]) -> bool {
+    const ELLIPSIS: &[u8] = "\u{2026}".as_bytes();
+    let dots: [&[u8]; 2] = [b"...", ELLIPSIS];
+    dots.iter().any(|dots| value.starts_with(dots) || value.ends_with(dots))
+        || memchr::memmem::find(value, b"...").is_some()
+}
+
+/// Takes the dots off the end of a cut value.
+pub(super) fn uncut(value: &[u8]) -> &[u8] {
+    let value = value.strip_suffix("\u{2026}".as_bytes()).unwrap_or(value);
+    let end = value.iter().rposition(|b| *b != b'.').map_or(0, |at| at + 1);
+    value.get(..end).unwrap_or_default()
+}
+
+/// Three stars in a row, or eight `x`, hide a part: `ghp_****4f2a`.
+fn has_run(value: &[u8]) -> bool {
+    memchr::memmem::find(value, b"***").is_some()
+        || value.windows(8).any(|run| run.iter().all(|b| matches!(b, b'x' | b'X')))
+}
+
+fn is_start(value: &[u8], whole: &[u8]) -> bool {
+    whole.get(..value.len()).is_some_and(|start| start.eq_ignore_ascii_case(value))
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn masks_are_no_tokens() {
+        for mask in [
+            "",
+            "-",
+            "*",
+            "****",
+            "xxxx",
+            "XXXXXXXX",
+            "REDACTED",
+            "[REDACTED]",
+            "[FILTERED]",
+            "<redacted>",
+            "[redacted]",
+            "null",
+            "undefined",
+            "none",
+            "(null)",
+            "...",
+            "e3b0c442",
+            "E3B0C44298FC1C14",
+            "d41d8cd98f00b204e9800998ecf8427e",
+            "ghp_****4f2a",
+            "eyJhbGciOi...",
+            "sk_live_51H8\u{2026}",
+            "{token}",
+            "${TOKEN}",
+            "<token>",
+            "ghp_xxxxxxxxxxxx4f2a",
+            "abc...def",
+        ] {
+            assert!(is_masked(mask.as_bytes()), "{mask}");
+        }
+    }
+
+    #[test]
+    fn tokens_are_no_masks() {
+        for token in
+            ["hunter2!", "e3b0c443", "nullable", "xx1xx2xx3", "a.b.c", "00000000-0000-0000"]
+        {
+            assert!(!is_masked(token.as_bytes()), "{token}");
+        }
+    }
+
+    #[test]
+    fn dots_come_off_the_end() {
+        assert_eq!(uncut(b"sk_live_51H8..."), b"sk_live_51H8");
+        assert_eq!(uncut("sk\u{2026}".as_bytes()), b"sk");
+        assert_eq!(uncut(b"..."), b"");
+        assert_eq!(uncut(b""), b"");
+    }
+}

@@ -1,0 +1,324 @@
+//! Finds the credentials of a record ([`Finder`]) and seals them into usages ([`Sealer`]).
+//!
+//! ```text
+//! Record --Finder::find--> [Sighting] --Sealer::seal--> [Usage]        once a line
+//!                                     --Sealer::tokens, redaction-->   for `parse` and `explain`
+//! ```
+//!
+//! A sighting still borrows the secret; a usage holds none. Masks such as `****` or `[REDACTED]` are
+//! no credentials; a value that was cut with dots is one only where the site named the field an id,
+//! and then as a reference: elsewhere all tokens that begin alike would be taken for one.
+
+mod header;
+mod jwt;
+mod masked;
+mod names;
+mod percent;
+mod redact;
+mod seal;
+mod url;
+
+use smol_str::SmolStr;
+
+use crate::engine::record::{FieldName, Record, is_same};
+use crate::engine::secret::{Bytes, Secret, TokenId};
+use crate::engine::shape::{self, Jwt, is_secretive};
+use crate::engine::usage::Carrier;
+
+pub use redact::Redaction;
+pub use seal::{Sealed, Sealer};
+
+/// At most so many credentials are taken from one line; hostile lines hold more.
+pub const MAX_SIGHTINGS: usize = 16;
+
+/// Credentials in headers may be as short as this; what is shorter cannot be told from noise.
+const SHORTEST: usize = 4;
+
+/// Values under an unmistakable name may be as short as this.
+const SHORTEST_NAMED: usize = 8;
+
+/// Values under a likely name may be as short as this, and need [`LEAST_ENTROPY`].
+const SHORTEST_LIKELY: usize = 16;
+
+/// Bits a character, as in gitleaks' rule for generic keys.
+const LEAST_ENTROPY: f64 = 3.5;
+
+/// Longer values are no ids of tokens.
+const LONGEST_REFERENCE: usize = 256;
+
+/// Names that a site adds to the built-in ones, and the claims that name a principal.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Names {
+    /// Query and path parameters; letter case, `-`, `_` and `.` do not count.
+    pub query: Vec<SmolStr>,
+    /// Cookies; letter case does not count. There are no built-in ones.
+    pub cookies: Vec<SmolStr>,
+    /// Request headers; letter case does not count.
+    pub headers: Vec<SmolStr>,
+    /// Log fields, headers and cookies that hold a token's id and that no client can set; letter case and
+    /// `-` against `_` do not count.
+    pub ids: Vec<SmolStr>,
+    /// Claims of a JSON web token that make the principal; `iss` and `sub` by default.
+    pub principal_claims: Vec<SmolStr>,
+}
+
+impl Default for Names {
+    fn default() -> Self {
+        let principal_claims = vec![SmolStr::new_static("iss"), SmolStr::new_static("sub")];
+        let none = Vec::new;
+        Self { query: none(), cookies: none(), headers: none(), ids: none(), principal_claims }
+    }
+}
+
+/// A credential seen in a record.
+#[derive(Debug)]
+pub struct Sighting<'a> {
+    /// What was seen.
+    pub seen: Seen<'a>,
+    /// Where it stood.
+    pub carrier: Carrier,
+}
+
+/// What was seen of a credential.
+#[derive(Debug)]
+pub enum Seen<'a> {
+    /// The secret itself, and what its shape tells.
+    Secret(Secret<'a>, Form),
+    /// Its id, computed by the proxy.
+    Sealed(TokenId),
+    /// Something that stands for it: a `jti`, a gateway's key id, its first characters, a short hash.
+    Reference(SmolStr, Secret<'a>),
+}
+
+/// What the shape of a secret tells.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct Form {
+    /// `github-pat`, `jwt`, `basic`, `opaque`, ...
+    pub kind: &'static str,
+    /// How many leading bytes are the vendor's public prefix; `None` if nothing may be shown at all.
+    pub prefix: Option<usize>,
+    /// A checksum in the secret is wrong: it was never issued.
+    pub is_malformed: bool,
+}
+
+impl Form {
+    const OPAQUE: Self = Self { kind: "opaque", prefix: Some(0), is_malformed: false };
+    const PASSWORD: Self = Self { kind: "password", prefix: None, is_malformed: false };
+    const BASIC: Self = Self { kind: "basic", prefix: None, is_malformed: false };
+    const JWT: Self = Self { kind: "jwt", prefix: Some(0), is_malformed: false };
+    const JWE: Self = Self { kind: "jwe", prefix: Some(0), is_malformed: false };
+    const AWS: Self = Self { kind: "aws-access-key", prefix: Some(4), is_malformed: false };
+}
+
+impl Sighting<'_> {
+    fn into_owned(self) -> Sighting<'static> {
+        let seen = match self.seen {
+            Seen::Secret(secret, form) => Seen::Secret(secret.into_owned(), form),
+            Seen::Sealed(id) => Seen::Sealed(id),
+            Seen::Reference(scheme, value) => Seen::Reference(scheme, value.into_owned()),
+        };
+        Sighting { seen, carrier: self.carrier }
+    }
+}
+
+/// Finds the credentials of records. Stateless; one serves all threads.
+#[derive(Clone, Debug, Default)]
+pub struct Finder {
+    query: Vec<Box<[u8]>>,
+    cookies: Vec<SmolStr>,
+    headers: Vec<SmolStr>,
+    ids: Vec<SmolStr>,
+}
+
+impl Finder {
+    /// Takes the site's names.
+    #[must_use]
+    pub fn new(names: &Names) -> Self {
+        let fold = |name: &SmolStr| names::Folded::new(name.as_bytes());
+        Self {
+            query: names.query.iter().filter_map(fold).map(|name| name.as_bytes().into()).collect(),
+            cookies: names.cookies.clone(),
+            headers: names.headers.clone(),
+            ids: names.ids.clone(),
+        }
+    }
+
+    /// Appends all credentials of a record, in the order of its fields: the same secret seen twice
+    /// makes two sightings. At most [`MAX_SIGHTINGS`]; a record without any costs no allocation.
+    pub fn find<'a>(&self, record: &'a Record<'_>, out: &mut Vec<Sighting<'a>>) {
+        let room = out.len() + MAX_SIGHTINGS;
+        let mut search = Search { finder: self, out, room };
+        for (name, value) in &record.fields {
+            match name {
+                FieldName::Header(name) | FieldName::Cookie(name) if self.is_id(name) => {
+                    search.id(name, value);
+                }
+                FieldName::Header(name) => search.header(name, value),
+                FieldName::Cookie(name) => search.cookie(name.as_bytes(), value),
+                FieldName::Id(name) => search.id(name, value),
+                FieldName::Unnamed => search.unnamed(value),
+            }
+        }
+        if let Some(target) = &record.target {
+            search.url(target, url::Place::Target);
+        }
+        if let Some(referer) = &record.referer {
+            search.url(referer, url::Place::Referer);
+        }
+        if let Some(user) = &record.user {
+            search.add(|| Carrier::Field, Bytes::Line(user), Need::Shape);
+        }
+    }
+
+    fn is_query(&self, name: &[u8]) -> bool {
+        let is_named = |folded: names::Folded| self.query.iter().any(|n| **n == *folded.as_bytes());
+        !self.query.is_empty() && names::Folded::new(name).is_some_and(is_named)
+    }
+
+    fn is_cookie(&self, name: &[u8]) -> bool {
+        self.cookies.iter().any(|known| known.as_bytes().eq_ignore_ascii_case(name))
+    }
+
+    fn is_id(&self, name: &str) -> bool {
+        self.ids.iter().any(|known| is_same(known.as_bytes(), name.as_bytes()))
+    }
+
+    fn is_header(&self, name: &str) -> bool {
+        self.headers.iter().any(|known| known.eq_ignore_ascii_case(name))
+    }
+}
+
+/// How much a value must look like a credential to be one, given where it stands.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+enum Need {
+    /// It stands where nothing but a credential stands.
+    Any,
+    /// It is a person's password.
+    Password,
+    /// Its name is unmistakable.
+    Named,
+    /// Its name is likely: it must look random.
+    Likely,
+    /// Nothing but its shape speaks for it: a vendor's prefix, a JSON web token.
+    Shape,
+    /// Its name speaks against it: only a vendor's prefix convinces.
+    Vendor,
+}
+
+impl Need {
+    const fn of(promised: names::Name) -> Self {
+        match promised {
+            names::Name::Password => Self::Password,
+            names::Name::Sure => Self::Named,
+            names::Name::Likely => Self::Likely,
+            names::Name::AwsCredential | names::Name::Unknown => Self::Shape,
+            names::Name::Never => Self::Vendor,
+        }
+    }
+}
+
+/// One search through one record, and what it has found.
+struct Search<'s, 'a> {
+    finder: &'s Finder,
+    out: &'s mut Vec<Sighting<'a>>,
+    room: usize,
+}
+
+impl<'a> Search<'_, 'a> {
+    /// Adds a value if it is a credential.
+    fn add(&mut self, carrier: impl FnOnce() -> Carrier, value: Bytes<'a>, need: Need) {
+        if let Some(verdict) = verdict(&value, need) {
+            let seen = match verdict {
+                Verdict::Secret(form) => Seen::Secret(value.into(), form),
+                Verdict::Hash => Seen::Reference(SmolStr::new_static("sha256-8"), value.into()),
+            };
+            self.push(carrier(), seen);
+        }
+    }
+
+    fn push(&mut self, carrier: Carrier, seen: Seen<'a>) {
+        if self.out.len() < self.room {
+            self.out.push(Sighting { seen, carrier });
+        }
+    }
+}
+
+/// What a value is, if it is a credential.
+enum Verdict {
+    Secret(Form),
+    /// Caddy's `hash` filter was here: the first four bytes of SHA-256, in hex.
+    Hash,
+}
+
+fn verdict(value: &[u8], need: Need) -> Option<Verdict> {
+    if value.len() < SHORTEST {
+        return None;
+    }
+    if let Some(kind) = shape::vendor(value) {
+        let form = Form {
+            kind: kind.name,
+            prefix: Some(kind.prefix.len()),
+            is_malformed: kind.is_malformed(value),
+        };
+        let body = value.get(kind.prefix.len()..).unwrap_or_default();
+        return (!masked::is_masked(body)).then_some(Verdict::Secret(form));
+    }
+    if need == Need::Vendor {
+        return None;
+    }
+    match shape::jwt(value) {
+        Jwt::Signed => return Some(Verdict::Secret(Form::JWT)),
+        Jwt::Encrypted => return Some(Verdict::Secret(Form::JWE)),
+        Jwt::Cut => return None,
+        Jwt::Other => {}
+    }
+    let is_enough = match need {
+        Need::Vendor | Need::Shape => false,
+        Need::Any | Need::Password => true,
+        Need::Named => SHORTEST_NAMED <= value.len() && is_text(value),
+        Need::Likely => {
+            SHORTEST_LIKELY <= value.len()
+                && is_text(value)
+                && LEAST_ENTROPY <= shape::entropy(value)
+        }
+    };
+    if !is_enough || masked::is_masked(value) {
+        return None;
+    }
+    Some(match need {
+        Need::Password => Verdict::Secret(Form::PASSWORD),
+        Need::Named if is_short_hash(value) => Verdict::Hash,
+        _ => Verdict::Secret(Form::OPAQUE),
+    })
+}
+
+/// Tokens have neither spaces nor control characters.
+fn is_text(value: &[u8]) -> bool {
+    value.iter().all(|b| 0x20 < *b && *b != 0x7f)
+}
+
+fn is_short_hash(value: &[u8]) -> bool {
+    value.len() == 8
+        && value.iter().all(|b| matches!(b, b'0'..=b'9' | b'a'..=b'f'))
+        && value.iter().any(u8::is_ascii_digit)
+        && value.iter().any(u8::is_ascii_alphabetic)
+}
+
+/// Returns a name from a log fit to be a carrier's: short, plain, and no secret itself.
+fn carrier_name(name: &[u8]) -> SmolStr {
+    const LONGEST: usize = 40;
+    let is_plain = |b: &u8| {
+        b.is_ascii_alphanumeric() || matches!(b, b'-' | b'_' | b'.' | b'[' | b']' | b'$' | b'@')
+    };
+    let is_fit = !name.is_empty()
+        && name.len() <= LONGEST
+        && name.iter().all(is_plain)
+        && !is_secretive(name);
+    match std::str::from_utf8(name) {
+        Ok(name) if is_fit => SmolStr::new(name),
+        _ => SmolStr::new_static("other"),
+    }
+}
+
+#[cfg(test)]
+mod tests;

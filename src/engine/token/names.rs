@@ -1,0 +1,159 @@
+//! What the name of a parameter or header says about its value: a credential, perhaps, or surely not.
+
+/// What a name promises.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(super) enum Name {
+    /// A person's password: hidden whatever its length.
+    Password,
+    /// An unmistakable name of a credential.
+    Sure,
+    /// A name that credentials often have, and other things too.
+    Likely,
+    /// The id of an AWS access key, and what it is good for, behind slashes.
+    AwsCredential,
+    /// Looks like a credential and is none: signatures, one-time codes, forgery protection, page marks.
+    Never,
+    /// Says nothing.
+    Unknown,
+}
+
+/// Names are folded into this many bytes; longer ones say nothing.
+const LONGEST: usize = 40;
+
+/// A name in lower case without `-`, `_` and `.`: `access_token`, `accessToken` and `Access-Token` are one.
+pub(super) struct Folded {
+    bytes: [u8; LONGEST],
+    length: usize,
+}
+
+impl Folded {
+    /// Folds a name that is already percent-decoded; `None` if it is too long.
+    pub(super) fn new(name: &[u8]) -> Option<Self> {
+        let mut folded = Self { bytes: [0; LONGEST], length: 0 };
+        for byte in name.iter().filter(|b| !matches!(b, b'-' | b'_' | b'.')) {
+            *folded.bytes.get_mut(folded.length)? = byte.to_ascii_lowercase();
+            folded.length += 1;
+        }
+        Some(folded)
+    }
+
+    /// Returns the folded name.
+    pub(super) fn as_bytes(&self) -> &[u8] {
+        self.bytes.get(..self.length).unwrap_or_default()
+    }
+}
+
+/// Tells what a name promises.
+///
+/// The names are those that masking changes of web projects, secret scanners' rules and error
+/// reporters' scrub lists agree on.
+pub(super) fn promise(name: &[u8]) -> Name {
+    // Laravel's protection against forged forms; it would fold into `token`.
+    if name == b"_token" {
+        return Name::Never;
+    }
+    let Some(folded) = Folded::new(name) else { return Name::Unknown };
+    match folded.as_bytes() {
+        b"password" | b"passwd" | b"pwd" | b"passphrase" | b"userpassword" => Name::Password,
+        b"xamzcredential" | b"awsaccesskeyid" => Name::AwsCredential,
+        name if is_never(name) => Name::Never,
+        name if is_sure(name) => Name::Sure,
+        name if is_likely(name) => Name::Likely,
+        _ => Name::Unknown,
+    }
+}
+
+#[rustfmt::skip]
+const fn is_sure(folded: &[u8]) -> bool {
+    matches!(
+        folded,
+        b"accesstoken" | b"apikey" | b"apitoken" | b"apisecret" | b"privatetoken" | b"personalaccesstoken"
+        | b"authtoken" | b"authenticationtoken" | b"sessiontoken" | b"oauthtoken" | b"bearertoken" | b"bearer"
+        | b"refreshtoken" | b"idtoken" | b"clientsecret" | b"secretkey" | b"secrettoken" | b"secret"
+        | b"accesskey" | b"authkey" | b"jwt" | b"token" | b"sessionid" | b"phpsessid" | b"jsessionid"
+        | b"connectsid" | b"uisessionid" | b"usertoken" | b"jobtoken" | b"deploytoken" | b"sharetoken"
+        | b"licensekey" | b"privatekey" | b"xapikey" | b"xtoken" | b"xauthtoken" | b"xaccesstoken"
+        | b"feedtoken" | b"rsstoken"
+    )
+}
+
+fn is_likely(folded: &[u8]) -> bool {
+    let endings: [&[u8]; 10] = [
+        b"token",
+        b"apikey",
+        b"accesskey",
+        b"secretkey",
+        b"authkey",
+        b"secret",
+        b"password",
+        b"sessionid",
+        b"sessid",
+        b"jwt",
+    ];
+    let is_whole = matches!(
+        folded,
+        b"key"
+            | b"auth"
+            | b"authorization"
+            | b"session"
+            | b"sid"
+            | b"credential"
+            | b"credentials"
+            | b"pass"
+            | b"appkey"
+            | b"xkey"
+            | b"apikeyid"
+    );
+    is_whole || endings.iter().any(|end| folded.ends_with(end))
+}
+
+#[rustfmt::skip]
+fn is_never(folded: &[u8]) -> bool {
+    let holds = |part: &[u8]| folded.windows(part.len()).any(|window| window == part);
+    let is_whole = matches!(
+        folded,
+        b"code" | b"state" | b"nonce" | b"sig" | b"signature" | b"hmac" | b"xamzsignature"
+        | b"xamzsecuritytoken" | b"xgoogsignature" | b"authenticitytoken" | b"requestverificationtoken"
+        | b"codeverifier" | b"codechallenge" | b"oauthverifier" | b"oauthsignature" | b"oauthnonce"
+        | b"pagetoken" | b"nextpagetoken" | b"nexttoken" | b"continuationtoken" | b"synctoken"
+        | b"cursortoken" | b"pushtoken" | b"devicetoken" | b"postmantoken" | b"viewstate"
+    );
+    is_whole || holds(b"csrf") || holds(b"xsrf") || holds(b"captcha")
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn one_name_in_all_its_spellings() {
+        for name in ["access_token", "accessToken", "ACCESS-TOKEN", "access.token"] {
+            assert_eq!(promise(name.as_bytes()), Name::Sure, "{name}");
+        }
+    }
+
+    #[test]
+    fn names_promise_what_they_say() {
+        let cases = [
+            ("", Name::Unknown),
+            ("page", Name::Unknown),
+            ("sort_key", Name::Unknown),
+            ("key", Name::Likely),
+            ("x-vault-token", Name::Likely),
+            ("X-Gravitee-Api-Key", Name::Likely),
+            ("X-Amz-Credential", Name::AwsCredential),
+            ("X-Amz-Signature", Name::Never),
+            ("_token", Name::Never),
+            ("_csrf_token", Name::Never),
+            ("XSRF-TOKEN", Name::Never),
+            ("Postman-Token", Name::Never),
+            ("next_page_token", Name::Never),
+            ("password", Name::Password),
+            ("client_secret", Name::Sure),
+        ];
+        for (name, expected) in cases {
+            assert_eq!(promise(name.as_bytes()), expected, "{name}");
+        }
+        assert_eq!(promise(&[b'a'; 100]), Name::Unknown);
+    }
+}

@@ -1,0 +1,475 @@
+//! Seals sightings into usages: from here on no secret exists.
+
+use std::net::IpAddr;
+
+use smol_str::{SmolStr, StrExt as _};
+use zeroize::Zeroizing;
+
+use super::redact::Redaction;
+use super::{Form, Names, SHORTEST, Seen, Sighting, jwt};
+use crate::engine::agent::agent;
+use crate::engine::record::Record;
+use crate::engine::route::{OTHER, route};
+use crate::engine::secret::{SealKey, Secret, TokenId, mask};
+use crate::engine::shape::{decode, is_secretive, is_token_shaped};
+use crate::engine::usage::{Agent, Carrier, Claims, Identity, Origin, Transport, Usage};
+
+/// Names of services are cut at this many bytes.
+const MAX_SERVICE: usize = 64;
+
+/// Names of users of basic authentication are cut at this many bytes.
+const MAX_USER: usize = 64;
+
+/// What is shown of a secret of which nothing may be shown.
+const HIDDEN: SmolStr = SmolStr::new_static("...");
+
+/// Methods of RFC 9110, `WebDAV` and caches. Others are `-`: a method is shown, and a client sends what it likes.
+const METHODS: [&str; 28] = [
+    "GET",
+    "POST",
+    "PUT",
+    "DELETE",
+    "HEAD",
+    "OPTIONS",
+    "PATCH",
+    "CONNECT",
+    "TRACE",
+    "PROPFIND",
+    "PROPPATCH",
+    "MKCOL",
+    "COPY",
+    "MOVE",
+    "LOCK",
+    "UNLOCK",
+    "REPORT",
+    "SEARCH",
+    "MERGE",
+    "ACL",
+    "CHECKOUT",
+    "MKACTIVITY",
+    "MKCALENDAR",
+    "PURGE",
+    "BAN",
+    "QUERY",
+    "LINK",
+    "UNLINK",
+];
+
+/// Turns sightings into usages, with the site's key.
+#[derive(Clone, Debug)]
+pub struct Sealer {
+    key: SealKey,
+    principal_claims: Vec<SmolStr>,
+}
+
+/// One token of a line, sealed.
+#[derive(Clone, Debug, PartialEq)]
+pub struct Sealed {
+    /// The token's id.
+    pub id: TokenId,
+    /// `github-pat`, `jwt`, `basic`, `opaque`; `sealed` and `reference` where the secret was not seen.
+    pub kind: SmolStr,
+    /// What a person may see of it.
+    pub hint: SmolStr,
+    /// Where it stood; of several places the most exposed.
+    pub carrier: Carrier,
+    /// Whose it is, if it says so.
+    pub identity: Option<Identity>,
+    /// What it says of itself.
+    pub claims: Claims,
+}
+
+impl Sealer {
+    /// Takes the key, and the claims that name a principal.
+    #[must_use]
+    pub fn new(key: SealKey, names: &Names) -> Self {
+        Self { key, principal_claims: names.principal_claims.clone() }
+    }
+
+    /// Appends one usage for each token of a record. `service` is the configured name; if it is empty,
+    /// the record's host stands for it.
+    ///
+    /// A record without a time makes no usages: give it one first, if the line before has one to lend.
+    pub fn seal(
+        &self,
+        record: &Record<'_>,
+        sightings: &[Sighting<'_>],
+        origin: Origin,
+        service: &str,
+        out: &mut Vec<Usage>,
+    ) {
+        let (Some(time), false) = (record.time, sightings.is_empty()) else { return };
+        let scrub = Scrub::new(sightings);
+        let target = record.target.as_deref().unwrap_or_default();
+        let user_agent = scrub.agent(agent(record.agent.as_deref().unwrap_or_default()));
+        let route = scrub.text(route(target), &OTHER);
+        let service = match service {
+            "" => scrub.text(host_name(record), &SmolStr::new_static("other")),
+            given => SmolStr::new(given),
+        };
+        for token in self.distinct(sightings, &scrub) {
+            out.push(Usage {
+                time,
+                token: token.id,
+                kind: token.kind,
+                hint: token.hint,
+                carrier: token.carrier,
+                identity: token.identity,
+                claims: token.claims,
+                client: record.client.as_ref().map(IpAddr::to_canonical),
+                agent: user_agent.clone(),
+                method: method(record),
+                route: route.clone(),
+                status: record.status,
+                bytes: record.bytes.unwrap_or_default(),
+                transport: transport(record),
+                service: service.clone(),
+                origin,
+            });
+        }
+    }
+
+    /// Returns the distinct tokens among a record's sightings, in the order in which they were first seen.
+    ///
+    /// A reference (`jti`, key id) counts only where the token itself is not seen in use: beside it,
+    /// it means the same token. Of several references the first counts.
+    #[must_use]
+    pub fn tokens(&self, sightings: &[Sighting<'_>]) -> Vec<Sealed> {
+        self.distinct(sightings, &Scrub::new(sightings))
+    }
+
+    fn distinct(&self, sightings: &[Sighting<'_>], scrub: &Scrub<'_>) -> Vec<Sealed> {
+        let is_reference = |s: &&Sighting<'_>| matches!(s.seen, Seen::Reference(..));
+        let is_in_use = |s: &Sighting<'_>| {
+            !matches!(s.seen, Seen::Reference(..)) && !matches!(s.carrier, Carrier::Referer(_))
+        };
+        let reference = sightings.iter().find(is_reference);
+        let reference = reference.filter(|_| !sightings.iter().any(is_in_use));
+        let mut tokens: Vec<Sealed> = Vec::new();
+        for sighting in sightings.iter().filter(|s| !is_reference(s)).chain(reference) {
+            let sealed = scrub.token(self.sealed(sighting));
+            match tokens.iter_mut().find(|token| token.id == sealed.id) {
+                Some(known) => known.join(sealed),
+                None => tokens.push(sealed),
+            }
+        }
+        tokens
+    }
+
+    /// Prepares the removal of a record's secrets from whatever of it is to be shown.
+    #[must_use]
+    pub fn redaction(&self, sightings: &[Sighting<'_>]) -> Redaction {
+        let is_logged_as_id = |carrier: &Carrier| matches!(carrier, Carrier::Id(_));
+        Redaction::new(sightings.iter().filter_map(|sighting| match &sighting.seen {
+            Seen::Secret(secret, form) => Some((self.key.seal(secret), secret, *form)),
+            // What looks like a logger's hash may be a short secret after all.
+            Seen::Reference(scheme, value) if !is_logged_as_id(&sighting.carrier) => {
+                Some((self.key.seal_reference(scheme, value), value, Form::OPAQUE))
+            }
+            Seen::Reference(..) | Seen::Sealed(_) => None,
+        }))
+    }
+
+    fn sealed(&self, sighting: &Sighting<'_>) -> Sealed {
+        let carrier = sighting.carrier.clone();
+        let claims = Claims::default();
+        match &sighting.seen {
+            Seen::Sealed(id) => {
+                let kind = SmolStr::new_static("sealed");
+                Sealed { id: *id, kind, hint: HIDDEN, carrier, identity: None, claims }
+            }
+            Seen::Reference(scheme, value) => {
+                let id = self.key.seal_reference(scheme, value);
+                let kind = SmolStr::new_static("reference");
+                Sealed { id, kind, hint: mask(value, 0), carrier, identity: None, claims }
+            }
+            Seen::Secret(secret, form) => {
+                let said = self.said(secret, *form);
+                Sealed {
+                    id: self.key.seal(secret),
+                    kind: SmolStr::new_static(form.kind),
+                    hint: form.prefix.map_or(HIDDEN, |prefix| mask(secret, prefix)),
+                    carrier,
+                    identity: said.identity,
+                    claims: Claims { is_malformed: form.is_malformed, ..said.claims },
+                }
+            }
+        }
+    }
+
+    /// Reads what a secret says of itself.
+    fn said(&self, secret: &Secret<'_>, form: Form) -> jwt::Said {
+        let of = |identity| jwt::Said { identity, claims: Claims::default() };
+        match form.kind {
+            kind if kind == Form::JWT.kind => {
+                let said = jwt::read(secret.expose(), &self.principal_claims);
+                let is_shown = |identity: &Identity| match identity {
+                    Identity::Jwt { issuer, subject } => {
+                        !is_token_shaped(issuer.as_bytes()) && !is_token_shaped(subject.as_bytes())
+                    }
+                    _ => true,
+                };
+                jwt::Said { identity: said.identity.filter(is_shown), ..said }
+            }
+            kind if kind == Form::BASIC.kind => of(basic_user(secret)),
+            kind if kind == Form::AWS.kind => {
+                let id = std::str::from_utf8(secret.expose()).ok();
+                of(id.map(|id| Identity::Aws(SmolStr::new(id))))
+            }
+            _ => jwt::Said::default(),
+        }
+    }
+}
+
+impl Sealed {
+    /// Adds a second sighting of the same token.
+    fn join(&mut self, other: Self) {
+        if exposure(&self.carrier) < exposure(&other.carrier) {
+            self.carrier = other.carrier;
+        }
+        if self.kind == "sealed" {
+            self.kind = other.kind;
+            self.hint = other.hint;
+            self.identity = other.identity;
+            self.claims = other.claims;
+        }
+    }
+}
+
+/// Ranks carriers by how many others may have read the token there. A Referer ranks last: there the
+/// token is not in use.
+const fn exposure(carrier: &Carrier) -> u8 {
+    match carrier {
+        Carrier::Query(_) => 7,
+        Carrier::Path(_) => 6,
+        Carrier::Userinfo => 5,
+        Carrier::Header(_) => 4,
+        Carrier::Cookie(_) => 3,
+        Carrier::Field => 2,
+        Carrier::Id(_) => 1,
+        Carrier::Referer(_) => 0,
+    }
+}
+
+/// Returns the user, unless the user is the secret: many services take a key in the user's place.
+fn basic_user(secret: &Secret<'_>) -> Option<Identity> {
+    let pair = decode(secret.expose())?;
+    let mut parts = pair.splitn(2, |b| *b == b':');
+    let (user, password) = (parts.next()?, parts.next()?);
+    let is_email = user.contains(&b'@');
+    if password.is_empty() || is_token_shaped(user) || (!is_email && is_secretive(user)) {
+        return None;
+    }
+    let user = jwt::clean(std::str::from_utf8(user).ok()?, MAX_USER);
+    (!user.is_empty()).then_some(Identity::Basic(user))
+}
+
+/// The secrets of one line, to make sure that what is kept of it holds none of them: a password may
+/// well stand in the path too.
+struct Scrub<'s> {
+    secrets: Vec<&'s [u8]>,
+    passwords: Vec<Zeroizing<Vec<u8>>>,
+}
+
+impl<'s> Scrub<'s> {
+    fn new(sightings: &'s [Sighting<'_>]) -> Self {
+        let mut scrub = Self { secrets: Vec::new(), passwords: Vec::new() };
+        for sighting in sightings {
+            let (secret, form) = match &sighting.seen {
+                Seen::Secret(secret, form) => (secret, form),
+                Seen::Reference(_, value) => (value, &Form::OPAQUE),
+                Seen::Sealed(_) => continue,
+            };
+            if *form == Form::BASIC {
+                let pair = decode(secret.expose()).unwrap_or_default();
+                let password = pair.splitn(2, |b| *b == b':').nth(1).unwrap_or_default();
+                scrub.passwords.push(Zeroizing::new(password.to_vec()));
+            }
+            // The id of an AWS key is public; the key itself is in no log.
+            if form.kind != Form::AWS.kind {
+                scrub.secrets.push(secret.expose());
+            }
+        }
+        scrub.secrets.retain(|secret| SHORTEST <= secret.len());
+        scrub.passwords.retain(|password| SHORTEST <= password.len());
+        scrub
+    }
+
+    fn holds(&self, text: &str) -> bool {
+        let text = text.as_bytes();
+        let is_in =
+            |secret: &[u8]| text.windows(secret.len()).any(|w| w.eq_ignore_ascii_case(secret));
+        self.secrets.iter().any(|secret| is_in(secret)) || self.passwords.iter().any(|p| is_in(p))
+    }
+
+    fn text(&self, text: SmolStr, instead: &SmolStr) -> SmolStr {
+        if self.holds(&text) { instead.clone() } else { text }
+    }
+
+    fn agent(&self, agent: Agent) -> Agent {
+        let family = self.text(agent.family, &SmolStr::new_static("other"));
+        Agent { family, version: self.text(agent.version, &SmolStr::default()) }
+    }
+
+    fn token(&self, mut token: Sealed) -> Sealed {
+        let is_public = matches!(token.identity, Some(Identity::Aws(_)));
+        token.identity = token.identity.filter(|who| is_public || !self.holds(&who.to_string()));
+        match &mut token.carrier {
+            Carrier::Header(name)
+            | Carrier::Cookie(name)
+            | Carrier::Query(name)
+            | Carrier::Path(name)
+            | Carrier::Referer(name)
+            | Carrier::Id(name) => {
+                *name = self.text(name.clone(), &SmolStr::new_static("other"));
+            }
+            Carrier::Userinfo | Carrier::Field => {}
+        }
+        token
+    }
+}
+
+fn method(record: &Record<'_>) -> SmolStr {
+    let sent = record.method.as_deref().unwrap_or_default();
+    let known = METHODS.iter().find(|method| method.as_bytes().eq_ignore_ascii_case(sent));
+    SmolStr::new_static(known.unwrap_or(&"-"))
+}
+
+/// Returns the record's host without its port, in lower case.
+fn host_name(record: &Record<'_>) -> SmolStr {
+    let host = record.host.as_deref().unwrap_or_default();
+    let (name, _) = split_port(host);
+    let name = name.get(..MAX_SERVICE).unwrap_or(name);
+    let is_plain = |b: &u8| {
+        b.is_ascii_alphanumeric() || matches!(b, b'.' | b'-' | b'_' | b':' | b'[' | b']' | b'*')
+    };
+    let is_fit = name.iter().all(is_plain)
+        && !is_token_shaped(name)
+        && !name.split(|b| *b == b'.').any(is_token_shaped);
+    match std::str::from_utf8(name) {
+        Ok(name) if is_fit => name.to_ascii_lowercase_smolstr(),
+        _ => SmolStr::new_static("other"),
+    }
+}
+
+/// Splits `host:port`, minding that an IPv6 address in brackets has colons too.
+fn split_port(host: &[u8]) -> (&[u8], &[u8]) {
+    match memchr::memrchr(b':', host).and_then(|at| host.split_at_checked(at)) {
+        Some((name, port)) if port.iter().skip(1).all(u8::is_ascii_digit) && !is_bare_v6(name) => {
+            (name, port.get(1..).unwrap_or_default())
+        }
+        _ => (host, b""),
+    }
+}
+
+fn is_bare_v6(name: &[u8]) -> bool {
+    name.contains(&b':') && !name.ends_with(b"]")
+}
+
+/// Judges by what is most certain: the TLS version, the scheme, the scheme in a whole URL, the port.
+/// (HTTP/2 and 3 prove nothing: both run in clear behind a proxy.)
+fn transport(record: &Record<'_>) -> Transport {
+    let target = record.target.as_deref().unwrap_or_default();
+    let url_scheme = || match target.starts_with(b"/") {
+        true => None,
+        false => memchr::memmem::find(target, b"://").and_then(|at| target.get(..at)),
+    };
+    by_tls(record.tls.as_deref().unwrap_or_default())
+        .or_else(|| by_scheme(record.scheme.as_deref().unwrap_or_default()))
+        .or_else(|| by_scheme(url_scheme().unwrap_or_default()))
+        .or_else(|| match split_port(record.host.as_deref().unwrap_or_default()).1 {
+            b"80" => Some(Transport::Plain),
+            b"443" => Some(Transport::Tls),
+            _ => None,
+        })
+        .unwrap_or_default()
+}
+
+fn by_scheme(scheme: &[u8]) -> Option<Transport> {
+    let is = |name: &str| scheme.eq_ignore_ascii_case(name.as_bytes());
+    if is("https") || is("wss") {
+        Some(Transport::Tls)
+    } else if is("http") || is("ws") {
+        Some(Transport::Plain)
+    } else {
+        None
+    }
+}
+
+/// Reads `TLSv1.2`, `TLS 1.3`, `tls1_1`, `1.3`, `SSLv3`, and the numbers of the record layer that Caddy
+/// logs (771 is 1.2).
+fn by_tls(text: &[u8]) -> Option<Transport> {
+    if text.is_empty() || text == b"-" {
+        return None;
+    }
+    let lower = text.trim_ascii().to_ascii_lowercase();
+    if lower.starts_with(b"ssl") {
+        return Some(Transport::OldTls);
+    }
+    let rest = lower.strip_prefix(b"tls").unwrap_or(&lower);
+    let digits: Vec<u8> = rest.iter().copied().filter(u8::is_ascii_digit).collect();
+    match digits.as_slice() {
+        b"1" | b"10" | b"11" | b"768" | b"769" | b"770" => Some(Transport::OldTls),
+        b"12" | b"13" | b"771" | b"772" => Some(Transport::Tls),
+        _ if rest.len() < lower.len() => Some(Transport::Tls),
+        _ => None,
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use std::borrow::Cow;
+
+    use super::*;
+
+    fn text(text: &str) -> Option<Cow<'_, [u8]>> {
+        (!text.is_empty()).then_some(Cow::Borrowed(text.as_bytes()))
+    }
+
+    #[test]
+    fn transport_is_what_the_log_proves() {
+        let of = |tls, scheme, target, host| {
+            transport(&Record {
+                tls: text(tls),
+                scheme: text(scheme),
+                target: text(target),
+                host: text(host),
+                version: text("2.0"),
+                ..Record::default()
+            })
+        };
+        for tls in ["SSLv3", "TLSv1", "TLSv1.0", "TLSv1.1", "tls1_1", "769"] {
+            assert_eq!(of(tls, "https", "/", ""), Transport::OldTls, "{tls}");
+        }
+        for tls in ["TLSv1.2", "TLSv1.3", "tls1.3", "1.3", "772", "TLS"] {
+            assert_eq!(of(tls, "http", "/", ""), Transport::Tls, "{tls}");
+        }
+        assert_eq!(of("", "http", "/", "a:443"), Transport::Plain);
+        assert_eq!(of("-", "https", "/", ""), Transport::Tls);
+        assert_eq!(of("", "", "http://a/", ""), Transport::Plain);
+        assert_eq!(of("", "", "/", "a:80"), Transport::Plain);
+        assert_eq!(of("", "", "/", "[::1]:443"), Transport::Tls);
+        assert_eq!(of("", "", "/", "a:8080"), Transport::Unknown);
+        assert_eq!(of("", "", "/", ""), Transport::Unknown);
+    }
+
+    #[test]
+    fn a_service_is_a_host_without_its_port() {
+        let of = |host| host_name(&Record { host: text(host), ..Record::default() });
+        assert_eq!(of("API.Example.org:8443"), "api.example.org");
+        assert_eq!(of("[2001:db8::1]:443"), "[2001:db8::1]");
+        assert_eq!(of("2001:db8::1"), "2001:db8::1");
+        assert_eq!(of("ec2-203-0-113-25.example.org"), "ec2-203-0-113-25.example.org");
+        assert_eq!(of("sk_live_51H8xYzAbCdEfGh.example.org"), "other");
+        assert_eq!(of("a b"), "other");
+        assert_eq!(of(""), "");
+        assert_eq!(of(&"a".repeat(300)).len(), MAX_SERVICE);
+    }
+
+    #[test]
+    fn only_known_methods_are_kept() {
+        let of = |sent| method(&Record { method: text(sent), ..Record::default() });
+        assert_eq!([of("GET"), of("get"), of("PROPFIND")], ["GET", "GET", "PROPFIND"]);
+        assert_eq!([of(""), of("HUNTER")], ["-", "-"]);
+    }
+}

@@ -1,0 +1,248 @@
+//! Credentials in URLs: query and path parameters, path segments, userinfo; in the request's target
+//! and in the Referer.
+
+use base64::Engine as _;
+use base64::engine::general_purpose::STANDARD;
+use smol_str::SmolStr;
+use zeroize::Zeroizing;
+
+use super::names::{Name, promise};
+use super::{Form, Need, Search, Seen, carrier_name, masked, percent};
+use crate::engine::secret::Bytes;
+use crate::engine::shape;
+use crate::engine::usage::Carrier;
+
+/// A URL inside a parameter is looked into if it is no longer than this, in bytes.
+const MAX_NESTED: usize = 8 * 1024;
+
+/// At most so many parameters of one URL are looked at.
+const MAX_PARAMETERS: usize = 256;
+
+/// Whose URL it is.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(super) enum Place {
+    /// The request's.
+    Target,
+    /// A URL in a parameter of the request's.
+    Nested,
+    /// The previous page's.
+    Referer,
+    /// A URL in a parameter of the previous page's.
+    NestedReferer,
+}
+
+impl Place {
+    const fn is_referer(self) -> bool {
+        matches!(self, Self::Referer | Self::NestedReferer)
+    }
+
+    /// One level down; `None` if this is the lowest.
+    const fn nested(self) -> Option<Self> {
+        match self {
+            Self::Target => Some(Self::Nested),
+            Self::Referer => Some(Self::NestedReferer),
+            Self::Nested | Self::NestedReferer => None,
+        }
+    }
+
+    fn query(self, name: &[u8]) -> Carrier {
+        let name = carrier_name(name);
+        if self.is_referer() { Carrier::Referer(name) } else { Carrier::Query(name) }
+    }
+
+    fn path(self, name: &[u8]) -> Carrier {
+        let name = carrier_name(name);
+        if self.is_referer() { Carrier::Referer(name) } else { Carrier::Path(name) }
+    }
+
+    const fn userinfo(self) -> Carrier {
+        if self.is_referer() {
+            Carrier::Referer(SmolStr::new_static("userinfo"))
+        } else {
+            Carrier::Userinfo
+        }
+    }
+}
+
+impl<'a> Search<'_, 'a> {
+    /// Looks through a URL, or a path with its query.
+    pub(super) fn url(&mut self, url: &'a [u8], place: Place) {
+        let (before, query) = split_once(url, b'?');
+        let path = if before.starts_with(b"/") { before } else { self.authority(before, place) };
+        let (path, fragment) = split_once(path, b'#');
+        self.path(path, place);
+        for query in fragment.into_iter().chain(query) {
+            self.query(query, place);
+        }
+    }
+
+    /// Looks at `scheme://user:password@host` and returns the path behind it.
+    fn authority(&mut self, url: &'a [u8], place: Place) -> &'a [u8] {
+        let Some(at) = memchr::memmem::find(url, b"://") else { return url };
+        let rest = url.get(at + 3..).unwrap_or_default();
+        let end = memchr::memchr2(b'/', b'#', rest).unwrap_or(rest.len());
+        let (authority, path) = rest.split_at_checked(end).unwrap_or((rest, b""));
+        if let Some(at) = memchr::memrchr(b'@', authority) {
+            self.userinfo(authority.get(..at).unwrap_or_default(), place);
+        }
+        path
+    }
+
+    /// `user:password` is what a client sends as basic authentication, and gets the id that it has there.
+    fn userinfo(&mut self, userinfo: &'a [u8], place: Place) {
+        let (user, password) = split_once(userinfo, b':');
+        let password = percent::decode(password.unwrap_or_default());
+        if masked::is_masked(&password) {
+            self.add(|| place.userinfo(), percent::decode(user), Need::Shape);
+            return;
+        }
+        let decoded = percent::decode(userinfo);
+        let mut encoded = Zeroizing::new(vec![0; decoded.len().div_ceil(3) * 4]);
+        if STANDARD.encode_slice(&*decoded, &mut encoded).is_ok() {
+            self.push(place.userinfo(), Seen::Secret(Bytes::Own(encoded).into(), Form::BASIC));
+        }
+    }
+
+    fn path(&mut self, path: &'a [u8], place: Place) {
+        let has_parameters = memchr::memchr(b';', path).is_some();
+        if path.len() < shape::SHORTEST && !has_parameters {
+            return;
+        }
+        let mut rest = path;
+        loop {
+            let (segment, after) = split_once(rest, b'/');
+            if shape::SHORTEST <= segment.len() || has_parameters {
+                self.segment(segment, place);
+            }
+            let Some(after) = after else { return };
+            match segment {
+                b"services" => self.slack(after, place),
+                b"webhooks" => self.discord(after, place),
+                _ => {}
+            }
+            rest = after;
+        }
+    }
+
+    fn segment(&mut self, segment: &'a [u8], place: Place) {
+        let (segment, mut parameters) = split_once(segment, b';');
+        if shape::SHORTEST <= segment.len() {
+            let segment =
+                segment.strip_prefix(b"bot").filter(|id| is_telegram(id)).unwrap_or(segment);
+            self.add(|| place.path(b"segment"), percent::decode(segment), Need::Shape);
+        }
+        while let Some(rest) = parameters {
+            let (parameter, after) = split_once(rest, b';');
+            if let (name, Some(value)) = split_once(parameter, b'=') {
+                let name = percent::decode(name);
+                let need = self.need(&name, promise(&name));
+                self.add(|| place.path(&name), percent::decode(value), need);
+            }
+            parameters = after;
+        }
+    }
+
+    /// `/services/T.../B.../SECRET`: an incoming webhook of Slack's.
+    fn slack(&mut self, rest: &'a [u8], place: Place) {
+        let mut segments = rest.split(|b| *b == b'/');
+        let is_id = |segment: Option<&[u8]>, first: u8| {
+            segment.is_some_and(|s| 9 <= s.len() && s.len() <= 14 && s.starts_with(&[first]))
+        };
+        if is_id(segments.next(), b'T') && is_id(segments.next(), b'B') {
+            let secret = segments.next().unwrap_or_default();
+            self.webhook(secret, "slack-webhook", 20, place);
+        }
+    }
+
+    /// `/webhooks/NUMBER/SECRET`: a webhook of Discord's.
+    fn discord(&mut self, rest: &'a [u8], place: Place) {
+        let mut segments = rest.split(|b| *b == b'/');
+        let number = segments.next().unwrap_or_default();
+        if 17 <= number.len() && number.iter().all(u8::is_ascii_digit) {
+            let secret = segments.next().unwrap_or_default();
+            self.webhook(secret, "discord-webhook", 60, place);
+        }
+    }
+
+    fn webhook(&mut self, secret: &'a [u8], kind: &'static str, shortest: usize, place: Place) {
+        let is_plain = secret.iter().all(|b| b.is_ascii_alphanumeric() || matches!(b, b'-' | b'_'));
+        if shortest <= secret.len() && is_plain && !masked::is_masked(secret) {
+            let form = Form { kind, ..Form::OPAQUE };
+            self.push(place.path(kind.as_bytes()), Seen::Secret(Bytes::Line(secret).into(), form));
+        }
+    }
+
+    fn query(&mut self, query: &'a [u8], place: Place) {
+        for parameter in query.split(|b| matches!(b, b'&' | b'#')).take(MAX_PARAMETERS) {
+            match split_once(parameter, b'=') {
+                (name, Some(value)) if super::SHORTEST <= value.len() => {
+                    self.parameter(name, value, place);
+                }
+                (_, Some(_)) => {}
+                (bare, None) => {
+                    self.add(|| place.query(b""), percent::decode(bare), Need::Shape);
+                }
+            }
+        }
+    }
+
+    fn parameter(&mut self, name: &'a [u8], value: &'a [u8], place: Place) {
+        let name = percent::decode(name);
+        let promised = promise(&name);
+        if promised == Name::AwsCredential {
+            self.aws(place.query(&name), percent::decode(value));
+            return;
+        }
+        let need = self.need(&name, promised);
+        let is_named = matches!(need, Need::Any | Need::Password | Need::Named);
+        if !is_named && need != Need::Likely && value.len() < shape::SHORTEST {
+            return;
+        }
+        let value = percent::decode(value);
+        if !is_named && is_nested(&value) {
+            self.nested(value, place);
+        } else {
+            self.add(|| place.query(&name), value, need);
+        }
+    }
+
+    /// A URL in a parameter, as `next=https%3A%2F%2Fexample.org%2F%3Fapi_key%3D...`: one level down.
+    fn nested(&mut self, url: Bytes<'a>, place: Place) {
+        let Some(place) = place.nested().filter(|_| url.len() <= MAX_NESTED) else { return };
+        match url {
+            Bytes::Line(url) => self.url(url, place),
+            Bytes::Own(url) => {
+                let mut found = Vec::new();
+                Search { finder: self.finder, out: &mut found, room: super::MAX_SIGHTINGS }
+                    .url(&url, place);
+                for sighting in found {
+                    let sighting = sighting.into_owned();
+                    self.push(sighting.carrier, sighting.seen);
+                }
+            }
+        }
+    }
+
+    /// What the name of a parameter asks of its value.
+    fn need(&self, name: &[u8], promised: Name) -> Need {
+        if self.finder.is_query(name) { Need::Any } else { Need::of(promised) }
+    }
+}
+
+/// A whole URL, or a path with a query.
+fn is_nested(value: &[u8]) -> bool {
+    memchr::memmem::find(value, b"://").is_some()
+        || (value.starts_with(b"/") && memchr::memchr(b'?', value).is_some())
+}
+
+fn is_telegram(id: &[u8]) -> bool {
+    id.first().is_some_and(u8::is_ascii_digit)
+}
+
+/// Splits at the first separator.
+pub(super) fn split_once(text: &[u8], separator: u8) -> (&[u8], Option<&[u8]>) {
+    match memchr::memchr(separator, text) {
+        Some(at) => (text.get(..at).unwrap_or_default(), text.get(at + 1..)),
+        None => (text, None),
+    }
+}
