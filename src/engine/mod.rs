@@ -8,6 +8,7 @@ pub mod geo;
 pub mod ledger;
 pub mod line;
 pub mod mute;
+pub mod reader;
 pub mod record;
 pub mod registry;
 pub mod route;

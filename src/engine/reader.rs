@@ -1,0 +1,207 @@
+//! Steps 2 to 5: bytes become usages. Stateless and pure, so that threads may share one Reader.
+
+use ipnet::IpNet;
+use smol_str::SmolStr;
+
+use crate::engine::line::{Batch, Line, Tally};
+use crate::engine::record::{Format, Record, Reject, client_behind};
+use crate::engine::time::Timestamp;
+use crate::engine::token::{Finder, Sealer};
+use crate::engine::usage::{Origin, Usage};
+
+/// How many rejected lines a reading keeps with their reasons; the rest is counted.
+const MAX_REJECTS: usize = 8;
+
+/// How the lines of one configured source are read.
+#[derive(Debug)]
+pub struct Source {
+    /// The format of its lines.
+    pub format: Format,
+    /// Proxies whose word about the client's address is taken.
+    pub trusted_proxies: Vec<IpNet>,
+    /// The service's name; empty to take the host from each line.
+    pub service: SmolStr,
+}
+
+/// Reads batches.
+#[derive(Debug)]
+pub struct Reader {
+    finder: Finder,
+    sealer: Sealer,
+    sources: Vec<Source>,
+}
+
+/// What a batch says.
+#[derive(Debug, Default)]
+pub struct Reading {
+    /// The usages, in the order of their lines.
+    pub usages: Vec<Usage>,
+    /// What became of the bytes.
+    pub tally: Tally,
+    /// The first lines that no format fits, by offset.
+    pub rejects: Vec<(u64, Reject)>,
+}
+
+impl Reader {
+    /// Makes a reader of these sources; batches name theirs by its index.
+    #[must_use]
+    pub const fn new(finder: Finder, sealer: Sealer, sources: Vec<Source>) -> Self {
+        Self { finder, sealer, sources }
+    }
+
+    /// Returns the sources, in the order of their indices.
+    #[must_use]
+    pub fn sources(&self) -> &[Source] {
+        &self.sources
+    }
+
+    /// Returns what finds credentials.
+    #[must_use]
+    pub const fn finder(&self) -> &Finder {
+        &self.finder
+    }
+
+    /// Returns what seals them.
+    #[must_use]
+    pub const fn sealer(&self) -> &Sealer {
+        &self.sealer
+    }
+
+    /// Reads a batch. Lines of a source that does not exist are rejected.
+    #[must_use]
+    pub fn read(&self, batch: &Batch) -> Reading {
+        let mut reading = Reading {
+            tally: Tally { missing: batch.missing, ..Tally::default() },
+            ..Reading::default()
+        };
+        for line in batch.lines() {
+            let origin = Origin { stream: batch.stream, offset: line.offset };
+            reading.tally.lines += 1;
+            match self.read_line(batch.source, &line, origin, &mut reading.usages) {
+                Ok(()) => {
+                    reading.tally.parsed += 1;
+                    reading.tally.parsed_bytes += line.length;
+                }
+                Err(reject) => {
+                    reading.tally.rejected += 1;
+                    reading.tally.rejected_bytes += line.length;
+                    if reading.rejects.len() < MAX_REJECTS {
+                        reading.rejects.push((line.offset, reject));
+                    }
+                }
+            }
+        }
+        reading.tally.usages = reading.usages.len() as u64;
+        reading
+    }
+
+    /// Returns what time a line of a source says, if it can be read.
+    #[must_use]
+    pub fn time_of(&self, source: usize, line: &[u8]) -> Option<Timestamp> {
+        self.sources.get(source)?.format.parse(line).ok()?.time
+    }
+
+    fn read_line(
+        &self,
+        source: usize,
+        line: &Line<'_>,
+        origin: Origin,
+        usages: &mut Vec<Usage>,
+    ) -> Result<(), Reject> {
+        let source = self.sources.get(source).ok_or_else(|| Reject {
+            column: 1,
+            expected: "a line of a configured source".into(),
+            found: "one of another".into(),
+        })?;
+        let record = source.record(line.bytes)?;
+        let mut sightings = Vec::new();
+        self.finder.find(&record, &mut sightings);
+        self.sealer.seal(&record, &sightings, origin, &source.service, usages);
+        Ok(())
+    }
+}
+
+impl Source {
+    /// Parses one line and puts the client behind the trusted proxies in the place of the peer.
+    ///
+    /// # Errors
+    /// Why the line does not fit.
+    pub fn record<'a>(&self, line: &'a [u8]) -> Result<Record<'a>, Reject> {
+        let mut record = self.format.parse(line)?;
+        if !self.trusted_proxies.is_empty() {
+            let forwarded = record.forwarded();
+            record.client = client_behind(record.client, forwarded, &self.trusted_proxies);
+        }
+        Ok(record)
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use proptest::prelude::*;
+
+    use super::*;
+    use crate::engine::secret::SealKey;
+    use crate::engine::token::Names;
+
+    fn reader() -> Reader {
+        let names = Names::default();
+        let source = Source {
+            format: Format::preset("auto").unwrap(),
+            trusted_proxies: vec!["10.0.0.0/8".parse().unwrap()],
+            service: SmolStr::default(),
+        };
+        let sealer = Sealer::new(SealKey::new(b"key"), &names);
+        Reader::new(Finder::new(&names), sealer, vec![source])
+    }
+
+    fn line() -> impl Strategy<Value = String> {
+        let combined = (0..60u32, 0..3u8).prop_map(|(second, token)| {
+            format!(
+                "192.0.2.{token} - - [02/Mar/2026:08:00:{second:02} +0000] \"GET /v1/items HTTP/1.1\" 200 5 \"-\" \"curl/8.5.0\" \"Bearer exk_{token}123456789abcdef\"\n"
+            )
+        });
+        let json = (0..60u32).prop_map(|second| {
+            format!("{{\"time\":\"2026-03-02T08:00:{second:02}Z\",\"remote_addr\":\"192.0.2.9\",\"request\":\"GET /?api_key=exk_0123456789abcdef HTTP/1.1\",\"status\":200}}\r\n")
+        });
+        prop_oneof![combined, json, "[ -~]{0,40}\n"]
+    }
+
+    proptest! {
+        #[test]
+        fn cuts_between_lines_change_nothing(
+            lines in prop::collection::vec(line(), 1..40),
+            cuts in prop::collection::vec(any::<prop::sample::Index>(), 0..6),
+        ) {
+            let reader = reader();
+            let batch = |from: usize, lines: &[String]| Batch {
+                from: from as u64,
+                bytes: lines.concat().into_bytes(),
+                ..Batch::default()
+            };
+            let whole = reader.read(&batch(0, &lines));
+            let mut at: Vec<usize> = cuts.iter().map(|cut| cut.index(lines.len())).collect();
+            at.extend([0, lines.len()]);
+            at.sort_unstable();
+            let (mut usages, mut tally, mut offset) = (Vec::new(), Tally::default(), 0);
+            for pair in at.windows(2) {
+                let part = &lines[pair[0]..pair[1]];
+                let reading = reader.read(&batch(offset, part));
+                offset += part.concat().len();
+                usages.extend(reading.usages);
+                tally.add(&reading.tally);
+            }
+            prop_assert_eq!(&usages, &whole.usages);
+            prop_assert_eq!(tally, whole.tally);
+            prop_assert_eq!(tally.bytes(), offset as u64);
+        }
+    }
+
+    #[test]
+    fn the_client_behind_a_trusted_proxy_takes_its_place() {
+        let line = br#"{"time":"2026-03-02T08:00:00Z","remote_addr":"10.1.2.3","http_x_forwarded_for":"192.0.2.7, 10.9.9.9","request":"GET / HTTP/1.1","status":200}"#;
+        let reader = reader();
+        let record = reader.sources()[0].record(line).unwrap();
+        assert_eq!(record.client, Some("192.0.2.7".parse().unwrap()));
+    }
+}
