@@ -1,0 +1,185 @@
+//! Makes a usage part of the past, unless somebody unknown did it: then it is held back.
+
+use crate::engine::profile::actor::{Actor, Actors, Tier, Voice, minute};
+use crate::engine::profile::compare::{is_stranger, route_bit};
+use crate::engine::profile::family::{Families, Family};
+use crate::engine::profile::params::Params;
+use crate::engine::profile::signals::{Placed, Signals};
+use crate::engine::profile::told::Told;
+use crate::engine::profile::travel::Fix;
+use crate::engine::profile::{Profile, day_of};
+use crate::engine::stats::{Nats, narrow};
+use crate::engine::time::{DAY, HOUR, Timestamp};
+
+/// So many late usages in a row, each by more than a day, and it was the last that was wrong: one
+/// line from the future must not make a principal deaf.
+const LATE_RUN: u8 = 64;
+/// Of one day's errors, so many times the expected and a few are learned.
+const ERRORS_LEARNED: (f64, f64) = (3.0, 10.0);
+
+impl Profile {
+    /// Makes a compared usage part of the past. `signals` are those of this usage and this profile.
+    ///
+    /// What becomes normal, and when: values of known actors at once. Values of a new actor at
+    /// once if they are little evidence, else on its third day of accepted use, or its fourteenth if
+    /// it was alerted. A usage that the server refused to an actor with any new value teaches
+    /// nothing at all, but its evidence counts.
+    pub fn absorb(&mut self, seen: &Placed<'_>, signals: &Signals, params: &Params) {
+        if signals.is_late {
+            self.count_late(seen.usage.time);
+            return;
+        }
+        self.late_run = 0;
+        self.last = signals.time;
+        if self.is_counted(signals, params) {
+            self.pace.count(signals.time, &params.rate, params.score.notice);
+        }
+        let is_held = self.note_actor(seen, signals, params);
+        let is_refused = !signals.is_accepted && is_stranger(signals, params);
+        if !is_held && !is_refused {
+            self.learn(seen, signals, params);
+        }
+    }
+
+    fn count_late(&mut self, time: Timestamp) {
+        self.late = self.late.saturating_add(1);
+        let is_far = self.last.since(time) > DAY;
+        self.late_run = if is_far { self.late_run.saturating_add(1) } else { 0 };
+        if self.late_run < LATE_RUN {
+            return;
+        }
+        self.late_run = 0;
+        self.last = time;
+        self.trusted = self.trusted.min(time);
+        self.day = self.day.min(day_of(time));
+        self.pace.turn_back(time.hour());
+        (self.fix, self.actors, self.told) = (None, Actors::default(), Told::default());
+        (self.told_score, self.told_rate) = (Voice::default(), Voice::default());
+    }
+
+    /// Notes who did it and what was told; tells whether its values are held back.
+    fn note_actor(&mut self, seen: &Placed<'_>, signals: &Signals, params: &Params) -> bool {
+        let (time, day) = (signals.time, day_of(signals.time));
+        let voice = |tier| Voice { tier, minute: minute(time) };
+        if signals.tier > Tier::None {
+            self.told_score = voice(signals.tier);
+        }
+        if signals.rate_tier > Tier::None {
+            self.told_rate = voice(signals.rate_tier);
+        }
+        let Some(actor) = self.actors.entry(signals.actor_key) else { return false };
+        count_today(actor, seen, signals, day);
+        if signals.evidence.sum() > 0.0 {
+            actor.add(time, &signals.evidence);
+        }
+        let hold = params.learning.hold;
+        if signals.tier > Tier::None {
+            actor.told = voice(signals.tier);
+            let is_somebody_else = signals.actor.identity() >= hold;
+            actor.is_alerted |= signals.tier >= Tier::Alert && is_somebody_else;
+        }
+        let identity = signals.evidence.identity();
+        let is_new = identity >= hold || (actor.days > 0 && identity > 0.0); // once held, to the end
+        if !is_new && !actor.is_alerted {
+            actor.days = 0;
+            return false;
+        }
+        if !signals.is_accepted {
+            return true;
+        }
+        if !actor.is_day_counted || actor.days == 0 {
+            actor.days = actor.days.saturating_add(1);
+            actor.is_day_counted = true;
+        }
+        let learning = &params.learning;
+        let days =
+            if actor.is_alerted { learning.promote_alerted_days } else { learning.promote_days };
+        if f64::from(actor.days) >= days {
+            (actor.days, actor.is_alerted) = (0, false);
+            return false;
+        }
+        if actor.days == 1 && !actor.is_alerted {
+            self.count_novelty(signals);
+        }
+        true
+    }
+
+    /// Notes which families had something new today, at the most once a day.
+    fn count_novelty(&mut self, signals: &Signals) {
+        let families = Family::IDENTITY.into_iter().chain([Family::Hop]);
+        let is_new = |family: &Family| signals.evidence.get(*family) > Nats(0);
+        let new: Families = families.filter(is_new).collect();
+        new.iter().for_each(|family| self.hazards.count(family));
+    }
+
+    fn learn(&mut self, seen: &Placed<'_>, signals: &Signals, params: &Params) {
+        let (time, day) = (signals.time, day_of(signals.time));
+        if self.n_days == 0 || day > self.day {
+            self.begin_day(time);
+        }
+        if self.days.get() > params.learning.warm_up {
+            self.count_novelty(signals);
+        }
+        let keys = &signals.keys;
+        let _ = keys.country.map(|key| self.countries.see(key, day));
+        let _ = keys.kind.map(|key| self.kinds.see(key, day));
+        let _ = keys.network.map(|key| self.networks.see(key, day));
+        let _ = keys.prefix.map(|key| self.prefixes.see(key, day));
+        self.clients.see(keys.client, day);
+        self.versions.see(keys.version, day);
+        if !matches!(seen.usage.status, Some(401 | 407)) {
+            if signals.novel.has(Family::Routes) {
+                self.hazards.routes = self.hazards.routes.saturating_add(256);
+            }
+            self.routes.see(keys.route, day);
+        }
+        self.hours.see(time);
+        let [errors, requests] = &mut self.errors_today;
+        *requests = requests.saturating_add(1);
+        *errors = errors.saturating_add(u32::from(seen.is_error()));
+        let gap_hours = u32::try_from(time.since(self.trusted) / HOUR).unwrap_or(0);
+        if self.n_days > 1 {
+            self.max_gap_hours = self.max_gap_hours.max(gap_hours);
+        }
+        self.trusted = time;
+        if signals.is_accepted
+            && let Some(fix) = Fix::of(time, seen.place)
+        {
+            self.fix = Some(fix);
+        }
+    }
+
+    /// Lets the last active day pass.
+    fn begin_day(&mut self, time: Timestamp) {
+        let [errors, requests] = self.errors_today.map(f64::from);
+        let limit = ERRORS_LEARNED.0 * requests * self.error_rate() + ERRORS_LEARNED.1;
+        let fade = libm::exp2(-1.0 / 30.0);
+        let [old_errors, old_requests] = self.errors.map(f64::from);
+        self.errors =
+            [narrow(old_errors * fade + errors.min(limit)), narrow(old_requests * fade + requests)];
+        self.errors_today = [0, 0];
+
+        self.day = day_of(time);
+        self.n_days = self.n_days.saturating_add(1);
+        self.days = self.days.faded().and_one();
+        self.countries.fade();
+        self.kinds.fade();
+        self.networks.fade();
+        self.prefixes.fade();
+        self.clients.fade();
+        self.versions.fade();
+        self.routes.fade();
+        self.hazards.fade();
+        self.hours.begin_day(time);
+    }
+}
+
+fn count_today(actor: &mut Actor, seen: &Placed<'_>, signals: &Signals, day: i32) {
+    let (requests, errors, routes) = actor.today(day);
+    actor.is_day_counted &= actor.day == day;
+    actor.day = day;
+    actor.requests = requests.saturating_add(1);
+    actor.errors = errors.saturating_add(u32::from(seen.is_error()));
+    let is_new_route = signals.novel.has(Family::Routes);
+    actor.routes = if is_new_route { routes | route_bit(signals.keys.route) } else { routes };
+}

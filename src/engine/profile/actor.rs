@@ -1,0 +1,208 @@
+//! Who is at work: up to four pairs of network and client, each with the evidence against it.
+
+use crate::engine::profile::family::Evidence;
+use crate::engine::time::{DAY, MINUTE, Timestamp};
+
+/// How much a score is worth telling.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, PartialOrd, Ord)]
+pub enum Tier {
+    /// Nothing.
+    #[default]
+    None,
+    /// For the digest.
+    Notice,
+    /// At once.
+    Alert,
+    /// At once, whatever else is going on.
+    Critical,
+}
+
+impl Tier {
+    /// All, mildest first.
+    pub const ALL: [Self; 4] = [Self::None, Self::Notice, Self::Alert, Self::Critical];
+
+    /// Returns the tier's number: 0 for none to 3 for critical.
+    #[must_use]
+    pub const fn number(self) -> i64 {
+        match self {
+            Self::None => 0,
+            Self::Notice => 1,
+            Self::Alert => 2,
+            Self::Critical => 3,
+        }
+    }
+
+    /// Returns the tier of a score.
+    #[must_use]
+    pub fn of(score: f64, params: &super::Score) -> Self {
+        if score >= params.critical {
+            Self::Critical
+        } else if score >= params.alert {
+            Self::Alert
+        } else if score >= params.notice {
+            Self::Notice
+        } else {
+            Self::None
+        }
+    }
+}
+
+/// What was told at most, and when (minutes since 1970).
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub(super) struct Voice {
+    /// The highest tier.
+    pub tier: Tier,
+    /// When it was told.
+    pub minute: i64,
+}
+
+impl Voice {
+    /// Returns the tier that need not be told again, if what was told is not older than `hours`.
+    #[must_use]
+    pub(super) fn within(self, time: Timestamp, hours: f64) -> Tier {
+        let minutes = minute(time).saturating_sub(self.minute).clamp(0, i64::from(u32::MAX));
+        let age = f64::from(u32::try_from(minutes).unwrap_or(u32::MAX)) / 60.0;
+        if age < hours { self.tier } else { Tier::None }
+    }
+}
+
+/// Returns whole minutes since 1970.
+pub(super) const fn minute(time: Timestamp) -> i64 {
+    time.0.div_euclid(MINUTE)
+}
+
+/// A network and a client that use the token together.
+#[derive(Clone, Debug, Default, PartialEq, Eq)]
+pub(super) struct Actor {
+    /// Hash of the operator (or neighbourhood, where both are known) and the client.
+    pub key: u32,
+    /// The last day on which it was active, since 1970.
+    pub day: i32,
+    /// Distinct days of use that the server accepted, while it is held back.
+    pub days: u8,
+    /// Whether today is among them.
+    pub is_day_counted: bool,
+    /// Whether it was alerted as somebody else.
+    pub is_alerted: bool,
+    /// What was told of it.
+    pub told: Voice,
+    /// When the evidence began to be collected, in minutes since 1970; it is kept for a day.
+    pub since: i64,
+    /// The most evidence of each family since then.
+    pub evidence: Evidence,
+    /// Requests today.
+    pub requests: u32,
+    /// Of these, refused or not found.
+    pub errors: u32,
+    /// A bit for each route used today that the principal never used: a linear counter.
+    pub routes: u64,
+}
+
+impl Actor {
+    /// Returns the evidence that still counts.
+    #[must_use]
+    pub(super) fn evidence_at(&self, time: Timestamp) -> Evidence {
+        let age = minute(time).saturating_sub(self.since);
+        if age.saturating_mul(MINUTE) < DAY { self.evidence } else { Evidence::default() }
+    }
+
+    /// Returns today's requests, errors and bits of new routes.
+    #[must_use]
+    pub(super) const fn today(&self, day: i32) -> (u32, u32, u64) {
+        if self.day == day { (self.requests, self.errors, self.routes) } else { (0, 0, 0) }
+    }
+
+    /// Collects evidence.
+    pub(super) fn add(&mut self, time: Timestamp, evidence: &Evidence) {
+        let kept = self.evidence_at(time);
+        if kept == Evidence::default() {
+            self.since = minute(time);
+        }
+        self.evidence = kept.or(evidence);
+    }
+
+    /// Tells whether it is being watched: somebody else, as far as is known.
+    #[must_use]
+    pub(super) const fn is_held(&self) -> bool {
+        self.days > 0 || self.is_alerted
+    }
+}
+
+/// The actors seen last.
+#[derive(Clone, Debug, Default, PartialEq, Eq)]
+pub(super) struct Actors(pub(super) Vec<Actor>);
+
+impl Actors {
+    /// How many are kept.
+    pub(super) const SLOTS: usize = 4;
+
+    /// Returns an actor.
+    #[must_use]
+    pub(super) fn get(&self, key: u32) -> Option<&Actor> {
+        self.0.iter().find(|actor| actor.key == key)
+    }
+
+    /// Returns an actor, made if need be. The plainest and longest unseen makes room.
+    pub(super) fn entry(&mut self, key: u32) -> Option<&mut Actor> {
+        let at = match self.0.iter().position(|actor| actor.key == key) {
+            Some(at) => at,
+            None => {
+                if self.0.len() >= Self::SLOTS {
+                    let worth = |actor: &Actor| (actor.is_alerted, actor.is_held(), actor.day);
+                    let least = self.0.iter().enumerate().min_by_key(|(_, actor)| worth(actor));
+                    let at = least.map_or(0, |(at, _)| at);
+                    self.0.remove(at);
+                }
+                self.0.push(Actor { key, ..Actor::default() });
+                self.0.len() - 1
+            }
+        };
+        self.0.get_mut(at)
+    }
+}
+
+/// Returns how many distinct routes a linear counter of 64 bits has seen: `-64 ln(1 - ones/64)`
+/// (Whang 1990), at most 266.
+#[must_use]
+pub(super) fn distinct(bits: u64) -> u32 {
+    let ones = bits.count_ones();
+    if ones <= 1 {
+        return ones;
+    }
+    let empty = f64::from(64 - ones).max(1.0) / 64.0;
+    crate::engine::stats::whole(-64.0 * libm::log(empty) + 0.5)
+}
+
+#[cfg(test)]
+#[allow(clippy::float_cmp, reason = "exact on purpose")]
+mod tests {
+    use super::*;
+    use crate::engine::profile::family::Family;
+    use crate::engine::stats::Nats;
+    use crate::engine::time::HOUR;
+
+    #[test]
+    fn evidence_is_the_most_by_family_for_a_day() {
+        let (mut actor, start) = (Actor::default(), Timestamp(1000 * DAY));
+        let mut one = Evidence::default();
+        one.raise(Family::Country, Nats(40));
+        actor.add(start, &one);
+        actor.add(start.plus(HOUR), &one);
+        assert_eq!(actor.evidence_at(start.plus(23 * HOUR)).sum(), 2.5);
+        assert_eq!(actor.evidence_at(start.plus(24 * HOUR)).sum(), 0.0);
+    }
+
+    #[test]
+    fn the_alerted_stay_when_a_slot_is_needed() {
+        let mut actors = Actors::default();
+        actors.entry(1).unwrap().is_alerted = true;
+        (2..100).for_each(|key| actors.entry(key).unwrap().day = 9);
+        assert_eq!(actors.0.len(), Actors::SLOTS);
+        assert!(actors.get(1).is_some() && actors.get(99).is_some());
+    }
+
+    #[test]
+    fn a_linear_counter_counts() {
+        assert_eq!([distinct(0), distinct(4), distinct(0xff), distinct(u64::MAX)], [0, 1, 9, 266]);
+    }
+}

@@ -1,0 +1,482 @@
+//! A profile as bytes, and back without loss.
+//!
+//! ```text
+//! version (1 byte) | clock | days | hazards | 7 tables | hours | errors | place | pace | actors | told
+//!
+//! integers   varint, 7 bits a byte, low first; differences zigzag
+//! f32        4 bytes, little endian
+//! tables     length, then slots of key, weight, age in days
+//! families   a bit mask, then what belongs to each family in it
+//! ```
+//!
+//! Whatever is empty takes a byte: a profile of one day has about 200 bytes, a full one about 1 KB.
+
+use smol_str::SmolStr;
+
+use crate::engine::geo::{Country, NetworkKind};
+use crate::engine::profile::Profile;
+use crate::engine::profile::actor::{Actor, Actors, Tier, Voice};
+use crate::engine::profile::family::{Evidence, Families, Family, Hazards};
+use crate::engine::profile::hours::Hours;
+use crate::engine::profile::pace::Pace;
+use crate::engine::profile::signals::{country_key, country_of, kind_key, kind_of};
+use crate::engine::profile::told::{Telling, Told};
+use crate::engine::profile::travel::Fix;
+use crate::engine::stats::{Days, Maxima, Nats, Slot, Top};
+use crate::engine::time::Timestamp;
+
+/// The version that is written.
+const VERSION: u8 = 1;
+
+/// Stored bytes that are no profile.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, thiserror::Error)]
+pub enum CodecError {
+    /// The bytes end within a value, or go on after the last.
+    #[error("profile has the wrong length")]
+    Length,
+    /// Written by a later version.
+    #[error("profile has version {0}, newer than this program")]
+    Version(u8),
+    /// A value that no profile has.
+    #[error("profile holds an impossible {0}")]
+    Value(&'static str),
+}
+
+type Read<T> = Result<T, CodecError>;
+
+#[derive(Default)]
+struct Writer(Vec<u8>);
+
+impl Writer {
+    fn uint(&mut self, value: impl Into<u64>) {
+        let mut value = value.into();
+        loop {
+            let [low, ..] = value.to_le_bytes();
+            value >>= 7;
+            if value == 0 {
+                return self.0.push(low & 0x7f);
+            }
+            self.0.push(low | 0x80);
+        }
+    }
+
+    /// A difference, in wrapping arithmetic: any two values have one.
+    fn from(&mut self, base: i64, value: i64) {
+        let difference = value.wrapping_sub(base);
+        self.uint(((difference << 1) ^ (difference >> 63)).cast_unsigned());
+    }
+
+    fn len(&mut self, len: usize) {
+        self.uint(u64::try_from(len).unwrap_or(u64::MAX));
+    }
+
+    fn float(&mut self, value: f32) {
+        self.0.extend(value.to_le_bytes());
+    }
+}
+
+struct Reader<'a>(&'a [u8]);
+
+impl Reader<'_> {
+    fn byte(&mut self) -> Read<u8> {
+        let (first, rest) = self.0.split_first().ok_or(CodecError::Length)?;
+        self.0 = rest;
+        Ok(*first)
+    }
+
+    fn uint<T: TryFrom<u64>>(&mut self) -> Read<T> {
+        let mut value = 0u64;
+        for shift in (0..64).step_by(7) {
+            let byte = self.byte()?;
+            let bits = u64::from(byte & 0x7f);
+            if shift == 63 && bits > 1 {
+                return Err(CodecError::Value("integer"));
+            }
+            value |= bits << shift;
+            if byte & 0x80 == 0 {
+                return T::try_from(value).map_err(|_| CodecError::Value("integer"));
+            }
+        }
+        Err(CodecError::Value("integer"))
+    }
+
+    fn from(&mut self, base: i64) -> Read<i64> {
+        let zigzag: u64 = self.uint()?;
+        let difference = (zigzag >> 1).cast_signed() ^ -(zigzag & 1).cast_signed();
+        Ok(base.wrapping_add(difference))
+    }
+
+    fn len(&mut self, most: usize) -> Read<usize> {
+        let len = self.uint()?;
+        if len > most { Err(CodecError::Value("length")) } else { Ok(len) }
+    }
+
+    fn float(&mut self) -> Read<f32> {
+        let (bytes, rest) = self.0.split_first_chunk().ok_or(CodecError::Length)?;
+        self.0 = rest;
+        let value = f32::from_le_bytes(*bytes);
+        if value.is_finite() { Ok(value) } else { Err(CodecError::Value("number")) }
+    }
+}
+
+impl Profile {
+    /// Writes the profile as bytes, about 1 KB at the most.
+    #[must_use]
+    pub fn encode(&self) -> Vec<u8> {
+        let mut to = Writer(Vec::with_capacity(512));
+        to.0.push(VERSION);
+        to.from(0, self.last.0);
+        to.from(self.last.0, self.trusted.0);
+        to.uint(self.late);
+        to.uint(self.late_run);
+        to.from(self.last.day(), self.day.into());
+        to.uint(self.n_days);
+        to.uint(self.days.0);
+        write_hazards(&mut to, &self.hazards);
+        write_top(&mut to, &self.countries, self.day);
+        write_top(&mut to, &self.kinds, self.day);
+        write_top(&mut to, &self.networks, self.day);
+        write_top(&mut to, &self.prefixes, self.day);
+        write_top(&mut to, &self.clients, self.day);
+        write_top(&mut to, &self.versions, self.day);
+        write_top(&mut to, &self.routes, self.day);
+        write_hours(&mut to, &self.hours);
+        to.uint(self.max_gap_hours);
+        self.errors.iter().for_each(|x| to.float(*x));
+        self.errors_today.iter().for_each(|n| to.uint(*n));
+        write_fix(&mut to, self.fix.as_ref(), self.last);
+        write_pace(&mut to, &self.pace, self.last.hour());
+        write_actors(&mut to, &self.actors, self.day);
+        let base = i64::from(self.day) * 1440;
+        [self.told_score, self.told_rate]
+            .iter()
+            .for_each(|voice| write_voice(&mut to, *voice, base));
+        write_told(&mut to, &self.told, base);
+        to.0
+    }
+
+    /// Reads what [`encode`](Self::encode) wrote, the same bit for bit.
+    ///
+    /// # Errors
+    /// Bytes that are no profile, or one of a later version.
+    pub fn decode(bytes: &[u8]) -> Result<Self, CodecError> {
+        let mut from = Reader(bytes);
+        match from.byte()? {
+            VERSION => {}
+            other => return Err(CodecError::Version(other)),
+        }
+        let last = Timestamp(from.from(0)?);
+        let trusted = Timestamp(from.from(last.0)?);
+        let (late, late_run) = (from.uint()?, from.uint()?);
+        let day = i32::try_from(from.from(last.day())?).map_err(|_| CodecError::Value("day"))?;
+        let (n_days, days) = (from.uint()?, Days(from.uint()?));
+        let hazards = read_hazards(&mut from)?;
+        let base = i64::from(day) * 1440;
+        let profile = Self {
+            last,
+            trusted,
+            late,
+            late_run,
+            day,
+            n_days,
+            days,
+            hazards,
+            countries: read_top(&mut from, day)?,
+            kinds: read_top(&mut from, day)?,
+            networks: read_top(&mut from, day)?,
+            prefixes: read_top(&mut from, day)?,
+            clients: read_top(&mut from, day)?,
+            versions: read_top(&mut from, day)?,
+            routes: read_top(&mut from, day)?,
+            hours: read_hours(&mut from)?,
+            max_gap_hours: from.uint()?,
+            errors: [from.float()?, from.float()?],
+            errors_today: [from.uint()?, from.uint()?],
+            fix: read_fix(&mut from, last)?,
+            pace: read_pace(&mut from, last.hour())?,
+            actors: read_actors(&mut from, day)?,
+            told_score: read_voice(&mut from, base)?,
+            told_rate: read_voice(&mut from, base)?,
+            told: read_told(&mut from, base)?,
+        };
+        if from.0.is_empty() { Ok(profile) } else { Err(CodecError::Length) }
+    }
+}
+
+fn write_top<const N: usize>(to: &mut Writer, top: &Top<N>, day: i32) {
+    to.len(top.slots().len());
+    for slot in top.slots() {
+        to.uint(slot.key);
+        to.uint(slot.weight.0);
+        to.from(slot.day.into(), day.into());
+    }
+}
+
+fn read_top<const N: usize>(from: &mut Reader<'_>, day: i32) -> Read<Top<N>> {
+    let mut top = Top::default();
+    for _ in 0..from.len(N)? {
+        let (key, weight) = (from.uint()?, Days(from.uint()?));
+        let age = from.from(0)?;
+        let day = i32::try_from(i64::from(day).wrapping_sub(age));
+        let slot = Slot { key, weight, day: day.map_err(|_| CodecError::Value("day"))? };
+        if !top.restore(slot) {
+            return Err(CodecError::Value("table"));
+        }
+    }
+    Ok(top)
+}
+
+fn write_hazards(to: &mut Writer, hazards: &Hazards) {
+    hazards.days.iter().for_each(|days| to.uint(days.0));
+    to.uint(hazards.routes);
+    to.uint(hazards.today.0);
+}
+
+fn read_hazards(from: &mut Reader<'_>) -> Read<Hazards> {
+    let mut hazards = Hazards::default();
+    for days in &mut hazards.days {
+        *days = Days(from.uint()?);
+    }
+    hazards.routes = from.uint()?;
+    hazards.today = Families(from.uint()?);
+    Ok(hazards)
+}
+
+fn write_hours(to: &mut Writer, hours: &Hours) {
+    let bits =
+        hours.bins.iter().zip(0..).fold(0u64, |bits, (bin, at)| bits | u64::from(bin.0 > 0) << at);
+    to.uint(bits);
+    hours.bins.iter().filter(|bin| bin.0 > 0).for_each(|bin| to.uint(bin.0));
+    hours.days.iter().for_each(|days| to.uint(days.0));
+    to.uint(hours.today);
+}
+
+fn read_hours(from: &mut Reader<'_>) -> Read<Hours> {
+    let mut hours = Hours::default();
+    let bits: u64 = from.uint()?;
+    for (bin, at) in hours.bins.iter_mut().zip(0..) {
+        if bits >> at & 1 == 1 {
+            *bin = Days(from.uint()?);
+        }
+    }
+    hours.days = [Days(from.uint()?), Days(from.uint()?)];
+    hours.today = from.uint()?;
+    Ok(hours)
+}
+
+fn write_fix(to: &mut Writer, fix: Option<&Fix>, last: Timestamp) {
+    let Some(fix) = fix else { return to.0.push(0) };
+    let has = |is: bool, bit: u8| u8::from(is) << bit;
+    to.0.push(
+        1 | has(fix.degrees.is_some(), 1)
+            | has(fix.country.is_some(), 2)
+            | has(fix.asn.is_some(), 3)
+            | has(fix.network.is_some(), 4),
+    );
+    to.from(fix.time.0, last.0);
+    if let Some((north, east)) = fix.degrees {
+        to.from(0, north.into());
+        to.from(0, east.into());
+    }
+    to.uint(fix.radius_km);
+    let _ = fix.country.map(|country| to.uint(country_key(country)));
+    let _ = fix.asn.map(|asn| to.uint(asn));
+    let _ = fix.network.map(|kind| to.uint(kind_key(kind)));
+    to.len(fix.city.len());
+    to.0.extend(fix.city.as_bytes());
+}
+
+fn read_fix(from: &mut Reader<'_>, last: Timestamp) -> Read<Option<Fix>> {
+    let flags = from.byte()?;
+    if flags == 0 {
+        return Ok(None);
+    }
+    let time = Timestamp(last.0.wrapping_sub(from.from(0)?));
+    let mut degree = |is: bool| -> Read<i16> {
+        let value = if is { from.from(0)? } else { 0 };
+        i16::try_from(value).map_err(|_| CodecError::Value("place"))
+    };
+    let has_degrees = flags & 2 != 0;
+    let degrees = (degree(has_degrees)?, degree(has_degrees)?);
+    Ok(Some(Fix {
+        time,
+        degrees: has_degrees.then_some(degrees),
+        radius_km: from.uint()?,
+        country: if flags & 4 != 0 { Some(read_country(from)?) } else { None },
+        asn: if flags & 8 != 0 { Some(from.uint()?) } else { None },
+        network: if flags & 16 != 0 { Some(read_kind(from)?) } else { None },
+        city: read_city(from)?,
+    }))
+}
+
+fn read_country(from: &mut Reader<'_>) -> Read<Country> {
+    country_of(from.uint()?).ok_or(CodecError::Value("country"))
+}
+
+fn read_kind(from: &mut Reader<'_>) -> Read<NetworkKind> {
+    kind_of(from.uint()?).ok_or(CodecError::Value("network"))
+}
+
+fn read_city(from: &mut Reader<'_>) -> Read<SmolStr> {
+    let len = from.len(64)?;
+    let (city, rest) = from.0.split_at_checked(len).ok_or(CodecError::Length)?;
+    from.0 = rest;
+    std::str::from_utf8(city).map(SmolStr::new).map_err(|_| CodecError::Value("city"))
+}
+
+fn write_pace(to: &mut Writer, pace: &Pace, hour: i64) {
+    to.from(hour, pace.hour);
+    if pace.hour == i64::MIN {
+        return;
+    }
+    to.from(pace.born, pace.hour);
+    to.uint(pace.hours);
+    to.uint(pace.days);
+    to.0.push(pace.five.0);
+    to.uint(pace.five.1);
+    to.float(pace.squares);
+    to.uint(pace.in_hour);
+    to.uint(pace.in_day);
+    if pace.hours == 0 && *pace == pace.unlearned() {
+        return to.0.push(0);
+    }
+    to.0.push(1);
+    let factors = pace.hod.iter().chain(&pace.dow);
+    factors.for_each(|factor| to.0.extend(factor.to_le_bytes()));
+    let Maxima { mean, variance, days } = pace.maxima;
+    let floats = [pace.level, mean, variance, pace.peak, pace.learned, pace.expected];
+    floats.iter().chain(&pace.excess).chain(&pace.day_excess).for_each(|x| to.float(*x));
+    to.float(pace.five_excess);
+    to.uint(days);
+    for (count, expected) in pace.before {
+        to.uint(count);
+        to.float(expected);
+    }
+    pace.limits.iter().for_each(|limit| to.uint(limit.wrapping_add(1))); // MAX, the usual, as 0
+}
+
+fn read_pace(from: &mut Reader<'_>, hour: i64) -> Read<Pace> {
+    let hour = from.from(hour)?;
+    let mut pace = Pace { hour, ..Pace::default() };
+    if hour == i64::MIN {
+        return Ok(pace);
+    }
+    pace.born = hour.wrapping_sub(from.from(0)?);
+    (pace.hours, pace.days) = (from.uint()?, from.uint()?);
+    pace.five = (from.byte()?, from.uint()?);
+    pace.squares = from.float()?;
+    (pace.in_hour, pace.in_day) = (from.uint()?, from.uint()?);
+    if from.byte()? == 0 {
+        return Ok(pace);
+    }
+    for factor in pace.hod.iter_mut().chain(&mut pace.dow) {
+        *factor = u16::from_le_bytes([from.byte()?, from.byte()?]);
+    }
+    let Maxima { mean, variance, days } = &mut pace.maxima;
+    let floats =
+        [&mut pace.level, mean, variance, &mut pace.peak, &mut pace.learned, &mut pace.expected];
+    for float in floats.into_iter().chain(&mut pace.excess).chain(&mut pace.day_excess) {
+        *float = from.float()?;
+    }
+    pace.five_excess = from.float()?;
+    *days = from.uint()?;
+    for (count, expected) in &mut pace.before {
+        (*count, *expected) = (from.uint()?, from.float()?);
+    }
+    for limit in &mut pace.limits {
+        *limit = from.uint::<u32>()?.wrapping_sub(1);
+    }
+    Ok(pace)
+}
+
+fn write_voice(to: &mut Writer, voice: Voice, base: i64) {
+    to.len(Tier::ALL.iter().position(|tier| *tier == voice.tier).unwrap_or(0));
+    if voice != Voice::default() {
+        to.from(voice.minute, base);
+    }
+}
+
+fn read_voice(from: &mut Reader<'_>, base: i64) -> Read<Voice> {
+    let at = from.len(Tier::ALL.len() - 1)?;
+    let tier = Tier::ALL.get(at).copied().unwrap_or_default();
+    if tier == Tier::None {
+        return Ok(Voice::default());
+    }
+    Ok(Voice { tier, minute: base.wrapping_sub(from.from(0)?) })
+}
+
+fn write_actors(to: &mut Writer, actors: &Actors, day: i32) {
+    let base = i64::from(day) * 1440;
+    to.len(actors.0.len());
+    for actor in &actors.0 {
+        to.0.extend(actor.key.to_le_bytes());
+        to.from(actor.day.into(), day.into());
+        let flags = u64::from(actor.is_day_counted) << 1 | u64::from(actor.is_alerted);
+        to.uint(u64::from(actor.days) << 2 | flags);
+        write_voice(to, actor.told, base);
+        let families = actor.evidence.families();
+        to.uint(families.0);
+        if families != Families::default() {
+            to.from(actor.since, base);
+        }
+        families.iter().for_each(|family| to.0.push(actor.evidence.get(family).0));
+        to.uint(actor.requests);
+        to.uint(actor.errors);
+        to.uint(actor.routes);
+    }
+}
+
+fn read_actors(from: &mut Reader<'_>, day: i32) -> Read<Actors> {
+    let base = i64::from(day) * 1440;
+    let mut actors = Actors::default();
+    for _ in 0..from.len(Actors::SLOTS)? {
+        let key = u32::from_le_bytes([from.byte()?, from.byte()?, from.byte()?, from.byte()?]);
+        let age = from.from(0)?;
+        let last = i32::try_from(i64::from(day).wrapping_sub(age));
+        let state: u64 = from.uint()?;
+        let told = read_voice(from, base)?;
+        let families = Families(from.uint()?);
+        let since =
+            if families == Families::default() { 0 } else { base.wrapping_sub(from.from(0)?) };
+        let mut evidence = Evidence::default();
+        for family in families.iter() {
+            evidence.raise(family, Nats(from.byte()?));
+        }
+        if evidence.families() != families || families.0 >> Family::COUNT != 0 {
+            return Err(CodecError::Value("evidence"));
+        }
+        actors.0.push(Actor {
+            key,
+            day: last.map_err(|_| CodecError::Value("day"))?,
+            days: u8::try_from(state >> 2).map_err(|_| CodecError::Value("actor"))?,
+            is_day_counted: state & 2 == 2,
+            is_alerted: state & 1 == 1,
+            told,
+            since,
+            evidence,
+            requests: from.uint()?,
+            errors: from.uint()?,
+            routes: from.uint()?,
+        });
+    }
+    Ok(actors)
+}
+
+fn write_told(to: &mut Writer, told: &Told, base: i64) {
+    to.len(told.0.len());
+    for telling in &told.0 {
+        to.0.extend(telling.key.to_le_bytes());
+        to.from(telling.minute, base);
+        to.uint(telling.silent);
+    }
+}
+
+fn read_told(from: &mut Reader<'_>, base: i64) -> Read<Told> {
+    let mut told = Told::default();
+    for _ in 0..from.len(Told::SLOTS)? {
+        let key = u32::from_le_bytes([from.byte()?, from.byte()?, from.byte()?, from.byte()?]);
+        let minute = base.wrapping_sub(from.from(0)?);
+        told.0.push(Telling { key, minute, silent: from.uint()? });
+    }
+    Ok(told)
+}

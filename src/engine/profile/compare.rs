@@ -1,0 +1,292 @@
+//! Compares a usage with the past: evidence by family, the actor's sum, the tier that is to be told.
+
+use crate::engine::geo::NetworkKind;
+use crate::engine::profile::actor::{Tier, distinct};
+use crate::engine::profile::family::{Evidence, Families, Family, Priors};
+use crate::engine::profile::pace::Burst;
+use crate::engine::profile::params::Params;
+use crate::engine::profile::signals::{Keys, Placed, Signals, Usual, World, country_of, kind_of};
+use crate::engine::profile::travel::Hop;
+use crate::engine::profile::{Profile, day_of};
+use crate::engine::stats::{Days, Nats, Slot, surprise};
+use crate::engine::time::{DAY, MINUTE, Timestamp};
+
+/// A gap is worth a word from a week on.
+const SHORTEST_GAP: i64 = 7 * DAY;
+/// Fewer refused or missing objects of an actor in a day are bad luck, however rare they are.
+const LEAST_ERRORS: u32 = 3;
+/// Countries, each used for a day at least, from which on a principal is everywhere at home.
+const DISTRIBUTED: usize = 3;
+
+/// How much of a family's evidence counts beside what it follows from (docs/detection.md, Identity).
+fn chain(family: Family, novel: Families, placed: &Placed<'_>) -> f64 {
+    let is_v6 = placed.prefix.is_some_and(|prefix| prefix.address().is_ipv6());
+    let network = placed.place.network;
+    match family {
+        // an exit's country is its user's choice: it says little beside the exit itself
+        Family::Country if network == Some(NetworkKind::Vpn) && novel.has(Family::Kind) => 0.5,
+        Family::Kind => match network {
+            Some(NetworkKind::Hosting | NetworkKind::Vpn) => 1.0,
+            _ => 0.4,
+        },
+        Family::Network if novel.has(Family::Country) => 0.35,
+        Family::Prefix if novel.has(Family::Network) => 0.15,
+        // where operators are unknown, the prefix stands for them
+        Family::Prefix if placed.place.asn.is_none() && novel.has(Family::Country) => 0.35,
+        // privacy addresses and dual stack: within a known network a new /48 is next to nothing
+        Family::Prefix if is_v6 => 0.35,
+        Family::Hop => 0.6,
+        Family::Hour => 0.7,
+        _ => 1.0,
+    }
+}
+
+impl Profile {
+    /// Compares a usage with the past. Changes nothing; [`absorb`](Self::absorb) makes it the past.
+    #[must_use]
+    pub fn compare(&self, seen: &Placed<'_>, params: &Params, world: &World<'_>) -> Signals {
+        let keys = Keys::of(seen);
+        let novel = self.novel(&keys);
+        let is_known = !novel.has(Family::Network) && !novel.has(Family::Client);
+        let mut signals = Signals {
+            time: seen.usage.time.max(self.last),
+            is_late: self.is_late(seen.usage.time, params),
+            is_accepted: seen.is_accepted(),
+            active_days: self.n_days,
+            novel,
+            is_place_known: self.knows_place(novel, &keys),
+            is_distributed: self.is_distributed(),
+            evidence: Evidence::default(),
+            actor: Evidence::default(),
+            burst: None,
+            score: 0.0,
+            tier: Tier::None,
+            rate_tier: Tier::None,
+            hop: None,
+            routes: 0,
+            errors: (0, 0),
+            gap_days: (0.0, 0.0),
+            usual: None,
+            keys,
+            actor_key: keys.actor(is_known),
+        };
+        if signals.is_late || self.n_days == 0 {
+            return signals;
+        }
+        self.compare_identity(&mut signals, seen, params, world);
+        self.compare_conduct(&mut signals, seen, params, world.priors);
+        self.compare_rate(&mut signals, params);
+        self.score(&mut signals, params);
+        if novel != Families::default() || signals.tier.max(signals.rate_tier) > Tier::None {
+            signals.usual = Some(Box::new(self.usual()));
+        }
+        signals
+    }
+
+    fn is_late(&self, time: Timestamp, params: &Params) -> bool {
+        let late = u32::try_from(self.last.since(time) / MINUTE).unwrap_or(0);
+        f64::from(late) >= params.learning.late_minutes && self.last.since(time) > 0
+    }
+
+    /// Which identity values the tables do not hold.
+    fn novel(&self, keys: &Keys) -> Families {
+        let mut novel = Families::default();
+        let mut note = |family, is_new: bool| {
+            if is_new {
+                novel.add(family);
+            }
+        };
+        note(Family::Country, keys.country.is_some_and(|key| !self.countries.has(key)));
+        note(Family::Kind, keys.kind.is_some_and(|key| !self.kinds.has(key)));
+        note(Family::Network, keys.network.is_some_and(|key| !self.networks.has(key)));
+        note(Family::Prefix, keys.prefix.is_some_and(|key| !self.prefixes.has(key)));
+        let is_new_client = !self.clients.has(keys.client);
+        note(Family::Client, is_new_client);
+        note(Family::Version, !is_new_client && !self.versions.has(keys.version));
+        novel
+    }
+
+    fn knows_place(&self, novel: Families, keys: &Keys) -> bool {
+        let is_network_known = match keys.network {
+            Some(_) => !novel.has(Family::Network),
+            None => !novel.has(Family::Prefix),
+        };
+        !novel.has(Family::Country) && is_network_known
+    }
+
+    fn is_distributed(&self) -> bool {
+        let homes = self.countries.slots().iter().filter(|slot| slot.weight >= Days::ONE);
+        homes.count() >= DISTRIBUTED
+    }
+
+    fn is_warm(&self, params: &Params) -> bool {
+        self.days.get() > params.learning.warm_up
+    }
+
+    fn compare_identity(
+        &self,
+        signals: &mut Signals,
+        seen: &Placed<'_>,
+        params: &Params,
+        world: &World<'_>,
+    ) {
+        if signals.novel == Families::default() {
+            return;
+        }
+        let weigh = |family: Family| {
+            let (seen_days, days) = (self.hazards.get(family), self.days.get());
+            let nats = world.priors.evidence(family, seen_days, days, family.cap(&params.caps));
+            Nats::new(nats * chain(family, signals.novel, seen))
+        };
+        let mut evidence = Evidence::default();
+        if self.is_warm(params) {
+            signals.novel.iter().for_each(|family| evidence.raise(family, weigh(family)));
+        }
+        if signals.novel.has(Family::Prefix) && signals.is_accepted {
+            signals.hop = self.hop(signals.time, seen, params, world);
+            if self.is_warm(params)
+                && signals.hop.as_ref().is_some_and(|hop| is_evidence(hop, params))
+            {
+                evidence.raise(Family::Hop, weigh(Family::Hop));
+            }
+        }
+        signals.evidence = evidence;
+    }
+
+    fn hop(
+        &self,
+        time: Timestamp,
+        seen: &Placed<'_>,
+        params: &Params,
+        world: &World<'_>,
+    ) -> Option<Hop> {
+        self.fix.as_ref()?.hop(time, seen.place, world.atlas, &params.travel)
+    }
+
+    /// Hour, routes, errors, dormancy.
+    fn compare_conduct(
+        &self,
+        signals: &mut Signals,
+        seen: &Placed<'_>,
+        params: &Params,
+        priors: &Priors,
+    ) {
+        let (time, caps, warm_up) = (signals.time, &params.caps, params.learning.warm_up);
+        let hour = self.hours.evidence(time, priors, warm_up, caps.hour);
+        signals
+            .evidence
+            .raise(Family::Hour, Nats::new(hour * chain(Family::Hour, signals.novel, seen)));
+        let actor = self.actors.get(signals.actor_key);
+        let (requests, errors, bits) = actor.map_or((0, 0, 0), |actor| actor.today(day_of(time)));
+        signals.errors = (errors, requests.saturating_add(1));
+        if !self.routes.has(signals.keys.route) {
+            signals.novel.add(Family::Routes);
+            signals.routes = distinct(bits | route_bit(signals.keys.route));
+            if self.is_warm(params) {
+                let usual =
+                    (f64::from(self.hazards.routes) / 256.0 + 0.3) / (self.days.get() + 1.0);
+                let nats = surprise(signals.routes, usual, 1.0) - 0.5;
+                signals.evidence.raise(Family::Routes, Nats::new(nats.min(caps.routes)));
+            }
+        }
+        if seen.is_error() {
+            signals.errors.0 = errors.saturating_add(1);
+            if self.is_warm(params) && signals.errors.0 >= LEAST_ERRORS {
+                let usual = f64::from(signals.errors.1) * self.error_rate();
+                let nats = surprise(signals.errors.0, usual, 0.5) - 1.5;
+                signals.evidence.raise(Family::Errors, Nats::new(nats.min(caps.errors)));
+            }
+        }
+        let gap = time.since(self.trusted);
+        if gap > SHORTEST_GAP && self.is_warm(params) {
+            let days = |micros: i64| {
+                f64::from(u32::try_from(micros / MINUTE).unwrap_or(u32::MAX)) / 1440.0
+            };
+            signals.gap_days = (days(gap), f64::from(self.max_gap_hours) / 24.0);
+            let nats = 1.5 * libm::log(signals.gap_days.0 / (signals.gap_days.1 + 1.0));
+            signals.evidence.raise(Family::Dormancy, Nats::new(nats.min(caps.dormancy)));
+        }
+    }
+
+    fn compare_rate(&self, signals: &mut Signals, params: &Params) {
+        let time = signals.time;
+        let actor = self.actors.get(signals.actor_key);
+        let past = actor.map(|actor| actor.evidence_at(time)).unwrap_or_default();
+        signals.actor = past.or(&signals.evidence);
+        let is_wanted = signals.actor != Evidence::default()
+            || time.hour() != self.pace.current_hour()
+            || self.pace.is_notable(time);
+        if is_wanted && self.is_counted(signals, params) {
+            signals.burst = self.pace.burst(time, &params.rate, params.caps.rate);
+        }
+    }
+
+    /// Tells whether a usage counts for the pace: requests that the server refused to somebody
+    /// unknown do not, or whoever can write to the service could move the baseline.
+    pub(super) fn is_counted(&self, signals: &Signals, params: &Params) -> bool {
+        signals.is_accepted || !is_stranger(signals, params)
+    }
+
+    fn score(&self, signals: &mut Signals, params: &Params) {
+        let rate = signals.burst.map_or(0.0, |burst| burst.nats.get());
+        let alone =
+            signals.burst.filter(|burst: &Burst| burst.is_now).map_or(0.0, |b| b.nats.get());
+        let sum = signals.actor.sum();
+        let joined = if sum > 0.0 { sum + 0.5 * rate } else { 0.0 };
+        let (time, score) = (signals.time, &params.score);
+        let is_extreme = signals.burst.is_some_and(|burst| burst.is_extreme);
+        let most = if is_extreme { score.alert } else { score.notice };
+        signals.score = joined.max(alone.min(most));
+
+        let by_actor = self
+            .actors
+            .get(signals.actor_key)
+            .map_or(Tier::None, |actor| actor.told.within(time, score.actor_repeat_days * 24.0));
+        let told = self.told_score.within(time, score.repeat_hours).max(by_actor);
+        signals.tier = newly(Tier::of(signals.score, score), told);
+        let told = self.told_rate.within(time, score.repeat_hours);
+        signals.rate_tier = newly(Tier::of(alone, score), told);
+    }
+
+    pub(super) fn error_rate(&self) -> f64 {
+        let [errors, requests] = self.errors.map(f64::from);
+        (errors + 0.3) / (requests + 30.0)
+    }
+
+    fn usual(&self) -> Usual {
+        Usual {
+            countries: heaviest(self.countries.slots()).filter_map(country_of).collect(),
+            kinds: heaviest(self.kinds.slots()).filter_map(kind_of).collect(),
+            networks: heaviest(self.networks.slots()).collect(),
+            prefixes: self.prefixes.slots().len(),
+            clients: self.clients.slots().len(),
+        }
+    }
+}
+
+fn newly(tier: Tier, told: Tier) -> Tier {
+    if tier > told { tier } else { Tier::None }
+}
+
+fn is_evidence(hop: &Hop, params: &Params) -> bool {
+    hop.km > params.travel.evidence_distance_km && hop.kmh > params.travel.min_speed_kmh
+}
+
+/// Tells whether a usage is by somebody whose values are not to be learned from a refusal.
+pub(super) fn is_stranger(signals: &Signals, params: &Params) -> bool {
+    let identity = signals.evidence.identity();
+    let is_new = [Family::Country, Family::Network, Family::Prefix, Family::Client]
+        .into_iter()
+        .any(|family| signals.novel.has(family));
+    identity >= params.learning.hold || is_new
+}
+
+pub(super) const fn route_bit(route: u32) -> u64 {
+    1 << (route % 64)
+}
+
+fn heaviest(slots: &[Slot]) -> impl Iterator<Item = u32> {
+    let mut slots = slots.to_vec();
+    slots.sort_by_key(|slot| (std::cmp::Reverse(slot.weight), slot.key));
+    slots.into_iter().map(|slot| slot.key)
+}

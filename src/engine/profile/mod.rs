@@ -1,0 +1,139 @@
+//! What is normal for one principal, in about a kilobyte: compare with it, then absorb.
+//!
+//! Contract: [`Profile::compare`] judges a usage against the past and changes nothing,
+//! [`Profile::absorb`] then makes it the past. Between any two usages a profile may be encoded and
+//! decoded again; nothing is lost by it, so it does not matter where a stream is cut.
+//!
+//! The unit is the active day, not the request: requests of one day are not independent. Time is
+//! event time and never runs backwards; usages that come too late are counted only.
+
+mod absorb;
+mod actor;
+mod codec;
+mod compare;
+mod family;
+mod hours;
+mod pace;
+mod params;
+mod signals;
+mod told;
+mod travel;
+
+#[cfg(test)]
+pub(crate) mod tests;
+
+pub use actor::Tier;
+pub use codec::CodecError;
+pub use family::{Evidence, Families, Family, Prior, Priors};
+pub use pace::{Burst, Window};
+pub(crate) use params::section;
+pub use params::{Caps, Learning, Parameter, Params, Rate, Score, Section, Travel};
+pub use signals::{Placed, Signals, Usual, World};
+pub use told::{Many, Told};
+pub use travel::{Hop, name as place_name};
+
+use crate::engine::profile::actor::{Actors, Voice};
+use crate::engine::profile::family::Hazards;
+use crate::engine::profile::hours::Hours;
+use crate::engine::profile::pace::Pace;
+use crate::engine::profile::travel::Fix;
+use crate::engine::stats::{Days, Top};
+use crate::engine::time::Timestamp;
+
+/// One principal's normal. `Default` knows nothing.
+#[derive(Clone, Debug, PartialEq)]
+pub struct Profile {
+    /// Time of the last usage.
+    last: Timestamp,
+    /// Time of the last usage that was learned from.
+    trusted: Timestamp,
+    /// Late usages, and how many in a row were late by more than a day.
+    late: u32,
+    late_run: u8,
+    /// The last active day since 1970, the active days so far, and these faded.
+    day: i32,
+    n_days: u32,
+    days: Days,
+    hazards: Hazards,
+    countries: Top<8>,
+    kinds: Top<6>,
+    networks: Top<10>,
+    prefixes: Top<24>,
+    clients: Top<6>,
+    versions: Top<8>,
+    routes: Top<40>,
+    hours: Hours,
+    /// The longest gap between two active hours.
+    max_gap_hours: u32,
+    /// Refused and missing objects, and requests: of the past, faded, and of today.
+    errors: [f32; 2],
+    errors_today: [u32; 2],
+    fix: Option<Fix>,
+    pace: Pace,
+    actors: Actors,
+    told_score: Voice,
+    told_rate: Voice,
+    told: Told,
+}
+
+impl Default for Profile {
+    fn default() -> Self {
+        Self {
+            last: Timestamp(i64::MIN),
+            trusted: Timestamp(i64::MIN),
+            late: 0,
+            late_run: 0,
+            day: 0,
+            n_days: 0,
+            days: Days(0),
+            hazards: Hazards::default(),
+            countries: Top::default(),
+            kinds: Top::default(),
+            networks: Top::default(),
+            prefixes: Top::default(),
+            clients: Top::default(),
+            versions: Top::default(),
+            routes: Top::default(),
+            hours: Hours::default(),
+            max_gap_hours: 0,
+            errors: [0.0; 2],
+            errors_today: [0; 2],
+            fix: None,
+            pace: Pace::default(),
+            actors: Actors::default(),
+            told_score: Voice::default(),
+            told_rate: Voice::default(),
+            told: Told::default(),
+        }
+    }
+}
+
+impl Profile {
+    /// Returns what was told lately, for detectors to ask and to write down.
+    pub const fn told(&mut self) -> &mut Told {
+        &mut self.told
+    }
+
+    /// Returns the time of the last usage; `None` before the first.
+    #[must_use]
+    pub fn last_seen(&self) -> Option<Timestamp> {
+        (self.last > Timestamp(i64::MIN)).then_some(self.last)
+    }
+
+    /// Returns how many days the principal was active on and trusted.
+    #[must_use]
+    pub const fn active_days(&self) -> u32 {
+        self.n_days
+    }
+
+    /// Returns how many usages came too late to be scored.
+    #[must_use]
+    pub const fn late(&self) -> u32 {
+        self.late
+    }
+}
+
+/// The day since 1970, cut to what is kept.
+fn day_of(time: Timestamp) -> i32 {
+    i32::try_from(time.day()).unwrap_or(i32::MAX)
+}

@@ -1,0 +1,187 @@
+//! Parameters as plain numbers: each with its default, unit and source, listable and settable by name.
+
+/// One parameter, for documentation, `check` and configuration.
+#[derive(Clone, Copy, Debug, PartialEq)]
+pub struct Parameter {
+    /// The section, as in `[detect.SECTION]`.
+    pub section: &'static str,
+    /// The key.
+    pub key: &'static str,
+    /// What it means.
+    pub about: &'static str,
+    /// Its default.
+    pub default: f64,
+    /// The unit of its value.
+    pub unit: &'static str,
+    /// Where the default comes from.
+    pub source: &'static str,
+}
+
+/// The parameters of one section.
+pub trait Section {
+    /// Returns the parameters in the order in which they are documented.
+    fn list(&self) -> &'static [Parameter];
+
+    /// Returns the place of a value.
+    fn field(&mut self, key: &str) -> Option<&mut f64>;
+}
+
+/// Declares a [`Section`]: a struct of `f64`s with defaults, units and sources.
+macro_rules! section {
+    ($(#[$meta:meta])* $Section:ident = $name:literal {
+        $(#[doc = $about:literal] $key:ident = $default:literal, $unit:literal, $source:literal;)+
+    }) => {
+        $(#[$meta])*
+        #[derive(Clone, Copy, Debug, PartialEq)]
+        pub struct $Section { $(#[doc = $about] pub $key: f64,)+ }
+
+        impl Default for $Section {
+            fn default() -> Self {
+                Self { $($key: $default,)+ }
+            }
+        }
+
+        impl $crate::engine::profile::Section for $Section {
+            fn list(&self) -> &'static [$crate::engine::profile::Parameter] {
+                const LIST: &[$crate::engine::profile::Parameter] =
+                    &[$($crate::engine::profile::Parameter {
+                        section: $name,
+                        key: stringify!($key),
+                        about: $about.trim_ascii(),
+                        default: $default,
+                        unit: $unit,
+                        source: $source,
+                    },)+];
+                LIST
+            }
+
+            fn field(&mut self, key: &str) -> Option<&mut f64> {
+                match key {
+                    $(stringify!($key) => Some(&mut self.$key),)+
+                    _ => None,
+                }
+            }
+        }
+    };
+}
+pub(crate) use section;
+
+section! {
+    /// From which evidence on something is told.
+    Score = "score" {
+        /// Evidence at which a usage is worth a note in the digest.
+        notice = 6.0, "nats", "docs/detection.md, Tiers and risk";
+        /// Evidence at which a person is told at once.
+        alert = 8.0, "nats", "docs/detection.md, Tiers and risk";
+        /// Evidence at which nothing holds a mail back.
+        critical = 10.0, "nats", "docs/detection.md, Tiers and risk";
+        /// Hours for which a principal's score must rise a level to be told again.
+        repeat_hours = 24.0, "h", "own choice: one story a day";
+        /// Days for which an actor's score must rise a level to be told again.
+        actor_repeat_days = 30.0, "d", "own choice: a person who has been told of an actor knows it";
+    }
+}
+
+section! {
+    /// When new values become normal.
+    Learning = "learning" {
+        /// Active days after which something new is evidence; before, all is learned.
+        warm_up = 1.5, "active days", "docs/detection.md, Cold start";
+        /// Evidence of novelty from which on an actor's values are not learned at once.
+        hold = 2.5, "nats", "docs/detection.md, Learning";
+        /// Days of use after which they are.
+        promote_days = 3.0, "d", "docs/detection.md, Learning";
+        /// Days of use after which those of an actor that was alerted are.
+        promote_alerted_days = 14.0, "d", "Entra ID learns atypical travel for 14 days";
+        /// How far behind the principal's last a usage may be, to be scored and learned.
+        late_minutes = 10.0, "min", "own choice: log hosts that lag behind one another";
+    }
+}
+
+section! {
+    /// How much each kind of evidence may add to the score; 0 turns it off.
+    Caps = "caps" {
+        /// A country never seen.
+        country = 6.0, "nats", "docs/detection.md, Identity";
+        /// A kind of network never seen.
+        kind = 4.5, "nats", "docs/detection.md, Identity";
+        /// A network operator never seen.
+        network = 5.0, "nats", "docs/detection.md, Identity";
+        /// An address neighbourhood (/24, /48) never seen.
+        prefix = 4.0, "nats", "docs/detection.md, Identity";
+        /// A client program never seen.
+        client = 5.0, "nats", "docs/detection.md, Identity";
+        /// A version of it never seen.
+        version = 1.5, "nats", "docs/detection.md, Identity";
+        /// A distance that nobody travels.
+        hop = 5.0, "nats", "docs/detection.md, Travel";
+        /// An hour in which it is never used.
+        hour = 3.0, "nats", "docs/detection.md, Hour";
+        /// Routes never used.
+        routes = 4.0, "nats", "docs/detection.md, Routes";
+        /// Refused and missing objects.
+        errors = 6.0, "nats", "docs/detection.md, Errors";
+        /// A gap longer than ever.
+        dormancy = 4.0, "nats", "docs/detection.md, Dormancy";
+        /// Requests more frequent than ever.
+        rate = 12.0, "nats", "docs/detection.md, Rate";
+    }
+}
+
+section! {
+    /// Requests per time.
+    Rate = "rate" {
+        /// Hours of history before bursts are evidence.
+        warm_up_hours = 48.0, "h", "docs/detection.md, Cold start";
+        /// Hours of history before a day's sum is.
+        day_warm_up_hours = 120.0, "h", "docs/detection.md, Cold start";
+        /// Requests in a window below which its rate says nothing.
+        least_requests = 10.0, "requests", "own choice: a person's clicks";
+        /// Requests in a window, below which a burst alone is for the digest.
+        alone_requests = 50.0, "requests", "docs/detection.md, Rate alone";
+        /// Times the usual most, below which a burst alone is for the digest.
+        alone_factor = 3.0, "times", "docs/detection.md, Rate alone";
+        /// Half-life of the level.
+        level_half_life_days = 4.0, "d", "docs/detection.md, Rate";
+    }
+}
+
+section! {
+    /// Places too far apart for the time between two uses.
+    Travel = "travel" {
+        /// Speed, from which on it is impossible.
+        min_speed_kmh = 900.0, "km/h", "airliners; Panther 900, Okta 805, Elastic 800";
+        /// Distance between the edges of both accuracy radii, below which it is no travel.
+        min_distance_km = 500.0, "km", "Elastic 500, CrowdSec 1000";
+        /// The same for evidence that only adds to the score.
+        evidence_distance_km = 100.0, "km", "BuffaLogs 100";
+        /// Accuracy radius where the data has none.
+        radius_km = 50.0, "km", "own choice: a large city and its surroundings";
+        /// Least radius of phone networks, whose gateways stand far from their users.
+        mobile_radius_km = 200.0, "km", "Elastic: carrier hubs move phones between regions";
+        /// Least time between two uses.
+        min_seconds = 60.0, "s", "own choice: clocks of two log hosts differ";
+    }
+}
+
+/// What a profile needs to compare and absorb.
+#[derive(Clone, Copy, Debug, Default, PartialEq)]
+pub struct Params {
+    /// From which evidence on something is told.
+    pub score: Score,
+    /// When new values become normal.
+    pub learning: Learning,
+    /// How much each kind of evidence may add.
+    pub caps: Caps,
+    /// Requests per time.
+    pub rate: Rate,
+    /// Places too far apart.
+    pub travel: Travel,
+}
+
+impl Params {
+    /// Returns all sections.
+    pub fn sections(&mut self) -> [&mut dyn Section; 5] {
+        [&mut self.score, &mut self.learning, &mut self.caps, &mut self.rate, &mut self.travel]
+    }
+}

@@ -1,0 +1,181 @@
+//! What a comparison says: a usage as it is placed, and how it differs from the past.
+
+use std::net::IpAddr;
+
+use crate::engine::geo::{Atlas, Country, NetworkKind, Place, Prefix};
+use crate::engine::profile::actor::Tier;
+use crate::engine::profile::family::{Evidence, Families, Priors};
+use crate::engine::profile::pace::Burst;
+use crate::engine::profile::travel::Hop;
+use crate::engine::stats::key;
+use crate::engine::time::Timestamp;
+use crate::engine::usage::{Outcome, Usage};
+
+/// A usage and where it came from: the result of step 6.
+#[derive(Clone, Copy, Debug)]
+pub struct Placed<'a> {
+    /// The usage.
+    pub usage: &'a Usage,
+    /// Where its client is.
+    pub place: &'a Place,
+    /// The client's neighbourhood.
+    pub prefix: Option<Prefix>,
+}
+
+impl<'a> Placed<'a> {
+    /// Joins a usage with its place.
+    #[must_use]
+    pub fn new(usage: &'a Usage, place: &'a Place) -> Self {
+        Self { usage, place, prefix: usage.client.map(Prefix::of) }
+    }
+
+    /// Tells whether the server accepted the token, or at least did not say that it did not.
+    #[must_use]
+    pub const fn is_accepted(&self) -> bool {
+        matches!(self.usage.outcome(), Outcome::Ok | Outcome::Unknown)
+    }
+
+    /// Tells whether an object was refused or missing: a 4xx that says nothing of the token itself
+    /// (401, 407) nor of the pace (429).
+    #[must_use]
+    pub fn is_error(&self) -> bool {
+        self.usage.status.is_some_and(|status| {
+            (400..500).contains(&status) && !matches!(status, 401 | 407 | 429)
+        })
+    }
+}
+
+/// What is known beyond one principal.
+#[derive(Clone, Copy)]
+pub struct World<'a> {
+    /// Distances between countries.
+    pub atlas: &'a dyn Atlas,
+    /// How often new values appear, over all principals.
+    pub priors: &'a Priors,
+}
+
+/// What a usage is compared by: its values as they are kept.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub(super) struct Keys {
+    pub country: Option<u32>,
+    pub kind: Option<u32>,
+    pub network: Option<u32>,
+    pub prefix: Option<u32>,
+    pub client: u32,
+    pub version: u32,
+    pub route: u32,
+}
+
+impl Keys {
+    pub(super) fn of(placed: &Placed<'_>) -> Self {
+        let Placed { usage, place, prefix } = placed;
+        let (family, version) = (usage.agent.family.as_bytes(), usage.agent.version.as_bytes());
+        let route = key(&[usage.method.as_bytes(), usage.route.as_bytes()]);
+        Self {
+            country: place.country.map(country_key),
+            kind: place.network.map(kind_key),
+            network: place.asn,
+            prefix: prefix.map(prefix_key),
+            client: key(&[family]),
+            version: key(&[family, version]),
+            route: route & 0x00ff_ffff, // 24 bits: many are kept, and two that clash do no harm
+        }
+    }
+
+    pub(super) fn actor(&self, is_known: bool) -> u32 {
+        let [network, prefix] = [self.network, self.prefix].map(Option::unwrap_or_default);
+        let by = if is_known || self.network.is_none() { prefix } else { network };
+        key(&[&by.to_le_bytes(), &self.client.to_le_bytes()])
+    }
+}
+
+pub(super) fn country_key(country: Country) -> u32 {
+    u32::from(u16::from_be_bytes(country.code()))
+}
+
+pub(super) fn country_of(key: u32) -> Option<Country> {
+    u16::try_from(key).ok().and_then(|code| Country::new(code.to_be_bytes()))
+}
+
+const KINDS: [NetworkKind; 5] = [
+    NetworkKind::Residential,
+    NetworkKind::Mobile,
+    NetworkKind::Hosting,
+    NetworkKind::Vpn,
+    NetworkKind::Business,
+];
+
+pub(super) fn kind_key(kind: NetworkKind) -> u32 {
+    KINDS.iter().zip(0..).find(|(of, _)| **of == kind).map_or(0, |(_, key)| key)
+}
+
+pub(super) fn kind_of(key: u32) -> Option<NetworkKind> {
+    KINDS.iter().zip(0..).find(|(_, of)| *of == key).map(|(kind, _)| *kind)
+}
+
+/// A /24 is its own 24 bits, a /48 a hash with the top bit set.
+fn prefix_key(prefix: Prefix) -> u32 {
+    match prefix.address() {
+        IpAddr::V4(v4) => v4.to_bits() >> 8,
+        IpAddr::V6(v6) => key(&[&v6.octets()]) | 1 << 31,
+    }
+}
+
+/// How a usage differs from what its principal did before.
+#[derive(Clone, Debug, PartialEq)]
+pub struct Signals {
+    /// The usage's time, never before the principal's last.
+    pub time: Timestamp,
+    /// It came too late to be scored.
+    pub is_late: bool,
+    /// The server accepted the token.
+    pub is_accepted: bool,
+    /// Active days so far.
+    pub active_days: u32,
+    /// What was never seen. While nothing is known, that is everything.
+    pub novel: Families,
+    /// Country and network are both known.
+    pub is_place_known: bool,
+    /// The principal is at home in three countries or more.
+    pub is_distributed: bool,
+    /// Evidence of this usage.
+    pub evidence: Evidence,
+    /// The most of each family within a day, by this usage's actor, this usage included.
+    pub actor: Evidence,
+    /// How its rate stands out.
+    pub burst: Option<Burst>,
+    /// The score in nats: `sum of actor + 0.5 R`, or R alone, which reaches no more than the tier
+    /// notice, or alert if the burst is extreme.
+    pub score: f64,
+    /// What of the score is to be told now: `None` if nothing or if it was told.
+    pub tier: Tier,
+    /// What of the rate is to be told now.
+    pub rate_tier: Tier,
+    /// The way from the last trusted place, if the address is new and both were accepted.
+    pub hop: Option<Hop>,
+    /// Routes never used before that the actor used today.
+    pub routes: u32,
+    /// The actor's refused or missing objects today, and its requests.
+    pub errors: (u32, u32),
+    /// Days since the last trusted use, and the longest gap before.
+    pub gap_days: (f64, f64),
+    /// What is usual; only there if something is not.
+    pub usual: Option<Box<Usual>>,
+    pub(super) keys: Keys,
+    pub(super) actor_key: u32,
+}
+
+/// What is usual, for people.
+#[derive(Clone, Debug, Default, PartialEq, Eq)]
+pub struct Usual {
+    /// Countries, most used first.
+    pub countries: Vec<Country>,
+    /// Kinds of network, likewise.
+    pub kinds: Vec<NetworkKind>,
+    /// Autonomous systems, likewise.
+    pub networks: Vec<u32>,
+    /// How many neighbourhoods.
+    pub prefixes: usize,
+    /// How many clients.
+    pub clients: usize,
+}

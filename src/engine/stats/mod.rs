@@ -1,0 +1,16 @@
+//! Estimators in constant memory: what they promise holds bit for bit on every machine.
+//!
+//! All arithmetic is IEEE basic operations and `libm`; whatever is kept between two usages is an
+//! integer or an `f32`, so that storing and reading it back changes nothing.
+
+mod counts;
+mod days;
+mod maxima;
+mod num;
+mod top;
+
+pub use counts::{least_count, surprise};
+pub use days::Days;
+pub use maxima::Maxima;
+pub use num::{Nats, narrow, whole};
+pub use top::{Slot, Top, key};

@@ -1,0 +1,56 @@
+//! Narrowing of numbers to the width in which they are kept.
+
+use std::fmt;
+
+/// Evidence in sixteenths of a nat, 0 to 15.9: fine enough to add up, small enough to keep.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, PartialOrd, Ord, Hash)]
+pub struct Nats(pub u8);
+
+impl Nats {
+    /// Steps in one nat.
+    pub const STEPS: f64 = 16.0;
+
+    /// Rounds to the nearest step; negative evidence is none, too much is the most.
+    #[must_use]
+    pub fn new(nats: f64) -> Self {
+        let steps = whole(libm::floor(nats * Self::STEPS + 0.5)).min(255);
+        Self(u8::try_from(steps).unwrap_or(u8::MAX))
+    }
+
+    /// Returns the evidence in nats.
+    #[must_use]
+    pub fn get(self) -> f64 {
+        f64::from(self.0) / Self::STEPS
+    }
+}
+
+impl fmt::Display for Nats {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        write!(f, "{:.1}", self.get())
+    }
+}
+
+/// Rounds to the nearest `f32`.
+#[must_use]
+#[allow(clippy::cast_possible_truncation, reason = "rounding is the purpose")]
+pub const fn narrow(x: f64) -> f32 {
+    x as f32
+}
+
+/// Cuts the fraction off; what does not fit (NaN, negative, huge) becomes the nearest end.
+#[must_use]
+#[allow(clippy::cast_possible_truncation, clippy::cast_sign_loss, reason = "saturating on purpose")]
+pub const fn whole(x: f64) -> u32 {
+    x as u32
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn nats_are_kept_in_sixteenths() {
+        assert_eq!(Nats::new(5.1).0, 82);
+        assert_eq!((Nats::new(-1.0).0, Nats::new(f64::NAN).0, Nats::new(99.0).0), (0, 0, 255));
+    }
+}

@@ -1,0 +1,126 @@
+//! A bounded table of the values seen on most days.
+
+use super::days::Days;
+
+/// One value of a [`Top`].
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct Slot {
+    /// The value, or its [`key`].
+    pub key: u32,
+    /// Days on which it was seen, faded.
+    pub weight: Days,
+    /// The last of them, in days since 1970.
+    pub day: i32,
+}
+
+/// The values seen on most days, at most `N` of them.
+///
+/// Like Space-Saving (Metwally 2005) a new value takes the place of the lightest, but starts at
+/// one day instead of inheriting the loser's: a value of today never looks like an old one.
+#[derive(Clone, Debug, Default, PartialEq, Eq)]
+pub struct Top<const N: usize>(Vec<Slot>);
+
+impl<const N: usize> Top<N> {
+    /// Tells whether a value is known.
+    #[must_use]
+    pub fn has(&self, key: u32) -> bool {
+        self.0.iter().any(|slot| slot.key == key)
+    }
+
+    /// Notes that a value was seen on a day.
+    pub fn see(&mut self, key: u32, day: i32) {
+        if let Some(slot) = self.0.iter_mut().find(|slot| slot.key == key) {
+            if slot.day != day {
+                slot.weight = slot.weight.and_one();
+                slot.day = day;
+            }
+            return;
+        }
+        if self.0.len() >= N {
+            self.evict();
+        }
+        self.0.push(Slot { key, weight: Days::ONE, day });
+    }
+
+    /// Lets one active day pass: all fade, and what has faded to nothing is forgotten.
+    pub fn fade(&mut self) {
+        self.0.retain_mut(|slot| {
+            slot.weight = slot.weight.faded();
+            slot.weight > Days(0)
+        });
+    }
+
+    /// Returns the values, in the order in which they came.
+    #[must_use]
+    pub fn slots(&self) -> &[Slot] {
+        &self.0
+    }
+
+    /// Puts a stored slot back; false if there is no room or the value stands there already.
+    #[must_use]
+    pub fn restore(&mut self, slot: Slot) -> bool {
+        let is_fine = self.0.len() < N && !self.has(slot.key);
+        if is_fine {
+            self.0.push(slot);
+        }
+        is_fine
+    }
+
+    /// The lightest goes; of equals the one not seen for longest, then the first.
+    fn evict(&mut self) {
+        let lightest = self.0.iter().enumerate().min_by_key(|(_, slot)| (slot.weight, slot.day));
+        if let Some((at, _)) = lightest {
+            self.0.remove(at);
+        }
+    }
+}
+
+/// Returns the 32-bit key of a value: FNV-1a (64 bit) over its parts, folded. The same on every
+/// machine and in every version, since profiles are stored with it.
+#[must_use]
+pub fn key(parts: &[&[u8]]) -> u32 {
+    const OFFSET: u64 = 0xcbf2_9ce4_8422_2325;
+    const PRIME: u64 = 0x0000_0100_0000_01b3;
+    let step = |hash: u64, byte: u8| (hash ^ u64::from(byte)).wrapping_mul(PRIME);
+    let hash = parts.iter().fold(OFFSET, |hash, part| {
+        let hash = part.iter().fold(hash, |hash, byte| step(hash, *byte));
+        step(hash, 0xff) // no UTF-8 text holds 0xff: parts cannot run into each other
+    });
+    u32::try_from((hash >> 32) ^ (hash & 0xffff_ffff)).unwrap_or_default()
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn counts_days_not_uses() {
+        let mut top = Top::<4>::default();
+        (0..100).for_each(|_| top.see(7, 1));
+        assert_eq!(top.slots(), [Slot { key: 7, weight: Days::ONE, day: 1 }]);
+        top.see(7, 2);
+        assert_eq!(top.slots()[0].weight, Days(512));
+    }
+
+    #[test]
+    fn the_lightest_makes_room() {
+        let mut top = Top::<2>::default();
+        [(1, 1), (1, 2), (2, 2), (3, 3)].into_iter().for_each(|(key, day)| top.see(key, day));
+        assert!(top.has(1) && top.has(3) && !top.has(2));
+    }
+
+    #[test]
+    fn what_is_not_seen_again_is_forgotten() {
+        let mut top = Top::<2>::default();
+        top.see(1, 1);
+        (0..300).for_each(|_| top.fade());
+        assert!(top.slots().is_empty());
+    }
+
+    #[test]
+    fn parts_do_not_run_into_each_other() {
+        assert_ne!(key(&[b"ab", b"c"]), key(&[b"a", b"bc"]));
+        assert_ne!(key(&[b"ab"]), key(&[b"ab", b""]));
+        assert_eq!(key(&[]), 0xcbf2_9ce4 ^ 0x8422_2325); // the offset, folded: profiles depend on it
+    }
+}
