@@ -4,6 +4,7 @@
 pub mod agent;
 pub mod alert;
 pub mod commit;
+pub mod detect;
 pub mod geo;
 pub mod ledger;
 pub mod line;

@@ -1,0 +1,42 @@
+//! `expired-token-accepted`: the server took a token after its end.
+
+use crate::engine::alert::{Facts, Value};
+use crate::engine::profile::{Told, section};
+
+use super::words::span;
+use super::{Case, Detector, because, fact, state, usual};
+
+const NAME: &str = "expired-token-accepted";
+
+pub(super) const DETECTOR: Detector = Detector {
+    name: NAME,
+    about: "the server accepted a token after the end that the token (exp) or the registry names",
+    facts: &[fact("expired.seconds", "seconds since the token's end")],
+    judge,
+};
+
+section! {
+    /// When an expired token is one.
+    Expired = "expired" {
+        /// How long after its end a token may still be accepted.
+        grace_seconds = 60.0, "s", "clock leeway of JWT libraries; jsonwebtoken 60";
+    }
+}
+
+fn judge(case: &Case<'_>, told: &mut Told, facts: &mut Facts) {
+    if !case.is_ok() {
+        return; // a stale client that is refused is the most common 401 there is
+    }
+    let grace = case.params.expired.grace_seconds;
+    let claimed = case.seconds_after(case.placed.usage.claims.expires_at, grace);
+    let registered = case.seconds_after(case.row.and_then(|row| row.expires_at), grace);
+    let Some(seconds) = claimed.max(registered) else { return };
+    if case.tell_by_source(told, NAME, case.params.repeat.dead_hours).is_none() {
+        return;
+    }
+    let whose = if claimed >= registered { "token itself" } else { "registry" };
+    state(facts, "expired.seconds", Value::Int(seconds));
+    usual(facts, "expired.seconds", Value::Int(0));
+    let ago = span(u32::try_from(seconds).unwrap_or(u32::MAX).into());
+    because(facts, NAME, 0.0, format!("accepted {ago} after it expired, as the {whose} says"));
+}

@@ -1,0 +1,36 @@
+//! `honeytoken-used`: somebody uses bait.
+
+use crate::engine::alert::{Facts, Value};
+use crate::engine::profile::Told;
+
+use super::{Case, Detector, because, fact, state, usual};
+
+const NAME: &str = "honeytoken-used";
+
+pub(super) const DETECTOR: Detector = Detector {
+    name: NAME,
+    about: "a token that the registry marks as a decoy is used, whatever the answer",
+    facts: &[
+        fact("decoy.used", "always true"),
+        fact("decoy.accepted", "whether the server accepted it, which it should not"),
+    ],
+    judge,
+};
+
+fn judge(case: &Case<'_>, told: &mut Told, facts: &mut Facts) {
+    if !case.row.is_some_and(|row| row.decoy) {
+        return;
+    }
+    let Some(before) = case.tell_by_source(told, NAME, case.params.repeat.decoy_hours) else {
+        return;
+    };
+    state(facts, "decoy.used", Value::Bool(true));
+    state(facts, "decoy.accepted", Value::Bool(case.is_ok()));
+    usual(facts, "decoy.used", Value::Bool(false));
+    let again = if before > 0 {
+        format!(", {before} more times since the last alert")
+    } else {
+        String::new()
+    };
+    because(facts, NAME, 0.0, format!("a decoy, which nobody has a reason to use{again}"));
+}

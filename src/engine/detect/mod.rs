@@ -1,0 +1,152 @@
+//! Detectors: facts of one kind each, from a usage, its signals and the registry.
+//!
+//! Contract: [`detect`] asks all of [`ALL`]. A fact is a measured statement; whether it makes an alert
+//! is for the rules. What was told lately is not told again: detectors ask the principal's [`Told`]
+//! before they speak. Statistics never speak alone but through the score, in `unusual`.
+
+mod expired;
+mod honeytoken;
+mod leaked;
+mod novel;
+mod params;
+mod rate;
+mod revoked;
+mod rotated;
+#[cfg(test)]
+mod tests;
+mod transport;
+mod travel;
+mod unusual;
+mod url;
+mod words;
+
+use smol_str::SmolStr;
+
+pub(crate) use params::nearest;
+pub use params::{BadParameter, Params};
+pub use unusual::risk;
+
+use crate::engine::alert::{Facts, Reason, Value};
+use crate::engine::profile::{Placed, Signals, Told};
+use crate::engine::registry::Registered;
+use crate::engine::stats::{key, narrow, whole};
+use crate::engine::time::{MINUTE, SECOND, Timestamp};
+use crate::engine::usage::{Carrier, Outcome};
+
+/// A fact that a detector may state.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct FactName {
+    /// Its name, e.g. `travel.speed_kmh`.
+    pub name: &'static str,
+    /// What it means, with its unit.
+    pub about: &'static str,
+}
+
+const fn fact(name: &'static str, about: &'static str) -> FactName {
+    FactName { name, about }
+}
+
+/// One detector.
+#[derive(Clone, Copy, Debug)]
+pub struct Detector {
+    /// The alert kind that its facts speak for: the rule's name.
+    pub name: &'static str,
+    /// When it speaks, in a sentence.
+    pub about: &'static str,
+    /// The facts it may state.
+    pub facts: &'static [FactName],
+    judge: fn(&Case<'_>, &mut Told, &mut Facts),
+}
+
+/// All detectors, in the order of their facts. Documentation is generated from it.
+pub const ALL: &[Detector] = &[
+    honeytoken::DETECTOR,
+    leaked::DETECTOR,
+    url::DETECTOR,
+    url::REFERER,
+    expired::DETECTOR,
+    revoked::DETECTOR,
+    rotated::DETECTOR,
+    unusual::DETECTOR,
+    travel::DETECTOR,
+    novel::COUNTRY,
+    novel::NETWORK,
+    novel::CLIENT,
+    rate::DETECTOR,
+    transport::DETECTOR,
+];
+
+/// States all facts of a usage. `row` is what the registry says of its token or principal, `told`
+/// the principal's memory of what it was told.
+#[must_use]
+pub fn detect(
+    placed: &Placed<'_>,
+    signals: &Signals,
+    row: Option<&Registered>,
+    told: &mut Told,
+    params: &Params,
+) -> Facts {
+    let mut facts = Facts::default();
+    let case = Case { placed, signals, row, params };
+    // A token in a Referer was exposed, not used: nothing else can be said of it.
+    let detectors = match placed.usage.carrier {
+        Carrier::Referer(_) => &[url::REFERER],
+        _ => ALL,
+    };
+    detectors.iter().for_each(|detector| (detector.judge)(&case, told, &mut facts));
+    facts
+}
+
+/// What a detector judges.
+struct Case<'a> {
+    placed: &'a Placed<'a>,
+    signals: &'a Signals,
+    row: Option<&'a Registered>,
+    params: &'a Params,
+}
+
+impl Case<'_> {
+    /// The server accepted the token, and the log says so.
+    fn is_ok(&self) -> bool {
+        self.placed.usage.outcome() == Outcome::Ok
+    }
+
+    /// Asks whether to tell something of this usage's token now; it was kept back so often.
+    fn tell(&self, told: &mut Told, what: &[&[u8]], hours: f64) -> Option<u32> {
+        let mut parts = vec![self.placed.usage.token.0.as_slice()];
+        parts.extend(what);
+        let minutes = i64::from(whole(hours * 60.0));
+        told.tell(key(&parts), self.placed.usage.time, minutes * MINUTE)
+    }
+
+    /// The same, apart for each neighbourhood and answer.
+    fn tell_by_source(&self, told: &mut Told, kind: &str, hours: f64) -> Option<u32> {
+        let source = self.placed.prefix.map(|prefix| prefix.to_string()).unwrap_or_default();
+        let answer = [u8::from(self.is_ok())];
+        self.tell(told, &[kind.as_bytes(), source.as_bytes(), &answer], hours)
+    }
+
+    /// Seconds from an instant to this usage, if that is more than `grace` seconds.
+    fn seconds_after(&self, instant: Option<Timestamp>, grace: f64) -> Option<i64> {
+        let seconds = self.placed.usage.time.since(instant?).div_euclid(SECOND);
+        (seconds > i64::from(whole(grace))).then_some(seconds)
+    }
+}
+
+/// Adds a fact.
+fn state(facts: &mut Facts, name: &'static str, value: Value) {
+    facts.values.push((name, value));
+}
+
+/// Adds what is usual for a fact.
+fn usual(facts: &mut Facts, name: &'static str, value: Value) {
+    facts.usual.push((name, value));
+}
+
+/// Adds a sentence.
+fn because(facts: &mut Facts, kind: &'static str, nats: f64, text: String) {
+    facts.reasons.push(Reason { kind: SmolStr::new_static(kind), nats: narrow(nats), text });
+}
+
+/// A day, in hours.
+const DAY_HOURS: f64 = 24.0;

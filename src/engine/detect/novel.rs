@@ -1,0 +1,138 @@
+//! `new-country`, `new-network`, `new-client`: the first accepted use with something never seen, and
+//! any use from where the registry does not allow it.
+
+use smol_str::{SmolStr, format_smolstr};
+
+use crate::engine::alert::{Facts, Value};
+use crate::engine::profile::{Family, Told, Usual, section};
+
+use super::words::{counted, listed};
+use super::{Case, DAY_HOURS, Detector, because, fact, state, usual};
+
+const NEW_COUNTRY: &str = "new-country";
+const NEW_NETWORK: &str = "new-network";
+const NEW_CLIENT: &str = "new-client";
+
+section! {
+    /// When something new is worth a word.
+    New = "new" {
+        /// Active days after which it is.
+        min_active_days = 3.0, "d", "docs/detection.md, Cold start";
+    }
+}
+
+pub(super) const COUNTRY: Detector = Detector {
+    name: NEW_COUNTRY,
+    about: "the first accepted use from a country, or any use from one that the registry does not allow",
+    facts: &[
+        fact("new.country", "the country, never seen before"),
+        fact("pinned.country", "the country, not among the registered ones"),
+    ],
+    judge: judge_country,
+};
+
+pub(super) const NETWORK: Detector = Detector {
+    name: NEW_NETWORK,
+    about: "the first accepted use from a network operator, or any use from a network that the registry does not allow",
+    facts: &[
+        fact("new.network", "the autonomous system's number, never seen before"),
+        fact("new.network_name", "its operator's name"),
+        fact("new.network_kind", "its kind: residential, mobile, hosting, vpn, business"),
+        fact("pinned.network", "the address, not within the registered networks"),
+    ],
+    judge: judge_network,
+};
+
+pub(super) const CLIENT: Detector = Detector {
+    name: NEW_CLIENT,
+    about: "the first accepted use by a client program",
+    facts: &[fact("new.client", "the program, never seen before")],
+    judge: judge_client,
+};
+
+/// Tells whether a value is new to a principal that is old enough, and was not told of it lately.
+fn is_news(case: &Case<'_>, told: &mut Told, family: Family, value: &str) -> bool {
+    let signals = case.signals;
+    let is_old = f64::from(signals.active_days) >= case.params.new.min_active_days;
+    let is_new = signals.is_accepted && !signals.is_late && signals.novel.has(family);
+    let what: [&[u8]; 2] = [family.fact().as_bytes(), value.as_bytes()];
+    is_old && is_new && case.tell(told, &what, case.params.repeat.new_hours).is_some()
+}
+
+fn never(case: &Case<'_>) -> String {
+    format!("never seen in {}", counted(case.signals.active_days, "active day"))
+}
+
+fn nats(case: &Case<'_>, family: Family) -> f64 {
+    case.signals.evidence.get(family).get()
+}
+
+fn known(case: &Case<'_>) -> Usual {
+    case.signals.usual.as_deref().cloned().unwrap_or_default()
+}
+
+fn judge_country(case: &Case<'_>, told: &mut Told, facts: &mut Facts) {
+    let Some(country) = case.placed.place.country else { return };
+    let pinned = case.row.map(|row| row.countries.as_slice()).unwrap_or_default();
+    if !pinned.is_empty() && !pinned.contains(&country) {
+        let what: [&[u8]; 2] = [b"pinned", country.as_str().as_bytes()];
+        if case.tell(told, &what, DAY_HOURS).is_some() {
+            state(facts, "pinned.country", Value::Text(country.as_str().into()));
+            usual(facts, "pinned.country", Value::Text(listed(pinned).into()));
+            let text = format!("country {country}, allowed are only {}", listed(pinned));
+            because(facts, NEW_COUNTRY, 0.0, text);
+        }
+    }
+    if is_news(case, told, Family::Country, country.as_str()) {
+        let countries = listed(&known(case).countries);
+        state(facts, "new.country", Value::Text(country.as_str().into()));
+        usual(facts, "new.country", Value::Text(countries.into()));
+        let text = format!("country {country}, {}", never(case));
+        because(facts, NEW_COUNTRY, nats(case, Family::Country), text);
+    }
+}
+
+fn judge_network(case: &Case<'_>, told: &mut Told, facts: &mut Facts) {
+    let place = case.placed.place;
+    let pinned = case.row.map(|row| row.networks.as_slice()).unwrap_or_default();
+    if let Some(address) = case.placed.usage.client
+        && !pinned.is_empty()
+        && !pinned.iter().any(|network| network.contains(&address))
+        && case.tell_by_source(told, "pinned", DAY_HOURS).is_some()
+    {
+        state(facts, "pinned.network", Value::Text(format_smolstr!("{address}")));
+        usual(facts, "pinned.network", Value::Text(listed(pinned).into()));
+        let text = format!("address {address}, allowed are only {}", listed(pinned));
+        because(facts, NEW_NETWORK, 0.0, text);
+    }
+    let Some(asn) = place.asn else { return };
+    if is_news(case, told, Family::Network, &format_smolstr!("{asn}")) {
+        let networks: Vec<String> =
+            known(case).networks.iter().map(|asn| format!("AS{asn}")).collect();
+        state(facts, "new.network", Value::Int(asn.into()));
+        state(facts, "new.network_name", Value::Text(place.organization.clone()));
+        if let Some(kind) = place.network {
+            let kind = SmolStr::new_static(super::unusual::kind_name(kind));
+            state(facts, "new.network_kind", Value::Text(kind));
+        }
+        usual(facts, "new.network", Value::Text(listed(&networks).into()));
+        let name = super::unusual::network_name(place);
+        because(
+            facts,
+            NEW_NETWORK,
+            nats(case, Family::Network),
+            format!("{name}, {}", never(case)),
+        );
+    }
+}
+
+fn judge_client(case: &Case<'_>, told: &mut Told, facts: &mut Facts) {
+    let family = &case.placed.usage.agent.family;
+    if is_news(case, told, Family::Client, family) {
+        state(facts, "new.client", Value::Text(family.clone()));
+        let clients = i64::try_from(known(case).clients).unwrap_or(i64::MAX);
+        usual(facts, "new.client", Value::Text(format_smolstr!("{clients} others")));
+        let name = super::unusual::client_name(family);
+        because(facts, NEW_CLIENT, nats(case, Family::Client), format!("{name}, {}", never(case)));
+    }
+}

@@ -1,0 +1,68 @@
+//! `rate-spike`: requests far faster than the principal's own worst days.
+
+use smol_str::SmolStr;
+
+use crate::engine::alert::{Facts, Value};
+use crate::engine::profile::{Burst, Tier, Told};
+
+use super::words::grouped;
+use super::{Case, Detector, because, fact, state, usual};
+
+const NAME: &str = "rate-spike";
+
+pub(super) const DETECTOR: Detector = Detector {
+    name: NAME,
+    about: "more requests in 5 minutes, an hour, a day or three than on the principal's worst days",
+    facts: &[
+        fact("rate.count", "requests in the window so far"),
+        fact("rate.expected", "requests expected in it"),
+        fact("rate.window", "5 min, 1 h, 1 day or 3 days"),
+        fact("rate.nats", "evidence, in nats"),
+    ],
+    judge,
+};
+
+fn judge(case: &Case<'_>, _: &mut Told, facts: &mut Facts) {
+    let Some(burst) = &case.signals.burst else { return };
+    if case.signals.rate_tier == Tier::None {
+        return;
+    }
+    state(facts, "rate.count", Value::Int(burst.count.into()));
+    state(facts, "rate.expected", Value::Float(f64::from(burst.expected)));
+    state(facts, "rate.window", Value::Text(SmolStr::new_static(burst.window.as_str())));
+    state(facts, "rate.nats", Value::Float(burst.nats.get()));
+    usual(facts, "rate.count", Value::Int(burst.usual.into()));
+    because(facts, NAME, burst.nats.get(), sentence(burst));
+}
+
+/// `37 requests in 5 min, usually at most 4`; `usually none`.
+pub(super) fn sentence(burst: &Burst) -> String {
+    let usual = match burst.usual {
+        0 => "none".to_owned(),
+        usual => format!("at most {}", grouped(usual.into())),
+    };
+    let (count, window) = (grouped(burst.count.into()), burst.window.as_str());
+    format!("{count} requests in {window}, usually {usual}")
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::engine::profile::Window;
+    use crate::engine::stats::Nats;
+
+    #[test]
+    fn a_sentence_never_says_at_most_0() {
+        let burst = |count, usual| Burst {
+            nats: Nats(99),
+            window: Window::FiveMinutes,
+            count,
+            expected: 0.1,
+            usual,
+            is_extreme: false,
+            is_now: true,
+        };
+        assert_eq!(sentence(&burst(10, 0)), "10 requests in 5 min, usually none");
+        assert_eq!(sentence(&burst(3700, 4)), "3,700 requests in 5 min, usually at most 4");
+    }
+}

@@ -1,0 +1,43 @@
+//! `revoked-token-used`: a token is used after it was revoked.
+
+use crate::engine::alert::{Facts, Value};
+use crate::engine::profile::{Told, section};
+
+use super::words::span;
+use super::{Case, Detector, because, fact, state, usual};
+
+const NAME: &str = "revoked-token-used";
+
+pub(super) const DETECTOR: Detector = Detector {
+    name: NAME,
+    about: "a token is used after the registry says that it was revoked",
+    facts: &[
+        fact("revoked.seconds", "seconds since the revocation"),
+        fact("revoked.accepted", "whether the server accepted it"),
+    ],
+    judge,
+};
+
+section! {
+    /// When a revoked token is one.
+    Revoked = "revoked" {
+        /// How long a revocation may take to reach all servers.
+        grace_seconds = 10.0, "s", "own choice: caches and replicas of a revocation list";
+    }
+}
+
+fn judge(case: &Case<'_>, told: &mut Told, facts: &mut Facts) {
+    let revoked_at = case.row.and_then(|row| row.revoked_at);
+    let Some(seconds) = case.seconds_after(revoked_at, case.params.revoked.grace_seconds) else {
+        return;
+    };
+    if case.tell_by_source(told, NAME, case.params.repeat.dead_hours).is_none() {
+        return;
+    }
+    state(facts, "revoked.seconds", Value::Int(seconds));
+    state(facts, "revoked.accepted", Value::Bool(case.is_ok()));
+    usual(facts, "revoked.accepted", Value::Bool(false));
+    let ago = span(u32::try_from(seconds).unwrap_or(u32::MAX).into());
+    let what = if case.is_ok() { "accepted" } else { "tried, and refused," };
+    because(facts, NAME, 0.0, format!("{what} {ago} after it was revoked"));
+}

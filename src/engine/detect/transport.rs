@@ -1,0 +1,42 @@
+//! `insecure-transport`: a token crossed the wire in clear, or as good as.
+
+use smol_str::SmolStr;
+
+use crate::engine::alert::{Facts, Value};
+use crate::engine::profile::Told;
+use crate::engine::usage::Transport;
+
+use super::{Case, Detector, because, fact, state, usual};
+
+const NAME: &str = "insecure-transport";
+
+pub(super) const DETECTOR: Detector = Detector {
+    name: NAME,
+    about: "a token is sent over plain HTTP or TLS below 1.2; once a day for each client",
+    facts: &[
+        fact("transport.scheme", "http or old-tls"),
+        fact(
+            "transport.accepted",
+            "whether the server accepted the token; a redirect comes too late",
+        ),
+    ],
+    judge,
+};
+
+fn judge(case: &Case<'_>, told: &mut Told, facts: &mut Facts) {
+    let usage = case.placed.usage;
+    let (scheme, words) = match usage.transport {
+        Transport::Plain => ("http", "over plain HTTP"),
+        Transport::OldTls => ("old-tls", "over TLS older than 1.2"),
+        Transport::Unknown | Transport::Tls => return,
+    };
+    let what: [&[u8]; 3] = [NAME.as_bytes(), scheme.as_bytes(), usage.agent.family.as_bytes()];
+    if case.tell(told, &what, case.params.repeat.exposed_hours).is_none() {
+        return;
+    }
+    state(facts, "transport.scheme", Value::Text(SmolStr::new_static(scheme)));
+    let is_accepted = case.is_ok() && !matches!(usage.status, Some(300..400));
+    state(facts, "transport.accepted", Value::Bool(is_accepted));
+    usual(facts, "transport.scheme", Value::Text(SmolStr::new_static("https")));
+    because(facts, NAME, 0.0, format!("sent {words}"));
+}

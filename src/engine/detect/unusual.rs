@@ -1,0 +1,185 @@
+//! `unusual-use`: the sum of all evidence against one actor, in its own words.
+
+use smol_str::SmolStr;
+
+use crate::engine::alert::{Facts, Value};
+use crate::engine::geo::{NetworkKind, Place};
+use crate::engine::profile::{Family, Tier, Told};
+use crate::engine::stats::whole;
+
+use super::words::{counted, grouped, listed, span};
+use super::{Case, Detector, because, fact, state, usual};
+
+const NAME: &str = "unusual-use";
+
+pub(super) const DETECTOR: Detector = Detector {
+    name: NAME,
+    about: "the evidence that somebody else uses the token reaches [detect.score] notice, alert or critical; told when it does",
+    facts: &[
+        fact("unusual.score", "all evidence against the actor within a day, in nats"),
+        fact(
+            "unusual.tier",
+            "what the score reaches of [detect.score]: 1 notice, 2 alert, 3 critical",
+        ),
+        fact("unusual.families", "how many kinds of evidence it consists of"),
+        fact("unusual.accepted", "whether the server accepted this use"),
+        fact("unusual.country", "nats: country never seen"),
+        fact("unusual.kind", "nats: kind of network never seen"),
+        fact("unusual.network", "nats: network operator never seen"),
+        fact("unusual.prefix", "nats: addresses never seen"),
+        fact("unusual.client", "nats: client never seen"),
+        fact("unusual.version", "nats: version of the client never seen"),
+        fact("unusual.hop", "nats: too far from the last place"),
+        fact("unusual.hour", "nats: rarely used at this hour"),
+        fact("unusual.routes", "nats: routes never used"),
+        fact("unusual.errors", "nats: refused and missing objects"),
+        fact("unusual.dormancy", "nats: first use after a long gap"),
+        fact("unusual.rate", "nats: requests faster than ever"),
+    ],
+    judge,
+};
+
+/// Returns the risk in percent of a score in nats: `100 logistic(0.67 (S - 7))`.
+///
+/// False alarms were measured to fall as exp(-0.67 S), not exp(-S): kinds of evidence depend on
+/// one another. 6, 8, 10 nats are 34, 66, 88 percent. (docs/detection.md, Tiers and risk.)
+#[must_use]
+pub fn risk(score: f64) -> u8 {
+    let percent = 100.0 / (1.0 + libm::exp(-0.67 * (score - 7.0)));
+    u8::try_from(whole(libm::round(percent))).unwrap_or(100).min(100)
+}
+
+fn judge(case: &Case<'_>, _: &mut Told, facts: &mut Facts) {
+    let signals = case.signals;
+    if signals.tier == Tier::None {
+        return;
+    }
+    let families = signals.actor.families();
+    let rate = signals.burst.as_ref().filter(|burst| burst.nats.get() > 0.0);
+    let kinds = families.iter().count() + usize::from(rate.is_some());
+    state(facts, "unusual.score", Value::Float(signals.score));
+    state(facts, "unusual.tier", Value::Int(signals.tier.number()));
+    state(facts, "unusual.families", Value::Int(i64::try_from(kinds).unwrap_or(0)));
+    state(facts, "unusual.accepted", Value::Bool(signals.is_accepted));
+    usual(facts, "unusual.score", Value::Float(0.0));
+    let mut reasons = Vec::new();
+    for family in families.iter() {
+        let nats = signals.actor.get(family).get();
+        state(facts, family.fact(), Value::Float(nats));
+        reasons.push((nats, sentence(case, family)));
+    }
+    if let Some(burst) = rate {
+        state(facts, "unusual.rate", Value::Float(burst.nats.get()));
+        reasons.push((burst.nats.get(), super::rate::sentence(burst)));
+    }
+    state_usual(case, facts);
+    reasons.sort_by(|(a, _), (b, _)| b.total_cmp(a));
+    reasons.into_iter().for_each(|(nats, text)| because(facts, NAME, nats, text));
+}
+
+/// What is usual for the values that are not.
+fn state_usual(case: &Case<'_>, facts: &mut Facts) {
+    let Some(known) = &case.signals.usual else { return };
+    let text = |names: String| Value::Text(SmolStr::new(names));
+    let networks: Vec<String> = known.networks.iter().map(|asn| format!("AS{asn}")).collect();
+    let kinds: Vec<&str> = known.kinds.iter().map(|kind| kind_name(*kind)).collect();
+    let novel = case.signals.novel;
+    if novel.has(Family::Country) {
+        usual(facts, Family::Country.fact(), text(listed(&known.countries)));
+    }
+    if novel.has(Family::Kind) {
+        usual(facts, Family::Kind.fact(), text(listed(&kinds)));
+    }
+    if novel.has(Family::Network) {
+        usual(facts, Family::Network.fact(), text(listed(&networks)));
+    }
+}
+
+/// One sentence for one kind of evidence.
+fn sentence(case: &Case<'_>, family: Family) -> String {
+    let (signals, usage, place) = (case.signals, case.placed.usage, case.placed.place);
+    let never = format!("never seen in {}", counted(signals.active_days, "active day"));
+    // evidence of an earlier use of this actor: its value is not at hand
+    let is_now = signals.evidence.get(family).0 > 0;
+    let value = |now: String, before: &str| if is_now { now } else { before.to_owned() };
+    match family {
+        Family::Country => {
+            let country = place.country.map(|country| format!("country {country}"));
+            format!("{}, {never}", value(country.unwrap_or_default(), "a country"))
+        }
+        Family::Kind => {
+            let kind = place.network.map(|kind| format!("a {} network", kind_name(kind)));
+            format!("{}, {never}", value(kind.unwrap_or_default(), "a kind of network"))
+        }
+        Family::Network => format!("{}, {never}", value(network_name(place), "a network")),
+        Family::Prefix => {
+            let prefix = case.placed.prefix.map(|prefix| format!("addresses {prefix}"));
+            format!("{}, {never}", value(prefix.unwrap_or_default(), "addresses"))
+        }
+        Family::Client => {
+            format!("{}, {never}", value(client_name(&usage.agent.family), "a client"))
+        }
+        Family::Version => {
+            let agent = format!("{} {}", client_name(&usage.agent.family), usage.agent.version);
+            format!("{}, {never}", value(agent, "a version of the client"))
+        }
+        Family::Hop => match &signals.hop {
+            Some(hop) if is_now => {
+                let (km, ago) = (grouped(hop.km), span(hop.seconds));
+                format!("{km} km from {}, {ago} later", hop.from)
+            }
+            _ => "two places too far apart".to_owned(),
+        },
+        Family::Hour if !is_now => "an hour at which it is rarely used".to_owned(),
+        Family::Hour => {
+            let days = if signals.time.weekday() < 5 { "working days" } else { "weekends" };
+            format!("{:02}:00 UTC, rarely used then on {days}", signals.time.hour_of_day())
+        }
+        Family::Routes if !is_now => "routes never used before".to_owned(),
+        Family::Routes => format!("{} never used before", counted(signals.routes, "route")),
+        Family::Errors if !is_now => "many requests today refused or not found".to_owned(),
+        Family::Errors => {
+            let (errors, requests) = signals.errors;
+            format!("{errors} of {requests} requests today refused or not found")
+        }
+        Family::Dormancy if !is_now => "first use after a long gap".to_owned(),
+        Family::Dormancy => {
+            let (gap, longest) = signals.gap_days;
+            format!("first use in {gap:.0} days, the longest gap was {longest:.0}")
+        }
+    }
+}
+
+/// `network AS64500 Example Hosting`.
+pub(super) fn network_name(place: &Place) -> String {
+    let asn = place.asn.map(|asn| format!(" AS{asn}")).unwrap_or_default();
+    let space = if place.organization.is_empty() { "" } else { " " };
+    format!("network{asn}{space}{}", place.organization)
+}
+
+/// `client curl`.
+pub(super) fn client_name(family: &str) -> String {
+    if family.is_empty() { "client without a name".to_owned() } else { format!("client {family}") }
+}
+
+/// Returns the kind's name, as in JSON.
+pub(super) const fn kind_name(kind: NetworkKind) -> &'static str {
+    match kind {
+        NetworkKind::Residential => "residential",
+        NetworkKind::Mobile => "mobile",
+        NetworkKind::Hosting => "hosting",
+        NetworkKind::Vpn => "vpn",
+        NetworkKind::Business => "business",
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn risk_is_calibrated_at_the_tiers() {
+        assert_eq!([6.0, 7.0, 8.0, 10.0].map(risk), [34, 50, 66, 88]);
+        assert_eq!([risk(-1e9), risk(1e9), risk(f64::NAN)], [0, 100, 0]);
+    }
+}
