@@ -1,0 +1,463 @@
+//! Steps 6 to 9: usages become alerts. Pure: what it knows is in [`Memory`], what it is told are arguments.
+
+use std::collections::HashMap;
+use std::net::IpAddr;
+
+use foldhash::fast::FixedState;
+use smol_str::SmolStr;
+
+use crate::engine::alert::{Alert, Facts, Level, Reason, TokenRef, Value};
+use crate::engine::detect::{Params, detect, risk};
+use crate::engine::geo::{Atlas, Place};
+use crate::engine::incident::{Policy, key, stable_id};
+use crate::engine::memory::{Handle, Memory};
+use crate::engine::profile::{Placed, Priors, World};
+use crate::engine::registry::{Registered, Registry};
+use crate::engine::rule::view::View;
+use crate::engine::rule::{Rule, RuleSet};
+use crate::engine::usage::{Carrier, Usage};
+
+/// Addresses whose place is kept at hand.
+const MAX_PLACES: usize = 64 * 1024;
+
+/// Everything that is judged by.
+#[derive(Debug)]
+pub struct Judge {
+    /// Windows, floors and caps of the detectors.
+    pub params: Params,
+    /// Which facts make an alert.
+    pub rules: RuleSet,
+    /// What the site knows of its tokens.
+    pub registry: Registry,
+    /// Who is told what.
+    pub policy: Policy,
+    /// How often what is new turns out to be harmless.
+    pub priors: Priors,
+    /// A cache: places by address.
+    places: HashMap<IpAddr, Place, FixedState>,
+}
+
+impl Judge {
+    /// Makes a judge.
+    #[must_use]
+    pub fn new(params: Params, rules: RuleSet, registry: Registry, policy: Policy) -> Self {
+        let places = HashMap::with_hasher(FixedState::default());
+        Self { params, rules, registry, policy, priors: Priors::default(), places }
+    }
+
+    /// Forgets the places of addresses: the atlas has changed.
+    pub fn forget_places(&mut self) {
+        self.places.clear();
+    }
+
+    /// Judges usages in their order. What is found out and learned is left in `memory`.
+    pub fn judge(&mut self, memory: &mut Memory, usages: &[Usage], atlas: &dyn Atlas) {
+        for usage in usages {
+            if let Some(handle) = memory.find(usage) {
+                self.judge_one(memory, handle, usage, atlas);
+            }
+        }
+    }
+
+    fn judge_one(&mut self, memory: &mut Memory, handle: Handle, usage: &Usage, atlas: &dyn Atlas) {
+        let place = place(&mut self.places, usage.client, atlas);
+        memory.record(handle, usage, place);
+        let Some((principal, subject)) = memory.subject(handle) else { return };
+        let placed = Placed::new(usage, place);
+        let world = World { atlas, priors: &self.priors };
+        let row = self.registry.row(usage);
+        let profile = &mut subject.profile;
+        let signals = profile.compare(&placed, &self.params.profile, &world);
+        let facts = detect(&placed, &signals, row, profile.told(), &self.params);
+        // Exposed in a Referer, not used by this request: no behaviour of its principal.
+        if !matches!(usage.carrier, Carrier::Referer(_)) {
+            profile.absorb(&placed, &signals, &self.params.profile);
+        }
+        let view = View { usage, place, principal, facts: &facts };
+        let mut told = Vec::new();
+        for rule in self.rules.matching(&view) {
+            if subject.desk.is_news(rule, usage) {
+                let mut alert = alert(rule, &view, row);
+                let joined = subject.desk.join(&mut alert, &self.policy);
+                told.push((alert, joined));
+            }
+        }
+        told.into_iter().for_each(|(alert, joined)| memory.tell(alert, joined));
+    }
+}
+
+fn place<'a>(
+    places: &'a mut HashMap<IpAddr, Place, FixedState>,
+    client: Option<IpAddr>,
+    atlas: &dyn Atlas,
+) -> &'a Place {
+    static NOWHERE: Place = Place {
+        country: None,
+        city: SmolStr::new_static(""),
+        point: None,
+        asn: None,
+        organization: SmolStr::new_static(""),
+        network: None,
+    };
+    let Some(client) = client else { return &NOWHERE };
+    if places.len() >= MAX_PLACES && !places.contains_key(&client) {
+        places.clear();
+    }
+    places.entry(client).or_insert_with(|| atlas.place(client))
+}
+
+fn alert(rule: &Rule, view: &View<'_>, row: Option<&Registered>) -> Alert {
+    let View { usage, place, principal, facts } = *view;
+    let token = usage.token.to_string();
+    let time = usage.time.0.to_string();
+    // Logs have whole seconds: two pieces of news may share all else.
+    let key = key(rule, usage).to_string();
+    let reasons = reasons(rule, facts);
+    let text = |values: &[(&'static str, Value)]| {
+        values.iter().map(|(name, value)| (SmolStr::new_static(name), value.clone())).collect()
+    };
+    Alert {
+        id: stable_id("al", &[&rule.head.id, principal, &token, &time, &key]),
+        incident: SmolStr::default(),
+        time: usage.time,
+        rule: rule.head.clone(),
+        token: TokenRef {
+            id: usage.token,
+            name: row.map(|row| row.name.clone()).unwrap_or_default(),
+            kind: usage.kind.clone(),
+            hint: usage.hint.clone(),
+        },
+        principal: SmolStr::new(principal),
+        client: usage.client,
+        place: place.clone(),
+        agent: usage.agent.clone(),
+        route: smol_str::format_smolstr!("{} {}", usage.method, usage.route),
+        status: usage.status,
+        risk: risk_of(rule, facts),
+        reason: sentence(rule, &reasons),
+        reasons,
+        facts: text(&facts.values),
+        usual: text(&facts.usual),
+        evidence: vec![usage.origin],
+    }
+}
+
+/// The reasons that speak for this rule, heaviest first; all of them for a rule of the site's own.
+fn reasons(rule: &Rule, facts: &Facts) -> Vec<Reason> {
+    let own: Vec<Reason> =
+        facts.reasons.iter().filter(|reason| reason.kind == rule.head.name).cloned().collect();
+    let mut reasons = if own.is_empty() { facts.reasons.clone() } else { own };
+    reasons.sort_by(|a, b| b.nats.total_cmp(&a.nats));
+    reasons
+}
+
+fn sentence(rule: &Rule, reasons: &[Reason]) -> String {
+    if reasons.is_empty() {
+        return rule.head.title.to_string();
+    }
+    reasons.iter().map(|reason| reason.text.as_str()).collect::<Vec<_>>().join("; ")
+}
+
+/// The score's risk for statistics; for plain facts what their level is worth.
+fn risk_of(rule: &Rule, facts: &Facts) -> u8 {
+    let of_level = match rule.head.level {
+        Level::Informational => 5,
+        Level::Low => 20,
+        Level::Medium => 40,
+        Level::High => 75,
+        Level::Critical => 95,
+    };
+    match facts.get("unusual.score") {
+        Some(Value::Float(score)) if rule.head.name == "unusual-use" => risk(*score),
+        _ => of_level,
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use std::collections::{BTreeMap, BTreeSet};
+
+    use proptest::prelude::*;
+
+    use super::*;
+    use crate::engine::alert::Incident;
+    use crate::engine::commit::{Commit, Notice, SubjectRow};
+    use crate::engine::geo::Country;
+    use crate::engine::ledger::{Span, TokenUse};
+    use crate::engine::memory::Subject;
+    use crate::engine::profile::tests::{START, berlin, lagos, rented, usage};
+    use crate::engine::secret::TokenId;
+    use crate::engine::time::{DAY, HOUR, MINUTE, SECOND};
+    use crate::engine::usage::{Agent, Identity};
+
+    /// Three places, by the first byte of the address.
+    struct World;
+
+    impl Atlas for World {
+        fn place(&self, address: IpAddr) -> Place {
+            match address {
+                IpAddr::V4(v4) if v4.octets()[0] == 192 => berlin(),
+                IpAddr::V4(v4) if v4.octets()[0] == 198 => lagos(),
+                IpAddr::V4(_) => rented(),
+                IpAddr::V6(_) => Place::default(),
+            }
+        }
+
+        fn border_distance_km(&self, _: Country, _: Country) -> Option<f64> {
+            None
+        }
+    }
+
+    const CLIENTS: [&str; 5] =
+        ["192.0.2.10", "192.0.2.200", "198.51.100.7", "203.0.113.9", "2001:db8::1"];
+
+    /// Two tokens of one name, one that leaked, one that is bait; the others are not registered.
+    fn registry() -> Registry {
+        let row = |n: u8, name: &str| Registered {
+            token: Some(TokenId([n; 16])),
+            name: name.into(),
+            ..Registered::default()
+        };
+        Registry::new([
+            row(1, "orders"),
+            row(2, "orders"),
+            Registered { leaked_at: Some(START.plus(2 * DAY)), ..row(3, "reports") },
+            Registered { decoy: true, ..row(4, "bait") },
+        ])
+    }
+
+    fn judge() -> Judge {
+        Judge::new(Params::default(), RuleSet::built_in(), registry(), Policy::default())
+    }
+
+    /// What a store holds after commits: later rows replace, counts are summed, news is appended.
+    #[derive(Debug, Default, PartialEq)]
+    struct Books {
+        subjects: BTreeMap<SmolStr, Vec<u8>>,
+        tokens: BTreeMap<TokenId, TokenUse>,
+        refused_unknown: u64,
+        alerts: Vec<Alert>,
+        incidents: BTreeMap<SmolStr, Incident>,
+        notices: Vec<Notice>,
+    }
+
+    impl Books {
+        fn commit(&mut self, commit: Commit) {
+            self.subjects.extend(commit.subjects.into_iter().map(|row| (row.principal, row.blob)));
+            self.refused_unknown += commit.ledger.refused_unknown;
+            for (token, used) in commit.ledger.tokens {
+                match self.tokens.get_mut(&token) {
+                    Some(sum) => add(sum, used),
+                    None => {
+                        self.tokens.insert(token, used);
+                    }
+                }
+            }
+            self.alerts.extend(commit.alerts);
+            let incidents = commit.incidents.into_iter();
+            self.incidents.extend(incidents.map(|incident| (incident.id.clone(), incident)));
+            self.notices.extend(commit.notices);
+        }
+
+        /// Judges usages as the loop does.
+        fn judge(&self, memory: &mut Memory, judge: &mut Judge, usages: &[Usage]) {
+            let strange = memory.missing_tokens(usages);
+            let mut known: Vec<TokenId> =
+                strange.into_iter().filter(|token| self.tokens.contains_key(token)).collect();
+            known.sort_unstable();
+            let names = memory.unknown_principals(usages, &known, &judge.registry);
+            let rows = names.into_iter().filter_map(|principal| {
+                let blob = self.subjects.get(&principal)?.clone();
+                Some(SubjectRow { principal, blob })
+            });
+            memory.admit(usages, &known, &judge.registry);
+            assert!(memory.remember(rows.collect()).is_empty());
+            judge.judge(memory, usages, &World);
+        }
+    }
+
+    fn add(sum: &mut TokenUse, more: TokenUse) {
+        sum.first = sum.first.min(more.first);
+        sum.last = sum.last.max(more.last);
+        for (hour, activity) in more.hours {
+            let known = sum.hours.entry(hour).or_default();
+            known.requests += activity.requests;
+            known.ok += activity.ok;
+            known.denied += activity.denied;
+            known.failed += activity.failed;
+            known.bytes += activity.bytes;
+        }
+        for (facet, span) in more.facets {
+            let known = sum.facets.entry(facet).or_insert(Span { count: 0, ..span });
+            known.first = known.first.min(span.first);
+            known.last = known.last.max(span.last);
+            known.count += span.count;
+        }
+    }
+
+    /// What lives on across a commit, beside the books.
+    #[derive(Clone, Copy, PartialEq)]
+    enum After {
+        /// Nothing: the program is started again.
+        Restart,
+        /// Two subjects, in memory.
+        Forget,
+    }
+
+    /// Judges a stream cut at some places, with a commit after each so many parts.
+    fn judged_in_parts(
+        usages: &[Usage],
+        cuts: &BTreeSet<usize>,
+        n_parts: usize,
+        after: After,
+    ) -> Books {
+        let (mut books, mut judge, mut memory) = (Books::default(), judge(), Memory::new(2));
+        let inner = cuts.iter().copied().filter(|to| *to < usages.len());
+        let ends: Vec<usize> = inner.chain([usages.len()]).collect();
+        let mut from = 0;
+        for (n, to) in (1..).zip(&ends) {
+            books.judge(&mut memory, &mut judge, &usages[from..*to]);
+            from = *to;
+            if n % n_parts > 0 && n < ends.len() {
+                continue;
+            }
+            books.commit(memory.take());
+            match after {
+                After::Forget => memory.forget(),
+                After::Restart => {
+                    memory = Memory::new(2);
+                    judge.forget_places();
+                }
+            }
+        }
+        books
+    }
+
+    fn judged(usages: &[Usage]) -> Books {
+        judged_in_parts(usages, &BTreeSet::new(), 1, After::Forget)
+    }
+
+    fn usages() -> impl Strategy<Value = Vec<Usage>> {
+        let step = prop_oneof![
+            4 => 0..3 * SECOND,
+            3 => 0..HOUR,
+            2 => 6 * HOUR..DAY,
+            1 => -2 * DAY..0,
+        ];
+        let one = (step, 1u8..8, 0..CLIENTS.len(), 0u8..3, 0u8..4, 0u8..8, 0u8..6);
+        prop::collection::vec(one, 1..150).prop_map(|steps| {
+            let mut now = 0;
+            let stream =
+                steps.into_iter().map(|(step, token, client, agent, route, status, at)| {
+                    now += step;
+                    Usage {
+                        token: TokenId([token; 16]),
+                        client: Some(CLIENTS[client].parse().unwrap()),
+                        agent: Agent {
+                            family: format!("client-{agent}").into(),
+                            version: "1.0".into(),
+                        },
+                        route: format!("/v1/{route}").into(),
+                        status: [Some(200), None, Some(401), Some(404), Some(302)]
+                            .get(usize::from(status))
+                            .copied()
+                            .unwrap_or(Some(200)),
+                        carrier: match at {
+                            0 => Carrier::Query("api_key".into()),
+                            1 => Carrier::Referer("token".into()),
+                            _ => Carrier::Header("authorization".into()),
+                        },
+                        identity: (token == 7).then(|| Identity::Basic("anna".into())),
+                        ..usage(now)
+                    }
+                });
+            stream.collect()
+        })
+    }
+
+    proptest! {
+        #![proptest_config(ProptestConfig::with_cases(48))]
+        #[test]
+        fn it_does_not_matter_where_a_stream_is_cut(
+            usages in usages(),
+            cuts in prop::collection::btree_set(0usize..150, 0..20),
+        ) {
+            let whole = judged(&usages);
+            for (n_parts, after) in [(1, After::Restart), (1, After::Forget), (3, After::Restart)] {
+                prop_assert_eq!(&judged_in_parts(&usages, &cuts, n_parts, after), &whole);
+            }
+        }
+    }
+
+    #[test]
+    fn a_stolen_token_is_one_incident_with_one_mail() {
+        let own = |micros| Usage { token: TokenId([1; 16]), ..usage(micros) };
+        let theft = Usage {
+            client: Some("203.0.113.9".parse().unwrap()),
+            agent: Agent { family: "curl".into(), version: "8.5".into() },
+            ..own(20 * DAY + MINUTE)
+        };
+        let again =
+            (0..5).map(|n| Usage { time: theft.time.plus(n * 5 * MINUTE), ..theft.clone() });
+        let usages: Vec<Usage> = (0..20).map(|n| own(n * DAY)).chain(again).collect();
+        let books = judged_in_parts(&usages, &BTreeSet::from([10, 21, 23]), 1, After::Restart);
+        let told: Vec<&str> = books.alerts.iter().map(|alert| alert.rule.name.as_str()).collect();
+        assert_eq!(told, ["unusual-use", "new-client", "new-country", "new-network"]);
+        let unusual = &books.alerts[0];
+        assert_eq!((unusual.rule.level, unusual.principal.as_str()), (Level::Critical, "orders"));
+        assert!(unusual.reason.starts_with("client curl, never seen in 20 active days; "));
+        assert!(unusual.risk > 88);
+        assert_eq!((books.incidents.len(), books.notices.len()), (1, 1));
+        let incident = books.incidents.values().next().unwrap();
+        assert_eq!((incident.alerts, incident.level), (4, Level::Critical));
+    }
+
+    #[test]
+    fn a_token_in_a_referer_is_told_and_teaches_nothing() {
+        let used = usage(0);
+        let carrier = Carrier::Referer("token".into());
+        let exposed = Usage { carrier, time: used.time.plus(2 * DAY), ..usage(0) };
+        let books = judged(&[used.clone(), exposed.clone()]);
+        assert_eq!(books.alerts.len(), 1);
+        assert_eq!(books.alerts[0].rule.name, "token-in-referer");
+        let subject = books.subjects.values().next().unwrap();
+        let subject = Subject::decode(subject).unwrap();
+        assert_eq!(subject.profile.last_seen(), Some(used.time));
+        assert!(judged(&[exposed]).alerts.is_empty(), "anybody can invent a Referer");
+    }
+
+    #[test]
+    fn two_pieces_of_news_of_one_second_have_ids_of_their_own() {
+        let bait = |client: &str| Usage {
+            token: TokenId([4; 16]),
+            client: Some(client.parse().unwrap()),
+            ..usage(0)
+        };
+        let books = judged(&[bait("192.0.2.10"), bait("203.0.113.9")]);
+        let is_bait = |alert: &&Alert| alert.rule.name == "honeytoken-used";
+        let ids: BTreeSet<_> = books.alerts.iter().filter(is_bait).map(|alert| &alert.id).collect();
+        assert_eq!(ids.len(), 2);
+    }
+
+    #[test]
+    fn a_line_with_a_wrong_clock_does_not_silence_the_present() {
+        let leaked = |time| Usage { token: TokenId([3; 16]), time, ..usage(0) };
+        let wrong = leaked(START.plus(3650 * DAY));
+        let days = (3..7).map(|day| leaked(START.plus(day * DAY)));
+        let usages: Vec<Usage> = std::iter::once(wrong).chain(days).collect();
+        let books = judged(&usages);
+        let is_now = |alert: &&Alert| alert.time < START.plus(3650 * DAY);
+        let told: BTreeSet<_> = books.alerts.iter().filter(is_now).map(|a| &a.incident).collect();
+        assert!(!told.is_empty(), "{:?}", books.alerts);
+        assert!(!books.incidents.values().any(|one| one.last.since(one.opened) > DAY));
+    }
+
+    #[test]
+    fn tokens_that_nobody_knows_and_the_server_refuses_leave_no_rows() {
+        let guess = |n: u8| Usage { token: TokenId([n; 16]), status: Some(401), ..usage(0) };
+        let usages: Vec<Usage> = (100..200).map(guess).collect();
+        let books = judged_in_parts(&usages, &BTreeSet::from([50]), 1, After::Forget);
+        let refused = Books { refused_unknown: 100, ..Books::default() };
+        assert_eq!(books, refused);
+    }
+}

@@ -1,0 +1,402 @@
+//! What the Judge remembers between usages, and what it has found out since the last commit.
+//!
+//! Memory is a bounded cache in front of the store. The loop asks what is missing ([`Memory::missing_tokens`],
+//! [`Memory::unknown_principals`]), has the store recall it, and hands it in ([`Memory::admit`], [`Memory::remember`]). Everything that changed since the
+//! last commit leaves through [`Memory::take`], whole; once it is committed, [`Memory::forget`] makes room.
+//!
+//! Tokens that nobody knows and the server refused never get a place here: they are counted, and
+//! that is all, however many an attacker invents.
+
+use std::collections::{BTreeMap, BTreeSet, HashMap};
+use std::hash::{BuildHasher, Hash};
+
+use foldhash::fast::FixedState;
+use smol_str::{SmolStr, ToSmolStr, format_smolstr};
+
+use crate::engine::alert::{Alert, Incident};
+use crate::engine::commit::{Commit, Notice, SubjectRow};
+use crate::engine::geo::Place;
+use crate::engine::incident::{Desk, Joined};
+use crate::engine::ledger::{Facet, Ledger, Span, TokenUse};
+use crate::engine::profile::{CodecError, Profile};
+use crate::engine::registry::Registry;
+use crate::engine::secret::TokenId;
+use crate::engine::time::Timestamp;
+use crate::engine::usage::{Carrier, Outcome, Usage};
+
+/// What is remembered of one principal.
+#[derive(Clone, Debug, Default, PartialEq)]
+pub struct Subject {
+    /// What is normal.
+    pub profile: Profile,
+    /// What has been told.
+    pub desk: Desk,
+}
+
+impl Subject {
+    /// Packs the subject: length of the profile (u32, little endian), profile, desk as JSON if there is one.
+    #[must_use]
+    pub fn encode(&self) -> Vec<u8> {
+        let profile = self.profile.encode();
+        let length = u32::try_from(profile.len()).unwrap_or(u32::MAX);
+        let mut blob = length.to_le_bytes().to_vec();
+        blob.extend(profile);
+        if !self.desk.is_empty() {
+            blob.extend(serde_json::to_vec(&self.desk).unwrap_or_default());
+        }
+        blob
+    }
+
+    /// Unpacks what [`Subject::encode`] packed.
+    ///
+    /// # Errors
+    /// The bytes are of a later version, or damaged.
+    pub fn decode(blob: &[u8]) -> Result<Self, CodecError> {
+        let (length, rest) = blob.split_first_chunk::<4>().ok_or(CodecError::Length)?;
+        let length = usize::try_from(u32::from_le_bytes(*length)).unwrap_or(usize::MAX);
+        let (profile, desk) = rest.split_at_checked(length).ok_or(CodecError::Length)?;
+        let desk = match desk {
+            [] => Desk::default(),
+            json => serde_json::from_slice(json).map_err(|_| CodecError::Value("desk"))?,
+        };
+        Ok(Self { profile: Profile::decode(profile)?, desk })
+    }
+}
+
+/// Everything the Judge remembers.
+#[derive(Debug)]
+pub struct Memory {
+    /// How many subjects may stay after a commit.
+    bound: usize,
+    subjects: Vec<Slot>,
+    n_dirty: usize,
+    by_name: HashMap<SmolStr, usize, FixedState>,
+    tokens: HashMap<TokenId, TokenSlot, FixedState>,
+    refused_unknown: u64,
+    alerts: Vec<Alert>,
+    incidents: BTreeMap<SmolStr, Incident>,
+    notices: Vec<Notice>,
+}
+
+#[derive(Debug)]
+struct Slot {
+    principal: SmolStr,
+    subject: Subject,
+    is_dirty: bool,
+    /// Set by each usage, cleared by each sweep: the clock hand passes those that are set.
+    is_recent: bool,
+}
+
+/// A token whose principal is at hand.
+#[derive(Debug)]
+struct TokenSlot {
+    slot: usize,
+    /// The store has, or will have, a row for it.
+    is_known: bool,
+    pending: Option<Box<Pending>>,
+}
+
+/// What a token did since the last commit.
+#[derive(Debug)]
+struct Pending {
+    used: TokenUse,
+    /// By the hash of facet and value, so that a value seen before costs no string.
+    facets: HashMap<u64, (Facet, SmolStr, Span), FixedState>,
+}
+
+/// A place in memory: valid until the next [`Memory::take`].
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct Handle(usize);
+
+impl Memory {
+    /// Makes an empty memory that keeps at most `bound` subjects across commits.
+    #[must_use]
+    pub fn new(bound: usize) -> Self {
+        Self {
+            bound,
+            subjects: Vec::new(),
+            n_dirty: 0,
+            by_name: HashMap::with_hasher(FixedState::default()),
+            tokens: HashMap::with_hasher(FixedState::default()),
+            refused_unknown: 0,
+            alerts: Vec::new(),
+            incidents: BTreeMap::new(),
+            notices: Vec::new(),
+        }
+    }
+
+    /// Returns the tokens among `usages` of which memory knows nothing, each once.
+    #[must_use]
+    pub fn missing_tokens(&self, usages: &[Usage]) -> Vec<TokenId> {
+        let strange =
+            usages.iter().map(|usage| usage.token).filter(|t| !self.tokens.contains_key(t));
+        strange.collect::<BTreeSet<_>>().into_iter().collect()
+    }
+
+    /// Returns the principals that have to be recalled before a batch can be judged: those of tokens
+    /// that are known, registered or were not refused. `known` is sorted.
+    #[must_use]
+    pub fn unknown_principals(
+        &self,
+        usages: &[Usage],
+        known: &[TokenId],
+        registry: &Registry,
+    ) -> Vec<SmolStr> {
+        let strange = self.admissible(usages, known, registry);
+        let names: BTreeSet<SmolStr> =
+            strange.map(|(usage, _)| registry.principal(usage)).collect();
+        names.into_iter().filter(|name| !self.by_name.contains_key(name)).collect()
+    }
+
+    /// Gives the tokens of a batch their places, at their principals. `known` is sorted.
+    pub fn admit(&mut self, usages: &[Usage], known: &[TokenId], registry: &Registry) {
+        let strange: Vec<(TokenId, bool, SmolStr)> = self
+            .admissible(usages, known, registry)
+            .map(|(usage, is_known)| (usage.token, is_known, registry.principal(usage)))
+            .collect();
+        for (token, is_known, principal) in strange {
+            let at = self.by_name.get(&principal).copied();
+            let slot = at.unwrap_or_else(|| self.insert(principal));
+            self.tokens.entry(token).or_insert(TokenSlot { slot, is_known, pending: None });
+        }
+    }
+
+    /// Usages of tokens without a place that may have one, and whether the store knows the token.
+    fn admissible<'a>(
+        &'a self,
+        usages: &'a [Usage],
+        known: &'a [TokenId],
+        registry: &'a Registry,
+    ) -> impl Iterator<Item = (&'a Usage, bool)> {
+        usages.iter().filter(|usage| !self.tokens.contains_key(&usage.token)).filter_map(|usage| {
+            let is_known =
+                known.binary_search(&usage.token).is_ok() || registry.token(usage.token).is_some();
+            (is_known || makes_known(usage)).then_some((usage, is_known))
+        })
+    }
+
+    /// Takes in what the store recalled; returns the subjects that cannot be unpacked.
+    pub fn remember(&mut self, rows: Vec<SubjectRow>) -> Vec<(SmolStr, CodecError)> {
+        let mut faults = Vec::new();
+        for row in rows {
+            let slot = self.by_name.get(&row.principal).and_then(|at| self.subjects.get_mut(*at));
+            match (slot, Subject::decode(&row.blob)) {
+                (Some(slot), Ok(subject)) => slot.subject = subject,
+                (_, Err(fault)) => faults.push((row.principal, fault)),
+                (None, Ok(_)) => {}
+            }
+        }
+        faults
+    }
+
+    fn insert(&mut self, principal: SmolStr) -> usize {
+        let at = self.subjects.len();
+        self.by_name.insert(principal.clone(), at);
+        let subject = Subject::default();
+        self.subjects.push(Slot { principal, subject, is_dirty: false, is_recent: true });
+        at
+    }
+
+    /// Finds the subject of a usage, or counts the usage as refused if its token is unknown.
+    ///
+    /// A token becomes known by the first use that is not refused.
+    pub fn find(&mut self, usage: &Usage) -> Option<Handle> {
+        let Some(token) = self.tokens.get_mut(&usage.token) else {
+            self.refused_unknown += 1;
+            return None;
+        };
+        if !token.is_known && !makes_known(usage) {
+            self.refused_unknown += 1;
+            return None;
+        }
+        token.is_known = true;
+        Some(Handle(token.slot))
+    }
+
+    /// Returns a subject to be changed, and whose it is.
+    pub fn subject(&mut self, handle: Handle) -> Option<(&SmolStr, &mut Subject)> {
+        let slot = self.subjects.get_mut(handle.0)?;
+        self.n_dirty += usize::from(!slot.is_dirty);
+        slot.is_dirty = true;
+        slot.is_recent = true;
+        Some((&slot.principal, &mut slot.subject))
+    }
+
+    /// Adds a usage to the history of its token. One that is exposed in a Referer was not used by the
+    /// request, and is no part of its history.
+    pub fn record(&mut self, handle: Handle, usage: &Usage, place: &Place) {
+        if matches!(usage.carrier, Carrier::Referer(_)) {
+            return;
+        }
+        let Some(principal) = self.subjects.get(handle.0).map(|slot| &slot.principal) else {
+            return;
+        };
+        let Some(token) = self.tokens.get_mut(&usage.token) else { return };
+        let pending = token.pending.get_or_insert_with(|| Box::new(Pending::new(principal, usage)));
+        pending.add(usage, place);
+    }
+
+    /// Keeps an alert and what became of its incident for the next commit.
+    pub fn tell(&mut self, alert: Alert, joined: Joined) {
+        self.incidents.insert(joined.incident.id.clone(), joined.incident);
+        self.notices.extend(joined.notice);
+        self.alerts.push(alert);
+    }
+
+    /// Returns the alerts since the last commit.
+    #[must_use]
+    pub fn alerts(&self) -> &[Alert] {
+        &self.alerts
+    }
+
+    /// Returns how many subjects have changed since the last commit.
+    #[must_use]
+    pub const fn dirty(&self) -> usize {
+        self.n_dirty
+    }
+
+    /// Takes out everything that changed since the last commit.
+    pub fn take(&mut self) -> Commit {
+        let mut subjects: Vec<SubjectRow> = Vec::new();
+        for slot in self.subjects.iter_mut().filter(|slot| slot.is_dirty) {
+            slot.is_dirty = false;
+            subjects.push(SubjectRow {
+                principal: slot.principal.clone(),
+                blob: slot.subject.encode(),
+            });
+        }
+        subjects.sort_by(|a, b| a.principal.cmp(&b.principal));
+        let mut ledger = Ledger {
+            tokens: BTreeMap::new(),
+            refused_unknown: std::mem::take(&mut self.refused_unknown),
+        };
+        for (id, token) in &mut self.tokens {
+            if let Some(pending) = token.pending.take() {
+                ledger.tokens.insert(*id, pending.finish());
+            }
+        }
+        self.tokens.retain(|_, token| token.is_known);
+        self.n_dirty = 0;
+        Commit {
+            streams: Vec::new(),
+            subjects,
+            ledger,
+            alerts: std::mem::take(&mut self.alerts),
+            incidents: std::mem::take(&mut self.incidents).into_values().collect(),
+            notices: std::mem::take(&mut self.notices),
+        }
+    }
+
+    /// Forgets everything that the store holds too: registry or profiles were changed from outside.
+    ///
+    /// Only right directly after a commit.
+    pub fn clear(&mut self) {
+        self.subjects.clear();
+        self.by_name.clear();
+        self.tokens.clear();
+    }
+
+    /// Forgets subjects beyond the bound: one sweep of the clock keeps the recent, and of the rest as
+    /// many as there is room for.
+    ///
+    /// Only right once what was taken is committed: the store must hold what is forgotten.
+    pub fn forget(&mut self) {
+        // Tokens of few principals may be many: JWTs of an hour. The store has them all.
+        if self.n_dirty == 0 && self.tokens.len() / 2 > self.bound {
+            self.tokens.clear();
+        }
+        if self.subjects.len() <= self.bound || self.n_dirty > 0 {
+            return;
+        }
+        // Room for an eighth of the bound is made at once, so that sweeps stay rare.
+        let mut to_drop = self.subjects.len() - (self.bound - self.bound / 8);
+        let mut moved: Vec<Option<usize>> = Vec::with_capacity(self.subjects.len());
+        let mut kept = Vec::with_capacity(self.bound);
+        for mut slot in std::mem::take(&mut self.subjects) {
+            if to_drop > 0 && !std::mem::take(&mut slot.is_recent) {
+                to_drop -= 1;
+                moved.push(None);
+            } else {
+                moved.push(Some(kept.len()));
+                kept.push(slot);
+            }
+        }
+        // Nothing but recent ones: the oldest places go.
+        let from = if kept.len() > self.bound { kept.len() - self.bound } else { 0 };
+        self.subjects = kept.split_off(from);
+        let place = |at: usize| moved.get(at).copied().flatten()?.checked_sub(from);
+        self.tokens.retain(|_, token| place(token.slot).inspect(|to| token.slot = *to).is_some());
+        self.by_name.retain(|_, at| place(*at).inspect(|to| *at = *to).is_some());
+    }
+}
+
+impl Pending {
+    fn new(principal: &SmolStr, usage: &Usage) -> Self {
+        let used = TokenUse {
+            kind: usage.kind.clone(),
+            hint: usage.hint.clone(),
+            principal: principal.clone(),
+            issued_at: usage.claims.issued_at,
+            expires_at: usage.claims.expires_at,
+            first: usage.time,
+            last: usage.time,
+            hours: BTreeMap::new(),
+            facets: BTreeMap::new(),
+        };
+        Self { used, facets: HashMap::with_hasher(FixedState::default()) }
+    }
+
+    fn add(&mut self, usage: &Usage, place: &Place) {
+        let used = &mut self.used;
+        used.first = used.first.min(usage.time);
+        used.last = used.last.max(usage.time);
+        used.hours.entry(usage.time.hour()).or_default().count(usage.outcome(), usage.bytes);
+        let time = usage.time;
+        if let Some(ip) = usage.client {
+            self.see(Facet::Address, ip, time, || ip.to_smolstr());
+        }
+        if let Some(asn) = place.asn {
+            self.see(Facet::Network, asn, time, || {
+                format_smolstr!("AS{asn} {}", place.organization)
+            });
+        }
+        if let Some(country) = place.country {
+            self.see(Facet::Country, country, time, || country.to_smolstr());
+        }
+        let agent = &usage.agent;
+        if !agent.family.is_empty() {
+            self.see(Facet::Client, agent, time, || client(&agent.family, &agent.version));
+        }
+        let (method, route) = (&usage.method, &usage.route);
+        self.see(Facet::Route, (method, route), time, || format_smolstr!("{method} {route}"));
+    }
+
+    fn see(
+        &mut self,
+        facet: Facet,
+        value: impl Hash,
+        time: Timestamp,
+        name: impl FnOnce() -> SmolStr,
+    ) {
+        let hash = FixedState::default().hash_one((facet, value));
+        let known = self.facets.entry(hash);
+        known
+            .and_modify(|(_, _, span)| span.extend(time))
+            .or_insert_with(|| (facet, name(), Span::once(time)));
+    }
+
+    fn finish(self) -> TokenUse {
+        let facets = self.facets.into_values().map(|(facet, value, span)| ((facet, value), span));
+        TokenUse { facets: facets.collect(), ..self.used }
+    }
+}
+
+/// Tells whether a usage makes its token known: it was not refused, and it was a use. What stands in a
+/// Referer or was refused, anybody can invent.
+const fn makes_known(usage: &Usage) -> bool {
+    !matches!(usage.outcome(), Outcome::Denied) && !matches!(usage.carrier, Carrier::Referer(_))
+}
+
+fn client(family: &str, version: &str) -> SmolStr {
+    format_smolstr!("{family} {version}").trim_end().into()
+}

@@ -1,0 +1,166 @@
+//! The examples that a rule carries: log lines that must make it match, and lines that must not.
+
+use std::collections::BTreeMap;
+use std::net::IpAddr;
+
+use chrono::DateTime;
+use ipnet::IpNet;
+use serde::Deserialize;
+use smol_str::SmolStr;
+
+use crate::engine::geo::{Atlas, Country, NetworkKind, Place, Point};
+use crate::engine::time::{Timestamp, duration};
+
+/// The examples of one rule.
+#[derive(Clone, Debug, Default, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub struct Examples {
+    /// The rule must match at least once.
+    #[serde(default)]
+    pub fire: Vec<Example>,
+    /// The rule must not match.
+    #[serde(default)]
+    pub quiet: Vec<Example>,
+}
+
+/// A small log with the world around it.
+#[derive(Clone, Debug, Default, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub struct Example {
+    /// What happens, as a sentence.
+    pub title: String,
+    /// Registry rows: a token's secret, and columns of the registry by name.
+    #[serde(default)]
+    pub registry: Vec<BTreeMap<String, String>>,
+    /// Where networks are.
+    #[serde(default)]
+    pub places: BTreeMap<IpNet, ExamplePlace>,
+    /// The log, in order of time.
+    pub log: Vec<ExampleLine>,
+}
+
+/// A line, or a line that comes again and again.
+#[derive(Clone, Debug, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub struct ExampleLine {
+    /// When it is written: RFC 3339.
+    pub at: String,
+    /// The line; `{time}` in it becomes the time as Apache and nginx write it.
+    pub line: String,
+    /// How far apart repetitions are: `20m`.
+    #[serde(default)]
+    pub every: Option<String>,
+    /// How often it is written.
+    #[serde(default)]
+    pub times: Option<u32>,
+}
+
+/// What the atlas of an example knows of a network.
+#[derive(Clone, Debug, Default, Deserialize)]
+#[serde(deny_unknown_fields, default)]
+pub struct ExamplePlace {
+    country: Option<Country>,
+    city: SmolStr,
+    latitude: Option<f32>,
+    longitude: Option<f32>,
+    asn: Option<u32>,
+    organization: SmolStr,
+    network: Option<NetworkKind>,
+}
+
+/// Repetitions of one line, at most: an example is an example.
+const MOST_TIMES: u32 = 100_000;
+
+impl Example {
+    /// Writes the log, lines in order of time.
+    ///
+    /// # Errors
+    /// A time, an interval or a number that cannot be understood, in words.
+    pub fn lines(&self) -> Result<Vec<String>, String> {
+        let mut lines = Vec::new();
+        for entry in &self.log {
+            let start = DateTime::parse_from_rfc3339(&entry.at)
+                .map_err(|_| format!("at: expected RFC 3339, found {:?}", entry.at))?;
+            let start = Timestamp::from(start.to_utc());
+            let every = match &entry.every {
+                None => 0,
+                Some(text) => duration(text)
+                    .ok_or_else(|| format!("every: expected a duration, found {text:?}"))?,
+            };
+            let times = entry.times.unwrap_or(1);
+            if times > MOST_TIMES {
+                return Err(format!("times: at most {MOST_TIMES}, found {times}"));
+            }
+            lines.extend((0..times).map(|n| {
+                let time = start.plus(every.saturating_mul(i64::from(n)));
+                (time, entry.line.replace("{time}", &clf_time(time)))
+            }));
+        }
+        lines.sort_by_key(|(time, _)| *time);
+        Ok(lines.into_iter().map(|(_, line)| line).collect())
+    }
+}
+
+/// `02/Mar/2026:08:00:00 +0000`
+fn clf_time(time: Timestamp) -> String {
+    time.to_chrono().format("%d/%b/%Y:%H:%M:%S +0000").to_string()
+}
+
+impl Atlas for Example {
+    fn place(&self, address: IpAddr) -> Place {
+        let holding = self.places.iter().filter(|(network, _)| network.contains(&address));
+        let known = holding.max_by_key(|(network, _)| network.prefix_len());
+        known.map(|(_, place)| place.to_place()).unwrap_or_default()
+    }
+
+    /// Examples that need distances give coordinates.
+    fn border_distance_km(&self, _: Country, _: Country) -> Option<f64> {
+        None
+    }
+}
+
+impl ExamplePlace {
+    fn to_place(&self) -> Place {
+        let point = self.latitude.zip(self.longitude);
+        Place {
+            country: self.country,
+            city: self.city.clone(),
+            point: point.map(|(latitude, longitude)| Point {
+                latitude,
+                longitude,
+                radius_km: 20.0,
+            }),
+            asn: self.asn,
+            organization: self.organization.clone(),
+            network: self.network,
+        }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn lines_repeat_and_come_in_order_of_time() {
+        let entry = |at: &str, every: Option<&str>, times| ExampleLine {
+            at: at.into(),
+            line: format!("{times:?} [{{time}}]"),
+            every: every.map(Into::into),
+            times,
+        };
+        let log = vec![
+            entry("2026-03-02T08:00:00Z", Some("30m"), Some(2)),
+            entry("2026-03-02T08:10:00Z", None, None),
+        ];
+        let lines = Example { log, ..Example::default() }.lines().unwrap();
+        assert_eq!(
+            lines,
+            [
+                "Some(2) [02/Mar/2026:08:00:00 +0000]",
+                "None [02/Mar/2026:08:10:00 +0000]",
+                "Some(2) [02/Mar/2026:08:30:00 +0000]",
+            ]
+        );
+    }
+}

@@ -1,0 +1,348 @@
+//! Sigma rules over facts: which facts make an alert, at which level.
+//!
+//! A rule is matched against one usage that carries facts. Evaluation is rsigma's; what is ours is the
+//! view of a usage that rules see ([`view`]), the built-in set, and the two keys that a rule may carry
+//! beyond Sigma: `once_per` with `within`, which keep one cause from being told twice, and `examples`.
+
+pub mod example;
+mod plain;
+#[cfg(test)]
+mod tests;
+pub mod view;
+
+use std::fmt;
+
+use rsigma_eval::Engine;
+use rsigma_parser::{SigmaRule, parse_sigma_yaml};
+use serde::Deserialize;
+use serde::de::IntoDeserializer;
+use smol_str::SmolStr;
+
+use crate::engine::alert::{Level, RuleRef};
+use crate::engine::rule::example::Examples;
+use crate::engine::rule::view::View;
+use crate::engine::time::{HOUR, duration};
+
+/// The rules that the program brings along: file name and text, in alphabetical order.
+pub const BUILT_IN: &[(&str, &str)] = &[
+    ("expired-token-accepted.yml", include_str!("../../../rules/expired-token-accepted.yml")),
+    ("honeytoken-used.yml", include_str!("../../../rules/honeytoken-used.yml")),
+    ("impossible-travel.yml", include_str!("../../../rules/impossible-travel.yml")),
+    ("insecure-transport.yml", include_str!("../../../rules/insecure-transport.yml")),
+    ("leaked-token-used.yml", include_str!("../../../rules/leaked-token-used.yml")),
+    ("new-client.yml", include_str!("../../../rules/new-client.yml")),
+    ("new-country.yml", include_str!("../../../rules/new-country.yml")),
+    ("new-network.yml", include_str!("../../../rules/new-network.yml")),
+    ("rate-spike.yml", include_str!("../../../rules/rate-spike.yml")),
+    ("revoked-token-used.yml", include_str!("../../../rules/revoked-token-used.yml")),
+    ("rotated-token-used.yml", include_str!("../../../rules/rotated-token-used.yml")),
+    ("token-in-referer.yml", include_str!("../../../rules/token-in-referer.yml")),
+    ("token-in-url.yml", include_str!("../../../rules/token-in-url.yml")),
+    ("unusual-use.yml", include_str!("../../../rules/unusual-use.yml")),
+];
+
+/// One rule.
+#[derive(Clone, Debug)]
+pub struct Rule {
+    /// Id, name, level and title, as alerts carry them.
+    pub head: RuleRef,
+    /// The file it comes from.
+    pub file: SmolStr,
+    /// What it is for.
+    pub description: String,
+    /// ATT&CK techniques and the like.
+    pub tags: Vec<String>,
+    /// What else can make it match.
+    pub false_positives: Vec<String>,
+    /// What makes two matches one.
+    pub once: Once,
+    /// Lines that must fire, and lines that must not.
+    pub examples: Examples,
+}
+
+/// When a second match is the same news: all of `per` are equal, and no more than `within` has passed.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Once {
+    /// What has to be equal, beside rule and principal.
+    pub per: Vec<Dimension>,
+    /// How long, in the unit of `Timestamp`.
+    pub within: i64,
+}
+
+impl Default for Once {
+    /// Once a token and day.
+    fn default() -> Self {
+        Self { per: vec![Dimension::Token], within: 24 * HOUR }
+    }
+}
+
+/// What may tell two matches of one rule apart.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Deserialize)]
+#[serde(rename_all = "lowercase")]
+pub enum Dimension {
+    /// Nothing beyond the principal.
+    Principal,
+    /// The token.
+    Token,
+    /// The client's neighbourhood (IPv4 /24, IPv6 /48).
+    Network,
+    /// The client's address.
+    Address,
+    /// The client program.
+    Client,
+    /// Method and route.
+    Route,
+    /// Where the token stood.
+    Carrier,
+}
+
+/// What is wrong with a rule file.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct RuleFault {
+    /// The file.
+    pub file: SmolStr,
+    /// Line, counted from 1; 0 if it concerns the whole file.
+    pub line: usize,
+    /// What is wrong, and what would be right.
+    pub message: String,
+}
+
+impl fmt::Display for RuleFault {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        match self.line {
+            0 => write!(f, "{}: {}", self.file, self.message),
+            line => write!(f, "{}:{line}: {}", self.file, self.message),
+        }
+    }
+}
+
+/// All rules in force, compiled.
+pub struct RuleSet {
+    rules: Vec<Rule>,
+    engine: Engine,
+    /// Some rule may match a usage without facts.
+    has_plain: bool,
+}
+
+impl fmt::Debug for RuleSet {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_struct("RuleSet").field("rules", &self.rules.len()).finish_non_exhaustive()
+    }
+}
+
+impl RuleSet {
+    /// Returns the rules that the program brings along.
+    #[must_use]
+    pub fn built_in() -> Self {
+        Self::new([], &[]).0
+    }
+
+    /// Compiles the built-in rules with those of the site: a rule with a known id replaces the built-in
+    /// one, a name in `disabled` takes every rule of that name out. Faulty rules are left out and told.
+    #[must_use]
+    pub fn new<'a>(
+        files: impl IntoIterator<Item = (&'a str, &'a str)>,
+        disabled: &[String],
+    ) -> (Self, Vec<RuleFault>) {
+        let mut faults = Vec::new();
+        let mut parsed: Vec<(Rule, SigmaRule)> = Vec::new();
+        for (file, text) in BUILT_IN.iter().copied() {
+            let (rules, faulty) = parse_file(file, text);
+            faults.extend(faulty);
+            parsed.extend(rules);
+        }
+        let mut own: Vec<(Rule, SigmaRule)> = Vec::new();
+        for (file, text) in files {
+            let (rules, faulty) = parse_file(file, text);
+            faults.extend(faulty);
+            for rule in rules {
+                match own.iter().find(|(known, _)| known.head.id == rule.0.head.id) {
+                    Some((known, _)) => faults.push(twice(&rule.0, known)),
+                    None => own.push(rule),
+                }
+            }
+        }
+        parsed.retain(|(rule, _)| own.iter().all(|(site, _)| site.head.id != rule.head.id));
+        parsed.extend(own);
+        faults.extend(disabled.iter().filter_map(|name| {
+            let is_known = parsed.iter().any(|(rule, _)| rule.head.name == **name);
+            (!is_known).then(|| RuleFault {
+                file: SmolStr::new_static("[rules] disable"),
+                line: 0,
+                message: format!(
+                    "no rule is named {name:?}; `tokenwatch rules list` shows the names"
+                ),
+            })
+        }));
+        parsed.retain(|(rule, _)| !disabled.iter().any(|name| rule.head.name == **name));
+        let (set, refused) = Self::compile(parsed);
+        faults.extend(refused);
+        (set, faults)
+    }
+
+    fn compile(parsed: Vec<(Rule, SigmaRule)>) -> (Self, Vec<RuleFault>) {
+        let mut set = Self { rules: Vec::new(), engine: Engine::new(), has_plain: false };
+        let mut faults = Vec::new();
+        for (rule, sigma) in parsed {
+            match set.engine.add_rule(&sigma) {
+                Ok(()) => {
+                    set.has_plain |= plain::is_plain(&sigma.detection);
+                    set.rules.push(rule);
+                }
+                Err(error) => faults.push(RuleFault {
+                    file: rule.file,
+                    line: 0,
+                    message: format!("rule {}: {error}", rule.head.name),
+                }),
+            }
+        }
+        (set, faults)
+    }
+
+    /// Returns the rules, built-in ones first.
+    #[must_use]
+    pub fn rules(&self) -> &[Rule] {
+        &self.rules
+    }
+
+    /// Returns the rules that match, worst level first; rules of one name count once, at their worst.
+    #[must_use]
+    pub fn matching(&self, view: &View<'_>) -> Vec<&Rule> {
+        if view.facts.is_empty() && !self.has_plain {
+            return Vec::new();
+        }
+        let mut matching: Vec<&Rule> = self
+            .engine
+            .evaluate(view)
+            .iter()
+            .filter_map(|result| {
+                let id = result.header.rule_id.as_deref()?;
+                self.rules.iter().find(|rule| rule.head.id == id)
+            })
+            .collect();
+        matching.sort_by(|a, b| {
+            let by_level = b.head.level.cmp(&a.head.level);
+            let by_name = || a.head.name.cmp(&b.head.name);
+            by_level.then_with(by_name).then_with(|| a.head.id.cmp(&b.head.id))
+        });
+        let mut names: Vec<&str> = Vec::new();
+        matching.retain(|rule| {
+            let is_first = !names.contains(&rule.head.name.as_str());
+            names.push(&rule.head.name);
+            is_first
+        });
+        matching
+    }
+}
+
+/// Reads one file, which may hold several rules (`---` between them).
+fn parse_file(file: &str, text: &str) -> (Vec<(Rule, SigmaRule)>, Vec<RuleFault>) {
+    let fault =
+        |message: String| RuleFault { file: SmolStr::new(file), line: line_of(&message), message };
+    let collection = match parse_sigma_yaml(text) {
+        Ok(collection) => collection,
+        Err(error) => return (Vec::new(), vec![fault(error.to_string())]),
+    };
+    let mut faults: Vec<RuleFault> = collection.errors.iter().cloned().map(fault).collect();
+    if !collection.correlations.is_empty() {
+        faults.push(fault("correlation rules are not supported: profiles count over time".into()));
+    }
+    if !collection.filters.is_empty() {
+        faults.push(fault("filter rules are not supported: override the rule by its id".into()));
+    }
+    let mut rules = Vec::new();
+    for sigma in collection.rules {
+        match rule_of(file, &sigma) {
+            Ok(rule) => rules.push((rule, sigma)),
+            Err(message) => faults.push(fault(format!("rule {:?}: {message}", sigma.title))),
+        }
+    }
+    (rules, faults)
+}
+
+/// The fault of a rule whose id another rule of the site has taken.
+fn twice(rule: &Rule, known: &Rule) -> RuleFault {
+    let (name, id, before) = (&rule.head.name, &rule.head.id, &known.head.name);
+    let message = format!("rule {name}: the id {id} is that of {before} in {} already", known.file);
+    RuleFault { file: rule.file.clone(), line: 0, message }
+}
+
+/// The parser's messages carry the place as `at line 3 column 5`.
+fn line_of(message: &str) -> usize {
+    let after = message.split("line ").nth(1).unwrap_or_default();
+    after.chars().take_while(char::is_ascii_digit).collect::<String>().parse().unwrap_or(0)
+}
+
+fn rule_of(file: &str, sigma: &SigmaRule) -> Result<Rule, String> {
+    let id = sigma.id.as_deref().ok_or("an `id` (a UUID) is missing")?;
+    let name = sigma.name.as_deref().ok_or("a `name` such as `new-country` is missing")?;
+    let level = sigma.level.ok_or("a `level` (informational to critical) is missing")?;
+    let level = Level::parse(level.as_str()).ok_or("this `level` is unknown")?;
+    let known = ["once_per", "within", "examples"];
+    if let Some(key) = sigma.custom_attributes.keys().find(|key| !known.contains(&key.as_str())) {
+        return Err(format!("unknown key `{key}`"));
+    }
+    check_source(sigma)?;
+    view::check_fields(&sigma.detection)?;
+    Ok(Rule {
+        head: RuleRef {
+            id: SmolStr::new(id),
+            name: SmolStr::new(name),
+            level,
+            title: SmolStr::new(&sigma.title),
+        },
+        file: SmolStr::new(file),
+        description: sigma.description.clone().unwrap_or_default(),
+        tags: sigma.tags.clone(),
+        false_positives: sigma.falsepositives.clone(),
+        once: once_of(sigma)?,
+        examples: attribute(sigma, "examples")?.unwrap_or_default(),
+    })
+}
+
+/// Checks that a rule is for us: for tokenwatch, or for the logs of web servers and proxies in general,
+/// whose field names of Sigma are known here. A rule for another log would never match, in silence.
+fn check_source(sigma: &SigmaRule) -> Result<(), String> {
+    let source = &sigma.logsource;
+    let is_ours = match (source.product.as_deref(), source.category.as_deref()) {
+        (Some(product), category) => {
+            product == "tokenwatch" && category.is_none_or(|name| name == "token_activity")
+        }
+        (None, category) => matches!(category, Some("webserver" | "proxy")),
+    };
+    if is_ours && source.service.is_none() {
+        return Ok(());
+    }
+    let named = [
+        ("product", &source.product),
+        ("category", &source.category),
+        ("service", &source.service),
+    ];
+    let named = named.iter().filter_map(|(key, name)| Some(format!("{key} {}", name.as_ref()?)));
+    let found = named.collect::<Vec<_>>().join(", ");
+    Err(format!(
+        "logsource: expected product tokenwatch, or category webserver or proxy, found {}",
+        if found.is_empty() { "neither" } else { &found }
+    ))
+}
+
+fn once_of(sigma: &SigmaRule) -> Result<Once, String> {
+    let default = Once::default();
+    let per = attribute::<Vec<Dimension>>(sigma, "once_per")?.unwrap_or(default.per);
+    let within = match attribute::<String>(sigma, "within")? {
+        None => default.within,
+        Some(text) => duration(&text)
+            .ok_or_else(|| format!("within: expected a duration such as 24h, found {text:?}"))?,
+    };
+    Ok(Once { per, within })
+}
+
+fn attribute<T: for<'de> Deserialize<'de>>(
+    sigma: &SigmaRule,
+    key: &str,
+) -> Result<Option<T>, String> {
+    let Some(value) = sigma.custom_attributes.get(key) else { return Ok(None) };
+    T::deserialize(value.clone().into_deserializer())
+        .map(Some)
+        .map_err(|error| format!("{key}: {error}"))
+}

@@ -1,0 +1,306 @@
+//! Which rules are in force, what is said of faulty ones, and which of them match.
+
+use std::collections::BTreeSet;
+
+use super::*;
+use crate::engine::alert::{Facts, Value};
+use crate::engine::detect;
+use crate::engine::geo::Place;
+use crate::engine::profile::tests::usage;
+
+const ID: &str = "0f0b7f2e-6a53-4c53-9a14-3f7c5d2c7a10";
+
+/// A rule of the site's own, with one line put in the place of another.
+fn rule(from: &str, to: &str) -> String {
+    let text = format!(
+        "title: Own\nid: {ID}\nname: own\nlogsource: {{ product: tokenwatch }}\n\
+         detection:\n  selection:\n    new.country: NG\n  condition: selection\nlevel: high\n"
+    );
+    assert!(text.contains(from), "{from}");
+    text.replace(from, to)
+}
+
+fn set(files: &[(&str, &str)], disabled: &[&str]) -> (RuleSet, Vec<String>) {
+    let disabled: Vec<String> = disabled.iter().map(ToString::to_string).collect();
+    let (set, faults) = RuleSet::new(files.iter().copied(), &disabled);
+    (set, faults.iter().map(ToString::to_string).collect())
+}
+
+fn matching<'a>(set: &'a RuleSet, values: &[(&'static str, Value)]) -> Vec<(&'a str, Level)> {
+    let facts = Facts { values: values.to_vec(), ..Facts::default() };
+    let (usage, place) = (usage(0), Place::default());
+    let view = View { usage: &usage, place: &place, principal: "orders", facts: &facts };
+    set.matching(&view).iter().map(|rule| (rule.head.name.as_str(), rule.head.level)).collect()
+}
+
+#[test]
+fn the_built_in_rules_are_whole() {
+    let (set, faults) = set(&[], &[]);
+    assert_eq!(faults, [""; 0]);
+    assert!(set.rules().len() >= BUILT_IN.len());
+    for rule in set.rules() {
+        let name = rule.head.name.as_str();
+        assert_eq!(rule.file, format!("{name}.yml"));
+        assert!(detect::ALL.iter().any(|detector| detector.name == name), "no detector: {name}");
+        assert!(!rule.description.is_empty() && !rule.false_positives.is_empty(), "{name}");
+        assert!(rule.tags.iter().any(|tag| tag.starts_with("attack.t")), "{name}");
+        assert_eq!(
+            (rule.head.id.len(), rule.head.id.find("-4")),
+            (36, Some(13)),
+            "{name}: not a UUID v4"
+        );
+        assert!(!rule.once.per.is_empty() && rule.once.within > 0, "{name}");
+    }
+    let ids: BTreeSet<&str> = set.rules().iter().map(|rule| rule.head.id.as_str()).collect();
+    assert_eq!(ids.len(), set.rules().len(), "an id twice");
+}
+
+#[test]
+fn every_detector_has_a_rule() {
+    let set = RuleSet::built_in();
+    for detector in detect::ALL {
+        assert!(
+            set.rules().iter().any(|rule| rule.head.name == detector.name),
+            "{}",
+            detector.name
+        );
+    }
+}
+
+#[test]
+fn a_rule_of_the_site_joins_the_built_in_ones() {
+    let text = rule("", "");
+    let (set, faults) = set(&[("own.yml", &text)], &[]);
+    assert_eq!(faults, [""; 0]);
+    assert_eq!(set.rules().len(), RuleSet::built_in().rules().len() + 1);
+    let own = set.rules().last().unwrap();
+    assert_eq!(
+        (own.head.name.as_str(), own.head.level, &own.once),
+        ("own", Level::High, &Once::default())
+    );
+    let told = matching(&set, &[("new.country", Value::Text("NG".into()))]);
+    assert_eq!(told, [("own", Level::High), ("new-country", Level::Low)]);
+    assert_eq!(
+        matching(&set, &[("new.country", Value::Text("PT".into()))]),
+        [("new-country", Level::Low)]
+    );
+    assert_eq!(matching(&set, &[]), []);
+}
+
+#[test]
+fn a_rule_with_a_known_id_replaces_the_built_in_one() {
+    let built_in = RuleSet::built_in();
+    let known = built_in.rules().iter().find(|rule| rule.head.name == "new-client").unwrap();
+    let text = rule(ID, &known.head.id);
+    let (set, faults) = set(&[("own.yml", &text)], &[]);
+    assert_eq!(faults, [""; 0]);
+    assert_eq!(set.rules().len(), built_in.rules().len());
+    assert!(set.rules().iter().all(|rule| rule.head.name != "new-client"));
+    assert_eq!(matching(&set, &[("new.client", Value::Text("curl".into()))]), []);
+}
+
+#[test]
+fn of_two_own_rules_with_one_id_the_first_stays_and_the_second_is_told() {
+    let (a, b) = (rule("", ""), rule("name: own", "name: other"));
+    let (set, faults) = set(&[("a.yml", &a), ("b.yml", &b)], &[]);
+    assert_eq!(faults, [format!("b.yml: rule other: the id {ID} is that of own in a.yml already")]);
+    assert_eq!(set.rules().last().unwrap().head.name, "own");
+}
+
+#[test]
+fn a_disabled_name_takes_all_its_rules_out() {
+    let (without, faults) = set(&[], &["unusual-use", "unusal-use"]);
+    assert_eq!(
+        faults,
+        [
+            "[rules] disable: no rule is named \"unusal-use\"; `tokenwatch rules list` shows the names"
+        ]
+    );
+    assert!(without.rules().iter().all(|rule| rule.head.name != "unusual-use"));
+    assert_eq!(without.rules().len() + 3, RuleSet::built_in().rules().len());
+}
+
+#[test]
+fn faulty_rules_are_left_out_and_told() {
+    let id_line = format!("id: {ID}\n");
+    let cases = [
+        (id_line.as_str(), "", "an `id` (a UUID) is missing"),
+        ("name: own\n", "", "a `name` such as `new-country` is missing"),
+        ("level: high\n", "", "a `level` (informational to critical) is missing"),
+        ("level: high", "level: hihg", "a `level` (informational to critical) is missing"),
+        ("level: high", "level: high\nonce: [token]", "unknown key `once`"),
+        ("level: high", "level: high\nonce_per: [tokens]", "once_per: unknown variant `tokens`"),
+        ("level: high", "level: high\nonce_per: token", "once_per: invalid type"),
+        (
+            "level: high",
+            "level: high\nwithin: 1y",
+            "within: expected a duration such as 24h, found \"1y\"",
+        ),
+        ("level: high", "level: high\nwithin: 24", "within: invalid type"),
+        ("level: high", "level: high\nexamples: { fires: [] }", "examples: unknown field `fires`"),
+        (
+            "new.country:",
+            "new.county:",
+            "unknown field or fact `new.county`, did you mean `new.country`?",
+        ),
+        (
+            "product: tokenwatch",
+            "product: windows, service: security",
+            "logsource: expected product tokenwatch, or category webserver or proxy, found product windows, service security",
+        ),
+        ("product: tokenwatch", "product: apache, category: webserver", "found product apache"),
+        ("product: tokenwatch", "product: tokenwatch, category: webserver", "found product"),
+        ("product: tokenwatch", "product: tokenwatch, service: api", "service api"),
+        ("product: tokenwatch", "category: process_creation", "found category process_creation"),
+        ("{ product: tokenwatch }", "{}", "logsource"),
+        ("new.country:", "cs-uri-query:", "unknown field or fact `cs-uri-query`"),
+        ("new.country:", "new.country|contians:", "contians"),
+        ("condition: selection", "condition: selction", "selction"),
+        ("title: Own", "title: [", ""),
+    ];
+    for (from, to, expected) in cases {
+        let text = rule(from, to);
+        let (set, faults) = set(&[("own.yml", &text)], &[]);
+        assert!(faults.iter().any(|fault| fault.starts_with("own.yml:")), "{to}: {faults:?}");
+        assert!(faults.iter().any(|fault| fault.contains(expected)), "{to}: {faults:?}");
+        assert!(set.rules().iter().all(|rule| rule.head.name != "own"), "{to}");
+    }
+}
+
+#[test]
+fn rules_for_web_servers_and_proxies_are_for_us_too() {
+    for source in
+        ["product: tokenwatch, category: token_activity", "category: webserver", "category: proxy"]
+    {
+        let text = rule("product: tokenwatch", source);
+        let (set, faults) = set(&[("own.yml", &text)], &[]);
+        assert_eq!(faults, [""; 0], "{source}");
+        assert_eq!(set.rules().last().unwrap().head.name, "own");
+    }
+}
+
+#[test]
+fn what_is_not_a_plain_rule_is_told() {
+    let correlation = "title: Many\nid: 11f6f35d-8c35-4a53-8a51-0e07ad7d1c77\nname: many\n\
+        correlation:\n  type: event_count\n  rules: [own]\n  group-by: [principal]\n  timespan: 1h\n  \
+        condition:\n    gte: 10\n";
+    let filter = "title: Not ours\nlogsource: { product: tokenwatch }\n\
+        filter:\n  rules: [own]\n  selection:\n    principal: ci\n  condition: not selection\n";
+    let (_, faults) = set(&[("many.yml", correlation), ("filter.yml", filter)], &[]);
+    assert_eq!(faults.len(), 2, "{faults:?}");
+    assert!(faults[0].contains("correlation rules are not supported"), "{faults:?}");
+    assert!(faults[1].contains("filter rules are not supported"), "{faults:?}");
+}
+
+#[test]
+fn a_fault_of_the_yaml_names_its_line() {
+    let text = rule("name: own", "name: own\n  status: stable");
+    let (_, faults) = RuleSet::new([("own.yml", text.as_str())], &[]);
+    assert!(faults.iter().any(|fault| (3..=4).contains(&fault.line)), "{faults:?}");
+}
+
+#[test]
+fn rules_of_one_name_count_once_at_their_worst() {
+    let set = RuleSet::built_in();
+    let both = [
+        ("new.country", Value::Text("NG".into())),
+        ("pinned.country", Value::Text("NG".into())),
+        ("revoked.accepted", Value::Bool(true)),
+    ];
+    assert_eq!(
+        matching(&set, &both),
+        [("revoked-token-used", Level::Critical), ("new-country", Level::High)]
+    );
+}
+
+#[test]
+fn the_levels_of_unusual_use_follow_the_tiers_whatever_the_score() {
+    let set = RuleSet::built_in();
+    for (tier, level) in [(1, Level::Medium), (2, Level::High), (3, Level::Critical)] {
+        for score in [3.0, 6.0, 8.0, 10.0, 20.0] {
+            let facts =
+                [("unusual.score", Value::Float(score)), ("unusual.tier", Value::Int(tier))];
+            assert_eq!(matching(&set, &facts), [("unusual-use", level)], "{score}");
+        }
+    }
+}
+
+#[test]
+fn fields_go_by_their_ecs_and_their_sigma_names() {
+    for field in [
+        "source.ip: 192.0.2.10",
+        "c-ip|cidr: 192.0.2.0/24",
+        "cs-method: GET",
+        "cs-uri-stem|startswith: /v1/",
+        "sc-status: 200",
+        "sc-bytes|gte: 600",
+        "cs-user-agent: orders-sync",
+        "cs-username: orders",
+        "cs-host: api",
+        "event.outcome: ok",
+        "token.kind: opaque",
+        "token.carrier: 'header:authorization'",
+    ] {
+        let text = rule("new.country: NG", field);
+        let (set, faults) = set(&[("own.yml", &text)], &[]);
+        assert_eq!(faults, [""; 0], "{field}");
+        assert_eq!(matching(&set, &[]), [("own", Level::High)], "{field}");
+    }
+}
+
+#[test]
+fn only_rules_that_need_no_fact_are_asked_about_a_usual_usage() {
+    assert!(!RuleSet::built_in().has_plain);
+    let is_plain = |detection: &str, condition: &str| {
+        let text = rule("new.country: NG", detection)
+            .replace("condition: selection", &format!("condition: {condition}"));
+        let (set, faults) = set(&[("own.yml", &text)], &[]);
+        assert_eq!(faults, [""; 0], "{detection}, {condition}");
+        set.has_plain
+    };
+    assert!(is_plain("url.path: /admin", "selection"));
+    assert!(is_plain("new.country: NG", "not selection"));
+    assert!(is_plain("new.country|exists: false", "selection"));
+    assert!(is_plain("new.country: null", "selection"));
+    assert!(!is_plain("new.country: NG", "selection"));
+    assert!(!is_plain("new.country: NG", "1 of selection*"));
+    assert!(!is_plain("new.country: NG\n    url.path: /admin", "selection"));
+    let both = "new.country: NG\n  place:\n    url.path: /admin";
+    assert!(!is_plain(both, "selection and not place"));
+    assert!(is_plain(both, "selection or place"));
+}
+
+/// The tables of `rules/README.md` are those of the program; the fault lists the rows to put in.
+#[test]
+fn the_readme_names_all_facts_fields_and_rules() {
+    let mut rows = Vec::new();
+    for rule in RuleSet::built_in().rules() {
+        rows.push(format!("| `{}` | {} | {} |", rule.head.name, rule.head.level, rule.head.title));
+    }
+    for detector in detect::ALL {
+        let facts = detector.facts.iter();
+        rows.extend(
+            facts.map(|fact| format!("| `{}` | {} | `{}` |", fact.name, fact.about, detector.name)),
+        );
+    }
+    for (ecs, sigma) in view::FIELDS {
+        let sigma = if sigma.is_empty() { "" } else { &format!("`{sigma}`") };
+        rows.push(format!("| `{ecs}` | {sigma} |"));
+    }
+    let readme = include_str!("../../../rules/README.md");
+    rows.retain(|row| !readme.lines().any(|line| line.starts_with(row.as_str())));
+    assert!(rows.is_empty(), "missing:\n{}", rows.join("\n"));
+}
+
+/// The worked example of `rules/README.md` is a rule, and its examples hold.
+#[test]
+fn the_worked_example_of_the_readme_works() {
+    let readme = include_str!("../../../rules/README.md");
+    let text = readme.split("```yaml\n").nth(1).and_then(|rest| rest.split("```").next()).unwrap();
+    let (with_it, faults) = set(&[("own.yml", text)], &[]);
+    assert_eq!(faults, [""; 0]);
+    let rules = || RuleSet::new([("own.yml", text)], &[]).0;
+    let outcomes = crate::engine::trial::try_rule(with_it.rules().last().unwrap(), &rules);
+    assert!(outcomes.len() >= 3);
+    assert!(outcomes.iter().all(|outcome| outcome.fault.is_none()), "{outcomes:?}");
+}

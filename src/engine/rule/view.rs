@@ -1,0 +1,175 @@
+//! What a rule sees of a usage: its facts by name, and its fields by ECS and by Sigma's web-server names.
+
+use std::borrow::Cow;
+
+use rsigma_eval::event::{Event, EventValue};
+use rsigma_parser::{Detection, Detections};
+use serde_json::Value as Json;
+
+use crate::engine::alert::{Facts, Value};
+use crate::engine::detect;
+use crate::engine::geo::Place;
+use crate::engine::usage::{Outcome, Usage};
+
+/// One usage with its facts, as rules see it.
+#[derive(Clone, Copy, Debug)]
+pub struct View<'a> {
+    /// The usage.
+    pub usage: &'a Usage,
+    /// Where its client is.
+    pub place: &'a Place,
+    /// Whose it is.
+    pub principal: &'a str,
+    /// What detectors found out.
+    pub facts: &'a Facts,
+}
+
+/// Every field that a rule may name beside facts: the ECS name, and Sigma's name for web-server logs.
+///
+/// The query and the full User-Agent are not among them: they may hold secrets and end at the seal.
+pub const FIELDS: &[(&str, &str)] = &[
+    ("source.ip", "c-ip"),
+    ("source.geo.country_iso_code", ""),
+    ("source.geo.city_name", ""),
+    ("source.as.number", ""),
+    ("source.as.organization.name", ""),
+    ("http.request.method", "cs-method"),
+    ("url.path", "cs-uri-stem"),
+    ("http.response.status_code", "sc-status"),
+    ("http.response.body.bytes", "sc-bytes"),
+    ("user_agent.name", "cs-user-agent"),
+    ("user_agent.version", ""),
+    ("service.name", "cs-host"),
+    ("event.outcome", ""),
+    ("token.id", ""),
+    ("token.kind", ""),
+    ("token.carrier", ""),
+    ("principal", "cs-username"),
+];
+
+/// Checks that a rule names nothing but fields and facts: others would never match, in silence.
+///
+/// # Errors
+/// The first name that is neither, with the one that was probably meant.
+pub(super) fn check_fields(detections: &Detections) -> Result<(), String> {
+    let mut named = Vec::new();
+    detections.named.values().for_each(|detection| collect_fields(detection, &mut named));
+    named.sort_unstable(); // they come out of a hash map
+    let known: Vec<&str> = known_names().collect();
+    let Some(name) = named.into_iter().find(|name| !known.contains(name)) else { return Ok(()) };
+    let hint = detect::nearest(name, known).map(|meant| format!(", did you mean `{meant}`?"));
+    Err(format!("unknown field or fact `{name}`{}", hint.unwrap_or_default()))
+}
+
+/// Returns the names of all fields and of all facts that some detector may state.
+fn known_names() -> impl Iterator<Item = &'static str> {
+    let fields = FIELDS.iter().flat_map(|(ecs, sigma)| [*ecs, *sigma]);
+    let facts = detect::ALL.iter().flat_map(|detector| detector.facts).map(|fact| fact.name);
+    fields.filter(|name| !name.is_empty()).chain(facts)
+}
+
+/// Tells whether a name is that of a fact.
+pub(super) fn is_fact(name: &str) -> bool {
+    detect::ALL.iter().flat_map(|detector| detector.facts).any(|fact| fact.name == name)
+}
+
+fn collect_fields<'a>(detection: &'a Detection, named: &mut Vec<&'a str>) {
+    match detection {
+        Detection::AllOf(items) => {
+            named.extend(items.iter().filter_map(|item| item.field.name.as_deref()));
+        }
+        Detection::AnyOf(parts) | Detection::And(parts) => {
+            parts.iter().for_each(|part| collect_fields(part, named));
+        }
+        Detection::ArrayMatch { field, .. } => named.push(field),
+        Detection::Keywords(_) | Detection::Conditional { .. } => {}
+    }
+}
+
+impl View<'_> {
+    fn field(&self, name: &str) -> Option<EventValue<'_>> {
+        let (usage, place) = (self.usage, self.place);
+        let ecs = FIELDS.iter().find(|(_, sigma)| *sigma == name).map_or(name, |(ecs, _)| ecs);
+        match ecs {
+            "source.ip" => usage.client.map(|ip| owned(ip.to_string())),
+            "source.geo.country_iso_code" => place.country.map(|c| owned(c.to_string())),
+            "source.geo.city_name" => text(&place.city),
+            "source.as.number" => place.asn.map(|asn| EventValue::Int(i64::from(asn))),
+            "source.as.organization.name" => text(&place.organization),
+            "http.request.method" => text(&usage.method),
+            "url.path" => text(&usage.route),
+            "http.response.status_code" => usage.status.map(|s| EventValue::Int(i64::from(s))),
+            "http.response.body.bytes" => i64::try_from(usage.bytes).ok().map(EventValue::Int),
+            "user_agent.name" => text(&usage.agent.family),
+            "user_agent.version" => text(&usage.agent.version),
+            "service.name" => text(&usage.service),
+            "event.outcome" => Some(borrowed(outcome(usage.outcome()))),
+            "token.id" => Some(owned(usage.token.to_string())),
+            "token.kind" => text(&usage.kind),
+            "token.carrier" => Some(owned(usage.carrier.to_string())),
+            "principal" => text(self.principal),
+            _ => None,
+        }
+    }
+
+    fn names(&self) -> impl Iterator<Item = &'static str> {
+        FIELDS.iter().map(|(ecs, _)| *ecs).chain(self.facts.values.iter().map(|(name, _)| *name))
+    }
+}
+
+impl Event for View<'_> {
+    fn get_field(&self, path: &str) -> Option<EventValue<'_>> {
+        self.facts.get(path).map(value).or_else(|| self.field(path))
+    }
+
+    fn any_string_value(&self, holds: &dyn Fn(&str) -> bool) -> bool {
+        self.all_string_values().iter().any(|value| holds(value))
+    }
+
+    fn all_string_values(&self) -> Vec<Cow<'_, str>> {
+        self.names()
+            .filter_map(|name| match self.get_field(name)? {
+                EventValue::Str(text) => Some(text),
+                _ => None,
+            })
+            .collect()
+    }
+
+    fn to_json(&self) -> Json {
+        self.names()
+            .filter_map(|name| Some((name.to_owned(), self.get_field(name)?.to_json())))
+            .collect()
+    }
+}
+
+fn value(value: &Value) -> EventValue<'_> {
+    match value {
+        Value::Bool(value) => EventValue::Bool(*value),
+        Value::Int(value) => EventValue::Int(*value),
+        Value::Float(value) => EventValue::Float(*value),
+        Value::Text(value) => borrowed(value),
+    }
+}
+
+fn text(text: &str) -> Option<EventValue<'_>> {
+    (!text.is_empty()).then(|| borrowed(text))
+}
+
+const fn borrowed(text: &str) -> EventValue<'_> {
+    EventValue::Str(Cow::Borrowed(text))
+}
+
+fn owned<'a>(text: String) -> EventValue<'a> {
+    EventValue::Str(Cow::Owned(text))
+}
+
+/// Names an outcome as rules do.
+const fn outcome(outcome: Outcome) -> &'static str {
+    match outcome {
+        Outcome::Ok => "ok",
+        Outcome::Redirected => "redirected",
+        Outcome::Denied => "denied",
+        Outcome::Failed => "failed",
+        Outcome::Unknown => "unknown",
+    }
+}

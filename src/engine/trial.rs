@@ -1,0 +1,122 @@
+//! Runs the examples that rules carry, through the Reader and the Judge as they are.
+
+use std::collections::BTreeMap;
+
+use smol_str::SmolStr;
+
+use crate::engine::detect::Params;
+use crate::engine::incident::Policy;
+use crate::engine::judge::Judge;
+use crate::engine::line::Batch;
+use crate::engine::memory::Memory;
+use crate::engine::reader::{Reader, Source};
+use crate::engine::record::Format;
+use crate::engine::registry::{Registered, Registry};
+use crate::engine::rule::example::Example;
+use crate::engine::rule::{Rule, RuleSet};
+use crate::engine::secret::SealKey;
+use crate::engine::token::{Finder, Names, Sealer};
+
+/// What came of one example.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Outcome {
+    /// The example's title.
+    pub title: String,
+    /// Whether the rule had to match.
+    pub must_fire: bool,
+    /// What is wrong; `None` if all is well.
+    pub fault: Option<String>,
+}
+
+/// Runs all examples of a rule against the whole set of rules.
+///
+/// Parameters are the defaults, so that an example says the same on every site.
+#[must_use]
+pub fn try_rule(rule: &Rule, rules: &dyn Fn() -> RuleSet) -> Vec<Outcome> {
+    let examples = &rule.examples;
+    let fire = examples.fire.iter().map(|example| (example, true));
+    let quiet = examples.quiet.iter().map(|example| (example, false));
+    fire.chain(quiet)
+        .map(|(example, must_fire)| Outcome {
+            title: example.title.clone(),
+            must_fire,
+            fault: fault(rule, example, must_fire, rules()),
+        })
+        .collect()
+}
+
+fn fault(rule: &Rule, example: &Example, must_fire: bool, rules: RuleSet) -> Option<String> {
+    let fired = match fired(example, rules) {
+        Ok(fired) => fired,
+        Err(message) => return Some(message),
+    };
+    let has_fired = fired.contains_key(&rule.head.id);
+    match (must_fire, has_fired) {
+        (true, false) => Some(format!("did not fire; fired: {}", list(&fired))),
+        (false, true) => Some("fired, and must not".to_owned()),
+        _ => None,
+    }
+}
+
+fn list(fired: &BTreeMap<SmolStr, String>) -> String {
+    if fired.is_empty() {
+        return "nothing".to_owned();
+    }
+    fired.values().map(String::as_str).collect::<Vec<_>>().join(", ")
+}
+
+/// Returns the rules that match somewhere in an example's log, by id, with the words for them.
+fn fired(example: &Example, rules: RuleSet) -> Result<BTreeMap<SmolStr, String>, String> {
+    let key = SealKey::new(b"example");
+    let registry = example.registry.iter().map(|row| registered(row, &key));
+    let registry = Registry::new(registry.collect::<Result<Vec<_>, _>>()?);
+    let names = Names::default();
+    let source = Source {
+        format: Format::preset("auto").ok_or("no format `auto`")?,
+        trusted_proxies: Vec::new(),
+        service: SmolStr::default(),
+    };
+    let reader = Reader::new(Finder::new(&names), Sealer::new(key, &names), vec![source]);
+    let bytes = example.lines()?.join("\n").into_bytes();
+    let reading = reader.read(&Batch { bytes, ..Batch::default() });
+    if let Some((_, reject)) = reading.rejects.first() {
+        return Err(format!("a line of the log cannot be read: {reject}"));
+    }
+    let mut judge = Judge::new(Params::default(), rules, registry, Policy::default());
+    let mut memory = Memory::new(usize::MAX);
+    memory.admit(&reading.usages, &[], &judge.registry);
+    judge.judge(&mut memory, &reading.usages, example);
+    let told = memory.alerts().iter().map(|alert| &alert.rule);
+    Ok(told.map(|rule| (rule.id.clone(), format!("{} ({})", rule.name, rule.level))).collect())
+}
+
+fn registered(row: &BTreeMap<String, String>, key: &SealKey) -> Result<Registered, String> {
+    let mut registered = Registered::default();
+    for (column, text) in row {
+        registered.set(column, text, key).map_err(|fault| format!("registry: {fault}"))?;
+    }
+    Ok(registered)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn every_rule_has_examples_and_all_of_them_hold() {
+        let (rules, faults) = RuleSet::new([], &[]);
+        let mut faults: Vec<String> = faults.iter().map(ToString::to_string).collect();
+        for rule in rules.rules() {
+            let name = format!("{} {} ({})", rule.file, rule.head.name, rule.head.level);
+            if rule.examples.fire.is_empty() || rule.examples.quiet.is_empty() {
+                faults.push(format!("{name}: needs an example that fires, and one that must not"));
+            }
+            for outcome in try_rule(rule, &RuleSet::built_in) {
+                let fault =
+                    outcome.fault.map(|fault| format!("{name}: {:?}: {fault}", outcome.title));
+                faults.extend(fault);
+            }
+        }
+        assert!(faults.is_empty(), "\n{}", faults.join("\n"));
+    }
+}
