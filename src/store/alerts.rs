@@ -1,0 +1,393 @@
+//! Alerts and incidents as they are asked for: whether somebody said something of them, whether they are muted.
+
+use rusqlite::types::{FromSql, FromSqlError, FromSqlResult, ValueRef};
+use rusqlite::{Connection, Row, ToSql, named_params, params};
+use smol_str::SmolStr;
+
+use crate::engine::alert::{Alert, Incident, Level, Value};
+use crate::engine::mute::Mute;
+use crate::engine::secret::TokenId;
+use crate::engine::time::Timestamp;
+
+use super::codec::{get_json, get_text, get_u32};
+use super::resolve::Found;
+use super::{Reader, Store, StoreError, mutes};
+
+/// What a person makes of an alert.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Verdict {
+    /// It was the owner, or otherwise in order.
+    Expected,
+    /// It was misuse.
+    Confirmed,
+}
+
+impl Verdict {
+    /// Returns the verdict's word.
+    #[must_use]
+    pub const fn as_str(self) -> &'static str {
+        match self {
+            Self::Expected => "expected",
+            Self::Confirmed => "confirmed",
+        }
+    }
+
+    /// Reads a verdict's word.
+    #[must_use]
+    pub fn parse(word: &str) -> Option<Self> {
+        [Self::Expected, Self::Confirmed].into_iter().find(|verdict| verdict.as_str() == word)
+    }
+}
+
+impl FromSql for Verdict {
+    fn column_result(value: ValueRef<'_>) -> FromSqlResult<Self> {
+        Self::parse(value.as_str()?).ok_or(FromSqlError::InvalidType)
+    }
+}
+
+/// What a person said of an alert, or of an incident and so of all its alerts.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Ack {
+    /// The id of an alert or an incident.
+    pub subject: SmolStr,
+    /// What it was.
+    pub verdict: Verdict,
+    /// In words; may be empty.
+    pub note: String,
+    /// When it was said.
+    pub at: Timestamp,
+}
+
+/// An alert as it was committed, and what people have to say of it.
+#[derive(Clone, Debug, PartialEq)]
+pub struct StoredAlert {
+    /// The alert.
+    pub alert: Alert,
+    /// What was said of it, else of its incident.
+    pub ack: Option<Ack>,
+    /// Whether a mute covers it.
+    pub is_muted: bool,
+}
+
+/// An incident with its alerts.
+#[derive(Clone, Debug, PartialEq)]
+pub struct StoredIncident {
+    /// The incident.
+    pub incident: Incident,
+    /// Its alerts, by time.
+    pub alerts: Vec<StoredAlert>,
+    /// What was said of it.
+    pub ack: Option<Ack>,
+}
+
+/// Which alerts to return. The default asks for all.
+#[derive(Clone, Debug, Default)]
+pub struct AlertFilter {
+    /// Of usages from this time on.
+    pub since: Option<Timestamp>,
+    /// Of usages before this time.
+    pub until: Option<Timestamp>,
+    /// Of this level or higher.
+    pub level: Level,
+    /// Of one rule, by name.
+    pub rule: Option<SmolStr>,
+    /// Of one principal.
+    pub principal: Option<SmolStr>,
+    /// Of one token.
+    pub token: Option<TokenId>,
+    /// Only those that nobody has said anything of.
+    pub only_unacked: bool,
+    /// At most so many; `None` for no limit.
+    pub limit: Option<u32>,
+}
+
+/// What an alert's query selects, up to its conditions.
+const SELECT: &str = "SELECT a.body, k.subject, k.verdict, k.note, k.at
+    FROM alert AS a
+    LEFT JOIN ack AS own ON own.subject = a.id
+    LEFT JOIN ack AS k ON k.subject = coalesce(own.subject, a.incident)";
+
+impl Reader {
+    /// Returns alerts, newest first.
+    ///
+    /// # Errors
+    /// What the database says.
+    pub fn alerts(&self, filter: &AlertFilter) -> Result<Vec<StoredAlert>, StoreError> {
+        let sql = format!(
+            "{SELECT}
+             WHERE (:since IS NULL OR a.time >= :since) AND (:until IS NULL OR a.time < :until)
+               AND a.level >= :level
+               AND (:rule IS NULL OR a.rule = :rule)
+               AND (:principal IS NULL OR a.principal = :principal)
+               AND (:token IS NULL OR a.token = :token)
+               AND (NOT :only_unacked OR k.subject IS NULL)
+             ORDER BY a.time DESC, a.number DESC LIMIT :limit"
+        );
+        let limit = filter.limit.map_or(-1, i64::from);
+        self.read("reading alerts", |db| {
+            stored(
+                db,
+                &sql,
+                named_params! {
+                    ":since": filter.since,
+                    ":until": filter.until,
+                    ":level": filter.level,
+                    ":rule": filter.rule.as_deref(),
+                    ":principal": filter.principal.as_deref(),
+                    ":token": filter.token,
+                    ":only_unacked": filter.only_unacked,
+                    ":limit": limit,
+                },
+            )
+        })
+    }
+
+    /// Returns an alert by its id or the beginning of it.
+    ///
+    /// # Errors
+    /// What the database says.
+    pub fn alert(&self, id: &str) -> Result<Found<StoredAlert>, StoreError> {
+        let sql = format!(
+            "{SELECT} WHERE a.id BETWEEN :id AND :id || char(1114111)
+             ORDER BY a.id LIMIT {}",
+            Found::<StoredAlert>::MOST
+        );
+        self.read("looking up an alert", |db| {
+            let found = stored(db, &sql, named_params! { ":id": id })?;
+            Ok(Found::unless_exact(found, |stored| stored.alert.id == id))
+        })
+    }
+
+    /// Returns an incident with its alerts, by its id or the beginning of it.
+    ///
+    /// # Errors
+    /// What the database says.
+    pub fn incident(&self, id: &str) -> Result<Found<StoredIncident>, StoreError> {
+        let sql = format!(
+            "SELECT id, principal, opened, last, level, revision, alerts FROM incident
+             WHERE id BETWEEN ?1 AND ?1 || char(1114111) ORDER BY id LIMIT {}",
+            Found::<StoredIncident>::MOST
+        );
+        self.read("looking up an incident", |db| {
+            let found: rusqlite::Result<Vec<_>> =
+                db.prepare_cached(&sql)?.query_map([id], incident)?.collect();
+            let with_alerts = found?.into_iter().map(|incident| with_alerts(db, incident));
+            let found = with_alerts.collect::<rusqlite::Result<Vec<_>>>()?;
+            Ok(Found::unless_exact(found, |stored| stored.incident.id == id))
+        })
+    }
+}
+
+impl Store {
+    /// Keeps what a person says of an alert or an incident, in place of what was said before.
+    ///
+    /// # Errors
+    /// What the database says.
+    pub fn ack(&mut self, ack: &Ack) -> Result<(), StoreError> {
+        self.write("acknowledging", |db| {
+            db.execute(
+                "INSERT INTO ack (subject, verdict, note, at) VALUES (?1, ?2, ?3, ?4)
+                 ON CONFLICT (subject) DO UPDATE SET
+                   verdict = excluded.verdict, note = excluded.note, at = excluded.at",
+                params![ack.subject.as_str(), ack.verdict.as_str(), ack.note, ack.at],
+            )?;
+            Ok(())
+        })
+    }
+}
+
+/// Returns the alerts of a digest: committed after one number up to another, below a level.
+pub(super) fn between(
+    db: &Connection,
+    after: i64,
+    upto: i64,
+    below: Level,
+) -> rusqlite::Result<Vec<StoredAlert>> {
+    let sql = format!(
+        "{SELECT} WHERE a.number > :after AND a.number <= :upto AND a.level < :below
+         ORDER BY a.time, a.number"
+    );
+    stored(db, &sql, named_params! { ":after": after, ":upto": upto, ":below": below })
+}
+
+/// Reads an incident's row.
+pub(super) fn incident(row: &Row<'_>) -> rusqlite::Result<Incident> {
+    Ok(Incident {
+        id: get_text(row, "id")?,
+        principal: get_text(row, "principal")?,
+        opened: row.get("opened")?,
+        last: row.get("last")?,
+        level: row.get("level")?,
+        revision: get_u32(row, "revision")?,
+        alerts: get_u32(row, "alerts")?,
+    })
+}
+
+/// Returns an alert without the numbers that JSON cannot write (infinite, not a number).
+pub(super) fn finite(alert: &Alert) -> Alert {
+    let is_finite = |value: &Value| !matches!(value, Value::Float(float) if !float.is_finite());
+    let mut alert = alert.clone();
+    alert.facts.retain(|_, value| is_finite(value));
+    alert.usual.retain(|_, value| is_finite(value));
+    for reason in alert.reasons.iter_mut().filter(|reason| !reason.nats.is_finite()) {
+        reason.nats = 0.0;
+    }
+    alert
+}
+
+fn stored(
+    db: &Connection,
+    sql: &str,
+    parameters: &[(&str, &dyn ToSql)],
+) -> rusqlite::Result<Vec<StoredAlert>> {
+    let mutes = mutes::all(db)?;
+    let mut statement = db.prepare_cached(sql)?;
+    let rows = statement.query_map(parameters, |row| {
+        let alert: Alert = get_json(row, "body")?;
+        let is_muted = mutes.iter().any(|mute: &Mute| mute.covers(&alert));
+        Ok(StoredAlert { alert, ack: ack(row)?, is_muted })
+    })?;
+    rows.collect()
+}
+
+fn ack(row: &Row<'_>) -> rusqlite::Result<Option<Ack>> {
+    if row.get_ref("subject")? == ValueRef::Null {
+        return Ok(None);
+    }
+    Ok(Some(Ack {
+        subject: get_text(row, "subject")?,
+        verdict: row.get("verdict")?,
+        note: row.get("note")?,
+        at: row.get("at")?,
+    }))
+}
+
+fn with_alerts(db: &Connection, incident: Incident) -> rusqlite::Result<StoredIncident> {
+    let sql = format!("{SELECT} WHERE a.incident = :incident ORDER BY a.time, a.number");
+    let alerts = stored(db, &sql, named_params! { ":incident": incident.id.as_str() })?;
+    let ack = db
+        .prepare_cached("SELECT subject, verdict, note, at FROM ack WHERE subject = ?1")?
+        .query_map([incident.id.as_str()], ack)?
+        .next()
+        .transpose()?
+        .flatten();
+    Ok(StoredIncident { incident, alerts, ack })
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::engine::commit::Commit;
+    use crate::engine::time::HOUR;
+    use crate::store::sample::{NOON, alert, id, incident_commit};
+    use smol_str::ToSmolStr;
+
+    fn store() -> Store {
+        let mut store = Store::in_memory().unwrap();
+        store.commit(&incident_commit("i1", 1, 1), NOON).unwrap();
+        store.commit(&incident_commit("i2", 2, 1), NOON).unwrap();
+        let mut late = alert("late", "i2", 2, NOON.plus(HOUR));
+        late.rule.name = "unusual-use".into();
+        late.rule.level = Level::High;
+        store.commit(&Commit { alerts: vec![late], ..Commit::default() }, NOON).unwrap();
+        store
+    }
+
+    fn ids(store: &Store, filter: &AlertFilter) -> Vec<SmolStr> {
+        store.alerts(filter).unwrap().into_iter().map(|stored| stored.alert.id).collect()
+    }
+
+    #[test]
+    fn alerts_come_back_whole() {
+        let store = store();
+        let Found::One(found) = store.alert("i1-").unwrap() else { panic!() };
+        assert_eq!(found.alert, alert("i1-a", "i1", 1, NOON));
+        assert_eq!((found.ack, found.is_muted), (None, false));
+    }
+
+    #[test]
+    fn filters_choose_and_the_newest_comes_first() {
+        let store = store();
+        let all = AlertFilter::default();
+        assert_eq!(ids(&store, &all), ["late", "i2-a", "i1-a"]);
+        assert_eq!(ids(&store, &AlertFilter { limit: Some(1), ..all.clone() }), ["late"]);
+        let since = AlertFilter { since: Some(NOON.plus(1)), ..all.clone() };
+        assert_eq!(ids(&store, &since), ["late"]);
+        let until = AlertFilter { until: Some(NOON.plus(HOUR)), ..all.clone() };
+        assert_eq!(ids(&store, &until), ["i2-a", "i1-a"]);
+        assert_eq!(ids(&store, &AlertFilter { level: Level::High, ..all.clone() }), ["late"]);
+        let rule = AlertFilter { rule: Some("new-country".into()), ..all.clone() };
+        assert_eq!(ids(&store, &rule), ["i2-a", "i1-a"]);
+        let principal = AlertFilter { principal: Some(id(1).to_smolstr()), ..all.clone() };
+        assert_eq!(ids(&store, &principal), ["i1-a"]);
+        assert_eq!(ids(&store, &AlertFilter { token: Some(id(2)), ..all }), ["late", "i2-a"]);
+    }
+
+    #[test]
+    fn what_is_said_of_an_incident_holds_for_its_alerts_unless_they_have_their_own() {
+        let mut store = store();
+        let said = |subject: &str, verdict| Ack {
+            subject: subject.into(),
+            verdict,
+            note: "it was me".to_owned(),
+            at: NOON,
+        };
+        store.ack(&said("i2", Verdict::Confirmed)).unwrap();
+        store.ack(&said("i2", Verdict::Expected)).unwrap();
+        store.ack(&said("late", Verdict::Confirmed)).unwrap();
+        let Found::One(found) = store.incident("i2").unwrap() else { panic!() };
+        assert_eq!(found.ack, Some(said("i2", Verdict::Expected)));
+        let acks: Vec<_> = found.alerts.into_iter().map(|stored| stored.ack).collect();
+        let [own, late] = [said("i2", Verdict::Expected), said("late", Verdict::Confirmed)];
+        assert_eq!(acks, [Some(own), Some(late)]);
+        let open = AlertFilter { only_unacked: true, ..AlertFilter::default() };
+        assert_eq!(ids(&store, &open), ["i1-a"]);
+    }
+
+    #[test]
+    fn beginnings_of_ids_are_enough_and_an_exact_one_wins() {
+        let mut store = store();
+        store.commit(&incident_commit("i", 3, 1), NOON).unwrap();
+        assert!(
+            matches!(store.incident("i").unwrap(), Found::One(found) if found.incident.id == "i")
+        );
+        assert!(matches!(store.alert("i").unwrap(), Found::Many(found) if found.len() == 3));
+        assert_eq!(store.alert("x").unwrap(), Found::None);
+        assert_eq!(store.incident("i2-").unwrap(), Found::None);
+    }
+
+    #[test]
+    fn mutes_are_kept_shown_and_taken_back() {
+        let mut store = store();
+        let mute = Mute {
+            id: 0,
+            rule: "new-country".into(),
+            principal: id(1).to_smolstr(),
+            reason: "ann travels".into(),
+            since: NOON,
+            until: Some(NOON.plus(HOUR)),
+        };
+        let number = store.mute(&mute).unwrap();
+        assert_eq!(store.mutes().unwrap(), [Mute { id: number, ..mute }]);
+        let muted = |store: &Store| -> Vec<bool> {
+            let all = store.alerts(&AlertFilter::default()).unwrap();
+            all.into_iter().map(|stored| stored.is_muted).collect()
+        };
+        assert_eq!(muted(&store), [false, false, true]);
+        assert!(store.unmute(number).unwrap());
+        assert!(!store.unmute(number).unwrap());
+        assert_eq!(muted(&store), [false; 3]);
+        assert_eq!(store.mutes_version().unwrap(), 2);
+    }
+
+    #[test]
+    fn numbers_that_json_cannot_write_do_not_hide_an_alert() {
+        let mut store = Store::in_memory().unwrap();
+        let mut odd = alert("odd", "i", 1, NOON);
+        odd.reasons[0].nats = f32::NAN;
+        odd.facts.insert("ratio".into(), Value::Float(f64::INFINITY));
+        store.commit(&Commit { alerts: vec![odd], ..Commit::default() }, NOON).unwrap();
+        let Found::One(found) = store.alert("odd").unwrap() else { panic!() };
+        assert_eq!(found.alert.facts.len(), 1);
+    }
+}

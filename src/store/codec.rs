@@ -1,0 +1,171 @@
+//! How engine types stand in columns. Whole numbers, text and blobs only; a code once used keeps its meaning.
+
+use rusqlite::types::{FromSql, FromSqlError, FromSqlResult, ToSql, ToSqlOutput, ValueRef};
+use rusqlite::{Result, Row};
+use serde::Serialize;
+use serde::de::DeserializeOwned;
+use smol_str::SmolStr;
+
+use crate::engine::alert::Level;
+use crate::engine::ledger::{Activity, Facet};
+use crate::engine::secret::TokenId;
+use crate::engine::time::Timestamp;
+
+/// Counters stop here: the largest whole number that every JSON reader holds exactly (2^53 - 1,
+/// RFC 8259, section 6). Two of them always fit in a column's 64 bits, so sums cannot overflow
+/// whatever sizes a log line claims.
+pub(super) const MAX_COUNT: i64 = (1 << 53) - 1;
+
+/// Returns a count as a column holds it.
+pub(super) fn count(value: u64) -> i64 {
+    i64::try_from(value).map_or(MAX_COUNT, |value| value.min(MAX_COUNT))
+}
+
+/// Reads a count.
+pub(super) fn get_count(row: &Row<'_>, column: &str) -> Result<u64> {
+    row.get::<_, i64>(column).map(|value| u64::try_from(value).unwrap_or_default())
+}
+
+/// Reads a small number, such as a revision.
+pub(super) fn get_u32(row: &Row<'_>, column: &str) -> Result<u32> {
+    row.get::<_, u32>(column)
+}
+
+/// Reads a name.
+pub(super) fn get_text(row: &Row<'_>, column: &str) -> Result<SmolStr> {
+    Ok(SmolStr::new(row.get_ref(column)?.as_str()?))
+}
+
+/// Reads a value kept as JSON.
+pub(super) fn get_json<T: DeserializeOwned>(row: &Row<'_>, column: &str) -> Result<T> {
+    let text = row.get_ref(column)?.as_str()?;
+    serde_json::from_str(text).map_err(|fault| FromSqlError::Other(Box::new(fault)).into())
+}
+
+/// Returns a value as JSON.
+pub(super) fn to_json<T: Serialize>(value: &T) -> Result<String> {
+    serde_json::to_string(value)
+        .map_err(|fault| rusqlite::Error::ToSqlConversionFailure(Box::new(fault)))
+}
+
+/// Reads the five counters of an activity.
+pub(super) fn get_activity(row: &Row<'_>) -> Result<Activity> {
+    Ok(Activity {
+        requests: get_count(row, "requests")?,
+        ok: get_count(row, "ok")?,
+        denied: get_count(row, "denied")?,
+        failed: get_count(row, "failed")?,
+        bytes: get_count(row, "bytes")?,
+    })
+}
+
+/// Adds one activity to another; both ends stay where they are at the limit.
+pub(super) const fn add_activity(sum: &mut Activity, other: &Activity) {
+    sum.requests = sum.requests.saturating_add(other.requests);
+    sum.ok = sum.ok.saturating_add(other.ok);
+    sum.denied = sum.denied.saturating_add(other.denied);
+    sum.failed = sum.failed.saturating_add(other.failed);
+    sum.bytes = sum.bytes.saturating_add(other.bytes);
+}
+
+/// Microseconds since 1970.
+impl ToSql for Timestamp {
+    fn to_sql(&self) -> Result<ToSqlOutput<'_>> {
+        Ok(self.0.into())
+    }
+}
+
+impl FromSql for Timestamp {
+    fn column_result(value: ValueRef<'_>) -> FromSqlResult<Self> {
+        value.as_i64().map(Self)
+    }
+}
+
+/// The sixteen bytes.
+impl ToSql for TokenId {
+    fn to_sql(&self) -> Result<ToSqlOutput<'_>> {
+        self.0.to_sql()
+    }
+}
+
+impl FromSql for TokenId {
+    fn column_result(value: ValueRef<'_>) -> FromSqlResult<Self> {
+        <[u8; 16]>::column_result(value).map(Self)
+    }
+}
+
+/// 0 for informational to 4 for critical.
+impl ToSql for Level {
+    fn to_sql(&self) -> Result<ToSqlOutput<'_>> {
+        let code: i64 = match self {
+            Self::Informational => 0,
+            Self::Low => 1,
+            Self::Medium => 2,
+            Self::High => 3,
+            Self::Critical => 4,
+        };
+        Ok(code.into())
+    }
+}
+
+impl FromSql for Level {
+    fn column_result(value: ValueRef<'_>) -> FromSqlResult<Self> {
+        match value.as_i64()? {
+            0 => Ok(Self::Informational),
+            1 => Ok(Self::Low),
+            2 => Ok(Self::Medium),
+            3 => Ok(Self::High),
+            4 => Ok(Self::Critical),
+            other => Err(FromSqlError::OutOfRange(other)),
+        }
+    }
+}
+
+/// 0 for addresses to 4 for routes.
+impl ToSql for Facet {
+    fn to_sql(&self) -> Result<ToSqlOutput<'_>> {
+        let code: i64 = match self {
+            Self::Address => 0,
+            Self::Network => 1,
+            Self::Country => 2,
+            Self::Client => 3,
+            Self::Route => 4,
+        };
+        Ok(code.into())
+    }
+}
+
+impl FromSql for Facet {
+    fn column_result(value: ValueRef<'_>) -> FromSqlResult<Self> {
+        match value.as_i64()? {
+            0 => Ok(Self::Address),
+            1 => Ok(Self::Network),
+            2 => Ok(Self::Country),
+            3 => Ok(Self::Client),
+            4 => Ok(Self::Route),
+            other => Err(FromSqlError::OutOfRange(other)),
+        }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn codes_are_read_back_as_what_they_were() {
+        for level in Level::ALL {
+            let ToSqlOutput::Owned(value) = level.to_sql().unwrap() else { panic!() };
+            assert_eq!(Level::column_result((&value).into()), Ok(level));
+        }
+        for facet in Facet::ALL {
+            let ToSqlOutput::Owned(value) = facet.to_sql().unwrap() else { panic!() };
+            assert_eq!(Facet::column_result((&value).into()), Ok(facet));
+        }
+    }
+
+    #[test]
+    fn counts_stop_at_the_limit() {
+        assert_eq!([count(0), count(7), count(u64::MAX)], [0, 7, MAX_COUNT]);
+    }
+}

@@ -1,0 +1,225 @@
+//! The one transaction: everything a batch of lines led to, or none of it.
+
+use rusqlite::{Connection, Result, params};
+
+use crate::engine::alert::{Alert, Incident};
+use crate::engine::commit::{Commit, Notice, SubjectRow};
+use crate::engine::time::Timestamp;
+
+use super::codec::{count, to_json};
+use super::{Store, StoreError, alerts, ledger, slot, streams};
+
+/// What a commit brought that was not there before.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub struct Committed {
+    /// Alerts.
+    pub alerts: usize,
+    /// Mails to be sent.
+    pub notices: usize,
+    /// Tokens never seen before.
+    pub tokens: usize,
+}
+
+impl Store {
+    /// Commits a batch: positions and everything that they vouch for.
+    ///
+    /// Alerts and notices that exist are left as they are, and incidents never go back to a lower
+    /// revision; counters are added. After an error nothing has changed, and if
+    /// [`StoreError::is_temporary`] says so, the same commit may be tried again.
+    ///
+    /// # Errors
+    /// What the database says.
+    pub fn commit(&mut self, commit: &Commit, now: Timestamp) -> Result<Committed, StoreError> {
+        self.write("committing", |db| {
+            streams::add(db, &commit.streams, now)?;
+            remember(db, &commit.subjects)?;
+            let tokens = ledger::add(db, &commit.ledger)?;
+            put_incidents(db, &commit.incidents)?;
+            let alerts = put_alerts(db, &commit.alerts)?;
+            let notices = put_notices(db, &commit.notices, now)?;
+            let usages = commit.streams.iter().map(|update| update.tally.usages).sum();
+            bump(db, "usages", usages)?;
+            bump(db, "refused_unknown", commit.ledger.refused_unknown)?;
+            Ok(Committed { alerts, notices, tokens })
+        })
+    }
+}
+
+/// Adds to one of the program's own counters.
+pub(super) fn bump(db: &Connection, name: &str, by: u64) -> Result<()> {
+    if by == 0 {
+        return Ok(());
+    }
+    let sql = "INSERT INTO setting (name, value) VALUES (?1, ?2)
+        ON CONFLICT (name) DO UPDATE SET value = min(value + excluded.value, 9007199254740991)";
+    db.prepare_cached(sql)?.execute(params![name, count(by)])?;
+    Ok(())
+}
+
+pub(super) fn remember(db: &Connection, subjects: &[SubjectRow]) -> Result<()> {
+    let mut sorted: Vec<_> =
+        subjects.iter().map(|row| (slot::of_principal(&row.principal), row)).collect();
+    sorted.sort_unstable_by_key(|(base, _)| *base);
+    let mut find = db.prepare_cached(
+        "SELECT number, principal FROM profile WHERE number BETWEEN ?1 AND ?2 ORDER BY number",
+    )?;
+    let mut put = db.prepare_cached(
+        "INSERT INTO profile (number, principal, body) VALUES (?1, ?2, ?3)
+         ON CONFLICT (number) DO UPDATE SET body = excluded.body",
+    )?;
+    for (base, row) in sorted {
+        let slot = slot::find(&mut find, base, row.principal.as_bytes())?;
+        put.execute(params![slot.number(), row.principal.as_str(), row.blob])?;
+    }
+    Ok(())
+}
+
+fn put_incidents(db: &Connection, incidents: &[Incident]) -> Result<()> {
+    let mut put = db.prepare_cached(
+        "INSERT INTO incident (id, principal, opened, last, level, revision, alerts)
+         VALUES (?1, ?2, ?3, ?4, ?5, ?6, ?7)
+         ON CONFLICT (id) DO UPDATE SET
+           opened = min(opened, excluded.opened), last = max(last, excluded.last),
+           level = excluded.level, revision = excluded.revision,
+           alerts = max(alerts, excluded.alerts)
+         WHERE revision <= excluded.revision",
+    )?;
+    for incident in incidents {
+        put.execute(params![
+            incident.id.as_str(),
+            incident.principal.as_str(),
+            incident.opened,
+            incident.last,
+            incident.level,
+            incident.revision,
+            incident.alerts,
+        ])?;
+    }
+    Ok(())
+}
+
+fn put_alerts(db: &Connection, new: &[Alert]) -> Result<usize> {
+    let mut put = db.prepare_cached(
+        "INSERT INTO alert (id, incident, time, level, rule, principal, token, body)
+         VALUES (?1, ?2, ?3, ?4, ?5, ?6, ?7, ?8) ON CONFLICT (id) DO NOTHING",
+    )?;
+    let mut added = 0;
+    for alert in new {
+        added += put.execute(params![
+            alert.id.as_str(),
+            alert.incident.as_str(),
+            alert.time,
+            alert.rule.level,
+            alert.rule.name.as_str(),
+            alert.principal.as_str(),
+            alert.token.id,
+            to_json(&alerts::finite(alert))?,
+        ])?;
+    }
+    Ok(added)
+}
+
+fn put_notices(db: &Connection, notices: &[Notice], now: Timestamp) -> Result<usize> {
+    let mut put = db.prepare_cached(
+        "INSERT INTO outbox
+           (message_id, principal, incident, revision, created, due, state, attempts, error)
+         VALUES (?1, coalesce((SELECT principal FROM incident WHERE id = ?2), ''), ?2, ?3, ?4, ?4,
+           'waiting', 0, '')
+         ON CONFLICT (message_id) DO NOTHING",
+    )?;
+    let mut added = 0;
+    for notice in notices {
+        let message_id = format!("{}.{}", notice.incident, notice.revision);
+        added +=
+            put.execute(params![message_id, notice.incident.as_str(), notice.revision, now])?;
+    }
+    Ok(added)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::engine::line::StreamId;
+    use crate::store::sample::{
+        NOON, commit_of, id, incident, incident_commit, position, state, subject,
+    };
+    use smol_str::{SmolStr, ToSmolStr};
+
+    #[test]
+    fn what_was_committed_is_recalled_after_a_restart() {
+        let (_directory, path) = state();
+        let mut store = Store::open(&path).unwrap();
+        let mut commit = commit_of(&[1, 0, 255]);
+        commit.subjects.push(subject("", 9));
+        commit.subjects.push(subject("jwt:https://id.example.org:ann", 8));
+        let committed = store.commit(&commit, NOON).unwrap();
+        assert_eq!(committed, Committed { alerts: 0, notices: 0, tokens: 3 });
+        drop(store);
+        let store = Store::open(&path).unwrap();
+        assert_eq!(store.positions().unwrap(), [(StreamId(1), position(300))]);
+        let mut names: Vec<SmolStr> =
+            commit.subjects.iter().map(|row| row.principal.clone()).collect();
+        names.push("nobody".into());
+        assert_eq!(store.recall_subjects(&names).unwrap(), commit.subjects);
+        assert_eq!(store.known_tokens(&[id(0), id(7), id(255)]).unwrap(), [id(0), id(255)]);
+        assert_eq!(store.known_tokens(&[]).unwrap(), []);
+    }
+
+    #[test]
+    fn positions_are_replaced_and_counters_added() {
+        let mut store = Store::in_memory().unwrap();
+        store.commit(&commit_of(&[1]), NOON).unwrap();
+        let mut next = commit_of(&[1, 2]);
+        next.streams[0].position = position(777);
+        next.streams[0].tally.missing.gap = u64::MAX;
+        next.subjects[0].blob = vec![2, 2, 2];
+        store.commit(&next, NOON.plus(5)).unwrap();
+        let streams = store.streams().unwrap();
+        assert_eq!(streams.len(), 1);
+        assert_eq!(streams[0].position, position(777));
+        assert_eq!(streams[0].tally.lines, 3);
+        assert_eq!(streams[0].tally.missing.gap, (1 << 53) - 1);
+        assert_eq!(streams[0].updated, NOON.plus(5));
+        let recalled = store.recall_subjects(&[id(1).to_smolstr()]).unwrap();
+        assert_eq!(recalled[0].blob, [2, 2, 2]);
+        assert!(store.forget_stream(StreamId(1)).unwrap());
+        assert!(!store.forget_stream(StreamId(1)).unwrap());
+        assert_eq!(store.stats().unwrap().usages, 3, "what was read stays counted");
+    }
+
+    #[test]
+    fn alerts_and_notices_take_effect_once() {
+        let mut store = Store::in_memory().unwrap();
+        let commit = incident_commit("i", 1, 1);
+        let committed = store.commit(&commit, NOON).unwrap();
+        assert_eq!((committed.alerts, committed.notices), (1, 1));
+        let again = store.commit(&commit, NOON.plus(1)).unwrap();
+        assert_eq!(again, Committed::default());
+        let stats = store.stats().unwrap();
+        assert_eq!((stats.alerts, stats.incidents, stats.outbox.waiting), (1, 1, 1));
+        assert_eq!(stats.outbox.oldest, Some(NOON));
+    }
+
+    #[test]
+    fn an_incident_grows_and_never_goes_back() {
+        let mut store = Store::in_memory().unwrap();
+        for revision in [1, 3, 2] {
+            let incidents = vec![incident("i", 1, revision)];
+            let commit = Commit { incidents, ..Commit::default() };
+            store.commit(&commit, NOON).unwrap();
+        }
+        let crate::store::Found::One(found) = store.incident("i").unwrap() else { panic!() };
+        assert_eq!(found.incident, incident("i", 1, 3));
+    }
+
+    #[test]
+    fn a_commit_with_a_fault_in_it_leaves_nothing_behind() {
+        let mut store = Store::in_memory().unwrap();
+        store.db.execute_batch("DROP TABLE outbox").unwrap();
+        let mut commit = commit_of(&[1]);
+        commit.notices = incident_commit("i", 1, 1).notices;
+        assert!(!store.commit(&commit, NOON).unwrap_err().is_temporary());
+        assert!(store.positions().unwrap().is_empty());
+        assert!(store.known_tokens(&[id(1)]).unwrap().is_empty());
+    }
+}

@@ -1,0 +1,129 @@
+//! What can go wrong with the state, told apart by what a caller or a person would do about it.
+
+use std::io;
+use std::path::{Path, PathBuf};
+
+use rusqlite::ErrorCode;
+
+/// Why the store could not do what it was asked for.
+#[derive(Debug, thiserror::Error)]
+pub enum StoreError {
+    /// Another daemon works on this state.
+    #[error("{}: held by another daemon{}", path.display(), holder.map(|pid| format!(", process {pid}")).unwrap_or_default())]
+    Locked {
+        /// The lock file.
+        path: PathBuf,
+        /// The other's process id, as far as it wrote one.
+        holder: Option<u32>,
+    },
+    /// There is nothing to read yet.
+    #[error("{}: no state yet, neither a daemon nor `replay --save` has written here", path.display())]
+    Absent {
+        /// The database.
+        path: PathBuf,
+    },
+    /// A later release wrote it.
+    #[error("{}: schema version {found}, this program knows up to {known}; a newer tokenwatch wrote it", path.display())]
+    Newer {
+        /// The database.
+        path: PathBuf,
+        /// Its schema version.
+        found: i64,
+        /// The newest version that this program knows.
+        known: i64,
+    },
+    /// An older release wrote it, and a reader may not upgrade it.
+    #[error("{}: schema version {found}, expected {known}; start the daemon once to upgrade it", path.display())]
+    Older {
+        /// The database.
+        path: PathBuf,
+        /// Its schema version.
+        found: i64,
+        /// The version that this program reads.
+        known: i64,
+    },
+    /// A database, but somebody else's.
+    #[error("{}: a database of another program", path.display())]
+    Foreign {
+        /// The database.
+        path: PathBuf,
+    },
+    /// The file's bytes make no sense.
+    #[error("{}: {doing}: the database is damaged: {detail}", path.display())]
+    Corrupt {
+        /// The database.
+        path: PathBuf,
+        /// What was being done.
+        doing: &'static str,
+        /// What the database says.
+        detail: String,
+    },
+    /// Another process holds the database for longer than the store waits.
+    #[error("{}: {doing}: the database is locked by another process", path.display())]
+    Busy {
+        /// The database.
+        path: PathBuf,
+        /// What was being done.
+        doing: &'static str,
+    },
+    /// No space left.
+    #[error("{}: {doing}: the disk is full", path.display())]
+    Full {
+        /// The database.
+        path: PathBuf,
+        /// What was being done.
+        doing: &'static str,
+    },
+    /// A file or directory of the state cannot be used.
+    #[error("{}: {doing}: {source}", path.display())]
+    File {
+        /// Which.
+        path: PathBuf,
+        /// What was being done.
+        doing: &'static str,
+        /// Why not.
+        source: io::Error,
+    },
+    /// Anything else that the database refuses.
+    #[error("{}: {doing}: {source}", path.display())]
+    Database {
+        /// The database.
+        path: PathBuf,
+        /// What was being done.
+        doing: &'static str,
+        /// Why not.
+        source: rusqlite::Error,
+    },
+}
+
+impl StoreError {
+    /// Tells whether the same call may succeed later, with nothing changed but time: the database
+    /// is locked, the disk is full, or the device failed. Nothing of the call has taken effect.
+    #[must_use]
+    pub fn is_temporary(&self) -> bool {
+        match self {
+            Self::Busy { .. } | Self::Full { .. } => true,
+            // A full file system shows here too: the shared memory beside the database cannot grow.
+            Self::Database { source, .. } => {
+                source.sqlite_error_code() == Some(ErrorCode::SystemIoFailure)
+            }
+            _ => false,
+        }
+    }
+
+    pub(super) fn database(path: &Path, doing: &'static str, source: rusqlite::Error) -> Self {
+        let path = path.to_owned();
+        match source.sqlite_error_code() {
+            Some(ErrorCode::DatabaseBusy | ErrorCode::DatabaseLocked) => Self::Busy { path, doing },
+            Some(ErrorCode::DiskFull) => Self::Full { path, doing },
+            Some(ErrorCode::DatabaseCorrupt | ErrorCode::NotADatabase) => {
+                Self::Corrupt { path, doing, detail: source.to_string() }
+            }
+            _ => Self::Database { path, doing, source },
+        }
+    }
+
+    pub(super) fn file(path: &Path, doing: &'static str, source: io::Error) -> Self {
+        Self::File { path: path.to_owned(), doing, source }
+    }
+}

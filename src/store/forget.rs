@@ -1,0 +1,213 @@
+//! Forgetting: everything that is kept of a token or a principal, in one transaction.
+
+use rusqlite::Connection;
+use smol_str::{SmolStr, ToSmolStr};
+
+use crate::engine::secret::TokenId;
+use crate::engine::time::Timestamp;
+
+use super::commit::bump;
+use super::recall::token_number;
+use super::registry::{self, Who};
+use super::{Store, StoreError, slot, tokens};
+
+impl Store {
+    /// Removes a token or a principal with all its tokens: registry, lifecycle, history, profile,
+    /// alerts, mutes and mails. What several tokens share stays until the last of them is forgotten.
+    /// Tells whether there was anything.
+    ///
+    /// A running daemon must let go of the profile that it has in memory: the version of the registry
+    /// grows to tell it.
+    ///
+    /// # Errors
+    /// What the database says.
+    pub fn forget(&mut self, who: &Who) -> Result<bool, StoreError> {
+        self.write("forgetting", |db| {
+            let n_gone = match who {
+                Who::Token(token) => forget_token(db, *token)?,
+                Who::Principal(name) => {
+                    let mut n_gone = 0;
+                    for found in tokens::of_principal(db, name, Timestamp::default())? {
+                        if let Some(token) = found.summary.token {
+                            n_gone += forget_token(db, token)?;
+                        }
+                    }
+                    n_gone +=
+                        db.execute("DELETE FROM registry WHERE name = ?1", [name.as_str()])?;
+                    n_gone + forget_principal(db, name)?
+                }
+            };
+            sweep_incidents(db)?;
+            bump(db, "registry_version", u64::from(n_gone > 0))?;
+            Ok(n_gone > 0)
+        })
+    }
+}
+
+/// Returns how many rows are gone.
+fn forget_token(db: &Connection, token: TokenId) -> rusqlite::Result<usize> {
+    let mut principals = vec![token.to_smolstr()];
+    principals.extend(registry::of(db, &Who::Token(token))?.into_iter().map(|row| row.name));
+    let mut n_gone = 0;
+    if let Some(number) = token_number(db, token)? {
+        principals.push(stored_principal(db, number)?);
+        n_gone += drop_history(db, number)?;
+    }
+    for sql in [
+        "DELETE FROM registry WHERE token = ?1",
+        "DELETE FROM lifecycle WHERE token = ?1",
+        "DELETE FROM alert WHERE token = ?1",
+    ] {
+        n_gone += db.prepare_cached(sql)?.execute([token])?;
+    }
+    for principal in principals.iter().filter(|name| !name.is_empty()) {
+        if !registry::is_in_use(db, principal)? {
+            n_gone += forget_principal(db, principal)?;
+        }
+    }
+    Ok(n_gone)
+}
+
+/// Removes a token's row with its hours and facets; returns how many rows are gone.
+pub(super) fn drop_history(db: &Connection, number: i64) -> rusqlite::Result<usize> {
+    let mut n_gone = 0;
+    for sql in [
+        "DELETE FROM activity WHERE token = ?1",
+        "DELETE FROM facet WHERE token = ?1",
+        "DELETE FROM token WHERE number = ?1",
+    ] {
+        n_gone += db.prepare_cached(sql)?.execute([number])?;
+    }
+    Ok(n_gone)
+}
+
+/// Removes a principal's profile; tells whether it had one.
+pub(super) fn drop_profile(db: &Connection, name: &str) -> rusqlite::Result<bool> {
+    let n_gone = db
+        .prepare_cached(
+            "DELETE FROM profile WHERE number BETWEEN ?1 AND ?1 + 255 AND principal = ?2",
+        )?
+        .execute((slot::of_principal(name), name))?;
+    Ok(n_gone > 0)
+}
+
+/// Returns the principal in a token's row; empty for the token itself.
+pub(super) fn stored_principal(db: &Connection, number: i64) -> rusqlite::Result<SmolStr> {
+    db.prepare_cached("SELECT principal FROM token WHERE number = ?1")?
+        .query_row([number], |row| super::codec::get_text(row, "principal"))
+}
+
+fn forget_principal(db: &Connection, name: &str) -> rusqlite::Result<usize> {
+    let mut n_gone = usize::from(drop_profile(db, name)?);
+    for sql in [
+        "DELETE FROM lifecycle WHERE name = ?1 AND token IS NULL",
+        "DELETE FROM alert WHERE principal = ?1",
+        "DELETE FROM incident WHERE principal = ?1",
+        "DELETE FROM outbox WHERE principal = ?1",
+    ] {
+        n_gone += db.prepare_cached(sql)?.execute([name])?;
+    }
+    let n_mutes = db.prepare_cached("DELETE FROM mute WHERE principal = ?1")?.execute([name])?;
+    bump(db, "mutes_version", u64::from(n_mutes > 0))?;
+    Ok(n_gone + n_mutes)
+}
+
+/// Removes what was about alerts that are gone.
+fn sweep_incidents(db: &Connection) -> rusqlite::Result<()> {
+    db.execute_batch(
+        "DELETE FROM incident WHERE NOT EXISTS (
+           SELECT 1 FROM alert WHERE alert.incident = incident.id);
+         DELETE FROM outbox WHERE incident IS NOT NULL AND NOT EXISTS (
+           SELECT 1 FROM incident WHERE incident.id = outbox.incident);",
+    )?;
+    sweep_acks(db)
+}
+
+/// Removes what was said of alerts and incidents that are gone.
+pub(super) fn sweep_acks(db: &Connection) -> rusqlite::Result<()> {
+    db.execute_batch(
+        "DELETE FROM ack WHERE NOT EXISTS (SELECT 1 FROM alert WHERE alert.id = ack.subject)
+           AND NOT EXISTS (SELECT 1 FROM incident WHERE incident.id = ack.subject)",
+    )
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::store::sample::{NOON, commit_of, id, incident_commit, registered, subject};
+    use crate::store::{Ack, Verdict};
+
+    const TABLES: [&str; 10] = [
+        "token",
+        "profile",
+        "activity",
+        "facet",
+        "registry",
+        "lifecycle",
+        "alert",
+        "incident",
+        "outbox",
+        "ack",
+    ];
+
+    fn rows(store: &Store) -> Vec<(&'static str, i64)> {
+        let count = |table: &&'static str| {
+            let sql = format!("SELECT count(*) FROM {table}");
+            (*table, store.db.query_row(&sql, [], |row| row.get(0)).unwrap())
+        };
+        TABLES.iter().map(count).filter(|(_, n_rows)| *n_rows > 0).collect()
+    }
+
+    #[test]
+    fn nothing_remains_of_a_forgotten_token_and_everything_of_others() {
+        let mut store = Store::in_memory().unwrap();
+        store.commit(&commit_of(&[1]), NOON).unwrap();
+        store.register(&[registered(Some(1), "")], "", NOON).unwrap();
+        store.commit(&incident_commit("i", 1, 1), NOON).unwrap();
+        let ack = |subject: &str| Ack {
+            subject: subject.into(),
+            verdict: Verdict::Expected,
+            note: String::new(),
+            at: NOON,
+        };
+        store.ack(&ack("i")).unwrap();
+        let before = rows(&store);
+        assert_eq!(before.len(), TABLES.len());
+        assert!(!store.forget(&Who::Token(id(2))).unwrap());
+        assert_eq!(rows(&store), before);
+        assert!(store.forget(&Who::Token(id(1))).unwrap());
+        assert_eq!(rows(&store), []);
+        assert_eq!(store.registry_version().unwrap(), 2);
+    }
+
+    #[test]
+    fn a_shared_principal_stays_until_its_last_token_goes() {
+        let mut store = Store::in_memory().unwrap();
+        let mut commit = commit_of(&[1, 2]);
+        commit.subjects = vec![subject("billing", 1)];
+        for token in commit.ledger.tokens.values_mut() {
+            token.principal = "billing".into();
+        }
+        store.commit(&commit, NOON).unwrap();
+        let rows = [registered(Some(1), "billing"), registered(Some(2), "billing")];
+        store.register(&rows, "", NOON).unwrap();
+        let profiles = |store: &Store| store.recall_subjects(&["billing".into()]).unwrap().len();
+        store.forget(&Who::Token(id(1))).unwrap();
+        assert_eq!((profiles(&store), store.stats().unwrap().tokens), (1, 1));
+        store.forget(&Who::Token(id(2))).unwrap();
+        assert_eq!((profiles(&store), store.stats().unwrap().tokens), (0, 0));
+    }
+
+    #[test]
+    fn a_forgotten_name_takes_all_its_tokens_with_it() {
+        let mut store = Store::in_memory().unwrap();
+        let mut commit = commit_of(&[1, 2]);
+        commit.subjects.push(subject("billing", 1));
+        store.commit(&commit, NOON).unwrap();
+        let named = [registered(Some(1), "billing"), registered(Some(2), "billing")];
+        store.register(&named, "", NOON).unwrap();
+        store.register(&[registered(None, "billing")], "", NOON).unwrap();
+        assert!(store.forget(&Who::Principal("billing".into())).unwrap());
+        assert_eq!(rows(&store), []);
+    }
+}

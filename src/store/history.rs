@@ -1,0 +1,248 @@
+//! The life of a token or principal: hours, places, clients, routes, incidents, and what was said of it.
+
+use std::collections::BTreeMap;
+
+use rusqlite::{Connection, params};
+use smol_str::SmolStr;
+
+use crate::engine::alert::Incident;
+use crate::engine::ledger::{Activity, Facet, Span};
+use crate::engine::secret::TokenId;
+use crate::engine::time::Timestamp;
+
+use super::codec::{add_activity, get_activity, get_count, get_text};
+use super::registry::{self, LifecycleRow, Who};
+use super::tokens::{self, Numbered, TokenSummary};
+use super::{Reader, StoreError, alerts, slot};
+
+/// What is kept of a token, or of all tokens of one principal together.
+#[derive(Clone, Debug, Default, PartialEq)]
+pub struct History {
+    /// The tokens, last used first.
+    pub tokens: Vec<TokenSummary>,
+    /// Hours with usages, in order.
+    pub hours: Vec<HourRow>,
+    /// Values seen, by facet, most used first; the empty value sums up those folded away.
+    pub facets: BTreeMap<Facet, Vec<FacetRow>>,
+    /// Incidents, in order.
+    pub incidents: Vec<Incident>,
+    /// What was said of it in the registry, in order.
+    pub lifecycle: Vec<LifecycleRow>,
+}
+
+/// What happened in one hour.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct HourRow {
+    /// The hour's beginning.
+    pub hour: Timestamp,
+    /// What happened.
+    pub activity: Activity,
+}
+
+/// One value of a facet.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct FacetRow {
+    /// The value; empty for the sum of those folded away.
+    pub value: SmolStr,
+    /// When it was seen, and how often.
+    pub span: Span,
+}
+
+/// From when to before when.
+#[derive(Clone, Copy)]
+struct Window {
+    since: Timestamp,
+    until: Timestamp,
+}
+
+impl Reader {
+    /// Returns the history of a token or principal from `since` to before `until`; hours count
+    /// that overlap. Facets are those seen within; their counts are of all time. Empty throughout if
+    /// nobody knows it.
+    ///
+    /// # Errors
+    /// What the database says.
+    pub fn history(
+        &self,
+        who: &Who,
+        since: Option<Timestamp>,
+        until: Option<Timestamp>,
+        now: Timestamp,
+    ) -> Result<History, StoreError> {
+        let window = Window {
+            since: since.unwrap_or(Timestamp(i64::MIN)),
+            until: until.unwrap_or(Timestamp(i64::MAX)),
+        };
+        self.read("reading a history", |db| {
+            let found = match who {
+                Who::Token(id) => tokens::of_token(db, *id, slot::of_token(*id), now)?,
+                Who::Principal(name) => tokens::of_principal(db, name, now)?,
+            };
+            let ids: Vec<TokenId> = found.iter().filter_map(|row| row.summary.token).collect();
+            let name = match who {
+                Who::Token(_) => "",
+                Who::Principal(name) => name.as_str(),
+            };
+            let mut lifecycle = registry::lifecycle(db, &ids, name)?;
+            lifecycle.retain(|row| window.since <= row.time && row.time < window.until);
+            Ok(History {
+                hours: hours(db, &found, window)?,
+                facets: facets(db, &found, window)?,
+                incidents: incidents(db, &ids, name, window)?,
+                lifecycle,
+                tokens: found.into_iter().map(|row| row.summary).collect(),
+            })
+        })
+    }
+}
+
+fn hours(db: &Connection, tokens: &[Numbered], window: Window) -> rusqlite::Result<Vec<HourRow>> {
+    let mut statement = db.prepare_cached(
+        "SELECT hour, requests, ok, denied, failed, bytes FROM activity
+         WHERE token = ?1 AND hour BETWEEN ?2 AND ?3",
+    )?;
+    let (first, last) = (window.since.hour(), window.until.plus(-1).hour());
+    let mut hours: BTreeMap<i64, Activity> = BTreeMap::new();
+    for number in tokens.iter().filter_map(|token| token.number) {
+        let mut rows = statement.query(params![number, first, last])?;
+        while let Some(row) = rows.next()? {
+            add_activity(hours.entry(row.get("hour")?).or_default(), &get_activity(row)?);
+        }
+    }
+    let row = |(hour, activity): (i64, Activity)| HourRow {
+        hour: Timestamp::from_seconds(hour.saturating_mul(3600)),
+        activity,
+    };
+    Ok(hours.into_iter().map(row).collect())
+}
+
+fn facets(
+    db: &Connection,
+    tokens: &[Numbered],
+    window: Window,
+) -> rusqlite::Result<BTreeMap<Facet, Vec<FacetRow>>> {
+    let mut statement = db.prepare_cached(
+        "SELECT facet, value, first_seen, last_seen, count FROM facet
+         WHERE token = ?1 AND last_seen >= ?2 AND first_seen < ?3",
+    )?;
+    let mut spans: BTreeMap<(Facet, SmolStr), Span> = BTreeMap::new();
+    for number in tokens.iter().filter_map(|token| token.number) {
+        let mut rows = statement.query(params![number, window.since, window.until])?;
+        while let Some(row) = rows.next()? {
+            let (first, last) = (row.get("first_seen")?, row.get("last_seen")?);
+            let key = (row.get("facet")?, get_text(row, "value")?);
+            let span = spans.entry(key).or_insert(Span { first, last, count: 0 });
+            span.first = span.first.min(first);
+            span.last = span.last.max(last);
+            span.count = span.count.saturating_add(get_count(row, "count")?);
+        }
+    }
+    let mut facets: BTreeMap<Facet, Vec<FacetRow>> =
+        Facet::ALL.into_iter().map(|facet| (facet, Vec::new())).collect();
+    for ((facet, value), span) in spans {
+        facets.entry(facet).or_default().push(FacetRow { value, span });
+    }
+    for rows in facets.values_mut() {
+        rows.sort_by(|a, b| (b.span.count, &a.value).cmp(&(a.span.count, &b.value)));
+    }
+    Ok(facets)
+}
+
+/// Returns the incidents in which one of the tokens, or the principal itself, played a part.
+fn incidents(
+    db: &Connection,
+    tokens: &[TokenId],
+    principal: &str,
+    window: Window,
+) -> rusqlite::Result<Vec<Incident>> {
+    let mut by_token = db.prepare_cached(
+        "SELECT id, principal, opened, last, level, revision, alerts FROM incident
+         WHERE id IN (SELECT incident FROM alert WHERE token = ?1) AND last >= ?2 AND opened < ?3",
+    )?;
+    let mut by_principal = db.prepare_cached(
+        "SELECT id, principal, opened, last, level, revision, alerts FROM incident
+         WHERE principal = ?1 AND last >= ?2 AND opened < ?3",
+    )?;
+    let Window { since, until } = window;
+    let mut found = BTreeMap::new();
+    for row in by_principal.query_map(params![principal, since, until], alerts::incident)? {
+        let incident = row?;
+        found.insert((incident.opened, incident.id.clone()), incident);
+    }
+    for token in tokens {
+        for row in by_token.query_map(params![token, since, until], alerts::incident)? {
+            let incident = row?;
+            found.insert((incident.opened, incident.id.clone()), incident);
+        }
+    }
+    Ok(found.into_values().collect())
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::engine::commit::Commit;
+    use crate::engine::ledger::Ledger;
+    use crate::engine::time::HOUR;
+    use crate::store::sample::{NOON, id, incident, incident_commit, record, registered};
+    use crate::store::{Store, TokenState};
+
+    /// Two tokens named billing: one used at noon, both an hour later, from two countries.
+    fn store() -> Store {
+        let mut store = Store::in_memory().unwrap();
+        let rows = [registered(Some(1), "billing"), registered(Some(2), "billing")];
+        store.register(&rows, "import", NOON).unwrap();
+        let mut ledger = Ledger::default();
+        record(&mut ledger, id(1), NOON, "192.0.2.7");
+        record(&mut ledger, id(1), NOON.plus(HOUR), "2001:db8::1");
+        record(&mut ledger, id(2), NOON.plus(HOUR), "192.0.2.7");
+        store.commit(&Commit { ledger, ..Commit::default() }, NOON).unwrap();
+        store.commit(&incident_commit("i", 1, 1), NOON).unwrap();
+        store
+    }
+
+    #[test]
+    fn a_name_tells_the_life_of_all_its_tokens() {
+        let store = store();
+        let who = Who::Principal("billing".into());
+        let history = store.history(&who, None, None, NOON).unwrap();
+        assert_eq!(history.tokens.len(), 2);
+        assert!(history.tokens.iter().all(|token| token.state == TokenState::Active));
+        let hours: Vec<_> =
+            history.hours.iter().map(|row| (row.hour, row.activity.requests)).collect();
+        assert_eq!(hours, [(NOON, 1), (NOON.plus(HOUR), 2)]);
+        let addresses = &history.facets[&Facet::Address];
+        let counts: Vec<_> =
+            addresses.iter().map(|row| (row.value.as_str(), row.span.count)).collect();
+        assert_eq!(counts, [("192.0.2.7", 2), ("2001:db8::1", 1)]);
+        assert_eq!(addresses[0].span.first, NOON);
+        assert_eq!(addresses[0].span.last, NOON.plus(HOUR));
+        assert_eq!(history.facets[&Facet::Route], []);
+        assert_eq!(history.incidents, [incident("i", 1, 1)]);
+        assert_eq!(history.lifecycle.len(), 2);
+    }
+
+    #[test]
+    fn one_token_tells_its_own_life_only() {
+        let store = store();
+        let history = store.history(&Who::Token(id(2)), None, None, NOON).unwrap();
+        assert_eq!((history.tokens.len(), history.hours.len()), (1, 1));
+        assert_eq!(history.incidents, []);
+        let nobody = store.history(&Who::Token(id(9)), None, None, NOON).unwrap();
+        assert!(nobody.tokens.is_empty() && nobody.hours.is_empty());
+    }
+
+    #[test]
+    fn a_window_holds_its_beginning_and_not_its_end() {
+        let store = store();
+        let who = Who::Token(id(1));
+        let n_hours = |since, until| {
+            let history = store.history(&who, since, until, NOON).unwrap();
+            (history.hours.len(), history.incidents.len(), history.facets[&Facet::Address].len())
+        };
+        assert_eq!(n_hours(Some(NOON), Some(NOON.plus(HOUR))), (1, 1, 1));
+        assert_eq!(n_hours(Some(NOON.plus(1)), None), (2, 0, 1));
+        assert_eq!(n_hours(None, Some(NOON)), (0, 0, 0));
+        assert_eq!(n_hours(Some(NOON), Some(NOON.plus(HOUR + 1))), (2, 1, 2));
+    }
+}

@@ -1,0 +1,384 @@
+//! Step 10, commit: positions, memory, history, alerts and mails in one database, one transaction a batch.
+//!
+//! A [`Store`] writes, a [`Reader`] only reads; a `Store` answers whatever a `Reader` does. Any
+//! number of both may work on one file at a time, in one process or several: each write is a
+//! `BEGIN IMMEDIATE` transaction that waits for the one before it, and readers see the last commit
+//! without waiting. So the mail pump and the commands open a `Store` of their own beside the
+//! loop's; nothing is shared in memory and no lock is held between calls. Only judging must not
+//! happen twice: that is what [`Lock`] is for.
+//!
+//! The store never asks for the time; `now` is an argument. It keeps no secret: tokens come as ids.
+
+use std::fs::{DirBuilder, OpenOptions};
+use std::io::ErrorKind;
+use std::ops::Deref;
+use std::os::unix::fs::{DirBuilderExt, OpenOptionsExt};
+use std::path::{Path, PathBuf};
+use std::time::Duration;
+
+use rusqlite::{Connection, OpenFlags, Transaction, TransactionBehavior};
+
+mod alerts;
+mod backup;
+mod codec;
+mod commit;
+mod error;
+mod forget;
+mod history;
+mod ledger;
+mod lock;
+mod mutes;
+mod outbox;
+mod prune;
+mod recall;
+mod registry;
+mod resolve;
+mod schema;
+mod slot;
+mod status;
+mod streams;
+mod tokens;
+
+pub use alerts::{Ack, AlertFilter, StoredAlert, StoredIncident, Verdict};
+pub use backup::set_aside;
+pub use commit::Committed;
+pub use error::StoreError;
+pub use history::{FacetRow, History, HourRow};
+pub use ledger::FACET_LIMIT;
+pub use lock::Lock;
+pub use outbox::{About, Outgoing};
+pub use prune::{Pruned, Retention};
+pub use registry::{LifecycleRow, Who};
+pub use resolve::Found;
+pub use status::{OutboxStats, Stats};
+pub use streams::StreamStatus;
+pub use tokens::{Cursor, Distinct, TokenFilter, TokenOrder, TokenState, TokenSummary};
+
+/// How long a call waits for another process's transaction before it says [`StoreError::Busy`].
+const BUSY_TIMEOUT: Duration = Duration::from_secs(5);
+
+/// Page cache of one connection in KiB. The kernel caches the rest of the file.
+const CACHE_KIB: i64 = 32 * 1024;
+
+/// The write-ahead log is folded back after this many pages (64 MB): with sorted keys, rare
+/// checkpoints are what doubles the rate of upserts, measured.
+const CHECKPOINT_PAGES: i64 = 16_000;
+
+/// Bytes that a write-ahead log may keep on disk after a checkpoint.
+const JOURNAL_BYTES: i64 = 64 << 20;
+
+/// Prepared statements kept by one connection: more than there are on the hot path.
+const STATEMENTS: usize = 64;
+
+/// A connection that only reads; works while the daemon writes.
+#[derive(Debug)]
+pub struct Reader {
+    db: Connection,
+    path: PathBuf,
+}
+
+/// A connection that reads and writes.
+#[derive(Debug)]
+pub struct Store {
+    reader: Reader,
+    is_new: bool,
+}
+
+impl Reader {
+    /// Opens the database at `path` for reading.
+    ///
+    /// # Errors
+    /// [`StoreError::Absent`] if there is no database or an empty one; [`StoreError::Older`],
+    /// [`StoreError::Newer`] or [`StoreError::Foreign`] if it is not of this version;
+    /// [`StoreError::Corrupt`].
+    pub fn open(path: &Path) -> Result<Self, StoreError> {
+        let absent = || StoreError::Absent { path: path.to_owned() };
+        match std::fs::metadata(path) {
+            Ok(_) => {}
+            Err(source) if source.kind() == ErrorKind::NotFound => return Err(absent()),
+            Err(source) => return Err(StoreError::file(path, "looking at the database", source)),
+        }
+        let fault = |source| StoreError::database(path, "opening", source);
+        let flags = OpenFlags::SQLITE_OPEN_READ_ONLY | OpenFlags::SQLITE_OPEN_NO_MUTEX;
+        let db = Connection::open_with_flags(path, flags).map_err(fault)?;
+        configure(&db).map_err(fault)?;
+        let known = schema::known();
+        match schema::version(&db, path)? {
+            0 => Err(absent()),
+            found if found < known => {
+                Err(StoreError::Older { path: path.to_owned(), found, known })
+            }
+            _ => Ok(Self { db, path: path.to_owned() }),
+        }
+    }
+
+    /// Returns where the database is; `:memory:` for one in memory.
+    #[must_use]
+    pub fn path(&self) -> &Path {
+        &self.path
+    }
+
+    /// Asks within one snapshot: all statements of `query` see the same commit.
+    fn read<T>(
+        &self,
+        doing: &'static str,
+        query: impl FnOnce(&Connection) -> rusqlite::Result<T>,
+    ) -> Result<T, StoreError> {
+        let ask = || {
+            let snapshot = self.db.unchecked_transaction()?;
+            let answer = query(&snapshot)?;
+            snapshot.commit()?;
+            Ok(answer)
+        };
+        ask().map_err(|source| StoreError::database(&self.path, doing, source))
+    }
+}
+
+impl Store {
+    /// Opens the database at `path` for writing, makes it (0600, in a directory that is made 0700
+    /// if absent) or upgrades it as needed.
+    ///
+    /// # Errors
+    /// [`StoreError::Newer`], [`StoreError::Foreign`] and [`StoreError::Corrupt`] for files that
+    /// are left as they are; otherwise what the database or the file system says.
+    pub fn open(path: &Path) -> Result<Self, StoreError> {
+        if let Some(directory) = path.parent().filter(|path| !path.as_os_str().is_empty()) {
+            private_directory(directory)?;
+        }
+        // SQLite gives the files beside the database the mode of the database.
+        let made = OpenOptions::new().write(true).create_new(true).mode(0o600).open(path);
+        if let Err(source) = made
+            && source.kind() != ErrorKind::AlreadyExists
+        {
+            return Err(StoreError::file(path, "making the database", source));
+        }
+        let fault = |source| StoreError::database(path, "opening", source);
+        let flags = OpenFlags::SQLITE_OPEN_READ_WRITE | OpenFlags::SQLITE_OPEN_NO_MUTEX;
+        let db = Connection::open_with_flags(path, flags).map_err(fault)?;
+        configure(&db).map_err(fault)?;
+        schema::version(&db, path)?;
+        prepare_for_writing(&db).map_err(fault)?;
+        let is_new = schema::upgrade(&db, path)? == 0;
+        Ok(Self { reader: Reader { db, path: path.to_owned() }, is_new })
+    }
+
+    /// Makes a database in memory, for `replay` and tests.
+    ///
+    /// # Errors
+    /// What the database says.
+    pub fn in_memory() -> Result<Self, StoreError> {
+        let path = Path::new(":memory:");
+        let fault = |source| StoreError::database(path, "opening", source);
+        let db = Connection::open_in_memory().map_err(fault)?;
+        configure(&db).map_err(fault)?;
+        schema::upgrade(&db, path)?;
+        Ok(Self { reader: Reader { db, path: path.to_owned() }, is_new: true })
+    }
+
+    /// Tells whether opening found no state and started an empty one. A daemon that has run here
+    /// before must not pass over that in silence.
+    #[must_use]
+    pub const fn is_new(&self) -> bool {
+        self.is_new
+    }
+
+    /// Runs `change` in one transaction, which takes effect as a whole or, on error, not at all.
+    fn write<T>(
+        &mut self,
+        doing: &'static str,
+        change: impl FnOnce(&Transaction<'_>) -> rusqlite::Result<T>,
+    ) -> Result<T, StoreError> {
+        let Reader { db, path } = &mut self.reader;
+        let write = || {
+            // IMMEDIATE: a transaction that starts as a reader cannot wait its turn to write.
+            let transaction = db.transaction_with_behavior(TransactionBehavior::Immediate)?;
+            let answer = change(&transaction)?;
+            transaction.commit()?;
+            Ok(answer)
+        };
+        write().map_err(|source| StoreError::database(path, doing, source))
+    }
+}
+
+impl Deref for Store {
+    type Target = Reader;
+
+    fn deref(&self) -> &Reader {
+        &self.reader
+    }
+}
+
+fn configure(db: &Connection) -> rusqlite::Result<()> {
+    db.busy_timeout(BUSY_TIMEOUT)?;
+    db.set_prepared_statement_cache_capacity(STATEMENTS);
+    db.pragma_update(None, "cache_size", -CACHE_KIB)?;
+    // A tampered schema must not run functions.
+    db.pragma_update(None, "trusted_schema", false)
+}
+
+fn prepare_for_writing(db: &Connection) -> rusqlite::Result<()> {
+    db.pragma_update(None, "journal_mode", "WAL")?;
+    db.pragma_update(None, "synchronous", "FULL")?;
+    db.pragma_update(None, "wal_autocheckpoint", CHECKPOINT_PAGES)?;
+    db.pragma_update(None, "journal_size_limit", JOURNAL_BYTES)
+}
+
+/// Makes a directory that only its owner may enter; one that exists is left as it is.
+fn private_directory(path: &Path) -> Result<(), StoreError> {
+    DirBuilder::new()
+        .recursive(true)
+        .mode(0o700)
+        .create(path)
+        .map_err(|source| StoreError::file(path, "making the state directory", source))
+}
+
+#[cfg(test)]
+mod sample;
+
+#[cfg(test)]
+mod tests {
+    use std::os::unix::fs::PermissionsExt;
+
+    use super::*;
+    use crate::engine::time::Timestamp;
+    use crate::store::sample::{NOON, commit_of, state};
+
+    fn mode(path: &Path) -> u32 {
+        std::fs::metadata(path).unwrap().permissions().mode() & 0o777
+    }
+
+    #[test]
+    fn state_is_for_its_owner_only() {
+        let (directory, _) = state();
+        let path = directory.path().join("a/b/tokenwatch.db");
+        let mut store = Store::open(&path).unwrap();
+        store.commit(&commit_of(&[1]), NOON).unwrap();
+        assert!(store.is_new());
+        assert_eq!(mode(path.parent().unwrap()), 0o700);
+        for ending in ["", "-wal", "-shm"] {
+            let file = path.with_file_name(format!("tokenwatch.db{ending}"));
+            assert_eq!(mode(&file), 0o600, "{ending}");
+        }
+        assert!(!Store::open(&path).unwrap().is_new());
+    }
+
+    #[test]
+    fn a_writer_is_durable_and_in_wal_mode() {
+        let (_directory, path) = state();
+        let store = Store::open(&path).unwrap();
+        let ask = |sql| store.db.query_row(sql, [], |row| row.get::<_, rusqlite::types::Value>(0));
+        assert_eq!(ask("PRAGMA journal_mode").unwrap(), "wal".to_owned().into());
+        assert_eq!(ask("PRAGMA synchronous").unwrap(), 2.into());
+        assert_eq!(ask("PRAGMA wal_autocheckpoint").unwrap(), CHECKPOINT_PAGES.into());
+    }
+
+    #[test]
+    fn a_reader_tells_apart_what_it_cannot_read() {
+        let (_directory, path) = state();
+        assert!(matches!(Reader::open(&path), Err(StoreError::Absent { .. })));
+        std::fs::write(&path, "").unwrap();
+        assert!(matches!(Reader::open(&path), Err(StoreError::Absent { .. })));
+        std::fs::write(&path, "hello, world ".repeat(1000)).unwrap();
+        assert!(matches!(Reader::open(&path), Err(StoreError::Corrupt { .. })));
+        assert!(matches!(Store::open(&path), Err(StoreError::Corrupt { .. })));
+    }
+
+    #[test]
+    fn a_newer_schema_is_left_alone() {
+        let (_directory, path) = state();
+        let store = Store::open(&path).unwrap();
+        store.db.pragma_update(None, "user_version", 999).unwrap();
+        drop(store);
+        for fault in [Store::open(&path).unwrap_err(), Reader::open(&path).unwrap_err()] {
+            assert!(matches!(fault, StoreError::Newer { found: 999, .. }), "{fault}");
+            assert!(!fault.is_temporary());
+        }
+    }
+
+    #[test]
+    fn readers_see_the_last_commit_while_a_write_is_open() {
+        let (_directory, path) = state();
+        let mut store = Store::open(&path).unwrap();
+        store.commit(&commit_of(&[1]), NOON).unwrap();
+        let open = store.db.unchecked_transaction().unwrap();
+        open.execute("DELETE FROM token", []).unwrap();
+        let reader = Reader::open(&path).unwrap();
+        assert_eq!(reader.stats().unwrap().tokens, 1);
+        drop(open);
+        store.commit(&commit_of(&[2]), NOON).unwrap();
+        assert_eq!(reader.stats().unwrap().tokens, 2);
+    }
+
+    #[test]
+    fn readers_work_without_a_daemon_and_cannot_write() {
+        let (_directory, path) = state();
+        let mut store = Store::open(&path).unwrap();
+        store.commit(&commit_of(&[1]), NOON).unwrap();
+        drop(store);
+        let reader = Reader::open(&path).unwrap();
+        assert_eq!(reader.stats().unwrap().tokens, 1);
+        assert!(reader.db.execute("DELETE FROM token", []).is_err());
+    }
+
+    #[test]
+    fn a_transaction_that_dies_leaves_nothing() {
+        let (_directory, path) = state();
+        let mut store = Store::open(&path).unwrap();
+        store.commit(&commit_of(&[1]), NOON).unwrap();
+        store.db.execute_batch("BEGIN IMMEDIATE; DELETE FROM token; DELETE FROM stream").unwrap();
+        drop(store);
+        let store = Store::open(&path).unwrap();
+        assert_eq!(store.stats().unwrap().tokens, 1);
+        assert_eq!(store.positions().unwrap().len(), 1);
+    }
+
+    #[test]
+    fn a_locked_database_is_waited_for_and_the_same_commit_succeeds_later() {
+        let (_directory, path) = state();
+        let mut store = Store::open(&path).unwrap();
+        store.db.busy_timeout(Duration::from_millis(1)).unwrap();
+        let other = Connection::open(&path).unwrap();
+        other.execute_batch("BEGIN EXCLUSIVE").unwrap();
+        let commit = commit_of(&[1, 2]);
+        let fault = store.commit(&commit, NOON).unwrap_err();
+        assert!(matches!(fault, StoreError::Busy { .. }) && fault.is_temporary(), "{fault}");
+        assert!(Reader::open(&path).unwrap().positions().unwrap().is_empty());
+        other.execute_batch("COMMIT").unwrap();
+        store.commit(&commit, NOON).unwrap();
+        assert_eq!(store.stats().unwrap().tokens, 2);
+    }
+
+    #[test]
+    fn a_full_disk_changes_nothing_and_the_same_commit_succeeds_later() {
+        let (_directory, path) = state();
+        let mut store = Store::open(&path).unwrap();
+        let pages: i64 = store.db.query_row("PRAGMA page_count", [], |row| row.get(0)).unwrap();
+        store.db.pragma_update(None, "max_page_count", pages).unwrap();
+        let ids: Vec<u8> = (0..200).collect();
+        let mut commit = commit_of(&ids);
+        commit.subjects.iter_mut().for_each(|row| row.blob = vec![7; 1000]);
+        let fault = store.commit(&commit, NOON).unwrap_err();
+        assert!(matches!(fault, StoreError::Full { .. }) && fault.is_temporary(), "{fault}");
+        assert!(store.positions().unwrap().is_empty());
+        store.db.pragma_update(None, "max_page_count", 1 << 20).unwrap();
+        store.commit(&commit, NOON).unwrap();
+        assert_eq!(store.stats().unwrap().tokens, 200);
+        assert_eq!(store.stats().unwrap().usages, 200);
+    }
+
+    #[test]
+    fn a_damaged_database_is_told_apart_and_set_aside() {
+        let (_directory, path) = state();
+        let mut store = Store::open(&path).unwrap();
+        store.commit(&commit_of(&[1]), NOON).unwrap();
+        drop(store);
+        let mut bytes = std::fs::read(&path).unwrap();
+        bytes.iter_mut().skip(100).for_each(|byte| *byte = 0xa5);
+        std::fs::write(&path, bytes).unwrap();
+        let fault = Store::open(&path).unwrap_err();
+        assert!(matches!(fault, StoreError::Corrupt { .. }) && !fault.is_temporary(), "{fault}");
+        let aside = set_aside(&path, Timestamp::from_seconds(7)).unwrap();
+        assert!(aside.to_string_lossy().ends_with("tokenwatch.db.damaged-7") && aside.exists());
+        assert!(Store::open(&path).unwrap().is_new());
+    }
+}

@@ -1,0 +1,340 @@
+//! Mails that are to be sent: queued with what they tell of, marked when a server took them.
+//!
+//! Who sends them decides when to try again, and how much an hour; here it is only written down.
+//! Each call is a small transaction. The pump opens a [`Store`] of its own, so that it waits for the
+//! loop's transaction, not for the loop.
+
+use rusqlite::{Row, named_params, params};
+use smol_str::SmolStr;
+
+use crate::engine::alert::Level;
+use crate::engine::time::Timestamp;
+
+use super::alerts::{self, StoredAlert};
+use super::codec::{get_text, get_u32};
+use super::{Reader, Store, StoreError};
+
+/// A mail that is to be sent.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Outgoing {
+    /// Number of the row.
+    pub id: i64,
+    /// What a repeat of this mail shares with it: the part of the Message-ID before the `@`.
+    pub message_id: SmolStr,
+    /// What it tells of.
+    pub about: About,
+    /// When it was queued.
+    pub created: Timestamp,
+    /// When it is to be tried.
+    pub due: Timestamp,
+    /// How often it was tried.
+    pub attempts: u32,
+    /// Why the last try was in vain; empty before the first.
+    pub error: String,
+}
+
+/// What a mail tells of.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub enum About {
+    /// One incident.
+    Incident {
+        /// Its id.
+        incident: SmolStr,
+        /// Its revision when the mail was queued; the incident may have grown since.
+        revision: u32,
+    },
+    /// The alerts that were committed since the digest before.
+    Digest {
+        /// The day it is for, as it was given to [`Store::queue_digest`].
+        day: SmolStr,
+        /// It begins after this alert's number ...
+        after: i64,
+        /// ... and ends with this one.
+        upto: i64,
+    },
+}
+
+impl Reader {
+    /// Returns mails that are due, oldest first, at most `limit`. Mails of one principal keep their
+    /// order: one that waits for another try holds back those after it.
+    ///
+    /// # Errors
+    /// What the database says.
+    pub fn due(&self, now: Timestamp, limit: u32) -> Result<Vec<Outgoing>, StoreError> {
+        self.read("reading the outbox", |db| {
+            let mut statement = db.prepare_cached(
+                "SELECT id, message_id, incident, revision, day, after_alert, upto_alert, created,
+                   due, attempts, error
+                 FROM outbox AS mail
+                 WHERE state = 'waiting' AND due <= :now AND NOT EXISTS (
+                   SELECT 1 FROM outbox AS earlier
+                   WHERE earlier.state = 'waiting' AND earlier.principal = mail.principal
+                     AND mail.principal <> '' AND earlier.id < mail.id AND earlier.due > :now)
+                 ORDER BY id LIMIT :limit",
+            )?;
+            statement.query_map(named_params! { ":now": now, ":limit": limit }, outgoing)?.collect()
+        })
+    }
+
+    /// Returns when the next waiting mail is due, if any waits.
+    ///
+    /// # Errors
+    /// What the database says.
+    pub fn next_due(&self) -> Result<Option<Timestamp>, StoreError> {
+        self.read("reading the outbox", |db| {
+            db.prepare_cached("SELECT min(due) FROM outbox WHERE state = 'waiting'")?
+                .query_row([], |row| row.get(0))
+        })
+    }
+
+    /// Counts the mails sent from `time` on; rows that went out in one mail count once.
+    ///
+    /// # Errors
+    /// What the database says.
+    pub fn sent_since(&self, time: Timestamp) -> Result<u64, StoreError> {
+        self.read("counting sent mails", |db| {
+            db.prepare_cached(
+                "SELECT count(DISTINCT sent_in) AS n FROM outbox
+                 WHERE state = 'sent' AND sent_at >= ?1",
+            )?
+            .query_row([time], |row| super::codec::get_count(row, "n"))
+        })
+    }
+
+    /// Returns the alerts of a digest below a level, by time; of another mail, none. A repeat of the
+    /// same digest has the same alerts, unless they were pruned.
+    ///
+    /// # Errors
+    /// What the database says.
+    pub fn digest_alerts(
+        &self,
+        mail: &Outgoing,
+        below: Level,
+    ) -> Result<Vec<StoredAlert>, StoreError> {
+        let About::Digest { after, upto, .. } = &mail.about else { return Ok(Vec::new()) };
+        self.read("reading the alerts of a digest", |db| alerts::between(db, *after, *upto, below))
+    }
+}
+
+impl Store {
+    /// Marks mails as sent in one message.
+    ///
+    /// # Errors
+    /// What the database says.
+    pub fn sent(&mut self, ids: &[i64], now: Timestamp) -> Result<(), StoreError> {
+        self.write("marking a mail as sent", |db| {
+            for id in ids {
+                db.prepare_cached(
+                    "UPDATE outbox SET state = 'sent', attempts = attempts + 1, error = '',
+                       sent_at = ?2, sent_in = ?3
+                     WHERE id = ?1 AND state <> 'sent'",
+                )?
+                .execute(params![id, now, ids.first()])?;
+            }
+            Ok(())
+        })
+    }
+
+    /// Notes that a try was in vain, why, and when the next is due.
+    ///
+    /// # Errors
+    /// What the database says.
+    pub fn failed(&mut self, id: i64, error: &str, next: Timestamp) -> Result<(), StoreError> {
+        self.write("marking a mail as delayed", |db| {
+            db.prepare_cached(
+                "UPDATE outbox SET attempts = attempts + 1, error = ?2, due = ?3
+                 WHERE id = ?1 AND state = 'waiting'",
+            )?
+            .execute(params![id, error, next])?;
+            Ok(())
+        })
+    }
+
+    /// Gives a mail up. It stays visible in `status`.
+    ///
+    /// # Errors
+    /// What the database says.
+    pub fn dead(&mut self, id: i64, error: &str) -> Result<(), StoreError> {
+        self.write("giving a mail up", |db| {
+            db.prepare_cached(
+                "UPDATE outbox SET state = 'dead', attempts = attempts + 1, error = ?2
+                 WHERE id = ?1 AND state = 'waiting'",
+            )?
+            .execute(params![id, error])?;
+            Ok(())
+        })
+    }
+
+    /// Keeps the alerts that were committed so far out of the next digest.
+    ///
+    /// # Errors
+    /// What the database says.
+    pub fn skip_digest(&mut self, now: Timestamp) -> Result<(), StoreError> {
+        // No alert is below the mildest level, so this is a digest of nothing that ends here.
+        self.queue_digest(&format!("skipped {now}"), Level::Informational, now, now).map(drop)
+    }
+
+    /// Queues the digest of a day, once a day, about the alerts below a level that were committed
+    /// since the digest before; tells whether it was queued. A day without such alerts has no mail.
+    ///
+    /// # Errors
+    /// What the database says.
+    pub fn queue_digest(
+        &mut self,
+        day: &str,
+        below: Level,
+        due: Timestamp,
+        now: Timestamp,
+    ) -> Result<bool, StoreError> {
+        self.write("queueing a digest", |db| {
+            let number = |sql| db.query_row(sql, [], |row| row.get::<_, i64>(0));
+            let after = number("SELECT coalesce(max(upto_alert), 0) FROM outbox")?;
+            let upto = number("SELECT coalesce(max(number), 0) FROM alert")?.max(after);
+            let n_alerts: i64 = db.query_row(
+                "SELECT count(*) FROM alert WHERE number > ?1 AND number <= ?2 AND level < ?3",
+                params![after, upto, below],
+                |row| row.get(0),
+            )?;
+            let state = if n_alerts > 0 { "waiting" } else { "empty" };
+            let n_queued = db.execute(
+                "INSERT INTO outbox (message_id, principal, day, after_alert, upto_alert,
+                   created, due, state, attempts, error)
+                 VALUES ('digest.' || ?1, '', ?1, ?2, ?3, ?4, ?5, ?6, 0, '')
+                 ON CONFLICT (message_id) DO NOTHING",
+                params![day, after, upto, now, due, state],
+            )?;
+            Ok(n_queued > 0 && n_alerts > 0)
+        })
+    }
+}
+
+fn outgoing(row: &Row<'_>) -> rusqlite::Result<Outgoing> {
+    let about = match row.get::<_, Option<String>>("incident")? {
+        Some(incident) => {
+            About::Incident { incident: incident.into(), revision: get_u32(row, "revision")? }
+        }
+        None => About::Digest {
+            day: get_text(row, "day")?,
+            after: row.get("after_alert")?,
+            upto: row.get("upto_alert")?,
+        },
+    };
+    Ok(Outgoing {
+        id: row.get("id")?,
+        message_id: get_text(row, "message_id")?,
+        about,
+        created: row.get("created")?,
+        due: row.get("due")?,
+        attempts: get_u32(row, "attempts")?,
+        error: row.get("error")?,
+    })
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::engine::time::{DAY, HOUR, MINUTE, SECOND};
+    use crate::store::sample::{NOON, alert, incident_commit, state};
+
+    fn ids(store: &Store, now: Timestamp) -> Vec<SmolStr> {
+        store.due(now, 10).unwrap().into_iter().map(|mail| mail.message_id).collect()
+    }
+
+    #[test]
+    fn a_mail_waits_fails_waits_and_is_sent_with_one_message_id() {
+        let (_directory, path) = state();
+        let mut store = Store::open(&path).unwrap();
+        store.commit(&incident_commit("i", 1, 2), NOON).unwrap();
+        assert_eq!(ids(&store, NOON.plus(-1)), [""; 0]);
+        let mail = store.due(NOON, 10).unwrap().remove(0);
+        assert_eq!(mail.message_id, "i.2");
+        assert_eq!(mail.about, About::Incident { incident: "i".into(), revision: 2 });
+        store.failed(mail.id, "450 try later", NOON.plus(MINUTE)).unwrap();
+        drop(store);
+        let mut store = Store::open(&path).unwrap();
+        assert_eq!(ids(&store, NOON.plus(SECOND)), [""; 0]);
+        assert_eq!(store.next_due().unwrap(), Some(NOON.plus(MINUTE)));
+        let again = store.due(NOON.plus(MINUTE), 10).unwrap().remove(0);
+        assert_eq!((again.attempts, again.error.as_str()), (1, "450 try later"));
+        assert_eq!(again.message_id, mail.message_id);
+        store.sent(&[mail.id], NOON.plus(MINUTE)).unwrap();
+        assert_eq!(ids(&store, NOON.plus(DAY)), [""; 0]);
+        store.failed(mail.id, "too late to fail", NOON).unwrap();
+        assert_eq!(ids(&store, NOON.plus(DAY)), [""; 0], "sent is sent");
+        assert_eq!(store.stats().unwrap().outbox.last_sent, Some(NOON.plus(MINUTE)));
+    }
+
+    #[test]
+    fn mails_of_one_principal_keep_their_order() {
+        let mut store = Store::in_memory().unwrap();
+        for (incident, token, revision) in [("i", 1, 1), ("i", 1, 2), ("j", 2, 1)] {
+            store.commit(&incident_commit(incident, token, revision), NOON).unwrap();
+        }
+        assert_eq!(ids(&store, NOON), ["i.1", "i.2", "j.1"]);
+        let first = store.due(NOON, 1).unwrap().remove(0);
+        store.failed(first.id, "450", NOON.plus(HOUR)).unwrap();
+        assert_eq!(ids(&store, NOON), ["j.1"]);
+        store.dead(first.id, "550").unwrap();
+        assert_eq!(ids(&store, NOON), ["i.2", "j.1"], "what is given up holds nothing back");
+        assert_eq!(store.stats().unwrap().outbox.dead, 1);
+    }
+
+    #[test]
+    fn rows_that_went_out_in_one_mail_count_as_one() {
+        let mut store = Store::in_memory().unwrap();
+        for revision in 1..=3 {
+            store.commit(&incident_commit("i", 1, revision), NOON).unwrap();
+        }
+        let due: Vec<i64> = store.due(NOON, 10).unwrap().iter().map(|mail| mail.id).collect();
+        store.sent(&due[..2], NOON.plus(-HOUR)).unwrap();
+        store.sent(&due[2..], NOON).unwrap();
+        assert_eq!(store.sent_since(NOON.plus(-HOUR)).unwrap(), 2);
+        assert_eq!(store.sent_since(NOON).unwrap(), 1);
+        assert_eq!(store.sent_since(NOON.plus(1)).unwrap(), 0);
+    }
+
+    #[test]
+    fn a_digest_tells_each_alert_once_and_not_at_all_on_quiet_days() {
+        let mut store = Store::in_memory().unwrap();
+        let commit = |store: &mut Store, names: &[&str], level| {
+            let mut alerts: Vec<_> = names.iter().map(|name| alert(name, "i", 1, NOON)).collect();
+            alerts.iter_mut().for_each(|alert| alert.rule.level = level);
+            let commit = crate::engine::commit::Commit { alerts, ..Default::default() };
+            store.commit(&commit, NOON).unwrap();
+        };
+        let queue = |store: &mut Store, day: &str| {
+            store.queue_digest(day, Level::High, NOON, NOON).unwrap()
+        };
+        commit(&mut store, &["a", "b"], Level::Medium);
+        commit(&mut store, &["loud"], Level::High);
+        assert!(queue(&mut store, "2026-11-23"));
+        assert!(!queue(&mut store, "2026-11-23"), "once a day");
+        assert!(!queue(&mut store, "2026-11-24"), "nothing new");
+        commit(&mut store, &["c"], Level::Low);
+        assert!(!queue(&mut store, "2026-11-24"), "the day was quiet when it was asked");
+        assert!(queue(&mut store, "2026-11-25"));
+        let told: Vec<Vec<SmolStr>> = store
+            .due(NOON, 10)
+            .unwrap()
+            .iter()
+            .map(|mail| store.digest_alerts(mail, Level::High).unwrap())
+            .map(|alerts| alerts.into_iter().map(|stored| stored.alert.id).collect())
+            .collect();
+        assert_eq!(told, [vec!["a", "b"], vec!["c"]]);
+        assert_eq!(ids(&store, NOON), ["digest.2026-11-23", "digest.2026-11-25"]);
+    }
+
+    #[test]
+    fn a_pump_marks_mails_through_a_connection_of_its_own() {
+        let (_directory, path) = state();
+        let mut daemon = Store::open(&path).unwrap();
+        let mut pump = Store::open(&path).unwrap();
+        for revision in 1..=5 {
+            daemon.commit(&incident_commit("i", 1, revision), NOON).unwrap();
+            let due = pump.due(NOON, 10).unwrap();
+            pump.sent(&[due[0].id], NOON).unwrap();
+        }
+        assert_eq!(daemon.stats().unwrap().outbox.waiting, 0);
+        assert_eq!(daemon.sent_since(NOON).unwrap(), 5);
+    }
+}

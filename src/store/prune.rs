@@ -1,0 +1,305 @@
+//! Old rows go, a bounded number at a time, so that no commit waits long for it.
+
+use std::time::Duration;
+
+use rusqlite::{Connection, OptionalExtension, params};
+
+use crate::engine::time::Timestamp;
+
+use super::forget::{drop_history, drop_profile, stored_principal, sweep_acks};
+use super::ledger::count_facets;
+use super::registry::is_in_use;
+use super::{Store, StoreError};
+
+/// How many tokens one call looks at: some ms of work.
+const TOKENS_A_CALL: i64 = 256;
+
+/// How many alerts, incidents and mails one call removes at the most, each.
+const ROWS_A_CALL: i64 = 1_000;
+
+/// How long things are kept after they last happened. `None` keeps them for good.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub struct Retention {
+    /// Hours of a token's activity.
+    pub activity: Option<Duration>,
+    /// Addresses, networks, countries, clients and routes of a token.
+    pub facets: Option<Duration>,
+    /// Alerts, incidents, what was said of them, mutes that have ended.
+    pub alerts: Option<Duration>,
+    /// Tokens that are not registered, and the profiles of principals without any token left.
+    pub tokens: Option<Duration>,
+    /// Mails that were sent or given up.
+    pub mails: Option<Duration>,
+}
+
+/// What one call removed.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub struct Pruned {
+    /// Hours and facets.
+    pub history: usize,
+    /// Tokens.
+    pub tokens: usize,
+    /// Alerts and incidents.
+    pub alerts: usize,
+    /// Mails.
+    pub mails: usize,
+    /// Whether the walk over all tokens has come to its end and nothing else was left to remove: no
+    /// need to call again soon.
+    pub is_done: bool,
+}
+
+impl Store {
+    /// Removes some of what is older than it is to be kept. Each call goes on where the last one
+    /// stopped, over restarts too; call it now and then, and again until it is done.
+    ///
+    /// # Errors
+    /// What the database says.
+    pub fn prune(&mut self, retention: &Retention, now: Timestamp) -> Result<Pruned, StoreError> {
+        self.write("pruning", |db| {
+            let mut pruned = Pruned::default();
+            let has_ended = walk(db, retention, now, &mut pruned)?;
+            let alerts_full = prune_alerts(db, before(now, retention.alerts), &mut pruned)?;
+            let mails_full = prune_mails(db, before(now, retention.mails), &mut pruned)?;
+            pruned.is_done = has_ended && !alerts_full && !mails_full;
+            Ok(pruned)
+        })
+    }
+}
+
+/// Returns the time before which things are old.
+fn before(now: Timestamp, kept: Option<Duration>) -> Timestamp {
+    match kept.map(|kept| i64::try_from(kept.as_micros())) {
+        Some(Ok(micros)) => now.plus(-micros),
+        None | Some(Err(_)) => Timestamp(i64::MIN),
+    }
+}
+
+/// Looks at the next tokens after the cursor; tells whether it came to the last one.
+fn walk(
+    db: &Connection,
+    retention: &Retention,
+    now: Timestamp,
+    pruned: &mut Pruned,
+) -> rusqlite::Result<bool> {
+    let cursor: Option<i64> = db
+        .query_row("SELECT value FROM setting WHERE name = 'prune_cursor'", [], |row| row.get(0))
+        .optional()?;
+    let next: Vec<(i64, Timestamp)> = db
+        .prepare_cached(
+            "SELECT number, last_seen FROM token WHERE ?1 IS NULL OR number > ?1
+             ORDER BY number LIMIT ?2",
+        )?
+        .query_map(params![cursor, TOKENS_A_CALL], |row| Ok((row.get(0)?, row.get(1)?)))?
+        .collect::<rusqlite::Result<_>>()?;
+    for (number, last_seen) in &next {
+        if *last_seen < before(now, retention.tokens) && !is_registered(db, *number)? {
+            drop_token(db, *number)?;
+            pruned.tokens += 1;
+        } else {
+            pruned.history += prune_history(db, *number, retention, now)?;
+        }
+    }
+    let has_ended = i64::try_from(next.len()).is_ok_and(|n_seen| n_seen < TOKENS_A_CALL);
+    match next.last().filter(|_| !has_ended) {
+        Some((number, _)) => db.execute(
+            "INSERT INTO setting (name, value) VALUES ('prune_cursor', ?1)
+             ON CONFLICT (name) DO UPDATE SET value = excluded.value",
+            [number],
+        )?,
+        None => db.execute("DELETE FROM setting WHERE name = 'prune_cursor'", [])?,
+    };
+    Ok(has_ended)
+}
+
+fn is_registered(db: &Connection, number: i64) -> rusqlite::Result<bool> {
+    db.prepare_cached(
+        "SELECT EXISTS (SELECT 1 FROM registry JOIN token ON registry.token = token.id
+           WHERE token.number = ?1)",
+    )?
+    .query_row([number], |row| row.get(0))
+}
+
+fn drop_token(db: &Connection, number: i64) -> rusqlite::Result<()> {
+    let principal = stored_principal(db, number)?;
+    let own = db
+        .prepare_cached("SELECT 'tw1_' || lower(hex(id)) FROM token WHERE number = ?1")?
+        .query_row([number], |row| row.get::<_, String>(0))?;
+    drop_history(db, number)?;
+    for name in [principal.as_str(), own.as_str()] {
+        if !name.is_empty() && !is_in_use(db, name)? {
+            drop_profile(db, name)?;
+        }
+    }
+    Ok(())
+}
+
+fn prune_history(
+    db: &Connection,
+    number: i64,
+    retention: &Retention,
+    now: Timestamp,
+) -> rusqlite::Result<usize> {
+    let n_hours = db
+        .prepare_cached("DELETE FROM activity WHERE token = ?1 AND hour < ?2")?
+        .execute(params![number, before(now, retention.activity).hour()])?;
+    let n_facets = db
+        .prepare_cached("DELETE FROM facet WHERE token = ?1 AND last_seen < ?2")?
+        .execute(params![number, before(now, retention.facets)])?;
+    if n_facets > 0 {
+        count_facets(db, number)?;
+    }
+    Ok(n_hours + n_facets)
+}
+
+/// Tells whether there may be more to remove.
+fn prune_alerts(db: &Connection, before: Timestamp, pruned: &mut Pruned) -> rusqlite::Result<bool> {
+    let n_alerts = db
+        .prepare_cached(
+            "DELETE FROM alert WHERE number IN (
+               SELECT number FROM alert WHERE time < ?1 ORDER BY time LIMIT ?2)",
+        )?
+        .execute(params![before, ROWS_A_CALL])?;
+    let n_incidents = db
+        .prepare_cached(
+            "DELETE FROM incident WHERE id IN (
+               SELECT id FROM incident WHERE last < ?1 ORDER BY last LIMIT ?2)",
+        )?
+        .execute(params![before, ROWS_A_CALL])?;
+    let n_mutes =
+        db.prepare_cached("DELETE FROM mute WHERE until < ?1")?.execute(params![before])?;
+    super::commit::bump(db, "mutes_version", u64::from(n_mutes > 0))?;
+    if n_alerts + n_incidents > 0 {
+        sweep_acks(db)?;
+    }
+    pruned.alerts = n_alerts + n_incidents;
+    Ok([n_alerts, n_incidents].iter().any(|n_gone| i64::try_from(*n_gone) == Ok(ROWS_A_CALL)))
+}
+
+/// Keeps the newest digest: the next one begins where it ends.
+fn prune_mails(db: &Connection, before: Timestamp, pruned: &mut Pruned) -> rusqlite::Result<bool> {
+    pruned.mails = db
+        .prepare_cached(
+            "DELETE FROM outbox WHERE id IN (
+               SELECT id FROM outbox WHERE state <> 'waiting' AND coalesce(sent_at, created) < ?1
+                 AND id <> coalesce((SELECT max(id) FROM outbox WHERE day IS NOT NULL), 0)
+               ORDER BY id LIMIT ?2)",
+        )?
+        .execute(params![before, ROWS_A_CALL])?;
+    Ok(i64::try_from(pruned.mails) == Ok(ROWS_A_CALL))
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::engine::alert::Level;
+    use crate::engine::commit::Commit;
+    use crate::engine::ledger::Ledger;
+    use crate::engine::mute::Mute;
+    use crate::engine::secret::TokenId;
+    use crate::engine::time::{DAY, HOUR};
+    use crate::store::sample::{NOON, alert, commit_of, id, incident_commit, record, registered};
+    use crate::store::{TokenFilter, Who};
+
+    const WEEK: Option<Duration> = Some(Duration::from_secs(7 * 86_400));
+
+    #[test]
+    fn old_hours_and_facets_go_and_new_ones_stay() {
+        let mut store = Store::in_memory().unwrap();
+        let mut ledger = Ledger::default();
+        record(&mut ledger, id(1), NOON.plus(-8 * DAY), "2001:db8::1");
+        record(&mut ledger, id(1), NOON.plus(-7 * DAY), "192.0.2.8");
+        record(&mut ledger, id(1), NOON, "192.0.2.7");
+        store.commit(&Commit { ledger, ..Commit::default() }, NOON).unwrap();
+        let kept = store.prune(&Retention::default(), NOON).unwrap();
+        assert_eq!(kept, Pruned { is_done: true, ..Pruned::default() });
+        let retention = Retention { activity: WEEK, facets: WEEK, ..Retention::default() };
+        let pruned = store.prune(&retention, NOON).unwrap();
+        assert_eq!(pruned.history, 3, "an hour, an address and a country");
+        let history = store.history(&Who::Token(id(1)), None, None, NOON).unwrap();
+        assert_eq!(history.hours.len(), 2);
+        assert_eq!(history.tokens[0].distinct.addresses, 2);
+        assert_eq!(history.tokens[0].distinct.countries, 1);
+        assert_eq!(history.tokens[0].activity.requests, 3, "totals are for good");
+    }
+
+    #[test]
+    fn tokens_go_with_their_profiles_unless_somebody_registered_them() {
+        let mut store = Store::in_memory().unwrap();
+        store.commit(&commit_of(&[1, 2]), NOON.plus(-30 * DAY)).unwrap();
+        store.register(&[registered(Some(2), "")], "", NOON).unwrap();
+        let retention = Retention { tokens: WEEK, ..Retention::default() };
+        assert_eq!(store.prune(&retention, NOON).unwrap().tokens, 0);
+        let later = NOON.plus(7 * DAY + 1);
+        assert_eq!(store.prune(&retention, later).unwrap().tokens, 1);
+        let stats = store.stats().unwrap();
+        assert_eq!((stats.tokens, stats.principals), (1, 1));
+        assert_eq!(store.known_tokens(&[id(1), id(2)]).unwrap(), [id(2)]);
+    }
+
+    #[test]
+    fn each_call_is_bounded_and_goes_on_where_the_last_one_stopped() {
+        let mut store = Store::in_memory().unwrap();
+        let mut ledger = Ledger::default();
+        for n in 0..600_u128 {
+            let token = TokenId((n << 64).to_be_bytes());
+            record(&mut ledger, token, NOON, "192.0.2.7");
+        }
+        for n in 0..600_u128 {
+            let token = TokenId((n << 100).to_be_bytes());
+            record(&mut ledger, token, NOON.plus(30 * DAY), "192.0.2.7");
+        }
+        store.commit(&Commit { ledger, ..Commit::default() }, NOON).unwrap();
+        let retention = Retention { tokens: WEEK, ..Retention::default() };
+        let mut gone = Vec::new();
+        loop {
+            let pruned = store.prune(&retention, NOON.plus(30 * DAY)).unwrap();
+            gone.push(pruned.tokens);
+            if pruned.is_done {
+                break;
+            }
+        }
+        assert_eq!(gone.len(), 5, "1199 tokens, 256 a call");
+        assert_eq!(gone.iter().sum::<usize>(), 599);
+        let left = store.tokens(&TokenFilter::default(), NOON).unwrap();
+        assert!(left.iter().all(|token| token.last_seen == Some(NOON.plus(30 * DAY))));
+    }
+
+    #[test]
+    fn alerts_go_with_all_that_was_said_of_them() {
+        let mut store = Store::in_memory().unwrap();
+        store.commit(&incident_commit("i", 1, 1), NOON).unwrap();
+        let recent = alert("recent", "j", 1, NOON.plus(HOUR));
+        store.commit(&Commit { alerts: vec![recent], ..Commit::default() }, NOON).unwrap();
+        let mute = |until| Mute {
+            id: 0,
+            rule: "".into(),
+            principal: "".into(),
+            reason: "".into(),
+            since: NOON,
+            until,
+        };
+        store.mute(&mute(Some(NOON))).unwrap();
+        store.mute(&mute(None)).unwrap();
+        let retention = Retention { alerts: WEEK, mails: WEEK, ..Retention::default() };
+        let pruned = store.prune(&retention, NOON.plus(7 * DAY + 1)).unwrap();
+        assert_eq!((pruned.alerts, pruned.mails), (2, 0), "a waiting mail stays");
+        let stats = store.stats().unwrap();
+        assert_eq!((stats.alerts, stats.incidents), (1, 0));
+        assert_eq!(store.mutes().unwrap().len(), 1);
+    }
+
+    #[test]
+    fn the_newest_digest_stays_so_that_nothing_is_told_twice() {
+        let mut store = Store::in_memory().unwrap();
+        for (day, name) in ["a", "b"].into_iter().enumerate() {
+            let alerts = vec![alert(name, "i", 1, NOON)];
+            store.commit(&Commit { alerts, ..Commit::default() }, NOON).unwrap();
+            store.queue_digest(&day.to_string(), Level::High, NOON, NOON).unwrap();
+        }
+        let due: Vec<i64> = store.due(NOON, 10).unwrap().iter().map(|mail| mail.id).collect();
+        store.sent(&due, NOON).unwrap();
+        let retention = Retention { mails: WEEK, ..Retention::default() };
+        assert_eq!(store.prune(&retention, NOON.plus(8 * DAY)).unwrap().mails, 1);
+        assert!(!store.queue_digest("9", Level::High, NOON, NOON).unwrap());
+    }
+}

@@ -1,0 +1,454 @@
+//! What the site says of its tokens, and a record of what was said when.
+
+use rusqlite::{Connection, OptionalExtension, Params, Row, params};
+use smol_str::{SmolStr, ToSmolStr};
+
+use crate::engine::commit::SubjectRow;
+use crate::engine::registry::Registered;
+use crate::engine::secret::TokenId;
+use crate::engine::time::Timestamp;
+
+use super::codec::{get_json, get_text, to_json};
+use super::commit::{bump, remember};
+use super::status::setting;
+use super::{Reader, Store, StoreError, recall, slot};
+
+/// Whom a command is about.
+#[derive(Clone, Debug, PartialEq, Eq, PartialOrd, Ord)]
+pub enum Who {
+    /// One token.
+    Token(TokenId),
+    /// A principal: a registered name with all its tokens, or `jwt:ISS:SUB` and the like.
+    Principal(SmolStr),
+}
+
+/// One thing that happened to a token or principal in the registry.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct LifecycleRow {
+    /// The token; `None` for a principal that is registered by name.
+    pub token: Option<TokenId>,
+    /// The registered name at that time; may be empty.
+    pub name: SmolStr,
+    /// When it happened.
+    pub time: Timestamp,
+    /// `registered`, `changed`, `renamed`, `rotated`, `revoked`, `leaked`, `decoy`; or taken back:
+    /// `unrotated`, `unrevoked`, `unleaked`, `no decoy`.
+    pub what: SmolStr,
+    /// By whom and why, in the words of who said it.
+    pub note: String,
+    /// When it was said.
+    pub noted: Timestamp,
+}
+
+const SELECT: &str = "SELECT token, name, owner, issued_at, expires_at, revoked_at, rotated_to,
+    rotated_at, scopes, networks, countries, mfa, decoy, leaked_at, notes FROM registry";
+
+impl Reader {
+    /// Returns the whole registry, by name and token.
+    ///
+    /// # Errors
+    /// What the database says.
+    pub fn registry(&self) -> Result<Vec<Registered>, StoreError> {
+        self.read("reading the registry", |db| {
+            rows(db, &format!("{SELECT} ORDER BY name, token"), [])
+        })
+    }
+
+    /// Returns a number that grows with each change to the registry.
+    ///
+    /// # Errors
+    /// What the database says.
+    pub fn registry_version(&self) -> Result<u64, StoreError> {
+        self.read("reading the version of the registry", |db| setting(db, "registry_version"))
+    }
+}
+
+impl Store {
+    /// Registers tokens and principals: each row takes the place of the one with its token, or of
+    /// the one with its name if it has no token. What that means for its lifecycle is noted. Returns
+    /// how many rows are new or have changed.
+    ///
+    /// # Errors
+    /// What the database says.
+    pub fn register(
+        &mut self,
+        new: &[Registered],
+        note: &str,
+        now: Timestamp,
+    ) -> Result<usize, StoreError> {
+        self.write("registering", |db| put_all(db, new, note, now))
+    }
+
+    /// Changes the registry rows of a token, or all those of a name, and returns them. Where there is
+    /// none yet, one is made first. `change` may rename a token, but not turn one row into another:
+    /// what has no token keeps its name.
+    ///
+    /// # Errors
+    /// What the database says.
+    pub fn amend(
+        &mut self,
+        who: &Who,
+        note: &str,
+        now: Timestamp,
+        change: impl Fn(&mut Registered),
+    ) -> Result<Vec<Registered>, StoreError> {
+        self.write("changing the registry", |db| {
+            let mut found = of(db, who)?;
+            if found.is_empty() {
+                found.push(match who {
+                    Who::Token(token) => {
+                        Registered { token: Some(*token), ..Registered::default() }
+                    }
+                    Who::Principal(name) => {
+                        Registered { name: name.clone(), ..Registered::default() }
+                    }
+                });
+            }
+            found.iter_mut().for_each(&change);
+            put_all(db, &found, note, now)?;
+            Ok(found)
+        })
+    }
+
+    /// Marks as revoked at a time.
+    ///
+    /// # Errors
+    /// What the database says.
+    pub fn revoke(
+        &mut self,
+        who: &Who,
+        at: Timestamp,
+        note: &str,
+        now: Timestamp,
+    ) -> Result<Vec<Registered>, StoreError> {
+        self.amend(who, note, now, |row| row.revoked_at = Some(at))
+    }
+
+    /// Marks as leaked at a time.
+    ///
+    /// # Errors
+    /// What the database says.
+    pub fn leak(
+        &mut self,
+        who: &Who,
+        at: Timestamp,
+        note: &str,
+        now: Timestamp,
+    ) -> Result<Vec<Registered>, StoreError> {
+        self.amend(who, note, now, |row| row.leaked_at = Some(at))
+    }
+
+    /// Marks as bait.
+    ///
+    /// # Errors
+    /// What the database says.
+    pub fn decoy(
+        &mut self,
+        who: &Who,
+        note: &str,
+        now: Timestamp,
+    ) -> Result<Vec<Registered>, StoreError> {
+        self.amend(who, note, now, |row| row.decoy = true)
+    }
+}
+
+/// Returns the registry rows of a token or a name.
+pub(super) fn of(db: &Connection, who: &Who) -> rusqlite::Result<Vec<Registered>> {
+    match who {
+        Who::Token(token) => rows(db, &format!("{SELECT} WHERE token = ?1"), [token]),
+        Who::Principal(name) => {
+            rows(db, &format!("{SELECT} WHERE name = ?1 ORDER BY token"), [name.as_str()])
+        }
+    }
+}
+
+/// Returns what happened to the given tokens and to a name, by time.
+pub(super) fn lifecycle(
+    db: &Connection,
+    tokens: &[TokenId],
+    name: &str,
+) -> rusqlite::Result<Vec<LifecycleRow>> {
+    let mut by_token = db.prepare_cached(
+        "SELECT token, name, time, what, note, noted FROM lifecycle WHERE token = ?1 ORDER BY number",
+    )?;
+    let mut by_name = db.prepare_cached(
+        "SELECT token, name, time, what, note, noted FROM lifecycle
+         WHERE name = ?1 AND name <> '' AND token IS NULL ORDER BY number",
+    )?;
+    let mut found: Vec<_> =
+        by_name.query_map([name], lifecycle_row)?.collect::<rusqlite::Result<_>>()?;
+    for token in tokens {
+        for row in by_token.query_map([token], lifecycle_row)? {
+            found.push(row?);
+        }
+    }
+    found.sort_by_key(|row| (row.time, row.noted));
+    Ok(found)
+}
+
+fn rows(db: &Connection, sql: &str, parameters: impl Params) -> rusqlite::Result<Vec<Registered>> {
+    db.prepare_cached(sql)?.query_map(parameters, registered)?.collect()
+}
+
+fn put_all(
+    db: &Connection,
+    new: &[Registered],
+    note: &str,
+    now: Timestamp,
+) -> rusqlite::Result<usize> {
+    let mut n_changed = 0;
+    for row in new {
+        n_changed += usize::from(put(db, row, note, now)?);
+    }
+    bump(db, "registry_version", u64::from(n_changed > 0))?;
+    Ok(n_changed)
+}
+
+/// A token that is named, or named anew, keeps its baseline: what was learned under its id, or under
+/// its old name if no other token bears that, goes on under the new one, unless that has one already.
+fn inherit(db: &Connection, old: Option<&Registered>, row: &Registered) -> rusqlite::Result<()> {
+    let Some(token) = row.token.filter(|_| !row.name.is_empty()) else { return Ok(()) };
+    let before = match old.filter(|old| !old.name.is_empty()) {
+        Some(old) if is_in_use(db, &old.name)? => return Ok(()),
+        Some(old) => old.name.clone(),
+        None => token.to_smolstr(),
+    };
+    if before == row.name || recall::subject(db, &row.name)?.is_some() {
+        return Ok(());
+    }
+    if let Some(blob) = recall::subject(db, &before)? {
+        remember(db, &[SubjectRow { principal: row.name.clone(), blob }])?;
+        db.prepare_cached(
+            "DELETE FROM profile WHERE number BETWEEN ?1 AND ?1 + 255 AND principal = ?2",
+        )?
+        .execute(params![slot::of_principal(&before), before.as_str()])?;
+    }
+    Ok(())
+}
+
+/// Puts one row in its place; tells whether that changed anything.
+fn put(db: &Connection, row: &Registered, note: &str, now: Timestamp) -> rusqlite::Result<bool> {
+    let name = row.name.as_str();
+    let old = match row.token {
+        Some(token) => rows(db, &format!("{SELECT} WHERE token = ?1"), [token])?,
+        None => rows(db, &format!("{SELECT} WHERE token IS NULL AND name = ?1"), [name])?,
+    };
+    let old = old.first();
+    if old == Some(row) {
+        return Ok(false);
+    }
+    db.prepare_cached(
+        "DELETE FROM registry WHERE token IS ?1 AND (token IS NOT NULL OR name = ?2)",
+    )?
+    .execute(params![row.token, name])?;
+    insert(db, row)?;
+    inherit(db, old, row)?;
+    for (what, time) in changes(old, row) {
+        db.prepare_cached(
+            "INSERT INTO lifecycle (token, name, time, what, note, noted)
+             VALUES (?1, ?2, ?3, ?4, ?5, ?6)",
+        )?
+        .execute(params![row.token, name, time.unwrap_or(now), what, note, now])?;
+    }
+    Ok(true)
+}
+
+fn insert(db: &Connection, row: &Registered) -> rusqlite::Result<()> {
+    db.prepare_cached(
+        "INSERT INTO registry (token, slot, name, owner, issued_at, expires_at, revoked_at,
+           rotated_to, rotated_at, scopes, networks, countries, mfa, decoy, leaked_at, notes)
+         VALUES (?1, ?2, ?3, ?4, ?5, ?6, ?7, ?8, ?9, ?10, ?11, ?12, ?13, ?14, ?15, ?16)",
+    )?
+    .execute(params![
+        row.token,
+        row.token.map(slot::of_token),
+        row.name.as_str(),
+        row.owner.as_str(),
+        row.issued_at,
+        row.expires_at,
+        row.revoked_at,
+        row.rotated_to.as_str(),
+        row.rotated_at,
+        to_json(&row.scopes)?,
+        to_json(&row.networks)?,
+        to_json(&row.countries)?,
+        row.mfa,
+        row.decoy,
+        row.leaked_at,
+        row.notes.as_str(),
+    ])?;
+    Ok(())
+}
+
+/// Says what became of a row, and when, where the row itself knows.
+fn changes(old: Option<&Registered>, new: &Registered) -> Vec<(&'static str, Option<Timestamp>)> {
+    let fresh = Registered::default();
+    let before = old.unwrap_or(&fresh);
+    let mut said = Vec::new();
+    if old.is_none() {
+        said.push(("registered", None));
+    } else if before.name != new.name {
+        said.push(("renamed", None));
+    }
+    let rotation = |row: &Registered| (row.rotated_at, row.rotated_to.clone());
+    if rotation(before) != rotation(new) {
+        let is_rotated = rotation(new) != rotation(&fresh);
+        said.push((if is_rotated { "rotated" } else { "unrotated" }, new.rotated_at));
+    }
+    if before.revoked_at != new.revoked_at {
+        let is_revoked = new.revoked_at.is_some();
+        said.push((if is_revoked { "revoked" } else { "unrevoked" }, new.revoked_at));
+    }
+    if before.leaked_at != new.leaked_at {
+        let is_leaked = new.leaked_at.is_some();
+        said.push((if is_leaked { "leaked" } else { "unleaked" }, new.leaked_at));
+    }
+    if before.decoy != new.decoy {
+        said.push((if new.decoy { "decoy" } else { "no decoy" }, None));
+    }
+    if said.is_empty() {
+        said.push(("changed", None));
+    }
+    said
+}
+
+fn registered(row: &Row<'_>) -> rusqlite::Result<Registered> {
+    Ok(Registered {
+        token: row.get("token")?,
+        name: get_text(row, "name")?,
+        owner: get_text(row, "owner")?,
+        issued_at: row.get("issued_at")?,
+        expires_at: row.get("expires_at")?,
+        revoked_at: row.get("revoked_at")?,
+        rotated_to: get_text(row, "rotated_to")?,
+        rotated_at: row.get("rotated_at")?,
+        scopes: get_json(row, "scopes")?,
+        networks: get_json(row, "networks")?,
+        countries: get_json(row, "countries")?,
+        mfa: row.get("mfa")?,
+        decoy: row.get("decoy")?,
+        leaked_at: row.get("leaked_at")?,
+        notes: get_text(row, "notes")?,
+    })
+}
+
+fn lifecycle_row(row: &Row<'_>) -> rusqlite::Result<LifecycleRow> {
+    Ok(LifecycleRow {
+        token: row.get("token")?,
+        name: get_text(row, "name")?,
+        time: row.get("time")?,
+        what: get_text(row, "what")?,
+        note: row.get("note")?,
+        noted: row.get("noted")?,
+    })
+}
+
+/// Tells whether anything but its profile still belongs to a principal.
+pub(super) fn is_in_use(db: &Connection, principal: &str) -> rusqlite::Result<bool> {
+    let found = db
+        .prepare_cached(
+            "SELECT 1 FROM token WHERE principal = ?1 AND principal <> ''
+             UNION ALL SELECT 1 FROM registry WHERE name = ?1 LIMIT 1",
+        )?
+        .query_row([principal], |_| Ok(()))
+        .optional()?;
+    Ok(found.is_some())
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::engine::commit::Commit;
+    use crate::engine::geo::Country;
+    use crate::engine::time::DAY;
+    use crate::store::sample::{NOON, id, registered, state};
+
+    fn full() -> Registered {
+        Registered {
+            token: Some(id(1)),
+            name: "billing".into(),
+            owner: "ann@example.org".into(),
+            issued_at: Some(NOON.plus(-DAY)),
+            expires_at: Some(NOON.plus(DAY)),
+            revoked_at: Some(NOON.plus(1)),
+            rotated_to: "billing-2".into(),
+            rotated_at: Some(NOON.plus(2)),
+            scopes: vec!["read:items".into(), "write".into()],
+            networks: vec!["192.0.2.0/24".parse().unwrap(), "2001:db8::/32".parse().unwrap()],
+            countries: vec![Country::parse("DE").unwrap()],
+            mfa: Some(false),
+            decoy: true,
+            leaked_at: Some(NOON.plus(3)),
+            notes: "made by hand; \"quoted\"".into(),
+        }
+    }
+
+    #[test]
+    fn every_column_is_read_back_as_it_was() {
+        let (_directory, path) = state();
+        let mut store = Store::open(&path).unwrap();
+        let rows = [full(), registered(Some(2), "billing"), registered(None, "jwt:iss:ann")];
+        assert_eq!(store.register(&rows, "import", NOON).unwrap(), 3);
+        drop(store);
+        assert_eq!(Reader::open(&path).unwrap().registry().unwrap(), rows);
+    }
+
+    #[test]
+    fn a_row_takes_the_place_of_the_one_with_its_token_or_else_its_name() {
+        let mut store = Store::in_memory().unwrap();
+        let rows = [registered(Some(1), "a"), registered(None, "a"), registered(None, "b")];
+        store.register(&rows, "", NOON).unwrap();
+        let version = store.registry_version().unwrap();
+        assert_eq!(store.register(&rows, "", NOON).unwrap(), 0, "nothing has changed");
+        assert_eq!(store.registry_version().unwrap(), version);
+        let renamed = registered(Some(1), "z");
+        let owned = Registered { owner: "bob".into(), ..registered(None, "a") };
+        assert_eq!(store.register(&[renamed.clone(), owned.clone()], "", NOON).unwrap(), 2);
+        assert_eq!(store.registry().unwrap(), [owned, registered(None, "b"), renamed]);
+        assert_eq!(store.registry_version().unwrap(), version + 1);
+    }
+
+    #[test]
+    fn what_happens_to_a_token_is_written_down() {
+        let mut store = Store::in_memory().unwrap();
+        let rows = [registered(Some(1), "billing"), registered(Some(2), "billing")];
+        store.register(&rows, "import", NOON).unwrap();
+        let name = Who::Principal("billing".into());
+        let changed = store.revoke(&name, NOON.plus(5), "offboarding", NOON.plus(9)).unwrap();
+        assert_eq!(changed.len(), 2, "a name stands for all its tokens");
+        store.leak(&Who::Token(id(1)), NOON.plus(-5), "found in a repository", NOON).unwrap();
+        store.decoy(&Who::Token(id(7)), "bait", NOON).unwrap();
+        store.amend(&Who::Token(id(7)), "no", NOON.plus(1), |row| row.decoy = false).unwrap();
+        let life = |token| -> Vec<(Timestamp, String, String)> {
+            let rows = lifecycle(&store.db, &[id(token)], "").unwrap();
+            rows.into_iter().map(|row| (row.time, row.what.to_string(), row.note)).collect()
+        };
+        let row =
+            |time: i64, what: &str, note: &str| (NOON.plus(time), what.to_owned(), note.to_owned());
+        let leaked = row(-5, "leaked", "found in a repository");
+        let [new, revoked] = [row(0, "registered", "import"), row(5, "revoked", "offboarding")];
+        assert_eq!(life(1), [leaked, new.clone(), revoked.clone()]);
+        assert_eq!(life(2), [new, revoked]);
+        let bait = [row(0, "registered", "bait"), row(0, "decoy", "bait")];
+        assert_eq!(life(7), [bait[0].clone(), bait[1].clone(), row(1, "no decoy", "no")]);
+        assert_eq!(store.registry().unwrap()[0].token, Some(id(7)));
+    }
+
+    #[test]
+    fn a_token_that_is_named_keeps_its_baseline() {
+        let mut store = Store::in_memory().unwrap();
+        let id = TokenId([7; 16]);
+        let row = |principal: &str| SubjectRow { principal: principal.into(), blob: vec![1, 2, 3] };
+        let subjects = vec![row(&id.to_string())];
+        store.commit(&Commit { subjects, ..Commit::default() }, Timestamp(0)).unwrap();
+        let named =
+            |name: &str| Registered { token: Some(id), name: name.into(), ..Registered::default() };
+        let recall = |store: &Store, name: &str| store.recall_subjects(&[name.into()]).unwrap();
+        store.register(&[named("ci")], "", Timestamp(0)).unwrap();
+        assert_eq!(recall(&store, "ci"), [row("ci")]);
+        assert!(recall(&store, &id.to_string()).is_empty());
+        store.register(&[named("deploy")], "", Timestamp(0)).unwrap();
+        assert_eq!(recall(&store, "deploy"), [row("deploy")]);
+        assert!(recall(&store, "ci").is_empty());
+    }
+}

@@ -1,0 +1,165 @@
+//! Commits, alerts and registry rows for the tests of the store.
+
+use std::collections::BTreeMap;
+use std::path::{Path, PathBuf};
+
+use smol_str::{SmolStr, ToSmolStr, format_smolstr};
+use tempfile::TempDir;
+
+use crate::engine::alert::{Alert, Incident, Level, Reason, RuleRef, TokenRef, Value};
+use crate::engine::commit::{Commit, Notice, StreamUpdate, SubjectRow};
+use crate::engine::geo::{Country, Place};
+use crate::engine::ledger::{Activity, Facet, Ledger, Span, TokenUse};
+use crate::engine::line::{Position, StreamId, Tally};
+use crate::engine::registry::Registered;
+use crate::engine::secret::TokenId;
+use crate::engine::time::Timestamp;
+use crate::engine::usage::{Agent, Origin, Outcome};
+
+/// Noon on Monday, 23 November 2026.
+pub(super) const NOON: Timestamp = Timestamp(1_795_435_200_000_000);
+
+/// A fresh state directory and the path of its database.
+pub(super) fn state() -> (TempDir, PathBuf) {
+    let directory = tempfile::tempdir().unwrap();
+    let path = directory.path().join("tokenwatch.db");
+    (directory, path)
+}
+
+/// A token's id that begins with `first`.
+pub(super) fn id(first: u8) -> TokenId {
+    let mut id = [0x11; 16];
+    id[0] = first;
+    TokenId(id)
+}
+
+/// Adds one usage to a ledger, as the engine would.
+pub(super) fn record(ledger: &mut Ledger, token: TokenId, time: Timestamp, address: &str) {
+    let entry = ledger.tokens.entry(token).or_insert_with(|| TokenUse {
+        kind: "opaque".into(),
+        hint: "...4f2a".into(),
+        principal: token.to_smolstr(),
+        issued_at: None,
+        expires_at: None,
+        first: time,
+        last: time,
+        hours: BTreeMap::new(),
+        facets: BTreeMap::new(),
+    });
+    entry.first = entry.first.min(time);
+    entry.last = entry.last.max(time);
+    let hour: &mut Activity = entry.hours.entry(time.hour()).or_default();
+    hour.count(Outcome::Ok, 100);
+    let country = if address.contains(':') { "DE" } else { "FR" };
+    for (facet, value) in [(Facet::Address, address), (Facet::Country, country)] {
+        let span = entry.facets.entry((facet, value.into()));
+        span.and_modify(|span| span.extend(time)).or_insert(Span::once(time));
+    }
+}
+
+/// A stream's position after `offset` bytes.
+pub(super) fn position(offset: u64) -> Position {
+    Position {
+        path: Path::new("/var/log/example/access.log").to_owned(),
+        device: u64::MAX,
+        inode: 12,
+        born: -1,
+        generation: 3,
+        offset,
+        head: u64::MAX - 1,
+        head_length: 1024,
+        tail: 1 << 63,
+        size: offset + 7,
+    }
+}
+
+/// One usage at noon of each token, with everything that a commit holds but alerts.
+pub(super) fn commit_of(tokens: &[u8]) -> Commit {
+    let mut ledger = Ledger::default();
+    tokens.iter().for_each(|token| record(&mut ledger, id(*token), NOON, "192.0.2.7"));
+    let n_lines = tokens.len() as u64;
+    let tally = Tally {
+        lines: n_lines,
+        parsed: n_lines,
+        usages: n_lines,
+        parsed_bytes: n_lines * 100,
+        ..Tally::default()
+    };
+    Commit {
+        streams: vec![StreamUpdate {
+            stream: StreamId(1),
+            position: position(n_lines * 100),
+            tally,
+        }],
+        subjects: tokens.iter().map(|token| subject(&id(*token).to_smolstr(), *token)).collect(),
+        ledger,
+        ..Commit::default()
+    }
+}
+
+/// What is remembered of a principal.
+pub(super) fn subject(principal: &str, byte: u8) -> SubjectRow {
+    SubjectRow { principal: principal.into(), blob: vec![1, byte] }
+}
+
+/// An alert of a token that is its own principal.
+pub(super) fn alert(name: &str, incident: &str, token: u8, time: Timestamp) -> Alert {
+    Alert {
+        id: name.into(),
+        incident: incident.into(),
+        time,
+        rule: RuleRef {
+            id: "00000000-0000-4000-8000-000000000001".into(),
+            name: "new-country".into(),
+            level: Level::Medium,
+            title: "New country".into(),
+        },
+        token: TokenRef {
+            id: id(token),
+            name: SmolStr::default(),
+            kind: "opaque".into(),
+            hint: "...4f2a".into(),
+        },
+        principal: id(token).to_smolstr(),
+        client: Some([192, 0, 2, 7].into()),
+        place: Place { country: Country::parse("FR"), ..Place::default() },
+        agent: Agent { family: "curl".into(), version: "8.5".into() },
+        route: "GET /v1/items/{id}".into(),
+        status: Some(200),
+        risk: 40,
+        reason: "country FR, never in 41 active days".to_owned(),
+        reasons: vec![Reason { kind: "new-country".into(), nats: 2.5, text: "so".to_owned() }],
+        facts: BTreeMap::from([("country.is_new".into(), Value::Bool(true))]),
+        usual: BTreeMap::new(),
+        evidence: vec![Origin { stream: StreamId(1), offset: 4 }],
+    }
+}
+
+/// An incident of a token that is its own principal.
+pub(super) fn incident(name: &str, token: u8, revision: u32) -> Incident {
+    Incident {
+        id: name.into(),
+        principal: id(token).to_smolstr(),
+        opened: NOON,
+        last: NOON,
+        level: Level::High,
+        revision,
+        alerts: revision,
+    }
+}
+
+/// A commit of one incident with one alert (`NAME-a`), and the mail about it.
+pub(super) fn incident_commit(name: &str, token: u8, revision: u32) -> Commit {
+    let alert_id = format_smolstr!("{name}-a");
+    Commit {
+        alerts: vec![alert(&alert_id, name, token, NOON)],
+        incidents: vec![incident(name, token, revision)],
+        notices: vec![Notice { incident: name.into(), revision }],
+        ..Commit::default()
+    }
+}
+
+/// A registry row.
+pub(super) fn registered(token: Option<u8>, name: &str) -> Registered {
+    Registered { token: token.map(id), name: name.into(), ..Registered::default() }
+}

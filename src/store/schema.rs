@@ -1,0 +1,310 @@
+//! The tables, as a list of migrations that only grows.
+//!
+//! Times are microseconds since 1970 in UTC. No table references another by a constraint: each has
+//! its own retention, and a check per inserted row is paid on the hottest path for nothing.
+
+use std::path::Path;
+
+use rusqlite::{Connection, Transaction, TransactionBehavior};
+
+use super::StoreError;
+
+/// `tkwt`: what marks a database as ours (`PRAGMA application_id`).
+const APPLICATION: i64 = 0x746b_7774;
+
+/// Entry N takes a database from version N to N + 1, in one transaction.
+const MIGRATIONS: &[&str] = &[V1];
+
+const V1: &str = r"
+-- Counters and cursors of the program itself.
+CREATE TABLE setting (
+  name TEXT PRIMARY KEY,
+  value INTEGER NOT NULL
+) STRICT, WITHOUT ROWID;
+
+-- How far each log file has been read, how it is told from others, what became of its bytes.
+-- Numbers without a sign (device, inode, hashes) are kept as the signed number of the same bits.
+CREATE TABLE stream (
+  stream INTEGER PRIMARY KEY,
+  path BLOB NOT NULL,
+  device INTEGER NOT NULL,
+  inode INTEGER NOT NULL,
+  born INTEGER NOT NULL,
+  generation INTEGER NOT NULL,
+  offset INTEGER NOT NULL,
+  head INTEGER NOT NULL,
+  head_length INTEGER NOT NULL,
+  tail INTEGER NOT NULL,
+  size INTEGER NOT NULL,
+  lines INTEGER NOT NULL,
+  parsed INTEGER NOT NULL,
+  rejected INTEGER NOT NULL,
+  usages INTEGER NOT NULL,
+  parsed_bytes INTEGER NOT NULL,
+  rejected_bytes INTEGER NOT NULL,
+  discarded INTEGER NOT NULL,
+  gap INTEGER NOT NULL,
+  nuls INTEGER NOT NULL,
+  updated INTEGER NOT NULL
+) STRICT;
+
+-- Tokens that were used, with totals. The number comes from the id (see slot.rs). The principal is
+-- empty where it is the token's own id. The last five columns count the rows of facet, without the
+-- folded ones.
+CREATE TABLE token (
+  number INTEGER PRIMARY KEY,
+  id BLOB NOT NULL,
+  kind TEXT NOT NULL,
+  hint TEXT NOT NULL,
+  principal TEXT NOT NULL,
+  issued_at INTEGER,
+  expires_at INTEGER,
+  first_seen INTEGER NOT NULL,
+  last_seen INTEGER NOT NULL,
+  requests INTEGER NOT NULL,
+  ok INTEGER NOT NULL,
+  denied INTEGER NOT NULL,
+  failed INTEGER NOT NULL,
+  bytes INTEGER NOT NULL,
+  addresses INTEGER NOT NULL,
+  networks INTEGER NOT NULL,
+  countries INTEGER NOT NULL,
+  clients INTEGER NOT NULL,
+  routes INTEGER NOT NULL
+) STRICT;
+CREATE INDEX token_principal ON token (principal) WHERE principal <> '';
+
+-- What the Judge remembers of a principal. The number comes from its name; the body carries its version.
+CREATE TABLE profile (
+  number INTEGER PRIMARY KEY,
+  principal TEXT NOT NULL,
+  body BLOB NOT NULL
+) STRICT;
+
+-- What a token did, by hour since 1970.
+CREATE TABLE activity (
+  token INTEGER NOT NULL,
+  hour INTEGER NOT NULL,
+  requests INTEGER NOT NULL,
+  ok INTEGER NOT NULL,
+  denied INTEGER NOT NULL,
+  failed INTEGER NOT NULL,
+  bytes INTEGER NOT NULL,
+  PRIMARY KEY (token, hour)
+) STRICT, WITHOUT ROWID;
+
+-- Where, with what and for what a token was used. The empty value sums up those folded away.
+CREATE TABLE facet (
+  token INTEGER NOT NULL,
+  facet INTEGER NOT NULL,
+  value TEXT NOT NULL,
+  first_seen INTEGER NOT NULL,
+  last_seen INTEGER NOT NULL,
+  count INTEGER NOT NULL,
+  PRIMARY KEY (token, facet, value)
+) STRICT, WITHOUT ROWID;
+
+-- What the site says of its tokens. Without a token: a principal by name. The slot is the base
+-- number of the token's row in token. Lists are JSON arrays.
+CREATE TABLE registry (
+  number INTEGER PRIMARY KEY,
+  token BLOB UNIQUE,
+  slot INTEGER,
+  name TEXT NOT NULL,
+  owner TEXT NOT NULL,
+  issued_at INTEGER,
+  expires_at INTEGER,
+  revoked_at INTEGER,
+  rotated_to TEXT NOT NULL,
+  rotated_at INTEGER,
+  scopes TEXT NOT NULL,
+  networks TEXT NOT NULL,
+  countries TEXT NOT NULL,
+  mfa INTEGER,
+  decoy INTEGER NOT NULL,
+  leaked_at INTEGER,
+  notes TEXT NOT NULL
+) STRICT;
+CREATE INDEX registry_name ON registry (name);
+CREATE UNIQUE INDEX registry_principal ON registry (name) WHERE token IS NULL;
+
+-- What happened to registry rows: at which time, said when, with which note.
+CREATE TABLE lifecycle (
+  number INTEGER PRIMARY KEY,
+  token BLOB,
+  name TEXT NOT NULL,
+  time INTEGER NOT NULL,
+  what TEXT NOT NULL,
+  note TEXT NOT NULL,
+  noted INTEGER NOT NULL
+) STRICT;
+CREATE INDEX lifecycle_token ON lifecycle (token);
+CREATE INDEX lifecycle_name ON lifecycle (name);
+
+-- The alerts of one principal within an hour. Levels are 0 (informational) to 4 (critical).
+CREATE TABLE incident (
+  id TEXT PRIMARY KEY,
+  principal TEXT NOT NULL,
+  opened INTEGER NOT NULL,
+  last INTEGER NOT NULL,
+  level INTEGER NOT NULL,
+  revision INTEGER NOT NULL,
+  alerts INTEGER NOT NULL
+) STRICT, WITHOUT ROWID;
+CREATE INDEX incident_principal ON incident (principal, last);
+CREATE INDEX incident_last ON incident (last);
+
+-- Alerts: columns to ask by, and the whole of it as JSON. Numbers ascend in the order of commits
+-- and are never used again, so that a digest can say from which to which it goes.
+CREATE TABLE alert (
+  number INTEGER PRIMARY KEY AUTOINCREMENT,
+  id TEXT NOT NULL UNIQUE,
+  incident TEXT NOT NULL,
+  time INTEGER NOT NULL,
+  level INTEGER NOT NULL,
+  rule TEXT NOT NULL,
+  principal TEXT NOT NULL,
+  token BLOB NOT NULL,
+  body TEXT NOT NULL
+) STRICT;
+CREATE INDEX alert_time ON alert (time);
+CREATE INDEX alert_incident ON alert (incident);
+CREATE INDEX alert_principal ON alert (principal, time);
+CREATE INDEX alert_token ON alert (token);
+
+-- What nobody wants to be told of.
+CREATE TABLE mute (
+  id INTEGER PRIMARY KEY AUTOINCREMENT,
+  rule TEXT NOT NULL,
+  principal TEXT NOT NULL,
+  reason TEXT NOT NULL,
+  since INTEGER NOT NULL,
+  until INTEGER
+) STRICT;
+
+-- What a person said of an alert or an incident: expected or confirmed.
+CREATE TABLE ack (
+  subject TEXT PRIMARY KEY,
+  verdict TEXT NOT NULL,
+  note TEXT NOT NULL,
+  at INTEGER NOT NULL
+) STRICT, WITHOUT ROWID;
+
+-- Mails: waiting, sent, dead (given up), empty (a digest of nothing). An incident's row names
+-- incident and revision; a digest's row its day and the alerts after one number up to another.
+-- Rows that went out in one mail share the number of the first in sent_in.
+CREATE TABLE outbox (
+  id INTEGER PRIMARY KEY AUTOINCREMENT,
+  message_id TEXT NOT NULL UNIQUE,
+  principal TEXT NOT NULL,
+  incident TEXT,
+  revision INTEGER,
+  day TEXT,
+  after_alert INTEGER,
+  upto_alert INTEGER,
+  created INTEGER NOT NULL,
+  due INTEGER NOT NULL,
+  state TEXT NOT NULL,
+  attempts INTEGER NOT NULL,
+  error TEXT NOT NULL,
+  sent_at INTEGER,
+  sent_in INTEGER
+) STRICT;
+CREATE INDEX outbox_waiting ON outbox (principal, id) WHERE state = 'waiting';
+CREATE INDEX outbox_sent ON outbox (sent_at) WHERE state = 'sent';
+
+PRAGMA application_id = 0x746b7774;
+";
+
+/// The newest version that this program knows.
+pub(super) fn known() -> i64 {
+    i64::try_from(MIGRATIONS.len()).unwrap_or(i64::MAX)
+}
+
+/// Returns the version of a database, 0 for an empty one, if it is one of ours that we can know.
+pub(super) fn version(db: &Connection, path: &Path) -> Result<i64, StoreError> {
+    let fault = |source| StoreError::database(path, "reading the schema version", source);
+    let ask = |sql| db.query_row(sql, [], |row| row.get::<_, i64>(0)).map_err(fault);
+    let found = ask("PRAGMA user_version")?;
+    let is_ours = ask("PRAGMA application_id")? == APPLICATION;
+    let is_empty = ask("SELECT count(*) FROM sqlite_schema")? == 0;
+    match found {
+        _ if !is_ours && !is_empty => Err(StoreError::Foreign { path: path.to_owned() }),
+        0.. if found <= known() => Ok(found),
+        _ => Err(StoreError::Newer { path: path.to_owned(), found, known: known() }),
+    }
+}
+
+/// Brings a database to the newest version, one transaction a step; returns the version it had.
+pub(super) fn upgrade(db: &Connection, path: &Path) -> Result<i64, StoreError> {
+    let fault = |source| StoreError::database(path, "upgrading the schema", source);
+    let before = version(db, path)?;
+    for _ in before..known() {
+        let step = Transaction::new_unchecked(db, TransactionBehavior::Immediate).map_err(fault)?;
+        // Asked again inside the transaction: another process may have been quicker.
+        let from = version(&step, path)?;
+        if let Some(sql) = usize::try_from(from).ok().and_then(|from| MIGRATIONS.get(from)) {
+            step.execute_batch(sql).map_err(fault)?;
+            step.pragma_update(None, "user_version", from + 1).map_err(fault)?;
+        }
+        step.commit().map_err(fault)?;
+    }
+    Ok(before)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::store::Store;
+
+    fn shape(db: &Connection) -> Vec<(String, String)> {
+        let sql = "SELECT name, coalesce(sql, '') FROM sqlite_schema ORDER BY name";
+        let mut statement = db.prepare(sql).unwrap();
+        let rows = statement.query_map([], |row| Ok((row.get(0)?, row.get(1)?))).unwrap();
+        rows.map(Result::unwrap).collect()
+    }
+
+    #[test]
+    fn every_version_upgrades_to_the_newest() {
+        let directory = tempfile::tempdir().unwrap();
+        let fresh = Connection::open_in_memory().unwrap();
+        upgrade(&fresh, Path::new("fresh")).unwrap();
+        for from in 0..=MIGRATIONS.len() {
+            let path = directory.path().join(format!("{from}.db"));
+            let old = Connection::open(&path).unwrap();
+            MIGRATIONS[..from].iter().for_each(|sql| old.execute_batch(sql).unwrap());
+            old.pragma_update(None, "user_version", i64::try_from(from).unwrap()).unwrap();
+            drop(old);
+            drop(Store::open(&path).unwrap());
+            let new = Connection::open(&path).unwrap();
+            assert_eq!(version(&new, &path).unwrap(), known());
+            assert_eq!(shape(&new), shape(&fresh));
+        }
+    }
+
+    #[test]
+    fn an_upgrade_cut_short_leaves_the_old_version() {
+        let directory = tempfile::tempdir().unwrap();
+        let path = directory.path().join("half.db");
+        let db = Connection::open(&path).unwrap();
+        db.execute_batch("BEGIN IMMEDIATE").unwrap();
+        db.execute_batch(V1).unwrap();
+        drop(db);
+        let db = Connection::open(&path).unwrap();
+        assert_eq!(version(&db, &path).unwrap(), 0);
+        assert_eq!(upgrade(&db, &path).unwrap(), 0);
+        assert_eq!(upgrade(&db, &path).unwrap(), known());
+    }
+
+    #[test]
+    fn newer_and_foreign_databases_are_left_alone() {
+        let db = Connection::open_in_memory().unwrap();
+        let path = Path::new("here");
+        upgrade(&db, path).unwrap();
+        db.pragma_update(None, "user_version", known() + 1).unwrap();
+        assert!(matches!(upgrade(&db, path), Err(StoreError::Newer { .. })));
+        let db = Connection::open_in_memory().unwrap();
+        db.execute_batch("CREATE TABLE somebody (elses)").unwrap();
+        assert!(matches!(upgrade(&db, path), Err(StoreError::Foreign { .. })));
+    }
+}

@@ -1,0 +1,95 @@
+//! How the store is doing: sums for `status`.
+
+use rusqlite::{Connection, OptionalExtension};
+
+use crate::engine::time::Timestamp;
+
+use super::codec::get_count;
+use super::{Reader, StoreError};
+
+/// Sums over all of the store.
+#[derive(Clone, Debug, Default, PartialEq, Eq)]
+pub struct Stats {
+    /// Usages judged since the beginning.
+    pub usages: u64,
+    /// Refused usages of tokens that nobody knows: counted only.
+    pub refused_unknown: u64,
+    /// Tokens that were used.
+    pub tokens: u64,
+    /// Principals with a profile.
+    pub principals: u64,
+    /// Rows of the registry.
+    pub registered: u64,
+    /// Alerts kept.
+    pub alerts: u64,
+    /// Incidents kept.
+    pub incidents: u64,
+    /// Size of the database, without its write-ahead log.
+    pub bytes: u64,
+    /// Mails.
+    pub outbox: OutboxStats,
+}
+
+/// How the mails are doing.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub struct OutboxStats {
+    /// Waiting to be sent.
+    pub waiting: u64,
+    /// When the oldest of them was queued.
+    pub oldest: Option<Timestamp>,
+    /// Given up.
+    pub dead: u64,
+    /// When the last one was sent.
+    pub last_sent: Option<Timestamp>,
+}
+
+impl Reader {
+    /// Sums everything up.
+    ///
+    /// # Errors
+    /// What the database says.
+    pub fn stats(&self) -> Result<Stats, StoreError> {
+        self.read("summing up", |db| {
+            let one = |sql| db.query_row(sql, [], |row| get_count(row, "n"));
+            Ok(Stats {
+                usages: setting(db, "usages")?,
+                refused_unknown: setting(db, "refused_unknown")?,
+                tokens: one("SELECT count(*) AS n FROM token")?,
+                principals: one("SELECT count(*) AS n FROM profile")?,
+                registered: one("SELECT count(*) AS n FROM registry")?,
+                alerts: one("SELECT count(*) AS n FROM alert")?,
+                incidents: one("SELECT count(*) AS n FROM incident")?,
+                bytes: one("SELECT page_count * page_size AS n
+                    FROM pragma_page_count, pragma_page_size")?,
+                outbox: outbox(db)?,
+            })
+        })
+    }
+}
+
+/// Returns one of the program's own counters.
+pub(super) fn setting(db: &Connection, name: &str) -> rusqlite::Result<u64> {
+    let value = db
+        .prepare_cached("SELECT value FROM setting WHERE name = ?1")?
+        .query_row([name], |row| get_count(row, "value"))
+        .optional()?;
+    Ok(value.unwrap_or_default())
+}
+
+fn outbox(db: &Connection) -> rusqlite::Result<OutboxStats> {
+    db.query_row(
+        "SELECT count(*) FILTER (WHERE state = 'waiting') AS waiting,
+           min(created) FILTER (WHERE state = 'waiting') AS oldest,
+           count(*) FILTER (WHERE state = 'dead') AS dead, max(sent_at) AS last_sent
+         FROM outbox",
+        [],
+        |row| {
+            Ok(OutboxStats {
+                waiting: get_count(row, "waiting")?,
+                oldest: row.get("oldest")?,
+                dead: get_count(row, "dead")?,
+                last_sent: row.get("last_sent")?,
+            })
+        },
+    )
+}

@@ -1,0 +1,151 @@
+//! How far each log file has been read, and what became of its bytes.
+
+use std::ffi::OsString;
+use std::os::unix::ffi::{OsStrExt, OsStringExt};
+use std::path::PathBuf;
+
+use rusqlite::{Connection, Result, Row, params};
+
+use crate::engine::commit::StreamUpdate;
+use crate::engine::line::{Missing, Position, StreamId, Tally};
+use crate::engine::time::Timestamp;
+
+use super::codec::{count, get_count, get_u32};
+use super::{Reader, Store, StoreError};
+
+/// One stream: where it stands and what was read of it since it was first seen.
+#[derive(Clone, Debug, PartialEq)]
+pub struct StreamStatus {
+    /// Which.
+    pub stream: StreamId,
+    /// How far it is read.
+    pub position: Position,
+    /// What became of its bytes, in all.
+    pub tally: Tally,
+    /// When its last commit was.
+    pub updated: Timestamp,
+}
+
+impl Reader {
+    /// Returns the position of every stream, by its number.
+    ///
+    /// # Errors
+    /// What the database says.
+    pub fn positions(&self) -> Result<Vec<(StreamId, Position)>, StoreError> {
+        let streams = self.streams()?;
+        Ok(streams.into_iter().map(|status| (status.stream, status.position)).collect())
+    }
+
+    /// Returns every stream with its counters, by its number.
+    ///
+    /// # Errors
+    /// What the database says.
+    pub fn streams(&self) -> Result<Vec<StreamStatus>, StoreError> {
+        self.read("reading the positions", |db| {
+            let mut statement = db.prepare_cached(
+                "SELECT stream, path, device, inode, born, generation, offset, head, head_length,
+                   tail, size, lines, parsed, rejected, usages, parsed_bytes, rejected_bytes,
+                   discarded, gap, nuls, updated
+                 FROM stream ORDER BY stream",
+            )?;
+            statement.query_map([], status)?.collect()
+        })
+    }
+}
+
+impl Store {
+    /// Forgets a stream whose file is gone for good; tells whether it was known.
+    ///
+    /// # Errors
+    /// What the database says.
+    pub fn forget_stream(&mut self, stream: StreamId) -> Result<bool, StoreError> {
+        self.write("forgetting a stream", |db| {
+            Ok(db.execute("DELETE FROM stream WHERE stream = ?1", [stream.0])? > 0)
+        })
+    }
+}
+
+/// Moves positions forward and adds to their counters.
+pub(super) fn add(db: &Connection, updates: &[StreamUpdate], now: Timestamp) -> Result<()> {
+    let mut put = db.prepare_cached(
+        "INSERT INTO stream (stream, path, device, inode, born, generation, offset, head,
+           head_length, tail, size, lines, parsed, rejected, usages, parsed_bytes, rejected_bytes,
+           discarded, gap, nuls, updated)
+         VALUES (?1, ?2, ?3, ?4, ?5, ?6, ?7, ?8, ?9, ?10, ?11, ?12, ?13, ?14, ?15, ?16, ?17, ?18,
+           ?19, ?20, ?21)
+         ON CONFLICT (stream) DO UPDATE SET
+           path = excluded.path, device = excluded.device, inode = excluded.inode,
+           born = excluded.born, generation = excluded.generation, offset = excluded.offset,
+           head = excluded.head, head_length = excluded.head_length, tail = excluded.tail,
+           size = excluded.size,
+           lines = min(lines + excluded.lines, 9007199254740991),
+           parsed = min(parsed + excluded.parsed, 9007199254740991),
+           rejected = min(rejected + excluded.rejected, 9007199254740991),
+           usages = min(usages + excluded.usages, 9007199254740991),
+           parsed_bytes = min(parsed_bytes + excluded.parsed_bytes, 9007199254740991),
+           rejected_bytes = min(rejected_bytes + excluded.rejected_bytes, 9007199254740991),
+           discarded = min(discarded + excluded.discarded, 9007199254740991),
+           gap = min(gap + excluded.gap, 9007199254740991),
+           nuls = min(nuls + excluded.nuls, 9007199254740991),
+           updated = excluded.updated",
+    )?;
+    for StreamUpdate { stream, position, tally } in updates {
+        put.execute(params![
+            stream.0,
+            position.path.as_os_str().as_bytes(),
+            position.device.cast_signed(),
+            position.inode.cast_signed(),
+            position.born,
+            position.generation,
+            position.offset.cast_signed(),
+            position.head.cast_signed(),
+            position.head_length,
+            position.tail.cast_signed(),
+            position.size.cast_signed(),
+            count(tally.lines),
+            count(tally.parsed),
+            count(tally.rejected),
+            count(tally.usages),
+            count(tally.parsed_bytes),
+            count(tally.rejected_bytes),
+            count(tally.missing.discarded),
+            count(tally.missing.gap),
+            count(tally.missing.nuls),
+            now,
+        ])?;
+    }
+    Ok(())
+}
+
+fn status(row: &Row<'_>) -> Result<StreamStatus> {
+    let bits = |column: &str| row.get::<_, i64>(column).map(i64::cast_unsigned);
+    Ok(StreamStatus {
+        stream: StreamId(row.get("stream")?),
+        position: Position {
+            path: PathBuf::from(OsString::from_vec(row.get("path")?)),
+            device: bits("device")?,
+            inode: bits("inode")?,
+            born: row.get("born")?,
+            generation: get_u32(row, "generation")?,
+            offset: bits("offset")?,
+            head: bits("head")?,
+            head_length: get_u32(row, "head_length")?,
+            tail: bits("tail")?,
+            size: bits("size")?,
+        },
+        tally: Tally {
+            lines: get_count(row, "lines")?,
+            parsed: get_count(row, "parsed")?,
+            rejected: get_count(row, "rejected")?,
+            usages: get_count(row, "usages")?,
+            parsed_bytes: get_count(row, "parsed_bytes")?,
+            rejected_bytes: get_count(row, "rejected_bytes")?,
+            missing: Missing {
+                discarded: get_count(row, "discarded")?,
+                gap: get_count(row, "gap")?,
+                nuls: get_count(row, "nuls")?,
+            },
+        },
+        updated: row.get("updated")?,
+    })
+}

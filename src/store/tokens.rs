@@ -1,0 +1,498 @@
+//! Tokens as they are asked for: used, registered or both, with the state they are in at a given time.
+
+use rusqlite::types::{FromSql, FromSqlError, FromSqlResult, Value, ValueRef};
+use rusqlite::{Connection, Row, ToSql, named_params};
+use smol_str::SmolStr;
+
+use crate::engine::ledger::Activity;
+use crate::engine::secret::TokenId;
+use crate::engine::time::Timestamp;
+
+use super::codec::{get_activity, get_count, get_text};
+use super::{Reader, StoreError};
+
+/// What a token is, at a given time. Of several that hold, the first in this order is told.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum TokenState {
+    /// Bait.
+    Decoy,
+    /// Known to others.
+    Leaked,
+    /// Revoked.
+    Revoked,
+    /// Replaced by a successor.
+    Rotated,
+    /// Past its end, as the registry or the token itself says.
+    Expired,
+    /// Used, but nobody has registered it.
+    Unregistered,
+    /// Registered and good.
+    Active,
+}
+
+impl TokenState {
+    /// All states, the one that is told first first.
+    pub const ALL: [Self; 7] = [
+        Self::Decoy,
+        Self::Leaked,
+        Self::Revoked,
+        Self::Rotated,
+        Self::Expired,
+        Self::Unregistered,
+        Self::Active,
+    ];
+
+    /// Returns the state's name, as JSON has it.
+    #[must_use]
+    pub const fn as_str(self) -> &'static str {
+        match self {
+            Self::Decoy => "decoy",
+            Self::Leaked => "leaked",
+            Self::Revoked => "revoked",
+            Self::Rotated => "rotated",
+            Self::Expired => "expired",
+            Self::Unregistered => "unregistered",
+            Self::Active => "active",
+        }
+    }
+
+    /// Reads a state's name.
+    #[must_use]
+    pub fn parse(name: &str) -> Option<Self> {
+        Self::ALL.into_iter().find(|state| state.as_str() == name)
+    }
+}
+
+impl FromSql for TokenState {
+    fn column_result(value: ValueRef<'_>) -> FromSqlResult<Self> {
+        Self::parse(value.as_str()?).ok_or(FromSqlError::InvalidType)
+    }
+}
+
+/// How many different values are kept of a token, by facet. Beyond [`super::FACET_LIMIT`] there may have
+/// been more.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub struct Distinct {
+    /// Client addresses.
+    pub addresses: u64,
+    /// Networks.
+    pub networks: u64,
+    /// Countries.
+    pub countries: u64,
+    /// Clients.
+    pub clients: u64,
+    /// Methods and routes.
+    pub routes: u64,
+}
+
+/// One token, or one principal that is registered by name and was never seen.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct TokenSummary {
+    /// Its id; `None` for a principal that is registered by name and was never seen.
+    pub token: Option<TokenId>,
+    /// Its registered name; may be empty.
+    pub name: SmolStr,
+    /// Who to ask; may be empty.
+    pub owner: SmolStr,
+    /// Its kind; empty if never used.
+    pub kind: SmolStr,
+    /// What a person may see of it; empty if never used.
+    pub hint: SmolStr,
+    /// Whose it is: the registered name, else what it said itself, else its id.
+    pub principal: SmolStr,
+    /// What it is now.
+    pub state: TokenState,
+    /// When it was issued, as the registry, else the token, says.
+    pub issued_at: Option<Timestamp>,
+    /// When it expires, as the registry, else the token, says.
+    pub expires_at: Option<Timestamp>,
+    /// First usage.
+    pub first_seen: Option<Timestamp>,
+    /// Last usage.
+    pub last_seen: Option<Timestamp>,
+    /// All usages.
+    pub activity: Activity,
+    /// How many different places, clients and routes.
+    pub distinct: Distinct,
+}
+
+impl TokenSummary {
+    /// Returns where to go on after this one in a list of the given order.
+    #[must_use]
+    pub fn cursor(&self, order: TokenOrder) -> Cursor {
+        let descending = |value: Option<i64>| Value::Integer(value.map_or(i64::MAX, |v| -v));
+        let key = match order {
+            TokenOrder::LastSeen => descending(self.last_seen.map(|time| time.0)),
+            TokenOrder::FirstSeen => descending(self.first_seen.map(|time| time.0)),
+            TokenOrder::Requests => {
+                descending(Some(i64::try_from(self.activity.requests).unwrap_or(i64::MAX)))
+            }
+            TokenOrder::Principal => Value::Text(self.principal.to_string()),
+        };
+        let id = self.token.map_or_else(|| self.name.as_bytes().to_vec(), |id| id.0.to_vec());
+        Cursor { key, id }
+    }
+}
+
+/// A place in a list of tokens: after a [`TokenSummary`], in one order.
+#[derive(Clone, Debug, PartialEq)]
+pub struct Cursor {
+    key: Value,
+    id: Vec<u8>,
+}
+
+/// How a list of tokens is sorted.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub enum TokenOrder {
+    /// Last used first; never used last.
+    #[default]
+    LastSeen,
+    /// Newest first; never used last.
+    FirstSeen,
+    /// Most used first.
+    Requests,
+    /// By principal, so by name where there is one.
+    Principal,
+}
+
+/// Which tokens to return. The default asks for all.
+#[derive(Clone, Debug, Default)]
+pub struct TokenFilter {
+    /// Found in the name, owner, principal, kind or hint (ASCII letters in either case), or as the
+    /// beginning of the id.
+    pub text: Option<String>,
+    /// In this state.
+    pub state: Option<TokenState>,
+    /// Used at this time or later.
+    pub since: Option<Timestamp>,
+    /// How to sort.
+    pub order: TokenOrder,
+    /// At most so many; `None` for no limit.
+    pub limit: Option<u32>,
+    /// Only those after this place.
+    pub after: Option<Cursor>,
+}
+
+/// A summary and the number of the token's row, if it has one.
+pub(super) struct Numbered {
+    pub(super) number: Option<i64>,
+    pub(super) summary: TokenSummary,
+}
+
+/// Builds the query that summarises used tokens `t` and never used registry rows `r`, each
+/// under its own condition. Needs `:now`.
+///
+/// A token's registry row is its own, else the one of its principal's name.
+fn summaries(used: &str, unused: &str) -> String {
+    format!(
+        "WITH listed AS (
+           SELECT t.number, t.id AS token, t.kind, t.hint, t.principal, t.issued_at, t.expires_at,
+             t.first_seen, t.last_seen, t.requests, t.ok, t.denied, t.failed, t.bytes, t.addresses,
+             t.networks, t.countries, t.clients, t.routes, coalesce(o.number, p.number) AS row
+           FROM token AS t
+           LEFT JOIN registry AS o ON o.token = t.id
+           LEFT JOIN registry AS p
+             ON p.token IS NULL AND p.name = t.principal AND t.principal <> ''
+           WHERE {used}
+           UNION ALL
+           SELECT NULL, r.token, '', '', '', NULL, NULL, NULL, NULL, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0,
+             r.number
+           FROM registry AS r
+           WHERE {unused} AND CASE WHEN r.token IS NULL
+             THEN NOT EXISTS (
+               SELECT 1 FROM token WHERE principal = r.name AND principal <> '')
+             ELSE NOT EXISTS (
+               SELECT 1 FROM token WHERE number BETWEEN r.slot AND r.slot + 255 AND id = r.token)
+             END
+         ), summary AS (
+           SELECT l.number, l.token, l.kind, l.hint, coalesce(g.name, '') AS name,
+             coalesce(g.owner, '') AS owner,
+             coalesce(nullif(g.name, ''), nullif(l.principal, ''), 'tw1_' || lower(hex(l.token)))
+               AS principal,
+             coalesce(g.issued_at, l.issued_at) AS issued_at,
+             coalesce(g.expires_at, l.expires_at) AS expires_at,
+             l.first_seen, l.last_seen, l.requests, l.ok, l.denied, l.failed, l.bytes, l.addresses,
+             l.networks, l.countries, l.clients, l.routes,
+             coalesce(l.token, CAST(g.name AS BLOB)) AS id,
+             CASE
+               WHEN g.decoy THEN 'decoy'
+               WHEN g.leaked_at <= :now THEN 'leaked'
+               WHEN g.revoked_at <= :now THEN 'revoked'
+               WHEN g.rotated_at <= :now OR g.rotated_at IS NULL AND g.rotated_to <> ''
+                 THEN 'rotated'
+               WHEN coalesce(g.expires_at, l.expires_at) <= :now THEN 'expired'
+               WHEN g.number IS NULL THEN 'unregistered'
+               ELSE 'active'
+             END AS state
+           FROM listed AS l LEFT JOIN registry AS g ON g.number = l.row
+         )
+         SELECT number, token, kind, hint, name, owner, principal, issued_at, expires_at, first_seen,
+           last_seen, requests, ok, denied, failed, bytes, addresses, networks, countries, clients,
+           routes, state
+         FROM summary"
+    )
+}
+
+impl Reader {
+    /// Returns tokens that were used and tokens that are registered, with their state at `now`.
+    ///
+    /// # Errors
+    /// What the database says.
+    pub fn tokens(
+        &self,
+        filter: &TokenFilter,
+        now: Timestamp,
+    ) -> Result<Vec<TokenSummary>, StoreError> {
+        let key = match filter.order {
+            TokenOrder::LastSeen => "coalesce(-last_seen, 9223372036854775807)",
+            TokenOrder::FirstSeen => "coalesce(-first_seen, 9223372036854775807)",
+            TokenOrder::Requests => "-requests",
+            TokenOrder::Principal => "principal",
+        };
+        let sql = format!(
+            "{} WHERE (:state IS NULL OR state = :state)
+               AND (:since IS NULL OR last_seen >= :since)
+               AND (:text IS NULL
+                 OR instr(lower(name || ' ' || owner || ' ' || principal || ' ' || kind || ' '
+                   || hint), lower(:text)) > 0
+                 OR instr('tw1_' || lower(hex(token)), lower(:text)) = 1)
+               AND (:after_id IS NULL OR ({key}, id) > (:after_key, :after_id))
+             ORDER BY {key}, id LIMIT :limit",
+            summaries("true", "true")
+        );
+        let limit = filter.limit.map_or(-1, i64::from);
+        self.read("listing tokens", |db| {
+            let found = numbered(
+                db,
+                &sql,
+                named_params! {
+                    ":now": now,
+                    ":state": filter.state.map(TokenState::as_str),
+                    ":since": filter.since,
+                    ":text": filter.text,
+                    ":after_key": filter.after.as_ref().map(|after| &after.key),
+                    ":after_id": filter.after.as_ref().map(|after| &after.id),
+                    ":limit": limit,
+                },
+            )?;
+            Ok(found.into_iter().map(|numbered| numbered.summary).collect())
+        })
+    }
+}
+
+/// Returns the summary of one token, if it was used or is registered.
+pub(super) fn of_token(
+    db: &Connection,
+    id: TokenId,
+    base: i64,
+    now: Timestamp,
+) -> rusqlite::Result<Vec<Numbered>> {
+    let used = "t.number BETWEEN :slot AND :slot + 255 AND t.id = :token";
+    let sql = summaries(used, "r.token = :token");
+    numbered(db, &sql, named_params! { ":now": now, ":slot": base, ":token": id })
+}
+
+/// Returns the summaries of a principal's tokens: those that say so, and those of its name in the
+/// registry; last used first.
+pub(super) fn of_principal(
+    db: &Connection,
+    name: &str,
+    now: Timestamp,
+) -> rusqlite::Result<Vec<Numbered>> {
+    let used = "t.number IN (
+        SELECT number FROM token WHERE principal = :name AND principal <> ''
+        UNION SELECT s.number FROM registry AS n
+          JOIN token AS s ON s.number BETWEEN n.slot AND n.slot + 255 AND s.id = n.token
+          WHERE n.name = :name)";
+    let sql = format!(
+        "{} ORDER BY coalesce(-last_seen, 9223372036854775807), id",
+        summaries(used, "r.name = :name")
+    );
+    numbered(db, &sql, named_params! { ":now": now, ":name": name })
+}
+
+fn numbered(
+    db: &Connection,
+    sql: &str,
+    parameters: &[(&str, &dyn ToSql)],
+) -> rusqlite::Result<Vec<Numbered>> {
+    db.prepare_cached(sql)?
+        .query_map(parameters, |row| {
+            Ok(Numbered { number: row.get("number")?, summary: summary(row)? })
+        })?
+        .collect()
+}
+
+fn summary(row: &Row<'_>) -> rusqlite::Result<TokenSummary> {
+    Ok(TokenSummary {
+        token: row.get("token")?,
+        name: get_text(row, "name")?,
+        owner: get_text(row, "owner")?,
+        kind: get_text(row, "kind")?,
+        hint: get_text(row, "hint")?,
+        principal: get_text(row, "principal")?,
+        state: row.get("state")?,
+        issued_at: row.get("issued_at")?,
+        expires_at: row.get("expires_at")?,
+        first_seen: row.get("first_seen")?,
+        last_seen: row.get("last_seen")?,
+        activity: get_activity(row)?,
+        distinct: Distinct {
+            addresses: get_count(row, "addresses")?,
+            networks: get_count(row, "networks")?,
+            countries: get_count(row, "countries")?,
+            clients: get_count(row, "clients")?,
+            routes: get_count(row, "routes")?,
+        },
+    })
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::engine::commit::Commit;
+    use crate::engine::ledger::Ledger;
+    use crate::engine::registry::Registered;
+    use crate::engine::time::SECOND;
+    use crate::store::Store;
+    use crate::store::sample::{NOON, id, record, registered};
+
+    /// Tokens 1 to `n`, token N used N times, the last time N seconds after noon.
+    fn used(n: u8) -> Store {
+        let mut store = Store::in_memory().unwrap();
+        let mut ledger = Ledger::default();
+        for token in 1..=n {
+            for times in 1..=token {
+                let time = NOON.plus(i64::from(times) * SECOND);
+                record(&mut ledger, id(token), time, "192.0.2.7");
+            }
+        }
+        store.commit(&Commit { ledger, ..Commit::default() }, NOON).unwrap();
+        store
+    }
+
+    fn ids(tokens: &[TokenSummary]) -> Vec<TokenId> {
+        tokens.iter().filter_map(|summary| summary.token).collect()
+    }
+
+    #[test]
+    fn states_are_those_at_the_given_time() {
+        let mut store = used(1);
+        let state_of = |row: &Registered| {
+            let mut store = Store::in_memory().unwrap();
+            store.register(std::slice::from_ref(row), "", NOON).unwrap();
+            store.tokens(&TokenFilter::default(), NOON).unwrap()[0].state
+        };
+        let base = registered(Some(1), "billing");
+        let (now, later) = (Some(NOON), Some(NOON.plus(1)));
+        let cases = [
+            (base.clone(), TokenState::Active),
+            (Registered { expires_at: now, ..base.clone() }, TokenState::Expired),
+            (Registered { expires_at: later, ..base.clone() }, TokenState::Active),
+            (Registered { revoked_at: now, ..base.clone() }, TokenState::Revoked),
+            (Registered { revoked_at: later, ..base.clone() }, TokenState::Active),
+            (Registered { rotated_at: now, ..base.clone() }, TokenState::Rotated),
+            (Registered { rotated_to: "next".into(), ..base.clone() }, TokenState::Rotated),
+            (
+                Registered { rotated_to: "next".into(), rotated_at: later, ..base.clone() },
+                TokenState::Active,
+            ),
+            (Registered { leaked_at: now, revoked_at: now, ..base.clone() }, TokenState::Leaked),
+            (Registered { decoy: true, leaked_at: now, ..base.clone() }, TokenState::Decoy),
+        ];
+        for (row, state) in cases {
+            assert_eq!(state_of(&row), state, "{row:?}");
+        }
+        let tokens = store.tokens(&TokenFilter::default(), NOON).unwrap();
+        assert_eq!(tokens[0].state, TokenState::Unregistered);
+        store.register(&[base], "", NOON).unwrap();
+        let tokens = store.tokens(&TokenFilter::default(), NOON).unwrap();
+        assert_eq!(tokens.len(), 1, "registered and used is one token");
+        assert_eq!((tokens[0].state, tokens[0].activity.requests), (TokenState::Active, 1));
+        assert_eq!(tokens[0].principal, "billing");
+        assert_eq!((tokens[0].distinct.addresses, tokens[0].distinct.countries), (1, 1));
+    }
+
+    #[test]
+    fn tokens_of_a_principal_registered_by_name_share_its_state() {
+        let mut store = Store::in_memory().unwrap();
+        let bob = Registered { revoked_at: Some(NOON), ..registered(None, "jwt:iss:bob") };
+        store.register(&[bob, registered(None, "jwt:iss:never")], "", NOON).unwrap();
+        let mut ledger = Ledger::default();
+        for token in [1, 2] {
+            record(&mut ledger, id(token), NOON, "192.0.2.7");
+            ledger.tokens.get_mut(&id(token)).unwrap().principal = "jwt:iss:bob".into();
+        }
+        store.commit(&Commit { ledger, ..Commit::default() }, NOON).unwrap();
+        let tokens = store.tokens(&TokenFilter::default(), NOON).unwrap();
+        let shown: Vec<_> = tokens
+            .iter()
+            .map(|summary| (summary.principal.as_str(), summary.token, summary.state))
+            .collect();
+        let expected = [
+            ("jwt:iss:bob", Some(id(1)), TokenState::Revoked),
+            ("jwt:iss:bob", Some(id(2)), TokenState::Revoked),
+            ("jwt:iss:never", None, TokenState::Active),
+        ];
+        assert_eq!(shown, expected);
+    }
+
+    #[test]
+    fn pages_follow_one_another_in_every_order() {
+        let mut store = used(9);
+        let never: Vec<_> = (20..25).map(|n| registered(Some(n), "never")).collect();
+        store.register(&never, "", NOON).unwrap();
+        store.register(&[registered(None, "jwt:iss:never")], "", NOON).unwrap();
+        use TokenOrder::{FirstSeen, LastSeen, Principal, Requests};
+        for order in [LastSeen, FirstSeen, Requests, Principal] {
+            let all = TokenFilter { order, ..TokenFilter::default() };
+            let whole = store.tokens(&all, NOON).unwrap();
+            assert_eq!(whole.len(), 15);
+            let mut pages = Vec::new();
+            let mut after = None;
+            loop {
+                let filter = TokenFilter { limit: Some(4), after, ..all.clone() };
+                let page = store.tokens(&filter, NOON).unwrap();
+                let Some(last) = page.last() else { break };
+                after = Some(last.cursor(order));
+                pages.extend(page);
+            }
+            assert_eq!(pages, whole, "{order:?}");
+        }
+        let first = store.tokens(&TokenFilter::default(), NOON).unwrap().remove(0);
+        assert_eq!(first.token, Some(id(9)), "last used first");
+    }
+
+    #[test]
+    fn filters_hold_together() {
+        let mut store = used(3);
+        let row = Registered { owner: "Ann".into(), ..registered(Some(2), "Billing") };
+        store.register(&[row, registered(Some(9), "spare")], "", NOON).unwrap();
+        let list = |filter| ids(&store.tokens(&filter, NOON).unwrap());
+        let text = |text: &str| TokenFilter { text: Some(text.into()), ..TokenFilter::default() };
+        assert_eq!(list(text("bILL")), [id(2)]);
+        assert_eq!(list(text("ann")), [id(2)]);
+        assert_eq!(list(text("tw1_03")), [id(3)]);
+        assert_eq!(list(text("%")), []);
+        let state = |state| TokenFilter { state: Some(state), ..TokenFilter::default() };
+        assert_eq!(list(state(TokenState::Active)), [id(2), id(9)]);
+        assert_eq!(list(state(TokenState::Unregistered)), [id(3), id(1)]);
+        let since = Some(NOON.plus(2 * SECOND));
+        assert_eq!(list(TokenFilter { since, ..TokenFilter::default() }), [id(3), id(2)]);
+    }
+
+    #[test]
+    fn one_token_is_found_without_walking_over_all() {
+        let store = used(1);
+        let walks = |used: &str, unused: &str| {
+            let sql = format!("EXPLAIN QUERY PLAN {}", summaries(used, unused));
+            let mut plan = store.db.prepare(&sql).unwrap();
+            let steps = plan.query_map(named_params! { ":now": 0 }, |row| row.get("detail"));
+            let steps: Vec<String> = steps.unwrap().map(Result::unwrap).collect();
+            ["SCAN t", "SCAN r"].map(|walk| steps.iter().any(|step| step == walk))
+        };
+        assert_eq!(walks("true", "true"), [true, true]);
+        let used = "t.number BETWEEN 1 AND 2 AND t.id = x'00'";
+        assert_eq!(walks(used, "r.token = x'00'"), [false, false]);
+    }
+}
