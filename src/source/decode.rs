@@ -1,0 +1,45 @@
+//! Opens old logs, compressed or not: what a file is, its first bytes say, not its name.
+
+use std::fs::{File, OpenOptions};
+use std::io::{self, Cursor, Read};
+use std::os::unix::fs::OpenOptionsExt;
+use std::path::Path;
+
+use rustix::fs::OFlags;
+
+/// Bytes on their way to a reader.
+pub(super) type Bytes = Box<dyn Read + Send>;
+
+const GZIP: &[u8] = &[0x1f, 0x8b];
+const ZSTD: &[u8] = &[0x28, 0xb5, 0x2f, 0xfd];
+const BZIP2: &[u8] = b"BZh";
+const XZ: &[u8] = &[0xfd, b'7', b'z', b'X', b'Z', 0];
+
+/// Memory that an xz stream may ask for: the most that `xz -9` needs is 65 MiB.
+const XZ_MEMORY_KIB: u32 = 256 * 1024;
+
+/// Opens a file for reading without waiting, should somebody have put a pipe there.
+pub(super) fn open_file(path: &Path) -> io::Result<File> {
+    OpenOptions::new().read(true).custom_flags(OFlags::NONBLOCK.bits().cast_signed()).open(path)
+}
+
+/// Looks at the first bytes and puts the fitting decoder before the input; tells whether there is one.
+/// Files joined from several compressed ones are read to their end.
+pub(super) fn decode(mut input: impl Read + Send + 'static) -> io::Result<(Bytes, bool)> {
+    let mut magic = Vec::with_capacity(XZ.len());
+    input.by_ref().take(XZ.len() as u64).read_to_end(&mut magic)?;
+    let start = magic.clone();
+    let whole = Cursor::new(magic).chain(input);
+    let decoder: Bytes = if start.starts_with(GZIP) {
+        Box::new(flate2::read::MultiGzDecoder::new(whole))
+    } else if start.starts_with(ZSTD) {
+        Box::new(zstd::stream::read::Decoder::new(whole)?)
+    } else if start.starts_with(BZIP2) {
+        Box::new(bzip2::read::MultiBzDecoder::new(whole))
+    } else if start.starts_with(XZ) {
+        Box::new(lzma_rust2::XzReader::new_mem_limit(whole, true, XZ_MEMORY_KIB))
+    } else {
+        return Ok((Box::new(whole), false));
+    };
+    Ok((decoder, true))
+}

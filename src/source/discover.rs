@@ -1,0 +1,361 @@
+//! Finds the files that patterns name, with names of any bytes.
+//!
+//! The `glob` crate skips names that are not UTF-8, so only its matching of one name is used.
+
+use std::collections::{BTreeMap, BTreeSet};
+use std::ffi::{OsStr, OsString};
+use std::io;
+use std::path::{Component, Path, PathBuf};
+
+use glob::{MatchOptions, Pattern};
+
+use super::SourceError;
+use super::rotation::{self, Seen};
+
+/// As shells do it: `*` does not match a leading dot.
+const MATCHING: MatchOptions = MatchOptions {
+    case_sensitive: true,
+    require_literal_separator: true,
+    require_literal_leading_dot: true,
+};
+
+/// What a walk over a pattern came by.
+#[derive(Debug, Default)]
+pub(super) struct Walk {
+    /// Paths that the pattern names, in order. A plain name is one of them though nothing is there.
+    pub(super) paths: Vec<PathBuf>,
+    /// Directories in which a new match could appear.
+    pub(super) folders: BTreeSet<PathBuf>,
+    /// Directories that could not be listed, though they exist, and patterns that are none.
+    pub(super) faults: Vec<SourceError>,
+}
+
+impl Walk {
+    /// Walks one pattern: a plain name, or one with `*`, `?`, `[...]` in any part, or `**`.
+    pub(super) fn over(&mut self, pattern: &Path) {
+        let parts: Vec<&OsStr> = pattern.components().map(Component::as_os_str).collect();
+        if !parts.iter().any(|part| is_pattern(part)) || pattern.symlink_metadata().is_ok() {
+            self.folders.insert(folder_of(pattern));
+            self.paths.push(pattern.to_owned());
+            return;
+        }
+        let n_before = self.paths.len();
+        self.descend(PathBuf::new(), &parts);
+        let found = self.paths.split_off(n_before);
+        self.paths.extend(found.into_iter().filter(|path| path.symlink_metadata().is_ok()));
+    }
+
+    fn descend(&mut self, at: PathBuf, parts: &[&OsStr]) {
+        let Some((part, rest)) = parts.split_first() else {
+            self.paths.push(at);
+            return;
+        };
+        if *part == "**" {
+            self.descend(at.clone(), rest);
+            for (name, is_folder) in self.list(&at) {
+                if is_folder && !is_hidden(&name) && !at.join(&name).is_symlink() {
+                    self.descend(at.join(name), parts);
+                }
+            }
+        } else if is_pattern(part) {
+            self.match_names(&at, part, rest);
+        } else {
+            if rest.is_empty() {
+                self.folders.insert(if at.as_os_str().is_empty() {
+                    ".".into()
+                } else {
+                    at.clone()
+                });
+            }
+            self.descend(at.join(part), rest);
+        }
+    }
+
+    fn match_names(&mut self, at: &Path, part: &OsStr, rest: &[&OsStr]) {
+        let pattern = match Pattern::new(&part.to_string_lossy()) {
+            Ok(pattern) => pattern,
+            Err(cause) => {
+                self.faults.push(SourceError::Pattern { pattern: at.join(part), cause });
+                return;
+            }
+        };
+        for (name, is_folder) in self.list(at) {
+            if pattern.matches_with(&name.to_string_lossy(), MATCHING)
+                && (rest.is_empty() || is_folder)
+            {
+                self.descend(at.join(name), rest);
+            }
+        }
+    }
+
+    /// Lists names in order, each with whether it leads to a directory.
+    fn list(&mut self, folder: &Path) -> Vec<(OsString, bool)> {
+        let folder = if folder.as_os_str().is_empty() { Path::new(".") } else { folder };
+        self.folders.insert(folder.to_owned());
+        let names = std::fs::read_dir(folder).and_then(|entries| {
+            entries
+                .map(|entry| {
+                    let entry = entry?;
+                    let kind = entry.file_type()?;
+                    let is_folder = kind.is_dir() || (kind.is_symlink() && entry.path().is_dir());
+                    Ok((entry.file_name(), is_folder))
+                })
+                .collect::<io::Result<Vec<_>>>()
+        });
+        match names {
+            Ok(mut names) => {
+                names.sort();
+                names
+            }
+            Err(cause) => {
+                if cause.kind() != io::ErrorKind::NotFound {
+                    let path = folder.to_owned();
+                    self.faults.push(SourceError::Access { action: "listing", path, cause });
+                }
+                Vec::new()
+            }
+        }
+    }
+}
+
+/// Tells whether a pattern names a path, though no such file may exist any more.
+pub(super) fn names(pattern: &Path, path: &Path) -> bool {
+    pattern == path
+        || Pattern::new(&pattern.to_string_lossy())
+            .is_ok_and(|pattern| pattern.matches_with(&path.to_string_lossy(), MATCHING))
+}
+
+/// Returns the name that a path had before it was rotated, if a pattern names it.
+pub(super) fn origin(pattern: &Path, path: &Path) -> Option<OsString> {
+    let mut origins = rotation::origins(path.file_name()?).into_iter();
+    origins.find(|name| names(pattern, &path.with_file_name(name)))
+}
+
+/// Tells whether a path has a part that stands for several names.
+pub(super) fn is_pattern(part: &OsStr) -> bool {
+    part.as_encoded_bytes().iter().any(|byte| matches!(byte, b'*' | b'?' | b'['))
+}
+
+/// Tells whether a name begins with a dot.
+pub(super) fn is_hidden(name: &OsStr) -> bool {
+    name.as_encoded_bytes().first() == Some(&b'.')
+}
+
+/// Returns the directory that a path stands in.
+pub(super) fn folder_of(path: &Path) -> PathBuf {
+    match path.parent() {
+        Some(parent) if !parent.as_os_str().is_empty() => parent.to_owned(),
+        _ => PathBuf::from("."),
+    }
+}
+
+/// One file that a pattern or a listing found.
+#[derive(Clone, Debug)]
+pub(super) struct Found {
+    /// As found.
+    pub(super) path: PathBuf,
+    /// With links resolved: where rotated siblings stand.
+    pub(super) resolved: PathBuf,
+    pub(super) seen: Seen,
+}
+
+/// Looks at files, resolving each directory once.
+#[derive(Debug, Default)]
+pub(super) struct Looks {
+    resolved: BTreeMap<PathBuf, PathBuf>,
+}
+
+impl Looks {
+    /// Looks at one path; nothing if no regular file is there.
+    pub(super) fn at(&mut self, path: &Path) -> io::Result<Option<Found>> {
+        let seen = match Seen::at(path) {
+            Ok(seen) => seen,
+            Err(cause) if cause.kind() == io::ErrorKind::NotFound => return Ok(None),
+            Err(cause) => return Err(cause),
+        };
+        if !seen.is_file {
+            return Ok(None);
+        }
+        Ok(Some(Found { path: path.to_owned(), resolved: self.resolve(path), seen }))
+    }
+
+    /// Resolves the links of a path; what does not exist stays as it is.
+    pub(super) fn resolve(&mut self, path: &Path) -> PathBuf {
+        if path.is_symlink() {
+            return path.canonicalize().unwrap_or_else(|_| path.to_owned());
+        }
+        let folder = folder_of(path);
+        let real = self
+            .resolved
+            .entry(folder)
+            .or_insert_with_key(|folder| folder.canonicalize().unwrap_or_else(|_| folder.clone()));
+        path.file_name().map_or_else(|| real.clone(), |name| real.join(name))
+    }
+}
+
+/// Names by the log that they lead back to.
+type Names = BTreeMap<OsString, Vec<OsString>>;
+
+/// The regular files of directories, each directory listed once.
+#[derive(Debug, Default)]
+pub(super) struct Folders {
+    listed: BTreeMap<PathBuf, Option<Names>>,
+    /// What settled, by the log's name.
+    settled: BTreeMap<PathBuf, Option<Vec<Found>>>,
+}
+
+impl Folders {
+    /// Returns the files of `path`'s directory that belong to the same log by name; nothing if the
+    /// directory cannot be read, which says nothing about the files in it.
+    pub(super) fn siblings(&mut self, path: &Path) -> Option<Vec<Found>> {
+        let base = rotation::base(path.file_name()?);
+        let folder = folder_of(path);
+        let names = self.listed.entry(folder.clone()).or_insert_with(|| list_files(&folder).ok());
+        let mut siblings = Vec::new();
+        for name in names.as_ref()?.get(&base).into_iter().flatten() {
+            let path = folder.join(name);
+            match Seen::at(&path) {
+                Ok(seen) => siblings.push(Found { resolved: path.clone(), path, seen }),
+                Err(cause) if cause.kind() == io::ErrorKind::NotFound => {}
+                Err(_) => return None,
+            }
+        }
+        Some(siblings)
+    }
+
+    /// Returns [`Folders::siblings`] as they stood at one moment, with no rotation under way; nothing
+    /// too if names keep changing.
+    pub(super) fn settled(&mut self, path: &Path) -> Option<Vec<Found>> {
+        let log = path.with_file_name(rotation::base(path.file_name()?));
+        let look = || settled(|| Self::default().siblings(path));
+        self.settled.entry(log).or_insert_with(look).clone()
+    }
+}
+
+/// Looks so often, at most, for two looks that agree.
+const MAX_LOOKS: usize = 16;
+
+/// Returns what two looks in a row agree on. One look alone may miss a file, or meet it twice, while
+/// a rotation renames one file after the other. Nothing if names keep changing.
+fn settled(mut look: impl FnMut() -> Option<Vec<Found>>) -> Option<Vec<Found>> {
+    let mut last = look()?;
+    for _ in 1..MAX_LOOKS {
+        let next = look()?;
+        let names = |found: &[Found]| -> Vec<_> {
+            found.iter().map(|found| (found.path.clone(), found.seen.identity)).collect()
+        };
+        if names(&last) == names(&next) {
+            return Some(next);
+        }
+        last = next;
+    }
+    None
+}
+
+/// Lists the names of regular files, in order.
+fn list_files(folder: &Path) -> io::Result<Names> {
+    let entries = match std::fs::read_dir(folder) {
+        Ok(entries) => entries,
+        Err(cause) if cause.kind() == io::ErrorKind::NotFound => return Ok(Names::new()),
+        Err(cause) => return Err(cause),
+    };
+    let mut names = Names::new();
+    for entry in entries {
+        let entry = entry?;
+        if entry.file_type()?.is_file() {
+            let name = entry.file_name();
+            names.entry(rotation::base(&name)).or_default().push(name);
+        }
+    }
+    for names in names.values_mut() {
+        names.sort();
+    }
+    Ok(names)
+}
+
+#[cfg(test)]
+mod tests {
+    use std::os::unix::ffi::OsStrExt;
+
+    use super::*;
+
+    fn walk(pattern: &Path) -> Vec<PathBuf> {
+        let mut walk = Walk::default();
+        walk.over(pattern);
+        assert!(walk.faults.is_empty());
+        walk.paths
+    }
+
+    #[test]
+    fn patterns_match_names_of_any_bytes() {
+        let dir = tempfile::tempdir().unwrap();
+        let odd = dir.path().join(OsStr::from_bytes(b"a\xff.log"));
+        std::fs::create_dir_all(dir.path().join("x/y")).unwrap();
+        for path in [
+            &odd,
+            &dir.path().join("b.log"),
+            &dir.path().join(".c.log"),
+            &dir.path().join("x/y/d.log"),
+        ] {
+            std::fs::write(path, "").unwrap();
+        }
+        assert_eq!(walk(&dir.path().join("*.log")), [odd.clone(), dir.path().join("b.log")]);
+        assert_eq!(walk(&odd), [odd.as_path()]);
+        assert_eq!(walk(&dir.path().join("*/y/?.log")), [dir.path().join("x/y/d.log")]);
+        assert_eq!(walk(&dir.path().join("**/d.log")), [dir.path().join("x/y/d.log")]);
+        assert!(names(&dir.path().join("*.log"), &dir.path().join("gone.log")));
+        assert!(!names(&dir.path().join("*.log"), &dir.path().join("x/gone.log")));
+    }
+
+    #[test]
+    fn a_name_with_brackets_that_exists_is_no_pattern() {
+        let dir = tempfile::tempdir().unwrap();
+        let path = dir.path().join("a[1].log");
+        std::fs::write(&path, "").unwrap();
+        assert_eq!(walk(&path), [path]);
+    }
+
+    #[test]
+    fn a_look_in_the_middle_of_a_rotation_is_taken_again() {
+        let dir = tempfile::tempdir().unwrap();
+        let path = |name: &str| dir.path().join(name);
+        for name in ["a", "a.1", "a.2"] {
+            std::fs::write(path(name), name).unwrap();
+        }
+        let shift = [("a.2", "a.3"), ("a.1", "a.2"), ("a", "a.1")];
+        let mut shift = shift.iter();
+        let mut n_looks = 0;
+        let found = settled(|| {
+            n_looks += 1;
+            let found = Folders::default().siblings(&path("a"));
+            if let Some((from, to)) = shift.next() {
+                std::fs::rename(path(from), path(to)).unwrap();
+            }
+            found
+        });
+        let names: Vec<_> = found.unwrap().into_iter().map(|found| found.path).collect();
+        assert_eq!((n_looks, names), (5, vec![path("a.1"), path("a.2"), path("a.3")]));
+    }
+
+    #[test]
+    fn names_that_never_settle_say_nothing() {
+        let dir = tempfile::tempdir().unwrap();
+        let path = |n: usize| dir.path().join(format!("a.{n}"));
+        std::fs::write(path(0), "").unwrap();
+        let mut n_looks = 0;
+        let found = settled(|| {
+            std::fs::rename(path(n_looks), path(n_looks + 1)).unwrap();
+            n_looks += 1;
+            Folders::default().siblings(&path(0))
+        });
+        assert!(found.is_none());
+        assert_eq!(n_looks, MAX_LOOKS);
+    }
+
+    #[test]
+    fn a_broken_pattern_is_told() {
+        let mut walk = Walk::default();
+        walk.over(Path::new("/[a/*"));
+        assert_eq!(walk.faults.len(), 1);
+    }
+}

@@ -1,0 +1,398 @@
+//! Follows live files: hands on each whole line once, however files are rotated.
+//!
+//! The caller asks for batches ([`Follower::poll`]), commits them in the order they came, and waits
+//! ([`Follower::wait`]) when there are none. The follower moves on in memory as it hands out; a batch
+//! that cannot be committed is kept and retried by the caller. After a restart it goes on from the
+//! positions that were committed.
+//!
+//! A stream that begins, is taken over from a copy, or starts anew after a truncation says so in a
+//! batch without lines, so that its position is stored before anything depends on it.
+//!
+//! Where a file that is not known begins: at its start, except that with [`ReadFrom::End`] the files
+//! which a pattern finds in its first sweep begin behind their last whole line, provided that no
+//! stored position was ever found by that pattern. So a file made while the program was down or
+//! running is read whole, and a pattern added to the configuration does not bring up the past.
+//! Files with the name of a compressed file are not followed.
+
+use std::collections::{BTreeMap, BTreeSet, VecDeque};
+use std::io;
+use std::path::{Path, PathBuf};
+use std::time::Duration;
+
+use super::decode::open_file;
+use super::discover::{self, Folders};
+use super::old::{Next, OldFile};
+use super::rotation::{Identity, Meaning, Seen};
+pub use super::tail::Place;
+use super::tail::{READ, Rank, Rest, Step, Tail};
+use super::wake::{Wake, Waker};
+use super::{SourceError, marks};
+use crate::engine::line::{Batch, Position, StreamId};
+
+/// Bytes that one call of [`Follower::poll`] hands out, about.
+const POLL_BYTES: u64 = 4 * 1024 * 1024;
+
+/// Where a file begins that is there at the very first start.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub enum ReadFrom {
+    /// At its start.
+    Start,
+    /// Behind its last whole line.
+    #[default]
+    End,
+}
+
+/// Files of one source.
+#[derive(Clone, Debug, Default)]
+pub struct Watch {
+    /// Index of the source: handed on with each batch.
+    pub source: usize,
+    /// Names, or patterns with `*`, `?`, `[...]`, `**`.
+    pub patterns: Vec<PathBuf>,
+    /// Where files begin that are not known at the first start.
+    pub read_from: ReadFrom,
+}
+
+/// What can be set. The defaults suit a log host.
+#[derive(Clone, Debug)]
+pub struct Options {
+    /// A full look at all names and files happens this often. 1 s.
+    pub sweep_every: Duration,
+    /// So long a rotated file has to be silent until its last line is taken without a line end, and
+    /// a deleted one until it is let go. 5 s.
+    pub rotate_wait: Duration,
+    /// Files kept open, at most; deleted ones apart, which cannot be opened again. Half of what the
+    /// process may open, at most 512.
+    pub max_open: usize,
+    /// A directory whose files are never followed: our own state.
+    pub exclude: Option<PathBuf>,
+}
+
+impl Default for Options {
+    fn default() -> Self {
+        let limit = rustix::process::getrlimit(rustix::process::Resource::Nofile).current;
+        let half = limit.map_or(usize::MAX, super::as_length) / 2;
+        Self {
+            sweep_every: Duration::from_secs(1),
+            rotate_wait: Duration::from_secs(5),
+            max_open: half.clamp(1, 512),
+            exclude: None,
+        }
+    }
+}
+
+/// How far one stream is.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct StreamStatus {
+    /// Which stream.
+    pub stream: StreamId,
+    /// Which source.
+    pub source: usize,
+    /// Where the file was last seen.
+    pub path: PathBuf,
+    /// Where it stands.
+    pub place: Place,
+    /// Bytes handed out.
+    pub offset: u64,
+    /// Bytes there.
+    pub size: u64,
+    /// Bytes not handed out yet.
+    pub lag: u64,
+}
+
+/// A compressed file being read to its end.
+#[derive(Debug)]
+pub(super) struct Drain {
+    pub(super) group: u64,
+    pub(super) file: OldFile,
+}
+
+/// One watch, and which of its patterns have been looked at.
+#[derive(Debug)]
+pub(super) struct Watched {
+    pub(super) watch: Watch,
+    pub(super) swept: BTreeSet<PathBuf>,
+}
+
+/// Follows live files.
+#[derive(Debug)]
+pub struct Follower {
+    pub(super) watched: Vec<Watched>,
+    pub(super) options: Options,
+    pub(super) tails: Vec<Tail>,
+    pub(super) drains: VecDeque<Drain>,
+    pub(super) ready: VecDeque<Batch>,
+    pub(super) swept: Option<Duration>,
+    pub(super) wake: Wake,
+    pub(super) n_ranks: u64,
+    pub(super) warned: BTreeSet<PathBuf>,
+    /// Directories as they were listed in this call of `poll`.
+    pub(super) folders: Folders,
+    n_uses: u64,
+    next: usize,
+    scratch: Vec<u8>,
+}
+
+impl Follower {
+    /// Follows the files of `watches`, going on from the positions that were stored.
+    #[must_use]
+    pub fn new(watches: Vec<Watch>, known: Vec<(StreamId, Position)>, options: Options) -> Self {
+        let mut newest = BTreeMap::<Identity, (StreamId, Position)>::new();
+        for (stream, position) in known {
+            let held = newest.entry(Identity::of(&position)).or_insert((stream, position.clone()));
+            if held.1.generation < position.generation {
+                *held = (stream, position);
+            }
+        }
+        let tail = |(stream, position): (StreamId, Position)| {
+            let path = position.path.clone();
+            Tail::new(stream, position, path)
+        };
+        let mut follower = Self {
+            watched: Vec::new(),
+            options,
+            tails: newest.into_values().map(tail).collect(),
+            drains: VecDeque::new(),
+            ready: VecDeque::new(),
+            swept: None,
+            wake: Wake::new(),
+            // Below are the ranks of what was known before the start.
+            n_ranks: 1 << 32,
+            warned: BTreeSet::new(),
+            folders: Folders::default(),
+            n_uses: 0,
+            next: 0,
+            scratch: vec![0; READ + marks::TAIL],
+        };
+        follower.set_watches(watches);
+        follower
+    }
+
+    /// Follows these files from now on. Patterns that stay keep what was known of them.
+    pub fn set_watches(&mut self, watches: Vec<Watch>) {
+        let mut old = std::mem::take(&mut self.watched).into_iter();
+        let swept: BTreeSet<PathBuf> = old.by_ref().flat_map(|watched| watched.swept).collect();
+        self.watched = watches
+            .into_iter()
+            .map(|watch| {
+                let is_kept = |pattern: &&PathBuf| swept.contains(*pattern);
+                let swept = watch.patterns.iter().filter(is_kept).cloned().collect();
+                Watched { watch, swept }
+            })
+            .collect();
+        for at in 0..self.tails.len() {
+            let source = self.tails.get(at).and_then(|tail| self.source_of(&tail.position.path));
+            let Some(tail) = self.tails.get_mut(at) else { continue };
+            tail.source = source;
+            if source.is_none() && tail.place != Place::Gone {
+                tail.place = Place::Unseen;
+                tail.file = None;
+            }
+        }
+        self.swept = None;
+    }
+
+    /// Returns what ends [`Follower::wait`] from another thread.
+    #[must_use]
+    pub fn waker(&self) -> Waker {
+        self.wake.waker()
+    }
+
+    /// Waits until a watched directory changes or the [`Waker`] is used, at most `timeout`. True if
+    /// there may be something to read.
+    pub fn wait(&mut self, timeout: Duration) -> bool {
+        self.wake.wait(timeout)
+    }
+
+    /// Reads what is new: whole lines, at most 1 MiB a batch and about 4 MiB a call, each file in its
+    /// turn. Nothing means that there is nothing until the next change.
+    ///
+    /// `now` is the time since any fixed moment and must not go back.
+    pub fn poll(&mut self, now: Duration) -> Vec<Batch> {
+        self.folders = Folders::default();
+        self.look_around(now);
+        self.read_drains(POLL_BYTES / 2);
+        let mut budget = POLL_BYTES / 2;
+        loop {
+            let ahead = self.ahead();
+            let mut has_moved = false;
+            for _ in 0..self.tails.len() {
+                if budget == 0 {
+                    return self.ready.drain(..).collect();
+                }
+                self.next = if self.next < self.tails.len() { self.next } else { 0 };
+                let at = self.next;
+                self.next += 1;
+                if let Some(n_bytes) = self.advance(at, &ahead) {
+                    budget = budget.saturating_sub(n_bytes.max(1));
+                    has_moved = true;
+                }
+            }
+            if !has_moved {
+                return self.ready.drain(..).collect();
+            }
+        }
+    }
+
+    /// Tells where each stream stands.
+    pub fn streams(&self) -> impl Iterator<Item = StreamStatus> + '_ {
+        self.tails.iter().filter_map(|tail| {
+            let offset = tail.position.offset;
+            let size = if tail.place == Place::Gone { offset } else { tail.seen.size.max(offset) };
+            Some(StreamStatus {
+                stream: tail.stream,
+                source: tail.source?,
+                path: tail.position.path.clone(),
+                place: tail.place,
+                offset,
+                size,
+                lag: size - offset,
+            })
+        })
+    }
+
+    /// Returns the source whose watch names a path, or the log that a path was rotated from.
+    pub(super) fn source_of(&self, path: &Path) -> Option<usize> {
+        let comes_from = |pattern: &PathBuf| discover::origin(pattern, path).is_some();
+        self.watched
+            .iter()
+            .find(|watched| watched.watch.patterns.iter().any(comes_from))
+            .map(|watched| watched.watch.source)
+    }
+
+    /// Returns, for each group, the lowest rank that has to be read before others.
+    fn ahead(&self) -> BTreeMap<u64, Rank> {
+        let mut ahead = BTreeMap::new();
+        for tail in self.tails.iter().filter(|tail| tail.is_ahead()) {
+            let first = ahead.entry(tail.group).or_insert(tail.rank);
+            *first = tail.rank.min(*first);
+        }
+        // What is being unpacked comes first, and so does a known file that was not found yet because
+        // names changed while they were listed: the next sweep knows where it is.
+        let unseen =
+            self.tails.iter().filter(|tail| tail.place == Place::Unseen && tail.source.is_some());
+        let unseen = unseen.map(|tail| tail.group);
+        for group in self.drains.iter().map(|drain| drain.group).chain(unseen) {
+            ahead.insert(group, (i64::MIN, 0));
+        }
+        ahead
+    }
+
+    /// Reads compressed files, the first one first.
+    fn read_drains(&mut self, mut budget: u64) {
+        while let Some(drain) = self.drains.front_mut().filter(|_| budget > 0) {
+            let batch = match drain.file.look() {
+                Next::Lines(n) => drain.file.take(n),
+                Next::Long | Next::Nuls => drain.file.take_odd(),
+                Next::End => {
+                    let end = drain.file.finish();
+                    self.drains.pop_front();
+                    match end {
+                        Ok(batch) => self.ready.extend(batch),
+                        Err(fault) => {
+                            tracing::warn!(%fault, "Rotated file could be read in part only.");
+                        }
+                    }
+                    continue;
+                }
+            };
+            budget = budget.saturating_sub(batch.position.offset - batch.from);
+            self.ready.push_back(batch);
+        }
+    }
+
+    /// Reads one step on in one file. Returns how many bytes were passed; nothing if there are none.
+    fn advance(&mut self, at: usize, ahead: &BTreeMap<u64, Rank>) -> Option<u64> {
+        let tail = self.tails.get(at)?;
+        let has_to_wait = ahead.get(&tail.group).is_some_and(|first| *first < tail.rank);
+        if has_to_wait || tail.is_paused || !tail.has_news() {
+            return None;
+        }
+        match self.try_advance(at, Rest::Keep) {
+            Ok(passed) => passed,
+            Err(cause) => {
+                self.pause(at, cause);
+                None
+            }
+        }
+    }
+
+    pub(super) fn try_advance(&mut self, at: usize, rest: Rest) -> io::Result<Option<u64>> {
+        if self.search_copies(at) {
+            return Ok(Some(0));
+        }
+        if !self.open(at)? || !self.is_own(at)? {
+            return Ok(None);
+        }
+        let Some(tail) = self.tails.get_mut(at) else { return Ok(None) };
+        if tail.meaning()? == Meaning::Truncated {
+            self.begin_anew(at);
+            return Ok(Some(0));
+        }
+        match tail.step(&mut self.scratch, rest)? {
+            Step::Batch(batch) => {
+                let n_bytes = batch.position.offset - batch.from;
+                self.ready.push_back(batch);
+                Ok(Some(n_bytes))
+            }
+            Step::More(n_bytes) => Ok(Some(n_bytes)),
+            Step::Idle => Ok(None),
+            Step::Truncated => {
+                self.begin_anew(at);
+                Ok(Some(0))
+            }
+        }
+    }
+
+    /// Opens a file, if it is still the one that was seen; closes the one that was used longest ago.
+    /// False if another file stands there now: the next sweep will tell.
+    pub(super) fn open(&mut self, at: usize) -> io::Result<bool> {
+        self.n_uses += 1;
+        let n_uses = self.n_uses;
+        let Some(tail) = self.tails.get_mut(at) else { return Ok(false) };
+        tail.used = n_uses;
+        if tail.file.is_some() {
+            return Ok(true);
+        }
+        let (resolved, identity) = (tail.resolved.clone(), tail.identity());
+        self.make_room();
+        let file = match open_file(&resolved) {
+            Ok(file) => {
+                Some(file).filter(|file| Seen::of(file).is_ok_and(|seen| seen.identity == identity))
+            }
+            Err(cause) if cause.kind() == io::ErrorKind::NotFound => None,
+            Err(cause) => return Err(cause),
+        };
+        let Some(tail) = self.tails.get_mut(at) else { return Ok(false) };
+        tail.is_paused = file.is_none();
+        if file.is_some() && std::mem::take(&mut tail.is_warned) {
+            tracing::info!(path = %resolved.display(), "File can be read again.");
+        }
+        tail.file = file;
+        Ok(tail.file.is_some())
+    }
+
+    fn make_room(&mut self) {
+        let is_spare = |tail: &&mut Tail| tail.file.is_some() && tail.place != Place::Deleted;
+        while self.tails.iter_mut().filter(is_spare).count() >= self.options.max_open.max(1) {
+            let oldest = self.tails.iter_mut().filter(is_spare).min_by_key(|tail| tail.used);
+            if let Some(tail) = oldest {
+                tail.file = None;
+            }
+        }
+    }
+
+    /// Leaves a file alone until the next sweep; a person is told once.
+    pub(super) fn pause(&mut self, at: usize, cause: io::Error) {
+        let Some(tail) = self.tails.get_mut(at) else { return };
+        tail.is_paused = true;
+        if tail.place != Place::Deleted {
+            tail.file = None;
+        }
+        if !std::mem::replace(&mut tail.is_warned, true) {
+            let (path, offset) = (tail.resolved.clone(), tail.position.offset);
+            let fault = SourceError::Read { path, offset, cause };
+            tracing::warn!(%fault, "File cannot be read; trying again every second.");
+        }
+    }
+}

@@ -1,0 +1,245 @@
+//! Reads one finished log from its start to its end, in blocks of whole lines.
+
+use std::fs::File;
+use std::io::Read;
+use std::path::Path;
+
+use super::cut::{Cut, cut};
+use super::decode::{self, Bytes};
+use super::marks::{self, Marks};
+use super::rotation::{Identity, Seen};
+use super::{SourceError, as_length};
+use crate::engine::line::{Batch, MAX_LINE, Missing, Position, StreamId};
+
+/// Bytes held of one file. A whole line of the longest kind fits four times.
+pub(super) const BUFFER: usize = 256 * 1024;
+/// Bytes of the first read, which often is the only one: to see when a file begins.
+const FIRST: usize = 16 * 1024;
+
+/// The path that stands for standard input.
+pub(super) const STDIN: &str = "-";
+
+/// What stands next in a file.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(super) enum Next {
+    /// So many bytes of whole lines: take any of them with [`OldFile::take`].
+    Lines(usize),
+    /// An over-long line: take it with [`OldFile::take_odd`].
+    Long,
+    /// NULs: take them with [`OldFile::take_odd`].
+    Nuls,
+    /// The end.
+    End,
+}
+
+/// One finished log.
+pub(super) struct OldFile {
+    source: usize,
+    stream: StreamId,
+    position: Position,
+    marks: Marks,
+    input: Bytes,
+    is_compressed: bool,
+    buffer: Vec<u8>,
+    /// Where the unread part of `buffer` begins.
+    at: usize,
+    /// How much of the unread part is known to be whole lines.
+    whole: usize,
+    is_at_end: bool,
+    fault: Option<SourceError>,
+}
+
+impl OldFile {
+    /// Opens a file, or standard input for `-`.
+    pub(super) fn open(source: usize, path: &Path) -> Result<Self, SourceError> {
+        let fault =
+            |action| move |cause| SourceError::Access { action, path: path.to_owned(), cause };
+        if path.as_os_str() == STDIN {
+            let decoded = decode::decode(std::io::stdin()).map_err(fault("opening"))?;
+            return Ok(Self::over(source, Identity::default().start(path, 0, 0), decoded));
+        }
+        let file: File = decode::open_file(path).map_err(fault("opening"))?;
+        let seen = Seen::of(&file).map_err(fault("looking at"))?;
+        let mut position = seen.identity.start(path, 0, seen.modified);
+        position.size = seen.size;
+        let decoded = decode::decode(file).map_err(fault("opening"))?;
+        Ok(Self::over(source, position, decoded))
+    }
+
+    fn over(source: usize, position: Position, (input, is_compressed): (Bytes, bool)) -> Self {
+        Self {
+            source,
+            stream: Identity::of(&position).stream(0),
+            position,
+            marks: Marks::default(),
+            input,
+            is_compressed,
+            buffer: Vec::new(),
+            at: 0,
+            whole: 0,
+            is_at_end: false,
+            fault: None,
+        }
+    }
+
+    /// Reads up to the offset of a position. False if the content is another than the position's;
+    /// where the first bytes differ already, nothing more is read.
+    pub(super) fn skip_to(&mut self, position: &Position) -> bool {
+        self.fill();
+        let head = self.unread().get(..as_length(u64::from(position.head_length)));
+        if head.map(marks::hash) != Some(position.head) {
+            return false;
+        }
+        while self.position.offset < position.offset {
+            if self.unread().is_empty() {
+                self.fill();
+            }
+            let left = as_length(position.offset - self.position.offset);
+            let step = left.min(self.unread().len());
+            if step == 0 {
+                return false;
+            }
+            self.pass(step);
+        }
+        self.marks.agree(position)
+    }
+
+    /// Says what stands next, reading on if needed.
+    pub(super) fn look(&mut self) -> Next {
+        if self.whole > 0 {
+            return Next::Lines(self.whole);
+        }
+        loop {
+            match cut(self.unread()) {
+                Cut::Lines(n) => {
+                    self.whole = n;
+                    return Next::Lines(n);
+                }
+                Cut::Nuls(_) => return Next::Nuls,
+                Cut::Long => return Next::Long,
+                Cut::Partial if !self.is_at_end => self.fill(),
+                // A fault tore this line: half a line is worse than none.
+                Cut::Partial if self.fault.is_some() => return Next::End,
+                Cut::Partial => {
+                    self.whole = self.unread().len();
+                    return if self.whole == 0 { Next::End } else { Next::Lines(self.whole) };
+                }
+            }
+        }
+    }
+
+    /// Returns what has been read and not taken yet.
+    pub(super) fn unread(&self) -> &[u8] {
+        self.buffer.get(self.at..).unwrap_or_default()
+    }
+
+    /// Hands on the next `n` bytes of whole lines.
+    pub(super) fn take(&mut self, n: usize) -> Batch {
+        let from = self.position.offset;
+        let bytes = if self.at == 0 && n * 2 > self.buffer.len() {
+            // Most of the buffer goes: hand it on as it is and copy what stays.
+            let mut rest = Vec::with_capacity(BUFFER);
+            rest.extend_from_slice(self.buffer.get(n..).unwrap_or_default());
+            let mut bytes = std::mem::replace(&mut self.buffer, rest);
+            bytes.truncate(n);
+            self.marks.absorb(&bytes);
+            self.position.offset += bytes.len() as u64;
+            bytes
+        } else {
+            let bytes = self.unread().get(..n).unwrap_or_default().to_vec();
+            self.pass(bytes.len());
+            bytes
+        };
+        self.whole = self.whole.saturating_sub(bytes.len());
+        self.batch(from, bytes, Missing::default())
+    }
+
+    /// Hands on an over-long line, cut, or a run of NULs, counted.
+    pub(super) fn take_odd(&mut self) -> Batch {
+        let from = self.position.offset;
+        if self.unread().first() == Some(&0) {
+            let is_text = |byte: &u8| *byte != 0;
+            self.pass_until(|bytes| bytes.iter().position(is_text));
+            let nuls = self.position.offset - from;
+            return self.batch(from, Vec::new(), Missing { nuls, ..Missing::default() });
+        }
+        let bytes = self.unread().get(..MAX_LINE).unwrap_or_default().to_vec();
+        self.pass(bytes.len());
+        self.pass_until(|bytes| memchr::memchr(b'\n', bytes).map(|at| at + 1));
+        let discarded = self.position.offset - from - bytes.len() as u64;
+        self.batch(from, bytes, Missing { discarded, ..Missing::default() })
+    }
+
+    /// Returns, at the end of a compressed file, what says so: a last position whose size is its
+    /// offset. Until then its size is beyond its offset, so that a later run knows to read on.
+    pub(super) fn finish(&mut self) -> Result<Option<Batch>, SourceError> {
+        if let Some(fault) = self.fault.take() {
+            return Err(fault);
+        }
+        if !self.is_compressed {
+            return Ok(None);
+        }
+        let mut batch = self.batch(self.position.offset, Vec::new(), Missing::default());
+        batch.position.size = batch.position.offset;
+        Ok(Some(batch))
+    }
+
+    /// Passes over bytes until `end` finds one to stop before, or the file ends.
+    fn pass_until(&mut self, end: impl Fn(&[u8]) -> Option<usize>) {
+        loop {
+            let found = end(self.unread());
+            self.pass(found.unwrap_or(self.unread().len()));
+            if found.is_some() || self.is_at_end {
+                return;
+            }
+            self.fill();
+        }
+    }
+
+    fn pass(&mut self, n: usize) {
+        let bytes = self.buffer.get(self.at..self.at + n).unwrap_or_default();
+        self.marks.absorb(bytes);
+        self.position.offset += bytes.len() as u64;
+        self.at += bytes.len();
+    }
+
+    /// Reads until the buffer is full or the file ends. A fault ends the file too.
+    fn fill(&mut self) {
+        self.buffer.drain(..self.at);
+        self.at = 0;
+        let goal = if self.buffer.capacity() == 0 { FIRST } else { BUFFER };
+        let room = goal.saturating_sub(self.buffer.len());
+        self.buffer.reserve_exact(room);
+        let room = room as u64;
+        match self.input.by_ref().take(room).read_to_end(&mut self.buffer) {
+            Ok(n_read) => self.is_at_end = (n_read as u64) < room,
+            Err(cause) => {
+                self.is_at_end = true;
+                let path = self.position.path.clone();
+                let offset = self.position.offset + self.buffer.len() as u64;
+                self.fault = Some(if self.is_compressed {
+                    SourceError::Damaged { path, offset, cause }
+                } else {
+                    SourceError::Read { path, offset, cause }
+                });
+            }
+        }
+    }
+
+    fn batch(&mut self, from: u64, bytes: Vec<u8>, missing: Missing) -> Batch {
+        self.marks.write_to(&mut self.position);
+        let mut position = self.position.clone();
+        if self.is_compressed {
+            position.size = position.offset + 1;
+        } else {
+            position.size = position.size.max(position.offset);
+        }
+        Batch { stream: self.stream, source: self.source, from, bytes, position, missing }
+    }
+}
+
+impl std::fmt::Debug for OldFile {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        f.debug_struct("OldFile").field("position", &self.position).finish_non_exhaustive()
+    }
+}

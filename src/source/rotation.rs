@@ -1,0 +1,286 @@
+//! Tells files apart: identity, what a changed file means, and which names belong to one log.
+
+use std::ffi::{OsStr, OsString};
+use std::fs::File;
+use std::io;
+use std::os::unix::ffi::{OsStrExt, OsStringExt};
+use std::path::Path;
+
+use rustix::fs::{AtFlags, CWD, FileType, Statx, StatxFlags};
+
+use super::marks;
+use crate::engine::line::{Position, StreamId};
+
+/// What the file system says a file is. An inode number alone is used again (ext4: at once), so its
+/// birth belongs to it.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, PartialOrd, Ord)]
+pub struct Identity {
+    /// Device number.
+    pub device: u64,
+    /// Inode number.
+    pub inode: u64,
+    /// Birth in ns since 1970, 0 where the file system keeps none.
+    pub born: i64,
+}
+
+impl Identity {
+    /// Returns the identity that a position was stored with.
+    #[must_use]
+    pub const fn of(position: &Position) -> Self {
+        Self { device: position.device, inode: position.inode, born: position.born }
+    }
+
+    /// Returns the name of one life of this file: the same on every run, so that evidence can name it.
+    #[must_use]
+    pub fn stream(self, generation: u32) -> StreamId {
+        let mut bytes = Vec::with_capacity(28);
+        bytes.extend_from_slice(&self.device.to_le_bytes());
+        bytes.extend_from_slice(&self.inode.to_le_bytes());
+        bytes.extend_from_slice(&self.born.to_le_bytes());
+        bytes.extend_from_slice(&generation.to_le_bytes());
+        StreamId(i64::from_le_bytes(marks::hash(&bytes).to_le_bytes()))
+    }
+
+    /// Returns the position of a life that nothing was read of.
+    ///
+    /// As there are no bytes before offset 0, its `tail` holds when the content was last changed
+    /// (ns since 1970) instead of a hash: copies made since then hold lines that nobody has seen.
+    #[must_use]
+    pub fn start(self, path: &Path, generation: u32, modified: i64) -> Position {
+        let mut position = Position {
+            path: path.to_owned(),
+            device: self.device,
+            inode: self.inode,
+            born: self.born,
+            generation,
+            ..Position::default()
+        };
+        marks::Marks::default().write_to(&mut position);
+        position.tail = modified.cast_unsigned();
+        position
+    }
+}
+
+/// What was found when a file was compared with a stored position.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct Evidence {
+    /// Device, inode and birth are the stored ones.
+    pub same_identity: bool,
+    /// The file is at least as long as the stored offset.
+    pub long_enough: bool,
+    /// Its first bytes, and its last bytes before the offset, are the stored ones.
+    pub same_marks: bool,
+}
+
+/// What a file is to a stored position.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Meaning {
+    /// The same file: continue.
+    Same,
+    /// The same file, its content gone: next generation, from 0; what was unread is a gap.
+    Truncated,
+    /// Another file with the same content: adopt the offset and read what is beyond.
+    Copied,
+    /// Another file: from its start.
+    New,
+}
+
+/// Decides what a file is to a stored position.
+#[must_use]
+pub const fn decide(found: Evidence) -> Meaning {
+    match (found.same_identity, found.long_enough && found.same_marks) {
+        (true, true) => Meaning::Same,
+        (true, false) => Meaning::Truncated,
+        (false, true) => Meaning::Copied,
+        (false, false) => Meaning::New,
+    }
+}
+
+/// What one look at a file shows.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub(super) struct Seen {
+    pub(super) identity: Identity,
+    pub(super) size: u64,
+    /// Last change of the content, ns since 1970.
+    pub(super) modified: i64,
+    pub(super) is_file: bool,
+}
+
+impl Seen {
+    /// Looks at what a path leads to; symbolic links are followed.
+    pub(super) fn at(path: &Path) -> io::Result<Self> {
+        Ok(Self::from(&rustix::fs::statx(CWD, path, AtFlags::empty(), wanted())?))
+    }
+
+    /// Looks at an open file.
+    pub(super) fn of(file: &File) -> io::Result<Self> {
+        Ok(Self::from(&rustix::fs::statx(file, "", AtFlags::EMPTY_PATH, wanted())?))
+    }
+}
+
+fn wanted() -> StatxFlags {
+    StatxFlags::BASIC_STATS | StatxFlags::BTIME
+}
+
+impl From<&Statx> for Seen {
+    fn from(found: &Statx) -> Self {
+        let has_birth = found.stx_mask & StatxFlags::BTIME.bits() != 0;
+        let ns = |seconds: i64, rest: u32| {
+            seconds.saturating_mul(1_000_000_000).saturating_add(i64::from(rest))
+        };
+        let born = if has_birth { ns(found.stx_btime.tv_sec, found.stx_btime.tv_nsec) } else { 0 };
+        Self {
+            identity: Identity {
+                device: rustix::fs::makedev(found.stx_dev_major, found.stx_dev_minor),
+                inode: found.stx_ino,
+                born,
+            },
+            size: found.stx_size,
+            modified: ns(found.stx_mtime.tv_sec, found.stx_mtime.tv_nsec),
+            is_file: FileType::from_raw_mode(u32::from(found.stx_mode)) == FileType::RegularFile,
+        }
+    }
+}
+
+/// Endings of compressed files.
+const COMPRESSED: [&[u8]; 9] =
+    [b".gz", b".zst", b".bz2", b".xz", b".Z", b".lz4", b".zip", b".lzma", b".br"];
+
+/// Tells by its name whether a file is compressed.
+pub(super) fn is_compressed(path: &Path) -> bool {
+    let name = path.file_name().map(OsStrExt::as_bytes).unwrap_or_default();
+    COMPRESSED.iter().any(|ending| name.ends_with(ending))
+}
+
+/// Returns the name that a rotated log had before it was rotated: `access.log` for `access.log.1`,
+/// `access.log-20260101.gz`, `access-2026-01-01.log` and for itself.
+///
+/// Parts that stand behind `.`, `-` or `_` and begin with a digit are taken off, and so is the
+/// ending of a compressed file. Two logs that are told apart by a number alone (`node-1.log`,
+/// `node-2.log`) share a base: they are then compared by content, never taken for one by name.
+pub(super) fn base(name: &OsStr) -> OsString {
+    let kept: Vec<&[u8]> = parts(name).into_iter().filter(|part| !is_counter(part)).collect();
+    OsString::from_vec(kept.concat())
+}
+
+/// Returns the names that a log may have had before it was rotated, the longest first: its own, those
+/// without one run of counters, and its [`base`]. `n-1.log.2` may come from `n-1.log`, not `n-2.log`.
+pub(super) fn origins(name: &OsStr) -> Vec<OsString> {
+    let parts = parts(name);
+    let mut origins = vec![name.to_owned()];
+    for length in 0..=parts.len() {
+        for (from, run) in parts.windows(length.max(1)).enumerate() {
+            let run = run.get(..length).unwrap_or_default();
+            if run.iter().all(|part| is_counter(part)) {
+                let (before, after) = parts.split_at(from);
+                let after = after.get(length..).unwrap_or_default();
+                origins.push(OsString::from_vec([before.concat(), after.concat()].concat()));
+            }
+        }
+    }
+    origins.push(base(name));
+    origins.dedup();
+    origins
+}
+
+/// Takes a name apart before each `.`, `-` and `_`, without the ending of a compressed file.
+fn parts(name: &OsStr) -> Vec<&[u8]> {
+    let mut rest = name.as_bytes();
+    for ending in COMPRESSED {
+        rest = rest.strip_suffix(ending).unwrap_or(rest);
+    }
+    let mut parts = Vec::new();
+    while !rest.is_empty() {
+        let after = rest.iter().skip(1).position(is_separator);
+        let (part, next) = rest.split_at(after.map_or(rest.len(), |at| at + 1));
+        parts.push(part);
+        rest = next;
+    }
+    parts
+}
+
+const fn is_separator(byte: &u8) -> bool {
+    matches!(byte, b'.' | b'-' | b'_')
+}
+
+/// Tells whether a part of a name is a number or a time.
+fn is_counter(part: &[u8]) -> bool {
+    part.first().is_some_and(is_separator)
+        && part.get(1).is_some_and(u8::is_ascii_digit)
+        && part.iter().skip(1).all(|byte| byte.is_ascii_digit() || matches!(byte, b'T' | b'Z'))
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn the_decision_table_is_whole() {
+        let rows = [
+            (true, true, true, Meaning::Same),
+            (true, true, false, Meaning::Truncated),
+            (true, false, true, Meaning::Truncated),
+            (true, false, false, Meaning::Truncated),
+            (false, true, true, Meaning::Copied),
+            (false, true, false, Meaning::New),
+            (false, false, true, Meaning::New),
+            (false, false, false, Meaning::New),
+        ];
+        for (same_identity, long_enough, same_marks, meaning) in rows {
+            let found = Evidence { same_identity, long_enough, same_marks };
+            assert_eq!(decide(found), meaning, "{found:?}");
+        }
+    }
+
+    #[test]
+    fn rotated_names_lead_back_to_their_log() {
+        for name in [
+            "access.log",
+            "access.log.1",
+            "access.log.12.gz",
+            "access.log-20260101",
+            "access.log-20260101-12.zst",
+            "access-20260101.log",
+            "access-2026-01-01.log.gz",
+            "access_20260101T120000Z.log",
+        ] {
+            assert_eq!(base(OsStr::new(name)), "access.log", "{name}");
+        }
+        assert_eq!(base(OsStr::new("access-ssl.log")), "access-ssl.log");
+        assert_eq!(base(OsStr::new("v2.log")), "v2.log");
+        assert_eq!(base(OsStr::new("0.log")), "0.log");
+        assert_eq!(base(OsStr::new("0.log.20260101-120000")), "0.log");
+        assert_eq!(base(OsStr::from_bytes(b"a\xff.log.1")).as_bytes(), b"a\xff.log");
+        assert_eq!(base(OsStr::new("")), "");
+        assert_eq!(base(OsStr::new(".1")), "");
+    }
+
+    #[test]
+    fn a_number_in_the_name_of_a_log_is_told_from_its_counter() {
+        let comes_from = |name: &str, log: &str| {
+            origins(OsStr::new(name)).iter().any(|origin| origin == OsStr::new(log))
+        };
+        for (name, log) in [
+            ("n-1.log", "n-1.log"),
+            ("n-1.log.2", "n-1.log"),
+            ("n-1.log-20260101-12.gz", "n-1.log"),
+            ("n-1-2026-01-01.log", "n-1.log"),
+            ("a-2026-01-01.log.2.gz", "a.log"),
+            ("a.log.1.gz", "a.log.1"),
+        ] {
+            assert!(comes_from(name, log), "{name} {log}");
+        }
+        for (name, log) in [("n-2.log", "n-1.log"), ("n-2.log.1", "n-1.log"), ("n.log", "n-1.log")]
+        {
+            assert!(!comes_from(name, log), "{name} {log}");
+        }
+    }
+
+    #[test]
+    fn a_stream_is_named_by_its_life() {
+        let identity = Identity { device: 1, inode: 2, born: 3 };
+        assert_eq!(identity.stream(0), identity.stream(0));
+        assert_ne!(identity.stream(0), identity.stream(1));
+        assert_ne!(identity.stream(0), Identity { born: 4, ..identity }.stream(0));
+    }
+}

@@ -1,0 +1,388 @@
+//! One followed file: reads whole lines behind its offset and notices when its content is another.
+
+use std::fs::File;
+use std::io;
+use std::path::PathBuf;
+use std::time::Duration;
+
+use rustix::fs::{SeekFrom, seek};
+use rustix::io::Errno;
+
+use super::cut::{Cut, cut};
+use super::marks::{self, Marks};
+use super::rotation::{Evidence, Identity, Meaning, Seen, decide};
+use crate::engine::line::{Batch, MAX_LINE, Missing, Position, StreamId};
+
+/// Bytes of one read.
+pub(super) const READ: usize = 256 * 1024;
+/// Bytes of an over-long line that are passed over in one step, so that other files get their turn.
+const STRIDE: u64 = 16 * 1024 * 1024;
+
+/// Where a followed file stands.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Place {
+    /// Known from before the start; not looked for yet.
+    Unseen,
+    /// Under a name that is watched.
+    Listed,
+    /// Renamed to a name beside the watched one.
+    Rotated,
+    /// Without a name, but still open here.
+    Deleted,
+    /// Nowhere; kept in mind, should it come back.
+    Gone,
+}
+
+/// What one step in a file gave.
+#[derive(Debug)]
+pub(super) enum Step {
+    /// Lines, or bytes passed over.
+    Batch(Batch),
+    /// Nothing yet, but more can be read at once. How many bytes were looked at.
+    More(u64),
+    /// Nothing more until the file changes.
+    Idle,
+    /// The bytes before the offset are not those that were read.
+    Truncated,
+}
+
+/// What to do with a last line that has no end.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(super) enum Rest {
+    /// Its end will come: leave it.
+    Keep,
+    /// Nobody writes to the file any more: take it.
+    Take,
+}
+
+/// An over-long line whose end has not been found.
+#[derive(Debug)]
+struct Long {
+    /// Up to where there is no line end.
+    scanned: u64,
+    marks: Marks,
+}
+
+/// Order of reading within a group: when a file was last written to when it was first seen, then
+/// the order of being seen.
+pub(super) type Rank = (i64, u64);
+
+/// One followed file.
+#[derive(Debug)]
+pub(super) struct Tail {
+    pub(super) stream: StreamId,
+    /// The source it belongs to; none while no watch names it.
+    pub(super) source: Option<usize>,
+    pub(super) position: Position,
+    /// Where the bytes lie, links resolved.
+    pub(super) resolved: PathBuf,
+    /// Where it stands, or stood before it was rotated, under a watched name; links resolved.
+    pub(super) home: PathBuf,
+    pub(super) place: Place,
+    /// Files of one log share a group; in it, lower ranks are read first.
+    pub(super) group: u64,
+    pub(super) rank: Rank,
+    /// Up to where files of higher rank wait for this one.
+    pub(super) backlog: u64,
+    pub(super) seen: Seen,
+    pub(super) changed_at: Duration,
+    /// False until its first bytes were compared with the other files of the group.
+    pub(super) is_judged: bool,
+    /// Reading failed; tried again after the next sweep.
+    pub(super) is_paused: bool,
+    /// A person was told that it cannot be read.
+    pub(super) is_warned: bool,
+    pub(super) used: u64,
+    pub(super) file: Option<File>,
+    marks: Option<Marks>,
+    long: Option<Long>,
+    /// What the file looked like when it had been read to its end.
+    read_to_end: Option<(u64, i64)>,
+    /// What it looked like when its last words were taken.
+    finished: Option<(u64, i64)>,
+}
+
+impl Tail {
+    /// Starts at a position; nothing is read yet.
+    pub(super) fn new(stream: StreamId, position: Position, resolved: PathBuf) -> Self {
+        Self {
+            stream,
+            source: None,
+            is_judged: position.offset > 0 || position.generation > 0,
+            seen: Seen { size: position.size, ..Seen::default() },
+            home: resolved.clone(),
+            resolved,
+            place: Place::Unseen,
+            group: 0,
+            rank: (0, 0),
+            backlog: 0,
+            changed_at: Duration::ZERO,
+            is_paused: false,
+            is_warned: false,
+            used: 0,
+            file: None,
+            marks: None,
+            long: None,
+            read_to_end: None,
+            finished: None,
+            position,
+        }
+    }
+
+    pub(super) const fn identity(&self) -> Identity {
+        Identity::of(&self.position)
+    }
+
+    /// Takes note of how the file looks now.
+    pub(super) fn note(&mut self, seen: Seen, now: Duration) {
+        if (self.seen.size, self.seen.modified) != (seen.size, seen.modified) {
+            self.changed_at = now;
+        }
+        self.seen = seen;
+    }
+
+    /// Tells whether the file may hold something that was not read.
+    pub(super) fn has_news(&self) -> bool {
+        self.place != Place::Gone
+            && self.source.is_some()
+            && self.read_to_end != Some((self.seen.size, self.seen.modified))
+    }
+
+    /// Tells whether files of higher rank have to wait.
+    pub(super) fn is_ahead(&self) -> bool {
+        self.has_news() && !self.is_paused && self.position.offset < self.backlog
+    }
+
+    /// Tells whether the last words were taken, or there are none to wait for.
+    pub(super) fn is_finished(&self) -> bool {
+        self.finished == Some((self.seen.size, self.seen.modified))
+    }
+
+    pub(super) const fn set_finished(&mut self) {
+        self.finished = Some((self.seen.size, self.seen.modified));
+    }
+
+    /// Says that there is nothing to read until the file changes.
+    pub(super) const fn set_read(&mut self) {
+        self.read_to_end = Some((self.seen.size, self.seen.modified));
+    }
+
+    /// Returns the markers, once they were compared with the file.
+    pub(super) const fn marks(&self) -> Option<&Marks> {
+        self.marks.as_ref()
+    }
+
+    /// Goes on at a position of another file with the same content.
+    pub(super) fn adopt(&mut self, position: Position) {
+        self.is_judged = true;
+        self.position = position;
+        self.marks = None;
+        self.long = None;
+        self.read_to_end = None;
+    }
+
+    /// Begins the next life of the same file, at its start.
+    pub(super) fn renew(&mut self) {
+        let (identity, generation) = (self.identity(), self.position.generation + 1);
+        let position = identity.start(&self.position.path, generation, self.seen.modified);
+        self.stream = identity.stream(generation);
+        self.adopt(position);
+        self.marks = Some(Marks::default());
+    }
+
+    /// Begins behind the last whole line that the file holds now.
+    pub(super) fn start_at_end(&mut self) -> io::Result<()> {
+        let Some(file) = &self.file else { return Ok(()) };
+        let mut end = Seen::of(file)?.size;
+        while end > 0 {
+            let from = end.saturating_sub(READ as u64);
+            let bytes = marks::read_at_most(file, from, super::as_length(end - from))?;
+            if let Some(at) = memchr::memrchr(b'\n', &bytes) {
+                end = from + at as u64 + 1;
+                break;
+            }
+            end = from;
+        }
+        let marks = Marks::read(file, end)?;
+        self.position.offset = end;
+        marks.write_to(&mut self.position);
+        self.marks = Some(marks);
+        self.is_judged = true;
+        Ok(())
+    }
+
+    /// Compares the open file with the position.
+    pub(super) fn meaning(&mut self) -> io::Result<Meaning> {
+        let Some(file) = &self.file else { return Ok(Meaning::Same) };
+        let marks = Marks::read(file, self.position.offset)?;
+        let size = Seen::of(file)?.size;
+        let has_lost_all = self.position.offset == 0 && size < self.position.size;
+        let meaning = decide(Evidence {
+            same_identity: true,
+            long_enough: size >= self.position.offset && !has_lost_all,
+            same_marks: marks.agree(&self.position),
+        });
+        if meaning == Meaning::Same {
+            self.marks = Some(marks);
+        }
+        Ok(meaning)
+    }
+
+    /// Reads one step on.
+    pub(super) fn step(&mut self, scratch: &mut [u8], rest: Rest) -> io::Result<Step> {
+        if self.long.is_some() {
+            return self.pass_long(scratch, rest);
+        }
+        let (Some(file), Some(marks)) = (&self.file, &self.marks) else { return Ok(Step::Idle) };
+        let known = marks.last();
+        let n_known = known.len();
+        let n_read = marks::fill_at(file, self.position.offset - n_known as u64, scratch)?;
+        let bytes = scratch.get(..n_read).unwrap_or_default();
+        let Some(fresh) = bytes.strip_prefix(known) else { return Ok(Step::Truncated) };
+        match cut(fresh) {
+            Cut::Lines(n) => {
+                let lines = fresh.get(..n).unwrap_or_default().to_vec();
+                Ok(Step::Batch(self.hand_on(lines)))
+            }
+            Cut::Nuls(n) => self.pass_nuls(n as u64, scratch, rest),
+            Cut::Long => {
+                let mut marks = marks.clone();
+                marks.absorb(fresh.get(..MAX_LINE).unwrap_or_default());
+                let scanned = self.position.offset + MAX_LINE as u64;
+                self.long = Some(Long { scanned, marks });
+                self.pass_long(scratch, rest)
+            }
+            Cut::Partial if rest == Rest::Take && !fresh.is_empty() => {
+                let line = fresh.to_vec();
+                Ok(Step::Batch(self.hand_on(line)))
+            }
+            Cut::Partial => {
+                self.set_read();
+                Ok(Step::Idle)
+            }
+        }
+    }
+
+    fn hand_on(&mut self, bytes: Vec<u8>) -> Batch {
+        let from = self.position.offset;
+        let mut marks = self.marks.take().unwrap_or_default();
+        marks.absorb(&bytes);
+        self.position.offset += bytes.len() as u64;
+        self.batch(from, bytes, Missing::default(), marks)
+    }
+
+    /// Passes over NULs where a line should start, holes in one jump. A run that nothing follows is
+    /// left alone: it may be room that the writer will fill.
+    fn pass_nuls(&mut self, n_nuls: u64, scratch: &mut [u8], rest: Rest) -> io::Result<Step> {
+        let (Some(file), Some(marks)) = (&self.file, &self.marks) else { return Ok(Step::Idle) };
+        let from = self.position.offset;
+        let mut end = from + n_nuls;
+        loop {
+            end = skip_hole(file, end)?;
+            let n_read = marks::fill_at(file, end, scratch)?;
+            let bytes = scratch.get(..n_read).unwrap_or_default();
+            let n_more = bytes.iter().take_while(|byte| **byte == 0).count();
+            end += n_more as u64;
+            if n_more < n_read {
+                break;
+            }
+            if n_read == 0 && rest == Rest::Keep {
+                self.set_read();
+                return Ok(Step::Idle);
+            }
+            if n_read == 0 {
+                break;
+            }
+        }
+        let mut marks = marks.clone();
+        marks.absorb_nuls(end - from);
+        self.position.offset = end;
+        let missing = Missing { nuls: end - from, ..Missing::default() };
+        Ok(Step::Batch(self.batch(from, Vec::new(), missing, marks)))
+    }
+
+    /// Looks for the end of an over-long line. Nothing of the line is kept while its end is missing,
+    /// and its first bytes are read again when it is found.
+    fn pass_long(&mut self, scratch: &mut [u8], rest: Rest) -> io::Result<Step> {
+        let (Some(file), Some(mut long)) = (&self.file, self.long.take()) else {
+            return Ok(Step::Idle);
+        };
+        let begun = long.scanned;
+        loop {
+            let known = long.marks.last();
+            let n_read = marks::fill_at(file, long.scanned - known.len() as u64, scratch)?;
+            let bytes = scratch.get(..n_read).unwrap_or_default();
+            let Some(fresh) = bytes.strip_prefix(known) else { return Ok(Step::Truncated) };
+            let end = memchr::memchr(b'\n', fresh).map(|at| at + 1);
+            let passed = fresh.get(..end.unwrap_or(fresh.len())).unwrap_or_default();
+            long.marks.absorb(passed);
+            long.scanned += passed.len() as u64;
+            if end.is_some() || (passed.is_empty() && rest == Rest::Take) {
+                return self.take_long(long).map(Step::Batch);
+            }
+            if passed.is_empty() {
+                self.long = Some(long);
+                self.set_read();
+                return Ok(Step::Idle);
+            }
+            if passed.last() == Some(&0) {
+                let data = skip_hole(file, long.scanned)?;
+                long.marks.absorb_nuls(data - long.scanned);
+                long.scanned = data;
+            }
+            if long.scanned - begun >= STRIDE {
+                let n_bytes = long.scanned - begun;
+                self.long = Some(long);
+                return Ok(Step::More(n_bytes));
+            }
+        }
+    }
+
+    fn take_long(&mut self, long: Long) -> io::Result<Batch> {
+        let from = self.position.offset;
+        let bytes = match &self.file {
+            Some(file) => marks::read_at_most(file, from, MAX_LINE)?,
+            None => Vec::new(),
+        };
+        self.position.offset = long.scanned;
+        let discarded = long.scanned - from - bytes.len() as u64;
+        let missing = Missing { discarded, ..Missing::default() };
+        Ok(self.batch(from, bytes, missing, long.marks))
+    }
+
+    fn batch(&mut self, from: u64, bytes: Vec<u8>, missing: Missing, marks: Marks) -> Batch {
+        marks.write_to(&mut self.position);
+        self.marks = Some(marks);
+        self.position.size = self.seen.size.max(self.position.offset);
+        self.tell(from, bytes, missing)
+    }
+
+    /// Returns a batch without lines that says where the stream stands.
+    pub(super) fn announce(&self) -> Batch {
+        self.tell(self.position.offset, Vec::new(), Missing::default())
+    }
+
+    /// Returns what is known to have been written and cannot be read any more; told once, since the
+    /// position takes note.
+    pub(super) fn gap(&mut self) -> Option<Batch> {
+        let gap = self.position.size.saturating_sub(self.position.offset);
+        self.position.size = self.position.offset;
+        let missing = Missing { gap, ..Missing::default() };
+        (gap > 0).then(|| self.tell(self.position.offset, Vec::new(), missing))
+    }
+
+    fn tell(&self, from: u64, bytes: Vec<u8>, missing: Missing) -> Batch {
+        let (stream, source) = (self.stream, self.source.unwrap_or_default());
+        Batch { stream, source, from, bytes, position: self.position.clone(), missing }
+    }
+}
+
+/// Returns the first offset from `offset` on that may hold other bytes than NUL. File systems that
+/// know no holes say `offset`; so does one whose file ends in a hole, up to its end.
+fn skip_hole(file: &File, offset: u64) -> io::Result<u64> {
+    match seek(file, SeekFrom::Data(offset)) {
+        Ok(data) => Ok(data.max(offset)),
+        Err(Errno::NXIO) => Ok(Seen::of(file)?.size.max(offset)),
+        Err(_) => Ok(offset),
+    }
+}

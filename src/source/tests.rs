@@ -1,0 +1,916 @@
+//! Faults of files, played with real ones: whatever happens, each line comes once.
+
+use std::collections::BTreeMap;
+use std::fs::{self, File, OpenOptions};
+use std::io::Write;
+use std::os::unix::ffi::OsStrExt;
+use std::os::unix::fs::FileExt;
+use std::path::{Path, PathBuf};
+use std::time::{Duration, SystemTime};
+
+use proptest::prelude::*;
+
+use super::follow::{Follower, Options, Place, ReadFrom, Watch};
+use crate::engine::line::{Batch, MAX_LINE, Missing, Position, StreamId};
+
+/// A directory, a follower and what was committed of it.
+struct Bench {
+    dir: tempfile::TempDir,
+    watches: Vec<Watch>,
+    options: Options,
+    follower: Follower,
+    known: BTreeMap<StreamId, Position>,
+    lines: Vec<String>,
+    missing: Missing,
+    now: Duration,
+    /// The time that files are written at, so that it goes on visibly.
+    written: u64,
+}
+
+impl Bench {
+    fn new(patterns: &[&str], read_from: ReadFrom) -> Self {
+        let dir = tempfile::tempdir().unwrap();
+        let patterns = patterns.iter().map(|name| dir.path().join(name)).collect();
+        let watches = vec![Watch { source: 3, patterns, read_from }];
+        let options = Options { exclude: Some(dir.path().join("state")), ..Options::default() };
+        let follower = Follower::new(watches.clone(), Vec::new(), options.clone());
+        Self {
+            dir,
+            watches,
+            options,
+            follower,
+            known: BTreeMap::new(),
+            lines: Vec::new(),
+            missing: Missing::default(),
+            now: Duration::ZERO,
+            written: 0,
+        }
+    }
+
+    fn start(patterns: &[&str]) -> Self {
+        Self::new(patterns, ReadFrom::Start)
+    }
+
+    fn path(&self, name: &str) -> PathBuf {
+        self.dir.path().join(name)
+    }
+
+    fn touch(&mut self, path: &Path) {
+        self.written += 1;
+        let time = SystemTime::UNIX_EPOCH + Duration::from_secs(2_000_000_000 + self.written);
+        OpenOptions::new().append(true).open(path).unwrap().set_modified(time).unwrap();
+    }
+
+    fn write(&mut self, name: &str, text: impl AsRef<[u8]>) {
+        let path = self.path(name);
+        let mut file = OpenOptions::new().append(true).create(true).open(&path).unwrap();
+        file.write_all(text.as_ref()).unwrap();
+        self.touch(&path);
+    }
+
+    fn rename(&self, from: &str, to: &str) {
+        fs::rename(self.path(from), self.path(to)).unwrap();
+    }
+
+    fn copy(&mut self, from: &str, to: &str) {
+        let bytes = fs::read(self.path(from)).unwrap();
+        fs::write(self.path(to), "").unwrap();
+        self.write(to, bytes);
+    }
+
+    fn truncate(&mut self, name: &str) {
+        let path = self.path(name);
+        OpenOptions::new().write(true).open(&path).unwrap().set_len(0).unwrap();
+        self.touch(&path);
+    }
+
+    fn gzip(&mut self, name: &str) {
+        let path = self.path(name);
+        let modified = fs::metadata(&path).unwrap().modified().unwrap();
+        let gz = self.path(&format!("{name}.gz"));
+        fs::write(&gz, gzip(&fs::read(&path).unwrap())).unwrap();
+        OpenOptions::new().append(true).open(gz).unwrap().set_modified(modified).unwrap();
+        fs::remove_file(path).unwrap();
+    }
+
+    fn commit(&mut self, batch: Batch) {
+        let Missing { discarded, gap, nuls } = batch.missing;
+        let length = batch.bytes.len() as u64 + discarded + nuls;
+        assert_eq!(batch.position.offset - batch.from, length, "{:?}", batch.position);
+        assert!(batch.bytes.len() <= super::MAX_BATCH);
+        assert_eq!(batch.source, 3);
+        if let Some(known) = self.known.get(&batch.stream) {
+            let is_taken_over = batch.bytes.is_empty() && known.offset == 0;
+            assert!(known.offset == batch.from || is_taken_over, "{known:?} {:?}", batch.position);
+        }
+        self.missing.discarded += discarded;
+        self.missing.gap += gap;
+        self.missing.nuls += nuls;
+        let text = |line: &[u8]| String::from_utf8_lossy(line).into_owned();
+        self.lines.extend(batch.lines().map(|line| text(line.bytes)));
+        self.known.insert(batch.stream, batch.position);
+    }
+
+    /// Lets a second pass, reads everything and commits it.
+    fn poll(&mut self) {
+        self.now += Duration::from_secs(1);
+        self.read();
+    }
+
+    fn read(&mut self) {
+        loop {
+            let batches = self.follower.poll(self.now);
+            if batches.is_empty() {
+                return;
+            }
+            for batch in batches {
+                self.commit(batch);
+            }
+        }
+    }
+
+    fn rest(&mut self) {
+        self.poll();
+        self.now += self.options.rotate_wait;
+        self.poll();
+        self.poll();
+    }
+
+    /// Ends without a word and starts again from what was committed.
+    fn restart(&mut self) {
+        let known = self.known.clone().into_iter().collect();
+        self.follower = Follower::new(self.watches.clone(), known, self.options.clone());
+    }
+
+    fn take(&mut self) -> Vec<String> {
+        std::mem::take(&mut self.lines)
+    }
+}
+
+fn gzip(bytes: &[u8]) -> Vec<u8> {
+    let mut encoder = flate2::write::GzEncoder::new(Vec::new(), flate2::Compression::fast());
+    encoder.write_all(bytes).unwrap();
+    encoder.finish().unwrap()
+}
+
+#[test]
+fn fifty_renames_under_a_busy_writer_lose_nothing() {
+    let mut bench = Bench::start(&["a"]);
+    let mut expected = Vec::new();
+    for round in 0..50 {
+        for line in 0..3 {
+            expected.push(format!("{round} {line}"));
+            bench.write("a", format!("{round} {line}\n"));
+        }
+        if round % 3 != 2 {
+            bench.poll();
+        }
+        bench.rename("a", &format!("a.{}", 100 - round));
+        if round % 4 == 0 {
+            expected.push(format!("{round} late"));
+            bench.write(&format!("a.{}", 100 - round), format!("{round} late\n"));
+        }
+    }
+    bench.write("a", "last\n");
+    expected.push("last".into());
+    bench.poll();
+    assert_eq!(bench.lines, expected);
+    assert_eq!(bench.missing, Missing::default());
+}
+
+#[test]
+fn a_file_renamed_while_down_is_read_to_its_end_before_the_new_one() {
+    for pattern in ["a", "a*"] {
+        let mut bench = Bench::start(&[pattern]);
+        bench.write("a", "one\n");
+        bench.poll();
+        bench.write("a", "two\n");
+        bench.rename("a", "a.2");
+        bench.write("a", "three\n");
+        bench.rename("a", "a.1");
+        bench.write("a", "four\n");
+        bench.restart();
+        bench.poll();
+        assert_eq!(bench.take(), ["one", "two", "three", "four"], "{pattern}");
+        bench.restart();
+        bench.write("a.1", "late\n");
+        bench.poll();
+        assert_eq!(bench.take(), ["late"], "{pattern}");
+    }
+}
+
+#[test]
+fn a_file_that_came_and_went_after_its_predecessor_was_seen_rotated_is_read() {
+    for has_restart in [false, true] {
+        for names in [["a.3", "a.2", "a.1"], ["a-20260101", "a-20260102", "a-20260103"]] {
+            let mut bench = Bench::start(&["a"]);
+            bench.write("a", "one\n");
+            bench.poll();
+            bench.rename("a", names[0]);
+            // A look while nothing stands under the watched name.
+            bench.poll();
+            bench.write(names[0], "late\n");
+            bench.poll();
+            for (name, line) in [(names[1], "two\n"), (names[2], "three\n")] {
+                bench.write("a", line);
+                bench.rename("a", name);
+            }
+            bench.write("a", "four\n");
+            if has_restart {
+                bench.restart();
+            }
+            bench.poll();
+            let expected = ["one", "late", "two", "three", "four"];
+            assert_eq!(bench.take(), expected, "{names:?} {has_restart}");
+            bench.restart();
+            bench.rest();
+            assert!(bench.take().is_empty());
+            assert_eq!(bench.missing, Missing::default());
+        }
+    }
+}
+
+#[test]
+fn a_burst_of_rotations_that_leaves_no_file_under_the_watched_name_is_read_in_order() {
+    let mut bench = Bench::start(&["a"]);
+    bench.write("a", "0\n");
+    bench.poll();
+    for round in 1..=12 {
+        for n in (1..round).rev() {
+            bench.rename(&format!("a.{n}"), &format!("a.{}", n + 1));
+        }
+        bench.rename("a", "a.1");
+        if round == 1 {
+            bench.poll();
+        }
+        if round < 12 {
+            bench.write("a", format!("{round}\n"));
+        }
+    }
+    bench.poll();
+    let expected: Vec<String> = (0..12).map(|round| round.to_string()).collect();
+    assert_eq!(bench.take(), expected);
+}
+
+#[test]
+fn a_rotated_file_is_found_after_a_crash_that_left_only_its_younger_copies_known() {
+    let mut bench = Bench::start(&["a.log"]);
+    bench.options.max_open = 1;
+    bench.restart();
+    bench.write("a.log", "");
+    bench.poll();
+    let mut writer = Writer { bench, n_lines: 0, is_half: false, n_rotated: 0 };
+    for act in [
+        Act::Rename,
+        Act::CopyTruncate,
+        Act::CopyTruncate,
+        Act::Write(1),
+        Act::Rename,
+        Act::Crash(2),
+    ] {
+        writer.play(&act);
+    }
+    writer.write(1);
+    writer.bench.rest();
+    assert_eq!(writer.bench.take(), ["line 0", "line 1"]);
+    assert_eq!(writer.bench.missing, Missing::default());
+}
+
+#[test]
+fn files_rotated_before_the_first_start_stay_unread_when_the_log_rotates() {
+    let mut bench = Bench::start(&["a"]);
+    bench.write("a.2", "oldest\n");
+    bench.write("a.1", "old\n");
+    bench.write("a", "one\n");
+    bench.poll();
+    bench.rename("a", "a.0");
+    bench.poll();
+    bench.write("a", "two\n");
+    bench.poll();
+    bench.restart();
+    bench.rest();
+    assert_eq!(bench.take(), ["one", "two"]);
+}
+
+#[test]
+fn a_compressed_file_in_the_making_is_not_read_beside_its_original() {
+    let mut bench = Bench::start(&["a"]);
+    bench.write("a", "one\n");
+    bench.poll();
+    bench.rename("a", "a.1");
+    bench.poll();
+    let part = gzip(b"one\n");
+    bench.write("a.1.gz", &part[..part.len() / 2]);
+    bench.write("a", "two\n");
+    bench.poll();
+    fs::remove_file(bench.path("a.1.gz")).unwrap();
+    bench.gzip("a.1");
+    bench.poll();
+    bench.restart();
+    bench.rest();
+    assert_eq!(bench.take(), ["one", "two"]);
+    assert_eq!(bench.missing, Missing::default());
+}
+
+#[test]
+fn a_rotated_log_with_a_number_in_its_name_is_read_on_and_its_neighbour_left_alone() {
+    for (log, other) in [("n-1.log", "n-2.log"), ("access_8080.log", "access_8081.log")] {
+        let mut bench = Bench::start(&[log]);
+        let rotated = format!("{log}.1");
+        bench.write(log, "one\n");
+        bench.poll();
+        bench.rename(log, &rotated);
+        bench.write(&rotated, "two\n");
+        bench.write(other, "not ours\n");
+        bench.poll();
+        bench.restart();
+        bench.write(&rotated, "three\n");
+        bench.write(log, "four\n");
+        bench.rename(&rotated, &format!("{log}.2"));
+        bench.rename(log, &rotated);
+        bench.write(log, "five\n");
+        bench.poll();
+        bench.write(other, "not ours\n");
+        bench.restart();
+        bench.rest();
+        assert_eq!(bench.take(), ["one", "two", "three", "four", "five"], "{log}");
+    }
+}
+
+#[test]
+fn a_file_compressed_while_down_is_read_on_from_its_offset_once() {
+    let mut bench = Bench::start(&["a"]);
+    bench.write("a", "one\n");
+    bench.poll();
+    bench.write("a", "two\n");
+    bench.rename("a", "a.2");
+    bench.gzip("a.2");
+    bench.write("a", "three\n");
+    bench.rename("a", "a.1");
+    bench.gzip("a.1");
+    bench.write("a", "four\n");
+    for _ in 0..3 {
+        bench.restart();
+        bench.poll();
+    }
+    assert_eq!(bench.take(), ["one", "two", "three", "four"]);
+    assert_eq!(bench.missing, Missing::default());
+}
+
+#[test]
+fn a_rotated_file_deleted_before_it_was_read_is_one_gap() {
+    let mut bench = Bench::start(&["a"]);
+    bench.write("a", "one\ntw");
+    bench.poll();
+    bench.restart();
+    fs::remove_file(bench.path("a")).unwrap();
+    bench.write("a", "three\n");
+    for _ in 0..2 {
+        bench.poll();
+        bench.restart();
+    }
+    assert_eq!(bench.take(), ["one", "three"]);
+    // What had been seen of the second line when the first one was committed.
+    assert_eq!(bench.missing.gap, 2);
+}
+
+#[test]
+fn an_unlinked_file_that_is_still_written_is_read_to_its_end() {
+    let mut bench = Bench::start(&["a"]);
+    bench.write("a", "one\n");
+    let mut writer = OpenOptions::new().append(true).open(bench.path("a")).unwrap();
+    bench.poll();
+    fs::remove_file(bench.path("a")).unwrap();
+    writer.write_all(b"two\n").unwrap();
+    bench.poll();
+    writer.write_all(b"three").unwrap();
+    bench.poll();
+    assert_eq!(bench.take(), ["one", "two"]);
+    bench.rest();
+    assert_eq!(bench.take(), ["three"]);
+    assert!(bench.follower.streams().all(|stream| stream.place == Place::Gone));
+}
+
+#[test]
+fn copytruncate_is_followed_and_its_copy_not_read_again() {
+    for pattern in ["a", "a*"] {
+        let mut bench = Bench::start(&[pattern]);
+        for round in 0..6 {
+            bench.write("a", format!("{round} read\n"));
+            bench.poll();
+            bench.write("a", format!("{round} unread\n"));
+            if round == 3 {
+                bench.poll();
+            }
+            bench.copy("a", &format!("a.{}", 9 - round));
+            if round % 2 == 0 {
+                bench.poll();
+            }
+            bench.truncate("a");
+            if round % 3 == 0 {
+                bench.poll();
+            }
+            bench.write("a", format!("{round} new, and longer than before by far\n"));
+            if round == 4 {
+                bench.restart();
+            }
+            bench.poll();
+            let expected = ["read", "unread", "new, and longer than before by far"];
+            assert_eq!(bench.take(), expected.map(|text| format!("{round} {text}")), "{pattern}");
+        }
+        bench.restart();
+        bench.rest();
+        assert!(bench.take().is_empty());
+        assert_eq!(bench.missing, Missing::default());
+    }
+}
+
+#[test]
+fn a_copy_in_the_making_is_not_taken_for_a_log() {
+    let mut bench = Bench::start(&["a*"]);
+    let text = "a line that is long enough to be told apart from others\n".repeat(50);
+    bench.write("a", &text);
+    bench.poll();
+    let n_lines = bench.take().len();
+    for length in [0, 10, 60, 1500] {
+        fs::write(bench.path("a.1"), &text.as_bytes()[..length]).unwrap();
+        bench.poll();
+    }
+    bench.write("a", "unread\n");
+    bench.copy("a", "a.1");
+    bench.poll();
+    bench.truncate("a");
+    bench.poll();
+    assert_eq!((n_lines, bench.take()), (50, vec!["unread".to_owned()]));
+}
+
+#[test]
+fn a_truncated_file_without_a_copy_is_one_gap_and_read_from_its_start() {
+    let mut bench = Bench::start(&["a"]);
+    bench.write("a", "one\ntwo\nthr");
+    bench.poll();
+    bench.truncate("a");
+    bench.write("a", "4\n");
+    bench.restart();
+    bench.poll();
+    assert_eq!(bench.take(), ["one", "two", "4"]);
+    assert_eq!(bench.missing.gap, 3);
+    bench.restart();
+    bench.poll();
+    assert!(bench.take().is_empty());
+    assert_eq!(bench.missing.gap, 3);
+    let generations: Vec<_> = bench.known.values().map(|position| position.generation).collect();
+    assert_eq!(generations.iter().max(), Some(&1));
+}
+
+#[test]
+fn regrowth_past_the_offset_with_the_same_first_line_is_noticed() {
+    let mut bench = Bench::start(&["a"]);
+    bench.write("a", "#head\nm1\nm2\n");
+    bench.poll();
+    bench.restart();
+    bench.truncate("a");
+    bench.write("a", "#head\nn1\nn2\nn3\nn4\n");
+    bench.poll();
+    assert_eq!(bench.take(), ["#head", "m1", "m2", "#head", "n1", "n2", "n3", "n4"]);
+}
+
+#[test]
+fn an_inode_used_again_is_another_file() {
+    let mut bench = Bench::start(&["a"]);
+    for round in 0..20 {
+        bench.write("a", format!("{round}\n"));
+        bench.poll();
+        if round % 2 == 0 {
+            bench.restart();
+        }
+        fs::remove_file(bench.path("a")).unwrap();
+    }
+    let expected: Vec<String> = (0..20).map(|round| round.to_string()).collect();
+    assert_eq!(bench.take(), expected);
+    assert_eq!(bench.missing, Missing::default());
+}
+
+#[test]
+fn a_file_replaced_by_rename_is_read_to_its_end_first() {
+    let mut bench = Bench::start(&["a"]);
+    bench.write("a", "one\n");
+    bench.poll();
+    bench.write("a", "two\n");
+    bench.write("new", "three\n");
+    bench.rename("new", "a");
+    bench.poll();
+    assert_eq!(bench.take(), ["one", "two", "three"]);
+}
+
+#[test]
+fn both_targets_of_a_link_that_was_pointed_elsewhere_are_read() {
+    let mut bench = Bench::start(&["link"]);
+    fs::create_dir(bench.path("pods")).unwrap();
+    bench.write("pods/0.log", "one\n");
+    std::os::unix::fs::symlink(bench.path("pods/0.log"), bench.path("link")).unwrap();
+    bench.poll();
+    bench.write("pods/0.log", "two\n");
+    bench.rename("pods/0.log", "pods/0.log.20260101-120000");
+    bench.write("pods/0.log", "three\n");
+    bench.restart();
+    bench.poll();
+    bench.write("pods/1.log", "five\n");
+    bench.write("pods/0.log", "four\n");
+    fs::remove_file(bench.path("link")).unwrap();
+    std::os::unix::fs::symlink(bench.path("pods/1.log"), bench.path("link")).unwrap();
+    bench.poll();
+    let mut lines = bench.take();
+    lines[3..].sort();
+    assert_eq!(lines, ["one", "two", "three", "five", "four"]);
+}
+
+#[test]
+fn two_names_of_one_file_count_once() {
+    let mut bench = Bench::start(&["*.log"]);
+    bench.write("a.log", "one\n");
+    fs::hard_link(bench.path("a.log"), bench.path("b.log")).unwrap();
+    bench.poll();
+    bench.write("b.log", "two\n");
+    fs::remove_file(bench.path("a.log")).unwrap();
+    bench.poll();
+    bench.restart();
+    bench.poll();
+    assert_eq!(bench.take(), ["one", "two"]);
+}
+
+#[test]
+fn files_that_begin_alike_are_told_apart() {
+    let mut bench = Bench::start(&["*"]);
+    let head = "#Software: a server\n#Fields: date time c-ip\n".repeat(40);
+    for name in ["a.log", "b.log", "n-1.log", "n-2.log"] {
+        bench.write(name, &head);
+        bench.poll();
+    }
+    for name in ["a.log", "b.log", "n-1.log", "n-2.log"] {
+        bench.write(name, format!("{name}\n"));
+    }
+    bench.poll();
+    bench.restart();
+    bench.poll();
+    let lines = bench.take();
+    assert_eq!(lines.len(), 4 * 81);
+    for name in ["a.log", "b.log", "n-1.log", "n-2.log"] {
+        assert_eq!(lines.iter().filter(|line| *line == name).count(), 1, "{name}");
+    }
+}
+
+#[test]
+fn a_line_in_the_making_is_read_once_it_is_whole() {
+    let mut bench = Bench::start(&["a"]);
+    bench.write("a", "one\r\ntw");
+    bench.poll();
+    assert_eq!(bench.take(), ["one"]);
+    bench.restart();
+    bench.poll();
+    bench.now += Duration::from_secs(100);
+    bench.poll();
+    bench.write("a", "o\r");
+    bench.poll();
+    assert!(bench.take().is_empty());
+    bench.write("a", "\n");
+    bench.poll();
+    assert_eq!(bench.take(), ["two"]);
+}
+
+#[test]
+fn a_last_line_without_an_end_is_taken_when_the_file_was_rotated_and_is_silent() {
+    for pattern in ["a", "a*"] {
+        let mut bench = Bench::start(&[pattern]);
+        bench.write("a", "one\ntwo");
+        bench.poll();
+        bench.rename("a", "a.1");
+        bench.write("a", "three\nfour");
+        bench.poll();
+        assert_eq!(bench.take(), ["one", "three"]);
+        bench.rest();
+        assert_eq!(bench.take(), ["two"], "{pattern}");
+        bench.restart();
+        bench.rest();
+        assert!(bench.take().is_empty());
+    }
+}
+
+#[test]
+fn an_over_long_line_is_cut_and_counted() {
+    let mut bench = Bench::start(&["a"]);
+    bench.write("a", "one\n");
+    for _ in 0..20 {
+        bench.write("a", vec![b'x'; 1024 * 1024]);
+        bench.poll();
+    }
+    assert_eq!(bench.take(), ["one"]);
+    bench.restart();
+    bench.poll();
+    bench.write("a", "\ntwo\n");
+    bench.poll();
+    let lines = bench.take();
+    assert_eq!(lines.iter().map(String::len).collect::<Vec<_>>(), [MAX_LINE, 3]);
+    assert_eq!(bench.missing.discarded, 20 * 1024 * 1024 - MAX_LINE as u64 + 1);
+}
+
+#[test]
+fn lines_about_the_limit_are_whole_or_cut_by_their_last_byte() {
+    let mut bench = Bench::start(&["a"]);
+    for length in [MAX_LINE - 1, MAX_LINE, MAX_LINE + 1, 3 * MAX_LINE, 0, 300 * 1024] {
+        bench.write("a", [vec![b'x'; length], b"\n".to_vec()].concat());
+    }
+    bench.poll();
+    let lengths: Vec<usize> = bench.take().iter().map(String::len).collect();
+    assert_eq!(lengths, [MAX_LINE - 1, MAX_LINE, MAX_LINE, MAX_LINE, 0, MAX_LINE]);
+    let cut = 1 + 1 + 2 * MAX_LINE + 1 + 300 * 1024 - MAX_LINE + 1;
+    assert_eq!(bench.missing.discarded, cut as u64);
+}
+
+#[test]
+fn leading_nuls_of_any_number_are_skipped_and_counted() {
+    let mut bench = Bench::start(&["a"]);
+    bench.write("a", "before\n");
+    bench.poll();
+    let file = OpenOptions::new().write(true).open(bench.path("a")).unwrap();
+    file.set_len(0).unwrap();
+    file.write_all_at(b"one\n", 5_000_000_000).unwrap();
+    bench.poll();
+    file.write_all_at(b"two\n", 5_000_100_000).unwrap();
+    bench.poll();
+    file.set_len(5_000_200_000).unwrap();
+    bench.poll();
+    assert_eq!(bench.take(), ["before", "one", "two"]);
+    assert_eq!(bench.missing.nuls, 5_000_000_000 + 100_000 - 4);
+    file.write_all_at(b"three\n", 5_000_100_004).unwrap();
+    bench.restart();
+    bench.poll();
+    assert_eq!(bench.take(), ["three"]);
+}
+
+#[test]
+fn new_files_and_directories_are_found_within_a_sweep() {
+    let mut bench = Bench::new(&["*/x*.log", "odd*"], ReadFrom::End);
+    bench.poll();
+    fs::create_dir(bench.path("new")).unwrap();
+    bench.write("new/x1.log", "one\n");
+    bench.poll();
+    let odd = bench.dir.path().join(std::ffi::OsStr::from_bytes(b"odd\xff.log"));
+    fs::write(odd, "two\n").unwrap();
+    fs::create_dir(bench.path("odd.dir")).unwrap();
+    fs::create_dir(bench.path("state")).unwrap();
+    bench.write("state/x.log", "own\n");
+    bench.write("odd.gz", gzip(b"packed\n"));
+    bench.poll();
+    assert_eq!(bench.take(), ["one", "two"]);
+}
+
+#[test]
+fn only_what_was_there_at_the_first_start_begins_at_its_end() {
+    let mut bench = Bench::new(&["*.log"], ReadFrom::End);
+    bench.write("a.log", "old\nha");
+    bench.poll();
+    bench.restart();
+    bench.write("a.log", "lf\n");
+    bench.write("b.log", "while down\n");
+    bench.poll();
+    bench.write("c.log", "while running\n");
+    bench.poll();
+    assert_eq!(bench.take(), ["half", "while down", "while running"]);
+    bench.write("d.txt", "old\n");
+    let mut watches = bench.watches.clone();
+    watches[0].patterns.push(bench.path("d.txt"));
+    bench.follower.set_watches(watches);
+    bench.poll();
+    bench.write("d.txt", "new\n");
+    bench.poll();
+    assert_eq!(bench.take(), ["new"]);
+}
+
+#[test]
+fn a_file_that_is_no_longer_watched_rests_until_it_is_watched_again() {
+    let mut bench = Bench::start(&["a"]);
+    bench.write("a", "one\n");
+    bench.poll();
+    bench.follower.set_watches(Vec::new());
+    bench.write("a", "two\n");
+    bench.rest();
+    assert_eq!(bench.take(), ["one"]);
+    bench.follower.set_watches(bench.watches.clone());
+    bench.poll();
+    assert_eq!(bench.take(), ["two"]);
+}
+
+#[test]
+fn more_files_than_may_be_open_are_all_read() {
+    let mut bench = Bench::start(&["*.log"]);
+    bench.options.max_open = 3;
+    bench.restart();
+    for round in 0..3 {
+        for n in 0..40 {
+            bench.write(&format!("{n}.log"), format!("{n} {round}\n"));
+        }
+        bench.poll();
+        assert_eq!(bench.take().len(), 40);
+    }
+    for n in 0..40 {
+        bench.write(&format!("{n}.log"), "moved\n");
+        bench.rename(&format!("{n}.log"), &format!("{n}.log.1"));
+    }
+    bench.poll();
+    assert_eq!(bench.take().len(), 40);
+    assert_eq!(bench.missing, Missing::default());
+}
+
+#[test]
+fn a_busy_file_does_not_starve_the_others() {
+    let mut bench = Bench::start(&["*.log"]);
+    bench.write("busy.log", "x\n".repeat(10_000_000));
+    bench.write("quiet.log", "one\n");
+    bench.now += Duration::from_secs(1);
+    let first = bench.follower.poll(bench.now);
+    assert!(first.iter().any(|batch| batch.bytes == b"one\n"));
+    assert!(first.iter().map(|batch| batch.bytes.len()).sum::<usize>() < 8 * 1024 * 1024);
+}
+
+#[test]
+fn a_directory_that_cannot_be_read_says_nothing_about_its_files() {
+    use std::os::unix::fs::PermissionsExt;
+    let mut bench = Bench::start(&["sub/a"]);
+    fs::create_dir(bench.path("sub")).unwrap();
+    bench.write("sub/a", "one\n");
+    bench.poll();
+    let folder = bench.path("sub");
+    let allow = |mode| {
+        fs::set_permissions(&folder, fs::Permissions::from_mode(mode)).unwrap();
+    };
+    bench.write("sub/a", "two\n");
+    allow(0o000);
+    let is_root = fs::read_dir(bench.path("sub")).is_ok();
+    allow(if is_root { 0o755 } else { 0o000 });
+    bench.restart();
+    bench.poll();
+    allow(0o755);
+    bench.poll();
+    assert_eq!(bench.take(), ["one", "two"]);
+    assert_eq!(bench.missing, Missing::default());
+}
+
+#[test]
+fn writing_ends_the_wait_and_so_does_the_waker() {
+    let mut bench = Bench::start(&["a"]);
+    bench.write("a", "one\n");
+    bench.poll();
+    while bench.follower.wait(Duration::ZERO) {}
+    bench.write("a", "two\n");
+    assert!(bench.follower.wait(Duration::from_secs(60)));
+    // No second has passed: what was heard is enough.
+    bench.read();
+    assert_eq!(bench.take(), ["one", "two"]);
+    while bench.follower.wait(Duration::ZERO) {}
+    let waker = bench.follower.waker();
+    let thread = std::thread::spawn(move || waker.wake());
+    assert!(bench.follower.wait(Duration::from_secs(60)));
+    thread.join().unwrap();
+}
+
+#[derive(Clone, Debug)]
+enum Act {
+    Write(u8),
+    Half,
+    Poll,
+    Rest,
+    Restart,
+    Crash(u8),
+    Rename,
+    CopyTruncate,
+    Gzip,
+}
+
+fn act() -> impl Strategy<Value = Act> {
+    prop_oneof![
+        4 => (1..40_u8).prop_map(Act::Write),
+        2 => Just(Act::Half),
+        4 => Just(Act::Poll),
+        1 => Just(Act::Rest),
+        1 => Just(Act::Restart),
+        2 => (0..4_u8).prop_map(Act::Crash),
+        2 => Just(Act::Rename),
+        2 => Just(Act::CopyTruncate),
+        1 => Just(Act::Gzip),
+    ]
+}
+
+/// A writer of numbered lines and its logrotate.
+struct Writer {
+    bench: Bench,
+    n_lines: u32,
+    is_half: bool,
+    n_rotated: u32,
+}
+
+impl Writer {
+    fn write(&mut self, n_lines: u8) {
+        let mut text = String::new();
+        for _ in 0..n_lines {
+            if !std::mem::take(&mut self.is_half) {
+                text.push_str("line ");
+            }
+            text.push_str(&format!("{}\n", self.n_lines));
+            self.n_lines += 1;
+        }
+        self.bench.write("a.log", text);
+    }
+
+    fn half(&mut self) {
+        if !std::mem::replace(&mut self.is_half, true) {
+            self.bench.write("a.log", "line ");
+        }
+    }
+
+    fn rotated(&mut self) -> String {
+        if self.is_half {
+            self.write(1);
+        }
+        self.n_rotated += 1;
+        format!("a.log.{}", self.n_rotated)
+    }
+
+    fn play(&mut self, act: &Act) {
+        match act {
+            Act::Write(n_lines) => self.write(*n_lines),
+            Act::Half => self.half(),
+            Act::Poll => self.bench.poll(),
+            Act::Rest => self.bench.rest(),
+            Act::Restart => self.bench.restart(),
+            Act::Crash(n_committed) => {
+                self.bench.now += Duration::from_secs(1);
+                let batches = self.bench.follower.poll(self.bench.now);
+                for batch in batches.into_iter().take(usize::from(*n_committed)) {
+                    self.bench.commit(batch);
+                }
+                self.bench.restart();
+            }
+            Act::Rename => {
+                let to = self.rotated();
+                self.bench.rename("a.log", &to);
+                self.bench.write("a.log", "");
+            }
+            Act::CopyTruncate => {
+                let to = self.rotated();
+                self.bench.copy("a.log", &to);
+                self.bench.truncate("a.log");
+            }
+            Act::Gzip => {
+                let name = format!("a.log.{}", self.n_rotated);
+                if self.bench.path(&name).exists() {
+                    // Compressed only once the program had a look at it, as with delaycompress.
+                    self.bench.poll();
+                    self.bench.gzip(&name);
+                }
+            }
+        }
+    }
+}
+
+proptest! {
+    #![proptest_config(ProptestConfig { max_shrink_iters: 2000, ..ProptestConfig::default() })]
+    #[test]
+    fn each_line_comes_once_whatever_happens(
+        acts in proptest::collection::vec(act(), 1..40),
+        is_glob in any::<bool>(),
+        max_open in 1..4_usize,
+    ) {
+        let mut bench = Bench::start(&[if is_glob { "a.log*" } else { "a.log" }]);
+        bench.options.max_open = max_open;
+        bench.restart();
+        bench.write("a.log", "");
+        bench.poll();
+        let mut writer = Writer { bench, n_lines: 0, is_half: false, n_rotated: 0 };
+        for act in &acts {
+            writer.play(act);
+        }
+        writer.write(1);
+        writer.bench.rest();
+        let mut lines = writer.bench.take();
+        lines.sort();
+        let mut expected: Vec<String> = (0..writer.n_lines).map(|n| format!("line {n}")).collect();
+        expected.sort();
+        prop_assert_eq!(lines, expected);
+        prop_assert_eq!(writer.bench.missing, Missing::default());
+    }
+}
+
+#[test]
+fn reading_everything_leaves_no_lag() {
+    let mut bench = Bench::start(&["a"]);
+    bench.write("a", "one\ntw");
+    bench.poll();
+    let streams: Vec<_> = bench.follower.streams().collect();
+    assert_eq!(streams.len(), 1);
+    assert_eq!((streams[0].offset, streams[0].size, streams[0].lag), (4, 6, 2));
+    assert_eq!(streams[0].path, bench.path("a"));
+    let file = File::open(bench.path("a")).unwrap();
+    let marks = super::marks::Marks::read(&file, 4).unwrap();
+    assert!(marks.agree(&bench.known[&streams[0].stream]));
+}

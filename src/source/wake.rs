@@ -1,0 +1,155 @@
+//! Shortens the wait between two sweeps: hears from the kernel which directories changed.
+//!
+//! Nothing is decided by what is heard. Events get lost and come late, whole file systems send none;
+//! the sweep is the truth.
+
+use std::collections::{BTreeMap, BTreeSet};
+use std::path::{Path, PathBuf};
+use std::sync::mpsc::{Receiver, SyncSender, TrySendError, sync_channel};
+use std::sync::{Arc, Mutex, PoisonError};
+use std::time::Duration;
+
+use notify::event::{EventKind, ModifyKind};
+use notify::{Event, RecommendedWatcher, RecursiveMode, Watcher};
+
+use super::SourceError;
+use super::rotation::{Identity, Seen};
+
+/// Paths that are remembered one by one; beyond that, everything is looked at.
+const MAX_TOUCHED: usize = 1024;
+
+/// What was heard since the last look.
+#[derive(Debug, Default)]
+pub(super) struct Heard {
+    /// Files that were written to.
+    pub(super) written: BTreeSet<PathBuf>,
+    /// Names came, went or changed, or events were lost.
+    pub(super) is_renamed: bool,
+}
+
+/// Ends the wait of a follower from another thread.
+#[derive(Clone, Debug)]
+pub struct Waker(SyncSender<()>);
+
+impl Waker {
+    /// Ends the wait: the one that lasts, or else the next one.
+    pub fn wake(&self) {
+        match self.0.try_send(()) {
+            // Full: it is awake already. Disconnected: the follower is gone.
+            Ok(()) | Err(TrySendError::Full(()) | TrySendError::Disconnected(())) => {}
+        }
+    }
+}
+
+/// The ear of a follower.
+#[derive(Debug)]
+pub(super) struct Wake {
+    waker: Waker,
+    woken: Receiver<()>,
+    heard: Arc<Mutex<Heard>>,
+    watcher: Option<RecommendedWatcher>,
+    watched: BTreeMap<PathBuf, Identity>,
+    is_warned: bool,
+}
+
+impl Wake {
+    pub(super) fn new() -> Self {
+        let (sender, woken) = sync_channel(1);
+        let heard = Arc::<Mutex<Heard>>::default();
+        let waker = Waker(sender);
+        let mut wake = Self {
+            waker: waker.clone(),
+            woken,
+            heard: Arc::clone(&heard),
+            watcher: None,
+            watched: BTreeMap::new(),
+            is_warned: false,
+        };
+        let listen = move |event: notify::Result<Event>| {
+            if note(&mut heard.lock().unwrap_or_else(PoisonError::into_inner), event) {
+                waker.wake();
+            }
+        };
+        match notify::recommended_watcher(listen) {
+            Ok(watcher) => wake.watcher = Some(watcher),
+            Err(cause) => wake.warn(Path::new("."), cause),
+        }
+        wake
+    }
+
+    pub(super) fn waker(&self) -> Waker {
+        self.waker.clone()
+    }
+
+    /// Waits until something was heard or somebody woke us, at most `timeout`. True if woken.
+    pub(super) fn wait(&self, timeout: Duration) -> bool {
+        self.woken.recv_timeout(timeout).is_ok()
+    }
+
+    pub(super) fn take_heard(&self) -> Heard {
+        std::mem::take(&mut *self.heard.lock().unwrap_or_else(PoisonError::into_inner))
+    }
+
+    /// Watches these directories and no others. A directory that was replaced is watched anew.
+    pub(super) fn watch(&mut self, folders: &BTreeSet<PathBuf>) {
+        let Some(mut watcher) = self.watcher.take() else { return };
+        let old: Vec<PathBuf> =
+            self.watched.keys().filter(|path| !folders.contains(*path)).cloned().collect();
+        for path in old {
+            self.unwatch(&mut watcher, &path);
+        }
+        for path in folders {
+            let Ok(seen) = Seen::at(path) else {
+                self.unwatch(&mut watcher, path);
+                continue;
+            };
+            if self.watched.get(path) == Some(&seen.identity) {
+                continue;
+            }
+            self.unwatch(&mut watcher, path);
+            match watcher.watch(path, RecursiveMode::NonRecursive) {
+                Ok(()) => {
+                    self.watched.insert(path.clone(), seen.identity);
+                }
+                Err(cause) => self.warn(path, cause),
+            }
+        }
+        self.watcher = Some(watcher);
+    }
+
+    fn unwatch(&mut self, watcher: &mut RecommendedWatcher, path: &Path) {
+        if self.watched.remove(path).is_some()
+            && let Err(cause) = watcher.unwatch(path)
+        {
+            tracing::debug!(path = %path.display(), %cause, "Directory was not watched any more.");
+        }
+    }
+
+    fn warn(&mut self, path: &Path, cause: notify::Error) {
+        if !std::mem::replace(&mut self.is_warned, true) {
+            let fault = SourceError::Watch { path: path.to_owned(), cause };
+            tracing::warn!(%fault, "Changes are found by looking once a second only.");
+        }
+    }
+}
+
+/// Takes note of an event; tells whether it is worth waking up for.
+fn note(heard: &mut Heard, event: notify::Result<Event>) -> bool {
+    match event {
+        Ok(event) if event.need_rescan() => heard.is_renamed = true,
+        Ok(event) => match event.kind {
+            // Our own reading is heard too.
+            EventKind::Access(_) => return false,
+            EventKind::Modify(ModifyKind::Data(_) | ModifyKind::Any) => {
+                heard.written.extend(event.paths);
+                if heard.written.len() > MAX_TOUCHED {
+                    heard.written.clear();
+                    heard.is_renamed = true;
+                }
+            }
+            _ => heard.is_renamed = true,
+        },
+        Err(_) => heard.is_renamed = true,
+    }
+    true
+}
