@@ -1,0 +1,435 @@
+//! The configuration: what its files mean, with every default filled in, or all that is wrong.
+//!
+//! Two stages: `raw` holds what the files say, key by key; this file says what it means. Reading
+//! files happens in [`Config::load`] and [`Mail::password`] and nowhere else.
+
+mod detect;
+mod fault;
+mod mail;
+mod raw;
+mod read;
+mod scalar;
+mod value;
+
+use std::collections::BTreeMap;
+use std::fs;
+use std::io::{self, Read};
+use std::path::{Path, PathBuf};
+use std::time::Duration;
+
+use ipnet::IpNet;
+
+use self::raw::{Raw, RawLimits, RawRetention, RawSource, RawTokens};
+use self::read::Slot;
+
+pub use self::detect::DetectTable;
+pub use self::fault::{At, Colour, Fault, Faults, File, Span};
+pub use self::mail::{DEFAULT_CREDENTIAL, Mail, PasswordFrom};
+pub use self::value::{Security, Server, Wrong, duration, show_duration, show_size, size};
+
+/// Where the configuration is unless another file is named.
+pub const DEFAULT_PATH: &str = "/etc/tokenwatch/tokenwatch.toml";
+/// The folder beside the main file whose `*.toml` are read after it, in lexical order.
+const DROP_INS: &str = "conf.d";
+/// A larger file is the wrong file.
+const MAX_FILE: u64 = 1 << 20;
+
+/// Everything that can be configured.
+#[derive(Clone, Debug, PartialEq)]
+pub struct Config {
+    /// The files it was read from, in order; empty for the defaults.
+    pub files: Vec<PathBuf>,
+    /// Where the state is kept, if the files say so.
+    pub state_dir: Option<PathBuf>,
+    /// What is read.
+    pub sources: Vec<Source>,
+    /// Where tokens stand, beside the places that are known to everybody.
+    pub tokens: Tokens,
+    /// Where addresses are.
+    pub geoip: Geoip,
+    /// For the detectors to take.
+    pub detect: DetectTable,
+    /// Which rules are in force.
+    pub rules: Rules,
+    /// How mail is sent; `None` if it is not.
+    pub mail: Option<Mail>,
+    /// Where else alerts go.
+    pub output: Output,
+    /// How long things are kept.
+    pub retention: Retention,
+    /// What may be used up.
+    pub limits: Limits,
+}
+
+/// `[[source]]`: logs of one format.
+#[derive(Clone, Debug, PartialEq)]
+pub struct Source {
+    /// Where they come from.
+    pub from: SourceFrom,
+    /// How their lines are read.
+    pub format: At<FormatChoice>,
+    /// Where a file is begun that was never seen before.
+    pub read_from: ReadFrom,
+    /// Peers whose word on the client's address is taken.
+    pub trusted_proxies: Vec<IpNet>,
+    /// What the logs are about; empty if not said.
+    pub service: String,
+    /// Where the table begins.
+    pub span: Span,
+}
+
+/// Where logs come from.
+#[derive(Clone, Debug, PartialEq)]
+pub enum SourceFrom {
+    /// Files, by absolute paths and patterns in the words of the `glob` crate.
+    Files(Vec<At<String>>),
+    /// A unit's messages in the systemd journal.
+    Journal(At<String>),
+}
+
+/// How lines are read. What the names and templates mean is checked by who knows the formats, with
+/// [`Span::fault`] to say what is wrong.
+#[derive(Clone, Debug, PartialEq)]
+pub enum FormatChoice {
+    /// By a name such as `nginx-combined`; `auto` to guess.
+    Preset(String),
+    /// By an nginx `log_format` or an Apache `LogFormat`.
+    Template(String),
+    /// As JSON whose keys are named here, by the record's field; over those of a preset, if one is named.
+    Fields {
+        /// The preset that the fields come on top of.
+        preset: Option<At<String>>,
+        /// From a record's field to the log's key.
+        fields: BTreeMap<String, At<String>>,
+    },
+}
+
+/// Where a file is begun that was never seen before.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub enum ReadFrom {
+    /// At its end: what is old stays unread.
+    #[default]
+    End,
+    /// At its start.
+    Start,
+}
+
+/// `[tokens]`: names of places where tokens stand, added to the built-in ones.
+#[derive(Clone, Debug, Default, PartialEq, Eq)]
+pub struct Tokens {
+    /// Query parameters.
+    pub query: Vec<String>,
+    /// Cookies.
+    pub cookies: Vec<String>,
+    /// Header fields, in lower case.
+    pub headers: Vec<String>,
+    /// Log fields that hold a token's id instead of the secret.
+    pub ids: Vec<String>,
+    /// The JWT claims that name the principal, `iss` and `sub` unless said otherwise.
+    pub principal_claims: Vec<String>,
+}
+
+/// `[geoip]`: MMDB files, of which the first that knows an address is right.
+#[derive(Clone, Debug, Default, PartialEq)]
+pub struct Geoip {
+    /// With cities.
+    pub city: Vec<At<PathBuf>>,
+    /// With countries.
+    pub country: Vec<At<PathBuf>>,
+    /// With networks.
+    pub asn: Vec<At<PathBuf>>,
+}
+
+/// `[rules]`
+#[derive(Clone, Debug, PartialEq)]
+pub struct Rules {
+    /// The folder of the site's own rules; need not exist unless the files name it.
+    pub dir: At<PathBuf>,
+    /// Names of rules that are not in force.
+    pub disable: Vec<At<String>>,
+}
+
+/// `[output]`
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct Output {
+    /// Alerts go to the systemd journal.
+    pub journal: bool,
+    /// Alerts go to standard output, as JSON.
+    pub stdout: bool,
+}
+
+/// `[retention]`: what is older is forgotten.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct Retention {
+    /// Use of tokens by hour.
+    pub activity: Duration,
+    /// Alerts and incidents, from their last change.
+    pub alerts: Duration,
+    /// Addresses, networks, clients, routes of tokens, from when they were last seen.
+    pub facets: Duration,
+    /// What is normal for a principal, from when it was last seen.
+    pub profiles: Duration,
+}
+
+/// `[limits]`
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct Limits {
+    /// Bytes of memory that profiles and sketches may take.
+    pub memory: u64,
+    /// Bytes of lines that are read before the next step sees them.
+    pub batch: u64,
+    /// How long what was read may wait for its transaction.
+    pub commit_interval: Duration,
+}
+
+impl Default for Config {
+    /// The configuration of a machine without any file.
+    fn default() -> Self {
+        let (config, _) = Self::mean(Raw::default(), Vec::new(), Path::new(DEFAULT_PATH));
+        config
+    }
+}
+
+impl Config {
+    /// Reads the named file, else the default one if it is there; then `conf.d/*.toml` beside it.
+    /// Of single keys the last word wins; `[[source]]` tables add up.
+    ///
+    /// # Errors
+    /// Returns everything that is wrong in any of the files.
+    pub fn load(path: Option<&Path>) -> Result<Self, Faults> {
+        let main = path.unwrap_or(Path::new(DEFAULT_PATH));
+        let main = std::path::absolute(main).unwrap_or_else(|_| main.to_owned());
+        let mut files = Vec::new();
+        let mut faults = Vec::new();
+        match read(&main) {
+            Ok(text) => files.push((main.clone(), text)),
+            Err(error) if path.is_none() && error.kind() == io::ErrorKind::NotFound => {}
+            Err(error) => faults.push(unreadable(&main, &error)),
+        }
+        for path in drop_ins(&main).unwrap_or_else(|(path, error)| {
+            faults.push(unreadable(&path, &error));
+            Vec::new()
+        }) {
+            match read(&path) {
+                Ok(text) => files.push((path, text)),
+                Err(error) => faults.push(unreadable(&path, &error)),
+            }
+        }
+        Self::parse_all(files, &main, faults)
+    }
+
+    /// Reads one text as if it stood in the file `path`.
+    ///
+    /// # Errors
+    /// Returns everything that is wrong in it.
+    pub fn parse(text: &str, path: &Path) -> Result<Self, Faults> {
+        Self::parse_all(vec![(path.to_owned(), text.as_bytes().to_vec())], path, Vec::new())
+    }
+
+    fn parse_all(
+        files: Vec<(PathBuf, Vec<u8>)>,
+        main: &Path,
+        mut faults: Vec<Fault>,
+    ) -> Result<Self, Faults> {
+        let mut raw = Raw::default();
+        for (path, bytes) in &files {
+            let lossy = String::from_utf8_lossy(bytes);
+            let file = File::new(path, &lossy);
+            match std::str::from_utf8(bytes) {
+                Ok(text) => faults.extend(raw.read(&file, text)),
+                Err(error) => {
+                    let at = error.valid_up_to();
+                    let span = Span::new(&file, at..at + char::REPLACEMENT_CHARACTER.len_utf8());
+                    faults.push(span.fault("found bytes that are not UTF-8", "UTF-8", ""));
+                }
+            }
+        }
+        let paths: Vec<_> = files.into_iter().map(|(path, _)| path).collect();
+        let is_broken = raw.is_broken;
+        let (config, more) = Self::mean(raw, paths.clone(), main);
+        if !is_broken {
+            faults.extend(more);
+        }
+        let nth = |span: &Span| paths.iter().position(|path| Some(path.as_path()) == span.path());
+        faults.sort_by_key(|fault| (nth(&fault.span), fault.span.line_and_column()));
+        if faults.is_empty() { Ok(config) } else { Err(faults.into_iter().collect()) }
+    }
+
+    /// Says what the slots mean together.
+    fn mean(raw: Raw, files: Vec<PathBuf>, main: &Path) -> (Self, Vec<Fault>) {
+        let mut faults = Vec::new();
+        let sources = raw.sources.into_iter().filter_map(|raw| Source::new(raw, &mut faults));
+        let sources = sources.collect();
+        let mail = Mail::new(raw.mail, &mut faults);
+        let default_rules = At {
+            value: main.parent().unwrap_or(Path::new("")).join("rules.d"),
+            span: Span::default(),
+        };
+        let config = Self {
+            files,
+            state_dir: raw.state_dir.value(),
+            sources,
+            tokens: Tokens::new(raw.tokens),
+            geoip: Geoip {
+                city: raw.geoip.city.or_default(),
+                country: raw.geoip.country.or_default(),
+                asn: raw.geoip.asn.or_default(),
+            },
+            detect: raw.detect,
+            rules: Rules {
+                dir: raw.rules.dir.at().unwrap_or(default_rules),
+                disable: raw.rules.disable.or_default(),
+            },
+            mail,
+            output: Output {
+                journal: raw.output.journal.or(true),
+                stdout: raw.output.stdout.or(false),
+            },
+            retention: Retention::new(raw.retention),
+            limits: Limits::new(raw.limits),
+        };
+        (config, faults)
+    }
+}
+
+impl Tokens {
+    fn new(raw: RawTokens) -> Self {
+        let mut headers = raw.headers.or_default();
+        headers.iter_mut().for_each(|name| name.make_ascii_lowercase());
+        let claims = || vec!["iss".to_owned(), "sub".to_owned()];
+        Self {
+            query: raw.query.or_default(),
+            cookies: raw.cookies.or_default(),
+            headers,
+            ids: raw.ids.or_default(),
+            principal_claims: raw.principal_claims.value().unwrap_or_else(claims),
+        }
+    }
+}
+
+impl Retention {
+    /// Keeps a year and what it takes to compare with the same week of it.
+    fn new(raw: RawRetention) -> Self {
+        const KEPT: Duration = Duration::from_hours(24 * 400);
+        Self {
+            activity: raw.activity.or(KEPT),
+            alerts: raw.alerts.or(KEPT),
+            facets: raw.facets.or(KEPT),
+            profiles: raw.profiles.or(KEPT),
+        }
+    }
+}
+
+impl Limits {
+    fn new(raw: RawLimits) -> Self {
+        Self {
+            memory: raw.memory.or(256 << 20),
+            batch: raw.batch.or(1 << 20),
+            commit_interval: raw.commit_interval.or(Duration::from_millis(200)),
+        }
+    }
+}
+
+impl Source {
+    fn new(raw: RawSource, faults: &mut Vec<Fault>) -> Option<Self> {
+        let span = raw.span.clone();
+        let format = format(raw.format, raw.template, raw.fields, faults);
+        let from = match (raw.paths, raw.journal) {
+            (Slot::Set(_), Slot::Set(journal)) => {
+                let found = "both `paths` and `journal`";
+                let hint = "write a [[source]] for each";
+                faults.push(journal.span.fault(found, "one of them", hint));
+                return None;
+            }
+            (Slot::Absent, Slot::Absent) => {
+                let found = "[[source]] without `paths` or `journal`";
+                let hint = "add paths = [\"/var/log/nginx/*access.log\"]";
+                faults.push(span.fault(found, "one of them", hint));
+                return None;
+            }
+            (Slot::Set(paths), _) if paths.value.is_empty() => {
+                faults.push(paths.span.fault("found []", "at least one path", ""));
+                return None;
+            }
+            (Slot::Set(paths), _) => SourceFrom::Files(paths.value),
+            (_, Slot::Set(journal)) => SourceFrom::Journal(journal),
+            _ => return None,
+        };
+        let is_start = raw.read_from.or("end") == "start";
+        Some(Self {
+            from,
+            format,
+            read_from: if is_start { ReadFrom::Start } else { ReadFrom::End },
+            trusted_proxies: raw.trusted_proxies.or_default(),
+            service: raw.service.or_default(),
+            span,
+        })
+    }
+}
+
+/// A preset, or a template, or fields, or fields over a preset.
+fn format(
+    preset: Slot<String>,
+    template: Slot<String>,
+    fields: Slot<BTreeMap<String, At<String>>>,
+    faults: &mut Vec<Fault>,
+) -> At<FormatChoice> {
+    let other = preset.span().map(|_| "`format`").or(fields.span().map(|_| "`fields`"));
+    if let (Slot::Set(template), Some(other)) = (&template, other) {
+        let found = format!("both `template` and {other}");
+        faults.push(template.span.fault(found, "one of them", "a template says it all"));
+    }
+    match (preset.at(), template.at(), fields.at()) {
+        (_, Some(At { value, span }), _) => At { value: FormatChoice::Template(value), span },
+        (preset, None, Some(At { value, span })) => {
+            At { value: FormatChoice::Fields { preset, fields: value }, span }
+        }
+        (Some(At { value, span }), None, None) => At { value: FormatChoice::Preset(value), span },
+        (None, None, None) => {
+            At { value: FormatChoice::Preset("auto".to_owned()), span: Span::default() }
+        }
+    }
+}
+
+fn read(path: &Path) -> io::Result<Vec<u8>> {
+    let mut bytes = Vec::new();
+    fs::File::open(path)?.take(MAX_FILE + 1).read_to_end(&mut bytes)?;
+    if bytes.len() as u64 > MAX_FILE {
+        return Err(io::Error::new(io::ErrorKind::FileTooLarge, "larger than 1MiB"));
+    }
+    Ok(bytes)
+}
+
+/// Returns `conf.d/*.toml` beside the main file, in lexical order. Hidden files are an editor's.
+fn drop_ins(main: &Path) -> Result<Vec<PathBuf>, (PathBuf, io::Error)> {
+    let folder = main.parent().unwrap_or(Path::new("")).join(DROP_INS);
+    let named = |error| (folder.clone(), error);
+    let entries = match fs::read_dir(&folder) {
+        Ok(entries) => entries,
+        Err(error) if error.kind() == io::ErrorKind::NotFound => return Ok(Vec::new()),
+        Err(error) => return Err(named(error)),
+    };
+    let mut paths = Vec::new();
+    for entry in entries {
+        let path = entry.map_err(named)?.path();
+        let is_hidden =
+            path.file_name().is_some_and(|name| name.as_encoded_bytes().starts_with(b"."));
+        if path.extension().is_some_and(|extension| extension == "toml") && !is_hidden {
+            paths.push(path);
+        }
+    }
+    paths.sort();
+    Ok(paths)
+}
+
+fn unreadable(path: &Path, error: &io::Error) -> Fault {
+    let hint = match error.kind() {
+        io::ErrorKind::PermissionDenied => "the user that runs tokenwatch must be able to read it",
+        _ => "",
+    };
+    let span = Span::new(&File::new(path, ""), 0..0);
+    span.fault(format!("the file cannot be read: {error}"), "", hint)
+}
+
+#[cfg(test)]
+mod tests;
