@@ -1,0 +1,281 @@
+//! Why a mail was not sent, whether to try again, and what a person can do about it.
+//!
+//! lettre says `is_permanent` of refusals only; a refused connection or a certificate that nobody
+//! vouches for is neither permanent nor transient to it. So whatever is not a permanent refusal is
+//! temporary here.
+
+use std::error::Error;
+use std::fmt;
+
+use lettre::transport::smtp::Error as SmtpError;
+use rustls::CertificateError;
+
+use crate::deliver::render::safe;
+
+use super::settings::{Security, Server};
+
+/// A setting that cannot work.
+#[derive(Clone, Debug, PartialEq, Eq, thiserror::Error)]
+pub enum MailFault {
+    /// `server` is not one.
+    #[error("mail.server: expected {expected}, found {found:?}")]
+    Server {
+        /// What it says.
+        found: String,
+        /// What it should.
+        expected: &'static str,
+    },
+    /// `server` holds a login. What it says is not repeated: it may be a password.
+    #[error(
+        "mail.server: expected a server without a login, found one; use mail.user and mail.password_file"
+    )]
+    ServerLogin,
+    /// No TLS, to another host.
+    #[error(
+        "mail.server: smtp+insecure:// is for this host only, found {host:?}; use smtp:// (STARTTLS) or smtps://"
+    )]
+    Plaintext {
+        /// The other host.
+        host: String,
+    },
+    /// A user without a password.
+    #[error("mail.user: expected mail.password_file beside it")]
+    NoPassword,
+    /// A password without a user.
+    #[error("mail.password_file: expected mail.user beside it")]
+    NoUser,
+    /// Nobody to send to.
+    #[error("mail.to: expected an address at the least")]
+    NoRecipient,
+    /// Not an address.
+    #[error("mail.{setting}: expected an address such as security@example.org, found {found:?}")]
+    Address {
+        /// Which setting.
+        setting: &'static str,
+        /// What it says.
+        found: String,
+    },
+    /// Not a host's name.
+    #[error("mail.hello_name: expected a host's name, found {found:?}")]
+    HelloName {
+        /// What it says.
+        found: String,
+    },
+    /// No certificate in the file.
+    #[error("mail.ca_file: expected certificates in PEM, found none")]
+    CaFile,
+    /// TLS cannot be set up.
+    #[error("mail.ca_file: {cause}")]
+    Tls {
+        /// What rustls says.
+        cause: String,
+    },
+}
+
+/// What a send was about to do.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Stage {
+    /// Connecting, and waiting for the greeting.
+    Connect,
+    /// STARTTLS.
+    Encrypt,
+    /// AUTH.
+    LogIn,
+    /// MAIL FROM.
+    Sender,
+    /// RCPT TO.
+    Recipient,
+    /// DATA; the server may have taken the mail or not.
+    Content,
+}
+
+impl fmt::Display for Stage {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str(match self {
+            Self::Connect => "connecting",
+            Self::Encrypt => "starting TLS",
+            Self::LogIn => "logging in",
+            Self::Sender => "naming the sender",
+            Self::Recipient => "naming the recipient",
+            Self::Content => "sending the content",
+        })
+    }
+}
+
+/// Why a mail was not sent.
+#[derive(Clone, Debug, PartialEq, Eq, thiserror::Error)]
+pub enum SendFault {
+    /// The connection was not made.
+    #[error("connecting to {server}: {cause}")]
+    Connect {
+        /// The server.
+        server: String,
+        /// What the system says.
+        cause: String,
+    },
+    /// The server's certificate is not trusted, or TLS went wrong.
+    #[error("starting TLS with {server}: {cause}")]
+    Tls {
+        /// The server.
+        server: String,
+        /// What rustls says.
+        cause: String,
+        /// What would cure it.
+        cure: &'static str,
+    },
+    /// The server has no STARTTLS, and nothing is sent without.
+    #[error("{server} does not offer STARTTLS")]
+    NoStartTls {
+        /// The server.
+        server: String,
+    },
+    /// The server lets nobody log in, or in ways that are not known here.
+    #[error("{server} does not offer a login by PLAIN or LOGIN")]
+    NoLogin {
+        /// The server.
+        server: String,
+    },
+    /// The server refused, for now (4xx) or for good (5xx).
+    #[error("{stage}: {server} answered {code} {text}")]
+    Refused {
+        /// The server.
+        server: String,
+        /// What was refused.
+        stage: Stage,
+        /// The answer's code.
+        code: u16,
+        /// The answer's text, safe to show.
+        text: String,
+    },
+    /// The server took too long.
+    #[error("{stage}: {server} did not answer within {seconds} s")]
+    TimedOut {
+        /// The server.
+        server: String,
+        /// What it did not answer.
+        stage: Stage,
+        /// How long the send was allowed to take.
+        seconds: u64,
+    },
+    /// The connection ended early, or what came over it was no SMTP.
+    #[error("{stage}: lost {server}: {cause}")]
+    Lost {
+        /// The server.
+        server: String,
+        /// What was under way.
+        stage: Stage,
+        /// What the system says.
+        cause: String,
+    },
+    /// The mail cannot be written.
+    #[error("writing the mail: {cause}")]
+    Unwritable {
+        /// What is wrong with it.
+        cause: String,
+    },
+}
+
+impl SendFault {
+    /// Tells whether the same mail may be taken later.
+    #[must_use]
+    pub const fn is_temporary(&self) -> bool {
+        match self {
+            // For good is what the server says of a recipient or of this mail. A login or a sender that
+            // is refused, and a server that greets with 554, are ours or the server's to mend.
+            Self::Refused { code, stage: Stage::Recipient | Stage::Content, .. } => *code < 500,
+            Self::Unwritable { .. } => false,
+            _ => true,
+        }
+    }
+
+    /// Returns what a person can do about it; empty where waiting is all.
+    #[must_use]
+    pub fn remedy(&self) -> &'static str {
+        match self {
+            Self::Connect { .. } => "check mail.server, its port, and that this host may reach it",
+            Self::Tls { cure, .. } => cure,
+            Self::NoStartTls { .. } => {
+                "use smtps:// if the server has TLS from the start, or smtp+insecure:// on this host"
+            }
+            Self::NoLogin { .. } => "leave out mail.user, or use the server's port for submission",
+            Self::Refused { stage: Stage::LogIn, code: 500.., .. } => {
+                "check mail.user and mail.password_file"
+            }
+            Self::Refused { stage: Stage::Sender, code: 500.., .. } => {
+                "check mail.from, and whether the server wants mail.user"
+            }
+            Self::Refused { stage: Stage::Recipient, code: 500.., .. } => "check mail.to",
+            Self::TimedOut { stage: Stage::Connect, .. } => {
+                "check mail.server: smtps:// goes with port 465, smtp:// with 587 and 25"
+            }
+            _ => "",
+        }
+    }
+}
+
+/// Finds out what lettre's error is about.
+pub(super) fn of(server: &Server, stage: Stage, error: &SmtpError) -> SendFault {
+    let name = server.to_string();
+    let text = || safe(&error.source().map_or_else(|| error.to_string(), ToString::to_string));
+    if let Some(code) = error.status() {
+        return SendFault::Refused { server: name, stage, code: code.into(), text: text() };
+    }
+    if let Some(tls) = tls_error(error) {
+        let cure = cure(server, tls);
+        return SendFault::Tls { server: name, cause: safe(&tls.to_string()), cure };
+    }
+    // a greeting that never came is a lost connection; one that was never made has an I/O error
+    match stage {
+        Stage::Connect if !error.is_response() => {
+            SendFault::Connect { server: name, cause: text() }
+        }
+        _ => SendFault::Lost { server: name, stage, cause: text() },
+    }
+}
+
+/// Finds rustls's error among the causes.
+fn tls_error(error: &SmtpError) -> Option<&rustls::Error> {
+    let mut cause = error.source();
+    while let Some(error) = cause {
+        // an I/O error does not name the error within as its source, but the latter's source
+        let within = error.downcast_ref::<std::io::Error>().and_then(std::io::Error::get_ref);
+        let found = within.and_then(|within| within.downcast_ref());
+        if let Some(found) = found.or_else(|| error.downcast_ref()) {
+            return Some(found);
+        }
+        cause = error.source();
+    }
+    None
+}
+
+/// Returns what cures a fault of TLS.
+fn cure(server: &Server, error: &rustls::Error) -> &'static str {
+    match error {
+        rustls::Error::InvalidCertificate(certificate) => match certificate {
+            CertificateError::UnknownIssuer => {
+                "set mail.ca_file to the certificate of the authority that issued the server's, \
+                 or install the system's certificates (ca-certificates)"
+            }
+            CertificateError::NotValidForName | CertificateError::NotValidForNameContext { .. } => {
+                "use the name in mail.server that the certificate is issued for"
+            }
+            CertificateError::Expired | CertificateError::ExpiredContext { .. } => {
+                "renew the server's certificate"
+            }
+            CertificateError::Other(_) if certificate_says(certificate, "CaUsedAsEndEntity") => {
+                "the server shows a certificate authority (CA:TRUE) as its own certificate: give it \
+                 one with CA:FALSE, issued by that authority, and set mail.ca_file to the authority's"
+            }
+            _ => "check the server's certificate",
+        },
+        rustls::Error::InvalidMessage(_) if server.security == Security::Tls => {
+            "the server does not begin with TLS on this port: use smtp://, which is STARTTLS"
+        }
+        _ => "",
+    }
+}
+
+/// webpki's errors reach us as text only: their type is not ours to name.
+fn certificate_says(error: &CertificateError, word: &str) -> bool {
+    format!("{error:?}").contains(word)
+}

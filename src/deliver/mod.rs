@@ -1,0 +1,15 @@
+//! Tells people and machines: mail, the journal, JSON on stdout. What is told is decided elsewhere.
+//!
+//! [`render`] makes a [`render::Mail`] of an incident, [`email`] hands it to an SMTP server,
+//! [`stdout`] makes the JSON of one alert, [`journal`] its structured record. Nothing here keeps
+//! state: what was sent, and when to try again, is the outbox's business.
+//!
+//! Text from logs becomes safe to show in [`render::safe`] and nowhere else.
+
+pub mod email;
+pub mod journal;
+pub mod render;
+pub mod stdout;
+
+#[cfg(test)]
+mod sample;

@@ -1,0 +1,167 @@
+//! The mail about many incidents: the day's, or those beyond the cap of mails an hour.
+
+use std::cmp::Reverse;
+use std::collections::BTreeMap;
+
+use crate::engine::alert::{Alert, Level};
+use crate::engine::time::Timestamp;
+
+use super::page::{Page, Part};
+use super::safe::{plain, safe_within};
+use super::{Context, MAX_IDS, Mail, words};
+
+/// How many principals a digest counts one by one.
+const MAX_PRINCIPALS: usize = 20;
+/// How many rules a digest counts one by one.
+const MAX_RULES: usize = 40;
+/// How many incidents a digest lists.
+const MAX_INCIDENTS: usize = 50;
+/// The longest value in a table, in characters.
+const MAX_CELL: usize = 48;
+
+/// Why several incidents come in one mail.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Bundle<'a> {
+    /// The digest of a day, e.g. `2026-11-23`.
+    Daily(&'a str),
+    /// So many mails were sent within the hour; these would have been the next.
+    Overflow(u32),
+}
+
+/// What a digest tells.
+#[derive(Clone, Copy, Debug)]
+pub struct Digest<'a> {
+    /// The part of the message id before the `@`.
+    pub id: &'a str,
+    /// Why.
+    pub bundle: Bundle<'a>,
+    /// The alerts, in any order; those with one `incident` are one line.
+    pub alerts: &'a [Alert],
+    /// Alerts beyond these, which are counted only.
+    pub n_more: u64,
+}
+
+/// The alerts of one incident, as far as they are in a digest.
+struct Group<'a> {
+    heaviest: &'a Alert,
+    opened: Timestamp,
+    n_alerts: u64,
+}
+
+/// Makes the mail of a digest: counts by rule and by principal, and one line for each incident.
+#[must_use]
+pub fn digest(digest: &Digest<'_>, context: &Context<'_>) -> Mail {
+    let groups = groups(digest.alerts);
+    let n_alerts = size(digest.alerts.len()) + digest.n_more;
+    let (alerts, incidents) =
+        (words::counted(n_alerts, "alert"), words::counted(size(groups.len()), "incident"));
+    let level = groups.first().map(|group| group.heaviest.rule.level);
+    let (title, lead) = match digest.bundle {
+        Bundle::Daily(day) => (
+            format!("Daily digest of {}: {alerts}", plain(day, MAX_CELL)),
+            format!("What was not mailed at once: {alerts} in {incidents}."),
+        ),
+        Bundle::Overflow(cap) => (
+            format!("{incidents} beyond {} an hour", words::counted(u64::from(cap), "mail")),
+            format!(
+                "The limit of mails an hour is reached: {alerts} in {incidents} come in this one."
+            ),
+        ),
+    };
+    let shout = level.map(|level| format!("{} ", level.as_str().to_uppercase()));
+    let subject = format!("[tokenwatch] {}{title}", shout.unwrap_or_default());
+    let parts = parts(digest, &groups);
+    let page = Page { level, title, lead, parts, foot: context.foot() };
+    let ids = groups.iter().take(MAX_IDS).map(|group| group.heaviest.id.clone());
+    Mail { alerts: ids.collect(), ..context.mail(digest.id, subject, &page) }
+}
+
+fn size(n: usize) -> u64 {
+    u64::try_from(n).unwrap_or(u64::MAX)
+}
+
+fn parts(digest: &Digest<'_>, groups: &[Group<'_>]) -> Vec<Part> {
+    let rules = tally(digest.alerts, |alert| {
+        format!("{} ({})", safe_within(&alert.rule.name, MAX_CELL), alert.rule.level)
+    });
+    let principals = tally(digest.alerts, |alert| safe_within(&alert.principal, MAX_CELL));
+    let rows: Vec<Vec<String>> = groups.iter().take(MAX_INCIDENTS).map(row).collect();
+    let n_hidden = size(groups.len().saturating_sub(rows.len()));
+    let more = match (n_hidden, digest.n_more) {
+        (0, 0) => None,
+        (n, 0) => Some(format!("and {} more", words::counted(n, "incident"))),
+        (0, n) => Some(format!("and {} more", words::counted(n, "alert"))),
+        (n, m) => {
+            let (n, m) = (words::counted(n, "incident"), words::counted(m, "further alert"));
+            Some(format!("and {n} and {m} more"))
+        }
+    };
+    let head = vec!["Since", "Level", "Principal", "What", "From", "Alerts"];
+    let next = "tokenwatch alerts list".to_owned();
+    vec![
+        Part::Rows("By rule", top(rules, MAX_RULES)),
+        Part::Rows("By principal", top(principals, MAX_PRINCIPALS)),
+        Part::Table("Incidents", head, rows, more),
+        Part::Commands("What to do", vec![(next, "all alerts, with their ids")]),
+    ]
+}
+
+/// Returns the incidents, heaviest first, then by time.
+fn groups(alerts: &[Alert]) -> Vec<Group<'_>> {
+    let mut groups: BTreeMap<&str, Group<'_>> = BTreeMap::new();
+    for alert in alerts {
+        let group = groups.entry(&alert.incident).or_insert(Group {
+            heaviest: alert,
+            opened: alert.time,
+            n_alerts: 0,
+        });
+        group.n_alerts += 1;
+        group.opened = group.opened.min(alert.time);
+        if weight(group.heaviest) < weight(alert) {
+            group.heaviest = alert;
+        }
+    }
+    let mut groups: Vec<Group<'_>> = groups.into_values().collect();
+    groups.sort_by_key(|group| (Reverse(weight(group.heaviest)), group.opened));
+    groups
+}
+
+fn weight(alert: &Alert) -> (Level, u8) {
+    (alert.rule.level, alert.risk)
+}
+
+fn row(group: &Group<'_>) -> Vec<String> {
+    let alert = group.heaviest;
+    let place = words::place(&alert.place);
+    let from = place.or_else(|| alert.client.map(|client| client.to_string()));
+    vec![
+        words::time(group.opened),
+        alert.rule.level.to_string(),
+        safe_within(&alert.principal, MAX_CELL),
+        words::kinds(std::slice::from_ref(alert)),
+        from.unwrap_or_default(),
+        words::count(group.n_alerts),
+    ]
+}
+
+/// Counts alerts by a name.
+fn tally(alerts: &[Alert], name: impl Fn(&Alert) -> String) -> Vec<(String, u64)> {
+    let mut tally: BTreeMap<String, u64> = BTreeMap::new();
+    alerts.iter().for_each(|alert| *tally.entry(name(alert)).or_default() += 1);
+    let mut tally: Vec<(String, u64)> = tally.into_iter().collect();
+    tally.sort_by_key(|(_, count)| Reverse(*count));
+    tally
+}
+
+/// Prints the largest counts, and how much the others come to.
+fn top(tally: Vec<(String, u64)>, n_shown: usize) -> Vec<(String, String)> {
+    let n_others = tally.len().saturating_sub(n_shown);
+    let others: u64 = tally.iter().skip(n_shown).map(|(_, count)| count).sum();
+    let shown = tally.into_iter().take(n_shown);
+    let mut rows: Vec<(String, String)> =
+        shown.map(|(name, count)| (name, words::count(count))).collect();
+    if n_others > 0 {
+        rows.push((format!("and {n_others} more"), words::count(others)));
+    }
+    rows
+}

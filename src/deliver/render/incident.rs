@@ -1,0 +1,238 @@
+//! The mail about one incident: what happened, why it stands out, where it is written, what to do.
+
+use std::collections::BTreeSet;
+
+use crate::engine::alert::{Alert, Incident, Level};
+
+use super::page::{Page, Part};
+use super::safe::{is_shell_word, plain, safe, safe_within};
+use super::{Context, MAX_IDS, Mail, words};
+
+/// An incident's first mail has revision 0 or 1: the count stands at what was told when it was made.
+const FIRST_REVISION: u32 = 1;
+
+/// The longest name in a subject, in characters.
+const MAX_NAME: usize = 60;
+/// The longest sentence of a reason, in characters.
+const MAX_REASON: usize = 500;
+/// How many reasons, and values of what is usual, a mail lists.
+const MAX_REASONS: usize = 12;
+/// How many lines of a log a mail points to.
+const MAX_EVIDENCE: usize = 5;
+/// How many alerts of an incident a mail lists.
+const MAX_ALERTS: usize = 10;
+/// The longest value in a table, in characters.
+const MAX_CELL: usize = 40;
+
+/// Makes the mail about an incident as of `incident.revision`.
+///
+/// `alerts` are the incident's, heaviest first: the first is told in full, all are listed, up to a
+/// limit. None (they were pruned) leaves what the incident itself says.
+#[must_use]
+pub fn incident(incident: &Incident, alerts: &[Alert], context: &Context<'_>) -> Mail {
+    let is_update = FIRST_REVISION < incident.revision;
+    let headline = match alerts.first() {
+        Some(alert) => format!("{}: {}", name(alert), words::kinds(alerts)),
+        None => "incident".to_owned(),
+    };
+    let level = incident.level.as_str().to_uppercase();
+    let update = if is_update { " (update)" } else { "" };
+    let page = Page {
+        level: Some(incident.level),
+        title: format!("{headline}{update}"),
+        lead: lead(alerts),
+        parts: parts(incident, alerts, is_update, context),
+        foot: format!("Incident {}, {}", safe(&incident.id), context.foot()),
+    };
+    let subject = format!("[tokenwatch] {level} {headline}{update}");
+    let mail = context.mail(&format!("{}.{}", incident.id, incident.revision), subject, &page);
+    let thread = 0 < incident.revision;
+    Mail {
+        thread: thread.then(|| context.message_id(&format!("{}.0", incident.id))),
+        alerts: alerts.iter().take(MAX_IDS).map(|alert| alert.id.clone()).collect(),
+        ..mail
+    }
+}
+
+/// Returns who it is about, without a byte from a log: the registered name, else the token's id.
+fn name(alert: &Alert) -> String {
+    let name = plain(&alert.token.name, MAX_NAME);
+    if name.is_empty() { format!("token {}", short(alert)) } else { name }
+}
+
+/// Returns enough of a token's id to know it by: `tw1_e72ab08728`.
+fn short(alert: &Alert) -> String {
+    alert.token.id.to_string().chars().take(14).collect()
+}
+
+/// Returns the heaviest alert's reason as a sentence.
+fn lead(alerts: &[Alert]) -> String {
+    let Some(alert) = alerts.first() else {
+        return "Its alerts are no longer kept.".to_owned();
+    };
+    let reason = safe_within(&alert.reason, MAX_REASON);
+    let mut letters = reason.chars();
+    let first = letters.next().map(|c| c.to_uppercase().to_string()).unwrap_or_default();
+    let end = if reason.is_empty() || reason.ends_with('.') { "" } else { "." };
+    format!("{first}{}{end}", letters.as_str())
+}
+
+fn parts(
+    incident: &Incident,
+    alerts: &[Alert],
+    is_update: bool,
+    context: &Context<'_>,
+) -> Vec<Part> {
+    let mut parts = Vec::new();
+    if is_update {
+        parts.push(Part::Items("New since the incident began", news(alerts)));
+    }
+    parts.push(Part::Rows("", who(incident, alerts)));
+    if let Some(alert) = alerts.first() {
+        parts.push(Part::Items("Why", reasons(alert)));
+        parts.push(Part::Rows("What is usual", usual(alert)));
+        let history = context.history.iter().map(|line| safe_within(line, MAX_REASON));
+        parts.push(Part::Items("History", history.collect()));
+        parts.push(Part::Items("Evidence (file and offset in bytes)", evidence(alert, context)));
+    }
+    parts.extend(others(incident, alerts));
+    parts.push(Part::Commands("What to do", commands(incident, alerts)));
+    parts
+}
+
+/// Returns the alerts that brought a further rule or a higher level after the first, latest first.
+fn news(alerts: &[Alert]) -> Vec<String> {
+    let mut by_time: Vec<&Alert> = alerts.iter().collect();
+    by_time.sort_by_key(|alert| alert.time);
+    let (mut rules, mut level) = (BTreeSet::new(), Level::Informational);
+    let mut news = Vec::new();
+    for alert in by_time {
+        let is_new = rules.insert(&alert.rule.name) | (level < alert.rule.level);
+        level = level.max(alert.rule.level);
+        if is_new {
+            let (time, rule) = (words::time(alert.time), safe(&alert.rule.name));
+            let reason = safe_within(&alert.reason, MAX_REASON);
+            news.push(format!("{time}  {rule} ({}): {reason}", alert.rule.level));
+        }
+    }
+    let mut later: Vec<String> = news.into_iter().skip(1).rev().collect();
+    later.truncate(MAX_ALERTS);
+    later
+}
+
+/// Returns the rows that say who, when, from where and with what.
+fn who(incident: &Incident, alerts: &[Alert]) -> Vec<(String, String)> {
+    let mut rows = vec![("Principal".to_owned(), safe(&incident.principal))];
+    let when = match incident.last.since(incident.opened) {
+        0 => words::time(incident.opened),
+        span => {
+            let (first, last) = (words::time(incident.opened), words::time(incident.last));
+            format!("{first} to {last} ({})", words::span(span))
+        }
+    };
+    let Some(alert) = alerts.first() else {
+        rows.push(("When".to_owned(), when));
+        return rows;
+    };
+    let place = words::place(&alert.place);
+    let address = alert.client.map(|client| client.to_string());
+    let from: Vec<String> = address.into_iter().chain(place).collect();
+    let route = (!alert.route.is_empty()).then(|| safe(&alert.route));
+    let known = [
+        ("Token", Some(token(alert))),
+        ("When", Some(when)),
+        ("From", (!from.is_empty()).then(|| from.join(", "))),
+        ("Network", words::network(&alert.place)),
+        ("Client", words::client(&alert.agent)),
+        ("Request", route),
+        ("Answer", words::status(alert.status)),
+        ("Rule", Some(rule(alert))),
+        ("Risk", Some(format!("{} of 100", alert.risk))),
+    ];
+    let known = known.into_iter().filter_map(|(name, value)| Some((name.to_owned(), value?)));
+    rows.extend(known);
+    rows
+}
+
+/// Prints `tw1_... (github-pat, ghp_...4f2a)`.
+fn token(alert: &Alert) -> String {
+    let words = [safe(&alert.token.kind), safe(&alert.token.hint)];
+    let known: Vec<String> = words.into_iter().filter(|word| !word.is_empty()).collect();
+    format!("{} ({})", alert.token.id, known.join(", "))
+}
+
+/// Prints `Impossible travel (impossible-travel)`.
+fn rule(alert: &Alert) -> String {
+    let (title, name) = (safe(&alert.rule.title), safe(&alert.rule.name));
+    if title.is_empty() { name } else { format!("{title} ({name})") }
+}
+
+/// Prints each reason with its weight: `+5.1  country NG, never in 41 active days`.
+fn reasons(alert: &Alert) -> Vec<String> {
+    let weight = |nats: f32| if nats > 0.0 { format!("+{nats:.1} ") } else { String::new() };
+    let reasons = alert.reasons.iter().take(MAX_REASONS);
+    let mut lines: Vec<String> = reasons
+        .map(|reason| format!("{}{}", weight(reason.nats), safe_within(&reason.text, MAX_REASON)))
+        .collect();
+    lines.extend(more(alert.reasons.len(), MAX_REASONS));
+    lines
+}
+
+fn usual(alert: &Alert) -> Vec<(String, String)> {
+    let usual = alert.usual.iter().take(MAX_REASONS);
+    usual.map(|(fact, value)| (words::fact(fact), words::value(fact, value))).collect()
+}
+
+fn evidence(alert: &Alert, context: &Context<'_>) -> Vec<String> {
+    let shown = alert.evidence.iter().take(MAX_EVIDENCE).map(|origin| context.place(*origin));
+    shown.chain(more(alert.evidence.len(), MAX_EVIDENCE)).collect()
+}
+
+/// Returns the line that says how many are not shown.
+fn more(n_all: usize, n_shown: usize) -> Option<String> {
+    let more = n_all.saturating_sub(n_shown);
+    (more > 0).then(|| format!("and {more} more"))
+}
+
+/// Returns the table of the incident's alerts, if there are several.
+fn others(incident: &Incident, alerts: &[Alert]) -> Option<Part> {
+    let row = |alert: &Alert| {
+        let client = alert.client.map(|client| client.to_string()).unwrap_or_default();
+        let country = alert.place.country.map(|country| country.to_string()).unwrap_or_default();
+        vec![
+            words::time(alert.time),
+            alert.rule.level.to_string(),
+            safe_within(&alert.rule.name, MAX_CELL),
+            client,
+            country,
+            safe_within(&alert.route, MAX_CELL),
+        ]
+    };
+    let rows: Vec<Vec<String>> = alerts.iter().take(MAX_ALERTS).map(row).collect();
+    let n_all = alerts.len().max(usize::try_from(incident.alerts).unwrap_or(usize::MAX));
+    let head = vec!["Time", "Level", "Rule", "Address", "Country", "Route"];
+    (1 < n_all && !rows.is_empty())
+        .then(|| Part::Table("Alerts of this incident", head, rows, more(n_all, MAX_ALERTS)))
+}
+
+/// Returns the commands that come next. Names that a shell would read are replaced by the token's id.
+fn commands(incident: &Incident, alerts: &[Alert]) -> Vec<(String, &'static str)> {
+    let mut commands = Vec::new();
+    if let Some(alert) = alerts.first() {
+        let id = alert.token.id.to_string();
+        let name = if is_shell_word(&alert.token.name) { alert.token.name.as_str() } else { &id };
+        commands.push((format!("tokenwatch history {name}"), "everything that this token did"));
+        commands.push((
+            format!("tokenwatch tokens revoke {id}"),
+            "after revoking it where it was issued: later use is then an alert",
+        ));
+    }
+    if is_shell_word(&incident.id) {
+        commands.push((
+            format!("tokenwatch alerts ack {} --expected", incident.id),
+            "if this was you: it is learned as normal",
+        ));
+        commands.push((format!("tokenwatch alerts show {}", incident.id), "all facts of it"));
+    }
+    commands
+}

@@ -1,0 +1,114 @@
+//! Turns incidents and digests into mails: a subject of fixed words, a text part, an HTML part.
+//!
+//! Whatever a log, a token or a rule said passes [`safe()`] on its way into a mail. The subject holds
+//! nothing from a log at all: the level, the names of rules, and a registered name of letters and
+//! digits, else the token's id.
+
+mod digest;
+mod incident;
+mod page;
+mod safe;
+mod words;
+
+use smol_str::SmolStr;
+
+use crate::engine::line::StreamId;
+use crate::engine::time::Timestamp;
+use crate::engine::usage::Origin;
+
+pub use digest::{Bundle, Digest, digest};
+pub use incident::incident;
+pub use safe::{MAX_SHOWN, is_shell_word, plain, safe, safe_within};
+
+use page::{Page, Part};
+
+/// How many alerts' ids a mail's headers name.
+const MAX_IDS: usize = 20;
+
+/// The longest path that is shown whole, in characters.
+const MAX_PATH: usize = 1000;
+
+/// Knows the path of a stream, as it was last seen.
+pub type Files<'a> = dyn Fn(StreamId) -> Option<String> + 'a;
+
+/// A mail, but for who sends it to whom.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Mail {
+    /// `<part@host>`: a repeat of the same mail has the same.
+    pub message_id: String,
+    /// The thread that it belongs to, as the id of the thread's first mail.
+    pub thread: Option<String>,
+    /// When what it says was known.
+    pub date: Timestamp,
+    /// One line; no byte of a log.
+    pub subject: String,
+    /// For people, in plain text.
+    pub text: String,
+    /// The same in HTML.
+    pub html: String,
+    /// The alerts' ids; the first 20 of them.
+    pub alerts: Vec<SmolStr>,
+}
+
+/// What a mail says beside what it is about.
+pub struct Context<'a> {
+    /// This host's name.
+    pub host: &'a str,
+    /// The mail's date: when it was queued, so that a repeat has the same.
+    pub date: Timestamp,
+    /// Where the evidence can be read.
+    pub files: &'a Files<'a>,
+    /// What the token did before, one line each; may be empty.
+    pub history: &'a [String],
+}
+
+impl Context<'_> {
+    /// Prints where a line stands: `/var/log/nginx/access.log:12345`, the offset in bytes.
+    fn place(&self, origin: Origin) -> String {
+        let path = (self.files)(origin.stream).unwrap_or_else(|| "(file unknown)".to_owned());
+        format!("{}:{}", safe_within(&path, MAX_PATH), origin.offset)
+    }
+
+    /// Puts a mail together. `id` is the part of the message id before the `@`.
+    fn mail(&self, id: &str, subject: String, page: &Page) -> Mail {
+        Mail {
+            message_id: self.message_id(id),
+            thread: None,
+            date: self.date,
+            subject,
+            text: page.text(),
+            html: page.html(),
+            alerts: Vec::new(),
+        }
+    }
+
+    fn message_id(&self, id: &str) -> String {
+        let host = if self.host.is_empty() { "localhost" } else { self.host };
+        format!("<{}@{}>", safe::atom(id), safe::atom(host))
+    }
+
+    fn foot(&self) -> String {
+        format!("tokenwatch on {}", safe(self.host))
+    }
+}
+
+/// Makes the mail of `test-mail`: it says that mail works. `id` tells one test from another.
+#[must_use]
+pub fn test(id: &str, context: &Context<'_>) -> Mail {
+    let facts = vec![
+        ("Host".to_owned(), safe(context.host)),
+        ("Time".to_owned(), words::time(context.date)),
+    ];
+    let page = Page {
+        title: "Mail from tokenwatch works".to_owned(),
+        lead: "This is a test. Alerts about unusual use of API tokens come the same way."
+            .to_owned(),
+        parts: vec![Part::Rows("", facts)],
+        foot: context.foot(),
+        level: None,
+    };
+    context.mail(&format!("test.{id}"), "[tokenwatch] test mail".to_owned(), &page)
+}
+
+#[cfg(test)]
+mod tests;

@@ -1,0 +1,205 @@
+//! Makes text that others wrote safe to show: one line, bounded, nothing invisible, no links.
+
+use std::fmt::Write;
+
+/// The longest text that is shown of any one value, in characters.
+pub const MAX_SHOWN: usize = 300;
+
+/// Returns `text` as one line of visible characters, at most [`MAX_SHOWN`] of them.
+///
+/// Control, bidirectional, invisible and odd space characters are shown as `\u{202e}`. `://` and
+/// `www.` become `[:]//` and `www[.]`, since mail programs make links of them by themselves.
+#[must_use]
+pub fn safe(text: &str) -> String {
+    safe_within(text, MAX_SHOWN)
+}
+
+/// As [`safe`], at most `max` characters; what is cut off is shown as `...`.
+#[must_use]
+pub fn safe_within(text: &str, max: usize) -> String {
+    let mut shown = String::with_capacity(text.len().min(max));
+    let mut rest = text.chars();
+    let mut n_shown = 0;
+    for c in rest.by_ref() {
+        let before = shown.len();
+        if is_visible(c) {
+            shown.push(c);
+        } else {
+            shown.extend(c.escape_unicode());
+        }
+        n_shown += shown.get(before..).map_or(0, |added| added.chars().count());
+        if max < n_shown {
+            shown.truncate(before);
+            shown.push_str("...");
+            break;
+        }
+    }
+    unlinked(shown)
+}
+
+/// Breaks what mail programs would make a link of.
+fn unlinked(text: String) -> String {
+    if !text.contains("://") && !text.contains("www.") {
+        return text;
+    }
+    text.replace("://", "[:]//").replace("www.", "www[.]")
+}
+
+/// Returns a name for a subject: letters, digits, spaces and `._-@:/+#` of it, at most `max`
+/// characters; empty if nothing is left.
+#[must_use]
+pub fn plain(name: &str, max: usize) -> String {
+    let is_plain = |c: &char| c.is_alphanumeric() || " ._-@:/+#".contains(*c);
+    let kept: String = name.chars().filter(is_plain).take(max).collect();
+    unlinked(kept.split_whitespace().collect::<Vec<_>>().join(" "))
+}
+
+/// Tells whether a shell takes the text as one plain word, and no command takes it as an option.
+#[must_use]
+pub fn is_shell_word(text: &str) -> bool {
+    let is_plain = |c: char| c.is_ascii_alphanumeric() || "._-@+".contains(c);
+    !text.is_empty() && text.len() <= 100 && !text.starts_with('-') && text.chars().all(is_plain)
+}
+
+/// Returns the text with `&`, `<`, `>` and both quotes as HTML entities.
+#[must_use]
+pub(super) fn html(text: &str) -> String {
+    let mut escaped = String::with_capacity(text.len());
+    for c in text.chars() {
+        match c {
+            '&' => escaped.push_str("&amp;"),
+            '<' => escaped.push_str("&lt;"),
+            '>' => escaped.push_str("&gt;"),
+            '"' => escaped.push_str("&quot;"),
+            '\'' => escaped.push_str("&#39;"),
+            c => escaped.push(c),
+        }
+    }
+    escaped
+}
+
+/// Returns the part of a header that may stand in a message id: letters, digits, `.`, `_` and `-`.
+pub(super) fn atom(text: &str) -> String {
+    let mut atom = String::new();
+    for c in text.chars().take(100) {
+        if c.is_ascii_alphanumeric() || "._-".contains(c) {
+            atom.push(c);
+        } else if write!(atom, "_{:x}", u32::from(c)).is_err() {
+            break;
+        }
+    }
+    atom
+}
+
+/// Tells whether a character shows itself, and changes nothing about others.
+///
+/// Hidden: general categories Cc, Cf, Zl, Zp and Co, every space but U+0020, and the letters and
+/// marks that have no shape (Unicode 16: `DerivedGeneralCategory`, `Default_Ignorable_Code_Point`).
+fn is_visible(c: char) -> bool {
+    if c.is_control() || (c.is_whitespace() && c != ' ') {
+        return false;
+    }
+    !matches!(
+        u32::from(c),
+        0xAD | 0x34F
+            | 0x600..=0x605
+            | 0x61C
+            | 0x6DD
+            | 0x70F
+            | 0x890..=0x891
+            | 0x8E2
+            | 0x115F..=0x1160
+            | 0x17B4..=0x17B5
+            | 0x180B..=0x180F
+            | 0x200B..=0x200F
+            | 0x2028..=0x202F
+            | 0x2060..=0x206F
+            | 0x2800
+            | 0x3164
+            | 0xE000..=0xF8FF
+            | 0xFE00..=0xFE0F
+            | 0xFEFF
+            | 0xFFA0
+            | 0xFFF0..=0xFFFF
+            | 0x110BD
+            | 0x110CD
+            | 0x13430..=0x1343F
+            | 0x1BCA0..=0x1BCA3
+            | 0x1D173..=0x1D17A
+            | 0xE0000..=0x0010_FFFF
+    )
+}
+
+#[cfg(test)]
+mod tests {
+    use proptest::prelude::*;
+
+    use super::*;
+
+    #[test]
+    fn what_cannot_be_seen_is_shown_by_its_number() {
+        let cases = [
+            ("", ""),
+            ("plain text", "plain text"),
+            ("a\r\nBcc: b@example.org", "a\\u{d}\\u{a}Bcc: b@example.org"),
+            ("tab\there\0", "tab\\u{9}here\\u{0}"),
+            ("\u{1b}[31mred\u{9b}0m", "\\u{1b}[31mred\\u{9b}0m"),
+            ("user\u{202e}gpj.exe", "user\\u{202e}gpj.exe"),
+            ("a\u{200b}b\u{2066}c\u{feff}", "a\\u{200b}b\\u{2066}c\\u{feff}"),
+            ("nb\u{a0}sp\u{2028}", "nb\\u{a0}sp\\u{2028}"),
+            ("\u{e0041}", "\\u{e0041}"),
+            ("Zürich 東京 नमस्ते ไทย", "Zürich 東京 नमस्ते ไทย"),
+        ];
+        for (text, shown) in cases {
+            assert_eq!(safe(text), shown);
+        }
+    }
+
+    #[test]
+    fn long_text_is_cut_at_the_limit_and_never_within_an_escape() {
+        assert_eq!(safe_within("abcde", 5), "abcde");
+        assert_eq!(safe_within("abcdef", 5), "abcde...");
+        assert_eq!(safe_within("abc\u{202e}", 5), "abc...");
+        assert_eq!(safe_within("äöüß", 3), "äöü...");
+        assert_eq!(safe_within("a", 0), "...");
+    }
+
+    #[test]
+    fn mail_programs_find_no_link() {
+        assert_eq!(safe("jwt:https://idp.example.org:a"), "jwt:https[:]//idp.example.org:a");
+        assert_eq!(safe("www.example.org"), "www[.]example.org");
+    }
+
+    #[test]
+    fn a_subject_gets_plain_names_only() {
+        assert_eq!(plain("ci-deploy", 60), "ci-deploy");
+        assert_eq!(plain("bücher <b>\r\nBcc: x@example.org", 60), "bücher bBcc: x@example.org");
+        assert_eq!(plain("\u{202e}$()\u{7}", 60), "");
+        assert_eq!(plain("abcdef", 3), "abc");
+    }
+
+    #[test]
+    fn commands_get_words_that_no_shell_reads() {
+        for word in ["ci-deploy", "tw1_e72ab087", "a.b@c"] {
+            assert!(is_shell_word(word), "{word}");
+        }
+        for word in ["", "-rf", "a b", "$(id)", "a;b", "a'b", "ü", "a\n"] {
+            assert!(!is_shell_word(word), "{word:?}");
+        }
+    }
+
+    proptest! {
+        #[test]
+        fn any_text_becomes_one_visible_line(text in any::<String>(), max in 0usize..400) {
+            let shown = safe_within(&text, max);
+            prop_assert!(shown.chars().all(is_visible));
+            prop_assert!(!shown.contains("://"));
+            prop_assert!(!html(&shown).contains(['<', '>', '"', '\'']));
+        }
+
+        #[test]
+        fn a_message_id_part_is_ascii(text in any::<String>()) {
+            prop_assert!(atom(&text).chars().all(|c| c.is_ascii_alphanumeric() || "._-".contains(c)));
+        }
+    }
+}

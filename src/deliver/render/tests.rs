@@ -1,0 +1,191 @@
+//! Tests of whole mails: what people read, and what attackers cannot make them read.
+
+use crate::deliver::sample::{self, HOSTILE, NOW};
+use crate::engine::alert::{Alert, Incident, Level};
+use crate::engine::time::MINUTE;
+
+use super::*;
+
+fn context<'a>(history: &'a [String]) -> Context<'a> {
+    Context { host: "log1.example.org", date: NOW, files: &sample::files, history }
+}
+
+fn mail() -> Mail {
+    let history = ["12,345 requests since 2026-08-14, from 2 countries".to_owned()];
+    incident(&sample::incident(), &[sample::alert(), sample::earlier()], &context(&history))
+}
+
+#[test]
+fn an_incident_is_told_in_text() {
+    insta::assert_snapshot!(mail().text);
+}
+
+#[test]
+fn an_incident_is_told_in_html() {
+    insta::assert_snapshot!(mail().html);
+}
+
+#[test]
+fn the_subject_says_level_name_and_kinds() {
+    assert_eq!(
+        mail().subject,
+        "[tokenwatch] HIGH ci-deploy: unusual use, new country, new network"
+    );
+}
+
+#[test]
+fn a_token_without_a_name_is_known_by_its_id() {
+    let mut alert = sample::alert();
+    alert.token.name = "".into();
+    alert.principal = "jwt:https://idp.example.org:alice".into();
+    let mail = incident(&sample::incident(), &[alert], &context(&[]));
+    assert!(mail.subject.contains("HIGH token tw1_e7e7e7e7e7: "), "{}", mail.subject);
+    assert!(mail.text.contains("tokenwatch history tw1_e7e7"), "{}", mail.text);
+}
+
+#[test]
+fn a_repeat_has_the_same_message_id_and_an_update_has_the_same_thread() {
+    let (first, again) = (mail(), mail());
+    assert_eq!(first, again);
+    assert_eq!(first.message_id, "<in_2c5ea4c0f00dcafe.1@log1.example.org>");
+    let later = Incident { revision: 2, level: Level::Critical, ..sample::incident() };
+    let update = incident(&later, &[sample::alert(), sample::earlier()], &context(&[]));
+    assert_eq!(update.message_id, "<in_2c5ea4c0f00dcafe.2@log1.example.org>");
+    assert_eq!(update.thread.as_deref(), Some("<in_2c5ea4c0f00dcafe.0@log1.example.org>"));
+    assert_eq!(update.thread, first.thread);
+    assert!(update.subject.ends_with(" (update)"), "{}", update.subject);
+}
+
+#[test]
+fn an_update_says_first_what_is_new() {
+    let later = Incident { revision: 2, ..sample::incident() };
+    let text = incident(&later, &[sample::alert(), sample::earlier()], &context(&[])).text;
+    let news =
+        "New since the incident began\n  2026-11-23 17:10:33 UTC  unusual-use (high): country NG";
+    assert!(text.contains(news), "{text}");
+    assert!(text.find("New since") < text.find("Principal"), "{text}");
+}
+
+#[test]
+fn an_incident_whose_alerts_are_gone_is_still_told() {
+    let mail = incident(&sample::incident(), &[], &context(&[]));
+    assert_eq!(mail.subject, "[tokenwatch] HIGH incident");
+    assert!(mail.text.contains("alerts ack in_2c5ea4c0f00dcafe --expected"), "{}", mail.text);
+}
+
+#[test]
+fn long_lists_end_with_how_many_are_missing() {
+    let mut alert = sample::alert();
+    alert.evidence = vec![alert.evidence[0]; 8];
+    alert.reasons = vec![alert.reasons[0].clone(); 20];
+    let alerts = vec![alert; 30];
+    let all = Incident { alerts: 5000, ..sample::incident() };
+    let text = incident(&all, &alerts, &context(&[])).text;
+    for more in ["and 3 more", "and 8 more", "and 4990 more"] {
+        assert!(text.contains(more), "{more}: {text}");
+    }
+}
+
+fn many() -> Vec<Alert> {
+    let numbered = |n: i64| Alert {
+        incident: format!("in_{n:04}").into(),
+        principal: format!("client-{}", n % 25).into(),
+        time: NOW.plus(n * MINUTE),
+        ..if n % 3 == 0 { sample::alert() } else { sample::earlier() }
+    };
+    (0..60).map(numbered).collect()
+}
+
+#[test]
+fn a_digest_counts_and_lists() {
+    let alerts = [sample::earlier(), sample::alert(), many().swap_remove(7)];
+    let daily = Digest {
+        id: "digest.2026-11-23",
+        bundle: Bundle::Daily("2026-11-23"),
+        alerts: &alerts,
+        n_more: 0,
+    };
+    let mail = digest(&daily, &context(&[]));
+    assert_eq!(mail.subject, "[tokenwatch] HIGH Daily digest of 2026-11-23: 3 alerts");
+    assert_eq!(mail.message_id, "<digest.2026-11-23@log1.example.org>");
+    insta::assert_snapshot!(mail.text);
+}
+
+#[test]
+fn a_digest_of_many_is_bounded_and_exact() {
+    let alerts = many();
+    let overflow =
+        Digest { id: "overflow.1", bundle: Bundle::Overflow(20), alerts: &alerts, n_more: 99_940 };
+    let mail = digest(&overflow, &context(&[]));
+    assert_eq!(mail.subject, "[tokenwatch] HIGH 60 incidents beyond 20 mails an hour");
+    assert!(mail.text.contains("100,000 alerts in 60 incidents"), "{}", mail.text);
+    assert!(mail.text.contains("and 10 incidents and 99,940 further alerts more"), "{}", mail.text);
+    assert!(mail.text.contains("and 5 more"), "{}", mail.text);
+    assert!(mail.html.len() < 100_000);
+    assert_eq!(mail.alerts.len(), MAX_IDS);
+}
+
+#[test]
+fn a_digest_of_nothing_is_a_mail_too() {
+    let none = Digest { id: "d", bundle: Bundle::Daily("2026-11-23"), alerts: &[], n_more: 0 };
+    let mail = digest(&none, &context(&[]));
+    assert_eq!(mail.subject, "[tokenwatch] Daily digest of 2026-11-23: 0 alerts");
+}
+
+#[test]
+fn the_test_mail_says_what_it_is() {
+    let mail = test("7", &context(&[]));
+    assert_eq!(mail.message_id, "<test.7@log1.example.org>");
+    insta::assert_snapshot!(mail.text);
+}
+
+/// Checks that a mail about hostile text shows it and nothing more.
+fn check(mail: &Mail) {
+    let headers = [&mail.subject, &mail.message_id, mail.thread.as_ref().unwrap_or(&mail.subject)];
+    for header in headers {
+        assert!(!header.contains(|c: char| c.is_control() || c == '\u{202e}'), "{header:?}");
+        assert!(!header.contains("<script"), "{header:?}");
+    }
+    for part in [&mail.text, &mail.html] {
+        assert!(!part.contains(['\r', '\u{202e}', '\u{1b}']), "{part}");
+        assert!(!part.lines().any(|line| line.starts_with("Bcc")), "{part}");
+        assert!(!part.contains("https://"), "{part}");
+    }
+    assert!(!mail.html.contains("<script") && !mail.html.contains("\"'&\\u"), "{}", mail.html);
+    assert!(!mail.html.contains("href") && !mail.html.contains("src="), "{}", mail.html);
+}
+
+#[test]
+fn hostile_text_is_shown_and_does_nothing() {
+    let hostile = Incident {
+        id: HOSTILE.into(),
+        principal: HOSTILE.into(),
+        revision: 2,
+        ..sample::incident()
+    };
+    let history = [HOSTILE.to_owned()];
+    let context =
+        Context { host: HOSTILE, files: &|_| Some(HOSTILE.to_owned()), ..context(&history) };
+    let alerts = [sample::hostile(), sample::alert(), sample::hostile()];
+    let told = incident(&hostile, &alerts, &context);
+    check(&told);
+    let shown = "evil@example.org\\u{d}\\u{a}\\u{d}\\u{a}<script>alert(1)</script>\"'&\\u{202e}gpj";
+    assert!(told.text.contains(shown), "{}", told.text);
+    assert!(told.html.contains("&lt;script&gt;alert(1)&lt;/script&gt;&quot;&#39;&amp;\\u{202e}"));
+    let bundle = Bundle::Daily(HOSTILE);
+    check(&digest(&Digest { id: HOSTILE, bundle, alerts: &alerts, n_more: 1 }, &context));
+    check(&test(HOSTILE, &context));
+}
+
+#[test]
+fn commands_cannot_carry_what_a_shell_would_read() {
+    let hostile = Incident { id: "$(id)".into(), ..sample::incident() };
+    let mut alert = sample::alert();
+    alert.token.name = "`id`; rm -rf /".into();
+    let text = incident(&hostile, &[alert], &context(&[])).text;
+    let commands = text.lines().filter(|line| line.trim_start().starts_with("tokenwatch "));
+    assert!(commands.clone().count() == 2, "{text}");
+    for command in commands {
+        assert!(!command.contains(['$', '`', ';']), "{command}");
+    }
+}

@@ -1,0 +1,228 @@
+//! Numbers, times, places and rule names in the words of people.
+
+use std::collections::BTreeMap;
+
+use smol_str::SmolStr;
+
+use crate::engine::alert::{Alert, Value};
+use crate::engine::geo::{NetworkKind, Place};
+use crate::engine::time::{DAY, HOUR, MINUTE, SECOND, Timestamp};
+use crate::engine::usage::{Agent, Outcome};
+
+use super::safe::{plain, safe};
+
+/// How many kinds a subject names.
+const MAX_KINDS: usize = 3;
+
+/// The longest name of a rule in a subject, in characters. Rules may be the user's own.
+const MAX_RULE: usize = 40;
+
+/// What the score's families are called. The facts hold their evidence in nats.
+const FAMILIES: [(&str, &str); 12] = [
+    ("unusual.country", "new country"),
+    ("unusual.hop", "impossible travel"),
+    ("unusual.kind", "new kind of network"),
+    ("unusual.network", "new network"),
+    ("unusual.prefix", "new addresses"),
+    ("unusual.client", "new client"),
+    ("unusual.version", "new client version"),
+    ("unusual.hour", "off hours"),
+    ("unusual.rate", "rate"),
+    ("unusual.errors", "errors"),
+    ("unusual.routes", "new routes"),
+    ("unusual.dormancy", "dormant"),
+];
+
+/// Prints `1234567` as `1,234,567`.
+pub(super) fn count(number: u64) -> String {
+    let digits = number.to_string();
+    let mut grouped = String::with_capacity(digits.len() + digits.len() / 3);
+    for (i, digit) in digits.chars().enumerate() {
+        if i > 0 && (digits.len() - i).is_multiple_of(3) {
+            grouped.push(',');
+        }
+        grouped.push(digit);
+    }
+    grouped
+}
+
+/// Prints `1 alert`, `2 alerts`.
+pub(super) fn counted(number: u64, one: &str) -> String {
+    let ending = if number == 1 { "" } else { "s" };
+    format!("{} {one}{ending}", count(number))
+}
+
+/// Prints `2026-11-23 17:10:33 UTC`.
+pub(super) fn time(time: Timestamp) -> String {
+    time.to_chrono().format("%Y-%m-%d %H:%M:%S UTC").to_string()
+}
+
+/// Prints how long something took: `40 s`, `12 min`, `5 h`, `3 days`.
+pub(super) fn span(micros: i64) -> String {
+    let micros = micros.max(0);
+    match micros {
+        _ if micros < 2 * MINUTE => format!("{} s", micros / SECOND),
+        _ if micros < 2 * HOUR => format!("{} min", micros / MINUTE),
+        _ if micros < 2 * DAY => format!("{} h", micros / HOUR),
+        _ => format!("{} days", micros / DAY),
+    }
+}
+
+/// Prints a fact's value with the unit that the fact's name ends with.
+pub(super) fn value(fact: &str, value: &Value) -> String {
+    let number = match value {
+        Value::Bool(true) => "yes".to_owned(),
+        Value::Bool(false) => "no".to_owned(),
+        Value::Int(int) if *int < 0 => format!("-{}", count(int.unsigned_abs())),
+        Value::Int(int) => count(int.unsigned_abs()),
+        Value::Float(_) => value.to_string(),
+        Value::Text(text) => safe(text),
+    };
+    match unit(fact) {
+        Some((_, unit)) if !matches!(value, Value::Bool(_)) => format!("{number} {unit}"),
+        _ => number,
+    }
+}
+
+/// Prints a fact's name: `travel.speed_kmh` as `travel speed`, `unusual.country` as `country`.
+pub(super) fn fact(name: &str) -> String {
+    let bare = unit(name).and_then(|(suffix, _)| name.strip_suffix(suffix)).unwrap_or(name);
+    let bare = bare.strip_prefix("unusual.").unwrap_or(bare);
+    safe(bare).replace(['.', '_'], " ")
+}
+
+/// Returns the ending of a fact's name that is its unit, and the unit.
+fn unit(fact: &str) -> Option<(&'static str, &'static str)> {
+    const UNITS: [(&str, &str); 5] =
+        [("_kmh", "km/h"), ("_km", "km"), ("_days", "days"), ("_hours", "h"), (".seconds", "s")];
+    UNITS.into_iter().find(|(suffix, _)| fact.ends_with(suffix))
+}
+
+/// Prints city and country, as far as known: `Lagos, NG`.
+pub(super) fn place(place: &Place) -> Option<String> {
+    let country = place.country.map(|country| country.to_string());
+    match (place.city.is_empty(), country) {
+        (false, Some(country)) => Some(format!("{}, {country}", safe(&place.city))),
+        (false, None) => Some(safe(&place.city)),
+        (true, country) => country,
+    }
+}
+
+/// Prints the network, as far as known: `AS64500 Example Broadband (mobile)`.
+pub(super) fn network(place: &Place) -> Option<String> {
+    let mut words = Vec::new();
+    words.extend(place.asn.map(|asn| format!("AS{asn}")));
+    if !place.organization.is_empty() {
+        words.push(safe(&place.organization));
+    }
+    words.extend(place.network.map(|kind| format!("({})", network_kind(kind))));
+    (!words.is_empty()).then(|| words.join(" "))
+}
+
+/// Returns the kind of a network, as JSON has it.
+const fn network_kind(kind: NetworkKind) -> &'static str {
+    match kind {
+        NetworkKind::Residential => "residential",
+        NetworkKind::Mobile => "mobile",
+        NetworkKind::Hosting => "hosting",
+        NetworkKind::Vpn => "vpn",
+        NetworkKind::Business => "business",
+    }
+}
+
+/// Prints the program and its version: `curl 8.5`.
+pub(super) fn client(agent: &Agent) -> Option<String> {
+    let name = format!("{} {}", agent.family, agent.version);
+    (!agent.family.is_empty()).then(|| safe(name.trim_end()))
+}
+
+/// Prints a status and what it means: `200 (accepted)`.
+pub(super) fn status(status: Option<u16>) -> Option<String> {
+    let meaning = match Outcome::of(status) {
+        Outcome::Ok => "accepted",
+        Outcome::Redirected => "redirected",
+        Outcome::Denied => "refused",
+        Outcome::Failed => "failed",
+        Outcome::Unknown => return None,
+    };
+    status.map(|status| format!("{status} ({meaning})"))
+}
+
+/// Returns what kinds of alerts these are, heaviest first, for a subject: `unusual use, new country`.
+pub(super) fn kinds(alerts: &[Alert]) -> String {
+    let mut kinds: Vec<String> = Vec::new();
+    let mut add = |kind: String| {
+        if !kind.is_empty() && !kinds.contains(&kind) {
+            kinds.push(kind);
+        }
+    };
+    for alert in alerts {
+        add(plain(&alert.rule.name, MAX_RULE).replace('-', " "));
+        if alert.rule.name == "unusual-use" {
+            strongest(&alert.facts).into_iter().for_each(|family| add(family.to_owned()));
+        }
+    }
+    kinds.truncate(MAX_KINDS);
+    kinds.join(", ")
+}
+
+/// Returns the families that a score consists of, strongest first.
+fn strongest(facts: &BTreeMap<SmolStr, Value>) -> Vec<&'static str> {
+    let mut families: Vec<(f64, &str)> = FAMILIES
+        .iter()
+        .filter_map(|(fact, words)| match facts.get(*fact) {
+            Some(Value::Float(nats)) if *nats > 0.0 => Some((*nats, *words)),
+            _ => None,
+        })
+        .collect();
+    families.sort_by(|(a, _), (b, _)| b.total_cmp(a));
+    families.into_iter().map(|(_, words)| words).collect()
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn numbers_are_grouped() {
+        let cases = [(0, "0"), (999, "999"), (1000, "1,000"), (1_234_567, "1,234,567")];
+        for (number, printed) in cases {
+            assert_eq!(count(number), printed);
+        }
+        assert_eq!(
+            (counted(1, "alert"), counted(2, "alert")),
+            ("1 alert".into(), "2 alerts".into())
+        );
+    }
+
+    #[test]
+    fn spans_keep_two_digits() {
+        let cases = [(-5, "0 s"), (119, "119 s"), (120, "2 min"), (7199, "119 min"), (7200, "2 h")];
+        for (seconds, printed) in cases {
+            assert_eq!(span(seconds * SECOND), printed);
+        }
+        assert_eq!(span(2 * DAY), "2 days");
+    }
+
+    #[test]
+    fn facts_have_names_and_units() {
+        assert_eq!(fact("travel.speed_kmh"), "travel speed");
+        assert_eq!(value("travel.speed_kmh", &Value::Int(9420)), "9,420 km/h");
+        assert_eq!(
+            (fact("expired.seconds"), value("expired.seconds", &Value::Int(-7))),
+            ("expired".into(), "-7 s".into())
+        );
+        assert_eq!(fact("unusual.country"), "country");
+        assert_eq!(value("x.accepted", &Value::Bool(true)), "yes");
+        assert_eq!(value("x", &Value::Text("a\u{202e}b".into())), "a\\u{202e}b");
+    }
+
+    #[test]
+    fn what_is_unknown_is_not_printed() {
+        let nowhere = Place::default();
+        assert_eq!(
+            (place(&nowhere), network(&nowhere), client(&Agent::default()), status(None)),
+            (None, None, None, None)
+        );
+    }
+}
