@@ -1,0 +1,233 @@
+//! The live loop: batches from followed files go through the worker until somebody says stop.
+//!
+//! Runs on a thread of its own. What others want of it comes as an [`Order`], and is done between
+//! batches, directly after a commit.
+
+use std::collections::VecDeque;
+use std::sync::Arc;
+use std::sync::mpsc::{Receiver, TryRecvError};
+use std::time::Duration;
+
+use anyhow::Context;
+use tracing::{debug, info, warn};
+
+use crate::clock::{monotonic, now};
+use crate::daemon::worker::{Delivery, Worker};
+use crate::deliver::render::Files;
+use crate::engine::alert::Alert;
+use crate::engine::judge::Judge;
+use crate::engine::line::Batch;
+use crate::engine::reader::Reader;
+use crate::engine::registry::Registry;
+use crate::source::follow::{Follower, Watch};
+use crate::store::StoreError;
+
+/// How long the loop sleeps at most when nothing happens.
+const IDLE: Duration = Duration::from_secs(1);
+
+/// Waits between two tries of a commit or a recall: the first, and the longest.
+const RETRY: (Duration, Duration) = (Duration::from_millis(50), Duration::from_secs(5));
+
+/// After this long without a commit, a person is told why.
+const PATIENCE: Duration = Duration::from_secs(5);
+
+/// How long trying goes on when the program is to end; what was not committed is read again.
+const LAST_TRIES: Duration = Duration::from_secs(3);
+
+/// What the loop is asked to do.
+pub enum Order {
+    /// Go on with another configuration.
+    Reload(Box<Reload>),
+    /// Addresses may lie elsewhere by now: a GeoIP file was replaced.
+    ForgetPlaces,
+    /// Commit and end.
+    Stop,
+}
+
+/// What a reload replaces.
+pub struct Reload {
+    /// How lines are read.
+    pub reader: Arc<Reader>,
+    /// What is judged by.
+    pub judge: Judge,
+    /// Which files are followed.
+    pub watches: Vec<Watch>,
+    /// How long usages may wait for their commit.
+    pub commit_interval: Duration,
+    /// Whether people are told by mail.
+    pub delivery: Delivery,
+}
+
+/// What the loop tells others.
+pub trait Listener {
+    /// The loop is alive: called at least once a second unless something hangs.
+    fn alive(&mut self);
+    /// All files have been looked at once: what comes now is followed from its beginning.
+    fn ready(&mut self);
+    /// These alerts are committed; mails may be due. `files` knows the paths of their evidence.
+    fn told(&mut self, alerts: &[Alert], files: &Files<'_>);
+    /// Somebody wants the loop to end, so that it must not wait for long.
+    fn is_stopping(&self) -> bool;
+}
+
+/// The live loop and everything that it works with.
+pub struct Loop<'a, L> {
+    /// Where batches come from.
+    pub follower: Follower,
+    /// How lines are read.
+    pub reader: Arc<Reader>,
+    /// Who judges and commits.
+    pub worker: Worker,
+    /// How long usages may wait for their commit.
+    pub commit_interval: Duration,
+    /// What others want.
+    pub orders: &'a Receiver<Order>,
+    /// Who is told.
+    pub listener: L,
+}
+
+impl<L: Listener> Loop<'_, L> {
+    /// Works until told to stop.
+    ///
+    /// # Errors
+    /// What the store says when trying again is of no use.
+    pub fn run(mut self) -> anyhow::Result<()> {
+        let mut committed = monotonic();
+        let mut versions = self.versions()?;
+        loop {
+            self.listener.alive();
+            let mut batches = VecDeque::from(self.follower.poll(monotonic()));
+            self.listener.ready();
+            let is_idle = batches.is_empty();
+            // Before anything is judged: what a person just said of a token holds for its next use.
+            let found = self.versions()?;
+            if found != versions {
+                self.commit_if(&mut committed, true)?;
+                self.refresh(versions, found)?;
+                versions = found;
+            }
+            while let Some(batch) = batches.pop_front() {
+                self.take(&batch)?;
+                self.commit_if(&mut committed, false)?;
+            }
+            self.commit_if(&mut committed, is_idle)?;
+            match self.orders.try_recv() {
+                Ok(Order::Stop) | Err(TryRecvError::Disconnected) => {
+                    self.commit_if(&mut committed, true)?;
+                    return Ok(());
+                }
+                Ok(Order::Reload(reload)) => {
+                    self.commit_if(&mut committed, true)?;
+                    self.reload(*reload)?;
+                    versions = self.versions()?;
+                }
+                Ok(Order::ForgetPlaces) => self.worker.judge.forget_places(),
+                Err(TryRecvError::Empty) => {}
+            }
+            if is_idle {
+                self.follower.wait(IDLE);
+            }
+        }
+    }
+
+    fn take(&mut self, batch: &Batch) -> anyhow::Result<()> {
+        let reading = self.reader.read(batch);
+        debug!(
+            path = %batch.position.path.display(), from = batch.from,
+            lines = reading.tally.lines, "Read a batch."
+        );
+        if let Some((offset, why)) = reading.rejects.first() {
+            debug!(
+                path = %batch.position.path.display(), offset, reason = %why,
+                rejected = reading.tally.rejected, "Lines were rejected."
+            );
+        }
+        let Self { worker, listener, .. } = self;
+        retry(listener, "recalling principals", || {
+            worker.take(batch.stream, batch.position.clone(), &reading)
+        })
+    }
+
+    /// Commits when it is time to, or at once.
+    fn commit_if(&mut self, committed: &mut Duration, at_once: bool) -> anyhow::Result<()> {
+        let is_due = at_once || monotonic().saturating_sub(*committed) >= self.commit_interval;
+        if !is_due || !self.worker.has_changes() {
+            return Ok(());
+        }
+        let Self { worker, listener, .. } = self;
+        let alerts = retry(listener, "committing", || worker.commit(now()))?;
+        if !alerts.is_empty() {
+            let files = crate::daemon::outbox::files(&worker.store)?;
+            listener.told(&alerts, &|stream| files.get(&stream).cloned());
+        }
+        *committed = monotonic();
+        Ok(())
+    }
+
+    fn reload(&mut self, reload: Reload) -> anyhow::Result<()> {
+        let Reload { reader, judge, watches, commit_interval, delivery } = reload;
+        self.reader = reader;
+        self.worker.judge = judge;
+        self.worker.delivery = delivery;
+        self.worker.set_registry(Registry::new(self.worker.store.registry()?));
+        self.worker.judge.policy.mutes = self.worker.store.mutes()?;
+        self.follower.set_watches(watches);
+        self.commit_interval = commit_interval;
+        info!("The configuration was reloaded.");
+        Ok(())
+    }
+
+    /// Takes in what commands changed in the database: registry and mutes.
+    fn refresh(&mut self, known: (u64, u64), found: (u64, u64)) -> anyhow::Result<()> {
+        if found.0 != known.0 {
+            self.worker.set_registry(Registry::new(self.worker.store.registry()?));
+        }
+        if found.1 != known.1 {
+            self.worker.judge.policy.mutes = self.worker.store.mutes()?;
+        }
+        Ok(())
+    }
+
+    /// The versions of registry and mutes.
+    fn versions(&mut self) -> anyhow::Result<(u64, u64)> {
+        let Self { worker, listener, .. } = self;
+        retry(listener, "looking for changes", || {
+            Ok((worker.store.registry_version()?, worker.store.mutes_version()?))
+        })
+    }
+}
+
+/// Tries again as long as the store's trouble may pass: nothing is read meanwhile, so nothing is lost
+/// and memory does not grow.
+fn retry<T, L: Listener>(
+    listener: &mut L,
+    doing: &'static str,
+    mut action: impl FnMut() -> Result<T, StoreError>,
+) -> anyhow::Result<T> {
+    let since = monotonic();
+    let mut wait = RETRY.0;
+    let mut is_told = false;
+    loop {
+        let error = match action() {
+            Ok(value) => {
+                if is_told {
+                    info!(doing, "The database works again.");
+                }
+                return Ok(value);
+            }
+            Err(error) if error.is_temporary() => error,
+            Err(error) => return Err(error).context(doing),
+        };
+        if listener.is_stopping() && monotonic().saturating_sub(since) >= LAST_TRIES {
+            return Err(error).context(doing);
+        }
+        if !is_told && monotonic().saturating_sub(since) >= PATIENCE {
+            warn!(doing, %error, "The database cannot be written; reading stops until it can.");
+            is_told = true;
+        }
+        listener.alive();
+        std::thread::sleep(wait);
+        let longest = if listener.is_stopping() { RETRY.0 } else { RETRY.1 };
+        wait = (wait * 2).min(longest);
+    }
+}

@@ -1,0 +1,8 @@
+//! Joins the adapters around the engine: assembles them from the configuration, runs the loop, sends mail.
+
+pub mod follow;
+pub mod outbox;
+pub mod replay;
+pub mod run;
+pub mod site;
+pub mod worker;

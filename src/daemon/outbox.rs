@@ -1,0 +1,390 @@
+//! The pump: sends the mails that are due, tries again what failed, keeps to the cap of mails an hour.
+//!
+//! Works on a thread and a database connection of its own, so that no mail server can hold up the
+//! loop. A mail is marked sent only after the server took it: it may be sent twice, with the same
+//! Message-ID, and is never lost.
+
+use std::collections::{BTreeMap, BTreeSet};
+use std::sync::Arc;
+use std::sync::atomic::{AtomicBool, Ordering};
+use std::time::Duration;
+
+use anyhow::Context as _;
+use chrono::NaiveTime;
+use tracing::{error, info, warn};
+
+use crate::clock;
+use crate::config::{Mail as MailConfig, Security as ConfiguredSecurity};
+use crate::deliver::email::{Delivery, MailSettings, Mailer, Password, Security, Server};
+use crate::deliver::render::{self, Bundle, Context, Digest, Mail};
+use crate::engine::alert::{Alert, Level};
+use crate::engine::ledger::Facet;
+use crate::engine::line::StreamId;
+use crate::engine::time::{DAY, HOUR, MINUTE, SECOND, Timestamp};
+use crate::store::{About, Found, Outgoing, Reader, Store, StoreError, StoredAlert};
+
+/// Waits between two tries of a mail: the first; each further is twice as long, up to the longest.
+const BACKOFF: (i64, i64) = (SECOND, 30 * MINUTE);
+
+/// Once the cap of an hour is reached, what waits goes out together, at most this often.
+const BUNDLE_EVERY: i64 = 10 * MINUTE;
+
+/// Mails that are looked at in one turn.
+const AT_A_TIME: u32 = 500;
+
+/// Alerts that one mail tells of in full; the rest is counted.
+const MAX_ALERTS: usize = 200;
+
+/// Countries and clients that a mail names as usual.
+const MAX_SHOWN: usize = 5;
+
+/// Checks what the configuration says of mail and makes the mailer of it. `credentials` is where
+/// systemd put credentials.
+///
+/// # Errors
+/// The password or the certificate cannot be read, or a setting cannot work.
+pub fn mailer(
+    config: &MailConfig,
+    credentials: Option<&std::path::Path>,
+) -> anyhow::Result<Mailer> {
+    let server = &config.server.value;
+    let security = match server.security {
+        ConfiguredSecurity::Tls => Security::Tls,
+        ConfiguredSecurity::StartTls => Security::StartTls,
+        ConfiguredSecurity::None => Security::Plain,
+    };
+    let ca_pem = config.ca_file.as_ref().map(|file| {
+        std::fs::read(&file.value).with_context(|| format!("reading {}", file.value.display()))
+    });
+    let password = config.password(credentials)?;
+    let settings = MailSettings {
+        server: Server { security, host: server.host.clone(), port: server.port },
+        user: config.user.clone(),
+        password: password.map(|password| Password::new(password.to_string())),
+        ca_pem: ca_pem.transpose()?,
+        from: config.from.clone(),
+        to: config.to.clone(),
+        hello_name: config.hello_name.clone(),
+        timeout: MailSettings::TIMEOUT,
+    };
+    Ok(Mailer::new(settings)?)
+}
+
+/// Sends mails.
+pub struct Pump {
+    store: Store,
+    mailer: Mailer,
+    rules: Rules,
+    host: String,
+    runtime: tokio::runtime::Runtime,
+    /// Recipients that have a mail which others still wait for. Lost with the process: then they may
+    /// get it twice.
+    served: BTreeMap<i64, BTreeSet<String>>,
+    bundled: Option<Timestamp>,
+    stopping: Arc<AtomicBool>,
+}
+
+/// When mail goes out.
+#[derive(Clone, Copy, Debug)]
+pub struct Rules {
+    /// Below this level alerts wait for the digest.
+    pub at_once: Level,
+    /// When the digest goes out, in UTC.
+    pub digest: NaiveTime,
+    /// More mails than this in an hour become one.
+    pub max_per_hour: u32,
+}
+
+impl Pump {
+    /// Makes a pump that works on a connection of its own.
+    ///
+    /// # Errors
+    /// The runtime for sending cannot be started.
+    pub fn new(
+        store: Store,
+        mailer: Mailer,
+        rules: Rules,
+        host: String,
+        stopping: Arc<AtomicBool>,
+    ) -> anyhow::Result<Self> {
+        let runtime = tokio::runtime::Builder::new_current_thread().enable_all().build()?;
+        let served = BTreeMap::new();
+        Ok(Self { store, mailer, rules, host, runtime, served, bundled: None, stopping })
+    }
+
+    /// Sends what is due and returns when there will be something to do again.
+    ///
+    /// # Errors
+    /// What the store says; nothing is lost by it.
+    pub fn turn(&mut self, now: Timestamp) -> Result<Timestamp, StoreError> {
+        self.queue_digest(now)?;
+        let due = self.store.due(now, AT_A_TIME)?;
+        let (digests, incidents): (Vec<_>, Vec<_>) =
+            due.into_iter().partition(|mail| matches!(mail.about, About::Digest { .. }));
+        for mail in digests {
+            self.send_one(&mail, now)?;
+        }
+        let sent = self.store.sent_since(now.plus(-HOUR))?;
+        let room = u64::from(self.rules.max_per_hour).saturating_sub(sent);
+        let n_single = if incidents.len() as u64 <= room {
+            incidents.len() as u64
+        } else {
+            room.saturating_sub(1)
+        };
+        let n_single = usize::try_from(n_single).unwrap_or(usize::MAX);
+        for mail in incidents.iter().take(n_single) {
+            self.send_one(mail, now)?;
+        }
+        let rest = incidents.get(n_single..).unwrap_or_default();
+        let may_bundle =
+            room > 0 || self.bundled.is_none_or(|last| now.since(last) >= BUNDLE_EVERY);
+        if !rest.is_empty() && may_bundle {
+            self.send_bundle(rest, now)?;
+        }
+        self.next_turn(now)
+    }
+
+    fn next_turn(&self, now: Timestamp) -> Result<Timestamp, StoreError> {
+        let next = self.store.next_due()?.unwrap_or_else(|| now.plus(DAY));
+        // A mail that is due and not sent waits for room under the cap.
+        let next = if next <= now { now.plus(10 * SECOND) } else { next };
+        Ok(next.min(self.next_digest(now)))
+    }
+
+    fn next_digest(&self, now: Timestamp) -> Timestamp {
+        let today = self.digest_of(now);
+        if today > now { today } else { today.plus(DAY) }
+    }
+
+    /// The digest's time on the day of `now`.
+    fn digest_of(&self, now: Timestamp) -> Timestamp {
+        let day = now.to_chrono().date_naive();
+        day.and_time(self.rules.digest).and_utc().into()
+    }
+
+    fn queue_digest(&mut self, now: Timestamp) -> Result<(), StoreError> {
+        if self.digest_of(now) <= now {
+            let day = now.to_chrono().date_naive().to_string();
+            self.store.queue_digest(&day, self.rules.at_once, now, now)?;
+        }
+        Ok(())
+    }
+
+    fn send_one(&mut self, outgoing: &Outgoing, now: Timestamp) -> Result<(), StoreError> {
+        if self.stopping.load(Ordering::Relaxed) {
+            return Ok(());
+        }
+        match self.write(outgoing)? {
+            Some(mail) => self.send(&[outgoing], &mail, now),
+            // Its incident was pruned or forgotten: there is nothing left to tell.
+            None => self.store.dead(outgoing.id, "what it tells of is gone"),
+        }
+    }
+
+    /// Sends several mails as one.
+    fn send_bundle(&mut self, rest: &[Outgoing], now: Timestamp) -> Result<(), StoreError> {
+        let mut alerts = Vec::new();
+        for outgoing in rest {
+            if let About::Incident { incident, .. } = &outgoing.about
+                && let Found::One(found) = self.store.incident(incident)?
+            {
+                alerts.extend(found.alerts);
+            }
+        }
+        let Some(first) = rest.first() else { return Ok(()) };
+        let last = rest.last().map_or(first.id, |last| last.id);
+        let id = format!("{}.bundle.{last}", first.message_id);
+        let bundle = Bundle::Overflow(self.rules.max_per_hour);
+        let mail = self.digest(&id, bundle, &alerts, first.created)?;
+        self.bundled = Some(now);
+        self.send(&rest.iter().collect::<Vec<_>>(), &mail, now)
+    }
+
+    /// Writes a mail; `None` if what it tells of is gone.
+    fn write(&self, outgoing: &Outgoing) -> Result<Option<Mail>, StoreError> {
+        match &outgoing.about {
+            About::Incident { incident, revision } => {
+                let Found::One(found) = self.store.incident(incident)? else { return Ok(None) };
+                let mut alerts = plain(&found.alerts);
+                alerts.sort_by_key(|alert| std::cmp::Reverse((alert.rule.level, alert.risk)));
+                alerts.truncate(MAX_ALERTS);
+                let mut incident = found.incident;
+                incident.revision = *revision;
+                let files = files(&self.store)?;
+                let history = history(&self.store, &incident.principal, outgoing.created)?;
+                let context = Context {
+                    host: &self.host,
+                    date: outgoing.created,
+                    files: &|stream| files.get(&stream).cloned(),
+                    history: &history,
+                };
+                Ok(Some(render::incident(&incident, &alerts, &context)))
+            }
+            About::Digest { day, .. } => {
+                let alerts = self.store.digest_alerts(outgoing, self.rules.at_once)?;
+                let mail = self.digest(
+                    &outgoing.message_id,
+                    Bundle::Daily(day),
+                    &alerts,
+                    outgoing.created,
+                )?;
+                Ok(Some(mail))
+            }
+        }
+    }
+
+    fn digest(
+        &self,
+        id: &str,
+        bundle: Bundle<'_>,
+        alerts: &[StoredAlert],
+        date: Timestamp,
+    ) -> Result<Mail, StoreError> {
+        let files = files(&self.store)?;
+        let mut told: Vec<Alert> = plain(alerts);
+        let n_more = told.len().saturating_sub(MAX_ALERTS) as u64;
+        told.truncate(MAX_ALERTS);
+        let context = Context {
+            host: &self.host,
+            date,
+            files: &|stream| files.get(&stream).cloned(),
+            history: &[],
+        };
+        Ok(render::digest(&Digest { id, bundle, alerts: &told, n_more }, &context))
+    }
+
+    /// Sends one mail that stands for one or several rows of the outbox.
+    fn send(&mut self, rows: &[&Outgoing], mail: &Mail, now: Timestamp) -> Result<(), StoreError> {
+        let Some(first) = rows.first() else { return Ok(()) };
+        // Whoever has all that this mail tells does not get it again.
+        let of_row = |row: &&Outgoing| self.served.get(&row.id).cloned().unwrap_or_default();
+        let served = rows.iter().map(of_row).reduce(|all, one| &all & &one).unwrap_or_default();
+        let stopping = Arc::clone(&self.stopping);
+        let sending = self.mailer.send_to(mail, |address| !served.contains(address));
+        let sent = self.runtime.block_on(async {
+            // A mail that is dropped half-way stays in the outbox, and is sent again as it is.
+            tokio::select! {
+                deliveries = sending => Some(deliveries),
+                () = until(&stopping) => None,
+            }
+        });
+        let Some(deliveries) = sent else { return Ok(()) };
+        let now = clock::now().max(now);
+        let outcome = Outcome::of(&deliveries, !served.is_empty());
+        for row in rows {
+            let served = self.served.entry(row.id).or_default();
+            served.extend(deliveries.iter().filter(|d| d.result.is_ok()).map(|d| d.to.clone()));
+        }
+        match outcome {
+            Outcome::Sent { refused } => {
+                if !refused.is_empty() {
+                    error!(refused, "Mail was refused for some recipients, for good.");
+                }
+                let ids: Vec<i64> = rows.iter().map(|row| row.id).collect();
+                self.store.sent(&ids, now)?;
+                info!(id = mail.message_id, rows = rows.len(), "Mail was sent.");
+            }
+            Outcome::Later { why } => {
+                let next = now.plus(backoff(first.attempts, first.id));
+                warn!(id = mail.message_id, error = why, next = %next, "Mail was not sent; it is tried again.");
+                for row in rows {
+                    self.store.failed(row.id, &why, next)?;
+                }
+                return Ok(());
+            }
+            Outcome::Never { why } => {
+                error!(id = mail.message_id, error = why, "Mail cannot be sent, and is given up.");
+                for row in rows {
+                    self.store.dead(row.id, &why)?;
+                }
+            }
+        }
+        for row in rows {
+            self.served.remove(&row.id);
+        }
+        Ok(())
+    }
+}
+
+/// Waits until the program is to end.
+async fn until(stopping: &AtomicBool) {
+    while !stopping.load(Ordering::Relaxed) {
+        tokio::time::sleep(Duration::from_millis(50)).await;
+    }
+}
+
+/// What is to be done after a try.
+enum Outcome {
+    /// Every recipient has it, or refused it for good.
+    Sent { refused: String },
+    /// Somebody may take it later.
+    Later { why: String },
+    /// Nobody will ever take it.
+    Never { why: String },
+}
+
+impl Outcome {
+    fn of(deliveries: &[Delivery], has_served: bool) -> Self {
+        let say = |delivery: &Delivery| match &delivery.result {
+            Ok(()) => String::new(),
+            Err(fault) if fault.remedy().is_empty() => format!("{}: {fault}", delivery.to),
+            Err(fault) => format!("{}: {fault}; {}", delivery.to, fault.remedy()),
+        };
+        let is_later = |delivery: &&Delivery| {
+            delivery.result.as_ref().is_err_and(crate::deliver::email::SendFault::is_temporary)
+        };
+        if let Some(delivery) = deliveries.iter().find(is_later) {
+            return Self::Later { why: say(delivery) };
+        }
+        let refused: Vec<String> =
+            deliveries.iter().filter(|delivery| delivery.result.is_err()).map(say).collect();
+        let refused_all = refused.len() == deliveries.len() && !has_served;
+        let refused = refused.join(", ");
+        if refused_all { Self::Never { why: refused } } else { Self::Sent { refused } }
+    }
+}
+
+/// Twice as long after each try, up to half an hour; a tenth of it differs from mail to mail, so
+/// that not all come back at once.
+fn backoff(attempts: u32, id: i64) -> i64 {
+    let wait = BACKOFF.0.saturating_mul(1 << attempts.min(20)).min(BACKOFF.1);
+    wait + wait / 100 * id.rem_euclid(10)
+}
+
+fn plain(alerts: &[StoredAlert]) -> Vec<Alert> {
+    alerts.iter().filter(|stored| !stored.is_muted).map(|stored| stored.alert.clone()).collect()
+}
+
+/// The paths of all streams, as they were last seen.
+///
+/// # Errors
+/// What the store says.
+pub fn files(store: &Reader) -> Result<BTreeMap<StreamId, String>, StoreError> {
+    let streams = store.positions()?;
+    Ok(streams.into_iter().map(|(id, at)| (id, at.path.display().to_string())).collect())
+}
+
+/// What a principal did before, in a few lines.
+fn history(store: &Reader, principal: &str, now: Timestamp) -> Result<Vec<String>, StoreError> {
+    let Found::One(who) = store.resolve(principal)? else { return Ok(Vec::new()) };
+    let history = store.history(&who, None, None, now)?;
+    let requests: u64 = history.tokens.iter().map(|token| token.activity.requests).sum();
+    let mut lines = Vec::new();
+    if let Some(first) = history.tokens.iter().filter_map(|token| token.first_seen).min() {
+        let day = first.to_chrono().date_naive();
+        lines.push(format!("known since {day}, {requests} requests"));
+    }
+    for (facet, name) in [(Facet::Country, "countries"), (Facet::Client, "clients")] {
+        let rows = history.facets.get(&facet).map(Vec::as_slice).unwrap_or_default();
+        let shown: Vec<String> = rows
+            .iter()
+            .filter(|row| !row.value.is_empty())
+            .take(MAX_SHOWN)
+            .map(|row| format!("{} ({})", row.value, row.span.count))
+            .collect();
+        if !shown.is_empty() {
+            lines.push(format!("{name}: {}", shown.join(", ")));
+        }
+    }
+    Ok(lines)
+}

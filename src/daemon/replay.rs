@@ -1,0 +1,124 @@
+//! Old logs through the same loop as live ones: reading on one thread, judging and committing on another.
+
+use std::collections::BTreeMap;
+use std::sync::mpsc::{Receiver, sync_channel};
+use std::thread;
+
+use anyhow::Context;
+
+use crate::daemon::worker::Worker;
+use crate::deliver::render::Files;
+use crate::engine::alert::Alert;
+use crate::engine::line::{Batch, Position, StreamId, Tally};
+use crate::engine::reader::{Reader, Reading};
+use crate::engine::record::Reject;
+use crate::engine::time::Timestamp;
+use crate::source::SourceError;
+
+/// Readings that may wait for the Judge: enough to keep both threads busy, little memory.
+const WAITING: usize = 4;
+
+/// A commit is due after so many changed principals ...
+const DIRTY: usize = 20_000;
+
+/// ... or after so many bytes of log, whichever is first.
+const BYTES: u64 = 64 << 20;
+
+/// What a replay came to.
+#[derive(Debug, Default)]
+pub struct Summary {
+    /// What became of the bytes.
+    pub tally: Tally,
+    /// How many alerts were raised.
+    pub alerts: usize,
+    /// Files that could not be read to their end.
+    pub faults: Vec<SourceError>,
+    /// The first lines that no format fits: file, offset, why.
+    pub rejects: Vec<(Position, u64, Reject)>,
+}
+
+/// Rejected lines that a summary keeps.
+const MAX_REJECTS: usize = 3;
+
+/// A batch as the reading thread hands it on.
+struct Read {
+    stream: StreamId,
+    position: Position,
+    reading: Reading,
+}
+
+/// Reads all batches, judges them and commits; hands each new alert to `tell` once it is committed.
+///
+/// # Errors
+/// The store's. A file that cannot be read to its end is no error: it is in the summary.
+pub fn replay(
+    reader: &Reader,
+    worker: &mut Worker,
+    batches: impl Iterator<Item = Result<Batch, SourceError>> + Send,
+    now: impl Fn() -> Timestamp,
+    mut tell: impl FnMut(Alert, &Files<'_>),
+) -> anyhow::Result<Summary> {
+    let (sender, receiver) = sync_channel(WAITING);
+    thread::scope(|scope| {
+        scope.spawn(move || {
+            for batch in batches {
+                let read = batch.map(|batch| Read {
+                    stream: batch.stream,
+                    reading: reader.read(&batch),
+                    position: batch.position,
+                });
+                // The other side is gone only after an error of its own.
+                if sender.send(read).is_err() {
+                    break;
+                }
+            }
+        });
+        judge_all(worker, receiver, now, &mut tell)
+    })
+}
+
+fn judge_all(
+    worker: &mut Worker,
+    readings: Receiver<Result<Read, SourceError>>,
+    now: impl Fn() -> Timestamp,
+    tell: &mut impl FnMut(Alert, &Files<'_>),
+) -> anyhow::Result<Summary> {
+    let mut summary = Summary::default();
+    let mut uncommitted = 0;
+    let mut paths: BTreeMap<StreamId, String> = BTreeMap::new();
+    let mut commit = |worker: &mut Worker, summary: &mut Summary, paths: &BTreeMap<_, _>| {
+        let alerts = worker.commit(now()).context("committing")?;
+        summary.alerts += alerts.len();
+        let files = |stream| paths.get(&stream).cloned();
+        alerts.into_iter().for_each(|alert| tell(alert, &files));
+        anyhow::Ok(())
+    };
+    for read in readings {
+        let Read { stream, position, reading } = match read {
+            Ok(read) => read,
+            Err(fault) => {
+                summary.faults.push(fault);
+                continue;
+            }
+        };
+        note_rejects(&mut summary, &position, &reading);
+        summary.tally.add(&reading.tally);
+        uncommitted += reading.tally.bytes();
+        paths.entry(stream).or_insert_with(|| position.path.display().to_string());
+        worker.take(stream, position, &reading).context("recalling principals")?;
+        if worker.dirty() >= DIRTY || uncommitted >= BYTES {
+            commit(worker, &mut summary, &paths)?;
+            uncommitted = 0;
+        }
+    }
+    if worker.has_changes() {
+        commit(worker, &mut summary, &paths)?;
+    }
+    Ok(summary)
+}
+
+fn note_rejects(summary: &mut Summary, position: &Position, reading: &Reading) {
+    let room = MAX_REJECTS.saturating_sub(summary.rejects.len());
+    let first = reading.rejects.iter().take(room);
+    summary.rejects.extend(first.map(|(at, why)| (position.clone(), *at, why.clone())));
+}

@@ -1,0 +1,446 @@
+//! The daemon: the loop on one thread, the pump on another, signals and systemd on the main one.
+
+use std::path::PathBuf;
+use std::sync::Arc;
+use std::sync::atomic::{AtomicBool, Ordering};
+use std::sync::mpsc::{Receiver, RecvTimeoutError, Sender, SyncSender, channel, sync_channel};
+use std::thread;
+use std::time::Duration;
+
+use anyhow::Context as _;
+use sd_notify::NotifyState;
+use tokio::signal::unix::{Signal, SignalKind, signal};
+use tokio::sync::oneshot;
+use tracing::{error, info, warn};
+
+use crate::atlas::{Change, Reloading};
+use crate::clock::{monotonic, now};
+use crate::config::Faults;
+use crate::daemon::follow::{Listener, Loop, Order, Reload};
+use crate::daemon::outbox::{Pump, Rules, mailer};
+use crate::daemon::site::Site;
+use crate::daemon::worker::{Delivery, Worker};
+use crate::deliver::journal;
+use crate::deliver::render::Files;
+use crate::engine::alert::Alert;
+use crate::engine::reader::Source;
+use crate::engine::registry::Registry;
+use crate::source::Waker;
+use crate::source::follow::{Follower, Options, Watch};
+use crate::store::{Lock, Pruned, Retention};
+
+/// GeoIP files are looked at this often.
+const REFRESH: Duration = Duration::from_mins(1);
+
+/// Old history is pruned this often, a bounded piece at a time.
+const PRUNE: Duration = Duration::from_hours(1);
+
+/// The pump looks at the outbox at least this often.
+const PUMP: Duration = Duration::from_secs(30);
+
+/// What `run` needs beside the site.
+pub struct Setup {
+    /// How lines are read, by the index of the source.
+    pub sources: Vec<Source>,
+    /// Which files are followed.
+    pub watches: Vec<Watch>,
+    /// Where alerts go beside the database, as they are committed.
+    pub sink: Sink,
+    /// Whether alerts go to the journal too.
+    pub journal: bool,
+    /// Reads the configuration anew, for a reload.
+    pub load: Load,
+    /// Where systemd put credentials.
+    pub credentials: Option<PathBuf>,
+}
+
+/// Reads the configuration anew: the site, how its lines are read, which files are followed.
+pub type Load = Box<dyn Fn() -> anyhow::Result<(Site, Vec<Source>, Vec<Watch>)>>;
+
+/// Prints one alert; false once nobody listens any more.
+pub type Sink = Box<dyn FnMut(&Alert, &Files<'_>) -> bool + Send>;
+
+/// Runs until SIGTERM or SIGINT; everything that was read is committed then.
+///
+/// # Errors
+/// Another daemon holds the state, or something that trying again does not cure.
+pub fn run(site: &Site, setup: Setup) -> anyhow::Result<()> {
+    let runtime = tokio::runtime::Builder::new_current_thread().enable_all().build()?;
+    // First of all: a signal that comes while the parts are put together must not kill.
+    let signals = Signals::listen(&runtime)?;
+    let lock = Lock::take(&site.state)?;
+    warn_of_nothing(&setup.watches);
+    let atlas = Arc::new(site.atlas());
+    let parts = Parts::assemble(site, setup, Arc::clone(&atlas))?;
+    let ended = runtime.block_on(parts.supervise(site, signals));
+    drop(lock);
+    ended
+}
+
+/// What others ask of the process.
+struct Signals {
+    terminate: Signal,
+    interrupt: Signal,
+    hangup: Signal,
+}
+
+impl Signals {
+    fn listen(runtime: &tokio::runtime::Runtime) -> std::io::Result<Self> {
+        let _context = runtime.enter();
+        Ok(Self {
+            terminate: signal(SignalKind::terminate())?,
+            interrupt: signal(SignalKind::interrupt())?,
+            hangup: signal(SignalKind::hangup())?,
+        })
+    }
+}
+
+/// The running threads and how to reach them.
+struct Parts {
+    orders: Sender<Order>,
+    waker: Waker,
+    stopping: Arc<AtomicBool>,
+    ready: oneshot::Receiver<()>,
+    is_ready: bool,
+    ended: oneshot::Receiver<anyhow::Result<()>>,
+    chores: SyncSender<Chore>,
+    chores_thread: thread::JoinHandle<()>,
+    load: Load,
+    credentials: Option<PathBuf>,
+}
+
+/// What the second thread is asked to do beside its rounds.
+enum Chore {
+    /// Mails may be due.
+    Mail,
+    /// Send from now on by this pump, or not at all.
+    Replace(Box<Option<Pump>>),
+    /// End.
+    Stop,
+}
+
+impl Parts {
+    fn assemble(site: &Site, setup: Setup, atlas: Arc<Reloading>) -> anyhow::Result<Self> {
+        let Setup { sources, watches, sink, journal, load, credentials } = setup;
+        let store = site.store()?;
+        let mut policy = site.policy();
+        policy.mutes = store.mutes()?;
+        let judge = site.judge(Registry::new(store.registry()?), policy)?;
+        let reader = Arc::new(site.reader(sources)?);
+        let options = Options { exclude: site.state.canonicalize().ok(), ..Options::default() };
+        let follower = Follower::new(watches, store.positions()?, options);
+        let waker = follower.waker();
+        let worker = Worker::new(
+            judge,
+            store,
+            Arc::clone(&atlas) as _,
+            Delivery::Mail,
+            site.subjects_bound(),
+        );
+
+        let (orders, orders_out) = channel();
+        let (chores, chores_out) = sync_channel(8);
+        let stopping = Arc::new(AtomicBool::new(false));
+        let (tell_ready, ready) = oneshot::channel();
+        let listener = Voice {
+            tell_ready: Some(tell_ready),
+            sink: Some(sink),
+            is_journaled: journal,
+            chores: chores.clone(),
+            stopping: Arc::clone(&stopping),
+            watchdog: watchdog(),
+            pinged: Duration::ZERO,
+        };
+        let pump = pump(site, credentials.as_deref(), &stopping)?;
+        let housekeeper = Housekeeper {
+            store: site.store()?,
+            retention: retention(site),
+            atlas,
+            orders: orders.clone(),
+            pump,
+            stopping: Arc::clone(&stopping),
+        };
+        let chores_thread = thread::Builder::new()
+            .name("chores".into())
+            .spawn(move || housekeeper.work(&chores_out))?;
+        let commit_interval = site.config.limits.commit_interval;
+        let (tell_end, ended) = oneshot::channel();
+        thread::Builder::new().name("loop".into()).spawn(move || {
+            let work =
+                Loop { follower, reader, worker, commit_interval, orders: &orders_out, listener };
+            // Nobody listens only if the main thread is gone, and then nothing is left to tell.
+            drop(tell_end.send(work.run()));
+        })?;
+        Ok(Self {
+            orders,
+            waker,
+            stopping,
+            ready,
+            is_ready: false,
+            ended,
+            chores,
+            chores_thread,
+            load,
+            credentials,
+        })
+    }
+
+    /// Waits for signals and for the loop's end.
+    async fn supervise(mut self, site: &Site, mut signals: Signals) -> anyhow::Result<()> {
+        let ended = loop {
+            // Losing a branch loses nothing: signals stay pending, what the loop sent stays sent.
+            tokio::select! {
+                ended = &mut self.ended => break ended,
+                _ = signals.terminate.recv() => break self.stop().await,
+                _ = signals.interrupt.recv() => break self.stop().await,
+                _ = signals.hangup.recv() => self.reload(site),
+                Ok(()) = &mut self.ready, if !self.is_ready => {
+                    self.is_ready = true;
+                    info!(state = %site.state.display(), "Started.");
+                    notify(&[NotifyState::Ready]);
+                }
+            }
+        };
+        self.stopping.store(true, Ordering::Relaxed);
+        // Full: then the other thread is busy, and sees the flag when it is done.
+        self.chores.try_send(Chore::Stop).ok();
+        self.chores_thread.join().ok();
+        info!("Stopped.");
+        ended.unwrap_or_else(|_| Err(anyhow::anyhow!("the loop ended without a word")))
+    }
+
+    async fn stop(&mut self) -> Result<anyhow::Result<()>, oneshot::error::RecvError> {
+        notify(&[NotifyState::Stopping]);
+        self.stopping.store(true, Ordering::Relaxed);
+        self.orders.send(Order::Stop).ok();
+        self.waker.wake();
+        (&mut self.ended).await
+    }
+
+    /// Checks the new configuration; puts it in force between two batches, or keeps the old one.
+    fn reload(&mut self, old: &Site) {
+        let micros = i128::from(monotonic_usec());
+        notify(&[NotifyState::Reloading, NotifyState::MonotonicUsec(micros)]);
+        if let Err(error) = self.try_reload(old) {
+            let faults = error.downcast_ref::<Faults>().map(|faults| faults.iter().count());
+            let why = faults.map_or_else(|| format!("{error:#}"), |_| first_fault(&error));
+            error!(
+                reason = why,
+                faults, "The new configuration is not used; the old one stays in force."
+            );
+        }
+        notify(&[NotifyState::Ready]);
+    }
+
+    fn try_reload(&mut self, old: &Site) -> anyhow::Result<()> {
+        let (site, sources, watches) = (self.load)()?;
+        anyhow::ensure!(
+            site.state == old.state,
+            "the state directory cannot change while the daemon runs: {} is not {}",
+            site.state.display(),
+            old.state.display()
+        );
+        let judge = site.judge(Registry::default(), site.policy())?;
+        let reader = Arc::new(site.reader(sources)?);
+        let pump = pump(&site, self.credentials.as_deref(), &self.stopping)?;
+        let commit_interval = site.config.limits.commit_interval;
+        let reload = Reload { reader, judge, watches, commit_interval, delivery: delivery(&site) };
+        self.orders.send(Order::Reload(Box::new(reload))).context("the loop is gone")?;
+        let replace = Chore::Replace(Box::new(pump));
+        self.chores.send(replace).map_err(|_| anyhow::anyhow!("the pump is gone"))?;
+        self.waker.wake();
+        Ok(())
+    }
+}
+
+fn first_fault(error: &anyhow::Error) -> String {
+    let fault = error.downcast_ref::<Faults>().and_then(|faults| faults.iter().next());
+    fault.map(ToString::to_string).unwrap_or_default()
+}
+
+fn pump(
+    site: &Site,
+    credentials: Option<&std::path::Path>,
+    stopping: &Arc<AtomicBool>,
+) -> anyhow::Result<Option<Pump>> {
+    let Some(mail) = &site.config.mail else { return Ok(None) };
+    let rules =
+        Rules { at_once: mail.at_once, digest: mail.digest, max_per_hour: mail.max_per_hour };
+    let mailer = mailer(mail, credentials)?;
+    Pump::new(site.store()?, mailer, rules, host(), Arc::clone(stopping)).map(Some)
+}
+
+/// This host's name, for mails.
+#[must_use]
+pub fn host() -> String {
+    // Asked of the kernel: the service's sandbox hides /proc/sys.
+    rustix::system::uname().nodename().to_string_lossy().into_owned()
+}
+
+/// Mails are queued only where there is a server to send them through.
+const fn delivery(site: &Site) -> Delivery {
+    if site.config.mail.is_some() { Delivery::Mail } else { Delivery::Silent }
+}
+
+/// A typing mistake in a path must not pass for a quiet log.
+fn warn_of_nothing(watches: &[Watch]) {
+    for pattern in watches.iter().flat_map(|watch| &watch.patterns) {
+        let is_there =
+            glob::glob(&pattern.to_string_lossy()).is_ok_and(|mut found| found.next().is_some());
+        if !is_there {
+            warn!(path = %pattern.display(), "No file is there yet; it is followed once it comes.");
+        }
+    }
+}
+
+fn retention(site: &Site) -> Retention {
+    let kept = &site.config.retention;
+    Retention {
+        activity: Some(kept.activity),
+        facets: Some(kept.facets),
+        alerts: Some(kept.alerts),
+        tokens: Some(kept.profiles),
+        mails: Some(kept.alerts),
+    }
+}
+
+/// What the loop says, and where it goes.
+struct Voice {
+    tell_ready: Option<oneshot::Sender<()>>,
+    sink: Option<Sink>,
+    is_journaled: bool,
+    chores: SyncSender<Chore>,
+    stopping: Arc<AtomicBool>,
+    /// How often systemd wants to hear that all is well.
+    watchdog: Option<Duration>,
+    pinged: Duration,
+}
+
+impl Listener for Voice {
+    fn alive(&mut self) {
+        let Some(period) = self.watchdog else { return };
+        let now = monotonic();
+        if now.saturating_sub(self.pinged) >= period / 3 {
+            self.pinged = now;
+            notify(&[NotifyState::Watchdog]);
+        }
+    }
+
+    fn ready(&mut self) {
+        if let Some(tell) = self.tell_ready.take() {
+            // Nobody listens once the program is ending.
+            tell.send(()).ok();
+        }
+    }
+
+    fn told(&mut self, alerts: &[Alert], files: &Files<'_>) {
+        for alert in alerts {
+            if self.is_journaled {
+                journal::record(alert);
+            }
+            if self.sink.as_mut().is_some_and(|sink| !sink(alert, files)) {
+                warn!("Nobody reads standard output any more; alerts are not printed there.");
+                self.sink = None;
+            }
+        }
+        // Full: the pump has enough to wake up for.
+        self.chores.try_send(Chore::Mail).ok();
+    }
+
+    fn is_stopping(&self) -> bool {
+        self.stopping.load(Ordering::Relaxed)
+    }
+}
+
+/// Does what has time: mails, GeoIP files, pruning.
+struct Housekeeper {
+    store: crate::store::Store,
+    retention: Retention,
+    atlas: Arc<Reloading>,
+    orders: Sender<Order>,
+    pump: Option<Pump>,
+    stopping: Arc<AtomicBool>,
+}
+
+impl Housekeeper {
+    fn work(mut self, chores: &Receiver<Chore>) {
+        let (mut refreshed, mut pruned) = (monotonic(), monotonic());
+        loop {
+            let wait = self.send_mail();
+            if self.stopping.load(Ordering::Relaxed) {
+                return;
+            }
+            match chores.recv_timeout(wait) {
+                Ok(Chore::Stop) | Err(RecvTimeoutError::Disconnected) => return,
+                Ok(Chore::Replace(pump)) => self.pump = *pump,
+                Ok(Chore::Mail) | Err(RecvTimeoutError::Timeout) => {}
+            }
+            if monotonic().saturating_sub(refreshed) >= REFRESH {
+                self.refresh_atlas();
+                refreshed = monotonic();
+            }
+            if monotonic().saturating_sub(pruned) >= PRUNE && self.prune() {
+                pruned = monotonic();
+            }
+        }
+    }
+
+    /// Returns how long there is nothing to do.
+    fn send_mail(&mut self) -> Duration {
+        let Some(pump) = &mut self.pump else { return PUMP };
+        match pump.turn(now()) {
+            Ok(next) => {
+                let micros = u64::try_from(next.since(now())).unwrap_or_default();
+                Duration::from_micros(micros).clamp(Duration::from_millis(20), PUMP)
+            }
+            Err(error) => {
+                warn!(%error, "The outbox cannot be read; mails wait.");
+                Duration::from_secs(1)
+            }
+        }
+    }
+
+    fn refresh_atlas(&self) {
+        for change in self.atlas.refresh() {
+            match change {
+                Change::Loaded(layer) => {
+                    info!(?layer, "A GeoIP file was loaded.");
+                    self.orders.send(Order::ForgetPlaces).ok();
+                }
+                Change::Faulty(layer) => {
+                    warn!(?layer, "A GeoIP file cannot be used; what was in use stays in use.");
+                }
+                Change::Recovered(layer) => info!(?layer, "A GeoIP file is in order again."),
+            }
+        }
+    }
+
+    /// Prunes a piece; true once nothing is left to prune.
+    fn prune(&mut self) -> bool {
+        match self.store.prune(&self.retention, now()) {
+            Ok(Pruned { is_done, .. }) => is_done,
+            Err(error) => {
+                warn!(%error, "Old history cannot be pruned now.");
+                true
+            }
+        }
+    }
+}
+
+fn watchdog() -> Option<Duration> {
+    sd_notify::watchdog_enabled()
+}
+
+/// systemd's clock for reloads (`MONOTONIC_USEC` in `sd_notify(3)`).
+fn monotonic_usec() -> u64 {
+    let time = rustix::time::clock_gettime(rustix::time::ClockId::Monotonic);
+    let seconds = u64::try_from(time.tv_sec).unwrap_or_default();
+    seconds * 1_000_000 + u64::try_from(time.tv_nsec).unwrap_or_default() / 1000
+}
+
+/// Tells systemd; without it, nobody.
+fn notify(states: &[NotifyState<'_>]) {
+    if let Err(error) = sd_notify::notify(states) {
+        warn!(%error, "systemd cannot be told of the state.");
+    }
+}

@@ -1,0 +1,334 @@
+//! A site: its configuration, its state directory, and the parts that are assembled from them.
+
+use std::fs::{self, OpenOptions};
+use std::io::{ErrorKind, Read, Write};
+use std::os::unix::fs::{DirBuilderExt, OpenOptionsExt};
+use std::path::{Path, PathBuf};
+
+use anyhow::Context;
+use smol_str::SmolStr;
+
+use crate::atlas::{Reloading, Settings};
+use crate::config::ReadFrom as ConfiguredReadFrom;
+use crate::config::{
+    At, Config, Fault, Faults, FormatChoice, Source as ConfiguredSource, SourceFrom,
+};
+use crate::engine::detect::Params;
+use crate::engine::incident::Policy;
+use crate::engine::judge::Judge;
+use crate::engine::reader::{Reader, Source};
+use crate::engine::record::Format;
+use crate::engine::registry::Registry;
+use crate::engine::rule::{RuleFault, RuleSet};
+use crate::engine::secret::SealKey;
+use crate::engine::token::{Finder, Names, Sealer};
+use crate::source::follow::{ReadFrom, Watch};
+use crate::store::Store;
+
+/// The database's name in the state directory.
+const DATABASE: &str = "tokenwatch.db";
+
+/// The seal key's name in the state directory.
+const KEY: &str = "seal.key";
+
+/// Bytes of a key that is made here; it is kept as twice as many hex digits.
+const KEY_BYTES: usize = 32;
+
+/// A longer key file is the wrong file.
+const MAX_KEY: u64 = 4096;
+
+/// What a subject takes in memory, about: its profile, its place in the tables, its token's.
+const SUBJECT_BYTES: u64 = 2048;
+
+/// A configuration and where its state is.
+#[derive(Clone, Debug)]
+pub struct Site {
+    /// What the files say.
+    pub config: Config,
+    /// Where database and key are.
+    pub state: PathBuf,
+}
+
+impl Site {
+    /// Reads the configuration. `state` is what the command line says of the state directory,
+    /// `environment` and `home` what is used if nobody says anything.
+    ///
+    /// # Errors
+    /// Everything that is wrong in the files.
+    pub fn load(
+        config: Option<&Path>,
+        state: Option<PathBuf>,
+        fallback: impl FnOnce() -> PathBuf,
+    ) -> Result<Self, Faults> {
+        let config = Config::load(config)?;
+        let state = state.or_else(|| config.state_dir.clone()).unwrap_or_else(fallback);
+        Ok(Self { config, state })
+    }
+
+    /// Returns where the database is.
+    #[must_use]
+    pub fn database(&self) -> PathBuf {
+        self.state.join(DATABASE)
+    }
+
+    /// Opens the database for writing; makes it at first need.
+    ///
+    /// # Errors
+    /// What the store says.
+    pub fn store(&self) -> anyhow::Result<Store> {
+        // So that a database without a key is always one that lost it.
+        self.key()?;
+        Ok(Store::open(&self.database())?)
+    }
+
+    /// Reads the seal key, or makes one: 0600, in a directory 0700.
+    ///
+    /// # Errors
+    /// It cannot be read or made, or is empty.
+    pub fn key(&self) -> anyhow::Result<SealKey> {
+        let path = self.state.join(KEY);
+        let doing = || format!("reading the seal key {}", path.display());
+        let text = match fs::File::open(&path) {
+            Ok(file) => {
+                let mut text = zeroize::Zeroizing::new(Vec::new());
+                file.take(MAX_KEY).read_to_end(&mut text).with_context(doing)?;
+                text
+            }
+            Err(error) if error.kind() == ErrorKind::NotFound => {
+                anyhow::ensure!(
+                    !self.database().exists(),
+                    "the seal key {} is gone, but the database beside it is not: put the key back \
+                     from a backup, or move the database away to start anew",
+                    path.display()
+                );
+                make_key(&self.state, &path).with_context(doing)?
+            }
+            Err(error) => return Err(error).with_context(doing),
+        };
+        let key = text.trim_ascii();
+        anyhow::ensure!(!key.is_empty(), "the seal key {} is empty", path.display());
+        Ok(SealKey::new(key))
+    }
+
+    /// Returns the names of places where tokens stand.
+    #[must_use]
+    pub fn names(&self) -> Names {
+        let tokens = &self.config.tokens;
+        let list = |names: &[String]| names.iter().map(SmolStr::new).collect();
+        Names {
+            query: list(&tokens.query),
+            cookies: list(&tokens.cookies),
+            headers: list(&tokens.headers),
+            ids: list(&tokens.ids),
+            principal_claims: list(&tokens.principal_claims),
+        }
+    }
+
+    /// Returns how the configured sources are read, in their order.
+    ///
+    /// # Errors
+    /// Every format that cannot be understood.
+    pub fn sources(&self) -> Result<Vec<Source>, Faults> {
+        let mut faults = Vec::new();
+        let mut sources = Vec::new();
+        for source in &self.config.sources {
+            match format(source) {
+                Ok(format) => sources.push(Source {
+                    format,
+                    trusted_proxies: source.trusted_proxies.clone(),
+                    service: SmolStr::new(&source.service),
+                }),
+                Err(fault) => faults.push(*fault),
+            }
+        }
+        if faults.is_empty() { Ok(sources) } else { Err(faults.into_iter().collect()) }
+    }
+
+    /// Makes a reader of these sources, with the site's names.
+    ///
+    /// # Errors
+    /// The key's.
+    pub fn reader(&self, sources: Vec<Source>) -> anyhow::Result<Reader> {
+        let names = self.names();
+        let sources = sources.into_iter().map(|source| {
+            let format = source.format.with_ids(&names.ids);
+            Source { format, ..source }
+        });
+        let sources = sources.collect();
+        Ok(Reader::new(Finder::new(&names), Sealer::new(self.key()?, &names), sources))
+    }
+
+    /// Returns which files are followed: those of source N with the index N.
+    #[must_use]
+    pub fn watches(&self) -> Vec<Watch> {
+        let sources = self.config.sources.iter().enumerate();
+        sources
+            .filter_map(|(index, source)| match &source.from {
+                SourceFrom::Files(paths) => Some(Watch {
+                    source: index,
+                    patterns: paths.iter().map(|path| PathBuf::from(&path.value)).collect(),
+                    read_from: match source.read_from {
+                        ConfiguredReadFrom::End => ReadFrom::End,
+                        ConfiguredReadFrom::Start => ReadFrom::Start,
+                    },
+                }),
+                SourceFrom::Journal(_) => None,
+            })
+            .collect()
+    }
+
+    /// Returns the detectors' parameters.
+    ///
+    /// # Errors
+    /// Every key that no detector has, and every value that is none.
+    pub fn params(&self) -> Result<Params, Faults> {
+        let mut table = self.config.detect.clone();
+        let mut params = Params::default();
+        for parameter in Params::list() {
+            let range = 0.0..=f64::MAX;
+            if let Some(value) = table.number(parameter.section, parameter.key, range) {
+                // The name comes from the list and the value from its range: nothing is left to refuse.
+                params.set(parameter.section, parameter.key, value).ok();
+            }
+        }
+        table.finish().map(|()| params)
+    }
+
+    /// Returns the rules in force, and what is wrong with those of the site.
+    ///
+    /// # Errors
+    /// The rules' folder is named and cannot be read.
+    pub fn rules(&self) -> anyhow::Result<(RuleSet, Vec<RuleFault>)> {
+        let folder = &self.config.rules.dir;
+        let files = rule_files(&folder.value);
+        let files = match files {
+            Err(error) if error.kind() == ErrorKind::NotFound && folder.span.path().is_none() => {
+                Vec::new()
+            }
+            files => {
+                files.with_context(|| format!("reading rules in {}", folder.value.display()))?
+            }
+        };
+        let disabled: Vec<String> =
+            self.config.rules.disable.iter().map(|name| name.value.clone()).collect();
+        let files = files.iter().map(|(name, text)| (name.as_str(), text.as_str()));
+        Ok(RuleSet::new(files, &disabled))
+    }
+
+    /// Returns from which level on incidents are mailed at once; without mail, the default.
+    #[must_use]
+    pub fn policy(&self) -> Policy {
+        let policy = Policy::default();
+        let at_once = self.config.mail.as_ref().map_or(policy.at_once, |mail| mail.at_once);
+        Policy { at_once, ..policy }
+    }
+
+    /// Makes a judge with the rules and parameters of the site.
+    ///
+    /// # Errors
+    /// Everything that is wrong with them.
+    pub fn judge(&self, registry: Registry, policy: Policy) -> anyhow::Result<Judge> {
+        let params = self.params()?;
+        let (rules, faults) = self.rules()?;
+        if let Some(fault) = faults.first() {
+            anyhow::bail!("{fault} (`tokenwatch check` shows all {} faults)", faults.len());
+        }
+        Ok(Judge::new(params, rules, registry, policy))
+    }
+
+    /// Opens the GeoIP files, configured or found at the usual places. Never fails: what cannot be
+    /// read is told by the atlas, and the built-in table answers.
+    #[must_use]
+    pub fn atlas(&self) -> Reloading {
+        let geoip = &self.config.geoip;
+        let paths =
+            |files: &[At<PathBuf>]| files.iter().map(|at| at.value.clone()).collect::<Vec<_>>();
+        let city = [paths(&geoip.city), paths(&geoip.country)].concat();
+        Reloading::open(Settings { city, asn: paths(&geoip.asn), ..Settings::default() })
+    }
+
+    /// Returns how many subjects may stay in memory.
+    #[must_use]
+    pub fn subjects_bound(&self) -> usize {
+        usize::try_from(self.config.limits.memory / SUBJECT_BYTES).unwrap_or(usize::MAX)
+    }
+}
+
+/// Compiles what a source says of its format.
+fn format(source: &ConfiguredSource) -> Result<Format, Box<Fault>> {
+    let At { value, span } = &source.format;
+    match value {
+        FormatChoice::Preset(name) => Format::preset(name).ok_or_else(|| {
+            let names = Format::PRESETS.iter().map(|(name, _)| *name);
+            let expected = format!("one of {}", names.collect::<Vec<_>>().join(", "));
+            Box::new(span.fault(format!("the format \"{name}\""), expected, suggestion(name)))
+        }),
+        FormatChoice::Template(text) => Format::template(text).map_err(|fault| {
+            let found = format!("{} at column {} of the template", fault.found, fault.column);
+            Box::new(span.fault(found, fault.expected, fault.hint))
+        }),
+        FormatChoice::Fields { fields, .. } => {
+            let fields =
+                fields.iter().map(|(name, key)| (name.clone(), key.value.clone())).collect();
+            Format::json(&fields)
+                .map_err(|fault| Box::new(span.fault(fault.found, fault.expected, fault.hint)))
+        }
+    }
+}
+
+fn suggestion(name: &str) -> String {
+    let likeness = |preset: &&str| strsim::jaro_winkler(name, preset);
+    let names = Format::PRESETS.iter().map(|(name, _)| *name);
+    let best = names.max_by(|a, b| likeness(a).total_cmp(&likeness(b)));
+    best.map(|best| format!("did you mean \"{best}\"?")).unwrap_or_default()
+}
+
+/// Compiles what the command line says of a format: a preset's name or a template.
+///
+/// # Errors
+/// It is neither.
+pub fn format_of(text: &str) -> anyhow::Result<Format> {
+    if let Some(format) = Format::preset(text) {
+        return Ok(format);
+    }
+    if text.contains(['$', '%']) {
+        return Ok(Format::template(text)?);
+    }
+    anyhow::bail!("no format is named {text:?}, {}", suggestion(text))
+}
+
+fn rule_files(folder: &Path) -> std::io::Result<Vec<(String, String)>> {
+    let mut files = Vec::new();
+    for entry in fs::read_dir(folder)? {
+        let path = entry?.path();
+        if path.extension().is_some_and(|extension| extension == "yml" || extension == "yaml") {
+            files.push((path.display().to_string(), fs::read_to_string(&path)?));
+        }
+    }
+    files.sort();
+    Ok(files)
+}
+
+fn make_key(state: &Path, path: &Path) -> std::io::Result<zeroize::Zeroizing<Vec<u8>>> {
+    fs::DirBuilder::new().recursive(true).mode(0o700).create(state)?;
+    let mut bytes = zeroize::Zeroizing::new([0; KEY_BYTES]);
+    fs::File::open("/dev/urandom")?.read_exact(bytes.as_mut())?;
+    let mut text = zeroize::Zeroizing::new(Vec::with_capacity(2 * KEY_BYTES + 1));
+    for byte in bytes.iter() {
+        write!(text, "{byte:02x}")?;
+    }
+    writeln!(text)?;
+    // Written whole under another name, then linked: of two programs that start at once one wins,
+    // and nobody ever reads half a key.
+    let draft = state.join(format!(".{KEY}.{}", std::process::id()));
+    let mut file =
+        OpenOptions::new().write(true).create(true).truncate(true).mode(0o600).open(&draft)?;
+    file.write_all(&text)?;
+    file.sync_all()?;
+    let linked = fs::hard_link(&draft, path);
+    fs::remove_file(&draft)?;
+    match linked {
+        Err(error) if error.kind() == ErrorKind::AlreadyExists => fs::read(path).map(Into::into),
+        linked => linked.map(|()| text),
+    }
+}

@@ -1,0 +1,151 @@
+//! The one loop of live and replay: a batch's reading is judged, then committed with the position that vouches for it.
+
+use std::collections::BTreeMap;
+use std::sync::Arc;
+
+use tracing::error;
+
+use crate::engine::alert::Alert;
+use crate::engine::commit::{Commit, StreamUpdate, SubjectRow};
+use crate::engine::geo::Atlas;
+use crate::engine::judge::Judge;
+use crate::engine::line::{Position, StreamId, Tally};
+use crate::engine::memory::Memory;
+use crate::engine::reader::Reading;
+use crate::engine::registry::Registry;
+use crate::engine::time::Timestamp;
+use crate::store::{Store, StoreError};
+
+/// Whether people are told of what is found.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Delivery {
+    /// Mails are queued in the transaction of their alerts.
+    Mail,
+    /// Nothing is mailed: the past is learned from, and news of it is old.
+    Silent,
+}
+
+/// Judges readings and commits what comes of them.
+pub struct Worker {
+    /// What is judged by; may be replaced between batches.
+    pub judge: Judge,
+    /// Where the state is kept.
+    pub store: Store,
+    atlas: Arc<dyn Atlas>,
+    /// Whether people are told.
+    pub delivery: Delivery,
+    memory: Memory,
+    streams: BTreeMap<StreamId, StreamUpdate>,
+    /// A commit that failed for a while: it goes first, as it is.
+    stuck: Option<Commit>,
+}
+
+impl Worker {
+    /// Makes a worker whose memory keeps at most `bound` subjects.
+    #[must_use]
+    pub fn new(
+        judge: Judge,
+        store: Store,
+        atlas: Arc<dyn Atlas>,
+        delivery: Delivery,
+        bound: usize,
+    ) -> Self {
+        let memory = Memory::new(bound);
+        Self { judge, store, atlas, delivery, memory, streams: BTreeMap::new(), stuck: None }
+    }
+
+    /// Judges what a batch says. Nothing has taken effect before the next [`Worker::commit`].
+    ///
+    /// # Errors
+    /// What the store says when it is asked for principals. The batch may be given again.
+    pub fn take(
+        &mut self,
+        stream: StreamId,
+        position: Position,
+        reading: &Reading,
+    ) -> Result<(), StoreError> {
+        self.recall(reading)?;
+        self.judge.judge(&mut self.memory, &reading.usages, self.atlas.as_ref());
+        let update = self.streams.entry(stream).or_insert_with(|| StreamUpdate {
+            stream,
+            position: Position::default(),
+            tally: Tally::default(),
+        });
+        update.position = position;
+        update.tally.add(&reading.tally);
+        Ok(())
+    }
+
+    fn recall(&mut self, reading: &Reading) -> Result<(), StoreError> {
+        let strange = self.memory.missing_tokens(&reading.usages);
+        if strange.is_empty() {
+            return Ok(());
+        }
+        let mut known = self.store.known_tokens(&strange)?;
+        known.sort_unstable();
+        let principals =
+            self.memory.unknown_principals(&reading.usages, &known, &self.judge.registry);
+        let rows = self.store.recall_subjects(&principals)?;
+        self.memory.admit(&reading.usages, &known, &self.judge.registry);
+        self.remember(rows);
+        Ok(())
+    }
+
+    /// A subject that cannot be unpacked starts anew, and a person is told: losing one baseline is
+    /// better than losing the lines of all.
+    fn remember(&mut self, rows: Vec<SubjectRow>) {
+        for (principal, fault) in self.memory.remember(rows) {
+            error!(%principal, %fault, "A stored profile cannot be read; it starts anew.");
+        }
+    }
+
+    /// Tells how many principals have changed since the last commit.
+    #[must_use]
+    pub const fn dirty(&self) -> usize {
+        self.memory.dirty()
+    }
+
+    /// Tells whether there is anything to commit.
+    #[must_use]
+    pub fn has_changes(&self) -> bool {
+        self.stuck.is_some() || !self.streams.is_empty()
+    }
+
+    /// Commits everything since the last commit in one transaction and returns the new alerts.
+    ///
+    /// # Errors
+    /// What the store says. Nothing is lost: the same commit is tried again by the next call.
+    pub fn commit(&mut self, now: Timestamp) -> Result<Vec<Alert>, StoreError> {
+        let commit = match self.stuck.take() {
+            Some(commit) => commit,
+            None => self.take_changes(),
+        };
+        match self.store.commit(&commit, now) {
+            Ok(_) => {
+                self.memory.forget();
+                Ok(commit.alerts)
+            }
+            Err(error) => {
+                self.stuck = Some(commit);
+                Err(error)
+            }
+        }
+    }
+
+    fn take_changes(&mut self) -> Commit {
+        let streams = std::mem::take(&mut self.streams).into_values().collect();
+        let mut commit = Commit { streams, ..self.memory.take() };
+        if self.delivery == Delivery::Silent {
+            commit.notices.clear();
+        }
+        commit
+    }
+
+    /// Puts another registry in force. Principals may have new names, so memory starts from the store.
+    ///
+    /// Only right directly after a commit.
+    pub fn set_registry(&mut self, registry: Registry) {
+        self.judge.registry = registry;
+        self.memory.clear();
+    }
+}
