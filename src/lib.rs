@@ -3,9 +3,10 @@
 //! Bytes become a mail in ten steps, each handing on one type; `ARCHITECTURE.md` draws them. [`engine`]
 //! is pure and holds steps 2 to 9. The adapters around it, [`source`], [`store`], [`deliver`], [`atlas`]
 //! and [`config`], each touch one part of the world and know only the engine. [`daemon`] joins them, and
-//! `cli` is how people reach it.
+//! [`cli`] is how people reach it.
 
 pub mod atlas;
+pub mod cli;
 pub mod clock;
 pub mod config;
 pub mod daemon;

@@ -1,3 +1,7 @@
 //! Calls the command line; nothing else happens here.
 
-fn main() {}
+use std::process::ExitCode;
+
+fn main() -> ExitCode {
+    tokenwatch::cli::run()
+}

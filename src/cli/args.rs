@@ -1,0 +1,372 @@
+//! The command line as it is typed: commands, options, help.
+
+use std::path::PathBuf;
+
+use clap::{Args, Parser, Subcommand, ValueEnum};
+use smol_str::SmolStr;
+
+use crate::engine::alert::Level;
+use crate::telemetry::LogFormat;
+
+/// Watches server logs for API tokens used in unusual ways, and mails what it finds.
+#[derive(Debug, Parser)]
+#[command(name = "tokenwatch", version, max_term_width = 100, propagate_version = true)]
+#[command(after_help = "Begin with: tokenwatch replay /var/log/nginx/access.log*\n\
+    Exit status: 0 fine; 1 the asked-for condition holds; 2 usage; 70 failed; 75 another daemon holds \
+    the state; 78 configuration.")]
+pub struct Cli {
+    /// Options of every command.
+    #[command(flatten)]
+    pub global: Global,
+    /// What to do.
+    #[command(subcommand)]
+    pub command: Command,
+}
+
+/// Options that may stand before or after the command.
+#[derive(Clone, Debug, Args)]
+pub struct Global {
+    /// Read this configuration [default: /etc/tokenwatch/tokenwatch.toml, if it is there].
+    #[arg(long, value_name = "FILE", global = true, env = "TOKENWATCH_CONFIG")]
+    pub config: Option<PathBuf>,
+    /// Keep database and key here [default: as configured, else /var/lib/tokenwatch for root, else in
+    /// your state directory].
+    #[arg(long, value_name = "DIR", global = true)]
+    pub state_dir: Option<PathBuf>,
+    /// Print JSON, one object a line.
+    #[arg(long, global = true)]
+    pub json: bool,
+    /// When to use colours.
+    #[arg(long, value_name = "WHEN", global = true, default_value = "auto")]
+    pub color: When,
+    /// Say more; twice for everything.
+    #[arg(short, long, global = true, action = clap::ArgAction::Count, conflicts_with = "quiet")]
+    pub verbose: u8,
+    /// Say less; twice for errors only.
+    #[arg(short, long, global = true, action = clap::ArgAction::Count)]
+    pub quiet: u8,
+    /// How log messages look.
+    #[arg(long, value_name = "FORMAT", global = true, default_value = "auto")]
+    pub log_format: LogFormat,
+    /// Which log messages to show, by module, as `tracing` filters do.
+    #[arg(long, value_name = "FILTER", global = true, env = "TOKENWATCH_LOG", hide = true)]
+    pub log_filter: Option<String>,
+}
+
+/// When to use colours.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, ValueEnum)]
+pub enum When {
+    /// On a terminal, unless `NO_COLOR` is set.
+    #[default]
+    Auto,
+    /// Always.
+    Always,
+    /// Never.
+    Never,
+}
+
+/// The commands.
+#[derive(Debug, Subcommand)]
+pub enum Command {
+    /// Follow logs and alert: the daemon.
+    Run(Run),
+    /// Read old logs as if they were live.
+    Replay(Replay),
+    /// Show how each line is read.
+    Parse(Lines),
+    /// Walk lines through all steps.
+    Explain(Lines),
+    /// Check configuration, formats, rules, GeoIP and permissions.
+    Check,
+    /// Tokens: what is known of them, and what you say of them.
+    #[command(subcommand)]
+    Tokens(Tokens),
+    /// What a token did.
+    History(History),
+    /// Alerts: what was told, and why.
+    #[command(subcommand)]
+    Alerts(Alerts),
+    /// Rules in force.
+    #[command(subcommand)]
+    Rules(Rules),
+    /// How the daemon is doing.
+    Status,
+    /// Send one mail through the configured server.
+    TestMail,
+    /// Print a completion script for a shell.
+    Completions {
+        /// Which shell.
+        shell: clap_complete::Shell,
+    },
+    /// Print the manual page, or write one page a command into a directory.
+    Man {
+        /// Where to write pages.
+        directory: Option<PathBuf>,
+    },
+}
+
+/// Options of `run`.
+#[derive(Debug, Args)]
+pub struct Run {
+    /// Follow these files instead of those that are configured, and print alerts.
+    #[arg(value_name = "FILE")]
+    pub files: Vec<PathBuf>,
+}
+
+/// Options of `replay`.
+#[derive(Debug, Args)]
+pub struct Replay {
+    /// Files, directories or patterns; - is standard input. May be packed (.gz, .zst, .bz2, .xz).
+    #[arg(value_name = "PATH", required = true)]
+    pub paths: Vec<PathBuf>,
+    /// Read every line in this format, instead of recognising it.
+    #[arg(long, value_name = "FORMAT")]
+    pub format: Option<String>,
+    /// Keep what was learned: this is how a new installation gets its baselines before its first day.
+    #[arg(long)]
+    pub save: bool,
+    /// Use this registry for this run (CSV or JSON lines).
+    #[arg(long, value_name = "FILE")]
+    pub registry: Option<PathBuf>,
+    /// Exit with 1 if there is an alert of this level or above.
+    #[arg(long, value_name = "LEVEL", value_parser = level)]
+    pub fail_on: Option<Level>,
+}
+
+/// Options of `parse` and `explain`.
+#[derive(Debug, Args)]
+pub struct Lines {
+    /// Files; - or none is standard input.
+    #[arg(value_name = "PATH")]
+    pub paths: Vec<PathBuf>,
+    /// A preset such as nginx-combined, or an nginx `log_format` or Apache `LogFormat` in quotes.
+    #[arg(long, value_name = "FORMAT")]
+    pub format: Option<String>,
+}
+
+/// `tokens ...`
+#[derive(Debug, Subcommand)]
+pub enum Tokens {
+    /// List tokens, the last used first.
+    List(TokensList),
+    /// Show one token.
+    Show {
+        /// A name, an id or its beginning, or - to read the secret from standard input.
+        token: String,
+    },
+    /// Register a token: reads the secret from standard input.
+    Add(TokensAdd),
+    /// Register the tokens of a CSV or JSON-lines file.
+    Import {
+        /// The file; - is standard input.
+        file: PathBuf,
+    },
+    /// Change what is registered of a token: tokens set NAME owner=ops expires_at=2027-01-01
+    Set {
+        /// A name, an id or its beginning, or -.
+        token: String,
+        /// Columns of the registry with their values.
+        #[arg(value_name = "COLUMN=VALUE", required = true)]
+        columns: Vec<String>,
+    },
+    /// A token was revoked: its use is an alert from now on.
+    Revoke(TokensMark),
+    /// A token became known to others: its use is an alert from now on.
+    Leak(TokensMark),
+    /// A token is bait: any use of it is an alert.
+    Decoy(TokensMark),
+    /// Forget everything of a token or principal: profile, history, registry.
+    Forget {
+        /// A name, an id or its beginning, or -.
+        token: String,
+    },
+    /// Print the id of the secret on standard input.
+    Id {
+        /// Always -: secrets do not belong on a command line.
+        #[arg(default_value = "-", value_parser = ["-"])]
+        from: String,
+    },
+}
+
+/// Options of `tokens list`.
+#[derive(Debug, Args)]
+pub struct TokensList {
+    /// Only those whose name, id or owner contains this.
+    pub text: Option<SmolStr>,
+    /// Only those in this state: active, expired, revoked, rotated, leaked, decoy, unregistered.
+    #[arg(long)]
+    pub state: Option<String>,
+    /// Only those used since then.
+    #[arg(long, value_name = "TIME")]
+    pub since: Option<String>,
+    /// How many to list.
+    #[arg(long, short = 'n', default_value_t = 100)]
+    pub limit: u32,
+}
+
+/// Options of `tokens add`.
+#[derive(Debug, Args)]
+pub struct TokensAdd {
+    /// The principal's name; several tokens may share it.
+    pub name: SmolStr,
+    /// Read the secret from this file, not from standard input.
+    #[arg(long, value_name = "FILE")]
+    pub secret_file: Option<PathBuf>,
+    /// Further columns of the registry with their values.
+    #[arg(value_name = "COLUMN=VALUE")]
+    pub columns: Vec<String>,
+}
+
+/// Options of `tokens revoke`, `leak`, `decoy`.
+#[derive(Debug, Args)]
+pub struct TokensMark {
+    /// A name, an id or its beginning, or - to read the secret from standard input.
+    pub token: String,
+    /// Since when [default: now].
+    #[arg(long, value_name = "TIME")]
+    pub at: Option<String>,
+    /// Why, where, who.
+    #[arg(long, default_value = "")]
+    pub note: String,
+}
+
+/// Options of `history`.
+#[derive(Debug, Args)]
+pub struct History {
+    /// A name, an id or its beginning, or - to read the secret from standard input.
+    pub token: String,
+    /// From then on: 2h, yesterday, 2026-03-02, RFC 3339.
+    #[arg(long, value_name = "TIME")]
+    pub since: Option<String>,
+    /// Until then.
+    #[arg(long, value_name = "TIME")]
+    pub until: Option<String>,
+}
+
+/// `alerts ...`
+#[derive(Debug, Subcommand)]
+pub enum Alerts {
+    /// List alerts, the newest first.
+    List(AlertsList),
+    /// Show an alert or incident with everything it rests on.
+    Show {
+        /// The id of an alert or incident, or its beginning.
+        id: String,
+    },
+    /// Say what an alert or incident was.
+    Ack(AlertsAck),
+    /// Do not mail alerts of a rule, of a principal, or of both; alone, list the mutes in force.
+    Mute(AlertsMute),
+    /// End a mute.
+    Unmute {
+        /// Its number, as `alerts mute` shows it.
+        id: i64,
+    },
+}
+
+/// Options of `alerts list`.
+#[derive(Debug, Args)]
+pub struct AlertsList {
+    /// From then on: 2h, yesterday, 2026-03-02, RFC 3339.
+    #[arg(long, value_name = "TIME")]
+    pub since: Option<String>,
+    /// Until then.
+    #[arg(long, value_name = "TIME")]
+    pub until: Option<String>,
+    /// This level and above.
+    #[arg(long, value_parser = level)]
+    pub level: Option<Level>,
+    /// Of this rule.
+    #[arg(long)]
+    pub rule: Option<SmolStr>,
+    /// Of this principal.
+    #[arg(long)]
+    pub principal: Option<SmolStr>,
+    /// Only those nobody has said anything of.
+    #[arg(long)]
+    pub open: bool,
+    /// How many to list.
+    #[arg(long, short = 'n', default_value_t = 100)]
+    pub limit: u32,
+}
+
+/// Options of `alerts ack`.
+#[derive(Debug, Args)]
+pub struct AlertsAck {
+    /// The id of an alert or incident, or its beginning.
+    pub id: String,
+    /// It was in order.
+    #[arg(long, required_unless_present = "confirmed")]
+    pub expected: bool,
+    /// It was misuse.
+    #[arg(long, conflicts_with = "expected")]
+    pub confirmed: bool,
+    /// In words.
+    #[arg(long, default_value = "")]
+    pub note: String,
+}
+
+/// Options of `alerts mute`.
+#[derive(Debug, Args)]
+pub struct AlertsMute {
+    /// Of this rule.
+    #[arg(long)]
+    pub rule: Option<SmolStr>,
+    /// Of this principal.
+    #[arg(long)]
+    pub principal: Option<SmolStr>,
+    /// For how long: 8h, 30d [default: until it is ended].
+    #[arg(long = "for", value_name = "DURATION")]
+    pub lasting: Option<String>,
+    /// Why; required with --rule or --principal.
+    #[arg(long)]
+    pub reason: Option<SmolStr>,
+}
+
+/// `rules ...`
+#[derive(Debug, Subcommand)]
+pub enum Rules {
+    /// List the rules in force and where each comes from.
+    List,
+    /// Show a rule: its text as it is in force.
+    Show {
+        /// Its name.
+        name: String,
+    },
+    /// Check rule files; without any, those in force.
+    Check {
+        /// Files.
+        files: Vec<PathBuf>,
+    },
+    /// Run the examples that rules carry; without files, those of all rules in force.
+    Test {
+        /// Files.
+        files: Vec<PathBuf>,
+    },
+}
+
+fn level(name: &str) -> Result<Level, String> {
+    Level::parse(name).ok_or_else(|| {
+        let names = Level::ALL.map(Level::as_str).join(", ");
+        format!("levels are {names}")
+    })
+}
+
+#[cfg(test)]
+mod tests {
+    use clap::CommandFactory;
+
+    use super::*;
+
+    #[test]
+    fn the_definition_holds_together() {
+        Cli::command().debug_assert();
+    }
+
+    #[test]
+    fn global_options_may_follow_the_command() {
+        let cli = Cli::parse_from(["tokenwatch", "status", "--json", "--state-dir", "/s"]);
+        assert!(cli.global.json);
+        assert_eq!(cli.global.state_dir, Some("/s".into()));
+    }
+}

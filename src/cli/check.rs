@@ -1,0 +1,347 @@
+//! `check`: everything that can be found wrong before the daemon starts, all at once.
+
+use std::fs;
+use std::io::ErrorKind;
+use std::os::unix::fs::PermissionsExt as _;
+use std::path::{Path, PathBuf};
+use std::process::ExitCode;
+
+use anstyle::{AnsiColor, Style};
+use serde::Serialize;
+
+use crate::atlas::Layer;
+use crate::cli::print::{Printer, safe};
+use crate::cli::rules::origin;
+use crate::cli::{credentials, exit};
+use crate::config::{Fault, Faults, Source, SourceFrom, Span};
+use crate::daemon::outbox::mailer;
+use crate::daemon::site::Site;
+use crate::engine::reader::Source as Reading;
+use crate::engine::record::guess;
+use crate::engine::rule::{RuleFault, RuleSet};
+use crate::engine::trial::try_rule;
+use crate::source::SourceError;
+use crate::source::replay::{list, sample};
+
+/// More rejected lines than this, in percent, and the format is probably the wrong one.
+const MAX_REJECTED: f64 = 1.0;
+
+/// Checks a site, or says what is wrong with its configuration.
+pub(super) fn run(printer: &mut Printer, site: &Result<Site, Faults>) -> anyhow::Result<ExitCode> {
+    let mut report = Report::default();
+    match site {
+        Err(faults) => report.faults("configuration", faults),
+        Ok(site) => check(&mut report, site),
+    }
+    for finding in &report.0 {
+        finding.print(printer)?;
+    }
+    let is_faulty = report.0.iter().any(|finding| finding.level == Level::Fault);
+    printer.flush()?;
+    Ok(ExitCode::from(if is_faulty { exit::CONFIGURATION } else { 0 }))
+}
+
+fn check(report: &mut Report, site: &Site) {
+    let files = site.config.files.iter().map(|path| path.display().to_string());
+    let files = files.collect::<Vec<_>>().join(", ");
+    let from = if files.is_empty() { "built-in defaults".to_owned() } else { files };
+    report.ok("configuration", from);
+    sources(report, site);
+    match site.params() {
+        Ok(_) => report.ok("detect", "parameters"),
+        Err(faults) => report.faults("detect", &faults),
+    }
+    rules(report, site);
+    for layer in site.atlas().status() {
+        report.layer(&layer);
+    }
+    mail(report, site);
+    state(report, site);
+}
+
+/// What was looked at and how it is.
+#[derive(Default)]
+struct Report(Vec<Outcome>);
+
+#[derive(Clone, Copy, PartialEq, Eq, Serialize)]
+#[serde(rename_all = "lowercase")]
+enum Level {
+    Ok,
+    Warning,
+    Fault,
+}
+
+/// One thing that was looked at.
+#[derive(Serialize)]
+struct Outcome {
+    check: &'static str,
+    level: Level,
+    message: String,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    file: Option<String>,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    line: Option<usize>,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    column: Option<usize>,
+    #[serde(skip_serializing_if = "String::is_empty")]
+    hint: String,
+}
+
+impl Outcome {
+    fn at(mut self, span: &Span) -> Self {
+        self.file = span.path().map(|path| path.display().to_string());
+        let place = span.line_and_column();
+        (self.line, self.column) = (place.map(|(line, _)| line), place.map(|(_, column)| column));
+        self
+    }
+
+    fn print(&self, printer: &mut Printer) -> anyhow::Result<()> {
+        if printer.is_json() {
+            return Ok(printer.json(self)?);
+        }
+        let (word, color) = match self.level {
+            Level::Ok => ("ok", AnsiColor::Green),
+            Level::Warning => ("warning", AnsiColor::Yellow),
+            Level::Fault => ("fault", AnsiColor::Red),
+        };
+        let style = Style::new().fg_color(Some(color.into()));
+        let mut place = String::new();
+        if let Some(file) = &self.file {
+            let numbers = [self.line, self.column].into_iter().flatten();
+            let numbers: String = numbers.map(|number| format!(":{number}")).collect();
+            place = format!("{file}{numbers}: ");
+        }
+        let hint = if self.hint.is_empty() { String::new() } else { format!("; {}", self.hint) };
+        let text = safe(format!("{place}{}{hint}", self.message));
+        printer.line(format_args!("{style}{word:<8}{style:#}{:<14} {text}", self.check))?;
+        Ok(())
+    }
+}
+
+impl Report {
+    fn ok(&mut self, check: &'static str, message: impl Into<String>) {
+        self.0.push(outcome(check, Level::Ok, message));
+    }
+
+    fn warn(&mut self, check: &'static str, message: impl Into<String>) {
+        self.0.push(outcome(check, Level::Warning, message));
+    }
+
+    fn fault(&mut self, check: &'static str, message: impl Into<String>, hint: &str) {
+        let hint = hint.to_owned();
+        self.0.push(Outcome { hint, ..outcome(check, Level::Fault, message) });
+    }
+
+    fn faults(&mut self, check: &'static str, faults: &Faults) {
+        faults.iter().for_each(|fault| self.configured(check, fault));
+    }
+
+    /// A fault in a configuration file.
+    fn configured(&mut self, check: &'static str, fault: &Fault) {
+        let Fault { span, found, expected, hint } = fault;
+        let expected =
+            if expected.is_empty() { String::new() } else { format!(", expected {expected}") };
+        let outcome = outcome(check, Level::Fault, format!("{found}{expected}"));
+        self.0.push(Outcome { hint: hint.clone(), ..outcome }.at(span));
+    }
+
+    fn rule(&mut self, fault: &RuleFault) {
+        let RuleFault { file, line, message } = fault;
+        self.0.push(Outcome {
+            file: Some(file.to_string()),
+            line: (*line > 0).then_some(*line),
+            ..outcome("rules", Level::Fault, message)
+        });
+    }
+
+    fn layer(&mut self, layer: &Layer) {
+        let name = match &layer.path {
+            Some(path) => path.display().to_string(),
+            None => "built-in table".to_owned(),
+        };
+        match (&layer.fault, &layer.kind) {
+            (Some(fault), _) => self.fault("geoip", format!("{name}: {fault}"), ""),
+            (None, Some(kind)) => self.ok("geoip", format!("{name}: {kind}")),
+            (None, None) => self.warn("geoip", format!("{name}: not in use")),
+        }
+    }
+}
+
+fn outcome(check: &'static str, level: Level, message: impl Into<String>) -> Outcome {
+    let (file, line, column, hint) = (None, None, None, String::new());
+    Outcome { check, level, message: message.into(), file, line, column, hint }
+}
+
+fn sources(report: &mut Report, site: &Site) {
+    let readings = site.sources().map_err(|faults| report.faults("format", &faults));
+    if readings.is_ok() {
+        report.ok("format", format!("formats of {} sources", site.config.sources.len()));
+    }
+    for (at, source) in site.config.sources.iter().enumerate() {
+        let reading = readings.as_ref().ok().and_then(|readings| readings.get(at));
+        match &source.from {
+            SourceFrom::Journal(unit) => {
+                let found = format!("journal = \"{}\"", unit.value);
+                let hint = "let the unit write to a file, and name that in `paths`";
+                let expected = "`paths`: the journal cannot be read yet";
+                report.configured("source", &unit.span.fault(found, expected, hint));
+            }
+            SourceFrom::Files(patterns) => {
+                for pattern in patterns {
+                    pattern_of(report, site, source, reading, (&pattern.value, &pattern.span));
+                }
+            }
+        }
+    }
+}
+
+/// Checks what one pattern of a source matches.
+fn pattern_of(
+    report: &mut Report,
+    site: &Site,
+    source: &Source,
+    reading: Option<&Reading>,
+    (pattern, span): (&str, &Span),
+) {
+    let (paths, faults) = list(&[PathBuf::from(pattern)], Some(&site.state));
+    for fault in &faults {
+        let is_absent = matches!(
+            fault, SourceError::Access { cause, .. } if cause.kind() == ErrorKind::NotFound
+        );
+        let level = if is_absent { Level::Warning } else { Level::Fault };
+        report.0.push(outcome("source", level, fault.to_string()).at(span));
+    }
+    for path in paths {
+        match sample(&path) {
+            Err(fault) => {
+                report.0.push(outcome("source", Level::Fault, fault.to_string()).at(span));
+            }
+            Ok(bytes) => file(report, source, reading, &path, &bytes),
+        }
+    }
+}
+
+/// Says what a file looks like and how many of its first lines its format does not fit.
+fn file(
+    report: &mut Report,
+    source: &Source,
+    reading: Option<&Reading>,
+    path: &Path,
+    bytes: &[u8],
+) {
+    let lines = || {
+        let lines = bytes.split(|byte| *byte == b'\n');
+        let lines = lines.map(|line| line.strip_suffix(b"\r").unwrap_or(line));
+        lines.filter(|line| !line.is_empty() && !line.starts_with(b"#"))
+    };
+    let guess = guess(lines());
+    let path = path.display();
+    if guess.lines == 0 {
+        report.ok("source", format!("{path}: readable, no lines yet"));
+        return;
+    }
+    let Some(reading) = reading else {
+        report.ok("source", format!("{path}: readable, looks like {}", guess.name));
+        return;
+    };
+    let rejects = lines().filter_map(|line| reading.record(line).err());
+    let (rejected, first) =
+        rejects.fold((0_u32, None), |(n, first), reject| (n + 1, first.or(Some(reject))));
+    let all = f64::from(u32::try_from(guess.lines).unwrap_or(u32::MAX));
+    let share = 100.0 * f64::from(rejected) / all;
+    let name = reading.format.name();
+    let about = format!(
+        "{path}: {name}, looks like {} ({:.0} %); {rejected} of the first {} lines rejected",
+        guess.name,
+        guess.share * 100.0,
+        guess.lines,
+    );
+    match first.filter(|_| share > MAX_REJECTED) {
+        None => report.ok("source", about),
+        Some(reject) => {
+            let why =
+                format!("{about} ({share:.1} %), the first at column {}: {reject}", reject.column);
+            let hint = format!("tokenwatch explain {path}");
+            let outcome = outcome("source", Level::Warning, why).at(&source.format.span);
+            report.0.push(Outcome { hint, ..outcome });
+        }
+    }
+}
+
+fn rules(report: &mut Report, site: &Site) {
+    let (rules, faults) = match site.rules() {
+        Ok(rules) => rules,
+        Err(error) => {
+            let outcome = outcome("rules", Level::Fault, format!("{error:#}"));
+            report.0.push(outcome.at(&site.config.rules.dir.span));
+            return;
+        }
+    };
+    faults.iter().for_each(|fault| report.rule(fault));
+    let again = || site.rules().map_or_else(|_| RuleSet::built_in(), |(rules, _)| rules);
+    let mut held = 0_usize;
+    for rule in rules.rules() {
+        for trial in try_rule(rule, &again) {
+            match trial.fault {
+                None => held += 1,
+                Some(fault) => report.0.push(Outcome {
+                    file: Some(origin(&rule.file)),
+                    ..outcome(
+                        "rules",
+                        Level::Fault,
+                        format!("{}: example {:?}: {fault}", rule.head.name, trial.title),
+                    )
+                }),
+            }
+        }
+    }
+    report.ok("rules", format!("{} rules, {held} examples hold", rules.rules().len()));
+}
+
+fn mail(report: &mut Report, site: &Site) {
+    let Some(mail) = &site.config.mail else {
+        report.warn("mail", "no [mail]: nobody is written to");
+        return;
+    };
+    match mailer(mail, credentials().as_deref()) {
+        Ok(mailer) => {
+            let to = mailer.recipients().collect::<Vec<_>>().join(", ");
+            report.ok(
+                "mail",
+                format!("{} to {to}; `tokenwatch test-mail` sends one", mail.server.value),
+            );
+        }
+        Err(error) => match error.downcast_ref::<Faults>() {
+            Some(faults) => report.faults("mail", faults),
+            None => {
+                report.0.push(
+                    outcome("mail", Level::Fault, format!("{error:#}")).at(&mail.server.span),
+                );
+            }
+        },
+    }
+}
+
+/// Database and key are for the daemon alone: 0600, in a directory 0700.
+fn state(report: &mut Report, site: &Site) {
+    let key = site.state.join("seal.key");
+    for (path, most) in [(site.state.clone(), 0o700), (site.database(), 0o600), (key, 0o600)] {
+        let name = path.display();
+        match fs::metadata(&path) {
+            Err(error) if error.kind() == ErrorKind::NotFound => {
+                report.ok("state", format!("{name}: not there yet"));
+            }
+            Err(error) => report.fault("state", format!("{name}: {error}"), ""),
+            Ok(metadata) => {
+                let mode = metadata.permissions().mode() & 0o777;
+                if mode & !most == 0 {
+                    report.ok("state", format!("{name}: {mode:04o}"));
+                } else {
+                    let hint = format!("chmod {most:04o} {name}");
+                    let found = format!("{name}: {mode:04o}, expected {most:04o}: others may look");
+                    report.fault("state", found, &hint);
+                }
+            }
+        }
+    }
+}

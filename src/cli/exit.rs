@@ -1,0 +1,36 @@
+//! What the exit status says, after sysexits(3) where that knows a word for it.
+
+use std::io;
+
+use crate::config::Faults;
+use crate::store::StoreError;
+
+/// The asked-for condition holds.
+pub const CONDITION: u8 = 1;
+/// The command line is wrong; clap's own status.
+pub const USAGE: u8 = 2;
+/// Something that should work did not.
+pub const FAILED: u8 = 70;
+/// Another daemon holds the state.
+pub const HELD: u8 = 75;
+/// The configuration is wrong.
+pub const CONFIGURATION: u8 = 78;
+
+/// Returns the status of an error. A reader that has seen enough is none.
+#[must_use]
+pub fn of(error: &anyhow::Error) -> u8 {
+    let is_closed_pipe = |cause: &(dyn std::error::Error + 'static)| {
+        cause.downcast_ref::<io::Error>().is_some_and(|e| e.kind() == io::ErrorKind::BrokenPipe)
+    };
+    if error.chain().any(is_closed_pipe) {
+        return 0;
+    }
+    if error.chain().any(|cause| cause.is::<Faults>()) {
+        return CONFIGURATION;
+    }
+    let store = error.chain().find_map(|cause| cause.downcast_ref::<StoreError>());
+    match store {
+        Some(StoreError::Locked { .. }) => HELD,
+        _ => FAILED,
+    }
+}

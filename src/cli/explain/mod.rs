@@ -1,0 +1,237 @@
+//! `explain`: lines walked through all ten steps, for people; nothing is kept.
+
+mod walk;
+
+use std::collections::VecDeque;
+use std::path::PathBuf;
+use std::process::ExitCode;
+
+use serde_json::{Map, Value as Json, json};
+
+use crate::cli::Context;
+use crate::cli::args::Lines as Options;
+use crate::cli::explain::walk::Walk;
+use crate::cli::lines::{Logs, Numbered, Visit};
+use crate::cli::print::{Printer, bold, safe};
+use crate::engine::line::Line;
+use crate::engine::reader::Reader;
+
+/// Lines that are walked through unless all are asked for: the last ones.
+const LINES: usize = 20;
+
+pub(super) fn run(
+    context: &mut Context,
+    options: &Options,
+    is_all: bool,
+) -> anyhow::Result<ExitCode> {
+    let Context { site, printer } = context;
+    let logs = Logs::find(site, options)?;
+    let mut walk = Walk::new(site, options.format.as_deref())?;
+    let mut waiting = VecDeque::new();
+    let read = if is_all {
+        logs.read(&mut AtOnce { walk: &mut walk, printer })
+    } else {
+        logs.read(&mut Last(&mut waiting))
+    };
+    for kept in &waiting {
+        walk.explain(&logs.reader, &kept.numbered())?.print(printer)?;
+    }
+    read.map(|()| ExitCode::SUCCESS)
+}
+
+/// Explains each line as it comes.
+struct AtOnce<'a> {
+    walk: &'a mut Walk,
+    printer: &'a mut Printer,
+}
+
+impl Visit for AtOnce<'_> {
+    fn line(&mut self, reader: &Reader, line: &Numbered<'_>) -> anyhow::Result<()> {
+        self.walk.explain(reader, line)?.print(self.printer)
+    }
+
+    fn pause(&mut self) -> anyhow::Result<()> {
+        Ok(self.printer.flush()?)
+    }
+}
+
+/// Keeps the last lines.
+struct Last<'a>(&'a mut VecDeque<Kept>);
+
+struct Kept {
+    path: PathBuf,
+    source: usize,
+    number: u64,
+    bytes: Vec<u8>,
+    offset: u64,
+    length: u64,
+}
+
+impl Kept {
+    fn numbered(&self) -> Numbered<'_> {
+        let Self { path, source, number, bytes, offset, length } = self;
+        let line = Line { bytes, offset: *offset, length: *length };
+        Numbered { path, source: *source, number: *number, line }
+    }
+}
+
+impl Visit for Last<'_> {
+    fn line(&mut self, _: &Reader, seen: &Numbered<'_>) -> anyhow::Result<()> {
+        if self.0.len() == LINES {
+            self.0.pop_front();
+        }
+        self.0.push_back(Kept {
+            path: seen.path.to_owned(),
+            source: seen.source,
+            number: seen.number,
+            bytes: seen.line.bytes.to_vec(),
+            offset: seen.line.offset,
+            length: seen.line.length,
+        });
+        Ok(())
+    }
+
+    fn pause(&mut self) -> anyhow::Result<()> {
+        Ok(())
+    }
+}
+
+/// What one line comes to: the steps of the line, and those of each use of a token.
+struct Explained {
+    file: String,
+    line: u64,
+    steps: Vec<Step>,
+    usages: Vec<Vec<Step>>,
+    reject: Option<Rejected>,
+}
+
+/// One step and what it says.
+struct Step {
+    number: u8,
+    name: &'static str,
+    says: Vec<(String, Json)>,
+}
+
+impl Step {
+    const fn new(number: u8, name: &'static str) -> Self {
+        Self { number, name, says: Vec::new() }
+    }
+
+    /// Notes a value; what is said twice is numbered.
+    fn say(&mut self, what: impl Into<String>, value: impl Into<Json>) {
+        let what = what.into();
+        let same = |known: &str| {
+            known.strip_prefix(&what).is_some_and(|n| n.is_empty() || n.starts_with(" ("))
+        };
+        let said = self.says.iter().filter(|(known, _)| same(known)).count();
+        let what = if said == 0 { what } else { format!("{what} ({})", said + 1) };
+        self.says.push((what, value.into()));
+    }
+}
+
+/// A line that no format fits, its secrets taken out.
+struct Rejected {
+    /// The part of the line around the place where it stopped fitting.
+    text: String,
+    /// Where in that text it stopped fitting, in characters.
+    at: usize,
+    column: usize,
+    expected: String,
+    found: String,
+    template: Option<String>,
+}
+
+impl Explained {
+    fn print(&self, printer: &mut Printer) -> anyhow::Result<()> {
+        if printer.is_json() {
+            return Ok(printer.json(&self.to_json())?);
+        }
+        printer.line(bold(format_args!("{}, line {}", safe(&self.file), self.line)))?;
+        print_steps(printer, &self.steps)?;
+        if let Some(reject) = &self.reject {
+            reject.print(printer)?;
+        }
+        for (at, steps) in self.usages.iter().enumerate() {
+            if self.usages.len() > 1 {
+                printer.line(format_args!("  token {} of {}", at + 1, self.usages.len()))?;
+            }
+            print_steps(printer, steps)?;
+        }
+        Ok(printer.line("")?)
+    }
+
+    fn to_json(&self) -> Json {
+        let mut object = Map::new();
+        object.insert("file".into(), self.file.as_str().into());
+        object.insert("line".into(), self.line.into());
+        object.insert("steps".into(), steps_json(&self.steps));
+        if let Some(reject) = &self.reject {
+            let Rejected { text, column, expected, found, template, .. } = reject;
+            let message = format!("expected {expected}, found {found}");
+            object.insert("error".into(), json!({ "message": message, "column": column }));
+            object.insert("text".into(), text.as_str().into());
+            let template = template.as_ref().map(|template| template.as_str().into());
+            object.extend(template.map(|template| ("template".to_owned(), template)));
+        } else {
+            let usages = self.usages.iter().map(|steps| steps_json(steps)).collect();
+            object.insert("usages".into(), usages);
+        }
+        object.into()
+    }
+}
+
+impl Rejected {
+    fn print(&self, printer: &mut Printer) -> anyhow::Result<()> {
+        printer.line(format_args!("     {}", self.text))?;
+        printer.line(format_args!("     {:>width$}", "^", width = self.at + 1))?;
+        let Self { column, expected, found, .. } = self;
+        let (expected, found) = (safe(expected), safe(found));
+        printer.line(format_args!("     column {column}: expected {expected}"))?;
+        printer.line(format_args!(
+            "     {:indent$}  found {found}",
+            "",
+            indent = 7 + digits(*column)
+        ))?;
+        if let Some(template) = &self.template {
+            printer.line(format_args!("     template: {}", safe(template)))?;
+        }
+        Ok(())
+    }
+}
+
+fn digits(n: usize) -> usize {
+    n.to_string().len()
+}
+
+fn steps_json(steps: &[Step]) -> Json {
+    let of = |step: &Step| {
+        let says = step.says.iter().cloned().collect::<Map<_, _>>();
+        (step.name.to_owned(), Json::Object(says))
+    };
+    steps.iter().map(of).collect::<Map<_, _>>().into()
+}
+
+fn print_steps(printer: &mut Printer, steps: &[Step]) -> anyhow::Result<()> {
+    for step in steps {
+        let mut head = format!("{:>3} {}", step.number, step.name);
+        for (what, value) in &step.says {
+            let value = match value {
+                Json::String(text) => safe(text),
+                Json::Number(number) => shortened(number),
+                other => safe(other.to_string()),
+            };
+            let what = safe(what);
+            printer.line(format_args!("{head:<13} {what:<24} {value}").to_string().trim_end())?;
+            head.clear();
+        }
+    }
+    Ok(())
+}
+
+/// Measures are for people: two digits behind the point.
+fn shortened(number: &serde_json::Number) -> String {
+    match number.as_f64().filter(|_| number.is_f64()) {
+        Some(measure) => format!("{measure:.2}"),
+        None => number.to_string(),
+    }
+}

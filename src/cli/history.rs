@@ -1,0 +1,303 @@
+//! `history`: what a token did, from its first use on.
+
+use std::process::ExitCode;
+
+use serde_json::{Value as Json, json};
+
+use crate::cli::args::History as Options;
+use crate::cli::print::{self, Printer};
+use crate::cli::tokens::{self, token_json};
+use crate::cli::{Context, state, table, when};
+use crate::clock::now;
+use crate::engine::alert::Incident;
+use crate::engine::ledger::{Activity, Facet};
+use crate::engine::time::{DAY, HOUR, Timestamp};
+use crate::store::{FacetRow, History, HourRow, LifecycleRow, TokenSummary, Who};
+
+/// Rows of each table that people are shown; JSON has all.
+const MOST: usize = 20;
+
+/// Columns that stand before a sparkline's end on narrow terminals.
+const MARGIN: u16 = 4;
+
+/// The longest sparkline.
+const LONGEST: u16 = 72;
+
+pub(super) fn run(context: &mut Context, options: &Options) -> anyhow::Result<ExitCode> {
+    let now = now();
+    let time =
+        |text: &Option<String>| text.as_deref().map(|text| when::instant(text, now)).transpose();
+    let (since, until) = (time(&options.since)?, time(&options.until)?);
+    let reader = state::reader(&context.site)?;
+    let who = state::known(&context.site, &reader, &options.token)?;
+    let history = reader.history(&who, since, until, now)?;
+    let printer = &mut context.printer;
+    if printer.is_json() {
+        printer.json(&history_json(&who, &history))?;
+        return Ok(ExitCode::SUCCESS);
+    }
+    print_tokens(printer, &who, &history, now)?;
+    print_hours(printer, &history.hours)?;
+    print_facets(printer, &history, now)?;
+    print_incidents(printer, &history.incidents)?;
+    print_lifecycle(printer, &history.lifecycle)?;
+    Ok(ExitCode::SUCCESS)
+}
+
+fn print_tokens(
+    printer: &mut Printer,
+    who: &Who,
+    history: &History,
+    now: Timestamp,
+) -> anyhow::Result<()> {
+    match history.tokens.as_slice() {
+        [] => printer.line(print::bold(print::Safe(state::name(who))))?,
+        [token] => tokens::head(printer, token, now)?,
+        several => {
+            let sum = sum(several);
+            let requests = print::number(sum.requests);
+            let name = print::bold(print::safe(state::name(who)));
+            printer.line(format_args!("{name}: {} tokens, {requests} requests", several.len()))?;
+            printer.line(tokens::drawn(several, now))?;
+        }
+    }
+    Ok(())
+}
+
+/// Sums up what tokens did.
+fn sum(tokens: &[TokenSummary]) -> Activity {
+    tokens.iter().fold(Activity::default(), |sum, token| plus(sum, token.activity))
+}
+
+const fn plus(a: Activity, b: Activity) -> Activity {
+    Activity {
+        requests: a.requests.saturating_add(b.requests),
+        ok: a.ok.saturating_add(b.ok),
+        denied: a.denied.saturating_add(b.denied),
+        failed: a.failed.saturating_add(b.failed),
+        bytes: a.bytes.saturating_add(b.bytes),
+    }
+}
+
+fn print_hours(printer: &mut Printer, hours: &[HourRow]) -> anyhow::Result<()> {
+    let (Some(first), Some(last)) = (hours.first(), hours.last()) else { return Ok(()) };
+    let width = usize::from(table::width().saturating_sub(MARGIN).clamp(1, LONGEST));
+    let (unit, counts) = buckets(hours, width);
+    let most = print::number(counts.iter().copied().max().unwrap_or_default());
+    let (from, to) = (print::minute(first.hour), print::minute(last.hour.plus(HOUR)));
+    printer.line("")?;
+    printer.line(print::bold(format_args!("requests a {}", unit_name(unit))))?;
+    printer.line(format_args!("  {}", print::sparkline(&counts)))?;
+    printer.line(format_args!("  {from} to {to}, at most {most}"))?;
+    Ok(())
+}
+
+/// Sums requests up by the hour, the day, or as many days as it takes to have no more sums than
+/// `most`. Returns the unit too.
+fn buckets(hours: &[HourRow], most: usize) -> (i64, Vec<u64>) {
+    let at = |unit: i64, row: &HourRow| row.hour.0.div_euclid(unit);
+    let span = |unit| match (hours.first(), hours.last()) {
+        (Some(first), Some(last)) => {
+            usize::try_from(at(unit, last) - at(unit, first)).unwrap_or(0) + 1
+        }
+        _ => 0,
+    };
+    let mut unit = HOUR;
+    while most.max(1) < span(unit) {
+        unit = match unit {
+            HOUR => DAY,
+            DAY => 7 * DAY,
+            longer => longer.saturating_mul(2),
+        };
+    }
+    let mut counts = vec![0_u64; span(unit)];
+    for row in hours {
+        let index = hours.first().map(|first| at(unit, row) - at(unit, first));
+        let index = index.and_then(|index| usize::try_from(index).ok());
+        if let Some(count) = index.and_then(|index| counts.get_mut(index)) {
+            *count = count.saturating_add(row.activity.requests);
+        }
+    }
+    (unit, counts)
+}
+
+fn unit_name(unit: i64) -> String {
+    match unit {
+        HOUR => "hour".to_owned(),
+        DAY => "day".to_owned(),
+        weeks if weeks == 7 * DAY => "week".to_owned(),
+        weeks => format!("{} weeks", weeks / (7 * DAY)),
+    }
+}
+
+const fn plural(facet: Facet) -> &'static str {
+    match facet {
+        Facet::Address => "addresses",
+        Facet::Network => "networks",
+        Facet::Country => "countries",
+        Facet::Client => "clients",
+        Facet::Route => "routes",
+    }
+}
+
+fn print_facets(printer: &mut Printer, history: &History, now: Timestamp) -> anyhow::Result<()> {
+    for (facet, rows) in &history.facets {
+        if rows.is_empty() {
+            continue;
+        }
+        let mut table = table::table(&[plural(*facet), "requests", "first seen", "last seen"]);
+        for FacetRow { value, span } in rows.iter().take(MOST) {
+            let value = if value.is_empty() { "(others)".to_owned() } else { print::safe(value) };
+            let [first, last] = [span.first, span.last].map(|time| seen(time, now));
+            table.add_row([value, print::number(span.count), first, last]);
+        }
+        printer.line("")?;
+        printer.line(table::coloured(&table, |_| None))?;
+        more(printer, rows.len())?;
+    }
+    Ok(())
+}
+
+fn seen(time: Timestamp, now: Timestamp) -> String {
+    format!("{} ({})", print::minute(time), print::ago(time, now))
+}
+
+fn more(printer: &mut Printer, n_rows: usize) -> std::io::Result<()> {
+    match n_rows.saturating_sub(MOST) {
+        0 => Ok(()),
+        more => printer.line(format_args!(" and {more} more, which --json shows")),
+    }
+}
+
+fn print_incidents(printer: &mut Printer, incidents: &[Incident]) -> anyhow::Result<()> {
+    if incidents.is_empty() {
+        return Ok(());
+    }
+    printer.line("")?;
+    printer.line(print::bold("incidents"))?;
+    for incident in incidents {
+        let level = print::level(incident.level, 8);
+        let opened = print::minute(incident.opened);
+        let (id, n) = (print::safe(&incident.id), incident.alerts);
+        printer.line(format_args!("  {opened}  {level} {id}, {n} alerts"))?;
+    }
+    Ok(())
+}
+
+fn print_lifecycle(printer: &mut Printer, lifecycle: &[LifecycleRow]) -> anyhow::Result<()> {
+    if lifecycle.is_empty() {
+        return Ok(());
+    }
+    printer.line("")?;
+    printer.line(print::bold("lifecycle"))?;
+    for row in lifecycle {
+        let note = if row.note.is_empty() { String::new() } else { format!(": {}", row.note) };
+        let text = format!("{} {}{note}", row.what, row.name);
+        printer.line(format_args!(
+            "  {}  {}",
+            print::minute(row.time),
+            print::safe(text.trim())
+        ))?;
+    }
+    Ok(())
+}
+
+fn history_json(who: &Who, history: &History) -> Json {
+    let mut json = match history.tokens.as_slice() {
+        [token] => token_json(token),
+        _ => sum_json(who, history),
+    };
+    let hours = history.hours.iter().map(|row| {
+        let Activity { requests, ok, denied, failed, bytes } = row.activity;
+        json!({"hour": row.hour.to_string(), "requests": requests, "ok": ok, "denied": denied,
+            "failed": failed, "bytes": bytes})
+    });
+    let facets = Facet::ALL.into_iter().map(|facet| {
+        let rows = history.facets.get(&facet).map(Vec::as_slice).unwrap_or_default();
+        (facet.as_str().to_owned(), rows.iter().map(facet_json).collect())
+    });
+    let tail = [
+        ("hours", hours.collect()),
+        ("facets", Json::Object(facets.collect())),
+        ("incidents", history.incidents.iter().map(incident_json).collect()),
+        ("lifecycle", history.lifecycle.iter().map(lifecycle_json).collect()),
+    ];
+    extend(&mut json, tail);
+    json
+}
+
+/// The fields of several tokens of one principal: its last used token's, with all that can be
+/// counted counted over all of them, and each token by itself under `tokens`.
+fn sum_json(who: &Who, history: &History) -> Json {
+    let tokens = &history.tokens;
+    let Activity { requests, ok, denied, failed, bytes } = sum(tokens);
+    let first = tokens.iter().filter_map(|token| token.first_seen).min();
+    let distinct = |facet| json!(history.facets.get(&facet).map_or(0, Vec::len));
+    let mut json = tokens.first().map_or_else(|| json!({}), token_json);
+    let all = [
+        ("principal", json!(state::name(who))),
+        ("first_seen", print::time(first)),
+        ("requests", json!(requests)),
+        ("ok", json!(ok)),
+        ("denied", json!(denied)),
+        ("failed", json!(failed)),
+        ("bytes", json!(bytes)),
+        ("countries", distinct(Facet::Country)),
+        ("networks", distinct(Facet::Network)),
+        ("addresses", distinct(Facet::Address)),
+        ("tokens", tokens.iter().map(token_json).collect()),
+    ];
+    extend(&mut json, all);
+    json
+}
+
+fn extend<const N: usize>(json: &mut Json, all: [(&str, Json); N]) {
+    if let Some(fields) = json.as_object_mut() {
+        let known = all.into_iter().filter(|(_, value)| !value.is_null());
+        fields.extend(known.map(|(name, value)| (name.to_owned(), value)));
+    }
+}
+
+fn facet_json(FacetRow { value, span }: &FacetRow) -> Json {
+    json!({"value": value, "first": span.first.to_string(), "last": span.last.to_string(),
+        "count": span.count})
+}
+
+/// Returns an incident as JSON.
+pub(super) fn incident_json(incident: &Incident) -> Json {
+    json!({"id": incident.id, "principal": incident.principal, "opened": incident.opened.to_string(),
+        "last": incident.last.to_string(), "level": incident.level, "alerts": incident.alerts})
+}
+
+fn lifecycle_json(row: &LifecycleRow) -> Json {
+    print::object([
+        ("@timestamp", print::time(row.time)),
+        ("what", json!(row.what)),
+        ("token", print::object([("id", json!(row.token)), ("name", json!(row.name))])),
+        ("note", json!(row.note)),
+        ("noted", print::time(row.noted)),
+    ])
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn row(hour: i64, requests: u64) -> HourRow {
+        let activity = Activity { requests, ..Activity::default() };
+        HourRow { hour: Timestamp(hour * HOUR), activity }
+    }
+
+    #[test]
+    fn the_unit_grows_until_the_line_fits() {
+        assert_eq!(buckets(&[], 5), (HOUR, vec![]));
+        assert_eq!(buckets(&[row(7, 1)], 5), (HOUR, vec![1]));
+        assert_eq!(buckets(&[row(7, 1), row(11, 2)], 5), (HOUR, vec![1, 0, 0, 0, 2]));
+        assert_eq!(buckets(&[row(7, 1), row(12, 2), row(24, 4)], 5), (DAY, vec![3, 4]));
+        assert_eq!(buckets(&[row(0, 1), row(24 * 30, 2)], 5), (7 * DAY, vec![1, 0, 0, 0, 2]));
+        let ages = [row(-24 * 365_000, 1), row(24 * 365_000, u64::MAX), row(24 * 365_000, 1)];
+        let (unit, counts) = buckets(&ages, 5);
+        assert!(counts.len() <= 5, "{unit}");
+        assert_eq!(counts.last(), Some(&u64::MAX));
+    }
+}

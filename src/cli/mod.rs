@@ -1,0 +1,144 @@
+//! The command line: one file a command, and what they share.
+
+mod alerts;
+pub mod args;
+mod check;
+pub mod exit;
+mod explain;
+mod generate;
+mod history;
+mod lines;
+mod parse;
+pub mod print;
+mod registering;
+pub mod registry;
+mod replay;
+mod rules;
+mod run;
+mod scrub;
+mod state;
+mod status;
+pub mod table;
+mod test_mail;
+mod tokens;
+pub mod when;
+
+use std::io::{self, IsTerminal, Write as _};
+use std::path::PathBuf;
+use std::process::ExitCode;
+
+use clap::Parser;
+
+use crate::cli::args::{Cli, Command, Global, When};
+use crate::cli::print::Printer;
+use crate::config::{Colour, Faults};
+use crate::daemon::site::Site;
+use crate::telemetry;
+
+/// Does what the command line asks for and returns the exit status.
+#[must_use]
+pub fn run() -> ExitCode {
+    let cli = match Cli::try_parse() {
+        Ok(cli) => cli,
+        Err(error) => {
+            error.print().ok();
+            return ExitCode::from(if error.use_stderr() { exit::USAGE } else { 0 });
+        }
+    };
+    start_logging(&cli.global);
+    let color = cli.global.color;
+    match dispatch(cli) {
+        Ok(code) => code,
+        Err(error) => {
+            report(&error, color);
+            ExitCode::from(exit::of(&error))
+        }
+    }
+}
+
+/// What every command works with.
+struct Context {
+    site: Site,
+    printer: Printer,
+}
+
+fn dispatch(cli: Cli) -> anyhow::Result<ExitCode> {
+    let Cli { global, command } = cli;
+    let mut printer = Printer::new(global.color, global.json);
+    let on_site = |printer, act: &mut dyn FnMut(&mut Context) -> anyhow::Result<ExitCode>| {
+        let mut context = Context { site: load(&global)?, printer };
+        let code = act(&mut context)?;
+        context.printer.flush()?;
+        Ok(code)
+    };
+    match command {
+        // A faulty configuration is not in the way of these.
+        Command::Completions { shell } => generate::completions(&mut printer, shell),
+        Command::Man { directory } => generate::man(&mut printer, directory.as_deref()),
+        Command::Check => check::run(&mut printer, &load(&global)),
+        Command::Run(options) => on_site(printer, &mut |at| run::run(at, &options, &global)),
+        Command::Replay(options) => on_site(printer, &mut |at| replay::run(at, &options)),
+        Command::Parse(options) => on_site(printer, &mut |at| parse::run(at, &options)),
+        Command::Explain(options) => {
+            on_site(printer, &mut |at| explain::run(at, &options, global.verbose > 0))
+        }
+        Command::Tokens(options) => on_site(printer, &mut |at| tokens::run(at, &options)),
+        Command::History(options) => on_site(printer, &mut |at| history::run(at, &options)),
+        Command::Alerts(options) => on_site(printer, &mut |at| alerts::run(at, &options)),
+        Command::Rules(options) => on_site(printer, &mut |at| rules::run(at, &options)),
+        Command::Status => on_site(printer, &mut status::run),
+        Command::TestMail => on_site(printer, &mut test_mail::run),
+    }
+}
+
+/// Reads the configuration that the command line points at.
+fn load(global: &Global) -> Result<Site, Faults> {
+    Site::load(global.config.as_deref(), global.state_dir.clone(), default_state)
+}
+
+/// Where systemd put credentials (systemd.exec(5), LoadCredential=).
+fn credentials() -> Option<PathBuf> {
+    #[allow(clippy::disallowed_methods, reason = "set by systemd, no setting of ours")]
+    std::env::var_os("CREDENTIALS_DIRECTORY").map(PathBuf::from)
+}
+
+fn start_logging(global: &Global) {
+    let steps = i8::try_from(global.verbose).unwrap_or(2) - i8::try_from(global.quiet).unwrap_or(2);
+    telemetry::init(global.log_format, steps, global.log_filter.as_deref());
+}
+
+/// Where the state is if nobody says: what systemd made for the service, the system's place for
+/// root, else the user's (XDG base directories).
+fn default_state() -> PathBuf {
+    #[allow(clippy::disallowed_methods, reason = "systemd and XDG name directories by variables")]
+    let variable =
+        |name| std::env::var_os(name).filter(|value| !value.is_empty()).map(PathBuf::from);
+    if let Some(directory) = variable("STATE_DIRECTORY") {
+        return directory;
+    }
+    if rustix::process::geteuid().is_root() {
+        return PathBuf::from("/var/lib/tokenwatch");
+    }
+    let home = || variable("HOME").unwrap_or_default().join(".local/state");
+    variable("XDG_STATE_HOME").unwrap_or_else(home).join("tokenwatch")
+}
+
+/// Says on standard error what went wrong; a closed pipe is nothing to talk about.
+fn report(error: &anyhow::Error, color: When) {
+    if exit::of(error) == 0 {
+        return;
+    }
+    let mut stderr = anstream::stderr();
+    if let Some(faults) = error.chain().find_map(|cause| cause.downcast_ref::<Faults>()) {
+        let is_coloured = match color {
+            When::Auto => io::stderr().is_terminal(),
+            When::Always => true,
+            When::Never => false,
+        };
+        let colour = if is_coloured { Colour::Ansi } else { Colour::None };
+        writeln!(stderr, "{}", faults.render(colour, usize::from(table::width()))).ok();
+        return;
+    }
+    let text: Vec<String> = error.chain().map(ToString::to_string).collect();
+    writeln!(stderr, "tokenwatch: {}", print::safe(text.join(": "))).ok();
+}

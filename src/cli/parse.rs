@@ -1,0 +1,295 @@
+//! `parse`: how each line is read, one JSON object a line; nothing is kept.
+
+use std::borrow::Cow;
+use std::net::IpAddr;
+use std::process::ExitCode;
+
+use serde::Serialize;
+use smol_str::SmolStr;
+
+use crate::cli::Context;
+use crate::cli::args::Lines as Options;
+use crate::cli::lines::{Logs, Numbered, Visit, text};
+use crate::cli::print::Printer;
+use crate::cli::scrub::Cleaner;
+use crate::engine::reader::Reader;
+use crate::engine::record::{Record, Reject};
+use crate::engine::secret::TokenId;
+use crate::engine::token::Sealed;
+
+pub(super) fn run(context: &mut Context, options: &Options) -> anyhow::Result<ExitCode> {
+    let logs = Logs::find(&context.site, options)?;
+    let has_files = logs.is_many();
+    logs.read(&mut Parser { printer: &mut context.printer, has_files })?;
+    Ok(ExitCode::SUCCESS)
+}
+
+struct Parser<'p> {
+    printer: &'p mut Printer,
+    has_files: bool,
+}
+
+impl Visit for Parser<'_> {
+    fn line(&mut self, reader: &Reader, seen: &Numbered<'_>) -> anyhow::Result<()> {
+        let file = self.has_files.then(|| seen.path.to_string_lossy());
+        let head = Head { file, line: seen.number };
+        let Some(source) = reader.sources().get(seen.source) else { return Ok(()) };
+        match source.record(seen.line.bytes) {
+            Ok(record) => {
+                let mut sightings = Vec::new();
+                reader.finder().find(&record, &mut sightings);
+                let sealed = reader.sealer().tokens(&sightings);
+                let cleaner = Cleaner::new(reader, &sightings);
+                let record = Shown::new(&record, cleaner.as_ref());
+                let tokens = sealed.iter().map(Token::new).collect();
+                self.printer.json(&Parsed { head, record, tokens })?;
+            }
+            Err(reject) => {
+                self.printer.json(&Rejected { head, error: Why::new(&reject) })?;
+            }
+        }
+        Ok(())
+    }
+
+    fn pause(&mut self) -> anyhow::Result<()> {
+        Ok(self.printer.flush()?)
+    }
+}
+
+/// Which line it is.
+#[derive(Serialize)]
+pub(super) struct Head<'a> {
+    /// Its file, where there are several.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub file: Option<Cow<'a, str>>,
+    /// Its number, counted from 1.
+    pub line: u64,
+}
+
+#[derive(Serialize)]
+struct Parsed<'a> {
+    #[serde(flatten)]
+    head: Head<'a>,
+    #[serde(flatten)]
+    record: Shown<'a>,
+    tokens: Vec<Token<'a>>,
+}
+
+#[derive(Serialize)]
+struct Rejected<'a> {
+    #[serde(flatten)]
+    head: Head<'a>,
+    error: Why,
+}
+
+/// Why a line was rejected. No more than one character of the line is in it.
+#[derive(Serialize)]
+pub(super) struct Why {
+    message: String,
+    column: usize,
+}
+
+impl Why {
+    pub(super) fn new(reject: &Reject) -> Self {
+        Self { message: reject.to_string(), column: reject.column }
+    }
+}
+
+/// A token of a line.
+#[derive(Serialize)]
+pub(super) struct Token<'a> {
+    id: TokenId,
+    kind: &'a SmolStr,
+    carrier: String,
+    hint: &'a SmolStr,
+}
+
+impl<'a> Token<'a> {
+    pub(super) fn new(sealed: &'a Sealed) -> Self {
+        let Sealed { id, kind, hint, carrier, .. } = sealed;
+        Self { id: *id, kind, carrier: carrier.to_string(), hint }
+    }
+}
+
+/// A record in the names of the Elastic Common Schema, without its secrets. What the line does not
+/// say is left out.
+#[derive(Serialize)]
+pub(super) struct Shown<'a> {
+    #[serde(rename = "@timestamp", skip_serializing_if = "Option::is_none")]
+    time: Option<String>,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    source: Option<Address>,
+    #[serde(skip_serializing_if = "is_empty")]
+    http: Http<'a>,
+    #[serde(skip_serializing_if = "is_empty")]
+    url: Url<'a>,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    user_agent: Option<Original<'a>>,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    user: Option<Name<'a>>,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    tls: Option<Tls<'a>>,
+}
+
+#[derive(Serialize)]
+struct Address {
+    ip: IpAddr,
+}
+
+#[derive(Default, PartialEq, Serialize)]
+struct Http<'a> {
+    #[serde(skip_serializing_if = "Option::is_none")]
+    version: Option<Cow<'a, str>>,
+    #[serde(skip_serializing_if = "is_empty")]
+    request: Request<'a>,
+    #[serde(skip_serializing_if = "is_empty")]
+    response: Response,
+}
+
+#[derive(Default, PartialEq, Serialize)]
+struct Request<'a> {
+    #[serde(skip_serializing_if = "Option::is_none")]
+    method: Option<Cow<'a, str>>,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    referrer: Option<Cow<'a, str>>,
+}
+
+#[derive(Default, PartialEq, Serialize)]
+struct Response {
+    #[serde(skip_serializing_if = "Option::is_none")]
+    status_code: Option<u16>,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    body: Option<Body>,
+}
+
+#[derive(PartialEq, Serialize)]
+struct Body {
+    bytes: u64,
+}
+
+#[derive(Default, PartialEq, Serialize)]
+struct Url<'a> {
+    #[serde(skip_serializing_if = "Option::is_none")]
+    original: Option<Cow<'a, str>>,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    path: Option<Cow<'a, str>>,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    query: Option<Cow<'a, str>>,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    domain: Option<Cow<'a, str>>,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    scheme: Option<Cow<'a, str>>,
+}
+
+#[derive(Serialize)]
+struct Original<'a> {
+    original: Cow<'a, str>,
+}
+
+#[derive(Serialize)]
+struct Name<'a> {
+    name: Cow<'a, str>,
+}
+
+#[derive(Serialize)]
+struct Tls<'a> {
+    version: Cow<'a, str>,
+}
+
+fn is_empty<T: Default + PartialEq>(value: &T) -> bool {
+    *value == T::default()
+}
+
+impl<'a> Shown<'a> {
+    /// Shows a record; `cleaner` takes out its secrets, if it has any.
+    pub(super) fn new(record: &'a Record<'_>, cleaner: Option<&Cleaner<'_>>) -> Self {
+        let show = |field: &'a Option<Cow<'_, [u8]>>| Some(clean(field.as_deref()?, cleaner));
+        Self {
+            time: record.time.map(|time| time.to_rfc3339(record.time_digits)),
+            source: record.client.map(|ip| Address { ip: ip.to_canonical() }),
+            http: Http {
+                version: show(&record.version),
+                request: Request { method: show(&record.method), referrer: show(&record.referer) },
+                response: Response {
+                    status_code: record.status,
+                    body: record.bytes.map(|bytes| Body { bytes }),
+                },
+            },
+            url: Url::new(record, show),
+            user_agent: show(&record.agent).map(|original| Original { original }),
+            user: show(&record.user).map(|name| Name { name }),
+            tls: show(&record.tls).map(|version| Tls { version }),
+        }
+    }
+}
+
+impl<'a> Url<'a> {
+    /// The target is cleaned before it is split: a secret may hold whatever splits it.
+    fn new<'r: 'a>(
+        record: &'a Record<'r>,
+        show: impl Fn(&'a Option<Cow<'r, [u8]>>) -> Option<Cow<'a, str>>,
+    ) -> Self {
+        let host = show(&record.host);
+        let scheme = show(&record.scheme);
+        let Some(original) = show(&record.target) else {
+            return Self { domain: host.map(without_port), scheme, ..Self::default() };
+        };
+        let (before, query) = split(original.clone(), '?');
+        let (own_scheme, authority, path) = match before.split_once("://") {
+            Some((scheme, rest)) if !before.starts_with('/') => {
+                let at = rest.find('/').unwrap_or(rest.len());
+                let (authority, path) = rest.split_at(at);
+                let host = authority.rsplit('@').next().unwrap_or(authority);
+                let path = if path.is_empty() { "/" } else { path };
+                (Some(scheme.to_owned()), Some(host.to_owned()), Cow::Owned(path.to_owned()))
+            }
+            _ => (None, None, before),
+        };
+        Self {
+            path: Some(path),
+            query,
+            domain: host.or(authority.map(Cow::Owned)).map(without_port),
+            scheme: scheme.or(own_scheme.map(Cow::Owned)),
+            original: Some(original),
+        }
+    }
+}
+
+/// Splits at the first such character, and borrows where the text is borrowed.
+fn split(whole: Cow<'_, str>, at: char) -> (Cow<'_, str>, Option<Cow<'_, str>>) {
+    match whole {
+        Cow::Borrowed(text) => match text.split_once(at) {
+            Some((before, after)) => (before.into(), Some(after.into())),
+            None => (text.into(), None),
+        },
+        Cow::Owned(text) => match text.split_once(at) {
+            Some((before, after)) => (before.to_owned().into(), Some(after.to_owned().into())),
+            None => (text.into(), None),
+        },
+    }
+}
+
+/// `[2001:db8::1]:443` and `example.org:443` without the port.
+fn without_port(host: Cow<'_, str>) -> Cow<'_, str> {
+    let is_port = |port: &str| !port.is_empty() && port.bytes().all(|b| b.is_ascii_digit());
+    let cut = host
+        .rsplit_once(':')
+        .filter(|(name, port)| is_port(port) && (!name.contains(':') || name.ends_with(']')));
+    match cut.map(|(name, _)| name.len()) {
+        None => host,
+        Some(length) => match host {
+            Cow::Borrowed(text) => text.get(..length).unwrap_or(text).into(),
+            Cow::Owned(mut text) => {
+                text.truncate(length);
+                text.into()
+            }
+        },
+    }
+}
+
+fn clean<'a>(field: &'a [u8], cleaner: Option<&Cleaner<'_>>) -> Cow<'a, str> {
+    match cleaner.map(|cleaner| cleaner.clean(field)) {
+        None | Some(Cow::Borrowed(_)) => text(field),
+        Some(Cow::Owned(field)) => text(&field).into_owned().into(),
+    }
+}

@@ -1,0 +1,264 @@
+//! Everything that commands print, safe for a terminal: text from logs cannot move the cursor.
+
+use std::fmt::{self, Write as _};
+use std::io::{self, BufWriter, Write as _};
+
+use anstyle::{AnsiColor, Style};
+use serde::Serialize;
+use serde_json::Value as Json;
+
+use crate::cli::args::When;
+use crate::engine::alert::Level;
+use crate::engine::time::{DAY, HOUR, MINUTE, Timestamp};
+
+/// Bytes that wait at most before they are handed on.
+const BUFFER: usize = 64 * 1024;
+
+/// Where a command prints to: standard output, once it is flushed or dropped.
+pub struct Printer {
+    /// Printed line by line, a log of millions would cost a system call each.
+    out: BufWriter<anstream::AutoStream<io::Stdout>>,
+    is_json: bool,
+}
+
+impl Printer {
+    /// Makes the printer of a command.
+    #[must_use]
+    pub fn new(color: When, is_json: bool) -> Self {
+        let choice = match color {
+            When::Auto => anstream::AutoStream::choice(&io::stdout()),
+            When::Always => anstream::ColorChoice::Always,
+            When::Never => anstream::ColorChoice::Never,
+        };
+        // Not locked: the daemon's loop prints from another thread while this one waits.
+        let stream = anstream::AutoStream::new(io::stdout(), choice);
+        Self { out: BufWriter::with_capacity(BUFFER, stream), is_json }
+    }
+
+    /// Tells whether JSON was asked for.
+    #[must_use]
+    pub const fn is_json(&self) -> bool {
+        self.is_json
+    }
+
+    /// Prints a line of our own words, which may hold styles. What comes from logs must be
+    /// [`Safe`] in it.
+    ///
+    /// # Errors
+    /// What the system says; a closed pipe is told by its kind.
+    pub fn line(&mut self, text: impl fmt::Display) -> io::Result<()> {
+        writeln!(self.out, "{text}")
+    }
+
+    /// Prints one JSON object on a line. Control and bidirectional characters are escaped in it too.
+    ///
+    /// # Errors
+    /// What the system says.
+    pub fn json(&mut self, value: &impl Serialize) -> io::Result<()> {
+        let text = serde_json::to_string(value).map_err(io::Error::other)?;
+        if text.bytes().all(|byte| byte.is_ascii() && byte != 0x7f) {
+            self.out.write_all(text.as_bytes())?;
+            return self.out.write_all(b"\n");
+        }
+        writeln!(self.out, "{}", JsonSafe(&text))
+    }
+
+    /// Hands on what is waiting.
+    ///
+    /// # Errors
+    /// What the system says.
+    pub fn flush(&mut self) -> io::Result<()> {
+        self.out.flush()
+    }
+}
+
+/// Shows text from logs: what could change the screen is shown as `\xNN` or `\u{...}`.
+#[derive(Clone, Copy, Debug)]
+pub struct Safe<T>(pub T);
+
+impl<T: AsRef<str>> fmt::Display for Safe<T> {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        for c in self.0.as_ref().chars() {
+            match c {
+                c if u32::from(c) < 0x80 && c.is_control() => write!(f, "\\x{:02x}", u32::from(c))?,
+                c if is_unsafe(c) => write!(f, "\\u{{{:x}}}", u32::from(c))?,
+                c => f.write_char(c)?,
+            }
+        }
+        Ok(())
+    }
+}
+
+/// Returns text from logs as it may be shown.
+#[must_use]
+pub fn safe(text: impl AsRef<str>) -> String {
+    Safe(text).to_string()
+}
+
+/// Controls, and what reorders or hides text without being one: bidirectional controls (UAX #9),
+/// zero-width characters, line and paragraph separators, the byte-order mark, tags.
+fn is_unsafe(c: char) -> bool {
+    c.is_control()
+        || matches!(c,
+            '\u{ad}' | '\u{61c}' | '\u{180e}' | '\u{200b}'..='\u{200f}' | '\u{2028}'..='\u{202e}'
+            | '\u{2060}'..='\u{206f}' | '\u{feff}' | '\u{fff9}'..='\u{fffb}' | '\u{e0000}'..='\u{e007f}')
+}
+
+/// JSON escapes the C0 controls by itself; the rest of what [`is_unsafe`] names becomes `\uNNNN`.
+pub(super) struct JsonSafe<'a>(pub(super) &'a str);
+
+impl fmt::Display for JsonSafe<'_> {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        for c in self.0.chars() {
+            if is_unsafe(c) {
+                let mut units = [0; 2];
+                c.encode_utf16(&mut units).iter().try_for_each(|u| write!(f, "\\u{u:04x}"))?;
+            } else {
+                f.write_char(c)?;
+            }
+        }
+        Ok(())
+    }
+}
+
+/// Returns a JSON object of what is known: null, empty text and empty objects have no key.
+#[must_use]
+pub fn object<const N: usize>(fields: [(&str, Json); N]) -> Json {
+    let is_known = |value: &Json| match value {
+        Json::Null => false,
+        Json::String(text) => !text.is_empty(),
+        Json::Object(fields) => !fields.is_empty(),
+        _ => true,
+    };
+    let known = fields.into_iter().filter(|(_, value)| is_known(value));
+    Json::Object(known.map(|(name, value)| (name.to_owned(), value)).collect())
+}
+
+/// Returns an instant as JSON has it: RFC 3339, null if there is none.
+#[must_use]
+pub fn time(time: impl Into<Option<Timestamp>>) -> Json {
+    time.into().map_or(Json::Null, |time| Json::String(time.to_string()))
+}
+
+/// Returns the colour of a level.
+#[must_use]
+pub const fn style(level: Level) -> Style {
+    match level {
+        Level::Critical => AnsiColor::Red.on_default().bold(),
+        Level::High => AnsiColor::Red.on_default(),
+        Level::Medium => AnsiColor::Yellow.on_default(),
+        Level::Low => AnsiColor::Cyan.on_default(),
+        Level::Informational => AnsiColor::BrightBlack.on_default(),
+    }
+}
+
+/// Returns a level in its colour, at least `width` wide.
+#[must_use]
+pub fn level(level: Level, width: usize) -> String {
+    let style = style(level);
+    format!("{style}{:<width$}{style:#}", level.as_str())
+}
+
+/// Returns text in bold.
+#[must_use]
+pub fn bold(text: impl fmt::Display) -> String {
+    let bold = Style::new().bold();
+    format!("{bold}{text}{bold:#}")
+}
+
+/// `2026-03-12 02:13`: UTC, to the minute.
+#[must_use]
+pub fn minute(time: Timestamp) -> String {
+    time.to_chrono().format("%Y-%m-%d %H:%M").to_string()
+}
+
+/// `3 h ago`, `in 2 d`, `now`.
+#[must_use]
+pub fn ago(time: Timestamp, now: Timestamp) -> String {
+    let micros = now.since(time);
+    let size = micros.saturating_abs();
+    let text = if size < MINUTE {
+        return "now".to_owned();
+    } else if size < HOUR {
+        format!("{} min", size / MINUTE)
+    } else if size < DAY {
+        format!("{} h", size / HOUR)
+    } else {
+        format!("{} d", size / DAY)
+    };
+    if micros > 0 { format!("{text} ago") } else { format!("in {text}") }
+}
+
+/// `1,234,567`
+#[must_use]
+pub fn number(n: u64) -> String {
+    let digits = n.to_string();
+    let mut text = String::new();
+    for (at, digit) in digits.chars().enumerate() {
+        if at > 0 && (digits.len() - at).is_multiple_of(3) {
+            text.push(',');
+        }
+        text.push(digit);
+    }
+    text
+}
+
+/// `1.2 MiB`
+#[must_use]
+pub fn size(bytes: u64) -> String {
+    const UNITS: [&str; 5] = ["B", "KiB", "MiB", "GiB", "TiB"];
+    let mut unit = 0;
+    let mut tenths = u128::from(bytes) * 10;
+    while tenths >= 10_240 && unit + 1 < UNITS.len() {
+        tenths /= 1024;
+        unit += 1;
+    }
+    let name = UNITS.get(unit).copied().unwrap_or_default();
+    if unit == 0 {
+        format!("{bytes} {name}")
+    } else {
+        format!("{}.{} {name}", tenths / 10, tenths % 10)
+    }
+}
+
+/// Eight heights of blocks, scaled to the highest value.
+#[must_use]
+pub fn sparkline(values: &[u64]) -> String {
+    const BLOCKS: [char; 8] = ['▁', '▂', '▃', '▄', '▅', '▆', '▇', '█'];
+    let most = values.iter().copied().max().unwrap_or_default().max(1);
+    let block = |value: &u64| {
+        let height = usize::try_from(u128::from(*value) * 8 / u128::from(most)).unwrap_or(7);
+        if *value == 0 { ' ' } else { BLOCKS.get(height.min(7)).copied().unwrap_or('█') }
+    };
+    values.iter().map(block).collect()
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn text_from_logs_cannot_move_the_cursor_or_reorder_the_line() {
+        assert_eq!(safe("a\x1b[2Jb\r\n\tc"), "a\\x1b[2Jb\\x0d\\x0a\\x09c");
+        assert_eq!(safe("x\u{202e}y\u{9b}z\u{200b}"), "x\\u{202e}y\\u{9b}z\\u{200b}");
+        assert_eq!(safe("Grüße 北京 ok"), "Grüße 北京 ok");
+    }
+
+    #[test]
+    fn json_says_the_same_when_it_is_safe() {
+        let text = serde_json::to_string("a\u{202e}b\u{e0041}\x1b").unwrap();
+        let shown = JsonSafe(&text).to_string();
+        assert!(shown.is_ascii());
+        assert_eq!(serde_json::from_str::<String>(&shown).unwrap(), "a\u{202e}b\u{e0041}\x1b");
+    }
+
+    #[test]
+    fn numbers_are_for_people() {
+        assert_eq!([number(0), number(999), number(1_234_567)], ["0", "999", "1,234,567"]);
+        assert_eq!([size(12), size(1536), size(5 << 30)], ["12 B", "1.5 KiB", "5.0 GiB"]);
+        assert_eq!(sparkline(&[0, 1, 4, 8]), " ▂▅█");
+        let noon = Timestamp::from_seconds(43_200);
+        assert_eq!(ago(noon, noon.plus(3 * HOUR)), "3 h ago");
+        assert_eq!(ago(noon.plus(2 * DAY), noon), "in 2 d");
+    }
+}

@@ -1,0 +1,224 @@
+//! `tokens add, import, set, revoke, leak, decoy, forget`: what people say of tokens.
+
+use std::path::Path;
+
+use anyhow::bail;
+use serde_json::json;
+
+use crate::cli::args::{TokensAdd, TokensMark};
+use crate::cli::print::{self, Printer};
+use crate::cli::registry::read_registry;
+use crate::cli::tokens::registered_json;
+use crate::cli::{Context, state, when};
+use crate::clock::now;
+use crate::engine::registry::{COLUMNS, Registered};
+use crate::engine::secret::SealKey;
+use crate::store::{Store, Who};
+
+pub(super) fn add(context: &mut Context, options: &TokensAdd) -> anyhow::Result<()> {
+    let Context { site, printer } = context;
+    state::refuse_secret(&options.name)?;
+    let changes = changes(&options.columns, &site.key()?)?;
+    let mut row = Registered { name: options.name.clone(), ..Registered::default() };
+    // Who names itself is registered by that name, with whatever tokens it uses.
+    if options.secret_file.is_some() || !state::is_identity(&row.name) {
+        row.token = Some(match &options.secret_file {
+            Some(path) => state::seal_file(site, path)?,
+            None => state::seal(site, std::io::stdin().lock())?,
+        });
+    }
+    anyhow::ensure!(!changes.names(), "column name: the name is the first argument");
+    changes.apply(&mut row);
+    let mut store = site.store()?;
+    let is_same =
+        |old: &&Registered| old.token == row.token && (row.token.is_some() || old.name == row.name);
+    if let Some(old) = store.registry()?.iter().find(is_same) {
+        let id = old.token.map_or_else(String::new, |id| format!(" {id}"));
+        bail!(
+            "the token{id} is registered already, as \"{}\": change it with `tokens set`",
+            print::safe(&old.name)
+        );
+    }
+    store.register(std::slice::from_ref(&row), "", now())?;
+    if printer.is_json() {
+        return Ok(printer.json(&registered_json(&row))?);
+    }
+    match row.token {
+        Some(id) => printer.line(id)?,
+        None => printer.line(print::Safe(&row.name))?,
+    }
+    Ok(())
+}
+
+pub(super) fn import(context: &mut Context, file: &Path) -> anyhow::Result<()> {
+    let Context { site, printer } = context;
+    let rows = read_registry(file, &site.key()?)?;
+    let n_changed = site.store()?.register(&rows, "", now())?;
+    let n_rows = rows.len();
+    if printer.is_json() {
+        return Ok(printer.json(&json!({"rows": n_rows, "changed": n_changed}))?);
+    }
+    Ok(printer.line(format_args!("{n_rows} rows read, {n_changed} of them new or changed"))?)
+}
+
+pub(super) fn set(context: &mut Context, token: &str, columns: &[String]) -> anyhow::Result<()> {
+    let Context { site, printer } = context;
+    let changes = changes(columns, &site.key()?)?;
+    let mut store = site.store()?;
+    let who = state::meant(site, &store, token)?;
+    if changes.names() && !has_token(&store, &who)? {
+        bail!("{} is registered by its name, which cannot change", print::safe(state::name(&who)));
+    }
+    let rows = store.amend(&who, "", now(), |row| changes.apply(row))?;
+    say(printer, &rows, "changed")
+}
+
+/// Columns with new values, as `COLUMN=VALUE` says; without a value the column is cleared.
+struct Changes {
+    columns: Vec<&'static str>,
+    values: Registered,
+}
+
+fn changes(texts: &[String], key: &SealKey) -> anyhow::Result<Changes> {
+    let mut changes = Changes { columns: Vec::new(), values: Registered::default() };
+    for text in texts {
+        state::refuse_secret(text)?;
+        let Some((name, value)) = text.split_once('=') else {
+            bail!("expected COLUMN=VALUE, with one of the columns {}", columns());
+        };
+        state::refuse_secret(value)?;
+        let Some(column) = COLUMNS.iter().find(|column| **column == name && name != "token") else {
+            bail!(
+                "no column to set is named \"{}\"{}: columns are {}",
+                print::safe(name),
+                like(name),
+                columns()
+            );
+        };
+        anyhow::ensure!(!changes.columns.contains(column), "column {column}: given twice");
+        changes.values.set(column, value, key)?;
+        changes.columns.push(column);
+    }
+    Ok(changes)
+}
+
+fn columns() -> String {
+    COLUMNS.iter().filter(|name| **name != "token").copied().collect::<Vec<_>>().join(", ")
+}
+
+fn like(name: &str) -> String {
+    const LIKE: f64 = 0.8;
+    let likeness = |column: &&&str| strsim::jaro_winkler(name, column);
+    let best = COLUMNS.iter().max_by(|a, b| likeness(a).total_cmp(&likeness(b)));
+    let best = best.filter(|column| LIKE <= likeness(column) && **column != "token");
+    best.map(|column| format!(", did you mean \"{column}\"?")).unwrap_or_default()
+}
+
+impl Changes {
+    fn names(&self) -> bool {
+        self.columns.contains(&"name")
+    }
+
+    fn apply(&self, row: &mut Registered) {
+        let from = self.values.clone();
+        for column in &self.columns {
+            match *column {
+                "name" if row.token.is_some() => row.name = from.name.clone(),
+                "owner" => row.owner = from.owner.clone(),
+                "issued_at" => row.issued_at = from.issued_at,
+                "expires_at" => row.expires_at = from.expires_at,
+                "revoked_at" => row.revoked_at = from.revoked_at,
+                "rotated_to" => row.rotated_to = from.rotated_to.clone(),
+                "rotated_at" => row.rotated_at = from.rotated_at,
+                "scopes" => row.scopes = from.scopes.clone(),
+                "networks" => row.networks = from.networks.clone(),
+                "countries" => row.countries = from.countries.clone(),
+                "mfa" => row.mfa = from.mfa,
+                "decoy" => row.decoy = from.decoy,
+                "leaked_at" => row.leaked_at = from.leaked_at,
+                "notes" => row.notes = from.notes.clone(),
+                _ => {}
+            }
+        }
+    }
+}
+
+fn has_token(store: &Store, who: &Who) -> anyhow::Result<bool> {
+    Ok(match who {
+        Who::Token(_) => true,
+        Who::Principal(name) => {
+            store.registry()?.iter().any(|row| row.token.is_some() && row.name == *name)
+        }
+    })
+}
+
+/// What can be said of a token in one word.
+#[derive(Clone, Copy, PartialEq, Eq)]
+pub(super) enum Mark {
+    Revoked,
+    Leaked,
+    Decoy,
+}
+
+pub(super) fn mark(context: &mut Context, options: &TokensMark, mark: Mark) -> anyhow::Result<()> {
+    let Context { site, printer } = context;
+    let now = now();
+    if mark == Mark::Decoy && options.at.is_some() {
+        bail!("a decoy is bait from its first use on: leave --at out");
+    }
+    let at = options.at.as_deref().map_or(Ok(now), |text| when::instant(text, now))?;
+    let mut store = site.store()?;
+    let who = state::meant(site, &store, &options.token)?;
+    let note = options.note.as_str();
+    let (rows, what) = match mark {
+        Mark::Revoked => {
+            (store.revoke(&who, at, note, now)?, format!("revoked since {}", print::minute(at)))
+        }
+        Mark::Leaked => {
+            (store.leak(&who, at, note, now)?, format!("leaked since {}", print::minute(at)))
+        }
+        Mark::Decoy => (store.decoy(&who, note, now)?, "a decoy".to_owned()),
+    };
+    say(printer, &rows, &format!("{what}; its use is an alert from now on"))
+}
+
+/// Says what became of registry rows, one line each.
+fn say(printer: &mut Printer, rows: &[Registered], what: &str) -> anyhow::Result<()> {
+    for row in rows {
+        if printer.is_json() {
+            printer.json(&registered_json(row))?;
+            continue;
+        }
+        let id = row.token.map(|id| id.to_string()).unwrap_or_default();
+        let name = [print::safe(&row.name), id];
+        let name: Vec<&str> =
+            name.iter().map(String::as_str).filter(|name| !name.is_empty()).collect();
+        printer.line(format_args!("{}: {what}", name.join(" ")))?;
+    }
+    Ok(())
+}
+
+pub(super) fn forget(context: &mut Context, text: &str) -> anyhow::Result<()> {
+    let Context { site, printer } = context;
+    // An absent database is not made only to find nothing in it.
+    let who = state::known(site, &state::reader(site)?, text)?;
+    let mut store = site.store()?;
+    let history = store.history(&who, None, None, now())?;
+    let requests = history.tokens.iter().map(|token| token.activity.requests).sum();
+    let (n_tokens, n_incidents) = (history.tokens.len(), history.incidents.len());
+    if !store.forget(&who)? {
+        bail!("nothing is known of {}", print::safe(state::name(&who)));
+    }
+    if printer.is_json() {
+        let counts = json!({"tokens": n_tokens, "requests": requests, "incidents": n_incidents});
+        let (field, name) = match &who {
+            Who::Token(id) => ("token", json!({"id": id})),
+            Who::Principal(name) => ("principal", json!(name)),
+        };
+        return Ok(printer.json(&json!({field: name, "forgotten": counts}))?);
+    }
+    let (name, requests) = (print::safe(state::name(&who)), print::number(requests));
+    Ok(printer.line(format_args!(
+        "forgot {name}: tokens {n_tokens}, requests {requests}, incidents {n_incidents}"
+    ))?)
+}

@@ -1,0 +1,171 @@
+//! Reads registry files: CSV with a heading, or JSON lines with the same names.
+
+use std::collections::BTreeMap;
+use std::io::Read;
+use std::path::Path;
+
+use anyhow::{Context, bail};
+use serde_json::Value;
+use zeroize::Zeroizing;
+
+use crate::engine::registry::{COLUMNS, Registered};
+use crate::engine::secret::SealKey;
+
+/// A larger file is the wrong file.
+const MAX_FILE: u64 = 256 << 20;
+
+/// From this likeness on (Jaro-Winkler) a heading is taken for a column's name with a mistake.
+const LIKENESS: f64 = 0.85;
+
+/// Faults that one error lists.
+const MAX_FAULTS: usize = 20;
+
+/// Reads a registry file; `-` is standard input. Secrets in it are sealed at once.
+///
+/// # Errors
+/// The file cannot be read, or rows of it cannot be understood: all of these, with their lines.
+pub fn read_registry(path: &Path, key: &SealKey) -> anyhow::Result<Vec<Registered>> {
+    let doing = || format!("reading the registry {}", path.display());
+    let mut text = Zeroizing::new(String::new());
+    if path.as_os_str() == "-" {
+        std::io::stdin().lock().take(MAX_FILE).read_to_string(&mut text).with_context(doing)?;
+    } else {
+        let file = std::fs::File::open(path).with_context(doing)?;
+        file.take(MAX_FILE).read_to_string(&mut text).with_context(doing)?;
+    }
+    let text = text.trim_start_matches('\u{feff}');
+    let is_json = text.trim_start().starts_with('{');
+    let (rows, faults) = if is_json { json(text, key) } else { csv(text, key) };
+    if faults.is_empty() {
+        return Ok(rows);
+    }
+    let shown: Vec<String> = faults
+        .iter()
+        .take(MAX_FAULTS)
+        .map(|(line, fault)| format!("{}:{line}: {fault}", path.display()))
+        .collect();
+    bail!("{}\n{} rows cannot be read; nothing was imported", shown.join("\n"), faults.len())
+}
+
+type Rows = (Vec<Registered>, Vec<(u64, String)>);
+
+fn csv(text: &str, key: &SealKey) -> Rows {
+    let mut reader = csv::ReaderBuilder::new().trim(csv::Trim::All).from_reader(text.as_bytes());
+    let (mut rows, mut faults) = (Vec::new(), Vec::new());
+    let headings = match reader.headers() {
+        Ok(headings) => headings.clone(),
+        Err(error) => return (rows, vec![(1, error.to_string())]),
+    };
+    let unknown = (1..).zip(headings.iter()).filter(|(_, name)| !COLUMNS.contains(name));
+    faults.extend(unknown.map(|(n, name)| (1, unknown_column(n, name))));
+    if !faults.is_empty() {
+        return (rows, faults);
+    }
+    for record in reader.records() {
+        let record = match record {
+            Ok(record) => record,
+            Err(error) => {
+                let line = error.position().map_or(0, csv::Position::line);
+                faults.push((line, "a row with another number of columns than the heading".into()));
+                continue;
+            }
+        };
+        let line = record.position().map_or(0, csv::Position::line);
+        match row(headings.iter().zip(record.iter()), key) {
+            Ok(row) => rows.push(row),
+            Err(fault) => faults.push((line, fault)),
+        }
+    }
+    (rows, faults)
+}
+
+fn json(text: &str, key: &SealKey) -> Rows {
+    let (mut rows, mut faults) = (Vec::new(), Vec::new());
+    for (line, text) in (1..).zip(text.lines()).filter(|(_, text)| !text.trim().is_empty()) {
+        let object: Result<BTreeMap<String, Value>, _> = serde_json::from_str(text);
+        // The parser's own message may repeat what stands there, which may be a secret.
+        let read = object.map_err(|error| format!("no JSON object: column {}", error.column()));
+        let read = read.and_then(|object| {
+            let columns: Vec<(String, Zeroizing<String>)> = object
+                .into_iter()
+                .map(|(name, value)| (name, Zeroizing::new(plain(value))))
+                .collect();
+            row(columns.iter().map(|(name, value)| (name.as_str(), value.as_str())), key)
+        });
+        match read {
+            Ok(row) => rows.push(row),
+            Err(fault) => faults.push((line, fault)),
+        }
+    }
+    (rows, faults)
+}
+
+fn plain(value: Value) -> String {
+    match value {
+        Value::Null => String::new(),
+        Value::String(text) => text,
+        Value::Array(items) => items.into_iter().map(plain).collect::<Vec<_>>().join(" "),
+        other => other.to_string(),
+    }
+}
+
+fn row<'a>(
+    columns: impl Iterator<Item = (&'a str, &'a str)>,
+    key: &SealKey,
+) -> Result<Registered, String> {
+    let mut row = Registered::default();
+    for (column, text) in columns {
+        row.set(column, text, key).map_err(|fault| fault.to_string())?;
+    }
+    if row.token.is_none() && row.name.is_empty() {
+        return Err("a row with neither token nor name".to_owned());
+    }
+    Ok(row)
+}
+
+/// A heading is repeated only if it is nearly a column's name: in a file without headings a secret
+/// stands there.
+fn unknown_column(n: usize, name: &str) -> String {
+    let is_near = |column: &&str| LIKENESS <= strsim::jaro_winkler(column, name);
+    let columns = COLUMNS.join(", ");
+    match COLUMNS.iter().find(|column| is_near(column)) {
+        Some(near) => {
+            format!("unknown column {name:?}, did you mean {near:?}? columns are {columns}")
+        }
+        None => format!("column {n} of the heading is unknown; columns are {columns}"),
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn read(text: &str) -> anyhow::Result<Vec<Registered>> {
+        let file = tempfile::NamedTempFile::new().unwrap();
+        std::fs::write(file.path(), text).unwrap();
+        read_registry(file.path(), &SealKey::new(b"key"))
+    }
+
+    #[test]
+    fn csv_and_json_lines_say_the_same() {
+        let csv =
+            read("token,name,decoy\nexk_1234567890abcdef,bait,true\n,jwt:iss:sub,\n").unwrap();
+        let json = "{\"token\":\"exk_1234567890abcdef\",\"name\":\"bait\",\"decoy\":true}\n\n{\"name\":\"jwt:iss:sub\"}\n";
+        assert_eq!(csv, read(json).unwrap());
+        assert_eq!(csv.len(), 2);
+    }
+
+    #[test]
+    fn all_faults_are_told_with_their_lines_and_without_secrets() {
+        let error = read("token,name,expires_at\nexk_secret,a,soon\n,,\nexk_secret,b,2026-01-01\n");
+        let text = error.unwrap_err().to_string();
+        assert!(text.contains(":2: column expires_at: expected a date"), "{text}");
+        assert!(text.contains(":3: a row with neither token nor name"), "{text}");
+        assert!(!text.contains("exk_secret"), "{text}");
+        assert!(read("token,nmae\n").unwrap_err().to_string().contains("unknown column \"nmae\""));
+        let error = read("exk_secret,ops\n").unwrap_err().to_string();
+        assert!(error.contains("column 1 of the heading is unknown"), "{error}");
+        assert!(!error.contains("exk_secret"), "{error}");
+        assert!(read("{\"token\": exk_secret}").unwrap_err().to_string().contains("column"));
+    }
+}

@@ -1,0 +1,226 @@
+//! `replay`: old logs through the loop, and what came of them.
+
+use std::collections::{BTreeMap, BTreeSet};
+use std::io::Write as _;
+use std::path::{Path, PathBuf};
+use std::process::ExitCode;
+use std::sync::Arc;
+
+use smol_str::SmolStr;
+
+use crate::cli::args::Replay as Options;
+use crate::cli::print::{self, Printer};
+use crate::cli::registry::read_registry;
+use crate::cli::{Context, exit};
+use crate::clock::{monotonic, now};
+use crate::daemon::replay::{Summary, replay};
+use crate::daemon::site::format_of;
+use crate::daemon::worker::{Delivery, Worker};
+use crate::deliver::stdout::alert_json;
+use crate::engine::alert::{Alert, Level};
+use crate::engine::reader::Source;
+use crate::engine::registry::{Registered, Registry};
+use crate::engine::secret::SealKey;
+use crate::engine::time::Timestamp;
+use crate::source::SourceError;
+use crate::source::follow::Watch;
+use crate::source::replay::{Input, Replay, list};
+use crate::store::{Lock, Store};
+
+/// A registry in a directory that is replayed is used by itself.
+const REGISTRY: &str = "registry.csv";
+
+pub(super) fn run(context: &mut Context, options: &Options) -> anyhow::Result<ExitCode> {
+    let began = monotonic();
+    let Context { site, printer } = context;
+    let (paths, faults) = list(&options.paths, Some(&site.state));
+    anyhow::ensure!(faults.is_empty() || !paths.is_empty(), "{}", join(&faults));
+    let format = options.format.as_deref();
+    let (sources, inputs) = assign(site.sources()?, &site.watches(), paths, format)?;
+    let reader = site.reader(sources)?;
+    let key = site.key()?;
+    let rows = registry_rows(options, &key)?;
+    let lock = options.save.then(|| Lock::take(&site.state)).transpose()?;
+    let mut store = if options.save { site.store()? } else { Store::in_memory()? };
+    store.register(&rows, "", now())?;
+    if site.config.mail.is_some() {
+        // What the daemon found before belongs to a digest of its own.
+        store.queue_digest(&format!("until {}", now()), site.policy().at_once, now(), now())?;
+    }
+    let registry = Registry::new(store.registry()?);
+    let mut policy = site.policy();
+    policy.mutes = store.mutes()?;
+    let judge = site.judge(registry, policy)?;
+    let atlas = Arc::new(site.atlas());
+    let mut worker = Worker::new(judge, store, atlas, Delivery::Silent, site.subjects_bound());
+
+    let time_of = |source: usize, line: &[u8]| reader.time_of(source, line);
+    let batches = Replay::open(inputs, time_of);
+    let mut incidents = Incidents::default();
+    let mut printed = Ok(());
+    let mut summary = replay(&reader, &mut worker, batches, now, |alert, files| {
+        if printer.is_json() && printed.is_ok() {
+            printed = printer.json(&alert_json(&alert, files));
+        }
+        incidents.add(alert);
+    })?;
+    printed?;
+    summary.faults.extend(faults);
+    // What was learned is no news for the next digest either.
+    worker.store.skip_digest(now())?;
+    drop(lock);
+    incidents.print(printer)?;
+    printer.flush()?;
+    let seconds = monotonic().saturating_sub(began).as_secs_f64();
+    say(&summary, &worker.store, incidents.0.len(), seconds)?;
+    let must_fail = options.fail_on.is_some_and(|level| incidents.worst() >= Some(level));
+    Ok(ExitCode::from(if must_fail { exit::CONDITION } else { 0 }))
+}
+
+/// Gives each file its source: the configured one whose pattern it matches, else one that
+/// recognises the format line by line, or reads in the format that the command line names.
+pub(super) fn assign(
+    mut sources: Vec<Source>,
+    watches: &[Watch],
+    paths: Vec<PathBuf>,
+    named: Option<&str>,
+) -> anyhow::Result<(Vec<Source>, Vec<Input>)> {
+    let other = sources.len();
+    let format = format_of(named.unwrap_or("auto"))?;
+    sources.push(Source { format, trusted_proxies: Vec::new(), service: SmolStr::default() });
+    let source_of = |path: &Path| {
+        let path = std::path::absolute(path).unwrap_or_else(|_| path.to_owned());
+        let watch = watches.iter().find(|watch| watch.patterns.iter().any(|p| matches(p, &path)));
+        watch.filter(|_| named.is_none()).map_or(other, |watch| watch.source)
+    };
+    let inputs = paths.into_iter().map(|path| Input { source: source_of(&path), path });
+    let inputs = inputs.collect();
+    Ok((sources, inputs))
+}
+
+fn matches(pattern: &Path, path: &Path) -> bool {
+    let text = pattern.to_string_lossy();
+    pattern == path || glob::Pattern::new(&text).is_ok_and(|pattern| pattern.matches_path(path))
+}
+
+/// The registry that the command line names, else those of the directories that are replayed.
+fn registry_rows(options: &Options, key: &SealKey) -> anyhow::Result<Vec<Registered>> {
+    if let Some(path) = &options.registry {
+        return read_registry(path, key);
+    }
+    let mut files = Vec::new();
+    options.paths.iter().for_each(|path| find_registries(path, &mut files));
+    let mut rows = Vec::new();
+    for file in files {
+        rows.extend(read_registry(&file, key)?);
+    }
+    Ok(rows)
+}
+
+fn find_registries(directory: &Path, files: &mut Vec<PathBuf>) {
+    let Ok(entries) = std::fs::read_dir(directory) else { return };
+    let mut paths: Vec<PathBuf> = entries.flatten().map(|entry| entry.path()).collect();
+    paths.sort();
+    for path in paths {
+        if path.is_dir() {
+            find_registries(&path, files);
+        } else if path.file_name().is_some_and(|name| name == REGISTRY) {
+            files.push(path);
+        }
+    }
+}
+
+/// What is kept of a replay's alerts: each incident with its worst alert.
+#[derive(Default)]
+struct Incidents(BTreeMap<SmolStr, Told>);
+
+struct Told {
+    opened: Timestamp,
+    worst: Alert,
+    rules: BTreeSet<SmolStr>,
+}
+
+impl Incidents {
+    fn add(&mut self, alert: Alert) {
+        let told = self.0.entry(alert.incident.clone()).or_insert_with(|| Told {
+            opened: alert.time,
+            worst: alert.clone(),
+            rules: BTreeSet::new(),
+        });
+        told.rules.insert(alert.rule.name.clone());
+        if (alert.rule.level, alert.risk) > (told.worst.rule.level, told.worst.risk) {
+            told.worst = alert;
+        }
+    }
+
+    fn worst(&self) -> Option<Level> {
+        self.0.values().map(|told| told.worst.rule.level).max()
+    }
+
+    fn print(&self, printer: &mut Printer) -> anyhow::Result<()> {
+        if printer.is_json() {
+            return Ok(());
+        }
+        let mut all: Vec<&Told> = self.0.values().collect();
+        all.sort_by_key(|told| told.opened);
+        for Told { opened, worst, rules } in all {
+            let rules = rules.iter().map(SmolStr::as_str).collect::<Vec<_>>().join(", ");
+            let (who, why) = (print::safe(&worst.principal), print::safe(&worst.reason));
+            let level = print::level(worst.rule.level, 13);
+            let head = print::bold(format_args!("{who}: {rules}"));
+            printer.line(format_args!("{} {level} {head}", print::minute(*opened)))?;
+            printer.line(format_args!("    {why}"))?;
+        }
+        Ok(())
+    }
+}
+
+/// The closing summary, on standard error.
+fn say(summary: &Summary, store: &Store, incidents: usize, seconds: f64) -> anyhow::Result<()> {
+    let tally = &summary.tally;
+    let mut stderr = anstream::stderr();
+    for fault in &summary.faults {
+        writeln!(stderr, "tokenwatch: {}", print::safe(fault.to_string()))?;
+    }
+    for (position, offset, why) in &summary.rejects {
+        let place = format!("{}, byte {offset}, column {}", position.path.display(), why.column);
+        writeln!(stderr, "rejected: {}: {}", print::safe(place), print::safe(why.to_string()))?;
+    }
+    let lines = u32::try_from(tally.lines).map_or(f64::INFINITY, f64::from);
+    writeln!(
+        stderr,
+        "{} lines, {} rejected, {} usages, {} tokens, {} alerts in {} incidents; {seconds:.2} s, {} lines/s{}",
+        print::number(tally.lines),
+        print::number(tally.rejected),
+        print::number(tally.usages),
+        print::number(store.stats()?.tokens),
+        print::number(summary.alerts as u64),
+        print::number(incidents as u64),
+        print::number(rate(lines, seconds)),
+        peak_memory()
+            .map(|bytes| format!(", {} peak memory", print::size(bytes)))
+            .unwrap_or_default(),
+    )?;
+    Ok(())
+}
+
+#[allow(
+    clippy::cast_possible_truncation,
+    clippy::cast_sign_loss,
+    reason = "a rate for people, cut to its range"
+)]
+fn rate(lines: f64, seconds: f64) -> u64 {
+    (lines / seconds.max(1e-3)) as u64
+}
+
+/// The most memory that this process has had, as the kernel counts it (proc(5), `VmHWM`).
+fn peak_memory() -> Option<u64> {
+    let status = std::fs::read_to_string("/proc/self/status").ok()?;
+    let line = status.lines().find_map(|line| line.strip_prefix("VmHWM:"))?;
+    let kib: u64 = line.trim().strip_suffix(" kB")?.parse().ok()?;
+    Some(kib * 1024)
+}
+
+fn join(faults: &[SourceError]) -> String {
+    faults.iter().map(ToString::to_string).collect::<Vec<_>>().join("; ")
+}

@@ -1,0 +1,212 @@
+//! `rules`: which are in force, where each comes from, and whether their examples hold.
+
+use std::fs;
+use std::path::{Path, PathBuf};
+use std::process::ExitCode;
+
+use anyhow::Context as _;
+use serde_json::json;
+
+use crate::cli::args::Rules as Options;
+use crate::cli::print::{Printer, safe};
+use crate::cli::table::table;
+use crate::cli::{Context, exit, print};
+use crate::daemon::site::Site;
+use crate::engine::rule::{BUILT_IN, Rule, RuleFault, RuleSet};
+use crate::engine::trial::try_rule;
+
+pub(super) fn run(context: &mut Context, options: &Options) -> anyhow::Result<ExitCode> {
+    let Context { site, printer } = context;
+    match options {
+        Options::List => list(site, printer),
+        Options::Show { name } => show(site, printer, name),
+        Options::Check { files } => check(site, printer, files),
+        Options::Test { files } => test(site, printer, files),
+    }
+}
+
+fn list(site: &Site, printer: &mut Printer) -> anyhow::Result<ExitCode> {
+    let (rules, faults) = site.rules()?;
+    let mut lines = table(&["NAME", "LEVEL", "TITLE", "FILE", "EXAMPLES"]);
+    for rule in rules.rules() {
+        let head = &rule.head;
+        let examples = rule.examples.fire.len() + rule.examples.quiet.len();
+        let file = origin(&rule.file);
+        if printer.is_json() {
+            printer.json(&json!({
+                "rule": { "id": head.id, "name": head.name, "level": head.level, "title": head.title },
+                "file": file, "examples": examples,
+            }))?;
+        } else {
+            let level = head.level.to_string();
+            let examples = examples.to_string();
+            lines.add_row([safe(&head.name), level, safe(&head.title), safe(file), examples]);
+        }
+    }
+    if !printer.is_json() {
+        printer.line(lines)?;
+    }
+    told(printer, &faults)
+}
+
+fn show(site: &Site, printer: &mut Printer, name: &str) -> anyhow::Result<ExitCode> {
+    let (rules, _) = site.rules()?;
+    let found: Vec<&Rule> = rules.rules().iter().filter(|rule| rule.head.name == name).collect();
+    anyhow::ensure!(!found.is_empty(), "no rule in force is named {name:?}{}", like(name, &rules));
+    let mut files: Vec<&str> = found.iter().map(|rule| rule.file.as_str()).collect();
+    files.dedup();
+    for file in files {
+        let text = text_of(file)?;
+        if printer.is_json() {
+            printer.json(&json!({ "file": origin(file), "text": text }))?;
+        } else {
+            printer.line(format_args!("# {}", safe(origin(file))))?;
+            for line in text.lines() {
+                printer.line(print::Safe(line))?;
+            }
+        }
+    }
+    Ok(ExitCode::SUCCESS)
+}
+
+fn like(name: &str, rules: &RuleSet) -> String {
+    let likeness = |rule: &&Rule| strsim::jaro_winkler(name, &rule.head.name);
+    let best = rules.rules().iter().max_by(|a, b| likeness(a).total_cmp(&likeness(b)));
+    best.map(|rule| format!(", did you mean {:?}?", rule.head.name)).unwrap_or_default()
+}
+
+/// The text of a rule file as it is in force: of ours, or on the disk.
+fn text_of(file: &str) -> anyhow::Result<String> {
+    match BUILT_IN.iter().find(|(name, _)| *name == file) {
+        Some((_, text)) => Ok((*text).to_owned()),
+        None => fs::read_to_string(file).with_context(|| format!("reading {file}")),
+    }
+}
+
+/// Names the file of a rule, where the program brings it along too.
+pub(super) fn origin(file: &str) -> String {
+    let is_ours = BUILT_IN.iter().any(|(name, _)| *name == file);
+    if is_ours { format!("built-in:{file}") } else { file.to_owned() }
+}
+
+/// The rules of these files, those in force beside them, and what is wrong.
+struct Chosen {
+    rules: RuleSet,
+    /// The files as rules name them; empty for all.
+    names: Vec<String>,
+    texts: Vec<(String, String)>,
+    faults: Vec<RuleFault>,
+}
+
+impl Chosen {
+    fn new(site: &Site, files: &[PathBuf]) -> anyhow::Result<Self> {
+        if files.is_empty() {
+            let (rules, faults) = site.rules()?;
+            return Ok(Self { rules, names: Vec::new(), texts: Vec::new(), faults });
+        }
+        let read = |path: &PathBuf| {
+            let text = fs::read_to_string(path);
+            let text = text.with_context(|| format!("reading {}", path.display()))?;
+            anyhow::Ok((named(path), text))
+        };
+        let texts = files.iter().map(read).collect::<Result<Vec<_>, _>>()?;
+        let names = texts.iter().map(|(name, _)| name.clone()).collect();
+        let (rules, faults) = RuleSet::new(pairs(&texts), &[]);
+        Ok(Self { rules, names, texts, faults })
+    }
+
+    fn rules(&self) -> impl Iterator<Item = &Rule> {
+        let is_chosen = |rule: &&Rule| {
+            self.names.is_empty() || self.names.iter().any(|name| *name == *rule.file)
+        };
+        self.rules.rules().iter().filter(is_chosen)
+    }
+
+    /// The same rules once more: a trial uses up its set.
+    fn again(&self, site: &Site) -> RuleSet {
+        match &self.texts[..] {
+            [] => site.rules().map_or_else(|_| RuleSet::built_in(), |(rules, _)| rules),
+            texts => RuleSet::new(pairs(texts), &[]).0,
+        }
+    }
+}
+
+fn pairs(texts: &[(String, String)]) -> impl Iterator<Item = (&str, &str)> {
+    texts.iter().map(|(name, text)| (name.as_str(), text.as_str()))
+}
+
+/// A path as rules of that file name it; never the name of one of ours.
+fn named(path: &Path) -> String {
+    let name = path.display().to_string();
+    if BUILT_IN.iter().any(|(ours, _)| *ours == name) { format!("./{name}") } else { name }
+}
+
+fn check(site: &Site, printer: &mut Printer, files: &[PathBuf]) -> anyhow::Result<ExitCode> {
+    let chosen = Chosen::new(site, files)?;
+    let code = told(printer, &chosen.faults)?;
+    if chosen.faults.is_empty() && !printer.is_json() {
+        printer.line(format_args!("no faults; rules: {}", chosen.rules().count()))?;
+    }
+    Ok(code)
+}
+
+/// Prints what is wrong; any fault fails.
+fn told(printer: &mut Printer, faults: &[RuleFault]) -> anyhow::Result<ExitCode> {
+    for fault in faults {
+        let RuleFault { file, line, message } = fault;
+        if printer.is_json() {
+            let line = (*line > 0).then_some(line);
+            printer.json(&json!({ "file": file, "line": line, "fault": message }))?;
+        } else {
+            printer.line(safe(fault.to_string()))?;
+        }
+    }
+    Ok(ExitCode::from(if faults.is_empty() { 0 } else { exit::CONDITION }))
+}
+
+fn test(site: &Site, printer: &mut Printer, files: &[PathBuf]) -> anyhow::Result<ExitCode> {
+    let chosen = Chosen::new(site, files)?;
+    let broken = told(printer, &chosen.faults)?;
+    let (mut held, mut failed) = (0, 0);
+    for (rule, outcome) in trials(&chosen, site) {
+        let Some(fault) = &outcome.fault else {
+            held += 1;
+            continue;
+        };
+        failed += 1;
+        if printer.is_json() {
+            printer.json(&json!({
+                "file": rule.file, "rule": rule.head.name, "example": outcome.title, "fault": fault,
+            }))?;
+        } else {
+            let (name, title) = (safe(&rule.head.name), safe(&outcome.title));
+            let file = safe(origin(&rule.file));
+            printer.line(format_args!("{file}: {name}: {title:?}: {}", safe(fault)))?;
+        }
+    }
+    let bare = chosen.rules().filter(|rule| is_bare(rule)).map(|rule| safe(&rule.head.name));
+    let bare: Vec<String> = bare.collect();
+    if printer.is_json() {
+        printer.json(&json!({ "held": held, "failed": failed, "without_examples": bare }))?;
+    } else {
+        printer.line(format_args!("{held} examples hold, {failed} do not"))?;
+        if !bare.is_empty() {
+            printer.line(format_args!("without examples: {}", bare.join(", ")))?;
+        }
+    }
+    Ok(if failed > 0 { ExitCode::from(exit::CONDITION) } else { broken })
+}
+
+fn is_bare(rule: &Rule) -> bool {
+    rule.examples.fire.is_empty() && rule.examples.quiet.is_empty()
+}
+
+fn trials<'a>(
+    chosen: &'a Chosen,
+    site: &'a Site,
+) -> impl Iterator<Item = (&'a Rule, crate::engine::trial::Outcome)> {
+    chosen.rules().flat_map(move |rule| {
+        let outcomes = try_rule(rule, &|| chosen.again(site));
+        outcomes.into_iter().map(move |outcome| (rule, outcome))
+    })
+}

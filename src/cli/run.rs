@@ -1,0 +1,74 @@
+//! `run`: the daemon.
+
+use std::io::Write as _;
+use std::path::PathBuf;
+use std::process::ExitCode;
+
+use smol_str::SmolStr;
+
+use crate::cli::args::{Global, Run as Options};
+use crate::cli::{Context, credentials, load, print};
+use crate::daemon::run::{Setup, Sink, run as run_daemon};
+use crate::daemon::site::{Site, format_of};
+use crate::deliver::stdout::alert_json;
+use crate::engine::reader::Source;
+use crate::source::follow::{ReadFrom, Watch};
+
+pub(super) fn run(
+    context: &mut Context,
+    options: &Options,
+    global: &Global,
+) -> anyhow::Result<ExitCode> {
+    let files = options.files.clone();
+    let site = &context.site;
+    let (sources, watches) = inputs(site, &files)?;
+    anyhow::ensure!(
+        !watches.is_empty(),
+        "nothing to follow: name files (tokenwatch run FILE...), or add a [[source]] to the configuration"
+    );
+    let sink: Sink = match (global.json || site.config.output.stdout, files.is_empty()) {
+        (true, _) => json_sink(),
+        (false, false) => line_sink(),
+        (false, true) => Box::new(|_, _| true),
+    };
+    let journal = site.config.output.journal && files.is_empty();
+    let global = global.clone();
+    let load = Box::new(move || {
+        let site = load(&global)?;
+        let (sources, watches) = inputs(&site, &files)?;
+        Ok((site, sources, watches))
+    });
+    run_daemon(site, Setup { sources, watches, sink, journal, load, credentials: credentials() })?;
+    Ok(ExitCode::SUCCESS)
+}
+
+/// What the configuration says, or the files that the command line names, from their start.
+fn inputs(site: &Site, files: &[PathBuf]) -> anyhow::Result<(Vec<Source>, Vec<Watch>)> {
+    if files.is_empty() {
+        return Ok((site.sources()?, site.watches()));
+    }
+    let format = format_of("auto")?;
+    let source = Source { format, trusted_proxies: Vec::new(), service: SmolStr::default() };
+    let patterns = files.iter().map(std::path::absolute).collect::<Result<_, _>>()?;
+    Ok((vec![source], vec![Watch { source: 0, patterns, read_from: ReadFrom::Start }]))
+}
+
+/// Prints alerts as JSON, one a line.
+fn json_sink() -> Sink {
+    Box::new(|alert, files| {
+        let text = alert_json(alert, files).to_string();
+        let mut out = std::io::stdout().lock();
+        writeln!(out, "{}", print::JsonSafe(&text)).and_then(|()| out.flush()).is_ok()
+    })
+}
+
+/// Prints alerts for people, one line each.
+fn line_sink() -> Sink {
+    Box::new(|alert, _| {
+        let level = print::level(alert.rule.level, 13);
+        let (who, why) = (print::safe(&alert.principal), print::safe(&alert.reason));
+        let (time, rule) = (print::minute(alert.time), &alert.rule.name);
+        let mut out = anstream::stdout().lock();
+        writeln!(out, "{time} {level} {who}: {rule}: {why}").and_then(|()| out.flush()).is_ok()
+    })
+}

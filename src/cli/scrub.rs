@@ -1,0 +1,116 @@
+//! Takes secrets out of what is shown: of records by what was found in them, of lines that no format
+//! fits by trying every word, since nobody told where their fields are.
+
+use std::borrow::Cow;
+
+use crate::engine::reader::Reader;
+use crate::engine::record::{FieldName, Record};
+use crate::engine::shape::is_secretive;
+use crate::engine::token::{MAX_SIGHTINGS, Redaction, Sighting};
+
+/// What stands for a word that looks like a secret.
+const HIDDEN: &[u8] = b"[...]";
+
+/// A text with more secrets than this is not shown at all: each costs a search through the text.
+const MAX_SECRETS: usize = 64;
+
+/// Takes the secrets of one record out of its fields.
+pub(super) struct Cleaner<'a> {
+    reader: &'a Reader,
+    redaction: Redaction,
+    /// There may be more secrets than were looked for.
+    is_full: bool,
+}
+
+impl<'a> Cleaner<'a> {
+    /// `None` for a record without secrets.
+    pub(super) fn new(reader: &'a Reader, sightings: &[Sighting<'_>]) -> Option<Self> {
+        (!sightings.is_empty()).then(|| Self {
+            reader,
+            redaction: reader.sealer().redaction(sightings),
+            is_full: sightings.len() >= MAX_SIGHTINGS,
+        })
+    }
+
+    pub(super) fn clean<'f>(&self, field: &'f [u8]) -> Cow<'f, [u8]> {
+        let clean = self.redaction.apply(field);
+        if self.is_full { Cow::Owned(scrub(self.reader, &clean)) } else { clean }
+    }
+}
+
+/// Returns the line with ids in the place of its secrets. Where a secret is cannot be known, so every
+/// word is tried: as a value of the name before it, as a URL, as what follows a scheme such as
+/// `Bearer`; and what merely looks random is hidden.
+pub(super) fn scrub(reader: &Reader, line: &[u8]) -> Vec<u8> {
+    let words: Vec<&[u8]> =
+        line.split(|b| is_between(*b)).filter(|word| !word.is_empty()).collect();
+    let pairs: Vec<_> = words
+        .windows(2)
+        .filter_map(|pair| match pair {
+            [name, value] => Some([*name, *value]),
+            _ => None,
+        })
+        .collect();
+    let records: Vec<Record<'_>> = words
+        .iter()
+        .map(|word| of_word(word))
+        .chain(pairs.iter().flat_map(|[name, value]| of_pair(name, value)))
+        .collect();
+    let mut clean = line.to_vec();
+    let mut secrets = 0;
+    for record in &records {
+        let mut sightings = Vec::new();
+        reader.finder().find(record, &mut sightings);
+        if !sightings.is_empty() {
+            secrets += 1;
+            if secrets > MAX_SECRETS {
+                return HIDDEN.to_vec();
+            }
+            clean = reader.sealer().redaction(&sightings).apply(&clean).into_owned();
+        }
+    }
+    hide_random(&clean)
+}
+
+const fn is_between(byte: u8) -> bool {
+    byte.is_ascii_whitespace()
+        || matches!(
+            byte,
+            b'"' | b'\'' | b',' | b'{' | b'}' | b'<' | b'>' | b'|' | b'\\' | b'&' | b';'
+        )
+}
+
+/// A word as a URL, and as a field of its own.
+fn of_word(word: &[u8]) -> Record<'_> {
+    let has_query = memchr::memchr2(b'?', b'/', word).is_some();
+    let target = if has_query { word.into() } else { [b"?", word].concat().into() };
+    let fields = vec![(FieldName::Unnamed, Cow::Borrowed(word))];
+    Record { target: Some(target), fields, ..Record::default() }
+}
+
+/// Two words as a name with its value, and as a header that says how to sign in.
+fn of_pair<'a>(name: &'a [u8], value: &'a [u8]) -> [Record<'a>; 2] {
+    let header = |text| vec![(FieldName::Header("authorization".into()), text)];
+    let name = name.strip_suffix(b":").unwrap_or(name);
+    let own = name.strip_prefix(b"http_").unwrap_or(name);
+    let own = String::from_utf8_lossy(own).to_lowercase().replace('_', "-");
+    let value = value.strip_prefix(b":").unwrap_or(value);
+    let named = vec![(FieldName::Header(own.into()), Cow::Borrowed(value))];
+    let signed = header(Cow::Owned([name, b" ", value].concat()));
+    [Record { fields: named, ..Record::default() }, Record { fields: signed, ..Record::default() }]
+}
+
+/// Hides words that look like tokens or at random; ids of ours stay.
+fn hide_random(line: &[u8]) -> Vec<u8> {
+    let is_part = |byte: &u8| byte.is_ascii_alphanumeric() || matches!(byte, b'-' | b'_');
+    let mut clean = Vec::with_capacity(line.len());
+    let mut rest = line;
+    while !rest.is_empty() {
+        let length = rest.iter().take_while(|byte| is_part(byte)).count();
+        let (word, after) = rest.split_at_checked(length.max(1)).unwrap_or((rest, b""));
+        let is_id = word.starts_with(b"tw1_") && clean.ends_with(b"[");
+        clean.extend_from_slice(if is_secretive(word) && !is_id { HIDDEN } else { word });
+        rest = after;
+    }
+    clean
+}

@@ -1,0 +1,201 @@
+//! What commands ask of the state: the database, and the token that a command line means.
+
+use std::collections::BTreeMap;
+use std::io::Read;
+use std::path::Path;
+
+use anyhow::{Context as _, bail};
+use zeroize::Zeroizing;
+
+use crate::cli::print;
+use crate::daemon::site::Site;
+use crate::engine::line::StreamId;
+use crate::engine::secret::{Secret, TokenId};
+use crate::engine::shape;
+use crate::store::{Found, Reader, StoreError, Who};
+
+/// A longer secret is the wrong file.
+const MAX_SECRET: u64 = 64 << 10;
+
+/// What principals that say themselves who they are begin with.
+const IDENTITIES: [&str; 3] = ["jwt:", "basic:", "aws:"];
+
+/// Opens the database for reading; works while the daemon writes.
+pub(super) fn reader(site: &Site) -> anyhow::Result<Reader> {
+    match reader_if_any(site)? {
+        Some(reader) => Ok(reader),
+        None => bail!(
+            "no database in {} yet: run `tokenwatch replay --save PATH...` or the daemon",
+            site.state.display()
+        ),
+    }
+}
+
+/// Opens the database for reading, if there is one.
+pub(super) fn reader_if_any(site: &Site) -> anyhow::Result<Option<Reader>> {
+    match Reader::open(&site.database()) {
+        Ok(reader) => Ok(Some(reader)),
+        Err(StoreError::Absent { .. }) => Ok(None),
+        Err(error) => Err(error.into()),
+    }
+}
+
+/// Returns the path of each stream, as it was last seen.
+pub(super) fn paths(reader: &Reader) -> anyhow::Result<BTreeMap<StreamId, String>> {
+    let path = |(stream, position): (StreamId, crate::engine::line::Position)| {
+        (stream, position.path.display().to_string())
+    };
+    Ok(reader.positions()?.into_iter().map(path).collect())
+}
+
+/// Finds the token or principal that is meant, which must be known.
+pub(super) fn known(site: &Site, reader: &Reader, text: &str) -> anyhow::Result<Who> {
+    match find(site, reader, text)? {
+        (_, Some(who)) => Ok(who),
+        (Some(Who::Token(id)), None) => bail!("nothing is known of the token {id}"),
+        _ => Err(unknown(text)),
+    }
+}
+
+/// Finds the token or principal that is meant; a whole id, a secret or a principal such as
+/// `jwt:ISS:SUB` may be new.
+pub(super) fn meant(site: &Site, reader: &Reader, text: &str) -> anyhow::Result<Who> {
+    match find(site, reader, text)? {
+        (_, Some(who)) | (Some(who), None) => Ok(who),
+        (None, None) => Err(unknown(text)),
+    }
+}
+
+/// Tells whether a principal's name is what it says of itself: `jwt:ISS:SUB` and the like.
+pub(super) fn is_identity(name: &str) -> bool {
+    IDENTITIES.iter().any(|start| start.len() < name.len() && name.starts_with(start))
+}
+
+/// Returns what the text means by itself, and what it means among what is known.
+fn find(site: &Site, reader: &Reader, text: &str) -> anyhow::Result<(Option<Who>, Option<Who>)> {
+    refuse_secret(text)?;
+    let (exact, text) = if text == "-" {
+        let id = seal(site, std::io::stdin().lock())?;
+        (Some(Who::Token(id)), id.to_string())
+    } else if let Ok(id) = text.parse() {
+        (Some(Who::Token(id)), text.to_owned())
+    } else if is_identity(text) {
+        (Some(Who::Principal(text.into())), text.to_owned())
+    } else {
+        (None, text.to_owned())
+    };
+    match reader.resolve(&text)? {
+        Found::One(who) => Ok((exact, Some(who))),
+        Found::None => Ok((exact, None)),
+        Found::Many(all) => bail!("{} may mean {}", print::safe(&text), candidates(&all)),
+    }
+}
+
+fn candidates(all: &[Who]) -> String {
+    let names: Vec<String> = all.iter().map(name).collect();
+    let more = if all.len() < Found::<Who>::MOST { "" } else { " and perhaps others" };
+    format!("{}{more}: give more of it", names.join(", "))
+}
+
+/// Returns how a token or principal is called; as safe as what it is made of.
+pub(super) fn name(who: &Who) -> String {
+    match who {
+        Who::Token(id) => id.to_string(),
+        Who::Principal(name) => name.to_string(),
+    }
+}
+
+fn unknown(text: &str) -> anyhow::Error {
+    // What looks as random as a secret may be one, in a place where it should not be repeated.
+    let shown = if !text.starts_with(TokenId::PREFIX) && shape::is_secretive(text.as_bytes()) {
+        "what was given".to_owned()
+    } else {
+        format!("\"{}\"", print::safe(text))
+    };
+    anyhow::anyhow!(
+        "no token or principal is known as {shown}: expected a name, an id (tw1_...) or its \
+         beginning, or - with the secret on standard input; `tokenwatch tokens list` shows all"
+    )
+}
+
+/// Refuses a secret in a place that the shell's history and the list of processes show.
+pub(super) fn refuse_secret(text: &str) -> anyhow::Result<()> {
+    let is_id = text.starts_with(TokenId::PREFIX);
+    if !is_id && shape::is_token_shaped(text.as_bytes()) {
+        bail!(
+            "this looks like a secret, which does not belong on a command line: give - in its \
+             place and pass it on standard input"
+        );
+    }
+    Ok(())
+}
+
+/// Reads a secret and returns its id; an id instead of the secret is taken as it is.
+pub(super) fn seal(site: &Site, from: impl Read) -> anyhow::Result<TokenId> {
+    let secret = read_secret(from)?;
+    let id = std::str::from_utf8(&secret).ok().and_then(|text| text.parse().ok());
+    Ok(match id {
+        Some(id) => id,
+        None => site.key()?.seal(&Secret::new(&secret)),
+    })
+}
+
+/// Reads the secret of a file.
+pub(super) fn seal_file(site: &Site, path: &Path) -> anyhow::Result<TokenId> {
+    let doing = || format!("reading the secret in {}", path.display());
+    let file = std::fs::File::open(path).with_context(doing)?;
+    seal(site, file).with_context(doing)
+}
+
+fn read_secret(from: impl Read) -> anyhow::Result<Zeroizing<Vec<u8>>> {
+    // As long as it may become: growing would leave copies behind.
+    let capacity = usize::try_from(MAX_SECRET + 1).unwrap_or_default();
+    let mut text = Zeroizing::new(Vec::with_capacity(capacity));
+    from.take(MAX_SECRET + 1).read_to_end(&mut text).context("reading the secret")?;
+    if u64::try_from(text.len()).is_ok_and(|length| MAX_SECRET < length) {
+        bail!("the secret is longer than {}", print::size(MAX_SECRET));
+    }
+    if text.last() == Some(&b'\n') {
+        text.pop();
+        if text.last() == Some(&b'\r') {
+            text.pop();
+        }
+    }
+    if text.is_empty() {
+        bail!("the secret is empty: pass it on standard input, as in `printf %s \"$TOKEN\" | ...`");
+    }
+    if text.iter().any(u8::is_ascii_whitespace) {
+        bail!("the secret holds white space: give one token, without words such as Bearer");
+    }
+    Ok(text)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn one_line_end_is_no_part_of_a_secret() {
+        for (text, secret) in [("abc", "abc"), ("abc\n", "abc"), ("abc\r\n", "abc")] {
+            assert_eq!(read_secret(text.as_bytes()).unwrap().as_slice(), secret.as_bytes());
+        }
+        for text in ["", "\n", "abc\n\n", "Bearer abc", " abc", "abc\t"] {
+            assert!(read_secret(text.as_bytes()).is_err(), "{text:?}");
+        }
+        let most = usize::try_from(MAX_SECRET).unwrap();
+        assert!(read_secret("x".repeat(most).as_bytes()).is_ok());
+        assert!(read_secret("x".repeat(most + 1).as_bytes()).is_err());
+    }
+
+    #[test]
+    fn secrets_are_refused_and_never_repeated() {
+        let secret = format!("glpat-{}", "Zq8xK2vN4mB6wR1tY7uP");
+        let error = refuse_secret(&secret).unwrap_err().to_string();
+        assert!(error.contains("standard input") && !error.contains(&secret), "{error}");
+        refuse_secret("tw1_00112233445566778899aabbccddeeff").unwrap();
+        refuse_secret("jwt:https://id.example.org:ann").unwrap();
+        let random = "f3a9c17e5b8d2046fe71";
+        assert!(!unknown(random).to_string().contains(random));
+        assert!(unknown("c\x1bi").to_string().contains("x1bi"));
+    }
+}

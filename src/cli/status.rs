@@ -1,0 +1,226 @@
+//! `status`: how the daemon is doing: what was read, what waits, what is lost.
+
+use std::process::ExitCode;
+
+use anstyle::AnsiColor;
+use serde_json::{Value as Json, json};
+
+use crate::atlas::Layer;
+use crate::cli::print::{self, Printer};
+use crate::cli::{Context, state, table};
+use crate::clock::now;
+use crate::engine::time::{SECOND, Timestamp};
+use crate::store::{OutboxStats, Stats, StreamStatus};
+
+/// Mails whose errors are looked at.
+const MAILS: u32 = 100;
+
+/// What the store says, all zero without a database.
+#[derive(Default)]
+struct State {
+    is_there: bool,
+    streams: Vec<StreamStatus>,
+    stats: Stats,
+    last_error: String,
+}
+
+pub(super) fn run(context: &mut Context) -> anyhow::Result<ExitCode> {
+    let now = now();
+    let state = state_of(context)?;
+    let layers = context.site.atlas().status();
+    let printer = &mut context.printer;
+    if printer.is_json() {
+        printer.json(&status_json(&state, &layers, now))?;
+        return Ok(ExitCode::SUCCESS);
+    }
+    if !state.is_there {
+        let database = context.site.database();
+        printer
+            .line(format_args!("no database yet: {}", print::safe(database.to_string_lossy())))?;
+    }
+    print_streams(printer, &state.streams, now)?;
+    print_counts(printer, &state, now)?;
+    print_layers(printer, &layers, now)?;
+    Ok(ExitCode::SUCCESS)
+}
+
+fn state_of(context: &Context) -> anyhow::Result<State> {
+    let Some(reader) = state::reader_if_any(&context.site)? else { return Ok(State::default()) };
+    // Whatever is due at the end of time: all that waits.
+    let waiting = reader.due(Timestamp(i64::MAX), MAILS)?;
+    let last_error = waiting.into_iter().map(|mail| mail.error).rfind(|error| !error.is_empty());
+    let mut streams = reader.streams()?;
+    streams.sort_by(|a, b| (&a.position.path, a.updated).cmp(&(&b.position.path, b.updated)));
+    Ok(State {
+        is_there: true,
+        streams,
+        stats: reader.stats()?,
+        last_error: last_error.unwrap_or_default(),
+    })
+}
+
+/// Returns how long a stream has had bytes that were not read: since its last commit, if its file
+/// is longer than what was read.
+fn lag(stream: &StreamStatus, size: u64, now: Timestamp) -> i64 {
+    let is_behind = stream.position.offset < size;
+    if is_behind { (now.since(stream.updated) / SECOND).max(0) } else { 0 }
+}
+
+/// Returns a stream's size: of the file that is there now, if it is the same file, else as it was.
+fn size(stream: &StreamStatus) -> u64 {
+    use std::os::unix::fs::MetadataExt;
+    let position = &stream.position;
+    let now = std::fs::metadata(&position.path).ok();
+    let same = now.filter(|file| file.ino() == position.inode && file.dev() == position.device);
+    // A packed file's offset counts unpacked bytes: its own size says nothing.
+    same.map_or(position.size, |file| file.len()).max(position.size)
+}
+
+/// Tells whether each byte that was committed is accounted for: read, rejected or known as missing.
+fn is_accounted(stream: &StreamStatus) -> bool {
+    stream.position.offset == stream.tally.bytes()
+}
+
+fn print_streams(
+    printer: &mut Printer,
+    streams: &[StreamStatus],
+    now: Timestamp,
+) -> anyhow::Result<()> {
+    if streams.is_empty() {
+        return Ok(());
+    }
+    let mut table = table::table(&["file", "size", "read", "lines", "rejected", "missing", "lag"]);
+    for stream in streams {
+        let (size, tally) = (size(stream), &stream.tally);
+        let missing = tally.missing.discarded + tally.missing.gap + tally.missing.nuls;
+        table.add_row([
+            print::safe(stream.position.path.to_string_lossy()),
+            print::size(size),
+            percent(stream.position.offset, size),
+            print::number(tally.lines),
+            percent(tally.rejected, tally.lines),
+            print::size(missing),
+            format!("{} s", lag(stream, size, now)),
+        ]);
+    }
+    printer.line(table::coloured(&table, |_| None))?;
+    for stream in streams.iter().filter(|stream| !is_accounted(stream)) {
+        let path = print::safe(stream.position.path.to_string_lossy());
+        let red = AnsiColor::Red.on_default();
+        let (offset, bytes) = (stream.position.offset, stream.tally.bytes());
+        printer.line(format_args!(
+            "{red}not accounted for{red:#}: {path}: {offset} bytes committed, {bytes} counted"
+        ))?;
+    }
+    printer.line("")?;
+    Ok(())
+}
+
+/// `12.3 %`, cut, so that nothing is 100 % but all of it.
+fn percent(part: u64, all: u64) -> String {
+    if all == 0 {
+        return "-".to_owned();
+    }
+    let tenths = u128::from(part) * 1000 / u128::from(all);
+    format!("{}.{} %", tenths / 10, tenths % 10)
+}
+
+fn print_counts(printer: &mut Printer, state: &State, now: Timestamp) -> std::io::Result<()> {
+    let stats = &state.stats;
+    let counts = [
+        ("usages", stats.usages),
+        ("refused, unknown", stats.refused_unknown),
+        ("tokens", stats.tokens),
+        ("registered", stats.registered),
+        ("principals", stats.principals),
+        ("alerts", stats.alerts),
+        ("incidents", stats.incidents),
+    ];
+    for (name, count) in counts {
+        printer.line(format_args!("{name:<17} {}", print::number(count)))?;
+    }
+    let mails = &stats.outbox;
+    let ago = |time: Timestamp| print::ago(time, now);
+    let oldest = mails.oldest.map(|time| format!(", the oldest queued {}", ago(time)));
+    let dead = if mails.dead > 0 { format!(", {} given up", mails.dead) } else { String::new() };
+    let sent = mails.last_sent.map(|time| format!(", last sent {}", ago(time)));
+    let (oldest, sent) = (oldest.unwrap_or_default(), sent.unwrap_or_default());
+    printer.line(format_args!("{:<17} {} waiting{oldest}{dead}{sent}", "mails", mails.waiting))?;
+    if !state.last_error.is_empty() {
+        printer.line(format_args!("{:<17} {}", "last error", print::Safe(&state.last_error)))?;
+    }
+    printer.line(format_args!("{:<17} {}", "database", print::size(stats.bytes)))
+}
+
+fn print_layers(printer: &mut Printer, layers: &[Layer], now: Timestamp) -> std::io::Result<()> {
+    for layer in layers {
+        let path = layer.path.as_ref().map(|path| path.display().to_string());
+        let kind = layer.kind.clone().unwrap_or_default();
+        let built = layer.built.and_then(|seconds| i64::try_from(seconds).ok());
+        let built = built
+            .map(|seconds| format!("built {}", print::ago(Timestamp::from_seconds(seconds), now)));
+        let fault = layer.fault.as_ref().map(|fault| format!("not in use: {fault}"));
+        let words = [path, Some(kind), built, fault];
+        let words: Vec<String> =
+            words.into_iter().flatten().filter(|word| !word.is_empty()).collect();
+        printer.line(format_args!("{:<17} {}", "geoip", print::safe(words.join(", "))))?;
+    }
+    Ok(())
+}
+
+fn status_json(state: &State, layers: &[Layer], now: Timestamp) -> Json {
+    let stats = &state.stats;
+    let OutboxStats { waiting, oldest, dead, last_sent } = stats.outbox;
+    let outbox = print::object([
+        ("waiting", json!(waiting)),
+        ("oldest", print::time(oldest)),
+        ("dead", json!(dead)),
+        ("last_sent", print::time(last_sent)),
+        ("last_error", json!(state.last_error)),
+    ]);
+    json!({
+        "streams": state.streams.iter().map(|stream| stream_json(stream, now)).collect::<Vec<_>>(),
+        "usages": stats.usages,
+        "refused_unknown": stats.refused_unknown,
+        "tokens": stats.tokens,
+        "registered": stats.registered,
+        "principals": stats.principals,
+        "alerts": stats.alerts,
+        "incidents": stats.incidents,
+        "outbox": outbox,
+        "geoip": {"layers": layers.iter().map(layer_json).collect::<Vec<_>>()},
+        "database": {"bytes": stats.bytes},
+    })
+}
+
+fn stream_json(stream: &StreamStatus, now: Timestamp) -> Json {
+    let (size, tally) = (size(stream), &stream.tally);
+    json!({
+        "path": stream.position.path.to_string_lossy(),
+        "offset": stream.position.offset,
+        "size": size,
+        "lines": tally.lines,
+        "parsed": tally.parsed,
+        "rejected": tally.rejected,
+        "usages": tally.usages,
+        "parsed_bytes": tally.parsed_bytes,
+        "rejected_bytes": tally.rejected_bytes,
+        "discarded": tally.missing.discarded,
+        "gap_bytes": tally.missing.gap,
+        "nul_bytes": tally.missing.nuls,
+        "lag_seconds": lag(stream, size, now),
+        "updated": stream.updated.to_string(),
+        "accounted": is_accounted(stream),
+    })
+}
+
+fn layer_json(layer: &Layer) -> Json {
+    let built = layer.built.and_then(|seconds| i64::try_from(seconds).ok());
+    print::object([
+        ("role", json!(layer.role)),
+        ("path", json!(layer.path.as_ref().map(|path| path.to_string_lossy()))),
+        ("kind", json!(layer.kind)),
+        ("built", print::time(built.map(Timestamp::from_seconds))),
+        ("fault", json!(layer.fault.as_ref().map(ToString::to_string))),
+    ])
+}

@@ -1,0 +1,41 @@
+//! Tables that fit the terminal.
+
+use anstyle::Style;
+use comfy_table::{ContentArrangement, Table, presets};
+
+/// Columns of a table where there is no terminal: wide, for logs and pipes.
+const WIDE: u16 = 160;
+
+/// Begins a table with these headings, without borders, as wide as the terminal.
+#[must_use]
+pub fn table(headings: &[&str]) -> Table {
+    let mut table = Table::new();
+    table.load_style(presets::NOTHING);
+    table.set_content_arrangement(ContentArrangement::Dynamic);
+    table.set_width(width());
+    table.set_header(headings);
+    table
+}
+
+/// Draws a table with the words of its first column in their colours: those that `style` knows.
+/// Styles inside of cells would count as text, so they come in afterwards.
+pub fn coloured(table: &Table, style: impl Fn(&str) -> Option<Style>) -> String {
+    let line = |line: String| {
+        let line = line.trim_end();
+        let word = line.strip_prefix(' ').and_then(|rest| rest.split(' ').next());
+        let rest = word.and_then(|word| line.strip_prefix(' ')?.strip_prefix(word));
+        match (word.and_then(&style), word, rest) {
+            (Some(style), Some(word), Some(rest)) => format!(" {style}{word}{style:#}{rest}"),
+            _ => line.to_owned(),
+        }
+    };
+    table.lines().map(line).collect::<Vec<_>>().join("\n")
+}
+
+/// Returns the terminal's width, else what COLUMNS says, else wide.
+pub fn width() -> u16 {
+    let terminal = rustix::termios::tcgetwinsize(std::io::stdout()).map(|size| size.ws_col);
+    #[allow(clippy::disallowed_methods, reason = "a convention of terminals, no setting of ours")]
+    let columns = || std::env::var("COLUMNS").ok()?.parse().ok();
+    terminal.ok().filter(|width| *width > 0).or_else(columns).unwrap_or(WIDE)
+}

@@ -1,0 +1,321 @@
+//! `tokens`: what is known of them. What people say of them is in `registering`.
+
+use std::io::Write as _;
+use std::process::ExitCode;
+
+use anstyle::{AnsiColor, Style};
+use anyhow::bail;
+use serde_json::{Value as Json, json};
+
+use crate::cli::args::{Tokens, TokensList};
+use crate::cli::print::{self, Printer};
+use crate::cli::registering::{self, Mark};
+use crate::cli::{Context, state, table, when};
+use crate::clock::now;
+use crate::engine::registry::Registered;
+use crate::engine::time::Timestamp;
+use crate::store::{TokenFilter, TokenState, TokenSummary};
+
+/// Narrower terminals get a table of fewer columns.
+const NARROW: u16 = 110;
+
+pub(super) fn run(context: &mut Context, options: &Tokens) -> anyhow::Result<ExitCode> {
+    match options {
+        Tokens::List(options) => list(context, options),
+        Tokens::Show { token } => show(context, token),
+        Tokens::Add(options) => registering::add(context, options),
+        Tokens::Import { file } => registering::import(context, file),
+        Tokens::Set { token, columns } => registering::set(context, token, columns),
+        Tokens::Revoke(options) => registering::mark(context, options, Mark::Revoked),
+        Tokens::Leak(options) => registering::mark(context, options, Mark::Leaked),
+        Tokens::Decoy(options) => registering::mark(context, options, Mark::Decoy),
+        Tokens::Forget { token } => registering::forget(context, token),
+        Tokens::Id { .. } => {
+            let id = state::seal(&context.site, std::io::stdin().lock())?;
+            if context.printer.is_json() {
+                context.printer.json(&json!({"token": {"id": id}}))
+            } else {
+                context.printer.line(id)
+            }
+            .map_err(Into::into)
+        }
+    }?;
+    Ok(ExitCode::SUCCESS)
+}
+
+fn list(context: &mut Context, options: &TokensList) -> anyhow::Result<()> {
+    let now = now();
+    let text = options.text.as_deref();
+    text.map_or(Ok(()), state::refuse_secret)?;
+    let filter = TokenFilter {
+        text: text.map(str::to_owned),
+        state: options.state.as_deref().map(state_of).transpose()?,
+        since: options.since.as_deref().map(|text| when::instant(text, now)).transpose()?,
+        limit: Some(options.limit),
+        ..TokenFilter::default()
+    };
+    let tokens = state::reader(&context.site)?.tokens(&filter, now)?;
+    let printer = &mut context.printer;
+    if printer.is_json() {
+        return Ok(tokens.iter().try_for_each(|token| printer.json(&token_json(token)))?);
+    }
+    if tokens.is_empty() {
+        return Ok(printer.line("no tokens")?);
+    }
+    printer.line(drawn(&tokens, now))?;
+    if u32::try_from(tokens.len()).is_ok_and(|n| options.limit <= n) {
+        writeln!(anstream::stderr(), "{} shown; -n for more", options.limit)?;
+    }
+    Ok(())
+}
+
+fn state_of(name: &str) -> anyhow::Result<TokenState> {
+    match TokenState::parse(name) {
+        Some(state) => Ok(state),
+        None => {
+            let names = TokenState::ALL.map(TokenState::as_str).join(", ");
+            bail!("no state is named \"{}\": states are {names}", print::safe(name))
+        }
+    }
+}
+
+/// Draws a table of tokens that fits the terminal.
+pub(super) fn drawn(tokens: &[TokenSummary], now: Timestamp) -> String {
+    let table = if table::width() < NARROW { narrow(tokens, now) } else { wide(tokens, now) };
+    table::coloured(&table, |word| TokenState::parse(word).map(style))
+}
+
+fn wide(tokens: &[TokenSummary], now: Timestamp) -> comfy_table::Table {
+    let mut table = table::table(&[
+        "state",
+        "token",
+        "kind",
+        "requests",
+        "ok/denied/failed",
+        "countries",
+        "networks",
+        "addresses",
+        "first seen",
+        "last seen",
+    ]);
+    for token in tokens {
+        let (activity, distinct) = (&token.activity, &token.distinct);
+        let outcomes = [activity.ok, activity.denied, activity.failed].map(print::number).join("/");
+        table.add_row([
+            token.state.as_str().to_owned(),
+            label(token),
+            print::safe(&token.kind),
+            print::number(activity.requests),
+            outcomes,
+            print::number(distinct.countries),
+            print::number(distinct.networks),
+            print::number(distinct.addresses),
+            seen(token.first_seen, now),
+            seen(token.last_seen, now),
+        ]);
+    }
+    table
+}
+
+fn narrow(tokens: &[TokenSummary], now: Timestamp) -> comfy_table::Table {
+    let mut table = table::table(&["state", "token", "requests", "last seen"]);
+    for token in tokens {
+        let requests = print::number(token.activity.requests);
+        let last = seen(token.last_seen, now);
+        table.add_row([token.state.as_str().to_owned(), label(token), requests, last]);
+    }
+    table
+}
+
+/// Returns what a person calls a token: its name, else what may be seen of it and its id.
+pub(super) fn label(token: &TokenSummary) -> String {
+    let id = token.token.map(|id| id.to_string()).unwrap_or_default();
+    if !token.name.is_empty() {
+        return print::safe(&token.name);
+    }
+    let own = if token.principal == id { token.hint.as_str() } else { token.principal.as_str() };
+    let short: String = id.chars().take(12).collect();
+    if own.is_empty() { short } else { format!("{} ({short})", print::safe(own)) }
+}
+
+fn seen(time: Option<Timestamp>, now: Timestamp) -> String {
+    time.map_or_else(|| "never".to_owned(), |time| print::ago(time, now))
+}
+
+/// Returns the colour of a state.
+pub(super) const fn style(state: TokenState) -> Style {
+    match state {
+        TokenState::Decoy | TokenState::Leaked => AnsiColor::Red.on_default().bold(),
+        TokenState::Revoked => AnsiColor::Red.on_default(),
+        TokenState::Rotated | TokenState::Expired => AnsiColor::Yellow.on_default(),
+        TokenState::Unregistered => AnsiColor::Cyan.on_default(),
+        TokenState::Active => AnsiColor::Green.on_default(),
+    }
+}
+
+/// Returns a token as `tokens list --json` prints it.
+pub(super) fn token_json(token: &TokenSummary) -> Json {
+    let (activity, distinct) = (&token.activity, &token.distinct);
+    print::object([
+        (
+            "token",
+            print::object([
+                ("id", json!(token.token)),
+                ("name", json!(token.name)),
+                ("kind", json!(token.kind)),
+                ("hint", json!(token.hint)),
+            ]),
+        ),
+        ("principal", json!(token.principal)),
+        ("state", json!(token.state.as_str())),
+        ("first_seen", print::time(token.first_seen)),
+        ("last_seen", print::time(token.last_seen)),
+        ("expires_at", print::time(token.expires_at)),
+        ("requests", json!(activity.requests)),
+        ("ok", json!(activity.ok)),
+        ("denied", json!(activity.denied)),
+        ("failed", json!(activity.failed)),
+        ("bytes", json!(activity.bytes)),
+        ("countries", json!(distinct.countries)),
+        ("networks", json!(distinct.networks)),
+        ("addresses", json!(distinct.addresses)),
+    ])
+}
+
+fn show(context: &mut Context, text: &str) -> anyhow::Result<()> {
+    let now = now();
+    let reader = state::reader(&context.site)?;
+    let who = state::known(&context.site, &reader, text)?;
+    let history = reader.history(&who, None, None, now)?;
+    let registry = reader.registry()?;
+    let printer = &mut context.printer;
+    if history.tokens.is_empty() {
+        bail!("{}: a principal without tokens", print::safe(state::name(&who)));
+    }
+    for (n, token) in history.tokens.iter().enumerate() {
+        let row = row_of(&registry, token);
+        if printer.is_json() {
+            let mut json = token_json(token);
+            if let (Some(fields), Some(row)) = (json.as_object_mut(), row) {
+                fields.insert("registered".to_owned(), registered_json(row));
+            }
+            printer.json(&json)?;
+            continue;
+        }
+        if n > 0 {
+            printer.line("")?;
+        }
+        card(printer, token, row, now)?;
+    }
+    Ok(())
+}
+
+/// Returns the registry row that applies to a token: its own, else that of its principal's name.
+fn row_of<'a>(registry: &'a [Registered], token: &TokenSummary) -> Option<&'a Registered> {
+    let own = registry.iter().find(|row| row.token.is_some() && row.token == token.token);
+    let named = || registry.iter().find(|row| row.token.is_none() && row.name == token.principal);
+    own.or_else(named)
+}
+
+/// Prints the first lines of what is told of a token: who it is, since when, how much.
+pub(super) fn head(
+    printer: &mut Printer,
+    token: &TokenSummary,
+    now: Timestamp,
+) -> std::io::Result<()> {
+    let style = style(token.state);
+    printer.line(format_args!(
+        "{}  {style}{}{style:#}",
+        print::bold(label(token)),
+        token.state.as_str()
+    ))?;
+    if let Some(id) = token.token {
+        field(printer, "id", id.to_string())?;
+    }
+    field(printer, "kind", format!("{} {}", token.kind, token.hint))?;
+    field(printer, "principal", &token.principal)?;
+    field(printer, "owner", &token.owner)?;
+    let time = |time: Option<Timestamp>| {
+        let words = |time| format!("{} ({})", print::minute(time), print::ago(time, now));
+        time.map(words).unwrap_or_default()
+    };
+    field(printer, "issued", time(token.issued_at))?;
+    field(printer, "expires", time(token.expires_at))?;
+    field(printer, "first seen", time(token.first_seen))?;
+    field(printer, "last seen", time(token.last_seen))?;
+    let [requests, ok, denied, failed] = {
+        let a = &token.activity;
+        [a.requests, a.ok, a.denied, a.failed].map(print::number)
+    };
+    let bytes = print::size(token.activity.bytes);
+    let all = format!("{requests}: {ok} ok, {denied} denied, {failed} failed");
+    field(printer, "requests", all)?;
+    field(printer, "sent", bytes)
+}
+
+fn card(
+    printer: &mut Printer,
+    token: &TokenSummary,
+    row: Option<&Registered>,
+    now: Timestamp,
+) -> std::io::Result<()> {
+    head(printer, token, now)?;
+    let d = &token.distinct;
+    let from = [(d.countries, "countries"), (d.networks, "networks"), (d.addresses, "addresses")];
+    let with = [(d.clients, "clients"), (d.routes, "routes")];
+    let words = |counts: &[(u64, &str)]| {
+        counts.iter().map(|(n, what)| format!("{n} {what}")).collect::<Vec<_>>().join(", ")
+    };
+    field(printer, "from", words(&from))?;
+    field(printer, "with", words(&with))?;
+    let Some(row) = row else { return Ok(()) };
+    let time = |time: Option<Timestamp>| time.map(print::minute).unwrap_or_default();
+    field(printer, "revoked", time(row.revoked_at))?;
+    field(printer, "leaked", time(row.leaked_at))?;
+    field(printer, "rotated", time(row.rotated_at))?;
+    field(printer, "rotated to", &row.rotated_to)?;
+    field(printer, "scopes", row.scopes.join(" "))?;
+    field(printer, "only from", pinned(row))?;
+    field(printer, "mfa", row.mfa.map(|mfa| if mfa { "yes" } else { "no" }).unwrap_or_default())?;
+    field(printer, "notes", &row.notes)
+}
+
+fn pinned(row: &Registered) -> String {
+    let countries = row.countries.iter().map(ToString::to_string);
+    let networks = row.networks.iter().map(ToString::to_string);
+    countries.chain(networks).collect::<Vec<_>>().join(" ")
+}
+
+/// Prints a named value, if there is one.
+pub(super) fn field(
+    printer: &mut Printer,
+    name: &str,
+    value: impl AsRef<str>,
+) -> std::io::Result<()> {
+    match value.as_ref().trim() {
+        "" => Ok(()),
+        value => printer.line(format_args!("  {name:<11} {}", print::Safe(value))),
+    }
+}
+
+/// Returns a registry row as JSON.
+pub(super) fn registered_json(row: &Registered) -> Json {
+    let list = |is_empty: bool, list: Json| if is_empty { Json::Null } else { list };
+    print::object([
+        ("token", json!(row.token)),
+        ("name", json!(row.name)),
+        ("owner", json!(row.owner)),
+        ("issued_at", print::time(row.issued_at)),
+        ("expires_at", print::time(row.expires_at)),
+        ("revoked_at", print::time(row.revoked_at)),
+        ("rotated_to", json!(row.rotated_to)),
+        ("rotated_at", print::time(row.rotated_at)),
+        ("scopes", list(row.scopes.is_empty(), json!(row.scopes))),
+        ("networks", list(row.networks.is_empty(), json!(row.networks))),
+        ("countries", list(row.countries.is_empty(), json!(row.countries))),
+        ("mfa", json!(row.mfa)),
+        ("decoy", json!(row.decoy)),
+        ("leaked_at", print::time(row.leaked_at)),
+        ("notes", json!(row.notes)),
+    ])
+}

@@ -1,0 +1,61 @@
+//! Times and durations as people type them: `2h`, `yesterday`, `2026-03-02`, RFC 3339.
+
+use anyhow::bail;
+use chrono::{DateTime, NaiveDate};
+
+use crate::engine::time::{self, DAY, Timestamp};
+
+/// Reads an instant; durations lie before `now`, dates begin at midnight UTC.
+///
+/// # Errors
+/// The text is none of the forms, which the error lists.
+pub fn instant(text: &str, now: Timestamp) -> anyhow::Result<Timestamp> {
+    let text = text.trim();
+    let midnight = Timestamp(now.day() * DAY);
+    match text {
+        "now" => return Ok(now),
+        "today" => return Ok(midnight),
+        "yesterday" => return Ok(midnight.plus(-DAY)),
+        "tomorrow" => return Ok(midnight.plus(DAY)),
+        _ => {}
+    }
+    let date = || Some(text.parse::<NaiveDate>().ok()?.and_hms_opt(0, 0, 0)?.and_utc().into());
+    let exact = || DateTime::parse_from_rfc3339(text).ok().map(|time| time.to_utc().into());
+    let before = || Some(now.plus(-time::duration(text.trim_start_matches('-'))?));
+    match exact().or_else(date).or_else(before) {
+        Some(time) => Ok(time),
+        None => bail!(
+            "{text:?} is no time: expected 2h, 3d, today, yesterday, 2026-03-02 or 2026-03-02T08:00:00Z"
+        ),
+    }
+}
+
+/// Reads a duration such as `90s`, `30m`, `8h`, `30d`, `2w`, in the unit of [`Timestamp`].
+///
+/// # Errors
+/// The text is no duration.
+pub fn duration(text: &str) -> anyhow::Result<i64> {
+    match time::duration(text.trim()) {
+        Some(micros) => Ok(micros),
+        None => bail!("{text:?} is no duration: expected 30m, 8h, 30d or 2w"),
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn people_say_when_in_many_ways() {
+        let now = Timestamp::from_seconds(1_795_453_833); // 2026-11-23T17:10:33Z
+        let say = |text| instant(text, now).unwrap().to_string();
+        assert_eq!(say("2h"), "2026-11-23T15:10:33Z");
+        assert_eq!(say("-1d"), "2026-11-22T17:10:33Z");
+        assert_eq!(say("yesterday"), "2026-11-22T00:00:00Z");
+        assert_eq!(say("2026-03-02"), "2026-03-02T00:00:00Z");
+        assert_eq!(say("2026-03-02T08:00:00+02:00"), "2026-03-02T06:00:00Z");
+        for text in ["", "soon", "2h30m", "2026-13-01", "h"] {
+            assert!(instant(text, now).is_err(), "{text}");
+        }
+    }
+}
