@@ -1,0 +1,487 @@
+//! The commands that ask and amend the state: what people see, what programs read, what is refused.
+
+use std::io::Read;
+use std::process::{Output, Stdio};
+
+use serde_json::Value;
+
+use crate::program::Home;
+
+/// The secret of the token that the stories are about.
+const SECRET: &str = "exk-ci-0123456789abcdef0123";
+
+/// Another one, which nobody registers.
+const OTHER: &str = "exk-web-fedcba98765432100";
+
+/// Twelve days of two tokens; on the last day one of them is used from elsewhere, by something else.
+fn story() -> String {
+    let mut log = String::new();
+    for hour in 0..12 * 24 {
+        let time = format!("{:02}/Mar/2026:{:02}:05:00 +0000", 2 + hour / 24, hour % 24);
+        for (client, secret) in [("84.150.1.9", SECRET), ("84.150.2.7", OTHER)] {
+            log += &line(client, &time, "/v1/items/17", 200, "curl/8.5.0", secret);
+        }
+    }
+    for second in 0..30 {
+        let time = format!("14/Mar/2026:02:13:{second:02} +0000");
+        let (client, agent) = ("105.112.7.9", "python-requests/2.31");
+        log += &line(client, &time, "/v1/customers", 200, agent, SECRET);
+    }
+    log
+}
+
+fn line(client: &str, time: &str, target: &str, status: u16, agent: &str, secret: &str) -> String {
+    format!(
+        "{client} - - [{time}] \"GET {target} HTTP/1.1\" {status} 612 \"-\" \"{agent}\" \"Bearer {secret}\"\n"
+    )
+}
+
+/// A home that knows the story; the token is registered as `ci`.
+fn home() -> Home {
+    let home = Home::new("");
+    let added = home.output_with(&["tokens", "add", "ci", "owner=ops"], &format!("{SECRET}\n"));
+    assert!(added.status.success(), "{}", errors(&added));
+    home.append("logs/access.log", story());
+    home.print(&["replay", "--save", "logs/access.log"]);
+    home
+}
+
+fn errors(output: &Output) -> String {
+    String::from_utf8_lossy(&output.stderr).into_owned()
+}
+
+/// What a terminal of so many columns shows.
+fn shown(home: &Home, columns: u16, arguments: &[&str]) -> String {
+    let mut command = home.command(arguments);
+    let output = command.env("COLUMNS", columns.to_string()).output().expect("output");
+    assert!(output.status.success(), "{arguments:?}: {}", errors(&output));
+    String::from_utf8(output.stdout).expect("UTF-8")
+}
+
+/// What a command that must fail says, and its status.
+fn refused(home: &Home, arguments: &[&str], input: &str) -> (String, Option<i32>) {
+    let output = home.output_with(arguments, input);
+    assert_eq!(output.stdout, b"", "{arguments:?}");
+    (errors(&output), output.status.code())
+}
+
+/// Compares with a snapshot, ids and ages left out.
+macro_rules! snapshot {
+    ($home:expr, $text:expr) => {
+        let root = regex_of($home);
+        insta::with_settings!({ filters => vec![
+            (root.as_str(), "[home]"),
+            (r"tw1_[0-9a-f]{32}", "[id]"),
+            (r"tw1_[0-9a-f]{8}", "[short id]"),
+            (r"al_[0-9a-f]{16}", "[alert]"),
+            (r"al_[0-9a-f]{10}", "[short alert]"),
+            (r"in_[0-9a-f]{16}", "[incident]"),
+            (r"(in \d+ d\b|\d+ d ago) {2,}", "[ago]  "),
+            (r"in \d+ d\b|\d+ d ago", "[ago]"),
+            (r"(first seen|time) {2,}", "$1  "),
+            (r"[0-9-]+ [0-9:]+  registered", "[now]  registered"),
+        ] }, { insta::assert_snapshot!($text); });
+    };
+}
+
+fn regex_of(home: &Home) -> String {
+    home.path("").to_string_lossy().trim_end_matches('/').replace('.', r"\.")
+}
+
+fn first(home: &Home, arguments: &[&str]) -> Value {
+    home.json(arguments).into_iter().next().expect("an object")
+}
+
+#[test]
+fn tokens_are_listed_and_shown() {
+    let home = home();
+    snapshot!(&home, shown(&home, 160, &["tokens", "list"]));
+    snapshot!(&home, shown(&home, 60, &["tokens", "list"]));
+    snapshot!(&home, shown(&home, 160, &["tokens", "show", "ci"]));
+    let ci = first(&home, &["tokens", "list", "ops", "--json"]);
+    assert_eq!(ci["token"]["name"], "ci");
+    assert_eq!((&ci["principal"], &ci["state"]), (&"ci".into(), &"active".into()));
+    assert_eq!((&ci["requests"], &ci["ok"], &ci["denied"]), (&318.into(), &318.into(), &0.into()));
+    assert_eq!((&ci["countries"], &ci["addresses"]), (&2.into(), &2.into()));
+    assert_eq!(ci["first_seen"], "2026-03-02T00:05:00Z");
+    let open = home.json(&["tokens", "list", "--state", "unregistered", "--json"]);
+    assert_eq!(open.len(), 1);
+    assert_eq!(home.print(&["tokens", "list", "--since", "2h"]), "no tokens\n");
+    let (error, code) = refused(&home, &["tokens", "list", "--state", "lost"], "");
+    assert!(error.contains("states are decoy, leaked") && code == Some(70), "{error}");
+}
+
+#[test]
+fn a_token_is_found_by_name_id_beginning_and_secret() {
+    let home = home();
+    let id = home.output_with(&["tokens", "id", "-"], SECRET).stdout;
+    let id = String::from_utf8(id).expect("UTF-8");
+    let id = id.trim();
+    for token in ["ci", id, &id[..12]] {
+        assert_eq!(
+            first(&home, &["tokens", "show", token, "--json"])["token"]["id"],
+            id,
+            "{token}"
+        );
+    }
+    let by_secret = home.output_with(&["tokens", "show", "-", "--json"], &format!("{SECRET}\n"));
+    assert!(String::from_utf8_lossy(&by_secret.stdout).contains(id));
+    let (error, code) = refused(&home, &["tokens", "show", "nobody"], "");
+    assert!(
+        error.contains("nobody") && error.contains("tokens list") && code == Some(70),
+        "{error}"
+    );
+}
+
+#[test]
+fn what_people_say_of_a_token_is_kept() {
+    let home = home();
+    home.print(&[
+        "tokens",
+        "set",
+        "ci",
+        "owner=platform",
+        "expires_at=2031-01-01",
+        "countries=DE;FR",
+    ]);
+    let registered = first(&home, &["tokens", "show", "ci", "--json"])["registered"].clone();
+    assert_eq!(registered["owner"], "platform");
+    assert_eq!(registered["expires_at"], "2031-01-01T00:00:00Z");
+    assert_eq!(registered["countries"], serde_json::json!(["DE", "FR"]));
+    home.print(&["tokens", "set", "ci", "countries=", "expires_at="]);
+    let registered = first(&home, &["tokens", "show", "ci", "--json"])["registered"].clone();
+    assert_eq!((registered.get("countries"), registered.get("expires_at")), (None, None));
+    let state = || first(&home, &["tokens", "show", "ci", "--json"])["state"].clone();
+    home.print(&["tokens", "revoke", "ci", "--at", "2026-03-15", "--note", "rotated by hand"]);
+    assert_eq!(state(), "revoked");
+    home.print(&["tokens", "leak", "ci"]);
+    assert_eq!(state(), "leaked");
+    home.print(&["tokens", "decoy", "ci"]);
+    assert_eq!(state(), "decoy");
+    let lifecycle = first(&home, &["history", "ci", "--json"])["lifecycle"].clone();
+    let what: Vec<_> =
+        lifecycle.as_array().unwrap().iter().map(|row| row["what"].clone()).collect();
+    for word in ["registered", "changed", "revoked", "leaked", "decoy"] {
+        assert!(what.contains(&word.into()), "{word}: {what:?}");
+    }
+    assert!(lifecycle.to_string().contains("rotated by hand"));
+    let forgot = home.print(&["tokens", "forget", "ci"]);
+    assert!(forgot.contains("requests 318"), "{forgot}");
+    assert_eq!(refused(&home, &["tokens", "show", "ci"], "").1, Some(70));
+    assert_eq!(home.json(&["tokens", "list", "--json"]).len(), 1);
+}
+
+#[test]
+fn a_token_may_be_marked_before_anybody_saw_it() {
+    let home = Home::new("");
+    let done = home
+        .output_with(&["tokens", "leak", "-", "--note", "in a gist"], "exk-new-0123456789abcdef");
+    assert!(done.status.success(), "{}", errors(&done));
+    home.print(&["tokens", "set", "jwt:https://id.example.org:ann", "mfa=true"]);
+    home.print(&["tokens", "add", "jwt:https://id.example.org:bob", "owner=bob"]);
+    let tokens = home.json(&["tokens", "list", "--json"]);
+    let states: Vec<_> = tokens.iter().map(|token| token["state"].as_str().unwrap()).collect();
+    assert_eq!(states.iter().filter(|state| **state == "active").count(), 2, "{states:?}");
+    assert_eq!(states.iter().filter(|state| **state == "leaked").count(), 1, "{states:?}");
+    let rename = refused(&home, &["tokens", "set", "jwt:https://id.example.org:ann", "name=x"], "");
+    assert!(rename.0.contains("cannot change"), "{}", rename.0);
+}
+
+#[test]
+fn a_registry_file_is_imported() {
+    let home = Home::new("");
+    home.append("registry.csv", "token,name,owner\nexk-a-0123456789abcdef,a,ops\n,jwt:i:s,\n");
+    assert_eq!(
+        home.print(&["tokens", "import", "registry.csv"]),
+        "2 rows read, 2 of them new or changed\n"
+    );
+    assert_eq!(
+        home.print(&["tokens", "import", "registry.csv"]),
+        "2 rows read, 0 of them new or changed\n"
+    );
+    home.append("bad.csv", "token,expires_at\nexk-b,soon\n");
+    let (error, _) = refused(&home, &["tokens", "import", "bad.csv"], "");
+    assert!(error.contains("bad.csv:2") && !error.contains("exk-b"), "{error}");
+}
+
+#[test]
+fn secrets_do_not_belong_on_a_command_line() {
+    let home = home();
+    let secret = ["glpat-", "Zq8xK2vN4mB6wR1tY7uP"].concat();
+    let column = format!("notes={secret}");
+    let cases: [&[&str]; 7] = [
+        &["tokens", "show", &secret],
+        &["tokens", "leak", &secret],
+        &["tokens", "add", &secret],
+        &["tokens", "set", "ci", &column],
+        &["tokens", "list", &secret],
+        &["history", &secret],
+        &["alerts", "list", "--principal", &secret],
+    ];
+    for arguments in cases {
+        let (error, code) = refused(&home, arguments, "");
+        assert!(error.contains("standard input") && !error.contains(&secret), "{error}");
+        assert_eq!(code, Some(70));
+    }
+    for input in ["", "\n", "Bearer abcdef", "two\nlines"] {
+        let (error, code) = refused(&home, &["tokens", "add", "x"], input);
+        assert!(error.contains("the secret") && code == Some(70), "{input:?}: {error}");
+    }
+    let token = refused(&home, &["tokens", "set", "ci", "token=abc"], "");
+    assert!(token.0.contains("no column to set") && !token.0.contains("abc"), "{}", token.0);
+    let again = refused(&home, &["tokens", "add", "other"], SECRET);
+    assert!(again.0.contains("registered already, as \"ci\""), "{}", again.0);
+    let output = home.output(&["tokens", "show", "ci", "--json"]);
+    assert!(!String::from_utf8_lossy(&output.stdout).contains(SECRET));
+}
+
+#[test]
+fn an_id_needs_no_database() {
+    let home = Home::new("");
+    let id = home.output_with(&["tokens", "id", "-"], "exk-a-0123456789abcdef\n").stdout;
+    assert_eq!(home.output_with(&["tokens", "id"], "exk-a-0123456789abcdef").stdout, id);
+    assert!(id.starts_with(b"tw1_") && id.len() == 37);
+    assert!(home.path("state/seal.key").exists() && !home.path("state/tokenwatch.db").exists());
+}
+
+#[test]
+fn a_history_is_a_life() {
+    let home = home();
+    snapshot!(&home, shown(&home, 160, &["history", "ci"]));
+    let history = first(&home, &["history", "ci", "--json"]);
+    assert_eq!(history["token"]["name"], "ci");
+    assert_eq!(history["hours"][0]["hour"], "2026-03-02T00:00:00Z");
+    assert_eq!(history["hours"].as_array().unwrap().len(), 12 * 24 + 1);
+    assert_eq!(history["facets"]["country"][0]["value"], "DE");
+    assert_eq!(history["facets"]["country"][0]["count"], 288);
+    for facet in ["address", "network", "country", "client", "route"] {
+        assert_eq!(history["facets"][facet].as_array().unwrap().len(), 2, "{facet}");
+    }
+    assert_eq!(history["incidents"][0]["principal"], "ci");
+    assert_eq!(history["lifecycle"][0]["what"], "registered");
+    let late = first(&home, &["history", "ci", "--since", "2026-03-14", "--json"]);
+    assert_eq!(late["hours"].as_array().unwrap().len(), 1);
+    let two = home.output_with(&["tokens", "add", "ci"], "exk-ci-abcdef0123456789abcd");
+    assert!(two.status.success(), "{}", errors(&two));
+    let both = first(&home, &["history", "ci", "--json"]);
+    assert_eq!((&both["requests"], &both["countries"]), (&318.into(), &2.into()));
+    assert_eq!(both["tokens"].as_array().unwrap().len(), 2);
+    assert!(shown(&home, 100, &["history", "ci"]).contains("2 tokens, 318 requests"));
+}
+
+#[test]
+fn alerts_are_listed_and_explained() {
+    let home = home();
+    snapshot!(&home, shown(&home, 180, &["alerts", "list", "--level", "medium"]));
+    snapshot!(&home, shown(&home, 60, &["alerts", "list", "--level", "medium"]));
+    let unusual = first(&home, &["alerts", "list", "--rule", "unusual-use", "--json"]);
+    assert_eq!((&unusual["principal"], &unusual["ack"]), (&"ci".into(), &Value::Null));
+    assert_eq!(unusual["muted"], false);
+    let id = unusual["alert"].as_str().unwrap();
+    snapshot!(&home, shown(&home, 160, &["alerts", "show", id]));
+    let whole = first(&home, &["alerts", "show", id, "--json"]);
+    assert!(whole["reasons"][0]["nats"].as_f64().unwrap() > 0.0);
+    let incident =
+        first(&home, &["alerts", "show", unusual["incident"].as_str().unwrap(), "--json"]);
+    let alerts = incident["alerts"].as_array().unwrap();
+    assert!(alerts.iter().any(|alert| alert["alert"] == id), "{alerts:?}");
+    assert_eq!(
+        home.json(&["alerts", "list", "--principal", "ci", "--json"]).len(),
+        home.json(&["alerts", "list", "--json"]).len()
+    );
+    assert_eq!(home.print(&["alerts", "list", "--since", "1h"]), "no alerts\n");
+    let (error, code) = refused(&home, &["alerts", "show", "al_x"], "");
+    assert!(error.contains("al_x") && code == Some(70), "{error}");
+    assert!(refused(&home, &["alerts", "show", "al_"], "").0.contains("may mean al_"));
+}
+
+#[test]
+fn alerts_are_acknowledged_and_muted() {
+    let home = home();
+    let unusual = first(&home, &["alerts", "list", "--rule", "unusual-use", "--json"]);
+    let (id, incident) =
+        (unusual["alert"].as_str().unwrap(), unusual["incident"].as_str().unwrap());
+    home.print(&["alerts", "ack", &id[..14], "--expected", "--note", "on a trip"]);
+    let ack = first(&home, &["alerts", "show", id, "--json"])["ack"].clone();
+    assert_eq!((&ack["verdict"], &ack["note"]), (&"expected".into(), &"on a trip".into()));
+    assert!(!home.json(&["alerts", "list", "--open", "--json"]).is_empty());
+    home.print(&["alerts", "ack", incident, "--confirmed"]);
+    assert!(home.json(&["alerts", "list", "--open", "--json"]).is_empty());
+    assert_eq!(home.output(&["alerts", "ack", id]).status.code(), Some(2));
+
+    assert_eq!(home.print(&["alerts", "mute"]), "no mutes\n");
+    let muted = home.print(&[
+        "alerts",
+        "mute",
+        "--rule",
+        "unusual-use",
+        "--principal",
+        "ci",
+        "--reason",
+        "travel",
+        "--for",
+        "8h",
+    ]);
+    assert!(muted.starts_with("mute 1: unusual-use for ci until"), "{muted}");
+    assert_eq!(first(&home, &["alerts", "show", id, "--json"])["muted"], true);
+    let mute = first(&home, &["alerts", "mute", "--json"]);
+    assert_eq!((&mute["id"], &mute["reason"]), (&1.into(), &"travel".into()));
+    home.print(&["alerts", "unmute", "1"]);
+    assert_eq!(first(&home, &["alerts", "show", id, "--json"])["muted"], false);
+    assert!(refused(&home, &["alerts", "unmute", "1"], "").0.contains("no mute 1"));
+    assert!(
+        refused(&home, &["alerts", "mute", "--rule", "unusual-use"], "").0.contains("--reason")
+    );
+    let unknown = refused(&home, &["alerts", "mute", "--rule", "unusul", "--reason", "x"], "");
+    assert!(unknown.0.contains("rules list"), "{}", unknown.0);
+    assert!(refused(&home, &["alerts", "mute", "--for", "8h"], "").0.contains("--rule"));
+}
+
+#[test]
+fn the_status_accounts_for_every_byte() {
+    let home = home();
+    home.append("logs/other.log", "no request at all\n");
+    home.append(
+        "logs/other.log",
+        line("84.150.1.9", "15/Mar/2026:00:00:00 +0000", "/v1/x", 200, "curl/8.5.0", OTHER),
+    );
+    home.print(&["replay", "--save", "logs/other.log"]);
+    let status = first(&home, &["status", "--json"]);
+    let streams = status["streams"].as_array().unwrap();
+    assert_eq!(streams.len(), 2);
+    for stream in streams {
+        assert_eq!(stream["accounted"], true, "{stream}");
+        assert_eq!(stream["offset"], stream["size"], "{stream}");
+        assert_eq!(stream["lag_seconds"], 0, "{stream}");
+    }
+    let is_other = |stream: &&Value| stream["path"].as_str().unwrap().ends_with("other.log");
+    let other = streams.iter().find(is_other).unwrap();
+    assert_eq!((&other["lines"], &other["rejected"]), (&2.into(), &1.into()));
+    assert_eq!((&status["usages"], &status["tokens"]), (&607.into(), &2.into()));
+    assert_eq!(status["outbox"]["waiting"], 0, "learning from the past mails nothing");
+    assert!(status["geoip"]["layers"][0]["role"].is_string());
+    assert!(status["database"]["bytes"].as_u64().unwrap() > 0);
+    assert!(shown(&home, 120, &["status"]).contains("other.log"));
+}
+
+#[test]
+fn without_a_database_there_is_advice() {
+    let home = Home::new("");
+    for arguments in [
+        &["tokens", "list"][..],
+        &["history", "ci"],
+        &["alerts", "list"],
+        &["alerts", "mute"],
+        &["tokens", "forget", "ci"],
+    ] {
+        let (error, code) = refused(&home, arguments, "");
+        assert!(error.contains("replay --save") && code == Some(70), "{error}");
+    }
+    let status = first(&home, &["status", "--json"]);
+    assert_eq!((&status["usages"], &status["streams"]), (&0.into(), &serde_json::json!([])));
+    assert!(home.print(&["status"]).contains("no database yet"));
+    assert!(!home.path("state/tokenwatch.db").exists());
+}
+
+#[test]
+fn hostile_text_does_not_reach_the_terminal() {
+    let home = Home::new("");
+    let mut log = String::new();
+    let user = "ZXYbWzMxbWls4oCuOnB3LTAxMjM0NTY3ODk="; // a user of ESC and U+202E
+    for hour in 0..10 * 24 {
+        let time = format!("{:02}/Mar/2026:{:02}:00:00 +0000", 2 + hour / 24, hour % 24);
+        log += &line(
+            "84.150.1.9",
+            &time,
+            "/v1/\x1b[2J/\u{202e}<script>",
+            200,
+            "ev\x1b]0;il\x07\u{200b}/1.0",
+            SECRET,
+        );
+        log += &line("84.150.1.9", &time, "/v1/x", 200, "curl/8.5.0", "x")
+            .replace("Bearer x", &format!("Basic {user}"));
+    }
+    for second in 0..20 {
+        let time = format!("12/Mar/2026:02:13:{second:02} +0000");
+        log += &line("105.112.7.9", &time, "/\x1b[31m\u{9b}<img>", 200, "\x1b[1m<b>", SECRET);
+    }
+    home.append("logs/access.log", log);
+    home.print(&["replay", "--save", "logs/access.log"]);
+    let id = home.output_with(&["tokens", "id", "-"], SECRET).stdout;
+    let id = String::from_utf8(id).unwrap().trim().to_owned();
+    home.print(&["tokens", "set", &id, "name=a\x1b[2J\u{202e}b", "owner=\x07", "notes=\u{2066}x"]);
+    let alerts = home.json(&["alerts", "list", "--json"]);
+    let incident = alerts[0]["incident"].as_str().unwrap();
+    let commands: [&[&str]; 7] = [
+        &["tokens", "list"],
+        &["tokens", "show", &id],
+        &["history", &id],
+        &["alerts", "list"],
+        &["alerts", "show", incident],
+        &["status"],
+        &["alerts", "mute"],
+    ];
+    for command in commands {
+        for json in [&["--json"][..], &[]] {
+            let text = shown(&home, 160, &[command, json].concat());
+            let bad = text.chars().find(|c| {
+                (c.is_control() && *c != '\n')
+                    || matches!(c, '\u{202a}'..='\u{202e}' | '\u{2066}'..='\u{2069}' | '\u{200b}')
+            });
+            assert_eq!(bad, None, "{command:?}: {text}");
+        }
+    }
+    assert!(home.print(&["tokens", "list"]).contains("a\\x1b[2J\\u{202e}b"));
+}
+
+#[test]
+fn tables_fit_the_terminal() {
+    let home = home();
+    let incident = first(&home, &["alerts", "list", "--json"])["incident"].clone();
+    home.print(&["alerts", "ack", incident.as_str().unwrap(), "--expected"]);
+    home.print(&[
+        "alerts",
+        "mute",
+        "--rule",
+        "new-client",
+        "--reason",
+        "a reason that is longer than most",
+    ]);
+    for arguments in [
+        &["tokens", "list"][..],
+        &["alerts", "list"],
+        &["alerts", "mute"],
+        &["history", "ci"],
+        &["status"],
+    ] {
+        let text = shown(&home, 60, arguments);
+        let widest = text.lines().map(|line| line.chars().count()).max().unwrap();
+        assert!(widest <= 60, "{arguments:?}: {widest}\n{text}");
+    }
+}
+
+#[test]
+fn colours_come_when_they_are_asked_for() {
+    let home = home();
+    assert!(!home.print(&["alerts", "list"]).contains('\x1b'));
+    assert!(home.print(&["alerts", "list", "--color", "always"]).contains("\x1b["));
+    let coloured = home.print(&["tokens", "list", "--color", "always"]);
+    let plain = home.print(&["tokens", "list"]);
+    let lengths = |text: &str| text.lines().map(|line| line.chars().count()).collect::<Vec<_>>();
+    assert_eq!(
+        lengths(&coloured.replace("\x1b[32m", "").replace("\x1b[36m", "").replace("\x1b[0m", "")),
+        lengths(&plain)
+    );
+}
+
+#[test]
+fn a_reader_that_has_seen_enough_is_no_failure() {
+    let home = home();
+    let mut command = home.command(&["alerts", "list", "--json", "-n", "100000"]);
+    let mut child = command.stdout(Stdio::piped()).stderr(Stdio::piped()).spawn().expect("start");
+    drop(child.stdout.take());
+    let status = child.wait().expect("end");
+    let mut said = String::new();
+    child.stderr.take().unwrap().read_to_string(&mut said).unwrap();
+    assert!(status.success() && said.is_empty(), "{status}: {said}");
+}

@@ -1,0 +1,330 @@
+//! The daemon as a service: signals, reloads, readiness, files that come, go and shrink, a busy database.
+
+use std::fs::{self, File};
+use std::io::{BufRead, BufReader};
+use std::os::unix::net::UnixDatagram;
+use std::process::Stdio;
+use std::sync::mpsc::channel;
+use std::time::Duration;
+
+use rusqlite::Connection;
+use serde_json::Value;
+use tokenwatch::engine::registry::Registered;
+use tokenwatch::engine::secret::SealKey;
+use tokenwatch::engine::time::Timestamp;
+use tokenwatch::store::Store;
+
+use crate::program::{Home, PATIENCE, wait_until};
+
+const CONFIG: &str = r#"
+[[source]]
+paths = ["logs/*.log"]
+read_from = "start"
+[limits]
+commit_interval = "5ms"
+[output]
+journal = false
+"#;
+
+/// The promise is 5 s; a machine under load gets four times as long.
+const LONGEST_END: Duration = Duration::from_secs(20);
+
+/// A request with a token of 30 characters; `n` tells them apart.
+fn line(n: u32, token: &str) -> String {
+    let (minute, second) = (n / 60 % 60, n % 60);
+    format!(
+        "192.0.2.7 - - [02/Mar/2026:08:{minute:02}:{second:02} +0000] \"GET /v1/items/{n} HTTP/1.1\" \
+         200 612 \"-\" \"curl/8.5.0\" \"Bearer {token}\"\n"
+    )
+}
+
+fn token(n: u32) -> String {
+    format!("exk_{n:08}0123456789abcdefgh")
+}
+
+fn lines(range: std::ops::Range<u32>) -> String {
+    range.map(|n| line(n, &token(1))).collect()
+}
+
+fn wait_for_lines(home: &Home, n: u64) {
+    wait_until("the lines are committed", || home.committed_lines() >= n);
+    assert_eq!(home.committed_lines(), n, "{}", home.daemon_log());
+}
+
+fn wait_for_log(home: &Home, text: &str) {
+    wait_until(text, || home.daemon_log().contains(text));
+}
+
+/// Waits until the daemon of this home has started for the `n`th time.
+fn wait_for_start(home: &Home, n: usize) {
+    wait_until("the daemon runs", || home.daemon_log().matches("Started.").count() == n);
+}
+
+/// Requests of all tokens, as the database has them.
+fn requests(home: &Home) -> i64 {
+    let database = Connection::open(home.path("state/tokenwatch.db")).expect("database");
+    let sql = "SELECT coalesce(sum(requests), 0) FROM token";
+    database.query_row(sql, [], |row| row.get(0)).expect("requests")
+}
+
+fn register(home: &Home, columns: &[(&str, &str)]) {
+    let key = SealKey::new(fs::read(home.path("state/seal.key")).expect("key").trim_ascii());
+    let mut row = Registered::default();
+    for (column, text) in columns {
+        row.set(column, text, &key).expect(column);
+    }
+    let mut store = Store::open(&home.path("state/tokenwatch.db")).expect("database");
+    store.register(&[row], "", Timestamp::from_seconds(1_772_000_000)).expect("register");
+}
+
+#[test]
+fn sigterm_ends_soon_with_everything_committed() {
+    let home = Home::new(&CONFIG.replace("5ms", "60s"));
+    let daemon = home.run(&[]);
+    wait_for_start(&home, 1);
+    home.append("logs/access.log", lines(0..2000));
+    // Whatever was read by then is committed; the rest is read by the next run, and none twice.
+    let (status, took) = daemon.end();
+    assert!(status.success(), "{}", home.daemon_log());
+    println!("ended after {took:?}, with {} lines committed", home.committed_lines());
+    assert!(took < LONGEST_END, "{took:?}");
+    assert!(home.daemon_log().contains("Stopped."));
+    let daemon = home.run(&[]);
+    wait_for_start(&home, 2);
+    wait_for_lines(&home, 2000);
+    assert!(daemon.terminate().success());
+    assert_eq!(requests(&home), 2000);
+}
+
+#[test]
+fn a_broken_configuration_is_told_and_the_old_one_stays() {
+    let home = Home::new(CONFIG);
+    let daemon = home.run(&[]);
+    wait_for_start(&home, 1);
+    home.configure("[[source]]\npaths = [\"logs/*.log\"]\nread_form = \"start\"\n");
+    daemon.signal("HUP");
+    wait_for_log(&home, "the old one stays in force");
+    let log = home.daemon_log();
+    assert!(log.contains("tokenwatch.toml:4:1: "), "{log}");
+    assert!(log.contains("read_form"), "{log}");
+    home.append("logs/access.log", lines(0..5));
+    wait_for_lines(&home, 5);
+    assert!(daemon.terminate().success());
+}
+
+#[test]
+fn a_new_source_is_followed_after_a_reload() {
+    let home = Home::new(CONFIG);
+    fs::create_dir(home.path("other")).expect("directory");
+    home.append("other/api.log", lines(0..3));
+    home.append("logs/access.log", lines(3..5));
+    let daemon = home.run(&[]);
+    wait_for_lines(&home, 2);
+    let more = "[[source]]\npaths = [\"other/api.log\"]\nread_from = \"start\"\n";
+    home.configure(&format!("{more}{CONFIG}"));
+    daemon.signal("HUP");
+    wait_for_lines(&home, 5);
+    home.append("logs/access.log", lines(5..6));
+    home.append("other/api.log", lines(6..7));
+    wait_for_lines(&home, 7);
+    assert!(home.daemon_log().contains("The configuration was reloaded."));
+    assert!(daemon.terminate().success());
+}
+
+#[test]
+fn a_second_daemon_on_the_same_state_exits_75() {
+    let home = Home::new(CONFIG);
+    let daemon = home.run(&[]);
+    wait_for_start(&home, 1);
+    let second = home.output(&["run"]);
+    assert_eq!(second.status.code(), Some(75), "{}", String::from_utf8_lossy(&second.stderr));
+    assert!(!second.stderr.is_empty());
+    assert!(daemon.terminate().success());
+    // The lock ends with its holder.
+    let daemon = home.run(&[]);
+    wait_for_start(&home, 2);
+    assert!(daemon.terminate().success());
+}
+
+#[test]
+fn a_bad_configuration_exits_78_and_names_every_fault() {
+    let home =
+        Home::new("[mail]\nserver = \"ftp://mail.example.org\"\n[limits]\nbatch = \"much\"\n");
+    let output = home.output(&["run"]);
+    assert_eq!(output.status.code(), Some(78));
+    let text = String::from_utf8(output.stderr).expect("UTF-8");
+    assert!(text.contains("tokenwatch.toml:3:"), "{text}");
+    assert!(text.contains("tokenwatch.toml:5:"), "{text}");
+}
+
+#[test]
+fn systemd_is_told_of_readiness_life_reload_and_the_end() {
+    let home = Home::new(CONFIG);
+    let socket = UnixDatagram::bind(home.path("notify")).expect("socket");
+    socket.set_read_timeout(Some(PATIENCE)).expect("timeout");
+    let told = |wanted: &str| {
+        let mut buffer = [0; 4096];
+        loop {
+            let length = socket.recv(&mut buffer).unwrap_or_else(|_| panic!("no {wanted}"));
+            let text = String::from_utf8_lossy(&buffer[..length]).into_owned();
+            if text.lines().any(|line| line == wanted) {
+                return text;
+            }
+        }
+    };
+    let path = home.path("notify");
+    let daemon = home.run_with(&[], |command| {
+        command.env("NOTIFY_SOCKET", path).env("WATCHDOG_USEC", "300000");
+    });
+    told("READY=1");
+    for _ in 0..3 {
+        told("WATCHDOG=1");
+    }
+    daemon.signal("HUP");
+    assert!(told("RELOADING=1").contains("MONOTONIC_USEC="));
+    told("READY=1");
+    let end = std::thread::spawn(move || daemon.terminate());
+    told("STOPPING=1");
+    assert!(end.join().expect("the daemon ends").success());
+}
+
+/// Starts `run` on files, whose output is read line by line while it runs.
+fn printed(arguments: &[&str], check: impl FnOnce(&dyn Fn() -> String)) {
+    let home = Home::new("[output]\njournal = false\n");
+    home.append("access.log", lines(0..3));
+    let mut child = home
+        .command(arguments)
+        .stdin(Stdio::null())
+        .stdout(Stdio::piped())
+        .stderr(File::create(home.path("daemon.log")).expect("log"))
+        .spawn()
+        .expect("start");
+    let output = BufReader::new(child.stdout.take().expect("stdout"));
+    let (sender, receiver) = channel();
+    let reading = std::thread::spawn(move || {
+        output.lines().map_while(Result::ok).for_each(|line| sender.send(line).unwrap_or(()));
+    });
+    let next = || receiver.recv_timeout(PATIENCE).expect("a line is printed while it runs");
+    home.append(
+        "access.log",
+        line(4, "-").replace("/4 HTTP", "/4?access_token=exk_00000009fedcba98765432 HTTP"),
+    );
+    check(&next);
+    child.kill().expect("kill");
+    child.wait().expect("wait");
+    reading.join().expect("reading");
+}
+
+#[test]
+fn alerts_of_named_files_are_printed_as_they_come() {
+    printed(&["run", "access.log"], |next| {
+        let line = next();
+        assert!(line.starts_with("2026-03-02 08:00 high"), "{line}");
+        assert!(line.contains("token-in-url"), "{line}");
+        assert!(!line.contains('\u{1b}'), "{line}");
+    });
+}
+
+#[test]
+fn alerts_are_printed_as_json_if_asked_for() {
+    printed(&["run", "--json", "access.log"], |next| {
+        let alert: Value = serde_json::from_str(&next()).expect("JSON");
+        assert_eq!(alert["rule"]["name"], "token-in-url");
+        assert!(alert["evidence"][0]["file"].as_str().expect("file").ends_with("access.log"));
+    });
+}
+
+#[test]
+fn copytruncate_loses_nothing_while_the_daemon_keeps_up() {
+    let home = Home::new(CONFIG);
+    let daemon = home.run(&[]);
+    let mut total = 0;
+    for round in 0..20_u32 {
+        let n = 1 + round % 7;
+        home.append("logs/access.log", lines(round * 10..round * 10 + n));
+        total += u64::from(n);
+        wait_for_lines(&home, total);
+        fs::copy(home.path("logs/access.log"), home.path(format!("logs/access.log.{round}")))
+            .expect("copy");
+        File::options()
+            .write(true)
+            .open(home.path("logs/access.log"))
+            .and_then(|file| file.set_len(0))
+            .expect("truncate");
+    }
+    assert!(daemon.terminate().success());
+    assert_eq!(requests(&home), i64::try_from(total).unwrap());
+}
+
+#[test]
+fn a_file_that_comes_later_and_matches_is_followed_from_its_beginning() {
+    let home = Home::new(&CONFIG.replace("read_from = \"start\"\n", ""));
+    home.append("logs/old.log", lines(0..10));
+    let daemon = home.run(&[]);
+    wait_for_start(&home, 1);
+    home.append("logs/ignored.txt", lines(0..10));
+    home.append("logs/new.log", lines(10..13));
+    wait_for_lines(&home, 3);
+    home.append("logs/old.log", lines(13..14));
+    wait_for_lines(&home, 4);
+    assert!(daemon.terminate().success());
+}
+
+#[test]
+fn a_change_of_the_registry_is_taken_up_without_a_restart() {
+    let home = Home::new(CONFIG);
+    let daemon = home.run(&[]);
+    home.append("logs/access.log", line(0, &token(7)));
+    wait_for_lines(&home, 1);
+    register(&home, &[("token", &token(7)), ("name", "bait"), ("decoy", "true")]);
+    // When the loop has seen it, cannot be seen from outside: use the token until it is noticed.
+    let mut n = 0;
+    wait_until("the decoy is noticed", || {
+        n += 1;
+        home.append("logs/access.log", line(n, &token(7)));
+        wait_until("the line is committed", || home.committed_lines() > u64::from(n));
+        home.output(&["alerts", "list", "--json"])
+            .stdout
+            .windows(15)
+            .any(|w| w == b"honeytoken-used")
+    });
+    assert!(daemon.terminate().success());
+}
+
+#[test]
+fn a_locked_database_delays_and_loses_nothing() {
+    let home = Home::new(CONFIG);
+    let daemon = home.run(&[]);
+    home.append("logs/access.log", lines(0..10));
+    wait_for_lines(&home, 10);
+    let other = Connection::open(home.path("state/tokenwatch.db")).expect("database");
+    other.execute_batch("BEGIN IMMEDIATE").expect("lock");
+    home.append("logs/access.log", lines(10..500));
+    wait_for_log(&home, "The database cannot be written");
+    assert_eq!(home.committed_lines(), 10);
+    home.append("logs/access.log", lines(500..600));
+    other.execute_batch("COMMIT").expect("unlock");
+    wait_for_lines(&home, 600);
+    wait_for_log(&home, "The database works again.");
+    assert!(daemon.terminate().success());
+    assert_eq!(requests(&home), 600);
+}
+
+#[test]
+fn a_locked_database_does_not_hold_up_the_end() {
+    let home = Home::new(CONFIG);
+    let daemon = home.run(&[]);
+    home.append("logs/access.log", lines(0..10));
+    wait_for_lines(&home, 10);
+    let other = Connection::open(home.path("state/tokenwatch.db")).expect("database");
+    other.execute_batch("BEGIN IMMEDIATE").expect("lock");
+    home.append("logs/access.log", lines(10..20));
+    wait_for_log(&home, "The database cannot be written");
+    let (_, took) = daemon.end();
+    assert!(took < LONGEST_END, "{took:?}");
+    other.execute_batch("ROLLBACK").expect("unlock");
+    let daemon = home.run(&[]);
+    wait_for_lines(&home, 20);
+    assert!(daemon.terminate().success());
+    assert_eq!(requests(&home), 20);
+}

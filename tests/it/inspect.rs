@@ -1,0 +1,291 @@
+//! What the program says of lines, rules, configuration and itself.
+
+use std::fs;
+use std::os::unix::fs::PermissionsExt as _;
+
+use serde_json::{Value, json};
+
+use crate::program::Home;
+
+const SECRET: &str = "exk_5b1f0c92d7a8463e9c0fb7d1264e83a5";
+
+fn combined(target: &str, referer: &str, further: &str) -> String {
+    format!(
+        "192.0.2.7 - ann [12/Mar/2026:02:13:07 +0000] \"GET {target} HTTP/1.1\" 200 612 \"{referer}\" \"curl/8.5.0\"{further}\n"
+    )
+}
+
+fn parse(home: &Home, lines: &str) -> Vec<Value> {
+    let output = home.output_with(&["parse"], lines);
+    assert!(output.status.success(), "{}", String::from_utf8_lossy(&output.stderr));
+    let text = String::from_utf8(output.stdout).unwrap();
+    assert!(!text.contains(SECRET) && !text.contains("hunter22"), "{text}");
+    text.lines().map(|line| serde_json::from_str(line).unwrap()).collect()
+}
+
+#[test]
+fn parse_prints_a_record_in_ecs_names_and_leaves_out_what_is_absent() {
+    let home = Home::new("");
+    let lines = combined("/v1/items?page=2", "-", "");
+    let parsed = parse(&home, &lines);
+    let expected = json!({
+        "line": 1,
+        "@timestamp": "2026-03-12T02:13:07Z",
+        "source": { "ip": "192.0.2.7" },
+        "http": {
+            "version": "1.1",
+            "request": { "method": "GET" },
+            "response": { "status_code": 200, "body": { "bytes": 612 } },
+        },
+        "url": { "original": "/v1/items?page=2", "path": "/v1/items", "query": "page=2" },
+        "user_agent": { "original": "curl/8.5.0" },
+        "user": { "name": "ann" },
+        "tokens": [],
+    });
+    assert_eq!(parsed, [expected]);
+}
+
+#[test]
+fn parse_shows_ids_in_the_place_of_secrets_whatever_carries_them() {
+    let home = Home::new("");
+    let id = home.output_with(&["parse"], &combined(&format!("/?api_key={SECRET}"), "-", ""));
+    let id: Value = serde_json::from_slice(&id.stdout).unwrap();
+    let id = id["tokens"][0]["id"].as_str().unwrap().to_owned();
+    let cases = [
+        (combined(&format!("/a?access_token={SECRET}"), "-", ""), "query:access_token"),
+        (combined(&format!("/a;api_key={SECRET}"), "-", ""), "path:api_key"),
+        (combined("/a", &format!("https://example.org/?api_key={SECRET}"), ""), "referer:api_key"),
+        (combined("/a", "-", &format!(" \"Bearer {SECRET}\"")), "field"),
+        (
+            json!({ "time": "2026-03-12T02:13:07Z", "remote_addr": "192.0.2.7", "method": "GET",
+                "uri": format!("/x/{SECRET}"), "status": 200,
+                "http_authorization": format!("Bearer {SECRET}") })
+            .to_string()
+                + "\n",
+            "header:authorization",
+        ),
+    ];
+    for (line, carrier) in cases {
+        let parsed = &parse(&home, &line)[0];
+        assert_eq!(parsed["tokens"][0]["id"], *id, "{line}{parsed}");
+        assert_eq!(parsed["tokens"][0]["carrier"], carrier, "{line}{parsed}");
+        assert_eq!(parsed["tokens"][0]["hint"], "...83a5", "{line}");
+    }
+    let parsed = &parse(&home, &combined("https://ann:hunter22@example.org:8443/x", "-", ""))[0];
+    assert_eq!(parsed["tokens"][0]["carrier"], "userinfo");
+    assert_eq!(parsed["url"]["domain"], "example.org");
+    assert_eq!(parsed["url"]["scheme"], "https");
+    assert_eq!(parsed["url"]["path"], "/x");
+}
+
+#[test]
+fn parse_hides_secrets_beyond_those_that_are_looked_for() {
+    let home = Home::new("");
+    let many =
+        |n: usize| (0..n).map(|i| format!("api_key={i:04}hunter22")).collect::<Vec<_>>().join("&");
+    for n in [15, 16, 17, 40, 200] {
+        let parsed = parse(&home, &combined(&format!("/a?{}", many(n)), "-", ""));
+        assert!(parsed[0]["url"]["original"].is_string(), "{n}");
+    }
+    explain(&home, &[], &format!("no request {}&api_key={SECRET}\n", many(100)));
+}
+
+#[test]
+fn parse_tells_where_a_line_stopped_fitting_and_goes_on() {
+    let home = Home::new("");
+    let lines = [
+        format!("192.0.2.7 - - x12/Mar/2026 {SECRET}\n"),
+        combined("/caf\\xe9", "-", ""),
+        format!("{{\"http_authorization\":\"Bearer {SECRET}\"\n"),
+    ];
+    let parsed = parse(&home, &lines.concat());
+    assert_eq!(parsed[0]["line"], 1);
+    assert_eq!(parsed[0]["error"]["column"], 15);
+    let message = parsed[0]["error"]["message"].as_str().unwrap();
+    assert!(message.starts_with("expected ") && message.ends_with("found 'x'"), "{message}");
+    assert_eq!(parsed[1]["url"]["path"], "/caf\\xe9");
+    assert!(parsed[2]["error"]["column"].is_u64());
+}
+
+#[test]
+fn parse_numbers_the_lines_of_each_file_and_reads_in_the_source_format() {
+    let home = Home::new(
+        "[[source]]\npaths = [\"logs/own.log\"]\ntemplate = '$remote_addr $status $request_uri [$time_iso8601]'\n",
+    );
+    home.append("logs/own.log", "192.0.2.7 404 /x [2026-03-12T02:13:07+00:00]\n");
+    home.append("logs/access.log", combined("/a", "-", "") + &combined("/b", "-", ""));
+    let parsed = home.json(&["parse", "logs/access.log", "logs/own.log"]);
+    let seen: Vec<_> = parsed.iter().map(|p| (p["file"].as_str().unwrap(), &p["line"])).collect();
+    assert_eq!(
+        seen,
+        [
+            ("logs/access.log", &json!(1)),
+            ("logs/access.log", &json!(2)),
+            ("logs/own.log", &json!(1))
+        ]
+    );
+    assert_eq!(parsed[2]["http"]["response"]["status_code"], 404);
+    let named = home.json(&["parse", "--format", "common", "logs/own.log"]);
+    assert!(named[0]["error"].is_object());
+    let missing = home.output(&["parse", "logs/none.log"]);
+    assert_eq!(missing.status.code(), Some(70));
+}
+
+fn explain(home: &Home, arguments: &[&str], input: &str) -> String {
+    let mut all = vec!["explain"];
+    all.extend(arguments);
+    let output = home.output_with(&all, input);
+    assert!(output.status.success(), "{}", String::from_utf8_lossy(&output.stderr));
+    let text = String::from_utf8(output.stdout).unwrap();
+    assert!(!text.contains(SECRET), "{text}");
+    text
+}
+
+#[test]
+fn explain_walks_a_line_through_the_steps() {
+    let home = Home::new("");
+    let line = combined(&format!("/v1/items/5?access_token={SECRET}"), "-", "");
+    let text = explain(&home, &[], &line);
+    insta::with_settings!({ filters => [("tw1_[0-9a-f]{32}", "tw1_ID")] }, {
+        insta::assert_snapshot!(text);
+    });
+    let json: Value = serde_json::from_str(&explain(&home, &["--json"], &line)).unwrap();
+    assert_eq!(json["usages"][0]["rule"]["token-in-url"], "high");
+    assert!(!home.path("state/tokenwatch.db").exists(), "nothing is kept");
+}
+
+#[test]
+fn explain_points_at_the_place_where_a_line_stopped_fitting() {
+    let home = Home::new("");
+    let template = "$remote_addr [$time_local] \"$request\" $status";
+    let line =
+        format!("192.0.2.7 [12/Mar/2026:02:13:07 +0000] \"GET / HTTP/1.1\" Bearer {SECRET}\n");
+    let text = explain(&home, &["--format", template], &line);
+    insta::with_settings!({ filters => [("tw1_[0-9a-f]{32}", "tw1_ID")] }, {
+        insta::assert_snapshot!(text);
+    });
+}
+
+#[test]
+fn explain_recalls_what_is_stored_and_takes_the_last_lines() {
+    let home = Home::new("");
+    let day = |n| {
+        let line = combined("/v1/items", "-", &format!(" \"Bearer {SECRET}\""));
+        line.replace("12/Mar", &format!("{n:02}/Mar"))
+    };
+    home.append("logs/access.log", (1..=25).map(day).collect::<String>());
+    home.print(&["replay", "--save", "logs/access.log"]);
+    let text = explain(&home, &[], &day(26));
+    assert!(text.contains("active days"), "{text}");
+    let lines = home.json(&["explain", "--json", "logs/access.log"]);
+    assert_eq!((lines.len(), &lines[0]["line"]), (20, &json!(6)));
+    assert_eq!(home.json(&["explain", "-v", "--json", "logs/access.log"]).len(), 25);
+}
+
+#[test]
+fn check_tells_every_fault_at_once() {
+    let home = Home::new(
+        "[[source]]\npaths = [\"logs/*.log\"]\nformat = \"nginx-combine\"\n[[source]]\njournal = \"nginx\"\n\
+         [detect.travl]\nmin_speed_kmh = 1\n[rules]\ndir = \"rules.d\"\n[mail]\nserver = \"smtps://mail.example.org\"\n\
+         user = \"a\"\npassword_file = \"none\"\nfrom = \"a@example.org\"\nto = [\"b@example.org\"]\n",
+    );
+    home.append("logs/a.log", combined("/", "-", ""));
+    fs::create_dir(home.path("rules.d")).unwrap();
+    fs::write(
+        home.path("rules.d/own.yml"),
+        "title: No id\nlogsource: {product: tokenwatch}\ndetection: {a: {b: 1}, condition: a}\n",
+    )
+    .unwrap();
+    fs::create_dir(home.path("state")).unwrap();
+    fs::set_permissions(home.path("state"), fs::Permissions::from_mode(0o755)).unwrap();
+    let output = home.output(&["check", "--json"]);
+    assert_eq!(output.status.code(), Some(78));
+    let text = String::from_utf8(output.stdout).unwrap();
+    let all: Vec<Value> = text.lines().map(|line| serde_json::from_str(line).unwrap()).collect();
+    let faults = all.iter().filter(|one| one["level"] == "fault");
+    let faults: Vec<_> = faults
+        .map(|one| (one["check"].as_str().unwrap(), one["line"].as_u64(), one["column"].as_u64()))
+        .collect();
+    assert_eq!(
+        faults,
+        [
+            ("format", Some(4), Some(10)),
+            ("source", Some(6), Some(11)),
+            ("detect", Some(7), Some(1)),
+            ("rules", None, None),
+            ("mail", Some(14), Some(17)),
+            ("state", None, None),
+        ],
+        "{text}"
+    );
+    let plain = String::from_utf8(home.output(&["check"]).stdout).unwrap();
+    assert!(plain.contains("tokenwatch.toml:4:10: the format \"nginx-combine\""), "{plain}");
+}
+
+#[test]
+fn check_is_content_with_a_good_site_and_warns_of_rejects() {
+    let home = Home::new("[[source]]\npaths = [\"logs/*.log\"]\nformat = \"nginx-combined\"\n");
+    home.append("logs/a.log", combined("/", "-", "") + "no request at all\n");
+    let findings = home.json(&["check", "--json"]);
+    let warnings: Vec<_> = findings.iter().filter(|one| one["level"] == "warning").collect();
+    assert_eq!(warnings.len(), 2, "rejects, and no mail: {warnings:?}");
+    assert!(warnings[0]["message"].as_str().unwrap().contains("1 of the first 2 lines rejected"));
+    home.configure("unknown = 1\n");
+    let output = home.output(&["check", "--json"]);
+    assert_eq!(output.status.code(), Some(78));
+    let fault: Value = serde_json::from_slice(&output.stdout).unwrap();
+    assert_eq!((&fault["check"], &fault["line"]), (&json!("configuration"), &json!(2)));
+}
+
+const OWN: &str = r#"title: Items are read
+id: 5f0c8f6e-6a9f-4f0e-9d53-0a4c1b7e2d11
+name: items-read
+logsource: { product: tokenwatch, category: token_activity }
+detection:
+  selection: { url.path: /v1/items }
+  condition: selection
+level: low
+examples:
+  fire:
+    - title: somebody reads orders
+      log:
+        - at: 2026-03-02T08:00:00Z
+          line: '192.0.2.7 - - [{time}] "GET /v1/orders HTTP/1.1" 200 5 "-" "curl/8.5.0" "Bearer exk_5b1f0c92d7a8463e9c0fb7d1264e83a5"'
+"#;
+
+#[test]
+fn rules_are_listed_shown_checked_and_tried() {
+    let home = Home::new("");
+    let listed = home.json(&["rules", "list", "--json"]);
+    assert!(listed.iter().any(|one| one["rule"]["name"] == "new-country"));
+    assert!(home.print(&["rules", "show", "new-country"]).contains("name: new-country"));
+    assert_eq!(home.output(&["rules", "show", "none"]).status.code(), Some(70));
+    assert!(home.print(&["rules", "test"]).contains(" 0 do not"));
+
+    fs::write(home.path("own.yml"), OWN).unwrap();
+    assert!(home.print(&["rules", "check", "own.yml"]).contains("no faults; rules: 1"));
+    let output = home.output(&["rules", "test", "own.yml"]);
+    let text = String::from_utf8(output.stdout).unwrap();
+    assert_eq!(output.status.code(), Some(1), "{text}");
+    assert!(
+        text.starts_with("own.yml: items-read: \"somebody reads orders\": did not fire"),
+        "{text}"
+    );
+
+    fs::write(home.path("own.yml"), OWN.replace("/v1/orders", "/v1/items")).unwrap();
+    assert!(home.print(&["rules", "test", "own.yml"]).contains("1 examples hold, 0 do not"));
+    fs::write(home.path("own.yml"), "title: [").unwrap();
+    assert_eq!(home.output(&["rules", "check", "own.yml"]).status.code(), Some(1));
+}
+
+#[test]
+fn completions_and_manual_pages_need_no_valid_configuration() {
+    let home = Home::new("unknown = 1\n");
+    for shell in ["bash", "elvish", "fish", "powershell", "zsh"] {
+        assert!(home.print(&["completions", shell]).contains("tokenwatch"), "{shell}");
+    }
+    assert!(home.print(&["man"]).contains(".TH tokenwatch 1"));
+    home.print(&["man", "pages"]);
+    assert!(home.path("pages/tokenwatch-replay.1").exists());
+    assert!(home.path("pages/tokenwatch.1").exists());
+}

@@ -1,0 +1,377 @@
+//! From a written line to a mail in somebody's mailbox: the daemon between real files and a real server.
+
+use std::collections::BTreeSet;
+use std::fs;
+use std::time::{Duration, Instant};
+
+use base64::Engine as _;
+use base64::engine::general_purpose::URL_SAFE_NO_PAD;
+use mail_parser::{HeaderValue, MessageParser};
+use rusqlite::Connection;
+
+use crate::program::{Home, PATIENCE, wait_until};
+use crate::smtp::{Message, Options, Script, SmtpServer};
+
+/// The promise is 2 s; a machine under load gets five times as long.
+const SOON: Duration = Duration::from_secs(10);
+
+const PASSWORD: &str = "s3cret of the mail server";
+
+const SOURCE: &str = r#"
+[[source]]
+paths = ["logs/access.log"]
+read_from = "start"
+[output]
+journal = false
+"#;
+
+fn options() -> Options {
+    Options { login: Some(("tokenwatch".into(), PASSWORD.into())), ..Options::default() }
+}
+
+/// What a site writes to have mail, with `more` lines of it.
+fn config(server: &SmtpServer, more: &str) -> String {
+    format!(
+        "{SOURCE}[mail]\nserver = \"smtp://localhost:{}\"\nuser = \"tokenwatch\"\n\
+         password_file = \"password\"\nca_file = \"ca.pem\"\nfrom = \"Tokenwatch <tokenwatch@example.org>\"\n\
+         to = [\"security@example.org\"]\ndigest = \"00:00\"\n{more}\n",
+        server.port()
+    )
+}
+
+fn home(server: &SmtpServer, config: &str) -> Home {
+    let home = Home::new(config);
+    fs::write(home.path("ca.pem"), server.ca_pem()).expect("certificate");
+    fs::write(home.path("password"), format!("{PASSWORD}\n")).expect("password");
+    home
+}
+
+fn token(n: u32) -> String {
+    format!("exk_{n:08}0123456789abcdefgh")
+}
+
+fn line(second: u32, target: &str, status: u32, referer: &str, authorization: &str) -> String {
+    let (minute, second) = (second / 60, second % 60);
+    format!(
+        "192.0.2.7 - - [02/Mar/2026:08:{minute:02}:{second:02} +0000] \"GET {target} HTTP/1.1\" {status} 612 \
+         \"{referer}\" \"curl/8.5.0\" \"{authorization}\"\n"
+    )
+}
+
+/// A request whose token stands in the URL: an alert of level high, once a day for each token.
+fn leak_in_url(second: u32, n: u32) -> String {
+    line(second, &format!("/v1/feed?access_token={}", token(n)), 200, "-", "-")
+}
+
+/// A request with a token, then one with it in the Referer: medium. A token that was never used is
+/// nobody's: whoever writes it into a Referer tells nothing.
+fn leak_in_referer(second: u32, n: u32) -> String {
+    let referer = format!("https://app.example.org/?access_token={}", token(n));
+    line(second, "/v1/items", 200, "-", &format!("Bearer {}", token(n)))
+        + &line(second, "/static/app.css", 200, &referer, "-")
+}
+
+fn import(home: &Home, csv: &str) {
+    let output = home.output_with(&["tokens", "import", "-"], csv);
+    assert!(output.status.success(), "{}", String::from_utf8_lossy(&output.stderr));
+}
+
+fn id(home: &Home, n: u32) -> String {
+    let output = home.output_with(&["tokens", "id", "-"], &token(n));
+    String::from_utf8(output.stdout).expect("UTF-8").trim().to_owned()
+}
+
+/// How many rows of the outbox are in a state.
+fn outbox(home: &Home, state: &str) -> i64 {
+    let database = Connection::open(home.path("state/tokenwatch.db")).expect("database");
+    let sql = "SELECT count(*) FROM outbox WHERE state = ?1";
+    database.query_row(sql, [state], |row| row.get(0)).expect("outbox")
+}
+
+/// A mail as its reader's program shows it.
+struct Shown {
+    id: String,
+    subject: String,
+    references: String,
+    text: String,
+    html: String,
+}
+
+fn shown(message: &Message) -> Shown {
+    let mail = MessageParser::default().parse(&message.bytes).expect("a mail");
+    let references = match mail.references() {
+        HeaderValue::Text(text) => text.to_string(),
+        HeaderValue::TextList(list) => list.join(" "),
+        _ => String::new(),
+    };
+    Shown {
+        id: mail.message_id().expect("Message-ID").to_owned(),
+        subject: mail.subject().expect("Subject").to_owned(),
+        references,
+        text: mail.body_text(0).expect("text").into_owned(),
+        html: mail.body_html(0).expect("HTML").into_owned(),
+    }
+}
+
+#[test]
+fn a_written_line_is_mailed_soon() {
+    let server = SmtpServer::start(options());
+    let home = home(&server, &config(&server, ""));
+    let (bait, leaked) = (token(1), token(2));
+    import(
+        &home,
+        &format!("token,name,decoy,leaked_at\n{bait},bait,true,\n{leaked},old-key,,2026-03-01\n"),
+    );
+    let daemon = home.run(&[]);
+    wait_until("the daemon runs", || home.daemon_log().contains("Started."));
+    let stories = [
+        (
+            line(0, "/v1/items/1", 401, "-", &format!("Bearer {bait}")),
+            "CRITICAL bait: honeytoken used",
+        ),
+        (
+            line(1, "/v1/items/1", 200, "-", &format!("Bearer {leaked}")),
+            "CRITICAL old-key: leaked token used",
+        ),
+        (leak_in_url(2, 3), "token in URL"),
+    ];
+    for (n, (line, words)) in (1..).zip(stories) {
+        #[allow(clippy::disallowed_methods, reason = "measures how long a mail takes")]
+        let written = Instant::now();
+        home.append("logs/access.log", line);
+        let message = server.wait_for(n, SOON).pop().expect("a mail");
+        println!("mailed {:?} after the write", message.received.duration_since(written));
+        assert!(message.is_encrypted);
+        assert_eq!(message.user.as_deref(), Some("tokenwatch"));
+        assert_eq!(message.to, ["security@example.org"]);
+        let mail = shown(&message);
+        assert!(mail.subject.to_lowercase().contains(&words.to_lowercase()), "{}", mail.subject);
+        assert!(mail.text.contains("logs/access.log:"), "{}", mail.text);
+        assert!(!mail.html.contains("http://") && !mail.html.contains("https://"), "no links");
+    }
+    assert!(daemon.terminate().success());
+    assert_eq!(server.messages().len(), 3);
+}
+
+#[test]
+fn mails_wait_for_a_server_that_is_down_and_outlive_the_daemon() {
+    let mut server = SmtpServer::start(Options { is_down: true, ..options() });
+    let home = home(&server, &config(&server, "max_per_hour = 100"));
+    let mut daemon = home.run(&[]);
+    for n in 0..6 {
+        home.append("logs/access.log", leak_in_url(n, n));
+        wait_until("the line is committed", || home.committed_lines() == u64::from(n) + 1);
+        if n % 2 == 1 {
+            daemon.kill();
+            daemon = home.run(&[]);
+        }
+    }
+    wait_until("a try has failed", || home.daemon_log().contains("it is tried again"));
+    server.restart();
+    let messages = server.wait_for(6, PATIENCE);
+    wait_until("all are marked", || outbox(&home, "sent") == 6);
+    daemon.kill();
+    let ids: BTreeSet<String> = messages.iter().map(|message| shown(message).id).collect();
+    assert_eq!(ids.len(), 6, "each is another mail");
+    let texts: String = messages.iter().map(|message| shown(message).text).collect();
+    for n in 0..6 {
+        assert!(texts.contains(&id(&home, n)), "the mail about token {n} is lost");
+    }
+    // Nothing is sent anew by the next run.
+    let daemon = home.run(&[]);
+    home.append("logs/access.log", leak_in_url(10, 10));
+    assert!(shown(&server.wait_for(7, PATIENCE)[6]).text.contains(&id(&home, 10)));
+    assert!(daemon.terminate().success());
+}
+
+#[test]
+fn a_mail_whose_answer_was_lost_comes_again_under_its_message_id() {
+    let script = Script { lose: 2, ..Script::default() };
+    let server = SmtpServer::start(Options { script, ..options() });
+    let home = home(&server, &config(&server, ""));
+    let daemon = home.run(&[]);
+    home.append("logs/access.log", leak_in_url(0, 1));
+    let message = server.wait_for(1, PATIENCE).remove(0);
+    let lost = server.unanswered();
+    assert_eq!(lost.len(), 2);
+    for message in &lost {
+        assert_eq!(shown(message).id, shown(&server.messages()[0]).id);
+    }
+    assert_eq!(shown(&lost[0]).text, shown(&message).text, "a repeat says the same");
+    assert!(daemon.terminate().success());
+}
+
+#[test]
+fn one_event_is_one_mail_and_a_rise_of_its_level_one_more_in_the_thread() {
+    let server = SmtpServer::start(options());
+    let home = home(&server, &config(&server, ""));
+    let leaked = token(1);
+    import(&home, &format!("token,name,leaked_at\n{leaked},old-key,2026-03-01\n"));
+    let daemon = home.run(&[]);
+    let use_it = |seconds: std::ops::Range<u32>, status| {
+        for second in seconds {
+            let target = format!("/v1/customers?page={second}");
+            home.append(
+                "logs/access.log",
+                line(second, &target, status, "-", &format!("Bearer {leaked}")),
+            );
+        }
+    };
+    use_it(0..60, 403);
+    let first = shown(&server.wait_for(1, PATIENCE)[0]);
+    assert!(first.subject.contains("HIGH old-key: leaked token used"), "{}", first.subject);
+    use_it(60..120, 200);
+    let second = shown(&server.wait_for(2, PATIENCE)[1]);
+    assert!(second.subject.contains("CRITICAL old-key: "), "{}", second.subject);
+    assert!(second.subject.ends_with("(update)"), "{}", second.subject);
+    assert_ne!(second.id, first.id);
+    assert!(!first.references.is_empty());
+    assert_eq!(second.references, first.references, "mail programs show both as one thread");
+    // Of what comes later, another event is mailed and this one not again.
+    use_it(120..180, 200);
+    home.append("logs/access.log", leak_in_url(180, 2));
+    let third = shown(&server.wait_for(3, PATIENCE)[2]);
+    assert!(third.text.contains(&id(&home, 2)), "{}", third.text);
+    assert!(daemon.terminate().success());
+    assert_eq!((server.messages().len(), outbox(&home, "waiting")), (3, 0));
+}
+
+#[test]
+fn what_is_not_urgent_waits_for_the_digest() {
+    let server = SmtpServer::start(options());
+    let home = home(&server, SOURCE);
+    let daemon = home.run(&[]);
+    for n in 0..3 {
+        home.append("logs/access.log", leak_in_referer(n, n));
+    }
+    wait_until("the lines are committed", || home.committed_lines() == 6);
+    assert_eq!(outbox(&home, "waiting"), 0, "nothing is to be mailed at once");
+    // The digest's time of this day has passed when mail is set up: it is due.
+    home.configure(&config(&server, ""));
+    daemon.signal("HUP");
+    let digest = shown(&server.wait_for(1, PATIENCE)[0]);
+    assert!(digest.subject.contains("digest of "), "{}", digest.subject);
+    assert!(digest.subject.contains("3 alerts"), "{}", digest.subject);
+    for n in 0..3 {
+        assert!(digest.text.contains(&id(&home, n)), "{}", digest.text);
+    }
+    // Once a day: a further one waits for tomorrow, and what is urgent does not.
+    home.append("logs/access.log", leak_in_referer(10, 10));
+    home.append("logs/access.log", leak_in_url(11, 11));
+    let urgent = shown(&server.wait_for(2, PATIENCE)[1]);
+    assert!(urgent.text.contains(&id(&home, 11)), "{}", urgent.text);
+    assert!(daemon.terminate().success());
+    assert_eq!(server.messages().len(), 2);
+}
+
+#[test]
+fn beyond_the_cap_of_an_hour_the_rest_comes_in_one_mail() {
+    const INCIDENTS: u32 = 40;
+    let server = SmtpServer::start(options());
+    let home = home(&server, SOURCE);
+    let daemon = home.run(&[]);
+    for n in 0..INCIDENTS {
+        home.append("logs/access.log", leak_in_url(n, n));
+    }
+    wait_until("the lines are committed", || home.committed_lines() == u64::from(INCIDENTS));
+    home.configure(&config(&server, "max_per_hour = 5"));
+    daemon.signal("HUP");
+    let messages = server.wait_for(5, PATIENCE);
+    wait_until("all are marked", || outbox(&home, "sent") == i64::from(INCIDENTS));
+    let mails: Vec<Shown> = messages.iter().map(shown).collect();
+    let (bundles, singles): (Vec<_>, Vec<_>) =
+        mails.iter().partition(|mail| mail.subject.contains("beyond"));
+    assert_eq!((singles.len(), bundles.len()), (4, 1));
+    assert!(
+        bundles[0].subject.contains("36 incidents beyond 5 mails an hour"),
+        "{}",
+        bundles[0].subject
+    );
+    for n in 0..INCIDENTS {
+        let id = id(&home, n);
+        let n_told = mails.iter().filter(|mail| mail.text.contains(&id)).count();
+        assert_eq!(n_told, 1, "token {n} is told of once");
+    }
+    assert!(daemon.terminate().success());
+    assert_eq!((server.messages().len(), outbox(&home, "waiting")), (5, 0));
+}
+
+#[test]
+fn a_recipient_who_is_refused_for_good_does_not_keep_the_mail_from_others() {
+    let script = Script { refused: vec!["gone@example.org".into()], ..Script::default() };
+    let server = SmtpServer::start(Options { script, ..options() });
+    let config = config(&server, "")
+        .replace("[\"security@example.org\"]", "[\"gone@example.org\", \"security@example.org\"]");
+    let home = home(&server, &config);
+    let daemon = home.run(&[]);
+    for n in 0..2 {
+        home.append("logs/access.log", leak_in_url(n, n));
+        let count = usize::try_from(n).unwrap() + 1;
+        let message = server.wait_for(count, PATIENCE).pop().expect("a mail");
+        assert_eq!(message.to, ["security@example.org"]);
+    }
+    wait_until("both are marked", || outbox(&home, "sent") == 2);
+    assert!(daemon.terminate().success());
+    let log = home.daemon_log();
+    assert!(
+        log.contains("refused for some recipients") && log.contains("gone@example.org"),
+        "{log}"
+    );
+}
+
+#[test]
+fn text_of_attackers_stays_text() {
+    let server = SmtpServer::start(options());
+    let home = home(&server, &config(&server, ""));
+    let evil = "<img src=x onerror=alert(1)>\r\nBcc: evil@example.org\r\n\r\n.\r\n<script>\u{1b}[2J\u{202e}";
+    // Whoever makes up a JWT makes up whose it is, and that is the name of its principal.
+    let part = |json: serde_json::Value| URL_SAFE_NO_PAD.encode(json.to_string());
+    let header = part(serde_json::json!({"alg": "HS256", "typ": "JWT"}));
+    let claims = part(serde_json::json!({"iss": evil, "sub": evil}));
+    let jwt = format!("{header}.{claims}.{}", URL_SAFE_NO_PAD.encode([7; 32]));
+    let daemon = home.run(&[]);
+    let line = serde_json::json!({
+        "time_iso8601": "2026-03-02T08:00:00+00:00",
+        "remote_addr": "192.0.2.7",
+        "request_method": "GET",
+        "request_uri": format!("/v1/{evil}/x?access_token={jwt}"),
+        "host": evil,
+        "status": 200,
+        "http_user_agent": evil,
+        "http_referer": evil,
+    });
+    home.append("logs/access.log", format!("{line}\n"));
+    let message = server.wait_for(1, PATIENCE).remove(0);
+    assert!(daemon.terminate().success());
+    assert_eq!(message.to, ["security@example.org"]);
+    let mail = shown(&message);
+    assert!(mail.subject.starts_with("[tokenwatch] HIGH token tw1_"), "{}", mail.subject);
+    let parsed = MessageParser::default().parse(&message.bytes).expect("a mail");
+    let names: Vec<&str> = parsed.headers().iter().map(mail_parser::Header::name).collect();
+    assert!(!names.iter().any(|name| name.eq_ignore_ascii_case("bcc")), "{names:?}");
+    assert_eq!(names.iter().filter(|name| name.eq_ignore_ascii_case("subject")).count(), 1);
+    for bad in ["<img", "<script", "\u{1b}", "\u{202e}"] {
+        assert!(!mail.html.contains(bad), "{bad:?} in {}", mail.html);
+    }
+    for bad in ["\u{1b}", "\u{202e}", "\nBcc:"] {
+        assert!(!mail.text.contains(bad), "{bad:?} in {}", mail.text);
+    }
+    assert!(mail.text.contains("onerror"), "it was told at all: {}", mail.text);
+}
+
+#[test]
+fn a_server_that_never_answers_does_not_hold_up_the_end() {
+    let server = SmtpServer::start(options());
+    server.script(|script| script.hang = 9);
+    let home = home(&server, &config(&server, "max_per_hour = 100"));
+    let daemon = home.run(&[]);
+    for n in 0..3 {
+        home.append("logs/access.log", leak_in_url(n, n));
+    }
+    server.wait_for_connections(1, PATIENCE);
+    // A send may take 30 s; the service is given 15 to end.
+    let (status, took) = daemon.end();
+    assert!(status.success(), "{}", home.daemon_log());
+    println!("ended after {took:?}");
+    assert_eq!(outbox(&home, "waiting"), 3, "what was not sent is sent by the next run");
+}

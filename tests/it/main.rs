@@ -1,0 +1,22 @@
+//! Drives the real program, and its outer parts, against real files and real servers on loopback.
+
+#![allow(
+    clippy::unwrap_used,
+    clippy::expect_used,
+    clippy::panic,
+    clippy::indexing_slicing,
+    clippy::string_slice,
+    clippy::disallowed_methods,
+    reason = "a test that cannot go on must end, and waits by the clock"
+)]
+
+mod canary;
+mod commands;
+mod daemon;
+mod inspect;
+mod live;
+mod mail;
+mod mail_transport;
+mod program;
+mod smtp;
+mod stories;

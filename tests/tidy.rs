@@ -1,0 +1,320 @@
+//! Keeps the source in the shape that ARCHITECTURE.md promises.
+//!
+//! One crate has no walls, so this test is the wall: who may import whom, what
+//! the pure part may name, how long a file may grow. It reads `src/` as text
+//! and needs nothing but the standard library.
+
+#![allow(clippy::expect_used, reason = "a test may panic")]
+
+use std::{
+    fs,
+    path::{Path, PathBuf},
+};
+
+/// Every module and the modules it may import, lowest layer first.
+///
+/// A module may only list modules that stand above it in this table, so the
+/// table cannot describe a cycle.
+const LAYERS: &[(&str, &[&str])] = &[
+    // Pure: values in, values out. In the order of flow.
+    ("engine::time", &[]),
+    ("engine::secret", &[]),
+    ("engine::geo", &[]),
+    ("engine::line", &[]),
+    ("engine::stats", &[]),
+    ("engine::record", &["engine::time"]),
+    ("engine::usage", &["engine::time", "engine::secret", "engine::line"]),
+    ("engine::shape", &["engine::secret"]),
+    ("engine::agent", &["engine::shape", "engine::usage"]),
+    ("engine::route", &["engine::shape"]),
+    (
+        "engine::token",
+        &[
+            "engine::time",
+            "engine::secret",
+            "engine::shape",
+            "engine::record",
+            "engine::usage",
+            "engine::agent",
+            "engine::route",
+        ],
+    ),
+    (
+        "engine::reader",
+        &[
+            "engine::time",
+            "engine::secret",
+            "engine::line",
+            "engine::record",
+            "engine::usage",
+            "engine::token",
+        ],
+    ),
+    ("engine::registry", &["engine::time", "engine::secret", "engine::geo", "engine::usage"]),
+    ("engine::alert", &["engine::time", "engine::secret", "engine::geo", "engine::usage"]),
+    ("engine::profile", &["engine::time", "engine::stats", "engine::geo", "engine::usage"]),
+    (
+        "engine::detect",
+        &[
+            "engine::time",
+            "engine::stats",
+            "engine::geo",
+            "engine::usage",
+            "engine::registry",
+            "engine::alert",
+            "engine::profile",
+        ],
+    ),
+    ("engine::mute", &["engine::time", "engine::alert"]),
+    ("engine::ledger", &["engine::time", "engine::secret", "engine::usage"]),
+    ("engine::commit", &["engine::line", "engine::ledger", "engine::alert"]),
+    (
+        "engine::rule",
+        &["engine::time", "engine::geo", "engine::usage", "engine::alert", "engine::detect"],
+    ),
+    (
+        "engine::incident",
+        &[
+            "engine::time",
+            "engine::geo",
+            "engine::usage",
+            "engine::alert",
+            "engine::mute",
+            "engine::commit",
+            "engine::rule",
+        ],
+    ),
+    (
+        "engine::memory",
+        &[
+            "engine::time",
+            "engine::secret",
+            "engine::geo",
+            "engine::usage",
+            "engine::registry",
+            "engine::alert",
+            "engine::profile",
+            "engine::ledger",
+            "engine::commit",
+            "engine::incident",
+        ],
+    ),
+    (
+        "engine::judge",
+        &[
+            "engine::time",
+            "engine::geo",
+            "engine::usage",
+            "engine::registry",
+            "engine::alert",
+            "engine::profile",
+            "engine::detect",
+            "engine::rule",
+            "engine::incident",
+            "engine::memory",
+        ],
+    ),
+    ("engine::trial", &["engine::*"]),
+    ("engine", &["engine::*"]),
+    // Adapters: each touches one part of the world and knows only the engine.
+    ("clock", &["engine::time"]),
+    ("telemetry", &[]),
+    ("atlas", &["engine::geo"]),
+    ("config", &["engine::alert"]),
+    ("source", &["engine::line", "engine::time"]),
+    ("store", &["engine::*"]),
+    ("deliver", &["engine::*"]),
+    // Wiring.
+    (
+        "daemon",
+        &["engine::*", "clock", "telemetry", "atlas", "config", "source", "store", "deliver"],
+    ),
+    (
+        "cli",
+        &[
+            "engine::*",
+            "clock",
+            "telemetry",
+            "atlas",
+            "config",
+            "source",
+            "store",
+            "deliver",
+            "daemon",
+        ],
+    ),
+    ("lib", &[]),
+    ("main", &[]),
+];
+
+/// Names that would let the outside world into `src/engine`.
+const IMPURE: &[&str] = &[
+    "tokio",
+    "rusqlite",
+    "lettre",
+    "notify::",
+    "tracing",
+    "std::fs",
+    "std::env",
+    "std::thread",
+    "std::process",
+    "TcpStream",
+    "UdpSocket",
+    "SystemTime",
+    "Instant",
+    "Utc::now",
+    "Local::now",
+    "rand::",
+    "async fn",
+];
+
+const MAX_LINES: usize = 500;
+
+#[test]
+fn layers_have_no_cycle() {
+    for (i, (module, deps)) in LAYERS.iter().enumerate() {
+        let (above, rest) = LAYERS.split_at(i);
+        for dep in *deps {
+            let known = match dep.strip_suffix('*') {
+                Some(prefix) => !rest.iter().skip(1).any(|(m, _)| m.starts_with(prefix)),
+                None => above.iter().any(|(m, _)| m == dep),
+            };
+            assert!(known, "{module} lists {dep}, which does not stand above it");
+        }
+    }
+}
+
+#[test]
+fn imports_follow_the_layers() {
+    let mut faults = Vec::new();
+    for file in sources() {
+        let module = file.module();
+        let Some((_, allowed)) = LAYERS.iter().find(|(m, _)| *m == module) else {
+            faults.push(format!("{}: module `{module}` is not in LAYERS", file.shown()));
+            continue;
+        };
+        for (n, line) in file.code() {
+            for path in line.split("crate::").skip(1) {
+                let target = target(path);
+                let own = target == module || target.starts_with(&format!("{module}::"));
+                let ok = own
+                    || allowed.iter().any(|a| match a.strip_suffix("::*") {
+                        Some(prefix) => target.starts_with(prefix) && target != prefix,
+                        None => *a == target,
+                    });
+                if !ok {
+                    faults.push(format!(
+                        "{}:{n}: `{module}` may not import `{target}`",
+                        file.shown()
+                    ));
+                }
+            }
+            if line.contains("super::super") || (file.is_mod_rs() && line.contains("super::")) {
+                faults.push(format!("{}:{n}: name the module from `crate::`", file.shown()));
+            }
+        }
+    }
+    assert!(faults.is_empty(), "\n{}\n", faults.join("\n"));
+}
+
+#[test]
+fn engine_is_pure() {
+    let mut faults = Vec::new();
+    for file in sources().into_iter().filter(|f| f.module().starts_with("engine")) {
+        for (n, line) in file.code() {
+            for word in IMPURE.iter().filter(|w| line.contains(**w)) {
+                faults.push(format!("{}:{n}: the engine may not name `{word}`", file.shown()));
+            }
+        }
+    }
+    assert!(faults.is_empty(), "\n{}\n", faults.join("\n"));
+}
+
+#[test]
+fn files_are_short_and_say_what_they_are() {
+    let mut faults = Vec::new();
+    for file in sources() {
+        if !file.text.starts_with("//!") {
+            faults.push(format!("{}: first line must be a `//!` duty line", file.shown()));
+        }
+        let lines = file.text.split("#[cfg(test)]").next().unwrap_or("").lines().count();
+        if lines > MAX_LINES {
+            faults.push(format!("{}: {lines} lines, at most {MAX_LINES}", file.shown()));
+        }
+    }
+    assert!(faults.is_empty(), "\n{}\n", faults.join("\n"));
+}
+
+struct Source {
+    path: PathBuf,
+    text: String,
+}
+
+impl Source {
+    /// `engine/record/json.rs` is in `engine::record`; `store/schema.rs` in `store`.
+    fn module(&self) -> String {
+        let parts: Vec<&str> = self.path.iter().filter_map(|p| p.to_str()).collect();
+        let stem = |s: &str| s.trim_end_matches(".rs").to_owned();
+        match parts.as_slice() {
+            [file] => stem(file),
+            ["engine", "mod.rs"] => "engine".to_owned(),
+            ["engine", inner, ..] => format!("engine::{}", stem(inner)),
+            [outer, ..] => (*outer).to_owned(),
+            [] => String::new(),
+        }
+    }
+
+    fn is_mod_rs(&self) -> bool {
+        self.path.ends_with("mod.rs")
+    }
+
+    fn shown(&self) -> String {
+        format!("src/{}", self.path.display())
+    }
+
+    /// Numbered lines without comments, up to the unit tests.
+    fn code(&self) -> Vec<(usize, String)> {
+        self.text
+            .lines()
+            .enumerate()
+            .take_while(|(_, l)| !l.starts_with("#[cfg(test)]"))
+            .map(|(i, l)| (i + 1, l.split("//").next().unwrap_or("").to_owned()))
+            .collect()
+    }
+}
+
+/// The module that a path after `crate::` lands in.
+fn target(path: &str) -> String {
+    let mut idents = path
+        .split("::")
+        .map(|s| s.chars().take_while(|c| c.is_alphanumeric() || *c == '_').collect::<String>());
+    let outer = idents.next().unwrap_or_default();
+    let inner = idents.next().unwrap_or_default();
+    let nested = format!("{outer}::{inner}");
+    if LAYERS.iter().any(|(m, _)| *m == nested) { nested } else { outer }
+}
+
+fn sources() -> Vec<Source> {
+    fn walk(dir: &Path, root: &Path, out: &mut Vec<Source>) {
+        for entry in fs::read_dir(dir).expect("readable directory").flatten() {
+            let path = entry.path();
+            let is_test =
+                matches!(path.file_stem().and_then(|stem| stem.to_str()), Some("tests" | "sample"));
+            if is_test {
+                continue;
+            }
+            if path.is_dir() {
+                walk(&path, root, out);
+            } else if path.extension().is_some_and(|e| e == "rs") {
+                let text = fs::read_to_string(&path).expect("readable source");
+                let path = path.strip_prefix(root).expect("under src").to_owned();
+                out.push(Source { path, text });
+            }
+        }
+    }
+    let root = Path::new(env!("CARGO_MANIFEST_DIR")).join("src");
+    let mut out = Vec::new();
+    walk(&root, &root, &mut out);
+    out.sort_by(|a, b| a.path.cmp(&b.path));
+    out
+}
