@@ -1,0 +1,153 @@
+//! A log to measure with: the same arguments give the same bytes.
+
+use std::fmt::Write as _;
+use std::fs::File;
+use std::io::{BufWriter, Write as _};
+use std::path::Path;
+
+/// Distinct tokens in a log; their use follows Zipf's law.
+const TOKENS: u64 = 20_000;
+
+/// Distinct client addresses.
+const ADDRESSES: u64 = 50_000;
+
+/// How the lines look.
+#[derive(Clone, Copy, Debug)]
+pub(crate) enum Form {
+    /// nginx combined; a fifth of the requests carry a token in the query.
+    Combined,
+    /// JSON lines; 71 % carry a bearer token.
+    Json,
+}
+
+/// Writes `lines` lines that span a week.
+pub(crate) fn write(path: &Path, form: Form, lines: u64) -> std::io::Result<()> {
+    let mut random = Random(20_261_123);
+    let zipf = Zipf::new(TOKENS);
+    let mut file = BufWriter::new(File::create(path)?);
+    let mut line = String::new();
+    for n in 0..lines {
+        line.clear();
+        let second = 1_772_409_600 + n * 604_800 / lines;
+        let request = Request::draw(&mut random, &zipf);
+        match form {
+            Form::Combined => request.combined(&mut line, second),
+            Form::Json => request.json(&mut line, second),
+        }
+        file.write_all(line.as_bytes())?;
+    }
+    file.flush()
+}
+
+struct Request {
+    client: String,
+    token: Option<String>,
+    method: &'static str,
+    path: String,
+    status: u16,
+    bytes: u64,
+    agent: &'static str,
+}
+
+impl Request {
+    fn draw(random: &mut Random, zipf: &Zipf) -> Self {
+        let token = zipf.draw(random);
+        let has_token = random.below(100);
+        // Each token has a few addresses of its own, so that profiles look like profiles.
+        let client = (token * 7 + random.below(3)) % ADDRESSES;
+        const AGENTS: [&str; 4] = [
+            "Mozilla/5.0 (Windows NT 10.0; Win64; x64) AppleWebKit/537.36 (KHTML, like Gecko) Chrome/133.0.0.0 Safari/537.36",
+            "python-requests/2.32.3",
+            "curl/8.5.0",
+            "Go-http-client/2.0",
+        ];
+        let agent = AGENTS[usize::try_from(token % 4).unwrap()];
+        let status = [200, 200, 200, 200, 200, 200, 304, 404, 401, 500];
+        Self {
+            client: format!(
+                "{}.{}.{}.{}",
+                11 + client % 80,
+                client / 80 % 250,
+                client % 250,
+                1 + client % 254
+            ),
+            token: (has_token < 71).then(|| secret(token)),
+            method: if random.below(10) == 0 { "POST" } else { "GET" },
+            path: format!("/api/v1/things/{}/parts/{}", random.below(100_000), random.below(100)),
+            status: status[usize::try_from(random.below(10)).unwrap()],
+            bytes: random.below(50_000),
+            agent,
+        }
+    }
+
+    fn combined(&self, line: &mut String, second: u64) {
+        let Self { client, method, path, status, bytes, agent, .. } = self;
+        let time = chrono::DateTime::from_timestamp(second.cast_signed(), 0).unwrap();
+        let time = time.format("%d/%b/%Y:%H:%M:%S +0000");
+        // A fifth of all lines: 20 of the 71 in a hundred that have a token.
+        let in_url = self.token.as_ref().filter(|_| self.bytes % 71 < 20);
+        let query = in_url.map(|token| format!("?api_key={token}&limit=50")).unwrap_or_default();
+        writeln!(
+            line,
+            "{client} - - [{time}] \"{method} {path}{query} HTTP/1.1\" {status} {bytes} \"https://www.example.org/list\" \"{agent}\""
+        )
+        .unwrap();
+    }
+
+    fn json(&self, line: &mut String, second: u64) {
+        let Self { client, method, path, status, bytes, agent, .. } = self;
+        let time = chrono::DateTime::from_timestamp(second.cast_signed(), 0).unwrap();
+        let time = time.format("%Y-%m-%dT%H:%M:%S+00:00");
+        let bearer = self.token.as_ref().map(|token| format!("Bearer {token}")).unwrap_or_default();
+        writeln!(
+            line,
+            "{{\"time\":\"{time}\",\"remote_addr\":\"{client}\",\"request_method\":\"{method}\",\"request_uri\":\"{path}\",\"status\":{status},\"body_bytes_sent\":{bytes},\"http_referer\":\"\",\"http_user_agent\":\"{agent}\",\"http_authorization\":\"{bearer}\"}}"
+        )
+        .unwrap();
+    }
+}
+
+fn secret(token: u64) -> String {
+    let mut random = Random(token ^ 0x746f_6b65_6e21);
+    let mut text = String::from("exk_");
+    for _ in 0..40 {
+        text.push(char::from(
+            b"0123456789abcdefghijklmnopqrstuvwxyz"[usize::try_from(random.below(36)).unwrap()],
+        ));
+    }
+    text
+}
+
+/// Ranks drawn with a probability of 1 / rank.
+struct Zipf(Vec<f64>);
+
+impl Zipf {
+    fn new(ranks: u64) -> Self {
+        let mut sum = 0.0;
+        let sums = (1..=ranks).map(|rank| {
+            sum += 1.0 / f64::from(u32::try_from(rank).unwrap());
+            sum
+        });
+        Self(sums.collect())
+    }
+
+    fn draw(&self, random: &mut Random) -> u64 {
+        let total = self.0.last().copied().unwrap_or_default();
+        let at = f64::from(u32::try_from(random.below(1 << 31)).unwrap()) / f64::from(1u32 << 31)
+            * total;
+        self.0.partition_point(|sum| *sum < at) as u64
+    }
+}
+
+/// splitmix64
+struct Random(u64);
+
+impl Random {
+    fn below(&mut self, bound: u64) -> u64 {
+        self.0 = self.0.wrapping_add(0x9e37_79b9_7f4a_7c15);
+        let mut z = self.0;
+        z = (z ^ (z >> 30)).wrapping_mul(0xbf58_476d_1ce4_e5b9);
+        z = (z ^ (z >> 27)).wrapping_mul(0x94d0_49bb_1331_11eb);
+        (z ^ (z >> 31)) % bound
+    }
+}
