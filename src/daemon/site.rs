@@ -259,7 +259,7 @@ fn format(source: &ConfiguredSource) -> Result<Format, Box<Fault>> {
     let At { value, span } = &source.format;
     match value {
         FormatChoice::Preset(name) => Format::preset(name).ok_or_else(|| {
-            let names = Format::PRESETS.iter().map(|(name, _)| *name);
+            let names = Format::presets().map(|(name, _)| name);
             let expected = format!("one of {}", names.collect::<Vec<_>>().join(", "));
             Box::new(span.fault(format!("the format \"{name}\""), expected, suggestion(name)))
         }),
@@ -278,7 +278,7 @@ fn format(source: &ConfiguredSource) -> Result<Format, Box<Fault>> {
 
 fn suggestion(name: &str) -> String {
     let likeness = |preset: &&str| strsim::jaro_winkler(name, preset);
-    let names = Format::PRESETS.iter().map(|(name, _)| *name);
+    let names = Format::presets().map(|(name, _)| name);
     let best = names.max_by(|a, b| likeness(a).total_cmp(&likeness(b)));
     best.map(|best| format!("did you mean \"{best}\"?")).unwrap_or_default()
 }

@@ -6,8 +6,10 @@ use std::collections::BTreeMap;
 use smol_str::SmolStr;
 
 use super::combined::{self, Tail};
+use super::family::{FAMILIES, Family};
+use super::scan::Miss;
 use super::template::{self, Template, TemplateFault};
-use super::{Record, Reject, haproxy, json, syslog};
+use super::{Record, Reject, json, syslog};
 
 /// Envelopes that may stand in one another: a container's around a syslog daemon's.
 const MAX_ENVELOPES: usize = 3;
@@ -23,37 +25,43 @@ pub struct Format {
 enum Reader {
     Auto(json::Own),
     Combined(Tail),
-    Haproxy,
+    Family(&'static Family),
     Json(json::Own),
     Template(Template),
 }
 
+/// The presets that are no [`Family`]: name, and what it reads.
+const PRESETS: &[(&str, &str)] = &[
+    ("auto", "recognises each line by itself"),
+    ("nginx-combined", "nginx' combined, with any further fields"),
+    ("apache-combined", "Apache's combined, with any further fields; also: combined"),
+    ("common", "Common Log Format, with any further fields"),
+    ("vhost-combined", "combined with the virtual host in front"),
+    ("nginx-json", "JSON with keys named after nginx variables"),
+    ("json", "JSON with the usual names, ECS included"),
+    ("caddy-json", "Caddy's access log"),
+    ("traefik-json", "Traefik's access log in JSON"),
+    ("traefik", "Traefik's access log in its own text form"),
+];
+
 impl Format {
-    /// The presets: name, and what it reads. All of them take off syslog and container envelopes.
-    pub const PRESETS: &[(&str, &str)] = &[
-        ("auto", "recognises each line: JSON, the combined family, HAProxy"),
-        ("nginx-combined", "nginx' combined, with any further fields"),
-        ("apache-combined", "Apache's combined, with any further fields; also: combined"),
-        ("common", "Common Log Format, with any further fields"),
-        ("vhost-combined", "combined with the virtual host in front"),
-        ("nginx-json", "JSON with keys named after nginx variables"),
-        ("json", "JSON with the usual names, ECS included"),
-        ("caddy-json", "Caddy's access log"),
-        ("traefik-json", "Traefik's access log in JSON"),
-        ("traefik", "Traefik's access log in its own text form"),
-        ("haproxy", "HAProxy's option httplog or httpslog"),
-    ];
+    /// Returns the presets: name, and what it reads. All of them take off syslog and container envelopes.
+    pub fn presets() -> impl Iterator<Item = (&'static str, &'static str)> {
+        let families = FAMILIES.iter().map(|family| (family.name, family.about));
+        PRESETS.iter().copied().chain(families)
+    }
 
     /// Returns a preset by its name.
     #[must_use]
     pub fn preset(name: &str) -> Option<Self> {
         let name = if name == "combined" { "apache-combined" } else { name };
-        let (name, _) = Self::PRESETS.iter().find(|(known, _)| *known == name)?;
-        let reader = match *name {
+        let (name, _) = Self::presets().find(|(known, _)| *known == name)?;
+        let family = FAMILIES.iter().find(|family| family.name == name);
+        let reader = match name {
+            _ if let Some(family) = family => Reader::Family(family),
             "auto" => Reader::Auto(json::Own::default()),
             "common" => Reader::Combined(Tail::Common),
             "traefik" => Reader::Combined(Tail::Traefik),
-            "haproxy" => Reader::Haproxy,
             "nginx-json" | "json" | "caddy-json" | "traefik-json" => {
                 Reader::Json(json::Own::default())
             }
@@ -115,7 +123,7 @@ impl Format {
         match &mut self.reader {
             Reader::Auto(own) | Reader::Json(own) => own.ids = names.to_vec(),
             Reader::Template(template) => template.name_ids(names),
-            Reader::Combined(_) | Reader::Haproxy => {}
+            Reader::Combined(_) | Reader::Family(_) => {}
         }
         self
     }
@@ -174,29 +182,33 @@ impl Format {
         match &self.reader {
             Reader::Auto(own) => auto(line, own),
             Reader::Combined(tail) => combined::read(line, *tail).map_err(|m| m.reject(line)),
-            Reader::Haproxy => haproxy::read(line).map_err(|m| m.reject(line)),
+            Reader::Family(family) => (family.read)(line).map_err(|m| m.reject(line)),
             Reader::Json(own) => json::read(line, own),
             Reader::Template(template) => template.read(line).map_err(|m| m.reject(line)),
         }
     }
 }
 
-/// Tries the families that the line can be of; of several rejects, the one that got furthest is told.
+/// Reads a line as what it looks like. Formats whose lines begin as no others do come before the combined
+/// family, which would take a forged `[time] "request" status` behind many a beginning for its own. Of
+/// several rejects, the one that got furthest is told.
 #[inline]
 fn auto<'a>(line: &'a [u8], own: &json::Own) -> Result<Record<'a>, Reject> {
     if line.first() == Some(&b'{') {
         return json::read(line, own);
     }
-    let family = match combined::read(line, Tail::Combined) {
+    let mut best: Option<Miss> = None;
+    for family in FAMILIES.iter().filter(|family| (family.is_likely)(line)) {
+        match (family.read)(line) {
+            Ok(record) => return Ok(record),
+            Err(miss) => best = Some(best.map_or(miss, |best| best.further(miss))),
+        }
+    }
+    let miss = match combined::read(line, Tail::Combined) {
         Ok(record) => return Ok(record),
-        Err(miss) => miss,
+        Err(miss) => best.map_or(miss, |best| best.further(miss)),
     };
-    let other = match haproxy::read(line) {
-        Ok(record) => return Ok(record),
-        Err(miss) => miss,
-    };
-    let best = if other.rest < family.rest { other } else { family };
-    combined::read_bare(line).map_err(|_| best.reject(line))
+    combined::read_bare(line).map_err(|_| miss.reject(line))
 }
 
 /// Of two rejects returns the one that got further; of equals, the first.

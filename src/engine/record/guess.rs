@@ -1,5 +1,6 @@
 //! What `auto` saw: which preset fits most of some lines.
 
+use super::family::FAMILIES;
 use super::{Format, Record};
 
 /// What some lines of a log look like.
@@ -17,32 +18,33 @@ pub struct Guess {
 
 /// Looks at some lines of a log. Of presets that fit as many lines, the more common one is named.
 pub fn guess<'a>(lines: impl Iterator<Item = &'a [u8]>) -> Guess {
-    let mut counts = [0usize; NAMES.len()];
+    let names: Vec<&'static str> =
+        FAMILIES.iter().map(|family| family.name).chain(NAMES.iter().copied()).collect();
+    let mut counts = vec![0usize; names.len()];
     let (mut seen, mut rejected) = (0, 0);
     let auto = Format::preset("auto");
     for line in lines.filter(|line| !line.is_empty() && !line.starts_with(b"#")) {
         seen += 1;
         let record = auto.as_ref().and_then(|auto| auto.parse(line).ok());
         let name = record.map(|record| name_of(line, &record));
-        match counts.iter_mut().zip(NAMES).find(|(_, known)| Some(**known) == name) {
+        match counts.iter_mut().zip(&names).find(|(_, known)| Some(**known) == name) {
             Some((count, _)) => *count += 1,
             None => rejected += 1,
         }
     }
     // Of equals, `max_by_key` returns the last, and the names stand from the rarest on.
-    let best = counts.iter().copied().zip(NAMES).filter(|(count, _)| *count > 0);
+    let best = counts.iter().copied().zip(&names).filter(|(count, _)| *count > 0);
     let (count, name) = best.max_by_key(|(count, _)| *count).unwrap_or((0, &"auto"));
     #[allow(clippy::cast_precision_loss, reason = "a share for people; lines are few")]
     let share = if seen == 0 { 0.0 } else { count as f64 / seen as f64 };
     Guess { name, lines: seen, rejected, share }
 }
 
-/// What can be told apart, from the rarest to the most common.
-const NAMES: &[&str; 9] = &[
+/// What can be told apart beside the [`FAMILIES`], from the rarest to the most common.
+const NAMES: &[&str] = &[
     "traefik",
     "traefik-json",
     "caddy-json",
-    "haproxy",
     "vhost-combined",
     "common",
     "json",
@@ -61,10 +63,12 @@ fn name_of(line: &[u8], record: &Record<'_>) -> &'static str {
             () => "json",
         };
     }
-    let is = |name| Format::preset(name).is_some_and(|format| format.parse(line).is_ok());
+    // As `auto` does: what begins like a family's line and is read as one is of that family.
+    let reads = |name| Format::preset(name).is_some_and(|format| format.parse(line).is_ok());
+    if let Some(family) = FAMILIES.iter().find(|family| reads(family.name)) {
+        return family.name;
+    }
     match () {
-        // HAProxy's lines have a time without a zone, which the combined family does not take for its own.
-        () if is("haproxy") => "haproxy",
         () if record.host.is_some() => "vhost-combined",
         () if line.ends_with(b"ms") => "traefik",
         () if memchr::memchr_iter(b'"', line).count() <= 2 => "common",

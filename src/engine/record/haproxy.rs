@@ -13,6 +13,12 @@ use super::draft::{Request, push_field};
 use super::scan::{Miss, before, decimal, literal, status, unescape_hash, word};
 use super::{FieldName, Record, client, combined, names, time};
 
+/// Says whether a line begins with a peer (an address, `unix`), its port, and a bracket.
+pub(super) fn is_likely(line: &[u8]) -> bool {
+    let (rest, peer) = word(line.get(..64).unwrap_or(line));
+    rest.starts_with(b"[") && peer.contains(&b':')
+}
+
 /// Reads a line of the HTTP log.
 pub(super) fn read(line: &[u8]) -> Result<Record<'_>, Miss> {
     let (rest, peer) = before(line, b" ", "a space after the client's address")?;

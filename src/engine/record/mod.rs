@@ -1,11 +1,12 @@
 //! Records: what a line says, borrowed from it. A line that does not fit is a [`Reject`], never an error.
 //!
-//! One file per family of formats, one line of [`Format::PRESETS`] per preset. Reading is stateless and looks
+//! One file per family of formats, one preset a format ([`Format::presets`]). Reading is stateless and looks
 //! at each byte a bounded number of times.
 
 mod client;
 mod combined;
 mod draft;
+mod family;
 mod format;
 mod guess;
 mod haproxy;

@@ -33,6 +33,11 @@ impl ParseError<&[u8]> for Miss {
 }
 
 impl Miss {
+    /// Returns the one of two that got further in the line; of equals, this one.
+    pub(super) const fn further(self, other: Self) -> Self {
+        if other.rest < self.rest { other } else { self }
+    }
+
     /// Tells a person where in `line` the parser stood.
     pub(super) fn reject(self, line: &[u8]) -> Reject {
         let at = line.len().saturating_sub(self.rest);

@@ -454,8 +454,8 @@ fn template_faults_name_the_column() {
 
 #[test]
 fn every_preset_exists_and_has_its_name() {
-    for (name, what) in Format::PRESETS {
-        assert_eq!(preset(name).name(), *name);
+    for (name, what) in Format::presets() {
+        assert_eq!(preset(name).name(), name);
         assert!(!what.is_empty());
     }
     assert_eq!(preset("combined").name(), "apache-combined");
@@ -643,7 +643,7 @@ proptest! {
 
 fn check_every_format(line: &[u8]) {
     let fields = [("client".to_owned(), "request.x".to_owned())].into();
-    let formats = Format::PRESETS.iter().map(|(name, _)| preset(name)).chain([
+    let formats = Format::presets().map(|(name, _)| preset(name)).chain([
         Format::template(r#"$remote_addr [$time_local] $request $status "$http_cookie" $http_user_agent $request_id"#).unwrap(),
         Format::template("%h %t %r %>s %{User-Agent}i %{x}e").unwrap(),
         Format::json(&fields).unwrap(),

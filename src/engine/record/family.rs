@@ -1,0 +1,26 @@
+//! The text formats that `auto` knows by how their lines begin, one line each.
+
+use super::scan::Miss;
+use super::{Record, haproxy};
+
+/// One text format: a preset of its name, and a line of what `auto` recognises.
+#[derive(Debug)]
+pub(super) struct Family {
+    /// The preset's name.
+    pub(super) name: &'static str,
+    /// What it reads, in a few words.
+    pub(super) about: &'static str,
+    /// Says whether a line begins as this format's lines do. Looks at the first words only, since `auto`
+    /// asks it of every line.
+    pub(super) is_likely: fn(&[u8]) -> bool,
+    /// Reads a line.
+    pub(super) read: for<'a> fn(&'a [u8]) -> Result<Record<'a>, Miss>,
+}
+
+/// All of them. Where two may be likely, the first that reads the line has it.
+pub(super) const FAMILIES: &[Family] = &[Family {
+    name: "haproxy",
+    about: "HAProxy's option httplog or httpslog",
+    is_likely: haproxy::is_likely,
+    read: haproxy::read,
+}];
