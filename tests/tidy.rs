@@ -22,7 +22,7 @@ const LAYERS: &[(&str, &[&str])] = &[
     ("engine::geo", &[]),
     ("engine::line", &[]),
     ("engine::stats", &[]),
-    ("engine::record", &["engine::time"]),
+    ("engine::record", &["engine::time", "engine::line"]),
     ("engine::usage", &["engine::time", "engine::secret", "engine::line"]),
     ("engine::shape", &["engine::secret"]),
     ("engine::agent", &["engine::shape", "engine::usage"]),

@@ -17,7 +17,7 @@ use crate::config::{Fault, Faults, Source, SourceFrom, Span};
 use crate::daemon::outbox::mailer;
 use crate::daemon::site::Site;
 use crate::engine::reader::Source as Reading;
-use crate::engine::record::guess;
+use crate::engine::record::{Columns, guess};
 use crate::engine::rule::{RuleFault, RuleSet};
 use crate::engine::trial::try_rule;
 use crate::source::SourceError;
@@ -232,7 +232,7 @@ fn file(
     let lines = || {
         let lines = bytes.split(|byte| *byte == b'\n');
         let lines = lines.map(|line| line.strip_suffix(b"\r").unwrap_or(line));
-        lines.filter(|line| !line.is_empty() && !line.starts_with(b"#"))
+        lines.filter(|line| !line.is_empty())
     };
     let guess = guess(lines());
     let path = path.display();
@@ -244,7 +244,11 @@ fn file(
         report.ok("source", format!("{path}: readable, looks like {}", guess.name));
         return;
     };
-    let rejects = lines().filter_map(|line| reading.record(line).err());
+    let mut columns = Columns::default();
+    let rejects = lines().filter_map(|line| {
+        columns.note(line);
+        reading.record(line, &columns).err().filter(|_| !reading.format.is_silent(line))
+    });
     let (rejected, first) =
         rejects.fold((0_u32, None), |(n, first), reject| (n + 1, first.or(Some(reject))));
     let all = f64::from(u32::try_from(guess.lines).unwrap_or(u32::MAX));

@@ -7,6 +7,7 @@ use crate::cli::replay::assign;
 use crate::daemon::site::Site;
 use crate::engine::line::Line;
 use crate::engine::reader::Reader;
+use crate::engine::record::Columns;
 use crate::source::replay::{Input, Replay, list};
 
 /// The logs that a command line names, in its order.
@@ -27,6 +28,8 @@ pub(super) struct Numbered<'a> {
     pub number: u64,
     /// The line.
     pub line: Line<'a>,
+    /// The columns that lines above it name.
+    pub columns: &'a Columns,
 }
 
 /// What a command does with lines: each in turn, and something after each batch.
@@ -64,13 +67,15 @@ impl Logs {
             let (source, path) = (input.source, &input.path);
             let mut number = 0;
             // One file at a time is not merged by time, and no time is asked for.
-            for batch in Replay::open(vec![input.clone()], |_, _| None) {
+            for batch in Replay::open(vec![input.clone()], |_, _, _| None) {
                 match batch {
                     Err(fault) => faults.push(fault.to_string()),
                     Ok(batch) => {
+                        let mut columns = Columns::new(&batch.directives);
                         for line in batch.lines() {
                             number += 1;
-                            let line = Numbered { path, source, number, line };
+                            columns.note(line.bytes);
+                            let line = Numbered { path, source, number, line, columns: &columns };
                             visitor.line(&self.reader, &line)?;
                         }
                         visitor.pause()?;

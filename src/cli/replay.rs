@@ -54,8 +54,7 @@ pub(super) fn run(context: &mut Context, options: &Options) -> anyhow::Result<Ex
     let atlas = Arc::new(site.atlas());
     let mut worker = Worker::new(judge, store, atlas, Delivery::Silent, site.subjects_bound());
 
-    let time_of = |source: usize, line: &[u8]| reader.time_of(source, line);
-    let batches = Replay::open(inputs, time_of);
+    let batches = Replay::open(inputs, |source, line, above| reader.time_of(source, line, above));
     let mut incidents = Incidents::default();
     let mut printed = Ok(());
     let mut summary = replay(&reader, &mut worker, batches, now, |alert, files| {

@@ -40,6 +40,73 @@ pub struct Position {
     pub tail: u64,
     /// The file's size when it was last looked at.
     pub size: u64,
+    /// The directives in force at `offset`.
+    pub directives: Directives,
+}
+
+/// Longer directives are not obeyed: no log names that many columns.
+const MAX_DIRECTIVE: usize = 8 * 1024;
+
+/// The lines of a log that say how those behind them are read: `#Fields` and `#Date` of W3C extended logs,
+/// `#fields` of Zeek's. Of each kind, the last one is in force.
+#[derive(Clone, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Directives {
+    fields: Vec<u8>,
+    date: Vec<u8>,
+}
+
+impl Directives {
+    /// Takes note of a line if it is a directive.
+    pub fn note(&mut self, line: &[u8]) {
+        let kept = match line.get(..7) {
+            _ if line.len() > MAX_DIRECTIVE => return,
+            Some(b"#Fields" | b"#fields") => &mut self.fields,
+            _ if line.starts_with(b"#Date") => &mut self.date,
+            _ => return,
+        };
+        kept.clear();
+        kept.extend_from_slice(line.trim_ascii_end());
+    }
+
+    /// Takes note of every directive among whole lines.
+    pub fn note_all(&mut self, lines: &[u8]) {
+        let mut from = 0;
+        while let Some(rest) = lines.get(from..).filter(|rest| !rest.is_empty()) {
+            if rest.starts_with(b"#") {
+                let end = memchr::memchr(b'\n', rest).unwrap_or(rest.len());
+                self.note(rest.get(..end).unwrap_or_default());
+            }
+            let Some(next) = memchr::memmem::find(rest, b"\n#") else { return };
+            from += next + 1;
+        }
+    }
+
+    /// Returns the line that names the columns; empty if there was none.
+    #[must_use]
+    pub fn fields(&self) -> &[u8] {
+        &self.fields
+    }
+
+    /// Returns the line that tells the day; empty if there was none.
+    #[must_use]
+    pub fn date(&self) -> &[u8] {
+        &self.date
+    }
+
+    /// Returns both as lines, to be stored.
+    #[must_use]
+    pub fn to_lines(&self) -> Vec<u8> {
+        let lines = [&self.fields, &self.date].into_iter().filter(|line| !line.is_empty());
+        lines.flat_map(|line| line.iter().copied().chain([b'\n'])).collect()
+    }
+
+    /// Returns what stored lines say.
+    #[must_use]
+    pub fn from_lines(lines: &[u8]) -> Self {
+        let mut directives = Self::default();
+        directives.note_all(lines);
+        directives
+    }
 }
 
 /// Whole lines of one stream, as read, each with its line end (the very last line of a finished file may lack it).
@@ -53,6 +120,8 @@ pub struct Batch {
     pub from: u64,
     /// The lines.
     pub bytes: Vec<u8>,
+    /// The directives in force at `from`.
+    pub directives: Directives,
     /// What is true of the stream once this batch is committed.
     pub position: Position,
     /// Bytes of this stretch that are not in `bytes`, by reason.

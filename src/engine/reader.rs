@@ -3,8 +3,8 @@
 use ipnet::IpNet;
 use smol_str::SmolStr;
 
-use crate::engine::line::{Batch, Line, Tally};
-use crate::engine::record::{Format, Record, Reject, client_behind};
+use crate::engine::line::{Batch, Directives, Line, Tally};
+use crate::engine::record::{Columns, Format, Record, Reject, client_behind};
 use crate::engine::time::Timestamp;
 use crate::engine::token::{Finder, Sealer};
 use crate::engine::usage::{Origin, Usage};
@@ -74,10 +74,12 @@ impl Reader {
             tally: Tally { missing: batch.missing, ..Tally::default() },
             ..Reading::default()
         };
+        let mut columns = Columns::new(&batch.directives);
         for line in batch.lines() {
+            columns.note(line.bytes);
             let origin = Origin { stream: batch.stream, offset: line.offset };
             reading.tally.lines += 1;
-            match self.read_line(batch.source, &line, origin, &mut reading.usages) {
+            match self.read_line(batch.source, &line, &columns, origin, &mut reading.usages) {
                 Ok(()) => {
                     reading.tally.parsed += 1;
                     reading.tally.parsed_bytes += line.length;
@@ -95,16 +97,23 @@ impl Reader {
         reading
     }
 
-    /// Returns what time a line of a source says, if it can be read.
+    /// Returns what time a line of a source says, if it can be read under these directives.
     #[must_use]
-    pub fn time_of(&self, source: usize, line: &[u8]) -> Option<Timestamp> {
-        self.sources.get(source)?.format.parse(line).ok()?.time
+    pub fn time_of(
+        &self,
+        source: usize,
+        line: &[u8],
+        directives: &Directives,
+    ) -> Option<Timestamp> {
+        let columns = Columns::new(directives);
+        self.sources.get(source)?.format.parse_under(line, &columns).ok()?.time
     }
 
     fn read_line(
         &self,
         source: usize,
         line: &Line<'_>,
+        columns: &Columns,
         origin: Origin,
         usages: &mut Vec<Usage>,
     ) -> Result<(), Reject> {
@@ -113,7 +122,10 @@ impl Reader {
             expected: "a line of a configured source".into(),
             found: "one of another".into(),
         })?;
-        let record = source.record(line.bytes)?;
+        if source.format.is_silent(line.bytes) {
+            return Ok(());
+        }
+        let record = source.record(line.bytes, columns)?;
         let mut sightings = Vec::new();
         self.finder.find(&record, &mut sightings);
         self.sealer.seal(&record, &sightings, origin, &source.service, usages);
@@ -122,12 +134,13 @@ impl Reader {
 }
 
 impl Source {
-    /// Parses one line and puts the client behind the trusted proxies in the place of the peer.
+    /// Parses one line under the columns that lines above it name, and puts the client behind the trusted
+    /// proxies in the place of the peer.
     ///
     /// # Errors
     /// Why the line does not fit.
-    pub fn record<'a>(&self, line: &'a [u8]) -> Result<Record<'a>, Reject> {
-        let mut record = self.format.parse(line)?;
+    pub fn record<'a>(&self, line: &'a [u8], columns: &Columns) -> Result<Record<'a>, Reject> {
+        let mut record = self.format.parse_under(line, columns)?;
         if !self.trusted_proxies.is_empty() {
             let forwarded = record.forwarded();
             record.client = client_behind(record.client, forwarded, &self.trusted_proxies);
@@ -201,7 +214,7 @@ mod tests {
     fn the_client_behind_a_trusted_proxy_takes_its_place() {
         let line = br#"{"time":"2026-03-02T08:00:00Z","remote_addr":"10.1.2.3","http_x_forwarded_for":"192.0.2.7, 10.9.9.9","request":"GET / HTTP/1.1","status":200}"#;
         let reader = reader();
-        let record = reader.sources()[0].record(line).unwrap();
+        let record = reader.sources()[0].record(line, &Columns::default()).unwrap();
         assert_eq!(record.client, Some("192.0.2.7".parse().unwrap()));
     }
 }

@@ -332,7 +332,7 @@ impl Follower {
         match tail.step(&mut self.scratch, rest)? {
             Step::Batch(batch) => {
                 let n_bytes = batch.position.offset - batch.from;
-                self.ready.push_back(batch);
+                self.ready.push_back(*batch);
                 Ok(Some(n_bytes))
             }
             Step::More(n_bytes) => Ok(Some(n_bytes)),

@@ -196,6 +196,7 @@ impl Follower {
         (position.offset, position.size) = (from.offset, tail.seen.size.max(from.offset));
         (position.head, position.head_length, position.tail) =
             (from.head, from.head_length, from.tail);
+        position.directives = from.directives;
         tail.adopt(position);
         tail.rank = rank;
         tail.backlog = tail.seen.size;

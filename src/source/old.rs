@@ -9,7 +9,7 @@ use super::decode::{self, Bytes};
 use super::marks::{self, Marks};
 use super::rotation::{Identity, Seen};
 use super::{SourceError, as_length};
-use crate::engine::line::{Batch, MAX_LINE, Missing, Position, StreamId};
+use crate::engine::line::{Batch, Directives, MAX_LINE, Missing, Position, StreamId};
 
 /// Bytes held of one file. A whole line of the longest kind fits four times.
 pub(super) const BUFFER: usize = 256 * 1024;
@@ -101,7 +101,13 @@ impl OldFile {
             }
             self.pass(step);
         }
+        self.position.directives.clone_from(&position.directives);
         self.marks.agree(position)
+    }
+
+    /// Returns the directives in force where the unread part begins.
+    pub(super) const fn directives(&self) -> &Directives {
+        &self.position.directives
     }
 
     /// Says what stands next, reading on if needed.
@@ -228,13 +234,16 @@ impl OldFile {
 
     fn batch(&mut self, from: u64, bytes: Vec<u8>, missing: Missing) -> Batch {
         self.marks.write_to(&mut self.position);
+        let directives = self.position.directives.clone();
+        self.position.directives.note_all(&bytes);
         let mut position = self.position.clone();
         if self.is_compressed {
             position.size = position.offset + 1;
         } else {
             position.size = position.size.max(position.offset);
         }
-        Batch { stream: self.stream, source: self.source, from, bytes, position, missing }
+        let (stream, source) = (self.stream, self.source);
+        Batch { stream, source, from, bytes, directives, position, missing }
     }
 }
 

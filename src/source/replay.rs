@@ -18,7 +18,7 @@ use super::SourceError;
 use super::discover::{self, Walk};
 use super::old::{Next, OldFile, STDIN};
 use super::rotation::{self, Seen};
-use crate::engine::line::{Batch, MAX_LINE};
+use crate::engine::line::{Batch, Directives, MAX_LINE};
 use crate::engine::time::Timestamp;
 
 /// Files open at a time, each with 256 KiB and what its decoder holds.
@@ -173,8 +173,9 @@ pub struct Replay<F> {
     faults: VecDeque<SourceError>,
 }
 
-impl<F: Fn(usize, &[u8]) -> Option<Timestamp>> Replay<F> {
-    /// Prepares reading. `time_of` says what time a line (without its line end) of a source has.
+impl<F: Fn(usize, &[u8], &Directives) -> Option<Timestamp>> Replay<F> {
+    /// Prepares reading. `time_of` says what time a line (without its line end) of a source has, under the
+    /// directives above it.
     ///
     /// With several files each is opened for a moment, to see when it begins.
     pub fn open(inputs: Vec<Input>, time_of: F) -> Self {
@@ -210,18 +211,25 @@ impl<F: Fn(usize, &[u8]) -> Option<Timestamp>> Replay<F> {
         };
         let first = match file.look() {
             Next::Lines(n) => {
+                let mut above = file.directives().clone();
                 let mut lines = lines(file.unread().get(..n).unwrap_or_default());
-                lines.by_ref().take(MAX_HEADER).find_map(|line| self.time(input.source, line))
+                lines.by_ref().take(MAX_HEADER).find_map(|line| {
+                    above.note(line);
+                    self.time(input.source, line, &above)
+                })
             }
-            _ => self.time(input.source, file.unread().get(..MAX_LINE).unwrap_or_default()),
+            _ => {
+                let line = file.unread().get(..MAX_LINE).unwrap_or_default();
+                self.time(input.source, line, file.directives())
+            }
         };
         let file = (input.path.as_os_str() == STDIN).then_some(file);
         Some(Waiting { input, first, file })
     }
 
-    fn time(&self, source: usize, line: &[u8]) -> Option<Timestamp> {
+    fn time(&self, source: usize, line: &[u8], above: &Directives) -> Option<Timestamp> {
         let line = line.strip_suffix(b"\n").unwrap_or(line);
-        (self.time_of)(source, line.strip_suffix(b"\r").unwrap_or(line))
+        (self.time_of)(source, line.strip_suffix(b"\r").unwrap_or(line), above)
     }
 
     /// Opens the files whose turn has come.
@@ -272,14 +280,18 @@ impl<F: Fn(usize, &[u8]) -> Option<Timestamp>> Replay<F> {
         let block = open.file.unread().get(..n).unwrap_or_default();
         let inner = block.strip_suffix(b"\n").unwrap_or(block);
         let last = memchr::memrchr(b'\n', inner).map_or(0, |at| at + 1);
-        let last = self.time(open.source, block.get(last..).unwrap_or_default());
+        let mut above = open.file.directives().clone();
+        above.note_all(block);
+        let last = self.time(open.source, block.get(last..).unwrap_or_default(), &above);
         if (open.key.max(last), order) <= until {
             open.key = open.key.max(last);
             return n;
         }
         let mut passed = 0;
+        above.clone_from(open.file.directives());
         for line in lines(block) {
-            let key = open.key.max(self.time(open.source, line));
+            above.note(line);
+            let key = open.key.max(self.time(open.source, line, &above));
             if passed > 0 && (key, order) > until {
                 break;
             }
@@ -293,15 +305,18 @@ impl<F: Fn(usize, &[u8]) -> Option<Timestamp>> Replay<F> {
         match open.file.look() {
             Next::Lines(n) => {
                 let line = lines(open.file.unread().get(..n).unwrap_or_default()).next();
-                line.and_then(|line| self.time(open.source, line))
+                line.and_then(|line| self.time(open.source, line, open.file.directives()))
             }
-            Next::Long => self.time(open.source, open.file.unread().get(..MAX_LINE)?),
+            Next::Long => {
+                let line = open.file.unread().get(..MAX_LINE)?;
+                self.time(open.source, line, open.file.directives())
+            }
             Next::Nuls | Next::End => None,
         }
     }
 }
 
-impl<F: Fn(usize, &[u8]) -> Option<Timestamp>> Iterator for Replay<F> {
+impl<F: Fn(usize, &[u8], &Directives) -> Option<Timestamp>> Iterator for Replay<F> {
     type Item = Result<Batch, SourceError>;
 
     fn next(&mut self) -> Option<Self::Item> {
@@ -351,7 +366,7 @@ mod tests {
     use crate::source::follow::{Follower, Options, ReadFrom, Watch};
 
     /// The lines of these tests begin with their time in seconds.
-    fn time_of(_source: usize, line: &[u8]) -> Option<Timestamp> {
+    fn time_of(_source: usize, line: &[u8], _: &Directives) -> Option<Timestamp> {
         let text = std::str::from_utf8(line).ok()?;
         text.split(' ').next()?.parse().ok().map(Timestamp::from_seconds)
     }
@@ -481,9 +496,9 @@ mod tests {
     fn files_that_do_not_overlap_are_asked_for_few_times() {
         let dir = tempfile::tempdir().unwrap();
         let n_asked = Cell::new(0);
-        let ask = |source: usize, line: &[u8]| {
+        let ask = |source: usize, line: &[u8], above: &Directives| {
             n_asked.set(n_asked.get() + 1);
-            time_of(source, line)
+            time_of(source, line, above)
         };
         let mut paths = Vec::new();
         for file in 0..3 {
@@ -514,7 +529,7 @@ mod tests {
         while let Some(batch) = replay.next() {
             assert!(replay.open.len() <= 3);
             for line in batch.unwrap().lines() {
-                let time = time_of(0, line.bytes);
+                let time = time_of(0, line.bytes, &Directives::default());
                 assert!(time > last);
                 (last, n_lines) = (time, n_lines + 1);
             }

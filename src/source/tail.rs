@@ -11,10 +11,13 @@ use rustix::io::Errno;
 use super::cut::{Cut, cut};
 use super::marks::{self, Marks};
 use super::rotation::{Evidence, Identity, Meaning, Seen, decide};
-use crate::engine::line::{Batch, MAX_LINE, Missing, Position, StreamId};
+use crate::engine::line::{Batch, Directives, MAX_LINE, Missing, Position, StreamId};
 
 /// Bytes of one read.
 pub(super) const READ: usize = 256 * 1024;
+/// How far before the place where reading begins directives are looked for: servers repeat them when they
+/// start anew.
+const LOOK_BACK: u64 = 64 * 1024 * 1024;
 /// Bytes of an over-long line that are passed over in one step, so that other files get their turn.
 const STRIDE: u64 = 16 * 1024 * 1024;
 
@@ -37,7 +40,7 @@ pub enum Place {
 #[derive(Debug)]
 pub(super) enum Step {
     /// Lines, or bytes passed over.
-    Batch(Batch),
+    Batch(Box<Batch>),
     /// Nothing yet, but more can be read at once. How many bytes were looked at.
     More(u64),
     /// Nothing more until the file changes.
@@ -205,6 +208,7 @@ impl Tail {
         }
         let marks = Marks::read(file, end)?;
         self.position.offset = end;
+        self.position.directives = directives_above(file, end)?;
         marks.write_to(&mut self.position);
         self.marks = Some(marks);
         self.is_judged = true;
@@ -242,7 +246,7 @@ impl Tail {
         match cut(fresh) {
             Cut::Lines(n) => {
                 let lines = fresh.get(..n).unwrap_or_default().to_vec();
-                Ok(Step::Batch(self.hand_on(lines)))
+                Ok(Step::Batch(Box::new(self.hand_on(lines))))
             }
             Cut::Nuls(n) => self.pass_nuls(n as u64, scratch, rest),
             Cut::Long => {
@@ -254,7 +258,7 @@ impl Tail {
             }
             Cut::Partial if rest == Rest::Take && !fresh.is_empty() => {
                 let line = fresh.to_vec();
-                Ok(Step::Batch(self.hand_on(line)))
+                Ok(Step::Batch(Box::new(self.hand_on(line))))
             }
             Cut::Partial => {
                 self.set_read();
@@ -298,7 +302,7 @@ impl Tail {
         marks.absorb_nuls(end - from);
         self.position.offset = end;
         let missing = Missing { nuls: end - from, ..Missing::default() };
-        Ok(Step::Batch(self.batch(from, Vec::new(), missing, marks)))
+        Ok(Step::Batch(Box::new(self.batch(from, Vec::new(), missing, marks))))
     }
 
     /// Looks for the end of an over-long line. Nothing of the line is kept while its end is missing,
@@ -318,7 +322,7 @@ impl Tail {
             long.marks.absorb(passed);
             long.scanned += passed.len() as u64;
             if end.is_some() || (passed.is_empty() && rest == Rest::Take) {
-                return self.take_long(long).map(Step::Batch);
+                return self.take_long(long).map(|batch| Step::Batch(Box::new(batch)));
             }
             if passed.is_empty() {
                 self.long = Some(long);
@@ -354,7 +358,9 @@ impl Tail {
         marks.write_to(&mut self.position);
         self.marks = Some(marks);
         self.position.size = self.seen.size.max(self.position.offset);
-        self.tell(from, bytes, missing)
+        let above = self.position.directives.clone();
+        self.position.directives.note_all(&bytes);
+        Batch { directives: above, ..self.tell(from, bytes, missing) }
     }
 
     /// Returns a batch without lines that says where the stream stands.
@@ -373,8 +379,30 @@ impl Tail {
 
     fn tell(&self, from: u64, bytes: Vec<u8>, missing: Missing) -> Batch {
         let (stream, source) = (self.stream, self.source.unwrap_or_default());
-        Batch { stream, source, from, bytes, position: self.position.clone(), missing }
+        let directives = self.position.directives.clone();
+        let position = self.position.clone();
+        Batch { stream, source, from, bytes, directives, position, missing }
     }
+}
+
+/// Returns the directives in force at an offset. Only a file that begins with a `#` has any; they are
+/// looked for in its first bytes and in the last ones before the offset.
+fn directives_above(file: &File, offset: u64) -> io::Result<Directives> {
+    let mut directives = Directives::default();
+    let read = |at: u64| {
+        let length = super::as_length(offset.saturating_sub(at)).min(READ);
+        marks::read_at_most(file, at, length)
+    };
+    let mut chunk = read(0)?;
+    let mut at = 0;
+    while (at > 0 || chunk.starts_with(b"#")) && !chunk.is_empty() {
+        // A line cut at the chunk's end is read with the next one; a line that fills it is no directive.
+        let whole = memchr::memrchr(b'\n', &chunk).map_or(chunk.len(), |end| end + 1);
+        directives.note_all(chunk.get(..whole).unwrap_or_default());
+        at = (at + whole as u64).max(offset.saturating_sub(LOOK_BACK));
+        chunk = read(at)?;
+    }
+    Ok(directives)
 }
 
 /// Returns the first offset from `offset` on that may hold other bytes than NUL. File systems that
@@ -384,5 +412,76 @@ fn skip_hole(file: &File, offset: u64) -> io::Result<u64> {
         Ok(data) => Ok(data.max(offset)),
         Err(Errno::NXIO) => Ok(Seen::of(file)?.size.max(offset)),
         Err(_) => Ok(offset),
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use std::fs;
+    use std::io::Write;
+    use std::path::Path;
+
+    use super::*;
+    use crate::source::follow::{Follower, Options, ReadFrom, Watch};
+
+    const FIELDS: &str = "#Fields: date time c-ip cs-method cs-uri-stem sc-status\n";
+
+    fn follower(path: &Path, read_from: ReadFrom, known: Vec<(StreamId, Position)>) -> Follower {
+        let watch = Watch { source: 0, patterns: vec![path.to_owned()], read_from };
+        Follower::new(vec![watch], known, Options::default())
+    }
+
+    /// Reads all that there is from a second on: the lines, each with the columns in force above its batch.
+    fn read(
+        follower: &mut Follower,
+        known: &mut Vec<(StreamId, Position)>,
+        since: u64,
+    ) -> Vec<(String, String)> {
+        let text = |bytes: &[u8]| String::from_utf8_lossy(bytes).into_owned();
+        let mut lines = Vec::new();
+        for second in 0..3 {
+            let now = Duration::from_secs(since + second);
+            for batch in follower.poll(now) {
+                let above = text(batch.directives.fields());
+                lines.extend(batch.lines().map(|line| (above.clone(), text(line.bytes))));
+                known.retain(|(stream, _)| *stream != batch.stream);
+                known.push((batch.stream, batch.position));
+            }
+        }
+        lines
+    }
+
+    fn append(path: &Path, text: &str) {
+        let file = fs::OpenOptions::new().append(true).create(true).open(path);
+        file.and_then(|mut file| file.write_all(text.as_bytes())).unwrap();
+    }
+
+    #[test]
+    fn directives_outlive_a_restart() {
+        let dir = tempfile::tempdir().unwrap();
+        let path = dir.path().join("u_ex.log");
+        append(&path, &format!("#Version: 1.0\n{FIELDS}a 1\n"));
+        let mut known = Vec::new();
+        let lines = read(&mut follower(&path, ReadFrom::Start, Vec::new()), &mut known, 1);
+        assert_eq!(lines.len(), 3);
+        append(&path, "a 2\n#Fields: date time\na 3\n");
+        let lines = read(&mut follower(&path, ReadFrom::Start, known.clone()), &mut known, 1);
+        assert_eq!(lines[0], (FIELDS.trim_end().to_owned(), "a 2".to_owned()));
+        append(&path, "a 4\n");
+        let lines = read(&mut follower(&path, ReadFrom::Start, known.clone()), &mut known, 1);
+        assert_eq!(lines, [("#Fields: date time".to_owned(), "a 4".to_owned())]);
+    }
+
+    #[test]
+    fn a_file_followed_from_its_end_keeps_the_directives_above() {
+        let dir = tempfile::tempdir().unwrap();
+        let path = dir.path().join("u_ex.log");
+        let lines = "2026-03-02 08:00:00 192.0.2.1 GET / 200\n".repeat(READ / 20);
+        append(&path, &format!("{FIELDS}{lines}#Fields: date time c-ip\n{lines}"));
+        let mut follower = follower(&path, ReadFrom::End, Vec::new());
+        assert_eq!(read(&mut follower, &mut Vec::new(), 1), []);
+        append(&path, "new\n");
+        let lines = read(&mut follower, &mut Vec::new(), 5);
+        assert_eq!(lines, [("#Fields: date time c-ip".to_owned(), "new".to_owned())]);
     }
 }

@@ -10,7 +10,7 @@ use crate::engine::alert::{Alert, Incident, Level, Reason, RuleRef, TokenRef, Va
 use crate::engine::commit::{Commit, Notice, StreamUpdate, SubjectRow};
 use crate::engine::geo::{Country, Place};
 use crate::engine::ledger::{Activity, Facet, Ledger, Span, TokenUse};
-use crate::engine::line::{Position, StreamId, Tally};
+use crate::engine::line::{Directives, Position, StreamId, Tally};
 use crate::engine::registry::Registered;
 use crate::engine::secret::TokenId;
 use crate::engine::time::Timestamp;
@@ -70,6 +70,7 @@ pub(super) fn position(offset: u64) -> Position {
         head_length: 1024,
         tail: 1 << 63,
         size: offset + 7,
+        directives: Directives::from_lines(b"#Fields: date time c-ip\n#Date: 2026-03-02\n"),
     }
 }
 

@@ -13,7 +13,7 @@ use super::StoreError;
 const APPLICATION: i64 = 0x746b_7774;
 
 /// Entry N takes a database from version N to N + 1, in one transaction.
-const MIGRATIONS: &[&str] = &[V1];
+const MIGRATIONS: &[&str] = &[V1, V2];
 
 const V1: &str = r"
 -- Counters and cursors of the program itself.
@@ -215,6 +215,9 @@ CREATE INDEX outbox_sent ON outbox (sent_at) WHERE state = 'sent';
 
 PRAGMA application_id = 0x746b7774;
 ";
+
+/// The lines of a log that name the columns of those behind them, in force at the offset.
+const V2: &str = "ALTER TABLE stream ADD COLUMN directives BLOB NOT NULL DEFAULT x'';";
 
 /// The newest version that this program knows.
 pub(super) fn known() -> i64 {

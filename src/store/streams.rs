@@ -7,7 +7,7 @@ use std::path::PathBuf;
 use rusqlite::{Connection, Result, Row, params};
 
 use crate::engine::commit::StreamUpdate;
-use crate::engine::line::{Missing, Position, StreamId, Tally};
+use crate::engine::line::{Directives, Missing, Position, StreamId, Tally};
 use crate::engine::time::Timestamp;
 
 use super::codec::{count, get_count, get_u32};
@@ -44,7 +44,7 @@ impl Reader {
         self.read("reading the positions", |db| {
             let mut statement = db.prepare_cached(
                 "SELECT stream, path, device, inode, born, generation, offset, head, head_length,
-                   tail, size, lines, parsed, rejected, usages, parsed_bytes, rejected_bytes,
+                   tail, size, directives, lines, parsed, rejected, usages, parsed_bytes, rejected_bytes,
                    discarded, gap, nuls, updated
                  FROM stream ORDER BY stream",
             )?;
@@ -69,15 +69,15 @@ impl Store {
 pub(super) fn add(db: &Connection, updates: &[StreamUpdate], now: Timestamp) -> Result<()> {
     let mut put = db.prepare_cached(
         "INSERT INTO stream (stream, path, device, inode, born, generation, offset, head,
-           head_length, tail, size, lines, parsed, rejected, usages, parsed_bytes, rejected_bytes,
-           discarded, gap, nuls, updated)
+           head_length, tail, size, directives, lines, parsed, rejected, usages, parsed_bytes,
+           rejected_bytes, discarded, gap, nuls, updated)
          VALUES (?1, ?2, ?3, ?4, ?5, ?6, ?7, ?8, ?9, ?10, ?11, ?12, ?13, ?14, ?15, ?16, ?17, ?18,
-           ?19, ?20, ?21)
+           ?19, ?20, ?21, ?22)
          ON CONFLICT (stream) DO UPDATE SET
            path = excluded.path, device = excluded.device, inode = excluded.inode,
            born = excluded.born, generation = excluded.generation, offset = excluded.offset,
            head = excluded.head, head_length = excluded.head_length, tail = excluded.tail,
-           size = excluded.size,
+           size = excluded.size, directives = excluded.directives,
            lines = min(lines + excluded.lines, 9007199254740991),
            parsed = min(parsed + excluded.parsed, 9007199254740991),
            rejected = min(rejected + excluded.rejected, 9007199254740991),
@@ -102,6 +102,7 @@ pub(super) fn add(db: &Connection, updates: &[StreamUpdate], now: Timestamp) -> 
             position.head_length,
             position.tail.cast_signed(),
             position.size.cast_signed(),
+            position.directives.to_lines(),
             count(tally.lines),
             count(tally.parsed),
             count(tally.rejected),
@@ -132,6 +133,7 @@ fn status(row: &Row<'_>) -> Result<StreamStatus> {
             head_length: get_u32(row, "head_length")?,
             tail: bits("tail")?,
             size: bits("size")?,
+            directives: Directives::from_lines(&row.get::<_, Vec<u8>>("directives")?),
         },
         tally: Tally {
             lines: get_count(row, "lines")?,

@@ -15,6 +15,7 @@ use crate::cli::lines::{Logs, Numbered, Visit};
 use crate::cli::print::{Printer, bold, safe};
 use crate::engine::line::Line;
 use crate::engine::reader::Reader;
+use crate::engine::record::Columns;
 
 /// Lines that are walked through unless all are asked for: the last ones.
 const LINES: usize = 20;
@@ -65,13 +66,14 @@ struct Kept {
     bytes: Vec<u8>,
     offset: u64,
     length: u64,
+    columns: Columns,
 }
 
 impl Kept {
     fn numbered(&self) -> Numbered<'_> {
-        let Self { path, source, number, bytes, offset, length } = self;
+        let Self { path, source, number, bytes, offset, length, columns } = self;
         let line = Line { bytes, offset: *offset, length: *length };
-        Numbered { path, source: *source, number: *number, line }
+        Numbered { path, source: *source, number: *number, line, columns }
     }
 }
 
@@ -87,6 +89,7 @@ impl Visit for Last<'_> {
             bytes: seen.line.bytes.to_vec(),
             offset: seen.line.offset,
             length: seen.line.length,
+            columns: seen.columns.clone(),
         });
         Ok(())
     }

@@ -94,7 +94,7 @@ impl Walk {
         if let Some(looks) = self.looks_like(seen) {
             parse.say("looks like", looks);
         }
-        let record = match source.record(seen.line.bytes) {
+        let record = match source.record(seen.line.bytes, seen.columns) {
             Ok(record) => record,
             Err(reject) => {
                 explained.steps.push(parse);

@@ -44,6 +44,10 @@ pub(super) enum Slot {
 pub(super) enum Escape {
     None,
     Backslash,
+    /// A plus for a space.
+    Plus,
+    /// `%20` for a space, as in a URL.
+    Percent,
 }
 
 /// A record and how good the source of each of its parts is.
@@ -177,6 +181,11 @@ impl<'a> Draft<'a> {
         record.target.is_some() || (record.method.is_some() && record.status.is_some())
     }
 
+    /// Says whether the client is known.
+    pub(super) const fn has_client(&self) -> bool {
+        self.record.client.is_some()
+    }
+
     /// Says whether the time is known.
     pub(super) const fn has_time(&self) -> bool {
         self.record.time.is_some()
@@ -216,6 +225,10 @@ pub(super) fn push_field<'a>(record: &mut Record<'a>, name: FieldName<'a>, text:
 fn unescaped(raw: Text<'_>, escape: Escape) -> Text<'_> {
     match (escape, raw) {
         (Escape::Backslash, Cow::Borrowed(raw)) => scan::unescape(raw),
+        (Escape::Percent, Cow::Borrowed(raw)) => percent_encoding::percent_decode(raw).into(),
+        (Escape::Plus, Cow::Borrowed(raw)) if memchr::memchr(b'+', raw).is_some() => {
+            raw.iter().map(|b| if *b == b'+' { b' ' } else { *b }).collect()
+        }
         (_, raw) => raw,
     }
 }

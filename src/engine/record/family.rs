@@ -1,7 +1,7 @@
 //! The text formats that `auto` knows by how their lines begin, one line each.
 
 use super::scan::Miss;
-use super::{Record, haproxy};
+use super::{Record, columns, haproxy};
 
 /// One text format: a preset of its name, and a line of what `auto` recognises.
 #[derive(Debug)]
@@ -18,9 +18,17 @@ pub(super) struct Family {
 }
 
 /// All of them. Where two may be likely, the first that reads the line has it.
-pub(super) const FAMILIES: &[Family] = &[Family {
-    name: "haproxy",
-    about: "HAProxy's option httplog or httpslog",
-    is_likely: haproxy::is_likely,
-    read: haproxy::read,
-}];
+pub(super) const FAMILIES: &[Family] = &[
+    Family {
+        name: "haproxy",
+        about: "HAProxy's option httplog or httpslog",
+        is_likely: haproxy::is_likely,
+        read: haproxy::read,
+    },
+    Family {
+        name: "w3c",
+        about: "columns named by a #Fields line: IIS, CloudFront, any W3C extended log; Zeek's http.log",
+        is_likely: columns::is_likely,
+        read: columns::read,
+    },
+];

@@ -5,6 +5,7 @@ use std::collections::BTreeMap;
 
 use smol_str::SmolStr;
 
+use super::columns::Columns;
 use super::combined::{self, Tail};
 use super::family::{FAMILIES, Family};
 use super::scan::Miss;
@@ -24,6 +25,7 @@ pub struct Format {
 #[derive(Clone, Debug)]
 enum Reader {
     Auto(json::Own),
+    Columns,
     Combined(Tail),
     Family(&'static Family),
     Json(json::Own),
@@ -58,6 +60,7 @@ impl Format {
         let (name, _) = Self::presets().find(|(known, _)| *known == name)?;
         let family = FAMILIES.iter().find(|family| family.name == name);
         let reader = match name {
+            "w3c" => Reader::Columns,
             _ if let Some(family) = family => Reader::Family(family),
             "auto" => Reader::Auto(json::Own::default()),
             "common" => Reader::Combined(Tail::Common),
@@ -123,7 +126,7 @@ impl Format {
         match &mut self.reader {
             Reader::Auto(own) | Reader::Json(own) => own.ids = names.to_vec(),
             Reader::Template(template) => template.name_ids(names),
-            Reader::Combined(_) | Reader::Family(_) => {}
+            Reader::Columns | Reader::Combined(_) | Reader::Family(_) => {}
         }
         self
     }
@@ -134,53 +137,82 @@ impl Format {
         &self.name
     }
 
-    /// Reads a line (without its line end).
+    /// Tells whether a line holds nothing to be read and is no fault: a directive.
+    #[must_use]
+    pub fn is_silent(&self, line: &[u8]) -> bool {
+        matches!(self.reader, Reader::Auto(_) | Reader::Columns) && line.starts_with(b"#")
+    }
+
+    /// Reads a line (without its line end) above which no directives stand.
     ///
     /// # Errors
     ///
     /// Says what did not fit, at which column of the line as it was given.
     pub fn parse<'a>(&self, line: &'a [u8]) -> Result<Record<'a>, Reject> {
-        self.read(line, MAX_ENVELOPES)
+        self.parse_under(line, &Columns::default())
+    }
+
+    /// Reads a line (without its line end) under the columns that lines above it name.
+    ///
+    /// # Errors
+    ///
+    /// Says what did not fit, at which column of the line as it was given.
+    pub fn parse_under<'a>(&self, line: &'a [u8], columns: &Columns) -> Result<Record<'a>, Reject> {
+        self.read(line, columns, MAX_ENVELOPES)
     }
 
     /// Reads a line in at most so many envelopes. What begins like an envelope is one: a host name may be
     /// followed by anything, so that the combined family would take `Oct 11 ...` for a client's name.
-    fn read<'a>(&self, line: &'a [u8], depth: usize) -> Result<Record<'a>, Reject> {
+    fn read<'a>(
+        &self,
+        line: &'a [u8],
+        columns: &Columns,
+        depth: usize,
+    ) -> Result<Record<'a>, Reject> {
         let is_template = matches!(self.reader, Reader::Template(_));
         if !is_template && syslog::is_likely(line) {
             return self
-                .peeled(line, depth)
-                .or_else(|inner| self.bare(line).map_err(|outer| furthest(inner, outer)));
+                .peeled(line, columns, depth)
+                .or_else(|inner| self.bare(line, columns).map_err(|outer| furthest(inner, outer)));
         }
-        match self.bare(line) {
+        match self.bare(line, columns) {
             Ok(record) => Ok(record),
-            Err(outer) => self.peeled(line, depth).map_err(|inner| furthest(inner, outer)),
+            Err(outer) => self.peeled(line, columns, depth).map_err(|inner| furthest(inner, outer)),
         }
     }
 
     /// Reads what is inside the line's envelope.
-    fn peeled<'a>(&self, line: &'a [u8], depth: usize) -> Result<Record<'a>, Reject> {
+    fn peeled<'a>(
+        &self,
+        line: &'a [u8],
+        columns: &Columns,
+        depth: usize,
+    ) -> Result<Record<'a>, Reject> {
         let none = Reject { column: 0, expected: Cow::Borrowed(""), found: Cow::Borrowed("") };
         let Some(depth) = depth.checked_sub(1) else { return Err(none) };
         if let Some(log) = syslog::docker(line) {
             let inside = log.map_err(|()| none)?;
             // The line inside is escaped: its columns are not those of the line as given.
             return self
-                .read(&inside, depth)
+                .read(&inside, columns, depth)
                 .map(Record::into_owned)
                 .map_err(|reject| Reject { column: 1, ..reject });
         }
         let inside = syslog::peel(line).ok_or(none)?;
         let shift = line.len() - inside.len();
-        self.read(inside, depth)
+        self.read(inside, columns, depth)
             .map_err(|reject| Reject { column: reject.column + shift, ..reject })
     }
 
     /// Reads a line that has no envelope.
     #[inline]
-    fn bare<'a>(&self, line: &'a [u8]) -> Result<Record<'a>, Reject> {
+    fn bare<'a>(&self, line: &'a [u8], columns: &Columns) -> Result<Record<'a>, Reject> {
+        if self.is_silent(line) {
+            return Err(directive());
+        }
         match &self.reader {
-            Reader::Auto(own) => auto(line, own),
+            Reader::Auto(own) => auto(line, own, columns),
+            Reader::Columns => columns.read(line).map_err(|m| m.reject(line)),
             Reader::Combined(tail) => combined::read(line, *tail).map_err(|m| m.reject(line)),
             Reader::Family(family) => (family.read)(line).map_err(|m| m.reject(line)),
             Reader::Json(own) => json::read(line, own),
@@ -189,15 +221,26 @@ impl Format {
     }
 }
 
+/// A directive is no record. Who counts rejects asks [`Format::is_silent`] first.
+fn directive() -> Reject {
+    Reject { column: 1, expected: "a request".into(), found: "a directive".into() }
+}
+
 /// Reads a line as what it looks like. Formats whose lines begin as no others do come before the combined
 /// family, which would take a forged `[time] "request" status` behind many a beginning for its own. Of
 /// several rejects, the one that got furthest is told.
 #[inline]
-fn auto<'a>(line: &'a [u8], own: &json::Own) -> Result<Record<'a>, Reject> {
+fn auto<'a>(line: &'a [u8], own: &json::Own, columns: &Columns) -> Result<Record<'a>, Reject> {
     if line.first() == Some(&b'{') {
         return json::read(line, own);
     }
     let mut best: Option<Miss> = None;
+    if !columns.is_empty() {
+        match columns.read(line) {
+            Ok(record) => return Ok(record),
+            Err(miss) => best = Some(miss),
+        }
+    }
     for family in FAMILIES.iter().filter(|family| (family.is_likely)(line)) {
         match (family.read)(line) {
             Ok(record) => return Ok(record),

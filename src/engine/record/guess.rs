@@ -1,7 +1,7 @@
 //! What `auto` saw: which preset fits most of some lines.
 
 use super::family::FAMILIES;
-use super::{Format, Record};
+use super::{Columns, Format, Record};
 
 /// What some lines of a log look like.
 #[derive(Clone, Copy, Debug, PartialEq)]
@@ -18,15 +18,20 @@ pub struct Guess {
 
 /// Looks at some lines of a log. Of presets that fit as many lines, the more common one is named.
 pub fn guess<'a>(lines: impl Iterator<Item = &'a [u8]>) -> Guess {
+    let mut columns = Columns::default();
     let names: Vec<&'static str> =
         FAMILIES.iter().map(|family| family.name).chain(NAMES.iter().copied()).collect();
     let mut counts = vec![0usize; names.len()];
     let (mut seen, mut rejected) = (0, 0);
     let auto = Format::preset("auto");
-    for line in lines.filter(|line| !line.is_empty() && !line.starts_with(b"#")) {
+    for line in lines.filter(|line| !line.is_empty()) {
+        columns.note(line);
+        if line.starts_with(b"#") {
+            continue;
+        }
         seen += 1;
-        let record = auto.as_ref().and_then(|auto| auto.parse(line).ok());
-        let name = record.map(|record| name_of(line, &record));
+        let record = auto.as_ref().and_then(|auto| auto.parse_under(line, &columns).ok());
+        let name = record.map(|record| name_of(line, &record, &columns));
         match counts.iter_mut().zip(&names).find(|(_, known)| Some(**known) == name) {
             Some((count, _)) => *count += 1,
             None => rejected += 1,
@@ -53,7 +58,7 @@ const NAMES: &[&str] = &[
 ];
 
 /// Names the preset of a line that `auto` reads.
-fn name_of(line: &[u8], record: &Record<'_>) -> &'static str {
+fn name_of(line: &[u8], record: &Record<'_>, columns: &Columns) -> &'static str {
     let has = |text: &[u8]| memchr::memmem::find(line, text).is_some();
     if has(b"{\"") && has(b"\":") && line.ends_with(b"}") {
         return match () {
@@ -64,7 +69,10 @@ fn name_of(line: &[u8], record: &Record<'_>) -> &'static str {
         };
     }
     // As `auto` does: what begins like a family's line and is read as one is of that family.
-    let reads = |name| Format::preset(name).is_some_and(|format| format.parse(line).is_ok());
+    let reads = |name| {
+        let format = Format::preset(name);
+        format.is_some_and(|format| format.parse_under(line, columns).is_ok())
+    };
     if let Some(family) = FAMILIES.iter().find(|family| reads(family.name)) {
         return family.name;
     }

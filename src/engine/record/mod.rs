@@ -4,6 +4,7 @@
 //! at each byte a bounded number of times.
 
 mod client;
+mod columns;
 mod combined;
 mod draft;
 mod family;
@@ -18,11 +19,13 @@ mod syslog;
 mod template;
 pub mod time;
 mod variables;
+mod w3c;
 
 use std::borrow::Cow;
 use std::net::IpAddr;
 
 pub use client::{address_and_port, client_behind, parse_address};
+pub use columns::Columns;
 pub use format::Format;
 pub use guess::{Guess, guess};
 pub(crate) use names::is_same;

@@ -47,6 +47,20 @@ pub fn iso(text: &[u8]) -> Option<Time> {
     clock(&date, rest)
 }
 
+/// Reads a day and the time of that day, which a log has apart: `2026-11-23` and `17:10:33.537`. UTC.
+#[must_use]
+pub fn of_day(day: &[u8], clock: &[u8]) -> Option<Time> {
+    const LONGEST: usize = 40;
+    let mut text = [0; LONGEST];
+    let length = day.len() + 1 + clock.len();
+    let (to_day, rest) = text.get_mut(..length)?.split_at_mut_checked(day.len())?;
+    let (mark, to_clock) = rest.split_first_mut()?;
+    to_day.copy_from_slice(day);
+    *mark = b'T';
+    to_clock.copy_from_slice(clock);
+    iso(text.get(..length)?)
+}
+
 /// Reads seconds since 1970 with or without a fraction, or whole milli-, micro- or nanoseconds: the
 /// magnitude tells which ([`epoch_of`]).
 #[must_use]

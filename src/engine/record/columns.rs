@@ -1,0 +1,488 @@
+//! Logs whose columns are named by a line above: W3C extended logs (IIS, CloudFront, Incapsula) and Zeek's.
+//!
+//! ```text
+//! #Date: 2026-03-02 08:00:00
+//! #Fields: date time s-ip cs-method cs-uri-stem cs-uri-query c-ip cs(User-Agent) sc-status
+//! 2026-03-02 08:00:01 192.0.2.9 GET /v1/items api_key=... 203.0.113.7 curl/8.5.0 200
+//! ```
+//!
+//! Sources: W3C "Extended Log File Format" (`WD-logfile-960323`), IIS and CloudFront documentation, Zeek's
+//! ASCII writer. Columns stand between tabs, or between spaces where the line has no tab; a value may be
+//! quoted. IIS and its like write `+` for a space, CloudFront percent-encodes. Times are UTC.
+//!
+//! A line that does not have the columns in force is read as [`w3c`](super::w3c) knows its writers' defaults.
+
+use super::draft::{Draft, Escape, Part, Slot};
+use super::scan::{Miss, present};
+use super::time::{self, Time};
+use super::{Record, client, keys, names, w3c};
+use crate::engine::line::Directives;
+
+/// Columns that a line may have; what names more is no log of ours.
+const MAX_COLUMNS: usize = 128;
+
+/// What the columns of a log mean, as the directives above its lines say. None are known by default.
+#[derive(Clone, Debug, Default)]
+pub struct Columns {
+    directives: Directives,
+    columns: Vec<Column>,
+    /// The day of lines that tell no more than a time of day.
+    day: Vec<u8>,
+}
+
+/// What one column holds.
+#[derive(Clone, Debug, PartialEq, Eq)]
+enum Column {
+    Day,
+    TimeOfDay,
+    /// `cs-uri`: a path, a URL, or a host and its path.
+    Address,
+    Other(Slot, u8),
+}
+
+impl Columns {
+    /// Reads the directives in force. Names that are not known are columns without a meaning.
+    #[must_use]
+    pub fn new(directives: &Directives) -> Self {
+        let names = directives.fields().split(|b| b.is_ascii_whitespace()).skip(1);
+        let names = names.filter(|name| !name.is_empty()).take(MAX_COLUMNS + 1);
+        let columns: Vec<Column> = names.map(Column::of).collect();
+        let columns = if columns.len() > MAX_COLUMNS { Vec::new() } else { columns };
+        let day = directives.date().split(|b| b.is_ascii_whitespace()).nth(1).unwrap_or_default();
+        Self { directives: directives.clone(), columns, day: day.to_vec() }
+    }
+
+    /// Takes note of a line if it is a directive.
+    pub fn note(&mut self, line: &[u8]) {
+        if line.starts_with(b"#") {
+            self.directives.note(line);
+            *self = Self::new(&self.directives);
+        }
+    }
+
+    /// Tells whether no columns are in force.
+    #[must_use]
+    pub const fn is_empty(&self) -> bool {
+        self.columns.is_empty()
+    }
+
+    /// Reads a line by the columns in force, else by what its shape tells.
+    pub(super) fn read<'a>(&self, line: &'a [u8]) -> Result<Record<'a>, Miss> {
+        let words = words(line)?;
+        let own = if self.is_empty() {
+            Err(Miss { rest: line.len(), expected: "a line above that begins with #Fields:" })
+        } else {
+            read_as(&words, self.columns.iter().cloned(), &self.day, line)
+        };
+        own.or_else(|miss| match w3c::layout(&words) {
+            Some(names) => {
+                let columns = names.iter().map(|name| Column::of(name.as_bytes()));
+                read_as(&words, columns, &self.day, line).map_err(|other| miss.further(other))
+            }
+            None => Err(miss),
+        })
+    }
+}
+
+impl Column {
+    fn of(name: &[u8]) -> Self {
+        let part = |part, rank| Self::Other(Slot::Part(part), rank);
+        let name = std::str::from_utf8(name).unwrap_or_default();
+        match name.to_ascii_lowercase().as_str() {
+            "date" | "date-local" | "date-utc" => Self::Day,
+            "time" | "time-local" | "time-utc" => Self::TimeOfDay,
+            "cs-uri" => Self::Address,
+            "ts" | "x-timestamp" | "timestamp" => part(Part::Time, 3),
+            "c-ip" | "id.orig_h" | "cs-ip" => part(Part::Client, 3),
+            "cs-method" | "method" => part(Part::Method, 3),
+            "cs-uri-stem" => part(Part::Target, 3),
+            "uri" => part(Part::Target, 4),
+            "cs-uri-query" => part(Part::Query, 3),
+            "cs-version" | "cs-protocol-version" | "version" => part(Part::Version, 3),
+            "sc-status" | "c-status" | "status_code" => part(Part::Status, 3),
+            "sc-bytes" | "bytes" | "response_body_len" => part(Part::Bytes, 3),
+            "cs(user-agent)" | "user_agent" => part(Part::Agent, 3),
+            "cs(referer)" | "cs(referrer)" | "referrer" => part(Part::Referer, 3),
+            "cs-username" | "c-auth-id" | "cs-auth-id" | "username" => part(Part::User, 3),
+            // CloudFront's cs(Host) is the distribution, x-host-header what the client asked for.
+            "x-host-header" => part(Part::Host, 4),
+            "cs-host" | "host" | "cs(host)" => part(Part::Host, 3),
+            "cs-protocol" | "cs-uri-scheme" => part(Part::Scheme, 3),
+            "ssl-protocol" | "crypt-protocol" | "cs-tls-version" => part(Part::Tls, 3),
+            "s-xff" | "x-forwarded-for" => Self::Other(Slot::Header("x-forwarded-for".into()), 1),
+            "password" => Self::Other(Slot::Skip, 0),
+            lower => Self::header_or_id(lower),
+        }
+    }
+
+    /// `cs(Header)` is a request header; what a site names like a token is an id of one.
+    fn header_or_id(name: &str) -> Self {
+        let inside = name.strip_prefix("cs(").and_then(|rest| rest.strip_suffix(')'));
+        if let Some((slot, rank)) = inside.and_then(|header| keys::header(header).slot) {
+            return Self::Other(slot, rank);
+        }
+        let is_id = inside.is_none() && names::is_id(name);
+        let slot = if is_id { Slot::Id(name.to_owned().into()) } else { Slot::Skip };
+        Self::Other(slot, 1)
+    }
+}
+
+/// The values of one line, and how it was written.
+pub(super) struct Words<'a> {
+    /// The values, without their quotes.
+    pub(super) values: Vec<&'a [u8]>,
+    /// Whether tabs stand between them.
+    pub(super) has_tabs: bool,
+    /// Whether the first one was quoted.
+    pub(super) is_quoted: bool,
+}
+
+/// Takes a line apart.
+fn words(line: &[u8]) -> Result<Words<'_>, Miss> {
+    let has_tabs = memchr::memchr(b'\t', line).is_some();
+    let mut words =
+        Words { values: Vec::with_capacity(24), has_tabs, is_quoted: line.starts_with(b"\"") };
+    let mut rest = line;
+    while !rest.is_empty() {
+        if words.values.len() == MAX_COLUMNS {
+            return Err(Miss { rest: rest.len(), expected: "the end of the line" });
+        }
+        let value;
+        (value, rest) = if has_tabs { split(rest, b'\t') } else { spaced(rest)? };
+        words.values.push(value);
+        if !has_tabs {
+            rest = rest.trim_ascii_start();
+        }
+    }
+    Ok(words)
+}
+
+/// Takes what stands before the next separator, which is dropped.
+fn split(text: &[u8], separator: u8) -> (&[u8], &[u8]) {
+    let end = memchr::memchr(separator, text).unwrap_or(text.len());
+    let (value, rest) = text.split_at_checked(end).unwrap_or((text, b""));
+    (value, rest.get(1..).unwrap_or_default())
+}
+
+/// Takes a value before a space, or one in quotes, in which a quote is written twice.
+fn spaced(text: &[u8]) -> Result<(&[u8], &[u8]), Miss> {
+    let Some(inside) = text.strip_prefix(b"\"") else { return Ok(split(text, b' ')) };
+    let mut from = 0;
+    while let Some(at) = inside.get(from..).and_then(|rest| memchr::memchr(b'"', rest)) {
+        let end = from + at;
+        let rest = inside.get(end + 1..).unwrap_or_default();
+        if rest.is_empty() || rest.starts_with(b" ") {
+            return Ok((inside.get(..end).unwrap_or_default(), rest));
+        }
+        from = end + if rest.starts_with(b"\"") { 2 } else { 1 };
+    }
+    Err(Miss { rest: 0, expected: "'\"' after a quoted value" })
+}
+
+/// Reads the values by their columns.
+fn read_as<'a>(
+    words: &Words<'a>,
+    columns: impl ExactSizeIterator<Item = Column>,
+    day: &[u8],
+    line: &'a [u8],
+) -> Result<Record<'a>, Miss> {
+    let n_columns = columns.len();
+    if words.values.len() != n_columns {
+        let rest = words.values.get(n_columns).map_or(0, |value| rest_from(line, value));
+        return Err(Miss { rest, expected: "as many values as the line above names columns" });
+    }
+    let mut draft = Draft::default();
+    let (mut date, mut clock) = (day, None);
+    for (column, value) in columns.zip(words.values.iter().copied()) {
+        let Some(value) = present(value).filter(|value| *value != b"(empty)") else { continue };
+        let is_good = match &column {
+            Column::Day => {
+                date = value;
+                true
+            }
+            Column::TimeOfDay => {
+                clock = Some(value);
+                true
+            }
+            Column::Address => put_address(&mut draft, value),
+            Column::Other(slot, rank) => {
+                draft.put(slot, *rank, value.into(), escape(slot, words.has_tabs, line))
+            }
+        };
+        if !is_good {
+            return Err(Miss { rest: rest_from(line, value), expected: expected(&column) });
+        }
+    }
+    if let Some(clock) = clock {
+        put_time(&mut draft, date, clock)
+            .ok_or_else(|| Miss { rest: rest_from(line, clock), expected: "a time of day" })?;
+    }
+    if !draft.has_request() && !draft.has_client() {
+        return Err(Miss { rest: 0, expected: "a column for the request or the client" });
+    }
+    Ok(draft.finish())
+}
+
+/// Puts the time of a day; without a day, the line has no time.
+fn put_time(draft: &mut Draft<'_>, date: &[u8], clock: &[u8]) -> Option<()> {
+    let of_any_day: Option<Time> = time::of_day(b"1970-01-01", clock);
+    of_any_day?;
+    if let Some(time) = time::of_day(date, clock) {
+        draft.time(3, time);
+    }
+    Some(())
+}
+
+/// Puts a path or URL; of `host/path` the host apart.
+fn put_address<'a>(draft: &mut Draft<'a>, value: &'a [u8]) -> bool {
+    let is_whole = value.starts_with(b"/") || memchr::memmem::find(value, b"://").is_some();
+    let slash = memchr::memchr(b'/', value).filter(|_| !is_whole);
+    let (host, target) = value.split_at_checked(slash.unwrap_or(0)).unwrap_or((b"", value));
+    let is_host = host.contains(&b'.') || client::parse_address(host).is_some();
+    let (host, target) = if is_host { (host, target) } else { (&b""[..], value) };
+    draft.put(&Slot::Part(Part::Host), 1, host.into(), Escape::None)
+        && draft.put(&Slot::Part(Part::Target), 2, target.into(), Escape::None)
+}
+
+/// How a value was written. Paths and queries stay as they were sent; a `+` in them is their own.
+fn escape(slot: &Slot, has_tabs: bool, line: &[u8]) -> Escape {
+    let is_text = match slot {
+        Slot::Part(part) => matches!(part, Part::Agent | Part::User),
+        Slot::Header(name) => name == "cookie",
+        _ => false,
+    };
+    match () {
+        // Zeek's first column is an epoch; it writes what is not printable as \xHH.
+        () if has_tabs && line.get(4) != Some(&b'-') => Escape::Backslash,
+        () if has_tabs && (is_text || *slot == Slot::Part(Part::Referer)) => Escape::Percent,
+        () if is_text => Escape::Plus,
+        () => Escape::None,
+    }
+}
+
+fn expected(column: &Column) -> &'static str {
+    match column {
+        Column::Other(Slot::Part(Part::Time), _) => "a time",
+        Column::Other(Slot::Part(Part::Status), _) => "a status",
+        Column::Other(Slot::Part(Part::Bytes), _) => "a number of bytes",
+        _ => "a value",
+    }
+}
+
+/// Returns how much of `line` is left where `value`, a part of it, begins.
+fn rest_from(line: &[u8], value: &[u8]) -> usize {
+    let at = (value.as_ptr() as usize).saturating_sub(line.as_ptr() as usize);
+    line.len().saturating_sub(at)
+}
+
+/// Says whether a line begins with a day or, between tabs, with an epoch, as lines with columns do.
+pub(super) fn is_likely(line: &[u8]) -> bool {
+    let line = line.strip_prefix(b"\"").unwrap_or(line);
+    match line {
+        [y, _, _, _, b'-', _, _, b'-', _, _, b' ' | b'\t' | b'"', ..] => y.is_ascii_digit(),
+        [h, _, b':', _, _, b':', _, _, b' ', ..] => h.is_ascii_digit(),
+        [e, ..] if e.is_ascii_digit() => {
+            line.get(..24).is_some_and(|head| head.contains(&b'\t') && head.contains(&b'.'))
+        }
+        _ => false,
+    }
+}
+
+/// Reads a line under no directive.
+pub(super) fn read(line: &[u8]) -> Result<Record<'_>, Miss> {
+    Columns::default().read(line)
+}
+
+#[cfg(test)]
+mod tests {
+    use proptest::prelude::*;
+
+    use super::super::Format;
+    use super::*;
+
+    /// Reads the lines of a log, `None` for those that hold no record.
+    fn read(log: &str) -> Vec<Option<String>> {
+        let format = Format::preset("auto").unwrap();
+        let mut columns = Columns::default();
+        log.lines()
+            .map(|line| {
+                columns.note(line.as_bytes());
+                let record = format.parse_under(line.as_bytes(), &columns).ok()?;
+                let text = |text: &Option<super::super::Text<'_>>| {
+                    text.as_ref().map_or("-".into(), |t| String::from_utf8_lossy(t).into_owned())
+                };
+                Some(format!(
+                    "{} {} {} {} {} {} {}",
+                    record.time.map_or("-".into(), |time| time.to_rfc3339(record.time_digits)),
+                    record.client.map_or("-".into(), |client| client.to_string()),
+                    text(&record.method),
+                    text(&record.target),
+                    record.status.unwrap_or_default(),
+                    record.bytes.map_or("-".into(), |bytes| bytes.to_string()),
+                    text(&record.agent),
+                ))
+            })
+            .collect()
+    }
+
+    #[test]
+    fn columns_change_half_way() {
+        let log = "#Software: Microsoft Internet Information Services 10.0\n\
+             #Date: 2026-03-02 08:00:00\n\
+             #Fields: date time c-ip cs-method cs-uri-stem cs-uri-query sc-status sc-bytes cs(User-Agent)\n\
+             2026-03-02 08:00:01 203.0.113.7 GET /v1/items api_key=k1 200 512 curl/8.5.0\n\
+             #Fields: time c-ip cs(User-Agent) sc-status cs-method cs-uri-stem\n\
+             08:00:02 203.0.113.8 an+agent 404 POST /v2\n\
+             #Fields: date time c-ip\n\
+             2026-03-02 08:00:03 203.0.113.9\n";
+        let expected = [
+            None,
+            None,
+            None,
+            Some("2026-03-02T08:00:01Z 203.0.113.7 GET /v1/items?api_key=k1 200 512 curl/8.5.0"),
+            None,
+            Some("2026-03-02T08:00:02Z 203.0.113.8 POST /v2 404 - an agent"),
+            None,
+            Some("2026-03-02T08:00:03Z 203.0.113.9 - - 0 - -"),
+        ];
+        assert_eq!(read(log), expected.map(|line| line.map(str::to_owned)));
+    }
+
+    #[test]
+    fn a_line_under_no_directive_is_read_by_its_shape() {
+        let cases = [
+            (
+                "2026-03-02 08:00:01 192.0.2.9 GET /a q=1 443 - 203.0.113.7 Mozilla/5.0+(X11) - 200 0 0 15",
+                "2026-03-02T08:00:01Z 203.0.113.7 GET /a?q=1 200 - Mozilla/5.0 (X11)",
+            ),
+            (
+                "2026-03-02 08:00:01 192.0.2.9 GET /a - 443 ann 203.0.113.7 c/1 - 200 0 0 512 99 15",
+                "2026-03-02T08:00:01Z 203.0.113.7 GET /a 200 512 c/1",
+            ),
+            (
+                "2026-03-02 08:00:01 W3SVC1 WEB1 192.0.2.9 GET /a - 443 - 2001:db8::7 HTTP/1.1 c/1 a=b - www.example.org 200 0 0 512 99 15",
+                "2026-03-02T08:00:01Z 2001:db8::7 GET /a 200 512 c/1",
+            ),
+            (
+                "2026-03-02 08:00:01.250 192.0.2.9 GET /a - 80 - \"203.0.113.7\" \"c/1 (a \"\"b\"\")\" \"-\" \"www.example.org\" 200 0 0 15",
+                "2026-03-02T08:00:01.250Z 203.0.113.7 GET /a 200 - c/1 (a \"\"b\"\")",
+            ),
+            (
+                "2026-03-02 08:00:01 203.0.113.7 - 192.0.2.9 80 GET /a - 200 c/1",
+                "2026-03-02T08:00:01Z 203.0.113.7 GET /a 200 - c/1",
+            ),
+            (
+                "08:00:01 203.0.113.7 [1]USER anonymous 331",
+                "- 203.0.113.7 [1]USER anonymous 331 - -",
+            ),
+            (
+                "2026-03-02\t08:00:01\tFRA50-C1\t512\t203.0.113.7\tGET\td0.cloudfront.net\t/a\t200\t-\tc/1%20(x)\tq=1\t-\tHit\tid==\twww.example.org\thttps\t99\t0.1\t-\tTLSv1.3\tx\tHit\tHTTP/2.0\t-\t-",
+                "2026-03-02T08:00:01Z 203.0.113.7 GET /a?q=1 200 512 c/1 (x)",
+            ),
+            (
+                "1772438401.250000\tCx1\t203.0.113.7\t4711\t192.0.2.9\t80\t1\tGET\twww.example.org\t/a?q=1\t-\t1.1\tc/1 \\x28\t-\t0\t512\t200\tOK\t-\t-\t(empty)\t-\t-\t-\t-\t-\t-\tF1\t-\ttext/html",
+                "2026-03-02T08:00:01.250000Z 203.0.113.7 GET /a?q=1 200 512 c/1 (",
+            ),
+        ];
+        for (line, expected) in cases {
+            assert_eq!(read(line), [Some(expected.to_owned())], "{line}");
+        }
+    }
+
+    #[test]
+    fn what_has_other_columns_is_no_record() {
+        let log = "#Fields: date time c-ip cs-method cs-uri-stem sc-status\n\
+             2026-03-02 08:00:01 203.0.113.7 GET\n\
+             2026-03-02 08:00:01 203.0.113.7 GET /a 200 more\n\
+             2026-03-02 25:00:01 203.0.113.7 GET /a 200\n\
+             2026-03-02 08:00:01 203.0.113.7 GET /a none\n";
+        assert_eq!(read(log), [None, None, None, None, None]);
+        let directives = Directives::from_lines(log.lines().next().unwrap().as_bytes());
+        let line = b"2026-03-02 08:00:01 203.0.113.7 GET /a none";
+        let reject = Format::preset("w3c")
+            .unwrap()
+            .parse_under(line, &Columns::new(&directives))
+            .unwrap_err();
+        assert_eq!((reject.column, reject.expected.as_ref()), (40, "a status"));
+    }
+
+    #[test]
+    fn headers_and_ids_of_columns_are_handed_on() {
+        let directives = Directives::from_lines(
+            b"#Fields: date time c-ip cs-method cs-uri-stem sc-status cs(Cookie) cs(X-Api-Key) x-token-id s-xff\n",
+        );
+        let line = b"2026-03-02 08:00:01 10.0.0.1 GET /a 200 a=1;+b=2 k1 tw1_0f 203.0.113.7";
+        let columns = Columns::new(&directives);
+        let record = columns.read(line).unwrap();
+        let fields: Vec<String> = record
+            .fields
+            .iter()
+            .map(|(name, text)| format!("{name:?} {}", String::from_utf8_lossy(text)))
+            .collect();
+        assert_eq!(
+            fields,
+            [
+                "Header(\"cookie\") a=1; b=2",
+                "Header(\"x-api-key\") k1",
+                "Id(\"x-token-id\") tw1_0f",
+                "Header(\"x-forwarded-for\") 203.0.113.7"
+            ]
+        );
+    }
+
+    /// A value as a W3C writer prints it: `-` for nothing, no space.
+    fn value() -> impl Strategy<Value = String> {
+        "[!#-,.-~][!-~]{0,20}".prop_filter("no quotes", |v| !v.contains('"'))
+    }
+
+    proptest! {
+        #[test]
+        fn what_is_printed_is_read_back(
+            second in 0i64..4_000_000_000,
+            client in any::<u32>(),
+            path in "/[!-~]{0,30}",
+            agent in value(),
+            status in 100u16..600,
+            bytes in any::<u32>(),
+            order in Just(vec![0usize, 1, 2, 3, 4, 5, 6]).prop_shuffle(),
+        ) {
+            prop_assume!(!path.contains(['?', '"']) && !agent.contains('+') && agent != "-");
+            let time = chrono::DateTime::from_timestamp(second, 0).unwrap();
+            let client = std::net::Ipv4Addr::from(client);
+            let columns = ["date", "time", "c-ip", "cs-uri-stem", "cs(User-Agent)", "sc-status", "sc-bytes"];
+            let values = [
+                time.format("%Y-%m-%d").to_string(),
+                time.format("%H:%M:%S").to_string(),
+                client.to_string(),
+                path.clone(),
+                agent.clone(),
+                status.to_string(),
+                bytes.to_string(),
+            ];
+            let of = |texts: &[&str]| order.iter().map(|at| texts[*at]).collect::<Vec<_>>().join(" ");
+            let line = of(&values.each_ref().map(String::as_str));
+            let directives = Directives::from_lines(format!("#Fields: {}", of(&columns)).as_bytes());
+            let columns = Columns::new(&directives);
+            let record = columns.read(line.as_bytes()).unwrap();
+            prop_assert_eq!(record.time.map(|time| time.seconds()), Some(second));
+            prop_assert_eq!(record.client, Some(client.into()));
+            prop_assert_eq!(record.target.as_deref(), Some(path.as_bytes()));
+            prop_assert_eq!(record.agent.as_deref(), Some(agent.as_bytes()));
+            prop_assert_eq!((record.status, record.bytes), (Some(status), Some(u64::from(bytes))));
+        }
+
+        #[test]
+        fn no_directive_or_line_makes_it_panic(
+            fields in "#Fields: [a-z() -]{0,60}",
+            line in prop::collection::vec(any::<u8>(), 0..120),
+            text in "[0-9a-z\"\t :.-]{0,80}",
+        ) {
+            let columns = Columns::new(&Directives::from_lines(fields.as_bytes()));
+            for line in [&line[..], text.as_bytes()] {
+                if let Err(miss) = columns.read(line) {
+                    prop_assert!(miss.rest <= line.len());
+                }
+            }
+        }
+    }
+}
