@@ -8,6 +8,7 @@ use anyhow::bail;
 use serde_json::{Value as Json, json};
 
 use crate::cli::args::{Alerts, AlertsAck, AlertsList, AlertsMute};
+use crate::cli::exit::usage;
 use crate::cli::history::incident_json;
 use crate::cli::print::{self, Printer};
 use crate::cli::tokens::field;
@@ -157,7 +158,7 @@ enum Subject {
 
 fn find(reader: &Reader, id: &str) -> anyhow::Result<Subject> {
     if id.is_empty() {
-        bail!("the id is empty: `tokenwatch alerts list` shows ids");
+        return Err(usage("the id is empty: `tokenwatch alerts list` shows ids"));
     }
     let ids = match (reader.alert(id)?, reader.incident(id)?) {
         (Found::One(alert), Found::None) => return Ok(Subject::Alert(Box::new(alert))),
@@ -363,18 +364,21 @@ fn mute(context: &mut Context, options: &AlertsMute) -> anyhow::Result<()> {
     let now = now();
     if options.rule.is_none() && options.principal.is_none() {
         if options.lasting.is_some() || options.reason.is_some() {
-            bail!("a mute of everything is none: give --rule, --principal or both");
+            return Err(usage("a mute of everything is none: give --rule, --principal or both"));
         }
         return list_mutes(context, now);
     }
     let Context { site, printer } = context;
     let Some(reason) = options.reason.clone().filter(|reason| !reason.trim().is_empty()) else {
-        bail!("a mute needs --reason, for those who will wonder why nobody was told");
+        let why = "a mute needs --reason, for those who will wonder why nobody was told";
+        return Err(usage(why));
     };
     if let Some(rule) = &options.rule
         && !site.rules()?.0.rules().iter().any(|known| known.head.name == *rule)
     {
-        bail!("no rule is named \"{}\": `tokenwatch rules list` shows all", print::safe(rule));
+        let rule = print::safe(rule);
+        let why = format!("no rule is named \"{rule}\": `tokenwatch rules list` shows all");
+        return Err(usage(why));
     }
     let until = options.lasting.as_deref().map(when::duration).transpose()?;
     let mut store = site.store()?;

@@ -1,5 +1,6 @@
 //! What the exit status says, after sysexits(3) where that knows a word for it.
 
+use std::fmt::Display;
 use std::io;
 
 use crate::config::Faults;
@@ -7,7 +8,7 @@ use crate::store::StoreError;
 
 /// The asked-for condition holds.
 pub const CONDITION: u8 = 1;
-/// The command line is wrong; clap's own status.
+/// The command line is wrong, as clap or the program itself finds it; clap's own status.
 pub const USAGE: u8 = 2;
 /// Something that should work did not.
 pub const FAILED: u8 = 70;
@@ -15,6 +16,16 @@ pub const FAILED: u8 = 70;
 pub const HELD: u8 = 75;
 /// The configuration is wrong.
 pub const CONFIGURATION: u8 = 78;
+
+/// What is wrong with the command line, where clap cannot know it.
+#[derive(Debug, thiserror::Error)]
+#[error("{0}")]
+pub struct Usage(String);
+
+/// Makes an error of a command line that cannot be meant: [`USAGE`].
+pub fn usage(why: impl Display) -> anyhow::Error {
+    Usage(why.to_string()).into()
+}
 
 /// Returns the status of an error. A reader that has seen enough is none.
 #[must_use]
@@ -27,6 +38,9 @@ pub fn of(error: &anyhow::Error) -> u8 {
     }
     if error.chain().any(|cause| cause.is::<Faults>()) {
         return CONFIGURATION;
+    }
+    if error.chain().any(|cause| cause.is::<Usage>()) {
+        return USAGE;
     }
     let store = error.chain().find_map(|cause| cause.downcast_ref::<StoreError>());
     match store {

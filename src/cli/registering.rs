@@ -6,6 +6,7 @@ use anyhow::bail;
 use serde_json::json;
 
 use crate::cli::args::{TokensAdd, TokensMark};
+use crate::cli::exit::usage;
 use crate::cli::print::{self, Printer};
 use crate::cli::registry::read_registry;
 use crate::cli::tokens::registered_json;
@@ -27,7 +28,9 @@ pub(super) fn add(context: &mut Context, options: &TokensAdd) -> anyhow::Result<
             None => state::seal(site, std::io::stdin().lock())?,
         });
     }
-    anyhow::ensure!(!changes.names(), "column name: the name is the first argument");
+    if changes.names() {
+        return Err(usage("column name: the name is the first argument"));
+    }
     changes.apply(&mut row);
     let mut store = site.store()?;
     let is_same =
@@ -84,19 +87,24 @@ fn changes(texts: &[String], key: &SealKey) -> anyhow::Result<Changes> {
     for text in texts {
         state::refuse_secret(text)?;
         let Some((name, value)) = text.split_once('=') else {
-            bail!("expected COLUMN=VALUE, with one of the columns {}", columns());
+            return Err(usage(format_args!(
+                "expected COLUMN=VALUE, with one of the columns {}",
+                columns()
+            )));
         };
         state::refuse_secret(value)?;
         let Some(column) = COLUMNS.iter().find(|column| **column == name && name != "token") else {
-            bail!(
+            return Err(usage(format_args!(
                 "no column to set is named \"{}\"{}: columns are {}",
                 print::safe(name),
                 like(name),
                 columns()
-            );
+            )));
         };
-        anyhow::ensure!(!changes.columns.contains(column), "column {column}: given twice");
-        changes.values.set(column, value, key)?;
+        if changes.columns.contains(column) {
+            return Err(usage(format_args!("column {column}: given twice")));
+        }
+        changes.values.set(column, value, key).map_err(usage)?;
         changes.columns.push(column);
     }
     Ok(changes)
@@ -164,7 +172,7 @@ pub(super) fn mark(context: &mut Context, options: &TokensMark, mark: Mark) -> a
     let Context { site, printer } = context;
     let now = now();
     if mark == Mark::Decoy && options.at.is_some() {
-        bail!("a decoy is bait from its first use on: leave --at out");
+        return Err(usage("a decoy is bait from its first use on: leave --at out"));
     }
     let at = options.at.as_deref().map_or(Ok(now), |text| when::instant(text, now))?;
     let mut store = site.store()?;

@@ -85,7 +85,8 @@ pub(super) fn assign(
     named: Option<&str>,
 ) -> anyhow::Result<(Vec<Source>, Vec<Input>)> {
     let other = sources.len();
-    let format = format_of(named.unwrap_or("auto"))?;
+    let format =
+        format_of(named.unwrap_or("auto")).map_err(|why| exit::usage(format!("{why:#}")))?;
     sources.push(Source { format, trusted_proxies: Vec::new(), service: SmolStr::default() });
     let source_of = |path: &Path| {
         let path = std::path::absolute(path).unwrap_or_else(|_| path.to_owned());

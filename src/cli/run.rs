@@ -7,6 +7,7 @@ use std::process::ExitCode;
 use smol_str::SmolStr;
 
 use crate::cli::args::{Global, Run as Options};
+use crate::cli::exit::usage;
 use crate::cli::{Context, credentials, load, print};
 use crate::daemon::run::{Setup, Sink, run as run_daemon};
 use crate::daemon::site::{Site, format_of};
@@ -22,10 +23,11 @@ pub(super) fn run(
     let files = options.files.clone();
     let site = &context.site;
     let (sources, watches) = inputs(site, &files)?;
-    anyhow::ensure!(
-        !watches.is_empty(),
-        "nothing to follow: name files (tokenwatch run FILE...), or add a [[source]] to the configuration"
-    );
+    if watches.is_empty() {
+        return Err(usage(
+            "nothing to follow: name files (tokenwatch run FILE...), or add a [[source]] to the configuration",
+        ));
+    }
     let sink: Sink = match (global.json || site.config.output.stdout, files.is_empty()) {
         (true, _) => json_sink(),
         (false, false) => line_sink(),

@@ -7,6 +7,7 @@ use std::path::Path;
 use anyhow::{Context as _, bail};
 use zeroize::Zeroizing;
 
+use crate::cli::exit::usage;
 use crate::cli::print;
 use crate::daemon::site::Site;
 use crate::engine::line::StreamId;
@@ -122,10 +123,10 @@ fn unknown(text: &str) -> anyhow::Error {
 pub(super) fn refuse_secret(text: &str) -> anyhow::Result<()> {
     let is_id = text.starts_with(TokenId::PREFIX);
     if !is_id && shape::is_token_shaped(text.as_bytes()) {
-        bail!(
+        return Err(usage(
             "this looks like a secret, which does not belong on a command line: give - in its \
-             place and pass it on standard input"
-        );
+             place and pass it on standard input",
+        ));
     }
     Ok(())
 }

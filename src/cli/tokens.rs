@@ -8,6 +8,7 @@ use anyhow::bail;
 use serde_json::{Value as Json, json};
 
 use crate::cli::args::{Tokens, TokensList};
+use crate::cli::exit::usage;
 use crate::cli::print::{self, Printer};
 use crate::cli::registering::{self, Mark};
 use crate::cli::{Context, state, table, when};
@@ -74,7 +75,8 @@ fn state_of(name: &str) -> anyhow::Result<TokenState> {
         Some(state) => Ok(state),
         None => {
             let names = TokenState::ALL.map(TokenState::as_str).join(", ");
-            bail!("no state is named \"{}\": states are {names}", print::safe(name))
+            let name = print::safe(name);
+            Err(usage(format_args!("no state is named \"{name}\": states are {names}")))
         }
     }
 }

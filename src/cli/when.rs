@@ -1,8 +1,8 @@
 //! Times and durations as people type them: `2h`, `yesterday`, `2026-03-02`, RFC 3339.
 
-use anyhow::bail;
 use chrono::{DateTime, NaiveDate};
 
+use crate::cli::exit::usage;
 use crate::engine::time::{self, DAY, Timestamp};
 
 /// Reads an instant; durations lie before `now`, dates begin at midnight UTC.
@@ -24,9 +24,9 @@ pub fn instant(text: &str, now: Timestamp) -> anyhow::Result<Timestamp> {
     let before = || Some(now.plus(-time::duration(text.trim_start_matches('-'))?));
     match exact().or_else(date).or_else(before) {
         Some(time) => Ok(time),
-        None => bail!(
+        None => Err(usage(format_args!(
             "{text:?} is no time: expected 2h, 3d, today, yesterday, 2026-03-02 or 2026-03-02T08:00:00Z"
-        ),
+        ))),
     }
 }
 
@@ -37,7 +37,7 @@ pub fn instant(text: &str, now: Timestamp) -> anyhow::Result<Timestamp> {
 pub fn duration(text: &str) -> anyhow::Result<i64> {
     match time::duration(text.trim()) {
         Some(micros) => Ok(micros),
-        None => bail!("{text:?} is no duration: expected 30m, 8h, 30d or 2w"),
+        None => Err(usage(format_args!("{text:?} is no duration: expected 30m, 8h, 30d or 2w"))),
     }
 }
 

@@ -108,7 +108,7 @@ fn tokens_are_listed_and_shown() {
     assert_eq!(open.len(), 1);
     assert_eq!(home.print(&["tokens", "list", "--since", "2h"]), "no tokens\n");
     let (error, code) = refused(&home, &["tokens", "list", "--state", "lost"], "");
-    assert!(error.contains("states are decoy, leaked") && code == Some(70), "{error}");
+    assert!(error.contains("states are decoy, leaked") && code == Some(2), "{error}");
 }
 
 #[test]
@@ -221,7 +221,7 @@ fn secrets_do_not_belong_on_a_command_line() {
     for arguments in cases {
         let (error, code) = refused(&home, arguments, "");
         assert!(error.contains("standard input") && !error.contains(&secret), "{error}");
-        assert_eq!(code, Some(70));
+        assert_eq!(code, Some(2));
     }
     for input in ["", "\n", "Bearer abcdef", "two\nlines"] {
         let (error, code) = refused(&home, &["tokens", "add", "x"], input);
@@ -233,6 +233,47 @@ fn secrets_do_not_belong_on_a_command_line() {
     assert!(again.0.contains("registered already, as \"ci\""), "{}", again.0);
     let output = home.output(&["tokens", "show", "ci", "--json"]);
     assert!(!String::from_utf8_lossy(&output.stdout).contains(SECRET));
+}
+
+#[test]
+fn a_command_line_that_cannot_be_meant_ends_with_the_status_of_usage() {
+    let home = home();
+    let cases: [&[&str]; 23] = [
+        &["history", "ci", "--since", "soon"],
+        &["history", "ci", "--until", "2026-13-01"],
+        &["alerts", "list", "--since", "2h30m"],
+        &["alerts", "list", "--level", "loud"],
+        &["alerts", "show", ""],
+        &["alerts", "mute", "--for", "8h"],
+        &["alerts", "mute", "--rule", "unusual-use"],
+        &["alerts", "mute", "--rule", "unusul-use", "--reason", "x"],
+        &["alerts", "mute", "--rule", "unusual-use", "--reason", "x", "--for", "long"],
+        &["tokens", "list", "--state", "sleepy"],
+        &["tokens", "list", "--since", "soon"],
+        &["tokens", "set", "ci", "owner"],
+        &["tokens", "set", "ci", "ownr=ops"],
+        &["tokens", "set", "ci", "owner=a", "owner=b"],
+        &["tokens", "set", "ci", "expires_at=soon"],
+        &["tokens", "revoke", "ci", "--at", "soon"],
+        &["tokens", "decoy", "ci", "--at", "today"],
+        &["tokens", "sow"],
+        &["parse", "--format", "combind", "logs/access.log"],
+        &["explain", "--format", "$remote_addr $time_locl", "logs/access.log"],
+        &["replay", "--format", "combind", "logs/access.log"],
+        &["replay", "--fail-on", "loud", "logs/access.log"],
+        &["run"],
+    ];
+    for arguments in cases {
+        let (error, code) = refused(&home, arguments, "");
+        assert_eq!(code, Some(2), "{arguments:?}: {error}");
+        assert_ne!(error, "", "{arguments:?}");
+    }
+    let (error, code) = refused(&home, &["tokens", "add", "new", "name=other"], SECRET);
+    assert_eq!(code, Some(2), "{error}");
+    // What is asked for well and is not there is another matter.
+    for arguments in [&["tokens", "show", "nobody"][..], &["parse", "logs/none.log"]] {
+        assert_eq!(refused(&home, arguments, "").1, Some(70), "{arguments:?}");
+    }
 }
 
 #[test]
