@@ -176,8 +176,6 @@ pub struct Retention {
 pub struct Limits {
     /// Bytes of memory that profiles and sketches may take.
     pub memory: u64,
-    /// Bytes of lines that are read before the next step sees them.
-    pub batch: u64,
     /// How long what was read may wait for its transaction.
     pub commit_interval: Duration,
 }
@@ -324,7 +322,6 @@ impl Limits {
     fn new(raw: RawLimits) -> Self {
         Self {
             memory: raw.memory.or(256 << 20),
-            batch: raw.batch.or(1 << 20),
             commit_interval: raw.commit_interval.or(Duration::from_millis(200)),
         }
     }

@@ -117,7 +117,6 @@ pub(super) struct RawRetention {
 #[derive(Default)]
 pub(super) struct RawLimits {
     pub(super) memory: Slot<u64>,
-    pub(super) batch: Slot<u64>,
     pub(super) commit_interval: Slot<Duration>,
 }
 
@@ -231,8 +230,6 @@ impl RawRetention {
 impl RawLimits {
     fn read(&mut self, section: &mut Section<'_>) {
         section.read("memory", &mut self.memory, size(16 << 20..=1 << 40));
-        // at least the longest line, at most what a commit should ever wait for
-        section.read("batch", &mut self.batch, size(64 << 10..=64 << 20));
         let interval = Duration::from_millis(1)..=Duration::from_secs(60);
         section.read("commit_interval", &mut self.commit_interval, duration(interval));
     }

@@ -172,18 +172,24 @@ fn later_files_win_and_sources_add_up() {
     let main = folder.path().join("main.toml");
     let drop_ins = folder.path().join("conf.d");
     fs::create_dir(&drop_ins).unwrap();
-    fs::write(&main, "[limits]\nbatch = \"1MiB\"\nmemory = \"64MiB\"\n[[source]]\npaths = \"a\"\n")
-        .unwrap();
     fs::write(
-        drop_ins.join("20-b.toml"),
-        "[limits]\nbatch = \"3MiB\"\n[[source]]\npaths = \"b\"\n",
+        &main,
+        "[limits]\ncommit_interval = \"1s\"\nmemory = \"64MiB\"\n[[source]]\npaths = \"a\"\n",
     )
     .unwrap();
-    fs::write(drop_ins.join("10-a.toml"), "[limits]\nbatch = \"2MiB\"\n").unwrap();
+    fs::write(
+        drop_ins.join("20-b.toml"),
+        "[limits]\ncommit_interval = \"3s\"\n[[source]]\npaths = \"b\"\n",
+    )
+    .unwrap();
+    fs::write(drop_ins.join("10-a.toml"), "[limits]\ncommit_interval = \"2s\"\n").unwrap();
     fs::write(drop_ins.join(".#20-b.toml"), "not for us").unwrap();
     fs::write(drop_ins.join("30-c.toml.bak"), "nor this").unwrap();
     let config = Config::load(Some(&main)).unwrap();
-    assert_eq!((config.limits.batch, config.limits.memory), (3 << 20, 64 << 20));
+    assert_eq!(
+        (config.limits.commit_interval, config.limits.memory),
+        (Duration::from_secs(3), 64 << 20)
+    );
     let names: Vec<_> = config.files.iter().filter_map(|path| path.file_name()).collect();
     assert_eq!(names, ["main.toml", "10-a.toml", "20-b.toml"]);
     let paths: Vec<_> = config.sources.iter().map(|source| source.from.clone()).collect();
@@ -193,19 +199,25 @@ fn later_files_win_and_sources_add_up() {
 }
 
 #[test]
+fn a_size_of_batches_that_nobody_would_read_is_an_unknown_key() {
+    let drawn = faults("[limits]\nbatch = \"1MiB\"\n");
+    assert!(drawn.contains("unknown key \"batch\" in [limits]"), "{drawn}");
+}
+
+#[test]
 fn faults_of_all_files_are_told_at_once() {
     let folder = tempfile::tempdir().unwrap();
     let main = folder.path().join("main.toml");
     fs::create_dir(folder.path().join("conf.d")).unwrap();
     fs::write(&main, "stat_dir = \"/x\"\n").unwrap();
-    fs::write(folder.path().join("conf.d/a.toml"), "[limits]\nbatch = 7\n").unwrap();
+    fs::write(folder.path().join("conf.d/a.toml"), "[limits]\nmemory = 7\n").unwrap();
     fs::create_dir(folder.path().join("conf.d/b.toml")).unwrap();
     let text = Config::load(Some(&main)).unwrap_err().to_string();
     let lines: Vec<_> = text.lines().collect();
     assert_eq!(lines.len(), 3, "{text}");
     assert!(lines[0].contains("b.toml: the file cannot be read"), "{text}");
     assert!(lines[1].contains("main.toml:1:1: unknown key \"stat_dir\""), "{text}");
-    assert!(lines[2].contains("a.toml:2:9: found 7"), "{text}");
+    assert!(lines[2].contains("a.toml:2:10: found 7"), "{text}");
 }
 
 #[test]
@@ -280,7 +292,7 @@ fn passwords_are_neither_taken_nor_shown() {
 #[test]
 fn faults_of_syntax_are_drawn_with_the_others() {
     assert_snapshot!(faults(
-        "[mail\nserver = \n\n[limits]\nbatch = \"1MiB\nmemory = \"1GiB\"\nmemory = \"2GiB\"\nbach = 1\n"
+        "[mail\nserver = \n\n[limits]\ncommit_interval = \"1s\nmemory = \"1GiB\"\nmemory = \"2GiB\"\nmemry = 1\n"
     ));
 }
 
