@@ -11,7 +11,7 @@ use crate::cli::Context;
 use crate::cli::args::Lines as Options;
 use crate::cli::lines::{Logs, Numbered, Visit, text};
 use crate::cli::print::Printer;
-use crate::cli::scrub::Cleaner;
+use crate::cli::scrub::{self, Cleaner};
 use crate::engine::reader::Reader;
 use crate::engine::record::{Record, Reject};
 use crate::engine::secret::TokenId;
@@ -217,7 +217,7 @@ impl<'a> Shown<'a> {
             },
             url: Url::new(record, show),
             user_agent: show(&record.agent).map(|original| Original { original }),
-            user: show(&record.user).map(|name| Name { name }),
+            user: show(&record.user).map(|name| Name { name: scrub::user(name) }),
             tls: show(&record.tls).map(|version| Tls { version }),
         }
     }

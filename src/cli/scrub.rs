@@ -3,6 +3,7 @@
 
 use std::borrow::Cow;
 
+use crate::cli::lines::text;
 use crate::engine::reader::Reader;
 use crate::engine::record::{FieldName, Record};
 use crate::engine::shape::is_secretive;
@@ -98,6 +99,13 @@ fn of_pair<'a>(name: &'a [u8], value: &'a [u8]) -> [Record<'a>; 2] {
     let named = vec![(FieldName::Header(own.into()), Cow::Borrowed(value))];
     let signed = header(Cow::Owned([name, b" ", value].concat()));
     [Record { fields: named, ..Record::default() }, Record { fields: signed, ..Record::default() }]
+}
+
+/// Returns a user's name without what looks random: where a server takes a token for the user, a
+/// token without a known shape may stand there.
+pub(super) fn user(name: Cow<'_, str>) -> Cow<'_, str> {
+    let hidden = hide_random(name.as_bytes());
+    if hidden == name.as_bytes() { name } else { text(&hidden).into_owned().into() }
 }
 
 /// Hides words that look like tokens or at random; ids of ours stay.

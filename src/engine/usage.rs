@@ -89,6 +89,8 @@ pub enum Carrier {
     Id(SmolStr),
     /// A log field without a name, found by its shape.
     Field,
+    /// The log's column for the user's name, found by its shape.
+    User,
 }
 
 impl Carrier {
@@ -111,6 +113,7 @@ impl fmt::Display for Carrier {
             Self::Referer(name) => write!(f, "referer:{name}"),
             Self::Id(name) => write!(f, "id:{name}"),
             Self::Field => f.write_str("field"),
+            Self::User => f.write_str("user"),
         }
     }
 }

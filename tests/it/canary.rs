@@ -189,7 +189,7 @@ fn combined_log(c: &mut Canaries) -> String {
         &combined("/v1", "-", "-", "")
             .replace("[12/Mar", &format!("<{} 12/Mar", c.opaque("a line out of shape"))),
     );
-    log.push_str(&combined("/v1/items", &c.vendor("the user", "ghp_", 36), "-", ""));
+    log.push_str(&user_log(c));
     let many: Vec<String> =
         (0..40).map(|n| format!("token={}", c.opaque(&format!("crowd, {n}")))).collect();
     log.push_str(&combined(&format!("/v1/feed?{}", many.join("&")), "-", "-", ""));
@@ -198,6 +198,20 @@ fn combined_log(c: &mut Canaries) -> String {
         c.opaque("a line cut short")
     ));
     log.push('\n');
+    log
+}
+
+/// Lines with a token in the place of the user's name.
+fn user_log(c: &mut Canaries) -> String {
+    let mut log = String::new();
+    let mut user = |name: &str| log.push_str(&combined("/v1/items", name, "-", ""));
+    user(&c.vendor("the user", "ghp_", 36));
+    user(&c.jwt("the user, a JWT"));
+    user(&c.opaque("the user, opaque"));
+    user(&format!("oauth2:{}", c.vendor("the user, behind a name", "glpat-", 20)));
+    user(&format!("{}@example.org", c.vendor("the user, before a host", "glpat-", 20)));
+    user(&format!("{}:", c.opaque("the user, opaque, before a colon")));
+    user(&format!("Bearer {}", c.opaque("the user, behind a scheme")));
     log
 }
 
@@ -238,6 +252,8 @@ fn json_log(c: &mut Canaries) -> String {
         nginx("http_cookie", format!("theme=dark; session={}", c.opaque("JSON, Cookie"))),
         nginx("request_uri", format!("/v1/feed?access_token={}", c.opaque("JSON, query"))),
         nginx("http_x_vault_token", c.opaque("JSON, a header with a likely name")),
+        nginx("remote_user", c.vendor("JSON, the user", "glpat-", 20)),
+        nginx("remote_user", c.opaque("JSON, the user, opaque")),
         nginx("unheard_of", c.vendor("JSON, an unknown field", "glpat-", 20)),
         caddy("X-Api-Key", c.opaque("Caddy, X-API-Key")),
         caddy("Authorization", format!("Bearer {}", c.opaque("Caddy, Bearer"))),

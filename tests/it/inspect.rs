@@ -56,6 +56,7 @@ fn parse_shows_ids_in_the_place_of_secrets_whatever_carries_them() {
         (combined(&format!("/a;api_key={SECRET}"), "-", ""), "path:api_key"),
         (combined("/a", &format!("https://example.org/?api_key={SECRET}"), ""), "referer:api_key"),
         (combined("/a", "-", &format!(" \"Bearer {SECRET}\"")), "field"),
+        (combined("/a", "-", "").replace(" ann ", &format!(" Bearer {SECRET} ")), "user"),
         (
             json!({ "time": "2026-03-12T02:13:07Z", "remote_addr": "192.0.2.7", "method": "GET",
                 "uri": format!("/x/{SECRET}"), "status": 200,
@@ -288,4 +289,31 @@ fn completions_and_manual_pages_need_no_valid_configuration() {
     home.print(&["man", "pages"]);
     assert!(home.path("pages/tokenwatch-replay.1").exists());
     assert!(home.path("pages/tokenwatch.1").exists());
+}
+
+#[test]
+fn parse_shows_a_token_in_the_place_of_a_user_as_an_id_and_names_as_they_are() {
+    let home = Home::new("");
+    let token = ["glpat-", "Zq8xK2vN4mB6wR1tY7uP"].concat();
+    let line = |user: &str| combined("/a", "-", "").replace(" ann ", &format!(" {user} "));
+    let parsed = parse(&home, &line(&token))[0].clone();
+    let id = format!("[{}]", parsed["tokens"][0]["id"].as_str().unwrap());
+    assert_eq!(
+        (&parsed["user"]["name"], &parsed["tokens"][0]["carrier"]),
+        (&json!(id), &json!("user"))
+    );
+    for (user, shown) in [
+        (format!("oauth2:{token}"), format!("oauth2:{id}")),
+        (format!("{token}@example.org"), format!("{id}@example.org")),
+        (SECRET.to_owned(), "[...]".to_owned()),
+        ("ann lee".to_owned(), "ann lee".to_owned()),
+        ("ann.lee@example.org".to_owned(), "ann.lee@example.org".to_owned()),
+    ] {
+        assert_eq!(parse(&home, &line(&user))[0]["user"]["name"], json!(shown));
+    }
+    // A use by whoever holds the token, under the token's own id.
+    home.append("logs/access.log", line(&token));
+    home.print(&["replay", "--save", "logs/access.log"]);
+    let tokens = home.json(&["tokens", "list", "--json"]);
+    assert_eq!((tokens.len(), &tokens[0]["principal"]), (1, &tokens[0]["token"]["id"]));
 }

@@ -9,6 +9,9 @@ use crate::engine::secret::{Bytes, TokenId};
 use crate::engine::shape::decode;
 use crate::engine::usage::Carrier;
 
+/// Words of a user's name that are looked at; hostile names have more.
+const MAX_PARTS: usize = 16;
+
 impl<'a> Search<'_, 'a> {
     /// Looks at one request header; `name` in lower case.
     pub(super) fn header(&mut self, name: &str, value: &'a [u8]) {
@@ -153,6 +156,25 @@ impl<'a> Search<'_, 'a> {
                 self.add(|| Carrier::Field, Bytes::Line(unquoted(inner)), Need::Shape);
             }
             (_, None) => {}
+        }
+    }
+
+    /// Looks at the user's name, where nothing but its shape tells a token from a name: alone, behind a
+    /// scheme, or as a part, as in `oauth2:TOKEN` and `TOKEN@example.org`.
+    pub(super) fn user(&mut self, name: &'a [u8]) {
+        let (scheme, rest) = Scheme::of(name);
+        if matches!(scheme, Scheme::Bearer | Scheme::Basic) && !rest.contains(&b' ') {
+            self.authorization(Carrier::User, name);
+            return;
+        }
+        let is_between =
+            |b: &u8| matches!(b, b' ' | b':' | b'@' | b'/' | b'=' | b',' | b';' | b'"');
+        let before = self.out.len();
+        self.add(|| Carrier::User, percent::decode(name), Need::Shape);
+        if self.out.len() == before {
+            for part in name.split(is_between).take(MAX_PARTS) {
+                self.add(|| Carrier::User, percent::decode(part), Need::Shape);
+            }
         }
     }
 

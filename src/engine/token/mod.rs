@@ -166,7 +166,7 @@ impl Finder {
             search.url(referer, url::Place::Referer);
         }
         if let Some(user) = &record.user {
-            search.add(|| Carrier::Field, Bytes::Line(user), Need::Shape);
+            search.user(user);
         }
     }
 

@@ -245,7 +245,7 @@ const fn exposure(carrier: &Carrier) -> u8 {
         Carrier::Userinfo => 5,
         Carrier::Header(_) => 4,
         Carrier::Cookie(_) => 3,
-        Carrier::Field => 2,
+        Carrier::Field | Carrier::User => 2,
         Carrier::Id(_) => 1,
         Carrier::Referer(_) => 0,
     }
@@ -323,7 +323,7 @@ impl<'s> Scrub<'s> {
             | Carrier::Id(name) => {
                 *name = self.text(name.clone(), &SmolStr::new_static("other"));
             }
-            Carrier::Userinfo | Carrier::Field => {}
+            Carrier::Userinfo | Carrier::Field | Carrier::User => {}
         }
         token
     }

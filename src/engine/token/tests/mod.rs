@@ -345,8 +345,33 @@ fn credentials_are_found_in_other_fields() {
     for (name, value, expected) in cases {
         assert_eq!(shown(&with_field(name.clone(), &value)), expected, "{name:?} {value}");
     }
-    let user = Record { user: Some(text(STRIPE)), ..blank() };
-    assert_eq!(shown(&user), "field stripe-live");
+}
+
+#[test]
+fn a_token_in_the_place_of_a_user_is_found_by_its_shape() {
+    let cases = [
+        (STRIPE.into(), "user stripe-live"),
+        (jwt_of(r#"{"alg":"HS256"}"#, "{}"), "user jwt"),
+        (format!("oauth2:{STRIPE}"), "user stripe-live"),
+        (format!("{STRIPE}:x-oauth-basic"), "user stripe-live"),
+        (format!("{STRIPE}@example.org"), "user stripe-live"),
+        (format!("Bearer {STRIPE}"), "user stripe-live"),
+        (format!("Bearer {RANDOM}"), "user opaque"),
+        (format!("token {STRIPE}"), "user stripe-live"),
+        (STRIPE.replace('_', "%5F"), "user stripe-live"),
+        ("ann".into(), ""),
+        ("ann lee".into(), ""),
+        ("ann.lee@example.org".into(), ""),
+        ("Bearer of news".into(), ""),
+        ("3f2504e0-4f89-11d3-9a0c-0305e82c3301".into(), ""),
+        (RANDOM.into(), ""),
+        ("sk_live_51H8".into(), ""),
+        ("%".into(), ""),
+    ];
+    for (name, expected) in cases {
+        let user = Record { user: Some(text(&name)), ..blank() };
+        assert_eq!(shown(&user), expected, "{name}");
+    }
 }
 
 #[test]
