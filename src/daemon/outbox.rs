@@ -26,11 +26,12 @@ use crate::store::{About, Found, Outgoing, Reader, Store, StoreError, StoredAler
 /// Waits between two tries of a mail: the first; each further is twice as long, up to the longest.
 const BACKOFF: (i64, i64) = (SECOND, 30 * MINUTE);
 
-/// Once the cap of an hour is reached, what waits goes out together, at most this often.
-const BUNDLE_EVERY: i64 = 10 * MINUTE;
+/// How long the first mail beyond the cap waits for others, before the digest of its hour goes out: what
+/// comes after the digest has to wait for the next, so it should hold the whole of a burst.
+const GATHER: i64 = 2 * MINUTE;
 
-/// Mails that are looked at in one turn.
-const AT_A_TIME: u32 = 500;
+/// Mails that are looked at in one turn, and so the most that a digest of an hour stands for.
+const AT_A_TIME: u32 = 5000;
 
 /// Alerts that one mail tells of in full; the rest is counted.
 const MAX_ALERTS: usize = 200;
@@ -80,7 +81,6 @@ pub struct Pump {
     /// Recipients that have a mail which others still wait for. Lost with the process: then they may
     /// get it twice.
     served: BTreeMap<i64, BTreeSet<String>>,
-    bundled: Option<Timestamp>,
     stopping: Arc<AtomicBool>,
 }
 
@@ -91,7 +91,7 @@ pub struct Rules {
     pub at_once: Level,
     /// When the digest goes out, in UTC.
     pub digest: NaiveTime,
-    /// More mails than this in an hour become one.
+    /// No more mails than this go out in any hour, and one digest of what is beyond them.
     pub max_per_hour: u32,
 }
 
@@ -109,7 +109,7 @@ impl Pump {
     ) -> anyhow::Result<Self> {
         let runtime = tokio::runtime::Builder::new_current_thread().enable_all().build()?;
         let served = BTreeMap::new();
-        Ok(Self { store, mailer, rules, host, runtime, served, bundled: None, stopping })
+        Ok(Self { store, mailer, rules, host, runtime, served, stopping })
     }
 
     /// Sends what is due and returns when there will be something to do again.
@@ -121,27 +121,37 @@ impl Pump {
         let due = self.store.due(now, AT_A_TIME)?;
         let (digests, incidents): (Vec<_>, Vec<_>) =
             due.into_iter().partition(|mail| matches!(mail.about, About::Digest { .. }));
-        for mail in digests {
-            self.send_one(&mail, now)?;
-        }
-        let sent = self.store.sent_since(now.plus(-HOUR))?;
-        let room = u64::from(self.rules.max_per_hour).saturating_sub(sent);
-        let n_single = if incidents.len() as u64 <= room {
-            incidents.len() as u64
-        } else {
-            room.saturating_sub(1)
-        };
-        let n_single = usize::try_from(n_single).unwrap_or(usize::MAX);
-        for mail in incidents.iter().take(n_single) {
+        for mail in digests.iter().take(self.room(now)?) {
             self.send_one(mail, now)?;
         }
-        let rest = incidents.get(n_single..).unwrap_or_default();
-        let may_bundle =
-            room > 0 || self.bundled.is_none_or(|last| now.since(last) >= BUNDLE_EVERY);
-        if !rest.is_empty() && may_bundle {
+        let room = self.room(now)?;
+        for mail in incidents.iter().take(room) {
+            self.send_one(mail, now)?;
+        }
+        let rest = incidents.get(room..).unwrap_or_default();
+        if self.may_bundle(rest, now)? {
             self.send_bundle(rest, now)?;
         }
         self.next_turn(now)
+    }
+
+    /// Returns how many mails may go out now; the digest of an hour is beside the cap.
+    fn room(&self, now: Timestamp) -> Result<usize, StoreError> {
+        let since = now.plus(-HOUR);
+        let n_bundles = u64::from(self.store.bundled()?.is_some_and(|last| since <= last));
+        let n_sent = self.store.sent_since(since)?.saturating_sub(n_bundles);
+        let room = u64::from(self.rules.max_per_hour).saturating_sub(n_sent);
+        Ok(usize::try_from(room).unwrap_or(usize::MAX))
+    }
+
+    /// Tells whether what is beyond the cap goes out now, as one: no more than once an hour, restarts
+    /// of the daemon included.
+    fn may_bundle(&self, rest: &[Outgoing], now: Timestamp) -> Result<bool, StoreError> {
+        let Some(first) = rest.first() else { return Ok(false) };
+        let last = self.store.bundled()?;
+        // A clock that was set back must not hold the digest for longer than that.
+        let is_another_hour = last.is_none_or(|last| HOUR < now.since(last).abs());
+        Ok(is_another_hour && GATHER <= now.since(first.created))
     }
 
     fn next_turn(&self, now: Timestamp) -> Result<Timestamp, StoreError> {
@@ -175,7 +185,7 @@ impl Pump {
             return Ok(());
         }
         match self.write(outgoing)? {
-            Some(mail) => self.send(&[outgoing], &mail, now),
+            Some(mail) => self.send(&[outgoing], &mail, Sent::Single, now),
             // Its incident was pruned or forgotten: there is nothing left to tell.
             None => self.store.dead(outgoing.id, "what it tells of is gone"),
         }
@@ -196,8 +206,7 @@ impl Pump {
         let id = format!("{}.bundle.{last}", first.message_id);
         let bundle = Bundle::Overflow(self.rules.max_per_hour);
         let mail = self.digest(&id, bundle, &alerts, first.created)?;
-        self.bundled = Some(now);
-        self.send(&rest.iter().collect::<Vec<_>>(), &mail, now)
+        self.send(&rest.iter().collect::<Vec<_>>(), &mail, Sent::Bundle, now)
     }
 
     /// Writes a mail; `None` if what it tells of is gone.
@@ -254,7 +263,13 @@ impl Pump {
     }
 
     /// Sends one mail that stands for one or several rows of the outbox.
-    fn send(&mut self, rows: &[&Outgoing], mail: &Mail, now: Timestamp) -> Result<(), StoreError> {
+    fn send(
+        &mut self,
+        rows: &[&Outgoing],
+        mail: &Mail,
+        kind: Sent,
+        now: Timestamp,
+    ) -> Result<(), StoreError> {
         let Some(first) = rows.first() else { return Ok(()) };
         // Whoever has all that this mail tells does not get it again.
         let of_row = |row: &&Outgoing| self.served.get(&row.id).cloned().unwrap_or_default();
@@ -281,7 +296,10 @@ impl Pump {
                     error!(refused, "Mail was refused for some recipients, for good.");
                 }
                 let ids: Vec<i64> = rows.iter().map(|row| row.id).collect();
-                self.store.sent(&ids, now)?;
+                match kind {
+                    Sent::Single => self.store.sent(&ids, now)?,
+                    Sent::Bundle => self.store.sent_bundled(&ids, now)?,
+                }
                 info!(id = mail.message_id, rows = rows.len(), "Mail was sent.");
             }
             Outcome::Later { why } => {
@@ -311,6 +329,15 @@ async fn until(stopping: &AtomicBool) {
     while !stopping.load(Ordering::Relaxed) {
         tokio::time::sleep(Duration::from_millis(50)).await;
     }
+}
+
+/// How a mail counts once it is sent.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+enum Sent {
+    /// As one under the cap.
+    Single,
+    /// As the digest of its hour.
+    Bundle,
 }
 
 /// What is to be done after a try.

@@ -4,7 +4,7 @@
 //! Each call is a small transaction. The pump opens a [`Store`] of its own, so that it waits for the
 //! loop's transaction, not for the loop.
 
-use rusqlite::{Row, named_params, params};
+use rusqlite::{Connection, Row, named_params, params};
 use smol_str::SmolStr;
 
 use crate::engine::alert::Level;
@@ -101,6 +101,17 @@ impl Reader {
         })
     }
 
+    /// Returns when the last mail went out that stood for what is beyond the cap of its hour.
+    ///
+    /// # Errors
+    /// What the database says.
+    pub fn bundled(&self) -> Result<Option<Timestamp>, StoreError> {
+        self.read("reading when mails were bundled", |db| {
+            db.prepare_cached("SELECT max(value) FROM setting WHERE name = 'mails_bundled'")?
+                .query_row([], |row| row.get(0))
+        })
+    }
+
     /// Returns the alerts of a digest below a level, by time; of another mail, none. A repeat of the
     /// same digest has the same alerts, unless they were pruned.
     ///
@@ -122,16 +133,21 @@ impl Store {
     /// # Errors
     /// What the database says.
     pub fn sent(&mut self, ids: &[i64], now: Timestamp) -> Result<(), StoreError> {
-        self.write("marking a mail as sent", |db| {
-            for id in ids {
-                db.prepare_cached(
-                    "UPDATE outbox SET state = 'sent', attempts = attempts + 1, error = '',
-                       sent_at = ?2, sent_in = ?3
-                     WHERE id = ?1 AND state <> 'sent'",
-                )?
-                .execute(params![id, now, ids.first()])?;
-            }
-            Ok(())
+        self.write("marking a mail as sent", |db| mark_sent(db, ids, now))
+    }
+
+    /// Marks mails as sent in the one message of what is beyond the cap of an hour.
+    ///
+    /// # Errors
+    /// What the database says.
+    pub fn sent_bundled(&mut self, ids: &[i64], now: Timestamp) -> Result<(), StoreError> {
+        self.write("marking mails as sent in one", |db| {
+            db.prepare_cached(
+                "INSERT INTO setting (name, value) VALUES ('mails_bundled', ?1)
+                 ON CONFLICT (name) DO UPDATE SET value = excluded.value",
+            )?
+            .execute([now])?;
+            mark_sent(db, ids, now)
         })
     }
 
@@ -206,6 +222,18 @@ impl Store {
             Ok(n_queued > 0 && n_alerts > 0)
         })
     }
+}
+
+fn mark_sent(db: &Connection, ids: &[i64], now: Timestamp) -> rusqlite::Result<()> {
+    for id in ids {
+        db.prepare_cached(
+            "UPDATE outbox SET state = 'sent', attempts = attempts + 1, error = '',
+               sent_at = ?2, sent_in = ?3
+             WHERE id = ?1 AND state <> 'sent'",
+        )?
+        .execute(params![id, now, ids.first()])?;
+    }
+    Ok(())
 }
 
 fn outgoing(row: &Row<'_>) -> rusqlite::Result<Outgoing> {
@@ -291,6 +319,20 @@ mod tests {
         assert_eq!(store.sent_since(NOON.plus(-HOUR)).unwrap(), 2);
         assert_eq!(store.sent_since(NOON).unwrap(), 1);
         assert_eq!(store.sent_since(NOON.plus(1)).unwrap(), 0);
+    }
+
+    #[test]
+    fn when_mails_were_bundled_outlives_the_program() {
+        let (_directory, path) = state();
+        let mut store = Store::open(&path).unwrap();
+        assert_eq!(store.bundled().unwrap(), None);
+        store.commit(&incident_commit("i", 1, 1), NOON).unwrap();
+        store.sent_bundled(&[1], NOON).unwrap();
+        drop(store);
+        let store = Store::open(&path).unwrap();
+        assert_eq!(store.bundled().unwrap(), Some(NOON));
+        assert_eq!(store.sent_since(NOON).unwrap(), 1);
+        assert_eq!(ids(&store, NOON), [""; 0]);
     }
 
     #[test]

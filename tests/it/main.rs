@@ -18,5 +18,6 @@ mod live;
 mod mail;
 mod mail_transport;
 mod program;
+mod pump;
 mod smtp;
 mod stories;

@@ -24,7 +24,7 @@ const MAX_CELL: usize = 48;
 pub enum Bundle<'a> {
     /// The digest of a day, e.g. `2026-11-23`.
     Daily(&'a str),
-    /// So many mails were sent within the hour; these would have been the next.
+    /// So many mails were sent within the hour; these would have been the next. One an hour.
     Overflow(u32),
 }
 

@@ -1,0 +1,176 @@
+//! The cap of mails an hour, by a clock that the test turns: the real pump, database and server.
+
+use std::collections::BTreeSet;
+use std::sync::Arc;
+use std::sync::atomic::AtomicBool;
+
+use chrono::NaiveTime;
+use mail_parser::MessageParser;
+use serde_json::json;
+use tokenwatch::clock;
+use tokenwatch::daemon::outbox::{Pump, Rules};
+use tokenwatch::deliver::email::{MailSettings, Mailer, Security, Server};
+use tokenwatch::engine::alert::{Incident, Level};
+use tokenwatch::engine::commit::{Commit, Notice};
+use tokenwatch::engine::geo::Place;
+use tokenwatch::engine::time::{HOUR, MINUTE, Timestamp};
+use tokenwatch::store::Store;
+
+use crate::smtp::{Encryption, Message, Options, SmtpServer};
+
+const CAP: u32 = 5;
+
+/// A site with mail, and when each of its mails went out.
+struct Site {
+    directory: tempfile::TempDir,
+    server: SmtpServer,
+    store: Store,
+    pump: Pump,
+    n_incidents: usize,
+    sent: Vec<(Timestamp, Mail)>,
+}
+
+/// What a mail tells of.
+struct Mail {
+    is_bundle: bool,
+    text: String,
+}
+
+fn pump(directory: &tempfile::TempDir, server: &SmtpServer) -> Pump {
+    let settings = MailSettings {
+        server: Server { security: Security::Plain, host: "127.0.0.1".into(), port: server.port() },
+        user: None,
+        password: None,
+        ca_pem: None,
+        from: "tokenwatch@example.org".into(),
+        to: vec!["security@example.org".into()],
+        hello_name: None,
+        timeout: MailSettings::TIMEOUT,
+    };
+    let rules = Rules {
+        at_once: Level::High,
+        digest: NaiveTime::from_hms_opt(7, 30, 0).unwrap(),
+        max_per_hour: CAP,
+    };
+    let store = Store::open(&directory.path().join("tokenwatch.db")).unwrap();
+    let stopping = Arc::new(AtomicBool::new(false));
+    Pump::new(store, Mailer::new(settings).unwrap(), rules, "host".into(), stopping).unwrap()
+}
+
+impl Site {
+    fn new() -> Self {
+        let directory = tempfile::tempdir().unwrap();
+        let server = SmtpServer::start(Options { tls: Encryption::Off, ..Options::default() });
+        let store = Store::open(&directory.path().join("tokenwatch.db")).unwrap();
+        let pump = pump(&directory, &server);
+        Self { directory, server, store, pump, n_incidents: 0, sent: Vec::new() }
+    }
+
+    fn restart(&mut self) {
+        self.pump = pump(&self.directory, &self.server);
+    }
+
+    /// One more incident of a principal of its own.
+    fn happen(&mut self, level: Level, now: Timestamp) {
+        let id = format!("in_{:04}", self.n_incidents);
+        let principal = format!("principal-{:04}-", self.n_incidents);
+        self.n_incidents += 1;
+        let alert = json!({
+            "id": format!("al_{id}"), "incident": id, "time": now.0,
+            "rule": { "id": "r", "name": "token-in-url", "level": level, "title": "Token in a URL" },
+            "token": { "id": format!("tw1_{:032x}", self.n_incidents), "name": "", "kind": "opaque", "hint": "...4f2a" },
+            "principal": principal, "client": null, "place": Place::default(), "agent": { "family": "", "version": "" },
+            "route": "GET /", "status": 200, "risk": 75, "reason": "why", "reasons": [], "facts": {},
+            "usual": {}, "evidence": [],
+        });
+        let incident = Incident {
+            id: id.clone().into(),
+            principal: principal.into(),
+            opened: now,
+            last: now,
+            level,
+            revision: 1,
+            alerts: 1,
+        };
+        let notice = Notice { incident: id.into(), revision: 1 };
+        let commit = Commit {
+            alerts: vec![serde_json::from_value(alert).unwrap()],
+            incidents: vec![incident],
+            notices: if level < Level::High { Vec::new() } else { vec![notice] },
+            ..Commit::default()
+        };
+        self.store.commit(&commit, now).unwrap();
+    }
+
+    fn turn(&mut self, now: Timestamp) {
+        let before = self.sent.len();
+        self.pump.turn(now).unwrap();
+        let new: Vec<Message> = self.server.messages().split_off(before);
+        for message in new {
+            let mail = MessageParser::default().parse(&message.bytes).unwrap();
+            let is_bundle = mail.subject().unwrap().contains("beyond");
+            let text = mail.body_text(0).unwrap().into_owned();
+            self.sent.push((now, Mail { is_bundle, text }));
+        }
+    }
+
+    /// Counts the single mails and the digests of the hour that ends at a time.
+    fn of_hour(&self, end: Timestamp) -> (usize, usize) {
+        let within = |time: &Timestamp| time.0 <= end.0 && end.since(*time) <= HOUR;
+        let mails: Vec<&Mail> =
+            self.sent.iter().filter(|(time, _)| within(time)).map(|(_, mail)| mail).collect();
+        let n_bundles = mails.iter().filter(|mail| mail.is_bundle).count();
+        (mails.len() - n_bundles, n_bundles)
+    }
+}
+
+#[test]
+fn no_hour_has_more_mails_than_the_cap_and_one_digest() {
+    let mut site = Site::new();
+    let start = clock::now();
+    // A burst at once, then an incident every two minutes for three hours, then nothing.
+    for minute in 0..420_u32 {
+        let now = start.plus(i64::from(minute) * MINUTE);
+        let n_new = match minute {
+            0 => 30,
+            60..240 if minute.is_multiple_of(2) => 1,
+            _ => 0,
+        };
+        (0..n_new).for_each(|_| site.happen(Level::High, now));
+        if minute.is_multiple_of(7) {
+            site.restart();
+        }
+        site.turn(now);
+        let (n_single, n_bundles) = site.of_hour(now);
+        assert!(n_single <= CAP as usize && n_bundles <= 1, "{minute}: {n_single}, {n_bundles}");
+    }
+    let n_bundles = site.sent.iter().filter(|(_, mail)| mail.is_bundle).count();
+    assert!((4..=5).contains(&n_bundles), "{n_bundles}");
+    // The digest of a burst holds all of it, and comes soon.
+    let (time, first) = site.sent.iter().find(|(_, mail)| mail.is_bundle).unwrap();
+    assert!(time.since(start) <= 5 * MINUTE);
+    assert!(first.text.contains("25 alerts in 25 incidents"), "{}", first.text);
+    for n in 0..site.n_incidents {
+        let name = format!("principal-{n:04}-");
+        let n_told = site.sent.iter().filter(|(_, mail)| mail.text.contains(&name)).count();
+        assert_eq!(n_told, 1, "{name} is told of once");
+    }
+}
+
+#[test]
+fn the_digest_of_the_day_counts_as_one_of_the_hour() {
+    let mut site = Site::new();
+    let start = clock::now();
+    site.happen(Level::Medium, start);
+    let mut days = BTreeSet::new();
+    for minute in 0..26 * 60_u32 {
+        let now = start.plus(i64::from(minute) * MINUTE);
+        site.happen(Level::High, now);
+        site.turn(now);
+        let (n_single, n_bundles) = site.of_hour(now);
+        assert!(n_single <= CAP as usize && n_bundles <= 1, "{minute}: {n_single}, {n_bundles}");
+        let is_daily = |mail: &Mail| mail.text.contains("What was not mailed at once");
+        days.extend(site.sent.iter().filter(|(_, mail)| is_daily(mail)).map(|(time, _)| time.0));
+    }
+    assert_eq!(days.len(), 1, "in a flood, too");
+}
