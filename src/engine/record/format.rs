@@ -9,7 +9,9 @@ use super::columns::Columns;
 use super::combined::{self, Tail};
 use super::family::{FAMILIES, Family};
 use super::scan::Miss;
+use super::syslog::Envelope;
 use super::template::{self, Template, TemplateFault};
+use super::time::Time;
 use super::{Record, Reject, json, syslog};
 
 /// Envelopes that may stand in one another: a container's around a syslog daemon's.
@@ -158,67 +160,71 @@ impl Format {
     ///
     /// Says what did not fit, at which column of the line as it was given.
     pub fn parse_under<'a>(&self, line: &'a [u8], columns: &Columns) -> Result<Record<'a>, Reject> {
-        self.read(line, columns, MAX_ENVELOPES)
+        self.read(line, Around { columns, lent: None, depth: MAX_ENVELOPES })
     }
 
-    /// Reads a line in at most so many envelopes. What begins like an envelope is one: a host name may be
-    /// followed by anything, so that the combined family would take `Oct 11 ...` for a client's name.
-    fn read<'a>(
-        &self,
-        line: &'a [u8],
-        columns: &Columns,
-        depth: usize,
-    ) -> Result<Record<'a>, Reject> {
+    /// Reads a line in its envelopes. What begins like an envelope is one: a host name may be followed by
+    /// anything, so that the combined family would take `Oct 11 ...` for a client's name.
+    fn read<'a>(&self, line: &'a [u8], around: Around<'_>) -> Result<Record<'a>, Reject> {
         let is_template = matches!(self.reader, Reader::Template(_));
         if !is_template && syslog::is_likely(line) {
             return self
-                .peeled(line, columns, depth)
-                .or_else(|inner| self.bare(line, columns).map_err(|outer| furthest(inner, outer)));
+                .peeled(line, around)
+                .or_else(|inner| self.bare(line, around).map_err(|outer| furthest(inner, outer)));
         }
-        match self.bare(line, columns) {
+        match self.bare(line, around) {
             Ok(record) => Ok(record),
-            Err(outer) => self.peeled(line, columns, depth).map_err(|inner| furthest(inner, outer)),
+            Err(outer) => self.peeled(line, around).map_err(|inner| furthest(inner, outer)),
         }
     }
 
-    /// Reads what is inside the line's envelope.
-    fn peeled<'a>(
-        &self,
-        line: &'a [u8],
-        columns: &Columns,
-        depth: usize,
-    ) -> Result<Record<'a>, Reject> {
+    /// Reads what is inside the line's envelope. A line that has no time gets that of the innermost envelope
+    /// that has one: when the line was written, which is when its request was answered.
+    fn peeled<'a>(&self, line: &'a [u8], around: Around<'_>) -> Result<Record<'a>, Reject> {
         let none = Reject { column: 0, expected: Cow::Borrowed(""), found: Cow::Borrowed("") };
-        let Some(depth) = depth.checked_sub(1) else { return Err(none) };
+        let Some(depth) = around.depth.checked_sub(1) else { return Err(none) };
+        let within = |time: Option<Time>| Around { lent: time.or(around.lent), depth, ..around };
         if let Some(log) = syslog::docker(line) {
-            let inside = log.map_err(|()| none)?;
+            let Envelope { line: inside, time } = log.map_err(|()| none)?;
             // The line inside is escaped: its columns are not those of the line as given.
             return self
-                .read(&inside, columns, depth)
-                .map(Record::into_owned)
+                .read(&inside, within(time))
+                .map(|record| lend(record.into_owned(), time))
                 .map_err(|reject| Reject { column: 1, ..reject });
         }
-        let inside = syslog::peel(line).ok_or(none)?;
+        let Envelope { line: inside, time } = syslog::peel(line).ok_or(none)?;
         let shift = line.len() - inside.len();
-        self.read(inside, columns, depth)
+        self.read(inside, within(time))
+            .map(|record| lend(record, time))
             .map_err(|reject| Reject { column: reject.column + shift, ..reject })
     }
 
     /// Reads a line that has no envelope.
     #[inline]
-    fn bare<'a>(&self, line: &'a [u8], columns: &Columns) -> Result<Record<'a>, Reject> {
+    fn bare<'a>(&self, line: &'a [u8], around: Around<'_>) -> Result<Record<'a>, Reject> {
         if self.is_silent(line) {
             return Err(directive());
         }
         match &self.reader {
-            Reader::Auto(own) => auto(line, own, columns),
-            Reader::Columns => columns.read(line).map_err(|m| m.reject(line)),
+            Reader::Auto(own) => auto(line, own, around),
+            Reader::Columns => around.columns.read(line).map_err(|m| m.reject(line)),
             Reader::Combined(tail) => combined::read(line, *tail).map_err(|m| m.reject(line)),
             Reader::Family(family) => (family.read)(line).map_err(|m| m.reject(line)),
-            Reader::Json(own) => json::read(line, own),
+            Reader::Json(own) => json::read(line, own, around.lent),
             Reader::Template(template) => template.read(line).map_err(|m| m.reject(line)),
         }
     }
+}
+
+/// What is known of a line before it is looked at.
+#[derive(Clone, Copy)]
+struct Around<'c> {
+    /// What the lines above say.
+    columns: &'c Columns,
+    /// The time of the envelopes around it.
+    lent: Option<Time>,
+    /// How many envelopes it may still have.
+    depth: usize,
 }
 
 /// A directive is no record. Who counts rejects asks [`Format::is_silent`] first.
@@ -226,17 +232,26 @@ fn directive() -> Reject {
     Reject { column: 1, expected: "a request".into(), found: "a directive".into() }
 }
 
+/// Gives a record without a time the time of its envelope.
+fn lend(mut record: Record<'_>, time: Option<Time>) -> Record<'_> {
+    if let (None, Some(time)) = (record.time, time) {
+        record.time = Some(time.at);
+        record.time_digits = time.digits;
+    }
+    record
+}
+
 /// Reads a line as what it looks like. Formats whose lines begin as no others do come before the combined
 /// family, which would take a forged `[time] "request" status` behind many a beginning for its own. Of
 /// several rejects, the one that got furthest is told.
 #[inline]
-fn auto<'a>(line: &'a [u8], own: &json::Own, columns: &Columns) -> Result<Record<'a>, Reject> {
+fn auto<'a>(line: &'a [u8], own: &json::Own, around: Around<'_>) -> Result<Record<'a>, Reject> {
     if line.first() == Some(&b'{') {
-        return json::read(line, own);
+        return json::read(line, own, around.lent);
     }
     let mut best: Option<Miss> = None;
-    if !columns.is_empty() {
-        match columns.read(line) {
+    if !around.columns.is_empty() {
+        match around.columns.read(line) {
             Ok(record) => return Ok(record),
             Err(miss) => best = Some(miss),
         }

@@ -12,6 +12,7 @@ use smol_str::SmolStr;
 use super::draft::{Draft, Escape, Part, Slot};
 use super::keys::{self, Meaning, Scope};
 use super::names::is_same;
+use super::time::Time;
 use super::{Record, Reject, Text, scan, time};
 
 /// What the site's own `fields` table gives: better than any synonym.
@@ -33,19 +34,24 @@ impl Own {
     }
 }
 
-/// Reads a line. What is JSON but says nothing of a request is rejected.
-pub(super) fn read<'a>(line: &'a [u8], own: &Own) -> Result<Record<'a>, Reject> {
+/// Reads a line. What is JSON but says nothing of a request is rejected, and so is what has no time,
+/// unless an envelope has `lent` it one.
+pub(super) fn read<'a>(
+    line: &'a [u8],
+    own: &Own,
+    lent: Option<Time>,
+) -> Result<Record<'a>, Reject> {
     let Ok(text) = std::str::from_utf8(line) else {
         // JSON is UTF-8; a client's other bytes that the logger let through become U+FFFD.
         let text = String::from_utf8_lossy(line);
-        return read_text(&text, own)
+        return read_text(&text, own, lent)
             .map(Record::into_owned)
             .map_err(|r| Reject { column: r.column.min(line.len() + 1), ..r });
     };
-    read_text(text, own)
+    read_text(text, own, lent)
 }
 
-fn read_text<'a>(text: &'a str, own: &Own) -> Result<Record<'a>, Reject> {
+fn read_text<'a>(text: &'a str, own: &Own, lent: Option<Time>) -> Result<Record<'a>, Reject> {
     let mut draft = Draft::default();
     let mut reader = serde_json::Deserializer::from_str(text);
     let meaning = Meaning { slot: None, scope: Some(Scope::Root) };
@@ -54,7 +60,7 @@ fn read_text<'a>(text: &'a str, own: &Own) -> Result<Record<'a>, Reject> {
     if !draft.has_request() {
         return Err(absent("a key for the request (request, uri, path, method with status)"));
     }
-    if !draft.has_time() {
+    if !draft.has_time() && lent.is_none() {
         return Err(absent("a key for the time (time, ts, msec, @timestamp)"));
     }
     Ok(draft.finish())

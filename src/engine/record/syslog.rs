@@ -12,7 +12,16 @@
 use std::borrow::Cow;
 
 use super::scan::{quoted, word};
-use super::time;
+use super::time::{self, Time};
+
+/// What is inside of an envelope, and when the envelope was made: the time of a line that has none.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(super) struct Envelope<L> {
+    /// The server's line.
+    pub(super) line: L,
+    /// The envelope's time, if it says the year.
+    pub(super) time: Option<Time>,
+}
 
 /// Says whether the line begins as an envelope does and as no server's line does.
 pub(super) fn is_likely(line: &[u8]) -> bool {
@@ -24,42 +33,50 @@ pub(super) fn is_likely(line: &[u8]) -> bool {
     }
 }
 
-/// Takes off one envelope: returns the server's line, which is the end of `line`.
-pub(super) fn peel(line: &[u8]) -> Option<&[u8]> {
+/// Takes off one envelope; the server's line is the end of `line`.
+pub(super) fn peel(line: &[u8]) -> Option<Envelope<&[u8]>> {
     let rest = after_priority(line);
     if rest.len() < line.len()
         && let Some(rest) = rest.strip_prefix(b"1 ")
     {
-        return after_rfc5424(rest);
+        return Some(Envelope { line: after_rfc5424(rest)?, time: time::iso(word(rest).1) });
     }
     if let Some(length) = time::syslog_length(rest) {
-        return after_tag(rest.get(length..)?.strip_prefix(b" ")?);
+        let line = after_tag(rest.get(length..)?.strip_prefix(b" ")?)?;
+        return Some(Envelope { line, time: None });
     }
     let (after, stamp) = word(rest);
-    if time::iso(stamp).is_some() {
-        return after_stream(after).or_else(|| after_tag(after));
+    if let Some(time) = time::iso(stamp) {
+        let line = after_stream(after).or_else(|| after_tag(after))?;
+        return Some(Envelope { line, time: Some(time) });
     }
     if stamp.ends_with(b":") && stamp.contains(&b'[') {
-        return Some(after);
+        return Some(Envelope { line: after, time: None });
     }
     let bar = after.trim_ascii_start();
-    (is_name(stamp) && after.len() < rest.len()).then(|| bar.strip_prefix(b"| "))?
+    let line = (is_name(stamp) && after.len() < rest.len()).then(|| bar.strip_prefix(b"| "))??;
+    Some(Envelope { line, time: None })
 }
 
 /// Takes off docker's json-file envelope: `{"log":"LINE\n","stream":"stdout","time":"..."}`. The line inside
 /// is escaped, so it is a copy. `None` if this is none, an error if it begins like one and is broken.
-pub(super) fn docker(line: &[u8]) -> Option<Result<Vec<u8>, ()>> {
+pub(super) fn docker(line: &[u8]) -> Option<Result<Envelope<Vec<u8>>, ()>> {
     #[derive(serde::Deserialize)]
-    struct Envelope<'a> {
+    struct JsonFile<'a> {
         #[serde(borrow)]
         log: Cow<'a, str>,
+        #[serde(default)]
+        time: serde_json::Value,
     }
     let rest = line.strip_prefix(b"{\"log\":")?;
     if !rest.starts_with(b"\"") {
         return None;
     }
-    let log = serde_json::from_slice::<Envelope<'_>>(line).map_err(|_| ());
-    Some(log.map(|envelope| envelope.log.trim_end_matches(['\n', '\r']).as_bytes().to_vec()))
+    let file = serde_json::from_slice::<JsonFile<'_>>(line).map_err(|_| ());
+    Some(file.map(|file| Envelope {
+        line: file.log.trim_end_matches(['\n', '\r']).as_bytes().to_vec(),
+        time: file.time.as_str().and_then(|text| time::iso(text.as_bytes())),
+    }))
 }
 
 /// Skips `<190>`.
@@ -128,30 +145,40 @@ mod tests {
     #[test]
     fn envelopes_are_taken_off() {
         let heads = [
-            "<190>Oct 11 22:14:15 host nginx: ",
-            "<190>Oct  1 22:14:15 nginx: ",
-            "Oct 11 22:14:15 host haproxy[760]: ",
-            "Oct 11 22:14:15 2001:db8::1 haproxy[760]: ",
-            "<165>1 2026-11-23T17:10:33.003Z host nginx 760 - - ",
-            "<165>1 2026-11-23T17:10:33.003Z host nginx - - [a@1 b=\"]\\\"]\"][c@2] ",
-            "<165>1 2026-11-23T17:10:33.003Z host nginx 760 ID - \u{feff}",
-            "2026-11-23T17:10:33.537001+00:00 host nginx[1]: ",
-            "2026-11-23T17:10:33.537001987Z stdout F ",
-            "haproxy[674]: ",
-            "web-1  | ",
+            ("<190>Oct 11 22:14:15 host nginx: ", ""),
+            ("<190>Oct  1 22:14:15 nginx: ", ""),
+            ("Oct 11 22:14:15 host haproxy[760]: ", ""),
+            ("Oct 11 22:14:15 2001:db8::1 haproxy[760]: ", ""),
+            ("<165>1 2026-11-23T17:10:33.003Z host nginx 760 - - ", "2026-11-23T17:10:33.003Z"),
+            (
+                "<165>1 2026-11-23T17:10:33.003Z host nginx - - [a@1 b=\"]\\\"]\"][c@2] ",
+                "2026-11-23T17:10:33.003Z",
+            ),
+            ("<165>1 - host nginx 760 ID - \u{feff}", ""),
+            ("2026-11-23T18:10:33.537001+01:00 host nginx[1]: ", "2026-11-23T17:10:33.537001Z"),
+            ("2026-11-23T17:10:33.537001987Z stdout F ", "2026-11-23T17:10:33.537001Z"),
+            ("haproxy[674]: ", ""),
+            ("web-1  | ", ""),
         ];
-        for head in heads {
+        for (head, stamp) in heads {
             let line = format!("{head}192.0.2.1 - - [x] \"y\"");
-            assert_eq!(peel(line.as_bytes()), Some(&b"192.0.2.1 - - [x] \"y\""[..]), "{head}");
+            let inside = &b"192.0.2.1 - - [x] \"y\""[..];
+            let time = time::iso(stamp.as_bytes());
+            assert_eq!(peel(line.as_bytes()), Some(Envelope { line: inside, time }), "{head}");
         }
-        assert_eq!(peel(b"2026-11-23T17:10:33+00:00 host  {\"a\":1}"), Some(&b"{\"a\":1}"[..]));
+        let envelope = peel(b"2026-11-23T17:10:33+00:00 host  {\"a\":1}");
+        assert_eq!(envelope.map(|envelope| envelope.line), Some(&b"{\"a\":1}"[..]));
     }
 
     #[test]
     fn docker_escapes_the_line_inside() {
         let line =
             br#"{"log":"192.0.2.1 \"y\"\n","stream":"stdout","time":"2026-11-23T17:10:33Z"}"#;
-        assert_eq!(docker(line), Some(Ok(b"192.0.2.1 \"y\"".to_vec())));
+        let time = time::iso(b"2026-11-23T17:10:33Z");
+        let inside = b"192.0.2.1 \"y\"".to_vec();
+        assert_eq!(docker(line), Some(Ok(Envelope { line: inside, time })));
+        let line = b"{\"log\":\"x\",\"time\":7}";
+        assert_eq!(docker(line), Some(Ok(Envelope { line: b"x".to_vec(), time: None })));
         assert_eq!(docker(b"{\"log\":\"x"), Some(Err(())));
         assert_eq!(docker(b"{\"log\":{}}"), None);
         assert_eq!(docker(b"{}"), None);

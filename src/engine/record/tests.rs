@@ -247,6 +247,31 @@ fn envelopes_are_taken_off_before_every_format() {
 }
 
 #[test]
+fn an_envelope_lends_its_time_to_a_line_that_has_none() {
+    let auto = preset("auto");
+    let bare = r#"{"remote_addr":"192.0.2.1","request":"GET / HTTP/1.1","status":200}"#;
+    let said = "client=192.0.2.1 method=GET target=/ version=1.1 200";
+    assert!(auto.parse(bare.as_bytes()).is_err());
+    let stamp = "2026-11-23T17:10:33.500Z";
+    for head in [
+        "2026-11-23T17:10:33.5Z stdout F ",
+        "2026-11-23T18:10:33.5+01:00 host app[7]: ",
+        "<165>1 2026-11-23T17:10:33.5Z host app 7 - - ",
+        "2026-11-23T17:10:34.9Z stdout F <165>1 2026-11-23T17:10:33.5Z host app 7 - - ",
+        "2026-11-23T17:10:33.5Z stdout F Oct 11 22:14:15 host app: ",
+    ] {
+        assert_eq!(read(&auto, &format!("{head}{bare}")), format!("{stamp} {said}"), "{head}");
+    }
+    let docker = serde_json::json!({"log": bare, "time": "2026-11-23T17:10:33.5Z"});
+    let docker = docker.to_string().replace("\"log\": ", "\"log\":");
+    assert_eq!(read(&auto, &docker), format!("{stamp} {said}"));
+    // No year, so no time.
+    assert!(auto.parse(format!("Oct 11 22:14:15 host app: {bare}").as_bytes()).is_err());
+    let absent = r#"2026-11-23T17:10:33.5Z stdout F 192.0.2.1 - - [-] "GET / HTTP/1.1" 200 -"#;
+    assert_eq!(read(&auto, absent), format!("{stamp} {said}"));
+}
+
+#[test]
 fn haproxy_lines_are_read() {
     let haproxy = preset("haproxy");
     let head = "192.0.2.1:43278 [23/Nov/2026:17:11:40.346] f1 b/<NOSRV> 0/-1/-1/-1/0";
