@@ -45,7 +45,8 @@ impl Visit for Parser<'_> {
                 self.printer.json(&Parsed { head, record, tokens })?;
             }
             Err(reject) => {
-                self.printer.json(&Rejected { head, error: Why::new(&reject) })?;
+                let template = source.format.template_text();
+                self.printer.json(&Rejected { head, error: Why::new(&reject, template) })?;
             }
         }
         Ok(())
@@ -79,19 +80,30 @@ struct Parsed<'a> {
 struct Rejected<'a> {
     #[serde(flatten)]
     head: Head<'a>,
-    error: Why,
+    error: Why<'a>,
 }
 
 /// Why a line was rejected. No more than one character of the line is in it.
 #[derive(Serialize)]
-pub(super) struct Why {
+struct Why<'a> {
     message: String,
     column: usize,
+    /// The template that the line does not fit.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    template: Option<&'a str>,
+    /// Up to where in it the line fits.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    template_column: Option<usize>,
 }
 
-impl Why {
-    pub(super) fn new(reject: &Reject) -> Self {
-        Self { message: reject.to_string(), column: reject.column }
+impl<'a> Why<'a> {
+    fn new(reject: &Reject, template: Option<&'a str>) -> Self {
+        Self {
+            message: reject.to_string(),
+            column: reject.column,
+            template,
+            template_column: reject.template,
+        }
     }
 }
 

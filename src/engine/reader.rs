@@ -117,11 +117,10 @@ impl Reader {
         origin: Origin,
         usages: &mut Vec<Usage>,
     ) -> Result<(), Reject> {
-        let source = self.sources.get(source).ok_or_else(|| Reject {
-            column: 1,
-            expected: "a line of a configured source".into(),
-            found: "one of another".into(),
-        })?;
+        let source = self
+            .sources
+            .get(source)
+            .ok_or_else(|| Reject::new(1, "a line of a configured source", "one of another"))?;
         if source.format.is_silent(line.bytes) {
             return Ok(());
         }

@@ -27,7 +27,7 @@ pub(super) fn run(
 ) -> anyhow::Result<ExitCode> {
     let Context { site, printer } = context;
     let logs = Logs::find(site, options)?;
-    let mut walk = Walk::new(site, options.format.as_deref())?;
+    let mut walk = Walk::new(site)?;
     let mut waiting = VecDeque::new();
     let read = if is_all {
         logs.read(&mut AtOnce { walk: &mut walk, printer })
@@ -141,7 +141,18 @@ struct Rejected {
     column: usize,
     expected: String,
     found: String,
-    template: Option<String>,
+    template: Option<Misfit>,
+}
+
+/// A template that a line does not fit.
+struct Misfit {
+    template: String,
+    /// Where in it the line stops fitting, as it is shown.
+    at: usize,
+    /// The same, counted from 1.
+    column: usize,
+    /// The variables before that place, and what they hold, secrets taken out.
+    values: Vec<(String, String)>,
 }
 
 impl Explained {
@@ -173,8 +184,12 @@ impl Explained {
             let message = format!("expected {expected}, found {found}");
             object.insert("error".into(), json!({ "message": message, "column": column }));
             object.insert("text".into(), text.as_str().into());
-            let template = template.as_ref().map(|template| template.as_str().into());
-            object.extend(template.map(|template| ("template".to_owned(), template)));
+            if let Some(Misfit { template, column, values, .. }) = template {
+                let values: Map<_, _> =
+                    values.iter().map(|(name, value)| (name.clone(), json!(value))).collect();
+                let misfit = json!({ "text": template, "column": column, "values": values });
+                object.insert("template".into(), misfit);
+            }
         } else {
             let usages = self.usages.iter().map(|steps| steps_json(steps)).collect();
             object.insert("usages".into(), usages);
@@ -195,8 +210,18 @@ impl Rejected {
             "",
             indent = 7 + digits(*column)
         ))?;
-        if let Some(template) = &self.template {
-            printer.line(format_args!("     template: {}", safe(template)))?;
+        self.template.as_ref().map_or(Ok(()), |misfit| misfit.print(printer))
+    }
+}
+
+impl Misfit {
+    fn print(&self, printer: &mut Printer) -> anyhow::Result<()> {
+        const TEMPLATE: &str = "template: ";
+        let width = TEMPLATE.len() + self.at + 1;
+        printer.line(format_args!("     {TEMPLATE}{}", safe(&self.template)))?;
+        printer.line(format_args!("     {:>width$}", "^"))?;
+        for (name, value) in &self.values {
+            printer.line(format_args!("     {:<24} {value}", safe(name)))?;
         }
         Ok(())
     }

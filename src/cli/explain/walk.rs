@@ -5,13 +5,12 @@ use std::path::{Path, PathBuf};
 
 use serde_json::{Value as Json, json};
 
-use super::{Explained, Rejected, Step};
+use super::{Explained, Misfit, Rejected, Step};
 use crate::atlas::{Layer, Reloading};
 use crate::cli::lines::{Numbered, text};
 use crate::cli::parse::{Shown, Token};
 use crate::cli::print::safe;
 use crate::cli::scrub::{Cleaner, scrub};
-use crate::config::{Config, FormatChoice};
 use crate::daemon::site::Site;
 use crate::engine::alert::Facts;
 use crate::engine::commit::Commit;
@@ -41,19 +40,12 @@ pub(super) struct Walk {
     atlas: Reloading,
     /// The stored state; `None` where there is none yet.
     store: Option<store::Reader>,
-    templates: Templates,
     /// What the first lines of each file look like.
     looks: BTreeMap<PathBuf, Option<String>>,
 }
 
-/// Templates by the index of their source.
-struct Templates {
-    configured: Vec<Option<String>>,
-    named: Option<String>,
-}
-
 impl Walk {
-    pub(super) fn new(site: &Site, format: Option<&str>) -> anyhow::Result<Self> {
+    pub(super) fn new(site: &Site) -> anyhow::Result<Self> {
         let store = match store::Reader::open(&site.database()) {
             Ok(store) => Some(store),
             Err(StoreError::Absent { .. }) => None,
@@ -70,7 +62,6 @@ impl Walk {
             memory: Memory::new(site.subjects_bound()),
             atlas: site.atlas(),
             store,
-            templates: Templates::new(&site.config, format),
             looks: BTreeMap::new(),
         })
     }
@@ -98,8 +89,7 @@ impl Walk {
             Ok(record) => record,
             Err(reject) => {
                 explained.steps.push(parse);
-                let template = self.templates.of(seen.source);
-                explained.reject = Some(rejected(reader, seen.line.bytes, &reject, template));
+                explained.reject = Some(rejected(reader, source, seen.line.bytes, &reject));
                 return Ok(explained);
             }
         };
@@ -192,22 +182,6 @@ impl Walk {
         let signals = profile.compare(&placed, &self.judge.params.profile, &world);
         let row = self.judge.registry.row(usage);
         detect(&placed, &signals, row, profile.told(), &self.judge.params)
-    }
-}
-
-impl Templates {
-    fn new(config: &Config, format: Option<&str>) -> Self {
-        let configured = config.sources.iter().map(|source| match &source.format.value {
-            FormatChoice::Template(template) => Some(template.clone()),
-            _ => None,
-        });
-        let named = format.filter(|format| format.contains(['$', '%'])).map(ToOwned::to_owned);
-        Self { configured: configured.collect(), named }
-    }
-
-    /// The source behind the configured ones is the command line's.
-    fn of(&self, source: usize) -> Option<String> {
-        self.configured.get(source).unwrap_or(&self.named).clone()
     }
 }
 
@@ -386,7 +360,7 @@ fn tell(step: &mut Step, commit: &Commit, policy: &Policy, has_matches: bool) {
 }
 
 /// The part of a rejected line around the place where it stopped fitting, without what may be secret.
-fn rejected(reader: &Reader, line: &[u8], reject: &Reject, template: Option<String>) -> Rejected {
+fn rejected(reader: &Reader, source: &Source, line: &[u8], reject: &Reject) -> Rejected {
     let before = line.get(..reject.column.saturating_sub(1)).unwrap_or(line);
     let (whole, before) = (scrub(reader, line), scrub(reader, before));
     // Where the column is inside of a secret, the caret stands under its beginning.
@@ -404,6 +378,24 @@ fn rejected(reader: &Reader, line: &[u8], reject: &Reject, template: Option<Stri
         column: reject.column,
         expected: reject.expected.to_string(),
         found: reject.found.to_string(),
-        template,
+        template: misfit(reader, source, line, reject),
     }
+}
+
+/// The template that a line does not fit, and what its variables hold up to where the two part.
+fn misfit(reader: &Reader, source: &Source, line: &[u8], reject: &Reject) -> Option<Misfit> {
+    let template = source.format.template_text()?;
+    let fits = reject.template.unwrap_or(1).saturating_sub(1);
+    let before: String = template.chars().take(fits).collect();
+    let shown = |value: &[u8]| {
+        let whole = safe(text(&scrub(reader, value)));
+        whole.chars().take(AROUND).collect()
+    };
+    let trail = source.format.trail(line).into_iter();
+    Some(Misfit {
+        at: safe(&before).chars().count(),
+        column: fits + 1,
+        template: template.to_owned(),
+        values: trail.map(|(name, value)| (name.to_owned(), shown(value))).collect(),
+    })
 }

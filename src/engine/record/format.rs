@@ -133,6 +133,24 @@ impl Format {
         self
     }
 
+    /// Returns the template that this was compiled from, if it was.
+    #[must_use]
+    pub fn template_text(&self) -> Option<&str> {
+        match &self.reader {
+            Reader::Template(template) => Some(template.text()),
+            _ => None,
+        }
+    }
+
+    /// Returns the variables of the template that a line fills, and their values, up to where they part.
+    #[must_use]
+    pub fn trail<'f, 'a>(&'f self, line: &'a [u8]) -> Vec<(&'f str, &'a [u8])> {
+        match &self.reader {
+            Reader::Template(template) => template.trail(line),
+            _ => Vec::new(),
+        }
+    }
+
     /// Returns the preset's name, or what kind of template this is.
     #[must_use]
     pub fn name(&self) -> &str {
@@ -181,7 +199,7 @@ impl Format {
     /// Reads what is inside the line's envelope. A line that has no time gets that of the innermost envelope
     /// that has one: when the line was written, which is when its request was answered.
     fn peeled<'a>(&self, line: &'a [u8], around: Around<'_>) -> Result<Record<'a>, Reject> {
-        let none = Reject { column: 0, expected: Cow::Borrowed(""), found: Cow::Borrowed("") };
+        let none = Reject::new(0, "", "");
         let Some(depth) = around.depth.checked_sub(1) else { return Err(none) };
         let within = |time: Option<Time>| Around { lent: time.or(around.lent), depth, ..around };
         if let Some(log) = syslog::docker(line) {
@@ -211,7 +229,7 @@ impl Format {
             Reader::Combined(tail) => combined::read(line, *tail).map_err(|m| m.reject(line)),
             Reader::Family(family) => (family.read)(line).map_err(|m| m.reject(line)),
             Reader::Json(own) => json::read(line, own, around.lent),
-            Reader::Template(template) => template.read(line).map_err(|m| m.reject(line)),
+            Reader::Template(template) => template.read(line),
         }
     }
 }
@@ -229,7 +247,7 @@ struct Around<'c> {
 
 /// A directive is no record. Who counts rejects asks [`Format::is_silent`] first.
 fn directive() -> Reject {
-    Reject { column: 1, expected: "a request".into(), found: "a directive".into() }
+    Reject::new(1, "a request", "a directive")
 }
 
 /// Gives a record without a time the time of its envelope.

@@ -67,7 +67,7 @@ fn read_text<'a>(text: &'a str, own: &Own, lent: Option<Time>) -> Result<Record<
 }
 
 fn absent(expected: &'static str) -> Reject {
-    Reject { column: 1, expected: expected.into(), found: "an object without it".into() }
+    Reject::new(1, expected, "an object without it")
 }
 
 /// Turns `serde_json`'s message, `expected X at line 1 column 7`, into ours. Its column is that of the last
@@ -81,7 +81,7 @@ fn reject(text: &str, error: &serde_json::Error) -> Reject {
         None => format!("JSON ({what})"),
     };
     let at = if error.is_eof() { text.len() } else { error.column().saturating_sub(1) };
-    Reject { column: at + 1, expected: expected.into(), found: scan::found_at(text.as_bytes(), at) }
+    Reject::new(at + 1, expected, scan::found_at(text.as_bytes(), at))
 }
 
 /// A value whose key has a meaning: goes into the draft.

@@ -148,6 +148,19 @@ pub struct Reject {
     pub expected: Cow<'static, str>,
     /// What stood there: `'x'`, `the end of the line`.
     pub found: Cow<'static, str>,
+    /// Of a template: the character in it, counted from 1, up to which the line fits.
+    pub template: Option<usize>,
+}
+
+impl Reject {
+    /// Tells that something else stands at a column.
+    pub(crate) fn new(
+        column: usize,
+        expected: impl Into<Cow<'static, str>>,
+        found: impl Into<Cow<'static, str>>,
+    ) -> Self {
+        Self { column, expected: expected.into(), found: found.into(), template: None }
+    }
 }
 
 impl std::fmt::Display for Reject {

@@ -41,7 +41,7 @@ impl Miss {
     /// Tells a person where in `line` the parser stood.
     pub(super) fn reject(self, line: &[u8]) -> Reject {
         let at = line.len().saturating_sub(self.rest);
-        Reject { column: at + 1, expected: self.expected.into(), found: found_at(line, at) }
+        Reject::new(at + 1, self.expected, found_at(line, at))
     }
 }
 

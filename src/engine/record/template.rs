@@ -12,7 +12,7 @@ use smol_str::SmolStr;
 use super::draft::{Draft, Escape, Part, Slot};
 use super::names::is_same;
 use super::scan::{Miss, quoted, status};
-use super::{Record, variables};
+use super::{Record, Reject, variables};
 
 /// Why a template cannot be compiled, and where.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -42,6 +42,7 @@ impl std::error::Error for TemplateFault {}
 /// A compiled template.
 #[derive(Clone, Debug)]
 pub(super) struct Template {
+    text: Box<str>,
     /// The literal before the first variable.
     lead: Vec<u8>,
     steps: Vec<Step>,
@@ -50,8 +51,10 @@ pub(super) struct Template {
 /// One variable and how to find where it ends.
 #[derive(Clone, Debug)]
 struct Step {
-    /// The variable's name, without `$`, `%` and braces.
-    name: Box<str>,
+    /// The variable as the template has it.
+    written: Box<str>,
+    /// The character at which it begins in the template, counted from 1.
+    column: usize,
     slot: Slot,
     rank: u8,
     end: End,
@@ -90,16 +93,27 @@ impl Template {
     /// Reads the variables of these names as ids of tokens, unless they are parts of a record.
     pub(super) fn name_ids(&mut self, names: &[SmolStr]) {
         for step in self.steps.iter_mut().filter(|step| !matches!(step.slot, Slot::Part(_))) {
-            if names.iter().any(|name| is_same(name.as_bytes(), step.name.as_bytes())) {
-                step.slot = Slot::Id(Cow::Owned(step.name.to_string()));
+            let own = bare_name(&step.written);
+            if names.iter().any(|name| is_same(name.as_bytes(), own.as_bytes())) {
+                step.slot = Slot::Id(Cow::Owned(own.to_owned()));
             }
         }
     }
 
+    /// Returns the template.
+    pub(super) fn text(&self) -> &str {
+        &self.text
+    }
+
     /// Reads a line. One that ends early is taken as far as it goes, if it has the status.
-    pub(super) fn read<'a>(&self, line: &'a [u8]) -> Result<Record<'a>, Miss> {
+    pub(super) fn read<'a>(&self, line: &'a [u8]) -> Result<Record<'a>, Reject> {
+        let reject = |rest: usize, expected: Cow<'static, str>, column| Reject {
+            expected,
+            template: Some(column),
+            ..Miss { rest, expected: "" }.reject(line)
+        };
         let Some(mut rest) = line.strip_prefix(&self.lead[..]) else {
-            return Err(Miss { rest: line.len(), expected: "what the template begins with" });
+            return Err(reject(line.len(), quote(&self.lead).into(), 1));
         };
         let mut draft = Draft::default();
         for (at, step) in self.steps.iter().enumerate() {
@@ -107,17 +121,43 @@ impl Template {
             let (raw, after) = match step.cut(rest, later) {
                 Some(cut) => cut,
                 None if draft.has_status() => (rest, &b""[..]),
-                None => return Err(Miss { rest: 0, expected: step.expected_end() }),
+                None => {
+                    let (left, expected) = step.parting(rest);
+                    return Err(reject(left, expected.into(), step.end_column()));
+                }
             };
             if !draft.put(&step.slot, step.rank, Cow::Borrowed(raw), Escape::Backslash) {
-                return Err(Miss { rest: rest.len(), expected: step.expected() });
+                return Err(reject(rest.len(), step.expected().into(), step.column));
             }
             rest = after;
         }
         if rest.is_empty() {
             return Ok(draft.finish());
         }
-        Err(Miss { rest: rest.len(), expected: "the end of the line, where the template ends" })
+        let end = self.text.chars().count() + 1;
+        Err(reject(rest.len(), "the end of the line, where the template ends".into(), end))
+    }
+
+    /// Returns the variables that a line fills, and their values, up to where the two part.
+    pub(super) fn trail<'a>(&self, line: &'a [u8]) -> Vec<(&str, &'a [u8])> {
+        let mut rest = line.strip_prefix(&self.lead[..]).unwrap_or_default();
+        let mut trail = Vec::new();
+        for (at, step) in self.steps.iter().enumerate() {
+            let later = self.steps.get(at + 1..).unwrap_or_default();
+            let Some((value, after)) = step.cut(rest, later) else { break };
+            let is_good = Draft::default().put(
+                &step.slot,
+                step.rank,
+                Cow::Borrowed(value),
+                Escape::Backslash,
+            );
+            if !is_good {
+                break;
+            }
+            trail.push((&*step.written, value));
+            rest = after;
+        }
+        trail
     }
 }
 
@@ -163,6 +203,11 @@ impl Step {
         Some(text.len())
     }
 
+    /// The character in the template behind the variable.
+    fn end_column(&self) -> usize {
+        self.column + self.written.chars().count()
+    }
+
     /// Says what the value should have been.
     fn expected(&self) -> &'static str {
         match self.slot {
@@ -173,16 +218,13 @@ impl Step {
         }
     }
 
-    /// Says what should have stood behind the value.
-    fn expected_end(&self) -> &'static str {
-        match self.slot {
-            Slot::Part(Part::Client) => "what the template has after the client",
-            Slot::Part(Part::User) => "what the template has after the user",
-            Slot::Part(Part::Time) => "what the template has after the time",
-            Slot::Part(Part::Request | Part::Target) => "what the template has after the request",
-            Slot::Part(Part::Status) => "what the template has after the status",
-            _ => "what the template has next",
-        }
+    /// Says what should have stood behind the value, and how much of `rest` is left where it should have:
+    /// behind a word, or at the end, if the value may hold spaces.
+    fn parting(&self, rest: &[u8]) -> (usize, String) {
+        let is_end = |b: &u8| matches!(b, b' ' | b'\t' | b'"' | b']' | b',' | b'|');
+        let word = rest.iter().position(is_end).unwrap_or(rest.len());
+        let left = if self.is_spacious() { 0 } else { rest.len() - word };
+        (left, format!("{} after {}", quote(&self.after), self.written))
     }
 
     /// Says whether the value may hold spaces.
@@ -193,6 +235,12 @@ impl Step {
             Slot::Cookie(_) | Slot::Id(_) | Slot::Skip => false,
         }
     }
+}
+
+/// Shows a literal.
+fn quote(literal: &[u8]) -> String {
+    let mark = if literal.contains(&b'\'') { '"' } else { '\'' };
+    format!("{mark}{}{mark}", String::from_utf8_lossy(literal))
 }
 
 /// A stretch of a template.
@@ -231,13 +279,20 @@ fn compile(template: &str, pieces: Vec<Piece>) -> Result<Template, TemplateFault
                         _ => return Err(adjacent(&name, column)),
                     }
                 }
-                let name = bare_name(&name).into();
-                steps.push(Step { name, slot, rank, end: End::First, after: Vec::new() });
+                let written = name.into();
+                steps.push(Step {
+                    written,
+                    column,
+                    slot,
+                    rank,
+                    end: End::First,
+                    after: Vec::new(),
+                });
             }
         }
     }
     set_ends(&lead, &mut steps);
-    Ok(Template { lead, steps })
+    Ok(Template { text: template.into(), lead, steps })
 }
 
 /// Decides for each step how its end is found.
