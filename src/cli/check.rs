@@ -20,8 +20,8 @@ use crate::engine::reader::Source as Reading;
 use crate::engine::record::{Columns, guess};
 use crate::engine::rule::{RuleFault, RuleSet};
 use crate::engine::trial::try_rule;
-use crate::source::SourceError;
 use crate::source::replay::{list, sample};
+use crate::source::{SourceError, journal};
 
 /// More rejected lines than this, in percent, and the format is probably the wrong one.
 const MAX_REJECTED: f64 = 1.0;
@@ -180,11 +180,19 @@ fn sources(report: &mut Report, site: &Site) {
     for (at, source) in site.config.sources.iter().enumerate() {
         let reading = readings.as_ref().ok().and_then(|readings| readings.get(at));
         match &source.from {
-            SourceFrom::Journal(unit) => {
-                let found = format!("journal = \"{}\"", unit.value);
-                let hint = "let the unit write to a file, and name that in `paths`";
-                let expected = "`paths`: the journal cannot be read yet";
-                report.configured("source", &unit.span.fault(found, expected, hint));
+            SourceFrom::Journal { unit, .. } => {
+                let watches = site.units();
+                let watch = watches.iter().find(|watch| watch.source == at);
+                match watch.map(journal::sample).transpose() {
+                    Ok(bytes) => {
+                        let path = Path::new("journal").join(&unit.value);
+                        file(report, source, reading, &path, &bytes.unwrap_or_default());
+                    }
+                    Err(fault) => {
+                        let message = format!("journal of {}: {fault}", unit.value);
+                        report.0.push(outcome("source", Level::Fault, message).at(&unit.span));
+                    }
+                }
             }
             SourceFrom::Files(patterns) => {
                 for pattern in patterns {

@@ -9,7 +9,7 @@ use smol_str::SmolStr;
 use crate::cli::args::{Global, Run as Options};
 use crate::cli::exit::usage;
 use crate::cli::{Context, credentials, load, print};
-use crate::daemon::run::{Setup, Sink, run as run_daemon};
+use crate::daemon::run::{Followed, Setup, Sink, run as run_daemon};
 use crate::daemon::site::{Site, format_of};
 use crate::deliver::stdout::alert_json;
 use crate::engine::reader::Source;
@@ -22,8 +22,8 @@ pub(super) fn run(
 ) -> anyhow::Result<ExitCode> {
     let files = options.files.clone();
     let site = &context.site;
-    let (sources, watches) = inputs(site, &files)?;
-    if watches.is_empty() {
+    let (sources, followed) = inputs(site, &files)?;
+    if followed.watches.is_empty() && followed.units.is_empty() {
         return Err(usage(
             "nothing to follow: name files (tokenwatch run FILE...), or add a [[source]] to the configuration",
         ));
@@ -37,22 +37,23 @@ pub(super) fn run(
     let global = global.clone();
     let load = Box::new(move || {
         let site = load(&global)?;
-        let (sources, watches) = inputs(&site, &files)?;
-        Ok((site, sources, watches))
+        let (sources, followed) = inputs(&site, &files)?;
+        Ok((site, sources, followed))
     });
-    run_daemon(site, Setup { sources, watches, sink, journal, load, credentials: credentials() })?;
+    run_daemon(site, Setup { sources, followed, sink, journal, load, credentials: credentials() })?;
     Ok(ExitCode::SUCCESS)
 }
 
 /// What the configuration says, or the files that the command line names, from their start.
-fn inputs(site: &Site, files: &[PathBuf]) -> anyhow::Result<(Vec<Source>, Vec<Watch>)> {
+fn inputs(site: &Site, files: &[PathBuf]) -> anyhow::Result<(Vec<Source>, Followed)> {
     if files.is_empty() {
-        return Ok((site.sources()?, site.watches()));
+        return Ok((site.sources()?, Followed { watches: site.watches(), units: site.units() }));
     }
     let format = format_of("auto")?;
     let source = Source { format, trusted_proxies: Vec::new(), service: SmolStr::default() };
     let patterns = files.iter().map(std::path::absolute).collect::<Result<_, _>>()?;
-    Ok((vec![source], vec![Watch { source: 0, patterns, read_from: ReadFrom::Start }]))
+    let watch = Watch { source: 0, patterns, read_from: ReadFrom::Start };
+    Ok((vec![source], Followed { watches: vec![watch], units: Vec::new() }))
 }
 
 /// Prints alerts as JSON, one a line.

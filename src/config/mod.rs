@@ -83,8 +83,13 @@ pub struct Source {
 pub enum SourceFrom {
     /// Files, by absolute paths and patterns in the words of the `glob` crate.
     Files(Vec<At<String>>),
-    /// A unit's messages in the systemd journal.
-    Journal(At<String>),
+    /// A unit's messages in the systemd journal: this host's, or that of a directory.
+    Journal {
+        /// The unit's name.
+        unit: At<String>,
+        /// Where journal files are, if they are not this host's own.
+        directory: Option<PathBuf>,
+    },
 }
 
 /// How lines are read. What the names and templates mean is checked by who knows the formats, with
@@ -331,6 +336,7 @@ impl Source {
     fn new(raw: RawSource, faults: &mut Vec<Fault>) -> Option<Self> {
         let span = raw.span.clone();
         let format = format(raw.format, raw.template, raw.fields, faults);
+        let directory = raw.journal_directory.at().map(|at| at.value);
         let from = match (raw.paths, raw.journal) {
             (Slot::Set(_), Slot::Set(journal)) => {
                 let found = "both `paths` and `journal`";
@@ -349,7 +355,7 @@ impl Source {
                 return None;
             }
             (Slot::Set(paths), _) => SourceFrom::Files(paths.value),
-            (_, Slot::Set(journal)) => SourceFrom::Journal(journal),
+            (_, Slot::Set(unit)) => SourceFrom::Journal { unit, directory },
             _ => return None,
         };
         let is_start = raw.read_from.or("end") == "start";

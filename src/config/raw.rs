@@ -46,6 +46,7 @@ pub(super) struct RawSource {
     pub(super) span: Span,
     pub(super) paths: Slot<Vec<At<String>>>,
     pub(super) journal: Slot<String>,
+    pub(super) journal_directory: Slot<PathBuf>,
     pub(super) format: Slot<String>,
     pub(super) template: Slot<String>,
     pub(super) fields: Slot<BTreeMap<String, At<String>>>,
@@ -153,6 +154,7 @@ impl RawSource {
         let mut raw = Self { span: section.span(), ..Self::default() };
         section.read("paths", &mut raw.paths, globs);
         section.read("journal", &mut raw.journal, text);
+        section.read("journal_directory", &mut raw.journal_directory, path);
         section.read("format", &mut raw.format, text);
         section.read("template", &mut raw.template, text);
         section.read("fields", &mut raw.fields, fields);

@@ -77,7 +77,10 @@ fn every_key_is_in_the_shipped_file() {
     assert_eq!(faults.iter().count(), 9);
     for fault in faults.iter().filter(|fault| fault.found.contains(" in [")) {
         for key in fault.expected.trim_start_matches("one of ").split(", ") {
-            assert!(said(key) || ["credential", "journal"].contains(&key), "{key}");
+            assert!(
+                said(key) || ["credential", "journal", "journal_directory"].contains(&key),
+                "{key}"
+            );
         }
     }
 }
@@ -87,7 +90,7 @@ fn a_source_says_where_from_and_in_which_format() {
     let config = good(
         "[[source]]\npaths = [\"logs/*.log\", \"/var/log/a.log\"]\nread_from = \"start\"\n\
          trusted_proxies = [\"10.1.2.3/8\", \"2001:db8::1\"]\nservice = \"api\"\n\
-         [[source]]\njournal = \"haproxy.service\"\ntemplate = '%h %l'\n\
+         [[source]]\njournal = \"haproxy.service\"\njournal_directory = \"remote\"\ntemplate = '%h %l'\n\
          [[source]]\npaths = \"/b\"\nformat = \"json\"\nfields = { client = \"peer\" }\n",
     );
     let [first, second, third] = config.sources.as_slice() else { panic!("{config:?}") };
@@ -98,9 +101,11 @@ fn a_source_says_where_from_and_in_which_format() {
     assert_eq!(first.format.value, FormatChoice::Preset("auto".into()));
     let nets: Vec<_> = first.trusted_proxies.iter().map(ToString::to_string).collect();
     assert_eq!(nets, ["10.0.0.0/8", "2001:db8::1/128"]);
-    assert!(matches!(&second.from, SourceFrom::Journal(unit) if unit.value == "haproxy.service"));
+    let SourceFrom::Journal { unit, directory } = &second.from else { panic!("{second:?}") };
+    assert_eq!(unit.value, "haproxy.service");
+    assert_eq!(directory.as_deref(), Some(Path::new("/etc/tokenwatch/remote")));
     assert_eq!(second.format.value, FormatChoice::Template("%h %l".into()));
-    assert_eq!(second.format.span.to_string(), "/etc/tokenwatch/tokenwatch.toml:8:12");
+    assert_eq!(second.format.span.to_string(), "/etc/tokenwatch/tokenwatch.toml:9:12");
     let FormatChoice::Fields { preset: Some(preset), fields } = &third.format.value else {
         panic!("{third:?}")
     };

@@ -20,6 +20,7 @@ use crate::engine::line::Batch;
 use crate::engine::reader::Reader;
 use crate::engine::registry::Registry;
 use crate::source::follow::{Follower, Watch};
+use crate::source::journal::{Journals, UnitWatch};
 use crate::store::StoreError;
 
 /// How long the loop sleeps at most when nothing happens.
@@ -52,6 +53,8 @@ pub struct Reload {
     pub judge: Judge,
     /// Which files are followed.
     pub watches: Vec<Watch>,
+    /// Which units of the journal are followed.
+    pub units: Vec<UnitWatch>,
     /// How long usages may wait for their commit.
     pub commit_interval: Duration,
     /// Whether people are told by mail.
@@ -72,8 +75,10 @@ pub trait Listener {
 
 /// The live loop and everything that it works with.
 pub struct Loop<'a, L> {
-    /// Where batches come from.
+    /// Where batches of files come from. It wakes the loop for the journal too.
     pub follower: Follower,
+    /// Where batches of the journal come from.
+    pub journals: Journals,
     /// How lines are read.
     pub reader: Arc<Reader>,
     /// Who judges and commits.
@@ -97,6 +102,7 @@ impl<L: Listener> Loop<'_, L> {
         loop {
             self.listener.alive();
             let mut batches = VecDeque::from(self.follower.poll(monotonic()));
+            batches.extend(self.journals.poll(monotonic()));
             self.listener.ready();
             let is_idle = batches.is_empty();
             // Before anything is judged: what a person just said of a token holds for its next use.
@@ -165,13 +171,14 @@ impl<L: Listener> Loop<'_, L> {
     }
 
     fn reload(&mut self, reload: Reload) -> anyhow::Result<()> {
-        let Reload { reader, judge, watches, commit_interval, delivery } = reload;
+        let Reload { reader, judge, watches, units, commit_interval, delivery } = reload;
         self.reader = reader;
         self.worker.judge = judge;
         self.worker.delivery = delivery;
         self.worker.set_registry(Registry::new(self.worker.store.registry()?));
         self.worker.judge.policy.mutes = self.worker.store.mutes()?;
         self.follower.set_watches(watches);
+        self.journals.set_watches(units, &self.worker.store.positions()?);
         self.commit_interval = commit_interval;
         info!("The configuration was reloaded.");
         Ok(())

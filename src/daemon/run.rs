@@ -23,10 +23,12 @@ use crate::daemon::worker::{Delivery, Worker};
 use crate::deliver::journal;
 use crate::deliver::render::Files;
 use crate::engine::alert::Alert;
+use crate::engine::line::{Position, StreamId};
 use crate::engine::reader::Source;
 use crate::engine::registry::Registry;
 use crate::source::Waker;
 use crate::source::follow::{Follower, Options, Watch};
+use crate::source::journal::{Journals, UnitWatch, is_journal};
 use crate::store::{Lock, Pruned, Retention};
 
 /// GeoIP files are looked at this often.
@@ -42,8 +44,8 @@ const PUMP: Duration = Duration::from_secs(30);
 pub struct Setup {
     /// How lines are read, by the index of the source.
     pub sources: Vec<Source>,
-    /// Which files are followed.
-    pub watches: Vec<Watch>,
+    /// What is followed.
+    pub followed: Followed,
     /// Where alerts go beside the database, as they are committed.
     pub sink: Sink,
     /// Whether alerts go to the journal too.
@@ -54,8 +56,16 @@ pub struct Setup {
     pub credentials: Option<PathBuf>,
 }
 
-/// Reads the configuration anew: the site, how its lines are read, which files are followed.
-pub type Load = Box<dyn Fn() -> anyhow::Result<(Site, Vec<Source>, Vec<Watch>)>>;
+/// What is followed, each with the index of its source.
+pub struct Followed {
+    /// Files.
+    pub watches: Vec<Watch>,
+    /// Units of the journal.
+    pub units: Vec<UnitWatch>,
+}
+
+/// Reads the configuration anew: the site, how its lines are read, what is followed.
+pub type Load = Box<dyn Fn() -> anyhow::Result<(Site, Vec<Source>, Followed)>>;
 
 /// Prints one alert; false once nobody listens any more.
 pub type Sink = Box<dyn FnMut(&Alert, &Files<'_>) -> bool + Send>;
@@ -69,7 +79,7 @@ pub fn run(site: &Site, setup: Setup) -> anyhow::Result<()> {
     // First of all: a signal that comes while the parts are put together must not kill.
     let signals = Signals::listen(&runtime)?;
     let lock = Lock::take(&site.state)?;
-    warn_of_nothing(&setup.watches);
+    warn_of_nothing(&setup.followed.watches);
     let atlas = Arc::new(site.atlas());
     let parts = Parts::assemble(site, setup, Arc::clone(&atlas))?;
     let ended = runtime.block_on(parts.supervise(site, signals));
@@ -121,14 +131,13 @@ enum Chore {
 
 impl Parts {
     fn assemble(site: &Site, setup: Setup, atlas: Arc<Reloading>) -> anyhow::Result<Self> {
-        let Setup { sources, watches, sink, journal, load, credentials } = setup;
+        let Setup { sources, followed, sink, journal, load, credentials } = setup;
         let store = site.store()?;
         let mut policy = site.policy();
         policy.mutes = store.mutes()?;
         let judge = site.judge(Registry::new(store.registry()?), policy)?;
         let reader = Arc::new(site.reader(sources)?);
-        let options = Options { exclude: site.state.canonicalize().ok(), ..Options::default() };
-        let follower = Follower::new(watches, store.positions()?, options);
+        let (follower, journals) = follow(site, followed, store.positions()?);
         let waker = follower.waker();
         let worker = Worker::new(
             judge,
@@ -166,8 +175,9 @@ impl Parts {
         let commit_interval = site.config.limits.commit_interval;
         let (tell_end, ended) = oneshot::channel();
         thread::Builder::new().name("loop".into()).spawn(move || {
+            let orders = &orders_out;
             let work =
-                Loop { follower, reader, worker, commit_interval, orders: &orders_out, listener };
+                Loop { follower, journals, reader, worker, commit_interval, orders, listener };
             // Nobody listens only if the main thread is gone, and then nothing is left to tell.
             drop(tell_end.send(work.run()));
         })?;
@@ -233,7 +243,7 @@ impl Parts {
     }
 
     fn try_reload(&mut self, old: &Site) -> anyhow::Result<()> {
-        let (site, sources, watches) = (self.load)()?;
+        let (site, sources, followed) = (self.load)()?;
         anyhow::ensure!(
             site.state == old.state,
             "the state directory cannot change while the daemon runs: {} is not {}",
@@ -244,13 +254,30 @@ impl Parts {
         let reader = Arc::new(site.reader(sources)?);
         let pump = pump(&site, self.credentials.as_deref(), &self.stopping)?;
         let commit_interval = site.config.limits.commit_interval;
-        let reload = Reload { reader, judge, watches, commit_interval, delivery: delivery(&site) };
+        let Followed { watches, units } = followed;
+        let delivery = delivery(&site);
+        let reload = Reload { reader, judge, watches, units, commit_interval, delivery };
         self.orders.send(Order::Reload(Box::new(reload))).context("the loop is gone")?;
         let replace = Chore::Replace(Box::new(pump));
         self.chores.send(replace).map_err(|_| anyhow::anyhow!("the pump is gone"))?;
         self.waker.wake();
         Ok(())
     }
+}
+
+/// Goes on in files and in the journal from where each was committed to.
+fn follow(
+    site: &Site,
+    followed: Followed,
+    positions: Vec<(StreamId, Position)>,
+) -> (Follower, Journals) {
+    let Followed { watches, units } = followed;
+    let (in_journal, in_files): (Vec<_>, Vec<_>) =
+        positions.into_iter().partition(|(_, position)| is_journal(position));
+    let options = Options { exclude: site.state.canonicalize().ok(), ..Options::default() };
+    let follower = Follower::new(watches, in_files, options);
+    let journals = Journals::new(units, &in_journal, follower.waker());
+    (follower, journals)
 }
 
 fn first_fault(error: &anyhow::Error) -> String {

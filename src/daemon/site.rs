@@ -23,6 +23,7 @@ use crate::engine::rule::{RuleFault, RuleSet};
 use crate::engine::secret::SealKey;
 use crate::engine::token::{Finder, Names, Sealer};
 use crate::source::follow::{ReadFrom, Watch};
+use crate::source::journal::UnitWatch;
 use crate::store::Store;
 
 /// The database's name in the state directory.
@@ -167,12 +168,26 @@ impl Site {
                 SourceFrom::Files(paths) => Some(Watch {
                     source: index,
                     patterns: paths.iter().map(|path| PathBuf::from(&path.value)).collect(),
-                    read_from: match source.read_from {
-                        ConfiguredReadFrom::End => ReadFrom::End,
-                        ConfiguredReadFrom::Start => ReadFrom::Start,
-                    },
+                    read_from: read_from(source),
                 }),
-                SourceFrom::Journal(_) => None,
+                SourceFrom::Journal { .. } => None,
+            })
+            .collect()
+    }
+
+    /// Returns which units of the journal are followed: that of source N with the index N.
+    #[must_use]
+    pub fn units(&self) -> Vec<UnitWatch> {
+        let sources = self.config.sources.iter().enumerate();
+        sources
+            .filter_map(|(index, source)| match &source.from {
+                SourceFrom::Journal { unit, directory } => Some(UnitWatch {
+                    source: index,
+                    unit: unit.value.clone(),
+                    directory: directory.clone(),
+                    read_from: read_from(source),
+                }),
+                SourceFrom::Files(_) => None,
             })
             .collect()
     }
@@ -251,6 +266,13 @@ impl Site {
     #[must_use]
     pub fn subjects_bound(&self) -> usize {
         usize::try_from(self.config.limits.memory / SUBJECT_BYTES).unwrap_or(usize::MAX)
+    }
+}
+
+const fn read_from(source: &ConfiguredSource) -> ReadFrom {
+    match source.read_from {
+        ConfiguredReadFrom::End => ReadFrom::End,
+        ConfiguredReadFrom::Start => ReadFrom::Start,
     }
 }
 

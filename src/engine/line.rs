@@ -42,6 +42,8 @@ pub struct Position {
     pub size: u64,
     /// The directives in force at `offset`.
     pub directives: Directives,
+    /// The journal's own name of the last message read; empty for files.
+    pub cursor: String,
 }
 
 /// Longer directives are not obeyed: no log names that many columns.

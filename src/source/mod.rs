@@ -1,6 +1,7 @@
-//! Step 1 of the flow: whole lines out of live files ([`follow`]) and old ones ([`replay`]).
+//! Step 1 of the flow: whole lines out of live files ([`follow`]), of the systemd journal ([`journal`]) and
+//! out of old files ([`replay`]).
 //!
-//! Both hand on [`Batch`](crate::engine::line::Batch)es: whole lines of one stream, and the
+//! All hand on [`Batch`](crate::engine::line::Batch)es: whole lines of one stream, and the
 //! [`Position`](crate::engine::line::Position) that is true once they are committed. For every batch
 //! `position.offset - from == bytes.len() + missing.discarded + missing.nuls`; `missing.gap` stands
 //! outside of that sum, since the bytes of a gap lie in a file, or in a life of it, that is over.
@@ -14,6 +15,7 @@ mod cut;
 mod decode;
 mod discover;
 pub mod follow;
+pub mod journal;
 mod lineage;
 mod marks;
 mod old;

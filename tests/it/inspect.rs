@@ -186,7 +186,7 @@ fn explain_recalls_what_is_stored_and_takes_the_last_lines() {
 #[test]
 fn check_tells_every_fault_at_once() {
     let home = Home::new(
-        "[[source]]\npaths = [\"logs/*.log\"]\nformat = \"nginx-combine\"\n[[source]]\njournal = \"nginx\"\n\
+        "[[source]]\npaths = [\"logs/*.log\"]\nformat = \"nginx-combine\"\n[[source]]\njournal = \"nginx\"\njournal_directory = \"nowhere\"\n\
          [detect.travl]\nmin_speed_kmh = 1\n[rules]\ndir = \"rules.d\"\n[mail]\nserver = \"smtps://mail.example.org\"\n\
          user = \"a\"\npassword_file = \"none\"\nfrom = \"a@example.org\"\nto = [\"b@example.org\"]\n",
     );
@@ -212,9 +212,9 @@ fn check_tells_every_fault_at_once() {
         [
             ("format", Some(4), Some(10)),
             ("source", Some(6), Some(11)),
-            ("detect", Some(7), Some(1)),
+            ("detect", Some(8), Some(1)),
             ("rules", None, None),
-            ("mail", Some(14), Some(17)),
+            ("mail", Some(15), Some(17)),
             ("state", None, None),
         ],
         "{text}"

@@ -1,0 +1,330 @@
+//! Follows units of the systemd journal: the lines that `journalctl --output=json` prints, one a message.
+//!
+//! The journal's file format is systemd's own affair, and its documentation sends others to its programs
+//! (`JOURNAL_FILE_FORMAT`), so journalctl is run as a child. The cursor of the last message is part of the
+//! position and committed with it: after a restart, journalctl goes on behind that message. The message
+//! stands in an envelope that [`engine::record`](crate::engine::record) takes off.
+//!
+//! A child that ends is started again behind the last message that it gave. It is read by a thread of its
+//! own into a bounded channel: while nobody takes from that, journalctl waits.
+
+use std::collections::BTreeMap;
+use std::io::{self, Read};
+use std::path::PathBuf;
+use std::process::{Child, ChildStdout, Command, Stdio};
+use std::sync::mpsc::{Receiver, SyncSender, TryRecvError, sync_channel};
+use std::thread;
+use std::time::Duration;
+
+use super::cut::{Cut, cut};
+use super::follow::ReadFrom;
+use super::marks;
+use super::wake::Waker;
+use crate::engine::line::{Batch, Directives, MAX_LINE, Missing, Position, StreamId};
+
+/// Chunks that wait to be taken, at most. A chunk is at most [`READ`] long.
+const MAX_WAITING: usize = 16;
+/// Bytes of one read.
+const READ: usize = 256 * 1024;
+/// Chunks that one call of [`Journals::poll`] hands out of one unit, so that others get their turn.
+const MAX_CHUNKS: usize = 8;
+/// How long a child that ended is not started again.
+const RETRY: Duration = Duration::from_secs(5);
+/// What a path begins with that names a unit and no file.
+const SCHEME: &str = "journal:";
+
+/// One unit of one source.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct UnitWatch {
+    /// Index of the source: handed on with each batch.
+    pub source: usize,
+    /// The unit's name; without a type it is a service.
+    pub unit: String,
+    /// A directory with journal files instead of this host's journal.
+    pub directory: Option<PathBuf>,
+    /// Where a unit begins that is not known.
+    pub read_from: ReadFrom,
+}
+
+/// Tells whether a position is one in the journal.
+#[must_use]
+pub fn is_journal(position: &Position) -> bool {
+    position.path.as_os_str().as_encoded_bytes().starts_with(SCHEME.as_bytes())
+}
+
+/// Messages that [`sample`] returns, at most.
+const SAMPLE: &str = "--lines=200";
+
+/// Returns a unit's last messages, one a line as journalctl prints them: enough to guess their format.
+///
+/// # Errors
+/// journalctl cannot be run, or says no.
+pub fn sample(watch: &UnitWatch) -> io::Result<Vec<u8>> {
+    let unit = Unit::new(watch.clone(), &BTreeMap::new());
+    unit.last(&[SAMPLE, &unit.filter()])
+}
+
+/// All units that are followed.
+#[derive(Debug)]
+pub struct Journals {
+    units: Vec<Unit>,
+    waker: Waker,
+}
+
+impl Journals {
+    /// Follows these units, going on behind the messages that were stored. `waker` is used when there
+    /// are new ones.
+    #[must_use]
+    pub fn new(watches: Vec<UnitWatch>, known: &[(StreamId, Position)], waker: Waker) -> Self {
+        let mut journals = Self { units: Vec::new(), waker };
+        journals.set_watches(watches, known);
+        journals
+    }
+
+    /// Follows these units from now on. Those that stay go on undisturbed.
+    pub fn set_watches(&mut self, watches: Vec<UnitWatch>, known: &[(StreamId, Position)]) {
+        let known: BTreeMap<StreamId, &Position> =
+            known.iter().map(|(stream, position)| (*stream, position)).collect();
+        let mut old = std::mem::take(&mut self.units);
+        self.units = watches
+            .into_iter()
+            .map(|watch| match old.iter().position(|unit| unit.watch == watch) {
+                Some(at) => old.swap_remove(at),
+                None => Unit::new(watch, &known),
+            })
+            .collect();
+    }
+
+    /// Takes what has come: whole lines. `now` is the time since any fixed moment and must not go back.
+    pub fn poll(&mut self, now: Duration) -> Vec<Batch> {
+        let waker = &self.waker;
+        self.units.iter_mut().flat_map(|unit| unit.poll(now, waker)).collect()
+    }
+}
+
+/// One unit and how far it has been read.
+#[derive(Debug)]
+struct Unit {
+    watch: UnitWatch,
+    stream: StreamId,
+    position: Position,
+    running: Option<Running>,
+    start_at: Duration,
+}
+
+impl Unit {
+    fn new(watch: UnitWatch, known: &BTreeMap<StreamId, &Position>) -> Self {
+        let name = match watch.unit.contains('.') {
+            true => watch.unit.clone(),
+            false => format!("{}.service", watch.unit),
+        };
+        let folder = watch.directory.as_ref().map(|folder| format!("{}/", folder.display()));
+        let path = format!("{SCHEME}{}{name}", folder.unwrap_or_default());
+        let stream = StreamId(marks::hash(path.as_bytes()).cast_signed());
+        let position = known.get(&stream).map_or_else(
+            || Position { path: path.into(), ..Position::default() },
+            |position| (*position).clone(),
+        );
+        let watch = UnitWatch { unit: name, ..watch };
+        Self { watch, stream, position, running: None, start_at: Duration::ZERO }
+    }
+
+    fn poll(&mut self, now: Duration, waker: &Waker) -> Vec<Batch> {
+        let mut batches = Vec::new();
+        if self.running.is_none() && self.start_at <= now {
+            match self.start(waker) {
+                Ok(announced) => batches.extend(announced),
+                Err(cause) => self.ended(now, &cause.to_string()),
+            }
+        }
+        for _ in 0..MAX_CHUNKS {
+            let Some(running) = &mut self.running else { break };
+            match running.chunks.try_recv() {
+                Ok(chunk) => batches.push(self.batch(chunk)),
+                Err(TryRecvError::Empty) => break,
+                Err(TryRecvError::Disconnected) => {
+                    let status = running.child.wait();
+                    self.ended(now, &status.map_or_else(|e| e.to_string(), |s| s.to_string()));
+                }
+            }
+        }
+        batches
+    }
+
+    fn ended(&mut self, now: Duration, why: &str) {
+        self.running = None;
+        self.start_at = now + RETRY;
+        tracing::warn!(unit = %self.watch.unit, why, "journalctl ended; it will be started again.");
+    }
+
+    /// Starts journalctl. At the very first start, a batch without lines says where reading begins, so that
+    /// this is stored before the first message comes.
+    fn start(&mut self, waker: &Waker) -> io::Result<Option<Batch>> {
+        let is_new = self.position.cursor.is_empty() && self.position.offset == 0;
+        if is_new && self.watch.read_from == ReadFrom::End {
+            // Of whatever unit: a cursor is a place in the whole journal.
+            self.position.cursor = cursor_of(&self.last(&["--lines=1"])?).unwrap_or_default();
+        }
+        let mut command = self.journalctl();
+        command.arg("--follow").arg("--no-tail").arg(self.filter());
+        if !self.position.cursor.is_empty() {
+            command.arg(format!("--after-cursor={}", self.position.cursor));
+        }
+        let mut child = command.spawn()?;
+        let (sender, chunks) = sync_channel(MAX_WAITING);
+        if let Some(output) = child.stdout.take() {
+            let waker = waker.clone();
+            // Ends with the child, or when nobody takes from the channel any more.
+            thread::Builder::new()
+                .name("journal".into())
+                .spawn(move || hand_on(output, &sender, &waker))?;
+        }
+        self.running = Some(Running { child, chunks });
+        Ok(is_new.then(|| self.batch(Chunk::default())))
+    }
+
+    fn journalctl(&self) -> Command {
+        let mut command = Command::new("journalctl");
+        command.args(["--output=json", "--output-fields=MESSAGE", "--all", "--quiet"]);
+        if let Some(folder) = &self.watch.directory {
+            command.arg("--directory").arg(folder);
+        }
+        command.stdin(Stdio::null()).stdout(Stdio::piped()).stderr(Stdio::inherit());
+        command
+    }
+
+    /// What the unit's own processes said; not what systemd says of the unit.
+    fn filter(&self) -> String {
+        format!("_SYSTEMD_UNIT={}", self.watch.unit)
+    }
+
+    /// Returns what journalctl prints and ends.
+    fn last(&self, arguments: &[&str]) -> io::Result<Vec<u8>> {
+        let output = self.journalctl().args(arguments).output()?;
+        if output.status.success() {
+            return Ok(output.stdout);
+        }
+        Err(io::Error::other(format!("journalctl: {}", output.status)))
+    }
+
+    fn batch(&mut self, chunk: Chunk) -> Batch {
+        let from = self.position.offset;
+        self.position.offset += chunk.bytes.len() as u64 + chunk.discarded;
+        self.position.size = self.position.offset;
+        if let Some(cursor) = cursor_of(&chunk.bytes) {
+            self.position.cursor = cursor;
+        }
+        Batch {
+            stream: self.stream,
+            source: self.watch.source,
+            from,
+            bytes: chunk.bytes,
+            directives: Directives::default(),
+            position: self.position.clone(),
+            missing: Missing { discarded: chunk.discarded, ..Missing::default() },
+        }
+    }
+}
+
+/// Returns the cursor of the last message of some whole lines. A line that was cut has none.
+fn cursor_of(lines: &[u8]) -> Option<String> {
+    #[derive(serde::Deserialize)]
+    struct Entry {
+        #[serde(rename = "__CURSOR")]
+        cursor: String,
+    }
+    let mut lines = lines.rsplit(|byte| *byte == b'\n').filter(|line| !line.is_empty());
+    lines.find_map(|line| serde_json::from_slice::<Entry>(line).ok()).map(|entry| entry.cursor)
+}
+
+/// A child and what it has printed.
+#[derive(Debug)]
+struct Running {
+    child: Child,
+    chunks: Receiver<Chunk>,
+}
+
+impl Drop for Running {
+    fn drop(&mut self) {
+        // It may have ended by itself.
+        self.child.kill().ok();
+        self.child.wait().ok();
+    }
+}
+
+/// Whole lines; or an over-long one, cut, and how much of it was left out.
+#[derive(Debug, Default)]
+struct Chunk {
+    bytes: Vec<u8>,
+    discarded: u64,
+}
+
+/// Reads to the end and hands on whole lines.
+fn hand_on(mut output: ChildStdout, chunks: &SyncSender<Chunk>, waker: &Waker) {
+    let mut buffer = Vec::with_capacity(READ);
+    loop {
+        let room = READ.saturating_sub(buffer.len()).max(1) as u64;
+        // Not `read_to_end`: what has come is handed on, more may be long in coming.
+        match read_some(&mut output, &mut buffer, room) {
+            Ok(0) | Err(_) => return,
+            Ok(_) => {}
+        }
+        loop {
+            let chunk = match cut(&buffer) {
+                Cut::Partial => break,
+                Cut::Lines(n) => Chunk { bytes: split_to(&mut buffer, n), discarded: 0 },
+                Cut::Nuls(n) => {
+                    split_to(&mut buffer, n);
+                    Chunk { bytes: Vec::new(), discarded: n as u64 }
+                }
+                Cut::Long => {
+                    let bytes = split_to(&mut buffer, MAX_LINE);
+                    let Ok(discarded) = skip_line(&mut output, &mut buffer) else { return };
+                    Chunk { bytes, discarded }
+                }
+            };
+            if chunks.send(chunk).is_err() {
+                return;
+            }
+            waker.wake();
+        }
+    }
+}
+
+/// Reads what there is, at most so many bytes.
+fn read_some(from: &mut impl Read, buffer: &mut Vec<u8>, room: u64) -> io::Result<usize> {
+    let old = buffer.len();
+    buffer.resize(old + super::as_length(room), 0);
+    let free = buffer.get_mut(old..).unwrap_or_default();
+    let n_read = loop {
+        match from.read(free) {
+            Err(fault) if fault.kind() == io::ErrorKind::Interrupted => {}
+            read => break read,
+        }
+    };
+    buffer.truncate(old + n_read.as_ref().copied().unwrap_or_default());
+    n_read
+}
+
+/// Drops the rest of a line and its end; returns how much that was.
+fn skip_line(from: &mut impl Read, buffer: &mut Vec<u8>) -> io::Result<u64> {
+    let mut skipped = 0;
+    loop {
+        if let Some(end) = memchr::memchr(b'\n', buffer) {
+            split_to(buffer, end + 1);
+            return Ok(skipped + end as u64 + 1);
+        }
+        skipped += buffer.len() as u64;
+        buffer.clear();
+        if read_some(from, buffer, READ as u64)? == 0 {
+            return Ok(skipped);
+        }
+    }
+}
+
+/// Takes the first `n` bytes.
+fn split_to(buffer: &mut Vec<u8>, n: usize) -> Vec<u8> {
+    let rest = buffer.get(n..).unwrap_or_default().to_vec();
+    buffer.truncate(n);
+    std::mem::replace(buffer, rest)
+}
