@@ -1,6 +1,7 @@
 //! A record in the making: values arrive under the name of their part, the better source of a part wins.
 
 use std::borrow::Cow;
+use std::ops::Range;
 
 use super::time::Time;
 use super::{FieldName, Record, Text, client, scan, time};
@@ -222,6 +223,40 @@ pub(super) fn push_field<'a>(record: &mut Record<'a>, name: FieldName<'a>, text:
     }
 }
 
+/// Puts a request line into a record: `text` as it was sent, `raw` as it was logged. Of a whole URL, scheme
+/// and host are taken too.
+pub(super) fn put_request<'a>(record: &mut Record<'a>, text: &Text<'a>, raw: &'a [u8]) {
+    let request = Request::split(text, Cow::Borrowed(raw));
+    record.method = request.method;
+    record.version = request.version;
+    put_target(record, request.target);
+}
+
+/// Puts a target into a record. Of a whole URL, scheme and host are taken too, unless they are known.
+pub(super) fn put_target<'a>(record: &mut Record<'a>, target: Option<Text<'a>>) {
+    if let Some(target) = &target
+        && let Some((scheme, host)) = authority(target)
+    {
+        record.scheme = record.scheme.take().or_else(|| Some(slice(target, 0, scheme)));
+        record.host = record.host.take().or_else(|| Some(slice(target, host.start, host.end)));
+    }
+    record.target = target;
+}
+
+/// Finds where in a whole URL the scheme ends and where the host stands, without `user:password@`.
+fn authority(target: &[u8]) -> Option<(usize, Range<usize>)> {
+    const LONGEST_SCHEME: usize = 16;
+    let near = target.get(..LONGEST_SCHEME + 3).unwrap_or(target);
+    let scheme = memchr::memmem::find(near, b"://")?;
+    if scheme == 0 || !target.get(..scheme)?.iter().all(u8::is_ascii_alphabetic) {
+        return None;
+    }
+    let rest = target.get(scheme + 3..)?;
+    let length = rest.iter().position(|b| matches!(b, b'/' | b'?' | b'#')).unwrap_or(rest.len());
+    let user = memchr::memrchr(b'@', rest.get(..length)?).map_or(0, |at| at + 1);
+    (user < length).then_some((scheme, scheme + 3 + user..scheme + 3 + length))
+}
+
 fn unescaped(raw: Text<'_>, escape: Escape) -> Text<'_> {
     match (escape, raw) {
         (Escape::Backslash, Cow::Borrowed(raw)) => scan::unescape(raw),
@@ -317,6 +352,27 @@ mod tests {
             let shown = (show(&request.method), show(&request.target), show(&request.version));
             let shown = (shown.0.as_deref(), shown.1.as_deref(), shown.2.as_deref());
             assert_eq!(shown, *expected, "{line:?}");
+        }
+    }
+
+    #[test]
+    fn a_whole_url_has_scheme_and_host() {
+        let cases = [
+            ("https://example.org:443/a?b", Some(("https", "example.org:443"))),
+            ("http://ann:x@[2001:db8::1]?b=@", Some(("http", "[2001:db8::1]"))),
+            ("wss://example.org", Some(("wss", "example.org"))),
+            ("/a?u=http://b/", None),
+            ("a/b://c/", None),
+            ("://c", None),
+            ("http://ann@/", None),
+            ("", None),
+        ];
+        for (target, expected) in cases {
+            let mut record = Record::default();
+            put_target(&mut record, Some(Cow::Borrowed(target.as_bytes())));
+            let have = record.scheme.as_deref().zip(record.host.as_deref());
+            let expected = expected.map(|(s, h): (&str, &str)| (s.as_bytes(), h.as_bytes()));
+            assert_eq!(have, expected, "{target}");
         }
     }
 

@@ -1,7 +1,7 @@
 //! The text formats that `auto` knows by how their lines begin, one line each.
 
 use super::scan::Miss;
-use super::{Record, columns, haproxy};
+use super::{Record, columns, elb, envoy, haproxy, s3, squid};
 
 /// One text format: a preset of its name, and a line of what `auto` recognises.
 #[derive(Debug)]
@@ -30,5 +30,35 @@ pub(super) const FAMILIES: &[Family] = &[
         about: "columns named by a #Fields line: IIS, CloudFront, any W3C extended log; Zeek's http.log",
         is_likely: columns::is_likely,
         read: columns::read,
+    },
+    Family {
+        name: "envoy",
+        about: "Envoy's default text format, and Istio's",
+        is_likely: envoy::is_likely,
+        read: envoy::read,
+    },
+    Family {
+        name: "alb",
+        about: "AWS Application Load Balancer",
+        is_likely: elb::is_likely_application,
+        read: elb::read_application,
+    },
+    Family {
+        name: "elb",
+        about: "AWS Classic Load Balancer",
+        is_likely: elb::is_likely_classic,
+        read: elb::read_classic,
+    },
+    Family {
+        name: "s3",
+        about: "Amazon S3's server access log",
+        is_likely: s3::is_likely,
+        read: s3::read,
+    },
+    Family {
+        name: "squid",
+        about: "Squid's native format; its common and combined are those",
+        is_likely: squid::is_likely,
+        read: squid::read,
     },
 ];

@@ -181,11 +181,13 @@ impl Format {
         self.read(line, Around { columns, lent: None, depth: MAX_ENVELOPES })
     }
 
-    /// Reads a line in its envelopes. What begins like an envelope is one: a host name may be followed by
-    /// anything, so that the combined family would take `Oct 11 ...` for a client's name.
+    /// Reads a line in its envelopes. What begins like an envelope is one, unless it begins like a line of a
+    /// family: a host name may be followed by anything, so that the combined family would take `Oct 11 ...`
+    /// for a client's name.
     fn read<'a>(&self, line: &'a [u8], around: Around<'_>) -> Result<Record<'a>, Reject> {
         let is_template = matches!(self.reader, Reader::Template(_));
-        if !is_template && syslog::is_likely(line) {
+        let is_own = || FAMILIES.iter().any(|family| (family.is_likely)(line));
+        if !is_template && syslog::is_likely(line) && !is_own() {
             return self
                 .peeled(line, around)
                 .or_else(|inner| self.bare(line, around).map_err(|outer| furthest(inner, outer)));

@@ -98,6 +98,27 @@ pub(super) fn word(input: &[u8]) -> (&[u8], &[u8]) {
     }
 }
 
+/// Takes a field that a writer who escapes nothing may have put in quotes, and the space behind it. A quote
+/// that never closes takes all.
+pub(super) fn field(input: &[u8]) -> (&[u8], &[u8]) {
+    let Some(inside) = input.strip_prefix(b"\"") else { return word(input) };
+    let (rest, text) = unescaped_quoted(inside, is_end).unwrap_or((b"", inside));
+    (rest.strip_prefix(b" ").unwrap_or(rest), text)
+}
+
+/// Takes a text that a writer who escapes nothing put in quotes, its opening quote taken: up to the first
+/// quote after which the line goes on as `goes_on` asks.
+pub(super) fn unescaped_quoted(
+    input: &[u8],
+    goes_on: impl Fn(&[u8]) -> bool,
+) -> Option<(&[u8], &[u8])> {
+    memchr::memchr_iter(b'"', input).find_map(|at| {
+        let (raw, rest) = input.split_at_checked(at)?;
+        let rest = rest.get(1..).filter(|rest| goes_on(rest))?;
+        Some((rest, raw))
+    })
+}
+
 /// Takes a quoted text whose opening quote has been taken: up to the first quote that no backslash
 /// escapes and after which the line goes on as `goes_on` asks. (Writers that escape nothing leave quotes
 /// inside; what follows tells them from the closing one.)
@@ -188,14 +209,24 @@ fn escape_into<'a>(out: &mut Vec<u8>, after: &'a [u8]) -> &'a [u8] {
 
 /// Undoes `HAProxy`'s `#22`.
 pub(super) fn unescape_hash(raw: &[u8]) -> Text<'_> {
-    if memchr::memchr(b'#', raw).is_none() {
+    unescape_hex(raw, b'#')
+}
+
+/// Undoes `%22`, as Squid writes in headers and others everywhere.
+pub(super) fn unescape_percent(raw: &[u8]) -> Text<'_> {
+    unescape_hex(raw, b'%')
+}
+
+/// Undoes a mark and two hex digits; a mark without them stays.
+fn unescape_hex(raw: &[u8], mark: u8) -> Text<'_> {
+    if memchr::memchr(mark, raw).is_none() {
         return Cow::Borrowed(raw);
     }
     let mut out = Vec::with_capacity(raw.len());
     let mut rest = raw;
     while let [byte, after @ ..] = rest {
         let escaped = match after {
-            [high, low, tail @ ..] if *byte == b'#' => hex(*high, *low).map(|byte| (byte, tail)),
+            [high, low, tail @ ..] if *byte == mark => hex(*high, *low).map(|byte| (byte, tail)),
             _ => None,
         };
         let (byte, tail) = escaped.unwrap_or((*byte, after));
@@ -236,6 +267,11 @@ pub(super) fn present(text: &[u8]) -> Option<&[u8]> {
     (!matches!(text, b"" | b"-")).then_some(text)
 }
 
+/// Returns the text as a record holds it, unless it says that there is none.
+pub(super) fn given(text: &[u8]) -> Option<Text<'_>> {
+    present(text).map(Cow::Borrowed)
+}
+
 #[cfg(test)]
 mod tests {
     use super::*;
@@ -274,6 +310,18 @@ mod tests {
         assert_eq!(inside(b"a b"), None);
         assert_eq!(inside(br"a\"), None);
         assert_eq!(inside(b""), None);
+    }
+
+    #[test]
+    fn a_field_stands_in_quotes_or_is_a_word() {
+        assert_eq!(field(b"a b"), (&b"b"[..], &b"a"[..]));
+        assert_eq!(field(br#""a b\" c"#), (&b"c"[..], &br"a b\"[..]));
+        assert_eq!(field(b"\"a b"), (&b""[..], &b"a b"[..]));
+        assert_eq!(field(b""), (&b""[..], &b""[..]));
+        let inside = |line| unescaped_quoted(line, is_end);
+        assert_eq!(inside(br#"a\" "b""#), Some((&br#" "b""#[..], &br"a\"[..])));
+        assert_eq!(inside(br#"a"b" c"#), Some((&b" c"[..], &br#"a"b"#[..])));
+        assert_eq!(inside(b"a b"), None);
     }
 
     #[test]

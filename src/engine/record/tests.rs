@@ -58,14 +58,14 @@ fn shown(record: &Record<'_>) -> String {
     out.trim_end().to_owned()
 }
 
-fn read(format: &Format, line: &str) -> String {
+pub(super) fn read(format: &Format, line: &str) -> String {
     match format.parse(line.as_bytes()) {
         Ok(record) => shown(&record),
         Err(Reject { column, expected, found, .. }) => format!("{column}: {expected} / {found}"),
     }
 }
 
-fn preset(name: &str) -> Format {
+pub(super) fn preset(name: &str) -> Format {
     Format::preset(name).unwrap()
 }
 
@@ -592,7 +592,7 @@ fn quotable() -> impl Strategy<Value = String> {
 }
 
 /// Prints a text as nginx escapes it.
-fn escaped(text: &str) -> String {
+pub(super) fn escaped(text: &str) -> String {
     text.bytes().fold(String::new(), |mut out, byte| {
         match byte {
             b'"' | b'\\' | ..0x20 | 0x7f.. => write!(out, "\\x{byte:02X}").unwrap(),
@@ -602,7 +602,7 @@ fn escaped(text: &str) -> String {
     })
 }
 
-fn text<'a>(text: &'a Option<Text<'_>>) -> Option<&'a str> {
+pub(super) fn text<'a>(text: &'a Option<Text<'_>>) -> Option<&'a str> {
     text.as_ref().map(|t| std::str::from_utf8(t).unwrap())
 }
 

@@ -1,0 +1,228 @@
+//! Envoy's access log in its default text format, and Istio's, which has more in the middle and at the end.
+//!
+//! ```text
+//! [time] "METHOD path protocol" status flags[ details] received sent duration upstream-time
+//!     "x-forwarded-for" "user agent" "request id" "authority" "upstream host"
+//!     [ cluster upstream-local downstream-local peer sni route][ further]
+//! ```
+//!
+//! Sources: Envoy, "Access logging", default format string; Istio, `EnvoyTextLogFormat` of 1.3 to 1.30.
+//! Nothing is escaped. Envoy's own format has no peer: the last address of `X-Forwarded-For` is what Envoy
+//! added or, where it adds none, what the proxy before it did, so that one is the client. If the quoted fields
+//! are not as many as they should be, a client wrote quotes, and which address is the last cannot be told.
+
+use std::borrow::Cow;
+
+use super::client::parse_address;
+use super::draft::{push_field, put_request};
+use super::scan::{
+    Miss, before, decimal, field, given, literal, present, status, unescaped_quoted, word,
+};
+use super::{FieldName, Record, combined, time};
+
+/// The quoted fields behind the numbers.
+const QUOTED: usize = 5;
+
+/// The fields that Istio adds behind them.
+const ADDED: usize = 6;
+
+/// Says whether a line begins with a bracketed time as RFC 3339 has it, and a quote.
+pub(super) fn is_likely(line: &[u8]) -> bool {
+    let [b'[', b'0'..=b'9', _, _, _, b'-', _, _, b'-', _, _, b'T', rest @ ..] = line else {
+        return false;
+    };
+    let (rest, zone) = word(rest.get(..40).unwrap_or(rest));
+    zone.ends_with(b"]") && rest.starts_with(b"\"")
+}
+
+/// Reads a line. One that ends early is taken as far as it goes, if it has the status.
+pub(super) fn read(line: &[u8]) -> Result<Record<'_>, Miss> {
+    let mut record = Record::default();
+    let (inside, _) = literal(line, b"[", "'[' before the time")?;
+    let (rest, text) = before(inside, b"]", "']' after the time")?;
+    let Some(time) = time::iso(text) else {
+        return Err(Miss { rest: inside.len(), expected: "a time like 2026-11-23T17:10:33.537Z" });
+    };
+    record.time = Some(time.at);
+    record.time_digits = time.digits;
+    let (rest, _) = literal(rest, b" \"", "a space and '\"' before the request")?;
+    let Some((after, request)) = unescaped_quoted(rest, is_status_next) else {
+        return Err(Miss { rest: 0, expected: "'\"' after the request, and a status" });
+    };
+    put_request(&mut record, &Cow::Borrowed(request), request);
+    let (rest, code) = word(after.get(1..).unwrap_or_default());
+    // 0 means that no response was begun.
+    record.status = status(code);
+    let rest = numbers(&mut record, rest);
+    let (quoted, added) = memchr::memrchr(b'"', rest)
+        .and_then(|at| rest.split_at_checked(at + 1))
+        .unwrap_or((rest, b""));
+    texts(&mut record, quoted);
+    read_added(&mut record, added.strip_prefix(b" ").unwrap_or(added));
+    Ok(record)
+}
+
+/// Says whether ` status flags` may stand here.
+fn is_status_next(rest: &[u8]) -> bool {
+    let Some(rest) = rest.strip_prefix(b" ") else { return false };
+    let (_, code) = word(rest.get(..4).unwrap_or(rest));
+    matches!(code, b"0" | b"-") || status(code).is_some()
+}
+
+/// Reads from the flags to the upstream's time, and returns the quoted fields. Between flags and numbers
+/// Istio has one to three fields, of which none is a number.
+fn numbers<'a>(record: &mut Record<'a>, flags: &'a [u8]) -> &'a [u8] {
+    let mut rest = word(flags).0;
+    for _ in 0..3 {
+        let (after, text) = field(rest);
+        if decimal(text).is_some() {
+            break;
+        }
+        rest = after;
+    }
+    let (rest, _) = word(rest);
+    let (rest, sent) = word(rest);
+    record.bytes = decimal(sent);
+    let (rest, _) = word(rest);
+    word(rest).0
+}
+
+/// Reads the quoted fields: from the right as many as a client cannot put a quote into, then the first is the
+/// addresses, and the user agent all that is left.
+fn texts<'a>(record: &mut Record<'a>, quoted: &'a [u8]) {
+    let separators = memchr::memmem::find_iter(quoted, b"\" \"").count();
+    let Some(inside) = quoted.strip_prefix(b"\"").and_then(|text| text.strip_suffix(b"\"")) else {
+        return;
+    };
+    let mut fields = memchr::memmem::rfind_iter(inside, b"\" \"");
+    let mut rest = inside;
+    let mut cut = || {
+        let at = fields.next()?;
+        let (before, text) = rest.split_at_checked(at)?;
+        rest = before;
+        text.get(3..)
+    };
+    let (_upstream, authority, _request_id) = (cut(), cut(), cut());
+    record.host = authority.and_then(given);
+    let at = memchr::memmem::find(rest, b"\" \"").unwrap_or(rest.len());
+    let (addresses, agent) = rest.split_at(at);
+    record.agent = agent.get(3..).and_then(given);
+    let Some(addresses) = present(addresses) else { return };
+    if separators + 1 == QUOTED {
+        record.client = addresses.rsplit(|b| *b == b',').next().and_then(parse_address);
+    }
+    push_field(record, FieldName::Header("x-forwarded-for".into()), Cow::Borrowed(addresses));
+}
+
+/// Reads what stands behind the quoted fields: Istio's, of which the fourth is the peer, then the site's own.
+fn read_added<'a>(record: &mut Record<'a>, added: &'a [u8]) {
+    let mut rest = added;
+    let mut peer = None;
+    for at in 0..ADDED {
+        let (after, text) = word(rest);
+        if at == 3 {
+            peer = parse_address(text);
+        }
+        rest = after;
+    }
+    match peer {
+        Some(peer) => record.client = Some(peer),
+        None => rest = added,
+    }
+    combined::further(record, rest);
+}
+
+#[cfg(test)]
+mod tests {
+    use proptest::prelude::*;
+
+    use super::super::sample::sample_without_quotes;
+    use super::super::tests::{preset, read};
+
+    const HEAD: &str = r#"[2026-11-23T17:10:33.537Z] "GET /v1/items?api_key=k HTTP/2""#;
+    const SAID: &str = "method=GET target=/v1/items?api_key=k version=2";
+
+    #[test]
+    fn lines_are_read() {
+        let time = "2026-11-23T17:10:33.537Z";
+        let texts = r#""203.0.113.9, 192.0.2.1" "c/1 (x)" "req-1" "api.example.org" "10.0.0.9:80""#;
+        let own = r#""-" "c/1 (x)" "req-1" "api.example.org" "10.0.0.9:80""#;
+        let istio =
+            r"outbound|80||api 10.0.0.8:1 10.0.0.7:80 198.51.100.7:4711 a.example.org default";
+        let rest = "agent=c/1 (x) host=api.example.org 200 bytes=226";
+        let forwarded = "header:x-forwarded-for=203.0.113.9, 192.0.2.1";
+        let cases = [
+            (format!("{HEAD} 200 - 154 226 100 9 {texts}"), format!("{time} client=192.0.2.1 {SAID} {rest} {forwarded}")),
+            (format!("{HEAD} 200 - 154 226 100 - {own}"), format!("{time} {SAID} {rest}")),
+            (
+                format!("{HEAD} 200 UF,URX 154 226 100 - {texts} jti=abc-1 sub=s-1"),
+                format!("{time} client=192.0.2.1 {SAID} {rest} {forwarded} id:jti=abc-1 field=s-1"),
+            ),
+            (
+                format!("{HEAD} 200 - via_upstream - \"-\" 154 226 100 9 {texts} {istio}"),
+                format!("{time} client=198.51.100.7 {SAID} {rest} {forwarded}"),
+            ),
+            (
+                format!("{HEAD} 200 - \"-\" \"TLS error: 1:a b\" 154 226 100 9 {own} {istio} kid=k-17"),
+                format!("{time} client=198.51.100.7 {SAID} {rest} id:kid=k-17"),
+            ),
+            (
+                format!("{HEAD} 0 DC 154 0 100 - {own}"),
+                format!("{time} {SAID} agent=c/1 (x) host=api.example.org bytes=0"),
+            ),
+            (
+                "[2026-11-23T17:10:33.537Z] \"- - -\" 0 - 5 7 9 - \"-\" \"-\" \"-\" \"-\" \"10.0.0.9:80\"".into(),
+                format!("{time} bytes=7"),
+            ),
+            (format!("{HEAD} 200 - 154 226"), format!("{time} {SAID} 200 bytes=226")),
+            (format!("{HEAD} 200"), format!("{time} {SAID} 200")),
+            (format!("{HEAD} twohundred"), "71: '\"' after the request, and a status / the end of the line".into()),
+            ("[2026-11-23T17:10:33.537Z] x".into(), "27: a space and '\"' before the request / ' '".into()),
+            ("[2026-11-23T25:10:33.537Z] \"x\"".into(), "2: a time like 2026-11-23T17:10:33.537Z / '2'".into()),
+        ];
+        for (line, expected) in &cases {
+            assert_eq!(read(&preset("envoy"), line), *expected, "{line}");
+        }
+    }
+
+    #[test]
+    fn a_client_that_writes_quotes_makes_itself_no_other() {
+        for texts in [
+            r#""6.6.6.6" "x, 192.0.2.1" "c/1" "r" "h" "10.0.0.9:80""#,
+            r#""192.0.2.1" "c/1, 6.6.6.6" "x" "r" "h" "10.0.0.9:80""#,
+            r#""192.0.2.1" "c/1" "r" "h" "6.6.6.6" "r" "h" "10.0.0.9:80""#,
+        ] {
+            let record = read(&preset("auto"), &format!("{HEAD} 200 - 154 226 100 9 {texts}"));
+            assert!(record.starts_with(&format!("2026-11-23T17:10:33.537Z {SAID}")), "{record}");
+            assert!(record.contains(" 200 bytes=226"), "{record}");
+        }
+        let forged = "c/1 - - [01/Jan/1999:00:00:00 +0000] \"GET /x HTTP/1.1\" 500 5";
+        let line =
+            format!("{HEAD} 200 - 1 2 3 4 \"192.0.2.1\" \"{forged}\" \"r\" \"h\" \"10.0.0.9:80\"");
+        let record = read(&preset("auto"), &line);
+        assert!(
+            record.starts_with("2026-11-23T17:10:33.537Z client=192.0.2.1 method=GET target=/v1"),
+            "{record}"
+        );
+        assert!(record.contains(" 200 bytes=2"), "{record}");
+    }
+
+    proptest! {
+        #[test]
+        fn what_is_printed_is_read_back(s in sample_without_quotes(), is_istio: bool) {
+            let details = if is_istio { "via_upstream - \"-\" " } else { "" };
+            let added = format!(" in|80|| 10.0.0.1:1 10.0.0.2:80 {}:0 - default", s.client);
+            let line = format!(
+                "[{}] \"{} {} HTTP/1.1\" {} - {details}0 {} 5 4 \"{}{}\" \"{}\" \"r-1\" \"{}\" \"10.0.0.2:80\"{}",
+                s.time("%Y-%m-%dT%H:%M:%S%.3fZ"), s.method, s.target, s.status, s.bytes,
+                if is_istio { "203.0.113.77, " } else { "203.0.113.7, 198.51.100.1, " },
+                s.client, s.agent, s.host, if is_istio { &added } else { "" },
+            );
+            let record = s.read_back("envoy", &line, 3);
+            prop_assert_eq!(record.target.as_deref(), Some(s.target.as_bytes()));
+            prop_assert_eq!(record.agent.as_deref(), Some(s.agent.as_bytes()));
+            prop_assert_eq!(record.host.as_deref(), Some(s.host.as_bytes()));
+            prop_assert_eq!(record.bytes, Some(s.bytes));
+        }
+    }
+}
