@@ -1,7 +1,7 @@
 //! The text formats that `auto` knows by how their lines begin, one line each.
 
 use super::scan::Miss;
-use super::{Record, columns, elb, envoy, haproxy, s3, squid};
+use super::{Record, columns, elb, envoy, haproxy, npm, s3, squid, uwsgi, zoraxy};
 
 /// One text format: a preset of its name, and a line of what `auto` recognises.
 #[derive(Debug)]
@@ -60,5 +60,29 @@ pub(super) const FAMILIES: &[Family] = &[
         about: "Squid's native format; its common and combined are those",
         is_likely: squid::is_likely,
         read: squid::read,
+    },
+    Family {
+        name: "npm",
+        about: "Nginx Proxy Manager's access log",
+        is_likely: npm::is_likely,
+        read: npm::read,
+    },
+    Family {
+        name: "npmplus",
+        about: "NPMplus' access log",
+        is_likely: npm::is_likely_plus,
+        read: npm::read_plus,
+    },
+    Family {
+        name: "uwsgi",
+        about: "uWSGI's own request log",
+        is_likely: uwsgi::is_likely,
+        read: uwsgi::read,
+    },
+    Family {
+        name: "zoraxy",
+        about: "Zoraxy's access log",
+        is_likely: zoraxy::is_likely,
+        read: zoraxy::read,
     },
 ];

@@ -16,6 +16,7 @@ mod haproxy;
 mod json;
 mod keys;
 mod names;
+mod npm;
 mod s3;
 #[cfg(test)]
 mod sample;
@@ -24,8 +25,10 @@ mod squid;
 mod syslog;
 mod template;
 pub mod time;
+mod uwsgi;
 mod variables;
 mod w3c;
+mod zoraxy;
 
 use std::borrow::Cow;
 use std::net::IpAddr;

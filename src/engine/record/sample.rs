@@ -7,7 +7,7 @@ use std::net::Ipv4Addr;
 use proptest::prelude::*;
 
 use super::Record;
-use super::tests::{preset, text};
+use super::tests::{escaped, preset, text};
 
 /// What most formats print of a request.
 #[derive(Clone, Debug)]
@@ -59,6 +59,11 @@ impl Sample {
     /// Prints the time in chrono's notation.
     pub(super) fn time(&self, form: &str) -> String {
         chrono::DateTime::from_timestamp_micros(self.micros).unwrap().format(form).to_string()
+    }
+
+    /// Prints a text as nginx escapes it.
+    pub(super) fn escaped(text: &str) -> String {
+        escaped(text)
     }
 
     /// Reads a line by the preset and by `auto`, compares what every format has, and returns the record.

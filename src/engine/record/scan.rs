@@ -98,6 +98,14 @@ pub(super) fn word(input: &[u8]) -> (&[u8], &[u8]) {
     }
 }
 
+/// Takes the last word: what stands before the space in front of it, and the word.
+pub(super) fn last_word(input: &[u8]) -> (&[u8], &[u8]) {
+    match memchr::memrchr(b' ', input).and_then(|at| input.split_at_checked(at)) {
+        Some((rest, word)) => (rest, word.get(1..).unwrap_or_default()),
+        None => (b"", input),
+    }
+}
+
 /// Takes a field that a writer who escapes nothing may have put in quotes, and the space behind it. A quote
 /// that never closes takes all.
 pub(super) fn field(input: &[u8]) -> (&[u8], &[u8]) {
@@ -318,6 +326,8 @@ mod tests {
         assert_eq!(field(br#""a b\" c"#), (&b"c"[..], &br"a b\"[..]));
         assert_eq!(field(b"\"a b"), (&b""[..], &b"a b"[..]));
         assert_eq!(field(b""), (&b""[..], &b""[..]));
+        assert_eq!(last_word(b"a b c"), (&b"a b"[..], &b"c"[..]));
+        assert_eq!(last_word(b"a"), (&b""[..], &b"a"[..]));
         let inside = |line| unescaped_quoted(line, is_end);
         assert_eq!(inside(br#"a\" "b""#), Some((&br#" "b""#[..], &br"a\"[..])));
         assert_eq!(inside(br#"a"b" c"#), Some((&b" c"[..], &br#"a"b"#[..])));

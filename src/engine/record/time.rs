@@ -61,6 +61,19 @@ pub fn of_day(day: &[u8], clock: &[u8]) -> Option<Time> {
     iso(text.get(..length)?)
 }
 
+/// Reads what C's `ctime` writes, `Thu Nov  5 17:10:33 2026`; it has no zone and is taken as UTC.
+#[must_use]
+pub fn ctime(text: &[u8]) -> Option<Time> {
+    let (&[_, _, _, b' ', m1, m2, m3, b' ', d1, d2, b' '], rest) =
+        text.split_first_chunk::<11>()?
+    else {
+        return None;
+    };
+    let (time, &[b' ', y1, y2, y3, y4]) = rest.split_last_chunk::<5>()? else { return None };
+    let day = number([if d1 == b' ' { b'0' } else { d1 }, d2])?;
+    clock(&Date { year: number([y1, y2, y3, y4])?, month: month([m1, m2, m3])?, day }, time)
+}
+
 /// Reads seconds since 1970 with or without a fraction, or whole milli-, micro- or nanoseconds: the
 /// magnitude tells which ([`epoch_of`]).
 #[must_use]
@@ -328,12 +341,15 @@ mod tests {
             prop_assert_eq!(iso(&print("%Y-%m-%dT%H:%M:%S%:z")), Some(whole));
             prop_assert_eq!(iso(&print("%Y-%m-%dT%H:%M:%S%.6f%z")), Some(fine));
             prop_assert_eq!(read(&print("%s%.6f")), Some(fine));
+            let utc = time.to_utc();
+            prop_assert_eq!(ctime(utc.format("%a %b %e %H:%M:%S %Y").to_string().as_bytes()), Some(whole));
         }
 
         #[test]
         fn no_bytes_make_it_panic(text in prop::collection::vec(any::<u8>(), 0..48)) {
             prop_assert!(clf(&text).or(iso(&text)).is_none() || read(&text).is_some());
             prop_assert!(epoch(&text).is_none() || text.len() < 48);
+            prop_assert!(ctime(&text).is_none() || text.len() > 23);
             prop_assert!(syslog_length(&text).is_none_or(|length| length <= text.len()));
         }
     }
