@@ -1,7 +1,7 @@
 //! The text formats that `auto` knows by how their lines begin, one line each.
 
 use super::scan::Miss;
-use super::{Record, columns, elb, envoy, haproxy, npm, s3, squid, uwsgi, zoraxy};
+use super::{Record, columns, elb, envoy, haproxy, morgan, npm, s3, squid, uvicorn, uwsgi, zoraxy};
 
 /// One text format: a preset of its name, and a line of what `auto` recognises.
 #[derive(Debug)]
@@ -84,5 +84,33 @@ pub(super) const FAMILIES: &[Family] = &[
         about: "Zoraxy's access log",
         is_likely: zoraxy::is_likely,
         read: zoraxy::read,
+    },
+];
+
+/// Formats whose lines have no time: it is the envelope's, and without one they are rejected.
+pub(super) const TIMELESS: &[Family] = &[
+    Family {
+        name: "uvicorn",
+        about: "Uvicorn's access log, in an envelope with a time",
+        is_likely: uvicorn::is_likely,
+        read: uvicorn::read,
+    },
+    Family {
+        name: "morgan-dev",
+        about: "morgan's dev, in an envelope with a time",
+        is_likely: morgan::is_likely_dev,
+        read: morgan::read_dev,
+    },
+    Family {
+        name: "morgan-short",
+        about: "morgan's short, in an envelope with a time",
+        is_likely: morgan::is_likely_short,
+        read: morgan::read_short,
+    },
+    Family {
+        name: "morgan-tiny",
+        about: "morgan's tiny, in an envelope with a time",
+        is_likely: morgan::is_likely_tiny,
+        read: morgan::read_tiny,
     },
 ];

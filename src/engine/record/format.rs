@@ -7,7 +7,7 @@ use smol_str::SmolStr;
 
 use super::columns::Columns;
 use super::combined::{self, Tail};
-use super::family::{FAMILIES, Family};
+use super::family::{FAMILIES, Family, TIMELESS};
 use super::scan::Miss;
 use super::syslog::Envelope;
 use super::template::{self, Template, TemplateFault};
@@ -30,6 +30,7 @@ enum Reader {
     Columns,
     Combined(Tail),
     Family(&'static Family),
+    Timeless(&'static Family),
     Json(json::Own),
     Template(Template),
 }
@@ -51,7 +52,8 @@ const PRESETS: &[(&str, &str)] = &[
 impl Format {
     /// Returns the presets: name, and what it reads. All of them take off syslog and container envelopes.
     pub fn presets() -> impl Iterator<Item = (&'static str, &'static str)> {
-        let families = FAMILIES.iter().map(|family| (family.name, family.about));
+        let families = FAMILIES.iter().chain(TIMELESS);
+        let families = families.map(|family| (family.name, family.about));
         PRESETS.iter().copied().chain(families)
     }
 
@@ -60,10 +62,11 @@ impl Format {
     pub fn preset(name: &str) -> Option<Self> {
         let name = if name == "combined" { "apache-combined" } else { name };
         let (name, _) = Self::presets().find(|(known, _)| *known == name)?;
-        let family = FAMILIES.iter().find(|family| family.name == name);
+        let named = |families: &'static [Family]| families.iter().find(|f| f.name == name);
         let reader = match name {
             "w3c" => Reader::Columns,
-            _ if let Some(family) = family => Reader::Family(family),
+            _ if let Some(family) = named(FAMILIES) => Reader::Family(family),
+            _ if let Some(family) = named(TIMELESS) => Reader::Timeless(family),
             "auto" => Reader::Auto(json::Own::default()),
             "common" => Reader::Combined(Tail::Common),
             "traefik" => Reader::Combined(Tail::Traefik),
@@ -128,7 +131,7 @@ impl Format {
         match &mut self.reader {
             Reader::Auto(own) | Reader::Json(own) => own.ids = names.to_vec(),
             Reader::Template(template) => template.name_ids(names),
-            Reader::Columns | Reader::Combined(_) | Reader::Family(_) => {}
+            Reader::Columns | Reader::Combined(_) | Reader::Family(_) | Reader::Timeless(_) => {}
         }
         self
     }
@@ -230,6 +233,9 @@ impl Format {
             Reader::Columns => around.columns.read(line).map_err(|m| m.reject(line)),
             Reader::Combined(tail) => combined::read(line, *tail).map_err(|m| m.reject(line)),
             Reader::Family(family) => (family.read)(line).map_err(|m| m.reject(line)),
+            Reader::Timeless(family) => {
+                timeless(family, line, around.lent).map_err(|m| m.reject(line))
+            }
             Reader::Json(own) => json::read(line, own, around.lent),
             Reader::Template(template) => template.read(line),
         }
@@ -282,11 +288,30 @@ fn auto<'a>(line: &'a [u8], own: &json::Own, around: Around<'_>) -> Result<Recor
             Err(miss) => best = Some(best.map_or(miss, |best| best.further(miss))),
         }
     }
+    for family in TIMELESS.iter().filter(|family| (family.is_likely)(line)) {
+        match timeless(family, line, around.lent) {
+            Ok(record) => return Ok(record),
+            Err(miss) => best = Some(best.map_or(miss, |best| best.further(miss))),
+        }
+    }
     let miss = match combined::read(line, Tail::Combined) {
         Ok(record) => return Ok(record),
         Err(miss) => best.map_or(miss, |best| best.further(miss)),
     };
     combined::read_bare(line).map_err(|_| miss.reject(line))
+}
+
+/// Reads a line of a format that has no time; one must have been lent.
+fn timeless<'a>(family: &Family, line: &'a [u8], lent: Option<Time>) -> Result<Record<'a>, Miss> {
+    let record = (family.read)(line)?;
+    match lent {
+        Some(_) => Ok(record),
+        None => Err(Miss {
+            rest: 0,
+            expected: "a time: use a format that has one, or log through an envelope that has \
+                       (RFC 5424, rsyslog's ISO times, a container runtime)",
+        }),
+    }
 }
 
 /// Of two rejects returns the one that got further; of equals, the first.

@@ -1,6 +1,6 @@
 //! What `auto` saw: which preset fits most of some lines.
 
-use super::family::FAMILIES;
+use super::family::{FAMILIES, Family, TIMELESS};
 use super::{Columns, Format, Record};
 
 /// What some lines of a log look like.
@@ -20,7 +20,7 @@ pub struct Guess {
 pub fn guess<'a>(lines: impl Iterator<Item = &'a [u8]>) -> Guess {
     let mut columns = Columns::default();
     let names: Vec<&'static str> =
-        FAMILIES.iter().map(|family| family.name).chain(NAMES.iter().copied()).collect();
+        families().map(|family| family.name).chain(NAMES.iter().copied()).collect();
     let mut counts = vec![0usize; names.len()];
     let (mut seen, mut rejected) = (0, 0);
     let auto = Format::preset("auto");
@@ -45,7 +45,11 @@ pub fn guess<'a>(lines: impl Iterator<Item = &'a [u8]>) -> Guess {
     Guess { name, lines: seen, rejected, share }
 }
 
-/// What can be told apart beside the [`FAMILIES`], from the rarest to the most common.
+fn families() -> impl Iterator<Item = &'static Family> {
+    FAMILIES.iter().chain(TIMELESS)
+}
+
+/// What can be told apart beside the families, from the rarest to the most common.
 const NAMES: &[&str] = &[
     "traefik",
     "traefik-json",
@@ -73,7 +77,7 @@ fn name_of(line: &[u8], record: &Record<'_>, columns: &Columns) -> &'static str 
         let format = Format::preset(name);
         format.is_some_and(|format| format.parse_under(line, columns).is_ok())
     };
-    if let Some(family) = FAMILIES.iter().find(|family| reads(family.name)) {
+    if let Some(family) = families().find(|family| reads(family.name)) {
         return family.name;
     }
     match () {

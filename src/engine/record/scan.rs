@@ -275,6 +275,17 @@ pub(super) fn present(text: &[u8]) -> Option<&[u8]> {
     (!matches!(text, b"" | b"-")).then_some(text)
 }
 
+/// Skips a terminal's colour (`ESC [ 32 m`), if one stands here.
+pub(super) fn uncolored(input: &[u8]) -> &[u8] {
+    const LONGEST: usize = 16;
+    let Some(inside) = input.strip_prefix(b"\x1b[") else { return input };
+    let end = inside.iter().take(LONGEST).position(|b| !b.is_ascii_digit() && *b != b';');
+    match end.and_then(|end| inside.get(end..)) {
+        Some([b'm', rest @ ..]) => rest,
+        _ => input,
+    }
+}
+
 /// Returns the text as a record holds it, unless it says that there is none.
 pub(super) fn given(text: &[u8]) -> Option<Text<'_>> {
     present(text).map(Cow::Borrowed)
@@ -332,6 +343,16 @@ mod tests {
         assert_eq!(inside(br#"a\" "b""#), Some((&br#" "b""#[..], &br"a\"[..])));
         assert_eq!(inside(br#"a"b" c"#), Some((&b" c"[..], &br#"a"b"#[..])));
         assert_eq!(inside(b"a b"), None);
+    }
+
+    #[test]
+    fn a_colour_is_skipped() {
+        for (text, rest) in [("\x1b[1;32mx", "x"), ("\x1b[mx", "x"), ("x", "x"), ("", "")] {
+            assert_eq!(uncolored(text.as_bytes()), rest.as_bytes());
+        }
+        for text in ["\x1b[", "\x1b[1", "\x1b[2Jx", "\x1b]0;x\x07"] {
+            assert_eq!(uncolored(text.as_bytes()), text.as_bytes());
+        }
     }
 
     #[test]

@@ -1,0 +1,107 @@
+//! Uvicorn's access log, as its default `LOGGING_CONFIG` prints it. It has no time.
+//!
+//! ```text
+//! INFO:     client:port - "METHOD target HTTP/1.1" status phrase
+//! ```
+//!
+//! Sources: Uvicorn, `config.py` and `logging.py`. On a terminal level, request and status are coloured. The path is
+//! percent-encoded, the query is not, and neither holds a space.
+
+use std::borrow::Cow;
+
+use super::Record;
+use super::client::{address_and_port, parse_address};
+use super::draft::put_request;
+use super::scan::{Miss, before, is_end, literal, status, uncolored, unescaped_quoted, word};
+
+const LEVEL: &[u8] = b"INFO";
+
+/// Says whether a line begins with the level of an access log's lines, as Uvicorn pads it.
+pub(super) fn is_likely(line: &[u8]) -> bool {
+    after_level(line).is_some_and(|rest| rest.starts_with(b":     "))
+}
+
+fn after_level(line: &[u8]) -> Option<&[u8]> {
+    Some(uncolored(uncolored(line).strip_prefix(LEVEL)?))
+}
+
+/// Reads a line; its time is to be lent.
+pub(super) fn read(line: &[u8]) -> Result<Record<'_>, Miss> {
+    let mut record = Record::default();
+    let Some(rest) = after_level(line) else {
+        return Err(Miss { rest: line.len(), expected: "INFO and a colon" });
+    };
+    let (rest, _) = literal(rest, b":     ", "a colon and five spaces after INFO")?;
+    let (rest, client) = before(rest, b" - \"", "the client's address, a dash and '\"'")?;
+    record.client = address_and_port(client).or_else(|| parse_address(client));
+    let Some((rest, request)) = unescaped_quoted(uncolored(rest), is_status_next) else {
+        return Err(Miss { rest: 0, expected: "'\"' after the request, and a status" });
+    };
+    let request = memchr::memchr(0x1b, request).and_then(|at| request.get(..at)).unwrap_or(request);
+    put_request(&mut record, &Cow::Borrowed(request), request);
+    record.status = status(word(uncolored(rest.get(1..).unwrap_or_default())).1);
+    Ok(record)
+}
+
+fn is_status_next(rest: &[u8]) -> bool {
+    match rest.strip_prefix(b" ").map(uncolored) {
+        Some([a, b, c, rest @ ..]) => status(&[*a, *b, *c]).is_some() && is_end(rest),
+        _ => false,
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use proptest::prelude::*;
+
+    use super::super::sample::sample;
+    use super::super::tests::{preset, read};
+
+    #[test]
+    fn lines_are_read_in_an_envelope() {
+        let head = "2026-11-23T17:10:33.5Z stdout F ";
+        let begin = "2026-11-23T17:10:33.500Z client=192.0.2.1";
+        let said = "method=GET target=/v1?api_key=k version=1.1 200";
+        let cases = [
+            (
+                "INFO:     192.0.2.1:50424 - \"GET /v1?api_key=k HTTP/1.1\" 200 OK",
+                format!("{begin} {said}"),
+            ),
+            (
+                "INFO:     2001:db8::1:50424 - \"GET /v1?api_key=k HTTP/1.1\" 200",
+                format!("2026-11-23T17:10:33.500Z client=2001:db8::1 {said}"),
+            ),
+            (
+                "INFO:      - \"GET /v1?api_key=k HTTP/1.1\" 200 OK",
+                format!("2026-11-23T17:10:33.500Z {said}"),
+            ),
+            (
+                "\x1b[32mINFO\x1b[0m:     192.0.2.1:50424 - \"\x1b[1mGET /v1?api_key=k HTTP/1.1\x1b[0m\" \x1b[32m200 OK\x1b[0m",
+                format!("{begin} {said}"),
+            ),
+            (
+                "INFO:     Application startup complete.",
+                "72: the client's address, a dash and '\"' / the end of the line".into(),
+            ),
+            (
+                "INFO:     192.0.2.1:50424 - \"GET / HTTP/1.1\" OK",
+                "80: '\"' after the request, and a status / the end of the line".into(),
+            ),
+        ];
+        for (line, expected) in &cases {
+            assert_eq!(read(&preset("uvicorn"), &format!("{head}{line}")), *expected, "{line}");
+        }
+    }
+
+    proptest! {
+        #[test]
+        fn what_is_printed_is_read_back(s in sample()) {
+            let line = format!(
+                "{} stdout F INFO:     {}:4711 - \"{} {} HTTP/1.1\" {} Phrase of it",
+                s.time("%Y-%m-%dT%H:%M:%S%.6fZ"), s.client, s.method, s.target, s.status,
+            );
+            let record = s.read_back("uvicorn", &line, 6);
+            prop_assert_eq!(record.target.as_deref(), Some(s.target.as_bytes()));
+        }
+    }
+}
