@@ -4,8 +4,11 @@
 //! [host[:port] ]client ident user [time] "request" status bytes[ "referer" "agent"[ further ...]]
 //! ```
 //!
-//! Sources: Apache `mod_log_config`, nginx `ngx_http_log_module`, Traefik access logs. Read as lines are, not as
-//! the manual says: see the table in the tests.
+//! Kin of it are read too: lighttpd has the host in the place of ident, Gandi a duration ` (0 s)` behind the time,
+//! cPanel dates like `11/23/2026`, `LiteSpeed` a virtual host in front, `["name"] `, and its user in quotes.
+//!
+//! Sources: Apache `mod_log_config`, nginx `ngx_http_log_module`, Traefik access logs, lighttpd `mod_accesslog`,
+//! `OpenLiteSpeed`'s `accesslog.cpp`. Read as lines are, not as the manual says: see the table in the tests.
 
 use std::borrow::Cow;
 use std::net::IpAddr;
@@ -14,7 +17,9 @@ use nom::Err;
 
 use super::client::{is_address_list, parse_address};
 use super::draft::{Request, push_field};
-use super::scan::{Miss, Quoted, Scan, before, decimal, is_end, literal, miss, present, quoted};
+use super::scan::{
+    Miss, Quoted, Scan, before, decimal, given, is_end, literal, miss, present, quoted,
+};
 use super::scan::{status, unescape, word};
 use super::time::Time;
 use super::{FieldName, Record, Text, names, time};
@@ -35,7 +40,8 @@ pub(super) enum Tail {
 pub(super) fn read(line: &[u8], tail: Tail) -> Result<Record<'_>, Miss> {
     // Filled in place: a record is 400 bytes, and moving it from step to step would cost a tenth of it all.
     let mut record = Record::default();
-    let rest = head(&mut record, line)?;
+    let line = after_host(&mut record, line);
+    let rest = after_duration(head(&mut record, line)?);
     let (rest, _) = literal(rest, b" \"", "a space and '\"' before the request")?;
     let Some((rest, request)) = quoted(rest, is_status_next) else {
         let cut: &[u8] = quoted(rest, |_| true).map_or(b"", |(rest, _)| rest);
@@ -89,6 +95,17 @@ fn is_id(word: &[u8]) -> bool {
     word == b" -" || word.starts_with(b" tw1_")
 }
 
+/// Takes off the virtual host that `LiteSpeed` puts before the line, or the quote that begins a format of its
+/// configuration.
+fn after_host<'a>(record: &mut Record<'a>, line: &'a [u8]) -> &'a [u8] {
+    const LONGEST: usize = 260;
+    let [b'[', b'"', inside @ ..] = line else { return line.strip_prefix(b"\"").unwrap_or(line) };
+    let near = inside.get(..LONGEST).unwrap_or(inside);
+    let Some(end) = memchr::memmem::find(near, b"\"] ") else { return line };
+    record.host = inside.get(..end).and_then(given);
+    inside.get(end + 3..).unwrap_or_default()
+}
+
 /// Reads everything before the request.
 fn head<'a>(record: &mut Record<'a>, line: &'a [u8]) -> Result<&'a [u8], Miss> {
     let (rest, first) = before(line, b" ", "a space after the client's address")?;
@@ -127,7 +144,7 @@ fn time_after(input: &[u8]) -> Scan<'_, (&[u8], Option<Time>)> {
         match bracket(rest) {
             Ok((rest, time)) => {
                 let found = (rest, (between.trim_ascii_end(), time));
-                if rest.starts_with(b" \"") {
+                if after_duration(rest).starts_with(b" \"") {
                     return Ok(found);
                 }
                 first_time = first_time.or(Some(found));
@@ -146,6 +163,15 @@ fn time_after(input: &[u8]) -> Scan<'_, (&[u8], Option<Time>)> {
         .unwrap_or(Err::Error(Miss { rest: after_names.len(), expected: "'[' before the time" })))
 }
 
+/// Skips ` (12 s)`, which Gandi's servers print behind the time.
+fn after_duration(rest: &[u8]) -> &[u8] {
+    const LONGEST: usize = 20;
+    let Some(inside) = rest.strip_prefix(b" (") else { return rest };
+    let digits = inside.iter().take(LONGEST).take_while(|b| b.is_ascii_digit()).count();
+    let after = inside.get(digits..).and_then(|unit| unit.strip_prefix(b" s)"));
+    after.filter(|_| digits > 0).unwrap_or(rest)
+}
+
 /// Reads `[time]`; `[-]` is no time.
 fn bracket(input: &[u8]) -> Scan<'_, Option<Time>> {
     const LONGEST: usize = 48;
@@ -156,7 +182,7 @@ fn bracket(input: &[u8]) -> Scan<'_, Option<Time>> {
         return miss(inside, "a time and ']' after it");
     };
     let rest = inside.get(text.len() + 1..).unwrap_or_default();
-    match time::clf(text).or_else(|| time::read(text)) {
+    match time::clf(text).or_else(|| time::read(text)).or_else(|| time::cpanel(text)) {
         None if text != b"-" => miss(inside, "a time like 10/Oct/2000:13:55:36 -0700"),
         time => Ok((rest, time)),
     }
@@ -176,11 +202,24 @@ fn set_names<'a>(record: &mut Record<'a>, first: &'a [u8], between: &'a [u8]) {
         word(more).0
     } else {
         record.client = parse_address(first);
+        // lighttpd has the virtual host where others have what ident said, which is no name of a host.
+        if record.client.is_some() && is_host(second) {
+            record.host = Some(Cow::Borrowed(second));
+        }
         more
     };
     if !user.ends_with(b" -") {
-        record.user = present(user).map(unescape);
+        let inside = user.strip_prefix(b"\"").and_then(|user| user.strip_suffix(b"\""));
+        record.user = present(inside.unwrap_or(user)).map(unescape);
     }
+}
+
+/// Says whether a word looks like a name of a host, with or without a port.
+fn is_host(text: &[u8]) -> bool {
+    let name = text.split(|b| *b == b':').next().unwrap_or_default();
+    let is_name = |b: &u8| b.is_ascii_alphanumeric() || matches!(b, b'.' | b'-' | b'_');
+    name.iter().all(is_name)
+        && (memchr::memchr(b'.', name).is_some() || name.eq_ignore_ascii_case(b"localhost"))
 }
 
 fn is_host_with_port(text: &[u8]) -> bool {

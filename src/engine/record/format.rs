@@ -12,7 +12,7 @@ use super::scan::Miss;
 use super::syslog::Envelope;
 use super::template::{self, Template, TemplateFault};
 use super::time::Time;
-use super::{Record, Reject, json, syslog};
+use super::{Record, Reject, json, syntax, syslog};
 
 /// Envelopes that may stand in one another: a container's around a syslog daemon's.
 const MAX_ENVELOPES: usize = 3;
@@ -42,6 +42,8 @@ const PRESETS: &[(&str, &str)] = &[
     ("apache-combined", "Apache's combined, with any further fields; also: combined"),
     ("common", "Common Log Format, with any further fields"),
     ("vhost-combined", "combined with the virtual host in front"),
+    ("lighttpd", "lighttpd's combined, with the host as its second word"),
+    ("litespeed", "LiteSpeed's combined, with or without a virtual host in front"),
     ("nginx-json", "JSON with keys named after nginx variables"),
     ("json", "JSON with the usual names, ECS included"),
     ("caddy-json", "Caddy's access log"),
@@ -107,7 +109,7 @@ impl Format {
     ///
     /// Says at which column the template asks for what cannot be read.
     pub fn template(template: &str) -> Result<Self, TemplateFault> {
-        if template::is_nginx(template) { Self::nginx(template) } else { Self::apache(template) }
+        if syntax::is_nginx(template) { Self::nginx(template) } else { Self::apache(template) }
     }
 
     /// Compiles a table of the site's own JSON keys: our name of a field to the dotted path of its key. The

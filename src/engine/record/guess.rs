@@ -1,7 +1,7 @@
 //! What `auto` saw: which preset fits most of some lines.
 
 use super::family::{FAMILIES, Family, TIMELESS};
-use super::{Columns, Format, Record};
+use super::{Columns, Format, Record, parse_address};
 
 /// What some lines of a log look like.
 #[derive(Clone, Copy, Debug, PartialEq)]
@@ -51,6 +51,8 @@ fn families() -> impl Iterator<Item = &'static Family> {
 
 /// What can be told apart beside the families, from the rarest to the most common.
 const NAMES: &[&str] = &[
+    "litespeed",
+    "lighttpd",
     "traefik",
     "traefik-json",
     "caddy-json",
@@ -80,7 +82,13 @@ fn name_of(line: &[u8], record: &Record<'_>, columns: &Columns) -> &'static str 
     if let Some(family) = families().find(|family| reads(family.name)) {
         return family.name;
     }
+    let begins_with_client = || {
+        let end = memchr::memchr(b' ', line).unwrap_or(line.len());
+        record.client.is_some() && parse_address(line.get(..end).unwrap_or(line)) == record.client
+    };
     match () {
+        () if line.starts_with(b"[\"") => "litespeed",
+        () if record.host.is_some() && begins_with_client() => "lighttpd",
         () if record.host.is_some() => "vhost-combined",
         () if line.ends_with(b"ms") => "traefik",
         () if memchr::memchr_iter(b'"', line).count() <= 2 => "common",

@@ -23,6 +23,7 @@ mod s3;
 mod sample;
 mod scan;
 mod squid;
+mod syntax;
 mod syslog;
 mod template;
 pub mod time;

@@ -180,6 +180,42 @@ fn the_combined_family_is_read_as_servers_write_it() {
             "2001:db8::1 - - [2000-10-10T20:55:36.5Z] \"GET / HTTP/1.1\" 200 5",
             "2000-10-10T20:55:36.500Z client=2001:db8::1 method=GET target=/ version=1.1 200 bytes=5",
         ),
+        (
+            r#"192.0.2.1 www.example.org - [10/Oct/2000:13:55:36 -0700] "GET / HTTP/1.1" 200 5 "-" "c/1""#,
+            "2000-10-10T20:55:36Z client=192.0.2.1 method=GET target=/ version=1.1 agent=c/1 host=www.example.org 200 bytes=5",
+        ),
+        (
+            r#"192.0.2.1 localhost:8080 ann [10/Oct/2000:13:55:36 -0700] "GET / HTTP/1.1" 200 5"#,
+            "2000-10-10T20:55:36Z client=192.0.2.1 method=GET target=/ version=1.1 user=ann host=localhost:8080 200 bytes=5",
+        ),
+        (
+            r#"192.0.2.1 ident ann [10/Oct/2000:13:55:36 -0700] "GET / HTTP/1.1" 200 5"#,
+            "2000-10-10T20:55:36Z client=192.0.2.1 method=GET target=/ version=1.1 user=ann 200 bytes=5",
+        ),
+        (
+            r#"["Example"] 192.0.2.1 - "ann" [10/Oct/2000:13:55:36 -0700] "GET / HTTP/1.1" 200 5 "-" "c/1" "www.example.org""#,
+            "2000-10-10T20:55:36Z client=192.0.2.1 method=GET target=/ version=1.1 agent=c/1 user=ann host=Example 200 bytes=5 field=www.example.org",
+        ),
+        (
+            r#""www.example.org 192.0.2.1 - - [10/Oct/2000:13:55:36 -0700] "GET / HTTP/1.1" 200 5"#,
+            "2000-10-10T20:55:36Z client=192.0.2.1 method=GET target=/ version=1.1 host=www.example.org 200 bytes=5",
+        ),
+        (
+            r#"www.example.org 192.0.2.1 - ann [10/Oct/2000:13:55:36 -0700] (12 s) "GET / HTTP/1.1" 200 5 "-" "c/1""#,
+            "2000-10-10T20:55:36Z client=192.0.2.1 method=GET target=/ version=1.1 agent=c/1 user=ann host=www.example.org 200 bytes=5",
+        ),
+        (
+            r#"192.0.2.1 - - [10/13/2000:20:55:36 -0000] "GET /cpsess123/x HTTP/1.1" 200 5 "-" "c/1" "s" "-" 2086"#,
+            "2000-10-13T20:55:36Z client=192.0.2.1 method=GET target=/cpsess123/x version=1.1 agent=c/1 200 bytes=5",
+        ),
+        (
+            r#"192.0.2.1 - - [10/Oct/2000:13:55:36 -0700] "GET http://example.org/a HTTP/1.1" 200 5 "-" "c/1" TCP_MISS:HIER_DIRECT"#,
+            "2000-10-10T20:55:36Z client=192.0.2.1 method=GET target=http://example.org/a version=1.1 agent=c/1 200 bytes=5 field=TCP_MISS:HIER_DIRECT",
+        ),
+        (
+            r#"192.0.2.1 - - [10/Oct/2000:13:55:36 -0700] "GET / HTTP/1.1" 200 5 "-" "c/1" kong_request_id: "r-1""#,
+            "2000-10-10T20:55:36Z client=192.0.2.1 method=GET target=/ version=1.1 agent=c/1 200 bytes=5 field=kong_request_id: field=r-1",
+        ),
         ("- - ann [-] \"- - -\" - - \"-\" \"-\" - \"-\" \"-\" 0ms", "user=ann field=0ms"),
     ];
     for (line, expected) in others {

@@ -61,6 +61,20 @@ pub fn of_day(day: &[u8], clock: &[u8]) -> Option<Time> {
     iso(text.get(..length)?)
 }
 
+/// Reads cPanel's `11/23/2026:17:10:33 -0000`, the month first. Nobody else writes that zone, which keeps days
+/// that stand first from being read as months.
+#[must_use]
+pub fn cpanel(text: &[u8]) -> Option<Time> {
+    let (&[m1, m2, b'/', d1, d2, b'/', y1, y2, y3, y4, b':'], rest) =
+        text.strip_suffix(b" -0000")?.split_first_chunk::<11>()?
+    else {
+        return None;
+    };
+    let date =
+        Date { year: number([y1, y2, y3, y4])?, month: number([m1, m2])?, day: number([d1, d2])? };
+    clock(&date, rest)
+}
+
 /// Reads what C's `ctime` writes, `Thu Nov  5 17:10:33 2026`; it has no zone and is taken as UTC.
 #[must_use]
 pub fn ctime(text: &[u8]) -> Option<Time> {
@@ -316,6 +330,15 @@ mod tests {
         ];
         for (text, expected) in cases {
             assert_eq!(shown(read(text.as_bytes())).as_deref(), *expected, "{text}");
+        }
+    }
+
+    #[test]
+    fn cpanels_month_stands_first() {
+        let read = |text: &str| shown(cpanel(text.as_bytes()));
+        assert_eq!(read("11/23/2026:17:10:33 -0000").as_deref(), Some("2026-11-23T17:10:33Z"));
+        for text in ["23/11/2026:17:10:33 -0000", "11/23/2026:17:10:33 +0000", "11/23/2026", ""] {
+            assert_eq!(read(text), None, "{text}");
         }
     }
 
