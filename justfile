@@ -14,3 +14,7 @@ demo:
 # Measures the whole pipeline beside `wc -l`; prints ratios.
 bench LINES="1000000":
     cargo bench --bench throughput -- {{LINES}}
+
+# Measures how fast each format is read, beside combined.
+bench-formats:
+    cargo bench --bench formats

@@ -43,7 +43,7 @@ pub(super) fn is_likely_classic(line: &[u8]) -> bool {
     let (rest, _) = word(word(line).0);
     let (rest, client) = word(rest);
     let (_, backend) = word(rest);
-    let is_address = |text| address_and_port(text).is_some();
+    let is_address = |text: &[u8]| text.contains(&b':') && parse_address(text).is_some();
     is_address(client) && (backend == b"-" || is_address(backend))
 }
 

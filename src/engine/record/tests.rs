@@ -14,7 +14,7 @@ use std::path::{Path, PathBuf};
 
 use proptest::prelude::*;
 
-use super::{FieldName, Format, Record, Reject, Text, guess};
+use super::{Columns, FieldName, Format, Record, Reject, Text, guess};
 
 /// A record in one line of text: what is there, in a fixed order.
 fn shown(record: &Record<'_>) -> String {
@@ -834,4 +834,39 @@ fn other_projects_real_lines_are_read_right() {
     }
     println!("{right} of {asked}");
     assert!(right * 100 >= asked * 98, "{right} of {asked}");
+}
+
+/// The lines of `tests/formats/NAME.log`.
+fn format_log(name: &str) -> Vec<Vec<u8>> {
+    let folder = Path::new(env!("CARGO_MANIFEST_DIR")).join("tests/formats");
+    let log = std::fs::read(folder.join(format!("{name}.log"))).expect(name);
+    log.split(|byte| *byte == b'\n').filter(|line| !line.is_empty()).map(<[u8]>::to_vec).collect()
+}
+
+#[test]
+fn every_format_is_recognised_by_itself_and_read_as_by_its_name() {
+    let auto = preset("auto");
+    for (name, _) in
+        Format::presets().filter(|(name, _)| !["auto", "apache-combined"].contains(name))
+    {
+        let lines = format_log(name);
+        let look = guess(lines.iter().map(Vec::as_slice));
+        assert_eq!((look.name, look.rejected), (name, 0));
+        let mut columns = Columns::default();
+        for line in &lines {
+            columns.note(line);
+            if auto.is_silent(line) {
+                continue;
+            }
+            // Traefik's preset knows what the fields without a name are: nothing to look at.
+            let named = |format: &Format| {
+                let mut record = format.parse_under(line, &columns).expect(name).into_owned();
+                record.fields.retain(|(field, _)| *field != FieldName::Unnamed);
+                record
+            };
+            let record = named(&preset(name));
+            assert_eq!(named(&auto), record, "{name}");
+            assert!(record.time.is_some() && record.target.is_some(), "{name}: {record:?}");
+        }
+    }
 }

@@ -1,0 +1,86 @@
+//! Reading speed of every format, per byte, beside combined. `cargo bench --bench formats [-- NAME]`
+//!
+//! Each log of `tests/formats` is read again and again by its own preset and by `auto`, in turn with the combined
+//! log. Prints a table of ratios; asserts nothing.
+
+#![allow(clippy::disallowed_methods, reason = "a benchmark reads the clock")]
+#![allow(
+    clippy::unwrap_used,
+    clippy::print_stdout,
+    clippy::indexing_slicing,
+    reason = "a benchmark may fail and prints"
+)]
+
+use std::hint::black_box;
+use std::path::Path;
+use std::time::Instant;
+
+use tokenwatch::engine::record::{Columns, Format};
+
+/// The log that the others are measured by.
+const BASE: &str = "nginx-combined";
+/// Bytes of one run.
+const BYTES: usize = 4 << 20;
+const RUNS: usize = 9;
+
+fn main() {
+    let wanted = std::env::args().skip(1).find(|argument| !argument.starts_with('-'));
+    let base = Log::open(BASE);
+    println!("| format | ns a byte | speed, combined = 1 | found by auto |");
+    println!("| --- | --- | --- | --- |");
+    for name in names().iter().filter(|name| wanted.as_ref().is_none_or(|w| name.contains(w))) {
+        let log = Log::open(name);
+        let (own, auto) = (Format::preset(name).unwrap(), Format::preset("auto").unwrap());
+        let combined = Format::preset(BASE).unwrap();
+        let mut times = [const { Vec::new() }; 3];
+        for _ in 0..RUNS {
+            times[0].push(base.time(&combined));
+            times[1].push(log.time(&own));
+            times[2].push(log.time(&auto));
+        }
+        let [base, own, auto] = times.map(median);
+        println!("| {name} | {own:.2} | {:.2} | {:.2} |", base / own, base / auto);
+    }
+}
+
+fn folder() -> std::path::PathBuf {
+    Path::new(env!("CARGO_MANIFEST_DIR")).join("tests/formats")
+}
+
+fn names() -> Vec<String> {
+    let files = std::fs::read_dir(folder()).unwrap();
+    let mut names: Vec<String> = files
+        .filter_map(|file| {
+            Some(file.unwrap().file_name().to_str()?.strip_suffix(".log")?.to_owned())
+        })
+        .collect();
+    names.sort();
+    names
+}
+
+struct Log(Vec<u8>);
+
+impl Log {
+    fn open(name: &str) -> Self {
+        Self(std::fs::read(folder().join(format!("{name}.log"))).unwrap())
+    }
+
+    /// Reads about [`BYTES`] of it; returns ns a byte.
+    fn time(&self, format: &Format) -> f64 {
+        let rounds = BYTES / self.0.len();
+        let start = Instant::now();
+        for _ in 0..rounds {
+            let mut columns = Columns::default();
+            for line in self.0.split(|byte| *byte == b'\n') {
+                columns.note(line);
+                black_box(format.parse_under(black_box(line), &columns).ok());
+            }
+        }
+        start.elapsed().as_secs_f64() * 1e9 / (rounds * self.0.len()) as f64
+    }
+}
+
+fn median(mut times: Vec<f64>) -> f64 {
+    times.sort_by(f64::total_cmp);
+    times[times.len() / 2]
+}
