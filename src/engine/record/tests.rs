@@ -678,7 +678,7 @@ proptest! {
     }
 
     #[test]
-    fn a_damaged_line_does_not_make_it_panic(which in 0usize..6, cut in 0usize..400, at in 0usize..400, byte in any::<u8>()) {
+    fn a_damaged_line_does_not_make_it_panic(which in 0usize..17, cut in 0usize..400, at in 0usize..400, byte in any::<u8>()) {
         let lines = [
             r#"<190>Oct 11 22:14:15 host nginx: 192.0.2.1 - - [10/Oct/2000:13:55:36 -0700] "GET /a\x22 HTTP/1.1" 200 5 "-" "c/1" kid="k" [x]"#,
             r#"192.0.2.1:1 [23/Nov/2026:17:11:40.346] f b/s 0/0/0/0/0 200 1 - - ---- 1/1/0/0/0 0/0 {a#22|b} {} "GET / HTTP/1.1" 0/-/-/-/0 -/-/-"#,
@@ -686,6 +686,17 @@ proptest! {
             r#"{"log":"192.0.2.1 - - [10/Oct/2000:13:55:36 -0700] \"GET /\" 200 5\n","stream":"stdout"}"#,
             r#"<165>1 2026-11-23T17:10:33.003Z host nginx 7 - [a b="\"]"] 192.0.2.1 - - [-] "-" - -"#,
             "192.0.2.1 - - [10/Oct/2000:13:55:36 -0700] GET / HTTP/1.1 200 5 - c/1 tw1_0f",
+            r#"["x"] 192.0.2.1 - "ann" [11/23/2026:13:55:36 -0000] (3 s) "GET / HTTP/1.1" 200 5 "-" "c/1" "h""#,
+            r#"[2026-11-23T17:10:33.537Z] "GET / HTTP/2" 200 - via_upstream - "-" 1 2 3 4 "192.0.2.1" "c/1" "r" "h" "10.0.0.9:80" in|80|| 10.0.0.8:1 10.0.0.7:80 192.0.2.1:0 - default kid=k"#,
+            r#"h2 2026-11-23T17:10:33.537001Z app/lb/1 192.0.2.1:1 - -1 -1 -1 200 - 3 4 "GET https://h:443/ HTTP/2.0" "c/1" ECDHE TLSv1.3 arn "Root=1""#,
+            r#"2026-11-23T17:10:33.537001Z lb 192.0.2.1:1 10.0.0.9:80 0.1 0.1 0.1 200 200 3 4 "GET http://h:80/ HTTP/1.1" "c/1" - -"#,
+            r#"79a59df900b949e55d96a1e698fbacedfd6e09d98eacf8f8d5218e7cd47e0001 b [23/Nov/2026:17:10:33 +0000] 192.0.2.1 - 3E REST.GET k "GET / HTTP/1.1" 200 - 1 - 7 - "-" "c/1" - h= SigV4 E A h TLSv1.2"#,
+            "1795453833.537     12 192.0.2.1 TCP_MISS/200 12 GET http://h/a b - HIER_DIRECT/203.0.113.9 - [Authorization: %42earer x%0D%0A] []",
+            r#"[23/Nov/2026:17:10:33 +0000] - 502, 200 200 - GET https h "/\x22" [Client 192.0.2.1] [Length 5] [Gzip -] [Sent-to a] "c/1" "-""#,
+            r#"[23/Nov/2026:17:10:33 +0000] h 192.0.2.1 0.1 "GET / HTTP/2.0" 200 1 2 - c/1 (x)"#,
+            "h [pid: 1|app: 0|req: 3/2] 192.0.2.1 () {1 vars in 2 bytes} [Mon Nov 23 17:10:33 2026] GET / => generated 4 bytes in 3 msecs (HTTP/1.1 200) 9",
+            "2026/11/23 17:10:33 [2026-11-23 17:10:33.537001] [router:x] [origin:h] [client: 192.0.2.1] [useragent: c] GET / 200",
+            "2026-11-23T17:10:33.5Z stdout F \x1b[32mINFO\x1b[0m:     192.0.2.1:5 - \"\x1b[1mGET / HTTP/1.1\x1b[0m\" \x1b[32m200 OK",
         ];
         let mut line = lines[which].as_bytes().to_vec();
         line.truncate(cut);
@@ -728,6 +739,17 @@ fn hostile_lines_of_64_kib_are_read_to_an_answer() {
         check_every_format(format!("{head}{tail}").as_bytes());
         check_every_format(format!("{head}\"{tail}\"").as_bytes());
         check_every_format(format!("{}{tail}", &head[..44]).as_bytes());
+    }
+    for (head, piece) in [
+        ("[2026-11-23T17:10:33.537Z] \"GET /\" 200 - 1 2 3 4 ", "\" \""),
+        ("[2026-11-23T17:10:33.537Z] \"GET /", "\" 2"),
+        ("http 2026-11-23T17:10:33Z a 192.0.2.1:1 - 0 0 0 200 - 0 0 \"GET /", "\" - - "),
+        ("1795453833.537 12 192.0.2.1 TCP_MISS/200 12 GET ", "a "),
+        ("1795453833.537 12 192.0.2.1 TCP_MISS/200 12 GET / - NONE/- - [", "a:%0D%0A"),
+        ("[23/Nov/2026:17:10:33 +0000] ", "- 200 "),
+        ("[pid: 1] 192.0.2.1 () {} [Mon Nov 23 17:10:33 2026] GET ", " => generated "),
+    ] {
+        check_every_format(format!("{head}{}", piece.repeat(64 * 1024 / piece.len())).as_bytes());
     }
 }
 
@@ -784,26 +806,36 @@ fn other_projects_real_lines_are_read_right() {
         "crowdsec_hub__clf_no_assert",
         "crowdsec_hub__haproxy",
         "crowdsec_hub__nginx",
+        "crowdsec_hub__nginx_proxy_manager",
+        "crowdsec_hub__npmplus",
         "crowdsec_hub__traefik",
         "crowdsec_hub__traefik_json",
         "elastic_examples__apache_combined",
         "fail2ban__apache_access",
         "fail2ban__haproxy_http",
+        "envoy_docs__envoy_default",
         "fail2ban__nginx_access",
+        "fail2ban__squid",
         "fail2ban__traefik_access",
         "haproxy_docs__haproxy_http",
         "lnav__caddy_json",
         "lnav__clf",
         "lnav__cloudflare_json",
         "logstash_patterns_core__apache_combined",
+        "logstash_patterns_core__aws_elb_classic",
+        "logstash_patterns_core__aws_s3_access",
         "logstash_patterns_core__haproxy_http",
+        "logstash_patterns_core__squid",
         "matomo__apache_combined",
         "matomo__apache_vhost_combined",
+        "matomo__aws_alb",
+        "matomo__aws_elb_classic",
         "matomo__traefik_json",
         "nginxlog_exporter__clf",
         "ossec__clf",
         "traefik__traefik_clf",
         "vrl__apache_combined",
+        "vrl__aws_alb",
         "vrl__apache_common",
         "vrl__clf",
         "vrl__nginx_combined",
