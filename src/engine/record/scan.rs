@@ -168,8 +168,8 @@ impl<'a> Quoted<'a> {
     }
 }
 
-/// Undoes what nginx (`\x22`), Apache (`\"`, `\\`, `\t`, `\xc3`) and Go (`\u00e9`) write; a backslash that
-/// begins none of these stays.
+/// Undoes what nginx (`\x22`), Apache (`\"`, `\\`, `\t`, `\xc3`), Go (`\u00e9`) and JSON (`\/`, pairs of
+/// surrogates) write; a backslash that begins none of these stays.
 pub(super) fn unescape(raw: &[u8]) -> Text<'_> {
     let Some(first) = memchr::memchr(b'\\', raw) else { return Cow::Borrowed(raw) };
     let mut out = Vec::with_capacity(raw.len());
@@ -193,8 +193,7 @@ fn escape_into<'a>(out: &mut Vec<u8>, after: &'a [u8]) -> &'a [u8] {
             None => (b'\\', after),
         },
         [b'u', a, b, c, d, rest @ ..] => {
-            let code = hex(*a, *b).zip(hex(*c, *d)).map(|(h, l)| u32::from(h) << 8 | u32::from(l));
-            let Some(char) = code.and_then(char::from_u32) else {
+            let Some((char, rest)) = utf16(unit(&[*a, *b, *c, *d]), rest) else {
                 out.push(b'\\');
                 return after;
             };
@@ -208,11 +207,29 @@ fn escape_into<'a>(out: &mut Vec<u8>, after: &'a [u8]) -> &'a [u8] {
         [b'v', rest @ ..] => (0x0b, rest),
         [b'f', rest @ ..] => (0x0c, rest),
         [b'a', rest @ ..] => (0x07, rest),
-        [byte @ (b'"' | b'\\' | b'\''), rest @ ..] => (*byte, rest),
+        [byte @ (b'"' | b'\\' | b'\'' | b'/'), rest @ ..] => (*byte, rest),
         _ => (b'\\', after),
     };
     out.push(byte);
     rest
+}
+
+/// Reads a character whose first unit has been taken: the second of a pair stands behind it as `\udc00`.
+fn utf16(first: Option<u16>, rest: &[u8]) -> Option<(char, &[u8])> {
+    let first = first?;
+    let (pair, after) = match rest {
+        [b'\\', b'u', a, b, c, d, after @ ..] if (0xd800..0xdc00).contains(&first) => {
+            ([first, unit(&[*a, *b, *c, *d])?], after)
+        }
+        _ => ([first, 0], rest),
+    };
+    char::decode_utf16(pair).next()?.ok().map(|char| (char, after))
+}
+
+/// Reads the four hex digits of a UTF-16 unit.
+fn unit(digits: &[u8; 4]) -> Option<u16> {
+    let [a, b, c, d] = *digits;
+    Some(u16::from_be_bytes([hex(a, b)?, hex(c, d)?]))
 }
 
 /// Undoes `HAProxy`'s `#22`.
@@ -304,6 +321,7 @@ mod tests {
             (br#"evil \"q\" \\b\t\xc3\xa9"#, b"evil \"q\" \\b\t\xc3\xa9"),
             (br"\u00e9\u0041", b"\xc3\xa9A"),
             (br"\ud800", br"\ud800"),
+            (br"\ud83d\ude00 \ud83d\u0041 \/", b"\xf0\x9f\x98\x80 \\ud83dA /"),
             (br"\x4", br"\x4"),
             (br"\xzz", br"\xzz"),
             (br"a\", br"a\"),

@@ -398,7 +398,7 @@ fn json_of_every_dialect_is_read() {
 fn json_that_is_no_utf8_is_read_all_the_same() {
     let line = b"{\"ts\":1,\"path\":\"/\xff\",\"authorization\":\"Bearer x\"}";
     let record = preset("json").parse(line).unwrap();
-    assert_eq!(record.target.as_deref(), Some("/\u{fffd}".as_bytes()));
+    assert_eq!(record.target.as_deref(), Some(&b"/\xff"[..]));
     assert_eq!(record.fields.len(), 1);
 }
 

@@ -1,0 +1,330 @@
+//! JSON logs: one object a line, walked once without building a tree; strings are borrowed.
+//!
+//! Of a key that stands twice the first counts: a logger that escapes nothing writes its own keys before
+//! what a client could smuggle in.
+
+mod text;
+
+use std::borrow::Cow;
+
+use smol_str::SmolStr;
+
+use crate::engine::record::draft::{Draft, Escape, Part, Slot};
+use crate::engine::record::keys::{self, Meaning, Scope};
+use crate::engine::record::names::is_same;
+use crate::engine::record::scan::{self, Quoted};
+use crate::engine::record::time::Time;
+use crate::engine::record::{Record, Reject, Text, time};
+use text::{Broken, Cursor};
+
+/// What the site's own `fields` table gives: better than any synonym.
+const OWN_RANK: u8 = 9;
+
+/// Objects in one another that are looked into; what lies deeper is passed over.
+const MAX_DEPTH: usize = 16;
+
+/// A site's own keys.
+#[derive(Clone, Debug, Default)]
+pub(super) struct Own {
+    /// The dotted path of each, and where its value goes.
+    pub(super) paths: Vec<(String, Slot)>,
+    /// Names of keys that hold a token's id, in whichever object that is understood.
+    pub(super) ids: Vec<SmolStr>,
+}
+
+impl Own {
+    const fn is_empty(&self) -> bool {
+        self.paths.is_empty() && self.ids.is_empty()
+    }
+
+    fn id(&self, key: &[u8]) -> Option<Slot> {
+        let is_id = |name: &SmolStr| is_same(name.as_bytes(), key);
+        let is_named = self.ids.iter().any(is_id);
+        is_named.then(|| Slot::Id(Cow::Owned(String::from_utf8_lossy(key).into_owned())))
+    }
+
+    /// Looks a key up under a path (which ends with a dot): a slot of its own, or the path of the object
+    /// below it.
+    fn find<'o>(&'o self, path: Option<&'o str>, key: &[u8]) -> (Option<Slot>, Option<&'o str>) {
+        let mut below = None;
+        let Some(path) = path else { return (None, None) };
+        for (whole, slot) in &self.paths {
+            let inside = whole.strip_prefix(path).map(str::as_bytes);
+            let Some(rest) = inside.and_then(|inside| inside.strip_prefix(key)) else { continue };
+            if rest.is_empty() {
+                return (Some(slot.clone()), below);
+            }
+            if let Some(deeper) = rest.strip_prefix(b".") {
+                below = whole.get(..whole.len() - deeper.len());
+            }
+        }
+        (None, below)
+    }
+}
+
+/// Reads a line. What is JSON but says nothing of a request is rejected, and so is what has no time,
+/// unless an envelope has `lent` it one.
+pub(super) fn read<'a>(
+    line: &'a [u8],
+    own: &Own,
+    lent: Option<Time>,
+) -> Result<Record<'a>, Reject> {
+    let mut walk = Walk { text: Cursor::new(line), draft: Draft::default(), own };
+    if walk.line().is_err() {
+        return Err(walk.text.miss().reject(line));
+    }
+    if !walk.draft.has_request() {
+        return Err(absent("a key for the request (request, uri, path, method with status)"));
+    }
+    if !walk.draft.has_time() && lent.is_none() {
+        return Err(absent("a key for the time (time, ts, msec, @timestamp)"));
+    }
+    Ok(walk.draft.finish())
+}
+
+fn absent(expected: &'static str) -> Reject {
+    Reject::new(1, expected, "an object without it")
+}
+
+/// A line on its way into a draft.
+struct Walk<'a, 'o> {
+    text: Cursor<'a>,
+    draft: Draft<'a>,
+    own: &'o Own,
+}
+
+impl<'a, 'o> Walk<'a, 'o> {
+    fn line(&mut self) -> Result<(), Broken> {
+        self.text.mark(b'{', "JSON: `{`")?;
+        let path = (!self.own.paths.is_empty()).then_some("");
+        self.object(Some(Scope::Root), path, MAX_DEPTH)?;
+        self.text.end()
+    }
+
+    /// Reads an object whose brace has been taken. `path` is its place in the site's table, with a dot at its
+    /// end; `None` where no key of the site's can be below.
+    fn object(
+        &mut self,
+        scope: Option<Scope>,
+        path: Option<&'o str>,
+        depth: usize,
+    ) -> Result<(), Broken> {
+        if self.text.take(b'}') {
+            return Ok(());
+        }
+        loop {
+            let key = self.text.key()?;
+            match key.text() {
+                Cow::Borrowed(key) => self.member(key, scope, path, depth)?,
+                Cow::Owned(key) => self.member(&key, scope, path, depth)?,
+            }
+            if self.text.ends(b'}', "JSON: `,` or `}`")? {
+                return Ok(());
+            }
+        }
+    }
+
+    /// Reads the value of a key.
+    fn member(
+        &mut self,
+        key: &[u8],
+        scope: Option<Scope>,
+        path: Option<&'o str>,
+        depth: usize,
+    ) -> Result<(), Broken> {
+        if !self.own.is_empty() {
+            return self.own_member(key, scope, path, depth);
+        }
+        self.common_member(key, scope, None, depth)
+    }
+
+    /// Reads the value of a key that the site may have named.
+    fn own_member(
+        &mut self,
+        key: &[u8],
+        scope: Option<Scope>,
+        path: Option<&'o str>,
+        depth: usize,
+    ) -> Result<(), Broken> {
+        let (slot, below) = self.own.find(path, key);
+        // What the client may fill with names of its own (a query, a body) is not understood, and has none.
+        let id = scope.and_then(|_| self.own.id(key));
+        match id.or(slot) {
+            Some(Slot::Skip) => self.value(&Meaning::default(), below, depth),
+            Some(slot) => {
+                let meaning = Meaning { slot: Some((slot, OWN_RANK)), scope: None };
+                self.value(&meaning, below, depth)
+            }
+            None => self.common_member(key, scope, below, depth),
+        }
+    }
+
+    /// Reads the value of a key as everyone understands it.
+    fn common_member(
+        &mut self,
+        key: &[u8],
+        scope: Option<Scope>,
+        path: Option<&'o str>,
+        depth: usize,
+    ) -> Result<(), Broken> {
+        static NOTHING: Meaning = Meaning { slot: None, scope: None };
+        let Some(scope) = scope else { return self.value(&NOTHING, path, depth) };
+        if let Some(known) = keys::known(scope, key) {
+            return self.value(known, path, depth);
+        }
+        match keys::named(scope, key).or_else(|| followed(scope, key)) {
+            Some(named) => self.value(&named, path, depth),
+            None => self.value(&NOTHING, path, depth),
+        }
+    }
+
+    fn value(
+        &mut self,
+        meaning: &Meaning,
+        path: Option<&'o str>,
+        depth: usize,
+    ) -> Result<(), Broken> {
+        if meaning.is_nothing() && path.is_none() {
+            return self.text.skip();
+        }
+        match self.text.next() {
+            Some(b'"') => {
+                let quoted = self.text.string()?;
+                self.put(meaning, quoted);
+                Ok(())
+            }
+            Some(b'{') if depth > 0 => {
+                self.text.mark(b'{', "JSON: `{`")?;
+                self.object(meaning.scope, path, depth - 1)
+            }
+            Some(b'[') if depth > 0 => self.list(meaning),
+            Some(b'{' | b'[') => self.text.skip(),
+            _ => {
+                let plain = self.text.plain()?;
+                self.put_plain(meaning, plain);
+                Ok(())
+            }
+        }
+    }
+
+    /// Reads a list, such as Caddy's values of one header: each goes where one would. Objects in it are passed
+    /// over, but for headers as `AWS` WAF lists them.
+    fn list(&mut self, meaning: &Meaning) -> Result<(), Broken> {
+        self.text.mark(b'[', "JSON: `[`")?;
+        if self.text.take(b']') {
+            return Ok(());
+        }
+        loop {
+            match self.text.next() {
+                Some(b'{') if meaning.scope == Some(Scope::Headers) => self.header()?,
+                Some(b'{' | b'[') => self.text.skip()?,
+                _ => self.value(meaning, None, 0)?,
+            }
+            if self.text.ends(b']', "JSON: `,` or `]`")? {
+                return Ok(());
+            }
+        }
+    }
+
+    /// Reads `{"name":"Host","value":"example.org"}`: one header.
+    fn header(&mut self) -> Result<(), Broken> {
+        self.text.mark(b'{', "JSON: `{`")?;
+        let mut name: Text<'a> = Cow::Borrowed(b"");
+        loop {
+            let key = self.text.key()?;
+            match (key.raw, self.text.next()) {
+                (b"name" | b"key", Some(b'"')) => name = self.text.string()?.text(),
+                (b"value", _) => self.value(&keys::header(&name[..]), None, 0)?,
+                _ => self.text.skip()?,
+            }
+            if self.text.ends(b'}', "JSON: `,` or `}`")? {
+                return Ok(());
+            }
+        }
+    }
+
+    /// Puts a string where its key says. One that is not what its key promises says nothing; the line may say
+    /// it elsewhere.
+    fn put(&mut self, meaning: &Meaning, quoted: Quoted<'a>) {
+        let Some((slot, rank)) = &meaning.slot else { return };
+        match slot {
+            // Caddy writes 0 where nothing was answered, some write the reason behind the status.
+            Slot::Part(Part::Status) => {
+                if let Some(status) = status(scan::word(quoted.raw).1) {
+                    self.draft.status(*rank, status);
+                }
+            }
+            slot => {
+                self.draft.put(slot, *rank, quoted.text(), Escape::None);
+            }
+        }
+    }
+
+    /// Puts a number where its key says.
+    fn put_plain(&mut self, meaning: &Meaning, plain: &'a [u8]) {
+        let Some((slot, rank)) = &meaning.slot else { return };
+        match slot {
+            Slot::Part(Part::Status) => {
+                if let Some(status) = status(plain) {
+                    self.draft.status(*rank, status);
+                }
+            }
+            Slot::Part(Part::Time) => {
+                if let Some(time) = time::epoch(plain).or_else(|| exponent(plain)) {
+                    self.draft.time(*rank, time);
+                }
+            }
+            Slot::Part(Part::Bytes) => {
+                self.draft.put(slot, *rank, Cow::Borrowed(plain), Escape::None);
+            }
+            Slot::Part(Part::Tls) => {
+                if let Some(name) = tls_version(plain) {
+                    self.draft.put(slot, *rank, Cow::Borrowed(name), Escape::None);
+                }
+            }
+            Slot::Id(_) if plain.iter().all(u8::is_ascii_digit) => {
+                self.draft.put(slot, *rank, Cow::Borrowed(plain), Escape::None);
+            }
+            _ => {}
+        }
+    }
+}
+
+/// Reads a status of up to three digits.
+fn status(text: &[u8]) -> Option<u16> {
+    scan::decimal(text)
+        .and_then(|status| u16::try_from(status).ok())
+        .filter(|status| *status < 1000)
+}
+
+/// Reads a number of seconds that is written with an exponent, as Go writes floats from 10^21 on and others
+/// earlier.
+fn exponent(plain: &[u8]) -> Option<Time> {
+    let has_exponent = plain.iter().any(|b| matches!(b, b'e' | b'E'));
+    let number = has_exponent.then(|| std::str::from_utf8(plain).ok()?.parse().ok())?;
+    number.and_then(time::epoch_of_float)
+}
+
+/// Names a TLS version by its number on the wire: 0x0303 is TLS 1.2 (RFC 8446, section 4.2.1).
+fn tls_version(plain: &[u8]) -> Option<&'static [u8]> {
+    match scan::decimal(plain)? {
+        0x0301 => Some(b"TLSv1"),
+        0x0302 => Some(b"TLSv1.1"),
+        0x0303 => Some(b"TLSv1.2"),
+        0x0304 => Some(b"TLSv1.3"),
+        _ => None,
+    }
+}
+
+/// Follows a key down as the nested objects would be: ECS is also written flat (`http.request.method`).
+fn followed(mut scope: Scope, mut key: &[u8]) -> Option<Meaning> {
+    loop {
+        let (first, rest) = key.split_at(memchr::memchr(b'.', key)?);
+        scope = keys::known(scope, first)?.scope?;
+        key = rest.get(1..).unwrap_or_default();
+        let known = keys::known(scope, key).cloned();
+        if let Some(meaning) = known.or_else(|| keys::named(scope, key)) {
+            return Some(meaning);
+        }
+    }
+}
