@@ -265,9 +265,10 @@ fn show_alert(
     printer.line(format_args!("{level}  {}  {title}", print::bold(rule)))?;
     field(printer, "alert", format!("{} of incident {}", alert.id, alert.incident))?;
     field(printer, "time", alert.time.to_string())?;
-    let token = &alert.token;
-    let token = [token.name.as_str(), &token.id.to_string(), &token.kind, &token.hint].join(" ");
-    field(printer, "token", token)?;
+    if let Some(token) = &alert.token {
+        let id = token.id.to_string();
+        field(printer, "token", [token.name.as_str(), &id, &token.kind, &token.hint].join(" "))?;
+    }
     field(printer, "principal", &alert.principal)?;
     field(printer, "client", client(alert))?;
     let agent = [alert.agent.family.as_str(), &alert.agent.version].join(" ");

@@ -1,7 +1,7 @@
 //! Alerts as structured records, for the systemd journal and whatever else reads our log.
 //!
 //! An alert is one `tracing` record of the target [`TARGET`], with the fields `level`, `rule`,
-//! `principal`, `incident`, `alert`, `token`, `risk`, `reason` and, where known, `source`. Where the
+//! `principal`, `incident`, `alert`, `risk`, `reason` and, where known, `token` and `source`. Where the
 //! daemon logs to the journal, `tracing-journald` makes fields of these (`F_RULE=`, ...), so that
 //! `journalctl F_RULE=impossible-travel` finds them; elsewhere they are text or JSON. A subscriber
 //! that wants alerts only, or none, filters by the target.
@@ -19,7 +19,8 @@ pub const TARGET: &str = "tokenwatch::alert";
 /// Records an alert: critical and high as warnings, the rest as information.
 pub fn record(alert: &Alert) {
     let (rule, principal) = (safe(&alert.rule.name), safe(&alert.principal));
-    let (token, reason, level) = (alert.token.id, safe(&alert.reason), alert.rule.level);
+    let (reason, level) = (safe(&alert.reason), alert.rule.level);
+    let token = alert.token.as_ref().map(|token| tracing::field::display(token.id));
     let source = alert.client.map(tracing::field::display);
     macro_rules! record {
         ($priority:expr) => {
@@ -31,7 +32,7 @@ pub fn record(alert: &Alert) {
                 principal,
                 incident = alert.incident.as_str(),
                 alert = alert.id.as_str(),
-                token = %token,
+                token,
                 risk = alert.risk,
                 source,
                 reason,

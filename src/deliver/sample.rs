@@ -43,12 +43,12 @@ pub(super) fn alert() -> Alert {
             level: Level::High,
             title: "Token used in an unusual way".into(),
         },
-        token: TokenRef {
+        token: Some(TokenRef {
             id: TokenId([0xe7; 16]),
             name: "ci-deploy".into(),
             kind: "github-pat".into(),
             hint: "ghp_...4f2a".into(),
-        },
+        }),
         principal: "ci-deploy".into(),
         client: Some("203.0.113.7".parse().unwrap()),
         place: Place {
@@ -115,7 +115,12 @@ pub(super) fn hostile() -> Alert {
         id: text(),
         incident: text(),
         rule: RuleRef { id: text(), name: text(), level: Level::Critical, title: text() },
-        token: TokenRef { name: text(), kind: text(), hint: text(), ..alert().token },
+        token: alert().token.map(|token| TokenRef {
+            name: text(),
+            kind: text(),
+            hint: text(),
+            ..token
+        }),
         principal: text(),
         place: Place { city: text(), organization: text(), ..alert().place },
         agent: Agent { family: text(), version: text() },

@@ -39,11 +39,13 @@ pub fn alert_json(alert: &Alert, files: &Files<'_>) -> Json {
         ("alert", text(&alert.id)),
         (
             "token",
-            Some(object([
-                ("id", text(&alert.token.id.to_string())),
-                ("name", text(&alert.token.name)),
-                ("kind", text(&alert.token.kind)),
-            ])),
+            alert.token.as_ref().map(|token| {
+                object([
+                    ("id", text(&token.id.to_string())),
+                    ("name", text(&token.name)),
+                    ("kind", text(&token.kind)),
+                ])
+            }),
         ),
         ("principal", text(&alert.principal)),
         ("source", filled(source(alert))),
@@ -104,11 +106,17 @@ mod tests {
         let mut alert = sample::alert();
         alert.client = None;
         alert.place = Place::default();
-        alert.token.name = "".into();
+        alert.token.as_mut().unwrap().name = "".into();
         let json = alert_json(&alert, &|_| None);
         assert_eq!(json.get("source"), None);
         assert_eq!(json["token"].get("name"), None);
         assert_eq!(json["evidence"][0], json!({"offset": 4711}));
+    }
+
+    #[test]
+    fn an_alert_about_a_log_has_no_token() {
+        let alert = Alert { token: None, ..sample::alert() };
+        assert_eq!(alert_json(&alert, &sample::files).get("token"), None);
     }
 
     #[test]

@@ -155,12 +155,12 @@ pub struct Alert {
     pub id: SmolStr,
     /// The incident it belongs to.
     pub incident: SmolStr,
-    /// Event time of the usage that made the rule match.
+    /// Event time of the usage or line that made the rule match.
     pub time: Timestamp,
     /// Which rule.
     pub rule: RuleRef,
-    /// Which token.
-    pub token: TokenRef,
+    /// Which token; `None` for an alert about a log.
+    pub token: Option<TokenRef>,
     /// Whose.
     pub principal: SmolStr,
     /// From which address.

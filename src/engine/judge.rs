@@ -121,12 +121,12 @@ fn alert(rule: &Rule, view: &View<'_>, row: Option<&Registered>) -> Alert {
         incident: SmolStr::default(),
         time: usage.time,
         rule: rule.head.clone(),
-        token: TokenRef {
+        token: Some(TokenRef {
             id: usage.token,
             name: row.map(|row| row.name.clone()).unwrap_or_default(),
             kind: usage.kind.clone(),
             hint: usage.hint.clone(),
-        },
+        }),
         principal: SmolStr::new(principal),
         client: usage.client,
         place: place.clone(),

@@ -112,11 +112,16 @@ fn put_alerts(db: &Connection, new: &[Alert]) -> Result<usize> {
             alert.rule.level,
             alert.rule.name.as_str(),
             alert.principal.as_str(),
-            alert.token.id,
+            token(alert),
             to_json(&alerts::finite(alert))?,
         ])?;
     }
     Ok(added)
+}
+
+/// The bytes of the token's id; none where no token is concerned.
+fn token(alert: &Alert) -> &[u8] {
+    alert.token.as_ref().map_or(&[], |token| token.id.0.as_slice())
 }
 
 fn put_notices(db: &Connection, notices: &[Notice], now: Timestamp) -> Result<usize> {

@@ -116,12 +116,12 @@ pub(super) fn alert(name: &str, incident: &str, token: u8, time: Timestamp) -> A
             level: Level::Medium,
             title: "New country".into(),
         },
-        token: TokenRef {
+        token: Some(TokenRef {
             id: id(token),
             name: SmolStr::default(),
             kind: "opaque".into(),
             hint: "...4f2a".into(),
-        },
+        }),
         principal: id(token).to_smolstr(),
         client: Some([192, 0, 2, 7].into()),
         place: Place { country: Country::parse("FR"), ..Place::default() },

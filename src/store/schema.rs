@@ -155,7 +155,8 @@ CREATE INDEX incident_principal ON incident (principal, last);
 CREATE INDEX incident_last ON incident (last);
 
 -- Alerts: columns to ask by, and the whole of it as JSON. Numbers ascend in the order of commits
--- and are never used again, so that a digest can say from which to which it goes.
+-- and are never used again, so that a digest can say from which to which it goes. An alert about
+-- a log has no bytes in token.
 CREATE TABLE alert (
   number INTEGER PRIMARY KEY AUTOINCREMENT,
   id TEXT NOT NULL UNIQUE,

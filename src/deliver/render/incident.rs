@@ -2,7 +2,7 @@
 
 use std::collections::BTreeSet;
 
-use crate::engine::alert::{Alert, Incident, Level};
+use crate::engine::alert::{Alert, Incident, Level, TokenRef};
 
 use super::page::{Page, Part};
 use super::safe::{is_shell_word, plain, safe, safe_within};
@@ -54,15 +54,20 @@ pub fn incident(incident: &Incident, alerts: &[Alert], context: &Context<'_>) ->
     }
 }
 
-/// Returns who it is about, without a byte from a log: the registered name, else the token's id.
+/// Returns what it is about, without a byte from a log: the token's registered name, else its id; of an
+/// alert about a log the file's name.
 fn name(alert: &Alert) -> String {
-    let name = plain(&alert.token.name, MAX_NAME);
-    if name.is_empty() { format!("token {}", short(alert)) } else { name }
+    let Some(token) = &alert.token else {
+        let file = alert.principal.rsplit('/').next().unwrap_or_default();
+        return format!("log {}", plain(file, MAX_NAME));
+    };
+    let name = plain(&token.name, MAX_NAME);
+    if name.is_empty() { format!("token {}", short(token)) } else { name }
 }
 
 /// Returns enough of a token's id to know it by: `tw1_e72ab08728`.
-fn short(alert: &Alert) -> String {
-    alert.token.id.to_string().chars().take(14).collect()
+fn short(token: &TokenRef) -> String {
+    token.id.to_string().chars().take(14).collect()
 }
 
 /// Returns the heaviest alert's reason as a sentence.
@@ -139,7 +144,7 @@ fn who(incident: &Incident, alerts: &[Alert]) -> Vec<(String, String)> {
     let from: Vec<String> = address.into_iter().chain(place).collect();
     let route = (!alert.route.is_empty()).then(|| safe(&alert.route));
     let known = [
-        ("Token", Some(token(alert))),
+        ("Token", alert.token.as_ref().map(token)),
         ("When", Some(when)),
         ("From", (!from.is_empty()).then(|| from.join(", "))),
         ("Network", words::network(&alert.place)),
@@ -155,10 +160,10 @@ fn who(incident: &Incident, alerts: &[Alert]) -> Vec<(String, String)> {
 }
 
 /// Prints `tw1_... (github-pat, ghp_...4f2a)`.
-fn token(alert: &Alert) -> String {
-    let words = [safe(&alert.token.kind), safe(&alert.token.hint)];
+fn token(token: &TokenRef) -> String {
+    let words = [safe(&token.kind), safe(&token.hint)];
     let known: Vec<String> = words.into_iter().filter(|word| !word.is_empty()).collect();
-    format!("{} ({})", alert.token.id, known.join(", "))
+    format!("{} ({})", token.id, known.join(", "))
 }
 
 /// Prints `Impossible travel (impossible-travel)`.
@@ -218,14 +223,19 @@ fn others(incident: &Incident, alerts: &[Alert]) -> Option<Part> {
 /// Returns the commands that come next. Names that a shell would read are replaced by the token's id.
 fn commands(incident: &Incident, alerts: &[Alert]) -> Vec<(String, &'static str)> {
     let mut commands = Vec::new();
-    if let Some(alert) = alerts.first() {
-        let id = alert.token.id.to_string();
-        let name = if is_shell_word(&alert.token.name) { alert.token.name.as_str() } else { &id };
+    let about = alerts.first().map(|alert| alert.token.as_ref());
+    if let Some(Some(token)) = about {
+        let id = token.id.to_string();
+        let name = if is_shell_word(&token.name) { token.name.as_str() } else { &id };
         commands.push((format!("tokenwatch history {name}"), "everything that this token did"));
         commands.push((
             format!("tokenwatch tokens revoke {id}"),
             "after revoking it where it was issued: later use is then an alert",
         ));
+    }
+    if about == Some(None) {
+        let check = "which format each log is read in, and the first line that does not fit";
+        commands.push(("tokenwatch check".to_owned(), check));
     }
     if is_shell_word(&incident.id) {
         commands.push((

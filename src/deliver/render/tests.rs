@@ -36,11 +36,25 @@ fn the_subject_says_level_name_and_kinds() {
 #[test]
 fn a_token_without_a_name_is_known_by_its_id() {
     let mut alert = sample::alert();
-    alert.token.name = "".into();
+    alert.token.as_mut().unwrap().name = "".into();
     alert.principal = "jwt:https://idp.example.org:alice".into();
     let mail = incident(&sample::incident(), &[alert], &context(&[]));
     assert!(mail.subject.contains("HIGH token tw1_e7e7e7e7e7: "), "{}", mail.subject);
     assert!(mail.text.contains("tokenwatch history tw1_e7e7"), "{}", mail.text);
+}
+
+#[test]
+fn an_alert_about_a_log_is_known_by_its_file() {
+    let alert =
+        Alert { token: None, principal: "log:/var/log/nginx/access.log".into(), ..sample::alert() };
+    let mail = incident(&sample::incident(), &[alert], &context(&[]));
+    assert!(mail.subject.contains("HIGH log access.log: "), "{}", mail.subject);
+    assert!(
+        !mail.text.contains("  Token  ") && !mail.text.contains("tokens revoke"),
+        "{}",
+        mail.text
+    );
+    assert!(mail.text.contains("tokenwatch check"), "{}", mail.text);
 }
 
 #[test]
@@ -181,7 +195,7 @@ fn hostile_text_is_shown_and_does_nothing() {
 fn commands_cannot_carry_what_a_shell_would_read() {
     let hostile = Incident { id: "$(id)".into(), ..sample::incident() };
     let mut alert = sample::alert();
-    alert.token.name = "`id`; rm -rf /".into();
+    alert.token.as_mut().unwrap().name = "`id`; rm -rf /".into();
     let text = incident(&hostile, &[alert], &context(&[])).text;
     let commands = text.lines().filter(|line| line.trim_start().starts_with("tokenwatch "));
     assert!(commands.clone().count() == 2, "{text}");
