@@ -13,6 +13,7 @@ pub mod line;
 pub mod memory;
 pub mod mute;
 pub mod profile;
+pub mod pulse;
 pub mod reader;
 pub mod record;
 pub mod registry;

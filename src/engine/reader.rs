@@ -4,6 +4,7 @@ use ipnet::IpNet;
 use smol_str::SmolStr;
 
 use crate::engine::line::{Batch, Directives, Line, Tally};
+use crate::engine::pulse::Pulse;
 use crate::engine::record::{Columns, Format, Record, Reject, client_behind};
 use crate::engine::time::Timestamp;
 use crate::engine::token::{Finder, Sealer};
@@ -40,6 +41,8 @@ pub struct Reading {
     pub tally: Tally,
     /// The first lines that no format fits, by offset.
     pub rejects: Vec<(u64, Reject)>,
+    /// Which lines were read and which were not.
+    pub pulse: Pulse,
 }
 
 impl Reader {
@@ -80,11 +83,13 @@ impl Reader {
             let origin = Origin { stream: batch.stream, offset: line.offset };
             reading.tally.lines += 1;
             match self.read_line(batch.source, &line, &columns, origin, &mut reading.usages) {
-                Ok(()) => {
+                Ok(time) => {
+                    reading.pulse.read(time);
                     reading.tally.parsed += 1;
                     reading.tally.parsed_bytes += line.length;
                 }
                 Err(reject) => {
+                    reading.pulse.reject(line.offset, &reject);
                     reading.tally.rejected += 1;
                     reading.tally.rejected_bytes += line.length;
                     if reading.rejects.len() < MAX_REJECTS {
@@ -116,19 +121,19 @@ impl Reader {
         columns: &Columns,
         origin: Origin,
         usages: &mut Vec<Usage>,
-    ) -> Result<(), Reject> {
+    ) -> Result<Option<Timestamp>, Reject> {
         let source = self
             .sources
             .get(source)
             .ok_or_else(|| Reject::new(1, "a line of a configured source", "one of another"))?;
         if source.format.is_silent(line.bytes) {
-            return Ok(());
+            return Ok(None);
         }
         let record = source.record(line.bytes, columns)?;
         let mut sightings = Vec::new();
         self.finder.find(&record, &mut sightings);
         self.sealer.seal(&record, &sightings, origin, &source.service, usages);
-        Ok(())
+        Ok(record.time)
     }
 }
 
