@@ -62,6 +62,7 @@ const LAYERS: &[(&str, &[&str])] = &[
             "engine::stats",
             "engine::geo",
             "engine::usage",
+            "engine::pulse",
             "engine::registry",
             "engine::alert",
             "engine::profile",
@@ -86,6 +87,7 @@ const LAYERS: &[(&str, &[&str])] = &[
             "engine::rule",
         ],
     ),
+    ("engine::health", &["engine::pulse", "engine::incident"]),
     (
         "engine::memory",
         &[
@@ -106,13 +108,16 @@ const LAYERS: &[(&str, &[&str])] = &[
         &[
             "engine::time",
             "engine::geo",
+            "engine::line",
             "engine::usage",
+            "engine::pulse",
             "engine::registry",
             "engine::alert",
             "engine::profile",
             "engine::detect",
             "engine::rule",
             "engine::incident",
+            "engine::health",
             "engine::memory",
         ],
     ),

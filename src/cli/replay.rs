@@ -52,7 +52,7 @@ pub(super) fn run(context: &mut Context, options: &Options) -> anyhow::Result<Ex
     policy.mutes = store.mutes()?;
     let judge = site.judge(registry, policy)?;
     let atlas = Arc::new(site.atlas());
-    let mut worker = Worker::new(judge, store, atlas, Delivery::Silent, site.subjects_bound());
+    let mut worker = Worker::new(judge, store, atlas, Delivery::Silent, site.subjects_bound())?;
 
     let batches = Replay::open(inputs, |source, line, above| reader.time_of(source, line, above));
     let mut incidents = Incidents::default();

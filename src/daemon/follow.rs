@@ -150,7 +150,7 @@ impl<L: Listener> Loop<'_, L> {
         }
         let Self { worker, listener, .. } = self;
         retry(listener, "recalling principals", || {
-            worker.take(batch.stream, batch.position.clone(), &reading)
+            worker.take(batch.stream, batch.position.clone(), &reading, now())
         })
     }
 

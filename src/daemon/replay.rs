@@ -85,6 +85,8 @@ fn judge_all(
 ) -> anyhow::Result<Summary> {
     let mut summary = Summary::default();
     let mut uncommitted = 0;
+    // The log's time is the clock; only if no line of any log has said one yet, the real one is.
+    let mut newest: Option<Timestamp> = None;
     let mut paths: BTreeMap<StreamId, String> = BTreeMap::new();
     let mut commit = |worker: &mut Worker, summary: &mut Summary, paths: &BTreeMap<_, _>| {
         let alerts = worker.commit(now()).context("committing")?;
@@ -105,7 +107,9 @@ fn judge_all(
         summary.tally.add(&reading.tally);
         uncommitted += reading.tally.bytes();
         paths.entry(stream).or_insert_with(|| position.path.display().to_string());
-        worker.take(stream, position, &reading).context("recalling principals")?;
+        newest = newest.max(reading.pulse.newest());
+        let time = newest.unwrap_or_else(&now);
+        worker.take(stream, position, &reading, time).context("recalling principals")?;
         if worker.dirty() >= DIRTY || uncommitted >= BYTES {
             commit(worker, &mut summary, &paths)?;
             uncommitted = 0;

@@ -145,7 +145,7 @@ impl Parts {
             Arc::clone(&atlas) as _,
             Delivery::Mail,
             site.subjects_bound(),
-        );
+        )?;
 
         let (orders, orders_out) = channel();
         let (chores, chores_out) = sync_channel(8);

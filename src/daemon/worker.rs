@@ -1,14 +1,16 @@
 //! The one loop of live and replay: a batch's reading is judged, then committed with the position that vouches for it.
 
 use std::collections::BTreeMap;
+use std::path::PathBuf;
 use std::sync::Arc;
 
-use tracing::error;
+use tracing::{error, warn};
 
 use crate::engine::alert::Alert;
 use crate::engine::commit::{Commit, StreamUpdate, SubjectRow};
 use crate::engine::geo::Atlas;
-use crate::engine::judge::Judge;
+use crate::engine::health::Log;
+use crate::engine::judge::{Followed, Judge};
 use crate::engine::line::{Position, StreamId, Tally};
 use crate::engine::memory::Memory;
 use crate::engine::reader::Reading;
@@ -35,26 +37,32 @@ pub struct Worker {
     /// Whether people are told.
     pub delivery: Delivery,
     memory: Memory,
+    /// How well logs are read, by path.
+    logs: BTreeMap<PathBuf, Log>,
     streams: BTreeMap<StreamId, StreamUpdate>,
     /// A commit that failed for a while: it goes first, as it is.
     stuck: Option<Commit>,
 }
 
 impl Worker {
-    /// Makes a worker whose memory keeps at most `bound` subjects.
-    #[must_use]
+    /// Makes a worker whose memory keeps at most `bound` subjects, and recalls how logs were read.
+    ///
+    /// # Errors
+    /// What the store says.
     pub fn new(
         judge: Judge,
         store: Store,
         atlas: Arc<dyn Atlas>,
         delivery: Delivery,
         bound: usize,
-    ) -> Self {
+    ) -> Result<Self, StoreError> {
         let memory = Memory::new(bound);
-        Self { judge, store, atlas, delivery, memory, streams: BTreeMap::new(), stuck: None }
+        let logs = logs(&store)?;
+        let streams = BTreeMap::new();
+        Ok(Self { judge, store, atlas, delivery, memory, logs, streams, stuck: None })
     }
 
-    /// Judges what a batch says. Nothing has taken effect before the next [`Worker::commit`].
+    /// Judges what a batch says; `now` is for logs that say no time. Nothing has taken effect before the next [`Worker::commit`].
     ///
     /// # Errors
     /// What the store says when it is asked for principals. The batch may be given again.
@@ -63,13 +71,18 @@ impl Worker {
         stream: StreamId,
         position: Position,
         reading: &Reading,
+        now: Timestamp,
     ) -> Result<(), StoreError> {
         self.recall(reading)?;
         self.judge.judge(&mut self.memory, &reading.usages, self.atlas.as_ref());
+        let log = self.logs.entry(position.path.clone()).or_default();
+        let of = Followed { path: &position.path, stream, now };
+        self.judge.check(&mut self.memory, log, of, &reading.pulse);
         let update = self.streams.entry(stream).or_insert_with(|| StreamUpdate {
             stream,
             position: Position::default(),
             tally: Tally::default(),
+            health: String::new(),
         });
         update.position = position;
         update.tally.add(&reading.tally);
@@ -133,7 +146,11 @@ impl Worker {
     }
 
     fn take_changes(&mut self) -> Commit {
-        let streams = std::mem::take(&mut self.streams).into_values().collect();
+        let mut streams: Vec<_> = std::mem::take(&mut self.streams).into_values().collect();
+        for update in &mut streams {
+            update.health =
+                self.logs.get(&update.position.path).map(Log::encode).unwrap_or_default();
+        }
         let mut commit = Commit { streams, ..self.memory.take() };
         if self.delivery == Delivery::Silent {
             commit.notices.clear();
@@ -148,4 +165,22 @@ impl Worker {
         self.judge.registry = registry;
         self.memory.clear();
     }
+}
+
+/// Recalls how each log was read last. Of the files that were followed under one path, the latest counts.
+fn logs(store: &Store) -> Result<BTreeMap<PathBuf, Log>, StoreError> {
+    let mut streams = store.streams()?;
+    streams.retain(|stream| !stream.health.is_empty());
+    streams.sort_by_key(|stream| (stream.updated, stream.stream));
+    let mut logs = BTreeMap::new();
+    for stream in streams {
+        let path = stream.position.path;
+        let Some(log) = Log::decode(&stream.health) else {
+            let path = path.display();
+            warn!(%path, "How this log was read cannot be recalled; counting starts anew.");
+            continue;
+        };
+        logs.insert(path, log);
+    }
+    Ok(logs)
 }

@@ -32,6 +32,8 @@ pub struct StreamUpdate {
     pub position: Position,
     /// What to add.
     pub tally: Tally,
+    /// How well its log is read, packed by the engine.
+    pub health: String,
 }
 
 /// What the Judge remembers of one principal, as bytes that only the engine can read.

@@ -78,12 +78,11 @@ impl Desk {
         self.open.is_none() && self.told.is_empty()
     }
 
-    /// Tells whether a match is news; if so, remembers it.
-    pub fn is_news(&mut self, rule: &Rule, usage: &Usage) -> bool {
-        self.told.retain(|told| usage.time < told.until);
-        let key = key(rule, usage);
+    /// Tells whether a match at a time is news; if so, remembers it. `key` says what it is about.
+    pub fn is_news(&mut self, rule: &Rule, time: Timestamp, key: u64) -> bool {
+        self.told.retain(|told| time < told.until);
         // Told in the far future: by a line with a wrong clock, which must not silence the present.
-        let is_near = |told: &Told| told.until.since(usage.time) <= rule.once.within + DAY;
+        let is_near = |told: &Told| told.until.since(time) <= rule.once.within + DAY;
         let known = self
             .told
             .iter()
@@ -95,7 +94,7 @@ impl Desk {
         if self.told.len() == MAX_TOLD {
             self.told.remove(0);
         }
-        let until = usage.time.plus(rule.once.within);
+        let until = time.plus(rule.once.within);
         self.told.push(Told { key, until, level: rule.head.level });
         true
     }
@@ -150,6 +149,12 @@ fn digest(parts: &[&str]) -> u64 {
         hash.update([0]);
     }
     hash.finalize().iter().take(8).fold(0, |sum, byte| (sum << 8) | u64::from(*byte))
+}
+
+/// Returns what a match of a log is about, as a number: nothing tells two of one rule apart.
+#[must_use]
+pub fn key_of_log(rule: &Rule) -> u64 {
+    digest(&[&rule.head.name])
 }
 
 /// Returns what a match is about, as a number: the rule's name, and the values that the rule tells matches apart by.

@@ -1,21 +1,26 @@
-//! Steps 6 to 9: usages become alerts. Pure: what it knows is in [`Memory`], what it is told are arguments.
+//! Steps 6 to 9: usages become alerts, and so do logs that cannot be read. Pure: what it knows is in [`Memory`], what it is told are arguments.
 
-use std::collections::HashMap;
+use std::collections::{BTreeMap, HashMap};
 use std::net::IpAddr;
+use std::path::Path;
 
 use foldhash::fast::FixedState;
 use smol_str::SmolStr;
 
 use crate::engine::alert::{Alert, Facts, Level, Reason, TokenRef, Value};
-use crate::engine::detect::{Params, detect, risk};
+use crate::engine::detect::{Params, detect, misread, risk};
 use crate::engine::geo::{Atlas, Place};
-use crate::engine::incident::{Policy, key, stable_id};
+use crate::engine::health::{Log, principal};
+use crate::engine::incident::{Desk, Policy, key, key_of_log, stable_id};
+use crate::engine::line::StreamId;
 use crate::engine::memory::{Handle, Memory};
 use crate::engine::profile::{Placed, Priors, World};
+use crate::engine::pulse::{Pulse, Spell};
 use crate::engine::registry::{Registered, Registry};
 use crate::engine::rule::view::View;
 use crate::engine::rule::{Rule, RuleSet};
-use crate::engine::usage::{Carrier, Usage};
+use crate::engine::time::Timestamp;
+use crate::engine::usage::{Agent, Carrier, Usage};
 
 /// Addresses whose place is kept at hand.
 const MAX_PLACES: usize = 64 * 1024;
@@ -59,6 +64,31 @@ impl Judge {
         }
     }
 
+    /// Judges how well the lines of a log were read. What is found out is left in `memory`.
+    pub fn check(&self, memory: &mut Memory, log: &mut Log, of: Followed<'_>, pulse: &Pulse) {
+        let health = &self.params.health;
+        for stretch in pulse.stretches() {
+            let is_bad = |lines, rejected| health.is_bad(lines, rejected);
+            let spells = log.window.count(of.stream, stretch, of.now, is_bad);
+            for spell in spells.iter().flatten() {
+                self.tell_of(memory, &mut log.desk, of.path, spell);
+            }
+        }
+    }
+
+    fn tell_of(&self, memory: &mut Memory, desk: &mut Desk, path: &Path, spell: &Spell) {
+        let principal = principal(path);
+        let facts = misread(spell, &path.to_string_lossy(), &self.params.health);
+        let view = View { usage: None, principal: &principal, facts: &facts };
+        for rule in self.rules.matching(&view) {
+            if desk.is_news(rule, spell.time, key_of_log(rule)) {
+                let mut alert = alert_of_log(rule, spell, &principal, &facts);
+                let joined = desk.join(&mut alert, &self.policy);
+                memory.tell(alert, joined);
+            }
+        }
+    }
+
     fn judge_one(&mut self, memory: &mut Memory, handle: Handle, usage: &Usage, atlas: &dyn Atlas) {
         let place = place(&mut self.places, usage.client, atlas);
         memory.record(handle, usage, place);
@@ -73,17 +103,28 @@ impl Judge {
         if !matches!(usage.carrier, Carrier::Referer(_)) {
             profile.absorb(&placed, &signals, &self.params.profile);
         }
-        let view = View { usage, place, principal, facts: &facts };
+        let view = View { usage: Some((usage, place)), principal, facts: &facts };
         let mut told = Vec::new();
         for rule in self.rules.matching(&view) {
-            if subject.desk.is_news(rule, usage) {
-                let mut alert = alert(rule, &view, row);
+            if subject.desk.is_news(rule, usage.time, key(rule, usage)) {
+                let mut alert = alert(rule, &placed, (principal, &facts), row);
                 let joined = subject.desk.join(&mut alert, &self.policy);
                 told.push((alert, joined));
             }
         }
         told.into_iter().for_each(|(alert, joined)| memory.tell(alert, joined));
     }
+}
+
+/// A log whose lines were read, and the clock for when it says no time.
+#[derive(Clone, Copy, Debug)]
+pub struct Followed<'a> {
+    /// Where it is followed.
+    pub path: &'a Path,
+    /// The stream that the lines are of.
+    pub stream: StreamId,
+    /// What time it is.
+    pub now: Timestamp,
 }
 
 fn place<'a>(
@@ -106,16 +147,18 @@ fn place<'a>(
     places.entry(client).or_insert_with(|| atlas.place(client))
 }
 
-fn alert(rule: &Rule, view: &View<'_>, row: Option<&Registered>) -> Alert {
-    let View { usage, place, principal, facts } = *view;
+fn alert(
+    rule: &Rule,
+    placed: &Placed<'_>,
+    (principal, facts): (&str, &Facts),
+    row: Option<&Registered>,
+) -> Alert {
+    let usage = placed.usage;
     let token = usage.token.to_string();
     let time = usage.time.0.to_string();
     // Logs have whole seconds: two pieces of news may share all else.
     let key = key(rule, usage).to_string();
     let reasons = reasons(rule, facts);
-    let text = |values: &[(&'static str, Value)]| {
-        values.iter().map(|(name, value)| (SmolStr::new_static(name), value.clone())).collect()
-    };
     Alert {
         id: stable_id("al", &[&rule.head.id, principal, &token, &time, &key]),
         incident: SmolStr::default(),
@@ -129,17 +172,45 @@ fn alert(rule: &Rule, view: &View<'_>, row: Option<&Registered>) -> Alert {
         }),
         principal: SmolStr::new(principal),
         client: usage.client,
-        place: place.clone(),
+        place: placed.place.clone(),
         agent: usage.agent.clone(),
         route: smol_str::format_smolstr!("{} {}", usage.method, usage.route),
         status: usage.status,
         risk: risk_of(rule, facts),
         reason: sentence(rule, &reasons),
         reasons,
-        facts: text(&facts.values),
-        usual: text(&facts.usual),
+        facts: by_name(&facts.values),
+        usual: by_name(&facts.usual),
         evidence: vec![usage.origin],
     }
+}
+
+fn alert_of_log(rule: &Rule, spell: &Spell, principal: &str, facts: &Facts) -> Alert {
+    let time = spell.time.0.to_string();
+    let reasons = reasons(rule, facts);
+    Alert {
+        id: stable_id("al", &[&rule.head.id, principal, &time]),
+        incident: SmolStr::default(),
+        time: spell.time,
+        rule: rule.head.clone(),
+        token: None,
+        principal: SmolStr::new(principal),
+        client: None,
+        place: Place::default(),
+        agent: Agent::default(),
+        route: SmolStr::default(),
+        status: None,
+        risk: risk_of(rule, facts),
+        reason: sentence(rule, &reasons),
+        reasons,
+        facts: by_name(&facts.values),
+        usual: by_name(&facts.usual),
+        evidence: vec![spell.first.origin()],
+    }
+}
+
+fn by_name(values: &[(&'static str, Value)]) -> BTreeMap<SmolStr, Value> {
+    values.iter().map(|(name, value)| (SmolStr::new_static(name), value.clone())).collect()
 }
 
 /// The reasons that speak for this rule, heaviest first; all of them for a rule of the site's own.
@@ -186,9 +257,10 @@ mod tests {
     use crate::engine::ledger::{Span, TokenUse};
     use crate::engine::memory::Subject;
     use crate::engine::profile::tests::{START, berlin, lagos, rented, usage};
+    use crate::engine::record::Reject;
     use crate::engine::secret::TokenId;
     use crate::engine::time::{DAY, HOUR, MINUTE, SECOND};
-    use crate::engine::usage::{Agent, Identity};
+    use crate::engine::usage::{Agent, Identity, Origin};
 
     /// Three places, by the first byte of the address.
     struct World;
@@ -450,6 +522,70 @@ mod tests {
         let told: BTreeSet<_> = books.alerts.iter().filter(is_now).map(|a| &a.incident).collect();
         assert!(!told.is_empty(), "{:?}", books.alerts);
         assert!(!books.incidents.values().any(|one| one.last.since(one.opened) > DAY));
+    }
+
+    /// A pulse of lines a second apart, of which each Nth is rejected.
+    fn pulse(from: Timestamp, n_lines: i64, one_in: i64) -> Pulse {
+        let mut pulse = Pulse::default();
+        let why = Reject::new(5, "a time", "'x'");
+        for n in 1..=n_lines {
+            match n % one_in {
+                0 => pulse.reject(n.unsigned_abs() * 100, &why),
+                _ => pulse.read(Some(from.plus(n * SECOND))),
+            }
+        }
+        pulse
+    }
+
+    fn check(log: &mut Log, pulse: &Pulse) -> Commit {
+        let (judge, mut memory) = (judge(), Memory::new(9));
+        let path = Path::new("/var/log/a.log");
+        let of = Followed { path, stream: StreamId(3), now: START };
+        judge.check(&mut memory, log, of, pulse);
+        memory.take()
+    }
+
+    #[test]
+    fn a_log_that_cannot_be_read_is_told_once_a_day() {
+        let mut log = Log::default();
+        let told = check(&mut log, &pulse(START, 1000, 20));
+        assert_eq!((told.alerts.len(), told.notices.len(), told.incidents.len()), (1, 1, 1));
+        let alert = &told.alerts[0];
+        assert_eq!((alert.rule.name.as_str(), alert.rule.level), ("monitor-health", Level::High));
+        assert_eq!((alert.principal.as_str(), &alert.token), ("log:/var/log/a.log", &None));
+        assert_eq!(alert.evidence, [Origin { stream: StreamId(3), offset: 2000 }]);
+        assert!(alert.reason.starts_with("20 of 400 lines of /var/log/a.log "), "{}", alert.reason);
+        assert!(told.subjects.is_empty() && told.ledger.tokens.is_empty(), "a log is no principal");
+        for (hours, n_alerts) in [(1, 0), (22, 0), (24, 1), (46, 0)] {
+            // Restarted in between: what is remembered is what was packed.
+            log = Log::decode(&log.encode()).unwrap();
+            let later = check(&mut log, &pulse(START.plus(hours * HOUR), 1000, 20));
+            assert_eq!(later.alerts.len(), n_alerts, "{hours}");
+        }
+        assert!(check(&mut Log::default(), &pulse(START, 5000, 200)).alerts.is_empty());
+    }
+
+    #[test]
+    fn a_restart_in_the_window_changes_nothing() {
+        let whole = check(&mut Log::default(), &pulse(START, 500, 20)).alerts;
+        let mut log = Log::default();
+        let mut alerts = Vec::new();
+        for stretch in pulse(START, 500, 20).stretches() {
+            let mut part = Pulse::default();
+            let (judge, mut memory) = (judge(), Memory::new(9));
+            (0..stretch.read).for_each(|_| part.read(stretch.time));
+            let why = Reject::new(5, "a time", "'x'");
+            stretch.first.iter().for_each(|first| part.reject(first.offset, &why));
+            let of = Followed {
+                path: Path::new("/var/log/a.log"),
+                stream: StreamId(3),
+                now: START.plus(DAY),
+            };
+            judge.check(&mut memory, &mut log, of, &part);
+            alerts.extend(memory.take().alerts);
+            log = Log::decode(&log.encode()).unwrap();
+        }
+        assert_eq!(alerts, whole);
     }
 
     #[test]

@@ -6,6 +6,7 @@ pub mod alert;
 pub mod commit;
 pub mod detect;
 pub mod geo;
+pub mod health;
 pub mod incident;
 pub mod judge;
 pub mod ledger;

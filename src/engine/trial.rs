@@ -1,19 +1,21 @@
 //! Runs the examples that rules carry, through the Reader and the Judge as they are.
 
 use std::collections::BTreeMap;
+use std::path::Path;
 
 use smol_str::SmolStr;
 
 use crate::engine::detect::Params;
+use crate::engine::health::Log;
 use crate::engine::incident::Policy;
-use crate::engine::judge::Judge;
-use crate::engine::line::Batch;
+use crate::engine::judge::{Followed, Judge};
+use crate::engine::line::{Batch, StreamId};
 use crate::engine::memory::Memory;
 use crate::engine::reader::{Reader, Source};
 use crate::engine::record::Format;
 use crate::engine::registry::{Registered, Registry};
 use crate::engine::rule::example::Example;
-use crate::engine::rule::{Rule, RuleSet};
+use crate::engine::rule::{About, Rule, RuleSet};
 use crate::engine::secret::SealKey;
 use crate::engine::token::{Finder, Names, Sealer};
 
@@ -46,7 +48,7 @@ pub fn try_rule(rule: &Rule, rules: &dyn Fn() -> RuleSet) -> Vec<Outcome> {
 }
 
 fn fault(rule: &Rule, example: &Example, must_fire: bool, rules: RuleSet) -> Option<String> {
-    let fired = match fired(example, rules) {
+    let fired = match fired(example, rule.about, rules) {
         Ok(fired) => fired,
         Err(message) => return Some(message),
     };
@@ -65,8 +67,13 @@ fn list(fired: &BTreeMap<SmolStr, String>) -> String {
     fired.values().map(String::as_str).collect::<Vec<_>>().join(", ")
 }
 
-/// Returns the rules that match somewhere in an example's log, by id, with the words for them.
-fn fired(example: &Example, rules: RuleSet) -> Result<BTreeMap<SmolStr, String>, String> {
+/// Returns the rules that match somewhere in an example's log, by id, with the words for them. Lines
+/// that cannot be read are a slip of the pen, unless the rule is about them.
+fn fired(
+    example: &Example,
+    about: About,
+    rules: RuleSet,
+) -> Result<BTreeMap<SmolStr, String>, String> {
     let key = SealKey::new(b"example");
     let registry = example.registry.iter().map(|row| registered(row, &key));
     let registry = Registry::new(registry.collect::<Result<Vec<_>, _>>()?);
@@ -77,15 +84,19 @@ fn fired(example: &Example, rules: RuleSet) -> Result<BTreeMap<SmolStr, String>,
         service: SmolStr::default(),
     };
     let reader = Reader::new(Finder::new(&names), Sealer::new(key, &names), vec![source]);
-    let bytes = example.lines()?.join("\n").into_bytes();
+    let (times, lines): (Vec<_>, Vec<_>) = example.lines()?.into_iter().unzip();
+    let bytes = lines.join("\n").into_bytes();
     let reading = reader.read(&Batch { bytes, ..Batch::default() });
-    if let Some((_, reject)) = reading.rejects.first() {
+    if let (About::Usages, Some((_, reject))) = (about, reading.rejects.first()) {
         return Err(format!("a line of the log cannot be read: {reject}"));
     }
     let mut judge = Judge::new(Params::default(), rules, registry, Policy::default());
     let mut memory = Memory::new(usize::MAX);
     memory.admit(&reading.usages, &[], &judge.registry);
     judge.judge(&mut memory, &reading.usages, example);
+    let now = times.last().copied().unwrap_or_default();
+    let log = Followed { path: Path::new("example.log"), stream: StreamId::default(), now };
+    judge.check(&mut memory, &mut Log::default(), log, &reading.pulse);
     let told = memory.alerts().iter().map(|alert| &alert.rule);
     Ok(told.map(|rule| (rule.id.clone(), format!("{} ({})", rule.name, rule.level))).collect())
 }

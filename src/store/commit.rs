@@ -178,6 +178,7 @@ mod tests {
         next.streams[0].position = position(777);
         next.streams[0].tally.missing.gap = u64::MAX;
         next.subjects[0].blob = vec![2, 2, 2];
+        next.streams[0].health = "as it was read since".to_owned();
         store.commit(&next, NOON.plus(5)).unwrap();
         let streams = store.streams().unwrap();
         assert_eq!(streams.len(), 1);
@@ -185,6 +186,7 @@ mod tests {
         assert_eq!(streams[0].tally.lines, 3);
         assert_eq!(streams[0].tally.missing.gap, (1 << 53) - 1);
         assert_eq!(streams[0].updated, NOON.plus(5));
+        assert_eq!(streams[0].health, "as it was read since");
         let recalled = store.recall_subjects(&[id(1).to_smolstr()]).unwrap();
         assert_eq!(recalled[0].blob, [2, 2, 2]);
         assert!(store.forget_stream(StreamId(1)).unwrap());

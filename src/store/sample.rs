@@ -92,6 +92,7 @@ pub(super) fn commit_of(tokens: &[u8]) -> Commit {
             stream: StreamId(1),
             position: position(n_lines * 100),
             tally,
+            health: r#"{"a":1}"#.to_owned(),
         }],
         subjects: tokens.iter().map(|token| subject(&id(*token).to_smolstr(), *token)).collect(),
         ledger,

@@ -217,11 +217,13 @@ CREATE INDEX outbox_sent ON outbox (sent_at) WHERE state = 'sent';
 PRAGMA application_id = 0x746b7774;
 ";
 
-/// The lines of a log that name the columns of those behind them, in force at the offset; the journal's name
-/// of the last message.
 const V2: &str = r"
+-- The lines of a log that name the columns of those behind them, in force at the offset; the journal's
+-- name of the last message.
 ALTER TABLE stream ADD COLUMN directives BLOB NOT NULL DEFAULT x'';
 ALTER TABLE stream ADD COLUMN cursor TEXT NOT NULL DEFAULT '';
+-- How well the lines of the log were read lately, and what was told of it: JSON of the engine.
+ALTER TABLE stream ADD COLUMN health TEXT NOT NULL DEFAULT '';
 ";
 
 /// The newest version that this program knows.

@@ -24,6 +24,8 @@ pub struct StreamStatus {
     pub tally: Tally,
     /// When its last commit was.
     pub updated: Timestamp,
+    /// How well its log is read, packed by the engine; empty if that was never said.
+    pub health: String,
 }
 
 impl Reader {
@@ -45,7 +47,7 @@ impl Reader {
             let mut statement = db.prepare_cached(
                 "SELECT stream, path, device, inode, born, generation, offset, head, head_length,
                    tail, size, directives, cursor, lines, parsed, rejected, usages, parsed_bytes,
-                   rejected_bytes, discarded, gap, nuls, updated
+                   rejected_bytes, discarded, gap, nuls, updated, health
                  FROM stream ORDER BY stream",
             )?;
             statement.query_map([], status)?.collect()
@@ -69,10 +71,10 @@ impl Store {
 pub(super) fn add(db: &Connection, updates: &[StreamUpdate], now: Timestamp) -> Result<()> {
     let mut put = db.prepare_cached(
         "INSERT INTO stream (stream, path, device, inode, born, generation, offset, head,
-           head_length, tail, size, directives, cursor, lines, parsed, rejected, usages, parsed_bytes,
-           rejected_bytes, discarded, gap, nuls, updated)
+           head_length, tail, size, directives, cursor, lines, parsed, rejected, usages,
+           parsed_bytes, rejected_bytes, discarded, gap, nuls, updated, health)
          VALUES (?1, ?2, ?3, ?4, ?5, ?6, ?7, ?8, ?9, ?10, ?11, ?12, ?13, ?14, ?15, ?16, ?17, ?18,
-           ?19, ?20, ?21, ?22, ?23)
+           ?19, ?20, ?21, ?22, ?23, ?24)
          ON CONFLICT (stream) DO UPDATE SET
            path = excluded.path, device = excluded.device, inode = excluded.inode,
            born = excluded.born, generation = excluded.generation, offset = excluded.offset,
@@ -87,9 +89,9 @@ pub(super) fn add(db: &Connection, updates: &[StreamUpdate], now: Timestamp) -> 
            discarded = min(discarded + excluded.discarded, 9007199254740991),
            gap = min(gap + excluded.gap, 9007199254740991),
            nuls = min(nuls + excluded.nuls, 9007199254740991),
-           updated = excluded.updated",
+           updated = excluded.updated, health = excluded.health",
     )?;
-    for StreamUpdate { stream, position, tally } in updates {
+    for StreamUpdate { stream, position, tally, health } in updates {
         put.execute(params![
             stream.0,
             position.path.as_os_str().as_bytes(),
@@ -114,6 +116,7 @@ pub(super) fn add(db: &Connection, updates: &[StreamUpdate], now: Timestamp) -> 
             count(tally.missing.gap),
             count(tally.missing.nuls),
             now,
+            health,
         ])?;
     }
     Ok(())
@@ -151,5 +154,6 @@ fn status(row: &Row<'_>) -> Result<StreamStatus> {
             },
         },
         updated: row.get("updated")?,
+        health: row.get("health")?,
     })
 }

@@ -13,6 +13,7 @@
 mod canary;
 mod commands;
 mod daemon;
+mod health;
 mod inspect;
 mod live;
 mod mail;

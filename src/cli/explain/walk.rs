@@ -140,7 +140,7 @@ impl Walk {
         let facts = self.facts(usage, &place, profile);
         steps.push(detected(&facts));
         let mut rule = Step::new(9, "rule");
-        let view = View { usage, place: &place, principal: &principal, facts: &facts };
+        let view = View { usage: Some((usage, &place)), principal: &principal, facts: &facts };
         let matching = self.judge.rules.matching(&view);
         for matched in &matching {
             rule.say(matched.head.name.as_str(), matched.head.level.as_str());

@@ -12,7 +12,7 @@ pub(super) const DETECTOR: Detector = Detector {
     name: NAME,
     about: "the server accepted a token after the end that the token (exp) or the registry names",
     facts: &[fact("expired.seconds", "seconds since the token's end")],
-    judge,
+    judge: Some(judge),
 };
 
 section! {

@@ -14,7 +14,7 @@ pub(super) const DETECTOR: Detector = Detector {
         fact("decoy.used", "always true"),
         fact("decoy.accepted", "whether the server accepted it, which it should not"),
     ],
-    judge,
+    judge: Some(judge),
 };
 
 fn judge(case: &Case<'_>, told: &mut Told, facts: &mut Facts) {

@@ -15,7 +15,7 @@ pub(super) const DETECTOR: Detector = Detector {
         fact("leaked.seconds", "seconds since the leak"),
         fact("leaked.accepted", "whether the server accepted it"),
     ],
-    judge,
+    judge: Some(judge),
 };
 
 fn judge(case: &Case<'_>, told: &mut Told, facts: &mut Facts) {

@@ -2,9 +2,10 @@
 //!
 //! Contract: [`detect`] asks all of [`ALL`]. A fact is a measured statement; whether it makes an alert
 //! is for the rules. What was told lately is not told again: detectors ask the principal's [`Told`]
-//! before they speak. Statistics never speak alone but through the score, in `unusual`.
+//! before they speak. Of a log that cannot be read the facts are stated by [`misread`]. Statistics never speak alone but through the score, in `unusual`.
 
 mod expired;
+mod health;
 mod honeytoken;
 mod leaked;
 mod novel;
@@ -22,6 +23,7 @@ mod words;
 
 use smol_str::SmolStr;
 
+pub use health::{misread, rejected_share};
 pub(crate) use params::nearest;
 pub use params::{BadParameter, Params};
 pub use unusual::risk;
@@ -55,7 +57,18 @@ pub struct Detector {
     pub about: &'static str,
     /// The facts it may state.
     pub facts: &'static [FactName],
-    judge: fn(&Case<'_>, &mut Told, &mut Facts),
+    /// States them of a usage; `None` for a detector that judges logs.
+    judge: Option<Judgement>,
+}
+
+type Judgement = fn(&Case<'_>, &mut Told, &mut Facts);
+
+impl Detector {
+    /// Tells whether it judges how well a log can be read, not usages.
+    #[must_use]
+    pub const fn is_of_logs(&self) -> bool {
+        self.judge.is_none()
+    }
 }
 
 /// All detectors, in the order of their facts. Documentation is generated from it.
@@ -74,6 +87,7 @@ pub const ALL: &[Detector] = &[
     novel::CLIENT,
     rate::DETECTOR,
     transport::DETECTOR,
+    health::DETECTOR,
 ];
 
 /// States all facts of a usage. `row` is what the registry says of its token or principal, `told`
@@ -93,7 +107,8 @@ pub fn detect(
         Carrier::Referer(_) => &[url::REFERER],
         _ => ALL,
     };
-    detectors.iter().for_each(|detector| (detector.judge)(&case, told, &mut facts));
+    let judgements = detectors.iter().filter_map(|detector| detector.judge);
+    judgements.for_each(|judge| judge(&case, told, &mut facts));
     facts
 }
 

@@ -28,7 +28,7 @@ pub(super) const COUNTRY: Detector = Detector {
         fact("new.country", "the country, never seen before"),
         fact("pinned.country", "the country, not among the registered ones"),
     ],
-    judge: judge_country,
+    judge: Some(judge_country),
 };
 
 pub(super) const NETWORK: Detector = Detector {
@@ -40,14 +40,14 @@ pub(super) const NETWORK: Detector = Detector {
         fact("new.network_kind", "its kind: residential, mobile, hosting, vpn, business"),
         fact("pinned.network", "the address, not within the registered networks"),
     ],
-    judge: judge_network,
+    judge: Some(judge_network),
 };
 
 pub(super) const CLIENT: Detector = Detector {
     name: NEW_CLIENT,
     about: "the first accepted use by a client program",
     facts: &[fact("new.client", "the program, never seen before")],
-    judge: judge_client,
+    judge: Some(judge_client),
 };
 
 /// Tells whether a value is new to a principal that is old enough, and was not told of it lately.

@@ -3,6 +3,7 @@
 use crate::engine::profile::{self, Parameter, Section};
 
 use super::expired::Expired;
+use super::health::Health;
 use super::novel::New;
 use super::revoked::Revoked;
 use super::rotated::Rotated;
@@ -36,6 +37,8 @@ pub struct Params {
     pub new: New,
     /// When facts are told again.
     pub repeat: Repeat,
+    /// Of `monitor-health`.
+    pub health: Health,
 }
 
 /// A parameter that cannot be set.
@@ -76,6 +79,7 @@ impl Params {
         sections.push(&mut self.rotated);
         sections.push(&mut self.new);
         sections.push(&mut self.repeat);
+        sections.push(&mut self.health);
         sections
     }
 

@@ -19,7 +19,7 @@ pub(super) const DETECTOR: Detector = Detector {
         fact("rate.window", "5 min, 1 h, 1 day or 3 days"),
         fact("rate.nats", "evidence, in nats"),
     ],
-    judge,
+    judge: Some(judge),
 };
 
 fn judge(case: &Case<'_>, _: &mut Told, facts: &mut Facts) {

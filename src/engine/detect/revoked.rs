@@ -15,7 +15,7 @@ pub(super) const DETECTOR: Detector = Detector {
         fact("revoked.seconds", "seconds since the revocation"),
         fact("revoked.accepted", "whether the server accepted it"),
     ],
-    judge,
+    judge: Some(judge),
 };
 
 section! {

@@ -15,7 +15,7 @@ pub(super) const DETECTOR: Detector = Detector {
         fact("rotated.seconds", "seconds since the rotation"),
         fact("rotated.to", "the successor"),
     ],
-    judge,
+    judge: Some(judge),
 };
 
 section! {

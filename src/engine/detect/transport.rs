@@ -20,7 +20,7 @@ pub(super) const DETECTOR: Detector = Detector {
             "whether the server accepted the token; a redirect comes too late",
         ),
     ],
-    judge,
+    judge: Some(judge),
 };
 
 fn judge(case: &Case<'_>, told: &mut Told, facts: &mut Facts) {

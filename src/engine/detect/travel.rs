@@ -23,7 +23,7 @@ pub(super) const DETECTOR: Detector = Detector {
         fact("travel.from", "the place before"),
         fact("travel.to", "this place"),
     ],
-    judge,
+    judge: Some(judge),
 };
 
 fn judge(case: &Case<'_>, told: &mut Told, facts: &mut Facts) {

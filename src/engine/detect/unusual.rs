@@ -36,7 +36,7 @@ pub(super) const DETECTOR: Detector = Detector {
         fact("unusual.dormancy", "nats: first use after a long gap"),
         fact("unusual.rate", "nats: requests faster than ever"),
     ],
-    judge,
+    judge: Some(judge),
 };
 
 /// Returns the risk in percent of a score in nats: `100 logistic(0.67 (S - 7))`.

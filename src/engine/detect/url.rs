@@ -21,7 +21,7 @@ pub(super) const DETECTOR: Detector = Detector {
         fact("url.accepted", "whether the server accepted the token"),
         fact("url.count", "uses since it was told last, this one included"),
     ],
-    judge,
+    judge: Some(judge),
 };
 
 pub(super) const REFERER: Detector = Detector {
@@ -31,7 +31,7 @@ pub(super) const REFERER: Detector = Detector {
         fact("referer.parameter", "the parameter's name"),
         fact("referer.route", "the route that was asked for"),
     ],
-    judge: judge_referer,
+    judge: Some(judge_referer),
 };
 
 fn judge(case: &Case<'_>, told: &mut Told, facts: &mut Facts) {

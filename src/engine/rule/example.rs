@@ -72,11 +72,11 @@ pub struct ExamplePlace {
 const MOST_TIMES: u32 = 100_000;
 
 impl Example {
-    /// Writes the log, lines in order of time.
+    /// Writes the log, lines in order of time, each with the time at which it is written.
     ///
     /// # Errors
     /// A time, an interval or a number that cannot be understood, in words.
-    pub fn lines(&self) -> Result<Vec<String>, String> {
+    pub fn lines(&self) -> Result<Vec<(Timestamp, String)>, String> {
         let mut lines = Vec::new();
         for entry in &self.log {
             let start = DateTime::parse_from_rfc3339(&entry.at)
@@ -97,7 +97,7 @@ impl Example {
             }));
         }
         lines.sort_by_key(|(time, _)| *time);
-        Ok(lines.into_iter().map(|(_, line)| line).collect())
+        Ok(lines)
     }
 }
 
@@ -154,8 +154,9 @@ mod tests {
             entry("2026-03-02T08:10:00Z", None, None),
         ];
         let lines = Example { log, ..Example::default() }.lines().unwrap();
+        let texts: Vec<String> = lines.into_iter().map(|(_, line)| line).collect();
         assert_eq!(
-            lines,
+            texts,
             [
                 "Some(2) [02/Mar/2026:08:00:00 +0000]",
                 "None [02/Mar/2026:08:10:00 +0000]",

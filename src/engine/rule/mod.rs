@@ -30,6 +30,7 @@ pub const BUILT_IN: &[(&str, &str)] = &[
     ("impossible-travel.yml", include_str!("../../../rules/impossible-travel.yml")),
     ("insecure-transport.yml", include_str!("../../../rules/insecure-transport.yml")),
     ("leaked-token-used.yml", include_str!("../../../rules/leaked-token-used.yml")),
+    ("monitor-health.yml", include_str!("../../../rules/monitor-health.yml")),
     ("new-client.yml", include_str!("../../../rules/new-client.yml")),
     ("new-country.yml", include_str!("../../../rules/new-country.yml")),
     ("new-network.yml", include_str!("../../../rules/new-network.yml")),
@@ -48,6 +49,8 @@ pub struct Rule {
     pub head: RuleRef,
     /// The file it comes from.
     pub file: SmolStr,
+    /// What it judges.
+    pub about: About,
     /// What it is for.
     pub description: String,
     /// ATT&CK techniques and the like.
@@ -58,6 +61,15 @@ pub struct Rule {
     pub once: Once,
     /// Lines that must fire, and lines that must not.
     pub examples: Examples,
+}
+
+/// What a rule judges, as the category of its `logsource` says.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum About {
+    /// Usages: `token_activity`, `webserver`, `proxy`, or none.
+    Usages,
+    /// Logs, and whether they can be read: `monitor_health`.
+    Logs,
 }
 
 /// When a second match is the same news: all of `per` are equal, and no more than `within` has passed.
@@ -186,7 +198,8 @@ impl RuleSet {
         for (rule, sigma) in parsed {
             match set.engine.add_rule(&sigma) {
                 Ok(()) => {
-                    set.has_plain |= plain::is_plain(&sigma.detection);
+                    set.has_plain |=
+                        rule.about == About::Usages && plain::is_plain(&sigma.detection);
                     set.rules.push(rule);
                 }
                 Err(error) => faults.push(RuleFault {
@@ -219,6 +232,7 @@ impl RuleSet {
                 let id = result.header.rule_id.as_deref()?;
                 self.rules.iter().find(|rule| rule.head.id == id)
             })
+            .filter(|rule| rule.about == view.about())
             .collect();
         matching.sort_by(|a, b| {
             let by_level = b.head.level.cmp(&a.head.level);
@@ -282,8 +296,8 @@ fn rule_of(file: &str, sigma: &SigmaRule) -> Result<Rule, String> {
     if let Some(key) = sigma.custom_attributes.keys().find(|key| !known.contains(&key.as_str())) {
         return Err(format!("unknown key `{key}`"));
     }
-    check_source(sigma)?;
-    view::check_fields(&sigma.detection)?;
+    let about = check_source(sigma)?;
+    view::check_fields(&sigma.detection, about)?;
     Ok(Rule {
         head: RuleRef {
             id: SmolStr::new(id),
@@ -292,6 +306,7 @@ fn rule_of(file: &str, sigma: &SigmaRule) -> Result<Rule, String> {
             title: SmolStr::new(&sigma.title),
         },
         file: SmolStr::new(file),
+        about,
         description: sigma.description.clone().unwrap_or_default(),
         tags: sigma.tags.clone(),
         false_positives: sigma.falsepositives.clone(),
@@ -302,16 +317,16 @@ fn rule_of(file: &str, sigma: &SigmaRule) -> Result<Rule, String> {
 
 /// Checks that a rule is for us: for tokenwatch, or for the logs of web servers and proxies in general,
 /// whose field names of Sigma are known here. A rule for another log would never match, in silence.
-fn check_source(sigma: &SigmaRule) -> Result<(), String> {
+fn check_source(sigma: &SigmaRule) -> Result<About, String> {
     let source = &sigma.logsource;
-    let is_ours = match (source.product.as_deref(), source.category.as_deref()) {
-        (Some(product), category) => {
-            product == "tokenwatch" && category.is_none_or(|name| name == "token_activity")
-        }
-        (None, category) => matches!(category, Some("webserver" | "proxy")),
+    let about = match (source.product.as_deref(), source.category.as_deref()) {
+        (Some("tokenwatch"), None | Some("token_activity"))
+        | (None, Some("webserver" | "proxy")) => Some(About::Usages),
+        (Some("tokenwatch"), Some("monitor_health")) => Some(About::Logs),
+        _ => None,
     };
-    if is_ours && source.service.is_none() {
-        return Ok(());
+    if let Some(about) = about.filter(|_| source.service.is_none()) {
+        return Ok(about);
     }
     let named = [
         ("product", &source.product),

@@ -29,7 +29,7 @@ fn set(files: &[(&str, &str)], disabled: &[&str]) -> (RuleSet, Vec<String>) {
 fn matching<'a>(set: &'a RuleSet, values: &[(&'static str, Value)]) -> Vec<(&'a str, Level)> {
     let facts = Facts { values: values.to_vec(), ..Facts::default() };
     let (usage, place) = (usage(0), Place::default());
-    let view = View { usage: &usage, place: &place, principal: "orders", facts: &facts };
+    let view = View { usage: Some((&usage, &place)), principal: "orders", facts: &facts };
     set.matching(&view).iter().map(|rule| (rule.head.name.as_str(), rule.head.level)).collect()
 }
 
@@ -65,6 +65,27 @@ fn every_detector_has_a_rule() {
             detector.name
         );
     }
+}
+
+#[test]
+fn a_rule_about_logs_names_facts_of_logs_only_and_sees_no_usage() {
+    let own = |category: &str, field: &str| {
+        format!(
+            "title: Own\nid: 7b1f4f0e-3f0c-4a39-b7a0-6c1b9a1f2d34\nname: own\n\
+             logsource: {{product: tokenwatch, category: {category}}}\n\
+             detection: {{selection: {{{field}}}, condition: selection}}\nlevel: low\n"
+        )
+    };
+    let faults = |category, field| set(&[("own.yml", &own(category, field))], &[]).1;
+    assert_eq!(faults("monitor_health", "health.lines|gte: 5"), [""; 0]);
+    assert_eq!(faults("monitor_health", "principal|contains: nginx"), [""; 0]);
+    assert!(
+        faults("monitor_health", "url.path: /")[0].contains("unknown field or fact `url.path`")
+    );
+    assert!(faults("token_activity", "health.lines|gte: 5")[0].contains("unknown field or fact"));
+    // One without facts is no reason to look at every usage.
+    let (rules, _) = set(&[("own.yml", &own("monitor_health", "principal|contains: n"))], &[]);
+    assert!(!rules.has_plain);
 }
 
 #[test]

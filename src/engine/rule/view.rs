@@ -1,4 +1,5 @@
-//! What a rule sees of a usage: its facts by name, and its fields by ECS and by Sigma's web-server names.
+//! What a rule sees: of a usage its facts by name, and its fields by ECS and by Sigma's web-server names;
+//! of a log its facts, and which it is.
 
 use std::borrow::Cow;
 
@@ -9,16 +10,15 @@ use serde_json::Value as Json;
 use crate::engine::alert::{Facts, Value};
 use crate::engine::detect;
 use crate::engine::geo::Place;
+use crate::engine::rule::About;
 use crate::engine::usage::{Outcome, Usage};
 
-/// One usage with its facts, as rules see it.
+/// One usage, or one log, with its facts, as rules see it.
 #[derive(Clone, Copy, Debug)]
 pub struct View<'a> {
-    /// The usage.
-    pub usage: &'a Usage,
-    /// Where its client is.
-    pub place: &'a Place,
-    /// Whose it is.
+    /// The usage and where its client is; `None` for a log.
+    pub usage: Option<(&'a Usage, &'a Place)>,
+    /// Whose usage it is, or which log.
     pub principal: &'a str,
     /// What detectors found out.
     pub facts: &'a Facts,
@@ -44,28 +44,33 @@ pub const FIELDS: &[(&str, &str)] = &[
     ("token.id", ""),
     ("token.kind", ""),
     ("token.carrier", ""),
-    ("principal", "cs-username"),
+    (PRINCIPAL, "cs-username"),
 ];
 
-/// Checks that a rule names nothing but fields and facts: others would never match, in silence.
+const PRINCIPAL: &str = "principal";
+
+/// Checks that a rule names nothing but fields and facts of what it judges: others would never match, in silence.
 ///
 /// # Errors
 /// The first name that is neither, with the one that was probably meant.
-pub(super) fn check_fields(detections: &Detections) -> Result<(), String> {
+pub(super) fn check_fields(detections: &Detections, about: About) -> Result<(), String> {
     let mut named = Vec::new();
     detections.named.values().for_each(|detection| collect_fields(detection, &mut named));
     named.sort_unstable(); // they come out of a hash map
-    let known: Vec<&str> = known_names().collect();
+    let known: Vec<&str> = known_names(about).collect();
     let Some(name) = named.into_iter().find(|name| !known.contains(name)) else { return Ok(()) };
     let hint = detect::nearest(name, known).map(|meant| format!(", did you mean `{meant}`?"));
     Err(format!("unknown field or fact `{name}`{}", hint.unwrap_or_default()))
 }
 
-/// Returns the names of all fields and of all facts that some detector may state.
-fn known_names() -> impl Iterator<Item = &'static str> {
-    let fields = FIELDS.iter().flat_map(|(ecs, sigma)| [*ecs, *sigma]);
-    let facts = detect::ALL.iter().flat_map(|detector| detector.facts).map(|fact| fact.name);
-    fields.filter(|name| !name.is_empty()).chain(facts)
+/// Returns the names of all fields of what a rule judges, and of all facts that some detector may
+/// state of it. A log has one field, the principal.
+fn known_names(about: About) -> impl Iterator<Item = &'static str> {
+    let is_known = move |ecs: &str| about == About::Usages || ecs == PRINCIPAL;
+    let fields = FIELDS.iter().filter(move |(ecs, _)| is_known(ecs));
+    let names = fields.flat_map(|(ecs, sigma)| [*ecs, *sigma]).filter(|name| !name.is_empty());
+    let detectors = detect::ALL.iter().filter(move |of| of.is_of_logs() == (about == About::Logs));
+    names.chain(detectors.flat_map(|detector| detector.facts).map(|fact| fact.name))
 }
 
 /// Tells whether a name is that of a fact.
@@ -87,9 +92,17 @@ fn collect_fields<'a>(detection: &'a Detection, named: &mut Vec<&'a str>) {
 }
 
 impl View<'_> {
+    /// Returns what it shows.
+    pub(super) const fn about(&self) -> About {
+        if self.usage.is_some() { About::Usages } else { About::Logs }
+    }
+
     fn field(&self, name: &str) -> Option<EventValue<'_>> {
-        let (usage, place) = (self.usage, self.place);
         let ecs = FIELDS.iter().find(|(_, sigma)| *sigma == name).map_or(name, |(ecs, _)| ecs);
+        if ecs == PRINCIPAL {
+            return text(self.principal);
+        }
+        let (usage, place) = self.usage?;
         match ecs {
             "source.ip" => usage.client.map(|ip| owned(ip.to_string())),
             "source.geo.country_iso_code" => place.country.map(|c| owned(c.to_string())),
@@ -107,7 +120,6 @@ impl View<'_> {
             "token.id" => Some(owned(usage.token.to_string())),
             "token.kind" => text(&usage.kind),
             "token.carrier" => Some(owned(usage.carrier.to_string())),
-            "principal" => text(self.principal),
             _ => None,
         }
     }

@@ -1,0 +1,121 @@
+//! `monitor-health`: what keeps the monitor itself from seeing. It judges logs, not usages.
+
+use crate::engine::alert::{Facts, Value};
+use crate::engine::profile::section;
+use crate::engine::pulse::{Spell, WINDOW_MINUTES};
+
+use super::{Detector, because, fact, state, usual};
+
+const NAME: &str = "monitor-health";
+
+pub(super) const DETECTOR: Detector = Detector {
+    name: NAME,
+    about: "more than 1 % of a log's lines within ten minutes fit no format, so that the tokens in them are not seen",
+    facts: &[
+        fact("health.rejected_share", "rejected lines, in percent of those within ten minutes"),
+        fact("health.rejected", "rejected lines within ten minutes"),
+        fact("health.lines", "lines within ten minutes"),
+        fact("health.column", "the byte of the first rejected line that did not fit, from 1"),
+        fact("health.expected", "what was expected there"),
+    ],
+    judge: None,
+};
+
+section! {
+    /// When a log cannot be read.
+    Health = "health" {
+        /// Rejected lines, above which a log's format is the wrong one.
+        rejected_percent = 1.0, "%", "own choice: scanners that send no HTTP make fewer";
+        /// Rejected lines in ten minutes, below which they are odd ones.
+        least_rejected = 20.0, "lines", "own choice: one scanner's visit";
+        /// Lines in ten minutes, below which a share says nothing.
+        least_lines = 100.0, "lines", "own choice: one percent of fewer is no whole line";
+    }
+}
+
+impl Health {
+    /// Tells whether so many rejected lines among so many lines are too many.
+    #[must_use]
+    pub fn is_bad(&self, lines: u64, rejected: u64) -> bool {
+        let (lines, rejected) = (number(lines), number(rejected));
+        self.least_lines <= lines
+            && self.least_rejected <= rejected
+            && self.rejected_percent * lines < 100.0 * rejected
+    }
+}
+
+/// Returns the share of rejected lines in percent; 0 of no lines.
+#[must_use]
+pub fn rejected_share(lines: u64, rejected: u64) -> f64 {
+    100.0 * number(rejected) / number(lines).max(1.0)
+}
+
+fn number(count: u64) -> f64 {
+    f64::from(u32::try_from(count).unwrap_or(u32::MAX))
+}
+
+/// States the facts of a log that cannot be read. `file` is where it is followed.
+///
+/// No byte of a line is among them: what a rejected line holds, nobody knows.
+#[must_use]
+pub fn misread(spell: &Spell, file: &str, params: &Health) -> Facts {
+    let mut facts = Facts::default();
+    let Spell { lines, rejected, first, .. } = spell;
+    let misfit = &first.misfit;
+    let share = rejected_share(*lines, *rejected);
+    let int = |count: u64| Value::Int(i64::try_from(count).unwrap_or(i64::MAX));
+    state(&mut facts, "health.rejected_share", Value::Float(share));
+    state(&mut facts, "health.rejected", int(*rejected));
+    state(&mut facts, "health.lines", int(*lines));
+    state(&mut facts, "health.column", int(misfit.column));
+    state(&mut facts, "health.expected", Value::Text(misfit.expected.clone()));
+    usual(&mut facts, "health.rejected_share", Value::Float(params.rejected_percent));
+    let (offset, column, expected) = (misfit.offset, misfit.column, &misfit.expected);
+    let text = format!(
+        "{rejected} of {lines} lines of {file} within {WINDOW_MINUTES} min ({share:.1} %) fit no \
+         format, the first at offset {offset}, where column {column} should be {expected}"
+    );
+    because(&mut facts, NAME, 0.0, text);
+    facts
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::engine::line::StreamId;
+    use crate::engine::pulse::{Misfit, Sight};
+    use crate::engine::time::Timestamp;
+
+    #[test]
+    fn more_than_one_percent_is_too_much_of_enough_lines() {
+        let health = Health::default();
+        let cases = [
+            (2000, 21, true),
+            (2000, 20, false),
+            (1999, 20, true),
+            (1999, 19, false),
+            (100, 20, true),
+            (99, 99, false),
+            (u64::MAX, u64::MAX, true),
+            (0, 0, false),
+        ];
+        for (lines, rejected, expected) in cases {
+            assert_eq!(health.is_bad(lines, rejected), expected, "{rejected} of {lines}");
+        }
+        assert!(!Health { rejected_percent: 100.0, ..health }.is_bad(1000, 1000));
+    }
+
+    #[test]
+    fn the_sentence_names_file_share_place_and_expectation() {
+        let misfit = Misfit { offset: 4711, column: 15, expected: "'[' before the time".into() };
+        let first = Sight { stream: StreamId(1), misfit };
+        let spell = Spell { time: Timestamp(0), lines: 400, rejected: 20, first };
+        let facts = misread(&spell, "/var/log/nginx/access.log", &Health::default());
+        assert_eq!(
+            facts.reasons[0].text,
+            "20 of 400 lines of /var/log/nginx/access.log within 10 min (5.0 %) fit no format, the \
+             first at offset 4711, where column 15 should be '[' before the time"
+        );
+        assert_eq!(facts.get("health.rejected_share"), Some(&Value::Float(5.0)));
+    }
+}

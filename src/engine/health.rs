@@ -1,0 +1,51 @@
+//! What is remembered of one log: how well its latest lines were read, and what was told of it.
+//!
+//! A log is what is followed under one path: file after file, as rotation goes. It has no profile.
+
+use std::path::Path;
+
+use serde::{Deserialize, Serialize};
+use smol_str::{SmolStr, format_smolstr};
+
+use crate::engine::incident::Desk;
+use crate::engine::pulse::Window;
+
+/// What is remembered of one log.
+#[derive(Clone, Debug, Default, PartialEq, Serialize, Deserialize)]
+pub struct Log {
+    /// Its latest ten minutes.
+    pub window: Window,
+    /// What has been told.
+    pub desk: Desk,
+}
+
+impl Log {
+    /// Packs it as JSON.
+    #[must_use]
+    pub fn encode(&self) -> String {
+        serde_json::to_string(self).unwrap_or_default()
+    }
+
+    /// Unpacks what [`Log::encode`] packed; `None` if it is damaged or of a later version.
+    #[must_use]
+    pub fn decode(text: &str) -> Option<Self> {
+        serde_json::from_str(text).ok()
+    }
+}
+
+/// Returns the principal of alerts about a log: `log:/var/log/nginx/access.log`.
+#[must_use]
+pub fn principal(path: &Path) -> SmolStr {
+    format_smolstr!("log:{}", path.display())
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn what_is_damaged_is_nothing() {
+        assert_eq!(Log::decode(&Log::default().encode()), Some(Log::default()));
+        assert_eq!((Log::decode(""), Log::decode("{}")), (None, None));
+    }
+}

@@ -1,0 +1,176 @@
+//! A log that cannot be read is told, once, and a log that can be is not.
+
+use std::fs::File;
+use std::process::Stdio;
+
+use mail_parser::MessageParser;
+use serde_json::Value;
+
+use crate::program::{Home, PATIENCE, wait_until};
+use crate::smtp::{Encryption, Options, SmtpServer};
+
+/// Stands in every line that cannot be read: none of them may be repeated.
+const SECRET: &str = "q8Wz3Lp0Vt6Yc1Nb";
+
+fn config(server: &SmtpServer) -> String {
+    format!(
+        "[[source]]\npaths = [\"logs/*.log\"]\nread_from = \"start\"\n[output]\njournal = false\nstdout = true\n\
+         [mail]\nserver = \"smtp+insecure://127.0.0.1:{}\"\nfrom = \"tokenwatch@example.org\"\n\
+         to = [\"security@example.org\"]\ndigest = \"00:00\"\n",
+        server.port()
+    )
+}
+
+fn server() -> SmtpServer {
+    SmtpServer::start(Options { tls: Encryption::Off, ..Options::default() })
+}
+
+/// Lines a second apart, of which each Nth is none; `from` is the first one's number.
+fn lines(from: usize, to: usize, one_in: usize) -> String {
+    let line = |n: usize| match n % one_in {
+        0 => format!("no request at all {SECRET}\n"),
+        _ => format!(
+            "192.0.2.7 - - [12/Mar/2026:{:02}:{:02}:{:02} +0000] \"GET /v1 HTTP/1.1\" 200 5 \"-\" \"curl/8.5.0\"\n",
+            2 + n / 3600,
+            n / 60 % 60,
+            n % 60
+        ),
+    };
+    (from..to).map(line).collect()
+}
+
+/// Runs the daemon until it has committed so many lines, all mails are sent, and it has ended.
+fn run(home: &Home, n_lines: u64, n_mails: usize, server: &SmtpServer) {
+    let daemon = home.run_with(&[], |command| {
+        let out = File::options().create(true).append(true).open(home.path("out")).unwrap();
+        command.stdout(Stdio::from(out));
+    });
+    wait_until("all lines are committed", || home.committed_lines() == n_lines);
+    server.wait_for(n_mails, PATIENCE);
+    assert!(daemon.terminate().success(), "{}", home.daemon_log());
+}
+
+fn health(home: &Home) -> Vec<Value> {
+    home.json(&["alerts", "list", "--rule", "monitor-health", "--json"])
+}
+
+/// How many mails wait.
+fn n_waiting(home: &Home) -> u64 {
+    home.json(&["status", "--json"])[0]["outbox"]["waiting"].as_u64().unwrap()
+}
+
+#[test]
+fn a_log_with_garbage_is_one_alert_and_one_mail_whatever_the_daemon_goes_through() {
+    let server = server();
+    let home = Home::new(&config(&server));
+    // 19 of 380 lines are too few to tell; with those after the restart they are enough.
+    home.append("logs/broken.log", lines(1, 381, 20));
+    run(&home, 380, 0, &server);
+    assert_eq!(health(&home).len(), 0);
+    home.append("logs/broken.log", lines(381, 1000, 20));
+    run(&home, 999, 1, &server);
+    home.append("logs/broken.log", lines(1000, 3000, 20));
+    run(&home, 2999, 1, &server);
+
+    let alerts = health(&home);
+    assert_eq!(alerts.len(), 1, "{alerts:?}");
+    let alert = &alerts[0];
+    let path = home.path("logs/broken.log").canonicalize().unwrap();
+    let path = path.to_str().unwrap();
+    assert_eq!(alert["rule"]["level"], "high");
+    assert_eq!(alert["principal"], format!("log:{path}"));
+    assert_eq!(alert.get("token"), None);
+    assert_eq!(alert["@timestamp"], "2026-03-12T02:06:39Z");
+    assert_eq!(alert["facts"]["health.rejected_share"], 5.0);
+    assert_eq!(alert["facts"]["health.rejected"], 20);
+    assert_eq!(alert["facts"]["health.lines"], 400);
+    let first = lines(1, 20, 20).len();
+    assert_eq!(alert["evidence"][0]["file"], path);
+    assert_eq!(alert["evidence"][0]["offset"], first);
+    let column = alert["facts"]["health.column"].as_u64().unwrap();
+    let expected = alert["facts"]["health.expected"].as_str().unwrap();
+    let reason = format!(
+        "20 of 400 lines of {path} within 10 min (5.0 %) fit no format, the first at offset {first}, \
+         where column {column} should be {expected}"
+    );
+    assert_eq!(alert["event"]["reason"], reason);
+
+    assert_eq!(server.messages().len(), 1);
+    let bytes = &server.messages()[0].bytes;
+    let mail = MessageParser::default().parse(bytes).unwrap();
+    assert_eq!(mail.subject().unwrap(), "[tokenwatch] HIGH log broken.log: monitor health");
+    let text = mail.body_text(0).unwrap();
+    assert!(text.contains("20 of 400 lines of"), "{text}");
+    assert!(text.contains(&format!("{path}:{first}")), "{text}");
+
+    let printed = std::fs::read_to_string(home.path("out")).unwrap();
+    let printed: Vec<Value> =
+        printed.lines().map(|line| serde_json::from_str(line).unwrap()).collect();
+    assert_eq!((printed.len(), &printed[0]["alert"]), (1, &alert["alert"]));
+    let shown = home.print(&["alerts", "show", alert["alert"].as_str().unwrap()]);
+    assert!(shown.contains("health.expected") && !shown.contains("token "), "{shown}");
+    // No line is repeated anywhere, and a log is no principal with a profile.
+    let status = home.json(&["status", "--json"]).remove(0);
+    assert_eq!((&status["tokens"], &status["principals"]), (&0.into(), &0.into()));
+    for text in [shown, home.daemon_log(), text.into_owned(), format!("{alert}")] {
+        assert!(!text.contains(&SECRET[..6]), "{text}");
+    }
+}
+
+#[test]
+fn logs_with_few_odd_lines_are_no_alert() {
+    let server = server();
+    let home = Home::new(&config(&server));
+    home.append("logs/busy.log", lines(1, 6001, 200));
+    let mut quiet = lines(1, 40, 100);
+    quiet.push_str(&"\u{fffd} odd\n".repeat(3));
+    home.append("logs/quiet.log", quiet);
+    run(&home, 6042, 0, &server);
+    assert_eq!((health(&home).len(), n_waiting(&home), server.messages().len()), (0, 0, 0));
+}
+
+#[test]
+fn a_muted_alert_is_kept_and_not_mailed() {
+    let server = server();
+    let home = Home::new(&config(&server));
+    home.append("logs/a.log", lines(1, 2, 10));
+    run(&home, 1, 0, &server);
+    home.print(&["alerts", "mute", "--rule", "monitor-health", "--reason", "known"]);
+    home.append("logs/a.log", lines(2, 1000, 10));
+    run(&home, 999, 0, &server);
+    let alerts = health(&home);
+    assert_eq!((alerts.len(), &alerts[0]["muted"]), (1, &true.into()));
+    assert_eq!((n_waiting(&home), server.messages().len()), (0, 0));
+}
+
+#[test]
+fn a_replay_tells_what_the_daemon_would_have() {
+    let server = server();
+    let live = Home::new(&config(&server));
+    live.append("logs/a.log", lines(1, 1000, 20));
+    run(&live, 999, 1, &server);
+    let told = health(&live).remove(0);
+    let home = Home::new("");
+    home.append("logs/a.log", lines(1, 1000, 20));
+    let replayed = home.json(&["replay", "--json", "logs"]);
+    assert_eq!(replayed.len(), 1);
+    for key in ["@timestamp", "facts", "rule"] {
+        assert_eq!(replayed[0][key], told[key], "{key}");
+    }
+    // Of a file without any time, the clock's is the only one there is.
+    home.append("logs/b.log", "no request at all\n".repeat(500));
+    let replayed = home.json(&["replay", "--json", "logs/b.log"]);
+    assert_eq!(replayed[0]["facts"]["health.lines"], 100);
+    assert!(replayed[0]["@timestamp"].as_str().unwrap() > "2026-03-12");
+    assert_eq!(home.output(&["replay", "--fail-on", "high", "logs/b.log"]).status.code(), Some(1));
+}
+
+#[test]
+fn thresholds_are_configuration() {
+    let home = Home::new("[detect.health]\nrejected_percent = 0.1\nleast_rejected = 5\n");
+    home.append("logs/a.log", lines(1, 6001, 100));
+    let replayed = home.json(&["replay", "--json", "logs"]);
+    assert_eq!(replayed[0]["facts"]["health.rejected"], 5);
+    home.configure("[detect.health]\nrejected_percent = 10\n");
+    assert_eq!(home.json(&["replay", "--json", "logs"]).len(), 0);
+}
