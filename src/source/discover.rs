@@ -208,48 +208,86 @@ impl Folders {
     /// Returns the files of `path`'s directory that belong to the same log by name; nothing if the
     /// directory cannot be read, which says nothing about the files in it.
     pub(super) fn siblings(&mut self, path: &Path) -> Option<Vec<Found>> {
+        self.look(path).map(|look| look.files)
+    }
+
+    fn look(&mut self, path: &Path) -> Option<Look> {
         let base = rotation::base(path.file_name()?);
         let folder = folder_of(path);
         let names = self.listed.entry(folder.clone()).or_insert_with(|| list_files(&folder).ok());
-        let mut siblings = Vec::new();
+        let (mut files, mut is_whole) = (Vec::new(), true);
         for name in names.as_ref()?.get(&base).into_iter().flatten() {
             let path = folder.join(name);
             match Seen::at(&path) {
-                Ok(seen) => siblings.push(Found { resolved: path.clone(), path, seen }),
-                Err(cause) if cause.kind() == io::ErrorKind::NotFound => {}
+                Ok(seen) => files.push(Found { resolved: path.clone(), path, seen }),
+                Err(cause) if cause.kind() == io::ErrorKind::NotFound => is_whole = false,
                 Err(_) => return None,
             }
         }
-        Some(siblings)
+        Some(Look { files, is_whole })
     }
 
     /// Returns [`Folders::siblings`] as they stood at one moment, with no rotation under way; nothing
     /// too if names keep changing.
     pub(super) fn settled(&mut self, path: &Path) -> Option<Vec<Found>> {
-        let log = path.with_file_name(rotation::base(path.file_name()?));
-        let look = || settled(|| Self::default().siblings(path));
-        self.settled.entry(log).or_insert_with(look).clone()
+        let log = log_of(path);
+        self.settle(&BTreeSet::from([log.clone()]));
+        self.settled.get(&log).cloned().flatten()
+    }
+
+    /// Tells whether the names of a log kept changing while they were looked at.
+    pub(super) fn is_moving(&mut self, log: &Path) -> bool {
+        matches!(self.settled.get(log), Some(None)) && self.siblings(log).is_some()
+    }
+
+    /// Looks at several logs until each has settled, listing the directories that they share once a
+    /// look.
+    pub(super) fn settle(&mut self, logs: &BTreeSet<PathBuf>) {
+        let mut moving: Vec<&PathBuf> =
+            logs.iter().filter(|log| !self.settled.contains_key(*log)).collect();
+        let mut first = Self::default();
+        let mut last: Vec<_> = moving.iter().map(|log| first.look(log)).collect();
+        for _ in 1..MAX_LOOKS {
+            let mut folders = Self::default();
+            let mut before = std::mem::take(&mut last).into_iter();
+            moving.retain(|log| {
+                let (next, before) = (folders.look(log), before.next().flatten());
+                let has_settled = next.is_none() || are_alike(before.as_ref(), next.as_ref());
+                if has_settled {
+                    self.settled.insert((*log).clone(), next.map(|look| look.files));
+                } else {
+                    last.push(next);
+                }
+                !has_settled
+            });
+        }
+        self.settled.extend(moving.into_iter().map(|log| (log.clone(), None)));
     }
 }
 
 /// Looks so often, at most, for two looks that agree.
 const MAX_LOOKS: usize = 16;
 
-/// Returns what two looks in a row agree on. One look alone may miss a file, or meet it twice, while
-/// a rotation renames one file after the other. Nothing if names keep changing.
-fn settled(mut look: impl FnMut() -> Option<Vec<Found>>) -> Option<Vec<Found>> {
-    let mut last = look()?;
-    for _ in 1..MAX_LOOKS {
-        let next = look()?;
-        let names = |found: &[Found]| -> Vec<_> {
-            found.iter().map(|found| (found.path.clone(), found.seen.identity)).collect()
-        };
-        if names(&last) == names(&next) {
-            return Some(next);
-        }
-        last = next;
-    }
-    None
+/// The files of a log, and whether each name was still there when it was looked at.
+#[derive(Debug)]
+struct Look {
+    files: Vec<Found>,
+    is_whole: bool,
+}
+
+/// Tells whether two looks in a row agree. One look alone may miss a file, or meet it twice, while a
+/// rotation renames one file after the other.
+fn are_alike(last: Option<&Look>, next: Option<&Look>) -> bool {
+    let names = |look: &Look| -> Vec<_> {
+        look.files.iter().map(|found| (found.path.clone(), found.seen.identity)).collect()
+    };
+    let is_whole = |look: &Look| look.is_whole;
+    last.is_some_and(is_whole) && next.is_some_and(is_whole) && last.map(names) == next.map(names)
+}
+
+/// Returns the name that all files of a log lead back to: [`rotation::base`], in their directory.
+pub(super) fn log_of(path: &Path) -> PathBuf {
+    path.with_file_name(path.file_name().map(rotation::base).unwrap_or_default())
 }
 
 /// Lists the names of regular files, in order.
@@ -277,6 +315,7 @@ fn list_files(folder: &Path) -> io::Result<Names> {
 mod tests {
     use std::os::unix::ffi::OsStrExt;
 
+    use super::super::tests::meanwhile;
     use super::*;
 
     fn walk(pattern: &Path) -> Vec<PathBuf> {
@@ -323,18 +362,21 @@ mod tests {
             std::fs::write(path(name), name).unwrap();
         }
         let shift = [("a.2", "a.3"), ("a.1", "a.2"), ("a", "a.1")];
-        let mut shift = shift.iter();
+        let mut shift = shift.map(|(from, to)| (path(from), path(to))).into_iter();
         let mut n_looks = 0;
-        let found = settled(|| {
-            n_looks += 1;
-            let found = Folders::default().siblings(&path("a"));
-            if let Some((from, to)) = shift.next() {
-                std::fs::rename(path(from), path(to)).unwrap();
-            }
-            found
-        });
+        let found = meanwhile(
+            move || {
+                n_looks += 1;
+                if n_looks % 3 == 0
+                    && let Some((from, to)) = shift.next()
+                {
+                    std::fs::rename(from, to).unwrap();
+                }
+            },
+            || Folders::default().settled(&path("a")),
+        );
         let names: Vec<_> = found.unwrap().into_iter().map(|found| found.path).collect();
-        assert_eq!((n_looks, names), (5, vec![path("a.1"), path("a.2"), path("a.3")]));
+        assert_eq!(names, vec![path("a.1"), path("a.2"), path("a.3")]);
     }
 
     #[test]
@@ -342,14 +384,18 @@ mod tests {
         let dir = tempfile::tempdir().unwrap();
         let path = |n: usize| dir.path().join(format!("a.{n}"));
         std::fs::write(path(0), "").unwrap();
-        let mut n_looks = 0;
-        let found = settled(|| {
-            std::fs::rename(path(n_looks), path(n_looks + 1)).unwrap();
-            n_looks += 1;
-            Folders::default().siblings(&path(0))
-        });
-        assert!(found.is_none());
-        assert_eq!(n_looks, MAX_LOOKS);
+        std::fs::write(path(1_000), "").unwrap();
+        let mut n = 0;
+        let mut folders = Folders::default();
+        let (from, settles) = (dir.path().to_owned(), path(0));
+        let rename = move || {
+            let name = |n| from.join(format!("a.{n}"));
+            std::fs::rename(name(n), name(n + 1)).unwrap();
+            n += 1;
+        };
+        assert!(meanwhile(rename, || folders.settled(&settles)).is_none());
+        // Not looked for again in the same sweep.
+        assert!(folders.settled(&settles).is_none());
     }
 
     #[test]

@@ -6,7 +6,9 @@
 //! positions that were committed.
 //!
 //! A stream that begins, is taken over from a copy, or starts anew after a truncation says so in a
-//! batch without lines, so that its position is stored before anything depends on it.
+//! batch without lines, so that its position is stored before anything depends on it. Batches without
+//! lines that follow one another have to be committed together, with the batch before them or later:
+//! one look found these streams, and a later run looks for nothing that is older than what it knows.
 //!
 //! Where a file that is not known begins: at its start, except that with [`ReadFrom::End`] the files
 //! which a pattern finds in its first sweep begin behind their last whole line, provided that no
@@ -124,7 +126,7 @@ pub struct Follower {
     pub(super) ready: VecDeque<Batch>,
     pub(super) swept: Option<Duration>,
     pub(super) wake: Wake,
-    pub(super) n_ranks: u64,
+    pub(super) n_turns: u64,
     pub(super) warned: BTreeSet<PathBuf>,
     /// Directories as they were listed in this call of `poll`.
     pub(super) folders: Folders,
@@ -156,8 +158,8 @@ impl Follower {
             ready: VecDeque::new(),
             swept: None,
             wake: Wake::new(),
-            // Below are the ranks of what was known before the start.
-            n_ranks: 1 << 32,
+            // Below are the turns of what was known before the start.
+            n_turns: 1 << 32,
             warned: BTreeSet::new(),
             folders: Folders::default(),
             n_uses: 0,
@@ -264,16 +266,16 @@ impl Follower {
     fn ahead(&self) -> BTreeMap<u64, Rank> {
         let mut ahead = BTreeMap::new();
         for tail in self.tails.iter().filter(|tail| tail.is_ahead()) {
-            let first = ahead.entry(tail.group).or_insert(tail.rank);
-            *first = tail.rank.min(*first);
+            let first = ahead.entry(tail.group).or_insert_with(|| tail.rank());
+            *first = tail.rank().min(*first);
         }
         // What is being unpacked comes first, and so does a known file that was not found yet because
         // names changed while they were listed: the next sweep knows where it is.
-        let unseen =
-            self.tails.iter().filter(|tail| tail.place == Place::Unseen && tail.source.is_some());
-        let unseen = unseen.map(|tail| tail.group);
+        let is_unseen =
+            |tail: &&Tail| tail.source.is_some() && (tail.place == Place::Unseen || tail.turn == 0);
+        let unseen = self.tails.iter().filter(is_unseen).map(|tail| tail.group);
         for group in self.drains.iter().map(|drain| drain.group).chain(unseen) {
-            ahead.insert(group, (i64::MIN, 0));
+            ahead.insert(group, (false, i64::MIN, 0));
         }
         ahead
     }
@@ -304,8 +306,8 @@ impl Follower {
     /// Reads one step on in one file. Returns how many bytes were passed; nothing if there are none.
     fn advance(&mut self, at: usize, ahead: &BTreeMap<u64, Rank>) -> Option<u64> {
         let tail = self.tails.get(at)?;
-        let has_to_wait = ahead.get(&tail.group).is_some_and(|first| *first < tail.rank);
-        if has_to_wait || tail.is_paused || !tail.has_news() {
+        let has_to_wait = ahead.get(&tail.group).is_some_and(|first| *first < tail.rank());
+        if has_to_wait || tail.is_paused || tail.is_moved || !tail.has_news() {
             return None;
         }
         match self.try_advance(at, Rest::Keep) {
@@ -364,7 +366,7 @@ impl Follower {
             Err(cause) => return Err(cause),
         };
         let Some(tail) = self.tails.get_mut(at) else { return Ok(false) };
-        tail.is_paused = file.is_none();
+        tail.is_moved = file.is_none();
         if file.is_some() && std::mem::take(&mut tail.is_warned) {
             tracing::info!(path = %resolved.display(), "File can be read again.");
         }

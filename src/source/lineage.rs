@@ -5,16 +5,15 @@
 //! lines are read from the original. When the original loses its content, or vanishes, the copy is
 //! taken over at the offset that the original had reached.
 
-use std::cmp::Reverse;
 use std::fs::File;
 use std::io;
+use std::path::Path;
 
 use super::discover::{Folders, Found};
 use super::follow::{Drain, Follower, Place};
 use super::old::OldFile;
 use super::rotation::{self, Identity, Meaning, Seen};
 use super::search::{Head, compare, is_beginning, is_copy};
-use super::tail::{Rank, Tail};
 
 impl Follower {
     /// Tells whether a file is to be read as it stands. Its first bytes are compared once with the
@@ -95,57 +94,98 @@ impl Follower {
             siblings = Folders::default().siblings(&path).unwrap_or_default();
             copy = self.find_copy(at, &siblings);
         }
+        let mut began = self.tails.get(at).map(|tail| tail.began);
         match copy {
             Some(copy) => {
-                let others: Vec<Found> = siblings
-                    .into_iter()
-                    .filter(|found| found.seen.modified >= copy.seen.modified)
-                    .collect();
-                self.admit_between(at, others);
+                siblings.retain(|found| found.seen.modified >= copy.seen.modified);
+                began = began.max(Some(copy.seen.began())).max(self.began_behind(at, &siblings));
+                self.admit_between(at, siblings);
             }
             None => self.tell_gap(at),
         }
-        let rank = self.rank_of(at);
+        let turn = self.next_turn();
         let Some(tail) = self.tails.get_mut(at) else { return };
         tracing::info!(path = %path.display(), "File was truncated; starting from its beginning.");
         tail.renew();
-        tail.rank = rank;
+        (tail.began, tail.turn) = (began.unwrap_or_default(), turn);
         tail.backlog = tail.seen.size;
         self.ready.push_back(tail.announce());
     }
 
     /// Before the first bytes of a file are read that has changed since it was first seen: admits the
-    /// copies made since, which hold what was written in between. False if there are none.
+    /// copies made since, which hold what was written in between. True if that changes what is next.
     pub(super) fn search_copies(&mut self, at: usize) -> bool {
         let Some(tail) = self.tails.get(at) else { return false };
-        let (born, known) = (tail.position.born, tail.position.tail.cast_signed());
-        if tail.position.offset > 0 || tail.seen.modified == known {
+        if tail.position.offset > 0 || tail.seen.modified == tail.position.tail.cast_signed() {
             return false;
         }
-        let wait = i64::try_from(self.options.rotate_wait.as_nanos()).unwrap_or(i64::MAX);
         let path = tail.resolved.clone();
-        let mut siblings = Folders::default().siblings(&path).unwrap_or_default();
+        let look = Folders::default().siblings(&path).unwrap_or_default();
+        if self.copies_among(at, look).is_empty() {
+            return false;
+        }
+        let settled = Folders::default().settled(&path).unwrap_or_default();
+        let Some(tail) = self.tails.get_mut(at) else { return false };
+        let is_there =
+            |found: &Found| found.resolved == path && found.seen.identity == tail.identity();
+        if tail.place != Place::Deleted && !settled.iter().any(is_there) {
+            // Rotated since the last sweep: then what stands beside it need not be older.
+            tail.is_moved = true;
+            return true;
+        }
+        let copies = self.copies_among(at, settled);
+        if copies.is_empty() {
+            return false;
+        }
+        let began = self.began_behind(at, &copies);
+        let n_before = self.tails.len();
+        self.admit_between(at, copies);
+        let turn = self.next_turn();
+        let has_more = self.tails.len() > n_before;
+        let Some(tail) = self.tails.get_mut(at) else { return false };
+        if let Some(began) = began {
+            (tail.began, tail.turn) = (tail.began.max(began), turn);
+        }
+        if std::mem::take(&mut tail.position.size) > 0 {
+            // What it held is not lost: a later run must not count it as a gap.
+            self.ready.push_back(tail.announce());
+        }
+        has_more
+    }
+
+    /// Keeps what may be a copy that was made since a file was first seen. What began when a file that
+    /// was rotated away had been written to for the last time is its successor.
+    fn copies_among(&self, at: usize, mut siblings: Vec<Found>) -> Vec<Found> {
+        let Some(tail) = self.tails.get(at) else { return Vec::new() };
+        let (born, known) = (tail.position.born, tail.position.tail.cast_signed());
+        let wait = i64::try_from(self.options.rotate_wait.as_nanos()).unwrap_or(i64::MAX);
         siblings.retain(|found| {
             let seen = &found.seen;
-            if rotation::is_compressed(&found.path) {
+            let is_since = if rotation::is_compressed(&found.path) {
                 // Compressed files keep the time; a late writer may have touched an older one.
                 seen.modified > known.saturating_add(wait)
             } else {
                 seen.modified > known && (born == 0 || seen.identity.born >= born)
-            }
+            };
+            is_since
+                && seen.identity != tail.identity()
+                && (tail.place == Place::Listed || seen.began() < tail.seen.modified)
         });
-        let has_copies = !siblings.is_empty();
-        let n_before = self.tails.len();
-        self.admit_between(at, siblings);
-        let rank = self.rank_of(at);
-        if has_copies && let Some(tail) = self.tails.get_mut(at) {
-            tail.rank = rank;
-            if std::mem::take(&mut tail.position.size) > 0 {
-                // What it held is not lost: a later run must not count it as a gap.
-                self.ready.push_back(tail.announce());
-            }
-        }
-        self.tails.len() > n_before
+        siblings
+    }
+
+    /// Returns when the last copy of a file began, behind which it is to be read. A file that was
+    /// rotated away, and is older by its name than what was made since, is no original of it.
+    fn began_behind(&self, at: usize, copies: &[Found]) -> Option<i64> {
+        let tail = self.tails.get(at)?;
+        let youth = |path: &Path| rotation::youth(path.file_name().unwrap_or_default());
+        let is_older = |copy: &&Found| {
+            let is_rotated = tail.place == Place::Listed && self.source_listing(copy).is_none();
+            copy.seen.identity != tail.identity()
+                && copy.seen.began() < tail.seen.modified
+                && (is_rotated || youth(&copy.path) < youth(&tail.resolved))
+        };
+        copies.iter().filter(is_older).map(|copy| copy.seen.began()).max()
     }
 
     /// Says how many bytes were lost with a file, if any.
@@ -190,7 +230,6 @@ impl Follower {
     /// Goes on in a copy from where its original was read to.
     fn take_over(&mut self, original: usize, copy: usize) {
         let Some(from) = self.tails.get(original).map(|tail| tail.position.clone()) else { return };
-        let rank = self.rank_of(copy);
         let Some(tail) = self.tails.get_mut(copy) else { return };
         let mut position = tail.identity().start(&tail.position.path, tail.position.generation, 0);
         (position.offset, position.size) = (from.offset, tail.seen.size.max(from.offset));
@@ -198,7 +237,6 @@ impl Follower {
             (from.head, from.head_length, from.tail);
         position.directives = from.directives;
         tail.adopt(position);
-        tail.rank = rank;
         tail.backlog = tail.seen.size;
         self.ready.push_back(tail.announce());
         if let Some(tail) = self.tails.get_mut(original) {
@@ -241,86 +279,15 @@ impl Follower {
         }
     }
 
-    /// Admits files that came and were rotated away while nobody looked: never seen, newer than
-    /// what is known, and older than what stands under the watched name now. Oldest first; of those
-    /// last written to at the same moment, the longer or later name (`log.10`, `log.9`) is older.
-    pub(super) fn admit_between(&mut self, at: usize, mut others: Vec<Found>) {
-        let Some(group) = self.tails.get(at).map(|tail| tail.group) else { return };
-        others.retain(|found| self.source_listing(found).is_none());
-        others.sort_by_cached_key(|found| {
-            let name = (found.path.as_os_str().len(), found.path.clone());
-            (found.seen.modified, found.seen.identity.born, Reverse(name))
-        });
-        for found in others {
-            if self.tails.iter().any(|tail| tail.identity() == found.seen.identity) {
-                continue;
-            }
-            if rotation::is_compressed(&found.path) {
-                let source = self.tails.get(at).and_then(|tail| tail.source).unwrap_or_default();
-                if !self.is_known_content(group, &found)
-                    && let Ok(file) = OldFile::open(source, &found.path)
-                {
-                    self.keep(&found, at);
-                    self.drains.push_back(Drain { group, file });
-                }
-            } else {
-                let new = self.admit(Place::Rotated, &found, at);
-                self.ready.extend(self.tails.get(new).map(Tail::announce));
-            }
-        }
-    }
-
     /// Tells whether a compressed file holds what was read of some file of the group.
-    fn is_known_content(&self, group: u64, found: &Found) -> bool {
+    pub(super) fn is_known_content(&self, group: u64, found: &Found) -> bool {
         self.tails.iter().filter(|tail| tail.group == group && tail.position.offset > 0).any(
             |tail| OldFile::open(0, &found.path).is_ok_and(|mut file| file.skip_to(&tail.position)),
         )
     }
 
-    /// Admits a sibling of a file; returns its index.
-    fn admit(&mut self, place: Place, found: &Found, sibling: usize) -> usize {
-        let of = self.tails.get(sibling).map(|tail| (tail.source, tail.home.clone()));
-        let (source, home) = of.unwrap_or_default();
-        let at = self.add(found, place, source);
-        if let Some(tail) = self.tails.get_mut(at) {
-            tail.home = home;
-        }
-        at
-    }
-
     /// Keeps in mind that a compressed file is taken care of.
-    fn keep(&mut self, found: &Found, sibling: usize) {
+    pub(super) fn keep(&mut self, found: &Found, sibling: usize) {
         self.admit(Place::Gone, found, sibling);
-    }
-
-    fn add(&mut self, found: &Found, place: Place, source: Option<usize>) -> usize {
-        let identity = found.seen.identity;
-        let mut position = identity.start(&found.path, 0, found.seen.modified);
-        position.size = found.seen.size;
-        let mut tail = Tail::new(identity.stream(0), position, found.resolved.clone());
-        tail.source = source;
-        tail.place = place;
-        tail.group = super::sweep::group_of(&found.resolved);
-        tail.backlog = found.seen.size;
-        tail.seen = found.seen;
-        tail.changed_at = self.swept.unwrap_or_default();
-        self.tails.push(tail);
-        let at = self.tails.len() - 1;
-        let rank = self.rank_of(at);
-        if let Some(tail) = self.tails.get_mut(at) {
-            tail.rank = rank;
-        }
-        at
-    }
-
-    /// Admits a file that a watch names; returns its index.
-    pub(super) fn admit_listed(&mut self, found: &Found, source: usize) -> usize {
-        self.add(found, Place::Listed, Some(source))
-    }
-
-    /// Returns the rank of a file that is seen as it stands now for the first time.
-    pub(super) fn rank_of(&mut self, at: usize) -> Rank {
-        self.n_ranks += 1;
-        (self.tails.get(at).map_or(0, |tail| tail.seen.modified), self.n_ranks)
     }
 }

@@ -11,6 +11,7 @@
 //!
 //! Everything here blocks and belongs on a thread of its own. Time is an argument.
 
+mod admit;
 mod cut;
 mod decode;
 mod discover;
@@ -18,6 +19,7 @@ pub mod follow;
 pub mod journal;
 mod lineage;
 mod marks;
+mod moment;
 mod old;
 pub mod replay;
 pub mod rotation;

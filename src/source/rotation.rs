@@ -1,5 +1,6 @@
 //! Tells files apart: identity, what a changed file means, and which names belong to one log.
 
+use std::cmp::Reverse;
 use std::ffi::{OsStr, OsString};
 use std::fs::File;
 use std::io;
@@ -8,7 +9,7 @@ use std::path::Path;
 
 use rustix::fs::{AtFlags, CWD, FileType, Statx, StatxFlags};
 
-use super::marks;
+use super::{marks, moment};
 use crate::engine::line::{Position, StreamId};
 
 /// What the file system says a file is. An inode number alone is used again (ext4: at once), so its
@@ -109,12 +110,25 @@ pub(super) struct Seen {
 impl Seen {
     /// Looks at what a path leads to; symbolic links are followed.
     pub(super) fn at(path: &Path) -> io::Result<Self> {
+        moment::pass();
         Ok(Self::from(&rustix::fs::statx(CWD, path, AtFlags::empty(), wanted())?))
     }
 
     /// Looks at an open file.
     pub(super) fn of(file: &File) -> io::Result<Self> {
         Ok(Self::from(&rustix::fs::statx(file, "", AtFlags::EMPTY_PATH, wanted())?))
+    }
+}
+
+impl Seen {
+    /// Returns a moment at which the content was being written, ns since 1970: its birth.
+    ///
+    /// A file that was written to for the last time before its birth is a copy that kept its time, and
+    /// that time says more. Files of a log come one after the other, so this orders them though
+    /// somebody still writes to an old one.
+    pub(super) const fn began(&self) -> i64 {
+        let born = self.identity.born;
+        if born == 0 || self.modified < born { self.modified } else { born }
     }
 }
 
@@ -126,7 +140,8 @@ impl From<&Statx> for Seen {
     fn from(found: &Statx) -> Self {
         let has_birth = found.stx_mask & StatxFlags::BTIME.bits() != 0;
         let ns = |seconds: i64, rest: u32| {
-            seconds.saturating_mul(1_000_000_000).saturating_add(i64::from(rest))
+            let time = seconds.saturating_mul(1_000_000_000).saturating_add(i64::from(rest));
+            moment::tick_of(time)
         };
         let born = if has_birth { ns(found.stx_btime.tv_sec, found.stx_btime.tv_nsec) } else { 0 };
         Self {
@@ -181,6 +196,42 @@ pub(super) fn origins(name: &OsStr) -> Vec<OsString> {
     origins.push(base(name));
     origins.dedup();
     origins
+}
+
+/// Where a name stands among those that one log was given, oldest first.
+#[derive(Clone, Debug, PartialEq, Eq, PartialOrd, Ord)]
+pub(super) enum Youth {
+    /// `log-20260101`, `log.2026-01-01.2`: the later, the younger.
+    Date(Vec<u128>),
+    /// `log.1`, `log.2`: the higher, the older.
+    Number(Vec<Reverse<u128>>),
+    /// The log itself.
+    Log,
+}
+
+/// Digits of the counters in a name from which on they are a date, and not a number.
+const DATE_DIGITS: usize = 6;
+
+/// Tells by a name how young its file is among those of the log.
+///
+/// Numbers are taken to be shifted, as logrotate does it. Some programs count upwards instead; so
+/// a name decides only where times do not.
+pub(super) fn youth(name: &OsStr) -> Youth {
+    let counters: Vec<&[u8]> = parts(name).into_iter().filter(|part| is_counter(part)).collect();
+    let digits = |part: &&[u8]| part.iter().filter(|byte| byte.is_ascii_digit()).count();
+    let number = |part: &&[u8]| {
+        let digits = part.iter().filter(|byte| byte.is_ascii_digit());
+        digits.fold(0, |sum: u128, byte| {
+            sum.saturating_mul(10).saturating_add(u128::from(byte.saturating_sub(b'0')))
+        })
+    };
+    if counters.is_empty() {
+        Youth::Log
+    } else if counters.iter().map(digits).sum::<usize>() >= DATE_DIGITS {
+        Youth::Date(counters.iter().map(number).collect())
+    } else {
+        Youth::Number(counters.iter().map(number).map(Reverse).collect())
+    }
 }
 
 /// Takes a name apart before each `.`, `-` and `_`, without the ending of a compressed file.
@@ -274,6 +325,28 @@ mod tests {
         {
             assert!(!comes_from(name, log), "{name} {log}");
         }
+    }
+
+    #[test]
+    fn names_of_one_log_have_an_order() {
+        let oldest_first = [
+            "a.log-20251231",
+            "a.log-20260101",
+            "a.log-2026010112",
+            "a.log.12.gz",
+            "a.log.10",
+            "a.log.9",
+            "a.log.1",
+            "a.log.0",
+            "a.log",
+        ];
+        for pair in oldest_first.windows(2) {
+            assert!(youth(OsStr::new(pair[0])) < youth(OsStr::new(pair[1])), "{pair:?}");
+        }
+        let dates =
+            ["a-2025-12-31.log", "a-2026-01-01.log", "a-2026-01-02.log", "a-2026-11-01.log"];
+        assert!(dates.map(|name| youth(OsStr::new(name))).is_sorted());
+        assert_eq!(youth(OsStr::new("v2.log")), Youth::Log);
     }
 
     #[test]

@@ -16,26 +16,17 @@ use super::tail::{Rest, Tail};
 const MAX_GONE: usize = 4096;
 
 /// A file that a watch names.
-struct Listed {
-    source: usize,
-    read_from: ReadFrom,
-    found: Found,
-}
-
-/// The newest known file of a log of which no known file stands under the watched name.
-struct Front {
-    at: usize,
-    born: i64,
-    modified: i64,
-    /// When the oldest known file of the log was born; 0 if that is not known.
-    oldest: i64,
+#[derive(Clone, Debug)]
+pub(super) struct Listed {
+    pub(super) source: usize,
+    pub(super) read_from: ReadFrom,
+    pub(super) found: Found,
 }
 
 /// Says which files are compared with one another and read in order: those of one directory whose
 /// names lead back to the same log.
 pub(super) fn group_of(resolved: &Path) -> u64 {
-    let name = resolved.file_name().map(rotation::base).unwrap_or_default();
-    marks::hash(resolved.with_file_name(name).as_os_str().as_encoded_bytes())
+    marks::hash(discover::log_of(resolved).as_os_str().as_encoded_bytes())
 }
 
 impl Follower {
@@ -67,16 +58,19 @@ impl Follower {
         let mut listed = self.list(&mut looks, &mut roots);
         let mut lost = Vec::new();
         for (at, tail) in self.tails.iter_mut().enumerate() {
-            tail.is_paused = false;
+            (tail.is_paused, tail.is_moved) = (false, false);
             match listed.remove(&tail.identity()) {
                 Some(listed) => appear(tail, &listed, now),
                 None => lost.push(at),
             }
         }
-        lost.retain(|at| self.relocate(*at, &mut looks, &mut folders, now).is_some());
-        self.search_between(&lost, &mut listed, &mut folders);
-        self.admit_new(listed);
-        self.rank_known();
+        folders.settle(&self.logs_to_find(&lost, &mut looks));
+        lost.retain(|at| self.relocate(*at, &mut folders, now).is_some());
+        let logs = self.logs_in_doubt(&lost, &listed, &mut folders);
+        folders.settle(&logs);
+        self.follow_names(&logs, &mut folders, now);
+        self.rank_known(&mut folders);
+        self.admit_unknown(listed, &logs, &mut folders);
         self.reap(now);
         self.forget();
         roots.extend(
@@ -121,16 +115,49 @@ impl Follower {
         listed
     }
 
-    /// Ranks what was known before the start, now that it was seen: before what is new, of files that
-    /// were written to in the same moment.
-    fn rank_known(&mut self) {
-        let is_new = |tail: &Tail| tail.rank == (0, 0) && tail.place != Place::Unseen;
+    /// Puts what was known before the start in its order, now that it was seen: before what is new, of
+    /// files that began in the same moment. While names keep changing, their order is not known.
+    fn rank_known(&mut self, folders: &mut Folders) {
+        let mut moving = BTreeMap::new();
+        for tail in self.tails.iter().filter(|tail| tail.turn == 0) {
+            let is_moving = || folders.is_moving(&discover::log_of(&tail.resolved));
+            moving.entry(tail.group).or_insert_with(is_moving);
+        }
+        let is_new = |tail: &Tail| {
+            tail.turn == 0 && tail.place != Place::Unseen && moving.get(&tail.group) == Some(&false)
+        };
+        let new: Vec<usize> =
+            (0..self.tails.len()).filter(|at| self.tails.get(*at).is_some_and(is_new)).collect();
+        for at in &new {
+            let began = self.tails.get(*at).map(|tail| self.began(tail)).unwrap_or_default();
+            if let Some(tail) = self.tails.get_mut(*at) {
+                tail.began = began;
+            }
+        }
         let mut known: Vec<&mut Tail> = self.tails.iter_mut().filter(|tail| is_new(tail)).collect();
-        known.sort_by_key(|tail| (tail.seen.modified, tail.position.born));
-        for (tail, n) in known.into_iter().zip(1..) {
-            tail.rank = (tail.seen.modified, n);
+        known.sort_by_cached_key(|tail| {
+            let name = tail.resolved.file_name().unwrap_or_default();
+            (tail.began, tail.position.generation, tail.seen.modified, rotation::youth(name))
+        });
+        for (tail, turn) in known.into_iter().zip(1..) {
+            tail.turn = turn;
             tail.backlog = tail.seen.size;
         }
+    }
+
+    /// Returns when the content of a file began that was known before the start. A later life that
+    /// nothing was read of came behind the copies, which were made before it began.
+    fn began(&self, tail: &Tail) -> i64 {
+        if tail.position.generation == 0 || tail.position.offset > 0 {
+            return tail.seen.began();
+        }
+        let renewed = tail.position.tail.cast_signed();
+        let is_copy = |one: &&Tail| {
+            let is_away = !matches!(one.place, Place::Unseen | Place::Gone);
+            one.group == tail.group && is_away && one.seen.modified <= renewed
+        };
+        let copies = self.tails.iter().filter(is_copy).map(|one| one.seen.began());
+        copies.fold(tail.seen.began(), i64::max)
     }
 
     fn look(&self, looks: &mut Looks, path: &Path, faults: &mut Vec<SourceError>) -> Option<Found> {
@@ -178,44 +205,54 @@ impl Follower {
             .filter(|_| !rotation::is_compressed(&found.path))
     }
 
-    /// Finds out what became of a file that no watch names any more; nothing if that was known, or
-    /// cannot be known now.
-    fn relocate(
-        &mut self,
-        at: usize,
-        looks: &mut Looks,
-        folders: &mut Folders,
-        now: Duration,
-    ) -> Option<()> {
-        let tail = self.tails.get(at)?;
-        if tail.source.is_none() || tail.place == Place::Gone {
-            return None;
-        }
-        if tail.place == Place::Unseen {
+    /// Finds out where the files would be that are known from before the start and that no watch names
+    /// any more; returns their logs.
+    fn logs_to_find(&mut self, lost: &[usize], looks: &mut Looks) -> BTreeSet<PathBuf> {
+        let mut logs = BTreeSet::new();
+        for at in lost {
+            let Some(tail) = self.tails.get(*at) else { continue };
+            if tail.source.is_none() || tail.place != Place::Unseen {
+                continue;
+            }
             let resolved = looks.resolve(&tail.position.path);
             let home = self.home_of(&tail.position.path, &resolved);
-            let tail = self.tails.get_mut(at)?;
+            let Some(tail) = self.tails.get_mut(*at) else { continue };
+            logs.insert(discover::log_of(&resolved));
             tail.group = group_of(&resolved);
             (tail.resolved, tail.home) = (resolved, home);
         }
+        logs
+    }
+
+    /// Finds out what became of a file that no watch names any more; nothing if that was known, or
+    /// cannot be known now.
+    fn relocate(&mut self, at: usize, folders: &mut Folders, now: Duration) -> Option<()> {
         let tail = self.tails.get_mut(at)?;
+        if tail.source.is_none() || tail.place == Place::Gone {
+            return None;
+        }
         let identity = tail.identity();
         let find = |siblings: &[Found]| {
             siblings.iter().find(|found| found.seen.identity == identity).cloned()
         };
         // A directory that cannot be read says nothing about its files.
-        if let Some(found) = find(&folders.siblings(&tail.resolved)?) {
+        let near = folders.siblings(&tail.resolved)?;
+        if tail.place != Place::Unseen
+            && let Some(found) = find(&near)
+        {
+            self.rotate(at, &found, now);
+            return Some(());
+        }
+        let siblings =
+            if tail.place == Place::Deleted { near } else { folders.settled(&tail.resolved)? };
+        if let Some(found) = find(&siblings) {
             self.rotate(at, &found, now);
         } else if let Some(seen) = tail.file.as_ref().and_then(|file| Seen::of(file).ok()) {
             tail.note(seen, now);
             tail.place = Place::Deleted;
             tail.backlog = seen.size;
         } else {
-            let siblings = folders.settled(&tail.resolved)?;
-            match find(&siblings) {
-                Some(found) => self.rotate(at, &found, now),
-                None => self.bury(at, &siblings),
-            }
+            self.bury(at, &siblings);
         }
         Some(())
     }
@@ -229,105 +266,8 @@ impl Follower {
         }
     }
 
-    /// Admits the files that stood for a while under a watched name and were rotated away unseen:
-    /// newer than all that is known of the log. What stands there now and is new has to wait if
-    /// files are being renamed, since nothing older is looked for once it is known.
-    fn search_between(
-        &mut self,
-        lost: &[usize],
-        listed: &mut BTreeMap<Identity, Listed>,
-        folders: &mut Folders,
-    ) {
-        let new: BTreeSet<PathBuf> = listed.values().map(|l| l.found.resolved.clone()).collect();
-        let known: BTreeSet<Identity> = self.tails.iter().map(Tail::identity).collect();
-        for (home, front) in self.fronts() {
-            // Of a log that was gone before this look, nothing is looked for until it is back.
-            if !new.contains(&home) && lost.binary_search(&front.at).is_err() {
-                continue;
-            }
-            let Some(siblings) = folders.siblings(&home) else { continue };
-            if !new.contains(&home) && self.newer_than(&home, &front, &known, siblings).is_empty() {
-                continue;
-            }
-            match folders.settled(&home) {
-                Some(siblings) => {
-                    let between = self.newer_than(&home, &front, &known, siblings);
-                    self.admit_between(front.at, between);
-                }
-                None => listed.retain(|_, listed| listed.found.resolved != home),
-            }
-        }
-    }
-
-    /// Returns the newest known file of each log of which no known file stands at home.
-    fn fronts(&self) -> BTreeMap<PathBuf, Front> {
-        let is_listed = |tail: &&Tail| tail.place == Place::Listed;
-        let at_home: BTreeSet<&Path> =
-            self.tails.iter().filter(is_listed).map(|tail| tail.resolved.as_path()).collect();
-        let mut fronts = BTreeMap::<PathBuf, Front>::new();
-        for (at, tail) in self.tails.iter().enumerate() {
-            let is_away = tail.source.is_some()
-                && !matches!(tail.place, Place::Unseen | Place::Listed)
-                && !at_home.contains(tail.home.as_path());
-            if !is_away {
-                continue;
-            }
-            // A compressed file is born later than what it holds, but keeps the time of it.
-            let is_compressed = rotation::is_compressed(&tail.resolved);
-            let born = if is_compressed { 0 } else { tail.position.born };
-            let modified = tail.seen.modified;
-            let front = Front { at, born, modified, oldest: born };
-            let front = fronts.entry(tail.home.clone()).or_insert(front);
-            let oldest = [front.oldest, born].into_iter().filter(|born| *born > 0).min();
-            front.oldest = oldest.unwrap_or_default();
-            if (front.born, front.modified) <= (born, modified) {
-                // When a file that is gone was written to is not known: then another one says it.
-                let modified = if modified == 0 { front.modified } else { modified };
-                *front = Front { at, born, modified, ..*front };
-            } else if front.modified == 0 {
-                front.modified = modified;
-            }
-        }
-        fronts
-    }
-
-    /// Keeps what no one knows, comes from home, was last written to after the newest known file,
-    /// and born after the oldest one: what was rotated before the first start was born before that.
-    /// The newest one's birth is no bound, since files are admitted in the order of their last
-    /// writing. After a crash among them, a copy may be known that is younger than its original.
-    fn newer_than(
-        &self,
-        home: &Path,
-        front: &Front,
-        known: &BTreeSet<Identity>,
-        mut siblings: Vec<Found>,
-    ) -> Vec<Found> {
-        let paths: BTreeSet<PathBuf> = siblings.iter().map(|found| found.path.clone()).collect();
-        siblings.retain(|found| {
-            let seen = &found.seen;
-            let is_newer = if rotation::is_compressed(&found.path) {
-                // Beside its original it is still being made.
-                let is_whole = !paths.contains(&found.path.with_extension(""));
-                is_whole && front.modified > 0 && seen.modified > front.modified
-            } else {
-                front.oldest.max(front.modified) > 0
-                    && seen.identity.born >= front.oldest
-                    && seen.modified >= front.modified
-            };
-            let comes_from_home = || {
-                let name = found.path.file_name().unwrap_or_default();
-                rotation::origins(name).iter().any(|name| home.file_name() == Some(name))
-            };
-            is_newer
-                && !known.contains(&seen.identity)
-                && comes_from_home()
-                && self.source_listing(found).is_none()
-        });
-        siblings
-    }
-
     /// Takes note that a file stands under another name.
-    fn rotate(&mut self, at: usize, found: &Found, now: Duration) {
+    pub(super) fn rotate(&mut self, at: usize, found: &Found, now: Duration) {
         let Some(tail) = self.tails.get_mut(at) else { return };
         if rotation::is_compressed(&found.path) {
             // Read by name of the stored position; whether to its end, its size says.
@@ -362,47 +302,16 @@ impl Follower {
         }
     }
 
-    /// Admits what the watches name and nobody knew, oldest first.
-    fn admit_new(&mut self, listed: BTreeMap<Identity, Listed>) {
-        let claimed: BTreeSet<Identity> = self.tails.iter().map(Tail::identity).collect();
-        let mut new: Vec<Listed> = listed
-            .into_values()
-            .filter(|listed| !claimed.contains(&listed.found.seen.identity))
-            .collect();
-        new.sort_by(|one, two| {
-            let key = |l: &Listed| (l.found.seen.modified, std::cmp::Reverse(l.found.path.clone()));
-            key(one).cmp(&key(two))
-        });
-        for listed in new {
-            let at = self.admit_listed(&listed.found, listed.source);
-            if listed.read_from == ReadFrom::End
-                && let Err(cause) = self.start_at_end(at)
-            {
-                self.pause(at, cause);
-            }
-            self.ready.extend(self.tails.get(at).map(Tail::announce));
-        }
-    }
-
-    fn start_at_end(&mut self, at: usize) -> io::Result<()> {
-        if self.open(at)?
-            && let Some(tail) = self.tails.get_mut(at)
-        {
-            tail.start_at_end()?;
-        }
-        Ok(())
-    }
-
     /// Takes the last words of rotated files that nobody writes to any more, and lets go of them.
     fn reap(&mut self, now: Duration) {
         // Where the watches name rotated files too, those count as rotated that have a successor.
-        let has_first_name = |tail: &&Tail| tail.place == Place::Listed && !has_rotated_name(tail);
+        let has_first_name = |tail: &&Tail| tail.place == Place::Listed && !tail.has_rotated_name();
         let live: BTreeSet<u64> =
             self.tails.iter().filter(has_first_name).map(|tail| tail.group).collect();
         for at in 0..self.tails.len() {
             let Some(tail) = self.tails.get(at) else { continue };
             let is_rotated = matches!(tail.place, Place::Rotated | Place::Deleted)
-                || (has_rotated_name(tail) && live.contains(&tail.group));
+                || (tail.has_rotated_name() && live.contains(&tail.group));
             let is_over = is_rotated
                 && tail.place != Place::Gone
                 && !tail.has_news()
@@ -448,14 +357,17 @@ impl Follower {
     }
 }
 
-fn has_rotated_name(tail: &Tail) -> bool {
-    tail.resolved.file_name().is_some_and(|name| rotation::base(name) != name)
-}
-
 /// Takes note that a file stands under a name that is watched.
-fn appear(tail: &mut Tail, listed: &Listed, now: Duration) {
+pub(super) fn appear(tail: &mut Tail, listed: &Listed, now: Duration) {
     let found = &listed.found;
     tail.note(found.seen, now);
+    if tail.place == Place::Unseen {
+        tail.home.clone_from(&found.resolved);
+    }
+    if tail.resolved != found.resolved {
+        // Rotated to a name that is watched too: what was written before goes first.
+        tail.backlog = found.seen.size;
+    }
     tail.place = Place::Listed;
     tail.source = Some(listed.source);
     tail.resolved.clone_from(&found.resolved);

@@ -10,7 +10,7 @@ use rustix::io::Errno;
 
 use super::cut::{Cut, cut};
 use super::marks::{self, Marks};
-use super::rotation::{Evidence, Identity, Meaning, Seen, decide};
+use super::rotation::{self, Evidence, Identity, Meaning, Seen, decide};
 use crate::engine::line::{Batch, Directives, MAX_LINE, Missing, Position, StreamId};
 
 /// Bytes of one read.
@@ -66,9 +66,9 @@ struct Long {
     marks: Marks,
 }
 
-/// Order of reading within a group: when a file was last written to when it was first seen, then
-/// the order of being seen.
-pub(super) type Rank = (i64, u64);
+/// Order of reading within a group: the log itself last, then by when the content began, then in the
+/// order of being admitted, which is that of the names.
+pub(super) type Rank = (bool, i64, u64);
 
 /// One followed file.
 #[derive(Debug)]
@@ -84,15 +84,20 @@ pub(super) struct Tail {
     pub(super) place: Place,
     /// Files of one log share a group; in it, lower ranks are read first.
     pub(super) group: u64,
-    pub(super) rank: Rank,
+    /// When its content began, of which it is ranked; ns since 1970.
+    pub(super) began: i64,
+    /// Which file it was to be admitted; 0 before it was seen for the first time.
+    pub(super) turn: u64,
     /// Up to where files of higher rank wait for this one.
     pub(super) backlog: u64,
     pub(super) seen: Seen,
     pub(super) changed_at: Duration,
     /// False until its first bytes were compared with the other files of the group.
     pub(super) is_judged: bool,
-    /// Reading failed; tried again after the next sweep.
+    /// Reading failed; tried again after the next sweep. Others do not wait for it.
     pub(super) is_paused: bool,
+    /// Another file stands where it stood, so that it was rotated since the last sweep. Others wait.
+    pub(super) is_moved: bool,
     /// A person was told that it cannot be read.
     pub(super) is_warned: bool,
     pub(super) used: u64,
@@ -117,10 +122,12 @@ impl Tail {
             resolved,
             place: Place::Unseen,
             group: 0,
-            rank: (0, 0),
+            began: 0,
+            turn: 0,
             backlog: 0,
             changed_at: Duration::ZERO,
             is_paused: false,
+            is_moved: false,
             is_warned: false,
             used: 0,
             file: None,
@@ -134,6 +141,16 @@ impl Tail {
 
     pub(super) const fn identity(&self) -> Identity {
         Identity::of(&self.position)
+    }
+
+    /// Returns its place in the order of reading.
+    pub(super) fn rank(&self) -> Rank {
+        (self.place == Place::Listed && !self.has_rotated_name(), self.began, self.turn)
+    }
+
+    /// Tells whether its name is one that logs are given when they are rotated.
+    pub(super) fn has_rotated_name(&self) -> bool {
+        self.resolved.file_name().is_some_and(|name| rotation::base(name) != name)
     }
 
     /// Takes note of how the file looks now.

@@ -1,11 +1,13 @@
 //! Faults of files, played with real ones: whatever happens, each line comes once.
 
+use std::cell::{Cell, RefCell};
 use std::collections::BTreeMap;
 use std::fs::{self, File, OpenOptions};
 use std::io::Write;
 use std::os::unix::ffi::OsStrExt;
 use std::os::unix::fs::FileExt;
 use std::path::{Path, PathBuf};
+use std::rc::Rc;
 use std::time::{Duration, SystemTime};
 
 use proptest::prelude::*;
@@ -140,6 +142,21 @@ impl Bench {
     fn restart(&mut self) {
         let known = self.known.clone().into_iter().collect();
         self.follower = Follower::new(self.watches.clone(), known, self.options.clone());
+    }
+
+    /// Reads, commits so many batches and what belongs to them, ends without a word and starts again.
+    fn crash(&mut self, n_committed: usize) {
+        self.now += Duration::from_secs(1);
+        let mut batches = self.follower.poll(self.now).into_iter().peekable();
+        for n in 0.. {
+            let belongs = n > 0 && batches.peek().is_some_and(|next| next.bytes.is_empty());
+            if n >= n_committed && !belongs {
+                break;
+            }
+            let Some(batch) = batches.next() else { break };
+            self.commit(batch);
+        }
+        self.restart();
     }
 
     fn take(&mut self) -> Vec<String> {
@@ -843,14 +860,7 @@ impl Writer {
             Act::Poll => self.bench.poll(),
             Act::Rest => self.bench.rest(),
             Act::Restart => self.bench.restart(),
-            Act::Crash(n_committed) => {
-                self.bench.now += Duration::from_secs(1);
-                let batches = self.bench.follower.poll(self.bench.now);
-                for batch in batches.into_iter().take(usize::from(*n_committed)) {
-                    self.bench.commit(batch);
-                }
-                self.bench.restart();
-            }
+            Act::Crash(n_committed) => self.bench.crash(usize::from(*n_committed)),
             Act::Rename => {
                 let to = self.rotated();
                 self.bench.rename("a.log", &to);
@@ -913,4 +923,302 @@ fn reading_everything_leaves_no_lag() {
     let file = File::open(bench.path("a")).unwrap();
     let marks = super::marks::Marks::read(&file, 4).unwrap();
     assert!(marks.agree(&bench.known[&streams[0].stream]));
+}
+
+/// What a log and its reader go through when rotations come at any moment.
+#[derive(Clone, Debug)]
+enum Beat {
+    Write(u8),
+    /// Goes on with the rotation: so many renames, of as many files as there are.
+    Rename(u8),
+    /// Polls while the log goes on: one step of it before each of these looks at a file.
+    Poll(Vec<(u8, Step)>),
+    /// So many batches of such a poll are committed; then the program is killed.
+    Crash(u8, Vec<(u8, Step)>),
+}
+
+/// What happens to the log between two looks.
+#[derive(Clone, Debug)]
+enum Step {
+    Write,
+    Rename(u8),
+}
+
+fn beat() -> impl Strategy<Value = Beat> {
+    let step = prop_oneof![
+        2 => Just(Step::Write),
+        3 => (1..12_u8).prop_map(Step::Rename),
+    ];
+    let steps = proptest::collection::vec((0..12_u8, step), 0..8);
+    prop_oneof![
+        4 => (1..4_u8).prop_map(Beat::Write),
+        5 => (1..12_u8).prop_map(Beat::Rename),
+        2 => steps.clone().prop_map(Beat::Poll),
+        3 => ((0..6_u8), steps).prop_map(|(n, steps)| Beat::Crash(n, steps)),
+    ]
+}
+
+type Meanwhile = Box<dyn FnMut()>;
+
+thread_local! {
+    static MEANWHILE: RefCell<Option<Meanwhile>> = const { RefCell::new(None) };
+    static TICK: Cell<i64> = const { Cell::new(1) };
+}
+
+/// Returns a time as a clock shows it that goes on in ticks.
+pub(super) fn tick_of(time: i64) -> i64 {
+    time - time % TICK.get()
+}
+
+/// Lets the world go on, before each look at a file.
+pub(super) fn pass() {
+    // Taken out while it runs.
+    let step = MEANWHILE.with_borrow_mut(Option::take);
+    if let Some(mut step) = step {
+        step();
+        MEANWHILE.set(Some(step));
+    }
+}
+
+/// Does something while something else happens before each of its looks at files.
+pub(super) fn meanwhile<T>(step: impl FnMut() + 'static, act: impl FnOnce() -> T) -> T {
+    MEANWHILE.set(Some(Box::new(step)));
+    let done = act();
+    MEANWHILE.set(None);
+    done
+}
+
+/// Does something while the steps of a log happen between its looks at files.
+fn amid<T>(log: &Rc<RefCell<Shifted>>, steps: Vec<(u8, Step)>, act: impl FnOnce() -> T) -> T {
+    let mut steps = steps.into_iter();
+    let (log, mut next) = (Rc::clone(log), steps.next());
+    let step = move || match &mut next {
+        Some((0, step)) => {
+            match step {
+                Step::Write => log.borrow_mut().write(1),
+                Step::Rename(n_renames) => log.borrow_mut().rotate(usize::from(*n_renames)),
+            }
+            next = steps.next();
+        }
+        Some((n_looks, _)) => *n_looks -= 1,
+        None => {}
+    };
+    meanwhile(step, act)
+}
+
+/// A log that is rotated as logrotate does it, one rename after the other: the youngest is `a.1`.
+/// Files get the times that the system gives them, so that many share one tick of its clock.
+struct Shifted {
+    dir: PathBuf,
+    n_rotated: usize,
+    /// Renames of the rotation under way that are still to be done.
+    pending: Vec<usize>,
+    written: Vec<String>,
+}
+
+impl Shifted {
+    fn new(dir: &Path) -> Self {
+        Self { dir: dir.to_owned(), n_rotated: 0, pending: Vec::new(), written: Vec::new() }
+    }
+
+    fn name(&self, n: usize) -> PathBuf {
+        self.dir.join(if n == 0 { "a".to_owned() } else { format!("a.{n}") })
+    }
+
+    fn write(&mut self, n_lines: usize) {
+        self.rename(usize::MAX);
+        let mut text = String::new();
+        for _ in 0..n_lines {
+            let line = format!("{:06}", self.written.len());
+            text.push_str(&line);
+            text.push('\n');
+            self.written.push(line);
+        }
+        let mut file = OpenOptions::new().append(true).create(true).open(self.name(0)).unwrap();
+        file.write_all(text.as_bytes()).unwrap();
+    }
+
+    /// Goes on with a rotation, at most so many renames.
+    fn rename(&mut self, n_renames: usize) {
+        for _ in 0..n_renames {
+            let Some(n) = self.pending.pop() else { return };
+            fs::rename(self.name(n), self.name(n + 1)).unwrap();
+        }
+    }
+
+    fn rotate(&mut self, n_renames: usize) {
+        if self.pending.is_empty() && self.name(0).exists() {
+            self.pending = (0..=self.n_rotated).collect();
+            self.n_rotated += 1;
+        }
+        self.rename(n_renames);
+    }
+}
+
+fn rotated_at_any_moment(pattern: &str, beats: &[Beat]) -> Result<(), TestCaseError> {
+    let mut bench = Bench::start(&[pattern]);
+    let log = Rc::new(RefCell::new(Shifted::new(bench.dir.path())));
+    log.borrow_mut().write(1);
+    bench.poll();
+    for beat in beats {
+        match beat {
+            Beat::Write(n_lines) => log.borrow_mut().write(usize::from(*n_lines)),
+            Beat::Rename(n_renames) => log.borrow_mut().rotate(usize::from(*n_renames)),
+            Beat::Poll(steps) => amid(&log, steps.clone(), || bench.poll()),
+            Beat::Crash(n_committed, steps) => {
+                amid(&log, steps.clone(), || bench.crash(usize::from(*n_committed)));
+            }
+        }
+    }
+    log.borrow_mut().write(1);
+    bench.poll();
+    bench.poll();
+    prop_assert_eq!(&bench.lines, &log.borrow().written);
+    prop_assert_eq!(bench.missing, Missing::default());
+    Ok(())
+}
+
+/// The clock of the file system: exact, as most are, or as coarse as the oldest.
+fn tick() -> impl Strategy<Value = i64> {
+    prop_oneof![Just(1), Just(4_000_000), Just(1_000_000_000)]
+}
+
+proptest! {
+    #![proptest_config(ProptestConfig { max_shrink_iters: 5000, ..ProptestConfig::default() })]
+    #[test]
+    fn rotations_at_any_moment_and_crashes_keep_the_order(
+        beats in proptest::collection::vec(beat(), 1..40),
+        tick in tick(),
+    ) {
+        TICK.set(tick);
+        rotated_at_any_moment("a", &beats)?;
+    }
+
+    #[test]
+    fn rotations_of_files_that_a_pattern_names_keep_the_order(
+        beats in proptest::collection::vec(beat(), 1..40),
+        tick in tick(),
+    ) {
+        TICK.set(tick);
+        rotated_at_any_moment("a*", &beats)?;
+    }
+}
+
+#[test]
+fn a_file_that_is_renamed_before_it_is_opened_is_not_overtaken() {
+    // The rename comes before the first look, before the second one, and so on.
+    for n_looks in 0..40 {
+        let mut bench = Bench::start(&["a"]);
+        bench.write("a", "one\n");
+        bench.poll();
+        bench.write("a", "two\n");
+        bench.rename("a", "a.1");
+        bench.write("a", "three\n");
+        bench.restart();
+        let (from, to) = (bench.path("a.1"), bench.path("a.2"));
+        let mut n = 0;
+        let step = move || {
+            if n == n_looks {
+                fs::rename(&from, &to).unwrap();
+            }
+            n += 1;
+        };
+        meanwhile(step, || bench.poll());
+        bench.poll();
+        assert_eq!(bench.take(), ["one", "two", "three"], "{n_looks}");
+    }
+}
+
+#[test]
+fn what_follows_a_file_that_was_rotated_unread_is_no_copy_of_it() {
+    let mut bench = Bench::start(&["a"]);
+    let mut log = Shifted::new(bench.dir.path());
+    log.write(1);
+    bench.poll();
+    log.rotate(usize::MAX);
+    log.write(1);
+    // Seen, but not read.
+    bench.crash(0);
+    bench.crash(2);
+    log.write(1);
+    for _ in 0..3 {
+        log.rotate(usize::MAX);
+        log.write(1);
+    }
+    bench.poll();
+    assert_eq!(bench.lines, log.written);
+}
+
+#[test]
+fn a_late_write_to_a_rotated_file_hides_nothing_that_came_after_it() {
+    for names in [["a.3", "a.2", "a.1"], ["a-20260101", "a-20260102", "a-20260103"]] {
+        let mut bench = Bench::start(&["a"]);
+        bench.write("a", "one\n");
+        bench.poll();
+        for (name, line) in names.iter().zip(["two\n", "three\n", "four\n"]) {
+            bench.rename("a", name);
+            bench.write("a", line);
+        }
+        bench.write(names[0], "late\n");
+        bench.restart();
+        bench.poll();
+        assert_eq!(bench.take(), ["one", "late", "two", "three", "four"], "{names:?}");
+    }
+}
+
+#[test]
+fn copies_made_before_the_first_start_stay_unread_when_the_log_is_renamed() {
+    let mut bench = Bench::start(&["a"]);
+    bench.write("a", "oldest\n");
+    bench.copy("a", "a.1");
+    bench.truncate("a");
+    bench.write("a", "one\n");
+    bench.poll();
+    bench.rename("a.1", "a.2");
+    bench.rename("a", "a.1");
+    bench.write("a", "two\n");
+    bench.poll();
+    bench.restart();
+    bench.rest();
+    assert_eq!(bench.take(), ["one", "two"]);
+}
+
+#[test]
+fn a_file_deleted_before_its_first_line_was_read_is_read_beside_its_successor() {
+    let mut bench = Bench::start(&["a"]);
+    bench.write("a", "");
+    bench.poll();
+    let mut writer = OpenOptions::new().append(true).open(bench.path("a")).unwrap();
+    // Read to its end, so that it is open.
+    writer.write_all(b"o").unwrap();
+    bench.poll();
+    fs::remove_file(bench.path("a")).unwrap();
+    writer.write_all(b"ne\n").unwrap();
+    bench.write("a", "two\n");
+    bench.rename("a", "a.1");
+    bench.write("a", "three\n");
+    bench.rest();
+    assert_eq!(bench.take(), ["one", "two", "three"]);
+}
+
+#[test]
+fn a_log_that_was_copied_and_then_renamed_is_found_after_crashes_that_left_its_copies_known() {
+    let mut bench = Bench::start(&["a.log"]);
+    bench.write("a.log", "");
+    bench.poll();
+    let mut writer = Writer { bench, n_lines: 0, is_half: false, n_rotated: 0 };
+    for act in [
+        Act::Rename,
+        Act::CopyTruncate,
+        Act::CopyTruncate,
+        Act::Write(1),
+        Act::Crash(1),
+        Act::Crash(1),
+        Act::Rename,
+    ] {
+        writer.play(&act);
+    }
+    writer.write(1);
+    writer.bench.rest();
+    assert_eq!(writer.bench.take(), ["line 0", "line 1"]);
 }

@@ -1,0 +1,355 @@
+//! Admits the files that nobody knew: what the watches name, and what stood there for a while and was
+//! rotated away unseen.
+//!
+//! Where something of a log is known, nothing new of it is admitted but from a look at all of its files
+//! at one moment: a look while names change could miss an older file, and nothing older is looked for
+//! once a younger one is known.
+
+use std::collections::{BTreeMap, BTreeSet};
+use std::io;
+use std::path::{Path, PathBuf};
+use std::time::Duration;
+
+use super::discover::{self, Folders, Found};
+use super::follow::{Drain, Follower, Place, ReadFrom};
+use super::old::OldFile;
+use super::rotation::{self, Identity, Youth};
+use super::sweep::{Listed, appear, group_of};
+use super::tail::Tail;
+
+/// Order among the files of one log, oldest first: by when the content began, then by when it was last
+/// changed, since both may be the same in one tick of the file system's clock, then by name.
+type Age = (i64, i64, Youth, PathBuf);
+
+fn age(found: &Found) -> Age {
+    let youth = rotation::youth(found.path.file_name().unwrap_or_default());
+    (found.seen.began(), found.seen.modified, youth, found.path.clone())
+}
+
+/// The youngest known file of a log of which no known file stands under the watched name.
+struct Front {
+    at: usize,
+    group: u64,
+    began: i64,
+    /// When it, or else another known file, was last written to; 0 if that is not known.
+    modified: i64,
+}
+
+/// A file that nobody knew, and how it came to be known.
+enum Unknown {
+    /// A watch names it, or did so when names were listed; how it is found now.
+    Listed(Listed, Found),
+    /// It comes from the same name as a known file.
+    Sibling(Found, usize),
+}
+
+impl Unknown {
+    fn listed(listed: Listed) -> Self {
+        let found = listed.found.clone();
+        Self::Listed(listed, found)
+    }
+
+    const fn found(&self) -> &Found {
+        match self {
+            Self::Listed(_, found) | Self::Sibling(found, _) => found,
+        }
+    }
+}
+
+impl Follower {
+    /// Returns the logs of which something is known and all files have to be looked at at one moment:
+    /// since a watch names a new one, since one may have come and gone, or since their order is asked
+    /// for. `lost` are the files that no watch names any more.
+    pub(super) fn logs_in_doubt(
+        &self,
+        lost: &[usize],
+        listed: &BTreeMap<Identity, Listed>,
+        folders: &mut Folders,
+    ) -> BTreeSet<PathBuf> {
+        let mut known = BTreeMap::<u64, usize>::new();
+        for tail in &self.tails {
+            *known.entry(tail.group).or_default() += 1;
+        }
+        let mut logs: BTreeSet<PathBuf> = listed
+            .values()
+            .map(|listed| discover::log_of(&listed.found.resolved))
+            .filter(|log| known.contains_key(&group_of(log)))
+            .collect();
+        let is_unordered = |tail: &&Tail| {
+            tail.turn == 0
+                && tail.source.is_some()
+                && known.get(&tail.group).is_some_and(|n| *n > 1)
+        };
+        let unordered = self.tails.iter().filter(is_unordered);
+        logs.extend(unordered.map(|tail| discover::log_of(&tail.resolved)));
+        for (home, front) in self.fronts() {
+            // Of a log that was gone before this look, nothing is looked for until it is back.
+            let is_lost = lost.binary_search(&front.at).is_ok();
+            let mut siblings = || folders.siblings(&home).unwrap_or_default();
+            let siblings = if is_lost { siblings() } else { Vec::new() };
+            if siblings.iter().any(|found| self.is_unseen(found, &home, &front, &siblings)) {
+                logs.insert(discover::log_of(&home));
+            }
+        }
+        logs
+    }
+
+    /// Takes note of the names that known files have by now.
+    pub(super) fn follow_names(
+        &mut self,
+        logs: &BTreeSet<PathBuf>,
+        folders: &mut Folders,
+        now: Duration,
+    ) {
+        let identities = self.tails.iter().map(Tail::identity).zip(0..);
+        let known: BTreeMap<Identity, usize> = identities.collect();
+        for log in logs {
+            let files = folders.settled(log).unwrap_or_default();
+            let is_plain = |found: &&Found| !rotation::is_compressed(&found.path);
+            for found in files.iter().filter(is_plain) {
+                let at = known.get(&found.seen.identity).copied();
+                let Some((at, tail)) = at.and_then(|at| Some((at, self.tails.get(at)?))) else {
+                    continue;
+                };
+                let is_there = |one: &Found| {
+                    one.seen.identity == found.seen.identity && one.resolved == tail.resolved
+                };
+                let is_here = tail.source.is_some() && discover::log_of(&tail.resolved) == *log;
+                if is_here && !files.iter().any(is_there) {
+                    self.follow_name(at, found, now);
+                }
+            }
+        }
+    }
+
+    fn follow_name(&mut self, at: usize, found: &Found, now: Duration) {
+        match self.source_listing(found) {
+            Some(source) => {
+                let found = found.clone();
+                let listed = Listed { source, read_from: ReadFrom::Start, found };
+                if let Some(tail) = self.tails.get_mut(at) {
+                    appear(tail, &listed, now);
+                }
+            }
+            None => self.rotate(at, found, now),
+        }
+    }
+
+    /// Admits what the watches name and nobody knew, and what was rotated away unseen: younger than
+    /// all that is known of the log, of which nothing known stands under the watched name any more.
+    pub(super) fn admit_unknown(
+        &mut self,
+        listed: BTreeMap<Identity, Listed>,
+        in_doubt: &BTreeSet<PathBuf>,
+        folders: &mut Folders,
+    ) {
+        let mut logs: BTreeMap<PathBuf, Vec<Listed>> =
+            in_doubt.iter().map(|log| (log.clone(), Vec::new())).collect();
+        for listed in listed.into_values() {
+            logs.entry(discover::log_of(&listed.found.resolved)).or_default().push(listed);
+        }
+        let known: BTreeSet<Identity> = self.tails.iter().map(Tail::identity).collect();
+        let fronts = self.fronts();
+        for (log, listed) in logs {
+            let mut is_readable = || folders.siblings(&log).is_some();
+            if !in_doubt.contains(&log) || !is_readable() {
+                self.admit_all(listed.into_iter().map(Unknown::listed).collect());
+            } else if let Some(mut files) = folders.settled(&log) {
+                let all = files.clone();
+                files.retain(|found| !known.contains(&found.seen.identity));
+                let unknown = files.into_iter().filter_map(|found| {
+                    self.know(&found, &listed).or_else(|| {
+                        let group = group_of(&log);
+                        let mut fronts = fronts.iter().filter(|(_, front)| front.group == group);
+                        let front =
+                            fronts.find(|(home, front)| self.is_unseen(&found, home, front, &all));
+                        front.map(|(_, front)| Unknown::Sibling(found, front.at))
+                    })
+                });
+                let unknown = unknown.collect();
+                self.admit_all(unknown);
+            }
+        }
+    }
+
+    /// Tells how a file came to be known that a watch names, or named when names were listed.
+    fn know(&self, found: &Found, listed: &[Listed]) -> Option<Unknown> {
+        let named = listed.iter().find(|one| one.found.seen.identity == found.seen.identity);
+        match (named, self.source_listing(found)) {
+            (Some(one), _) if one.found.resolved == found.resolved => {
+                Some(Unknown::listed(one.clone()))
+            }
+            (_, Some(source)) => {
+                // What came since the names were listed begins as what was listed does.
+                let read_from = listed.first().map_or(ReadFrom::Start, |listed| listed.read_from);
+                Some(Unknown::listed(Listed { source, read_from, found: found.clone() }))
+            }
+            (Some(one), None) => Some(Unknown::Listed(one.clone(), found.clone())),
+            (None, None) => None,
+        }
+    }
+
+    /// Admits files, oldest first. A log that was truncated is older than its copies here; that these are
+    /// read first, its rank says.
+    fn admit_all(&mut self, mut unknown: Vec<Unknown>) {
+        unknown.sort_by_cached_key(|unknown| age(unknown.found()));
+        for unknown in unknown {
+            match unknown {
+                Unknown::Listed(listed, found) => self.admit_listed(&listed, &found),
+                Unknown::Sibling(found, at) => self.admit_sibling(at, &found),
+            }
+        }
+    }
+
+    fn admit_listed(&mut self, listed: &Listed, found: &Found) {
+        if self.tails.iter().any(|tail| tail.identity() == found.seen.identity) {
+            return;
+        }
+        let is_listed = listed.found.resolved == found.resolved;
+        let place = if is_listed { Place::Listed } else { Place::Rotated };
+        let at = self.add(found, place, Some(listed.source));
+        if let Some(tail) = self.tails.get_mut(at) {
+            tail.home.clone_from(&listed.found.resolved);
+        }
+        if listed.read_from == ReadFrom::End
+            && let Err(cause) = self.start_at_end(at)
+        {
+            self.pause(at, cause);
+        }
+        self.ready.extend(self.tails.get(at).map(Tail::announce));
+    }
+
+    fn start_at_end(&mut self, at: usize) -> io::Result<()> {
+        if self.open(at)?
+            && let Some(tail) = self.tails.get_mut(at)
+        {
+            tail.start_at_end()?;
+        }
+        Ok(())
+    }
+
+    /// Admits files that came and were rotated away while nobody looked, beside a known one; oldest
+    /// first.
+    pub(super) fn admit_between(&mut self, at: usize, mut others: Vec<Found>) {
+        others.retain(|found| self.source_listing(found).is_none());
+        others.sort_by_cached_key(age);
+        for found in others {
+            self.admit_sibling(at, &found);
+        }
+    }
+
+    fn admit_sibling(&mut self, at: usize, found: &Found) {
+        let Some(tail) = self.tails.get(at) else { return };
+        let (group, source) = (tail.group, tail.source.unwrap_or_default());
+        if self.tails.iter().any(|tail| tail.identity() == found.seen.identity) {
+            return;
+        }
+        if rotation::is_compressed(&found.path) {
+            if !self.is_known_content(group, found)
+                && let Ok(file) = OldFile::open(source, &found.path)
+            {
+                self.keep(found, at);
+                self.drains.push_back(Drain { group, file });
+            }
+        } else {
+            let new = self.admit(Place::Rotated, found, at);
+            self.ready.extend(self.tails.get(new).map(Tail::announce));
+        }
+    }
+
+    /// Returns the youngest known file of each log of which no known file stands at home.
+    fn fronts(&self) -> BTreeMap<PathBuf, Front> {
+        let is_listed = |tail: &&Tail| tail.place == Place::Listed;
+        let at_home: BTreeSet<&Path> =
+            self.tails.iter().filter(is_listed).map(|tail| tail.resolved.as_path()).collect();
+        let mut fronts = BTreeMap::<PathBuf, Front>::new();
+        for (at, tail) in self.tails.iter().enumerate() {
+            let is_away = tail.source.is_some()
+                && !matches!(tail.place, Place::Unseen | Place::Listed)
+                && !at_home.contains(tail.home.as_path());
+            if !is_away {
+                continue;
+            }
+            // A compressed file is born later than what it holds, but keeps the time of it.
+            let is_compressed = rotation::is_compressed(&tail.resolved);
+            let began = match tail.place {
+                _ if is_compressed => 0,
+                Place::Gone => tail.position.born,
+                _ => tail.began,
+            };
+            let modified = tail.seen.modified;
+            let front = Front { at, group: tail.group, began, modified };
+            let front = fronts.entry(tail.home.clone()).or_insert(front);
+            if (front.began, front.modified) <= (began, modified) {
+                // When a file that is gone was written to is not known: then another one says it.
+                let modified = if modified == 0 { front.modified } else { modified };
+                *front = Front { at, group: tail.group, began, modified };
+            } else if front.modified == 0 {
+                front.modified = modified;
+            }
+        }
+        fronts
+    }
+
+    /// Tells whether a file comes from home and is younger than the youngest known one. What was
+    /// rotated before the first start is older.
+    ///
+    /// A file that began later and was written to for the last time earlier is younger if its name says
+    /// so: then somebody still wrote to the known one after it was rotated. Else it is a copy of the
+    /// known one, made by some `copytruncate` before the first start.
+    fn is_unseen(&self, found: &Found, home: &Path, front: &Front, siblings: &[Found]) -> bool {
+        let Some(known) = self.tails.get(front.at) else { return false };
+        let (name, seen) = (found.path.file_name().unwrap_or_default(), &found.seen);
+        let is_younger = if rotation::is_compressed(&found.path) {
+            // Beside its original it is still being made.
+            let original = found.path.with_extension("");
+            let is_whole = !siblings.iter().any(|found| found.path == original);
+            is_whole && front.modified > 0 && seen.modified > front.modified
+        } else {
+            let known_name = known.resolved.file_name().unwrap_or_default();
+            let is_named = known.place == Place::Rotated;
+            let is_later = seen.modified > known.seen.modified
+                || (seen.modified == known.seen.modified && seen.began() > front.began);
+            seen.began() >= front.began
+                && (!is_named || is_later || rotation::youth(name) > rotation::youth(known_name))
+        };
+        is_younger
+            && rotation::origins(name).iter().any(|name| home.file_name() == Some(name))
+            && self.source_listing(found).is_none()
+            && !self.tails.iter().any(|tail| tail.identity() == seen.identity)
+    }
+
+    /// Admits a sibling of a file; returns its index.
+    pub(super) fn admit(&mut self, place: Place, found: &Found, sibling: usize) -> usize {
+        let of = self.tails.get(sibling).map(|tail| (tail.source, tail.home.clone()));
+        let (source, home) = of.unwrap_or_default();
+        let at = self.add(found, place, source);
+        if let Some(tail) = self.tails.get_mut(at) {
+            tail.home = home;
+        }
+        at
+    }
+
+    fn add(&mut self, found: &Found, place: Place, source: Option<usize>) -> usize {
+        let identity = found.seen.identity;
+        let mut position = identity.start(&found.path, 0, found.seen.modified);
+        position.size = found.seen.size;
+        let mut tail = Tail::new(identity.stream(0), position, found.resolved.clone());
+        tail.source = source;
+        tail.place = place;
+        tail.group = group_of(&found.resolved);
+        tail.backlog = found.seen.size;
+        tail.seen = found.seen;
+        tail.changed_at = self.swept.unwrap_or_default();
+        tail.turn = self.next_turn();
+        tail.began = found.seen.began();
+        self.tails.push(tail);
+        self.tails.len() - 1
+    }
+
+    /// Returns the turn of a file that is admitted, or begins anew.
+    pub(super) const fn next_turn(&mut self) -> u64 {
+        self.n_turns += 1;
+        self.n_turns
+    }
+}
