@@ -114,7 +114,10 @@ impl<L: Listener> Loop<'_, L> {
             }
             while let Some(batch) = batches.pop_front() {
                 self.take(&batch)?;
-                self.commit_if(&mut committed, false)?;
+                // What begins together is committed together: see `source::follow`.
+                if batches.front().is_none_or(|next| !next.bytes.is_empty()) {
+                    self.commit_if(&mut committed, false)?;
+                }
             }
             self.commit_if(&mut committed, is_idle)?;
             match self.orders.try_recv() {
