@@ -9,6 +9,9 @@ use crate::atlas::Layer;
 use crate::cli::print::{self, Printer};
 use crate::cli::{Context, state, table};
 use crate::clock::now;
+use crate::engine::detect::{Health, rejected_share};
+use crate::engine::health::Log;
+use crate::engine::pulse::WINDOW_MINUTES;
 use crate::engine::time::{SECOND, Timestamp};
 use crate::store::{OutboxStats, Stats, StreamStatus};
 
@@ -28,6 +31,8 @@ pub(super) fn run(context: &mut Context) -> anyhow::Result<ExitCode> {
     let now = now();
     let state = state_of(context)?;
     let layers = context.site.atlas().status();
+    // A faulty table of thresholds is for `check` to tell.
+    let health = context.site.params().map(|params| params.health).unwrap_or_default();
     let printer = &mut context.printer;
     if printer.is_json() {
         printer.json(&status_json(&state, &layers, now))?;
@@ -38,7 +43,7 @@ pub(super) fn run(context: &mut Context) -> anyhow::Result<ExitCode> {
         printer
             .line(format_args!("no database yet: {}", print::safe(database.to_string_lossy())))?;
     }
-    print_streams(printer, &state.streams, now)?;
+    print_streams(printer, &state.streams, &health, now)?;
     print_counts(printer, &state, now)?;
     print_layers(printer, &layers, now)?;
     Ok(ExitCode::SUCCESS)
@@ -76,6 +81,11 @@ fn size(stream: &StreamStatus) -> u64 {
     same.map_or(position.size, |file| file.len()).max(position.size)
 }
 
+/// Returns the lines of the log's latest ten minutes, and the rejected ones among them.
+fn window(stream: &StreamStatus) -> Option<(u64, u64)> {
+    Some(Log::decode(&stream.health)?.window.sums())
+}
+
 /// Tells whether each byte that was committed is accounted for: read, rejected or known as missing.
 fn is_accounted(stream: &StreamStatus) -> bool {
     stream.position.offset == stream.tally.bytes()
@@ -84,12 +94,14 @@ fn is_accounted(stream: &StreamStatus) -> bool {
 fn print_streams(
     printer: &mut Printer,
     streams: &[StreamStatus],
+    health: &Health,
     now: Timestamp,
 ) -> anyhow::Result<()> {
     if streams.is_empty() {
         return Ok(());
     }
-    let mut table = table::table(&["file", "size", "read", "lines", "rejected", "missing", "lag"]);
+    let mut table =
+        table::table(&["file", "size", "read", "lines", "rejected", "in 10 min", "missing", "lag"]);
     for stream in streams {
         let (size, tally) = (size(stream), &stream.tally);
         let missing = tally.missing.discarded + tally.missing.gap + tally.missing.nuls;
@@ -99,11 +111,24 @@ fn print_streams(
             percent(stream.position.offset, size),
             print::number(tally.lines),
             percent(tally.rejected, tally.lines),
+            window(stream).map_or_else(String::new, |(lines, rejected)| percent(rejected, lines)),
             print::size(missing),
             format!("{} s", lag(stream, size, now)),
         ]);
     }
     printer.line(table::coloured(&table, |_| None))?;
+    for stream in streams {
+        let Some((lines, rejected)) = window(stream) else { continue };
+        if health.is_bad(lines, rejected) {
+            let path = print::safe(stream.position.path.to_string_lossy());
+            let red = AnsiColor::Red.on_default();
+            let share = percent(rejected, lines);
+            printer.line(format_args!(
+                "{red}cannot be read{red:#}: {path}: {share} of the latest {lines} lines; \
+                 `tokenwatch check` shows the first"
+            ))?;
+        }
+    }
     for stream in streams.iter().filter(|stream| !is_accounted(stream)) {
         let path = print::safe(stream.position.path.to_string_lossy());
         let red = AnsiColor::Red.on_default();
@@ -202,6 +227,13 @@ fn stream_json(stream: &StreamStatus, now: Timestamp) -> Json {
         "lines": tally.lines,
         "parsed": tally.parsed,
         "rejected": tally.rejected,
+        "rejected_share": rejected_share(tally.lines, tally.rejected),
+        "latest": window(stream).map(|(lines, rejected)| json!({
+            "minutes": WINDOW_MINUTES,
+            "lines": lines,
+            "rejected": rejected,
+            "rejected_share": rejected_share(lines, rejected),
+        })),
         "usages": tally.usages,
         "parsed_bytes": tally.parsed_bytes,
         "rejected_bytes": tally.rejected_bytes,

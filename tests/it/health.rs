@@ -174,3 +174,28 @@ fn thresholds_are_configuration() {
     home.configure("[detect.health]\nrejected_percent = 10\n");
     assert_eq!(home.json(&["replay", "--json", "logs"]).len(), 0);
 }
+
+#[test]
+fn the_status_shows_the_share_of_rejected_lines_of_each_log() {
+    let home = Home::new("");
+    home.append("logs/a.log", lines(1, 2001, 20));
+    home.append("logs/b.log", lines(1, 2001, 200));
+    home.print(&["replay", "--save", "logs"]);
+    let status = home.json(&["status", "--json"]).remove(0);
+    let streams = status["streams"].as_array().unwrap();
+    let of = |name: &str| {
+        streams.iter().find(|one| one["path"].as_str().unwrap().ends_with(name)).unwrap()
+    };
+    assert_eq!(of("a.log")["rejected_share"], 5.0);
+    assert_eq!(of("b.log")["rejected_share"], 0.5);
+    let latest = &of("a.log")["latest"];
+    assert_eq!((&latest["minutes"], &latest["rejected_share"]), (&10.into(), &5.0.into()));
+    assert!(latest["lines"].as_u64().unwrap() <= 600, "{latest}");
+    let text = home.print(&["status"]);
+    assert!(
+        text.contains("in 10 min") && text.contains("5.0 %") && text.contains("0.5 %"),
+        "{text}"
+    );
+    let bad: Vec<&str> = text.lines().filter(|line| line.contains("cannot be read")).collect();
+    assert!(bad.len() == 1 && bad[0].contains("a.log"), "{text}");
+}

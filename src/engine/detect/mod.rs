@@ -23,7 +23,7 @@ mod words;
 
 use smol_str::SmolStr;
 
-pub use health::{misread, rejected_share};
+pub use health::{Health, misread, rejected_share};
 pub(crate) use params::nearest;
 pub use params::{BadParameter, Params};
 pub use unusual::risk;
