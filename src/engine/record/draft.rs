@@ -103,6 +103,11 @@ impl<'a> Draft<'a> {
             }
             _ => {}
         }
+        if part == Part::Version && is_scheme(&raw) {
+            // Where `http` and `https` are told apart, a protocol has no version.
+            let text = Cow::Owned(raw.to_ascii_lowercase());
+            return self.put_part(Part::Scheme, 1, text, Escape::None);
+        }
         if !self.wins(part, rank) {
             return true;
         }
@@ -266,6 +271,10 @@ fn unescaped(raw: Text<'_>, escape: Escape) -> Text<'_> {
         }
         (_, raw) => raw,
     }
+}
+
+fn is_scheme(text: &[u8]) -> bool {
+    text.eq_ignore_ascii_case(b"https") || text.eq_ignore_ascii_case(b"http")
 }
 
 fn version_of<'a>(text: &Text<'a>) -> Text<'a> {

@@ -48,7 +48,33 @@ const PRESETS: &[(&str, &str)] = &[
     ("json", "JSON with the usual names, ECS included"),
     ("caddy-json", "Caddy's access log"),
     ("traefik-json", "Traefik's access log in JSON"),
+    ("envoy-json", "Envoy's and Istio's access log in JSON"),
+    ("kong-json", "Kong's file-log and http-log; APISIX' loggers"),
+    ("aws-api-gateway", "AWS API Gateway's access log in JSON"),
+    ("cloudflare", "Cloudflare Logpush: http_requests"),
+    ("akamai", "Akamai DataStream 2 in JSON"),
+    ("google-cloud", "Google Cloud's LogEntry with an httpRequest"),
+    ("azure", "Azure Application Gateway and Front Door"),
+    ("ecs", "Elastic Common Schema, nested or flat"),
+    ("pino", "pino-http and bunyan"),
     ("traefik", "Traefik's access log in its own text form"),
+];
+
+/// The presets that are JSON. One table of keys serves them all; the names are for people.
+const JSON: &[&str] = &[
+    "nginx-json",
+    "json",
+    "caddy-json",
+    "traefik-json",
+    "envoy-json",
+    "kong-json",
+    "aws-api-gateway",
+    "cloudflare",
+    "akamai",
+    "google-cloud",
+    "azure",
+    "ecs",
+    "pino",
 ];
 
 impl Format {
@@ -72,9 +98,7 @@ impl Format {
             "auto" => Reader::Auto(json::Own::default()),
             "common" => Reader::Combined(Tail::Common),
             "traefik" => Reader::Combined(Tail::Traefik),
-            "nginx-json" | "json" | "caddy-json" | "traefik-json" => {
-                Reader::Json(json::Own::default())
-            }
+            _ if JSON.contains(&name) => Reader::Json(json::Own::default()),
             _ => Reader::Combined(Tail::Combined),
         };
         Some(Self { name: Cow::Borrowed(name), reader })

@@ -54,6 +54,15 @@ const NAMES: &[&str] = &[
     "litespeed",
     "lighttpd",
     "traefik",
+    "pino",
+    "ecs",
+    "akamai",
+    "azure",
+    "google-cloud",
+    "aws-api-gateway",
+    "cloudflare",
+    "kong-json",
+    "envoy-json",
     "traefik-json",
     "caddy-json",
     "vhost-combined",
@@ -63,16 +72,30 @@ const NAMES: &[&str] = &[
     "nginx-combined",
 ];
 
+/// What the lines of one JSON dialect hold and no other's do. The first whose marks are all there names it.
+const MARKS: &[(&str, &[&str])] = &[
+    ("traefik-json", &["\"DownstreamStatus\":"]),
+    ("cloudflare", &["\"EdgeStartTimestamp\":"]),
+    ("akamai", &["\"reqTimeSec\":"]),
+    ("google-cloud", &["\"httpRequest\":{", "\"requestMethod\":"]),
+    ("azure", &["\"properties\":{", "\"httpMethod\":"]),
+    ("envoy-json", &["\"response_code\":", "\"downstream_remote_address\":"]),
+    ("kong-json", &["\"latencies\":{", "\"started_at\":"]),
+    ("aws-api-gateway", &["\"requestTime", "\"httpMethod\":"]),
+    ("pino", &["\"req\":{", "\"remoteAddress\":"]),
+    ("ecs", &["\"http\":{", "\"@timestamp\":"]),
+    ("ecs", &["\"http.request.method\":"]),
+    ("caddy-json", &["\"request\":{", "\"uri\":"]),
+    ("nginx-json", &["\"remote_addr\":"]),
+    ("nginx-json", &["\"body_bytes_sent\":"]),
+];
+
 /// Names the preset of a line that `auto` reads.
 fn name_of(line: &[u8], record: &Record<'_>, columns: &Columns) -> &'static str {
     let has = |text: &[u8]| memchr::memmem::find(line, text).is_some();
     if has(b"{\"") && has(b"\":") && line.ends_with(b"}") {
-        return match () {
-            () if has(b"\"DownstreamStatus\":") => "traefik-json",
-            () if has(b"\"request\":{") && has(b"\"uri\":") => "caddy-json",
-            () if has(b"\"remote_addr\":") || has(b"\"body_bytes_sent\":") => "nginx-json",
-            () => "json",
-        };
+        let marked = MARKS.iter().find(|(_, marks)| marks.iter().all(|mark| has(mark.as_bytes())));
+        return marked.map_or("json", |(name, _)| name);
     }
     // As `auto` does: what begins like a family's line and is read as one is of that family.
     let reads = |name| {

@@ -11,11 +11,13 @@ pub struct Time {
     pub digits: u8,
 }
 
-/// Reads a time of any of the shapes below, or an epoch as [`epoch`] does.
+/// Reads a time of any of the shapes below, or an epoch as [`epoch`] does. Apache's `%t` brings brackets along.
 #[must_use]
 pub fn read(text: &[u8]) -> Option<Time> {
+    let text = text.strip_prefix(b"[").and_then(|t| t.strip_suffix(b"]")).unwrap_or(text);
     match text {
         [_, _, _, _, b'-', ..] => iso(text),
+        [_, _, _, _, b'/', ..] => slashed(text),
         [_, b'/', ..] | [_, _, b'/', ..] => clf(text),
         _ => epoch(text),
     }
@@ -75,17 +77,33 @@ pub fn cpanel(text: &[u8]) -> Option<Time> {
     clock(&date, rest)
 }
 
-/// Reads what C's `ctime` writes, `Thu Nov  5 17:10:33 2026`; it has no zone and is taken as UTC.
+/// Reads `2026/11/23 17:10:33` as nginx' error log and Caddy's `wall` write it, with any fraction; the time is
+/// UTC.
 #[must_use]
-pub fn ctime(text: &[u8]) -> Option<Time> {
+pub fn slashed(text: &[u8]) -> Option<Time> {
+    let (&[y1, y2, y3, y4, b'/', m1, m2, b'/', d1, d2, b' '], rest) =
+        text.split_first_chunk::<11>()?
+    else {
+        return None;
+    };
+    let date =
+        Date { year: number([y1, y2, y3, y4])?, month: number([m1, m2])?, day: number([d1, d2])? };
+    clock(&date, rest)
+}
+
+/// Reads `Mon Nov 23 17:10:33.537001 2026`, C's `asctime` with any fraction, as Apache's error log has it; the
+/// time is UTC.
+#[must_use]
+pub fn asctime(text: &[u8]) -> Option<Time> {
     let (&[_, _, _, b' ', m1, m2, m3, b' ', d1, d2, b' '], rest) =
         text.split_first_chunk::<11>()?
     else {
         return None;
     };
-    let (time, &[b' ', y1, y2, y3, y4]) = rest.split_last_chunk::<5>()? else { return None };
+    let (clock_text, &[b' ', y1, y2, y3, y4]) = rest.split_last_chunk::<5>()? else { return None };
     let day = number([if d1 == b' ' { b'0' } else { d1 }, d2])?;
-    clock(&Date { year: number([y1, y2, y3, y4])?, month: month([m1, m2, m3])?, day }, time)
+    let date = Date { year: number([y1, y2, y3, y4])?, month: month([m1, m2, m3])?, day };
+    clock(&date, clock_text)
 }
 
 /// Reads seconds since 1970 with or without a fraction, or whole milli-, micro- or nanoseconds: the
@@ -327,6 +345,11 @@ mod tests {
             ("2026-13-01T00:00:00Z", None),
             ("2026-11-23T17:10:33.Z", None),
             ("2026-11-23", None),
+            ("[23/Nov/2026:17:10:33 +0000]", Some("2026-11-23T17:10:33Z")),
+            ("2026/11/23 17:10:33", Some("2026-11-23T17:10:33Z")),
+            ("2026/11/23 17:10:33.537", Some("2026-11-23T17:10:33.537Z")),
+            ("2026/13/23 17:10:33", None),
+            ("2026/11/23", None),
         ];
         for (text, expected) in cases {
             assert_eq!(shown(read(text.as_bytes())).as_deref(), *expected, "{text}");
@@ -339,6 +362,21 @@ mod tests {
         assert_eq!(read("11/23/2026:17:10:33 -0000").as_deref(), Some("2026-11-23T17:10:33Z"));
         for text in ["23/11/2026:17:10:33 -0000", "11/23/2026:17:10:33 +0000", "11/23/2026", ""] {
             assert_eq!(read(text), None, "{text}");
+        }
+    }
+
+    #[test]
+    fn a_c_librarys_time_is_read() {
+        let cases = [
+            ("Mon Nov 23 17:10:33 2026", Some("2026-11-23T17:10:33Z")),
+            ("Sun Nov  1 17:10:33.537001 2026", Some("2026-11-01T17:10:33.537001Z")),
+            ("Mon Nov 23 17:10:33.5 2026", Some("2026-11-23T17:10:33.500Z")),
+            ("Mon Nov 23 17:10:33", None),
+            ("Mon Nov 31 17:10:33 2026", None),
+            ("", None),
+        ];
+        for (text, expected) in cases {
+            assert_eq!(shown(asctime(text.as_bytes())).as_deref(), expected, "{text}");
         }
     }
 

@@ -45,7 +45,7 @@ pub(super) fn read(line: &[u8]) -> Result<Record<'_>, Miss> {
     record.user = given(user);
     let (inside, _) = before(rest, b"} [", "the variables, and '[' before the time")?;
     let (rest, text) = before(inside, b"] ", "']' after the time")?;
-    let Some(time) = time::ctime(text) else {
+    let Some(time) = time::asctime(text) else {
         return Err(Miss { rest: inside.len(), expected: "a time like Mon Nov 23 17:10:33 2026" });
     };
     record.time = Some(time.at);

@@ -328,3 +328,6 @@ fn followed(mut scope: Scope, mut key: &[u8]) -> Option<Meaning> {
         }
     }
 }
+
+#[cfg(test)]
+mod tests;

@@ -1,0 +1,186 @@
+//! Lines of every JSON dialect as its documentation draws them.
+
+use crate::engine::record::tests::{preset, read};
+
+fn check(cases: &[(&str, &str)]) {
+    for (line, expected) in cases {
+        assert_eq!(read(&preset("auto"), line), *expected, "{line}");
+    }
+}
+
+#[test]
+fn gateways_and_their_ids_are_read() {
+    check(&[
+        // Kong: file-log, http-log.
+        (
+            r#"{"response":{"size":998,"headers":{"server":"x"},"status":200},"request":{"uri":"/v1?api_key=exk_1","url":"http://api.example.org:80/v1?api_key=exk_1","querystring":{"api_key":"exk_1"},"method":"GET","headers":{"host":"api.example.org","authorization":"REDACTED","x-forwarded-for":"198.51.100.4","user-agent":"c/1"},"tls":{"version":"TLSv1.3","cipher":"x"}},"client_ip":"192.0.2.1","started_at":1795453833537,"route":{"id":"r","paths":["/v1"]},"service":{"host":"up.example.org"},"consumer":{"id":"c-1","username":"ann"},"authenticated_entity":{"id":"k-1","consumer_id":"c-1"},"source":"upstream","upstream_uri":"/v1"}"#,
+            "2026-11-23T17:10:33.537Z client=192.0.2.1 method=GET target=/v1?api_key=exk_1 agent=c/1 user=ann host=api.example.org tls=TLSv1.3 200 bytes=998 header:authorization=REDACTED header:x-forwarded-for=198.51.100.4 id:consumer=c-1 id:credential_id=k-1 id:consumer=c-1",
+        ),
+        // AWS API Gateway, REST: the documentation's example; HTTP: nested, with an authorizer.
+        (
+            r#"{"requestId":"r-1","ip":"192.0.2.1","caller":"-","user":"-","requestTime":"23/Nov/2026:17:10:33 +0000","httpMethod":"GET","resourcePath":"/pets/{id}","status":"403","protocol":"HTTP/1.1","responseLength":"23","apiKeyId":"ab12cd34ef"}"#,
+            "2026-11-23T17:10:33Z client=192.0.2.1 method=GET target=/pets/{id} version=1.1 403 bytes=23 id:api_key_id=ab12cd34ef",
+        ),
+        (
+            r#"{"requestTimeEpoch":"1795453833537","requestTime":"23/Nov/2026:17:10:33 +0000","identity":{"sourceIp":"192.0.2.1","userAgent":"c/1","apiKeyId":"ab12"},"authorizer":{"principalId":"p-1","claims":{"sub":"s-1","jti":"j-1"}},"path":"/prod/pets/7","resourcePath":"/pets/{id}","routeKey":"GET /pets/{id}","httpMethod":"GET","status":200,"domainName":"api.example.org"}"#,
+            "2026-11-23T17:10:33.537Z client=192.0.2.1 method=GET target=/prod/pets/7 agent=c/1 host=api.example.org 200 id:api_key_id=ab12 id:principal_id=p-1 id:sub=s-1 id:jti=j-1",
+        ),
+        (
+            r#"{"requestTime":"23/Nov/2026:17:10:33 +0000","ip":"192.0.2.1","routeKey":"GET /pets/{id}","status":"200","authorizer.claims.sub":"s-1"}"#,
+            "2026-11-23T17:10:33Z client=192.0.2.1 method=GET target=/pets/{id} 200 id:sub=s-1",
+        ),
+        // AWS WAF lists the headers.
+        (
+            r#"{"timestamp":1795453833537,"action":"ALLOW","httpRequest":{"clientIp":"192.0.2.1","country":"AU","headers":[{"name":"Host","value":"example.org"},{"name":"User-Agent","value":"c/1"},{"name":"authorization","value":"Bearer x"}],"uri":"/p","args":"a=b","httpVersion":"HTTP/1.1","httpMethod":"GET"},"responseCodeSent":null}"#,
+            "2026-11-23T17:10:33.537Z client=192.0.2.1 method=GET target=/p?a=b version=1.1 agent=c/1 host=example.org header:authorization=Bearer x",
+        ),
+        // Gravitee 4.
+        (
+            r#"{"entrypointResponse":{"headers":{"X-A":["b"]},"status":401},"entrypointRequest":{"headers":{"Cookie":["s=1"],"X-Gravitee-Api-Key":["k-1"],"Host":["example.org:8082"]},"method":"POST","uri":"/t"},"endpointRequest":{"method":"POST","uri":"/other"},"status":"info","timestamp":1795453833537}"#,
+            "2026-11-23T17:10:33.537Z method=POST target=/t host=example.org:8082 401 header:cookie=s=1 header:x-gravitee-api-key=k-1",
+        ),
+    ]);
+}
+
+#[test]
+fn clouds_and_edges_are_read() {
+    check(&[
+        // Envoy, as Istio has it.
+        (
+            r#"{"start_time":"2026-11-23T17:10:33.537Z","method":"GET","path":"/p?q=1","protocol":"HTTP/2","response_code":"200","bytes_received":"0","bytes_sent":"15","duration":"3","x_forwarded_for":"198.51.100.4","user_agent":"c/1","authority":"example.org","upstream_host":"10.0.0.1:80","downstream_local_address":"10.0.0.2:80","downstream_remote_address":"192.0.2.1:52458","requested_server_name":"example.org","response_flags":"-"}"#,
+            "2026-11-23T17:10:33.537Z client=192.0.2.1 method=GET target=/p?q=1 version=2 agent=c/1 host=example.org 200 bytes=15 header:x-forwarded-for=198.51.100.4",
+        ),
+        // Cloudflare Logpush with each of its three times.
+        (
+            r#"{"ClientIP":"192.0.2.1","ClientRequestHost":"example.org","ClientRequestMethod":"GET","ClientRequestURI":"/p","EdgeEndTimestamp":1795453833600000000,"EdgeResponseBytes":99,"EdgeResponseStatus":200,"EdgeStartTimestamp":1795453833537000000,"ClientRequestProtocol":"HTTP/2","ClientRequestScheme":"https","ClientSSLProtocol":"TLSv1.3","RequestHeaders":{"authorization":"Bearer x"},"Cookies":{"sid":"s"}}"#,
+            "2026-11-23T17:10:33.537000Z client=192.0.2.1 method=GET target=/p version=2 host=example.org scheme=https tls=TLSv1.3 200 bytes=99 header:authorization=Bearer x cookie:sid=s",
+        ),
+        (
+            r#"{"EdgeStartTimestamp":1795453833,"ClientRequestURI":"/p"}"#,
+            "2026-11-23T17:10:33Z target=/p",
+        ),
+        (
+            r#"{"EdgeStartTimestamp":"2026-11-23T17:10:33Z","ClientRequestURI":"/p"}"#,
+            "2026-11-23T17:10:33Z target=/p",
+        ),
+        // Akamai DataStream 2.
+        (
+            r#"{"version":1,"cp":"1","reqId":"1","reqTimeSec":"1795453833.537","bytes":"4995","cliIP":"192.0.2.1","statusCode":"206","proto":"HTTPS","reqHost":"example.org","reqMethod":"GET","reqPath":"/p/1","queryStr":"cmp=1","referer":"-","UA":"Mozilla%2F5.0","tlsVersion":"TLSv1","cookie":"s=1","xForwardedFor":"198.51.100.4","customField":"-","totalBytes":"5995"}"#,
+            "2026-11-23T17:10:33.537Z client=192.0.2.1 method=GET target=/p/1?cmp=1 agent=Mozilla%2F5.0 host=example.org scheme=https tls=TLSv1 206 bytes=4995 header:cookie=s=1 header:x-forwarded-for=198.51.100.4",
+        ),
+        // Google Cloud: a LogEntry.
+        (
+            r#"{"httpRequest":{"latency":"0.05s","protocol":"HTTP/1.1","remoteIp":"192.0.2.1","requestMethod":"GET","requestSize":"121","requestUrl":"https://example.org/p?q=1","responseSize":"450","serverIp":"10.0.0.1","status":200,"userAgent":"c/1"},"insertId":"i","jsonPayload":{"statusDetails":"ok"},"receiveTimestamp":"2026-11-23T17:10:35Z","resource":{"labels":{"zone":"global"}},"timestamp":"2026-11-23T17:10:33.537001Z"}"#,
+            "2026-11-23T17:10:33.537001Z client=192.0.2.1 method=GET target=https://example.org/p?q=1 version=1.1 agent=c/1 200 bytes=450",
+        ),
+        // Azure: Application Gateway 2 and 1, Front Door.
+        (
+            r#"{"timeStamp":"2026-11-23T17:10:33+00:00","operationName":"ApplicationGatewayAccess","properties":{"clientIP":"192.0.2.1","clientPort":45057,"httpMethod":"GET","originalRequestUriWithArgs":"\/p?q=1","requestUri":"\/p","requestQuery":"q=1","userAgent":"c/1","httpStatus":200,"httpVersion":"HTTP\/1.1","receivedBytes":184,"sentBytes":466,"sslProtocol":"TLSv1.2","serverStatus":"502","originalHost":"o.example.org","host":"example.org"}}"#,
+            "2026-11-23T17:10:33Z client=192.0.2.1 method=GET target=/p?q=1 version=1.1 agent=c/1 host=example.org tls=TLSv1.2 200 bytes=466",
+        ),
+        (
+            r#"{"time":"2026-11-23T17:10:33Z","properties":{"clientIP":"192.0.2.1","httpMethod":"GET","requestUri":"/p","requestQuery":"q=1","httpStatus":200}}"#,
+            "2026-11-23T17:10:33Z client=192.0.2.1 method=GET target=/p?q=1 200",
+        ),
+        (
+            r#"{"time":"2026-11-23T17:10:33Z","category":"FrontdoorAccessLog","properties":{"httpMethod":"GET","httpVersion":"2.0","requestUri":"https://example.org:443/p","responseBytes":"98","userAgent":"c/1","clientIp":"198.51.100.4","socketIp":"192.0.2.1","requestProtocol":"HTTPS","securityProtocol":"TLSv1.3","httpStatusCode":"200","hostName":"example.org"}}"#,
+            "2026-11-23T17:10:33Z client=192.0.2.1 method=GET target=https://example.org:443/p version=2.0 agent=c/1 host=example.org scheme=https tls=TLSv1.3 200 bytes=98",
+        ),
+        // Caddy's other times.
+        (
+            r#"{"ts":"2026/11/23 17:10:33","request":{"uri":"/p"}}"#,
+            "2026-11-23T17:10:33Z target=/p",
+        ),
+        (
+            r#"{"ts":"2026/11/23 17:10:33.537","request":{"uri":"/p"}}"#,
+            "2026-11-23T17:10:33.537Z target=/p",
+        ),
+        (
+            r#"{"ts":"2026-11-23T17:10:33.537Z0100","ts":1795453833.5379999,"request":{"uri":"/p"}}"#,
+            "2026-11-23T17:10:33.537999Z target=/p",
+        ),
+        (r#"{"ts":1.795453833537e9,"request":{"uri":"/p"}}"#, "2026-11-23T17:10:33.537Z target=/p"),
+        // Apache's %t brings its brackets along.
+        (
+            r#"{"time":"[23/Nov/2026:17:10:33 +0000]","remoteIP":"192.0.2.1","request":"/p","query":"?q=1","method":"GET","status":"200"}"#,
+            "2026-11-23T17:10:33Z client=192.0.2.1 method=GET target=/p?q=1 200",
+        ),
+    ]);
+}
+
+#[test]
+fn applications_are_read() {
+    check(&[
+        // pino-http, bunyan.
+        (
+            r#"{"level":30,"time":1795453833537,"pid":1,"hostname":"h","req":{"id":1,"method":"GET","url":"/p?token=t-1","query":{"token":"t-1"},"headers":{"host":"example.org","authorization":"Bearer x"},"remoteAddress":"::ffff:192.0.2.1","remotePort":64386},"res":{"statusCode":200,"headers":{"content-length":"2"}},"responseTime":10,"msg":"request completed"}"#,
+            "2026-11-23T17:10:33.537Z client=192.0.2.1 method=GET target=/p?token=t-1 host=example.org 200 header:authorization=Bearer x",
+        ),
+        // Datadog's names.
+        (
+            r#"{"timestamp":1795453833537,"http":{"status_code":401,"method":"POST","useragent":"c/1","url":"https://example.org/p"},"network":{"client":{"ip":"192.0.2.1","port":"5000"}}}"#,
+            "2026-11-23T17:10:33.537Z client=192.0.2.1 method=POST target=https://example.org/p agent=c/1 401",
+        ),
+        // OpenTelemetry, flat.
+        (
+            r#"{"timeUnixNano":"1795453833537000000","attributes":{"http.request.method":"GET","url.path":"/p","url.query":"q=1","http.response.status_code":200,"client.address":"192.0.2.1","user_agent.original":"c/1"}}"#,
+            "2026-11-23T17:10:33.537000Z client=192.0.2.1 method=GET target=/p?q=1 agent=c/1 200",
+        ),
+        // Serilog, compact and full.
+        (
+            r#"{"@t":"2026-11-23T17:10:33.5370010Z","@mt":"HTTP {RequestMethod}","RequestMethod":"GET","RequestPath":"/p","StatusCode":200,"ClientIp":"192.0.2.1"}"#,
+            "2026-11-23T17:10:33.537001Z client=192.0.2.1 method=GET target=/p 200",
+        ),
+        (
+            r#"{"Timestamp":"2026-11-23T17:10:33.537+00:00","Level":"Information","Properties":{"RequestMethod":"GET","RequestPath":"/p","StatusCode":200}}"#,
+            "2026-11-23T17:10:33.537Z method=GET target=/p 200",
+        ),
+        // logstash's grok names, GELF.
+        (
+            r#"{"@timestamp":"2026-11-23T17:10:33Z","clientip":"192.0.2.1","auth":"ann","verb":"GET","request":"/p?q=1","httpversion":"1.1","response":"404","bytes":"9"}"#,
+            "2026-11-23T17:10:33Z client=192.0.2.1 method=GET target=/p?q=1 version=1.1 404 bytes=9 field=ann",
+        ),
+        (
+            r#"{"version":"1.1","host":"h","short_message":"GET /p","timestamp":1795453833.537,"_remote_addr":"192.0.2.1","_request_method":"GET","_request_uri":"/p","_status":200}"#,
+            "2026-11-23T17:10:33.537Z client=192.0.2.1 method=GET target=/p host=h 200",
+        ),
+        // Audit logs of Kubernetes and Vault.
+        (
+            r#"{"kind":"Event","requestURI":"/api/v1/pods","verb":"list","user":{"username":"system:serviceaccount:a:b","extra":{"authentication.kubernetes.io/credential-id":["JTI=1-2"]}},"sourceIPs":["192.0.2.1"],"userAgent":"kubectl/1","responseStatus":{"metadata":{},"code":200},"requestReceivedTimestamp":"2026-11-23T17:10:33.537001Z"}"#,
+            "2026-11-23T17:10:33.537001Z client=192.0.2.1 method=list target=/api/v1/pods agent=kubectl/1 user=system:serviceaccount:a:b 200 id:credential_id=JTI=1-2",
+        ),
+        (
+            r#"{"time":"2026-11-23T17:10:33.5Z","type":"request","auth":{"client_token":"x"},"request":{"operation":"read","client_token":"hmac-sha256:0f","client_token_accessor":"hmac-sha256:1f","path":"secret/data/a","remote_address":"192.0.2.1"}}"#,
+            "2026-11-23T17:10:33.500Z client=192.0.2.1 target=secret/data/a id:client_token=hmac-sha256:0f id:accessor=hmac-sha256:1f",
+        ),
+    ]);
+}
+
+#[test]
+fn what_a_logger_breaks_is_read_as_far_as_can_be() {
+    check(&[
+        // nginx without escape=json; a number that is absent.
+        (
+            r#"{"time":"2026-11-23T17:10:33Z","request":"GET /\x22a\x5C HTTP/1.1","upstream_time":-,"status":200}"#,
+            r#"2026-11-23T17:10:33Z method=GET target=/\"a\\ version=1.1 200"#,
+        ),
+        ("{\"ts\":1,\n \"uri\" : \"/p\" }\t", "1970-01-01T00:00:01Z target=/p"),
+        // What is cut off is told, and where.
+        (
+            r#"{"ts":1,"uri":"/p","status":2"#,
+            "30: the rest of the JSON object / the end of the line",
+        ),
+        (r#"{"ts":1,"uri":"/p"} x"#, "21: the end of the line after the JSON object / 'x'"),
+        (r#"{"ts":1,"uri":nope}"#, "15: JSON: a value / 'n'"),
+        (r#"{"ts":1 "uri":"/p"}"#, "9: JSON: `,` or `}` / '\"'"),
+        (r#"{"ts":1,uri:"/p"}"#, "9: JSON: a key / 'u'"),
+    ]);
+}
+
+#[test]
+fn the_first_of_two_keys_counts_and_deep_ones_do_not() {
+    let deep = format!("{}\"uri\":\"/deep\"{}", "{\"request\":".repeat(40), "}".repeat(40));
+    let deep = deep.replacen("{\"request\":\"uri\"", "{\"uri\"", 1);
+    let line = format!("{{\"ts\":1,\"uri\":\"/a\",\"uri\":\"/b\",\"ts\":2,\"request\":{deep}}}");
+    assert_eq!(read(&preset("auto"), &line), "1970-01-01T00:00:01Z target=/a");
+}
