@@ -1,7 +1,10 @@
 //! The text formats that `auto` knows by how their lines begin, one line each.
 
 use super::scan::Miss;
-use super::{Record, columns, elb, envoy, haproxy, morgan, npm, s3, squid, uvicorn, uwsgi, zoraxy};
+use super::{
+    Record, apache_error, columns, elb, envoy, haproxy, lighttpd_error, morgan, nginx_error, npm,
+    s3, squid, uvicorn, uwsgi, zoraxy,
+};
 
 /// One text format: a preset of its name, and a line of what `auto` recognises.
 #[derive(Debug)]
@@ -84,6 +87,24 @@ pub(super) const FAMILIES: &[Family] = &[
         about: "Zoraxy's access log",
         is_likely: zoraxy::is_likely,
         read: zoraxy::read,
+    },
+    Family {
+        name: "nginx-error",
+        about: "nginx' error log",
+        is_likely: nginx_error::is_likely,
+        read: nginx_error::read,
+    },
+    Family {
+        name: "apache-error",
+        about: "Apache's error log, with ModSecurity's lines",
+        is_likely: apache_error::is_likely,
+        read: apache_error::read,
+    },
+    Family {
+        name: "lighttpd-error",
+        about: "lighttpd's error log",
+        is_likely: lighttpd_error::is_likely,
+        read: lighttpd_error::read,
     },
 ];
 

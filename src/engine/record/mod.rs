@@ -3,6 +3,7 @@
 //! One file per family of formats, one preset a format ([`Format::presets`]). Reading is stateless and looks
 //! at each byte a bounded number of times.
 
+mod apache_error;
 mod client;
 mod columns;
 mod combined;
@@ -15,8 +16,10 @@ mod guess;
 mod haproxy;
 mod json;
 mod keys;
+mod lighttpd_error;
 mod morgan;
 mod names;
+mod nginx_error;
 mod npm;
 mod s3;
 #[cfg(test)]

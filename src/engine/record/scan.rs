@@ -90,6 +90,16 @@ pub(super) fn before<'a>(
         .or_else(|_| miss(b"", expected))
 }
 
+/// Splits at the first `literal`: what stands before it, and what behind.
+pub(super) fn found_in<'a>(input: &'a [u8], literal: &[u8]) -> Option<(&'a [u8], &'a [u8])> {
+    let at = match *literal {
+        [byte] => memchr::memchr(byte, input)?,
+        _ => memchr::memmem::find(input, literal)?,
+    };
+    let (before, rest) = input.split_at(at);
+    Some((before, rest.get(literal.len()..)?))
+}
+
 /// Takes a word: what stands before the next space (which is taken too) or the end.
 pub(super) fn word(input: &[u8]) -> (&[u8], &[u8]) {
     match memchr::memchr(b' ', input).and_then(|at| input.split_at_checked(at)) {

@@ -5,7 +5,7 @@
 //! [<PRI>]2026-11-23T17:10:33.5+00:00 host tag[pid]: LINE         rsyslog's ISO form of it
 //! <PRI>1 2026-11-23T17:10:33Z host app pid msgid - LINE          RFC 5424, the - may be [structured data]
 //! 2026-11-23T17:10:33.5Z stdout F LINE                           container runtimes (CRI)
-//! tag[pid]: LINE                                                 a daemon's standard error
+//! [host ]tag[pid]: LINE                                          a daemon's standard error, a time taken off
 //! service | LINE                                                 docker compose
 //! ```
 
@@ -52,6 +52,13 @@ pub(super) fn peel(line: &[u8]) -> Option<Envelope<&[u8]>> {
     }
     if stamp.ends_with(b":") && stamp.contains(&b'[') {
         return Some(Envelope { line: after, time: None });
+    }
+    if is_name(stamp)
+        && let (line, tag) = word(after)
+        && let Some(tag) = tag.strip_suffix(b":")
+        && tag.first().is_some_and(u8::is_ascii_alphabetic)
+    {
+        return Some(Envelope { line, time: None });
     }
     let bar = after.trim_ascii_start();
     let line = (is_name(stamp) && after.len() < rest.len()).then(|| bar.strip_prefix(b"| "))??;
@@ -158,6 +165,8 @@ mod tests {
             ("2026-11-23T18:10:33.537001+01:00 host nginx[1]: ", "2026-11-23T17:10:33.537001Z"),
             ("2026-11-23T17:10:33.537001987Z stdout F ", "2026-11-23T17:10:33.537001Z"),
             ("haproxy[674]: ", ""),
+            ("host haproxy[674]: ", ""),
+            ("host nginx: ", ""),
             ("web-1  | ", ""),
         ];
         for (head, stamp) in heads {

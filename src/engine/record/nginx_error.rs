@@ -1,0 +1,217 @@
+//! The error log of nginx, as `ngx_log_error_core` and `ngx_http_log_error_handler` write it ("`error_log`" in the core
+//! module's documentation).
+//!
+//! ```text
+//! 2026/03/02 08:00:00 [error] PID#TID: [*CONNECTION ]message[, client: A, server: S[, request: "R"]
+//!     [, subrequest: "R"][, upstream: "U"][, host: "H"][, referrer: "R"]]
+//! ```
+//!
+//! The time has no zone and is taken as UTC. Nothing is escaped: a path in the message and all that is quoted may
+//! hold a whole forged tail. The true one is the first that reads to the end of the line with no quote in it,
+//! but for the referrer, which is the last. A line that names no client (`signal process started`) is a record
+//! with a time: it is whole, and asks for nothing.
+
+use std::borrow::Cow;
+
+use memchr::memmem;
+
+use super::draft::Request;
+use super::scan::{Miss, before, found_in, present};
+use super::{Record, client, time};
+
+/// Tails that are tried; a line with more is forged.
+const MAX_TAILS: usize = 16;
+
+const TAIL: &[u8] = b", client: ";
+
+/// Says whether a line begins with nginx' time and a bracket.
+pub(super) fn is_likely(line: &[u8]) -> bool {
+    matches!(
+        line,
+        [
+            b'1' | b'2',
+            _,
+            _,
+            _,
+            b'/',
+            _,
+            _,
+            b'/',
+            _,
+            _,
+            b' ',
+            _,
+            _,
+            b':',
+            _,
+            _,
+            b':',
+            _,
+            _,
+            b' ',
+            b'[',
+            ..
+        ]
+    )
+}
+
+/// Reads a line.
+pub(super) fn read(line: &[u8]) -> Result<Record<'_>, Miss> {
+    let (rest, stamp) = before(line, b" [", "a time like 2026/03/02 08:00:00 and '['")?;
+    let Some(time) = time::slashed(stamp) else {
+        return Err(Miss { rest: line.len(), expected: "a time like 2026/03/02 08:00:00" });
+    };
+    let (rest, _) = before(rest, b"] ", "']' after the level")?;
+    let (rest, _) = before(rest, b": ", "the process and ':'")?;
+    let mut record = Record { time: Some(time.at), time_digits: time.digits, ..Record::default() };
+    if let Some(tail) = tail_of(rest) {
+        record.client = client::parse_address(tail.client);
+        record.host = tail.host.and_then(present).map(Cow::Borrowed);
+        record.referer = tail.referrer.and_then(present).map(Cow::Borrowed);
+        let request = Cow::Borrowed(tail.request.unwrap_or_default());
+        let request = Request::split(&request, request.clone());
+        record.method = request.method;
+        record.target = request.target;
+        record.version = request.version;
+    }
+    Ok(record)
+}
+
+/// What nginx says of the request behind its message.
+#[derive(Debug, Default, PartialEq, Eq)]
+struct Tail<'a> {
+    client: &'a [u8],
+    request: Option<&'a [u8]>,
+    host: Option<&'a [u8]>,
+    referrer: Option<&'a [u8]>,
+    /// All of it was read, and no quote stands where none may.
+    is_whole: bool,
+}
+
+fn tail_of(message: &[u8]) -> Option<Tail<'_>> {
+    let mut first = None;
+    for at in memmem::find_iter(message, TAIL).take(MAX_TAILS) {
+        let tail = read_tail(message.get(at + TAIL.len()..)?);
+        if tail.is_whole {
+            return Some(tail);
+        }
+        first = first.or(Some(tail));
+    }
+    first
+}
+
+fn read_tail(text: &[u8]) -> Tail<'_> {
+    let (client, mut rest) = found_in(text, b", server: ").unwrap_or((text, b""));
+    let mut tail =
+        Tail { client, is_whole: client::parse_address(client).is_some(), ..Tail::default() };
+    let server = memchr::memchr(b',', rest).unwrap_or(rest.len());
+    rest = rest.get(server..).unwrap_or_default();
+    while !rest.is_empty() {
+        let named = rest.strip_prefix(b", ").and_then(|rest| found_in(rest, b": \""));
+        let Some((name, quoted)) =
+            named.filter(|(name, _)| name.iter().all(u8::is_ascii_lowercase))
+        else {
+            return Tail { is_whole: false, ..tail };
+        };
+        let (value, after) = if name == b"referrer" {
+            (quoted.strip_suffix(b"\"").unwrap_or(quoted), &b""[..])
+        } else {
+            // What a quote does not end as it should was cut off, or holds a quote.
+            found_in(quoted, b"\"").unwrap_or((quoted, b"\""))
+        };
+        match name {
+            b"request" => tail.request = tail.request.or(Some(value)),
+            b"host" => tail.host = tail.host.or(Some(value)),
+            b"referrer" => tail.referrer = Some(value),
+            _ => {}
+        }
+        rest = after;
+    }
+    tail
+}
+
+#[cfg(test)]
+mod tests {
+    use proptest::prelude::*;
+
+    use super::*;
+    use crate::engine::record::tests::{preset, read as shown};
+
+    const HEAD: &str = "2026/03/02 08:00:00 [error] 31#31: *6 ";
+
+    #[test]
+    fn lines_of_the_error_log_are_read() {
+        let time = "2026-03-02T08:00:00Z";
+        let cases = [
+            (
+                "open() \"/srv/x\" failed (2: No such file or directory), client: 192.0.2.1, server: example.org, request: \"GET /x?api_key=exk_1 HTTP/1.1\", upstream: \"http://10.0.0.1/x\", host: \"example.org:80\", referrer: \"http://example.org/\"",
+                "client=192.0.2.1 method=GET target=/x?api_key=exk_1 version=1.1 referer=http://example.org/ host=example.org:80",
+            ),
+            (
+                "SSL_do_handshake() failed (SSL: error:1) while SSL handshaking, client: 2001:db8::1, server: 0.0.0.0:443",
+                "client=2001:db8::1",
+            ),
+            (
+                "access forbidden by rule, client: 192.0.2.1, server: , request: \"GET / HTTP/2.0\", host: \"e\"",
+                "client=192.0.2.1 method=GET target=/ version=2.0 host=e",
+            ),
+            ("client 192.0.2.1 closed keepalive connection", ""),
+            (
+                "cut, client: 192.0.2.1, server: e, request: \"GET /a",
+                "client=192.0.2.1 method=GET target=/a",
+            ),
+            // Forged in the name of a user, in the request, in the referrer.
+            (
+                "user \"a\": password mismatch, client: 198.51.100.9, server: e, request: \"GET /f HTTP/1.1\", host: \"e\"\": was not found in \"p\", client: 192.0.2.1, server: , request: \"GET / HTTP/1.1\", host: \"e\"",
+                "client=192.0.2.1 method=GET target=/ version=1.1 host=e",
+            ),
+            (
+                "limited, client: 192.0.2.1, server: e, request: \"GET / HTTP/1.1\", host: \"e\", referrer: \"x\", client: 198.51.100.9, server: e, request: \"GET /f HTTP/1.1\", host: \"e\"",
+                "client=192.0.2.1 method=GET target=/ version=1.1 referer=x\\\", client: 198.51.100.9, server: e, request: \\\"GET /f HTTP/1.1\\\", host: \\\"e host=e",
+            ),
+        ];
+        for (rest, expected) in cases {
+            let line = format!("{HEAD}{rest}");
+            let expected = format!("{time} {expected}");
+            assert_eq!(shown(&preset("nginx-error"), &line), expected.trim_end(), "{line}");
+            assert_eq!(shown(&preset("auto"), &line), expected.trim_end(), "{line}");
+        }
+        for line in [
+            "2026/03/02 08:00:00 [notice] 1#1: signal process started",
+            "2026/03/02 08:00:00 [crit] 80:2 x: y",
+        ] {
+            assert_eq!(shown(&preset("auto"), line), time, "{line}");
+        }
+    }
+
+    #[test]
+    fn other_lines_are_rejected() {
+        let format = preset("nginx-error");
+        for (line, expected) in [
+            ("", "1: a time like 2026/03/02 08:00:00 and '[' / the end of the line"),
+            ("2026/13/02 08:00:00 [error] 1#1: x", "1: a time like 2026/03/02 08:00:00 / '2'"),
+            ("2026/03/02 08:00:00 [error", "27: ']' after the level / the end of the line"),
+        ] {
+            assert_eq!(shown(&format, line), expected, "{line}");
+        }
+    }
+
+    proptest! {
+        #[test]
+        fn what_nginx_prints_is_read_back(
+            message in "[ -~&&[^,\"]]{0,40}",
+            address in any::<u32>().prop_map(std::net::Ipv4Addr::from),
+            path in "/[!-~&&[^\"]]{0,30}",
+            host in "[a-z.]{1,20}",
+            referrer in prop::option::of("[!-~]{2,30}"),
+        ) {
+            let referrer_part = referrer.as_ref().map(|r| format!(", referrer: \"{r}\"")).unwrap_or_default();
+            let line = format!("{HEAD}{message}, client: {address}, server: x, request: \"GET {path} HTTP/1.1\", host: \"{host}\"{referrer_part}");
+            let record = read(line.as_bytes()).unwrap();
+            prop_assert_eq!(record.client, Some(address.into()));
+            prop_assert_eq!(record.target.as_deref(), Some(path.as_bytes()));
+            prop_assert_eq!(record.host.as_deref(), Some(host.as_bytes()));
+            prop_assert_eq!(record.referer.as_deref(), referrer.as_deref().map(str::as_bytes));
+        }
+    }
+}
