@@ -2,7 +2,8 @@
 //!
 //! Time is the newest that the log's lines say. A log that has said none yet, or none for
 //! [`STALE`] rejected lines in a row, is taken by the clock that the caller hands in. Counting is by
-//! whole lines in their order, so that it does not matter how a log is cut into batches.
+//! whole lines in their order, so that it does not matter how a log is cut into batches, as long as its
+//! own time counts.
 
 use serde::{Deserialize, Serialize};
 
