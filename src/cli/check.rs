@@ -1,5 +1,6 @@
 //! `check`: everything that can be found wrong before the daemon starts, all at once.
 
+use std::fmt;
 use std::fs;
 use std::io::ErrorKind;
 use std::os::unix::fs::PermissionsExt as _;
@@ -16,8 +17,9 @@ use crate::cli::{credentials, exit};
 use crate::config::{Fault, Faults, Source, SourceFrom, Span};
 use crate::daemon::outbox::mailer;
 use crate::daemon::site::Site;
+use crate::engine::detect::rejected_share;
 use crate::engine::reader::Source as Reading;
-use crate::engine::record::{Columns, guess};
+use crate::engine::record::{Columns, Reject, guess};
 use crate::engine::rule::{RuleFault, RuleSet};
 use crate::engine::trial::try_rule;
 use crate::source::replay::{list, sample};
@@ -85,6 +87,9 @@ struct Outcome {
     column: Option<usize>,
     #[serde(skip_serializing_if = "String::is_empty")]
     hint: String,
+    /// Of a log, how its first lines fit.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    log: Option<Sample>,
 }
 
 impl Outcome {
@@ -168,8 +173,8 @@ impl Report {
 }
 
 fn outcome(check: &'static str, level: Level, message: impl Into<String>) -> Outcome {
-    let (file, line, column, hint) = (None, None, None, String::new());
-    Outcome { check, level, message: message.into(), file, line, column, hint }
+    let (file, line, column, hint, log) = (None, None, None, String::new(), None);
+    Outcome { check, level, message: message.into(), file, line, column, hint, log }
 }
 
 fn sources(report: &mut Report, site: &Site) {
@@ -229,7 +234,92 @@ fn pattern_of(
     }
 }
 
-/// Says what a file looks like and how many of its first lines its format does not fit.
+/// How the first lines of a log fit its format.
+#[derive(Serialize)]
+struct Sample {
+    path: String,
+    format: String,
+    /// What the lines look like, and which part of them does, 0 to 1.
+    guess: &'static str,
+    guess_share: f64,
+    lines: usize,
+    fit: usize,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    first: Option<Misfit>,
+}
+
+/// The first line that does not fit. No byte of it is told.
+#[derive(Serialize)]
+struct Misfit {
+    line: usize,
+    offset: usize,
+    column: usize,
+    expected: String,
+}
+
+impl Sample {
+    /// `None` if there are no lines yet.
+    fn new(reading: &Reading, path: &Path, bytes: &[u8]) -> Option<Self> {
+        let guess = guess(lines(bytes).map(|(_, _, line)| line));
+        let mut sample = Self {
+            path: path.display().to_string(),
+            format: reading.format.name().to_owned(),
+            guess: guess.name,
+            guess_share: guess.share,
+            lines: 0,
+            fit: 0,
+            first: None,
+        };
+        let mut columns = Columns::default();
+        for (number, offset, line) in lines(bytes) {
+            columns.note(line);
+            if line.starts_with(b"#") {
+                continue;
+            }
+            sample.lines += 1;
+            match reading.record(line, &columns) {
+                Ok(_) => sample.fit += 1,
+                Err(Reject { column, expected, .. }) => {
+                    let expected = expected.into_owned();
+                    sample.first.get_or_insert(Misfit { line: number, offset, column, expected });
+                }
+            }
+        }
+        (sample.lines > 0).then_some(sample)
+    }
+
+    /// Returns the lines that do not fit, in percent.
+    fn rejected_share(&self) -> f64 {
+        let count = |lines| u64::try_from(lines).unwrap_or(u64::MAX);
+        rejected_share(count(self.lines), count(self.lines - self.fit))
+    }
+}
+
+/// `/var/log/a.log: auto, looks like common (98 %); 196 of the first 200 lines fit, ...`
+impl fmt::Display for Sample {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        let Self { path, format, guess, lines, fit, .. } = self;
+        let share = self.guess_share * 100.0;
+        write!(f, "{path}: {format}, looks like {guess} ({share:.0} %); ")?;
+        write!(f, "{fit} of the first {lines} lines fit")?;
+        let Some(Misfit { line, offset, column, expected }) = &self.first else { return Ok(()) };
+        write!(f, ", the first that does not is line {line} (offset {offset}), where ")?;
+        write!(f, "column {column} should be {expected}")
+    }
+}
+
+/// Returns lines with their numbers and offsets, without empty ones.
+fn lines(bytes: &[u8]) -> impl Iterator<Item = (usize, usize, &[u8])> {
+    let mut offset = 0;
+    let lines = (1..).zip(bytes.split(|byte| *byte == b'\n')).map(move |(number, line)| {
+        let from = offset;
+        offset += line.len() + 1;
+        (number, from, line.strip_suffix(b"\r").unwrap_or(line))
+    });
+    lines.filter(|(_, _, line)| !line.is_empty())
+}
+
+/// Says what a file looks like, how many of its first lines fit its format, and which does not.
 fn file(
     report: &mut Report,
     source: &Source,
@@ -237,47 +327,22 @@ fn file(
     path: &Path,
     bytes: &[u8],
 ) {
-    let lines = || {
-        let lines = bytes.split(|byte| *byte == b'\n');
-        let lines = lines.map(|line| line.strip_suffix(b"\r").unwrap_or(line));
-        lines.filter(|line| !line.is_empty())
-    };
-    let guess = guess(lines());
-    let path = path.display();
-    if guess.lines == 0 {
-        report.ok("source", format!("{path}: readable, no lines yet"));
-        return;
-    }
+    let shown = path.display();
     let Some(reading) = reading else {
-        report.ok("source", format!("{path}: readable, looks like {}", guess.name));
+        let guess = guess(lines(bytes).map(|(_, _, line)| line));
+        report.ok("source", format!("{shown}: readable, looks like {}", guess.name));
         return;
     };
-    let mut columns = Columns::default();
-    let rejects = lines().filter_map(|line| {
-        columns.note(line);
-        reading.record(line, &columns).err().filter(|_| !reading.format.is_silent(line))
-    });
-    let (rejected, first) =
-        rejects.fold((0_u32, None), |(n, first), reject| (n + 1, first.or(Some(reject))));
-    let all = f64::from(u32::try_from(guess.lines).unwrap_or(u32::MAX));
-    let share = 100.0 * f64::from(rejected) / all;
-    let name = reading.format.name();
-    let about = format!(
-        "{path}: {name}, looks like {} ({:.0} %); {rejected} of the first {} lines rejected",
-        guess.name,
-        guess.share * 100.0,
-        guess.lines,
-    );
-    match first.filter(|_| share > MAX_REJECTED) {
-        None => report.ok("source", about),
-        Some(reject) => {
-            let why =
-                format!("{about} ({share:.1} %), the first at column {}: {reject}", reject.column);
-            let hint = format!("tokenwatch explain {path}");
-            let outcome = outcome("source", Level::Warning, why).at(&source.format.span);
-            report.0.push(Outcome { hint, ..outcome });
-        }
+    let Some(sample) = Sample::new(reading, path, bytes) else {
+        report.ok("source", format!("{shown}: readable, no lines yet"));
+        return;
+    };
+    let mut outcome = outcome("source", Level::Ok, sample.to_string());
+    if sample.rejected_share() > MAX_REJECTED {
+        let hint = format!("tokenwatch explain {shown}");
+        outcome = Outcome { level: Level::Warning, hint, ..outcome }.at(&source.format.span);
     }
+    report.0.push(Outcome { log: Some(sample), ..outcome });
 }
 
 fn rules(report: &mut Report, site: &Site) {

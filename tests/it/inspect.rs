@@ -230,7 +230,7 @@ fn check_is_content_with_a_good_site_and_warns_of_rejects() {
     let findings = home.json(&["check", "--json"]);
     let warnings: Vec<_> = findings.iter().filter(|one| one["level"] == "warning").collect();
     assert_eq!(warnings.len(), 2, "rejects, and no mail: {warnings:?}");
-    assert!(warnings[0]["message"].as_str().unwrap().contains("1 of the first 2 lines rejected"));
+    assert!(warnings[0]["message"].as_str().unwrap().contains("1 of the first 2 lines fit"));
     home.configure("unknown = 1\n");
     let output = home.output(&["check", "--json"]);
     assert_eq!(output.status.code(), Some(78));
@@ -316,4 +316,37 @@ fn parse_shows_a_token_in_the_place_of_a_user_as_an_id_and_names_as_they_are() {
     home.print(&["replay", "--save", "logs/access.log"]);
     let tokens = home.json(&["tokens", "list", "--json"]);
     assert_eq!((tokens.len(), &tokens[0]["principal"]), (1, &tokens[0]["token"]["id"]));
+}
+
+#[test]
+fn check_shows_what_each_log_looks_like_and_the_first_line_that_does_not_fit() {
+    let home = Home::new("[[source]]\npaths = [\"logs/*.log\"]\n");
+    let mut log = "# a comment\n\n".to_owned();
+    (0..70).for_each(|_| log.push_str(&combined("/", "-", "")));
+    let offset = log.len();
+    log.push_str(&format!("192.0.2.7 - - x12/Mar/2026 {SECRET}\n"));
+    (0..59).for_each(|_| log.push_str(&combined("/", "-", "")));
+    home.append("logs/a.log", &log);
+    home.append("logs/b.log", "");
+    home.append("logs/c.log", format!("{SECRET} 1\n{}", combined("/", "-", "")));
+    let findings = home.json(&["check", "--json"]);
+    let of = |name: &str| {
+        let is_log = |one: &&Value| one["message"].as_str().unwrap().contains(name);
+        findings.iter().find(is_log).unwrap().clone()
+    };
+    let (good, empty, bad) = (of("a.log"), of("b.log"), of("c.log"));
+    assert_eq!(
+        (&good["level"], &empty["level"], &bad["level"]),
+        (&json!("ok"), &json!("ok"), &json!("warning"))
+    );
+    let log = &good["log"];
+    assert_eq!((&log["format"], &log["guess"]), (&json!("auto"), &json!("nginx-combined")));
+    assert_eq!((&log["lines"], &log["fit"]), (&json!(130), &json!(129)));
+    assert_eq!((&log["first"]["line"], &log["first"]["offset"]), (&json!(73), &json!(offset)));
+    assert_eq!(log["first"]["column"], 15);
+    assert!(empty.get("log").is_none());
+    let text = home.print(&["check"]);
+    assert!(text.contains("a.log: auto, looks like nginx-combined (99 %); 129 of the first 130 lines fit, the first that does not is line 73"), "{text}");
+    assert!(text.contains("where column 15 should be '[' before the time"), "{text}");
+    assert!(!text.contains(&SECRET[..8]), "{text}");
 }
