@@ -30,6 +30,9 @@ const TYPES: [(&[u8], &[u8]); 6] = [
 
 /// Says whether a line begins with a type of request and a time.
 pub(super) fn is_likely_application(line: &[u8]) -> bool {
+    if !matches!(line.first(), Some(b'h' | b'g' | b'w')) {
+        return false;
+    }
     let (rest, kind) = word(line.get(..6).unwrap_or(line));
     let stamp = line.get(kind.len() + 1..).unwrap_or_default();
     rest.len() < line.len() && scheme(kind).is_some() && is_time(stamp)

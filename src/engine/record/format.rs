@@ -8,7 +8,7 @@ use smol_str::SmolStr;
 use super::columns::Columns;
 use super::combined::{self, Tail};
 use super::family::{FAMILIES, Family, TIMELESS};
-use super::scan::Miss;
+use super::scan::{Miss, word};
 use super::syslog::Envelope;
 use super::template::{self, Template, TemplateFault};
 use super::time::Time;
@@ -308,7 +308,9 @@ fn auto<'a>(line: &'a [u8], own: &json::Own, around: Around<'_>) -> Result<Recor
             Err(miss) => best = Some(miss),
         }
     }
-    for family in FAMILIES.iter().filter(|family| (family.is_likely)(line)) {
+    // Most lines begin with a client and a dash, as no family's do: they need not be asked.
+    let families = if word(line).0.starts_with(b"- ") { &[] } else { FAMILIES };
+    for family in families.iter().filter(|family| (family.is_likely)(line)) {
         match (family.read)(line) {
             Ok(record) => return Ok(record),
             Err(miss) => best = Some(best.map_or(miss, |best| best.further(miss))),

@@ -31,7 +31,7 @@ pub(super) fn is_likely_short(line: &[u8]) -> bool {
 
 /// Says whether a line begins with a method and a URL, and has milliseconds before its last word.
 pub(super) fn is_likely_dev(line: &[u8]) -> bool {
-    begins_with_method(uncolored(line)) && {
+    matches!(line.first(), Some(0x1b | b'A'..=b'Z')) && begins_with_method(uncolored(line)) && {
         let end = line.get(line.len().saturating_sub(DEV_END)..).unwrap_or_default();
         memchr::memmem::find(end, b" ms - ").is_some()
     }

@@ -18,6 +18,9 @@ const LINE_END: &[u8] = b"%0D%0A";
 
 /// Says whether a line begins with seconds, milliseconds, and a fourth word that ends in a status.
 pub(super) fn is_likely(line: &[u8]) -> bool {
+    if line.get(9) != Some(&b'.') && line.get(10) != Some(&b'.') {
+        return false;
+    }
     let (rest, stamp) = word(line.get(..256).unwrap_or(line));
     let [seconds @ .., b'.', a, b, c] = stamp else { return false };
     let is_digits = |text: &[u8]| text.iter().all(u8::is_ascii_digit);

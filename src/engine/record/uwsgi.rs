@@ -19,10 +19,11 @@ const PID: &[u8] = b"[pid: ";
 const USAGE: &[u8] = b"{address space usage: ";
 const GENERATED: &[u8] = b" => generated ";
 
-/// Says whether a line begins with uWSGI's bracket or usage, in front of which a virtual host may stand.
+/// Says whether a line begins with uWSGI's bracket or usage. Where it ends as uWSGI's do, a virtual host may
+/// stand in front.
 pub(super) fn is_likely(line: &[u8]) -> bool {
     let is_own = |text: &[u8]| text.starts_with(PID) || text.starts_with(USAGE);
-    is_own(line) || is_own(word(line.get(..280).unwrap_or(line)).0)
+    is_own(line) || line.ends_with(b")") && is_own(word(line.get(..280).unwrap_or(line)).0)
 }
 
 /// Reads a line.
