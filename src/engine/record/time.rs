@@ -63,8 +63,8 @@ pub fn of_day(day: &[u8], clock: &[u8]) -> Option<Time> {
     iso(text.get(..length)?)
 }
 
-/// Reads cPanel's `11/23/2026:17:10:33 -0000`, the month first. Nobody else writes that zone, which keeps days
-/// that stand first from being read as months.
+/// Reads cPanel's `11/23/2026:17:10:33 -0000`, the month first. Months in figures are read with that zone only:
+/// elsewhere the day may stand first.
 #[must_use]
 pub fn cpanel(text: &[u8]) -> Option<Time> {
     let (&[m1, m2, b'/', d1, d2, b'/', y1, y2, y3, y4, b':'], rest) =

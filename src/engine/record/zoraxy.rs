@@ -1,8 +1,8 @@
-//! Zoraxy's access log, as `logRequest` of its logger prints it.
+//! Zoraxy's access log, as it stands in its log files. Older versions print no user agent.
 //!
 //! ```text
 //! [2006/01/02 15:04:05 ][2006-01-02 15:04:05.000000] [router:class] [origin:host] [client: address]
-//!     [useragent: user agent] METHOD uri status
+//!     [[useragent: user agent] ]METHOD uri status
 //! ```
 //!
 //! The time has no zone and is taken as UTC. Nothing is escaped. A host holds no space, so the client stands where
@@ -48,7 +48,7 @@ pub(super) fn read(line: &[u8]) -> Result<Record<'_>, Miss> {
     let (rest, _) = before(rest, b" [origin:", "the router and the origin")?;
     let (rest, host) = before(rest, b"] [client: ", "']' after the origin, and the client")?;
     record.host = given(host);
-    let (rest, client) = before(rest, b"] [useragent: ", "']' after the client, and useragent")?;
+    let (rest, client) = before(rest, b"] ", "']' after the client")?;
     record.client = parse_address(client);
     let (rest, code) = last_word(rest);
     record.status = status(code);
@@ -59,7 +59,8 @@ pub(super) fn read(line: &[u8]) -> Result<Record<'_>, Miss> {
     let (agent, method) = last_word(rest);
     put_target(&mut record, Some(Cow::Borrowed(uri)));
     record.method = given(method);
-    record.agent = agent.strip_suffix(b"]").and_then(given);
+    let agent = agent.strip_prefix(b"[useragent: ").and_then(|agent| agent.strip_suffix(b"]"));
+    record.agent = agent.and_then(given);
     Ok(record)
 }
 
