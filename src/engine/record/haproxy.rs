@@ -55,8 +55,12 @@ fn numbers<'a>(record: &mut Record<'a>, rest: &'a [u8]) -> Result<&'a [u8], Miss
         let rest = rest.len() + backend.len() + 1;
         return Err(Miss { rest, expected: "the backend and server, like web/web1" });
     }
-    let (at_status, _) = before(rest, b" ", "the timers")?;
+    let (at_status, timers) = before(rest, b" ", "the timers")?;
     let (at_bytes, code) = before(at_status, b" ", "a status")?;
+    if is_tcp(timers, at_bytes) {
+        let expected = "a status (a line of option tcplog holds no request: set option httplog)";
+        return Err(Miss { rest: at_status.len(), expected });
+    }
     record.status = status(code);
     if record.status.is_none() && code != b"-1" && code != b"-" {
         return Err(Miss { rest: at_status.len(), expected: "a status" });
@@ -83,6 +87,16 @@ fn numbers<'a>(record: &mut Record<'a>, rest: &'a [u8]) -> Result<&'a [u8], Miss
         rest = after;
     }
     Ok(rest)
+}
+
+/// Says whether this is a line of `option tcplog`: three timers, the bytes, and a termination state of two
+/// letters where HTTP has five timers, the status and the bytes.
+fn is_tcp(timers: &[u8], at_state: &[u8]) -> bool {
+    let state = word(at_state).1;
+    let is_letter = |b: &u8| b.is_ascii_alphabetic() || *b == b'-';
+    memchr::memchr_iter(b'/', timers).count() == 2
+        && state.len() == 2
+        && state.iter().all(is_letter)
 }
 
 /// Reads up to two blocks of captured headers. `HAProxy` escapes `{`, `|`, `}` and `"` inside.

@@ -17,7 +17,7 @@ use proptest::prelude::*;
 use super::{Columns, FieldName, Format, Record, Reject, Text, guess};
 
 /// A record in one line of text: what is there, in a fixed order.
-fn shown(record: &Record<'_>) -> String {
+pub(super) fn shown(record: &Record<'_>) -> String {
     let mut out = String::new();
     if let Some(time) = record.time {
         write!(out, "{} ", time.to_rfc3339(record.time_digits)).unwrap();
@@ -341,6 +341,11 @@ fn haproxy_lines_are_read() {
         assert_eq!(read(&haproxy, line), *expected, "{line}");
         assert_eq!(read(&preset("auto"), line), *expected, "{line}");
     }
+    let tcp = "192.0.2.1:43278 [23/Nov/2026:17:11:40.346] f1 b/s1 0/0/5007 212 -- 0/0/0/0/3 0/0";
+    assert_eq!(
+        read(&haproxy, tcp),
+        "61: a status (a line of option tcplog holds no request: set option httplog) / '2'"
+    );
     let six = "2001:db8::1:5843 [23/Nov/2026:17:11:40.346] f1~ b/s 0/0/0/0/0 200 1 - - ---- 1/1/0/0/0 0/0 \"GET / HTTP/2.0\"";
     assert_eq!(
         read(&haproxy, six),
