@@ -126,10 +126,11 @@ impl Reader {
             .sources
             .get(source)
             .ok_or_else(|| Reject::new(1, "a line of a configured source", "one of another"))?;
-        if source.format.is_silent(line.bytes) {
-            return Ok(None);
-        }
-        let record = source.record(line.bytes, columns)?;
+        let record = match source.record(line.bytes, columns) {
+            Ok(record) => record,
+            Err(_) if source.format.is_silent(line.bytes) => return Ok(None),
+            Err(reject) => return Err(reject),
+        };
         let mut sightings = Vec::new();
         self.finder.find(&record, &mut sightings);
         self.sealer.seal(&record, &sightings, origin, &source.service, usages);

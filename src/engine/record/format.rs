@@ -6,16 +6,10 @@ use std::collections::BTreeMap;
 use smol_str::SmolStr;
 
 use super::columns::Columns;
-use super::combined::{self, Tail};
+use super::combined::Tail;
 use super::family::{FAMILIES, Family, TIMELESS};
-use super::scan::{Miss, word};
-use super::syslog::Envelope;
 use super::template::{self, Template, TemplateFault};
-use super::time::Time;
-use super::{Record, Reject, json, syntax, syslog};
-
-/// Envelopes that may stand in one another: a container's around a syslog daemon's.
-const MAX_ENVELOPES: usize = 3;
+use super::{Record, Reject, json, open, syntax, syslog};
 
 /// The compiled reader of one log format. Reading is stateless: a line is read the same wherever it stands.
 #[derive(Clone, Debug)]
@@ -24,8 +18,9 @@ pub struct Format {
     reader: Reader,
 }
 
+/// What reads the lines of a format.
 #[derive(Clone, Debug)]
-enum Reader {
+pub(super) enum Reader {
     Auto(json::Own),
     Columns,
     Combined(Tail),
@@ -33,6 +28,13 @@ enum Reader {
     Timeless(&'static Family),
     Json(json::Own),
     Template(Template),
+}
+
+impl Reader {
+    /// Says whether a line tells how others are to be read.
+    pub(super) fn is_directive(&self, line: &[u8]) -> bool {
+        matches!(self, Self::Auto(_) | Self::Columns) && line.starts_with(b"#")
+    }
 }
 
 /// The presets that are no [`Family`]: name, and what it reads.
@@ -186,10 +188,11 @@ impl Format {
         &self.name
     }
 
-    /// Tells whether a line holds nothing to be read and is no fault: a directive.
+    /// Tells whether a line that cannot be read holds nothing to be read, and is no fault: an empty one, a
+    /// directive, another field of a journal's export than the message.
     #[must_use]
     pub fn is_silent(&self, line: &[u8]) -> bool {
-        matches!(self.reader, Reader::Auto(_) | Reader::Columns) && line.starts_with(b"#")
+        line.trim_ascii().is_empty() || self.reader.is_directive(line) || syslog::is_field(line)
     }
 
     /// Reads a line (without its line end) above which no directives stand.
@@ -207,142 +210,6 @@ impl Format {
     ///
     /// Says what did not fit, at which column of the line as it was given.
     pub fn parse_under<'a>(&self, line: &'a [u8], columns: &Columns) -> Result<Record<'a>, Reject> {
-        self.read(line, Around { columns, lent: None, depth: MAX_ENVELOPES })
+        open::read(&self.reader, line, columns)
     }
-
-    /// Reads a line in its envelopes. What begins like an envelope is one, unless it begins like a line of a
-    /// family: a host name may be followed by anything, so that the combined family would take `Oct 11 ...`
-    /// for a client's name.
-    fn read<'a>(&self, line: &'a [u8], around: Around<'_>) -> Result<Record<'a>, Reject> {
-        let is_template = matches!(self.reader, Reader::Template(_));
-        let is_own = || FAMILIES.iter().any(|family| (family.is_likely)(line));
-        if !is_template && syslog::is_likely(line) && !is_own() {
-            return self
-                .peeled(line, around)
-                .or_else(|inner| self.bare(line, around).map_err(|outer| furthest(inner, outer)));
-        }
-        match self.bare(line, around) {
-            Ok(record) => Ok(record),
-            Err(outer) => self.peeled(line, around).map_err(|inner| furthest(inner, outer)),
-        }
-    }
-
-    /// Reads what is inside the line's envelope. A line that has no time gets that of the innermost envelope
-    /// that has one: when the line was written, which is when its request was answered.
-    fn peeled<'a>(&self, line: &'a [u8], around: Around<'_>) -> Result<Record<'a>, Reject> {
-        let none = Reject::new(0, "", "");
-        let Some(depth) = around.depth.checked_sub(1) else { return Err(none) };
-        let within = |time: Option<Time>| Around { lent: time.or(around.lent), depth, ..around };
-        if let Some(log) = syslog::docker(line) {
-            let Envelope { line: inside, time } = log.map_err(|()| none)?;
-            // The line inside is escaped: its columns are not those of the line as given.
-            return self
-                .read(&inside, within(time))
-                .map(|record| lend(record.into_owned(), time))
-                .map_err(|reject| Reject { column: 1, ..reject });
-        }
-        let Envelope { line: inside, time } = syslog::peel(line).ok_or(none)?;
-        let shift = line.len() - inside.len();
-        self.read(inside, within(time))
-            .map(|record| lend(record, time))
-            .map_err(|reject| Reject { column: reject.column + shift, ..reject })
-    }
-
-    /// Reads a line that has no envelope.
-    #[inline]
-    fn bare<'a>(&self, line: &'a [u8], around: Around<'_>) -> Result<Record<'a>, Reject> {
-        if self.is_silent(line) {
-            return Err(directive());
-        }
-        match &self.reader {
-            Reader::Auto(own) => auto(line, own, around),
-            Reader::Columns => around.columns.read(line).map_err(|m| m.reject(line)),
-            Reader::Combined(tail) => combined::read(line, *tail).map_err(|m| m.reject(line)),
-            Reader::Family(family) => (family.read)(line).map_err(|m| m.reject(line)),
-            Reader::Timeless(family) => {
-                timeless(family, line, around.lent).map_err(|m| m.reject(line))
-            }
-            Reader::Json(own) => json::read(line, own, around.lent),
-            Reader::Template(template) => template.read(line),
-        }
-    }
-}
-
-/// What is known of a line before it is looked at.
-#[derive(Clone, Copy)]
-struct Around<'c> {
-    /// What the lines above say.
-    columns: &'c Columns,
-    /// The time of the envelopes around it.
-    lent: Option<Time>,
-    /// How many envelopes it may still have.
-    depth: usize,
-}
-
-/// A directive is no record. Who counts rejects asks [`Format::is_silent`] first.
-fn directive() -> Reject {
-    Reject::new(1, "a request", "a directive")
-}
-
-/// Gives a record without a time the time of its envelope.
-fn lend(mut record: Record<'_>, time: Option<Time>) -> Record<'_> {
-    if let (None, Some(time)) = (record.time, time) {
-        record.time = Some(time.at);
-        record.time_digits = time.digits;
-    }
-    record
-}
-
-/// Reads a line as what it looks like. Formats whose lines begin as no others do come before the combined
-/// family, which would take a forged `[time] "request" status` behind many a beginning for its own. Of
-/// several rejects, the one that got furthest is told.
-#[inline]
-fn auto<'a>(line: &'a [u8], own: &json::Own, around: Around<'_>) -> Result<Record<'a>, Reject> {
-    if line.first() == Some(&b'{') {
-        return json::read(line, own, around.lent);
-    }
-    let mut best: Option<Miss> = None;
-    if !around.columns.is_empty() {
-        match around.columns.read(line) {
-            Ok(record) => return Ok(record),
-            Err(miss) => best = Some(miss),
-        }
-    }
-    // Most lines begin with a client and a dash, as no family's do: they need not be asked.
-    let families = if word(line).0.starts_with(b"- ") { &[] } else { FAMILIES };
-    for family in families.iter().filter(|family| (family.is_likely)(line)) {
-        match (family.read)(line) {
-            Ok(record) => return Ok(record),
-            Err(miss) => best = Some(best.map_or(miss, |best| best.further(miss))),
-        }
-    }
-    for family in TIMELESS.iter().filter(|family| (family.is_likely)(line)) {
-        match timeless(family, line, around.lent) {
-            Ok(record) => return Ok(record),
-            Err(miss) => best = Some(best.map_or(miss, |best| best.further(miss))),
-        }
-    }
-    let miss = match combined::read(line, Tail::Combined) {
-        Ok(record) => return Ok(record),
-        Err(miss) => best.map_or(miss, |best| best.further(miss)),
-    };
-    combined::read_bare(line).map_err(|_| miss.reject(line))
-}
-
-/// Reads a line of a format that has no time; one must have been lent.
-fn timeless<'a>(family: &Family, line: &'a [u8], lent: Option<Time>) -> Result<Record<'a>, Miss> {
-    let record = (family.read)(line)?;
-    match lent {
-        Some(_) => Ok(record),
-        None => Err(Miss {
-            rest: 0,
-            expected: "a time: use a format that has one, or log through an envelope that has \
-                       (RFC 5424, rsyslog's ISO times, a container runtime)",
-        }),
-    }
-}
-
-/// Of two rejects returns the one that got further; of equals, the first.
-fn furthest(one: Reject, other: Reject) -> Reject {
-    if other.column > one.column { other } else { one }
 }

@@ -21,6 +21,7 @@ mod morgan;
 mod names;
 mod nginx_error;
 mod npm;
+mod open;
 mod s3;
 #[cfg(test)]
 mod sample;

@@ -7,12 +7,21 @@
 //! 2026-11-23T17:10:33.5Z stdout F LINE                           container runtimes (CRI)
 //! [host ]tag[pid]: LINE                                          a daemon's standard error, a time taken off
 //! service | LINE                                                 docker compose
+//! MESSAGE=LINE                                                   journalctl -o export
+//! 123 <34>1 ...                                                  RFC 6587, a message's length before it
+//! ESC[32m LINE ESC[0m                                            a terminal's colours
 //! ```
-
-use std::borrow::Cow;
 
 use super::scan::{quoted, word};
 use super::time::{self, Time};
+
+/// What is asked for where a part of a line stands.
+pub(super) const WHOLE: &str = "a whole line (the container runtime cuts at 16 KiB)";
+
+/// The field of a journal's export that holds the line.
+const MESSAGE: &[u8] = b"MESSAGE=";
+
+const ESCAPE: u8 = 0x1b;
 
 /// What is inside of an envelope, and when the envelope was made: the time of a line that has none.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -27,14 +36,21 @@ pub(super) struct Envelope<L> {
 pub(super) fn is_likely(line: &[u8]) -> bool {
     match line {
         [b'<', digit, ..] => digit.is_ascii_digit(),
+        [b'{', b'"', b'l', b'o', b'g', b'"', b':', b'"', ..] | [b'{', b'"', b'_', b'_', ..] => true,
+        [b'M', b'E', b'S', b'S', b'A', b'G', b'E', b'=', ..] => true,
         [b'A'..=b'Z', _, _, b' ', ..] => time::syslog_length(line).is_some(),
         [b'1'..=b'9', _, _, _, b'-', _, _, b'-', _, _, b'T', ..] => true,
+        [b'1'..=b'9', ..] => after_count(line).is_some(),
         _ => false,
     }
 }
 
 /// Takes off one envelope; the server's line is the end of `line`.
 pub(super) fn peel(line: &[u8]) -> Option<Envelope<&[u8]>> {
+    if let Some(line) = line.strip_prefix(MESSAGE) {
+        return Some(Envelope { line, time: None });
+    }
+    let line = after_count(line).unwrap_or(line);
     let rest = after_priority(line);
     if rest.len() < line.len()
         && let Some(rest) = rest.strip_prefix(b"1 ")
@@ -65,25 +81,70 @@ pub(super) fn peel(line: &[u8]) -> Option<Envelope<&[u8]>> {
     Some(Envelope { line, time: None })
 }
 
-/// Takes off docker's json-file envelope: `{"log":"LINE\n","stream":"stdout","time":"..."}`. The line inside
-/// is escaped, so it is a copy. `None` if this is none, an error if it begins like one and is broken.
-pub(super) fn docker(line: &[u8]) -> Option<Result<Envelope<Vec<u8>>, ()>> {
-    #[derive(serde::Deserialize)]
-    struct JsonFile<'a> {
-        #[serde(borrow)]
-        log: Cow<'a, str>,
-        #[serde(default)]
-        time: serde_json::Value,
+/// Says whether the line is a part of one that a container runtime cut: `2026-11-23T17:10:33.5Z stdout P ...`.
+pub(super) fn is_part(line: &[u8]) -> bool {
+    let (rest, stamp) = word(line.get(..80).unwrap_or(line));
+    let (rest, stream) = word(rest);
+    matches!(stream, b"stdout" | b"stderr") && rest.starts_with(b"P ") && time::iso(stamp).is_some()
+}
+
+/// Says whether the line is a field of a journal's export (`_PID=1`, `PRIORITY=6`), other than the message.
+pub(super) fn is_field(line: &[u8]) -> bool {
+    const LONGEST: usize = 64;
+    let near = line.get(..LONGEST).unwrap_or(line);
+    let is_name = |b: &u8| b.is_ascii_uppercase() || b.is_ascii_digit() || *b == b'_';
+    let length = near.iter().take_while(|b| is_name(b)).count();
+    length > 0 && near.get(length) == Some(&b'=') && !line.starts_with(MESSAGE)
+}
+
+/// Says whether a terminal's colours stand at an end of the line.
+pub(super) fn is_coloured(line: &[u8]) -> bool {
+    line.first() == Some(&ESCAPE) || (line.ends_with(b"m") && ends_in_colour(line))
+}
+
+fn ends_in_colour(line: &[u8]) -> bool {
+    const LONGEST: usize = 12;
+    let near = line.get(line.len().saturating_sub(LONGEST)..).unwrap_or_default();
+    let Some(at) = memchr::memrchr(ESCAPE, near) else { return false };
+    after_colour(near.get(at + 1..).unwrap_or_default()).is_some_and(<[u8]>::is_empty)
+}
+
+/// Returns the line without a terminal's colours, if it has any (ECMA-48: `ESC [`, numbers, a letter).
+pub(super) fn uncoloured(line: &[u8]) -> Option<Vec<u8>> {
+    memchr::memchr(ESCAPE, line)?;
+    let mut out = Vec::with_capacity(line.len());
+    let mut rest = line;
+    while let Some(at) = memchr::memchr(ESCAPE, rest) {
+        let (plain, colour) = rest.split_at(at);
+        out.extend_from_slice(plain);
+        let inside = colour.get(1..).unwrap_or_default();
+        rest = after_colour(inside).unwrap_or_else(|| {
+            out.push(ESCAPE);
+            inside
+        });
     }
-    let rest = line.strip_prefix(b"{\"log\":")?;
-    if !rest.starts_with(b"\"") {
-        return None;
+    out.extend_from_slice(rest);
+    (out.len() < line.len()).then_some(out)
+}
+
+/// Skips `[1;32m`, or `[K`, which clears the rest of the line.
+fn after_colour(inside: &[u8]) -> Option<&[u8]> {
+    const LONGEST: usize = 24;
+    let numbers = inside.strip_prefix(b"[")?;
+    let is_number = |b: &&u8| b.is_ascii_digit() || matches!(b, b';' | b':');
+    let length = numbers.iter().take(LONGEST).take_while(is_number).count();
+    match numbers.get(length..)? {
+        [b'm' | b'K', rest @ ..] => Some(rest),
+        _ => None,
     }
-    let file = serde_json::from_slice::<JsonFile<'_>>(line).map_err(|_| ());
-    Some(file.map(|file| Envelope {
-        line: file.log.trim_end_matches(['\n', '\r']).as_bytes().to_vec(),
-        time: file.time.as_str().and_then(|text| time::iso(text.as_bytes())),
-    }))
+}
+
+/// Skips the length of a message that was sent over TCP (RFC 6587): `123 <34>1 ...`.
+fn after_count(line: &[u8]) -> Option<&[u8]> {
+    const LONGEST: usize = 6;
+    let digits = line.iter().take(LONGEST).take_while(|b| b.is_ascii_digit()).count();
+    let rest = line.get(digits..)?.strip_prefix(b" ")?;
+    (digits > 0 && after_priority(rest).len() < rest.len()).then_some(rest)
 }
 
 /// Skips `<190>`.
@@ -164,6 +225,8 @@ mod tests {
             ("<165>1 - host nginx 760 ID - \u{feff}", ""),
             ("2026-11-23T18:10:33.537001+01:00 host nginx[1]: ", "2026-11-23T17:10:33.537001Z"),
             ("2026-11-23T17:10:33.537001987Z stdout F ", "2026-11-23T17:10:33.537001Z"),
+            ("MESSAGE=", ""),
+            ("77 <165>1 2026-11-23T17:10:33.003Z host nginx 760 - - ", "2026-11-23T17:10:33.003Z"),
             ("haproxy[674]: ", ""),
             ("host haproxy[674]: ", ""),
             ("host nginx: ", ""),
@@ -180,17 +243,41 @@ mod tests {
     }
 
     #[test]
-    fn docker_escapes_the_line_inside() {
-        let line =
-            br#"{"log":"192.0.2.1 \"y\"\n","stream":"stdout","time":"2026-11-23T17:10:33Z"}"#;
-        let time = time::iso(b"2026-11-23T17:10:33Z");
-        let inside = b"192.0.2.1 \"y\"".to_vec();
-        assert_eq!(docker(line), Some(Ok(Envelope { line: inside, time })));
-        let line = b"{\"log\":\"x\",\"time\":7}";
-        assert_eq!(docker(line), Some(Ok(Envelope { line: b"x".to_vec(), time: None })));
-        assert_eq!(docker(b"{\"log\":\"x"), Some(Err(())));
-        assert_eq!(docker(b"{\"log\":{}}"), None);
-        assert_eq!(docker(b"{}"), None);
+    fn colours_are_taken_off_and_nothing_else() {
+        for (line, plain) in [
+            (&b"\x1b[0m\x1b[1;32ma\x1b[0m"[..], Some(&b"a"[..])),
+            (b"a\x1b[Kb", Some(b"ab")),
+            (b"a\x1b[2Jb\x1b", None),
+            (b"a", None),
+            (b"\x1b[\x1b[0mm", Some(b"\x1b[m")),
+        ] {
+            assert_eq!(uncoloured(line).as_deref(), plain, "{}", line.escape_ascii());
+        }
+        assert!(is_coloured(b"\x1b[0ma") && is_coloured(b"a\x1b[0m") && is_coloured(b"a\x1b[m"));
+        assert!(!is_coloured(b"") && !is_coloured(b"am") && !is_coloured(b"a\x1b[0m m"));
+    }
+
+    #[test]
+    fn fields_of_a_journal_are_told_from_lines() {
+        for field in ["_PID=1", "PRIORITY=6", "__CURSOR=s=1;i=2", "_TRANSPORT="] {
+            assert!(is_field(field.as_bytes()), "{field}");
+        }
+        for line in ["", "=", "MESSAGE=x", "MESSAGE", "level=info", "GET /?A=b", "A b=c"] {
+            assert!(!is_field(line.as_bytes()), "{line}");
+        }
+    }
+
+    #[test]
+    fn a_part_of_a_line_is_told_from_a_whole_one() {
+        assert!(is_part(b"2026-11-23T17:10:33.5Z stdout P 192.0.2.1"));
+        for line in [
+            "",
+            "2026-11-23T17:10:33.5Z stdout F P x",
+            "x stdout P x",
+            "2026-11-23T17:10:33.5Z h P x",
+        ] {
+            assert!(!is_part(line.as_bytes()), "{line}");
+        }
     }
 
     #[test]

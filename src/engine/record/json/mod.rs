@@ -3,6 +3,7 @@
 //! Of a key that stands twice the first counts: a logger that escapes nothing writes its own keys before
 //! what a client could smuggle in.
 
+mod envelope;
 mod text;
 
 use std::borrow::Cow;
@@ -15,6 +16,8 @@ use crate::engine::record::names::is_same;
 use crate::engine::record::scan::{self, Quoted};
 use crate::engine::record::time::Time;
 use crate::engine::record::{Record, Reject, Text, time};
+
+pub(super) use envelope::{Sealed, envelope};
 use text::{Broken, Cursor};
 
 /// What the site's own `fields` table gives: better than any synonym.
@@ -172,7 +175,7 @@ impl<'a, 'o> Walk<'a, 'o> {
         if let Some(known) = keys::known(scope, key) {
             return self.value(known, path, depth);
         }
-        match keys::named(scope, key).or_else(|| followed(scope, key)) {
+        match keys::named(scope, key).or_else(|| keys::followed(scope, key)) {
             Some(named) => self.value(&named, path, depth),
             None => self.value(&NOTHING, path, depth),
         }
@@ -313,19 +316,6 @@ fn tls_version(plain: &[u8]) -> Option<&'static [u8]> {
         0x0303 => Some(b"TLSv1.2"),
         0x0304 => Some(b"TLSv1.3"),
         _ => None,
-    }
-}
-
-/// Follows a key down as the nested objects would be: ECS is also written flat (`http.request.method`).
-fn followed(mut scope: Scope, mut key: &[u8]) -> Option<Meaning> {
-    loop {
-        let (first, rest) = key.split_at(memchr::memchr(b'.', key)?);
-        scope = keys::known(scope, first)?.scope?;
-        key = rest.get(1..).unwrap_or_default();
-        let known = keys::known(scope, key).cloned();
-        if let Some(meaning) = known.or_else(|| keys::named(scope, key)) {
-            return Some(meaning);
-        }
     }
 }
 

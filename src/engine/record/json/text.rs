@@ -17,7 +17,7 @@ const REST: &str = "the rest of the JSON object";
 pub(super) struct Broken;
 
 /// A place in JSON text. White space is skipped before what is taken.
-#[derive(Clone, Debug)]
+#[derive(Clone, Debug, Default)]
 pub(super) struct Cursor<'a> {
     rest: &'a [u8],
     expected: &'static str,

@@ -109,6 +109,19 @@ pub(super) fn named(scope: Scope, key: &[u8]) -> Option<Meaning> {
     .filter(|meaning| !meaning.is_nothing())
 }
 
+/// Follows a key down as the nested objects would be: ECS is also written flat (`http.request.method`).
+pub(super) fn followed(mut scope: Scope, mut key: &[u8]) -> Option<Meaning> {
+    loop {
+        let (first, rest) = key.split_at(memchr::memchr(b'.', key)?);
+        scope = known(scope, first)?.scope?;
+        key = rest.get(1..).unwrap_or_default();
+        let known = known(scope, key).cloned();
+        if let Some(meaning) = known.or_else(|| named(scope, key)) {
+            return Some(meaning);
+        }
+    }
+}
+
 fn by_prefix(key: &[u8]) -> Option<Meaning> {
     match key {
         [b'h', b't', b't', b'p', b'_', name @ ..] => Some(header(name)),

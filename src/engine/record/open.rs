@@ -1,0 +1,211 @@
+//! Opens the envelopes of a line until what is inside can be read.
+
+use super::columns::Columns;
+use super::combined::{self, Tail};
+use super::family::{FAMILIES, Family, TIMELESS};
+use super::format::Reader;
+use super::json::{self, Sealed};
+use super::scan::{Miss, word};
+use super::syslog::{self, Envelope};
+use super::time::Time;
+use super::{Record, Reject};
+
+/// Envelopes that may stand in one another: a container's around a syslog daemon's.
+const MAX_ENVELOPES: usize = 3;
+
+/// Reads a line with a reader, under the columns that lines above it name.
+pub(super) fn read<'a>(
+    reader: &Reader,
+    line: &'a [u8],
+    columns: &Columns,
+) -> Result<Record<'a>, Reject> {
+    reader.read(line, Around { columns, lent: None, depth: MAX_ENVELOPES })
+}
+
+impl Reader {
+    /// Reads a line in its envelopes. A terminal's colours are taken off where they stand at an end of the
+    /// line, or where it cannot be read with them.
+    fn read<'a>(&self, line: &'a [u8], around: Around<'_>) -> Result<Record<'a>, Reject> {
+        let plain = || {
+            let plain = syslog::uncoloured(line)?;
+            let record = self.read(&plain, around.within(None)?);
+            // The columns of a line without colours are not those of the line as given.
+            Some(record.map(Record::into_owned).map_err(|reject| Reject { column: 1, ..reject }))
+        };
+        if syslog::is_coloured(line)
+            && let Some(record) = plain()
+        {
+            return record;
+        }
+        self.enveloped(line, around).or_else(|reject| plain().unwrap_or(Err(reject)))
+    }
+
+    /// Reads a line that has no colours. What begins like an envelope is one, unless it begins like a line of
+    /// a family: a host name may be followed by anything, so that the combined family would take `Oct 11 ...`
+    /// for a client's name.
+    fn enveloped<'a>(&self, line: &'a [u8], around: Around<'_>) -> Result<Record<'a>, Reject> {
+        let is_template = matches!(self, Self::Template(_));
+        let is_own = || FAMILIES.iter().any(|family| (family.is_likely)(line));
+        if !is_template && syslog::is_likely(line) && !is_own() {
+            if syslog::is_part(line) {
+                return Err(part_of(syslog::WHOLE));
+            }
+            return self
+                .peeled(line, around)
+                .or_else(|inner| self.bare(line, around).map_err(|outer| furthest(inner, outer)));
+        }
+        match self.bare(line, around) {
+            Ok(record) => Ok(record),
+            Err(outer) => self.peeled(line, around).map_err(|inner| furthest(inner, outer)),
+        }
+    }
+
+    /// Reads what is inside the line's envelope. A line that has no time gets that of the innermost envelope
+    /// that has one: when the line was written, which is when its request was answered.
+    fn peeled<'a>(&self, line: &'a [u8], around: Around<'_>) -> Result<Record<'a>, Reject> {
+        let none = Reject::new(0, "", "");
+        if line.first() == Some(&b'{') {
+            return self.unsealed(line, around).unwrap_or(Err(none));
+        }
+        if syslog::is_field(line) {
+            return Err(Reject::new(1, "a journal's MESSAGE=", "another field of it"));
+        }
+        let Envelope { line: inside, time } = syslog::peel(line).ok_or_else(|| none.clone())?;
+        let shift = line.len() - inside.len();
+        self.read(inside, around.within(time).ok_or(none)?)
+            .map(|record| lend(record, time))
+            .map_err(|reject| Reject { column: reject.column + shift, ..reject })
+    }
+
+    /// Reads what is inside an object; `None` if that cannot be a line.
+    fn unsealed<'a>(
+        &self,
+        line: &'a [u8],
+        around: Around<'_>,
+    ) -> Option<Result<Record<'a>, Reject>> {
+        let sealed = json::envelope(line)?;
+        let is_text = matches!(sealed, Sealed::Text(_));
+        let Envelope { line: inside, time } = match sealed {
+            Sealed::Cut(why) => return Some(Err(part_of(why))),
+            Sealed::Line(envelope) | Sealed::Text(envelope) => envelope,
+        };
+        match self.read(&inside, around.within(time)?) {
+            Ok(record) => Some(Ok(lend(record.into_owned(), time))),
+            Err(_) if is_text => None,
+            // The line inside is escaped: its columns are not those of the line as given.
+            Err(reject) => Some(Err(Reject { column: 1, ..reject })),
+        }
+    }
+
+    /// Reads a line that has no envelope.
+    #[inline]
+    fn bare<'a>(&self, line: &'a [u8], around: Around<'_>) -> Result<Record<'a>, Reject> {
+        if self.is_directive(line) {
+            return Err(directive());
+        }
+        match self {
+            Self::Auto(own) => auto(line, own, around),
+            Self::Columns => around.columns.read(line).map_err(|m| m.reject(line)),
+            Self::Combined(tail) => combined::read(line, *tail).map_err(|m| m.reject(line)),
+            Self::Family(family) => (family.read)(line).map_err(|m| m.reject(line)),
+            Self::Timeless(family) => {
+                timeless(family, line, around.lent).map_err(|m| m.reject(line))
+            }
+            Self::Json(own) => json::read(line, own, around.lent),
+            Self::Template(template) => template.read(line),
+        }
+    }
+}
+
+/// What is known of a line before it is looked at.
+#[derive(Clone, Copy)]
+struct Around<'c> {
+    /// What the lines above say.
+    columns: &'c Columns,
+    /// The time of the envelopes around it.
+    lent: Option<Time>,
+    /// How many envelopes it may still have.
+    depth: usize,
+}
+
+impl Around<'_> {
+    /// The same, inside one more envelope, which may have a time; `None` inside of the last.
+    fn within(self, time: Option<Time>) -> Option<Self> {
+        let depth = self.depth.checked_sub(1)?;
+        Some(Self { lent: time.or(self.lent), depth, ..self })
+    }
+}
+
+/// A line is not all there.
+fn part_of(expected: &'static str) -> Reject {
+    let found = if expected == syslog::WHOLE { "a part of one" } else { "an object without it" };
+    Reject::new(1, expected, found)
+}
+
+/// A directive is no record. Who counts rejects asks [`Format::is_silent`] first.
+fn directive() -> Reject {
+    Reject::new(1, "a request", "a directive")
+}
+
+/// Gives a record without a time the time of its envelope.
+fn lend(mut record: Record<'_>, time: Option<Time>) -> Record<'_> {
+    if let (None, Some(time)) = (record.time, time) {
+        record.time = Some(time.at);
+        record.time_digits = time.digits;
+    }
+    record
+}
+
+/// Reads a line as what it looks like. Formats whose lines begin as no others do come before the combined
+/// family, which would take a forged `[time] "request" status` behind many a beginning for its own. Of
+/// several rejects, the one that got furthest is told.
+#[inline]
+fn auto<'a>(line: &'a [u8], own: &json::Own, around: Around<'_>) -> Result<Record<'a>, Reject> {
+    if line.first() == Some(&b'{') {
+        return json::read(line, own, around.lent);
+    }
+    let mut best: Option<Miss> = None;
+    if !around.columns.is_empty() {
+        match around.columns.read(line) {
+            Ok(record) => return Ok(record),
+            Err(miss) => best = Some(miss),
+        }
+    }
+    // Most lines begin with a client and a dash, as no family's do: they need not be asked.
+    let families = if word(line).0.starts_with(b"- ") { &[] } else { FAMILIES };
+    for family in families.iter().filter(|family| (family.is_likely)(line)) {
+        match (family.read)(line) {
+            Ok(record) => return Ok(record),
+            Err(miss) => best = Some(best.map_or(miss, |best| best.further(miss))),
+        }
+    }
+    for family in TIMELESS.iter().filter(|family| (family.is_likely)(line)) {
+        match timeless(family, line, around.lent) {
+            Ok(record) => return Ok(record),
+            Err(miss) => best = Some(best.map_or(miss, |best| best.further(miss))),
+        }
+    }
+    let miss = match combined::read(line, Tail::Combined) {
+        Ok(record) => return Ok(record),
+        Err(miss) => best.map_or(miss, |best| best.further(miss)),
+    };
+    combined::read_bare(line).map_err(|_| miss.reject(line))
+}
+
+/// Reads a line of a format that has no time; one must have been lent.
+fn timeless<'a>(family: &Family, line: &'a [u8], lent: Option<Time>) -> Result<Record<'a>, Miss> {
+    let record = (family.read)(line)?;
+    match lent {
+        Some(_) => Ok(record),
+        None => Err(Miss {
+            rest: 0,
+            expected: "a time: use a format that has one, or log through an envelope that has \
+                       (RFC 5424, rsyslog's ISO times, a container runtime)",
+        }),
+    }
+}
+
+/// Of two rejects returns the one that got further; of equals, the first.
+fn furthest(one: Reject, other: Reject) -> Reject {
+    if other.column > one.column { other } else { one }
+}
