@@ -2,8 +2,8 @@
 
 use super::scan::Miss;
 use super::{
-    Record, apache_error, columns, elb, envoy, haproxy, lighttpd_error, morgan, nginx_error, npm,
-    s3, squid, uvicorn, uwsgi, zoraxy,
+    Record, apache_error, columns, elb, envoy, haproxy, lighttpd_error, logfmt, morgan,
+    nginx_error, npm, s3, squid, uvicorn, uwsgi, zoraxy,
 };
 
 /// One text format: a preset of its name, and a line of what `auto` recognises.
@@ -105,6 +105,12 @@ pub(super) const FAMILIES: &[Family] = &[
         about: "lighttpd's error log",
         is_likely: lighttpd_error::is_likely,
         read: lighttpd_error::read,
+    },
+    Family {
+        name: "logfmt",
+        about: "key=value pairs: Heroku, Go's loggers, Grafana's services",
+        is_likely: logfmt::is_likely,
+        read: logfmt::read,
     },
 ];
 

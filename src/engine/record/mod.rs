@@ -17,6 +17,7 @@ mod haproxy;
 mod json;
 mod keys;
 mod lighttpd_error;
+mod logfmt;
 mod morgan;
 mod names;
 mod nginx_error;

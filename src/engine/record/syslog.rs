@@ -157,15 +157,20 @@ fn after_priority(line: &[u8]) -> &[u8] {
     }
 }
 
-/// Skips time, host, application, process, message id and structured data, and a byte order mark.
+/// Skips time, host, application, process, message id and structured data, and a byte order mark. Heroku leaves
+/// the structured data out.
 fn after_rfc5424(mut rest: &[u8]) -> Option<&[u8]> {
     for _ in 0..5 {
         rest = word(rest).0;
     }
-    while rest.starts_with(b"[") {
-        rest = after_element(rest)?;
+    if rest.starts_with(b"[") {
+        while rest.starts_with(b"[") {
+            rest = after_element(rest)?;
+        }
+        rest = rest.strip_prefix(b" ")?;
+    } else {
+        rest = rest.strip_prefix(b"- ").unwrap_or(rest);
     }
-    let rest = rest.strip_prefix(b"-").unwrap_or(rest).strip_prefix(b" ")?;
     Some(rest.strip_prefix("\u{feff}".as_bytes()).unwrap_or(rest))
 }
 
@@ -223,6 +228,7 @@ mod tests {
                 "2026-11-23T17:10:33.003Z",
             ),
             ("<165>1 - host nginx 760 ID - \u{feff}", ""),
+            ("<158>1 - host heroku router - ", ""),
             ("2026-11-23T18:10:33.537001+01:00 host nginx[1]: ", "2026-11-23T17:10:33.537001Z"),
             ("2026-11-23T17:10:33.537001987Z stdout F ", "2026-11-23T17:10:33.537001Z"),
             ("MESSAGE=", ""),
