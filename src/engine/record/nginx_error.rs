@@ -62,7 +62,6 @@ pub(super) fn read(line: &[u8]) -> Result<Record<'_>, Miss> {
         return Err(Miss { rest: line.len(), expected: "a time like 2026/03/02 08:00:00" });
     };
     let (rest, _) = before(rest, b"] ", "']' after the level")?;
-    let (rest, _) = before(rest, b": ", "the process and ':'")?;
     let mut record = Record { time: Some(time.at), time_digits: time.digits, ..Record::default() };
     if let Some(tail) = tail_of(rest) {
         record.client = client::parse_address(tail.client);
@@ -178,7 +177,7 @@ mod tests {
         }
         for line in [
             "2026/03/02 08:00:00 [notice] 1#1: signal process started",
-            "2026/03/02 08:00:00 [crit] 80:2 x: y",
+            "2026/03/02 08:00:00 [crit] 80:2 ",
         ] {
             assert_eq!(shown(&preset("auto"), line), time, "{line}");
         }

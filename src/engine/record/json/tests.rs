@@ -1,5 +1,8 @@
 //! Lines of every JSON dialect as its documentation draws them.
 
+use proptest::prelude::*;
+use serde_json::{Value, json};
+
 use crate::engine::record::tests::{preset, read};
 
 fn check(cases: &[(&str, &str)]) {
@@ -183,4 +186,52 @@ fn the_first_of_two_keys_counts_and_deep_ones_do_not() {
     let deep = deep.replacen("{\"request\":\"uri\"", "{\"uri\"", 1);
     let line = format!("{{\"ts\":1,\"uri\":\"/a\",\"uri\":\"/b\",\"ts\":2,\"request\":{deep}}}");
     assert_eq!(read(&preset("auto"), &line), "1970-01-01T00:00:01Z target=/a");
+}
+
+fn any_value() -> impl Strategy<Value = Value> {
+    let plain = prop_oneof![
+        Just(Value::Null),
+        any::<bool>().prop_map(Value::from),
+        any::<i64>().prop_map(Value::from),
+        any::<f64>().prop_map(Value::from),
+        any::<String>().prop_map(Value::from),
+    ];
+    plain.prop_recursive(4, 24, 4, |inner| {
+        prop_oneof![
+            prop::collection::vec(inner.clone(), 0..4).prop_map(Value::from),
+            prop::collection::vec((any::<String>(), inner), 0..4)
+                .prop_map(|members| Value::Object(members.into_iter().collect())),
+        ]
+    })
+}
+
+proptest! {
+    #[test]
+    fn what_serde_prints_is_read_back(
+        path in "/[^?]{0,20}",
+        agent in any::<String>().prop_filter("absent", |a| !matches!(a.as_str(), "" | "-")),
+        token in any::<String>().prop_filter("absent", |a| !matches!(a.as_str(), "" | "-")),
+        others in prop::collection::vec(any_value(), 4),
+        (status, millis) in (100u16..600, 0i64..4_000_000_000_000),
+        pretty in any::<bool>(),
+    ) {
+        // What is not understood may stand anywhere.
+        let [a, b, c, d] = &others[..] else { unreachable!() };
+        let line = json!({
+            "Unknown": a,
+            "request": {
+                "unknown": b, "uri": path, "headers": {"User-Agent": [agent], "Authorization": token},
+            },
+            "status": status, "time": 100_000_000_000 + millis, "resp_headers": c, "zzz": d,
+        });
+        let line = if pretty { serde_json::to_string_pretty(&line) } else { serde_json::to_string(&line) };
+        let line = line.unwrap();
+        let format = preset("json");
+        let record = format.parse(line.as_bytes()).unwrap();
+        prop_assert_eq!(record.target.as_deref(), Some(path.as_bytes()));
+        prop_assert_eq!(record.agent.as_deref(), Some(agent.as_bytes()));
+        prop_assert_eq!(record.fields.first().map(|(_, text)| &text[..]), Some(token.as_bytes()));
+        prop_assert_eq!(record.status, Some(status));
+        prop_assert_eq!(record.time.map(|time| time.0), Some((100_000_000_000 + millis) * 1000));
+    }
 }
