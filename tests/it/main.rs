@@ -15,6 +15,7 @@ mod commands;
 mod daemon;
 mod health;
 mod inspect;
+mod journal;
 mod live;
 mod mail;
 mod mail_transport;

@@ -72,12 +72,12 @@ impl Columns {
         let own = if self.is_empty() {
             Err(Miss { rest: line.len(), expected: "a line above that begins with #Fields:" })
         } else {
-            read_as(&words, self.columns.iter().cloned(), &self.day, line)
+            read_as(&words, &self.columns, &self.day, line)
         };
         own.or_else(|miss| match w3c::layout(&words) {
             Some(names) => {
-                let columns = names.iter().map(|name| Column::of(name.as_bytes()));
-                read_as(&words, columns, &self.day, line).map_err(|other| miss.further(other))
+                let columns: Vec<_> = names.iter().map(|n| Column::of(n.as_bytes())).collect();
+                read_as(&words, &columns, &self.day, line).map_err(|other| miss.further(other))
             }
             None => Err(miss),
         })
@@ -182,7 +182,7 @@ fn spaced(text: &[u8]) -> Result<(&[u8], &[u8]), Miss> {
 /// Reads the values by their columns.
 fn read_as<'a>(
     words: &Words<'a>,
-    columns: impl ExactSizeIterator<Item = Column>,
+    columns: &[Column],
     day: &[u8],
     line: &'a [u8],
 ) -> Result<Record<'a>, Miss> {
@@ -193,9 +193,9 @@ fn read_as<'a>(
     }
     let mut draft = Draft::default();
     let (mut date, mut clock) = (day, None);
-    for (column, value) in columns.zip(words.values.iter().copied()) {
+    for (column, value) in columns.iter().zip(words.values.iter().copied()) {
         let Some(value) = present(value).filter(|value| *value != b"(empty)") else { continue };
-        let is_good = match &column {
+        let is_good = match column {
             Column::Day => {
                 date = value;
                 true
@@ -210,7 +210,7 @@ fn read_as<'a>(
             }
         };
         if !is_good {
-            return Err(Miss { rest: rest_from(line, value), expected: expected(&column) });
+            return Err(Miss { rest: rest_from(line, value), expected: expected(column) });
         }
     }
     if let Some(clock) = clock {
@@ -279,13 +279,21 @@ fn rest_from(line: &[u8], value: &[u8]) -> usize {
 pub(super) fn is_likely(line: &[u8]) -> bool {
     let line = line.strip_prefix(b"\"").unwrap_or(line);
     match line {
-        [y, _, _, _, b'-', _, _, b'-', _, _, b' ' | b'\t' | b'"', ..] => y.is_ascii_digit(),
+        [y, _, _, _, b'-', _, _, b'-', _, _, rest @ ..] => {
+            y.is_ascii_digit() && is_before_columns(rest)
+        }
         [h, _, b':', _, _, b':', _, _, b' ', ..] => h.is_ascii_digit(),
         [e, ..] if e.is_ascii_digit() => {
             line.get(..24).is_some_and(|head| head.contains(&b'\t') && head.contains(&b'.'))
         }
         _ => false,
     }
+}
+
+/// Says whether a time of day stands behind the day, and something other than a colon behind that.
+fn is_before_columns(rest: &[u8]) -> bool {
+    let rest = rest.strip_prefix(b"\" \"").unwrap_or_else(|| rest.get(1..).unwrap_or_default());
+    matches!(rest, [_, _, b':', _, _, b':', _, _, end, ..] if *end != b':')
 }
 
 /// Reads a line under no directive.

@@ -32,7 +32,10 @@ impl Reader {
             // The columns of a line without colours are not those of the line as given.
             Some(record.map(Record::into_owned).map_err(|reject| Reject { column: 1, ..reject }))
         };
+        // morgan's dev has colours of its own, which its reader passes over.
+        let is_own = || TIMELESS.iter().any(|family| (family.is_likely)(line));
         if syslog::is_coloured(line)
+            && !is_own()
             && let Some(record) = plain()
         {
             return record;

@@ -1,0 +1,99 @@
+//! The systemd journal as a source: real journal files, read by the real journalctl.
+
+use std::fmt::Write as _;
+use std::fs;
+use std::path::Path;
+use std::process::Command;
+
+use crate::program::{Home, wait_until};
+
+/// Writes journal files from the export format (Debian: systemd-journal-remote).
+const WRITER: &str = "/lib/systemd/systemd-journal-remote";
+
+const CONFIG: &str = r#"
+[[source]]
+journal = "nginx"
+journal_directory = "journal"
+read_from = "start"
+[output]
+journal = false
+"#;
+
+/// Tells whether the programs are there; a machine without systemd has neither.
+fn has_journal() -> bool {
+    Path::new(WRITER).exists() && Command::new("journalctl").arg("--version").output().is_ok()
+}
+
+/// One message in the export format (systemd.io, "Journal Export Formats").
+fn message(number: u64, unit: &str, line: &str) -> String {
+    let time = 1_772_438_400_000_000 + number * 1_000_000;
+    let boot = "b".repeat(32);
+    format!(
+        "__REALTIME_TIMESTAMP={time}\n__MONOTONIC_TIMESTAMP={number}\n_BOOT_ID={boot}\n\
+         _SYSTEMD_UNIT={unit}\nMESSAGE={line}\n\n"
+    )
+}
+
+fn request(number: u64) -> String {
+    let time = chrono::DateTime::from_timestamp(1_772_438_400 + number.cast_signed(), 0).unwrap();
+    let time = time.format("%d/%b/%Y:%H:%M:%S +0000");
+    format!(
+        "192.0.2.7 - - [{time}] \"GET /v1/items?api_key=exk_0123456789abcdef HTTP/1.1\" 200 5 \"-\" \"curl/8.5.0\""
+    )
+}
+
+/// Adds a journal file with the requests of these numbers, and one of another unit between them.
+fn write(home: &Home, file: &str, numbers: std::ops::Range<u64>) {
+    let mut export = String::new();
+    for number in numbers {
+        export += &message(number, "nginx.service", &request(number));
+        write!(export, "{}", message(number, "other.service", &request(number))).unwrap();
+    }
+    fs::create_dir_all(home.path("journal")).unwrap();
+    fs::write(home.path("export"), export).unwrap();
+    let output = Command::new(WRITER)
+        .arg("-o")
+        .arg(home.path(format!("journal/{file}.journal")))
+        .arg(home.path("export"))
+        .output()
+        .unwrap();
+    assert!(output.status.success(), "{}", String::from_utf8_lossy(&output.stderr));
+}
+
+#[test]
+fn a_units_messages_are_read_once_across_a_kill() {
+    if !has_journal() {
+        eprintln!("passed over: journalctl and {WRITER} are not both here");
+        return;
+    }
+    let home = Home::new(CONFIG);
+    write(&home, "one", 0..5);
+    let daemon = home.run(&[]);
+    wait_until("the first messages are committed", || home.committed_lines() >= 5);
+    daemon.kill();
+    write(&home, "two", 5..9);
+    let daemon = home.run(&[]);
+    wait_until("the others are committed", || home.committed_lines() >= 9);
+    assert!(daemon.terminate().success(), "{}", home.daemon_log());
+    assert_eq!(home.committed_lines(), 9, "{}", home.daemon_log());
+    let tokens = home.json(&["tokens", "list", "--json"]);
+    assert_eq!(tokens.len(), 1);
+    assert_eq!(tokens[0]["requests"], 9);
+    let status = home.json(&["status", "--json"]);
+    let stream = &status[0]["streams"][0];
+    assert_eq!(stream["rejected"], 0);
+    assert!(stream["path"].as_str().unwrap().ends_with("journal/nginx.service"), "{stream}");
+}
+
+#[test]
+fn check_says_what_the_journal_looks_like() {
+    if !has_journal() {
+        eprintln!("passed over: journalctl and {WRITER} are not both here");
+        return;
+    }
+    let home = Home::new(CONFIG);
+    write(&home, "one", 0..5);
+    let said = home.print(&["check"]);
+    assert!(said.contains("journal/nginx"), "{said}");
+    assert!(said.contains("0 of the first 5 lines rejected"), "{said}");
+}
