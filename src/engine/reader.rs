@@ -5,7 +5,9 @@ use smol_str::SmolStr;
 
 use crate::engine::line::{Batch, Directives, Line, Tally};
 use crate::engine::pulse::Pulse;
-use crate::engine::record::{Columns, Format, Record, Reject, client_behind};
+use crate::engine::record::{
+    Columns, Format, Record, Reject, client_behind, client_beyond_private,
+};
 use crate::engine::time::Timestamp;
 use crate::engine::token::{Finder, Sealer};
 use crate::engine::usage::{Origin, Usage};
@@ -146,9 +148,11 @@ impl Source {
     /// Why the line does not fit.
     pub fn record<'a>(&self, line: &'a [u8], columns: &Columns) -> Result<Record<'a>, Reject> {
         let mut record = self.format.parse_under(line, columns)?;
+        let forwarded = record.forwarded();
         if !self.trusted_proxies.is_empty() {
-            let forwarded = record.forwarded();
             record.client = client_behind(record.client, forwarded, &self.trusted_proxies);
+        } else if record.is_forwarded {
+            record.client = client_beyond_private(record.client, forwarded);
         }
         Ok(record)
     }
@@ -213,6 +217,21 @@ mod tests {
             prop_assert_eq!(tally, whole.tally);
             prop_assert_eq!(tally.bytes(), offset as u64);
         }
+    }
+
+    #[test]
+    fn a_log_without_a_peer_has_the_client_beyond_the_sites_own_hops() {
+        let line = br#"[2026-03-02T08:00:00.000Z] "GET / HTTP/1.1" 200 - 0 5 1 1 "203.0.113.9, 192.168.7.7" "c/1" "id" "example.org" "10.0.0.5:80""#;
+        let mut source = Source {
+            format: Format::preset("auto").unwrap(),
+            trusted_proxies: Vec::new(),
+            service: SmolStr::default(),
+        };
+        let client = |source: &Source| source.record(line, &Columns::default()).unwrap().client;
+        assert_eq!(client(&source), Some("203.0.113.9".parse().unwrap()));
+        // Once somebody says whom to trust, nobody else is trusted.
+        source.trusted_proxies = vec!["10.0.0.0/8".parse().unwrap()];
+        assert_eq!(client(&source), Some("192.168.7.7".parse().unwrap()));
     }
 
     #[test]

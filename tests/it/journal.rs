@@ -95,5 +95,8 @@ fn check_says_what_the_journal_looks_like() {
     write(&home, "one", 0..5);
     let said = home.print(&["check"]);
     assert!(said.contains("journal/nginx"), "{said}");
-    assert!(said.contains("0 of the first 5 lines rejected"), "{said}");
+    assert!(
+        said.contains("looks like nginx-combined (100 %); 5 of the first 5 lines fit"),
+        "{said}"
+    );
 }

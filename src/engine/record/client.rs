@@ -16,9 +16,29 @@ pub fn client_behind(
     forwarded: Option<&[u8]>,
     trusted: &[IpNet],
 ) -> Option<IpAddr> {
-    let mut client = peer?.to_canonical();
+    walk(peer, forwarded, |hop| trusted.iter().any(|network| network.contains(hop)))
+}
+
+/// The same where nobody said whom to trust and the log names no peer: hops with addresses that nobody has
+/// outside (RFC 1918, RFC 4193, loopback, link-local) are the site's own, as Envoy takes them to be.
+#[must_use]
+pub fn client_beyond_private(last_hop: Option<IpAddr>, forwarded: Option<&[u8]>) -> Option<IpAddr> {
+    walk(last_hop, forwarded, |hop| match hop {
+        IpAddr::V4(hop) => hop.is_private() || hop.is_loopback() || hop.is_link_local(),
+        IpAddr::V6(hop) => {
+            hop.is_unique_local() || hop.is_loopback() || hop.is_unicast_link_local()
+        }
+    })
+}
+
+fn walk(
+    from: Option<IpAddr>,
+    forwarded: Option<&[u8]>,
+    is_trusted: impl Fn(&IpAddr) -> bool,
+) -> Option<IpAddr> {
+    let mut client = from?.to_canonical();
     for hop in forwarded.unwrap_or_default().rsplit(|b| *b == b',').take(MAX_HOPS) {
-        if !trusted.iter().any(|network| network.contains(&client)) {
+        if !is_trusted(&client) {
             break;
         }
         match hop_address(hop) {
@@ -173,6 +193,22 @@ mod tests {
         }
         assert_eq!(client_behind(None, Some(b"203.0.113.9"), &trusted), None);
         assert_eq!(client_behind(address("10.0.0.1"), None, &trusted), address("10.0.0.1"));
+    }
+
+    #[test]
+    fn without_a_word_of_whom_to_trust_private_hops_are_the_sites_own() {
+        let cases = [
+            ("203.0.113.9", "203.0.113.9"),
+            ("198.51.100.1, 203.0.113.9, 10.0.0.1", "203.0.113.9"),
+            ("192.168.1.7, 10.0.0.1", "192.168.1.7"),
+            ("2001:db8::9, [fd00::1]:443", "2001:db8::9"),
+            ("unknown, 10.0.0.1", "10.0.0.1"),
+        ];
+        for (forwarded, expected) in cases {
+            let last = forwarded.rsplit(", ").next().map(str::as_bytes).and_then(parse_address);
+            let client = client_beyond_private(last, Some(forwarded.as_bytes()));
+            assert_eq!(client, address(expected), "{forwarded}");
+        }
     }
 
     #[test]

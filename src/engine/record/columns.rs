@@ -280,7 +280,7 @@ pub(super) fn is_likely(line: &[u8]) -> bool {
     let line = line.strip_prefix(b"\"").unwrap_or(line);
     match line {
         [y, _, _, _, b'-', _, _, b'-', _, _, rest @ ..] => {
-            y.is_ascii_digit() && is_before_columns(rest)
+            y.is_ascii_digit() && is_clock_next(rest)
         }
         [h, _, b':', _, _, b':', _, _, b' ', ..] => h.is_ascii_digit(),
         [e, ..] if e.is_ascii_digit() => {
@@ -291,9 +291,9 @@ pub(super) fn is_likely(line: &[u8]) -> bool {
 }
 
 /// Says whether a time of day stands behind the day, and something other than a colon behind that.
-fn is_before_columns(rest: &[u8]) -> bool {
-    let rest = rest.strip_prefix(b"\" \"").unwrap_or_else(|| rest.get(1..).unwrap_or_default());
-    matches!(rest, [_, _, b':', _, _, b':', _, _, end, ..] if *end != b':')
+fn is_clock_next(rest: &[u8]) -> bool {
+    let ([b' ' | b'\t', clock @ ..] | [b'"', b' ', b'"', clock @ ..]) = rest else { return false };
+    matches!(clock, [_, _, b':', _, _, b':', _, _, end, ..] if *end != b':')
 }
 
 /// Reads a line under no directive.

@@ -110,6 +110,7 @@ fn texts<'a>(record: &mut Record<'a>, quoted: &'a [u8]) {
     let Some(addresses) = present(addresses) else { return };
     if separators + 1 == QUOTED {
         record.client = addresses.rsplit(|b| *b == b',').next().and_then(parse_address);
+        record.is_forwarded = true;
     }
     push_field(record, FieldName::Header("x-forwarded-for".into()), Cow::Borrowed(addresses));
 }
@@ -126,7 +127,10 @@ fn read_added<'a>(record: &mut Record<'a>, added: &'a [u8]) {
         rest = after;
     }
     match peer {
-        Some(peer) => record.client = Some(peer),
+        Some(peer) => {
+            record.client = Some(peer);
+            record.is_forwarded = false;
+        }
         None => rest = added,
     }
     combined::further(record, rest);

@@ -1,7 +1,8 @@
 //! What `auto` saw: which preset fits most of some lines.
 
 use super::family::{FAMILIES, Family, TIMELESS};
-use super::{Columns, Format, Record, parse_address};
+use super::json::{self, Sealed};
+use super::{Columns, Format, Record, Text, parse_address, syslog};
 
 /// What some lines of a log look like.
 #[derive(Clone, Copy, Debug, PartialEq)]
@@ -43,6 +44,20 @@ pub fn guess<'a>(lines: impl Iterator<Item = &'a [u8]>) -> Guess {
     #[allow(clippy::cast_precision_loss, reason = "a share for people; lines are few")]
     let share = if seen == 0 { 0.0 } else { count as f64 / seen as f64 };
     Guess { name, lines: seen, rejected, share }
+}
+
+/// Names the preset of the line in an envelope; `None` if there is none that can be read.
+fn name_inside(line: &[u8], columns: &Columns) -> Option<&'static str> {
+    let inside: Text<'_> = match json::envelope(line) {
+        Some(Sealed::Line(envelope) | Sealed::Text(envelope)) => envelope.line,
+        Some(Sealed::Cut(_)) => return None,
+        None => syslog::peel(line)?.line.into(),
+    };
+    if let Some(family) = TIMELESS.iter().find(|family| (family.is_likely)(&inside)) {
+        return Some(family.name);
+    }
+    let record = Format::preset("auto")?.parse_under(&inside, columns).ok()?;
+    Some(name_of(&inside, &record, columns))
 }
 
 fn families() -> impl Iterator<Item = &'static Family> {
@@ -95,7 +110,13 @@ fn name_of(line: &[u8], record: &Record<'_>, columns: &Columns) -> &'static str 
     let has = |text: &[u8]| memchr::memmem::find(line, text).is_some();
     if has(b"{\"") && has(b"\":") && line.ends_with(b"}") {
         let marked = MARKS.iter().find(|(_, marks)| marks.iter().all(|mark| has(mark.as_bytes())));
-        return marked.map_or("json", |(name, _)| name);
+        return marked
+            .map_or_else(|| name_inside(line, columns).unwrap_or("json"), |(name, _)| name);
+    }
+    if syslog::is_likely(line)
+        && let Some(name) = name_inside(line, columns)
+    {
+        return name;
     }
     // As `auto` does: what begins like a family's line and is read as one is of that family.
     let reads = |name| {

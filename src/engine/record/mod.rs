@@ -41,7 +41,7 @@ mod zoraxy;
 use std::borrow::Cow;
 use std::net::IpAddr;
 
-pub use client::{address_and_port, client_behind, parse_address};
+pub use client::{address_and_port, client_behind, client_beyond_private, parse_address};
 pub use columns::Columns;
 pub use format::Format;
 pub use guess::{Guess, guess};
@@ -62,6 +62,8 @@ pub struct Record<'a> {
     pub time_digits: u8,
     /// The peer that the server saw; if it is a trusted proxy, the client behind it.
     pub client: Option<IpAddr>,
+    /// The log names no peer: `client` is the last hop of `X-Forwarded-For`.
+    pub is_forwarded: bool,
     /// HTTP method.
     pub method: Option<Text<'a>>,
     /// The request target as sent: path and query, or a whole URL.
@@ -116,6 +118,7 @@ impl Record<'_> {
             time: self.time,
             time_digits: self.time_digits,
             client: self.client,
+            is_forwarded: self.is_forwarded,
             method: text(self.method),
             target: text(self.target),
             version: text(self.version),
