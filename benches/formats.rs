@@ -41,6 +41,71 @@ fn main() {
         let [base, own, auto] = times.map(median);
         println!("| {name} | {own:.2} | {:.2} | {:.2} |", base / own, base / auto);
     }
+    println!("\nThe slowest of the hostile lines of 64 KiB:\n");
+    println!("| format | ms | made of |");
+    println!("| --- | --- | --- |");
+    for (name, ms, piece) in slowest().iter().take(5) {
+        println!("| {name} | {ms:.2} | {piece:?} |");
+    }
+}
+
+/// Times lines of the longest kind that repeat one piece behind the beginning of a line of each format, by every
+/// preset; returns the slowest first, each the best of three.
+fn slowest() -> Vec<(&'static str, f64, String)> {
+    const PIECES: [&str; 28] = [
+        "\"",
+        "\\",
+        "\\\"",
+        "[",
+        " [",
+        "] ",
+        "\" ",
+        "\" 2",
+        " 200 ",
+        "{",
+        "}",
+        "a=\"",
+        "1.1.1.1,",
+        "{\"a\":",
+        "\\x",
+        "<1>",
+        "a: ",
+        "%",
+        "#",
+        "\" 200 ",
+        "=",
+        "|",
+        ", client: ",
+        "\t",
+        "\u{1b}[0m",
+        "+",
+        "\\u00e9",
+        " \"",
+    ];
+    let begins: Vec<Vec<u8>> = names()
+        .iter()
+        .filter_map(|name| Log::open(name).0.split(|b| *b == b'\n').next().map(<[u8]>::to_vec))
+        .flat_map(|line| [line.get(..line.len() / 2).unwrap_or_default().to_vec(), line])
+        .chain([Vec::new()])
+        .collect();
+    let mut all = Vec::new();
+    for (name, _) in Format::presets() {
+        let format = Format::preset(name).unwrap();
+        for (begin, piece) in begins.iter().flat_map(|begin| PIECES.map(|piece| (begin, piece))) {
+            let mut line = begin.clone();
+            line.extend(piece.bytes().cycle().take(64 * 1024 - begin.len()));
+            let best = (0..3)
+                .map(|_| {
+                    let start = Instant::now();
+                    black_box(format.parse(black_box(&line)).ok());
+                    start.elapsed().as_secs_f64() * 1e3
+                })
+                .fold(f64::MAX, f64::min);
+            all.push((name, best, piece.to_owned()));
+        }
+    }
+    all.sort_by(|(_, a, _), (_, b, _)| b.total_cmp(a));
+    all
 }
 
 fn folder() -> std::path::PathBuf {

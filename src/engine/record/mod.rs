@@ -190,4 +190,6 @@ impl std::fmt::Display for Reject {
 }
 
 #[cfg(test)]
+mod template_tests;
+#[cfg(test)]
 mod tests;
