@@ -88,7 +88,7 @@ pub enum Level {
     Medium,
     /// Mailed at once.
     High,
-    /// Mailed at once, never muted by a budget.
+    /// Mailed at once.
     Critical,
 }
 

@@ -123,7 +123,7 @@ fn access(action: &'static str, path: &Path, cause: io::Error) -> SourceError {
     SourceError::Access { action, path: path.to_owned(), cause }
 }
 
-/// Returns a file's first whole lines, decompressed, at most 256 KiB: enough to guess its format.
+/// Returns a file's first whole lines, decompressed: as many as its first 16 KiB hold, enough to guess its format.
 ///
 /// # Errors
 /// The file cannot be opened, or not decompressed at all. Standard input cannot be looked at twice:

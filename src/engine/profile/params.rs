@@ -73,7 +73,7 @@ section! {
         notice = 6.0, "nats", "docs/detection.md, Tiers and risk";
         /// Evidence at which a person is told at once.
         alert = 8.0, "nats", "docs/detection.md, Tiers and risk";
-        /// Evidence at which nothing holds a mail back.
+        /// Evidence that makes an incident critical.
         critical = 10.0, "nats", "docs/detection.md, Tiers and risk";
         /// Hours for which a principal's score must rise a level to be told again.
         repeat_hours = 24.0, "h", "own choice: one story a day";
