@@ -18,3 +18,13 @@ bench LINES="1000000":
 # Measures how fast each format is read, beside combined.
 bench-formats:
     cargo bench --bench formats
+
+# Feeds one parser what a fuzzer makes up: fuzz/README.md.
+fuzz TARGET SECONDS="120":
+    mkdir -p fuzz/corpus/{{TARGET}} fuzz/seeds/{{TARGET}}
+    cargo fuzz run --sanitizer none {{TARGET}} fuzz/corpus/{{TARGET}} fuzz/seeds/{{TARGET}} tests/formats -- \
+        -dict=fuzz/words.dict -max_total_time={{SECONDS}} -max_len=70000 -timeout=5
+
+# Feeds every parser for two minutes each.
+fuzz-all:
+    for target in $(cargo fuzz list); do just fuzz "$target" || exit 1; done

@@ -1,0 +1,5 @@
+//! HAProxy's HTTP lines.
+
+#![no_main]
+
+libfuzzer_sys::fuzz_target!(|input: &[u8]| tokenwatch_fuzz::read("haproxy", input));

@@ -1,0 +1,5 @@
+//! Times of every shape.
+
+#![no_main]
+
+libfuzzer_sys::fuzz_target!(|input: &[u8]| tokenwatch_fuzz::read_time(input));
