@@ -6,6 +6,7 @@ use clap::{Args, Parser, Subcommand, ValueEnum};
 use smol_str::SmolStr;
 
 use crate::engine::alert::Level;
+use crate::engine::record::Format;
 use crate::telemetry::LogFormat;
 
 /// Watches server logs for API tokens used in unusual ways, and mails what it finds.
@@ -120,7 +121,7 @@ pub struct Replay {
     #[arg(value_name = "PATH", required = true)]
     pub paths: Vec<PathBuf>,
     /// Read every line in this format, instead of recognising it.
-    #[arg(long, value_name = "FORMAT")]
+    #[arg(long, value_name = "FORMAT", long_help = formats("Read every line in this format, instead of recognising it"))]
     pub format: Option<String>,
     /// Keep what was learned: this is how a new installation gets its baselines before its first day.
     #[arg(long)]
@@ -140,7 +141,7 @@ pub struct Lines {
     #[arg(value_name = "PATH")]
     pub paths: Vec<PathBuf>,
     /// A preset such as nginx-combined, or an nginx `log_format` or Apache `LogFormat` in quotes.
-    #[arg(long, value_name = "FORMAT")]
+    #[arg(long, value_name = "FORMAT", long_help = formats("How lines are read, instead of recognising them"))]
     pub format: Option<String>,
 }
 
@@ -345,6 +346,17 @@ pub enum Rules {
     },
 }
 
+/// Returns the help of `--format`, with all presets.
+fn formats(what: &str) -> String {
+    let width = Format::presets().map(|(name, _)| name.len()).max().unwrap_or_default();
+    let rows = Format::presets().map(|(name, reads)| format!("- {name:width$}  {reads}"));
+    let rows: Vec<String> = rows.collect();
+    format!(
+        "{what}: an nginx `log_format` or Apache `LogFormat` in quotes, or a preset:\n\n{}",
+        rows.join("\n")
+    )
+}
+
 fn level(name: &str) -> Result<Level, String> {
     Level::parse(name).ok_or_else(|| {
         let names = Level::ALL.map(Level::as_str).join(", ");
@@ -361,6 +373,17 @@ mod tests {
     #[test]
     fn the_definition_holds_together() {
         Cli::command().debug_assert();
+    }
+
+    #[test]
+    fn the_help_of_a_format_lists_every_preset() {
+        for command in ["parse", "explain", "replay"] {
+            let help = Cli::try_parse_from(["tokenwatch", command, "--help"]).unwrap_err();
+            let help = help.to_string();
+            for (name, _) in Format::presets() {
+                assert!(help.contains(&format!("- {name} ")), "{command}: {name}");
+            }
+        }
     }
 
     #[test]
