@@ -1,13 +1,21 @@
-//! What docs/detection.md says of detectors and parameters is what the program has.
+//! What docs/detection.md says of detectors and parameters, and README.md and docs/formats.md of formats, is
+//! what the program has.
 
 #![allow(clippy::unwrap_used, reason = "a test may panic")]
 
-use std::fs;
+use std::collections::BTreeSet;
+use std::{fs, iter};
 
 use tokenwatch::engine::detect::{ALL, Params};
+use tokenwatch::engine::record::{Columns, Format};
+use tokenwatch::engine::token::{Finder, Names};
 
 fn page() -> String {
-    fs::read_to_string(concat!(env!("CARGO_MANIFEST_DIR"), "/docs/detection.md")).unwrap()
+    text("docs/detection.md")
+}
+
+fn text(path: &str) -> String {
+    fs::read_to_string(format!("{}/{path}", env!("CARGO_MANIFEST_DIR"))).unwrap()
 }
 
 #[test]
@@ -49,4 +57,99 @@ fn every_section_that_sources_name_is_there() {
         let name = section.split(':').next().unwrap_or_default();
         assert!(page.contains(&format!("\n## {name}\n")), "{name}");
     }
+}
+
+#[test]
+fn every_preset_stands_in_the_table_of_formats() {
+    let rows = rows();
+    let names = rows.iter().flat_map(|row| quoted(row.split('|').nth(1).unwrap_or_default()));
+    // `combined` is a second name of a preset.
+    let listed: BTreeSet<&str> = names.filter(|name| *name != "combined").collect();
+    let presets: BTreeSet<&str> = Format::presets().map(|(name, _)| name).collect();
+    assert_eq!(listed, presets);
+}
+
+#[test]
+fn a_preset_with_a_recipe_stands_under_its_heading() {
+    let page = text("docs/formats.md");
+    for row in &rows() {
+        for link in row.split("(docs/formats.md#").skip(1) {
+            let anchor = link.split(')').next().unwrap_or_default();
+            let sections = page.split("\n## ").skip(1);
+            let found = sections.filter(|section| anchor_of(section) == anchor).count();
+            assert_eq!(found, 1, "docs/formats.md#{anchor}");
+        }
+        let is_linked = row.contains("(docs/formats.md#");
+        for name in quoted(row.split('|').nth(1).unwrap_or_default()) {
+            assert!(!is_linked || page.contains(&format!("`{name}`")), "docs/formats.md: {name}");
+        }
+    }
+}
+
+#[test]
+fn every_line_that_a_recipe_makes_is_read_with_its_token() {
+    let ids = vec!["x-token-id".into()];
+    let finder = Finder::new(&Names { ids, ..Names::default() });
+    let format = Format::preset("auto").unwrap();
+    let page = text("docs/formats.md");
+    let mut n_lines = 0;
+    for (carrier, lines) in
+        blocks(&page).filter_map(|(head, text)| Some((head.strip_prefix("log ")?, text)))
+    {
+        let mut columns = Columns::default();
+        for line in lines.lines() {
+            columns.note(line.as_bytes());
+            if format.is_silent(line.as_bytes()) {
+                continue;
+            }
+            let record = format.parse_under(line.as_bytes(), &columns);
+            let record = record.unwrap_or_else(|reject| panic!("{reject:?}: {line}"));
+            assert!(record.time.is_some() && record.client.is_some(), "{line}");
+            let mut sightings = Vec::new();
+            finder.find(&record, &mut sightings);
+            // Of several ids in a line, such as a credential's and its consumer's, the first counts.
+            let first = sightings.first().map(|sighting| sighting.carrier.to_string());
+            assert_eq!(first.as_deref(), Some(carrier), "{line}");
+            n_lines += 1;
+        }
+    }
+    assert!(20 <= n_lines, "{n_lines} lines");
+}
+
+#[test]
+fn the_recipe_of_the_readme_is_that_of_the_page() {
+    let (readme, page) = (text("README.md"), text("docs/formats.md"));
+    let recipes = blocks(&readme).filter(|(head, _)| ["js", "nginx"].contains(head));
+    let recipes: Vec<&str> = recipes.map(|(_, text)| text).collect();
+    assert_eq!(recipes.len(), 2);
+    assert!(recipes.iter().all(|recipe| page.contains(recipe)), "{recipes:?}");
+}
+
+/// The rows of README's table of formats.
+fn rows() -> Vec<String> {
+    let readme = text("README.md");
+    let (_, section) = readme.split_once("\n## Formats\n").unwrap();
+    let rows = section.lines().skip_while(|line| !line.starts_with("| name |")).skip(2);
+    rows.take_while(|line| line.starts_with('|')).map(str::to_owned).collect()
+}
+
+/// What stands between backticks.
+fn quoted(text: &str) -> impl Iterator<Item = &str> {
+    text.split('`').skip(1).step_by(2)
+}
+
+/// The anchor of a section, by its heading.
+fn anchor_of(section: &str) -> String {
+    let heading = section.lines().next().unwrap_or_default().to_lowercase().replace(' ', "-");
+    heading.chars().filter(|c| c.is_alphanumeric() || *c == '-').collect()
+}
+
+/// The fenced blocks of a page: what their first line says, and their text.
+fn blocks(page: &str) -> impl Iterator<Item = (&str, &str)> {
+    let mut parts = page.split("```").skip(1);
+    iter::from_fn(move || {
+        let block = parts.next()?;
+        parts.next();
+        block.split_once('\n')
+    })
 }
