@@ -316,7 +316,12 @@ pub fn format_of(text: &str) -> anyhow::Result<Format> {
     if text.contains(['$', '%']) {
         return Ok(Format::template(text)?);
     }
-    anyhow::bail!("no format is named {text:?}, {}", suggestion(text))
+    let names: Vec<&str> = Format::presets().map(|(name, _)| name).collect();
+    anyhow::bail!(
+        "no format is named {text:?}, {} There are: {}",
+        suggestion(text),
+        names.join(", ")
+    )
 }
 
 fn rule_files(folder: &Path) -> std::io::Result<Vec<(String, String)>> {

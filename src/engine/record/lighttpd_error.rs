@@ -9,7 +9,8 @@
 
 use memchr::memmem;
 
-use super::scan::{Miss, before, literal};
+use super::draft::put_target;
+use super::scan::{Miss, before, given, literal, word};
 use super::{Record, client, time};
 
 /// Says whether a line begins with a source file in brackets, or with a time and one.
@@ -44,6 +45,10 @@ pub(super) fn read(line: &[u8]) -> Result<Record<'_>, Miss> {
     if let Some(at) = memmem::rfind(message, b" IP: ") {
         record.client = client::parse_address(message.get(at + 5..).unwrap_or_default());
     }
+    // `password doesn't match for URL username: NAME`: what the client wrote stands behind the URL.
+    if let Some(at) = memmem::find(message, b" for /") {
+        put_target(&mut record, given(word(message.get(at + 5..).unwrap_or_default()).1));
+    }
     Ok(record)
 }
 
@@ -63,7 +68,7 @@ mod tests {
             ),
             (
                 "2026-03-02T08:00:00.602061 h lighttpd[7]: (mod_auth.c.853) password doesn't match for / username: a IP: 198.51.100.9 IP: 192.0.2.1",
-                "2026-03-02T08:00:00.602061Z client=192.0.2.1",
+                "2026-03-02T08:00:00.602061Z client=192.0.2.1 target=/",
             ),
             (
                 "2026-03-02 08:00:00: (server.c.1976) server started (lighttpd/1.4.76)",

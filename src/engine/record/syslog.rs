@@ -5,6 +5,7 @@
 //! [<PRI>]2026-11-23T17:10:33.5+00:00 host tag[pid]: LINE         rsyslog's ISO form of it
 //! <PRI>1 2026-11-23T17:10:33Z host app pid msgid - LINE          RFC 5424, the - may be [structured data]
 //! 2026-11-23T17:10:33.5Z stdout F LINE                           container runtimes (CRI)
+//! 2026-11-23 17:10:33,537 LINE                                   Python's logging, `%(asctime)s`
 //! [host ]tag[pid]: LINE                                          a daemon's standard error, a time taken off
 //! service | LINE                                                 docker compose
 //! MESSAGE=LINE                                                   journalctl -o export
@@ -64,6 +65,9 @@ pub(super) fn peel(line: &[u8]) -> Option<Envelope<&[u8]>> {
     let (after, stamp) = word(rest);
     if let Some(time) = time::iso(stamp) {
         let line = after_stream(after).or_else(|| after_tag(after))?;
+        return Some(Envelope { line, time: Some(time) });
+    }
+    if let Some((line, time)) = after_asctime(rest) {
         return Some(Envelope { line, time: Some(time) });
     }
     if stamp.ends_with(b":") && stamp.contains(&b'[') {
@@ -187,6 +191,14 @@ fn after_element(element: &[u8]) -> Option<&[u8]> {
     }
 }
 
+/// Takes `2026-11-23 17:10:33,537 ` off, which Python's logging writes for `%(asctime)s`.
+fn after_asctime(line: &[u8]) -> Option<(&[u8], Time)> {
+    const LENGTH: usize = 23;
+    let (stamp, rest) = line.split_at_checked(LENGTH)?;
+    let time = time::iso(stamp).filter(|_| stamp.get(19) == Some(&b','))?;
+    Some((rest.strip_prefix(b" ")?, time))
+}
+
 /// Skips `stdout F ` of a container runtime.
 fn after_stream(rest: &[u8]) -> Option<&[u8]> {
     let (rest, stream) = word(rest);
@@ -233,6 +245,7 @@ mod tests {
             ("2026-11-23T17:10:33.537001987Z stdout F ", "2026-11-23T17:10:33.537001Z"),
             ("MESSAGE=", ""),
             ("77 <165>1 2026-11-23T17:10:33.003Z host nginx 760 - - ", "2026-11-23T17:10:33.003Z"),
+            ("2026-11-23 17:10:33,537 ", "2026-11-23T17:10:33.537Z"),
             ("haproxy[674]: ", ""),
             ("host haproxy[674]: ", ""),
             ("host nginx: ", ""),

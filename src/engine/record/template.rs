@@ -9,6 +9,7 @@ use memchr::memmem;
 use serde_json::Value;
 use smol_str::SmolStr;
 
+use super::client::is_address_list;
 use super::draft::{Draft, Escape, Part, Slot};
 use super::names::is_same;
 use super::scan::{Miss, quoted, status};
@@ -121,13 +122,15 @@ impl Template {
             let later = self.steps.get(at + 1..).unwrap_or_default();
             let (raw, after) = match step.cut(rest, later) {
                 Some(cut) => cut,
-                None if draft.has_status() => (rest, &b""[..]),
+                None if draft.has_status() && step.is_cut_short(rest) => step.last(rest),
                 None => {
                     let (left, expected) = step.parting(rest);
                     return Err(reject(left, expected.into(), step.end_column()));
                 }
             };
-            if !draft.put(&step.slot, step.rank, Cow::Borrowed(raw), Escape::Backslash) {
+            if !step.may_be(raw)
+                || !draft.put(&step.slot, step.rank, Cow::Borrowed(raw), Escape::Backslash)
+            {
                 return Err(reject(rest.len(), step.expected().into(), step.column));
             }
             rest = after;
@@ -181,6 +184,29 @@ impl Step {
         Some((rest.get(..length)?, rest.get(length + self.after.len()..)?))
     }
 
+    /// Says whether the line may have ended in this value: what is left of it holds nothing that the template
+    /// does not have here.
+    fn is_cut_short(&self, rest: &[u8]) -> bool {
+        match self.end {
+            End::Quote => {
+                let next = self.after.get(1..).unwrap_or_default();
+                quoted(rest, |_| true).is_none_or(|(behind, _)| next.starts_with(behind))
+            }
+            _ => self.is_spacious() || !rest.contains(&b' '),
+        }
+    }
+
+    /// Takes the value that the line ends in, without the quote that closes it.
+    fn last<'a>(&self, rest: &'a [u8]) -> (&'a [u8], &'a [u8]) {
+        let inside = (self.end == End::Quote).then(|| quoted(rest, |_| true)).flatten();
+        (inside.map_or(rest, |(_, inside)| inside.raw), b"")
+    }
+
+    /// Says whether a value can be one of this variable: an address, which may stand in a list, has no space.
+    fn may_be(&self, value: &[u8]) -> bool {
+        self.slot != Slot::Part(Part::Client) || !value.contains(&b' ') || is_address_list(value)
+    }
+
     fn length_to_status(&self, rest: &[u8], later: &[Self]) -> Option<usize> {
         let next = later.first().map_or(&b""[..], |step| &step.after);
         let has_size = later.get(1).is_some_and(|step| step.slot == Slot::Part(Part::Bytes));
@@ -213,6 +239,7 @@ impl Step {
     fn expected(&self) -> &'static str {
         match self.slot {
             Slot::Part(Part::Time) => "a time",
+            Slot::Part(Part::Client) => "an address or a name",
             Slot::Part(Part::Status) => "a status",
             Slot::Part(Part::Bytes) => "a number of bytes",
             _ => "a value",

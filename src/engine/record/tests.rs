@@ -478,6 +478,34 @@ fn a_template_line_cut_short_is_read_as_far_as_it_goes() {
 }
 
 #[test]
+fn a_template_line_that_ends_behind_a_quote_has_no_quote_in_its_value() {
+    let template =
+        r#"$remote_addr [$time_local] "$request" $status "$http_x_api_key" $request_time"#;
+    let format = Format::nginx(template).unwrap();
+    let begin = r#"192.0.2.1 [10/Oct/2000:13:55:36 -0700] "GET / HTTP/1.1" 200"#;
+    let said = "2000-10-10T20:55:36Z client=192.0.2.1 method=GET target=/ version=1.1 200";
+    let expected = format!("{said} header:x-api-key=exk_1");
+    assert_eq!(read(&format, &format!(r#"{begin} "exk_1""#)), expected);
+    assert_eq!(read(&format, &format!(r#"{begin} "exk_1"#)), expected);
+    assert!(read(&format, &format!(r#"{begin} "exk_1"x"#)).contains(" / "));
+}
+
+#[test]
+fn a_template_line_with_more_than_an_address_for_the_client_does_not_fit() {
+    let format = Format::nginx(r#"$remote_addr [$time_local] "$request" $status"#).unwrap();
+    let line = r#"192.0.2.1 - [10/Oct/2000:13:55:36 -0700] "GET / HTTP/1.1" 200"#;
+    assert_eq!(read(&format, line), "1: an address or a name / '1'");
+}
+
+#[test]
+fn a_gateways_id_in_a_header_of_the_answer_is_an_id() {
+    let template = "$remote_addr [$time_local] $status $upstream_http_x_token_id";
+    let format = Format::nginx(template).unwrap();
+    let line = "192.0.2.1 [10/Oct/2000:13:55:36 -0700] 200 k-17";
+    assert!(read(&format, line).ends_with("200 id:x_token_id=k-17"), "{}", read(&format, line));
+}
+
+#[test]
 fn a_template_that_prints_json_is_read_as_json() {
     let format = Format::nginx(r#"{"t":"$time_iso8601","who":{"ip":"$remote_addr"},"r":"$request","s":$status,"a":"$http_authorization","tid":"$tw_id","k":"v"}"#).unwrap();
     let line = r#"{"t":"2000-10-10T20:55:36+00:00","who":{"ip":"192.0.2.1"},"r":"GET / HTTP/1.1","s":200,"a":"Bearer x","tid":"tw1_0f","k":"v"}"#;

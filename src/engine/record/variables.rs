@@ -74,9 +74,16 @@ pub(super) fn nginx(name: &str) -> Meaning {
         "scheme" => part(Part::Scheme, 3),
         "ssl_protocol" => part(Part::Tls, 3),
         "proxy_add_x_forwarded_for" => (Slot::Header(Cow::Borrowed("x-forwarded-for")), 1),
+        _ if let Some(header) = of_the_answer(name) => (header, 1),
         _ if NGINX_OTHERS.iter().any(|other| name.starts_with(other)) => (Slot::Skip, 0),
         _ => nginx_by_prefix(name),
     }
+}
+
+/// A header of the answer tells nothing of the request, unless it is a gateway's id of the token.
+fn of_the_answer(name: &str) -> Option<Slot> {
+    let header = name.strip_prefix("upstream_http_").or_else(|| name.strip_prefix("sent_http_"))?;
+    names::is_id(header).then(|| Slot::Id(Cow::Owned(header.to_owned())))
 }
 
 fn nginx_by_prefix(name: &str) -> Meaning {
