@@ -58,16 +58,17 @@ pub struct Directives {
 }
 
 impl Directives {
-    /// Takes note of a line if it is a directive.
-    pub fn note(&mut self, line: &[u8]) {
+    /// Takes note of a line if it is a directive, and says whether it is one.
+    pub fn note(&mut self, line: &[u8]) -> bool {
         let kept = match line.get(..7) {
-            _ if line.len() > MAX_DIRECTIVE => return,
+            _ if line.len() > MAX_DIRECTIVE => return false,
             Some(b"#Fields" | b"#fields") => &mut self.fields,
             _ if line.starts_with(b"#Date") => &mut self.date,
-            _ => return,
+            _ => return false,
         };
         kept.clear();
         kept.extend_from_slice(line.trim_ascii_end());
+        true
     }
 
     /// Takes note of every directive among whole lines.

@@ -44,20 +44,31 @@ impl Columns {
     /// Reads the directives in force. Names that are not known are columns without a meaning.
     #[must_use]
     pub fn new(directives: &Directives) -> Self {
-        let names = directives.fields().split(|b| b.is_ascii_whitespace()).skip(1);
-        let names = names.filter(|name| !name.is_empty()).take(MAX_COLUMNS + 1);
-        let columns: Vec<Column> = names.map(Column::of).collect();
-        let columns = if columns.len() > MAX_COLUMNS { Vec::new() } else { columns };
-        let day = directives.date().split(|b| b.is_ascii_whitespace()).nth(1).unwrap_or_default();
-        Self { directives: directives.clone(), columns, day: day.to_vec() }
+        let mut columns = Self { directives: directives.clone(), ..Self::default() };
+        columns.take_names();
+        columns.take_day();
+        columns
     }
 
-    /// Takes note of a line if it is a directive.
+    /// Takes note of a line if it is a directive. What other lines say stays as it was read: hostile logs hold
+    /// comments by the thousand.
     pub fn note(&mut self, line: &[u8]) {
-        if line.starts_with(b"#") {
-            self.directives.note(line);
-            *self = Self::new(&self.directives);
+        if !line.starts_with(b"#") || !self.directives.note(line) {
+            return;
         }
+        if line.starts_with(b"#Date") { self.take_day() } else { self.take_names() }
+    }
+
+    fn take_names(&mut self) {
+        let names = self.directives.fields().split(|b| b.is_ascii_whitespace()).skip(1);
+        let names = names.filter(|name| !name.is_empty()).take(MAX_COLUMNS + 1);
+        let columns: Vec<Column> = names.map(Column::of).collect();
+        self.columns = if columns.len() > MAX_COLUMNS { Vec::new() } else { columns };
+    }
+
+    fn take_day(&mut self) {
+        let mut words = self.directives.date().split(|b| b.is_ascii_whitespace());
+        self.day = words.nth(1).unwrap_or_default().to_vec();
     }
 
     /// Tells whether no columns are in force.
@@ -354,6 +365,20 @@ mod tests {
             Some("2026-03-02T08:00:03Z 203.0.113.9 - - 0 - -"),
         ];
         assert_eq!(read(log), expected.map(|line| line.map(str::to_owned)));
+    }
+
+    #[test]
+    fn comments_and_days_do_not_name_the_columns_anew() {
+        let mut columns = Columns::default();
+        columns.note(b"#Fields: date time c-ip");
+        let named = columns.columns.as_ptr();
+        for line in ["#", "#Software: x", "#Date: 2026-03-02 08:00:00", "#open"] {
+            columns.note(line.as_bytes());
+            assert_eq!(columns.columns.as_ptr(), named, "{line}");
+        }
+        assert_eq!((columns.columns.len(), &columns.day[..]), (3, &b"2026-03-02"[..]));
+        columns.note(b"#Fields:");
+        assert!(columns.is_empty());
     }
 
     #[test]
