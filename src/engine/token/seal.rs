@@ -269,15 +269,19 @@ fn basic_user(secret: &Secret<'_>) -> Option<Identity> {
 struct Scrub<'s> {
     secrets: Vec<&'s [u8]>,
     passwords: Vec<Zeroizing<Vec<u8>>>,
+    references: Vec<&'s [u8]>,
 }
 
 impl<'s> Scrub<'s> {
     fn new(sightings: &'s [Sighting<'_>]) -> Self {
-        let mut scrub = Self { secrets: Vec::new(), passwords: Vec::new() };
+        let mut scrub = Self { secrets: Vec::new(), passwords: Vec::new(), references: Vec::new() };
         for sighting in sightings {
             let (secret, form) = match &sighting.seen {
                 Seen::Secret(secret, form) => (secret, form),
-                Seen::Reference(_, value) => (value, &Form::OPAQUE),
+                Seen::Reference(_, value) => {
+                    scrub.references.push(value.expose());
+                    continue;
+                }
                 Seen::Sealed(_) => continue,
             };
             if *form == Form::BASIC {
@@ -292,14 +296,17 @@ impl<'s> Scrub<'s> {
         }
         scrub.secrets.retain(|secret| SHORTEST <= secret.len());
         scrub.passwords.retain(|password| SHORTEST <= password.len());
+        scrub.references.retain(|value| SHORTEST <= value.len());
         scrub
     }
 
     fn holds(&self, text: &str) -> bool {
-        let text = text.as_bytes();
-        let is_in =
-            |secret: &[u8]| text.windows(secret.len()).any(|w| w.eq_ignore_ascii_case(secret));
-        self.secrets.iter().any(|secret| is_in(secret)) || self.passwords.iter().any(|p| is_in(p))
+        self.holds_secret(text) || self.references.iter().any(|value| is_in(text, value))
+    }
+
+    fn holds_secret(&self, text: &str) -> bool {
+        self.secrets.iter().any(|secret| is_in(text, secret))
+            || self.passwords.iter().any(|password| is_in(text, password))
     }
 
     fn text(&self, text: SmolStr, instead: &SmolStr) -> SmolStr {
@@ -312,8 +319,12 @@ impl<'s> Scrub<'s> {
     }
 
     fn token(&self, mut token: Sealed) -> Sealed {
-        let is_public = matches!(token.identity, Some(Identity::Aws(_)));
-        token.identity = token.identity.filter(|who| is_public || !self.holds(&who.to_string()));
+        // The id of an AWS key is public, unless it is a secret elsewhere in the line.
+        let is_aws = matches!(token.identity, Some(Identity::Aws(_)));
+        token.identity = token.identity.filter(|who| {
+            let who = who.to_string();
+            if is_aws { !self.holds_secret(&who) } else { !self.holds(&who) }
+        });
         match &mut token.carrier {
             Carrier::Header(name)
             | Carrier::Cookie(name)
@@ -327,6 +338,11 @@ impl<'s> Scrub<'s> {
         }
         token
     }
+}
+
+/// Says whether a secret stands in a text, whatever its letter case.
+fn is_in(text: &str, secret: &[u8]) -> bool {
+    text.as_bytes().windows(secret.len()).any(|w| w.eq_ignore_ascii_case(secret))
 }
 
 fn method(record: &Record<'_>) -> SmolStr {

@@ -18,6 +18,20 @@ fn nothing_that_can_be_shown_shows_a_secret() {
     assert!(!format!("{:?}", sealer().redaction(&sightings)).contains(RANDOM));
 }
 
+#[test]
+fn a_secret_in_the_place_of_an_aws_key_id_is_not_public() {
+    let credential =
+        format!("AWS4-HMAC-SHA256 Credential={RANDOM}/20260302/eu/s3/aws4_request, Signature=0f");
+    let target = format!("/?token={RANDOM}");
+    let record =
+        Record { target: Some(text(&target)), ..with_header("authorization", &credential) };
+    let json = serde_json::to_string(&usages(&record)).unwrap();
+    assert_eq!(leak(&json, RANDOM), None, "{json}");
+    // Alone, it is the key's id.
+    let json = serde_json::to_string(&usages(&with_header("authorization", &credential))).unwrap();
+    assert_eq!(leak(&json, RANDOM), Some("plain"), "{json}");
+}
+
 /// Percent-encodes every byte.
 fn encoded(secret: &str) -> String {
     secret.bytes().map(|b| format!("%{b:02X}")).collect()
