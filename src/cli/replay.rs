@@ -4,7 +4,7 @@ use std::collections::{BTreeMap, BTreeSet};
 use std::io::Write as _;
 use std::path::{Path, PathBuf};
 use std::process::ExitCode;
-use std::sync::Arc;
+use std::sync::{Arc, Mutex, PoisonError};
 
 use smol_str::SmolStr;
 
@@ -18,7 +18,9 @@ use crate::daemon::site::format_of;
 use crate::daemon::worker::{Delivery, Worker};
 use crate::deliver::stdout::alert_json;
 use crate::engine::alert::{Alert, Level};
+use crate::engine::line::Directives;
 use crate::engine::reader::Source;
+use crate::engine::record::Columns;
 use crate::engine::registry::{Registered, Registry};
 use crate::engine::secret::SealKey;
 use crate::engine::time::Timestamp;
@@ -54,7 +56,15 @@ pub(super) fn run(context: &mut Context, options: &Options) -> anyhow::Result<Ex
     let atlas = Arc::new(site.atlas());
     let mut worker = Worker::new(judge, store, atlas, Delivery::Silent, site.subjects_bound())?;
 
-    let batches = Replay::open(inputs, |source, line, above| reader.time_of(source, line, above));
+    // Asked of every line where files overlap in time, mostly under the same directives.
+    let last = Mutex::new((Directives::default(), Columns::default()));
+    let batches = Replay::open(inputs, |source, line, above| {
+        let mut last = last.lock().unwrap_or_else(PoisonError::into_inner);
+        if last.0 != *above {
+            *last = (above.clone(), Columns::new(above));
+        }
+        reader.time_of(source, line, &last.1)
+    });
     let mut incidents = Incidents::default();
     let mut printed = Ok(());
     let mut summary = replay(&reader, &mut worker, batches, now, |alert, files| {

@@ -194,8 +194,11 @@ impl Pump {
     /// Sends several mails as one.
     fn send_bundle(&mut self, rest: &[Outgoing], now: Timestamp) -> Result<(), StoreError> {
         let mut alerts = Vec::new();
+        let mut told = BTreeSet::new();
         for outgoing in rest {
+            // An incident that grew while it waited has a row for each revision, and is told once.
             if let About::Incident { incident, .. } = &outgoing.about
+                && told.insert(incident)
                 && let Found::One(found) = self.store.incident(incident)?
             {
                 alerts.extend(found.alerts);

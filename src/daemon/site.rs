@@ -23,7 +23,7 @@ use crate::engine::rule::{RuleFault, RuleSet};
 use crate::engine::secret::SealKey;
 use crate::engine::token::{Finder, Names, Sealer};
 use crate::source::follow::{ReadFrom, Watch};
-use crate::source::journal::UnitWatch;
+use crate::source::journal::{UnitWatch, whole_name};
 use crate::store::Store;
 
 /// The database's name in the state directory.
@@ -183,7 +183,7 @@ impl Site {
             .filter_map(|(index, source)| match &source.from {
                 SourceFrom::Journal { unit, directory } => Some(UnitWatch {
                     source: index,
-                    unit: unit.value.clone(),
+                    unit: whole_name(&unit.value),
                     directory: directory.clone(),
                     read_from: read_from(source),
                 }),

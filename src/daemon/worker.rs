@@ -16,6 +16,7 @@ use crate::engine::memory::Memory;
 use crate::engine::reader::Reading;
 use crate::engine::registry::Registry;
 use crate::engine::time::Timestamp;
+use crate::source::rotation::unrotated;
 use crate::store::{Store, StoreError};
 
 /// Whether people are told of what is found.
@@ -75,8 +76,10 @@ impl Worker {
     ) -> Result<(), StoreError> {
         self.recall(reading)?;
         self.judge.judge(&mut self.memory, &reading.usages, self.atlas.as_ref());
-        let log = self.logs.entry(position.path.clone()).or_default();
-        let of = Followed { path: &position.path, stream, now };
+        // Under whatever name a file was rotated to, it is one log.
+        let path = unrotated(&position.path);
+        let log = self.logs.entry(path.clone()).or_default();
+        let of = Followed { path: &path, stream, now };
         self.judge.check(&mut self.memory, log, of, &reading.pulse);
         let update = self.streams.entry(stream).or_insert_with(|| StreamUpdate {
             stream,

@@ -554,7 +554,7 @@ mod tests {
         assert_eq!((alert.rule.name.as_str(), alert.rule.level), ("monitor-health", Level::High));
         assert_eq!((alert.principal.as_str(), &alert.token), ("log:/var/log/a.log", &None));
         assert_eq!(alert.evidence, [Origin { stream: StreamId(3), offset: 2000 }]);
-        assert!(alert.reason.starts_with("20 of 400 lines of /var/log/a.log "), "{}", alert.reason);
+        assert!(alert.reason.starts_with("5 of 100 lines of /var/log/a.log "), "{}", alert.reason);
         assert!(told.subjects.is_empty() && told.ledger.tokens.is_empty(), "a log is no principal");
         for (hours, n_alerts) in [(1, 0), (22, 0), (24, 1), (46, 0)] {
             // Restarted in between: what is remembered is what was packed.

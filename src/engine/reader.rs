@@ -3,7 +3,7 @@
 use ipnet::IpNet;
 use smol_str::SmolStr;
 
-use crate::engine::line::{Batch, Directives, Line, Tally};
+use crate::engine::line::{Batch, Line, Tally};
 use crate::engine::pulse::Pulse;
 use crate::engine::record::{
     Columns, Format, Record, Reject, client_behind, client_beyond_private,
@@ -104,16 +104,10 @@ impl Reader {
         reading
     }
 
-    /// Returns what time a line of a source says, if it can be read under these directives.
+    /// Returns what time a line of a source says, if it can be read under these columns.
     #[must_use]
-    pub fn time_of(
-        &self,
-        source: usize,
-        line: &[u8],
-        directives: &Directives,
-    ) -> Option<Timestamp> {
-        let columns = Columns::new(directives);
-        self.sources.get(source)?.format.parse_under(line, &columns).ok()?.time
+    pub fn time_of(&self, source: usize, line: &[u8], columns: &Columns) -> Option<Timestamp> {
+        self.sources.get(source)?.format.parse_under(line, columns).ok()?.time
     }
 
     fn read_line(

@@ -38,7 +38,7 @@ const SCHEME: &str = "journal:";
 pub struct UnitWatch {
     /// Index of the source: handed on with each batch.
     pub source: usize,
-    /// The unit's name; without a type it is a service.
+    /// The unit's [`whole_name`].
     pub unit: String,
     /// A directory with journal files instead of this host's journal.
     pub directory: Option<PathBuf>,
@@ -64,6 +64,12 @@ pub fn sample(watch: &UnitWatch) -> io::Result<Vec<u8>> {
     unit.last(&[SAMPLE, &unit.filter()])
 }
 
+/// Returns a unit's whole name: without a type it is a service.
+#[must_use]
+pub fn whole_name(unit: &str) -> String {
+    if unit.contains('.') { unit.to_owned() } else { format!("{unit}.service") }
+}
+
 /// All units that are followed.
 #[derive(Debug)]
 pub struct Journals {
@@ -86,13 +92,16 @@ impl Journals {
         let known: BTreeMap<StreamId, &Position> =
             known.iter().map(|(stream, position)| (*stream, position)).collect();
         let mut old = std::mem::take(&mut self.units);
-        self.units = watches
-            .into_iter()
-            .map(|watch| match old.iter().position(|unit| unit.watch == watch) {
+        for watch in watches {
+            let unit = match old.iter().position(|unit| unit.watch == watch) {
                 Some(at) => old.swap_remove(at),
                 None => Unit::new(watch, &known),
-            })
-            .collect();
+            };
+            // A unit that two sources name is read once, as a file is.
+            if self.units.iter().all(|other| other.stream != unit.stream) {
+                self.units.push(unit);
+            }
+        }
     }
 
     /// Takes what has come: whole lines. `now` is the time since any fixed moment and must not go back.
@@ -114,18 +123,13 @@ struct Unit {
 
 impl Unit {
     fn new(watch: UnitWatch, known: &BTreeMap<StreamId, &Position>) -> Self {
-        let name = match watch.unit.contains('.') {
-            true => watch.unit.clone(),
-            false => format!("{}.service", watch.unit),
-        };
         let folder = watch.directory.as_ref().map(|folder| format!("{}/", folder.display()));
-        let path = format!("{SCHEME}{}{name}", folder.unwrap_or_default());
+        let path = format!("{SCHEME}{}{}", folder.unwrap_or_default(), watch.unit);
         let stream = StreamId(marks::hash(path.as_bytes()).cast_signed());
         let position = known.get(&stream).map_or_else(
             || Position { path: path.into(), ..Position::default() },
             |position| (*position).clone(),
         );
-        let watch = UnitWatch { unit: name, ..watch };
         Self { watch, stream, position, running: None, start_at: Duration::ZERO }
     }
 
@@ -143,6 +147,8 @@ impl Unit {
                 Ok(chunk) => batches.push(self.batch(chunk)),
                 Err(TryRecvError::Empty) => break,
                 Err(TryRecvError::Disconnected) => {
+                    // Its output is closed; should it not have ended, it is of no use any more.
+                    running.child.kill().ok();
                     let status = running.child.wait();
                     self.ended(now, &status.map_or_else(|e| e.to_string(), |s| s.to_string()));
                 }
@@ -226,15 +232,24 @@ impl Unit {
     }
 }
 
-/// Returns the cursor of the last message of some whole lines. A line that was cut has none.
+/// Returns the cursor of the last message of some lines, the last of which may be cut off.
 fn cursor_of(lines: &[u8]) -> Option<String> {
     #[derive(serde::Deserialize)]
     struct Entry {
         #[serde(rename = "__CURSOR")]
         cursor: String,
     }
-    let mut lines = lines.rsplit(|byte| *byte == b'\n').filter(|line| !line.is_empty());
-    lines.find_map(|line| serde_json::from_slice::<Entry>(line).ok()).map(|entry| entry.cursor)
+    let last = lines.rsplit(|byte| *byte == b'\n').find(|line| !line.is_empty())?;
+    match serde_json::from_slice::<Entry>(last) {
+        Ok(entry) => Some(entry.cursor),
+        // Cut off. Inside of a value the quotes would be escaped.
+        Err(_) => {
+            const KEY: &[u8] = b"\"__CURSOR\":\"";
+            let value = last.get(memchr::memmem::find(last, KEY)? + KEY.len()..)?;
+            let end = memchr::memchr(b'"', value)?;
+            String::from_utf8(value.get(..end)?.to_vec()).ok()
+        }
+    }
 }
 
 /// A child and what it has printed.

@@ -5,7 +5,7 @@ use std::ffi::{OsStr, OsString};
 use std::fs::File;
 use std::io;
 use std::os::unix::ffi::{OsStrExt, OsStringExt};
-use std::path::Path;
+use std::path::{Path, PathBuf};
 
 use rustix::fs::{AtFlags, CWD, FileType, Statx, StatxFlags};
 
@@ -176,6 +176,18 @@ pub(super) fn is_compressed(path: &Path) -> bool {
 pub(super) fn base(name: &OsStr) -> OsString {
     let kept: Vec<&[u8]> = parts(name).into_iter().filter(|part| !is_counter(part)).collect();
     OsString::from_vec(kept.concat())
+}
+
+/// Returns the path of the log that a path was rotated from, as far as its end tells: without counters and
+/// dates behind the name. `n-1.log.2` is `n-1.log`.
+#[must_use]
+pub fn unrotated(path: &Path) -> PathBuf {
+    let Some(name) = path.file_name() else { return path.to_owned() };
+    let mut parts = parts(name);
+    while parts.len() > 1 && parts.last().is_some_and(|part| is_counter(part)) {
+        parts.pop();
+    }
+    path.with_file_name(OsString::from_vec(parts.concat()))
 }
 
 /// Returns the names that a log may have had before it was rotated, the longest first: its own, those

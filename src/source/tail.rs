@@ -204,7 +204,9 @@ impl Tail {
     /// Begins the next life of the same file, at its start.
     pub(super) fn renew(&mut self) {
         let (identity, generation) = (self.identity(), self.position.generation + 1);
-        let position = identity.start(&self.position.path, generation, self.seen.modified);
+        let mut position = identity.start(&self.position.path, generation, self.seen.modified);
+        // The writer goes on as it did: what names its columns stands in what was taken away.
+        position.directives = std::mem::take(&mut self.position.directives);
         self.stream = identity.stream(generation);
         self.adopt(position);
         self.marks = Some(Marks::default());

@@ -27,9 +27,11 @@ section! {
         /// Rejected lines, above which a log's format is the wrong one.
         rejected_percent = 1.0, "%", "own choice: scanners that send no HTTP make fewer";
         /// Rejected lines in ten minutes, below which they are odd ones.
-        least_rejected = 20.0, "lines", "own choice: one scanner's visit";
-        /// Lines in ten minutes, below which a share says nothing.
+        least_rejected = 5.0, "lines", "own choice: fewer are somebody's odd request";
+        /// Lines in ten minutes, below which one percent says nothing.
         least_lines = 100.0, "lines", "own choice: one percent of fewer is no whole line";
+        /// Rejected lines that are too much of a log with fewer lines: what it mostly holds cannot be read.
+        quiet_percent = 50.0, "%", "own choice: a wrong format fits hardly any line";
     }
 }
 
@@ -38,9 +40,9 @@ impl Health {
     #[must_use]
     pub fn is_bad(&self, lines: u64, rejected: u64) -> bool {
         let (lines, rejected) = (number(lines), number(rejected));
-        self.least_lines <= lines
-            && self.least_rejected <= rejected
-            && self.rejected_percent * lines < 100.0 * rejected
+        let percent =
+            if self.least_lines <= lines { self.rejected_percent } else { self.quiet_percent };
+        self.least_rejected <= rejected && percent * lines < 100.0 * rejected
     }
 }
 
@@ -93,9 +95,13 @@ mod tests {
             (2000, 21, true),
             (2000, 20, false),
             (1999, 20, true),
-            (1999, 19, false),
-            (100, 20, true),
-            (99, 99, false),
+            (2100, 21, false),
+            (100, 5, true),
+            (100, 4, false),
+            (99, 99, true),
+            (99, 49, false),
+            (5, 5, true),
+            (4, 4, false),
             (u64::MAX, u64::MAX, true),
             (0, 0, false),
         ];

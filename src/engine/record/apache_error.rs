@@ -36,7 +36,7 @@ pub(super) fn read(line: &[u8]) -> Result<Record<'_>, Miss> {
     let mut record = Record::default();
     let mut has_port = false;
     let mut rest = line;
-    let mut is_first = true;
+    let (mut is_first, mut has_level) = (true, false);
     while let Some((inside, after)) = block(rest) {
         let is_known = match inside {
             [b'c', b'l', b'i', b'e', b'n', b't', b' ', address @ ..]
@@ -55,7 +55,10 @@ pub(super) fn read(line: &[u8]) -> Result<Record<'_>, Miss> {
                 record.time_digits = time.digits;
                 true
             }
-            _ => is_level(inside),
+            _ => {
+                has_level |= is_level(inside);
+                is_level(inside)
+            }
         };
         if !is_known {
             break;
@@ -66,6 +69,10 @@ pub(super) fn read(line: &[u8]) -> Result<Record<'_>, Miss> {
     }
     if is_first {
         return Err(Miss { rest: line.len(), expected: "a time like [Mon Mar 02 08:00:00 2026]" });
+    }
+    // Other programs begin their lines with brackets too, and may have a request behind them.
+    if !has_level {
+        return Err(Miss { rest: rest.len(), expected: "a level like [core:error] or [error]" });
     }
     Ok(record)
 }

@@ -79,7 +79,13 @@ impl Columns {
 
     /// Reads a line by the columns in force, else by what its shape tells.
     pub(super) fn read<'a>(&self, line: &'a [u8]) -> Result<Record<'a>, Miss> {
-        let words = words(line)?;
+        // The tab may be a client's: what leaves as many values as there are columns is the separator.
+        let tabbed = memchr::memchr(b'\t', line).map(|_| words(line, true)).transpose()?;
+        let words = match tabbed {
+            Some(tabbed) if self.is_empty() && is_tab_first(line) => tabbed,
+            Some(tabbed) if tabbed.values.len() == self.columns.len() => tabbed,
+            _ => words(line, false)?,
+        };
         let own = if self.is_empty() {
             Err(Miss { rest: line.len(), expected: "a line above that begins with #Fields:" })
         } else {
@@ -106,7 +112,7 @@ impl Column {
             "ts" | "x-timestamp" | "timestamp" => part(Part::Time, 3),
             "c-ip" | "id.orig_h" | "cs-ip" => part(Part::Client, 3),
             "cs-method" | "method" => part(Part::Method, 3),
-            "cs-uri-stem" => part(Part::Target, 3),
+            "cs-uri-stem" | "cs-uri-path" => part(Part::Target, 3),
             "uri" => part(Part::Target, 4),
             "cs-uri-query" => part(Part::Query, 3),
             "cs-version" | "cs-protocol-version" | "version" => part(Part::Version, 3),
@@ -149,8 +155,7 @@ pub(super) struct Words<'a> {
 }
 
 /// Takes a line apart.
-fn words(line: &[u8]) -> Result<Words<'_>, Miss> {
-    let has_tabs = memchr::memchr(b'\t', line).is_some();
+fn words(line: &[u8], has_tabs: bool) -> Result<Words<'_>, Miss> {
     let mut words =
         Words { values: Vec::with_capacity(24), has_tabs, is_quoted: line.starts_with(b"\"") };
     let mut rest = line;
@@ -166,6 +171,11 @@ fn words(line: &[u8]) -> Result<Words<'_>, Miss> {
         }
     }
     Ok(words)
+}
+
+/// Says whether a tab is the first separator of a line.
+fn is_tab_first(line: &[u8]) -> bool {
+    line.iter().find(|b| matches!(b, b' ' | b'\t')) == Some(&b'\t')
 }
 
 /// Takes what stands before the next separator, which is dropped.

@@ -200,6 +200,10 @@ impl<'a> Draft<'a> {
     /// Returns the record. A query that the log keeps apart is joined to the target.
     pub(super) fn finish(self) -> Record<'a> {
         let mut record = self.record;
+        // A log that has the query and no path: a token may stand in it all the same.
+        if record.target.is_none() && self.query.is_some() {
+            record.target = Some(Cow::Borrowed(b""));
+        }
         if let (Some(target), Some(query)) = (&record.target, self.query)
             && memchr::memchr(b'?', target).is_none()
         {

@@ -189,10 +189,11 @@ impl Format {
     }
 
     /// Tells whether a line that cannot be read holds nothing to be read, and is no fault: an empty one, a
-    /// directive, another field of a journal's export than the message.
+    /// directive; of what is recognised by itself, another field of a journal's export than the message.
     #[must_use]
     pub fn is_silent(&self, line: &[u8]) -> bool {
-        line.trim_ascii().is_empty() || self.reader.is_directive(line) || syslog::is_field(line)
+        let is_field = || matches!(self.reader, Reader::Auto(_)) && syslog::is_field(line);
+        line.trim_ascii().is_empty() || self.reader.is_directive(line) || is_field()
     }
 
     /// Reads a line (without its line end) above which no directives stand.

@@ -92,13 +92,33 @@ pub(super) fn is_part(line: &[u8]) -> bool {
     matches!(stream, b"stdout" | b"stderr") && rest.starts_with(b"P ") && time::iso(stamp).is_some()
 }
 
+/// Fields of a journal beside those that the journal adds itself, which begin with `_` (`systemd.journal-fields`).
+const FIELDS: &[&[u8]] = &[
+    b"PRIORITY",
+    b"MESSAGE_ID",
+    b"ERRNO",
+    b"TID",
+    b"UNIT",
+    b"USER_UNIT",
+    b"INVOCATION_ID",
+    b"DOCUMENTATION",
+    b"JOB_ID",
+    b"JOB_TYPE",
+    b"JOB_RESULT",
+    b"LEADER",
+];
+
 /// Says whether the line is a field of a journal's export (`_PID=1`, `PRIORITY=6`), other than the message.
 pub(super) fn is_field(line: &[u8]) -> bool {
     const LONGEST: usize = 64;
     let near = line.get(..LONGEST).unwrap_or(line);
     let is_name = |b: &u8| b.is_ascii_uppercase() || b.is_ascii_digit() || *b == b'_';
     let length = near.iter().take_while(|b| is_name(b)).count();
-    length > 0 && near.get(length) == Some(&b'=') && !line.starts_with(MESSAGE)
+    let name = near.get(..length).unwrap_or_default();
+    let is_known = name.starts_with(b"_")
+        || FIELDS.contains(&name)
+        || [&b"SYSLOG_"[..], b"CODE_", b"OBJECT_"].iter().any(|part| name.starts_with(part));
+    is_known && near.get(length) == Some(&b'=')
 }
 
 /// Says whether a terminal's colours stand at an end of the line.

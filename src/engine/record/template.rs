@@ -14,7 +14,7 @@ use super::draft::{Draft, Escape, Part, Slot};
 use super::names::is_same;
 use super::scan::{Miss, quoted, status};
 use super::syntax::{Piece, apache_pieces, bare_name, is_nginx, nginx_pieces};
-use super::{Record, Reject, variables};
+use super::{Record, Reject, time, variables};
 
 /// Why a template cannot be compiled, and where.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -128,6 +128,11 @@ impl Template {
                     return Err(reject(left, expected.into(), step.end_column()));
                 }
             };
+            if let Some(at) = step.surplus(raw) {
+                let expected = "the end of the line, where the template ends".into();
+                let column = self.text.chars().count() + 1;
+                return Err(reject(rest.len() - at, expected, column));
+            }
             if !step.may_be(raw)
                 || !draft.put(&step.slot, step.rank, Cow::Borrowed(raw), Escape::Backslash)
             {
@@ -172,16 +177,27 @@ impl Step {
             End::Line => rest.len(),
             End::Quote => {
                 let next = self.after.get(1..).unwrap_or_default();
-                let is_last = later.is_empty();
-                let goes_on = |r: &[u8]| if is_last { r == next } else { r.starts_with(next) };
-                quoted(rest, goes_on)?.1.raw.len()
+                if later.is_empty() {
+                    // Both servers escape a quote inside: the first bare one closes the last value.
+                    let (behind, inside) = quoted(rest, |_| true)?;
+                    return (behind == next).then_some((inside.raw, &b""[..]));
+                }
+                quoted(rest, |r| r.starts_with(next))?.1.raw.len()
             }
+            End::First if self.slot == Slot::Part(Part::Time) => self.length_of_time(rest)?,
             End::First => memmem::find(rest, &self.after)?,
             End::Status => self.length_to_status(rest, later)?,
             End::Back => self.length_from_back(rest, later)?,
             End::Slash => memchr::memchr(b'/', rest).unwrap_or(rest.len()),
         };
         Some((rest.get(..length)?, rest.get(length + self.after.len()..)?))
+    }
+
+    /// A time may hold what ends it, a space before its zone: of two ends, the later that leaves a time.
+    fn length_of_time(&self, rest: &[u8]) -> Option<usize> {
+        let ends = memmem::find_iter(rest, &self.after).take(2);
+        let is_time = |end: &usize| rest.get(..*end).is_some_and(|text| time::read(text).is_some());
+        ends.filter(is_time).last().or_else(|| memmem::find(rest, &self.after))
     }
 
     /// Says whether the line may have ended in this value: what is left of it holds nothing that the template
@@ -200,6 +216,16 @@ impl Step {
     fn last<'a>(&self, rest: &'a [u8]) -> (&'a [u8], &'a [u8]) {
         let inside = (self.end == End::Quote).then(|| quoted(rest, |_| true)).flatten();
         (inside.map_or(rest, |(_, inside)| inside.raw), b"")
+    }
+
+    /// Where the last value is over and the line is not: a status or a number holds no space.
+    fn surplus(&self, value: &[u8]) -> Option<usize> {
+        let is_word = matches!(
+            self.slot,
+            Slot::Part(Part::Status | Part::Bytes | Part::Client) | Slot::Id(_) | Slot::Skip
+        );
+        let at = memchr::memchr(b' ', value).filter(|_| self.end == End::Line && is_word)?;
+        (self.slot != Slot::Part(Part::Client) || !is_address_list(value)).then_some(at)
     }
 
     /// Says whether a value can be one of this variable: an address, which may stand in a list, has no space.
@@ -249,6 +275,18 @@ impl Step {
     /// Says what should have stood behind the value, and how much of `rest` is left where it should have:
     /// behind a word, or at the end, if the value may hold spaces.
     fn parting(&self, rest: &[u8]) -> (usize, String) {
+        if self.end == End::Quote
+            && let Some((behind, _)) = quoted(rest, |_| true)
+        {
+            let next = self.after.get(1..).unwrap_or_default();
+            let end = "the end of the line, where the template ends".to_owned();
+            let expected = if next.is_empty() {
+                end
+            } else {
+                format!("{} after {}", quote(next), self.written)
+            };
+            return (behind.len(), expected);
+        }
         let is_end = |b: &u8| matches!(b, b' ' | b'\t' | b'"' | b']' | b',' | b'|');
         let word = rest.iter().position(is_end).unwrap_or(rest.len());
         let left = if self.is_spacious() { 0 } else { rest.len() - word };
