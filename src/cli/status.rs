@@ -86,9 +86,16 @@ fn window(stream: &StreamStatus) -> Option<(u64, u64)> {
     Some(Log::decode(&stream.health)?.window.sums())
 }
 
-/// Tells whether each byte that was committed is accounted for: read, rejected or known as missing.
+/// Tells whether those ten minutes are over: nothing was read of the log since.
+fn is_past(stream: &StreamStatus, now: Timestamp) -> bool {
+    now.since(stream.updated) > WINDOW_MINUTES * 60 * SECOND
+}
+
+/// Tells whether each byte that was committed is accounted for: read, rejected, passed over, or there before
+/// reading began. The bytes of a gap lie in a life of the file that is over.
 fn is_accounted(stream: &StreamStatus) -> bool {
-    stream.position.offset == stream.tally.bytes()
+    let counted = stream.tally.bytes() - stream.tally.missing.gap;
+    stream.position.offset == stream.position.began + counted
 }
 
 fn print_streams(
@@ -118,7 +125,9 @@ fn print_streams(
     }
     printer.line(table::coloured(&table, |_| None))?;
     for stream in streams {
-        let Some((lines, rejected)) = window(stream) else { continue };
+        let Some((lines, rejected)) = window(stream).filter(|_| !is_past(stream, now)) else {
+            continue;
+        };
         if health.is_bad(lines, rejected) {
             let path = print::safe(stream.position.path.to_string_lossy());
             let red = AnsiColor::Red.on_default();
@@ -132,7 +141,8 @@ fn print_streams(
     for stream in streams.iter().filter(|stream| !is_accounted(stream)) {
         let path = print::safe(stream.position.path.to_string_lossy());
         let red = AnsiColor::Red.on_default();
-        let (offset, bytes) = (stream.position.offset, stream.tally.bytes());
+        let (offset, bytes) =
+            (stream.position.offset - stream.position.began, stream.tally.bytes());
         printer.line(format_args!(
             "{red}not accounted for{red:#}: {path}: {offset} bytes committed, {bytes} counted"
         ))?;

@@ -40,6 +40,9 @@ pub struct Position {
     pub tail: u64,
     /// The file's size when it was last looked at.
     pub size: u64,
+    /// Where reading began: what stands before was there before the file was followed, or was read of the
+    /// file that this one is a copy of.
+    pub began: u64,
     /// The directives in force at `offset`.
     pub directives: Directives,
     /// The journal's own name of the last message read; empty for files.

@@ -343,3 +343,33 @@ fn split_to(buffer: &mut Vec<u8>, n: usize) -> Vec<u8> {
     buffer.truncate(n);
     std::mem::replace(buffer, rest)
 }
+
+#[cfg(test)]
+mod tests {
+    use super::super::follow::{Follower, Options};
+    use super::*;
+
+    fn watch(unit: &str) -> UnitWatch {
+        let read_from = ReadFrom::Start;
+        UnitWatch { source: 0, unit: whole_name(unit), directory: None, read_from }
+    }
+
+    #[test]
+    fn a_unit_that_two_sources_name_is_read_once() {
+        let follower = Follower::new(Vec::new(), Vec::new(), Options::default());
+        let watches = vec![watch("nginx"), watch("nginx.service"), watch("haproxy")];
+        let journals = Journals::new(watches, &[], follower.waker());
+        let units: Vec<_> = journals.units.iter().map(|unit| unit.watch.unit.as_str()).collect();
+        assert_eq!(units, ["nginx.service", "haproxy.service"]);
+    }
+
+    #[test]
+    fn a_message_that_was_cut_has_its_cursor_all_the_same() {
+        let whole = b"{\"__CURSOR\":\"s=1;i=1\",\"MESSAGE\":\"a\"}\n{\"MESSAGE\":\"b\",\"__CURSOR\":\"s=1;i=2\"}\n";
+        assert_eq!(cursor_of(whole).as_deref(), Some("s=1;i=2"));
+        let cut = br#"{"__CURSOR":"s=1;i=3","MESSAGE":"\"__CURSOR\":\"x\" and on"#;
+        assert_eq!(cursor_of(cut).as_deref(), Some("s=1;i=3"));
+        assert_eq!(cursor_of(br#"{"MESSAGE":"\"__CURSOR\":\"x\""#), None);
+        assert_eq!(cursor_of(b""), None);
+    }
+}

@@ -235,7 +235,7 @@ impl Follower {
         (position.offset, position.size) = (from.offset, tail.seen.size.max(from.offset));
         (position.head, position.head_length, position.tail) =
             (from.head, from.head_length, from.tail);
-        position.directives = from.directives;
+        (position.began, position.directives) = (from.offset, from.directives);
         tail.adopt(position);
         tail.backlog = tail.seen.size;
         self.ready.push_back(tail.announce());

@@ -278,6 +278,21 @@ mod tests {
     use super::*;
 
     #[test]
+    fn a_rotated_name_is_led_back_to_its_log() {
+        for (name, log) in [
+            ("a.log", "a.log"),
+            ("a.log.1", "a.log"),
+            ("a.log.2.gz", "a.log"),
+            ("a.log-20260302", "a.log"),
+            ("n-1.log.2", "n-1.log"),
+            ("n-1.log", "n-1.log"),
+            ("1", "1"),
+        ] {
+            assert_eq!(unrotated(&Path::new("/l").join(name)), Path::new("/l").join(log), "{name}");
+        }
+    }
+
+    #[test]
     fn the_decision_table_is_whole() {
         let rows = [
             (true, true, true, Meaning::Same),

@@ -226,7 +226,7 @@ impl Tail {
             end = from;
         }
         let marks = Marks::read(file, end)?;
-        self.position.offset = end;
+        (self.position.offset, self.position.began) = (end, end);
         self.position.directives = directives_above(file, end)?;
         marks.write_to(&mut self.position);
         self.marks = Some(marks);
@@ -489,6 +489,20 @@ mod tests {
         append(&path, "a 4\n");
         let lines = read(&mut follower(&path, ReadFrom::Start, known.clone()), &mut known, 1);
         assert_eq!(lines, [("#Fields: date time".to_owned(), "a 4".to_owned())]);
+    }
+
+    #[test]
+    fn a_log_truncated_after_a_copy_keeps_its_columns() {
+        let dir = tempfile::tempdir().unwrap();
+        let path = dir.path().join("u_ex.log");
+        append(&path, &format!("{FIELDS}a 1\n"));
+        let mut follower = follower(&path, ReadFrom::Start, Vec::new());
+        let mut known = Vec::new();
+        assert_eq!(read(&mut follower, &mut known, 1).len(), 2);
+        fs::copy(&path, dir.path().join("u_ex.log.1")).unwrap();
+        fs::write(&path, "a 2\n").unwrap();
+        let lines = read(&mut follower, &mut known, 5);
+        assert_eq!(lines, [(FIELDS.trim_end().to_owned(), "a 2".to_owned())]);
     }
 
     #[test]

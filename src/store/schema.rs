@@ -222,6 +222,8 @@ const V2: &str = r"
 -- name of the last message.
 ALTER TABLE stream ADD COLUMN directives BLOB NOT NULL DEFAULT x'';
 ALTER TABLE stream ADD COLUMN cursor TEXT NOT NULL DEFAULT '';
+-- Where reading began: what stands before was there already, or was read of another file.
+ALTER TABLE stream ADD COLUMN began INTEGER NOT NULL DEFAULT 0;
 -- How well the lines of the log were read lately, and what was told of it: JSON of the engine.
 ALTER TABLE stream ADD COLUMN health TEXT NOT NULL DEFAULT '';
 ";

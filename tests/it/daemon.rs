@@ -328,3 +328,21 @@ fn a_locked_database_does_not_hold_up_the_end() {
     assert!(daemon.terminate().success());
     assert_eq!(requests(&home), 20);
 }
+
+#[test]
+fn a_file_followed_from_its_end_is_accounted_for() {
+    let home = Home::new("[[source]]\npaths = [\"logs/access.log\"]\n[output]\njournal = false\n");
+    let line = |second: u8| {
+        format!("192.0.2.1 - - [12/Mar/2026:02:13:0{second} +0000] \"GET / HTTP/1.1\" 200 5\n")
+    };
+    home.append("logs/access.log", (0..5).map(line).collect::<String>());
+    let daemon = home.run(&[]);
+    let streams = || home.json(&["status", "--json"])[0]["streams"].clone();
+    wait_until("the file is followed", || {
+        home.path("state/tokenwatch.db").exists() && streams()[0]["offset"].as_u64() > Some(0)
+    });
+    home.append("logs/access.log", line(9));
+    wait_until("the new line is committed", || home.committed_lines() == 1);
+    assert!(daemon.terminate().success(), "{}", home.daemon_log());
+    assert_eq!(streams()[0]["accounted"], true, "{}", streams());
+}

@@ -450,6 +450,15 @@ mod tests {
     }
 
     #[test]
+    fn a_tab_in_a_value_is_no_separator_of_columns_between_spaces() {
+        let log = "#Fields: date time c-ip cs-method cs-uri-path cs-uri-query cs(User-Agent) sc-status\n\
+             2026-03-02 08:00:01 203.0.113.7 GET /a api_key=k1 c/1\tx 200\n";
+        let read = read(log);
+        let expected = "2026-03-02T08:00:01Z 203.0.113.7 GET /a?api_key=k1 200 - c/1\tx";
+        assert_eq!(read[1].as_deref(), Some(expected));
+    }
+
+    #[test]
     fn headers_and_ids_of_columns_are_handed_on() {
         let directives = Directives::from_lines(
             b"#Fields: date time c-ip cs-method cs-uri-stem sc-status cs(Cookie) cs(X-Api-Key) x-token-id s-xff\n",

@@ -506,6 +506,41 @@ fn a_gateways_id_in_a_header_of_the_answer_is_an_id() {
 }
 
 #[test]
+fn a_quoted_value_at_a_templates_end_takes_nothing_of_what_stands_behind() {
+    let format =
+        Format::nginx(r#"$remote_addr [$time_local] "$request" $status "$http_referer""#).unwrap();
+    let begin =
+        r#"192.0.2.1 [10/Oct/2000:13:55:36 -0700] "GET / HTTP/1.1" 200 "http://a/?api_key=k""#;
+    assert!(format.parse(begin.as_bytes()).is_ok());
+    let reject = format.parse(format!(r#"{begin} "curl""#).as_bytes()).unwrap_err();
+    assert_eq!(
+        (reject.column, reject.expected.as_ref()),
+        (begin.len() + 1, "the end of the line, where the template ends")
+    );
+    let short = Format::nginx("$remote_addr [$time_local] $status").unwrap();
+    let line = "192.0.2.1 [10/Oct/2000:13:55:36 -0700] 200 512";
+    assert_eq!(read(&short, line), "43: the end of the line, where the template ends / ' '");
+}
+
+#[test]
+fn a_time_of_a_template_keeps_its_zone() {
+    let format = Format::nginx("$remote_addr $time_local $request_method $uri $status").unwrap();
+    let line = "192.0.2.1 10/Oct/2000:13:55:36 -0700 GET /x 200";
+    assert!(read(&format, line).starts_with("2000-10-10T20:55:36Z client=192.0.2.1 method=GET"));
+}
+
+#[test]
+fn brackets_of_another_program_are_no_error_log() {
+    for line in [
+        "[2026-03-05 10:20:30 +0000] [7] [INFO] 203.0.113.9 said GET /x",
+        "[2026-03-05 10:20:30] [INFO] Authorization: Bearer x",
+        "[05/Mar/2026:10:20:30 +0000] [main] GET /x?api_key=k 200",
+    ] {
+        assert!(preset("auto").parse(line.as_bytes()).is_err(), "{line}");
+    }
+}
+
+#[test]
 fn a_template_that_prints_json_is_read_as_json() {
     let format = Format::nginx(r#"{"t":"$time_iso8601","who":{"ip":"$remote_addr"},"r":"$request","s":$status,"a":"$http_authorization","tid":"$tw_id","k":"v"}"#).unwrap();
     let line = r#"{"t":"2000-10-10T20:55:36+00:00","who":{"ip":"192.0.2.1"},"r":"GET / HTTP/1.1","s":200,"a":"Bearer x","tid":"tw1_0f","k":"v"}"#;
