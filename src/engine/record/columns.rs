@@ -415,10 +415,6 @@ mod tests {
                 "2026-03-02T08:00:01Z 203.0.113.7 GET /a 200 - c/1",
             ),
             (
-                "08:00:01 203.0.113.7 [1]USER anonymous 331",
-                "- 203.0.113.7 [1]USER anonymous 331 - -",
-            ),
-            (
                 "2026-03-02\t08:00:01\tFRA50-C1\t512\t203.0.113.7\tGET\td0.cloudfront.net\t/a\t200\t-\tc/1%20(x)\tq=1\t-\tHit\tid==\twww.example.org\thttps\t99\t0.1\t-\tTLSv1.3\tx\tHit\tHTTP/2.0\t-\t-",
                 "2026-03-02T08:00:01Z 203.0.113.7 GET /a?q=1 200 512 c/1 (x)",
             ),
@@ -430,6 +426,15 @@ mod tests {
         for (line, expected) in cases {
             assert_eq!(read(line), [Some(expected.to_owned())], "{line}");
         }
+    }
+
+    #[test]
+    fn a_time_of_day_without_a_day_is_no_record() {
+        let line = "08:00:01 203.0.113.7 [1]USER anonymous 331";
+        let day = "#Date: 2026-03-02 00:00:00";
+        let said = "2026-03-02T08:00:01Z 203.0.113.7 [1]USER anonymous 331 - -";
+        assert_eq!(read(line), [None]);
+        assert_eq!(read(&format!("{day}\n{line}")), [None, Some(said.to_owned())]);
     }
 
     #[test]

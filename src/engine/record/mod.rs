@@ -104,6 +104,12 @@ impl Record<'_> {
         of("x-forwarded-for").or_else(|| of("forwarded"))
     }
 
+    /// Tells whether there is a place in which a token could stand: a URL, a header, a cookie, an id.
+    fn may_hold_token(&self) -> bool {
+        let is_named = |(name, _): &(FieldName<'_>, Text<'_>)| *name != FieldName::Unnamed;
+        self.target.is_some() || self.fields.iter().any(is_named)
+    }
+
     /// Returns the same record without a borrow of the line.
     #[must_use]
     pub fn into_owned(self) -> Record<'static> {

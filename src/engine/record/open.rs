@@ -19,8 +19,17 @@ pub(super) fn read<'a>(
     line: &'a [u8],
     columns: &Columns,
 ) -> Result<Record<'a>, Reject> {
-    reader.read(line, Around { columns, lent: None, depth: MAX_ENVELOPES })
+    let record = reader.read(line, Around { columns, lent: None, depth: MAX_ENVELOPES })?;
+    if record.time.is_none() && record.may_hold_token() {
+        // Nobody could judge its token, and passing it over in silence would lose it.
+        return Err(Miss { rest: 0, expected: NO_TIME }.reject(line));
+    }
+    Ok(record)
 }
+
+/// What a line without a time lacks, and what to do about it.
+const NO_TIME: &str = "a time: use a format that has one, or log through an envelope that has (RFC 5424, rsyslog's \
+     ISO times, a container runtime)";
 
 impl Reader {
     /// Reads a line in its envelopes. A terminal's colours are taken off where they stand at an end of the
@@ -200,11 +209,7 @@ fn timeless<'a>(family: &Family, line: &'a [u8], lent: Option<Time>) -> Result<R
     let record = (family.read)(line)?;
     match lent {
         Some(_) => Ok(record),
-        None => Err(Miss {
-            rest: 0,
-            expected: "a time: use a format that has one, or log through an envelope that has \
-                       (RFC 5424, rsyslog's ISO times, a container runtime)",
-        }),
+        None => Err(Miss { rest: 0, expected: NO_TIME }),
     }
 }
 
