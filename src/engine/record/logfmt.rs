@@ -10,8 +10,7 @@
 
 use std::borrow::Cow;
 
-use super::draft::{Draft, Escape};
-use super::keys::{self, Meaning, Scope};
+use super::keys::{self, Meaning, Said, Scope};
 use super::scan::{Miss, is_end, quoted, word};
 use super::{Record, Text};
 
@@ -27,7 +26,7 @@ pub(super) fn is_likely(line: &[u8]) -> bool {
 
 /// Reads a line.
 pub(super) fn read(line: &[u8]) -> Result<Record<'_>, Miss> {
-    let mut draft = Draft::default();
+    let mut said = Said::default();
     let mut rest = line;
     while !rest.is_empty() {
         let end = memchr::memchr2(b'=', b' ', rest).unwrap_or(rest.len());
@@ -37,12 +36,12 @@ pub(super) fn read(line: &[u8]) -> Result<Record<'_>, Miss> {
             continue;
         };
         let (after, text) = value_of(value)?;
-        if let Some(Meaning { slot: Some((slot, rank)), .. }) = meaning(key) {
-            draft.put(&slot, rank, text, Escape::None);
+        if let Some(meaning) = meaning(key) {
+            said.put(&meaning, text);
         }
         rest = after;
     }
-    let record = draft.finish();
+    let record = said.finish();
     // A path alone may be a file's.
     if record.target.is_none() || (record.method.is_none() && record.status.is_none()) {
         let expected = "keys for the request (path, uri or request, and method or status)";
@@ -85,8 +84,8 @@ mod tests {
                 "2026-03-02T08:00:00Z client=192.0.2.1 method=GET target=/a?b=c agent=c/1 (\\xc3\\xa9) 200 bytes=5 header:authorization=Bearer x",
             ),
             (
-                "at=info method=GET path=/a?b=c host=example.org request_id=8 fwd=192.0.2.1 dyno=web.1 connect=1ms service=18ms status=200 bytes=13 protocol=https",
-                "method=GET target=/a?b=c host=example.org scheme=https 200 bytes=13 header:x-forwarded-for=192.0.2.1",
+                "ts=1795453833.537 at=info method=GET path=/a?b=c host=example.org request_id=8 fwd=192.0.2.1 dyno=web.1 connect=1ms service=18ms status=200 bytes=13 protocol=https",
+                "2026-11-23T17:10:33.537Z method=GET target=/a?b=c host=example.org scheme=https 200 bytes=13 header:x-forwarded-for=192.0.2.1",
             ),
             (
                 "ts=1795453833.537 http.request.method=GET url.path=/a http.response.status_code=404 jti=j-1 status=200",
@@ -121,6 +120,17 @@ mod tests {
         for line in ["GET /?a=b", "A=b", "=b", "a b=c", "192.0.2.1 a=b", "http://x/?a=b"] {
             assert!(!is_likely(line.as_bytes()), "{line}");
         }
+    }
+
+    #[test]
+    fn a_day_and_a_clock_apart_were_no_time() {
+        assert_eq!(
+            shown(
+                &preset("logfmt"),
+                "date=2026-03-05 time=10:20:30.5 method=GET path=/x status=200"
+            ),
+            "2026-03-05T10:20:30.500Z method=GET target=/x 200"
+        );
     }
 
     /// Prints a value as go-logfmt does.

@@ -367,7 +367,7 @@ fn json_of_every_dialect_is_read() {
         ),
         (
             r#"{"level":"info","ts":1795453903.982515,"request":{"remote_ip":"10.0.0.1","client_ip":"192.0.2.1","proto":"HTTP/2.0","method":"GET","host":"example.org","uri":"/v1","headers":{"User-Agent":["c/1"],"Authorization":["Bearer x"],"Accept":["*/*"],"Cookie":[],"X-Own":["v"]},"tls":{"version":772}},"user_id":"","size":2,"status":200,"resp_headers":{"Server":["Caddy"]}}"#,
-            "2026-11-23T17:11:43.982515Z client=192.0.2.1 method=GET target=/v1 version=2.0 agent=c/1 host=example.org tls=TLSv1.3 200 bytes=2 header:authorization=Bearer x header:x-own=v",
+            "2026-11-23T17:11:43.982515Z client=192.0.2.1 method=GET target=/v1 version=2.0 agent=c/1 host=example.org scheme=https tls=TLSv1.3 200 bytes=2 header:authorization=Bearer x header:x-own=v",
         ),
         (
             r#"{"ClientAddr":"10.0.0.1:9","ClientHost":"192.0.2.1","ClientUsername":"-","DownstreamContentSize":15,"DownstreamStatus":200,"OriginStatus":504,"RequestHost":"example.org","RequestAddr":"x","RequestMethod":"GET","RequestPath":"/p?q","RequestProtocol":"HTTP/1.1","RequestScheme":"http","StartUTC":"2023-08-11T11:39:21.773360139Z","time":"2023-08-11T11:39:22Z","request_X-Api-Key":"k"}"#,

@@ -10,8 +10,8 @@ use std::borrow::Cow;
 
 use smol_str::SmolStr;
 
-use crate::engine::record::draft::{Draft, Escape, Part, Slot};
-use crate::engine::record::keys::{self, Meaning, Scope};
+use crate::engine::record::draft::{Escape, Part, Slot};
+use crate::engine::record::keys::{self, Meaning, Said, Scope};
 use crate::engine::record::names::is_same;
 use crate::engine::record::scan::{self, Quoted};
 use crate::engine::record::time::Time;
@@ -25,6 +25,9 @@ const OWN_RANK: u8 = 9;
 
 /// Objects in one another that are looked into; what lies deeper is passed over.
 const MAX_DEPTH: usize = 16;
+
+/// The header of which a list has one for each proxy that did not add to the one before.
+const HOPS: &str = "x-forwarded-for";
 
 /// A site's own keys.
 #[derive(Clone, Debug, Default)]
@@ -72,17 +75,18 @@ pub(super) fn read<'a>(
     own: &Own,
     lent: Option<Time>,
 ) -> Result<Record<'a>, Reject> {
-    let mut walk = Walk { text: Cursor::new(line), draft: Draft::default(), own };
+    let mut walk = Walk { text: Cursor::new(line), said: Said::default(), own };
     if walk.line().is_err() {
         return Err(walk.text.miss().reject(line));
     }
-    if !walk.draft.has_request() {
+    walk.said.join_time();
+    if !walk.said.draft.has_request() {
         return Err(absent("a key for the request (request, uri, path, method with status)"));
     }
-    if !walk.draft.has_time() && lent.is_none() {
-        return Err(absent("a key for the time (time, ts, msec, @timestamp)"));
+    if !walk.said.draft.has_time() && lent.is_none() {
+        return Err(absent(keys::NO_TIME));
     }
-    Ok(walk.draft.finish())
+    Ok(walk.said.finish())
 }
 
 fn absent(expected: &'static str) -> Reject {
@@ -92,7 +96,7 @@ fn absent(expected: &'static str) -> Reject {
 /// A line on its way into a draft.
 struct Walk<'a, 'o> {
     text: Cursor<'a>,
-    draft: Draft<'a>,
+    said: Said<'a>,
     own: &'o Own,
 }
 
@@ -155,7 +159,7 @@ impl<'a, 'o> Walk<'a, 'o> {
         match id.or(slot) {
             Some(Slot::Skip) => self.value(&Meaning::default(), below, depth),
             Some(slot) => {
-                let meaning = Meaning { slot: Some((slot, OWN_RANK)), scope: None };
+                let meaning = Meaning { slot: Some((slot, OWN_RANK)), ..Meaning::NOTHING };
                 self.value(&meaning, below, depth)
             }
             None => self.common_member(key, scope, below, depth),
@@ -170,7 +174,7 @@ impl<'a, 'o> Walk<'a, 'o> {
         path: Option<&'o str>,
         depth: usize,
     ) -> Result<(), Broken> {
-        static NOTHING: Meaning = Meaning { slot: None, scope: None };
+        static NOTHING: Meaning = Meaning::NOTHING;
         let Some(scope) = scope else { return self.value(&NOTHING, path, depth) };
         if let Some(known) = keys::known(scope, key) {
             return self.value(known, path, depth);
@@ -198,6 +202,7 @@ impl<'a, 'o> Walk<'a, 'o> {
             }
             Some(b'{') if depth > 0 => {
                 self.text.mark(b'{', "JSON: `{`")?;
+                self.said.opened(meaning);
                 self.object(meaning.scope, path, depth - 1)
             }
             Some(b'[') if depth > 0 => self.list(meaning),
@@ -210,33 +215,45 @@ impl<'a, 'o> Walk<'a, 'o> {
         }
     }
 
-    /// Reads a list, such as Caddy's values of one header: each goes where one would. Objects in it are passed
-    /// over, but for headers as `AWS` WAF lists them.
+    /// Reads a list, such as Caddy's values of one header: each goes where one would, but a list of hops is one
+    /// value, whose end is what was added last. Objects in it are passed over, but for headers as `AWS` WAF lists
+    /// them.
     fn list(&mut self, meaning: &Meaning) -> Result<(), Broken> {
         self.text.mark(b'[', "JSON: `[`")?;
         if self.text.take(b']') {
             return Ok(());
         }
+        let is_hops = meaning.is_hops();
+        let mut hops: Option<Text<'a>> = None;
         loop {
             match self.text.next() {
-                Some(b'{') if meaning.scope == Some(Scope::Headers) => self.header()?,
+                Some(b'"') if is_hops => push(&mut hops, self.text.string()?.text()),
+                Some(b'{') if meaning.scope == Some(Scope::Headers) => self.header(&mut hops)?,
                 Some(b'{' | b'[') => self.text.skip()?,
                 _ => self.value(meaning, None, 0)?,
             }
             if self.text.ends(b']', "JSON: `,` or `]`")? {
+                match hops {
+                    Some(hops) if is_hops => self.said.put(meaning, hops),
+                    Some(hops) => self.said.put(&keys::header(HOPS), hops),
+                    None => {}
+                }
                 return Ok(());
             }
         }
     }
 
-    /// Reads `{"name":"Host","value":"example.org"}`: one header.
-    fn header(&mut self) -> Result<(), Broken> {
+    /// Reads `{"name":"Host","value":"example.org"}`: one header. Of that of hops, there may be several.
+    fn header(&mut self, hops: &mut Option<Text<'a>>) -> Result<(), Broken> {
         self.text.mark(b'{', "JSON: `{`")?;
         let mut name: Text<'a> = Cow::Borrowed(b"");
         loop {
             let key = self.text.key()?;
             match (key.raw, self.text.next()) {
                 (b"name" | b"key", Some(b'"')) => name = self.text.string()?.text(),
+                (b"value", Some(b'"')) if is_same(&name, HOPS.as_bytes()) => {
+                    push(hops, self.text.string()?.text());
+                }
                 (b"value", _) => self.value(&keys::header(&name[..]), None, 0)?,
                 _ => self.text.skip()?,
             }
@@ -254,12 +271,10 @@ impl<'a, 'o> Walk<'a, 'o> {
             // Caddy writes 0 where nothing was answered, some write the reason behind the status.
             Slot::Part(Part::Status) => {
                 if let Some(status) = status(scan::word(quoted.raw).1) {
-                    self.draft.status(*rank, status);
+                    self.said.draft.status(*rank, status);
                 }
             }
-            slot => {
-                self.draft.put(slot, *rank, quoted.text(), Escape::None);
-            }
+            _ => self.said.put(meaning, quoted.text()),
         }
     }
 
@@ -269,26 +284,38 @@ impl<'a, 'o> Walk<'a, 'o> {
         match slot {
             Slot::Part(Part::Status) => {
                 if let Some(status) = status(plain) {
-                    self.draft.status(*rank, status);
+                    self.said.draft.status(*rank, status);
                 }
             }
             Slot::Part(Part::Time) => {
                 if let Some(time) = time::epoch(plain).or_else(|| exponent(plain)) {
-                    self.draft.time(*rank, time);
+                    self.said.draft.time(*rank, time);
                 }
             }
             Slot::Part(Part::Bytes) => {
-                self.draft.put(slot, *rank, Cow::Borrowed(plain), Escape::None);
+                self.said.draft.put(slot, *rank, Cow::Borrowed(plain), Escape::None);
             }
             Slot::Part(Part::Tls) => {
                 if let Some(name) = tls_version(plain) {
-                    self.draft.put(slot, *rank, Cow::Borrowed(name), Escape::None);
+                    self.said.draft.put(slot, *rank, Cow::Borrowed(name), Escape::None);
                 }
             }
             Slot::Id(_) if plain.iter().all(u8::is_ascii_digit) => {
-                self.draft.put(slot, *rank, Cow::Borrowed(plain), Escape::None);
+                self.said.draft.put(slot, *rank, Cow::Borrowed(plain), Escape::None);
             }
             _ => {}
+        }
+    }
+}
+
+/// Adds a hop to a list of them.
+fn push<'a>(hops: &mut Option<Text<'a>>, hop: Text<'a>) {
+    match hops {
+        None => *hops = Some(hop),
+        Some(hops) => {
+            let list = hops.to_mut();
+            list.extend_from_slice(b", ");
+            list.extend_from_slice(&hop);
         }
     }
 }

@@ -3,6 +3,7 @@
 use proptest::prelude::*;
 use serde_json::{Value, json};
 
+use crate::engine::record::client_behind;
 use crate::engine::record::tests::{preset, read};
 
 fn check(cases: &[(&str, &str)]) {
@@ -17,7 +18,7 @@ fn gateways_and_their_ids_are_read() {
         // Kong: file-log, http-log.
         (
             r#"{"response":{"size":998,"headers":{"server":"x"},"status":200},"request":{"uri":"/v1?api_key=exk_1","url":"http://api.example.org:80/v1?api_key=exk_1","querystring":{"api_key":"exk_1"},"method":"GET","headers":{"host":"api.example.org","authorization":"REDACTED","x-forwarded-for":"198.51.100.4","user-agent":"c/1"},"tls":{"version":"TLSv1.3","cipher":"x"}},"client_ip":"192.0.2.1","started_at":1795453833537,"route":{"id":"r","paths":["/v1"]},"service":{"host":"up.example.org"},"consumer":{"id":"c-1","username":"ann"},"authenticated_entity":{"id":"k-1","consumer_id":"c-1"},"source":"upstream","upstream_uri":"/v1"}"#,
-            "2026-11-23T17:10:33.537Z client=192.0.2.1 method=GET target=/v1?api_key=exk_1 agent=c/1 user=ann host=api.example.org tls=TLSv1.3 200 bytes=998 header:authorization=REDACTED header:x-forwarded-for=198.51.100.4 id:consumer=c-1 id:credential_id=k-1 id:consumer=c-1",
+            "2026-11-23T17:10:33.537Z client=192.0.2.1 method=GET target=/v1?api_key=exk_1 agent=c/1 user=ann host=api.example.org scheme=https tls=TLSv1.3 200 bytes=998 header:authorization=REDACTED header:x-forwarded-for=198.51.100.4 id:consumer=c-1 id:credential_id=k-1 id:consumer=c-1",
         ),
         // AWS API Gateway, REST: the documentation's example; HTTP: nested, with an authorizer.
         (
@@ -69,7 +70,7 @@ fn clouds_and_edges_are_read() {
         // Akamai DataStream 2.
         (
             r#"{"version":1,"cp":"1","reqId":"1","reqTimeSec":"1795453833.537","bytes":"4995","cliIP":"192.0.2.1","statusCode":"206","proto":"HTTPS","reqHost":"example.org","reqMethod":"GET","reqPath":"/p/1","queryStr":"cmp=1","referer":"-","UA":"Mozilla%2F5.0","tlsVersion":"TLSv1","cookie":"s=1","xForwardedFor":"198.51.100.4","customField":"-","totalBytes":"5995"}"#,
-            "2026-11-23T17:10:33.537Z client=192.0.2.1 method=GET target=/p/1?cmp=1 agent=Mozilla%2F5.0 host=example.org scheme=https tls=TLSv1 206 bytes=4995 header:cookie=s=1 header:x-forwarded-for=198.51.100.4",
+            "2026-11-23T17:10:33.537Z client=192.0.2.1 method=GET target=/p/1?cmp=1 agent=Mozilla/5.0 host=example.org scheme=https tls=TLSv1 206 bytes=4995 header:cookie=s=1 header:x-forwarded-for=198.51.100.4",
         ),
         // Google Cloud: a LogEntry.
         (
@@ -186,6 +187,185 @@ fn the_first_of_two_keys_counts_and_deep_ones_do_not() {
     let deep = deep.replacen("{\"request\":\"uri\"", "{\"uri\"", 1);
     let line = format!("{{\"ts\":1,\"uri\":\"/a\",\"uri\":\"/b\",\"ts\":2,\"request\":{deep}}}");
     assert_eq!(read(&preset("auto"), &line), "1970-01-01T00:00:01Z target=/a");
+}
+
+/// The client and whether it was only told of, as the reader takes it with a proxy that is trusted.
+fn client(line: &str) -> (String, bool) {
+    let format = preset("auto");
+    let record = format.parse(line.as_bytes()).unwrap();
+    let trusted = ["10.0.0.0/8".parse().unwrap()];
+    let client = client_behind(record.client, record.forwarded(), &trusted);
+    (client.unwrap().to_string(), record.is_forwarded)
+}
+
+#[test]
+fn the_forged_first_element_of_an_array_of_hops_won() {
+    for line in [
+        r#"{"ts":1,"uri":"/p","remote_addr":"10.0.0.1","headers":{"X-Forwarded-For":["9.9.9.9","203.0.113.9"]}}"#,
+        r#"{"ts":1,"request":{"uri":"/p","remote_ip":"10.0.0.1","headers":{"X-Forwarded-For":["9.9.9.9, 203.0.113.9","10.0.0.2"]}}}"#,
+        r#"{"ts":1,"uri":"/p","remote_addr":"10.0.0.1","x_forwarded_for":["9.9.9.9","203.0.113.9"]}"#,
+        r#"{"ts":1,"uri":"/p","remote_addr":"10.0.0.1","headers":{"Forwarded":["for=9.9.9.9","for=203.0.113.9"]}}"#,
+        r#"{"ts":1,"httpRequest":{"clientIp":"10.0.0.1","uri":"/p","headers":[{"name":"X-Forwarded-For","value":"9.9.9.9"},{"name":"Host","value":"a"},{"name":"x-forwarded-for","value":"203.0.113.9"}]}}"#,
+    ] {
+        assert_eq!(client(line), ("203.0.113.9".to_owned(), false), "{line}");
+    }
+    check(&[(
+        r#"{"ts":1,"uri":"/p","headers":{"Authorization":["Bearer x","Bearer y"]}}"#,
+        "1970-01-01T00:00:01Z target=/p header:authorization=Bearer x header:authorization=Bearer y",
+    )]);
+}
+
+#[test]
+fn a_list_under_a_clients_key_was_no_client() {
+    let told = ("203.0.113.9".to_owned(), true);
+    let peer = ("198.51.100.7".to_owned(), false);
+    for (keys, expected) in [
+        (r#""client_ip":"9.9.9.9, 203.0.113.9""#, &told),
+        (r#""ClientHost":["9.9.9.9","203.0.113.9"]"#, &told),
+        (r#""client_ip":"9.9.9.9, 203.0.113.9, 10.0.0.1""#, &told),
+        (
+            r#""client_ip":"9.9.9.9","remote_addr":"198.51.100.7, 203.0.113.9""#,
+            &("9.9.9.9".to_owned(), false),
+        ),
+        (r#""client_ip":"9.9.9.9, 203.0.113.9","remote_addr":"198.51.100.7""#, &peer),
+        (r#""ClientAddr":"198.51.100.7:1","ClientHost":"9.9.9.9, 203.0.113.9""#, &peer),
+        (r#""client_ip":["198.51.100.7"]"#, &peer),
+        (
+            r#""client_ip":"9.9.9.9, 203.0.113.9","ClientAddr":"10.0.0.1:1""#,
+            &("203.0.113.9".to_owned(), false),
+        ),
+    ] {
+        let line = format!(r#"{{"ts":1,"uri":"/p",{keys}}}"#);
+        assert_eq!(&client(&line), expected, "{line}");
+    }
+    check(&[(
+        r#"{"ts":1,"uri":"/p","client_ip":"9.9.9.9, 203.0.113.9","tw_id":"a-1"}"#,
+        "1970-01-01T00:00:01Z client=203.0.113.9 target=/p header:x-forwarded-for=9.9.9.9, 203.0.113.9 id:tw_id=a-1",
+    )]);
+}
+
+#[test]
+fn the_name_of_a_logger_was_the_target() {
+    check(&[
+        (
+            r#"{"timestamp":"2026-03-05T10:20:30Z","level":"INFO","fields":{"message":"finished","method":"GET","uri":"/x?access_token=t","status":200},"target":"tower_http"}"#,
+            "2026-03-05T10:20:30Z method=GET target=/x?access_token=t 200",
+        ),
+        (
+            r#"{"timestamp":"2026-03-05T10:20:30Z","fields":{"status":200},"target":"tower_http::trace","span":{"method":"GET","uri":"/x","name":"request"}}"#,
+            "2026-03-05T10:20:30Z method=GET target=/x 200",
+        ),
+        (
+            r#"{"ts":1,"target":"https://example.org/x"}"#,
+            "1970-01-01T00:00:01Z target=https://example.org/x",
+        ),
+        (r#"{"ts":1,"target":"/x"}"#, "1970-01-01T00:00:01Z target=/x"),
+        (
+            r#"{"ts":1,"target":"tower_http"}"#,
+            "1: a key for the request (request, uri, path, method with status) / an object without it",
+        ),
+    ]);
+    for name in ["fields", "attributes", "labels", "context", "data", "extra", "event"] {
+        let line = format!(
+            r#"{{"ts":1,"msg":"m","{name}":{{"method":"GET","uri":"/x","status":200,"request":{{"host":"a"}}}}}}"#
+        );
+        assert_eq!(
+            read(&preset("auto"), &line),
+            "1970-01-01T00:00:01Z method=GET target=/x host=a 200",
+            "{name}"
+        );
+    }
+}
+
+#[test]
+fn what_applications_put_into_loose_objects_does_not_stand_before_the_servers_keys() {
+    let loose = r#""data":{"client_ip":"9.9.9.9","_remote_addr":"9.9.9.9","uri":"/forged","request":{"client_ip":"9.9.9.9"},"http":{"url":"/forged"}}"#;
+    let keys = r#""remote_addr":"192.0.2.1","path":"/p""#;
+    for line in [format!("{{\"ts\":1,{loose},{keys}}}"), format!("{{\"ts\":1,{keys},{loose}}}")] {
+        let expected = "1970-01-01T00:00:01Z client=192.0.2.1 target=/p";
+        assert_eq!(read(&preset("auto"), &line), expected, "{line}");
+    }
+}
+
+#[test]
+fn the_size_of_a_request_was_that_of_its_answer() {
+    check(&[
+        (
+            r#"{"request":{"size":75,"uri":"/p","method":"GET"},"response":{"size":998,"status":200},"started_at":1795453833537}"#,
+            "2026-11-23T17:10:33.537Z method=GET target=/p 200 bytes=998",
+        ),
+        (
+            r#"{"ts":1,"http":{"request":{"method":"GET","bytes":75},"response":{"bytes":9}},"url":{"path":"/p"},"http.request.bytes":75}"#,
+            "1970-01-01T00:00:01Z method=GET target=/p bytes=9",
+        ),
+    ]);
+}
+
+#[test]
+fn zeeks_client_and_bytes_were_not_read() {
+    check(&[(
+        r#"{"ts":1795453833.537,"uid":"C1","id.orig_h":"192.0.2.1","id.orig_p":4711,"id.resp_h":"10.0.0.1","id.resp_p":80,"method":"GET","host":"example.org","uri":"/p?q=1","referrer":"http://b/","version":"1.1","user_agent":"c/1","request_body_len":0,"response_body_len":44,"status_code":200,"status_msg":"OK"}"#,
+        "2026-11-23T17:10:33.537Z client=192.0.2.1 method=GET target=/p?q=1 referer=http://b/ agent=c/1 host=example.org 200 bytes=44",
+    )]);
+}
+
+#[test]
+fn a_scheme_that_follows_from_something_else_was_not_seen() {
+    for (keys, expected) in [
+        (r#""uri":"/p","properties":{"sslEnabled":"on"}"#, "scheme=https"),
+        (r#""uri":"/p","properties":{"sslEnabled":"off"}"#, "scheme=http"),
+        (r#""uri":"/p","ClientSSLProtocol":"none""#, "scheme=http"),
+        (r#""uri":"/p","ClientSSLProtocol":"none","scheme":"https""#, "scheme=https"),
+        (r#""uri":"/p","scheme":"https","ClientSSLProtocol":"none""#, "scheme=https"),
+        (r#""uri":"/p","ClientSSLProtocol":"TLSv1.3""#, "tls=TLSv1.3"),
+        (r#""request":{"uri":"/p","url":"https://a:8443/p"}"#, "scheme=https"),
+        (r#""request":{"uri":"/p","url":"https://a:8443/p"},"scheme":"http""#, "scheme=http"),
+        (
+            r#""request":{"uri":"/p","tls":{"resumed":false,"version":772}}"#,
+            "scheme=https tls=TLSv1.3",
+        ),
+        (r#""request":{"uri":"/p","tls":null}"#, ""),
+    ] {
+        let expected = format!("1970-01-01T00:00:01Z target=/p {expected}");
+        let line = format!("{{\"ts\":1,{keys}}}");
+        assert_eq!(read(&preset("auto"), &line), expected.trim_end(), "{line}");
+    }
+}
+
+#[test]
+fn what_akamai_escapes_stayed_escaped() {
+    check(&[
+        (
+            r#"{"reqTimeSec":"1","reqPath":"/p","referer":"https%3A%2F%2Fb%2F%3Fa%3D%2541","UA":"a%20b%2F1"}"#,
+            "1970-01-01T00:00:01Z target=/p referer=https://b/?a=%41 agent=a b/1",
+        ),
+        (
+            r#"{"ts":1,"uri":"/p","referer":"https%3A%2F%2Fb","user_agent":"a%20b"}"#,
+            "1970-01-01T00:00:01Z target=/p referer=https%3A%2F%2Fb agent=a%20b",
+        ),
+    ]);
+}
+
+#[test]
+fn cloudfronts_day_and_clock_were_no_time() {
+    check(&[
+        (
+            r#"{"date":"2026-03-05","time":"10:20:30","c-ip":"192.0.2.1","cs-method":"GET","cs-uri-stem":"/p","cs-uri-query":"a=b","sc-status":"200","sc-bytes":"9","cs(User-Agent)":"a%20b","cs(Host)":"d.example.net","x-host-header":"example.org","cs-protocol":"https","cs-protocol-version":"HTTP/2.0","ssl-protocol":"TLSv1.3"}"#,
+            "2026-03-05T10:20:30Z client=192.0.2.1 method=GET target=/p?a=b version=2.0 agent=a b host=example.org scheme=https tls=TLSv1.3 200 bytes=9",
+        ),
+        (
+            r#"{"time":"10:20:30.5","uri":"/p"}"#,
+            "1: a key for the time (time, ts, msec, @timestamp) / an object without it",
+        ),
+    ]);
+}
+
+#[test]
+fn gos_capital_keys_were_not_read() {
+    check(&[(
+        r#"{"Time":"2026-03-05T10:20:30Z","RemoteAddr":"192.0.2.1:4711","Method":"GET","URL":"/p","Proto":"HTTP/1.1","Status":200}"#,
+        "2026-03-05T10:20:30Z client=192.0.2.1 method=GET target=/p version=1.1 200",
+    )]);
 }
 
 fn any_value() -> impl Strategy<Value = Value> {

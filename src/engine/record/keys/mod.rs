@@ -1,6 +1,7 @@
 //! What the keys of JSON and logfmt mean, by the kind of object they stand in. The keys themselves are [`rows`].
 
 mod rows;
+mod said;
 
 use std::borrow::Cow;
 use std::collections::HashMap;
@@ -11,11 +12,22 @@ use foldhash::fast::FixedState;
 use crate::engine::record::draft::{Part, Slot};
 use crate::engine::record::names::{self, is_same};
 
+pub(super) use said::Said;
+
+/// What is asked for where no key gives a time.
+pub(super) const NO_TIME: &str = "a key for the time (time, ts, msec, @timestamp)";
+
 /// The kind of object in which a key stands.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
 pub(super) enum Scope {
     /// The whole line, or an object that describes the request (`request`, `req`, `httpRequest`).
     Root,
+    /// An object of the request alone: its sizes are not the answer's. What it does not know is as in
+    /// [`Scope::Root`].
+    Request,
+    /// An object in which applications put what they like (`context`, `data`): as [`Scope::Root`], but of a part
+    /// any other source is better.
+    Loose,
     /// Request headers by name.
     Headers,
     /// Cookies by name.
@@ -51,19 +63,69 @@ pub(super) enum Scope {
 pub(super) struct Meaning {
     pub(super) slot: Option<(Slot, u8)>,
     pub(super) scope: Option<Scope>,
+    pub(super) form: Form,
+}
+
+/// How the values of a key are written, where the slot does not tell.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub(super) enum Form {
+    /// As they are.
+    #[default]
+    Plain,
+    /// A target, or a name of something else.
+    Target,
+    /// A URL whose scheme counts if it is `https`.
+    Whole,
+    /// `on` or `off`: whether the connection had TLS.
+    Switch,
+    /// `%20` for a space.
+    Percent,
+    /// `%20` for a space, in the line's Referer too.
+    Akamai,
+    /// An object that stands only where the connection had TLS.
+    Secured,
 }
 
 impl Meaning {
+    /// What a key means that is none of ours.
+    pub(super) const NOTHING: Self = Self { slot: None, scope: None, form: Form::Plain };
+
     const fn part(part: Part, rank: u8) -> Self {
-        Self { slot: Some((Slot::Part(part), rank)), scope: None }
+        Self { slot: Some((Slot::Part(part), rank)), scope: None, form: Form::Plain }
     }
 
     const fn slot(slot: Slot) -> Self {
-        Self { slot: Some((slot, 1)), scope: None }
+        Self { slot: Some((slot, 1)), scope: None, form: Form::Plain }
     }
 
     const fn object(scope: Scope) -> Self {
-        Self { slot: None, scope: Some(scope) }
+        Self { slot: None, scope: Some(scope), form: Form::Plain }
+    }
+
+    /// The same with a form.
+    const fn formed(mut self, form: Form) -> Self {
+        self.form = form;
+        self
+    }
+
+    /// The same in a [`Scope::Loose`].
+    fn loosened(&self) -> Self {
+        let is_part = matches!(self.slot, Some((Slot::Part(_), _)));
+        let slot = self.slot.clone().map(|(slot, rank)| (slot, if is_part { 0 } else { rank }));
+        let scope = self.scope.map(|scope| match scope {
+            Scope::Root | Scope::Request | Scope::Http => Scope::Loose,
+            other => other,
+        });
+        Self { slot, scope, form: self.form }
+    }
+
+    /// Says whether a list under the key is one of hops, in the order in which they were passed.
+    pub(super) fn is_hops(&self) -> bool {
+        match &self.slot {
+            Some((Slot::Part(Part::Client), _)) => true,
+            Some((Slot::Header(name), _)) => matches!(&**name, "x-forwarded-for" | "forwarded"),
+            _ => false,
+        }
     }
 
     /// Says whether the key means nothing to us.
@@ -79,7 +141,17 @@ static KNOWN: LazyLock<Known> = LazyLock::new(|| {
     for (scope, meaning, keys) in rows::ROWS {
         known.extend(keys.iter().map(|key| ((*scope, key.as_bytes()), meaning)));
     }
+    let roots = rows::ROWS.iter().filter(|(scope, ..)| *scope == Scope::Root);
+    for ((_, _, keys), meaning) in roots.zip(LOOSE.iter()) {
+        known.extend(keys.iter().map(|key| ((Scope::Loose, key.as_bytes()), meaning)));
+    }
     known
+});
+
+/// The rows of [`Scope::Root`] as they are in [`Scope::Loose`].
+static LOOSE: LazyLock<Vec<Meaning>> = LazyLock::new(|| {
+    let roots = rows::ROWS.iter().filter(|(scope, ..)| *scope == Scope::Root);
+    roots.map(|(_, meaning, _)| meaning.loosened()).collect()
 });
 
 /// Returns what a key of our table means in an object of some kind.
@@ -92,7 +164,7 @@ pub(super) fn known(scope: Scope, key: &[u8]) -> Option<&'static Meaning> {
     }
     let known = KNOWN.get(&(scope, key)).copied();
     match scope {
-        Scope::Http if known.is_none() => KNOWN.get(&(Scope::Root, key)).copied(),
+        Scope::Http | Scope::Request if known.is_none() => KNOWN.get(&(Scope::Root, key)).copied(),
         _ => known,
     }
 }
@@ -103,7 +175,8 @@ pub(super) fn named(scope: Scope, key: &[u8]) -> Option<Meaning> {
     match scope {
         Scope::Headers => Some(header(key)),
         Scope::Cookies => Some(Meaning::slot(Slot::Cookie(owned(key)))),
-        Scope::Root | Scope::Http => by_prefix(key),
+        Scope::Root | Scope::Http | Scope::Request => by_prefix(key),
+        Scope::Loose => by_prefix(key).map(|meaning| meaning.loosened()),
         _ => None,
     }
     .filter(|meaning| !meaning.is_nothing())
@@ -132,6 +205,8 @@ fn by_prefix(key: &[u8]) -> Option<Meaning> {
         [b'c', b'o', b'o', b'k', b'i', b'e', b'_' | b'.', name @ ..] => {
             Some(Meaning::slot(Slot::Cookie(owned(name))))
         }
+        // CloudFront writes W3C's names of headers as keys, and spaces in their values as %20.
+        [b'c', b's', b'(', name @ .., b')'] => Some(header(name).formed(Form::Percent)),
         // GELF marks all but its own keys so.
         [b'_', name @ ..] => known(Scope::Root, name).cloned(),
         _ => None,

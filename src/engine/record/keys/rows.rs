@@ -4,13 +4,13 @@
 //! logging" and Istio's default, Cloudflare Logpush "HTTP requests", Akamai `DataStream` 2 "Data set parameters",
 //! AWS API Gateway "Variables for access logging" and "Customize HTTP API access logs", AWS WAF "Log fields",
 //! Kong `kong/pdk/log.lua`, Google Cloud `LogEntry.HttpRequest`, Azure Application Gateway and Front Door
-//! "Access log", Elastic Common Schema, OpenTelemetry "HTTP attributes", Datadog "Standard attributes", GELF,
+//! "Access log", Elastic Common Schema, Zeek `http.log`, CloudFront "Standard logging" in JSON, OpenTelemetry "HTTP attributes", Datadog "Standard attributes", GELF,
 //! pino-http, bunyan, Serilog, logstash's grok patterns, Vault and Kubernetes audit logs.
 
 use std::borrow::Cow;
 
 use crate::engine::record::draft::{Part, Slot};
-use crate::engine::record::keys::{Meaning, Scope};
+use crate::engine::record::keys::{Form, Meaning, Scope};
 
 const fn part(part: Part, rank: u8) -> Meaning {
     Meaning::part(part, rank)
@@ -18,7 +18,7 @@ const fn part(part: Part, rank: u8) -> Meaning {
 
 /// A plain value is a part, an object has parts in it.
 const fn either(part: Part, rank: u8, scope: Scope) -> Meaning {
-    Meaning { slot: Some((Slot::Part(part), rank)), scope: Some(scope) }
+    Meaning { slot: Some((Slot::Part(part), rank)), scope: Some(scope), form: Form::Plain }
 }
 
 const fn object(scope: Scope) -> Meaning {
@@ -43,7 +43,7 @@ pub(super) static ROWS: &[(Scope, Meaning, &[&str])] = &[
         "StartUTC", "start_time", "startTime", "started_at", "requestTimeEpoch", "EdgeStartTimestamp",
         "timeLocal", "event_time", "epoch", "reqTimeSec", "timeStamp", "log_timestamp", "TS", "detected_at",
         "Datetime", "Timestamp", "@t", "asctime", "timeMillis", "timeUnixNano", "time_unix_nano", "_time",
-        "written_at", "requestReceivedTimestamp", "request_time_iso8601",
+        "written_at", "requestReceivedTimestamp", "request_time_iso8601", "Time",
     ]),
     (Scope::Root, part(Part::Time, 2), &["@timestamp", "StartLocal", "EdgeEndTimestamp", "requestTime"]),
     (Scope::Root, part(Part::Time, 1), &["stageTimestamp", "receiveTimestamp", "observedTimeUnixNano"]),
@@ -58,7 +58,7 @@ pub(super) static ROWS: &[(Scope, Meaning, &[&str])] = &[
         "ClientAddr", "ip", "source_ip", "sourceIp", "src_ip", "client_addr", "clientAddr", "client_address",
         "remote_host", "ip_address", "downstream_remote_address", "c-ip", "remote-address", "remotehost",
         "RemoteAddr", "RemoteIpAddress", "sourceIPs", "callerIpAddress", "proxy_protocol_addr",
-        "remote", "peer_addr",
+        "remote", "peer_addr", "id.orig_h",
     ]),
     (Scope::Root, part(Part::Client, 2), &["downstream_direct_remote_address"]),
     (Scope::Root, either(Part::Client, 2, Scope::Peer), &["client", "source", "origin"]),
@@ -68,14 +68,17 @@ pub(super) static ROWS: &[(Scope, Meaning, &[&str])] = &[
         "authUser", "remoteUser", "CsUsername", "cs-username", "userName",
     ]),
     // What was asked.
-    (Scope::Root, either(Part::Request, 2, Scope::Root), &["request"]),
+    (Scope::Root, either(Part::Request, 2, Scope::Request), &["request"]),
     (Scope::Root, part(Part::Request, 2), &["request_line", "requestLine", "first_line"]),
     (Scope::Root, part(Part::Request, 0), &["routeKey"]),
     (Scope::Root, object(Scope::Root), &[
-        "req", "httpRequest", "properties", "Properties", "jsonPayload", "requestContext", "identity",
-        "entrypointRequest", "clientRequest", "client-request", "meta", "message", "payload", "State",
+        "properties", "Properties", "jsonPayload", "requestContext", "identity", "meta", "message", "payload", "State",
         "attributes", "proxy", "sqreen", "fields", "protoPayload", "requestMetadata",
     ]),
+    (Scope::Root, object(Scope::Request), &[
+        "req", "httpRequest", "entrypointRequest", "clientRequest", "client-request",
+    ]),
+    (Scope::Root, object(Scope::Loose), &["labels", "context", "data", "extra", "event", "span"]),
     (Scope::Root, part(Part::Method, 3), &[
         "method", "request_method", "RequestMethod", "requestMethod", "http_method", "httpMethod",
         "ClientRequestMethod", "verb", "cs-method", "reqMethod", "REQUEST_METHOD", "Method", "CsMethod",
@@ -84,8 +87,9 @@ pub(super) static ROWS: &[(Scope, Meaning, &[&str])] = &[
     (Scope::Root, part(Part::Target, 5), &["originalRequestUriWithArgs", "originalUrl", "original_url"]),
     (Scope::Root, part(Part::Target, 4), &[
         "request_uri", "RequestPath", "requestUri", "requestUrl", "requestURI", "ClientRequestURI",
-        "original_uri", "target", "request_url", ":path", "x-envoy-original-path", "x-envoy-origin-path",
+        "original_uri", "request_url", ":path", "x-envoy-original-path", "x-envoy-origin-path", "RequestURI",
     ]),
+    (Scope::Root, part(Part::Target, 4).formed(Form::Target), &["target"]),
     (Scope::Root, either(Part::Target, 3, Scope::Url), &["url"]),
     (Scope::Root, part(Part::Target, 3), &["uri", "cs-uri", "req_path", "URL", "Uri"]),
     (Scope::Root, part(Part::Target, 2), &[
@@ -100,8 +104,9 @@ pub(super) static ROWS: &[(Scope, Meaning, &[&str])] = &[
     (Scope::Root, part(Part::Version, 3), &[
         "protocol", "proto", "server_protocol", "RequestProtocol", "http_version", "httpVersion",
         "ClientRequestProtocol", "request_protocol", "request_proto", "httpversion", "requestProtocol",
-        "Protocol", "clientProtocol", "cs-version",
+        "Protocol", "clientProtocol", "cs-version", "cs-protocol-version", "Proto",
     ]),
+    (Scope::Root, part(Part::Host, 4), &["x-host-header"]),
     (Scope::Root, part(Part::Host, 3), &[
         "host", "http_host", "RequestHost", "vhost", "virtual_host", "domain", "ClientRequestHost",
         "authority", ":authority", "request_host", "reqHost", "domainName", "hostName", "requestHost",
@@ -110,10 +115,13 @@ pub(super) static ROWS: &[(Scope, Meaning, &[&str])] = &[
     (Scope::Root, part(Part::Host, 2), &["RequestAddr", "server_name", "originalHost"]),
     (Scope::Root, part(Part::Scheme, 3), &[
         "scheme", "RequestScheme", "ClientRequestScheme", "request_scheme", "Scheme",
+        "cs-protocol",
     ]),
+    (Scope::Root, part(Part::Scheme, 2).formed(Form::Switch), &["sslEnabled"]),
     (Scope::Root, part(Part::Tls, 3), &[
         "ssl_protocol", "TLSVersion", "tls_version", "ssl_version", "tls_protocol", "ClientSSLProtocol",
         "sslProtocol", "securityProtocol", "tlsVersion", "downstream_tls_version", "clientTlsVersion",
+        "ssl-protocol",
     ]),
     (Scope::Root, object(Scope::Tls), &["tls"]),
     (Scope::Root, part(Part::Referer, 3), &[
@@ -123,8 +131,9 @@ pub(super) static ROWS: &[(Scope, Meaning, &[&str])] = &[
     (Scope::Root, either(Part::Agent, 3, Scope::Agent), &["user_agent"]),
     (Scope::Root, part(Part::Agent, 3), &[
         "http_user_agent", "userAgent", "useragent", "user-agent", "ua", "agent", "request_User-Agent",
-        "ClientRequestUserAgent", "httpUserAgent", "UA", "UserAgent", "request_user_agent",
+        "ClientRequestUserAgent", "httpUserAgent", "UserAgent", "request_user_agent",
     ]),
+    (Scope::Root, part(Part::Agent, 3).formed(Form::Akamai), &["UA"]),
     (Scope::Root, object(Scope::Headers), &[
         "headers", "req_headers", "request_headers", "requestHeaders", "http_headers", "RequestHeaders",
         "requestHeader",
@@ -138,7 +147,7 @@ pub(super) static ROWS: &[(Scope, Meaning, &[&str])] = &[
         "status", "status_code", "statusCode", "DownstreamStatus", "response_code", "response_status",
         "http_status", "EdgeResponseStatus", "sc-status", "httpStatus", "httpStatusCode", "http_status_code",
         "rsp_code", "return_status", "RESPONSE_CODE", "StatusCode", "responseCode", "responseCodeSent",
-        "ScStatus",
+        "ScStatus", "Status",
     ]),
     (Scope::Root, either(Part::Status, 3, Scope::Response), &["responseStatus"]),
     (Scope::Root, either(Part::Status, 2, Scope::Response), &["response"]),
@@ -150,7 +159,7 @@ pub(super) static ROWS: &[(Scope, Meaning, &[&str])] = &[
     (Scope::Root, part(Part::Bytes, 3), &[
         "body_bytes_sent", "bytes", "size", "DownstreamContentSize", "response_size", "responseSize",
         "EdgeResponseBytes", "body_bytes", "resp_body_size", "response_body_size", "rsp_size",
-        "written_bytes",
+        "written_bytes", "response_body_len",
     ]),
     (Scope::Root, part(Part::Bytes, 2), &[
         "bytes_sent", "bytes_out", "responseLength", "response_length", "sc-bytes", "sentBytes",
@@ -169,7 +178,7 @@ pub(super) static ROWS: &[(Scope, Meaning, &[&str])] = &[
         "http_x_forwarded_for", "request_X-Forwarded-For", "fwd",
     ]),
     (Scope::Root, object(Scope::Credential), &["authenticated_entity", "credential"]),
-    (Scope::Root, Meaning { slot: Some((Slot::Id(Cow::Borrowed("consumer")), 1)), scope: Some(Scope::Consumer) }, &[
+    (Scope::Root, Meaning { slot: Some((Slot::Id(Cow::Borrowed("consumer")), 1)), scope: Some(Scope::Consumer), form: Form::Plain }, &[
         "consumer",
     ]),
     (Scope::Root, object(Scope::Claims), &["authorizer", "claims", "jwt_claims"]),
@@ -189,14 +198,18 @@ pub(super) static ROWS: &[(Scope, Meaning, &[&str])] = &[
     (Scope::Root, id("certificate"), &["ClientMTLSAuthCertFingerprint", "ssl_client_fingerprint", "TLSClientSubject"]),
     (Scope::Root, id("client_token"), &["client_token"]),
     (Scope::Root, id("accessor"), &["client_token_accessor"]),
-    (Scope::Root, Meaning { slot: Some((Slot::Unnamed, 1)), scope: Some(Scope::Credential) }, &["apikey"]),
+    (Scope::Root, Meaning { slot: Some((Slot::Unnamed, 1)), scope: Some(Scope::Credential), form: Form::Plain }, &["apikey"]),
     (Scope::Root, Meaning::slot(Slot::Unnamed), &[
         "token", "access_token", "refresh_token", "id_token", "api_key", "apiKey", "jwt", "bearer",
         "session", "session_id", "sessionid", "sid", "secret", "key", "auth", "securityToken",
         "security-token", "customField",
     ]),
+    // The request's own: what was sent by the client is not what was sent to it.
+    (Scope::Request, Meaning::NOTHING, &["size", "bytes", "content_length", "length", "body_bytes"]),
+    (Scope::Request, either(Part::Target, 3, Scope::Url).formed(Form::Whole), &["url"]),
+    (Scope::Request, object(Scope::Tls).formed(Form::Secured), &["tls"]),
     // ECS, Datadog, OpenTelemetry.
-    (Scope::Http, object(Scope::Root), &["request"]),
+    (Scope::Http, object(Scope::Request), &["request"]),
     (Scope::Http, object(Scope::Response), &["response"]),
     (Scope::Http, part(Part::Version, 3), &["version", "flavor"]),
     (Scope::Http, part(Part::Agent, 2), &["useragent"]),

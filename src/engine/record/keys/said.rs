@@ -1,0 +1,146 @@
+//! What the keys of one line have said so far: a draft, and what is known only when all of them are read.
+//!
+//! ```text
+//! "date":"2026-03-05","time":"10:20:30"        a day and a clock, joined
+//! "client_ip":"198.51.100.7, 203.0.113.9"      a list of hops: the last is the client, unless a key has the peer
+//! "UA":"a%2F1","referer":"https%3A%2F%2Fb"     Akamai's: the key of the one tells the escape of the other
+//! ```
+
+use std::borrow::Cow;
+use std::net::IpAddr;
+
+use crate::engine::record::draft::{Draft, Escape, Part, Slot};
+use crate::engine::record::keys::{Form, Meaning};
+use crate::engine::record::{FieldName, Record, Text, parse_address, scan, time};
+
+/// A line on its way into a record.
+#[derive(Debug, Default)]
+pub(in crate::engine::record) struct Said<'a> {
+    pub(in crate::engine::record) draft: Draft<'a>,
+    /// The list under a client's key, and its last hop.
+    hops: Option<(IpAddr, Text<'a>)>,
+    day: Option<Text<'a>>,
+    clock: Option<Text<'a>>,
+    /// The line's Referer is percent-encoded.
+    is_encoded: bool,
+}
+
+impl<'a> Said<'a> {
+    /// Puts a text where its key says. One that is not what its key promises says nothing; the line may say
+    /// it elsewhere.
+    pub(in crate::engine::record) fn put(&mut self, meaning: &Meaning, text: Text<'a>) {
+        let Some((slot, rank)) = &meaning.slot else { return };
+        let Some(text) = self.formed(meaning.form, text) else { return };
+        match slot {
+            Slot::Part(Part::Client) if let Some(last) = last_hop(&text) => {
+                self.hops.get_or_insert((last, text));
+            }
+            Slot::Part(Part::Tls) if text.eq_ignore_ascii_case(b"none") => self.scheme(b"http"),
+            Slot::Part(Part::Time) => self.time(*rank, text),
+            slot => {
+                self.draft.put(slot, *rank, text, Escape::None);
+            }
+        }
+    }
+
+    /// Notes that an object stands under a key, which says something by itself.
+    pub(in crate::engine::record) fn opened(&mut self, meaning: &Meaning) {
+        if meaning.form == Form::Secured {
+            self.scheme(b"https");
+        }
+    }
+
+    /// Undoes what a key's values are written in; `None` if the value is none of them.
+    fn formed(&mut self, form: Form, text: Text<'a>) -> Option<Text<'a>> {
+        match form {
+            Form::Plain | Form::Secured => Some(text),
+            Form::Target => is_target(&text).then_some(text),
+            Form::Whole => {
+                if text.starts_with(b"https://") {
+                    self.scheme(b"https");
+                }
+                Some(text)
+            }
+            Form::Switch => match &*text {
+                b"on" => Some(Cow::Borrowed(b"https")),
+                b"off" => Some(Cow::Borrowed(b"http")),
+                _ => None,
+            },
+            Form::Percent => Some(decoded(text)),
+            Form::Akamai => {
+                self.is_encoded = true;
+                Some(decoded(text))
+            }
+        }
+    }
+
+    /// Puts a scheme that follows from something else: any that is said outright is better.
+    fn scheme(&mut self, scheme: &'static [u8]) {
+        self.draft.put(&Slot::Part(Part::Scheme), 0, Cow::Borrowed(scheme), Escape::None);
+    }
+
+    /// Puts a time, or a day or a clock that wait for each other.
+    fn time(&mut self, rank: u8, text: Text<'a>) {
+        if let Some(time) = time::read(&text) {
+            self.draft.time(rank, time);
+        } else if is_day(&text) {
+            self.day.get_or_insert(text);
+        } else if text.get(2) == Some(&b':') {
+            self.clock.get_or_insert(text);
+        }
+    }
+
+    /// Joins a day and a clock that stand apart.
+    pub(in crate::engine::record) fn join_time(&mut self) {
+        /// That of the keys `date` and `time`.
+        const RANK: u8 = 3;
+        if let (Some(day), Some(clock)) = (self.day.take(), self.clock.take())
+            && let Some(time) = time::of_day(&day, &clock)
+        {
+            self.draft.time(RANK, time);
+        }
+    }
+
+    /// Returns the record.
+    pub(in crate::engine::record) fn finish(mut self) -> Record<'a> {
+        self.join_time();
+        let mut record = self.draft.finish();
+        if self.is_encoded {
+            let is_encoded = |text: &Text<'_>| memchr::memmem::find(text, b"://").is_none();
+            record.referer = record.referer.map(|t| if is_encoded(&t) { decoded(t) } else { t });
+        }
+        let Some((last, list)) = self.hops else { return record };
+        if record.client.is_none() {
+            record.client = Some(last);
+            record.is_forwarded = true;
+        }
+        if record.forwarded().is_none() {
+            // In front: it must not be lost where a line has more fields than are kept.
+            record.fields.insert(0, (FieldName::Header(Cow::Borrowed("x-forwarded-for")), list));
+        }
+        record
+    }
+}
+
+/// Returns the last of several hops; `None` if the text is no list or that is no address.
+fn last_hop(text: &[u8]) -> Option<IpAddr> {
+    let (_, last) = text.split_at_checked(memchr::memrchr(b',', text)?)?;
+    parse_address(last.get(1..)?)
+}
+
+/// Tells a request's target from a logger's name: `target` of Rust's tracing is `tower_http::trace`.
+fn is_target(text: &[u8]) -> bool {
+    text.starts_with(b"/") || memchr::memmem::find(text, b"://").is_some()
+}
+
+/// Says whether a text is `2026-03-05`.
+fn is_day(text: &[u8]) -> bool {
+    matches!(text, [_, _, _, _, b'-', _, _, b'-', _, _])
+}
+
+fn decoded(text: Text<'_>) -> Text<'_> {
+    match text {
+        Cow::Borrowed(text) => scan::unescape_percent(text),
+        Cow::Owned(text) => Cow::Owned(scan::unescape_percent(&text).into_owned()),
+    }
+}
