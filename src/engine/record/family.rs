@@ -107,7 +107,7 @@ pub(super) const FAMILIES: &[Family] = &[
         read: lighttpd_error::read,
     },
     Family {
-        name: "logfmt",
+        name: logfmt::NAME,
         about: "key=value pairs: Heroku, Go's loggers, Grafana's services",
         is_likely: logfmt::is_likely,
         read: logfmt::read,

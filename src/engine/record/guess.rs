@@ -2,7 +2,7 @@
 
 use super::family::{FAMILIES, Family, TIMELESS};
 use super::json::{self, Sealed};
-use super::{Columns, Format, Record, Text, parse_address, syslog};
+use super::{Columns, Format, Record, Text, logfmt, parse_address, syslog};
 
 /// What some lines of a log look like.
 #[derive(Clone, Copy, Debug, PartialEq)]
@@ -55,6 +55,9 @@ fn name_inside(line: &[u8], columns: &Columns) -> Option<&'static str> {
     };
     if let Some(family) = TIMELESS.iter().find(|family| (family.is_likely)(&inside)) {
         return Some(family.name);
+    }
+    if logfmt::is_likely(&inside) && logfmt::read(&inside).is_ok() {
+        return Some(logfmt::NAME);
     }
     let record = Format::preset("auto")?.parse_under(&inside, columns).ok()?;
     Some(name_of(&inside, &record, columns))

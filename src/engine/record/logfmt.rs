@@ -14,6 +14,9 @@ use super::keys::{self, Meaning, Said, Scope};
 use super::scan::{Miss, is_end, quoted, word};
 use super::{Record, Text};
 
+/// The preset's name.
+pub(super) const NAME: &str = "logfmt";
+
 /// Says whether a line begins with `key=`, the key in small letters.
 pub(super) fn is_likely(line: &[u8]) -> bool {
     const LONGEST: usize = 40;
@@ -120,6 +123,30 @@ mod tests {
         for line in ["GET /?a=b", "A=b", "=b", "a b=c", "192.0.2.1 a=b", "http://x/?a=b"] {
             assert!(!is_likely(line.as_bytes()), "{line}");
         }
+    }
+
+    #[test]
+    fn a_line_without_a_time_was_read_though_nothing_lent_it_one() {
+        let line = "method=GET path=/x status=200 remote_addr=203.0.113.9";
+        let enveloped = format!("<158>1 2026-03-02T08:00:00.5Z host app - - - {line}");
+        let undated = format!("<158>Mar  2 08:00:00 host app: {line}");
+        let expected = "a key for the time (time, ts, msec, @timestamp) / the end of the line";
+        for name in ["logfmt", "auto"] {
+            let format = preset(name);
+            assert_eq!(shown(&format, line), format!("{}: {expected}", line.len() + 1), "{name}");
+            assert_eq!(
+                shown(&format, &undated),
+                format!("{}: {expected}", undated.len() + 1),
+                "{name}"
+            );
+            assert_eq!(
+                shown(&format, &enveloped),
+                "2026-03-02T08:00:00.500Z client=203.0.113.9 method=GET target=/x 200",
+                "{name}"
+            );
+        }
+        let lines = [enveloped.as_bytes()];
+        assert_eq!(crate::engine::record::guess(lines.into_iter()).name, NAME);
     }
 
     #[test]
