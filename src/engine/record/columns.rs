@@ -71,10 +71,9 @@ impl Columns {
         self.day = words.nth(1).unwrap_or_default().to_vec();
     }
 
-    /// Tells whether no columns are in force.
-    #[must_use]
-    pub const fn is_empty(&self) -> bool {
-        self.columns.is_empty()
+    /// Tells whether any directive is in force.
+    pub(super) const fn are_told(&self) -> bool {
+        !self.columns.is_empty() || !self.day.is_empty()
     }
 
     /// Reads a line by the columns in force, else by what its shape tells.
@@ -82,11 +81,11 @@ impl Columns {
         // The tab may be a client's: what leaves as many values as there are columns is the separator.
         let tabbed = memchr::memchr(b'\t', line).map(|_| words(line, true)).transpose()?;
         let words = match tabbed {
-            Some(tabbed) if self.is_empty() && is_tab_first(line) => tabbed,
+            Some(tabbed) if self.columns.is_empty() && is_tab_first(line) => tabbed,
             Some(tabbed) if tabbed.values.len() == self.columns.len() => tabbed,
             _ => words(line, false)?,
         };
-        let own = if self.is_empty() {
+        let own = if self.columns.is_empty() {
             Err(Miss { rest: line.len(), expected: "a line above that begins with #Fields:" })
         } else {
             read_as(&words, &self.columns, &self.day, line)
@@ -388,7 +387,7 @@ mod tests {
         }
         assert_eq!((columns.columns.len(), &columns.day[..]), (3, &b"2026-03-02"[..]));
         columns.note(b"#Fields:");
-        assert!(columns.is_empty());
+        assert!(columns.columns.is_empty());
     }
 
     #[test]

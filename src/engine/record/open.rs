@@ -8,7 +8,7 @@ use super::json::{self, Sealed};
 use super::scan::{Miss, word};
 use super::syslog::{self, Envelope};
 use super::time::Time;
-use super::{Record, Reject, keys, logfmt};
+use super::{Record, Reject};
 
 /// Envelopes that may stand in one another: a container's around a syslog daemon's.
 const MAX_ENVELOPES: usize = 3;
@@ -119,7 +119,7 @@ impl Reader {
             Self::Auto(own) => auto(line, own, around),
             Self::Columns => around.columns.read(line).map_err(|m| m.reject(line)),
             Self::Combined(tail) => combined::read(line, *tail).map_err(|m| m.reject(line)),
-            Self::Family(family) => timed(family, line, around.lent).map_err(|m| m.reject(line)),
+            Self::Family(family) => (family.read)(line).map_err(|m| m.reject(line)),
             Self::Timeless(family) => {
                 timeless(family, line, around.lent).map_err(|m| m.reject(line))
             }
@@ -177,7 +177,7 @@ fn auto<'a>(line: &'a [u8], own: &json::Own, around: Around<'_>) -> Result<Recor
         return json::read(line, own, around.lent);
     }
     let mut best: Option<Miss> = None;
-    if !around.columns.is_empty() {
+    if around.columns.are_told() {
         match around.columns.read(line) {
             Ok(record) => return Ok(record),
             Err(miss) => best = Some(miss),
@@ -186,7 +186,7 @@ fn auto<'a>(line: &'a [u8], own: &json::Own, around: Around<'_>) -> Result<Recor
     // Most lines begin with a client and a dash, as no family's do: they need not be asked.
     let families = if word(line).0.starts_with(b"- ") { &[] } else { FAMILIES };
     for family in families.iter().filter(|family| (family.is_likely)(line)) {
-        match timed(family, line, around.lent) {
+        match (family.read)(line) {
             Ok(record) => return Ok(record),
             Err(miss) => best = Some(best.map_or(miss, |best| best.further(miss))),
         }
@@ -202,15 +202,6 @@ fn auto<'a>(line: &'a [u8], own: &json::Own, around: Around<'_>) -> Result<Recor
         Err(miss) => best.map_or(miss, |best| best.further(miss)),
     };
     combined::read_bare(line).map_err(|_| miss.reject(line))
-}
-
-/// Reads a line of a format that has a time. In logfmt, any key may be missing; then one must have been lent.
-fn timed<'a>(family: &Family, line: &'a [u8], lent: Option<Time>) -> Result<Record<'a>, Miss> {
-    let record = (family.read)(line)?;
-    if family.name == logfmt::NAME && record.time.is_none() && lent.is_none() {
-        return Err(Miss { rest: 0, expected: keys::NO_TIME });
-    }
-    Ok(record)
 }
 
 /// Reads a line of a format that has no time; one must have been lent.
