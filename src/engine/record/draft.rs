@@ -176,6 +176,11 @@ impl<'a> Draft<'a> {
         wins(&mut self.ranks, part, rank)
     }
 
+    /// Says whether the method is known.
+    pub(super) const fn has_method(&self) -> bool {
+        self.record.method.is_some()
+    }
+
     /// Says whether the status is known.
     pub(super) const fn has_status(&self) -> bool {
         self.record.status.is_some()

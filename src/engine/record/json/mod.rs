@@ -80,7 +80,7 @@ pub(super) fn read<'a>(
         return Err(walk.text.miss().reject(line));
     }
     walk.said.join_time();
-    if !walk.said.draft.has_request() {
+    if !walk.said.has_request() {
         return Err(absent("a key for the request (request, uri, path, method with status)"));
     }
     if !walk.said.draft.has_time() && lent.is_none() {

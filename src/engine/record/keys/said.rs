@@ -19,6 +19,8 @@ pub(in crate::engine::record) struct Said<'a> {
     pub(in crate::engine::record) draft: Draft<'a>,
     /// The list under a client's key, and its last hop.
     hops: Option<(IpAddr, Text<'a>)>,
+    /// A key of the line's own gave the target, not one that an application put somewhere.
+    has_target: bool,
     day: Option<Text<'a>>,
     clock: Option<Text<'a>>,
     /// The line's Referer is percent-encoded.
@@ -31,6 +33,7 @@ impl<'a> Said<'a> {
     pub(in crate::engine::record) fn put(&mut self, meaning: &Meaning, text: Text<'a>) {
         let Some((slot, rank)) = &meaning.slot else { return };
         let Some(text) = self.formed(meaning.form, text) else { return };
+        self.has_target |= *rank > 0 && matches!(slot, Slot::Part(Part::Target | Part::Request));
         match slot {
             Slot::Part(Part::Client) if let Some(last) = last_hop(&text) => {
                 self.hops.get_or_insert((last, text));
@@ -48,6 +51,13 @@ impl<'a> Said<'a> {
         if meaning.form == Form::Secured {
             self.scheme(b"https");
         }
+    }
+
+    /// Says whether anything of a request is known. A path alone in an application's object may be a file's,
+    /// and the request in the message beside it.
+    pub(in crate::engine::record) const fn has_request(&self) -> bool {
+        let draft = &self.draft;
+        draft.has_request() && (self.has_target || draft.has_method() || draft.has_status())
     }
 
     /// Undoes what a key's values are written in; `None` if the value is none of them.
