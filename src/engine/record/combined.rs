@@ -279,7 +279,7 @@ fn read_tail<'a>(record: &mut Record<'a>, rest: &'a [u8], tail: Tail) {
         }
         if let Some((after, agent)) = quoted_or_absent(rest) {
             record.agent = agent;
-            rest = after;
+            rest = if tail == Tail::Combined { after_forwarded(record, after) } else { after };
         }
     }
     if tail != Tail::Traefik && !rest.is_empty() {
@@ -303,19 +303,25 @@ fn quoted_or_absent(rest: &[u8]) -> Option<(&[u8], Option<Text<'_>>)> {
     }
 }
 
+/// Takes a list of addresses right behind the user agent, where X-Forwarded-For is logged. Addresses further
+/// behind are others: an upstream's, the server's own.
+fn after_forwarded<'a>(record: &mut Record<'a>, rest: &'a [u8]) -> &'a [u8] {
+    match quoted_or_absent(rest) {
+        Some((after, Some(text))) if is_address_list(&text) => {
+            push_field(record, FieldName::Header("x-forwarded-for".into()), text);
+            after
+        }
+        _ => rest,
+    }
+}
+
 /// Reads further fields: quoted, bare, `key=value`, `key="value"`. Numbers and absent values are passed
-/// over; a quoted list of addresses is what X-Forwarded-For is logged as.
+/// over.
 pub(super) fn further<'a>(record: &mut Record<'a>, mut rest: &'a [u8]) {
     while !rest.is_empty() {
         if let Some((after, text)) = quoted_or_absent(rest) {
             if let Some(text) = text.filter(|t| names::credential(t).is_some()) {
-                let is_forwarded = is_address_list(&text);
-                let name = if is_forwarded {
-                    FieldName::Header("x-forwarded-for".into())
-                } else {
-                    FieldName::Unnamed
-                };
-                push_field(record, name, text);
+                push_field(record, FieldName::Unnamed, text);
             }
             rest = after;
             continue;
@@ -349,4 +355,41 @@ fn bare<'a>(record: &mut Record<'a>, rest: &'a [u8]) -> &'a [u8] {
         push_field(record, name, value);
     }
     after
+}
+
+#[cfg(test)]
+mod tests {
+    use super::super::tests::{preset, read};
+    use super::super::{Columns, client_behind};
+
+    const TIME: &str = "[05/Mar/2026:10:20:30 +0000]";
+    const GET: &str = "\"GET /v1/items HTTP/1.1\" 200 1234";
+
+    /// The client of a line, where `10.0.0.0/8` is trusted.
+    fn client(line: &str) -> String {
+        let record = preset("auto").parse_under(line.as_bytes(), &Columns::default()).unwrap();
+        let trusted = ["10.0.0.0/8".parse().unwrap()];
+        client_behind(record.client, record.forwarded(), &trusted).unwrap().to_string()
+    }
+
+    #[test]
+    fn a_single_address_behind_the_agent_was_dropped_as_a_number() {
+        let line = format!(r#"10.1.1.1 - - {TIME} {GET} "-" "curl/8.0" "203.0.113.9""#);
+        assert_eq!(client(&line), "203.0.113.9");
+        assert!(read(&preset("auto"), &line).ends_with("header:x-forwarded-for=203.0.113.9"));
+    }
+
+    #[test]
+    fn an_upstreams_address_was_taken_for_the_client() {
+        for (further, expected) in [
+            (r#""-" "192.0.2.8:8080""#, "10.1.1.1"),
+            (r#"- "192.0.2.8""#, "10.1.1.1"),
+            (r#""x" "192.0.2.8, 192.0.2.9""#, "10.1.1.1"),
+            (r#""203.0.113.9" "192.0.2.8:8080""#, "203.0.113.9"),
+            (r#""203.0.113.9, 10.2.2.2" "192.0.2.8:8080""#, "203.0.113.9"),
+        ] {
+            let line = format!(r#"10.1.1.1 - - {TIME} {GET} "-" "curl" {further}"#);
+            assert_eq!(client(&line), expected, "{line}");
+        }
+    }
 }

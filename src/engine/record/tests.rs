@@ -136,7 +136,7 @@ fn the_combined_family_is_read_as_servers_write_it() {
                 r#"192.0.2.1 - - {time} "GET / HTTP/1.1" 200 5 "-" "c/1" "Bearer abc" "203.0.113.9, 10.0.0.1" tw1_0f token="sk_1 2" kid=k1 rt=0.05 0.050 462 -"#
             ),
             format!(
-                "{begin} {get} agent=c/1 200 bytes=5 field=Bearer abc header:x-forwarded-for=203.0.113.9, 10.0.0.1 field=tw1_0f id:token=sk_1 2 id:kid=k1"
+                "{begin} {get} agent=c/1 200 bytes=5 field=Bearer abc field=203.0.113.9, 10.0.0.1 field=tw1_0f id:token=sk_1 2 id:kid=k1"
             ),
         ),
         (
