@@ -131,21 +131,23 @@ fn is_tag(word: &[u8]) -> bool {
 }
 
 /// Takes what stands before the bracketed time, and the time. A user's name may hold brackets and even a
-/// time, but no server prints a bare quote in it: the first time that a quote follows counts, else the
-/// first time.
+/// time: the first time that a quote follows counts, else the first time. Where servers escape no quotes
+/// (Traefik, morgan), a client can write a time and a request into its name or behind the true ones; which
+/// of two is true then nobody can tell, and the line is rejected.
 fn time_after(input: &[u8]) -> Scan<'_, (&[u8], Option<Time>)> {
     let mut first_fault = None;
     let mut first_time = None;
-    for open in memchr::memchr_iter(b'[', input) {
+    for open in openings(input) {
         let (between, rest) = input.split_at(open);
-        if !between.is_empty() && !between.ends_with(b" ") {
-            continue;
-        }
         match bracket(rest) {
             Ok((rest, time)) => {
                 let found = (rest, (between.trim_ascii_end(), time));
                 if after_duration(rest).starts_with(b" \"") {
-                    return Ok(found);
+                    return if is_begun_again(rest) {
+                        miss(rest, "one time and request, not two")
+                    } else {
+                        Ok(found)
+                    };
                 }
                 first_time = first_time.or(Some(found));
             }
@@ -161,6 +163,24 @@ fn time_after(input: &[u8]) -> Scan<'_, (&[u8], Option<Time>)> {
     };
     Err(first_fault
         .unwrap_or(Err::Error(Miss { rest: after_names.len(), expected: "'[' before the time" })))
+}
+
+/// Returns the places of the brackets that begin a word.
+fn openings(input: &[u8]) -> impl Iterator<Item = usize> {
+    memchr::memchr_iter(b'[', input)
+        .filter(|open| open.checked_sub(1).is_none_or(|at| input.get(at) == Some(&b' ')))
+}
+
+/// Says whether a second time and request follow. No server that escapes quotes prints such: a quote in the
+/// midst of a field only closes it, and a space follows.
+fn is_begun_again(rest: &[u8]) -> bool {
+    let request = openings(rest).find_map(|open| {
+        let (after, _) = bracket(rest.get(open..)?).ok()?;
+        let request = after_duration(after).strip_prefix(b" \"")?;
+        (!is_end(request)).then_some(request)
+    });
+    // A request that closes behind a later one closes behind the first as well.
+    request.is_some_and(|request| quoted(request, is_status_next).is_some())
 }
 
 /// Skips ` (12 s)`, which Gandi's servers print behind the time.
@@ -391,5 +411,37 @@ mod tests {
             let line = format!(r#"10.1.1.1 - - {TIME} {GET} "-" "curl" {further}"#);
             assert_eq!(client(&line), expected, "{line}");
         }
+    }
+
+    #[test]
+    fn a_request_in_a_users_name_was_read_for_the_true_one() {
+        let auto = preset("auto");
+        let fake = r#"[01/Jan/2020:00:00:00 +0000] "GET /fake HTTP/1.1" 500 1"#;
+        let traefik = r#"42 "api@docker" "http://172.18.0.3:8080" 5ms"#;
+        for line in [
+            format!(
+                r#"203.0.113.9 - x {fake} "-" "-" 1 "a" "b" 1ms {TIME} {GET} "-" "-" {traefik}"#
+            ),
+            format!(r#"203.0.113.9 - x {fake} "-" "a {TIME} {GET} "-" "-" {traefik}"#),
+            format!(
+                r#"203.0.113.9 - x [01/Jan/2020:00:00:00 +0000] " {TIME} {GET} "-" "-" {traefik}"#
+            ),
+            format!(r#"203.0.113.9 - x [-] "a {TIME} {GET} "-" "-" {traefik}"#),
+            format!(r#"203.0.113.9 - - {TIME} {GET} "-" "x" 1 {fake} "-" "x" {traefik}"#),
+        ] {
+            for format in [&auto, &preset("traefik")] {
+                let said = read(format, &line);
+                assert!(said.contains("one time and request, not two"), "{line}: {said}");
+            }
+        }
+    }
+
+    #[test]
+    fn a_time_in_an_escaped_agent_makes_no_second_request() {
+        let agent = r#"x [01/Jan/2020:00:00:00 +0000] \x22GET /fake HTTP/1.1\x22 500 [-] "#;
+        let line = format!(r#"192.0.2.1 - - {TIME} {GET} "-" "{agent}" "Bearer abc" 462 0.050"#);
+        let said = read(&preset("auto"), &line);
+        assert!(said.contains("target=/v1/items version=1.1 agent=x [01/"), "{said}");
+        assert!(said.ends_with("field=Bearer abc"), "{said}");
     }
 }
