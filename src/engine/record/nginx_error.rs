@@ -7,9 +7,11 @@
 //! ```
 //!
 //! The time has no zone and is taken as UTC. Nothing is escaped: a path in the message and all that is quoted may
-//! hold a whole forged tail. The true one is the first that reads to the end of the line with no quote in it,
-//! but for the referrer, which is the last. A line that names no client (`signal process started`) is a record
-//! with a time: it is whole, and asks for nothing.
+//! hold a whole forged tail. Where all tails name one client, the true one is the first that reads to the end of
+//! the line with no quote in it, but for the referrer, which is the last. Where they disagree, the first is true
+//! if the message before it quotes nothing; else nobody can tell, and the record has no client and no request. A
+//! line that names no client (`signal process started`) is a record with a time: it is whole, and asks for
+//! nothing.
 
 use std::borrow::Cow;
 
@@ -21,6 +23,9 @@ use super::{Record, client, time};
 
 /// Tails that are tried; a line with more is forged.
 const MAX_TAILS: usize = 16;
+
+/// An address with a zone and more; what is longer is none.
+const LONGEST_CLIENT: usize = 64;
 
 const TAIL: &[u8] = b", client: ";
 
@@ -88,6 +93,9 @@ struct Tail<'a> {
 }
 
 fn tail_of(message: &[u8]) -> Option<Tail<'_>> {
+    if !is_one_client(message) {
+        return first_proven(message);
+    }
     let mut first = None;
     for at in memmem::find_iter(message, TAIL).take(MAX_TAILS) {
         let tail = read_tail(message.get(at + TAIL.len()..)?);
@@ -97,6 +105,33 @@ fn tail_of(message: &[u8]) -> Option<Tail<'_>> {
         first = first.or(Some(tail));
     }
     first
+}
+
+/// Says whether all that look like tails name the same client.
+fn is_one_client(message: &[u8]) -> bool {
+    let mut clients = memmem::find_iter(message, TAIL).map(|at| {
+        let text = message.get(at + TAIL.len()..).unwrap_or_default();
+        let near = text.get(..LONGEST_CLIENT).unwrap_or(text);
+        memchr::memchr(b',', near).and_then(|end| near.get(..end)).unwrap_or(near)
+    });
+    let first = clients.next();
+    clients.all(|client| Some(client) == first)
+}
+
+/// Returns the first tail if the message before it holds nothing of a client's, which nginx would have
+/// quoted; a module's own message (`[lua] ...`) may hold anything. Of a tail with a quote in it only the
+/// client is certain.
+fn first_proven(message: &[u8]) -> Option<Tail<'_>> {
+    let (said, rest) = found_in(message, TAIL)?;
+    let said = match found_in(said, b" by zone \"") {
+        Some((said, zone)) if memchr::memchr(b'"', zone) == zone.len().checked_sub(1) => said,
+        _ => said,
+    };
+    if memchr::memchr2(b'"', b'[', said).is_some() {
+        return None;
+    }
+    let tail = read_tail(rest);
+    Some(if tail.is_whole { tail } else { Tail { client: tail.client, ..Tail::default() } })
 }
 
 fn read_tail(text: &[u8]) -> Tail<'_> {
@@ -159,10 +194,10 @@ mod tests {
                 "cut, client: 192.0.2.1, server: e, request: \"GET /a",
                 "client=192.0.2.1 method=GET target=/a",
             ),
-            // Forged in the name of a user, in the request, in the referrer.
+            // Forged in the name of a user: as it could be in the request. Then in the referrer.
             (
                 "user \"a\": password mismatch, client: 198.51.100.9, server: e, request: \"GET /f HTTP/1.1\", host: \"e\"\": was not found in \"p\", client: 192.0.2.1, server: , request: \"GET / HTTP/1.1\", host: \"e\"",
-                "client=192.0.2.1 method=GET target=/ version=1.1 host=e",
+                "",
             ),
             (
                 "limited, client: 192.0.2.1, server: e, request: \"GET / HTTP/1.1\", host: \"e\", referrer: \"x\", client: 198.51.100.9, server: e, request: \"GET /f HTTP/1.1\", host: \"e\"",
@@ -180,6 +215,26 @@ mod tests {
             "2026/03/02 08:00:00 [crit] 80:2 ",
         ] {
             assert_eq!(shown(&preset("auto"), line), time, "{line}");
+        }
+    }
+
+    #[test]
+    fn a_client_in_a_request_was_read_for_the_true_one() {
+        let time = "2026-03-02T08:00:00Z";
+        let tail = ", client: 203.0.113.9, server: localhost, request: \"GET /real";
+        let fake = ", client: 6.6.6.6, server: y, request: \"GET /fake HTTP/1.1\"";
+        let client = format!("{time} client=203.0.113.9");
+        let cases = [
+            (format!("limiting requests, excess: 0.5 by zone \"z\"{tail}{fake}"), client.as_str()),
+            (format!("upstream timed out (110: x){tail}{fake}"), &client),
+            (format!("open() \"/srv/x\" failed (2: x){tail}{fake}"), time),
+            (format!("open() \"/srv/x{fake}, referrer: \"\" failed{tail} HTTP/1.1\""), time),
+            (format!("open() \"/srv/x by zone \"z\"{fake}\" failed{tail} HTTP/1.1\""), time),
+            (format!("limiting by zone \"z\" \"x{fake}{tail} HTTP/1.1\""), time),
+            (format!("[lua] a.lua:3: user x{fake}{tail} HTTP/1.1\""), time),
+        ];
+        for (rest, expected) in cases {
+            assert_eq!(shown(&preset("auto"), &format!("{HEAD}{rest}")), expected, "{rest}");
         }
     }
 

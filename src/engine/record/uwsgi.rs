@@ -6,7 +6,8 @@
 //! ```
 //!
 //! The time has no zone and is taken as UTC. Nothing is escaped; behind the URI stands nothing of a client's, so
-//! the URI ends where ` => generated ` stands for the last time.
+//! the URI ends where ` => generated ` stands for the last time. A user's name and a URI may hold variables and
+//! a time as well: where those stand twice, nobody can tell which are true, and the line is rejected.
 
 use std::borrow::Cow;
 
@@ -17,6 +18,7 @@ use super::{Record, time};
 
 const PID: &[u8] = b"[pid: ";
 const USAGE: &[u8] = b"{address space usage: ";
+const BEFORE_TIME: &[u8] = b"} [";
 const GENERATED: &[u8] = b" => generated ";
 
 /// Says whether a line begins with uWSGI's bracket or usage. Where it ends as uWSGI's do, a virtual host may
@@ -44,13 +46,16 @@ pub(super) fn read(line: &[u8]) -> Result<Record<'_>, Miss> {
     record.client = parse_address(client);
     let (rest, user) = before(rest, b") {", "')' after the user")?;
     record.user = given(user);
-    let (inside, _) = before(rest, b"} [", "the variables, and '[' before the time")?;
+    let (inside, _) = before(rest, BEFORE_TIME, "the variables, and '[' before the time")?;
     let (rest, text) = before(inside, b"] ", "']' after the time")?;
     let Some(time) = time::asctime(text) else {
         return Err(Miss { rest: inside.len(), expected: "a time like Mon Nov 23 17:10:33 2026" });
     };
     record.time = Some(time.at);
     record.time_digits = time.digits;
+    if let Some(second) = second_time(rest) {
+        return Err(Miss { rest: second.len(), expected: "one time, not two" });
+    }
     let (uri, method) = before(rest, b" ", "the method")?;
     record.method = given(method);
     let Some((uri, rest)) =
@@ -62,6 +67,16 @@ pub(super) fn read(line: &[u8]) -> Result<Record<'_>, Miss> {
     let rest = rest.get(GENERATED.len()..).unwrap_or_default();
     read_response(&mut record, rest)?;
     Ok(record)
+}
+
+/// Finds a time in the place of one, behind the first.
+fn second_time(rest: &[u8]) -> Option<&[u8]> {
+    const LENGTH: usize = 24;
+    memchr::memmem::find_iter(rest, BEFORE_TIME).find_map(|at| {
+        let inside = rest.get(at + BEFORE_TIME.len()..)?;
+        let (text, after) = inside.split_at_checked(LENGTH)?;
+        (after.starts_with(b"] ") && time::asctime(text).is_some()).then_some(inside)
+    })
 }
 
 /// Reads `47 bytes in 35 msecs (HTTP/1.1 200) ...`.
@@ -132,6 +147,22 @@ mod tests {
         ];
         for (line, expected) in &cases {
             assert_eq!(read(&preset("uwsgi"), line), *expected, "{line}");
+        }
+    }
+
+    #[test]
+    fn a_request_in_a_users_name_was_read_for_the_true_one() {
+        let begin = "[pid: 88185|app: 0|req: 3/2] 192.0.2.1";
+        let fake = "{1 vars in 2 bytes} [Wed Jan  1 00:00:00 2020] GET /fake";
+        let vars = "{38 vars in 696 bytes} [Mon Nov 23 17:10:33 2026] GET /real";
+        let done = "=> generated 47 bytes in 35 msecs (HTTP/1.1 200) 9 headers in 378 bytes";
+        for line in [
+            format!("{begin} (x) {fake} {done} y) {vars} {done}"),
+            format!("{begin} (x) {fake}) {vars} {done}"),
+            format!("{begin} () {vars} {fake} {done}"),
+        ] {
+            let said = read(&preset("uwsgi"), &line);
+            assert!(said.contains(": one time, not two / "), "{line}: {said}");
         }
     }
 
