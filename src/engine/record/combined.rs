@@ -5,21 +5,19 @@
 //! ```
 //!
 //! Kin of it are read too: lighttpd has the host in the place of ident, Gandi a duration ` (0 s)` behind the time,
-//! cPanel dates like `11/23/2026`, `LiteSpeed` a virtual host in front, `["name"] `, and its user in quotes.
+//! cPanel dates like `11/23/2026`, `LiteSpeed` a virtual host in front, `["name"] `, and its user in quotes. Where
+//! a site logs X-Forwarded-For in the client's place, a list of addresses stands there.
 //!
 //! Sources: Apache `mod_log_config`, nginx `ngx_http_log_module`, Traefik access logs, lighttpd `mod_accesslog`,
 //! `OpenLiteSpeed`'s `accesslog.cpp`. Read as lines are, not as the manual says: see the table in the tests.
 
 use std::borrow::Cow;
-use std::net::IpAddr;
 
 use nom::Err;
 
 use super::client::{is_address_list, parse_address};
 use super::draft::{Request, push_field};
-use super::scan::{
-    Miss, Quoted, Scan, before, decimal, given, is_end, literal, miss, present, quoted,
-};
+use super::scan::{Miss, Quoted, Scan, decimal, given, is_end, literal, miss, present, quoted};
 use super::scan::{status, unescape, word};
 use super::time::Time;
 use super::{FieldName, Record, Text, names, time};
@@ -108,7 +106,10 @@ fn after_host<'a>(record: &mut Record<'a>, line: &'a [u8]) -> &'a [u8] {
 
 /// Reads everything before the request.
 fn head<'a>(record: &mut Record<'a>, line: &'a [u8]) -> Result<&'a [u8], Miss> {
-    let (rest, first) = before(line, b" ", "a space after the client's address")?;
+    let (rest, first) = clients(line);
+    if first.len() == line.len() {
+        return Err(Miss { rest: 0, expected: "a space after the client's address" });
+    }
     if first.is_empty() || is_tag(first) {
         return Err(Miss { rest: line.len(), expected: "the client's address" });
     }
@@ -208,20 +209,51 @@ fn bracket(input: &[u8]) -> Scan<'_, Option<Time>> {
     }
 }
 
+/// Takes the client: a word, or the words of a list of addresses.
+fn clients(input: &[u8]) -> (&[u8], &[u8]) {
+    let mut rest = input;
+    loop {
+        let last;
+        (rest, last) = word(rest);
+        if rest.is_empty() || !last.ends_with(b",") {
+            break;
+        }
+    }
+    let end = input.len() - rest.len();
+    let list = input.get(..end).unwrap_or(input);
+    (rest, list.strip_suffix(b" ").unwrap_or(list))
+}
+
+/// Reads the client. Of a list the last address is that of the peer, or of the last proxy that is known.
+fn set_client<'a>(record: &mut Record<'a>, text: &'a [u8]) {
+    let Some(comma) = memchr::memrchr(b',', text) else {
+        record.client = parse_address(text);
+        return;
+    };
+    record.client = text.get(comma + 1..).and_then(parse_address);
+    if record.client.is_some() {
+        record.is_forwarded = true;
+        push_field(record, FieldName::Header("x-forwarded-for".into()), Cow::Borrowed(text));
+    }
+}
+
 /// Sorts out host, client and user: the words before the time.
 fn set_names<'a>(record: &mut Record<'a>, first: &'a [u8], between: &'a [u8]) {
     if between == b"- -" {
-        record.client = parse_address(first);
+        set_client(record, first);
         return;
     }
-    let (more, second) = word(between);
-    let client: Option<IpAddr> = if second == b"-" { None } else { parse_address(second) };
-    let user = if client.is_some() || (is_host_with_port(first) && !more.is_empty()) {
+    // A user's name may hold a comma too; it is no list then.
+    let list = Some(clients(between)).filter(|(_, list)| is_address_list(list));
+    if let Some((_, list)) = list {
+        set_client(record, list);
+    }
+    let (more, second) = list.unwrap_or_else(|| word(between));
+    let user = if record.client.is_some() || (is_host_with_port(first) && !more.is_empty()) {
         record.host = present(first).map(Cow::Borrowed);
-        record.client = client;
         word(more).0
     } else {
-        record.client = parse_address(first);
+        set_client(record, first);
         // lighttpd has the virtual host where others have what ident said, which is no name of a host.
         if record.client.is_some() && is_host(second) {
             record.host = Some(Cow::Borrowed(second));
@@ -443,5 +475,35 @@ mod tests {
         let said = read(&preset("auto"), &line);
         assert!(said.contains("target=/v1/items version=1.1 agent=x [01/"), "{said}");
         assert!(said.ends_with("field=Bearer abc"), "{said}");
+    }
+
+    #[test]
+    fn a_list_of_clients_was_taken_for_a_host() {
+        let auto = preset("auto");
+        let begin = "2026-03-05T10:20:30Z client=198.51.100.2 method=GET target=/v1/items version=1.1 agent=x";
+        let rest = format!("{TIME} {GET} \"-\" \"x\"");
+        for list in [
+            "203.0.113.9, 198.51.100.2",
+            "203.0.113.9,198.51.100.2",
+            "203.0.113.9, 192.0.2.1, 2001:db8::1, 198.51.100.2",
+            "unknown, 198.51.100.2",
+        ] {
+            let end = format!("200 bytes=1234 header:x-forwarded-for={list}");
+            for (names, said) in [
+                (format!("{list} - -"), String::new()),
+                (format!("{list} - ann"), "user=ann ".into()),
+                (format!("www.example.org {list} - ann"), "user=ann host=www.example.org ".into()),
+            ] {
+                if names.starts_with("www.example.org unknown") {
+                    continue;
+                }
+                let line = format!("{names} {rest}");
+                assert_eq!(read(&auto, &line), format!("{begin} {said}{end}"), "{line}");
+                assert!(auto.parse(line.as_bytes()).unwrap().is_forwarded, "{line}");
+            }
+        }
+        assert_eq!(client(&format!("203.0.113.9, 10.1.1.1 - - {rest}")), "203.0.113.9");
+        assert_eq!(client(&format!("6.6.6.6, 203.0.113.9, 10.1.1.1 - - {rest}")), "203.0.113.9");
+        assert_eq!(client(&format!("10.1.1.1, 203.0.113.9 - - {rest}")), "203.0.113.9");
     }
 }
