@@ -131,14 +131,14 @@ impl Column {
         }
     }
 
-    /// `cs(Header)` is a request header; what a site names like a token is an id of one.
+    /// `cs(Header)` is a request header; what a site names like a token is one, or an id of one.
     fn header_or_id(name: &str) -> Self {
         let inside = name.strip_prefix("cs(").and_then(|rest| rest.strip_suffix(')'));
         if let Some((slot, rank)) = inside.and_then(|header| keys::header(header).slot) {
             return Self::Other(slot, rank);
         }
-        let is_id = inside.is_none() && names::is_id(name);
-        let slot = if is_id { Slot::Id(name.to_owned().into()) } else { Slot::Skip };
+        let is_told = inside.is_none() && names::is_told(name);
+        let slot = if is_told { Slot::Named(name.to_owned().into()) } else { Slot::Skip };
         Self::Other(slot, 1)
     }
 }

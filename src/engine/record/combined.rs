@@ -399,11 +399,10 @@ fn bare<'a>(record: &mut Record<'a>, rest: &'a [u8]) -> &'a [u8] {
     } else {
         (after, present(value).map(Cow::Borrowed))
     };
-    let name = names::pair(key);
+    let Some(value) = value else { return after };
+    let name = names::pair(key, &value);
     let is_id = matches!(name, FieldName::Id(_));
-    if let Some(value) =
-        value.filter(|v| names::credential(v).is_some() || is_id && names::is_given(v))
-    {
+    if names::credential(&value).is_some() || is_id && names::is_given(&value) {
         push_field(record, name, value);
     }
     after
@@ -505,5 +504,23 @@ mod tests {
         assert_eq!(client(&format!("203.0.113.9, 10.1.1.1 - - {rest}")), "203.0.113.9");
         assert_eq!(client(&format!("6.6.6.6, 203.0.113.9, 10.1.1.1 - - {rest}")), "203.0.113.9");
         assert_eq!(client(&format!("10.1.1.1, 203.0.113.9 - - {rest}")), "203.0.113.9");
+    }
+
+    #[test]
+    fn a_further_field_named_token_was_taken_for_an_id() {
+        let token = "tk9Zq7Lw2Xv8Rb4Nc6Mf1Hs3";
+        let id = "tw1_0123456789abcdef0123456789abcdef";
+        for (further, said) in [
+            (format!("token={token}"), format!("header:token={token}")),
+            (format!("access_token=\"{token}\""), format!("header:access-token={token}")),
+            (format!("api_key={token}"), format!("header:api-key={token}")),
+            (format!("authorization={token}"), format!("header:authorization={token}")),
+            (format!("token_id={token}"), format!("id:token_id={token}")),
+            (format!("token={id}"), format!("id:token={id}")),
+        ] {
+            let line = format!(r#"192.0.2.1 - - {TIME} {GET} "-" "curl" {further}"#);
+            let read = read(&preset("auto"), &line);
+            assert!(read.ends_with(&format!(" {said}")), "{line}: {read}");
+        }
     }
 }

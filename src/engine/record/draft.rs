@@ -4,7 +4,7 @@ use std::borrow::Cow;
 use std::ops::Range;
 
 use super::time::Time;
-use super::{FieldName, Record, Text, client, scan, time};
+use super::{FieldName, Record, Text, client, names, scan, time};
 
 /// Further fields that a record keeps; what a hostile line holds beyond is not looked at.
 const MAX_FIELDS: usize = 64;
@@ -36,6 +36,8 @@ pub(super) enum Slot {
     Header(Cow<'static, str>),
     Cookie(Cow<'static, str>),
     Id(Cow<'static, str>),
+    /// A name that the site chose: what it means, the value tells.
+    Named(Cow<'static, str>),
     Unnamed,
     Skip,
 }
@@ -71,6 +73,7 @@ impl<'a> Draft<'a> {
             Slot::Header(name) => FieldName::Header(name.clone()),
             Slot::Cookie(name) => FieldName::Cookie(name.clone()),
             Slot::Id(name) => FieldName::Id(name.clone()),
+            Slot::Named(name) => names::field(name, &raw).into_owned(),
             Slot::Unnamed => FieldName::Unnamed,
             Slot::Skip => return true,
         };

@@ -94,19 +94,60 @@ pub(super) fn header(name: &[u8]) -> Option<Cow<'static, str>> {
     (!is_harmless).then(|| Cow::Owned(lower.to_owned()))
 }
 
-/// Says what `key=value` of a log line's tail is: an id if the key names one.
-pub(super) fn pair(key: &[u8]) -> FieldName<'_> {
-    match std::str::from_utf8(key) {
-        Ok(name) if is_id(name) => FieldName::Id(Cow::Borrowed(name)),
-        _ => FieldName::Unnamed,
+/// Says what a field is by the name that the site gave it, and by its value: a credential's own name makes
+/// it as good as a header, another one's that speaks of a token an id. A value that begins like one of our
+/// ids is an id under either.
+pub(super) fn field<'a>(name: &'a str, value: &[u8]) -> FieldName<'a> {
+    let credential = credential_header(name);
+    if is_id(name) || (credential.is_some() && value.starts_with(b"tw1_")) {
+        return FieldName::Id(Cow::Borrowed(name));
     }
+    credential.map_or(FieldName::Unnamed, FieldName::Header)
 }
 
-/// Says whether a site that names a field so means a token or its id.
+/// Says what `key=value` of a log line's tail is.
+pub(super) fn pair<'a>(key: &'a [u8], value: &[u8]) -> FieldName<'a> {
+    std::str::from_utf8(key).map_or(FieldName::Unnamed, |name| field(name, value))
+}
+
+/// Says whether a site that names a field so means a token's id.
 pub(super) fn is_id(name: &str) -> bool {
-    ["token", "jti", "key_id", "keyid", "tw_id", "kid", "consumer"]
-        .iter()
-        .any(|part| contains_ignoring_case(name.as_bytes(), part.as_bytes()))
+    credential_header(name).is_none()
+        && ["token", "jti", "key_id", "keyid", "tw_id", "kid", "consumer"]
+            .iter()
+            .any(|part| contains_ignoring_case(name.as_bytes(), part.as_bytes()))
+}
+
+/// Says whether a site that names a field so means a token, or its id.
+pub(super) fn is_told(name: &str) -> bool {
+    is_id(name) || credential_header(name).is_some()
+}
+
+/// Returns the header that is named so, `http_` in front or not, if it is one for credentials.
+fn credential_header(name: &str) -> Option<Cow<'static, str>> {
+    const ENDINGS: &[&str] = &[
+        "token",
+        "api-key",
+        "apikey",
+        "access-key",
+        "accesskey",
+        "secret-key",
+        "secretkey",
+        "auth-key",
+        "authkey",
+        "secret",
+        "password",
+        "authorization",
+        "jwt",
+        "bearer",
+    ];
+    let header = header(name.as_bytes())?;
+    let header = match header.strip_prefix("http-") {
+        Some(own) => Cow::Owned(own.to_owned()),
+        None => header,
+    };
+    let is_named = header == "cookie" || ENDINGS.iter().any(|end| header.ends_with(end));
+    is_named.then_some(header)
 }
 
 fn contains_ignoring_case(text: &[u8], part: &[u8]) -> bool {
@@ -145,5 +186,34 @@ mod tests {
             assert_eq!(credential(value.as_bytes()), None, "{value}");
         }
         assert!(credential(b"abc-123").is_some());
+    }
+
+    #[test]
+    fn a_credentials_own_name_was_taken_for_that_of_an_id() {
+        for (name, header) in [
+            ("token", "token"),
+            ("access_token", "access-token"),
+            ("accessToken", "accesstoken"),
+            ("Session-Token", "session-token"),
+            ("auth_token", "auth-token"),
+            ("api_key", "api-key"),
+            ("apikey", "apikey"),
+            ("x_api_key", "x-api-key"),
+            ("http_x_api_key", "x-api-key"),
+            ("http_authorization", "authorization"),
+            ("X-Auth-Token", "x-auth-token"),
+            ("cookie", "cookie"),
+        ] {
+            assert_eq!(field(name, b"abc"), FieldName::Header(header.into()), "{name}");
+            assert_eq!(field(name, b"tw1_0f"), FieldName::Id(name.into()), "{name}");
+        }
+        for name in
+            ["jti", "kid", "key_id", "api_key_id", "token_id", "x_tw_id", "consumer", "token_hash"]
+        {
+            assert_eq!(field(name, b"abc"), FieldName::Id(name.into()), "{name}");
+        }
+        for name in ["sub", "request_id", "rt", ""] {
+            assert_eq!(field(name, b"tw1_0f"), FieldName::Unnamed, "{name}");
+        }
     }
 }

@@ -297,7 +297,7 @@ impl Step {
     fn is_spacious(&self) -> bool {
         match &self.slot {
             Slot::Part(part) => matches!(part, Part::Request | Part::Agent | Part::User),
-            Slot::Header(_) | Slot::Unnamed => true,
+            Slot::Header(_) | Slot::Named(_) | Slot::Unnamed => true,
             Slot::Cookie(_) | Slot::Id(_) | Slot::Skip => false,
         }
     }

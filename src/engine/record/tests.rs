@@ -136,7 +136,7 @@ fn the_combined_family_is_read_as_servers_write_it() {
                 r#"192.0.2.1 - - {time} "GET / HTTP/1.1" 200 5 "-" "c/1" "Bearer abc" "203.0.113.9, 10.0.0.1" tw1_0f token="sk_1 2" kid=k1 rt=0.05 0.050 462 -"#
             ),
             format!(
-                "{begin} {get} agent=c/1 200 bytes=5 field=Bearer abc field=203.0.113.9, 10.0.0.1 field=tw1_0f id:token=sk_1 2 id:kid=k1"
+                "{begin} {get} agent=c/1 200 bytes=5 field=Bearer abc field=203.0.113.9, 10.0.0.1 field=tw1_0f header:token=sk_1 2 id:kid=k1"
             ),
         ),
         (
@@ -537,6 +537,21 @@ fn brackets_of_another_program_are_no_error_log() {
         "[05/Mar/2026:10:20:30 +0000] [main] GET /x?api_key=k 200",
     ] {
         assert!(preset("auto").parse(line.as_bytes()).is_err(), "{line}");
+    }
+}
+
+#[test]
+fn a_variable_named_token_was_taken_for_an_id() {
+    let begin = "192.0.2.1 [10/Oct/2000:13:55:36 -0700] 200";
+    let id = "tw1_0123456789abcdef0123456789abcdef";
+    for format in [
+        Format::nginx("$remote_addr [$time_local] $status $token").unwrap(),
+        Format::template("%h %t %>s %{TOKEN}n").unwrap(),
+    ] {
+        let said = read(&format, &format!("{begin} abc-123"));
+        assert!(said.ends_with("200 header:token=abc-123"), "{said}");
+        let said = read(&format, &format!("{begin} {id}")).to_lowercase();
+        assert!(said.ends_with(&format!("200 id:token={id}")), "{said}");
     }
 }
 

@@ -104,7 +104,13 @@ fn nginx_by_prefix(name: &str) -> Meaning {
 
 /// What a name that the site chose tells.
 fn of_the_site(name: &str) -> Slot {
-    if names::is_id(name) { Slot::Id(Cow::Owned(name.to_owned())) } else { Slot::Unnamed }
+    if names::is_id(name) {
+        Slot::Id(Cow::Owned(name.to_owned()))
+    } else if names::is_told(name) {
+        Slot::Named(Cow::Owned(name.to_owned()))
+    } else {
+        Slot::Unnamed
+    }
 }
 
 /// Returns the meaning of an Apache directive `%{argument}letter`; `None` if there is none such, or if its
