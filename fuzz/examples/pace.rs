@@ -1,5 +1,6 @@
 //! Looks for inputs that are read slowly. Run without the fuzzer's instrumentation:
-//! `cargo run --release --manifest-path fuzz/Cargo.toml --example pace -- PRESET PATH...`
+//! `cargo run --release --manifest-path fuzz/Cargo.toml --example pace -- PRESET PATH...`, or a template for the
+//! preset.
 //!
 //! Each file is read as it is, and its lines, its words and its marks are repeated to 64 KiB, in one line and in
 //! many. Prints the slowest and every one that takes longer than [`LIMIT`].

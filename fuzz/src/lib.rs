@@ -140,9 +140,10 @@ fn names() -> Names {
     }
 }
 
-/// Makes a reader of one source of this preset.
-pub fn reader_of(preset: &str) -> Reader {
-    reader(Format::preset(preset).unwrap())
+/// Makes a reader of one source of this preset or template.
+pub fn reader_of(name: &str) -> Reader {
+    let format = Format::preset(name).or_else(|| Format::template(name).ok());
+    reader(format.expect("a preset or a template"))
 }
 
 /// Makes a reader of one source of this format.
