@@ -63,6 +63,8 @@ pub struct Directives {
 impl Directives {
     /// Takes note of a line if it is a directive, and says whether it is one.
     pub fn note(&mut self, line: &[u8]) -> bool {
+        // Whoever calls may have left the line end on.
+        let line = line.trim_ascii_end();
         let kept = match line.get(..7) {
             _ if line.len() > MAX_DIRECTIVE => return false,
             Some(b"#Fields" | b"#fields") => &mut self.fields,
@@ -70,7 +72,7 @@ impl Directives {
             _ => return false,
         };
         kept.clear();
-        kept.extend_from_slice(line.trim_ascii_end());
+        kept.extend_from_slice(line);
         true
     }
 
@@ -227,6 +229,19 @@ impl Tally {
 #[cfg(test)]
 mod tests {
     use super::*;
+
+    #[test]
+    fn the_longest_directive_is_obeyed_whatever_ends_its_line() {
+        let line = format!("#Fields: {}", "x".repeat(MAX_DIRECTIVE - 9));
+        for (more, end, is_obeyed) in [("", "\n", true), ("", "\r\n", true), ("x", "\n", false)] {
+            let whole = format!("{line}{more}{end}");
+            let (mut by_line, mut at_once) = (Directives::default(), Directives::default());
+            by_line.note(trim_end(whole.as_bytes()));
+            at_once.note_all(whole.as_bytes());
+            assert_eq!(by_line, at_once, "{end:?}");
+            assert_eq!(!at_once.fields().is_empty(), is_obeyed, "{end:?}");
+        }
+    }
 
     #[test]
     fn lines_know_where_they_stand() {
