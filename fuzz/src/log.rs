@@ -13,12 +13,22 @@ use crate::token;
 pub fn check(reader: &Reader, input: &[u8]) {
     let format = &reader.sources()[0].format;
     let batch = Batch { bytes: input.to_vec(), ..Batch::default() };
-    let mut columns = Columns::default();
+    let (mut columns, mut directives) = (Columns::default(), Directives::default());
     for line in batch.lines() {
         columns.note(line.bytes);
+        directives.note(line.bytes);
         check_line(reader, format, line.bytes, &columns);
     }
+    check_directives(&directives, input);
     check_batch(reader, &batch);
+}
+
+/// Directives are the same whether they are noted line by line or all at once, and once stored.
+fn check_directives(noted: &Directives, input: &[u8]) {
+    let mut all = Directives::default();
+    all.note_all(input);
+    assert_eq!(all, *noted);
+    assert_eq!(Directives::from_lines(&all.to_lines()), all);
 }
 
 fn check_line(reader: &Reader, format: &Format, line: &[u8], columns: &Columns) {
