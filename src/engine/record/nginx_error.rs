@@ -9,16 +9,16 @@
 //! The time has no zone and is taken as UTC. Nothing is escaped: a path in the message and all that is quoted may
 //! hold a whole forged tail. Where all tails name one client, the true one is the first that reads to the end of
 //! the line with no quote in it, but for the referrer, which is the last. Where they disagree, the first is true
-//! if the message before it quotes nothing; else nobody can tell, and the record has no client and no request. A
-//! line that names no client (`signal process started`) is a record with a time: it is whole, and asks for
-//! nothing.
+//! if the message before it quotes nothing, or the one whole tail behind a user's name; else nobody can tell, and
+//! the record has no client and no request. A line that names no client (`signal process started`) is a
+//! record with a time: it is whole, and asks for nothing.
 
 use std::borrow::Cow;
 
 use memchr::memmem;
 
 use super::draft::Request;
-use super::scan::{Miss, before, found_in, present};
+use super::scan::{Miss, before, found_in, last_word, present, word};
 use super::{Record, client, time};
 
 /// Tails that are tried; a line with more is forged.
@@ -94,7 +94,7 @@ struct Tail<'a> {
 
 fn tail_of(message: &[u8]) -> Option<Tail<'_>> {
     if !is_one_client(message) {
-        return first_proven(message);
+        return behind_name(message).or_else(|| first_proven(message));
     }
     let mut first = None;
     for at in memmem::find_iter(message, TAIL).take(MAX_TAILS) {
@@ -116,6 +116,32 @@ fn is_one_client(message: &[u8]) -> bool {
     });
     let first = clients.next();
     clients.all(|client| Some(client) == first)
+}
+
+/// Returns the one whole tail behind the name of a user who was refused. The request was read by then, so no
+/// quote follows its version within it, and a Host with spaces was refused (since nginx 1.21.1): the true tail
+/// is whole, and one that is not, though its request has a version, stands in the name or in the referrer.
+fn behind_name(message: &[u8]) -> Option<Tail<'_>> {
+    let said = word(word(message).0).0;
+    if !said.starts_with(b"user \"") {
+        return None;
+    }
+    let mut only = None;
+    for (n, at) in memmem::find_iter(said, TAIL).enumerate() {
+        let tail = read_tail(said.get(at + TAIL.len()..)?);
+        let is_known = tail.is_whole || tail.request.is_some_and(has_version);
+        if n == MAX_TAILS || !is_known || (tail.is_whole && only.is_some()) {
+            return None;
+        }
+        only = only.or(Some(tail).filter(|tail| tail.is_whole));
+    }
+    only
+}
+
+/// Says whether a request ends as one of HTTP does: ` HTTP/1.1`.
+fn has_version(request: &[u8]) -> bool {
+    let (_, version) = last_word(request);
+    matches!(version, [b'H', b'T', b'T', b'P', b'/', b'0'..=b'9', b'.', b'0'..=b'9'])
 }
 
 /// Returns the first tail if the message before it holds nothing of a client's, which nginx would have
@@ -194,10 +220,10 @@ mod tests {
                 "cut, client: 192.0.2.1, server: e, request: \"GET /a",
                 "client=192.0.2.1 method=GET target=/a",
             ),
-            // Forged in the name of a user: as it could be in the request. Then in the referrer.
+            // Forged in the name of a user, in the referrer.
             (
                 "user \"a\": password mismatch, client: 198.51.100.9, server: e, request: \"GET /f HTTP/1.1\", host: \"e\"\": was not found in \"p\", client: 192.0.2.1, server: , request: \"GET / HTTP/1.1\", host: \"e\"",
-                "",
+                "client=192.0.2.1 method=GET target=/ version=1.1 host=e",
             ),
             (
                 "limited, client: 192.0.2.1, server: e, request: \"GET / HTTP/1.1\", host: \"e\", referrer: \"x\", client: 198.51.100.9, server: e, request: \"GET /f HTTP/1.1\", host: \"e\"",
@@ -231,6 +257,8 @@ mod tests {
             (format!("open() \"/srv/x{fake}, referrer: \"\" failed{tail} HTTP/1.1\""), time),
             (format!("open() \"/srv/x by zone \"z\"{fake}\" failed{tail} HTTP/1.1\""), time),
             (format!("limiting by zone \"z\" \"x{fake}{tail} HTTP/1.1\""), time),
+            (format!("user \"a\": password mismatch{tail}{fake}"), time),
+            (format!("user \"a{fake}, referrer: \"\": password mismatch{tail} HTTP/1.1\""), time),
             (format!("[lua] a.lua:3: user x{fake}{tail} HTTP/1.1\""), time),
         ];
         for (rest, expected) in cases {
