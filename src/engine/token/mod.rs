@@ -172,7 +172,7 @@ impl Finder {
 
     fn is_query(&self, name: &[u8]) -> bool {
         let is_named = |folded: names::Folded| self.query.iter().any(|n| **n == *folded.as_bytes());
-        !self.query.is_empty() && names::Folded::new(name).is_some_and(is_named)
+        !self.query.is_empty() && names::Folded::new(names::bare(name)).is_some_and(is_named)
     }
 
     fn is_cookie(&self, name: &[u8]) -> bool {

@@ -43,11 +43,20 @@ impl Folded {
     }
 }
 
+/// Takes `[]` and `[3]` off a name; of `user[password]` the inner one counts.
+pub(super) fn bare(name: &[u8]) -> &[u8] {
+    let Some(open) = name.strip_suffix(b"]") else { return name };
+    let Some(at) = memchr::memrchr(b'[', open) else { return name };
+    let inner = open.get(at + 1..).unwrap_or_default();
+    if inner.iter().all(u8::is_ascii_digit) { open.get(..at).unwrap_or_default() } else { inner }
+}
+
 /// Tells what a name promises.
 ///
 /// The names are those that masking changes of web projects, secret scanners' rules and error
 /// reporters' scrub lists agree on.
 pub(super) fn promise(name: &[u8]) -> Name {
+    let name = bare(name);
     // Laravel's protection against forged forms; it would fold into `token`.
     if name == b"_token" {
         return Name::Never;
@@ -150,6 +159,12 @@ mod tests {
             ("next_page_token", Name::Never),
             ("password", Name::Password),
             ("client_secret", Name::Sure),
+            ("access_token[]", Name::Sure),
+            ("access_token[12]", Name::Sure),
+            ("user[password]", Name::Password),
+            ("form[_token]", Name::Never),
+            ("access_token]", Name::Unknown),
+            ("[]", Name::Unknown),
         ];
         for (name, expected) in cases {
             assert_eq!(promise(name.as_bytes()), expected, "{name}");

@@ -18,6 +18,9 @@ const MAX_NESTED: usize = 8 * 1024;
 /// At most so many parameters of one URL are looked at.
 const MAX_PARAMETERS: usize = 256;
 
+/// Schemes of addresses, which have a name before an `@`, and no password.
+const MAIL_SCHEMES: [&[u8]; 5] = [b"mailto", b"sip", b"sips", b"xmpp", b"acct"];
+
 /// Whose URL it is.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(super) enum Place {
@@ -78,7 +81,12 @@ impl<'a> Search<'_, 'a> {
 
     /// Looks at `scheme://user:password@host` and returns the path behind it.
     fn authority(&mut self, url: &'a [u8], place: Place) -> &'a [u8] {
-        let Some(at) = memchr::memmem::find(url, b"://") else { return url };
+        let Some(at) = memchr::memmem::find(url, b"://") else {
+            if place == Place::Target {
+                self.bare_authority(url);
+            }
+            return url;
+        };
         let rest = url.get(at + 3..).unwrap_or_default();
         let end = memchr::memchr2(b'/', b'#', rest).unwrap_or(rest.len());
         let (authority, path) = rest.split_at_checked(end).unwrap_or((rest, b""));
@@ -86,6 +94,20 @@ impl<'a> Search<'_, 'a> {
             self.userinfo(authority.get(..at).unwrap_or_default(), place);
         }
         path
+    }
+
+    /// `user:password@host:443`, the target of CONNECT. `mailto:ann@host` has a name before the colon too.
+    fn bare_authority(&mut self, url: &'a [u8]) {
+        let end = memchr::memchr2(b'/', b'#', url).unwrap_or(url.len());
+        let authority = url.get(..end).unwrap_or_default();
+        let Some(at) = memchr::memrchr(b'@', authority) else { return };
+        let (userinfo, host) = authority.split_at_checked(at).unwrap_or_default();
+        let is_host = |b: &u8| b.is_ascii_alphanumeric() || b"@.-_:[]".contains(b);
+        let (user, password) = split_once(userinfo, b':');
+        let is_mail = MAIL_SCHEMES.iter().any(|scheme| user.eq_ignore_ascii_case(scheme));
+        if password.is_some() && !is_mail && host.iter().all(is_host) {
+            self.userinfo(userinfo, Place::Target);
+        }
     }
 
     /// `user:password` is what a client sends as basic authentication, and gets the id that it has there.
@@ -127,6 +149,7 @@ impl<'a> Search<'_, 'a> {
     fn segment(&mut self, segment: &'a [u8], place: Place) {
         let (segment, mut parameters) = split_once(segment, b';');
         if shape::SHORTEST <= segment.len() {
+            let segment = uncluttered(segment);
             let segment =
                 segment.strip_prefix(b"bot").filter(|id| is_telegram(id)).unwrap_or(segment);
             self.add(|| place.path(b"segment"), percent::decode(segment), Need::Shape);
@@ -136,7 +159,7 @@ impl<'a> Search<'_, 'a> {
             if let (name, Some(value)) = split_once(parameter, b'=') {
                 let name = percent::decode(name);
                 let need = self.need(&name, promise(&name));
-                self.add(|| place.path(&name), percent::decode(value), need);
+                self.add(|| place.path(&name), plain(uncluttered(value), need), need);
             }
             parameters = after;
         }
@@ -173,17 +196,34 @@ impl<'a> Search<'_, 'a> {
     }
 
     fn query(&mut self, query: &'a [u8], place: Place) {
-        for parameter in query.split(|b| matches!(b, b'&' | b'#')).take(MAX_PARAMETERS) {
+        let parameters = query.split(|b| matches!(b, b'&' | b'#' | b';'));
+        for parameter in parameters.take(MAX_PARAMETERS) {
             match split_once(parameter, b'=') {
                 (name, Some(value)) if super::SHORTEST <= value.len() => {
-                    self.parameter(name, value, place);
+                    self.parameter(name, uncluttered(value), place);
                 }
                 (_, Some(_)) => {}
-                (bare, None) => {
-                    self.add(|| place.query(b""), percent::decode(bare), Need::Shape);
-                }
+                (bare, None) => match self.split_encoded(bare) {
+                    Some((name, value)) => self.parameter(name, uncluttered(value), place),
+                    None => {
+                        let bare = percent::decode(uncluttered(bare));
+                        self.add(|| place.query(b""), bare, Need::Shape);
+                    }
+                },
             }
         }
+    }
+
+    /// Splits `access_token%3DT`, if the name says something.
+    fn split_encoded(&self, parameter: &'a [u8]) -> Option<(&'a [u8], &'a [u8])> {
+        let is_sign = |at: &usize| {
+            parameter.get(*at..*at + 3).is_some_and(|code| code.eq_ignore_ascii_case(b"%3D"))
+        };
+        let at = memchr::memchr_iter(b'%', parameter).find(is_sign)?;
+        let (name, value) = parameter.split_at_checked(at)?;
+        let decoded = percent::decode(name);
+        let is_known = promise(&decoded) != Name::Unknown || self.finder.is_query(&decoded);
+        is_known.then_some((name, value.get(3..)?))
     }
 
     fn parameter(&mut self, name: &'a [u8], value: &'a [u8], place: Place) {
@@ -198,7 +238,7 @@ impl<'a> Search<'_, 'a> {
         if !is_named && need != Need::Likely && value.len() < shape::SHORTEST {
             return;
         }
-        let value = percent::decode(value);
+        let value = plain(value, need);
         if !is_named && is_nested(&value) {
             self.nested(value, place);
         } else {
@@ -233,6 +273,34 @@ impl<'a> Search<'_, 'a> {
 fn is_nested(value: &[u8]) -> bool {
     memchr::memmem::find(value, b"://").is_some()
         || (value.starts_with(b"/") && memchr::memchr(b'?', value).is_some())
+}
+
+/// What ends a value where no `&` does: no token holds white space, quotes or `<` and `>`.
+const fn is_clutter(byte: u8) -> bool {
+    byte <= b' ' || matches!(byte, b'"' | b'\'' | b'<' | b'>')
+}
+
+/// Returns a value without the quote before it and what follows it: `T` of `T foo` and of `"T"`.
+pub(super) fn uncluttered(value: &[u8]) -> &[u8] {
+    let quotes = value.iter().take_while(|b| matches!(b, b'"' | b'\'')).count();
+    let value = value.get(quotes..).unwrap_or_default();
+    let end = value.iter().position(|b| is_clutter(*b)).unwrap_or(value.len());
+    value.get(..end).unwrap_or_default()
+}
+
+/// Decodes a value. A password may hold whatever was encoded; a token ends there too.
+fn plain(value: &[u8], need: Need) -> Bytes<'_> {
+    let is_whole = matches!(need, Need::Any | Need::Password | Need::Shape | Need::Vendor);
+    match percent::decode(value) {
+        Bytes::Own(mut own) if !is_whole => {
+            let length = uncluttered(&own).len();
+            let quotes = own.iter().take_while(|b| matches!(b, b'"' | b'\'')).count();
+            own.drain(..quotes);
+            own.truncate(length);
+            Bytes::Own(own)
+        }
+        decoded => decoded,
+    }
 }
 
 fn is_telegram(id: &[u8]) -> bool {

@@ -188,6 +188,64 @@ fn credentials_are_found_in_queries() {
 }
 
 #[test]
+fn a_token_was_missed_if_a_space_or_quote_stood_behind_it() {
+    for end in [" foo", "\n", "\t", "\"", "'", "<b>", ">", ";x", "%20foo", "%22", "%3Cb"] {
+        let query = format!("/x?access_token={STRIPE}{end}");
+        assert_eq!(usages(&with_target(&query))[0].token, id(STRIPE), "{end}");
+        let query = format!("/x?access_token={RANDOM}{end}&y=1");
+        assert_eq!(usages(&with_target(&query))[0].token, id(RANDOM), "{end}");
+        let referer = format!("https://a/?access_token={RANDOM}{end}");
+        assert_eq!(usages(&with_referer(&referer))[0].token, id(RANDOM), "{end}");
+        let path = format!("/x;jsessionid={RANDOM}{end}");
+        assert_eq!(usages(&with_target(&path))[0].token, id(RANDOM), "{end}");
+    }
+    for quoted in ["\"T\"", "'T'", "%22T%22"] {
+        let query = format!("/x?access_token={}", quoted.replace('T', RANDOM));
+        assert_eq!(usages(&with_target(&query))[0].token, id(RANDOM), "{quoted}");
+    }
+    find_in_targets(&[
+        (format!("/files/{STRIPE} foo"), "path:segment stripe-live"),
+        (format!("/x?{STRIPE} foo"), "query:other stripe-live"),
+        ("/x?access_token=hunter2 and more of it".into(), ""),
+        ("/x?access_token=<redacted>".into(), ""),
+    ]);
+    let password = usages(&with_target("/x?password=open%20sesame"))[0].token;
+    assert_eq!(password, id("open sesame"));
+}
+
+#[test]
+fn a_token_was_missed_behind_a_list_name_a_semicolon_or_an_encoded_sign() {
+    find_in_targets(&[
+        (format!("/x?access_token[]={RANDOM}"), "query:access_token[] opaque"),
+        (format!("/x?access_token%5B0%5D={RANDOM}"), "query:access_token[0] opaque"),
+        (format!("/x?my_key[2]={RANDOM}"), "query:my_key[2] opaque"),
+        (format!("/x?user[password]={RANDOM}"), "query:user[password] password"),
+        (format!("/x?x=1;access_token={RANDOM}"), "query:access_token opaque"),
+        (format!("/x?access_token={RANDOM};x=1"), "query:access_token opaque"),
+        (format!("/x?access_token%3D{RANDOM}"), "query:access_token opaque"),
+        (format!("/x?x=1&access%5Ftoken%3d{RANDOM}"), "query:access_token opaque"),
+        (format!("/x?color%3D{RANDOM}"), ""),
+        (format!("/x?{STRIPE}%3D"), ""),
+        (format!("/x?form[_token]={RANDOM}"), ""),
+    ]);
+}
+
+#[test]
+fn userinfo_was_missed_in_a_target_without_a_scheme() {
+    find_in_targets(&[
+        (format!("kim:{RANDOM}@a:443"), "userinfo basic"),
+        (format!("kim:{RANDOM}@[2001:db8::1]:443"), "userinfo basic"),
+        ("a.example.org:443".into(), ""),
+        ("ann@a.example.org:443".into(), ""),
+        ("mailto:ann@example.org".into(), ""),
+        ("/a:b@c".into(), ""),
+        ("@".into(), ""),
+    ]);
+    let usage = &usages(&with_target(&format!("kim:{RANDOM}@a:443")))[0];
+    assert!(!serde_json::to_string(usage).unwrap().contains(RANDOM));
+}
+
+#[test]
 fn credentials_are_found_in_signed_and_nested_urls() {
     find_in_targets(&[
         (format!("/f?sig={RANDOM}&X-Amz-Signature={RANDOM}&X-Amz-Security-Token={RANDOM}"), ""),
