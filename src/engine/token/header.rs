@@ -66,7 +66,7 @@ impl<'a> Search<'_, 'a> {
     }
 
     /// The id is that of the base64 text, as the recipes for proxies compute it.
-    fn basic(&mut self, carrier: Carrier, text: &'a [u8]) {
+    pub(super) fn basic(&mut self, carrier: Carrier, text: &'a [u8]) {
         let is_pair = |pair: &[u8]| 1 < pair.len() && pair.contains(&b':');
         if decode(text).is_some_and(|pair| is_pair(&pair)) {
             self.push(carrier, Seen::Secret(Bytes::Line(text).into(), Form::BASIC));

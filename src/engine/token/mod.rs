@@ -17,6 +17,7 @@ mod percent;
 mod redact;
 mod seal;
 mod url;
+mod words;
 
 use smol_str::SmolStr;
 
@@ -161,9 +162,14 @@ impl Finder {
         }
         if let Some(target) = &record.target {
             search.url(target, url::Place::Target);
+            search.schemes(target, url::Place::Target);
         }
         if let Some(referer) = &record.referer {
             search.url(referer, url::Place::Referer);
+            search.schemes(referer, url::Place::Referer);
+        }
+        if let Some(agent) = &record.agent {
+            search.agent(agent);
         }
         if let Some(user) = &record.user {
             search.user(user);

@@ -32,37 +32,50 @@ pub(super) enum Place {
     Referer,
     /// A URL in a parameter of the previous page's.
     NestedReferer,
+    /// In the words of the user agent.
+    Agent,
+    /// In a parameter there.
+    NestedAgent,
 }
 
-impl Place {
-    const fn is_referer(self) -> bool {
-        matches!(self, Self::Referer | Self::NestedReferer)
-    }
+const AGENT: Carrier = Carrier::Header(SmolStr::new_static("user-agent"));
 
+impl Place {
     /// One level down; `None` if this is the lowest.
     const fn nested(self) -> Option<Self> {
         match self {
             Self::Target => Some(Self::Nested),
             Self::Referer => Some(Self::NestedReferer),
-            Self::Nested | Self::NestedReferer => None,
+            Self::Agent => Some(Self::NestedAgent),
+            Self::Nested | Self::NestedReferer | Self::NestedAgent => None,
         }
     }
 
-    fn query(self, name: &[u8]) -> Carrier {
+    pub(super) fn query(self, name: &[u8]) -> Carrier {
         let name = carrier_name(name);
-        if self.is_referer() { Carrier::Referer(name) } else { Carrier::Query(name) }
+        match self {
+            Self::Agent | Self::NestedAgent => AGENT,
+            Self::Referer | Self::NestedReferer => Carrier::Referer(name),
+            Self::Target | Self::Nested => Carrier::Query(name),
+        }
     }
 
     fn path(self, name: &[u8]) -> Carrier {
         let name = carrier_name(name);
-        if self.is_referer() { Carrier::Referer(name) } else { Carrier::Path(name) }
+        match self {
+            Self::Agent | Self::NestedAgent => AGENT,
+            Self::Referer | Self::NestedReferer => Carrier::Referer(name),
+            Self::Target | Self::Nested => Carrier::Path(name),
+        }
     }
 
     const fn userinfo(self) -> Carrier {
-        if self.is_referer() {
-            Carrier::Referer(SmolStr::new_static("userinfo"))
-        } else {
-            Carrier::Userinfo
+        match self {
+            Self::Agent | Self::NestedAgent => AGENT,
+            Self::Referer | Self::NestedReferer => {
+                Carrier::Referer(SmolStr::new_static("userinfo"))
+            }
+            Self::Target | Self::Nested => Carrier::Userinfo,
         }
     }
 }
@@ -195,7 +208,7 @@ impl<'a> Search<'_, 'a> {
         }
     }
 
-    fn query(&mut self, query: &'a [u8], place: Place) {
+    pub(super) fn query(&mut self, query: &'a [u8], place: Place) {
         let parameters = query.split(|b| matches!(b, b'&' | b'#' | b';'));
         for parameter in parameters.take(MAX_PARAMETERS) {
             match split_once(parameter, b'=') {

@@ -452,6 +452,26 @@ fn a_referer_is_read_like_a_target() {
 }
 
 #[test]
+fn credentials_in_the_words_of_agents_and_referers_were_missed() {
+    let agents = [
+        (format!("curl Bearer {STRIPE}"), "header:user-agent stripe-live"),
+        (format!("Authorization: Bearer {RANDOM}"), "header:user-agent opaque"),
+        ("x Basic dXNlcjpwYXNz".into(), "header:user-agent basic"),
+        (format!("x (+https://a/?access_token={RANDOM})"), "header:user-agent opaque"),
+        (format!("x (+https://ann:{RANDOM}@a/)"), "header:user-agent basic"),
+        (format!("x access_token={RANDOM}; y"), "header:user-agent opaque"),
+        ("Mozilla/5.0 (compatible; x/2.1; +http://example.org/bot.html)".into(), ""),
+        ("Bearer of news, Basic authentication".into(), ""),
+    ];
+    for (agent, expected) in agents {
+        let record = Record { agent: Some(text(&agent)), ..blank() };
+        assert_eq!(shown(&record), expected, "{agent}");
+    }
+    let referer = format!("curl Bearer {RANDOM}");
+    assert_eq!(shown(&with_referer(&referer)), "referer:bearer opaque");
+}
+
+#[test]
 fn ids_are_those_that_proxies_compute() {
     let bearer = format!("Bearer {STRIPE}");
     let query = format!("/v1/items?access_token={STRIPE}&x=1");

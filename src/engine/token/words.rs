@@ -1,0 +1,55 @@
+//! Credentials in words: user agents, and whatever is no URL where one should stand.
+
+use std::sync::LazyLock;
+
+use memchr::memmem::Finder;
+
+use super::url::{Place, uncluttered};
+use super::{Need, Search};
+use crate::engine::secret::Bytes;
+
+/// At most so many words of one text are looked at.
+const MAX_WORDS: usize = 64;
+
+static BEARER: LazyLock<Finder<'static>> = LazyLock::new(|| Finder::new(b"earer "));
+static BASIC: LazyLock<Finder<'static>> = LazyLock::new(|| Finder::new(b"asic "));
+
+impl<'a> Search<'_, 'a> {
+    /// Looks at a user agent: URLs and parameters among its words, and `Bearer` and `Basic` with what
+    /// follows. Ordinary ones have none of the marks of these, and cost a glance.
+    pub(super) fn agent(&mut self, agent: &'a [u8]) {
+        if memchr::memchr2(b'=', b'@', agent).is_some() {
+            for word in words(agent) {
+                if memchr::memmem::find(word, b"://").is_some() || word.contains(&b'?') {
+                    self.url(word, Place::Agent);
+                } else if word.contains(&b'=') {
+                    self.query(word, Place::Agent);
+                }
+            }
+        }
+        self.schemes(agent, Place::Agent);
+    }
+
+    /// Looks for `Bearer` and `Basic` with what follows.
+    pub(super) fn schemes(&mut self, text: &'a [u8], place: Place) {
+        if BEARER.find(text).is_none() && BASIC.find(text).is_none() {
+            return;
+        }
+        let mut before: &[u8] = b"";
+        for word in words(text) {
+            if before.eq_ignore_ascii_case(b"bearer") {
+                let value = Bytes::Line(uncluttered(word));
+                self.add(|| place.query(b"bearer"), value, Need::Likely);
+            } else if before.eq_ignore_ascii_case(b"basic") {
+                self.basic(place.query(b"basic"), word);
+            }
+            before = word;
+        }
+    }
+}
+
+/// Splits at white space, quotes and brackets.
+fn words(text: &[u8]) -> impl Iterator<Item = &[u8]> {
+    let is_between = |b: &u8| *b <= b' ' || b"\"'()<>,".contains(b);
+    text.split(is_between).filter(|word| !word.is_empty()).take(MAX_WORDS)
+}
