@@ -40,7 +40,7 @@ impl Visit for Parser<'_> {
                 reader.finder().find(&record, &mut sightings);
                 let sealed = reader.sealer().tokens(&sightings);
                 let cleaner = Cleaner::new(reader, &sightings);
-                let record = Shown::new(&record, cleaner.as_ref());
+                let record = Shown::new(&record, &cleaner);
                 let tokens = sealed.iter().map(Token::new).collect();
                 self.printer.json(&Parsed { head, record, tokens })?;
             }
@@ -213,8 +213,8 @@ fn is_empty<T: Default + PartialEq>(value: &T) -> bool {
 }
 
 impl<'a> Shown<'a> {
-    /// Shows a record; `cleaner` takes out its secrets, if it has any.
-    pub(super) fn new(record: &'a Record<'_>, cleaner: Option<&Cleaner<'_>>) -> Self {
+    /// Shows a record; `cleaner` takes out its secrets.
+    pub(super) fn new(record: &'a Record<'_>, cleaner: &Cleaner<'_>) -> Self {
         let show = |field: &'a Option<Cow<'_, [u8]>>| Some(clean(field.as_deref()?, cleaner));
         Self {
             time: record.time.map(|time| time.to_rfc3339(record.time_digits)),
@@ -299,9 +299,9 @@ fn without_port(host: Cow<'_, str>) -> Cow<'_, str> {
     }
 }
 
-fn clean<'a>(field: &'a [u8], cleaner: Option<&Cleaner<'_>>) -> Cow<'a, str> {
-    match cleaner.map(|cleaner| cleaner.clean(field)) {
-        None | Some(Cow::Borrowed(_)) => text(field),
-        Some(Cow::Owned(field)) => text(&field).into_owned().into(),
+fn clean<'a>(field: &'a [u8], cleaner: &Cleaner<'_>) -> Cow<'a, str> {
+    match cleaner.clean(field) {
+        Cow::Borrowed(field) => text(field),
+        Cow::Owned(field) => text(&field).into_owned().into(),
     }
 }

@@ -18,24 +18,35 @@ const MAX_SECRETS: usize = 64;
 /// Takes the secrets of one record out of its fields.
 pub(super) struct Cleaner<'a> {
     reader: &'a Reader,
-    redaction: Redaction,
+    /// `None` for a record without secrets.
+    redaction: Option<Redaction>,
     /// There may be more secrets than were looked for.
     is_full: bool,
 }
 
 impl<'a> Cleaner<'a> {
-    /// `None` for a record without secrets.
-    pub(super) fn new(reader: &'a Reader, sightings: &[Sighting<'_>]) -> Option<Self> {
-        (!sightings.is_empty()).then(|| Self {
+    pub(super) fn new(reader: &'a Reader, sightings: &[Sighting<'_>]) -> Self {
+        Self {
             reader,
-            redaction: reader.sealer().redaction(sightings),
+            redaction: (!sightings.is_empty()).then(|| reader.sealer().redaction(sightings)),
             is_full: sightings.len() >= MAX_SIGHTINGS,
-        })
+        }
     }
 
+    /// Takes out what was found, and what only its name tells to be a secret.
     pub(super) fn clean<'f>(&self, field: &'f [u8]) -> Cow<'f, [u8]> {
-        let clean = self.redaction.apply(field);
-        if self.is_full { Cow::Owned(scrub(self.reader, &clean)) } else { clean }
+        let finder = self.reader.finder();
+        let clean = match &self.redaction {
+            None => return finder.hide(field),
+            Some(redaction) => redaction.apply(field),
+        };
+        if self.is_full {
+            return Cow::Owned(scrub(self.reader, &clean));
+        }
+        match clean {
+            Cow::Borrowed(field) => finder.hide(field),
+            Cow::Owned(field) => Cow::Owned(finder.hide(&field).into_owned()),
+        }
     }
 }
 
@@ -70,7 +81,7 @@ pub(super) fn scrub(reader: &Reader, line: &[u8]) -> Vec<u8> {
             clean = reader.sealer().redaction(&sightings).apply(&clean).into_owned();
         }
     }
-    hide_random(&clean)
+    hide_random(&reader.finder().hide(&clean))
 }
 
 const fn is_between(byte: u8) -> bool {

@@ -175,6 +175,7 @@ fn combined_log(c: &mut Canaries) -> String {
     let inner = format!("https://app.example.org/cb?api_key={}", c.opaque("nested"));
     url(&mut log, format!("/login?next={}", percent(&inner, true)));
     url(&mut log, format!("/v1/feed?token={}&token={}", c.opaque("first"), c.opaque("second")));
+    odd_urls(&mut log, c);
     let referer = format!("https://app.example.org/?access_token={}", c.opaque("Referer"));
     log.push_str(&combined("/app.css", "-", &referer, ""));
     let referer = format!("https://ann:{}@app.example.org/", c.opaque("userinfo of the Referer"));
@@ -199,6 +200,28 @@ fn combined_log(c: &mut Canaries) -> String {
     ));
     log.push('\n');
     log
+}
+
+/// Lines with something odd around a token of a known name, and with tokens among words.
+fn odd_urls(log: &mut String, c: &mut Canaries) {
+    let mut url = |target: String| log.push_str(&combined(&target, "-", "-", ""));
+    url(format!("/x?access_token={} foo", c.opaque("query, a space behind")));
+    url(format!("/x?access_token={}%20foo", c.opaque("query, an encoded space behind")));
+    url(format!("/x?access_token={}<b>", c.opaque("query, a bracket behind")));
+    url(format!("/x?access_token[]={}", c.opaque("query, a list")));
+    url(format!("/x?x=1;access_token={}", c.opaque("query, behind a semicolon")));
+    url(format!("/x?access_token%3D{}", c.opaque("query, an encoded sign")));
+    url(format!("/x?a=1?access_token={}", c.opaque("query, a second mark")));
+    url(format!("kim:{}@a.example.org:443", c.opaque("userinfo without a scheme")));
+    let mut referer = |text: String| log.push_str(&combined("/app.css", "-", &text, ""));
+    referer(format!("https://a/?access_token={} x", c.opaque("Referer, a space behind")));
+    referer(format!("curl Bearer {}", c.opaque("Referer, words")));
+    let mut agent = |text: String| {
+        log.push_str(&combined("/app.css", "-", "-", "").replace(&format!("{MARKER}/1.0"), &text));
+    };
+    agent(format!("curl Bearer {}", c.opaque("agent, words")));
+    agent(format!("Authorization: Bearer {}", c.opaque("agent, a header")));
+    agent(format!("x (+https://a/?access_token={})", c.opaque("agent, a URL")));
 }
 
 /// Lines with a token in the place of the user's name.
@@ -251,6 +274,8 @@ fn json_log(c: &mut Canaries) -> String {
         nginx("http_x_api_key", c.opaque("JSON, X-API-Key")),
         nginx("http_cookie", format!("theme=dark; session={}", c.opaque("JSON, Cookie"))),
         nginx("request_uri", format!("/v1/feed?access_token={}", c.opaque("JSON, query"))),
+        nginx("request_uri", format!("/x?access_token={}\nx", c.opaque("JSON, a newline behind"))),
+        nginx("request_uri", format!("/x?access_token={}\"x", c.opaque("JSON, a quote behind"))),
         nginx("http_x_vault_token", c.opaque("JSON, a header with a likely name")),
         nginx("remote_user", c.vendor("JSON, the user", "glpat-", 20)),
         nginx("remote_user", c.opaque("JSON, the user, opaque")),

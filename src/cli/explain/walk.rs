@@ -211,7 +211,7 @@ fn looks(bytes: &[u8]) -> Option<String> {
 /// The record, field by field.
 fn fields(step: &mut Step, reader: &Reader, record: &Record<'_>, sightings: &[Sighting<'_>]) {
     let cleaner = Cleaner::new(reader, sightings);
-    let shown = serde_json::to_value(Shown::new(record, cleaner.as_ref())).unwrap_or_default();
+    let shown = serde_json::to_value(Shown::new(record, &cleaner)).unwrap_or_default();
     flatten(step, "", &shown);
     if !record.fields.is_empty() {
         step.say("further fields", record.fields.len());

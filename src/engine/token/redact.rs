@@ -4,9 +4,22 @@ use std::borrow::Cow;
 
 use zeroize::Zeroizing;
 
-use super::Form;
+use super::names::{Name, promise};
+use super::{Finder, Form, Need, is_short_hash, masked, percent, verdict};
 use crate::engine::secret::{Secret, TokenId};
-use crate::engine::shape::decode;
+use crate::engine::shape::{decode, is_secretive};
+
+/// What stands for a value that was taken out by its name.
+const HIDDEN: &[u8] = b"[...]";
+
+/// So many bytes before a `=` are searched for a name.
+const LONGEST_NAME: usize = 120;
+
+/// So much of a value is judged, in bytes; of a longer one the rest is as good.
+const MAX_VALUE: usize = 1024;
+
+/// A name is percent-decoded at most so often.
+const MAX_ENCODED: usize = 3;
 
 /// The secrets of one record, ready to be taken out of its fields.
 pub struct Redaction {
@@ -64,6 +77,89 @@ impl Redaction {
     fn occurrence(&self, rest: &[u8]) -> Option<(usize, TokenId)> {
         self.patterns.iter().find_map(|(pattern, id)| Some((length(rest, pattern)?, *id)))
     }
+}
+
+impl Finder {
+    /// Replaces the values of credentials' names by `[...]`, wherever `name=value` stands in a text: the
+    /// last guard, for what was not found as a token. Ids of ours and masks stay. Borrows if there is none.
+    #[must_use]
+    pub fn hide<'f>(&self, field: &'f [u8]) -> Cow<'f, [u8]> {
+        let mut clean = Vec::new();
+        let (mut kept, mut at) = (0, 0);
+        while let Some(rest) = field.get(at..) {
+            let Some(next) = memchr::memchr2(b'=', b'%', rest) else { break };
+            let sign = at + next;
+            at = sign + 1;
+            let text = field.get(sign..).unwrap_or_default();
+            let Some(behind) = after(text, b'=') else { continue };
+            let name = field.get(sign.saturating_sub(LONGEST_NAME)..sign).unwrap_or_default();
+            let quotes = behind.iter().take_while(|b| is_quote(**b)).count();
+            let from = field.len() - behind.len() + quotes;
+            let rest = field.get(from..).unwrap_or_default();
+            at = at.max(from);
+            if self.is_to_hide(name, rest) {
+                clean.extend_from_slice(field.get(kept..from).unwrap_or_default());
+                clean.extend_from_slice(HIDDEN);
+                kept = from + value(rest).len();
+                at = kept;
+            }
+        }
+        if kept == 0 {
+            return Cow::Borrowed(field);
+        }
+        clean.extend_from_slice(field.get(kept..).unwrap_or_default());
+        Cow::Owned(clean)
+    }
+
+    /// The name is what ends `before`, whatever stands before it. A fixed part of `behind` is looked at: a
+    /// hostile text is all `token=token=`.
+    fn is_to_hide(&self, before: &[u8], behind: &[u8]) -> bool {
+        let mut before = percent::decode(before).to_vec();
+        for _ in 1..MAX_ENCODED {
+            before = percent::decode(&before).to_vec();
+        }
+        let is_part = |b: &u8| b.is_ascii_alphanumeric() || b"-_.[]".contains(b);
+        let start = before.iter().rposition(|b| !is_part(b)).map_or(0, |at| at + 1);
+        let name = before.get(start..).unwrap_or_default();
+        let promised = if self.is_query(name) { Name::Password } else { promise(name) };
+        if matches!(promised, Name::Never | Name::Unknown) {
+            return false;
+        }
+        let value = value(behind.get(..MAX_VALUE).unwrap_or(behind));
+        match promised {
+            Name::Password | Name::AwsCredential => !is_harmless(value),
+            Name::Sure => !is_harmless(value) && !is_short_hash(value),
+            Name::Likely => !is_harmless(value) && verdict(value, Need::Likely).is_some(),
+            Name::Never | Name::Unknown => false,
+        }
+    }
+}
+
+const fn is_quote(byte: u8) -> bool {
+    matches!(byte, b'"' | b'\'')
+}
+
+/// Returns a value up to what may follow it.
+fn value(text: &[u8]) -> &[u8] {
+    let is_end = |b: &u8| *b <= b' ' || is_quote(*b) || b"<>&;#".contains(b);
+    let end = text.iter().position(is_end).unwrap_or(text.len());
+    text.get(..end).unwrap_or_default()
+}
+
+/// Tells whether a value is an id of ours, perhaps with more behind it, or a mask around no secret.
+fn is_harmless(value: &[u8]) -> bool {
+    let id = value.strip_prefix(b"[").and_then(|rest| rest.split(|b| *b == b']').next());
+    let id = id.and_then(|id| std::str::from_utf8(id).ok());
+    if id.is_some_and(|id| id == "..." || id.parse::<TokenId>().is_ok()) {
+        return true;
+    }
+    let value = percent::decode(value);
+    let is_frame = |b: &u8| b"[]{}()$".contains(b);
+    let start = value.iter().position(|b| !is_frame(b)).unwrap_or(value.len());
+    let end = value.iter().rposition(|b| !is_frame(b)).map_or(start, |at| at + 1);
+    let inner = value.get(start..end).unwrap_or_default();
+    let mut parts = inner.split(|b| matches!(b, b'.' | b'*'));
+    masked::is_masked(inner) && !parts.any(is_secretive)
 }
 
 /// Returns how many bytes of `text` spell the pattern, if it begins with it.
@@ -131,6 +227,58 @@ mod tests {
     #[test]
     fn a_percent_sign_in_a_secret_is_found_both_ways() {
         assert_eq!(shown("a%41", Form::OPAQUE, "a%41 a%2541"), "[ID] [ID]");
+    }
+
+    proptest::proptest! {
+        #[test]
+        fn values_of_known_names_were_shown_where_no_token_was_found(
+            token in "[A-Za-z0-9]{24}",
+            name in proptest::sample::select(vec![
+                "access_token", "apiKey", "token", "password", "client_secret", "user[password]",
+                "access_token[]", "jwt", "x-api-key", "access%5Ftoken", "mine",
+            ]),
+            sign in proptest::sample::select(vec!["=", "%3D", "%253d", "=\""]),
+            between in proptest::sample::select(vec![" ", "\"", "\n", ";", "&", "%3D", "%26", "?"]),
+        ) {
+            let names = super::super::Names { query: vec!["mine".into()], ..Default::default() };
+            let finder = Finder::new(&names);
+            let text = format!("x=1{between}{name}{sign}{token}{between}z");
+            let shown = String::from_utf8(finder.hide(text.as_bytes()).into_owned()).unwrap();
+            proptest::prop_assert!(!shown.contains(&token), "{}", shown);
+        }
+    }
+
+    #[test]
+    fn masks_ids_and_values_of_other_names_stay() {
+        for stays in [
+            "",
+            "=",
+            "%",
+            "%3D",
+            "a=b",
+            "token=",
+            "token=[...]",
+            "token=****",
+            "token=[redacted]",
+            "token=%5Bredacted%5D",
+            "token=[tw1_e72ab087281c9e371d43de6784010c4e]&a=b",
+            "token=9f86d081",
+            "key=name",
+            "csrf_token=q8Wz3Lp0Vt6Yc1Nb",
+            "code=q8Wz3Lp0Vt6Yc1Nb",
+        ] {
+            assert_eq!(Finder::default().hide(stays.as_bytes()), stays.as_bytes(), "{stays}");
+        }
+        let cases = [
+            ("password=a1 x", "password=[...] x"),
+            ("token=[q8Wz3Lp0Vt6Yc1Nb", "token=[...]"),
+            ("token=q8Wz3Lp0Vt6Yc1NbDk5M...", "token=[...]"),
+            ("a key=q8Wz3Lp0Vt6Yc1Nb'", "a key=[...]'"),
+        ];
+        for (field, expected) in cases {
+            let shown = Finder::default().hide(field.as_bytes()).into_owned();
+            assert_eq!(String::from_utf8(shown).unwrap(), expected);
+        }
     }
 
     #[test]
