@@ -225,7 +225,10 @@ impl Step {
             Slot::Part(Part::Status | Part::Bytes | Part::Client) | Slot::Id(_) | Slot::Skip
         );
         let at = memchr::memchr(b' ', value).filter(|_| self.end == End::Line && is_word)?;
-        (self.slot != Slot::Part(Part::Client) || !is_address_list(value)).then_some(at)
+        let is_list = self.slot == Slot::Part(Part::Client) && is_address_list(value);
+        let word = Cow::Borrowed(value.get(..at)?);
+        let is_value = Draft::default().put(&self.slot, self.rank, word, Escape::Backslash);
+        (is_value && !is_list).then_some(at)
     }
 
     /// Says whether a value can be one of this variable: an address, which may stand in a list, has no space.
