@@ -10,7 +10,7 @@
 //! ASCII writer. Columns stand between tabs, or between spaces where the line has no tab; a value may be
 //! quoted. IIS and its like write `+` for a space, CloudFront percent-encodes. Times are UTC.
 //!
-//! A line that does not have the columns in force is read as [`w3c`](super::w3c) knows its writers' defaults.
+//! A line that does not have the columns in force is read as [`w3c`] knows its writers' defaults.
 
 use super::draft::{Draft, Escape, Part, Slot};
 use super::scan::{Miss, present};

@@ -154,7 +154,7 @@ fn part_of(expected: &'static str) -> Reject {
     Reject::new(1, expected, found)
 }
 
-/// A directive is no record. Who counts rejects asks [`Format::is_silent`] first.
+/// A directive is no record. Who counts rejects asks [`Format::is_silent`](super::Format::is_silent) first.
 fn directive() -> Reject {
     Reject::new(1, "a request", "a directive")
 }
