@@ -144,8 +144,11 @@ fn named(path: &Path) -> String {
 fn check(site: &Site, printer: &mut Printer, files: &[PathBuf]) -> anyhow::Result<ExitCode> {
     let chosen = Chosen::new(site, files)?;
     let code = told(printer, &chosen.faults)?;
-    if chosen.faults.is_empty() && !printer.is_json() {
-        printer.line(format_args!("no faults; rules: {}", chosen.rules().count()))?;
+    let n_rules = chosen.rules().count();
+    if chosen.faults.is_empty() && printer.is_json() {
+        printer.json(&json!({ "rules": n_rules, "faults": 0 }))?;
+    } else if chosen.faults.is_empty() {
+        printer.line(format_args!("no faults; rules: {n_rules}"))?;
     }
     Ok(code)
 }

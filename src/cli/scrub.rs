@@ -54,6 +54,7 @@ impl<'a> Cleaner<'a> {
 /// word is tried: as a value of the name before it, as a URL, as what follows a scheme such as
 /// `Bearer`; and what merely looks random is hidden.
 pub(super) fn scrub(reader: &Reader, line: &[u8]) -> Vec<u8> {
+    let line = &hide_lists(line)[..];
     let words: Vec<&[u8]> =
         line.split(|b| is_between(*b)).filter(|word| !word.is_empty()).collect();
     let pairs: Vec<_> = words
@@ -82,6 +83,27 @@ pub(super) fn scrub(reader: &Reader, line: &[u8]) -> Vec<u8> {
         }
     }
     hide_random(&reader.finder().hide(&clean))
+}
+
+/// Hides lists of numbers: a journal's JSON has a message so that is no UTF-8, byte by byte.
+fn hide_lists(line: &[u8]) -> Vec<u8> {
+    const SHORTEST: usize = 16;
+    let mut clean = Vec::with_capacity(line.len());
+    let mut rest = line;
+    while let Some(open) = memchr::memchr(b'[', rest) {
+        let (before, list) = rest.split_at(open + 1);
+        let is_number = |b: &u8| b.is_ascii_digit() || matches!(b, b',' | b' ');
+        let length = list.iter().take_while(|b| is_number(b)).count();
+        clean.extend_from_slice(before);
+        if length >= SHORTEST {
+            clean.extend_from_slice(b"...");
+        } else {
+            clean.extend_from_slice(list.get(..length).unwrap_or_default());
+        }
+        rest = list.get(length..).unwrap_or_default();
+    }
+    clean.extend_from_slice(rest);
+    clean
 }
 
 const fn is_between(byte: u8) -> bool {
@@ -132,4 +154,18 @@ fn hide_random(line: &[u8]) -> Vec<u8> {
         rest = after;
     }
     clean
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_message_as_a_list_of_bytes_was_shown() {
+        let line = br#"{"MESSAGE":[115,107,95,108,105,118,101,95],"PRIORITY":[6],"a":"[x]"}"#;
+        let hidden = br#"{"MESSAGE":[...],"PRIORITY":[6],"a":"[x]"}"#;
+        assert_eq!(hide_lists(line), hidden);
+        assert_eq!(hide_lists(b"[1,2,3,4,5,6,7,8,9"), b"[...");
+        assert_eq!(hide_lists(b"a [b] ["), b"a [b] [");
+    }
 }

@@ -265,6 +265,8 @@ fn rules_are_listed_shown_checked_and_tried() {
 
     fs::write(home.path("own.yml"), OWN).unwrap();
     assert!(home.print(&["rules", "check", "own.yml"]).contains("no faults; rules: 1"));
+    let said = home.json(&["rules", "check", "--json", "own.yml"]);
+    assert_eq!(said, [json!({"rules": 1, "faults": 0})]);
     let output = home.output(&["rules", "test", "own.yml"]);
     let text = String::from_utf8(output.stdout).unwrap();
     assert_eq!(output.status.code(), Some(1), "{text}");
