@@ -151,8 +151,11 @@ impl Worker {
     fn take_changes(&mut self) -> Commit {
         let mut streams: Vec<_> = std::mem::take(&mut self.streams).into_values().collect();
         for update in &mut streams {
-            update.health =
-                self.logs.get(&update.position.path).map(Log::encode).unwrap_or_default();
+            update.health = self
+                .logs
+                .get(&unrotated(&update.position.path))
+                .map(Log::encode)
+                .unwrap_or_default();
         }
         let mut commit = Commit { streams, ..self.memory.take() };
         if self.delivery == Delivery::Silent {
@@ -177,7 +180,7 @@ fn logs(store: &Store) -> Result<BTreeMap<PathBuf, Log>, StoreError> {
     streams.sort_by_key(|stream| (stream.updated, stream.stream));
     let mut logs = BTreeMap::new();
     for stream in streams {
-        let path = stream.position.path;
+        let path = unrotated(&stream.position.path);
         let Some(log) = Log::decode(&stream.health) else {
             let path = path.display();
             warn!(%path, "How this log was read cannot be recalled; counting starts anew.");

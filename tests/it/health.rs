@@ -130,6 +130,19 @@ fn logs_with_few_odd_lines_are_no_alert() {
 }
 
 #[test]
+fn a_rotated_log_is_the_same_log() {
+    let server = server();
+    let home = Home::new(&config(&server));
+    home.append("logs/a.log", lines(1, 1000, 10));
+    run(&home, 999, 1, &server);
+    std::fs::rename(home.path("logs/a.log"), home.path("logs/a.log.1")).unwrap();
+    home.append("logs/a.log.1", lines(1000, 1100, 10));
+    home.append("logs/a.log", lines(1100, 2000, 10));
+    run(&home, 1999, 1, &server);
+    assert_eq!((health(&home).len(), n_waiting(&home), server.messages().len()), (1, 0, 1));
+}
+
+#[test]
 fn a_muted_alert_is_kept_and_not_mailed() {
     let server = server();
     let home = Home::new(&config(&server));
