@@ -27,6 +27,9 @@ pub struct Window {
     newest: Option<Timestamp>,
     /// Lines in a row that were late by more than a day.
     n_late: u64,
+    /// The newest time of those of them that are of one minute with the last.
+    #[serde(default)]
+    late: Option<Timestamp>,
     /// Rejected lines in a row.
     n_in_row: u64,
     current: Minute,
@@ -113,14 +116,18 @@ impl Window {
         let mut n_counted = n_lines;
         if let Some(time) = time {
             let newest = self.newest.unwrap_or_else(|| self.begin(time));
-            if time.plus(DAY) < newest {
+            // By the minute, since the lines of a stretch share no more than that.
+            if minute(time.plus(DAY)) < minute(newest) {
                 self.n_late += n_lines;
+                let late = self.late.filter(|late| minute(*late) == minute(time));
+                let time = late.map_or(time, |late| late.max(time));
+                self.late = Some(time);
                 if LATE <= self.n_late {
                     n_counted = self.n_late - LATE + 1;
                     *self = Self { newest: Some(time), ..Self::default() };
                 }
             } else {
-                self.n_late = 0;
+                (self.n_late, self.late) = (0, None);
                 self.newest = Some(newest.max(time));
             }
         }

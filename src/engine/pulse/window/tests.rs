@@ -108,6 +108,20 @@ fn a_line_with_a_wrong_clock_does_not_stop_the_window() {
 }
 
 #[test]
+fn lines_of_one_minute_are_late_together_wherever_they_are_cut() {
+    let mut window = Window::default();
+    let newest = NOON.plus(DAY + 30 * SECOND);
+    counted(&mut window, &[Read(Some(DAY + 30 * SECOND))], &[], NOON);
+    counted(&mut window, &[Read(Some(0)); 70], &[], NOON);
+    assert_eq!((window.newest, window.n_late), (Some(newest), 0));
+    // Late ones at last: of the minute's lines the newest counts, also of those before the cut.
+    let lines: Vec<Line> =
+        [Read(Some(-20 * SECOND)); 40].into_iter().chain([Read(Some(-50 * SECOND)); 40]).collect();
+    counted(&mut window, &lines, &[40], NOON);
+    assert_eq!(window.newest, Some(NOON.plus(-20 * SECOND)));
+}
+
+#[test]
 fn a_log_that_says_no_time_goes_by_the_clock() {
     let mut window = Window::default();
     let at = |window: &mut Window, hours: i64, n: usize| {
