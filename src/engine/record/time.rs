@@ -44,8 +44,7 @@ pub fn iso(text: &[u8]) -> Option<Time> {
     else {
         return None;
     };
-    let date =
-        Date { year: number([y1, y2, y3, y4])?, month: number([m1, m2])?, day: number([d1, d2])? };
+    let date = Date::of([y1, y2, y3, y4], [m1, m2], [d1, d2])?;
     clock(&date, rest)
 }
 
@@ -72,8 +71,7 @@ pub fn cpanel(text: &[u8]) -> Option<Time> {
     else {
         return None;
     };
-    let date =
-        Date { year: number([y1, y2, y3, y4])?, month: number([m1, m2])?, day: number([d1, d2])? };
+    let date = Date::of([y1, y2, y3, y4], [m1, m2], [d1, d2])?;
     clock(&date, rest)
 }
 
@@ -86,8 +84,7 @@ pub fn slashed(text: &[u8]) -> Option<Time> {
     else {
         return None;
     };
-    let date =
-        Date { year: number([y1, y2, y3, y4])?, month: number([m1, m2])?, day: number([d1, d2])? };
+    let date = Date::of([y1, y2, y3, y4], [m1, m2], [d1, d2])?;
     clock(&date, rest)
 }
 
@@ -186,6 +183,13 @@ struct Date {
     year: i64,
     month: i64,
     day: i64,
+}
+
+impl Date {
+    /// Reads a date of digits.
+    fn of(year: [u8; 4], month: [u8; 2], day: [u8; 2]) -> Option<Self> {
+        Some(Self { year: number(year)?, month: number(month)?, day: number(day)? })
+    }
 }
 
 /// Reads a day of one or two digits and the slash after it.
