@@ -1,4 +1,4 @@
-//! Formats: the compiled reader of one kind of log, its presets, and the one that recognises each line.
+//! Formats: the compiled parser of one kind of log, its presets, and the one that recognises each line.
 
 use std::borrow::Cow;
 use std::collections::BTreeMap;
@@ -11,16 +11,17 @@ use super::family::{FAMILIES, Family, TIMELESS};
 use super::template::{self, Template, TemplateFault};
 use super::{Record, Reject, json, open, syntax, syslog};
 
-/// The compiled reader of one log format. Reading is stateless: a line is read the same wherever it stands.
+/// The compiled parser of one log format. Reading is stateless: a line is read the same wherever
+/// it stands, but for what the directives above it say, which are handed in.
 #[derive(Clone, Debug)]
 pub struct Format {
     name: Cow<'static, str>,
-    reader: Reader,
+    parser: Parser,
 }
 
 /// What reads the lines of a format.
 #[derive(Clone, Debug)]
-pub(super) enum Reader {
+pub(super) enum Parser {
     Auto(json::Own),
     Columns,
     Combined(Tail),
@@ -30,7 +31,7 @@ pub(super) enum Reader {
     Template(Template),
 }
 
-impl Reader {
+impl Parser {
     /// Says whether a line tells how others are to be read.
     pub(super) fn is_directive(&self, line: &[u8]) -> bool {
         matches!(self, Self::Auto(_) | Self::Columns) && line.starts_with(b"#")
@@ -93,17 +94,17 @@ impl Format {
         let name = if name == "combined" { "apache-combined" } else { name };
         let (name, _) = Self::presets().find(|(known, _)| *known == name)?;
         let named = |families: &'static [Family]| families.iter().find(|f| f.name == name);
-        let reader = match name {
-            "w3c" => Reader::Columns,
-            _ if let Some(family) = named(FAMILIES) => Reader::Family(family),
-            _ if let Some(family) = named(TIMELESS) => Reader::Timeless(family),
-            "auto" => Reader::Auto(json::Own::default()),
-            "common" => Reader::Combined(Tail::Common),
-            "traefik" => Reader::Combined(Tail::Traefik),
-            _ if JSON.contains(&name) => Reader::Json(json::Own::default()),
-            _ => Reader::Combined(Tail::Combined),
+        let parser = match name {
+            "w3c" => Parser::Columns,
+            _ if let Some(family) = named(FAMILIES) => Parser::Family(family),
+            _ if let Some(family) = named(TIMELESS) => Parser::Timeless(family),
+            "auto" => Parser::Auto(json::Own::default()),
+            "common" => Parser::Combined(Tail::Common),
+            "traefik" => Parser::Combined(Tail::Traefik),
+            _ if JSON.contains(&name) => Parser::Json(json::Own::default()),
+            _ => Parser::Combined(Tail::Combined),
         };
-        Some(Self { name: Cow::Borrowed(name), reader })
+        Some(Self { name: Cow::Borrowed(name), parser })
     }
 
     /// Compiles an nginx `log_format` string.
@@ -112,11 +113,11 @@ impl Format {
     ///
     /// Says at which column the template asks for what cannot be read.
     pub fn nginx(template: &str) -> Result<Self, TemplateFault> {
-        let reader = match template::nginx_json(template)? {
-            Some(own) => Reader::Json(json::Own { paths: own, ..json::Own::default() }),
-            None => Reader::Template(Template::nginx(template)?),
+        let parser = match template::nginx_json(template)? {
+            Some(own) => Parser::Json(json::Own { paths: own, ..json::Own::default() }),
+            None => Parser::Template(Template::nginx(template)?),
         };
-        Ok(Self { name: Cow::Borrowed("nginx template"), reader })
+        Ok(Self { name: Cow::Borrowed("nginx template"), parser })
     }
 
     /// Compiles an Apache `LogFormat` string.
@@ -125,8 +126,8 @@ impl Format {
     ///
     /// Says at which column the template asks for what cannot be read.
     pub fn apache(template: &str) -> Result<Self, TemplateFault> {
-        let reader = Reader::Template(Template::apache(template)?);
-        Ok(Self { name: Cow::Borrowed("apache template"), reader })
+        let parser = Parser::Template(Template::apache(template)?);
+        Ok(Self { name: Cow::Borrowed("apache template"), parser })
     }
 
     /// Compiles a template of either syntax: with a `$` variable it is nginx', else Apache's.
@@ -148,7 +149,7 @@ impl Format {
     /// Names a field that is none of ours.
     pub fn json(fields: &BTreeMap<String, String>) -> Result<Self, TemplateFault> {
         let own = json::Own { paths: template::fields(fields)?, ..json::Own::default() };
-        Ok(Self { name: Cow::Borrowed("json"), reader: Reader::Json(own) })
+        Ok(Self { name: Cow::Borrowed("json"), parser: Parser::Json(own) })
     }
 
     /// Returns the same format, which reads JSON keys and template variables of these names as ids of tokens.
@@ -156,10 +157,10 @@ impl Format {
     /// headers keep theirs, for the [`Finder`](crate::engine::token::Finder) to know.
     #[must_use]
     pub fn with_ids(mut self, names: &[SmolStr]) -> Self {
-        match &mut self.reader {
-            Reader::Auto(own) | Reader::Json(own) => own.ids = names.to_vec(),
-            Reader::Template(template) => template.name_ids(names),
-            Reader::Columns | Reader::Combined(_) | Reader::Family(_) | Reader::Timeless(_) => {}
+        match &mut self.parser {
+            Parser::Auto(own) | Parser::Json(own) => own.ids = names.to_vec(),
+            Parser::Template(template) => template.name_ids(names),
+            Parser::Columns | Parser::Combined(_) | Parser::Family(_) | Parser::Timeless(_) => {}
         }
         self
     }
@@ -167,8 +168,8 @@ impl Format {
     /// Returns the template that this was compiled from, if it was.
     #[must_use]
     pub fn template_text(&self) -> Option<&str> {
-        match &self.reader {
-            Reader::Template(template) => Some(template.text()),
+        match &self.parser {
+            Parser::Template(template) => Some(template.text()),
             _ => None,
         }
     }
@@ -176,8 +177,8 @@ impl Format {
     /// Returns the variables of the template that a line fills, and their values, up to where they part.
     #[must_use]
     pub fn trail<'f, 'a>(&'f self, line: &'a [u8]) -> Vec<(&'f str, &'a [u8])> {
-        match &self.reader {
-            Reader::Template(template) => template.trail(line),
+        match &self.parser {
+            Parser::Template(template) => template.trail(line),
             _ => Vec::new(),
         }
     }
@@ -192,8 +193,8 @@ impl Format {
     /// directive; of what is recognised by itself, another field of a journal's export than the message.
     #[must_use]
     pub fn is_silent(&self, line: &[u8]) -> bool {
-        let is_field = || matches!(self.reader, Reader::Auto(_)) && syslog::is_field(line);
-        line.trim_ascii().is_empty() || self.reader.is_directive(line) || is_field()
+        let is_field = || matches!(self.parser, Parser::Auto(_)) && syslog::is_field(line);
+        line.trim_ascii().is_empty() || self.parser.is_directive(line) || is_field()
     }
 
     /// Reads a line (without its line end) above which no directives stand.
@@ -211,6 +212,6 @@ impl Format {
     ///
     /// Says what did not fit, at which column of the line as it was given.
     pub fn parse_under<'a>(&self, line: &'a [u8], columns: &Columns) -> Result<Record<'a>, Reject> {
-        open::read(&self.reader, line, columns)
+        open::read(&self.parser, line, columns)
     }
 }

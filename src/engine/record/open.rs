@@ -3,7 +3,7 @@
 use super::columns::Columns;
 use super::combined::{self, Tail};
 use super::family::{FAMILIES, Family, TIMELESS};
-use super::format::Reader;
+use super::format::Parser;
 use super::json::{self, Sealed};
 use super::scan::{Miss, word};
 use super::syslog::{self, Envelope};
@@ -13,13 +13,13 @@ use super::{Record, Reject};
 /// Envelopes that may stand in one another: a container's around a syslog daemon's.
 const MAX_ENVELOPES: usize = 3;
 
-/// Reads a line with a reader, under the columns that lines above it name.
+/// Reads a line with a parser, under the columns that lines above it name.
 pub(super) fn read<'a>(
-    reader: &Reader,
+    parser: &Parser,
     line: &'a [u8],
     columns: &Columns,
 ) -> Result<Record<'a>, Reject> {
-    let record = reader.read(line, Around { columns, lent: None, depth: MAX_ENVELOPES })?;
+    let record = parser.read(line, Around { columns, lent: None, depth: MAX_ENVELOPES })?;
     if record.time.is_none() && record.may_hold_token() {
         // Nobody could judge its token, and passing it over in silence would lose it.
         return Err(Miss { rest: 0, expected: NO_TIME }.reject(line));
@@ -31,7 +31,7 @@ pub(super) fn read<'a>(
 const NO_TIME: &str = "a time: use a format that has one, or log through an envelope that has (RFC 5424, rsyslog's \
      ISO times, a container runtime)";
 
-impl Reader {
+impl Parser {
     /// Reads a line in its envelopes. A terminal's colours are taken off where they stand at an end of the
     /// line, or where it cannot be read with them.
     fn read<'a>(&self, line: &'a [u8], around: Around<'_>) -> Result<Record<'a>, Reject> {
