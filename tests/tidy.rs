@@ -55,6 +55,9 @@ const LAYERS: &[(&str, &[&str])] = &[
     ("engine::registry", &["engine::time", "engine::secret", "engine::geo", "engine::usage"]),
     ("engine::alert", &["engine::time", "engine::secret", "engine::geo", "engine::usage"]),
     ("engine::profile", &["engine::time", "engine::stats", "engine::geo", "engine::usage"]),
+    ("engine::ledger", &["engine::time", "engine::secret", "engine::usage"]),
+    ("engine::commit", &["engine::line", "engine::ledger", "engine::alert"]),
+    ("engine::house", &["engine::time", "engine::stats", "engine::profile", "engine::commit"]),
     (
         "engine::detect",
         &[
@@ -66,11 +69,10 @@ const LAYERS: &[(&str, &[&str])] = &[
             "engine::registry",
             "engine::alert",
             "engine::profile",
+            "engine::house",
         ],
     ),
     ("engine::mute", &["engine::time", "engine::alert"]),
-    ("engine::ledger", &["engine::time", "engine::secret", "engine::usage"]),
-    ("engine::commit", &["engine::line", "engine::ledger", "engine::alert"]),
     (
         "engine::rule",
         &["engine::time", "engine::geo", "engine::usage", "engine::alert", "engine::detect"],
@@ -100,6 +102,7 @@ const LAYERS: &[(&str, &[&str])] = &[
             "engine::profile",
             "engine::ledger",
             "engine::commit",
+            "engine::house",
             "engine::incident",
         ],
     ),

@@ -57,7 +57,10 @@ impl Worker {
         delivery: Delivery,
         bound: usize,
     ) -> Result<Self, StoreError> {
-        let memory = Memory::new(bound);
+        let mut memory = Memory::new(bound);
+        for part in memory.furnish(&store.house()?) {
+            error!(%part, "What is known of all principals cannot be read in part; that starts anew.");
+        }
         let logs = logs(&store)?;
         let streams = BTreeMap::new();
         Ok(Self { judge, store, atlas, delivery, memory, logs, streams, stuck: None })

@@ -21,6 +21,8 @@ pub struct Commit {
     pub incidents: Vec<Incident>,
     /// Incidents that a person is to be told about now.
     pub notices: Vec<Notice>,
+    /// Parts of what is known beyond one principal that changed.
+    pub house: Vec<HouseRow>,
 }
 
 /// A stream's new position, and what to add to its counters.
@@ -43,6 +45,15 @@ pub struct SubjectRow {
     pub principal: SmolStr,
     /// Versioned.
     pub blob: Vec<u8>,
+}
+
+/// A part of what is known beyond one principal, as bytes that only the engine can read.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct HouseRow {
+    /// Which part.
+    pub name: SmolStr,
+    /// What it holds.
+    pub body: Vec<u8>,
 }
 
 /// One mail to be sent about an incident. Two notices with one incident and revision are one.

@@ -8,13 +8,13 @@ use foldhash::fast::FixedState;
 use smol_str::SmolStr;
 
 use crate::engine::alert::{Alert, Facts, Level, Reason, TokenRef, Value};
-use crate::engine::detect::{Params, detect, misread, risk};
+use crate::engine::detect::{About, Params, detect, misread, risk, shared};
 use crate::engine::geo::{Atlas, Place};
 use crate::engine::health::{Log, principal};
-use crate::engine::incident::{Desk, Policy, key, key_of_log, stable_id};
+use crate::engine::incident::{Desk, Joined, Policy, key, key_of_log, stable_id};
 use crate::engine::line::StreamId;
-use crate::engine::memory::{Handle, Memory};
-use crate::engine::profile::{Placed, Priors, World};
+use crate::engine::memory::{Handle, Memory, Recalled};
+use crate::engine::profile::{Placed, World};
 use crate::engine::pulse::{Pulse, Spell};
 use crate::engine::registry::{Registered, Registry};
 use crate::engine::rule::view::View;
@@ -36,8 +36,6 @@ pub struct Judge {
     pub registry: Registry,
     /// Who is told what.
     pub policy: Policy,
-    /// How often what is new turns out to be harmless.
-    pub priors: Priors,
     /// A cache: places by address.
     places: HashMap<IpAddr, Place, FixedState>,
 }
@@ -47,7 +45,7 @@ impl Judge {
     #[must_use]
     pub fn new(params: Params, rules: RuleSet, registry: Registry, policy: Policy) -> Self {
         let places = HashMap::with_hasher(FixedState::default());
-        Self { params, rules, registry, policy, priors: Priors::default(), places }
+        Self { params, rules, registry, policy, places }
     }
 
     /// Forgets the places of addresses: the atlas has changed.
@@ -79,7 +77,7 @@ impl Judge {
     fn tell_of(&self, memory: &mut Memory, desk: &mut Desk, path: &Path, spell: &Spell) {
         let principal = principal(path);
         let facts = misread(spell, &path.to_string_lossy(), &self.params.health);
-        let view = View { usage: None, principal: &principal, facts: &facts };
+        let view = View { about: About::Logs, usage: None, principal: &principal, facts: &facts };
         for rule in self.rules.matching(&view) {
             if desk.is_news(rule, spell.time, key_of_log(rule)) {
                 let mut alert = alert_of_log(rule, spell, &principal, &facts);
@@ -92,27 +90,75 @@ impl Judge {
     fn judge_one(&mut self, memory: &mut Memory, handle: Handle, usage: &Usage, atlas: &dyn Atlas) {
         let place = place(&mut self.places, usage.client, atlas);
         memory.record(handle, usage, place);
-        let Some((principal, subject)) = memory.subject(handle) else { return };
+        let Some(Recalled { principal, subject, house, fleet }) = memory.subject(handle) else {
+            return;
+        };
+        house.begin_day(usage.time.day());
         let placed = Placed::new(usage, place);
-        let world = World { atlas, priors: &self.priors };
+        let world = World { atlas, peers: house };
         let row = self.registry.row(usage);
         let profile = &mut subject.profile;
         let signals = profile.compare(&placed, &self.params.profile, &world);
         let facts = detect(&placed, &signals, row, profile.told(), &self.params);
+        let mut change = None;
         // Exposed in a Referer, not used by this request: no behaviour of its principal.
         if !matches!(usage.carrier, Carrier::Referer(_)) {
-            profile.absorb(&placed, &signals, &self.params.profile);
+            let before = profile.share();
+            let absorbed = profile.absorb(&placed, &signals, &self.params.profile);
+            let shares = [before, profile.share()];
+            change = house.absorb(principal, shares, (&signals, absorbed), &self.params.fleet);
         }
-        let view = View { usage: Some((usage, place)), principal, facts: &facts };
-        let mut told = Vec::new();
-        for rule in self.rules.matching(&view) {
-            if subject.desk.is_news(rule, usage.time, key(rule, usage)) {
-                let mut alert = alert(rule, &placed, (principal, &facts), row);
-                let joined = subject.desk.join(&mut alert, &self.policy);
-                told.push((alert, joined));
-            }
+        let of =
+            Of { about: About::Usages, principal, facts: &facts, token: Some(token(usage, row)) };
+        let mut told = told_of(&self.rules, &self.policy, &mut subject.desk, &placed, &of);
+        if let Some(change) = change {
+            let facts = shared(&change, &placed);
+            let of = Of { about: About::Site, principal: FLEET, facts: &facts, token: None };
+            told.extend(told_of(&self.rules, &self.policy, fleet.change(), &placed, &of));
         }
         told.into_iter().for_each(|(alert, joined)| memory.tell(alert, joined));
+    }
+}
+
+/// The principal of what many do at once.
+const FLEET: &str = "fleet";
+
+/// What was found out, and about whom.
+struct Of<'a> {
+    about: About,
+    principal: &'a str,
+    facts: &'a Facts,
+    token: Option<TokenRef>,
+}
+
+/// Returns the alerts that rules make of facts, those that are news, each with what became of its incident.
+fn told_of(
+    rules: &RuleSet,
+    policy: &Policy,
+    desk: &mut Desk,
+    placed: &Placed<'_>,
+    of: &Of<'_>,
+) -> Vec<(Alert, Joined)> {
+    let Placed { usage, place, .. } = placed;
+    let Of { about, principal, facts, .. } = of;
+    let view = View { about: *about, usage: Some((usage, place)), principal, facts };
+    let mut told = Vec::new();
+    for rule in rules.matching(&view) {
+        if desk.is_news(rule, usage.time, key(rule, usage)) {
+            let mut alert = alert(rule, placed, of);
+            let joined = desk.join(&mut alert, policy);
+            told.push((alert, joined));
+        }
+    }
+    told
+}
+
+fn token(usage: &Usage, row: Option<&Registered>) -> TokenRef {
+    TokenRef {
+        id: usage.token,
+        name: row.map(|row| row.name.clone()).unwrap_or_default(),
+        kind: usage.kind.clone(),
+        hint: usage.hint.clone(),
     }
 }
 
@@ -147,13 +193,9 @@ fn place<'a>(
     places.entry(client).or_insert_with(|| atlas.place(client))
 }
 
-fn alert(
-    rule: &Rule,
-    placed: &Placed<'_>,
-    (principal, facts): (&str, &Facts),
-    row: Option<&Registered>,
-) -> Alert {
+fn alert(rule: &Rule, placed: &Placed<'_>, of: &Of<'_>) -> Alert {
     let usage = placed.usage;
+    let Of { principal, facts, .. } = of;
     let token = usage.token.to_string();
     let time = usage.time.0.to_string();
     // Logs have whole seconds: two pieces of news may share all else.
@@ -164,12 +206,7 @@ fn alert(
         incident: SmolStr::default(),
         time: usage.time,
         rule: rule.head.clone(),
-        token: Some(TokenRef {
-            id: usage.token,
-            name: row.map(|row| row.name.clone()).unwrap_or_default(),
-            kind: usage.kind.clone(),
-            hint: usage.hint.clone(),
-        }),
+        token: of.token.clone(),
         principal: SmolStr::new(principal),
         client: usage.client,
         place: placed.place.clone(),
@@ -252,7 +289,7 @@ mod tests {
 
     use super::*;
     use crate::engine::alert::Incident;
-    use crate::engine::commit::{Commit, Notice, SubjectRow};
+    use crate::engine::commit::{Commit, HouseRow, Notice, SubjectRow};
     use crate::engine::geo::Country;
     use crate::engine::ledger::{Span, TokenUse};
     use crate::engine::memory::Subject;
@@ -311,6 +348,7 @@ mod tests {
         alerts: Vec<Alert>,
         incidents: BTreeMap<SmolStr, Incident>,
         notices: Vec<Notice>,
+        house: BTreeMap<SmolStr, Vec<u8>>,
     }
 
     impl Books {
@@ -329,6 +367,18 @@ mod tests {
             let incidents = commit.incidents.into_iter();
             self.incidents.extend(incidents.map(|incident| (incident.id.clone(), incident)));
             self.notices.extend(commit.notices);
+            self.house.extend(commit.house.into_iter().map(|row| (row.name, row.body)));
+        }
+
+        /// A memory as after a restart.
+        fn recalled(&self) -> Memory {
+            let mut memory = Memory::new(2);
+            let row = |(name, body): (&SmolStr, &Vec<u8>)| HouseRow {
+                name: name.clone(),
+                body: body.clone(),
+            };
+            assert!(memory.furnish(&self.house.iter().map(row).collect::<Vec<_>>()).is_empty());
+            memory
         }
 
         /// Judges usages as the loop does.
@@ -397,7 +447,7 @@ mod tests {
             match after {
                 After::Forget => memory.forget(),
                 After::Restart => {
-                    memory = Memory::new(2);
+                    memory = books.recalled();
                     judge.forget_places();
                 }
             }

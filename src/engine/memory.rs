@@ -14,8 +14,9 @@ use foldhash::fast::FixedState;
 use smol_str::{SmolStr, ToSmolStr, format_smolstr};
 
 use crate::engine::alert::{Alert, Incident};
-use crate::engine::commit::{Commit, Notice, SubjectRow};
+use crate::engine::commit::{Commit, HouseRow, Notice, SubjectRow};
 use crate::engine::geo::Place;
+use crate::engine::house::{House, Part};
 use crate::engine::incident::{Desk, Joined};
 use crate::engine::ledger::{Facet, Ledger, Span, TokenUse};
 use crate::engine::profile::{CodecError, Profile};
@@ -76,6 +77,9 @@ pub struct Memory {
     alerts: Vec<Alert>,
     incidents: BTreeMap<SmolStr, Incident>,
     notices: Vec<Notice>,
+    house: House,
+    /// What was told of what many do at once.
+    fleet: Part<Desk>,
 }
 
 #[derive(Debug)]
@@ -104,6 +108,21 @@ struct Pending {
     facets: HashMap<u64, (Facet, SmolStr, Span), FixedState>,
 }
 
+/// A subject to be changed, and what is known beyond it.
+pub struct Recalled<'a> {
+    /// Whose.
+    pub principal: &'a SmolStr,
+    /// What is remembered of it.
+    pub subject: &'a mut Subject,
+    /// What is known beyond one principal.
+    pub house: &'a mut House,
+    /// What was told of what many do at once.
+    pub fleet: &'a mut Part<Desk>,
+}
+
+/// Under which name the fleet's desk is kept, among the parts of the house.
+const FLEET_DESK: &str = "fleet.desk";
+
 /// A place in memory: valid until the next [`Memory::take`].
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub struct Handle(usize);
@@ -122,6 +141,8 @@ impl Memory {
             alerts: Vec::new(),
             incidents: BTreeMap::new(),
             notices: Vec::new(),
+            house: House::default(),
+            fleet: Part::default(),
         }
     }
 
@@ -213,13 +234,31 @@ impl Memory {
         Some(Handle(token.slot))
     }
 
-    /// Returns a subject to be changed, and whose it is.
-    pub fn subject(&mut self, handle: Handle) -> Option<(&SmolStr, &mut Subject)> {
+    /// Takes in what the store kept beyond single principals; returns the parts that cannot be read.
+    #[must_use]
+    pub fn furnish(&mut self, rows: &[HouseRow]) -> Vec<SmolStr> {
+        let (house, mut faults) = House::restore(rows);
+        self.house = house;
+        if !self.fleet.restore(rows, FLEET_DESK) {
+            faults.push(FLEET_DESK.into());
+        }
+        faults
+    }
+
+    /// Returns what is known beyond one principal.
+    #[must_use]
+    pub const fn house(&self) -> &House {
+        &self.house
+    }
+
+    /// Returns a subject to be changed, and what is known beyond it.
+    pub fn subject(&mut self, handle: Handle) -> Option<Recalled<'_>> {
         let slot = self.subjects.get_mut(handle.0)?;
         self.n_dirty += usize::from(!slot.is_dirty);
         slot.is_dirty = true;
         slot.is_recent = true;
-        Some((&slot.principal, &mut slot.subject))
+        let Self { house, fleet, .. } = self;
+        Some(Recalled { principal: &slot.principal, subject: &mut slot.subject, house, fleet })
     }
 
     /// Adds a usage to the history of its token. One that is exposed in a Referer was not used by the
@@ -277,6 +316,7 @@ impl Memory {
         }
         self.tokens.retain(|_, token| token.is_known);
         self.n_dirty = 0;
+        let fleet = self.fleet.take(FLEET_DESK.into());
         Commit {
             streams: Vec::new(),
             subjects,
@@ -284,6 +324,7 @@ impl Memory {
             alerts: std::mem::take(&mut self.alerts),
             incidents: std::mem::take(&mut self.incidents).into_values().collect(),
             notices: std::mem::take(&mut self.notices),
+            house: self.house.take().into_iter().chain(fleet).collect(),
         }
     }
 

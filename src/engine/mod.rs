@@ -7,6 +7,7 @@ pub mod commit;
 pub mod detect;
 pub mod geo;
 pub mod health;
+pub mod house;
 pub mod incident;
 pub mod judge;
 pub mod ledger;

@@ -3,7 +3,7 @@
 use rusqlite::{Connection, Result, params};
 
 use crate::engine::alert::{Alert, Incident};
-use crate::engine::commit::{Commit, Notice, SubjectRow};
+use crate::engine::commit::{Commit, HouseRow, Notice, SubjectRow};
 use crate::engine::time::Timestamp;
 
 use super::codec::{count, to_json};
@@ -34,6 +34,7 @@ impl Store {
             streams::add(db, &commit.streams, now)?;
             remember(db, &commit.subjects)?;
             let tokens = ledger::add(db, &commit.ledger)?;
+            furnish(db, &commit.house)?;
             put_incidents(db, &commit.incidents)?;
             let alerts = put_alerts(db, &commit.alerts)?;
             let notices = put_notices(db, &commit.notices, now)?;
@@ -70,6 +71,17 @@ pub(super) fn remember(db: &Connection, subjects: &[SubjectRow]) -> Result<()> {
     for (base, row) in sorted {
         let slot = slot::find(&mut find, base, row.principal.as_bytes())?;
         put.execute(params![slot.number(), row.principal.as_str(), row.blob])?;
+    }
+    Ok(())
+}
+
+fn furnish(db: &Connection, house: &[HouseRow]) -> Result<()> {
+    let mut put = db.prepare_cached(
+        "INSERT INTO house (name, body) VALUES (?1, ?2)
+         ON CONFLICT (name) DO UPDATE SET body = excluded.body",
+    )?;
+    for row in house {
+        put.execute(params![row.name.as_str(), row.body])?;
     }
     Ok(())
 }

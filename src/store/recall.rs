@@ -1,11 +1,12 @@
 //! What the Judge asks before it judges a batch: thousands of keys, one prepared statement.
 
-use rusqlite::{Connection, Result};
+use rusqlite::{Connection, Result, Row};
 use smol_str::SmolStr;
 
-use crate::engine::commit::SubjectRow;
+use crate::engine::commit::{HouseRow, SubjectRow};
 use crate::engine::secret::TokenId;
 
+use super::codec::get_text;
 use super::slot::{self, Slot};
 use super::{Reader, StoreError};
 
@@ -27,6 +28,20 @@ impl Reader {
                 }
             }
             Ok(known)
+        })
+    }
+
+    /// Returns all that is known beyond one principal.
+    ///
+    /// # Errors
+    /// What the database says.
+    pub fn house(&self) -> Result<Vec<HouseRow>, StoreError> {
+        self.read("recalling the house", |db| {
+            let mut all = db.prepare_cached("SELECT name, body FROM house ORDER BY name")?;
+            let row = |row: &Row<'_>| {
+                Ok(HouseRow { name: get_text(row, "name")?, body: row.get("body")? })
+            };
+            all.query_map([], row)?.collect()
         })
     }
 

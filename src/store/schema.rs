@@ -13,7 +13,7 @@ use super::StoreError;
 const APPLICATION: i64 = 0x746b_7774;
 
 /// Entry N takes a database from version N to N + 1, in one transaction.
-const MIGRATIONS: &[&str] = &[V1, V2];
+const MIGRATIONS: &[&str] = &[V1, V2, V3];
 
 const V1: &str = r"
 -- Counters and cursors of the program itself.
@@ -226,6 +226,14 @@ ALTER TABLE stream ADD COLUMN cursor TEXT NOT NULL DEFAULT '';
 ALTER TABLE stream ADD COLUMN began INTEGER NOT NULL DEFAULT 0;
 -- How well the lines of the log were read lately, and what was told of it: JSON of the engine.
 ALTER TABLE stream ADD COLUMN health TEXT NOT NULL DEFAULT '';
+";
+
+const V3: &str = r"
+-- What is known beyond one principal, in parts: JSON of the engine.
+CREATE TABLE house (
+  name TEXT PRIMARY KEY,
+  body BLOB NOT NULL
+) STRICT, WITHOUT ROWID;
 ";
 
 /// The newest version that this program knows.

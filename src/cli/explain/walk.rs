@@ -14,7 +14,7 @@ use crate::cli::scrub::{Cleaner, scrub};
 use crate::daemon::site::Site;
 use crate::engine::alert::Facts;
 use crate::engine::commit::Commit;
-use crate::engine::detect::detect;
+use crate::engine::detect::{About, detect};
 use crate::engine::geo::{Atlas as _, Place};
 use crate::engine::incident::Policy;
 use crate::engine::judge::Judge;
@@ -53,13 +53,17 @@ impl Walk {
         };
         let mut policy = site.policy();
         let mut registry = Registry::default();
+        let mut memory = Memory::new(site.subjects_bound());
         if let Some(store) = &store {
+            if let Some(part) = memory.furnish(&store.house()?).first() {
+                anyhow::bail!("reading what is known of all principals: {part} is damaged");
+            }
             policy.mutes = store.mutes()?;
             registry = Registry::new(store.registry()?);
         }
         Ok(Self {
             judge: site.judge(registry, policy)?,
-            memory: Memory::new(site.subjects_bound()),
+            memory,
             atlas: site.atlas(),
             store,
             looks: BTreeMap::new(),
@@ -133,14 +137,19 @@ impl Walk {
             steps.push(compare);
             return Ok(steps);
         };
-        let profile = self.memory.subject(handle).map(|(_, subject)| subject.profile.clone());
+        let profile = self.memory.subject(handle).map(|of| of.subject.profile.clone());
         let profile = profile.unwrap_or_default();
         known(&mut compare, &profile);
         steps.push(compare);
         let facts = self.facts(usage, &place, profile);
         steps.push(detected(&facts));
         let mut rule = Step::new(9, "rule");
-        let view = View { usage: Some((usage, &place)), principal: &principal, facts: &facts };
+        let view = View {
+            about: About::Usages,
+            usage: Some((usage, &place)),
+            principal: &principal,
+            facts: &facts,
+        };
         let matching = self.judge.rules.matching(&view);
         for matched in &matching {
             rule.say(matched.head.name.as_str(), matched.head.level.as_str());
@@ -178,7 +187,7 @@ impl Walk {
     /// The facts as the Judge will find them.
     fn facts(&self, usage: &Usage, place: &Place, mut profile: Profile) -> Facts {
         let placed = Placed::new(usage, place);
-        let world = World { atlas: &self.atlas, priors: &self.judge.priors };
+        let world = World { atlas: &self.atlas, peers: self.memory.house() };
         let signals = profile.compare(&placed, &self.judge.params.profile, &world);
         let row = self.judge.registry.row(usage);
         detect(&placed, &signals, row, profile.told(), &self.judge.params)

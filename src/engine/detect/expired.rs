@@ -4,7 +4,7 @@ use crate::engine::alert::{Facts, Value};
 use crate::engine::profile::{Told, section};
 
 use super::words::span;
-use super::{Case, Detector, because, fact, state, usual};
+use super::{Case, Detector, Judgement::Usage, because, fact, state, usual};
 
 const NAME: &str = "expired-token-accepted";
 
@@ -12,7 +12,7 @@ pub(super) const DETECTOR: Detector = Detector {
     name: NAME,
     about: "the server accepted a token after the end that the token (exp) or the registry names",
     facts: &[fact("expired.seconds", "seconds since the token's end")],
-    judge: Some(judge),
+    judge: Usage(judge),
 };
 
 section! {

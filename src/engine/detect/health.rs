@@ -4,7 +4,7 @@ use crate::engine::alert::{Facts, Value};
 use crate::engine::profile::section;
 use crate::engine::pulse::{Spell, WINDOW_MINUTES};
 
-use super::{Detector, because, fact, state, usual};
+use super::{Detector, Judgement::Log, because, fact, state, usual};
 
 const NAME: &str = "monitor-health";
 
@@ -18,7 +18,7 @@ pub(super) const DETECTOR: Detector = Detector {
         fact("health.column", "the byte of the first rejected line that did not fit, from 1"),
         fact("health.expected", "what was expected there"),
     ],
-    judge: None,
+    judge: Log,
 };
 
 section! {

@@ -3,7 +3,7 @@
 use crate::engine::alert::{Facts, Value};
 use crate::engine::profile::Told;
 
-use super::{Case, Detector, because, fact, state, usual};
+use super::{Case, Detector, Judgement::Usage, because, fact, state, usual};
 
 const NAME: &str = "honeytoken-used";
 
@@ -14,7 +14,7 @@ pub(super) const DETECTOR: Detector = Detector {
         fact("decoy.used", "always true"),
         fact("decoy.accepted", "whether the server accepted it, which it should not"),
     ],
-    judge: Some(judge),
+    judge: Usage(judge),
 };
 
 fn judge(case: &Case<'_>, told: &mut Told, facts: &mut Facts) {

@@ -4,7 +4,7 @@ use crate::engine::alert::{Facts, Value};
 use crate::engine::profile::Told;
 
 use super::words::span;
-use super::{Case, Detector, because, fact, state, usual};
+use super::{Case, Detector, Judgement::Usage, because, fact, state, usual};
 
 const NAME: &str = "leaked-token-used";
 
@@ -15,7 +15,7 @@ pub(super) const DETECTOR: Detector = Detector {
         fact("leaked.seconds", "seconds since the leak"),
         fact("leaked.accepted", "whether the server accepted it"),
     ],
-    judge: Some(judge),
+    judge: Usage(judge),
 };
 
 fn judge(case: &Case<'_>, told: &mut Told, facts: &mut Facts) {

@@ -2,9 +2,10 @@
 //!
 //! Contract: [`detect`] asks all of [`ALL`]. A fact is a measured statement; whether it makes an alert
 //! is for the rules. What was told lately is not told again: detectors ask the principal's [`Told`]
-//! before they speak. Of a log that cannot be read the facts are stated by [`misread`]. Statistics never speak alone but through the score, in `unusual`.
+//! before they speak. Of a log that cannot be read the facts are stated by [`misread`], of what many do at once by [`shared`]. Statistics never speak alone but through the score, in `unusual`.
 
 mod expired;
+mod fleet;
 mod health;
 mod honeytoken;
 mod leaked;
@@ -23,6 +24,7 @@ mod words;
 
 use smol_str::SmolStr;
 
+pub use fleet::shared;
 pub use health::{Health, misread, rejected_share};
 pub(crate) use params::nearest;
 pub use params::{BadParameter, Params};
@@ -57,17 +59,48 @@ pub struct Detector {
     pub about: &'static str,
     /// The facts it may state.
     pub facts: &'static [FactName],
-    /// States them of a usage; `None` for a detector that judges logs.
-    judge: Option<Judgement>,
+    /// What it judges, and how.
+    judge: Judgement,
 }
 
-type Judgement = fn(&Case<'_>, &mut Told, &mut Facts);
+/// What a detector, or a rule, judges.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum About {
+    /// Usages, each beside the past of its principal.
+    Usages,
+    /// Logs, and whether they can be read.
+    Logs,
+    /// What concerns no single principal: many at once, or somebody who has no token yet.
+    Site,
+}
+
+/// States the facts of a usage.
+type OfOne = fn(&Case<'_>, &mut Told, &mut Facts);
+
+#[derive(Clone, Copy, Debug)]
+enum Judgement {
+    Usage(OfOne),
+    Log,
+    Site,
+}
+use Judgement::{Log, Site, Usage};
 
 impl Detector {
-    /// Tells whether it judges how well a log can be read, not usages.
+    /// Returns what it judges.
     #[must_use]
-    pub const fn is_of_logs(&self) -> bool {
-        self.judge.is_none()
+    pub const fn of(&self) -> About {
+        match self.judge {
+            Usage(_) => About::Usages,
+            Log => About::Logs,
+            Site => About::Site,
+        }
+    }
+
+    const fn of_usages(&self) -> Option<OfOne> {
+        match self.judge {
+            Usage(judge) => Some(judge),
+            Log | Site => None,
+        }
     }
 }
 
@@ -87,6 +120,7 @@ pub const ALL: &[Detector] = &[
     novel::CLIENT,
     rate::DETECTOR,
     transport::DETECTOR,
+    fleet::DETECTOR,
     health::DETECTOR,
 ];
 
@@ -107,7 +141,7 @@ pub fn detect(
         Carrier::Referer(_) => &[url::REFERER],
         _ => ALL,
     };
-    let judgements = detectors.iter().filter_map(|detector| detector.judge);
+    let judgements = detectors.iter().filter_map(Detector::of_usages);
     judgements.for_each(|judge| judge(&case, told, &mut facts));
     facts
 }

@@ -7,7 +7,7 @@ use crate::engine::alert::{Facts, Value};
 use crate::engine::profile::{Family, Told, Usual, section};
 
 use super::words::{counted, listed};
-use super::{Case, DAY_HOURS, Detector, because, fact, state, usual};
+use super::{Case, DAY_HOURS, Detector, Judgement::Usage, because, fact, state, usual};
 
 const NEW_COUNTRY: &str = "new-country";
 const NEW_NETWORK: &str = "new-network";
@@ -28,7 +28,7 @@ pub(super) const COUNTRY: Detector = Detector {
         fact("new.country", "the country, never seen before"),
         fact("pinned.country", "the country, not among the registered ones"),
     ],
-    judge: Some(judge_country),
+    judge: Usage(judge_country),
 };
 
 pub(super) const NETWORK: Detector = Detector {
@@ -40,14 +40,14 @@ pub(super) const NETWORK: Detector = Detector {
         fact("new.network_kind", "its kind: residential, mobile, hosting, vpn, business"),
         fact("pinned.network", "the address, not within the registered networks"),
     ],
-    judge: Some(judge_network),
+    judge: Usage(judge_network),
 };
 
 pub(super) const CLIENT: Detector = Detector {
     name: NEW_CLIENT,
     about: "the first accepted use by a client program",
     facts: &[fact("new.client", "the program, never seen before")],
-    judge: Some(judge_client),
+    judge: Usage(judge_client),
 };
 
 /// Tells whether a value is new to a principal that is old enough, and was not told of it lately.

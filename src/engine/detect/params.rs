@@ -1,5 +1,6 @@
 //! All parameters of `[detect.*]`: what they are, and how configuration sets them.
 
+use crate::engine::house::Fleet;
 use crate::engine::profile::{self, Parameter, Section};
 
 use super::expired::Expired;
@@ -35,6 +36,8 @@ pub struct Params {
     pub rotated: Rotated,
     /// Of `new-country`, `new-network`, `new-client`.
     pub new: New,
+    /// Of `fleet-change`.
+    pub fleet: Fleet,
     /// When facts are told again.
     pub repeat: Repeat,
     /// Of `monitor-health`.
@@ -78,6 +81,7 @@ impl Params {
         sections.push(&mut self.revoked);
         sections.push(&mut self.rotated);
         sections.push(&mut self.new);
+        sections.push(&mut self.fleet);
         sections.push(&mut self.repeat);
         sections.push(&mut self.health);
         sections

@@ -6,7 +6,7 @@ use crate::engine::alert::{Facts, Value};
 use crate::engine::profile::{Burst, Tier, Told};
 
 use super::words::grouped;
-use super::{Case, Detector, because, fact, state, usual};
+use super::{Case, Detector, Judgement::Usage, because, fact, state, usual};
 
 const NAME: &str = "rate-spike";
 
@@ -19,7 +19,7 @@ pub(super) const DETECTOR: Detector = Detector {
         fact("rate.window", "5 min, 1 h, 1 day or 3 days"),
         fact("rate.nats", "evidence, in nats"),
     ],
-    judge: Some(judge),
+    judge: Usage(judge),
 };
 
 fn judge(case: &Case<'_>, _: &mut Told, facts: &mut Facts) {

@@ -4,7 +4,7 @@ use crate::engine::alert::{Facts, Value};
 use crate::engine::profile::{Told, section};
 
 use super::words::span;
-use super::{Case, Detector, because, fact, state, usual};
+use super::{Case, Detector, Judgement::Usage, because, fact, state, usual};
 
 const NAME: &str = "revoked-token-used";
 
@@ -15,7 +15,7 @@ pub(super) const DETECTOR: Detector = Detector {
         fact("revoked.seconds", "seconds since the revocation"),
         fact("revoked.accepted", "whether the server accepted it"),
     ],
-    judge: Some(judge),
+    judge: Usage(judge),
 };
 
 section! {

@@ -4,7 +4,7 @@ use crate::engine::alert::{Facts, Value};
 use crate::engine::profile::{Told, section};
 
 use super::words::span;
-use super::{Case, Detector, because, fact, state, usual};
+use super::{Case, Detector, Judgement::Usage, because, fact, state, usual};
 
 const NAME: &str = "rotated-token-used";
 
@@ -15,7 +15,7 @@ pub(super) const DETECTOR: Detector = Detector {
         fact("rotated.seconds", "seconds since the rotation"),
         fact("rotated.to", "the successor"),
     ],
-    judge: Some(judge),
+    judge: Usage(judge),
 };
 
 section! {

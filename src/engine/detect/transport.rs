@@ -6,7 +6,7 @@ use crate::engine::alert::{Facts, Value};
 use crate::engine::profile::Told;
 use crate::engine::usage::Transport;
 
-use super::{Case, Detector, because, fact, state, usual};
+use super::{Case, Detector, Judgement::Usage, because, fact, state, usual};
 
 const NAME: &str = "insecure-transport";
 
@@ -20,7 +20,7 @@ pub(super) const DETECTOR: Detector = Detector {
             "whether the server accepted the token; a redirect comes too late",
         ),
     ],
-    judge: Some(judge),
+    judge: Usage(judge),
 };
 
 fn judge(case: &Case<'_>, told: &mut Told, facts: &mut Facts) {

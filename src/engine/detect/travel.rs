@@ -9,7 +9,7 @@ use crate::engine::geo::NetworkKind;
 use crate::engine::profile::{Told, place_name};
 
 use super::words::{grouped, span};
-use super::{Case, DAY_HOURS, Detector, because, fact, state, usual};
+use super::{Case, DAY_HOURS, Detector, Judgement::Usage, because, fact, state, usual};
 
 const NAME: &str = "impossible-travel";
 
@@ -23,7 +23,7 @@ pub(super) const DETECTOR: Detector = Detector {
         fact("travel.from", "the place before"),
         fact("travel.to", "this place"),
     ],
-    judge: Some(judge),
+    judge: Usage(judge),
 };
 
 fn judge(case: &Case<'_>, told: &mut Told, facts: &mut Facts) {

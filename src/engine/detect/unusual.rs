@@ -8,7 +8,7 @@ use crate::engine::profile::{Family, Tier, Told};
 use crate::engine::stats::whole;
 
 use super::words::{counted, grouped, listed, span};
-use super::{Case, Detector, because, fact, state, usual};
+use super::{Case, Detector, Judgement::Usage, because, fact, state, usual};
 
 const NAME: &str = "unusual-use";
 
@@ -36,7 +36,7 @@ pub(super) const DETECTOR: Detector = Detector {
         fact("unusual.dormancy", "nats: first use after a long gap"),
         fact("unusual.rate", "nats: requests faster than ever"),
     ],
-    judge: Some(judge),
+    judge: Usage(judge),
 };
 
 /// Returns the risk in percent of a score in nats: `100 logistic(0.67 (S - 7))`.

@@ -6,7 +6,7 @@ use crate::engine::alert::{Facts, Value};
 use crate::engine::profile::{Many, Told};
 use crate::engine::usage::Carrier;
 
-use super::{Case, Detector, because, fact, state, usual};
+use super::{Case, Detector, Judgement::Usage, because, fact, state, usual};
 
 const NAME: &str = "token-in-url";
 const REFERER_NAME: &str = "token-in-referer";
@@ -21,7 +21,7 @@ pub(super) const DETECTOR: Detector = Detector {
         fact("url.accepted", "whether the server accepted the token"),
         fact("url.count", "uses since it was told last, this one included"),
     ],
-    judge: Some(judge),
+    judge: Usage(judge),
 };
 
 pub(super) const REFERER: Detector = Detector {
@@ -31,7 +31,7 @@ pub(super) const REFERER: Detector = Detector {
         fact("referer.parameter", "the parameter's name"),
         fact("referer.route", "the route that was asked for"),
     ],
-    judge: Some(judge_referer),
+    judge: Usage(judge_referer),
 };
 
 fn judge(case: &Case<'_>, told: &mut Told, facts: &mut Facts) {

@@ -4,7 +4,7 @@ use crate::engine::profile::actor::{Actor, Actors, Tier, Voice, minute};
 use crate::engine::profile::compare::{is_stranger, route_bit};
 use crate::engine::profile::family::{Families, Family};
 use crate::engine::profile::params::Params;
-use crate::engine::profile::signals::{Placed, Signals};
+use crate::engine::profile::signals::{Absorbed, Placed, Signals};
 use crate::engine::profile::told::Told;
 use crate::engine::profile::travel::Fix;
 use crate::engine::profile::{Profile, day_of};
@@ -24,10 +24,10 @@ impl Profile {
     /// once if they are little evidence, else on its third day of accepted use, or its fourteenth if
     /// it was alerted. A usage that the server refused to an actor with any new value teaches
     /// nothing at all, but its evidence counts.
-    pub fn absorb(&mut self, seen: &Placed<'_>, signals: &Signals, params: &Params) {
+    pub fn absorb(&mut self, seen: &Placed<'_>, signals: &Signals, params: &Params) -> Absorbed {
         if signals.is_late {
             self.count_late(seen.usage.time);
-            return;
+            return Absorbed::default();
         }
         self.late_run = 0;
         self.last = signals.time;
@@ -36,9 +36,18 @@ impl Profile {
         }
         let is_held = self.note_actor(seen, signals, params);
         let is_refused = !signals.is_accepted && is_stranger(signals, params);
-        if !is_held && !is_refused {
+        let is_learned = !is_held && !is_refused;
+        let identity = Family::IDENTITY.into_iter().filter(|family| signals.novel.has(*family));
+        let new: Families = identity.collect();
+        let is_brought = signals.is_accepted && self.is_warm(params);
+        let absorbed = Absorbed {
+            learned: if is_learned { new } else { Families::default() },
+            brought: if is_brought { new } else { Families::default() },
+        };
+        if is_learned {
             self.learn(seen, signals, params);
         }
+        absorbed
     }
 
     fn count_late(&mut self, time: Timestamp) {
@@ -171,6 +180,7 @@ impl Profile {
         self.routes.fade();
         self.hazards.fade();
         self.hours.begin_day(time);
+        self.class = self.classify();
     }
 }
 

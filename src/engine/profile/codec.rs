@@ -1,7 +1,7 @@
 //! A profile as bytes, and back without loss.
 //!
 //! ```text
-//! version (1 byte) | clock | days | hazards | 7 tables | hours | errors | place | pace | actors | told
+//! version (1 byte) | clock | days | hazards | 7 tables | hours | errors | place | pace | actors | told | class
 //!
 //! integers   varint, 7 bits a byte, low first; differences zigzag
 //! f32        4 bytes, little endian
@@ -19,6 +19,7 @@ use crate::engine::profile::actor::{Actor, Actors, Tier, Voice};
 use crate::engine::profile::family::{Evidence, Families, Family, Hazards};
 use crate::engine::profile::hours::Hours;
 use crate::engine::profile::pace::Pace;
+use crate::engine::profile::peers::Class;
 use crate::engine::profile::signals::{country_key, country_of, kind_key, kind_of};
 use crate::engine::profile::told::{Telling, Told};
 use crate::engine::profile::travel::Fix;
@@ -26,7 +27,9 @@ use crate::engine::stats::{Days, Maxima, Nats, Slot, Top};
 use crate::engine::time::Timestamp;
 
 /// The version that is written.
-const VERSION: u8 = 1;
+const VERSION: u8 = 2;
+/// The version before: without a class, which the next day finds out.
+const WITHOUT_CLASS: u8 = 1;
 
 /// Stored bytes that are no profile.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, thiserror::Error)]
@@ -152,6 +155,7 @@ impl Profile {
             .iter()
             .for_each(|voice| write_voice(&mut to, *voice, base));
         write_told(&mut to, &self.told, base);
+        to.len(self.class.index());
         to.0
     }
 
@@ -161,9 +165,9 @@ impl Profile {
     /// Bytes that are no profile, or one of a later version.
     pub fn decode(bytes: &[u8]) -> Result<Self, CodecError> {
         let mut from = Reader(bytes);
-        match from.byte()? {
-            VERSION => {}
-            other => return Err(CodecError::Version(other)),
+        let version = from.byte()?;
+        if !(WITHOUT_CLASS..=VERSION).contains(&version) {
+            return Err(CodecError::Version(version));
         }
         let last = Timestamp(from.from(0)?);
         let trusted = Timestamp(from.from(last.0)?);
@@ -198,9 +202,18 @@ impl Profile {
             told_score: read_voice(&mut from, base)?,
             told_rate: read_voice(&mut from, base)?,
             told: read_told(&mut from, base)?,
+            class: read_class(&mut from, version)?,
         };
         if from.0.is_empty() { Ok(profile) } else { Err(CodecError::Length) }
     }
+}
+
+fn read_class(from: &mut Reader<'_>, version: u8) -> Read<Class> {
+    if version == WITHOUT_CLASS {
+        return Ok(Class::default());
+    }
+    let at = from.len(Class::ALL.len() - 1)?;
+    Ok(Class::ALL.get(at).copied().unwrap_or_default())
 }
 
 fn write_top<const N: usize>(to: &mut Writer, top: &Top<N>, day: i32) {

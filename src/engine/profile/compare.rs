@@ -5,6 +5,7 @@ use crate::engine::profile::actor::{Tier, distinct};
 use crate::engine::profile::family::{Evidence, Families, Family, Priors};
 use crate::engine::profile::pace::Burst;
 use crate::engine::profile::params::Params;
+use crate::engine::profile::peers::Peers;
 use crate::engine::profile::signals::{Keys, Placed, Signals, Usual, World, country_of, kind_of};
 use crate::engine::profile::travel::Hop;
 use crate::engine::profile::{Profile, day_of};
@@ -17,6 +18,11 @@ const SHORTEST_GAP: i64 = 7 * DAY;
 const LEAST_ERRORS: u32 = 3;
 /// Countries, each used for a day at least, from which on a principal is everywhere at home.
 const DISTRIBUTED: usize = 3;
+/// Principals that use a value, from which on it is known here: Entra ID disregards locations that others of
+/// the organisation use.
+const KNOWN_HERE: u32 = 3;
+/// ln 4: a value that others use is so much likelier to be brought by the owner.
+const KNOWN_DISCOUNT: f64 = 1.386_294_361_119_890_6;
 
 /// How much of a family's evidence counts beside what it follows from (docs/detection.md, Identity).
 fn chain(family: Family, novel: Families, placed: &Placed<'_>) -> f64 {
@@ -39,6 +45,27 @@ fn chain(family: Family, novel: Families, placed: &Placed<'_>) -> f64 {
         Family::Hour => 0.7,
         _ => 1.0,
     }
+}
+
+/// What a value's evidence is less, because others here use it too: ln 4 (docs/detection.md, Peers).
+fn discount(family: Family, keys: &Keys, peers: &dyn Peers) -> f64 {
+    let is_shared = matches!(family, Family::Network | Family::Prefix | Family::Client)
+        && keys.get(family).is_some_and(|key| peers.known_by(family, key) >= KNOWN_HERE);
+    if is_shared { KNOWN_DISCOUNT } else { 0.0 }
+}
+
+/// What many took to at once says nothing of one of them: of who moved, where; of who was given
+/// another client, with what.
+fn explained(signals: &Signals, peers: &dyn Peers) -> Families {
+    let is_shared = |family: Family| {
+        let key = signals.keys.get(family);
+        key.is_some_and(|key| peers.is_shared_change(family, key, signals.time))
+    };
+    let has_moved = is_shared(Family::Network) || is_shared(Family::Prefix);
+    let place = [Family::Country, Family::Kind, Family::Network, Family::Prefix, Family::Hop];
+    let client = [Family::Client, Family::Version];
+    let place = place.into_iter().filter(|_| has_moved);
+    place.chain(client.into_iter().filter(|_| is_shared(Family::Client))).collect()
 }
 
 impl Profile {
@@ -74,7 +101,7 @@ impl Profile {
             return signals;
         }
         self.compare_identity(&mut signals, seen, params, world);
-        self.compare_conduct(&mut signals, seen, params, world.priors);
+        self.compare_conduct(&mut signals, seen, params, world.peers.priors(self.class));
         self.compare_rate(&mut signals, params);
         self.score(&mut signals, params);
         if novel != Families::default() || signals.tier.max(signals.rate_tier) > Tier::None {
@@ -119,7 +146,7 @@ impl Profile {
         homes.count() >= DISTRIBUTED
     }
 
-    fn is_warm(&self, params: &Params) -> bool {
+    pub(super) fn is_warm(&self, params: &Params) -> bool {
         self.days.get() > params.learning.warm_up
     }
 
@@ -133,10 +160,12 @@ impl Profile {
         if signals.novel == Families::default() {
             return;
         }
+        let priors = world.peers.priors(self.class);
         let weigh = |family: Family| {
             let (seen_days, days) = (self.hazards.get(family), self.days.get());
-            let nats = world.priors.evidence(family, seen_days, days, family.cap(&params.caps));
-            Nats::new(nats * chain(family, signals.novel, seen))
+            let nats = priors.evidence(family, seen_days, days, family.cap(&params.caps));
+            let known = discount(family, &signals.keys, world.peers);
+            Nats::new(nats * chain(family, signals.novel, seen) - known)
         };
         let mut evidence = Evidence::default();
         if self.is_warm(params) {
@@ -150,7 +179,7 @@ impl Profile {
                 evidence.raise(Family::Hop, weigh(Family::Hop));
             }
         }
-        signals.evidence = evidence;
+        signals.evidence = evidence.without(explained(signals, world.peers));
     }
 
     fn hop(

@@ -188,6 +188,12 @@ impl Families {
         self.0 & family.bit() != 0
     }
 
+    /// Tells whether no family is in the set.
+    #[must_use]
+    pub const fn is_empty(self) -> bool {
+        self.0 == 0
+    }
+
     /// Puts a family in.
     pub const fn add(&mut self, family: Family) {
         self.0 |= family.bit();
@@ -230,6 +236,17 @@ impl Evidence {
     #[must_use]
     pub fn or(mut self, other: &Self) -> Self {
         Family::ALL.into_iter().for_each(|family| self.raise(family, other.get(family)));
+        self
+    }
+
+    /// Returns the evidence of the other families.
+    #[must_use]
+    pub fn without(mut self, families: Families) -> Self {
+        for (nats, family) in self.0.iter_mut().zip(Family::ALL) {
+            if families.has(family) {
+                *nats = Nats(0);
+            }
+        }
         self
     }
 

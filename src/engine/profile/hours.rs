@@ -49,6 +49,14 @@ impl Hours {
         priors.evidence(Family::Hour, usual, days, cap)
     }
 
+    /// Returns how many hours of an active day are active, in the mean.
+    #[must_use]
+    pub(super) fn mean_of_day(&self) -> f64 {
+        let active: f64 = self.bins.iter().map(|bin| bin.get()).sum();
+        let days: f64 = self.days.iter().map(|days| days.get()).sum();
+        if days > 0.0 { active / days } else { 0.0 }
+    }
+
     /// Begins an active day.
     pub(super) fn begin_day(&mut self, time: Timestamp) {
         let class = class(time);

@@ -15,6 +15,7 @@ mod family;
 mod hours;
 mod pace;
 mod params;
+mod peers;
 mod signals;
 mod told;
 mod travel;
@@ -28,7 +29,8 @@ pub use family::{Evidence, Families, Family, Prior, Priors};
 pub use pace::{Burst, Window};
 pub(crate) use params::section;
 pub use params::{Caps, Learning, Parameter, Params, Rate, Score, Section, Travel};
-pub use signals::{Placed, Signals, Usual, World};
+pub use peers::{Alone, Class, Peers, SHARED, Share};
+pub use signals::{Absorbed, Placed, Signals, Usual, World};
 pub use told::{Many, Told};
 pub use travel::{Hop, name as place_name};
 
@@ -74,6 +76,7 @@ pub struct Profile {
     told_score: Voice,
     told_rate: Voice,
     told: Told,
+    class: Class,
 }
 
 impl Default for Profile {
@@ -104,6 +107,7 @@ impl Default for Profile {
             told_score: Voice::default(),
             told_rate: Voice::default(),
             told: Told::default(),
+            class: Class::default(),
         }
     }
 }

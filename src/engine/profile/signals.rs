@@ -4,8 +4,9 @@ use std::net::IpAddr;
 
 use crate::engine::geo::{Atlas, Country, NetworkKind, Place, Prefix};
 use crate::engine::profile::actor::Tier;
-use crate::engine::profile::family::{Evidence, Families, Priors};
+use crate::engine::profile::family::{Evidence, Families, Family};
 use crate::engine::profile::pace::Burst;
+use crate::engine::profile::peers::Peers;
 use crate::engine::profile::travel::Hop;
 use crate::engine::stats::key;
 use crate::engine::time::Timestamp;
@@ -50,8 +51,8 @@ impl<'a> Placed<'a> {
 pub struct World<'a> {
     /// Distances between countries.
     pub atlas: &'a dyn Atlas,
-    /// How often new values appear, over all principals.
-    pub priors: &'a Priors,
+    /// What the other principals say.
+    pub peers: &'a dyn Peers,
 }
 
 /// What a usage is compared by: its values as they are kept.
@@ -79,6 +80,19 @@ impl Keys {
             client: key(&[family]),
             version: key(&[family, version]),
             route: route & 0x00ff_ffff, // 24 bits: many are kept, and two that clash do no harm
+        }
+    }
+
+    /// Returns the value of a family whose values are learned.
+    pub(super) fn get(&self, family: Family) -> Option<u32> {
+        match family {
+            Family::Country => self.country,
+            Family::Kind => self.kind,
+            Family::Network => self.network,
+            Family::Prefix => self.prefix,
+            Family::Client => Some(self.client),
+            Family::Version => Some(self.version),
+            _ => None,
         }
     }
 
@@ -163,6 +177,24 @@ pub struct Signals {
     pub usual: Option<Box<Usual>>,
     pub(super) keys: Keys,
     pub(super) actor_key: u32,
+}
+
+impl Signals {
+    /// Returns this usage's value of a family whose values are learned, as it is kept.
+    #[must_use]
+    pub fn value(&self, family: Family) -> Option<(Family, u32)> {
+        self.keys.get(family).map(|key| (family, key))
+    }
+}
+
+/// What became of a usage: which of its values are the principal's own from now on, and which it
+/// brought that are not, though the server accepted it.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub struct Absorbed {
+    /// Values that are learned now.
+    pub learned: Families,
+    /// Values that came for the first time, learned or held back, after the first days.
+    pub brought: Families,
 }
 
 /// What is usual, for people.

@@ -70,12 +70,12 @@ pub(crate) fn rented() -> Place {
 pub(crate) struct Life {
     pub(crate) profile: Profile,
     pub(crate) params: Params,
-    priors: Priors,
+    peers: Alone,
 }
 
 impl Life {
     pub(crate) fn compare(&self, usage: &Usage, place: &Place) -> Signals {
-        let world = World { atlas: &NoAtlas, priors: &self.priors };
+        let world = World { atlas: &NoAtlas, peers: &self.peers };
         self.profile.compare(&Placed::new(usage, place), &self.params, &world)
     }
 

@@ -19,6 +19,7 @@ use serde::de::IntoDeserializer;
 use smol_str::SmolStr;
 
 use crate::engine::alert::{Level, RuleRef};
+pub use crate::engine::detect::About;
 use crate::engine::rule::example::Examples;
 use crate::engine::rule::view::View;
 use crate::engine::time::{HOUR, duration};
@@ -26,6 +27,7 @@ use crate::engine::time::{HOUR, duration};
 /// The rules that the program brings along: file name and text, in alphabetical order.
 pub const BUILT_IN: &[(&str, &str)] = &[
     ("expired-token-accepted.yml", include_str!("../../../rules/expired-token-accepted.yml")),
+    ("fleet-change.yml", include_str!("../../../rules/fleet-change.yml")),
     ("honeytoken-used.yml", include_str!("../../../rules/honeytoken-used.yml")),
     ("impossible-travel.yml", include_str!("../../../rules/impossible-travel.yml")),
     ("insecure-transport.yml", include_str!("../../../rules/insecure-transport.yml")),
@@ -49,7 +51,7 @@ pub struct Rule {
     pub head: RuleRef,
     /// The file it comes from.
     pub file: SmolStr,
-    /// What it judges.
+    /// What it judges, as the category of its `logsource` says.
     pub about: About,
     /// What it is for.
     pub description: String,
@@ -61,15 +63,6 @@ pub struct Rule {
     pub once: Once,
     /// Lines that must fire, and lines that must not.
     pub examples: Examples,
-}
-
-/// What a rule judges, as the category of its `logsource` says.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub enum About {
-    /// Usages: `token_activity`, `webserver`, `proxy`, or none.
-    Usages,
-    /// Logs, and whether they can be read: `monitor_health`.
-    Logs,
 }
 
 /// When a second match is the same news: all of `per` are equal, and no more than `within` has passed.
@@ -232,7 +225,7 @@ impl RuleSet {
                 let id = result.header.rule_id.as_deref()?;
                 self.rules.iter().find(|rule| rule.head.id == id)
             })
-            .filter(|rule| rule.about == view.about())
+            .filter(|rule| rule.about == view.about)
             .collect();
         matching.sort_by(|a, b| {
             let by_level = b.head.level.cmp(&a.head.level);
@@ -323,6 +316,7 @@ fn check_source(sigma: &SigmaRule) -> Result<About, String> {
         (Some("tokenwatch"), None | Some("token_activity"))
         | (None, Some("webserver" | "proxy")) => Some(About::Usages),
         (Some("tokenwatch"), Some("monitor_health")) => Some(About::Logs),
+        (Some("tokenwatch"), Some("site_activity")) => Some(About::Site),
         _ => None,
     };
     if let Some(about) = about.filter(|_| source.service.is_none()) {

@@ -4,7 +4,7 @@ use std::collections::BTreeSet;
 
 use super::*;
 use crate::engine::alert::{Facts, Value};
-use crate::engine::detect;
+use crate::engine::detect::{self, About};
 use crate::engine::geo::Place;
 use crate::engine::profile::tests::usage;
 
@@ -29,7 +29,12 @@ fn set(files: &[(&str, &str)], disabled: &[&str]) -> (RuleSet, Vec<String>) {
 fn matching<'a>(set: &'a RuleSet, values: &[(&'static str, Value)]) -> Vec<(&'a str, Level)> {
     let facts = Facts { values: values.to_vec(), ..Facts::default() };
     let (usage, place) = (usage(0), Place::default());
-    let view = View { usage: Some((&usage, &place)), principal: "orders", facts: &facts };
+    let view = View {
+        about: About::Usages,
+        usage: Some((&usage, &place)),
+        principal: "orders",
+        facts: &facts,
+    };
     set.matching(&view).iter().map(|rule| (rule.head.name.as_str(), rule.head.level)).collect()
 }
 

@@ -8,14 +8,15 @@ use rsigma_parser::{Detection, Detections};
 use serde_json::Value as Json;
 
 use crate::engine::alert::{Facts, Value};
-use crate::engine::detect;
+use crate::engine::detect::{self, About};
 use crate::engine::geo::Place;
-use crate::engine::rule::About;
 use crate::engine::usage::{Outcome, Usage};
 
 /// One usage, or one log, with its facts, as rules see it.
 #[derive(Clone, Copy, Debug)]
 pub struct View<'a> {
+    /// What is judged.
+    pub about: About,
     /// The usage and where its client is; `None` for a log.
     pub usage: Option<(&'a Usage, &'a Place)>,
     /// Whose usage it is, or which log.
@@ -66,10 +67,10 @@ pub(super) fn check_fields(detections: &Detections, about: About) -> Result<(), 
 /// Returns the names of all fields of what a rule judges, and of all facts that some detector may
 /// state of it. A log has one field, the principal.
 fn known_names(about: About) -> impl Iterator<Item = &'static str> {
-    let is_known = move |ecs: &str| about == About::Usages || ecs == PRINCIPAL;
+    let is_known = move |ecs: &str| about != About::Logs || ecs == PRINCIPAL;
     let fields = FIELDS.iter().filter(move |(ecs, _)| is_known(ecs));
     let names = fields.flat_map(|(ecs, sigma)| [*ecs, *sigma]).filter(|name| !name.is_empty());
-    let detectors = detect::ALL.iter().filter(move |of| of.is_of_logs() == (about == About::Logs));
+    let detectors = detect::ALL.iter().filter(move |detector| detector.of() == about);
     names.chain(detectors.flat_map(|detector| detector.facts).map(|fact| fact.name))
 }
 
@@ -92,11 +93,6 @@ fn collect_fields<'a>(detection: &'a Detection, named: &mut Vec<&'a str>) {
 }
 
 impl View<'_> {
-    /// Returns what it shows.
-    pub(super) const fn about(&self) -> About {
-        if self.usage.is_some() { About::Usages } else { About::Logs }
-    }
-
     fn field(&self, name: &str) -> Option<EventValue<'_>> {
         let ecs = FIELDS.iter().find(|(_, sigma)| *sigma == name).map_or(name, |(ecs, _)| ecs);
         if ecs == PRINCIPAL {

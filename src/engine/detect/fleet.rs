@@ -1,0 +1,53 @@
+//! `fleet-change`: many principals took to the same new network or client within an hour.
+
+use smol_str::SmolStr;
+
+use crate::engine::alert::{Facts, Value};
+use crate::engine::house::Shared;
+use crate::engine::profile::{Family, Placed};
+use crate::engine::time::MINUTE;
+
+use super::unusual::{client_name, network_name};
+use super::{Detector, Judgement::Site, because, fact, state, usual};
+
+const NAME: &str = "fleet-change";
+
+pub(super) const DETECTOR: Detector = Detector {
+    name: NAME,
+    about: "many principals took to the same new network or client within an hour: one event, told once instead of once for each",
+    facts: &[
+        fact("fleet.principals", "principals that took to it within [detect.fleet] window_minutes"),
+        fact("fleet.change", "of what: network, prefix or client"),
+        fact("fleet.value", "to which"),
+        fact("fleet.minutes", "minutes from the first to the last of them"),
+    ],
+    judge: Site,
+};
+
+/// States the facts of a change that many principals have in common; `placed` is the usage that
+/// made it so.
+#[must_use]
+pub fn shared(change: &Shared, placed: &Placed<'_>) -> Facts {
+    let (what, value) = match change.family {
+        Family::Network => ("network", network_name(placed.place)),
+        Family::Client => ("client", client_name(&placed.usage.agent.family)),
+        _ => {
+            let prefix = placed.prefix.map(|prefix| prefix.to_string());
+            ("prefix", format!("addresses {}", prefix.unwrap_or_default()))
+        }
+    };
+    let minutes = placed.usage.time.since(change.since) / MINUTE;
+    let mut facts = Facts::default();
+    state(&mut facts, "fleet.principals", Value::Int(change.principals.into()));
+    state(&mut facts, "fleet.change", Value::Text(SmolStr::new_static(what)));
+    state(&mut facts, "fleet.value", Value::Text(SmolStr::new(&value)));
+    state(&mut facts, "fleet.minutes", Value::Int(minutes));
+    usual(&mut facts, "fleet.principals", Value::Int(0));
+    let text = format!(
+        "{value}, never seen by any of them, is used by {} principals within {} min",
+        change.principals,
+        minutes.max(1)
+    );
+    because(&mut facts, NAME, 0.0, text);
+    facts
+}

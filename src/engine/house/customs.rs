@@ -1,0 +1,103 @@
+//! Which values principals have made their own: networks, neighbourhoods, clients that are known here.
+
+use std::collections::BTreeMap;
+
+use serde::{Deserialize, Serialize};
+
+use crate::engine::profile::Family;
+
+/// How many parts the table is kept in.
+pub(super) const BUCKETS: usize = 64;
+
+/// Values that a part holds: 8,192 in all, those that somebody learned last.
+const VALUES: usize = 128;
+
+/// Principals that are told apart for one value; more make no difference.
+const PRINCIPALS: usize = 4;
+
+/// Returns the part that holds a value.
+pub(super) fn bucket_of(family: Family, key: u32) -> usize {
+    let family = u32::try_from(family.index()).unwrap_or(0).wrapping_mul(0x85eb_ca6b);
+    // the upper bits of a product depend on all lower ones (Fibonacci hashing)
+    let mixed = (key ^ family).wrapping_mul(0x9e37_79b1);
+    usize::try_from(mixed >> 26).unwrap_or(0)
+}
+
+/// One part of the table. A value is `family:key`.
+#[derive(Clone, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
+pub(super) struct Bucket(BTreeMap<String, Custom>);
+
+/// Who has made a value their own: hashes of names, the last to come at the end.
+#[derive(Clone, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
+struct Custom {
+    by: Vec<u32>,
+    /// When that was, in days since 1970.
+    day: i64,
+}
+
+fn name((family, key): (Family, u32)) -> String {
+    format!("{}:{key}", family.index())
+}
+
+impl Bucket {
+    /// Notes that a principal has made a value its own.
+    pub(super) fn note(&mut self, value: (Family, u32), who: u32, day: i64) {
+        let name = name(value);
+        if self.0.len() >= VALUES && !self.0.contains_key(&name) {
+            self.evict();
+        }
+        let custom = self.0.entry(name).or_default();
+        custom.day = custom.day.max(day);
+        custom.by.retain(|by| *by != who);
+        if custom.by.len() >= PRINCIPALS {
+            custom.by.remove(0);
+        }
+        custom.by.push(who);
+    }
+
+    /// Returns how many principals have made a value their own, up to four.
+    pub(super) fn known_by(&self, family: Family, key: u32) -> u32 {
+        let custom = self.0.get(&name((family, key)));
+        custom.map_or(0, |custom| u32::try_from(custom.by.len()).unwrap_or(u32::MAX))
+    }
+
+    /// What few have and nobody took to for longest goes.
+    fn evict(&mut self) {
+        let worth = |custom: &Custom| (custom.by.len() > 1, custom.day);
+        let least = self.0.iter().min_by_key(|(_, custom)| worth(custom));
+        if let Some(name) = least.map(|(name, _)| name.clone()) {
+            self.0.remove(&name);
+        }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn principals_are_counted_once_and_up_to_four() {
+        let mut bucket = Bucket::default();
+        for who in [1, 2, 1, 3, 2, 4, 5, 6] {
+            bucket.note((Family::Client, 9), who, 1);
+        }
+        assert_eq!(bucket.known_by(Family::Client, 9), 4);
+        assert_eq!(bucket.known_by(Family::Network, 9), 0);
+    }
+
+    #[test]
+    fn what_one_principal_invents_does_not_push_out_what_many_share() {
+        let mut bucket = Bucket::default();
+        (1..=3).for_each(|who| bucket.note((Family::Network, 64_500), who, 1));
+        (0..10_000).for_each(|key| bucket.note((Family::Prefix, key), 77, 2));
+        assert_eq!(bucket.known_by(Family::Network, 64_500), 3);
+        assert_eq!(bucket.0.len(), VALUES);
+    }
+
+    #[test]
+    fn values_are_spread_over_all_parts() {
+        let mut hits = [0; BUCKETS];
+        (0..6_400).for_each(|key| hits[bucket_of(Family::Network, key)] += 1);
+        assert!(hits.iter().all(|hits| (50..200).contains(hits)), "{hits:?}");
+    }
+}

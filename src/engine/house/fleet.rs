@@ -1,0 +1,110 @@
+//! What many principals took to at once: a company that moved, a deployment of a new client. It is one
+//! event, told once, and says nothing of any one of them.
+
+use std::collections::BTreeMap;
+
+use serde::{Deserialize, Serialize};
+
+use crate::engine::profile::{Family, section};
+use crate::engine::stats::whole;
+use crate::engine::time::{DAY, MINUTE, Timestamp};
+
+section! {
+    /// What many principals take to at once is one event.
+    Fleet = "fleet" {
+        /// Principals that take to the same new network or client.
+        principals = 5.0, "principals", "docs/detection.md, Fleet";
+        /// Within so long.
+        window_minutes = 60.0, "min", "docs/detection.md, Fleet";
+        /// Principals that know a value, from which on it is new for nobody.
+        known = 3.0, "principals", "docs/detection.md, Fleet";
+        /// For how long it then says nothing of one principal.
+        keep_days = 14.0, "d", "docs/detection.md, Learning: as long as an alerted actor is watched";
+    }
+}
+
+/// Values whose arrivals are counted at a time.
+const VALUES: usize = 256;
+
+/// Arrivals that are kept of one value.
+const ARRIVALS: usize = 64;
+
+/// What arrived lately. A value is `family:key`.
+#[derive(Clone, Debug, Default, PartialEq, Serialize, Deserialize)]
+pub(super) struct Changes(BTreeMap<String, Change>);
+
+#[derive(Clone, Debug, Default, PartialEq, Serialize, Deserialize)]
+struct Change {
+    /// Who took to it last and when: hash of the name, minutes since 1970; each once.
+    arrivals: Vec<(u32, i64)>,
+    /// Until when it is known as shared, in minutes since 1970.
+    until: Option<i64>,
+}
+
+/// A change that many principals have in common.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct Shared {
+    /// What it is a change of.
+    pub family: Family,
+    /// How many principals took to it.
+    pub principals: u32,
+    /// Since when.
+    pub since: Timestamp,
+}
+
+fn name(family: Family, key: u32) -> String {
+    format!("{}:{key}", family.index())
+}
+
+impl Changes {
+    /// Tells whether many took to a value lately.
+    pub(super) fn is_shared(&self, family: Family, key: u32, time: Timestamp) -> bool {
+        let minute = time.0.div_euclid(MINUTE);
+        let change = || self.0.get(&name(family, key));
+        !self.0.is_empty()
+            && change().is_some_and(|change| change.until.is_some_and(|until| minute < until))
+    }
+
+    /// Notes that a principal took to a value; returns what is shared if that makes it so.
+    pub(super) fn note(
+        &mut self,
+        (family, key): (Family, u32),
+        who: u32,
+        time: Timestamp,
+        params: &Fleet,
+    ) -> Option<Shared> {
+        let minute = time.0.div_euclid(MINUTE);
+        let name = name(family, key);
+        self.0.retain(|_, change| change.until.is_none_or(|until| minute < until));
+        if self.0.len() >= VALUES && !self.0.contains_key(&name) {
+            self.evict();
+        }
+        let change = self.0.entry(name).or_default();
+        if change.until.is_some() {
+            return None;
+        }
+        let window = i64::from(whole(params.window_minutes));
+        change.arrivals.retain(|(by, at)| *by != who && (minute - at).abs() <= window);
+        if change.arrivals.len() < ARRIVALS {
+            change.arrivals.push((who, minute));
+        }
+        let principals = u32::try_from(change.arrivals.len()).unwrap_or(u32::MAX);
+        if f64::from(principals) < params.principals {
+            return None;
+        }
+        let first = change.arrivals.iter().map(|(_, at)| *at).min().unwrap_or(minute);
+        change.until = Some(minute + i64::from(whole(params.keep_days)) * (DAY / MINUTE));
+        change.arrivals.clear();
+        Some(Shared { family, principals, since: Timestamp(first * MINUTE) })
+    }
+
+    /// What is not shared and nobody took to for longest goes.
+    fn evict(&mut self) {
+        let last = |change: &Change| change.arrivals.iter().map(|(_, at)| *at).max();
+        let worth = |change: &Change| (change.until, last(change));
+        let least = self.0.iter().min_by_key(|(_, change)| worth(change));
+        if let Some(name) = least.map(|(name, _)| name.clone()) {
+            self.0.remove(&name);
+        }
+    }
+}

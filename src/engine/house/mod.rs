@@ -1,0 +1,191 @@
+//! What is known beyond one principal: how often principals of a kind change, which values many of
+//! them use, and what many of them took to at once.
+//!
+//! It is bounded, it is part of each commit, and it is exact: whatever way the log was cut, the same
+//! usages leave the same house. It is kept in parts, so that a commit writes only those that changed.
+
+mod customs;
+mod fleet;
+mod population;
+#[cfg(test)]
+mod tests;
+
+use serde::Serialize;
+use serde::de::DeserializeOwned;
+use smol_str::{SmolStr, format_smolstr};
+
+pub use fleet::{Fleet, Shared};
+
+use crate::engine::commit::HouseRow;
+use crate::engine::house::customs::{BUCKETS, Bucket, bucket_of};
+use crate::engine::house::fleet::Changes;
+use crate::engine::house::population::Population;
+use crate::engine::profile::{Absorbed, Class, Family, Peers, Priors, Share, Signals};
+use crate::engine::stats;
+use crate::engine::time::Timestamp;
+
+/// What is known beyond one principal.
+#[derive(Clone, Debug, PartialEq)]
+pub struct House {
+    population: Part<Population>,
+    customs: Vec<Part<Bucket>>,
+    changes: Part<Changes>,
+    /// By class; worked out from the population.
+    priors: [Priors; Class::ALL.len()],
+}
+
+/// Something that is kept by itself, and written when it has changed.
+#[derive(Clone, Debug, Default, PartialEq)]
+pub struct Part<T> {
+    value: T,
+    is_dirty: bool,
+}
+
+impl<T: Default + PartialEq + Serialize + DeserializeOwned> Part<T> {
+    /// Returns it to be changed.
+    pub const fn change(&mut self) -> &mut T {
+        self.is_dirty = true;
+        &mut self.value
+    }
+
+    /// Takes it out under a name, if it has changed since the last time.
+    pub fn take(&mut self, name: SmolStr) -> Option<HouseRow> {
+        let body = || serde_json::to_vec(&self.value).unwrap_or_default();
+        std::mem::take(&mut self.is_dirty).then(|| HouseRow { name, body: body() })
+    }
+
+    /// Reads what was kept under a name; false if it cannot be read, and then it is as if new.
+    #[must_use]
+    pub fn restore(&mut self, rows: &[HouseRow], name: &str) -> bool {
+        let Some(row) = rows.iter().find(|row| row.name == name) else { return true };
+        let value = serde_json::from_slice(&row.body).ok();
+        let is_fine = value.is_some();
+        self.value = value.unwrap_or_default();
+        is_fine
+    }
+}
+
+/// So many days late a line may be without being taken for one with the right clock.
+const LATEST: i64 = 2;
+
+const POPULATION: &str = "population";
+const CHANGES: &str = "changes";
+
+fn name_of_bucket(at: usize) -> SmolStr {
+    format_smolstr!("customs.{at:02}")
+}
+
+impl Default for House {
+    fn default() -> Self {
+        Self {
+            population: Part::default(),
+            customs: vec![Part::default(); BUCKETS],
+            changes: Part::default(),
+            priors: [Priors::default(); Class::ALL.len()],
+        }
+    }
+}
+
+impl House {
+    /// Puts the house together from what was kept; returns the names of the parts that cannot be read.
+    #[must_use]
+    pub fn restore(rows: &[HouseRow]) -> (Self, Vec<SmolStr>) {
+        let mut house = Self::default();
+        let mut faults = Vec::new();
+        let mut note = |is_fine: bool, name: SmolStr| {
+            if !is_fine {
+                faults.push(name);
+            }
+        };
+        note(house.population.restore(rows, POPULATION), POPULATION.into());
+        note(house.changes.restore(rows, CHANGES), CHANGES.into());
+        for (at, bucket) in house.customs.iter_mut().enumerate() {
+            let name = name_of_bucket(at);
+            note(bucket.restore(rows, &name), name);
+        }
+        house.priors = house.population.value.priors();
+        (house, faults)
+    }
+
+    /// Takes out the parts that changed since the last time.
+    pub fn take(&mut self) -> Vec<HouseRow> {
+        let customs =
+            self.customs.iter_mut().enumerate().map(|(at, part)| part.take(name_of_bucket(at)));
+        let singles = [self.population.take(POPULATION.into()), self.changes.take(CHANGES.into())];
+        singles.into_iter().chain(customs).flatten().collect()
+    }
+
+    /// Lets a day begin, if the usage is the first of one: priors are fitted to the population as it
+    /// was at its end. A usage of the day before, that came late, changes nothing; a day far ahead of
+    /// all others does not last: a wrong clock wrote it.
+    pub fn begin_day(&mut self, day: i64) {
+        let since = day.saturating_sub(self.population.value.day());
+        if !(-LATEST..=0).contains(&since) {
+            self.priors = self.population.change().fit(day);
+        }
+    }
+
+    /// Takes in what became of a principal's profile by one usage: what it adds to the experience of
+    /// its class, and the values that it made its own.
+    ///
+    /// Returns the change that it has in common with many others, if it is the one that makes it so.
+    pub fn absorb(
+        &mut self,
+        principal: &str,
+        shares: [Option<Share>; 2],
+        (signals, absorbed): (&Signals, Absorbed),
+        params: &Fleet,
+    ) -> Option<Shared> {
+        let [before, after] = shares;
+        if before != after {
+            self.population.change().replace(before.as_ref(), after.as_ref());
+        }
+        if absorbed.learned.is_empty() && absorbed.brought.is_empty() {
+            return None;
+        }
+        let who = stats::key(&[principal.as_bytes()]);
+        let day = signals.time.day();
+        for (family, key) in absorbed.learned.iter().filter_map(|of| signals.value(of)) {
+            if let Some(part) = self.customs.get_mut(bucket_of(family, key)) {
+                part.change().note((family, key), who, day);
+            }
+        }
+        let has_network = signals.value(Family::Network).is_some();
+        let is_change = |family: &Family| match family {
+            Family::Network | Family::Client => true,
+            // where operators are unknown, the prefix stands for them
+            Family::Prefix => !has_network,
+            _ => false,
+        };
+        let brought = absorbed.brought.iter().filter(is_change);
+        let brought = brought.filter_map(|family| signals.value(family));
+        let strange: Vec<_> =
+            brought.filter(|(family, key)| !self.is_custom(*family, *key, params)).collect();
+        let mut shared = None;
+        for value in strange {
+            let found = self.changes.change().note(value, who, signals.time, params);
+            shared = shared.or(found);
+        }
+        shared
+    }
+
+    fn is_custom(&self, family: Family, key: u32, params: &Fleet) -> bool {
+        f64::from(self.known_by(family, key)) >= params.known
+    }
+}
+
+impl Peers for House {
+    fn priors(&self, class: Class) -> &Priors {
+        static NONE: std::sync::LazyLock<Priors> = std::sync::LazyLock::new(Priors::default);
+        self.priors.get(class.index()).unwrap_or(&NONE)
+    }
+
+    fn known_by(&self, family: Family, key: u32) -> u32 {
+        let bucket = self.customs.get(bucket_of(family, key));
+        bucket.map_or(0, |part| part.value.known_by(family, key))
+    }
+
+    fn is_shared_change(&self, family: Family, key: u32, time: Timestamp) -> bool {
+        self.changes.value.is_shared(family, key, time)
+    }
+}

@@ -1,0 +1,189 @@
+//! Scenes of a site with many principals.
+#![allow(clippy::float_cmp, reason = "exact on purpose")]
+
+use proptest::prelude::*;
+
+use super::*;
+use crate::engine::profile::tests::{Life, berlin, rented, usage};
+use crate::engine::profile::{Placed, Prior, SHARED, World};
+use crate::engine::stats::Days;
+use crate::engine::time::{DAY, HOUR, MINUTE};
+use crate::engine::usage::{Agent, Usage};
+
+fn share(class: Class, days: u16, new: u16) -> Share {
+    Share { class, days: Days(days * 256), new: [Days(new * 256); SHARED.len()] }
+}
+
+fn restored(house: &mut House) -> House {
+    let (restored, faults) = House::restore(&house.take());
+    assert!(faults.is_empty(), "{faults:?}");
+    restored
+}
+
+#[test]
+fn few_principals_leave_the_defaults() {
+    let mut house = House::default();
+    house.population.change().replace(None, Some(&share(Class::Machine, 4, 0)));
+    house.begin_day(20_000);
+    let (fitted, default) = (house.priors(Class::Machine), Priors::default());
+    for family in SHARED {
+        let ratio = |of: &Priors| of.get(family).alpha / of.get(family).beta;
+        assert!((0.9..=1.0).contains(&(ratio(fitted) / ratio(&default))), "{family:?}");
+    }
+    assert_eq!(house.priors(Class::Human), &default);
+}
+
+#[test]
+fn many_steady_principals_make_news_rarer_than_the_default() {
+    let mut house = House::default();
+    for n in 0..1000u16 {
+        let population = house.population.change();
+        population.replace(None, Some(&share(Class::Machine, 30, u16::from(n % 100 == 0))));
+        population.replace(None, Some(&share(Class::Human, 20, n % 2 * 16)));
+    }
+    house.begin_day(20_000);
+    let rate = |class, family| {
+        let Prior { alpha, beta } = house.priors(class).get(family);
+        alpha / beta
+    };
+    // 10 days with something new in 30,000; 8,000 in 20,000
+    assert!((rate(Class::Machine, Family::Network) - 1.0 / 1500.0).abs() < 5e-4);
+    assert!((rate(Class::Human, Family::Network) - 0.4).abs() < 0.01);
+    // those differ much from one another: the prior is worth few days
+    assert!(house.priors(Class::Human).get(Family::Network).beta < 4.0);
+}
+
+#[test]
+fn a_day_far_ahead_does_not_stop_the_fitting() {
+    let mut house = House::default();
+    house.begin_day(20_000);
+    house.begin_day(30_000);
+    house.begin_day(20_001);
+    assert_eq!(house.population.value.day(), 20_001);
+    house.begin_day(20_000);
+    assert_eq!(house.population.value.day(), 20_001);
+}
+
+proptest! {
+    #[test]
+    fn what_comes_and_goes_leaves_nothing(
+        shares in prop::collection::vec((0usize..2, 3u16..43, 0u16..40), 1..30),
+    ) {
+        let shares: Vec<Share> =
+            shares.into_iter().map(|(class, days, new)| share(Class::ALL[class], days, new)).collect();
+        let mut house = House::default();
+        shares.iter().for_each(|share| house.population.change().replace(None, Some(share)));
+        prop_assert_eq!(&restored(&mut house.clone()), &House { population: Part { is_dirty: false, ..house.population.clone() }, ..house.clone() });
+        shares.iter().for_each(|share| house.population.change().replace(Some(share), None));
+        prop_assert_eq!(&house.population.value, &Population::default());
+    }
+}
+
+/// A company: lives that share a house.
+struct Company {
+    house: House,
+    lives: Vec<Life>,
+}
+
+impl Company {
+    /// Machines in Berlin that have called every hour for ten days.
+    fn settled(n: usize) -> Self {
+        let mut company = Self { house: House::default(), lives: Vec::new() };
+        company.lives.resize_with(n, Life::default);
+        for hour in 0..240 {
+            for at in 0..n {
+                company.live(at, &usage(hour * HOUR), &berlin());
+            }
+        }
+        company
+    }
+
+    fn live(
+        &mut self,
+        at: usize,
+        usage: &Usage,
+        place: &crate::engine::geo::Place,
+    ) -> (f64, Option<Shared>) {
+        let Self { house, lives } = self;
+        house.begin_day(usage.time.day());
+        let Life { profile, params, .. } = &mut lives[at];
+        let placed = Placed::new(usage, place);
+        let world = World { atlas: &crate::engine::geo::NoAtlas, peers: house };
+        let signals = profile.compare(&placed, params, &world);
+        let before = profile.share();
+        let absorbed = profile.absorb(&placed, &signals, params);
+        let shares = [before, profile.share()];
+        let name = format!("service-{at}");
+        let change = house.absorb(&name, shares, (&signals, absorbed), &Fleet::default());
+        *house = restored_all(house);
+        (signals.score, change)
+    }
+}
+
+/// Written in parts and read again, with the parts that did not change.
+fn restored_all(house: &House) -> House {
+    let mut all = house.clone();
+    all.population.is_dirty = true;
+    all.changes.is_dirty = true;
+    all.customs.iter_mut().for_each(|part| part.is_dirty = true);
+    restored(&mut all)
+}
+
+#[test]
+fn a_company_that_moves_is_one_change_and_the_rest_of_it_is_quiet() {
+    let mut company = Company::settled(12);
+    let moved = |n: usize| {
+        let micros = 10 * DAY + i64::try_from(n).unwrap() * 5 * MINUTE;
+        Usage { client: Some("203.0.113.9".parse().unwrap()), ..usage(micros) }
+    };
+    let lived: Vec<_> = (0..12).map(|n| company.live(n, &moved(n), &rented())).collect();
+    let changes: Vec<_> = lived.iter().filter_map(|(_, change)| *change).collect();
+    assert_eq!(changes.len(), 1, "{changes:?}");
+    assert_eq!((changes[0].family, changes[0].principals), (Family::Network, 5));
+    assert!(lived[0].0 > 6.0 && lived[5..].iter().all(|(score, _)| *score < 1.0), "{lived:?}");
+}
+
+#[test]
+fn a_client_of_their_own_is_still_evidence_where_many_have_moved() {
+    let mut company = Company::settled(7);
+    for n in 0..6 {
+        let moved = Usage {
+            client: Some("203.0.113.9".parse().unwrap()),
+            ..usage(10 * DAY + i64::try_from(n).unwrap() * MINUTE)
+        };
+        company.live(n, &moved, &rented());
+    }
+    let stolen = Usage {
+        client: Some("203.0.113.9".parse().unwrap()),
+        agent: Agent { family: "curl".into(), version: "8.5".into() },
+        ..usage(10 * DAY + 10 * MINUTE)
+    };
+    let (score, _) = company.live(6, &stolen, &rented());
+    assert!(score > 3.0, "{score}");
+}
+
+#[test]
+fn what_three_others_use_is_weaker_evidence() {
+    let mut company = Company::settled(5);
+    let elsewhere =
+        |micros: i64| Usage { client: Some("203.0.113.9".parse().unwrap()), ..usage(micros) };
+    let (alone, _) = company.live(0, &elsewhere(10 * DAY), &rented());
+    for day in 11..15 {
+        for at in 1..4 {
+            company.live(
+                at,
+                &elsewhere(day * DAY + i64::try_from(at).unwrap() * 5 * HOUR),
+                &rented(),
+            );
+        }
+    }
+    let (shared, _) = company.live(4, &elsewhere(15 * DAY), &rented());
+    assert!(shared < alone - 1.0, "{shared} {alone}");
+}
+
+#[test]
+fn what_is_damaged_starts_anew_and_is_named() {
+    let rows = [HouseRow { name: POPULATION.into(), body: b"{".to_vec() }];
+    let (house, faults) = House::restore(&rows);
+    assert_eq!((house, faults), (House::default(), vec![POPULATION.into()]));
+}

@@ -1,0 +1,127 @@
+//! What the other principals of a site say about one: how often such principals change, and which
+//! values are known among them.
+
+use crate::engine::geo::NetworkKind;
+use crate::engine::profile::Profile;
+use crate::engine::profile::family::{Family, Priors};
+use crate::engine::profile::signals::kind_of;
+use crate::engine::stats::Days;
+use crate::engine::time::Timestamp;
+
+/// What kind of user a principal is: the two change at quite different rates.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, PartialOrd, Ord, Hash)]
+pub enum Class {
+    /// Everybody who is not clearly a machine.
+    #[default]
+    Human,
+    /// A program at work around the clock, or from one neighbourhood, or from rented machines only.
+    Machine,
+}
+
+impl Class {
+    /// Both.
+    pub const ALL: [Self; 2] = [Self::Human, Self::Machine];
+
+    /// Returns its place in what is kept by class.
+    #[must_use]
+    pub const fn index(self) -> usize {
+        self as usize
+    }
+
+    /// Returns its name for people.
+    #[must_use]
+    pub const fn as_str(self) -> &'static str {
+        match self {
+            Self::Human => "human",
+            Self::Machine => "machine",
+        }
+    }
+}
+
+/// The families whose hazards are shared with the population: days with something new by active day.
+pub const SHARED: [Family; 7] = [
+    Family::Country,
+    Family::Kind,
+    Family::Network,
+    Family::Prefix,
+    Family::Client,
+    Family::Version,
+    Family::Hop,
+];
+
+/// What one principal adds to the experience of its class.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct Share {
+    /// Its class.
+    pub class: Class,
+    /// Its faded active days.
+    pub days: Days,
+    /// Of these, days with something new, for each family of [`SHARED`].
+    pub new: [Days; SHARED.len()],
+}
+
+/// What is known beyond one principal.
+pub trait Peers {
+    /// Returns how often new values appear for principals of a class.
+    fn priors(&self, class: Class) -> &Priors;
+
+    /// Returns how many principals have made a value of a family their own, as far as is kept.
+    fn known_by(&self, family: Family, key: u32) -> u32;
+
+    /// Tells whether many principals took to a value at once not long before a time, so that it says nothing of one of them.
+    fn is_shared_change(&self, family: Family, key: u32, time: Timestamp) -> bool;
+}
+
+/// A principal without peers: default priors, nothing known.
+#[derive(Clone, Debug, Default)]
+pub struct Alone(Priors);
+
+impl Peers for Alone {
+    fn priors(&self, _: Class) -> &Priors {
+        &self.0
+    }
+
+    fn known_by(&self, _: Family, _: u32) -> u32 {
+        0
+    }
+
+    fn is_shared_change(&self, _: Family, _: u32, _: Timestamp) -> bool {
+        false
+    }
+}
+
+/// Active hours in a day from which on a principal works around the clock (docs/detection.md, Priors).
+const MACHINE_HOURS: f64 = 20.0;
+/// Active days after which one neighbourhood, or one kind of network, is a habit.
+const HABIT_DAYS: f64 = 5.0;
+/// Below so many active days a principal is no experience yet.
+const LEAST_DAYS: f64 = 3.0;
+
+impl Profile {
+    /// Returns the class, as far as is known.
+    #[must_use]
+    pub const fn class(&self) -> Class {
+        self.class
+    }
+
+    /// Returns what the principal adds to the experience of its class; `None` while that is little.
+    #[must_use]
+    pub fn share(&self) -> Option<Share> {
+        let new = self.hazards.days;
+        (self.days.get() >= LEAST_DAYS).then_some(Share { class: self.class, days: self.days, new })
+    }
+
+    fn is_only_hosting(&self) -> bool {
+        let mut kinds = self.kinds.slots().iter().map(|slot| kind_of(slot.key));
+        !self.kinds.slots().is_empty() && kinds.all(|kind| kind == Some(NetworkKind::Hosting))
+    }
+
+    /// Works the class out from the past days.
+    pub(super) fn classify(&self) -> Class {
+        let is_habit = self.days.get() >= HABIT_DAYS;
+        let is_fixed = is_habit && self.prefixes.slots().len() == 1;
+        let is_rented = is_habit && self.is_only_hosting();
+        let is_machine = is_fixed || is_rented || self.hours.mean_of_day() >= MACHINE_HOURS;
+        if is_machine { Class::Machine } else { Class::Human }
+    }
+}
