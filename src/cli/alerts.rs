@@ -347,7 +347,7 @@ fn show_facts(printer: &mut Printer, alert: &Alert) -> std::io::Result<()> {
 }
 
 fn ack(context: &mut Context, options: &AlertsAck) -> anyhow::Result<()> {
-    let Context { site, printer } = context;
+    let Context { site, printer, .. } = context;
     let id = match find(&state::reader(site)?, &options.id)? {
         Subject::Alert(stored) => stored.alert.id,
         Subject::Incident(stored) => stored.incident.id,
@@ -369,7 +369,7 @@ fn mute(context: &mut Context, options: &AlertsMute) -> anyhow::Result<()> {
         }
         return list_mutes(context, now);
     }
-    let Context { site, printer } = context;
+    let Context { site, printer, .. } = context;
     let Some(reason) = options.reason.clone().filter(|reason| !reason.trim().is_empty()) else {
         let why = "a mute needs --reason, for those who will wonder why nobody was told";
         return Err(usage(why));
@@ -468,7 +468,7 @@ fn mute_json(mute: &Mute, now: Timestamp) -> Json {
 }
 
 fn unmute(context: &mut Context, id: i64) -> anyhow::Result<()> {
-    let Context { site, printer } = context;
+    let Context { site, printer, .. } = context;
     state::reader(site)?;
     if !site.store()?.unmute(id)? {
         bail!("there is no mute {id}: `tokenwatch alerts mute` lists them");

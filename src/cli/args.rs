@@ -1,10 +1,12 @@
 //! The command line as it is typed: commands, options, help.
 
+use std::ops::RangeInclusive;
 use std::path::PathBuf;
 
 use clap::{Args, Parser, Subcommand, ValueEnum};
 use smol_str::SmolStr;
 
+use crate::cli::choice;
 use crate::engine::alert::Level;
 use crate::engine::record::Format;
 use crate::telemetry::LogFormat;
@@ -75,7 +77,7 @@ pub enum Command {
     Replay(Replay),
     /// Show how each line is read.
     Parse(Lines),
-    /// Walk lines through all steps.
+    /// Walk lines through all steps: the last 20, with -v all, or those that --line or --offset name.
     Explain(Lines),
     /// Check configuration, formats, rules, GeoIP and permissions.
     Check,
@@ -137,12 +139,21 @@ pub struct Replay {
 /// Options of `parse` and `explain`.
 #[derive(Debug, Args)]
 pub struct Lines {
-    /// Files; - or none is standard input.
+    /// Files, packed ones too; - or none is standard input; journal:UNIT the unit's last messages.
     #[arg(value_name = "PATH")]
     pub paths: Vec<PathBuf>,
     /// A preset such as nginx-combined, or an nginx `log_format` or Apache `LogFormat` in quotes.
     #[arg(long, value_name = "FORMAT", long_help = formats("How lines are read, instead of recognising them"))]
     pub format: Option<String>,
+    /// Only this line, counted from 1, or these: 10..20 (both ends are meant), 10..
+    #[arg(long, value_name = "N", value_parser = choice::numbers)]
+    pub line: Option<RangeInclusive<u64>>,
+    /// Only the line that holds this byte, as alerts name it; of a packed log, a byte of what is in it.
+    #[arg(long, value_name = "BYTE", conflicts_with = "line")]
+    pub offset: Option<u64>,
+    /// Only the message of journal:UNIT that has this cursor.
+    #[arg(long, conflicts_with_all = ["line", "offset"])]
+    pub cursor: Option<String>,
 }
 
 /// `tokens ...`

@@ -11,29 +11,33 @@ use anstyle::{AnsiColor, Style};
 use serde::Serialize;
 
 use crate::atlas::Layer;
+use crate::cli::advice::Place;
+use crate::cli::args::Global;
 use crate::cli::print::{Printer, safe};
 use crate::cli::rules::origin;
-use crate::cli::{credentials, exit};
+use crate::cli::{advice, credentials, exit};
 use crate::config::{Fault, Faults, Source, SourceFrom, Span};
 use crate::daemon::outbox::mailer;
 use crate::daemon::site::Site;
-use crate::engine::detect::rejected_share;
+use crate::engine::detect::{Health, rejected_percent};
+use crate::engine::pulse::Misfit;
 use crate::engine::reader::Source as Reading;
-use crate::engine::record::{Columns, Reject, guess};
+use crate::engine::record::{Columns, guess};
 use crate::engine::rule::{RuleFault, RuleSet};
 use crate::engine::trial::try_rule;
 use crate::source::replay::{list, sample};
 use crate::source::{SourceError, journal};
 
-/// More rejected lines than this, in percent, and the format is probably the wrong one.
-const MAX_REJECTED: f64 = 1.0;
-
 /// Checks a site, or says what is wrong with its configuration.
-pub(super) fn run(printer: &mut Printer, site: &Result<Site, Faults>) -> anyhow::Result<ExitCode> {
+pub(super) fn run(
+    printer: &mut Printer,
+    site: &Result<Site, Faults>,
+    global: &Global,
+) -> anyhow::Result<ExitCode> {
     let mut report = Report::default();
     match site {
         Err(faults) => report.faults("configuration", faults),
-        Ok(site) => check(&mut report, site),
+        Ok(site) => check(&mut report, site, global),
     }
     for finding in &report.0 {
         finding.print(printer)?;
@@ -43,13 +47,15 @@ pub(super) fn run(printer: &mut Printer, site: &Result<Site, Faults>) -> anyhow:
     Ok(ExitCode::from(if is_faulty { exit::CONFIGURATION } else { 0 }))
 }
 
-fn check(report: &mut Report, site: &Site) {
+fn check(report: &mut Report, site: &Site, global: &Global) {
     let files = site.config.files.iter().map(|path| path.display().to_string());
     let files = files.collect::<Vec<_>>().join(", ");
     let from = if files.is_empty() { "built-in defaults".to_owned() } else { files };
     report.ok("configuration", from);
-    sources(report, site);
-    match site.params() {
+    let params = site.params();
+    let health = params.as_ref().map(|params| params.health).unwrap_or_default();
+    sources(report, site, &Bounds { global, health });
+    match params {
         Ok(_) => report.ok("detect", "parameters"),
         Err(faults) => report.faults("detect", &faults),
     }
@@ -177,31 +183,37 @@ fn outcome(check: &'static str, level: Level, message: impl Into<String>) -> Out
     Outcome { check, level, message: message.into(), file, line, column, hint, log }
 }
 
-fn sources(report: &mut Report, site: &Site) {
+/// What logs are held against, and how to look at one in this way.
+struct Bounds<'a> {
+    global: &'a Global,
+    health: Health,
+}
+
+/// A source, and how its lines are read if its format can be understood.
+type Known<'a> = (&'a Source, Option<&'a Reading>);
+
+fn sources(report: &mut Report, site: &Site, bounds: &Bounds<'_>) {
     let readings = site.sources().map_err(|faults| report.faults("format", &faults));
     if readings.is_ok() {
         report.ok("format", format!("formats of {} sources", site.config.sources.len()));
     }
     for (at, source) in site.config.sources.iter().enumerate() {
-        let reading = readings.as_ref().ok().and_then(|readings| readings.get(at));
+        let known = (source, readings.as_ref().ok().and_then(|readings| readings.get(at)));
         match &source.from {
             SourceFrom::Journal { unit, .. } => {
-                let watches = site.units();
-                let watch = watches.iter().find(|watch| watch.source == at);
-                match watch.map(journal::sample).transpose() {
-                    Ok(bytes) => {
-                        let path = Path::new("journal").join(&unit.value);
-                        file(report, source, reading, &path, &bytes.unwrap_or_default());
-                    }
-                    Err(fault) => {
-                        let message = format!("journal of {}: {fault}", unit.value);
-                        report.0.push(outcome("source", Level::Fault, message).at(&unit.span));
+                if let Some(watch) = site.units().iter().find(|watch| watch.source == at) {
+                    match journal::sample(watch) {
+                        Ok(bytes) => log(report, known, bounds, &watch.path(), &bytes),
+                        Err(fault) => {
+                            let message = format!("journal of {}: {fault}", unit.value);
+                            report.0.push(outcome("source", Level::Fault, message).at(&unit.span));
+                        }
                     }
                 }
             }
             SourceFrom::Files(patterns) => {
                 for pattern in patterns {
-                    pattern_of(report, site, source, reading, (&pattern.value, &pattern.span));
+                    pattern_of(report, site, known, bounds, (&pattern.value, &pattern.span));
                 }
             }
         }
@@ -212,8 +224,8 @@ fn sources(report: &mut Report, site: &Site) {
 fn pattern_of(
     report: &mut Report,
     site: &Site,
-    source: &Source,
-    reading: Option<&Reading>,
+    known: Known<'_>,
+    bounds: &Bounds<'_>,
     (pattern, span): (&str, &Span),
 ) {
     let (paths, faults) = list(&[PathBuf::from(pattern)], Some(&site.state));
@@ -229,7 +241,7 @@ fn pattern_of(
             Err(fault) => {
                 report.0.push(outcome("source", Level::Fault, fault.to_string()).at(span));
             }
-            Ok(bytes) => file(report, source, reading, &path, &bytes),
+            Ok(bytes) => log(report, known, bounds, &path, &bytes),
         }
     }
 }
@@ -245,16 +257,15 @@ struct Sample {
     lines: usize,
     fit: usize,
     #[serde(skip_serializing_if = "Option::is_none")]
-    first: Option<Misfit>,
+    first: Option<Numbered>,
 }
 
-/// The first line that does not fit. No byte of it is told.
+/// A line that does not fit, and its number. No byte of it is told.
 #[derive(Serialize)]
-struct Misfit {
-    line: usize,
-    offset: usize,
-    column: usize,
-    expected: String,
+struct Numbered {
+    line: u64,
+    #[serde(flatten)]
+    misfit: Misfit,
 }
 
 impl Sample {
@@ -273,25 +284,22 @@ impl Sample {
         let mut columns = Columns::default();
         for (number, offset, line) in lines(bytes) {
             columns.note(line);
-            if line.starts_with(b"#") {
-                continue;
-            }
-            sample.lines += 1;
             match reading.record(line, &columns) {
-                Ok(_) => sample.fit += 1,
-                Err(Reject { column, expected, .. }) => {
-                    let expected = expected.into_owned();
-                    sample.first.get_or_insert(Misfit { line: number, offset, column, expected });
+                Ok(None) => continue,
+                Ok(Some(_)) => sample.fit += 1,
+                Err(reject) => {
+                    let misfit = Misfit::new(offset, &reject);
+                    sample.first.get_or_insert(Numbered { line: number, misfit });
                 }
             }
+            sample.lines += 1;
         }
         (sample.lines > 0).then_some(sample)
     }
 
-    /// Returns the lines that do not fit, in percent.
-    fn rejected_share(&self) -> f64 {
+    fn rejected_percent(&self) -> f64 {
         let count = |lines| u64::try_from(lines).unwrap_or(u64::MAX);
-        rejected_share(count(self.lines), count(self.lines - self.fit))
+        rejected_percent(count(self.lines), count(self.lines - self.fit))
     }
 }
 
@@ -302,28 +310,29 @@ impl fmt::Display for Sample {
         let share = self.guess_share * 100.0;
         write!(f, "{path}: {format}, looks like {guess} ({share:.0} %); ")?;
         write!(f, "{fit} of the first {lines} lines fit")?;
-        let Some(Misfit { line, offset, column, expected }) = &self.first else { return Ok(()) };
+        let Some(Numbered { line, misfit }) = &self.first else { return Ok(()) };
+        let Misfit { offset, column, expected } = misfit;
         write!(f, ", the first that does not is line {line} (offset {offset}), where ")?;
         write!(f, "column {column} should be {expected}")
     }
 }
 
 /// Returns lines with their numbers and offsets, without empty ones.
-fn lines(bytes: &[u8]) -> impl Iterator<Item = (usize, usize, &[u8])> {
+fn lines(bytes: &[u8]) -> impl Iterator<Item = (u64, u64, &[u8])> {
     let mut offset = 0;
     let lines = (1..).zip(bytes.split(|byte| *byte == b'\n')).map(move |(number, line)| {
         let from = offset;
-        offset += line.len() + 1;
+        offset += line.len() as u64 + 1;
         (number, from, line.strip_suffix(b"\r").unwrap_or(line))
     });
     lines.filter(|(_, _, line)| !line.is_empty())
 }
 
-/// Says what a file looks like, how many of its first lines fit its format, and which does not.
-fn file(
+/// Says what a log looks like, how many of its first lines fit its format, and which does not.
+fn log(
     report: &mut Report,
-    source: &Source,
-    reading: Option<&Reading>,
+    (source, reading): Known<'_>,
+    bounds: &Bounds<'_>,
     path: &Path,
     bytes: &[u8],
 ) {
@@ -338,11 +347,25 @@ fn file(
         return;
     };
     let mut outcome = outcome("source", Level::Ok, sample.to_string());
-    if sample.rejected_share() > MAX_REJECTED {
-        let hint = format!("tokenwatch explain {shown}");
-        outcome = Outcome { level: Level::Warning, hint, ..outcome }.at(&source.format.span);
+    if let Some(first) = &sample.first {
+        let place = place(&source.from, bytes, first.line);
+        outcome.hint = format!("see `{}`", advice::explain(bounds.global, path, &place));
+    }
+    // However few lines there are: who checks a configuration wants to know early.
+    if sample.rejected_percent() > bounds.health.rejected_percent {
+        outcome = Outcome { level: Level::Warning, ..outcome }.at(&source.format.span);
     }
     report.0.push(Outcome { log: Some(sample), ..outcome });
+}
+
+/// Where a line can be found again: messages of the journal have no lasting numbers.
+fn place(from: &SourceFrom, bytes: &[u8], number: u64) -> Place {
+    let line = || lines(bytes).find(|(known, _, _)| *known == number);
+    let cursor = match from {
+        SourceFrom::Journal { .. } => line().and_then(|(_, _, line)| journal::cursor_of(line)),
+        SourceFrom::Files(_) => None,
+    };
+    cursor.map_or(Place::Line(number), Place::Cursor)
 }
 
 fn rules(report: &mut Report, site: &Site) {

@@ -1,21 +1,32 @@
-//! The lines that `parse` and `explain` are given: which source each file is of, and line numbers.
+//! The lines that `parse` and `explain` are given: which source each log is of, which lines are meant.
 
+use std::iter;
 use std::path::{Path, PathBuf};
 
 use crate::cli::args::Lines as Options;
+use crate::cli::choice::Choice;
+use crate::cli::exit::usage;
 use crate::cli::replay::assign;
 use crate::daemon::site::Site;
-use crate::engine::line::Line;
+use crate::engine::line::{Batch, Line};
 use crate::engine::reader::Reader;
 use crate::engine::record::Columns;
+use crate::source::journal::{self, UnitWatch};
 use crate::source::replay::{Input, Replay, list};
 
-/// The logs that a command line names, in its order.
+/// The logs that a command line names: files in its order, then units of the journal.
 pub(super) struct Logs {
     /// What reads them.
     pub reader: Reader,
-    inputs: Vec<Input>,
+    logs: Vec<Log>,
+    choice: Choice,
     faults: Vec<String>,
+}
+
+enum Log {
+    File(Input),
+    /// The last messages of a unit, or the one with this cursor.
+    Unit(UnitWatch, Option<String>),
 }
 
 /// One line of a log.
@@ -41,51 +52,164 @@ pub(super) trait Visit {
 }
 
 impl Logs {
-    /// Finds the files; none named is standard input.
+    /// Finds the logs; none named is standard input.
     pub(super) fn find(site: &Site, options: &Options) -> anyhow::Result<Self> {
-        let stdin = [PathBuf::from("-")];
-        let paths = if options.paths.is_empty() { &stdin[..] } else { &options.paths };
-        let (paths, faults) = list(paths, Some(&site.state));
+        let (units, mut paths): (Vec<_>, Vec<_>) =
+            options.paths.iter().cloned().partition(|path| UnitWatch::named(path).is_some());
+        if options.paths.is_empty() {
+            paths.push(PathBuf::from("-"));
+        }
+        let (paths, faults) = list(&paths, Some(&site.state));
         let format = options.format.as_deref();
         let (sources, inputs) = assign(site.sources()?, &site.watches(), paths, format)?;
+        let unnamed = sources.len() - 1;
+        let mut logs: Vec<_> = inputs.into_iter().map(Log::File).collect();
+        let watches = if format.is_some() { Vec::new() } else { site.units() };
+        for named in units.iter().filter_map(|path| UnitWatch::named(path)) {
+            let is_same = |watch: &&UnitWatch| watch.path() == named.path();
+            let source = watches.iter().find(is_same).map_or(unnamed, |watch| watch.source);
+            logs.push(Log::Unit(UnitWatch { source, ..named }, options.cursor.clone()));
+        }
+        let choice = Choice::new(options);
+        refuse_vague(&logs, &choice, options)?;
         let faults = faults.iter().map(ToString::to_string).collect();
-        Ok(Self { reader: site.reader(sources)?, inputs, faults })
+        Ok(Self { reader: site.reader(sources)?, logs, choice, faults })
     }
 
     /// Tells whether lines have to name their file.
     pub(super) const fn is_many(&self) -> bool {
-        self.inputs.len() > 1
+        self.logs.len() > 1
     }
 
-    /// Shows all lines, file after file.
+    /// Tells whether all lines are meant.
+    pub(super) fn is_whole(&self) -> bool {
+        self.choice == Choice::All
+    }
+
+    /// Shows the lines that are meant, file after file.
     ///
     /// # Errors
     /// The visitor's at once; at the end, everything that could not be read.
     pub(super) fn read(&self, visitor: &mut impl Visit) -> anyhow::Result<()> {
         let mut faults = self.faults.clone();
-        for input in &self.inputs {
-            let (source, path) = (input.source, &input.path);
-            let mut number = 0;
-            // One file at a time is not merged by time, and no time is asked for.
-            for batch in Replay::open(vec![input.clone()], |_, _, _| None) {
-                match batch {
-                    Err(fault) => faults.push(fault.to_string()),
-                    Ok(batch) => {
-                        let mut columns = Columns::new(&batch.directives);
-                        for line in batch.lines() {
-                            number += 1;
-                            columns.note(line.bytes);
-                            let line = Numbered { path, source, number, line, columns: &columns };
-                            visitor.line(&self.reader, &line)?;
-                        }
-                        visitor.pause()?;
-                    }
-                }
-            }
+        for log in &self.logs {
+            self.read_one(log, visitor, &mut faults)?;
         }
         anyhow::ensure!(faults.is_empty(), "{}", faults.join("; "));
         Ok(())
     }
+
+    fn read_one(
+        &self,
+        log: &Log,
+        visitor: &mut impl Visit,
+        faults: &mut Vec<String>,
+    ) -> anyhow::Result<()> {
+        let path = log.path();
+        let mut passed = Passed::default();
+        let n_faults = faults.len();
+        for batch in log.batches() {
+            match batch {
+                Err(fault) => faults.push(fault),
+                Ok(batch) => {
+                    self.show(&path, &batch, &mut passed, visitor)?;
+                    visitor.pause()?;
+                    // More may be long in coming, and no line of it is meant.
+                    if self.choice.ends_before(passed.n_lines, passed.n_bytes) {
+                        break;
+                    }
+                }
+            }
+        }
+        if !self.is_whole() && !passed.is_found && faults.len() == n_faults {
+            let Passed { n_lines, n_bytes, .. } = passed;
+            let path = path.display();
+            faults.push(format!("no such line: {path} has {n_lines} lines in {n_bytes} bytes"));
+        }
+        Ok(())
+    }
+
+    /// Shows those lines of a batch that are meant.
+    fn show(
+        &self,
+        path: &Path,
+        batch: &Batch,
+        passed: &mut Passed,
+        visitor: &mut impl Visit,
+    ) -> anyhow::Result<()> {
+        let source = batch.source;
+        let whole = batch.from + batch.bytes.len() as u64;
+        let mut columns = Columns::new(&batch.directives);
+        for line in batch.lines() {
+            passed.n_lines += 1;
+            columns.note(line.bytes);
+            let mut end = line.offset + line.length;
+            if end == whole {
+                // What was cut off an over-long line is of that line.
+                end += batch.missing.discarded;
+            }
+            passed.n_bytes = end;
+            if self.choice.takes(passed.n_lines, line.offset..end) {
+                passed.is_found = true;
+                let number = passed.n_lines;
+                let line = Numbered { path, source, number, line, columns: &columns };
+                visitor.line(&self.reader, &line)?;
+            }
+        }
+        Ok(())
+    }
+}
+
+impl Log {
+    fn path(&self) -> PathBuf {
+        match self {
+            Self::File(input) => input.path.clone(),
+            Self::Unit(watch, _) => watch.path(),
+        }
+    }
+
+    fn batches(&self) -> Box<dyn Iterator<Item = Result<Batch, String>>> {
+        match self {
+            // One file at a time is not merged by time, and no time is asked for.
+            Self::File(input) => Box::new(
+                Replay::open(vec![input.clone()], |_, _, _| None)
+                    .map(|batch| batch.map_err(|fault| fault.to_string())),
+            ),
+            Self::Unit(watch, cursor) => {
+                let read = match cursor {
+                    Some(cursor) => journal::message(watch, cursor),
+                    None => journal::sample(watch),
+                };
+                let batch = |bytes| Batch { source: watch.source, bytes, ..Batch::default() };
+                let fault = |fault| format!("{}: {fault}", watch.path().display());
+                Box::new(iter::once(read.map(batch).map_err(fault)))
+            }
+        }
+    }
+}
+
+/// Refuses what names a place in one log where there are several, or in a log that has no such places.
+fn refuse_vague(logs: &[Log], choice: &Choice, options: &Options) -> anyhow::Result<()> {
+    let is_narrow = *choice != Choice::All || options.cursor.is_some();
+    if is_narrow && logs.len() > 1 {
+        return Err(usage("--line, --offset and --cursor name a place in one log: give one PATH"));
+    }
+    let is_unit = matches!(logs.first(), Some(Log::Unit(..)));
+    if is_unit && options.offset.is_some() {
+        return Err(usage("the journal's messages have no offsets: give --cursor or --line"));
+    }
+    if !is_unit && options.cursor.is_some() {
+        return Err(usage("--cursor names a message of a unit: give PATH as journal:UNIT"));
+    }
+    Ok(())
+}
+
+/// How much of a log went by.
+#[derive(Default)]
+struct Passed {
+    n_lines: u64,
+    n_bytes: u64,
+    is_found: bool,
 }
 
 /// Returns bytes of a log as text: what is not UTF-8 as `\xNN`.

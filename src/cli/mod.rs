@@ -1,8 +1,10 @@
 //! The command line: one file a command, and what they share.
 
+mod advice;
 mod alerts;
 pub mod args;
 mod check;
+mod choice;
 pub mod exit;
 mod explain;
 mod generate;
@@ -60,13 +62,15 @@ pub fn run() -> ExitCode {
 struct Context {
     site: Site,
     printer: Printer,
+    /// As typed, for commands that are named to the user.
+    global: Global,
 }
 
 fn dispatch(cli: Cli) -> anyhow::Result<ExitCode> {
     let Cli { global, command } = cli;
     let mut printer = Printer::new(global.color, global.json);
     let on_site = |printer, act: &mut dyn FnMut(&mut Context) -> anyhow::Result<ExitCode>| {
-        let mut context = Context { site: load(&global)?, printer };
+        let mut context = Context { site: load(&global)?, printer, global: global.clone() };
         let code = act(&mut context)?;
         context.printer.flush()?;
         Ok(code)
@@ -75,7 +79,7 @@ fn dispatch(cli: Cli) -> anyhow::Result<ExitCode> {
         // A faulty configuration is not in the way of these.
         Command::Completions { shell } => generate::completions(&mut printer, shell),
         Command::Man { directory } => generate::man(&mut printer, directory.as_deref()),
-        Command::Check => check::run(&mut printer, &load(&global)),
+        Command::Check => check::run(&mut printer, &load(&global), &global),
         Command::Run(options) => on_site(printer, &mut |at| run::run(at, &options, &global)),
         Command::Replay(options) => on_site(printer, &mut |at| replay::run(at, &options)),
         Command::Parse(options) => on_site(printer, &mut |at| parse::run(at, &options)),

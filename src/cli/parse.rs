@@ -1,6 +1,7 @@
 //! `parse`: how each line is read, one JSON object a line; nothing is kept.
 
 use std::borrow::Cow;
+use std::io::Write as _;
 use std::net::IpAddr;
 use std::process::ExitCode;
 
@@ -10,7 +11,7 @@ use smol_str::SmolStr;
 use crate::cli::Context;
 use crate::cli::args::Lines as Options;
 use crate::cli::lines::{Logs, Numbered, Visit, text};
-use crate::cli::print::Printer;
+use crate::cli::print::{Printer, number};
 use crate::cli::scrub::{self, Cleaner};
 use crate::engine::reader::Reader;
 use crate::engine::record::{Record, Reject};
@@ -20,13 +21,43 @@ use crate::engine::token::Sealed;
 pub(super) fn run(context: &mut Context, options: &Options) -> anyhow::Result<ExitCode> {
     let logs = Logs::find(&context.site, options)?;
     let has_files = logs.is_many();
-    logs.read(&mut Parser { printer: &mut context.printer, has_files })?;
-    Ok(ExitCode::SUCCESS)
+    let mut parser = Parser { printer: &mut context.printer, has_files, count: Count::default() };
+    let read = logs.read(&mut parser);
+    parser.printer.flush()?;
+    parser.count.say()?;
+    read.map(|()| ExitCode::SUCCESS)
 }
 
 struct Parser<'p> {
     printer: &'p mut Printer,
     has_files: bool,
+    count: Count,
+}
+
+/// What became of the lines. The daemon's tally counts a line that was passed over among those that were read.
+#[derive(Default)]
+struct Count {
+    read: u64,
+    passed_over: u64,
+    rejected: u64,
+    tokens: u64,
+}
+
+impl Count {
+    /// Says it on standard error.
+    fn say(&self) -> std::io::Result<()> {
+        let Self { read, passed_over, rejected, tokens } = *self;
+        let lines = number(read + passed_over + rejected);
+        let [read, rejected, tokens] = [read, rejected, tokens].map(number);
+        let silent = match passed_over {
+            0 => String::new(),
+            n => format!("{} passed over (empty, directives), ", number(n)),
+        };
+        writeln!(
+            anstream::stderr(),
+            "{lines} lines: {read} read, {silent}{rejected} rejected; {tokens} tokens in them"
+        )
+    }
 }
 
 impl Visit for Parser<'_> {
@@ -35,16 +66,26 @@ impl Visit for Parser<'_> {
         let head = Head { file, line: seen.number };
         let Some(source) = reader.sources().get(seen.source) else { return Ok(()) };
         match source.record(seen.line.bytes, seen.columns) {
-            Ok(record) => {
+            Ok(Some(record)) => {
                 let mut sightings = Vec::new();
                 reader.finder().find(&record, &mut sightings);
                 let sealed = reader.sealer().tokens(&sightings);
                 let cleaner = Cleaner::new(reader, &sightings);
                 let record = Shown::new(&record, &cleaner);
-                let tokens = sealed.iter().map(Token::new).collect();
+                let tokens: Vec<_> = sealed.iter().map(Token::new).collect();
+                self.count.read += 1;
+                self.count.tokens += tokens.len() as u64;
                 self.printer.json(&Parsed { head, record, tokens })?;
             }
+            Ok(None) => {
+                self.count.passed_over += 1;
+                // It says something, if not of a request. What says nothing is not shown.
+                if seen.line.bytes.starts_with(b"#") {
+                    self.printer.json(&Rejected { head, error: Why::of_directive() })?;
+                }
+            }
             Err(reject) => {
+                self.count.rejected += 1;
                 let template = source.format.template_text();
                 self.printer.json(&Rejected { head, error: Why::new(&reject, template) })?;
             }
@@ -97,6 +138,12 @@ struct Why<'a> {
 }
 
 impl<'a> Why<'a> {
+    /// A directive is no record, and none is missed in it: it is shown, but not counted as rejected.
+    fn of_directive() -> Self {
+        let message = "expected a request, found a directive: passed over".to_owned();
+        Self { message, column: 1, template: None, template_column: None }
+    }
+
     fn new(reject: &Reject, template: Option<&'a str>) -> Self {
         Self {
             message: reject.to_string(),

@@ -97,7 +97,7 @@ pub fn safe(text: impl AsRef<str>) -> String {
 
 /// Controls, and what reorders or hides text without being one: bidirectional controls (UAX #9),
 /// zero-width characters, line and paragraph separators, the byte-order mark, tags.
-fn is_unsafe(c: char) -> bool {
+pub(super) fn is_unsafe(c: char) -> bool {
     c.is_control()
         || matches!(c,
             '\u{ad}' | '\u{61c}' | '\u{180e}' | '\u{200b}'..='\u{200f}' | '\u{2028}'..='\u{202e}'
@@ -119,6 +119,36 @@ impl fmt::Display for JsonSafe<'_> {
         }
         Ok(())
     }
+}
+
+/// The narrowest column that text is wrapped into.
+const NARROWEST: usize = 20;
+
+/// Breaks text into lines of so many characters at most: between words, or in a word that is longer.
+#[must_use]
+pub fn wrapped(text: &str, width: usize) -> Vec<String> {
+    let width = width.max(NARROWEST);
+    let mut lines = vec![String::new()];
+    let mut used = 0;
+    for word in text.split_whitespace() {
+        let mut rest: Vec<char> = word.chars().collect();
+        while !rest.is_empty() {
+            let gap = usize::from(used > 0);
+            let fits = used + gap + rest.len() <= width;
+            if !fits && used > 0 {
+                lines.push(String::new());
+                used = 0;
+                continue;
+            }
+            let taken: String = rest.drain(..rest.len().min(width)).collect();
+            if let Some(line) = lines.last_mut() {
+                line.extend((gap > 0).then_some(' '));
+                line.push_str(&taken);
+            }
+            used += gap + taken.chars().count();
+        }
+    }
+    lines
 }
 
 /// Returns a JSON object of what is known: null, empty text and empty objects have no key.
@@ -250,6 +280,15 @@ mod tests {
         let shown = JsonSafe(&text).to_string();
         assert!(shown.is_ascii());
         assert_eq!(serde_json::from_str::<String>(&shown).unwrap(), "a\u{202e}b\u{e0041}\x1b");
+    }
+
+    #[test]
+    fn text_is_wrapped_between_words_and_long_words_are_cut() {
+        let lines = wrapped("550 5.7.1 the message was refused by mx.example.org", 20);
+        assert_eq!(lines, ["550 5.7.1 the", "message was refused", "by mx.example.org"]);
+        let lines = wrapped(&"é".repeat(45), 20);
+        assert_eq!(lines.iter().map(|line| line.chars().count()).collect::<Vec<_>>(), [20, 20, 5]);
+        assert_eq!(wrapped("a bc", 0), ["a bc"]);
     }
 
     #[test]

@@ -17,7 +17,7 @@ use crate::engine::secret::SealKey;
 use crate::store::{Store, Who};
 
 pub(super) fn add(context: &mut Context, options: &TokensAdd) -> anyhow::Result<()> {
-    let Context { site, printer } = context;
+    let Context { site, printer, .. } = context;
     state::refuse_secret(&options.name)?;
     let changes = changes(&options.columns, &site.key()?)?;
     let mut row = Registered { name: options.name.clone(), ..Registered::default() };
@@ -54,7 +54,7 @@ pub(super) fn add(context: &mut Context, options: &TokensAdd) -> anyhow::Result<
 }
 
 pub(super) fn import(context: &mut Context, file: &Path) -> anyhow::Result<()> {
-    let Context { site, printer } = context;
+    let Context { site, printer, .. } = context;
     let rows = read_registry(file, &site.key()?)?;
     let n_changed = site.store()?.register(&rows, "", now())?;
     let n_rows = rows.len();
@@ -65,7 +65,7 @@ pub(super) fn import(context: &mut Context, file: &Path) -> anyhow::Result<()> {
 }
 
 pub(super) fn set(context: &mut Context, token: &str, columns: &[String]) -> anyhow::Result<()> {
-    let Context { site, printer } = context;
+    let Context { site, printer, .. } = context;
     let changes = changes(columns, &site.key()?)?;
     let mut store = site.store()?;
     let who = state::meant(site, &store, token)?;
@@ -169,7 +169,7 @@ pub(super) enum Mark {
 }
 
 pub(super) fn mark(context: &mut Context, options: &TokensMark, mark: Mark) -> anyhow::Result<()> {
-    let Context { site, printer } = context;
+    let Context { site, printer, .. } = context;
     let now = now();
     if mark == Mark::Decoy && options.at.is_some() {
         return Err(usage("a decoy is bait from its first use on: leave --at out"));
@@ -207,7 +207,7 @@ fn say(printer: &mut Printer, rows: &[Registered], what: &str) -> anyhow::Result
 }
 
 pub(super) fn forget(context: &mut Context, text: &str) -> anyhow::Result<()> {
-    let Context { site, printer } = context;
+    let Context { site, printer, .. } = context;
     // An absent database is not made only to find nothing in it.
     let who = state::known(site, &state::reader(site)?, text)?;
     let mut store = site.store()?;

@@ -27,6 +27,7 @@ use crate::engine::time::Timestamp;
 use crate::source::SourceError;
 use crate::source::follow::Watch;
 use crate::source::replay::{Input, Replay, list};
+use crate::source::rotation::unrotated;
 use crate::store::{Lock, Store};
 
 /// A registry in a directory that is replayed is used by itself.
@@ -34,7 +35,7 @@ const REGISTRY: &str = "registry.csv";
 
 pub(super) fn run(context: &mut Context, options: &Options) -> anyhow::Result<ExitCode> {
     let began = monotonic();
-    let Context { site, printer } = context;
+    let Context { site, printer, .. } = context;
     let (paths, faults) = list(&options.paths, Some(&site.state));
     anyhow::ensure!(faults.is_empty() || !paths.is_empty(), "{}", join(&faults));
     let format = options.format.as_deref();
@@ -86,8 +87,8 @@ pub(super) fn run(context: &mut Context, options: &Options) -> anyhow::Result<Ex
     Ok(ExitCode::from(if must_fail { exit::CONDITION } else { 0 }))
 }
 
-/// Gives each file its source: the configured one whose pattern it matches, else one that
-/// recognises the format line by line, or reads in the format that the command line names.
+/// Gives each file its source: the configured one whose pattern it matches, or the log that it was rotated
+/// from; else one that recognises the format line by line, or reads in the format that the command line names.
 pub(super) fn assign(
     mut sources: Vec<Source>,
     watches: &[Watch],
@@ -100,7 +101,9 @@ pub(super) fn assign(
     sources.push(Source { format, trusted_proxies: Vec::new(), service: SmolStr::default() });
     let source_of = |path: &Path| {
         let path = std::path::absolute(path).unwrap_or_else(|_| path.to_owned());
-        let watch = watches.iter().find(|watch| watch.patterns.iter().any(|p| matches(p, &path)));
+        let watch = [path.clone(), unrotated(&path)].into_iter().find_map(|path| {
+            watches.iter().find(|watch| watch.patterns.iter().any(|p| matches(p, &path)))
+        });
         watch.filter(|_| named.is_none()).map_or(other, |watch| watch.source)
     };
     let inputs = paths.into_iter().map(|path| Input { source: source_of(&path), path });

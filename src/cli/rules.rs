@@ -16,7 +16,7 @@ use crate::engine::rule::{BUILT_IN, Rule, RuleFault, RuleSet};
 use crate::engine::trial::try_rule;
 
 pub(super) fn run(context: &mut Context, options: &Options) -> anyhow::Result<ExitCode> {
-    let Context { site, printer } = context;
+    let Context { site, printer, .. } = context;
     match options {
         Options::List => list(site, printer),
         Options::Show { name } => show(site, printer, name),

@@ -6,13 +6,16 @@ use anstyle::AnsiColor;
 use serde_json::{Value as Json, json};
 
 use crate::atlas::Layer;
+use crate::cli::advice::Place;
+use crate::cli::args::Global;
 use crate::cli::print::{self, Printer};
-use crate::cli::{Context, state, table};
+use crate::cli::{Context, advice, state, table};
 use crate::clock::now;
-use crate::engine::detect::{Health, rejected_share};
+use crate::engine::detect::{Health, rejected_percent};
 use crate::engine::health::Log;
 use crate::engine::pulse::WINDOW_MINUTES;
 use crate::engine::time::{SECOND, Timestamp};
+use crate::source::journal;
 use crate::store::{OutboxStats, Stats, StreamStatus};
 
 /// Mails whose errors are looked at.
@@ -25,6 +28,13 @@ struct State {
     streams: Vec<StreamStatus>,
     stats: Stats,
     last_error: String,
+}
+
+/// When the streams are looked at, and what they are held against.
+struct At<'a> {
+    global: &'a Global,
+    health: Health,
+    now: Timestamp,
 }
 
 pub(super) fn run(context: &mut Context) -> anyhow::Result<ExitCode> {
@@ -43,7 +53,7 @@ pub(super) fn run(context: &mut Context) -> anyhow::Result<ExitCode> {
         printer
             .line(format_args!("no database yet: {}", print::safe(database.to_string_lossy())))?;
     }
-    print_streams(printer, &state.streams, &health, now)?;
+    print_streams(printer, &state.streams, &At { global: &context.global, health, now })?;
     print_counts(printer, &state, now)?;
     print_layers(printer, &layers, now)?;
     Ok(ExitCode::SUCCESS)
@@ -86,6 +96,15 @@ fn window(stream: &StreamStatus) -> Option<(u64, u64)> {
     Some(Log::decode(&stream.health)?.window.sums())
 }
 
+/// Returns the command that shows the first rejected line of the log's latest ten minutes.
+fn look_at(stream: &StreamStatus, streams: &[StreamStatus], global: &Global) -> Option<String> {
+    let origin = Log::decode(&stream.health)?.window.first()?.origin();
+    let position = &streams.iter().find(|one| one.stream == origin.stream)?.position;
+    // A message of the journal cannot be found again by its offset.
+    (!journal::is_journal(position))
+        .then(|| advice::explain(global, &position.path, &Place::Offset(origin.offset)))
+}
+
 /// Tells whether those ten minutes are over: nothing was read of the log since.
 fn is_past(stream: &StreamStatus, now: Timestamp) -> bool {
     now.since(stream.updated) > WINDOW_MINUTES * 60 * SECOND
@@ -101,8 +120,7 @@ fn is_accounted(stream: &StreamStatus) -> bool {
 fn print_streams(
     printer: &mut Printer,
     streams: &[StreamStatus],
-    health: &Health,
-    now: Timestamp,
+    at: &At<'_>,
 ) -> anyhow::Result<()> {
     if streams.is_empty() {
         return Ok(());
@@ -120,23 +138,12 @@ fn print_streams(
             percent(tally.rejected, tally.lines),
             window(stream).map_or_else(String::new, |(lines, rejected)| percent(rejected, lines)),
             print::size(missing),
-            format!("{} s", lag(stream, size, now)),
+            format!("{} s", lag(stream, size, at.now)),
         ]);
     }
     printer.line(table::coloured(&table, |_| None))?;
     for stream in streams {
-        let Some((lines, rejected)) = window(stream).filter(|_| !is_past(stream, now)) else {
-            continue;
-        };
-        if health.is_bad(lines, rejected) {
-            let path = print::safe(stream.position.path.to_string_lossy());
-            let red = AnsiColor::Red.on_default();
-            let share = percent(rejected, lines);
-            printer.line(format_args!(
-                "{red}cannot be read{red:#}: {path}: {share} of the latest {lines} lines; \
-                 `tokenwatch check` shows the first"
-            ))?;
-        }
+        print_bad(printer, stream, streams, at)?;
     }
     for stream in streams.iter().filter(|stream| !is_accounted(stream)) {
         let path = print::safe(stream.position.path.to_string_lossy());
@@ -149,6 +156,36 @@ fn print_streams(
     }
     printer.line("")?;
     Ok(())
+}
+
+/// Says so if a log cannot be read, and how to see why.
+fn print_bad(
+    printer: &mut Printer,
+    stream: &StreamStatus,
+    streams: &[StreamStatus],
+    at: &At<'_>,
+) -> anyhow::Result<()> {
+    let window = window(stream).filter(|_| !is_past(stream, at.now));
+    let Some((lines, rejected)) =
+        window.filter(|(lines, rejected)| at.health.is_bad(*lines, *rejected))
+    else {
+        return Ok(());
+    };
+    let path = print::safe(stream.position.path.to_string_lossy());
+    let look = look_at(stream, streams, at.global);
+    let look = print::safe(look.unwrap_or_else(|| advice::check(at.global)));
+    let red = AnsiColor::Red.on_default();
+    let share = percent(rejected, lines);
+    printer.line(format_args!(
+        "{red}cannot be read{red:#}: {path}: {share} of the latest {lines} lines; \
+         `{look}` shows the first"
+    ))?;
+    Ok(())
+}
+
+/// A share, 0 to 1.
+fn share(part: u64, all: u64) -> f64 {
+    rejected_percent(all, part) / 100.0
 }
 
 /// `12.3 %`, cut, so that nothing is 100 % but all of it.
@@ -182,7 +219,12 @@ fn print_counts(printer: &mut Printer, state: &State, now: Timestamp) -> std::io
     let (oldest, sent) = (oldest.unwrap_or_default(), sent.unwrap_or_default());
     printer.line(format_args!("{:<17} {} waiting{oldest}{dead}{sent}", "mails", mails.waiting))?;
     if !state.last_error.is_empty() {
-        printer.line(format_args!("{:<17} {}", "last error", print::Safe(&state.last_error)))?;
+        let room = usize::from(table::width()).saturating_sub(18);
+        let mut name = "last error";
+        for line in print::wrapped(&print::safe(&state.last_error), room) {
+            printer.line(format_args!("{name:<17} {line}"))?;
+            name = "";
+        }
     }
     printer.line(format_args!("{:<17} {}", "database", print::size(stats.bytes)))
 }
@@ -237,12 +279,12 @@ fn stream_json(stream: &StreamStatus, now: Timestamp) -> Json {
         "lines": tally.lines,
         "parsed": tally.parsed,
         "rejected": tally.rejected,
-        "rejected_share": rejected_share(tally.lines, tally.rejected),
+        "rejected_share": share(tally.rejected, tally.lines),
         "latest": window(stream).map(|(lines, rejected)| json!({
             "minutes": WINDOW_MINUTES,
             "lines": lines,
             "rejected": rejected,
-            "rejected_share": rejected_share(lines, rejected),
+            "rejected_share": share(rejected, lines),
         })),
         "usages": tally.usages,
         "parsed_bytes": tally.parsed_bytes,

@@ -11,7 +11,7 @@ use crate::daemon::run::host;
 use crate::deliver::render;
 
 pub(super) fn run(context: &mut Context) -> anyhow::Result<ExitCode> {
-    let Context { site, printer } = context;
+    let Context { site, printer, .. } = context;
     let mail =
         site.config.mail.as_ref().context(
             "no mail is configured: [mail] needs server, from and to (see tokenwatch.toml)",

@@ -122,11 +122,7 @@ impl Reader {
             .sources
             .get(source)
             .ok_or_else(|| Reject::new(1, "a line of a configured source", "one of another"))?;
-        let record = match source.record(line.bytes, columns) {
-            Ok(record) => record,
-            Err(_) if source.format.is_silent(line.bytes) => return Ok(None),
-            Err(reject) => return Err(reject),
-        };
+        let Some(record) = source.record(line.bytes, columns)? else { return Ok(None) };
         let mut sightings = Vec::new();
         self.finder.find(&record, &mut sightings);
         self.sealer.seal(&record, &sightings, origin, &source.service, usages);
@@ -136,19 +132,27 @@ impl Reader {
 
 impl Source {
     /// Parses one line under the columns that lines above it name, and puts the client behind the trusted
-    /// proxies in the place of the peer.
+    /// proxies in the place of the peer. `None` is a line that [holds nothing](Format::is_silent).
     ///
     /// # Errors
     /// Why the line does not fit.
-    pub fn record<'a>(&self, line: &'a [u8], columns: &Columns) -> Result<Record<'a>, Reject> {
-        let mut record = self.format.parse_under(line, columns)?;
+    pub fn record<'a>(
+        &self,
+        line: &'a [u8],
+        columns: &Columns,
+    ) -> Result<Option<Record<'a>>, Reject> {
+        let mut record = match self.format.parse_under(line, columns) {
+            Ok(record) => record,
+            Err(_) if self.format.is_silent(line) => return Ok(None),
+            Err(reject) => return Err(reject),
+        };
         let forwarded = record.forwarded();
         if !self.trusted_proxies.is_empty() {
             record.client = client_behind(record.client, forwarded, &self.trusted_proxies);
         } else if record.is_forwarded {
             record.client = client_beyond_private(record.client, forwarded);
         }
-        Ok(record)
+        Ok(Some(record))
     }
 }
 
@@ -221,7 +225,8 @@ mod tests {
             trusted_proxies: Vec::new(),
             service: SmolStr::default(),
         };
-        let client = |source: &Source| source.record(line, &Columns::default()).unwrap().client;
+        let record = |source: &Source| source.record(line, &Columns::default()).unwrap();
+        let client = |source: &Source| record(source).unwrap().client;
         assert_eq!(client(&source), Some("203.0.113.9".parse().unwrap()));
         // Once somebody says whom to trust, nobody else is trusted.
         source.trusted_proxies = vec!["10.0.0.0/8".parse().unwrap()];
@@ -232,7 +237,7 @@ mod tests {
     fn the_client_behind_a_trusted_proxy_takes_its_place() {
         let line = br#"{"time":"2026-03-02T08:00:00Z","remote_addr":"10.1.2.3","http_x_forwarded_for":"192.0.2.7, 10.9.9.9","request":"GET / HTTP/1.1","status":200}"#;
         let reader = reader();
-        let record = reader.sources()[0].record(line, &Columns::default()).unwrap();
+        let record = reader.sources()[0].record(line, &Columns::default()).unwrap().unwrap();
         assert_eq!(record.client, Some("192.0.2.7".parse().unwrap()));
     }
 }

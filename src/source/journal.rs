@@ -10,7 +10,7 @@
 
 use std::collections::BTreeMap;
 use std::io::{self, Read};
-use std::path::PathBuf;
+use std::path::{Path, PathBuf};
 use std::process::{Child, ChildStdout, Command, Stdio};
 use std::sync::mpsc::{Receiver, SyncSender, TryRecvError, sync_channel};
 use std::thread;
@@ -46,6 +46,27 @@ pub struct UnitWatch {
     pub read_from: ReadFrom,
 }
 
+impl UnitWatch {
+    /// Reads a [`path`](Self::path): the unit that it names; `None` if it names a file.
+    #[must_use]
+    pub fn named(path: &Path) -> Option<Self> {
+        let name = path.to_str()?.strip_prefix(SCHEME)?;
+        let (directory, unit) = match name.rsplit_once('/') {
+            Some((directory, unit)) => (Some(directory.into()), unit),
+            None => (None, name),
+        };
+        let (unit, read_from) = (whole_name(unit), ReadFrom::End);
+        Some(Self { source: 0, unit, directory, read_from })
+    }
+
+    /// Returns what stands for the unit where files have their path: `journal:nginx.service`.
+    #[must_use]
+    pub fn path(&self) -> PathBuf {
+        let folder = self.directory.as_ref().map(|folder| format!("{}/", folder.display()));
+        format!("{SCHEME}{}{}", folder.unwrap_or_default(), self.unit).into()
+    }
+}
+
 /// Tells whether a position is one in the journal.
 #[must_use]
 pub fn is_journal(position: &Position) -> bool {
@@ -62,6 +83,21 @@ const SAMPLE: &str = "--lines=200";
 pub fn sample(watch: &UnitWatch) -> io::Result<Vec<u8>> {
     let unit = Unit::new(watch.clone(), &BTreeMap::new());
     unit.last(&[SAMPLE, &unit.filter()])
+}
+
+/// Returns the message with this cursor as journalctl prints it.
+///
+/// # Errors
+/// journalctl cannot be run, or says no, or the journal has no such message of this unit.
+pub fn message(watch: &UnitWatch, cursor: &str) -> io::Result<Vec<u8>> {
+    let unit = Unit::new(watch.clone(), &BTreeMap::new());
+    let cursor_option = format!("--cursor={cursor}");
+    let bytes = unit.last(&["--lines=1", &cursor_option, &unit.filter()])?;
+    // Where the message is gone, journalctl goes on with the next one.
+    if cursor_of(&bytes).as_deref() == Some(cursor) {
+        return Ok(bytes);
+    }
+    Err(io::Error::new(io::ErrorKind::NotFound, "no message has this cursor, or it is gone"))
 }
 
 /// Returns a unit's whole name: without a type it is a service.
@@ -123,11 +159,10 @@ struct Unit {
 
 impl Unit {
     fn new(watch: UnitWatch, known: &BTreeMap<StreamId, &Position>) -> Self {
-        let folder = watch.directory.as_ref().map(|folder| format!("{}/", folder.display()));
-        let path = format!("{SCHEME}{}{}", folder.unwrap_or_default(), watch.unit);
-        let stream = StreamId(marks::hash(path.as_bytes()).cast_signed());
+        let path = watch.path();
+        let stream = StreamId(marks::hash(path.as_os_str().as_encoded_bytes()).cast_signed());
         let position = known.get(&stream).map_or_else(
-            || Position { path: path.into(), ..Position::default() },
+            || Position { path, ..Position::default() },
             |position| (*position).clone(),
         );
         Self { watch, stream, position, running: None, start_at: Duration::ZERO }
@@ -233,7 +268,8 @@ impl Unit {
 }
 
 /// Returns the cursor of the last message of some lines, the last of which may be cut off.
-fn cursor_of(lines: &[u8]) -> Option<String> {
+#[must_use]
+pub fn cursor_of(lines: &[u8]) -> Option<String> {
     #[derive(serde::Deserialize)]
     struct Entry {
         #[serde(rename = "__CURSOR")]
@@ -361,6 +397,21 @@ mod tests {
         let journals = Journals::new(watches, &[], follower.waker());
         let units: Vec<_> = journals.units.iter().map(|unit| unit.watch.unit.as_str()).collect();
         assert_eq!(units, ["nginx.service", "haproxy.service"]);
+    }
+
+    #[test]
+    fn the_path_of_a_unit_names_it() {
+        let mut unit = watch("nginx");
+        for (directory, path) in
+            [(None, "journal:nginx.service"), (Some("/j/x"), "journal:/j/x/nginx.service")]
+        {
+            unit.directory = directory.map(PathBuf::from);
+            assert_eq!(unit.path(), Path::new(path));
+            let named = UnitWatch::named(Path::new(path)).unwrap();
+            assert_eq!((&named.unit, &named.directory), (&unit.unit, &unit.directory));
+        }
+        assert_eq!(UnitWatch::named(Path::new("journal:nginx")).unwrap().unit, "nginx.service");
+        assert_eq!(UnitWatch::named(Path::new("/var/log/journal:nginx")), None);
     }
 
     #[test]

@@ -199,10 +199,10 @@ fn the_status_shows_the_share_of_rejected_lines_of_each_log() {
     let of = |name: &str| {
         streams.iter().find(|one| one["path"].as_str().unwrap().ends_with(name)).unwrap()
     };
-    assert_eq!(of("a.log")["rejected_share"], 5.0);
-    assert_eq!(of("b.log")["rejected_share"], 0.5);
+    assert_eq!(of("a.log")["rejected_share"], 0.05);
+    assert_eq!(of("b.log")["rejected_share"], 0.005);
     let latest = &of("a.log")["latest"];
-    assert_eq!((&latest["minutes"], &latest["rejected_share"]), (&10.into(), &5.0.into()));
+    assert_eq!((&latest["minutes"], &latest["rejected_share"]), (&10.into(), &0.05.into()));
     assert!(latest["lines"].as_u64().unwrap() <= 600, "{latest}");
     let text = home.print(&["status"]);
     assert!(

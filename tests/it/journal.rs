@@ -5,6 +5,7 @@ use std::fs;
 use std::path::Path;
 use std::process::Command;
 
+use crate::lines::{named_command, paste};
 use crate::program::{Home, wait_until};
 
 /// Writes journal files from the export format (Debian: systemd-journal-remote).
@@ -42,13 +43,22 @@ fn request(number: u64) -> String {
     )
 }
 
-/// Adds a journal file with the requests of these numbers, and one of another unit between them.
-fn write(home: &Home, file: &str, numbers: std::ops::Range<u64>) {
+/// The requests of these numbers, and one of another unit between them.
+fn messages(numbers: std::ops::Range<u64>) -> String {
     let mut export = String::new();
     for number in numbers {
         export += &message(number, "nginx.service", &request(number));
         write!(export, "{}", message(number, "other.service", &request(number))).unwrap();
     }
+    export
+}
+
+/// Adds a journal file with the requests of these numbers.
+fn write(home: &Home, file: &str, numbers: std::ops::Range<u64>) {
+    write_messages(home, file, &messages(numbers));
+}
+
+fn write_messages(home: &Home, file: &str, export: &str) {
     fs::create_dir_all(home.path("journal")).unwrap();
     fs::write(home.path("export"), export).unwrap();
     let output = Command::new(WRITER)
@@ -99,4 +109,28 @@ fn check_says_what_the_journal_looks_like() {
         said.contains("looks like nginx-combined (100 %); 5 of the first 5 lines fit"),
         "{said}"
     );
+}
+
+#[test]
+fn a_message_that_check_names_can_be_looked_at() {
+    if !has_journal() {
+        eprintln!("passed over: journalctl and {WRITER} are not both here");
+        return;
+    }
+    let home = Home::new(CONFIG);
+    let odd = message(7, "nginx.service", "no request at all");
+    write_messages(&home, "one", &(messages(0..5) + &odd + &messages(8..12)));
+    let found = home.json(&["check", "--json"]);
+    let hint = found.iter().find_map(|one| one["hint"].as_str()).unwrap();
+    assert!(hint.contains("--cursor"), "{hint}");
+    let output = paste(&home, named_command(hint));
+    let text = String::from_utf8(output.stdout).unwrap();
+    assert!(output.status.success(), "{hint}: {}", String::from_utf8_lossy(&output.stderr));
+    assert!(text.contains("no request at all"), "{text}");
+    assert_eq!(text.matches(", line ").count(), 1, "{text}");
+
+    let path = format!("journal:{}/nginx", home.path("journal").display());
+    assert_eq!(home.json(&["parse", &path]).len(), 10);
+    let gone = home.output(&["explain", &path, "--cursor", "s=1;i=1"]);
+    assert_eq!(gone.status.code(), Some(70));
 }

@@ -16,6 +16,7 @@ mod daemon;
 mod health;
 mod inspect;
 mod journal;
+mod lines;
 mod live;
 mod mail;
 mod mail_transport;

@@ -3,6 +3,7 @@
 mod walk;
 
 use std::collections::VecDeque;
+use std::io::Write as _;
 use std::path::PathBuf;
 use std::process::ExitCode;
 
@@ -12,7 +13,7 @@ use crate::cli::Context;
 use crate::cli::args::Lines as Options;
 use crate::cli::explain::walk::Walk;
 use crate::cli::lines::{Logs, Numbered, Visit};
-use crate::cli::print::{Printer, bold, safe};
+use crate::cli::print::{self, Printer, bold, safe};
 use crate::engine::line::Line;
 use crate::engine::reader::Reader;
 use crate::engine::record::Columns;
@@ -25,18 +26,20 @@ pub(super) fn run(
     options: &Options,
     is_all: bool,
 ) -> anyhow::Result<ExitCode> {
-    let Context { site, printer } = context;
+    let Context { site, printer, .. } = context;
     let logs = Logs::find(site, options)?;
     let mut walk = Walk::new(site)?;
-    let mut waiting = VecDeque::new();
-    let read = if is_all {
-        logs.read(&mut AtOnce { walk: &mut walk, printer })
-    } else {
-        logs.read(&mut Last(&mut waiting))
-    };
-    for kept in &waiting {
+    if is_all || !logs.is_whole() {
+        logs.read(&mut AtOnce { walk: &mut walk, printer })?;
+        return Ok(ExitCode::SUCCESS);
+    }
+    let mut last = Last::default();
+    let read = logs.read(&mut last);
+    for kept in &last.kept {
         walk.explain(&logs.reader, &kept.numbered())?.print(printer)?;
     }
+    printer.flush()?;
+    last.say_what_was_left_out()?;
     read.map(|()| ExitCode::SUCCESS)
 }
 
@@ -57,7 +60,11 @@ impl Visit for AtOnce<'_> {
 }
 
 /// Keeps the last lines.
-struct Last<'a>(&'a mut VecDeque<Kept>);
+#[derive(Default)]
+struct Last {
+    kept: VecDeque<Kept>,
+    n_seen: u64,
+}
 
 struct Kept {
     path: PathBuf,
@@ -77,12 +84,25 @@ impl Kept {
     }
 }
 
-impl Visit for Last<'_> {
-    fn line(&mut self, _: &Reader, seen: &Numbered<'_>) -> anyhow::Result<()> {
-        if self.0.len() == LINES {
-            self.0.pop_front();
+impl Last {
+    /// Says so on standard error if there were more lines.
+    fn say_what_was_left_out(&self) -> anyhow::Result<()> {
+        if u64::try_from(self.kept.len()).is_ok_and(|n_kept| n_kept < self.n_seen) {
+            let n_seen = print::number(self.n_seen);
+            let text = format!("the last {LINES} of {n_seen} lines; -v for all, --line N for one");
+            writeln!(anstream::stderr(), "{text}")?;
         }
-        self.0.push_back(Kept {
+        Ok(())
+    }
+}
+
+impl Visit for Last {
+    fn line(&mut self, _: &Reader, seen: &Numbered<'_>) -> anyhow::Result<()> {
+        self.n_seen += 1;
+        if self.kept.len() == LINES {
+            self.kept.pop_front();
+        }
+        self.kept.push_back(Kept {
             path: seen.path.to_owned(),
             source: seen.source,
             number: seen.number,
@@ -141,11 +161,11 @@ struct Rejected {
     column: usize,
     expected: String,
     found: String,
-    template: Option<Misfit>,
+    template: Option<Parting>,
 }
 
-/// A template that a line does not fit.
-struct Misfit {
+/// Where a template and a line part.
+struct Parting {
     template: String,
     /// Where in it the line stops fitting, as it is shown.
     at: usize,
@@ -184,11 +204,11 @@ impl Explained {
             let message = format!("expected {expected}, found {found}");
             object.insert("error".into(), json!({ "message": message, "column": column }));
             object.insert("text".into(), text.as_str().into());
-            if let Some(Misfit { template, column, values, .. }) = template {
+            if let Some(Parting { template, column, values, .. }) = template {
                 let values: Map<_, _> =
                     values.iter().map(|(name, value)| (name.clone(), json!(value))).collect();
-                let misfit = json!({ "text": template, "column": column, "values": values });
-                object.insert("template".into(), misfit);
+                let parting = json!({ "text": template, "column": column, "values": values });
+                object.insert("template".into(), parting);
             }
         } else {
             let usages = self.usages.iter().map(|steps| steps_json(steps)).collect();
@@ -210,11 +230,11 @@ impl Rejected {
             "",
             indent = 7 + digits(*column)
         ))?;
-        self.template.as_ref().map_or(Ok(()), |misfit| misfit.print(printer))
+        self.template.as_ref().map_or(Ok(()), |parting| parting.print(printer))
     }
 }
 
-impl Misfit {
+impl Parting {
     fn print(&self, printer: &mut Printer) -> anyhow::Result<()> {
         const TEMPLATE: &str = "template: ";
         let width = TEMPLATE.len() + self.at + 1;

@@ -5,7 +5,7 @@ use std::path::{Path, PathBuf};
 
 use serde_json::{Value as Json, json};
 
-use super::{Explained, Misfit, Rejected, Step};
+use super::{Explained, Parting, Rejected, Step};
 use crate::atlas::{Layer, Reloading};
 use crate::cli::lines::{Numbered, text};
 use crate::cli::parse::{Shown, Token};
@@ -32,6 +32,10 @@ use crate::store::{self, StoreError};
 
 /// Characters of a rejected line that are shown before and behind the place where it stopped fitting.
 const AROUND: usize = 90;
+
+/// Characters that are shown of a line that does not fit from its first byte on: what is wrong may stand
+/// anywhere in it, such as the message in an envelope of JSON.
+const WHOLE: usize = 600;
 
 /// Everything that a line is walked through by. What the walk learns stays in memory and is dropped.
 pub(super) struct Walk {
@@ -90,7 +94,12 @@ impl Walk {
             parse.say("looks like", looks);
         }
         let record = match source.record(seen.line.bytes, seen.columns) {
-            Ok(record) => record,
+            Ok(Some(record)) => record,
+            Ok(None) => {
+                parse.say("holds nothing", "passed over, as the daemon does");
+                explained.steps.push(parse);
+                return Ok(explained);
+            }
             Err(reject) => {
                 explained.steps.push(parse);
                 explained.reject = Some(rejected(reader, source, seen.line.bytes, &reject));
@@ -379,7 +388,8 @@ fn rejected(reader: &Reader, source: &Source, line: &[u8], reject: &Reject) -> R
     let skipped = left.chars().count().saturating_sub(AROUND);
     let mark = if skipped > 0 { "..." } else { "" };
     let shown: String = left.chars().skip(skipped).collect();
-    let rest: String = right.chars().take(AROUND).collect();
+    let most = if reject.column <= 1 { WHOLE } else { AROUND };
+    let rest: String = right.chars().take(most).collect();
     let end = if rest.len() < right.len() { "..." } else { "" };
     Rejected {
         at: mark.len() + shown.chars().count(),
@@ -387,12 +397,12 @@ fn rejected(reader: &Reader, source: &Source, line: &[u8], reject: &Reject) -> R
         column: reject.column,
         expected: reject.expected.to_string(),
         found: reject.found.to_string(),
-        template: misfit(reader, source, line, reject),
+        template: parting(reader, source, line, reject),
     }
 }
 
 /// The template that a line does not fit, and what its variables hold up to where the two part.
-fn misfit(reader: &Reader, source: &Source, line: &[u8], reject: &Reject) -> Option<Misfit> {
+fn parting(reader: &Reader, source: &Source, line: &[u8], reject: &Reject) -> Option<Parting> {
     let template = source.format.template_text()?;
     let fits = reject.template.unwrap_or(1).saturating_sub(1);
     let before: String = template.chars().take(fits).collect();
@@ -401,7 +411,7 @@ fn misfit(reader: &Reader, source: &Source, line: &[u8], reject: &Reject) -> Opt
         whole.chars().take(AROUND).collect()
     };
     let trail = source.format.trail(line).into_iter();
-    Some(Misfit {
+    Some(Parting {
         at: safe(&before).chars().count(),
         column: fits + 1,
         template: template.to_owned(),

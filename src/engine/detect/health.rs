@@ -48,7 +48,7 @@ impl Health {
 
 /// Returns the share of rejected lines in percent; 0 of no lines.
 #[must_use]
-pub fn rejected_share(lines: u64, rejected: u64) -> f64 {
+pub fn rejected_percent(lines: u64, rejected: u64) -> f64 {
     100.0 * number(rejected) / number(lines).max(1.0)
 }
 
@@ -64,7 +64,7 @@ pub fn misread(spell: &Spell, file: &str, params: &Health) -> Facts {
     let mut facts = Facts::default();
     let Spell { lines, rejected, first, .. } = spell;
     let misfit = &first.misfit;
-    let share = rejected_share(*lines, *rejected);
+    let share = rejected_percent(*lines, *rejected);
     let int = |count: u64| Value::Int(i64::try_from(count).unwrap_or(i64::MAX));
     state(&mut facts, "health.rejected_share", Value::Float(share));
     state(&mut facts, "health.rejected", int(*rejected));

@@ -25,7 +25,7 @@ mod words;
 use smol_str::SmolStr;
 
 pub use fleet::shared;
-pub use health::{Health, misread, rejected_share};
+pub use health::{Health, misread, rejected_percent};
 pub(crate) use params::nearest;
 pub use params::{BadParameter, Params};
 pub use unusual::risk;

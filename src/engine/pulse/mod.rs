@@ -86,7 +86,9 @@ impl Pulse {
 }
 
 impl Misfit {
-    fn new(offset: u64, why: &Reject) -> Self {
+    /// Tells where the line at this offset stopped fitting, and keeps nothing of the line itself.
+    #[must_use]
+    pub fn new(offset: u64, why: &Reject) -> Self {
         let expected = match &why.expected {
             Cow::Borrowed(text) => SmolStr::new_static(text),
             Cow::Owned(text) => {

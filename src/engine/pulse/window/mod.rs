@@ -181,7 +181,9 @@ impl Window {
         });
     }
 
-    fn first(&self) -> Option<&Sight> {
+    /// Returns the first rejected line of the window.
+    #[must_use]
+    pub fn first(&self) -> Option<&Sight> {
         self.earlier.iter().chain([&self.current]).find_map(|minute| minute.first.as_ref())
     }
 }
