@@ -250,9 +250,40 @@ struct Name<'a> {
     name: Cow<'a, str>,
 }
 
-#[derive(Serialize)]
+/// The version of TLS as ECS has it, in two parts (ECS field reference, "TLS fields"): logs spell it in many ways.
+#[derive(Debug, PartialEq, Serialize)]
 struct Tls<'a> {
-    version: Cow<'a, str>,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    version: Option<Cow<'a, str>>,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    version_protocol: Option<&'static str>,
+}
+
+impl<'a> Tls<'a> {
+    /// Reads `TLSv1.2`, `TLS 1.3`, `tls1_1`, `TLSv12`, `1.3`, `SSLv3` and the numbers of the record layer (RFC 8446, section
+    /// 4.2.1); `none` is Cloudflare's word for plain HTTP. What is something else is shown as it is.
+    fn new(text: Cow<'a, str>) -> Option<Self> {
+        let lower = text.to_ascii_lowercase();
+        let (protocol, rest) = match (lower.strip_prefix("tls"), lower.strip_prefix("ssl")) {
+            (Some(rest), _) => (Some("tls"), rest),
+            (_, Some(rest)) => (Some("ssl"), rest),
+            _ => (None, lower.as_str()),
+        };
+        let rest = rest.trim_start_matches(['v', ' ', '_', '-']).trim_end();
+        let digits: String = rest.chars().filter(|c| !matches!(c, '.' | '_')).collect();
+        let (protocol, version) = match (protocol, digits.as_str()) {
+            (None, "none") => return None,
+            (Some(protocol), "") => (protocol, None),
+            (Some("ssl"), "2" | "20") => ("ssl", Some("2.0")),
+            (Some("ssl"), "3" | "30") | (None, "768") => ("ssl", Some("3.0")),
+            (_, "1" | "10" | "769") => ("tls", Some("1.0")),
+            (_, "11" | "770") => ("tls", Some("1.1")),
+            (_, "12" | "771") => ("tls", Some("1.2")),
+            (_, "13" | "772") => ("tls", Some("1.3")),
+            _ => return Some(Self { version: Some(text), version_protocol: None }),
+        };
+        Some(Self { version: version.map(Cow::Borrowed), version_protocol: Some(protocol) })
+    }
 }
 
 fn is_empty<T: Default + PartialEq>(value: &T) -> bool {
@@ -277,7 +308,7 @@ impl<'a> Shown<'a> {
             url: Url::new(record, show),
             user_agent: show(&record.agent).map(|original| Original { original }),
             user: show(&record.user).map(|name| Name { name: scrub::user(name) }),
-            tls: show(&record.tls).map(|version| Tls { version }),
+            tls: show(&record.tls).and_then(Tls::new),
         }
     }
 }
@@ -350,5 +381,32 @@ fn clean<'a>(field: &'a [u8], cleaner: &Cleaner<'_>) -> Cow<'a, str> {
     match cleaner.clean(field) {
         Cow::Borrowed(field) => text(field),
         Cow::Owned(field) => text(&field).into_owned().into(),
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn every_spelling_of_a_version_of_tls_is_shown_as_one() {
+        let spellings: [(&[&str], Option<&str>, &str); 6] = [
+            (&["TLSv1", "TLSv1.0", "tls1.0", "1.0", "769"], Some("1.0"), "tls"),
+            (&["TLSv1.1", "tls1_1", "TLS 1.1", "TLSv11"], Some("1.1"), "tls"),
+            (&["TLSv1.2", "TLS1.2", "tlsv1_2", "1.2", "771"], Some("1.2"), "tls"),
+            (&["TLSv1.3", "TLS 1.3", "tls1.3", "1.3", "772"], Some("1.3"), "tls"),
+            (&["SSLv3", "ssl3.0", "768"], Some("3.0"), "ssl"),
+            (&["TLS"], None, "tls"),
+        ];
+        for (texts, version, protocol) in spellings {
+            for text in texts {
+                let expected =
+                    Tls { version: version.map(Into::into), version_protocol: Some(protocol) };
+                assert_eq!(Tls::new((*text).into()), Some(expected), "{text}");
+            }
+        }
+        assert_eq!(Tls::new("none".into()), None);
+        let other = Tls { version: Some("QUIC".into()), version_protocol: None };
+        assert_eq!(Tls::new("QUIC".into()), Some(other));
     }
 }
