@@ -362,9 +362,12 @@ fn formats(what: &str) -> String {
     let width = Format::presets().map(|(name, _)| name.len()).max().unwrap_or_default();
     let rows = Format::presets().map(|(name, reads)| format!("- {name:width$}  {reads}"));
     let rows: Vec<String> = rows.collect();
+    let others = Format::aliases().map(|(name, preset)| format!("{name} ({preset})"));
+    let others: Vec<String> = others.collect();
     format!(
-        "{what}: an nginx `log_format` or Apache `LogFormat` in quotes, or a preset:\n\n{}",
-        rows.join("\n")
+        "{what}: an nginx `log_format` or Apache `LogFormat` in quotes, or a preset:\n\n{}\n\nOther names: {}",
+        rows.join("\n"),
+        others.join(", ")
     )
 }
 
@@ -394,6 +397,8 @@ mod tests {
             for (name, _) in Format::presets() {
                 assert!(help.contains(&format!("- {name} ")), "{command}: {name}");
             }
+            let words = help.split_whitespace().collect::<Vec<_>>().join(" ");
+            assert!(words.contains("nginx-main (nginx-combined)"), "{command}: {words}");
         }
     }
 

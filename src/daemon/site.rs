@@ -299,10 +299,8 @@ fn format(source: &ConfiguredSource) -> Result<Format, Box<Fault>> {
 }
 
 fn suggestion(name: &str) -> String {
-    let likeness = |preset: &&str| strsim::jaro_winkler(name, preset);
-    let names = Format::presets().map(|(name, _)| name);
-    let best = names.max_by(|a, b| likeness(a).total_cmp(&likeness(b)));
-    best.map(|best| format!("did you mean \"{best}\"?")).unwrap_or_default()
+    let near: Vec<String> = Format::near(name).iter().map(|near| format!("\"{near}\"")).collect();
+    if near.is_empty() { String::new() } else { format!("did you mean {}?", near.join(" or ")) }
 }
 
 /// Compiles what the command line says of a format: a preset's name or a template.
@@ -316,10 +314,12 @@ pub fn format_of(text: &str) -> anyhow::Result<Format> {
     if text.contains(['$', '%']) {
         return Ok(Format::template(text)?);
     }
+    let suggestion = suggestion(text);
+    let suggestion = if suggestion.is_empty() { suggestion } else { format!(", {suggestion}") };
     let names: Vec<&str> = Format::presets().map(|(name, _)| name).collect();
     anyhow::bail!(
-        "no format is named {text:?}, {} There are: {}",
-        suggestion(text),
+        "no format is named {text:?}{suggestion} There are {}; or a template in quotes, such as '$remote_addr \
+         [$time_local] \"$request\" $status'",
         names.join(", ")
     )
 }

@@ -42,7 +42,7 @@ impl Parser {
 const PRESETS: &[(&str, &str)] = &[
     ("auto", "recognises each line by itself"),
     ("nginx-combined", "nginx' combined, with any further fields"),
-    ("apache-combined", "Apache's combined, with any further fields; also: combined"),
+    ("apache-combined", "Apache's combined, with any further fields"),
     ("common", "Common Log Format, with any further fields"),
     ("vhost-combined", "combined with the virtual host in front"),
     ("lighttpd", "lighttpd's combined, with the host as its second word"),
@@ -61,6 +61,21 @@ const PRESETS: &[(&str, &str)] = &[
     ("ecs", "Elastic Common Schema, nested or flat"),
     ("pino", "pino-http and bunyan"),
     ("traefik", "Traefik's access log in its own text form"),
+];
+
+/// Other names that people know formats by, each with the preset that reads it.
+const ALIASES: &[(&str, &str)] = &[
+    ("combined", "apache-combined"),
+    ("apache", "apache-combined"),
+    // nginx.conf as nginx.org's packages bring it: combined with `"$http_x_forwarded_for"` behind.
+    ("nginx-main", "nginx-combined"),
+    ("main", "nginx-combined"),
+    ("nginx", "nginx-combined"),
+    ("ingress-nginx", "nginx-combined"),
+    ("clf", "common"),
+    ("caddy", "caddy-json"),
+    ("iis", "w3c"),
+    ("cloudfront", "w3c"),
 ];
 
 /// The presets that are JSON. One table of keys serves them all; the names are for people.
@@ -88,10 +103,31 @@ impl Format {
         PRESETS.iter().copied().chain(families)
     }
 
-    /// Returns a preset by its name.
+    /// Returns the other names that presets are known by: name, and the preset.
+    pub fn aliases() -> impl Iterator<Item = (&'static str, &'static str)> {
+        ALIASES.iter().copied()
+    }
+
+    /// Returns the names, other names included, that are most like one that is none, the likest first.
+    #[must_use]
+    pub fn near(name: &str) -> Vec<&'static str> {
+        /// As many as fit a line.
+        const MOST: usize = 3;
+        /// Below this, Jaro-Winkler pairs words that merely share letters.
+        const LIKE: f64 = 0.75;
+        let lower = name.to_lowercase();
+        let names = Self::presets().chain(Self::aliases()).map(|(known, _)| known);
+        let like = |known: &'static str| (strsim::jaro_winkler(&lower, known), known);
+        let mut near: Vec<_> = names.map(like).filter(|(likeness, _)| LIKE <= *likeness).collect();
+        near.sort_by(|a, b| b.0.total_cmp(&a.0));
+        near.into_iter().take(MOST).map(|(_, known)| known).collect()
+    }
+
+    /// Returns a preset by its name, or by another that it is known by.
     #[must_use]
     pub fn preset(name: &str) -> Option<Self> {
-        let name = if name == "combined" { "apache-combined" } else { name };
+        let alias = ALIASES.iter().find(|(alias, _)| *alias == name);
+        let name = alias.map_or(name, |(_, preset)| *preset);
         let (name, _) = Self::presets().find(|(known, _)| *known == name)?;
         let named = |families: &'static [Family]| families.iter().find(|f| f.name == name);
         let parser = match name {
@@ -213,5 +249,28 @@ impl Format {
     /// Says what did not fit, at which column of the line as it was given.
     pub fn parse_under<'a>(&self, line: &'a [u8], columns: &Columns) -> Result<Record<'a>, Reject> {
         open::read(&self.parser, line, columns)
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn every_other_name_is_of_a_preset_and_hides_none() {
+        let is_preset = |name: &str| Format::presets().any(|(known, _)| known == name);
+        for (alias, preset) in Format::aliases() {
+            assert!(is_preset(preset) && !is_preset(alias), "{alias}");
+            assert_eq!(Format::preset(alias).unwrap().name(), preset);
+        }
+    }
+
+    #[test]
+    fn the_format_of_nginx_packages_is_read_with_whom_it_was_forwarded_for() {
+        let line = br#"10.0.0.1 - ann [12/Mar/2026:02:13:07 +0000] "GET /v1 HTTP/1.1" 200 612 "-" "curl/8.5.0" "203.0.113.9""#;
+        for name in ["nginx-main", "auto"] {
+            let record = Format::preset(name).unwrap().parse(line).unwrap();
+            assert_eq!(record.forwarded(), Some(&b"203.0.113.9"[..]), "{name}");
+        }
     }
 }
