@@ -33,6 +33,7 @@ use clap::Parser;
 
 use crate::cli::args::{Cli, Command, Global, When};
 use crate::cli::print::Printer;
+use crate::cli::registry::BadRows;
 use crate::config::{Colour, Faults};
 use crate::daemon::site::Site;
 use crate::telemetry;
@@ -142,6 +143,11 @@ fn report(error: &anyhow::Error, color: When) {
         let colour = if is_coloured { Colour::Ansi } else { Colour::None };
         writeln!(stderr, "{}", faults.render(colour, usize::from(table::width()))).ok();
         return;
+    }
+    if let Some(rows) = error.chain().find_map(|cause| cause.downcast_ref::<BadRows>()) {
+        rows.lines().for_each(|line| {
+            writeln!(stderr, "{}", print::safe(line)).ok();
+        });
     }
     let text: Vec<String> = error.chain().map(ToString::to_string).collect();
     writeln!(stderr, "tokenwatch: {}", print::safe(text.join(": "))).ok();

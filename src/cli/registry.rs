@@ -2,9 +2,9 @@
 
 use std::collections::BTreeMap;
 use std::io::Read;
-use std::path::Path;
+use std::path::{Path, PathBuf};
 
-use anyhow::{Context, bail};
+use anyhow::Context;
 use serde_json::Value;
 use zeroize::Zeroizing;
 
@@ -39,25 +39,53 @@ pub fn read_registry(path: &Path, key: &SealKey) -> anyhow::Result<Vec<Registere
     if faults.is_empty() {
         return Ok(rows);
     }
-    let shown: Vec<String> = faults
-        .iter()
-        .take(MAX_FAULTS)
-        .map(|(line, fault)| format!("{}:{line}: {fault}", path.display()))
-        .collect();
-    bail!("{}\n{} rows cannot be read; nothing was imported", shown.join("\n"), faults.len())
+    Err(BadRows { path: path.to_owned(), faults }.into())
 }
 
-type Rows = (Vec<Registered>, Vec<(u64, String)>);
+/// Rows that cannot be understood: nothing of the file is taken.
+#[derive(Debug, thiserror::Error)]
+#[error("{}: {} rows cannot be read; nothing was imported", .path.display(), .faults.len())]
+pub struct BadRows {
+    path: PathBuf,
+    faults: Vec<Fault>,
+}
+
+/// What is wrong with a row. Nothing of the row is in it: a secret may stand in the wrong column.
+#[derive(Debug)]
+struct Fault {
+    line: u64,
+    /// In characters, if it is known.
+    column: Option<usize>,
+    message: String,
+}
+
+impl BadRows {
+    /// Returns the first faults, `FILE:LINE: what was expected`, one a line.
+    pub fn lines(&self) -> impl Iterator<Item = String> {
+        self.faults.iter().take(MAX_FAULTS).map(|Fault { line, column, message }| {
+            let column = column.map(|column| format!(":{column}")).unwrap_or_default();
+            format!("{}:{line}{column}: {message}", self.path.display())
+        })
+    }
+}
+
+impl Fault {
+    fn new(line: u64, message: impl Into<String>) -> Self {
+        Self { line, column: None, message: message.into() }
+    }
+}
+
+type Rows = (Vec<Registered>, Vec<Fault>);
 
 fn csv(text: &str, key: &SealKey) -> Rows {
     let mut reader = csv::ReaderBuilder::new().trim(csv::Trim::All).from_reader(text.as_bytes());
     let (mut rows, mut faults) = (Vec::new(), Vec::new());
     let headings = match reader.headers() {
         Ok(headings) => headings.clone(),
-        Err(error) => return (rows, vec![(1, error.to_string())]),
+        Err(error) => return (rows, vec![Fault::new(1, error.to_string())]),
     };
     let unknown = (1..).zip(headings.iter()).filter(|(_, name)| !COLUMNS.contains(name));
-    faults.extend(unknown.map(|(n, name)| (1, unknown_column(n, name))));
+    faults.extend(unknown.map(|(n, name)| Fault::new(1, unknown_column(n, name))));
     if !faults.is_empty() {
         return (rows, faults);
     }
@@ -66,35 +94,45 @@ fn csv(text: &str, key: &SealKey) -> Rows {
             Ok(record) => record,
             Err(error) => {
                 let line = error.position().map_or(0, csv::Position::line);
-                faults.push((line, "a row with another number of columns than the heading".into()));
+                faults.push(Fault::new(line, unequal(&error)));
                 continue;
             }
         };
         let line = record.position().map_or(0, csv::Position::line);
         match row(headings.iter().zip(record.iter()), key) {
             Ok(row) => rows.push(row),
-            Err(fault) => faults.push((line, fault)),
+            Err(fault) => faults.push(Fault::new(line, fault)),
         }
     }
     (rows, faults)
 }
 
+fn unequal(error: &csv::Error) -> String {
+    match error.kind() {
+        csv::ErrorKind::UnequalLengths { expected_len, len, .. } => {
+            format!("expected {expected_len} columns, as the heading has, found {len}")
+        }
+        _ => "expected a row of text in UTF-8".to_owned(),
+    }
+}
+
 fn json(text: &str, key: &SealKey) -> Rows {
     let (mut rows, mut faults) = (Vec::new(), Vec::new());
     for (line, text) in (1..).zip(text.lines()).filter(|(_, text)| !text.trim().is_empty()) {
-        let object: Result<BTreeMap<String, Value>, _> = serde_json::from_str(text);
-        // The parser's own message may repeat what stands there, which may be a secret.
-        let read = object.map_err(|error| format!("no JSON object: column {}", error.column()));
-        let read = read.and_then(|object| {
-            let columns: Vec<(String, Zeroizing<String>)> = object
-                .into_iter()
-                .map(|(name, value)| (name, Zeroizing::new(plain(value))))
-                .collect();
-            row(columns.iter().map(|(name, value)| (name.as_str(), value.as_str())), key)
-        });
-        match read {
+        let object = match serde_json::from_str::<BTreeMap<String, Value>>(text) {
+            Ok(object) => object,
+            // The parser's own message may repeat what stands there, which may be a secret.
+            Err(error) => {
+                let fault = Fault::new(line, "expected a JSON object on one line");
+                faults.push(Fault { column: Some(error.column()), ..fault });
+                continue;
+            }
+        };
+        let columns: Vec<(String, Zeroizing<String>)> =
+            object.into_iter().map(|(name, value)| (name, Zeroizing::new(plain(value)))).collect();
+        match row(columns.iter().map(|(name, value)| (name.as_str(), value.as_str())), key) {
             Ok(row) => rows.push(row),
-            Err(fault) => faults.push((line, fault)),
+            Err(fault) => faults.push(Fault::new(line, fault)),
         }
     }
     (rows, faults)
@@ -118,7 +156,7 @@ fn row<'a>(
         row.set(column, text, key).map_err(|fault| fault.to_string())?;
     }
     if row.token.is_none() && row.name.is_empty() {
-        return Err("a row with neither token nor name".to_owned());
+        return Err("expected a token or a name, found neither".to_owned());
     }
     Ok(row)
 }
@@ -157,15 +195,26 @@ mod tests {
 
     #[test]
     fn all_faults_are_told_with_their_lines_and_without_secrets() {
-        let error = read("token,name,expires_at\nexk_secret,a,soon\n,,\nexk_secret,b,2026-01-01\n");
-        let text = error.unwrap_err().to_string();
-        assert!(text.contains(":2: column expires_at: expected a date"), "{text}");
-        assert!(text.contains(":3: a row with neither token nor name"), "{text}");
-        assert!(!text.contains("exk_secret"), "{text}");
-        assert!(read("token,nmae\n").unwrap_err().to_string().contains("unknown column \"nmae\""));
-        let error = read("exk_secret,ops\n").unwrap_err().to_string();
-        assert!(error.contains("column 1 of the heading is unknown"), "{error}");
-        assert!(!error.contains("exk_secret"), "{error}");
-        assert!(read("{\"token\": exk_secret}").unwrap_err().to_string().contains("column"));
+        let faults = |text| {
+            let error = read(text).unwrap_err();
+            let lines: Vec<_> = error.downcast_ref::<BadRows>().unwrap().lines().collect();
+            assert!(!lines.concat().contains("exk_secret"), "{lines:?}");
+            lines
+        };
+        let told = faults(
+            "token,name,expires_at\nexk_secret,a,soon\n,,\nexk_secret,b,2026-01-01\nexk_secret\n",
+        );
+        assert_eq!(told.len(), 3);
+        assert!(told[0].contains(":2: column expires_at: expected a date"), "{told:?}");
+        assert!(told[1].contains(":3: expected a token or a name, found neither"), "{told:?}");
+        assert!(
+            told[2].contains(":5: expected 3 columns, as the heading has, found 1"),
+            "{told:?}"
+        );
+        assert!(faults("token,nmae\n")[0].contains("unknown column \"nmae\""));
+        let told = faults("exk_secret,ops\n");
+        assert!(told[0].contains(":1: column 1 of the heading is unknown"), "{told:?}");
+        let told = faults("{\"token\": exk_secret}");
+        assert!(told[0].ends_with(":1:11: expected a JSON object on one line"), "{told:?}");
     }
 }
