@@ -6,6 +6,7 @@ use std::process::ExitCode;
 
 use anyhow::bail;
 use serde_json::{Value as Json, json};
+use smol_str::SmolStr;
 
 use crate::cli::args::{Alerts, AlertsAck, AlertsList, AlertsMute};
 use crate::cli::exit::usage;
@@ -407,17 +408,23 @@ fn mute(context: &mut Context, options: &AlertsMute) -> anyhow::Result<()> {
         .line(format_args!("mute {id}: {} {end}; `alerts unmute {id}` ends it", covered(&mute)))?)
 }
 
-/// Returns the principal that a mute is for: that of the token that is named, else what was typed,
-/// which may show up later.
-fn principal(reader: &Reader, name: &str, now: Timestamp) -> anyhow::Result<smol_str::SmolStr> {
+/// Returns the principal that a mute is for: that of the token that is named, or one that is known. Who says
+/// itself who it is may show up later; any other unknown name is a slip, and would mute nothing.
+fn principal(reader: &Reader, name: &str, now: Timestamp) -> anyhow::Result<SmolStr> {
     state::refuse_secret(name)?;
-    Ok(match reader.resolve(name)? {
+    match reader.resolve(name)? {
         Found::One(who @ Who::Token(_)) => {
             let tokens = reader.history(&who, Some(now), None, now)?.tokens;
-            tokens.into_iter().next().map_or_else(|| name.into(), |token| token.principal)
+            Ok(tokens.into_iter().next().map_or_else(|| name.into(), |token| token.principal))
         }
-        _ => name.into(),
-    })
+        Found::One(Who::Principal(principal)) => Ok(principal),
+        Found::None
+            if state::is_new(name) || state::logs(reader)?.iter().any(|log| log == name) =>
+        {
+            Ok(name.into())
+        }
+        Found::Many(_) | Found::None => Err(usage(state::unknown(reader, name)?)),
+    }
 }
 
 fn covered(mute: &Mute) -> String {

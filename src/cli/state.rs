@@ -5,18 +5,25 @@ use std::io::Read;
 use std::path::Path;
 
 use anyhow::{Context as _, bail};
+use smol_str::SmolStr;
 use zeroize::Zeroizing;
 
 use crate::cli::exit::usage;
 use crate::cli::print;
 use crate::daemon::site::Site;
+use crate::engine::detect::nearest;
+use crate::engine::health;
 use crate::engine::line::StreamId;
 use crate::engine::secret::{Secret, TokenId};
 use crate::engine::shape;
-use crate::store::{Found, Reader, StoreError, Who};
+use crate::engine::time::Timestamp;
+use crate::store::{Found, Reader, StoreError, TokenFilter, Who};
 
 /// A longer secret is the wrong file.
 const MAX_SECRET: u64 = 64 << 10;
+
+/// Tokens whose principals an unknown name is compared with, at most: those that were used last.
+const MAX_COMPARED: u32 = 10_000;
 
 /// What principals that say themselves who they are begin with.
 const IDENTITIES: [&str; 3] = ["jwt:", "basic:", "aws:"];
@@ -54,7 +61,7 @@ pub(super) fn known(site: &Site, reader: &Reader, text: &str) -> anyhow::Result<
     match find(site, reader, text)? {
         (_, Some(who)) => Ok(who),
         (Some(Who::Token(id)), None) => bail!("nothing is known of the token {id}"),
-        _ => Err(unknown(text)),
+        _ => Err(unknown(reader, text)?),
     }
 }
 
@@ -63,13 +70,23 @@ pub(super) fn known(site: &Site, reader: &Reader, text: &str) -> anyhow::Result<
 pub(super) fn meant(site: &Site, reader: &Reader, text: &str) -> anyhow::Result<Who> {
     match find(site, reader, text)? {
         (_, Some(who)) | (Some(who), None) => Ok(who),
-        (None, None) => Err(unknown(text)),
+        (None, None) => Err(unknown(reader, text)?),
     }
 }
 
 /// Tells whether a principal's name is what it says of itself: `jwt:ISS:SUB` and the like.
 pub(super) fn is_identity(name: &str) -> bool {
     IDENTITIES.iter().any(|start| start.len() < name.len() && name.starts_with(start))
+}
+
+/// Tells whether a principal may be named that is not known yet: by a whole id, or by what it will say of itself.
+pub(super) fn is_new(name: &str) -> bool {
+    name.parse::<TokenId>().is_ok() || is_identity(name)
+}
+
+/// Returns the principals of alerts about logs.
+pub(super) fn logs(reader: &Reader) -> anyhow::Result<Vec<SmolStr>> {
+    Ok(reader.positions()?.iter().map(|(_, position)| health::principal(&position.path)).collect())
 }
 
 /// Returns what the text means by itself, and what it means among what is known.
@@ -106,16 +123,29 @@ pub(super) fn name(who: &Who) -> String {
     }
 }
 
-fn unknown(text: &str) -> anyhow::Error {
+/// Makes the error that a name is nobody's, with the known names that it is most like.
+pub(super) fn unknown(reader: &Reader, text: &str) -> anyhow::Result<anyhow::Error> {
+    let filter = TokenFilter { limit: Some(MAX_COMPARED), ..TokenFilter::default() };
+    let tokens = reader.tokens(&filter, Timestamp::default())?;
+    let mut known: Vec<SmolStr> = tokens.into_iter().map(|token| token.principal).collect();
+    known.extend(reader.registry()?.into_iter().map(|row| row.name));
+    known.extend(logs(reader)?);
+    Ok(nobody(text, &known))
+}
+
+fn nobody(text: &str, known: &[SmolStr]) -> anyhow::Error {
     // What looks as random as a secret may be one, in a place where it should not be repeated.
     let shown = if !text.starts_with(TokenId::PREFIX) && shape::is_secretive(text.as_bytes()) {
         "what was given".to_owned()
     } else {
         format!("\"{}\"", print::safe(text))
     };
+    let near = nearest(text, known.iter().map(SmolStr::as_str).collect());
+    let hint = near.map(|near| format!(", did you mean \"{}\"?", print::safe(near)));
     anyhow::anyhow!(
-        "no token or principal is known as {shown}: expected a name, an id (tw1_...) or its \
-         beginning, or - with the secret on standard input; `tokenwatch tokens list` shows all"
+        "no token or principal is known as {shown}{} expected a name, an id (tw1_...) or its \
+         beginning, or - with the secret on standard input; `tokenwatch tokens list` shows all",
+        hint.unwrap_or_else(|| ":".to_owned())
     )
 }
 
@@ -196,7 +226,9 @@ mod tests {
         refuse_secret("tw1_00112233445566778899aabbccddeeff").unwrap();
         refuse_secret("jwt:https://id.example.org:ann").unwrap();
         let random = "f3a9c17e5b8d2046fe71";
-        assert!(!unknown(random).to_string().contains(random));
-        assert!(unknown("c\x1bi").to_string().contains("x1bi"));
+        assert!(!nobody(random, &[]).to_string().contains(random));
+        assert!(nobody("c\x1bi", &[]).to_string().contains("x1bi"));
+        let near = nobody("deploy-bto", &["ana".into(), "deploy-bot".into()]).to_string();
+        assert!(near.contains("as \"deploy-bto\", did you mean \"deploy-bot\"?"), "{near}");
     }
 }

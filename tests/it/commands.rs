@@ -236,6 +236,34 @@ fn secrets_do_not_belong_on_a_command_line() {
 }
 
 #[test]
+fn rows_that_cannot_be_imported_are_told_one_a_line() {
+    let home = Home::new("");
+    home.append("tokens.csv", "token,name,expires_at\nexk_secret,a,soon\n,,\n");
+    let output = home.output(&["tokens", "import", "tokens.csv"]);
+    assert_eq!(output.status.code(), Some(70));
+    assert_eq!(
+        String::from_utf8(output.stderr).unwrap(),
+        "tokens.csv:2: column expires_at: expected a date or RFC 3339 time\n\
+         tokens.csv:3: expected a token or a name, found neither\n\
+         tokenwatch: tokens.csv: 2 rows cannot be read; nothing was imported\n"
+    );
+}
+
+#[test]
+fn a_format_that_is_none_is_answered_with_those_that_are_like_it() {
+    let home = home();
+    let said = |name: &str| {
+        let output = home.output(&["parse", "--format", name, "logs/access.log"]);
+        (output.status.code(), String::from_utf8(output.stderr).unwrap())
+    };
+    let (code, text) = said("ngnix-main");
+    assert_eq!(code, Some(2));
+    assert!(text.contains("did you mean \"nginx-main\""), "{text}");
+    assert!(!said("qqq").1.contains("did you mean"));
+    assert_eq!(said("nginx-main").0, Some(0));
+}
+
+#[test]
 fn a_command_line_that_cannot_be_meant_ends_with_the_status_of_usage() {
     let home = home();
     let cases: [&[&str]; 23] = [
@@ -373,6 +401,20 @@ fn alerts_are_acknowledged_and_muted() {
     assert!(
         refused(&home, &["alerts", "mute", "--rule", "unusual-use"], "").0.contains("--reason")
     );
+    let principal = |name: &str| {
+        home.output(&["alerts", "mute", "--principal", name, "--reason", "x", "--for", "8h"])
+    };
+    home.print(&["tokens", "set", "ci", "name=deploy-bot"]);
+    let slip = principal("deploy-bto");
+    let said = String::from_utf8(slip.stderr).unwrap();
+    assert_eq!(slip.status.code(), Some(2));
+    assert!(said.contains("\"deploy-bto\", did you mean \"deploy-bot\"?"), "{said}");
+    // Who says itself who it is may be muted ahead of time; so may a log that is known.
+    let status = first(&home, &["status", "--json"]);
+    let log = format!("log:{}", status["streams"][0]["path"].as_str().unwrap());
+    for name in ["deploy-bot", "jwt:https://id.example.org:kim", &log] {
+        assert!(principal(name).status.success(), "{name}");
+    }
     let unknown = refused(&home, &["alerts", "mute", "--rule", "unusul", "--reason", "x"], "");
     assert!(unknown.0.contains("rules list"), "{}", unknown.0);
     assert!(refused(&home, &["alerts", "mute", "--for", "8h"], "").0.contains("--rule"));
