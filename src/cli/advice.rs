@@ -46,7 +46,7 @@ fn program(global: &Global) -> String {
 
 /// Returns a word as a shell reads it (POSIX.1-2024, Shell Command Language, 2.2 Quoting). What would not
 /// survive being shown on a terminal stands as `\NNN` in dollar-single-quotes.
-fn quoted(word: &OsStr) -> String {
+pub(super) fn quoted(word: &OsStr) -> String {
     let is_plain = |b: &u8| b.is_ascii_alphanumeric() || b"/._-+:@%,".contains(b);
     match word.to_str() {
         Some(text) if !text.is_empty() && text.bytes().all(|b| is_plain(&b)) => text.to_owned(),

@@ -308,7 +308,10 @@ impl fmt::Display for Sample {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         let Self { path, format, guess, lines, fit, .. } = self;
         let share = self.guess_share * 100.0;
-        write!(f, "{path}: {format}, looks like {guess} ({share:.0} %); ")?;
+        match *guess {
+            "auto" => write!(f, "{path}: {format}, looks like no preset; ")?,
+            guess => write!(f, "{path}: {format}, looks like {guess} ({share:.0} %); ")?,
+        }
         write!(f, "{fit} of the first {lines} lines fit")?;
         let Some(Numbered { line, misfit }) = &self.first else { return Ok(()) };
         let Misfit { offset, column, expected } = misfit;

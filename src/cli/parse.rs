@@ -53,9 +53,14 @@ impl Count {
             0 => String::new(),
             n => format!("{} passed over (empty, directives), ", number(n)),
         };
+        let why = if self.read == 0 && self.rejected > 0 {
+            "; `tokenwatch explain` shows why, and what to do"
+        } else {
+            ""
+        };
         writeln!(
             anstream::stderr(),
-            "{lines} lines: {read} read, {silent}{rejected} rejected; {tokens} tokens in them"
+            "{lines} lines: {read} read, {silent}{rejected} rejected; {tokens} tokens in them{why}"
         )
     }
 }

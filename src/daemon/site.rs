@@ -315,7 +315,7 @@ pub fn format_of(text: &str) -> anyhow::Result<Format> {
         return Ok(Format::template(text)?);
     }
     let suggestion = suggestion(text);
-    let suggestion = if suggestion.is_empty() { suggestion } else { format!(", {suggestion}") };
+    let suggestion = if suggestion.is_empty() { ".".to_owned() } else { format!(", {suggestion}") };
     let names: Vec<&str> = Format::presets().map(|(name, _)| name).collect();
     anyhow::bail!(
         "no format is named {text:?}{suggestion} There are {}; or a template in quotes, such as '$remote_addr \

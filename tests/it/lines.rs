@@ -187,3 +187,33 @@ fn check_warns_from_the_configured_share_on() {
     );
     assert_eq!(level(), "warning");
 }
+
+#[test]
+fn explain_sketches_a_template_that_reads_a_log_of_ones_own() {
+    let home = Home::new("[[source]]\npaths = [\"logs/*.log\"]\n");
+    let line = |n: usize| {
+        format!(
+            "2026-03-12T02:13:{n:02}Z|api7|192.0.2.7|GET|/v1/it's/{n}|200|17|0.004|exk_5b1f0c92d7a8463e9c0fb7d1264e83a5|curl/8.5.0\n"
+        )
+    };
+    home.append("logs/own.log", (0..9).map(line).collect::<String>());
+    let said = String::from_utf8(home.output(&["parse", "logs/own.log"]).stderr).unwrap();
+    assert!(said.contains("0 read, 9 rejected") && said.contains("tokenwatch explain"), "{said}");
+    let check = home.print(&["check"]);
+    let hint = check.lines().find(|line| line.contains("looks like no preset")).unwrap();
+    let output = paste(&home, named_command(hint));
+    let text = String::from_utf8(output.stdout).unwrap();
+    let option = text.lines().find_map(|line| line.trim().strip_prefix("--format ")).unwrap();
+    let output =
+        paste(&home, &format!("tokenwatch --state-dir st parse --format {option} logs/own.log"));
+    let objects = String::from_utf8(output.stdout).unwrap();
+    let first: Value = serde_json::from_str(objects.lines().next().unwrap()).unwrap();
+    assert_eq!(objects.lines().count(), 9);
+    assert_eq!(first["tokens"][0]["carrier"], "header:x-api-key", "{first}");
+    assert_eq!(first["user_agent"]["original"], "curl/8.5.0");
+    // What reads the line as a template in the configuration is no longer sketched.
+    home.configure(&format!("[[source]]\npaths = [\"logs/*.log\"]\ntemplate = {option}\n"));
+    let read = home.json(&["check", "--json"]);
+    let log = read.iter().find_map(|one| one.get("log")).unwrap();
+    assert_eq!((&log["fit"], &log["lines"]), (&json!(9), &json!(9)));
+}

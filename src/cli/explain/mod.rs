@@ -1,19 +1,21 @@
 //! `explain`: lines walked through all ten steps, for people; nothing is kept.
 
+mod sketch;
 mod walk;
 
 use std::collections::VecDeque;
+use std::ffi::OsStr;
 use std::io::Write as _;
 use std::path::PathBuf;
 use std::process::ExitCode;
 
 use serde_json::{Map, Value as Json, json};
 
-use crate::cli::Context;
 use crate::cli::args::Lines as Options;
 use crate::cli::explain::walk::Walk;
 use crate::cli::lines::{Logs, Numbered, Visit};
 use crate::cli::print::{self, Printer, bold, safe};
+use crate::cli::{Context, advice};
 use crate::engine::line::Line;
 use crate::engine::reader::Reader;
 use crate::engine::record::Columns;
@@ -162,6 +164,8 @@ struct Rejected {
     expected: String,
     found: String,
     template: Option<Parting>,
+    /// Of a line that no preset reads, a template that may.
+    sketch: Option<String>,
 }
 
 /// Where a template and a line part.
@@ -200,7 +204,7 @@ impl Explained {
         object.insert("line".into(), self.line.into());
         object.insert("steps".into(), steps_json(&self.steps));
         if let Some(reject) = &self.reject {
-            let Rejected { text, column, expected, found, template, .. } = reject;
+            let Rejected { text, column, expected, found, template, sketch, .. } = reject;
             let message = format!("expected {expected}, found {found}");
             object.insert("error".into(), json!({ "message": message, "column": column }));
             object.insert("text".into(), text.as_str().into());
@@ -209,6 +213,9 @@ impl Explained {
                     values.iter().map(|(name, value)| (name.clone(), json!(value))).collect();
                 let parting = json!({ "text": template, "column": column, "values": values });
                 object.insert("template".into(), parting);
+            }
+            if let Some(sketch) = sketch {
+                object.insert("sketch".into(), sketch.as_str().into());
             }
         } else {
             let usages = self.usages.iter().map(|steps| steps_json(steps)).collect();
@@ -230,6 +237,11 @@ impl Rejected {
             "",
             indent = 7 + digits(*column)
         ))?;
+        if let Some(sketch) = &self.sketch {
+            let sketch = safe(advice::quoted(OsStr::new(sketch)));
+            printer.line("     no preset reads it. This template does; see whether it names each column rightly:")?;
+            printer.line(format_args!("     --format {sketch}"))?;
+        }
         self.template.as_ref().map_or(Ok(()), |parting| parting.print(printer))
     }
 }

@@ -5,6 +5,7 @@ use std::path::{Path, PathBuf};
 
 use serde_json::{Value as Json, json};
 
+use super::sketch::sketch;
 use super::{Explained, Parting, Rejected, Step};
 use crate::atlas::{Layer, Reloading};
 use crate::cli::lines::{Numbered, text};
@@ -398,6 +399,7 @@ fn rejected(reader: &Reader, source: &Source, line: &[u8], reject: &Reject) -> R
         expected: reject.expected.to_string(),
         found: reject.found.to_string(),
         template: parting(reader, source, line, reject),
+        sketch: (source.format.name() == "auto").then(|| sketch(line)).flatten(),
     }
 }
 
