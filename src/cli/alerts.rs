@@ -2,13 +2,14 @@
 
 use std::collections::BTreeMap;
 use std::io::Write as _;
+use std::path::Path;
 use std::process::ExitCode;
 
 use anyhow::bail;
 use serde_json::{Value as Json, json};
-use smol_str::SmolStr;
 
-use crate::cli::args::{Alerts, AlertsAck, AlertsList, AlertsMute};
+use crate::cli::advice::{self, Place};
+use crate::cli::args::{Alerts, AlertsAck, AlertsList, AlertsMute, Global};
 use crate::cli::exit::usage;
 use crate::cli::history::incident_json;
 use crate::cli::print::{self, Printer};
@@ -20,6 +21,8 @@ use crate::engine::alert::{Alert, Level};
 use crate::engine::line::StreamId;
 use crate::engine::mute::Mute;
 use crate::engine::time::Timestamp;
+use crate::engine::usage::Origin;
+use crate::source::journal::UnitWatch;
 use crate::store::{Ack, AlertFilter, Found, Reader, StoredAlert, StoredIncident, Verdict, Who};
 
 /// Narrower terminals get a table of fewer columns.
@@ -194,7 +197,7 @@ fn show(context: &mut Context, id: &str) -> anyhow::Result<()> {
         Subject::Alert(stored) if printer.is_json() => {
             printer.json(&shown_json(&stored, &paths))?;
         }
-        Subject::Alert(stored) => show_alert(printer, &stored, &paths)?,
+        Subject::Alert(stored) => show_alert(printer, &stored, &paths, &context.global)?,
         Subject::Incident(stored) if printer.is_json() => {
             let mut json = incident_json(&stored.incident);
             if let Some(fields) = json.as_object_mut() {
@@ -204,7 +207,7 @@ fn show(context: &mut Context, id: &str) -> anyhow::Result<()> {
             }
             printer.json(&json)?;
         }
-        Subject::Incident(stored) => show_incident(printer, &stored, &paths)?,
+        Subject::Incident(stored) => show_incident(printer, &stored, &paths, &context.global)?,
     }
     Ok(())
 }
@@ -238,6 +241,7 @@ fn show_incident(
     printer: &mut Printer,
     stored: &StoredIncident,
     paths: &BTreeMap<StreamId, String>,
+    global: &Global,
 ) -> anyhow::Result<()> {
     let incident = &stored.incident;
     let level = print::level(incident.level, 0);
@@ -250,7 +254,7 @@ fn show_incident(
     show_ack(printer, stored.ack.as_ref())?;
     for alert in &stored.alerts {
         printer.line("")?;
-        show_alert(printer, alert, paths)?;
+        show_alert(printer, alert, paths, global)?;
     }
     Ok(())
 }
@@ -259,6 +263,7 @@ fn show_alert(
     printer: &mut Printer,
     stored: &StoredAlert,
     paths: &BTreeMap<StreamId, String>,
+    global: &Global,
 ) -> anyhow::Result<()> {
     let alert = &stored.alert;
     let (rule, title) = (print::safe(&alert.rule.name), print::safe(&alert.rule.title));
@@ -286,7 +291,17 @@ fn show_alert(
         let path = paths.get(&origin.stream).map_or("(file unknown)", String::as_str);
         field(printer, "evidence", format!("{path}:{}", origin.offset))?;
     }
-    Ok(())
+    Ok(field(printer, "look", look(alert, paths, global).unwrap_or_default())?)
+}
+
+/// Returns the command that shows the first line of the evidence; the journal has no offsets.
+fn look(alert: &Alert, paths: &BTreeMap<StreamId, String>, global: &Global) -> Option<String> {
+    let in_file = |origin: &Origin| {
+        let path = Path::new(paths.get(&origin.stream)?);
+        let place = Place::Offset(origin.offset);
+        UnitWatch::named(path).is_none().then(|| advice::explain(global, path, &place))
+    };
+    alert.evidence.iter().find_map(in_file)
 }
 
 /// Returns all that is known of where a client was.
@@ -385,7 +400,7 @@ fn mute(context: &mut Context, options: &AlertsMute) -> anyhow::Result<()> {
     let until = options.lasting.as_deref().map(when::duration).transpose()?;
     let mut store = site.store()?;
     let principal = match &options.principal {
-        Some(name) => principal(&store, name, now)?,
+        Some(name) => state::principal(&store, name, now)?,
         None => Default::default(),
     };
     let mute = Mute {
@@ -406,25 +421,6 @@ fn mute(context: &mut Context, options: &AlertsMute) -> anyhow::Result<()> {
         .map_or_else(|| "for good".to_owned(), |end| format!("until {}", print::minute(end)));
     Ok(printer
         .line(format_args!("mute {id}: {} {end}; `alerts unmute {id}` ends it", covered(&mute)))?)
-}
-
-/// Returns the principal that a mute is for: that of the token that is named, or one that is known. Who says
-/// itself who it is may show up later; any other unknown name is a slip, and would mute nothing.
-fn principal(reader: &Reader, name: &str, now: Timestamp) -> anyhow::Result<SmolStr> {
-    state::refuse_secret(name)?;
-    match reader.resolve(name)? {
-        Found::One(who @ Who::Token(_)) => {
-            let tokens = reader.history(&who, Some(now), None, now)?.tokens;
-            Ok(tokens.into_iter().next().map_or_else(|| name.into(), |token| token.principal))
-        }
-        Found::One(Who::Principal(principal)) => Ok(principal),
-        Found::None
-            if state::is_new(name) || state::logs(reader)?.iter().any(|log| log == name) =>
-        {
-            Ok(name.into())
-        }
-        Found::Many(_) | Found::None => Err(usage(state::unknown(reader, name)?)),
-    }
 }
 
 fn covered(mute: &Mute) -> String {

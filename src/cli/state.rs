@@ -79,13 +79,30 @@ pub(super) fn is_identity(name: &str) -> bool {
     IDENTITIES.iter().any(|start| start.len() < name.len() && name.starts_with(start))
 }
 
+/// Returns the principal that is meant: that of the token that is named, or one that is known. Who says
+/// itself who it is may show up later; any other unknown name is a slip, and would mute nothing.
+pub(super) fn principal(reader: &Reader, name: &str, now: Timestamp) -> anyhow::Result<SmolStr> {
+    refuse_secret(name)?;
+    match reader.resolve(name)? {
+        Found::One(who @ Who::Token(_)) => {
+            let tokens = reader.history(&who, Some(now), None, now)?.tokens;
+            Ok(tokens.into_iter().next().map_or_else(|| name.into(), |token| token.principal))
+        }
+        Found::One(Who::Principal(principal)) => Ok(principal),
+        Found::None if is_new(name) || logs(reader)?.iter().any(|log| log == name) => {
+            Ok(name.into())
+        }
+        Found::Many(_) | Found::None => Err(usage(unknown(reader, name)?)),
+    }
+}
+
 /// Tells whether a principal may be named that is not known yet: by a whole id, or by what it will say of itself.
-pub(super) fn is_new(name: &str) -> bool {
+fn is_new(name: &str) -> bool {
     name.parse::<TokenId>().is_ok() || is_identity(name)
 }
 
 /// Returns the principals of alerts about logs.
-pub(super) fn logs(reader: &Reader) -> anyhow::Result<Vec<SmolStr>> {
+fn logs(reader: &Reader) -> anyhow::Result<Vec<SmolStr>> {
     Ok(reader.positions()?.iter().map(|(_, position)| health::principal(&position.path)).collect())
 }
 
@@ -124,7 +141,7 @@ pub(super) fn name(who: &Who) -> String {
 }
 
 /// Makes the error that a name is nobody's, with the known names that it is most like.
-pub(super) fn unknown(reader: &Reader, text: &str) -> anyhow::Result<anyhow::Error> {
+fn unknown(reader: &Reader, text: &str) -> anyhow::Result<anyhow::Error> {
     let filter = TokenFilter { limit: Some(MAX_COMPARED), ..TokenFilter::default() };
     let tokens = reader.tokens(&filter, Timestamp::default())?;
     let mut known: Vec<SmolStr> = tokens.into_iter().map(|token| token.principal).collect();

@@ -127,10 +127,15 @@ fn what_check_and_status_name_can_be_pasted() {
     home.print(&["replay", "--save", &format!("{name}.1")]);
     let status = home.print(&["status"]);
     let line = status.lines().find(|line| line.contains("cannot be read")).unwrap();
-    let output = paste(&home, named_command(line));
-    let text = String::from_utf8(output.stdout).unwrap();
-    assert!(output.status.success(), "{line}: {}", String::from_utf8_lossy(&output.stderr));
-    assert!(text.contains(", line 13") && text.contains("template: $remote_addr"), "{text}");
+    let alert = home.json(&["alerts", "list", "--json"])[0]["alert"].clone();
+    let shown = home.print(&["alerts", "show", alert.as_str().unwrap()]);
+    let look = shown.lines().find_map(|line| line.trim().strip_prefix("look")).unwrap().trim();
+    for command in [named_command(line), look] {
+        let output = paste(&home, command);
+        let text = String::from_utf8(output.stdout).unwrap();
+        assert!(output.status.success(), "{command}: {}", String::from_utf8_lossy(&output.stderr));
+        assert!(text.contains(", line 13") && text.contains("template: $remote_addr"), "{text}");
+    }
 }
 
 #[test]
