@@ -8,8 +8,8 @@ use smol_str::SmolStr;
 use super::columns::Columns;
 use super::combined::Tail;
 use super::family::{FAMILIES, Family, TIMELESS};
-use super::template::{self, Template, TemplateFault};
-use super::{Record, Reject, json, open, syntax, syslog};
+use super::template::{Template, TemplateFault};
+use super::{Record, Reject, json, open, own_keys, syntax, syslog};
 
 /// The compiled parser of one log format. Reading is stateless: a line is read the same wherever
 /// it stands, but for what the directives above it say, which are handed in.
@@ -149,7 +149,7 @@ impl Format {
     ///
     /// Says at which column the template asks for what cannot be read.
     pub fn nginx(template: &str) -> Result<Self, TemplateFault> {
-        let parser = match template::nginx_json(template)? {
+        let parser = match own_keys::nginx(template)? {
             Some(own) => Parser::Json(json::Own { paths: own, ..json::Own::default() }),
             None => Parser::Template(Template::nginx(template)?),
         };
@@ -184,7 +184,7 @@ impl Format {
     ///
     /// Names a field that is none of ours.
     pub fn json(fields: &BTreeMap<String, String>) -> Result<Self, TemplateFault> {
-        let own = json::Own { paths: template::fields(fields)?, ..json::Own::default() };
+        let own = json::Own { paths: own_keys::fields(fields)?, ..json::Own::default() };
         Ok(Self { name: Cow::Borrowed("json"), parser: Parser::Json(own) })
     }
 

@@ -23,6 +23,7 @@ mod names;
 mod nginx_error;
 mod npm;
 mod open;
+mod own_keys;
 mod s3;
 #[cfg(test)]
 mod sample;

@@ -2,11 +2,9 @@
 //! flat list of steps, each a variable and the literal that ends it.
 
 use std::borrow::Cow;
-use std::collections::BTreeMap;
 use std::fmt;
 
 use memchr::memmem;
-use serde_json::Value;
 use smol_str::SmolStr;
 
 use super::client::is_address_list;
@@ -14,7 +12,7 @@ use super::draft::{Draft, Escape, Part, Slot};
 use super::names::is_same;
 use super::scan::{Miss, quoted, status};
 use super::syntax::{Piece, apache_pieces, bare_name, is_nginx, nginx_pieces};
-use super::{Record, Reject, time, variables};
+use super::{Record, Reject, time};
 
 /// Why a template cannot be compiled, and where.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -391,90 +389,13 @@ fn adjacent(name: &str, column: usize) -> TemplateFault {
     }
 }
 
-fn no_time(template: &str) -> TemplateFault {
+pub(super) fn no_time(template: &str) -> TemplateFault {
     let time = if is_nginx(template) { "$time_local, $time_iso8601 or $msec" } else { "%t" };
     TemplateFault {
         column: 1,
         found: "no variable for the time".to_owned(),
         expected: time.to_owned(),
         hint: "a line without its time cannot be judged; add the time to the server's log format"
-            .to_owned(),
-    }
-}
-
-/// Compiles an nginx template that prints JSON (`escape=json`): the dotted path of each key, and where the
-/// variable under it goes. `None` if the template is no JSON.
-pub(super) fn nginx_json(template: &str) -> Result<Option<Vec<(String, Slot)>>, TemplateFault> {
-    /// A number that stands for a variable, quoted or not, while the template is read as JSON.
-    const MARK: usize = 7_316_500_000;
-    if !template.trim_start().starts_with('{') {
-        return Ok(None);
-    }
-    let mut slots = Vec::new();
-    let mut text = String::new();
-    for piece in nginx_pieces(template)? {
-        match piece {
-            Piece::Literal(literal) => text.push_str(&String::from_utf8_lossy(&literal)),
-            Piece::Variable { slot, .. } => {
-                text.push_str(&(MARK + slots.len()).to_string());
-                slots.push(slot);
-            }
-        }
-    }
-    let Ok(tree) = serde_json::from_str::<Value>(&text) else { return Ok(None) };
-    let mut own = Vec::new();
-    walk(&tree, &mut String::new(), &mut |path, text| {
-        let at = text.parse::<usize>().ok().and_then(|number| number.checked_sub(MARK));
-        if let Some(slot) = at.and_then(|at| slots.get(at)) {
-            own.push((path.to_owned(), slot.clone()));
-        }
-    });
-    if own.iter().any(|(_, slot)| *slot == Slot::Part(Part::Time)) {
-        return Ok(Some(own));
-    }
-    Err(no_time(template))
-}
-
-/// Shows each plain value of a tree with its dotted path.
-fn walk(tree: &Value, path: &mut String, show: &mut impl FnMut(&str, &str)) {
-    match tree {
-        Value::Object(object) => {
-            for (key, value) in object {
-                let length = path.len();
-                path.push_str(if path.is_empty() { "" } else { "." });
-                path.push_str(key);
-                walk(value, path, show);
-                path.truncate(length);
-            }
-        }
-        Value::String(text) => show(path, text),
-        Value::Number(number) => show(path, &number.to_string()),
-        Value::Null | Value::Bool(_) | Value::Array(_) => {}
-    }
-}
-
-/// Compiles a site's table of JSON keys.
-pub(super) fn fields(
-    fields: &BTreeMap<String, String>,
-) -> Result<Vec<(String, Slot)>, TemplateFault> {
-    fields
-        .iter()
-        .map(|(name, path)| match variables::field(name) {
-            Some(slot) if !path.is_empty() => Ok((path.clone(), slot)),
-            Some(_) => {
-                Err(field_fault(name, "no key", "a dotted key such as request.headers.Host"))
-            }
-            None => Err(field_fault(name, "no field of ours", "time, client, target, status, ...")),
-        })
-        .collect()
-}
-
-fn field_fault(name: &str, found: &str, expected: &str) -> TemplateFault {
-    TemplateFault {
-        column: 1,
-        found: format!("\"{name}\": {found}"),
-        expected: expected.to_owned(),
-        hint: "our names stand left, the log's keys right; others go under header.NAME, cookie.NAME, id.NAME"
             .to_owned(),
     }
 }
