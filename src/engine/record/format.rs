@@ -8,7 +8,8 @@ use smol_str::SmolStr;
 use super::columns::Columns;
 use super::combined::Tail;
 use super::family::{FAMILIES, Family, TIMELESS};
-use super::template::{Template, TemplateFault};
+use super::template::Template;
+use super::template_fault::TemplateFault;
 use super::{Record, Reject, json, open, own_keys, syntax, syslog};
 
 /// The compiled parser of one log format. Reading is stateless: a line is read the same wherever

@@ -29,9 +29,11 @@ mod s3;
 mod sample;
 mod scan;
 mod squid;
+mod strftime;
 mod syntax;
 mod syslog;
 mod template;
+mod template_fault;
 pub mod time;
 mod uvicorn;
 mod uwsgi;
@@ -47,7 +49,7 @@ pub use columns::Columns;
 pub use format::Format;
 pub use guess::{Guess, guess};
 pub(crate) use names::is_same;
-pub use template::TemplateFault;
+pub use template_fault::TemplateFault;
 
 use crate::engine::time::Timestamp;
 

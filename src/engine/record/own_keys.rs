@@ -5,8 +5,8 @@ use std::collections::BTreeMap;
 use serde_json::Value;
 
 use super::draft::{Part, Slot};
-use super::syntax::{Piece, nginx_pieces};
-use super::template::{TemplateFault, no_time};
+use super::syntax::{Piece, Variable, nginx_pieces};
+use super::template_fault::{TemplateFault, no_time};
 use super::variables;
 
 /// Compiles an nginx template that prints JSON (`escape=json`): the dotted path of each key, and where the
@@ -22,7 +22,7 @@ pub(super) fn nginx(template: &str) -> Result<Option<Vec<(String, Slot)>>, Templ
     for piece in nginx_pieces(template)? {
         match piece {
             Piece::Literal(literal) => text.push_str(&String::from_utf8_lossy(&literal)),
-            Piece::Variable { slot, .. } => {
+            Piece::Variable(Variable { slot, .. }) => {
                 text.push_str(&(MARK + slots.len()).to_string());
                 slots.push(slot);
             }

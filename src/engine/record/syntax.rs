@@ -1,14 +1,30 @@
 //! The two syntaxes of templates, nginx' `log_format` and Apache's `LogFormat`: splits a string into literals
 //! and variables.
 
-use super::draft::Slot;
-use super::template::TemplateFault;
+use std::iter::{Enumerate, Peekable};
+use std::str::Chars;
+
+use super::draft::{Part, Slot};
+use super::strftime::Pattern;
+use super::template_fault::TemplateFault;
 use super::variables;
 
 /// A stretch of a template.
 pub(super) enum Piece {
     Literal(Vec<u8>),
-    Variable { slot: Slot, rank: u8, name: String, column: usize },
+    Variable(Variable),
+}
+
+/// A variable of a template.
+pub(super) struct Variable {
+    /// As the template has it.
+    pub(super) name: String,
+    /// The character at which it begins, counted from 1.
+    pub(super) column: usize,
+    pub(super) slot: Slot,
+    pub(super) rank: u8,
+    /// How Apache's time is printed; `None` of another variable, and of a time that we cannot read.
+    pub(super) pattern: Option<Pattern>,
 }
 
 /// Takes the signs of the template's syntax off a variable: `$tw_id`, `%{TW_ID}e`.
@@ -26,118 +42,137 @@ pub(super) fn is_nginx(template: &str) -> bool {
 
 /// Splits an nginx template into literals and `$variable` or `${variable}`.
 pub(super) fn nginx_pieces(template: &str) -> Result<Vec<Piece>, TemplateFault> {
-    let mut pieces = Vec::new();
-    let mut chars = template.chars().enumerate().peekable();
-    let mut text = String::new();
-    while let Some((at, char)) = chars.next() {
-        if char == '\\' {
-            push_escape(
-                &mut text,
-                chars.next_if(|(_, c)| matches!(c, '"' | '\\' | 't' | 'n' | '\'')),
-            );
-            continue;
-        }
-        if char != '$' {
-            text.push(char);
-            continue;
-        }
-        let is_braced = chars.next_if(|(_, c)| *c == '{').is_some();
-        let mut name = String::new();
-        while let Some((_, c)) = chars.next_if(|(_, c)| c.is_ascii_alphanumeric() || *c == '_') {
-            name.push(c);
-        }
-        let is_closed = !is_braced || chars.next_if(|(_, c)| *c == '}').is_some();
+    let mut splitter = Splitter::new(template);
+    while let Some(column) = splitter.text_before('$') {
+        let is_braced = splitter.take('{');
+        let name = splitter.take_while(|c| c.is_ascii_alphanumeric() || c == '_');
+        let is_closed = !is_braced || splitter.take('}');
         if name.is_empty() || !is_closed {
             return Err(TemplateFault {
-                column: at + 1,
+                column,
                 found: "'$' without a whole variable name".to_owned(),
                 expected: "$name or ${name}".to_owned(),
                 hint: "nginx cannot print a bare '$'; check that the string was copied whole"
                     .to_owned(),
             });
         }
-        push_literal(&mut pieces, &mut text);
         let (slot, rank) = variables::nginx(&name);
-        pieces.push(Piece::Variable { slot, rank, name: format!("${name}"), column: at + 1 });
+        let name = format!("${name}");
+        splitter.variable(Variable { name, column, slot, rank, pattern: None });
     }
-    push_literal(&mut pieces, &mut text);
-    Ok(pieces)
+    Ok(splitter.end())
 }
 
 /// Splits an Apache template into literals and `%...` directives.
 pub(super) fn apache_pieces(template: &str) -> Result<Vec<Piece>, TemplateFault> {
-    let mut pieces = Vec::new();
-    let mut text = String::new();
-    let mut chars = template.chars().enumerate().peekable();
-    while let Some((at, char)) = chars.next() {
-        if char == '\\' {
-            push_escape(
-                &mut text,
-                chars.next_if(|(_, c)| matches!(c, '"' | '\\' | 't' | 'n' | '\'')),
-            );
-            continue;
-        }
-        if char != '%' {
-            text.push(char);
-            continue;
-        }
+    let mut splitter = Splitter::new(template);
+    while let Some(column) = splitter.text_before('%') {
         // Modifiers: a list of statuses, `!` before it, `<` and `>` for the original or the final request.
-        while chars
-            .next_if(|(_, c)| c.is_ascii_digit() || matches!(c, '!' | ',' | '<' | '>'))
-            .is_some()
-        {}
-        let mut argument = None;
-        if chars.next_if(|(_, c)| *c == '{').is_some() {
-            let inside: String = chars.by_ref().map(|(_, c)| c).take_while(|c| *c != '}').collect();
-            argument = Some(inside);
+        splitter.take_while(|c| c.is_ascii_digit() || matches!(c, '!' | ',' | '<' | '>'));
+        let argument = splitter.take('{').then(|| splitter.take_while(|c| c != '}'));
+        if argument.is_some() {
+            splitter.take('}');
         }
-        while chars.next_if(|(_, c)| matches!(c, '<' | '>')).is_some() {}
-        let letter = chars.next().map(|(_, c)| c);
+        splitter.take_while(|c| matches!(c, '<' | '>'));
+        let letter = splitter.next();
         if letter == Some('%') {
-            text.push('%');
+            splitter.text.push('%');
             continue;
         }
-        let name: String = template
-            .chars()
-            .skip(at)
-            .take(chars.peek().map_or(usize::MAX, |(n, _)| n - at))
-            .collect();
-        let Some((slot, rank)) = letter.and_then(|l| variables::apache(l, argument.as_deref()))
-        else {
-            return Err(unknown_directive(&name, letter, at + 1));
-        };
+        let name = splitter.since(column);
+        let meaning = letter.and_then(|letter| variables::apache(letter, argument.as_deref()));
+        let Some((slot, rank)) = meaning else { return Err(unknown_directive(name, column)) };
+        let pattern = (slot == Slot::Part(Part::Time))
+            .then(|| Pattern::compile(argument.as_deref().unwrap_or_default()))
+            .flatten();
         let is_bracketed = letter == Some('t') && argument.is_none();
-        text.push_str(if is_bracketed { "[" } else { "" });
-        push_literal(&mut pieces, &mut text);
-        pieces.push(Piece::Variable { slot, rank, name, column: at + 1 });
-        text.push_str(if is_bracketed { "]" } else { "" });
+        splitter.text.push_str(if is_bracketed { "[" } else { "" });
+        splitter.variable(Variable { name, column, slot, rank, pattern });
+        splitter.text.push_str(if is_bracketed { "]" } else { "" });
     }
-    push_literal(&mut pieces, &mut text);
-    Ok(pieces)
+    Ok(splitter.end())
 }
 
-fn unknown_directive(name: &str, letter: Option<char>, column: usize) -> TemplateFault {
-    let (expected, hint) = if letter == Some('t') {
-        ("a time that can be read back", "use %t, %{sec}t, %{msec}t or %{%Y-%m-%dT%H:%M:%S%z}t")
-    } else {
-        ("a directive of LogFormat", "see mod_log_config; a percent sign itself is written %%")
-    };
-    let found = if name.len() > 1 { name.to_owned() } else { "'%' at the end".to_owned() };
-    TemplateFault { column, found, expected: expected.to_owned(), hint: hint.to_owned() }
-}
-
-fn push_literal(pieces: &mut Vec<Piece>, text: &mut String) {
-    if !text.is_empty() {
-        pieces.push(Piece::Literal(std::mem::take(text).into_bytes()));
+fn unknown_directive(name: String, column: usize) -> TemplateFault {
+    TemplateFault {
+        column,
+        found: if name.len() > 1 { name } else { "'%' at the end".to_owned() },
+        expected: "a directive of LogFormat".to_owned(),
+        hint: "see mod_log_config; a percent sign itself is written %%".to_owned(),
     }
 }
 
-/// Adds what `\"`, `\\`, `\t`, `\n` stand for in a configuration file; another backslash is itself.
-fn push_escape(text: &mut String, escaped: Option<(usize, char)>) {
-    text.push(match escaped {
-        Some((_, 't')) => '\t',
-        Some((_, 'n')) => '\n',
-        Some((_, char)) => char,
-        None => '\\',
-    });
+/// Walks through a template and collects its pieces.
+struct Splitter<'a> {
+    template: &'a str,
+    chars: Peekable<Enumerate<Chars<'a>>>,
+    /// The literal that is being read.
+    text: String,
+    pieces: Vec<Piece>,
+}
+
+impl<'a> Splitter<'a> {
+    fn new(template: &'a str) -> Self {
+        let chars = template.chars().enumerate().peekable();
+        Self { template, chars, text: String::new(), pieces: Vec::new() }
+    }
+
+    /// Reads a literal up to a sign, which is taken: the sign's column, counted from 1.
+    fn text_before(&mut self, sign: char) -> Option<usize> {
+        while let Some((at, char)) = self.chars.next() {
+            match char {
+                '\\' => self.escape(),
+                char if char == sign => return Some(at + 1),
+                char => self.text.push(char),
+            }
+        }
+        None
+    }
+
+    /// Reads what `\"`, `\\`, `\t`, `\n` stand for in a configuration file; another backslash is itself.
+    fn escape(&mut self) {
+        let escaped = self.chars.next_if(|(_, c)| matches!(c, '"' | '\\' | 't' | 'n' | '\''));
+        self.text.push(match escaped {
+            Some((_, 't')) => '\t',
+            Some((_, 'n')) => '\n',
+            Some((_, char)) => char,
+            None => '\\',
+        });
+    }
+
+    fn next(&mut self) -> Option<char> {
+        self.chars.next().map(|(_, char)| char)
+    }
+
+    fn take(&mut self, wanted: char) -> bool {
+        self.chars.next_if(|(_, char)| *char == wanted).is_some()
+    }
+
+    fn take_while(&mut self, is_wanted: impl Fn(char) -> bool) -> String {
+        std::iter::from_fn(|| self.chars.next_if(|(_, char)| is_wanted(*char)))
+            .map(|(_, char)| char)
+            .collect()
+    }
+
+    /// What has been read since a column.
+    fn since(&mut self, column: usize) -> String {
+        let end = self.chars.peek().map_or(usize::MAX, |(at, _)| *at);
+        self.template.chars().take(end).skip(column - 1).collect()
+    }
+
+    fn variable(&mut self, variable: Variable) {
+        self.end_text();
+        self.pieces.push(Piece::Variable(variable));
+    }
+
+    fn end_text(&mut self) {
+        if !self.text.is_empty() {
+            self.pieces.push(Piece::Literal(std::mem::take(&mut self.text).into_bytes()));
+        }
+    }
+
+    fn end(mut self) -> Vec<Piece> {
+        self.end_text();
+        self.pieces
+    }
 }

@@ -2,7 +2,6 @@
 //! flat list of steps, each a variable and the literal that ends it.
 
 use std::borrow::Cow;
-use std::fmt;
 
 use memchr::memmem;
 use smol_str::SmolStr;
@@ -10,34 +9,11 @@ use smol_str::SmolStr;
 use super::client::is_address_list;
 use super::draft::{Draft, Escape, Part, Slot};
 use super::names::is_same;
-use super::scan::{Miss, quoted, status};
-use super::syntax::{Piece, apache_pieces, bare_name, is_nginx, nginx_pieces};
+use super::scan::{Miss, present, quoted, status};
+use super::strftime::{Moments, Pattern};
+use super::syntax::{Piece, Variable, apache_pieces, bare_name, nginx_pieces};
+use super::template_fault::{TemplateFault, adjacent, no_time, part_of_time};
 use super::{Record, Reject, time};
-
-/// Why a template cannot be compiled, and where.
-#[derive(Clone, Debug, PartialEq, Eq)]
-pub struct TemplateFault {
-    /// Character position in the template, counted from 1.
-    pub column: usize,
-    /// What stands there.
-    pub found: String,
-    /// What could be read.
-    pub expected: String,
-    /// What to do about it.
-    pub hint: String,
-}
-
-impl fmt::Display for TemplateFault {
-    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        write!(
-            f,
-            "column {}: found {}, expected {}; {}",
-            self.column, self.found, self.expected, self.hint
-        )
-    }
-}
-
-impl std::error::Error for TemplateFault {}
 
 /// A compiled template.
 #[derive(Clone, Debug)]
@@ -57,6 +33,7 @@ struct Step {
     column: usize,
     slot: Slot,
     rank: u8,
+    pattern: Option<Pattern>,
     end: End,
     /// The literal behind it.
     after: Vec<u8>,
@@ -77,6 +54,10 @@ enum End {
     Back,
     /// Before the first slash: a host that the path follows directly.
     Slash,
+    /// Where its pattern does: a time of Apache's.
+    Pattern,
+    /// Where the literal and then a time of Apache's stand for the first time: a text without quotes.
+    Time,
 }
 
 impl Template {
@@ -107,42 +88,49 @@ impl Template {
 
     /// Reads a line. One that ends early is taken as far as it goes, if it has the status.
     pub(super) fn read<'a>(&self, line: &'a [u8]) -> Result<Record<'a>, Reject> {
-        let reject = |rest: usize, expected: Cow<'static, str>, column| Reject {
-            expected,
-            template: Some(column),
-            ..Miss { rest, expected: "" }.reject(line)
-        };
         let Some(mut rest) = line.strip_prefix(&self.lead[..]) else {
-            return Err(reject(line.len(), quote(&self.lead).into(), 1));
+            return Err(reject(line, line.len(), quote(&self.lead), 1));
         };
         let mut draft = Draft::default();
+        let mut moments = Moments::default();
+        // Where the first part of a time stands, should all of them be none.
+        let mut time = None;
         for (at, step) in self.steps.iter().enumerate() {
             let later = self.steps.get(at + 1..).unwrap_or_default();
             let (raw, after) = match step.cut(rest, later) {
                 Some(cut) => cut,
                 None if draft.has_status() && step.is_cut_short(rest) => step.last(rest),
-                None => {
-                    let (left, expected) = step.parting(rest);
-                    return Err(reject(left, expected.into(), step.end_column()));
-                }
+                None => return Err(step.parting(line, rest)),
             };
             if let Some(at) = step.surplus(raw) {
-                let expected = "the end of the line, where the template ends".into();
-                let column = self.text.chars().count() + 1;
-                return Err(reject(rest.len() - at, expected, column));
+                return Err(self.surplus(line, rest.len() - at));
             }
-            if !step.may_be(raw)
-                || !draft.put(&step.slot, step.rank, Cow::Borrowed(raw), Escape::Backslash)
-            {
-                return Err(reject(rest.len(), step.expected().into(), step.column));
+            if !step.may_be(raw) || !step.put(raw, &mut draft, &mut moments) {
+                return Err(reject(line, rest.len(), step.expected(), step.column));
+            }
+            if step.pattern.is_some() {
+                time = time.or(Some((rest.len(), step)));
             }
             rest = after;
         }
-        if rest.is_empty() {
-            return Ok(draft.finish());
+        if !rest.is_empty() {
+            return Err(self.surplus(line, rest.len()));
         }
-        let end = self.text.chars().count() + 1;
-        Err(reject(rest.len(), "the end of the line, where the template ends".into(), end))
+        match (moments.time(), time) {
+            (Some(time), Some((_, step))) => {
+                draft.time(step.rank, time);
+            }
+            (None, Some((left, step))) if !moments.is_empty() => {
+                return Err(reject(line, left, step.expected(), step.column));
+            }
+            _ => {}
+        }
+        Ok(draft.finish())
+    }
+
+    /// The line goes on behind the template's end.
+    fn surplus(&self, line: &[u8], left: usize) -> Reject {
+        reject(line, left, LINE_END, self.text.chars().count() + 1)
     }
 
     /// Returns the variables that a line fills, and their values, up to where the two part.
@@ -152,13 +140,7 @@ impl Template {
         for (at, step) in self.steps.iter().enumerate() {
             let later = self.steps.get(at + 1..).unwrap_or_default();
             let Some((value, after)) = step.cut(rest, later) else { break };
-            let is_good = Draft::default().put(
-                &step.slot,
-                step.rank,
-                Cow::Borrowed(value),
-                Escape::Backslash,
-            );
-            if !is_good {
+            if !step.put(value, &mut Draft::default(), &mut Moments::default()) {
                 break;
             }
             trail.push((&*step.written, value));
@@ -168,7 +150,45 @@ impl Template {
     }
 }
 
+/// What is asked for behind all that a template has.
+const LINE_END: &str = "the end of the line, where the template ends";
+
+/// A line stops fitting where so many bytes of it are left, at a column of the template.
+fn reject(
+    line: &[u8],
+    left: usize,
+    expected: impl Into<Cow<'static, str>>,
+    column: usize,
+) -> Reject {
+    let miss = Miss { rest: left, expected: "" }.reject(line);
+    Reject { expected: expected.into(), template: Some(column), ..miss }
+}
+
 impl Step {
+    fn new(variable: Variable) -> Self {
+        let Variable { name, column, mut slot, rank, pattern } = variable;
+        let end = End::First;
+        if slot == Slot::Part(Part::Time) && pattern.is_none() && name.starts_with('%') {
+            // A time in a notation that we do not know, beside one that we do.
+            slot = Slot::Skip;
+        }
+        Self { written: name.into(), column, slot, rank, pattern, end, after: Vec::new() }
+    }
+
+    /// Says whether a variable that follows directly is one of its own, or printed as a part of this one.
+    fn may_touch(&mut self, next: &Variable) -> Result<bool, TemplateFault> {
+        match (&self.slot, &next.slot) {
+            _ if self.pattern.is_some() => Ok(true),
+            // The path and its query are printed side by side: `%U%q`, `$uri$is_args$args`.
+            (Slot::Part(Part::Target | Part::Query), Slot::Part(Part::Query)) => Ok(false),
+            (Slot::Part(Part::Host), Slot::Part(Part::Target)) => {
+                self.end = End::Slash;
+                Ok(true)
+            }
+            _ => Err(adjacent(&next.name, next.column)),
+        }
+    }
+
     /// Cuts the value off: the value, and the rest behind the literal.
     fn cut<'a>(&self, rest: &'a [u8], later: &[Self]) -> Option<(&'a [u8], &'a [u8])> {
         let length = match self.end {
@@ -187,8 +207,32 @@ impl Step {
             End::Status => self.length_to_status(rest, later)?,
             End::Back => self.length_from_back(rest, later)?,
             End::Slash => memchr::memchr(b'/', rest).unwrap_or(rest.len()),
+            End::Pattern => self.length_of_pattern(rest)?,
+            End::Time => {
+                let time = later.first()?.pattern.as_ref()?;
+                memmem::find_iter(rest, &self.after).find(|at| {
+                    let behind = rest.get(at + self.after.len()..).unwrap_or_default();
+                    time.read(behind, &mut Moments::default()).is_some()
+                })?
+            }
         };
         Some((rest.get(..length)?, rest.get(length + self.after.len()..)?))
+    }
+
+    /// A status that a modifier does not name has a dash in place of the time.
+    fn length_of_pattern(&self, rest: &[u8]) -> Option<usize> {
+        let length = self.pattern.as_ref()?.read(rest, &mut Moments::default());
+        let length = length.or_else(|| rest.starts_with(b"-").then_some(1))?;
+        rest.get(length..)?.starts_with(&self.after).then_some(length)
+    }
+
+    /// Puts a value into its place; `false` if it cannot be read as what it should be.
+    fn put<'a>(&self, raw: &'a [u8], draft: &mut Draft<'a>, moments: &mut Moments) -> bool {
+        match &self.pattern {
+            Some(_) if present(raw).is_none() => true,
+            Some(pattern) => pattern.read(raw, moments) == Some(raw.len()),
+            None => draft.put(&self.slot, self.rank, Cow::Borrowed(raw), Escape::Backslash),
+        }
     }
 
     /// A time may hold what ends it, a space before its zone: of two ends, the later that leaves a time.
@@ -257,11 +301,6 @@ impl Step {
         Some(text.len())
     }
 
-    /// The character in the template behind the variable.
-    fn end_column(&self) -> usize {
-        self.column + self.written.chars().count()
-    }
-
     /// Says what the value should have been.
     fn expected(&self) -> &'static str {
         match self.slot {
@@ -273,25 +312,34 @@ impl Step {
         }
     }
 
-    /// Says what should have stood behind the value, and how much of `rest` is left where it should have:
-    /// behind a word, or at the end, if the value may hold spaces.
-    fn parting(&self, rest: &[u8]) -> (usize, String) {
+    /// Says what should have stood behind the value: where that is over, behind a word, or at the end, if the
+    /// value may hold spaces.
+    fn parting(&self, line: &[u8], rest: &[u8]) -> Reject {
         if self.end == End::Quote
             && let Some((behind, _)) = quoted(rest, |_| true)
         {
             let next = self.after.get(1..).unwrap_or_default();
-            let end = "the end of the line, where the template ends".to_owned();
-            let expected = if next.is_empty() {
-                end
-            } else {
-                format!("{} after {}", quote(next), self.written)
+            return self.missing(line, behind.len(), next);
+        }
+        if let Some(pattern) = &self.pattern {
+            return match pattern.read(rest, &mut Moments::default()) {
+                Some(length) => self.missing(line, rest.len() - length, &self.after),
+                None => reject(line, rest.len(), self.expected(), self.column),
             };
-            return (behind.len(), expected);
         }
         let is_end = |b: &u8| matches!(b, b' ' | b'\t' | b'"' | b']' | b',' | b'|');
         let word = rest.iter().position(is_end).unwrap_or(rest.len());
         let left = if self.is_spacious() { 0 } else { rest.len() - word };
-        (left, format!("{} after {}", quote(&self.after), self.written))
+        self.missing(line, left, &self.after)
+    }
+
+    /// The literal behind the value is not there.
+    fn missing(&self, line: &[u8], left: usize, literal: &[u8]) -> Reject {
+        let column = self.column + self.written.chars().count();
+        if literal.is_empty() {
+            return reject(line, left, LINE_END, column);
+        }
+        reject(line, left, format!("{} after {}", quote(literal), self.written), column)
     }
 
     /// Says whether the value may hold spaces.
@@ -311,10 +359,7 @@ fn quote(literal: &[u8]) -> String {
 }
 
 fn compile(template: &str, pieces: Vec<Piece>) -> Result<Template, TemplateFault> {
-    let has_time = |p: &Piece| matches!(p, Piece::Variable { slot: Slot::Part(Part::Time), .. });
-    if !pieces.iter().any(has_time) {
-        return Err(no_time(template));
-    }
+    check_time(template, &pieces)?;
     let mut lead = Vec::new();
     let mut steps: Vec<Step> = Vec::new();
     for piece in pieces {
@@ -323,31 +368,39 @@ fn compile(template: &str, pieces: Vec<Piece>) -> Result<Template, TemplateFault
                 Some(step) => step.after.extend(text),
                 None => lead.extend(text),
             },
-            Piece::Variable { slot, rank, name, column } => {
-                if let Some(last) = steps.last_mut().filter(|step| step.after.is_empty()) {
-                    match (&last.slot, &slot) {
-                        // The path and its query are printed side by side: `%U%q`, `$uri$is_args$args`.
-                        (Slot::Part(Part::Target | Part::Query), Slot::Part(Part::Query)) => {
-                            continue;
-                        }
-                        (Slot::Part(Part::Host), Slot::Part(Part::Target)) => last.end = End::Slash,
-                        _ => return Err(adjacent(&name, column)),
-                    }
+            Piece::Variable(variable) => {
+                let last = steps.last_mut().filter(|step| step.after.is_empty());
+                if last.map_or(Ok(true), |last| last.may_touch(&variable))? {
+                    steps.push(Step::new(variable));
                 }
-                let written = name.into();
-                steps.push(Step {
-                    written,
-                    column,
-                    slot,
-                    rank,
-                    end: End::First,
-                    after: Vec::new(),
-                });
             }
         }
     }
     set_ends(&lead, &mut steps);
     Ok(Template { text: template.into(), lead, steps })
+}
+
+/// Asks for a time: a whole one, or parts that make one.
+fn check_time(template: &str, pieces: &[Piece]) -> Result<(), TemplateFault> {
+    let mut moments = Moments::default();
+    let mut first = None;
+    for piece in pieces {
+        let Piece::Variable(variable) = piece else { continue };
+        if variable.slot != Slot::Part(Part::Time) {
+            continue;
+        }
+        match &variable.pattern {
+            Some(pattern) => pattern.promise(&mut moments),
+            None if variable.name.starts_with('$') => return Ok(()),
+            None => {}
+        }
+        first = first.or(Some(variable));
+    }
+    match first {
+        _ if moments.time().is_some() => Ok(()),
+        Some(variable) => Err(part_of_time(variable)),
+        None => Err(no_time(template)),
+    }
 }
 
 /// Decides for each step how its end is found.
@@ -362,40 +415,24 @@ fn set_ends(lead: &[u8], steps: &mut [Step]) {
     let mut is_last_loose = true;
     let mut has_quote_behind = false;
     let mut is_status_behind = false;
+    let mut is_pattern_behind = false;
     for at in (0..steps.len()).rev() {
         let is_last = at + 1 == steps.len();
         let (Some(step), Some(is_quoted)) = (steps.get_mut(at), quoted.get(at)) else { return };
         let is_loose = step.after == b" " && step.is_spacious() && !is_quoted;
         step.end = match step.end {
             End::Slash => End::Slash,
+            _ if step.pattern.is_some() => End::Pattern,
             _ if *is_quoted => End::Quote,
             _ if is_last && step.after.is_empty() => End::Line,
             _ if is_loose && is_status_behind => End::Status,
+            _ if is_loose && is_pattern_behind => End::Time,
             _ if is_loose && is_last_loose && !has_quote_behind && !is_last => End::Back,
             _ => End::First,
         };
         is_last_loose &= !(is_loose || step.end == End::Line && step.is_spacious());
         has_quote_behind |= *is_quoted;
         is_status_behind = step.slot == Slot::Part(Part::Status);
-    }
-}
-
-fn adjacent(name: &str, column: usize) -> TemplateFault {
-    TemplateFault {
-        column,
-        found: format!("{name} with nothing before it to end the last variable"),
-        expected: "some text between two variables".to_owned(),
-        hint: "put a space or quotes between them in the server's configuration".to_owned(),
-    }
-}
-
-pub(super) fn no_time(template: &str) -> TemplateFault {
-    let time = if is_nginx(template) { "$time_local, $time_iso8601 or $msec" } else { "%t" };
-    TemplateFault {
-        column: 1,
-        found: "no variable for the time".to_owned(),
-        expected: time.to_owned(),
-        hint: "a line without its time cannot be judged; add the time to the server's log format"
-            .to_owned(),
+        is_pattern_behind = step.pattern.is_some();
     }
 }

@@ -179,10 +179,11 @@ pub fn syslog_length(text: &[u8]) -> Option<usize> {
     is_time.then_some(LENGTH)
 }
 
-struct Date {
-    year: i64,
-    month: i64,
-    day: i64,
+/// A day of the calendar.
+pub(super) struct Date {
+    pub(super) year: i64,
+    pub(super) month: i64,
+    pub(super) day: i64,
 }
 
 impl Date {
@@ -239,7 +240,7 @@ fn fraction_of(text: &[u8]) -> Option<((i64, u8), &[u8])> {
 }
 
 /// Reads `+0100`, `-03:30`, `+01`, `Z`, nothing (UTC): seconds east of Greenwich.
-fn zone(text: &[u8]) -> Option<i64> {
+pub(super) fn zone(text: &[u8]) -> Option<i64> {
     let (sign, hours, minutes) = match *text {
         [] | [b'Z' | b'z'] => return Some(0),
         [sign, h1, h2, m1, m2] | [sign, h1, h2, b':', m1, m2] => (sign, [h1, h2], [m1, m2]),
@@ -260,7 +261,8 @@ fn number<const N: usize>(digits: [u8; N]) -> Option<i64> {
     digits.iter().try_fold(0, |sum, b| b.is_ascii_digit().then(|| sum * 10 + i64::from(b - b'0')))
 }
 
-fn month(name: [u8; 3]) -> Option<i64> {
+/// Reads the English name of a month, cut to three letters.
+pub(super) fn month(name: [u8; 3]) -> Option<i64> {
     Some(match &name {
         b"Jan" => 1,
         b"Feb" => 2,
@@ -280,7 +282,7 @@ fn month(name: [u8; 3]) -> Option<i64> {
 
 /// Counts days from 1 January 1970 in the Gregorian calendar, with years that begin in March so that the
 /// leap day is the last (Hinnant, "chrono-compatible low-level date algorithms", `days_from_civil`).
-fn days_since_1970(&Date { year, month, day }: &Date) -> Option<i64> {
+pub(super) fn days_since_1970(&Date { year, month, day }: &Date) -> Option<i64> {
     let is_leap = year % 4 == 0 && (year % 100 != 0 || year % 400 == 0);
     let length = match month {
         4 | 6 | 9 | 11 => 30,

@@ -2,12 +2,9 @@
 
 use std::borrow::Cow;
 
-use chrono::format::{Item, StrftimeItems};
-
 use super::draft::{Part, Slot};
 use super::keys;
 use super::names;
-use super::time;
 
 /// Where a variable's value goes, and how good a source it is.
 pub(super) type Meaning = (Slot, u8);
@@ -113,8 +110,7 @@ fn of_the_site(name: &str) -> Slot {
     }
 }
 
-/// Returns the meaning of an Apache directive `%{argument}letter`; `None` if there is none such, or if its
-/// time cannot be read back.
+/// Returns the meaning of an Apache directive `%{argument}letter`; `None` if there is none such.
 pub(super) fn apache(letter: char, argument: Option<&str>) -> Option<Meaning> {
     let part = |part, rank| (Slot::Part(part), rank);
     Some(match (letter, argument) {
@@ -122,8 +118,7 @@ pub(super) fn apache(letter: char, argument: Option<&str>) -> Option<Meaning> {
         ('h', _) => part(Part::Client, 3),
         ('a', Some(_)) => part(Part::Client, 2),
         ('u', None) => part(Part::User, 3),
-        ('t', None) => part(Part::Time, 3),
-        ('t', Some(form)) => is_readable(form).then(|| part(Part::Time, 3))?,
+        ('t', _) => part(Part::Time, 3),
         ('r', None) => part(Part::Request, 2),
         ('m', None) => part(Part::Method, 3),
         ('U', None) => part(Part::Target, 3),
@@ -142,22 +137,6 @@ pub(super) fn apache(letter: char, argument: Option<&str>) -> Option<Meaning> {
         | ('o' | 'x' | 'c', Some(_)) => (Slot::Skip, 0),
         _ => return None,
     })
-}
-
-/// Says whether a time printed so (`%{...}t`) can be read back: tried on a sample.
-fn is_readable(form: &str) -> bool {
-    const SAMPLE: i64 = 1_795_453_833;
-    let form = form.strip_prefix("begin:").or_else(|| form.strip_prefix("end:")).unwrap_or(form);
-    if matches!(form, "sec" | "msec" | "usec") {
-        return true;
-    }
-    let items: Vec<Item<'_>> = StrftimeItems::new(form).collect();
-    if items.contains(&Item::Error) {
-        return false;
-    }
-    let sample = chrono::DateTime::from_timestamp(SAMPLE, 0).unwrap_or_default().fixed_offset();
-    let text = sample.format_with_items(items.into_iter()).to_string();
-    time::read(text.as_bytes()).is_some_and(|time| time.at.seconds() == SAMPLE)
 }
 
 /// Returns where a field goes that the site's `fields` table names in our words.
