@@ -35,6 +35,8 @@ pub(super) enum Slot {
     Part(Part),
     Header(Cow<'static, str>),
     Cookie(Cow<'static, str>),
+    /// A parameter of the query, which the log keeps apart.
+    Argument(Cow<'static, str>),
     Id(Cow<'static, str>),
     /// A name that the site chose: what it means, the value tells.
     Named(Cow<'static, str>),
@@ -58,6 +60,7 @@ pub(super) enum Escape {
 pub(super) struct Draft<'a> {
     record: Record<'a>,
     query: Option<Text<'a>>,
+    arguments: Vec<(Cow<'static, str>, Text<'a>)>,
     ranks: [u8; 15],
 }
 
@@ -75,6 +78,12 @@ impl<'a> Draft<'a> {
             Slot::Id(name) => FieldName::Id(name.clone()),
             Slot::Named(name) => names::field(name, &raw).into_owned(),
             Slot::Unnamed => FieldName::Unnamed,
+            Slot::Argument(name) => {
+                if self.arguments.len() < MAX_FIELDS {
+                    self.arguments.push((name.clone(), unescaped(raw, escape)));
+                }
+                return true;
+            }
             Slot::Skip => return true,
         };
         self.field(name, unescaped(raw, escape));
@@ -125,6 +134,8 @@ impl<'a> Draft<'a> {
             Part::Agent => record.agent = Some(text),
             Part::User => record.user = Some(text),
             Part::Host => record.host = Some(text),
+            // nginx' and Apache's `https` is on, or not there.
+            Part::Scheme if text[..] == *b"on" => record.scheme = Some(Cow::Borrowed(b"https")),
             Part::Scheme => record.scheme = Some(text),
             Part::Tls => record.tls = Some(text),
             Part::Time | Part::Client | Part::Status | Part::Bytes | Part::Request => {}
@@ -205,7 +216,8 @@ impl<'a> Draft<'a> {
         self.record.time.is_some()
     }
 
-    /// Returns the record. A query that the log keeps apart is joined to the target.
+    /// Returns the record. A query that the log keeps apart is joined to the target, and so are parameters that
+    /// do not stand in it.
     pub(super) fn finish(self) -> Record<'a> {
         let mut record = self.record;
         // A log that has the query and no path: a token may stand in it all the same.
@@ -218,8 +230,33 @@ impl<'a> Draft<'a> {
             let mark: &[u8] = if query.starts_with(b"?") { b"" } else { b"?" };
             record.target = Some(Cow::Owned([&target[..], mark, &query[..]].concat()));
         }
+        for (name, value) in self.arguments {
+            let target = record.target.unwrap_or_default();
+            record.target = Some(with_argument(target, name.as_bytes(), &value));
+        }
         record
     }
+}
+
+/// Adds a parameter to a target's query, unless it stands there. nginx finds `$arg_NAME` whatever the name's letter
+/// case, and takes the value as it was sent.
+fn with_argument<'a>(target: Text<'a>, name: &[u8], value: &[u8]) -> Text<'a> {
+    let (path, query) = target.split_at(memchr::memchr(b'?', &target).unwrap_or(target.len()));
+    let is_argument = |at: usize| {
+        let (before, rest) = query.split_at_checked(at).unwrap_or_default();
+        let named = before
+            .strip_suffix(b"=")
+            .and_then(|b| b.split_at_checked(b.len().checked_sub(name.len())?));
+        let is_named = named.is_some_and(|(before, own)| {
+            own.eq_ignore_ascii_case(name) && matches!(before.last(), Some(b'?' | b'&'))
+        });
+        is_named && matches!(rest.get(value.len()), None | Some(b'&' | b'#'))
+    };
+    if memchr::memmem::find_iter(query, value).any(is_argument) {
+        return target;
+    }
+    let mark: &[u8] = if query.is_empty() { b"?" } else { b"&" };
+    Cow::Owned([path, query, mark, name, b"=", value].concat())
 }
 
 fn wins(ranks: &mut [u8; 15], part: Part, rank: u8) -> bool {

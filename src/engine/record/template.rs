@@ -347,7 +347,7 @@ impl Step {
         match &self.slot {
             Slot::Part(part) => matches!(part, Part::Request | Part::Agent | Part::User),
             Slot::Header(_) | Slot::Named(_) | Slot::Unnamed => true,
-            Slot::Cookie(_) | Slot::Id(_) | Slot::Skip => false,
+            Slot::Cookie(_) | Slot::Argument(_) | Slot::Id(_) | Slot::Skip => false,
         }
     }
 }

@@ -11,7 +11,6 @@ pub(super) type Meaning = (Slot, u8);
 
 /// Variables of nginx (and prefixes of their names) that hold no part of a record.
 const NGINX_OTHERS: &[&str] = &[
-    "arg_",
     "binary_",
     "bytes_received",
     "connection",
@@ -22,7 +21,6 @@ const NGINX_OTHERS: &[&str] = &[
     "geoip",
     "gzip_ratio",
     "hostname",
-    "https",
     "limit_",
     "nginx_",
     "pid",
@@ -55,6 +53,8 @@ pub(super) fn nginx(name: &str) -> Meaning {
     let part = |part, rank| (Slot::Part(part), rank);
     match name {
         "remote_addr" => part(Part::Client, 3),
+        "proxy_protocol_addr" => part(Part::Client, 2),
+        "realip_remote_addr" => part(Part::Client, 1),
         "remote_user" => part(Part::User, 3),
         "time_local" | "time_iso8601" | "msec" => part(Part::Time, 3),
         "request" => part(Part::Request, 2),
@@ -68,7 +68,9 @@ pub(super) fn nginx(name: &str) -> Meaning {
         "bytes_sent" => part(Part::Bytes, 2),
         "http_host" | "host" => part(Part::Host, 3),
         "server_name" => part(Part::Host, 2),
+        "ssl_server_name" => part(Part::Host, 1),
         "scheme" => part(Part::Scheme, 3),
+        "https" => part(Part::Scheme, 2),
         "ssl_protocol" => part(Part::Tls, 3),
         "proxy_add_x_forwarded_for" => (Slot::Header(Cow::Borrowed("x-forwarded-for")), 1),
         _ if let Some(header) = of_the_answer(name) => (header, 1),
@@ -89,6 +91,14 @@ fn nginx_by_prefix(name: &str) -> Meaning {
     }
     if let Some(cookie) = name.strip_prefix("cookie_") {
         return (Slot::Cookie(Cow::Owned(cookie.to_owned())), 1);
+    }
+    if let Some(argument) = name.strip_prefix("arg_") {
+        return (Slot::Argument(Cow::Owned(argument.to_owned())), 1);
+    }
+    if let Some(claim) = name.strip_prefix("jwt_claim_")
+        && let Some(slot) = keys::claim(claim)
+    {
+        return slot;
     }
     if name.ends_with("request") {
         return (Slot::Part(Part::Request), 1);
@@ -115,7 +125,7 @@ pub(super) fn apache(letter: char, argument: Option<&str>) -> Option<Meaning> {
     let part = |part, rank| (Slot::Part(part), rank);
     Some(match (letter, argument) {
         ('a', None) => part(Part::Client, 4),
-        ('h', _) => part(Part::Client, 3),
+        ('h', None | Some("c")) => part(Part::Client, 3),
         ('a', Some(_)) => part(Part::Client, 2),
         ('u', None) => part(Part::User, 3),
         ('t', _) => part(Part::Time, 3),
@@ -131,8 +141,15 @@ pub(super) fn apache(letter: char, argument: Option<&str>) -> Option<Meaning> {
         ('V', None) => part(Part::Host, 3),
         ('i', Some(name)) => keys::header(name).slot.unwrap_or((Slot::Skip, 0)),
         ('C', Some(name)) => (Slot::Cookie(Cow::Owned(name.to_owned())), 1),
+        ('e', Some("HTTPS")) => part(Part::Scheme, 2),
+        // Gunicorn's.
+        ('e', Some("wsgi.url_scheme")) => part(Part::Scheme, 3),
+        ('e' | 'x', Some("SSL_PROTOCOL")) | ('c', Some("version")) => part(Part::Tls, 3),
+        ('x', Some("SSL_TLS_SNI")) => part(Part::Host, 1),
         ('e' | 'n', Some(name)) => (of_the_site(name), 1),
-        ('x', Some("SSL_PROTOCOL")) => part(Part::Tls, 3),
+        // Varnish's.
+        ('x', Some(name)) if let Some(own) = name.strip_prefix("VCL_Log:") => (of_the_site(own), 1),
+        ('o', Some(header)) if names::is_id(header) => (Slot::Id(Cow::Owned(header.to_owned())), 1),
         ('l' | 'A' | 'D' | 'f' | 'I' | 'k' | 'L' | 'p' | 'P' | 'R' | 'S' | 'T' | 'X', _)
         | ('o' | 'x' | 'c', Some(_)) => (Slot::Skip, 0),
         _ => return None,

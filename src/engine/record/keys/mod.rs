@@ -169,6 +169,11 @@ pub(super) fn known(scope: Scope, key: &[u8]) -> Option<&'static Meaning> {
     }
 }
 
+/// Returns where a claim of a token goes, if it tells whose token it is.
+pub(super) fn claim(name: &str) -> Option<(Slot, u8)> {
+    known(Scope::Claims, name.as_bytes())?.slot.clone()
+}
+
 /// Returns what a key means by its kind, if it is none of our table: a header, a cookie, any of them under a
 /// prefix.
 pub(super) fn named(scope: Scope, key: &[u8]) -> Option<Meaning> {

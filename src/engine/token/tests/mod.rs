@@ -92,6 +92,20 @@ fn a_field_that_the_site_names_an_id_is_one_whatever_the_format() {
     assert_eq!(sealed_in(auto(), &ids, &stray.replace("ID", STRIPE_ID)), [""; 0]);
 }
 
+#[test]
+fn a_parameter_that_the_log_has_apart_is_one_of_the_query() {
+    let template = "$msec $status $request_uri $arg_access_token";
+    let format = Format::template(template).unwrap();
+    for uri in ["/v1?a=b".to_owned(), format!("/v1?access_token={RANDOM}&a=b"), "-".to_owned()] {
+        let line = format!("1795453833 200 {uri} {RANDOM}");
+        let record = format.parse(line.as_bytes()).unwrap();
+        let mut sightings = Vec::new();
+        Finder::new(&names()).find(&record, &mut sightings);
+        assert_eq!(sightings.len(), 1, "{uri}");
+        assert_eq!(shown(&record), "query:access_token opaque", "{uri}");
+    }
+}
+
 fn sealer() -> Sealer {
     Sealer::new(SealKey::new(KEY), &names())
 }
