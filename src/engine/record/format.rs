@@ -7,6 +7,8 @@ use smol_str::SmolStr;
 
 use super::columns::Columns;
 use super::combined::Tail;
+use super::directive::{self, Syntax};
+use super::draft::Escape;
 use super::family::{FAMILIES, Family, TIMELESS};
 use super::template::Template;
 use super::template_fault::TemplateFault;
@@ -150,9 +152,13 @@ impl Format {
     ///
     /// Says at which column the template asks for what cannot be read.
     pub fn nginx(template: &str) -> Result<Self, TemplateFault> {
+        Self::nginx_escaped(template, Escape::Backslash)
+    }
+
+    fn nginx_escaped(template: &str, escape: Escape) -> Result<Self, TemplateFault> {
         let parser = match own_keys::nginx(template)? {
             Some(own) => Parser::Json(json::Own { paths: own, ..json::Own::default() }),
-            None => Parser::Template(Template::nginx(template)?),
+            None => Parser::Template(Template::nginx(template, escape)?),
         };
         Ok(Self { name: Cow::Borrowed("nginx template"), parser })
     }
@@ -167,12 +173,20 @@ impl Format {
         Ok(Self { name: Cow::Borrowed("apache template"), parser })
     }
 
-    /// Compiles a template of either syntax: with a `$` variable it is nginx', else Apache's.
+    /// Compiles a template of either syntax, alone or in the directive of a server's configuration: with a `$`
+    /// variable it is nginx', else Apache's.
     ///
     /// # Errors
     ///
     /// Says at which column the template asks for what cannot be read.
     pub fn template(template: &str) -> Result<Self, TemplateFault> {
+        if let Some(pasted) = directive::template_of(template)? {
+            return match pasted.syntax {
+                Syntax::Nginx => Self::nginx_escaped(&pasted.text, pasted.escape),
+                Syntax::Apache => Self::apache(&pasted.text),
+            }
+            .map_err(|fault| pasted.locate(fault));
+        }
         if syntax::is_nginx(template) { Self::nginx(template) } else { Self::apache(template) }
     }
 

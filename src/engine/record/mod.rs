@@ -7,6 +7,7 @@ mod apache_error;
 mod client;
 mod columns;
 mod combined;
+mod directive;
 mod draft;
 mod elb;
 mod envoy;

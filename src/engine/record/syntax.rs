@@ -67,21 +67,17 @@ pub(super) fn nginx_pieces(template: &str) -> Result<Vec<Piece>, TemplateFault> 
 pub(super) fn apache_pieces(template: &str) -> Result<Vec<Piece>, TemplateFault> {
     let mut splitter = Splitter::new(template);
     while let Some(column) = splitter.text_before('%') {
-        // Modifiers: a list of statuses, `!` before it, `<` and `>` for the original or the final request.
-        splitter.take_while(|c| c.is_ascii_digit() || matches!(c, '!' | ',' | '<' | '>'));
-        let argument = splitter.take('{').then(|| splitter.take_while(|c| c != '}'));
-        if argument.is_some() {
-            splitter.take('}');
-        }
-        splitter.take_while(|c| matches!(c, '<' | '>'));
-        let letter = splitter.next();
+        let Directive { letter, argument } = splitter.directive();
         if letter == Some('%') {
             splitter.text.push('%');
             continue;
         }
         let name = splitter.since(column);
         let meaning = letter.and_then(|letter| variables::apache(letter, argument.as_deref()));
-        let Some((slot, rank)) = meaning else { return Err(unknown_directive(name, column)) };
+        let is_foreign = argument.is_none() && splitter.is_long(letter);
+        let Some((slot, rank)) = meaning.filter(|_| !is_foreign) else {
+            return Err(unknown_directive(name, column));
+        };
         let pattern = (slot == Slot::Part(Part::Time))
             .then(|| Pattern::compile(argument.as_deref().unwrap_or_default()))
             .flatten();
@@ -98,7 +94,33 @@ fn unknown_directive(name: String, column: usize) -> TemplateFault {
         column,
         found: if name.len() > 1 { name } else { "'%' at the end".to_owned() },
         expected: "a directive of LogFormat".to_owned(),
-        hint: "see mod_log_config; a percent sign itself is written %%".to_owned(),
+        hint: "see mod_log_config, %% is a percent sign; formats of Squid, HAProxy, uWSGI have presets: squid, haproxy, \
+             uwsgi"
+            .to_owned(),
+    }
+}
+
+/// A directive of Apache's.
+struct Directive {
+    letter: Option<char>,
+    /// What stands in braces.
+    argument: Option<String>,
+}
+
+impl Directive {
+    /// Translates what stands in Gunicorn's `%(...)s` ("Settings", `access_log_format`).
+    fn of_gunicorn(name: &str) -> Self {
+        let argued = name.strip_prefix('{').and_then(|rest| rest.split_once('}'));
+        let (argument, letter) = argued.map_or((None, name), |(name, letter)| (Some(name), letter));
+        let mut chars = letter.chars();
+        let letter = chars.next().filter(|_| chars.next().is_none());
+        let (letter, argument) = match (letter, argument) {
+            (Some('f'), None) => (Some('i'), Some("Referer")),
+            (Some('a'), None) => (Some('i'), Some("User-Agent")),
+            (Some('M'), None) => (Some('D'), None),
+            other => other,
+        };
+        Self { letter, argument: argument.map(str::to_owned) }
     }
 }
 
@@ -138,6 +160,38 @@ impl<'a> Splitter<'a> {
             Some((_, char)) => char,
             None => '\\',
         });
+    }
+
+    /// Reads a directive of Apache's or Gunicorn's, its percent sign taken.
+    fn directive(&mut self) -> Directive {
+        if self.take('(') {
+            let name = self.take_while(|c| c != ')');
+            let is_whole = self.take(')') && self.take('s');
+            return Directive::of_gunicorn(if is_whole { &name } else { "" });
+        }
+        // Modifiers: a list of statuses, `!` before it, `<` and `>` for the original or the final request.
+        self.take_while(|c| c.is_ascii_digit() || matches!(c, '!' | ',' | '<' | '>'));
+        let argument = self.take('{').then(|| self.take_while(|c| c != '}'));
+        if argument.is_some() {
+            self.take('}');
+        }
+        self.take_while(|c| matches!(c, '<' | '>'));
+        let mut letter = self.next();
+        if letter == Some('^') {
+            // Trailers are headers that come late; `^FB` and `^FU` are times taken.
+            letter = match (self.next(), self.next()) {
+                (Some('t'), Some(kind @ ('i' | 'o'))) => Some(kind),
+                (Some('F'), Some('B' | 'U')) => Some('D'),
+                _ => None,
+            };
+        }
+        Directive { letter, argument }
+    }
+
+    /// Says whether a letter goes on as names of Squid and HAProxy do: `%ts`, `%rm`, `%ST`.
+    fn is_long(&mut self, letter: Option<char>) -> bool {
+        matches!(letter, Some('t' | 'r' | 'u' | 's' | 'H' | 'S'))
+            && self.chars.peek().is_some_and(|(_, next)| next.is_ascii_alphabetic())
     }
 
     fn next(&mut self) -> Option<char> {

@@ -9,7 +9,7 @@ use smol_str::SmolStr;
 use super::client::is_address_list;
 use super::draft::{Draft, Escape, Part, Slot};
 use super::names::is_same;
-use super::scan::{Miss, present, quoted, status};
+use super::scan::{Miss, present, quoted, status, unescaped_quoted};
 use super::strftime::{Moments, Pattern};
 use super::syntax::{Piece, Variable, apache_pieces, bare_name, nginx_pieces};
 use super::template_fault::{TemplateFault, adjacent, no_time, part_of_time};
@@ -34,6 +34,7 @@ struct Step {
     slot: Slot,
     rank: u8,
     pattern: Option<Pattern>,
+    escape: Escape,
     end: End,
     /// The literal behind it.
     after: Vec<u8>,
@@ -62,13 +63,13 @@ enum End {
 
 impl Template {
     /// Compiles an nginx `log_format` string.
-    pub(super) fn nginx(template: &str) -> Result<Self, TemplateFault> {
-        compile(template, nginx_pieces(template)?)
+    pub(super) fn nginx(template: &str, escape: Escape) -> Result<Self, TemplateFault> {
+        compile(template, nginx_pieces(template)?, escape)
     }
 
     /// Compiles an Apache `LogFormat` string.
     pub(super) fn apache(template: &str) -> Result<Self, TemplateFault> {
-        compile(template, apache_pieces(template)?)
+        compile(template, apache_pieces(template)?, Escape::Backslash)
     }
 
     /// Reads the variables of these names as ids of tokens, unless they are parts of a record.
@@ -165,14 +166,14 @@ fn reject(
 }
 
 impl Step {
-    fn new(variable: Variable) -> Self {
+    fn new(variable: Variable, escape: Escape) -> Self {
         let Variable { name, column, mut slot, rank, pattern } = variable;
         let end = End::First;
         if slot == Slot::Part(Part::Time) && pattern.is_none() && name.starts_with('%') {
             // A time in a notation that we do not know, beside one that we do.
             slot = Slot::Skip;
         }
-        Self { written: name.into(), column, slot, rank, pattern, end, after: Vec::new() }
+        Self { written: name.into(), column, slot, rank, pattern, escape, end, after: Vec::new() }
     }
 
     /// Says whether a variable that follows directly is one of its own, or printed as a part of this one.
@@ -196,11 +197,12 @@ impl Step {
             End::Quote => {
                 let next = self.after.get(1..).unwrap_or_default();
                 if later.is_empty() {
-                    // Both servers escape a quote inside: the first bare one closes the last value.
-                    let (behind, inside) = quoted(rest, |_| true)?;
-                    return (behind == next).then_some((inside.raw, &b""[..]));
+                    // A server that escapes a quote inside leaves none bare: the first closes the last value.
+                    let is_first = self.escape != Escape::None;
+                    let (behind, raw) = self.quoted(rest, |r| is_first || r == next)?;
+                    return (behind == next).then_some((raw, &b""[..]));
                 }
-                quoted(rest, |r| r.starts_with(next))?.1.raw.len()
+                self.quoted(rest, |r| r.starts_with(next))?.1.len()
             }
             End::First if self.slot == Slot::Part(Part::Time) => self.length_of_time(rest)?,
             End::First => memmem::find(rest, &self.after)?,
@@ -219,6 +221,18 @@ impl Step {
         Some((rest.get(..length)?, rest.get(length + self.after.len()..)?))
     }
 
+    /// Takes a quoted text whose opening quote has been taken: what stands behind, and the text.
+    fn quoted<'a>(
+        &self,
+        rest: &'a [u8],
+        goes_on: impl Fn(&[u8]) -> bool,
+    ) -> Option<(&'a [u8], &'a [u8])> {
+        if self.escape == Escape::None {
+            return unescaped_quoted(rest, goes_on);
+        }
+        quoted(rest, goes_on).map(|(behind, inside)| (behind, inside.raw))
+    }
+
     /// A status that a modifier does not name has a dash in place of the time.
     fn length_of_pattern(&self, rest: &[u8]) -> Option<usize> {
         let length = self.pattern.as_ref()?.read(rest, &mut Moments::default());
@@ -231,7 +245,7 @@ impl Step {
         match &self.pattern {
             Some(_) if present(raw).is_none() => true,
             Some(pattern) => pattern.read(raw, moments) == Some(raw.len()),
-            None => draft.put(&self.slot, self.rank, Cow::Borrowed(raw), Escape::Backslash),
+            None => draft.put(&self.slot, self.rank, Cow::Borrowed(raw), self.escape),
         }
     }
 
@@ -248,7 +262,7 @@ impl Step {
         match self.end {
             End::Quote => {
                 let next = self.after.get(1..).unwrap_or_default();
-                quoted(rest, |_| true).is_none_or(|(behind, _)| next.starts_with(behind))
+                self.quoted(rest, |_| true).is_none_or(|(behind, _)| next.starts_with(behind))
             }
             _ => self.is_spacious() || !rest.contains(&b' '),
         }
@@ -256,8 +270,8 @@ impl Step {
 
     /// Takes the value that the line ends in, without the quote that closes it.
     fn last<'a>(&self, rest: &'a [u8]) -> (&'a [u8], &'a [u8]) {
-        let inside = (self.end == End::Quote).then(|| quoted(rest, |_| true)).flatten();
-        (inside.map_or(rest, |(_, inside)| inside.raw), b"")
+        let inside = (self.end == End::Quote).then(|| self.quoted(rest, |_| true)).flatten();
+        (inside.map_or(rest, |(_, inside)| inside), b"")
     }
 
     /// Where the last value is over and the line is not: a status or a number holds no space.
@@ -316,7 +330,7 @@ impl Step {
     /// value may hold spaces.
     fn parting(&self, line: &[u8], rest: &[u8]) -> Reject {
         if self.end == End::Quote
-            && let Some((behind, _)) = quoted(rest, |_| true)
+            && let Some((behind, _)) = self.quoted(rest, |_| true)
         {
             let next = self.after.get(1..).unwrap_or_default();
             return self.missing(line, behind.len(), next);
@@ -358,7 +372,7 @@ fn quote(literal: &[u8]) -> String {
     format!("{mark}{}{mark}", String::from_utf8_lossy(literal))
 }
 
-fn compile(template: &str, pieces: Vec<Piece>) -> Result<Template, TemplateFault> {
+fn compile(template: &str, pieces: Vec<Piece>, escape: Escape) -> Result<Template, TemplateFault> {
     check_time(template, &pieces)?;
     let mut lead = Vec::new();
     let mut steps: Vec<Step> = Vec::new();
@@ -371,7 +385,7 @@ fn compile(template: &str, pieces: Vec<Piece>) -> Result<Template, TemplateFault
             Piece::Variable(variable) => {
                 let last = steps.last_mut().filter(|step| step.after.is_empty());
                 if last.map_or(Ok(true), |last| last.may_touch(&variable))? {
-                    steps.push(Step::new(variable));
+                    steps.push(Step::new(variable, escape));
                 }
             }
         }
