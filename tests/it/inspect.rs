@@ -168,6 +168,17 @@ fn explain_points_at_the_place_where_a_line_stopped_fitting() {
 }
 
 #[test]
+fn explain_shows_a_pasted_directive_as_it_was_understood() {
+    let home = Home::new("");
+    let pasted =
+        "log_format own escape=none '$remote_addr [$time_local] '\n '\"$request\" $status';";
+    let line = "192.0.2.7 [12/Mar/2026:02:13:07 +0000] \"GET / HTTP/1.1\" 200\n";
+    let text = explain(&home, &["--format", pasted], line);
+    let shown = "template                 $remote_addr [$time_local] \"$request\" $status\n";
+    assert!(text.contains(shown), "{text}");
+}
+
+#[test]
 fn explain_recalls_what_is_stored_and_takes_the_last_lines() {
     let home = Home::new("");
     let day = |n| {

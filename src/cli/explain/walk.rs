@@ -107,6 +107,9 @@ impl Walk {
                 return Ok(explained);
             }
         };
+        if let Some(template) = source.format.template_text() {
+            parse.say("template", template);
+        }
         let mut sightings = Vec::new();
         reader.finder().find(&record, &mut sightings);
         fields(&mut parse, reader, &record, &sightings);
