@@ -81,7 +81,8 @@ pub(super) fn apache_pieces(template: &str) -> Result<Vec<Piece>, TemplateFault>
         let pattern = (slot == Slot::Part(Part::Time))
             .then(|| Pattern::compile(argument.as_deref().unwrap_or_default()))
             .flatten();
-        let is_bracketed = letter == Some('t') && argument.is_none();
+        let is_plain = matches!(argument.as_deref(), None | Some("" | "begin:" | "end:"));
+        let is_bracketed = letter == Some('t') && is_plain;
         splitter.text.push_str(if is_bracketed { "[" } else { "" });
         splitter.variable(Variable { name, column, slot, rank, pattern });
         splitter.text.push_str(if is_bracketed { "]" } else { "" });

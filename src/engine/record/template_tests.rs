@@ -32,6 +32,7 @@ fn a_time_split_over_directives_is_one_time() {
             "17:10:33.037001Z",
         ),
         ("%h %t %{msec_frac}t", "192.0.2.1 [23/Nov/2026:18:10:33 +0100] 537", "17:10:33.537Z"),
+        ("%h %{end:}t", "192.0.2.1 [23/Nov/2026:17:10:33 +0000]", "17:10:33Z"),
         ("%h %{%Q}t %t", "192.0.2.1 whatever [23/Nov/2026:18:10:33 +0100]", "17:10:33Z"),
         ("%h %500{end:%T}t %{sec}t", "192.0.2.1 - 1795453833", "17:10:33Z"),
     ];
@@ -173,11 +174,12 @@ fn a_pasted_format_without_escapes_is_read_without() {
 
 #[test]
 fn a_pasted_format_that_prints_json_is_read_as_json() {
-    let pasted = "log_format j escape=json '{\"t\":\"$msec\",'\n '\"s\":$status,\"u\":\"$request_uri\",\"a\":\"$http_authorization\"}';";
-    let line = r#"{"t":"1795453833.537","s":200,"u":"/a","a":"Bearer x"}"#;
+    let pasted = r#"log_format j escape=json '{"t":"$msec",'
+        '"s":$status,"u":"$uri","a":"$http_authorization","k":"$arg_api_key"}';"#;
+    let line = r#"{"t":"1795453833.537","s":200,"u":"/a","a":"Bearer x","k":"exk_1"}"#;
     assert_eq!(
         read(pasted, line),
-        "2026-11-23T17:10:33.537Z target=/a 200 header:authorization=Bearer x"
+        "2026-11-23T17:10:33.537Z target=/a?api_key=exk_1 200 header:authorization=Bearer x"
     );
 }
 

@@ -799,6 +799,8 @@ fn check_every_format(line: &[u8]) {
     let formats = Format::presets().map(|(name, _)| preset(name)).chain([
         Format::template(r#"$remote_addr [$time_local] $request $status "$http_cookie" $http_user_agent $request_id"#).unwrap(),
         Format::template("%h %t %r %>s %{User-Agent}i %{x}e").unwrap(),
+        Format::template("%h %r %{%A %Z %B}t%{%c}t %{usec_frac}t %>s %{x}e").unwrap(),
+        Format::template("log_format m escape=none '$msec $request_uri $arg_a \"$http_cookie\" \"$tw_id\"'").unwrap(),
         Format::json(&fields).unwrap(),
     ]);
     for format in formats {
