@@ -260,7 +260,10 @@ impl Moments {
 
     /// Returns the time when the request began, else when it ended, if all of one is known.
     pub(super) fn time(&self) -> Option<Time> {
-        self.begin.time().or_else(|| self.end.time())
+        // Both are printed in the server's zone: it is enough that one says it.
+        let zone = self.begin.get(Field::Zone).or_else(|| self.end.get(Field::Zone));
+        let zone = zone.unwrap_or(0);
+        self.begin.time(zone).or_else(|| self.end.time(zone))
     }
 }
 
@@ -279,13 +282,14 @@ impl Moment {
         self.0.get(field as usize).copied().flatten()
     }
 
-    /// Joins the parts. Seconds since 1970 need no zone, so they are better than a date.
-    fn time(&self) -> Option<Time> {
+    /// Joins the parts, of a server so many seconds east of Greenwich. Seconds since 1970 need no zone, so they are
+    /// better than a date.
+    fn time(&self, zone: i64) -> Option<Time> {
         let of = |field, unit| self.get(field)?.checked_mul(unit);
         let (micros, digits) = (of(Field::EpochMicros, 1).map(|micros| (micros, 6)))
             .or_else(|| Some((of(Field::EpochMillis, 1000)?, 3)))
             .or_else(|| Some((of(Field::EpochSeconds, SECOND)?, 0)))
-            .or_else(|| Some((self.civil()?.checked_mul(SECOND)?, 0)))?;
+            .or_else(|| Some(((self.civil()? - zone).checked_mul(SECOND)?, 0)))?;
         let fraction = of(Field::Micros, 1).map(|micros| (micros, 6));
         match fraction.or_else(|| Some((of(Field::Millis, 1000)?, 3))) {
             Some((fraction, finer)) if digits < finer => {
@@ -296,8 +300,8 @@ impl Moment {
         }
     }
 
-    /// Seconds since 1970 of the date and the time of day; a time without seconds is the minute's first, one
-    /// without a zone UTC.
+    /// Seconds of the date and the time of day since 1970 began at the same place; a time without seconds is the
+    /// minute's first.
     fn civil(&self) -> Option<i64> {
         let days = self.days()?;
         let hour = match self.get(Field::Hour) {
@@ -307,8 +311,7 @@ impl Moment {
         let (minute, second) = (self.get(Field::Minute)?, self.get(Field::Second).unwrap_or(0));
         // A leap second is second 60, as in `time`.
         let is_clock = hour < 24 && minute < 60 && second <= 60;
-        let seconds = hour * 3600 + minute * 60 + second - self.get(Field::Zone).unwrap_or(0);
-        is_clock.then_some(days * 86_400 + seconds)
+        is_clock.then_some(days * 86_400 + hour * 3600 + minute * 60 + second)
     }
 
     /// Days since 1970 of the date.
@@ -391,6 +394,8 @@ mod tests {
         for forms in [[begin, end], [end, begin]] {
             assert_eq!(joined(&forms).as_deref(), Some("2026-11-23T17:10:33Z"));
         }
+        let zone = [("%F %T", "2026-11-23 18:10:33"), ("end:", "23/Nov/2026:18:10:39 +0100")];
+        assert_eq!(joined(&zone).as_deref(), Some("2026-11-23T17:10:33Z"));
         let part = [("%T", "17:10:33"), end];
         assert_eq!(joined(&part).as_deref(), Some("2026-11-23T17:11:39Z"));
     }
