@@ -184,6 +184,17 @@ fn a_pasted_format_that_prints_json_is_read_as_json() {
 }
 
 #[test]
+fn json_keys_named_after_nginx_variables_tell_what_these_do() {
+    let line = r#"{"msec":"1795453833.537","uri":"/a","status":200,"arg_api_key":"exk_1","jwt_claim_sub":"user-17"}"#;
+    for preset in ["nginx-json", "auto"] {
+        assert_eq!(
+            super::tests::read(&Format::preset(preset).unwrap(), line),
+            "2026-11-23T17:10:33.537Z target=/a?api_key=exk_1 200 id:sub=user-17"
+        );
+    }
+}
+
+#[test]
 fn a_fault_of_a_pasted_directive_names_its_place() {
     for (pasted, column, found) in [
         ("log_format main", 1, "log_format without a format"),

@@ -210,6 +210,10 @@ fn by_prefix(key: &[u8]) -> Option<Meaning> {
         [b'c', b'o', b'o', b'k', b'i', b'e', b'_' | b'.', name @ ..] => {
             Some(Meaning::slot(Slot::Cookie(owned(name))))
         }
+        [b'a', b'r', b'g', b'_', name @ ..] => Some(Meaning::slot(Slot::Argument(owned(name)))),
+        [b'j', b'w', b't', b'_', b'c', b'l', b'a', b'i', b'm', b'_', name @ ..] => {
+            known(Scope::Claims, name).cloned()
+        }
         // CloudFront writes W3C's names of headers as keys, and spaces in their values as %20.
         [b'c', b's', b'(', name @ .., b')'] => Some(header(name).formed(Form::Percent)),
         // GELF marks all but its own keys so.
