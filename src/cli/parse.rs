@@ -10,7 +10,7 @@ use smol_str::SmolStr;
 
 use crate::cli::Context;
 use crate::cli::args::Lines as Options;
-use crate::cli::lines::{Logs, Numbered, Visit, text};
+use crate::cli::lines::{Logs, Numbered, Visit};
 use crate::cli::print::{Printer, number};
 use crate::cli::scrub::{self, Cleaner};
 use crate::engine::reader::Reader;
@@ -382,10 +382,13 @@ fn without_port(host: Cow<'_, str>) -> Cow<'_, str> {
     }
 }
 
+/// Returns a field without its secrets. JSON holds no bytes: what is not UTF-8 is U+FFFD, one for each maximal
+/// part (Unicode, section 3.9), as Elastic, Vector and Python's `errors="replace"` write it. An escape in its place
+/// could not be told from the same characters in the log.
 fn clean<'a>(field: &'a [u8], cleaner: &Cleaner<'_>) -> Cow<'a, str> {
     match cleaner.clean(field) {
-        Cow::Borrowed(field) => text(field),
-        Cow::Owned(field) => text(&field).into_owned().into(),
+        Cow::Borrowed(field) => String::from_utf8_lossy(field),
+        Cow::Owned(field) => String::from_utf8_lossy(&field).into_owned().into(),
     }
 }
 

@@ -96,7 +96,7 @@ fn parse_tells_where_a_line_stopped_fitting_and_goes_on() {
     let home = Home::new("");
     let lines = [
         format!("192.0.2.7 - - x12/Mar/2026 {SECRET}\n"),
-        combined("/caf\\xe9", "-", ""),
+        combined("/", "-", ""),
         format!("{{\"http_authorization\":\"Bearer {SECRET}\"\n"),
     ];
     let parsed = parse(&home, &lines.concat());
@@ -104,8 +104,22 @@ fn parse_tells_where_a_line_stopped_fitting_and_goes_on() {
     assert_eq!(parsed[0]["error"]["column"], 15);
     let message = parsed[0]["error"]["message"].as_str().unwrap();
     assert!(message.starts_with("expected ") && message.ends_with("found 'x'"), "{message}");
-    assert_eq!(parsed[1]["url"]["path"], "/caf\\xe9");
     assert!(parsed[2]["error"]["column"].is_u64());
+}
+
+#[test]
+fn parse_prints_what_is_not_utf_8_as_the_replacement_character() {
+    let home = Home::new("");
+    // Latin-1, Big5, a character cut after two of its four bytes; the log's escapes and its own bytes.
+    for (target, path) in [
+        ("/caf\\xe9", "/caf\u{fffd}"),
+        ("/\\xa4\\xa4\\xa4\\xe5", "/\u{fffd}\u{fffd}\u{fffd}\u{fffd}"),
+        ("/\\xf0\\x9f.", "/\u{fffd}."),
+        ("/caf\\xc3\\xa9", "/caf\u{e9}"),
+    ] {
+        let parsed = parse(&home, &combined(target, "-", ""));
+        assert_eq!(parsed[0]["url"]["path"], path, "{target}");
+    }
 }
 
 #[test]
