@@ -5,13 +5,23 @@
 //! ```
 //!
 //! The time has no zone and is taken as UTC. Captured headers have no names: the values are further fields,
-//! and the first of the request's that looks like a product is the user agent.
+//! and the first of the request's that looks like a product is the user agent. httpslog adds (8.2.4)
+//! ` fc_err/ssl_fc_err/ssl_c_err/ssl_c_ca_err/resumed sni/version/cipher`; the name that TLS asked for is the
+//! host, unless the target is a whole URL, as it is of HTTP/2.
+//!
+//! Lines are cut: the whole line at `log ... len` (1024 bytes), and a request at `tune.http.logurilen`, where its
+//! quote closes all the same. Of a cut line the value that reaches the cut is left out, since half a secret would
+//! be taken for another token; what stands before it is read.
 
 use std::borrow::Cow;
 
-use super::draft::{Request, push_field};
-use super::scan::{Miss, before, decimal, literal, status, unescape_hash, word};
-use super::{FieldName, Record, client, combined, names, time};
+use super::draft::{push_field, put_request};
+use super::scan::{Miss, before, decimal, found_in, given, literal, status, unescape_hash, word};
+use super::{FieldName, Record, Text, client, combined, names, time};
+
+/// Bytes of a request that are logged unless `tune.http.logurilen` says more: its default is 1024, of which the
+/// last ends the text.
+const REQUEST: usize = 1023;
 
 /// Says whether a line begins with a peer (an address, `unix`), its port, and a bracket.
 pub(super) fn is_likely(line: &[u8]) -> bool {
@@ -40,9 +50,13 @@ pub(super) fn read(line: &[u8]) -> Result<Record<'_>, Miss> {
         record.scheme = Some(Cow::Borrowed(b"https"));
     }
     let rest = numbers(&mut record, rest)?;
-    let rest = captures(&mut record, rest);
-    let (rest, _) = literal(rest, b"\"", "'\"' before the request")?;
-    let (rest, raw) = before(rest, b"\"", "'\"' after the request")?;
+    let Some(rest) = captures(&mut record, rest) else { return Ok(record) };
+    let (inside, _) = literal(rest, b"\"", "'\"' before the request")?;
+    // HAProxy escapes quotes: a request that has no closing one was cut.
+    let Some((raw, rest)) = found_in(inside, b"\"") else {
+        set_cut_request(&mut record, inside);
+        return Ok(record);
+    };
     set_request(&mut record, raw);
     read_tail(&mut record, rest.strip_prefix(b" ").unwrap_or(rest));
     Ok(record)
@@ -99,24 +113,32 @@ fn is_tcp(timers: &[u8], at_state: &[u8]) -> bool {
         && state.iter().all(is_letter)
 }
 
-/// Reads up to two blocks of captured headers. `HAProxy` escapes `{`, `|`, `}` and `"` inside.
-fn captures<'a>(record: &mut Record<'a>, mut rest: &'a [u8]) -> &'a [u8] {
-    for block in 0..2 {
+/// Reads up to two blocks of captured headers; `None` if the line was cut in one. `HAProxy` escapes `{`, `|`,
+/// `}` and `"` inside.
+fn captures<'a>(record: &mut Record<'a>, mut rest: &'a [u8]) -> Option<&'a [u8]> {
+    for is_request in [true, false] {
         let Some(inside) = rest.strip_prefix(b"{") else { break };
-        let Some(end) = memchr::memchr(b'}', inside) else { break };
-        let (values, after) = inside.split_at(end);
-        for value in values.split(|b| *b == b'|') {
-            let Some(value) = names::credential(value) else { continue };
-            if block == 0 && record.agent.is_none() && is_product(value) {
-                record.agent = Some(unescape_hash(value));
-            } else {
-                push_field(record, FieldName::Unnamed, unescape_hash(value));
-            }
-        }
-        rest = after.get(1..).unwrap_or_default();
-        rest = rest.strip_prefix(b" ").unwrap_or(rest);
+        let Some((values, after)) = found_in(inside, b"}") else {
+            let whole = memchr::memrchr(b'|', inside).and_then(|end| inside.get(..end));
+            captured(record, whole.unwrap_or_default(), is_request);
+            return None;
+        };
+        captured(record, values, is_request);
+        rest = after.strip_prefix(b" ").unwrap_or(after);
     }
-    rest
+    Some(rest)
+}
+
+/// Reads the values of one block, of the request's headers or the answer's.
+fn captured<'a>(record: &mut Record<'a>, values: &'a [u8], is_request: bool) {
+    for value in values.split(|b| *b == b'|') {
+        let Some(value) = names::credential(value) else { continue };
+        if is_request && record.agent.is_none() && is_product(value) {
+            record.agent = Some(unescape_hash(value));
+        } else {
+            push_field(record, FieldName::Unnamed, unescape_hash(value));
+        }
+    }
 }
 
 /// Says whether a value begins like a user agent: `curl/7.88.1`, `Mozilla/5.0 (...)`.
@@ -130,28 +152,158 @@ fn is_product(value: &[u8]) -> bool {
         && value.get(slash + 1).is_some_and(|b| b.is_ascii_digit() || *b == b'v')
 }
 
+/// Puts a request whose quote closed. One without a version is whole only if it is short: `HAProxy` takes no
+/// request of HTTP/0.9.
 fn set_request<'a>(record: &mut Record<'a>, raw: &'a [u8]) {
-    let request = Request::split(&unescape_hash(raw), Cow::Borrowed(raw));
-    record.method = request.method;
-    record.target = request.target;
-    record.version = request.version;
+    let text = unescape_hash(raw);
+    let is_long = text.len() >= REQUEST;
+    put_request(record, &text, raw);
+    if is_long && record.version.is_none() {
+        leave_cut_out(record);
+    }
+}
+
+/// Puts a request that was cut, and perhaps in the midst of an escape.
+fn set_cut_request<'a>(record: &mut Record<'a>, raw: &'a [u8]) {
+    put_request(record, &unescape_hash(raw), raw);
+    // A version that is there shows that the target is whole, though it may itself be cut.
+    if record.version.take().is_none() {
+        leave_cut_out(record);
+    }
+}
+
+/// Leaves out of the target what reaches its end: the value of its last parameter, or the last segment of its
+/// path. Without a method it is the whole.
+fn leave_cut_out(record: &mut Record<'_>) {
+    let Some(target) = record.target.take().filter(|_| record.method.is_some()) else { return };
+    let length = whole_length(&target);
+    let whole = match target {
+        Text::Borrowed(target) => Text::Borrowed(target.get(..length).unwrap_or_default()),
+        Text::Owned(mut target) => {
+            target.truncate(length);
+            Text::Owned(target)
+        }
+    };
+    if whole.ends_with(b"://") {
+        record.host = None;
+    }
+    record.target = given(&whole).is_some().then_some(whole);
+}
+
+/// Returns how much of a cut target is whole.
+fn whole_length(target: &[u8]) -> usize {
+    let Some(query) = memchr::memchr(b'?', target).map(|at| at + 1) else {
+        return memchr::memrchr(b'/', target).map_or(0, |at| at + 1);
+    };
+    let inside = target.get(query..).unwrap_or_default();
+    let last = memchr::memrchr(b'&', inside).map_or(0, |at| at + 1);
+    let name =
+        inside.get(last..).and_then(|last| memchr::memchr(b'=', last)).map_or(0, |at| at + 1);
+    query + last + name
 }
 
 /// Reads what stands behind the request: httpslog's `0/-/-/-/0 sni/TLSv1.3/cipher`, or the site's own fields.
 fn read_tail<'a>(record: &mut Record<'a>, rest: &'a [u8]) {
-    if !is_https_tail(rest) {
+    let Some((rest, connection)) = https_tail(rest) else {
         combined::further(record, rest);
         return;
+    };
+    let mut parts = connection.rsplitn(3, |b| *b == b'/');
+    let (_cipher, version, sni) = (parts.next(), parts.next(), parts.next());
+    record.tls = version.filter(|version| version.starts_with(b"TLS")).map(Cow::Borrowed);
+    if record.host.is_none() {
+        record.host = sni.filter(|name| is_host(name)).and_then(given);
     }
-    let (rest, _) = word(rest);
-    let (rest, tls) = word(rest);
-    let version = tls.split(|b| *b == b'/').nth(1).filter(|v| v.starts_with(b"TLS"));
-    record.tls = version.map(Cow::Borrowed);
     combined::further(record, rest);
 }
 
-fn is_https_tail(rest: &[u8]) -> bool {
+/// Takes httpslog's two words and returns the second. The name in it is the client's own and may hold a slash;
+/// version and cipher do not.
+fn https_tail(rest: &[u8]) -> Option<(&[u8], &[u8])> {
     let (rest, errors) = word(rest);
+    let (rest, connection) = word(rest);
     let slashes = |text: &[u8]| memchr::memchr_iter(b'/', text).count();
-    slashes(errors) == 4 && slashes(word(rest).1) == 2
+    (slashes(errors) == 4 && slashes(connection) >= 2).then_some((rest, connection))
+}
+
+/// Says whether a text is written as a name of a host (RFC 6066, section 3: a DNS name without the last dot).
+fn is_host(name: &[u8]) -> bool {
+    name.iter().all(|b| b.is_ascii_alphanumeric() || matches!(b, b'.' | b'-' | b'_'))
+}
+
+#[cfg(test)]
+mod tests {
+    use super::super::tests::{preset, read};
+
+    const HEAD: &str = "192.0.2.1:43278 [23/Nov/2026:17:11:40.346] f1~ b/s1 0/0/1/2/3 200 73 - - ---- 1/1/0/0/0 0/0";
+    const BEGIN: &str = "2026-11-23T17:11:40.346Z client=192.0.2.1";
+
+    /// Reads a line that goes on behind the queues.
+    fn line(end: &str) -> String {
+        let line = format!("{HEAD} {end}");
+        let record = read(&preset("haproxy"), &line);
+        assert_eq!(read(&preset("auto"), &line), record, "{line}");
+        record.strip_prefix(BEGIN).map_or(record.clone(), |said| said.trim().to_owned())
+    }
+
+    #[test]
+    fn the_name_that_tls_asked_for_is_the_host() {
+        let said = "scheme=https tls=TLSv1.3 200 bytes=73";
+        for (name, host) in [
+            ("api.example.org", "host=api.example.org "),
+            ("-", ""),
+            ("", ""),
+            ("a/TLSv1/x", ""),
+            ("a<b>", ""),
+        ] {
+            assert_eq!(
+                line(&format!(
+                    "\"GET /a HTTP/1.1\" 0/0/0/0/1 {name}/TLSv1.3/TLS_AES_128_GCM_SHA256 jti=j-1"
+                )),
+                format!("method=GET target=/a version=1.1 {host}{said} id:jti=j-1"),
+                "{name}"
+            );
+        }
+        let url = "\"GET https://www.example.org/a HTTP/2.0\" 0/0/0/0/1 api.example.org/TLSv1.3/X";
+        assert_eq!(
+            line(url),
+            format!(
+                "method=GET target=https://www.example.org/a version=2.0 host=www.example.org {said}"
+            )
+        );
+    }
+
+    #[test]
+    fn a_cut_line_is_read_as_far_as_it_is_whole() {
+        let said = "scheme=https 200 bytes=73";
+        for (end, expected) in [
+            ("\"GET /a?b=c&api_key=secr", format!("method=GET target=/a?b=c&api_key= {said}")),
+            ("\"GET /a?b=c&api_k", format!("method=GET target=/a?b=c& {said}")),
+            ("\"GET /a?api_key=se=cr", format!("method=GET target=/a?api_key= {said}")),
+            ("\"GET /a?x=#2", format!("method=GET target=/a?x= {said}")),
+            ("\"GET /a/secr", format!("method=GET target=/a/ {said}")),
+            ("\"GET https://ann:secr", format!("method=GET target=https:// {said}")),
+            ("\"GET /a?b=c HTTP/1", format!("method=GET target=/a?b=c {said}")),
+            ("\"GET /a?b=c HT", format!("method=GET target=/a?b= {said}")),
+            ("\"GE", said.to_owned()),
+            ("\"", said.to_owned()),
+            ("{x.example.org|c/1|Bearer sec", format!("agent=c/1 {said} field=x.example.org")),
+            ("{x.example.org} {sec", format!("{said} field=x.example.org")),
+        ] {
+            assert_eq!(line(end), expected, "{end}");
+        }
+    }
+
+    #[test]
+    fn a_request_cut_at_its_own_limit_was_taken_for_whole() {
+        let said = "scheme=https 200 bytes=73";
+        let long = |length: usize| format!("GET /?b={}&api_key=secr", "x".repeat(length - 21));
+        let target = format!("/?b={}&api_key=", "x".repeat(1023 - 21));
+        let cut = long(1023);
+        assert_eq!(cut.len(), 1023);
+        assert_eq!(line(&format!("\"{cut}\"")), format!("method=GET target={target} {said}"));
+        for whole in [format!("{cut} HTTP/1.1"), long(1022)] {
+            assert!(line(&format!("\"{whole}\"")).contains("api_key=secr"), "{whole}");
+        }
+    }
 }

@@ -334,7 +334,9 @@ fn haproxy_lines_are_read() {
             format!(
                 "{head} 200 73 - - LR-- 1/1/0/0/0 0/0 \"GET / HTTP/1.1\" 0/-/-/-/0 example.org/TLSv1.3/TLS_AES"
             ),
-            format!("{begin} method=GET target=/ version=1.1 tls=TLSv1.3 200 bytes=73"),
+            format!(
+                "{begin} method=GET target=/ version=1.1 host=example.org tls=TLSv1.3 200 bytes=73"
+            ),
         ),
     ];
     for (line, expected) in &cases {
