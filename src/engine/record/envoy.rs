@@ -7,21 +7,31 @@
 //! ```
 //!
 //! Sources: Envoy, "Access logging", default format string; Istio, `EnvoyTextLogFormat` of 1.3 to 1.30.
-//! Nothing is escaped. Envoy's own format has no peer: the last address of `X-Forwarded-For` is what Envoy
-//! added or, where it adds none, what the proxy before it did, so that one is the client. If the quoted fields
-//! are not as many as they should be, a client wrote quotes, and which address is the last cannot be told.
+//! Nothing is escaped (envoy#4191), and a client can write any of these but the numbers: the path too, since
+//! `X-Envoy-Original-Path` is printed in its place and is not among the headers that Envoy sanitizes. So
+//!
+//! - the request ends where flags and all numbers follow; where they follow twice, nobody can tell which status is
+//!   true, and the line is rejected;
+//! - fields behind it are taken from the end: upstream, authority and request id are Envoy's, and the user agent is
+//!   what they leave.
+//!
+//! Envoy's own format has no peer: the last address of `X-Forwarded-For` is what Envoy added or, where it adds
+//! none, what the proxy before it did, so that one is the client. It ends at the first `" "`, unless a later field
+//! ends as it would: then a client wrote that, and which address is the last cannot be told.
 
 use std::borrow::Cow;
+use std::net::IpAddr;
 
 use super::client::parse_address;
 use super::draft::{push_field, put_request};
 use super::scan::{
-    Miss, before, decimal, field, given, literal, present, status, unescaped_quoted, word,
+    BETWEEN, Miss, before, decimal, field, found_in, given, literal, present, status,
+    unescaped_request, word,
 };
 use super::{FieldName, Record, combined, time};
 
-/// The quoted fields behind the numbers.
-const QUOTED: usize = 5;
+/// How far behind the request its numbers stand at most, with the reason why an upstream failed before them.
+const NEAR: usize = 512;
 
 /// The fields that Istio adds behind them.
 const ADDED: usize = 6;
@@ -46,17 +56,13 @@ pub(super) fn read(line: &[u8]) -> Result<Record<'_>, Miss> {
     record.time = Some(time.at);
     record.time_digits = time.digits;
     let (rest, _) = literal(rest, b" \"", "a space and '\"' before the request")?;
-    let Some((after, request)) = unescaped_quoted(rest, is_status_next) else {
-        return Err(Miss { rest: 0, expected: "'\"' after the request, and a status" });
-    };
+    let (after, request) = unescaped_request(rest, are_numbers_next, is_status_next)?;
     put_request(&mut record, &Cow::Borrowed(request), request);
     let (rest, code) = word(after.get(1..).unwrap_or_default());
     // 0 means that no response was begun.
     record.status = status(code);
     let rest = numbers(&mut record, rest);
-    let (quoted, added) = memchr::memrchr(b'"', rest)
-        .and_then(|at| rest.split_at_checked(at + 1))
-        .unwrap_or((rest, b""));
+    let (quoted, added) = rest.split_at(quoted_length(rest));
     texts(&mut record, quoted);
     read_added(&mut record, added.strip_prefix(b" ").unwrap_or(added));
     Ok(record)
@@ -69,9 +75,34 @@ fn is_status_next(rest: &[u8]) -> bool {
     matches!(code, b"0" | b"-") || status(code).is_some()
 }
 
-/// Reads from the flags to the upstream's time, and returns the quoted fields. Between flags and numbers
-/// Istio has one to three fields, of which none is a number.
+/// Says whether everything up to the first quoted field may stand here.
+fn are_numbers_next(rest: &[u8]) -> bool {
+    if !is_status_next(rest) {
+        return false;
+    }
+    let near = rest.get(1..).unwrap_or_default();
+    let mut rest = after_details(word(near.get(..NEAR).unwrap_or(near)).0);
+    for _received_sent_duration_upstream in 0..4 {
+        let (after, text) = word(rest);
+        if decimal(text).is_none() && text != b"-" {
+            return false;
+        }
+        rest = after;
+    }
+    rest.starts_with(b"\"")
+}
+
+/// Reads from the flags to the upstream's time, and returns the quoted fields.
 fn numbers<'a>(record: &mut Record<'a>, flags: &'a [u8]) -> &'a [u8] {
+    let (rest, _) = word(after_details(flags));
+    let (rest, sent) = word(rest);
+    record.bytes = decimal(sent);
+    let (rest, _) = word(rest);
+    word(rest).0
+}
+
+/// Skips the flags. Between them and the numbers Istio has one to three fields, of which none is a number.
+fn after_details(flags: &[u8]) -> &[u8] {
     let mut rest = word(flags).0;
     for _ in 0..3 {
         let (after, text) = field(rest);
@@ -80,39 +111,61 @@ fn numbers<'a>(record: &mut Record<'a>, flags: &'a [u8]) -> &'a [u8] {
         }
         rest = after;
     }
-    let (rest, _) = word(rest);
-    let (rest, sent) = word(rest);
-    record.bytes = decimal(sent);
-    let (rest, _) = word(rest);
-    word(rest).0
+    rest
 }
 
-/// Reads the quoted fields: from the right as many as a client cannot put a quote into, then the first is the
-/// addresses, and the user agent all that is left.
+/// Returns how long the quoted fields are: up to the last quote that closes none of the site's own `key="value"`.
+fn quoted_length(rest: &[u8]) -> usize {
+    let mut near = rest;
+    while let Some(close) = memchr::memrchr(b'"', near) {
+        let before = near.get(..close).unwrap_or_default();
+        let open = memchr::memrchr(b'"', before).unwrap_or_default();
+        let Some(key) = before.get(..open).and_then(|before| before.strip_suffix(b"=")) else {
+            return close + 1;
+        };
+        near = key;
+    }
+    rest.len()
+}
+
+/// Reads the quoted fields: from the right those that Envoy sets, then the first is the addresses, and the user
+/// agent all that is left.
 fn texts<'a>(record: &mut Record<'a>, quoted: &'a [u8]) {
-    let separators = memchr::memmem::find_iter(quoted, b"\" \"").count();
     let Some(inside) = quoted.strip_prefix(b"\"").and_then(|text| text.strip_suffix(b"\"")) else {
         return;
     };
-    let mut fields = memchr::memmem::rfind_iter(inside, b"\" \"");
+    let mut fields = memchr::memmem::rfind_iter(inside, BETWEEN);
     let mut rest = inside;
     let mut cut = || {
         let at = fields.next()?;
         let (before, text) = rest.split_at_checked(at)?;
         rest = before;
-        text.get(3..)
+        text.get(BETWEEN.len()..)
     };
     let (_upstream, authority, _request_id) = (cut(), cut(), cut());
     record.host = authority.and_then(given);
-    let at = memchr::memmem::find(rest, b"\" \"").unwrap_or(rest.len());
-    let (addresses, agent) = rest.split_at(at);
-    record.agent = agent.get(3..).and_then(given);
+    let (addresses, agent) = found_in(rest, BETWEEN).unwrap_or((rest, b""));
+    record.agent = given(agent);
     let Some(addresses) = present(addresses) else { return };
-    if separators + 1 == QUOTED {
-        record.client = addresses.rsplit(|b| *b == b',').next().and_then(parse_address);
+    if !has_list_end(agent) {
+        record.client = last_address(addresses);
         record.is_forwarded = true;
     }
     push_field(record, FieldName::Header("x-forwarded-for".into()), Cow::Borrowed(addresses));
+}
+
+/// Says whether what is taken for the user agent may be the end of a list of addresses and a user agent behind it.
+fn has_list_end(agent: &[u8]) -> bool {
+    let mut ends = memchr::memmem::find_iter(agent, BETWEEN);
+    ends.any(|end| agent.get(..end).is_some_and(|text| last_address(text).is_some()))
+}
+
+/// Reads the last address of a list: no address is longer than what is looked at.
+fn last_address(list: &[u8]) -> Option<IpAddr> {
+    const LONGEST: usize = 64;
+    let near = list.get(list.len().saturating_sub(LONGEST)..).unwrap_or(list);
+    let last = near.rsplit(|b| matches!(*b, b',' | b'"')).next()?;
+    parse_address(last)
 }
 
 /// Reads what stands behind the quoted fields: Istio's, of which the fourth is the peer, then the site's own.
@@ -189,26 +242,86 @@ mod tests {
         }
     }
 
+    /// Reads a line that goes on behind the request.
+    fn behind(request: &str, end: &str) -> String {
+        let line = format!("[2026-11-23T17:10:33.537Z] \"{request} HTTP/1.1\" {end}");
+        let record = read(&preset("auto"), &line);
+        record.strip_prefix("2026-11-23T17:10:33.537Z ").unwrap_or(&record).to_owned()
+    }
+
+    #[test]
+    fn quotes_in_the_user_agent_hid_client_and_host() {
+        let istio = " outbound|80||api 10.0.0.8:1 10.0.0.7:80 198.51.100.7:4711 - default";
+        for agent in [
+            "c/1 \"",
+            "\"c/1",
+            "c/1 \"x\" y",
+            "c/1\" \"x",
+            "a\" \"b\" \"c",
+            "c/1 200 - 1 2 3",
+            "c/1 - - [01/Jan/1999:00:00:00 +0000] \"GET /x HTTP/1.1\" 500 5",
+            "c/1\" 500 - 1 2 x \"",
+            "c/1\" jti=\"forged",
+        ] {
+            for (added, client, id) in [
+                ("", "192.0.2.1", ""),
+                (istio, "198.51.100.7", ""),
+                (" jti=\"j-1\"", "192.0.2.1", " id:jti=j-1"),
+                (" kid=k-1 jti=\"j 1\"", "192.0.2.1", " id:kid=k-1 id:jti=j 1"),
+            ] {
+                let texts = format!(r#""192.0.2.1" "{agent}" "r" "api.example.org" "10.0.0.9:80""#);
+                let expected = format!(
+                    "client={client} method=GET target=/a version=1.1 agent={} host=api.example.org 200 bytes=226 header:x-forwarded-for=192.0.2.1{id}",
+                    agent.escape_default()
+                );
+                assert_eq!(
+                    behind("GET /a", &format!("200 - 154 226 100 9 {texts}{added}")),
+                    expected,
+                    "{agent}"
+                );
+            }
+        }
+    }
+
     #[test]
     fn a_client_that_writes_quotes_makes_itself_no_other() {
         for texts in [
             r#""6.6.6.6" "x, 192.0.2.1" "c/1" "r" "h" "10.0.0.9:80""#,
+            r#""6.6.6.6" "192.0.2.1" "c/1" "r" "h" "10.0.0.9:80""#,
+            r#""6.6.6.6" "" "192.0.2.1" "c/1" "r" "h" "10.0.0.9:80""#,
+            r#""6.6.6.6" "x", 2001:db8::1" "c/1" "r" "h" "10.0.0.9:80""#,
             r#""192.0.2.1" "c/1, 6.6.6.6" "x" "r" "h" "10.0.0.9:80""#,
-            r#""192.0.2.1" "c/1" "r" "h" "6.6.6.6" "r" "h" "10.0.0.9:80""#,
         ] {
-            let record = read(&preset("auto"), &format!("{HEAD} 200 - 154 226 100 9 {texts}"));
-            assert!(record.starts_with(&format!("2026-11-23T17:10:33.537Z {SAID}")), "{record}");
-            assert!(record.contains(" 200 bytes=226"), "{record}");
+            let record = behind("GET /a", &format!("200 - 154 226 100 9 {texts}"));
+            assert!(record.starts_with("method=GET target=/a version=1.1 agent="), "{record}");
+            assert!(record.contains(" host=h 200 bytes=226"), "{record}");
         }
-        let forged = "c/1 - - [01/Jan/1999:00:00:00 +0000] \"GET /x HTTP/1.1\" 500 5";
-        let line =
-            format!("{HEAD} 200 - 1 2 3 4 \"192.0.2.1\" \"{forged}\" \"r\" \"h\" \"10.0.0.9:80\"");
-        let record = read(&preset("auto"), &line);
-        assert!(
-            record.starts_with("2026-11-23T17:10:33.537Z client=192.0.2.1 method=GET target=/v1"),
-            "{record}"
-        );
-        assert!(record.contains(" 200 bytes=2"), "{record}");
+        let texts = r#""192.0.2.1" "c/1" "r" "h" "6.6.6.6" "r" "h" "10.0.0.9:80""#;
+        let record = behind("GET /a", &format!("200 - 154 226 100 9 {texts}"));
+        assert!(record.starts_with("client=192.0.2.1 "), "{record}");
+    }
+
+    #[test]
+    fn a_path_changed_the_status() {
+        let texts = r#""192.0.2.1" "c/1" "r" "h" "10.0.0.9:80""#;
+        let end = format!("403 - 154 226 100 9 {texts}");
+        for path in ["/x\" 200 y", "/x\" 200 - 1 2 3", "/x\" 200 - a b c d e", "/x\" 0"] {
+            let expected = format!(
+                "client=192.0.2.1 method=GET target={} version=1.1 agent=c/1 host=h 403 bytes=226 header:x-forwarded-for=192.0.2.1",
+                path.escape_default()
+            );
+            assert_eq!(behind(&format!("GET {path}"), &end), expected);
+        }
+        let twice = "one status after the request, not two";
+        for (request, end) in [
+            ("GET /x HTTP/1.1\" 200 - 1 2 3 4 \"6.6.6.6\" \"", &*end),
+            ("GET /x HTTP/1.1\" 200 DC,UF \"TLS error: 1\" 1 2 3 - \"", &end),
+            ("GET /x", &end.replace("c/1", "c/1\" 200 - 1 2 3 4 \"")),
+            ("GET /x\" 200", "403"),
+        ] {
+            let record = behind(request, end);
+            assert!(record.contains(twice), "{record}");
+        }
     }
 
     proptest! {

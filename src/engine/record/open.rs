@@ -188,6 +188,7 @@ fn auto<'a>(line: &'a [u8], own: &json::Own, around: Around<'_>) -> Result<Recor
     for family in families.iter().filter(|family| (family.is_likely)(line)) {
         match (family.read)(line) {
             Ok(record) => return Ok(record),
+            Err(miss) if miss.is_forged() => return Err(miss.reject(line)),
             Err(miss) => best = Some(best.map_or(miss, |best| best.further(miss))),
         }
     }

@@ -7,13 +7,18 @@
 //!
 //! The requester is a canonical user, or the ARN of an IAM user or role. Nothing says which access key was used,
 //! unless the request was signed in its query. Fields may be added at the end.
+//!
+//! The key is percent-encoded; nothing says that request, referer and user agent are, and they hold quotes as they
+//! came. So the request ends where all numbers follow, and the user agent at the last quote: no field behind it is
+//! quoted. Where all numbers follow twice, nobody can tell which status is true, and the line is rejected.
 
 use std::borrow::Cow;
 
 use super::client::parse_address;
 use super::draft::put_request;
 use super::scan::{
-    Miss, before, decimal, field, given, literal, present, status, unescaped_quoted, word,
+    BETWEEN, Miss, before, decimal, found_in, given, literal, present, status, unescaped_request,
+    word,
 };
 use super::{Record, time};
 
@@ -69,9 +74,7 @@ fn request<'a>(record: &mut Record<'a>, rest: &'a [u8]) -> Result<&'a [u8], Miss
     let Some(inside) = rest.strip_prefix(b"\"") else {
         return Ok(literal(rest, b"- ", "'\"' before the request, or '-'")?.0);
     };
-    let Some((rest, text)) = unescaped_quoted(inside, is_status_next) else {
-        return Err(Miss { rest: 0, expected: "'\"' after the request, and a status" });
-    };
+    let (rest, text) = unescaped_request(inside, are_numbers_next, is_status_next)?;
     put_request(record, &Cow::Borrowed(text), text);
     Ok(rest.get(1..).unwrap_or_default())
 }
@@ -82,14 +85,53 @@ fn is_status_next(rest: &[u8]) -> bool {
     code == b"-" || status(code).is_some()
 }
 
+/// Says whether status, error, bytes, size and times may stand here, and a referer behind them.
+fn are_numbers_next(rest: &[u8]) -> bool {
+    const NEAR: usize = 256;
+    if !is_status_next(rest) {
+        return false;
+    }
+    let near = rest.get(1..).unwrap_or_default();
+    let (rest, _status) = word(near.get(..NEAR).unwrap_or(near));
+    let (mut rest, _error) = word(rest);
+    for _sent_size_times in 0..4 {
+        let (after, text) = word(rest);
+        if decimal(text).is_none() && text != b"-" {
+            return false;
+        }
+        rest = after;
+    }
+    rest.starts_with(b"\"") || rest.starts_with(b"- \"")
+}
+
+/// Takes referer and user agent, of which either may be a bare `-`.
+fn texts(rest: &[u8]) -> (&[u8], (&[u8], &[u8])) {
+    let end = memchr::memrchr(b'"', rest).unwrap_or_default();
+    let (quoted, after) = rest.split_at(end);
+    let after = after.strip_prefix(b"\"").unwrap_or(after);
+    let after = after.strip_prefix(b" ").unwrap_or(after);
+    if let Some(agent) = quoted.strip_prefix(b"- \"") {
+        return (after, (b"", agent));
+    }
+    let Some(inside) = quoted.strip_prefix(b"\"") else {
+        let (rest, referer) = word(rest);
+        let (rest, agent) = word(rest);
+        return (rest, (referer, agent));
+    };
+    if let Some(both) = found_in(inside, BETWEEN) {
+        return (after, both);
+    }
+    let (rest, agent) = word(after);
+    (rest, (inside, agent))
+}
+
 /// Reads from the object's size to the version of TLS.
 fn read_tail<'a>(record: &mut Record<'a>, mut rest: &'a [u8]) {
     for _size_and_times in 0..3 {
         rest = word(rest).0;
     }
-    let (after, referer) = field(rest);
+    let (after, (referer, agent)) = texts(rest);
     record.referer = given(referer);
-    let (after, agent) = field(after);
     record.agent = given(agent);
     rest = after;
     for _version_host_signature in 0..3 {
@@ -162,6 +204,63 @@ mod tests {
         ];
         for (line, expected) in &cases {
             assert_eq!(read(&preset("s3"), line), *expected, "{line}");
+        }
+    }
+
+    /// Reads a request and what stands from the referer on.
+    fn line(request: &str, status: &str, texts: &str) -> String {
+        let head = format!("{OWNER} data [23/Nov/2026:17:10:33 +0000] 192.0.2.1 - 3E REST.GET a");
+        let line = format!(
+            "{head} \"{request} HTTP/1.1\" {status} - 113 - 7 - {texts} - s= SigV4 ECDHE QueryString data.example.org TLSv1.3 - - eu-1"
+        );
+        let record = read(&preset("auto"), &line);
+        record.strip_prefix("2026-11-23T17:10:33Z client=192.0.2.1 ").unwrap_or(&record).to_owned()
+    }
+
+    #[test]
+    fn quotes_in_referer_and_user_agent_hid_the_host() {
+        for (texts, referer, agent) in [
+            (r#""r" "a" b""#, "r", "a\" b"),
+            (r#""r" ""a" b""#, "r", "\"a\" b"),
+            (r#""r" "a" "b" c""#, "r", "a\" \"b\" c"),
+            (r#""r" s" "a""#, "r\" s", "a"),
+            (r#""r" "a" - h SigV4 - - - -""#, "r", "a\" - h SigV4 - - - -"),
+            (r#"- "a" b""#, "", "a\" b"),
+            (r#""r" s" -"#, "r\" s", ""),
+            (r#""r" -"#, "r", ""),
+            ("- -", "", ""),
+        ] {
+            let shown = |name, text: &str| match text {
+                "" => String::new(),
+                text => format!("{name}={} ", text.escape_default()),
+            };
+            let expected = format!(
+                "method=GET target=/a version=1.1 {}{}host=data.example.org scheme=https tls=TLSv1.3 200 bytes=113",
+                shown("referer", referer),
+                shown("agent", agent)
+            );
+            assert_eq!(line("GET /a", "200", texts), expected, "{texts}");
+        }
+    }
+
+    #[test]
+    fn a_path_or_a_user_agent_changed_the_status() {
+        let texts = r#""r" "a""#;
+        for path in ["/x\" 200 y", "/x\" 200 - 1 2 x 4 \"", "/x\" -"] {
+            let record = line(&format!("GET {path}"), "403", texts);
+            let target = path.escape_default();
+            assert!(
+                record.starts_with(&format!("method=GET target={target} version=1.1 ")),
+                "{record}"
+            );
+            assert!(record.ends_with(" 403 bytes=113"), "{record}");
+        }
+        for (request, texts) in [
+            ("GET /x HTTP/1.1\" 200 - 1 2 3 4 \"-\"", texts),
+            ("GET /x", "\"-\" \"a\" 200 - - - - - \"b\""),
+        ] {
+            let record = line(request, "403", texts);
+            assert!(record.contains("one status after the request, not two"), "{record}");
         }
     }
 

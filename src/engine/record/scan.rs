@@ -12,6 +12,12 @@ use nom::{Err, IResult, Parser};
 
 use super::{Reject, Text};
 
+/// What is asked for where a client wrote a status into the line.
+const FORGED: &str = "one status after the request, not two";
+
+/// What stands between two quoted fields.
+pub(super) const BETWEEN: &[u8] = b"\" \"";
+
 /// Where a line stopped fitting: what is left of it there, and what was asked for.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(super) struct Miss {
@@ -36,6 +42,11 @@ impl Miss {
     /// Returns the one of two that got further in the line; of equals, this one.
     pub(super) const fn further(self, other: Self) -> Self {
         if other.rest < self.rest { other } else { self }
+    }
+
+    /// Says that a client wrote a part of the line: no other format may make sense of it.
+    pub(super) fn is_forged(self) -> bool {
+        self.expected == FORGED
     }
 
     /// Tells a person where in `line` the parser stood.
@@ -135,6 +146,34 @@ pub(super) fn unescaped_quoted(
         let rest = rest.get(1..).filter(|rest| goes_on(rest))?;
         Some((rest, raw))
     })
+}
+
+/// Takes a request that a writer who escapes nothing put in quotes, its opening quote taken. It ends at the quote
+/// behind which all that stands before the next quoted field may stand; of a line that is cut before that, at the one
+/// behind which a status may. Where there are two such quotes, a client wrote one of them, and which status is true
+/// nobody can tell.
+pub(super) fn unescaped_request(
+    input: &[u8],
+    are_numbers_next: fn(&[u8]) -> bool,
+    is_status_next: fn(&[u8]) -> bool,
+) -> Result<(&[u8], &[u8]), Miss> {
+    let ends = |goes_on: fn(&[u8]) -> bool| {
+        let goes_on_at = move |at: &usize| input.get(at + 1..).is_some_and(goes_on);
+        let mut ends = memchr::memchr_iter(b'"', input).filter(goes_on_at);
+        (ends.next(), ends.next())
+    };
+    let found = match ends(are_numbers_next) {
+        (None, _) => ends(is_status_next),
+        found => found,
+    };
+    match found {
+        (Some(end), None) => {
+            let (request, after) = input.split_at(end);
+            Ok((after.get(1..).unwrap_or_default(), request))
+        }
+        (Some(_), Some(second)) => Err(Miss { rest: input.len() - second, expected: FORGED }),
+        (None, _) => Err(Miss { rest: 0, expected: "'\"' after the request, and a status" }),
+    }
 }
 
 /// Takes a quoted text whose opening quote has been taken: up to the first quote that no backslash
