@@ -31,6 +31,10 @@ pub(super) fn read<'a>(
 const NO_TIME: &str = "a time: use a format that has one, or log through an envelope that has (RFC 5424, rsyslog's \
      ISO times, a container runtime)";
 
+/// What is asked for where an application says a server's line.
+const SHIPPED: &str = "a shipper's keys beside the message (stream, log.file.path, kubernetes, syslogtag) and no logger's \
+     (level): it may be a client's text";
+
 impl Parser {
     /// Reads a line in its envelopes. A terminal's colours are taken off where they stand at an end of the
     /// line, or where it cannot be read with them.
@@ -102,8 +106,9 @@ impl Parser {
             Sealed::Line(envelope) | Sealed::Text(envelope) => envelope,
         };
         match self.read(&inside, around.within(time)?) {
-            Ok(record) => Some(Ok(lend(record.into_owned(), time))),
+            Ok(_) if is_text => Some(Err(Reject::new(1, SHIPPED, "a message that is a line"))),
             Err(_) if is_text => None,
+            Ok(record) => Some(Ok(lend(record.into_owned(), time))),
             // The line inside is escaped: its columns are not those of the line as given.
             Err(reject) => Some(Err(Reject { column: 1, ..reject })),
         }

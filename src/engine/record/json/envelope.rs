@@ -5,10 +5,17 @@
 //! {"__REALTIME_TIMESTAMP":"µs","MESSAGE":"LINE",...}                      journalctl -o json
 //! {"@timestamp":"...","message":"LINE","log":{"file":...},...}            Filebeat, Fluent Bit, Fluentd
 //! {"textPayload":"LINE","timestamp":"...",...}                            Google Cloud Logging
+//! {"syslogtag":"nginx:","msg":"LINE",...}                                 rsyslog, Vector, Logstash, GELF of docker
 //! ```
 //!
+//! A key that applications use for what they say (`message`, `msg`) holds a line only if other keys show that a
+//! shipper put it there, and none that an application's own logger did: an application that logs a client's text
+//! would let that client write records of its own.
+//!
 //! Sources: docker "JSON File logging driver", systemd "Journal Export Formats" (a list of numbers is bytes that
-//! are no UTF-8, `null` stands for what is too large to be shown), Fluent Bit and Filebeat documentation.
+//! are no UTF-8, `null` stands for what is too large to be shown), Fluent Bit and Filebeat documentation, rsyslog
+//! "Properties", syslog-ng "format-json", Vector "file" and "syslog" sources, Logstash "file" input, docker "Graylog
+//! Extended Format logging driver"; of the loggers those of pino, bunyan, winston, zap, logrus, Python's, ECS'.
 
 use std::borrow::Cow;
 
@@ -26,9 +33,9 @@ const DOCKER_CHUNK: usize = 16 * 1024;
 /// What an object is, as an envelope.
 #[derive(Debug, PartialEq, Eq)]
 pub(crate) enum Sealed<'a> {
-    /// It holds a line, under a key that shippers give to lines.
+    /// It holds a line that a shipper put there.
     Line(Envelope<Text<'a>>),
-    /// It holds a text, under a key that applications give to what they say: this may be a line.
+    /// It holds a text that an application may have put there.
     Text(Envelope<Text<'a>>),
     /// It holds a part of a line, or none: why.
     Cut(&'static str),
@@ -41,9 +48,36 @@ pub(crate) fn envelope(line: &[u8]) -> Option<Sealed<'_>> {
     if let Some(why) = object.cut {
         return Some(Sealed::Cut(why));
     }
-    let line = object.line?;
-    let envelope = Envelope { line, time: object.time };
-    Some(if object.rank > 1 { Sealed::Line(envelope) } else { Sealed::Text(envelope) })
+    let is_shippers = object.is_shippers();
+    let envelope = Envelope { line: object.line?, time: object.time };
+    Some(if is_shippers { Sealed::Line(envelope) } else { Sealed::Text(envelope) })
+}
+
+/// Whose key a line stands under: of several, the greatest holds it.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, PartialOrd, Ord)]
+enum Holder {
+    #[default]
+    Nobody,
+    /// Applications' and shippers': `msg`.
+    Anyone,
+    /// GELF's, whose protocol has a level: `short_message`.
+    Gelf,
+    /// docker's and Fluent's, rarely an application's: `log`.
+    Log,
+    /// The journal's and Google's alone: `MESSAGE`.
+    Journal,
+}
+
+impl Holder {
+    const fn of(key: &[u8]) -> Self {
+        match key {
+            b"MESSAGE" | b"textPayload" => Self::Journal,
+            b"log" => Self::Log,
+            b"full_message" | b"short_message" => Self::Gelf,
+            b"message" | b"msg" => Self::Anyone,
+            _ => Self::Nobody,
+        }
+    }
 }
 
 /// What has been seen of an object.
@@ -51,8 +85,11 @@ pub(crate) fn envelope(line: &[u8]) -> Option<Sealed<'_>> {
 struct Object<'a> {
     text: Cursor<'a>,
     line: Option<Text<'a>>,
-    /// How sure the line's key is; 0 while there is none.
-    rank: u8,
+    holder: Holder,
+    /// A key shows a shipper.
+    is_shipped: bool,
+    /// A key shows an application's logger.
+    is_logged: bool,
     time: Option<Time>,
     cut: Option<&'static str>,
 }
@@ -72,51 +109,82 @@ impl<'a> Object<'a> {
         }
     }
 
+    /// Says whether a shipper put the line there.
+    const fn is_shippers(&self) -> bool {
+        match self.holder {
+            Holder::Journal => true,
+            Holder::Log => self.is_shipped || !self.is_logged,
+            Holder::Gelf => self.is_shipped,
+            Holder::Anyone => self.is_shipped && !self.is_logged,
+            Holder::Nobody => false,
+        }
+    }
+
     fn member(&mut self, key: &[u8]) -> Result<(), Broken> {
-        let rank = match key {
-            b"log" | b"MESSAGE" | b"textPayload" => 3,
-            b"message" | b"full_message" => 2,
-            b"msg" | b"short_message" => 1,
-            b"logtag" | b"partial_message" | b"__REALTIME_TIMESTAMP" => 0,
-            _ if self.time.is_none() && is_time(key) => 0,
-            _ => return self.text.skip(),
-        };
-        match (rank, self.text.next()) {
-            (0, Some(b'{' | b'[')) => self.text.skip(),
-            (0, _) => self.about(key),
-            (_, Some(b'"')) => {
+        let holder = Holder::of(key);
+        let next = self.text.next();
+        if holder == Holder::Nobody {
+            self.is_shipped |= is_shippers(key, next);
+            self.is_logged |= is_loggers(key);
+            return self.about(key);
+        }
+        match next {
+            Some(b'"') => {
                 let quoted = self.text.string()?;
-                if rank > self.rank {
-                    self.rank = rank;
+                if holder > self.holder {
+                    self.holder = holder;
                     self.line = Some(without_end(quoted.text(), key, &mut self.cut));
                 }
                 Ok(())
             }
-            (_, Some(b'[')) if key == b"MESSAGE" => {
+            Some(b'[') if key == b"MESSAGE" => {
                 self.line = Some(Cow::Owned(self.bytes()?));
-                self.rank = rank;
+                self.holder = holder;
                 Ok(())
             }
-            (_, Some(b'n')) if key == b"MESSAGE" => {
+            Some(b'n') if key == b"MESSAGE" => {
                 self.cut = Some("a message (journald shows none that is large: journalctl --all)");
                 self.text.skip()
             }
+            Some(b'{') if holder == Holder::Log => self.log(),
             _ => self.text.skip(),
         }
     }
 
-    /// Reads a value that says something of the line: its time, or that it is a part.
+    /// Reads ECS' `log`: Filebeat says there which file a line is of, loggers how grave it is.
+    fn log(&mut self) -> Result<(), Broken> {
+        self.text.mark(b'{', "JSON: `{`")?;
+        if self.text.take(b'}') {
+            return Ok(());
+        }
+        loop {
+            match self.text.key()?.raw {
+                b"file" | b"offset" => self.is_shipped = true,
+                b"level" | b"logger" => self.is_logged = true,
+                _ => {}
+            }
+            self.text.skip()?;
+            if self.text.ends(b'}', "JSON: `,` or `}`")? {
+                return Ok(());
+            }
+        }
+    }
+
+    /// Reads a value that may say something of the line: its time, or that it is a part.
     fn about(&mut self, key: &[u8]) -> Result<(), Broken> {
+        let is_about_part = matches!(key, b"logtag" | b"partial_message");
+        let is_about_time = key == b"__REALTIME_TIMESTAMP" || (self.time.is_none() && is_time(key));
         let value = match self.text.next() {
+            _ if !is_about_part && !is_about_time => return self.text.skip(),
+            Some(b'{' | b'[') => return self.text.skip(),
             Some(b'"') => self.text.string()?.raw,
             _ => self.text.plain()?,
         };
-        match key {
-            b"logtag" | b"partial_message" if matches!(value, b"P" | b"true") => {
-                self.cut = Some(syslog::WHOLE);
-            }
-            b"logtag" | b"partial_message" => {}
-            _ => self.time = self.time.or_else(|| time::read(value)),
+        if is_about_part && matches!(value, b"P" | b"true") {
+            self.cut = Some(syslog::WHOLE);
+        }
+        if is_about_time {
+            self.time = self.time.or_else(|| time::read(value));
         }
         Ok(())
     }
@@ -136,6 +204,42 @@ impl<'a> Object<'a> {
             }
         }
     }
+}
+
+/// Says whether a key shows a shipper: one that puts lines of others into objects. `next` begins its value.
+fn is_shippers(key: &[u8], next: Option<u8>) -> bool {
+    match key {
+        // Applications use these names for other things than objects.
+        b"agent" | b"input" | b"kubernetes" | b"docker" | b"container" | b"beat"
+        | b"prospector" | b"fileset" => next == Some(b'{'),
+        b"stream" | b"logtag" | b"_p" | b"partial_message" | b"container_id"
+        | b"container_name" | b"_container_id" | b"_container_name" | b"log.file.path"
+        | b"log.offset" | b"source_type" | b"@version" | b"syslogtag" | b"programname"
+        | b"PROGRAM" | b"fromhost" | b"fromhost-ip" | b"inputname" | b"logsource" | b"logGroup"
+        | b"logStream" => true,
+        key => key.starts_with(b"__") || key.starts_with(b"_SYSTEMD_"),
+    }
+}
+
+/// Says whether a key shows an application's own logger, which says how grave a thing is, or who says it.
+fn is_loggers(key: &[u8]) -> bool {
+    matches!(
+        key,
+        b"level"
+            | b"lvl"
+            | b"@l"
+            | b"levelname"
+            | b"level_name"
+            | b"levelno"
+            | b"loglevel"
+            | b"logLevel"
+            | b"log_level"
+            | b"log.level"
+            | b"logger"
+            | b"logger_name"
+            | b"loggerName"
+            | b"log.logger"
+    )
 }
 
 fn is_time(key: &[u8]) -> bool {
@@ -188,11 +292,46 @@ mod tests {
             format!(
                 r#"{{"insertId":"i","textPayload":{line},"timestamp":"2026-11-23T17:10:33Z"}}"#
             ),
-            format!(r#"{{"level":"info","msg":{line}}}"#),
+            format!(r#"{{"syslogtag":"nginx[1]:","severity":"info","msg":{line}}}"#),
+            format!(r#"{{"PROGRAM":"nginx","MESSAGE":{line}}}"#),
+            format!(r#"{{"date":1795453833.5,"log":{line}}}"#),
+            format!(r#"{{"file":"/x","message":{line},"source_type":"file"}}"#),
+            format!(
+                r#"{{"@version":"1","@timestamp":"2026-11-23T17:10:33Z","host":"h","message":{line}}}"#
+            ),
+            format!(r#"{{"short_message":{line},"level":6,"_container_id":"0f"}}"#),
         ] {
             assert_eq!(read(&auto, &object), expected, "{object}");
-            let twice = serde_json::json!({"message": object}).to_string();
+            let twice = serde_json::json!({"message": object, "stream": "stdout"}).to_string();
             assert_eq!(read(&auto, &twice), expected, "{twice}");
+        }
+    }
+
+    #[test]
+    fn what_a_client_made_an_application_say_was_taken_for_a_record() {
+        let auto = preset("auto");
+        let text = serde_json::to_string(LINE).unwrap();
+        for object in [
+            format!(r#"{{"level":30,"time":1795453833537,"pid":7,"hostname":"h","msg":{text}}}"#),
+            format!(r#"{{"level":"info","ts":1795453833.5,"logger":"http","msg":{text}}}"#),
+            format!(
+                r#"{{"level":"info","message":{text},"timestamp":"2026-11-23T17:10:33Z","input":"x","agent":"c/1"}}"#
+            ),
+            format!(
+                r#"{{"@timestamp":"2026-11-23T17:10:33Z","log.level":"info","message":{text},"ecs":{{"version":"8.10.0"}}}}"#
+            ),
+            format!(r#"{{"log":{{"level":"info","origin":{{"file":{{}}}}}},"message":{text}}}"#),
+            format!(r#"{{"severity":"INFO","message":{text}}}"#),
+            format!(r#"{{"level":"info","log":{text}}}"#),
+            format!(r#"{{"version":"1.1","host":"h","short_message":{text},"level":6}}"#),
+            // A shipper that took an application's object apart.
+            format!(r#"{{"level":"info","message":{text},"kubernetes":{{"pod":"x"}}}}"#),
+            format!(r#"{{"message":{text}}}"#),
+        ] {
+            let expected = "1: a shipper's keys beside the message (stream, log.file.path, kubernetes, \
+                            syslogtag) and no logger's (level): it may be a client's text / a message that is a line";
+            assert_eq!(read(&auto, &object), expected, "{object}");
+            assert!(preset("combined").parse(object.as_bytes()).is_err(), "{object}");
         }
     }
 
@@ -229,7 +368,9 @@ mod tests {
         let sealed = br#"{"MESSAGE":"a","__REALTIME_TIMESTAMP":"1795453833537001"}"#;
         assert_eq!(envelope(sealed), Some(Sealed::Line(Envelope { line: line.clone(), time })));
         let text = br#"{"ts":1795453833.537001,"msg":"a"}"#;
-        assert_eq!(envelope(text), Some(Sealed::Text(Envelope { line, time })));
+        assert_eq!(envelope(text), Some(Sealed::Text(Envelope { line: line.clone(), time })));
+        let shipped = br#"{"ts":1795453833.537001,"msg":"a","stream":"stdout"}"#;
+        assert_eq!(envelope(shipped), Some(Sealed::Line(Envelope { line, time })));
         for none in ["", "{", "{}", "{\"a\":1}", "{\"log\":{}}", "{\"log\":\"x"] {
             assert_eq!(envelope(none.as_bytes()), None, "{none}");
         }

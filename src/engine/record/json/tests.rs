@@ -290,7 +290,7 @@ fn what_applications_put_into_loose_objects_does_not_stand_before_the_servers_ke
 #[test]
 fn a_path_in_a_loose_object_does_not_hide_the_line_in_the_message() {
     check(&[(
-        r#"{"@timestamp":"2026-03-05T10:20:30Z","labels":{"path":"/var/log/x"},"message":"192.0.2.1 - - [10/Oct/2000:13:55:36 -0700] \"GET /a HTTP/1.1\" 200 5"}"#,
+        r#"{"@timestamp":"2026-03-05T10:20:30Z","agent":{"type":"filebeat"},"labels":{"path":"/var/log/x"},"message":"192.0.2.1 - - [10/Oct/2000:13:55:36 -0700] \"GET /a HTTP/1.1\" 200 5"}"#,
         "2000-10-10T20:55:36Z client=192.0.2.1 method=GET target=/a version=1.1 200 bytes=5",
     )]);
 }
