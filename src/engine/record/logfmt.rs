@@ -119,6 +119,9 @@ mod tests {
             ("level=info msg=\"cut", "20: '\"' after the value / the end of the line".to_owned()),
         ] {
             assert_eq!(shown(&preset("logfmt"), line), reject, "{line}");
+            // Under auto the combined family's words were told.
+            let told = shown(&preset("auto"), line);
+            assert!(line.is_empty() || told == reject, "{line}: {told}");
         }
         for line in ["GET /?a=b", "A=b", "=b", "a b=c", "192.0.2.1 a=b", "http://x/?a=b"] {
             assert!(!is_likely(line.as_bytes()), "{line}");

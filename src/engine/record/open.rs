@@ -205,7 +205,8 @@ fn auto<'a>(line: &'a [u8], own: &json::Own, around: Around<'_>) -> Result<Recor
     }
     let miss = match combined::read(line, Tail::Combined) {
         Ok(record) => return Ok(record),
-        Err(miss) => best.map_or(miss, |best| best.further(miss)),
+        // What looks like another format is told in its words: this family's begins with anything.
+        Err(miss) => best.unwrap_or(miss),
     };
     combined::read_bare(line).map_err(|_| miss.reject(line))
 }
