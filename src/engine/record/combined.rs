@@ -5,8 +5,8 @@
 //! ```
 //!
 //! Kin of it are read too: lighttpd has the host in the place of ident, Gandi a duration ` (0 s)` behind the time,
-//! cPanel dates like `11/23/2026`, `LiteSpeed` a virtual host in front, `["name"] `, and its user in quotes. Where
-//! a site logs X-Forwarded-For in the client's place, a list of addresses stands there.
+//! cPanel dates like `11/23/2026`, morgan any time that [`time::read`] does, `LiteSpeed` a virtual host in front,
+//! `["name"] `, and its user in quotes. Where a site logs X-Forwarded-For in the client's place, a list of addresses stands there.
 //!
 //! Sources: Apache `mod_log_config`, nginx `ngx_http_log_module`, Traefik access logs, lighttpd `mod_accesslog`,
 //! `OpenLiteSpeed`'s `accesslog.cpp`. Read as lines are, not as the manual says: see the table in the tests.
@@ -421,6 +421,19 @@ mod tests {
         let record = preset("auto").parse_under(line.as_bytes(), &Columns::default()).unwrap();
         let trusted = ["10.0.0.0/8".parse().unwrap()];
         client_behind(record.client, record.forwarded(), &trusted).unwrap().to_string()
+    }
+
+    #[test]
+    fn the_times_of_morgans_tokens_are_read() {
+        for time in
+            ["05/Mar/2026:10:20:30 +0000", "Thu, 05 Mar 2026 10:20:30 GMT", "2026-03-05T10:20:30Z"]
+        {
+            let line = format!(r#"192.0.2.1 - - [{time}] {GET} "-" "curl/8.0""#);
+            assert!(
+                read(&preset("auto"), &line)
+                    .starts_with("2026-03-05T10:20:30Z client=192.0.2.1 method=GET")
+            );
+        }
     }
 
     #[test]

@@ -6,6 +6,7 @@
 //! <PRI>1 2026-11-23T17:10:33Z host app pid msgid - LINE          RFC 5424, the - may be [structured data]
 //! 2026-11-23T17:10:33.5Z stdout F LINE                           container runtimes (CRI)
 //! 2026-11-23 17:10:33,537 LINE                                   Python's logging, `%(asctime)s`
+//! 2026/11/23 17:10:33.537 INFO http.log.access MESSAGE {LINE}    Caddy's console encoder, tabs between
 //! [host ]tag[pid]: LINE                                          a daemon's standard error, a time taken off
 //! service | LINE                                                 docker compose
 //! MESSAGE=LINE                                                   journalctl -o export
@@ -13,7 +14,7 @@
 //! ESC[32m LINE ESC[0m                                            a terminal's colours
 //! ```
 
-use super::scan::{quoted, word};
+use super::scan::{found_in, quoted, word};
 use super::time::{self, Time};
 
 /// What is asked for where a part of a line stands.
@@ -67,7 +68,7 @@ pub(super) fn peel(line: &[u8]) -> Option<Envelope<&[u8]>> {
         let line = after_stream(after).or_else(|| after_tag(after))?;
         return Some(Envelope { line, time: Some(time) });
     }
-    if let Some((line, time)) = after_asctime(rest) {
+    if let Some((line, time)) = after_asctime(rest).or_else(|| after_console(rest)) {
         return Some(Envelope { line, time: Some(time) });
     }
     if stamp.ends_with(b":") && stamp.contains(&b'[') {
@@ -217,6 +218,16 @@ fn after_asctime(line: &[u8]) -> Option<(&[u8], Time)> {
     let (stamp, rest) = line.split_at_checked(LENGTH)?;
     let time = time::iso(stamp).filter(|_| stamp.get(19) == Some(&b','))?;
     Some((rest.strip_prefix(b" ")?, time))
+}
+
+/// Takes off what Caddy's console encoder puts before the object of an access log: time (UTC), level, logger and the
+/// message, which is Caddy's own. ("log (Caddyfile directive)"; only these loggers print requests.)
+fn after_console(line: &[u8]) -> Option<(&[u8], Time)> {
+    let (stamp, rest) = found_in(line, b"\t")?;
+    let time = time::slashed(stamp)?;
+    let (_level, rest) = found_in(rest, b"\t")?;
+    let (_message, line) = found_in(rest.strip_prefix(b"http.log.access")?, b"\t{")?;
+    rest.get(rest.len() - line.len() - 1..).map(|line| (line, time))
 }
 
 /// Skips `stdout F ` of a container runtime.

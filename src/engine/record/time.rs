@@ -19,6 +19,7 @@ pub fn read(text: &[u8]) -> Option<Time> {
         [_, _, _, _, b'-', ..] => iso(text),
         [_, _, _, _, b'/', ..] => slashed(text),
         [_, b'/', ..] | [_, _, b'/', ..] => clf(text),
+        [_, _, _, b',', ..] => http(text),
         _ => epoch(text),
     }
 }
@@ -101,6 +102,22 @@ pub fn asctime(text: &[u8]) -> Option<Time> {
     let day = number([if d1 == b' ' { b'0' } else { d1 }, d2])?;
     let date = Date { year: number([y1, y2, y3, y4])?, month: month([m1, m2, m3])?, day };
     clock(&date, clock_text)
+}
+
+/// Reads `Mon, 23 Nov 2026 17:10:33 GMT`, as HTTP writes dates (RFC 9110, section 5.6.7) and morgan's `:date[web]`.
+#[must_use]
+pub fn http(text: &[u8]) -> Option<Time> {
+    let (&[_, _, _, b',', b' ', d1, d2, b' ', m1, m2, m3, b' ', y1, y2, y3, y4, b' '], rest) =
+        text.strip_suffix(b" GMT")?.split_first_chunk::<17>()?
+    else {
+        return None;
+    };
+    let date = Date {
+        year: number([y1, y2, y3, y4])?,
+        month: month([m1, m2, m3])?,
+        day: number([d1, d2])?,
+    };
+    clock(&date, rest)
 }
 
 /// Reads seconds since 1970 with or without a fraction, or whole milli-, micro- or nanoseconds: the

@@ -2,7 +2,11 @@
 //!
 //! ```text
 //! INFO:     client:port - "METHOD target HTTP/1.1" status phrase
+//! 2026-11-23 17:10:33,537 - uvicorn.access - INFO - client:port - "METHOD target HTTP/1.1" status
 //! ```
+//!
+//! The second is what a site's own `%(asctime)s - %(name)s - %(levelname)s - %(message)s` makes of it, in any order,
+//! with dashes, bars, colons or brackets; its time is an envelope's.
 //!
 //! Sources: Uvicorn, `config.py` and `logging.py`. On a terminal level, request and status are coloured. The path is
 //! percent-encoded, the query is not, and neither holds a space.
@@ -16,9 +20,30 @@ use super::scan::{Miss, before, is_end, literal, status, uncolored, unescaped_qu
 
 const LEVEL: &[u8] = b"INFO";
 
-/// Says whether a line begins with the level of an access log's lines, as Uvicorn pads it.
+/// The logger's name.
+const LOGGER: &[u8] = b"uvicorn.access";
+
+/// Says whether a line begins with the level of an access log's lines, as Uvicorn pads it, or with the logger's name.
 pub(super) fn is_likely(line: &[u8]) -> bool {
     after_level(line).is_some_and(|rest| rest.starts_with(b":     "))
+        || after_logger(line).is_some()
+}
+
+/// Takes off what a site's own format puts before the client: level, name of the logger, and marks between them.
+fn after_logger(line: &[u8]) -> Option<&[u8]> {
+    const NEAR: usize = 32;
+    let at = memchr::memmem::find(line.get(..NEAR).unwrap_or(line), LOGGER)?;
+    let (before, rest) = line.split_at_checked(at)?;
+    let is_head = after_marks(after_marks(before).strip_prefix(LEVEL).unwrap_or(before));
+    let rest = after_marks(rest.strip_prefix(LOGGER)?);
+    is_head.is_empty().then(|| rest.strip_prefix(LEVEL).map_or(rest, after_marks))
+}
+
+/// Skips marks; a colon only at the beginning, since an address may begin with one.
+fn after_marks(text: &[u8]) -> &[u8] {
+    let rest = text.strip_prefix(b":").unwrap_or(text);
+    let length = rest.iter().take_while(|b| matches!(b, b' ' | b'-' | b'|' | b'[' | b']')).count();
+    rest.get(length..).unwrap_or_default()
 }
 
 fn after_level(line: &[u8]) -> Option<&[u8]> {
@@ -28,10 +53,11 @@ fn after_level(line: &[u8]) -> Option<&[u8]> {
 /// Reads a line; its time is to be lent.
 pub(super) fn read(line: &[u8]) -> Result<Record<'_>, Miss> {
     let mut record = Record::default();
-    let Some(rest) = after_level(line) else {
-        return Err(Miss { rest: line.len(), expected: "INFO and a colon" });
+    let rest = match (after_logger(line), after_level(line)) {
+        (Some(rest), _) => rest,
+        (None, Some(rest)) => literal(rest, b":     ", "a colon and five spaces after INFO")?.0,
+        (None, None) => return Err(Miss { rest: line.len(), expected: "INFO and a colon" }),
     };
-    let (rest, _) = literal(rest, b":     ", "a colon and five spaces after INFO")?;
     let (rest, client) = before(rest, b" - \"", "the client's address, a dash and '\"'")?;
     record.client = address_and_port(client).or_else(|| parse_address(client));
     let Some((rest, request)) = unescaped_quoted(uncolored(rest), is_status_next) else {
@@ -90,6 +116,34 @@ mod tests {
         ];
         for (line, expected) in &cases {
             assert_eq!(read(&preset("uvicorn"), &format!("{head}{line}")), *expected, "{line}");
+        }
+    }
+
+    #[test]
+    fn lines_of_a_sites_own_format_are_read() {
+        let said = "2026-11-23T17:10:33.537Z client=192.0.2.1 method=GET target=/v1?api_key=k version=1.1 200";
+        let message = "192.0.2.1:50424 - \"GET /v1?api_key=k HTTP/1.1\" 200";
+        for head in [
+            "- uvicorn.access - INFO - ",
+            "uvicorn.access INFO ",
+            "[INFO] uvicorn.access: ",
+            "INFO - uvicorn.access - ",
+            "| INFO | uvicorn.access | ",
+            "INFO:uvicorn.access:",
+        ] {
+            let line = format!("2026-11-23 17:10:33,537 {head}{message}");
+            for name in ["uvicorn", "auto"] {
+                assert_eq!(read(&preset(name), &line), said, "{line}");
+            }
+        }
+        let six = "2026-11-23 17:10:33,537 INFO:uvicorn.access:::1:50424 - \"GET / HTTP/1.1\" 200";
+        assert_eq!(
+            read(&preset("uvicorn"), six),
+            "2026-11-23T17:10:33.537Z client=::1 method=GET target=/ version=1.1 200"
+        );
+        for other in ["- app - INFO - ", "- app uvicorn.access - ", "- uvicorn.error - INFO - "] {
+            let line = format!("2026-11-23 17:10:33,537 {other}{message}");
+            assert!(preset("uvicorn").parse(line.as_bytes()).is_err(), "{line}");
         }
     }
 

@@ -288,6 +288,36 @@ fn what_applications_put_into_loose_objects_does_not_stand_before_the_servers_ke
 }
 
 #[test]
+fn caddys_console_lines_are_read() {
+    let object = r#"{"request":{"remote_ip":"192.0.2.1","proto":"HTTP/2.0","method":"GET","host":"www.example.org","uri":"/a?b=c","headers":{}},"duration":0.001,"size":5,"status":200}"#;
+    let said = "2026-03-05T10:20:30.123Z client=192.0.2.1 method=GET target=/a?b=c version=2.0 host=www.example.org 200 bytes=5";
+    for logger in ["http.log.access", "http.log.access.log0"] {
+        let line = format!("2026/03/05 10:20:30.123\tINFO\t{logger}\thandled request\t{object}");
+        for name in ["auto", "caddy-json"] {
+            assert_eq!(read(&preset(name), &line), said, "{line}");
+        }
+        let coloured = line.replace("INFO", "\u{1b}[34mINFO\u{1b}[0m");
+        assert_eq!(read(&preset("auto"), &coloured), said, "{coloured}");
+    }
+    let other = format!("2026/03/05 10:20:30.123\tINFO\tapp\tsaid\t{object}");
+    assert!(preset("auto").parse(other.as_bytes()).is_err());
+}
+
+#[test]
+fn what_filebeats_modules_took_apart_is_read() {
+    check(&[
+        (
+            r#"{"@timestamp":"2026-03-05T10:20:30Z","nginx":{"access":{"remote_ip":"192.0.2.1","user_name":"ann","method":"GET","url":"/a?b=c","http_version":"1.1","response_code":"200","body_sent":{"bytes":"5"},"referrer":"-","agent":"c/1"}}}"#,
+            "2026-03-05T10:20:30Z client=192.0.2.1 method=GET target=/a?b=c version=1.1 agent=c/1 user=ann 200 bytes=5",
+        ),
+        (
+            r#"{"nginx":{"time_iso8601":"2026-03-05T10:20:30+00:00","remote_addr":"192.0.2.1","request":"GET /a?b=c HTTP/1.1","status":"200","body_bytes_sent":"5","http_authorization":"Bearer x"}}"#,
+            "2026-03-05T10:20:30Z client=192.0.2.1 method=GET target=/a?b=c version=1.1 200 bytes=5 header:authorization=Bearer x",
+        ),
+    ]);
+}
+
+#[test]
 fn a_path_in_a_loose_object_does_not_hide_the_line_in_the_message() {
     check(&[(
         r#"{"@timestamp":"2026-03-05T10:20:30Z","agent":{"type":"filebeat"},"labels":{"path":"/var/log/x"},"message":"192.0.2.1 - - [10/Oct/2000:13:55:36 -0700] \"GET /a HTTP/1.1\" 200 5"}"#,

@@ -5,7 +5,7 @@
 //! AWS API Gateway "Variables for access logging" and "Customize HTTP API access logs", AWS WAF "Log fields",
 //! Kong `kong/pdk/log.lua`, Google Cloud `LogEntry.HttpRequest`, Azure Application Gateway and Front Door
 //! "Access log", Elastic Common Schema, Zeek `http.log`, CloudFront "Standard logging" in JSON, OpenTelemetry "HTTP attributes", Datadog "Standard attributes", GELF,
-//! pino-http, bunyan, Serilog, logstash's grok patterns, Vault and Kubernetes audit logs.
+//! pino-http, bunyan, Serilog, logstash's grok patterns, Filebeat's modules up to 6, Vault and Kubernetes audit logs.
 
 use std::borrow::Cow;
 
@@ -73,7 +73,8 @@ pub(super) static ROWS: &[(Scope, Meaning, &[&str])] = &[
     (Scope::Root, part(Part::Request, 0), &["routeKey"]),
     (Scope::Root, object(Scope::Root), &[
         "properties", "Properties", "jsonPayload", "requestContext", "identity", "meta", "message", "payload", "State",
-        "attributes", "proxy", "sqreen", "fields", "protoPayload", "requestMetadata",
+        "attributes", "proxy", "sqreen", "fields", "protoPayload", "requestMetadata", "nginx", "apache", "apache2",
+        "access",
     ]),
     (Scope::Root, object(Scope::Request), &[
         "req", "httpRequest", "entrypointRequest", "clientRequest", "client-request",
@@ -166,6 +167,7 @@ pub(super) static ROWS: &[(Scope, Meaning, &[&str])] = &[
         "responseBytes", "BYTES_OUT", "response_content_length", "responseContentLength", "ScBytes",
     ]),
     (Scope::Root, part(Part::Bytes, 1), &["content_length", "length"]),
+    (Scope::Root, object(Scope::Body), &["body_sent"]),
     // Credentials, and the ids of them.
     (Scope::Root, header("authorization"), &["authorization", "Authorization", "authz", "http_authorization"]),
     (Scope::Root, header("proxy-authorization"), &["proxy_authorization"]),
