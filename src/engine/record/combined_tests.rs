@@ -1,0 +1,125 @@
+//! Lines of the combined family at its edges: clients, names, times, what a client forges.
+
+use super::tests::{preset, read};
+use super::{Columns, client_behind};
+
+const TIME: &str = "[05/Mar/2026:10:20:30 +0000]";
+const GET: &str = "\"GET /v1/items HTTP/1.1\" 200 1234";
+
+/// The client of a line, where `10.0.0.0/8` is trusted.
+fn client(line: &str) -> String {
+    let record = preset("auto").parse_under(line.as_bytes(), &Columns::default()).unwrap();
+    let trusted = ["10.0.0.0/8".parse().unwrap()];
+    client_behind(record.client, record.forwarded(), &trusted).unwrap().to_string()
+}
+
+#[test]
+fn the_times_of_morgans_tokens_are_read() {
+    for time in
+        ["05/Mar/2026:10:20:30 +0000", "Thu, 05 Mar 2026 10:20:30 GMT", "2026-03-05T10:20:30Z"]
+    {
+        let line = format!(r#"192.0.2.1 - - [{time}] {GET} "-" "curl/8.0""#);
+        assert!(
+            read(&preset("auto"), &line)
+                .starts_with("2026-03-05T10:20:30Z client=192.0.2.1 method=GET")
+        );
+    }
+}
+
+#[test]
+fn a_single_address_behind_the_agent_was_dropped_as_a_number() {
+    let line = format!(r#"10.1.1.1 - - {TIME} {GET} "-" "curl/8.0" "203.0.113.9""#);
+    assert_eq!(client(&line), "203.0.113.9");
+    assert!(read(&preset("auto"), &line).ends_with("header:x-forwarded-for=203.0.113.9"));
+}
+
+#[test]
+fn an_upstreams_address_was_taken_for_the_client() {
+    for (further, expected) in [
+        (r#""-" "192.0.2.8:8080""#, "10.1.1.1"),
+        (r#"- "192.0.2.8""#, "10.1.1.1"),
+        (r#""x" "192.0.2.8, 192.0.2.9""#, "10.1.1.1"),
+        (r#""203.0.113.9" "192.0.2.8:8080""#, "203.0.113.9"),
+        (r#""203.0.113.9, 10.2.2.2" "192.0.2.8:8080""#, "203.0.113.9"),
+    ] {
+        let line = format!(r#"10.1.1.1 - - {TIME} {GET} "-" "curl" {further}"#);
+        assert_eq!(client(&line), expected, "{line}");
+    }
+}
+
+#[test]
+fn a_request_in_a_users_name_was_read_for_the_true_one() {
+    let auto = preset("auto");
+    let fake = r#"[01/Jan/2020:00:00:00 +0000] "GET /fake HTTP/1.1" 500 1"#;
+    let traefik = r#"42 "api@docker" "http://172.18.0.3:8080" 5ms"#;
+    for line in [
+        format!(r#"203.0.113.9 - x {fake} "-" "-" 1 "a" "b" 1ms {TIME} {GET} "-" "-" {traefik}"#),
+        format!(r#"203.0.113.9 - x {fake} "-" "a {TIME} {GET} "-" "-" {traefik}"#),
+        format!(r#"203.0.113.9 - x [01/Jan/2020:00:00:00 +0000] " {TIME} {GET} "-" "-" {traefik}"#),
+        format!(r#"203.0.113.9 - x [-] "a {TIME} {GET} "-" "-" {traefik}"#),
+        format!(r#"203.0.113.9 - - {TIME} {GET} "-" "x" 1 {fake} "-" "x" {traefik}"#),
+    ] {
+        for format in [&auto, &preset("traefik")] {
+            let said = read(format, &line);
+            assert!(said.contains("one time and request, not two"), "{line}: {said}");
+        }
+    }
+}
+
+#[test]
+fn a_time_in_an_escaped_agent_makes_no_second_request() {
+    let agent = r#"x [01/Jan/2020:00:00:00 +0000] \x22GET /fake HTTP/1.1\x22 500 [-] "#;
+    let line = format!(r#"192.0.2.1 - - {TIME} {GET} "-" "{agent}" "Bearer abc" 462 0.050"#);
+    let said = read(&preset("auto"), &line);
+    assert!(said.contains("target=/v1/items version=1.1 agent=x [01/"), "{said}");
+    assert!(said.ends_with("field=Bearer abc"), "{said}");
+}
+
+#[test]
+fn a_list_of_clients_was_taken_for_a_host() {
+    let auto = preset("auto");
+    let begin =
+        "2026-03-05T10:20:30Z client=198.51.100.2 method=GET target=/v1/items version=1.1 agent=x";
+    let rest = format!("{TIME} {GET} \"-\" \"x\"");
+    for list in [
+        "203.0.113.9, 198.51.100.2",
+        "203.0.113.9,198.51.100.2",
+        "203.0.113.9, 192.0.2.1, 2001:db8::1, 198.51.100.2",
+        "unknown, 198.51.100.2",
+    ] {
+        let end = format!("200 bytes=1234 header:x-forwarded-for={list}");
+        for (names, said) in [
+            (format!("{list} - -"), String::new()),
+            (format!("{list} - ann"), "user=ann ".into()),
+            (format!("www.example.org {list} - ann"), "user=ann host=www.example.org ".into()),
+        ] {
+            if names.starts_with("www.example.org unknown") {
+                continue;
+            }
+            let line = format!("{names} {rest}");
+            assert_eq!(read(&auto, &line), format!("{begin} {said}{end}"), "{line}");
+            assert!(auto.parse(line.as_bytes()).unwrap().is_forwarded, "{line}");
+        }
+    }
+    assert_eq!(client(&format!("203.0.113.9, 10.1.1.1 - - {rest}")), "203.0.113.9");
+    assert_eq!(client(&format!("6.6.6.6, 203.0.113.9, 10.1.1.1 - - {rest}")), "203.0.113.9");
+    assert_eq!(client(&format!("10.1.1.1, 203.0.113.9 - - {rest}")), "203.0.113.9");
+}
+
+#[test]
+fn a_further_field_named_token_was_taken_for_an_id() {
+    let token = "tk9Zq7Lw2Xv8Rb4Nc6Mf1Hs3";
+    let id = "tw1_0123456789abcdef0123456789abcdef";
+    for (further, said) in [
+        (format!("token={token}"), format!("header:token={token}")),
+        (format!("access_token=\"{token}\""), format!("header:access-token={token}")),
+        (format!("api_key={token}"), format!("header:api-key={token}")),
+        (format!("authorization={token}"), format!("header:authorization={token}")),
+        (format!("token_id={token}"), format!("id:token_id={token}")),
+        (format!("token={id}"), format!("id:token={id}")),
+    ] {
+        let line = format!(r#"192.0.2.1 - - {TIME} {GET} "-" "curl" {further}"#);
+        let read = read(&preset("auto"), &line);
+        assert!(read.ends_with(&format!(" {said}")), "{line}: {read}");
+    }
+}
