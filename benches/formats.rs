@@ -11,10 +11,14 @@
     reason = "a benchmark may fail and prints"
 )]
 
+#[path = "../src/engine/record/hostile.rs"]
+mod hostile;
+
 use std::hint::black_box;
 use std::path::Path;
 use std::time::Instant;
 
+use hostile::PIECES;
 use tokenwatch::engine::record::{Columns, Format};
 
 /// The log that the others are measured by.
@@ -52,36 +56,6 @@ fn main() {
 /// Times lines of the longest kind that repeat one piece behind the beginning of a line of each format, by every
 /// preset; returns the slowest first, each the best of three.
 fn slowest() -> Vec<(&'static str, f64, String)> {
-    const PIECES: [&str; 28] = [
-        "\"",
-        "\\",
-        "\\\"",
-        "[",
-        " [",
-        "] ",
-        "\" ",
-        "\" 2",
-        " 200 ",
-        "{",
-        "}",
-        "a=\"",
-        "1.1.1.1,",
-        "{\"a\":",
-        "\\x",
-        "<1>",
-        "a: ",
-        "%",
-        "#",
-        "\" 200 ",
-        "=",
-        "|",
-        ", client: ",
-        "\t",
-        "\u{1b}[0m",
-        "+",
-        "\\u00e9",
-        " \"",
-    ];
     let begins: Vec<Vec<u8>> = names()
         .iter()
         .filter_map(|name| Log::open(name).0.split(|b| *b == b'\n').next().map(<[u8]>::to_vec))
@@ -91,7 +65,9 @@ fn slowest() -> Vec<(&'static str, f64, String)> {
     let mut all = Vec::new();
     for (name, _) in Format::presets() {
         let format = Format::preset(name).unwrap();
-        for (begin, piece) in begins.iter().flat_map(|begin| PIECES.map(|piece| (begin, piece))) {
+        for (begin, piece) in
+            begins.iter().flat_map(|begin| PIECES.iter().map(move |piece| (begin, *piece)))
+        {
             let mut line = begin.clone();
             line.extend(piece.bytes().cycle().take(64 * 1024 - begin.len()));
             let best = (0..3)

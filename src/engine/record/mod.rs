@@ -15,6 +15,8 @@ mod family;
 mod format;
 mod guess;
 mod haproxy;
+#[cfg(test)]
+mod hostile;
 mod json;
 mod keys;
 mod lighttpd_error;

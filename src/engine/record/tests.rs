@@ -14,6 +14,7 @@ use std::path::{Path, PathBuf};
 
 use proptest::prelude::*;
 
+use super::hostile::PIECES;
 use super::{Columns, FieldName, Format, Record, Reject, Text, guess};
 
 /// A record in one line of text: what is there, in a fixed order.
@@ -821,39 +822,7 @@ fn hostile_lines_of_64_kib_are_read_to_an_answer() {
     let key = "request.".repeat(8 * 1024);
     check_every_format(format!("{{\"{key}\":1,\"http.{key}\":{{}}}}").as_bytes());
     let head = r#"192.0.2.1 - - [10/Oct/2000:13:55:36 -0700] "GET / HTTP/1.1" 200 5 "#;
-    for piece in [
-        "\"",
-        "\\",
-        "\\\"",
-        "[",
-        " [",
-        "\" ",
-        "\" 2",
-        " 200 ",
-        "{",
-        "}",
-        "a=\"",
-        "1.1.1.1,",
-        "{\"a\":",
-        "[[",
-        "\\x",
-        "<1>",
-        "a: ",
-        "%",
-        "#",
-        "\" 200 ",
-        "]",
-        ", client: 1.1.1.1, server: , request: \"",
-        "[client ",
-        " IP: ",
-        "a=b ",
-        "{\"log\":\"",
-        "\x1b[0m",
-        "MESSAGE=",
-        "[[",
-        "1 <1>",
-        ", referer: ",
-    ] {
+    for piece in PIECES {
         let tail = piece.repeat(64 * 1024 / piece.len());
         check_every_format(tail.as_bytes());
         check_every_format(format!("{head}{tail}").as_bytes());
@@ -863,6 +832,9 @@ fn hostile_lines_of_64_kib_are_read_to_an_answer() {
     for (head, piece) in [
         ("[2026-11-23T17:10:33.537Z] \"GET /\" 200 - 1 2 3 4 ", "\" \""),
         ("[2026-11-23T17:10:33.537Z] \"GET /", "\" 2"),
+        ("[2026-11-23T17:10:33.537Z] \"GET /", "\" 200 - \"x\" 1 2 3 "),
+        ("[2026-11-23T17:10:33.537Z] \"GET /\" 200 - 1 2 3 4 \"192.0.2.1\" \"", ", 1.1.1.1\" \""),
+        ("[2026-11-23T17:10:33.537Z] \"GET /\" 200 - 1 2 3 4 \"192.0.2.1\" \"", " x=\"y\""),
         ("http 2026-11-23T17:10:33Z a 192.0.2.1:1 - 0 0 0 200 - 0 0 \"GET /", "\" - - "),
         ("1795453833.537 12 192.0.2.1 TCP_MISS/200 12 GET ", "a "),
         ("1795453833.537 12 192.0.2.1 TCP_MISS/200 12 GET / - NONE/- - [", "a:%0D%0A"),
