@@ -12,6 +12,12 @@
 //!
 //! A line that does not have the columns in force is read as [`w3c`] knows its writers' defaults.
 
+use std::borrow::Borrow;
+use std::collections::HashMap;
+use std::sync::LazyLock;
+
+use foldhash::fast::FixedState;
+
 use super::draft::{Draft, Escape, Part, Slot};
 use super::scan::{Miss, present};
 use super::time::{self, Time};
@@ -92,7 +98,7 @@ impl Columns {
         };
         own.or_else(|miss| match w3c::layout(&words) {
             Some(names) => {
-                let columns: Vec<_> = names.iter().map(|n| Column::of(n.as_bytes())).collect();
+                let columns: Vec<_> = names.iter().map(|name| Column::default_of(name)).collect();
                 read_as(&words, &columns, &self.day, line).map_err(|other| miss.further(other))
             }
             None => Err(miss),
@@ -100,7 +106,18 @@ impl Columns {
     }
 }
 
+/// The columns that writers have by default. To tell what a name means costs as much as to read its value, and
+/// without directives every line asks for all of its names.
+static DEFAULTS: LazyLock<HashMap<&str, Column, FixedState>> =
+    LazyLock::new(|| w3c::names().map(|name| (name, Column::of(name.as_bytes()))).collect());
+
 impl Column {
+    /// Returns what a name of [`w3c`]'s means; nothing, if it is none.
+    fn default_of(name: &str) -> &'static Self {
+        static NOTHING: Column = Column::Other(Slot::Skip, 0);
+        DEFAULTS.get(name).unwrap_or(&NOTHING)
+    }
+
     fn of(name: &[u8]) -> Self {
         let part = |part, rank| Self::Other(Slot::Part(part), rank);
         let name = std::str::from_utf8(name).unwrap_or_default();
@@ -202,7 +219,7 @@ fn spaced(text: &[u8]) -> Result<(&[u8], &[u8]), Miss> {
 /// Reads the values by their columns.
 fn read_as<'a>(
     words: &Words<'a>,
-    columns: &[Column],
+    columns: &[impl Borrow<Column>],
     day: &[u8],
     line: &'a [u8],
 ) -> Result<Record<'a>, Miss> {
@@ -215,6 +232,7 @@ fn read_as<'a>(
     let (mut date, mut clock) = (day, None);
     for (column, value) in columns.iter().zip(words.values.iter().copied()) {
         let Some(value) = present(value).filter(|value| *value != b"(empty)") else { continue };
+        let column = column.borrow();
         let is_good = match column {
             Column::Day => {
                 date = value;

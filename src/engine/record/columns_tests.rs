@@ -216,3 +216,20 @@ proptest! {
         }
     }
 }
+
+#[test]
+fn every_name_of_a_default_layout_has_its_column() {
+    for line in [
+        "2026-03-02 08:00:01 W3SVC1 web-1 192.0.2.9 GET /a b=c 443 ann 203.0.113.7 HTTP/1.1 c/1 x=y https://example.org/ www.example.org 200 0 0 5 6 7",
+        "2026-03-02 08:00:01 203.0.113.7 - 192.0.2.9 80 GET /a - 200 c/1",
+        "08:00:01 203.0.113.7 GET /a 226",
+    ] {
+        let words = words(line.as_bytes(), false).unwrap();
+        let names = w3c::layout(&words).unwrap();
+        assert_eq!(names.len(), words.values.len(), "{line}");
+        for name in names {
+            assert_eq!(Column::default_of(name), &Column::of(name.as_bytes()), "{name}");
+            assert!(DEFAULTS.contains_key(name), "{name}");
+        }
+    }
+}

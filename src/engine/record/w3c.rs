@@ -39,9 +39,19 @@ const ZEEK: &str = "ts uid id.orig_h id.orig_p id.resp_h id.resp_p trans_depth m
      info_code info_msg tags username password proxied orig_fuids orig_filenames orig_mime_types \
      resp_fuids resp_filenames resp_mime_types";
 
+const IIS: &str = "date time s-sitename s-computername s-ip cs-method cs-uri-stem cs-uri-query s-port \
+     cs-username c-ip cs-version cs(User-Agent) cs(Cookie) cs(Referer) cs-host sc-status \
+     sc-substatus sc-win32-status sc-bytes cs-bytes time-taken";
 const IIS_5: &str = "date time c-ip cs-username s-ip s-port cs-method cs-uri-stem cs-uri-query \
      sc-status cs(User-Agent)";
 const IIS_FTP: &str = "time c-ip cs-method cs-uri-stem sc-status";
+
+/// Returns every name that a layout may have, some more than once. (Of what is added later nothing is known.)
+pub(super) fn names() -> impl Iterator<Item = &'static str> {
+    [CLOUDFRONT, INCAPSULA, ZEEK, IIS, IIS_5, IIS_FTP]
+        .into_iter()
+        .flat_map(str::split_ascii_whitespace)
+}
 
 /// Returns the names of a line's columns, if its shape tells them.
 pub(super) fn layout(words: &Words<'_>) -> Option<Names> {
