@@ -112,7 +112,9 @@ impl Record<'_> {
 
     /// Tells whether there is a place in which a token could stand: a URL, a header, a cookie, an id.
     fn may_hold_token(&self) -> bool {
-        let is_named = |(name, _): &(FieldName<'_>, Text<'_>)| *name != FieldName::Unnamed;
+        let is_named = |(name, _): &(FieldName<'_>, Text<'_>)| {
+            !matches!(name, FieldName::Other(_) | FieldName::Unnamed)
+        };
         self.target.is_some() || self.fields.iter().any(is_named)
     }
 
@@ -156,6 +158,8 @@ pub enum FieldName<'a> {
     Cookie(Cow<'a, str>),
     /// A field that the site named as an id of the token: `jti`, `tw_id`, `kid`.
     Id(Cow<'a, str>),
+    /// A field under a name of the site's own, whose meaning only the site knows: `ref=...`.
+    Other(Cow<'a, str>),
     /// A field whose meaning the format does not tell.
     Unnamed,
 }
@@ -166,6 +170,7 @@ impl FieldName<'_> {
             Self::Header(name) => FieldName::Header(Cow::Owned(name.into_owned())),
             Self::Cookie(name) => FieldName::Cookie(Cow::Owned(name.into_owned())),
             Self::Id(name) => FieldName::Id(Cow::Owned(name.into_owned())),
+            Self::Other(name) => FieldName::Other(Cow::Owned(name.into_owned())),
             Self::Unnamed => FieldName::Unnamed,
         }
     }

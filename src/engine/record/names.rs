@@ -102,7 +102,7 @@ pub(super) fn field<'a>(name: &'a str, value: &[u8]) -> FieldName<'a> {
     if is_id(name) || (credential.is_some() && value.starts_with(b"tw1_")) {
         return FieldName::Id(Cow::Borrowed(name));
     }
-    credential.map_or(FieldName::Unnamed, FieldName::Header)
+    credential.map_or(FieldName::Other(Cow::Borrowed(name)), FieldName::Header)
 }
 
 /// Says what `key=value` of a log line's tail is.
@@ -213,7 +213,7 @@ mod tests {
             assert_eq!(field(name, b"abc"), FieldName::Id(name.into()), "{name}");
         }
         for name in ["sub", "request_id", "rt", ""] {
-            assert_eq!(field(name, b"tw1_0f"), FieldName::Unnamed, "{name}");
+            assert_eq!(field(name, b"tw1_0f"), FieldName::Other(name.into()), "{name}");
         }
     }
 }

@@ -151,13 +151,15 @@ impl Finder {
         let mut search = Search { finder: self, out, room };
         for (name, value) in &record.fields {
             match name {
-                FieldName::Header(name) | FieldName::Cookie(name) if self.is_id(name) => {
+                FieldName::Header(name) | FieldName::Cookie(name) | FieldName::Other(name)
+                    if self.is_id(name) =>
+                {
                     search.id(name, value);
                 }
                 FieldName::Header(name) => search.header(name, value),
                 FieldName::Cookie(name) => search.cookie(name.as_bytes(), value),
                 FieldName::Id(name) => search.id(name, value),
-                FieldName::Unnamed => search.unnamed(value),
+                FieldName::Other(_) | FieldName::Unnamed => search.unnamed(value),
             }
         }
         if let Some(target) = &record.target {

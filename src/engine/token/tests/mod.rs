@@ -76,6 +76,12 @@ fn a_field_that_the_site_names_an_id_is_one_whatever_the_format() {
     let cases = [
         (auto(), json.to_owned()),
         (auto(), deep),
+        (auto(), text.replace("ID", "cred_ref=ID")),
+        (auto(), text.replace("ID", "\"-\" \"c/1\" rt=0.1 Cred-Ref=\"ID\"")),
+        (
+            auto(),
+            r#"[2026-03-02T08:00:00.250Z] "GET / HTTP/1.1" 200 - 0 5 3 2 "192.0.2.7" "c"1" "r" "h" "10.0.0.5:80" cred_ref="ID""#.to_owned(),
+        ),
         (template(format!("{nginx}$cred_ref")), text.to_owned()),
         (template(format!("{nginx}${{upstream_http_cred_ref}}")), text.to_owned()),
         (template(format!("{nginx}$http_cred_ref")), text.to_owned()),
