@@ -14,8 +14,9 @@
 //!
 //! Sources: docker "JSON File logging driver", systemd "Journal Export Formats" (a list of numbers is bytes that
 //! are no UTF-8, `null` stands for what is too large to be shown), Fluent Bit and Filebeat documentation, rsyslog
-//! "Properties", syslog-ng "format-json", Vector "file" and "syslog" sources, Logstash "file" input, docker "Graylog
-//! Extended Format logging driver"; of the loggers those of pino, bunyan, winston, zap, logrus, Python's, ECS'.
+//! "Properties", syslog-ng "format-json", Vector "file" and "syslog" sources, Logstash "file" input, Fluentd "syslog"
+//! input, docker "Graylog Extended Format logging driver"; of the loggers those of pino, bunyan, winston, zap, logrus,
+//! Python's, ECS'.
 
 use std::borrow::Cow;
 
@@ -215,8 +216,8 @@ fn is_shippers(key: &[u8], next: Option<u8>) -> bool {
         b"stream" | b"logtag" | b"_p" | b"partial_message" | b"container_id"
         | b"container_name" | b"_container_id" | b"_container_name" | b"log.file.path"
         | b"log.offset" | b"source_type" | b"@version" | b"syslogtag" | b"programname"
-        | b"PROGRAM" | b"fromhost" | b"fromhost-ip" | b"inputname" | b"logsource" | b"logGroup"
-        | b"logStream" => true,
+        | b"PROGRAM" | b"fromhost" | b"fromhost-ip" | b"inputname" | b"ident" | b"logsource"
+        | b"logGroup" | b"logStream" => true,
         key => key.starts_with(b"__") || key.starts_with(b"_SYSTEMD_"),
     }
 }
@@ -294,6 +295,7 @@ mod tests {
             ),
             format!(r#"{{"syslogtag":"nginx[1]:","severity":"info","msg":{line}}}"#),
             format!(r#"{{"PROGRAM":"nginx","MESSAGE":{line}}}"#),
+            format!(r#"{{"host":"h","ident":"nginx","pid":"7","message":{line}}}"#),
             format!(r#"{{"date":1795453833.5,"log":{line}}}"#),
             format!(r#"{{"file":"/x","message":{line},"source_type":"file"}}"#),
             format!(
