@@ -28,8 +28,13 @@ const MAX_WAITING: usize = 16;
 const READ: usize = 256 * 1024;
 /// Chunks that one call of [`Journals::poll`] hands out of one unit, so that others get their turn.
 const MAX_CHUNKS: usize = 8;
-/// How long a child that ended is not started again.
+/// How long a child that ended is not started again; twice as long after each further end.
 const RETRY: Duration = Duration::from_secs(5);
+/// How long it is not started again at most. A child that ran so long was well.
+const MAX_RETRY: Duration = Duration::from_secs(60);
+/// Bytes that are taken of what a journalctl that ends by itself prints: a message may be as large as the journal
+/// lets it be, and its cursor stands before it.
+const MAX_LAST: usize = 4 * 1024 * 1024;
 /// What a path begins with that names a unit and no file.
 const SCHEME: &str = "journal:";
 
@@ -82,7 +87,11 @@ const SAMPLE: &str = "--lines=200";
 /// journalctl cannot be run, or says no.
 pub fn sample(watch: &UnitWatch) -> io::Result<Vec<u8>> {
     let unit = Unit::new(watch.clone(), &BTreeMap::new());
-    unit.last(&[SAMPLE, &unit.filter()])
+    let mut lines = unit.last(&[SAMPLE, &unit.filter()])?;
+    if lines.len() == MAX_LAST {
+        lines.truncate(memchr::memrchr(b'\n', &lines).map_or(0, |at| at + 1));
+    }
+    Ok(lines)
 }
 
 /// Returns the message with this cursor as journalctl prints it.
@@ -154,7 +163,37 @@ struct Unit {
     stream: StreamId,
     position: Position,
     running: Option<Running>,
+    retry: Retry,
+}
+
+/// When a child that ended is started again.
+#[derive(Debug, Default)]
+struct Retry {
+    /// Not before.
     start_at: Duration,
+    /// How often in turn it ended without having been well.
+    n_ends: u32,
+}
+
+impl Retry {
+    /// Takes note of an end, and says whether it is news.
+    fn ended(&mut self, now: Duration) -> bool {
+        let since = now.saturating_sub(self.start_at);
+        if since >= MAX_RETRY {
+            self.n_ends = 0;
+        }
+        let wait = RETRY.saturating_mul(1 << self.n_ends.min(6)).min(MAX_RETRY);
+        self.start_at = now + wait;
+        self.n_ends += 1;
+        self.n_ends == 1
+    }
+
+    /// Takes note of a message, and says whether it is news that there is one.
+    const fn is_well(&mut self) -> bool {
+        let is_news = self.n_ends > 0;
+        self.n_ends = 0;
+        is_news
+    }
 }
 
 impl Unit {
@@ -165,12 +204,12 @@ impl Unit {
             || Position { path, ..Position::default() },
             |position| (*position).clone(),
         );
-        Self { watch, stream, position, running: None, start_at: Duration::ZERO }
+        Self { watch, stream, position, running: None, retry: Retry::default() }
     }
 
     fn poll(&mut self, now: Duration, waker: &Waker) -> Vec<Batch> {
         let mut batches = Vec::new();
-        if self.running.is_none() && self.start_at <= now {
+        if self.running.is_none() && self.retry.start_at <= now {
             match self.start(waker) {
                 Ok(announced) => batches.extend(announced),
                 Err(cause) => self.ended(now, &cause.to_string()),
@@ -179,7 +218,12 @@ impl Unit {
         for _ in 0..MAX_CHUNKS {
             let Some(running) = &mut self.running else { break };
             match running.chunks.try_recv() {
-                Ok(chunk) => batches.push(self.batch(chunk)),
+                Ok(chunk) => {
+                    if self.retry.is_well() {
+                        tracing::info!(unit = %self.watch.unit, "journalctl gives messages again.");
+                    }
+                    batches.push(self.batch(chunk));
+                }
                 Err(TryRecvError::Empty) => break,
                 Err(TryRecvError::Disconnected) => {
                     // Its output is closed; should it not have ended, it is of no use any more.
@@ -194,8 +238,9 @@ impl Unit {
 
     fn ended(&mut self, now: Duration, why: &str) {
         self.running = None;
-        self.start_at = now + RETRY;
-        tracing::warn!(unit = %self.watch.unit, why, "journalctl ended; it will be started again.");
+        if self.retry.ended(now) {
+            tracing::warn!(unit = %self.watch.unit, why, "journalctl ended; it will be started again.");
+        }
     }
 
     /// Starts journalctl. At the very first start, a batch without lines says where reading begins, so that
@@ -239,13 +284,24 @@ impl Unit {
         format!("_SYSTEMD_UNIT={}", self.watch.unit)
     }
 
-    /// Returns what journalctl prints and ends.
+    /// Returns what a journalctl prints that ends by itself, at most [`MAX_LAST`] bytes of it.
     fn last(&self, arguments: &[&str]) -> io::Result<Vec<u8>> {
-        let output = self.journalctl().args(arguments).output()?;
-        if output.status.success() {
-            return Ok(output.stdout);
+        let mut child = self.journalctl().args(arguments).spawn()?;
+        let mut printed = Vec::new();
+        let read = child.stdout.take().map_or(Ok(0), |output| {
+            output.take(MAX_LAST as u64).read_to_end(&mut printed)
+        });
+        if read.is_err() || printed.len() == MAX_LAST {
+            // Nobody reads the rest; it may have ended by itself.
+            child.kill().ok();
+            child.wait().ok();
+            return read.map(|_| printed);
         }
-        Err(io::Error::other(format!("journalctl: {}", output.status)))
+        let status = child.wait()?;
+        if status.success() {
+            return Ok(printed);
+        }
+        Err(io::Error::other(format!("journalctl: {status}")))
     }
 
     fn batch(&mut self, chunk: Chunk) -> Batch {
@@ -412,6 +468,25 @@ mod tests {
         }
         assert_eq!(UnitWatch::named(Path::new("journal:nginx")).unwrap().unit, "nginx.service");
         assert_eq!(UnitWatch::named(Path::new("/var/log/journal:nginx")), None);
+    }
+
+    #[test]
+    fn a_journalctl_that_keeps_ending_was_told_of_every_five_seconds() {
+        let mut retry = Retry::default();
+        let mut now = Duration::from_secs(100);
+        let mut waits = Vec::new();
+        for n in 0..40 {
+            assert_eq!(retry.ended(now), n == 0);
+            waits.push((retry.start_at - now).as_secs());
+            now = retry.start_at;
+        }
+        assert_eq!(waits[..6], [5, 10, 20, 40, 60, 60]);
+        assert_eq!(waits[39], 60);
+        // A message, or a long life, is an end of that.
+        assert!(retry.is_well() && !retry.is_well());
+        assert!(retry.ended(now));
+        assert!(!retry.ended(retry.start_at));
+        assert!(retry.ended(retry.start_at + MAX_RETRY));
     }
 
     #[test]
