@@ -288,9 +288,10 @@ impl Unit {
     fn last(&self, arguments: &[&str]) -> io::Result<Vec<u8>> {
         let mut child = self.journalctl().args(arguments).spawn()?;
         let mut printed = Vec::new();
-        let read = child.stdout.take().map_or(Ok(0), |output| {
-            output.take(MAX_LAST as u64).read_to_end(&mut printed)
-        });
+        let read = child
+            .stdout
+            .take()
+            .map_or(Ok(0), |output| output.take(MAX_LAST as u64).read_to_end(&mut printed));
         if read.is_err() || printed.len() == MAX_LAST {
             // Nobody reads the rest; it may have ended by itself.
             child.kill().ok();

@@ -12,11 +12,12 @@
 //!
 //! A line that does not have the columns in force is read as [`w3c`] knows its writers' defaults.
 
-use std::borrow::Borrow;
+use std::borrow::{Borrow, Cow};
 use std::collections::HashMap;
 use std::sync::LazyLock;
 
 use foldhash::fast::FixedState;
+use smol_str::SmolStr;
 
 use super::draft::{Draft, Escape, Part, Slot};
 use super::scan::{Miss, present};
@@ -36,9 +37,16 @@ pub struct Columns {
     day: Vec<u8>,
 }
 
+/// One column: its name, and what it holds.
+#[derive(Clone, Debug, PartialEq, Eq)]
+struct Column {
+    name: String,
+    holds: Holds,
+}
+
 /// What one column holds.
 #[derive(Clone, Debug, PartialEq, Eq)]
-enum Column {
+enum Holds {
     Day,
     TimeOfDay,
     /// `cs-uri`: a path, a URL, or a host and its path.
@@ -82,8 +90,9 @@ impl Columns {
         !self.columns.is_empty() || !self.day.is_empty()
     }
 
-    /// Reads a line by the columns in force, else by what its shape tells.
-    pub(super) fn read<'a>(&self, line: &'a [u8]) -> Result<Record<'a>, Miss> {
+    /// Reads a line by the columns in force, else by what its shape tells. `ids` are the site's own names of
+    /// columns that hold a token's id.
+    pub(super) fn read<'a>(&self, line: &'a [u8], ids: &[SmolStr]) -> Result<Record<'a>, Miss> {
         // The tab may be a client's: what leaves as many values as there are columns is the separator.
         let tabbed = memchr::memchr(b'\t', line).map(|_| words(line, true)).transpose()?;
         let words = match tabbed {
@@ -94,12 +103,12 @@ impl Columns {
         let own = if self.columns.is_empty() {
             Err(Miss { rest: line.len(), expected: "a line above that begins with #Fields:" })
         } else {
-            read_as(&words, &self.columns, &self.day, line)
+            read_as(&words, &self.columns, ids, &self.day, line)
         };
         own.or_else(|miss| match w3c::layout(&words) {
             Some(names) => {
                 let columns: Vec<_> = names.iter().map(|name| Column::default_of(name)).collect();
-                read_as(&words, &columns, &self.day, line).map_err(|other| miss.further(other))
+                read_as(&words, &columns, ids, &self.day, line).map_err(|other| miss.further(other))
             }
             None => Err(miss),
         })
@@ -114,10 +123,28 @@ static DEFAULTS: LazyLock<HashMap<&str, Column, FixedState>> =
 impl Column {
     /// Returns what a name of [`w3c`]'s means; nothing, if it is none.
     fn default_of(name: &str) -> &'static Self {
-        static NOTHING: Column = Column::Other(Slot::Skip, 0);
+        static NOTHING: Column =
+            Column { holds: Holds::Other(Slot::Skip, 0), name: String::new() };
         DEFAULTS.get(name).unwrap_or(&NOTHING)
     }
 
+    fn of(name: &[u8]) -> Self {
+        let name = String::from_utf8_lossy(name).into_owned();
+        Self { holds: Holds::of(name.as_bytes()), name }
+    }
+
+    /// Returns what the column holds where a site has names of its own for ids. Parts of a record stay what
+    /// they are, and so do headers, whose names the finder knows.
+    fn holds(&self, ids: &[SmolStr]) -> Cow<'_, Holds> {
+        let is_free = matches!(self.holds, Holds::Other(Slot::Skip | Slot::Named(_), _));
+        if is_free && names::is_among(ids, self.name.as_bytes()) {
+            return Cow::Owned(Holds::Other(Slot::Id(self.name.clone().into()), 1));
+        }
+        Cow::Borrowed(&self.holds)
+    }
+}
+
+impl Holds {
     fn of(name: &[u8]) -> Self {
         let part = |part, rank| Self::Other(Slot::Part(part), rank);
         let name = std::str::from_utf8(name).unwrap_or_default();
@@ -220,6 +247,7 @@ fn spaced(text: &[u8]) -> Result<(&[u8], &[u8]), Miss> {
 fn read_as<'a>(
     words: &Words<'a>,
     columns: &[impl Borrow<Column>],
+    ids: &[SmolStr],
     day: &[u8],
     line: &'a [u8],
 ) -> Result<Record<'a>, Miss> {
@@ -232,23 +260,23 @@ fn read_as<'a>(
     let (mut date, mut clock) = (day, None);
     for (column, value) in columns.iter().zip(words.values.iter().copied()) {
         let Some(value) = present(value).filter(|value| *value != b"(empty)") else { continue };
-        let column = column.borrow();
-        let is_good = match column {
-            Column::Day => {
+        let holds = column.borrow().holds(ids);
+        let is_good = match &*holds {
+            Holds::Day => {
                 date = value;
                 true
             }
-            Column::TimeOfDay => {
+            Holds::TimeOfDay => {
                 clock = Some(value);
                 true
             }
-            Column::Address => put_address(&mut draft, value),
-            Column::Other(slot, rank) => {
+            Holds::Address => put_address(&mut draft, value),
+            Holds::Other(slot, rank) => {
                 draft.put(slot, *rank, value.into(), escape(slot, words.has_tabs, line))
             }
         };
         if !is_good {
-            return Err(Miss { rest: rest_from(line, value), expected: expected(column) });
+            return Err(Miss { rest: rest_from(line, value), expected: expected(&holds) });
         }
     }
     if let Some(clock) = clock {
@@ -298,11 +326,11 @@ fn escape(slot: &Slot, has_tabs: bool, line: &[u8]) -> Escape {
     }
 }
 
-fn expected(column: &Column) -> &'static str {
-    match column {
-        Column::Other(Slot::Part(Part::Time), _) => "a time",
-        Column::Other(Slot::Part(Part::Status), _) => "a status",
-        Column::Other(Slot::Part(Part::Bytes), _) => "a number of bytes",
+fn expected(holds: &Holds) -> &'static str {
+    match holds {
+        Holds::Other(Slot::Part(Part::Time), _) => "a time",
+        Holds::Other(Slot::Part(Part::Status), _) => "a status",
+        Holds::Other(Slot::Part(Part::Bytes), _) => "a number of bytes",
         _ => "a value",
     }
 }
@@ -335,8 +363,8 @@ fn is_clock_next(rest: &[u8]) -> bool {
 }
 
 /// Reads a line under no directive.
-pub(super) fn read(line: &[u8]) -> Result<Record<'_>, Miss> {
-    Columns::default().read(line)
+pub(super) fn read<'a>(line: &'a [u8], ids: &[SmolStr]) -> Result<Record<'a>, Miss> {
+    Columns::default().read(line, ids)
 }
 
 #[cfg(test)]

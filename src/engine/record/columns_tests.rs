@@ -144,7 +144,7 @@ fn headers_and_ids_of_columns_are_handed_on() {
     );
     let line = b"2026-03-02 08:00:01 10.0.0.1 GET /a 200 a=1;+b=2 k1 tw1_0f 203.0.113.7";
     let columns = Columns::new(&directives);
-    let record = columns.read(line).unwrap();
+    let record = columns.read(line, &[]).unwrap();
     let fields: Vec<String> = record
         .fields
         .iter()
@@ -194,7 +194,7 @@ proptest! {
         let line = of(&values.each_ref().map(String::as_str));
         let directives = Directives::from_lines(format!("#Fields: {}", of(&columns)).as_bytes());
         let columns = Columns::new(&directives);
-        let record = columns.read(line.as_bytes()).unwrap();
+        let record = columns.read(line.as_bytes(), &[]).unwrap();
         prop_assert_eq!(record.time.map(|time| time.seconds()), Some(second));
         prop_assert_eq!(record.client, Some(client.into()));
         prop_assert_eq!(record.target.as_deref(), Some(path.as_bytes()));
@@ -210,7 +210,7 @@ proptest! {
     ) {
         let columns = Columns::new(&Directives::from_lines(fields.as_bytes()));
         for line in [&line[..], text.as_bytes()] {
-            if let Err(miss) = columns.read(line) {
+            if let Err(miss) = columns.read(line, &[]) {
                 prop_assert!(miss.rest <= line.len());
             }
         }

@@ -1,5 +1,7 @@
 //! The text formats that `auto` knows by how their lines begin, one line each.
 
+use smol_str::SmolStr;
+
 use super::scan::Miss;
 use super::{
     Record, apache_error, columns, elb, envoy, haproxy, lighttpd_error, logfmt, morgan,
@@ -16,8 +18,27 @@ pub(super) struct Family {
     /// Says whether a line begins as this format's lines do. Looks at the first words only, since `auto`
     /// asks it of every line.
     pub(super) is_likely: fn(&[u8]) -> bool,
-    /// Reads a line.
-    pub(super) read: for<'a> fn(&'a [u8]) -> Result<Record<'a>, Miss>,
+    /// What reads its lines.
+    read: Read,
+}
+
+/// What reads a line.
+#[derive(Debug)]
+enum Read {
+    /// The line alone tells what its fields are.
+    Line(for<'a> fn(&'a [u8]) -> Result<Record<'a>, Miss>),
+    /// Its fields have names, of which these are the site's own for ids of tokens.
+    Named(for<'a> fn(&'a [u8], &[SmolStr]) -> Result<Record<'a>, Miss>),
+}
+
+impl Family {
+    /// Reads a line. `ids` are the site's own names of fields that hold a token's id.
+    pub(super) fn read<'a>(&self, line: &'a [u8], ids: &[SmolStr]) -> Result<Record<'a>, Miss> {
+        match self.read {
+            Read::Line(read) => read(line),
+            Read::Named(read) => read(line, ids),
+        }
+    }
 }
 
 /// All of them. Where two may be likely, the first that reads the line has it.
@@ -26,91 +47,91 @@ pub(super) const FAMILIES: &[Family] = &[
         name: "haproxy",
         about: "HAProxy's option httplog or httpslog",
         is_likely: haproxy::is_likely,
-        read: haproxy::read,
+        read: Read::Line(haproxy::read),
     },
     Family {
         name: "w3c",
         about: "columns named by a #Fields line: IIS, CloudFront, any W3C extended log; Zeek's http.log",
         is_likely: columns::is_likely,
-        read: columns::read,
+        read: Read::Named(columns::read),
     },
     Family {
         name: "envoy",
         about: "Envoy's default text format, and Istio's",
         is_likely: envoy::is_likely,
-        read: envoy::read,
+        read: Read::Line(envoy::read),
     },
     Family {
         name: "alb",
         about: "AWS Application Load Balancer",
         is_likely: elb::is_likely_application,
-        read: elb::read_application,
+        read: Read::Line(elb::read_application),
     },
     Family {
         name: "elb",
         about: "AWS Classic Load Balancer",
         is_likely: elb::is_likely_classic,
-        read: elb::read_classic,
+        read: Read::Line(elb::read_classic),
     },
     Family {
         name: "s3",
         about: "Amazon S3's server access log",
         is_likely: s3::is_likely,
-        read: s3::read,
+        read: Read::Line(s3::read),
     },
     Family {
         name: "squid",
         about: "Squid's native format; its common and combined are those",
         is_likely: squid::is_likely,
-        read: squid::read,
+        read: Read::Line(squid::read),
     },
     Family {
         name: "npm",
         about: "Nginx Proxy Manager's access log",
         is_likely: npm::is_likely,
-        read: npm::read,
+        read: Read::Line(npm::read),
     },
     Family {
         name: "npmplus",
         about: "NPMplus' access log",
         is_likely: npm::is_likely_plus,
-        read: npm::read_plus,
+        read: Read::Line(npm::read_plus),
     },
     Family {
         name: "uwsgi",
         about: "uWSGI's own request log",
         is_likely: uwsgi::is_likely,
-        read: uwsgi::read,
+        read: Read::Line(uwsgi::read),
     },
     Family {
         name: "zoraxy",
         about: "Zoraxy's access log",
         is_likely: zoraxy::is_likely,
-        read: zoraxy::read,
+        read: Read::Line(zoraxy::read),
     },
     Family {
         name: "nginx-error",
         about: "nginx' error log",
         is_likely: nginx_error::is_likely,
-        read: nginx_error::read,
+        read: Read::Line(nginx_error::read),
     },
     Family {
         name: "apache-error",
         about: "Apache's error log, with ModSecurity's lines",
         is_likely: apache_error::is_likely,
-        read: apache_error::read,
+        read: Read::Line(apache_error::read),
     },
     Family {
         name: "lighttpd-error",
         about: "lighttpd's error log",
         is_likely: lighttpd_error::is_likely,
-        read: lighttpd_error::read,
+        read: Read::Line(lighttpd_error::read),
     },
     Family {
         name: logfmt::NAME,
         about: "key=value pairs: Heroku, Go's loggers, Grafana's services",
         is_likely: logfmt::is_likely,
-        read: logfmt::read,
+        read: Read::Named(logfmt::read),
     },
 ];
 
@@ -120,24 +141,24 @@ pub(super) const TIMELESS: &[Family] = &[
         name: "uvicorn",
         about: "Uvicorn's access log, in an envelope with a time",
         is_likely: uvicorn::is_likely,
-        read: uvicorn::read,
+        read: Read::Line(uvicorn::read),
     },
     Family {
         name: "morgan-dev",
         about: "morgan's dev, in an envelope with a time",
         is_likely: morgan::is_likely_dev,
-        read: morgan::read_dev,
+        read: Read::Line(morgan::read_dev),
     },
     Family {
         name: "morgan-short",
         about: "morgan's short, in an envelope with a time",
         is_likely: morgan::is_likely_short,
-        read: morgan::read_short,
+        read: Read::Line(morgan::read_short),
     },
     Family {
         name: "morgan-tiny",
         about: "morgan's tiny, in an envelope with a time",
         is_likely: morgan::is_likely_tiny,
-        read: morgan::read_tiny,
+        read: Read::Line(morgan::read_tiny),
     },
 ];

@@ -1,6 +1,5 @@
 //! Formats: the compiled parser of one kind of log, its presets, and the one that recognises each line.
 
-use std::borrow::Cow;
 use std::collections::BTreeMap;
 
 use smol_str::SmolStr;
@@ -18,8 +17,10 @@ use super::{Record, Reject, json, open, own_keys, syntax, syslog};
 /// it stands, but for what the directives above it say, which are handed in.
 #[derive(Clone, Debug)]
 pub struct Format {
-    name: Cow<'static, str>,
+    name: &'static str,
     parser: Parser,
+    /// The site's own names of fields that hold a token's id, where a line brings its names along.
+    ids: Vec<SmolStr>,
 }
 
 /// What reads the lines of a format.
@@ -99,6 +100,10 @@ const JSON: &[&str] = &[
 ];
 
 impl Format {
+    const fn new(name: &'static str, parser: Parser) -> Self {
+        Self { name, parser, ids: Vec::new() }
+    }
+
     /// Returns the presets: name, and what it reads. All of them take off syslog and container envelopes.
     pub fn presets() -> impl Iterator<Item = (&'static str, &'static str)> {
         let families = FAMILIES.iter().chain(TIMELESS);
@@ -143,7 +148,7 @@ impl Format {
             _ if JSON.contains(&name) => Parser::Json(json::Own::default()),
             _ => Parser::Combined(Tail::Combined),
         };
-        Some(Self { name: Cow::Borrowed(name), parser })
+        Some(Self::new(name, parser))
     }
 
     /// Compiles an nginx `log_format` string.
@@ -160,7 +165,7 @@ impl Format {
             Some(own) => Parser::Json(json::Own { paths: own, ..json::Own::default() }),
             None => Parser::Template(Template::nginx(template, escape)?),
         };
-        Ok(Self { name: Cow::Borrowed("nginx template"), parser })
+        Ok(Self::new("nginx template", parser))
     }
 
     /// Compiles an Apache `LogFormat` string.
@@ -170,7 +175,7 @@ impl Format {
     /// Says at which column the template asks for what cannot be read.
     pub fn apache(template: &str) -> Result<Self, TemplateFault> {
         let parser = Parser::Template(Template::apache(template)?);
-        Ok(Self { name: Cow::Borrowed("apache template"), parser })
+        Ok(Self::new("apache template", parser))
     }
 
     /// Compiles a template of either syntax, alone or in the directive of a server's configuration: with a `$`
@@ -200,11 +205,11 @@ impl Format {
     /// Names a field that is none of ours.
     pub fn json(fields: &BTreeMap<String, String>) -> Result<Self, TemplateFault> {
         let own = json::Own { paths: own_keys::fields(fields)?, ..json::Own::default() };
-        Ok(Self { name: Cow::Borrowed("json"), parser: Parser::Json(own) })
+        Ok(Self::new("json", Parser::Json(own)))
     }
 
-    /// Returns the same format, which reads JSON keys and template variables of these names as ids of tokens.
-    /// Letter case and `-` against `_` do not count. Fields of the combined family have no names of their own;
+    /// Returns the same format, which reads keys of JSON and logfmt, columns of W3C logs and variables of
+    /// templates of these names as ids of tokens. Letter case and `-` against `_` do not count. Fields of the combined family have no names of their own;
     /// headers keep theirs, for the [`Finder`](crate::engine::token::Finder) to know.
     #[must_use]
     pub fn with_ids(mut self, names: &[SmolStr]) -> Self {
@@ -213,6 +218,7 @@ impl Format {
             Parser::Template(template) => template.name_ids(names),
             Parser::Columns | Parser::Combined(_) | Parser::Family(_) | Parser::Timeless(_) => {}
         }
+        self.ids = names.to_vec();
         self
     }
 
@@ -236,8 +242,8 @@ impl Format {
 
     /// Returns the preset's name, or what kind of template this is.
     #[must_use]
-    pub fn name(&self) -> &str {
-        &self.name
+    pub const fn name(&self) -> &str {
+        self.name
     }
 
     /// Tells whether a line that cannot be read holds nothing to be read, and is no fault: an empty one, a
@@ -263,7 +269,7 @@ impl Format {
     ///
     /// Says what did not fit, at which column of the line as it was given.
     pub fn parse_under<'a>(&self, line: &'a [u8], columns: &Columns) -> Result<Record<'a>, Reject> {
-        open::read(&self.parser, line, columns)
+        open::read(&self.parser, line, &self.ids, columns)
     }
 }
 

@@ -56,7 +56,7 @@ fn name_inside(line: &[u8], columns: &Columns) -> Option<&'static str> {
     if let Some(family) = TIMELESS.iter().find(|family| (family.is_likely)(&inside)) {
         return Some(family.name);
     }
-    if logfmt::is_likely(&inside) && logfmt::read(&inside).is_ok() {
+    if logfmt::is_likely(&inside) && logfmt::read(&inside, &[]).is_ok() {
         return Some(logfmt::NAME);
     }
     let record = Format::preset("auto")?.parse_under(&inside, columns).ok()?;

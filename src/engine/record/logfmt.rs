@@ -10,9 +10,11 @@
 
 use std::borrow::Cow;
 
+use smol_str::SmolStr;
+
 use super::keys::{self, Meaning, Said, Scope};
 use super::scan::{Miss, is_end, quoted, word};
-use super::{Record, Text};
+use super::{Record, Text, names};
 
 /// The preset's name.
 pub(super) const NAME: &str = "logfmt";
@@ -27,8 +29,8 @@ pub(super) fn is_likely(line: &[u8]) -> bool {
     near.first().is_some_and(is_small) && near.get(length) == Some(&b'=')
 }
 
-/// Reads a line.
-pub(super) fn read(line: &[u8]) -> Result<Record<'_>, Miss> {
+/// Reads a line. `ids` are the site's own names of keys that hold a token's id.
+pub(super) fn read<'a>(line: &'a [u8], ids: &[SmolStr]) -> Result<Record<'a>, Miss> {
     let mut said = Said::default();
     let mut rest = line;
     while !rest.is_empty() {
@@ -39,7 +41,7 @@ pub(super) fn read(line: &[u8]) -> Result<Record<'_>, Miss> {
             continue;
         };
         let (after, text) = value_of(value)?;
-        if let Some(meaning) = meaning(key) {
+        if let Some(meaning) = meaning(key, ids) {
             said.put(&meaning, text);
         }
         rest = after;
@@ -65,7 +67,10 @@ fn value_of(input: &[u8]) -> Result<(&[u8], Text<'_>), Miss> {
     Ok((rest.get(1..).unwrap_or_default(), value.text()))
 }
 
-fn meaning(key: &[u8]) -> Option<Meaning> {
+fn meaning(key: &[u8], ids: &[SmolStr]) -> Option<Meaning> {
+    if names::is_among(ids, key) {
+        return Some(Meaning::id(key));
+    }
     let known = keys::known(Scope::Root, key).cloned();
     known.or_else(|| keys::named(Scope::Root, key)).or_else(|| keys::followed(Scope::Root, key))
 }
@@ -192,7 +197,7 @@ mod tests {
                 "time=2026-03-02T08:00:00Z msg={} method=GET path={} status={status} user_agent={}",
                 printed(&message), printed(&path), printed(&agent),
             );
-            let record = read(line.as_bytes()).unwrap();
+            let record = read(line.as_bytes(), &[]).unwrap();
             prop_assert_eq!(record.time.map(|t| t.to_rfc3339(0)), Some("2026-03-02T08:00:00Z".to_owned()));
             prop_assert_eq!(record.target.as_deref(), Some(path.as_bytes()));
             prop_assert_eq!(record.agent.as_deref(), Some(agent.as_bytes()));

@@ -2,6 +2,8 @@
 
 use std::borrow::Cow;
 
+use smol_str::SmolStr;
+
 use super::FieldName;
 use super::scan::present;
 
@@ -75,6 +77,11 @@ const HARMLESS: &[&str] = &[
 pub(crate) fn is_same(one: &[u8], other: &[u8]) -> bool {
     let fold = |b: &u8| if *b == b'_' { b'-' } else { b.to_ascii_lowercase() };
     one.len() == other.len() && one.iter().map(fold).eq(other.iter().map(fold))
+}
+
+/// Tells whether a site named a field so among its own names of ids.
+pub(super) fn is_among(ids: &[SmolStr], name: &[u8]) -> bool {
+    ids.iter().any(|id| is_same(id.as_bytes(), name))
 }
 
 /// Returns the header's name in lower case with `-`; `None` for headers that hold no credential and for

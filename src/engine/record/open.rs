@@ -1,5 +1,7 @@
 //! Opens the envelopes of a line until what is inside can be read.
 
+use smol_str::SmolStr;
+
 use super::columns::Columns;
 use super::combined::{self, Tail};
 use super::family::{FAMILIES, Family, TIMELESS};
@@ -17,9 +19,10 @@ const MAX_ENVELOPES: usize = 3;
 pub(super) fn read<'a>(
     parser: &Parser,
     line: &'a [u8],
+    ids: &[SmolStr],
     columns: &Columns,
 ) -> Result<Record<'a>, Reject> {
-    let record = parser.read(line, Around { columns, lent: None, depth: MAX_ENVELOPES })?;
+    let record = parser.read(line, Around { columns, ids, lent: None, depth: MAX_ENVELOPES })?;
     if record.time.is_none() && record.may_hold_token() {
         // Nobody could judge its token, and passing it over in silence would lose it.
         return Err(Miss { rest: 0, expected: NO_TIME }.reject(line));
@@ -122,9 +125,9 @@ impl Parser {
         }
         match self {
             Self::Auto(own) => auto(line, own, around),
-            Self::Columns => around.columns.read(line).map_err(|m| m.reject(line)),
+            Self::Columns => around.columns.read(line, around.ids).map_err(|m| m.reject(line)),
             Self::Combined(tail) => combined::read(line, *tail).map_err(|m| m.reject(line)),
-            Self::Family(family) => (family.read)(line).map_err(|m| m.reject(line)),
+            Self::Family(family) => family.read(line, around.ids).map_err(|m| m.reject(line)),
             Self::Timeless(family) => {
                 timeless(family, line, around.lent).map_err(|m| m.reject(line))
             }
@@ -139,6 +142,8 @@ impl Parser {
 struct Around<'c> {
     /// What the lines above say.
     columns: &'c Columns,
+    /// The site's own names of fields that hold a token's id.
+    ids: &'c [SmolStr],
     /// The time of the envelopes around it.
     lent: Option<Time>,
     /// How many envelopes it may still have.
@@ -183,7 +188,7 @@ fn auto<'a>(line: &'a [u8], own: &json::Own, around: Around<'_>) -> Result<Recor
     }
     let mut best: Option<Miss> = None;
     if around.columns.are_told() {
-        match around.columns.read(line) {
+        match around.columns.read(line, around.ids) {
             Ok(record) => return Ok(record),
             Err(miss) => best = Some(miss),
         }
@@ -191,7 +196,7 @@ fn auto<'a>(line: &'a [u8], own: &json::Own, around: Around<'_>) -> Result<Recor
     // Most lines begin with a client and a dash, as no family's do: they need not be asked.
     let families = if word(line).0.starts_with(b"- ") { &[] } else { FAMILIES };
     for family in families.iter().filter(|family| (family.is_likely)(line)) {
-        match (family.read)(line) {
+        match family.read(line, around.ids) {
             Ok(record) => return Ok(record),
             Err(miss) if miss.is_forged() => return Err(miss.reject(line)),
             Err(miss) => best = Some(best.map_or(miss, |best| best.further(miss))),
@@ -213,7 +218,7 @@ fn auto<'a>(line: &'a [u8], own: &json::Own, around: Around<'_>) -> Result<Recor
 
 /// Reads a line of a format that has no time; one must have been lent.
 fn timeless<'a>(family: &Family, line: &'a [u8], lent: Option<Time>) -> Result<Record<'a>, Miss> {
-    let record = (family.read)(line)?;
+    let record = family.read(line, &[])?;
     match lent {
         Some(_) => Ok(record),
         None => Err(Miss { rest: 0, expected: NO_TIME }),

@@ -12,7 +12,7 @@ use smol_str::SmolStr;
 
 use crate::engine::record::draft::{Escape, Part, Slot};
 use crate::engine::record::keys::{self, Meaning, Said, Scope};
-use crate::engine::record::names::is_same;
+use crate::engine::record::names;
 use crate::engine::record::scan::{self, Quoted};
 use crate::engine::record::time::Time;
 use crate::engine::record::{Record, Reject, Text, time};
@@ -44,9 +44,8 @@ impl Own {
     }
 
     fn id(&self, key: &[u8]) -> Option<Slot> {
-        let is_id = |name: &SmolStr| is_same(name.as_bytes(), key);
-        let is_named = self.ids.iter().any(is_id);
-        is_named.then(|| Slot::Id(Cow::Owned(String::from_utf8_lossy(key).into_owned())))
+        names::is_among(&self.ids, key)
+            .then(|| Slot::Id(Cow::Owned(String::from_utf8_lossy(key).into_owned())))
     }
 
     /// Looks a key up under a path (which ends with a dot): a slot of its own, or the path of the object
@@ -251,7 +250,7 @@ impl<'a, 'o> Walk<'a, 'o> {
             let key = self.text.key()?;
             match (key.raw, self.text.next()) {
                 (b"name" | b"key", Some(b'"')) => name = self.text.string()?.text(),
-                (b"value", Some(b'"')) if is_same(&name, HOPS.as_bytes()) => {
+                (b"value", Some(b'"')) if names::is_same(&name, HOPS.as_bytes()) => {
                     push(hops, self.text.string()?.text());
                 }
                 (b"value", _) => self.value(&keys::header(&name[..]), None, 0)?,

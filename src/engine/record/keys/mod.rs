@@ -98,6 +98,11 @@ impl Meaning {
         Self { slot: Some((slot, 1)), scope: None, form: Form::Plain }
     }
 
+    /// A key that the site named as one of a token's id.
+    pub(super) fn id(key: &[u8]) -> Self {
+        Self::slot(Slot::Id(owned(key)))
+    }
+
     const fn object(scope: Scope) -> Self {
         Self { slot: None, scope: Some(scope), form: Form::Plain }
     }

@@ -9,7 +9,7 @@ mod privacy;
 
 use super::jwt::tests::token as jwt_of;
 use super::*;
-use crate::engine::record::Format;
+use crate::engine::record::{Columns, Format};
 use crate::engine::secret::SealKey;
 use crate::engine::time::Timestamp;
 use crate::engine::usage::{Origin, Usage};
@@ -489,6 +489,39 @@ fn credentials_in_the_words_of_agents_and_referers_were_missed() {
     }
     let referer = format!("curl Bearer {RANDOM}");
     assert_eq!(shown(&with_referer(&referer)), "referer:bearer opaque");
+}
+
+#[test]
+fn a_sites_own_name_of_an_id_was_unknown_in_logfmt() {
+    let line = format!(
+        "time=2026-03-02T08:00:00Z method=GET path=/ status=200 remote_addr=192.0.2.7 cred_ref={STRIPE_ID}"
+    );
+    for preset in ["logfmt", "auto"] {
+        let sealed = |ids: &[&str]| sealed_in(Format::preset(preset).unwrap(), ids, &line);
+        assert_eq!(sealed(&["Cred-Ref"]).len(), 1, "{preset}");
+        assert_eq!(sealed(&["other"]), [""; 0], "{preset}");
+    }
+}
+
+#[test]
+fn a_sites_own_name_of_an_id_was_unknown_among_columns() {
+    let mut columns = Columns::default();
+    columns.note(b"#Fields: date time c-ip cs-method cs-uri-stem sc-status X-Cred-Ref");
+    let line = format!("2026-03-02 08:00:00 192.0.2.7 GET / 200 {STRIPE_ID}");
+    for preset in ["w3c", "auto"] {
+        let sealed = |id: &str| {
+            let names = Names { ids: vec![id.into()], ..Names::default() };
+            let format = Format::preset(preset).unwrap().with_ids(&names.ids);
+            let record = format.parse_under(line.as_bytes(), &columns).unwrap();
+            let mut found = Vec::new();
+            Finder::new(&names).find(&record, &mut found);
+            found.iter().filter(|sighting| matches!(sighting.seen, Seen::Sealed(_))).count()
+        };
+        assert_eq!(sealed("x_cred_ref"), 1, "{preset}");
+        assert_eq!(sealed("other"), 0, "{preset}");
+        // A part of the record stays one, whatever its name is taken for.
+        assert_eq!(sealed("c-ip"), 0, "{preset}");
+    }
 }
 
 #[test]
