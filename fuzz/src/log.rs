@@ -15,9 +15,9 @@ pub fn check(reader: &Reader, input: &[u8]) {
     let batch = Batch { bytes: input.to_vec(), ..Batch::default() };
     let (mut columns, mut directives) = (Columns::default(), Directives::default());
     for line in batch.lines() {
-        columns.note(line.bytes);
-        directives.note(line.bytes);
-        check_line(reader, format, line.bytes, &columns);
+        columns.note(&line.bytes);
+        directives.note(&line.bytes);
+        check_line(reader, format, &line.bytes, &columns);
     }
     check_directives(&directives, input);
     check_batch(reader, &batch);

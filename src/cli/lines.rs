@@ -140,22 +140,24 @@ impl Logs {
         let source = batch.source;
         let whole = batch.from + batch.bytes.len() as u64;
         let mut columns = Columns::new(&batch.directives);
+        let above = passed.n_lines;
         for line in batch.lines() {
-            passed.n_lines += 1;
-            columns.note(line.bytes);
+            let number = above + line.nth as u64 + 1;
+            columns.note(&line.bytes);
             let mut end = line.offset + line.length;
             if end == whole {
                 // What was cut off an over-long line is of that line.
                 end += batch.missing.discarded;
             }
             passed.n_bytes = end;
-            if self.choice.takes(passed.n_lines, line.offset..end) {
+            if self.choice.takes(number, line.offset..end) {
                 passed.is_found = true;
-                let number = passed.n_lines;
                 let line = Numbered { path, source, number, line, columns: &columns };
                 visitor.line(&self.reader, &line)?;
             }
         }
+        // A line that was in parts is of several.
+        passed.n_lines += batch.bytes.split_inclusive(|byte| *byte == b'\n').count() as u64;
         Ok(())
     }
 }

@@ -81,7 +81,7 @@ impl Reader {
         };
         let mut columns = Columns::new(&batch.directives);
         for line in batch.lines() {
-            columns.note(line.bytes);
+            columns.note(&line.bytes);
             let origin = Origin { stream: batch.stream, offset: line.offset };
             reading.tally.lines += 1;
             match self.read_line(batch.source, &line, &columns, origin, &mut reading.usages) {
@@ -122,7 +122,7 @@ impl Reader {
             .sources
             .get(source)
             .ok_or_else(|| Reject::new(1, "a line of a configured source", "one of another"))?;
-        let Some(record) = source.record(line.bytes, columns)? else { return Ok(None) };
+        let Some(record) = source.record(&line.bytes, columns)? else { return Ok(None) };
         let mut sightings = Vec::new();
         self.finder.find(&record, &mut sightings);
         self.sealer.seal(&record, &sightings, origin, &source.service, usages);

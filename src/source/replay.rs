@@ -18,7 +18,7 @@ use super::SourceError;
 use super::discover::{self, Walk};
 use super::old::{Next, OldFile, STDIN};
 use super::rotation::{self, Seen};
-use crate::engine::line::{Batch, Directives, MAX_LINE};
+use crate::engine::line::{Batch, Directives, MAX_LINE, Seams};
 use crate::engine::time::Timestamp;
 
 /// Files open at a time, each with 256 KiB and what its decoder holds.
@@ -289,10 +289,12 @@ impl<F: Fn(usize, &[u8], &Directives) -> Option<Timestamp>> Replay<F> {
         }
         let mut passed = 0;
         above.clone_from(open.file.directives());
+        let mut seams = Seams::default();
         for line in lines(block) {
             above.note(line);
             let key = open.key.max(self.time(open.source, line, &above));
-            if passed > 0 && (key, order) > until {
+            let is_seam = seams.are_before(line);
+            if is_seam && passed > 0 && (key, order) > until {
                 break;
             }
             open.key = key;
@@ -387,7 +389,7 @@ mod tests {
             assert_eq!(batch.position.offset - batch.from, batch.bytes.len() as u64 + missing);
         }
         let text = |bytes: &[u8]| String::from_utf8(bytes.to_vec()).unwrap();
-        batches.iter().flat_map(|batch| batch.lines().map(|line| text(line.bytes))).collect()
+        batches.iter().flat_map(|batch| batch.lines().map(|line| text(&line.bytes))).collect()
     }
 
     fn gzip(bytes: &[u8]) -> Vec<u8> {
@@ -426,6 +428,17 @@ mod tests {
         fs::write(&paths[1], "2 b\n5 b\n8 b\n").unwrap();
         let expected = ["#head", "1 a", "2 b", "5 a", "4 a late", "no time", "5 b", "8 b", "9 a"];
         assert_eq!(read(&paths), expected);
+    }
+
+    #[test]
+    fn a_line_in_parts_stays_together_where_files_are_merged() {
+        let dir = tempfile::tempdir().unwrap();
+        let paths = [dir.path().join("a.log"), dir.path().join("b.log")];
+        let (part, end) = ("2026-03-02T08:00:02Z stdout P b", "2026-03-02T08:00:02Z stdout F c");
+        fs::write(&paths[0], format!("1 a\n{part}\n9 between\n{end}\n9 a\n")).unwrap();
+        fs::write(&paths[1], "2 b\n5 b\n").unwrap();
+        let joined = "2026-03-02T08:00:02Z stdout F bc";
+        assert_eq!(read(&paths), ["1 a", "9 between", joined, "2 b", "5 b", "9 a"]);
     }
 
     #[test]
@@ -529,7 +542,7 @@ mod tests {
         while let Some(batch) = replay.next() {
             assert!(replay.open.len() <= 3);
             for line in batch.unwrap().lines() {
-                let time = time_of(0, line.bytes, &Directives::default());
+                let time = time_of(0, &line.bytes, &Directives::default());
                 assert!(time > last);
                 (last, n_lines) = (time, n_lines + 1);
             }

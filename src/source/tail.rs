@@ -462,7 +462,7 @@ mod tests {
             let now = Duration::from_secs(since + second);
             for batch in follower.poll(now) {
                 let above = text(batch.directives.fields());
-                lines.extend(batch.lines().map(|line| (above.clone(), text(line.bytes))));
+                lines.extend(batch.lines().map(|line| (above.clone(), text(&line.bytes))));
                 known.retain(|(stream, _)| *stream != batch.stream);
                 known.push((batch.stream, batch.position));
             }
@@ -516,5 +516,21 @@ mod tests {
         append(&path, "new\n");
         let lines = read(&mut follower, &mut Vec::new(), 5);
         assert_eq!(lines, [("#Fields: date time c-ip".to_owned(), "new".to_owned())]);
+    }
+
+    #[test]
+    fn a_part_of_a_line_is_left_until_its_others_have_come() {
+        let dir = tempfile::tempdir().unwrap();
+        let path = dir.path().join("container.log");
+        let head = "2026-03-02T08:00:00Z stdout";
+        append(&path, &format!("{head} F a\n{head} P b\n"));
+        let mut known = Vec::new();
+        let lines = read(&mut follower(&path, ReadFrom::Start, Vec::new()), &mut known, 1);
+        assert_eq!(lines, [(String::new(), format!("{head} F a"))]);
+        assert_eq!(known[0].1.offset, head.len() as u64 + 5);
+        // After a restart, they are joined.
+        append(&path, &format!("{head} F c\n"));
+        let lines = read(&mut follower(&path, ReadFrom::Start, known.clone()), &mut known, 1);
+        assert_eq!(lines, [(String::new(), format!("{head} F bc"))]);
     }
 }

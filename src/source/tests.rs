@@ -109,7 +109,7 @@ impl Bench {
         self.missing.gap += gap;
         self.missing.nuls += nuls;
         let text = |line: &[u8]| String::from_utf8_lossy(line).into_owned();
-        self.lines.extend(batch.lines().map(|line| text(line.bytes)));
+        self.lines.extend(batch.lines().map(|line| text(&line.bytes)));
         self.known.insert(batch.stream, batch.position);
     }
 

@@ -75,13 +75,15 @@ struct Kept {
     bytes: Vec<u8>,
     offset: u64,
     length: u64,
+    nth: usize,
     columns: Columns,
 }
 
 impl Kept {
     fn numbered(&self) -> Numbered<'_> {
-        let Self { path, source, number, bytes, offset, length, columns } = self;
-        let line = Line { bytes, offset: *offset, length: *length };
+        let Self { path, source, number, bytes, offset, length, nth, columns } = self;
+        let bytes = bytes.as_slice().into();
+        let line = Line { bytes, offset: *offset, length: *length, nth: *nth };
         Numbered { path, source: *source, number: *number, line, columns }
     }
 }
@@ -111,6 +113,7 @@ impl Visit for Last {
             bytes: seen.line.bytes.to_vec(),
             offset: seen.line.offset,
             length: seen.line.length,
+            nth: seen.line.nth,
             columns: seen.columns.clone(),
         });
         Ok(())

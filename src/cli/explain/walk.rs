@@ -94,7 +94,7 @@ impl Walk {
         if let Some(looks) = self.looks_like(seen) {
             parse.say("looks like", looks);
         }
-        let record = match source.record(seen.line.bytes, seen.columns) {
+        let record = match source.record(&seen.line.bytes, seen.columns) {
             Ok(Some(record)) => record,
             Ok(None) => {
                 parse.say("holds nothing", "passed over, as the daemon does");
@@ -103,7 +103,7 @@ impl Walk {
             }
             Err(reject) => {
                 explained.steps.push(parse);
-                explained.reject = Some(rejected(reader, source, seen.line.bytes, &reject));
+                explained.reject = Some(rejected(reader, source, &seen.line.bytes, &reject));
                 return Ok(explained);
             }
         };
@@ -131,7 +131,7 @@ impl Walk {
     /// What a file looks like by its first lines; of standard input, by this line.
     fn looks_like(&mut self, seen: &Numbered<'_>) -> Option<String> {
         if seen.path == Path::new("-") {
-            return looks(seen.line.bytes);
+            return looks(&seen.line.bytes);
         }
         let look = || looks(&sample(seen.path).ok()?);
         self.looks.entry(seen.path.to_owned()).or_insert_with(look).clone()

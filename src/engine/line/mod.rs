@@ -1,8 +1,13 @@
 //! Whole lines and where they stand: streams, positions, batches.
 
+mod parts;
+
+use std::borrow::Cow;
 use std::path::PathBuf;
 
 use serde::{Deserialize, Serialize};
+
+pub use parts::{Lines, Seams, settled};
 
 /// Longer lines are cut: the first 64 KiB are parsed, the rest is counted as discarded.
 pub const MAX_LINE: usize = 64 * 1024;
@@ -147,39 +152,26 @@ pub struct Missing {
     pub nuls: u64,
 }
 
-/// One line without its line end, and its offset.
-#[derive(Clone, Copy, Debug)]
+/// One line without its line end, and where it stands. One that a container runtime cut into parts is put
+/// together, and stands where the first of them does.
+#[derive(Clone, Debug)]
 pub struct Line<'a> {
     /// The bytes, LF and one CR before it taken off.
-    pub bytes: &'a [u8],
+    pub bytes: Cow<'a, [u8]>,
     /// Offset of the line's first byte in its stream.
     pub offset: u64,
-    /// Length with the line end: what the line adds to the offset.
+    /// Length with the line end: what the line adds to the bytes that are accounted for.
     pub length: u64,
+    /// How many line ends stand before it in its batch.
+    pub nth: usize,
 }
 
 impl Batch {
-    /// Iterates over the lines, in order.
-    pub fn lines(&self) -> impl Iterator<Item = Line<'_>> {
-        let mut offset = self.from;
-        let mut rest = self.bytes.as_slice();
-        std::iter::from_fn(move || {
-            if rest.is_empty() {
-                return None;
-            }
-            let end = memchr::memchr(b'\n', rest).map_or(rest.len(), |at| at + 1);
-            let (whole, after) = rest.split_at(end);
-            rest = after;
-            let line = Line { bytes: trim_end(whole), offset, length: whole.len() as u64 };
-            offset += line.length;
-            Some(line)
-        })
+    /// Iterates over the lines, in the order of their ends.
+    #[must_use]
+    pub fn lines(&self) -> Lines<'_> {
+        Lines::new(self.from, &self.bytes)
     }
-}
-
-fn trim_end(line: &[u8]) -> &[u8] {
-    let line = line.strip_suffix(b"\n").unwrap_or(line);
-    line.strip_suffix(b"\r").unwrap_or(line)
 }
 
 /// What became of a batch's bytes. `bytes()` equals what the batch covered.
@@ -236,7 +228,7 @@ mod tests {
         for (more, end, is_obeyed) in [("", "\n", true), ("", "\r\n", true), ("x", "\n", false)] {
             let whole = format!("{line}{more}{end}");
             let (mut by_line, mut at_once) = (Directives::default(), Directives::default());
-            by_line.note(trim_end(whole.as_bytes()));
+            by_line.note(whole.trim_end().as_bytes());
             at_once.note_all(whole.as_bytes());
             assert_eq!(by_line, at_once, "{end:?}");
             assert_eq!(!at_once.fields().is_empty(), is_obeyed, "{end:?}");
@@ -246,9 +238,11 @@ mod tests {
     #[test]
     fn lines_know_where_they_stand() {
         let batch = Batch { from: 100, bytes: b"one\ntwo\r\n\nend".to_vec(), ..Batch::default() };
-        let lines: Vec<_> = batch.lines().map(|l| (l.offset, l.length, l.bytes)).collect();
-        let expected: Vec<(u64, u64, &[u8])> =
-            vec![(100, 4, b"one"), (104, 5, b"two"), (109, 1, b""), (110, 3, b"end")];
+        let lines: Vec<_> = batch.lines().collect();
+        let lines: Vec<_> =
+            lines.iter().map(|l| (l.offset, l.length, l.nth, &l.bytes[..])).collect();
+        let expected: Vec<(u64, u64, usize, &[u8])> =
+            vec![(100, 4, 0, b"one"), (104, 5, 1, b"two"), (109, 1, 2, b""), (110, 3, 3, b"end")];
         assert_eq!(lines, expected);
     }
 }
