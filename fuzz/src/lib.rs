@@ -150,9 +150,9 @@ pub fn reader_of(name: &str) -> Reader {
 fn reader(format: Format) -> Reader {
     let names = names();
     let source = Source {
-        format: format.with_ids(&names.ids),
         trusted_proxies: vec!["10.0.0.0/8".parse().unwrap(), "fd00::/8".parse().unwrap()],
-        service: SmolStr::default(),
+        utc_offset: 3600,
+        ..Source::of(format.with_ids(&names.ids))
     };
     let sealer = Sealer::new(SealKey::new(b"key"), &names);
     Reader::new(Finder::new(&names), sealer, vec![source])

@@ -98,7 +98,7 @@ pub(super) fn assign(
     let other = sources.len();
     let format =
         format_of(named.unwrap_or("auto")).map_err(|why| exit::usage(format!("{why:#}")))?;
-    sources.push(Source { format, trusted_proxies: Vec::new(), service: SmolStr::default() });
+    sources.push(Source::of(format));
     let source_of = |path: &Path| {
         let path = std::path::absolute(path).unwrap_or_else(|_| path.to_owned());
         let watch = [path.clone(), unrotated(&path)].into_iter().find_map(|path| {

@@ -4,8 +4,6 @@ use std::io::Write as _;
 use std::path::PathBuf;
 use std::process::ExitCode;
 
-use smol_str::SmolStr;
-
 use crate::cli::args::{Global, Run as Options};
 use crate::cli::exit::usage;
 use crate::cli::{Context, credentials, load, print};
@@ -50,7 +48,7 @@ fn inputs(site: &Site, files: &[PathBuf]) -> anyhow::Result<(Vec<Source>, Follow
         return Ok((site.sources()?, Followed { watches: site.watches(), units: site.units() }));
     }
     let format = format_of("auto")?;
-    let source = Source { format, trusted_proxies: Vec::new(), service: SmolStr::default() };
+    let source = Source::of(format);
     let patterns = files.iter().map(std::path::absolute).collect::<Result<_, _>>()?;
     let watch = Watch { source: 0, patterns, read_from: ReadFrom::Start };
     Ok((vec![source], Followed { watches: vec![watch], units: Vec::new() }))

@@ -74,6 +74,8 @@ pub struct Source {
     pub trusted_proxies: Vec<IpNet>,
     /// What the logs are about; empty if not said.
     pub service: String,
+    /// How many seconds the clock is ahead of UTC that writes their times without a zone.
+    pub utc_offset: i64,
     /// Where the table begins.
     pub span: Span,
 }
@@ -365,6 +367,7 @@ impl Source {
             read_from: if is_start { ReadFrom::Start } else { ReadFrom::End },
             trusted_proxies: raw.trusted_proxies.or_default(),
             service: raw.service.or_default(),
+            utc_offset: raw.time_zone.or_default(),
             span,
         })
     }

@@ -14,7 +14,7 @@ use super::fault::{At, Fault, File, Span};
 use super::read::{Node, Reading, Section, Slot};
 use super::scalar::{
     count, duration, flag, globs, level, mailbox, mailboxes, names, network, one_of, path, paths,
-    server, size, text, texts, time_of_day,
+    server, size, text, texts, time_of_day, utc_offset,
 };
 use super::value::Server;
 use crate::engine::alert::Level;
@@ -53,6 +53,7 @@ pub(super) struct RawSource {
     pub(super) read_from: Slot<&'static str>,
     pub(super) trusted_proxies: Slot<Vec<IpNet>>,
     pub(super) service: Slot<String>,
+    pub(super) time_zone: Slot<i64>,
 }
 
 /// `[tokens]`
@@ -161,6 +162,7 @@ impl RawSource {
         section.read("read_from", &mut raw.read_from, one_of(&["end", "start"]));
         section.read("trusted_proxies", &mut raw.trusted_proxies, |node| node.list(network));
         section.read("service", &mut raw.service, text);
+        section.read("time_zone", &mut raw.time_zone, utc_offset);
         raw
     }
 }

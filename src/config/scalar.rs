@@ -116,6 +116,10 @@ pub(super) fn time_of_day(node: Node<'_>) -> Reading<NaiveTime> {
     worded(node, value::time_of_day)
 }
 
+pub(super) fn utc_offset(node: Node<'_>) -> Reading<i64> {
+    worded(node, value::utc_offset)
+}
+
 pub(super) fn server(node: Node<'_>) -> Reading<Server> {
     worded(node, value::server)
 }

@@ -89,7 +89,7 @@ fn every_key_is_in_the_shipped_file() {
 fn a_source_says_where_from_and_in_which_format() {
     let config = good(
         "[[source]]\npaths = [\"logs/*.log\", \"/var/log/a.log\"]\nread_from = \"start\"\n\
-         trusted_proxies = [\"10.1.2.3/8\", \"2001:db8::1\"]\nservice = \"api\"\n\
+         trusted_proxies = [\"10.1.2.3/8\", \"2001:db8::1\"]\nservice = \"api\"\ntime_zone = \"-03:30\"\n\
          [[source]]\njournal = \"haproxy.service\"\njournal_directory = \"remote\"\ntemplate = '%h %l'\n\
          [[source]]\npaths = \"/b\"\nformat = \"json\"\nfields = { client = \"peer\" }\n",
     );
@@ -101,11 +101,12 @@ fn a_source_says_where_from_and_in_which_format() {
     assert_eq!(first.format.value, FormatChoice::Preset("auto".into()));
     let nets: Vec<_> = first.trusted_proxies.iter().map(ToString::to_string).collect();
     assert_eq!(nets, ["10.0.0.0/8", "2001:db8::1/128"]);
+    assert_eq!((first.utc_offset, second.utc_offset), (-12_600, 0));
     let SourceFrom::Journal { unit, directory } = &second.from else { panic!("{second:?}") };
     assert_eq!(unit.value, "haproxy.service");
     assert_eq!(directory.as_deref(), Some(Path::new("/etc/tokenwatch/remote")));
     assert_eq!(second.format.value, FormatChoice::Template("%h %l".into()));
-    assert_eq!(second.format.span.to_string(), "/etc/tokenwatch/tokenwatch.toml:9:12");
+    assert_eq!(second.format.span.to_string(), "/etc/tokenwatch/tokenwatch.toml:10:12");
     let FormatChoice::Fields { preset: Some(preset), fields } = &third.format.value else {
         panic!("{third:?}")
     };
@@ -238,6 +239,14 @@ fn bytes_that_are_not_text_have_a_place() {
     fs::write(&main, b"# ok\n# \xff\n").unwrap();
     let text = Config::load(Some(&main)).unwrap_err().to_string();
     assert!(text.contains("a.toml:2:3: found bytes that are not UTF-8"), "{text}");
+}
+
+#[test]
+fn a_time_zone_that_is_no_offset_is_a_fault_where_it_stands() {
+    let faults = parse("[[source]]\npaths = \"/a\"\ntime_zone = \"Europe/Berlin\"\n").unwrap_err();
+    let text = faults.to_string();
+    assert!(text.contains("tokenwatch.toml:3:13: found \"Europe/Berlin\""), "{text}");
+    assert!(text.contains("names of zones are not known"), "{text}");
 }
 
 #[test]

@@ -4,7 +4,7 @@ use std::fmt;
 use std::net::IpAddr;
 use std::time::Duration;
 
-use chrono::NaiveTime;
+use chrono::{NaiveTime, Timelike};
 
 /// Why a text is not what it should be.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -159,6 +159,30 @@ pub(super) fn time_of_day(text: &str) -> Result<NaiveTime, Wrong> {
     };
     let time = two(hour).zip(two(minute)).and_then(|(h, m)| NaiveTime::from_hms_opt(h, m, 0));
     time.ok_or_else(wrong)
+}
+
+/// Reads what a clock is ahead of UTC, in seconds: `UTC`, `+01:00`, `-03:30`.
+pub(super) fn utc_offset(text: &str) -> Result<i64, Wrong> {
+    let expected = "\"UTC\" or hours and minutes ahead of it, such as \"+01:00\"";
+    if text == "UTC" || text == "Z" {
+        return Ok(0);
+    }
+    // Names would need a table of what summer time was and will be, which is not part of this program.
+    let hint = if text.contains('/') || text.chars().all(|c| c.is_ascii_uppercase()) {
+        "names of zones are not known: write the offset, or let the server log its zone"
+    } else {
+        ""
+    };
+    let wrong = || Wrong::new(expected, hint);
+    let (sign, rest) = match text.split_at_checked(1) {
+        Some(("+", rest)) => (1, rest),
+        Some(("-", rest)) => (-1, rest),
+        _ => return Err(wrong()),
+    };
+    let ahead = time_of_day(rest).map_err(|_| wrong())?.num_seconds_from_midnight();
+    // Kiribati is the furthest ahead.
+    let is_on_earth = ahead <= 14 * 3600;
+    is_on_earth.then_some(sign * i64::from(ahead)).ok_or_else(wrong)
 }
 
 /// How the way to the mail server is protected.
@@ -323,6 +347,21 @@ mod tests {
         assert!(time_of_day("23:59").is_ok() && time_of_day("00:00").is_ok());
         for text in ["", "7:30", "24:00", "07:60", "07:30:00", "0730", "+7:30", "07:3 "] {
             assert!(time_of_day(text).is_err(), "{text}");
+        }
+    }
+
+    #[test]
+    fn a_time_zone_is_an_offset() {
+        for (text, seconds) in
+            [("UTC", 0), ("Z", 0), ("+00:00", 0), ("+01:00", 3600), ("-03:30", -12_600)]
+        {
+            assert_eq!(utc_offset(text), Ok(seconds), "{text}");
+        }
+        for text in ["", "+1:00", "+0100", "01:00", "+14:01", "utc+1", "é", "+"] {
+            assert!(utc_offset(text).is_err(), "{text}");
+        }
+        for name in ["Europe/Berlin", "CET"] {
+            assert!(utc_offset(name).unwrap_err().hint.contains("names of zones"), "{name}");
         }
     }
 

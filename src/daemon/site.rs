@@ -138,6 +138,7 @@ impl Site {
                     format,
                     trusted_proxies: source.trusted_proxies.clone(),
                     service: SmolStr::new(&source.service),
+                    utc_offset: source.utc_offset,
                 }),
                 Err(fault) => faults.push(*fault),
             }

@@ -8,7 +8,7 @@ use crate::engine::pulse::Pulse;
 use crate::engine::record::{
     Columns, Format, Record, Reject, client_behind, client_beyond_private,
 };
-use crate::engine::time::Timestamp;
+use crate::engine::time::{SECOND, Timestamp};
 use crate::engine::token::{Finder, Sealer};
 use crate::engine::usage::{Origin, Usage};
 
@@ -24,6 +24,8 @@ pub struct Source {
     pub trusted_proxies: Vec<IpNet>,
     /// The service's name; empty to take the host from each line.
     pub service: SmolStr,
+    /// How many seconds the clock is ahead of UTC that wrote times without a zone.
+    pub utc_offset: i64,
 }
 
 /// Reads batches.
@@ -107,7 +109,7 @@ impl Reader {
     /// Returns what time a line of a source says, if it can be read under these columns.
     #[must_use]
     pub fn time_of(&self, source: usize, line: &[u8], columns: &Columns) -> Option<Timestamp> {
-        self.sources.get(source)?.format.parse_under(line, columns).ok()?.time
+        self.sources.get(source)?.parse(line, columns).ok()?.time
     }
 
     fn read_line(
@@ -131,6 +133,21 @@ impl Reader {
 }
 
 impl Source {
+    /// Makes a source of a format of which nothing else is known.
+    #[must_use]
+    pub fn of(format: Format) -> Self {
+        Self { format, trusted_proxies: Vec::new(), service: SmolStr::default(), utc_offset: 0 }
+    }
+
+    /// Parses one line, and takes a time without a zone for one of the source's clock.
+    fn parse<'a>(&self, line: &'a [u8], columns: &Columns) -> Result<Record<'a>, Reject> {
+        let mut record = self.format.parse_under(line, columns)?;
+        if record.is_local {
+            record.time = record.time.map(|time| time.plus(-self.utc_offset * SECOND));
+        }
+        Ok(record)
+    }
+
     /// Parses one line under the columns that lines above it name, and puts the client behind the trusted
     /// proxies in the place of the peer. `None` is a line that [holds nothing](Format::is_silent).
     ///
@@ -141,7 +158,7 @@ impl Source {
         line: &'a [u8],
         columns: &Columns,
     ) -> Result<Option<Record<'a>>, Reject> {
-        let mut record = match self.format.parse_under(line, columns) {
+        let mut record = match self.parse(line, columns) {
             Ok(record) => record,
             Err(_) if self.format.is_silent(line) => return Ok(None),
             Err(reject) => return Err(reject),
@@ -167,9 +184,8 @@ mod tests {
     fn reader() -> Reader {
         let names = Names::default();
         let source = Source {
-            format: Format::preset("auto").unwrap(),
             trusted_proxies: vec!["10.0.0.0/8".parse().unwrap()],
-            service: SmolStr::default(),
+            ..Source::of(Format::preset("auto").unwrap())
         };
         let sealer = Sealer::new(SealKey::new(b"key"), &names);
         Reader::new(Finder::new(&names), sealer, vec![source])
@@ -220,11 +236,7 @@ mod tests {
     #[test]
     fn a_log_without_a_peer_has_the_client_beyond_the_sites_own_hops() {
         let line = br#"[2026-03-02T08:00:00.000Z] "GET / HTTP/1.1" 200 - 0 5 1 1 "203.0.113.9, 192.168.7.7" "c/1" "id" "example.org" "10.0.0.5:80""#;
-        let mut source = Source {
-            format: Format::preset("auto").unwrap(),
-            trusted_proxies: Vec::new(),
-            service: SmolStr::default(),
-        };
+        let mut source = Source::of(Format::preset("auto").unwrap());
         let record = |source: &Source| source.record(line, &Columns::default()).unwrap();
         let client = |source: &Source| record(source).unwrap().client;
         assert_eq!(client(&source), Some("203.0.113.9".parse().unwrap()));
@@ -239,5 +251,43 @@ mod tests {
         let reader = reader();
         let record = reader.sources()[0].record(line, &Columns::default()).unwrap().unwrap();
         assert_eq!(record.client, Some("192.0.2.7".parse().unwrap()));
+    }
+
+    #[test]
+    fn a_time_without_a_zone_is_of_the_sources_clock() {
+        let hour = 3600;
+        let cases = [
+            (
+                "2026/03/02 09:00:00 [error] 7#7: *1 open() \"/x\" failed (2: No such file), client: 192.0.2.7, server: _, request: \"GET /?api_key=x HTTP/1.1\"",
+                8,
+            ),
+            ("time=2026-03-02T09:00:00 method=GET path=/ status=200", 8),
+            ("date=2026-03-02 time=09:00:00 method=GET path=/ status=200", 8),
+            (
+                "{\"time\":\"2026-03-02 09:00:00,5\",\"request\":\"GET / HTTP/1.1\",\"status\":200}",
+                8,
+            ),
+            ("2026-03-02 09:00:00,537 {\"method\":\"GET\",\"path\":\"/\",\"status\":200}", 8),
+            ("time=2026-03-02T09:00:00Z method=GET path=/ status=200", 9),
+            ("time=2026-03-02T09:00:00-02:00 method=GET path=/ status=200", 11),
+            ("ts=1772442000 method=GET path=/ status=200", 9),
+        ];
+        let auto = || Source::of(Format::preset("auto").unwrap());
+        let (utc, berlin) = (auto(), Source { utc_offset: hour, ..auto() });
+        for (line, expected) in cases {
+            let at = |source: &Source| {
+                let record = source.record(line.as_bytes(), &Columns::default()).unwrap();
+                record.unwrap().time.unwrap().hour_of_day()
+            };
+            assert_eq!(at(&berlin), expected, "{line}");
+            assert_eq!(at(&utc), if expected == 8 { 9 } else { expected }, "{line}");
+        }
+        // W3C's times are UTC by themselves.
+        for (clock, expected) in [("time", 9), ("time-local", 8)] {
+            let mut columns = Columns::default();
+            columns.note(format!("#Fields: date {clock} c-ip cs-uri-stem sc-status").as_bytes());
+            let record = berlin.record(b"2026-03-02 09:00:00 192.0.2.7 / 200", &columns).unwrap();
+            assert_eq!(record.unwrap().time.unwrap().hour_of_day(), expected, "{clock}");
+        }
     }
 }

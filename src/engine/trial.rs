@@ -78,11 +78,7 @@ fn fired(
     let registry = example.registry.iter().map(|row| registered(row, &key));
     let registry = Registry::new(registry.collect::<Result<Vec<_>, _>>()?);
     let names = Names::default();
-    let source = Source {
-        format: Format::preset("auto").ok_or("no format `auto`")?,
-        trusted_proxies: Vec::new(),
-        service: SmolStr::default(),
-    };
+    let source = Source::of(Format::preset("auto").ok_or("no format `auto`")?);
     let reader = Reader::new(Finder::new(&names), Sealer::new(key, &names), vec![source]);
     let (times, lines): (Vec<_>, Vec<_>) = example.lines()?.into_iter().unzip();
     let bytes = lines.join("\n").into_bytes();

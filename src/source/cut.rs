@@ -53,7 +53,6 @@ pub(super) fn cut(bytes: &[u8]) -> Cut {
 mod tests {
     use proptest::prelude::*;
     use proptest::sample::Index;
-    use smol_str::SmolStr;
 
     use super::*;
     use crate::engine::line::{Batch, Tally};
@@ -151,11 +150,7 @@ mod tests {
             more in prop::collection::vec(prop_oneof![1..300usize, 300..60_000usize], 1..40),
         ) {
             let names = Names::default();
-            let source = Source {
-                format: Format::preset("auto").unwrap(),
-                trusted_proxies: Vec::new(),
-                service: SmolStr::default(),
-            };
+            let source = Source::of(Format::preset("auto").unwrap());
             let sealer = Sealer::new(SealKey::new(b"key"), &names);
             let reader = Reader::new(Finder::new(&names), sealer, vec![source]);
             let log = log.concat();

@@ -51,8 +51,7 @@ pub(super) fn read(line: &[u8]) -> Result<Record<'_>, Miss> {
                 true
             }
             _ if is_first && let Some(time) = stamp(inside) => {
-                record.time = Some(time.at);
-                record.time_digits = time.digits;
+                record.set_time(time);
                 true
             }
             _ => {

@@ -8,7 +8,7 @@
 //!
 //! Sources: W3C "Extended Log File Format" (`WD-logfile-960323`), IIS and CloudFront documentation, Zeek's
 //! ASCII writer. Columns stand between tabs, or between spaces where the line has no tab; a value may be
-//! quoted. IIS and its like write `+` for a space, CloudFront percent-encodes. Times are UTC.
+//! quoted. IIS and its like write `+` for a space, CloudFront percent-encodes. Times are UTC, but for `time-local`.
 //!
 //! A line that does not have the columns in force is read as [`w3c`] knows its writers' defaults.
 
@@ -48,7 +48,9 @@ struct Column {
 #[derive(Clone, Debug, PartialEq, Eq)]
 enum Holds {
     Day,
+    /// In UTC, as the format has it.
     TimeOfDay,
+    LocalTimeOfDay,
     /// `cs-uri`: a path, a URL, or a host and its path.
     Address,
     Other(Slot, u8),
@@ -123,8 +125,7 @@ static DEFAULTS: LazyLock<HashMap<&str, Column, FixedState>> =
 impl Column {
     /// Returns what a name of [`w3c`]'s means; nothing, if it is none.
     fn default_of(name: &str) -> &'static Self {
-        static NOTHING: Column =
-            Column { holds: Holds::Other(Slot::Skip, 0), name: String::new() };
+        static NOTHING: Column = Column { holds: Holds::Other(Slot::Skip, 0), name: String::new() };
         DEFAULTS.get(name).unwrap_or(&NOTHING)
     }
 
@@ -150,7 +151,8 @@ impl Holds {
         let name = std::str::from_utf8(name).unwrap_or_default();
         match name.to_ascii_lowercase().as_str() {
             "date" | "date-local" | "date-utc" => Self::Day,
-            "time" | "time-local" | "time-utc" => Self::TimeOfDay,
+            "time" | "time-utc" => Self::TimeOfDay,
+            "time-local" => Self::LocalTimeOfDay,
             "cs-uri" => Self::Address,
             "ts" | "x-timestamp" | "timestamp" => part(Part::Time, 3),
             "c-ip" | "id.orig_h" | "cs-ip" => part(Part::Client, 3),
@@ -266,8 +268,8 @@ fn read_as<'a>(
                 date = value;
                 true
             }
-            Holds::TimeOfDay => {
-                clock = Some(value);
+            Holds::TimeOfDay | Holds::LocalTimeOfDay => {
+                clock = Some((value, *holds == Holds::LocalTimeOfDay));
                 true
             }
             Holds::Address => put_address(&mut draft, value),
@@ -279,8 +281,8 @@ fn read_as<'a>(
             return Err(Miss { rest: rest_from(line, value), expected: expected(&holds) });
         }
     }
-    if let Some(clock) = clock {
-        put_time(&mut draft, date, clock)
+    if let Some((clock, is_local)) = clock {
+        put_time(&mut draft, date, clock, is_local)
             .ok_or_else(|| Miss { rest: rest_from(line, clock), expected: "a time of day" })?;
     }
     if !draft.has_request() && !draft.has_client() {
@@ -290,11 +292,10 @@ fn read_as<'a>(
 }
 
 /// Puts the time of a day; without a day, the line has no time.
-fn put_time(draft: &mut Draft<'_>, date: &[u8], clock: &[u8]) -> Option<()> {
-    let of_any_day: Option<Time> = time::of_day(b"1970-01-01", clock);
-    of_any_day?;
+fn put_time(draft: &mut Draft<'_>, date: &[u8], clock: &[u8], is_local: bool) -> Option<()> {
+    time::of_day(b"1970-01-01", clock)?;
     if let Some(time) = time::of_day(date, clock) {
-        draft.time(3, time);
+        draft.time(3, Time { is_local, ..time });
     }
     Some(())
 }

@@ -120,8 +120,7 @@ fn head<'a>(record: &mut Record<'a>, line: &'a [u8]) -> Result<&'a [u8], Miss> {
     let (rest, (between, time)) = time_after(rest)?;
     set_names(record, first, between);
     if let Some(time) = time {
-        record.time = Some(time.at);
-        record.time_digits = time.digits;
+        record.set_time(time);
     }
     Ok(rest)
 }

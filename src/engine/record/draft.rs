@@ -146,8 +146,7 @@ impl<'a> Draft<'a> {
     /// Puts a time; of sources of one rank, the one with more digits stays.
     pub(super) fn time(&mut self, rank: u8, time: Time) -> bool {
         if self.wins(Part::Time, rank * 8 + time.digits) {
-            self.record.time = Some(time.at);
-            self.record.time_digits = time.digits;
+            self.record.set_time(time);
         }
         true
     }

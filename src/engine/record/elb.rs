@@ -85,8 +85,7 @@ fn read_from_time<'a>(record: &mut Record<'a>, stamp: &'a [u8]) -> Result<(), Mi
             expected: "a time like 2026-11-23T17:10:33.537001Z",
         });
     };
-    record.time = Some(time.at);
-    record.time_digits = time.digits;
+    record.set_time(time);
     let (client, _) = before(rest, b" ", "the load balancer's name")?;
     let (rest, text) = before(client, b" ", "the client and its port")?;
     record.client = address_and_port(text).or_else(|| parse_address(text));

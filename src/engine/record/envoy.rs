@@ -53,8 +53,7 @@ pub(super) fn read(line: &[u8]) -> Result<Record<'_>, Miss> {
     let Some(time) = time::iso(text) else {
         return Err(Miss { rest: inside.len(), expected: "a time like 2026-11-23T17:10:33.537Z" });
     };
-    record.time = Some(time.at);
-    record.time_digits = time.digits;
+    record.set_time(time);
     let (rest, _) = literal(rest, b" \"", "a space and '\"' before the request")?;
     let (after, request) = unescaped_request(rest, are_numbers_next, is_status_next)?;
     put_request(&mut record, &Cow::Borrowed(request), request);

@@ -38,12 +38,8 @@ pub(super) fn read(line: &[u8]) -> Result<Record<'_>, Miss> {
         let expected = "a time like 10/Oct/2000:13:55:36.123";
         return Err(Miss { rest: inside.len(), expected });
     };
-    let mut record = Record {
-        client: client::address_and_port(peer),
-        time: Some(time.at),
-        time_digits: time.digits,
-        ..Record::default()
-    };
+    let mut record = Record { client: client::address_and_port(peer), ..Record::default() };
+    record.set_time(time);
     let (rest, _) = literal(rest, b" ", "a space after the time")?;
     let (rest, frontend) = before(rest, b" ", "the frontend")?;
     if frontend.ends_with(b"~") {

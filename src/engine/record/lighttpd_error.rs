@@ -36,8 +36,7 @@ pub(super) fn read(line: &[u8]) -> Result<Record<'_>, Miss> {
         let Some(time) = time::iso(stamp) else {
             return Err(Miss { rest: line.len(), expected: "a time like 2026-03-02 08:00:00" });
         };
-        record.time = Some(time.at);
-        record.time_digits = time.digits;
+        record.set_time(time);
         rest = after;
     }
     let (rest, _) = literal(rest, b"(", "'(' before the source file")?;

@@ -66,6 +66,8 @@ pub struct Record<'a> {
     pub time: Option<Timestamp>,
     /// Digits of the fraction of a second that the log has: 0, 3, 6 (more are cut off).
     pub time_digits: u8,
+    /// The log says no zone: `time` is the one of UTC until somebody knows better.
+    pub is_local: bool,
     /// The peer that the server saw; if it is a trusted proxy, the client behind it.
     pub client: Option<IpAddr>,
     /// The log names no peer: `client` is the last hop of `X-Forwarded-For`.
@@ -97,6 +99,12 @@ pub struct Record<'a> {
 }
 
 impl Record<'_> {
+    const fn set_time(&mut self, time: time::Time) {
+        self.time = Some(time.at);
+        self.time_digits = time.digits;
+        self.is_local = time.is_local;
+    }
+
     /// Returns the addresses that proxies say the request came through (`X-Forwarded-For`), for
     /// [`client_behind`].
     #[must_use]
@@ -131,6 +139,7 @@ impl Record<'_> {
         Record {
             time: self.time,
             time_digits: self.time_digits,
+            is_local: self.is_local,
             client: self.client,
             is_forwarded: self.is_forwarded,
             method: text(self.method),

@@ -67,7 +67,8 @@ pub(super) fn read(line: &[u8]) -> Result<Record<'_>, Miss> {
         return Err(Miss { rest: line.len(), expected: "a time like 2026/03/02 08:00:00" });
     };
     let (rest, _) = before(rest, b"] ", "']' after the level")?;
-    let mut record = Record { time: Some(time.at), time_digits: time.digits, ..Record::default() };
+    let mut record = Record::default();
+    record.set_time(time);
     if let Some(tail) = tail_of(rest) {
         record.client = client::parse_address(tail.client);
         record.host = tail.host.and_then(present).map(Cow::Borrowed);

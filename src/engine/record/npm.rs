@@ -52,8 +52,7 @@ fn read_time<'a>(record: &mut Record<'a>, line: &'a [u8]) -> Result<&'a [u8], Mi
             expected: "a time like 10/Oct/2000:13:55:36 -0700",
         });
     };
-    record.time = Some(time.at);
-    record.time_digits = time.digits;
+    record.set_time(time);
     Ok(rest)
 }
 

@@ -172,8 +172,7 @@ fn directive() -> Reject {
 /// Gives a record without a time the time of its envelope.
 fn lend(mut record: Record<'_>, time: Option<Time>) -> Record<'_> {
     if let (None, Some(time)) = (record.time, time) {
-        record.time = Some(time.at);
-        record.time_digits = time.digits;
+        record.set_time(time);
     }
     record
 }

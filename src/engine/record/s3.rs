@@ -47,8 +47,7 @@ pub(super) fn read(line: &[u8]) -> Result<Record<'_>, Miss> {
             expected: "a time like 10/Oct/2000:13:55:36 +0000",
         });
     };
-    record.time = Some(time.at);
-    record.time_digits = time.digits;
+    record.set_time(time);
     let (rest, text) = before(rest, b" ", "the client's address")?;
     record.client = parse_address(text);
     let (rest, requester) = before(rest, b" ", "the requester")?;

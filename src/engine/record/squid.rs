@@ -50,8 +50,7 @@ pub(super) fn read(line: &[u8]) -> Result<Record<'_>, Miss> {
     let Some(time) = time::epoch(stamp) else {
         return Err(Miss { rest: line.len(), expected: "a time like 1795453833.537" });
     };
-    record.time = Some(time.at);
-    record.time_digits = time.digits;
+    record.set_time(time);
     let (rest, _elapsed) = before(rest.trim_ascii_start(), b" ", "the milliseconds it took")?;
     let (at_result, client) = before(rest, b" ", "the client's address")?;
     record.client = parse_address(client);

@@ -262,7 +262,6 @@ impl Moments {
     pub(super) fn time(&self) -> Option<Time> {
         // Both are printed in the server's zone: it is enough that one says it.
         let zone = self.begin.get(Field::Zone).or_else(|| self.end.get(Field::Zone));
-        let zone = zone.unwrap_or(0);
         self.begin.time(zone).or_else(|| self.end.time(zone))
     }
 }
@@ -282,21 +281,23 @@ impl Moment {
         self.0.get(field as usize).copied().flatten()
     }
 
-    /// Joins the parts, of a server so many seconds east of Greenwich. Seconds since 1970 need no zone, so they are
-    /// better than a date.
-    fn time(&self, zone: i64) -> Option<Time> {
+    /// Joins the parts, of a server so many seconds east of Greenwich, if that is known. Seconds since 1970 need no
+    /// zone, so they are better than a date.
+    fn time(&self, zone: Option<i64>) -> Option<Time> {
         let of = |field, unit| self.get(field)?.checked_mul(unit);
-        let (micros, digits) = (of(Field::EpochMicros, 1).map(|micros| (micros, 6)))
+        let date = || (self.civil()? - zone.unwrap_or(0)).checked_mul(SECOND);
+        let epoch = (of(Field::EpochMicros, 1).map(|micros| (micros, 6)))
             .or_else(|| Some((of(Field::EpochMillis, 1000)?, 3)))
-            .or_else(|| Some((of(Field::EpochSeconds, SECOND)?, 0)))
-            .or_else(|| Some(((self.civil()? - zone).checked_mul(SECOND)?, 0)))?;
+            .or_else(|| Some((of(Field::EpochSeconds, SECOND)?, 0)));
+        let is_local = epoch.is_none() && zone.is_none();
+        let (micros, digits) = epoch.or_else(|| Some((date()?, 0)))?;
         let fraction = of(Field::Micros, 1).map(|micros| (micros, 6));
         match fraction.or_else(|| Some((of(Field::Millis, 1000)?, 3))) {
             Some((fraction, finer)) if digits < finer => {
                 let second = micros.div_euclid(SECOND) * SECOND;
-                Some(Time { at: Timestamp(second + fraction), digits: finer })
+                Some(Time { at: Timestamp(second + fraction), digits: finer, is_local })
             }
-            _ => Some(Time { at: Timestamp(micros), digits }),
+            _ => Some(Time { at: Timestamp(micros), digits, is_local }),
         }
     }
 

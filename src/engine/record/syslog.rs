@@ -285,7 +285,8 @@ mod tests {
         for (head, stamp) in heads {
             let line = format!("{head}192.0.2.1 - - [x] \"y\"");
             let inside = &b"192.0.2.1 - - [x] \"y\""[..];
-            let time = time::iso(stamp.as_bytes());
+            let is_local = head.contains(",537 ");
+            let time = time::iso(stamp.as_bytes()).map(|time| Time { is_local, ..time });
             assert_eq!(peel(line.as_bytes()), Some(Envelope { line: inside, time }), "{head}");
         }
         let envelope = peel(b"2026-11-23T17:10:33+00:00 host  {\"a\":1}");

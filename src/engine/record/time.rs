@@ -9,6 +9,16 @@ pub struct Time {
     pub at: Timestamp,
     /// 0, 3 or 6.
     pub digits: u8,
+    /// The log says no zone: the instant is the one of UTC until somebody knows better.
+    pub is_local: bool,
+}
+
+impl Time {
+    /// The same of a log whose times are all UTC, which needs no zone.
+    #[must_use]
+    pub const fn in_utc(self) -> Self {
+        Self { is_local: false, ..self }
+    }
 }
 
 /// Reads a time of any of the shapes below, or an epoch as [`epoch`] does. Apache's `%t` brings brackets along.
@@ -73,7 +83,7 @@ pub fn cpanel(text: &[u8]) -> Option<Time> {
         return None;
     };
     let date = Date::of([y1, y2, y3, y4], [m1, m2], [d1, d2])?;
-    clock(&date, rest)
+    clock(&date, rest).map(Time::in_utc)
 }
 
 /// Reads `2026/11/23 17:10:33` as nginx' error log and Caddy's `wall` write it, with any fraction; the time is
@@ -137,7 +147,7 @@ pub fn epoch(text: &[u8]) -> Option<Time> {
         return Some(base);
     }
     let ((micros, digits), rest) = fraction_of(fraction)?;
-    rest.is_empty().then_some(Time { at: base.at.plus(micros), digits })
+    rest.is_empty().then_some(Time { at: base.at.plus(micros), digits, is_local: false })
 }
 
 /// Reads a whole epoch: below 10^11 seconds (to the year 5138), below 10^14 milliseconds, below 10^17
@@ -151,7 +161,7 @@ pub fn epoch_of(value: i64) -> Option<Time> {
         100_000_000_000_000..100_000_000_000_000_000 => (value, 6),
         _ => (value / 1000, 6),
     };
-    Some(Time { at: Timestamp(micros), digits })
+    Some(Time { at: Timestamp(micros), digits, is_local: false })
 }
 
 /// Reads seconds since 1970 as a floating point number, which holds microseconds until the year 2242; larger
@@ -174,7 +184,7 @@ pub fn epoch_of_float(value: f64) -> Option<Time> {
         _ if micros % 1000 == 0 => 3,
         _ => 6,
     };
-    Some(Time { at: Timestamp(micros), digits })
+    Some(Time { at: Timestamp(micros), digits, is_local: false })
 }
 
 /// Returns the length of a syslog time, `Oct  1 22:14:15` or `Oct 11 22:14:15`, at the beginning of `text`.
@@ -234,9 +244,11 @@ fn clock(date: &Date, text: &[u8]) -> Option<Time> {
         [b'.' | b',', ..] => fraction_of(rest)?,
         _ => ((0, 0), rest),
     };
-    let east = zone(rest.strip_prefix(b" ").unwrap_or(rest))?;
+    let text = rest.strip_prefix(b" ").unwrap_or(rest);
+    let east = zone(text)?;
     let seconds = hour * 3600 + minute * 60 + second - east;
-    Some(Time { at: Timestamp(days * DAY + seconds * SECOND + micros), digits })
+    let at = Timestamp(days * DAY + seconds * SECOND + micros);
+    Some(Time { at, digits, is_local: text.is_empty() })
 }
 
 /// Reads `.537`: microseconds, and how many digits to keep; what follows the digits is the rest.
@@ -418,15 +430,15 @@ mod tests {
         fn agrees_with_chrono(seconds in 0i64..32_503_680_000, micros in 0i64..1_000_000, east in -14 * 60..=14 * 60) {
             let zone = FixedOffset::east_opt(east * 60).unwrap();
             let time: DateTime<FixedOffset> = zone.timestamp_opt(seconds, u32::try_from(micros).unwrap() * 1000).unwrap();
-            let whole = Time { at: Timestamp::from_seconds(seconds), digits: 0 };
-            let fine = Time { at: Timestamp(seconds * SECOND + micros), digits: 6 };
+            let whole = Time { at: Timestamp::from_seconds(seconds), digits: 0, is_local: false };
+            let fine = Time { at: Timestamp(seconds * SECOND + micros), digits: 6, is_local: false };
             let print = |form: &str| time.format(form).to_string().into_bytes();
             prop_assert_eq!(clf(&print("%d/%b/%Y:%H:%M:%S %z")), Some(whole));
             prop_assert_eq!(iso(&print("%Y-%m-%dT%H:%M:%S%:z")), Some(whole));
             prop_assert_eq!(iso(&print("%Y-%m-%dT%H:%M:%S%.6f%z")), Some(fine));
             prop_assert_eq!(read(&print("%s%.6f")), Some(fine));
             let utc = time.to_utc();
-            prop_assert_eq!(asctime(utc.format("%a %b %e %H:%M:%S %Y").to_string().as_bytes()), Some(whole));
+            prop_assert_eq!(asctime(utc.format("%a %b %e %H:%M:%S %Y").to_string().as_bytes()).map(Time::in_utc), Some(whole));
         }
 
         #[test]

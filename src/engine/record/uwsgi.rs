@@ -51,8 +51,7 @@ pub(super) fn read(line: &[u8]) -> Result<Record<'_>, Miss> {
     let Some(time) = time::asctime(text) else {
         return Err(Miss { rest: inside.len(), expected: "a time like Mon Nov 23 17:10:33 2026" });
     };
-    record.time = Some(time.at);
-    record.time_digits = time.digits;
+    record.set_time(time);
     if let Some(second) = second_time(rest) {
         return Err(Miss { rest: second.len(), expected: "one time, not two" });
     }

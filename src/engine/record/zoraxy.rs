@@ -43,8 +43,7 @@ pub(super) fn read(line: &[u8]) -> Result<Record<'_>, Miss> {
             expected: "a time like 2026-11-23 17:10:33.537001",
         });
     };
-    record.time = Some(time.at);
-    record.time_digits = time.digits;
+    record.set_time(time);
     let (rest, _) = before(rest, b" [origin:", "the router and the origin")?;
     let (rest, host) = before(rest, b"] [client: ", "']' after the origin, and the client")?;
     record.host = given(host);
