@@ -2,6 +2,7 @@
 
 use std::fs::File;
 use std::io::Read;
+use std::os::fd::AsFd;
 use std::path::Path;
 
 use super::cut::{Cut, cut};
@@ -56,12 +57,15 @@ impl OldFile {
             |action| move |cause| SourceError::Access { action, path: path.to_owned(), cause };
         if path.as_os_str() == STDIN {
             let decoded = decode::decode(std::io::stdin()).map_err(fault("opening"))?;
-            return Ok(Self::over(source, Identity::default().start(path, 0, 0), decoded));
+            let mut position = Identity::default().start(path, 0, 0);
+            position.directives.written = stdin_written();
+            return Ok(Self::over(source, position, decoded));
         }
         let file: File = decode::open_file(path).map_err(fault("opening"))?;
         let seen = Seen::of(&file).map_err(fault("looking at"))?;
         let mut position = seen.identity.start(path, 0, seen.modified);
         position.size = seen.size;
+        position.directives.written = seen.modified;
         let decoded = decode::decode(file).map_err(fault("opening"))?;
         Ok(Self::over(source, position, decoded))
     }
@@ -101,7 +105,9 @@ impl OldFile {
             }
             self.pass(step);
         }
+        let written = self.position.directives.written;
         self.position.directives.clone_from(&position.directives);
+        self.position.directives.written = written;
         self.marks.agree(position)
     }
 
@@ -245,6 +251,12 @@ impl OldFile {
         let (stream, source) = (self.stream, self.source);
         Batch { stream, source, from, bytes, directives, position, missing }
     }
+}
+
+/// Returns when standard input was last written to: of a pipe, when it was made; 0 if that cannot be told.
+fn stdin_written() -> i64 {
+    let file = std::io::stdin().as_fd().try_clone_to_owned().map(File::from);
+    file.and_then(|file| Seen::of(&file)).map_or(0, |seen| seen.modified)
 }
 
 impl std::fmt::Debug for OldFile {

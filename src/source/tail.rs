@@ -11,7 +11,7 @@ use rustix::io::Errno;
 use super::cut::{Cut, cut};
 use super::marks::{self, Marks};
 use super::rotation::{self, Evidence, Identity, Meaning, Seen, decide};
-use crate::engine::line::{Batch, Directives, MAX_LINE, Missing, Position, StreamId};
+use crate::engine::line::{Batch, Directives, MAX_LINE, Missing, Position, StreamId, comment};
 
 /// Bytes of one read.
 pub(super) const READ: usize = 256 * 1024;
@@ -377,6 +377,7 @@ impl Tail {
         marks.write_to(&mut self.position);
         self.marks = Some(marks);
         self.position.size = self.seen.size.max(self.position.offset);
+        self.position.directives.written = self.seen.modified;
         let above = self.position.directives.clone();
         self.position.directives.note_all(&bytes);
         Batch { directives: above, ..self.tell(from, bytes, missing) }
@@ -404,7 +405,7 @@ impl Tail {
     }
 }
 
-/// Returns the directives in force at an offset. Only a file that begins with a `#` has any; they are
+/// Returns the directives in force at an offset. Only a file that begins with a comment has any; they are
 /// looked for in its first bytes and in the last ones before the offset.
 fn directives_above(file: &File, offset: u64) -> io::Result<Directives> {
     let mut directives = Directives::default();
@@ -414,7 +415,11 @@ fn directives_above(file: &File, offset: u64) -> io::Result<Directives> {
     };
     let mut chunk = read(0)?;
     let mut at = 0;
-    while (at > 0 || chunk.starts_with(b"#")) && !chunk.is_empty() {
+    let first = chunk.split(|byte| *byte == b'\n').next().unwrap_or_default();
+    if comment(first).is_none() {
+        return Ok(directives);
+    }
+    while !chunk.is_empty() {
         // A line cut at the chunk's end is read with the next one; a line that fills it is no directive.
         let whole = memchr::memrchr(b'\n', &chunk).map_or(chunk.len(), |end| end + 1);
         directives.note_all(chunk.get(..whole).unwrap_or_default());
@@ -483,6 +488,8 @@ mod tests {
         let mut known = Vec::new();
         let lines = read(&mut follower(&path, ReadFrom::Start, Vec::new()), &mut known, 1);
         assert_eq!(lines.len(), 3);
+        // What tells the year of times that have none.
+        assert!(known[0].1.directives.written > 0);
         append(&path, "a 2\n#Fields: date time\na 3\n");
         let lines = read(&mut follower(&path, ReadFrom::Start, known.clone()), &mut known, 1);
         assert_eq!(lines[0], (FIELDS.trim_end().to_owned(), "a 2".to_owned()));

@@ -1,5 +1,6 @@
 //! Whole lines and where they stand: streams, positions, batches.
 
+mod comment;
 mod parts;
 
 use std::borrow::Cow;
@@ -7,6 +8,7 @@ use std::path::PathBuf;
 
 use serde::{Deserialize, Serialize};
 
+pub use comment::comment;
 pub use parts::{Lines, Seams, settled};
 
 /// Longer lines are cut: the first 64 KiB are parsed, the rest is counted as discarded.
@@ -56,41 +58,82 @@ pub struct Position {
 
 /// Longer directives are not obeyed: no log names that many columns.
 const MAX_DIRECTIVE: usize = 8 * 1024;
+/// The field of a journal's export that says when a message was taken, before the message itself.
+const REALTIME: &[u8] = b"__REALTIME_TIMESTAMP=";
+/// A longer one holds no number of microseconds.
+const MAX_REALTIME: usize = 64;
 
-/// The lines of a log that say how those behind them are read: `#Fields` and `#Date` of W3C extended logs,
-/// `#fields` of Zeek's. Of each kind, the last one is in force.
+/// What says how lines are read that do not say it themselves: the lines above them (`#Fields` and `#Date` of W3C
+/// extended logs, `#fields` of Zeek's, the time in a journal's export), of each kind the last one; and the file.
 #[derive(Clone, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
 pub struct Directives {
     fields: Vec<u8>,
     date: Vec<u8>,
+    realtime: Vec<u8>,
+    /// When the file was last written to, in ns since 1970, 0 where nobody knows: it tells the year of times that
+    /// have none. No line says it, so it is not stored.
+    #[serde(skip)]
+    pub written: i64,
 }
 
 impl Directives {
-    /// Takes note of a line if it is a directive, and says whether it is one.
+    /// Makes those of a file of which only this is known: when it was last written to.
+    #[must_use]
+    pub fn of_file(written: i64) -> Self {
+        Self { written, ..Self::default() }
+    }
+
+    /// Takes note of a line if it is a directive, in an envelope or not, and says whether it is one.
     pub fn note(&mut self, line: &[u8]) -> bool {
         // Whoever calls may have left the line end on.
         let line = line.trim_ascii_end();
+        if line.starts_with(REALTIME) && line.len() <= MAX_REALTIME {
+            line.clone_into(&mut self.realtime);
+            return true;
+        }
+        let Some(line) = comment(line) else { return false };
         let kept = match line.get(..7) {
             _ if line.len() > MAX_DIRECTIVE => return false,
             Some(b"#Fields" | b"#fields") => &mut self.fields,
             _ if line.starts_with(b"#Date") => &mut self.date,
             _ => return false,
         };
-        kept.clear();
-        kept.extend_from_slice(line);
+        line.as_ref().clone_into(kept);
         true
     }
 
     /// Takes note of every directive among whole lines.
     pub fn note_all(&mut self, lines: &[u8]) {
+        self.note_comments(lines);
+        self.note_times(lines);
+    }
+
+    /// Looks at each `#` of a block, and at each line once at most.
+    fn note_comments(&mut self, lines: &[u8]) {
+        const NAMES: [&[u8]; 3] = [b"#Fields", b"#fields", b"#Date"];
         let mut from = 0;
-        while let Some(rest) = lines.get(from..).filter(|rest| !rest.is_empty()) {
-            if rest.starts_with(b"#") {
-                let end = memchr::memchr(b'\n', rest).unwrap_or(rest.len());
-                self.note(rest.get(..end).unwrap_or_default());
+        while let Some(at) = lines.get(from..).and_then(|rest| memchr::memchr(b'#', rest)) {
+            let (before, mark) = lines.split_at(from + at);
+            from = before.len() + 1;
+            if NAMES.iter().any(|name| mark.starts_with(name)) {
+                let begin = memchr::memrchr(b'\n', before).map_or(0, |end| end + 1);
+                from = before.len() + memchr::memchr(b'\n', mark).unwrap_or(mark.len());
+                self.note(lines.get(begin..from).unwrap_or_default());
             }
-            let Some(next) = memchr::memmem::find(rest, b"\n#") else { return };
-            from += next + 1;
+        }
+    }
+
+    fn note_times(&mut self, lines: &[u8]) {
+        let mut rest = lines;
+        while let Some(at) = memchr::memmem::find(rest, REALTIME) {
+            let (before, found) = rest.split_at(at);
+            let end = memchr::memchr(b'\n', found).map_or(found.len(), |end| end + 1);
+            let (line, after) = found.split_at(end);
+            // `rest` begins at the start of a line.
+            if before.last().is_none_or(|byte| *byte == b'\n') {
+                self.note(line);
+            }
+            rest = after;
         }
     }
 
@@ -106,10 +149,17 @@ impl Directives {
         &self.date
     }
 
-    /// Returns both as lines, to be stored.
+    /// Returns when the journal took the message that comes next, in µs since 1970; empty if nothing says it.
+    #[must_use]
+    pub fn realtime(&self) -> &[u8] {
+        self.realtime.strip_prefix(REALTIME).unwrap_or_default()
+    }
+
+    /// Returns them as lines, to be stored.
     #[must_use]
     pub fn to_lines(&self) -> Vec<u8> {
-        let lines = [&self.fields, &self.date].into_iter().filter(|line| !line.is_empty());
+        let lines =
+            [&self.fields, &self.date, &self.realtime].into_iter().filter(|line| !line.is_empty());
         lines.flat_map(|line| line.iter().copied().chain([b'\n'])).collect()
     }
 

@@ -292,6 +292,11 @@ fn docker(line: &[u8]) -> Option<Piece<'_>> {
     Some(Piece { output, head: DOCKER_HEAD, tag: b"", text, tail, is_last })
 }
 
+/// Returns the text in an object of docker's, escaped as it stands.
+pub(super) fn docker_text(line: &[u8]) -> Option<&[u8]> {
+    docker(line).map(|piece| piece.text)
+}
+
 /// Says whether an escaped text ends with `\n`, and not with a backslash and an n.
 fn ends_with_line_end(text: &[u8]) -> bool {
     let Some(before) = text.strip_suffix(b"n") else { return false };

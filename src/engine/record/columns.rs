@@ -23,7 +23,7 @@ use super::draft::{Draft, Escape, Part, Slot};
 use super::scan::{Miss, present};
 use super::time::{self, Time};
 use super::{Record, client, keys, names, w3c};
-use crate::engine::line::Directives;
+use crate::engine::line::{Directives, comment};
 
 /// Columns that a line may have; what names more is no log of ours.
 const MAX_COLUMNS: usize = 128;
@@ -69,10 +69,17 @@ impl Columns {
     /// Takes note of a line if it is a directive. What other lines say stays as it was read: hostile logs hold
     /// comments by the thousand.
     pub fn note(&mut self, line: &[u8]) {
-        if !line.starts_with(b"#") || !self.directives.note(line) {
+        if !line.starts_with(b"_") && memchr::memchr(b'#', line).is_none() {
             return;
         }
-        if line.starts_with(b"#Date") { self.take_day() } else { self.take_names() }
+        if !self.directives.note(line) {
+            return;
+        }
+        match comment(line) {
+            Some(text) if text.starts_with(b"#Date") => self.take_day(),
+            Some(_) => self.take_names(),
+            None => {}
+        }
     }
 
     fn take_names(&mut self) {
@@ -85,6 +92,16 @@ impl Columns {
     fn take_day(&mut self) {
         let mut words = self.directives.date().split(|b| b.is_ascii_whitespace());
         self.day = words.nth(1).unwrap_or_default().to_vec();
+    }
+
+    /// Returns when the journal took the message that comes next.
+    pub(super) fn realtime(&self) -> Option<Time> {
+        time::epoch(self.directives.realtime())
+    }
+
+    /// Returns when the file was last written to, in ns since 1970; 0 where nobody knows.
+    pub(super) const fn written(&self) -> i64 {
+        self.directives.written
     }
 
     /// Tells whether any directive is in force.

@@ -31,6 +31,32 @@ fn read(log: &str) -> Vec<Option<String>> {
 }
 
 #[test]
+fn columns_named_in_an_envelope_were_not_obeyed() {
+    let fields = "#Fields: date time cs-method cs-uri-stem c-ip sc-status";
+    let line = "2026-03-02 08:00:00 GET /a 192.0.2.7 200";
+    let expected = Some("2026-03-02T08:00:00Z 192.0.2.7 GET /a 200 - -".to_owned());
+    for head in [
+        "<190>Mar  2 08:00:00 host iis: ",
+        "<165>1 2026-03-02T08:00:00.5Z host iis 7 - - ",
+        "2026-03-02T08:00:00.5Z stdout F ",
+    ] {
+        let log = format!("{head}{fields}\n{head}{line}\n");
+        assert_eq!(read(&log), [None, expected.clone()], "{head}");
+        let format = Format::preset("auto").unwrap();
+        assert!(format.is_silent(log.lines().next().unwrap().as_bytes()), "{head}");
+        let mut stored = Directives::default();
+        stored.note_all(log.as_bytes());
+        assert_eq!(stored.fields(), fields.as_bytes(), "{head}");
+    }
+    let docker = |line: &str| {
+        format!(
+            "{{\"log\":\"{line}\\n\",\"stream\":\"stdout\",\"time\":\"2026-03-02T08:00:00Z\"}}\n"
+        )
+    };
+    assert_eq!(read(&(docker(fields) + &docker(line))), [None, expected]);
+}
+
+#[test]
 fn columns_change_half_way() {
     let log = "#Software: Microsoft Internet Information Services 10.0\n\
          #Date: 2026-03-02 08:00:00\n\

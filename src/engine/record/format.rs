@@ -12,6 +12,7 @@ use super::family::{FAMILIES, Family, TIMELESS};
 use super::template::Template;
 use super::template_fault::TemplateFault;
 use super::{Record, Reject, json, open, own_keys, syntax, syslog};
+use crate::engine::line::comment;
 
 /// The compiled parser of one log format. Reading is stateless: a line is read the same wherever
 /// it stands, but for what the directives above it say, which are handed in.
@@ -247,11 +248,12 @@ impl Format {
     }
 
     /// Tells whether a line that cannot be read holds nothing to be read, and is no fault: an empty one, a
-    /// directive; of what is recognised by itself, another field of a journal's export than the message.
+    /// directive, in an envelope or not; of what is recognised by itself, another field of a journal's export than the message.
     #[must_use]
     pub fn is_silent(&self, line: &[u8]) -> bool {
         let is_field = || matches!(self.parser, Parser::Auto(_)) && syslog::is_field(line);
-        line.trim_ascii().is_empty() || self.parser.is_directive(line) || is_field()
+        let is_comment = || comment(line).is_some_and(|text| self.parser.is_directive(&text));
+        line.trim_ascii().is_empty() || self.parser.is_directive(line) || is_field() || is_comment()
     }
 
     /// Reads a line (without its line end) above which no directives stand.

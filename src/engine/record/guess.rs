@@ -3,6 +3,7 @@
 use super::family::{FAMILIES, Family, TIMELESS};
 use super::json::{self, Sealed};
 use super::{Columns, Format, Record, Text, logfmt, parse_address, syslog};
+use crate::engine::line::comment;
 
 /// What some lines of a log look like.
 #[derive(Clone, Copy, Debug, PartialEq)]
@@ -27,7 +28,7 @@ pub fn guess<'a>(lines: impl Iterator<Item = &'a [u8]>) -> Guess {
     let auto = Format::preset("auto");
     for line in lines.filter(|line| !line.is_empty()) {
         columns.note(line);
-        if line.starts_with(b"#") {
+        if comment(line).is_some() {
             continue;
         }
         seen += 1;
@@ -51,7 +52,7 @@ fn name_inside(line: &[u8], columns: &Columns) -> Option<&'static str> {
     let inside: Text<'_> = match json::envelope(line) {
         Some(Sealed::Line(envelope) | Sealed::Text(envelope)) => envelope.line,
         Some(Sealed::Cut(_)) => return None,
-        None => syslog::peel(line)?.line.into(),
+        None => syslog::peel(line, columns)?.line.into(),
     };
     if let Some(family) = TIMELESS.iter().find(|family| (family.is_likely)(&inside)) {
         return Some(family.name);

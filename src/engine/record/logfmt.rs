@@ -138,8 +138,8 @@ mod tests {
         let line = "method=GET path=/x status=200 remote_addr=203.0.113.9";
         let enveloped = format!("<158>1 2026-03-02T08:00:00.5Z host app - - - {line}");
         let undated = format!("<158>Mar  2 08:00:00 host app: {line}");
-        let expected = "a time: use a format that has one, or log through an envelope that has (RFC 5424, \
-                        rsyslog's ISO times, a container runtime) / the end of the line";
+        let expected = "a time: use a format that has one, or log through an envelope that has (syslog, a \
+                        container runtime, the journal) / the end of the line";
         for name in ["logfmt", "auto"] {
             let format = preset(name);
             assert_eq!(shown(&format, line), format!("{}: {expected}", line.len() + 1), "{name}");

@@ -31,8 +31,8 @@ pub(super) fn read<'a>(
 }
 
 /// What a line without a time lacks, and what to do about it.
-const NO_TIME: &str = "a time: use a format that has one, or log through an envelope that has (RFC 5424, rsyslog's \
-     ISO times, a container runtime)";
+const NO_TIME: &str = "a time: use a format that has one, or log through an envelope that has (syslog, a \
+     container runtime, the journal)";
 
 /// What is asked for where an application says a server's line.
 const SHIPPED: &str = "a shipper's keys beside the message (stream, log.file.path, kubernetes, syslogtag) and no logger's \
@@ -89,7 +89,8 @@ impl Parser {
         if syslog::is_field(line) {
             return Err(Reject::new(1, "a journal's MESSAGE=", "another field of it"));
         }
-        let Envelope { line: inside, time } = syslog::peel(line).ok_or_else(|| none.clone())?;
+        let Envelope { line: inside, time } =
+            syslog::peel(line, around.columns).ok_or_else(|| none.clone())?;
         let shift = line.len() - inside.len();
         self.read(inside, around.within(time).ok_or(none)?)
             .map(|record| lend(record, time))

@@ -9,11 +9,13 @@
 //! 2026/11/23 17:10:33.537 INFO http.log.access MESSAGE {LINE}    Caddy's console encoder, tabs between
 //! [host ]tag[pid]: LINE                                          a daemon's standard error, a time taken off
 //! service | LINE                                                 docker compose
-//! MESSAGE=LINE                                                   journalctl -o export
+//! MESSAGE=LINE                                                   journalctl -o export, the time above it
+//! MESSAGE, and below it 8 bytes of length and LINE               the same, where not all of it is printable
 //! 123 <34>1 ...                                                  RFC 6587, a message's length before it
 //! ESC[32m LINE ESC[0m                                            a terminal's colours
 //! ```
 
+use super::columns::Columns;
 use super::scan::{found_in, quoted, word};
 use super::time::{self, Time};
 
@@ -23,6 +25,9 @@ pub(super) const WHOLE: &str = "a whole line (the container runtime cuts at 16 K
 /// The field of a journal's export that holds the line.
 const MESSAGE: &[u8] = b"MESSAGE=";
 
+/// The same where the line is not all printable: its length and the line stand below.
+const BINARY: &[u8] = b"MESSAGE";
+
 const ESCAPE: u8 = 0x1b;
 
 /// What is inside of an envelope, and when the envelope was made: the time of a line that has none.
@@ -30,7 +35,7 @@ const ESCAPE: u8 = 0x1b;
 pub(super) struct Envelope<L> {
     /// The server's line.
     pub(super) line: L,
-    /// The envelope's time, if it says the year.
+    /// The envelope's time, if its year is known.
     pub(super) time: Option<Time>,
 }
 
@@ -39,7 +44,9 @@ pub(super) fn is_likely(line: &[u8]) -> bool {
     match line {
         [b'<', digit, ..] => digit.is_ascii_digit(),
         [b'{', b'"', b'l', b'o', b'g', b'"', b':', b'"', ..] | [b'{', b'"', b'_', b'_', ..] => true,
-        [b'M', b'E', b'S', b'S', b'A', b'G', b'E', b'=', ..] => true,
+        [b'M', b'E', b'S', b'S', b'A', b'G', b'E', b'=', ..] | [_, _, _, 0, 0, 0, 0, 0, _, ..] => {
+            true
+        }
         [b'A'..=b'Z', _, _, b' ', ..] => time::syslog_length(line).is_some(),
         [b'1'..=b'9', _, _, _, b'-', _, _, b'-', _, _, b'T', ..] => true,
         [b'1'..=b'9', ..] => after_count(line).is_some(),
@@ -48,9 +55,12 @@ pub(super) fn is_likely(line: &[u8]) -> bool {
 }
 
 /// Takes off one envelope; the server's line is the end of `line`.
-pub(super) fn peel(line: &[u8]) -> Option<Envelope<&[u8]>> {
+pub(super) fn peel<'a>(line: &'a [u8], columns: &Columns) -> Option<Envelope<&'a [u8]>> {
     if let Some(line) = line.strip_prefix(MESSAGE) {
-        return Some(Envelope { line, time: None });
+        return Some(Envelope { line, time: columns.realtime() });
+    }
+    if let (Some(line), Some(time)) = (after_length(line), columns.realtime()) {
+        return Some(Envelope { line, time: Some(time) });
     }
     let line = after_count(line).unwrap_or(line);
     let rest = after_priority(line);
@@ -61,7 +71,7 @@ pub(super) fn peel(line: &[u8]) -> Option<Envelope<&[u8]>> {
     }
     if let Some(length) = time::syslog_length(rest) {
         let line = after_tag(rest.get(length..)?.strip_prefix(b" ")?)?;
-        return Some(Envelope { line, time: None });
+        return Some(Envelope { line, time: time::syslog(rest, columns.written()) });
     }
     let (after, stamp) = word(rest);
     if let Some(time) = time::iso(stamp) {
@@ -109,10 +119,20 @@ const FIELDS: &[&[u8]] = &[
     b"LEADER",
 ];
 
+/// Takes off the length of a binary message, eight bytes, the lowest first; what follows is its first line.
+fn after_length(line: &[u8]) -> Option<&[u8]> {
+    let (length, text) = line.split_first_chunk::<8>()?;
+    let length = u64::from_le_bytes(*length);
+    (length < 1 << 24 && text.len() as u64 <= length && !text.is_empty()).then_some(text)
+}
+
 /// Says whether the line is a field of a journal's export (`_PID=1`, `PRIORITY=6`), other than the message.
 pub(super) fn is_field(line: &[u8]) -> bool {
     const LONGEST: usize = 64;
     let near = line.get(..LONGEST).unwrap_or(line);
+    if line == BINARY {
+        return true;
+    }
     let is_name = |b: &u8| b.is_ascii_uppercase() || b.is_ascii_digit() || *b == b'_';
     let length = near.iter().take_while(|b| is_name(b)).count();
     let name = near.get(..length).unwrap_or_default();
@@ -257,6 +277,7 @@ fn is_name(word: &[u8]) -> bool {
 #[cfg(test)]
 mod tests {
     use super::*;
+    use crate::engine::line::Directives;
 
     #[test]
     fn envelopes_are_taken_off() {
@@ -287,9 +308,13 @@ mod tests {
             let inside = &b"192.0.2.1 - - [x] \"y\""[..];
             let is_local = head.contains(",537 ");
             let time = time::iso(stamp.as_bytes()).map(|time| Time { is_local, ..time });
-            assert_eq!(peel(line.as_bytes()), Some(Envelope { line: inside, time }), "{head}");
+            assert_eq!(
+                peel(line.as_bytes(), &Columns::default()),
+                Some(Envelope { line: inside, time }),
+                "{head}"
+            );
         }
-        let envelope = peel(b"2026-11-23T17:10:33+00:00 host  {\"a\":1}");
+        let envelope = peel(b"2026-11-23T17:10:33+00:00 host  {\"a\":1}", &Columns::default());
         assert_eq!(envelope.map(|envelope| envelope.line), Some(&b"{\"a\":1}"[..]));
     }
 
@@ -310,10 +335,10 @@ mod tests {
 
     #[test]
     fn fields_of_a_journal_are_told_from_lines() {
-        for field in ["_PID=1", "PRIORITY=6", "__CURSOR=s=1;i=2", "_TRANSPORT="] {
+        for field in ["_PID=1", "PRIORITY=6", "__CURSOR=s=1;i=2", "_TRANSPORT=", "MESSAGE"] {
             assert!(is_field(field.as_bytes()), "{field}");
         }
-        for line in ["", "=", "MESSAGE=x", "MESSAGE", "level=info", "GET /?A=b", "A b=c"] {
+        for line in ["", "=", "MESSAGE=x", "MESSAGES", "level=info", "GET /?A=b", "A b=c"] {
             assert!(!is_field(line.as_bytes()), "{line}");
         }
     }
@@ -336,7 +361,58 @@ mod tests {
         for line in
             ["", "<", "<1", "192.0.2.1 - - [x] \"y\"", "{\"a\":1}", "host.example.org - -", "| x"]
         {
-            assert_eq!(peel(line.as_bytes()), None, "{line}");
+            assert_eq!(peel(line.as_bytes(), &Columns::default()), None, "{line}");
+        }
+    }
+
+    /// Reads a log under what its lines say, in a file written to at 2 March 2026.
+    fn times(log: &[u8]) -> Vec<Option<String>> {
+        let format = crate::engine::record::Format::preset("auto").unwrap();
+        let written = 1_772_438_400_000_000_000;
+        let mut columns = Columns::new(&Directives::of_file(written));
+        let lines = log.split(|byte| *byte == b'\n').filter(|line| !format.is_silent(line));
+        lines
+            .map(|line| {
+                columns.note(line);
+                let record = format.parse_under(line, &columns).ok()?;
+                Some(record.time?.to_rfc3339(record.time_digits))
+            })
+            .collect()
+    }
+
+    #[test]
+    fn a_line_without_a_time_has_that_of_its_syslog_header() {
+        let line = "method=GET path=/ status=200";
+        let log =
+            format!("<158>Mar  2 07:00:00 host app: {line}\n<158>Dec 31 23:00:00 app: {line}");
+        let expected = ["2026-03-02T07:00:00Z", "2025-12-31T23:00:00Z"];
+        assert_eq!(times(log.as_bytes()), expected.map(|time| Some(time.to_owned())));
+    }
+
+    #[test]
+    fn a_line_without_a_time_has_that_of_its_journal_entry() {
+        let line = b"method=GET path=/ status=200";
+        let format = crate::engine::record::Format::preset("auto").unwrap();
+        let text = [&b"__REALTIME_TIMESTAMP=1772438400250000\nMESSAGE="[..], line].concat();
+        let length = line.len().to_le_bytes();
+        let binary =
+            [b"__REALTIME_TIMESTAMP=1772438400250000\nMESSAGE\n", &length[..], line].concat();
+        for log in [text, binary] {
+            let mut columns = Columns::default();
+            let mut times = Vec::new();
+            for line in log.split(|byte| *byte == b'\n') {
+                columns.note(line);
+                match format.parse_under(line, &columns) {
+                    Ok(record) => times.push(record.time.unwrap().to_rfc3339(record.time_digits)),
+                    Err(_) => assert!(format.is_silent(line), "{}", line.escape_ascii()),
+                }
+            }
+            assert_eq!(times, ["2026-03-02T08:00:00.250000Z"]);
+            // And it is in force where a batch is cut.
+            let mut stored = Directives::default();
+            stored.note_all(&log);
+            assert_eq!(stored.realtime(), b"1772438400250000");
+            assert_eq!(Directives::from_lines(&stored.to_lines()), stored);
         }
     }
 }

@@ -1,5 +1,7 @@
 //! Reads the times that logs write: fixed positions, ranges checked, about 20 ns each.
 
+use chrono::Datelike;
+
 use crate::engine::time::{DAY, SECOND, Timestamp};
 
 /// A time and the digits of its fraction that the log has: 0, 3 or 6.
@@ -187,8 +189,28 @@ pub fn epoch_of_float(value: f64) -> Option<Time> {
     Some(Time { at: Timestamp(micros), digits, is_local: false })
 }
 
+/// Reads a syslog time, `Oct 11 22:14:15`, of a file that was last written to at `written`, in ns since 1970, 0 if
+/// nobody knows. It has neither year nor zone: it is in the last year in which it was before that, or less than a day
+/// after it, which no zone's clock is ahead.
+#[must_use]
+pub fn syslog(text: &[u8], written: i64) -> Option<Time> {
+    let text = text.get(..syslog_length(text)?)?;
+    let (&[m1, m2, m3, b' ', d1, d2, b' '], rest) = text.split_first_chunk::<7>()? else {
+        return None;
+    };
+    let day = number([if d1 == b' ' { b'0' } else { d1 }, d2])?;
+    let month = month([m1, m2, m3])?;
+    let written = Some(Timestamp(written / 1000)).filter(|_| written > 0)?;
+    let last = i64::from(written.to_chrono().year());
+    // A 29 February may lie further back than a log is kept.
+    let years = [last + 1, last, last - 1].into_iter();
+    years
+        .filter_map(|year| clock(&Date { year, month, day }, rest))
+        .find(|time| time.at <= written.plus(DAY))
+}
+
 /// Returns the length of a syslog time, `Oct  1 22:14:15` or `Oct 11 22:14:15`, at the beginning of `text`.
-/// It has neither year nor zone, so only its place is of use.
+/// What it means says [`syslog`].
 #[must_use]
 pub fn syslog_length(text: &[u8]) -> Option<usize> {
     const LENGTH: usize = 15;
@@ -423,6 +445,28 @@ mod tests {
         {
             assert_eq!(syslog_length(text.as_bytes()), None, "{text}");
         }
+    }
+
+    #[test]
+    fn the_year_of_a_syslog_time_is_that_of_the_file() {
+        let ns = |text: &str| {
+            text.parse::<DateTime<FixedOffset>>().unwrap().timestamp_nanos_opt().unwrap()
+        };
+        let cases = [
+            ("Mar  2 08:00:00", "2026-03-02T08:00:01Z", Some("2026-03-02T08:00:00Z")),
+            ("Mar  2 08:00:00", "2026-03-01T08:00:01Z", Some("2026-03-02T08:00:00Z")),
+            ("Mar  2 08:00:00", "2026-03-01T07:00:00Z", Some("2025-03-02T08:00:00Z")),
+            ("Dec 31 23:59:59", "2026-01-01T00:00:01Z", Some("2025-12-31T23:59:59Z")),
+            ("Jan  1 00:30:00", "2025-12-31T23:30:00Z", Some("2026-01-01T00:30:00Z")),
+            ("Feb 29 08:00:00", "2024-03-02T08:00:01Z", Some("2024-02-29T08:00:00Z")),
+            ("Feb 29 08:00:00", "2026-03-02T08:00:01Z", None),
+        ];
+        for (text, written, expected) in cases {
+            let time = syslog(format!("{text} host").as_bytes(), ns(written));
+            assert_eq!(shown(time).as_deref(), expected, "{text} {written}");
+            assert!(time.is_none_or(|time| time.is_local));
+        }
+        assert_eq!(syslog(b"Mar  2 08:00:00", 0), None);
     }
 
     proptest! {
