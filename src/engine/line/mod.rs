@@ -104,6 +104,13 @@ impl Directives {
 
     /// Takes note of every directive among whole lines.
     pub fn note_all(&mut self, lines: &[u8]) {
+        if parts::may_be_in(lines) {
+            // A directive may itself be in parts.
+            for line in Lines::new(0, lines) {
+                self.note(&line.bytes);
+            }
+            return;
+        }
         self.note_comments(lines);
         self.note_times(lines);
     }
@@ -283,6 +290,18 @@ mod tests {
             assert_eq!(by_line, at_once, "{end:?}");
             assert_eq!(!at_once.fields().is_empty(), is_obeyed, "{end:?}");
         }
+    }
+
+    #[test]
+    fn a_directive_in_parts_is_the_same_by_line_and_at_once() {
+        let head = "2026-03-02T08:00:00Z stdout";
+        let log = format!("{head} P #Fields: date\n{head} F  time\n#Date: 2026-03-02\n");
+        let (mut by_line, mut at_once) = (Directives::default(), Directives::default());
+        let batch = Batch { bytes: log.clone().into_bytes(), ..Batch::default() };
+        batch.lines().for_each(|line| assert!(by_line.note(&line.bytes)));
+        at_once.note_all(log.as_bytes());
+        assert_eq!(at_once, by_line);
+        assert_eq!(at_once.fields(), b"#Fields: date time");
     }
 
     #[test]

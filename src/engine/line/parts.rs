@@ -41,7 +41,7 @@ pub struct Lines<'a> {
 impl<'a> Lines<'a> {
     pub(super) fn new(from: u64, bytes: &'a [u8]) -> Self {
         let physical = Physical { rest: bytes, offset: from, nth: 0 };
-        Self { physical, joiner: may_hold_parts(bytes).then(Joiner::default) }
+        Self { physical, joiner: may_be_in(bytes).then(Joiner::default) }
     }
 }
 
@@ -67,7 +67,7 @@ impl<'a> Iterator for Lines<'a> {
 /// Returns how many bytes of whole lines stand before the first that waits for its other parts.
 #[must_use]
 pub fn settled(lines: &[u8]) -> usize {
-    if !may_hold_parts(lines) {
+    if !may_be_in(lines) {
         return lines.len();
     }
     let mut joiner = Joiner::default();
@@ -103,7 +103,7 @@ impl<'a> Seams<'a> {
 }
 
 /// Says at the cost of two searches whether there is anything to join.
-fn may_hold_parts(lines: &[u8]) -> bool {
+pub(super) fn may_be_in(lines: &[u8]) -> bool {
     let find = memchr::memmem::find;
     find(lines, b" P ").is_some()
         || (lines.len() > DOCKER_CHUNK && find(lines, DOCKER_HEAD).is_some())
