@@ -12,7 +12,7 @@ use super::StoreError;
 /// `tkwt`: what marks a database as ours (`PRAGMA application_id`).
 const APPLICATION: i64 = 0x746b_7774;
 
-/// Entry N takes a database from version N to N + 1, in one transaction.
+/// Entry N takes a database from version N to N + 1.
 const MIGRATIONS: &[&str] = &[V1, V2, V3];
 
 const V1: &str = r"
@@ -255,20 +255,22 @@ pub(super) fn version(db: &Connection, path: &Path) -> Result<i64, StoreError> {
     }
 }
 
-/// Brings a database to the newest version, one transaction a step; returns the version it had.
+/// Brings a database to the newest version in one transaction, so that nobody sees one in between;
+/// returns the version it had.
 pub(super) fn upgrade(db: &Connection, path: &Path) -> Result<i64, StoreError> {
     let fault = |source| StoreError::database(path, "upgrading the schema", source);
     let before = version(db, path)?;
-    for _ in before..known() {
-        let step = Transaction::new_unchecked(db, TransactionBehavior::Immediate).map_err(fault)?;
-        // Asked again inside the transaction: another process may have been quicker.
-        let from = version(&step, path)?;
-        if let Some(sql) = usize::try_from(from).ok().and_then(|from| MIGRATIONS.get(from)) {
-            step.execute_batch(sql).map_err(fault)?;
-            step.pragma_update(None, "user_version", from + 1).map_err(fault)?;
-        }
-        step.commit().map_err(fault)?;
+    if before == known() {
+        return Ok(before);
     }
+    let upgrade = Transaction::new_unchecked(db, TransactionBehavior::Immediate).map_err(fault)?;
+    // Asked again inside the transaction: another process may have been quicker.
+    let from = usize::try_from(version(&upgrade, path)?).unwrap_or(usize::MAX);
+    for sql in MIGRATIONS.iter().skip(from) {
+        upgrade.execute_batch(sql).map_err(fault)?;
+    }
+    upgrade.pragma_update(None, "user_version", known()).map_err(fault)?;
+    upgrade.commit().map_err(fault)?;
     Ok(before)
 }
 

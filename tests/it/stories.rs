@@ -3,7 +3,7 @@
 //! `UPDATE_EXPECTED=1 cargo test --test it stories` writes each `expected.json` anew; read what
 //! changed before it is committed.
 
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, BTreeSet};
 use std::fs;
 use std::path::{Path, PathBuf};
 
@@ -103,12 +103,20 @@ fn each_story_tells_what_is_expected_and_nothing_else() {
     }
 }
 
+/// How unusual something is depends on who else is there, so levels may differ; who is told of, and for what,
+/// may not.
 #[test]
 fn all_stories_together_tell_what_each_tells_alone() {
-    let mut apart: Vec<Incident> = stories().iter().flat_map(|story| expected(story)).collect();
-    apart.sort();
+    fn told(incidents: &[Incident]) -> BTreeMap<&str, BTreeSet<&str>> {
+        let mut told = BTreeMap::<&str, BTreeSet<&str>>::new();
+        for Incident { principal, rules, .. } in incidents {
+            told.entry(principal).or_default().extend(rules.iter().map(String::as_str));
+        }
+        told
+    }
+    let apart: Vec<Incident> = stories().iter().flat_map(|story| expected(story)).collect();
     assert!(!apart.is_empty());
-    assert_eq!(replay(&samples()), apart);
+    assert_eq!(told(&replay(&samples())), told(&apart));
 }
 
 #[test]
