@@ -332,6 +332,7 @@ mod tests {
             row(2, "orders"),
             Registered { leaked_at: Some(START.plus(2 * DAY)), ..row(3, "reports") },
             Registered { decoy: true, ..row(4, "bait") },
+            Registered { revoked_at: Some(START.plus(DAY)), ..row(5, "orders") },
         ])
     }
 
@@ -466,7 +467,7 @@ mod tests {
             2 => 6 * HOUR..DAY,
             1 => -2 * DAY..0,
         ];
-        let one = (step, 1u8..8, 0..CLIENTS.len(), 0u8..3, 0u8..4, 0u8..8, 0u8..6);
+        let one = (step, 1u8..8, 0..CLIENTS.len(), 0u8..3, 0u8..5, 0u8..8, 0u8..6);
         prop::collection::vec(one, 1..150).prop_map(|steps| {
             let mut now = 0;
             let stream =
@@ -480,6 +481,7 @@ mod tests {
                             version: "1.0".into(),
                         },
                         route: format!("/v1/{route}").into(),
+                        bytes: if route == 4 { 90 << 20 } else { 612 },
                         status: [Some(200), None, Some(401), Some(404), Some(302)]
                             .get(usize::from(status))
                             .copied()
@@ -507,6 +509,45 @@ mod tests {
             let whole = judged(&usages);
             for (n_parts, after) in [(1, After::Restart), (1, After::Forget), (3, After::Restart)] {
                 prop_assert_eq!(&judged_in_parts(&usages, &cuts, n_parts, after), &whole);
+            }
+        }
+    }
+
+    /// Ten days of one token, in which it is stolen, passed on, robbed and revoked, and sleeps for two months.
+    fn eventful() -> Vec<Usage> {
+        let own = |micros| Usage { token: TokenId([1; 16]), ..usage(micros) };
+        let mut usages: Vec<Usage> = (0..240).map(|n| own(n * HOUR)).collect();
+        let thief = |micros| Usage {
+            client: Some("203.0.113.9".parse().unwrap()),
+            agent: Agent { family: "curl".into(), version: "8.5".into() },
+            ..own(micros)
+        };
+        let at = 10 * DAY;
+        usages.extend([own(at), thief(at + 5 * MINUTE), own(at + 10 * MINUTE)]);
+        let hands = (0..16).map(|n| Usage {
+            client: Some(format!("198.51.{}.7", n % 8).parse().unwrap()),
+            ..own(at + 50 * MINUTE + n * 4 * MINUTE)
+        });
+        usages.extend(hands);
+        usages.push(Usage { bytes: 90 << 20, ..own(at + 5 * HOUR) });
+        usages.push(Usage { token: TokenId([5; 16]), status: Some(401), ..own(at + 6 * HOUR) });
+        usages.extend((1..4).map(|n| own(at + 60 * DAY + n * MINUTE)));
+        usages
+    }
+
+    #[test]
+    fn an_eventful_life_is_told_the_same_however_it_is_cut() {
+        let usages = eventful();
+        let whole = judged(&usages);
+        let told: BTreeSet<&str> =
+            whole.alerts.iter().map(|alert| alert.rule.name.as_str()).collect();
+        let expected =
+            ["concurrent-use", "dead-token-tried", "dormant-token-woke", "fan-out", "volume-spike"];
+        assert!(expected.iter().all(|name| told.contains(name)), "{told:?}");
+        for step in [1, 2, 7] {
+            let cuts = (0..usages.len()).step_by(step).collect();
+            for after in [After::Restart, After::Forget] {
+                assert_eq!(judged_in_parts(&usages, &cuts, 1, after), whole, "{step}");
             }
         }
     }

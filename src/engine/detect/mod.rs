@@ -4,7 +4,11 @@
 //! is for the rules. What was told lately is not told again: detectors ask the principal's [`Told`]
 //! before they speak. Of a log that cannot be read the facts are stated by [`misread`], of what many do at once by [`shared`]. Statistics never speak alone but through the score, in `unusual`.
 
+mod concurrent;
+mod dead;
+mod dormant;
 mod expired;
+mod fan_out;
 mod fleet;
 mod health;
 mod honeytoken;
@@ -20,6 +24,7 @@ mod transport;
 mod travel;
 mod unusual;
 mod url;
+mod volume;
 mod words;
 
 use smol_str::SmolStr;
@@ -113,12 +118,17 @@ pub const ALL: &[Detector] = &[
     expired::DETECTOR,
     revoked::DETECTOR,
     rotated::DETECTOR,
+    dead::DETECTOR,
     unusual::DETECTOR,
     travel::DETECTOR,
+    concurrent::DETECTOR,
+    fan_out::DETECTOR,
     novel::COUNTRY,
     novel::NETWORK,
     novel::CLIENT,
     rate::DETECTOR,
+    volume::DETECTOR,
+    dormant::DETECTOR,
     transport::DETECTOR,
     fleet::DETECTOR,
     health::DETECTOR,

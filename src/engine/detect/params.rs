@@ -3,6 +3,8 @@
 use crate::engine::house::Fleet;
 use crate::engine::profile::{self, Parameter, Section};
 
+use super::dead::Dead;
+use super::dormant::Dormant;
 use super::expired::Expired;
 use super::health::Health;
 use super::novel::New;
@@ -34,6 +36,10 @@ pub struct Params {
     pub revoked: Revoked,
     /// Of `rotated-token-used`.
     pub rotated: Rotated,
+    /// Of `dead-token-tried`.
+    pub dead: Dead,
+    /// Of `dormant-token-woke`.
+    pub dormant: Dormant,
     /// Of `new-country`, `new-network`, `new-client`.
     pub new: New,
     /// Of `fleet-change`.
@@ -80,6 +86,8 @@ impl Params {
         sections.push(&mut self.expired);
         sections.push(&mut self.revoked);
         sections.push(&mut self.rotated);
+        sections.push(&mut self.dead);
+        sections.push(&mut self.dormant);
         sections.push(&mut self.new);
         sections.push(&mut self.fleet);
         sections.push(&mut self.repeat);

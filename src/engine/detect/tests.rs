@@ -10,7 +10,12 @@ use crate::engine::usage::{Carrier, Transport, Usage};
 
 impl Life {
     /// Lives one usage as the Judge does, and returns its facts.
-    fn judged(&mut self, usage: &Usage, place: &Place, row: Option<&Registered>) -> Facts {
+    pub(super) fn judged(
+        &mut self,
+        usage: &Usage,
+        place: &Place,
+        row: Option<&Registered>,
+    ) -> Facts {
         let (placed, params) = (Placed::new(usage, place), Params::default());
         let signals = self.compare(usage, place);
         let facts = detect(&placed, &signals, row, self.profile.told(), &params);
@@ -19,15 +24,15 @@ impl Life {
     }
 }
 
-fn has(facts: &Facts, name: &str) -> bool {
+pub(super) fn has(facts: &Facts, name: &str) -> bool {
     facts.get(name).is_some()
 }
 
-fn reasons(facts: &Facts, kind: &str) -> Vec<String> {
+pub(super) fn reasons(facts: &Facts, kind: &str) -> Vec<String> {
     facts.reasons.iter().filter(|r| r.kind == kind).map(|r| r.text.clone()).collect()
 }
 
-fn row() -> Registered {
+pub(super) fn row() -> Registered {
     Registered { token: Some(usage(0).token), name: "orders".into(), ..Registered::default() }
 }
 

@@ -23,6 +23,22 @@ pub(super) fn grouped(number: f64) -> String {
     text
 }
 
+/// Prints a size with one unit: `612 B`, `1.4 MiB`, `38 GiB`.
+pub(super) fn size(bytes: u64) -> String {
+    let mut units = ["KiB", "MiB", "GiB", "TiB"].into_iter();
+    let (mut tenths, mut unit) = (bytes.saturating_mul(10), "B");
+    while tenths >= 10_240 {
+        let Some(next) = units.next() else { break };
+        (tenths, unit) = (tenths / 1024, next);
+    }
+    let (whole, tenth) = (tenths / 10, tenths % 10);
+    if whole < 10 && tenth > 0 {
+        format!("{whole}.{tenth} {unit}")
+    } else {
+        format!("{whole} {unit}")
+    }
+}
+
 /// Prints a count with its noun: `1 day`, `2 days`.
 pub(super) fn counted(count: u32, noun: &str) -> String {
     format!("{count} {noun}{}", if count == 1 { "" } else { "s" })
@@ -43,6 +59,8 @@ mod tests {
     fn numbers_read_well() {
         assert_eq!([span(45.0), span(720.0), span(1e6)], ["45 s", "12 min", "12 days"]);
         assert_eq!([grouped(5199.6), grouped(12.0), grouped(1e6)], ["5,200", "12", "1,000,000"]);
+        let sizes = [size(0), size(612), size(1_468_006), size(40_802_189_312), size(u64::MAX)];
+        assert_eq!(sizes, ["0 B", "612 B", "1.3 MiB", "38 GiB", "1677721 TiB"]);
         assert_eq!([counted(1, "day"), counted(41, "day")], ["1 day", "41 days"]);
         assert_eq!(listed(&[1, 2, 3, 4, 5, 6]), "1, 2, 3, 4, 5 and 1 more");
     }

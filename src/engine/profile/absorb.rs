@@ -34,6 +34,8 @@ impl Profile {
         if self.is_counted(signals, params) {
             self.pace.count(signals.time, &params.rate, params.score.notice);
         }
+        self.note_turn(signals, params);
+        self.note_hour(signals, seen);
         let is_held = self.note_actor(seen, signals, params);
         let is_refused = !signals.is_accepted && is_stranger(signals, params);
         let is_learned = !is_held && !is_refused;
@@ -62,6 +64,8 @@ impl Profile {
         self.trusted = self.trusted.min(time);
         self.day = self.day.min(day_of(time));
         self.pace.turn_back(time.hour());
+        self.hourly.turn_back(time.hour());
+        self.turns.recent.clear();
         (self.fix, self.actors, self.told) = (None, Actors::default(), Told::default());
         (self.told_score, self.told_rate) = (Voice::default(), Voice::default());
     }
@@ -180,6 +184,7 @@ impl Profile {
         self.routes.fade();
         self.hazards.fade();
         self.hours.begin_day(time);
+        self.turns.begin_day();
         self.class = self.classify();
     }
 }

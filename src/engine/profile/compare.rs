@@ -93,6 +93,10 @@ impl Profile {
             routes: 0,
             errors: (0, 0),
             gap_days: (0.0, 0.0),
+            known_since: self.known_since(),
+            turn: None,
+            spread: None,
+            flood: None,
             usual: None,
             keys,
             actor_key: keys.actor(is_known),
@@ -103,6 +107,8 @@ impl Profile {
         self.compare_identity(&mut signals, seen, params, world);
         self.compare_conduct(&mut signals, seen, params, world.peers.priors(self.class));
         self.compare_rate(&mut signals, params);
+        signals.turn = self.compare_turns(&signals, params);
+        (signals.spread, signals.flood) = self.compare_hour(&signals, seen, params);
         self.score(&mut signals, params);
         if novel != Families::default() || signals.tier.max(signals.rate_tier) > Tier::None {
             signals.usual = Some(Box::new(self.usual()));

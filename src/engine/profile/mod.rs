@@ -12,6 +12,8 @@ mod actor;
 mod codec;
 mod compare;
 mod family;
+mod fan;
+mod hourly;
 mod hours;
 mod pace;
 mod params;
@@ -19,6 +21,8 @@ mod peers;
 mod signals;
 mod told;
 mod travel;
+mod turns;
+mod volume;
 
 #[cfg(test)]
 pub(crate) mod tests;
@@ -26,21 +30,28 @@ pub(crate) mod tests;
 pub use actor::Tier;
 pub use codec::CodecError;
 pub use family::{Evidence, Families, Family, Prior, Priors};
+pub use fan::Spread;
 pub use pace::{Burst, Window};
 pub(crate) use params::section;
-pub use params::{Caps, Learning, Parameter, Params, Rate, Score, Section, Travel};
+pub use params::{
+    Bytes, Caps, Concurrent, FanOut, Learning, Parameter, Params, Rate, Score, Section, Travel,
+};
 pub use peers::{Alone, Class, Peers, SHARED, Share};
 pub use signals::{Absorbed, Placed, Signals, Usual, World};
 pub use told::{Many, Told};
 pub use travel::{Hop, name as place_name};
+pub use turns::Turn;
+pub use volume::Flood;
 
 use crate::engine::profile::actor::{Actors, Voice};
 use crate::engine::profile::family::Hazards;
+use crate::engine::profile::hourly::Hourly;
 use crate::engine::profile::hours::Hours;
 use crate::engine::profile::pace::Pace;
 use crate::engine::profile::travel::Fix;
+use crate::engine::profile::turns::Turns;
 use crate::engine::stats::{Days, Top};
-use crate::engine::time::Timestamp;
+use crate::engine::time::{HOUR, Timestamp};
 
 /// One principal's normal. `Default` knows nothing.
 #[derive(Clone, Debug, PartialEq)]
@@ -77,6 +88,8 @@ pub struct Profile {
     told_rate: Voice,
     told: Told,
     class: Class,
+    turns: Turns,
+    hourly: Hourly,
 }
 
 impl Default for Profile {
@@ -108,6 +121,8 @@ impl Default for Profile {
             told_rate: Voice::default(),
             told: Told::default(),
             class: Class::default(),
+            turns: Turns::default(),
+            hourly: Hourly::default(),
         }
     }
 }
@@ -128,6 +143,12 @@ impl Profile {
     #[must_use]
     pub const fn active_days(&self) -> u32 {
         self.n_days
+    }
+
+    /// Returns the hour in which something was learned first.
+    pub(crate) fn known_since(&self) -> Option<Timestamp> {
+        let hour = self.pace.born;
+        (self.n_days > 0 && hour > i64::MIN).then(|| Timestamp(hour.saturating_mul(HOUR)))
     }
 
     /// Returns how many usages came too late to be scored.

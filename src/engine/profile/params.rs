@@ -164,6 +164,44 @@ section! {
     }
 }
 
+section! {
+    /// Two places that take turns.
+    Concurrent = "concurrent" {
+        /// Within so long the first place, the other, and the first again.
+        window_minutes = 30.0, "min", "own choice: shorter than most ways from one network to another";
+        /// Active days before which taking turns may be a habit that is not known yet.
+        min_active_days = 7.0, "d", "own choice: a week, working days and weekend";
+        /// Days of a hundred with turns, from which on they are a habit.
+        habit_percent = 5.0, "%", "own choice: one day in twenty";
+    }
+}
+
+section! {
+    /// A token in many hands.
+    FanOut = "fan_out" {
+        /// Neighbourhoods within an hour, below which they are few.
+        least = 4.0, "prefixes", "own choice: home, work, phone, and one more";
+        /// Times the usual most.
+        factor = 3.0, "times", "own choice: growth of 5 % a day makes less of it in three weeks";
+        /// Requests of each within the hour, above which they are servers, not hands.
+        most_requests = 30.0, "requests", "own choice: one in two minutes";
+    }
+}
+
+section! {
+    /// Bytes by hour and day.
+    Bytes = "volume" {
+        /// Size below which nothing is much.
+        least_mib = 10.0, "MiB", "own choice: a thousand answers of 10 KiB";
+        /// Times the largest so far, of which half is forgotten in 32 active days.
+        factor = 4.0, "times", "own choice: an export of last month is half forgotten, and may grow to twice its size";
+        /// Evidence against the past days' largest.
+        nats = 6.0, "nats", "docs/detection.md, Tiers and risk";
+        /// Active days after which it is judged.
+        min_active_days = 7.0, "d", "own choice: a week has a weekly batch";
+    }
+}
+
 /// What a profile needs to compare and absorb.
 #[derive(Clone, Copy, Debug, Default, PartialEq)]
 pub struct Params {
@@ -177,11 +215,26 @@ pub struct Params {
     pub rate: Rate,
     /// Places too far apart.
     pub travel: Travel,
+    /// Places that take turns.
+    pub concurrent: Concurrent,
+    /// A token in many hands.
+    pub fan_out: FanOut,
+    /// Bytes by hour and day.
+    pub volume: Bytes,
 }
 
 impl Params {
     /// Returns all sections.
-    pub fn sections(&mut self) -> [&mut dyn Section; 5] {
-        [&mut self.score, &mut self.learning, &mut self.caps, &mut self.rate, &mut self.travel]
+    pub fn sections(&mut self) -> [&mut dyn Section; 8] {
+        [
+            &mut self.score,
+            &mut self.learning,
+            &mut self.caps,
+            &mut self.rate,
+            &mut self.travel,
+            &mut self.concurrent,
+            &mut self.fan_out,
+            &mut self.volume,
+        ]
     }
 }

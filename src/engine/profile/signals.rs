@@ -5,9 +5,12 @@ use std::net::IpAddr;
 use crate::engine::geo::{Atlas, Country, NetworkKind, Place, Prefix};
 use crate::engine::profile::actor::Tier;
 use crate::engine::profile::family::{Evidence, Families, Family};
+use crate::engine::profile::fan::Spread;
 use crate::engine::profile::pace::Burst;
 use crate::engine::profile::peers::Peers;
 use crate::engine::profile::travel::Hop;
+use crate::engine::profile::turns::Turn;
+use crate::engine::profile::volume::Flood;
 use crate::engine::stats::key;
 use crate::engine::time::Timestamp;
 use crate::engine::usage::{Outcome, Usage};
@@ -173,6 +176,14 @@ pub struct Signals {
     pub errors: (u32, u32),
     /// Days since the last trusted use, and the longest gap before.
     pub gap_days: (f64, f64),
+    /// When the principal began to be known; `None` before anything was learned.
+    pub known_since: Option<Timestamp>,
+    /// Two places that take turns, this usage the third of them.
+    pub turn: Option<Turn>,
+    /// More neighbourhoods within this hour and the one before than ever.
+    pub spread: Option<Spread>,
+    /// More bytes than ever.
+    pub flood: Option<Flood>,
     /// What is usual; only there if something is not.
     pub usual: Option<Box<Usual>>,
     pub(super) keys: Keys,

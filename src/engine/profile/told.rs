@@ -48,14 +48,32 @@ impl Told {
             *telling = Telling { key, minute, silent: 0 };
             return Some(silent);
         }
+        self.push(Telling { key, minute, silent: 0 });
+        Some(0)
+    }
+
+    /// Notes that something happened. Returns when it happened last, if that is remembered.
+    pub fn touch(&mut self, key: u32, now: Timestamp) -> Option<Timestamp> {
+        let minute = now.0.div_euclid(MINUTE);
+        let Some(telling) = self.0.iter_mut().find(|telling| telling.key == key) else {
+            self.push(Telling { key, minute, silent: 0 });
+            return None;
+        };
+        let last = telling.minute;
+        // Not in the far future, where a line with a wrong clock was.
+        let is_sane = last.saturating_sub(minute).saturating_mul(MINUTE) <= DAY;
+        telling.minute = if is_sane { minute.max(last) } else { minute };
+        is_sane.then(|| Timestamp(last.saturating_mul(MINUTE)))
+    }
+
+    fn push(&mut self, telling: Telling) {
         if self.0.len() >= Self::SLOTS {
             let oldest = self.0.iter().enumerate().min_by_key(|(_, telling)| telling.minute);
             if let Some((at, _)) = oldest {
                 self.0.remove(at);
             }
         }
-        self.0.push(Telling { key, minute, silent: 0 });
-        Some(0)
+        self.0.push(telling);
     }
 }
 

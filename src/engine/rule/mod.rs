@@ -26,7 +26,11 @@ use crate::engine::time::{HOUR, duration};
 
 /// The rules that the program brings along: file name and text, in alphabetical order.
 pub const BUILT_IN: &[(&str, &str)] = &[
+    ("concurrent-use.yml", include_str!("../../../rules/concurrent-use.yml")),
+    ("dead-token-tried.yml", include_str!("../../../rules/dead-token-tried.yml")),
+    ("dormant-token-woke.yml", include_str!("../../../rules/dormant-token-woke.yml")),
     ("expired-token-accepted.yml", include_str!("../../../rules/expired-token-accepted.yml")),
+    ("fan-out.yml", include_str!("../../../rules/fan-out.yml")),
     ("fleet-change.yml", include_str!("../../../rules/fleet-change.yml")),
     ("honeytoken-used.yml", include_str!("../../../rules/honeytoken-used.yml")),
     ("impossible-travel.yml", include_str!("../../../rules/impossible-travel.yml")),
@@ -42,6 +46,7 @@ pub const BUILT_IN: &[(&str, &str)] = &[
     ("token-in-referer.yml", include_str!("../../../rules/token-in-referer.yml")),
     ("token-in-url.yml", include_str!("../../../rules/token-in-url.yml")),
     ("unusual-use.yml", include_str!("../../../rules/unusual-use.yml")),
+    ("volume-spike.yml", include_str!("../../../rules/volume-spike.yml")),
 ];
 
 /// One rule.

@@ -2,6 +2,7 @@
 //!
 //! ```text
 //! version (1 byte) | clock | days | hazards | 7 tables | hours | errors | place | pace | actors | told | class
+//!     | turns | hours
 //!
 //! integers   varint, 7 bits a byte, low first; differences zigzag
 //! f32        4 bytes, little endian
@@ -11,6 +12,8 @@
 //!
 //! Whatever is empty takes a byte: a profile of one day has about 200 bytes, a full one about 1 KB.
 
+mod later;
+
 use smol_str::SmolStr;
 
 use crate::engine::geo::{Country, NetworkKind};
@@ -19,7 +22,6 @@ use crate::engine::profile::actor::{Actor, Actors, Tier, Voice};
 use crate::engine::profile::family::{Evidence, Families, Family, Hazards};
 use crate::engine::profile::hours::Hours;
 use crate::engine::profile::pace::Pace;
-use crate::engine::profile::peers::Class;
 use crate::engine::profile::signals::{country_key, country_of, kind_key, kind_of};
 use crate::engine::profile::told::{Telling, Told};
 use crate::engine::profile::travel::Fix;
@@ -27,8 +29,10 @@ use crate::engine::stats::{Days, Maxima, Nats, Slot, Top};
 use crate::engine::time::Timestamp;
 
 /// The version that is written.
-const VERSION: u8 = 2;
-/// The version before: without a class, which the next day finds out.
+const VERSION: u8 = 3;
+/// The version before: without turns and hours, which begin anew.
+const WITHOUT_HOURS: u8 = 2;
+/// The one before that: without a class, which the next day finds out.
 const WITHOUT_CLASS: u8 = 1;
 
 /// Stored bytes that are no profile.
@@ -156,6 +160,8 @@ impl Profile {
             .for_each(|voice| write_voice(&mut to, *voice, base));
         write_told(&mut to, &self.told, base);
         to.len(self.class.index());
+        later::write_turns(&mut to, &self.turns, self.last);
+        later::write_hourly(&mut to, &self.hourly, self.last.hour());
         to.0
     }
 
@@ -202,18 +208,12 @@ impl Profile {
             told_score: read_voice(&mut from, base)?,
             told_rate: read_voice(&mut from, base)?,
             told: read_told(&mut from, base)?,
-            class: read_class(&mut from, version)?,
+            class: later::read_class(&mut from, version)?,
+            turns: later::read_turns(&mut from, version, last)?,
+            hourly: later::read_hourly(&mut from, version, last.hour())?,
         };
         if from.0.is_empty() { Ok(profile) } else { Err(CodecError::Length) }
     }
-}
-
-fn read_class(from: &mut Reader<'_>, version: u8) -> Read<Class> {
-    if version == WITHOUT_CLASS {
-        return Ok(Class::default());
-    }
-    let at = from.len(Class::ALL.len() - 1)?;
-    Ok(Class::ALL.get(at).copied().unwrap_or_default())
 }
 
 fn write_top<const N: usize>(to: &mut Writer, top: &Top<N>, day: i32) {
@@ -443,7 +443,7 @@ fn read_actors(from: &mut Reader<'_>, day: i32) -> Read<Actors> {
     let base = i64::from(day) * 1440;
     let mut actors = Actors::default();
     for _ in 0..from.len(Actors::SLOTS)? {
-        let key = u32::from_le_bytes([from.byte()?, from.byte()?, from.byte()?, from.byte()?]);
+        let key = from.word()?;
         let age = from.from(0)?;
         let last = i32::try_from(i64::from(day).wrapping_sub(age));
         let state: u64 = from.uint()?;
@@ -487,7 +487,7 @@ fn write_told(to: &mut Writer, told: &Told, base: i64) {
 fn read_told(from: &mut Reader<'_>, base: i64) -> Read<Told> {
     let mut told = Told::default();
     for _ in 0..from.len(Told::SLOTS)? {
-        let key = u32::from_le_bytes([from.byte()?, from.byte()?, from.byte()?, from.byte()?]);
+        let key = from.word()?;
         let minute = base.wrapping_sub(from.from(0)?);
         told.0.push(Telling { key, minute, silent: from.uint()? });
     }

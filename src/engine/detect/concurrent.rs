@@ -1,0 +1,130 @@
+//! `concurrent-use`: somebody known and somebody unknown use the token in turns.
+//!
+//! Quiet where places take turns as a habit, and where both are known or neither is. (docs/detection.md,
+//! Turns.)
+
+use smol_str::{SmolStr, ToSmolStr};
+
+use crate::engine::alert::{Facts, Value};
+use crate::engine::profile::Told;
+
+use super::words::counted;
+use super::{Case, DAY_HOURS, Detector, Judgement::Usage, because, fact, state, usual};
+
+const NAME: &str = "concurrent-use";
+
+pub(super) const DETECTOR: Detector = Detector {
+    name: NAME,
+    about: "within half an hour a known place, another that is not, and the first again use the token",
+    facts: &[
+        fact("concurrent.minutes", "minutes from the first of the three uses to the last"),
+        fact("concurrent.here", "country and network of the first and the last"),
+        fact("concurrent.there", "country and network of the one between them"),
+        fact("concurrent.days", "active days on which known places took turns, faded"),
+    ],
+    judge: Usage(judge),
+};
+
+fn judge(case: &Case<'_>, told: &mut Told, facts: &mut Facts) {
+    let (signals, params) = (case.signals, &case.params.profile.concurrent);
+    let Some(turn) = signals.turn.filter(|turn| turn.is_strange) else { return };
+    let (habit, days) = turn.days;
+    let is_young = f64::from(signals.active_days) < params.min_active_days;
+    if is_young || habit * 100.0 > params.habit_percent * days {
+        return;
+    }
+    if case.tell(told, &[NAME.as_bytes()], DAY_HOURS).is_none() {
+        return;
+    }
+    let place = case.placed.place;
+    let here = name(place.country.map(|country| country.to_smolstr()), place.asn);
+    let there = name(turn.country.map(|country| country.to_smolstr()), turn.network);
+    let within = match turn.minutes {
+        0 => "a minute".to_owned(),
+        minutes => counted(u32::try_from(minutes).unwrap_or(u32::MAX), "minute"),
+    };
+    let often = match habit {
+        days if days < 1.0 => "no two places took turns before".to_owned(),
+        days => format!("places took turns on {days:.0} days before"),
+    };
+    let text = format!("used from {here}, {there} and {here} again within {within}; {often}");
+    state(facts, "concurrent.minutes", Value::Int(turn.minutes));
+    state(facts, "concurrent.here", Value::Text(here));
+    state(facts, "concurrent.there", Value::Text(there));
+    state(facts, "concurrent.days", Value::Float(habit));
+    usual(facts, "concurrent.minutes", Value::Float(params.window_minutes));
+    because(facts, NAME, 0.0, text);
+}
+
+/// `DE (AS64500)`, `AS64500`, `another network`.
+fn name(country: Option<SmolStr>, asn: Option<u32>) -> SmolStr {
+    match (country, asn) {
+        (Some(country), Some(asn)) => smol_str::format_smolstr!("{country} (AS{asn})"),
+        (Some(country), None) => country,
+        (None, Some(asn)) => smol_str::format_smolstr!("AS{asn}"),
+        (None, None) => SmolStr::new_static("another network"),
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::super::tests::{has, reasons};
+    use crate::engine::geo::{NetworkKind, Place};
+    use crate::engine::profile::tests::{Life, berlin, lagos, place, rented, stolen, usage};
+    use crate::engine::time::{DAY, HOUR, MINUTE};
+    use crate::engine::usage::{Agent, Usage};
+
+    const FACT: &str = "concurrent.minutes";
+
+    fn phone(micros: i64) -> (Usage, Place) {
+        let agent = Agent { family: "ExampleApp".into(), version: "3".into() };
+        let client = Some("203.0.113.40".parse().unwrap());
+        let mobile = place("DE", "Berlin", (52.4, 13.2), 64501, NetworkKind::Mobile);
+        (Usage { agent, client, ..usage(micros) }, mobile)
+    }
+
+    #[test]
+    fn an_owner_and_a_thief_in_turns_are_told_once() {
+        let mut life = Life::default();
+        life.steady(10);
+        assert!(!has(&life.judged(&stolen(10 * DAY + MINUTE), &rented(), None), FACT));
+        let facts = life.judged(&usage(10 * DAY + 10 * MINUTE), &berlin(), None);
+        let told = reasons(&facts, "concurrent-use");
+        assert_eq!(
+            told,
+            ["used from DE (AS64500), SG (AS64999) and DE (AS64500) again within 20 minutes; \
+              no two places took turns before"]
+        );
+        assert!(!has(&life.judged(&stolen(10 * DAY + 11 * MINUTE), &rented(), None), FACT));
+        assert!(!has(&life.judged(&usage(10 * DAY + 12 * MINUTE), &berlin(), None), FACT));
+    }
+
+    #[test]
+    fn who_takes_turns_as_a_habit_is_not_told_of() {
+        let mut life = Life::default();
+        for day in 0..10 {
+            for n in 0..6 {
+                let at = day * DAY + 9 * HOUR + n * 10 * MINUTE;
+                assert!(!has(&life.judged(&usage(at), &berlin(), None), FACT));
+                let (usage, place) = phone(at + 5 * MINUTE);
+                assert!(!has(&life.judged(&usage, &place, None), FACT));
+            }
+        }
+        let abroad = |micros| (Usage { client: stolen(0).client, ..phone(micros).0 }, lagos());
+        for n in 0..3 {
+            let (away, lagos) = abroad(10 * DAY + n * 10 * MINUTE);
+            assert!(!has(&life.judged(&away, &lagos, None), FACT));
+            let home = usage(10 * DAY + (n * 10 + 5) * MINUTE);
+            assert!(!has(&life.judged(&home, &berlin(), None), FACT));
+        }
+    }
+
+    #[test]
+    fn a_refused_stranger_does_not_take_turns() {
+        let mut life = Life::default();
+        life.steady(10);
+        let refused = Usage { status: Some(401), ..stolen(10 * DAY + MINUTE) };
+        assert!(!has(&life.judged(&refused, &rented(), None), FACT));
+        assert!(!has(&life.judged(&usage(10 * DAY + 10 * MINUTE), &berlin(), None), FACT));
+    }
+}

@@ -1,0 +1,74 @@
+//! `dormant-token-woke`: a token that had rested for far longer than ever is used again.
+
+use crate::engine::alert::{Facts, Value};
+use crate::engine::profile::{Told, section};
+
+use super::{Case, Detector, Judgement::Usage, because, fact, state, usual};
+
+const NAME: &str = "dormant-token-woke";
+
+pub(super) const DETECTOR: Detector = Detector {
+    name: NAME,
+    about: "the first accepted use after a month and more, and after several times the longest gap so far",
+    facts: &[
+        fact("dormant.days", "days since the last use"),
+        fact("dormant.longest", "the longest gap before, in days"),
+    ],
+    judge: Usage(judge),
+};
+
+section! {
+    /// When a token has been asleep.
+    Dormant = "dormant" {
+        /// Days without use.
+        min_days = 30.0, "d", "own choice: a monthly job is not asleep";
+        /// Times the longest gap so far.
+        factor = 5.0, "times", "own choice: a holiday after working weeks";
+    }
+}
+
+fn judge(case: &Case<'_>, told: &mut Told, facts: &mut Facts) {
+    let (params, (days, longest)) = (&case.params.dormant, case.signals.gap_days);
+    let is_long = days >= params.min_days && days >= params.factor * longest;
+    if !case.signals.is_accepted || !is_long {
+        return;
+    }
+    // Who is held back does not end the gap: it is told once all the same.
+    if case.tell(told, &[NAME.as_bytes()], case.params.repeat.new_hours).is_none() {
+        return;
+    }
+    state(facts, "dormant.days", Value::Float(days));
+    state(facts, "dormant.longest", Value::Float(longest));
+    usual(facts, "dormant.days", Value::Float(longest));
+    let before = match longest {
+        days if days < 1.0 => "the longest gap was less than a day".to_owned(),
+        days => format!("the longest gap was {days:.0}"),
+    };
+    because(facts, NAME, 0.0, format!("first use in {days:.0} days, {before}"));
+}
+
+#[cfg(test)]
+mod tests {
+    use super::super::tests::{has, reasons};
+    use crate::engine::profile::tests::{Life, berlin, rented, stolen, usage};
+    use crate::engine::time::{DAY, HOUR};
+    use crate::engine::usage::Usage;
+
+    #[test]
+    fn a_token_that_wakes_is_told_once_even_if_a_stranger_woke_it() {
+        let mut life = Life::default();
+        life.steady(5);
+        let refused = Usage { status: Some(401), ..stolen(60 * DAY) };
+        assert!(!has(&life.judged(&refused, &rented(), None), "dormant.days"));
+        let facts = life.judged(&stolen(60 * DAY + HOUR), &rented(), None);
+        let told = reasons(&facts, "dormant-token-woke");
+        assert_eq!(told, ["first use in 55 days, the longest gap was less than a day"]);
+        for day in 61..67 {
+            assert!(!has(&life.judged(&stolen(day * DAY), &rented(), None), "dormant.days"));
+        }
+        let mut own = Life::default();
+        own.steady(5);
+        assert!(has(&own.judged(&usage(60 * DAY), &berlin(), None), "dormant.days"));
+        assert!(!has(&own.judged(&usage(60 * DAY + 1), &berlin(), None), "dormant.days"));
+    }
+}

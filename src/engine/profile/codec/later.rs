@@ -1,0 +1,119 @@
+//! The parts of a profile that later versions added.
+
+use super::{CodecError, Read, Reader, WITHOUT_CLASS, WITHOUT_HOURS, Writer};
+use crate::engine::profile::actor::minute;
+use crate::engine::profile::fan::Fan;
+use crate::engine::profile::hourly::Hourly;
+use crate::engine::profile::peers::Class;
+use crate::engine::profile::turns::{Net, Spot, Turns};
+use crate::engine::profile::volume::{Most, Volume};
+use crate::engine::stats::Days;
+use crate::engine::time::Timestamp;
+
+impl Reader<'_> {
+    pub(super) fn word(&mut self) -> Read<u32> {
+        let (bytes, rest) = self.0.split_first_chunk().ok_or(CodecError::Length)?;
+        self.0 = rest;
+        Ok(u32::from_le_bytes(*bytes))
+    }
+}
+
+pub(super) fn read_class(from: &mut Reader<'_>, version: u8) -> Read<Class> {
+    if version == WITHOUT_CLASS {
+        return Ok(Class::default());
+    }
+    let at = from.len(Class::ALL.len() - 1)?;
+    Ok(Class::ALL.get(at).copied().unwrap_or_default())
+}
+
+pub(super) fn write_turns(to: &mut Writer, turns: &Turns, last: Timestamp) {
+    to.uint(u64::from(turns.habit.0) << 1 | u64::from(turns.is_counted));
+    to.len(turns.recent.len());
+    for spot in &turns.recent {
+        let (sort, number) = spot.net.parts();
+        to.0.push(u8::from(spot.is_strange) << 2 | sort);
+        let [low, middle, high, _] = number.to_le_bytes();
+        to.0.extend([low, middle, high]);
+        to.0.extend(spot.country.to_le_bytes());
+        to.0.extend(spot.client.to_le_bytes());
+        to.from(spot.minute, minute(last));
+    }
+}
+
+pub(super) fn read_turns(from: &mut Reader<'_>, version: u8, last: Timestamp) -> Read<Turns> {
+    let mut turns = Turns::default();
+    if version <= WITHOUT_HOURS {
+        return Ok(turns);
+    }
+    let habit: u64 = from.uint()?;
+    turns.is_counted = habit & 1 == 1;
+    turns.habit = Days(u16::try_from(habit >> 1).map_err(|_| CodecError::Value("days"))?);
+    for _ in 0..from.len(Turns::SLOTS)? {
+        let flags = from.byte()?;
+        if flags > 7 {
+            return Err(CodecError::Value("turn"));
+        }
+        let number = u32::from_le_bytes([from.byte()?, from.byte()?, from.byte()?, 0]);
+        turns.recent.push(Spot {
+            net: Net::from_parts(flags, number),
+            country: u16::from_le_bytes([from.byte()?, from.byte()?]),
+            client: u16::from_le_bytes([from.byte()?, from.byte()?]),
+            minute: minute(last).wrapping_sub(from.from(0)?),
+            is_strange: flags & 4 != 0,
+        });
+    }
+    Ok(turns)
+}
+
+pub(super) fn write_hourly(to: &mut Writer, hourly: &Hourly, hour: i64) {
+    to.from(hour, hourly.hour);
+    if hourly.hour == i64::MIN {
+        return;
+    }
+    let Fan { bits, requests, before, top, weeks, days, whole_weeks } = &hourly.fan;
+    to.0.extend(bits.to_le_bytes());
+    to.uint(*requests);
+    to.uint(before.0);
+    to.uint(before.1);
+    top.iter().chain(weeks).for_each(|count| to.uint(*count));
+    to.0.push(whole_weeks << 4 | days & 15);
+    let Volume { in_hour, in_day, most, hours, days } = &hourly.volume;
+    to.uint(*in_hour);
+    to.uint(*in_day);
+    to.uint(*most);
+    to.uint(days.days); // the hours' are as many
+    if days.days > 0 {
+        for Most { mean, variance, peak, .. } in [hours, days] {
+            [mean, variance, peak].into_iter().for_each(|of| to.uint(*of));
+        }
+    }
+}
+
+pub(super) fn read_hourly(from: &mut Reader<'_>, version: u8, hour: i64) -> Read<Hourly> {
+    let mut hourly = Hourly::default();
+    if version <= WITHOUT_HOURS {
+        return Ok(hourly);
+    }
+    hourly.hour = from.from(hour)?;
+    if hourly.hour == i64::MIN {
+        return Ok(hourly);
+    }
+    let fan = &mut hourly.fan;
+    fan.bits = u64::from(from.word()?) | u64::from(from.word()?) << 32;
+    (fan.requests, fan.before) = (from.uint()?, (from.uint()?, from.uint()?));
+    for count in fan.top.iter_mut().chain(&mut fan.weeks) {
+        *count = from.uint()?;
+    }
+    let weeks = from.byte()?;
+    (fan.days, fan.whole_weeks) = (weeks & 15, weeks >> 4);
+    let volume = &mut hourly.volume;
+    (volume.in_hour, volume.in_day, volume.most) = (from.uint()?, from.uint()?, from.uint()?);
+    let days: u16 = from.uint()?;
+    if days > 0 {
+        for of in [&mut volume.hours, &mut volume.days] {
+            let (mean, variance, peak) = (from.uint()?, from.uint()?, from.uint()?);
+            *of = Most { mean, variance, peak, days };
+        }
+    }
+    Ok(hourly)
+}

@@ -1,0 +1,147 @@
+//! How many neighbourhoods use a token within an hour, beside what is usual and what was usual weeks ago.
+
+use crate::engine::profile::actor::distinct;
+use crate::engine::profile::params::FanOut;
+
+/// A token in many hands at once.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct Spread {
+    /// Neighbourhoods in this hour so far.
+    pub prefixes: u32,
+    /// Neighbourhoods in the hour before.
+    pub before: u32,
+    /// The usual most: of the last week, or of the older one if it is that which stands out.
+    pub usual: u32,
+}
+
+/// Distinct neighbourhoods by hour, and the most of past weeks.
+#[derive(Clone, Debug, Default, PartialEq, Eq)]
+pub(super) struct Fan {
+    /// A bit for each neighbourhood of this hour: a linear counter.
+    pub bits: u64,
+    /// Requests in this hour.
+    pub requests: u32,
+    /// Neighbourhoods in the hour before, and requests; 0 if it was idle.
+    pub before: (u16, u32),
+    /// The two busiest hours of today.
+    pub top: [u16; 2],
+    /// The most that two hours of a day reached: this week so far, and the three before. A week is seven active days.
+    pub weeks: [u16; 4],
+    /// Days in this week.
+    pub days: u8,
+    /// Whole weeks, 3 at the most.
+    pub whole_weeks: u8,
+}
+
+impl Fan {
+    const DAYS_OF_WEEK: u8 = 7;
+    const OLDEST: u8 = 3;
+
+    pub(super) fn count(&mut self, bit: Option<u64>) {
+        self.bits |= bit.unwrap_or(0);
+        self.requests = self.requests.saturating_add(1);
+    }
+
+    /// Lets the hour end; `is_next` tells whether the hour after it is the next one of the clock.
+    pub(super) fn end_hour(&mut self, is_next: bool) {
+        let count = u16::try_from(distinct(self.bits)).unwrap_or(u16::MAX);
+        let [most, second] = self.top;
+        self.top = if count > most { [count, most] } else { [most, second.max(count)] };
+        self.before = if is_next { (count, self.requests) } else { (0, 0) };
+        (self.bits, self.requests) = (0, 0);
+    }
+
+    /// Lets the day end. What counts is its second-busiest hour: what is told are two hours.
+    pub(super) fn end_day(&mut self) {
+        let [_, second] = std::mem::take(&mut self.top);
+        let [week, first, other, _] = self.weeks;
+        let week = week.max(second);
+        self.days = self.days.saturating_add(1);
+        if self.days < Self::DAYS_OF_WEEK {
+            self.weeks = [week, first, other, self.weeks[3]];
+            return;
+        }
+        self.weeks = [0, week, first, other];
+        self.days = 0;
+        self.whole_weeks = self.whole_weeks.saturating_add(1).min(Self::OLDEST);
+    }
+
+    /// Tells whether this hour and the one before stand out, with so many neighbourhoods in this.
+    pub(super) fn spread(&self, prefixes: u32, params: &FanOut) -> Option<Spread> {
+        let (before, requests_before) = (u32::from(self.before.0), self.before.1);
+        let least = f64::from(prefixes.min(before));
+        let by_each =
+            |requests: u32, prefixes: u32| f64::from(requests) / f64::from(prefixes.max(1));
+        let most = by_each(self.requests, prefixes).max(by_each(requests_before, before));
+        if self.whole_weeks == 0 || least < params.least || most > params.most_requests {
+            return None;
+        }
+        let [week, last, _, older] = self.weeks;
+        let is_far = |usual: &u16| least >= params.factor * f64::from(*usual);
+        let older = Some(older).filter(|_| self.whole_weeks == Self::OLDEST);
+        let usual = [Some(week.max(last)), older].into_iter().flatten().find(is_far)?;
+        Some(Spread { prefixes, before, usual: usual.into() })
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    const NONE: [u32; 0] = [];
+
+    /// Lives days of ten hours, each with so many neighbourhoods, and returns the days on which something stood out.
+    fn told(days: u32, of_day: impl Fn(u32) -> u32) -> Vec<u32> {
+        let mut fan = Fan::default();
+        let mut told = Vec::new();
+        for day in 0..days {
+            for hour in 0..10 {
+                // As many bits as a linear counter has for a count: 64 (1 - e^(-n/64)).
+                let expected = 64.0 * (1.0 - libm::exp(-f64::from(of_day(day)) / 64.0));
+                let ones = crate::engine::stats::whole(expected + 0.5);
+                fan.bits = if ones >= 64 { u64::MAX } else { (1 << ones) - 1 };
+                fan.requests = of_day(day);
+                if fan.spread(distinct(fan.bits), &FanOut::default()).is_some() {
+                    told.push(day);
+                }
+                fan.end_hour(hour < 9);
+            }
+            fan.end_day();
+        }
+        told.dedup();
+        told
+    }
+
+    #[test]
+    fn what_grows_by_a_few_percent_a_day_does_not_stand_out_and_a_ramp_does() {
+        let grown = |percent: f64| {
+            move |day: u32| {
+                let factor = libm::pow(1.0 + percent / 100.0, f64::from(day));
+                crate::engine::stats::whole(4.0 * factor).min(500)
+            }
+        };
+        assert_eq!(told(60, grown(3.5)), NONE);
+        assert!(!told(60, grown(8.0)).is_empty(), "slow, but three times within three weeks");
+        assert_eq!(told(60, |_| 300), NONE, "always in many hands");
+        assert_eq!(told(60, |day| if day % 7 == 3 { 40 } else { 2 }), NONE, "weekly");
+    }
+
+    #[test]
+    fn a_jump_stands_out_from_the_second_week_on() {
+        let jump = |at| move |day: u32| if day == at { 12 } else { 2 };
+        assert_eq!(told(10, jump(5)), NONE);
+        assert_eq!(told(10, jump(8)), [8]);
+        assert_eq!(told(10, |day| if day == 8 { 3 } else { 1 }), NONE, "few");
+    }
+
+    #[test]
+    fn servers_are_no_hands_and_one_hour_is_not_two() {
+        let mut fan = Fan { whole_weeks: 1, weeks: [1; 4], ..Fan::default() };
+        (fan.bits, fan.requests, fan.before) = (0xff, 20, (9, 20));
+        let spread = |fan: &Fan| fan.spread(distinct(fan.bits), &FanOut::default());
+        assert_eq!(spread(&fan), Some(Spread { prefixes: 9, before: 9, usual: 1 }));
+        assert_eq!(spread(&Fan { requests: 900, ..fan.clone() }), None);
+        assert_eq!(spread(&Fan { before: (9, 900), ..fan.clone() }), None);
+        assert_eq!(spread(&Fan { before: (0, 0), ..fan.clone() }), None);
+    }
+}

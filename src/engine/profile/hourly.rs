@@ -1,0 +1,101 @@
+//! What an hour brings beside requests: from how many neighbourhoods, and how many bytes.
+//!
+//! Only accepted uses count. The hour and the day are those of the clock, UTC.
+
+use crate::engine::profile::Profile;
+use crate::engine::profile::actor::distinct;
+use crate::engine::profile::fan::{Fan, Spread};
+use crate::engine::profile::params::Params;
+use crate::engine::profile::signals::{Placed, Signals};
+use crate::engine::profile::volume::{Flood, Volume};
+use crate::engine::stats::key;
+
+/// One principal's hours.
+#[derive(Clone, Debug, PartialEq)]
+pub(super) struct Hourly {
+    /// The hour that is being counted, since 1970.
+    pub hour: i64,
+    pub fan: Fan,
+    pub volume: Volume,
+}
+
+impl Default for Hourly {
+    fn default() -> Self {
+        Self { hour: i64::MIN, fan: Fan::default(), volume: Volume::default() }
+    }
+}
+
+impl Hourly {
+    /// Lets the hours until this one pass.
+    fn roll(&mut self, hour: i64) {
+        if hour == self.hour {
+            return;
+        }
+        if self.hour > i64::MIN {
+            self.fan.end_hour(hour == self.hour.saturating_add(1));
+            self.volume.end_hour();
+            if hour.div_euclid(24) != self.hour.div_euclid(24) {
+                self.fan.end_day();
+                self.volume.end_day();
+            }
+        }
+        self.hour = hour;
+    }
+
+    /// Sets the clock back, where it had been set wrong, and begins the hour and the day anew.
+    pub(super) fn turn_back(&mut self, hour: i64) {
+        self.hour = self.hour.min(hour);
+        (self.fan.bits, self.fan.requests, self.fan.before, self.fan.top) = (0, 0, (0, 0), [0; 2]);
+        (self.volume.in_hour, self.volume.in_day, self.volume.most) = (0, 0, 0);
+    }
+
+    /// Returns what it is with one more usage.
+    fn with(&self, signals: &Signals, seen: &Placed<'_>) -> Self {
+        let mut next = self.clone();
+        next.count(signals, seen);
+        next
+    }
+
+    fn count(&mut self, signals: &Signals, seen: &Placed<'_>) {
+        self.roll(signals.time.hour());
+        self.fan.count(bit_of(signals, seen));
+        self.volume.count(seen.usage.bytes);
+    }
+}
+
+/// The counter's bit for a neighbourhood. Of IPv6 it is the operator's, where that is known: privacy addresses and
+/// phones change their prefixes all the time.
+fn bit_of(signals: &Signals, seen: &Placed<'_>) -> Option<u64> {
+    let is_v6 = seen.prefix?.address().is_ipv6();
+    let network = signals.keys.network.filter(|_| is_v6);
+    let value = network.or(signals.keys.prefix)?;
+    Some(1 << (key(&[&value.to_le_bytes()]) % 64))
+}
+
+impl Profile {
+    /// Tells whether an accepted usage makes this hour stand out, by neighbourhoods or by bytes.
+    pub(super) fn compare_hour(
+        &self,
+        signals: &Signals,
+        seen: &Placed<'_>,
+        params: &Params,
+    ) -> (Option<Spread>, Option<Flood>) {
+        if !signals.is_accepted {
+            return (None, None);
+        }
+        let hourly = self.hourly.with(signals, seen);
+        let is_new = signals.novel.has(super::Family::Routes);
+        let answer = is_new.then_some(seen.usage.bytes);
+        (
+            hourly.fan.spread(distinct(hourly.fan.bits), &params.fan_out),
+            hourly.volume.flood(answer, &params.volume),
+        )
+    }
+
+    /// Counts an accepted usage.
+    pub(super) fn note_hour(&mut self, signals: &Signals, seen: &Placed<'_>) {
+        if signals.is_accepted {
+            self.hourly.count(signals, seen);
+        }
+    }
+}
