@@ -57,7 +57,17 @@ const LAYERS: &[(&str, &[&str])] = &[
     ("engine::profile", &["engine::time", "engine::stats", "engine::geo", "engine::usage"]),
     ("engine::ledger", &["engine::time", "engine::secret", "engine::usage"]),
     ("engine::commit", &["engine::line", "engine::ledger", "engine::alert"]),
-    ("engine::house", &["engine::time", "engine::stats", "engine::profile", "engine::commit"]),
+    (
+        "engine::house",
+        &[
+            "engine::time",
+            "engine::stats",
+            "engine::geo",
+            "engine::usage",
+            "engine::profile",
+            "engine::commit",
+        ],
+    ),
     (
         "engine::detect",
         &[
