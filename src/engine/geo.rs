@@ -145,6 +145,16 @@ impl Prefix {
         }
     }
 
+    /// Returns the first address of the network that one subscriber has: IPv6 /64, and for want of
+    /// anything better IPv4 /24.
+    #[must_use]
+    pub fn subscriber(address: IpAddr) -> IpAddr {
+        match address.to_canonical() {
+            v4 @ IpAddr::V4(_) => Self::of(v4).0,
+            IpAddr::V6(v6) => Ipv6Addr::from_bits(v6.to_bits() & (!0 << 64)).into(),
+        }
+    }
+
     /// Returns the neighbourhood's first address.
     #[must_use]
     pub const fn address(self) -> IpAddr {

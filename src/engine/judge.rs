@@ -8,7 +8,7 @@ use foldhash::fast::FixedState;
 use smol_str::SmolStr;
 
 use crate::engine::alert::{Alert, Facts, Level, Reason, TokenRef, Value};
-use crate::engine::detect::{About, Params, detect, misread, risk, shared};
+use crate::engine::detect::{About, Params, detect, found, guessed, misread, risk, shared};
 use crate::engine::geo::{Atlas, Place};
 use crate::engine::health::{Log, principal};
 use crate::engine::incident::{Desk, Joined, Policy, key, key_of_log, stable_id};
@@ -56,8 +56,9 @@ impl Judge {
     /// Judges usages in their order. What is found out and learned is left in `memory`.
     pub fn judge(&mut self, memory: &mut Memory, usages: &[Usage], atlas: &dyn Atlas) {
         for usage in usages {
-            if let Some(handle) = memory.find(usage) {
-                self.judge_one(memory, handle, usage, atlas);
+            match memory.find(usage) {
+                Some(handle) => self.judge_one(memory, handle, usage, atlas),
+                None => self.judge_stranger(memory, usage, atlas),
             }
         }
     }
@@ -87,6 +88,20 @@ impl Judge {
         }
     }
 
+    /// Judges a use of a token that nobody knows: it has no principal, only a source.
+    fn judge_stranger(&mut self, memory: &mut Memory, usage: &Usage, atlas: &dyn Atlas) {
+        let place = place(&mut self.places, usage.client, atlas);
+        let placed = Placed::new(usage, place);
+        let guessing = &self.params.guessing;
+        let Some(guesses) = memory.house_mut().fail(&placed, guessing) else { return };
+        let Some(desk) = memory.desk_of_source(guesses.key, usage.time) else { return };
+        let facts = guessed(&guesses);
+        let principal = format!("source:{}", guesses.source);
+        let of = Of { about: About::Site, principal: &principal, facts: &facts, token: None };
+        let told = told_of(&self.rules, &self.policy, desk, &placed, &of);
+        told.into_iter().for_each(|(alert, joined)| memory.tell(alert, joined));
+    }
+
     fn judge_one(&mut self, memory: &mut Memory, handle: Handle, usage: &Usage, atlas: &dyn Atlas) {
         let place = place(&mut self.places, usage.client, atlas);
         memory.record(handle, usage, place);
@@ -99,7 +114,7 @@ impl Judge {
         let row = self.registry.row(usage);
         let profile = &mut subject.profile;
         let signals = profile.compare(&placed, &self.params.profile, &world);
-        let facts = detect(&placed, &signals, row, profile.told(), &self.params);
+        let mut facts = detect(&placed, &signals, row, profile.told(), &self.params);
         let mut change = None;
         // Exposed in a Referer, not used by this request: no behaviour of its principal.
         if !matches!(usage.carrier, Carrier::Referer(_)) {
@@ -107,6 +122,8 @@ impl Judge {
             let absorbed = profile.absorb(&placed, &signals, &self.params.profile);
             let shares = [before, profile.share()];
             change = house.absorb(principal, shares, (&signals, absorbed), &self.params.fleet);
+            let success = house.meet(&placed, &signals, &self.params.guessing);
+            success.iter().for_each(|success| found(success, &placed, &mut facts));
         }
         let of =
             Of { about: About::Usages, principal, facts: &facts, token: Some(token(usage, row)) };
@@ -336,8 +353,14 @@ mod tests {
         ])
     }
 
+    /// Guessing is told early, so that short streams reach it.
     fn judge() -> Judge {
-        Judge::new(Params::default(), RuleSet::built_in(), registry(), Policy::default())
+        let mut params = Params::default();
+        params.guessing.tokens = 3.0;
+        params.guessing.tries = 4.0;
+        params.guessing.spread_tokens = 4.0;
+        params.guessing.spread_sources = 2.0;
+        Judge::new(params, RuleSet::built_in(), registry(), Policy::default())
     }
 
     /// What a store holds after commits: later rows replace, counts are summed, news is appended.
@@ -467,7 +490,9 @@ mod tests {
             2 => 6 * HOUR..DAY,
             1 => -2 * DAY..0,
         ];
-        let one = (step, 1u8..8, 0..CLIENTS.len(), 0u8..3, 0u8..5, 0u8..8, 0u8..6);
+        // tokens that are used, and such that are tried once
+        let token = prop_oneof![3 => 1u8..8, 1 => 100u8..=255];
+        let one = (step, token, 0..CLIENTS.len(), 0u8..3, 0u8..5, 0u8..8, 0u8..6);
         prop::collection::vec(one, 1..150).prop_map(|steps| {
             let mut now = 0;
             let stream =
@@ -482,10 +507,13 @@ mod tests {
                         },
                         route: format!("/v1/{route}").into(),
                         bytes: if route == 4 { 90 << 20 } else { 612 },
-                        status: [Some(200), None, Some(401), Some(404), Some(302)]
-                            .get(usize::from(status))
-                            .copied()
-                            .unwrap_or(Some(200)),
+                        status: match token {
+                            100.. if status > 0 => Some(401),
+                            _ => [Some(200), None, Some(401), Some(404), Some(302)]
+                                .get(usize::from(status))
+                                .copied()
+                                .unwrap_or(Some(200)),
+                        },
                         carrier: match at {
                             0 => Carrier::Query("api_key".into()),
                             1 => Carrier::Referer("token".into()),
@@ -681,10 +709,53 @@ mod tests {
 
     #[test]
     fn tokens_that_nobody_knows_and_the_server_refuses_leave_no_rows() {
-        let guess = |n: u8| Usage { token: TokenId([n; 16]), status: Some(401), ..usage(0) };
+        let guess = |n: u8| Usage {
+            token: TokenId([n; 16]),
+            status: Some([400, 401, 403, 404, 429][usize::from(n % 5)]),
+            ..usage(0)
+        };
         let usages: Vec<Usage> = (100..200).map(guess).collect();
-        let books = judged_in_parts(&usages, &BTreeSet::from([50]), 1, After::Forget);
+        let mut books = judged_in_parts(&usages, &BTreeSet::from([50]), 1, After::Forget);
+        let told: Vec<_> = books.alerts.drain(..).map(|alert| alert.rule.name).collect();
+        assert_eq!(
+            (told, books.incidents.len(), books.notices.len()),
+            (vec!["token-guessing".into()], 1, 1)
+        );
+        (books.incidents, books.notices) = Default::default();
+        assert!(
+            books
+                .house
+                .keys()
+                .all(|name| name.starts_with("sources.") || name.starts_with("groups."))
+        );
+        books.house.clear();
         let refused = Books { refused_unknown: 100, ..Books::default() };
         assert_eq!(books, refused);
+    }
+
+    #[test]
+    fn who_guesses_has_a_source_and_who_guesses_right_a_token() {
+        let tried = |n: u8| Usage {
+            token: TokenId([n; 16]),
+            client: Some("198.51.100.7".parse().unwrap()),
+            status: Some(401),
+            ..usage(20 * DAY + i64::from(n) * SECOND)
+        };
+        let own = (0..20).map(|n| Usage { token: TokenId([1; 16]), ..usage(n * DAY) });
+        let found = Usage { token: TokenId([1; 16]), status: Some(200), ..tried(250) };
+        let usages: Vec<Usage> = own.chain((100..150).map(tried)).chain([found]).collect();
+        let books = judged_in_parts(&usages, &BTreeSet::from([30, 60]), 1, After::Restart);
+        let alert = |name: &str| books.alerts.iter().find(|alert| alert.rule.name == name);
+        let guessing = alert("token-guessing").unwrap();
+        assert_eq!(
+            (guessing.principal.as_str(), &guessing.token),
+            ("source:198.51.100.0/24", &None)
+        );
+        assert_eq!(guessing.rule.level, Level::High);
+        let success = alert("success-after-guessing").unwrap();
+        assert_eq!((success.principal.as_str(), success.rule.level), ("orders", Level::Critical));
+        assert_eq!(success.token.as_ref().map(|token| token.id), Some(TokenId([1; 16])));
+        let words = "accepted from 198.51.100.0/24, where it was never used before and ";
+        assert!(success.reason.starts_with(words), "{}", success.reason);
     }
 }

@@ -4,26 +4,27 @@
 //! [`Memory::unknown_principals`]), has the store recall it, and hands it in ([`Memory::admit`], [`Memory::remember`]). Everything that changed since the
 //! last commit leaves through [`Memory::take`], whole; once it is committed, [`Memory::forget`] makes room.
 //!
-//! Tokens that nobody knows and the server refused never get a place here: they are counted, and
+//! Tokens that nobody knows and the server turned away (4xx) never get a place here: they are counted, and
 //! that is all, however many an attacker invents.
 
 use std::collections::{BTreeMap, BTreeSet, HashMap};
 use std::hash::{BuildHasher, Hash};
 
 use foldhash::fast::FixedState;
+use serde::{Deserialize, Serialize};
 use smol_str::{SmolStr, ToSmolStr, format_smolstr};
 
 use crate::engine::alert::{Alert, Incident};
 use crate::engine::commit::{Commit, HouseRow, Notice, SubjectRow};
 use crate::engine::geo::Place;
-use crate::engine::house::{House, Part};
+use crate::engine::house::{Entry, House, Part, Table};
 use crate::engine::incident::{Desk, Joined};
 use crate::engine::ledger::{Facet, Ledger, Span, TokenUse};
 use crate::engine::profile::{CodecError, Profile};
 use crate::engine::registry::Registry;
 use crate::engine::secret::TokenId;
-use crate::engine::time::Timestamp;
-use crate::engine::usage::{Carrier, Outcome, Usage};
+use crate::engine::time::{SECOND, Timestamp};
+use crate::engine::usage::{Carrier, Usage};
 
 /// What is remembered of one principal.
 #[derive(Clone, Debug, Default, PartialEq)]
@@ -80,6 +81,22 @@ pub struct Memory {
     house: House,
     /// What was told of what many do at once.
     fleet: Part<Desk>,
+    /// What was told of sources that guess tokens: of 1,024, those told last.
+    sources: Table<Told, 16>,
+}
+
+/// What was told of a source.
+#[derive(Clone, Debug, Default, PartialEq, Serialize, Deserialize)]
+struct Told {
+    desk: Desk,
+    /// When it was told last, in seconds since 1970.
+    last: i64,
+}
+
+impl Entry for Told {
+    fn worth(&self, _: i64) -> impl Ord {
+        self.last
+    }
 }
 
 #[derive(Debug)]
@@ -123,6 +140,9 @@ pub struct Recalled<'a> {
 /// Under which name the fleet's desk is kept, among the parts of the house.
 const FLEET_DESK: &str = "fleet.desk";
 
+/// Likewise the desks of sources.
+const SOURCE_DESKS: &str = "sources.desk";
+
 /// A place in memory: valid until the next [`Memory::take`].
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub struct Handle(usize);
@@ -143,6 +163,7 @@ impl Memory {
             notices: Vec::new(),
             house: House::default(),
             fleet: Part::default(),
+            sources: Table::default(),
         }
     }
 
@@ -242,6 +263,7 @@ impl Memory {
         if !self.fleet.restore(rows, FLEET_DESK) {
             faults.push(FLEET_DESK.into());
         }
+        faults.extend(self.sources.restore(rows, SOURCE_DESKS));
         faults
     }
 
@@ -249,6 +271,19 @@ impl Memory {
     #[must_use]
     pub const fn house(&self) -> &House {
         &self.house
+    }
+
+    /// Returns what is known beyond one principal, to be changed.
+    pub const fn house_mut(&mut self) -> &mut House {
+        &mut self.house
+    }
+
+    /// Returns what was told of a source that guesses, to be changed.
+    pub fn desk_of_source(&mut self, key: u64, time: Timestamp) -> Option<&mut Desk> {
+        let now = time.0.div_euclid(SECOND);
+        let told = self.sources.enter(key, now)?;
+        told.last = told.last.max(now);
+        Some(&mut told.desk)
     }
 
     /// Returns a subject to be changed, and what is known beyond it.
@@ -317,6 +352,7 @@ impl Memory {
         self.tokens.retain(|_, token| token.is_known);
         self.n_dirty = 0;
         let fleet = self.fleet.take(FLEET_DESK.into());
+        let sources: Vec<HouseRow> = self.sources.take(SOURCE_DESKS).collect();
         Commit {
             streams: Vec::new(),
             subjects,
@@ -324,7 +360,7 @@ impl Memory {
             alerts: std::mem::take(&mut self.alerts),
             incidents: std::mem::take(&mut self.incidents).into_values().collect(),
             notices: std::mem::take(&mut self.notices),
-            house: self.house.take().into_iter().chain(fleet).collect(),
+            house: self.house.take().into_iter().chain(fleet).chain(sources).collect(),
         }
     }
 
@@ -432,10 +468,11 @@ impl Pending {
     }
 }
 
-/// Tells whether a usage makes its token known: it was not refused, and it was a use. What stands in a
-/// Referer or was refused, anybody can invent.
+/// Tells whether a usage makes its token known: it was not turned away, and it was a use. What stands in a
+/// Referer or was refused, anybody can invent; and 400, 404 or 429 are what a made-up token gets as
+/// well where the route, the form or the pace is looked at first.
 const fn makes_known(usage: &Usage) -> bool {
-    !matches!(usage.outcome(), Outcome::Denied) && !matches!(usage.carrier, Carrier::Referer(_))
+    !matches!(usage.status, Some(400..=499)) && !matches!(usage.carrier, Carrier::Referer(_))
 }
 
 fn client(family: &str, version: &str) -> SmolStr {

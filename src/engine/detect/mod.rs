@@ -2,7 +2,7 @@
 //!
 //! Contract: [`detect`] asks all of [`ALL`]. A fact is a measured statement; whether it makes an alert
 //! is for the rules. What was told lately is not told again: detectors ask the principal's [`Told`]
-//! before they speak. Of a log that cannot be read the facts are stated by [`misread`], of what many do at once by [`shared`]. Statistics never speak alone but through the score, in `unusual`.
+//! before they speak. Of a log that cannot be read the facts are stated by [`misread`], of what many do at once by [`shared`], of who has no token yet by [`guessed`], and of who may have found one by [`found`]. Statistics never speak alone but through the score, in `unusual`.
 
 mod concurrent;
 mod dead;
@@ -10,6 +10,7 @@ mod dormant;
 mod expired;
 mod fan_out;
 mod fleet;
+mod guessing;
 mod health;
 mod honeytoken;
 mod leaked;
@@ -30,6 +31,7 @@ mod words;
 use smol_str::SmolStr;
 
 pub use fleet::shared;
+pub use guessing::{found, guessed};
 pub use health::{Health, misread, rejected_percent};
 pub(crate) use params::nearest;
 pub use params::{BadParameter, Params};
@@ -85,17 +87,19 @@ type OfOne = fn(&Case<'_>, &mut Told, &mut Facts);
 #[derive(Clone, Copy, Debug)]
 enum Judgement {
     Usage(OfOne),
+    /// Of usages, by what is known beyond their principal.
+    House,
     Log,
     Site,
 }
-use Judgement::{Log, Site, Usage};
+use Judgement::{House, Log, Site, Usage};
 
 impl Detector {
     /// Returns what it judges.
     #[must_use]
     pub const fn of(&self) -> About {
         match self.judge {
-            Usage(_) => About::Usages,
+            Usage(_) | House => About::Usages,
             Log => About::Logs,
             Site => About::Site,
         }
@@ -104,7 +108,7 @@ impl Detector {
     const fn of_usages(&self) -> Option<OfOne> {
         match self.judge {
             Usage(judge) => Some(judge),
-            Log | Site => None,
+            House | Log | Site => None,
         }
     }
 }
@@ -131,6 +135,8 @@ pub const ALL: &[Detector] = &[
     dormant::DETECTOR,
     transport::DETECTOR,
     fleet::DETECTOR,
+    guessing::GUESSING,
+    guessing::SUCCESS,
     health::DETECTOR,
 ];
 

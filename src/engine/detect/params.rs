@@ -1,6 +1,6 @@
 //! All parameters of `[detect.*]`: what they are, and how configuration sets them.
 
-use crate::engine::house::Fleet;
+use crate::engine::house::{Fleet, Guessing};
 use crate::engine::profile::{self, Parameter, Section};
 
 use super::dead::Dead;
@@ -44,6 +44,8 @@ pub struct Params {
     pub new: New,
     /// Of `fleet-change`.
     pub fleet: Fleet,
+    /// Of `token-guessing` and `success-after-guessing`.
+    pub guessing: Guessing,
     /// When facts are told again.
     pub repeat: Repeat,
     /// Of `monitor-health`.
@@ -90,6 +92,7 @@ impl Params {
         sections.push(&mut self.dormant);
         sections.push(&mut self.new);
         sections.push(&mut self.fleet);
+        sections.push(&mut self.guessing);
         sections.push(&mut self.repeat);
         sections.push(&mut self.health);
         sections

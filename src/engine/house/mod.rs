@@ -7,20 +7,26 @@
 mod customs;
 mod fleet;
 mod population;
+mod sources;
+mod table;
 #[cfg(test)]
 mod tests;
+mod window;
 
 use serde::Serialize;
 use serde::de::DeserializeOwned;
 use smol_str::{SmolStr, format_smolstr};
 
 pub use fleet::{Fleet, Shared};
+pub use sources::{Guesses, Guessing, Manner, Success};
+pub use table::{Entry, Table};
 
 use crate::engine::commit::HouseRow;
 use crate::engine::house::customs::{BUCKETS, Bucket, bucket_of};
 use crate::engine::house::fleet::Changes;
 use crate::engine::house::population::Population;
-use crate::engine::profile::{Absorbed, Class, Family, Peers, Priors, Share, Signals};
+use crate::engine::house::sources::Sources;
+use crate::engine::profile::{Absorbed, Class, Family, Peers, Placed, Priors, Share, Signals};
 use crate::engine::stats;
 use crate::engine::time::Timestamp;
 
@@ -30,6 +36,7 @@ pub struct House {
     population: Part<Population>,
     customs: Vec<Part<Bucket>>,
     changes: Part<Changes>,
+    sources: Sources,
     /// By class; worked out from the population.
     priors: [Priors; Class::ALL.len()],
 }
@@ -81,6 +88,7 @@ impl Default for House {
             population: Part::default(),
             customs: vec![Part::default(); BUCKETS],
             changes: Part::default(),
+            sources: Sources::default(),
             priors: [Priors::default(); Class::ALL.len()],
         }
     }
@@ -103,6 +111,7 @@ impl House {
             let name = name_of_bucket(at);
             note(bucket.restore(rows, &name), name);
         }
+        faults.extend(house.sources.restore(rows));
         house.priors = house.population.value.priors();
         (house, faults)
     }
@@ -112,7 +121,7 @@ impl House {
         let customs =
             self.customs.iter_mut().enumerate().map(|(at, part)| part.take(name_of_bucket(at)));
         let singles = [self.population.take(POPULATION.into()), self.changes.take(CHANGES.into())];
-        singles.into_iter().chain(customs).flatten().collect()
+        singles.into_iter().chain(customs).flatten().chain(self.sources.take()).collect()
     }
 
     /// Lets a day begin, if the usage is the first of one: priors are fitted to the population as it
@@ -167,6 +176,23 @@ impl House {
             shared = shared.or(found);
         }
         shared
+    }
+
+    /// Takes in a use of an unknown token that the server turned away. Returns what is to be told of its
+    /// source now.
+    pub fn fail(&mut self, placed: &Placed<'_>, params: &Guessing) -> Option<Guesses> {
+        self.sources.fail(placed, params)
+    }
+
+    /// Takes in a use of a known token. Returns what is to be told if it was accepted, from where tokens
+    /// were guessed.
+    pub fn meet(
+        &mut self,
+        placed: &Placed<'_>,
+        signals: &Signals,
+        params: &Guessing,
+    ) -> Option<Success> {
+        self.sources.meet(placed, signals.novel.has(Family::Prefix), params)
     }
 
     fn is_custom(&self, family: Family, key: u32, params: &Fleet) -> bool {

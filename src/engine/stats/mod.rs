@@ -7,10 +7,12 @@ mod counts;
 mod days;
 mod maxima;
 mod num;
+mod sketch;
 mod top;
 
 pub use counts::{least_count, surprise};
 pub use days::Days;
 pub use maxima::Maxima;
 pub use num::{Nats, narrow, whole};
+pub use sketch::Sketch;
 pub use top::{Slot, Top, key};

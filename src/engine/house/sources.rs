@@ -1,0 +1,460 @@
+//! Who tries tokens that nobody knows: by source, and by what many sources have in common.
+//!
+//! Bounded whatever attackers send: 4,096 sources and 1,024 groups, each of fixed size; nothing is kept
+//! of a token but a bit. Of a token that is known nothing is done but a look into the table, and a bit
+//! where its source or group has failed lately.
+
+use std::net::IpAddr;
+
+use serde::{Deserialize, Serialize};
+use smol_str::{SmolStr, format_smolstr};
+
+use super::table::{Entry, Table};
+use super::window::{Gaps, Window};
+use crate::engine::commit::HouseRow;
+use crate::engine::geo::Prefix;
+use crate::engine::profile::{Placed, section};
+use crate::engine::stats::{key, whole};
+use crate::engine::time::SECOND;
+use crate::engine::usage::{Carrier, Identity, Outcome, Usage};
+
+section! {
+    /// Tokens that nobody knows, tried one after another.
+    Guessing = "guessing" {
+        /// Unknown tokens that one source tries in vain within `window_minutes`.
+        tokens = 15.0, "tokens", "Elastic, Okta credential stuffing: 15 users";
+        /// Tries that they make at the least.
+        tries = 25.0, "tries", "Elastic, Okta credential stuffing: 25 attempts";
+        /// Within so long.
+        window_minutes = 15.0, "min", "Elastic, Okta credential stuffing: 15 min";
+        /// Unknown tokens of one source within a day, however slowly.
+        day_tokens = 50.0, "tokens", "own choice: twice 25; no client has fifty wrong tokens";
+        /// Unknown tokens of one source within a day that come as regularly as from a timer.
+        slow_tokens = 10.0, "tokens", "own choice: two thirds of 15; the timer is evidence too";
+        /// Unknown tokens of many sources of one kind.
+        spread_tokens = 25.0, "tokens", "Elastic, Okta password spray: 25 attempts";
+        /// Sources (/24, /64) that share them.
+        spread_sources = 5.0, "sources", "Elastic, Okta password spray: 5 addresses";
+        /// Tokens of one of them that count.
+        spread_each = 5.0, "tokens", "Elastic, Okta password spray: 5 a user";
+        /// Within so long.
+        spread_minutes = 60.0, "min", "own choice: an incident is an hour";
+        /// Times its own usual, below which a source with a past is as ever.
+        usual_factor = 5.0, "times", "own choice: clearly more than the worst of other days";
+        /// For how long an accepted use from there is news.
+        success_hours = 6.0, "h", "Elastic, Okta: success is correlated within 6 h";
+    }
+}
+
+const DAY: i64 = 86_400;
+
+/// Who fails, and what many of them have in common.
+#[derive(Clone, Debug, Default, PartialEq)]
+pub(super) struct Sources {
+    one: Table<Source, 64>,
+    many: Table<Group, 16>,
+}
+
+/// A /24 or /64 from which tokens were tried that nobody knows.
+#[derive(Clone, Debug, Default, PartialEq, Serialize, Deserialize)]
+struct Source {
+    burst: Window,
+    day: Window,
+    /// Between tokens that were tried for the first time, within the day's window.
+    gaps: Gaps,
+    /// When it tried last, in seconds since 1970.
+    last: i64,
+    /// Addresses and clients that tried, as bits: within the day's window.
+    addresses: u64,
+    clients: u64,
+    /// Tokens accepted from there that were never used from there before, likewise.
+    accepted: u64,
+    told: Option<Telling>,
+}
+
+/// Sources that have a /48, an operator, or client and route in common.
+#[derive(Clone, Debug, Default, PartialEq, Serialize, Deserialize)]
+struct Group {
+    window: Window,
+    /// Its sources, as bits.
+    sources: u64,
+    last: i64,
+    told: Option<Telling>,
+}
+
+/// What was told, and when (seconds since 1970).
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
+struct Telling {
+    is_slow: bool,
+    at: i64,
+}
+
+impl Telling {
+    fn lasts(this: Option<Self>, now: i64) -> Option<Self> {
+        this.filter(|told| now.saturating_sub(told.at).abs() < DAY)
+    }
+}
+
+impl Entry for Source {
+    fn worth(&self, now: i64) -> impl Ord {
+        let is_live = now.saturating_sub(self.last).abs() < DAY;
+        let strange = if is_live { self.day.strange.count() } else { 0 };
+        (Telling::lasts(self.told, now).is_some(), strange, self.day.usual(), self.last)
+    }
+}
+
+impl Entry for Group {
+    fn worth(&self, now: i64) -> impl Ord {
+        let is_live = now.saturating_sub(self.last).abs() < DAY;
+        let strange = if is_live { self.window.strange.count() } else { 0 };
+        (Telling::lasts(self.told, now).is_some(), strange, self.window.usual(), self.last)
+    }
+}
+
+/// How tokens are guessed.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Manner {
+    /// Many within minutes.
+    Burst,
+    /// Many within a day.
+    Day,
+    /// Few, as from a timer.
+    Slow,
+    /// Few each, by many sources.
+    Spread,
+}
+
+/// Tokens that nobody knows, tried from one source or many.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Guesses {
+    /// Tells sources apart.
+    pub key: u64,
+    /// From where: `203.0.113.0/24`, `AS64500`, `curl GET /v1/items`.
+    pub source: SmolStr,
+    /// How.
+    pub manner: Manner,
+    /// Different tokens, those of one JWT subject counted once.
+    pub tokens: u32,
+    /// Requests with them.
+    pub tries: u32,
+    /// Since the first of them.
+    pub seconds: i64,
+    /// Sources.
+    pub sources: u32,
+    /// Principals known here that came from there meanwhile.
+    pub known: u32,
+    /// Tokens accepted from there meanwhile that were never used from there before.
+    pub accepted: u32,
+    /// The most tokens on other days.
+    pub usual: u32,
+}
+
+/// An accepted use from where tokens were guessed.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct Success {
+    /// Tokens that were tried from there in vain.
+    pub tokens: u32,
+    /// Requests with them.
+    pub tries: u32,
+    /// Since the last of them.
+    pub seconds: i64,
+}
+
+/// The key of a source: 24 bits of a v4 address, 64 of a v6 one (none of which is so small).
+fn key_of_source(address: IpAddr) -> u64 {
+    match address.to_canonical() {
+        IpAddr::V4(v4) => u64::from(v4.to_bits() >> 8),
+        IpAddr::V6(v6) => u64::try_from(v6.to_bits() >> 64).unwrap_or_default(),
+    }
+}
+
+/// What a source may have in common with others, the narrowest first.
+fn keys_of_groups(placed: &Placed<'_>) -> [Option<u64>; 3] {
+    const SITE: u64 = 1 << 56;
+    const OPERATOR: u64 = 2 << 56;
+    const MANNER: u64 = 3 << 56;
+    let v6 = placed.usage.client.filter(IpAddr::is_ipv6);
+    let site = v6.map(|address| SITE | key_of_source(address) >> 16);
+    let operator = placed.place.asn.map(|asn| OPERATOR | u64::from(asn));
+    let Usage { agent, method, route, .. } = placed.usage;
+    let manner = key(&[agent.family.as_bytes(), method.as_bytes(), route.as_bytes()]);
+    [site, operator, Some(MANNER | u64::from(manner))]
+}
+
+fn name_of_group(at: usize, placed: &Placed<'_>) -> SmolStr {
+    let Usage { agent, method, route, .. } = placed.usage;
+    match (at, placed.prefix, placed.place.asn) {
+        (0, Some(prefix), _) => format_smolstr!("{prefix}"),
+        (1, _, Some(asn)) => format_smolstr!("AS{asn}"),
+        _ => format_smolstr!("{} {method} {route}", agent.family).trim_start().into(),
+    }
+}
+
+fn name_of_source(address: IpAddr) -> SmolStr {
+    let length = if address.to_canonical().is_ipv4() { 24 } else { 64 };
+    format_smolstr!("{}/{length}", Prefix::subscriber(address))
+}
+
+/// Who fails or is known: the subject of a JWT, of which each refresh makes another, else the token.
+fn who(usage: &Usage) -> u32 {
+    match &usage.identity {
+        Some(Identity::Jwt { issuer, subject }) => key(&[issuer.as_bytes(), subject.as_bytes()]),
+        _ => {
+            let [a, b, c, d, ..] = usage.token.0;
+            u32::from_le_bytes([a, b, c, d])
+        }
+    }
+}
+
+/// One bit of 64.
+const fn bit(hash: u32) -> u64 {
+    1 << (hash.wrapping_mul(0x9e37_79b1) >> 26)
+}
+
+fn bit_of_address(address: IpAddr) -> u64 {
+    bit(match address.to_canonical() {
+        IpAddr::V4(v4) => v4.to_bits(),
+        IpAddr::V6(v6) => key(&[&v6.octets()]),
+    })
+}
+
+fn seconds(minutes: f64) -> i64 {
+    i64::from(whole(minutes * 60.0))
+}
+
+/// Tells whether a use of an unknown token that the server turned away is a try. A Referer is nobody's
+/// use; a JWT that says whose it is and that its time is over is a client that was late, as all
+/// clients are when the service that refreshes them is down.
+fn is_try(usage: &Usage) -> bool {
+    let is_over = usage.claims.expires_at.is_some_and(|end| end <= usage.time);
+    let is_late = matches!(usage.identity, Some(Identity::Jwt { .. })) && is_over;
+    !matches!(usage.carrier, Carrier::Referer(_)) && !is_late
+}
+
+impl Sources {
+    /// Takes in a use of an unknown token that the server turned away. Returns what is to be told now.
+    pub(super) fn fail(&mut self, placed: &Placed<'_>, params: &Guessing) -> Option<Guesses> {
+        let usage = placed.usage;
+        let address = usage.client.filter(|_| is_try(usage))?;
+        let (at, who) = (key_of_source(address), who(usage));
+        let now = usage.time.0.div_euclid(SECOND);
+        let source = self.one.enter(at, now)?;
+        source.fail(usage, (who, now), params);
+        if let Some(manner) = source.news(now, params) {
+            return Some(source.tell((at, name_of_source(address)), manner, now));
+        }
+        let is_one_of_many = f64::from(source.burst.strange.count()) <= params.spread_each;
+        if source.is_told(now) || !is_one_of_many {
+            return None;
+        }
+        self.fail_together(placed, (bit(key(&[&at.to_le_bytes()])), who, now), params)
+    }
+
+    /// Counts a try for what its source has in common with others, up to the first that is known to guess.
+    fn fail_together(
+        &mut self,
+        placed: &Placed<'_>,
+        (source, who, now): (u64, u32, i64),
+        params: &Guessing,
+    ) -> Option<Guesses> {
+        let keys = keys_of_groups(placed);
+        for (n, at) in keys.into_iter().enumerate().filter_map(|(n, at)| Some((n, at?))) {
+            let group = self.many.enter(at, now)?;
+            group.fail(source, who, now, params);
+            if group.told.is_some() {
+                break;
+            }
+            if group.is_guessing(params) {
+                return Some(group.tell((at, name_of_group(n, placed)), now));
+            }
+        }
+        None
+    }
+
+    /// Takes in a use of a token that is known, whatever the answer. `is_new_here`: its principal's
+    /// profile does not know the place that it comes from. Returns what is to be told if it was accepted.
+    pub(super) fn meet(
+        &mut self,
+        placed: &Placed<'_>,
+        is_new_here: bool,
+        params: &Guessing,
+    ) -> Option<Success> {
+        let usage = placed.usage;
+        let address = usage.client?;
+        let (at, now) = (key_of_source(address), usage.time.0.div_euclid(SECOND));
+        let mut success = None;
+        let groups = keys_of_groups(placed);
+        if let Some(source) = self.one.get(at) {
+            let is_told = source.is_told(now)
+                || source.day.strange.count() >= SPREAD_LEAST
+                    && groups.into_iter().flatten().any(|at| self.is_told(at, now));
+            let is_found =
+                usage.outcome() == Outcome::Ok && source.is_found(usage, address, is_new_here);
+            let seconds = now.saturating_sub(source.last);
+            let is_soon = f64::from(whole(params.success_hours)) * 3600.0
+                >= f64::from(u32::try_from(seconds.abs()).unwrap_or(u32::MAX));
+            if is_told && is_found && is_soon && source.day.is_mostly_strange() {
+                let Window { tries, strange, .. } = &source.day;
+                success = Some(Success { tokens: strange.count(), tries: *tries, seconds });
+            }
+            self.note_known(at, usage, is_found, now, params);
+        }
+        let who = who(usage);
+        for at in groups.into_iter().flatten() {
+            let length = seconds(params.spread_minutes);
+            if self.many.get(at).is_some_and(|group| group.window.misses(who, now, length)) {
+                let group = self.many.change(at)?;
+                group.window.known.add(who);
+            }
+        }
+        success
+    }
+
+    fn is_told(&self, group: u64, now: i64) -> bool {
+        self.many.get(group).is_some_and(|group| Telling::lasts(group.told, now).is_some())
+    }
+
+    fn note_known(&mut self, at: u64, usage: &Usage, is_found: bool, now: i64, params: &Guessing) {
+        let Some(source) = self.one.get(at) else { return };
+        let (who, found) = (who(usage), if is_found { bit_of_token(usage) } else { 0 });
+        let burst = source.burst.misses(who, now, seconds(params.window_minutes));
+        let day = source.day.misses(who, now, DAY);
+        if !burst && !day && source.accepted & found == found {
+            return;
+        }
+        if let Some(source) = self.one.change(at) {
+            let _ = burst && source.burst.known.add(who);
+            let _ = day && source.day.known.add(who);
+            source.accepted |= found;
+        }
+    }
+
+    /// Takes out the parts that changed since the last time.
+    pub(super) fn take(&mut self) -> impl Iterator<Item = HouseRow> {
+        self.one.take("sources").chain(self.many.take("groups"))
+    }
+
+    /// Reads what was kept; returns the names of the parts that cannot be read.
+    pub(super) fn restore(&mut self, rows: &[HouseRow]) -> Vec<SmolStr> {
+        let mut faults = self.one.restore(rows, "sources");
+        faults.extend(self.many.restore(rows, "groups"));
+        faults
+    }
+
+    /// Returns how many sources and groups there are.
+    #[cfg(test)]
+    pub(super) fn len(&self) -> (usize, usize) {
+        (self.one.len(), self.many.len())
+    }
+}
+
+/// Tokens that one of many sources must have tried for a success to be one of guessing: who has one
+/// stale session and logs in again has tried one.
+const SPREAD_LEAST: u32 = 3;
+
+fn bit_of_token(usage: &Usage) -> u64 {
+    bit(key(&[&usage.token.0]))
+}
+
+impl Source {
+    fn fail(&mut self, usage: &Usage, (who, now): (u32, i64), params: &Guessing) {
+        self.burst.fail(who, now, seconds(params.window_minutes));
+        let (is_over, is_new) = self.day.fail(who, now, DAY);
+        if is_over {
+            (self.addresses, self.clients, self.accepted) = (0, 0, 0);
+            self.gaps = Gaps::from(now);
+        } else if is_new {
+            self.gaps.add(now);
+        }
+        self.last = now;
+        self.addresses |= usage.client.map_or(0, bit_of_address);
+        self.clients |= bit(key(&[usage.agent.family.as_bytes()]));
+    }
+
+    fn is_told(&self, now: i64) -> bool {
+        Telling::lasts(self.told, now).is_some()
+    }
+
+    /// How it guesses, if that is to be told now.
+    fn news(&self, now: i64, params: &Guessing) -> Option<Manner> {
+        let told = Telling::lasts(self.told, now);
+        let Guessing { tokens, tries, day_tokens, slow_tokens, usual_factor, .. } = *params;
+        if told.is_some_and(|told| !told.is_slow) {
+            None
+        } else if self.burst.is_strange(tokens, tries, usual_factor) {
+            Some(Manner::Burst)
+        } else if self.day.is_strange(day_tokens, day_tokens, usual_factor) {
+            Some(Manner::Day)
+        } else if told.is_none()
+            && self.day.is_strange(slow_tokens, slow_tokens, usual_factor)
+            && self.gaps.regular().is_some()
+        {
+            Some(Manner::Slow)
+        } else {
+            None
+        }
+    }
+
+    fn tell(&mut self, source: (u64, SmolStr), manner: Manner, now: i64) -> Guesses {
+        self.told = Some(Telling { is_slow: manner == Manner::Slow, at: now });
+        (self.burst.is_told, self.day.is_told) = (true, true);
+        let window = if manner == Manner::Burst { &self.burst } else { &self.day };
+        guesses(source, manner, window, (1, self.accepted.count_ones()), now)
+    }
+
+    /// Tells whether a token may have been found by guessing: it is new here, and comes from an address or
+    /// by a client that guesses.
+    fn is_found(&self, usage: &Usage, address: IpAddr, is_new_here: bool) -> bool {
+        let is_new = is_new_here || self.accepted & bit_of_token(usage) != 0;
+        let client = bit(key(&[usage.agent.family.as_bytes()]));
+        is_new && (self.addresses & bit_of_address(address) != 0 || self.clients & client != 0)
+    }
+}
+
+impl Group {
+    fn fail(&mut self, source: u64, who: u32, now: i64, params: &Guessing) {
+        self.told = Telling::lasts(self.told, now);
+        let (is_over, _) = self.window.fail(who, now, seconds(params.spread_minutes));
+        self.sources = source | if is_over { 0 } else { self.sources };
+        self.last = now;
+    }
+
+    fn is_guessing(&self, params: &Guessing) -> bool {
+        let Guessing { spread_tokens, spread_sources, usual_factor, .. } = *params;
+        spread_sources <= f64::from(self.sources.count_ones())
+            && self.window.is_strange(spread_tokens, spread_tokens, usual_factor)
+    }
+
+    fn tell(&mut self, source: (u64, SmolStr), now: i64) -> Guesses {
+        self.told = Some(Telling { is_slow: false, at: now });
+        self.window.is_told = true;
+        let n_sources = self.sources.count_ones();
+        guesses(source, Manner::Spread, &self.window, (n_sources, 0), now)
+    }
+}
+
+fn guesses(
+    (key, source): (u64, SmolStr),
+    manner: Manner,
+    window: &Window,
+    (sources, accepted): (u32, u32),
+    now: i64,
+) -> Guesses {
+    let Window { tries, strange, known, .. } = window;
+    Guesses {
+        key,
+        source,
+        manner,
+        tokens: strange.count().min(*tries),
+        tries: *tries,
+        seconds: window.seconds(now),
+        sources,
+        known: known.count(),
+        accepted,
+        usual: window.usual(),
+    }
+}
+
+#[cfg(test)]
+#[path = "sources_tests.rs"]
+mod tests;

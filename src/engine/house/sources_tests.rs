@@ -1,0 +1,222 @@
+//! Scenes of guessing, and of what looks like it.
+
+use super::*;
+use crate::engine::geo::Place;
+use crate::engine::profile::tests::usage;
+use crate::engine::time::{HOUR, MINUTE};
+use crate::engine::usage::{Agent, Claims};
+
+fn tried(n: u32, client: &str, micros: i64) -> Usage {
+    let mut tried = usage(micros);
+    for (part, salt) in tried.token.0.chunks_exact_mut(4).zip(0u8..) {
+        part.copy_from_slice(&key(&[&n.to_le_bytes(), &[salt]]).to_le_bytes());
+    }
+    Usage { client: Some(client.parse().unwrap()), status: Some(401), ..tried }
+}
+
+fn jwt(n: u32, micros: i64) -> Usage {
+    let subject = format!("client-{n}").into();
+    let issuer = "https://login.example.org".into();
+    Usage { identity: Some(Identity::Jwt { issuer, subject }), ..tried(n, "203.0.113.9", micros) }
+}
+
+fn hosted() -> Place {
+    Place { asn: Some(64_502), ..Place::default() }
+}
+
+/// A house whose sources are restored from what was kept, time and again.
+#[derive(Default)]
+struct Scene(Sources);
+
+impl Scene {
+    fn fail_at(&mut self, usage: &Usage, place: &Place) -> Option<Guesses> {
+        let placed = Placed::new(usage, place);
+        self.0.fail(&placed, &Guessing::default())
+    }
+
+    fn fail(&mut self, usage: &Usage) -> Option<Guesses> {
+        self.fail_at(usage, &Place::default())
+    }
+
+    fn meet(&mut self, usage: &Usage, is_new_here: bool) -> Option<Success> {
+        let place = Place::default();
+        self.0.meet(&Placed::new(usage, &place), is_new_here, &Guessing::default())
+    }
+
+    fn all(&mut self, usages: impl IntoIterator<Item = Usage>) -> Vec<Guesses> {
+        usages.into_iter().filter_map(|usage| self.fail(&usage)).collect()
+    }
+}
+
+#[test]
+fn sixty_tokens_from_one_address_are_told_once_when_it_is_sure() {
+    let tries = (0..60).map(|n| tried(n, "203.0.113.9", i64::from(n) * 5 * SECOND));
+    let told = Scene::default().all(tries);
+    assert_eq!(told.len(), 1, "{told:?}");
+    let Guesses { source, manner, tokens, tries, sources, usual, .. } = &told[0];
+    assert_eq!((source.as_str(), *manner, *tries), ("203.0.113.0/24", Manner::Burst, 25));
+    assert!((23..=25).contains(tokens) && (*sources, *usual) == (1, 0));
+}
+
+#[test]
+fn sixty_tokens_in_two_hours_are_told_by_the_day() {
+    let tries = (0..60).map(|n| tried(n, "2001:db8:1:2::3", i64::from(n) * 2 * MINUTE));
+    let told = Scene::default().all(tries);
+    let manners: Vec<_> = told.iter().map(|guesses| guesses.manner).collect();
+    assert_eq!(manners, [Manner::Slow, Manner::Day], "few at first, and then worse: {told:?}");
+    assert_eq!(told[1].source, "2001:db8:1:2::/64");
+}
+
+#[test]
+fn one_stale_token_is_no_guessing_however_often() {
+    let tries = (0..2000).map(|n| tried(1, "203.0.113.9", i64::from(n) * SECOND));
+    assert_eq!(Scene::default().all(tries), []);
+}
+
+#[test]
+fn jwts_that_are_over_are_late_and_not_guessed() {
+    let over = |n: u32| {
+        let used = jwt(n, i64::from(n) * SECOND);
+        let claims = Claims { expires_at: Some(used.time.plus(-MINUTE)), ..Claims::default() };
+        Usage { claims, ..used }
+    };
+    let mut scene = Scene::default();
+    assert_eq!(scene.all((0..500).map(over)), []);
+    assert_eq!(scene.0.len(), (0, 0));
+}
+
+#[test]
+fn a_hundred_tokens_of_one_subject_are_one() {
+    let one = |n: u32| Usage {
+        identity: jwt(0, 0).identity,
+        ..tried(n, "203.0.113.9", i64::from(n) * SECOND)
+    };
+    assert_eq!(Scene::default().all((0..100).map(one)), []);
+    assert_eq!(Scene::default().all((0..100).map(|n| jwt(n, i64::from(n) * SECOND))).len(), 1);
+}
+
+#[test]
+fn a_proxy_for_everybody_fails_now_and_then() {
+    let mut scene = Scene::default();
+    for n in 0..20_000u32 {
+        let now = i64::from(n) * 10 * SECOND;
+        let used = Usage { status: Some(200), ..tried(n % 300, "203.0.113.9", now) };
+        assert_eq!(scene.meet(&used, n < 300), None);
+        // of fifty requests one brings a token that nobody knows
+        if n % 50 == 0 {
+            assert_eq!(scene.fail(&tried(100_000 + n, "203.0.113.9", now)), None, "{n}");
+        }
+    }
+}
+
+#[test]
+fn few_each_from_many_networks_are_told_as_one() {
+    let tries = (0u32..40).map(|n| {
+        let client = format!("{}.{}.113.9", 10 + n % 8, n % 8);
+        Usage {
+            agent: Agent { family: format!("tool-{}", n % 8).into(), version: "1".into() },
+            ..tried(n, &client, i64::from(n) * 30 * SECOND)
+        }
+    });
+    let mut scene = Scene::default();
+    let told: Vec<_> = tries.filter_map(|usage| scene.fail_at(&usage, &hosted())).collect();
+    assert_eq!(told.len(), 1, "{told:?}");
+    assert_eq!((told[0].source.as_str(), told[0].manner), ("AS64502", Manner::Spread));
+    assert!(told[0].sources >= 5);
+}
+
+#[test]
+fn one_who_guesses_is_not_many() {
+    let own = (0..24).map(|n| tried(n, "203.0.113.9", i64::from(n) * SECOND));
+    let others = (100..104u32).map(|n| tried(n, &format!("198.51.{n}.7"), 40 * SECOND));
+    assert_eq!(Scene::default().all(own.chain(others)), []);
+}
+
+#[test]
+fn random_addresses_and_tokens_leave_it_bounded_and_are_seen() {
+    let mut scene = Scene::default();
+    let mut told = Vec::new();
+    for n in 0..200_000u32 {
+        let [a, b] = [key(&[&n.to_le_bytes()]), key(&[&n.to_be_bytes(), b"b"])].map(|x| x & 0xffff);
+        let client = format!("2001:db8:1:{a:x}::{b:x}");
+        told.extend(scene.fail(&tried(n, &client, i64::from(n) * 20_000)));
+    }
+    let (sources, groups) = scene.0.len();
+    assert!(sources <= 4096 && groups <= 1024, "{sources} {groups}");
+    let bytes: usize = scene.0.take().map(|row| row.body.len()).sum();
+    assert!(bytes < 3_000_000, "{bytes}");
+    let first = told.first().map(|guesses| guesses.source.as_str());
+    assert_eq!(first, Some("2001:db8:1::/48"), "{told:?}");
+    assert!(told.len() < 20, "{}", told.len());
+}
+
+#[test]
+fn random_networks_and_routes_leave_it_bounded_and_keep_who_guesses_most() {
+    let mut scene = Scene::default();
+    let mut told = 0;
+    for n in 0..100_000u32 {
+        let x = key(&[&n.to_le_bytes()]);
+        let other = Usage {
+            route: format!("/{x}").into(),
+            agent: Agent { family: format!("x{}", x >> 7).into(), version: "1".into() },
+            ..tried(n, &format!("2001:{:x}:{:x}::1", x >> 16, x & 0xffff), i64::from(n) * 2000)
+        };
+        scene.fail(&other);
+        if n % 2000 == 0 {
+            let own = tried(1_000_000 + n, "203.0.113.9", i64::from(n) * 2000);
+            told += usize::from(scene.fail(&own).is_some());
+        }
+    }
+    assert_eq!(told, 1);
+    let (sources, groups) = scene.0.len();
+    assert!(sources <= 4096 && groups <= 1024, "{sources} {groups}");
+}
+
+#[test]
+fn a_success_is_one_where_tokens_were_guessed_lately_by_the_same_hand() {
+    let ok =
+        |n: u32, client: &str, micros: i64| Usage { status: Some(200), ..tried(n, client, micros) };
+    let mut scene = Scene::default();
+    assert_eq!(scene.meet(&ok(900, "203.0.113.9", 0), true), None, "nobody has guessed");
+    scene.all((0..30).map(|n| tried(n, "203.0.113.9", i64::from(n) * SECOND)));
+    assert_eq!(scene.meet(&ok(901, "203.0.113.9", MINUTE), false), None, "it was there before");
+    let other = Usage { agent: Agent::default(), ..ok(902, "203.0.113.77", MINUTE) };
+    assert_eq!(scene.meet(&other, true), None, "somebody else of the same /24");
+    let denied = tried(903, "203.0.113.9", MINUTE);
+    assert_eq!(scene.meet(&denied, true), None, "not accepted");
+    let found = scene.meet(&ok(904, "203.0.113.9", MINUTE), true).unwrap();
+    assert!((28..=32).contains(&found.tokens) && found.tries == 30, "{found:?}");
+    assert!(scene.meet(&ok(904, "203.0.113.9", 2 * MINUTE), false).is_some(), "it still is");
+    assert_eq!(scene.meet(&ok(905, "203.0.113.9", 7 * HOUR), true), None, "too late");
+}
+
+#[test]
+fn a_token_found_before_it_was_clear_that_somebody_guesses_is_not_forgotten() {
+    let ok = |n: u32, micros: i64| Usage { status: Some(200), ..tried(n, "203.0.113.9", micros) };
+    let mut scene = Scene::default();
+    scene.all((0..10).map(|n| tried(n, "203.0.113.9", i64::from(n) * SECOND)));
+    assert_eq!(scene.meet(&ok(900, 11 * SECOND), true), None);
+    let told = scene.all((20..50).map(|n| tried(n, "203.0.113.9", i64::from(n) * SECOND)));
+    assert_eq!((told.len(), told[0].accepted), (1, 1));
+    assert!(scene.meet(&ok(900, MINUTE), false).is_some());
+}
+
+#[test]
+fn a_source_that_goes_on_is_told_once_a_day() {
+    let tries = (0..3000).map(|n| tried(n, "203.0.113.9", i64::from(n) * MINUTE));
+    let told = Scene::default().all(tries);
+    let days: Vec<i64> = told.iter().map(|guesses| guesses.seconds / 3600).collect();
+    assert!((2..=5).contains(&told.len()), "{days:?}");
+}
+
+#[test]
+fn what_was_kept_is_what_was_there() {
+    let mut scene = Scene::default();
+    scene.all((0..40).map(|n| tried(n, "203.0.113.9", i64::from(n) * SECOND)));
+    scene.meet(&Usage { status: Some(200), ..tried(900, "203.0.113.9", MINUTE) }, true);
+    let rows: Vec<_> = scene.0.take().collect();
+    let mut restored = Sources::default();
+    assert!(restored.restore(&rows).is_empty());
+    assert_eq!(restored, scene.0);
+    assert_eq!(scene.0.take().count(), 0, "nothing has changed");
+}
