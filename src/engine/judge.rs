@@ -8,7 +8,7 @@ use foldhash::fast::FixedState;
 use smol_str::SmolStr;
 
 use crate::engine::alert::{Alert, Facts, Level, Reason, TokenRef, Value};
-use crate::engine::detect::{About, Params, detect, found, guessed, misread, risk, shared};
+use crate::engine::detect::{About, Params, detect, found, guessed, misread, risk, shared, walked};
 use crate::engine::geo::{Atlas, Place};
 use crate::engine::health::{Log, principal};
 use crate::engine::incident::{Desk, Joined, Policy, key, key_of_log, stable_id};
@@ -124,6 +124,8 @@ impl Judge {
             change = house.absorb(principal, shares, (&signals, absorbed), &self.params.fleet);
             let success = house.meet(&placed, &signals, &self.params.guessing);
             success.iter().for_each(|success| found(success, &placed, &mut facts));
+            let walk = house.ask(principal, usage, &self.params.objects);
+            walk.iter().for_each(|walk| walked(walk, &mut facts));
         }
         let of =
             Of { about: About::Usages, principal, facts: &facts, token: Some(token(usage, row)) };
@@ -314,7 +316,7 @@ mod tests {
     use crate::engine::record::Reject;
     use crate::engine::secret::TokenId;
     use crate::engine::time::{DAY, HOUR, MINUTE, SECOND};
-    use crate::engine::usage::{Agent, Identity, Origin};
+    use crate::engine::usage::{Agent, Identity, Object, Origin};
 
     /// Three places, by the first byte of the address.
     struct World;
@@ -360,6 +362,7 @@ mod tests {
         params.guessing.tries = 4.0;
         params.guessing.spread_tokens = 4.0;
         params.guessing.spread_sources = 2.0;
+        params.objects.objects = 3.0;
         Judge::new(params, RuleSet::built_in(), registry(), Policy::default())
     }
 
@@ -514,6 +517,10 @@ mod tests {
                                 .copied()
                                 .unwrap_or(Some(200)),
                         },
+                        object: (status == 3).then(|| Object {
+                            hash: u32::from(route) * 31 + u32::from(agent),
+                            number: Some(u32::from(route)),
+                        }),
                         carrier: match at {
                             0 => Carrier::Query("api_key".into()),
                             1 => Carrier::Referer("token".into()),

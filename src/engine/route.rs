@@ -34,8 +34,7 @@ pub fn route(target: &[u8]) -> SmolStr {
     if target == b"*" {
         return SmolStr::new_static("*");
     }
-    let end = target.iter().position(|b| matches!(b, b'?' | b'#')).unwrap_or(target.len());
-    let Some(path) = target.get(..end).and_then(path_of) else { return OTHER };
+    let Some(path) = path(target) else { return OTHER };
     let mut route = SmolStrBuilder::new();
     let mut length = 0;
     let segments = path.split(|b| *b == b'/').filter(|segment| !segment.is_empty());
@@ -53,6 +52,13 @@ pub fn route(target: &[u8]) -> SmolStr {
         route.push('/');
     }
     route.finish()
+}
+
+/// Returns the path of a request target: without query, fragment, scheme and authority.
+#[must_use]
+pub fn path(target: &[u8]) -> Option<&[u8]> {
+    let end = target.iter().position(|b| matches!(b, b'?' | b'#')).unwrap_or(target.len());
+    target.get(..end).and_then(path_of)
 }
 
 /// Takes scheme and authority off.

@@ -46,8 +46,20 @@ pub struct Usage {
     pub transport: Transport,
     /// The service (configured) or virtual host it went to; may be empty.
     pub service: SmolStr,
+    /// What it asked for, where it got a 403 or 404.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub object: Option<Object>,
     /// The line it was read from.
     pub origin: Origin,
+}
+
+/// An object that may not be had: enough of its path to tell it from others, and no more.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Object {
+    /// A keyed hash of the path without its query.
+    pub hash: u32,
+    /// The lower bits of the last segment that is a number: whether ids are walked through.
+    pub number: Option<u32>,
 }
 
 impl Usage {

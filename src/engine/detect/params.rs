@@ -1,6 +1,6 @@
 //! All parameters of `[detect.*]`: what they are, and how configuration sets them.
 
-use crate::engine::house::{Fleet, Guessing};
+use crate::engine::house::{Fleet, Guessing, Objects};
 use crate::engine::profile::{self, Parameter, Section};
 
 use super::dead::Dead;
@@ -46,6 +46,8 @@ pub struct Params {
     pub fleet: Fleet,
     /// Of `token-guessing` and `success-after-guessing`.
     pub guessing: Guessing,
+    /// Of `object-enumeration`.
+    pub objects: Objects,
     /// When facts are told again.
     pub repeat: Repeat,
     /// Of `monitor-health`.
@@ -93,6 +95,7 @@ impl Params {
         sections.push(&mut self.new);
         sections.push(&mut self.fleet);
         sections.push(&mut self.guessing);
+        sections.push(&mut self.objects);
         sections.push(&mut self.repeat);
         sections.push(&mut self.health);
         sections

@@ -6,6 +6,7 @@
 
 mod customs;
 mod fleet;
+mod objects;
 mod population;
 mod sources;
 mod table;
@@ -18,17 +19,20 @@ use serde::de::DeserializeOwned;
 use smol_str::{SmolStr, format_smolstr};
 
 pub use fleet::{Fleet, Shared};
+pub use objects::{Enumeration, Objects, Order};
 pub use sources::{Guesses, Guessing, Manner, Success};
 pub use table::{Entry, Table};
 
 use crate::engine::commit::HouseRow;
 use crate::engine::house::customs::{BUCKETS, Bucket, bucket_of};
 use crate::engine::house::fleet::Changes;
+use crate::engine::house::objects::Askers;
 use crate::engine::house::population::Population;
 use crate::engine::house::sources::Sources;
 use crate::engine::profile::{Absorbed, Class, Family, Peers, Placed, Priors, Share, Signals};
 use crate::engine::stats;
 use crate::engine::time::Timestamp;
+use crate::engine::usage::Usage;
 
 /// What is known beyond one principal.
 #[derive(Clone, Debug, PartialEq)]
@@ -37,6 +41,7 @@ pub struct House {
     customs: Vec<Part<Bucket>>,
     changes: Part<Changes>,
     sources: Sources,
+    askers: Askers,
     /// By class; worked out from the population.
     priors: [Priors; Class::ALL.len()],
 }
@@ -89,6 +94,7 @@ impl Default for House {
             customs: vec![Part::default(); BUCKETS],
             changes: Part::default(),
             sources: Sources::default(),
+            askers: Askers::default(),
             priors: [Priors::default(); Class::ALL.len()],
         }
     }
@@ -112,6 +118,7 @@ impl House {
             note(bucket.restore(rows, &name), name);
         }
         faults.extend(house.sources.restore(rows));
+        faults.extend(objects::restore(&mut house.askers, rows));
         house.priors = house.population.value.priors();
         (house, faults)
     }
@@ -121,7 +128,13 @@ impl House {
         let customs =
             self.customs.iter_mut().enumerate().map(|(at, part)| part.take(name_of_bucket(at)));
         let singles = [self.population.take(POPULATION.into()), self.changes.take(CHANGES.into())];
-        singles.into_iter().chain(customs).flatten().chain(self.sources.take()).collect()
+        singles
+            .into_iter()
+            .chain(customs)
+            .flatten()
+            .chain(self.sources.take())
+            .chain(objects::take(&mut self.askers))
+            .collect()
     }
 
     /// Lets a day begin, if the usage is the first of one: priors are fitted to the population as it
@@ -193,6 +206,13 @@ impl House {
         params: &Guessing,
     ) -> Option<Success> {
         self.sources.meet(placed, signals.novel.has(Family::Prefix), params)
+    }
+
+    /// Takes in a usage of a principal; returns what is to be told if it asked for one object after
+    /// another that it may not have.
+    pub fn ask(&mut self, principal: &str, usage: &Usage, params: &Objects) -> Option<Enumeration> {
+        let object = usage.object.as_ref()?;
+        objects::ask(&mut self.askers, principal, (object, usage.time), params)
     }
 
     fn is_custom(&self, family: Family, key: u32, params: &Fleet) -> bool {

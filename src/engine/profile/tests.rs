@@ -31,6 +31,7 @@ pub(crate) fn usage(micros: i64) -> Usage {
         bytes: 612,
         transport: Transport::Tls,
         service: "api".into(),
+        object: None,
         origin: Origin { stream: StreamId::default(), offset: 0 },
     }
 }

@@ -40,6 +40,7 @@ pub const BUILT_IN: &[(&str, &str)] = &[
     ("new-client.yml", include_str!("../../../rules/new-client.yml")),
     ("new-country.yml", include_str!("../../../rules/new-country.yml")),
     ("new-network.yml", include_str!("../../../rules/new-network.yml")),
+    ("object-enumeration.yml", include_str!("../../../rules/object-enumeration.yml")),
     ("rate-spike.yml", include_str!("../../../rules/rate-spike.yml")),
     ("revoked-token-used.yml", include_str!("../../../rules/revoked-token-used.yml")),
     ("rotated-token-used.yml", include_str!("../../../rules/rotated-token-used.yml")),

@@ -9,13 +9,16 @@ use super::redact::Redaction;
 use super::{Form, Names, SHORTEST, Seen, Sighting, jwt};
 use crate::engine::agent::agent;
 use crate::engine::record::Record;
-use crate::engine::route::{OTHER, route};
+use crate::engine::route::{OTHER, path, route};
 use crate::engine::secret::{SealKey, Secret, TokenId, mask};
 use crate::engine::shape::{decode, is_secretive, is_token_shaped};
-use crate::engine::usage::{Agent, Carrier, Claims, Identity, Origin, Transport, Usage};
+use crate::engine::usage::{Agent, Carrier, Claims, Identity, Object, Origin, Transport, Usage};
 
 /// Names of services are cut at this many bytes.
 const MAX_SERVICE: usize = 64;
+
+/// Longer paths are no objects.
+const MAX_PATH: usize = 512;
 
 /// Names of users of basic authentication are cut at this many bytes.
 const MAX_USER: usize = 64;
@@ -107,6 +110,7 @@ impl Sealer {
             "" => scrub.text(host_name(record), &SmolStr::new_static("other")),
             given => SmolStr::new(given),
         };
+        let object = self.object(record.status, target, &scrub);
         for token in self.distinct(sightings, &scrub) {
             out.push(Usage {
                 time,
@@ -124,9 +128,24 @@ impl Sealer {
                 bytes: record.bytes.unwrap_or_default(),
                 transport: transport(record),
                 service: service.clone(),
+                object,
                 origin,
             });
         }
+    }
+
+    /// Returns what was asked for, if it may not be had: a keyed hash, and nothing of a path that holds a
+    /// secret of the line.
+    fn object(&self, status: Option<u16>, target: &[u8], scrub: &Scrub<'_>) -> Option<Object> {
+        if !matches!(status, Some(403 | 404)) {
+            return None;
+        }
+        let path = path(target).filter(|path| path.len() <= MAX_PATH)?;
+        if scrub.holds(std::str::from_utf8(path).ok()?) {
+            return None;
+        }
+        let [a, b, c, d, ..] = self.key.seal_reference("object", &Secret::new(path)).0;
+        Some(Object { hash: u32::from_le_bytes([a, b, c, d]), number: number(path) })
     }
 
     /// Returns the distinct tokens among a record's sightings, in the order in which they were first seen.
@@ -345,6 +364,14 @@ fn is_in(text: &str, secret: &[u8]) -> bool {
     text.as_bytes().windows(secret.len()).any(|w| w.eq_ignore_ascii_case(secret))
 }
 
+/// Returns the lower bits of the last segment that is a number.
+fn number(path: &[u8]) -> Option<u32> {
+    let is_number = |s: &&[u8]| !s.is_empty() && s.iter().all(u8::is_ascii_digit);
+    let digits = path.rsplit(|b| *b == b'/').find(is_number)?;
+    let digit = |sum: u32, byte: &u8| sum.wrapping_mul(10).wrapping_add(u32::from(byte & 15));
+    Some(digits.iter().fold(0, digit))
+}
+
 fn method(record: &Record<'_>) -> SmolStr {
     let sent = record.method.as_deref().unwrap_or_default();
     let known = METHODS.iter().find(|method| method.as_bytes().eq_ignore_ascii_case(sent));
@@ -480,6 +507,26 @@ mod tests {
         assert_eq!(of("a b"), "other");
         assert_eq!(of(""), "");
         assert_eq!(of(&"a".repeat(300)).len(), MAX_SERVICE);
+    }
+
+    #[test]
+    fn an_object_is_its_path_and_never_one_with_a_secret() {
+        let sealer = Sealer::new(SealKey::new(b"key"), &Names::default());
+        let secret = b"exk_5b1f0c92d7a8463e9c0fb7d1264e83a5".as_slice();
+        let seen = Seen::Secret(Secret::new(secret), Form::OPAQUE);
+        let sightings = [Sighting { seen, carrier: Carrier::Path("token".into()) }];
+        let of = |status, target: &str| {
+            sealer.object(Some(status), target.as_bytes(), &Scrub::new(&sightings))
+        };
+        let number = |target| of(404, target).map(|object| object.number);
+        assert_eq!(number("/v1/orders/42?x=1"), Some(Some(42)));
+        assert_eq!(number("/v1/users/7/mail"), Some(Some(7)));
+        assert_eq!(number("/v1/orders"), Some(None));
+        assert_eq!(of(403, "/v1/orders/42?x=2"), of(404, "https://example.org/v1/orders/42"));
+        assert_ne!(of(404, "/v1/orders/42"), of(404, "/v1/orders/43"));
+        assert_eq!(of(200, "/v1/orders/42"), None);
+        assert_eq!(of(404, "/hook/exk_5b1f0c92d7a8463e9c0fb7d1264e83a5/42"), None);
+        assert_eq!(of(404, &"/a".repeat(300)), None);
     }
 
     #[test]

@@ -1,0 +1,234 @@
+//! Who asks for one object after another that may not be had: the tokens that walk through ids.
+//!
+//! 4,096 principals at the most, those that asked for most; nothing is done for a request that was answered.
+
+use serde::{Deserialize, Serialize};
+use smol_str::SmolStr;
+
+use super::table::{Entry, Table};
+use super::window::Window;
+use crate::engine::commit::HouseRow;
+use crate::engine::profile::section;
+use crate::engine::stats::{key, whole};
+use crate::engine::time::{SECOND, Timestamp};
+use crate::engine::usage::Object;
+
+section! {
+    /// Objects that one token asks for and may not have.
+    Objects = "objects" {
+        /// Different objects, refused (403) or missing (404).
+        objects = 20.0, "objects", "between CrowdSec, http-probing (10), and Elastic, web fuzzing (250)";
+        /// Within so long.
+        window_minutes = 10.0, "min", "Elastic, web fuzzing: 10 min";
+        /// Times the principal's own usual, below which it is as ever.
+        usual_factor = 5.0, "times", "own choice: clearly more than the worst of other days";
+        /// Steps from number to number that go one way, from which on ids are walked through.
+        one_way_percent = 90.0, "%", "own choice: by chance half of them do";
+    }
+}
+
+const DAY: i64 = 86_400;
+
+/// Steps that say something of an order, as a share of the objects.
+const STEPS: f64 = 0.75;
+
+pub(super) type Askers = Table<Asker, 64>;
+
+/// A principal that asked for what may not be had.
+#[derive(Clone, Debug, Default, PartialEq, Serialize, Deserialize)]
+pub(super) struct Asker {
+    /// Of which objects are what fails.
+    window: Window,
+    /// The last number, and the steps up and down within the window.
+    number: Option<u32>,
+    steps: [u32; 2],
+    /// When it asked last, in seconds since 1970.
+    last: i64,
+    /// What was told, and when.
+    told: Option<(Order, i64)>,
+}
+
+impl Entry for Asker {
+    fn worth(&self, now: i64) -> impl Ord {
+        let is_live = now.saturating_sub(self.last).abs() < DAY;
+        let objects = if is_live { self.window.strange.count() } else { 0 };
+        (objects.max(self.window.usual()), self.last)
+    }
+}
+
+/// In which order objects are asked for.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Serialize, Deserialize)]
+#[serde(rename_all = "lowercase")]
+pub enum Order {
+    /// In none, or they have no numbers.
+    Scattered,
+    /// Downwards.
+    Falling,
+    /// Upwards.
+    Rising,
+}
+
+/// One principal's walk through objects that may not be had.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct Enumeration {
+    /// Different objects.
+    pub objects: u32,
+    /// Requests for them.
+    pub requests: u32,
+    /// Since the first of them.
+    pub seconds: i64,
+    /// In which order.
+    pub order: Order,
+    /// The most of such a window on other days.
+    pub usual: u32,
+}
+
+/// Takes in a request of a principal for an object that may not be had. Returns what is to be told now.
+pub(super) fn ask(
+    askers: &mut Askers,
+    principal: &str,
+    (object, time): (&Object, Timestamp),
+    params: &Objects,
+) -> Option<Enumeration> {
+    let name = principal.as_bytes();
+    let at = u64::from(key(&[name])) << 32 | u64::from(key(&[b"asker", name]));
+    let now = time.0.div_euclid(SECOND);
+    let asker = askers.enter(at, now)?;
+    asker.note(object, now, params);
+    asker.news(now, params)
+}
+
+/// Takes out the parts that changed since the last time.
+pub(super) fn take(askers: &mut Askers) -> impl Iterator<Item = HouseRow> {
+    askers.take("askers")
+}
+
+/// Reads what was kept; returns the names of the parts that cannot be read.
+pub(super) fn restore(askers: &mut Askers, rows: &[HouseRow]) -> Vec<SmolStr> {
+    askers.restore(rows, "askers")
+}
+
+impl Asker {
+    fn note(&mut self, object: &Object, now: i64, params: &Objects) {
+        let length = i64::from(whole(params.window_minutes * 60.0));
+        let (is_over, is_new) = self.window.fail(object.hash, now, length);
+        if is_over {
+            (self.number, self.steps) = (None, [0; 2]);
+        }
+        self.last = now;
+        if !is_new {
+            return;
+        }
+        if let (Some(last), Some(number)) = (self.number, object.number) {
+            let [up, down] = &mut self.steps;
+            // only the lower bits of a number are kept: which way round is shorter
+            let step = if number.wrapping_sub(last) < 1 << 31 { up } else { down };
+            *step = step.saturating_add(1);
+        }
+        self.number = object.number.or(self.number);
+    }
+
+    fn news(&mut self, now: i64, params: &Objects) -> Option<Enumeration> {
+        let Window { tries, strange, .. } = &self.window;
+        let objects = strange.count().min(*tries);
+        let least = params.objects.max(params.usual_factor * f64::from(self.window.usual()));
+        if f64::from(objects) < least {
+            return None;
+        }
+        let order = self.order(params);
+        let told = self.told.filter(|(_, at)| now.saturating_sub(*at).abs() < DAY);
+        let is_worse = |(told, _)| told == Order::Scattered && order != Order::Scattered;
+        if told.is_some_and(|told| !is_worse(told)) {
+            return None;
+        }
+        self.told = Some((order, now));
+        let (requests, seconds, usual) = (*tries, self.window.seconds(now), self.window.usual());
+        Some(Enumeration { objects, requests, seconds, order, usual })
+    }
+
+    fn order(&self, params: &Objects) -> Order {
+        let [up, down] = self.steps.map(f64::from);
+        let is_way = |steps: f64| 100.0 * steps >= params.one_way_percent * (up + down);
+        if up + down < STEPS * params.objects {
+            Order::Scattered
+        } else if is_way(up) {
+            Order::Rising
+        } else if is_way(down) {
+            Order::Falling
+        } else {
+            Order::Scattered
+        }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    /// Asks for objects, one every so many seconds; returns what is told.
+    fn asked(
+        askers: &mut Askers,
+        objects: impl IntoIterator<Item = Object>,
+        (from, step): (i64, i64),
+    ) -> Vec<Enumeration> {
+        let times = (0..).map(|n| Timestamp((from + n * step) * SECOND));
+        let asked = objects.into_iter().zip(times);
+        let params = Objects::default();
+        asked.filter_map(|(object, time)| ask(askers, "orders", (&object, time), &params)).collect()
+    }
+
+    fn numbered(n: u32) -> Object {
+        Object { hash: key(&[&n.to_le_bytes()]), number: Some(n) }
+    }
+
+    fn named(n: u32) -> Object {
+        Object { number: None, ..numbered(n) }
+    }
+
+    #[test]
+    fn ids_that_are_walked_through_are_told_once() {
+        for (objects, order) in [
+            ((0..60).map(numbered).collect::<Vec<_>>(), Order::Rising),
+            ((0..60).rev().map(numbered).collect(), Order::Falling),
+            ((0..60).map(|n| numbered(n * 7919 % 61)).collect(), Order::Scattered),
+            ((0..60).map(named).collect(), Order::Scattered),
+        ] {
+            let told = asked(&mut Askers::default(), objects, (0, 2));
+            assert_eq!(told.len(), 1, "{told:?}");
+            assert_eq!((told[0].order, told[0].usual), (order, 0));
+            assert!((19..=22).contains(&told[0].requests), "{told:?}");
+        }
+    }
+
+    #[test]
+    fn few_objects_or_slow_ones_are_not() {
+        let again = (0..500).map(|n| numbered(n % 15));
+        assert_eq!(asked(&mut Askers::default(), again, (0, 1)), []);
+        assert_eq!(asked(&mut Askers::default(), (0..100).map(numbered), (0, 60)), []);
+    }
+
+    #[test]
+    fn what_a_principal_always_does_is_told_no_more() {
+        let mut askers = Askers::default();
+        let nightly = |day: u32| (0..80).map(move |n| numbered(1000 * day + n));
+        let told: Vec<usize> = (0..6u32)
+            .map(|day| asked(&mut askers, nightly(day), (i64::from(day) * DAY, 2)).len())
+            .collect();
+        assert_eq!(told, [1, 0, 0, 0, 0, 0]);
+        let all = (0..600).map(|n| numbered(50_000 + n));
+        assert_eq!(asked(&mut askers, all, (6 * DAY, 1)).len(), 1, "seven times that is news");
+    }
+
+    #[test]
+    fn a_hundred_thousand_principals_leave_it_bounded() {
+        let mut askers = Askers::default();
+        for n in 0..100_000 {
+            let object = (&numbered(n), Timestamp(i64::from(n) * SECOND));
+            ask(&mut askers, &format!("p{n}"), object, &Objects::default());
+        }
+        assert!(askers.len() <= 4096);
+        let rows: Vec<_> = take(&mut askers).collect();
+        let mut restored = Askers::default();
+        assert!(restore(&mut restored, &rows).is_empty() && restored == askers);
+    }
+}
