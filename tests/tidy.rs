@@ -53,8 +53,15 @@ const LAYERS: &[(&str, &[&str])] = &[
         ],
     ),
     ("engine::registry", &["engine::time", "engine::secret", "engine::geo", "engine::usage"]),
-    ("engine::alert", &["engine::time", "engine::secret", "engine::geo", "engine::usage"]),
     ("engine::profile", &["engine::time", "engine::stats", "engine::geo", "engine::usage"]),
+    (
+        "engine::alert",
+        &["engine::time", "engine::secret", "engine::geo", "engine::usage", "engine::profile"],
+    ),
+    (
+        "engine::word",
+        &["engine::time", "engine::stats", "engine::geo", "engine::profile", "engine::alert"],
+    ),
     ("engine::ledger", &["engine::time", "engine::secret", "engine::usage"]),
     ("engine::commit", &["engine::line", "engine::ledger", "engine::alert"]),
     (
@@ -82,7 +89,7 @@ const LAYERS: &[(&str, &[&str])] = &[
             "engine::house",
         ],
     ),
-    ("engine::mute", &["engine::time", "engine::alert"]),
+    ("engine::mute", &["engine::time", "engine::geo", "engine::alert"]),
     (
         "engine::rule",
         &["engine::time", "engine::geo", "engine::usage", "engine::alert", "engine::detect"],
@@ -127,6 +134,8 @@ const LAYERS: &[(&str, &[&str])] = &[
             "engine::registry",
             "engine::alert",
             "engine::profile",
+            "engine::word",
+            "engine::house",
             "engine::detect",
             "engine::rule",
             "engine::incident",

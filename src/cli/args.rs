@@ -8,6 +8,7 @@ use smol_str::SmolStr;
 
 use crate::cli::choice;
 use crate::engine::alert::Level;
+use crate::engine::geo::Country;
 use crate::engine::record::Format;
 use crate::telemetry::LogFormat;
 
@@ -265,9 +266,10 @@ pub enum Alerts {
         /// The id of an alert or incident, or its beginning.
         id: String,
     },
-    /// Say what an alert or incident was.
+    /// Say what an alert or incident was: the baseline learns from it.
     Ack(AlertsAck),
-    /// Do not mail alerts of a rule, of a principal, or of both; alone, list the mutes in force.
+    /// Do not mail alerts of a rule, principal, network, country, client, or of several of these at once; alone,
+    /// list the mutes in force.
     Mute(AlertsMute),
     /// End a mute.
     Unmute {
@@ -307,10 +309,10 @@ pub struct AlertsList {
 pub struct AlertsAck {
     /// The id of an alert or incident, or its beginning.
     pub id: String,
-    /// It was in order.
+    /// It was in order: who it was is learned, and not told again.
     #[arg(long, required_unless_present = "confirmed")]
     pub expected: bool,
-    /// It was misuse.
+    /// It was misuse: who it was is forgotten, never learned, and watched for 30 days.
     #[arg(long, conflicts_with = "expected")]
     pub confirmed: bool,
     /// In words.
@@ -327,10 +329,22 @@ pub struct AlertsMute {
     /// Of this principal.
     #[arg(long)]
     pub principal: Option<SmolStr>,
-    /// For how long: 8h, 30d [default: until it is ended].
+    /// From this network: AS64500.
+    #[arg(long, value_name = "AS", value_parser = network)]
+    pub network: Option<u32>,
+    /// From this country: DE.
+    #[arg(long, value_name = "CODE", value_parser = country)]
+    pub country: Option<Country>,
+    /// By this client, as alerts name it: curl.
+    #[arg(long, value_name = "NAME")]
+    pub client: Option<SmolStr>,
+    /// For how long: 8h, 30d [default: 30d].
     #[arg(long = "for", value_name = "DURATION")]
     pub lasting: Option<String>,
-    /// Why; required with --rule or --principal.
+    /// Until it is ended.
+    #[arg(long, conflicts_with = "lasting")]
+    pub forever: bool,
+    /// Why; required.
     #[arg(long)]
     pub reason: Option<SmolStr>,
 }
@@ -376,6 +390,17 @@ fn level(name: &str) -> Result<Level, String> {
         let names = Level::ALL.map(Level::as_str).join(", ");
         format!("levels are {names}")
     })
+}
+
+fn network(text: &str) -> Result<u32, String> {
+    let number = text.strip_prefix("AS").or_else(|| text.strip_prefix("as")).unwrap_or(text);
+    let number = number.parse().ok().filter(|number| 0 < *number);
+    number.ok_or_else(|| "a network is an autonomous system: AS64500".to_owned())
+}
+
+fn country(text: &str) -> Result<Country, String> {
+    let code = Country::parse(&text.to_ascii_uppercase());
+    code.ok_or_else(|| "a country is a code of two letters: DE".to_owned())
 }
 
 #[cfg(test)]

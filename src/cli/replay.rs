@@ -21,7 +21,7 @@ use crate::engine::alert::{Alert, Level};
 use crate::engine::line::Directives;
 use crate::engine::reader::Source;
 use crate::engine::record::Columns;
-use crate::engine::registry::{Registered, Registry};
+use crate::engine::registry::Registered;
 use crate::engine::secret::SealKey;
 use crate::engine::time::Timestamp;
 use crate::source::SourceError;
@@ -50,10 +50,7 @@ pub(super) fn run(context: &mut Context, options: &Options) -> anyhow::Result<Ex
         // What the daemon found before belongs to a digest of its own.
         store.queue_digest(&format!("until {}", now()), site.policy().at_once, now(), now())?;
     }
-    let registry = Registry::new(store.registry()?);
-    let mut policy = site.policy();
-    policy.mutes = store.mutes()?;
-    let judge = site.judge(registry, policy)?;
+    let judge = site.judge_of(&store)?;
     let atlas = Arc::new(site.atlas());
     let mut worker = Worker::new(judge, store, atlas, Delivery::Silent, site.subjects_bound())?;
 

@@ -11,12 +11,14 @@ use crate::cli::args::Global;
 use crate::cli::print::{self, Printer};
 use crate::cli::{Context, advice, state, table};
 use crate::clock::now;
+use crate::daemon::site::Site;
 use crate::engine::detect::{Health, rejected_percent};
 use crate::engine::health::Log;
+use crate::engine::house::{House, Threshold};
 use crate::engine::pulse::WINDOW_MINUTES;
 use crate::engine::time::{SECOND, Timestamp};
 use crate::source::journal;
-use crate::store::{OutboxStats, Stats, StreamStatus};
+use crate::store::{OutboxStats, Reader, Stats, StreamStatus};
 
 /// Mails whose errors are looked at.
 const MAILS: u32 = 100;
@@ -28,6 +30,7 @@ struct State {
     streams: Vec<StreamStatus>,
     stats: Stats,
     last_error: String,
+    threshold: Option<Threshold>,
 }
 
 /// When the streams are looked at, and what they are held against.
@@ -55,6 +58,9 @@ pub(super) fn run(context: &mut Context) -> anyhow::Result<ExitCode> {
     }
     print_streams(printer, &state.streams, &At { global: &context.global, health, now })?;
     print_counts(printer, &state, now)?;
+    if let Some(threshold) = &state.threshold {
+        print_threshold(printer, threshold, context.site.policy().budget)?;
+    }
     print_layers(printer, &layers, now)?;
     Ok(ExitCode::SUCCESS)
 }
@@ -71,7 +77,37 @@ fn state_of(context: &Context) -> anyhow::Result<State> {
         streams,
         stats: reader.stats()?,
         last_error: last_error.unwrap_or_default(),
+        threshold: threshold(&context.site, &reader)?,
     })
+}
+
+/// Returns from which score on a person is told at once; a faulty configuration is for `check` to tell.
+fn threshold(site: &Site, reader: &Reader) -> anyhow::Result<Option<Threshold>> {
+    let Ok(params) = site.params() else { return Ok(None) };
+    let (house, _) = House::restore(&reader.house()?);
+    Ok(Some(house.threshold(site.policy().budget, &params.profile.score)))
+}
+
+/// Says where the threshold is, and why: `mailed at once    scores from 9.25 nats on: ...`.
+fn print_threshold(
+    printer: &mut Printer,
+    threshold: &Threshold,
+    budget: f64,
+) -> anyhow::Result<()> {
+    let why = match (budget > 0.0, threshold.weekly, threshold.mailed) {
+        (false, ..) => "no [alerts] budget is set".to_owned(),
+        (true, Some(weekly), Some(mailed)) => format!(
+            "[alerts] budget is {budget} a week; {weekly:.1} reach [detect.score] alert, {mailed:.1} reach this"
+        ),
+        (true, ..) => format!("[alerts] budget is {budget} a week; a week has to be counted first"),
+    };
+    let text = format!("scores from {} nats on: {why}", threshold.nats);
+    let mut name = "mailed at once";
+    for line in print::wrapped(&text, usize::from(table::width()).saturating_sub(18)) {
+        printer.line(format_args!("{name:<17} {line}"))?;
+        name = "";
+    }
+    Ok(())
 }
 
 /// Returns how long a stream has had bytes that were not read: since its last commit, if its file
@@ -265,6 +301,7 @@ fn status_json(state: &State, layers: &[Layer], now: Timestamp) -> Json {
         "alerts": stats.alerts,
         "incidents": stats.incidents,
         "outbox": outbox,
+        "threshold": state.threshold.map(|of| json!({"nats": of.nats, "weekly": of.weekly, "mailed": of.mailed})),
         "geoip": {"layers": layers.iter().map(layer_json).collect::<Vec<_>>()},
         "database": {"bytes": stats.bytes},
     })

@@ -57,6 +57,8 @@ pub struct Config {
     pub output: Output,
     /// How long things are kept.
     pub retention: Retention,
+    /// How many mails a week are wanted.
+    pub alerts: Alerts,
     /// What may be used up.
     pub limits: Limits,
 }
@@ -178,6 +180,13 @@ pub struct Retention {
     pub profiles: Duration,
 }
 
+/// `[alerts]`
+#[derive(Clone, Copy, Debug, Default, PartialEq)]
+pub struct Alerts {
+    /// Scores a week that are to be mailed at the most; 0 for as many as there are.
+    pub budget: f64,
+}
+
 /// `[limits]`
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub struct Limits {
@@ -291,6 +300,7 @@ impl Config {
                 stdout: raw.output.stdout.or(false),
             },
             retention: Retention::new(raw.retention),
+            alerts: Alerts { budget: raw.alerts.budget.or_default() },
             limits: Limits::new(raw.limits),
         };
         (config, faults)

@@ -13,8 +13,8 @@ use super::detect::DetectTable;
 use super::fault::{At, Fault, File, Span};
 use super::read::{Node, Reading, Section, Slot};
 use super::scalar::{
-    count, duration, flag, globs, level, mailbox, mailboxes, names, network, one_of, path, paths,
-    server, size, text, texts, time_of_day, utc_offset,
+    count, duration, flag, globs, level, mailbox, mailboxes, names, network, number, one_of, path,
+    paths, server, size, text, texts, time_of_day, utc_offset,
 };
 use super::value::Server;
 use crate::engine::alert::Level;
@@ -37,6 +37,7 @@ pub(super) struct Raw {
     pub(super) mail: RawMail,
     pub(super) output: RawOutput,
     pub(super) retention: RawRetention,
+    pub(super) alerts: RawAlerts,
     pub(super) limits: RawLimits,
 }
 
@@ -115,6 +116,12 @@ pub(super) struct RawRetention {
     pub(super) profiles: Slot<Duration>,
 }
 
+/// `[alerts]`
+#[derive(Default)]
+pub(super) struct RawAlerts {
+    pub(super) budget: Slot<f64>,
+}
+
 /// `[limits]`
 #[derive(Default)]
 pub(super) struct RawLimits {
@@ -143,6 +150,7 @@ impl Raw {
         top.section("geoip", |section| self.geoip.read(section));
         top.section("detect", |section| self.detect.read(section));
         top.section("rules", |section| self.rules.read(section));
+        top.section("alerts", |section| self.alerts.read(section));
         top.section("mail", |section| self.mail.read(section));
         top.section("output", |section| self.output.read(section));
         top.section("retention", |section| self.retention.read(section));
@@ -228,6 +236,12 @@ impl RawRetention {
         section.read("alerts", &mut self.alerts, duration(DAY..=CENTURY));
         section.read("facets", &mut self.facets, duration(DAY..=CENTURY));
         section.read("profiles", &mut self.profiles, duration(DAY..=CENTURY));
+    }
+}
+
+impl RawAlerts {
+    fn read(&mut self, section: &mut Section<'_>) {
+        section.read("budget", &mut self.budget, number(0.0..=1000.0));
     }
 }
 

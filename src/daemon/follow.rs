@@ -19,6 +19,7 @@ use crate::engine::judge::Judge;
 use crate::engine::line::Batch;
 use crate::engine::reader::Reader;
 use crate::engine::registry::Registry;
+use crate::engine::word::Words;
 use crate::source::follow::{Follower, Watch};
 use crate::source::journal::{Journals, UnitWatch};
 use crate::store::StoreError;
@@ -180,6 +181,7 @@ impl<L: Listener> Loop<'_, L> {
         self.worker.delivery = delivery;
         self.worker.set_registry(Registry::new(self.worker.store.registry()?));
         self.worker.judge.policy.mutes = self.worker.store.mutes()?;
+        self.worker.judge.words = Words::new(self.worker.store.words()?);
         self.follower.set_watches(watches);
         self.journals.set_watches(units, &self.worker.store.positions()?);
         self.commit_interval = commit_interval;
@@ -187,25 +189,31 @@ impl<L: Listener> Loop<'_, L> {
         Ok(())
     }
 
-    /// Takes in what commands changed in the database: registry and mutes.
-    fn refresh(&mut self, known: (u64, u64), found: (u64, u64)) -> anyhow::Result<()> {
+    /// Takes in what commands changed in the database: registry, mutes and words.
+    fn refresh(&mut self, known: Versions, found: Versions) -> anyhow::Result<()> {
         if found.0 != known.0 {
             self.worker.set_registry(Registry::new(self.worker.store.registry()?));
         }
         if found.1 != known.1 {
             self.worker.judge.policy.mutes = self.worker.store.mutes()?;
         }
+        if found.2 != known.2 {
+            self.worker.judge.words = Words::new(self.worker.store.words()?);
+        }
         Ok(())
     }
 
-    /// The versions of registry and mutes.
-    fn versions(&mut self) -> anyhow::Result<(u64, u64)> {
+    fn versions(&mut self) -> anyhow::Result<Versions> {
         let Self { worker, listener, .. } = self;
         retry(listener, "looking for changes", || {
-            Ok((worker.store.registry_version()?, worker.store.mutes_version()?))
+            let Worker { store, .. } = worker;
+            Ok((store.registry_version()?, store.mutes_version()?, store.words_version()?))
         })
     }
 }
+
+/// The versions of registry, mutes and words.
+type Versions = (u64, u64, u64);
 
 /// Tries again as long as the store's trouble may pass: nothing is read meanwhile, so nothing is lost
 /// and memory does not grow.

@@ -133,9 +133,7 @@ impl Parts {
     fn assemble(site: &Site, setup: Setup, atlas: Arc<Reloading>) -> anyhow::Result<Self> {
         let Setup { sources, followed, sink, journal, load, credentials } = setup;
         let store = site.store()?;
-        let mut policy = site.policy();
-        policy.mutes = store.mutes()?;
-        let judge = site.judge(Registry::new(store.registry()?), policy)?;
+        let judge = site.judge_of(&store)?;
         let reader = Arc::new(site.reader(sources)?);
         let (follower, journals) = follow(site, followed, store.positions()?);
         let waker = follower.waker();

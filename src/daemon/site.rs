@@ -22,9 +22,10 @@ use crate::engine::registry::Registry;
 use crate::engine::rule::{RuleFault, RuleSet};
 use crate::engine::secret::SealKey;
 use crate::engine::token::{Finder, Names, Sealer};
+use crate::engine::word::Words;
 use crate::source::follow::{ReadFrom, Watch};
 use crate::source::journal::{UnitWatch, whole_name};
-use crate::store::Store;
+use crate::store::{self, Store};
 
 /// The database's name in the state directory.
 const DATABASE: &str = "tokenwatch.db";
@@ -236,7 +237,7 @@ impl Site {
     pub fn policy(&self) -> Policy {
         let policy = Policy::default();
         let at_once = self.config.mail.as_ref().map_or(policy.at_once, |mail| mail.at_once);
-        Policy { at_once, ..policy }
+        Policy { at_once, budget: self.config.alerts.budget, ..policy }
     }
 
     /// Makes a judge with the rules and parameters of the site.
@@ -250,6 +251,17 @@ impl Site {
             anyhow::bail!("{fault} (`tokenwatch check` shows all {} faults)", faults.len());
         }
         Ok(Judge::new(params, rules, registry, policy))
+    }
+
+    /// Makes a judge that knows what the state says: registry, mutes, what people said of alerts.
+    ///
+    /// # Errors
+    /// Everything that is wrong with rules and parameters, and what the store says.
+    pub fn judge_of(&self, store: &store::Reader) -> anyhow::Result<Judge> {
+        let policy = Policy { mutes: store.mutes()?, ..self.policy() };
+        let mut judge = self.judge(Registry::new(store.registry()?), policy)?;
+        judge.words = Words::new(store.words()?);
+        Ok(judge)
     }
 
     /// Opens the GeoIP files, configured or found at the usual places. Never fails: what cannot be

@@ -8,6 +8,7 @@ use crate::engine::line::StreamId;
 use crate::engine::secret::TokenId;
 use crate::engine::time::{MINUTE, Timestamp};
 use crate::engine::usage::{Agent, Origin};
+use crate::engine::word::Brought;
 
 /// Monday, 23 November 2026, 17:10:33 UTC.
 pub(super) const NOW: Timestamp = Timestamp(1_795_453_833_000_000);
@@ -17,7 +18,7 @@ pub(super) fn files(stream: StreamId) -> Option<String> {
 }
 
 fn reason(nats: f32, text: &str) -> Reason {
-    Reason { kind: "unusual-use".into(), nats, text: text.into() }
+    Reason { kind: "unusual-use".into(), nats, text: text.into(), ..Reason::default() }
 }
 
 /// The score of a new country and a new network.
@@ -72,6 +73,7 @@ pub(super) fn alert() -> Alert {
         facts: facts.into_iter().map(named).collect(),
         usual: usual.into_iter().map(named).collect(),
         evidence: vec![Origin { stream: StreamId(1), offset: 4711 }],
+        brought: Brought::default(),
     }
 }
 
@@ -126,7 +128,12 @@ pub(super) fn hostile() -> Alert {
         agent: Agent { family: text(), version: text() },
         route: text(),
         reason: HOSTILE.into(),
-        reasons: vec![Reason { kind: text(), nats: 1.0, text: HOSTILE.into() }],
+        reasons: vec![Reason {
+            kind: text(),
+            nats: 1.0,
+            text: HOSTILE.into(),
+            ..Reason::default()
+        }],
         facts: values(),
         usual: values(),
         ..alert()

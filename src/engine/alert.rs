@@ -8,6 +8,7 @@ use serde::{Deserialize, Serialize};
 use smol_str::SmolStr;
 
 use crate::engine::geo::Place;
+use crate::engine::profile::Brought;
 use crate::engine::secret::TokenId;
 use crate::engine::time::Timestamp;
 use crate::engine::usage::{Agent, Origin};
@@ -63,12 +64,18 @@ impl Facts {
 }
 
 /// One sentence for people, without a full stop: `country NG, never in 41 active days`.
-#[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
+#[derive(Clone, Debug, Default, PartialEq, Serialize, Deserialize)]
 pub struct Reason {
     /// The alert kind that it speaks for: a rule's name, e.g. `unusual-use`.
     pub kind: SmolStr,
-    /// How much evidence it is, in nats; 0 for plain facts.
+    /// What it adds to the score, in nats; 0 for plain facts.
     pub nats: f32,
+    /// How that comes about, where it is not simply the evidence: `0.5 x 6.0`.
+    #[serde(default, skip_serializing_if = "SmolStr::is_empty")]
+    pub how: SmolStr,
+    /// The fact that it speaks of, by which to find what is usual; may be empty.
+    #[serde(default, skip_serializing_if = "SmolStr::is_empty")]
+    pub fact: SmolStr,
     /// The sentence.
     pub text: String,
 }
@@ -149,7 +156,7 @@ pub struct TokenRef {
 }
 
 /// A rule that matched, with everything it rests on.
-#[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
+#[derive(Clone, Debug, Default, PartialEq, Serialize, Deserialize)]
 pub struct Alert {
     /// Stable: the same lines give the same id.
     pub id: SmolStr,
@@ -185,6 +192,9 @@ pub struct Alert {
     pub usual: BTreeMap<SmolStr, Value>,
     /// Where it can be read.
     pub evidence: Vec<Origin>,
+    /// What its usage brought, for a word that may come.
+    #[serde(default)]
+    pub brought: Brought,
 }
 
 /// The alerts of one principal within an hour: what a person is told about.

@@ -32,11 +32,13 @@ pub struct Policy {
     pub at_once: Level,
     /// What nobody wants to hear of.
     pub mutes: Vec<Mute>,
+    /// Scores a week that are to be mailed at the most; 0 for as many as there are.
+    pub budget: f64,
 }
 
 impl Default for Policy {
     fn default() -> Self {
-        Self { at_once: Level::High, mutes: Vec::new() }
+        Self { at_once: Level::High, mutes: Vec::new(), budget: 0.0 }
     }
 }
 

@@ -11,16 +11,18 @@ use crate::engine::alert::{Alert, Facts, Level, Reason, TokenRef, Value};
 use crate::engine::detect::{About, Params, detect, found, guessed, misread, risk, shared, walked};
 use crate::engine::geo::{Atlas, Place};
 use crate::engine::health::{Log, principal};
+use crate::engine::house::House;
 use crate::engine::incident::{Desk, Joined, Policy, key, key_of_log, stable_id};
 use crate::engine::line::StreamId;
 use crate::engine::memory::{Handle, Memory, Recalled};
-use crate::engine::profile::{Placed, World};
+use crate::engine::profile::{Keys, Placed, Profile, Signals, Taught, World};
 use crate::engine::pulse::{Pulse, Spell};
 use crate::engine::registry::{Registered, Registry};
 use crate::engine::rule::view::View;
 use crate::engine::rule::{Rule, RuleSet};
 use crate::engine::time::Timestamp;
 use crate::engine::usage::{Agent, Carrier, Usage};
+use crate::engine::word::{Brought, Heard, Words};
 
 /// Addresses whose place is kept at hand.
 const MAX_PLACES: usize = 64 * 1024;
@@ -36,6 +38,8 @@ pub struct Judge {
     pub registry: Registry,
     /// Who is told what.
     pub policy: Policy,
+    /// What people said of alerts.
+    pub words: Words,
     /// A cache: places by address.
     places: HashMap<IpAddr, Place, FixedState>,
 }
@@ -45,7 +49,7 @@ impl Judge {
     #[must_use]
     pub fn new(params: Params, rules: RuleSet, registry: Registry, policy: Policy) -> Self {
         let places = HashMap::with_hasher(FixedState::default());
-        Self { params, rules, registry, policy, places }
+        Self { params, rules, registry, policy, words: Words::default(), places }
     }
 
     /// Forgets the places of addresses: the atlas has changed.
@@ -97,7 +101,7 @@ impl Judge {
         let Some(desk) = memory.desk_of_source(guesses.key, usage.time) else { return };
         let facts = guessed(&guesses);
         let principal = format!("source:{}", guesses.source);
-        let of = Of { about: About::Site, principal: &principal, facts: &facts, token: None };
+        let of = Of::site(&principal, &facts);
         let told = told_of(&self.rules, &self.policy, desk, &placed, &of);
         told.into_iter().for_each(|(alert, joined)| memory.tell(alert, joined));
     }
@@ -110,15 +114,20 @@ impl Judge {
         };
         house.begin_day(usage.time.day());
         let placed = Placed::new(usage, place);
-        let world = World { atlas, peers: house };
         let row = self.registry.row(usage);
         let profile = &mut subject.profile;
+        let before = profile.share();
+        for taught in hear(&self.words, principal, profile, usage, &self.params) {
+            house.hear(principal, &taught, usage.time.day());
+        }
+        let heard = heard(&self.words, principal, &placed, &self.params);
+        let threshold = threshold(house, &self.policy, &self.params);
+        let world = World { atlas, peers: house, heard, threshold };
         let signals = profile.compare(&placed, &self.params.profile, &world);
         let mut facts = detect(&placed, &signals, row, profile.told(), &self.params);
         let mut change = None;
         // Exposed in a Referer, not used by this request: no behaviour of its principal.
-        if !matches!(usage.carrier, Carrier::Referer(_)) {
-            let before = profile.share();
+        if is_used(usage) {
             let absorbed = profile.absorb(&placed, &signals, &self.params.profile);
             let shares = [before, profile.share()];
             change = house.absorb(principal, shares, (&signals, absorbed), &self.params.fleet);
@@ -127,16 +136,66 @@ impl Judge {
             let walk = house.ask(principal, usage, &self.params.objects);
             walk.iter().for_each(|walk| walked(walk, &mut facts));
         }
-        let of =
-            Of { about: About::Usages, principal, facts: &facts, token: Some(token(usage, row)) };
+        let of = Of {
+            about: About::Usages,
+            principal,
+            facts: &facts,
+            token: Some(token(usage, row)),
+            brought: brought(&signals),
+        };
         let mut told = told_of(&self.rules, &self.policy, &mut subject.desk, &placed, &of);
         if let Some(change) = change {
             let facts = shared(&change, &placed);
-            let of = Of { about: About::Site, principal: FLEET, facts: &facts, token: None };
+            let of = Of::site(FLEET, &facts);
             told.extend(told_of(&self.rules, &self.policy, fleet.change(), &placed, &of));
         }
         told.into_iter().for_each(|(alert, joined)| memory.tell(alert, joined));
     }
+}
+
+/// Tells whether a token was used by the request, and not only exposed in its Referer.
+const fn is_used(usage: &Usage) -> bool {
+    !matches!(usage.carrier, Carrier::Referer(_))
+}
+
+/// Has a profile take in the words that are due before a usage. The usage is not absorbed yet: whoever keeps
+/// a principal's share of the population has to ask for it before.
+pub fn hear(
+    words: &Words,
+    principal: &str,
+    profile: &mut Profile,
+    usage: &Usage,
+    params: &Params,
+) -> Vec<Taught> {
+    if !is_used(usage) {
+        return Vec::new();
+    }
+    let due = words.due(principal, profile.heard(), usage.time);
+    due.map(|word| profile.hear(word, &params.profile)).collect()
+}
+
+/// Returns what people said of a usage's actor.
+#[must_use]
+pub fn heard(words: &Words, principal: &str, placed: &Placed<'_>, params: &Params) -> Heard {
+    let actor = || {
+        let keys = Keys::of(placed);
+        [keys.actor(false), keys.actor(true)]
+    };
+    let days = params.profile.learning.watch_days;
+    words.about(principal, actor, placed.usage.time, days)
+}
+
+/// Returns the score from which on a person is told at once, if a budget of mails sets it.
+#[must_use]
+pub fn threshold(house: &House, policy: &Policy, params: &Params) -> Option<f64> {
+    let within = || house.threshold(policy.budget, &params.profile.score).nats;
+    (policy.budget > 0.0).then(within)
+}
+
+/// Returns what a usage brought, for a word that may come.
+fn brought(signals: &Signals) -> Brought {
+    let burst = signals.burst.as_ref();
+    Brought { novel: signals.novel, surprise: burst.map_or(0.0, |burst| burst.surprise) }
 }
 
 /// The principal of what many do at once.
@@ -148,6 +207,15 @@ struct Of<'a> {
     principal: &'a str,
     facts: &'a Facts,
     token: Option<TokenRef>,
+    brought: Brought,
+}
+
+impl<'a> Of<'a> {
+    /// Something that concerns no single principal, and no token.
+    fn site(principal: &'a str, facts: &'a Facts) -> Self {
+        let brought = Brought::default();
+        Self { about: About::Site, principal, facts, token: None, brought }
+    }
 }
 
 /// Returns the alerts that rules make of facts, those that are news, each with what became of its incident.
@@ -238,6 +306,7 @@ fn alert(rule: &Rule, placed: &Placed<'_>, of: &Of<'_>) -> Alert {
         facts: by_name(&facts.values),
         usual: by_name(&facts.usual),
         evidence: vec![usage.origin],
+        brought: of.brought,
     }
 }
 
@@ -262,6 +331,7 @@ fn alert_of_log(rule: &Rule, spell: &Spell, principal: &str, facts: &Facts) -> A
         facts: by_name(&facts.values),
         usual: by_name(&facts.usual),
         evidence: vec![spell.first.origin()],
+        brought: Brought::default(),
     }
 }
 
@@ -317,6 +387,7 @@ mod tests {
     use crate::engine::secret::TokenId;
     use crate::engine::time::{DAY, HOUR, MINUTE, SECOND};
     use crate::engine::usage::{Agent, Identity, Object, Origin};
+    use crate::engine::word::{Verdict, Word};
 
     /// Three places, by the first byte of the address.
     struct World;
@@ -453,18 +524,24 @@ mod tests {
         Forget,
     }
 
-    /// Judges a stream cut at some places, with a commit after each so many parts.
+    /// Judges a stream cut at some places, with a commit after each so many parts. Words come no sooner than
+    /// with the part that they are due in.
     fn judged_in_parts(
         usages: &[Usage],
         cuts: &BTreeSet<usize>,
         n_parts: usize,
         after: After,
+        words: &[Word],
     ) -> Books {
         let (mut books, mut judge, mut memory) = (Books::default(), judge(), Memory::new(2));
+        judge.policy.budget = 1.0;
         let inner = cuts.iter().copied().filter(|to| *to < usages.len());
         let ends: Vec<usize> = inner.chain([usages.len()]).collect();
         let mut from = 0;
         for (n, to) in (1..).zip(&ends) {
+            let newest = usages.iter().take(*to).map(|usage| usage.time).max();
+            let said = words.iter().filter(|word| Some(word.at) <= newest).cloned();
+            judge.words = Words::new(said.collect());
             books.judge(&mut memory, &mut judge, &usages[from..*to]);
             from = *to;
             if n % n_parts > 0 && n < ends.len() {
@@ -483,7 +560,11 @@ mod tests {
     }
 
     fn judged(usages: &[Usage]) -> Books {
-        judged_in_parts(usages, &BTreeSet::new(), 1, After::Forget)
+        judged_with(usages, &[])
+    }
+
+    fn judged_with(usages: &[Usage], words: &[Word]) -> Books {
+        judged_in_parts(usages, &BTreeSet::new(), 1, After::Forget, words)
     }
 
     fn usages() -> impl Strategy<Value = Vec<Usage>> {
@@ -534,16 +615,49 @@ mod tests {
         })
     }
 
+    /// Whether what an alert's sentences add comes to its score.
+    fn adds_up(alert: &Alert) -> bool {
+        let sum: f64 = alert.reasons.iter().map(|reason| f64::from(reason.nats)).sum();
+        match alert.facts.get("unusual.score") {
+            Some(Value::Float(score)) if alert.rule.name == "unusual-use" => {
+                (sum - score).abs() < 1e-6
+            }
+            _ => true,
+        }
+    }
+
+    /// What people say of some alerts, each so long after it.
+    fn words_on(alerts: &[Alert], said: &[(prop::sample::Index, bool, i64)]) -> Vec<Word> {
+        let word = |(number, (which, is_fine, later)): (u32, &(prop::sample::Index, bool, i64))| {
+            let alert = which.get(alerts);
+            let verdict = if *is_fine { Verdict::Expected } else { Verdict::Confirmed };
+            let word = Word::of(verdict, alert.time.plus(*later), &[alert])?;
+            Some(Word { number, ..word })
+        };
+        let mut words: Vec<Word> = match alerts {
+            [] => Vec::new(),
+            _ => (1..).zip(said).filter_map(word).collect(),
+        };
+        words.sort_by_key(|word| word.at);
+        words.iter_mut().zip(1..).for_each(|(word, number)| word.number = number);
+        words
+    }
+
     proptest! {
         #![proptest_config(ProptestConfig::with_cases(48))]
         #[test]
         fn it_does_not_matter_where_a_stream_is_cut(
             usages in usages(),
             cuts in prop::collection::btree_set(0usize..150, 0..20),
+            said in prop::collection::vec((any::<prop::sample::Index>(), any::<bool>(), 0..3 * DAY), 0..6),
         ) {
-            let whole = judged(&usages);
+            let words = words_on(&judged(&usages).alerts, &said);
+            let whole = judged_with(&usages, &words);
+            for alert in &whole.alerts {
+                prop_assert!(adds_up(alert), "{:?}", alert);
+            }
             for (n_parts, after) in [(1, After::Restart), (1, After::Forget), (3, After::Restart)] {
-                prop_assert_eq!(&judged_in_parts(&usages, &cuts, n_parts, after), &whole);
+                prop_assert_eq!(&judged_in_parts(&usages, &cuts, n_parts, after, &words), &whole);
             }
         }
     }
@@ -582,7 +696,7 @@ mod tests {
         for step in [1, 2, 7] {
             let cuts = (0..usages.len()).step_by(step).collect();
             for after in [After::Restart, After::Forget] {
-                assert_eq!(judged_in_parts(&usages, &cuts, 1, after), whole, "{step}");
+                assert_eq!(judged_in_parts(&usages, &cuts, 1, after, &[]), whole, "{step}");
             }
         }
     }
@@ -598,7 +712,7 @@ mod tests {
         let again =
             (0..5).map(|n| Usage { time: theft.time.plus(n * 5 * MINUTE), ..theft.clone() });
         let usages: Vec<Usage> = (0..20).map(|n| own(n * DAY)).chain(again).collect();
-        let books = judged_in_parts(&usages, &BTreeSet::from([10, 21, 23]), 1, After::Restart);
+        let books = judged_in_parts(&usages, &BTreeSet::from([10, 21, 23]), 1, After::Restart, &[]);
         let told: Vec<&str> = books.alerts.iter().map(|alert| alert.rule.name.as_str()).collect();
         assert_eq!(told, ["unusual-use", "new-client", "new-country", "new-network"]);
         let unusual = &books.alerts[0];
@@ -608,6 +722,142 @@ mod tests {
         assert_eq!((books.incidents.len(), books.notices.len()), (1, 1));
         let incident = books.incidents.values().next().unwrap();
         assert_eq!((incident.alerts, incident.level), (4, Level::Critical));
+    }
+
+    fn own(n: u8, micros: i64) -> Usage {
+        Usage { token: TokenId([n; 16]), ..usage(micros) }
+    }
+
+    /// curl from a rented machine.
+    fn stranger(n: u8, micros: i64) -> Usage {
+        Usage {
+            client: Some("203.0.113.9".parse().unwrap()),
+            agent: Agent { family: "curl".into(), version: "8.5".into() },
+            ..own(n, micros)
+        }
+    }
+
+    /// Two principals that are used once a day for 20 days, `orders` by a stranger at the end.
+    fn theft() -> Vec<Usage> {
+        let days = (0..20).flat_map(|n| [own(1, n * DAY), own(5, n * DAY + MINUTE)]);
+        days.chain([stranger(1, 20 * DAY)]).collect()
+    }
+
+    fn word(books: &Books, number: u32, verdict: Verdict, days: i64) -> Word {
+        let alerts: Vec<&Alert> = books.alerts.iter().collect();
+        let word = Word::of(verdict, START.plus(days * DAY), &alerts).unwrap();
+        Word { number, ..word }
+    }
+
+    fn names(books: &Books, after: usize) -> Vec<&str> {
+        books.alerts[after..].iter().map(|alert| alert.rule.name.as_str()).collect()
+    }
+
+    #[test]
+    fn what_was_expected_is_not_told_again_and_news_weighs_less() {
+        let theft = theft();
+        let told = judged(&theft);
+        let expected = word(&told, 1, Verdict::Expected, 21);
+        let again: Vec<Usage> = theft.iter().cloned().chain([stranger(1, 60 * DAY)]).collect();
+        assert!(judged(&again).alerts.len() > told.alerts.len(), "it would be told");
+        let books = judged_with(&again, std::slice::from_ref(&expected));
+        assert_eq!(names(&books, told.alerts.len()), ["dormant-token-woke"], "it did sleep");
+        // Somebody else yet is less of a surprise.
+        let else_where =
+            |micros| Usage { client: Some("198.51.100.7".parse().unwrap()), ..own(1, micros) };
+        let score = |books: &Books| match books.alerts.last().unwrap().facts.get("unusual.score") {
+            Some(Value::Float(score)) => *score,
+            _ => 0.0,
+        };
+        let twice: Vec<Usage> = theft.iter().cloned().chain([else_where(22 * DAY)]).collect();
+        assert!(score(&judged_with(&twice, &[expected])) + 2.0 < score(&judged(&twice)));
+    }
+
+    #[test]
+    fn a_quiet_site_with_a_budget_hears_of_less() {
+        let threshold = |alerts: &[Alert]| {
+            let unusual = alerts.iter().find(|alert| alert.rule.name == "unusual-use").unwrap();
+            unusual.facts.get("unusual.threshold").cloned()
+        };
+        assert_eq!(threshold(&judged(&theft()).alerts), Some(Value::Float(6.0)));
+        let mut judge = judge();
+        let mut memory = Memory::new(9);
+        Books::default().judge(&mut memory, &mut judge, &theft());
+        assert_eq!(threshold(&memory.take().alerts), Some(Value::Float(8.0)));
+    }
+
+    #[test]
+    fn what_was_confirmed_is_forgotten_and_never_learned() {
+        let theft = theft();
+        let told = judged(&theft);
+        // The thief stays for so long that it would be learned.
+        let stay = (21..60).map(|day| stranger(1, day * DAY));
+        let stays: Vec<Usage> = theft.iter().cloned().chain(stay).collect();
+        let (n, at) = (stays.len(), |day| vec![stranger(1, day * DAY)]);
+        let last = |books: &Books| {
+            let subject = Subject::decode(&books.subjects["orders"]).unwrap();
+            subject.profile.active_days()
+        };
+        let confirmed = word(&told, 1, Verdict::Confirmed, 22);
+        let books = judged_with(&stays, std::slice::from_ref(&confirmed));
+        assert_eq!((last(&judged(&stays)) > 40, last(&books)), (true, 20));
+        // Confirmed late: what it taught is gone, and it is told when it comes back.
+        let late: Vec<Usage> = stays.iter().cloned().chain(at(63)).collect();
+        let confirmed = Word { at: START.plus(62 * DAY), ..confirmed };
+        let before = judged(&stays).alerts.len();
+        assert_eq!(judged(&late).alerts.len(), before);
+        let books = judged_with(&late, std::slice::from_ref(&confirmed));
+        assert!(names(&books, before).contains(&"unusual-use"), "{:?} {n}", names(&books, before));
+        // The owner's own values are still known.
+        let owner: Vec<Usage> = stays.iter().cloned().chain([own(1, 63 * DAY)]).collect();
+        assert_eq!(judged_with(&owner, &[confirmed]).alerts.len(), before);
+    }
+
+    #[test]
+    fn misuse_of_one_principal_is_evidence_for_all_for_a_month() {
+        let theft = theft();
+        let told = judged(&theft);
+        let confirmed = word(&told, 1, Verdict::Confirmed, 21);
+        let taken_back = word(&told, 2, Verdict::Expected, 22);
+        for (day, words, is_watched) in [
+            (23, vec![confirmed.clone()], true),
+            (20, vec![confirmed.clone()], false),
+            (52, vec![confirmed.clone()], false),
+            (23, vec![confirmed, taken_back], false),
+        ] {
+            let other = stranger(5, day * DAY + 2 * MINUTE);
+            let usages: Vec<Usage> = theft.iter().cloned().chain([other]).collect();
+            let books = judged_with(&usages, &words);
+            let alert = books.alerts.iter().rev().find(|alert| alert.rule.name == "unusual-use");
+            let nats = alert.unwrap().facts.get("unusual.watched");
+            assert_eq!(nats, is_watched.then_some(&Value::Float(1.0)), "{day}");
+            let says = alert.unwrap().reason.contains("somebody confirmed misuse by these lately");
+            assert_eq!(says, is_watched);
+        }
+    }
+
+    #[test]
+    fn a_burst_that_was_expected_is_not_told_the_next_time() {
+        let steady = |days: std::ops::Range<i64>| {
+            days.flat_map(|day| (0..144).map(move |n| own(1, day * DAY + n * 10 * MINUTE)))
+        };
+        let burst = |day: i64| (0..400).map(move |n| own(1, day * DAY + HOUR + n * SECOND));
+        let usages: Vec<Usage> =
+            steady(0..20).chain(burst(20)).chain(steady(21..24)).chain(burst(24)).collect();
+        let told = judged(&usages);
+        let days = |books: &Books| -> BTreeSet<i64> {
+            books.alerts.iter().map(|alert| alert.time.since(START) / DAY).collect()
+        };
+        assert_eq!(days(&told), BTreeSet::from([20, 24]));
+        assert!(told.alerts.iter().all(adds_up), "{:?}", told.alerts);
+        let alone =
+            |alert: &&Alert| alert.reasons.iter().any(|why| why.how.ends_with("alone at most"));
+        assert!(told.alerts.iter().find(alone).is_some(), "the rate alone is held");
+        let first: Vec<&Alert> =
+            told.alerts.iter().filter(|alert| alert.time < START.plus(21 * DAY)).collect();
+        let expected = Word::of(Verdict::Expected, START.plus(22 * DAY), &first).unwrap();
+        let books = judged_with(&usages, &[Word { number: 1, ..expected }]);
+        assert_eq!(days(&books), BTreeSet::from([20]));
     }
 
     #[test]
@@ -722,7 +972,7 @@ mod tests {
             ..usage(0)
         };
         let usages: Vec<Usage> = (100..200).map(guess).collect();
-        let mut books = judged_in_parts(&usages, &BTreeSet::from([50]), 1, After::Forget);
+        let mut books = judged_in_parts(&usages, &BTreeSet::from([50]), 1, After::Forget, &[]);
         let told: Vec<_> = books.alerts.drain(..).map(|alert| alert.rule.name).collect();
         assert_eq!(
             (told, books.incidents.len(), books.notices.len()),
@@ -751,7 +1001,7 @@ mod tests {
         let own = (0..20).map(|n| Usage { token: TokenId([1; 16]), ..usage(n * DAY) });
         let found = Usage { token: TokenId([1; 16]), status: Some(200), ..tried(250) };
         let usages: Vec<Usage> = own.chain((100..150).map(tried)).chain([found]).collect();
-        let books = judged_in_parts(&usages, &BTreeSet::from([30, 60]), 1, After::Restart);
+        let books = judged_in_parts(&usages, &BTreeSet::from([30, 60]), 1, After::Restart, &[]);
         let alert = |name: &str| books.alerts.iter().find(|alert| alert.rule.name == name);
         let guessing = alert("token-guessing").unwrap();
         assert_eq!(

@@ -28,3 +28,4 @@ pub mod time;
 pub mod token;
 pub mod trial;
 pub mod usage;
+pub mod word;

@@ -1,20 +1,20 @@
-//! What a person does not want to hear of: by rule, by principal, or both, with a reason and an end.
+//! What a person does not want to hear of: a rule, a principal, a network, a country, a client, or what has
+//! several of these, with a reason and an end.
 
 use serde::{Deserialize, Serialize};
 use smol_str::SmolStr;
 
-use crate::engine::alert::Alert;
+use crate::engine::alert::{Alert, Level};
+use crate::engine::geo::Country;
 use crate::engine::time::Timestamp;
 
 /// Keeps alerts from being mailed. They are still kept, and shown as muted.
-#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[derive(Clone, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
 pub struct Mute {
     /// Number of the mute, to end it by.
     pub id: i64,
-    /// A rule's name; empty for every rule.
-    pub rule: SmolStr,
-    /// A principal; empty for everybody.
-    pub principal: SmolStr,
+    /// What is not mailed.
+    pub scope: Scope,
     /// Why.
     pub reason: SmolStr,
     /// When it was said.
@@ -23,13 +23,87 @@ pub struct Mute {
     pub until: Option<Timestamp>,
 }
 
+/// Alerts that have all of this in common.
+#[derive(Clone, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Scope {
+    /// A rule's name; empty for every rule.
+    pub rule: SmolStr,
+    /// A principal; empty for everybody.
+    pub principal: SmolStr,
+    /// The autonomous system of the client; `None` for every network.
+    pub network: Option<u32>,
+    /// The country of the client; `None` for every country.
+    pub country: Option<Country>,
+    /// The client program; empty for every client.
+    pub client: SmolStr,
+}
+
 impl Mute {
     /// Tells whether this mute covers an alert, by the time of the alert's usage.
     #[must_use]
     pub fn covers(&self, alert: &Alert) -> bool {
-        let rule = self.rule.is_empty() || self.rule == alert.rule.name;
-        let principal = self.principal.is_empty() || self.principal == alert.principal;
-        let open = self.until.is_none_or(|until| alert.time < until);
-        rule && principal && open
+        self.until.is_none_or(|until| alert.time < until) && self.scope.holds(alert)
+    }
+}
+
+impl Scope {
+    /// Tells whether nothing is named, so that it is everything.
+    #[must_use]
+    pub fn is_everything(&self) -> bool {
+        *self == Self::default()
+    }
+
+    /// Tells whether an alert is in the scope. What is critical is only where a principal is named: who wants
+    /// less noise of all must not miss the worst of one.
+    #[must_use]
+    pub fn holds(&self, alert: &Alert) -> bool {
+        let is_heard_anyway = self.principal.is_empty() && alert.rule.level == Level::Critical;
+        let name = |wanted: &SmolStr, found: &SmolStr| wanted.is_empty() || wanted == found;
+        !is_heard_anyway
+            && name(&self.rule, &alert.rule.name)
+            && name(&self.principal, &alert.principal)
+            && name(&self.client, &alert.agent.family)
+            && self.network.is_none_or(|network| alert.place.asn == Some(network))
+            && self.country.is_none_or(|country| alert.place.country == Some(country))
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::engine::alert::RuleRef;
+    use crate::engine::geo::Place;
+    use crate::engine::usage::Agent;
+
+    fn alert(level: Level) -> Alert {
+        let rule = RuleRef { name: "new-client".into(), level, ..RuleRef::default() };
+        let country = Country::parse("NG");
+        let place = Place { country, asn: Some(64_500), ..Place::default() };
+        let agent = Agent { family: "curl".into(), version: "8".into() };
+        Alert { rule, place, agent, principal: "ci".into(), ..Alert::default() }
+    }
+
+    #[test]
+    fn a_scope_holds_what_has_all_of_it() {
+        let any =
+            Scope { country: Country::parse("NG"), client: "curl".into(), ..Scope::default() };
+        assert!(any.holds(&alert(Level::High)));
+        for other in [
+            Scope { network: Some(64_501), ..any.clone() },
+            Scope { country: Country::parse("DE"), ..any.clone() },
+            Scope { client: "wget".into(), ..any.clone() },
+            Scope { principal: "cd".into(), ..any.clone() },
+            Scope { rule: "new-country".into(), ..any },
+        ] {
+            assert!(!other.holds(&alert(Level::High)), "{other:?}");
+        }
+    }
+
+    #[test]
+    fn what_is_critical_is_muted_for_a_principal_by_name_only() {
+        let mut scope = Scope { network: Some(64_500), ..Scope::default() };
+        assert!(!scope.holds(&alert(Level::Critical)));
+        scope.principal = "ci".into();
+        assert!(scope.holds(&alert(Level::Critical)));
     }
 }

@@ -8,36 +8,11 @@ use crate::engine::alert::{Alert, Incident, Level, Value};
 use crate::engine::mute::Mute;
 use crate::engine::secret::TokenId;
 use crate::engine::time::Timestamp;
+use crate::engine::word::{Verdict, Word};
 
 use super::codec::{get_json, get_text, get_u32};
 use super::resolve::Found;
-use super::{Reader, Store, StoreError, mutes};
-
-/// What a person makes of an alert.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub enum Verdict {
-    /// It was the owner, or otherwise in order.
-    Expected,
-    /// It was misuse.
-    Confirmed,
-}
-
-impl Verdict {
-    /// Returns the verdict's word.
-    #[must_use]
-    pub const fn as_str(self) -> &'static str {
-        match self {
-            Self::Expected => "expected",
-            Self::Confirmed => "confirmed",
-        }
-    }
-
-    /// Reads a verdict's word.
-    #[must_use]
-    pub fn parse(word: &str) -> Option<Self> {
-        [Self::Expected, Self::Confirmed].into_iter().find(|verdict| verdict.as_str() == word)
-    }
-}
+use super::{Reader, Store, StoreError, mutes, words};
 
 impl FromSql for Verdict {
     fn column_result(value: ValueRef<'_>) -> FromSqlResult<Self> {
@@ -179,12 +154,14 @@ impl Reader {
 }
 
 impl Store {
-    /// Keeps what a person says of an alert or an incident, in place of what was said before.
+    /// Keeps what a person says of an alert or an incident, in place of what was said before, and the word
+    /// that it is to the Judge, after all others.
     ///
     /// # Errors
     /// What the database says.
-    pub fn ack(&mut self, ack: &Ack) -> Result<(), StoreError> {
+    pub fn ack(&mut self, ack: &Ack, word: Option<&Word>) -> Result<(), StoreError> {
         self.write("acknowledging", |db| {
+            word.map(|word| words::keep(db, word)).transpose()?;
             db.execute(
                 "INSERT INTO ack (subject, verdict, note, at) VALUES (?1, ?2, ?3, ?4)
                  ON CONFLICT (subject) DO UPDATE SET
@@ -278,6 +255,8 @@ fn with_alerts(db: &Connection, incident: Incident) -> rusqlite::Result<StoredIn
 mod tests {
     use super::*;
     use crate::engine::commit::Commit;
+    use crate::engine::geo::Country;
+    use crate::engine::mute::Scope;
     use crate::engine::time::HOUR;
     use crate::store::sample::{NOON, alert, id, incident_commit};
     use smol_str::ToSmolStr;
@@ -332,9 +311,9 @@ mod tests {
             note: "it was me".to_owned(),
             at: NOON,
         };
-        store.ack(&said("i2", Verdict::Confirmed)).unwrap();
-        store.ack(&said("i2", Verdict::Expected)).unwrap();
-        store.ack(&said("late", Verdict::Confirmed)).unwrap();
+        store.ack(&said("i2", Verdict::Confirmed), None).unwrap();
+        store.ack(&said("i2", Verdict::Expected), None).unwrap();
+        store.ack(&said("late", Verdict::Confirmed), None).unwrap();
         let Found::One(found) = store.incident("i2").unwrap() else { panic!() };
         assert_eq!(found.ack, Some(said("i2", Verdict::Expected)));
         let acks: Vec<_> = found.alerts.into_iter().map(|stored| stored.ack).collect();
@@ -361,8 +340,11 @@ mod tests {
         let mut store = store();
         let mute = Mute {
             id: 0,
-            rule: "new-country".into(),
-            principal: id(1).to_smolstr(),
+            scope: Scope {
+                rule: "new-country".into(),
+                principal: id(1).to_smolstr(),
+                ..Scope::default()
+            },
             reason: "ann travels".into(),
             since: NOON,
             until: Some(NOON.plus(HOUR)),
@@ -378,6 +360,14 @@ mod tests {
         assert!(!store.unmute(number).unwrap());
         assert_eq!(muted(&store), [false; 3]);
         assert_eq!(store.mutes_version().unwrap(), 2);
+        let scope = Scope {
+            network: Some(64_500),
+            country: Country::parse("DE"),
+            client: "curl".into(),
+            ..Scope::default()
+        };
+        store.mute(&Mute { scope: scope.clone(), ..Mute::default() }).unwrap();
+        assert_eq!(store.mutes().unwrap()[0].scope, scope);
     }
 
     #[test]

@@ -9,7 +9,7 @@ use crate::engine::time::Timestamp;
 use super::commit::bump;
 use super::recall::token_number;
 use super::registry::{self, Who};
-use super::{Store, StoreError, slot, tokens};
+use super::{Store, StoreError, slot, tokens, words};
 
 impl Store {
     /// Removes a token or a principal with all its tokens: registry, lifecycle, history, profile,
@@ -109,7 +109,7 @@ fn forget_principal(db: &Connection, name: &str) -> rusqlite::Result<usize> {
     }
     let n_mutes = db.prepare_cached("DELETE FROM mute WHERE principal = ?1")?.execute([name])?;
     bump(db, "mutes_version", u64::from(n_mutes > 0))?;
-    Ok(n_gone + n_mutes)
+    Ok(n_gone + n_mutes + words::forget(db, name)?)
 }
 
 /// Removes what was about alerts that are gone.
@@ -134,8 +134,9 @@ pub(super) fn sweep_acks(db: &Connection) -> rusqlite::Result<()> {
 #[cfg(test)]
 mod tests {
     use super::*;
+    use crate::engine::word::Verdict;
+    use crate::store::Ack;
     use crate::store::sample::{NOON, commit_of, id, incident_commit, registered, subject};
-    use crate::store::{Ack, Verdict};
 
     const TABLES: [&str; 10] = [
         "token",
@@ -170,7 +171,7 @@ mod tests {
             note: String::new(),
             at: NOON,
         };
-        store.ack(&ack("i")).unwrap();
+        store.ack(&ack("i"), None).unwrap();
         let before = rows(&store);
         assert_eq!(before.len(), TABLES.len());
         assert!(!store.forget(&Who::Token(id(2))).unwrap());

@@ -38,8 +38,9 @@ mod slot;
 mod status;
 mod streams;
 mod tokens;
+mod words;
 
-pub use alerts::{Ack, AlertFilter, StoredAlert, StoredIncident, Verdict};
+pub use alerts::{Ack, AlertFilter, StoredAlert, StoredIncident};
 pub use backup::set_aside;
 pub use commit::Committed;
 pub use error::StoreError;

@@ -2,9 +2,10 @@
 
 use rusqlite::{Connection, params};
 
-use crate::engine::mute::Mute;
+use crate::engine::geo::Country;
+use crate::engine::mute::{Mute, Scope};
 
-use super::codec::get_text;
+use super::codec::{get_text, get_u32};
 use super::commit::bump;
 use super::status::setting;
 use super::{Reader, Store, StoreError};
@@ -34,13 +35,17 @@ impl Store {
     /// # Errors
     /// What the database says.
     pub fn mute(&mut self, mute: &Mute) -> Result<i64, StoreError> {
+        let scope = &mute.scope;
         self.write("muting", |db| {
             db.execute(
-                "INSERT INTO mute (rule, principal, reason, since, until)
-                 VALUES (?1, ?2, ?3, ?4, ?5)",
+                "INSERT INTO mute (rule, principal, network, country, client, reason, since, until)
+                 VALUES (?1, ?2, ?3, ?4, ?5, ?6, ?7, ?8)",
                 params![
-                    mute.rule.as_str(),
-                    mute.principal.as_str(),
+                    scope.rule.as_str(),
+                    scope.principal.as_str(),
+                    scope.network.unwrap_or(0),
+                    scope.country.map(|country| country.to_string()).unwrap_or_default(),
+                    scope.client.as_str(),
                     mute.reason.as_str(),
                     mute.since,
                     mute.until
@@ -66,13 +71,21 @@ impl Store {
 }
 
 pub(super) fn all(db: &Connection) -> rusqlite::Result<Vec<Mute>> {
-    let mut statement = db
-        .prepare_cached("SELECT id, rule, principal, reason, since, until FROM mute ORDER BY id")?;
+    let mut statement = db.prepare_cached(
+        "SELECT id, rule, principal, network, country, client, reason, since, until
+         FROM mute ORDER BY id",
+    )?;
     let rows = statement.query_map([], |row| {
+        let network = get_u32(row, "network")?;
         Ok(Mute {
             id: row.get("id")?,
-            rule: get_text(row, "rule")?,
-            principal: get_text(row, "principal")?,
+            scope: Scope {
+                rule: get_text(row, "rule")?,
+                principal: get_text(row, "principal")?,
+                network: (network > 0).then_some(network),
+                country: Country::parse(&get_text(row, "country")?),
+                client: get_text(row, "client")?,
+            },
             reason: get_text(row, "reason")?,
             since: row.get("since")?,
             until: row.get("until")?,

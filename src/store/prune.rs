@@ -270,14 +270,7 @@ mod tests {
         store.commit(&incident_commit("i", 1, 1), NOON).unwrap();
         let recent = alert("recent", "j", 1, NOON.plus(HOUR));
         store.commit(&Commit { alerts: vec![recent], ..Commit::default() }, NOON).unwrap();
-        let mute = |until| Mute {
-            id: 0,
-            rule: "".into(),
-            principal: "".into(),
-            reason: "".into(),
-            since: NOON,
-            until,
-        };
+        let mute = |until| Mute { since: NOON, until, ..Mute::default() };
         store.mute(&mute(Some(NOON))).unwrap();
         store.mute(&mute(None)).unwrap();
         let retention = Retention { alerts: WEEK, mails: WEEK, ..Retention::default() };

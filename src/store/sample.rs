@@ -15,6 +15,7 @@ use crate::engine::registry::Registered;
 use crate::engine::secret::TokenId;
 use crate::engine::time::Timestamp;
 use crate::engine::usage::{Agent, Origin, Outcome};
+use crate::engine::word::Brought;
 
 /// Noon on Monday, 23 November 2026.
 pub(super) const NOON: Timestamp = Timestamp(1_795_435_200_000_000);
@@ -132,10 +133,16 @@ pub(super) fn alert(name: &str, incident: &str, token: u8, time: Timestamp) -> A
         status: Some(200),
         risk: 40,
         reason: "country FR, never in 41 active days".to_owned(),
-        reasons: vec![Reason { kind: "new-country".into(), nats: 2.5, text: "so".to_owned() }],
+        reasons: vec![Reason {
+            kind: "new-country".into(),
+            nats: 2.5,
+            text: "so".to_owned(),
+            ..Reason::default()
+        }],
         facts: BTreeMap::from([("country.is_new".into(), Value::Bool(true))]),
         usual: BTreeMap::new(),
         evidence: vec![Origin { stream: StreamId(1), offset: 4 }],
+        brought: Brought::default(),
     }
 }
 

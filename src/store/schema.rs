@@ -13,7 +13,7 @@ use super::StoreError;
 const APPLICATION: i64 = 0x746b_7774;
 
 /// Entry N takes a database from version N to N + 1.
-const MIGRATIONS: &[&str] = &[V1, V2, V3];
+const MIGRATIONS: &[&str] = &[V1, V2, V3, V4, V5];
 
 const V1: &str = r"
 -- Counters and cursors of the program itself.
@@ -234,6 +234,23 @@ CREATE TABLE house (
   name TEXT PRIMARY KEY,
   body BLOB NOT NULL
 ) STRICT, WITHOUT ROWID;
+";
+
+const V4: &str = r"
+-- What people said of alerts, for the Judge: JSON of the engine. Numbers ascend and are never used
+-- again: profiles remember the last that they took in.
+CREATE TABLE word (
+  number INTEGER PRIMARY KEY AUTOINCREMENT,
+  principal TEXT NOT NULL,
+  body TEXT NOT NULL
+) STRICT;
+";
+
+const V5: &str = r"
+-- Mutes of a network (0 for every one), a country, a client (empty for every one).
+ALTER TABLE mute ADD COLUMN network INTEGER NOT NULL DEFAULT 0;
+ALTER TABLE mute ADD COLUMN country TEXT NOT NULL DEFAULT '';
+ALTER TABLE mute ADD COLUMN client TEXT NOT NULL DEFAULT '';
 ";
 
 /// The newest version that this program knows.

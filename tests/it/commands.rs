@@ -266,13 +266,19 @@ fn a_format_that_is_none_is_answered_with_those_that_are_like_it() {
 #[test]
 fn a_command_line_that_cannot_be_meant_ends_with_the_status_of_usage() {
     let home = home();
-    let cases: [&[&str]; 23] = [
+    let cases: [&[&str]; 29] = [
         &["history", "ci", "--since", "soon"],
         &["history", "ci", "--until", "2026-13-01"],
         &["alerts", "list", "--since", "2h30m"],
         &["alerts", "list", "--level", "loud"],
         &["alerts", "show", ""],
         &["alerts", "mute", "--for", "8h"],
+        &["alerts", "mute", "--forever"],
+        &["alerts", "mute", "--client", "curl"],
+        &["alerts", "mute", "--network", "cloud", "--reason", "x"],
+        &["alerts", "mute", "--country", "Germany", "--reason", "x"],
+        &["alerts", "mute", "--rule", "honeytoken-used", "--reason", "x"],
+        &["alerts", "mute", "--rule", "new-client", "--reason", "x", "--for", "8h", "--forever"],
         &["alerts", "mute", "--rule", "unusual-use"],
         &["alerts", "mute", "--rule", "unusul-use", "--reason", "x"],
         &["alerts", "mute", "--rule", "unusual-use", "--reason", "x", "--for", "long"],
@@ -365,19 +371,36 @@ fn alerts_are_listed_and_explained() {
 }
 
 #[test]
-fn alerts_are_acknowledged_and_muted() {
+fn a_word_on_an_alert_is_kept_and_says_what_it_does() {
     let home = home();
     let unusual = first(&home, &["alerts", "list", "--rule", "unusual-use", "--json"]);
     let (id, incident) =
         (unusual["alert"].as_str().unwrap(), unusual["incident"].as_str().unwrap());
-    home.print(&["alerts", "ack", &id[..14], "--expected", "--note", "on a trip"]);
+    let said = home.print(&["alerts", "ack", &id[..14], "--expected", "--note", "on a trip"]);
+    for part in
+        [": expected\n", "from its next use on, ci knows ", "addresses 105.112.7.0/24", "client "]
+    {
+        assert!(said.contains(part), "{said}");
+    }
+    let again = home.print(&["alerts", "ack", &id[..14], "--expected", "--note", "on a trip"]);
+    assert!(again.contains("it was said before"), "{again}");
     let ack = first(&home, &["alerts", "show", id, "--json"])["ack"].clone();
     assert_eq!((&ack["verdict"], &ack["note"]), (&"expected".into(), &"on a trip".into()));
     assert!(!home.json(&["alerts", "list", "--open", "--json"]).is_empty());
-    home.print(&["alerts", "ack", incident, "--confirmed"]);
+    let said = first(&home, &["alerts", "ack", incident, "--confirmed", "--json"]);
+    let effects = said["effects"].to_string();
+    for part in ["ci forgets, should it have learned it, ", "ci never learns", "for 30 days"] {
+        assert!(effects.contains(part), "{effects}");
+    }
     assert!(home.json(&["alerts", "list", "--open", "--json"]).is_empty());
     assert_eq!(home.output(&["alerts", "ack", id]).status.code(), Some(2));
+}
 
+#[test]
+fn alerts_are_muted() {
+    let home = home();
+    let unusual = first(&home, &["alerts", "list", "--rule", "unusual-use", "--json"]);
+    let id = unusual["alert"].as_str().unwrap();
     assert_eq!(home.print(&["alerts", "mute"]), "no mutes\n");
     let muted = home.print(&[
         "alerts",
@@ -396,6 +419,24 @@ fn alerts_are_acknowledged_and_muted() {
     let mute = first(&home, &["alerts", "mute", "--json"]);
     assert_eq!((&mute["id"], &mute["reason"]), (&1.into(), &"travel".into()));
     home.print(&["alerts", "unmute", "1"]);
+    let scope = ["--client", "python-requests", "--country", "ng", "--reason", "a scanner of ours"];
+    let said = home.print(&[&["alerts", "mute"], &scope[..]].concat());
+    assert!(
+        said.starts_with("mute 2: every rule for everybody in NG by python-requests until "),
+        "{said}"
+    );
+    assert!(said.contains("critical is mailed all the same"), "{said}");
+    assert_eq!(unusual["rule"]["level"], "critical");
+    assert_eq!(first(&home, &["alerts", "show", id, "--json"])["muted"], false);
+    let new = first(&home, &["alerts", "list", "--rule", "new-client", "--json"]);
+    assert_eq!(new["muted"], true);
+    let mutes = home.json(&["alerts", "mute", "--json"]);
+    let end = mutes[0]["until"].as_str().unwrap();
+    assert_ne!(end, "", "30 days, if nobody says");
+    let forever =
+        home.print(&["alerts", "mute", "--network", "AS64500", "--forever", "--reason", "ours"]);
+    assert!(forever.contains("from AS64500 for good"), "{forever}");
+    home.print(&["alerts", "unmute", "2"]);
     assert_eq!(first(&home, &["alerts", "show", id, "--json"])["muted"], false);
     assert!(refused(&home, &["alerts", "unmute", "1"], "").0.contains("no mute 1"));
     assert!(

@@ -13,12 +13,12 @@ use crate::cli::parse::{Shown, Token};
 use crate::cli::print::safe;
 use crate::cli::scrub::{Cleaner, scrub};
 use crate::daemon::site::Site;
-use crate::engine::alert::Facts;
+use crate::engine::alert::{Facts, Value};
 use crate::engine::commit::Commit;
-use crate::engine::detect::{About, detect};
+use crate::engine::detect::{About, detect, risk};
 use crate::engine::geo::{Atlas as _, Place};
 use crate::engine::incident::Policy;
-use crate::engine::judge::Judge;
+use crate::engine::judge::{self, Judge};
 use crate::engine::line::MAX_LINE;
 use crate::engine::memory::Memory;
 use crate::engine::profile::{Placed, Profile, World};
@@ -56,23 +56,17 @@ impl Walk {
             Err(StoreError::Absent { .. }) => None,
             Err(error) => return Err(error.into()),
         };
-        let mut policy = site.policy();
-        let mut registry = Registry::default();
         let mut memory = Memory::new(site.subjects_bound());
-        if let Some(store) = &store {
-            if let Some(part) = memory.furnish(&store.house()?).first() {
-                anyhow::bail!("reading what is known of all principals: {part} is damaged");
+        let judge = match &store {
+            Some(store) => {
+                if let Some(part) = memory.furnish(&store.house()?).first() {
+                    anyhow::bail!("reading what is known of all principals: {part} is damaged");
+                }
+                site.judge_of(store)?
             }
-            policy.mutes = store.mutes()?;
-            registry = Registry::new(store.registry()?);
-        }
-        Ok(Self {
-            judge: site.judge(registry, policy)?,
-            memory,
-            atlas: site.atlas(),
-            store,
-            looks: BTreeMap::new(),
-        })
+            None => site.judge(Registry::default(), site.policy())?,
+        };
+        Ok(Self { judge, memory, atlas: site.atlas(), store, looks: BTreeMap::new() })
     }
 
     /// Walks one line through all steps.
@@ -200,10 +194,14 @@ impl Walk {
     /// The facts as the Judge will find them.
     fn facts(&self, usage: &Usage, place: &Place, mut profile: Profile) -> Facts {
         let placed = Placed::new(usage, place);
-        let world = World { atlas: &self.atlas, peers: self.memory.house() };
-        let signals = profile.compare(&placed, &self.judge.params.profile, &world);
-        let row = self.judge.registry.row(usage);
-        detect(&placed, &signals, row, profile.told(), &self.judge.params)
+        let Judge { registry, words, params, policy, .. } = &self.judge;
+        let principal = registry.principal(usage);
+        judge::hear(words, &principal, &mut profile, usage, params);
+        let heard = judge::heard(words, &principal, &placed, params);
+        let threshold = judge::threshold(self.memory.house(), policy, params);
+        let world = World { atlas: &self.atlas, peers: self.memory.house(), heard, threshold };
+        let signals = profile.compare(&placed, &params.profile, &world);
+        detect(&placed, &signals, registry.row(usage), profile.told(), params)
     }
 }
 
@@ -353,9 +351,18 @@ fn detected(facts: &Facts) -> Step {
         step.say(format!("usual {name}"), json!(value));
     }
     for (at, reason) in facts.reasons.iter().enumerate() {
-        let nats =
-            if reason.nats > 0.0 { format!(" ({:.1} nats)", reason.nats) } else { String::new() };
+        let how = if reason.how.is_empty() { String::new() } else { format!(" = {}", reason.how) };
+        let nats = match reason.nats > 0.0 || !how.is_empty() {
+            true => format!(" ({:+.1}{how} nats)", reason.nats),
+            false => String::new(),
+        };
         step.say(format!("reason {}", at + 1), format!("{}: {}{nats}", reason.kind, reason.text));
+    }
+    if let Some(Value::Float(score)) = facts.get("unusual.score") {
+        let sum = facts.reasons.iter().filter(|reason| reason.kind == "unusual-use");
+        let sum: Vec<String> = sum.map(|reason| format!("{:.1}", reason.nats)).collect();
+        let risk = risk(*score);
+        step.say("score", format!("{} = {score:.1} nats, risk {risk} %", sum.join(" + ")));
     }
     if facts.is_empty() {
         step.say("facts", "none");

@@ -18,7 +18,7 @@ const MAX_KINDS: usize = 3;
 const MAX_RULE: usize = 40;
 
 /// What the score's families are called. The facts hold their evidence in nats.
-const FAMILIES: [(&str, &str); 12] = [
+const FAMILIES: [(&str, &str); 13] = [
     ("unusual.country", "new country"),
     ("unusual.hop", "impossible travel"),
     ("unusual.kind", "new kind of network"),
@@ -31,6 +31,7 @@ const FAMILIES: [(&str, &str); 12] = [
     ("unusual.errors", "errors"),
     ("unusual.routes", "new routes"),
     ("unusual.dormancy", "dormant"),
+    ("unusual.watched", "confirmed misuse"),
 ];
 
 /// Prints `1234567` as `1,234,567`.

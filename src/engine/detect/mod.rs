@@ -37,7 +37,7 @@ pub use health::{Health, misread, rejected_percent};
 pub use objects::walked;
 pub(crate) use params::nearest;
 pub use params::{BadParameter, Params};
-pub use unusual::risk;
+pub use unusual::{client_name, kind_name, network_name, risk};
 
 use crate::engine::alert::{Facts, Reason, Value};
 use crate::engine::profile::{Placed, Signals, Told};
@@ -213,7 +213,8 @@ fn usual(facts: &mut Facts, name: &'static str, value: Value) {
 
 /// Adds a sentence.
 fn because(facts: &mut Facts, kind: &'static str, nats: f64, text: String) {
-    facts.reasons.push(Reason { kind: SmolStr::new_static(kind), nats: narrow(nats), text });
+    let kind = SmolStr::new_static(kind);
+    facts.reasons.push(Reason { kind, nats: narrow(nats), text, ..Reason::default() });
 }
 
 /// A day, in hours.

@@ -61,6 +61,7 @@ mod tests {
             usual,
             is_extreme: false,
             is_now: true,
+            surprise: 20.0,
         };
         assert_eq!(sentence(&burst(10, 0)), "10 requests in 5 min, usually none");
         assert_eq!(sentence(&burst(3700, 4)), "3,700 requests in 5 min, usually at most 4");

@@ -2,13 +2,13 @@
 
 use smol_str::SmolStr;
 
-use crate::engine::alert::{Facts, Value};
+use crate::engine::alert::{Facts, Reason, Value};
 use crate::engine::geo::{NetworkKind, Place};
 use crate::engine::profile::{Family, Tier, Told};
-use crate::engine::stats::whole;
+use crate::engine::stats::{narrow, whole};
 
 use super::words::{counted, grouped, listed, span};
-use super::{Case, Detector, Judgement::Usage, because, fact, state, usual};
+use super::{Case, Detector, Judgement::Usage, fact, state, usual};
 
 const NAME: &str = "unusual-use";
 
@@ -21,6 +21,7 @@ pub(super) const DETECTOR: Detector = Detector {
             "unusual.tier",
             "what the score reaches of [detect.score]: 1 notice, 2 alert, 3 critical",
         ),
+        fact("unusual.threshold", "nats from which on the score is told at once"),
         fact("unusual.families", "how many kinds of evidence it consists of"),
         fact("unusual.accepted", "whether the server accepted this use"),
         fact("unusual.country", "nats: country never seen"),
@@ -34,6 +35,7 @@ pub(super) const DETECTOR: Detector = Detector {
         fact("unusual.routes", "nats: routes never used"),
         fact("unusual.errors", "nats: refused and missing objects"),
         fact("unusual.dormancy", "nats: first use after a long gap"),
+        fact("unusual.watched", "nats: network and client of misuse that was confirmed lately"),
         fact("unusual.rate", "nats: requests faster than ever"),
     ],
     judge: Usage(judge),
@@ -59,6 +61,7 @@ fn judge(case: &Case<'_>, _: &mut Told, facts: &mut Facts) {
     let kinds = families.iter().count() + usize::from(rate.is_some());
     state(facts, "unusual.score", Value::Float(signals.score));
     state(facts, "unusual.tier", Value::Int(signals.tier.number()));
+    state(facts, "unusual.threshold", Value::Float(signals.threshold));
     state(facts, "unusual.families", Value::Int(i64::try_from(kinds).unwrap_or(0)));
     state(facts, "unusual.accepted", Value::Bool(signals.is_accepted));
     usual(facts, "unusual.score", Value::Float(0.0));
@@ -66,15 +69,32 @@ fn judge(case: &Case<'_>, _: &mut Told, facts: &mut Facts) {
     for family in families.iter() {
         let nats = signals.actor.get(family).get();
         state(facts, family.fact(), Value::Float(nats));
-        reasons.push((nats, sentence(case, family)));
+        let (share, how) = match signals.is_rate_alone {
+            true => (0.0, format!("{nats:.1}, less than the rate alone")),
+            false => (nats, String::new()),
+        };
+        reasons.push(reason(family.fact(), share, &how, sentence(case, family)));
     }
     if let Some(burst) = rate {
-        state(facts, "unusual.rate", Value::Float(burst.nats.get()));
-        reasons.push((burst.nats.get(), super::rate::sentence(burst)));
+        let nats = burst.nats.get();
+        state(facts, "unusual.rate", Value::Float(nats));
+        let how = match signals.is_rate_alone {
+            true if nats > signals.rate_share => format!("{nats:.1}, alone at most"),
+            true => String::new(),
+            false => format!("0.5 x {nats:.1}"),
+        };
+        let text = super::rate::sentence(burst);
+        reasons.push(reason("unusual.rate", signals.rate_share, &how, text));
     }
     state_usual(case, facts);
-    reasons.sort_by(|(a, _), (b, _)| b.total_cmp(a));
-    reasons.into_iter().for_each(|(nats, text)| because(facts, NAME, nats, text));
+    reasons.sort_by(|a, b| b.nats.total_cmp(&a.nats));
+    facts.reasons.extend(reasons);
+}
+
+/// A sentence with what it adds to the score.
+fn reason(fact: &'static str, nats: f64, how: &str, text: String) -> Reason {
+    let (kind, fact) = (SmolStr::new_static(NAME), SmolStr::new_static(fact));
+    Reason { kind, nats: narrow(nats), how: how.into(), fact, text }
 }
 
 /// What is usual for the values that are not.
@@ -147,23 +167,31 @@ fn sentence(case: &Case<'_>, family: Family) -> String {
             let (gap, longest) = signals.gap_days;
             format!("first use in {gap:.0} days, the longest gap was {longest:.0}")
         }
+        Family::Watched if !is_now => "network and client of misuse confirmed lately".to_owned(),
+        Family::Watched => {
+            let (network, client) = (network_name(place), client_name(&usage.agent.family));
+            format!("{network} with {client}: somebody confirmed misuse by these lately")
+        }
     }
 }
 
-/// `network AS64500 Example Hosting`.
-pub(super) fn network_name(place: &Place) -> String {
+/// Returns the name of a network: `network AS64500 Example Hosting`.
+#[must_use]
+pub fn network_name(place: &Place) -> String {
     let asn = place.asn.map(|asn| format!(" AS{asn}")).unwrap_or_default();
     let space = if place.organization.is_empty() { "" } else { " " };
     format!("network{asn}{space}{}", place.organization)
 }
 
-/// `client curl`.
-pub(super) fn client_name(family: &str) -> String {
+/// Returns the name of a client: `client curl`.
+#[must_use]
+pub fn client_name(family: &str) -> String {
     if family.is_empty() { "client without a name".to_owned() } else { format!("client {family}") }
 }
 
 /// Returns the kind's name, as in JSON.
-pub(super) const fn kind_name(kind: NetworkKind) -> &'static str {
+#[must_use]
+pub const fn kind_name(kind: NetworkKind) -> &'static str {
     match kind {
         NetworkKind::Residential => "residential",
         NetworkKind::Mobile => "mobile",

@@ -55,6 +55,17 @@ impl Bucket {
         custom.by.push(who);
     }
 
+    /// Notes that a value is a principal's own no more.
+    pub(super) fn forget(&mut self, value: (Family, u32), who: u32) {
+        let name = name(value);
+        if let Some(custom) = self.0.get_mut(&name) {
+            custom.by.retain(|by| *by != who);
+            if custom.by.is_empty() {
+                self.0.remove(&name);
+            }
+        }
+    }
+
     /// Returns how many principals have made a value their own, up to four.
     pub(super) fn known_by(&self, family: Family, key: u32) -> u32 {
         let custom = self.0.get(&name((family, key)));

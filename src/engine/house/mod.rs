@@ -4,6 +4,7 @@
 //! It is bounded, it is part of each commit, and it is exact: whatever way the log was cut, the same
 //! usages leave the same house. It is kept in parts, so that a commit writes only those that changed.
 
+mod budget;
 mod customs;
 mod fleet;
 mod objects;
@@ -18,18 +19,22 @@ use serde::Serialize;
 use serde::de::DeserializeOwned;
 use smol_str::{SmolStr, format_smolstr};
 
+pub use budget::Threshold;
 pub use fleet::{Fleet, Shared};
 pub use objects::{Enumeration, Objects, Order};
 pub use sources::{Guesses, Guessing, Manner, Success};
 pub use table::{Entry, Table};
 
 use crate::engine::commit::HouseRow;
+use crate::engine::house::budget::Scores;
 use crate::engine::house::customs::{BUCKETS, Bucket, bucket_of};
 use crate::engine::house::fleet::Changes;
 use crate::engine::house::objects::Askers;
 use crate::engine::house::population::Population;
 use crate::engine::house::sources::Sources;
-use crate::engine::profile::{Absorbed, Class, Family, Peers, Placed, Priors, Share, Signals};
+use crate::engine::profile::{
+    Absorbed, Class, Family, Peers, Placed, Priors, Score, Share, Signals, Taught,
+};
 use crate::engine::stats;
 use crate::engine::time::Timestamp;
 use crate::engine::usage::Usage;
@@ -42,6 +47,7 @@ pub struct House {
     changes: Part<Changes>,
     sources: Sources,
     askers: Askers,
+    scores: Part<Scores>,
     /// By class; worked out from the population.
     priors: [Priors; Class::ALL.len()],
 }
@@ -82,6 +88,7 @@ const LATEST: i64 = 2;
 
 const POPULATION: &str = "population";
 const CHANGES: &str = "changes";
+const SCORES: &str = "scores";
 
 fn name_of_bucket(at: usize) -> SmolStr {
     format_smolstr!("customs.{at:02}")
@@ -95,6 +102,7 @@ impl Default for House {
             changes: Part::default(),
             sources: Sources::default(),
             askers: Askers::default(),
+            scores: Part::default(),
             priors: [Priors::default(); Class::ALL.len()],
         }
     }
@@ -113,6 +121,7 @@ impl House {
         };
         note(house.population.restore(rows, POPULATION), POPULATION.into());
         note(house.changes.restore(rows, CHANGES), CHANGES.into());
+        note(house.scores.restore(rows, SCORES), SCORES.into());
         for (at, bucket) in house.customs.iter_mut().enumerate() {
             let name = name_of_bucket(at);
             note(bucket.restore(rows, &name), name);
@@ -127,7 +136,11 @@ impl House {
     pub fn take(&mut self) -> Vec<HouseRow> {
         let customs =
             self.customs.iter_mut().enumerate().map(|(at, part)| part.take(name_of_bucket(at)));
-        let singles = [self.population.take(POPULATION.into()), self.changes.take(CHANGES.into())];
+        let singles = [
+            self.population.take(POPULATION.into()),
+            self.changes.take(CHANGES.into()),
+            self.scores.take(SCORES.into()),
+        ];
         singles
             .into_iter()
             .chain(customs)
@@ -144,7 +157,14 @@ impl House {
         let since = day.saturating_sub(self.population.value.day());
         if !(-LATEST..=0).contains(&since) {
             self.priors = self.population.change().fit(day);
+            self.scores.change().begin_day(since);
         }
+    }
+
+    /// Returns the score from which on a person is told at once, within a budget of mails a week.
+    #[must_use]
+    pub fn threshold(&self, budget: f64, score: &Score) -> Threshold {
+        self.scores.value.threshold(budget, score)
     }
 
     /// Takes in what became of a principal's profile by one usage: what it adds to the experience of
@@ -161,6 +181,9 @@ impl House {
         let [before, after] = shares;
         if before != after {
             self.population.change().replace(before.as_ref(), after.as_ref());
+        }
+        if let Some(rise) = absorbed.rise {
+            self.scores.change().note(rise);
         }
         if absorbed.learned.is_empty() && absorbed.brought.is_empty() {
             return None;
@@ -213,6 +236,21 @@ impl House {
     pub fn ask(&mut self, principal: &str, usage: &Usage, params: &Objects) -> Option<Enumeration> {
         let object = usage.object.as_ref()?;
         objects::ask(&mut self.askers, principal, (object, usage.time), params)
+    }
+
+    /// Takes in what a person's word taught a principal on a day.
+    pub fn hear(&mut self, principal: &str, taught: &Taught, day: i64) {
+        let who = stats::key(&[principal.as_bytes()]);
+        for (family, key) in &taught.learned {
+            if let Some(part) = self.customs.get_mut(bucket_of(*family, *key)) {
+                part.change().note((*family, *key), who, day);
+            }
+        }
+        for (family, key) in &taught.forgotten {
+            if let Some(part) = self.customs.get_mut(bucket_of(*family, *key)) {
+                part.change().forget((*family, *key), who);
+            }
+        }
     }
 
     fn is_custom(&self, family: Family, key: u32, params: &Fleet) -> bool {

@@ -9,6 +9,7 @@ use crate::engine::profile::{Placed, Prior, SHARED, World};
 use crate::engine::stats::Days;
 use crate::engine::time::{DAY, HOUR, MINUTE};
 use crate::engine::usage::{Agent, Usage};
+use crate::engine::word::Heard;
 
 fn share(class: Class, days: u16, new: u16) -> Share {
     Share { class, days: Days(days * 256), new: [Days(new * 256); SHARED.len()] }
@@ -108,7 +109,12 @@ impl Company {
         house.begin_day(usage.time.day());
         let Life { profile, params, .. } = &mut lives[at];
         let placed = Placed::new(usage, place);
-        let world = World { atlas: &crate::engine::geo::NoAtlas, peers: house };
+        let world = World {
+            atlas: &crate::engine::geo::NoAtlas,
+            peers: house,
+            heard: Heard::default(),
+            threshold: None,
+        };
         let signals = profile.compare(&placed, params, &world);
         let before = profile.share();
         let absorbed = profile.absorb(&placed, &signals, params);

@@ -4,10 +4,10 @@ use crate::engine::profile::actor::{Actor, Actors, Tier, Voice, minute};
 use crate::engine::profile::compare::{is_stranger, route_bit};
 use crate::engine::profile::family::{Families, Family};
 use crate::engine::profile::params::Params;
-use crate::engine::profile::signals::{Absorbed, Placed, Signals};
+use crate::engine::profile::signals::{Absorbed, Placed, Rise, Signals};
 use crate::engine::profile::told::Told;
 use crate::engine::profile::travel::Fix;
-use crate::engine::profile::{Profile, day_of};
+use crate::engine::profile::{Profile, Story, day_of};
 use crate::engine::stats::{Nats, narrow};
 use crate::engine::time::{DAY, HOUR, Timestamp};
 
@@ -36,6 +36,7 @@ impl Profile {
         }
         self.note_turn(signals, params);
         self.note_hour(signals, seen);
+        let rise = self.note_score(signals, params);
         let is_held = self.note_actor(seen, signals, params);
         let is_refused = !signals.is_accepted && is_stranger(signals, params);
         let is_learned = !is_held && !is_refused;
@@ -45,6 +46,7 @@ impl Profile {
         let absorbed = Absorbed {
             learned: if is_learned { new } else { Families::default() },
             brought: if is_brought { new } else { Families::default() },
+            rise,
         };
         if is_learned {
             self.learn(seen, signals, params);
@@ -68,6 +70,28 @@ impl Profile {
         self.turns.recent.clear();
         (self.fix, self.actors, self.told) = (None, Actors::default(), Told::default());
         (self.told_score, self.told_rate) = (Voice::default(), Voice::default());
+        self.story = None;
+    }
+
+    /// Notes the score of a story: it begins when something is told, and lasts as long as that is not told again.
+    fn note_score(&mut self, signals: &Signals, params: &Params) -> Option<Rise> {
+        let minute = minute(signals.time);
+        let score = Nats::new(signals.score);
+        let hours = params.score.repeat_hours;
+        let is_open = |story: &Story| {
+            Voice { tier: Tier::Notice, minute: story.minute }.within(signals.time, hours)
+                > Tier::None
+        };
+        let story = self.story.filter(is_open);
+        let rises = match story {
+            Some(story) => score > story.score,
+            None => signals.tier > Tier::None,
+        };
+        if !rises {
+            return None;
+        }
+        self.story = Some(Story { score, minute: story.map_or(minute, |story| story.minute) });
+        Some(Rise { from: story.map(|story| story.score.get()), to: score.get() })
     }
 
     /// Notes who did it and what was told; tells whether its values are held back.
@@ -90,6 +114,10 @@ impl Profile {
             actor.told = voice(signals.tier);
             let is_somebody_else = signals.actor.identity() >= hold;
             actor.is_alerted |= signals.tier >= Tier::Alert && is_somebody_else;
+        }
+        if signals.is_barred {
+            actor.is_alerted = true; // its place is kept
+            return true;
         }
         let identity = signals.evidence.identity();
         let is_new = identity >= hold || (actor.days > 0 && identity > 0.0); // once held, to the end

@@ -1,6 +1,7 @@
 //! Who is at work: up to four pairs of network and client, each with the evidence against it.
 
 use crate::engine::profile::family::Evidence;
+use crate::engine::profile::signals::Keys;
 use crate::engine::time::{DAY, MINUTE, Timestamp};
 
 /// How much a score is worth telling.
@@ -140,6 +141,12 @@ impl Actors {
     #[must_use]
     pub(super) fn get(&self, key: u32) -> Option<&Actor> {
         self.0.iter().find(|actor| actor.key == key)
+    }
+
+    /// Returns the actors that somebody with these values may be kept as.
+    pub(super) fn known_as(&mut self, keys: &Keys) -> impl Iterator<Item = &mut Actor> {
+        let known = [keys.actor(false), keys.actor(true)];
+        self.0.iter_mut().filter(move |actor| known.contains(&actor.key))
     }
 
     /// Returns an actor, made if need be. The plainest and longest unseen makes room.

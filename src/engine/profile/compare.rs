@@ -2,9 +2,9 @@
 
 use crate::engine::geo::NetworkKind;
 use crate::engine::profile::actor::{Tier, distinct};
+use crate::engine::profile::burst::Burst;
 use crate::engine::profile::family::{Evidence, Families, Family, Priors};
-use crate::engine::profile::pace::Burst;
-use crate::engine::profile::params::Params;
+use crate::engine::profile::params::{Params, Score};
 use crate::engine::profile::peers::Peers;
 use crate::engine::profile::signals::{Keys, Placed, Signals, Usual, World, country_of, kind_of};
 use crate::engine::profile::travel::Hop;
@@ -79,6 +79,9 @@ impl Profile {
             time: seen.usage.time.max(self.last),
             is_late: self.is_late(seen.usage.time, params),
             is_accepted: seen.is_accepted(),
+            is_rate_alone: false,
+            rate_share: 0.0,
+            is_barred: world.heard.is_barred && is_somebody_new(novel),
             active_days: self.n_days,
             novel,
             is_place_known: self.knows_place(novel, &keys),
@@ -87,6 +90,7 @@ impl Profile {
             actor: Evidence::default(),
             burst: None,
             score: 0.0,
+            threshold: world.threshold.unwrap_or(params.score.alert),
             tier: Tier::None,
             rate_tier: Tier::None,
             hop: None,
@@ -186,6 +190,9 @@ impl Profile {
             }
         }
         signals.evidence = evidence.without(explained(signals, world.peers));
+        if world.heard.is_watched && self.is_warm(params) && is_somebody_new(signals.novel) {
+            signals.evidence.raise(Family::Watched, Nats::new(params.caps.watched));
+        }
     }
 
     fn hop(
@@ -271,14 +278,23 @@ impl Profile {
         let (time, score) = (signals.time, &params.score);
         let is_extreme = signals.burst.is_some_and(|burst| burst.is_extreme);
         let most = if is_extreme { score.alert } else { score.notice };
+        signals.is_rate_alone = alone.min(most) > joined;
         signals.score = joined.max(alone.min(most));
+        signals.rate_share = match signals.is_rate_alone {
+            true => signals.score,
+            false => signals.score - sum,
+        };
 
         let by_actor = self
             .actors
             .get(signals.actor_key)
             .map_or(Tier::None, |actor| actor.told.within(time, score.actor_repeat_days * 24.0));
         let told = self.told_score.within(time, score.repeat_hours).max(by_actor);
-        signals.tier = newly(Tier::of(signals.score, score), told);
+        let in_force = Score { alert: signals.threshold, ..*score };
+        let tier = Tier::of(signals.score, &in_force);
+        // a rate that is held at the tier notice stays there, however low the threshold
+        let is_held = signals.is_rate_alone && !is_extreme;
+        signals.tier = newly(if is_held { tier.min(Tier::Notice) } else { tier }, told);
         let told = self.told_rate.within(time, score.repeat_hours);
         signals.rate_tier = newly(Tier::of(alone, score), told);
     }
@@ -309,11 +325,14 @@ fn is_evidence(hop: &Hop, params: &Params) -> bool {
 
 /// Tells whether a usage is by somebody whose values are not to be learned from a refusal.
 pub(super) fn is_stranger(signals: &Signals, params: &Params) -> bool {
-    let identity = signals.evidence.identity();
-    let is_new = [Family::Country, Family::Network, Family::Prefix, Family::Client]
+    signals.evidence.identity() >= params.learning.hold || is_somebody_new(signals.novel)
+}
+
+/// Tells whether country, network, neighbourhood or client were never seen.
+fn is_somebody_new(novel: Families) -> bool {
+    [Family::Country, Family::Network, Family::Prefix, Family::Client]
         .into_iter()
-        .any(|family| signals.novel.has(family));
-    identity >= params.learning.hold || is_new
+        .any(|family| novel.has(family))
 }
 
 pub(super) const fn route_bit(route: u32) -> u64 {

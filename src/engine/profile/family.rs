@@ -1,5 +1,7 @@
 //! The families of evidence, their hazards, and the evidence that something never seen is.
 
+use serde::{Deserialize, Serialize};
+
 use crate::engine::profile::params::Caps;
 use crate::engine::stats::{Days, Nats};
 
@@ -28,6 +30,8 @@ pub enum Family {
     Errors,
     /// A long gap.
     Dormancy,
+    /// Network and client of misuse that a person confirmed.
+    Watched,
 }
 
 /// How a hazard is weighed: the table in docs/detection.md, Identity.
@@ -42,7 +46,7 @@ struct Law {
 
 impl Family {
     /// How many there are.
-    pub const COUNT: usize = 11;
+    pub const COUNT: usize = 12;
 
     /// All, in the order in which they are stored.
     pub const ALL: [Self; Self::COUNT] = [
@@ -57,6 +61,7 @@ impl Family {
         Self::Routes,
         Self::Errors,
         Self::Dormancy,
+        Self::Watched,
     ];
 
     /// The families whose values are learned, or held back: who is it?
@@ -78,6 +83,7 @@ impl Family {
             Self::Routes => "unusual.routes",
             Self::Errors => "unusual.errors",
             Self::Dormancy => "unusual.dormancy",
+            Self::Watched => "unusual.watched",
         }
     }
 
@@ -101,8 +107,8 @@ impl Family {
             Self::Version => (0.15, 0.60, 13.0),
             Self::Hop => (0.50, 0.15, 10.0),
             Self::Hour => (0.45, 0.30, 1.0),
-            // these three are no hazards; their evidence has formulas of its own
-            Self::Routes | Self::Errors | Self::Dormancy => (1.0, 1.0, 1.0),
+            // these are no hazards; their evidence has formulas of its own
+            Self::Routes | Self::Errors | Self::Dormancy | Self::Watched => (1.0, 1.0, 1.0),
         };
         Law { attack, alpha, beta }
     }
@@ -122,6 +128,7 @@ impl Family {
             Self::Routes => caps.routes,
             Self::Errors => caps.errors,
             Self::Dormancy => caps.dormancy,
+            Self::Watched => caps.watched,
         }
     }
 }
@@ -178,7 +185,7 @@ impl Priors {
 }
 
 /// A set of families.
-#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
 pub struct Families(pub u16);
 
 impl Families {
@@ -197,6 +204,12 @@ impl Families {
     /// Puts a family in.
     pub const fn add(&mut self, family: Family) {
         self.0 |= family.bit();
+    }
+
+    /// Returns the families of both sets.
+    #[must_use]
+    pub const fn or(self, other: Self) -> Self {
+        Self(self.0 | other.0)
     }
 
     /// Returns the families of the set, in their order.
@@ -293,6 +306,16 @@ impl Hazards {
             return;
         }
         self.today.add(family);
+        if let Some(days) = self.days.get_mut(family.index()) {
+            *days = days.and_one();
+        }
+    }
+
+    /// Notes, because a person says so, that the family had something new: a day, or a route.
+    pub(super) fn add(&mut self, family: Family) {
+        if family == Family::Routes {
+            self.routes = self.routes.saturating_add(256);
+        }
         if let Some(days) = self.days.get_mut(family.index()) {
             *days = days.and_one();
         }

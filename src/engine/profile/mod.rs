@@ -9,10 +9,13 @@
 
 mod absorb;
 mod actor;
+mod burst;
+mod bytes;
 mod codec;
 mod compare;
 mod family;
 mod fan;
+mod hear;
 mod hourly;
 mod hours;
 mod pace;
@@ -23,25 +26,29 @@ mod told;
 mod travel;
 mod turns;
 mod volume;
+mod word;
 
 #[cfg(test)]
 pub(crate) mod tests;
 
 pub use actor::Tier;
-pub use codec::CodecError;
+pub use burst::{Burst, Window};
+pub use bytes::CodecError;
 pub use family::{Evidence, Families, Family, Prior, Priors};
 pub use fan::Spread;
-pub use pace::{Burst, Window};
+pub use hear::Taught;
 pub(crate) use params::section;
 pub use params::{
     Bytes, Caps, Concurrent, FanOut, Learning, Parameter, Params, Rate, Score, Section, Travel,
 };
 pub use peers::{Alone, Class, Peers, SHARED, Share};
-pub use signals::{Absorbed, Placed, Signals, Usual, World};
+pub(crate) use signals::Keys;
+pub use signals::{Absorbed, Placed, Rise, Signals, Usual, World};
 pub use told::{Many, Told};
 pub use travel::{Hop, name as place_name};
 pub use turns::Turn;
 pub use volume::Flood;
+pub use word::{Brought, Heard, Sighting, Verdict, Word};
 
 use crate::engine::profile::actor::{Actors, Voice};
 use crate::engine::profile::family::Hazards;
@@ -50,8 +57,17 @@ use crate::engine::profile::hours::Hours;
 use crate::engine::profile::pace::Pace;
 use crate::engine::profile::travel::Fix;
 use crate::engine::profile::turns::Turns;
-use crate::engine::stats::{Days, Top};
+use crate::engine::stats::{Days, Nats, Top};
 use crate::engine::time::{HOUR, Timestamp};
+
+/// The score of some hours at its highest: what is counted for the budget of mails.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+struct Story {
+    /// In sixteenths of a nat, cut.
+    score: Nats,
+    /// When it began, in minutes since 1970.
+    minute: i64,
+}
 
 /// One principal's normal. `Default` knows nothing.
 #[derive(Clone, Debug, PartialEq)]
@@ -86,10 +102,13 @@ pub struct Profile {
     actors: Actors,
     told_score: Voice,
     told_rate: Voice,
+    story: Option<Story>,
     told: Told,
     class: Class,
     turns: Turns,
     hourly: Hourly,
+    /// The number of the last word that was taken in.
+    heard: u32,
 }
 
 impl Default for Profile {
@@ -119,10 +138,12 @@ impl Default for Profile {
             actors: Actors::default(),
             told_score: Voice::default(),
             told_rate: Voice::default(),
+            story: None,
             told: Told::default(),
             class: Class::default(),
             turns: Turns::default(),
             hourly: Hourly::default(),
+            heard: 0,
         }
     }
 }

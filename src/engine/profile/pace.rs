@@ -6,57 +6,10 @@
 //! Windows are aligned to the clock, so a burst that straddles two is seen with half its size.
 //! (docs/detection.md, Rate.)
 
+use crate::engine::profile::burst::{Burst, Window};
 use crate::engine::profile::params::Rate;
 use crate::engine::stats::{Maxima, Nats, least_count, narrow, surprise, whole};
 use crate::engine::time::{HOUR, MINUTE, Timestamp};
-
-/// A window in which requests are counted.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub enum Window {
-    /// Five minutes of the clock.
-    FiveMinutes,
-    /// One hour of the clock.
-    Hour,
-    /// The day so far, in UTC.
-    Day,
-    /// Today and the two days before.
-    ThreeDays,
-}
-
-impl Window {
-    /// All, shortest first.
-    pub const ALL: [Self; 4] = [Self::FiveMinutes, Self::Hour, Self::Day, Self::ThreeDays];
-
-    /// Returns the window's name for people.
-    #[must_use]
-    pub const fn as_str(self) -> &'static str {
-        match self {
-            Self::FiveMinutes => "5 min",
-            Self::Hour => "1 h",
-            Self::Day => "1 day",
-            Self::ThreeDays => "3 days",
-        }
-    }
-}
-
-/// Requests that came faster than ever.
-#[derive(Clone, Copy, Debug, PartialEq)]
-pub struct Burst {
-    /// How much evidence the day's worst moment is.
-    pub nats: Nats,
-    /// The window that stands out most now.
-    pub window: Window,
-    /// Requests in it, this one included.
-    pub count: u32,
-    /// Requests expected in it.
-    pub expected: f32,
-    /// Requests in it that were usual at the most.
-    pub usual: u32,
-    /// Whether some window holds more than restarts and retries bring, and several times the usual most.
-    pub is_extreme: bool,
-    /// Whether the evidence is of now, not of an earlier moment of the day.
-    pub is_now: bool,
-}
 
 /// A factor of the expected count, in steps of 1/2048.
 type Factor = u16;
@@ -103,6 +56,9 @@ pub(super) struct Pace {
     pub(super) expected: f32,
     /// Requests of the day before and of the one before that, and how many were expected.
     pub(super) before: [(u32, f32); 2],
+    /// The last day whose worst moment was cut before it was learned, since 1970, and its surprise: a person
+    /// may yet say that it was in order.
+    pub(super) cut: (i64, f32),
     /// From which count on each window is worth a closer look, for this hour.
     pub(super) limits: [u32; 4],
 }
@@ -129,6 +85,7 @@ impl Default for Pace {
             learned: 0.0,
             expected: 0.0,
             before: [(0, 0.0); 2],
+            cut: (0, 0.0),
             limits: [u32::MAX; 4],
         }
     }
@@ -225,7 +182,21 @@ impl Pace {
             usual: self.usual_most(mu, phi),
             is_extreme: self.is_extreme(counts, params),
             is_now: now >= past,
+            surprise: narrow(now.max(past)),
         })
+    }
+
+    /// Takes a day's worst moment for usual, because a person says so: uncut, and once more if that would
+    /// still be evidence of `least` nats. The day may have become worse since it was told.
+    pub(super) fn expect(&mut self, surprise: f32, time: Timestamp, least: f64, cap: f64) {
+        let days = [(self.hour.div_euclid(24), self.peak), self.cut];
+        let of_day = days.into_iter().filter(|(day, _)| *day == time.day());
+        let surprise = of_day.fold(surprise, |most, (_, peak)| most.max(peak));
+        let y = libm::sqrt(2.0 * f64::from(surprise));
+        self.maxima.absorb_whole(y);
+        if self.maxima.nats(y, cap) >= least {
+            self.maxima.absorb_whole(y);
+        }
     }
 
     /// The most requests of a window on a usual day.
@@ -441,7 +412,10 @@ impl Pace {
 
     fn close_day(&mut self, params: &Rate) {
         if self.in_day > 0 && self.age(self.hour) >= params.warm_up_hours {
-            self.maxima.absorb(libm::sqrt(2.0 * f64::from(self.peak)));
+            let y = libm::sqrt(2.0 * f64::from(self.peak));
+            if self.maxima.absorb(y) {
+                self.cut = (self.hour.div_euclid(24), self.peak);
+            }
         }
         if self.hours >= 48 {
             self.learn_day();

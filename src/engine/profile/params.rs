@@ -95,6 +95,8 @@ section! {
         promote_alerted_days = 14.0, "d", "Entra ID learns atypical travel for 14 days";
         /// How far behind the principal's last a usage may be, to be scored and learned.
         late_minutes = 10.0, "min", "own choice: log hosts that lag behind one another";
+        /// For how long network and client of confirmed misuse are evidence, whoever they use.
+        watch_days = 30.0, "d", "docs/detection.md, Words: as long as an actor is not told again";
     }
 }
 
@@ -123,6 +125,8 @@ section! {
         errors = 6.0, "nats", "docs/detection.md, Errors";
         /// A gap longer than ever.
         dormancy = 4.0, "nats", "docs/detection.md, Dormancy";
+        /// Network and client of misuse that was confirmed lately.
+        watched = 1.0, "nats", "docs/detection.md, Words";
         /// Requests more frequent than ever.
         rate = 12.0, "nats", "docs/detection.md, Rate";
     }

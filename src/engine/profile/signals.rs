@@ -4,16 +4,17 @@ use std::net::IpAddr;
 
 use crate::engine::geo::{Atlas, Country, NetworkKind, Place, Prefix};
 use crate::engine::profile::actor::Tier;
+use crate::engine::profile::burst::Burst;
 use crate::engine::profile::family::{Evidence, Families, Family};
 use crate::engine::profile::fan::Spread;
-use crate::engine::profile::pace::Burst;
 use crate::engine::profile::peers::Peers;
 use crate::engine::profile::travel::Hop;
 use crate::engine::profile::turns::Turn;
 use crate::engine::profile::volume::Flood;
+use crate::engine::profile::word::Heard;
 use crate::engine::stats::key;
 use crate::engine::time::Timestamp;
-use crate::engine::usage::{Outcome, Usage};
+use crate::engine::usage::{Agent, Outcome, Usage};
 
 /// A usage and where it came from: the result of step 6.
 #[derive(Clone, Copy, Debug)]
@@ -56,11 +57,15 @@ pub struct World<'a> {
     pub atlas: &'a dyn Atlas,
     /// What the other principals say.
     pub peers: &'a dyn Peers,
+    /// What people said of this usage's actor.
+    pub heard: Heard,
+    /// The score from which on a person is told at once, where a budget of mails says so.
+    pub threshold: Option<f64>,
 }
 
 /// What a usage is compared by: its values as they are kept.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
-pub(super) struct Keys {
+pub(crate) struct Keys {
     pub country: Option<u32>,
     pub kind: Option<u32>,
     pub network: Option<u32>,
@@ -71,10 +76,16 @@ pub(super) struct Keys {
 }
 
 impl Keys {
-    pub(super) fn of(placed: &Placed<'_>) -> Self {
+    pub(crate) fn of(placed: &Placed<'_>) -> Self {
         let Placed { usage, place, prefix } = placed;
-        let (family, version) = (usage.agent.family.as_bytes(), usage.agent.version.as_bytes());
         let route = key(&[usage.method.as_bytes(), usage.route.as_bytes()]);
+        // 24 bits: many are kept, and two that clash do no harm
+        Self { route: route & 0x00ff_ffff, ..Self::new(place, *prefix, &usage.agent) }
+    }
+
+    /// Returns the values of an actor, without a route.
+    pub(crate) fn new(place: &Place, prefix: Option<Prefix>, agent: &Agent) -> Self {
+        let (family, version) = (agent.family.as_bytes(), agent.version.as_bytes());
         Self {
             country: place.country.map(country_key),
             kind: place.network.map(kind_key),
@@ -82,7 +93,7 @@ impl Keys {
             prefix: prefix.map(prefix_key),
             client: key(&[family]),
             version: key(&[family, version]),
-            route: route & 0x00ff_ffff, // 24 bits: many are kept, and two that clash do no harm
+            route: 0,
         }
     }
 
@@ -99,7 +110,9 @@ impl Keys {
         }
     }
 
-    pub(super) fn actor(&self, is_known: bool) -> u32 {
+    /// Returns what an actor is known by: its operator, or neighbourhood where operator and client are both
+    /// known, and its client.
+    pub(crate) fn actor(&self, is_known: bool) -> u32 {
         let [network, prefix] = [self.network, self.prefix].map(Option::unwrap_or_default);
         let by = if is_known || self.network.is_none() { prefix } else { network };
         key(&[&by.to_le_bytes(), &self.client.to_le_bytes()])
@@ -147,6 +160,8 @@ pub struct Signals {
     pub is_late: bool,
     /// The server accepted the token.
     pub is_accepted: bool,
+    /// A person said that this actor is no friend: nothing of it is to be learned.
+    pub is_barred: bool,
     /// Active days so far.
     pub active_days: u32,
     /// What was never seen. While nothing is known, that is everything.
@@ -164,6 +179,12 @@ pub struct Signals {
     /// The score in nats: `sum of actor + 0.5 R`, or R alone, which reaches no more than the tier
     /// notice, or alert if the burst is extreme.
     pub score: f64,
+    /// The score is that of the rate alone.
+    pub is_rate_alone: bool,
+    /// What the rate adds to the score.
+    pub rate_share: f64,
+    /// The score from which on a person is told at once, in nats.
+    pub threshold: f64,
     /// What of the score is to be told now: `None` if nothing or if it was told.
     pub tier: Tier,
     /// What of the rate is to be told now.
@@ -200,12 +221,23 @@ impl Signals {
 
 /// What became of a usage: which of its values are the principal's own from now on, and which it
 /// brought that are not, though the server accepted it.
-#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+#[derive(Clone, Copy, Debug, Default, PartialEq)]
 pub struct Absorbed {
     /// Values that are learned now.
     pub learned: Families,
     /// Values that came for the first time, learned or held back, after the first days.
     pub brought: Families,
+    /// The principal's story of these hours is a new one, or worse than it was.
+    pub rise: Option<Rise>,
+}
+
+/// A story's score, that is a new one or higher than before, in nats.
+#[derive(Clone, Copy, Debug, PartialEq)]
+pub struct Rise {
+    /// What it was before; `None` if it begins.
+    pub from: Option<f64>,
+    /// What it is.
+    pub to: f64,
 }
 
 /// What is usual, for people.

@@ -9,6 +9,7 @@ use crate::engine::line::StreamId;
 use crate::engine::secret::TokenId;
 use crate::engine::time::{DAY, HOUR, MINUTE, SECOND};
 use crate::engine::usage::{Agent, Carrier, Claims, Origin, Transport, Usage};
+use crate::engine::word::Heard;
 
 /// Monday, 2 March 2026.
 pub(crate) const START: Timestamp = Timestamp(20_514 * DAY);
@@ -76,7 +77,8 @@ pub(crate) struct Life {
 
 impl Life {
     pub(crate) fn compare(&self, usage: &Usage, place: &Place) -> Signals {
-        let world = World { atlas: &NoAtlas, peers: &self.peers };
+        let world =
+            World { atlas: &NoAtlas, peers: &self.peers, heard: Heard::default(), threshold: None };
         self.profile.compare(&Placed::new(usage, place), &self.params, &world)
     }
 

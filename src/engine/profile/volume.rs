@@ -1,6 +1,6 @@
 //! How many bytes a token takes away in an hour and in a day, beside the most of past days.
 
-use crate::engine::profile::pace::Window;
+use crate::engine::profile::burst::Window;
 use crate::engine::profile::params::Bytes;
 use crate::engine::stats::{Maxima, narrow, whole};
 

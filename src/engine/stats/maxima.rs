@@ -63,11 +63,18 @@ impl Maxima {
 
     /// Absorbs the maximum of a day with a gain of 2/(n + 3): later days weigh more, since in the
     /// first the pace itself is hardly known and looks wild. Cut at three standard deviations above the mean; the first
-    /// few are taken whole, or a weekly batch would need half a year to be usual.
-    pub fn absorb(&mut self, y: f64) {
+    /// few are taken whole, or a weekly batch would need half a year to be usual. Tells whether it was cut.
+    pub fn absorb(&mut self, y: f64) -> bool {
         let (mean, variance) = (f64::from(self.mean), f64::from(self.variance));
         let limit = mean + 3.0 * libm::sqrt(variance.max(Self::LEAST_VARIANCE));
-        let y = if self.days < Self::TAKEN_WHOLE { y } else { y.min(limit) };
+        let is_cut = self.days >= Self::TAKEN_WHOLE && y > limit;
+        self.absorb_whole(if is_cut { limit } else { y });
+        is_cut
+    }
+
+    /// Absorbs a maximum that a person says is in order, uncut.
+    pub fn absorb_whole(&mut self, y: f64) {
+        let (mean, variance) = (f64::from(self.mean), f64::from(self.variance));
         self.days = self.days.saturating_add(1);
         let gain = (2.0 / (f64::from(self.days) + 3.0)).max(Self::LEAST_GAIN);
         let step = y - mean;

@@ -42,6 +42,13 @@ impl<const N: usize> Top<N> {
         self.0.push(Slot { key, weight: Days::ONE, day });
     }
 
+    /// Forgets a value; tells whether it was known.
+    pub fn forget(&mut self, key: u32) -> bool {
+        let before = self.0.len();
+        self.0.retain(|slot| slot.key != key);
+        self.0.len() < before
+    }
+
     /// Lets one active day pass: all fade, and what has faded to nothing is forgotten.
     pub fn fade(&mut self) {
         self.0.retain_mut(|slot| {

@@ -2,7 +2,7 @@
 //!
 //! ```text
 //! version (1 byte) | clock | days | hazards | 7 tables | hours | errors | place | pace | actors | told | class
-//!     | turns | hours
+//!     | turns | hours | word | story
 //!
 //! integers   varint, 7 bits a byte, low first; differences zigzag
 //! f32        4 bytes, little endian
@@ -17,114 +17,26 @@ mod later;
 use smol_str::SmolStr;
 
 use crate::engine::geo::{Country, NetworkKind};
-use crate::engine::profile::Profile;
 use crate::engine::profile::actor::{Actor, Actors, Tier, Voice};
+use crate::engine::profile::bytes::{CodecError, Read, Reader, Writer};
 use crate::engine::profile::family::{Evidence, Families, Family, Hazards};
 use crate::engine::profile::hours::Hours;
 use crate::engine::profile::pace::Pace;
 use crate::engine::profile::signals::{country_key, country_of, kind_key, kind_of};
 use crate::engine::profile::told::{Telling, Told};
 use crate::engine::profile::travel::Fix;
+use crate::engine::profile::{Profile, Story};
 use crate::engine::stats::{Days, Maxima, Nats, Slot, Top};
 use crate::engine::time::Timestamp;
 
 /// The version that is written.
-const VERSION: u8 = 3;
-/// The version before: without turns and hours, which begin anew.
+const VERSION: u8 = 4;
+/// The version before: no word was taken in, and without a story, whose score is counted once more.
+const WITHOUT_WORDS: u8 = 3;
+/// The one before that: without turns and hours, which begin anew.
 const WITHOUT_HOURS: u8 = 2;
-/// The one before that: without a class, which the next day finds out.
+/// The first: without a class, which the next day finds out.
 const WITHOUT_CLASS: u8 = 1;
-
-/// Stored bytes that are no profile.
-#[derive(Clone, Copy, Debug, PartialEq, Eq, thiserror::Error)]
-pub enum CodecError {
-    /// The bytes end within a value, or go on after the last.
-    #[error("profile has the wrong length")]
-    Length,
-    /// Written by a later version.
-    #[error("profile has version {0}, newer than this program")]
-    Version(u8),
-    /// A value that no profile has.
-    #[error("profile holds an impossible {0}")]
-    Value(&'static str),
-}
-
-type Read<T> = Result<T, CodecError>;
-
-#[derive(Default)]
-struct Writer(Vec<u8>);
-
-impl Writer {
-    fn uint(&mut self, value: impl Into<u64>) {
-        let mut value = value.into();
-        loop {
-            let [low, ..] = value.to_le_bytes();
-            value >>= 7;
-            if value == 0 {
-                return self.0.push(low & 0x7f);
-            }
-            self.0.push(low | 0x80);
-        }
-    }
-
-    /// A difference, in wrapping arithmetic: any two values have one.
-    fn from(&mut self, base: i64, value: i64) {
-        let difference = value.wrapping_sub(base);
-        self.uint(((difference << 1) ^ (difference >> 63)).cast_unsigned());
-    }
-
-    fn len(&mut self, len: usize) {
-        self.uint(u64::try_from(len).unwrap_or(u64::MAX));
-    }
-
-    fn float(&mut self, value: f32) {
-        self.0.extend(value.to_le_bytes());
-    }
-}
-
-struct Reader<'a>(&'a [u8]);
-
-impl Reader<'_> {
-    fn byte(&mut self) -> Read<u8> {
-        let (first, rest) = self.0.split_first().ok_or(CodecError::Length)?;
-        self.0 = rest;
-        Ok(*first)
-    }
-
-    fn uint<T: TryFrom<u64>>(&mut self) -> Read<T> {
-        let mut value = 0u64;
-        for shift in (0..64).step_by(7) {
-            let byte = self.byte()?;
-            let bits = u64::from(byte & 0x7f);
-            if shift == 63 && bits > 1 {
-                return Err(CodecError::Value("integer"));
-            }
-            value |= bits << shift;
-            if byte & 0x80 == 0 {
-                return T::try_from(value).map_err(|_| CodecError::Value("integer"));
-            }
-        }
-        Err(CodecError::Value("integer"))
-    }
-
-    fn from(&mut self, base: i64) -> Read<i64> {
-        let zigzag: u64 = self.uint()?;
-        let difference = (zigzag >> 1).cast_signed() ^ -(zigzag & 1).cast_signed();
-        Ok(base.wrapping_add(difference))
-    }
-
-    fn len(&mut self, most: usize) -> Read<usize> {
-        let len = self.uint()?;
-        if len > most { Err(CodecError::Value("length")) } else { Ok(len) }
-    }
-
-    fn float(&mut self) -> Read<f32> {
-        let (bytes, rest) = self.0.split_first_chunk().ok_or(CodecError::Length)?;
-        self.0 = rest;
-        let value = f32::from_le_bytes(*bytes);
-        if value.is_finite() { Ok(value) } else { Err(CodecError::Value("number")) }
-    }
-}
 
 impl Profile {
     /// Writes the profile as bytes, about 1 KB at the most.
@@ -162,6 +74,8 @@ impl Profile {
         to.len(self.class.index());
         later::write_turns(&mut to, &self.turns, self.last);
         later::write_hourly(&mut to, &self.hourly, self.last.hour());
+        to.uint(self.heard);
+        write_story(&mut to, self.story, base);
         to.0
     }
 
@@ -203,7 +117,7 @@ impl Profile {
             errors: [from.float()?, from.float()?],
             errors_today: [from.uint()?, from.uint()?],
             fix: read_fix(&mut from, last)?,
-            pace: read_pace(&mut from, last.hour())?,
+            pace: read_pace(&mut from, last.hour(), version)?,
             actors: read_actors(&mut from, day)?,
             told_score: read_voice(&mut from, base)?,
             told_rate: read_voice(&mut from, base)?,
@@ -211,6 +125,8 @@ impl Profile {
             class: later::read_class(&mut from, version)?,
             turns: later::read_turns(&mut from, version, last)?,
             hourly: later::read_hourly(&mut from, version, last.hour())?,
+            heard: if version <= WITHOUT_WORDS { 0 } else { from.uint()? },
+            story: if version <= WITHOUT_WORDS { None } else { read_story(&mut from, base)? },
         };
         if from.0.is_empty() { Ok(profile) } else { Err(CodecError::Length) }
     }
@@ -365,10 +281,12 @@ fn write_pace(to: &mut Writer, pace: &Pace, hour: i64) {
         to.uint(count);
         to.float(expected);
     }
+    to.from(pace.cut.0, pace.hour.div_euclid(24));
+    to.float(pace.cut.1);
     pace.limits.iter().for_each(|limit| to.uint(limit.wrapping_add(1))); // MAX, the usual, as 0
 }
 
-fn read_pace(from: &mut Reader<'_>, hour: i64) -> Read<Pace> {
+fn read_pace(from: &mut Reader<'_>, hour: i64, version: u8) -> Read<Pace> {
     let hour = from.from(hour)?;
     let mut pace = Pace { hour, ..Pace::default() };
     if hour == i64::MIN {
@@ -396,6 +314,9 @@ fn read_pace(from: &mut Reader<'_>, hour: i64) -> Read<Pace> {
     for (count, expected) in &mut pace.before {
         (*count, *expected) = (from.uint()?, from.float()?);
     }
+    if version > WITHOUT_WORDS {
+        pace.cut = (pace.hour.div_euclid(24).wrapping_sub(from.from(0)?), from.float()?);
+    }
     for limit in &mut pace.limits {
         *limit = from.uint::<u32>()?.wrapping_sub(1);
     }
@@ -416,6 +337,19 @@ fn read_voice(from: &mut Reader<'_>, base: i64) -> Read<Voice> {
         return Ok(Voice::default());
     }
     Ok(Voice { tier, minute: base.wrapping_sub(from.from(0)?) })
+}
+
+/// The score plus one, so that 0 is none, and when it began.
+fn write_story(to: &mut Writer, story: Option<Story>, base: i64) {
+    to.uint(story.map_or(0, |story| u64::from(story.score.0) + 1));
+    let _ = story.map(|story| to.from(story.minute, base));
+}
+
+fn read_story(from: &mut Reader<'_>, base: i64) -> Read<Option<Story>> {
+    let score: u64 = from.uint()?;
+    let Some(score) = score.checked_sub(1) else { return Ok(None) };
+    let score = Nats(u8::try_from(score).map_err(|_| CodecError::Value("score"))?);
+    Ok(Some(Story { score, minute: base.wrapping_sub(from.from(0)?) }))
 }
 
 fn write_actors(to: &mut Writer, actors: &Actors, day: i32) {

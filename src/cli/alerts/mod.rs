@@ -1,5 +1,9 @@
 //! `alerts`: what was told and why, what people said of it, and what they want to hear no more of.
 
+mod ack;
+mod mute;
+mod sum;
+
 use std::collections::BTreeMap;
 use std::io::Write as _;
 use std::path::Path;
@@ -9,7 +13,7 @@ use anyhow::bail;
 use serde_json::{Value as Json, json};
 
 use crate::cli::advice::{self, Place};
-use crate::cli::args::{Alerts, AlertsAck, AlertsList, AlertsMute, Global};
+use crate::cli::args::{Alerts, AlertsList, Global};
 use crate::cli::exit::usage;
 use crate::cli::history::incident_json;
 use crate::cli::print::{self, Printer};
@@ -19,11 +23,11 @@ use crate::clock::now;
 use crate::deliver::stdout::alert_json;
 use crate::engine::alert::{Alert, Level};
 use crate::engine::line::StreamId;
-use crate::engine::mute::Mute;
+use crate::engine::profile::Score;
 use crate::engine::time::Timestamp;
 use crate::engine::usage::Origin;
 use crate::source::journal::UnitWatch;
-use crate::store::{Ack, AlertFilter, Found, Reader, StoredAlert, StoredIncident, Verdict, Who};
+use crate::store::{Ack, AlertFilter, Found, Reader, StoredAlert, StoredIncident, Who};
 
 /// Narrower terminals get a table of fewer columns.
 const NARROW: u16 = 110;
@@ -35,9 +39,9 @@ pub(super) fn run(context: &mut Context, options: &Alerts) -> anyhow::Result<Exi
     match options {
         Alerts::List(options) => list(context, options),
         Alerts::Show { id } => show(context, id),
-        Alerts::Ack(options) => ack(context, options),
-        Alerts::Mute(options) => mute(context, options),
-        Alerts::Unmute { id } => unmute(context, *id),
+        Alerts::Ack(options) => ack::run(context, options),
+        Alerts::Mute(options) => mute::run(context, options),
+        Alerts::Unmute { id } => mute::end(context, *id),
     }?;
     Ok(ExitCode::SUCCESS)
 }
@@ -192,32 +196,36 @@ fn show(context: &mut Context, id: &str) -> anyhow::Result<()> {
     let reader = state::reader(&context.site)?;
     let subject = find(&reader, id)?;
     let paths = state::paths(&reader)?;
+    let scores = sum::scores(&context.site);
     let printer = &mut context.printer;
     match subject {
         Subject::Alert(stored) if printer.is_json() => {
-            printer.json(&shown_json(&stored, &paths))?;
+            printer.json(&shown_json(&stored, &paths, &scores))?;
         }
-        Subject::Alert(stored) => show_alert(printer, &stored, &paths, &context.global)?,
+        Subject::Alert(stored) => show_alert(printer, &stored, &paths, (&context.global, &scores))?,
         Subject::Incident(stored) if printer.is_json() => {
             let mut json = incident_json(&stored.incident);
             if let Some(fields) = json.as_object_mut() {
-                let alerts = stored.alerts.iter().map(|stored| shown_json(stored, &paths));
+                let alerts = stored.alerts.iter().map(|stored| shown_json(stored, &paths, &scores));
                 fields.insert("alerts".to_owned(), alerts.collect());
                 fields.insert("ack".to_owned(), ack_json(stored.ack.as_ref()));
             }
             printer.json(&json)?;
         }
-        Subject::Incident(stored) => show_incident(printer, &stored, &paths, &context.global)?,
+        Subject::Incident(stored) => {
+            show_incident(printer, &stored, &paths, (&context.global, &scores))?;
+        }
     }
     Ok(())
 }
 
 /// An alert with what else it rests on: the weight of each reason, the request.
-fn shown_json(stored: &StoredAlert, paths: &BTreeMap<StreamId, String>) -> Json {
+fn shown_json(stored: &StoredAlert, paths: &BTreeMap<StreamId, String>, scores: &Score) -> Json {
     let alert = &stored.alert;
     let mut json = stored_json(stored, paths);
     let more = print::object([
         ("reasons", json!(alert.reasons)),
+        ("score", sum::json(alert, scores)),
         (
             "user_agent",
             print::object([
@@ -241,7 +249,7 @@ fn show_incident(
     printer: &mut Printer,
     stored: &StoredIncident,
     paths: &BTreeMap<StreamId, String>,
-    global: &Global,
+    (global, scores): (&Global, &Score),
 ) -> anyhow::Result<()> {
     let incident = &stored.incident;
     let level = print::level(incident.level, 0);
@@ -254,7 +262,7 @@ fn show_incident(
     show_ack(printer, stored.ack.as_ref())?;
     for alert in &stored.alerts {
         printer.line("")?;
-        show_alert(printer, alert, paths, global)?;
+        show_alert(printer, alert, paths, (global, scores))?;
     }
     Ok(())
 }
@@ -263,7 +271,7 @@ fn show_alert(
     printer: &mut Printer,
     stored: &StoredAlert,
     paths: &BTreeMap<StreamId, String>,
-    global: &Global,
+    (global, scores): (&Global, &Score),
 ) -> anyhow::Result<()> {
     let alert = &stored.alert;
     let (rule, title) = (print::safe(&alert.rule.name), print::safe(&alert.rule.title));
@@ -285,7 +293,7 @@ fn show_alert(
     field(printer, "risk", format!("{} of 100", alert.risk))?;
     show_ack(printer, stored.ack.as_ref())?;
     field(printer, "muted", if stored.is_muted { "yes" } else { "" })?;
-    show_reasons(printer, alert)?;
+    sum::show(printer, alert, scores)?;
     show_facts(printer, alert)?;
     for origin in &alert.evidence {
         let path = paths.get(&origin.stream).map_or("(file unknown)", String::as_str);
@@ -325,30 +333,6 @@ fn show_ack(printer: &mut Printer, ack: Option<&Ack>) -> std::io::Result<()> {
     field(printer, "said", format!("{} on {}{note}", ack.verdict.as_str(), print::minute(ack.at)))
 }
 
-/// Shows the arithmetic: each reason with its weight, and their sum.
-fn show_reasons(printer: &mut Printer, alert: &Alert) -> std::io::Result<()> {
-    if alert.reasons.is_empty() {
-        return Ok(());
-    }
-    let sum: f32 = alert.reasons.iter().map(|reason| reason.nats).sum();
-    let heading = if sum == 0.0 { "reasons" } else { "evidence in nats" };
-    printer.line(format_args!("  {}", print::bold(heading)))?;
-    for reason in &alert.reasons {
-        let weight = if reason.nats == 0.0 { String::new() } else { format!("{:.2}", reason.nats) };
-        let kind = if reason.kind == alert.rule.name {
-            String::new()
-        } else {
-            format!(" ({})", reason.kind)
-        };
-        let text = print::safe(format!("{}{kind}", reason.text));
-        printer.line(format_args!("    {weight:>6}  {text}"))?;
-    }
-    if sum == 0.0 {
-        return Ok(());
-    }
-    printer.line(format_args!("    {sum:>6.2}  in all"))
-}
-
 fn show_facts(printer: &mut Printer, alert: &Alert) -> std::io::Result<()> {
     if alert.facts.is_empty() {
         return Ok(());
@@ -360,124 +344,4 @@ fn show_facts(printer: &mut Printer, alert: &Alert) -> std::io::Result<()> {
         table.add_row([name, print::safe(value.to_string()), usual.unwrap_or_default()]);
     }
     printer.line(table::coloured(&table, |_| None))
-}
-
-fn ack(context: &mut Context, options: &AlertsAck) -> anyhow::Result<()> {
-    let Context { site, printer, .. } = context;
-    let id = match find(&state::reader(site)?, &options.id)? {
-        Subject::Alert(stored) => stored.alert.id,
-        Subject::Incident(stored) => stored.incident.id,
-    };
-    let verdict = if options.confirmed { Verdict::Confirmed } else { Verdict::Expected };
-    let ack = Ack { subject: id, verdict, note: options.note.clone(), at: now() };
-    site.store()?.ack(&ack)?;
-    if printer.is_json() {
-        return Ok(printer.json(&ack_json(Some(&ack)))?);
-    }
-    Ok(printer.line(format_args!("{}: {}", print::Safe(&ack.subject), verdict.as_str()))?)
-}
-
-fn mute(context: &mut Context, options: &AlertsMute) -> anyhow::Result<()> {
-    let now = now();
-    if options.rule.is_none() && options.principal.is_none() {
-        if options.lasting.is_some() || options.reason.is_some() {
-            return Err(usage("a mute of everything is none: give --rule, --principal or both"));
-        }
-        return list_mutes(context, now);
-    }
-    let Context { site, printer, .. } = context;
-    let Some(reason) = options.reason.clone().filter(|reason| !reason.trim().is_empty()) else {
-        let why = "a mute needs --reason, for those who will wonder why nobody was told";
-        return Err(usage(why));
-    };
-    if let Some(rule) = &options.rule
-        && !site.rules()?.0.rules().iter().any(|known| known.head.name == *rule)
-    {
-        let rule = print::safe(rule);
-        let why = format!("no rule is named \"{rule}\": `tokenwatch rules list` shows all");
-        return Err(usage(why));
-    }
-    let until = options.lasting.as_deref().map(when::duration).transpose()?;
-    let mut store = site.store()?;
-    let principal = match &options.principal {
-        Some(name) => state::principal(&store, name, now)?,
-        None => Default::default(),
-    };
-    let mute = Mute {
-        id: 0,
-        rule: options.rule.clone().unwrap_or_default(),
-        principal,
-        reason,
-        since: now,
-        until: until.map(|lasting| now.plus(lasting)),
-    };
-    let id = store.mute(&mute)?;
-    let mute = Mute { id, ..mute };
-    if printer.is_json() {
-        return Ok(printer.json(&mute_json(&mute, now))?);
-    }
-    let end = mute
-        .until
-        .map_or_else(|| "for good".to_owned(), |end| format!("until {}", print::minute(end)));
-    Ok(printer
-        .line(format_args!("mute {id}: {} {end}; `alerts unmute {id}` ends it", covered(&mute)))?)
-}
-
-fn covered(mute: &Mute) -> String {
-    let rule = if mute.rule.is_empty() { "every rule" } else { mute.rule.as_str() };
-    let whom = if mute.principal.is_empty() { "everybody" } else { mute.principal.as_str() };
-    print::safe(format!("{rule} for {whom}"))
-}
-
-fn list_mutes(context: &mut Context, now: Timestamp) -> anyhow::Result<()> {
-    let mut mutes = state::reader(&context.site)?.mutes()?;
-    let printer = &mut context.printer;
-    if printer.is_json() {
-        return Ok(mutes.iter().try_for_each(|mute| printer.json(&mute_json(mute, now)))?);
-    }
-    mutes.retain(|mute| is_open(mute, now));
-    if mutes.is_empty() {
-        return Ok(printer.line("no mutes")?);
-    }
-    let mut table = table::table(&["id", "what", "reason", "since", "until"]);
-    for mute in &mutes {
-        let until = mute.until.map_or_else(|| "unmuted".to_owned(), print::minute);
-        let since = print::minute(mute.since);
-        table.add_row([
-            mute.id.to_string(),
-            covered(mute),
-            print::safe(&mute.reason),
-            since,
-            until,
-        ]);
-    }
-    Ok(printer.line(table::coloured(&table, |_| None))?)
-}
-
-fn is_open(mute: &Mute, now: Timestamp) -> bool {
-    mute.until.is_none_or(|until| now < until)
-}
-
-fn mute_json(mute: &Mute, now: Timestamp) -> Json {
-    print::object([
-        ("id", json!(mute.id)),
-        ("rule", json!(mute.rule)),
-        ("principal", json!(mute.principal)),
-        ("reason", json!(mute.reason)),
-        ("since", print::time(mute.since)),
-        ("until", print::time(mute.until)),
-        ("open", json!(is_open(mute, now))),
-    ])
-}
-
-fn unmute(context: &mut Context, id: i64) -> anyhow::Result<()> {
-    let Context { site, printer, .. } = context;
-    state::reader(site)?;
-    if !site.store()?.unmute(id)? {
-        bail!("there is no mute {id}: `tokenwatch alerts mute` lists them");
-    }
-    if printer.is_json() {
-        return Ok(printer.json(&json!({"id": id, "open": false}))?);
-    }
-    Ok(printer.line(format_args!("mute {id} is gone"))?)
 }

@@ -1,0 +1,116 @@
+//! `alerts ack`: a person's word, and what it will do.
+
+use anyhow::Context as _;
+use serde_json::{Value as Json, json};
+
+use super::{Subject, ack_json, find};
+use crate::cli::args::AlertsAck;
+use crate::cli::print;
+use crate::cli::{Context, state};
+use crate::clock::now;
+use crate::engine::alert::Alert;
+use crate::engine::detect::{client_name, kind_name, network_name};
+use crate::engine::geo::Prefix;
+use crate::engine::profile::{Families, Family};
+use crate::engine::word::{Sighting, Verdict, Word};
+use crate::store::Ack;
+
+pub(super) fn run(context: &mut Context, options: &AlertsAck) -> anyhow::Result<()> {
+    let Context { site, printer, .. } = context;
+    let (id, before, alerts) = match find(&state::reader(site)?, &options.id)? {
+        Subject::Alert(stored) => {
+            let before = stored.ack.filter(|ack| ack.subject == stored.alert.id);
+            (stored.alert.id.clone(), before, vec![stored.alert])
+        }
+        Subject::Incident(stored) => {
+            let alerts = stored.alerts.into_iter().map(|stored| stored.alert).collect();
+            (stored.incident.id, stored.ack, alerts)
+        }
+    };
+    let verdict = if options.confirmed { Verdict::Confirmed } else { Verdict::Expected };
+    let ack = Ack { subject: id, verdict, note: options.note.clone(), at: now() };
+    let is_repeated = before.is_some_and(|before| before.verdict == verdict);
+    let word = Word::of(verdict, ack.at, &alerts.iter().collect::<Vec<&Alert>>());
+    let word = word.filter(|_| !is_repeated);
+    site.store()?.ack(&ack, word.as_ref())?;
+    let days = site.params().context("reading [detect]")?.profile.learning.watch_days;
+    let effects = match &word {
+        _ if is_repeated => vec!["it was said before; only the note is new".to_owned()],
+        None => vec!["noted; there is no baseline that could learn from it".to_owned()],
+        Some(word) => effects(word, days),
+    };
+    if printer.is_json() {
+        let mut json = ack_json(Some(&ack));
+        if let Json::Object(fields) = &mut json {
+            fields.insert("effects".to_owned(), json!(effects));
+        }
+        return Ok(printer.json(&json)?);
+    }
+    printer.line(format_args!("{}: {}", print::Safe(&ack.subject), verdict.as_str()))?;
+    effects.iter().try_for_each(|effect| printer.line(print::safe(format!("  {effect}"))))?;
+    Ok(())
+}
+
+/// What a word will do, a sentence each.
+fn effects(word: &Word, watch_days: f64) -> Vec<String> {
+    let principal = &word.principal;
+    let all = Family::IDENTITY.into_iter().collect();
+    let named = |of: fn(&Sighting) -> Families| {
+        let actors = word.actors.iter().map(|seen| names(seen, of(seen))).collect::<Vec<_>>();
+        actors.into_iter().filter(|names| !names.is_empty()).collect::<Vec<_>>()
+    };
+    let mut effects = Vec::new();
+    match word.verdict {
+        Verdict::Expected => {
+            let seen = word.actors.iter().map(|seen| names(seen, all)).collect::<Vec<_>>();
+            effects
+                .push(format!("from its next use on, {principal} knows {}", seen.join("; and ")));
+            let n_families = word.families().iter().count();
+            if n_families > 0 {
+                effects.push(
+                    "what was new counts as a change of the owner: such news weighs less".into(),
+                );
+            }
+            if word.surprise() > 0.0 {
+                effects.push("that day's rate of requests counts as usual".to_owned());
+            }
+        }
+        Verdict::Confirmed => {
+            let forgotten = named(|seen| seen.novel);
+            if !forgotten.is_empty() {
+                let forgotten = forgotten.join("; and ");
+                effects
+                    .push(format!("{principal} forgets, should it have learned it, {forgotten}"));
+            }
+            if word.has_stranger() {
+                effects
+                    .push(format!("{principal} never learns from this network and client again"));
+                effects.push(format!(
+                    "for {watch_days} days they are evidence for all principals that do not use both"
+                ));
+            } else {
+                effects.push(format!(
+                    "nothing tells it from {principal}'s own use, so nothing is watched: revoke the token"
+                ));
+            }
+        }
+    }
+    effects
+}
+
+/// The values of an actor, of some families, in words.
+fn names(seen: &Sighting, families: Families) -> String {
+    let named = |family: Family| match family {
+        Family::Country => seen.place.country.map(|country| format!("country {country}")),
+        Family::Kind => seen.place.network.map(|kind| format!("{} networks", kind_name(kind))),
+        Family::Network => seen.place.asn.map(|_| network_name(&seen.place)),
+        Family::Prefix => seen.client.map(|ip| format!("addresses {}", Prefix::of(ip))),
+        Family::Client => Some(client_name(&seen.agent.family)),
+        Family::Version => {
+            let version = &seen.agent.version;
+            (!version.is_empty()).then(|| format!("its version {version}"))
+        }
+        _ => None,
+    };
+    families.iter().filter_map(named).collect::<Vec<_>>().join(", ")
+}

@@ -1,0 +1,153 @@
+//! `alerts mute` and `alerts unmute`: what people want to hear no more of, for how long, and why.
+
+use anyhow::bail;
+use serde_json::{Value as Json, json};
+
+use crate::cli::args::AlertsMute;
+use crate::cli::exit::usage;
+use crate::cli::print;
+use crate::cli::{Context, state, table, when};
+use crate::clock::now;
+use crate::daemon::site::Site;
+use crate::engine::alert::Level;
+use crate::engine::mute::{Mute, Scope};
+use crate::engine::time::{DAY, Timestamp};
+
+/// How long a mute lasts if nobody says: long enough for a journey, short enough to be thought of again.
+const LASTING: i64 = 30 * DAY;
+
+pub(super) fn run(context: &mut Context, options: &AlertsMute) -> anyhow::Result<()> {
+    let now = now();
+    let mut scope = Scope {
+        rule: options.rule.clone().unwrap_or_default(),
+        principal: options.principal.clone().unwrap_or_default(),
+        network: options.network,
+        country: options.country,
+        client: options.client.clone().unwrap_or_default(),
+    };
+    if scope.is_everything() {
+        if options.lasting.is_some() || options.reason.is_some() || options.forever {
+            let scopes = "--rule, --principal, --network, --country or --client";
+            return Err(usage(format!("a mute of everything is none: give {scopes}")));
+        }
+        return list(context, now);
+    }
+    let Context { site, printer, .. } = context;
+    let Some(reason) = options.reason.clone().filter(|reason| !reason.trim().is_empty()) else {
+        let why = "a mute needs --reason, for those who will wonder why nobody was told";
+        return Err(usage(why));
+    };
+    let hears_critical = check(site, &scope)?;
+    let lasting = options.lasting.as_deref().map(when::duration).transpose()?;
+    let mut store = site.store()?;
+    if !scope.principal.is_empty() {
+        scope.principal = state::principal(&store, &scope.principal, now)?;
+    }
+    let until = (!options.forever).then(|| now.plus(lasting.unwrap_or(LASTING)));
+    let mute = Mute { id: 0, scope, reason, since: now, until };
+    let id = store.mute(&mute)?;
+    let mute = Mute { id, ..mute };
+    if printer.is_json() {
+        return Ok(printer.json(&mute_json(&mute, now))?);
+    }
+    let end = mute
+        .until
+        .map_or_else(|| "for good".to_owned(), |end| format!("until {}", print::minute(end)));
+    let what = covered(&mute.scope);
+    printer.line(format_args!("mute {id}: {what} {end}; `alerts unmute {id}` ends it"))?;
+    if hears_critical {
+        printer
+            .line("  what is critical is mailed all the same: name the principal to mute that")?;
+    }
+    Ok(())
+}
+
+/// Refuses a scope that can hold nothing; tells whether alerts of its rules are heard anyway.
+fn check(site: &Site, scope: &Scope) -> anyhow::Result<bool> {
+    let (rules, _) = site.rules()?;
+    let named = |name: &str| scope.rule.is_empty() || scope.rule == name;
+    let levels: Vec<Level> = rules
+        .rules()
+        .iter()
+        .filter(|rule| named(&rule.head.name))
+        .map(|rule| rule.head.level)
+        .collect();
+    let rule = print::safe(&scope.rule);
+    if levels.is_empty() {
+        let why = format!("no rule is named \"{rule}\": `tokenwatch rules list` shows all");
+        return Err(usage(why));
+    }
+    let is_open = scope.principal.is_empty();
+    if is_open && levels.iter().all(|level| *level == Level::Critical) {
+        let why = format!("alerts of {rule} are critical: name the --principal to mute them for");
+        return Err(usage(why));
+    }
+    Ok(is_open && levels.contains(&Level::Critical))
+}
+
+fn covered(scope: &Scope) -> String {
+    let rule = if scope.rule.is_empty() { "every rule" } else { scope.rule.as_str() };
+    let whom = if scope.principal.is_empty() { "everybody" } else { scope.principal.as_str() };
+    let network = scope.network.map(|asn| format!(" from AS{asn}")).unwrap_or_default();
+    let country = scope.country.map(|country| format!(" in {country}")).unwrap_or_default();
+    let client =
+        if scope.client.is_empty() { String::new() } else { format!(" by {}", scope.client) };
+    print::safe(format!("{rule} for {whom}{network}{country}{client}"))
+}
+
+fn list(context: &mut Context, now: Timestamp) -> anyhow::Result<()> {
+    let mut mutes = state::reader(&context.site)?.mutes()?;
+    let printer = &mut context.printer;
+    if printer.is_json() {
+        return Ok(mutes.iter().try_for_each(|mute| printer.json(&mute_json(mute, now)))?);
+    }
+    mutes.retain(|mute| is_open(mute, now));
+    if mutes.is_empty() {
+        return Ok(printer.line("no mutes")?);
+    }
+    let mut table = table::table(&["id", "what", "reason", "since", "until"]);
+    for mute in &mutes {
+        let until = mute.until.map_or_else(|| "unmuted".to_owned(), print::minute);
+        let since = print::minute(mute.since);
+        table.add_row([
+            mute.id.to_string(),
+            covered(&mute.scope),
+            print::safe(&mute.reason),
+            since,
+            until,
+        ]);
+    }
+    Ok(printer.line(table::coloured(&table, |_| None))?)
+}
+
+fn is_open(mute: &Mute, now: Timestamp) -> bool {
+    mute.until.is_none_or(|until| now < until)
+}
+
+fn mute_json(mute: &Mute, now: Timestamp) -> Json {
+    let Scope { rule, principal, network, country, client } = &mute.scope;
+    print::object([
+        ("id", json!(mute.id)),
+        ("rule", json!(rule)),
+        ("principal", json!(principal)),
+        ("network", json!(network)),
+        ("country", json!(country)),
+        ("client", json!(client)),
+        ("reason", json!(mute.reason)),
+        ("since", print::time(mute.since)),
+        ("until", print::time(mute.until)),
+        ("open", json!(is_open(mute, now))),
+    ])
+}
+
+pub(super) fn end(context: &mut Context, id: i64) -> anyhow::Result<()> {
+    let Context { site, printer, .. } = context;
+    state::reader(site)?;
+    if !site.store()?.unmute(id)? {
+        bail!("there is no mute {id}: `tokenwatch alerts mute` lists them");
+    }
+    if printer.is_json() {
+        return Ok(printer.json(&json!({"id": id, "open": false}))?);
+    }
+    Ok(printer.line(format_args!("mute {id} is gone"))?)
+}

@@ -1,0 +1,53 @@
+//! Requests that came faster than ever: in which window, how many, against what is usual.
+
+use crate::engine::stats::Nats;
+
+/// A window in which requests are counted.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Window {
+    /// Five minutes of the clock.
+    FiveMinutes,
+    /// One hour of the clock.
+    Hour,
+    /// The day so far, in UTC.
+    Day,
+    /// Today and the two days before.
+    ThreeDays,
+}
+
+impl Window {
+    /// All, shortest first.
+    pub const ALL: [Self; 4] = [Self::FiveMinutes, Self::Hour, Self::Day, Self::ThreeDays];
+
+    /// Returns the window's name for people.
+    #[must_use]
+    pub const fn as_str(self) -> &'static str {
+        match self {
+            Self::FiveMinutes => "5 min",
+            Self::Hour => "1 h",
+            Self::Day => "1 day",
+            Self::ThreeDays => "3 days",
+        }
+    }
+}
+
+/// Requests that came faster than ever.
+#[derive(Clone, Copy, Debug, PartialEq)]
+pub struct Burst {
+    /// How much evidence the day's worst moment is.
+    pub nats: Nats,
+    /// The window that stands out most now.
+    pub window: Window,
+    /// Requests in it, this one included.
+    pub count: u32,
+    /// Requests expected in it.
+    pub expected: f32,
+    /// Requests in it that were usual at the most.
+    pub usual: u32,
+    /// Whether some window holds more than restarts and retries bring, and several times the usual most.
+    pub is_extreme: bool,
+    /// Whether the evidence is of now, not of an earlier moment of the day.
+    pub is_now: bool,
+    /// The surprise of the day's worst moment.
+    pub surprise: f32,
+}

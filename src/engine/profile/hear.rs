@@ -1,0 +1,125 @@
+//! Takes in what a person says of an incident: whose values they are after all, or that they are nobody's.
+
+use crate::engine::profile::family::Family;
+use crate::engine::profile::params::Params;
+use crate::engine::profile::word::{Sighting, Verdict, Word};
+use crate::engine::profile::{Keys, Profile, Voice};
+use crate::engine::time::HOUR;
+
+/// Which values a word made a principal's own, and which it took from it.
+#[derive(Clone, Debug, Default, PartialEq, Eq)]
+pub struct Taught {
+    /// Values that are its own from now on.
+    pub learned: Vec<(Family, u32)>,
+    /// Values that are no more.
+    pub forgotten: Vec<(Family, u32)>,
+}
+
+impl Profile {
+    /// Returns the number of the last word that was taken in.
+    #[must_use]
+    pub const fn heard(&self) -> u32 {
+        self.heard
+    }
+
+    /// Takes in a word (docs/detection.md, Words).
+    pub fn hear(&mut self, word: &Word, params: &Params) -> Taught {
+        self.heard = word.number;
+        let mut taught = Taught::default();
+        match word.verdict {
+            Verdict::Expected => self.trust(word, params, &mut taught),
+            Verdict::Confirmed => {
+                word.actors.iter().for_each(|seen| self.distrust(seen, &mut taught));
+            }
+        }
+        taught
+    }
+
+    fn trust(&mut self, word: &Word, params: &Params, taught: &mut Taught) {
+        for seen in &word.actors {
+            let keys = seen.keys();
+            for (family, key) in values(&keys) {
+                if !self.has(family, key) {
+                    self.see(family, key);
+                    taught.learned.push((family, key));
+                }
+            }
+            for actor in self.actors.known_as(&keys) {
+                (actor.days, actor.is_alerted) = (0, false);
+                actor.evidence = Default::default();
+            }
+            if seen.families.has(Family::Dormancy) {
+                let gap_hours = u32::try_from(seen.time.since(self.trusted) / HOUR).unwrap_or(0);
+                self.max_gap_hours = self.max_gap_hours.max(gap_hours);
+                self.trusted = self.trusted.max(seen.time.min(self.last));
+            }
+        }
+        word.families().iter().for_each(|family| self.hazards.add(family));
+        let last = word.actors.iter().map(|seen| seen.time).max();
+        if let Some(last) = last.filter(|_| word.surprise() > 0.0) {
+            self.pace.expect(word.surprise(), last, params.score.notice, params.caps.rate);
+        }
+    }
+
+    /// Forgets what an actor brought: whatever was there before its first alert is no news of it.
+    fn distrust(&mut self, seen: &Sighting, taught: &mut Taught) {
+        let keys = seen.keys();
+        let brought = values(&keys).filter(|(family, _)| seen.novel.has(*family));
+        for (family, key) in brought {
+            if self.forget(family, key) {
+                taught.forgotten.push((family, key));
+            }
+        }
+        let has_moved = seen.novel.has(Family::Country) || seen.novel.has(Family::Network);
+        let is_there =
+            |place: &super::Fix| (place.country, place.asn) == (seen.place.country, seen.place.asn);
+        if has_moved && self.fix.as_ref().is_some_and(is_there) {
+            self.fix = None;
+        }
+        // Should it come back, that is news.
+        for actor in self.actors.known_as(&keys) {
+            (actor.days, actor.told) = (0, Voice::default());
+        }
+    }
+
+    fn has(&self, family: Family, key: u32) -> bool {
+        match family {
+            Family::Country => self.countries.has(key),
+            Family::Kind => self.kinds.has(key),
+            Family::Network => self.networks.has(key),
+            Family::Prefix => self.prefixes.has(key),
+            Family::Client => self.clients.has(key),
+            Family::Version => self.versions.has(key),
+            _ => true,
+        }
+    }
+
+    fn see(&mut self, family: Family, key: u32) {
+        match family {
+            Family::Country => self.countries.see(key, self.day),
+            Family::Kind => self.kinds.see(key, self.day),
+            Family::Network => self.networks.see(key, self.day),
+            Family::Prefix => self.prefixes.see(key, self.day),
+            Family::Client => self.clients.see(key, self.day),
+            Family::Version => self.versions.see(key, self.day),
+            _ => {}
+        }
+    }
+
+    fn forget(&mut self, family: Family, key: u32) -> bool {
+        match family {
+            Family::Country => self.countries.forget(key),
+            Family::Kind => self.kinds.forget(key),
+            Family::Network => self.networks.forget(key),
+            Family::Prefix => self.prefixes.forget(key),
+            Family::Client => self.clients.forget(key),
+            Family::Version => self.versions.forget(key),
+            _ => false,
+        }
+    }
+}
+
+/// The values that say who it is.
+fn values(keys: &Keys) -> impl Iterator<Item = (Family, u32)> {
+    Family::IDENTITY.into_iter().filter_map(|family| Some((family, keys.get(family)?)))
+}

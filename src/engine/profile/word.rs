@@ -1,0 +1,139 @@
+//! A person's word on an actor, as a profile takes it in.
+
+use std::net::IpAddr;
+
+use serde::{Deserialize, Serialize};
+use smol_str::SmolStr;
+
+use crate::engine::geo::{Place, Prefix};
+use crate::engine::profile::family::{Families, Family};
+use crate::engine::profile::signals::Keys;
+use crate::engine::time::Timestamp;
+use crate::engine::usage::Agent;
+
+/// What a person makes of an alert.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "lowercase")]
+pub enum Verdict {
+    /// It was the owner, or otherwise in order.
+    Expected,
+    /// It was misuse.
+    Confirmed,
+}
+
+impl Verdict {
+    /// Returns the verdict's word.
+    #[must_use]
+    pub const fn as_str(self) -> &'static str {
+        match self {
+            Self::Expected => "expected",
+            Self::Confirmed => "confirmed",
+        }
+    }
+
+    /// Reads a verdict's word.
+    #[must_use]
+    pub fn parse(word: &str) -> Option<Self> {
+        [Self::Expected, Self::Confirmed].into_iter().find(|verdict| verdict.as_str() == word)
+    }
+}
+
+/// What a usage that made an alert brought with it: kept with the alert, for a word that may come.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Serialize, Deserialize)]
+pub struct Brought {
+    /// What its principal's tables did not hold.
+    pub novel: Families,
+    /// The surprise of the day's worst moment so far (docs/detection.md, Rate); 0 if the rate was usual.
+    pub surprise: f32,
+}
+
+/// An actor as alerts saw it.
+#[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
+pub struct Sighting {
+    /// When it was seen last.
+    pub time: Timestamp,
+    /// From which address.
+    pub client: Option<IpAddr>,
+    /// Where that is.
+    pub place: Place,
+    /// With which program.
+    pub agent: Agent,
+    /// Which of its values the principal's tables did not hold.
+    pub novel: Families,
+    /// Which kinds of evidence there were.
+    pub families: Families,
+    /// The surprise of the rate, if that was evidence.
+    pub surprise: f32,
+}
+
+impl Sighting {
+    /// Returns its values as profiles keep them; the route is unknown.
+    pub(crate) fn keys(&self) -> Keys {
+        Keys::new(&self.place, self.client.map(Prefix::of), &self.agent)
+    }
+
+    /// Returns what it is known again by: network and client, or neighbourhood and client where the principal
+    /// uses both of the former itself; `None` if nothing tells it from the principal.
+    fn stranger(&self) -> Option<u32> {
+        let is_new = |family: &Family| self.novel.has(*family);
+        let by = [Family::Network, Family::Client, Family::Prefix];
+        let is_known = !self.novel.has(Family::Network) && !self.novel.has(Family::Client);
+        by.iter().any(is_new).then(|| self.keys().actor(is_known))
+    }
+
+    pub(crate) fn merge(&mut self, other: &Self) {
+        self.time = self.time.max(other.time);
+        self.novel = self.novel.or(other.novel);
+        self.families = self.families.or(other.families);
+        self.surprise = self.surprise.max(other.surprise);
+    }
+}
+
+/// What a person said of an alert or an incident, and of whom.
+#[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
+pub struct Word {
+    /// Grows with each word; 0 before it is kept.
+    #[serde(skip)]
+    pub number: u32,
+    /// When it was said.
+    pub at: Timestamp,
+    /// On whom it takes effect.
+    pub principal: SmolStr,
+    /// What was said.
+    pub verdict: Verdict,
+    /// Of whom: each once.
+    pub actors: Vec<Sighting>,
+}
+
+impl Word {
+    /// Returns the kinds of evidence that there were.
+    #[must_use]
+    pub fn families(&self) -> Families {
+        self.actors.iter().fold(Families::default(), |all, actor| all.or(actor.families))
+    }
+
+    /// Returns the largest surprise of the rate; 0 if that was no evidence.
+    #[must_use]
+    pub fn surprise(&self) -> f32 {
+        self.actors.iter().fold(0.0, |most, actor| most.max(actor.surprise))
+    }
+
+    /// Tells whether there is somebody to be known again.
+    #[must_use]
+    pub fn has_stranger(&self) -> bool {
+        self.actors.iter().any(|actor| actor.stranger().is_some())
+    }
+
+    pub(crate) fn strangers(&self) -> impl Iterator<Item = u32> {
+        self.actors.iter().filter_map(Sighting::stranger)
+    }
+}
+
+/// What is known of the actor of one usage from words.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub struct Heard {
+    /// Misuse from this network, with this client, was confirmed not long ago.
+    pub is_watched: bool,
+    /// It was misuse of this very principal: never to be learned.
+    pub is_barred: bool,
+}

@@ -1,0 +1,133 @@
+//! What a person made of an incident, and what that teaches: values that are a principal's own after all, or
+//! an actor that is to be known again.
+//!
+//! Words are an argument of the Judge, like mutes. Each has a number and a time: it takes effect on its
+//! principal before the first usage of that time or later, and the profile remembers the number of the last
+//! word that it took in. So it does not matter when the program was started, nor how a log was cut.
+
+use std::collections::BTreeMap;
+
+use smol_str::SmolStr;
+
+use crate::engine::alert::{Alert, Value};
+use crate::engine::geo::Place;
+use crate::engine::profile::Family;
+pub use crate::engine::profile::{Brought, Heard, Sighting, Verdict, Word};
+use crate::engine::stats::whole;
+use crate::engine::time::{DAY, Timestamp};
+
+/// Actors that a word speaks of at most: those of an hour, and few are ever more than two.
+const ACTORS: usize = 32;
+
+impl Sighting {
+    /// Reads the actor from an alert; `None` for one of no usage of a principal: of a log, of many at once.
+    fn of(alert: &Alert) -> Option<Self> {
+        alert.token.as_ref()?;
+        let nats = |name: &str| match alert.facts.get(name) {
+            Some(Value::Float(nats)) => *nats,
+            _ => 0.0,
+        };
+        let has_rate = nats("unusual.rate").max(nats("rate.nats")) > 0.0;
+        Some(Self {
+            time: alert.time,
+            client: alert.client,
+            // no value of it is kept, and JSON cannot write every number
+            place: Place { point: None, ..alert.place.clone() },
+            agent: alert.agent.clone(),
+            novel: alert.brought.novel,
+            families: Family::ALL.into_iter().filter(|of| nats(of.fact()) > 0.0).collect(),
+            surprise: if has_rate { alert.brought.surprise } else { 0.0 },
+        })
+    }
+}
+
+impl Word {
+    /// Makes the word that a verdict on alerts of one principal is; `None` if it can teach nothing.
+    #[must_use]
+    pub fn of(verdict: Verdict, at: Timestamp, alerts: &[&Alert]) -> Option<Self> {
+        let mut actors: Vec<Sighting> = Vec::new();
+        for seen in alerts.iter().filter_map(|alert| Sighting::of(alert)) {
+            let has_room = actors.len() < ACTORS;
+            match actors.iter_mut().find(|actor| actor.keys() == seen.keys()) {
+                Some(actor) => actor.merge(&seen),
+                None if has_room => actors.push(seen),
+                None => {}
+            }
+        }
+        let principal = alerts.first()?.principal.clone();
+        (!actors.is_empty()).then_some(Self { number: 0, at, principal, verdict, actors })
+    }
+}
+
+/// Everything that was said. Bounded by what people say.
+#[derive(Clone, Debug, Default, PartialEq)]
+pub struct Words {
+    by_principal: BTreeMap<SmolStr, Vec<Word>>,
+    watches: BTreeMap<u32, Vec<Watch>>,
+}
+
+/// An actor of confirmed misuse.
+#[derive(Clone, Debug, PartialEq)]
+struct Watch {
+    principal: SmolStr,
+    since: Timestamp,
+    /// When a later word took it back.
+    end: Option<Timestamp>,
+}
+
+impl Words {
+    /// Takes in all words, in any order.
+    #[must_use]
+    pub fn new(mut words: Vec<Word>) -> Self {
+        words.sort_by_key(|word| word.number);
+        let mut all = Self::default();
+        for word in words {
+            for key in word.strangers() {
+                let watches = all.watches.entry(key).or_default();
+                match word.verdict {
+                    Verdict::Confirmed => watches.push(Watch {
+                        principal: word.principal.clone(),
+                        since: word.at,
+                        end: None,
+                    }),
+                    Verdict::Expected => watches
+                        .iter_mut()
+                        .filter(|watch| watch.principal == word.principal && watch.end.is_none())
+                        .for_each(|watch| watch.end = Some(word.at)),
+                }
+            }
+            all.by_principal.entry(word.principal.clone()).or_default().push(word);
+        }
+        all
+    }
+
+    /// Returns the words that a principal has to take in before a usage of `time`, in their order: those after
+    /// the number of the last that it took in.
+    pub fn due(&self, principal: &str, after: u32, time: Timestamp) -> impl Iterator<Item = &Word> {
+        let words = self.by_principal.get(principal).map(Vec::as_slice).unwrap_or_default();
+        let words = words.iter().skip_while(move |word| word.number <= after);
+        words.take_while(move |word| word.at <= time)
+    }
+
+    /// Returns what is known of an actor at a time. Misuse is watched for so many days.
+    pub(crate) fn about(
+        &self,
+        principal: &str,
+        actor: impl FnOnce() -> [u32; 2],
+        time: Timestamp,
+        days: f64,
+    ) -> Heard {
+        if self.watches.is_empty() {
+            return Heard::default();
+        }
+        let keys = actor();
+        let watched = i64::from(whole(days)) * DAY;
+        let watches = keys.iter().filter_map(|key| self.watches.get(key)).flatten();
+        let in_force =
+            watches.filter(|watch| watch.since <= time && watch.end.is_none_or(|end| time < end));
+        in_force.fold(Heard::default(), |heard, watch| Heard {
+            is_watched: heard.is_watched || time.since(watch.since) < watched,
+            is_barred: heard.is_barred || watch.principal == principal,
+        })
+    }
+}

@@ -1,0 +1,52 @@
+//! What people said of alerts, for the Judge, and a number that changes whenever that changes.
+
+use rusqlite::{Connection, params};
+
+use crate::engine::word::Word;
+
+use super::codec::{get_json, get_u32, to_json};
+use super::commit::bump;
+use super::status::setting;
+use super::{Reader, StoreError};
+
+impl Reader {
+    /// Returns all words, in the order in which they were said.
+    ///
+    /// # Errors
+    /// What the database says.
+    pub fn words(&self) -> Result<Vec<Word>, StoreError> {
+        self.read("reading what people said", |db| {
+            let mut statement =
+                db.prepare_cached("SELECT number, body FROM word ORDER BY number")?;
+            let rows = statement.query_map([], |row| {
+                let word: Word = get_json(row, "body")?;
+                Ok(Word { number: get_u32(row, "number")?, ..word })
+            })?;
+            rows.collect()
+        })
+    }
+
+    /// Returns a number that grows with each change to the words.
+    ///
+    /// # Errors
+    /// What the database says.
+    pub fn words_version(&self) -> Result<u64, StoreError> {
+        self.read("reading the version of the words", |db| setting(db, "words_version"))
+    }
+}
+
+/// Keeps a word after all others; its own number is passed over.
+pub(super) fn keep(db: &Connection, word: &Word) -> rusqlite::Result<()> {
+    db.execute(
+        "INSERT INTO word (principal, body) VALUES (?1, ?2)",
+        params![word.principal.as_str(), to_json(word)?],
+    )?;
+    bump(db, "words_version", 1)
+}
+
+/// Removes the words of a principal; returns how many there were.
+pub(super) fn forget(db: &Connection, principal: &str) -> rusqlite::Result<usize> {
+    let n_gone = db.execute("DELETE FROM word WHERE principal = ?1", [principal])?;
+    bump(db, "words_version", u64::from(n_gone > 0))?;
+    Ok(n_gone)
+}
