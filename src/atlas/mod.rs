@@ -115,4 +115,6 @@ fn is_public_v6(address: Ipv6Addr) -> bool {
 }
 
 #[cfg(test)]
+mod sample;
+#[cfg(test)]
 mod tests;
