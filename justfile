@@ -19,6 +19,10 @@ bench LINES="1000000":
 bench-formats:
     cargo bench --bench formats
 
+# Scores the Judge beside plain rules on a labelled log.
+bench-detection DIR:
+    cargo bench --bench detection -- {{DIR}}
+
 # Feeds one parser what a fuzzer makes up: fuzz/README.md.
 fuzz TARGET SECONDS="120":
     mkdir -p fuzz/corpus/{{TARGET}} fuzz/seeds/{{TARGET}}
