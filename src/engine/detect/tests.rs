@@ -282,6 +282,24 @@ fn plain_http_is_told_and_tls_is_not() {
 }
 
 #[test]
+fn a_redirect_first_does_not_silence_that_plain_http_is_accepted_then() {
+    let mut life = Life::default();
+    let sent = |second: i64, status| Usage {
+        transport: Transport::Plain,
+        status: Some(status),
+        ..usage(second * SECOND)
+    };
+    let accepted: Vec<Option<Value>> = [(0, 308), (1, 200), (2, 308), (3, 200)]
+        .into_iter()
+        .map(|(second, status)| {
+            let facts = life.judged(&sent(second, status), &berlin(), None);
+            facts.get("transport.accepted").cloned()
+        })
+        .collect();
+    assert_eq!(accepted, [Some(Value::Bool(false)), Some(Value::Bool(true)), None, None]);
+}
+
+#[test]
 fn times_at_the_ends_of_the_range_do_no_harm() {
     for micros in [i64::MIN, i64::MIN + 1, 0, i64::MAX - 1, i64::MAX] {
         let mut life = Life::default();

@@ -12,7 +12,7 @@ const NAME: &str = "insecure-transport";
 
 pub(super) const DETECTOR: Detector = Detector {
     name: NAME,
-    about: "a token is sent over plain HTTP or TLS below 1.2; once a day for each client",
+    about: "a token is sent over plain HTTP or TLS below 1.2; once a day for each client and answer",
     facts: &[
         fact("transport.scheme", "http or old-tls"),
         fact(
@@ -30,12 +30,15 @@ fn judge(case: &Case<'_>, told: &mut Told, facts: &mut Facts) {
         Transport::OldTls => ("old-tls", "over TLS older than 1.2"),
         Transport::Unknown | Transport::Tls => return,
     };
-    let what: [&[u8]; 3] = [NAME.as_bytes(), scheme.as_bytes(), usage.agent.family.as_bytes()];
+    let is_accepted = case.is_ok() && !matches!(usage.status, Some(300..400));
+    // A refusal first must not silence that it is accepted then.
+    let answer: &[u8] = if is_accepted { b"accepted" } else { b"refused" };
+    let client = usage.agent.family.as_bytes();
+    let what: [&[u8]; 4] = [NAME.as_bytes(), scheme.as_bytes(), client, answer];
     if case.tell(told, &what, case.params.repeat.exposed_hours).is_none() {
         return;
     }
     state(facts, "transport.scheme", Value::Text(SmolStr::new_static(scheme)));
-    let is_accepted = case.is_ok() && !matches!(usage.status, Some(300..400));
     state(facts, "transport.accepted", Value::Bool(is_accepted));
     usual(facts, "transport.scheme", Value::Text(SmolStr::new_static("https")));
     because(facts, NAME, 0.0, format!("sent {words}"));
