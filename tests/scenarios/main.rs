@@ -17,6 +17,7 @@
     reason = "a test that cannot go on must end"
 )]
 
+mod order;
 mod play;
 mod random;
 #[path = "../../src/atlas/sample.rs"]
@@ -87,8 +88,8 @@ fn run(path: &Path, is_shown: bool) -> Vec<String> {
     told::faults(&story, &alerts)
 }
 
-#[test]
-fn every_scenario_tells_what_it_must_and_nothing_else() {
+/// Runs all scenarios, or those that are asked for, in as many threads as there are processors.
+fn for_all(run: impl Fn(&Path, bool) -> Vec<String> + Sync) {
     #[allow(clippy::disallowed_methods, reason = "which scenario to look at, no setting of ours")]
     let one = std::env::var("SCENARIO").ok();
     let is_asked = |path: &PathBuf| one.as_ref().is_none_or(|one| name(path).contains(one));
@@ -111,6 +112,21 @@ fn every_scenario_tells_what_it_must_and_nothing_else() {
     let mut faults = faults.into_inner().unwrap();
     faults.sort();
     assert!(faults.is_empty(), "\n{}\n", faults.join("\n"));
+}
+
+#[test]
+fn every_scenario_tells_what_it_must_and_nothing_else() {
+    for_all(run);
+}
+
+#[test]
+fn lines_that_come_in_another_order_or_twice_tell_the_same() {
+    #[allow(clippy::disallowed_methods, reason = "how long to look, no setting of ours")]
+    let seeds = std::env::var("SEEDS").ok().and_then(|n| n.parse().ok()).unwrap_or(2);
+    for_all(|path, _| {
+        let story = Story::parse(&name(path), &fs::read_to_string(path).expect("scenario"));
+        story.map_or_else(|fault| vec![fault], |story| order::faults(&story, seeds))
+    });
 }
 
 #[test]

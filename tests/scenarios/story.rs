@@ -10,6 +10,8 @@ pub(crate) const LEVELS: [&str; 5] = ["informational", "low", "medium", "high", 
 pub(crate) struct Story {
     pub(crate) name: String,
     pub(crate) world: World,
+    /// The names of its places, in their order.
+    places: Vec<String>,
     pub(crate) clients: Vec<(String, String)>,
     pub(crate) people: Vec<Who>,
     pub(crate) calls: Vec<Call>,
@@ -107,6 +109,7 @@ impl Story {
         let mut story = Self {
             name: name.to_owned(),
             world: World::default(),
+            places: Vec::new(),
             clients: Vec::new(),
             people: Vec::new(),
             calls: Vec::new(),
@@ -127,8 +130,8 @@ impl Story {
             [comment, ..] if comment.starts_with('#') => {}
             ["place" | "place6", name, country, city, at, asn, operator @ ..] => {
                 let (latitude, longitude) = at.split_once(',').ok_or("LATITUDE,LONGITUDE")?;
+                self.places.push((*name).to_owned());
                 self.world.0.push(Place {
-                    name: (*name).to_owned(),
                     is_v6: words[0] == "place6",
                     country: (*country).to_owned(),
                     city: (*city).to_owned(),
@@ -172,10 +175,11 @@ impl Story {
     fn call(&self, who: &str, address: &str, client: &str) -> Result<Call, String> {
         let (address, host) = address.split_once('/').unwrap_or((address, "7"));
         let (place, net) = address.split_once(':').unwrap_or((address, "0"));
+        let at = self.places.iter().position(|name| name == place);
         let agent = self.clients.iter().find(|(name, _)| name == client);
         Ok(Call {
             who: who.to_owned(),
-            place: self.world.find(place).ok_or(format!("no place {place}"))?,
+            place: at.ok_or(format!("no place {place}"))?,
             net: pick(net)?,
             host: pick(host)?,
             agent: agent.ok_or(format!("no client {client}"))?.1.clone(),
@@ -208,6 +212,15 @@ impl Story {
             Some(Who { crowd: Some(n), .. }) => (1..=*n).map(|n| format!("{who}-{n}")).collect(),
             _ => vec![who.to_owned()],
         }
+    }
+
+    /// The name under which a principal's calls are made.
+    pub(crate) fn crowd_of(&self, principal: &str) -> String {
+        let crowd = self
+            .people
+            .iter()
+            .find(|person| self.members(&person.name).iter().any(|one| one == principal));
+        crowd.map_or(principal, |person| &person.name).to_owned()
     }
 
     /// The registry as a file; strangers are not in it.

@@ -14,7 +14,6 @@ pub(crate) const NETS: u64 = 256;
 /// One operator in one city.
 #[derive(Debug)]
 pub(crate) struct Place {
-    pub(crate) name: String,
     pub(crate) is_v6: bool,
     pub(crate) country: String,
     pub(crate) city: String,
@@ -27,10 +26,6 @@ pub(crate) struct Place {
 pub(crate) struct World(pub(crate) Vec<Place>);
 
 impl World {
-    pub(crate) fn find(&self, name: &str) -> Option<usize> {
-        self.0.iter().position(|place| place.name == name)
-    }
-
     /// The text of an address: a host of a network of a place.
     ///
     /// `11.0.0.0/8` was never seen on the internet, `3ffe::/16` is no more (RFC 3701); documentation addresses have no place.
