@@ -75,14 +75,15 @@ impl Profile {
         let keys = Keys::of(seen);
         let novel = self.novel(&keys);
         let is_known = !novel.has(Family::Network) && !novel.has(Family::Client);
+        let time = seen.usage.time.max(self.last);
         let mut signals = Signals {
-            time: seen.usage.time.max(self.last),
+            time,
             is_late: self.is_late(seen.usage.time, params),
             is_accepted: seen.is_accepted(),
             is_rate_alone: false,
             rate_share: 0.0,
             is_barred: world.heard.is_barred && is_somebody_new(novel),
-            active_days: self.n_days,
+            active_days: self.days_before(day_of(time)),
             novel,
             is_place_known: self.knows_place(novel, &keys),
             is_distributed: self.is_distributed(),
@@ -118,6 +119,11 @@ impl Profile {
             signals.usual = Some(Box::new(self.usual()));
         }
         signals
+    }
+
+    /// Active days before this one: what is said of the first use of a day is said of the second, whichever of both lines came first.
+    fn days_before(&self, day: i32) -> u32 {
+        self.n_days.saturating_sub(u32::from(self.day == day))
     }
 
     fn is_late(&self, time: Timestamp, params: &Params) -> bool {

@@ -162,7 +162,7 @@ pub struct Signals {
     pub is_accepted: bool,
     /// A person said that this actor is no friend: nothing of it is to be learned.
     pub is_barred: bool,
-    /// Active days so far.
+    /// Active days before this one.
     pub active_days: u32,
     /// What was never seen. While nothing is known, that is everything.
     pub novel: Families,

@@ -321,6 +321,17 @@ fn a_burst_of_twenty_times_is_told_and_a_growing_machine_is_not() {
 }
 
 #[test]
+fn a_day_counts_when_it_is_over_whoever_comes_first_in_it() {
+    let mut life = Life::default();
+    life.steady(3);
+    let theft = stolen(3 * DAY + HOUR);
+    let before_the_owner = life.compare(&theft, &lagos());
+    life.live(&usage(3 * DAY + MINUTE), &berlin());
+    let after_the_owner = life.compare(&theft, &lagos());
+    assert_eq!([before_the_owner.active_days, after_the_owner.active_days], [3, 3]);
+}
+
+#[test]
 fn what_comes_late_is_counted_and_nothing_else() {
     let mut life = Life::default();
     life.steady(10);
