@@ -19,6 +19,14 @@ bench LINES="1000000":
 bench-formats:
     cargo bench --bench formats
 
+# Measures the Judge alone: usages a second, bytes a principal.
+bench-judge:
+    cargo bench --bench judge
+
+# Writes a labelled log to score on: an invented company, other ways to live and to steal.
+traffic SEED DIR:
+    cargo bench --bench traffic -- {{SEED}} {{DIR}}
+
 # Scores the Judge beside plain rules on a labelled log.
 bench-detection DIR:
     cargo bench --bench detection -- {{DIR}}
