@@ -101,6 +101,7 @@ fn usage(n: u64, principals: u64) -> Usage {
         route: smol_str::format_smolstr!("/v1/things/{}", (who + round) % 12),
         status: Some(200),
         bytes: 612,
+        object: None,
         transport: Transport::Tls,
         service: "api".into(),
         origin: Origin { stream: StreamId::default(), offset: n },

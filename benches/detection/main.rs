@@ -95,7 +95,7 @@ fn told(
 ) -> Vec<(String, Level, Vec<Alert>)> {
     let names = Names::default();
     let format = Format::preset("auto").unwrap();
-    let source = Source { format, trusted_proxies: Vec::new(), service: SmolStr::default() };
+    let source = Source::of(format);
     let reader = Reader::new(Finder::new(&names), Sealer::new(key(), &names), vec![source]);
     let atlas = Reloading::open(Settings {
         city: vec![directory.join("City.mmdb")],

@@ -46,7 +46,7 @@ fn read(story: &Story, home: &Path) -> Read {
     let key = || SealKey::new(b"order");
     let names = Names::default();
     let format = Format::preset("auto").unwrap();
-    let source = Source { format, trusted_proxies: Vec::new(), service: SmolStr::default() };
+    let source = Source::of(format);
     let reader = Reader::new(Finder::new(&names), Sealer::new(key(), &names), vec![source]);
     let bytes = play::lines(story).into_bytes();
     let usages = reader.read(&Batch { bytes, ..Batch::default() }).usages;

@@ -1,9 +1,9 @@
-//! `fleet-change`: many principals took to the same new network or client within an hour.
+//! `fleet-change`: many principals took to the same new network or client within an hour, or to far more requests.
 
 use smol_str::SmolStr;
 
 use crate::engine::alert::{Facts, Value};
-use crate::engine::house::Shared;
+use crate::engine::house::{Shared, What};
 use crate::engine::profile::{Family, Placed};
 use crate::engine::time::MINUTE;
 
@@ -14,10 +14,10 @@ const NAME: &str = "fleet-change";
 
 pub(super) const DETECTOR: Detector = Detector {
     name: NAME,
-    about: "many principals took to the same new network or client within an hour: one event, told once instead of once for each",
+    about: "many principals took to the same new network or client within an hour, or to far more requests: one event, told once instead of once for each",
     facts: &[
         fact("fleet.principals", "principals that took to it within [detect.fleet] window_minutes"),
-        fact("fleet.change", "of what: network, prefix or client"),
+        fact("fleet.change", "of what: network, prefix, client or rate"),
         fact("fleet.value", "to which"),
         fact("fleet.minutes", "minutes from the first to the last of them"),
     ],
@@ -28,13 +28,14 @@ pub(super) const DETECTOR: Detector = Detector {
 /// made it so.
 #[must_use]
 pub fn shared(change: &Shared, placed: &Placed<'_>) -> Facts {
-    let (what, value) = match change.family {
-        Family::Network => ("network", network_name(placed.place)),
-        Family::Client => ("client", client_name(&placed.usage.agent.family)),
-        _ => {
+    let (what, value) = match change.what {
+        What::Value(Family::Network, _) => ("network", network_name(placed.place)),
+        What::Value(Family::Client, _) => ("client", client_name(&placed.usage.agent.family)),
+        What::Value(..) => {
             let prefix = placed.prefix.map(|prefix| prefix.to_string());
             ("prefix", format!("addresses {}", prefix.unwrap_or_default()))
         }
+        What::Rush => ("rate", "far more requests than ever".to_owned()),
     };
     let minutes = placed.usage.time.since(change.since) / MINUTE;
     let mut facts = Facts::default();
@@ -43,11 +44,15 @@ pub fn shared(change: &Shared, placed: &Placed<'_>) -> Facts {
     state(&mut facts, "fleet.value", Value::Text(SmolStr::new(&value)));
     state(&mut facts, "fleet.minutes", Value::Int(minutes));
     usual(&mut facts, "fleet.principals", Value::Int(0));
-    let text = format!(
-        "{value}, never seen by any of them, is used by {} principals within {} min",
-        change.principals,
-        minutes.max(1)
-    );
+    let (who, minutes) = (change.principals, minutes.max(1));
+    let text = match change.what {
+        What::Value(..) => {
+            format!(
+                "{value}, never seen by any of them, is used by {who} principals within {minutes} min"
+            )
+        }
+        What::Rush => format!("{value}, of {who} principals within {minutes} min"),
+    };
     because(&mut facts, NAME, 0.0, text);
     facts
 }

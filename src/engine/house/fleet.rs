@@ -1,5 +1,5 @@
-//! What many principals took to at once: a company that moved, a deployment of a new client. It is one
-//! event, told once, and says nothing of any one of them.
+//! What many principals took to at once: a company that moved, a deployment of a new client, a launch that
+//! makes all of them busy. It is one event, told once, and says nothing of any one of them.
 
 use std::collections::BTreeMap;
 
@@ -18,8 +18,10 @@ section! {
         window_minutes = 60.0, "min", "docs/detection.md, Fleet";
         /// Principals that know a value, from which on it is new for nobody.
         known = 3.0, "principals", "docs/detection.md, Fleet";
-        /// For how long it then says nothing of one principal.
+        /// For how long a network or client then says nothing of one principal.
         keep_days = 14.0, "d", "docs/detection.md, Learning: as long as an alerted actor is watched";
+        /// For how long a rush of many then says nothing of one principal.
+        rush_hours = 24.0, "h", "own choice: a launch, a month's end, the day after an outage";
     }
 }
 
@@ -41,40 +43,62 @@ struct Change {
     until: Option<i64>,
 }
 
+/// What many may take to at once.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum What {
+    /// A value of a family: a network, a prefix, a client.
+    Value(Family, u32),
+    /// Requests far faster than on their own worst days.
+    Rush,
+}
+
 /// A change that many principals have in common.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub struct Shared {
     /// What it is a change of.
-    pub family: Family,
+    pub what: What,
     /// How many principals took to it.
     pub principals: u32,
     /// Since when.
     pub since: Timestamp,
 }
 
-fn name(family: Family, key: u32) -> String {
-    format!("{}:{key}", family.index())
+impl What {
+    fn name(self) -> String {
+        match self {
+            Self::Value(family, key) => format!("{}:{key}", family.index()),
+            Self::Rush => "rush".to_owned(),
+        }
+    }
+
+    /// For how many minutes it is shared, once it is.
+    fn minutes(self, params: &Fleet) -> i64 {
+        match self {
+            Self::Value(..) => i64::from(whole(params.keep_days)) * (DAY / MINUTE),
+            Self::Rush => i64::from(whole(params.rush_hours * 60.0)),
+        }
+    }
 }
 
 impl Changes {
-    /// Tells whether many took to a value lately.
-    pub(super) fn is_shared(&self, family: Family, key: u32, time: Timestamp) -> bool {
+    /// Tells whether many took to something lately.
+    pub(super) fn is_shared(&self, what: What, time: Timestamp) -> bool {
         let minute = time.0.div_euclid(MINUTE);
-        let change = || self.0.get(&name(family, key));
+        let change = || self.0.get(&what.name());
         !self.0.is_empty()
             && change().is_some_and(|change| change.until.is_some_and(|until| minute < until))
     }
 
-    /// Notes that a principal took to a value; returns what is shared if that makes it so.
+    /// Notes that a principal took to something; returns what is shared if that makes it so.
     pub(super) fn note(
         &mut self,
-        (family, key): (Family, u32),
+        what: What,
         who: u32,
         time: Timestamp,
         params: &Fleet,
     ) -> Option<Shared> {
         let minute = time.0.div_euclid(MINUTE);
-        let name = name(family, key);
+        let name = what.name();
         self.0.retain(|_, change| change.until.is_none_or(|until| minute < until));
         if self.0.len() >= VALUES && !self.0.contains_key(&name) {
             self.evict();
@@ -93,9 +117,9 @@ impl Changes {
             return None;
         }
         let first = change.arrivals.iter().map(|(_, at)| *at).min().unwrap_or(minute);
-        change.until = Some(minute + i64::from(whole(params.keep_days)) * (DAY / MINUTE));
+        change.until = Some(minute + what.minutes(params));
         change.arrivals.clear();
-        Some(Shared { family, principals, since: Timestamp(first * MINUTE) })
+        Some(Shared { what, principals, since: Timestamp(first * MINUTE) })
     }
 
     /// What is not shared and nobody took to for longest goes.

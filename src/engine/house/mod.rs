@@ -20,7 +20,7 @@ use serde::de::DeserializeOwned;
 use smol_str::{SmolStr, format_smolstr};
 
 pub use budget::Threshold;
-pub use fleet::{Fleet, Shared};
+pub use fleet::{Fleet, Shared, What};
 pub use objects::{Enumeration, Objects, Order};
 pub use sources::{Guesses, Guessing, Manner, Success};
 pub use table::{Entry, Table};
@@ -185,7 +185,7 @@ impl House {
         if let Some(rise) = absorbed.rise {
             self.scores.change().note(rise);
         }
-        if absorbed.learned.is_empty() && absorbed.brought.is_empty() {
+        if absorbed.learned.is_empty() && absorbed.brought.is_empty() && !signals.is_rushing {
             return None;
         }
         let who = stats::key(&[principal.as_bytes()]);
@@ -207,8 +207,9 @@ impl House {
         let strange: Vec<_> =
             brought.filter(|(family, key)| !self.is_custom(*family, *key, params)).collect();
         let mut shared = None;
-        for value in strange {
-            let found = self.changes.change().note(value, who, signals.time, params);
+        let values = strange.into_iter().map(|(family, key)| What::Value(family, key));
+        for what in values.chain(signals.is_rushing.then_some(What::Rush)) {
+            let found = self.changes.change().note(what, who, signals.time, params);
             shared = shared.or(found);
         }
         shared
@@ -270,6 +271,10 @@ impl Peers for House {
     }
 
     fn is_shared_change(&self, family: Family, key: u32, time: Timestamp) -> bool {
-        self.changes.value.is_shared(family, key, time)
+        self.changes.value.is_shared(What::Value(family, key), time)
+    }
+
+    fn is_rush(&self, time: Timestamp) -> bool {
+        self.changes.value.is_shared(What::Rush, time)
     }
 }

@@ -81,6 +81,7 @@ impl Profile {
             is_late: self.is_late(seen.usage.time, params),
             is_accepted: seen.is_accepted(),
             is_rate_alone: false,
+            is_rushing: false,
             rate_share: 0.0,
             is_barred: world.heard.is_barred && is_somebody_new(novel),
             active_days: self.days_before(day_of(time)),
@@ -114,7 +115,7 @@ impl Profile {
         self.compare_rate(&mut signals, params);
         signals.turn = self.compare_turns(&signals, params);
         (signals.spread, signals.flood) = self.compare_hour(&signals, seen, params);
-        self.score(&mut signals, params);
+        self.score(&mut signals, params, world.peers);
         if novel != Families::default() || signals.tier.max(signals.rate_tier) > Tier::None {
             signals.usual = Some(Box::new(self.usual()));
         }
@@ -275,15 +276,23 @@ impl Profile {
         signals.is_accepted || !is_stranger(signals, params)
     }
 
-    fn score(&self, signals: &mut Signals, params: &Params) {
+    fn score(&self, signals: &mut Signals, params: &Params, peers: &dyn Peers) {
         let rate = signals.burst.map_or(0.0, |burst| burst.nats.get());
         let alone =
             signals.burst.filter(|burst: &Burst| burst.is_now).map_or(0.0, |b| b.nats.get());
         let sum = signals.actor.sum();
-        let joined = if sum > 0.0 { sum + 0.5 * rate } else { 0.0 };
         let (time, score) = (signals.time, &params.score);
-        let is_extreme = signals.burst.is_some_and(|burst| burst.is_extreme);
+        signals.is_rushing = alone >= score.notice;
+        let is_extreme =
+            signals.burst.is_some_and(|burst| burst.is_extreme) && !peers.is_rush(time);
         let most = if is_extreme { score.alert } else { score.notice };
+        // Nobody else is there: what the rate adds to hours and routes says how busy the owner is, so it lifts
+        // no story beyond what the rate alone may.
+        let beside = match signals.actor.identity() > 0.0 {
+            true => 0.5 * rate,
+            false => (0.5 * rate).min((most - sum).max(0.0)),
+        };
+        let joined = if sum > 0.0 { sum + beside } else { 0.0 };
         signals.is_rate_alone = alone.min(most) > joined;
         signals.score = joined.max(alone.min(most));
         signals.rate_share = match signals.is_rate_alone {

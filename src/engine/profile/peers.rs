@@ -70,6 +70,10 @@ pub trait Peers {
 
     /// Tells whether many principals took to a value at once not long before a time, so that it says nothing of one of them.
     fn is_shared_change(&self, family: Family, key: u32, time: Timestamp) -> bool;
+
+    /// Tells whether many principals are far busier than ever, not long before a time: then it says little of
+    /// one that it is, too.
+    fn is_rush(&self, time: Timestamp) -> bool;
 }
 
 /// A principal without peers: default priors, nothing known.
@@ -86,6 +90,10 @@ impl Peers for Alone {
     }
 
     fn is_shared_change(&self, _: Family, _: u32, _: Timestamp) -> bool {
+        false
+    }
+
+    fn is_rush(&self, _: Timestamp) -> bool {
         false
     }
 }

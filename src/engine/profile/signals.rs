@@ -162,6 +162,8 @@ pub struct Signals {
     pub is_accepted: bool,
     /// A person said that this actor is no friend: nothing of it is to be learned.
     pub is_barred: bool,
+    /// Its rate alone is worth a word, whoever else is busy.
+    pub is_rushing: bool,
     /// Active days before this one.
     pub active_days: u32,
     /// What was never seen. While nothing is known, that is everything.
