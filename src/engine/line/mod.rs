@@ -85,20 +85,20 @@ impl Directives {
 
     /// Takes note of a line if it is a directive, in an envelope or not, and says whether it is one.
     pub fn note(&mut self, line: &[u8]) -> bool {
-        // Whoever calls may have left the line end on.
-        let line = line.trim_ascii_end();
-        if line.starts_with(REALTIME) && line.len() <= MAX_REALTIME {
-            line.clone_into(&mut self.realtime);
-            return true;
-        }
-        let Some(line) = comment(line) else { return false };
-        let kept = match line.get(..7) {
-            _ if line.len() > MAX_DIRECTIVE => return false,
-            Some(b"#Fields" | b"#fields") => &mut self.fields,
-            _ if line.starts_with(b"#Date") => &mut self.date,
+        let is_time = line.starts_with(REALTIME);
+        let text = if is_time { Some(Cow::Borrowed(line)) } else { comment(line) };
+        // Not before: the line may have its end still, and a text that was in an envelope has blanks of its own.
+        let Some(text) = text.as_deref().map(<[u8]>::trim_ascii_end) else { return false };
+        let (kept, longest) = match text.get(..7) {
+            _ if is_time => (&mut self.realtime, MAX_REALTIME),
+            Some(b"#Fields" | b"#fields") => (&mut self.fields, MAX_DIRECTIVE),
+            _ if text.starts_with(b"#Date") => (&mut self.date, MAX_DIRECTIVE),
             _ => return false,
         };
-        line.as_ref().clone_into(kept);
+        if text.len() > longest {
+            return false;
+        }
+        text.clone_into(kept);
         true
     }
 
@@ -302,6 +302,16 @@ mod tests {
         at_once.note_all(log.as_bytes());
         assert_eq!(at_once, by_line);
         assert_eq!(at_once.fields(), b"#Fields: date time");
+    }
+
+    #[test]
+    fn a_directive_in_dockers_envelope_was_another_one_once_stored() {
+        for blanks in ["", " ", "\\t", " \\r\\n", "\\t \\n"] {
+            let log = format!("{{\"log\":\"#Fields: date time{blanks}\",\"stream\":\"stdout\"}}\n");
+            let noted = Directives::from_lines(log.as_bytes());
+            assert_eq!(noted.fields(), b"#Fields: date time", "{blanks:?}");
+            assert_eq!(Directives::from_lines(&noted.to_lines()), noted, "{blanks:?}");
+        }
     }
 
     #[test]
