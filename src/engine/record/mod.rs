@@ -38,6 +38,7 @@ mod syslog;
 mod template;
 mod template_fault;
 pub mod time;
+mod upstreams;
 mod uvicorn;
 mod uwsgi;
 mod variables;

@@ -75,9 +75,13 @@ pub(super) fn apache_pieces(template: &str) -> Result<Vec<Piece>, TemplateFault>
         let name = splitter.since(column);
         let meaning = letter.and_then(|letter| variables::apache(letter, argument.as_deref()));
         let is_foreign = argument.is_none() && splitter.is_long(letter);
-        let Some((slot, rank)) = meaning.filter(|_| !is_foreign) else {
+        let Some((slot, mut rank)) = meaning.filter(|_| !is_foreign) else {
             return Err(unknown_directive(name, column));
         };
+        if slot == Slot::Part(Part::Status) && name.contains('>') {
+            // The client was sent the final status, not the one before an internal redirect (`mod_log_config`).
+            rank += 1;
+        }
         let pattern = (slot == Slot::Part(Part::Time))
             .then(|| Pattern::compile(argument.as_deref().unwrap_or_default()))
             .flatten();

@@ -13,7 +13,7 @@ use super::scan::{Miss, present, quoted, status, unescaped_quoted};
 use super::strftime::{Moments, Pattern};
 use super::syntax::{Piece, Variable, apache_pieces, bare_name, nginx_pieces};
 use super::template_fault::{TemplateFault, adjacent, no_time, part_of_time};
-use super::{Record, Reject, time};
+use super::{Record, Reject, time, upstreams};
 
 /// A compiled template.
 #[derive(Clone, Debug)]
@@ -57,6 +57,8 @@ enum End {
     Slash,
     /// Where its pattern does: a time of Apache's.
     Pattern,
+    /// Where its list does: what nginx prints of several servers.
+    List,
     /// Where the literal and then a time of Apache's stand for the first time: a text without quotes.
     Time,
 }
@@ -210,6 +212,7 @@ impl Step {
             End::Back => self.length_from_back(rest, later)?,
             End::Slash => memchr::memchr(b'/', rest).unwrap_or(rest.len()),
             End::Pattern => self.length_of_pattern(rest)?,
+            End::List => self.length_of_list(rest)?,
             End::Time => {
                 let time = later.first()?.pattern.as_ref()?;
                 memmem::find_iter(rest, &self.after).find(|at| {
@@ -240,6 +243,11 @@ impl Step {
         rest.get(length..)?.starts_with(&self.after).then_some(length)
     }
 
+    fn length_of_list(&self, rest: &[u8]) -> Option<usize> {
+        let length = upstreams::length(rest);
+        rest.get(length..)?.starts_with(&self.after).then_some(length)
+    }
+
     /// Puts a value into its place; `false` if it cannot be read as what it should be.
     fn put<'a>(&self, raw: &'a [u8], draft: &mut Draft<'a>, moments: &mut Moments) -> bool {
         match &self.pattern {
@@ -264,6 +272,7 @@ impl Step {
                 let next = self.after.get(1..).unwrap_or_default();
                 self.quoted(rest, |_| true).is_none_or(|(behind, _)| next.starts_with(behind))
             }
+            End::List => upstreams::length(rest) == rest.len(),
             _ => self.is_spacious() || !rest.contains(&b' '),
         }
     }
@@ -280,7 +289,13 @@ impl Step {
             self.slot,
             Slot::Part(Part::Status | Part::Bytes | Part::Client) | Slot::Id(_) | Slot::Skip
         );
-        let at = memchr::memchr(b' ', value).filter(|_| self.end == End::Line && is_word)?;
+        if self.end != End::Line || !is_word {
+            return None;
+        }
+        if upstreams::is_list(&self.written) {
+            return Some(upstreams::length(value)).filter(|at| *at < value.len());
+        }
+        let at = memchr::memchr(b' ', value)?;
         let is_list = self.slot == Slot::Part(Part::Client) && is_address_list(value);
         let word = Cow::Borrowed(value.get(..at)?);
         let is_value = Draft::default().put(&self.slot, self.rank, word, Escape::Backslash);
@@ -309,8 +324,15 @@ impl Step {
     fn length_from_back(&self, rest: &[u8], later: &[Self]) -> Option<usize> {
         let (last, between) = later.split_last()?;
         let mut text = rest.strip_suffix(&last.after[..])?;
-        for step in between.iter().rev().chain([self]) {
-            text = text.get(..memmem::rfind(text, &step.after)?)?;
+        let before = between.iter().rev().chain([self]);
+        for (step, next) in before.zip(later.iter().rev()) {
+            let is_list = step.after == b" " && upstreams::is_list(&next.written);
+            let end = if is_list {
+                upstreams::space_before(text)
+            } else {
+                memmem::rfind(text, &step.after)
+            };
+            text = text.get(..end?)?;
         }
         Some(text.len())
     }
@@ -439,6 +461,9 @@ fn set_ends(lead: &[u8], steps: &mut [Step]) {
             _ if step.pattern.is_some() => End::Pattern,
             _ if *is_quoted => End::Quote,
             _ if is_last && step.after.is_empty() => End::Line,
+            _ if upstreams::is_list(&step.written) && upstreams::is_ended_by(&step.after) => {
+                End::List
+            }
             _ if is_loose && is_status_behind => End::Status,
             _ if is_loose && is_pattern_behind => End::Time,
             _ if is_loose && is_last_loose && !has_quote_behind && !is_last => End::Back,

@@ -44,6 +44,65 @@ fn a_time_split_over_directives_is_one_time() {
 }
 
 #[test]
+fn further_upstreams_shifted_the_fields_behind_them() {
+    let head = "198.51.100.3 [12/Mar/2025:10:11:12 +0000] \"GET /x HTTP/1.1\" 200";
+    let known = "2025-03-12T10:11:12Z client=198.51.100.3 method=GET target=/x version=1.1";
+    let cases = [
+        (
+            "$upstream_addr $upstream_response_time $http_x_api_key",
+            "192.0.2.1:80, 192.0.2.2:80 0.1, 0.2 exk_1",
+            " 200 header:x-api-key=exk_1",
+        ),
+        (
+            "$upstream_addr ${upstream_status} $body_bytes_sent",
+            "192.0.2.1:80, 192.0.2.2:80 : unix:/run/a 502, 200 : 200 77",
+            " 200 bytes=77",
+        ),
+        ("$upstream_addr $body_bytes_sent", "192.0.2.1:80 :  77", " 200 bytes=77"),
+        ("$upstream_addr $body_bytes_sent", "- 77", " 200 bytes=77"),
+        ("$body_bytes_sent $upstream_response_time", "77 0.1, 0.2 : 0.3", " 200 bytes=77"),
+        (
+            "$body_bytes_sent ut=$upstream_header_time, $http_x_api_key",
+            "77 ut=0.1, exk_1",
+            " 200 bytes=77 header:x-api-key=exk_1",
+        ),
+        (
+            "$http_user_agent $upstream_addr $body_bytes_sent",
+            "c/1 (x) 192.0.2.1:80, - : - 77",
+            " agent=c/1 (x) 200 bytes=77",
+        ),
+        ("$http_user_agent $upstream_response_time", "c/1 (x) 0.1, 0.2", " agent=c/1 (x) 200"),
+        ("$upstream_addr $body_bytes_sent", "192.0.2.1:80, 192.0", " 200"),
+    ];
+    for (fields, values, more) in cases {
+        let template = format!("$remote_addr [$time_local] \"$request\" $status {fields}");
+        assert_eq!(
+            read(&template, &format!("{head} {values}")),
+            format!("{known}{more}"),
+            "{fields}"
+        );
+    }
+}
+
+#[test]
+fn words_behind_a_last_list_do_not_fit() {
+    let read = read("$msec $status $upstream_addr", "1795453833.537 200 192.0.2.1:80, - exk_1");
+    assert!(read.contains("the end of the line"), "{read}");
+}
+
+#[test]
+fn the_status_before_a_redirect_hid_the_final_one() {
+    for statuses in ["%s %>s", "%<s %>s"] {
+        let read = read(&format!("%t {statuses}"), "[23/Nov/2026:17:10:33 +0000] 302 404");
+        assert_eq!(read, "2026-11-23T17:10:33Z 404", "{statuses}");
+    }
+    for statuses in ["%>s %s", "%>s %<s"] {
+        let read = read(&format!("%t {statuses}"), "[23/Nov/2026:17:10:33 +0000] 404 302");
+        assert_eq!(read, "2026-11-23T17:10:33Z 404", "{statuses}");
+    }
+}
+
+#[test]
 fn a_time_behind_words_without_quotes_is_found() {
     let line = "192.0.2.1 GET / HTTP/1.1 2026-11-23 17:10:33 200";
     assert_eq!(
