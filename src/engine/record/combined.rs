@@ -39,7 +39,8 @@ pub(super) fn read(line: &[u8], tail: Tail) -> Result<Record<'_>, Miss> {
     // Filled in place: a record is 400 bytes, and moving it from step to step would cost a tenth of it all.
     let mut record = Record::default();
     let line = after_host(&mut record, line);
-    let rest = after_duration(head(&mut record, line)?);
+    let rest = head(&mut record, line)?;
+    let rest = after_name(&mut record, after_duration(rest));
     let (rest, _) = literal(rest, b" \"", "a space and '\"' before the request")?;
     let Some((rest, request)) = quoted(rest, is_status_next) else {
         let cut: &[u8] = quoted(rest, |_| true).map_or(b"", |(rest, _)| rest);
@@ -54,8 +55,9 @@ pub(super) fn read(line: &[u8], tail: Tail) -> Result<Record<'_>, Miss> {
 }
 
 /// Reads a line of the family whose request, referer and user agent stand without quotes. The request
-/// ends at the first thing that looks like a status and a size; of the rest, the first word is the
-/// referer, the last is a further field if it cannot belong to a user agent.
+/// ends at the first thing that looks like a status and a size, and must look like a request itself, as no
+/// quotes say that it is one; of the rest, the first word is the referer, the last is a further field if it
+/// cannot belong to a user agent.
 pub(super) fn read_bare(line: &[u8]) -> Result<Record<'_>, Miss> {
     if word(line).0.starts_with(b"[") {
         return miss(word(line).0, "the user before the time").map_err(Miss::from);
@@ -71,7 +73,12 @@ pub(super) fn read_bare(line: &[u8]) -> Result<Record<'_>, Miss> {
     else {
         return Err(Miss { rest: rest.len(), expected: "'\"' before the request" });
     };
-    let (request, rest) = rest.split_at(end);
+    let (request, after) = rest.split_at(end);
+    let is_refusal = record.client.is_some() && is_refused(request, after);
+    if !is_request(request) && !is_refusal {
+        return Err(Miss { rest: rest.len(), expected: "a request: a method and a target" });
+    }
+    let rest = after;
     let has_escapes = memchr::memchr(b'\\', request).is_some();
     set_request(&mut record, Quoted { raw: request, has_escapes });
     let rest = numbers(&mut record, rest)?;
@@ -86,6 +93,42 @@ pub(super) fn read_bare(line: &[u8]) -> Result<Record<'_>, Miss> {
         push_field(&mut record, FieldName::Unnamed, Cow::Borrowed(id));
     }
     Ok(record)
+}
+
+/// Says whether a text is a request as clients that mean one send it (RFC 9112, section 3): a method in
+/// capitals, a target in one of the four forms, and perhaps a version. Without one the target is a word.
+fn is_request(text: &[u8]) -> bool {
+    let (rest, method) = word(text);
+    let is_of_method = |b: &u8| b.is_ascii_uppercase() || matches!(b, b'-' | b'_');
+    let is_method = (3..=20).contains(&method.len())
+        && method.iter().all(is_of_method)
+        && method.first().is_some_and(u8::is_ascii_uppercase);
+    let last = memchr::memrchr(b' ', rest).and_then(|at| rest.split_at_checked(at));
+    let target = match last {
+        Some((target, version)) if version.starts_with(b" HTTP/") => target,
+        Some(_) => return false,
+        None => rest,
+    };
+    is_method
+        && (target.starts_with(b"/")
+            || target == b"*"
+            || target.starts_with(b"http://")
+            || target.starts_with(b"https://")
+            || (method == b"CONNECT" && is_authority(target)))
+}
+
+/// Says whether a text is a host and a port.
+fn is_authority(text: &[u8]) -> bool {
+    let parts = memchr::memrchr(b':', text).and_then(|at| text.split_at_checked(at));
+    parts.is_some_and(|(host, port)| {
+        !host.is_empty() && port.len() > 1 && port.iter().skip(1).all(u8::is_ascii_digit)
+    })
+}
+
+/// Says whether a server refused what a client sent as no request: a word of garbage or nothing, answered with
+/// 400. In a line that begins with no address it may be anything.
+fn is_refused(request: &[u8], after: &[u8]) -> bool {
+    memchr::memchr(b' ', request).is_none() && after.starts_with(b" 400 ")
 }
 
 /// Says whether a word (with the space before it) is none of a user agent's: absent, or a token's id.
@@ -190,6 +233,19 @@ fn after_duration(rest: &[u8]) -> &[u8] {
     let digits = inside.iter().take(LONGEST).take_while(|b| b.is_ascii_digit()).count();
     let after = inside.get(digits..).and_then(|unit| unit.strip_prefix(b" s)"));
     after.filter(|_| digits > 0).unwrap_or(rest)
+}
+
+/// Skips the virtual host that some sites' Apache prints between time and request.
+fn after_name<'a>(record: &mut Record<'a>, rest: &'a [u8]) -> &'a [u8] {
+    let Some(inside) = rest.strip_prefix(b" ").filter(|r| !r.starts_with(b"\"")) else {
+        return rest;
+    };
+    let (after, name) = word(inside);
+    if !after.starts_with(b"\"") || !is_host(name) || parse_address(name).is_some() {
+        return rest;
+    }
+    record.host = Some(Cow::Borrowed(name));
+    inside.get(name.len()..).unwrap_or_default()
 }
 
 /// Reads `[time]`; `[-]` is no time.

@@ -123,3 +123,58 @@ fn a_further_field_named_token_was_taken_for_an_id() {
         assert!(read.ends_with(&format!(" {said}")), "{line}: {read}");
     }
 }
+
+#[test]
+fn any_words_behind_a_time_were_read_as_a_request_without_quotes() {
+    let auto = preset("auto");
+    let time = "[12/Mar/2025:10:11:12 +0000]";
+    for line in [
+        format!("app foo bar {time} retry 500 12 job failed"),
+        format!("app foo bar {time} RETRY 500 12 job failed"),
+        format!("app foo bar {time} RETRY job 500 12 failed"),
+        format!("app foo bar {time} POST /v1/jobs failed 500 12"),
+        format!("app foo bar {time} get /v1/jobs 500 12"),
+        format!("app foo bar {time} --- / 500 12"),
+        format!("app foo bar {time} GO /v1/jobs 500 12"),
+        format!("app foo bar {time} GET example.org:443 500 12"),
+        format!("app foo bar {time} retry 400 0"),
+        format!("192.0.2.1 - - {time} retry 500 12 job failed"),
+        format!("192.0.2.1 - - {time} two words 400 0"),
+        format!("owner bucket {time} 192.0.2.3 - 3E57 REST.GET.OBJECT key 200 - 243 243 7 6 - -"),
+        format!("192.0.2.1:4711 - {time} fe~ be/srv1 10/0/30/69/x 200 2750 - - ----"),
+    ] {
+        let said = read(&auto, &line);
+        assert!(said.contains("'\"' before the request"), "{line}: {said}");
+    }
+    let said = "2025-03-12T10:11:12Z client=192.0.2.1";
+    for (request, parts) in [
+        ("GET /a HTTP/1.1", "method=GET target=/a version=1.1"),
+        ("GET /a b HTTP/1.1", "method=GET target=/a b version=1.1"),
+        ("M-SEARCH * HTTP/1.1", "method=M-SEARCH target=* version=1.1"),
+        ("RPC_IN_DATA /rpc", "method=RPC_IN_DATA target=/rpc"),
+        ("GET http://example.org/ HTTP/1.1", "method=GET target=http://example.org/ version=1.1"),
+        ("GET https://example.org/", "method=GET target=https://example.org/"),
+        ("CONNECT example.org:443", "method=CONNECT target=example.org:443"),
+        ("CONNECT [2001:db8::1]:443", "method=CONNECT target=[2001:db8::1]:443"),
+    ] {
+        let line = format!("192.0.2.1 - - {time} {request} 500 12 - x");
+        let expected = format!("{said} {parts} agent=x 500 bytes=12");
+        assert_eq!(read(&auto, &line), expected, "{line}");
+    }
+    for (garbage, target) in [("GARBAGE", " target=GARBAGE"), ("-", "")] {
+        let line = format!("192.0.2.1 - - {time} {garbage} 400 157 - - -");
+        assert_eq!(read(&auto, &line), format!("{said}{target} 400 bytes=157"), "{line}");
+    }
+}
+
+#[test]
+fn a_host_between_time_and_request_was_read_as_a_part_of_the_request() {
+    let line = format!(r#"192.0.2.1 - - - {TIME} www.example.org {GET} "-" "curl""#);
+    assert_eq!(
+        read(&preset("auto"), &line),
+        "2026-03-05T10:20:30Z client=192.0.2.1 method=GET target=/v1/items version=1.1 \
+         agent=curl host=www.example.org 200 bytes=1234"
+    );
+    let line = format!("x - - {TIME} 192.0.2.1 {GET}");
+    assert!(read(&preset("auto"), &line).contains("'\"' before the request"));
+}
