@@ -93,7 +93,11 @@ mod tests {
             ),
             (
                 "ts=1795453833.537 at=info method=GET path=/a?b=c host=example.org request_id=8 fwd=192.0.2.1 dyno=web.1 connect=1ms service=18ms status=200 bytes=13 protocol=https",
-                "2026-11-23T17:10:33.537Z method=GET target=/a?b=c host=example.org scheme=https 200 bytes=13 header:x-forwarded-for=192.0.2.1",
+                "2026-11-23T17:10:33.537Z client=192.0.2.1 method=GET target=/a?b=c host=example.org scheme=https 200 bytes=13",
+            ),
+            (
+                r#"ts=1795453833.537 at=info method=GET path=/a host=example.org fwd="203.0.113.1,198.51.100.3" dyno=web.1 status=200 bytes=13"#,
+                "2026-11-23T17:10:33.537Z client=198.51.100.3 method=GET target=/a host=example.org 200 bytes=13 header:x-forwarded-for=203.0.113.1,198.51.100.3",
             ),
             (
                 "ts=1795453833.537 http.request.method=GET url.path=/a http.response.status_code=404 jti=j-1 status=200",

@@ -62,6 +62,8 @@ pub(super) static ROWS: &[(Scope, Meaning, &[&str])] = &[
     ]),
     (Scope::Root, part(Part::Client, 2), &["downstream_direct_remote_address"]),
     (Scope::Root, either(Part::Client, 2, Scope::Peer), &["client", "source", "origin"]),
+    // Heroku's router: the forwarded hops, of which it wrote the last one itself.
+    (Scope::Root, part(Part::Client, 1), &["fwd"]),
     (Scope::Root, either(Part::User, 3, Scope::User), &["user"]),
     (Scope::Root, part(Part::User, 3), &[
         "remote_user", "ClientUsername", "user_id", "username", "user_name", "auth_user", "authuser",
@@ -177,7 +179,7 @@ pub(super) static ROWS: &[(Scope, Meaning, &[&str])] = &[
     (Scope::Root, header("cookie"), &["cookie", "Cookie", "http_cookie"]),
     (Scope::Root, header("x-forwarded-for"), &[
         "x_forwarded_for", "xff", "forwarded_for", "x-forwarded-for", "x-forward-for", "xForwardedFor",
-        "http_x_forwarded_for", "request_X-Forwarded-For", "fwd",
+        "http_x_forwarded_for", "request_X-Forwarded-For",
     ]),
     (Scope::Root, object(Scope::Credential), &["authenticated_entity", "credential"]),
     (Scope::Root, Meaning { slot: Some((Slot::Id(Cow::Borrowed("consumer")), 1)), scope: Some(Scope::Consumer), form: Form::Plain }, &[
