@@ -1,0 +1,374 @@
+//! Steps 6 to 9: usages become alerts, and so do logs that cannot be read. Pure: what it knows is in [`Memory`], what it is told are arguments.
+
+#[cfg(test)]
+mod tests;
+
+use std::collections::{BTreeMap, HashMap};
+use std::net::IpAddr;
+use std::path::Path;
+
+use foldhash::fast::FixedState;
+use smol_str::SmolStr;
+
+use crate::engine::alert::{Alert, Facts, Level, Reason, TokenRef, Value};
+use crate::engine::detect::{About, Params, detect, found, guessed, misread, risk, shared, walked};
+use crate::engine::geo::{Atlas, Place};
+use crate::engine::health::{Log, principal};
+use crate::engine::house::House;
+use crate::engine::incident::{Desk, Joined, Policy, key, key_of_log, stable_id};
+use crate::engine::line::StreamId;
+use crate::engine::memory::{Handle, Memory, Recalled};
+use crate::engine::profile::{Keys, Placed, Profile, Signals, Taught, World};
+use crate::engine::pulse::{Pulse, Spell};
+use crate::engine::registry::{Registered, Registry};
+use crate::engine::rule::view::View;
+use crate::engine::rule::{Rule, RuleSet};
+use crate::engine::time::Timestamp;
+use crate::engine::usage::{Agent, Carrier, Usage};
+use crate::engine::word::{Brought, Heard, Words};
+
+/// Addresses whose place is kept at hand.
+const MAX_PLACES: usize = 64 * 1024;
+
+/// Everything that is judged by.
+#[derive(Debug)]
+pub struct Judge {
+    /// Windows, floors and caps of the detectors.
+    pub params: Params,
+    /// Which facts make an alert.
+    pub rules: RuleSet,
+    /// What the site knows of its tokens.
+    pub registry: Registry,
+    /// Who is told what.
+    pub policy: Policy,
+    /// What people said of alerts.
+    pub words: Words,
+    /// A cache: places by address.
+    places: HashMap<IpAddr, Place, FixedState>,
+}
+
+impl Judge {
+    /// Makes a judge.
+    #[must_use]
+    pub fn new(params: Params, rules: RuleSet, registry: Registry, policy: Policy) -> Self {
+        let places = HashMap::with_hasher(FixedState::default());
+        Self { params, rules, registry, policy, words: Words::default(), places }
+    }
+
+    /// Forgets the places of addresses: the atlas has changed.
+    pub fn forget_places(&mut self) {
+        self.places.clear();
+    }
+
+    /// Judges usages in their order. What is found out and learned is left in `memory`.
+    pub fn judge(&mut self, memory: &mut Memory, usages: &[Usage], atlas: &dyn Atlas) {
+        for usage in usages {
+            match memory.find(usage) {
+                Some(handle) => self.judge_one(memory, handle, usage, atlas),
+                None => self.judge_stranger(memory, usage, atlas),
+            }
+        }
+    }
+
+    /// Judges how well the lines of a log were read. What is found out is left in `memory`.
+    pub fn check(&self, memory: &mut Memory, log: &mut Log, of: Followed<'_>, pulse: &Pulse) {
+        let health = &self.params.health;
+        for stretch in pulse.stretches() {
+            let is_bad = |lines, rejected| health.is_bad(lines, rejected);
+            let spells = log.window.count(of.stream, stretch, of.now, is_bad);
+            for spell in spells.iter().flatten() {
+                self.tell_of(memory, &mut log.desk, of.path, spell);
+            }
+        }
+    }
+
+    fn tell_of(&self, memory: &mut Memory, desk: &mut Desk, path: &Path, spell: &Spell) {
+        let principal = principal(path);
+        let facts = misread(spell, &path.to_string_lossy(), &self.params.health);
+        let view = View { about: About::Logs, usage: None, principal: &principal, facts: &facts };
+        for rule in self.rules.matching(&view) {
+            if desk.is_news(rule, spell.time, key_of_log(rule)) {
+                let mut alert = alert_of_log(rule, spell, &principal, &facts);
+                let joined = desk.join(&mut alert, &self.policy);
+                memory.tell(alert, joined);
+            }
+        }
+    }
+
+    /// Judges a use of a token that nobody knows: it has no principal, only a source.
+    fn judge_stranger(&mut self, memory: &mut Memory, usage: &Usage, atlas: &dyn Atlas) {
+        let place = place(&mut self.places, usage.client, atlas);
+        let placed = Placed::new(usage, place);
+        let guessing = &self.params.guessing;
+        let Some(guesses) = memory.house_mut().fail(&placed, guessing) else { return };
+        let Some(desk) = memory.desk_of_source(guesses.key, usage.time) else { return };
+        let facts = guessed(&guesses);
+        let principal = format!("source:{}", guesses.source);
+        let of = Of::site(&principal, &facts);
+        let told = told_of(&self.rules, &self.policy, desk, &placed, &of);
+        told.into_iter().for_each(|(alert, joined)| memory.tell(alert, joined));
+    }
+
+    fn judge_one(&mut self, memory: &mut Memory, handle: Handle, usage: &Usage, atlas: &dyn Atlas) {
+        let place = place(&mut self.places, usage.client, atlas);
+        memory.record(handle, usage, place);
+        let Some(Recalled { principal, subject, house, fleet }) = memory.subject(handle) else {
+            return;
+        };
+        house.begin_day(usage.time.day());
+        let placed = Placed::new(usage, place);
+        let row = self.registry.row(usage);
+        let profile = &mut subject.profile;
+        let before = profile.share();
+        for taught in hear(&self.words, principal, profile, usage, &self.params) {
+            house.hear(principal, &taught, usage.time.day());
+        }
+        let heard = heard(&self.words, principal, &placed, &self.params);
+        let threshold = threshold(house, &self.policy, &self.params);
+        let world = World { atlas, peers: house, heard, threshold };
+        let signals = profile.compare(&placed, &self.params.profile, &world);
+        let mut facts = detect(&placed, &signals, row, profile.told(), &self.params);
+        let mut change = None;
+        // Exposed in a Referer, not used by this request: no behaviour of its principal.
+        if is_used(usage) {
+            let absorbed = profile.absorb(&placed, &signals, &self.params.profile);
+            let shares = [before, profile.share()];
+            change = house.absorb(principal, shares, (&signals, absorbed), &self.params.fleet);
+            let success = house.meet(&placed, &signals, &self.params.guessing);
+            success.iter().for_each(|success| found(success, &placed, &mut facts));
+            let walk = house.ask(principal, usage, &self.params.objects);
+            walk.iter().for_each(|walk| walked(walk, &mut facts));
+        }
+        let of = Of {
+            about: About::Usages,
+            principal,
+            facts: &facts,
+            token: Some(token(usage, row)),
+            brought: brought(&signals),
+        };
+        let mut told = told_of(&self.rules, &self.policy, &mut subject.desk, &placed, &of);
+        if let Some(change) = change {
+            let facts = shared(&change, &placed);
+            let of = Of::site(FLEET, &facts);
+            told.extend(told_of(&self.rules, &self.policy, fleet.change(), &placed, &of));
+        }
+        told.into_iter().for_each(|(alert, joined)| memory.tell(alert, joined));
+    }
+}
+
+/// Tells whether a token was used by the request, and not only exposed in its Referer.
+const fn is_used(usage: &Usage) -> bool {
+    !matches!(usage.carrier, Carrier::Referer(_))
+}
+
+/// Has a profile take in the words that are due before a usage. The usage is not absorbed yet: whoever keeps
+/// a principal's share of the population has to ask for it before.
+pub fn hear(
+    words: &Words,
+    principal: &str,
+    profile: &mut Profile,
+    usage: &Usage,
+    params: &Params,
+) -> Vec<Taught> {
+    if !is_used(usage) {
+        return Vec::new();
+    }
+    let due = words.due(principal, profile.heard(), usage.time);
+    due.map(|word| profile.hear(word, &params.profile)).collect()
+}
+
+/// Returns what people said of a usage's actor.
+#[must_use]
+pub fn heard(words: &Words, principal: &str, placed: &Placed<'_>, params: &Params) -> Heard {
+    let actor = || {
+        let keys = Keys::of(placed);
+        [keys.actor(false), keys.actor(true)]
+    };
+    let days = params.profile.learning.watch_days;
+    words.about(principal, actor, placed.usage.time, days)
+}
+
+/// Returns the score from which on a person is told at once, if a budget of mails sets it.
+#[must_use]
+pub fn threshold(house: &House, policy: &Policy, params: &Params) -> Option<f64> {
+    let within = || house.threshold(policy.budget, &params.profile.score).nats;
+    (policy.budget > 0.0).then(within)
+}
+
+/// Returns what a usage brought, for a word that may come.
+fn brought(signals: &Signals) -> Brought {
+    let burst = signals.burst.as_ref();
+    Brought { novel: signals.novel, surprise: burst.map_or(0.0, |burst| burst.surprise) }
+}
+
+/// The principal of what many do at once.
+const FLEET: &str = "fleet";
+
+/// What was found out, and about whom.
+struct Of<'a> {
+    about: About,
+    principal: &'a str,
+    facts: &'a Facts,
+    token: Option<TokenRef>,
+    brought: Brought,
+}
+
+impl<'a> Of<'a> {
+    /// Something that concerns no single principal, and no token.
+    fn site(principal: &'a str, facts: &'a Facts) -> Self {
+        let brought = Brought::default();
+        Self { about: About::Site, principal, facts, token: None, brought }
+    }
+}
+
+/// Returns the alerts that rules make of facts, those that are news, each with what became of its incident.
+fn told_of(
+    rules: &RuleSet,
+    policy: &Policy,
+    desk: &mut Desk,
+    placed: &Placed<'_>,
+    of: &Of<'_>,
+) -> Vec<(Alert, Joined)> {
+    let Placed { usage, place, .. } = placed;
+    let Of { about, principal, facts, .. } = of;
+    let view = View { about: *about, usage: Some((usage, place)), principal, facts };
+    let mut told = Vec::new();
+    for rule in rules.matching(&view) {
+        if desk.is_news(rule, usage.time, key(rule, usage)) {
+            let mut alert = alert(rule, placed, of);
+            let joined = desk.join(&mut alert, policy);
+            told.push((alert, joined));
+        }
+    }
+    told
+}
+
+fn token(usage: &Usage, row: Option<&Registered>) -> TokenRef {
+    TokenRef {
+        id: usage.token,
+        name: row.map(|row| row.name.clone()).unwrap_or_default(),
+        kind: usage.kind.clone(),
+        hint: usage.hint.clone(),
+    }
+}
+
+/// A log whose lines were read, and the clock for when it says no time.
+#[derive(Clone, Copy, Debug)]
+pub struct Followed<'a> {
+    /// Where it is followed.
+    pub path: &'a Path,
+    /// The stream that the lines are of.
+    pub stream: StreamId,
+    /// What time it is.
+    pub now: Timestamp,
+}
+
+fn place<'a>(
+    places: &'a mut HashMap<IpAddr, Place, FixedState>,
+    client: Option<IpAddr>,
+    atlas: &dyn Atlas,
+) -> &'a Place {
+    static NOWHERE: Place = Place {
+        country: None,
+        city: SmolStr::new_static(""),
+        point: None,
+        asn: None,
+        organization: SmolStr::new_static(""),
+        network: None,
+    };
+    let Some(client) = client else { return &NOWHERE };
+    if places.len() >= MAX_PLACES && !places.contains_key(&client) {
+        places.clear();
+    }
+    places.entry(client).or_insert_with(|| atlas.place(client))
+}
+
+fn alert(rule: &Rule, placed: &Placed<'_>, of: &Of<'_>) -> Alert {
+    let usage = placed.usage;
+    let Of { principal, facts, .. } = of;
+    let token = usage.token.to_string();
+    let time = usage.time.0.to_string();
+    // Logs have whole seconds: two pieces of news may share all else.
+    let key = key(rule, usage).to_string();
+    let reasons = reasons(rule, facts);
+    Alert {
+        id: stable_id("al", &[&rule.head.id, principal, &token, &time, &key]),
+        incident: SmolStr::default(),
+        time: usage.time,
+        rule: rule.head.clone(),
+        token: of.token.clone(),
+        principal: SmolStr::new(principal),
+        client: usage.client,
+        place: placed.place.clone(),
+        agent: usage.agent.clone(),
+        route: smol_str::format_smolstr!("{} {}", usage.method, usage.route),
+        status: usage.status,
+        risk: risk_of(rule, facts),
+        reason: sentence(rule, &reasons),
+        reasons,
+        facts: by_name(&facts.values),
+        usual: by_name(&facts.usual),
+        evidence: vec![usage.origin],
+        brought: of.brought,
+    }
+}
+
+fn alert_of_log(rule: &Rule, spell: &Spell, principal: &str, facts: &Facts) -> Alert {
+    let time = spell.time.0.to_string();
+    let reasons = reasons(rule, facts);
+    Alert {
+        id: stable_id("al", &[&rule.head.id, principal, &time]),
+        incident: SmolStr::default(),
+        time: spell.time,
+        rule: rule.head.clone(),
+        token: None,
+        principal: SmolStr::new(principal),
+        client: None,
+        place: Place::default(),
+        agent: Agent::default(),
+        route: SmolStr::default(),
+        status: None,
+        risk: risk_of(rule, facts),
+        reason: sentence(rule, &reasons),
+        reasons,
+        facts: by_name(&facts.values),
+        usual: by_name(&facts.usual),
+        evidence: vec![spell.first.origin()],
+        brought: Brought::default(),
+    }
+}
+
+fn by_name(values: &[(&'static str, Value)]) -> BTreeMap<SmolStr, Value> {
+    values.iter().map(|(name, value)| (SmolStr::new_static(name), value.clone())).collect()
+}
+
+/// The reasons that speak for this rule, heaviest first; all of them for a rule of the site's own.
+fn reasons(rule: &Rule, facts: &Facts) -> Vec<Reason> {
+    let own: Vec<Reason> =
+        facts.reasons.iter().filter(|reason| reason.kind == rule.head.name).cloned().collect();
+    let mut reasons = if own.is_empty() { facts.reasons.clone() } else { own };
+    reasons.sort_by(|a, b| b.nats.total_cmp(&a.nats));
+    reasons
+}
+
+fn sentence(rule: &Rule, reasons: &[Reason]) -> String {
+    if reasons.is_empty() {
+        return rule.head.title.to_string();
+    }
+    reasons.iter().map(|reason| reason.text.as_str()).collect::<Vec<_>>().join("; ")
+}
+
+/// The score's risk for statistics; for plain facts what their level is worth.
+fn risk_of(rule: &Rule, facts: &Facts) -> u8 {
+    let of_level = match rule.head.level {
+        Level::Informational => 5,
+        Level::Low => 20,
+        Level::Medium => 40,
+        Level::High => 75,
+        Level::Critical => 95,
+    };
+    match facts.get("unusual.score") {
+        Some(Value::Float(score)) if rule.head.name == "unusual-use" => risk(*score),
+        _ => of_level,
+    }
+}
