@@ -4,6 +4,7 @@ use std::collections::BTreeMap;
 
 use serde::{Deserialize, Serialize};
 
+use crate::engine::house::value_name;
 use crate::engine::profile::Family;
 
 /// How many parts the table is kept in.
@@ -35,14 +36,10 @@ struct Custom {
     day: i64,
 }
 
-fn name((family, key): (Family, u32)) -> String {
-    format!("{}:{key}", family.index())
-}
-
 impl Bucket {
     /// Notes that a principal has made a value its own.
-    pub(super) fn note(&mut self, value: (Family, u32), who: u32, day: i64) {
-        let name = name(value);
+    pub(super) fn note(&mut self, (family, key): (Family, u32), who: u32, day: i64) {
+        let name = value_name(family, key);
         if self.0.len() >= VALUES && !self.0.contains_key(&name) {
             self.evict();
         }
@@ -56,8 +53,8 @@ impl Bucket {
     }
 
     /// Notes that a value is a principal's own no more.
-    pub(super) fn forget(&mut self, value: (Family, u32), who: u32) {
-        let name = name(value);
+    pub(super) fn forget(&mut self, (family, key): (Family, u32), who: u32) {
+        let name = value_name(family, key);
         if let Some(custom) = self.0.get_mut(&name) {
             custom.by.retain(|by| *by != who);
             if custom.by.is_empty() {
@@ -68,7 +65,7 @@ impl Bucket {
 
     /// Returns how many principals have made a value their own, up to four.
     pub(super) fn known_by(&self, family: Family, key: u32) -> u32 {
-        let custom = self.0.get(&name((family, key)));
+        let custom = self.0.get(&value_name(family, key));
         custom.map_or(0, |custom| u32::try_from(custom.by.len()).unwrap_or(u32::MAX))
     }
 

@@ -5,6 +5,7 @@ use std::collections::BTreeMap;
 
 use serde::{Deserialize, Serialize};
 
+use crate::engine::house::value_name;
 use crate::engine::profile::{Family, section};
 use crate::engine::stats::whole;
 use crate::engine::time::{DAY, MINUTE, Timestamp};
@@ -28,7 +29,7 @@ section! {
 /// Values whose arrivals are counted at a time.
 const VALUES: usize = 256;
 
-/// Arrivals that are kept of one value.
+/// Arrivals that are kept of one value: as many at once are a fleet, however many are asked for.
 const ARRIVALS: usize = 64;
 
 /// What arrived lately. A value is `family:key`.
@@ -39,8 +40,16 @@ pub(super) struct Changes(BTreeMap<String, Change>);
 struct Change {
     /// Who took to it last and when: hash of the name, minutes since 1970; each once.
     arrivals: Vec<(u32, i64)>,
-    /// Until when it is known as shared, in minutes since 1970.
-    until: Option<i64>,
+    /// From when until when it is known as shared, in minutes since 1970.
+    shared: Option<(i64, i64)>,
+}
+
+impl Change {
+    /// Tells whether it is shared at a minute. One that began far ahead is none: a wrong clock wrote it, and
+    /// it must not speak for anybody for years.
+    fn is_shared_at(&self, minute: i64) -> bool {
+        self.shared.is_some_and(|(from, until)| from - DAY / MINUTE <= minute && minute < until)
+    }
 }
 
 /// What many may take to at once.
@@ -66,7 +75,7 @@ pub struct Shared {
 impl What {
     fn name(self) -> String {
         match self {
-            Self::Value(family, key) => format!("{}:{key}", family.index()),
+            Self::Value(family, key) => value_name(family, key),
             Self::Rush => "rush".to_owned(),
         }
     }
@@ -85,8 +94,7 @@ impl Changes {
     pub(super) fn is_shared(&self, what: What, time: Timestamp) -> bool {
         let minute = time.0.div_euclid(MINUTE);
         let change = || self.0.get(&what.name());
-        !self.0.is_empty()
-            && change().is_some_and(|change| change.until.is_some_and(|until| minute < until))
+        !self.0.is_empty() && change().is_some_and(|change| change.is_shared_at(minute))
     }
 
     /// Notes that a principal took to something; returns what is shared if that makes it so.
@@ -99,12 +107,12 @@ impl Changes {
     ) -> Option<Shared> {
         let minute = time.0.div_euclid(MINUTE);
         let name = what.name();
-        self.0.retain(|_, change| change.until.is_none_or(|until| minute < until));
+        self.0.retain(|_, change| change.shared.is_none() || change.is_shared_at(minute));
         if self.0.len() >= VALUES && !self.0.contains_key(&name) {
             self.evict();
         }
         let change = self.0.entry(name).or_default();
-        if change.until.is_some() {
+        if change.shared.is_some() {
             return None;
         }
         let window = i64::from(whole(params.window_minutes));
@@ -113,11 +121,11 @@ impl Changes {
             change.arrivals.push((who, minute));
         }
         let principals = u32::try_from(change.arrivals.len()).unwrap_or(u32::MAX);
-        if f64::from(principals) < params.principals {
+        if f64::from(principals) < params.principals && change.arrivals.len() < ARRIVALS {
             return None;
         }
         let first = change.arrivals.iter().map(|(_, at)| *at).min().unwrap_or(minute);
-        change.until = Some(minute + what.minutes(params));
+        change.shared = Some((first, minute + what.minutes(params)));
         change.arrivals.clear();
         Some(Shared { what, principals, since: Timestamp(first * MINUTE) })
     }
@@ -125,7 +133,7 @@ impl Changes {
     /// What is not shared and nobody took to for longest goes.
     fn evict(&mut self) {
         let last = |change: &Change| change.arrivals.iter().map(|(_, at)| *at).max();
-        let worth = |change: &Change| (change.until, last(change));
+        let worth = |change: &Change| (change.shared, last(change));
         let least = self.0.iter().min_by_key(|(_, change)| worth(change));
         if let Some(name) = least.map(|(name, _)| name.clone()) {
             self.0.remove(&name);

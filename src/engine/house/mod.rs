@@ -90,6 +90,11 @@ const POPULATION: &str = "population";
 const CHANGES: &str = "changes";
 const SCORES: &str = "scores";
 
+/// Names a value among others of its table: `family:key`.
+fn value_name(family: Family, key: u32) -> String {
+    format!("{}:{key}", family.index())
+}
+
 fn name_of_bucket(at: usize) -> SmolStr {
     format_smolstr!("customs.{at:02}")
 }

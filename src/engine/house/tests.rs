@@ -196,3 +196,26 @@ fn what_is_damaged_starts_anew_and_is_named() {
     let (house, faults) = House::restore(&rows);
     assert_eq!((house, faults), (House::default(), vec![POPULATION.into()]));
 }
+
+#[test]
+fn a_change_under_a_clock_far_ahead_spoke_for_everybody_for_years() {
+    let mut company = Company::settled(7);
+    let moved = |n: usize, micros: i64| {
+        let micros = micros + i64::try_from(n).unwrap() * MINUTE;
+        Usage { client: Some("203.0.113.9".parse().unwrap()), ..usage(micros) }
+    };
+    let mut changes = company.house.changes.value.clone();
+    let ahead = usage(3650 * DAY).time;
+    for who in 0..5 {
+        changes.note(
+            What::Value(Family::Network, rented().asn.unwrap()),
+            who,
+            ahead,
+            &Fleet::default(),
+        );
+    }
+    assert!(changes.is_shared(What::Value(Family::Network, rented().asn.unwrap()), ahead));
+    company.house.changes.value = changes;
+    let (score, _) = company.live(0, &moved(0, 10 * DAY), &rented());
+    assert!(score > 6.0, "{score}");
+}
