@@ -4,6 +4,7 @@ use std::collections::BTreeMap;
 use std::path::PathBuf;
 use std::sync::Arc;
 
+use smol_str::SmolStr;
 use tracing::{error, warn};
 
 use crate::engine::alert::Alert;
@@ -13,6 +14,7 @@ use crate::engine::health::Log;
 use crate::engine::judge::{Followed, Judge};
 use crate::engine::line::{Position, StreamId, Tally};
 use crate::engine::memory::Memory;
+use crate::engine::profile::CodecError;
 use crate::engine::reader::Reading;
 use crate::engine::registry::Registry;
 use crate::engine::time::Timestamp;
@@ -96,6 +98,11 @@ impl Worker {
     }
 
     fn recall(&mut self, reading: &Reading) -> Result<(), StoreError> {
+        if let Some(beat) = self.memory.due_by(&reading.usages) {
+            let rows = self.store.due_subjects(beat)?;
+            let faults = self.memory.invite(rows);
+            report(&faults);
+        }
         let strange = self.memory.missing_tokens(&reading.usages);
         if strange.is_empty() {
             return Ok(());
@@ -113,9 +120,7 @@ impl Worker {
     /// A subject that cannot be unpacked starts anew, and a person is told: losing one baseline is
     /// better than losing the lines of all.
     fn remember(&mut self, rows: Vec<SubjectRow>) {
-        for (principal, fault) in self.memory.remember(rows) {
-            error!(%principal, %fault, "A stored profile cannot be read; it starts anew.");
-        }
+        report(&self.memory.remember(rows));
     }
 
     /// Tells how many principals have changed since the last commit.
@@ -173,6 +178,12 @@ impl Worker {
     pub fn set_registry(&mut self, registry: Registry) {
         self.judge.registry = registry;
         self.memory.clear();
+    }
+}
+
+fn report(faults: &[(SmolStr, CodecError)]) {
+    for (principal, fault) in faults {
+        error!(%principal, %fault, "A stored profile cannot be read; it starts anew.");
     }
 }
 

@@ -166,7 +166,7 @@ pub struct Alert {
     pub time: Timestamp,
     /// Which rule.
     pub rule: RuleRef,
-    /// Which token; `None` for an alert about a log.
+    /// Which token; `None` for an alert about a log, a source, the fleet, or a silence.
     pub token: Option<TokenRef>,
     /// Whose.
     pub principal: SmolStr,

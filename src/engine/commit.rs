@@ -45,6 +45,8 @@ pub struct SubjectRow {
     pub principal: SmolStr,
     /// Versioned.
     pub blob: Vec<u8>,
+    /// In which of the site's hours its silence is to be looked at; `None` for never.
+    pub due: Option<u32>,
 }
 
 /// A part of what is known beyond one principal, as bytes that only the engine can read.

@@ -1,6 +1,6 @@
 //! What the site itself knows of its tokens: names, owners, expiry, revocation, leaks, decoys.
 
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, BTreeSet};
 use std::sync::Arc;
 
 use chrono::{DateTime, NaiveDate};
@@ -79,6 +79,12 @@ pub struct ColumnFault {
 }
 
 impl Registered {
+    /// Tells whether it has expired, or was revoked or rotated away, by then.
+    fn is_over(&self, now: Timestamp) -> bool {
+        let ends = [self.expires_at, self.revoked_at, self.rotated_at];
+        ends.into_iter().flatten().any(|end| end <= now)
+    }
+
     /// Sets one column from its text; empty text leaves it as it is. Lists are separated by spaces, `;` or `|`.
     ///
     /// A token is a secret, which is sealed at once, or a `tw1_` id.
@@ -166,6 +172,8 @@ fn countries(text: &str) -> Option<Vec<Country>> {
 pub struct Registry {
     by_token: BTreeMap<TokenId, Arc<Registered>>,
     by_name: BTreeMap<SmolStr, Arc<Registered>>,
+    /// The tokens of a name.
+    named: BTreeMap<SmolStr, BTreeSet<TokenId>>,
 }
 
 impl Registry {
@@ -177,6 +185,7 @@ impl Registry {
             let row = Arc::new(row);
             match row.token {
                 Some(token) => {
+                    registry.named.entry(row.name.clone()).or_default().insert(token);
                     registry.by_token.insert(token, row);
                 }
                 None => {
@@ -201,6 +210,18 @@ impl Registry {
             self.by_name.get(&name).map(Arc::as_ref)
         };
         self.token(usage.token).or_else(by_name)
+    }
+
+    /// Tells whether all tokens that are registered for a principal have ended by then; false if none is.
+    #[must_use]
+    pub fn is_over(&self, principal: &str, now: Timestamp) -> bool {
+        let named = self.named.get(principal).into_iter().flatten();
+        let named = named.filter_map(|token| self.token(*token));
+        let named = named.filter(|row| row.name == principal);
+        let own = principal.parse().ok().and_then(|token| self.token(token));
+        let by_name = self.by_name.get(principal).map(Arc::as_ref);
+        let mut rows = named.chain(own).chain(by_name).peekable();
+        rows.peek().is_some() && rows.all(|row| row.is_over(now))
     }
 
     /// Returns whose normal behaviour a usage belongs to: the registered name, else who the token

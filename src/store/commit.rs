@@ -65,12 +65,12 @@ pub(super) fn remember(db: &Connection, subjects: &[SubjectRow]) -> Result<()> {
         "SELECT number, principal FROM profile WHERE number BETWEEN ?1 AND ?2 ORDER BY number",
     )?;
     let mut put = db.prepare_cached(
-        "INSERT INTO profile (number, principal, body) VALUES (?1, ?2, ?3)
-         ON CONFLICT (number) DO UPDATE SET body = excluded.body",
+        "INSERT INTO profile (number, principal, body, due) VALUES (?1, ?2, ?3, ?4)
+         ON CONFLICT (number) DO UPDATE SET body = excluded.body, due = excluded.due",
     )?;
     for (base, row) in sorted {
         let slot = slot::find(&mut find, base, row.principal.as_bytes())?;
-        put.execute(params![slot.number(), row.principal.as_str(), row.blob])?;
+        put.execute(params![slot.number(), row.principal.as_str(), row.blob, row.due])?;
     }
     Ok(())
 }

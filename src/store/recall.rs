@@ -23,11 +23,23 @@ impl Reader {
         self.read("recalling profiles", |db| {
             let mut known = Vec::with_capacity(principals.len());
             for principal in principals {
-                if let Some(blob) = subject(db, principal)? {
-                    known.push(SubjectRow { principal: principal.clone(), blob });
-                }
+                known.extend(subject(db, principal)?);
             }
             Ok(known)
+        })
+    }
+
+    /// Returns what is remembered of the principals whose silence is to be looked at in one of the site's hours, or
+    /// was to be in an earlier one.
+    ///
+    /// # Errors
+    /// What the database says.
+    pub fn due_subjects(&self, beat: u32) -> Result<Vec<SubjectRow>, StoreError> {
+        self.read("recalling who is silent", |db| {
+            let mut all = db.prepare_cached(
+                "SELECT principal, body, due FROM profile WHERE due <= ?1 ORDER BY due, number",
+            )?;
+            all.query_map([beat], subject_row)?.collect()
         })
     }
 
@@ -65,12 +77,21 @@ impl Reader {
 }
 
 /// Returns what is remembered of one principal.
-pub(super) fn subject(db: &Connection, principal: &str) -> Result<Option<Vec<u8>>> {
+pub(super) fn subject(db: &Connection, principal: &str) -> Result<Option<SubjectRow>> {
     let mut find = db.prepare_cached(
-        "SELECT body FROM profile WHERE number BETWEEN ?1 AND ?1 + 255 AND principal = ?2",
+        "SELECT principal, body, due FROM profile
+         WHERE number BETWEEN ?1 AND ?1 + 255 AND principal = ?2",
     )?;
     let mut rows = find.query((slot::of_principal(principal), principal))?;
-    rows.next()?.map(|row| Ok(row.get_ref(0)?.as_blob()?.to_vec())).transpose()
+    rows.next()?.map(subject_row).transpose()
+}
+
+fn subject_row(row: &Row<'_>) -> Result<SubjectRow> {
+    Ok(SubjectRow {
+        principal: get_text(row, "principal")?,
+        blob: row.get("body")?,
+        due: row.get("due")?,
+    })
 }
 
 /// Returns the number of a token's row, if it has one.
@@ -79,5 +100,38 @@ pub(super) fn token_number(db: &Connection, id: TokenId) -> Result<Option<i64>> 
     match slot::find(&mut find, slot::of_token(id), &id.0)? {
         Slot::Taken(number) => Ok(Some(number)),
         Slot::Free(_) => Ok(None),
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use crate::engine::commit::Commit;
+    use crate::store::Store;
+    use crate::store::sample::{NOON, subject};
+
+    #[test]
+    fn who_falls_due_is_found_by_the_index_until_it_does_no_more() {
+        let mut store = Store::in_memory().unwrap();
+        let mut subjects = vec![subject("c", 7), subject("a", 9), subject("b", 8)];
+        store.commit(&Commit { subjects: subjects.clone(), ..Commit::default() }, NOON).unwrap();
+        let due = |store: &Store, beat| {
+            let rows = store.due_subjects(beat).unwrap();
+            rows.into_iter().map(|row| row.principal.to_string()).collect::<Vec<_>>()
+        };
+        assert_eq!((due(&store, 6).len(), due(&store, 8)), (0, vec!["c".into(), "b".into()]));
+        assert_eq!(store.due_subjects(7).unwrap(), subjects[..1]);
+        subjects[0].due = None;
+        store.commit(&Commit { subjects, ..Commit::default() }, NOON).unwrap();
+        assert_eq!(due(&store, u32::MAX), ["b", "a"]);
+        let plan: String = store
+            .db
+            .query_row(
+                "EXPLAIN QUERY PLAN SELECT principal, body, due FROM profile WHERE due <= 7
+                 ORDER BY due, number",
+                [],
+                |row| row.get("detail"),
+            )
+            .unwrap();
+        assert!(plan.contains("profile_due"), "{plan}");
     }
 }

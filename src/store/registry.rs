@@ -216,8 +216,8 @@ fn inherit(db: &Connection, old: Option<&Registered>, row: &Registered) -> rusql
     if before == row.name || recall::subject(db, &row.name)?.is_some() {
         return Ok(());
     }
-    if let Some(blob) = recall::subject(db, &before)? {
-        remember(db, &[SubjectRow { principal: row.name.clone(), blob }])?;
+    if let Some(subject) = recall::subject(db, &before)? {
+        remember(db, &[SubjectRow { principal: row.name.clone(), ..subject }])?;
         db.prepare_cached(
             "DELETE FROM profile WHERE number BETWEEN ?1 AND ?1 + 255 AND principal = ?2",
         )?
@@ -438,7 +438,11 @@ mod tests {
     fn a_token_that_is_named_keeps_its_baseline() {
         let mut store = Store::in_memory().unwrap();
         let id = TokenId([7; 16]);
-        let row = |principal: &str| SubjectRow { principal: principal.into(), blob: vec![1, 2, 3] };
+        let row = |principal: &str| SubjectRow {
+            principal: principal.into(),
+            blob: vec![1, 2, 3],
+            due: Some(7),
+        };
         let subjects = vec![row(&id.to_string())];
         store.commit(&Commit { subjects, ..Commit::default() }, Timestamp(0)).unwrap();
         let named =

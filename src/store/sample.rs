@@ -104,7 +104,7 @@ pub(super) fn commit_of(tokens: &[u8]) -> Commit {
 
 /// What is remembered of a principal.
 pub(super) fn subject(principal: &str, byte: u8) -> SubjectRow {
-    SubjectRow { principal: principal.into(), blob: vec![1, byte] }
+    SubjectRow { principal: principal.into(), blob: vec![1, byte], due: Some(byte.into()) }
 }
 
 /// An alert of a token that is its own principal.

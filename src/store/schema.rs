@@ -13,7 +13,7 @@ use super::StoreError;
 const APPLICATION: i64 = 0x746b_7774;
 
 /// Entry N takes a database from version N to N + 1.
-const MIGRATIONS: &[&str] = &[V1, V2, V3, V4, V5];
+const MIGRATIONS: &[&str] = &[V1, V2, V3, V4, V5, V6];
 
 const V1: &str = r"
 -- Counters and cursors of the program itself.
@@ -251,6 +251,12 @@ const V5: &str = r"
 ALTER TABLE mute ADD COLUMN network INTEGER NOT NULL DEFAULT 0;
 ALTER TABLE mute ADD COLUMN country TEXT NOT NULL DEFAULT '';
 ALTER TABLE mute ADD COLUMN client TEXT NOT NULL DEFAULT '';
+";
+
+const V6: &str = r"
+-- In which of the site's hours a principal that always calls would have been silent for too long.
+ALTER TABLE profile ADD COLUMN due INTEGER;
+CREATE INDEX profile_due ON profile (due) WHERE due IS NOT NULL;
 ";
 
 /// The newest version that this program knows.

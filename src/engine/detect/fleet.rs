@@ -14,10 +14,10 @@ const NAME: &str = "fleet-change";
 
 pub(super) const DETECTOR: Detector = Detector {
     name: NAME,
-    about: "many principals took to the same new network or client within an hour, or to far more requests: one event, told once instead of once for each",
+    about: "many principals took to the same new network or client within an hour, or to far more requests, or fell silent: one event, told once instead of once for each",
     facts: &[
         fact("fleet.principals", "principals that took to it within [detect.fleet] window_minutes"),
-        fact("fleet.change", "of what: network, prefix, client or rate"),
+        fact("fleet.change", "of what: network, prefix, client, rate or silence"),
         fact("fleet.value", "to which"),
         fact("fleet.minutes", "minutes from the first to the last of them"),
     ],
@@ -38,21 +38,31 @@ pub fn shared(change: &Shared, placed: &Placed<'_>) -> Facts {
         What::Rush => ("rate", "far more requests than ever".to_owned()),
     };
     let minutes = placed.usage.time.since(change.since) / MINUTE;
-    let mut facts = Facts::default();
-    state(&mut facts, "fleet.principals", Value::Int(change.principals.into()));
-    state(&mut facts, "fleet.change", Value::Text(SmolStr::new_static(what)));
-    state(&mut facts, "fleet.value", Value::Text(SmolStr::new(&value)));
-    state(&mut facts, "fleet.minutes", Value::Int(minutes));
-    usual(&mut facts, "fleet.principals", Value::Int(0));
-    let (who, minutes) = (change.principals, minutes.max(1));
+    let (who, at_least) = (change.principals, minutes.max(1));
     let text = match change.what {
         What::Value(..) => {
             format!(
-                "{value}, never seen by any of them, is used by {who} principals within {minutes} min"
+                "{value}, never seen by any of them, is used by {who} principals within {at_least} min"
             )
         }
-        What::Rush => format!("{value}, of {who} principals within {minutes} min"),
+        What::Rush => format!("{value}, of {who} principals within {at_least} min"),
     };
+    stated(what, (who.into(), minutes), &value, text)
+}
+
+/// States what so many principals have in common, within so many minutes.
+pub(super) fn stated(
+    what: &'static str,
+    (principals, minutes): (i64, i64),
+    value: &str,
+    text: String,
+) -> Facts {
+    let mut facts = Facts::default();
+    state(&mut facts, "fleet.principals", Value::Int(principals));
+    state(&mut facts, "fleet.change", Value::Text(SmolStr::new_static(what)));
+    state(&mut facts, "fleet.value", Value::Text(SmolStr::new(value)));
+    state(&mut facts, "fleet.minutes", Value::Int(minutes));
+    usual(&mut facts, "fleet.principals", Value::Int(0));
     because(&mut facts, NAME, 0.0, text);
     facts
 }

@@ -2,7 +2,7 @@
 //!
 //! Contract: [`detect`] asks all of [`ALL`]. A fact is a measured statement; whether it makes an alert
 //! is for the rules. What was told lately is not told again: detectors ask the principal's [`Told`]
-//! before they speak. Of a log that cannot be read the facts are stated by [`misread`], of what many do at once by [`shared`], of who has no token yet by [`guessed`], of who may have found one by [`found`], of who walks through objects by [`walked`]. Statistics never speak alone but through the score, in `unusual`.
+//! before they speak. Of a log that cannot be read the facts are stated by [`misread`], of what many do at once by [`shared`] and [`lost`], of who calls no more by [`fell_silent`], of who has no token yet by [`guessed`], of who may have found one by [`found`], of who walks through objects by [`walked`]. Statistics never speak alone but through the score, in `unusual`.
 
 mod concurrent;
 mod dead;
@@ -20,6 +20,7 @@ mod params;
 mod rate;
 mod revoked;
 mod rotated;
+mod silence;
 #[cfg(test)]
 mod tests;
 mod transport;
@@ -37,6 +38,7 @@ pub use health::{Health, misread, rejected_percent};
 pub use objects::walked;
 pub(crate) use params::nearest;
 pub use params::{BadParameter, Params};
+pub use silence::{fell_silent, lost};
 pub use unusual::{client_name, kind_name, network_name, risk};
 
 use crate::engine::alert::{Facts, Reason, Value};
@@ -79,7 +81,7 @@ pub enum About {
     Usages,
     /// Logs, and whether they can be read.
     Logs,
-    /// What concerns no single principal: many at once, or somebody who has no token yet.
+    /// What is no usage of a principal: many at once, somebody who has no token yet, one that calls no more.
     Site,
 }
 
@@ -135,6 +137,7 @@ pub const ALL: &[Detector] = &[
     rate::DETECTOR,
     volume::DETECTOR,
     dormant::DETECTOR,
+    silence::DETECTOR,
     transport::DETECTOR,
     fleet::DETECTOR,
     guessing::GUESSING,

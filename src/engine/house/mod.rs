@@ -5,6 +5,7 @@
 //! usages leave the same house. It is kept in parts, so that a commit writes only those that changed.
 
 mod budget;
+mod clock;
 mod customs;
 mod fleet;
 mod objects;
@@ -27,6 +28,7 @@ pub use table::{Entry, Table};
 
 use crate::engine::commit::HouseRow;
 use crate::engine::house::budget::Scores;
+use crate::engine::house::clock::Clock;
 use crate::engine::house::customs::{BUCKETS, Bucket, bucket_of};
 use crate::engine::house::fleet::Changes;
 use crate::engine::house::objects::Askers;
@@ -48,6 +50,7 @@ pub struct House {
     sources: Sources,
     askers: Askers,
     scores: Part<Scores>,
+    clock: Part<Clock>,
     /// By class; worked out from the population.
     priors: [Priors; Class::ALL.len()],
 }
@@ -89,6 +92,7 @@ const LATEST: i64 = 2;
 const POPULATION: &str = "population";
 const CHANGES: &str = "changes";
 const SCORES: &str = "scores";
+const CLOCK: &str = "clock";
 
 /// Names a value among others of its table: `family:key`.
 fn value_name(family: Family, key: u32) -> String {
@@ -108,6 +112,7 @@ impl Default for House {
             sources: Sources::default(),
             askers: Askers::default(),
             scores: Part::default(),
+            clock: Part::default(),
             priors: [Priors::default(); Class::ALL.len()],
         }
     }
@@ -127,6 +132,7 @@ impl House {
         note(house.population.restore(rows, POPULATION), POPULATION.into());
         note(house.changes.restore(rows, CHANGES), CHANGES.into());
         note(house.scores.restore(rows, SCORES), SCORES.into());
+        note(house.clock.restore(rows, CLOCK), CLOCK.into());
         for (at, bucket) in house.customs.iter_mut().enumerate() {
             let name = name_of_bucket(at);
             note(bucket.restore(rows, &name), name);
@@ -145,6 +151,7 @@ impl House {
             self.population.take(POPULATION.into()),
             self.changes.take(CHANGES.into()),
             self.scores.take(SCORES.into()),
+            self.clock.take(CLOCK.into()),
         ];
         singles
             .into_iter()
@@ -164,6 +171,43 @@ impl House {
             self.priors = self.population.change().fit(day);
             self.scores.change().begin_day(since);
         }
+    }
+
+    /// Takes in the time of a line; tells whether one of the site's hours begins with it.
+    pub fn begin_hour(&mut self, time: Timestamp) -> bool {
+        self.clock.value.is_moved_by(time) && self.clock.change().pass(time)
+    }
+
+    /// Returns which of the site's hours is under way, and which since 1970.
+    #[must_use]
+    pub const fn beat(&self) -> (u32, i64) {
+        (self.clock.value.beat(), self.clock.value.hour())
+    }
+
+    /// Returns which of the site's hours will be under way after lines of these times, if one begins with them.
+    pub fn beat_after(&self, times: impl Iterator<Item = Timestamp>) -> Option<u32> {
+        let mut clock = None;
+        for time in times {
+            let of = clock.as_ref().unwrap_or(&self.clock.value);
+            if of.is_moved_by(time) {
+                clock.get_or_insert_with(|| self.clock.value.clone()).pass(time);
+            }
+        }
+        Some(clock?.beat()).filter(|beat| *beat != self.clock.value.beat())
+    }
+
+    /// Notes that principals are silent together; `last` is when they called last.
+    pub fn lose(&mut self, last: &[Timestamp]) {
+        let hours = || last.iter().map(|time| time.hour());
+        if let (Some(first), Some(last)) = (hours().min(), hours().max()) {
+            self.clock.change().lose(first, last);
+        }
+    }
+
+    /// Tells whether who called last at a time is one of those who are silent together, as was told.
+    #[must_use]
+    pub fn is_lost(&self, last: Timestamp) -> bool {
+        self.clock.value.is_lost(last.hour())
     }
 
     /// Returns the score from which on a person is told at once, within a budget of mails a week.

@@ -1,5 +1,8 @@
 //! Steps 6 to 9: usages become alerts, and so do logs that cannot be read. Pure: what it knows is in [`Memory`], what it is told are arguments.
 
+mod silence;
+#[cfg(test)]
+mod silence_tests;
 #[cfg(test)]
 mod tests;
 
@@ -63,6 +66,9 @@ impl Judge {
     /// Judges usages in their order. What is found out and learned is left in `memory`.
     pub fn judge(&mut self, memory: &mut Memory, usages: &[Usage], atlas: &dyn Atlas) {
         for usage in usages {
+            if memory.house_mut().begin_hour(usage.time) {
+                self.begin_hour(memory);
+            }
             match memory.find(usage) {
                 Some(handle) => self.judge_one(memory, handle, usage, atlas),
                 None => self.judge_stranger(memory, usage, atlas),
@@ -119,7 +125,7 @@ impl Judge {
         let placed = Placed::new(usage, place);
         let row = self.registry.row(usage);
         let profile = &mut subject.profile;
-        let before = profile.share();
+        let (before, due) = (profile.share(), profile.due());
         for taught in hear(&self.words, principal, profile, usage, &self.params) {
             house.hear(principal, &taught, usage.time.day());
         }
@@ -131,6 +137,7 @@ impl Judge {
         let mut change = None;
         // Exposed in a Referer, not used by this request: no behaviour of its principal.
         if is_used(usage) {
+            profile.call(usage, house.beat().0, &self.params.profile.silence);
             let absorbed = profile.absorb(&placed, &signals, &self.params.profile);
             let shares = [before, profile.share()];
             change = house.absorb(principal, shares, (&signals, absorbed), &self.params.fleet);
@@ -146,11 +153,15 @@ impl Judge {
             token: Some(token(usage, row)),
             brought: brought(&signals),
         };
+        let is_due_anew = profile.due() != due;
         let mut told = told_of(&self.rules, &self.policy, &mut subject.desk, &placed, &of);
         if let Some(change) = change {
             let facts = shared(&change, &placed);
             let of = Of::site(FLEET, &facts);
             told.extend(told_of(&self.rules, &self.policy, fleet.change(), &placed, &of));
+        }
+        if is_due_anew {
+            memory.note_due(handle);
         }
         told.into_iter().for_each(|(alert, joined)| memory.tell(alert, joined));
     }

@@ -22,6 +22,7 @@ mod pace;
 mod params;
 mod peers;
 mod signals;
+mod silence;
 mod told;
 mod travel;
 mod turns;
@@ -44,6 +45,7 @@ pub use params::{
 pub use peers::{Alone, Class, Peers, SHARED, Share};
 pub(crate) use signals::Keys;
 pub use signals::{Absorbed, Placed, Rise, Signals, Usual, World};
+pub use silence::{Silence, Silent};
 pub use told::{Many, Told};
 pub use travel::{Hop, name as place_name};
 pub use turns::Turn;
@@ -55,6 +57,7 @@ use crate::engine::profile::family::Hazards;
 use crate::engine::profile::hourly::Hourly;
 use crate::engine::profile::hours::Hours;
 use crate::engine::profile::pace::Pace;
+use crate::engine::profile::silence::Rhythm;
 use crate::engine::profile::travel::Fix;
 use crate::engine::profile::turns::Turns;
 use crate::engine::stats::{Days, Nats, Top};
@@ -109,6 +112,7 @@ pub struct Profile {
     hourly: Hourly,
     /// The number of the last word that was taken in.
     heard: u32,
+    rhythm: Rhythm,
 }
 
 impl Default for Profile {
@@ -144,6 +148,7 @@ impl Default for Profile {
             turns: Turns::default(),
             hourly: Hourly::default(),
             heard: 0,
+            rhythm: Rhythm::default(),
         }
     }
 }

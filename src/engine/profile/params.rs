@@ -1,5 +1,7 @@
 //! Parameters as plain numbers: each with its default, unit and source, listable and settable by name.
 
+use crate::engine::profile::silence::Silence;
+
 /// One parameter, for documentation, `check` and configuration.
 #[derive(Clone, Copy, Debug, PartialEq)]
 pub struct Parameter {
@@ -225,11 +227,13 @@ pub struct Params {
     pub fan_out: FanOut,
     /// Bytes by hour and day.
     pub volume: Bytes,
+    /// Who always calls.
+    pub silence: Silence,
 }
 
 impl Params {
     /// Returns all sections.
-    pub fn sections(&mut self) -> [&mut dyn Section; 8] {
+    pub fn sections(&mut self) -> [&mut dyn Section; 9] {
         [
             &mut self.score,
             &mut self.learning,
@@ -239,6 +243,7 @@ impl Params {
             &mut self.concurrent,
             &mut self.fan_out,
             &mut self.volume,
+            &mut self.silence,
         ]
     }
 }

@@ -44,6 +44,7 @@ pub const BUILT_IN: &[(&str, &str)] = &[
     ("rate-spike.yml", include_str!("../../../rules/rate-spike.yml")),
     ("revoked-token-used.yml", include_str!("../../../rules/revoked-token-used.yml")),
     ("rotated-token-used.yml", include_str!("../../../rules/rotated-token-used.yml")),
+    ("silence.yml", include_str!("../../../rules/silence.yml")),
     ("success-after-guessing.yml", include_str!("../../../rules/success-after-guessing.yml")),
     ("token-guessing.yml", include_str!("../../../rules/token-guessing.yml")),
     ("token-in-referer.yml", include_str!("../../../rules/token-in-referer.yml")),

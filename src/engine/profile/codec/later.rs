@@ -1,10 +1,11 @@
 //! The parts of a profile that later versions added.
 
-use super::{CodecError, Read, Reader, WITHOUT_CLASS, WITHOUT_HOURS, Writer};
+use super::{CodecError, Read, Reader, WITHOUT_CLASS, WITHOUT_HOURS, WITHOUT_RHYTHM, Writer};
 use crate::engine::profile::actor::minute;
 use crate::engine::profile::fan::Fan;
 use crate::engine::profile::hourly::Hourly;
 use crate::engine::profile::peers::Class;
+use crate::engine::profile::silence::Rhythm;
 use crate::engine::profile::turns::{Net, Spot, Turns};
 use crate::engine::profile::volume::{Most, Volume};
 use crate::engine::stats::Days;
@@ -116,4 +117,42 @@ pub(super) fn read_hourly(from: &mut Reader<'_>, version: u8, hour: i64) -> Read
         }
     }
     Ok(hourly)
+}
+
+pub(super) fn write_rhythm(to: &mut Writer, rhythm: &Rhythm, last: Timestamp) {
+    let Rhythm { beat, days, day, pause, wait, token, is_renewed, ends, is_told } = *rhythm;
+    to.uint(days);
+    if days == 0 {
+        return;
+    }
+    to.uint(beat);
+    to.from(last.day(), day.into());
+    to.uint(pause);
+    to.uint(wait);
+    to.0.extend(token.to_le_bytes());
+    to.0.push(u8::from(ends.is_some()) << 2 | u8::from(is_renewed) << 1 | u8::from(is_told));
+    let _ = ends.map(|ends| to.from(last.seconds(), ends));
+}
+
+pub(super) fn read_rhythm(from: &mut Reader<'_>, version: u8, last: Timestamp) -> Read<Rhythm> {
+    let mut rhythm = Rhythm::default();
+    if version <= WITHOUT_RHYTHM {
+        return Ok(rhythm);
+    }
+    rhythm.days = from.uint()?;
+    if rhythm.days == 0 {
+        return Ok(rhythm);
+    }
+    rhythm.beat = from.uint()?;
+    let day = i32::try_from(from.from(last.day())?);
+    rhythm.day = day.map_err(|_| CodecError::Value("day"))?;
+    (rhythm.pause, rhythm.wait) = (from.uint()?, from.uint()?);
+    rhythm.token = u16::from_le_bytes([from.byte()?, from.byte()?]);
+    let flags = from.byte()?;
+    if flags > 7 {
+        return Err(CodecError::Value("rhythm"));
+    }
+    (rhythm.is_renewed, rhythm.is_told) = (flags & 2 != 0, flags & 1 != 0);
+    rhythm.ends = if flags & 4 != 0 { Some(from.from(last.seconds())?) } else { None };
+    Ok(rhythm)
 }

@@ -2,7 +2,7 @@
 //!
 //! ```text
 //! version (1 byte) | clock | days | hazards | 7 tables | hours | errors | place | pace | actors | told | class
-//!     | turns | hours | word | story
+//!     | turns | hours | word | story | rhythm
 //!
 //! integers   varint, 7 bits a byte, low first; differences zigzag
 //! f32        4 bytes, little endian
@@ -30,8 +30,10 @@ use crate::engine::stats::{Days, Maxima, Nats, Slot, Top};
 use crate::engine::time::Timestamp;
 
 /// The version that is written.
-const VERSION: u8 = 4;
-/// The version before: no word was taken in, and without a story, whose score is counted once more.
+const VERSION: u8 = 5;
+/// The version before: without a rhythm, which begins anew.
+const WITHOUT_RHYTHM: u8 = 4;
+/// The one before that: no word was taken in, and without a story, whose score is counted once more.
 const WITHOUT_WORDS: u8 = 3;
 /// The one before that: without turns and hours, which begin anew.
 const WITHOUT_HOURS: u8 = 2;
@@ -76,6 +78,7 @@ impl Profile {
         later::write_hourly(&mut to, &self.hourly, self.last.hour());
         to.uint(self.heard);
         write_story(&mut to, self.story, base);
+        later::write_rhythm(&mut to, &self.rhythm, self.last);
         to.0
     }
 
@@ -127,6 +130,7 @@ impl Profile {
             hourly: later::read_hourly(&mut from, version, last.hour())?,
             heard: if version <= WITHOUT_WORDS { 0 } else { from.uint()? },
             story: if version <= WITHOUT_WORDS { None } else { read_story(&mut from, base)? },
+            rhythm: later::read_rhythm(&mut from, version, last)?,
         };
         if from.0.is_empty() { Ok(profile) } else { Err(CodecError::Length) }
     }

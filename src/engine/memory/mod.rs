@@ -7,6 +7,8 @@
 //! Tokens that nobody knows and the server turned away (4xx) never get a place here: they are counted, and
 //! that is all, however many an attacker invents.
 
+mod due;
+
 use std::collections::{BTreeMap, BTreeSet, HashMap};
 use std::hash::{BuildHasher, Hash};
 
@@ -81,6 +83,8 @@ pub struct Memory {
     house: House,
     /// What was told of what many do at once.
     fleet: Part<Desk>,
+    /// In no earlier of the site's hours than this does a subject in memory fall due.
+    next_due: u32,
     /// What was told of sources that guess tokens: of 1,024, those told last.
     sources: Table<Told, 16>,
 }
@@ -163,6 +167,7 @@ impl Memory {
             notices: Vec::new(),
             house: House::default(),
             fleet: Part::default(),
+            next_due: u32::MAX,
             sources: Table::default(),
         }
     }
@@ -223,7 +228,11 @@ impl Memory {
         for row in rows {
             let slot = self.by_name.get(&row.principal).and_then(|at| self.subjects.get_mut(*at));
             match (slot, Subject::decode(&row.blob)) {
-                (Some(slot), Ok(subject)) => slot.subject = subject,
+                (Some(slot), Ok(subject)) => {
+                    let due = subject.profile.due().unwrap_or(u32::MAX);
+                    self.next_due = self.next_due.min(due);
+                    slot.subject = subject;
+                }
                 (_, Err(fault)) => faults.push((row.principal, fault)),
                 (None, Ok(_)) => {}
             }
@@ -334,10 +343,7 @@ impl Memory {
         let mut subjects: Vec<SubjectRow> = Vec::new();
         for slot in self.subjects.iter_mut().filter(|slot| slot.is_dirty) {
             slot.is_dirty = false;
-            subjects.push(SubjectRow {
-                principal: slot.principal.clone(),
-                blob: slot.subject.encode(),
-            });
+            subjects.push(due::row(&slot.principal, &slot.subject));
         }
         subjects.sort_by(|a, b| a.principal.cmp(&b.principal));
         let mut ledger = Ledger {

@@ -1,0 +1,119 @@
+//! The site's hours: those of event time in which anybody called, counted.
+//!
+//! They are what silence is measured in: while all are silent, a log is lost, or nobody is at work, no hour passes.
+
+use serde::{Deserialize, Serialize};
+
+use crate::engine::time::Timestamp;
+
+/// Lines that stand so many hours from the clock are out of order, or their clock is wrong.
+const FAR: i64 = 24;
+
+/// So many of them in a row, and it is the clock that is wrong, or time has passed: as many as turn a profile back.
+const RUN: u8 = 64;
+
+/// The site's clock.
+#[derive(Clone, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
+pub(super) struct Clock {
+    /// The hour since 1970 that is under way.
+    hour: i64,
+    /// Which of the site's hours it is, from 1; 0 before the first.
+    beat: u32,
+    /// Lines far from it, in a row.
+    far: u8,
+    /// When those called last who were silent together: the first and the last hour. Who is told later to have been
+    /// silent since then is one of them.
+    lost: Option<(i64, i64)>,
+}
+
+impl Clock {
+    /// Tells whether a line changes anything: most stand in the hour that is under way.
+    pub(super) const fn is_moved_by(&self, time: Timestamp) -> bool {
+        let hour = time.hour();
+        self.beat == 0 || hour > self.hour || self.far > 0 || hour < self.hour.saturating_sub(FAR)
+    }
+
+    /// Takes in the time of a line; tells whether one of the site's hours begins with it.
+    pub(super) const fn pass(&mut self, time: Timestamp) -> bool {
+        let hour = time.hour();
+        let ahead = hour.saturating_sub(self.hour);
+        if self.beat > 0 && ahead.saturating_abs() > FAR {
+            self.far += 1;
+            if self.far < RUN {
+                return false;
+            }
+        }
+        self.far = 0;
+        if self.beat > 0 && -FAR <= ahead && ahead <= 0 {
+            return false;
+        }
+        self.hour = hour;
+        // Turned back, the hour was counted before.
+        let begins = self.beat == 0 || ahead > 0;
+        if begins {
+            self.beat = self.beat.saturating_add(1);
+        }
+        begins
+    }
+
+    /// Returns which of the site's hours is under way.
+    pub(super) const fn beat(&self) -> u32 {
+        self.beat
+    }
+
+    /// Returns which hour since 1970 is under way.
+    pub(super) const fn hour(&self) -> i64 {
+        self.hour
+    }
+
+    /// Notes when those called last who are silent together.
+    pub(super) const fn lose(&mut self, first: i64, last: i64) {
+        self.lost = Some((first, last));
+    }
+
+    /// Tells whether who called last in an hour is one of those who are silent together.
+    pub(super) fn is_lost(&self, hour: i64) -> bool {
+        self.lost.is_some_and(|(first, last)| (first..=last).contains(&hour))
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::engine::time::{DAY, HOUR, MINUTE};
+
+    const START: i64 = 20_000 * DAY;
+
+    fn beats(times: impl IntoIterator<Item = i64>) -> (u32, i64) {
+        let mut clock = Clock::default();
+        for time in times {
+            let time = Timestamp(START + time);
+            let (before, is_moved) = (clock.clone(), clock.is_moved_by(time));
+            clock.pass(time);
+            assert!(is_moved || clock == before);
+        }
+        (clock.beat(), clock.hour() - START / HOUR)
+    }
+
+    #[test]
+    fn hours_without_a_line_are_none() {
+        assert_eq!(beats([0, MINUTE, HOUR, HOUR + MINUTE, 9 * HOUR]), (3, 9));
+        assert_eq!(beats([0, 5 * HOUR, 3 * HOUR, 5 * HOUR]), (2, 5));
+    }
+
+    #[test]
+    fn a_clock_far_ahead_is_not_believed_and_a_long_rest_is_over_soon() {
+        let ahead = (0..100).flat_map(|n| [n * MINUTE, 3650 * DAY + n * MINUTE]);
+        assert_eq!(beats(ahead), (2, 1));
+        let rested = std::iter::once(0).chain((0..63).map(|n| 9 * DAY + n));
+        assert_eq!(beats(rested.clone()), (1, 0));
+        assert_eq!(beats(rested.chain([9 * DAY + 64])), (2, 216));
+    }
+
+    #[test]
+    fn a_clock_that_was_far_ahead_is_turned_back_without_an_hour_gained() {
+        let ahead = (0..64).map(|n| 3650 * DAY + n);
+        let now = (0..64).map(|n| HOUR + n);
+        assert_eq!(beats(std::iter::once(0).chain(ahead).chain(now)), (2, 1));
+    }
+}

@@ -1,0 +1,96 @@
+//! At the begin of each of the site's hours: whose silence is news.
+
+use smol_str::SmolStr;
+
+use crate::engine::alert::{Alert, Facts};
+use crate::engine::detect::{About, fell_silent, lost};
+use crate::engine::incident::{Desk, Joined, key_of_log, stable_id};
+use crate::engine::judge::{FLEET, Judge, by_name, reasons, risk_of, sentence};
+use crate::engine::memory::{Handle, Memory, Recalled};
+use crate::engine::profile::Silent;
+use crate::engine::rule::Rule;
+use crate::engine::rule::view::View;
+use crate::engine::time::{HOUR, Timestamp};
+
+impl Judge {
+    /// Looks at the silence of those that fall due, before the first usage of the hour is judged. Of many at once
+    /// one thing is told: a log that is lost, a network that is down.
+    pub(super) fn begin_hour(&self, memory: &mut Memory) {
+        let (beat, hour) = memory.house().beat();
+        let time = Timestamp(hour.saturating_mul(HOUR));
+        let due = memory.due(beat).into_iter();
+        let silent: Vec<(Handle, Silent)> = due
+            .filter_map(|handle| Some((handle, self.silence(memory, handle, (beat, time))?)))
+            .collect();
+        let principals = u32::try_from(silent.len()).unwrap_or(u32::MAX);
+        let mut told = Vec::new();
+        if f64::from(principals) < self.params.fleet.principals {
+            for (handle, found) in silent {
+                let Some(Recalled { principal, subject, .. }) = memory.subject(handle) else {
+                    continue;
+                };
+                let facts = fell_silent(&found);
+                told.extend(self.tell_silence(&mut subject.desk, principal, &facts, time));
+            }
+        } else {
+            let silent: Vec<Silent> = silent.into_iter().map(|(_, found)| found).collect();
+            memory.house_mut().lose(&silent.iter().map(|found| found.last).collect::<Vec<_>>());
+            told = self.tell_silence(memory.fleet_desk(), FLEET, &lost(&silent), time);
+        }
+        told.into_iter().for_each(|(alert, joined)| memory.tell(alert, joined));
+    }
+
+    /// Looks at one silence; returns it if it is news. It is none if all tokens have ended, or if it is part of what
+    /// was told of many.
+    fn silence(
+        &self,
+        memory: &mut Memory,
+        handle: Handle,
+        (beat, time): (u32, Timestamp),
+    ) -> Option<Silent> {
+        let Recalled { principal, subject, house, .. } = memory.subject(handle)?;
+        let found = subject.profile.silence(beat, time.hour());
+        let is_news = |found: &Silent| {
+            !found.is_over && !house.is_lost(found.last) && !self.registry.is_over(principal, time)
+        };
+        let found = found.filter(is_news);
+        memory.note_due(handle);
+        found
+    }
+
+    fn tell_silence(
+        &self,
+        desk: &mut Desk,
+        principal: &str,
+        facts: &Facts,
+        time: Timestamp,
+    ) -> Vec<(Alert, Joined)> {
+        let view = View { about: About::Site, usage: None, principal, facts };
+        let mut told = Vec::new();
+        for rule in self.rules.matching(&view) {
+            if desk.is_news(rule, time, key_of_log(rule)) {
+                let mut alert = alert_of_silence(rule, principal, facts, time);
+                let joined = desk.join(&mut alert, &self.policy);
+                told.push((alert, joined));
+            }
+        }
+        told
+    }
+}
+
+/// It has no usage, and so no line: what is told is that there is none.
+fn alert_of_silence(rule: &Rule, principal: &str, facts: &Facts, time: Timestamp) -> Alert {
+    let reasons = reasons(rule, facts);
+    Alert {
+        id: stable_id("al", &[&rule.head.id, principal, &time.0.to_string()]),
+        time,
+        rule: rule.head.clone(),
+        principal: SmolStr::new(principal),
+        risk: risk_of(rule, facts),
+        reason: sentence(rule, &reasons),
+        reasons,
+        facts: by_name(&facts.values),
+        usual: by_name(&facts.usual),
+        ..Alert::default()
+    }
+}

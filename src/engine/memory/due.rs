@@ -1,0 +1,66 @@
+//! Principals whose silence is news at the begin of an hour: found in memory without asking each of them each hour.
+
+use smol_str::SmolStr;
+
+use super::{Handle, Memory, Slot};
+use crate::engine::commit::SubjectRow;
+use crate::engine::incident::Desk;
+use crate::engine::memory::Subject;
+use crate::engine::profile::CodecError;
+use crate::engine::usage::Usage;
+
+impl Memory {
+    /// Returns up to which of the site's hours principals may fall due while these usages are judged. They have to be
+    /// recalled before ([`Memory::invite`]); `None` if no hour begins, and so nobody does.
+    #[must_use]
+    pub fn due_by(&self, usages: &[Usage]) -> Option<u32> {
+        self.house.beat_after(usages.iter().map(|usage| usage.time))
+    }
+
+    /// Takes in what the store recalled of principals that fall due; whoever is in memory is known better there.
+    /// Returns those that cannot be unpacked.
+    pub fn invite(&mut self, rows: Vec<SubjectRow>) -> Vec<(SmolStr, CodecError)> {
+        let strange = |row: &SubjectRow| !self.by_name.contains_key(&row.principal);
+        let rows: Vec<SubjectRow> = rows.into_iter().filter(strange).collect();
+        rows.iter().for_each(|row| {
+            self.insert(row.principal.clone());
+        });
+        self.remember(rows)
+    }
+
+    /// Returns those whose silence is to be looked at in one of the site's hours, by their names.
+    pub fn due(&mut self, beat: u32) -> Vec<Handle> {
+        if beat < self.next_due {
+            return Vec::new();
+        }
+        self.next_due = u32::MAX;
+        let mut due: Vec<(SmolStr, Handle)> = Vec::new();
+        for (at, slot) in self.subjects.iter().enumerate() {
+            match slot.subject.profile.due() {
+                Some(when) if when <= beat => due.push((slot.principal.clone(), Handle(at))),
+                Some(when) => self.next_due = self.next_due.min(when),
+                None => {}
+            }
+        }
+        due.sort_by(|a, b| a.0.cmp(&b.0));
+        due.into_iter().map(|(_, handle)| handle).collect()
+    }
+
+    /// Notes when a subject falls due that was changed.
+    pub fn note_due(&mut self, handle: Handle) {
+        let due = |slot: &Slot| slot.subject.profile.due();
+        let due = self.subjects.get(handle.0).and_then(due);
+        self.next_due = self.next_due.min(due.unwrap_or(u32::MAX));
+    }
+
+    /// Returns what was told of what many do at once, to be changed.
+    pub const fn fleet_desk(&mut self) -> &mut Desk {
+        self.fleet.change()
+    }
+}
+
+/// Packs a subject for the store.
+pub(super) fn row(principal: &SmolStr, subject: &Subject) -> SubjectRow {
+    let due = subject.profile.due();
+    SubjectRow { principal: principal.clone(), blob: subject.encode(), due }
+}

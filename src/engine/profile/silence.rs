@@ -1,0 +1,152 @@
+//! Who always calls, and from when on it would be news that it calls no more.
+//!
+//! Time is counted in the site's hours: those in which anybody called (see `house::clock`). An hour whose log was
+//! lost, or in which all rested, is none, and is held against nobody.
+
+use crate::engine::profile::{Class, Profile, section};
+use crate::engine::stats::key;
+use crate::engine::time::Timestamp;
+use crate::engine::usage::Usage;
+
+section! {
+    /// A token that always calls stopped.
+    Silence = "silence" {
+        /// Hours without a call, at the least.
+        min_hours = 3.0, "h", "own choice: a restart, a deployment and most outages are over by then";
+        /// Times its longest pause so far.
+        factor = 5.0, "times", "own choice: as for a token that is asleep, `dormant.factor`";
+        /// Active days without a longer pause, before it is expected to call.
+        active_days = 14.0, "d", "Entra ID, atypical travel: learns for 14 days";
+        /// The longest pause of somebody who always calls.
+        longest_pause_hours = 36.0, "h", "own choice: a nightly job pauses for 23, a person for a weekend";
+    }
+}
+
+/// Pauses are kept in steps of 1/256 of an hour, so that they fade.
+const ONE: u32 = 256;
+
+/// 2^(-1/30) in 1/65536: half is forgotten after thirty active days (docs/detection.md, Units).
+const FADE: u32 = 64_039;
+
+/// How regular a principal calls.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub(super) struct Rhythm {
+    /// The site's hour of the last call.
+    pub beat: u32,
+    /// Active days since it paused for too long; 0 before the first call. The last of them, since 1970.
+    pub days: u16,
+    pub day: i32,
+    /// Its longest pause on these, faded.
+    pub pause: u32,
+    /// Hours of silence from which on it is news; 0 while it need not call.
+    pub wait: u16,
+    /// Which token it used last, and whether others before, on these days.
+    pub token: u16,
+    pub is_renewed: bool,
+    /// When that token ends by its own words, in seconds since 1970.
+    pub ends: Option<i64>,
+    /// This silence was looked at.
+    pub is_told: bool,
+}
+
+/// A principal that always called, and calls no more.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct Silent {
+    /// Hours without a call in which others called.
+    pub hours: u32,
+    /// The longest pause before, in hours.
+    pub longest: u32,
+    /// On how many active days.
+    pub days: u32,
+    /// The last call.
+    pub last: Timestamp,
+    /// The one token that it used has ended by its own words.
+    pub is_over: bool,
+}
+
+impl Rhythm {
+    /// Takes in a call, the first in one of the site's hours.
+    fn call(&mut self, (usage, beat): (&Usage, u32), is_machine: bool, params: &Silence) {
+        let paused = beat.saturating_sub(self.beat).saturating_sub(1);
+        if !is_machine || f64::from(paused) > params.longest_pause_hours {
+            *self = Self::default();
+        }
+        let day = i32::try_from(usage.time.day()).unwrap_or(i32::MAX);
+        if self.days == 0 || day > self.day {
+            self.pause =
+                u32::try_from((u64::from(self.pause) * u64::from(FADE)) >> 16).unwrap_or(0);
+            (self.days, self.day) = (self.days.saturating_add(1), day);
+        }
+        if self.beat > 0 {
+            self.pause = self.pause.max(paused.saturating_mul(ONE));
+        }
+        let [low, high, ..] = key(&[&usage.token.0]).to_le_bytes();
+        let token = u16::from_le_bytes([low, high]);
+        self.is_renewed |= self.beat > 0 && token != self.token;
+        self.token = token;
+        self.ends = usage.claims.expires_at.map(Timestamp::seconds);
+        (self.beat, self.is_told) = (beat, false);
+        self.wait = self.wait_for(params);
+    }
+
+    fn longest(&self) -> u32 {
+        self.pause.div_ceil(ONE)
+    }
+
+    fn wait_for(&self, params: &Silence) -> u16 {
+        if f64::from(self.days) < params.active_days {
+            return 0;
+        }
+        let hours = (params.factor * f64::from(self.longest())).max(params.min_hours).max(1.0);
+        u16::try_from(crate::engine::stats::whole(libm::ceil(hours))).unwrap_or(u16::MAX)
+    }
+
+    /// The site's hour at whose begin its silence is news: so many whole hours lie between.
+    fn due(&self) -> Option<u32> {
+        let is_expected = self.wait > 0 && !self.is_told;
+        is_expected.then(|| self.beat.saturating_add(u32::from(self.wait) + 1))
+    }
+}
+
+impl Profile {
+    /// Takes in that there was a call in one of the site's hours; only the first in each says something.
+    pub fn call(&mut self, usage: &Usage, beat: u32, params: &Silence) {
+        if self.rhythm.beat != beat {
+            self.rhythm.call((usage, beat), self.class == Class::Machine, params);
+        }
+    }
+
+    /// Returns the site's hour at whose begin its silence is news; `None` if it need not call, or that was looked at.
+    #[must_use]
+    pub fn due(&self) -> Option<u32> {
+        self.rhythm.due()
+    }
+
+    /// Looks at the silence at the begin of one of the site's hours; `hour` is which since 1970. If it is news, it
+    /// is not looked at again before the next call. The hours of a day must have passed, too: where logs are read out
+    /// of order, the site's hours may run ahead of them; then it is due later.
+    pub fn silence(&mut self, beat: u32, hour: i64) -> Option<Silent> {
+        let Self { rhythm, last, .. } = self;
+        if rhythm.due()? > beat {
+            return None;
+        }
+        let wait = u32::from(rhythm.wait);
+        let passed = hour.saturating_sub(last.hour()).saturating_sub(1);
+        let missing = i64::from(wait).saturating_sub(passed);
+        if missing > 0 {
+            let missing = u32::try_from(missing).unwrap_or(u32::MAX);
+            rhythm.beat = beat.saturating_add(missing).saturating_sub(wait + 1);
+            return None;
+        }
+        rhythm.is_told = true;
+        let passed = u32::try_from(passed).unwrap_or(u32::MAX);
+        Some(Silent {
+            hours: beat.saturating_sub(rhythm.beat).saturating_sub(1).min(passed),
+            longest: rhythm.longest(),
+            days: rhythm.days.into(),
+            last: *last,
+            is_over: !rhythm.is_renewed
+                && rhythm.ends.is_some_and(|ends| ends <= hour.saturating_mul(3600)),
+        })
+    }
+}
