@@ -22,5 +22,6 @@ mod mail;
 mod mail_transport;
 mod program;
 mod pump;
+mod silence;
 mod smtp;
 mod stories;

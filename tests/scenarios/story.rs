@@ -90,6 +90,8 @@ pub(crate) enum Verb {
     Once,
     /// Allowed, up to this level.
     May,
+    /// Not at all, not even at level low.
+    Never,
     /// A known false alarm: told today, should not be.
     Shows,
 }
@@ -152,13 +154,14 @@ impl Story {
             }
             ["disorder", seconds] => self.disorder = duration(seconds)?,
             ["doubled", percent] => self.doubled = number(percent.trim_end_matches('%'))?,
-            [verb @ ("must" | "once" | "may" | "shows"), who, rule, level, rest @ ..] => {
+            [verb @ ("must" | "once" | "may" | "never" | "shows"), who, rule, level, rest @ ..] => {
                 let days = rest.first().and_then(|word| word.strip_prefix("days="));
                 self.expectations.push(Expectation {
                     verb: match *verb {
                         "must" => Verb::Must,
                         "once" => Verb::Once,
                         "may" => Verb::May,
+                        "never" => Verb::Never,
                         _ => Verb::Shows,
                     },
                     who: (*who).to_owned(),

@@ -85,6 +85,7 @@ pub(crate) fn faults(story: &Story, alerts: &[Told]) -> Vec<String> {
         match one.verb {
             Verb::Must if n == 0 => faults.push(format!("{name}: not told: {what}")),
             Verb::Once if n != 1 => faults.push(format!("{name}: told {n} times: {what}")),
+            Verb::Never if n > 0 => faults.push(format!("{name}: told {n} times: {what}")),
             Verb::Shows if n == 0 => {
                 faults.push(format!("{name}: no longer told, take the `shows` away: {what}"));
             }
@@ -95,6 +96,7 @@ pub(crate) fn faults(story: &Story, alerts: &[Told]) -> Vec<String> {
         is_about(one, told, story)
             && match one.verb {
                 Verb::Must | Verb::Once => true,
+                Verb::Never => false,
                 Verb::May | Verb::Shows => one.rule == told.rule && told.level <= one.level,
             }
     };
