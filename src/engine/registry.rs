@@ -215,13 +215,23 @@ impl Registry {
     /// Tells whether all tokens that are registered for a principal have ended by then; false if none is.
     #[must_use]
     pub fn is_over(&self, principal: &str, now: Timestamp) -> bool {
-        let named = self.named.get(principal).into_iter().flatten();
-        let named = named.filter_map(|token| self.token(*token));
-        let named = named.filter(|row| row.name == principal);
         let own = principal.parse().ok().and_then(|token| self.token(token));
         let by_name = self.by_name.get(principal).map(Arc::as_ref);
-        let mut rows = named.chain(own).chain(by_name).peekable();
+        let mut rows = self.named(principal).chain(own).chain(by_name).peekable();
         rows.peek().is_some() && rows.all(|row| row.is_over(now))
+    }
+
+    /// Returns the token of a principal: its own, or the only one of its name that has not ended by then.
+    #[must_use]
+    pub fn only_token(&self, principal: &str, now: Timestamp) -> Option<TokenId> {
+        let mut named = self.named(principal).filter(|row| !row.is_over(now));
+        let only = named.next().filter(|_| named.next().is_none());
+        principal.parse().ok().or_else(|| only?.token)
+    }
+
+    fn named<'a>(&'a self, name: &'a str) -> impl Iterator<Item = &'a Registered> {
+        let tokens = self.named.get(name).into_iter().flatten();
+        tokens.filter_map(|token| self.token(*token)).filter(move |row| row.name == name)
     }
 
     /// Returns whose normal behaviour a usage belongs to: the registered name, else who the token
@@ -279,5 +289,29 @@ mod tests {
         let fault = row(&[("expires_at", "soon")]).unwrap_err();
         assert_eq!(fault.to_string(), "column expires_at: expected a date or RFC 3339 time");
         assert!(row(&[("expiry", "2026-03-01")]).is_err());
+    }
+
+    #[test]
+    fn a_principal_is_over_with_the_last_of_its_tokens() {
+        let token = |n: u8| Some(TokenId([n; 16]));
+        let row = |n, name: &str, end: Option<i64>| Registered {
+            token: token(n),
+            name: name.into(),
+            revoked_at: end.map(Timestamp),
+            ..Registered::default()
+        };
+        let rows =
+            [row(1, "a", Some(5)), row(2, "a", None), row(3, "b", Some(5)), row(4, "", None)];
+        let registry = Registry::new(rows.into_iter().chain([row(3, "c", Some(9))]));
+        let own = TokenId([4; 16]).to_string();
+        let over = |name: &str, at| registry.is_over(name, Timestamp(at));
+        assert_eq!(
+            (over("a", 6), over("c", 8), over("c", 9), over(&own, 9)),
+            (false, false, true, false)
+        );
+        assert!(!over("b", 9) && !over("unknown", 9), "renamed, or never registered");
+        let only = |name: &str| registry.only_token(name, Timestamp(6));
+        assert_eq!((only("a"), only(&own), only("unknown")), (token(2), token(4), None));
+        assert_eq!(registry.only_token("a", Timestamp(0)), None);
     }
 }

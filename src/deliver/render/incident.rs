@@ -55,14 +55,27 @@ pub fn incident(incident: &Incident, alerts: &[Alert], context: &Context<'_>) ->
 }
 
 /// Returns what it is about, without a byte from a log: the token's registered name, else its id; of an
-/// alert about a log the file's name.
+/// alert about a log the file's name, about a source its prefix.
 fn name(alert: &Alert) -> String {
     let Some(token) = &alert.token else {
-        let file = alert.principal.rsplit('/').next().unwrap_or_default();
-        return format!("log {}", plain(file, MAX_NAME));
+        return match alert.principal.split_once(':') {
+            Some((LOG, path)) => {
+                format!("log {}", plain(path.rsplit('/').next().unwrap_or_default(), MAX_NAME))
+            }
+            Some(("source", prefix)) => format!("source {}", plain(prefix, MAX_NAME)),
+            None if alert.principal == "fleet" => "many tokens".to_owned(),
+            _ => "a principal".to_owned(),
+        };
     };
     let name = plain(&token.name, MAX_NAME);
     if name.is_empty() { format!("token {}", short(token)) } else { name }
+}
+
+/// What the principal of an alert about a log begins with.
+const LOG: &str = "log";
+
+fn is_about_log(alert: &Alert) -> bool {
+    alert.principal.split_once(':').is_some_and(|(kind, _)| kind == LOG)
 }
 
 /// Returns enough of a token's id to know it by: `tw1_e72ab08728`.
@@ -163,6 +176,9 @@ fn who(incident: &Incident, alerts: &[Alert]) -> Vec<(String, String)> {
 fn token(token: &TokenRef) -> String {
     let words = [safe(&token.kind), safe(&token.hint)];
     let known: Vec<String> = words.into_iter().filter(|word| !word.is_empty()).collect();
+    if known.is_empty() {
+        return token.id.to_string();
+    }
     format!("{} ({})", token.id, known.join(", "))
 }
 
@@ -233,7 +249,7 @@ fn commands(incident: &Incident, alerts: &[Alert]) -> Vec<(String, &'static str)
             "after revoking it where it was issued: later use is then an alert",
         ));
     }
-    if about == Some(None) {
+    if alerts.first().is_some_and(is_about_log) {
         let check = "which format each log is read in, and the first line that does not fit";
         commands.push(("tokenwatch check".to_owned(), check));
     }

@@ -58,6 +58,30 @@ fn an_alert_about_a_log_is_known_by_its_file() {
 }
 
 #[test]
+fn an_alert_without_token_and_log_is_known_by_what_it_is_about() {
+    for (principal, name) in [
+        ("source:203.0.113.0/24", "source 203.0.113.0/24"),
+        ("fleet", "many tokens"),
+        ("jwt:https://idp.example.org:alice", "a principal"),
+        ("alice", "a principal"),
+    ] {
+        let alert = Alert { token: None, principal: principal.into(), ..sample::alert() };
+        let mail = incident(&sample::incident(), &[alert], &context(&[]));
+        assert!(mail.subject.contains(&format!("HIGH {name}: ")), "{}", mail.subject);
+        assert!(!mail.text.contains("tokenwatch check"), "{}", mail.text);
+    }
+}
+
+#[test]
+fn a_token_of_which_only_the_id_is_known_is_shown_by_it() {
+    let mut alert = sample::alert();
+    let token = alert.token.as_mut().unwrap();
+    (token.kind, token.hint) = ("".into(), "".into());
+    let mail = incident(&sample::incident(), &[alert], &context(&[]));
+    assert!(!mail.text.contains("()"), "{}", mail.text);
+}
+
+#[test]
 fn a_repeat_has_the_same_message_id_and_an_update_has_the_same_thread() {
     let (first, again) = (mail(), mail());
     assert_eq!(first, again);

@@ -2,7 +2,7 @@
 
 use smol_str::SmolStr;
 
-use crate::engine::alert::{Alert, Facts};
+use crate::engine::alert::{Alert, Facts, TokenRef};
 use crate::engine::detect::{About, fell_silent, lost};
 use crate::engine::incident::{Desk, Joined, key_of_log, stable_id};
 use crate::engine::judge::{FLEET, Judge, by_name, reasons, risk_of, sentence};
@@ -58,6 +58,12 @@ impl Judge {
         found
     }
 
+    fn token_of(&self, principal: &str, time: Timestamp) -> Option<TokenRef> {
+        let id = self.registry.only_token(principal, time)?;
+        let name = self.registry.token(id).map(|row| row.name.clone()).unwrap_or_default();
+        Some(TokenRef { id, name, kind: SmolStr::default(), hint: SmolStr::default() })
+    }
+
     fn tell_silence(
         &self,
         desk: &mut Desk,
@@ -69,7 +75,8 @@ impl Judge {
         let mut told = Vec::new();
         for rule in self.rules.matching(&view) {
             if desk.is_news(rule, time, key_of_log(rule)) {
-                let mut alert = alert_of_silence(rule, principal, facts, time);
+                let token = self.token_of(principal, time);
+                let mut alert = Alert { token, ..alert_of_silence(rule, principal, facts, time) };
                 let joined = desk.join(&mut alert, &self.policy);
                 told.push((alert, joined));
             }
