@@ -20,9 +20,11 @@ use crate::engine::time::{DAY, Timestamp};
 const ACTORS: usize = 32;
 
 impl Sighting {
-    /// Reads the actor from an alert; `None` for one of no usage of a principal: of a log, of many at once.
+    /// Reads the actor from an alert; `None` for one of no usage of a principal: of a log, of many at once,
+    /// of a silence, for which no line stands.
     fn of(alert: &Alert) -> Option<Self> {
         alert.token.as_ref()?;
+        alert.evidence.first()?;
         let nats = |name: &str| match alert.facts.get(name) {
             Some(Value::Float(nats)) => *nats,
             _ => 0.0,

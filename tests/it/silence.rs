@@ -40,4 +40,8 @@ fn a_program_that_stopped_before_a_restart_is_told_after_it_and_shown_in_words()
     let why = "no request for 3 h; on 15 active days before it called in every hour";
     assert!(shown.contains(why), "{shown}");
     assert!(shown.contains("silence.longest_gap_hours"), "{shown}");
+    let file = home.path("logs/c.log");
+    let explained = home.print(&["explain", "--line", "1", file.to_str().unwrap()]);
+    let within = "expected to call within 3 h in which others do";
+    assert!(explained.contains(within), "{explained}");
 }

@@ -338,6 +338,10 @@ fn known(step: &mut Step, profile: &Profile) {
         Some(last) => {
             step.say("active days", profile.active_days());
             step.say("last seen", last.to_rfc3339(0));
+            if let Some(hours) = profile.patience() {
+                let text = format!("expected to call within {hours} h in which others do");
+                step.say("silence", text);
+            }
         }
     }
 }

@@ -11,6 +11,7 @@ use crate::engine::profile::tests::START;
 use crate::engine::registry::{Registered, Registry};
 use crate::engine::time::{DAY, HOUR, MINUTE};
 use crate::engine::usage::{Claims, Identity, Usage};
+use crate::engine::word::{Verdict, Word};
 
 /// Calls of one token, each hour of a range.
 fn calls(n: u8, hours: std::ops::Range<i64>) -> impl Iterator<Item = Usage> {
@@ -54,6 +55,17 @@ fn a_program_that_stopped_is_told_once_until_it_calls_again() {
     assert!((5 * 14..5 * 20).contains(&pause), "{pause}");
     assert_eq!(told(&all)[0], (who(10), "silence".into(), 483));
     assert_eq!(told(&all).len(), 2);
+}
+
+#[test]
+fn a_word_about_a_silence_teaches_nothing_of_who_calls() {
+    let all = sorted(calls(10, 0..480).chain(calls(11, 0..600)));
+    let told = judged_in_parts(&all, &BTreeSet::new(), 1, After::Forget, &[]).alerts;
+    let silence = told.iter().find(|alert| alert.rule.name == "silence").unwrap();
+    assert_eq!(silence.token.as_ref().map(|token| token.id), Some(own(10, 0).token));
+    for verdict in [Verdict::Expected, Verdict::Confirmed] {
+        assert_eq!(Word::of(verdict, silence.time, &[silence]), None);
+    }
 }
 
 #[test]

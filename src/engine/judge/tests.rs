@@ -71,7 +71,7 @@ pub(super) struct Books {
     subjects: BTreeMap<SmolStr, Vec<u8>>,
     tokens: BTreeMap<TokenId, TokenUse>,
     refused_unknown: u64,
-    alerts: Vec<Alert>,
+    pub(super) alerts: Vec<Alert>,
     incidents: BTreeMap<SmolStr, Incident>,
     notices: Vec<Notice>,
     house: BTreeMap<SmolStr, Vec<u8>>,

@@ -122,6 +122,12 @@ impl Profile {
         self.rhythm.due()
     }
 
+    /// Returns for how many hours it may be silent before that is news; `None` if it need not call.
+    #[must_use]
+    pub fn patience(&self) -> Option<u16> {
+        Some(self.rhythm.wait).filter(|hours| *hours > 0)
+    }
+
     /// Looks at the silence at the begin of one of the site's hours; `hour` is which since 1970. If it is news, it
     /// is not looked at again before the next call. The hours of a day must have passed, too: where logs are read out
     /// of order, the site's hours may run ahead of them; then it is due later.
