@@ -156,3 +156,58 @@ impl Profile {
         })
     }
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::engine::time::{DAY, HOUR};
+
+    /// A profile that may be silent for three hours; its last call was in hour 100, the site's tenth.
+    fn expected() -> Profile {
+        let rhythm = Rhythm { beat: 10, days: 20, wait: 3, ..Rhythm::default() };
+        Profile { rhythm, last: Timestamp(100 * HOUR), ..Profile::default() }
+    }
+
+    #[test]
+    fn silence_is_news_after_so_many_whole_hours_and_once() {
+        let mut profile = expected();
+        assert_eq!((profile.due(), profile.patience()), (Some(14), Some(3)));
+        assert_eq!(profile.silence(13, 103), None);
+        assert_eq!(profile.silence(14, 104).map(|silent| silent.hours), Some(3));
+        assert_eq!((profile.due(), profile.silence(15, 105)), (None, None));
+    }
+
+    #[test]
+    fn where_the_sites_hours_run_ahead_those_of_the_day_are_waited_for() {
+        let mut profile = expected();
+        assert_eq!(profile.silence(14, 101), None);
+        assert_eq!((profile.due(), profile.silence(16, 103)), (Some(17), None));
+        assert_eq!(profile.silence(17, 104).map(|silent| silent.hours), Some(3));
+        // Far ahead itself: by a line with a wrong clock.
+        let mut profile = Profile { last: Timestamp(100_000 * DAY), ..expected() };
+        assert_eq!((profile.silence(14, 104), profile.silence(5000, 5000)), (None, None));
+    }
+
+    #[test]
+    fn the_wait_follows_the_longest_pause_which_fades() {
+        let mut rhythm = Rhythm::default();
+        let params = Silence::default();
+        let usage = |hour: u32| Usage {
+            time: Timestamp(i64::from(hour) * HOUR),
+            ..crate::engine::profile::tests::usage(0)
+        };
+        let mut waits = Vec::new();
+        for hour in (1..=24 * 80).filter(|hour| !(240..250).contains(hour)) {
+            rhythm.call((&usage(hour), hour), true, &params);
+            if hour % 240 == 239 {
+                waits.push(rhythm.wait);
+            }
+        }
+        // 5 * ceil(10 * 2^(-n/30)) after n of 9, 19, ... further days; a day loses up to a step more
+        assert_eq!(waits, [0, 45, 35, 30, 25, 20, 15, 10]);
+        rhythm.call((&usage(3000), 3000), true, &params);
+        assert_eq!((rhythm.days, rhythm.wait), (1, 0), "paused for too long: it begins anew");
+        rhythm.call((&usage(3001), 3001), false, &params);
+        assert_eq!(rhythm.days, 1, "a person is never expected");
+    }
+}

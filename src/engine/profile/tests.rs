@@ -406,6 +406,17 @@ fn other_bytes_are_no_profile() {
     assert_eq!(Profile::decode(&Profile::default().encode()), Ok(Profile::default()));
 }
 
+#[test]
+fn a_profile_of_the_version_before_is_read_without_a_rhythm() {
+    let mut life = Life::default();
+    life.steady(3);
+    let expected = Profile { rhythm: Rhythm::default(), ..life.profile };
+    let mut bytes = expected.encode();
+    bytes[0] = 4;
+    assert_eq!(bytes.pop(), Some(0));
+    assert_eq!(Profile::decode(&bytes), Ok(expected));
+}
+
 /// One step of a random life: seconds since the last usage, and choices.
 fn steps() -> impl Strategy<Value = Vec<(i64, u8, u8, u8, u16)>> {
     let status = prop_oneof![6 => Just(200u16), 1 => Just(401), 1 => Just(404), 1 => Just(500)];
