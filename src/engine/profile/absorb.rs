@@ -30,7 +30,7 @@ impl Profile {
             return Absorbed::default();
         }
         self.late_run = 0;
-        self.last = signals.time;
+        self.last = self.last.max(signals.time);
         if self.is_counted(signals, params) {
             self.pace.count(signals.time, &params.rate, params.score.notice);
         }
@@ -96,7 +96,7 @@ impl Profile {
 
     /// Notes who did it and what was told; tells whether its values are held back.
     fn note_actor(&mut self, seen: &Placed<'_>, signals: &Signals, params: &Params) -> bool {
-        let (time, day) = (signals.time, day_of(signals.time));
+        let (time, day) = (signals.time, self.today(signals.time));
         let voice = |tier| Voice { tier, minute: minute(time) };
         if signals.tier > Tier::None {
             self.told_score = voice(signals.tier);
@@ -154,9 +154,9 @@ impl Profile {
     }
 
     fn learn(&mut self, seen: &Placed<'_>, signals: &Signals, params: &Params) {
-        let (time, day) = (signals.time, day_of(signals.time));
+        let (time, day) = (signals.time, self.today(signals.time));
         if self.n_days == 0 || day > self.day {
-            self.begin_day(time);
+            self.begin_day(time.max(self.last));
         }
         if self.days.get() > params.learning.warm_up {
             self.count_novelty(signals);
@@ -174,7 +174,7 @@ impl Profile {
             }
             self.routes.see(keys.route, day);
         }
-        self.hours.see(time);
+        self.hours.see(time.max(Timestamp(i64::from(self.day).saturating_mul(DAY))));
         let [errors, requests] = &mut self.errors_today;
         *requests = requests.saturating_add(1);
         *errors = errors.saturating_add(u32::from(seen.is_error()));
@@ -182,8 +182,10 @@ impl Profile {
         if self.n_days > 1 {
             self.max_gap_hours = self.max_gap_hours.max(gap_hours);
         }
-        self.trusted = time;
+        self.trusted = self.trusted.max(time);
+        let is_latest = self.fix.as_ref().is_none_or(|fix| fix.time <= time);
         if signals.is_accepted
+            && is_latest
             && let Some(fix) = Fix::of(time, seen.place)
         {
             self.fix = Some(fix);

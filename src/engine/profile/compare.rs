@@ -8,7 +8,7 @@ use crate::engine::profile::params::{Params, Score};
 use crate::engine::profile::peers::Peers;
 use crate::engine::profile::signals::{Keys, Placed, Signals, Usual, World, country_of, kind_of};
 use crate::engine::profile::travel::Hop;
-use crate::engine::profile::{Profile, day_of};
+use crate::engine::profile::{DISORDER, Profile, day_of};
 use crate::engine::stats::{Days, Nats, Slot, surprise};
 use crate::engine::time::{DAY, MINUTE, Timestamp};
 
@@ -75,7 +75,7 @@ impl Profile {
         let keys = Keys::of(seen);
         let novel = self.novel(&keys);
         let is_known = !novel.has(Family::Network) && !novel.has(Family::Client);
-        let time = seen.usage.time.max(self.last);
+        let time = seen.usage.time.max(self.last.plus(-DISORDER));
         let mut signals = Signals {
             time,
             is_late: self.is_late(seen.usage.time, params),
@@ -124,7 +124,12 @@ impl Profile {
 
     /// Active days before this one: what is said of the first use of a day is said of the second, whichever of both lines came first.
     fn days_before(&self, day: i32) -> u32 {
-        self.n_days.saturating_sub(u32::from(self.day == day))
+        self.n_days.saturating_sub(u32::from(self.day >= day))
+    }
+
+    /// The day of a usage, or the one that has begun already.
+    pub(super) fn today(&self, time: Timestamp) -> i32 {
+        day_of(time.max(self.last))
     }
 
     fn is_late(&self, time: Timestamp, params: &Params) -> bool {
@@ -226,7 +231,8 @@ impl Profile {
             .evidence
             .raise(Family::Hour, Nats::new(hour * chain(Family::Hour, signals.novel, seen)));
         let actor = self.actors.get(signals.actor_key);
-        let (requests, errors, bits) = actor.map_or((0, 0, 0), |actor| actor.today(day_of(time)));
+        let (requests, errors, bits) =
+            actor.map_or((0, 0, 0), |actor| actor.today(self.today(time)));
         signals.errors = (errors, requests.saturating_add(1));
         if !self.routes.has(signals.keys.route) {
             signals.novel.add(Family::Routes);

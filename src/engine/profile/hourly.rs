@@ -28,7 +28,7 @@ impl Default for Hourly {
 impl Hourly {
     /// Lets the hours until this one pass.
     fn roll(&mut self, hour: i64) {
-        if hour == self.hour {
+        if hour <= self.hour {
             return;
         }
         if self.hour > i64::MIN {

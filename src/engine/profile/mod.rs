@@ -5,7 +5,7 @@
 //! decoded again; nothing is lost by it, so it does not matter where a stream is cut.
 //!
 //! The unit is the active day, not the request: requests of one day are not independent. Time is
-//! event time and never runs backwards; usages that come too late are counted only.
+//! event time; it runs backwards by two minutes at the most, and usages that come too late are counted only.
 
 mod absorb;
 mod actor;
@@ -61,7 +61,11 @@ use crate::engine::profile::silence::Rhythm;
 use crate::engine::profile::travel::Fix;
 use crate::engine::profile::turns::Turns;
 use crate::engine::stats::{Days, Nats, Top};
-use crate::engine::time::{HOUR, Timestamp};
+use crate::engine::time::{HOUR, MINUTE, Timestamp};
+
+/// Lines of one another's time stand within so much of their order: buffers, and requests that are written
+/// when they end. What depends on time is kept open for so long.
+const DISORDER: i64 = 2 * MINUTE;
 
 /// The score of some hours at its highest: what is counted for the budget of mails.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]

@@ -154,7 +154,7 @@ fn prefix_key(prefix: Prefix) -> u32 {
 /// How a usage differs from what its principal did before.
 #[derive(Clone, Debug, PartialEq)]
 pub struct Signals {
-    /// The usage's time, never before the principal's last.
+    /// The usage's time, never more than two minutes before the principal's last.
     pub time: Timestamp,
     /// It came too late to be scored.
     pub is_late: bool,

@@ -265,8 +265,12 @@ fn write_pace(to: &mut Writer, pace: &Pace, hour: i64) {
     to.from(pace.born, pace.hour);
     to.uint(pace.hours);
     to.uint(pace.days);
-    to.0.push(pace.five.0);
+    let has_early = pace.early > 0;
+    to.0.push(pace.five.0 | u8::from(has_early) << 7);
     to.uint(pace.five.1);
+    if has_early {
+        to.uint(pace.early);
+    }
     to.float(pace.squares);
     to.uint(pace.in_hour);
     to.uint(pace.in_day);
@@ -298,7 +302,9 @@ fn read_pace(from: &mut Reader<'_>, hour: i64, version: u8) -> Read<Pace> {
     }
     pace.born = hour.wrapping_sub(from.from(0)?);
     (pace.hours, pace.days) = (from.uint()?, from.uint()?);
-    pace.five = (from.byte()?, from.uint()?);
+    let five = from.byte()?;
+    pace.five = (five & 0x7f, from.uint()?);
+    pace.early = if five >> 7 == 1 { from.uint()? } else { 0 };
     pace.squares = from.float()?;
     (pace.in_hour, pace.in_day) = (from.uint()?, from.uint()?);
     if from.byte()? == 0 {
