@@ -15,11 +15,14 @@ const NAME: &str = "concurrent-use";
 
 pub(super) const DETECTOR: Detector = Detector {
     name: NAME,
-    about: "within half an hour a known place, another that is not, and the first again use the token",
+    about: "within half an hour a known place and another that is not use the token in turns",
     facts: &[
-        fact("concurrent.minutes", "minutes from the first of the three uses to the last"),
-        fact("concurrent.here", "country and network of the first and the last"),
-        fact("concurrent.there", "country and network of the one between them"),
+        fact(
+            "concurrent.minutes",
+            "minutes within which one place, the other, and the first again used it",
+        ),
+        fact("concurrent.here", "country and network of this use"),
+        fact("concurrent.there", "country and network of the other place"),
         fact("concurrent.days", "active days on which known places took turns, faded"),
     ],
     judge: Usage(judge),
@@ -47,7 +50,7 @@ fn judge(case: &Case<'_>, told: &mut Told, facts: &mut Facts) {
         days if days < 1.0 => "no two places took turns before".to_owned(),
         days => format!("places took turns on {days:.0} days before"),
     };
-    let text = format!("used from {here}, {there} and {here} again within {within}; {often}");
+    let text = format!("used in turns from {here} and {there} within {within}; {often}");
     state(facts, "concurrent.minutes", Value::Int(turn.minutes));
     state(facts, "concurrent.here", Value::Text(here));
     state(facts, "concurrent.there", Value::Text(there));
@@ -92,7 +95,7 @@ mod tests {
         let told = reasons(&facts, "concurrent-use");
         assert_eq!(
             told,
-            ["used from DE (AS64500), SG (AS64999) and DE (AS64500) again within 20 minutes; \
+            ["used in turns from DE (AS64500) and SG (AS64999) within 20 minutes; \
               no two places took turns before"]
         );
         assert!(!has(&life.judged(&stolen(10 * DAY + 11 * MINUTE), &rented(), None), FACT));

@@ -1,5 +1,8 @@
 //! Two places that take turns within minutes: A, B, and A again.
 //!
+//! Of each place the run is kept, that is its first and last use without a rest of half an hour between: a use of B falls
+//! between two of A if their runs overlap, in whatever order the lines came.
+//!
 //! A place is a network in a country with a client. Two places differ if their networks differ and, beside it, country or client:
 //! the two address families of one line, or a laptop that is carried from one network to another, are one
 //! place. Whoever takes turns as a habit (phone and laptop, a VPN that goes on and off, a service in
@@ -7,10 +10,10 @@
 
 use crate::engine::geo::Country;
 use crate::engine::profile::Profile;
-use crate::engine::profile::actor::minute;
 use crate::engine::profile::params::{Concurrent, Params};
 use crate::engine::profile::signals::{Signals, country_of};
 use crate::engine::stats::{Days, whole};
+use crate::engine::time::SECOND;
 
 /// A network, in 24 bits: two that clash do no harm.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -77,8 +80,9 @@ pub(super) struct Spot {
     pub country: u16,
     /// 16 bits of the client's key.
     pub client: u16,
-    /// When it was used last, in minutes since 1970.
-    pub minute: i64,
+    /// When its run began and when it was used last, in seconds since 1970.
+    pub since: i64,
+    pub last: i64,
     /// Whether it was somebody else's then, as far as was known: its values were held back.
     pub is_strange: bool,
 }
@@ -87,11 +91,13 @@ impl Spot {
     fn of(signals: &Signals, params: &Params) -> Option<Self> {
         let keys = &signals.keys;
         let country = keys.country.and_then(|country| u16::try_from(country).ok());
+        let second = signals.time.0.div_euclid(SECOND);
         Some(Self {
             net: Net::of(keys.network, keys.prefix)?,
             country: country.unwrap_or(0),
             client: u16::try_from(keys.client & 0xffff).unwrap_or(0),
-            minute: minute(signals.time),
+            since: second,
+            last: second,
             is_strange: signals.evidence.identity() >= params.learning.hold,
         })
     }
@@ -100,6 +106,24 @@ impl Spot {
     fn is_same(&self, other: &Self) -> bool {
         let of = |spot: &Self| (spot.net, spot.country, spot.client);
         of(self) == of(other)
+    }
+
+    /// Tells whether it rested before a use, or after it.
+    fn rested(&self, second: i64, params: &Concurrent) -> bool {
+        second.abs_diff(self.last) > window(params).unsigned_abs()
+    }
+
+    /// Tells whether a use of one is between two of the other.
+    const fn overlaps(&self, other: &Self) -> bool {
+        self.since < other.last && other.since < self.last
+    }
+
+    /// Returns the run with an earlier one of the same place. Strange it stays until it rests: what became known in
+    /// between, became so by these very uses. Nothing older than two windows matters.
+    fn after(&self, before: &Self, params: &Concurrent) -> Self {
+        let last = self.last.max(before.last);
+        let since = self.since.min(before.since).max(last.saturating_sub(2 * window(params)));
+        Self { since, last, is_strange: self.is_strange || before.is_strange, ..*self }
     }
 
     /// Tells whether nobody is at both at once: networks differ, and country or client does.
@@ -113,7 +137,7 @@ impl Spot {
 /// Two places that took turns.
 #[derive(Clone, Copy, Debug, PartialEq)]
 pub struct Turn {
-    /// Minutes from the first use at this place to the one now, with the other between them.
+    /// Within how many minutes.
     pub minutes: i64,
     /// The other's country.
     pub country: Option<Country>,
@@ -140,29 +164,37 @@ impl Turns {
     /// How many places are kept. Who uses more of them in turn takes turns as a habit.
     pub(super) const SLOTS: usize = 3;
 
-    /// Returns the place with which this one takes turns; of several the one that is stranger, then the latest.
-    fn turn(&self, here: &Spot, params: &Concurrent) -> Option<(Spot, Spot)> {
-        let is_recent = |spot: &&Spot| here.minute.saturating_sub(spot.minute) <= window(params);
-        let recent: Vec<&Spot> = self.recent.iter().take_while(is_recent).collect();
-        let at = recent.iter().position(|spot| spot.is_same(here))?;
-        let before = **recent.get(at)?;
-        let mut between = recent.into_iter().take(at).filter(|spot| here.is_elsewhere(spot));
-        let first = *between.next()?;
-        let is_own = !here.is_strange && !before.is_strange;
-        let stranger = between.find(|spot| is_own && spot.is_strange && !first.is_strange);
-        Some((before, stranger.copied().unwrap_or(first)))
+    /// Returns the place with which this one takes turns, this one's run, and within how many seconds at the most; of
+    /// several places the one that is stranger, then the latest.
+    fn turn(&self, here: &Spot, params: &Concurrent) -> Option<(Spot, Spot, i64)> {
+        let recent = || self.recent.iter().filter(|spot| !spot.rested(here.last, params));
+        let before = recent().find(|spot| spot.is_same(here));
+        let run = before.map_or(*here, |before| here.after(before, params));
+        let is_news = |other: &Spot| {
+            before.is_none_or(|before| !before.overlaps(other) || before.last < other.last)
+        };
+        let mut others = recent()
+            .filter(|other| here.is_elsewhere(other) && run.overlaps(other) && is_news(other));
+        let first = *others.next()?;
+        let stranger = others.find(|spot| !run.is_strange && spot.is_strange && !first.is_strange);
+        let there = stranger.copied().unwrap_or(first);
+        // Where only the other came before, this line is late: it stands between two of the other's run.
+        let span = || there.last.saturating_sub(there.since).min(window(params));
+        let seconds = before
+            .map_or_else(span, |before| here.last.saturating_sub(before.last).saturating_abs());
+        Some((run, there, seconds))
     }
 
     fn see(&mut self, here: Spot, params: &Concurrent) {
         let before = self.recent.iter().position(|spot| spot.is_same(&here));
         let before = before.map(|at| self.recent.remove(at));
-        let age = |spot: &Spot| here.minute.saturating_sub(spot.minute);
-        // Strange it stays until it rests: what became known in between, became so by these very uses.
-        let was_strange =
-            before.is_some_and(|spot| spot.is_strange && age(&spot) <= window(params));
-        self.recent.insert(0, Spot { is_strange: here.is_strange || was_strange, ..here });
+        let before = before.filter(|spot| !spot.rested(here.last, params));
+        let run = before.map_or(here, |before| here.after(&before, params));
+        let at = self.recent.partition_point(|spot| spot.last > run.last);
+        self.recent.insert(at, run);
+        let latest = self.recent.first().map_or(run.last, |spot| spot.last);
+        self.recent.retain(|spot| !spot.rested(latest, params));
         self.recent.truncate(Self::SLOTS);
-        self.recent.retain(|spot| age(spot) <= window(params));
     }
 
     /// Lets one active day pass.
@@ -178,23 +210,24 @@ impl Turns {
     }
 }
 
+/// Returns the window in seconds.
 fn window(params: &Concurrent) -> i64 {
-    whole(params.window_minutes).into()
+    i64::from(whole(params.window_minutes)) * 60
 }
 
 impl Profile {
     /// Tells whether an accepted usage makes two places take turns.
     pub(super) fn compare_turns(&self, signals: &Signals, params: &Params) -> Option<Turn> {
         let here = Spot::of(signals, params).filter(|_| signals.is_accepted)?;
-        let (before, there) = self.turns.turn(&here, &params.concurrent)?;
+        let (run, there, seconds) = self.turns.turn(&here, &params.concurrent)?;
         Some(Turn {
-            minutes: here.minute.saturating_sub(before.minute),
+            minutes: seconds / 60,
             country: country_of(there.country.into()),
             network: match there.net {
                 Net::System(asn) => Some(asn),
                 _ => None,
             },
-            is_strange: (here.is_strange || before.is_strange) != there.is_strange,
+            is_strange: run.is_strange != there.is_strange,
             days: (self.turns.habit.get(), self.days.get()),
         })
     }
@@ -214,7 +247,8 @@ mod tests {
     use super::*;
 
     fn spot(net: Net, country: u16, client: u16, minute: i64) -> Spot {
-        Spot { net, country, client, minute, is_strange: false }
+        let second = minute * 60;
+        Spot { net, country, client, since: second, last: second, is_strange: false }
     }
 
     /// Sees uses, and tells whether the last of them makes places take turns.
@@ -222,7 +256,7 @@ mod tests {
         let (mut turns, params) = (Turns::default(), Concurrent::default());
         let mut last = None;
         for here in uses {
-            last = turns.turn(here, &params).map(|(before, _)| here.minute - before.minute);
+            last = turns.turn(here, &params).map(|(_, _, seconds)| seconds / 60);
             turns.see(*here, &params);
         }
         last
@@ -241,6 +275,20 @@ mod tests {
     }
 
     #[test]
+    fn in_whatever_order_lines_come_it_is_their_time_that_counts() {
+        let a = |minute| spot(Net::System(1), 1, 1, minute);
+        let b = |minute| spot(Net::System(2), 2, 1, minute);
+        let is_told = |uses: &[Spot]| (1..=uses.len()).any(|n| takes_turns(&uses[..n]).is_some());
+        for uses in [[a(10), b(11), a(12)], [a(10), a(12), b(11)], [b(11), a(12), a(10)]] {
+            assert!(is_told(&uses), "{uses:?}");
+        }
+        for uses in [[a(10), a(11), b(12)], [a(10), b(12), a(11)], [b(12), a(10), a(11)]] {
+            assert!(!is_told(&uses), "{uses:?}");
+        }
+        assert!(!is_told(&[a(10), b(10), a(10)]), "in one second nobody knows");
+    }
+
+    #[test]
     fn one_place_does_not_take_turns_with_itself() {
         let pairs = [
             (spot(Net::System(1), 1, 1, 0), spot(Net::System(1), 2, 2, 1), false),
@@ -253,7 +301,7 @@ mod tests {
             (spot(Net::V4(1), 0, 1, 0), spot(Net::V4(2), 0, 2, 1), true),
         ];
         for (a, b, expected) in pairs {
-            let again = Spot { minute: 2, ..a };
+            let again = Spot { since: 120, last: 120, ..a };
             assert_eq!(takes_turns(&[a, b, again]).is_some(), expected, "{a:?} {b:?}");
         }
     }
@@ -264,7 +312,8 @@ mod tests {
         let a = spot(Net::System(1), 1, 1, 0);
         let stranger = Spot { is_strange: true, ..spot(Net::System(2), 2, 2, 1) };
         [a, stranger, spot(Net::System(3), 1, 3, 2)].iter().for_each(|of| turns.see(*of, &params));
-        let (_, there) = turns.turn(&Spot { minute: 3, ..a }, &params).unwrap();
+        let again = Spot { since: 180, last: 180, ..a };
+        let (_, there, _) = turns.turn(&again, &params).unwrap();
         assert_eq!(there, stranger);
     }
 

@@ -9,7 +9,7 @@ use crate::engine::profile::silence::Rhythm;
 use crate::engine::profile::turns::{Net, Spot, Turns};
 use crate::engine::profile::volume::{Most, Volume};
 use crate::engine::stats::Days;
-use crate::engine::time::Timestamp;
+use crate::engine::time::{SECOND, Timestamp};
 
 impl Reader<'_> {
     pub(super) fn word(&mut self) -> Read<u32> {
@@ -27,17 +27,25 @@ pub(super) fn read_class(from: &mut Reader<'_>, version: u8) -> Read<Class> {
     Ok(Class::ALL.get(at).copied().unwrap_or_default())
 }
 
+/// A place whose run is kept, in seconds; before, only the minute of the last use was.
+const IN_SECONDS: u8 = 8;
+
+fn second(time: Timestamp) -> i64 {
+    time.0.div_euclid(SECOND)
+}
+
 pub(super) fn write_turns(to: &mut Writer, turns: &Turns, last: Timestamp) {
     to.uint(u64::from(turns.habit.0) << 1 | u64::from(turns.is_counted));
     to.len(turns.recent.len());
     for spot in &turns.recent {
         let (sort, number) = spot.net.parts();
-        to.0.push(u8::from(spot.is_strange) << 2 | sort);
+        to.0.push(IN_SECONDS | u8::from(spot.is_strange) << 2 | sort);
         let [low, middle, high, _] = number.to_le_bytes();
         to.0.extend([low, middle, high]);
         to.0.extend(spot.country.to_le_bytes());
         to.0.extend(spot.client.to_le_bytes());
-        to.from(spot.minute, minute(last));
+        to.from(spot.last, second(last));
+        to.from(spot.since, spot.last);
     }
 }
 
@@ -51,17 +59,27 @@ pub(super) fn read_turns(from: &mut Reader<'_>, version: u8, last: Timestamp) ->
     turns.habit = Days(u16::try_from(habit >> 1).map_err(|_| CodecError::Value("days"))?);
     for _ in 0..from.len(Turns::SLOTS)? {
         let flags = from.byte()?;
-        if flags > 7 {
+        if flags > IN_SECONDS | 7 {
             return Err(CodecError::Value("turn"));
         }
         let number = u32::from_le_bytes([from.byte()?, from.byte()?, from.byte()?, 0]);
-        turns.recent.push(Spot {
+        let mut spot = Spot {
             net: Net::from_parts(flags, number),
             country: u16::from_le_bytes([from.byte()?, from.byte()?]),
             client: u16::from_le_bytes([from.byte()?, from.byte()?]),
-            minute: minute(last).wrapping_sub(from.from(0)?),
+            since: 0,
+            last: 0,
             is_strange: flags & 4 != 0,
-        });
+        };
+        let age = from.from(0)?;
+        if flags & IN_SECONDS == 0 {
+            spot.last = minute(last).wrapping_sub(age).wrapping_mul(60);
+            spot.since = spot.last;
+        } else {
+            spot.last = second(last).wrapping_sub(age);
+            spot.since = spot.last.wrapping_sub(from.from(0)?);
+        }
+        turns.recent.push(spot);
     }
     Ok(turns)
 }
