@@ -1,5 +1,7 @@
 //! Lives of several principals through the whole Judge: told once, and the same however they are cut.
 
+mod order;
+
 use std::collections::{BTreeMap, BTreeSet};
 
 use proptest::prelude::*;
