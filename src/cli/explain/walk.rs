@@ -199,7 +199,8 @@ impl Walk {
         judge::hear(words, &principal, &mut profile, usage, params);
         let heard = judge::heard(words, &principal, &placed, params);
         let threshold = judge::threshold(self.memory.house(), policy, params);
-        let world = World { atlas: &self.atlas, peers: self.memory.house(), heard, threshold };
+        let peers = &self.memory.house().others(&principal, &params.fleet);
+        let world = World { atlas: &self.atlas, peers, heard, threshold };
         let signals = profile.compare(&placed, &params.profile, &world);
         detect(&placed, &signals, registry.row(usage), profile.told(), params)
     }

@@ -80,6 +80,7 @@ fn judge(case: &Case<'_>, _: &mut Told, facts: &mut Facts) {
         state(facts, "unusual.rate", Value::Float(nats));
         let how = match signals.is_rate_alone {
             true if nats > signals.rate_share => format!("{nats:.1}, alone at most"),
+            true if nats < signals.rate_share => format!("{nats:.1}, several times the most ever"),
             true => String::new(),
             false => format!("0.5 x {nats:.1}"),
         };

@@ -5,7 +5,7 @@ use std::collections::BTreeMap;
 use serde::{Deserialize, Serialize};
 
 use crate::engine::house::value_name;
-use crate::engine::profile::Family;
+use crate::engine::profile::{Class, Family};
 
 /// How many parts the table is kept in.
 pub(super) const BUCKETS: usize = 64;
@@ -13,7 +13,7 @@ pub(super) const BUCKETS: usize = 64;
 /// Values that a part holds: 8,192 in all, those that somebody learned last.
 const VALUES: usize = 128;
 
-/// Principals that are told apart for one value; more make no difference.
+/// Principals of a class that are told apart for one value; more make no difference.
 const PRINCIPALS: usize = 4;
 
 /// Returns the part that holds a value.
@@ -28,54 +28,80 @@ pub(super) fn bucket_of(family: Family, key: u32) -> usize {
 #[derive(Clone, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
 pub(super) struct Bucket(BTreeMap<String, Custom>);
 
-/// Who has made a value their own: hashes of names, the last to come at the end.
+/// Who has made a value their own, people and machines: hashes of names, the last to come at the end.
 #[derive(Clone, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
 struct Custom {
     by: Vec<u32>,
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    by_machines: Vec<u32>,
     /// When that was, in days since 1970.
     day: i64,
 }
 
 impl Bucket {
-    /// Notes that a principal has made a value its own.
-    pub(super) fn note(&mut self, (family, key): (Family, u32), who: u32, day: i64) {
+    /// Notes that a principal of a class has made a value its own.
+    pub(super) fn note(
+        &mut self,
+        (family, key): (Family, u32),
+        (class, who): (Class, u32),
+        day: i64,
+    ) {
         let name = value_name(family, key);
         if self.0.len() >= VALUES && !self.0.contains_key(&name) {
             self.evict();
         }
         let custom = self.0.entry(name).or_default();
         custom.day = custom.day.max(day);
-        custom.by.retain(|by| *by != who);
-        if custom.by.len() >= PRINCIPALS {
-            custom.by.remove(0);
+        custom.forget(who);
+        let by = custom.of(class);
+        if by.len() >= PRINCIPALS {
+            by.remove(0);
         }
-        custom.by.push(who);
+        by.push(who);
     }
 
     /// Notes that a value is a principal's own no more.
     pub(super) fn forget(&mut self, (family, key): (Family, u32), who: u32) {
         let name = value_name(family, key);
         if let Some(custom) = self.0.get_mut(&name) {
-            custom.by.retain(|by| *by != who);
-            if custom.by.is_empty() {
+            custom.forget(who);
+            if custom.count() == 0 {
                 self.0.remove(&name);
             }
         }
     }
 
-    /// Returns how many principals have made a value their own, up to four.
-    pub(super) fn known_by(&self, family: Family, key: u32) -> u32 {
+    /// Returns how many principals of each class have made a value their own, up to four.
+    pub(super) fn known_by(&self, family: Family, key: u32) -> [u32; 2] {
         let custom = self.0.get(&value_name(family, key));
-        custom.map_or(0, |custom| u32::try_from(custom.by.len()).unwrap_or(u32::MAX))
+        let count = |by: &Vec<u32>| u32::try_from(by.len()).unwrap_or(u32::MAX);
+        custom.map_or([0; 2], |custom| [&custom.by, &custom.by_machines].map(count))
     }
 
     /// What few have and nobody took to for longest goes.
     fn evict(&mut self) {
-        let worth = |custom: &Custom| (custom.by.len() > 1, custom.day);
+        let worth = |custom: &Custom| (custom.count() > 1, custom.day);
         let least = self.0.iter().min_by_key(|(_, custom)| worth(custom));
         if let Some(name) = least.map(|(name, _)| name.clone()) {
             self.0.remove(&name);
         }
+    }
+}
+
+impl Custom {
+    const fn of(&mut self, class: Class) -> &mut Vec<u32> {
+        match class {
+            Class::Human => &mut self.by,
+            Class::Machine => &mut self.by_machines,
+        }
+    }
+
+    fn forget(&mut self, who: u32) {
+        Class::ALL.into_iter().for_each(|class| self.of(class).retain(|by| *by != who));
+    }
+
+    const fn count(&self) -> usize {
+        self.by.len() + self.by_machines.len()
     }
 }
 
@@ -87,18 +113,28 @@ mod tests {
     fn principals_are_counted_once_and_up_to_four() {
         let mut bucket = Bucket::default();
         for who in [1, 2, 1, 3, 2, 4, 5, 6] {
-            bucket.note((Family::Client, 9), who, 1);
+            bucket.note((Family::Client, 9), (Class::Human, who), 1);
         }
-        assert_eq!(bucket.known_by(Family::Client, 9), 4);
-        assert_eq!(bucket.known_by(Family::Network, 9), 0);
+        assert_eq!(bucket.known_by(Family::Client, 9), [4, 0]);
+        assert_eq!(bucket.known_by(Family::Network, 9), [0, 0]);
+    }
+
+    #[test]
+    fn a_principal_whose_class_changes_is_counted_in_the_new_one_only() {
+        let mut bucket = Bucket::default();
+        bucket.note((Family::Client, 9), (Class::Human, 1), 1);
+        bucket.note((Family::Client, 9), (Class::Machine, 1), 2);
+        assert_eq!(bucket.known_by(Family::Client, 9), [0, 1]);
+        bucket.forget((Family::Client, 9), 1);
+        assert_eq!(bucket, Bucket::default());
     }
 
     #[test]
     fn what_one_principal_invents_does_not_push_out_what_many_share() {
         let mut bucket = Bucket::default();
-        (1..=3).for_each(|who| bucket.note((Family::Network, 64_500), who, 1));
-        (0..10_000).for_each(|key| bucket.note((Family::Prefix, key), 77, 2));
-        assert_eq!(bucket.known_by(Family::Network, 64_500), 3);
+        (1..=3).for_each(|who| bucket.note((Family::Network, 64_500), (Class::Human, who), 1));
+        (0..10_000).for_each(|key| bucket.note((Family::Prefix, key), (Class::Human, 77), 2));
+        assert_eq!(bucket.known_by(Family::Network, 64_500), [3, 0]);
         assert_eq!(bucket.0.len(), VALUES);
     }
 

@@ -7,7 +7,7 @@ use serde::{Deserialize, Serialize};
 
 use crate::engine::house::value_name;
 use crate::engine::profile::{Family, section};
-use crate::engine::stats::whole;
+use crate::engine::stats::{self, whole};
 use crate::engine::time::{DAY, MINUTE, Timestamp};
 
 section! {
@@ -50,6 +50,28 @@ impl Change {
     fn is_shared_at(&self, minute: i64) -> bool {
         self.shared.is_some_and(|(from, until)| from - DAY / MINUTE <= minute && minute < until)
     }
+
+    /// Tells whether it would be shared with one more principal.
+    fn is_shared_with(&self, who: impl FnOnce() -> u32, minute: i64, params: &Fleet) -> bool {
+        let enough = |arrivals: usize| real(arrivals + 1) >= params.principals;
+        if self.shared.is_some() || !enough(self.arrivals.len()) {
+            return false;
+        }
+        let (who, window) = (who(), params.window());
+        let others =
+            self.arrivals.iter().filter(|(by, at)| *by != who && (minute - at).abs() <= window);
+        enough(others.count())
+    }
+}
+
+impl Fleet {
+    fn window(&self) -> i64 {
+        i64::from(whole(self.window_minutes))
+    }
+}
+
+fn real(count: usize) -> f64 {
+    f64::from(u32::try_from(count).unwrap_or(u32::MAX))
 }
 
 /// What many may take to at once.
@@ -90,11 +112,21 @@ impl What {
 }
 
 impl Changes {
-    /// Tells whether many took to something lately.
-    pub(super) fn is_shared(&self, what: What, time: Timestamp) -> bool {
+    /// Tells whether many took to something lately, or would have with this principal: whoever makes it
+    /// a change of many is one of them.
+    pub(super) fn is_shared(
+        &self,
+        what: What,
+        principal: &str,
+        time: Timestamp,
+        params: &Fleet,
+    ) -> bool {
+        let change = if self.0.is_empty() { None } else { self.0.get(&what.name()) };
         let minute = time.0.div_euclid(MINUTE);
-        let change = || self.0.get(&what.name());
-        !self.0.is_empty() && change().is_some_and(|change| change.is_shared_at(minute))
+        change.is_some_and(|change| {
+            let who = || stats::key(&[principal.as_bytes()]);
+            change.is_shared_at(minute) || change.is_shared_with(who, minute, params)
+        })
     }
 
     /// Notes that a principal took to something; returns what is shared if that makes it so.
@@ -115,7 +147,7 @@ impl Changes {
         if change.shared.is_some() {
             return None;
         }
-        let window = i64::from(whole(params.window_minutes));
+        let window = params.window();
         change.arrivals.retain(|(by, at)| *by != who && (minute - at).abs() <= window);
         if change.arrivals.len() < ARRIVALS {
             change.arrivals.push((who, minute));

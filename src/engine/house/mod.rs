@@ -223,7 +223,7 @@ impl House {
     pub fn absorb(
         &mut self,
         principal: &str,
-        shares: [Option<Share>; 2],
+        (class, shares): (Class, [Option<Share>; 2]),
         (signals, absorbed): (&Signals, Absorbed),
         params: &Fleet,
     ) -> Option<Shared> {
@@ -234,15 +234,15 @@ impl House {
         if let Some(rise) = absorbed.rise {
             self.scores.change().note(rise);
         }
-        if absorbed.learned.is_empty() && absorbed.brought.is_empty() && !signals.is_rushing {
+        let is_quiet = absorbed.learned.is_empty() && absorbed.brought.is_empty();
+        if is_quiet && absorbed.reclassed.is_empty() && !signals.is_rushing {
             return None;
         }
         let who = stats::key(&[principal.as_bytes()]);
         let day = signals.time.day();
-        for (family, key) in absorbed.learned.iter().filter_map(|of| signals.value(of)) {
-            if let Some(part) = self.customs.get_mut(bucket_of(family, key)) {
-                part.change().note((family, key), who, day);
-            }
+        let learned = absorbed.learned.iter().filter_map(|family| signals.value(family));
+        for value in learned.chain(absorbed.reclassed) {
+            self.note(value, (class, who), day);
         }
         let has_network = signals.value(Family::Network).is_some();
         let is_change = |family: &Family| match family {
@@ -289,12 +289,10 @@ impl House {
     }
 
     /// Takes in what a person's word taught a principal on a day.
-    pub fn hear(&mut self, principal: &str, taught: &Taught, day: i64) {
+    pub fn hear(&mut self, principal: &str, class: Class, taught: &Taught, day: i64) {
         let who = stats::key(&[principal.as_bytes()]);
-        for (family, key) in &taught.learned {
-            if let Some(part) = self.customs.get_mut(bucket_of(*family, *key)) {
-                part.change().note((*family, *key), who, day);
-            }
+        for value in &taught.learned {
+            self.note(*value, (class, who), day);
         }
         for (family, key) in &taught.forgotten {
             if let Some(part) = self.customs.get_mut(bucket_of(*family, *key)) {
@@ -303,27 +301,63 @@ impl House {
         }
     }
 
+    /// Notes that a principal of a class has made a value its own.
+    fn note(&mut self, (family, key): (Family, u32), who: (Class, u32), day: i64) {
+        if Family::COMMON.contains(&family)
+            && let Some(part) = self.customs.get_mut(bucket_of(family, key))
+        {
+            part.change().note((family, key), who, day);
+        }
+    }
+
     fn is_custom(&self, family: Family, key: u32, params: &Fleet) -> bool {
-        f64::from(self.known_by(family, key)) >= params.known
+        f64::from(self.users_of(family, key).iter().sum::<u32>()) >= params.known
+    }
+
+    /// Returns how many principals of each class have made a value their own.
+    fn users_of(&self, family: Family, key: u32) -> [u32; 2] {
+        let bucket = self.customs.get(bucket_of(family, key));
+        bucket.map_or([0; 2], |part| part.value.known_by(family, key))
     }
 }
 
-impl Peers for House {
+/// What the others of a site say to one principal.
+#[derive(Clone, Copy, Debug)]
+pub struct Others<'a> {
+    house: &'a House,
+    principal: &'a str,
+    fleet: &'a Fleet,
+}
+
+impl House {
+    /// Returns what the others say to a principal.
+    #[must_use]
+    pub const fn others<'a>(&'a self, principal: &'a str, fleet: &'a Fleet) -> Others<'a> {
+        Others { house: self, principal, fleet }
+    }
+}
+
+impl Others<'_> {
+    fn is_shared(&self, what: What, time: Timestamp) -> bool {
+        self.house.changes.value.is_shared(what, self.principal, time, self.fleet)
+    }
+}
+
+impl Peers for Others<'_> {
     fn priors(&self, class: Class) -> &Priors {
         static NONE: std::sync::LazyLock<Priors> = std::sync::LazyLock::new(Priors::default);
-        self.priors.get(class.index()).unwrap_or(&NONE)
+        self.house.priors.get(class.index()).unwrap_or(&NONE)
     }
 
-    fn known_by(&self, family: Family, key: u32) -> u32 {
-        let bucket = self.customs.get(bucket_of(family, key));
-        bucket.map_or(0, |part| part.value.known_by(family, key))
+    fn known_by(&self, class: Class, family: Family, key: u32) -> u32 {
+        self.house.users_of(family, key).get(class.index()).copied().unwrap_or(0)
     }
 
     fn is_shared_change(&self, family: Family, key: u32, time: Timestamp) -> bool {
-        self.changes.value.is_shared(What::Value(family, key), time)
+        self.is_shared(What::Value(family, key), time)
     }
 
     fn is_rush(&self, time: Timestamp) -> bool {
-        self.changes.value.is_shared(What::Rush, time)
+        self.is_shared(What::Rush, time)
     }
 }

@@ -26,12 +26,12 @@ fn few_principals_leave_the_defaults() {
     let mut house = House::default();
     house.population.change().replace(None, Some(&share(Class::Machine, 4, 0)));
     house.begin_day(20_000);
-    let (fitted, default) = (house.priors(Class::Machine), Priors::default());
+    let (fitted, default) = (&house.priors[Class::Machine.index()], Priors::default());
     for family in SHARED {
         let ratio = |of: &Priors| of.get(family).alpha / of.get(family).beta;
         assert!((0.9..=1.0).contains(&(ratio(fitted) / ratio(&default))), "{family:?}");
     }
-    assert_eq!(house.priors(Class::Human), &default);
+    assert_eq!(house.priors[Class::Human.index()], default);
 }
 
 #[test]
@@ -43,15 +43,15 @@ fn many_steady_principals_make_news_rarer_than_the_default() {
         population.replace(None, Some(&share(Class::Human, 20, n % 2 * 16)));
     }
     house.begin_day(20_000);
-    let rate = |class, family| {
-        let Prior { alpha, beta } = house.priors(class).get(family);
+    let rate = |class: Class, family| {
+        let Prior { alpha, beta } = house.priors[class.index()].get(family);
         alpha / beta
     };
     // 10 days with something new in 30,000; 8,000 in 20,000
     assert!((rate(Class::Machine, Family::Network) - 1.0 / 1500.0).abs() < 5e-4);
     assert!((rate(Class::Human, Family::Network) - 0.4).abs() < 0.01);
     // those differ much from one another: the prior is worth few days
-    assert!(house.priors(Class::Human).get(Family::Network).beta < 4.0);
+    assert!(house.priors[Class::Human.index()].get(Family::Network).beta < 4.0);
 }
 
 #[test]
@@ -109,17 +109,18 @@ impl Company {
         house.begin_day(usage.time.day());
         let Life { profile, params, .. } = &mut lives[at];
         let placed = Placed::new(usage, place);
+        let name = format!("service-{at}");
+        let fleet = Fleet::default();
         let world = World {
             atlas: &crate::engine::geo::NoAtlas,
-            peers: house,
+            peers: &house.others(&name, &fleet),
             heard: Heard::default(),
             threshold: None,
         };
         let signals = profile.compare(&placed, params, &world);
         let before = profile.share();
         let absorbed = profile.absorb(&placed, &signals, params);
-        let shares = [before, profile.share()];
-        let name = format!("service-{at}");
+        let shares = (profile.class(), [before, profile.share()]);
         let change = house.absorb(&name, shares, (&signals, absorbed), &Fleet::default());
         *house = restored_all(house);
         (signals.score, change)
@@ -149,7 +150,8 @@ fn a_company_that_moves_is_one_change_and_the_rest_of_it_is_quiet() {
         (matches!(changes[0].what, What::Value(Family::Network, _)), changes[0].principals),
         (true, 5)
     );
-    assert!(lived[0].0 > 6.0 && lived[5..].iter().all(|(score, _)| *score < 1.0), "{lived:?}");
+    // the fifth is one of the many, those before it were judged as anybody is
+    assert!(lived[0].0 > 6.0 && lived[4..].iter().all(|(score, _)| *score < 1.0), "{lived:?}");
 }
 
 #[test]
@@ -174,20 +176,30 @@ fn a_client_of_their_own_is_still_evidence_where_many_have_moved() {
 #[test]
 fn what_three_others_use_is_weaker_evidence() {
     let mut company = Company::settled(5);
+    // what is taken off is taken off before the cap: none here
+    company.lives.iter_mut().for_each(|life| life.params.caps.network = 15.0);
     let elsewhere =
         |micros: i64| Usage { client: Some("203.0.113.9".parse().unwrap()), ..usage(micros) };
     let (alone, _) = company.live(0, &elsewhere(10 * DAY), &rented());
-    for day in 11..15 {
-        for at in 1..4 {
-            company.live(
-                at,
-                &elsewhere(day * DAY + i64::try_from(at).unwrap() * 5 * HOUR),
-                &rented(),
-            );
+    // an actor that was alerted is learned on its fourteenth day
+    for day in 11..26 {
+        company.live(4, &usage(day * DAY), &berlin());
+        for hour in 0..24 {
+            for at in 1..4 {
+                company.live(at, &elsewhere(day * DAY + hour * HOUR), &rented());
+            }
         }
     }
-    let (shared, _) = company.live(4, &elsewhere(15 * DAY), &rented());
+    let (shared, _) = company.live(4, &elsewhere(26 * DAY), &rented());
     assert!(shared < alone - 1.0, "{shared} {alone}");
+    // who is no machine is a stranger where only machines are at home
+    let peers = company.house.clone();
+    let by = |class| {
+        let fleet = Fleet::default();
+        let network = rented().asn.unwrap();
+        peers.others("service-4", &fleet).known_by(class, Family::Network, network)
+    };
+    assert_eq!((by(Class::Machine), by(Class::Human)), (3, 0));
 }
 
 #[test]
@@ -214,7 +226,8 @@ fn a_change_under_a_clock_far_ahead_spoke_for_everybody_for_years() {
             &Fleet::default(),
         );
     }
-    assert!(changes.is_shared(What::Value(Family::Network, rented().asn.unwrap()), ahead));
+    let network = What::Value(Family::Network, rented().asn.unwrap());
+    assert!(changes.is_shared(network, "anybody", ahead, &Fleet::default()));
     company.house.changes.value = changes;
     let (score, _) = company.live(0, &moved(0, 10 * DAY), &rented());
     assert!(score > 6.0, "{score}");

@@ -127,11 +127,12 @@ impl Judge {
         let profile = &mut subject.profile;
         let (before, due) = (profile.share(), profile.due());
         for taught in hear(&self.words, principal, profile, usage, &self.params) {
-            house.hear(principal, &taught, usage.time.day());
+            house.hear(principal, profile.class(), &taught, usage.time.day());
         }
         let heard = heard(&self.words, principal, &placed, &self.params);
         let threshold = threshold(house, &self.policy, &self.params);
-        let world = World { atlas, peers: house, heard, threshold };
+        let peers = &house.others(principal, &self.params.fleet);
+        let world = World { atlas, peers, heard, threshold };
         let signals = profile.compare(&placed, &self.params.profile, &world);
         let mut facts = detect(&placed, &signals, row, profile.told(), &self.params);
         let mut change = None;
@@ -139,7 +140,7 @@ impl Judge {
         if is_used(usage) {
             profile.call(usage, house.beat().0, &self.params.profile.silence);
             let absorbed = profile.absorb(&placed, &signals, &self.params.profile);
-            let shares = [before, profile.share()];
+            let shares = (profile.class(), [before, profile.share()]);
             change = house.absorb(principal, shares, (&signals, absorbed), &self.params.fleet);
             let success = house.meet(&placed, &signals, &self.params.guessing);
             success.iter().for_each(|success| found(success, &placed, &mut facts));

@@ -43,13 +43,18 @@ impl Profile {
         let identity = Family::IDENTITY.into_iter().filter(|family| signals.novel.has(*family));
         let new: Families = identity.collect();
         let is_brought = signals.is_accepted && self.is_warm(params);
-        let absorbed = Absorbed {
+        let mut absorbed = Absorbed {
             learned: if is_learned { new } else { Families::default() },
             brought: if is_brought { new } else { Families::default() },
+            reclassed: Vec::new(),
             rise,
         };
         if is_learned {
+            let class = self.class;
             self.learn(seen, signals, params);
+            if self.class != class {
+                absorbed.reclassed = self.values();
+            }
         }
         absorbed
     }

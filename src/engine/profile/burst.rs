@@ -42,9 +42,9 @@ pub struct Burst {
     pub count: u32,
     /// Requests expected in it.
     pub expected: f32,
-    /// Requests in it that were usual at the most.
+    /// Requests in it that were usual at the most; of an extreme burst the most that there ever were.
     pub usual: u32,
-    /// Whether some window holds more than restarts and retries bring, and several times the usual most.
+    /// Whether it is more than restarts and retries bring, and several times the most of all past days.
     pub is_extreme: bool,
     /// Whether the evidence is of now, not of an earlier moment of the day.
     pub is_now: bool,

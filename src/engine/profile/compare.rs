@@ -4,24 +4,26 @@ use crate::engine::geo::NetworkKind;
 use crate::engine::profile::actor::{Tier, distinct};
 use crate::engine::profile::burst::Burst;
 use crate::engine::profile::family::{Evidence, Families, Family, Priors};
+use crate::engine::profile::load::Peak;
 use crate::engine::profile::params::{Params, Score};
-use crate::engine::profile::peers::Peers;
+use crate::engine::profile::peers::{Class, Peers};
 use crate::engine::profile::signals::{Keys, Placed, Signals, Usual, World, country_of, kind_of};
 use crate::engine::profile::travel::Hop;
 use crate::engine::profile::{DISORDER, Profile, day_of};
-use crate::engine::stats::{Days, Nats, Slot, surprise};
+use crate::engine::stats::{Days, Nats, Slot, narrow, surprise};
 use crate::engine::time::{DAY, MINUTE, Timestamp};
 
 /// A gap is worth a word from a week on.
-const SHORTEST_GAP: i64 = 7 * DAY;
+const WEEK_DAYS: i64 = 7;
+const SHORTEST_GAP: i64 = WEEK_DAYS * DAY;
 /// Fewer refused or missing objects of an actor in a day are bad luck, however rare they are.
 const LEAST_ERRORS: u32 = 3;
 /// Countries, each used for a day at least, from which on a principal is everywhere at home.
 const DISTRIBUTED: usize = 3;
-/// Principals that use a value, from which on it is known here: Entra ID disregards locations that others of
-/// the organisation use.
+/// Principals of a class that use a value, from which on it is known to the class: Entra ID disregards locations
+/// that others of the organisation use. Where only machines are at home, a person is as strange as ever.
 const KNOWN_HERE: u32 = 3;
-/// ln 4: a value that others use is so much likelier to be brought by the owner.
+/// ln 4: a value that its like use is so much likelier to be brought by the owner.
 const KNOWN_DISCOUNT: f64 = 1.386_294_361_119_890_6;
 
 /// How much of a family's evidence counts beside what it follows from (docs/detection.md, Identity).
@@ -31,6 +33,8 @@ fn chain(family: Family, novel: Families, placed: &Placed<'_>) -> f64 {
     match family {
         // an exit's country is its user's choice: it says little beside the exit itself
         Family::Country if network == Some(NetworkKind::Vpn) && novel.has(Family::Kind) => 0.5,
+        // an access provider's customers are where it is: a thief abroad comes by another, the database errs
+        Family::Country | Family::Hop if is_access_known(novel, placed) => 0.35,
         Family::Kind => match network {
             Some(NetworkKind::Hosting | NetworkKind::Vpn) => 1.0,
             _ => 0.4,
@@ -42,15 +46,24 @@ fn chain(family: Family, novel: Families, placed: &Placed<'_>) -> f64 {
         // privacy addresses and dual stack: within a known network a new /48 is next to nothing
         Family::Prefix if is_v6 => 0.35,
         Family::Hop => 0.6,
+        // who travels lives by the clock of where he is
+        Family::Hour if novel.has(Family::Country) => 0.35,
         Family::Hour => 0.7,
         _ => 1.0,
     }
 }
 
-/// What a value's evidence is less, because others here use it too: ln 4 (docs/detection.md, Peers).
-fn discount(family: Family, keys: &Keys, peers: &dyn Peers) -> f64 {
-    let is_shared = matches!(family, Family::Network | Family::Prefix | Family::Client)
-        && keys.get(family).is_some_and(|key| peers.known_by(family, key) >= KNOWN_HERE);
+/// Tells whether the operator is known, and none whose machines anybody can rent anywhere.
+fn is_access_known(novel: Families, placed: &Placed<'_>) -> bool {
+    let place = placed.place;
+    let is_rented = matches!(place.network, Some(NetworkKind::Hosting | NetworkKind::Vpn));
+    place.asn.is_some() && !novel.has(Family::Network) && !is_rented
+}
+
+/// What a value's evidence is less, because others of the class use it too: ln 4 (docs/detection.md, Peers).
+fn discount(class: Class, family: Family, keys: &Keys, peers: &dyn Peers) -> f64 {
+    let is_known = |key| peers.known_by(class, family, key) >= KNOWN_HERE;
+    let is_shared = Family::COMMON.contains(&family) && keys.get(family).is_some_and(is_known);
     if is_shared { KNOWN_DISCOUNT } else { 0.0 }
 }
 
@@ -114,7 +127,9 @@ impl Profile {
         self.compare_conduct(&mut signals, seen, params, world.peers.priors(self.class));
         self.compare_rate(&mut signals, params);
         signals.turn = self.compare_turns(&signals, params);
-        (signals.spread, signals.flood) = self.compare_hour(&signals, seen, params);
+        let (spread, flood, peak) = self.compare_hour(&signals, seen, params);
+        (signals.spread, signals.flood) = (spread, flood);
+        signals.burst = self.burst_with(signals.burst, peak, signals.time);
         self.score(&mut signals, params, world.peers);
         if novel != Families::default() || signals.tier.max(signals.rate_tier) > Tier::None {
             signals.usual = Some(Box::new(self.usual()));
@@ -185,9 +200,10 @@ impl Profile {
         let priors = world.peers.priors(self.class);
         let weigh = |family: Family| {
             let (seen_days, days) = (self.hazards.get(family), self.days.get());
-            let nats = priors.evidence(family, seen_days, days, family.cap(&params.caps));
-            let known = discount(family, &signals.keys, world.peers);
-            Nats::new(nats * chain(family, signals.novel, seen) - known)
+            let known = discount(self.class, family, &signals.keys, world.peers);
+            let nats = priors.evidence(family, seen_days, days) - known;
+            let nats = nats.clamp(0.0, family.cap(&params.caps));
+            Nats::new(nats * chain(family, signals.novel, seen))
         };
         let mut evidence = Evidence::default();
         if self.is_warm(params) {
@@ -252,14 +268,25 @@ impl Profile {
                 signals.evidence.raise(Family::Errors, Nats::new(nats.min(caps.errors)));
             }
         }
+        self.compare_gap(signals, params);
+    }
+
+    /// Dormancy: the first use after a long gap. Who is held back does not end the gap for others, but has used it
+    /// since: it is no first use of that actor.
+    fn compare_gap(&self, signals: &mut Signals, params: &Params) {
+        let (time, cap) = (signals.time, params.caps.dormancy);
         let gap = time.since(self.trusted);
-        if gap > SHORTEST_GAP && self.is_warm(params) {
-            let days = |micros: i64| {
-                f64::from(u32::try_from(micros / MINUTE).unwrap_or(u32::MAX)) / 1440.0
-            };
-            signals.gap_days = (days(gap), f64::from(self.max_gap_hours) / 24.0);
+        if gap <= SHORTEST_GAP || !self.is_warm(params) {
+            return;
+        }
+        let days =
+            |micros: i64| f64::from(u32::try_from(micros / MINUTE).unwrap_or(u32::MAX)) / 1440.0;
+        signals.gap_days = (days(gap), f64::from(self.max_gap_hours) / 24.0);
+        let was_here = self.actors.get(signals.actor_key);
+        let is_first = was_here.is_none_or(|actor| time.day() - i64::from(actor.day) > WEEK_DAYS);
+        if is_first {
             let nats = 1.5 * libm::log(signals.gap_days.0 / (signals.gap_days.1 + 1.0));
-            signals.evidence.raise(Family::Dormancy, Nats::new(nats.min(caps.dormancy)));
+            signals.evidence.raise(Family::Dormancy, Nats::new(nats.min(cap)));
         }
     }
 
@@ -276,6 +303,27 @@ impl Profile {
         }
     }
 
+    /// Returns a burst that is a record as well, if it is one.
+    fn burst_with(
+        &self,
+        burst: Option<Burst>,
+        peak: Option<Peak>,
+        time: Timestamp,
+    ) -> Option<Burst> {
+        let Some(Peak { window, count, largest, nats }) = peak else { return burst };
+        let (others, surprise) = burst.map_or((Nats(0), 0.0), |burst| (burst.nats, burst.surprise));
+        Some(Burst {
+            nats: nats.max(others),
+            window,
+            count,
+            expected: narrow(self.pace.expected(time.hour(), window)),
+            usual: largest,
+            is_extreme: true,
+            is_now: true,
+            surprise,
+        })
+    }
+
     /// Tells whether a usage counts for the pace: requests that the server refused to somebody
     /// unknown do not, or whoever can write to the service could move the baseline.
     pub(super) fn is_counted(&self, signals: &Signals, params: &Params) -> bool {
@@ -284,14 +332,16 @@ impl Profile {
 
     fn score(&self, signals: &mut Signals, params: &Params, peers: &dyn Peers) {
         let rate = signals.burst.map_or(0.0, |burst| burst.nats.get());
-        let alone =
-            signals.burst.filter(|burst: &Burst| burst.is_now).map_or(0.0, |b| b.nats.get());
+        let now = signals.burst.filter(|burst: &Burst| burst.is_now);
+        let now = now.map_or(0.0, |burst| burst.nats.get());
         let sum = signals.actor.sum();
         let (time, score) = (signals.time, &params.score);
-        signals.is_rushing = alone >= score.notice;
-        let is_extreme =
-            signals.burst.is_some_and(|burst| burst.is_extreme) && !peers.is_rush(time);
+        let is_record = signals.burst.is_some_and(|burst| burst.is_extreme);
+        signals.is_rushing = is_record || now >= score.notice;
+        let is_extreme = is_record && !peers.is_rush(time);
         let most = if is_extreme { score.alert } else { score.notice };
+        // several times the most that there ever was is worth telling, however much people's days differ
+        let alone = if is_extreme { most } else { now.min(most) };
         // Nobody else is there: what the rate adds to hours and routes says how busy the owner is, so it lifts
         // no story beyond what the rate alone may.
         let beside = match signals.actor.identity() > 0.0 {
@@ -299,8 +349,8 @@ impl Profile {
             false => (0.5 * rate).min((most - sum).max(0.0)),
         };
         let joined = if sum > 0.0 { sum + beside } else { 0.0 };
-        signals.is_rate_alone = alone.min(most) > joined;
-        signals.score = joined.max(alone.min(most));
+        signals.is_rate_alone = alone > joined;
+        signals.score = joined.max(alone);
         signals.rate_share = match signals.is_rate_alone {
             true => signals.score,
             false => signals.score - sum,
@@ -317,7 +367,7 @@ impl Profile {
         let is_held = signals.is_rate_alone && !is_extreme;
         signals.tier = newly(if is_held { tier.min(Tier::Notice) } else { tier }, told);
         let told = self.told_rate.within(time, score.repeat_hours);
-        signals.rate_tier = newly(Tier::of(alone, score), told);
+        signals.rate_tier = newly(Tier::of(now, score), told);
     }
 
     pub(super) fn error_rate(&self) -> f64 {

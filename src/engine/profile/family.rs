@@ -68,6 +68,9 @@ impl Family {
     pub const IDENTITY: [Self; 6] =
         [Self::Country, Self::Kind, Self::Network, Self::Prefix, Self::Client, Self::Version];
 
+    /// The families of which it matters who else has a value.
+    pub const COMMON: [Self; 3] = [Self::Network, Self::Prefix, Self::Client];
+
     /// Returns the fact that names its evidence.
     #[must_use]
     pub const fn fact(self) -> &'static str {
@@ -175,12 +178,12 @@ impl Priors {
     /// `ln(p_attack / p_user)`, `p_user = (nu + alpha) / (A + beta) (1 + 4 2^-A)`
     ///
     /// after `days` = A active days, on `seen` = nu of which something new appeared. The last
-    /// factor is the measured age effect: young principals change more. At most `cap`.
+    /// factor is the measured age effect: young principals change more.
     #[must_use]
-    pub fn evidence(&self, family: Family, seen: f64, days: f64, cap: f64) -> f64 {
+    pub fn evidence(&self, family: Family, seen: f64, days: f64) -> f64 {
         let Prior { alpha, beta } = self.get(family);
         let user = (seen + alpha) / (days + beta) * (1.0 + 4.0 * libm::exp2(-days));
-        libm::log(family.law().attack / user).clamp(0.0, cap)
+        libm::log(family.law().attack / user)
     }
 }
 
@@ -339,11 +342,11 @@ mod tests {
     fn evidence_is_the_formula_of_the_table() {
         let priors = Priors::default();
         // A = 3, nothing new so far: ln(.6 / (.25 / 23 * 1.5)) = 3.6 (docs/detection.md, Cold start)
-        let young = priors.evidence(Family::Country, 0.0, 3.0, 6.0);
+        let young = priors.evidence(Family::Country, 0.0, 3.0);
         assert!((young - (0.6 / (0.25 / 23.0 * 1.5f64)).ln()).abs() < 1e-12);
         assert!((young - 3.6).abs() < 0.01);
-        assert_eq!(priors.evidence(Family::Country, 0.0, 43.0, 3.0), 3.0);
-        assert_eq!(priors.evidence(Family::Prefix, 40.0, 42.0, 4.0), 0.0);
+        // who changes always is no likelier to be somebody else
+        assert!(priors.evidence(Family::Prefix, 40.0, 42.0) < 0.0);
     }
 
     #[test]

@@ -94,6 +94,23 @@ impl Profile {
         }
     }
 
+    /// Returns all values that are its own.
+    pub(super) fn values(&self) -> Vec<(Family, u32)> {
+        let of = |family: Family| {
+            let slots = match family {
+                Family::Country => self.countries.slots(),
+                Family::Kind => self.kinds.slots(),
+                Family::Network => self.networks.slots(),
+                Family::Prefix => self.prefixes.slots(),
+                Family::Client => self.clients.slots(),
+                Family::Version => self.versions.slots(),
+                _ => &[],
+            };
+            slots.iter().map(move |slot| (family, slot.key))
+        };
+        Family::IDENTITY.into_iter().flat_map(of).collect()
+    }
+
     fn see(&mut self, family: Family, key: u32) {
         match family {
             Family::Country => self.countries.see(key, self.day),

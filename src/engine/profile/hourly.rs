@@ -1,14 +1,16 @@
-//! What an hour brings beside requests: from how many neighbourhoods, and how many bytes.
+//! What an hour brings: requests, from how many neighbourhoods, and how many bytes.
 //!
 //! Only accepted uses count. The hour and the day are those of the clock, UTC.
 
 use crate::engine::profile::Profile;
 use crate::engine::profile::actor::distinct;
 use crate::engine::profile::fan::{Fan, Spread};
+use crate::engine::profile::load::{Load, Peak};
 use crate::engine::profile::params::Params;
 use crate::engine::profile::signals::{Placed, Signals};
 use crate::engine::profile::volume::{Flood, Volume};
 use crate::engine::stats::key;
+use crate::engine::time::{HOUR, Timestamp};
 
 /// One principal's hours.
 #[derive(Clone, Debug, PartialEq)]
@@ -17,11 +19,17 @@ pub(super) struct Hourly {
     pub hour: i64,
     pub fan: Fan,
     pub volume: Volume,
+    pub load: Load,
 }
 
 impl Default for Hourly {
     fn default() -> Self {
-        Self { hour: i64::MIN, fan: Fan::default(), volume: Volume::default() }
+        Self {
+            hour: i64::MIN,
+            fan: Fan::default(),
+            volume: Volume::default(),
+            load: Load::default(),
+        }
     }
 }
 
@@ -34,9 +42,11 @@ impl Hourly {
         if self.hour > i64::MIN {
             self.fan.end_hour(hour == self.hour.saturating_add(1));
             self.volume.end_hour();
+            self.load.end_hour();
             if hour.div_euclid(24) != self.hour.div_euclid(24) {
                 self.fan.end_day();
                 self.volume.end_day();
+                self.load.end_day();
             }
         }
         self.hour = hour;
@@ -47,6 +57,7 @@ impl Hourly {
         self.hour = self.hour.min(hour);
         (self.fan.bits, self.fan.requests, self.fan.before, self.fan.top) = (0, 0, (0, 0), [0; 2]);
         (self.volume.in_hour, self.volume.in_day, self.volume.most) = (0, 0, 0);
+        self.load.turn_back();
     }
 
     /// Returns what it is with one more usage.
@@ -60,6 +71,7 @@ impl Hourly {
         self.roll(signals.time.hour());
         self.fan.count(bit_of(signals, seen));
         self.volume.count(seen.usage.bytes);
+        self.load.count(signals.time.max(Timestamp(self.hour.saturating_mul(HOUR))));
     }
 }
 
@@ -73,15 +85,15 @@ fn bit_of(signals: &Signals, seen: &Placed<'_>) -> Option<u64> {
 }
 
 impl Profile {
-    /// Tells whether an accepted usage makes this hour stand out, by neighbourhoods or by bytes.
+    /// Tells whether an accepted usage makes this hour stand out, by neighbourhoods, bytes or requests.
     pub(super) fn compare_hour(
         &self,
         signals: &Signals,
         seen: &Placed<'_>,
         params: &Params,
-    ) -> (Option<Spread>, Option<Flood>) {
+    ) -> (Option<Spread>, Option<Flood>, Option<Peak>) {
         if !signals.is_accepted {
-            return (None, None);
+            return (None, None, None);
         }
         let hourly = self.hourly.with(signals, seen);
         let is_new = signals.novel.has(super::Family::Routes);
@@ -89,6 +101,7 @@ impl Profile {
         (
             hourly.fan.spread(distinct(hourly.fan.bits), &params.fan_out),
             hourly.volume.flood(answer, &params.volume),
+            hourly.load.peak(&params.rate, params.caps.rate),
         )
     }
 

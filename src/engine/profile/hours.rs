@@ -46,7 +46,7 @@ impl Hours {
         if days <= warm_up || usual * 2.0 >= days {
             return 0.0;
         }
-        priors.evidence(Family::Hour, usual, days, cap)
+        priors.evidence(Family::Hour, usual, days).clamp(0.0, cap)
     }
 
     /// Returns how many hours of an active day are active, in the mean.

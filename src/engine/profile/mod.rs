@@ -18,6 +18,7 @@ mod fan;
 mod hear;
 mod hourly;
 mod hours;
+mod load;
 mod pace;
 mod params;
 mod peers;

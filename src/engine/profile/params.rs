@@ -74,7 +74,7 @@ section! {
         /// Evidence at which a usage is worth a note in the digest.
         notice = 6.0, "nats", "docs/detection.md, Tiers and risk";
         /// Evidence at which a person is told at once.
-        alert = 8.0, "nats", "docs/detection.md, Tiers and risk";
+        alert = 7.0, "nats", "docs/detection.md, Tiers and risk";
         /// Evidence that makes an incident critical.
         critical = 10.0, "nats", "docs/detection.md, Tiers and risk";
         /// Hours for which a principal's score must rise a level to be told again.
@@ -145,8 +145,10 @@ section! {
         least_requests = 10.0, "requests", "own choice: a person's clicks";
         /// Requests in a window, below which a burst alone is for the digest.
         alone_requests = 50.0, "requests", "docs/detection.md, Rate alone";
-        /// Times the usual most, below which a burst alone is for the digest.
+        /// Times the most of all past days, below which a burst alone is for the digest.
         alone_factor = 3.0, "times", "docs/detection.md, Rate alone";
+        /// Active days before which the most so far says little.
+        alone_days = 7.0, "d", "own choice: a week has a weekly batch";
         /// Half-life of the level.
         level_half_life_days = 4.0, "d", "docs/detection.md, Rate";
     }

@@ -65,8 +65,8 @@ pub trait Peers {
     /// Returns how often new values appear for principals of a class.
     fn priors(&self, class: Class) -> &Priors;
 
-    /// Returns how many principals have made a value of a family their own, as far as is kept.
-    fn known_by(&self, family: Family, key: u32) -> u32;
+    /// Returns how many principals of a class have made a value of a family their own, as far as is kept.
+    fn known_by(&self, class: Class, family: Family, key: u32) -> u32;
 
     /// Tells whether many principals took to a value at once not long before a time, so that it says nothing of one of them.
     fn is_shared_change(&self, family: Family, key: u32, time: Timestamp) -> bool;
@@ -85,7 +85,7 @@ impl Peers for Alone {
         &self.0
     }
 
-    fn known_by(&self, _: Family, _: u32) -> u32 {
+    fn known_by(&self, _: Class, _: Family, _: u32) -> u32 {
         0
     }
 

@@ -223,12 +223,14 @@ impl Signals {
 
 /// What became of a usage: which of its values are the principal's own from now on, and which it
 /// brought that are not, though the server accepted it.
-#[derive(Clone, Copy, Debug, Default, PartialEq)]
+#[derive(Clone, Debug, Default, PartialEq)]
 pub struct Absorbed {
     /// Values that are learned now.
     pub learned: Families,
     /// Values that came for the first time, learned or held back, after the first days.
     pub brought: Families,
+    /// All values that are its own, if it turned out to be of another class; empty if not.
+    pub reclassed: Vec<(Family, u32)>,
     /// The principal's story of these hours is a new one, or worse than it was.
     pub rise: Option<Rise>,
 }

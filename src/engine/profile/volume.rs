@@ -2,7 +2,7 @@
 
 use crate::engine::profile::burst::Window;
 use crate::engine::profile::params::Bytes;
-use crate::engine::stats::{Maxima, narrow, whole};
+use crate::engine::stats::{Most, log};
 
 /// More bytes than ever.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -26,63 +26,6 @@ pub(super) struct Volume {
     pub days: Most,
 }
 
-/// The largest of each past day, as logarithms to the base 2, in 1/256.
-#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
-pub(super) struct Most {
-    /// Mean and variance of the daily maxima.
-    pub mean: u16,
-    pub variance: u16,
-    /// The largest of all: half of it is forgotten in 32 active days.
-    pub peak: u16,
-    /// Days learned.
-    pub days: u16,
-}
-
-impl Most {
-    /// What a peak loses in an active day: 1/32.
-    const FADE: u16 = 8;
-    /// Of the first day's variance: a factor of two up and down.
-    const FIRST_VARIANCE: u16 = 256;
-
-    fn maxima(self) -> Maxima {
-        let [mean, variance] = [self.mean, self.variance].map(|steps| narrow(of_steps(steps)));
-        Maxima { mean, variance, days: self.days }
-    }
-
-    fn learn(&mut self, log: u16) {
-        let peak = self.peak.saturating_sub(Self::FADE).max(log);
-        if self.days == 0 {
-            *self = Self { mean: log, variance: Self::FIRST_VARIANCE, peak, days: 1 };
-            return;
-        }
-        let mut maxima = self.maxima();
-        maxima.absorb(of_steps(log));
-        let [mean, variance] = [maxima.mean, maxima.variance].map(|of| in_steps(of.into()));
-        *self = Self { mean, variance, peak, days: maxima.days };
-    }
-
-    /// Tells whether so many bytes are far above both the usual most and the peak.
-    fn is_far(self, bytes: u64, params: &Bytes) -> bool {
-        let log = log2(bytes);
-        log >= of_steps(self.peak) + libm::log2(params.factor.max(1.0))
-            && log >= self.maxima().maximum_at(params.nats)
-    }
-
-    fn usual(self) -> u64 {
-        exp2(self.maxima().usual())
-    }
-}
-
-const STEPS: f64 = 256.0;
-
-fn in_steps(log: f64) -> u16 {
-    u16::try_from(whole(log * STEPS + 0.5)).unwrap_or(u16::MAX)
-}
-
-fn of_steps(steps: u16) -> f64 {
-    f64::from(steps) / STEPS
-}
-
 impl Volume {
     pub(super) const fn count(&mut self, bytes: u64) {
         self.in_hour = self.in_hour.saturating_add(bytes);
@@ -90,24 +33,26 @@ impl Volume {
     }
 
     pub(super) fn end_hour(&mut self) {
-        self.most = self.most.max(in_steps(log2(std::mem::take(&mut self.in_hour))));
+        self.most = self.most.max(log(std::mem::take(&mut self.in_hour)));
     }
 
     pub(super) fn end_day(&mut self) {
         self.hours.learn(std::mem::take(&mut self.most));
-        self.days.learn(in_steps(log2(std::mem::take(&mut self.in_day))));
+        self.days.learn(log(std::mem::take(&mut self.in_day)));
     }
 
     /// Tells what stands out: the hour, the day, or one answer of a route never used.
     pub(super) fn flood(&self, answer: Option<u64>, params: &Bytes) -> Option<Flood> {
-        let floor = libm::ldexp(params.least_mib, 20);
-        let is_large = |bytes: u64| float(bytes) >= floor;
+        let kib = |bytes: u64| f64::from(u32::try_from(bytes >> 10).unwrap_or(u32::MAX));
+        let is_large = |bytes: u64| kib(bytes) >= 1024.0 * params.least_mib;
         let days = f64::from(self.days.days);
         if days < params.min_active_days || !is_large(self.in_day) {
             return None;
         }
         let of = |window, bytes, most: Most| {
-            let is_flood = is_large(bytes) && most.is_far(bytes, params);
+            let is_flood = is_large(bytes)
+                && most.is_record(bytes, params.factor)
+                && most.nats(bytes, f64::MAX) >= params.nats;
             is_flood.then(|| Flood { window: Some(window), bytes, usual: most.usual() })
         };
         let one = || {
@@ -117,28 +62,6 @@ impl Volume {
         of(Window::Hour, self.in_hour, self.hours)
             .or_else(|| of(Window::Day, self.in_day, self.days))
             .or_else(one)
-    }
-}
-
-fn float(bytes: u64) -> f64 {
-    let low = u32::try_from(bytes & 0xffff_ffff).unwrap_or(0);
-    let high = u32::try_from(bytes >> 32).unwrap_or(0);
-    libm::ldexp(f64::from(high), 32) + f64::from(low)
-}
-
-fn log2(bytes: u64) -> f64 {
-    libm::log2(float(bytes).max(1.0))
-}
-
-/// Rounded to 1/65536 of its size: what is shown is no more exact than that.
-fn exp2(log: f64) -> u64 {
-    let whole_log = whole(log);
-    let fraction = libm::exp2(log - f64::from(whole_log));
-    let mantissa = u64::from(whole(fraction * 65_536.0)); // of 17 bits
-    match whole_log {
-        0..16 => mantissa >> (16 - whole_log),
-        16..64 => mantissa << (whole_log - 16),
-        _ => u64::MAX,
     }
 }
 
@@ -199,14 +122,5 @@ mod tests {
         }
         assert!(told.first().is_some_and(|(hour, _)| (8..16).contains(hour)), "{told:?}");
         assert!(told.iter().all(|(_, window)| *window == Some(Window::Day)), "{told:?}");
-    }
-
-    #[test]
-    fn logarithms_are_exact_enough_to_be_shown() {
-        for bytes in [1, 612, MIB, 900 * MIB, u64::MAX / 2] {
-            let back = exp2(log2(bytes));
-            assert!(float(back.abs_diff(bytes)) <= 1.0 + float(bytes) / 30_000.0, "{bytes} {back}");
-        }
-        assert_eq!((exp2(0.0), exp2(-3.0), exp2(1e9)), (1, 0, u64::MAX));
     }
 }

@@ -6,6 +6,7 @@
 mod counts;
 mod days;
 mod maxima;
+mod most;
 mod num;
 mod sketch;
 mod top;
@@ -13,6 +14,7 @@ mod top;
 pub use counts::{least_count, surprise};
 pub use days::Days;
 pub use maxima::Maxima;
+pub use most::{Most, log};
 pub use num::{Nats, narrow, whole};
 pub use sketch::Sketch;
 pub use top::{Slot, Top, key};

@@ -4,11 +4,12 @@ use super::{CodecError, Read, Reader, WITHOUT_CLASS, WITHOUT_HOURS, WITHOUT_RHYT
 use crate::engine::profile::actor::minute;
 use crate::engine::profile::fan::Fan;
 use crate::engine::profile::hourly::Hourly;
+use crate::engine::profile::load::Load;
 use crate::engine::profile::peers::Class;
 use crate::engine::profile::silence::Rhythm;
 use crate::engine::profile::turns::{Net, Spot, Turns};
-use crate::engine::profile::volume::{Most, Volume};
-use crate::engine::stats::Days;
+use crate::engine::profile::volume::Volume;
+use crate::engine::stats::{Days, Most};
 use crate::engine::time::{SECOND, Timestamp};
 
 impl Reader<'_> {
@@ -102,10 +103,16 @@ pub(super) fn write_hourly(to: &mut Writer, hourly: &Hourly, hour: i64) {
     to.uint(*most);
     to.uint(days.days); // the hours' are as many
     if days.days > 0 {
-        for Most { mean, variance, peak, .. } in [hours, days] {
-            [mean, variance, peak].into_iter().for_each(|of| to.uint(*of));
-        }
+        [hours, days].into_iter().for_each(|most| write_most(to, most));
     }
+}
+
+fn write_most(to: &mut Writer, most: &Most) {
+    [most.mean, most.variance, most.peak].into_iter().for_each(|of| to.uint(of));
+}
+
+fn read_most(from: &mut Reader<'_>, days: u16) -> Read<Most> {
+    Ok(Most { mean: from.uint()?, variance: from.uint()?, peak: from.uint()?, days })
 }
 
 pub(super) fn read_hourly(from: &mut Reader<'_>, version: u8, hour: i64) -> Read<Hourly> {
@@ -130,8 +137,7 @@ pub(super) fn read_hourly(from: &mut Reader<'_>, version: u8, hour: i64) -> Read
     let days: u16 = from.uint()?;
     if days > 0 {
         for of in [&mut volume.hours, &mut volume.days] {
-            let (mean, variance, peak) = (from.uint()?, from.uint()?, from.uint()?);
-            *of = Most { mean, variance, peak, days };
+            *of = read_most(from, days)?;
         }
     }
     Ok(hourly)
@@ -173,4 +179,34 @@ pub(super) fn read_rhythm(from: &mut Reader<'_>, version: u8, last: Timestamp) -
     (rhythm.is_renewed, rhythm.is_told) = (flags & 2 != 0, flags & 1 != 0);
     rhythm.ends = if flags & 4 != 0 { Some(from.from(last.seconds())?) } else { None };
     Ok(rhythm)
+}
+
+pub(super) fn write_load(to: &mut Writer, load: &Load) {
+    let Load { five, in_hour, today, past } = load;
+    to.uint(five.0);
+    to.uint(five.1);
+    to.uint(*in_hour);
+    today.iter().for_each(|most| to.uint(*most));
+    let days = past.iter().map(|most| most.days).max().unwrap_or(0);
+    to.uint(days); // both are as many
+    if days > 0 {
+        past.iter().for_each(|most| write_most(to, most));
+    }
+}
+
+pub(super) fn read_load(from: &mut Reader<'_>, version: u8) -> Read<Load> {
+    let mut load = Load::default();
+    if version <= WITHOUT_RHYTHM {
+        return Ok(load);
+    }
+    load.five = (from.uint()?, from.uint()?);
+    load.in_hour = from.uint()?;
+    load.today = [from.uint()?, from.uint()?];
+    let days: u16 = from.uint()?;
+    if days > 0 {
+        for most in &mut load.past {
+            *most = read_most(from, days)?;
+        }
+    }
+    Ok(load)
 }

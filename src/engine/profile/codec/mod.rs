@@ -2,7 +2,7 @@
 //!
 //! ```text
 //! version (1 byte) | clock | days | hazards | 7 tables | hours | errors | place | pace | actors | told | class
-//!     | turns | hours | word | story | rhythm
+//!     | turns | hours | word | story | rhythm | load
 //!
 //! integers   varint, 7 bits a byte, low first; differences zigzag
 //! f32        4 bytes, little endian
@@ -31,7 +31,7 @@ use crate::engine::time::Timestamp;
 
 /// The version that is written.
 const VERSION: u8 = 5;
-/// The version before: without a rhythm, which begins anew.
+/// The version before: without a rhythm and without loads, which begin anew.
 const WITHOUT_RHYTHM: u8 = 4;
 /// The one before that: no word was taken in, and without a story, whose score is counted once more.
 const WITHOUT_WORDS: u8 = 3;
@@ -79,6 +79,7 @@ impl Profile {
         to.uint(self.heard);
         write_story(&mut to, self.story, base);
         later::write_rhythm(&mut to, &self.rhythm, self.last);
+        later::write_load(&mut to, &self.hourly.load);
         to.0
     }
 
@@ -99,7 +100,7 @@ impl Profile {
         let (n_days, days) = (from.uint()?, Days(from.uint()?));
         let hazards = read_hazards(&mut from)?;
         let base = i64::from(day) * 1440;
-        let profile = Self {
+        let mut profile = Self {
             last,
             trusted,
             late,
@@ -132,6 +133,7 @@ impl Profile {
             story: if version <= WITHOUT_WORDS { None } else { read_story(&mut from, base)? },
             rhythm: later::read_rhythm(&mut from, version, last)?,
         };
+        profile.hourly.load = later::read_load(&mut from, version)?;
         if from.0.is_empty() { Ok(profile) } else { Err(CodecError::Length) }
     }
 }

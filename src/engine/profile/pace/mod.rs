@@ -198,7 +198,7 @@ impl Pace {
             count,
             expected: narrow(mu),
             usual: self.usual_most(mu, phi),
-            is_extreme: self.is_extreme(counts, params),
+            is_extreme: false,
             is_now: now >= past,
             surprise: narrow(now.max(past)),
         })
@@ -221,16 +221,6 @@ impl Pace {
     fn usual_most(&self, mu: f64, phi: f64) -> u32 {
         let usual = self.maxima.usual();
         least_count((usual * usual / 2.0).max(0.1), mu, phi).saturating_sub(1)
-    }
-
-    fn is_extreme(&self, counts: [u32; 4], params: &Rate) -> bool {
-        Window::ALL.into_iter().zip(counts).any(|(window, count)| {
-            let (mu, phi) = self.expectation(window);
-            let count = f64::from(count);
-            self.is_mature(window, params)
-                && count >= params.alone_requests
-                && count >= params.alone_factor * f64::from(self.usual_most(mu, phi))
-        })
     }
 
     /// Counts a request. `score` is the evidence from which on [`is_notable`](Self::is_notable).
@@ -325,6 +315,14 @@ impl Pace {
                 let [(_, one), (_, two)] = self.before;
                 (day() + f64::from(one) + f64::from(two), self.day_dispersion())
             }
+        }
+    }
+
+    /// Returns how many requests are expected in a window of a few minutes or an hour.
+    pub(super) fn expected(&self, hour: i64, window: Window) -> f64 {
+        match window {
+            Window::FiveMinutes => self.mean(hour) / 12.0,
+            _ => self.mean(hour),
         }
     }
 

@@ -1,0 +1,142 @@
+//! How many requests come in five minutes and in an hour, beside the most of past days.
+//!
+//! The pace asks what is likely at this hour, and people's hours differ so much that ten times the usual is hardly
+//! surprising. This asks less and is surer of it: was it ever anything like that? (docs/detection.md, Rate alone.)
+
+use crate::engine::profile::burst::Window;
+use crate::engine::profile::params::Rate;
+use crate::engine::stats::{Most, Nats, log};
+use crate::engine::time::{HOUR, MINUTE, Timestamp};
+
+/// Several times the requests that there ever were.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(super) struct Peak {
+    pub window: Window,
+    pub count: u32,
+    /// The largest count of past days, as far as is remembered.
+    pub largest: u32,
+    pub nats: Nats,
+}
+
+/// Accepted requests in five minutes and in an hour of the clock.
+#[derive(Clone, Debug, Default, PartialEq, Eq)]
+pub(super) struct Load {
+    /// Which five minutes of the hour are being counted, and their requests.
+    pub five: (u8, u32),
+    pub in_hour: u32,
+    /// The largest of today's finished windows, as [`log`]s.
+    pub today: [u16; 2],
+    /// The largest of past days.
+    pub past: [Most; 2],
+}
+
+impl Load {
+    const WINDOWS: [Window; 2] = [Window::FiveMinutes, Window::Hour];
+
+    /// Counts a request of the hour; one that comes late counts for the newest five minutes.
+    pub(super) fn count(&mut self, time: Timestamp) {
+        let five = (time.0.rem_euclid(HOUR) / (5 * MINUTE)).to_le_bytes()[0];
+        if five > self.five.0 {
+            self.end_five(five);
+        }
+        self.five.1 = self.five.1.saturating_add(1);
+        self.in_hour = self.in_hour.saturating_add(1);
+    }
+
+    fn end_five(&mut self, next: u8) {
+        let [most, _] = &mut self.today;
+        *most = (*most).max(log(self.five.1.into()));
+        self.five = (next, 0);
+    }
+
+    pub(super) fn end_hour(&mut self) {
+        self.end_five(0);
+        let [_, most] = &mut self.today;
+        *most = (*most).max(log(std::mem::take(&mut self.in_hour).into()));
+    }
+
+    pub(super) fn end_day(&mut self) {
+        let today = std::mem::take(&mut self.today);
+        self.past.iter_mut().zip(today).for_each(|(past, most)| past.learn(most));
+    }
+
+    /// Sets the clock back, where it had been set wrong, and begins the day anew.
+    pub(super) fn turn_back(&mut self) {
+        *self = Self { past: self.past, ..Self::default() };
+    }
+
+    /// Returns the window that stands out most, if one holds more than restarts and retries bring, and several
+    /// times the largest count so far.
+    pub(super) fn peak(&self, params: &Rate, cap: f64) -> Option<Peak> {
+        let counts = [self.five.1, self.in_hour];
+        let is_extreme = |past: &Most, count: u32| {
+            f64::from(count) >= params.alone_requests
+                && f64::from(past.days) >= params.alone_days
+                && past.is_record(count.into(), params.alone_factor)
+        };
+        let peaks = Self::WINDOWS.into_iter().zip(counts).zip(self.past);
+        let extreme = peaks.filter(|((_, count), past)| is_extreme(past, *count));
+        let peaks = extreme.map(|((window, count), past)| Peak {
+            window,
+            count,
+            largest: u32::try_from(past.largest()).unwrap_or(u32::MAX),
+            nats: Nats::new(past.nats(count.into(), cap)),
+        });
+        peaks.max_by_key(|peak| peak.nats)
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::engine::time::SECOND;
+
+    /// Lives days with so many requests within a quarter of an hour, and returns the last day's evidence.
+    fn last_day(counts: &[u32]) -> Option<Peak> {
+        let mut load = Load::default();
+        let mut peak = None;
+        for count in counts {
+            for request in 0..*count {
+                load.count(Timestamp(i64::from(request) * 900 * SECOND / i64::from(*count)));
+                peak = load.peak(&Rate::default(), 12.0).or(peak);
+            }
+            load.end_hour();
+            load.end_day();
+            if load.past[0].days < u16::try_from(counts.len()).unwrap() {
+                peak = None;
+            }
+        }
+        peak
+    }
+
+    const BUSY: [u32; 12] = [30, 12, 45, 20, 52, 18, 40, 9, 33, 25, 50, 16];
+
+    #[test]
+    fn many_times_the_busiest_hour_is_strong_evidence() {
+        let days = [&BUSY[..], &[300]].concat();
+        let peak = last_day(&days).unwrap();
+        assert_eq!((peak.window, peak.largest), (Window::Hour, 48));
+        assert!(peak.nats.get() > 3.0, "{peak:?}");
+    }
+
+    #[test]
+    fn a_busy_hour_as_there_was_one_is_none() {
+        assert_eq!(last_day(&[&BUSY[..], &[110]].concat()), None);
+    }
+
+    #[test]
+    fn growth_is_no_peak() {
+        let grown: Vec<u32> = (0..40).map(|day| 60 + day * 8).collect();
+        assert_eq!(last_day(&grown), None);
+    }
+
+    #[test]
+    fn few_requests_are_no_peak_however_rare() {
+        assert_eq!(last_day(&[1, 1, 1, 1, 1, 1, 1, 1, 40]), None);
+    }
+
+    #[test]
+    fn a_first_week_says_nothing_yet() {
+        assert_eq!(last_day(&[5, 5, 5, 5, 5, 5, 5000]), None);
+    }
+}
