@@ -6,6 +6,7 @@ use anstyle::AnsiColor;
 use serde_json::{Value as Json, json};
 
 use crate::atlas::Layer;
+use crate::cli::accounting::{Account, unaccounted};
 use crate::cli::advice::Place;
 use crate::cli::args::Global;
 use crate::cli::print::{self, Printer};
@@ -58,6 +59,9 @@ pub(super) fn run(context: &mut Context) -> anyhow::Result<ExitCode> {
     }
     print_streams(printer, &state.streams, &At { global: &context.global, health, now })?;
     print_counts(printer, &state, now)?;
+    if !state.streams.is_empty() {
+        Account::of(&state.streams).print(printer)?;
+    }
     if let Some(threshold) = &state.threshold {
         print_threshold(printer, threshold, context.site.policy().budget)?;
     }
@@ -146,13 +150,6 @@ fn is_past(stream: &StreamStatus, now: Timestamp) -> bool {
     now.since(stream.updated) > WINDOW_MINUTES * 60 * SECOND
 }
 
-/// Tells whether each byte that was committed is accounted for: read, rejected, passed over, or there before
-/// reading began. The bytes of a gap lie in a life of the file that is over.
-fn is_accounted(stream: &StreamStatus) -> bool {
-    let counted = stream.tally.bytes() - stream.tally.missing.gap;
-    stream.position.offset == stream.position.began + counted
-}
-
 fn print_streams(
     printer: &mut Printer,
     streams: &[StreamStatus],
@@ -180,15 +177,6 @@ fn print_streams(
     printer.line(table::coloured(&table, |_| None))?;
     for stream in streams {
         print_bad(printer, stream, streams, at)?;
-    }
-    for stream in streams.iter().filter(|stream| !is_accounted(stream)) {
-        let path = print::safe(stream.position.path.to_string_lossy());
-        let red = AnsiColor::Red.on_default();
-        let (offset, bytes) =
-            (stream.position.offset - stream.position.began, stream.tally.bytes());
-        printer.line(format_args!(
-            "{red}not accounted for{red:#}: {path}: {offset} bytes committed, {bytes} counted"
-        ))?;
     }
     printer.line("")?;
     Ok(())
@@ -293,6 +281,7 @@ fn status_json(state: &State, layers: &[Layer], now: Timestamp) -> Json {
     ]);
     json!({
         "streams": state.streams.iter().map(|stream| stream_json(stream, now)).collect::<Vec<_>>(),
+        "accounting": Account::of(&state.streams).to_json(),
         "usages": stats.usages,
         "refused_unknown": stats.refused_unknown,
         "tokens": stats.tokens,
@@ -331,7 +320,7 @@ fn stream_json(stream: &StreamStatus, now: Timestamp) -> Json {
         "nul_bytes": tally.missing.nuls,
         "lag_seconds": lag(stream, size, now),
         "updated": stream.updated.to_string(),
-        "accounted": is_accounted(stream),
+        "accounted": unaccounted(stream) == 0,
     })
 }
 

@@ -88,6 +88,7 @@ impl Worker {
         self.judge.check(&mut self.memory, log, of, &reading.pulse);
         let update = self.streams.entry(stream).or_insert_with(|| StreamUpdate {
             stream,
+            before: reading.from.saturating_sub(position.began),
             position: Position::default(),
             tally: Tally::default(),
             health: String::new(),
@@ -164,6 +165,12 @@ impl Worker {
                 .get(&unrotated(&update.position.path))
                 .map(Log::encode)
                 .unwrap_or_default();
+            debug_assert_eq!(
+                update.unaccounted(),
+                0,
+                "bytes of {} are committed and not accounted for: {update:?}",
+                update.position.path.display()
+            );
         }
         let mut commit = Commit { streams, ..self.memory.take() };
         if self.delivery == Delivery::Silent {

@@ -30,12 +30,23 @@ pub struct Commit {
 pub struct StreamUpdate {
     /// Which stream.
     pub stream: StreamId,
+    /// How many of its bytes were committed before.
+    pub before: u64,
     /// What is true of it after this commit.
     pub position: Position,
     /// What to add.
     pub tally: Tally,
     /// How well its log is read, packed by the engine.
     pub health: String,
+}
+
+impl StreamUpdate {
+    /// Returns how many bytes it commits that nothing accounts for; below 0 if more are counted than it commits.
+    #[must_use]
+    pub fn unaccounted(&self) -> i128 {
+        let committed = i128::from(self.position.committed()) - i128::from(self.before);
+        committed - i128::from(self.tally.committed())
+    }
 }
 
 /// What the Judge remembers of one principal, as bytes that only the engine can read.

@@ -39,6 +39,8 @@ pub struct Reader {
 /// What a batch says.
 #[derive(Debug, Default)]
 pub struct Reading {
+    /// Offset of the first byte in its stream.
+    pub from: u64,
     /// The usages, in the order of their lines.
     pub usages: Vec<Usage>,
     /// What became of the bytes.
@@ -78,6 +80,7 @@ impl Reader {
     #[must_use]
     pub fn read(&self, batch: &Batch) -> Reading {
         let mut reading = Reading {
+            from: batch.from,
             tally: Tally { missing: batch.missing, ..Tally::default() },
             ..Reading::default()
         };

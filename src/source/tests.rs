@@ -24,6 +24,8 @@ struct Bench {
     known: BTreeMap<StreamId, Position>,
     lines: Vec<String>,
     missing: Missing,
+    /// What each stream's bytes came to.
+    counted: BTreeMap<StreamId, u64>,
     now: Duration,
     /// The time that files are written at, so that it goes on visibly.
     written: u64,
@@ -44,6 +46,7 @@ impl Bench {
             known: BTreeMap::new(),
             lines: Vec::new(),
             missing: Missing::default(),
+            counted: BTreeMap::new(),
             now: Duration::ZERO,
             written: 0,
         }
@@ -105,6 +108,9 @@ impl Bench {
             let is_taken_over = batch.bytes.is_empty() && known.offset == 0;
             assert!(known.offset == batch.from || is_taken_over, "{known:?} {:?}", batch.position);
         }
+        let counted = self.counted.entry(batch.stream).or_default();
+        *counted += length;
+        assert_eq!(batch.position.committed(), *counted, "{:?}", batch.position);
         self.missing.discarded += discarded;
         self.missing.gap += gap;
         self.missing.nuls += nuls;

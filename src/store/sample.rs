@@ -92,6 +92,7 @@ pub(super) fn commit_of(tokens: &[u8]) -> Commit {
     Commit {
         streams: vec![StreamUpdate {
             stream: StreamId(1),
+            before: 0,
             position: position(n_lines * 100),
             tally,
             health: r#"{"a":1}"#.to_owned(),

@@ -91,7 +91,7 @@ pub(super) fn add(db: &Connection, updates: &[StreamUpdate], now: Timestamp) -> 
            nuls = min(nuls + excluded.nuls, 9007199254740991),
            updated = excluded.updated, health = excluded.health",
     )?;
-    for StreamUpdate { stream, position, tally, health } in updates {
+    for StreamUpdate { stream, position, tally, health, .. } in updates {
         put.execute(params![
             stream.0,
             position.path.as_os_str().as_bytes(),

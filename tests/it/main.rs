@@ -10,6 +10,7 @@
     reason = "a test that cannot go on must end, and waits by the clock"
 )]
 
+mod accounting;
 mod canary;
 mod commands;
 mod daemon;

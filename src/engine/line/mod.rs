@@ -56,6 +56,14 @@ pub struct Position {
     pub cursor: String,
 }
 
+impl Position {
+    /// Returns how many bytes of the stream were committed: those from where reading began.
+    #[must_use]
+    pub const fn committed(&self) -> u64 {
+        self.offset.saturating_sub(self.began)
+    }
+}
+
 /// Longer directives are not obeyed: no log names that many columns.
 const MAX_DIRECTIVE: usize = 8 * 1024;
 /// The field of a journal's export that says when a message was taken, before the message itself.
@@ -259,6 +267,12 @@ impl Tally {
             + self.missing.discarded
             + self.missing.gap
             + self.missing.nuls
+    }
+
+    /// Returns the bytes of its own stream that it accounts for: those of a gap lie in a life of the file that is over.
+    #[must_use]
+    pub const fn committed(&self) -> u64 {
+        self.bytes().saturating_sub(self.missing.gap)
     }
 
     /// Adds another tally to this one.

@@ -1,0 +1,99 @@
+//! The accounting equation that `status` shows: each byte that was committed was read, rejected or passed over, or had
+//! been there before the file was followed.
+
+use anstyle::AnsiColor;
+use serde_json::{Value as Json, json};
+
+use crate::cli::print::{self, Printer};
+use crate::cli::table;
+use crate::engine::line::Tally;
+use crate::store::StreamStatus;
+
+/// What became of all bytes.
+pub(super) struct Account<'a> {
+    /// Up to where the files are read, and what was lost before it could be.
+    committed: u64,
+    /// What of that was passed over where following began.
+    left_out: u64,
+    tally: Tally,
+    /// The files of which it does not hold, each with the bytes that are missing.
+    wrong: Vec<(&'a StreamStatus, i128)>,
+}
+
+/// Returns how many of a stream's committed bytes nothing accounts for; below 0 if more were counted than committed.
+pub(super) fn unaccounted(stream: &StreamStatus) -> i128 {
+    i128::from(stream.position.committed()) - i128::from(stream.tally.committed())
+}
+
+impl<'a> Account<'a> {
+    /// Adds up all streams.
+    pub(super) fn of(streams: &'a [StreamStatus]) -> Self {
+        let mut tally = Tally::default();
+        streams.iter().for_each(|stream| tally.add(&stream.tally));
+        let sum = |of: fn(&StreamStatus) -> u64| streams.iter().map(of).sum::<u64>();
+        let wrong = streams.iter().map(|stream| (stream, unaccounted(stream)));
+        Self {
+            committed: sum(|stream| stream.position.offset) + tally.missing.gap,
+            left_out: sum(|stream| stream.position.began),
+            tally,
+            wrong: wrong.filter(|(_, bytes)| *bytes != 0).collect(),
+        }
+    }
+
+    /// Says in one line that it holds, or of which files it does not, and by how much.
+    pub(super) fn print(&self, printer: &mut Printer) -> std::io::Result<()> {
+        let room = usize::from(table::width()).saturating_sub(18);
+        let mut name = "accounting";
+        for line in print::wrapped(&self.sentence(), room) {
+            let red = AnsiColor::Red.on_default();
+            if self.wrong.is_empty() {
+                printer.line(format_args!("{name:<17} {line}"))?;
+            } else {
+                printer.line(format_args!("{name:<17} {red}{line}{red:#}"))?;
+            }
+            name = "";
+        }
+        Ok(())
+    }
+
+    fn sentence(&self) -> String {
+        if !self.wrong.is_empty() {
+            let each = self.wrong.iter().map(|(stream, bytes)| {
+                let n = print::number(u64::try_from(bytes.unsigned_abs()).unwrap_or(u64::MAX));
+                let path = print::safe(stream.position.path.to_string_lossy());
+                let what = if *bytes > 0 { "not accounted for" } else { "counted twice" };
+                format!("{path}: {n} B {what}")
+            });
+            return format!("does not hold: {}", each.collect::<Vec<_>>().join("; "));
+        }
+        let Tally { parsed_bytes, rejected_bytes, missing, .. } = self.tally;
+        let terms = [
+            (parsed_bytes, "read"),
+            (rejected_bytes, "rejected"),
+            (missing.discarded, "discarded"),
+            (missing.gap, "lost"),
+            (missing.nuls, "NULs"),
+            (self.left_out, "before the start"),
+        ];
+        let terms = terms.map(|(bytes, name)| format!("{} {name}", print::number(bytes)));
+        format!("holds: {} B committed = {}", print::number(self.committed), terms.join(" + "))
+    }
+
+    /// The same, for programs.
+    pub(super) fn to_json(&self) -> Json {
+        let wrong = self.wrong.iter().map(|(stream, bytes)| {
+            json!({"path": stream.position.path.to_string_lossy(), "bytes": bytes})
+        });
+        json!({
+            "holds": self.wrong.is_empty(),
+            "committed": self.committed,
+            "parsed": self.tally.parsed_bytes,
+            "rejected": self.tally.rejected_bytes,
+            "discarded": self.tally.missing.discarded,
+            "gap": self.tally.missing.gap,
+            "nul": self.tally.missing.nuls,
+            "left_out": self.left_out,
+            "wrong": wrong.collect::<Vec<_>>(),
+        })
+    }
+}
