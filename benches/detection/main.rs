@@ -113,7 +113,8 @@ fn told(
         memory.admit(&reading.usages, &[], &judge.registry);
         judge.judge(&mut memory, &reading.usages, &atlas);
         let now = reading.pulse.newest().unwrap_or_default();
-        let of = Followed { path: Path::new("access.log"), stream: StreamId::default(), now };
+        let path = Path::new("access.log");
+        let of = Followed { path, file: path, stream: StreamId::default(), now };
         judge.check(&mut memory, &mut log, of, &reading.pulse);
         judged.extend(memory.take().alerts.iter().map(Alert::of));
         for usage in &reading.usages {

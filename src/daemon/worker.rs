@@ -84,7 +84,7 @@ impl Worker {
         // Under whatever name a file was rotated to, it is one log.
         let path = unrotated(&position.path);
         let log = self.logs.entry(path.clone()).or_default();
-        let of = Followed { path: &path, stream, now };
+        let of = Followed { path: &path, file: &position.path, stream, now };
         self.judge.check(&mut self.memory, log, of, &reading.pulse);
         let update = self.streams.entry(stream).or_insert_with(|| StreamUpdate {
             stream,

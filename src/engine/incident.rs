@@ -159,6 +159,12 @@ pub fn key_of_log(rule: &Rule) -> u64 {
     digest(&[&rule.head.name])
 }
 
+/// Returns the same where something does: `what`.
+#[must_use]
+pub fn key_of(rule: &Rule, what: &str) -> u64 {
+    digest(&[&rule.head.name, what])
+}
+
 /// Returns what a match is about, as a number: the rule's name, and the values that the rule tells matches apart by.
 #[must_use]
 pub fn key(rule: &Rule, usage: &Usage) -> u64 {

@@ -4,7 +4,7 @@ use ipnet::IpNet;
 use smol_str::SmolStr;
 
 use crate::engine::line::{Batch, Line, Tally};
-use crate::engine::pulse::Pulse;
+use crate::engine::pulse::{Gap, Pulse};
 use crate::engine::record::{
     Columns, Format, Record, Reject, client_behind, client_beyond_private,
 };
@@ -84,6 +84,9 @@ impl Reader {
             tally: Tally { missing: batch.missing, ..Tally::default() },
             ..Reading::default()
         };
+        if let Some(loss) = batch.loss {
+            reading.pulse.lose(Gap { offset: batch.from, bytes: batch.missing.gap, loss });
+        }
         let mut columns = Columns::new(&batch.directives);
         for line in batch.lines() {
             columns.note(&line.bytes);

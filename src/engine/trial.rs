@@ -9,7 +9,7 @@ use crate::engine::detect::Params;
 use crate::engine::health::Log;
 use crate::engine::incident::Policy;
 use crate::engine::judge::{Followed, Judge};
-use crate::engine::line::{Batch, StreamId};
+use crate::engine::line::{Batch, Loss, Missing, StreamId};
 use crate::engine::memory::Memory;
 use crate::engine::reader::{Reader, Source};
 use crate::engine::record::Format;
@@ -82,7 +82,9 @@ fn fired(
     let reader = Reader::new(Finder::new(&names), Sealer::new(key, &names), vec![source]);
     let (times, lines): (Vec<_>, Vec<_>) = example.lines()?.into_iter().unzip();
     let bytes = lines.join("\n").into_bytes();
-    let reading = reader.read(&Batch { bytes, ..Batch::default() });
+    let missing = Missing { gap: example.lost, ..Missing::default() };
+    let loss = (example.lost > 0).then_some(Loss::Truncated);
+    let reading = reader.read(&Batch { bytes, missing, loss, ..Batch::default() });
     if let (About::Usages, Some((_, reject))) = (about, reading.rejects.first()) {
         return Err(format!("a line of the log cannot be read: {reject}"));
     }
@@ -91,7 +93,8 @@ fn fired(
     memory.admit(&reading.usages, &[], &judge.registry);
     judge.judge(&mut memory, &reading.usages, example);
     let now = times.last().copied().unwrap_or_default();
-    let log = Followed { path: Path::new("example.log"), stream: StreamId::default(), now };
+    let path = Path::new("example.log");
+    let log = Followed { path, file: path, stream: StreamId::default(), now };
     judge.check(&mut memory, &mut Log::default(), log, &reading.pulse);
     let told = memory.alerts().iter().map(|alert| &alert.rule);
     Ok(told.map(|rule| (rule.id.clone(), format!("{} ({})", rule.name, rule.level))).collect())

@@ -14,6 +14,7 @@ use super::follow::{Drain, Follower, Place};
 use super::old::OldFile;
 use super::rotation::{self, Identity, Meaning, Seen};
 use super::search::{Head, compare, is_beginning, is_copy};
+use crate::engine::line::Loss;
 
 impl Follower {
     /// Tells whether a file is to be read as it stands. Its first bytes are compared once with the
@@ -101,7 +102,7 @@ impl Follower {
                 began = began.max(Some(copy.seen.began())).max(self.began_behind(at, &siblings));
                 self.admit_between(at, siblings);
             }
-            None => self.tell_gap(at),
+            None => self.tell_gap(at, Loss::Truncated),
         }
         let turn = self.next_turn();
         let Some(tail) = self.tails.get_mut(at) else { return };
@@ -189,9 +190,9 @@ impl Follower {
     }
 
     /// Says how many bytes were lost with a file, if any.
-    pub(super) fn tell_gap(&mut self, at: usize) {
+    pub(super) fn tell_gap(&mut self, at: usize, loss: Loss) {
         let Some(tail) = self.tails.get_mut(at) else { return };
-        if let Some(batch) = tail.gap() {
+        if let Some(batch) = tail.gap(loss) {
             let (path, gap) = (tail.position.path.display(), batch.missing.gap);
             tracing::warn!(path = %path, bytes = gap, "Lines were removed before they were read.");
             self.ready.push_back(batch);

@@ -11,6 +11,7 @@ use super::follow::{Follower, Place, ReadFrom};
 use super::marks;
 use super::rotation::{self, Identity, Seen};
 use super::tail::{Rest, Tail};
+use crate::engine::line::Loss;
 
 /// Files that are gone and kept in mind, at most.
 const MAX_GONE: usize = 4096;
@@ -295,7 +296,7 @@ impl Follower {
     /// A file is nowhere: finds its content elsewhere, or says what was lost.
     fn bury(&mut self, at: usize, siblings: &[Found]) {
         if self.find_copy(at, siblings).is_none() {
-            self.tell_gap(at);
+            self.tell_gap(at, Loss::Removed);
         }
         if let Some(tail) = self.tails.get_mut(at) {
             tail.place = Place::Gone;

@@ -11,7 +11,9 @@ use rustix::io::Errno;
 use super::cut::{Cut, cut};
 use super::marks::{self, Marks};
 use super::rotation::{self, Evidence, Identity, Meaning, Seen, decide};
-use crate::engine::line::{Batch, Directives, MAX_LINE, Missing, Position, StreamId, comment};
+use crate::engine::line::{
+    Batch, Directives, Loss, MAX_LINE, Missing, Position, StreamId, comment,
+};
 
 /// Bytes of one read.
 pub(super) const READ: usize = 256 * 1024;
@@ -390,18 +392,19 @@ impl Tail {
 
     /// Returns what is known to have been written and cannot be read any more; told once, since the
     /// position takes note.
-    pub(super) fn gap(&mut self) -> Option<Batch> {
+    pub(super) fn gap(&mut self, loss: Loss) -> Option<Batch> {
         let gap = self.position.size.saturating_sub(self.position.offset);
         self.position.size = self.position.offset;
         let missing = Missing { gap, ..Missing::default() };
-        (gap > 0).then(|| self.tell(self.position.offset, Vec::new(), missing))
+        let batch = || self.tell(self.position.offset, Vec::new(), missing);
+        (gap > 0).then(|| Batch { loss: Some(loss), ..batch() })
     }
 
     fn tell(&self, from: u64, bytes: Vec<u8>, missing: Missing) -> Batch {
         let (stream, source) = (self.stream, self.source.unwrap_or_default());
         let directives = self.position.directives.clone();
         let position = self.position.clone();
-        Batch { stream, source, from, bytes, directives, position, missing }
+        Batch { stream, source, from, bytes, directives, position, missing, loss: None }
     }
 }
 

@@ -1,12 +1,13 @@
 //! A log that cannot be read is told, once, and a log that can be is not.
 
+use std::collections::BTreeSet;
 use std::fs::File;
 use std::process::Stdio;
 
 use mail_parser::MessageParser;
 use serde_json::Value;
 
-use crate::program::{Home, PATIENCE, wait_until};
+use crate::program::{Home, PATIENCE, Random, wait_until};
 use crate::smtp::{Encryption, Options, SmtpServer};
 
 /// Stands in every line that cannot be read: none of them may be repeated.
@@ -213,4 +214,57 @@ fn the_status_shows_the_share_of_rejected_lines_of_each_log() {
     );
     let bad: Vec<&str> = text.lines().filter(|line| line.contains("cannot be read")).collect();
     assert!(bad.len() == 1 && bad[0].contains("a.log"), "{text}");
+}
+
+#[test]
+fn bytes_that_are_gone_are_one_alert_whenever_the_daemon_is_killed() {
+    let server = server();
+    let home = Home::new(&config(&server));
+    let log = home.path("logs/a.log");
+    home.append("logs/a.log", lines(1, 10, 100) + "192.0.2.7 - - [12/Mar");
+    run(&home, 9, 0, &server);
+    File::options().write(true).open(&log).unwrap().set_len(0).unwrap();
+    home.append("logs/a.log", lines(10, 12, 100));
+    let mut random = Random(7);
+    for _ in 0..12 {
+        let daemon = home.run(&[]);
+        std::thread::sleep(std::time::Duration::from_millis(random.below(60)));
+        daemon.kill();
+    }
+    run(&home, 11, 1, &server);
+    // The file goes with the end of its last line unread.
+    home.append("logs/a.log", lines(12, 13, 100) + "192.0.2.7 - -");
+    run(&home, 12, 1, &server);
+    let path = log.canonicalize().unwrap();
+    std::fs::remove_file(&log).unwrap();
+    for _ in 0..3 {
+        let daemon = home.run(&[]);
+        wait_until("both are told", || {
+            home.path("state/tokenwatch.db").exists() && health(&home).len() == 2
+        });
+        daemon.kill();
+    }
+    let told = health(&home);
+    assert_eq!(told.len(), 2, "{told:?}");
+    let of = |cause: &str| {
+        told.iter().find(|alert| alert["facts"]["health.gap_cause"] == cause).unwrap().clone()
+    };
+    let (truncated, removed) = (of("truncated"), of("removed"));
+    assert_eq!(
+        (&truncated["facts"]["health.gap_bytes"], &removed["facts"]["health.gap_bytes"]),
+        (&21.into(), &13.into())
+    );
+    let n_read = lines(1, 10, 100).len();
+    let reason = format!(
+        "21 bytes of {} were never read: the file was truncated before they could be; it was read up to offset {n_read}",
+        path.display()
+    );
+    assert_eq!(truncated["event"]["reason"], reason);
+    assert_eq!(truncated["evidence"][0]["offset"], n_read);
+    assert_eq!(truncated["rule"]["level"], "high");
+    // Killed before a mail was noted as sent, the daemon sends it again.
+    let messages = server.messages();
+    let parsed = messages.iter().map(|one| MessageParser::default().parse(&one.bytes).unwrap());
+    let ids: BTreeSet<String> = parsed.map(|mail| mail.message_id().unwrap().to_owned()).collect();
+    assert_eq!(ids.len(), 1, "one incident within the hour");
 }

@@ -1,8 +1,10 @@
 //! `monitor-health`: what keeps the monitor itself from seeing. It judges logs, not usages.
 
+use smol_str::SmolStr;
+
 use crate::engine::alert::{Facts, Value};
 use crate::engine::profile::section;
-use crate::engine::pulse::{Spell, WINDOW_MINUTES};
+use crate::engine::pulse::{Gap, Loss, Spell, WINDOW_MINUTES};
 
 use super::{Detector, Judgement::Log, because, fact, state, usual};
 
@@ -10,13 +12,15 @@ const NAME: &str = "monitor-health";
 
 pub(super) const DETECTOR: Detector = Detector {
     name: NAME,
-    about: "more than 1 % of a log's lines within ten minutes fit no format, so that the tokens in them are not seen",
+    about: "a log is not seen as it is: more than 1 % of its lines within ten minutes fit no format, or bytes of it were gone before they could be read",
     facts: &[
         fact("health.rejected_share", "rejected lines, in percent of those within ten minutes"),
         fact("health.rejected", "rejected lines within ten minutes"),
         fact("health.lines", "lines within ten minutes"),
         fact("health.column", "the byte of the first rejected line that did not fit, from 1"),
         fact("health.expected", "what was expected there"),
+        fact("health.gap_bytes", "bytes that were gone before they could be read"),
+        fact("health.gap_cause", "what became of them: `truncated` or `removed` with their file"),
     ],
     judge: Log,
 };
@@ -76,6 +80,23 @@ pub fn misread(spell: &Spell, file: &str, params: &Health) -> Facts {
     let text = format!(
         "{rejected} of {lines} lines of {file} within {WINDOW_MINUTES} min ({share:.1} %) fit no \
          format, the first at offset {offset}, where column {column} should be {expected}"
+    );
+    because(&mut facts, NAME, 0.0, text);
+    facts
+}
+
+/// States the facts of bytes that were gone before they could be read. `file` is where they stood.
+pub fn gone(gap: &Gap, file: &str) -> Facts {
+    let mut facts = Facts::default();
+    let Gap { offset, bytes, loss } = gap;
+    let (cause, what) = match loss {
+        Loss::Truncated => ("truncated", "the file was truncated"),
+        Loss::Removed => ("removed", "the file was removed"),
+    };
+    state(&mut facts, "health.gap_bytes", Value::Int(i64::try_from(*bytes).unwrap_or(i64::MAX)));
+    state(&mut facts, "health.gap_cause", Value::Text(SmolStr::new_static(cause)));
+    let text = format!(
+        "{bytes} bytes of {file} were never read: {what} before they could be; it was read up to offset {offset}"
     );
     because(&mut facts, NAME, 0.0, text);
     facts

@@ -1,5 +1,6 @@
 //! Steps 6 to 9: usages become alerts, and so do logs that cannot be read. Pure: what it knows is in [`Memory`], what it is told are arguments.
 
+mod health;
 mod silence;
 #[cfg(test)]
 mod silence_tests;
@@ -8,27 +9,24 @@ mod tests;
 
 use std::collections::{BTreeMap, HashMap};
 use std::net::IpAddr;
-use std::path::Path;
 
 use foldhash::fast::FixedState;
 use smol_str::SmolStr;
 
 use crate::engine::alert::{Alert, Facts, Level, Reason, TokenRef, Value};
-use crate::engine::detect::{About, Params, detect, found, guessed, misread, risk, shared, walked};
+use crate::engine::detect::{About, Params, detect, found, guessed, risk, shared, walked};
 use crate::engine::geo::{Atlas, Place};
-use crate::engine::health::{Log, principal};
 use crate::engine::house::House;
-use crate::engine::incident::{Desk, Joined, Policy, key, key_of_log, stable_id};
-use crate::engine::line::StreamId;
+use crate::engine::incident::{Desk, Joined, Policy, key, stable_id};
 use crate::engine::memory::{Handle, Memory, Recalled};
 use crate::engine::profile::{Keys, Placed, Profile, Signals, Taught, World};
-use crate::engine::pulse::{Pulse, Spell};
 use crate::engine::registry::{Registered, Registry};
 use crate::engine::rule::view::View;
 use crate::engine::rule::{Rule, RuleSet};
-use crate::engine::time::Timestamp;
-use crate::engine::usage::{Agent, Carrier, Usage};
+use crate::engine::usage::{Carrier, Usage};
 use crate::engine::word::{Brought, Heard, Words};
+
+pub use health::Followed;
 
 /// Addresses whose place is kept at hand.
 const MAX_PLACES: usize = 64 * 1024;
@@ -72,31 +70,6 @@ impl Judge {
             match memory.find(usage) {
                 Some(handle) => self.judge_one(memory, handle, usage, atlas),
                 None => self.judge_stranger(memory, usage, atlas),
-            }
-        }
-    }
-
-    /// Judges how well the lines of a log were read. What is found out is left in `memory`.
-    pub fn check(&self, memory: &mut Memory, log: &mut Log, of: Followed<'_>, pulse: &Pulse) {
-        let health = &self.params.health;
-        for stretch in pulse.stretches() {
-            let is_bad = |lines, rejected| health.is_bad(lines, rejected);
-            let spells = log.window.count(of.stream, stretch, of.now, is_bad);
-            for spell in spells.iter().flatten() {
-                self.tell_of(memory, &mut log.desk, of.path, spell);
-            }
-        }
-    }
-
-    fn tell_of(&self, memory: &mut Memory, desk: &mut Desk, path: &Path, spell: &Spell) {
-        let principal = principal(path);
-        let facts = misread(spell, &path.to_string_lossy(), &self.params.health);
-        let view = View { about: About::Logs, usage: None, principal: &principal, facts: &facts };
-        for rule in self.rules.matching(&view) {
-            if desk.is_news(rule, spell.time, key_of_log(rule)) {
-                let mut alert = alert_of_log(rule, spell, &principal, &facts);
-                let joined = desk.join(&mut alert, &self.policy);
-                memory.tell(alert, joined);
             }
         }
     }
@@ -264,17 +237,6 @@ fn token(usage: &Usage, row: Option<&Registered>) -> TokenRef {
     }
 }
 
-/// A log whose lines were read, and the clock for when it says no time.
-#[derive(Clone, Copy, Debug)]
-pub struct Followed<'a> {
-    /// Where it is followed.
-    pub path: &'a Path,
-    /// The stream that the lines are of.
-    pub stream: StreamId,
-    /// What time it is.
-    pub now: Timestamp,
-}
-
 fn place<'a>(
     places: &'a mut HashMap<IpAddr, Place, FixedState>,
     client: Option<IpAddr>,
@@ -322,31 +284,6 @@ fn alert(rule: &Rule, placed: &Placed<'_>, of: &Of<'_>) -> Alert {
         usual: by_name(&facts.usual),
         evidence: vec![usage.origin],
         brought: of.brought,
-    }
-}
-
-fn alert_of_log(rule: &Rule, spell: &Spell, principal: &str, facts: &Facts) -> Alert {
-    let time = spell.time.0.to_string();
-    let reasons = reasons(rule, facts);
-    Alert {
-        id: stable_id("al", &[&rule.head.id, principal, &time]),
-        incident: SmolStr::default(),
-        time: spell.time,
-        rule: rule.head.clone(),
-        token: None,
-        principal: SmolStr::new(principal),
-        client: None,
-        place: Place::default(),
-        agent: Agent::default(),
-        route: SmolStr::default(),
-        status: None,
-        risk: risk_of(rule, facts),
-        reason: sentence(rule, &reasons),
-        reasons,
-        facts: by_name(&facts.values),
-        usual: by_name(&facts.usual),
-        evidence: vec![spell.first.origin()],
-        brought: Brought::default(),
     }
 }
 

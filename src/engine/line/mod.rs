@@ -204,6 +204,8 @@ pub struct Batch {
     pub position: Position,
     /// Bytes of this stretch that are not in `bytes`, by reason.
     pub missing: Missing,
+    /// How the bytes of its gap were lost, if it has one.
+    pub loss: Option<Loss>,
 }
 
 /// Bytes that were passed over, told rather than hidden.
@@ -215,6 +217,15 @@ pub struct Missing {
     pub gap: u64,
     /// Leading NULs of a file truncated under a writer that kept its offset.
     pub nuls: u64,
+}
+
+/// What became of bytes that were gone before they could be read.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Loss {
+    /// The file was truncated.
+    Truncated,
+    /// The file was removed, under whatever name it had been rotated to.
+    Removed,
 }
 
 /// One line without its line end, and where it stands. One that a container runtime cut into parts is put

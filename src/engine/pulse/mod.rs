@@ -14,6 +14,7 @@ use smol_str::SmolStr;
 use crate::engine::record::Reject;
 use crate::engine::time::{MINUTE, Timestamp};
 
+pub use crate::engine::line::Loss;
 pub use window::{Sight, Spell, WINDOW_MINUTES, Window};
 
 /// The longest text of what was expected, in bytes; the formats' own are far shorter.
@@ -23,6 +24,7 @@ const MAX_EXPECTED: usize = 120;
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
 pub struct Pulse {
     stretches: Vec<Stretch>,
+    gap: Option<Gap>,
 }
 
 /// Lines of one minute that were read, and the rejected ones right after them.
@@ -36,6 +38,17 @@ pub struct Stretch {
     pub rejected: u64,
     /// The first of the rejected ones.
     pub first: Option<Misfit>,
+}
+
+/// Bytes that were gone before they could be read.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct Gap {
+    /// Up to where their file was read.
+    pub offset: u64,
+    /// How many there were when the file was last looked at.
+    pub bytes: u64,
+    /// What became of them.
+    pub loss: Loss,
 }
 
 /// Where a line stopped fitting.
@@ -70,6 +83,17 @@ impl Pulse {
             last.rejected += 1;
             last.first.get_or_insert_with(|| Misfit::new(offset, why));
         }
+    }
+
+    /// Adds bytes that no line could be read of.
+    pub const fn lose(&mut self, gap: Gap) {
+        self.gap = Some(gap);
+    }
+
+    /// Returns the bytes that no line could be read of.
+    #[must_use]
+    pub const fn gap(&self) -> Option<&Gap> {
+        self.gap.as_ref()
     }
 
     /// Returns the stretches, in the order of their lines.

@@ -35,6 +35,9 @@ pub struct Example {
     /// Where networks are.
     #[serde(default)]
     pub places: BTreeMap<IpNet, ExamplePlace>,
+    /// Bytes behind the log that are truncated before they are read.
+    #[serde(default)]
+    pub lost: u64,
     /// The log, in order of time.
     pub log: Vec<ExampleLine>,
 }

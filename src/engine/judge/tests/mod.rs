@@ -1,5 +1,6 @@
 //! Lives of several principals through the whole Judge: told once, and the same however they are cut.
 
+mod health;
 mod order;
 
 use std::collections::{BTreeMap, BTreeSet};
@@ -13,10 +14,9 @@ use crate::engine::geo::Country;
 use crate::engine::ledger::{Span, TokenUse};
 use crate::engine::memory::Subject;
 use crate::engine::profile::tests::{START, berlin, lagos, rented, usage};
-use crate::engine::record::Reject;
 use crate::engine::secret::TokenId;
 use crate::engine::time::{DAY, HOUR, MINUTE, SECOND};
-use crate::engine::usage::{Agent, Identity, Object, Origin};
+use crate::engine::usage::{Agent, Identity, Object};
 use crate::engine::word::{Verdict, Word};
 
 /// Three places, by the first byte of the address.
@@ -528,70 +528,6 @@ fn a_line_with_a_wrong_clock_does_not_silence_the_present() {
     let told: BTreeSet<_> = books.alerts.iter().filter(is_now).map(|a| &a.incident).collect();
     assert!(!told.is_empty(), "{:?}", books.alerts);
     assert!(!books.incidents.values().any(|one| one.last.since(one.opened) > DAY));
-}
-
-/// A pulse of lines a second apart, of which each Nth is rejected.
-fn pulse(from: Timestamp, n_lines: i64, one_in: i64) -> Pulse {
-    let mut pulse = Pulse::default();
-    let why = Reject::new(5, "a time", "'x'");
-    for n in 1..=n_lines {
-        match n % one_in {
-            0 => pulse.reject(n.unsigned_abs() * 100, &why),
-            _ => pulse.read(Some(from.plus(n * SECOND))),
-        }
-    }
-    pulse
-}
-
-fn check(log: &mut Log, pulse: &Pulse) -> Commit {
-    let (judge, mut memory) = (judge(), Memory::new(9));
-    let path = Path::new("/var/log/a.log");
-    let of = Followed { path, stream: StreamId(3), now: START };
-    judge.check(&mut memory, log, of, pulse);
-    memory.take()
-}
-
-#[test]
-fn a_log_that_cannot_be_read_is_told_once_a_day() {
-    let mut log = Log::default();
-    let told = check(&mut log, &pulse(START, 1000, 20));
-    assert_eq!((told.alerts.len(), told.notices.len(), told.incidents.len()), (1, 1, 1));
-    let alert = &told.alerts[0];
-    assert_eq!((alert.rule.name.as_str(), alert.rule.level), ("monitor-health", Level::High));
-    assert_eq!((alert.principal.as_str(), &alert.token), ("log:/var/log/a.log", &None));
-    assert_eq!(alert.evidence, [Origin { stream: StreamId(3), offset: 2000 }]);
-    assert!(alert.reason.starts_with("5 of 100 lines of /var/log/a.log "), "{}", alert.reason);
-    assert!(told.subjects.is_empty() && told.ledger.tokens.is_empty(), "a log is no principal");
-    for (hours, n_alerts) in [(1, 0), (22, 0), (24, 1), (46, 0)] {
-        // Restarted in between: what is remembered is what was packed.
-        log = Log::decode(&log.encode()).unwrap();
-        let later = check(&mut log, &pulse(START.plus(hours * HOUR), 1000, 20));
-        assert_eq!(later.alerts.len(), n_alerts, "{hours}");
-    }
-    assert!(check(&mut Log::default(), &pulse(START, 5000, 200)).alerts.is_empty());
-}
-
-#[test]
-fn a_restart_in_the_window_changes_nothing() {
-    let whole = check(&mut Log::default(), &pulse(START, 500, 20)).alerts;
-    let mut log = Log::default();
-    let mut alerts = Vec::new();
-    for stretch in pulse(START, 500, 20).stretches() {
-        let mut part = Pulse::default();
-        let (judge, mut memory) = (judge(), Memory::new(9));
-        (0..stretch.read).for_each(|_| part.read(stretch.time));
-        let why = Reject::new(5, "a time", "'x'");
-        stretch.first.iter().for_each(|first| part.reject(first.offset, &why));
-        let of = Followed {
-            path: Path::new("/var/log/a.log"),
-            stream: StreamId(3),
-            now: START.plus(DAY),
-        };
-        judge.check(&mut memory, &mut log, of, &part);
-        alerts.extend(memory.take().alerts);
-        log = Log::decode(&log.encode()).unwrap();
-    }
-    assert_eq!(alerts, whole);
 }
 
 #[test]

@@ -1,0 +1,113 @@
+//! How well logs are read: what keeps the monitor from seeing is told of the log.
+
+use std::path::Path;
+
+use smol_str::{SmolStr, format_smolstr};
+
+use crate::engine::alert::{Alert, Facts};
+use crate::engine::detect::{About, gone, misread};
+use crate::engine::health::{Log, principal};
+use crate::engine::incident::{Desk, Joined, key_of, key_of_log, stable_id};
+use crate::engine::judge::{Judge, by_name, reasons, risk_of, sentence};
+use crate::engine::line::StreamId;
+use crate::engine::memory::Memory;
+use crate::engine::pulse::{Gap, Pulse, Spell};
+use crate::engine::rule::Rule;
+use crate::engine::rule::view::View;
+use crate::engine::time::Timestamp;
+use crate::engine::usage::Origin;
+
+/// A log whose lines were read, and the clock for when it says no time.
+#[derive(Clone, Copy, Debug)]
+pub struct Followed<'a> {
+    /// Where it is followed.
+    pub path: &'a Path,
+    /// Where the file stands that was read: it may be rotated.
+    pub file: &'a Path,
+    /// The stream that the lines are of.
+    pub stream: StreamId,
+    /// What time it is.
+    pub now: Timestamp,
+}
+
+/// Something that was found out of a log.
+struct Finding {
+    time: Timestamp,
+    /// What tells it from others of the log; empty where nothing does for as long as the rule says.
+    what: SmolStr,
+    facts: Facts,
+    evidence: Vec<Origin>,
+}
+
+impl Judge {
+    /// Judges how well the lines of a log were read. What is found out is left in `memory`.
+    pub fn check(&self, memory: &mut Memory, log: &mut Log, of: Followed<'_>, pulse: &Pulse) {
+        let health = &self.params.health;
+        let principal = principal(of.path);
+        for stretch in pulse.stretches() {
+            let is_bad = |lines, rejected| health.is_bad(lines, rejected);
+            let spells = log.window.count(of.stream, stretch, of.now, is_bad);
+            for spell in spells.into_iter().flatten() {
+                let found = self.misread(&spell, of.path);
+                self.tell_of_log(memory, &mut log.desk, &principal, &found);
+            }
+        }
+        if let Some(gap) = pulse.gap() {
+            self.tell_of_log(memory, &mut log.desk, &principal, &lost(gap, of));
+        }
+    }
+
+    fn misread(&self, spell: &Spell, path: &Path) -> Finding {
+        Finding {
+            time: spell.time,
+            what: SmolStr::default(),
+            facts: misread(spell, &path.to_string_lossy(), &self.params.health),
+            evidence: vec![spell.first.origin()],
+        }
+    }
+
+    fn tell_of_log(&self, memory: &mut Memory, desk: &mut Desk, principal: &str, found: &Finding) {
+        let view = View { about: About::Logs, usage: None, principal, facts: &found.facts };
+        for rule in self.rules.matching(&view) {
+            let key = match found.what.as_str() {
+                "" => key_of_log(rule),
+                what => key_of(rule, what),
+            };
+            if desk.is_news(rule, found.time, key) {
+                let mut alert = alert(rule, found, principal);
+                let joined: Joined = desk.join(&mut alert, &self.policy);
+                memory.tell(alert, joined);
+            }
+        }
+    }
+}
+
+/// Each gap is news of its own: the transaction that tells of it takes note of it, so that it is found once.
+fn lost(gap: &Gap, of: Followed<'_>) -> Finding {
+    Finding {
+        time: of.now,
+        what: format_smolstr!("gap {} {}", of.stream.0, gap.offset),
+        facts: gone(gap, &of.file.to_string_lossy()),
+        evidence: vec![Origin { stream: of.stream, offset: gap.offset }],
+    }
+}
+
+fn alert(rule: &Rule, found: &Finding, principal: &str) -> Alert {
+    let Finding { time, what, facts, evidence } = found;
+    let when = time.0.to_string();
+    let apart = if what.is_empty() { &when } else { what.as_str() };
+    let reasons = reasons(rule, facts);
+    Alert {
+        id: stable_id("al", &[&rule.head.id, principal, apart]),
+        time: *time,
+        rule: rule.head.clone(),
+        principal: SmolStr::new(principal),
+        risk: risk_of(rule, facts),
+        reason: sentence(rule, &reasons),
+        reasons,
+        facts: by_name(&facts.values),
+        usual: by_name(&facts.usual),
+        evidence: evidence.clone(),
+        ..Alert::default()
+    }
+}

@@ -1,0 +1,103 @@
+//! Logs whose lines cannot be read, or are gone.
+
+use std::path::Path;
+
+use super::judge;
+use crate::engine::alert::{Level, Value};
+use crate::engine::commit::Commit;
+use crate::engine::health::Log;
+use crate::engine::judge::Followed;
+use crate::engine::line::{Loss, StreamId};
+use crate::engine::memory::Memory;
+use crate::engine::profile::tests::START;
+use crate::engine::pulse::{Gap, Pulse};
+use crate::engine::record::Reject;
+use crate::engine::time::{DAY, HOUR, SECOND, Timestamp};
+use crate::engine::usage::Origin;
+
+/// A pulse of lines a second apart, of which each Nth is rejected.
+fn pulse(from: Timestamp, n_lines: i64, one_in: i64) -> Pulse {
+    let mut pulse = Pulse::default();
+    let why = Reject::new(5, "a time", "'x'");
+    for n in 1..=n_lines {
+        match n % one_in {
+            0 => pulse.reject(n.unsigned_abs() * 100, &why),
+            _ => pulse.read(Some(from.plus(n * SECOND))),
+        }
+    }
+    pulse
+}
+
+fn check(log: &mut Log, pulse: &Pulse) -> Commit {
+    let (judge, mut memory) = (judge(), Memory::new(9));
+    let path = Path::new("/var/log/a.log");
+    let of = Followed { path, file: path, stream: StreamId(3), now: START };
+    judge.check(&mut memory, log, of, pulse);
+    memory.take()
+}
+
+#[test]
+fn a_log_that_cannot_be_read_is_told_once_a_day() {
+    let mut log = Log::default();
+    let told = check(&mut log, &pulse(START, 1000, 20));
+    assert_eq!((told.alerts.len(), told.notices.len(), told.incidents.len()), (1, 1, 1));
+    let alert = &told.alerts[0];
+    assert_eq!((alert.rule.name.as_str(), alert.rule.level), ("monitor-health", Level::High));
+    assert_eq!((alert.principal.as_str(), &alert.token), ("log:/var/log/a.log", &None));
+    assert_eq!(alert.evidence, [Origin { stream: StreamId(3), offset: 2000 }]);
+    assert!(alert.reason.starts_with("5 of 100 lines of /var/log/a.log "), "{}", alert.reason);
+    assert!(told.subjects.is_empty() && told.ledger.tokens.is_empty(), "a log is no principal");
+    for (hours, n_alerts) in [(1, 0), (22, 0), (24, 1), (46, 0)] {
+        // Restarted in between: what is remembered is what was packed.
+        log = Log::decode(&log.encode()).unwrap();
+        let later = check(&mut log, &pulse(START.plus(hours * HOUR), 1000, 20));
+        assert_eq!(later.alerts.len(), n_alerts, "{hours}");
+    }
+    assert!(check(&mut Log::default(), &pulse(START, 5000, 200)).alerts.is_empty());
+}
+
+#[test]
+fn a_restart_in_the_window_changes_nothing() {
+    let whole = check(&mut Log::default(), &pulse(START, 500, 20)).alerts;
+    let mut log = Log::default();
+    let mut alerts = Vec::new();
+    for stretch in pulse(START, 500, 20).stretches() {
+        let mut part = Pulse::default();
+        let (judge, mut memory) = (judge(), Memory::new(9));
+        (0..stretch.read).for_each(|_| part.read(stretch.time));
+        let why = Reject::new(5, "a time", "'x'");
+        stretch.first.iter().for_each(|first| part.reject(first.offset, &why));
+        let path = Path::new("/var/log/a.log");
+        let of = Followed { path, file: path, stream: StreamId(3), now: START.plus(DAY) };
+        judge.check(&mut memory, &mut log, of, &part);
+        alerts.extend(memory.take().alerts);
+        log = Log::decode(&log.encode()).unwrap();
+    }
+    assert_eq!(alerts, whole);
+}
+
+#[test]
+fn each_gap_is_told_with_its_file_its_bytes_and_its_cause() {
+    let mut log = Log::default();
+    let mut told = Vec::new();
+    for (offset, loss) in [(0, Loss::Truncated), (0, Loss::Truncated), (700, Loss::Removed)] {
+        let mut pulse = Pulse::default();
+        pulse.lose(Gap { offset, bytes: 4711, loss });
+        let commit = check(&mut log, &pulse);
+        told.extend(commit.alerts);
+        log = Log::decode(&log.encode()).unwrap();
+    }
+    assert_eq!(told.len(), 2, "the same gap again is no news: {told:?}");
+    assert_eq!(told[0].incident, told[1].incident);
+    assert_ne!(told[0].id, told[1].id);
+    let alert = &told[1];
+    assert_eq!((alert.rule.name.as_str(), alert.rule.level), ("monitor-health", Level::High));
+    assert_eq!(alert.facts["health.gap_bytes"], Value::Int(4711));
+    assert_eq!(alert.facts["health.gap_cause"], Value::Text("removed".into()));
+    assert_eq!(alert.evidence, [Origin { stream: StreamId(3), offset: 700 }]);
+    assert_eq!(
+        alert.reason,
+        "4711 bytes of /var/log/a.log were never read: the file was removed before they could be; \
+         it was read up to offset 700"
+    );
+}
