@@ -106,7 +106,7 @@ const LAYERS: &[(&str, &[&str])] = &[
             "engine::rule",
         ],
     ),
-    ("engine::health", &["engine::pulse", "engine::incident"]),
+    ("engine::health", &["engine::time", "engine::pulse", "engine::detect", "engine::incident"]),
     (
         "engine::memory",
         &[

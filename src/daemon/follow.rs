@@ -100,6 +100,7 @@ impl<L: Listener> Loop<'_, L> {
     pub fn run(mut self) -> anyhow::Result<()> {
         let mut committed = monotonic();
         let mut versions = self.versions()?;
+        self.keep_logs();
         loop {
             self.listener.alive();
             let mut batches = VecDeque::from(self.follower.poll(monotonic()));
@@ -119,6 +120,9 @@ impl<L: Listener> Loop<'_, L> {
                 if batches.front().is_none_or(|next| !next.bytes.is_empty()) {
                     self.commit_if(&mut committed, false)?;
                 }
+            }
+            if !self.follower.is_behind() {
+                self.worker.look();
             }
             self.commit_if(&mut committed, is_idle)?;
             match self.orders.try_recv() {
@@ -184,9 +188,15 @@ impl<L: Listener> Loop<'_, L> {
         self.worker.judge.words = Words::new(self.worker.store.words()?);
         self.follower.set_watches(watches);
         self.journals.set_watches(units, &self.worker.store.positions()?);
+        self.keep_logs();
         self.commit_interval = commit_interval;
         info!("The configuration was reloaded.");
         Ok(())
+    }
+
+    fn keep_logs(&mut self) {
+        let Self { worker, follower, .. } = self;
+        worker.keep_logs(|path| follower.follows(path));
     }
 
     /// Takes in what commands changed in the database: registry, mutes and words.

@@ -110,6 +110,8 @@ fn judge_all(
         newest = newest.max(reading.pulse.newest());
         let time = newest.unwrap_or_else(&now);
         worker.take(stream, position, &reading, time).context("recalling principals")?;
+        // All that is older was read: files come in the order of their lines.
+        worker.look();
         if worker.dirty() >= DIRTY || uncommitted >= BYTES {
             commit(worker, &mut summary, &paths)?;
             uncommitted = 0;

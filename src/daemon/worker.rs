@@ -1,16 +1,16 @@
 //! The one loop of live and replay: a batch's reading is judged, then committed with the position that vouches for it.
 
 use std::collections::BTreeMap;
-use std::path::PathBuf;
+use std::path::{Path, PathBuf};
 use std::sync::Arc;
 
 use smol_str::SmolStr;
 use tracing::{error, warn};
 
 use crate::engine::alert::Alert;
-use crate::engine::commit::{Commit, StreamUpdate, SubjectRow};
+use crate::engine::commit::{Commit, HouseRow, StreamUpdate, SubjectRow};
 use crate::engine::geo::Atlas;
-use crate::engine::health::Log;
+use crate::engine::health::{Log, PREFIX, Roll, principal};
 use crate::engine::judge::{Followed, Judge};
 use crate::engine::line::{Position, StreamId, Tally};
 use crate::engine::memory::Memory;
@@ -18,8 +18,12 @@ use crate::engine::profile::CodecError;
 use crate::engine::reader::Reading;
 use crate::engine::registry::Registry;
 use crate::engine::time::Timestamp;
+use crate::source::journal::is_journal;
 use crate::source::rotation::unrotated;
 use crate::store::{Store, StoreError};
+
+/// Under which name the store keeps in which hours logs had lines.
+const ROLL: &str = "logs";
 
 /// Whether people are told of what is found.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -42,6 +46,8 @@ pub struct Worker {
     memory: Memory,
     /// How well logs are read, by path.
     logs: BTreeMap<PathBuf, Log>,
+    /// In which hours they had lines.
+    roll: Roll,
     streams: BTreeMap<StreamId, StreamUpdate>,
     /// A commit that failed for a while: it goes first, as it is.
     stuck: Option<Commit>,
@@ -60,12 +66,27 @@ impl Worker {
         bound: usize,
     ) -> Result<Self, StoreError> {
         let mut memory = Memory::new(bound);
-        for part in memory.furnish(&store.house()?) {
+        let house = store.house()?;
+        let roll = house.iter().find(|row| row.name == ROLL);
+        let roll = roll.map_or_else(|| Some(Roll::default()), |row| Roll::decode(&row.body));
+        let mut faults = memory.furnish(&house);
+        faults.extend(roll.is_none().then_some(SmolStr::new_static(ROLL)));
+        for part in faults {
             error!(%part, "What is known of all principals cannot be read in part; that starts anew.");
         }
         let logs = logs(&store)?;
         let streams = BTreeMap::new();
-        Ok(Self { judge, store, atlas, delivery, memory, logs, streams, stuck: None })
+        Ok(Self {
+            judge,
+            store,
+            atlas,
+            delivery,
+            memory,
+            logs,
+            roll: roll.unwrap_or_default(),
+            streams,
+            stuck: None,
+        })
     }
 
     /// Judges what a batch says; `now` is for logs that say no time. Nothing has taken effect before the next [`Worker::commit`].
@@ -86,6 +107,10 @@ impl Worker {
         let log = self.logs.entry(path.clone()).or_default();
         let of = Followed { path: &path, file: &position.path, stream, now };
         self.judge.check(&mut self.memory, log, of, &reading.pulse);
+        // Whether all of a journal was read, nobody knows, so that its silence says nothing.
+        if !is_journal(&position) {
+            self.roll.hear(&principal(&path), &reading.pulse, &log.window, now);
+        }
         let update = self.streams.entry(stream).or_insert_with(|| StreamUpdate {
             stream,
             before: reading.from.saturating_sub(position.began),
@@ -96,6 +121,19 @@ impl Worker {
         update.position = position;
         update.tally.add(&reading.tally);
         Ok(())
+    }
+
+    /// Looks for logs that have fallen silent; to be called when all that there is was taken.
+    pub fn look(&mut self) {
+        self.judge.look(&mut self.memory, &mut self.roll);
+    }
+
+    /// Forgets the logs that are not followed any more: their silence is no news.
+    pub fn keep_logs(&mut self, is_followed: impl Fn(&Path) -> bool) {
+        self.roll.retain(|principal| {
+            let path = principal.strip_prefix(PREFIX).unwrap_or(principal);
+            is_followed(Path::new(path))
+        });
     }
 
     fn recall(&mut self, reading: &Reading) -> Result<(), StoreError> {
@@ -133,7 +171,7 @@ impl Worker {
     /// Tells whether there is anything to commit.
     #[must_use]
     pub fn has_changes(&self) -> bool {
-        self.stuck.is_some() || !self.streams.is_empty()
+        self.stuck.is_some() || !self.streams.is_empty() || self.roll.is_changed()
     }
 
     /// Commits everything since the last commit in one transaction and returns the new alerts.
@@ -173,6 +211,8 @@ impl Worker {
             );
         }
         let mut commit = Commit { streams, ..self.memory.take() };
+        let roll = self.roll.take().map(|body| HouseRow { name: ROLL.into(), body });
+        commit.house.extend(roll);
         if self.delivery == Delivery::Silent {
             commit.notices.clear();
         }

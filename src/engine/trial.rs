@@ -6,17 +6,18 @@ use std::path::Path;
 use smol_str::SmolStr;
 
 use crate::engine::detect::Params;
-use crate::engine::health::Log;
+use crate::engine::health::{Log, Roll, principal};
 use crate::engine::incident::Policy;
 use crate::engine::judge::{Followed, Judge};
 use crate::engine::line::{Batch, Loss, Missing, StreamId};
 use crate::engine::memory::Memory;
-use crate::engine::reader::{Reader, Source};
+use crate::engine::reader::{Reader, Reading, Source};
 use crate::engine::record::Format;
 use crate::engine::registry::{Registered, Registry};
 use crate::engine::rule::example::Example;
 use crate::engine::rule::{About, Rule, RuleSet};
 use crate::engine::secret::SealKey;
+use crate::engine::time::Timestamp;
 use crate::engine::token::{Finder, Names, Sealer};
 
 /// What came of one example.
@@ -80,11 +81,7 @@ fn fired(
     let names = Names::default();
     let source = Source::of(Format::preset("auto").ok_or("no format `auto`")?);
     let reader = Reader::new(Finder::new(&names), Sealer::new(key, &names), vec![source]);
-    let (times, lines): (Vec<_>, Vec<_>) = example.lines()?.into_iter().unzip();
-    let bytes = lines.join("\n").into_bytes();
-    let missing = Missing { gap: example.lost, ..Missing::default() };
-    let loss = (example.lost > 0).then_some(Loss::Truncated);
-    let reading = reader.read(&Batch { bytes, missing, loss, ..Batch::default() });
+    let (_, reading) = read(example, &reader)?;
     if let (About::Usages, Some((_, reject))) = (about, reading.rejects.first()) {
         return Err(format!("a line of the log cannot be read: {reject}"));
     }
@@ -92,12 +89,27 @@ fn fired(
     let mut memory = Memory::new(usize::MAX);
     memory.admit(&reading.usages, &[], &judge.registry);
     judge.judge(&mut memory, &reading.usages, example);
-    let now = times.last().copied().unwrap_or_default();
-    let path = Path::new("example.log");
-    let log = Followed { path, file: path, stream: StreamId::default(), now };
-    judge.check(&mut memory, &mut Log::default(), log, &reading.pulse);
+    let mut roll = Roll::default();
+    for (file, part) in example.by_file() {
+        let (now, reading) = read(&part, &reader)?;
+        let (path, mut log) = (Path::new(file), Log::default());
+        let of = Followed { path, file: path, stream: StreamId::default(), now };
+        judge.check(&mut memory, &mut log, of, &reading.pulse);
+        roll.hear(&principal(path), &reading.pulse, &log.window, now);
+    }
+    judge.look(&mut memory, &mut roll);
     let told = memory.alerts().iter().map(|alert| &alert.rule);
     Ok(told.map(|rule| (rule.id.clone(), format!("{} ({})", rule.name, rule.level))).collect())
+}
+
+/// Reads all lines of an example as one log; returns the time of the last one, too.
+fn read(example: &Example, reader: &Reader) -> Result<(Timestamp, Reading), String> {
+    let (times, lines): (Vec<_>, Vec<_>) = example.lines()?.into_iter().unzip();
+    let bytes = lines.join("\n").into_bytes();
+    let missing = Missing { gap: example.lost, ..Missing::default() };
+    let loss = (example.lost > 0).then_some(Loss::Truncated);
+    let reading = reader.read(&Batch { bytes, missing, loss, ..Batch::default() });
+    Ok((times.last().copied().unwrap_or_default(), reading))
 }
 
 fn registered(row: &BTreeMap<String, String>, key: &SealKey) -> Result<Registered, String> {

@@ -131,6 +131,7 @@ pub struct Follower {
     /// Directories as they were listed in this call of `poll`.
     pub(super) folders: Folders,
     n_uses: u64,
+    is_behind: bool,
     next: usize,
     scratch: Vec<u8>,
 }
@@ -163,6 +164,7 @@ impl Follower {
             warned: BTreeSet::new(),
             folders: Folders::default(),
             n_uses: 0,
+            is_behind: true,
             next: 0,
             scratch: vec![0; READ + marks::TAIL],
         };
@@ -220,6 +222,7 @@ impl Follower {
             let mut has_moved = false;
             for _ in 0..self.tails.len() {
                 if budget == 0 {
+                    self.is_behind = true;
                     return self.ready.drain(..).collect();
                 }
                 self.next = if self.next < self.tails.len() { self.next } else { 0 };
@@ -231,9 +234,22 @@ impl Follower {
                 }
             }
             if !has_moved {
+                self.is_behind = !self.drains.is_empty();
                 return self.ready.drain(..).collect();
             }
         }
+    }
+
+    /// Tells whether the last call of [`Follower::poll`] left anything unread that it had seen.
+    #[must_use]
+    pub const fn is_behind(&self) -> bool {
+        self.is_behind
+    }
+
+    /// Tells whether a watch names a path.
+    #[must_use]
+    pub fn follows(&self, path: &Path) -> bool {
+        self.source_of(path).is_some()
     }
 
     /// Tells where each stream stands.

@@ -268,3 +268,67 @@ fn bytes_that_are_gone_are_one_alert_whenever_the_daemon_is_killed() {
     let ids: BTreeSet<String> = parsed.map(|mail| mail.message_id().unwrap().to_owned()).collect();
     assert_eq!(ids.len(), 1, "one incident within the hour");
 }
+
+/// A line at the begin of each half hour since a day in March.
+fn half_hours(from: usize, to: usize) -> String {
+    let line = |n: usize| {
+        let (day, hour, minute) = (1 + n / 48, n / 2 % 24, n % 2 * 30);
+        format!(
+            "192.0.2.7 - - [{day:02}/Mar/2026:{hour:02}:{minute:02}:00 +0000] \"GET /v1 HTTP/1.1\" 200 5 \"-\" \"curl/8.5.0\"\n"
+        )
+    };
+    (from..to).map(line).collect()
+}
+
+#[test]
+fn a_log_that_falls_silent_is_told_once_whatever_the_daemon_goes_through() {
+    let server = server();
+    let home = Home::new(&config(&server));
+    home.append("logs/other.log", half_hours(0, 400));
+    home.append("logs/silent.log", half_hours(0, 400));
+    run(&home, 800, 0, &server);
+    // Two hours, and not yet a line behind them.
+    home.append("logs/other.log", half_hours(400, 404));
+    run(&home, 804, 0, &server);
+    assert_eq!(health(&home).len(), 0);
+    home.append("logs/other.log", half_hours(404, 405));
+    let daemon = home.run(&[]);
+    wait_until("it is told", || health(&home).len() == 1);
+    daemon.kill();
+    home.append("logs/other.log", half_hours(405, 480));
+    run(&home, 880, 1, &server);
+    let told = health(&home);
+    assert_eq!(told.len(), 1, "{told:?}");
+    let path = home.path("logs/silent.log").canonicalize().unwrap();
+    assert_eq!(told[0]["principal"], format!("log:{}", path.display()));
+    assert_eq!(told[0]["@timestamp"], "2026-03-09T10:00:00Z");
+    assert_eq!(told[0]["facts"]["health.silent_hours"], 2);
+    let reason = format!(
+        "no line of {} since 2026-03-09T08:00:00Z, for 2 h in which other logs had some; in the week \
+         before it had lines in 168 of 168 such hours",
+        path.display()
+    );
+    assert_eq!(told[0]["event"]["reason"], reason);
+
+    // A replay tells the same; and nothing is missing where both end together.
+    let replayed = home.json(&["replay", "--json", "logs"]);
+    assert_eq!(replayed.len(), 1, "{replayed:?}");
+    for key in ["@timestamp", "facts", "rule"] {
+        assert_eq!(replayed[0][key], told[0][key], "{key}");
+    }
+    home.append("logs/silent.log", half_hours(400, 480));
+    assert_eq!(home.json(&["replay", "--json", "logs"]).len(), 0);
+}
+
+#[test]
+fn the_silence_of_a_log_that_nobody_follows_is_no_news() {
+    let server = server();
+    let home = Home::new(&config(&server));
+    home.append("logs/other.log", half_hours(0, 400));
+    home.append("logs/silent.log", half_hours(0, 400));
+    run(&home, 800, 0, &server);
+    home.configure(&config(&server).replace("*.log", "other.log"));
+    home.append("logs/other.log", half_hours(400, 480));
+    run(&home, 880, 0, &server);
+    assert_eq!(health(&home).len(), 0);
+}

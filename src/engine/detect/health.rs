@@ -6,13 +6,16 @@ use crate::engine::alert::{Facts, Value};
 use crate::engine::profile::section;
 use crate::engine::pulse::{Gap, Loss, Spell, WINDOW_MINUTES};
 
+use crate::engine::stats::whole;
+use crate::engine::time::Timestamp;
+
 use super::{Detector, Judgement::Log, because, fact, state, usual};
 
 const NAME: &str = "monitor-health";
 
 pub(super) const DETECTOR: Detector = Detector {
     name: NAME,
-    about: "a log is not seen as it is: more than 1 % of its lines within ten minutes fit no format, or bytes of it were gone before they could be read",
+    about: "a log is not seen as it is: more than 1 % of its lines within ten minutes fit no format, bytes of it were gone before they could be read, or it has no lines any more",
     facts: &[
         fact("health.rejected_share", "rejected lines, in percent of those within ten minutes"),
         fact("health.rejected", "rejected lines within ten minutes"),
@@ -21,6 +24,15 @@ pub(super) const DETECTOR: Detector = Detector {
         fact("health.expected", "what was expected there"),
         fact("health.gap_bytes", "bytes that were gone before they could be read"),
         fact("health.gap_cause", "what became of them: `truncated` or `removed` with their file"),
+        fact(
+            "health.silent_hours",
+            "hours without a line in which other logs had some, when it was told",
+        ),
+        fact(
+            "health.silent_heard",
+            "in how many percent of the hours of the week before it had lines",
+        ),
+        fact("health.silent_pause", "its longest pause in that week, in such hours"),
     ],
     judge: Log,
 };
@@ -36,6 +48,14 @@ section! {
         least_lines = 100.0, "lines", "own choice: one percent of fewer is no whole line";
         /// Rejected lines that are too much of a log with fewer lines: what it mostly holds cannot be read.
         quiet_percent = 50.0, "%", "own choice: a wrong format fits hardly any line";
+        /// Hours of a week in which a log had lines, to be expected to have some.
+        silent_percent = 90.0, "%", "own choice: nearly every hour; who has nights or weekends has fewer";
+        /// Hours without a line, at the least.
+        silent_hours = 1.0, "h", "own choice: what is told sooner is a restart";
+        /// Times its longest pause of that week.
+        silent_factor = 5.0, "times", "as `silence.factor`, for tokens";
+        /// Years in which chance alone may make a log silent once.
+        silent_years = 3.0, "years", "own choice: many logs of many hosts, and a person for each alert";
     }
 }
 
@@ -47,6 +67,46 @@ impl Health {
         let percent =
             if self.least_lines <= lines { self.rejected_percent } else { self.quiet_percent };
         self.least_rejected <= rejected && percent * lines < 100.0 * rejected
+    }
+}
+
+/// A log that has fallen silent. All hours are such in which any log had lines.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct Unheard {
+    /// Hours without a line so far.
+    pub hours: u32,
+    /// After how many it was news.
+    pub wait: u32,
+    /// In the week before: hours with lines, of how many, and the longest pause.
+    pub heard: u32,
+    /// See `heard`.
+    pub of: u32,
+    /// See `heard`.
+    pub longest: u32,
+    /// The end of the last hour with a line.
+    pub last: Timestamp,
+    /// When it was news.
+    pub time: Timestamp,
+}
+
+impl Health {
+    /// Returns after how many hours without a line a log is missing that had some in `heard` of `of`; `None` if it need not
+    /// have any.
+    ///
+    /// Laplace's rule of succession gives the chance of an empty hour, `p = (of - heard + 1) / (of + 2)`; N of them in a row
+    /// come by chance once in `p^-N` hours. Empty hours are no dice, though: they come in nights. So its
+    /// longest pause counts too.
+    #[must_use]
+    pub fn patience(&self, heard: u32, of: u32, longest: u32) -> Option<u32> {
+        const HOURS_OF_YEAR: f64 = 8760.0;
+        let (heard, of) = (f64::from(heard), f64::from(of));
+        if of < 24.0 || 100.0 * heard < self.silent_percent * of {
+            return None;
+        }
+        let empty = (of - heard + 1.0) / (of + 2.0);
+        let chance = libm::log((self.silent_years * HOURS_OF_YEAR).max(1.0)) / -libm::log(empty);
+        let hours = libm::ceil(chance).max(self.silent_factor * f64::from(longest));
+        Some(whole(libm::ceil(hours.max(self.silent_hours).max(1.0))))
     }
 }
 
@@ -97,6 +157,23 @@ pub fn gone(gap: &Gap, file: &str) -> Facts {
     state(&mut facts, "health.gap_cause", Value::Text(SmolStr::new_static(cause)));
     let text = format!(
         "{bytes} bytes of {file} were never read: {what} before they could be; it was read up to offset {offset}"
+    );
+    because(&mut facts, NAME, 0.0, text);
+    facts
+}
+
+/// States the facts of a log that has fallen silent. `file` is where it is followed.
+pub fn missing(found: &Unheard, file: &str) -> Facts {
+    let mut facts = Facts::default();
+    let Unheard { wait, heard, of, longest, last, .. } = found;
+    let share = rejected_percent(u64::from(*of), u64::from(*heard));
+    state(&mut facts, "health.silent_hours", Value::Int(i64::from(*wait)));
+    state(&mut facts, "health.silent_heard", Value::Float(share));
+    state(&mut facts, "health.silent_pause", Value::Int(i64::from(*longest)));
+    usual(&mut facts, "health.silent_hours", Value::Int(i64::from(*longest)));
+    let text = format!(
+        "no line of {file} since {last}, for {wait} h in which other logs had some; in the week before it had \
+         lines in {heard} of {of} such hours"
     );
     because(&mut facts, NAME, 0.0, text);
     facts

@@ -5,8 +5,8 @@ use std::path::Path;
 use smol_str::{SmolStr, format_smolstr};
 
 use crate::engine::alert::{Alert, Facts};
-use crate::engine::detect::{About, gone, misread};
-use crate::engine::health::{Log, principal};
+use crate::engine::detect::{About, gone, misread, missing};
+use crate::engine::health::{Log, PREFIX, Roll, principal};
 use crate::engine::incident::{Desk, Joined, key_of, key_of_log, stable_id};
 use crate::engine::judge::{Judge, by_name, reasons, risk_of, sentence};
 use crate::engine::line::StreamId;
@@ -57,6 +57,21 @@ impl Judge {
         }
     }
 
+    /// Looks for logs that have fallen silent. To be asked when all that there is of any log was judged.
+    pub fn look(&self, memory: &mut Memory, roll: &mut Roll) {
+        for (principal, found) in roll.missing(&self.params.health) {
+            let Some(desk) = roll.tell(&principal) else { continue };
+            let file = principal.strip_prefix(PREFIX).unwrap_or(&principal);
+            let found = Finding {
+                time: found.time,
+                what: "silent".into(),
+                facts: missing(&found, file),
+                evidence: Vec::new(),
+            };
+            self.tell_of_log(memory, desk, &principal, &found);
+        }
+    }
+
     fn misread(&self, spell: &Spell, path: &Path) -> Finding {
         Finding {
             time: spell.time,
@@ -95,7 +110,8 @@ fn lost(gap: &Gap, of: Followed<'_>) -> Finding {
 fn alert(rule: &Rule, found: &Finding, principal: &str) -> Alert {
     let Finding { time, what, facts, evidence } = found;
     let when = time.0.to_string();
-    let apart = if what.is_empty() { &when } else { what.as_str() };
+    // Of a gap the file says when it was found: its time is that of looking.
+    let apart = if what.starts_with("gap ") { what.as_str() } else { &when };
     let reasons = reasons(rule, facts);
     Alert {
         id: stable_id("al", &[&rule.head.id, principal, apart]),

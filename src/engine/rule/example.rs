@@ -50,6 +50,9 @@ pub struct ExampleLine {
     pub at: String,
     /// The line; `{time}` in it becomes the time as Apache and nginx write it.
     pub line: String,
+    /// Which log it is in.
+    #[serde(default = "example_log")]
+    pub file: String,
     /// How far apart repetitions are: `20m`.
     #[serde(default)]
     pub every: Option<String>,
@@ -74,7 +77,22 @@ pub struct ExamplePlace {
 /// Repetitions of one line, at most: an example is an example.
 const MOST_TIMES: u32 = 100_000;
 
+fn example_log() -> String {
+    "example.log".to_owned()
+}
+
 impl Example {
+    /// Takes the logs apart: each with its own lines, and the same world around it.
+    #[must_use]
+    pub fn by_file(&self) -> BTreeMap<&str, Self> {
+        let mut files = BTreeMap::new();
+        for entry in &self.log {
+            let part = || Self { log: Vec::new(), ..self.clone() };
+            files.entry(entry.file.as_str()).or_insert_with(part).log.push(entry.clone());
+        }
+        files
+    }
+
     /// Writes the log, lines in order of time, each with the time at which it is written.
     ///
     /// # Errors
@@ -149,6 +167,7 @@ mod tests {
         let entry = |at: &str, every: Option<&str>, times| ExampleLine {
             at: at.into(),
             line: format!("{times:?} [{{time}}]"),
+            file: example_log(),
             every: every.map(Into::into),
             times,
         };

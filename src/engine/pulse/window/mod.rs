@@ -108,6 +108,12 @@ impl Window {
         })
     }
 
+    /// Returns the log's time; `None` before it said one.
+    #[must_use]
+    pub const fn newest(&self) -> Option<Timestamp> {
+        self.newest
+    }
+
     fn read(&mut self, time: Option<Timestamp>, n_lines: u64, now: Timestamp) {
         if n_lines == 0 {
             return;

@@ -1,11 +1,19 @@
 //! What is remembered of one log: how well its latest lines were read, and what was told of it.
 //!
-//! A log is what is followed under one path: file after file, as rotation goes. It has no profile.
+//! A log is what is followed under one path: file after file, as rotation goes. It has no profile. What is remembered of all
+//! logs together is their [`Roll`].
+
+mod hours;
+mod roll;
+#[cfg(test)]
+mod tests;
 
 use std::path::Path;
 
 use serde::{Deserialize, Serialize};
 use smol_str::{SmolStr, format_smolstr};
+
+pub use roll::Roll;
 
 use crate::engine::incident::Desk;
 use crate::engine::pulse::Window;
@@ -33,19 +41,11 @@ impl Log {
     }
 }
 
+/// What the principals of logs begin with.
+pub const PREFIX: &str = "log:";
+
 /// Returns the principal of alerts about a log: `log:/var/log/nginx/access.log`.
 #[must_use]
 pub fn principal(path: &Path) -> SmolStr {
-    format_smolstr!("log:{}", path.display())
-}
-
-#[cfg(test)]
-mod tests {
-    use super::*;
-
-    #[test]
-    fn what_is_damaged_is_nothing() {
-        assert_eq!(Log::decode(&Log::default().encode()), Some(Log::default()));
-        assert_eq!((Log::decode(""), Log::decode("{}")), (None, None));
-    }
+    format_smolstr!("{PREFIX}{}", path.display())
 }

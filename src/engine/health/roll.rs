@@ -1,0 +1,165 @@
+//! The roll of all logs: which of them had lines in which hours, so that one that has none any more is noticed.
+//!
+//! Time is that of the lines. An hour in which no log had a line is none: while a whole site is asleep, or nothing can be
+//! read, no log is missing. What is kept are sets of hours, so the order in which logs are read does not matter, as
+//! long as the question is asked when all are read.
+
+use std::collections::BTreeMap;
+
+use serde::{Deserialize, Serialize};
+use smol_str::SmolStr;
+
+use super::hours::{Hours, KEPT};
+use crate::engine::detect::{Health, Unheard};
+use crate::engine::incident::Desk;
+use crate::engine::pulse::{Pulse, Window};
+use crate::engine::time::{DAY, HOUR, Timestamp};
+
+/// Logs that are kept in mind, at most; the one heard of longest ago goes first.
+const MAX_LOGS: usize = 4096;
+
+/// A log's week: what is usual is taken from it.
+const WEEK_HOURS: i64 = 7 * 24;
+
+/// All logs.
+#[derive(Clone, Debug, Default, PartialEq, Serialize, Deserialize)]
+pub struct Roll {
+    /// Hours in which any log had lines.
+    site: Hours,
+    /// By principal.
+    logs: BTreeMap<SmolStr, Heard>,
+    /// It is not as it was stored.
+    #[serde(skip)]
+    is_changed: bool,
+    /// The hour under way when silent logs were looked for last.
+    #[serde(skip)]
+    looked: Option<i64>,
+}
+
+/// One log.
+#[derive(Clone, Debug, Default, PartialEq, Serialize, Deserialize)]
+struct Heard {
+    hours: Hours,
+    /// Its newest hour when its silence was told.
+    told: Option<i64>,
+    desk: Desk,
+}
+
+impl Roll {
+    /// Unpacks what was stored; `None` if it is damaged or of a later version.
+    #[must_use]
+    pub fn decode(bytes: &[u8]) -> Option<Self> {
+        serde_json::from_slice(bytes).ok()
+    }
+
+    /// Packs it, if it has changed since the last time.
+    pub fn take(&mut self) -> Option<Vec<u8>> {
+        let is_changed = std::mem::take(&mut self.is_changed);
+        is_changed.then(|| serde_json::to_vec(self).unwrap_or_default())
+    }
+
+    /// Tells whether it has changed since it was packed.
+    #[must_use]
+    pub const fn is_changed(&self) -> bool {
+        self.is_changed
+    }
+
+    /// Notes when a log had lines, be they such as can be read or not. Lines from more than a day after `now` have a wrong
+    /// clock, and say nothing.
+    pub fn hear(&mut self, principal: &SmolStr, pulse: &Pulse, window: &Window, now: Timestamp) {
+        let else_at = window.newest().unwrap_or(now);
+        let mut last = None;
+        for stretch in pulse.stretches() {
+            let time = stretch.time.unwrap_or(else_at);
+            let hour = time.hour();
+            if last == Some(hour) || time > now.plus(DAY) {
+                continue;
+            }
+            last = Some(hour);
+            self.is_changed |= self.site.note(hour);
+            if !self.logs.contains_key(principal) {
+                self.make_room();
+            }
+            let log = self.logs.entry(principal.clone()).or_default();
+            self.is_changed |= log.hours.note(hour);
+        }
+    }
+
+    fn make_room(&mut self) {
+        if self.logs.len() < MAX_LOGS {
+            return;
+        }
+        let oldest = self.logs.iter().min_by_key(|(_, log)| log.hours.newest());
+        if let Some(name) = oldest.map(|(name, _)| name.clone()) {
+            self.logs.remove(&name);
+        }
+    }
+
+    /// Forgets the logs that nobody follows any more.
+    pub fn retain(&mut self, is_followed: impl Fn(&str) -> bool) {
+        let n_before = self.logs.len();
+        self.logs.retain(|principal, _| is_followed(principal));
+        self.is_changed |= self.logs.len() < n_before;
+    }
+
+    /// Returns a log that has fallen silent.
+    #[must_use]
+    pub fn unheard(&self, principal: &str, params: &Health) -> Option<Unheard> {
+        let log = self.logs.get(principal)?;
+        let last = log.hours.newest()?;
+        let now = self.site.newest().filter(|now| now.saturating_sub(last) < KEPT)?;
+        let (heard, of, longest) = self.week(log, last)?;
+        let wait = params.patience(heard, of, longest)?;
+        let since = (last + 1..now).filter(|hour| self.site.has(*hour));
+        let hours = u32::try_from(since.count()).unwrap_or(u32::MAX);
+        // The hour at whose begin it was news, which is that of the first line behind the last silent one.
+        let mut behind = (last + 1..=now).filter(|hour| self.site.has(*hour));
+        let due = behind.nth(usize::try_from(wait).ok()?)?;
+        let (last, time) = (after(last), Timestamp(due.saturating_mul(HOUR)));
+        Some(Unheard { hours, wait, heard, of, longest, last, time })
+    }
+
+    /// Returns of a log's last week in how many hours it had lines, in how many any log had, and its longest pause in
+    /// these; `None` if it is not known for that long.
+    fn week(&self, log: &Heard, last: i64) -> Option<(u32, u32, u32)> {
+        let began = last.saturating_sub(WEEK_HOURS);
+        (last.saturating_sub(KEPT)..=began).rev().find(|hour| log.hours.has(*hour))?;
+        let (mut heard, mut of, mut pause, mut longest) = (0, 0, 0, 0);
+        for hour in (began + 1..=last).filter(|hour| self.site.has(*hour)) {
+            of += 1;
+            pause += 1;
+            if log.hours.has(hour) {
+                heard += 1;
+                pause = 0;
+            }
+            longest = longest.max(pause);
+        }
+        Some((heard, of, longest))
+    }
+
+    /// Returns the logs that have fallen silent since they were looked for, each with what was told of it before. Nothing
+    /// is looked for before another hour has begun.
+    pub fn missing(&mut self, params: &Health) -> Vec<(SmolStr, Unheard)> {
+        let now = self.site.newest();
+        if std::mem::replace(&mut self.looked, now) == now {
+            return Vec::new();
+        }
+        let is_told = |log: &Heard| log.told.is_some() && log.told == log.hours.newest();
+        let names = self.logs.iter().filter(|(_, log)| !is_told(log)).map(|(name, _)| name);
+        let missing = names.filter_map(|name| Some((name.clone(), self.unheard(name, params)?)));
+        missing.collect()
+    }
+
+    /// Notes that a log's silence is told, and returns what was told of it.
+    pub fn tell(&mut self, principal: &str) -> Option<&mut Desk> {
+        let log = self.logs.get_mut(principal)?;
+        log.told = log.hours.newest();
+        self.is_changed = true;
+        Some(&mut log.desk)
+    }
+}
+
+/// The end of an hour.
+const fn after(hour: i64) -> Timestamp {
+    Timestamp(hour.saturating_add(1).saturating_mul(HOUR))
+}
