@@ -106,7 +106,17 @@ const LAYERS: &[(&str, &[&str])] = &[
             "engine::rule",
         ],
     ),
-    ("engine::health", &["engine::time", "engine::pulse", "engine::detect", "engine::incident"]),
+    (
+        "engine::health",
+        &[
+            "engine::time",
+            "engine::stats",
+            "engine::usage",
+            "engine::pulse",
+            "engine::detect",
+            "engine::incident",
+        ],
+    ),
     (
         "engine::memory",
         &[

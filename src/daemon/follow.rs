@@ -122,7 +122,7 @@ impl<L: Listener> Loop<'_, L> {
                 }
             }
             if !self.follower.is_behind() {
-                self.worker.look();
+                self.worker.look(|_| true);
             }
             self.commit_if(&mut committed, is_idle)?;
             match self.orders.try_recv() {

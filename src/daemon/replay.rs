@@ -1,19 +1,22 @@
 //! Old logs through the same loop as live ones: reading on one thread, judging and committing on another.
 
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, BTreeSet};
 use std::sync::mpsc::{Receiver, sync_channel};
 use std::thread;
 
 use anyhow::Context;
+use smol_str::SmolStr;
 
 use crate::daemon::worker::Worker;
 use crate::deliver::render::Files;
 use crate::engine::alert::Alert;
+use crate::engine::health::principal;
 use crate::engine::line::{Batch, Position, StreamId, Tally};
 use crate::engine::reader::{Reader, Reading};
 use crate::engine::record::Reject;
 use crate::engine::time::Timestamp;
 use crate::source::SourceError;
+use crate::source::rotation::unrotated;
 
 /// Readings that may wait for the Judge: enough to keep both threads busy, little memory.
 const WAITING: usize = 4;
@@ -88,6 +91,7 @@ fn judge_all(
     // The log's time is the clock; only if no line of any log has said one yet, the real one is.
     let mut newest: Option<Timestamp> = None;
     let mut paths: BTreeMap<StreamId, String> = BTreeMap::new();
+    let mut over: BTreeSet<SmolStr> = BTreeSet::new();
     let mut commit = |worker: &mut Worker, summary: &mut Summary, paths: &BTreeMap<_, _>| {
         let alerts = worker.commit(now()).context("committing")?;
         summary.alerts += alerts.len();
@@ -109,9 +113,10 @@ fn judge_all(
         paths.entry(stream).or_insert_with(|| position.path.display().to_string());
         newest = newest.max(reading.pulse.newest());
         let time = newest.unwrap_or_else(&now);
+        note_end(&mut over, &position);
         worker.take(stream, position, &reading, time).context("recalling principals")?;
-        // All that is older was read: files come in the order of their lines.
-        worker.look();
+        // All that is older was read: files come in the order of their lines. A log at its end need not have more.
+        worker.look(|log| !over.contains(log));
         if worker.dirty() >= DIRTY || uncommitted >= BYTES {
             commit(worker, &mut summary, &paths)?;
             uncommitted = 0;
@@ -121,6 +126,16 @@ fn judge_all(
         commit(worker, &mut summary, &paths)?;
     }
     Ok(summary)
+}
+
+/// Notes whether a log is read to the end of its file.
+fn note_end(over: &mut BTreeSet<SmolStr>, position: &Position) {
+    let log = principal(&unrotated(&position.path));
+    if position.offset >= position.size {
+        over.insert(log);
+    } else {
+        over.remove(&log);
+    }
 }
 
 fn note_rejects(summary: &mut Summary, position: &Position, reading: &Reading) {

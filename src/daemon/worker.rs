@@ -106,6 +106,7 @@ impl Worker {
         let path = unrotated(&position.path);
         let log = self.logs.entry(path.clone()).or_default();
         let of = Followed { path: &path, file: &position.path, stream, now };
+        self.judge.count(&mut self.memory, log, of, &reading.usages);
         self.judge.check(&mut self.memory, log, of, &reading.pulse);
         // Whether all of a journal was read, nobody knows, so that its silence says nothing.
         if !is_journal(&position) {
@@ -123,9 +124,10 @@ impl Worker {
         Ok(())
     }
 
-    /// Looks for logs that have fallen silent; to be called when all that there is was taken.
-    pub fn look(&mut self) {
-        self.judge.look(&mut self.memory, &mut self.roll);
+    /// Looks for logs that have fallen silent, of those that are to have more lines; to be called when all that there is was
+    /// taken.
+    pub fn look(&mut self, has_more: impl Fn(&str) -> bool) {
+        self.judge.look(&mut self.memory, &mut self.roll, has_more);
     }
 
     /// Forgets the logs that are not followed any more: their silence is no news.

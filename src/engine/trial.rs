@@ -94,10 +94,11 @@ fn fired(
         let (now, reading) = read(&part, &reader)?;
         let (path, mut log) = (Path::new(file), Log::default());
         let of = Followed { path, file: path, stream: StreamId::default(), now };
+        judge.count(&mut memory, &mut log, of, &reading.usages);
         judge.check(&mut memory, &mut log, of, &reading.pulse);
         roll.hear(&principal(path), &reading.pulse, &log.window, now);
     }
-    judge.look(&mut memory, &mut roll);
+    judge.look(&mut memory, &mut roll, |_| true);
     let told = memory.alerts().iter().map(|alert| &alert.rule);
     Ok(told.map(|rule| (rule.id.clone(), format!("{} ({})", rule.name, rule.level))).collect())
 }

@@ -310,14 +310,14 @@ fn a_log_that_falls_silent_is_told_once_whatever_the_daemon_goes_through() {
     );
     assert_eq!(told[0]["event"]["reason"], reason);
 
-    // A replay tells the same; and nothing is missing where both end together.
+    // A replay cannot know that a log was to have more lines, until it has some; then it tells the same.
+    assert_eq!(home.json(&["replay", "--json", "logs"]).len(), 0);
+    home.append("logs/silent.log", half_hours(460, 480));
     let replayed = home.json(&["replay", "--json", "logs"]);
     assert_eq!(replayed.len(), 1, "{replayed:?}");
     for key in ["@timestamp", "facts", "rule"] {
         assert_eq!(replayed[0][key], told[0][key], "{key}");
     }
-    home.append("logs/silent.log", half_hours(400, 480));
-    assert_eq!(home.json(&["replay", "--json", "logs"]).len(), 0);
 }
 
 #[test]
@@ -331,4 +331,34 @@ fn the_silence_of_a_log_that_nobody_follows_is_no_news() {
     home.append("logs/other.log", half_hours(400, 480));
     run(&home, 880, 0, &server);
     assert_eq!(health(&home).len(), 0);
+}
+
+#[test]
+fn a_proxy_that_is_not_declared_is_told_once_over_a_restart_and_a_kill() {
+    let server = server();
+    let home = Home::new(&config(&server));
+    let line = |n: usize| {
+        format!(
+            "192.0.2.1 - - [12/Mar/2026:02:{:02}:{:02} +0000] \"GET /v1 HTTP/1.1\" 200 5 \"-\" \"curl/8.5.0\" \"Bearer exk_{:02}a5d0c81e7b93f24\"\n",
+            n / 60 % 60,
+            n % 60,
+            n % 12
+        )
+    };
+    let lines = |from: usize, to: usize| (from..to).map(line).collect::<String>();
+    home.append("logs/a.log", lines(0, 990));
+    run(&home, 990, 0, &server);
+    home.append("logs/a.log", lines(990, 1000));
+    let daemon = home.run(&[]);
+    wait_until("it is told", || health(&home).len() == 1);
+    daemon.kill();
+    home.append("logs/a.log", lines(1000, 3000));
+    run(&home, 3000, 1, &server);
+    let told = health(&home);
+    assert_eq!((told.len(), &told[0]["facts"]["health.proxy_address"]), (1, &"192.0.2.1".into()));
+    assert_eq!(told[0]["@timestamp"], "2026-03-12T02:16:39Z");
+    let reason = told[0]["event"]["reason"].as_str().unwrap();
+    assert!(reason.starts_with("12 of 12 principals of "), "{reason}");
+    assert!(reason.contains("trusted_proxies = [\"192.0.2.1\"]"), "{reason}");
+    assert_eq!(told[0]["evidence"][0]["offset"], line(0).len() * 999);
 }

@@ -1,6 +1,8 @@
 //! `monitor-health`: what keeps the monitor itself from seeing. It judges logs, not usages.
 
-use smol_str::SmolStr;
+use std::net::IpAddr;
+
+use smol_str::{SmolStr, ToSmolStr};
 
 use crate::engine::alert::{Facts, Value};
 use crate::engine::profile::section;
@@ -15,7 +17,7 @@ const NAME: &str = "monitor-health";
 
 pub(super) const DETECTOR: Detector = Detector {
     name: NAME,
-    about: "a log is not seen as it is: more than 1 % of its lines within ten minutes fit no format, bytes of it were gone before they could be read, or it has no lines any more",
+    about: "a log is not seen as it is: more than 1 % of its lines within ten minutes fit no format, bytes of it were gone before they could be read, it has no lines any more, or nearly all of its principals come from one address",
     facts: &[
         fact("health.rejected_share", "rejected lines, in percent of those within ten minutes"),
         fact("health.rejected", "rejected lines within ten minutes"),
@@ -33,6 +35,10 @@ pub(super) const DETECTOR: Detector = Detector {
             "in how many percent of the hours of the week before it had lines",
         ),
         fact("health.silent_pause", "its longest pause in that week, in such hours"),
+        fact("health.proxy_address", "the address that nearly all principals of a log come from"),
+        fact("health.proxy_share", "in percent of those looked at"),
+        fact("health.proxy_principals", "how many were looked at"),
+        fact("health.proxy_uses", "accepted uses in these hours"),
     ],
     judge: Log,
 };
@@ -56,6 +62,12 @@ section! {
         silent_factor = 5.0, "times", "as `silence.factor`, for tokens";
         /// Years in which chance alone may make a log silent once.
         silent_years = 3.0, "years", "own choice: many logs of many hosts, and a person for each alert";
+        /// Principals of a log that come from one address, above which it is a proxy's.
+        proxy_percent = 90.0, "%", "own choice: an office has people outside, a proxy has none";
+        /// Principals, below which that says nothing.
+        proxy_principals = 10.0, "principals", "own choice: nine services may well run on one host";
+        /// Accepted uses within six hours, below which that says nothing.
+        proxy_uses = 1000.0, "uses", "own choice: a quiet log is no site's front";
     }
 }
 
@@ -89,7 +101,30 @@ pub struct Unheard {
     pub time: Timestamp,
 }
 
+/// Many principals behind one address.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct Crowd {
+    /// Where they come from.
+    pub address: IpAddr,
+    /// How many come from there.
+    pub behind: u64,
+    /// Of how many.
+    pub principals: u64,
+    /// Accepted uses by all that are in the log.
+    pub usages: u64,
+    /// Within so many hours.
+    pub hours: i64,
+}
+
 impl Health {
+    /// Tells whether an address is a proxy's.
+    #[must_use]
+    pub fn is_proxied(&self, crowd: &Crowd) -> bool {
+        self.proxy_principals <= number(crowd.principals)
+            && self.proxy_uses <= number(crowd.usages)
+            && self.proxy_percent < rejected_percent(crowd.principals, crowd.behind)
+    }
+
     /// Returns after how many hours without a line a log is missing that had some in `heard` of `of`; `None` if it need not
     /// have any.
     ///
@@ -174,6 +209,25 @@ pub fn missing(found: &Unheard, file: &str) -> Facts {
     let text = format!(
         "no line of {file} since {last}, for {wait} h in which other logs had some; in the week before it had \
          lines in {heard} of {of} such hours"
+    );
+    because(&mut facts, NAME, 0.0, text);
+    facts
+}
+
+/// States the facts of principals behind one address. `file` is where the log is followed.
+pub fn crowded(crowd: &Crowd, file: &str) -> Facts {
+    let mut facts = Facts::default();
+    let Crowd { address, behind, principals, usages, hours } = crowd;
+    let share = rejected_percent(*principals, *behind);
+    let int = |count: u64| Value::Int(i64::try_from(count).unwrap_or(i64::MAX));
+    state(&mut facts, "health.proxy_address", Value::Text(address.to_smolstr()));
+    state(&mut facts, "health.proxy_share", Value::Float(share));
+    state(&mut facts, "health.proxy_principals", int(*principals));
+    state(&mut facts, "health.proxy_uses", int(*usages));
+    let text = format!(
+        "{behind} of {principals} principals of {file} come from {address} ({usages} uses within {hours} h): if that is \
+         a proxy of yours, set trusted_proxies = [\"{address}\"] for this source and log X-Forwarded-For, since \
+         all addresses are the proxy's"
     );
     because(&mut facts, NAME, 0.0, text);
     facts

@@ -2,7 +2,7 @@
 //!
 //! Contract: [`detect`] asks all of [`ALL`]. A fact is a measured statement; whether it makes an alert
 //! is for the rules. What was told lately is not told again: detectors ask the principal's [`Told`]
-//! before they speak. Of a log that cannot be read the facts are stated by [`misread`], of bytes that were lost by [`gone`], of a log without lines by [`missing`], of what many do at once by [`shared`] and [`lost`], of who calls no more by [`fell_silent`], of who has no token yet by [`guessed`], of who may have found one by [`found`], of who walks through objects by [`walked`]. Statistics never speak alone but through the score, in `unusual`.
+//! before they speak. Of a log that cannot be read the facts are stated by [`misread`], of bytes that were lost by [`gone`], of a log without lines by [`missing`], of principals behind one address by [`crowded`], of what many do at once by [`shared`] and [`lost`], of who calls no more by [`fell_silent`], of who has no token yet by [`guessed`], of who may have found one by [`found`], of who walks through objects by [`walked`]. Statistics never speak alone but through the score, in `unusual`.
 
 mod concurrent;
 mod dead;
@@ -34,7 +34,7 @@ use smol_str::SmolStr;
 
 pub use fleet::shared;
 pub use guessing::{found, guessed};
-pub use health::{Health, Unheard, gone, misread, missing, rejected_percent};
+pub use health::{Crowd, Health, Unheard, crowded, gone, misread, missing, rejected_percent};
 pub use objects::walked;
 pub(crate) use params::nearest;
 pub use params::{BadParameter, Params};

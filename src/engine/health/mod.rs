@@ -3,6 +3,7 @@
 //! A log is what is followed under one path: file after file, as rotation goes. It has no profile. What is remembered of all
 //! logs together is their [`Roll`].
 
+mod callers;
 mod hours;
 mod roll;
 #[cfg(test)]
@@ -13,6 +14,7 @@ use std::path::Path;
 use serde::{Deserialize, Serialize};
 use smol_str::{SmolStr, format_smolstr};
 
+pub use callers::{Callers, hashed};
 pub use roll::Roll;
 
 use crate::engine::incident::Desk;
@@ -25,6 +27,9 @@ pub struct Log {
     pub window: Window,
     /// What has been told.
     pub desk: Desk,
+    /// Who calls from where.
+    #[serde(default)]
+    pub callers: Callers,
 }
 
 impl Log {

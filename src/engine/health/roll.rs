@@ -137,16 +137,21 @@ impl Roll {
         Some((heard, of, longest))
     }
 
-    /// Returns the logs that have fallen silent since they were looked for, each with what was told of it before. Nothing
+    /// Returns the logs that have fallen silent since they were looked for, of those that are to have more lines. Nothing
     /// is looked for before another hour has begun.
-    pub fn missing(&mut self, params: &Health) -> Vec<(SmolStr, Unheard)> {
+    pub fn missing(
+        &mut self,
+        has_more: impl Fn(&str) -> bool,
+        params: &Health,
+    ) -> Vec<(SmolStr, Unheard)> {
         let now = self.site.newest();
         if std::mem::replace(&mut self.looked, now) == now {
             return Vec::new();
         }
         let is_told = |log: &Heard| log.told.is_some() && log.told == log.hours.newest();
-        let names = self.logs.iter().filter(|(_, log)| !is_told(log)).map(|(name, _)| name);
-        let missing = names.filter_map(|name| Some((name.clone(), self.unheard(name, params)?)));
+        let names = self.logs.iter().filter(|(name, log)| !is_told(log) && has_more(name));
+        let missing =
+            names.filter_map(|(name, _)| Some((name.clone(), self.unheard(name, params)?)));
         missing.collect()
     }
 

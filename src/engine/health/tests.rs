@@ -24,7 +24,7 @@ fn hear(roll: &mut Roll, log: &str, hours: impl IntoIterator<Item = i64>) {
 
 /// Which logs are missing, after how many hours, and since which.
 fn missing(roll: &mut Roll) -> Vec<(String, u32, i64)> {
-    let found = roll.missing(&Health::default());
+    let found = roll.missing(|_| true, &Health::default());
     for (name, _) in &found {
         roll.tell(name);
     }

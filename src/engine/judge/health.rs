@@ -5,17 +5,17 @@ use std::path::Path;
 use smol_str::{SmolStr, format_smolstr};
 
 use crate::engine::alert::{Alert, Facts};
-use crate::engine::detect::{About, gone, misread, missing};
-use crate::engine::health::{Log, PREFIX, Roll, principal};
+use crate::engine::detect::{About, crowded, gone, misread, missing};
+use crate::engine::health::{Log, PREFIX, Roll, hashed, principal};
 use crate::engine::incident::{Desk, Joined, key_of, key_of_log, stable_id};
-use crate::engine::judge::{Judge, by_name, reasons, risk_of, sentence};
+use crate::engine::judge::{Judge, by_name, is_used, reasons, risk_of, sentence};
 use crate::engine::line::StreamId;
 use crate::engine::memory::Memory;
 use crate::engine::pulse::{Gap, Pulse, Spell};
 use crate::engine::rule::Rule;
 use crate::engine::rule::view::View;
 use crate::engine::time::Timestamp;
-use crate::engine::usage::Origin;
+use crate::engine::usage::{Origin, Outcome, Usage};
 
 /// A log whose lines were read, and the clock for when it says no time.
 #[derive(Clone, Copy, Debug)]
@@ -57,9 +57,27 @@ impl Judge {
         }
     }
 
-    /// Looks for logs that have fallen silent. To be asked when all that there is of any log was judged.
-    pub fn look(&self, memory: &mut Memory, roll: &mut Roll) {
-        for (principal, found) in roll.missing(&self.params.health) {
+    /// Judges where the usages of a log come from.
+    pub fn count(&self, memory: &mut Memory, log: &mut Log, of: Followed<'_>, usages: &[Usage]) {
+        // Who guesses tokens comes from one address, too.
+        let accepted = |usage: &&Usage| usage.outcome() == Outcome::Ok && is_used(usage);
+        for usage in usages.iter().filter(accepted) {
+            let whose = || hashed(&self.registry.principal(usage));
+            let Some(crowd) = log.callers.call(usage, whose, &self.params.health) else { continue };
+            let found = Finding {
+                time: usage.time,
+                what: format_smolstr!("proxy {}", crowd.address),
+                facts: crowded(&crowd, &of.path.to_string_lossy()),
+                evidence: vec![usage.origin],
+            };
+            self.tell_of_log(memory, &mut log.desk, &principal(of.path), &found);
+        }
+    }
+
+    /// Looks for logs that have fallen silent, of those that are to have more lines. To be asked when all that there is of any
+    /// log was judged.
+    pub fn look(&self, memory: &mut Memory, roll: &mut Roll, has_more: impl Fn(&str) -> bool) {
+        for (principal, found) in roll.missing(has_more, &self.params.health) {
             let Some(desk) = roll.tell(&principal) else { continue };
             let file = principal.strip_prefix(PREFIX).unwrap_or(&principal);
             let found = Finding {

@@ -1,5 +1,6 @@
 //! Logs whose lines cannot be read, or are gone.
 
+use std::net::IpAddr;
 use std::path::Path;
 
 use super::judge;
@@ -9,11 +10,12 @@ use crate::engine::health::Log;
 use crate::engine::judge::Followed;
 use crate::engine::line::{Loss, StreamId};
 use crate::engine::memory::Memory;
-use crate::engine::profile::tests::START;
+use crate::engine::profile::tests::{START, usage};
 use crate::engine::pulse::{Gap, Pulse};
 use crate::engine::record::Reject;
+use crate::engine::secret::TokenId;
 use crate::engine::time::{DAY, HOUR, SECOND, Timestamp};
-use crate::engine::usage::Origin;
+use crate::engine::usage::{Origin, Usage};
 
 /// A pulse of lines a second apart, of which each Nth is rejected.
 fn pulse(from: Timestamp, n_lines: i64, one_in: i64) -> Pulse {
@@ -100,4 +102,50 @@ fn each_gap_is_told_with_its_file_its_bytes_and_its_cause() {
         "4711 bytes of /var/log/a.log were never read: the file was removed before they could be; \
          it was read up to offset 700"
     );
+}
+
+/// Uses of so many tokens in turn, a second apart; each Nth is from elsewhere.
+fn crowd(n_tokens: u8, n_uses: i64, elsewhere: u8) -> Vec<Usage> {
+    let one = |n: i64| {
+        let token = u8::try_from(n % i64::from(n_tokens)).unwrap();
+        let last = if token % elsewhere == elsewhere - 1 { 200 } else { 1 };
+        Usage {
+            token: TokenId([100 + token; 16]),
+            identity: None,
+            client: Some(IpAddr::from([192, 0, 2, last])),
+            status: Some(200),
+            ..usage(n * SECOND)
+        }
+    };
+    (0..n_uses).map(one).collect()
+}
+
+/// The reasons told, from a log that is cut into batches of so many usages and restarted after each.
+fn counted(usages: &[Usage], size: usize) -> Vec<String> {
+    let (judge, mut memory, mut log) = (judge(), Memory::new(9), Log::default());
+    let path = Path::new("/var/log/a.log");
+    let of = Followed { path, file: path, stream: StreamId(3), now: START };
+    for batch in usages.chunks(size) {
+        judge.count(&mut memory, &mut log, of, batch);
+        log = Log::decode(&log.encode()).unwrap();
+    }
+    memory.take().alerts.into_iter().map(|alert| alert.reason).collect()
+}
+
+#[test]
+fn an_address_that_nearly_everybody_comes_from_is_told_once_however_the_log_is_cut() {
+    let usages = crowd(20, 90_000, 20);
+    let told = counted(&usages, 77);
+    assert_eq!(
+        told,
+        [
+            "19 of 20 principals of /var/log/a.log come from 192.0.2.1 (1000 uses within 6 h): if that is a \
+          proxy of yours, set trusted_proxies = [\"192.0.2.1\"] for this source and log X-Forwarded-For, \
+          since all addresses are the proxy's"
+        ]
+    );
+    assert_eq!(counted(&usages, 90_000), told);
+    assert_eq!(counted(&crowd(20, 2000, 10), 100), [""; 0], "18 of 20 are not more than 90 %");
+    assert_eq!(counted(&crowd(9, 2000, 20), 100), [""; 0]);
+    assert_eq!(counted(&crowd(20, 999, 20), 100), [""; 0]);
 }

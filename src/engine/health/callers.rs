@@ -1,0 +1,95 @@
+//! Who calls from where, in the latest hours of one log: if nearly everybody comes from one address, it is a proxy's.
+
+use std::collections::{BTreeMap, BTreeSet};
+use std::net::IpAddr;
+
+use serde::{Deserialize, Serialize};
+
+use crate::engine::detect::{Crowd, Health};
+use crate::engine::stats::key;
+use crate::engine::usage::Usage;
+
+/// Hours of event time that are looked at together.
+const HOURS: i64 = 6;
+/// Tokens that are kept, the first ones: enough to tell 90 % from fewer.
+const MAX_TOKENS: usize = 32;
+/// So often, in usages, the question is asked.
+const EVERY: u64 = 100;
+/// Addresses that were told, at most.
+const MAX_TOLD: usize = 16;
+
+/// The callers of one log.
+#[derive(Clone, Debug, Default, PartialEq, Serialize, Deserialize)]
+pub struct Callers {
+    /// The hour with which the hours began.
+    since: i64,
+    /// Accepted usages.
+    usages: u64,
+    tokens: Vec<Caller>,
+    /// Which addresses were told.
+    told: Vec<IpAddr>,
+}
+
+/// A token, its principal, both hashed, and the address that it came from last.
+#[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
+struct Caller(u32, u32, IpAddr);
+
+impl Callers {
+    /// Takes in an accepted usage; returns a crowd behind one address if that is news. `principal` says whose it is.
+    pub fn call(
+        &mut self,
+        usage: &Usage,
+        principal: impl FnOnce() -> u32,
+        params: &Health,
+    ) -> Option<Crowd> {
+        let client = usage.client?;
+        let hour = usage.time.hour();
+        let hours = hour.saturating_sub(self.since);
+        if !(-HOURS..HOURS).contains(&hours) {
+            (self.since, self.usages) = (hour, 0);
+            self.tokens.clear();
+        }
+        self.usages += 1;
+        let (token, n_tokens) = (key(&[&usage.token.0]), self.tokens.len());
+        match self.tokens.iter_mut().find(|caller| caller.0 == token) {
+            Some(caller) => caller.2 = client,
+            None if n_tokens < MAX_TOKENS => {
+                self.tokens.push(Caller(token, principal(), client));
+            }
+            None => {}
+        }
+        let crowd = self.usages.is_multiple_of(EVERY).then(|| self.crowd(params)).flatten()?;
+        if self.told.contains(&crowd.address) || self.told.len() == MAX_TOLD {
+            return None;
+        }
+        self.told.push(crowd.address);
+        Some(crowd)
+    }
+
+    /// Returns the address that nearly all principals come from.
+    #[must_use]
+    pub fn crowd(&self, params: &Health) -> Option<Crowd> {
+        let principals = self.tokens.iter().map(|caller| caller.1).collect::<BTreeSet<_>>().len();
+        let mut by_address = BTreeMap::<IpAddr, BTreeSet<u32>>::new();
+        for Caller(_, principal, address) in &self.tokens {
+            by_address.entry(*address).or_default().insert(*principal);
+        }
+        let most = by_address.into_iter().max_by_key(|(_, principals)| principals.len());
+        let (address, behind) = most.map(|(address, those)| (address, those.len()))?;
+        let number = |count: usize| u64::try_from(count).unwrap_or(u64::MAX);
+        let crowd = Crowd {
+            address,
+            behind: number(behind),
+            principals: number(principals),
+            usages: self.usages,
+            hours: HOURS,
+        };
+        params.is_proxied(&crowd).then_some(crowd)
+    }
+}
+
+/// Hashes a principal's name.
+#[must_use]
+pub fn hashed(principal: &str) -> u32 {
+    key(&[principal.as_bytes()])
+}
