@@ -9,6 +9,7 @@ mod choice;
 pub mod exit;
 mod explain;
 mod generate;
+mod health;
 mod history;
 mod lines;
 mod parse;

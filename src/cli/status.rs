@@ -9,12 +9,14 @@ use crate::atlas::Layer;
 use crate::cli::accounting::{Account, unaccounted};
 use crate::cli::advice::Place;
 use crate::cli::args::Global;
+use crate::cli::health::Look;
 use crate::cli::print::{self, Printer};
-use crate::cli::{Context, advice, state, table};
+use crate::cli::{Context, advice, health as troubles, state, table};
 use crate::clock::now;
 use crate::daemon::site::Site;
+use crate::daemon::worker::ROLL;
 use crate::engine::detect::{Health, rejected_percent};
-use crate::engine::health::Log;
+use crate::engine::health::{Log, Roll};
 use crate::engine::house::{House, Threshold};
 use crate::engine::pulse::WINDOW_MINUTES;
 use crate::engine::time::{SECOND, Timestamp};
@@ -32,6 +34,7 @@ struct State {
     stats: Stats,
     last_error: String,
     threshold: Option<Threshold>,
+    roll: Roll,
 }
 
 /// When the streams are looked at, and what they are held against.
@@ -47,9 +50,23 @@ pub(super) fn run(context: &mut Context) -> anyhow::Result<ExitCode> {
     let layers = context.site.atlas().status();
     // A faulty table of thresholds is for `check` to tell.
     let health = context.site.params().map(|params| params.health).unwrap_or_default();
+    let look = Look {
+        streams: &state.streams,
+        roll: &state.roll,
+        outbox: &state.stats.outbox,
+        layers: &layers,
+        params: &health,
+        now,
+        lag: |stream, now| lag(stream, size(stream), now),
+    };
+    let found = look.troubles();
     let printer = &mut context.printer;
     if printer.is_json() {
-        printer.json(&status_json(&state, &layers, now))?;
+        let mut status = status_json(&state, &layers, now);
+        if let Some(fields) = status.as_object_mut() {
+            fields.insert("health".to_owned(), troubles::to_json(&found));
+        }
+        printer.json(&status)?;
         return Ok(ExitCode::SUCCESS);
     }
     if !state.is_there {
@@ -58,6 +75,7 @@ pub(super) fn run(context: &mut Context) -> anyhow::Result<ExitCode> {
             .line(format_args!("no database yet: {}", print::safe(database.to_string_lossy())))?;
     }
     print_streams(printer, &state.streams, &At { global: &context.global, health, now })?;
+    troubles::print(printer, &found)?;
     print_counts(printer, &state, now)?;
     if !state.streams.is_empty() {
         Account::of(&state.streams).print(printer)?;
@@ -76,12 +94,15 @@ fn state_of(context: &Context) -> anyhow::Result<State> {
     let last_error = waiting.into_iter().map(|mail| mail.error).rfind(|error| !error.is_empty());
     let mut streams = reader.streams()?;
     streams.sort_by(|a, b| (&a.position.path, a.updated).cmp(&(&b.position.path, b.updated)));
+    let house = reader.house()?;
+    let roll = house.iter().find(|row| row.name == ROLL);
     Ok(State {
         is_there: true,
         streams,
         stats: reader.stats()?,
         last_error: last_error.unwrap_or_default(),
         threshold: threshold(&context.site, &reader)?,
+        roll: roll.and_then(|row| Roll::decode(&row.body)).unwrap_or_default(),
     })
 }
 

@@ -23,7 +23,7 @@ use crate::source::rotation::unrotated;
 use crate::store::{Store, StoreError};
 
 /// Under which name the store keeps in which hours logs had lines.
-const ROLL: &str = "logs";
+pub const ROLL: &str = "logs";
 
 /// Whether people are told of what is found.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]

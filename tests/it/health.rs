@@ -57,6 +57,13 @@ fn health(home: &Home) -> Vec<Value> {
     home.json(&["alerts", "list", "--rule", "monitor-health", "--json"])
 }
 
+/// What `status` says is wrong, by kind.
+fn troubles(home: &Home) -> Vec<String> {
+    let status = home.json(&["status", "--json"]).remove(0);
+    let kind = |one: &Value| one["kind"].as_str().unwrap().to_owned();
+    status["health"].as_array().unwrap().iter().map(kind).collect()
+}
+
 /// How many mails wait.
 fn n_waiting(home: &Home) -> u64 {
     home.json(&["status", "--json"])[0]["outbox"]["waiting"].as_u64().unwrap()
@@ -244,6 +251,8 @@ fn bytes_that_are_gone_are_one_alert_whenever_the_daemon_is_killed() {
         });
         daemon.kill();
     }
+    assert_eq!(troubles(&home), ["gap"]);
+    assert!(home.print(&["status"]).contains("a.log: 34 B were gone before they were read"));
     let told = health(&home);
     assert_eq!(told.len(), 2, "{told:?}");
     let of = |cause: &str| {
@@ -309,6 +318,7 @@ fn a_log_that_falls_silent_is_told_once_whatever_the_daemon_goes_through() {
         path.display()
     );
     assert_eq!(told[0]["event"]["reason"], reason);
+    assert_eq!(troubles(&home), ["silent"]);
 
     // A replay cannot know that a log was to have more lines, until it has some; then it tells the same.
     assert_eq!(home.json(&["replay", "--json", "logs"]).len(), 0);
@@ -361,4 +371,14 @@ fn a_proxy_that_is_not_declared_is_told_once_over_a_restart_and_a_kill() {
     assert!(reason.starts_with("12 of 12 principals of "), "{reason}");
     assert!(reason.contains("trusted_proxies = [\"192.0.2.1\"]"), "{reason}");
     assert_eq!(told[0]["evidence"][0]["offset"], line(0).len() * 999);
+    assert_eq!(troubles(&home), ["proxy"]);
+}
+
+#[test]
+fn a_clock_that_is_ahead_is_shown_by_the_status() {
+    let server = server();
+    let home = Home::new(&config(&server));
+    home.append("logs/a.log", lines(1, 10, 100).replace("/2026:", "/2096:"));
+    run(&home, 9, 0, &server);
+    assert_eq!(troubles(&home), ["skew"]);
 }

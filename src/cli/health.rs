@@ -1,0 +1,175 @@
+//! What keeps the monitor from seeing, as `status` shows it: a line for each log, and for what logs share.
+
+use std::collections::BTreeMap;
+use std::path::{Path, PathBuf};
+
+use anstyle::AnsiColor;
+use serde_json::{Value as Json, json};
+
+use crate::atlas::Layer;
+use crate::cli::print::{self, Printer};
+use crate::engine::detect::Health;
+use crate::engine::health::{Log, Roll, principal};
+use crate::engine::time::{DAY, HOUR, SECOND, Timestamp};
+use crate::source::rotation::unrotated;
+use crate::store::{OutboxStats, StreamStatus};
+
+/// Lines that are from so long after they were committed are from a wrong clock.
+const MAX_SKEW: i64 = 120 * SECOND;
+/// Unread bytes are no trouble for so long.
+const MAX_LAG: i64 = 60;
+/// Addresses move: GeoIP data is renewed weekly or monthly by who makes it.
+const MAX_AGE: i64 = 30 * DAY;
+/// A mail that waits for longer does so since nobody takes it.
+const MAX_WAIT: i64 = HOUR;
+
+/// One thing that is wrong.
+pub(super) struct Trouble {
+    kind: &'static str,
+    /// Which log, file or part.
+    about: String,
+    text: String,
+}
+
+/// What is looked at, and when.
+pub(super) struct Look<'a> {
+    pub streams: &'a [StreamStatus],
+    pub roll: &'a Roll,
+    pub outbox: &'a OutboxStats,
+    pub layers: &'a [Layer],
+    pub params: &'a Health,
+    pub now: Timestamp,
+    /// For how many seconds a stream has had bytes that were not read.
+    pub lag: fn(&StreamStatus, Timestamp) -> i64,
+}
+
+impl Look<'_> {
+    /// Returns all that is wrong, log by log, then what logs share.
+    pub(super) fn troubles(&self) -> Vec<Trouble> {
+        let mut logs = BTreeMap::<PathBuf, Vec<&StreamStatus>>::new();
+        for stream in self.streams {
+            logs.entry(unrotated(&stream.position.path)).or_default().push(stream);
+        }
+        let mut found = Vec::new();
+        for (path, streams) in &logs {
+            self.look_at_log(path, streams, &mut found);
+        }
+        found.extend(self.layers.iter().filter_map(|layer| self.old(layer)));
+        let waiting = self.outbox.oldest.filter(|oldest| self.now.since(*oldest) > MAX_WAIT);
+        found.extend(waiting.map(|oldest| Trouble {
+            kind: "mail",
+            about: "mails".to_owned(),
+            text: format!("the oldest was queued {} and is not sent", print::ago(oldest, self.now)),
+        }));
+        found
+    }
+
+    fn look_at_log(&self, path: &Path, streams: &[&StreamStatus], found: &mut Vec<Trouble>) {
+        let about = path.to_string_lossy().into_owned();
+        let mut add = |kind, text| found.push(Trouble { kind, about: about.clone(), text });
+        let gap = streams.iter().map(|stream| stream.tally.missing.gap).sum::<u64>();
+        if gap > 0 {
+            add("gap", format!("{} B were gone before they were read", print::number(gap)));
+        }
+        if let Some(silent) = self.roll.unheard(&principal(path), self.params) {
+            let (last, hours) = (print::ago(silent.last, self.now), silent.hours);
+            add(
+                "silent",
+                format!("no line since {last}, for {hours} h in which other logs had some"),
+            );
+        }
+        let lag = streams.iter().map(|stream| (self.lag)(stream, self.now)).max();
+        if let Some(lag) = lag.filter(|lag| *lag > MAX_LAG) {
+            add("lag", format!("bytes have not been read for {lag} s"));
+        }
+        let latest = streams.iter().max_by_key(|stream| stream.updated);
+        let Some((stream, log)) = latest.and_then(|one| Some((one, Log::decode(&one.health)?)))
+        else {
+            return;
+        };
+        if let Some(crowd) = log.callers.crowd(self.params) {
+            let (behind, principals, address) = (crowd.behind, crowd.principals, crowd.address);
+            let text = format!(
+                "{behind} of {principals} principals come from {address}: if it is a proxy, \
+                 trusted_proxies = [\"{address}\"] is missing"
+            );
+            add("proxy", text);
+        }
+        let ahead = log.window.newest().map_or(0, |newest| newest.since(stream.updated));
+        if ahead > MAX_SKEW {
+            add("skew", format!("its latest lines came {} s before their time", ahead / SECOND));
+        }
+    }
+
+    /// The built-in table is as old as the program; whoever wants a newer one names a file.
+    fn old(&self, layer: &Layer) -> Option<Trouble> {
+        let path = layer.path.as_ref()?;
+        let built = Timestamp::from_seconds(i64::try_from(layer.built?).ok()?);
+        let text = || format!("the GeoIP data was built {}", print::ago(built, self.now));
+        (self.now.since(built) > MAX_AGE).then(|| Trouble {
+            kind: "geoip",
+            about: path.to_string_lossy().into_owned(),
+            text: text(),
+        })
+    }
+}
+
+/// Prints one line for each.
+pub(super) fn print(printer: &mut Printer, troubles: &[Trouble]) -> std::io::Result<()> {
+    let red = AnsiColor::Red.on_default();
+    for Trouble { kind, about, text } in troubles {
+        let (about, text) = (print::safe(about), print::safe(text));
+        printer.line(format_args!("{red}{kind}{red:#}: {about}: {text}"))?;
+    }
+    Ok(())
+}
+
+/// The same, for programs.
+pub(super) fn to_json(troubles: &[Trouble]) -> Json {
+    let one = |Trouble { kind, about, text }: &Trouble| json!({"kind": kind, "about": about, "text": text});
+    troubles.iter().map(one).collect()
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::atlas::Role;
+
+    fn told(look: &Look<'_>) -> Vec<String> {
+        let troubles = look.troubles();
+        troubles.iter().map(|one| format!("{}: {}: {}", one.kind, one.about, one.text)).collect()
+    }
+
+    #[test]
+    fn old_geography_and_waiting_mails_are_trouble_and_the_built_in_table_is_none() {
+        let now = Timestamp(400 * DAY);
+        let layer = |path: Option<&str>, days: u64| Layer {
+            role: Role::BuiltIn,
+            path: path.map(PathBuf::from),
+            kind: None,
+            built: Some((400 - days) * 86_400),
+            fault: None,
+        };
+        let layers = [layer(Some("a.mmdb"), 31), layer(Some("b.mmdb"), 29), layer(None, 300)];
+        let outbox = |hours: i64| OutboxStats {
+            oldest: Some(now.plus(-hours * HOUR)),
+            ..OutboxStats::default()
+        };
+        let (params, roll) = (Health::default(), Roll::default());
+        let look = |outbox: OutboxStats| {
+            told(&Look {
+                streams: &[],
+                roll: &roll,
+                outbox: &outbox,
+                layers: &layers,
+                params: &params,
+                now,
+                lag: |_, _| 0,
+            })
+        };
+        let old = "geoip: a.mmdb: the GeoIP data was built 31 d ago";
+        assert_eq!(look(outbox(1)), [old]);
+        let waiting = "mail: mails: the oldest was queued 2 h ago and is not sent";
+        assert_eq!(look(outbox(2)), [old, waiting]);
+    }
+}
