@@ -105,6 +105,9 @@ impl OldFile {
             }
             self.pass(step);
         }
+        // What stands before was read of the file that this one was compressed from.
+        let is_same = Identity::of(position) == Identity::of(&self.position);
+        self.position.began = if is_same { position.began } else { position.offset };
         let written = self.position.directives.written;
         self.position.directives.clone_from(&position.directives);
         self.position.directives.written = written;
