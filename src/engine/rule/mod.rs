@@ -110,6 +110,10 @@ pub enum Dimension {
     Carrier,
 }
 
+/// Bytes of a rule file, at most: the compiler of a regular expression of 10 MB takes minutes to refuse it
+/// (measured). The largest built-in file has 41 KB.
+const MAX_FILE: usize = 128 * 1024;
+
 /// What is wrong with a rule file.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct RuleFault {
@@ -255,6 +259,10 @@ impl RuleSet {
 fn parse_file(file: &str, text: &str) -> (Vec<(Rule, SigmaRule)>, Vec<RuleFault>) {
     let fault =
         |message: String| RuleFault { file: SmolStr::new(file), line: line_of(&message), message };
+    if text.len() > MAX_FILE {
+        let message = format!("{} bytes; a rule file has {MAX_FILE} at most", text.len());
+        return (Vec::new(), vec![fault(message)]);
+    }
     let collection = match parse_sigma_yaml(text) {
         Ok(collection) => collection,
         Err(error) => return (Vec::new(), vec![fault(error.to_string())]),

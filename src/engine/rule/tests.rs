@@ -330,3 +330,11 @@ fn the_worked_example_of_the_readme_works() {
     assert!(outcomes.len() >= 3);
     assert!(outcomes.iter().all(|outcome| outcome.fault.is_none()), "{outcomes:?}");
 }
+
+#[test]
+fn a_file_beyond_the_bound_is_refused_unread() {
+    let text = format!("title: {}\n", "x".repeat(super::MAX_FILE));
+    let (_, faults) = RuleSet::new([("own.yml", text.as_str())], &[]);
+    assert_eq!(faults.len(), 1);
+    assert!(faults[0].message.ends_with("a rule file has 131072 at most"), "{}", faults[0]);
+}
