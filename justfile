@@ -7,6 +7,10 @@ _default:
 ci:
     .ci/run
 
+# Provokes every fault of SECURITY.md in full; CI takes a sample of the slow ones.
+torture:
+    TORTURE=full cargo test --locked --test torture -- --nocapture
+
 # Builds and replays the sample stories.
 demo:
     cargo run --release -- replay sample-logs

@@ -4,6 +4,7 @@
 #![allow(clippy::unwrap_used, reason = "a test may panic")]
 
 use std::collections::BTreeSet;
+use std::path::Path;
 use std::{fs, iter};
 
 use tokenwatch::engine::detect::{ALL, Params};
@@ -123,6 +124,36 @@ fn the_recipe_of_the_readme_is_that_of_the_page() {
     let recipes: Vec<&str> = recipes.map(|(_, text)| text).collect();
     assert_eq!(recipes.len(), 2);
     assert!(recipes.iter().all(|recipe| page.contains(recipe)), "{recipes:?}");
+}
+
+#[test]
+fn every_test_that_the_table_of_faults_names_is_there() {
+    let page = text("SECURITY.md");
+    let (_, section) = page.split_once("\n## Faults\n").unwrap();
+    let rows = section.lines().skip_while(|line| !line.starts_with("| no. |")).skip(2);
+    let rows: Vec<&str> = rows.take_while(|line| line.starts_with('|')).collect();
+    assert!(50 <= rows.len(), "{} rows", rows.len());
+    let sources = ["src", "tests"].map(|folder| sources(Path::new(folder))).concat();
+    for row in rows {
+        let names: Vec<&str> = quoted(row.split('|').nth(4).unwrap_or_default()).collect();
+        assert!(!names.is_empty(), "{row}");
+        for name in names {
+            let is_test = || sources.iter().any(|text| text.contains(&format!("fn {name}(")));
+            let is_there = if name.contains('/') { Path::new(name).exists() } else { is_test() };
+            assert!(is_there, "{name}");
+        }
+    }
+}
+
+/// The texts of a folder's Rust files.
+fn sources(folder: &Path) -> Vec<String> {
+    let entries = fs::read_dir(folder).unwrap().map(|entry| entry.unwrap().path());
+    let texts = entries.map(|path| match path.extension() {
+        _ if path.is_dir() => sources(&path),
+        Some(end) if end == "rs" => vec![fs::read_to_string(&path).unwrap()],
+        _ => Vec::new(),
+    });
+    texts.flatten().collect()
 }
 
 /// The rows of README's table of formats.

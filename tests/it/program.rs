@@ -144,9 +144,19 @@ impl Running {
     }
 
     /// Asks the daemon to end, and waits for it.
-    pub(crate) fn terminate(mut self) -> ExitStatus {
+    pub(crate) fn terminate(self) -> ExitStatus {
         self.signal("TERM");
-        wait_until("the daemon ends", || self.child.try_wait().expect("wait").is_some());
+        self.wait()
+    }
+
+    /// Tells whether the daemon has ended.
+    pub(crate) fn has_ended(&mut self) -> bool {
+        self.child.try_wait().expect("wait").is_some()
+    }
+
+    /// Waits for the daemon to end by itself.
+    pub(crate) fn wait(mut self) -> ExitStatus {
+        wait_until("the daemon ends", || self.has_ended());
         self.child.wait().expect("wait")
     }
 

@@ -1,0 +1,92 @@
+//! Section b: lines that are torn, endless, or never end.
+
+use std::fs::File;
+use std::io::Write;
+
+use crate::program::wait_until;
+use crate::site::{Site, append};
+
+/// What an over-long line may cost, in KiB.
+const LINE_MEMORY: u64 = 8 * 1024;
+
+#[test]
+fn a_line_written_in_pieces_across_kills_is_one_line() {
+    let mut site = Site::new();
+    site.append("logs/a.log", 3);
+    let path = site.home.path("logs/a.log");
+    let mut daemon = site.start();
+    site.wait();
+    let line = site.lines(1);
+    for piece in line.as_bytes().chunks(30) {
+        append(&path, piece);
+        daemon.kill();
+        daemon = site.start();
+    }
+    site.wait();
+    site.append("logs/a.log", 1);
+    site.wait();
+    site.prove(daemon);
+}
+
+#[test]
+fn a_last_line_without_an_end_is_taken_once_when_its_file_was_rotated() {
+    let mut site = Site::new();
+    let lines = site.lines(3);
+    append(&site.home.path("logs/a.log"), lines.trim_end().as_bytes());
+    let daemon = site.start();
+    site.wait_but_for(1);
+    site.rename("logs/a.log", "logs/a.log.1");
+    site.append("logs/a.log", 2);
+    site.wait();
+    daemon.kill();
+    let daemon = site.start();
+    site.append("logs/a.log", 2);
+    site.wait();
+    site.prove(daemon);
+}
+
+#[test]
+fn an_endless_line_costs_no_memory_and_the_next_one_is_exact() {
+    for n_bytes in [64 * 1024_u64, 1 << 20, 200 << 20] {
+        let mut site = Site::new();
+        site.append("logs/a.log", 3);
+        let daemon = site.start();
+        site.wait();
+        let before = site.peak_memory();
+        let mut file = File::options().append(true).open(site.home.path("logs/a.log")).unwrap();
+        for _ in 0..n_bytes / (64 * 1024) {
+            file.write_all(&[b'x'; 64 * 1024]).unwrap();
+        }
+        file.write_all(b"\n").unwrap();
+        site.append("logs/a.log", 3);
+        site.wait_with(1);
+        let (grown, discarded) = (site.peak_memory() - before, site.sum("discarded"));
+        assert!(grown < LINE_MEMORY, "{n_bytes} bytes: {grown} KiB");
+        assert!((n_bytes - 64 * 1024..=n_bytes).contains(&discarded));
+        assert_eq!(site.sum("rejected"), 1);
+        site.prove(daemon);
+    }
+}
+
+#[test]
+fn a_line_that_never_ends_is_waited_for_without_memory() {
+    let mut site = Site::new();
+    site.append("logs/a.log", 3);
+    let daemon = site.start();
+    site.wait();
+    let before = site.peak_memory();
+    let mut file = File::options().append(true).open(site.home.path("logs/a.log")).unwrap();
+    for n in 0..200 {
+        file.write_all(&vec![b'x'; 1 << 20]).unwrap();
+        // Another file shows that the daemon goes on meanwhile.
+        site.append("logs/b.log", n % 2);
+        site.wait();
+    }
+    let grown = site.peak_memory() - before;
+    assert!(grown < LINE_MEMORY, "{grown} KiB");
+    file.write_all(b"\n").unwrap();
+    site.append("logs/a.log", 1);
+    wait_until("the line behind it is read", || site.sum("rejected") == 1);
+    site.wait_with(1);
+    site.prove(daemon);
+}

@@ -1,0 +1,382 @@
+//! Section a: files that are renamed, copied, cut, deleted, linked, forbidden, many, and large.
+
+use std::ffi::OsStr;
+use std::fs::{self, File, OpenOptions};
+use std::io::{Seek, Write};
+use std::os::unix::ffi::OsStrExt;
+use std::os::unix::fs::{MetadataExt, PermissionsExt, symlink};
+
+use crate::program::wait_until;
+use crate::site::{CONFIG, Site, append, truncate, works};
+
+/// Waits until the daemon has let go of a file.
+fn wait_for_release(site: &Site, name: &str) {
+    wait_until("the file is let go of", || {
+        !site.open_files().iter().any(|path| path.contains(name))
+    });
+}
+
+#[test]
+fn a_late_writer_is_read_before_and_after_the_file_was_let_go_of() {
+    let mut site = Site::new();
+    site.append("logs/a.log", 5);
+    let daemon = site.start();
+    site.wait();
+    let mut old = OpenOptions::new().append(true).open(site.home.path("logs/a.log")).unwrap();
+    site.rename("logs/a.log", "logs/a.log.1");
+    site.append("logs/a.log", 3);
+    old.write_all(site.lines(4).as_bytes()).unwrap();
+    site.wait();
+    wait_for_release(&site, "a.log.1");
+    old.write_all(site.lines(4).as_bytes()).unwrap();
+    site.append("logs/a.log", 3);
+    site.wait();
+    site.prove(daemon);
+}
+
+#[test]
+fn a_deleted_file_is_one_gap_of_the_bytes_that_were_seen() {
+    let mut site = Site::new();
+    let torn = b"192.0.2.7 - - [02/Mar/2026:08:00:00 +0000] \"GET /";
+    let lines = site.lines(5);
+    append(&site.home.path("logs/a.log"), &[lines.as_bytes(), torn].concat());
+    let daemon = site.start();
+    site.wait();
+    daemon.kill();
+    site.rename("logs/a.log", "logs/a.log.1");
+    fs::remove_file(site.home.path("logs/a.log.1")).unwrap();
+    site.append("logs/a.log", 3);
+    for _ in 0..2 {
+        let daemon = site.start();
+        site.wait();
+        wait_until("the gap is committed", || site.sum("gap_bytes") > 0);
+        assert_eq!(site.sum("gap_bytes"), torn.len() as u64);
+        daemon.kill();
+    }
+    assert_eq!(site.n_said("Lines were removed before they were read."), 1);
+    site.prove(site.start());
+}
+
+#[test]
+fn a_copy_and_truncation_while_down_is_read_once_and_not_again() {
+    let mut site = Site::new();
+    site.append("logs/a.log", 20);
+    let daemon = site.start();
+    site.wait();
+    daemon.kill();
+    site.append("logs/a.log", 3);
+    fs::copy(site.home.path("logs/a.log"), site.home.path("logs/a.log.1")).unwrap();
+    truncate(&site.home.path("logs/a.log"));
+    site.append("logs/a.log", 2);
+    for _ in 0..2 {
+        let daemon = site.start();
+        site.wait();
+        daemon.kill();
+    }
+    site.append("logs/a.log", 1);
+    let daemon = site.start();
+    site.wait();
+    site.prove(daemon);
+}
+
+#[test]
+fn a_writer_that_does_not_append_leaves_nuls_that_are_counted() {
+    let mut site = Site::new();
+    let path = site.home.path("logs/a.log");
+    let mut writer = File::create(&path).unwrap();
+    writer.write_all(site.lines(50).as_bytes()).unwrap();
+    let daemon = site.start();
+    site.wait();
+    let n_nuls = writer.stream_position().unwrap();
+    truncate(&path);
+    writer.write_all(site.lines(5).as_bytes()).unwrap();
+    site.wait();
+    assert_eq!(site.sum("nul_bytes"), n_nuls);
+    site.prove(daemon);
+}
+
+#[test]
+fn an_inode_that_is_used_again_is_a_new_file() {
+    let mut site = Site::new();
+    site.append("logs/a.log", 5);
+    let path = site.home.path("logs/a.log");
+    let inode = fs::metadata(&path).unwrap().ino();
+    let daemon = site.start();
+    site.wait();
+    daemon.kill();
+    let lines = site.lines(9);
+    let is_reused = (0..100).any(|_| {
+        fs::remove_file(&path).unwrap();
+        fs::write(&path, &lines).unwrap();
+        fs::metadata(&path).unwrap().ino() == inode
+    });
+    if !is_reused {
+        eprintln!("12: this file system does not use inodes again");
+    }
+    let daemon = site.start();
+    site.wait();
+    site.prove(daemon);
+}
+
+#[test]
+fn a_file_renamed_over_another_leaves_none_of_both_unread() {
+    let mut site = Site::new();
+    site.append("logs/a.log", 5);
+    let daemon = site.start();
+    site.wait();
+    for n in 1..20 {
+        site.append("logs/a.log", n % 3);
+        site.append("new", 2);
+        site.rename("new", "logs/a.log");
+        // What is replaced before it was ever open, nobody can read.
+        site.wait();
+    }
+    site.prove(daemon);
+}
+
+#[test]
+fn a_link_that_is_pointed_elsewhere_is_followed_to_both_ends() {
+    let mut site = Site::new();
+    fs::create_dir(site.home.path("targets")).unwrap();
+    site.append("targets/one", 5);
+    let link = site.home.path("logs/current.log");
+    symlink(site.home.path("targets/one"), &link).unwrap();
+    let daemon = site.start();
+    site.wait();
+    // `ln -sfn` does it so: another link, renamed over the first.
+    site.append("targets/two", 3);
+    symlink(site.home.path("targets/two"), site.home.path("link")).unwrap();
+    site.append("targets/one", 2);
+    site.rename("link", "logs/current.log");
+    site.wait();
+    // And the target rotates.
+    site.append("targets/two", 2);
+    site.rename("targets/two", "targets/two.1");
+    site.append("targets/two", 4);
+    site.wait();
+    site.prove(daemon);
+}
+
+#[test]
+fn a_hard_link_counts_once_before_and_after_a_restart() {
+    let mut site = Site::new();
+    site.append("logs/a.log", 5);
+    fs::hard_link(site.home.path("logs/a.log"), site.home.path("logs/b.log")).unwrap();
+    let daemon = site.start();
+    site.append("logs/b.log", 5);
+    site.wait();
+    daemon.kill();
+    fs::remove_file(site.home.path("logs/a.log")).unwrap();
+    site.append("logs/b.log", 5);
+    let daemon = site.start();
+    site.wait();
+    site.prove(daemon);
+}
+
+#[test]
+fn files_with_the_same_beginning_are_both_read() {
+    let mut site = Site::new();
+    // Combined lines without a token, which count as lines and make no row.
+    let head = "192.0.2.7 - - [02/Mar/2026:08:00:00 +0000] \"GET / HTTP/1.1\" 200 5 \"-\" \"-\"\n"
+        .repeat(40);
+    for name in ["a", "b", "c"] {
+        append(&site.home.path(format!("logs/{name}.log")), head.as_bytes());
+        site.append(format!("logs/{name}.log"), 5);
+    }
+    let daemon = site.start();
+    site.wait_with(120);
+    daemon.kill();
+    site.append("logs/b.log", 5);
+    let daemon = site.start();
+    site.wait_with(120);
+    site.prove(daemon);
+}
+
+#[test]
+fn more_files_than_descriptors_are_all_read_and_new_ones_found() {
+    let mut site = Site::with(&CONFIG.replace("logs/*.log", "logs/**/*.log"));
+    if !works("18", "prlimit", &["--version"]) {
+        return;
+    }
+    let n_files = if crate::site::is_full() { 5000 } else { 1000 };
+    for n in 0..n_files {
+        site.append(format!("logs/{n}.log"), 1);
+    }
+    let daemon = site.start_under(&["prlimit", "--nofile=256:256", "--"]);
+    site.wait();
+    for n in (0..n_files).step_by(7) {
+        site.append(format!("logs/{n}.log"), 1);
+    }
+    fs::create_dir_all(site.home.path("logs/new/deep")).unwrap();
+    site.append("logs/new/deep/x.log", 3);
+    site.wait();
+    assert!(site.open_files().len() <= 256);
+    site.prove(daemon);
+}
+
+#[test]
+fn a_directory_that_cannot_be_watched_is_swept() {
+    if !works("19", "unshare", &["-Ur", "sh", "-c", "echo 5 >/proc/sys/user/max_inotify_watches"]) {
+        return;
+    }
+    let mut site = Site::with(&CONFIG.replace("logs/*.log", "logs/**/*.log"));
+    for n in 0..20 {
+        fs::create_dir(site.home.path(format!("logs/{n}"))).unwrap();
+        site.append(format!("logs/{n}/a.log"), 2);
+    }
+    // The limit holds in this user namespace only.
+    let shell = "echo 5 >/proc/sys/user/max_inotify_watches; exec \"$@\"";
+    let daemon = site.start_under(&["unshare", "-Ur", "sh", "-c", shell, "sh"]);
+    site.wait();
+    for n in 0..20 {
+        site.append(format!("logs/{n}/a.log"), 2);
+    }
+    site.wait();
+    assert_eq!(site.n_said("Changes are found by looking once a second only."), 1);
+    site.prove(daemon);
+}
+
+#[test]
+fn a_file_beyond_4_gb_is_read_behind_its_hole() {
+    let mut site = Site::new();
+    site.append("logs/a.log", 5);
+    let path = site.home.path("logs/a.log");
+    let before = fs::metadata(&path).unwrap().len();
+    let size = 5 * (1 << 30);
+    File::options().write(true).open(&path).unwrap().set_len(size).unwrap();
+    site.append("logs/a.log", 5);
+    let daemon = site.start();
+    site.wait();
+    assert_eq!(site.sum("nul_bytes"), size - before);
+    daemon.kill();
+    let daemon = site.start();
+    site.append("logs/a.log", 5);
+    site.wait();
+    site.prove(daemon);
+}
+
+#[test]
+fn a_name_that_is_no_utf_8_is_followed_and_rotated() {
+    let mut site = Site::new();
+    let name = OsStr::from_bytes(b"logs/a\xff.log");
+    site.append(name, 3);
+    let daemon = site.start();
+    site.wait();
+    let rotated = OsStr::from_bytes(b"logs/a\xff.log.1");
+    site.append(name, 2);
+    fs::rename(site.home.path(name), site.home.path(rotated)).unwrap();
+    site.append(name, 2);
+    site.wait();
+    daemon.kill();
+    site.append(rotated, 1);
+    site.append(name, 1);
+    let daemon = site.start();
+    site.wait();
+    site.home.print(&["status"]);
+    site.prove(daemon);
+}
+
+#[test]
+fn a_forbidden_file_is_told_once_and_read_on_when_it_is_allowed() {
+    let nobody = ["setpriv", "--reuid=65534", "--regid=65534", "--clear-groups", "--"];
+    if !works("23", nobody[0], &[&nobody[1..], &["true"]].concat()) {
+        return;
+    }
+    let mut site = Site::new();
+    site.append("logs/a.log", 3);
+    site.give_to(65534);
+    let daemon = site.start_under(&nobody);
+    site.wait();
+    daemon.kill();
+    let allow = |mode| {
+        let path = site.home.path("logs/a.log");
+        fs::set_permissions(path, fs::Permissions::from_mode(mode)).unwrap();
+    };
+    allow(0o000);
+    site.append("logs/a.log", 3);
+    let daemon = site.start_under(&nobody);
+    // Other files show that sweeps go by.
+    for n in 0..4 {
+        site.append(format!("logs/b{n}.log"), 1);
+        site.wait_but_for(3);
+    }
+    assert_eq!(site.n_said("a.log"), 1, "{}", site.home.daemon_log());
+    let path = site.home.path("logs/a.log");
+    fs::set_permissions(path, fs::Permissions::from_mode(0o644)).unwrap();
+    site.wait();
+    site.prove(daemon);
+}
+
+#[test]
+fn an_unlinked_file_is_read_while_it_is_held_and_then_let_go_of() {
+    let mut site = Site::new();
+    site.append("logs/a.log", 5);
+    let daemon = site.start();
+    site.wait();
+    let path = site.home.path("logs/a.log");
+    let mut writer = OpenOptions::new().append(true).open(&path).unwrap();
+    fs::remove_file(&path).unwrap();
+    writer.write_all(site.lines(5).as_bytes()).unwrap();
+    site.wait();
+    site.append("logs/a.log", 5);
+    writer.write_all(site.lines(5).as_bytes()).unwrap();
+    site.wait();
+    wait_for_release(&site, "(deleted)");
+    site.prove(daemon);
+}
+
+#[test]
+fn the_program_does_not_follow_what_it_writes_itself() {
+    let mut site = Site::with(&CONFIG.replace("\"logs/*.log\"", "\"logs/*\", \"state/*\""));
+    site.append("logs/a.log", 5);
+    symlink(site.home.path("state"), site.home.path("logs/ours")).unwrap();
+    symlink(site.home.path("state/tokenwatch.db"), site.home.path("logs/database")).unwrap();
+    let daemon = site.start();
+    site.wait();
+    site.append("logs/a.log", 5);
+    site.wait();
+    assert_eq!(site.streams().len(), 1, "{:?}", site.streams());
+    site.prove(daemon);
+}
+
+#[test]
+fn logrotate_loses_nothing_however_it_rotates() {
+    if !works("1, 7", "logrotate", &["--version"]) {
+        return;
+    }
+    let n_rounds = if crate::site::is_full() { 40 } else { 8 };
+    for how in [
+        "create",
+        "create\ncompress\ndelaycompress",
+        "copytruncate",
+        "create\ndateext\ndateformat -%s",
+    ] {
+        let mut site = Site::new();
+        let conf =
+            format!("\"{}\" {{\nrotate 99\n{how}\n}}\n", site.home.path("logs/a.log").display());
+        fs::write(site.home.path("logrotate.conf"), conf).unwrap();
+        fs::set_permissions(site.home.path("logs"), fs::Permissions::from_mode(0o755)).unwrap();
+        site.append("logs/a.log", 5);
+        let mut daemon = site.start();
+        for round in 0..n_rounds {
+            site.append("logs/a.log", 1 + round % 4);
+            let is_copied = how == "copytruncate";
+            if is_copied || how.contains("dateext") {
+                // What is written between copy and truncation nobody can read; one name a second.
+                site.wait();
+            }
+            if round % 4 == 3 && !is_copied {
+                daemon.kill();
+                site.append("logs/a.log", 2);
+                site.rotate();
+                site.append("logs/a.log", 2);
+                daemon = site.start();
+            } else {
+                site.rotate();
+            }
+        }
+        site.append("logs/a.log", 5);
+        site.wait();
+        site.prove(daemon);
+    }
+}

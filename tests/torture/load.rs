@@ -1,0 +1,50 @@
+//! Section f: tokens without number.
+
+use crate::program::{Random, wait_until};
+use crate::site::{Site, is_full, line_of};
+
+/// The promise: memory of the whole process, in KiB.
+const MEMORY: u64 = 256 * 1024;
+
+/// Writes lines of random tokens that the server answered so, a piece at a time; returns the peak of memory.
+fn flood(status: u16) -> (Site, u64) {
+    let mut site = Site::new();
+    site.append("logs/a.log", 20);
+    let daemon = site.start();
+    site.wait();
+    let mut random = Random(63);
+    let (n_pieces, n_lines) = if is_full() { (100, 10_000) } else { (10, 1_000) };
+    for piece in 1..=n_pieces {
+        let lines: String = (0..n_lines)
+            .map(|n| {
+                let token =
+                    format!("exk_{:016x}{:016x}", random.below(u64::MAX), random.below(u64::MAX));
+                line_of(piece * 60 + n / 200, &token, status)
+            })
+            .collect();
+        site.home.append("logs/a.log", lines);
+        site.wait_with(u64::from(piece * n_lines));
+    }
+    let peak = site.peak_memory();
+    daemon.terminate();
+    (site, peak)
+}
+
+#[test]
+fn invented_tokens_that_are_refused_leave_no_row_and_one_alert() {
+    let (site, peak) = flood(401);
+    assert!(peak < MEMORY, "{peak} KiB");
+    let one = |sql| site.database().query_row(sql, [], |row| row.get::<_, i64>(0)).unwrap();
+    assert_eq!(one("SELECT count(*) FROM token"), 20);
+    assert_eq!(one("SELECT count(*) FROM profile"), 20);
+    let told = site.home.json(&["alerts", "list", "--json"]);
+    let names: Vec<&str> = told.iter().filter_map(|alert| alert["rule"]["name"].as_str()).collect();
+    assert_eq!(names, ["token-guessing"]);
+}
+
+#[test]
+fn invented_tokens_that_a_public_page_answers_stay_within_memory() {
+    let (site, peak) = flood(200);
+    assert!(peak < MEMORY, "{peak} KiB");
+    wait_until("the commands answer", || !site.home.print(&["status"]).is_empty());
+}

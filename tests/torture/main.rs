@@ -1,0 +1,26 @@
+//! Torture: the real daemon against faults provoked by real means: renames, real SIGKILL, full disks, locked
+//! databases, no rights. SECURITY.md, section "Faults", numbers them and names the test of each.
+//!
+//! What a case needs and this machine lacks (strace, logrotate, root) is said on standard error, and the case
+//! passes. Slow cases are sampled; `TORTURE=full` (`just torture`) runs them whole.
+
+#![allow(
+    clippy::unwrap_used,
+    clippy::expect_used,
+    clippy::panic,
+    clippy::indexing_slicing,
+    clippy::string_slice,
+    clippy::print_stderr,
+    clippy::disallowed_methods,
+    reason = "a test that cannot go on must end, and says what it left out"
+)]
+
+mod content;
+mod files;
+mod load;
+#[path = "../it/program.rs"]
+#[allow(dead_code, reason = "shared with the other tests of the program")]
+mod program;
+mod site;
+mod storage;
+mod system;

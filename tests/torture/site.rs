@@ -1,0 +1,251 @@
+//! A site whose lines are numbered: each has a token of its own, so that the database shows each number once.
+
+use std::fs::{self, File, OpenOptions};
+use std::path::{Path, PathBuf};
+use std::process::{Command, Stdio};
+
+use rusqlite::{Connection, OpenFlags};
+use serde_json::Value;
+
+use crate::program::{Home, Running, wait_until};
+
+pub(crate) const CONFIG: &str = r#"
+[[source]]
+paths = ["logs/*.log"]
+read_from = "start"
+[limits]
+commit_interval = "5ms"
+[output]
+journal = false
+"#;
+
+/// A request with a token of 30 characters.
+pub(crate) fn line_of(serial: u32, token: &str, status: u16) -> String {
+    let (hour, minute, second) = (serial / 3600 % 24, serial / 60 % 60, serial % 60);
+    format!(
+        "192.0.2.7 - - [02/Mar/2026:{hour:02}:{minute:02}:{second:02} +0000] \"GET /v1/items/{serial} HTTP/1.1\" \
+         {status} 612 \"-\" \"curl/8.5.0\" \"Bearer {token}\"\n"
+    )
+}
+
+/// A home, and how many numbered lines were written in it.
+pub(crate) struct Site {
+    pub(crate) home: Home,
+    written: u32,
+}
+
+impl Site {
+    pub(crate) fn new() -> Self {
+        Self::with(CONFIG)
+    }
+
+    pub(crate) fn with(config: &str) -> Self {
+        Self { home: Home::new(config), written: 0 }
+    }
+
+    /// Makes the next `n` lines; they have to be written.
+    pub(crate) fn lines(&mut self, n: u32) -> String {
+        let from = self.written;
+        self.written += n;
+        (from..self.written)
+            .map(|serial| line_of(serial, &format!("exk_{serial:08}0123456789abcdefgh"), 200))
+            .collect()
+    }
+
+    /// Appends the next `n` lines to a file.
+    pub(crate) fn append(&mut self, name: impl AsRef<Path>, n: u32) {
+        let lines = self.lines(n);
+        append(&self.home.path(name), lines.as_bytes());
+    }
+
+    pub(crate) fn rename(&self, from: &str, to: &str) {
+        fs::rename(self.home.path(from), self.home.path(to)).expect("rename");
+    }
+
+    /// Starts the daemon and waits until it has looked at everything once.
+    pub(crate) fn start(&self) -> Running {
+        let n_before = self.n_starts();
+        let daemon = self.home.run(&[]);
+        wait_until("the daemon starts", || self.n_starts() > n_before);
+        daemon
+    }
+
+    fn n_starts(&self) -> usize {
+        self.home.daemon_log().matches("Started.").count()
+    }
+
+    /// Starts the program under another, which is to execute what its arguments end with.
+    pub(crate) fn start_under(&self, wrapper: &[&str]) -> Running {
+        let n_before = self.n_starts();
+        let daemon = self.run_under(wrapper);
+        wait_until("the daemon starts", || self.n_starts() > n_before);
+        daemon
+    }
+
+    /// The same without waiting for the start.
+    pub(crate) fn run_under(&self, wrapper: &[&str]) -> Running {
+        let log = OpenOptions::new().create(true).append(true).open(self.home.path("daemon.log"));
+        self.home.run_with(&[], |command| {
+            let mut outer = Command::new(wrapper[0]);
+            outer.args(&wrapper[1..]).arg(self.program()).args(command.get_args());
+            outer.env_remove("NOTIFY_SOCKET").env_remove("JOURNAL_STREAM");
+            outer.current_dir(self.home.path(""));
+            outer.stdin(Stdio::null()).stdout(Stdio::null()).stderr(log.expect("daemon.log"));
+            *command = outer;
+        })
+    }
+
+    /// Lines written so far.
+    pub(crate) fn written(&self) -> u64 {
+        u64::from(self.written)
+    }
+
+    /// Where the program is: in the home, if others than us have to find it.
+    fn program(&self) -> PathBuf {
+        let own = self.home.path("tokenwatch");
+        if own.exists() { own } else { env!("CARGO_BIN_EXE_tokenwatch").into() }
+    }
+
+    /// Gives the home to another user, with a copy of the program.
+    pub(crate) fn give_to(&self, user: u32) {
+        fs::copy(env!("CARGO_BIN_EXE_tokenwatch"), self.home.path("tokenwatch")).expect("copy");
+        let owner = format!("{user}:{user}");
+        let done = Command::new("chown").arg("-R").arg(owner).arg(self.home.path("")).status();
+        assert!(done.expect("chown").success());
+    }
+
+    /// Has `logrotate` rotate now, as the home's `logrotate.conf` says.
+    pub(crate) fn rotate(&self) {
+        // A name by the second may be taken: then it skips, and says so.
+        wait_until("logrotate rotates", || {
+            let mut command = Command::new("logrotate");
+            command.arg("--force").arg("--state").arg(self.home.path("logrotate.state"));
+            let output = command.arg(self.home.path("logrotate.conf")).output().expect("logrotate");
+            let errors = String::from_utf8_lossy(&output.stderr);
+            assert!(output.status.success() || errors.contains("already exists"), "{errors}");
+            output.status.success()
+        });
+    }
+
+    /// Waits until all lines but `n` are committed.
+    pub(crate) fn wait_but_for(&self, n: u32) {
+        self.wait_for(u64::from(self.written - n));
+    }
+
+    /// Waits until the lines written so far are committed, and `n_more` others.
+    pub(crate) fn wait_with(&self, n_more: u64) {
+        self.wait_for(u64::from(self.written) + n_more);
+    }
+
+    fn wait_for(&self, wanted: u64) {
+        let mut last = 0;
+        let is_there = std::panic::catch_unwind(std::panic::AssertUnwindSafe(|| {
+            wait_until("the lines are committed", || {
+                last = self.home.committed_lines();
+                last >= wanted
+            });
+        }));
+        assert!(is_there.is_ok(), "{last} of {wanted} lines: {}", self.home.daemon_log());
+        assert_eq!(self.home.committed_lines(), wanted, "{}", self.home.daemon_log());
+    }
+
+    /// Waits until the lines written so far are committed.
+    pub(crate) fn wait(&self) {
+        self.wait_with(0);
+    }
+
+    /// Ends the daemon; shows that each line was counted once, and each byte accounted for.
+    pub(crate) fn prove(&self, daemon: Running) {
+        assert!(daemon.terminate().success(), "{}", self.home.daemon_log());
+        let written = i64::from(self.written);
+        assert_eq!(self.counts(), (written, written, written.min(1)), "{}", self.home.daemon_log());
+        for stream in self.streams() {
+            assert_eq!(stream["accounted"], true, "{stream}");
+        }
+        let verdict: String = self
+            .database()
+            .query_row("PRAGMA integrity_check", [], |row| row.get(0))
+            .expect("integrity_check");
+        assert_eq!(verdict, "ok");
+    }
+
+    /// Tokens, their requests, and the most requests of one.
+    fn counts(&self) -> (i64, i64, i64) {
+        let sql =
+            "SELECT count(*), coalesce(sum(requests), 0), coalesce(max(requests), 0) FROM token";
+        self.database()
+            .query_row(sql, [], |row| Ok((row.get(0)?, row.get(1)?, row.get(2)?)))
+            .expect("counts")
+    }
+
+    pub(crate) fn database(&self) -> Connection {
+        let path = self.home.path("state/tokenwatch.db");
+        Connection::open_with_flags(path, OpenFlags::SQLITE_OPEN_READ_ONLY).expect("database")
+    }
+
+    pub(crate) fn streams(&self) -> Vec<Value> {
+        let status = self.home.json(&["status", "--json"]).remove(0);
+        status["streams"].as_array().expect("streams").clone()
+    }
+
+    /// Sums one number of `status` over all streams.
+    pub(crate) fn sum(&self, key: &str) -> u64 {
+        self.streams().iter().map(|stream| stream[key].as_u64().expect(key)).sum()
+    }
+
+    /// How often the daemon has said this.
+    pub(crate) fn n_said(&self, text: &str) -> usize {
+        self.home.daemon_log().matches(text).count()
+    }
+
+    pub(crate) fn wait_for_word(&self, text: &str) {
+        wait_until(text, || self.n_said(text) > 0);
+    }
+
+    /// The daemon's process, as its lock names it.
+    pub(crate) fn pid(&self) -> u32 {
+        let text = fs::read_to_string(self.home.path("state/tokenwatch.lock")).expect("lock");
+        text.trim().parse().expect("process id")
+    }
+
+    /// What the daemon has open: the targets of its descriptors.
+    pub(crate) fn open_files(&self) -> Vec<String> {
+        let folder = format!("/proc/{}/fd", self.pid());
+        let entries = fs::read_dir(folder).expect("the daemon runs").flatten();
+        let targets = entries.flat_map(|entry| fs::read_link(entry.path()));
+        targets.map(|target| target.to_string_lossy().into_owned()).collect()
+    }
+
+    /// The most memory that the daemon ever had, in KiB.
+    pub(crate) fn peak_memory(&self) -> u64 {
+        let text = fs::read_to_string(format!("/proc/{}/status", self.pid())).expect("status");
+        let line = text.lines().find_map(|line| line.strip_prefix("VmHWM:")).expect("VmHWM");
+        line.trim().trim_end_matches(" kB").parse().expect("KiB")
+    }
+}
+
+/// Appends to a file.
+pub(crate) fn append(path: &Path, bytes: &[u8]) {
+    let file = OpenOptions::new().create(true).append(true).open(path);
+    file.and_then(|mut file| std::io::Write::write_all(&mut file, bytes)).expect("append");
+}
+
+/// Cuts a file to nothing, as `copytruncate` does.
+pub(crate) fn truncate(path: &Path) {
+    File::options().write(true).open(path).and_then(|file| file.set_len(0)).expect("truncate");
+}
+
+/// Whether everything is run in full.
+pub(crate) fn is_full() -> bool {
+    std::env::var("TORTURE").is_ok_and(|how| how == "full")
+}
+
+/// Tells whether a command works here; says so if not.
+pub(crate) fn works(case: &str, program: &str, arguments: &[&str]) -> bool {
+    let ended = Command::new(program).args(arguments).output();
+    let is_fine = ended.is_ok_and(|output| output.status.success());
+    if !is_fine {
+        eprintln!("{case}: left out, `{program} {}` does not work here", arguments.join(" "));
+    }
+    is_fine
+}

@@ -1,0 +1,252 @@
+//! Section d: kills in the middle of commits, locked databases, full disks, damaged files.
+
+use std::fs::{self, File};
+use std::io::Write;
+use std::os::unix::fs::FileExt;
+use std::path::PathBuf;
+use std::process::Command;
+
+use rusqlite::Connection;
+
+use crate::program::{Home, wait_until};
+use crate::site::{CONFIG, Site, is_full, works};
+
+/// The system calls by which a commit reaches the disk.
+const CALLS: &str =
+    "pwrite64,fdatasync,fsync,ftruncate,write,openat,unlink,fallocate,rename,linkat";
+
+/// Runs the daemon until it is killed at its `n`th of these calls of a thread, or `is_done`. Tells whether it was.
+fn killed_at(site: &Site, calls: &str, n: usize, is_done: impl Fn() -> bool) -> bool {
+    let inject = format!("inject={calls}:signal=SIGKILL:when={n}");
+    // -D: the daemon, and not strace, is the process that we started.
+    let trace = ["strace", "-D", "-f", "-qq", "-o", "/dev/null", "-e", &inject, "--"];
+    let mut daemon = site.run_under(&trace);
+    let mut is_killed = false;
+    wait_until("the daemon is killed or done", || {
+        is_killed = daemon.has_ended();
+        is_killed || is_done()
+    });
+    is_killed
+}
+
+/// Which calls are tried: all of them, or more and more seldom.
+fn sample(last: usize) -> Vec<usize> {
+    if is_full() {
+        return (1..=last).collect();
+    }
+    let next = |n: &usize| Some(n + 1 + n / 4);
+    std::iter::successors(Some(1), next).take_while(|n| *n <= last).collect()
+}
+
+#[test]
+fn a_kill_at_any_system_call_of_a_commit_loses_and_repeats_nothing() {
+    if !works("48", "strace", &["-o", "/dev/null", "true"]) {
+        return;
+    }
+    let mut site = Site::new();
+    site.append("logs/a.log", 1);
+    let daemon = site.start();
+    site.wait();
+    daemon.kill();
+    let mut n_kills = 0;
+    for call in ["pwrite64", "fdatasync", CALLS] {
+        for n in sample(if call == "fdatasync" { 20 } else { 400 }) {
+            site.append("logs/a.log", 20);
+            let wanted = site.written();
+            let is_done = || site.home.committed_lines() >= wanted;
+            if killed_at(&site, call, n, is_done) {
+                n_kills += 1;
+            } else if call != CALLS {
+                break;
+            }
+        }
+    }
+    println!("killed {n_kills} times");
+    assert!(n_kills > 10, "{n_kills}");
+    let daemon = site.start();
+    site.wait();
+    site.prove(daemon);
+}
+
+#[test]
+fn a_schema_that_is_killed_in_the_making_is_made_by_the_next_start() {
+    if !works("57", "strace", &["-o", "/dev/null", "true"]) {
+        return;
+    }
+    let mut n_kills = 0;
+    for n in sample(if is_full() { 120 } else { 60 }) {
+        let mut site = Site::new();
+        site.append("logs/a.log", 3);
+        let wanted = site.written();
+        let is_done = || site.home.committed_lines() >= wanted;
+        n_kills += usize::from(killed_at(&site, CALLS, n, is_done));
+        let daemon = site.start();
+        site.wait();
+        site.prove(daemon);
+    }
+    println!("killed {n_kills} times");
+    assert!(n_kills > 5, "{n_kills}");
+}
+
+#[test]
+fn a_locked_database_costs_no_memory_and_commands_still_answer() {
+    let mut site = Site::new();
+    site.append("logs/a.log", 10);
+    let daemon = site.start();
+    site.wait();
+    let other = Connection::open(site.home.path("state/tokenwatch.db")).unwrap();
+    other.execute_batch("BEGIN EXCLUSIVE").unwrap();
+    // More than one commit takes: the daemon has read what it can when it says so.
+    site.append("logs/a.log", 500);
+    site.wait_for_word("The database cannot be written; reading stops until it can.");
+    let before = site.peak_memory();
+    let filler =
+        "192.0.2.7 - - [02/Mar/2026:08:00:00 +0000] \"GET / HTTP/1.1\" 200 5 \"-\" \"-\"\n";
+    let n_more = 400_000;
+    site.home.append("logs/a.log", filler.repeat(n_more));
+    assert!(site.home.print(&["status"]).contains("a.log"));
+    assert_eq!(site.home.committed_lines(), 10);
+    let grown = site.peak_memory() - before;
+    assert!(grown < 4 * 1024, "{grown} KiB");
+    other.execute_batch("ROLLBACK").unwrap();
+    site.wait_with(n_more as u64);
+    assert_eq!(site.n_said("The database works again."), 1);
+    site.prove(daemon);
+}
+
+/// A small file system of memory in the place of the state, until it is dropped.
+struct Small(PathBuf);
+
+impl Small {
+    fn mount(home: &Home, size: &str) -> Option<Self> {
+        let path = home.path("state");
+        fs::create_dir(&path).unwrap();
+        let path_text = path.to_str().unwrap();
+        let options = format!("size={size},mode=0700");
+        let arguments = ["-t", "tmpfs", "-o", &options, "tokenwatch-test", path_text];
+        works("51", "mount", &arguments).then_some(Self(path))
+    }
+
+    /// Leaves no room; returns the file that takes it.
+    fn fill(&self) -> PathBuf {
+        let path = self.0.join("filler");
+        let mut file = File::create(&path).unwrap();
+        while file.write_all(&[1; 4096]).is_ok() {}
+        path
+    }
+}
+
+impl Drop for Small {
+    fn drop(&mut self) {
+        Command::new("umount").arg("--lazy").arg(&self.0).status().ok();
+    }
+}
+
+#[test]
+fn a_full_disk_stops_reading_and_room_resumes_it() {
+    let mut site = Site::new();
+    let Some(small) = Small::mount(&site.home, "6m") else { return };
+    site.append("logs/a.log", 10);
+    let daemon = site.start();
+    site.wait();
+    for round in 1..=if is_full() { 3 } else { 1 } {
+        let filler = small.fill();
+        site.append("logs/a.log", 300);
+        wait_until("the daemon says that it waits", || {
+            site.n_said("The database cannot be written; reading stops until it can.") == round
+        });
+        assert!(site.home.committed_lines() < site.written());
+        let before = site.peak_memory();
+        site.append("logs/a.log", 300);
+        if round == 1 {
+            site.home.print(&["status"]);
+        }
+        assert!(site.peak_memory() - before < 4 * 1024);
+        fs::remove_file(filler).unwrap();
+        site.wait();
+    }
+    site.prove(daemon);
+}
+
+#[test]
+fn a_disk_that_is_full_at_the_start_is_told_and_nothing_is_lost() {
+    let mut site = Site::new();
+    let Some(small) = Small::mount(&site.home, "6m") else { return };
+    site.append("logs/a.log", 10);
+    let daemon = site.start();
+    site.wait();
+    daemon.kill();
+    let filler = small.fill();
+    site.append("logs/a.log", 10);
+    let mut daemon = site.home.run(&[]);
+    wait_until("the daemon waits or has ended", || {
+        daemon.has_ended() || site.n_said("The database cannot be written") > 0
+    });
+    daemon.kill();
+    fs::remove_file(filler).unwrap();
+    let daemon = site.start();
+    site.wait();
+    site.prove(daemon);
+}
+
+/// A site with a database of some size, and no daemon.
+fn settled(config: &str) -> (Site, PathBuf) {
+    let mut site = Site::with(config);
+    site.append("logs/a.log", 2000);
+    let daemon = site.start();
+    site.wait();
+    site.prove(daemon);
+    let database = site.home.path("state/tokenwatch.db");
+    (site, database)
+}
+
+#[test]
+fn a_damaged_database_ends_the_daemon_with_its_name_and_stays() {
+    let (mut site, database) = settled(CONFIG);
+    let whole = fs::read(&database).unwrap();
+    let file = File::options().write(true).open(&database).unwrap();
+    // Noise behind the first page and the schema: opening finds nothing wrong.
+    let noise: Vec<u8> =
+        (0..4096_u32).map(|n| n.wrapping_mul(2_654_435_761).to_be_bytes()[0]).collect();
+    for page in 30..whole.len() as u64 / 4096 {
+        file.write_all_at(&noise, page * 4096).unwrap();
+    }
+    site.append("logs/a.log", 2000);
+    let daemon = site.home.run(&[]);
+    assert_eq!(daemon.wait().code(), Some(70));
+    assert!(site.home.daemon_log().contains("tokenwatch.db"), "{}", site.home.daemon_log());
+    fs::write(&database, whole).unwrap();
+    let daemon = site.start();
+    site.wait();
+    site.prove(daemon);
+}
+
+#[test]
+fn a_head_of_noise_ends_the_daemon_at_once() {
+    let (site, database) = settled(CONFIG);
+    let file = File::options().write(true).open(&database).unwrap();
+    file.write_all_at(&[0xa5; 4096], 0).unwrap();
+    let output = site.home.output(&["run"]);
+    assert_eq!(output.status.code(), Some(70));
+    let text = String::from_utf8_lossy(&output.stderr);
+    assert!(text.contains("tokenwatch.db"), "{text}");
+}
+
+#[test]
+fn a_log_of_writes_that_was_cut_is_read_again_from_the_logs() {
+    let mut site = Site::new();
+    site.append("logs/a.log", 10);
+    let daemon = site.start();
+    site.wait();
+    for _ in 0..20 {
+        site.append("logs/a.log", 20);
+        site.wait();
+    }
+    daemon.kill();
+    let wal = site.home.path("state/tokenwatch.db-wal");
+    let length = fs::metadata(&wal).unwrap().len();
+    File::options().write(true).open(&wal).unwrap().set_len(length / 2).unwrap();
+    let daemon = site.start();
+    site.wait();
+    site.prove(daemon);
+}
