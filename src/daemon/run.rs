@@ -29,7 +29,7 @@ use crate::engine::registry::Registry;
 use crate::source::Waker;
 use crate::source::follow::{Follower, Options, Watch};
 use crate::source::journal::{Journals, UnitWatch, is_journal};
-use crate::store::{Lock, Pruned, Retention};
+use crate::store::{Lock, Pruned, Retention, Store};
 
 /// GeoIP files are looked at this often.
 const REFRESH: Duration = Duration::from_mins(1);
@@ -78,10 +78,16 @@ pub fn run(site: &Site, setup: Setup) -> anyhow::Result<()> {
     let runtime = tokio::runtime::Builder::new_current_thread().enable_all().build()?;
     // First of all: a signal that comes while the parts are put together must not kill.
     let signals = Signals::listen(&runtime)?;
+    let has_run_before = site.state.join(Lock::FILE).exists();
     let lock = Lock::take(&site.state)?;
     warn_of_nothing(&setup.followed.watches);
     let atlas = Arc::new(site.atlas());
-    let parts = Parts::assemble(site, setup, Arc::clone(&atlas))?;
+    let store = site.store()?;
+    if store.is_new() && has_run_before {
+        let database = site.database();
+        error!(database = %database.display(), "The database is gone or empty; everything starts anew.");
+    }
+    let parts = Parts::assemble(site, setup, store, Arc::clone(&atlas))?;
     let ended = runtime.block_on(parts.supervise(site, signals));
     drop(lock);
     ended
@@ -130,9 +136,13 @@ enum Chore {
 }
 
 impl Parts {
-    fn assemble(site: &Site, setup: Setup, atlas: Arc<Reloading>) -> anyhow::Result<Self> {
+    fn assemble(
+        site: &Site,
+        setup: Setup,
+        store: Store,
+        atlas: Arc<Reloading>,
+    ) -> anyhow::Result<Self> {
         let Setup { sources, followed, sink, journal, load, credentials } = setup;
-        let store = site.store()?;
         let judge = site.judge_of(&store)?;
         let reader = Arc::new(site.reader(sources)?);
         let (follower, journals) = follow(site, followed, store.positions()?);
@@ -379,7 +389,7 @@ impl Listener for Voice {
 
 /// Does what has time: mails, GeoIP files, pruning.
 struct Housekeeper {
-    store: crate::store::Store,
+    store: Store,
     retention: Retention,
     atlas: Arc<Reloading>,
     orders: Sender<Order>,

@@ -233,6 +233,22 @@ fn a_head_of_noise_ends_the_daemon_at_once() {
 }
 
 #[test]
+fn a_database_that_was_emptied_or_removed_is_told() {
+    for is_removed in [false, true] {
+        let (site, database) = settled(CONFIG);
+        assert_eq!(site.n_said("starts anew"), 0, "{}", site.home.daemon_log());
+        fs::remove_file(&database).unwrap();
+        if !is_removed {
+            fs::write(&database, "").unwrap();
+        }
+        let daemon = site.start();
+        assert_eq!(site.n_said("starts anew"), 1, "{}", site.home.daemon_log());
+        site.wait();
+        site.prove(daemon);
+    }
+}
+
+#[test]
 fn a_log_of_writes_that_was_cut_is_read_again_from_the_logs() {
     let mut site = Site::new();
     site.append("logs/a.log", 10);
