@@ -16,6 +16,12 @@ pub enum StoreError {
         /// The other's process id, as far as it wrote one.
         holder: Option<u32>,
     },
+    /// The state lies on a network file system.
+    #[error("{}: a network file system, on which the database does not work; set `state_dir` to a local directory", path.display())]
+    Remote {
+        /// The state directory.
+        path: PathBuf,
+    },
     /// There is nothing to read yet.
     #[error("{}: no state yet, neither a daemon nor `replay --save` has written here", path.display())]
     Absent {

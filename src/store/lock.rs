@@ -5,10 +5,15 @@ use std::io::{Read, Write};
 use std::os::unix::fs::OpenOptionsExt;
 use std::path::Path;
 
-use rustix::fs::{FlockOperation, flock};
+use rustix::fs::{FlockOperation, flock, statfs};
 use rustix::io::Errno;
 
 use super::{StoreError, private_directory};
+
+/// File systems that lie on another machine, by statfs(2): NFS, SMB, CIFS, SMB2, AFS, Coda, Ceph. The
+/// write-ahead log of SQLite "does not work over a network filesystem" (sqlite.org/wal.html).
+const REMOTE: [i64; 7] =
+    [0x6969, 0x517b, 0xff53_4d42, 0xfe53_4d42, 0x5346_414f, 0x7375_7245, 0x00c3_6400];
 
 /// The right to judge and to mail for one state directory, until dropped.
 ///
@@ -28,9 +33,16 @@ impl Lock {
     /// Takes the lock of a state directory, which is made (0700) if it is absent.
     ///
     /// # Errors
-    /// [`StoreError::Locked`] if another process holds it; otherwise what the file system says.
+    /// [`StoreError::Locked`] if another process holds it; [`StoreError::Remote`] if the directory lies
+    /// on another machine; otherwise what the file system says.
     pub fn take(directory: &Path) -> Result<Self, StoreError> {
         private_directory(directory)?;
+        let system = statfs(directory).map_err(|errno| {
+            StoreError::file(directory, "asking for the file system", errno.into())
+        })?;
+        if REMOTE.contains(&system.f_type) {
+            return Err(StoreError::Remote { path: directory.to_owned() });
+        }
         let path = directory.join(Self::FILE);
         let fault = |doing| move |source| (doing, source);
         let take = || {

@@ -189,6 +189,21 @@ fn a_disk_that_is_full_at_the_start_is_told_and_nothing_is_lost() {
     site.prove(daemon);
 }
 
+#[test]
+fn a_state_directory_on_nfs_is_refused() {
+    let site = Site::new();
+    // The kernel's answer is replaced by 0x6969, the number of NFS (statfs(2)).
+    let inject = "inject=statfs:poke_exit=@arg2=6969000000000000";
+    if !works("28", "strace", &["-o", "/dev/null", "-e", inject, "true"]) {
+        return;
+    }
+    let daemon =
+        site.run_under(&["strace", "-D", "-f", "-qq", "-o", "/dev/null", "-e", inject, "--"]);
+    assert_eq!(daemon.wait().code(), Some(70));
+    assert_eq!(site.n_said("a network file system"), 1, "{}", site.home.daemon_log());
+    assert!(!site.home.path("state/tokenwatch.db").exists());
+}
+
 /// A site with a database of some size, and no daemon.
 fn settled(config: &str) -> (Site, PathBuf) {
     let mut site = Site::with(config);
