@@ -24,7 +24,7 @@ use std::time::Duration;
 use super::decode::open_file;
 use super::discover::{self, Folders};
 use super::old::{Next, OldFile};
-use super::rotation::{Identity, Meaning, Seen};
+use super::rotation::{self, Identity, Meaning, Seen};
 pub use super::tail::Place;
 use super::tail::{READ, Rank, Rest, Step, Tail};
 use super::wake::{Wake, Waker};
@@ -128,6 +128,8 @@ pub struct Follower {
     pub(super) wake: Wake,
     pub(super) n_turns: u64,
     pub(super) warned: BTreeSet<PathBuf>,
+    /// What the program writes itself, never followed: each of its messages would make another.
+    pub(super) own: Vec<Identity>,
     /// Directories as they were listed in this call of `poll`.
     pub(super) folders: Folders,
     n_uses: u64,
@@ -162,6 +164,7 @@ impl Follower {
             // Below are the turns of what was known before the start.
             n_turns: 1 << 32,
             warned: BTreeSet::new(),
+            own: rotation::own_output(),
             folders: Folders::default(),
             n_uses: 0,
             is_behind: true,

@@ -4,6 +4,7 @@ use std::cmp::Reverse;
 use std::ffi::{OsStr, OsString};
 use std::fs::File;
 use std::io;
+use std::os::fd::AsFd;
 use std::os::unix::ffi::{OsStrExt, OsStringExt};
 use std::path::{Path, PathBuf};
 
@@ -60,6 +61,16 @@ impl Identity {
         position.tail = modified.cast_unsigned();
         position
     }
+}
+
+/// Returns the files that standard output and standard error lead to.
+pub(super) fn own_output() -> Vec<Identity> {
+    let (out, error) = (io::stdout(), io::stderr());
+    let both = [out.as_fd(), error.as_fd()].map(|output| {
+        let file = output.try_clone_to_owned().map(File::from);
+        file.and_then(|file| Seen::of(&file))
+    });
+    both.into_iter().flatten().filter(|seen| seen.is_file).map(|seen| seen.identity).collect()
 }
 
 /// What was found when a file was compared with a stored position.

@@ -166,7 +166,7 @@ impl Follower {
             return None;
         }
         match looks.at(path) {
-            Ok(found) => found.filter(|found| !self.is_excluded(&found.resolved)),
+            Ok(found) => found.filter(|found| !self.is_excluded(found)),
             Err(cause) => {
                 let path = path.to_owned();
                 faults.push(SourceError::Access { action: "looking at", path, cause });
@@ -175,8 +175,9 @@ impl Follower {
         }
     }
 
-    fn is_excluded(&self, resolved: &Path) -> bool {
-        self.options.exclude.as_ref().is_some_and(|folder| resolved.starts_with(folder))
+    fn is_excluded(&self, found: &Found) -> bool {
+        let is_in = |folder: &PathBuf| found.resolved.starts_with(folder);
+        self.options.exclude.as_ref().is_some_and(is_in) || self.own.contains(&found.seen.identity)
     }
 
     fn warn_once(&mut self, faults: Vec<SourceError>) {

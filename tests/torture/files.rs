@@ -340,6 +340,28 @@ fn the_program_does_not_follow_what_it_writes_itself() {
 }
 
 #[test]
+fn what_the_program_says_makes_no_further_line() {
+    let mut site = Site::with(&CONFIG.replace("\"logs/*.log\"", "\"*.log\", \"logs/*.log\""));
+    symlink(site.home.path("daemon.log"), site.home.path("logs/own.log")).unwrap();
+    site.append("logs/a.log", 5);
+    // Each batch that is read is told.
+    let daemon = site.home.run(&["-vv"]);
+    site.wait();
+    site.append("logs/a.log", 5);
+    site.wait();
+    assert_eq!(site.streams().len(), 1, "{:?}", site.streams());
+    site.prove(daemon);
+}
+
+/// Has `logrotate` rotate from now on, in some way.
+fn configure_rotation(site: &Site, how: &str) {
+    let log = site.home.path("logs/a.log");
+    let conf = format!("\"{}\" {{\nrotate 99\n{how}\n}}\n", log.display());
+    fs::write(site.home.path("logrotate.conf"), conf).unwrap();
+    fs::set_permissions(site.home.path("logs"), fs::Permissions::from_mode(0o755)).unwrap();
+}
+
+#[test]
 fn logrotate_loses_nothing_however_it_rotates() {
     if !works("1, 7", "logrotate", &["--version"]) {
         return;
@@ -352,10 +374,7 @@ fn logrotate_loses_nothing_however_it_rotates() {
         "create\ndateext\ndateformat -%s",
     ] {
         let mut site = Site::new();
-        let conf =
-            format!("\"{}\" {{\nrotate 99\n{how}\n}}\n", site.home.path("logs/a.log").display());
-        fs::write(site.home.path("logrotate.conf"), conf).unwrap();
-        fs::set_permissions(site.home.path("logs"), fs::Permissions::from_mode(0o755)).unwrap();
+        configure_rotation(&site, how);
         site.append("logs/a.log", 5);
         let mut daemon = site.start();
         for round in 0..n_rounds {
