@@ -350,7 +350,11 @@ impl Follower {
             self.begin_anew(at);
             return Ok(Some(0));
         }
-        match tail.step(&mut self.scratch, rest)? {
+        let step = tail.step(&mut self.scratch, rest)?;
+        if std::mem::take(&mut tail.is_warned) {
+            tracing::info!(path = %tail.resolved.display(), "File can be read again.");
+        }
+        match step {
             Step::Batch(batch) => {
                 let n_bytes = batch.position.offset - batch.from;
                 self.ready.push_back(*batch);
@@ -386,9 +390,6 @@ impl Follower {
         };
         let Some(tail) = self.tails.get_mut(at) else { return Ok(false) };
         tail.is_moved = file.is_none();
-        if file.is_some() && std::mem::take(&mut tail.is_warned) {
-            tracing::info!(path = %resolved.display(), "File can be read again.");
-        }
         tail.file = file;
         Ok(tail.file.is_some())
     }

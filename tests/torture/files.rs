@@ -308,6 +308,35 @@ fn a_forbidden_file_is_told_once_and_read_on_when_it_is_allowed() {
 }
 
 #[test]
+fn a_bad_sector_is_told_once_and_keeps_no_other_file_waiting() {
+    if !works("23", "strace", &["-o", "/dev/null", "true"]) {
+        return;
+    }
+    let mut site = Site::new();
+    site.append("logs/a.log", 3);
+    let daemon = site.start();
+    site.wait();
+    daemon.kill();
+    site.append("logs/a.log", 3);
+    // The first and last bytes that were read can be read again; what is new cannot.
+    let path = site.home.path("logs/a.log");
+    let trace = ["strace", "-D", "-f", "-qq", "-o", "/dev/null", "-P", path.to_str().unwrap()];
+    let inject = ["-e", "inject=pread64:error=EIO:when=3+3", "--"];
+    let daemon = site.start_under(&[&trace[..], &inject].concat());
+    site.wait_for_word("File cannot be read; trying again every second.");
+    for n in 0..4 {
+        let name = format!("logs/b{n}.log");
+        site.append(&name, 1);
+        site.wait_but_for(3);
+    }
+    assert_eq!(site.n_said("can"), 1, "{}", site.home.daemon_log());
+    daemon.kill();
+    let daemon = site.start();
+    site.wait();
+    site.prove(daemon);
+}
+
+#[test]
 fn an_unlinked_file_is_read_while_it_is_held_and_then_let_go_of() {
     let mut site = Site::new();
     site.append("logs/a.log", 5);
