@@ -391,6 +391,57 @@ fn configure_rotation(site: &Site, how: &str) {
 }
 
 #[test]
+fn a_daemon_that_stood_still_over_rotations_reads_what_is_left() {
+    if !works("1, 3", "logrotate", &["--version"]) {
+        return;
+    }
+    for how in ["create", "create\ncompress", "create\ncompress\ndelaycompress"] {
+        let mut site = Site::new();
+        configure_rotation(&site, how);
+        site.append("logs/a.log", 5);
+        let mut daemon = site.start();
+        site.wait();
+        for is_dead in [false, true, false] {
+            if is_dead {
+                daemon.kill();
+                // Until the next start: nothing runs.
+                site.rotate_often();
+                daemon = site.start();
+            } else {
+                daemon.signal("STOP");
+                site.rotate_often();
+                daemon.signal("CONT");
+            }
+            site.wait();
+        }
+        site.prove(daemon);
+    }
+}
+
+#[test]
+fn more_changes_than_the_kernel_remembers_are_found() {
+    let mut site = Site::new();
+    for name in ["a", "b"] {
+        site.append(format!("logs/{name}.log"), 1);
+    }
+    let daemon = site.start();
+    site.wait();
+    daemon.signal("STOP");
+    // Changes of two files in turn are not merged; the queue holds 16,384 (fs.inotify.max_queued_events).
+    for n in 0..9000 {
+        for name in ["a", "b"] {
+            let line = if n % 1000 == 0 { site.lines(1) } else { "\n".to_owned() };
+            append(&site.home.path(format!("logs/{name}.log")), line.as_bytes());
+        }
+    }
+    site.rename("logs/a.log", "logs/a.log.1");
+    site.append("logs/a.log", 3);
+    daemon.signal("CONT");
+    site.wait_until_counted();
+    site.prove(daemon);
+}
+
+#[test]
 fn logrotate_loses_nothing_however_it_rotates() {
     if !works("1, 7", "logrotate", &["--version"]) {
         return;

@@ -127,6 +127,15 @@ impl Site {
         });
     }
 
+    /// Writes and rotates four times.
+    pub(crate) fn rotate_often(&mut self) {
+        for n in 0..4 {
+            self.append("logs/a.log", 1 + n);
+            self.rotate();
+        }
+        self.append("logs/a.log", 2);
+    }
+
     /// Waits until all lines but `n` are committed.
     pub(crate) fn wait_but_for(&self, n: u32) {
         self.wait_for(u64::from(self.written - n));
@@ -167,6 +176,11 @@ impl Site {
             .query_row("PRAGMA integrity_check", [], |row| row.get(0))
             .expect("integrity_check");
         assert_eq!(verdict, "ok");
+    }
+
+    /// Waits until the numbered lines are counted, whatever other lines there are.
+    pub(crate) fn wait_until_counted(&self) {
+        wait_until("the numbered lines are counted", || self.counts().1 >= i64::from(self.written));
     }
 
     /// Tokens, their requests, and the most requests of one.

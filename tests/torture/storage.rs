@@ -190,6 +190,37 @@ fn a_disk_that_is_full_at_the_start_is_told_and_nothing_is_lost() {
 }
 
 #[test]
+fn a_disk_that_fails_now_and_then_costs_no_line() {
+    if !works("51", "strace", &["-o", "/dev/null", "true"]) {
+        return;
+    }
+    let faults = [
+        ("fdatasync", "error=EIO:when=3+5", "state/tokenwatch.db-wal"),
+        ("pwrite64", "error=ENOSPC:when=7+333", "state/tokenwatch.db-wal"),
+        ("pwrite64", "error=EIO:when=7+333", "state/tokenwatch.db-wal"),
+        ("pread64", "error=EIO:when=2+11", "logs/a.log"),
+        ("openat", "error=EMFILE:when=2+3", "logs/a.log"),
+    ];
+    for (call, fault, path) in faults {
+        let mut site = Site::new();
+        site.append("logs/a.log", 5);
+        let daemon = site.start();
+        site.wait();
+        daemon.kill();
+        let (path, inject) = (site.home.path(path), format!("inject={call}:{fault}"));
+        let path = path.to_str().unwrap();
+        let trace =
+            ["strace", "-D", "-f", "-qq", "-o", "/dev/null", "-P", path, "-e", &inject, "--"];
+        let daemon = site.start_under(&trace);
+        for n in 0..10 {
+            site.append("logs/a.log", 1 + n);
+            site.wait();
+        }
+        site.prove(daemon);
+    }
+}
+
+#[test]
 fn a_state_directory_on_nfs_is_refused() {
     let site = Site::new();
     // The kernel's answer is replaced by 0x6969, the number of NFS (statfs(2)).
