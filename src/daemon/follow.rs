@@ -12,6 +12,7 @@ use anyhow::Context;
 use tracing::{debug, info, warn};
 
 use crate::clock::{monotonic, now};
+use crate::daemon::strain::Strains;
 use crate::daemon::worker::{Delivery, Worker};
 use crate::deliver::render::Files;
 use crate::engine::alert::Alert;
@@ -86,6 +87,8 @@ pub struct Loop<'a, L> {
     pub worker: Worker,
     /// How long usages may wait for their commit.
     pub commit_interval: Duration,
+    /// What the clock tells of the monitor's own eyes.
+    pub strains: Strains,
     /// What others want.
     pub orders: &'a Receiver<Order>,
     /// Who is told.
@@ -124,6 +127,7 @@ impl<L: Listener> Loop<'_, L> {
             if !self.follower.is_behind() {
                 self.worker.look(|_| true);
             }
+            self.ask()?;
             self.commit_if(&mut committed, is_idle)?;
             match self.orders.try_recv() {
                 Ok(Order::Stop) | Err(TryRecvError::Disconnected) => {
@@ -156,7 +160,8 @@ impl<L: Listener> Loop<'_, L> {
                 rejected = reading.tally.rejected, "Lines were rejected."
             );
         }
-        let Self { worker, listener, .. } = self;
+        let Self { worker, listener, strains, .. } = self;
+        strains.note(batch, &reading.pulse, now());
         retry(listener, "recalling principals", || {
             worker.take(batch.stream, batch.position.clone(), &reading, now())
         })
@@ -192,6 +197,11 @@ impl<L: Listener> Loop<'_, L> {
         self.commit_interval = commit_interval;
         info!("The configuration was reloaded.");
         Ok(())
+    }
+
+    fn ask(&mut self) -> anyhow::Result<()> {
+        let Self { worker, listener, strains, .. } = self;
+        retry(listener, "looking at the mails", || strains.ask(worker, monotonic(), now()))
     }
 
     fn keep_logs(&mut self) {

@@ -5,4 +5,5 @@ pub mod outbox;
 pub mod replay;
 pub mod run;
 pub mod site;
+pub mod strain;
 pub mod worker;

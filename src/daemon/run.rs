@@ -19,6 +19,7 @@ use crate::config::Faults;
 use crate::daemon::follow::{Listener, Loop, Order, Reload};
 use crate::daemon::outbox::{Pump, Rules, mailer};
 use crate::daemon::site::Site;
+use crate::daemon::strain::Strains;
 use crate::daemon::worker::{Delivery, Worker};
 use crate::deliver::journal;
 use crate::deliver::render::Files;
@@ -158,16 +159,8 @@ impl Parts {
         let (orders, orders_out) = channel();
         let (chores, chores_out) = sync_channel(8);
         let stopping = Arc::new(AtomicBool::new(false));
-        let (tell_ready, ready) = oneshot::channel();
-        let listener = Voice {
-            tell_ready: Some(tell_ready),
-            sink: Some(sink),
-            is_journaled: journal,
-            chores: chores.clone(),
-            stopping: Arc::clone(&stopping),
-            watchdog: watchdog(),
-            pinged: Duration::ZERO,
-        };
+        let (listener, ready) = Voice::new(sink, journal, chores.clone(), Arc::clone(&stopping));
+        let strains = Strains::new(Arc::clone(&atlas));
         let pump = pump(site, credentials.as_deref(), &stopping)?;
         let housekeeper = Housekeeper {
             store: site.store()?,
@@ -184,8 +177,16 @@ impl Parts {
         let (tell_end, ended) = oneshot::channel();
         thread::Builder::new().name("loop".into()).spawn(move || {
             let orders = &orders_out;
-            let work =
-                Loop { follower, journals, reader, worker, commit_interval, orders, listener };
+            let work = Loop {
+                follower,
+                journals,
+                reader,
+                worker,
+                commit_interval,
+                strains,
+                orders,
+                listener,
+            };
             // Nobody listens only if the main thread is gone, and then nothing is left to tell.
             drop(tell_end.send(work.run()));
         })?;
@@ -349,6 +350,28 @@ struct Voice {
     /// How often systemd wants to hear that all is well.
     watchdog: Option<Duration>,
     pinged: Duration,
+}
+
+impl Voice {
+    /// Returns it, and what hears when all files have been looked at once.
+    fn new(
+        sink: Sink,
+        is_journaled: bool,
+        chores: SyncSender<Chore>,
+        stopping: Arc<AtomicBool>,
+    ) -> (Self, oneshot::Receiver<()>) {
+        let (tell_ready, ready) = oneshot::channel();
+        let voice = Self {
+            tell_ready: Some(tell_ready),
+            sink: Some(sink),
+            is_journaled,
+            chores,
+            stopping,
+            watchdog: watchdog(),
+            pinged: Duration::ZERO,
+        };
+        (voice, ready)
+    }
 }
 
 impl Listener for Voice {

@@ -9,6 +9,7 @@ use tracing::{error, warn};
 
 use crate::engine::alert::Alert;
 use crate::engine::commit::{Commit, HouseRow, StreamUpdate, SubjectRow};
+use crate::engine::detect::Strain;
 use crate::engine::geo::Atlas;
 use crate::engine::health::{Log, PREFIX, Roll, principal};
 use crate::engine::judge::{Followed, Judge};
@@ -128,6 +129,11 @@ impl Worker {
     /// taken.
     pub fn look(&mut self, has_more: impl Fn(&str) -> bool) {
         self.judge.look(&mut self.memory, &mut self.roll, has_more);
+    }
+
+    /// Tells what has begun to be too far off.
+    pub fn strain(&mut self, strains: &[Strain], now: Timestamp) {
+        self.judge.strain(&mut self.memory, &mut self.roll, strains, now);
     }
 
     /// Forgets the logs that are not followed any more: their silence is no news.

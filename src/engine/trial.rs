@@ -5,7 +5,7 @@ use std::path::Path;
 
 use smol_str::SmolStr;
 
-use crate::engine::detect::Params;
+use crate::engine::detect::{Eye, Params, Strain};
 use crate::engine::health::{Log, Roll, principal};
 use crate::engine::incident::Policy;
 use crate::engine::judge::{Followed, Judge};
@@ -96,6 +96,14 @@ fn fired(
         let of = Followed { path, file: path, stream: StreamId::default(), now };
         judge.count(&mut memory, &mut log, of, &reading.usages);
         judge.check(&mut memory, &mut log, of, &reading.pulse);
+        let ahead = example.clock()?.zip(reading.pulse.newest());
+        let strain = ahead.map(|(clock, newest)| Strain {
+            principal: principal(path),
+            eye: Eye::Clock,
+            about: file.to_owned(),
+            micros: newest.since(clock),
+        });
+        judge.strain(&mut memory, &mut roll, strain.as_slice(), now);
         roll.hear(&principal(path), &reading.pulse, &log.window, now);
     }
     judge.look(&mut memory, &mut roll, |_| true);

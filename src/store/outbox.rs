@@ -76,6 +76,17 @@ impl Reader {
         })
     }
 
+    /// Returns when the oldest mail that waits was queued.
+    ///
+    /// # Errors
+    /// What the database says.
+    pub fn oldest_mail(&self) -> Result<Option<Timestamp>, StoreError> {
+        self.read("looking for the oldest mail", |db| {
+            let sql = "SELECT min(created) FROM outbox WHERE state = 'waiting'";
+            db.prepare_cached(sql)?.query_row([], |row| row.get(0))
+        })
+    }
+
     /// Returns when the next waiting mail is due, if any waits.
     ///
     /// # Errors

@@ -375,10 +375,16 @@ fn a_proxy_that_is_not_declared_is_told_once_over_a_restart_and_a_kill() {
 }
 
 #[test]
-fn a_clock_that_is_ahead_is_shown_by_the_status() {
+fn a_clock_that_is_ahead_is_told_once_and_shown_by_the_status() {
     let server = server();
     let home = Home::new(&config(&server));
     home.append("logs/a.log", lines(1, 10, 100).replace("/2026:", "/2096:"));
-    run(&home, 9, 0, &server);
+    run(&home, 9, 1, &server);
     assert_eq!(troubles(&home), ["skew"]);
+    // Restarted, and with more of the same, it is told no more.
+    home.append("logs/a.log", lines(10, 20, 100).replace("/2026:", "/2096:"));
+    run(&home, 19, 1, &server);
+    let told = health(&home);
+    assert_eq!(told.len(), 1, "{told:?}");
+    assert!(told[0]["facts"]["health.skew_seconds"].as_u64() > Some(120), "{told:?}");
 }

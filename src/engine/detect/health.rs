@@ -9,7 +9,7 @@ use crate::engine::profile::section;
 use crate::engine::pulse::{Gap, Loss, Spell, WINDOW_MINUTES};
 
 use crate::engine::stats::whole;
-use crate::engine::time::Timestamp;
+use crate::engine::time::{DAY, HOUR, MINUTE, SECOND, Timestamp};
 
 use super::{Detector, Judgement::Log, because, fact, state, usual};
 
@@ -17,7 +17,7 @@ const NAME: &str = "monitor-health";
 
 pub(super) const DETECTOR: Detector = Detector {
     name: NAME,
-    about: "a log is not seen as it is: more than 1 % of its lines within ten minutes fit no format, bytes of it were gone before they could be read, it has no lines any more, or nearly all of its principals come from one address",
+    about: "a log is not seen as it is: more than 1 % of its lines within ten minutes fit no format, bytes of it were gone before they could be read, it has no lines any more, nearly all of its principals come from one address, or its clock is ahead; GeoIP data is old, or mails wait",
     facts: &[
         fact("health.rejected_share", "rejected lines, in percent of those within ten minutes"),
         fact("health.rejected", "rejected lines within ten minutes"),
@@ -39,6 +39,9 @@ pub(super) const DETECTOR: Detector = Detector {
         fact("health.proxy_share", "in percent of those looked at"),
         fact("health.proxy_principals", "how many were looked at"),
         fact("health.proxy_uses", "accepted uses in these hours"),
+        fact("health.skew_seconds", "by how many seconds lines are ahead of the clock"),
+        fact("health.geoip_days", "how many days ago a GeoIP file was built"),
+        fact("health.mail_minutes", "for how many minutes the oldest mail has waited"),
     ],
     judge: Log,
 };
@@ -68,6 +71,12 @@ section! {
         proxy_principals = 10.0, "principals", "own choice: nine services may well run on one host";
         /// Accepted uses within six hours, below which that says nothing.
         proxy_uses = 1000.0, "uses", "own choice: a quiet log is no site's front";
+        /// Seconds by which lines may be ahead of the clock.
+        skew_seconds = 120.0, "s", "own choice: hosts without NTP drift by less in a month";
+        /// Days that a GeoIP file may be old.
+        geoip_days = 30.0, "d", "MaxMind and DB-IP renew theirs weekly or monthly";
+        /// Hours that a mail may wait.
+        mail_hours = 1.0, "h", "own choice: greylisting ends after minutes";
     }
 }
 
@@ -116,7 +125,42 @@ pub struct Crowd {
     pub hours: i64,
 }
 
+/// What the monitor sees by, or is heard by.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Eye {
+    /// The clock, against a log's lines.
+    Clock,
+    /// A GeoIP file.
+    Atlas,
+    /// The mails.
+    Mail,
+}
+
+/// How one of these is doing.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Strain {
+    /// Whom alerts are about.
+    pub principal: SmolStr,
+    /// Which.
+    pub eye: Eye,
+    /// The log or the file.
+    pub about: String,
+    /// By how much lines are ahead, how old the file is, how long the oldest mail has waited.
+    pub micros: i64,
+}
+
 impl Health {
+    /// Tells whether something is too far off.
+    #[must_use]
+    pub fn is_strained(&self, strain: &Strain) -> bool {
+        let (limit, unit) = match strain.eye {
+            Eye::Clock => (self.skew_seconds, SECOND),
+            Eye::Atlas => (self.geoip_days, DAY),
+            Eye::Mail => (self.mail_hours, HOUR),
+        };
+        strain.micros > i64::from(whole(limit)).saturating_mul(unit)
+    }
+
     /// Tells whether an address is a proxy's.
     #[must_use]
     pub fn is_proxied(&self, crowd: &Crowd) -> bool {
@@ -229,6 +273,38 @@ pub fn crowded(crowd: &Crowd, file: &str) -> Facts {
          a proxy of yours, set trusted_proxies = [\"{address}\"] for this source and log X-Forwarded-For, since \
          all addresses are the proxy's"
     );
+    because(&mut facts, NAME, 0.0, text);
+    facts
+}
+
+/// States the facts of what is too far off.
+pub fn strained(strain: &Strain) -> Facts {
+    let mut facts = Facts::default();
+    let Strain { eye, about, micros, .. } = strain;
+    let (name, count, text) = match eye {
+        Eye::Clock => {
+            let seconds = micros / SECOND;
+            let text = format!(
+                "lines of {about} come {seconds} s before their time: its clock or this host's is wrong"
+            );
+            ("health.skew_seconds", seconds, text)
+        }
+        Eye::Atlas => {
+            let days = micros / DAY;
+            let text = format!(
+                "the GeoIP data of {about} was built {days} days ago: places and networks have moved since"
+            );
+            ("health.geoip_days", days, text)
+        }
+        Eye::Mail => {
+            let minutes = micros / MINUTE;
+            let text = format!(
+                "the oldest mail has waited for {minutes} min: `tokenwatch status` has the last error"
+            );
+            ("health.mail_minutes", minutes, text)
+        }
+    };
+    state(&mut facts, name, Value::Int(count));
     because(&mut facts, NAME, 0.0, text);
     facts
 }

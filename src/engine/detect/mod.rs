@@ -34,7 +34,10 @@ use smol_str::SmolStr;
 
 pub use fleet::shared;
 pub use guessing::{found, guessed};
-pub use health::{Crowd, Health, Unheard, crowded, gone, misread, missing, rejected_percent};
+pub use health::{
+    Crowd, Eye, Health, Strain, Unheard, crowded, gone, misread, missing, rejected_percent,
+    strained,
+};
 pub use objects::walked;
 pub(crate) use params::nearest;
 pub use params::{BadParameter, Params};

@@ -10,7 +10,7 @@ use serde::{Deserialize, Serialize};
 use smol_str::SmolStr;
 
 use super::hours::{Hours, KEPT};
-use crate::engine::detect::{Health, Unheard};
+use crate::engine::detect::{Health, Strain, Unheard};
 use crate::engine::incident::Desk;
 use crate::engine::pulse::{Pulse, Window};
 use crate::engine::time::{DAY, HOUR, Timestamp};
@@ -28,6 +28,9 @@ pub struct Roll {
     site: Hours,
     /// By principal.
     logs: BTreeMap<SmolStr, Heard>,
+    /// What is, or was, too far off, by principal.
+    #[serde(default)]
+    strains: BTreeMap<SmolStr, Spell>,
     /// It is not as it was stored.
     #[serde(skip)]
     is_changed: bool,
@@ -45,7 +48,38 @@ struct Heard {
     desk: Desk,
 }
 
+/// Something that was too far off.
+#[derive(Clone, Debug, Default, PartialEq, Serialize, Deserialize)]
+struct Spell {
+    is_open: bool,
+    desk: Desk,
+}
+
 impl Roll {
+    /// Returns what has begun to be too far off.
+    pub fn strained<'a>(&mut self, strains: &'a [Strain], params: &Health) -> Vec<&'a Strain> {
+        if self.strains.len() > MAX_LOGS {
+            self.strains.retain(|_, spell| spell.is_open);
+        }
+        let mut begun = Vec::new();
+        for strain in strains {
+            let is_strained = params.is_strained(strain);
+            let was = self.strains.get(&strain.principal).is_some_and(|spell| spell.is_open);
+            if was == is_strained {
+                continue;
+            }
+            self.strains.entry(strain.principal.clone()).or_default().is_open = is_strained;
+            self.is_changed = true;
+            begun.extend(is_strained.then_some(strain));
+        }
+        begun
+    }
+
+    /// Returns what was told of something that is too far off.
+    pub fn spell(&mut self, principal: &str) -> Option<&mut Desk> {
+        Some(&mut self.strains.get_mut(principal)?.desk)
+    }
+
     /// Unpacks what was stored; `None` if it is damaged or of a later version.
     #[must_use]
     pub fn decode(bytes: &[u8]) -> Option<Self> {

@@ -5,7 +5,7 @@ use std::path::Path;
 use smol_str::{SmolStr, format_smolstr};
 
 use crate::engine::alert::{Alert, Facts};
-use crate::engine::detect::{About, crowded, gone, misread, missing};
+use crate::engine::detect::{About, Eye, Strain, crowded, gone, misread, missing, strained};
 use crate::engine::health::{Log, PREFIX, Roll, hashed, principal};
 use crate::engine::incident::{Desk, Joined, key_of, key_of_log, stable_id};
 use crate::engine::judge::{Judge, by_name, is_used, reasons, risk_of, sentence};
@@ -37,6 +37,8 @@ struct Finding {
     what: SmolStr,
     facts: Facts,
     evidence: Vec<Origin>,
+    /// It can be: not where mails are what fails.
+    is_mailed: bool,
 }
 
 impl Judge {
@@ -69,6 +71,7 @@ impl Judge {
                 what: format_smolstr!("proxy {}", crowd.address),
                 facts: crowded(&crowd, &of.path.to_string_lossy()),
                 evidence: vec![usage.origin],
+                is_mailed: true,
             };
             self.tell_of_log(memory, &mut log.desk, &principal(of.path), &found);
         }
@@ -85,8 +88,24 @@ impl Judge {
                 what: "silent".into(),
                 facts: missing(&found, file),
                 evidence: Vec::new(),
+                is_mailed: true,
             };
             self.tell_of_log(memory, desk, &principal, &found);
+        }
+    }
+
+    /// Tells what has begun to be too far off; `now` is the clock's time.
+    pub fn strain(&self, memory: &mut Memory, roll: &mut Roll, strains: &[Strain], now: Timestamp) {
+        for strain in roll.strained(strains, &self.params.health) {
+            let Some(desk) = roll.spell(&strain.principal) else { continue };
+            let found = Finding {
+                time: now,
+                what: "strain".into(),
+                facts: strained(strain),
+                evidence: Vec::new(),
+                is_mailed: strain.eye != Eye::Mail,
+            };
+            self.tell_of_log(memory, desk, &strain.principal, &found);
         }
     }
 
@@ -96,6 +115,7 @@ impl Judge {
             what: SmolStr::default(),
             facts: misread(spell, &path.to_string_lossy(), &self.params.health),
             evidence: vec![spell.first.origin()],
+            is_mailed: true,
         }
     }
 
@@ -108,7 +128,9 @@ impl Judge {
             };
             if desk.is_news(rule, found.time, key) {
                 let mut alert = alert(rule, found, principal);
-                let joined: Joined = desk.join(&mut alert, &self.policy);
+                let joined = desk.join(&mut alert, &self.policy);
+                let notice = joined.notice.filter(|_| found.is_mailed);
+                let joined = Joined { notice, ..joined };
                 memory.tell(alert, joined);
             }
         }
@@ -122,11 +144,12 @@ fn lost(gap: &Gap, of: Followed<'_>) -> Finding {
         what: format_smolstr!("gap {} {}", of.stream.0, gap.offset),
         facts: gone(gap, &of.file.to_string_lossy()),
         evidence: vec![Origin { stream: of.stream, offset: gap.offset }],
+        is_mailed: true,
     }
 }
 
 fn alert(rule: &Rule, found: &Finding, principal: &str) -> Alert {
-    let Finding { time, what, facts, evidence } = found;
+    let Finding { time, what, facts, evidence, .. } = found;
     let when = time.0.to_string();
     // Of a gap the file says when it was found: its time is that of looking.
     let apart = if what.starts_with("gap ") { what.as_str() } else { &when };

@@ -38,6 +38,9 @@ pub struct Example {
     /// Bytes behind the log that are truncated before they are read.
     #[serde(default)]
     pub lost: u64,
+    /// What the clock shows when the log has come, if somebody looks: RFC 3339.
+    #[serde(default)]
+    pub clock: Option<String>,
     /// The log, in order of time.
     pub log: Vec<ExampleLine>,
 }
@@ -82,6 +85,17 @@ fn example_log() -> String {
 }
 
 impl Example {
+    /// Returns what the clock shows.
+    ///
+    /// # Errors
+    /// A time that cannot be understood, in words.
+    pub fn clock(&self) -> Result<Option<Timestamp>, String> {
+        let Some(text) = &self.clock else { return Ok(None) };
+        let time = DateTime::parse_from_rfc3339(text)
+            .map_err(|_| format!("clock: expected RFC 3339, found {text:?}"))?;
+        Ok(Some(Timestamp::from(time.to_utc())))
+    }
+
     /// Takes the logs apart: each with its own lines, and the same world around it.
     #[must_use]
     pub fn by_file(&self) -> BTreeMap<&str, Self> {

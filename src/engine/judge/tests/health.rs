@@ -6,7 +6,8 @@ use std::path::Path;
 use super::judge;
 use crate::engine::alert::{Level, Value};
 use crate::engine::commit::Commit;
-use crate::engine::health::Log;
+use crate::engine::detect::{Eye, Strain};
+use crate::engine::health::{Log, Roll};
 use crate::engine::judge::Followed;
 use crate::engine::line::{Loss, StreamId};
 use crate::engine::memory::Memory;
@@ -148,4 +149,37 @@ fn an_address_that_nearly_everybody_comes_from_is_told_once_however_the_log_is_c
     assert_eq!(counted(&crowd(20, 2000, 10), 100), [""; 0], "18 of 20 are not more than 90 %");
     assert_eq!(counted(&crowd(9, 2000, 20), 100), [""; 0]);
     assert_eq!(counted(&crowd(20, 999, 20), 100), [""; 0]);
+}
+
+#[test]
+fn what_is_too_far_off_is_told_once_for_as_long_as_it_lasts_and_waiting_mails_by_no_mail() {
+    let (judge, mut roll) = (judge(), Roll::default());
+    let mut ask = |eye: Eye, micros: i64, day: i64| {
+        let mut memory = Memory::new(9);
+        let strain = Strain {
+            principal: format!("{eye:?}").into(),
+            eye,
+            about: "a.mmdb".to_owned(),
+            micros,
+        };
+        judge.strain(&mut memory, &mut roll, &[strain], START.plus(day * DAY));
+        roll = Roll::decode(&serde_json::to_vec(&roll).unwrap()).unwrap();
+        let told = memory.take();
+        let reason = told.alerts.first().map(|alert| alert.reason.to_string());
+        (reason.unwrap_or_default(), told.notices.len())
+    };
+    let nothing = (String::new(), 0);
+    for (eye, limit, reason, n_mails) in [
+        (Eye::Clock, 120 * SECOND, "lines of a.mmdb come 120 s before their time", 1),
+        (Eye::Atlas, 30 * DAY, "the GeoIP data of a.mmdb was built 30 days ago", 1),
+        (Eye::Mail, HOUR, "the oldest mail has waited for 60 min", 0),
+    ] {
+        assert_eq!(ask(eye, limit, 0), nothing);
+        let (told, mailed) = ask(eye, limit + 1, 0);
+        assert!(told.starts_with(reason), "{told}");
+        assert_eq!(mailed, n_mails, "{eye:?}");
+        assert_eq!(ask(eye, 2 * limit, 9), nothing, "it lasts");
+        assert_eq!(ask(eye, 0, 9), nothing);
+        assert_eq!(ask(eye, 2 * limit, 9).1, n_mails, "it began anew");
+    }
 }

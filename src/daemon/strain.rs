@@ -1,0 +1,82 @@
+//! What the clock tells of the monitor's own eyes: lines from the future, old GeoIP data, mails that nobody takes. A replay
+//! has no clock of arrival, and asks for none of it.
+
+use std::collections::BTreeMap;
+use std::path::{Path, PathBuf};
+use std::sync::Arc;
+use std::time::Duration;
+
+use crate::atlas::Reloading;
+use crate::daemon::worker::Worker;
+use crate::engine::detect::{Eye, Strain};
+use crate::engine::health::principal;
+use crate::engine::line::Batch;
+use crate::engine::pulse::Pulse;
+use crate::engine::time::Timestamp;
+use crate::source::rotation::unrotated;
+use crate::store::StoreError;
+
+/// It is asked this often.
+const EVERY: Duration = Duration::from_secs(10);
+
+/// What is watched, and what was found since it was asked last.
+pub struct Strains {
+    atlas: Arc<Reloading>,
+    /// By how many microseconds each log's latest batch was ahead of the clock.
+    ahead: BTreeMap<PathBuf, i64>,
+    asked: Option<Duration>,
+}
+
+impl Strains {
+    /// Watches this atlas.
+    #[must_use]
+    pub const fn new(atlas: Arc<Reloading>) -> Self {
+        Self { atlas, ahead: BTreeMap::new(), asked: None }
+    }
+
+    /// Notes how a batch's newest line stands to the clock.
+    pub fn note(&mut self, batch: &Batch, pulse: &Pulse, now: Timestamp) {
+        let Some(newest) = pulse.newest() else { return };
+        self.ahead.insert(unrotated(&batch.position.path), newest.since(now));
+    }
+
+    /// Has the worker tell what has begun to be wrong; every ten seconds.
+    ///
+    /// # Errors
+    /// What the store says.
+    pub fn ask(
+        &mut self,
+        worker: &mut Worker,
+        monotonic: Duration,
+        now: Timestamp,
+    ) -> Result<(), StoreError> {
+        if self.asked.is_some_and(|asked| monotonic < asked + EVERY) {
+            return Ok(());
+        }
+        self.asked = Some(monotonic);
+        let of_log = |path: &Path, micros: i64| Strain {
+            principal: principal(path),
+            eye: Eye::Clock,
+            about: path.to_string_lossy().into_owned(),
+            micros,
+        };
+        let mut strains: Vec<Strain> =
+            self.ahead.iter().map(|(path, ahead)| of_log(path, *ahead)).collect();
+        strains.extend(self.atlas.status().into_iter().filter_map(|layer| {
+            // The built-in table is as old as the program; whoever wants a newer one names a file.
+            let about = layer.path?.to_string_lossy().into_owned();
+            let built = Timestamp::from_seconds(i64::try_from(layer.built?).ok()?);
+            let principal = format!("geoip:{about}").into();
+            Some(Strain { principal, eye: Eye::Atlas, about, micros: now.since(built) })
+        }));
+        let queued = worker.store.oldest_mail()?;
+        strains.push(Strain {
+            principal: "mails".into(),
+            eye: Eye::Mail,
+            about: "mails".to_owned(),
+            micros: queued.map_or(0, |queued| now.since(queued)),
+        });
+        worker.strain(&strains, now);
+        Ok(())
+    }
+}
