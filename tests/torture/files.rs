@@ -395,7 +395,9 @@ fn a_daemon_that_stood_still_over_rotations_reads_what_is_left() {
     if !works("1, 3", "logrotate", &["--version"]) {
         return;
     }
-    for how in ["create", "create\ncompress", "create\ncompress\ndelaycompress"] {
+    let compressed = "create\ncompress";
+    let later = "create\ncompress\ndelaycompress";
+    for how in ["create", compressed, later, "copytruncate", "copytruncate\ncompress"] {
         let mut site = Site::new();
         configure_rotation(&site, how);
         site.append("logs/a.log", 5);
