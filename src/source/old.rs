@@ -111,9 +111,6 @@ impl OldFile {
         let written = self.position.directives.written;
         self.position.directives.clone_from(&position.directives);
         self.position.directives.written = written;
-        // What was read of another file, of which this one is a copy, is not accounted for here.
-        let is_other = Identity::of(position) != Identity::of(&self.position);
-        self.position.began = if is_other { position.offset } else { position.began };
         self.marks.agree(position)
     }
 
