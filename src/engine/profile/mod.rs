@@ -1,4 +1,4 @@
-//! What is normal for one principal, in about a kilobyte: compare with it, then absorb.
+//! What is normal for one principal, in less than a kilobyte: compare with it, then absorb.
 //!
 //! Contract: [`Profile::compare`] judges a usage against the past and changes nothing,
 //! [`Profile::absorb`] then makes it the past. Between any two usages a profile may be encoded and

@@ -385,7 +385,7 @@ fn one_line_from_the_future_does_not_deafen() {
 }
 
 #[test]
-fn a_full_profile_has_about_a_kilobyte_and_a_young_one_little() {
+fn a_full_profile_has_less_than_a_kilobyte_and_a_young_one_little() {
     let mut young = Life::default();
     young.live(&usage(0), &berlin());
     let young = young.profile.encode().len();
@@ -414,7 +414,7 @@ fn a_full_profile_has_about_a_kilobyte_and_a_young_one_little() {
     }
     let full = life.profile.encode().len();
     println!("young {young} B, full {full} B");
-    assert!(young <= 210 && full <= 1280, "young {young} B, full {full} B");
+    assert!(young <= 165 && full <= 1024, "young {young} B, full {full} B");
 }
 
 #[test]
@@ -429,19 +429,6 @@ fn other_bytes_are_no_profile() {
     }
     assert_eq!(Profile::decode(&[bytes.as_slice(), &[0]].concat()), Err(CodecError::Length));
     assert_eq!(Profile::decode(&Profile::default().encode()), Ok(Profile::default()));
-}
-
-#[test]
-fn a_profile_of_the_version_before_is_read_without_what_is_new() {
-    let mut life = Life::default();
-    life.steady(3);
-    let mut expected = Profile { rhythm: Rhythm::default(), ..life.profile };
-    expected.hourly.load = super::load::Load::default();
-    let mut bytes = expected.encode();
-    bytes[0] = 4;
-    // an empty rhythm is a byte, an empty load six
-    assert_eq!(bytes.split_off(bytes.len() - 7), [0; 7]);
-    assert_eq!(Profile::decode(&bytes), Ok(expected));
 }
 
 /// One step of a random life: seconds since the last usage, and choices.
@@ -483,7 +470,7 @@ proptest! {
             let decoded = Profile::decode(&bytes).unwrap();
             prop_assert_eq!(&decoded, &cut.profile);
             prop_assert_eq!(&decoded.encode(), &bytes);
-            prop_assert!(bytes.len() <= 1250, "{} B", bytes.len());
+            prop_assert!(bytes.len() <= 1024, "{} B", bytes.len());
             if signals.is_accepted {
                 whole.profile.told().tell(u32::from(step.3), usage.time, HOUR);
                 cut.profile.told().tell(u32::from(step.3), usage.time, HOUR);
@@ -497,7 +484,7 @@ proptest! {
     fn any_bytes_are_decoded_or_refused(bytes in prop::collection::vec(any::<u8>(), 0..300)) {
         let mut bytes = bytes;
         if let Some(first) = bytes.first_mut() {
-            *first = 1;
+            *first = 1 + *first % 6;
         }
         if let Ok(profile) = Profile::decode(&bytes) {
             let stored = profile.encode();

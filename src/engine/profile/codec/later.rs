@@ -12,14 +12,6 @@ use crate::engine::profile::volume::Volume;
 use crate::engine::stats::{Days, Most};
 use crate::engine::time::{SECOND, Timestamp};
 
-impl Reader<'_> {
-    pub(super) fn word(&mut self) -> Read<u32> {
-        let (bytes, rest) = self.0.split_first_chunk().ok_or(CodecError::Length)?;
-        self.0 = rest;
-        Ok(u32::from_le_bytes(*bytes))
-    }
-}
-
 pub(super) fn read_class(from: &mut Reader<'_>, version: u8) -> Read<Class> {
     if version == WITHOUT_CLASS {
         return Ok(Class::default());
@@ -40,11 +32,10 @@ pub(super) fn write_turns(to: &mut Writer, turns: &Turns, last: Timestamp) {
     to.len(turns.recent.len());
     for spot in &turns.recent {
         let (sort, number) = spot.net.parts();
-        to.0.push(IN_SECONDS | u8::from(spot.is_strange) << 2 | sort);
-        let [low, middle, high, _] = number.to_le_bytes();
-        to.0.extend([low, middle, high]);
-        to.0.extend(spot.country.to_le_bytes());
-        to.0.extend(spot.client.to_le_bytes());
+        to.byte(IN_SECONDS | u8::from(spot.is_strange) << 2 | sort);
+        to.bits(number, 24);
+        to.bits(spot.country, 16);
+        to.bits(spot.client, 16);
         to.from(spot.last, second(last));
         to.from(spot.since, spot.last);
     }
@@ -63,11 +54,11 @@ pub(super) fn read_turns(from: &mut Reader<'_>, version: u8, last: Timestamp) ->
         if flags > IN_SECONDS | 7 {
             return Err(CodecError::Value("turn"));
         }
-        let number = u32::from_le_bytes([from.byte()?, from.byte()?, from.byte()?, 0]);
+        let number = u32::from(from.short()?) | u32::from(from.byte()?) << 16;
         let mut spot = Spot {
             net: Net::from_parts(flags, number),
-            country: u16::from_le_bytes([from.byte()?, from.byte()?]),
-            client: u16::from_le_bytes([from.byte()?, from.byte()?]),
+            country: from.short()?,
+            client: from.short()?,
             since: 0,
             last: 0,
             is_strange: flags & 4 != 0,
@@ -91,12 +82,12 @@ pub(super) fn write_hourly(to: &mut Writer, hourly: &Hourly, hour: i64) {
         return;
     }
     let Fan { bits, requests, before, top, weeks, days, whole_weeks } = &hourly.fan;
-    to.0.extend(bits.to_le_bytes());
+    to.set(*bits);
     to.uint(*requests);
     to.uint(before.0);
     to.uint(before.1);
     top.iter().chain(weeks).for_each(|count| to.uint(*count));
-    to.0.push(whole_weeks << 4 | days & 15);
+    to.byte(whole_weeks << 4 | days & 15);
     let Volume { in_hour, in_day, most, hours, days } = &hourly.volume;
     to.uint(*in_hour);
     to.uint(*in_day);
@@ -108,11 +99,12 @@ pub(super) fn write_hourly(to: &mut Writer, hourly: &Hourly, hour: i64) {
 }
 
 fn write_most(to: &mut Writer, most: &Most) {
-    [most.mean, most.variance, most.peak].into_iter().for_each(|of| to.uint(of));
+    [most.mean, most.variance, most.peak].into_iter().for_each(|of| to.bits(of, 16));
 }
 
 fn read_most(from: &mut Reader<'_>, days: u16) -> Read<Most> {
-    Ok(Most { mean: from.uint()?, variance: from.uint()?, peak: from.uint()?, days })
+    let mut of = || if from.is_packed { from.short() } else { from.uint() };
+    Ok(Most { mean: of()?, variance: of()?, peak: of()?, days })
 }
 
 pub(super) fn read_hourly(from: &mut Reader<'_>, version: u8, hour: i64) -> Read<Hourly> {
@@ -125,7 +117,7 @@ pub(super) fn read_hourly(from: &mut Reader<'_>, version: u8, hour: i64) -> Read
         return Ok(hourly);
     }
     let fan = &mut hourly.fan;
-    fan.bits = u64::from(from.word()?) | u64::from(from.word()?) << 32;
+    fan.bits = if from.is_packed { from.set()? } else { from.word64()? };
     (fan.requests, fan.before) = (from.uint()?, (from.uint()?, from.uint()?));
     for count in fan.top.iter_mut().chain(&mut fan.weeks) {
         *count = from.uint()?;
@@ -153,8 +145,8 @@ pub(super) fn write_rhythm(to: &mut Writer, rhythm: &Rhythm, last: Timestamp) {
     to.from(last.day(), day.into());
     to.uint(pause);
     to.uint(wait);
-    to.0.extend(token.to_le_bytes());
-    to.0.push(u8::from(ends.is_some()) << 2 | u8::from(is_renewed) << 1 | u8::from(is_told));
+    to.bits(token, 16);
+    to.byte(u8::from(ends.is_some()) << 2 | u8::from(is_renewed) << 1 | u8::from(is_told));
     let _ = ends.map(|ends| to.from(last.seconds(), ends));
 }
 
@@ -171,7 +163,7 @@ pub(super) fn read_rhythm(from: &mut Reader<'_>, version: u8, last: Timestamp) -
     let day = i32::try_from(from.from(last.day())?);
     rhythm.day = day.map_err(|_| CodecError::Value("day"))?;
     (rhythm.pause, rhythm.wait) = (from.uint()?, from.uint()?);
-    rhythm.token = u16::from_le_bytes([from.byte()?, from.byte()?]);
+    rhythm.token = from.short()?;
     let flags = from.byte()?;
     if flags > 7 {
         return Err(CodecError::Value("rhythm"));

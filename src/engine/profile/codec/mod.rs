@@ -4,15 +4,19 @@
 //! version (1 byte) | clock | days | hazards | 7 tables | hours | errors | place | pace | actors | told | class
 //!     | turns | hours | word | story | rhythm | load
 //!
-//! integers   varint, 7 bits a byte, low first; differences zigzag
-//! f32        4 bytes, little endian
-//! tables     length, then slots of key, weight, age in days
+//! integers   4 bits that say how many times 4 bits follow; differences zigzag
+//! days       14 bits
+//! f32        a bit; if it is set, 32 bits
+//! tables     length, then slots of key, weight, age in days: a bit says that the last two are those of the slot before
 //! families   a bit mask, then what belongs to each family in it
 //! ```
 //!
-//! Whatever is empty takes a byte: a profile of one day has about 200 bytes, a full one about 1 KB.
+//! Values stand bit by bit, the lowest first, and only the last byte is filled: a profile of one day has about
+//! 160 bytes, a full one less than 1 KB (docs/detection.md, State size).
 
 mod later;
+#[cfg(test)]
+mod tests;
 
 use smol_str::SmolStr;
 
@@ -30,8 +34,10 @@ use crate::engine::stats::{Days, Maxima, Nats, Slot, Top};
 use crate::engine::time::Timestamp;
 
 /// The version that is written.
-const VERSION: u8 = 5;
-/// The version before: without a rhythm and without loads, which begin anew.
+const VERSION: u8 = 6;
+/// The version before: the same in whole bytes.
+const IN_BYTES: u8 = 5;
+/// The one before that: without a rhythm and without loads, which begin anew.
 const WITHOUT_RHYTHM: u8 = 4;
 /// The one before that: no word was taken in, and without a story, whose score is counted once more.
 const WITHOUT_WORDS: u8 = 3;
@@ -41,18 +47,18 @@ const WITHOUT_HOURS: u8 = 2;
 const WITHOUT_CLASS: u8 = 1;
 
 impl Profile {
-    /// Writes the profile as bytes, about 1 KB at the most.
+    /// Writes the profile as bytes, less than 1 KB as a rule.
     #[must_use]
     pub fn encode(&self) -> Vec<u8> {
-        let mut to = Writer(Vec::with_capacity(512));
-        to.0.push(VERSION);
+        let mut to = Writer::with_capacity(640);
+        to.byte(VERSION);
         to.from(0, self.last.0);
         to.from(self.last.0, self.trusted.0);
         to.uint(self.late);
         to.uint(self.late_run);
         to.from(self.last.day(), self.day.into());
         to.uint(self.n_days);
-        to.uint(self.days.0);
+        to.days(self.days);
         write_hazards(&mut to, &self.hazards);
         write_top(&mut to, &self.countries, self.day);
         write_top(&mut to, &self.kinds, self.day);
@@ -80,7 +86,7 @@ impl Profile {
         write_story(&mut to, self.story, base);
         later::write_rhythm(&mut to, &self.rhythm, self.last);
         later::write_load(&mut to, &self.hourly.load);
-        to.0
+        to.end()
     }
 
     /// Reads what [`encode`](Self::encode) wrote, the same bit for bit.
@@ -88,16 +94,17 @@ impl Profile {
     /// # Errors
     /// Bytes that are no profile, or one of a later version.
     pub fn decode(bytes: &[u8]) -> Result<Self, CodecError> {
-        let mut from = Reader(bytes);
+        let mut from = Reader::new(bytes);
         let version = from.byte()?;
         if !(WITHOUT_CLASS..=VERSION).contains(&version) {
             return Err(CodecError::Version(version));
         }
+        from.is_packed = version > IN_BYTES;
         let last = Timestamp(from.from(0)?);
         let trusted = Timestamp(from.from(last.0)?);
         let (late, late_run) = (from.uint()?, from.uint()?);
         let day = i32::try_from(from.from(last.day())?).map_err(|_| CodecError::Value("day"))?;
-        let (n_days, days) = (from.uint()?, Days(from.uint()?));
+        let (n_days, days) = (from.uint()?, from.days()?);
         let hazards = read_hazards(&mut from)?;
         let base = i64::from(day) * 1440;
         let mut profile = Self {
@@ -134,35 +141,48 @@ impl Profile {
             rhythm: later::read_rhythm(&mut from, version, last)?,
         };
         profile.hourly.load = later::read_load(&mut from, version)?;
-        if from.0.is_empty() { Ok(profile) } else { Err(CodecError::Length) }
+        if from.is_at_end() { Ok(profile) } else { Err(CodecError::Length) }
     }
 }
 
 fn write_top<const N: usize>(to: &mut Writer, top: &Top<N>, day: i32) {
     to.len(top.slots().len());
+    let mut before = None;
     for slot in top.slots() {
-        to.uint(slot.key);
-        to.uint(slot.weight.0);
-        to.from(slot.day.into(), day.into());
+        to.key(slot.key);
+        let seen = (slot.weight, slot.day);
+        // values that came on the same days, and those of every day
+        to.is(before == Some(seen));
+        if before != Some(seen) {
+            to.days(slot.weight);
+            to.from(slot.day.into(), day.into());
+        }
+        before = Some(seen);
     }
 }
 
 fn read_top<const N: usize>(from: &mut Reader<'_>, day: i32) -> Read<Top<N>> {
     let mut top = Top::default();
+    let mut seen = (Days(0), day);
     for _ in 0..from.len(N)? {
-        let (key, weight) = (from.uint()?, Days(from.uint()?));
-        let age = from.from(0)?;
-        let day = i32::try_from(i64::from(day).wrapping_sub(age));
-        let slot = Slot { key, weight, day: day.map_err(|_| CodecError::Value("day"))? };
-        if !top.restore(slot) {
+        let key = from.key()?;
+        if !(from.is_packed && from.is()?) {
+            seen = (from.days()?, read_age(from, day)?);
+        }
+        if !top.restore(Slot { key, weight: seen.0, day: seen.1 }) {
             return Err(CodecError::Value("table"));
         }
     }
     Ok(top)
 }
 
+fn read_age(from: &mut Reader<'_>, day: i32) -> Read<i32> {
+    let age = from.from(0)?;
+    i32::try_from(i64::from(day).wrapping_sub(age)).map_err(|_| CodecError::Value("day"))
+}
+
 fn write_hazards(to: &mut Writer, hazards: &Hazards) {
-    hazards.days.iter().for_each(|days| to.uint(days.0));
+    hazards.days.iter().for_each(|days| to.days(*days));
     to.uint(hazards.routes);
     to.uint(hazards.today.0);
 }
@@ -170,7 +190,7 @@ fn write_hazards(to: &mut Writer, hazards: &Hazards) {
 fn read_hazards(from: &mut Reader<'_>) -> Read<Hazards> {
     let mut hazards = Hazards::default();
     for days in &mut hazards.days {
-        *days = Days(from.uint()?);
+        *days = from.days()?;
     }
     hazards.routes = from.uint()?;
     hazards.today = Families(from.uint()?);
@@ -178,31 +198,39 @@ fn read_hazards(from: &mut Reader<'_>) -> Read<Hazards> {
 }
 
 fn write_hours(to: &mut Writer, hours: &Hours) {
-    let bits =
-        hours.bins.iter().zip(0..).fold(0u64, |bits, (bin, at)| bits | u64::from(bin.0 > 0) << at);
-    to.uint(bits);
-    hours.bins.iter().filter(|bin| bin.0 > 0).for_each(|bin| to.uint(bin.0));
-    hours.days.iter().for_each(|days| to.uint(days.0));
+    let mut before = Days(0);
+    for bin in hours.bins {
+        to.is(bin == before);
+        if bin != before {
+            to.days(bin);
+        }
+        before = bin;
+    }
+    hours.days.iter().for_each(|days| to.days(*days));
     to.uint(hours.today);
 }
 
 fn read_hours(from: &mut Reader<'_>) -> Read<Hours> {
     let mut hours = Hours::default();
-    let bits: u64 = from.uint()?;
+    let active: u64 = if from.is_packed { 0 } else { from.uint()? };
+    let mut before = Days(0);
     for (bin, at) in hours.bins.iter_mut().zip(0..) {
-        if bits >> at & 1 == 1 {
-            *bin = Days(from.uint()?);
+        if from.is_packed {
+            *bin = if from.is()? { before } else { from.days()? };
+        } else if active >> at & 1 == 1 {
+            *bin = from.days()?;
         }
+        before = *bin;
     }
-    hours.days = [Days(from.uint()?), Days(from.uint()?)];
+    hours.days = [from.days()?, from.days()?];
     hours.today = from.uint()?;
     Ok(hours)
 }
 
 fn write_fix(to: &mut Writer, fix: Option<&Fix>, last: Timestamp) {
-    let Some(fix) = fix else { return to.0.push(0) };
+    let Some(fix) = fix else { return to.byte(0) };
     let has = |is: bool, bit: u8| u8::from(is) << bit;
-    to.0.push(
+    to.byte(
         1 | has(fix.degrees.is_some(), 1)
             | has(fix.country.is_some(), 2)
             | has(fix.asn.is_some(), 3)
@@ -218,7 +246,7 @@ fn write_fix(to: &mut Writer, fix: Option<&Fix>, last: Timestamp) {
     let _ = fix.asn.map(|asn| to.uint(asn));
     let _ = fix.network.map(|kind| to.uint(kind_key(kind)));
     to.len(fix.city.len());
-    to.0.extend(fix.city.as_bytes());
+    fix.city.bytes().for_each(|byte| to.byte(byte));
 }
 
 fn read_fix(from: &mut Reader<'_>, last: Timestamp) -> Read<Option<Fix>> {
@@ -253,10 +281,11 @@ fn read_kind(from: &mut Reader<'_>) -> Read<NetworkKind> {
 }
 
 fn read_city(from: &mut Reader<'_>) -> Read<SmolStr> {
-    let len = from.len(64)?;
-    let (city, rest) = from.0.split_at_checked(len).ok_or(CodecError::Length)?;
-    from.0 = rest;
-    std::str::from_utf8(city).map(SmolStr::new).map_err(|_| CodecError::Value("city"))
+    let mut city = Vec::new();
+    for _ in 0..from.len(64)? {
+        city.push(from.byte()?);
+    }
+    std::str::from_utf8(&city).map(SmolStr::new).map_err(|_| CodecError::Value("city"))
 }
 
 fn write_pace(to: &mut Writer, pace: &Pace, hour: i64) {
@@ -268,7 +297,7 @@ fn write_pace(to: &mut Writer, pace: &Pace, hour: i64) {
     to.uint(pace.hours);
     to.uint(pace.days);
     let has_early = pace.early > 0;
-    to.0.push(pace.five.0 | u8::from(has_early) << 7);
+    to.byte(pace.five.0 | u8::from(has_early) << 7);
     to.uint(pace.five.1);
     if has_early {
         to.uint(pace.early);
@@ -277,11 +306,10 @@ fn write_pace(to: &mut Writer, pace: &Pace, hour: i64) {
     to.uint(pace.in_hour);
     to.uint(pace.in_day);
     if pace.hours == 0 && *pace == pace.unlearned() {
-        return to.0.push(0);
+        return to.is(false);
     }
-    to.0.push(1);
-    let factors = pace.hod.iter().chain(&pace.dow);
-    factors.for_each(|factor| to.0.extend(factor.to_le_bytes()));
+    to.is(true);
+    pace.hod.iter().chain(&pace.dow).for_each(|factor| to.uint(*factor));
     let Maxima { mean, variance, days } = pace.maxima;
     let floats = [pace.level, mean, variance, pace.peak, pace.learned, pace.expected];
     floats.iter().chain(&pace.excess).chain(&pace.day_excess).for_each(|x| to.float(*x));
@@ -309,11 +337,11 @@ fn read_pace(from: &mut Reader<'_>, hour: i64, version: u8) -> Read<Pace> {
     pace.early = if five >> 7 == 1 { from.uint()? } else { 0 };
     pace.squares = from.float()?;
     (pace.in_hour, pace.in_day) = (from.uint()?, from.uint()?);
-    if from.byte()? == 0 {
+    if !from.is()? {
         return Ok(pace);
     }
     for factor in pace.hod.iter_mut().chain(&mut pace.dow) {
-        *factor = u16::from_le_bytes([from.byte()?, from.byte()?]);
+        *factor = if from.is_packed { from.uint()? } else { from.short()? };
     }
     let Maxima { mean, variance, days } = &mut pace.maxima;
     let floats =
@@ -368,7 +396,7 @@ fn write_actors(to: &mut Writer, actors: &Actors, day: i32) {
     let base = i64::from(day) * 1440;
     to.len(actors.0.len());
     for actor in &actors.0 {
-        to.0.extend(actor.key.to_le_bytes());
+        to.bits(actor.key, 32);
         to.from(actor.day.into(), day.into());
         let flags = u64::from(actor.is_day_counted) << 1 | u64::from(actor.is_alerted);
         to.uint(u64::from(actor.days) << 2 | flags);
@@ -378,10 +406,10 @@ fn write_actors(to: &mut Writer, actors: &Actors, day: i32) {
         if families != Families::default() {
             to.from(actor.since, base);
         }
-        families.iter().for_each(|family| to.0.push(actor.evidence.get(family).0));
+        families.iter().for_each(|family| to.byte(actor.evidence.get(family).0));
         to.uint(actor.requests);
         to.uint(actor.errors);
-        to.uint(actor.routes);
+        to.set(actor.routes);
     }
 }
 
@@ -390,8 +418,7 @@ fn read_actors(from: &mut Reader<'_>, day: i32) -> Read<Actors> {
     let mut actors = Actors::default();
     for _ in 0..from.len(Actors::SLOTS)? {
         let key = from.word()?;
-        let age = from.from(0)?;
-        let last = i32::try_from(i64::from(day).wrapping_sub(age));
+        let last = read_age(from, day)?;
         let state: u64 = from.uint()?;
         let told = read_voice(from, base)?;
         let families = Families(from.uint()?);
@@ -406,7 +433,7 @@ fn read_actors(from: &mut Reader<'_>, day: i32) -> Read<Actors> {
         }
         actors.0.push(Actor {
             key,
-            day: last.map_err(|_| CodecError::Value("day"))?,
+            day: last,
             days: u8::try_from(state >> 2).map_err(|_| CodecError::Value("actor"))?,
             is_day_counted: state & 2 == 2,
             is_alerted: state & 1 == 1,
@@ -415,27 +442,32 @@ fn read_actors(from: &mut Reader<'_>, day: i32) -> Read<Actors> {
             evidence,
             requests: from.uint()?,
             errors: from.uint()?,
-            routes: from.uint()?,
+            routes: if from.is_packed { from.set()? } else { from.uint()? },
         });
     }
     Ok(actors)
 }
 
+/// Each time is the difference to the one before: what is told, is told together.
 fn write_told(to: &mut Writer, told: &Told, base: i64) {
     to.len(told.0.len());
+    let mut before = base;
     for telling in &told.0 {
-        to.0.extend(telling.key.to_le_bytes());
-        to.from(telling.minute, base);
+        to.bits(telling.key, 32);
+        to.from(telling.minute, before);
         to.uint(telling.silent);
+        before = telling.minute;
     }
 }
 
 fn read_told(from: &mut Reader<'_>, base: i64) -> Read<Told> {
     let mut told = Told::default();
+    let mut before = base;
     for _ in 0..from.len(Told::SLOTS)? {
         let key = from.word()?;
-        let minute = base.wrapping_sub(from.from(0)?);
+        let minute = before.wrapping_sub(from.from(0)?);
         told.0.push(Telling { key, minute, silent: from.uint()? });
+        before = if from.is_packed { minute } else { base };
     }
     Ok(told)
 }
