@@ -101,6 +101,7 @@ const LAYERS: &[(&str, &[&str])] = &[
             "engine::geo",
             "engine::usage",
             "engine::alert",
+            "engine::profile",
             "engine::mute",
             "engine::commit",
             "engine::rule",

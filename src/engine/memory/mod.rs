@@ -38,16 +38,14 @@ pub struct Subject {
 }
 
 impl Subject {
-    /// Packs the subject: length of the profile (u32, little endian), profile, desk as JSON if there is one.
+    /// Packs the subject: length of the profile (u32, little endian), profile, desk.
     #[must_use]
     pub fn encode(&self) -> Vec<u8> {
         let profile = self.profile.encode();
         let length = u32::try_from(profile.len()).unwrap_or(u32::MAX);
         let mut blob = length.to_le_bytes().to_vec();
         blob.extend(profile);
-        if !self.desk.is_empty() {
-            blob.extend(serde_json::to_vec(&self.desk).unwrap_or_default());
-        }
+        blob.extend(self.desk.encode());
         blob
     }
 
@@ -59,11 +57,7 @@ impl Subject {
         let (length, rest) = blob.split_first_chunk::<4>().ok_or(CodecError::Length)?;
         let length = usize::try_from(u32::from_le_bytes(*length)).unwrap_or(usize::MAX);
         let (profile, desk) = rest.split_at_checked(length).ok_or(CodecError::Length)?;
-        let desk = match desk {
-            [] => Desk::default(),
-            json => serde_json::from_slice(json).map_err(|_| CodecError::Value("desk"))?,
-        };
-        Ok(Self { profile: Profile::decode(profile)?, desk })
+        Ok(Self { profile: Profile::decode(profile)?, desk: Desk::decode(desk)? })
     }
 }
 

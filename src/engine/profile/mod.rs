@@ -36,6 +36,7 @@ pub(crate) mod tests;
 pub use actor::Tier;
 pub use burst::{Burst, Window};
 pub use bytes::CodecError;
+pub(crate) use bytes::{Read, Reader, Writer};
 pub use family::{Evidence, Families, Family, Prior, Priors};
 pub use fan::Spread;
 pub use hear::Taught;

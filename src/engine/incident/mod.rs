@@ -6,6 +6,8 @@
 //! incidents). A person is told when an incident first reaches the level that is mailed at once, and
 //! again only when it gets worse.
 
+mod pack;
+
 use serde::{Deserialize, Serialize};
 use sha2::{Digest, Sha256};
 use smol_str::{SmolStr, format_smolstr};
