@@ -1,6 +1,7 @@
 //! Joins the adapters around the engine: assembles them from the configuration, runs the loop, sends mail.
 
 pub mod follow;
+pub mod housekeeper;
 pub mod outbox;
 pub mod replay;
 pub mod run;

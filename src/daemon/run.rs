@@ -3,7 +3,7 @@
 use std::path::PathBuf;
 use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, Ordering};
-use std::sync::mpsc::{Receiver, RecvTimeoutError, Sender, SyncSender, channel, sync_channel};
+use std::sync::mpsc::{Sender, SyncSender, channel, sync_channel};
 use std::thread;
 use std::time::Duration;
 
@@ -13,10 +13,11 @@ use tokio::signal::unix::{Signal, SignalKind, signal};
 use tokio::sync::oneshot;
 use tracing::{error, info, warn};
 
-use crate::atlas::{Change, Reloading};
-use crate::clock::{monotonic, now};
+use crate::atlas::Reloading;
+use crate::clock::monotonic;
 use crate::config::Faults;
 use crate::daemon::follow::{Listener, Loop, Order, Reload};
+use crate::daemon::housekeeper::{Chore, Housekeeper};
 use crate::daemon::outbox::{Pump, Rules, mailer};
 use crate::daemon::site::Site;
 use crate::daemon::strain::Strains;
@@ -30,16 +31,7 @@ use crate::engine::registry::Registry;
 use crate::source::Waker;
 use crate::source::follow::{Follower, Options, Watch};
 use crate::source::journal::{Journals, UnitWatch, is_journal};
-use crate::store::{Lock, Pruned, Retention, Store};
-
-/// GeoIP files are looked at this often.
-const REFRESH: Duration = Duration::from_mins(1);
-
-/// Old history is pruned this often, a bounded piece at a time.
-const PRUNE: Duration = Duration::from_hours(1);
-
-/// The pump looks at the outbox at least this often.
-const PUMP: Duration = Duration::from_secs(30);
+use crate::store::{Lock, Retention, Store};
 
 /// What `run` needs beside the site.
 pub struct Setup {
@@ -124,16 +116,6 @@ struct Parts {
     chores_thread: thread::JoinHandle<()>,
     load: Load,
     credentials: Option<PathBuf>,
-}
-
-/// What the second thread is asked to do beside its rounds.
-enum Chore {
-    /// Mails may be due.
-    Mail,
-    /// Send from now on by this pump, or not at all.
-    Replace(Box<Option<Pump>>),
-    /// End.
-    Stop,
 }
 
 impl Parts {
@@ -407,81 +389,6 @@ impl Listener for Voice {
 
     fn is_stopping(&self) -> bool {
         self.stopping.load(Ordering::Relaxed)
-    }
-}
-
-/// Does what has time: mails, GeoIP files, pruning.
-struct Housekeeper {
-    store: Store,
-    retention: Retention,
-    atlas: Arc<Reloading>,
-    orders: Sender<Order>,
-    pump: Option<Pump>,
-    stopping: Arc<AtomicBool>,
-}
-
-impl Housekeeper {
-    fn work(mut self, chores: &Receiver<Chore>) {
-        let (mut refreshed, mut pruned) = (monotonic(), monotonic());
-        loop {
-            let wait = self.send_mail();
-            if self.stopping.load(Ordering::Relaxed) {
-                return;
-            }
-            match chores.recv_timeout(wait) {
-                Ok(Chore::Stop) | Err(RecvTimeoutError::Disconnected) => return,
-                Ok(Chore::Replace(pump)) => self.pump = *pump,
-                Ok(Chore::Mail) | Err(RecvTimeoutError::Timeout) => {}
-            }
-            if monotonic().saturating_sub(refreshed) >= REFRESH {
-                self.refresh_atlas();
-                refreshed = monotonic();
-            }
-            if monotonic().saturating_sub(pruned) >= PRUNE && self.prune() {
-                pruned = monotonic();
-            }
-        }
-    }
-
-    /// Returns how long there is nothing to do.
-    fn send_mail(&mut self) -> Duration {
-        let Some(pump) = &mut self.pump else { return PUMP };
-        match pump.turn(now()) {
-            Ok(next) => {
-                let micros = u64::try_from(next.since(now())).unwrap_or_default();
-                Duration::from_micros(micros).clamp(Duration::from_millis(20), PUMP)
-            }
-            Err(error) => {
-                warn!(%error, "The outbox cannot be read; mails wait.");
-                Duration::from_secs(1)
-            }
-        }
-    }
-
-    fn refresh_atlas(&self) {
-        for change in self.atlas.refresh() {
-            match change {
-                Change::Loaded(layer) => {
-                    info!(?layer, "A GeoIP file was loaded.");
-                    self.orders.send(Order::ForgetPlaces).ok();
-                }
-                Change::Faulty(layer) => {
-                    warn!(?layer, "A GeoIP file cannot be used; what was in use stays in use.");
-                }
-                Change::Recovered(layer) => info!(?layer, "A GeoIP file is in order again."),
-            }
-        }
-    }
-
-    /// Prunes a piece; true once nothing is left to prune.
-    fn prune(&mut self) -> bool {
-        match self.store.prune(&self.retention, now()) {
-            Ok(Pruned { is_done, .. }) => is_done,
-            Err(error) => {
-                warn!(%error, "Old history cannot be pruned now.");
-                true
-            }
-        }
     }
 }
 

@@ -1,0 +1,115 @@
+//! The daemon's second thread: what has time beside the loop.
+
+use std::sync::Arc;
+use std::sync::atomic::{AtomicBool, Ordering};
+use std::sync::mpsc::{Receiver, RecvTimeoutError, Sender};
+use std::time::Duration;
+
+use tracing::{info, warn};
+
+use crate::atlas::{Change, Reloading};
+use crate::clock::{monotonic, now};
+use crate::daemon::follow::Order;
+use crate::daemon::outbox::Pump;
+use crate::store::{Pruned, Retention, Store};
+
+/// GeoIP files are looked at this often.
+const REFRESH: Duration = Duration::from_mins(1);
+
+/// Old history is pruned this often, a bounded piece at a time.
+const PRUNE: Duration = Duration::from_hours(1);
+
+/// The pump looks at the outbox at least this often.
+const PUMP: Duration = Duration::from_secs(30);
+
+/// What the second thread is asked to do beside its rounds.
+pub enum Chore {
+    /// Mails may be due.
+    Mail,
+    /// Send from now on by this pump, or not at all.
+    Replace(Box<Option<Pump>>),
+    /// End.
+    Stop,
+}
+
+/// Does what has time: mails, GeoIP files, pruning.
+pub struct Housekeeper {
+    /// A connection of its own.
+    pub store: Store,
+    /// How long history is kept.
+    pub retention: Retention,
+    /// GeoIP files that may be replaced.
+    pub atlas: Arc<Reloading>,
+    /// Tells the loop what has changed.
+    pub orders: Sender<Order>,
+    /// Sends mails, where there is a server.
+    pub pump: Option<Pump>,
+    /// The daemon is about to end.
+    pub stopping: Arc<AtomicBool>,
+}
+
+impl Housekeeper {
+    /// Works until it is told to stop.
+    pub fn work(mut self, chores: &Receiver<Chore>) {
+        let (mut refreshed, mut pruned) = (monotonic(), monotonic());
+        loop {
+            let wait = self.send_mail();
+            if self.stopping.load(Ordering::Relaxed) {
+                return;
+            }
+            match chores.recv_timeout(wait) {
+                Ok(Chore::Stop) | Err(RecvTimeoutError::Disconnected) => return,
+                Ok(Chore::Replace(pump)) => self.pump = *pump,
+                Ok(Chore::Mail) | Err(RecvTimeoutError::Timeout) => {}
+            }
+            if monotonic().saturating_sub(refreshed) >= REFRESH {
+                self.refresh_atlas();
+                refreshed = monotonic();
+            }
+            if monotonic().saturating_sub(pruned) >= PRUNE && self.prune() {
+                pruned = monotonic();
+            }
+        }
+    }
+
+    /// Returns how long there is nothing to do.
+    fn send_mail(&mut self) -> Duration {
+        let Some(pump) = &mut self.pump else { return PUMP };
+        match pump.turn(now()) {
+            Ok(next) => {
+                let micros = u64::try_from(next.since(now())).unwrap_or_default();
+                Duration::from_micros(micros).clamp(Duration::from_millis(20), PUMP)
+            }
+            Err(error) => {
+                warn!(%error, "The outbox cannot be read; mails wait.");
+                Duration::from_secs(1)
+            }
+        }
+    }
+
+    fn refresh_atlas(&self) {
+        for change in self.atlas.refresh() {
+            match change {
+                Change::Loaded(layer) => {
+                    info!(?layer, "A GeoIP file was loaded.");
+                    self.orders.send(Order::ForgetPlaces).ok();
+                }
+                Change::Faulty(layer) => {
+                    warn!(?layer, "A GeoIP file cannot be used; what was in use stays in use.");
+                }
+                Change::Recovered(layer) => info!(?layer, "A GeoIP file is in order again."),
+            }
+        }
+    }
+
+    /// Prunes a piece; true once nothing is left to prune.
+    fn prune(&mut self) -> bool {
+        match self.store.prune(&self.retention, now()) {
+            Ok(Pruned { is_done, .. }) => is_done,
+            Err(error) => {
+                warn!(%error, "Old history cannot be pruned now.");
+                true
+            }
+        }
+    }
+}
