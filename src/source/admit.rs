@@ -11,8 +11,7 @@ use std::path::{Path, PathBuf};
 use std::time::Duration;
 
 use super::discover::{self, Folders, Found};
-use super::follow::{Drain, Follower, Place, ReadFrom};
-use super::old::OldFile;
+use super::follow::{Follower, Place, ReadFrom};
 use super::rotation::{self, Identity, Youth};
 use super::sweep::{Listed, appear, group_of};
 use super::tail::Tail;
@@ -239,18 +238,11 @@ impl Follower {
     }
 
     fn admit_sibling(&mut self, at: usize, found: &Found) {
-        let Some(tail) = self.tails.get(at) else { return };
-        let (group, source) = (tail.group, tail.source.unwrap_or_default());
         if self.tails.iter().any(|tail| tail.identity() == found.seen.identity) {
             return;
         }
         if rotation::is_compressed(&found.path) {
-            if !self.is_known_content(group, found)
-                && let Ok(file) = OldFile::open(source, &found.path)
-            {
-                self.keep(found, at);
-                self.drains.push_back(Drain { group, file });
-            }
+            self.unpack_unread(at, found);
         } else {
             let new = self.admit(Place::Rotated, found, at);
             self.ready.extend(self.tails.get(new).map(Tail::announce));

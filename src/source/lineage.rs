@@ -202,6 +202,9 @@ impl Follower {
     /// Finds a file whose content goes on from a position, and sees to it that it is read from there.
     pub(super) fn find_copy(&mut self, at: usize, siblings: &[Found]) -> Option<Found> {
         let position = self.tails.get(at)?.position.clone();
+        if position.offset == 0 {
+            return self.find_unread(at, siblings);
+        }
         let mut others: Vec<&Found> = siblings
             .iter()
             .filter(|found| found.seen.identity != Identity::of(&position))
@@ -228,6 +231,36 @@ impl Follower {
         None
     }
 
+    /// Finds what a file was compressed to of which nothing was read, and sees to it that it is. There is no content
+    /// to know it by, but a compressed file keeps the time of what it holds, and that was last written to when it was
+    /// seen, or later: of those of which nothing was read either it is the oldest.
+    fn find_unread(&mut self, at: usize, siblings: &[Found]) -> Option<Found> {
+        let tail = self.tails.get(at)?;
+        let known = tail.seen.modified.max(tail.position.tail.cast_signed());
+        // Beside its original it is still being made.
+        let is_made = |found: &Found| {
+            rotation::is_compressed(&found.path)
+                && !siblings.iter().any(|one| one.path == found.path.with_extension(""))
+        };
+        let is_later = |found: &&Found| is_made(found) && found.seen.modified >= known;
+        let mut later: Vec<&Found> = siblings.iter().filter(is_later).collect();
+        later.sort_by_key(|found| found.seen.modified);
+        for found in later {
+            if self.tails.iter().any(|tail| tail.identity() == found.seen.identity) {
+                if found.seen.modified == known {
+                    return Some(found.clone());
+                }
+            } else if self.unpack_unread(at, found) {
+                // A later run reads on in the one, and must not miss the other.
+                let tail = self.tails.get_mut(at)?;
+                tail.position.size = 0;
+                self.ready.push_back(tail.announce());
+                return Some(found.clone());
+            }
+        }
+        None
+    }
+
     /// Goes on in a copy from where its original was read to.
     fn take_over(&mut self, original: usize, copy: usize) {
         let Some(from) = self.tails.get(original).map(|tail| tail.position.clone()) else { return };
@@ -247,9 +280,7 @@ impl Follower {
 
     /// Reads the rest of a file from where it was compressed to. False if that is another file.
     fn drain_rest(&mut self, at: usize, found: &Found, claimed: Option<usize>) -> bool {
-        let Some(tail) = self.tails.get(at).filter(|tail| tail.position.offset > 0) else {
-            return false;
-        };
+        let Some(tail) = self.tails.get(at) else { return false };
         if let Some(other) = claimed.and_then(|other| self.tails.get(other)) {
             return other.position.offset >= tail.position.offset
                 && (other.position.head, other.position.head_length)
@@ -263,8 +294,30 @@ impl Follower {
         }
         let group = tail.group;
         self.keep(found, at);
-        self.drains.push_back(Drain { group, file });
+        self.unpack(Drain { group, file });
         true
+    }
+
+    /// Reads a compressed file of which nothing was read, beside a known one. False if that cannot be, or if it holds
+    /// what was read elsewhere.
+    pub(super) fn unpack_unread(&mut self, at: usize, found: &Found) -> bool {
+        let Some(tail) = self.tails.get(at) else { return false };
+        let (group, source) = (tail.group, tail.source.unwrap_or_default());
+        if self.is_known_content(group, found) {
+            return false;
+        }
+        let Ok(mut file) = OldFile::open(source, &found.path) else { return false };
+        self.keep(found, at);
+        // Known from now on: once younger files are, nothing else tells that it was not read.
+        self.ready.push_back(file.announce());
+        self.unpack(Drain { group, file });
+        true
+    }
+
+    /// Puts a compressed file where it belongs among those that are to be read: oldest first.
+    fn unpack(&mut self, drain: Drain) {
+        self.drains.push_back(drain);
+        self.drains.make_contiguous().sort_by_key(|drain| drain.file.directives().written);
     }
 
     /// Goes on in a compressed file that an earlier run did not read to its end.
@@ -273,7 +326,7 @@ impl Follower {
         match OldFile::open(tail.source.unwrap_or_default(), &found.path) {
             Ok(mut file) => {
                 if file.skip_to(&tail.position) {
-                    self.drains.push_back(Drain { group: tail.group, file });
+                    self.unpack(Drain { group: tail.group, file });
                 }
             }
             Err(fault) => tracing::warn!(%fault, "Rotated file could be read in part only."),
@@ -281,14 +334,14 @@ impl Follower {
     }
 
     /// Tells whether a compressed file holds what was read of some file of the group.
-    pub(super) fn is_known_content(&self, group: u64, found: &Found) -> bool {
+    fn is_known_content(&self, group: u64, found: &Found) -> bool {
         self.tails.iter().filter(|tail| tail.group == group && tail.position.offset > 0).any(
             |tail| OldFile::open(0, &found.path).is_ok_and(|mut file| file.skip_to(&tail.position)),
         )
     }
 
     /// Keeps in mind that a compressed file is taken care of.
-    pub(super) fn keep(&mut self, found: &Found, sibling: usize) {
+    fn keep(&mut self, found: &Found, sibling: usize) {
         self.admit(Place::Gone, found, sibling);
     }
 }

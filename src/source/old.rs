@@ -185,6 +185,11 @@ impl OldFile {
         self.batch(from, bytes, Missing { discarded, ..Missing::default() })
     }
 
+    /// Returns what makes a file known before anything of it is taken.
+    pub(super) fn announce(&mut self) -> Batch {
+        self.batch(self.position.offset, Vec::new(), Missing::default())
+    }
+
     /// Returns, at the end of a compressed file, what says so: a last position whose size is its
     /// offset. Until then its size is beyond its offset, so that a later run knows to read on.
     pub(super) fn finish(&mut self) -> Result<Option<Batch>, SourceError> {

@@ -381,6 +381,59 @@ fn a_file_compressed_while_down_is_read_on_from_its_offset_once() {
 }
 
 #[test]
+fn a_file_that_was_compressed_before_anything_of_it_was_read_is_read_once() {
+    // The second one is written to after it was seen.
+    for late in ["", "late\n"] {
+        let mut bench = Bench::start(&["a"]);
+        bench.write("a", "one\n");
+        bench.crash(1);
+        assert!(bench.lines.is_empty() && bench.known.len() == 1, "{:?}", bench.known);
+        bench.write("a", late);
+        bench.rename("a", "a.2");
+        bench.gzip("a.2");
+        bench.write("a", "two\n");
+        bench.rename("a", "a.1");
+        bench.gzip("a.1");
+        bench.write("a", "three\n");
+        for _ in 0..6 {
+            bench.crash(1);
+        }
+        bench.rest();
+        let expected = ["one\n", late, "two\n", "three\n"].concat();
+        assert_eq!(bench.take().concat(), expected.replace('\n', ""));
+        assert_eq!(bench.missing, Missing::default());
+    }
+}
+
+#[test]
+fn files_that_were_compressed_unseen_are_read_once_whatever_was_committed_of_younger_ones() {
+    for n_committed in 1..6 {
+        let mut bench = Bench::start(&["a"]);
+        bench.write("a", "one\n");
+        bench.poll();
+        bench.restart();
+        for (line, name) in [("two\n", "a.9"), ("three\n", "a.8"), ("four\n", "a.7")] {
+            bench.rename("a", name);
+            bench.gzip(name);
+            bench.write("a", line);
+        }
+        bench.rename("a", "a.6");
+        bench.write("a", "five\n");
+        bench.crash(n_committed);
+        bench.gzip("a.6");
+        bench.rename("a", "a.5");
+        bench.gzip("a.5");
+        bench.write("a", "six\n");
+        for _ in 0..8 {
+            bench.crash(n_committed);
+        }
+        bench.rest();
+        assert_eq!(bench.take(), ["one", "two", "three", "four", "five", "six"], "{n_committed}");
+        assert_eq!(bench.missing, Missing::default());
+    }
+}
+
+#[test]
 fn a_rotated_file_deleted_before_it_was_read_is_one_gap() {
     let mut bench = Bench::start(&["a"]);
     bench.write("a", "one\ntw");

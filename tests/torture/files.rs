@@ -444,7 +444,6 @@ fn more_changes_than_the_kernel_remembers_are_found() {
 }
 
 #[test]
-#[ignore = "fails about once in four: rotations around a kill, within a second; SECURITY.md, Faults"]
 fn logrotate_loses_nothing_however_it_rotates() {
     if !works("1, 7", "logrotate", &["--version"]) {
         return;
@@ -460,12 +459,13 @@ fn logrotate_loses_nothing_however_it_rotates() {
         configure_rotation(&site, how);
         site.append("logs/a.log", 5);
         let mut daemon = site.start();
+        // What was rotated before a log was ever seen is older than the first start, for all that can be known.
+        site.wait();
         for round in 0..n_rounds {
             site.append("logs/a.log", 1 + round % 4);
             let is_copied = how == "copytruncate";
-            if how != "create" {
-                // What is written between copy and truncation nobody can read; one name a second; and a file that
-                // is rotated and compressed before anybody saw it is announced by nothing.
+            if is_copied || how.contains("dateext") {
+                // What is written between copy and truncation nobody can read; one name a second.
                 site.wait();
             }
             if round % 4 == 3 && !is_copied {
