@@ -96,10 +96,17 @@ impl Reloading {
         changes
     }
 
+    /// Returns the layers that are files, in the order in which they are asked. The built-in table, which takes
+    /// memory once it is asked, is left alone.
+    #[must_use]
+    pub fn files(&self) -> Vec<Layer> {
+        let slots = self.slots.lock().unwrap_or_else(PoisonError::into_inner);
+        slots.iter().map(Slot::layer).collect()
+    }
+
     /// Returns each layer in the order in which they are asked, the built-in table last.
     #[must_use]
     pub fn status(&self) -> Vec<Layer> {
-        let slots = self.slots.lock().unwrap_or_else(PoisonError::into_inner);
         let table = BuiltIn::get();
         let built_in = Layer {
             role: Role::BuiltIn,
@@ -108,7 +115,7 @@ impl Reloading {
             built: table.map(BuiltIn::built),
             fault: table.is_none().then(|| Fault::Damaged("built-in table".to_owned())),
         };
-        slots.iter().map(Slot::layer).chain([built_in]).collect()
+        self.files().into_iter().chain([built_in]).collect()
     }
 
     /// Returns the layers that know something of an address, in the order in which they are asked.

@@ -62,8 +62,8 @@ impl Strains {
         };
         let mut strains: Vec<Strain> =
             self.ahead.iter().map(|(path, ahead)| of_log(path, *ahead)).collect();
-        strains.extend(self.atlas.status().into_iter().filter_map(|layer| {
-            // The built-in table is as old as the program; whoever wants a newer one names a file.
+        // The built-in table is as old as the program; whoever wants a newer one names a file.
+        strains.extend(self.atlas.files().into_iter().filter_map(|layer| {
             let about = layer.path?.to_string_lossy().into_owned();
             let built = Timestamp::from_seconds(i64::try_from(layer.built?).ok()?);
             let principal = format!("geoip:{about}").into();
