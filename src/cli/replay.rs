@@ -1,11 +1,13 @@
 //! `replay`: old logs through the loop, and what came of them.
 
-use std::collections::{BTreeMap, BTreeSet};
+use std::collections::{BTreeMap, BTreeSet, HashSet};
+use std::hash::BuildHasher as _;
 use std::io::Write as _;
 use std::path::{Path, PathBuf};
 use std::process::ExitCode;
 use std::sync::{Arc, Mutex, PoisonError};
 
+use foldhash::fast::FixedState;
 use smol_str::SmolStr;
 
 use crate::cli::args::Replay as Options;
@@ -79,7 +81,7 @@ pub(super) fn run(context: &mut Context, options: &Options) -> anyhow::Result<Ex
     incidents.print(printer)?;
     printer.flush()?;
     let seconds = monotonic().saturating_sub(began).as_secs_f64();
-    say(&summary, &worker.store, incidents.0.len(), seconds)?;
+    say(&summary, &worker.store, incidents.count(), seconds)?;
     let must_fail = options.fail_on.is_some_and(|level| incidents.worst() >= Some(level));
     Ok(ExitCode::from(if must_fail { exit::CONDITION } else { 0 }))
 }
@@ -140,46 +142,89 @@ fn find_registries(directory: &Path, files: &mut Vec<PathBuf>) {
     }
 }
 
-/// What is kept of a replay's alerts: each incident with its worst alert.
-#[derive(Default)]
-struct Incidents(BTreeMap<SmolStr, Told>);
+/// Incidents that are printed, the worst: nobody reads more, and what they take in memory must not grow with a flood.
+const MAX_PRINTED: usize = 10_000;
 
+/// What is kept of a replay's alerts: of the worst incidents what is printed.
+#[derive(Default)]
+struct Incidents {
+    told: BTreeMap<SmolStr, Told>,
+    /// By the hash of their ids: all that there were.
+    seen: HashSet<u64, FixedState>,
+}
+
+/// An incident: its worst alert, and by which rules it was told.
 struct Told {
     opened: Timestamp,
-    worst: Alert,
+    worst: (Level, u8),
+    principal: SmolStr,
+    reason: String,
     rules: BTreeSet<SmolStr>,
 }
 
 impl Incidents {
     fn add(&mut self, alert: Alert) {
-        let told = self.0.entry(alert.incident.clone()).or_insert_with(|| Told {
+        self.seen.insert(FixedState::default().hash_one(&alert.incident));
+        let worst = (alert.rule.level, alert.risk);
+        let told = self.told.entry(alert.incident).or_insert_with(|| Told {
             opened: alert.time,
-            worst: alert.clone(),
+            worst,
+            principal: alert.principal,
+            reason: alert.reason.clone(),
             rules: BTreeSet::new(),
         });
-        told.rules.insert(alert.rule.name.clone());
-        if (alert.rule.level, alert.risk) > (told.worst.rule.level, told.worst.risk) {
-            told.worst = alert;
+        told.rules.insert(alert.rule.name);
+        if worst > told.worst {
+            (told.worst, told.reason) = (worst, alert.reason);
         }
+        // Rarely, so that the sorting costs little by alert.
+        if self.told.len() > 2 * MAX_PRINTED {
+            self.keep_worst();
+        }
+    }
+
+    fn keep_worst(&mut self) {
+        let mut worst: Vec<(Level, u8)> = self.told.values().map(|told| told.worst).collect();
+        worst.sort_unstable_by(|a, b| b.cmp(a));
+        let Some(last) = worst.get(MAX_PRINTED).copied() else { return };
+        // As many of the last rank as there is room for, in the order of their ids.
+        let mut room = MAX_PRINTED - worst.partition_point(|rank| *rank > last);
+        self.told.retain(|_, told| {
+            let is_last = told.worst == last && room > 0;
+            room -= usize::from(is_last);
+            told.worst > last || is_last
+        });
+    }
+
+    fn count(&self) -> usize {
+        self.seen.len()
     }
 
     fn worst(&self) -> Option<Level> {
-        self.0.values().map(|told| told.worst.rule.level).max()
+        self.told.values().map(|told| told.worst.0).max()
     }
 
-    fn print(&self, printer: &mut Printer) -> anyhow::Result<()> {
+    fn print(&mut self, printer: &mut Printer) -> anyhow::Result<()> {
         if printer.is_json() {
             return Ok(());
         }
-        let mut all: Vec<&Told> = self.0.values().collect();
+        self.keep_worst();
+        let mut all: Vec<&Told> = self.told.values().collect();
         all.sort_by_key(|told| told.opened);
-        for Told { opened, worst, rules } in all {
+        for Told { opened, worst, principal, reason, rules } in &all {
             let rules = rules.iter().map(SmolStr::as_str).collect::<Vec<_>>().join(", ");
-            let (who, why) = (print::safe(&worst.principal), print::safe(&worst.reason));
-            let level = print::level(worst.rule.level, 13);
+            let (who, why) = (print::safe(principal), print::safe(reason));
+            let level = print::level(worst.0, 13);
             let head = print::bold(format_args!("{who}: {rules}"));
             printer.line(format_args!("{} {level} {head}", print::minute(*opened)))?;
             printer.line(format_args!("    {why}"))?;
+        }
+        let n_more = self.count().saturating_sub(all.len());
+        if n_more > 0 {
+            let n_more = print::number(n_more as u64);
+            printer.line(format_args!(
+                "... and {n_more} incidents that are no worse; --json has all alerts"
+            ))?;
         }
         Ok(())
     }
@@ -233,4 +278,27 @@ fn peak_memory() -> Option<u64> {
 
 fn join(faults: &[SourceError]) -> String {
     faults.iter().map(ToString::to_string).collect::<Vec<_>>().join("; ")
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn of_a_flood_the_worst_incidents_are_printed_and_all_are_counted() {
+        let alert = |n: u32, level, risk| {
+            let mut alert =
+                Alert { incident: format!("in_{n:06}").into(), risk, ..Alert::default() };
+            alert.rule.level = level;
+            alert
+        };
+        let mut incidents = Incidents::default();
+        (0..50_000).for_each(|n| incidents.add(alert(n, Level::Low, u8::from(n % 5 == 4))));
+        (0..100).for_each(|n| incidents.add(alert(n * 499, Level::High, 75)));
+        assert!(incidents.told.len() <= 2 * MAX_PRINTED);
+        incidents.keep_worst();
+        let of = |worst| incidents.told.values().filter(|told| told.worst == worst).count();
+        assert_eq!([(Level::High, 75), (Level::Low, 1)].map(of), [100, MAX_PRINTED - 100]);
+        assert_eq!((incidents.count(), incidents.worst()), (50_000, Some(Level::High)));
+    }
 }
