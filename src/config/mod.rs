@@ -190,7 +190,7 @@ pub struct Alerts {
 /// `[limits]`
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub struct Limits {
-    /// Bytes of memory that profiles and sketches may take.
+    /// Bytes of memory that the process may take, about; below 96 MiB only its profiles obey.
     pub memory: u64,
     /// How long what was read may wait for its transaction.
     pub commit_interval: Duration,

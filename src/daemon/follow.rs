@@ -169,7 +169,9 @@ impl<L: Listener> Loop<'_, L> {
 
     /// Commits when it is time to, or at once.
     fn commit_if(&mut self, committed: &mut Duration, at_once: bool) -> anyhow::Result<()> {
-        let is_due = at_once || monotonic().saturating_sub(*committed) >= self.commit_interval;
+        let is_full = self.worker.is_full();
+        let is_due =
+            at_once || is_full || monotonic().saturating_sub(*committed) >= self.commit_interval;
         if !is_due || !self.worker.has_changes() {
             return Ok(());
         }

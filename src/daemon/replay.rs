@@ -21,10 +21,7 @@ use crate::source::rotation::unrotated;
 /// Readings that may wait for the Judge: enough to keep both threads busy, little memory.
 const WAITING: usize = 4;
 
-/// A commit is due after so many changed principals ...
-const DIRTY: usize = 20_000;
-
-/// ... or after so many bytes of log, whichever is first.
+/// A commit is due after so many bytes of log, if not before.
 const BYTES: u64 = 64 << 20;
 
 /// What a replay came to.
@@ -117,7 +114,7 @@ fn judge_all(
         worker.take(stream, position, &reading, time).context("recalling principals")?;
         // All that is older was read: files come in the order of their lines. A log at its end need not have more.
         worker.look(|log| !over.contains(log));
-        if worker.dirty() >= DIRTY || uncommitted >= BYTES {
+        if worker.is_full() || uncommitted >= BYTES {
             commit(worker, &mut summary, &paths)?;
             uncommitted = 0;
         }

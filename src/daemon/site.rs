@@ -39,8 +39,11 @@ const KEY_BYTES: usize = 32;
 /// A longer key file is the wrong file.
 const MAX_KEY: u64 = 4096;
 
-/// What a subject takes in memory, about: its profile, its place in the tables, its token's.
-const SUBJECT_BYTES: u64 = 2048;
+/// What a subject takes in memory at the most, about: its profile, its place in the tables, its token's (`just bench-judge`).
+const SUBJECT_BYTES: u64 = 4096;
+
+/// What the process takes beside its subjects, about: the program, the built-in places, buffers, SQLite's caches.
+const REST_BYTES: u64 = 64 << 20;
 
 /// A configuration and where its state is.
 #[derive(Clone, Debug)]
@@ -278,7 +281,9 @@ impl Site {
     /// Returns how many subjects may stay in memory.
     #[must_use]
     pub fn subjects_bound(&self) -> usize {
-        usize::try_from(self.config.limits.memory / SUBJECT_BYTES).unwrap_or(usize::MAX)
+        let memory = self.config.limits.memory;
+        let subjects = memory.saturating_sub(REST_BYTES).max(memory / 4) / SUBJECT_BYTES;
+        usize::try_from(subjects).unwrap_or(usize::MAX)
     }
 }
 

@@ -26,6 +26,12 @@ use crate::store::{Store, StoreError};
 /// Under which name the store keeps in which hours logs had lines.
 pub const ROLL: &str = "logs";
 
+/// Changed principals that may wait for a commit ...
+const MAX_DIRTY: usize = 20_000;
+
+/// ... and alerts, of some 4 KB each.
+const MAX_ALERTS: usize = 2_000;
+
 /// Whether people are told of what is found.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Delivery {
@@ -170,10 +176,10 @@ impl Worker {
         report(&self.memory.remember(rows));
     }
 
-    /// Tells how many principals have changed since the last commit.
+    /// Tells whether so much has changed since the last commit that another is due, whatever the clock says.
     #[must_use]
-    pub const fn dirty(&self) -> usize {
-        self.memory.dirty()
+    pub fn is_full(&self) -> bool {
+        self.memory.dirty() >= MAX_DIRTY || self.memory.alerts().len() >= MAX_ALERTS
     }
 
     /// Tells whether there is anything to commit.

@@ -388,19 +388,18 @@ impl Memory {
         // Room for an eighth of the bound is made at once, so that sweeps stay rare.
         let mut to_drop = self.subjects.len() - (self.bound - self.bound / 8);
         let mut moved: Vec<Option<usize>> = Vec::with_capacity(self.subjects.len());
-        let mut kept = Vec::with_capacity(self.bound);
-        for mut slot in std::mem::take(&mut self.subjects) {
-            if to_drop > 0 && !std::mem::take(&mut slot.is_recent) {
-                to_drop -= 1;
-                moved.push(None);
-            } else {
-                moved.push(Some(kept.len()));
-                kept.push(slot);
-            }
-        }
+        let mut n_kept = 0;
+        // In place: a second table would be as large as all that is kept.
+        self.subjects.retain_mut(|slot| {
+            let is_kept = to_drop == 0 || std::mem::take(&mut slot.is_recent);
+            moved.push(is_kept.then_some(n_kept));
+            n_kept += usize::from(is_kept);
+            to_drop -= usize::from(!is_kept);
+            is_kept
+        });
         // Nothing but recent ones: the oldest places go.
-        let from = if kept.len() > self.bound { kept.len() - self.bound } else { 0 };
-        self.subjects = kept.split_off(from);
+        let from = n_kept.saturating_sub(self.bound);
+        self.subjects.drain(..from);
         let place = |at: usize| moved.get(at).copied().flatten()?.checked_sub(from);
         self.tokens.retain(|_, token| place(token.slot).inspect(|to| token.slot = *to).is_some());
         self.by_name.retain(|_, at| place(*at).inspect(|to| *at = *to).is_some());
