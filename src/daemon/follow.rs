@@ -23,7 +23,7 @@ use crate::engine::registry::Registry;
 use crate::engine::word::Words;
 use crate::source::follow::{Follower, Watch};
 use crate::source::journal::{Journals, UnitWatch};
-use crate::store::StoreError;
+use crate::store::{self, StoreError};
 
 /// How long the loop sleeps at most when nothing happens.
 const IDLE: Duration = Duration::from_secs(1);
@@ -87,6 +87,8 @@ pub struct Loop<'a, L> {
     pub worker: Worker,
     /// How long usages may wait for their commit.
     pub commit_interval: Duration,
+    /// What the database was like when the worker's judge was made.
+    pub versions: Versions,
     /// What the clock tells of the monitor's own eyes.
     pub strains: Strains,
     /// What others want.
@@ -102,7 +104,6 @@ impl<L: Listener> Loop<'_, L> {
     /// What the store says when trying again is of no use.
     pub fn run(mut self) -> anyhow::Result<()> {
         let mut committed = monotonic();
-        let mut versions = self.versions()?;
         self.keep_logs();
         loop {
             self.listener.alive();
@@ -111,11 +112,10 @@ impl<L: Listener> Loop<'_, L> {
             self.listener.ready();
             let is_idle = batches.is_empty();
             // Before anything is judged: what a person just said of a token holds for its next use.
-            let found = self.versions()?;
-            if found != versions {
+            let found = self.find_versions()?;
+            if found != self.versions {
                 self.commit_if(&mut committed, true)?;
-                self.refresh(versions, found)?;
-                versions = found;
+                self.refresh(found)?;
             }
             while let Some(batch) = batches.pop_front() {
                 self.take(&batch)?;
@@ -137,7 +137,6 @@ impl<L: Listener> Loop<'_, L> {
                 Ok(Order::Reload(reload)) => {
                     self.commit_if(&mut committed, true)?;
                     self.reload(*reload)?;
-                    versions = self.versions()?;
                 }
                 Ok(Order::ForgetPlaces) => self.worker.judge.forget_places(),
                 Err(TryRecvError::Empty) => {}
@@ -187,6 +186,8 @@ impl<L: Listener> Loop<'_, L> {
 
     fn reload(&mut self, reload: Reload) -> anyhow::Result<()> {
         let Reload { reader, judge, watches, units, commit_interval, delivery } = reload;
+        // Before what they count is read: what changes meanwhile is found by the next turn.
+        self.versions = self.find_versions()?;
         self.reader = reader;
         self.worker.judge = judge;
         self.worker.delivery = delivery;
@@ -212,7 +213,8 @@ impl<L: Listener> Loop<'_, L> {
     }
 
     /// Takes in what commands changed in the database: registry, mutes and words.
-    fn refresh(&mut self, known: Versions, found: Versions) -> anyhow::Result<()> {
+    fn refresh(&mut self, found: Versions) -> anyhow::Result<()> {
+        let known = std::mem::replace(&mut self.versions, found);
         if found.0 != known.0 {
             self.worker.set_registry(Registry::new(self.worker.store.registry()?));
         }
@@ -225,17 +227,22 @@ impl<L: Listener> Loop<'_, L> {
         Ok(())
     }
 
-    fn versions(&mut self) -> anyhow::Result<Versions> {
+    fn find_versions(&mut self) -> anyhow::Result<Versions> {
         let Self { worker, listener, .. } = self;
-        retry(listener, "looking for changes", || {
-            let Worker { store, .. } = worker;
-            Ok((store.registry_version()?, store.mutes_version()?, store.words_version()?))
-        })
+        retry(listener, "looking for changes", || versions(&worker.store))
     }
 }
 
 /// The versions of registry, mutes and words.
-type Versions = (u64, u64, u64);
+pub type Versions = (u64, u64, u64);
+
+/// Returns the versions of what commands change in the database.
+///
+/// # Errors
+/// What the database says.
+pub fn versions(store: &store::Reader) -> Result<Versions, StoreError> {
+    Ok((store.registry_version()?, store.mutes_version()?, store.words_version()?))
+}
 
 /// Tries again as long as the store's trouble may pass: nothing is read meanwhile, so nothing is lost
 /// and memory does not grow.

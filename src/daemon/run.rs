@@ -16,7 +16,7 @@ use tracing::{error, info, warn};
 use crate::atlas::Reloading;
 use crate::clock::monotonic;
 use crate::config::Faults;
-use crate::daemon::follow::{Listener, Loop, Order, Reload};
+use crate::daemon::follow::{Listener, Loop, Order, Reload, versions};
 use crate::daemon::housekeeper::{Chore, Housekeeper};
 use crate::daemon::outbox::{Pump, Rules, mailer};
 use crate::daemon::site::Site;
@@ -126,6 +126,8 @@ impl Parts {
         atlas: Arc<Reloading>,
     ) -> anyhow::Result<Self> {
         let Setup { sources, followed, sink, journal, load, credentials } = setup;
+        // Before what they count is read: what is said meanwhile is found by the loop's first turn.
+        let versions = versions(&store)?;
         let judge = site.judge_of(&store)?;
         let reader = Arc::new(site.reader(sources)?);
         let (follower, journals) = follow(site, followed, store.positions()?);
@@ -165,6 +167,7 @@ impl Parts {
                 reader,
                 worker,
                 commit_interval,
+                versions,
                 strains,
                 orders,
                 listener,

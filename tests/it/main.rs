@@ -26,3 +26,4 @@ mod pump;
 mod silence;
 mod smtp;
 mod stories;
+mod words;

@@ -1,0 +1,81 @@
+//! What people say of alerts while the daemon runs.
+
+use serde_json::Value;
+
+use crate::program::{Home, wait_until};
+
+const CONFIG: &str = r#"
+[[source]]
+paths = ["logs/*.log"]
+read_from = "start"
+[limits]
+commit_interval = "5ms"
+"#;
+
+/// Address and client of a stranger.
+const STRANGER: (&str, &str) = ("105.112.7.9", "python-requests/2.32.0");
+
+/// Waits until so many lines are committed beyond those of the twelve days.
+fn wait_for(home: &Home, n: u64) {
+    wait_until("the lines are committed", || home.committed_lines() == 3 * 288 + n);
+}
+
+/// A request of a token so many hours from now. What people say counts by the clock, so that these lines have real times.
+fn request(token: &str, hours: i64, (address, client): (&str, &str)) -> String {
+    let time = chrono::Utc::now() + chrono::TimeDelta::hours(hours) + chrono::TimeDelta::seconds(1);
+    let time = time.format("%d/%b/%Y:%H:%M:%S +0000");
+    format!(
+        "{address} - - [{time}] \"GET /v1/items HTTP/1.1\" 200 612 \"-\" \"{client}\" \"Bearer {token}\"\n"
+    )
+}
+
+/// What was told of a token's unusual use.
+fn told(home: &Home, token: &str) -> Vec<Value> {
+    let id = home.output_with(&["tokens", "id", "-"], token).stdout;
+    let id = String::from_utf8(id).expect("an id");
+    home.json(&["alerts", "list", "--rule", "unusual-use", "--json", "--principal", id.trim()])
+}
+
+/// Says something of the only thing that was told of a token.
+fn say(home: &Home, token: &str, verdict: &str) {
+    let told = told(home, token);
+    assert_eq!(told.len(), 1, "{told:?}");
+    home.print(&["alerts", "ack", told[0]["alert"].as_str().expect("an id"), verdict]);
+}
+
+/// A running daemon that read of three tokens: they were used at home for twelve days, the first two then from elsewhere.
+fn visited() -> (Home, impl Drop, [String; 3]) {
+    let home = Home::new(CONFIG);
+    let tokens = [1, 2, 3].map(|n| format!("exk_{n:08}0123456789abcdefgh"));
+    let own = ("84.150.1.9", "curl/8.5.0");
+    let days = (-314..-26).flat_map(|hour| tokens.iter().map(move |token| (token, hour, own)));
+    let visits = tokens.iter().take(2).map(|token| (token, -26, STRANGER));
+    let log = days.chain(visits).map(|(token, hour, who)| request(token, hour, who));
+    home.append("logs/access.log", log.collect::<String>());
+    let daemon = home.run(&[]);
+    wait_for(&home, 2);
+    (home, daemon, tokens)
+}
+
+#[test]
+fn what_is_expected_holds_for_the_next_line_of_a_running_daemon() {
+    let (home, _daemon, [expected, other, _]) = visited();
+    say(&home, &expected, "--expected");
+    // The network is there again, with another client.
+    for token in [&expected, &other] {
+        home.append("logs/access.log", request(token, 0, (STRANGER.0, "Go-http-client/1.1")));
+    }
+    wait_for(&home, 4);
+    assert_eq!([&expected, &other].map(|token| told(&home, token).len()), [1, 2]);
+}
+
+#[test]
+fn confirmed_misuse_is_looked_for_at_other_tokens_by_a_running_daemon() {
+    let (home, _daemon, [stolen, _, third]) = visited();
+    say(&home, &stolen, "--confirmed");
+    home.append("logs/access.log", request(&third, 0, STRANGER));
+    wait_for(&home, 3);
+    let told = told(&home, &third);
+    assert_eq!(told.len(), 1, "{told:?}");
+    assert!(told[0]["facts"]["unusual.watched"].is_number(), "{told:?}");
+}
