@@ -11,6 +11,14 @@ ci:
 torture:
     TORTURE=full cargo test --locked --test torture -- --nocapture
 
+# Writes, rotates, kills and stops for MINUTES; then every line has to be counted once. Prints the table of SECURITY.md.
+soak MINUTES="30" SEED="1":
+    cargo bench --locked --bench soak -- {{MINUTES}} {{SEED}}
+
+# The same plan with rsyslogd's imfile in place of the daemon; prints what it loses.
+soak-peer MINUTES="30" SEED="1":
+    cargo bench --locked --bench soak -- {{MINUTES}} {{SEED}} peer
+
 # Builds and replays the sample stories.
 demo:
     cargo run --release -- replay sample-logs
