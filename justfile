@@ -19,6 +19,10 @@ soak MINUTES="30" SEED="1":
 soak-peer MINUTES="30" SEED="1":
     cargo bench --locked --bench soak -- {{MINUTES}} {{SEED}} peer
 
+# Asks whether a weakness is known of any crate; needs the network and cargo-deny.
+audit:
+    cargo deny --locked check
+
 # Builds and replays the sample stories.
 demo:
     cargo run --release -- replay sample-logs
