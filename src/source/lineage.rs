@@ -286,7 +286,7 @@ impl Follower {
                 && (other.position.head, other.position.head_length)
                     == (tail.position.head, tail.position.head_length);
         }
-        let Ok(mut file) = OldFile::open(tail.source.unwrap_or_default(), &found.path) else {
+        let Ok(mut file) = OldFile::reopen(tail.source.unwrap_or_default(), found) else {
             return false;
         };
         if !file.skip_to(&tail.position) {
@@ -306,7 +306,7 @@ impl Follower {
         if self.is_known_content(group, found) {
             return false;
         }
-        let Ok(mut file) = OldFile::open(source, &found.path) else { return false };
+        let Ok(mut file) = OldFile::reopen(source, found) else { return false };
         self.keep(found, at);
         // Known from now on: once younger files are, nothing else tells that it was not read.
         self.ready.push_back(file.announce());
@@ -323,7 +323,7 @@ impl Follower {
     /// Goes on in a compressed file that an earlier run did not read to its end.
     pub(super) fn resume(&mut self, at: usize, found: &Found) {
         let Some(tail) = self.tails.get(at) else { return };
-        match OldFile::open(tail.source.unwrap_or_default(), &found.path) {
+        match OldFile::reopen(tail.source.unwrap_or_default(), found) {
             Ok(mut file) => {
                 if file.skip_to(&tail.position) {
                     self.unpack(Drain { group: tail.group, file });
@@ -336,7 +336,7 @@ impl Follower {
     /// Tells whether a compressed file holds what was read of some file of the group.
     fn is_known_content(&self, group: u64, found: &Found) -> bool {
         self.tails.iter().filter(|tail| tail.group == group && tail.position.offset > 0).any(
-            |tail| OldFile::open(0, &found.path).is_ok_and(|mut file| file.skip_to(&tail.position)),
+            |tail| OldFile::reopen(0, found).is_ok_and(|mut file| file.skip_to(&tail.position)),
         )
     }
 

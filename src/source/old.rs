@@ -7,9 +7,10 @@ use std::path::Path;
 
 use super::cut::{Cut, cut};
 use super::decode::{self, Bytes};
+use super::discover::Found;
 use super::marks::{self, Marks};
 use super::rotation::{Identity, Seen};
-use super::{SourceError, as_length};
+use super::{SourceError, as_length, search};
 use crate::engine::line::{Batch, Directives, MAX_LINE, Missing, Position, StreamId};
 
 /// Bytes held of one file. A whole line of the longest kind fits four times.
@@ -61,7 +62,23 @@ impl OldFile {
             position.directives.written = stdin_written();
             return Ok(Self::over(source, position, decoded));
         }
-        let file: File = decode::open_file(path).map_err(fault("opening"))?;
+        let file = decode::open_file(path).map_err(fault("opening"))?;
+        Self::in_file(source, path, file)
+    }
+
+    /// Opens the file that was found, whatever its name is by now.
+    pub(super) fn reopen(source: usize, found: &Found) -> Result<Self, SourceError> {
+        let fault = |cause| {
+            let path = found.path.clone();
+            SourceError::Access { action: "opening", path, cause }
+        };
+        let (path, file) = search::open_found(found).map_err(fault)?;
+        Self::in_file(source, &path, file)
+    }
+
+    fn in_file(source: usize, path: &Path, file: File) -> Result<Self, SourceError> {
+        let fault =
+            |action| move |cause| SourceError::Access { action, path: path.to_owned(), cause };
         let seen = Seen::of(&file).map_err(fault("looking at"))?;
         let mut position = seen.identity.start(path, 0, seen.modified);
         position.size = seen.size;

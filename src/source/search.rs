@@ -3,9 +3,10 @@
 use std::collections::BTreeMap;
 use std::fs::File;
 use std::io;
+use std::path::PathBuf;
 
 use super::decode::open_file;
-use super::discover::Found;
+use super::discover::{Folders, Found};
 use super::marks::{self, HEAD, Marks, TAIL};
 use super::rotation::{Evidence, Meaning, Seen, decide};
 use crate::engine::line::Position;
@@ -35,6 +36,30 @@ impl Head {
     }
 }
 
+/// How often the name of a file is looked for, at most, while names are shifted.
+const MAX_TRIES: usize = 16;
+
+/// Opens the file that was found, under the name that it has by now: since it was looked at, names may have been
+/// shifted, and another file of the log may stand there.
+pub(super) fn open_found(found: &Found) -> io::Result<(PathBuf, File)> {
+    let mut path = found.resolved.clone();
+    for _ in 0..MAX_TRIES {
+        match open_file(&path) {
+            Ok(file) if Seen::of(&file)?.identity == found.seen.identity => {
+                return Ok((path, file));
+            }
+            Err(cause) if cause.kind() != io::ErrorKind::NotFound => return Err(cause),
+            _ => {}
+        }
+        let siblings = Folders::default().siblings(&found.resolved).unwrap_or_default();
+        let mut siblings = siblings.into_iter();
+        if let Some(now) = siblings.find(|one| one.seen.identity == found.seen.identity) {
+            path = now.resolved;
+        }
+    }
+    Err(io::ErrorKind::NotFound.into())
+}
+
 /// Says what an open file, which is not the position's own, is to a position.
 pub(super) fn compare(file: &File, position: &Position) -> io::Result<Meaning> {
     let same_marks = Marks::read(file, position.offset)?.agree(position);
@@ -47,7 +72,7 @@ pub(super) fn is_copy(found: &Found, position: &Position) -> io::Result<bool> {
     if position.offset == 0 || found.seen.size < position.offset {
         return Ok(false);
     }
-    Ok(compare(&open_file(&found.resolved)?, position)? == Meaning::Copied)
+    Ok(compare(&open_found(found)?.1, position)? == Meaning::Copied)
 }
 
 /// Tells whether all of a file, by its first and last bytes, stands at the start of another: it is

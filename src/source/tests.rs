@@ -433,6 +433,44 @@ fn files_that_were_compressed_unseen_are_read_once_whatever_was_committed_of_you
     }
 }
 
+/// Shifts the names `a.3.gz` to `a.1.gz` by one before the look at a file of this number.
+fn shift_before(n_looks: usize, dir: PathBuf) -> impl FnMut() + 'static {
+    let mut n_left = n_looks;
+    move || {
+        if n_left == 0 {
+            for n in (1..=3).rev() {
+                let name = |n: usize| dir.join(format!("a.{n}.gz"));
+                fs::rename(name(n), name(n + 1)).unwrap();
+            }
+        }
+        n_left = n_left.wrapping_sub(1);
+    }
+}
+
+#[test]
+fn compressed_files_whose_names_are_shifted_while_they_are_looked_for_are_read_once() {
+    for n_looks in 0..80 {
+        for n_committed in [0, 1, 9] {
+            let mut bench = Bench::start(&["a"]);
+            bench.write("a", "one\n");
+            bench.poll();
+            for (line, name) in [("two\n", "a.3"), ("three\n", "a.2"), ("four\n", "a.1")] {
+                bench.rename("a", name);
+                bench.gzip(name);
+                bench.write("a", line);
+            }
+            bench.restart();
+            let dir = bench.dir.path().to_owned();
+            meanwhile(shift_before(n_looks, dir), || bench.crash(n_committed));
+            bench.poll();
+            bench.restart();
+            bench.rest();
+            assert_eq!(bench.take(), ["one", "two", "three", "four"], "{n_looks} {n_committed}");
+            assert_eq!(bench.missing, Missing::default());
+        }
+    }
+}
+
 #[test]
 fn a_rotated_file_deleted_before_it_was_read_is_one_gap() {
     let mut bench = Bench::start(&["a"]);
