@@ -248,13 +248,11 @@ impl Follower {
         for found in later {
             if self.tails.iter().any(|tail| tail.identity() == found.seen.identity) {
                 if found.seen.modified == known {
+                    self.set_elsewhere(at);
                     return Some(found.clone());
                 }
             } else if self.unpack_unread(at, found) {
-                // A later run reads on in the one, and must not miss the other.
-                let tail = self.tails.get_mut(at)?;
-                tail.position.size = 0;
-                self.ready.push_back(tail.announce());
+                self.set_elsewhere(at);
                 return Some(found.clone());
             }
         }
@@ -273,8 +271,15 @@ impl Follower {
         tail.adopt(position);
         tail.backlog = tail.seen.size;
         self.ready.push_back(tail.announce());
-        if let Some(tail) = self.tails.get_mut(original) {
+        self.set_elsewhere(original);
+    }
+
+    /// Takes note that the rest of a file is read in another one, which has just been announced: a later run reads on
+    /// in that one, and must not miss this one once the other is gone, too.
+    fn set_elsewhere(&mut self, at: usize) {
+        if let Some(tail) = self.tails.get_mut(at) {
             tail.position.size = tail.position.offset;
+            self.ready.push_back(tail.announce());
         }
     }
 
@@ -294,6 +299,8 @@ impl Follower {
         }
         let group = tail.group;
         self.keep(found, at);
+        self.ready.push_back(file.announce());
+        self.set_elsewhere(at);
         self.unpack(Drain { group, file });
         true
     }

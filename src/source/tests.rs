@@ -472,6 +472,35 @@ fn compressed_files_whose_names_are_shifted_while_they_are_looked_for_are_read_o
 }
 
 #[test]
+fn a_compressed_file_that_is_removed_after_it_was_read_is_no_gap() {
+    // Nothing of the first one was read when it was compressed; or a line, of one and a half.
+    for (first, more) in [("one\ntwo\n", ""), ("one\ntw", "o\n")] {
+        for n_committed in 1..6 {
+            let mut bench = Bench::start(&["a"]);
+            bench.write("a", first);
+            bench.crash(n_committed);
+            bench.write("a", more);
+            bench.rename("a", "a.2");
+            bench.gzip("a.2");
+            bench.write("a", "three\n");
+            bench.rename("a", "a.1");
+            bench.gzip("a.1");
+            bench.write("a", "four\n");
+            for _ in 0..8 {
+                bench.crash(n_committed);
+            }
+            for name in ["a.2.gz", "a.1.gz"] {
+                fs::remove_file(bench.path(name)).unwrap();
+                bench.restart();
+                bench.rest();
+            }
+            assert_eq!(bench.take(), ["one", "two", "three", "four"], "{first} {n_committed}");
+            assert_eq!(bench.missing, Missing::default(), "{first} {n_committed}");
+        }
+    }
+}
+
+#[test]
 fn a_rotated_file_deleted_before_it_was_read_is_one_gap() {
     let mut bench = Bench::start(&["a"]);
     bench.write("a", "one\ntw");
