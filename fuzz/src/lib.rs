@@ -1,5 +1,6 @@
 //! What the fuzz targets share: reads an input, and asserts what holds for every input there is.
 
+mod files;
 mod log;
 mod parts;
 mod token;
@@ -13,6 +14,7 @@ use tokenwatch::engine::record::Format;
 use tokenwatch::engine::secret::SealKey;
 use tokenwatch::engine::token::{Finder, Names, Sealer};
 
+pub use files::{read_config, read_geo, read_old, read_rules, read_tokens};
 pub use parts::{read_address, read_time};
 pub use token::read_token;
 

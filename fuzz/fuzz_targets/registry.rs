@@ -1,0 +1,5 @@
+//! Registries: CSV and JSON lines.
+
+#![no_main]
+
+libfuzzer_sys::fuzz_target!(|input: &[u8]| tokenwatch_fuzz::read_tokens(input));

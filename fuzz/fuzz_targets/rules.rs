@@ -1,0 +1,5 @@
+//! Rule files, with their examples.
+
+#![no_main]
+
+libfuzzer_sys::fuzz_target!(|input: &[u8]| tokenwatch_fuzz::read_rules(input));
