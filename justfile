@@ -11,6 +11,10 @@ ci:
 torture:
     TORTURE=full cargo test --locked --test torture -- --nocapture
 
+# Runs torture and the tests of the program N times; prints which failed how often, also when interrupted.
+torture-repeat N="20":
+    .ci/repeat {{N}} torture it
+
 # Writes, rotates, kills and stops for MINUTES; then every line has to be counted once. Prints the table of SECURITY.md.
 soak MINUTES="30" SEED="1":
     cargo bench --locked --bench soak -- {{MINUTES}} {{SEED}}
