@@ -247,8 +247,8 @@ impl Follower {
         later.sort_by_key(|found| found.seen.modified);
         for found in later {
             if self.tails.iter().any(|tail| tail.identity() == found.seen.identity) {
+                // Of two files of one tick of the clock it may be the other: nothing is noted that a later run believes.
                 if found.seen.modified == known {
-                    self.set_elsewhere(at);
                     return Some(found.clone());
                 }
             } else if self.unpack_unread(at, found) {
