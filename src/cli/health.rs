@@ -114,6 +114,12 @@ impl Look<'_> {
     }
 }
 
+/// The database was lost, and replaced: the first thing to know.
+pub(super) fn lost(database: &Path, text: String) -> Trouble {
+    let about = database.file_name().unwrap_or_default().to_string_lossy().into_owned();
+    Trouble { kind: "database", about, text }
+}
+
 /// Prints one line for each.
 pub(super) fn print(printer: &mut Printer, troubles: &[Trouble]) -> std::io::Result<()> {
     let red = AnsiColor::Red.on_default();

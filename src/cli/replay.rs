@@ -15,6 +15,7 @@ use crate::cli::print::{self, Printer};
 use crate::cli::registry::read_registry;
 use crate::cli::{Context, exit};
 use crate::clock::{monotonic, now};
+use crate::daemon::recovery;
 use crate::daemon::replay::{Summary, replay};
 use crate::daemon::site::format_of;
 use crate::daemon::worker::{Delivery, Worker};
@@ -36,6 +37,14 @@ use crate::store::{Lock, Store};
 const REGISTRY: &str = "registry.csv";
 
 pub(super) fn run(context: &mut Context, options: &Options) -> anyhow::Result<ExitCode> {
+    let ended = learn(context, options);
+    if options.save {
+        recovery::note_end(&context.site, &ended);
+    }
+    ended
+}
+
+fn learn(context: &mut Context, options: &Options) -> anyhow::Result<ExitCode> {
     let began = monotonic();
     let Context { site, printer, .. } = context;
     let (paths, faults) = list(&options.paths, Some(&site.state));
@@ -45,8 +54,10 @@ pub(super) fn run(context: &mut Context, options: &Options) -> anyhow::Result<Ex
     let reader = site.reader(sources)?;
     let key = site.key()?;
     let rows = registry_rows(options, &key)?;
+    let has_run_before = recovery::has_run_before(site);
     let lock = options.save.then(|| Lock::take(&site.state)).transpose()?;
-    let mut store = if options.save { site.store()? } else { Store::in_memory()? };
+    let mut store =
+        if options.save { recovery::open(site, has_run_before)? } else { Store::in_memory()? };
     store.register(&rows, "", now())?;
     if site.config.mail.is_some() {
         // What the daemon found before belongs to a digest of its own.

@@ -13,6 +13,7 @@ use crate::cli::health::Look;
 use crate::cli::print::{self, Printer};
 use crate::cli::{Context, advice, health as troubles, state, table};
 use crate::clock::now;
+use crate::daemon::recovery;
 use crate::daemon::site::Site;
 use crate::daemon::worker::ROLL;
 use crate::engine::detect::{Health, rejected_percent};
@@ -21,7 +22,8 @@ use crate::engine::house::{House, Threshold};
 use crate::engine::pulse::WINDOW_MINUTES;
 use crate::engine::time::{SECOND, Timestamp};
 use crate::source::journal;
-use crate::store::{OutboxStats, Reader, Stats, StreamStatus};
+use crate::store::mend::Damage;
+use crate::store::{OutboxStats, Reader, Stats, StreamStatus, backed_up};
 
 /// Mails whose errors are looked at.
 const MAILS: u32 = 100;
@@ -35,6 +37,7 @@ struct State {
     last_error: String,
     threshold: Option<Threshold>,
     roll: Roll,
+    backed_up: Option<Timestamp>,
 }
 
 /// When the streams are looked at, and what they are held against.
@@ -59,7 +62,10 @@ pub(super) fn run(context: &mut Context) -> anyhow::Result<ExitCode> {
         now,
         lag: |stream, now| lag(stream, size(stream), now),
     };
-    let found = look.troubles();
+    let database = context.site.database();
+    let lost = Damage::last(&database, now);
+    let lost = lost.map(|damage| troubles::lost(&database, recovery::told(&damage, &database)));
+    let found: Vec<_> = lost.into_iter().chain(look.troubles()).collect();
     let printer = &mut context.printer;
     if printer.is_json() {
         let mut status = status_json(&state, &layers, now);
@@ -70,7 +76,6 @@ pub(super) fn run(context: &mut Context) -> anyhow::Result<ExitCode> {
         return Ok(ExitCode::SUCCESS);
     }
     if !state.is_there {
-        let database = context.site.database();
         printer
             .line(format_args!("no database yet: {}", print::safe(database.to_string_lossy())))?;
     }
@@ -100,6 +105,7 @@ fn state_of(context: &Context) -> anyhow::Result<State> {
         is_there: true,
         streams,
         stats: reader.stats()?,
+        backed_up: backed_up(reader.path()),
         last_error: last_error.unwrap_or_default(),
         threshold: threshold(&context.site, &reader)?,
         roll: roll.and_then(|row| Roll::decode(&row.body)).unwrap_or_default(),
@@ -271,7 +277,10 @@ fn print_counts(printer: &mut Printer, state: &State, now: Timestamp) -> std::io
             name = "";
         }
     }
-    printer.line(format_args!("{:<17} {}", "database", print::size(stats.bytes)))
+    let backup = state
+        .backed_up
+        .map_or_else(|| "no backup yet".to_owned(), |made| format!("backed up {}", ago(made)));
+    printer.line(format_args!("{:<17} {}, {backup}", "database", print::size(stats.bytes)))
 }
 
 fn print_layers(printer: &mut Printer, layers: &[Layer], now: Timestamp) -> std::io::Result<()> {
@@ -313,7 +322,10 @@ fn status_json(state: &State, layers: &[Layer], now: Timestamp) -> Json {
         "outbox": outbox,
         "threshold": state.threshold.map(|of| json!({"nats": of.nats, "weekly": of.weekly, "mailed": of.mailed})),
         "geoip": {"layers": layers.iter().map(layer_json).collect::<Vec<_>>()},
-        "database": {"bytes": stats.bytes},
+        "database": print::object([
+            ("bytes", json!(stats.bytes)),
+            ("backed_up", print::time(state.backed_up)),
+        ]),
     })
 }
 

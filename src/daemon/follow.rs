@@ -43,6 +43,8 @@ pub enum Order {
     Reload(Box<Reload>),
     /// Addresses may lie elsewhere by now: a GeoIP file was replaced.
     ForgetPlaces,
+    /// The database is damaged: end with this.
+    Damaged(Box<StoreError>),
     /// Commit and end.
     Stop,
 }
@@ -138,6 +140,7 @@ impl<L: Listener> Loop<'_, L> {
                     self.commit_if(&mut committed, true)?;
                     self.reload(*reload)?;
                 }
+                Ok(Order::Damaged(error)) => return Err(*error).context("beside the loop"),
                 Ok(Order::ForgetPlaces) => self.worker.judge.forget_places(),
                 Err(TryRecvError::Empty) => {}
             }

@@ -9,9 +9,10 @@ use tracing::{info, warn};
 
 use crate::atlas::{Change, Reloading};
 use crate::clock::{monotonic, now};
+use crate::daemon::backup::Backups;
 use crate::daemon::follow::Order;
 use crate::daemon::outbox::Pump;
-use crate::store::{Pruned, Retention, Store};
+use crate::store::{Pruned, Retention, Store, StoreError};
 
 /// GeoIP files are looked at this often.
 const REFRESH: Duration = Duration::from_mins(1);
@@ -32,7 +33,7 @@ pub enum Chore {
     Stop,
 }
 
-/// Does what has time: mails, GeoIP files, pruning.
+/// Does what has time: mails, GeoIP files, pruning, backups.
 pub struct Housekeeper {
     /// A connection of its own.
     pub store: Store,
@@ -42,6 +43,8 @@ pub struct Housekeeper {
     pub atlas: Arc<Reloading>,
     /// Tells the loop what has changed.
     pub orders: Sender<Order>,
+    /// Copies of the database.
+    pub backups: Backups,
     /// Sends mails, where there is a server.
     pub pump: Option<Pump>,
     /// The daemon is about to end.
@@ -57,7 +60,7 @@ impl Housekeeper {
             if self.stopping.load(Ordering::Relaxed) {
                 return;
             }
-            match chores.recv_timeout(wait) {
+            match chores.recv_timeout(wait.min(self.back_up())) {
                 Ok(Chore::Stop) | Err(RecvTimeoutError::Disconnected) => return,
                 Ok(Chore::Replace(pump)) => self.pump = *pump,
                 Ok(Chore::Mail) | Err(RecvTimeoutError::Timeout) => {}
@@ -80,11 +83,29 @@ impl Housekeeper {
                 let micros = u64::try_from(next.since(now())).unwrap_or_default();
                 Duration::from_micros(micros).clamp(Duration::from_millis(20), PUMP)
             }
+            Err(error) if error.is_damage_of(self.store.path()) => {
+                self.end_on(error);
+                PUMP
+            }
             Err(error) => {
                 warn!(%error, "The outbox cannot be read; mails wait.");
                 Duration::from_secs(1)
             }
         }
+    }
+
+    /// Returns how long there is nothing to do.
+    fn back_up(&mut self) -> Duration {
+        self.backups.turn().unwrap_or_else(|damage| {
+            self.end_on(damage);
+            PUMP
+        })
+    }
+
+    /// The loop may never come to the pages that are damaged: it is told.
+    fn end_on(&self, damage: StoreError) {
+        // It is gone only if it ended by itself.
+        self.orders.send(Order::Damaged(Box::new(damage))).ok();
     }
 
     fn refresh_atlas(&self) {
@@ -106,6 +127,10 @@ impl Housekeeper {
     fn prune(&mut self) -> bool {
         match self.store.prune(&self.retention, now()) {
             Ok(Pruned { is_done, .. }) => is_done,
+            Err(error) if error.is_damage_of(self.store.path()) => {
+                self.end_on(error);
+                true
+            }
             Err(error) => {
                 warn!(%error, "Old history cannot be pruned now.");
                 true

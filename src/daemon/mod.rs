@@ -1,8 +1,10 @@
 //! Joins the adapters around the engine: assembles them from the configuration, runs the loop, sends mail.
 
+pub mod backup;
 pub mod follow;
 pub mod housekeeper;
 pub mod outbox;
+pub mod recovery;
 pub mod replay;
 pub mod run;
 pub mod site;

@@ -14,11 +14,13 @@ use tokio::sync::oneshot;
 use tracing::{error, info, warn};
 
 use crate::atlas::Reloading;
-use crate::clock::monotonic;
+use crate::clock::{monotonic, now};
 use crate::config::Faults;
+use crate::daemon::backup::Backups;
 use crate::daemon::follow::{Listener, Loop, Order, Reload, versions};
 use crate::daemon::housekeeper::{Chore, Housekeeper};
 use crate::daemon::outbox::{Pump, Rules, mailer};
+use crate::daemon::recovery;
 use crate::daemon::site::Site;
 use crate::daemon::strain::Strains;
 use crate::daemon::worker::{Delivery, Worker};
@@ -71,17 +73,14 @@ pub fn run(site: &Site, setup: Setup) -> anyhow::Result<()> {
     let runtime = tokio::runtime::Builder::new_current_thread().enable_all().build()?;
     // First of all: a signal that comes while the parts are put together must not kill.
     let signals = Signals::listen(&runtime)?;
-    let has_run_before = site.state.join(Lock::FILE).exists();
+    let has_run_before = recovery::has_run_before(site);
     let lock = Lock::take(&site.state)?;
     warn_of_nothing(&setup.followed.watches);
     let atlas = Arc::new(site.atlas());
-    let store = site.store()?;
-    if store.is_new() && has_run_before {
-        let database = site.database();
-        error!(database = %database.display(), "The database is gone or empty; everything starts anew.");
-    }
-    let parts = Parts::assemble(site, setup, store, Arc::clone(&atlas))?;
-    let ended = runtime.block_on(parts.supervise(site, signals));
+    let ended = recovery::open(site, has_run_before)
+        .and_then(|store| Parts::assemble(site, setup, store, atlas))
+        .and_then(|parts| runtime.block_on(parts.supervise(site, signals)));
+    recovery::note_end(site, &ended);
     drop(lock);
     ended
 }
@@ -144,12 +143,13 @@ impl Parts {
         let (chores, chores_out) = sync_channel(8);
         let stopping = Arc::new(AtomicBool::new(false));
         let (listener, ready) = Voice::new(sink, journal, chores.clone(), Arc::clone(&stopping));
-        let strains = Strains::new(Arc::clone(&atlas));
+        let strains = Strains::new(Arc::clone(&atlas), &site.database(), now());
         let pump = pump(site, credentials.as_deref(), &stopping)?;
         let housekeeper = Housekeeper {
             store: site.store()?,
             retention: retention(site),
             atlas,
+            backups: Backups::new(site.database()),
             orders: orders.clone(),
             pump,
             stopping: Arc::clone(&stopping),

@@ -25,7 +25,7 @@ use crate::engine::token::{Finder, Names, Sealer};
 use crate::engine::word::Words;
 use crate::source::follow::{ReadFrom, Watch};
 use crate::source::journal::{UnitWatch, whole_name};
-use crate::store::{self, Store};
+use crate::store::{self, Store, backed_up};
 
 /// The database's name in the state directory.
 const DATABASE: &str = "tokenwatch.db";
@@ -83,6 +83,13 @@ impl Site {
     pub fn store(&self) -> anyhow::Result<Store> {
         // So that a database without a key is always one that lost it.
         self.key()?;
+        // A new one in the place of a lost one would keep the daemon from restoring it.
+        let is_there = fs::metadata(self.database()).is_ok_and(|file| file.len() > 0);
+        anyhow::ensure!(
+            is_there || backed_up(&self.database()).is_none(),
+            "the database {} is gone or empty, but its backup is not: start the daemon, which restores it",
+            self.database().display()
+        );
         Ok(Store::open(&self.database())?)
     }
 
@@ -101,8 +108,8 @@ impl Site {
             }
             Err(error) if error.kind() == ErrorKind::NotFound => {
                 anyhow::ensure!(
-                    !self.database().exists(),
-                    "the seal key {} is gone, but the database beside it is not: put the key back \
+                    !self.database().exists() && backed_up(&self.database()).is_none(),
+                    "the seal key {} is gone, but the database beside it, or its backup, is not: put the key back \
                      from a backup, or move the database away to start anew",
                     path.display()
                 );

@@ -7,6 +7,7 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use crate::atlas::Reloading;
+use crate::daemon::recovery;
 use crate::daemon::worker::Worker;
 use crate::engine::detect::{Eye, Strain};
 use crate::engine::health::principal;
@@ -15,6 +16,7 @@ use crate::engine::pulse::Pulse;
 use crate::engine::time::Timestamp;
 use crate::source::rotation::unrotated;
 use crate::store::StoreError;
+use crate::store::mend::Damage;
 
 /// It is asked this often.
 const EVERY: Duration = Duration::from_secs(10);
@@ -25,13 +27,22 @@ pub struct Strains {
     /// By how many microseconds each log's latest batch was ahead of the clock.
     ahead: BTreeMap<PathBuf, i64>,
     asked: Option<Duration>,
+    /// A database that was lost: the loop's first turn tells of it.
+    lost: Option<Strain>,
 }
 
 impl Strains {
-    /// Watches this atlas.
+    /// Watches this atlas, and whether the database was lost.
     #[must_use]
-    pub const fn new(atlas: Arc<Reloading>) -> Self {
-        Self { atlas, ahead: BTreeMap::new(), asked: None }
+    pub fn new(atlas: Arc<Reloading>, database: &Path, now: Timestamp) -> Self {
+        // Each loss is its own: a backup that is restored may know of another one.
+        let lost = Damage::last(database, now).map(|damage| Strain {
+            principal: format!("database:{}", damage.time.seconds()).into(),
+            eye: Eye::Database,
+            about: recovery::told(&damage, database),
+            micros: 1,
+        });
+        Self { atlas, ahead: BTreeMap::new(), asked: None, lost }
     }
 
     /// Notes how a batch's newest line stands to the clock.
@@ -76,6 +87,7 @@ impl Strains {
             about: "mails".to_owned(),
             micros: queued.map_or(0, |queued| now.since(queued)),
         });
+        strains.extend(self.lost.clone());
         worker.strain(&strains, now);
         Ok(())
     }

@@ -5,34 +5,110 @@ use std::fs::{File, OpenOptions};
 use std::io::ErrorKind;
 use std::os::unix::fs::OpenOptionsExt;
 use std::path::{Path, PathBuf};
-use std::time::Duration;
+use std::time::{Duration, SystemTime};
 
 use rusqlite::Connection;
 use rusqlite::backup::Backup;
+use rustix::fs::statvfs;
 
-use crate::engine::time::Timestamp;
+use crate::engine::time::{DAY, Timestamp};
 
-use super::{Reader, StoreError};
+use super::{JOURNAL_BYTES, Reader, StoreError};
+
+/// How thoroughly a database is looked through.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(super) enum Check {
+    /// Its structure: all that can make reading fail (`PRAGMA quick_check`).
+    Quick,
+    /// Its indices against its tables too.
+    Full,
+}
+
+/// Returns where the backup of the database at `path` is kept.
+#[must_use]
+pub fn backup_of(path: &Path) -> PathBuf {
+    beside(path, ".backup")
+}
+
+/// Returns when the backup of the database at `path` was made, if there is one: only a whole one ever has that name.
+#[must_use]
+pub fn backed_up(path: &Path) -> Option<Timestamp> {
+    let made = std::fs::metadata(backup_of(path)).and_then(|file| file.modified()).ok()?;
+    Some(instant(made))
+}
+
+fn instant(time: SystemTime) -> Timestamp {
+    let since = time.duration_since(SystemTime::UNIX_EPOCH).unwrap_or_default();
+    Timestamp(i64::try_from(since.as_micros()).unwrap_or(i64::MAX))
+}
 
 impl Reader {
+    /// Tells whether a backup is to be made: the last one is a day old or, where there is none, the database is, and
+    /// it holds something. By the files' own times, so that restarts make no backups.
+    ///
+    /// # Errors
+    /// What the database says.
+    pub fn is_backup_due(&self, now: Timestamp) -> Result<bool, StoreError> {
+        // Not every file system knows when a file was made; what it does not know is old.
+        let made = || {
+            let made = std::fs::metadata(&self.path).and_then(|file| file.created());
+            made.map(instant).unwrap_or_default()
+        };
+        let last = backed_up(&self.path).unwrap_or_else(made);
+        // A clock that was set back must not put the next one off for longer.
+        if now.since(last).abs() < DAY {
+            return Ok(false);
+        }
+        self.read("looking for something to back up", |db| {
+            let sql = "SELECT EXISTS (SELECT 1 FROM stream) OR EXISTS (SELECT 1 FROM registry)";
+            db.query_row(sql, [], |row| row.get(0))
+        })
+    }
+
+    /// Looks through the whole database.
+    ///
+    /// # Errors
+    /// [`StoreError::Corrupt`] if it is damaged.
+    pub fn verify(&self) -> Result<(), StoreError> {
+        verify(&self.db, &self.path, Check::Full)
+    }
+
     /// Copies the last commit to `to` (0600), in place of what was there. The copy takes that name
     /// only after it was found whole and the disk has it; the daemon may go on writing.
     ///
     /// # Errors
-    /// [`StoreError::Corrupt`] with the path of the copy if it is not whole, which then is removed.
+    /// [`StoreError::Room`] if it would take the last of the disk; [`StoreError::Corrupt`] with the path of the
+    /// database if that is damaged, with the path of the copy if only the copy is not whole. It then is removed.
     pub fn backup(&self, to: &Path) -> Result<(), StoreError> {
+        self.find_room(to)?;
         let partial = beside(to, ".partial");
         let outcome = self.copy(&partial).and_then(|()| {
             std::fs::rename(&partial, to)
                 .map_err(|source| StoreError::file(to, "naming the backup", source))?;
-            let directory = to.parent().filter(|path| !path.as_os_str().is_empty());
-            sync(directory.unwrap_or(Path::new(".")))
+            sync(directory(to))
         });
         if outcome.is_err() && partial.exists() {
             std::fs::remove_file(&partial)
                 .map_err(|source| StoreError::file(&partial, "removing a backup", source))?;
         }
-        outcome
+        match outcome {
+            // Which of the two is it?
+            Err(StoreError::Corrupt { .. }) => self.verify().and(outcome),
+            outcome => outcome,
+        }
+    }
+
+    /// A backup must leave the room that the database itself may need next: for its log of writes.
+    fn find_room(&self, to: &Path) -> Result<(), StoreError> {
+        let directory = directory(to);
+        let system = statvfs(directory)
+            .map_err(|errno| StoreError::file(directory, "asking for room", errno.into()))?;
+        let has = system.f_bavail.saturating_mul(system.f_frsize);
+        let needs = self.stats()?.bytes.saturating_add(JOURNAL_BYTES.unsigned_abs());
+        if has < needs {
+            return Err(StoreError::Room { path: to.to_owned(), needs, has });
+        }
+        Ok(())
     }
 
     fn copy(&self, to: &Path) -> Result<(), StoreError> {
@@ -50,14 +126,25 @@ impl Reader {
             Backup::new(&self.db, &mut copy)?.run_to_completion(i32::MAX, pause, None)?;
             // One file, without a log beside it.
             copy.pragma_update(None, "journal_mode", "DELETE")?;
-            copy.query_row("PRAGMA integrity_check", [], |row| row.get::<_, String>(0))
+            Ok(copy)
         };
-        let doing = "backing up";
-        match copy() {
-            Ok(verdict) if verdict == "ok" => sync(to),
-            Ok(detail) => Err(StoreError::Corrupt { path: to.to_owned(), doing, detail }),
-            Err(source) => Err(StoreError::database(to, doing, source)),
-        }
+        let copy = copy().map_err(|source| StoreError::database(to, "backing up", source))?;
+        verify(&copy, to, Check::Full)?;
+        sync(to)
+    }
+}
+
+/// Looks through a database for damage.
+pub(super) fn verify(db: &Connection, path: &Path, check: Check) -> Result<(), StoreError> {
+    let doing = "looking for damage";
+    let sql = match check {
+        Check::Quick => "PRAGMA quick_check(1)",
+        Check::Full => "PRAGMA integrity_check(1)",
+    };
+    match db.query_row(sql, [], |row| row.get::<_, String>(0)) {
+        Ok(verdict) if verdict == "ok" => Ok(()),
+        Ok(detail) => Err(StoreError::Corrupt { path: path.to_owned(), doing, detail }),
+        Err(source) => Err(StoreError::database(path, doing, source)),
     }
 }
 
@@ -66,8 +153,8 @@ impl Reader {
 ///
 /// # Errors
 /// What the file system says.
-pub fn set_aside(path: &Path, now: Timestamp) -> Result<PathBuf, StoreError> {
-    let aside = beside(path, &format!(".damaged-{}", now.seconds()));
+pub(super) fn set_aside(path: &Path, now: Timestamp) -> Result<PathBuf, StoreError> {
+    let aside = aside_of(path, now);
     for part in ["-wal", "-shm", ""] {
         let from = beside(path, part);
         match std::fs::rename(&from, beside(&aside, part)) {
@@ -76,16 +163,28 @@ pub fn set_aside(path: &Path, now: Timestamp) -> Result<PathBuf, StoreError> {
             Err(source) => return Err(StoreError::file(&from, "setting aside", source)),
         }
     }
+    sync(directory(path))?;
     Ok(aside)
 }
 
-fn beside(path: &Path, ending: &str) -> PathBuf {
+/// Where a database goes that was found damaged at this time.
+pub(super) fn aside_of(path: &Path, found: Timestamp) -> PathBuf {
+    beside(path, &format!(".damaged-{}", found.seconds()))
+}
+
+/// The directory that a file stands in.
+pub(super) fn directory(path: &Path) -> &Path {
+    let directory = path.parent().filter(|path| !path.as_os_str().is_empty());
+    directory.unwrap_or(Path::new("."))
+}
+
+pub(super) fn beside(path: &Path, ending: &str) -> PathBuf {
     let mut name = OsString::from(path);
     name.push(ending);
     PathBuf::from(name)
 }
 
-fn sync(path: &Path) -> Result<(), StoreError> {
+pub(super) fn sync(path: &Path) -> Result<(), StoreError> {
     File::open(path)
         .and_then(|file| file.sync_all())
         .map_err(|source| StoreError::file(path, "writing to disk", source))
@@ -135,5 +234,50 @@ mod tests {
         assert!(matches!(fault, StoreError::Corrupt { .. }), "{fault}");
         assert_eq!(std::fs::read_to_string(&to).unwrap(), "the backup before");
         assert!(!beside(&to, ".partial").exists());
+    }
+
+    #[test]
+    fn a_backup_is_due_once_a_day_and_never_of_nothing() {
+        let (_directory, path) = state();
+        let mut store = Store::open(&path).unwrap();
+        let made = std::fs::metadata(&path).and_then(|file| file.modified()).map(instant).unwrap();
+        assert!(!store.is_backup_due(made.plus(2 * DAY)).unwrap(), "it holds nothing");
+        store.commit(&commit_of(&[1]), NOON).unwrap();
+        assert!(!store.is_backup_due(made.plus(DAY / 2)).unwrap(), "its first day");
+        assert!(store.is_backup_due(made.plus(DAY + DAY / 2)).unwrap());
+        store.backup(&backup_of(&path)).unwrap();
+        let file = File::options().write(true).open(backup_of(&path)).unwrap();
+        for (age, is_due) in [(DAY - 1, false), (DAY, true), (1 - DAY, false), (-DAY, true)] {
+            let made = u64::try_from(NOON.0 - age).unwrap();
+            file.set_modified(SystemTime::UNIX_EPOCH + Duration::from_micros(made)).unwrap();
+            assert_eq!(store.is_backup_due(NOON).unwrap(), is_due, "{age}");
+        }
+    }
+
+    #[test]
+    fn a_copy_of_a_database_that_is_written_to_all_the_time_ends() {
+        let (_directory, path) = state();
+        let mut store = Store::open(&path).unwrap();
+        let ids: Vec<u8> = (0..=255).collect();
+        store.commit(&commit_of(&ids), NOON).unwrap();
+        let is_done = std::sync::atomic::AtomicBool::new(false);
+        let n_commits = std::thread::scope(|scope| {
+            let writer = scope.spawn(|| {
+                let mut n_commits = 0;
+                while !is_done.load(std::sync::atomic::Ordering::Relaxed) {
+                    store.commit(&commit_of(&ids), NOON).unwrap();
+                    n_commits += 1;
+                }
+                n_commits
+            });
+            let reader = Reader::open(&path).unwrap();
+            for _ in 0..5 {
+                reader.backup(&backup_of(&path)).unwrap();
+            }
+            is_done.store(true, std::sync::atomic::Ordering::Relaxed);
+            writer.join().unwrap()
+        });
+        assert!(n_commits > 0);
+        assert_eq!(Store::open(&backup_of(&path)).unwrap().stats().unwrap().tokens, 256);
     }
 }

@@ -80,6 +80,16 @@ pub enum StoreError {
         /// What was being done.
         doing: &'static str,
     },
+    /// There is no room for a copy of the database.
+    #[error("{}: a backup needs {needs} B of room, and there are {has}", path.display())]
+    Room {
+        /// The backup.
+        path: PathBuf,
+        /// Bytes that it would take, with those that the database may need next.
+        needs: u64,
+        /// Bytes that are free.
+        has: u64,
+    },
     /// A file or directory of the state cannot be used.
     #[error("{}: {doing}: {source}", path.display())]
     File {
@@ -117,9 +127,19 @@ impl StoreError {
         }
     }
 
+    /// Tells whether the database at `path` is damaged.
+    #[must_use]
+    pub fn is_damage_of(&self, database: &Path) -> bool {
+        matches!(self, Self::Corrupt { path, .. } if path == database)
+    }
+
     pub(super) fn database(path: &Path, doing: &'static str, source: rusqlite::Error) -> Self {
         let path = path.to_owned();
         match source.sqlite_error_code() {
+            // Columns hold what they are declared to (STRICT), unless their bytes have changed.
+            None if is_mistyped(&source) => {
+                Self::Corrupt { path, doing, detail: source.to_string() }
+            }
             Some(ErrorCode::DatabaseBusy | ErrorCode::DatabaseLocked) => Self::Busy { path, doing },
             Some(ErrorCode::DiskFull) => Self::Full { path, doing },
             Some(ErrorCode::DatabaseCorrupt | ErrorCode::NotADatabase) => {
@@ -132,4 +152,12 @@ impl StoreError {
     pub(super) fn file(path: &Path, doing: &'static str, source: io::Error) -> Self {
         Self::File { path: path.to_owned(), doing, source }
     }
+}
+
+const fn is_mistyped(source: &rusqlite::Error) -> bool {
+    use rusqlite::Error::{FromSqlConversionFailure, IntegralValueOutOfRange, InvalidColumnType};
+    matches!(
+        source,
+        FromSqlConversionFailure(..) | IntegralValueOutOfRange(..) | InvalidColumnType(..)
+    )
 }

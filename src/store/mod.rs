@@ -27,6 +27,7 @@ mod forget;
 mod history;
 mod ledger;
 mod lock;
+pub mod mend;
 mod mutes;
 mod outbox;
 mod prune;
@@ -41,7 +42,7 @@ mod tokens;
 mod words;
 
 pub use alerts::{Ack, AlertFilter, StoredAlert, StoredIncident};
-pub use backup::set_aside;
+pub use backup::{backed_up, backup_of};
 pub use commit::Committed;
 pub use error::StoreError;
 pub use history::{FacetRow, History, HourRow};
@@ -378,7 +379,7 @@ mod tests {
         std::fs::write(&path, bytes).unwrap();
         let fault = Store::open(&path).unwrap_err();
         assert!(matches!(fault, StoreError::Corrupt { .. }) && !fault.is_temporary(), "{fault}");
-        let aside = set_aside(&path, Timestamp::from_seconds(7)).unwrap();
+        let aside = backup::set_aside(&path, Timestamp::from_seconds(7)).unwrap();
         assert!(aside.to_string_lossy().ends_with("tokenwatch.db.damaged-7") && aside.exists());
         assert!(Store::open(&path).unwrap().is_new());
     }

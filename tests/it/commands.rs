@@ -485,7 +485,9 @@ fn the_status_accounts_for_every_byte() {
     assert_eq!(status["outbox"]["waiting"], 0, "learning from the past mails nothing");
     assert!(status["geoip"]["layers"][0]["role"].is_string());
     assert!(status["database"]["bytes"].as_u64().unwrap() > 0);
-    assert!(shown(&home, 120, &["status"]).contains("other.log"));
+    assert!(status["database"]["backed_up"].is_null());
+    let text = shown(&home, 120, &["status"]);
+    assert!(text.contains("other.log") && text.contains(", no backup yet"), "{text}");
 }
 
 #[test]

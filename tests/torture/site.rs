@@ -43,6 +43,16 @@ impl Site {
         Self { home: Home::new(config), written: 0 }
     }
 
+    /// Returns a site of its own with the same logs and the same state, and nothing said yet.
+    pub(crate) fn copy(&self) -> Self {
+        let copy = Self { home: Home::new(CONFIG), written: self.written };
+        let from = self.home.path(".");
+        let done = Command::new("cp").arg("-a").arg(from).arg(copy.home.path("")).status();
+        assert!(done.expect("cp").success());
+        fs::remove_file(copy.home.path("daemon.log")).expect("daemon.log");
+        copy
+    }
+
     /// Makes the next `n` lines; they have to be written.
     pub(crate) fn lines(&mut self, n: u32) -> String {
         let from = self.written;
@@ -262,4 +272,27 @@ pub(crate) fn works(case: &str, program: &str, arguments: &[&str]) -> bool {
         eprintln!("{case}: left out, `{program} {}` does not work here", arguments.join(" "));
     }
     is_fine
+}
+
+/// Runs the daemon until it is killed at its `n`th of these calls of a thread, or `is_done`. Tells whether it was.
+pub(crate) fn killed_at(site: &Site, calls: &str, n: usize, is_done: impl Fn() -> bool) -> bool {
+    let inject = format!("inject={calls}:signal=SIGKILL:when={n}");
+    // -D: the daemon, and not strace, is the process that we started.
+    let trace = ["strace", "-D", "-f", "-qq", "-o", "/dev/null", "-e", &inject, "--"];
+    let mut daemon = site.run_under(&trace);
+    let mut is_killed = false;
+    wait_until("the daemon is killed or done", || {
+        is_killed = daemon.has_ended();
+        is_killed || is_done()
+    });
+    is_killed
+}
+
+/// Which calls are tried: all of them, or more and more seldom.
+pub(crate) fn sample(last: usize) -> Vec<usize> {
+    if is_full() {
+        return (1..=last).collect();
+    }
+    let next = |n: &usize| Some(n + 1 + n / 4);
+    std::iter::successors(Some(1), next).take_while(|n| *n <= last).collect()
 }

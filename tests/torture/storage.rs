@@ -2,41 +2,18 @@
 
 use std::fs::{self, File};
 use std::io::Write;
-use std::os::unix::fs::FileExt;
 use std::path::PathBuf;
 use std::process::Command;
+use std::time::SystemTime;
 
 use rusqlite::Connection;
 
 use crate::program::{Home, wait_until};
-use crate::site::{CONFIG, Site, is_full, works};
+use crate::site::{Site, is_full, killed_at, sample, works};
 
 /// The system calls by which a commit reaches the disk.
 const CALLS: &str =
     "pwrite64,fdatasync,fsync,ftruncate,write,openat,unlink,fallocate,rename,linkat";
-
-/// Runs the daemon until it is killed at its `n`th of these calls of a thread, or `is_done`. Tells whether it was.
-fn killed_at(site: &Site, calls: &str, n: usize, is_done: impl Fn() -> bool) -> bool {
-    let inject = format!("inject={calls}:signal=SIGKILL:when={n}");
-    // -D: the daemon, and not strace, is the process that we started.
-    let trace = ["strace", "-D", "-f", "-qq", "-o", "/dev/null", "-e", &inject, "--"];
-    let mut daemon = site.run_under(&trace);
-    let mut is_killed = false;
-    wait_until("the daemon is killed or done", || {
-        is_killed = daemon.has_ended();
-        is_killed || is_done()
-    });
-    is_killed
-}
-
-/// Which calls are tried: all of them, or more and more seldom.
-fn sample(last: usize) -> Vec<usize> {
-    if is_full() {
-        return (1..=last).collect();
-    }
-    let next = |n: &usize| Some(n + 1 + n / 4);
-    std::iter::successors(Some(1), next).take_while(|n| *n <= last).collect()
-}
 
 #[test]
 fn a_kill_at_any_system_call_of_a_commit_loses_and_repeats_nothing() {
@@ -169,6 +146,31 @@ fn a_full_disk_stops_reading_and_room_resumes_it() {
 }
 
 #[test]
+fn a_backup_that_does_not_fit_is_told_and_not_made() {
+    let mut site = Site::new();
+    let Some(_small) = Small::mount(&site.home, "6m") else { return };
+    let backup = site.home.path("state/tokenwatch.db.backup");
+    site.append("logs/a.log", 10);
+    let daemon = site.start();
+    site.wait();
+    daemon.kill();
+    fs::write(&backup, "an old one").unwrap();
+    File::options()
+        .write(true)
+        .open(&backup)
+        .unwrap()
+        .set_modified(SystemTime::UNIX_EPOCH)
+        .unwrap();
+    let daemon = site.start();
+    site.wait_for_word("No backup was made; the last one stays");
+    assert_eq!(fs::read(&backup).unwrap(), b"an old one");
+    site.append("logs/a.log", 10);
+    site.wait();
+    assert_eq!(site.n_said("No backup was made"), 1, "{}", site.home.daemon_log());
+    site.prove(daemon);
+}
+
+#[test]
 fn a_disk_that_is_full_at_the_start_is_told_and_nothing_is_lost() {
     let mut site = Site::new();
     let Some(small) = Small::mount(&site.home, "6m") else { return };
@@ -233,65 +235,6 @@ fn a_state_directory_on_nfs_is_refused() {
     assert_eq!(daemon.wait().code(), Some(70));
     assert_eq!(site.n_said("a network file system"), 1, "{}", site.home.daemon_log());
     assert!(!site.home.path("state/tokenwatch.db").exists());
-}
-
-/// A site with a database of some size, and no daemon.
-fn settled(config: &str) -> (Site, PathBuf) {
-    let mut site = Site::with(config);
-    site.append("logs/a.log", 2000);
-    let daemon = site.start();
-    site.wait();
-    site.prove(daemon);
-    let database = site.home.path("state/tokenwatch.db");
-    (site, database)
-}
-
-#[test]
-fn a_damaged_database_ends_the_daemon_with_its_name_and_stays() {
-    let (mut site, database) = settled(CONFIG);
-    let whole = fs::read(&database).unwrap();
-    let file = File::options().write(true).open(&database).unwrap();
-    // Noise behind the first page and the schema: opening finds nothing wrong.
-    let noise: Vec<u8> =
-        (0..4096_u32).map(|n| n.wrapping_mul(2_654_435_761).to_be_bytes()[0]).collect();
-    for page in 30..whole.len() as u64 / 4096 {
-        file.write_all_at(&noise, page * 4096).unwrap();
-    }
-    site.append("logs/a.log", 2000);
-    let daemon = site.home.run(&[]);
-    assert_eq!(daemon.wait().code(), Some(70));
-    assert!(site.home.daemon_log().contains("tokenwatch.db"), "{}", site.home.daemon_log());
-    fs::write(&database, whole).unwrap();
-    let daemon = site.start();
-    site.wait();
-    site.prove(daemon);
-}
-
-#[test]
-fn a_head_of_noise_ends_the_daemon_at_once() {
-    let (site, database) = settled(CONFIG);
-    let file = File::options().write(true).open(&database).unwrap();
-    file.write_all_at(&[0xa5; 4096], 0).unwrap();
-    let output = site.home.output(&["run"]);
-    assert_eq!(output.status.code(), Some(70));
-    let text = String::from_utf8_lossy(&output.stderr);
-    assert!(text.contains("tokenwatch.db"), "{text}");
-}
-
-#[test]
-fn a_database_that_was_emptied_or_removed_is_told() {
-    for is_removed in [false, true] {
-        let (site, database) = settled(CONFIG);
-        assert_eq!(site.n_said("starts anew"), 0, "{}", site.home.daemon_log());
-        fs::remove_file(&database).unwrap();
-        if !is_removed {
-            fs::write(&database, "").unwrap();
-        }
-        let daemon = site.start();
-        assert_eq!(site.n_said("starts anew"), 1, "{}", site.home.daemon_log());
-        site.wait();
-        site.prove(daemon);
-    }
 }
 
 #[test]

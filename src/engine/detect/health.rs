@@ -17,7 +17,7 @@ const NAME: &str = "monitor-health";
 
 pub(super) const DETECTOR: Detector = Detector {
     name: NAME,
-    about: "a log is not seen as it is: more than 1 % of its lines within ten minutes fit no format, bytes of it were gone before they could be read, it has no lines any more, nearly all of its principals come from one address, or its clock is ahead; GeoIP data is old, or mails wait",
+    about: "a log is not seen as it is: more than 1 % of its lines within ten minutes fit no format, bytes of it were gone before they could be read, it has no lines any more, nearly all of its principals come from one address, or its clock is ahead; GeoIP data is old, mails wait, or the database was lost",
     facts: &[
         fact("health.rejected_share", "rejected lines, in percent of those within ten minutes"),
         fact("health.rejected", "rejected lines within ten minutes"),
@@ -42,6 +42,10 @@ pub(super) const DETECTOR: Detector = Detector {
         fact("health.skew_seconds", "by how many seconds lines are ahead of the clock"),
         fact("health.geoip_days", "how many days ago a GeoIP file was built"),
         fact("health.mail_minutes", "for how many minutes the oldest mail has waited"),
+        fact(
+            "health.database",
+            "`lost`: the database was damaged, empty or gone, and was replaced",
+        ),
     ],
     judge: Log,
 };
@@ -134,6 +138,8 @@ pub enum Eye {
     Atlas,
     /// The mails.
     Mail,
+    /// The database, when it was lost.
+    Database,
 }
 
 /// How one of these is doing.
@@ -143,7 +149,7 @@ pub struct Strain {
     pub principal: SmolStr,
     /// Which.
     pub eye: Eye,
-    /// The log or the file.
+    /// The log or the file; of a lost database, what became of it.
     pub about: String,
     /// By how much lines are ahead, how old the file is, how long the oldest mail has waited.
     pub micros: i64,
@@ -157,6 +163,7 @@ impl Health {
             Eye::Clock => (self.skew_seconds, SECOND),
             Eye::Atlas => (self.geoip_days, DAY),
             Eye::Mail => (self.mail_hours, HOUR),
+            Eye::Database => (0.0, 1),
         };
         strain.micros > i64::from(whole(limit)).saturating_mul(unit)
     }
@@ -281,30 +288,33 @@ pub fn crowded(crowd: &Crowd, file: &str) -> Facts {
 pub fn strained(strain: &Strain) -> Facts {
     let mut facts = Facts::default();
     let Strain { eye, about, micros, .. } = strain;
-    let (name, count, text) = match eye {
+    let (name, value, text) = match eye {
         Eye::Clock => {
             let seconds = micros / SECOND;
             let text = format!(
                 "lines of {about} come {seconds} s before their time: its clock or this host's is wrong"
             );
-            ("health.skew_seconds", seconds, text)
+            ("health.skew_seconds", Value::Int(seconds), text)
         }
         Eye::Atlas => {
             let days = micros / DAY;
             let text = format!(
                 "the GeoIP data of {about} was built {days} days ago: places and networks have moved since"
             );
-            ("health.geoip_days", days, text)
+            ("health.geoip_days", Value::Int(days), text)
         }
         Eye::Mail => {
             let minutes = micros / MINUTE;
             let text = format!(
                 "the oldest mail has waited for {minutes} min: `tokenwatch status` has the last error"
             );
-            ("health.mail_minutes", minutes, text)
+            ("health.mail_minutes", Value::Int(minutes), text)
+        }
+        Eye::Database => {
+            ("health.database", Value::Text(SmolStr::new_static("lost")), about.clone())
         }
     };
-    state(&mut facts, name, Value::Int(count));
+    state(&mut facts, name, value);
     because(&mut facts, NAME, 0.0, text);
     facts
 }

@@ -182,4 +182,6 @@ fn what_is_too_far_off_is_told_once_for_as_long_as_it_lasts_and_waiting_mails_by
         assert_eq!(ask(eye, 0, 9), nothing);
         assert_eq!(ask(eye, 2 * limit, 9).1, n_mails, "it began anew");
     }
+    assert_eq!(ask(Eye::Database, 1, 0), ("a.mmdb".to_owned(), 1), "what became of it, by mail");
+    assert_eq!(ask(Eye::Database, 1, 40), nothing);
 }

@@ -1,0 +1,80 @@
+//! A database that was lost: the daemon opens what can be had instead, and says so until a person has seen it.
+
+use std::path::Path;
+use std::time::Duration;
+
+use sd_notify::NotifyState;
+use tracing::{error, warn};
+
+use crate::clock::now;
+use crate::daemon::site::Site;
+use crate::store::mend::{self, Damage, Outcome, Ruin};
+use crate::store::{Lock, Store, StoreError};
+
+/// Looking through a database and copying its backup may take so long: a terabyte from a slow disk takes longer, and
+/// then systemd tries again.
+const LONGEST: Duration = Duration::from_hours(1);
+
+/// Opens the site's database for whoever holds the lock; one that is damaged, empty or gone is replaced first. To be told
+/// before the lock is taken: whether there was one before.
+///
+/// # Errors
+/// What the store says.
+pub fn open(site: &Site, has_run_before: bool) -> anyhow::Result<Store> {
+    // So that a database without a key is always one that lost it.
+    site.key()?;
+    let path = site.database();
+    if mend::is_suspect(&path) {
+        let micros = u32::try_from(LONGEST.as_micros()).unwrap_or(u32::MAX);
+        // Without systemd nobody waits.
+        sd_notify::notify(&[NotifyState::ExtendTimeoutUsec(micros)]).ok();
+        warn!(database = %path.display(), "Damage was found in the database; it is looked through.");
+    }
+    let (store, damage) = mend::open(&path, has_run_before, now())?;
+    if let Some(damage) = damage {
+        error!(database = %path.display(), "{}.", told(&damage, &path));
+    }
+    Ok(store)
+}
+
+/// Tells whether a daemon, or `replay --save`, has worked on this state before.
+#[must_use]
+pub fn has_run_before(site: &Site) -> bool {
+    site.state.join(Lock::FILE).exists()
+}
+
+/// Has the next opening look through all of the database if damage of it is what ended this run.
+pub fn note_end<T>(site: &Site, ended: &anyhow::Result<T>) {
+    let Err(ended) = ended else { return };
+    let path = site.database();
+    let store = ended.chain().find_map(|cause| cause.downcast_ref::<StoreError>());
+    let Some(damage) = store.filter(|error| error.is_damage_of(&path)) else { return };
+    if let Err(error) = mend::suspect(&path, damage) {
+        error!(%error, "The damage cannot be noted; what is not found again at the start stays.");
+    }
+}
+
+/// Says what happened to a database, in one sentence without its end.
+#[must_use]
+pub fn told(damage: &Damage, path: &Path) -> String {
+    let was = match damage.found {
+        Ruin::Damaged => format!("was damaged ({})", damage.detail.replace('\n', " ")),
+        Ruin::Empty => "was empty".to_owned(),
+        Ruin::Gone => "was gone".to_owned(),
+    };
+    let kept = damage.aside(path);
+    let kept =
+        kept.map_or_else(String::new, |aside| format!(", and is kept as {}", aside.display()));
+    let became = match damage.outcome {
+        Outcome::Restored(made) => format!(
+            "its backup of {made} took its place, logs are read again from where they were then, and what was \
+             registered, muted or acknowledged since then has to be again"
+        ),
+        Outcome::Anew | Outcome::Open => format!("there was no backup, so {ANEW}"),
+        Outcome::AnewForBadBackup => format!("its backup is damaged too, so {ANEW}"),
+    };
+    format!("the database {} {was}{kept}: {became}", path.display())
+}
+
+/// What it means to have no backup.
+const ANEW: &str = "everything starts anew: logs are read as on a first start, and tokens have to be registered again";
