@@ -73,6 +73,10 @@ pub trait Listener {
     fn ready(&mut self);
     /// These alerts are committed; mails may be due. `files` knows the paths of their evidence.
     fn told(&mut self, alerts: &[Alert], files: &Files<'_>);
+    /// Nothing can be written, and nothing is read.
+    fn blocked(&mut self, why: &StoreError);
+    /// It can be again.
+    fn unblocked(&mut self);
     /// Somebody wants the loop to end, so that it must not wait for long.
     fn is_stopping(&self) -> bool;
 }
@@ -262,6 +266,7 @@ fn retry<T, L: Listener>(
             Ok(value) => {
                 if is_told {
                     info!(doing, "The database works again.");
+                    listener.unblocked();
                 }
                 return Ok(value);
             }
@@ -273,6 +278,7 @@ fn retry<T, L: Listener>(
         }
         if !is_told && monotonic().saturating_sub(since) >= PATIENCE {
             warn!(doing, %error, "The database cannot be written; reading stops until it can.");
+            listener.blocked(&error);
             is_told = true;
         }
         listener.alive();

@@ -10,6 +10,7 @@ use tracing::{info, warn};
 use crate::atlas::{Change, Reloading};
 use crate::clock::{monotonic, now};
 use crate::daemon::backup::Backups;
+use crate::daemon::blocked::Blocked;
 use crate::daemon::follow::Order;
 use crate::daemon::outbox::Pump;
 use crate::store::{Pruned, Retention, Store, StoreError};
@@ -27,6 +28,10 @@ const PUMP: Duration = Duration::from_secs(30);
 pub enum Chore {
     /// Mails may be due.
     Mail,
+    /// Nothing can be written, for this reason; a mail has to go out without the database.
+    Blocked(String),
+    /// It can be again.
+    Unblocked,
     /// Send from now on by this pump, or not at all.
     Replace(Box<Option<Pump>>),
     /// End.
@@ -45,6 +50,8 @@ pub struct Housekeeper {
     pub orders: Sender<Order>,
     /// Copies of the database.
     pub backups: Backups,
+    /// What is told of a database that takes nothing.
+    pub blocked: Blocked,
     /// Sends mails, where there is a server.
     pub pump: Option<Pump>,
     /// The daemon is about to end.
@@ -63,7 +70,12 @@ impl Housekeeper {
             match chores.recv_timeout(wait.min(self.back_up())) {
                 Ok(Chore::Stop) | Err(RecvTimeoutError::Disconnected) => return,
                 Ok(Chore::Replace(pump)) => self.pump = *pump,
+                Ok(Chore::Blocked(why)) => self.blocked.begin(why),
+                Ok(Chore::Unblocked) => self.blocked.end(),
                 Ok(Chore::Mail) | Err(RecvTimeoutError::Timeout) => {}
+            }
+            if let Some(pump) = &self.pump {
+                self.blocked.tell(pump);
             }
             if monotonic().saturating_sub(refreshed) >= REFRESH {
                 self.refresh_atlas();

@@ -1,6 +1,7 @@
 //! Joins the adapters around the engine: assembles them from the configuration, runs the loop, sends mail.
 
 pub mod backup;
+pub mod blocked;
 pub mod follow;
 pub mod housekeeper;
 pub mod outbox;

@@ -191,6 +191,29 @@ impl Pump {
         }
     }
 
+    /// Mails that the database takes nothing, and so no mail either, since a time.
+    ///
+    /// # Errors
+    /// Nobody took the mail, with what was said.
+    pub fn tell_blocked(&self, since: Timestamp, why: &str) -> Result<(), String> {
+        let words = Context { host: &self.host, date: since, files: &|_| None, history: &[] };
+        let mail = render::blocked(why, &words);
+        let sending = self.mailer.send(&mail);
+        let deliveries = self.runtime.block_on(async {
+            // The journal has it too: whoever ends the daemon need not wait.
+            tokio::select! {
+                deliveries = sending => deliveries,
+                () = until(&self.stopping) => Vec::new(),
+            }
+        });
+        match Outcome::of(&deliveries, true) {
+            Outcome::Sent { .. } if deliveries.iter().any(|one| one.result.is_ok()) => Ok(()),
+            Outcome::Sent { refused: why } | Outcome::Later { why } | Outcome::Never { why } => {
+                Err(why)
+            }
+        }
+    }
+
     /// Sends several mails as one.
     fn send_bundle(&mut self, rest: &[Outgoing], now: Timestamp) -> Result<(), StoreError> {
         let mut alerts = Vec::new();

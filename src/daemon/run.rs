@@ -17,6 +17,7 @@ use crate::atlas::Reloading;
 use crate::clock::{monotonic, now};
 use crate::config::Faults;
 use crate::daemon::backup::Backups;
+use crate::daemon::blocked::Blocked;
 use crate::daemon::follow::{Listener, Loop, Order, Reload, versions};
 use crate::daemon::housekeeper::{Chore, Housekeeper};
 use crate::daemon::outbox::{Pump, Rules, mailer};
@@ -33,7 +34,7 @@ use crate::engine::registry::Registry;
 use crate::source::Waker;
 use crate::source::follow::{Follower, Options, Watch};
 use crate::source::journal::{Journals, UnitWatch, is_journal};
-use crate::store::{Lock, Retention, Store};
+use crate::store::{Lock, Retention, Store, StoreError};
 
 /// What `run` needs beside the site.
 pub struct Setup {
@@ -150,6 +151,7 @@ impl Parts {
             retention: retention(site),
             atlas,
             backups: Backups::new(site.database()),
+            blocked: Blocked::default(),
             orders: orders.clone(),
             pump,
             stopping: Arc::clone(&stopping),
@@ -388,6 +390,18 @@ impl Listener for Voice {
         }
         // Full: the pump has enough to wake up for.
         self.chores.try_send(Chore::Mail).ok();
+    }
+
+    fn blocked(&mut self, why: &StoreError) {
+        // Whoever locked it is at work on this host, and nothing is broken.
+        if !matches!(why, StoreError::Busy { .. }) {
+            // Full: the journal has it.
+            self.chores.try_send(Chore::Blocked(why.to_string())).ok();
+        }
+    }
+
+    fn unblocked(&mut self) {
+        self.chores.try_send(Chore::Unblocked).ok();
     }
 
     fn is_stopping(&self) -> bool {

@@ -23,5 +23,8 @@ mod load;
 mod program;
 mod recovery;
 mod site;
+#[path = "../it/smtp/mod.rs"]
+#[allow(dead_code, reason = "shared with the other tests of the program")]
+mod smtp;
 mod storage;
 mod system;

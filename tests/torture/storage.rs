@@ -4,12 +4,13 @@ use std::fs::{self, File};
 use std::io::Write;
 use std::path::PathBuf;
 use std::process::Command;
-use std::time::SystemTime;
+use std::time::{Duration, SystemTime};
 
 use rusqlite::Connection;
 
 use crate::program::{Home, wait_until};
-use crate::site::{Site, is_full, killed_at, sample, works};
+use crate::site::{CONFIG, Site, is_full, killed_at, sample, works};
+use crate::smtp::{Encryption, Options, SmtpServer};
 
 /// The system calls by which a commit reaches the disk.
 const CALLS: &str =
@@ -142,6 +143,43 @@ fn a_full_disk_stops_reading_and_room_resumes_it() {
         fs::remove_file(filler).unwrap();
         site.wait();
     }
+    site.prove(daemon);
+}
+
+#[test]
+fn a_full_disk_is_told_by_mail_once_though_no_mail_can_be_queued() {
+    let server = SmtpServer::start(Options { tls: Encryption::Off, ..Options::default() });
+    // The next try takes half a minute.
+    server.script(|script| script.greylist = usize::from(is_full()));
+    let mail = format!(
+        "{CONFIG}[mail]\nserver = \"smtp+insecure://127.0.0.1:{}\"\nfrom = \"tokenwatch@example.org\"\n\
+         to = [\"security@example.org\"]\ndigest = \"00:00\"\n",
+        server.port()
+    );
+    let mut site = Site::with(&mail);
+    let Some(small) = Small::mount(&site.home, "6m") else { return };
+    site.append("logs/a.log", 10);
+    let daemon = site.start();
+    site.wait();
+    for n_spells in 1..=2 {
+        let filler = small.fill();
+        site.append("logs/a.log", 300);
+        wait_until("the daemon says that it waits", || {
+            site.n_said("The database cannot be written; reading stops until it can.") == n_spells
+        });
+        if n_spells == 1 {
+            let mails = server.wait_for(1, Duration::from_secs(90));
+            let text = String::from_utf8_lossy(&mails[0].bytes).into_owned();
+            assert!(
+                text.contains("Subject: [tokenwatch] the database cannot be written"),
+                "{text}"
+            );
+            assert!(text.contains("the disk is full"), "{text}");
+        }
+        fs::remove_file(filler).unwrap();
+        site.wait();
+    }
+    assert_eq!(server.messages().len(), 1, "twice within an hour is one piece of news");
     site.prove(daemon);
 }
 

@@ -110,5 +110,26 @@ pub fn test(id: &str, context: &Context<'_>) -> Mail {
     context.mail(&format!("test.{id}"), "[tokenwatch] test mail".to_owned(), &page)
 }
 
+/// Makes the mail that nothing can be written to the database; the context's date is since when.
+#[must_use]
+pub fn blocked(why: &str, context: &Context<'_>) -> Mail {
+    let facts = vec![
+        ("Host".to_owned(), safe(context.host)),
+        ("Since".to_owned(), words::time(context.date)),
+        ("Error".to_owned(), safe_within(why, MAX_PATH)),
+    ];
+    let page = Page {
+        title: "Tokenwatch cannot write its database".to_owned(),
+        lead: "No logs are read until it can: what happens meanwhile is judged afterwards, as long as the logs \
+               still hold it, and alerts wait until then."
+            .to_owned(),
+        parts: vec![Part::Rows("", facts)],
+        foot: context.foot(),
+        level: None,
+    };
+    let subject = "[tokenwatch] the database cannot be written".to_owned();
+    context.mail(&format!("blocked.{}", context.date.0), subject, &page)
+}
+
 #[cfg(test)]
 mod tests;

@@ -177,6 +177,12 @@ fn the_test_mail_says_what_it_is() {
     insta::assert_snapshot!(mail.text);
 }
 
+#[test]
+fn the_mail_of_a_database_that_takes_nothing_says_what_that_means() {
+    let why = "/var/lib/tokenwatch/tokenwatch.db: committing: the disk is full";
+    insta::assert_snapshot!(blocked(why, &context(&[])).text);
+}
+
 /// Checks that a mail about hostile text shows it and nothing more.
 fn check(mail: &Mail) {
     let headers = [&mail.subject, &mail.message_id, mail.thread.as_ref().unwrap_or(&mail.subject)];
@@ -213,6 +219,7 @@ fn hostile_text_is_shown_and_does_nothing() {
     let bundle = Bundle::Daily(HOSTILE);
     check(&digest(&Digest { id: HOSTILE, bundle, alerts: &alerts, n_more: 1 }, &context));
     check(&test(HOSTILE, &context));
+    check(&blocked(HOSTILE, &context));
 }
 
 #[test]
