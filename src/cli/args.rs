@@ -193,6 +193,16 @@ pub enum Tokens {
         /// A name, an id or its beginning, or -.
         token: String,
     },
+    /// Make a new seal key, once somebody else may have the old one: every secret gets a new id.
+    ///
+    /// Says what that costs, and does it only with --yes and while no daemon runs. Profiles under a name go on; history
+    /// and alerts of tokens stay under their old ids; what was registered of a token has to be registered again from its secret.
+    /// The old key is kept as seal.key.old.
+    Rekey {
+        /// Do it.
+        #[arg(long)]
+        yes: bool,
+    },
     /// Print the id of the secret on standard input.
     Id {
         /// Always -: secrets do not belong on a command line.

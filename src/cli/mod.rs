@@ -16,6 +16,7 @@ mod parse;
 pub mod print;
 mod registering;
 pub mod registry;
+mod rekey;
 mod replay;
 mod rules;
 mod run;

@@ -33,6 +33,9 @@ const DATABASE: &str = "tokenwatch.db";
 /// The seal key's name in the state directory.
 const KEY: &str = "seal.key";
 
+/// The one before it.
+const OLD_KEY: &str = "seal.key.old";
+
 /// Bytes of a key that is made here; it is kept as twice as many hex digits.
 const KEY_BYTES: usize = 32;
 
@@ -120,6 +123,36 @@ impl Site {
         let key = text.trim_ascii();
         anyhow::ensure!(!key.is_empty(), "the seal key {} is empty", path.display());
         Ok(SealKey::new(key))
+    }
+
+    /// Puts a new seal key in the place of the one that is there, which is kept beside it. For whoever holds the lock.
+    ///
+    /// A kill leaves the old key or the new one, and never none.
+    ///
+    /// # Errors
+    /// There is no key, or the file system refuses.
+    pub fn rekey(&self) -> anyhow::Result<()> {
+        let path = self.state.join(KEY);
+        let doing = || format!("replacing the seal key {}", path.display());
+        let is_file = fs::symlink_metadata(&path).with_context(doing)?.is_file();
+        anyhow::ensure!(
+            is_file,
+            "the seal key {} is no file: replace what it leads to",
+            path.display()
+        );
+        let replace = || {
+            // Linked under another name first, so that the one before it goes only when this one is there.
+            let (old, spare) = (self.state.join(OLD_KEY), self.state.join(format!(".{OLD_KEY}")));
+            remove(&spare)?;
+            fs::hard_link(&path, &spare)?;
+            fs::rename(&spare, &old)?;
+            // Two names of one file stay (rename(2)): after a kill in between it is the old one already.
+            remove(&spare)?;
+            let (draft, _) = draft_key(&self.state)?;
+            fs::rename(&draft, &path)?;
+            fs::File::open(&self.state)?.sync_all()
+        };
+        replace().with_context(doing)
     }
 
     /// Returns the names of places where tokens stand.
@@ -361,7 +394,28 @@ fn rule_files(folder: &Path) -> std::io::Result<Vec<(String, String)>> {
     Ok(files)
 }
 
+/// Removes a file that need not be there.
+fn remove(path: &Path) -> std::io::Result<()> {
+    match fs::remove_file(path) {
+        Err(error) if error.kind() != ErrorKind::NotFound => Err(error),
+        _ => Ok(()),
+    }
+}
+
 fn make_key(state: &Path, path: &Path) -> std::io::Result<zeroize::Zeroizing<Vec<u8>>> {
+    // Written whole under another name, then linked: of two programs that start at once one wins,
+    // and nobody ever reads half a key.
+    let (draft, text) = draft_key(state)?;
+    let linked = fs::hard_link(&draft, path);
+    fs::remove_file(&draft)?;
+    match linked {
+        Err(error) if error.kind() == ErrorKind::AlreadyExists => fs::read(path).map(Into::into),
+        linked => linked.map(|()| text),
+    }
+}
+
+/// Makes a key under a name of its own.
+fn draft_key(state: &Path) -> std::io::Result<(PathBuf, zeroize::Zeroizing<Vec<u8>>)> {
     fs::DirBuilder::new().recursive(true).mode(0o700).create(state)?;
     let mut bytes = zeroize::Zeroizing::new([0; KEY_BYTES]);
     fs::File::open("/dev/urandom")?.read_exact(bytes.as_mut())?;
@@ -370,17 +424,10 @@ fn make_key(state: &Path, path: &Path) -> std::io::Result<zeroize::Zeroizing<Vec
         write!(text, "{byte:02x}")?;
     }
     writeln!(text)?;
-    // Written whole under another name, then linked: of two programs that start at once one wins,
-    // and nobody ever reads half a key.
     let draft = state.join(format!(".{KEY}.{}", std::process::id()));
     let mut file =
         OpenOptions::new().write(true).create(true).truncate(true).mode(0o600).open(&draft)?;
     file.write_all(&text)?;
     file.sync_all()?;
-    let linked = fs::hard_link(&draft, path);
-    fs::remove_file(&draft)?;
-    match linked {
-        Err(error) if error.kind() == ErrorKind::AlreadyExists => fs::read(path).map(Into::into),
-        linked => linked.map(|()| text),
-    }
+    Ok((draft, text))
 }

@@ -23,6 +23,7 @@ mod mail;
 mod mail_transport;
 mod program;
 mod pump;
+mod rekey;
 mod silence;
 mod smtp;
 mod stories;

@@ -4,6 +4,7 @@ use std::collections::BTreeSet;
 use std::fs::{self, File};
 use std::os::unix::fs::{FileExt, PermissionsExt};
 use std::path::PathBuf;
+use std::process::Command;
 use std::time::{Duration, SystemTime};
 
 use rusqlite::Connection;
@@ -220,6 +221,44 @@ fn a_kill_anywhere_in_the_restoring_is_made_good_by_the_next_start() {
     }
     println!("killed {n_kills} of {n_tried} times");
     assert!(n_kills > 10, "{n_kills} of {n_tried}");
+}
+
+#[test]
+fn a_kill_in_a_rekey_leaves_the_old_key_or_the_new_one_and_a_daemon_that_works() {
+    if !works("53", "strace", &["-o", "/dev/null", "true"]) {
+        return;
+    }
+    let mut site = Site::new();
+    site.append("logs/a.log", 10);
+    let daemon = site.start();
+    site.wait();
+    daemon.kill();
+    let key = || fs::read_to_string(site.home.path("state/seal.key")).unwrap();
+    let mut keys = BTreeSet::from([key()]);
+    let mut n_kills = 0;
+    for call in ["rename,linkat,unlink,link", "fsync,fdatasync", "openat,write,pwrite64"] {
+        for n in sample(if call.starts_with("openat") { 40 } else { 8 }) {
+            let inject = format!("inject={call}:signal=SIGKILL:when={n}");
+            let mut command = Command::new("strace");
+            command.args(["-f", "-qq", "-o", "/dev/null", "-e", &inject, "--"]);
+            let own = site.home.command(&["tokens", "rekey", "--yes"]);
+            command.arg(own.get_program()).args(own.get_args());
+            command.current_dir(site.home.path(""));
+            let before = key();
+            let is_killed = !command.output().unwrap().status.success();
+            n_kills += usize::from(is_killed);
+            let now = key();
+            assert!(now.len() == 65 && now.ends_with('\n'), "{call} {n}: {now:?}");
+            assert!(is_killed || now != before, "{call} {n}");
+            keys.insert(now);
+        }
+    }
+    println!("killed {n_kills} times, {} keys", keys.len());
+    assert!(n_kills > 5 && keys.len() > 2, "{n_kills} {}", keys.len());
+    site.append("logs/a.log", 10);
+    let daemon = site.start();
+    site.wait();
+    site.prove(daemon);
 }
 
 #[test]

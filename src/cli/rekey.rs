@@ -1,0 +1,63 @@
+//! `tokens rekey`: another seal key, and what that costs.
+
+use serde_json::json;
+
+use crate::cli::exit::usage;
+use crate::cli::print::{self, Printer};
+use crate::cli::{Context, state};
+use crate::store::{Bound, Lock};
+
+pub(super) fn run(context: &mut Context, is_sure: bool) -> anyhow::Result<()> {
+    let Context { site, printer, .. } = context;
+    // Without a database nothing hangs on the key, and none is made to find nothing in it.
+    let reader = state::reader(site)?;
+    if !is_sure {
+        say(printer, &reader.bound_to_key()?, false)?;
+        printer.flush()?;
+        return Err(usage("nothing was changed: give --yes to make a new key"));
+    }
+    let lock = Lock::take(&site.state)?;
+    let mut store = site.store()?;
+    let bound = store.bound_to_key()?;
+    // First: whoever is used after a kill in between is expected again.
+    store.expect_no_ids()?;
+    site.rekey()?;
+    drop(lock);
+    say(printer, &bound, true)
+}
+
+/// Says what is kept and what is not.
+fn say(printer: &mut Printer, bound: &Bound, is_done: bool) -> anyhow::Result<()> {
+    let Bound { tokens, profiles, named, registered, by_name, mutes } = bound;
+    if printer.is_json() {
+        return Ok(printer.json(&json!({
+            "rekeyed": is_done,
+            "tokens": tokens,
+            "profiles": {"kept": named, "left_behind": profiles},
+            "registered": {"kept": by_name, "left_behind": registered},
+            "mutes": {"left_behind": mutes},
+        }))?);
+    }
+    let head = if is_done {
+        "a new seal key is in force from the next start of the daemon; the old one is kept as seal.key.old"
+    } else {
+        "a new seal key gives every secret a new id; nobody can tell which old id it had"
+    };
+    printer.line(head)?;
+    let rows = [
+        (named, "profiles under a name (registered, JWT subject, user, AWS key id) go on"),
+        (by_name, "principals registered by name stay registered"),
+        (tokens, "tokens: their history and alerts stay, under old ids that are not met again"),
+        (profiles, "profiles of tokens without a name are learned anew, for days"),
+        (
+            registered,
+            "tokens have to be registered again from their secrets, with names, revocations, leaks and decoys; \
+                      under the same name a profile goes on",
+        ),
+        (mutes, "mutes of tokens without a name have to be made again"),
+    ];
+    for (count, text) in rows {
+        printer.line(format_args!("{:>9}  {text}", print::number(*count)))?;
+    }
+    Ok(printer.line("servers and scripts that log ids themselves need the new key")?)
+}

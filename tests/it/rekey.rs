@@ -1,0 +1,119 @@
+//! `tokens rekey`: what goes on under a new seal key, and what does not.
+
+use std::fs;
+use std::os::unix::fs::PermissionsExt;
+
+use base64::Engine as _;
+use base64::engine::general_purpose::URL_SAFE_NO_PAD;
+use serde_json::Value;
+
+use crate::program::{Home, wait_until};
+
+const CONFIG: &str = r#"
+[[source]]
+paths = ["logs/*.log"]
+read_from = "start"
+[limits]
+commit_interval = "5ms"
+[output]
+journal = false
+"#;
+
+const NAMED: &str = "exk_000000010123456789abcdefgh";
+const NAMELESS: &str = "exk_000000020123456789abcdefgh";
+
+/// A token that says whose it is.
+fn jwt() -> String {
+    let part = |text: &str| URL_SAFE_NO_PAD.encode(text);
+    let claims = r#"{"iss":"https://id.example.org","sub":"ana","iat":1772000000}"#;
+    format!("{}.{}.{}", part(r#"{"alg":"HS256","typ":"JWT"}"#), part(claims), part("no signature"))
+}
+
+/// One request of each token.
+fn requests(hour: u32) -> String {
+    let line = |token: &str| {
+        format!(
+            "192.0.2.7 - - [02/Mar/2026:{hour:02}:00:00 +0000] \"GET /v1/items HTTP/1.1\" 200 612 \"-\" \
+             \"curl/8.5.0\" \"Bearer {token}\"\n"
+        )
+    };
+    [NAMED, NAMELESS, &jwt()].map(line).concat()
+}
+
+fn read(home: &Home, n: u64) {
+    let daemon = home.run(&[]);
+    wait_until("the lines are committed", || home.committed_lines() == n);
+    assert!(daemon.terminate().success(), "{}", home.daemon_log());
+}
+
+fn register(home: &Home) -> String {
+    let output = home.output_with(&["tokens", "add", "ci"], NAMED);
+    assert!(output.status.success(), "{}", String::from_utf8_lossy(&output.stderr));
+    String::from_utf8(output.stdout).unwrap()
+}
+
+/// Principals, with how many tokens each has.
+fn principals(home: &Home) -> Vec<(String, usize)> {
+    let mut tokens: Vec<String> = home
+        .json(&["tokens", "list", "--json"])
+        .iter()
+        .map(|token: &Value| token["principal"].as_str().unwrap().to_owned())
+        .collect();
+    tokens.sort();
+    let chunks = tokens.chunk_by(|a, b| a == b);
+    chunks.map(|chunk| (chunk[0].clone(), chunk.len())).collect()
+}
+
+#[test]
+fn names_go_on_under_a_new_key_and_ids_do_not() {
+    let home = Home::new(CONFIG);
+    let old_id = register(&home);
+    home.append("logs/a.log", requests(8));
+    read(&home, 3);
+    let key = fs::read(home.path("state/seal.key")).unwrap();
+
+    let asked = home.output(&["tokens", "rekey"]);
+    assert_eq!(asked.status.code(), Some(2));
+    assert!(String::from_utf8_lossy(&asked.stderr).contains("--yes"));
+    assert_eq!(fs::read(home.path("state/seal.key")).unwrap(), key, "asking changes nothing");
+    let told = String::from_utf8(asked.stdout).unwrap();
+    insta::assert_snapshot!(told);
+
+    let done = home.json(&["tokens", "rekey", "--yes", "--json"]).remove(0);
+    assert_eq!(done["rekeyed"], true);
+    assert_eq!(done["profiles"], serde_json::json!({"kept": 2, "left_behind": 1}));
+    assert_eq!(done["registered"], serde_json::json!({"kept": 0, "left_behind": 1}));
+    let new = fs::read(home.path("state/seal.key")).unwrap();
+    assert!(new != key && new.len() == key.len());
+    assert_eq!(fs::read(home.path("state/seal.key.old")).unwrap(), key);
+    for name in ["seal.key", "seal.key.old"] {
+        let mode = fs::metadata(home.path("state").join(name)).unwrap().permissions().mode();
+        assert_eq!(mode & 0o777, 0o600, "{name}");
+    }
+
+    assert_ne!(register(&home), old_id);
+    home.append("logs/a.log", requests(9));
+    read(&home, 6);
+    let principals = principals(&home);
+    let of = |name: &str| principals.iter().find(|(principal, _)| principal == name).unwrap().1;
+    assert_eq!((of("ci"), of("jwt:https://id.example.org:ana")), (2, 2), "{principals:?}");
+    let n_nameless = principals.iter().filter(|(name, _)| name.starts_with("tw1_")).count();
+    assert_eq!(n_nameless, 2, "{principals:?}");
+    let history = home.json(&["history", "ci", "--json"]).remove(0);
+    assert_eq!(history["facets"]["route"][0]["count"], 2, "{history}");
+}
+
+#[test]
+fn the_key_stays_while_a_daemon_runs_and_where_there_is_no_database() {
+    let home = Home::new(CONFIG);
+    assert_eq!(home.output(&["tokens", "rekey", "--yes"]).status.code(), Some(70));
+    assert!(!home.path("state/seal.key").exists());
+    home.append("logs/a.log", requests(8));
+    let daemon = home.run(&[]);
+    wait_until("the lines are committed", || home.committed_lines() == 3);
+    let key = fs::read(home.path("state/seal.key")).unwrap();
+    let output = home.output(&["tokens", "rekey", "--yes"]);
+    assert_eq!(output.status.code(), Some(75), "{}", String::from_utf8_lossy(&output.stderr));
+    assert_eq!(fs::read(home.path("state/seal.key")).unwrap(), key);
+    assert!(daemon.terminate().success());
+}
