@@ -87,3 +87,66 @@ fn back_up(database: &Path) -> Result<bool, StoreError> {
     }
     reader.backup(&backup_of(database)).map(|()| true)
 }
+
+#[cfg(test)]
+mod tests {
+    use std::fs::{self, File};
+    use std::time::SystemTime;
+
+    use super::*;
+    use crate::engine::registry::Registered;
+    use crate::engine::time::Timestamp;
+    use crate::store::{Store, backed_up};
+
+    /// A database that holds something, beside a backup of 1970.
+    fn site() -> (tempfile::TempDir, PathBuf) {
+        let directory = tempfile::tempdir().unwrap();
+        let path = directory.path().join("tokenwatch.db");
+        let named = |n: u32| Registered { name: format!("ci-{n}").into(), ..Registered::default() };
+        let rows: Vec<Registered> = (0..2000).map(named).collect();
+        Store::open(&path).unwrap().register(&rows, "", Timestamp(0)).unwrap();
+        File::create(backup_of(&path)).unwrap().set_modified(SystemTime::UNIX_EPOCH).unwrap();
+        (directory, path)
+    }
+
+    fn finish(backups: &mut Backups) -> Result<(), StoreError> {
+        while backups.turn()? == RUNNING {
+            thread::yield_now();
+        }
+        Ok(())
+    }
+
+    #[test]
+    fn a_backup_that_is_due_is_made_once() {
+        let (_directory, path) = site();
+        let mut backups = Backups::new(path.clone());
+        finish(&mut backups).unwrap();
+        assert_eq!(backups.wait, EVERY);
+        let made = backed_up(&path).unwrap();
+        assert!(made > Timestamp(0));
+        finish(&mut Backups::new(path.clone())).unwrap();
+        assert_eq!(backed_up(&path), Some(made));
+    }
+
+    #[test]
+    fn damage_that_a_backup_finds_is_told_and_leaves_the_last_one() {
+        let (_directory, path) = site();
+        let mut bytes = fs::read(&path).unwrap();
+        let half = bytes.len() / 2;
+        bytes.iter_mut().skip(half).for_each(|byte| *byte = 0x5a);
+        fs::write(&path, bytes).unwrap();
+        let damage = finish(&mut Backups::new(path.clone())).unwrap_err();
+        assert!(damage.is_damage_of(&path), "{damage}");
+        assert_eq!(backed_up(&path), Some(Timestamp(0)));
+    }
+
+    #[test]
+    fn what_is_in_the_way_of_a_backup_is_tried_again_hours_later() {
+        let (_directory, path) = site();
+        fs::create_dir(path.with_file_name("tokenwatch.db.backup.partial")).unwrap();
+        let mut backups = Backups::new(path.clone());
+        finish(&mut backups).unwrap();
+        assert_eq!(backups.wait, PAUSE);
+        assert_eq!(backed_up(&path), Some(Timestamp(0)));
+    }
+}

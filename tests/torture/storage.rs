@@ -4,12 +4,13 @@ use std::fs::{self, File};
 use std::io::Write;
 use std::path::PathBuf;
 use std::process::Command;
+use std::sync::atomic::{AtomicBool, Ordering};
 use std::time::{Duration, SystemTime};
 
 use rusqlite::Connection;
 
 use crate::program::{Home, wait_until};
-use crate::site::{CONFIG, Site, is_full, killed_at, sample, works};
+use crate::site::{CONFIG, Site, append, is_full, killed_at, sample, works};
 use crate::smtp::{Encryption, Options, SmtpServer};
 
 /// The system calls by which a commit reaches the disk.
@@ -89,6 +90,49 @@ fn a_locked_database_costs_no_memory_and_commands_still_answer() {
     other.execute_batch("ROLLBACK").unwrap();
     site.wait_with(n_more as u64);
     assert_eq!(site.n_said("The database works again."), 1);
+    site.prove(daemon);
+}
+
+#[test]
+fn whoever_reads_for_long_keeps_no_commit_waiting_and_commands_answer_meanwhile() {
+    let mut site = Site::new();
+    site.append("logs/a.log", 50);
+    let daemon = site.start();
+    site.wait();
+    // An old snapshot, held open all the while.
+    let reader = site.database();
+    reader.execute_batch("BEGIN").unwrap();
+    let seen = |reader: &Connection| -> i64 {
+        reader.query_row("SELECT count(*) FROM token", [], |row| row.get(0)).unwrap()
+    };
+    assert_eq!(seen(&reader), 50);
+    let batches: Vec<String> = (0..20).map(|_| site.lines(20)).collect();
+    let (home, is_over) = (&site.home, AtomicBool::new(false));
+    let n_answers = std::thread::scope(|scope| {
+        let ask = |arguments: &'static [&'static str]| {
+            let is_over = &is_over;
+            scope.spawn(move || {
+                for n_answers in 0.. {
+                    if 0 < n_answers && is_over.load(Ordering::Relaxed) {
+                        return n_answers;
+                    }
+                    assert!(!home.print(arguments).is_empty());
+                }
+                0
+            })
+        };
+        let askers = [ask(&["status", "--json"]), ask(&["tokens", "list", "--json"])];
+        for (n, batch) in (1..).zip(&batches) {
+            append(&home.path("logs/a.log"), batch.as_bytes());
+            wait_until("the batch is committed", || home.committed_lines() == 50 + 20 * n);
+        }
+        is_over.store(true, Ordering::Relaxed);
+        askers.map(|asker| asker.join().unwrap())
+    });
+    println!("answers while 20 batches were committed: {n_answers:?}");
+    assert_eq!(seen(&reader), 50, "its snapshot stays");
+    assert_eq!(site.n_said("cannot be written"), 0, "{}", site.home.daemon_log());
+    drop(reader);
     site.prove(daemon);
 }
 
