@@ -15,8 +15,8 @@ use crate::store::{Lock, Store, StoreError};
 /// then systemd tries again.
 const LONGEST: Duration = Duration::from_hours(1);
 
-/// Opens the site's database for whoever holds the lock; one that is damaged, empty or gone is replaced first. To be told
-/// before the lock is taken: whether there was one before.
+/// Opens the site's database for whoever holds the lock; one that is damaged, empty or gone is replaced first.
+/// `has_run_before` is what [`has_run_before`] said before the lock was taken: without it, an absent one is a first start.
 ///
 /// # Errors
 /// What the store says.
@@ -32,7 +32,7 @@ pub fn open(site: &Site, has_run_before: bool) -> anyhow::Result<Store> {
     }
     let (store, damage) = mend::open(&path, has_run_before, now())?;
     if let Some(damage) = damage {
-        error!(database = %path.display(), "{}.", told(&damage, &path));
+        error!(what = told(&damage, &path), "The database was lost.");
     }
     Ok(store)
 }

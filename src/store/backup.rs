@@ -80,16 +80,17 @@ impl Reader {
     /// [`StoreError::Room`] if it would take the last of the disk; [`StoreError::Corrupt`] with the path of the
     /// database if that is damaged, with the path of the copy if only the copy is not whole. It then is removed.
     pub fn backup(&self, to: &Path) -> Result<(), StoreError> {
-        self.find_room(to)?;
         let partial = beside(to, ".partial");
+        // One that was cut short must not take the room of the next.
+        remove(&partial)?;
+        self.find_room(to)?;
         let outcome = self.copy(&partial).and_then(|()| {
             std::fs::rename(&partial, to)
                 .map_err(|source| StoreError::file(to, "naming the backup", source))?;
             sync(directory(to))
         });
-        if outcome.is_err() && partial.exists() {
-            std::fs::remove_file(&partial)
-                .map_err(|source| StoreError::file(&partial, "removing a backup", source))?;
+        if outcome.is_err() {
+            remove(&partial)?;
         }
         match outcome {
             // Which of the two is it?
@@ -182,6 +183,16 @@ pub(super) fn beside(path: &Path, ending: &str) -> PathBuf {
     let mut name = OsString::from(path);
     name.push(ending);
     PathBuf::from(name)
+}
+
+/// Removes a file that need not be there.
+pub(super) fn remove(path: &Path) -> Result<(), StoreError> {
+    match std::fs::remove_file(path) {
+        Err(source) if source.kind() != ErrorKind::NotFound => {
+            Err(StoreError::file(path, "removing a file", source))
+        }
+        _ => Ok(()),
+    }
 }
 
 pub(super) fn sync(path: &Path) -> Result<(), StoreError> {

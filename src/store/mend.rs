@@ -12,7 +12,7 @@
 //! ```
 
 use std::fs::{self, OpenOptions};
-use std::io::{ErrorKind, Write as _};
+use std::io::Write as _;
 use std::os::unix::fs::OpenOptionsExt;
 use std::path::{Path, PathBuf};
 
@@ -21,7 +21,7 @@ use serde::{Deserialize, Serialize};
 use crate::engine::time::{DAY, Timestamp};
 
 use super::backup::{
-    Check, aside_of, backed_up, backup_of, beside, directory, set_aside, sync, verify,
+    Check, aside_of, backed_up, backup_of, beside, directory, remove, set_aside, sync, verify,
 };
 use super::{Reader, Store, StoreError};
 
@@ -206,15 +206,6 @@ fn write_whole(path: &Path, text: &[u8]) -> Result<(), StoreError> {
     };
     write().map_err(|source| StoreError::file(path, "writing a note", source))?;
     sync(directory(path))
-}
-
-fn remove(path: &Path) -> Result<(), StoreError> {
-    match fs::remove_file(path) {
-        Err(source) if source.kind() != ErrorKind::NotFound => {
-            Err(StoreError::file(path, "removing a note", source))
-        }
-        _ => Ok(()),
-    }
 }
 
 #[cfg(test)]
