@@ -30,7 +30,7 @@ pub const ROLL: &str = "logs";
 const MAX_DIRTY: usize = 20_000;
 
 /// ... and alerts, of some 4 KB each.
-const MAX_ALERTS: usize = 2_000;
+const MAX_ALERTS: usize = 8_000;
 
 /// Whether people are told of what is found.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
