@@ -18,9 +18,10 @@ use std::{
 const LAYERS: &[(&str, &[&str])] = &[
     // Pure: values in, values out. In the order of flow.
     ("engine::time", &[]),
+    ("engine::zone", &["engine::time"]),
     ("engine::secret", &[]),
     ("engine::geo", &[]),
-    ("engine::line", &[]),
+    ("engine::line", &["engine::zone"]),
     ("engine::stats", &[]),
     ("engine::record", &["engine::time", "engine::line"]),
     ("engine::usage", &["engine::time", "engine::secret", "engine::line"]),
@@ -44,6 +45,7 @@ const LAYERS: &[(&str, &[&str])] = &[
         "engine::reader",
         &[
             "engine::time",
+            "engine::zone",
             "engine::secret",
             "engine::line",
             "engine::record",
@@ -111,6 +113,7 @@ const LAYERS: &[(&str, &[&str])] = &[
         "engine::health",
         &[
             "engine::time",
+            "engine::zone",
             "engine::stats",
             "engine::usage",
             "engine::pulse",
@@ -160,8 +163,8 @@ const LAYERS: &[(&str, &[&str])] = &[
     ("clock", &["engine::time"]),
     ("telemetry", &[]),
     ("atlas", &["engine::geo"]),
-    ("config", &["engine::alert"]),
-    ("source", &["engine::line", "engine::time"]),
+    ("config", &["engine::alert", "engine::zone"]),
+    ("source", &["engine::line", "engine::time", "engine::zone"]),
     ("store", &["engine::*"]),
     ("deliver", &["engine::*"]),
     // Wiring.

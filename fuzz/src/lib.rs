@@ -13,6 +13,7 @@ use tokenwatch::engine::reader::{Reader, Source};
 use tokenwatch::engine::record::Format;
 use tokenwatch::engine::secret::SealKey;
 use tokenwatch::engine::token::{Finder, Names, Sealer};
+use tokenwatch::engine::zone::Zone;
 
 pub use files::{read_config, read_geo, read_old, read_rules, read_tokens};
 pub use parts::{read_address, read_time};
@@ -153,7 +154,7 @@ fn reader(format: Format) -> Reader {
     let names = names();
     let source = Source {
         trusted_proxies: vec!["10.0.0.0/8".parse().unwrap(), "fd00::/8".parse().unwrap()],
-        utc_offset: 3600,
+        zone: Zone::named("Europe/Berlin").unwrap_or_default(),
         ..Source::of(format.with_ids(&names.ids))
     };
     let sealer = Sealer::new(SealKey::new(b"key"), &names);

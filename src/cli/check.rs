@@ -25,6 +25,7 @@ use crate::engine::reader::Source as Reading;
 use crate::engine::record::{Columns, guess};
 use crate::engine::rule::{RuleFault, RuleSet};
 use crate::engine::trial::try_rule;
+use crate::engine::zone::Reach;
 use crate::source::replay::{list, sample};
 use crate::source::{SourceError, journal};
 
@@ -284,7 +285,7 @@ impl Sample {
         let mut columns = Columns::default();
         for (number, offset, line) in lines(bytes) {
             columns.note(line);
-            match reading.record(line, &columns) {
+            match reading.record(line, &columns, &mut Reach::default()) {
                 Ok(None) => continue,
                 Ok(Some(_)) => sample.fit += 1,
                 Err(reject) => {

@@ -11,6 +11,7 @@ use crate::daemon::site::Site;
 use crate::engine::line::{Batch, Line};
 use crate::engine::reader::Reader;
 use crate::engine::record::Columns;
+use crate::engine::zone::Reach;
 use crate::source::journal::{self, UnitWatch};
 use crate::source::replay::{Input, Replay, list};
 
@@ -41,6 +42,8 @@ pub(super) struct Numbered<'a> {
     pub line: Line<'a>,
     /// The columns that lines above it name.
     pub columns: &'a Columns,
+    /// How far the log has come with the lines above it.
+    pub reach: Reach,
 }
 
 /// What a command does with lines: each in turn, and something after each batch.
@@ -152,13 +155,23 @@ impl Logs {
             passed.n_bytes = end;
             if self.choice.takes(number, line.offset..end) {
                 passed.is_found = true;
-                let line = Numbered { path, source, number, line, columns: &columns };
+                let (line, columns) = (line.clone(), &columns);
+                let line = Numbered { path, source, number, line, columns, reach: passed.reach };
                 visitor.line(&self.reader, &line)?;
             }
+            self.pass(source, &line.bytes, &columns, passed);
         }
         // A line that was in parts is of several.
         passed.n_lines += batch.bytes.split_inclusive(|byte| *byte == b'\n').count() as u64;
         Ok(())
+    }
+
+    /// Takes note of how far a log has come, where the time of lines behind depends on it.
+    fn pass(&self, source: usize, line: &[u8], columns: &Columns, passed: &mut Passed) {
+        if self.reader.sources().get(source).is_some_and(|source| source.zone.is_named()) {
+            let time = self.reader.time_of(source, line, columns, passed.reach);
+            time.into_iter().for_each(|time| passed.reach.note(time));
+        }
     }
 }
 
@@ -174,7 +187,7 @@ impl Log {
         match self {
             // One file at a time is not merged by time, and no time is asked for.
             Self::File(input) => Box::new(
-                Replay::open(vec![input.clone()], |_, _, _| None)
+                Replay::open(vec![input.clone()], |_, _, _, _| None)
                     .map(|batch| batch.map_err(|fault| fault.to_string())),
             ),
             Self::Unit(watch, cursor) => {
@@ -212,6 +225,7 @@ struct Passed {
     n_lines: u64,
     n_bytes: u64,
     is_found: bool,
+    reach: Reach,
 }
 
 /// Returns bytes of a log as text: what is not UTF-8 as `\xNN`.

@@ -70,7 +70,7 @@ impl Visit for Parser<'_> {
         let file = self.has_files.then(|| seen.path.to_string_lossy());
         let head = Head { file, line: seen.number };
         let Some(source) = reader.sources().get(seen.source) else { return Ok(()) };
-        match source.record(&seen.line.bytes, seen.columns) {
+        match source.record(&seen.line.bytes, seen.columns, &mut { seen.reach }) {
             Ok(Some(record)) => {
                 let mut sightings = Vec::new();
                 reader.finder().find(&record, &mut sightings);

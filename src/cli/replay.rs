@@ -69,12 +69,12 @@ fn learn(context: &mut Context, options: &Options) -> anyhow::Result<ExitCode> {
 
     // Asked of every line where files overlap in time, mostly under the same directives.
     let last = Mutex::new((Directives::default(), Columns::default()));
-    let batches = Replay::open(inputs, |source, line, above| {
+    let batches = Replay::open(inputs, |source, line, above, reach| {
         let mut last = last.lock().unwrap_or_else(PoisonError::into_inner);
         if last.0 != *above {
             *last = (above.clone(), Columns::new(above));
         }
-        reader.time_of(source, line, &last.1)
+        reader.time_of(source, line, &last.1, reach)
     });
     let mut incidents = Incidents::default();
     let mut printed = Ok(());

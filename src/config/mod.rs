@@ -21,6 +21,7 @@ use ipnet::IpNet;
 
 use self::raw::{Raw, RawLimits, RawRetention, RawSource, RawTokens};
 use self::read::Slot;
+use crate::engine::zone::Zone;
 
 pub use self::detect::DetectTable;
 pub use self::fault::{At, Colour, Fault, Faults, File, Span};
@@ -76,8 +77,8 @@ pub struct Source {
     pub trusted_proxies: Vec<IpNet>,
     /// What the logs are about; empty if not said.
     pub service: String,
-    /// How many seconds the clock is ahead of UTC that writes their times without a zone.
-    pub utc_offset: i64,
+    /// The clock that writes their times without a zone.
+    pub zone: Zone,
     /// Where the table begins.
     pub span: Span,
 }
@@ -377,7 +378,7 @@ impl Source {
             read_from: if is_start { ReadFrom::Start } else { ReadFrom::End },
             trusted_proxies: raw.trusted_proxies.or_default(),
             service: raw.service.or_default(),
-            utc_offset: raw.time_zone.or_default(),
+            zone: raw.time_zone.or_default(),
             span,
         })
     }

@@ -14,10 +14,11 @@ use super::fault::{At, Fault, File, Span};
 use super::read::{Node, Reading, Section, Slot};
 use super::scalar::{
     count, duration, flag, globs, level, mailbox, mailboxes, names, network, number, one_of, path,
-    paths, server, size, text, texts, time_of_day, utc_offset,
+    paths, server, size, text, texts, time_of_day, zone,
 };
 use super::value::Server;
 use crate::engine::alert::Level;
+use crate::engine::zone::Zone;
 
 const DAY: Duration = Duration::from_hours(24);
 /// A hundred years: what is kept longer is kept for ever.
@@ -54,7 +55,7 @@ pub(super) struct RawSource {
     pub(super) read_from: Slot<&'static str>,
     pub(super) trusted_proxies: Slot<Vec<IpNet>>,
     pub(super) service: Slot<String>,
-    pub(super) time_zone: Slot<i64>,
+    pub(super) time_zone: Slot<Zone>,
 }
 
 /// `[tokens]`
@@ -170,7 +171,7 @@ impl RawSource {
         section.read("read_from", &mut raw.read_from, one_of(&["end", "start"]));
         section.read("trusted_proxies", &mut raw.trusted_proxies, |node| node.list(network));
         section.read("service", &mut raw.service, text);
-        section.read("time_zone", &mut raw.time_zone, utc_offset);
+        section.read("time_zone", &mut raw.time_zone, zone);
         raw
     }
 }

@@ -14,6 +14,7 @@ use super::fault::At;
 use super::read::{Node, Reading, nearest};
 use super::value::{self, Server, Wrong, show_duration, show_size};
 use crate::engine::alert::Level;
+use crate::engine::zone::Zone;
 
 pub(super) fn text(node: Node<'_>) -> Reading<String> {
     let Some(text) = node.raw().as_str() else {
@@ -116,8 +117,8 @@ pub(super) fn time_of_day(node: Node<'_>) -> Reading<NaiveTime> {
     worded(node, value::time_of_day)
 }
 
-pub(super) fn utc_offset(node: Node<'_>) -> Reading<i64> {
-    worded(node, value::utc_offset)
+pub(super) fn zone(node: Node<'_>) -> Reading<Zone> {
+    worded(node, value::zone)
 }
 
 pub(super) fn server(node: Node<'_>) -> Reading<Server> {

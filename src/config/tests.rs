@@ -7,6 +7,7 @@ use proptest::prelude::*;
 
 use super::*;
 use crate::engine::alert::Level;
+use crate::engine::zone::Zone;
 
 const SHIPPED: &str = include_str!("../../systemd/tokenwatch.toml");
 
@@ -101,7 +102,7 @@ fn a_source_says_where_from_and_in_which_format() {
     assert_eq!(first.format.value, FormatChoice::Preset("auto".into()));
     let nets: Vec<_> = first.trusted_proxies.iter().map(ToString::to_string).collect();
     assert_eq!(nets, ["10.0.0.0/8", "2001:db8::1/128"]);
-    assert_eq!((first.utc_offset, second.utc_offset), (-12_600, 0));
+    assert_eq!((first.zone, second.zone), (Zone::Fixed(-12_600), Zone::default()));
     let SourceFrom::Journal { unit, directory } = &second.from else { panic!("{second:?}") };
     assert_eq!(unit.value, "haproxy.service");
     assert_eq!(directory.as_deref(), Some(Path::new("/etc/tokenwatch/remote")));
@@ -242,11 +243,11 @@ fn bytes_that_are_not_text_have_a_place() {
 }
 
 #[test]
-fn a_time_zone_that_is_no_offset_is_a_fault_where_it_stands() {
-    let faults = parse("[[source]]\npaths = \"/a\"\ntime_zone = \"Europe/Berlin\"\n").unwrap_err();
+fn a_time_zone_that_is_none_is_a_fault_where_it_stands() {
+    let faults = parse("[[source]]\npaths = \"/a\"\ntime_zone = \"Europe/Berlyn\"\n").unwrap_err();
     let text = faults.to_string();
-    assert!(text.contains("tokenwatch.toml:3:13: found \"Europe/Berlin\""), "{text}");
-    assert!(text.contains("names of zones are not known"), "{text}");
+    assert!(text.contains("tokenwatch.toml:3:13: found \"Europe/Berlyn\""), "{text}");
+    assert!(text.contains("did you mean \"Europe/Berlin\"?"), "{text}");
 }
 
 #[test]

@@ -6,6 +6,8 @@ use std::time::Duration;
 
 use chrono::{NaiveTime, Timelike};
 
+use crate::engine::zone::Zone;
+
 /// Why a text is not what it should be.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Wrong {
@@ -161,28 +163,45 @@ pub(super) fn time_of_day(text: &str) -> Result<NaiveTime, Wrong> {
     time.ok_or_else(wrong)
 }
 
-/// Reads what a clock is ahead of UTC, in seconds: `UTC`, `+01:00`, `-03:30`.
-pub(super) fn utc_offset(text: &str) -> Result<i64, Wrong> {
-    let expected = "\"UTC\" or hours and minutes ahead of it, such as \"+01:00\"";
+/// Reads a clock: `UTC`, what it is ahead of UTC (`+01:00`, `-03:30`), or where it stands (`Europe/Berlin`).
+pub(super) fn zone(text: &str) -> Result<Zone, Wrong> {
+    const EXPECTED: &str = "a zone of the IANA database such as \"Europe/Berlin\", \"UTC\", or what it is ahead of UTC such as \"+01:00\"";
     if text == "UTC" || text == "Z" {
-        return Ok(0);
+        return Ok(Zone::default());
     }
-    // Names would need a table of what summer time was and will be, which is not part of this program.
-    let hint = if text.contains('/') || text.chars().all(|c| c.is_ascii_uppercase()) {
-        "names of zones are not known: write the offset, or let the server log its zone"
-    } else {
-        ""
+    let zone = offset(text).map(Zone::Fixed).or_else(|| Zone::named(text));
+    zone.ok_or_else(|| {
+        let meant = zone_like(text).map(|name| format!("did you mean \"{name}\"?"));
+        Wrong::new(EXPECTED, meant.unwrap_or_default())
+    })
+}
+
+/// Reads hours and minutes ahead of UTC, in seconds.
+fn offset(text: &str) -> Option<i64> {
+    let (sign, rest) = match text.split_at_checked(1)? {
+        ("+", rest) => (1, rest),
+        ("-", rest) => (-1, rest),
+        _ => return None,
     };
-    let wrong = || Wrong::new(expected, hint);
-    let (sign, rest) = match text.split_at_checked(1) {
-        Some(("+", rest)) => (1, rest),
-        Some(("-", rest)) => (-1, rest),
-        _ => return Err(wrong()),
-    };
-    let ahead = time_of_day(rest).map_err(|_| wrong())?.num_seconds_from_midnight();
+    let ahead = time_of_day(rest).ok()?.num_seconds_from_midnight();
     // Kiribati is the furthest ahead.
     let is_on_earth = ahead <= 14 * 3600;
-    is_on_earth.then_some(sign * i64::from(ahead)).ok_or_else(wrong)
+    is_on_earth.then_some(sign * i64::from(ahead))
+}
+
+/// Returns the zone that a misspelt name is most like, whole or by its city, if it is like any.
+fn zone_like(text: &str) -> Option<&'static str> {
+    /// Below this, Jaro-Winkler pairs words that merely share letters; names of cities are many.
+    const LIKE: f64 = 0.85;
+    let written = text.to_lowercase();
+    let likeness = |name: &'static str| {
+        let name = name.to_lowercase();
+        let city = name.rsplit('/').next().unwrap_or_default();
+        strsim::jaro_winkler(&written, &name).max(strsim::jaro_winkler(&written, city))
+    };
+    let best = Zone::names().map(|name| (likeness(name), name));
+    let best = best.max_by(|one, other| one.0.total_cmp(&other.0));
+    best.filter(|(likeness, _)| LIKE <= *likeness).map(|(_, name)| name)
 }
 
 /// How the way to the mail server is protected.
@@ -351,18 +370,28 @@ mod tests {
     }
 
     #[test]
-    fn a_time_zone_is_an_offset() {
+    fn a_time_zone_is_an_offset_or_a_name() {
         for (text, seconds) in
             [("UTC", 0), ("Z", 0), ("+00:00", 0), ("+01:00", 3600), ("-03:30", -12_600)]
         {
-            assert_eq!(utc_offset(text), Ok(seconds), "{text}");
+            assert_eq!(zone(text), Ok(Zone::Fixed(seconds)), "{text}");
+        }
+        for name in ["Europe/Berlin", "America/Argentina/Buenos_Aires", "CET", "Etc/UTC"] {
+            assert_eq!(zone(name).ok(), Zone::named(name), "{name}");
         }
         for text in ["", "+1:00", "+0100", "01:00", "+14:01", "utc+1", "é", "+"] {
-            assert!(utc_offset(text).is_err(), "{text}");
+            assert!(zone(text).is_err(), "{text}");
         }
-        for name in ["Europe/Berlin", "CET"] {
-            assert!(utc_offset(name).unwrap_err().hint.contains("names of zones"), "{name}");
+        for (text, meant) in [
+            ("Europe/Berlyn", "Europe/Berlin"),
+            ("europe/berlin", "Europe/Berlin"),
+            ("Berlin", "Europe/Berlin"),
+            ("new york", "America/New_York"),
+            ("America/NewYork", "America/New_York"),
+        ] {
+            assert_eq!(zone(text).unwrap_err().hint, format!("did you mean \"{meant}\"?"));
         }
+        assert_eq!(zone("nowhere at all").unwrap_err().hint, "");
     }
 
     #[test]

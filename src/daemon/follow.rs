@@ -124,7 +124,7 @@ impl<L: Listener> Loop<'_, L> {
                 self.refresh(found)?;
             }
             while let Some(batch) = batches.pop_front() {
-                self.take(&batch)?;
+                self.take(batch)?;
                 // What begins together is committed together: see `source::follow`.
                 if batches.front().is_none_or(|next| !next.bytes.is_empty()) {
                     self.commit_if(&mut committed, false)?;
@@ -154,7 +154,9 @@ impl<L: Listener> Loop<'_, L> {
         }
     }
 
-    fn take(&mut self, batch: &Batch) -> anyhow::Result<()> {
+    fn take(&mut self, batch: Batch) -> anyhow::Result<()> {
+        let reach = self.worker.reach(&batch.position.path);
+        let batch = &Batch { reach, ..batch };
         let reading = self.reader.read(batch);
         debug!(
             path = %batch.position.path.display(), from = batch.from,

@@ -59,13 +59,17 @@ pub fn replay(
     mut tell: impl FnMut(Alert, &Files<'_>),
 ) -> anyhow::Result<Summary> {
     let (sender, receiver) = sync_channel(WAITING);
+    // Reading is ahead of judging, so it keeps account itself.
+    let mut reaches = worker.reaches();
     thread::scope(|scope| {
         scope.spawn(move || {
             for batch in batches {
-                let read = batch.map(|batch| Read {
-                    stream: batch.stream,
-                    reading: reader.read(&batch),
-                    position: batch.position,
+                let read = batch.map(|mut batch| {
+                    let reach = reaches.entry(unrotated(&batch.position.path)).or_default();
+                    batch.reach = *reach;
+                    let reading = reader.read(&batch);
+                    *reach = reading.reach;
+                    Read { stream: batch.stream, reading, position: batch.position }
                 });
                 // The other side is gone only after an error of its own.
                 if sender.send(read).is_err() {

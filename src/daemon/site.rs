@@ -182,7 +182,7 @@ impl Site {
                     format,
                     trusted_proxies: source.trusted_proxies.clone(),
                     service: SmolStr::new(&source.service),
-                    utc_offset: source.utc_offset,
+                    zone: source.zone,
                 }),
                 Err(fault) => faults.push(*fault),
             }

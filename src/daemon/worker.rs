@@ -19,6 +19,7 @@ use crate::engine::profile::CodecError;
 use crate::engine::reader::Reading;
 use crate::engine::registry::Registry;
 use crate::engine::time::Timestamp;
+use crate::engine::zone::Reach;
 use crate::source::journal::is_journal;
 use crate::source::rotation::unrotated;
 use crate::store::{Store, StoreError};
@@ -115,6 +116,7 @@ impl Worker {
         let of = Followed { path: &path, file: &position.path, stream, now };
         self.judge.count(&mut self.memory, log, of, &reading.usages);
         self.judge.check(&mut self.memory, log, of, &reading.pulse);
+        log.reach = reading.reach;
         // Whether all of a journal was read, nobody knows, so that its silence says nothing.
         if !is_journal(&position) {
             self.roll.hear(&principal(&path), &reading.pulse, &log.window, now);
@@ -129,6 +131,18 @@ impl Worker {
         update.position = position;
         update.tally.add(&reading.tally);
         Ok(())
+    }
+
+    /// Returns how far the log of a file has come.
+    #[must_use]
+    pub fn reach(&self, path: &Path) -> Reach {
+        self.logs.get(&unrotated(path)).map(|log| log.reach).unwrap_or_default()
+    }
+
+    /// Returns how far each log has come.
+    #[must_use]
+    pub fn reaches(&self) -> BTreeMap<PathBuf, Reach> {
+        self.logs.iter().map(|(path, log)| (path.clone(), log.reach)).collect()
     }
 
     /// Looks for logs that have fallen silent, of those that are to have more lines; to be called when all that there is was

@@ -29,3 +29,4 @@ pub mod token;
 pub mod trial;
 pub mod usage;
 pub mod word;
+pub mod zone;

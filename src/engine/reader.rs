@@ -1,4 +1,5 @@
-//! Steps 2 to 5: bytes become usages. Stateless and pure, so that threads may share one Reader.
+//! Steps 2 to 5: bytes become usages. Pure, so that threads may share one Reader: what lines above say comes with the
+//! batch, how far their log has come goes with the reading.
 
 use ipnet::IpNet;
 use smol_str::SmolStr;
@@ -8,9 +9,10 @@ use crate::engine::pulse::{Gap, Pulse};
 use crate::engine::record::{
     Columns, Format, Record, Reject, client_behind, client_beyond_private,
 };
-use crate::engine::time::{SECOND, Timestamp};
+use crate::engine::time::Timestamp;
 use crate::engine::token::{Finder, Sealer};
 use crate::engine::usage::{Origin, Usage};
+use crate::engine::zone::{Reach, Zone};
 
 /// How many rejected lines a reading keeps with their reasons; the rest is counted.
 const MAX_REJECTS: usize = 8;
@@ -24,8 +26,8 @@ pub struct Source {
     pub trusted_proxies: Vec<IpNet>,
     /// The service's name; empty to take the host from each line.
     pub service: SmolStr,
-    /// How many seconds the clock is ahead of UTC that wrote times without a zone.
-    pub utc_offset: i64,
+    /// The clock that wrote times without a zone.
+    pub zone: Zone,
 }
 
 /// Reads batches.
@@ -49,6 +51,8 @@ pub struct Reading {
     pub rejects: Vec<(u64, Reject)>,
     /// Which lines were read and which were not.
     pub pulse: Pulse,
+    /// How far the log has come with it.
+    pub reach: Reach,
 }
 
 impl Reader {
@@ -82,6 +86,7 @@ impl Reader {
         let mut reading = Reading {
             from: batch.from,
             tally: Tally { missing: batch.missing, ..Tally::default() },
+            reach: batch.reach,
             ..Reading::default()
         };
         if let Some(loss) = batch.loss {
@@ -92,7 +97,7 @@ impl Reader {
             columns.note(&line.bytes);
             let origin = Origin { stream: batch.stream, offset: line.offset };
             reading.tally.lines += 1;
-            match self.read_line(batch.source, &line, &columns, origin, &mut reading.usages) {
+            match self.read_line(batch.source, &line, &columns, origin, &mut reading) {
                 Ok(time) => {
                     reading.pulse.read(time);
                     reading.tally.parsed += 1;
@@ -112,10 +117,16 @@ impl Reader {
         reading
     }
 
-    /// Returns what time a line of a source says, if it can be read under these columns.
+    /// Returns what time a line of a source says, if it can be read under these columns in a log that has come so far.
     #[must_use]
-    pub fn time_of(&self, source: usize, line: &[u8], columns: &Columns) -> Option<Timestamp> {
-        self.sources.get(source)?.parse(line, columns).ok()?.time
+    pub fn time_of(
+        &self,
+        source: usize,
+        line: &[u8],
+        columns: &Columns,
+        mut reach: Reach,
+    ) -> Option<Timestamp> {
+        self.sources.get(source)?.parse(line, columns, &mut reach).ok()?.time
     }
 
     fn read_line(
@@ -124,16 +135,17 @@ impl Reader {
         line: &Line<'_>,
         columns: &Columns,
         origin: Origin,
-        usages: &mut Vec<Usage>,
+        reading: &mut Reading,
     ) -> Result<Option<Timestamp>, Reject> {
         let source = self
             .sources
             .get(source)
             .ok_or_else(|| Reject::new(1, "a line of a configured source", "one of another"))?;
-        let Some(record) = source.record(&line.bytes, columns)? else { return Ok(None) };
+        let record = source.record(&line.bytes, columns, &mut reading.reach)?;
+        let Some(record) = record else { return Ok(None) };
         let mut sightings = Vec::new();
         self.finder.find(&record, &mut sightings);
-        self.sealer.seal(&record, &sightings, origin, &source.service, usages);
+        self.sealer.seal(&record, &sightings, origin, &source.service, &mut reading.usages);
         Ok(record.time)
     }
 }
@@ -142,20 +154,34 @@ impl Source {
     /// Makes a source of a format of which nothing else is known.
     #[must_use]
     pub fn of(format: Format) -> Self {
-        Self { format, trusted_proxies: Vec::new(), service: SmolStr::default(), utc_offset: 0 }
+        Self {
+            format,
+            trusted_proxies: Vec::new(),
+            service: SmolStr::default(),
+            zone: Zone::default(),
+        }
     }
 
     /// Parses one line, and takes a time without a zone for one of the source's clock.
-    fn parse<'a>(&self, line: &'a [u8], columns: &Columns) -> Result<Record<'a>, Reject> {
+    fn parse<'a>(
+        &self,
+        line: &'a [u8],
+        columns: &Columns,
+        reach: &mut Reach,
+    ) -> Result<Record<'a>, Reject> {
         let mut record = self.format.parse_under(line, columns)?;
         if record.is_local {
-            record.time = record.time.map(|time| time.plus(-self.utc_offset * SECOND));
+            record.time = record.time.map(|time| self.zone.instant(time, *reach));
+        }
+        if self.zone.is_named() {
+            record.time.into_iter().for_each(|time| reach.note(time));
         }
         Ok(record)
     }
 
     /// Parses one line under the columns that lines above it name, and puts the client behind the trusted
-    /// proxies in the place of the peer. `None` is a line that [holds nothing](Format::is_silent).
+    /// proxies in the place of the peer. `None` is a line that [holds nothing](Format::is_silent). `reach` is how far
+    /// its log has come, which it moves on.
     ///
     /// # Errors
     /// Why the line does not fit.
@@ -163,8 +189,9 @@ impl Source {
         &self,
         line: &'a [u8],
         columns: &Columns,
+        reach: &mut Reach,
     ) -> Result<Option<Record<'a>>, Reject> {
-        let mut record = match self.parse(line, columns) {
+        let mut record = match self.parse(line, columns, reach) {
             Ok(record) => record,
             Err(_) if self.format.is_silent(line) => return Ok(None),
             Err(reject) => return Err(reject),
@@ -243,7 +270,9 @@ mod tests {
     fn a_log_without_a_peer_has_the_client_beyond_the_sites_own_hops() {
         let line = br#"[2026-03-02T08:00:00.000Z] "GET / HTTP/1.1" 200 - 0 5 1 1 "203.0.113.9, 192.168.7.7" "c/1" "id" "example.org" "10.0.0.5:80""#;
         let mut source = Source::of(Format::preset("auto").unwrap());
-        let record = |source: &Source| source.record(line, &Columns::default()).unwrap();
+        let record = |source: &Source| {
+            source.record(line, &Columns::default(), &mut Reach::default()).unwrap()
+        };
         let client = |source: &Source| record(source).unwrap().client;
         assert_eq!(client(&source), Some("203.0.113.9".parse().unwrap()));
         // Once somebody says whom to trust, nobody else is trusted.
@@ -255,8 +284,40 @@ mod tests {
     fn the_client_behind_a_trusted_proxy_takes_its_place() {
         let line = br#"{"time":"2026-03-02T08:00:00Z","remote_addr":"10.1.2.3","http_x_forwarded_for":"192.0.2.7, 10.9.9.9","request":"GET / HTTP/1.1","status":200}"#;
         let reader = reader();
-        let record = reader.sources()[0].record(line, &Columns::default()).unwrap().unwrap();
+        let record = reader.sources()[0]
+            .record(line, &Columns::default(), &mut Reach::default())
+            .unwrap()
+            .unwrap();
         assert_eq!(record.client, Some("192.0.2.7".parse().unwrap()));
+    }
+
+    #[test]
+    fn cuts_in_the_doubled_hour_change_nothing() {
+        let zone = Zone::named("Europe/Berlin").unwrap();
+        let names = Names::default();
+        let source = Source { zone, ..Source::of(Format::preset("auto").unwrap()) };
+        let sealer = Sealer::new(SealKey::new(b"key"), &names);
+        let reader = Reader::new(Finder::new(&names), sealer, vec![source]);
+        let lines: Vec<String> = ["01:50:00", "02:10:00", "02:59:00", "02:01:00", "02:20:00", "02:59:00", "03:00:00"]
+            .map(|clock| format!("time=2026-10-25T{clock} method=GET path=/ status=200 authorization=\"Bearer exk_0123456789abcdef\"\n"))
+            .to_vec();
+        let times = |cuts: &[usize]| {
+            let (mut reach, mut times) = (Reach::default(), Vec::new());
+            for cut in cuts.windows(2) {
+                let bytes = lines[cut[0]..cut[1]].concat().into_bytes();
+                let reading = reader.read(&Batch { bytes, reach, ..Batch::default() });
+                reach = reading.reach;
+                times.extend(
+                    reading.usages.iter().map(|usage| usage.time.to_rfc3339(0)[11..16].to_owned()),
+                );
+            }
+            times
+        };
+        let expected = ["23:50", "00:10", "00:59", "01:01", "01:20", "01:59", "02:00"];
+        assert_eq!(times(&[0, 7]), expected);
+        for cut in 1..7 {
+            assert_eq!(times(&[0, cut, 7]), expected, "{cut}");
+        }
     }
 
     #[test]
@@ -279,10 +340,12 @@ mod tests {
             ("ts=1772442000 method=GET path=/ status=200", 9),
         ];
         let auto = || Source::of(Format::preset("auto").unwrap());
-        let (utc, berlin) = (auto(), Source { utc_offset: hour, ..auto() });
+        let (utc, berlin) = (auto(), Source { zone: Zone::Fixed(hour), ..auto() });
         for (line, expected) in cases {
             let at = |source: &Source| {
-                let record = source.record(line.as_bytes(), &Columns::default()).unwrap();
+                let record = source
+                    .record(line.as_bytes(), &Columns::default(), &mut Reach::default())
+                    .unwrap();
                 record.unwrap().time.unwrap().hour_of_day()
             };
             assert_eq!(at(&berlin), expected, "{line}");
@@ -292,7 +355,9 @@ mod tests {
         for (clock, expected) in [("time", 9), ("time-local", 8)] {
             let mut columns = Columns::default();
             columns.note(format!("#Fields: date {clock} c-ip cs-uri-stem sc-status").as_bytes());
-            let record = berlin.record(b"2026-03-02 09:00:00 192.0.2.7 / 200", &columns).unwrap();
+            let record = berlin
+                .record(b"2026-03-02 09:00:00 192.0.2.7 / 200", &columns, &mut Reach::default())
+                .unwrap();
             assert_eq!(record.unwrap().time.unwrap().hour_of_day(), expected, "{clock}");
         }
     }

@@ -320,7 +320,7 @@ impl Unit {
             directives: Directives::default(),
             position: self.position.clone(),
             missing: Missing { discarded: chunk.discarded, ..Missing::default() },
-            loss: None,
+            ..Batch::default()
         }
     }
 }

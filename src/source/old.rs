@@ -274,7 +274,7 @@ impl OldFile {
             position.size = position.size.max(position.offset);
         }
         let (stream, source) = (self.stream, self.source);
-        Batch { stream, source, from, bytes, directives, position, missing, loss: None }
+        Batch { stream, source, from, bytes, directives, position, missing, ..Batch::default() }
     }
 }
 

@@ -20,6 +20,7 @@ use super::old::{Next, OldFile, STDIN};
 use super::rotation::{self, Seen};
 use crate::engine::line::{Batch, Directives, MAX_LINE, Seams};
 use crate::engine::time::Timestamp;
+use crate::engine::zone::Reach;
 
 /// Files open at a time, each with 256 KiB and what its decoder holds.
 pub const MAX_OPEN: usize = 128;
@@ -173,9 +174,9 @@ pub struct Replay<F> {
     faults: VecDeque<SourceError>,
 }
 
-impl<F: Fn(usize, &[u8], &Directives) -> Option<Timestamp>> Replay<F> {
+impl<F: Fn(usize, &[u8], &Directives, Reach) -> Option<Timestamp>> Replay<F> {
     /// Prepares reading. `time_of` says what time a line (without its line end) of a source has, under the
-    /// directives above it.
+    /// directives above it, in a file that has come so far.
     ///
     /// With several files each is opened for a moment, to see when it begins.
     pub fn open(inputs: Vec<Input>, time_of: F) -> Self {
@@ -215,21 +216,27 @@ impl<F: Fn(usize, &[u8], &Directives) -> Option<Timestamp>> Replay<F> {
                 let mut lines = lines(file.unread().get(..n).unwrap_or_default());
                 lines.by_ref().take(MAX_HEADER).find_map(|line| {
                     above.note(line);
-                    self.time(input.source, line, &above)
+                    self.time(input.source, line, &above, None)
                 })
             }
             _ => {
                 let line = file.unread().get(..MAX_LINE).unwrap_or_default();
-                self.time(input.source, line, file.directives())
+                self.time(input.source, line, file.directives(), None)
             }
         };
         let file = (input.path.as_os_str() == STDIN).then_some(file);
         Some(Waiting { input, first, file })
     }
 
-    fn time(&self, source: usize, line: &[u8], above: &Directives) -> Option<Timestamp> {
+    fn time(
+        &self,
+        source: usize,
+        line: &[u8],
+        above: &Directives,
+        newest: Option<Timestamp>,
+    ) -> Option<Timestamp> {
         let line = line.strip_suffix(b"\n").unwrap_or(line);
-        (self.time_of)(source, line.strip_suffix(b"\r").unwrap_or(line), above)
+        (self.time_of)(source, line.strip_suffix(b"\r").unwrap_or(line), above, newest.into())
     }
 
     /// Opens the files whose turn has come.
@@ -282,7 +289,7 @@ impl<F: Fn(usize, &[u8], &Directives) -> Option<Timestamp>> Replay<F> {
         let last = memchr::memrchr(b'\n', inner).map_or(0, |at| at + 1);
         let mut above = open.file.directives().clone();
         above.note_all(block);
-        let last = self.time(open.source, block.get(last..).unwrap_or_default(), &above);
+        let last = self.time(open.source, block.get(last..).unwrap_or_default(), &above, open.key);
         if (open.key.max(last), order) <= until {
             open.key = open.key.max(last);
             return n;
@@ -292,7 +299,7 @@ impl<F: Fn(usize, &[u8], &Directives) -> Option<Timestamp>> Replay<F> {
         let mut seams = Seams::default();
         for line in lines(block) {
             above.note(line);
-            let key = open.key.max(self.time(open.source, line, &above));
+            let key = open.key.max(self.time(open.source, line, &above, open.key));
             let is_seam = seams.are_before(line);
             if is_seam && passed > 0 && (key, order) > until {
                 break;
@@ -307,18 +314,18 @@ impl<F: Fn(usize, &[u8], &Directives) -> Option<Timestamp>> Replay<F> {
         match open.file.look() {
             Next::Lines(n) => {
                 let line = lines(open.file.unread().get(..n).unwrap_or_default()).next();
-                line.and_then(|line| self.time(open.source, line, open.file.directives()))
+                line.and_then(|line| self.time(open.source, line, open.file.directives(), open.key))
             }
             Next::Long => {
                 let line = open.file.unread().get(..MAX_LINE)?;
-                self.time(open.source, line, open.file.directives())
+                self.time(open.source, line, open.file.directives(), open.key)
             }
             Next::Nuls | Next::End => None,
         }
     }
 }
 
-impl<F: Fn(usize, &[u8], &Directives) -> Option<Timestamp>> Iterator for Replay<F> {
+impl<F: Fn(usize, &[u8], &Directives, Reach) -> Option<Timestamp>> Iterator for Replay<F> {
     type Item = Result<Batch, SourceError>;
 
     fn next(&mut self) -> Option<Self::Item> {
@@ -368,7 +375,7 @@ mod tests {
     use crate::source::follow::{Follower, Options, ReadFrom, Watch};
 
     /// The lines of these tests begin with their time in seconds.
-    fn time_of(_source: usize, line: &[u8], _: &Directives) -> Option<Timestamp> {
+    fn time_of(_source: usize, line: &[u8], _: &Directives, _: Reach) -> Option<Timestamp> {
         let text = std::str::from_utf8(line).ok()?;
         text.split(' ').next()?.parse().ok().map(Timestamp::from_seconds)
     }
@@ -509,9 +516,9 @@ mod tests {
     fn files_that_do_not_overlap_are_asked_for_few_times() {
         let dir = tempfile::tempdir().unwrap();
         let n_asked = Cell::new(0);
-        let ask = |source: usize, line: &[u8], above: &Directives| {
+        let ask = |source: usize, line: &[u8], above: &Directives, reach: Reach| {
             n_asked.set(n_asked.get() + 1);
-            time_of(source, line, above)
+            time_of(source, line, above, reach)
         };
         let mut paths = Vec::new();
         for file in 0..3 {
@@ -542,7 +549,7 @@ mod tests {
         while let Some(batch) = replay.next() {
             assert!(replay.open.len() <= 3);
             for line in batch.unwrap().lines() {
-                let time = time_of(0, &line.bytes, &Directives::default());
+                let time = time_of(0, &line.bytes, &Directives::default(), Reach::default());
                 assert!(time > last);
                 (last, n_lines) = (time, n_lines + 1);
             }

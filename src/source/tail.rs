@@ -404,7 +404,7 @@ impl Tail {
         let (stream, source) = (self.stream, self.source.unwrap_or_default());
         let directives = self.position.directives.clone();
         let position = self.position.clone();
-        Batch { stream, source, from, bytes, directives, position, missing, loss: None }
+        Batch { stream, source, from, bytes, directives, position, missing, ..Batch::default() }
     }
 }
 

@@ -28,3 +28,4 @@ mod silence;
 mod smtp;
 mod stories;
 mod words;
+mod zone;

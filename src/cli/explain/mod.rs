@@ -19,6 +19,7 @@ use crate::cli::{Context, advice};
 use crate::engine::line::Line;
 use crate::engine::reader::Reader;
 use crate::engine::record::Columns;
+use crate::engine::zone::Reach;
 
 /// Lines that are walked through unless all are asked for: the last ones.
 const LINES: usize = 20;
@@ -77,14 +78,15 @@ struct Kept {
     length: u64,
     nth: usize,
     columns: Columns,
+    reach: Reach,
 }
 
 impl Kept {
     fn numbered(&self) -> Numbered<'_> {
-        let Self { path, source, number, bytes, offset, length, nth, columns } = self;
+        let Self { path, source, number, bytes, offset, length, nth, columns, reach } = self;
         let bytes = bytes.as_slice().into();
         let line = Line { bytes, offset: *offset, length: *length, nth: *nth };
-        Numbered { path, source: *source, number: *number, line, columns }
+        Numbered { path, source: *source, number: *number, line, columns, reach: *reach }
     }
 }
 
@@ -115,6 +117,7 @@ impl Visit for Last {
             length: seen.line.length,
             nth: seen.line.nth,
             columns: seen.columns.clone(),
+            reach: seen.reach,
         });
         Ok(())
     }

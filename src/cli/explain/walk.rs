@@ -88,7 +88,7 @@ impl Walk {
         if let Some(looks) = self.looks_like(seen) {
             parse.say("looks like", looks);
         }
-        let record = match source.record(&seen.line.bytes, seen.columns) {
+        let record = match source.record(&seen.line.bytes, seen.columns, &mut { seen.reach }) {
             Ok(Some(record)) => record,
             Ok(None) => {
                 parse.say("holds nothing", "passed over, as the daemon does");

@@ -19,6 +19,7 @@ pub use roll::Roll;
 
 use crate::engine::incident::Desk;
 use crate::engine::pulse::Window;
+use crate::engine::zone::Reach;
 
 /// What is remembered of one log.
 #[derive(Clone, Debug, Default, PartialEq, Serialize, Deserialize)]
@@ -30,6 +31,9 @@ pub struct Log {
     /// Who calls from where.
     #[serde(default)]
     pub callers: Callers,
+    /// How far it has come, if its clock shows an hour twice.
+    #[serde(default, skip_serializing_if = "Reach::is_empty")]
+    pub reach: Reach,
 }
 
 impl Log {

@@ -8,6 +8,8 @@ use std::path::PathBuf;
 
 use serde::{Deserialize, Serialize};
 
+use crate::engine::zone::Reach;
+
 pub use comment::comment;
 pub use parts::{Lines, Seams, settled};
 
@@ -206,6 +208,8 @@ pub struct Batch {
     pub missing: Missing,
     /// How the bytes of its gap were lost, if it has one.
     pub loss: Option<Loss>,
+    /// How far its log has come before it. No source knows: it is told from reading to reading.
+    pub reach: Reach,
 }
 
 /// Bytes that were passed over, told rather than hidden.

@@ -1,0 +1,101 @@
+//! Times without a zone, of a clock that has summer and winter.
+
+use serde_json::Value;
+
+use crate::program::{Home, wait_until};
+
+const CONFIG: &str =
+    "[[source]]\npaths = [\"logs/*.log\"]\nread_from = \"start\"\ntime_zone = \"Europe/Berlin\"\n";
+
+/// One request at each of these times of the day.
+fn lines(day: &str, times: &[&str]) -> String {
+    let line = |time: &&str| {
+        format!(
+            "{{\"time\":\"{day} {time}\",\"remote_addr\":\"192.0.2.7\",\"request\":\"GET /v1 HTTP/1.1\",\"status\":200,\
+             \"http_authorization\":\"Bearer exk_0123456789abcdef\"}}\n"
+        )
+    };
+    times.iter().map(line).collect()
+}
+
+/// The requests of each hour in UTC.
+fn hours(home: &Home) -> Vec<(String, u64)> {
+    let token = home.json(&["tokens", "list", "--json"]).remove(0);
+    let id = token["token"]["id"].as_str().unwrap().to_owned();
+    let history = home.json(&["history", &id, "--json"]).remove(0);
+    let hour = |row: &Value| {
+        let hour = row["hour"].as_str().unwrap()[5..16].to_owned();
+        (hour, row["requests"].as_u64().unwrap())
+    };
+    history["hours"].as_array().unwrap().iter().map(hour).collect()
+}
+
+fn expected(hours: &[(&str, u64)]) -> Vec<(String, u64)> {
+    hours.iter().map(|(hour, requests)| ((*hour).to_owned(), *requests)).collect()
+}
+
+/// The clock is set back at 03:00: what came before it, and what came behind.
+const BEFORE: [&str; 4] = ["01:59:00", "02:10:00", "02:40:00", "02:59:58"];
+const BEHIND: [&str; 5] = ["02:00:01", "02:19:00", "02:25:00", "02:59:00", "03:00:00"];
+const HOURS: [(&str, u64); 4] =
+    [("10-24T23:00", 1), ("10-25T00:00", 3), ("10-25T01:00", 4), ("10-25T02:00", 1)];
+
+#[test]
+fn a_replay_tells_the_two_passes_of_the_doubled_hour_apart() {
+    let home = Home::new(CONFIG);
+    home.append("logs/a.log", lines("2026-10-25", &BEFORE));
+    home.append("logs/a.log", lines("2026-10-25", &BEHIND));
+    // A second log, so that both are merged by time.
+    home.append("logs/b.log", lines("2026-10-25", &["02:30:00", "02:30:00"]));
+    home.print(&["replay", "--save", "logs"]);
+    let [before, first, second, behind] = HOURS;
+    assert_eq!(hours(&home), expected(&[before, (first.0, 5), second, behind]));
+    assert_eq!(home.json(&["alerts", "list", "--json"]), Vec::<Value>::new());
+    // One line by itself has what stands above it, too.
+    let parsed = home.json(&["parse", "--line", "7", "logs/a.log"]);
+    assert_eq!(parsed[0]["@timestamp"], "2026-10-25T01:25:00Z");
+}
+
+#[test]
+fn a_restart_and_a_rotation_in_the_doubled_hour_do_not_begin_it_again() {
+    let home = Home::new(CONFIG);
+    home.append("logs/a.log", lines("2026-10-25", &BEFORE));
+    home.append("logs/a.log", lines("2026-10-25", &BEHIND[..2]));
+    let daemon = home.run(&[]);
+    wait_until("the first lines are committed", || home.committed_lines() == 6);
+    daemon.kill();
+    home.append("logs/a.log", lines("2026-10-25", &BEHIND[2..3]));
+    let daemon = home.run(&[]);
+    wait_until("the line behind the restart is committed", || home.committed_lines() == 7);
+    std::fs::rename(home.path("logs/a.log"), home.path("logs/a.log.1")).unwrap();
+    home.append("logs/a.log", lines("2026-10-25", &BEHIND[3..]));
+    wait_until("all lines are committed", || home.committed_lines() == 9);
+    assert!(daemon.terminate().success(), "{}", home.daemon_log());
+    assert_eq!(hours(&home), expected(&HOURS));
+    assert_eq!(home.json(&["alerts", "list", "--json"]), Vec::<Value>::new());
+}
+
+#[test]
+fn the_hour_that_does_not_exist_is_of_the_clock_before_it() {
+    let home = Home::new(CONFIG);
+    home.append(
+        "logs/a.log",
+        lines("2026-03-29", &["01:59:00", "02:10:00", "03:20:00", "04:00:00"]),
+    );
+    home.print(&["replay", "--save", "logs"]);
+    assert_eq!(
+        hours(&home),
+        expected(&[("03-29T00:00", 1), ("03-29T01:00", 2), ("03-29T02:00", 1)])
+    );
+}
+
+#[test]
+fn a_zone_that_is_none_is_told_with_the_nearest_name() {
+    let home = Home::new(&CONFIG.replace("Berlin", "Berlyn"));
+    let output = home.output(&["check"]);
+    assert_eq!(output.status.code(), Some(78));
+    let text =
+        String::from_utf8(output.stderr).unwrap() + &String::from_utf8(output.stdout).unwrap();
+    assert!(text.contains("tokenwatch.toml:5:13"), "{text}");
+    assert!(text.contains("did you mean \"Europe/Berlin\"?"), "{text}");
+}
