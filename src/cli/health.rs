@@ -8,20 +8,11 @@ use serde_json::{Value as Json, json};
 
 use crate::atlas::Layer;
 use crate::cli::print::{self, Printer};
-use crate::engine::detect::Health;
+use crate::engine::detect::{Eye, Health};
 use crate::engine::health::{Log, Roll, principal};
-use crate::engine::time::{DAY, HOUR, SECOND, Timestamp};
+use crate::engine::time::{SECOND, Timestamp};
 use crate::source::rotation::unrotated;
 use crate::store::{OutboxStats, StreamStatus};
-
-/// Lines that are from so long after they were committed are from a wrong clock.
-const MAX_SKEW: i64 = 120 * SECOND;
-/// Unread bytes are no trouble for so long.
-const MAX_LAG: i64 = 60;
-/// Addresses move: GeoIP data is renewed weekly or monthly by who makes it.
-const MAX_AGE: i64 = 30 * DAY;
-/// A mail that waits for longer does so since nobody takes it.
-const MAX_WAIT: i64 = HOUR;
 
 /// One thing that is wrong.
 pub(super) struct Trouble {
@@ -55,7 +46,8 @@ impl Look<'_> {
             self.look_at_log(path, streams, &mut found);
         }
         found.extend(self.layers.iter().filter_map(|layer| self.old(layer)));
-        let waiting = self.outbox.oldest.filter(|oldest| self.now.since(*oldest) > MAX_WAIT);
+        let limit = self.params.limit(Eye::Mail);
+        let waiting = self.outbox.oldest.filter(|oldest| self.now.since(*oldest) > limit);
         found.extend(waiting.map(|oldest| Trouble {
             kind: "mail",
             about: "mails".to_owned(),
@@ -71,7 +63,9 @@ impl Look<'_> {
         if gap > 0 {
             add("gap", format!("{} B were gone before they were read", print::number(gap)));
         }
-        if let Some(silent) = self.roll.unheard(&principal(path), self.params) {
+        let name = principal(path);
+        let silent = self.roll.unheard(&name, self.params);
+        if let Some(silent) = silent.filter(|_| self.roll.is_followed(&name)) {
             let (last, hours) = (print::ago(silent.last, self.now), silent.hours);
             add(
                 "silent",
@@ -79,8 +73,11 @@ impl Look<'_> {
             );
         }
         let lag = streams.iter().map(|stream| (self.lag)(stream, self.now)).max();
-        if let Some(lag) = lag.filter(|lag| *lag > MAX_LAG) {
+        let limit = self.params.limit(Eye::Lag) / SECOND;
+        if let Some(lag) = lag.filter(|lag| *lag > limit) {
             add("lag", format!("bytes have not been read for {lag} s"));
+        } else if self.roll.is_late(&name) {
+            add("lag", format!("bytes are read more than {limit} s after they were written"));
         }
         let latest = streams.iter().max_by_key(|stream| stream.updated);
         let Some((stream, log)) = latest.and_then(|one| Some((one, Log::decode(&one.health)?)))
@@ -96,7 +93,7 @@ impl Look<'_> {
             add("proxy", text);
         }
         let ahead = log.window.newest().map_or(0, |newest| newest.since(stream.updated));
-        if ahead > MAX_SKEW {
+        if ahead > self.params.limit(Eye::Clock) {
             add("skew", format!("its latest lines came {} s before their time", ahead / SECOND));
         }
     }
@@ -106,7 +103,7 @@ impl Look<'_> {
         let path = layer.path.as_ref()?;
         let built = Timestamp::from_seconds(i64::try_from(layer.built?).ok()?);
         let text = || format!("the GeoIP data was built {}", print::ago(built, self.now));
-        (self.now.since(built) > MAX_AGE).then(|| Trouble {
+        (self.now.since(built) > self.params.limit(Eye::Atlas)).then(|| Trouble {
             kind: "geoip",
             about: path.to_string_lossy().into_owned(),
             text: text(),
@@ -140,6 +137,7 @@ pub(super) fn to_json(troubles: &[Trouble]) -> Json {
 mod tests {
     use super::*;
     use crate::atlas::Role;
+    use crate::engine::time::{DAY, HOUR};
 
     fn told(look: &Look<'_>) -> Vec<String> {
         let troubles = look.troubles();
@@ -162,20 +160,24 @@ mod tests {
             ..OutboxStats::default()
         };
         let (params, roll) = (Health::default(), Roll::default());
-        let look = |outbox: OutboxStats| {
+        let look_by = |outbox: OutboxStats, params: &Health| {
             told(&Look {
                 streams: &[],
                 roll: &roll,
                 outbox: &outbox,
                 layers: &layers,
-                params: &params,
+                params,
                 now,
                 lag: |_, _| 0,
             })
         };
+        let look = |outbox| look_by(outbox, &params);
         let old = "geoip: a.mmdb: the GeoIP data was built 31 d ago";
         assert_eq!(look(outbox(1)), [old]);
         let waiting = "mail: mails: the oldest was queued 2 h ago and is not sent";
         assert_eq!(look(outbox(2)), [old, waiting]);
+        // What is configured counts, here as for the daemon.
+        let patient = Health { geoip_days: 31.0, mail_hours: 2.0, ..params };
+        assert_eq!(look_by(outbox(2), &patient), [""; 0]);
     }
 }

@@ -29,7 +29,7 @@ use crate::engine::secret::SealKey;
 use crate::engine::time::Timestamp;
 use crate::source::SourceError;
 use crate::source::follow::Watch;
-use crate::source::replay::{Input, Replay, list};
+use crate::source::replay::{Input, Replay, STDIN, list};
 use crate::source::rotation::unrotated;
 use crate::store::{Lock, Store};
 
@@ -49,6 +49,8 @@ fn learn(context: &mut Context, options: &Options) -> anyhow::Result<ExitCode> {
     let Context { site, printer, .. } = context;
     let (paths, faults) = list(&options.paths, Some(&site.state));
     anyhow::ensure!(faults.is_empty() || !paths.is_empty(), "{}", join(&faults));
+    // What is kept is found again from everywhere, and by the daemon.
+    let paths = if options.save { paths.into_iter().map(whole).collect() } else { paths };
     let format = options.format.as_deref();
     let (sources, inputs) = assign(site.sources()?, &site.watches(), paths, format)?;
     let reader = site.reader(sources)?;
@@ -95,6 +97,11 @@ fn learn(context: &mut Context, options: &Options) -> anyhow::Result<ExitCode> {
     say(&summary, &worker.store, incidents.count(), seconds)?;
     let must_fail = options.fail_on.is_some_and(|level| incidents.worst() >= Some(level));
     Ok(ExitCode::from(if must_fail { exit::CONDITION } else { 0 }))
+}
+
+/// Returns a file's path as the daemon has it.
+fn whole(path: PathBuf) -> PathBuf {
+    if path.as_os_str() == STDIN { path } else { std::path::absolute(&path).unwrap_or(path) }
 }
 
 /// Gives each file its source: the configured one whose pattern it matches, or the log that it was rotated

@@ -1,5 +1,7 @@
 //! `status`: how the daemon is doing: what was read, what waits, what is lost.
 
+use std::fs::{File, Metadata};
+use std::os::unix::fs::{FileExt, MetadataExt};
 use std::process::ExitCode;
 
 use anstyle::AnsiColor;
@@ -19,6 +21,7 @@ use crate::daemon::worker::ROLL;
 use crate::engine::detect::{Health, rejected_percent};
 use crate::engine::health::{Log, Roll};
 use crate::engine::house::{House, Threshold};
+use crate::engine::line::{MAX_LINE, Position};
 use crate::engine::pulse::WINDOW_MINUTES;
 use crate::engine::time::{SECOND, Timestamp};
 use crate::source::journal;
@@ -142,20 +145,36 @@ fn print_threshold(
 }
 
 /// Returns how long a stream has had bytes that were not read: since its last commit, if its file
-/// is longer than what was read.
+/// is longer than what was read by more than a line without an end.
 fn lag(stream: &StreamStatus, size: u64, now: Timestamp) -> i64 {
-    let is_behind = stream.position.offset < size;
+    let is_behind = stream.position.offset < size && has_line(stream);
     if is_behind { (now.since(stream.updated) / SECOND).max(0) } else { 0 }
+}
+
+/// Tells whether a whole line, or too long a one, stands behind what was read; so is what cannot be looked at.
+fn has_line(stream: &StreamStatus) -> bool {
+    let is_there = there(&stream.position).is_some_and(|file| file.is_file());
+    let Some(file) = is_there.then(|| File::open(&stream.position.path).ok()).flatten() else {
+        return true;
+    };
+    let mut ahead = vec![0; MAX_LINE + 1];
+    match file.read_at(&mut ahead, stream.position.offset) {
+        Ok(n_read) => n_read > MAX_LINE || ahead.iter().take(n_read).any(|byte| *byte == b'\n'),
+        Err(_) => true,
+    }
 }
 
 /// Returns a stream's size: of the file that is there now, if it is the same file, else as it was.
 fn size(stream: &StreamStatus) -> u64 {
-    use std::os::unix::fs::MetadataExt;
     let position = &stream.position;
-    let now = std::fs::metadata(&position.path).ok();
-    let same = now.filter(|file| file.ino() == position.inode && file.dev() == position.device);
     // A packed file's offset counts unpacked bytes: its own size says nothing.
-    same.map_or(position.size, |file| file.len()).max(position.size)
+    there(position).map_or(position.size, |file| file.len()).max(position.size)
+}
+
+/// Returns what stands under a stream's path, if it is the same file.
+fn there(position: &Position) -> Option<Metadata> {
+    let now = std::fs::metadata(&position.path).ok();
+    now.filter(|file| file.ino() == position.inode && file.dev() == position.device)
 }
 
 /// Returns the lines of the log's latest ten minutes, and the rejected ones among them.

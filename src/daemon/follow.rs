@@ -212,8 +212,10 @@ impl<L: Listener> Loop<'_, L> {
     }
 
     fn ask(&mut self) -> anyhow::Result<()> {
-        let Self { worker, listener, strains, .. } = self;
-        retry(listener, "looking at the mails", || strains.ask(worker, monotonic(), now()))
+        let Self { worker, listener, strains, follower, .. } = self;
+        retry(listener, "looking at the mails", || {
+            strains.ask(worker, |now| follower.lags(now), monotonic(), now())
+        })
     }
 
     fn keep_logs(&mut self) {

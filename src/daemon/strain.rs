@@ -1,4 +1,4 @@
-//! What the clock tells of the monitor's own eyes: lines from the future, old GeoIP data, mails that nobody takes. A replay
+//! What the clock tells of the monitor's own eyes: lines from the future, logs that are read too late, old GeoIP data, mails that nobody takes. A replay
 //! has no clock of arrival, and asks for none of it.
 
 use std::collections::BTreeMap;
@@ -51,13 +51,14 @@ impl Strains {
         self.ahead.insert(unrotated(&batch.position.path), newest.since(now));
     }
 
-    /// Has the worker tell what has begun to be wrong; every ten seconds.
+    /// Has the worker tell what has begun to be wrong; every ten seconds. `lags` is asked by how much each log is behind.
     ///
     /// # Errors
     /// What the store says.
     pub fn ask(
         &mut self,
         worker: &mut Worker,
+        lags: impl FnOnce(Duration) -> BTreeMap<PathBuf, Duration>,
         monotonic: Duration,
         now: Timestamp,
     ) -> Result<(), StoreError> {
@@ -65,14 +66,17 @@ impl Strains {
             return Ok(());
         }
         self.asked = Some(monotonic);
-        let of_log = |path: &Path, micros: i64| Strain {
+        let of_log = |eye: Eye, path: &Path, micros: i64| Strain {
             principal: principal(path),
-            eye: Eye::Clock,
+            eye,
             about: path.to_string_lossy().into_owned(),
             micros,
         };
         let mut strains: Vec<Strain> =
-            self.ahead.iter().map(|(path, ahead)| of_log(path, *ahead)).collect();
+            self.ahead.iter().map(|(path, ahead)| of_log(Eye::Clock, path, *ahead)).collect();
+        strains.extend(lags(monotonic).into_iter().map(|(path, lag)| {
+            of_log(Eye::Lag, &path, i64::try_from(lag.as_micros()).unwrap_or(i64::MAX))
+        }));
         // The built-in table is as old as the program; whoever wants a newer one names a file.
         strains.extend(self.atlas.files().into_iter().filter_map(|layer| {
             let about = layer.path?.to_string_lossy().into_owned();

@@ -56,6 +56,8 @@ pub struct Worker {
     logs: BTreeMap<PathBuf, Log>,
     /// In which hours they had lines.
     roll: Roll,
+    /// Logs are followed, and were not only replayed.
+    is_live: bool,
     streams: BTreeMap<StreamId, StreamUpdate>,
     /// A commit that failed for a while: it goes first, as it is.
     stuck: Option<Commit>,
@@ -92,6 +94,7 @@ impl Worker {
             memory,
             logs,
             roll: roll.unwrap_or_default(),
+            is_live: false,
             streams,
             stuck: None,
         })
@@ -119,7 +122,11 @@ impl Worker {
         log.reach = reading.reach;
         // Whether all of a journal was read, nobody knows, so that its silence says nothing.
         if !is_journal(&position) {
-            self.roll.hear(&principal(&path), &reading.pulse, &log.window, now);
+            let principal = principal(&path);
+            self.roll.hear(&principal, &reading.pulse, &log.window, now);
+            if self.is_live {
+                self.roll.follow(&principal);
+            }
         }
         let update = self.streams.entry(stream).or_insert_with(|| StreamUpdate {
             stream,
@@ -156,8 +163,10 @@ impl Worker {
         self.judge.strain(&mut self.memory, &mut self.roll, strains, now);
     }
 
-    /// Forgets the logs that are not followed any more: their silence is no news.
+    /// Forgets the logs that are not followed any more: their silence is no news. What is taken from now on is of logs that
+    /// are followed.
     pub fn keep_logs(&mut self, is_followed: impl Fn(&Path) -> bool) {
+        self.is_live = true;
         self.roll.retain(|principal| {
             let path = principal.strip_prefix(PREFIX).unwrap_or(principal);
             is_followed(Path::new(path))

@@ -307,13 +307,13 @@ mod tests {
                 let bytes = lines[cut[0]..cut[1]].concat().into_bytes();
                 let reading = reader.read(&Batch { bytes, reach, ..Batch::default() });
                 reach = reading.reach;
-                times.extend(
-                    reading.usages.iter().map(|usage| usage.time.to_rfc3339(0)[11..16].to_owned()),
-                );
+                times.extend(reading.usages.iter().map(|usage| usage.time.to_rfc3339(0)));
             }
             times
         };
-        let expected = ["23:50", "00:10", "00:59", "01:01", "01:20", "01:59", "02:00"];
+        let expected =
+            ["24T23:50", "25T00:10", "25T00:59", "25T01:01", "25T01:20", "25T01:59", "25T02:00"]
+                .map(|time| format!("2026-10-{time}:00Z"));
         assert_eq!(times(&[0, 7]), expected);
         for cut in 1..7 {
             assert_eq!(times(&[0, cut, 7]), expected, "{cut}");

@@ -282,7 +282,7 @@ impl Follower {
     }
 
     /// Returns, for each group, the lowest rank that has to be read before others.
-    fn ahead(&self) -> BTreeMap<u64, Rank> {
+    pub(super) fn ahead(&self) -> BTreeMap<u64, Rank> {
         let mut ahead = BTreeMap::new();
         for tail in self.tails.iter().filter(|tail| tail.is_ahead()) {
             let first = ahead.entry(tail.group).or_insert_with(|| tail.rank());

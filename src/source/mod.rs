@@ -17,6 +17,7 @@ mod decode;
 mod discover;
 pub mod follow;
 pub mod journal;
+mod lag;
 mod lineage;
 mod marks;
 mod moment;

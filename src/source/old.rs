@@ -19,7 +19,7 @@ pub(super) const BUFFER: usize = 256 * 1024;
 const FIRST: usize = 16 * 1024;
 
 /// The path that stands for standard input.
-pub(super) const STDIN: &str = "-";
+pub const STDIN: &str = "-";
 
 /// What stands next in a file.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]

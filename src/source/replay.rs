@@ -16,7 +16,8 @@ use std::path::{Path, PathBuf};
 
 use super::SourceError;
 use super::discover::{self, Walk};
-use super::old::{Next, OldFile, STDIN};
+pub use super::old::STDIN;
+use super::old::{Next, OldFile};
 use super::rotation::{self, Seen};
 use crate::engine::line::{Batch, Directives, MAX_LINE, Seams};
 use crate::engine::time::Timestamp;

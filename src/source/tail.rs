@@ -9,6 +9,7 @@ use rustix::fs::{SeekFrom, seek};
 use rustix::io::Errno;
 
 use super::cut::{Cut, cut};
+use super::lag::Mark;
 use super::marks::{self, Marks};
 use super::rotation::{self, Evidence, Identity, Meaning, Seen, decide};
 use crate::engine::line::{
@@ -102,6 +103,10 @@ pub(super) struct Tail {
     pub(super) is_moved: bool,
     /// A person was told that it cannot be read.
     pub(super) is_warned: bool,
+    /// It was read to its end since the start.
+    pub(super) is_met: bool,
+    /// From where it is behind.
+    pub(super) mark: Option<Mark>,
     pub(super) used: u64,
     pub(super) file: Option<File>,
     marks: Option<Marks>,
@@ -131,6 +136,8 @@ impl Tail {
             is_paused: false,
             is_moved: false,
             is_warned: false,
+            is_met: false,
+            mark: None,
             used: 0,
             file: None,
             marks: None,

@@ -331,6 +331,21 @@ fn a_log_that_falls_silent_is_told_once_whatever_the_daemon_goes_through() {
 }
 
 #[test]
+fn a_log_of_a_past_replay_is_not_called_silent() {
+    let home = Home::new("");
+    home.append("logs/other.log", half_hours(0, 480));
+    home.append("logs/silent.log", half_hours(0, 400));
+    home.print(&["replay", "--save", "logs"]);
+    assert_eq!(troubles(&home), [""; 0]);
+    // Followed from then on, it is.
+    home.configure("[[source]]\npaths = [\"logs/*.log\"]\n");
+    let daemon = home.run(&[]);
+    wait_until("it is told", || health(&home).len() == 1);
+    assert_eq!(troubles(&home), ["silent"]);
+    assert!(daemon.terminate().success());
+}
+
+#[test]
 fn the_silence_of_a_log_that_nobody_follows_is_no_news() {
     let server = server();
     let home = Home::new(&config(&server));

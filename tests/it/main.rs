@@ -14,6 +14,7 @@ mod accounting;
 mod canary;
 mod commands;
 mod daemon;
+mod eyes;
 mod health;
 mod inspect;
 mod journal;
@@ -24,6 +25,8 @@ mod mail_transport;
 mod program;
 mod pump;
 mod rekey;
+#[path = "../../src/atlas/sample.rs"]
+mod sample;
 mod silence;
 mod smtp;
 mod stories;

@@ -17,7 +17,7 @@ const NAME: &str = "monitor-health";
 
 pub(super) const DETECTOR: Detector = Detector {
     name: NAME,
-    about: "a log is not seen as it is: more than 1 % of its lines within ten minutes fit no format, bytes of it were gone before they could be read, it has no lines any more, nearly all of its principals come from one address, or its clock is ahead; GeoIP data is old, mails wait, or the database was lost",
+    about: "a log is not seen as it is: more than 1 % of its lines within ten minutes fit no format, bytes of it were gone before they could be read, it has no lines any more, nearly all of its principals come from one address, its clock is ahead, or it is read too late; GeoIP data is old, mails wait, or the database was lost",
     facts: &[
         fact("health.rejected_share", "rejected lines, in percent of those within ten minutes"),
         fact("health.rejected", "rejected lines within ten minutes"),
@@ -42,6 +42,7 @@ pub(super) const DETECTOR: Detector = Detector {
         fact("health.skew_seconds", "by how many seconds lines are ahead of the clock"),
         fact("health.geoip_days", "how many days ago a GeoIP file was built"),
         fact("health.mail_minutes", "for how many minutes the oldest mail has waited"),
+        fact("health.lag_seconds", "for how many seconds bytes of a log have not been read"),
         fact(
             "health.database",
             "`lost`: the database was damaged, empty or gone, and was replaced",
@@ -81,6 +82,8 @@ section! {
         geoip_days = 30.0, "d", "MaxMind and DB-IP renew theirs weekly or monthly";
         /// Hours that a mail may wait.
         mail_hours = 1.0, "h", "own choice: greylisting ends after minutes";
+        /// Seconds for which bytes of a log may stand unread.
+        lag_seconds = 60.0, "s", "own choice: a file that cannot be read is tried again every second";
     }
 }
 
@@ -138,6 +141,8 @@ pub enum Eye {
     Atlas,
     /// The mails.
     Mail,
+    /// The reading of a log.
+    Lag,
     /// The database, when it was lost.
     Database,
 }
@@ -151,7 +156,7 @@ pub struct Strain {
     pub eye: Eye,
     /// The log or the file; of a lost database, what became of it.
     pub about: String,
-    /// By how much lines are ahead, how old the file is, how long the oldest mail has waited.
+    /// By how much lines are ahead, how old the file is, how long the oldest mail or bytes of the log have waited.
     pub micros: i64,
 }
 
@@ -159,13 +164,20 @@ impl Health {
     /// Tells whether something is too far off.
     #[must_use]
     pub fn is_strained(&self, strain: &Strain) -> bool {
-        let (limit, unit) = match strain.eye {
+        strain.micros > self.limit(strain.eye)
+    }
+
+    /// Returns how far off is not too far, in microseconds.
+    #[must_use]
+    pub fn limit(&self, eye: Eye) -> i64 {
+        let (limit, unit) = match eye {
             Eye::Clock => (self.skew_seconds, SECOND),
             Eye::Atlas => (self.geoip_days, DAY),
             Eye::Mail => (self.mail_hours, HOUR),
+            Eye::Lag => (self.lag_seconds, SECOND),
             Eye::Database => (0.0, 1),
         };
-        strain.micros > i64::from(whole(limit)).saturating_mul(unit)
+        i64::from(whole(limit)).saturating_mul(unit)
     }
 
     /// Tells whether an address is a proxy's.
@@ -312,6 +324,14 @@ pub fn strained(strain: &Strain) -> Facts {
         }
         Eye::Database => {
             ("health.database", Value::Text(SmolStr::new_static("lost")), about.clone())
+        }
+        Eye::Lag => {
+            let seconds = micros / SECOND;
+            let text = format!(
+                "bytes of {about} have not been read for {seconds} s: it cannot be read, which the journal says, or \
+                 faster lines come than are judged"
+            );
+            ("health.lag_seconds", Value::Int(seconds), text)
         }
     };
     state(&mut facts, name, value);

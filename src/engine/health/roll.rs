@@ -7,10 +7,10 @@
 use std::collections::BTreeMap;
 
 use serde::{Deserialize, Serialize};
-use smol_str::SmolStr;
+use smol_str::{SmolStr, format_smolstr};
 
 use super::hours::{Hours, KEPT};
-use crate::engine::detect::{Health, Strain, Unheard};
+use crate::engine::detect::{Eye, Health, Strain, Unheard};
 use crate::engine::incident::Desk;
 use crate::engine::pulse::{Pulse, Window};
 use crate::engine::time::{DAY, HOUR, Timestamp};
@@ -28,7 +28,7 @@ pub struct Roll {
     site: Hours,
     /// By principal.
     logs: BTreeMap<SmolStr, Heard>,
-    /// What is, or was, too far off, by principal.
+    /// What is, or was, too far off.
     #[serde(default)]
     strains: BTreeMap<SmolStr, Spell>,
     /// It is not as it was stored.
@@ -45,6 +45,9 @@ struct Heard {
     hours: Hours,
     /// Its newest hour when its silence was told.
     told: Option<i64>,
+    /// The daemon follows it: it is not of a replay that is over.
+    #[serde(default)]
+    is_followed: bool,
     desk: Desk,
 }
 
@@ -64,11 +67,12 @@ impl Roll {
         let mut begun = Vec::new();
         for strain in strains {
             let is_strained = params.is_strained(strain);
-            let was = self.strains.get(&strain.principal).is_some_and(|spell| spell.is_open);
+            let name = name_of(strain.eye, &strain.principal);
+            let was = self.strains.get(&name).is_some_and(|spell| spell.is_open);
             if was == is_strained {
                 continue;
             }
-            self.strains.entry(strain.principal.clone()).or_default().is_open = is_strained;
+            self.strains.entry(name).or_default().is_open = is_strained;
             self.is_changed = true;
             begun.extend(is_strained.then_some(strain));
         }
@@ -76,8 +80,15 @@ impl Roll {
     }
 
     /// Returns what was told of something that is too far off.
-    pub fn spell(&mut self, principal: &str) -> Option<&mut Desk> {
-        Some(&mut self.strains.get_mut(principal)?.desk)
+    pub fn spell(&mut self, strain: &Strain) -> Option<&mut Desk> {
+        Some(&mut self.strains.get_mut(&name_of(strain.eye, &strain.principal))?.desk)
+    }
+
+    /// Tells whether a log was read too late when it was looked at last.
+    #[must_use]
+    pub fn is_late(&self, principal: &SmolStr) -> bool {
+        let spell = self.strains.get(&name_of(Eye::Lag, principal));
+        spell.is_some_and(|spell| spell.is_open)
     }
 
     /// Unpacks what was stored; `None` if it is damaged or of a later version.
@@ -129,11 +140,27 @@ impl Roll {
         }
     }
 
-    /// Forgets the logs that nobody follows any more.
+    /// Forgets the logs that nobody follows any more; takes note that the others are followed.
     pub fn retain(&mut self, is_followed: impl Fn(&str) -> bool) {
         let n_before = self.logs.len();
         self.logs.retain(|principal, _| is_followed(principal));
         self.is_changed |= self.logs.len() < n_before;
+        for log in self.logs.values_mut() {
+            self.is_changed |= !std::mem::replace(&mut log.is_followed, true);
+        }
+    }
+
+    /// Takes note that a log is followed.
+    pub fn follow(&mut self, principal: &str) {
+        if let Some(log) = self.logs.get_mut(principal) {
+            self.is_changed |= !std::mem::replace(&mut log.is_followed, true);
+        }
+    }
+
+    /// Tells whether a log is followed.
+    #[must_use]
+    pub fn is_followed(&self, principal: &str) -> bool {
+        self.logs.get(principal).is_some_and(|log| log.is_followed)
     }
 
     /// Returns a log that has fallen silent.
@@ -196,6 +223,11 @@ impl Roll {
         self.is_changed = true;
         Some(&mut log.desk)
     }
+}
+
+/// Returns what a spell is kept under: of a log, clock and lag are apart.
+fn name_of(eye: Eye, principal: &SmolStr) -> SmolStr {
+    if eye == Eye::Lag { format_smolstr!("lag {principal}") } else { principal.clone() }
 }
 
 /// The end of an hour.

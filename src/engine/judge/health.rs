@@ -97,10 +97,10 @@ impl Judge {
     /// Tells what has begun to be too far off; `now` is the clock's time.
     pub fn strain(&self, memory: &mut Memory, roll: &mut Roll, strains: &[Strain], now: Timestamp) {
         for strain in roll.strained(strains, &self.params.health) {
-            let Some(desk) = roll.spell(&strain.principal) else { continue };
+            let Some(desk) = roll.spell(strain) else { continue };
             let found = Finding {
                 time: now,
-                what: "strain".into(),
+                what: if strain.eye == Eye::Lag { "lag" } else { "strain" }.into(),
                 facts: strained(strain),
                 evidence: Vec::new(),
                 is_mailed: strain.eye != Eye::Mail,
@@ -151,8 +151,13 @@ fn lost(gap: &Gap, of: Followed<'_>) -> Finding {
 fn alert(rule: &Rule, found: &Finding, principal: &str) -> Alert {
     let Finding { time, what, facts, evidence, .. } = found;
     let when = time.0.to_string();
-    // Of a gap the file says when it was found: its time is that of looking.
-    let apart = if what.starts_with("gap ") { what.as_str() } else { &when };
+    let apart = match what.as_str() {
+        // Of a gap the file says when it was found: its time is that of looking.
+        gap if gap.starts_with("gap ") => gap,
+        // A log's clock may be off in the same moment.
+        "lag" => &format!("lag {when}"),
+        _ => &when,
+    };
     let reasons = reasons(rule, facts);
     Alert {
         id: stable_id("al", &[&rule.head.id, principal, apart]),
