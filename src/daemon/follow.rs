@@ -16,6 +16,7 @@ use crate::daemon::strain::Strains;
 use crate::daemon::worker::{Delivery, Worker};
 use crate::deliver::render::Files;
 use crate::engine::alert::Alert;
+use crate::engine::health::path_of;
 use crate::engine::judge::Judge;
 use crate::engine::line::Batch;
 use crate::engine::reader::Reader;
@@ -131,7 +132,8 @@ impl<L: Listener> Loop<'_, L> {
                 }
             }
             if !self.follower.is_behind() {
-                self.worker.look(|_| true);
+                let (journals, now) = (&self.journals, monotonic());
+                self.worker.look(|log| !journals.is_behind(path_of(log), now));
             }
             self.ask()?;
             self.commit_if(&mut committed, is_idle)?;
@@ -219,8 +221,8 @@ impl<L: Listener> Loop<'_, L> {
     }
 
     fn keep_logs(&mut self) {
-        let Self { worker, follower, .. } = self;
-        worker.keep_logs(|path| follower.follows(path));
+        let Self { worker, follower, journals, .. } = self;
+        worker.keep_logs(|path| follower.follows(path) || journals.follows(path));
     }
 
     /// Takes in what commands changed in the database: registry, mutes and words.

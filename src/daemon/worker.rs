@@ -11,7 +11,7 @@ use crate::engine::alert::Alert;
 use crate::engine::commit::{Commit, HouseRow, StreamUpdate, SubjectRow};
 use crate::engine::detect::Strain;
 use crate::engine::geo::Atlas;
-use crate::engine::health::{Log, PREFIX, Roll, principal};
+use crate::engine::health::{Log, Roll, path_of, principal};
 use crate::engine::judge::{Followed, Judge};
 use crate::engine::line::{Position, StreamId, Tally};
 use crate::engine::memory::Memory;
@@ -20,7 +20,6 @@ use crate::engine::reader::Reading;
 use crate::engine::registry::Registry;
 use crate::engine::time::Timestamp;
 use crate::engine::zone::Reach;
-use crate::source::journal::is_journal;
 use crate::source::rotation::unrotated;
 use crate::store::{Store, StoreError};
 
@@ -120,13 +119,10 @@ impl Worker {
         self.judge.count(&mut self.memory, log, of, &reading.usages);
         self.judge.check(&mut self.memory, log, of, &reading.pulse);
         log.reach = reading.reach;
-        // Whether all of a journal was read, nobody knows, so that its silence says nothing.
-        if !is_journal(&position) {
-            let principal = principal(&path);
-            self.roll.hear(&principal, &reading.pulse, &log.window, now);
-            if self.is_live {
-                self.roll.follow(&principal);
-            }
+        let principal = principal(&path);
+        self.roll.hear(&principal, &reading.pulse, &log.window, now);
+        if self.is_live {
+            self.roll.follow(&principal);
         }
         let update = self.streams.entry(stream).or_insert_with(|| StreamUpdate {
             stream,
@@ -167,10 +163,7 @@ impl Worker {
     /// are followed.
     pub fn keep_logs(&mut self, is_followed: impl Fn(&Path) -> bool) {
         self.is_live = true;
-        self.roll.retain(|principal| {
-            let path = principal.strip_prefix(PREFIX).unwrap_or(principal);
-            is_followed(Path::new(path))
-        });
+        self.roll.retain(|principal| is_followed(path_of(principal)));
     }
 
     fn recall(&mut self, reading: &Reading) -> Result<(), StoreError> {

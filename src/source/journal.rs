@@ -32,6 +32,9 @@ const MAX_CHUNKS: usize = 8;
 const RETRY: Duration = Duration::from_secs(5);
 /// How long it is not started again at most. A child that ran so long was well.
 const MAX_RETRY: Duration = Duration::from_secs(60);
+/// A unit of which nothing came for so long is read to its end, as far as anybody can tell: journalctl does not say so. It
+/// finds a cursor and a unit's messages by index, within seconds.
+const SETTLE: Duration = Duration::from_secs(30);
 /// Bytes that are taken of what a journalctl that ends by itself prints: a message may be as large as the journal
 /// lets it be, and its cursor stands before it.
 const MAX_LAST: usize = 4 * 1024 * 1024;
@@ -149,6 +152,19 @@ impl Journals {
         }
     }
 
+    /// Tells whether a path stands for a unit that is followed.
+    #[must_use]
+    pub fn follows(&self, path: &Path) -> bool {
+        self.units.iter().any(|unit| unit.watch.path() == path)
+    }
+
+    /// Tells whether a unit may have messages that were not taken; of what is none, it says no.
+    #[must_use]
+    pub fn is_behind(&self, path: &Path, now: Duration) -> bool {
+        let unit = self.units.iter().find(|unit| unit.watch.path() == path);
+        unit.is_some_and(|unit| unit.moved.is_none_or(|moved| now < moved + SETTLE))
+    }
+
     /// Takes what has come: whole lines. `now` is the time since any fixed moment and must not go back.
     pub fn poll(&mut self, now: Duration) -> Vec<Batch> {
         let waker = &self.waker;
@@ -164,6 +180,8 @@ struct Unit {
     position: Position,
     running: Option<Running>,
     retry: Retry,
+    /// When something came of it last, or it was polled first.
+    moved: Option<Duration>,
 }
 
 /// When a child that ended is started again.
@@ -204,11 +222,12 @@ impl Unit {
             || Position { path, ..Position::default() },
             |position| (*position).clone(),
         );
-        Self { watch, stream, position, running: None, retry: Retry::default() }
+        Self { watch, stream, position, running: None, retry: Retry::default(), moved: None }
     }
 
     fn poll(&mut self, now: Duration, waker: &Waker) -> Vec<Batch> {
         let mut batches = Vec::new();
+        self.moved.get_or_insert(now);
         if self.running.is_none() && self.retry.start_at <= now {
             match self.start(waker) {
                 Ok(announced) => batches.extend(announced),
@@ -222,6 +241,7 @@ impl Unit {
                     if self.retry.is_well() {
                         tracing::info!(unit = %self.watch.unit, "journalctl gives messages again.");
                     }
+                    self.moved = Some(now);
                     batches.push(self.batch(chunk));
                 }
                 Err(TryRecvError::Empty) => break,

@@ -134,3 +134,52 @@ fn a_message_that_check_names_can_be_looked_at() {
     let gone = home.output(&["explain", &path, "--cursor", "s=1;i=1"]);
     assert_eq!(gone.status.code(), Some(70));
 }
+
+/// A request at the begin of each half hour of these.
+fn half_hours(numbers: std::ops::Range<u64>) -> impl Iterator<Item = String> {
+    numbers.map(|number| request(number * 1800).replace("api_key", "page"))
+}
+
+#[test]
+fn a_unit_that_falls_silent_is_told_once_and_one_that_speaks_on_is_not() {
+    if !has_journal() {
+        eprintln!("passed over: journalctl and {WRITER} are not both here");
+        return;
+    }
+    let files = "[[source]]\npaths = [\"logs/*.log\"]\nread_from = \"start\"\n";
+    let other = CONFIG.replace("\"nginx\"", "\"other\"").replace("[output]\njournal = false\n", "");
+    let home = Home::new(&format!("{files}{other}{CONFIG}"));
+    let said = |unit: &str, to: u64| -> String {
+        half_hours(0..to).zip(0..).map(|(line, n)| message(n * 1800, unit, &line)).collect()
+    };
+    write_messages(&home, "one", &said("nginx.service", 400));
+    write_messages(&home, "two", &said("other.service", 480));
+    home.append("logs/a.log", half_hours(0..480).map(|line| line + "\n").collect::<String>());
+    let daemon = home.run(&[]);
+    wait_until("all is committed", || home.committed_lines() == 1360);
+    // Hour by hour, slowly: a unit is known to be silent only after half a minute, and the other one misses the fewer hours.
+    let told = || home.json(&["alerts", "list", "--rule", "monitor-health", "--json"]);
+    let mut turn = 0;
+    wait_until("it is told", || {
+        turn += 1;
+        if turn % 2000 == 0 {
+            let at = 478 + turn / 1000;
+            home.append(
+                "logs/a.log",
+                half_hours(at..at + 1).map(|line| line + "\n").collect::<String>(),
+            );
+        }
+        turn % 100 == 0 && !told().is_empty()
+    });
+    assert!(daemon.terminate().success(), "{}", home.daemon_log());
+    let told = told();
+    assert_eq!(told.len(), 1, "{told:?}");
+    let principal = told[0]["principal"].as_str().unwrap();
+    assert!(
+        principal.starts_with("log:journal:") && principal.ends_with("/nginx.service"),
+        "{principal}"
+    );
+    assert_eq!(told[0]["facts"]["health.silent_hours"], 2);
+    let status = home.json(&["status", "--json"]).remove(0);
+    assert_eq!(status["health"][0]["kind"], "silent", "{status}");
+}

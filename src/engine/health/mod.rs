@@ -50,6 +50,12 @@ impl Log {
     }
 }
 
+/// Returns what a log's principal names.
+#[must_use]
+pub fn path_of(principal: &str) -> &Path {
+    Path::new(principal.strip_prefix(PREFIX).unwrap_or(principal))
+}
+
 /// What the principals of logs begin with.
 pub const PREFIX: &str = "log:";
 
