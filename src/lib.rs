@@ -12,6 +12,7 @@ pub mod config;
 pub mod daemon;
 pub mod deliver;
 pub mod engine;
+pub mod mount;
 pub mod source;
 pub mod store;
 pub mod telemetry;

@@ -162,10 +162,11 @@ const LAYERS: &[(&str, &[&str])] = &[
     // Adapters: each touches one part of the world and knows only the engine.
     ("clock", &["engine::time"]),
     ("telemetry", &[]),
+    ("mount", &[]),
     ("atlas", &["engine::geo"]),
     ("config", &["engine::alert", "engine::zone"]),
-    ("source", &["engine::line", "engine::time", "engine::zone"]),
-    ("store", &["engine::*"]),
+    ("source", &["engine::line", "engine::time", "engine::zone", "mount"]),
+    ("store", &["engine::*", "mount"]),
     ("deliver", &["engine::*"]),
     // Wiring.
     (

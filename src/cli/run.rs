@@ -50,7 +50,7 @@ fn inputs(site: &Site, files: &[PathBuf]) -> anyhow::Result<(Vec<Source>, Follow
     let format = format_of("auto")?;
     let source = Source::of(format);
     let patterns = files.iter().map(std::path::absolute).collect::<Result<_, _>>()?;
-    let watch = Watch { source: 0, patterns, read_from: ReadFrom::Start };
+    let watch = Watch { source: 0, patterns, read_from: ReadFrom::Start, is_polled: false };
     Ok((vec![source], Followed { watches: vec![watch], units: Vec::new() }))
 }
 

@@ -79,6 +79,8 @@ pub struct Source {
     pub service: String,
     /// The clock that writes their times without a zone.
     pub zone: Zone,
+    /// Changes of files are found by looking once a second, and nothing is asked of the kernel.
+    pub is_polled: bool,
     /// Where the table begins.
     pub span: Span,
 }
@@ -368,7 +370,17 @@ impl Source {
                 return None;
             }
             (Slot::Set(paths), _) => SourceFrom::Files(paths.value),
-            (_, Slot::Set(unit)) => SourceFrom::Journal { unit, directory },
+            (_, Slot::Set(unit)) => {
+                if let Some(poll) = raw.poll.span() {
+                    let hint = "leave it out: the journal is not looked at as files are";
+                    faults.push(poll.fault(
+                        "`poll` beside `journal`",
+                        "`poll` beside `paths`",
+                        hint,
+                    ));
+                }
+                SourceFrom::Journal { unit, directory }
+            }
             _ => return None,
         };
         let is_start = raw.read_from.or("end") == "start";
@@ -379,6 +391,7 @@ impl Source {
             trusted_proxies: raw.trusted_proxies.or_default(),
             service: raw.service.or_default(),
             zone: raw.time_zone.or_default(),
+            is_polled: raw.poll.or_default(),
             span,
         })
     }

@@ -56,6 +56,7 @@ pub(super) struct RawSource {
     pub(super) trusted_proxies: Slot<Vec<IpNet>>,
     pub(super) service: Slot<String>,
     pub(super) time_zone: Slot<Zone>,
+    pub(super) poll: Slot<bool>,
 }
 
 /// `[tokens]`
@@ -172,6 +173,7 @@ impl RawSource {
         section.read("trusted_proxies", &mut raw.trusted_proxies, |node| node.list(network));
         section.read("service", &mut raw.service, text);
         section.read("time_zone", &mut raw.time_zone, zone);
+        section.read("poll", &mut raw.poll, flag);
         raw
     }
 }

@@ -251,6 +251,16 @@ fn a_time_zone_that_is_none_is_a_fault_where_it_stands() {
 }
 
 #[test]
+fn polling_is_of_files() {
+    let config =
+        parse("[[source]]\npaths = \"/a\"\npoll = true\n[[source]]\npaths = \"/b\"\n").unwrap();
+    let is_polled: Vec<bool> = config.sources.iter().map(|source| source.is_polled).collect();
+    assert_eq!(is_polled, [true, false]);
+    let faults = parse("[[source]]\njournal = \"a\"\npoll = true\n").unwrap_err().to_string();
+    assert!(faults.contains("tokenwatch.toml:3:8: `poll` beside `journal`"), "{faults}");
+}
+
+#[test]
 fn wrong_keys_and_values_are_drawn() {
     assert_snapshot!(faults(
         r#"stat_dir = "/var/lib/tokenwatch"

@@ -214,6 +214,7 @@ impl Site {
                     source: index,
                     patterns: paths.iter().map(|path| PathBuf::from(&path.value)).collect(),
                     read_from: read_from(source),
+                    is_polled: source.is_polled,
                 }),
                 SourceFrom::Journal { .. } => None,
             })

@@ -53,6 +53,8 @@ pub struct Watch {
     pub patterns: Vec<PathBuf>,
     /// Where files begin that are not known at the first start.
     pub read_from: ReadFrom,
+    /// Its changes are found by looking, whatever its file system says.
+    pub is_polled: bool,
 }
 
 /// What can be set. The defaults suit a log host.

@@ -585,7 +585,8 @@ mod tests {
         }
         let mut file = fs::OpenOptions::new().append(true).open(&path).unwrap();
         file.write_all(b"\n5 e\n").unwrap();
-        let watch = Watch { source: 0, patterns: vec![path], read_from: ReadFrom::End };
+        let watch =
+            Watch { source: 0, patterns: vec![path], read_from: ReadFrom::End, ..Watch::default() };
         let mut follower =
             Follower::new(vec![watch], known.into_iter().collect(), Options::default());
         let lines = texts(&follower.poll(std::time::Duration::ZERO));

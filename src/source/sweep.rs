@@ -7,7 +7,7 @@ use std::time::Duration;
 
 use super::SourceError;
 use super::discover::{self, Folders, Found, Looks, Walk};
-use super::follow::{Follower, Place, ReadFrom};
+use super::follow::{Follower, Place, ReadFrom, Watched};
 use super::marks;
 use super::rotation::{self, Identity, Seen};
 use super::tail::{Rest, Tail};
@@ -74,10 +74,15 @@ impl Follower {
         self.admit_unknown(listed, &logs, &mut folders);
         self.reap(now);
         self.forget();
+        let polled = |watched: &&Watched| watched.watch.is_polled;
+        let polled: BTreeSet<usize> =
+            self.watched.iter().filter(polled).map(|watched| watched.watch.source).collect();
+        let is_heard = |tail: &&Tail| tail.source.is_some_and(|source| !polled.contains(&source));
         roots.extend(
             self.tails
                 .iter()
                 .filter(|tail| matches!(tail.place, Place::Listed | Place::Rotated))
+                .filter(is_heard)
                 .map(|tail| discover::folder_of(&tail.resolved)),
         );
         self.wake.watch(&roots);
@@ -108,7 +113,9 @@ impl Follower {
                         listed.entry(identity).or_insert(Listed { source, read_from, found });
                     }
                 }
-                roots.append(&mut walk.folders);
+                if !one.watch.is_polled {
+                    roots.append(&mut walk.folders);
+                }
                 self.warn_once(walk.faults);
             }
         }

@@ -461,7 +461,8 @@ mod tests {
     const FIELDS: &str = "#Fields: date time c-ip cs-method cs-uri-stem sc-status\n";
 
     fn follower(path: &Path, read_from: ReadFrom, known: Vec<(StreamId, Position)>) -> Follower {
-        let watch = Watch { source: 0, patterns: vec![path.to_owned()], read_from };
+        let watch =
+            Watch { source: 0, patterns: vec![path.to_owned()], read_from, is_polled: false };
         Follower::new(vec![watch], known, Options::default())
     }
 

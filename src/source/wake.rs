@@ -1,6 +1,6 @@
 //! Shortens the wait between two sweeps: hears from the kernel which directories changed.
 //!
-//! Nothing is decided by what is heard. Events get lost and come late, whole file systems send none;
+//! Nothing is decided by what is heard. Events get lost and come late, whole file systems send none and are not asked;
 //! the sweep is the truth.
 
 use std::collections::{BTreeMap, BTreeSet};
@@ -14,6 +14,7 @@ use notify::{Event, RecommendedWatcher, RecursiveMode, Watcher};
 
 use super::SourceError;
 use super::rotation::{Identity, Seen};
+use crate::mount::hears_changes;
 
 /// Paths that are remembered one by one; beyond that, everything is looked at.
 const MAX_TOUCHED: usize = 1024;
@@ -49,6 +50,8 @@ pub(super) struct Wake {
     heard: Arc<Mutex<Heard>>,
     watcher: Option<RecommendedWatcher>,
     watched: BTreeMap<PathBuf, Identity>,
+    /// Directories of which nothing would be heard.
+    deaf: BTreeMap<PathBuf, Identity>,
     is_warned: bool,
 }
 
@@ -63,6 +66,7 @@ impl Wake {
             heard: Arc::clone(&heard),
             watcher: None,
             watched: BTreeMap::new(),
+            deaf: BTreeMap::new(),
             is_warned: false,
         };
         let listen = move |event: notify::Result<Event>| {
@@ -90,9 +94,16 @@ impl Wake {
         std::mem::take(&mut *self.heard.lock().unwrap_or_else(PoisonError::into_inner))
     }
 
+    /// Returns the directories that are watched.
+    #[cfg(test)]
+    pub(super) fn watched(&self) -> Vec<&Path> {
+        self.watched.keys().map(PathBuf::as_path).collect()
+    }
+
     /// Watches these directories and no others. A directory that was replaced is watched anew.
     pub(super) fn watch(&mut self, folders: &BTreeSet<PathBuf>) {
         let Some(mut watcher) = self.watcher.take() else { return };
+        self.deaf.retain(|path, _| folders.contains(path));
         let old: Vec<PathBuf> =
             self.watched.keys().filter(|path| !folders.contains(*path)).cloned().collect();
         for path in old {
@@ -103,10 +114,16 @@ impl Wake {
                 self.unwatch(&mut watcher, path);
                 continue;
             };
-            if self.watched.get(path) == Some(&seen.identity) {
+            let known = self.watched.get(path).or_else(|| self.deaf.get(path));
+            if known == Some(&seen.identity) {
                 continue;
             }
             self.unwatch(&mut watcher, path);
+            if !hears_changes(path) {
+                tracing::info!(path = %path.display(), "Changes are found by looking once a second: others may write there.");
+                self.deaf.insert(path.clone(), seen.identity);
+                continue;
+            }
             match watcher.watch(path, RecursiveMode::NonRecursive) {
                 Ok(()) => {
                     self.watched.insert(path.clone(), seen.identity);

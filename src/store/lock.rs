@@ -5,15 +5,11 @@ use std::io::{Read, Write};
 use std::os::unix::fs::OpenOptionsExt;
 use std::path::Path;
 
-use rustix::fs::{FlockOperation, flock, statfs};
+use rustix::fs::{FlockOperation, flock};
 use rustix::io::Errno;
 
 use super::{StoreError, private_directory};
-
-/// File systems that lie on another machine, by statfs(2): NFS, SMB, CIFS, SMB2, AFS, Coda, Ceph. The
-/// write-ahead log of SQLite "does not work over a network filesystem" (sqlite.org/wal.html).
-const REMOTE: [i64; 7] =
-    [0x6969, 0x517b, 0xff53_4d42, 0xfe53_4d42, 0x5346_414f, 0x7375_7245, 0x00c3_6400];
+use crate::mount::is_remote;
 
 /// The right to judge and to mail for one state directory, until dropped.
 ///
@@ -37,10 +33,9 @@ impl Lock {
     /// on another machine; otherwise what the file system says.
     pub fn take(directory: &Path) -> Result<Self, StoreError> {
         private_directory(directory)?;
-        let system = statfs(directory).map_err(|errno| {
-            StoreError::file(directory, "asking for the file system", errno.into())
-        })?;
-        if REMOTE.contains(&system.f_type) {
+        let is_remote = is_remote(directory)
+            .map_err(|cause| StoreError::file(directory, "asking for the file system", cause))?;
+        if is_remote {
             return Err(StoreError::Remote { path: directory.to_owned() });
         }
         let path = directory.join(Self::FILE);

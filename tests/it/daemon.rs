@@ -78,6 +78,36 @@ fn register(home: &Home, columns: &[(&str, &str)]) {
 }
 
 #[test]
+fn a_source_that_is_polled_has_every_line_once_over_rotations_and_a_kill() {
+    let home =
+        Home::new("[[source]]\npaths = [\"logs/*.log\"]\nread_from = \"start\"\npoll = true\n");
+    let line = |n: u64| {
+        format!(
+            "192.0.2.7 - - [12/Mar/2026:08:{:02}:{:02} +0000] \"GET /v1 HTTP/1.1\" 200 {n}\n",
+            n / 60,
+            n % 60
+        )
+    };
+    let mut daemon = home.run(&[]);
+    for n in 0..6 {
+        for m in 0..50 {
+            home.append("logs/a.log", line(n * 100 + m));
+        }
+        // A log that never stood under its name at a look was never there to be rotated.
+        wait_until("the log is seen", || n > 0 || home.committed_lines() == 50);
+        std::fs::rename(home.path("logs/a.log"), home.path(format!("logs/a.log.{n}"))).unwrap();
+        home.append(&format!("logs/a.log.{n}"), line(n * 100 + 50));
+        if n == 3 {
+            daemon.kill();
+            daemon = home.run(&[]);
+        }
+        wait_until("all so far is committed", || home.committed_lines() == (n + 1) * 51);
+    }
+    assert!(daemon.terminate().success(), "{}", home.daemon_log());
+    assert_eq!(home.committed_lines(), 306);
+}
+
+#[test]
 fn sigterm_ends_soon_with_everything_committed() {
     let home = Home::new(&CONFIG.replace("5ms", "60s"));
     let daemon = home.run(&[]);

@@ -1,0 +1,54 @@
+//! What kind of file system a path lies on, where that decides what can be asked of it.
+
+use std::io;
+use std::path::Path;
+
+use rustix::fs::statfs;
+
+/// File systems that lie on another machine, by statfs(2): NFS, SMB, CIFS, SMB2, AFS, Coda, Ceph. The
+/// write-ahead log of SQLite "does not work over a network filesystem" (sqlite.org/wal.html).
+const REMOTE: [i64; 7] =
+    [0x6969, 0x517b, 0xff53_4d42, 0xfe53_4d42, 0x5346_414f, 0x7375_7245, 0x00c3_6400];
+
+/// Those behind which another machine may lie, by statfs(2): FUSE (`sshfs`, `s3fs`), 9P (what hosts share with their
+/// guests).
+const FOREIGN: [i64; 2] = [0x6573_5546, 0x0102_1997];
+
+/// Tells whether a path lies on another machine.
+///
+/// # Errors
+/// What the file system says.
+pub fn is_remote(path: &Path) -> io::Result<bool> {
+    Ok(REMOTE.contains(&statfs(path)?.f_type))
+}
+
+/// Tells whether a directory hears of all its changes: not of those that another machine makes, since inotify(7) "reports
+/// only events that a user-space program triggers through the filesystem API" of this one.
+#[must_use]
+pub fn hears_changes(folder: &Path) -> bool {
+    // What cannot be asked is watched: where that is of no use, the sweep finds what changes.
+    statfs(folder).map_or(true, |system| has_ears(system.f_type))
+}
+
+fn has_ears(system: i64) -> bool {
+    !REMOTE.contains(&system) && !FOREIGN.contains(&system)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn what_another_machine_writes_to_is_not_heard_of() {
+        // ext4, xfs, btrfs, tmpfs, overlay; NFS, CIFS, SMB2, FUSE, 9P (statfs(2)).
+        for system in [0xef53, 0x5846_5342, 0x9123_683e, 0x0102_1994, 0x794c_7630] {
+            assert!(has_ears(system), "{system:x}");
+        }
+        for system in [0x6969, 0xff53_4d42, 0xfe53_4d42, 0x6573_5546, 0x0102_1997] {
+            assert!(!has_ears(system), "{system:x}");
+        }
+        let folder = tempfile::tempdir().unwrap();
+        assert!(hears_changes(folder.path()) && !is_remote(folder.path()).unwrap());
+        assert!(hears_changes(&folder.path().join("gone")));
+    }
+}
