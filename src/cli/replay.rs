@@ -71,7 +71,8 @@ fn learn(context: &mut Context, options: &Options) -> anyhow::Result<ExitCode> {
 
     // Asked of every line where files overlap in time, mostly under the same directives.
     let last = Mutex::new((Directives::default(), Columns::default()));
-    let batches = Replay::open(inputs, |source, line, above, reach| {
+    let known = worker.store.positions()?.into_iter().map(|(_, position)| position).collect();
+    let batches = Replay::resume(inputs, known, |source, line, above, reach| {
         let mut last = last.lock().unwrap_or_else(PoisonError::into_inner);
         if last.0 != *above {
             *last = (above.clone(), Columns::new(above));
@@ -258,6 +259,9 @@ fn say(summary: &Summary, store: &Store, incidents: usize, seconds: f64) -> anyh
     for (position, offset, why) in &summary.rejects {
         let place = format!("{}, byte {offset}, column {}", position.path.display(), why.column);
         writeln!(stderr, "rejected: {}: {}", print::safe(place), print::safe(why.to_string()))?;
+    }
+    if tally.bytes() == 0 && summary.faults.is_empty() && !store.positions()?.is_empty() {
+        writeln!(stderr, "Nothing new: what was read before is kept, and not read again.")?;
     }
     let lines = u32::try_from(tally.lines).map_or(f64::INFINITY, f64::from);
     writeln!(

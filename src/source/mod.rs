@@ -23,6 +23,7 @@ mod marks;
 mod moment;
 mod old;
 pub mod replay;
+mod resume;
 pub mod rotation;
 mod search;
 mod sweep;

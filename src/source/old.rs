@@ -48,6 +48,8 @@ pub(super) struct OldFile {
     /// How much of the unread part is known to be whole lines.
     whole: usize,
     is_at_end: bool,
+    /// What is known of it has another name.
+    is_renamed: bool,
     fault: Option<SourceError>,
 }
 
@@ -99,8 +101,25 @@ impl OldFile {
             at: 0,
             whole: 0,
             is_at_end: false,
+            is_renamed: false,
             fault: None,
         }
+    }
+
+    /// Returns what the file system says the file is.
+    pub(super) const fn identity(&self) -> Identity {
+        Identity::of(&self.position)
+    }
+
+    /// Says which life of the file this is.
+    pub(super) fn begin(&mut self, generation: u32) {
+        self.position.generation = generation;
+        self.stream = self.identity().stream(generation);
+    }
+
+    /// Tells whether nothing was passed yet.
+    pub(super) const fn is_untouched(&self) -> bool {
+        self.position.offset == 0
     }
 
     /// Reads up to the offset of a position. False if the content is another than the position's;
@@ -122,6 +141,7 @@ impl OldFile {
             }
             self.pass(step);
         }
+        self.is_renamed = self.position.path != position.path;
         // What stands before was read of the file that this one was compressed from.
         let is_same = Identity::of(position) == Identity::of(&self.position);
         self.position.began = if is_same { position.began } else { position.offset };
@@ -208,12 +228,13 @@ impl OldFile {
     }
 
     /// Returns, at the end of a compressed file, what says so: a last position whose size is its
-    /// offset. Until then its size is beyond its offset, so that a later run knows to read on.
+    /// offset. Until then its size is beyond its offset, so that a later run knows to read on. At the end of one that has
+    /// another name than it was known by, it says that name.
     pub(super) fn finish(&mut self) -> Result<Option<Batch>, SourceError> {
         if let Some(fault) = self.fault.take() {
             return Err(fault);
         }
-        if !self.is_compressed {
+        if !self.is_compressed && !self.is_renamed {
             return Ok(None);
         }
         let mut batch = self.batch(self.position.offset, Vec::new(), Missing::default());

@@ -18,8 +18,9 @@ use super::SourceError;
 use super::discover::{self, Walk};
 pub use super::old::STDIN;
 use super::old::{Next, OldFile};
+use super::resume::Known;
 use super::rotation::{self, Seen};
-use crate::engine::line::{Batch, Directives, MAX_LINE, Seams};
+use crate::engine::line::{Batch, Directives, MAX_LINE, Position, Seams};
 use crate::engine::time::Timestamp;
 use crate::engine::zone::Reach;
 
@@ -173,6 +174,7 @@ pub struct Replay<F> {
     open: BTreeMap<usize, Open>,
     turns: BinaryHeap<Reverse<Turn>>,
     faults: VecDeque<SourceError>,
+    known: Known,
 }
 
 impl<F: Fn(usize, &[u8], &Directives, Reach) -> Option<Timestamp>> Replay<F> {
@@ -181,7 +183,13 @@ impl<F: Fn(usize, &[u8], &Directives, Reach) -> Option<Timestamp>> Replay<F> {
     ///
     /// With several files each is opened for a moment, to see when it begins.
     pub fn open(inputs: Vec<Input>, time_of: F) -> Self {
+        Self::resume(inputs, Vec::new(), time_of)
+    }
+
+    /// The same, behind what earlier runs read, by the positions that they stored.
+    pub fn resume(inputs: Vec<Input>, known: Vec<Position>, time_of: F) -> Self {
         let mut replay = Self {
+            known: Known::new(known),
             time_of,
             waiting: VecDeque::new(),
             open: BTreeMap::new(),
@@ -204,7 +212,7 @@ impl<F: Fn(usize, &[u8], &Directives, Reach) -> Option<Timestamp>> Replay<F> {
     }
 
     fn look_into(&mut self, input: Input) -> Option<Waiting> {
-        let mut file = match OldFile::open(input.source, &input.path) {
+        let mut file = match self.known.open(input.source, &input.path) {
             Ok(file) => file,
             Err(fault) => {
                 self.faults.push_back(fault);
@@ -248,7 +256,7 @@ impl<F: Fn(usize, &[u8], &Directives, Reach) -> Option<Timestamp>> Replay<F> {
             && let Some((order, next)) = self.waiting.pop_front()
         {
             let Waiting { input, first, file } = next;
-            match file.map_or_else(|| OldFile::open(input.source, &input.path), Ok) {
+            match file.map_or_else(|| self.known.open(input.source, &input.path), Ok) {
                 Ok(file) => {
                     self.open.insert(order, Open { file, source: input.source, key: first });
                     self.turns.push(Reverse((first, order)));
@@ -372,7 +380,6 @@ mod tests {
     use proptest::prelude::*;
 
     use super::*;
-    use crate::engine::line::Position;
     use crate::source::follow::{Follower, Options, ReadFrom, Watch};
 
     /// The lines of these tests begin with their time in seconds.

@@ -11,6 +11,7 @@
 )]
 
 mod accounting;
+mod again;
 mod canary;
 mod commands;
 mod daemon;

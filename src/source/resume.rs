@@ -1,0 +1,72 @@
+//! Where an old file is gone on with: behind what an earlier run read of it.
+//!
+//! A file is known by its identity, or, once it was compressed or copied, as one of the same log that begins and goes on
+//! as a known one did. One whose bytes are not those that were read begins a new life. So does one that was followed from
+//! its middle: a replay is to learn what stands before, and a position cannot say that only what is behind was read.
+
+use std::path::{Path, PathBuf};
+
+use super::SourceError;
+use super::old::{OldFile, STDIN};
+use super::rotation::{Identity, unrotated};
+use crate::engine::line::Position;
+
+/// How far files were read by earlier runs.
+#[derive(Debug, Default)]
+pub(super) struct Known(Vec<(PathBuf, Position)>);
+
+impl Known {
+    pub(super) fn new(positions: Vec<Position>) -> Self {
+        let by_log = |position: Position| (unrotated(&position.path), position);
+        Self(positions.into_iter().map(by_log).collect())
+    }
+
+    /// Opens a file, and passes over what was read of it.
+    pub(super) fn open(&self, source: usize, path: &Path) -> Result<OldFile, SourceError> {
+        let mut file = OldFile::open(source, path)?;
+        if path.as_os_str() == STDIN {
+            return Ok(file);
+        }
+        let own = self.of_file(file.identity());
+        let of_log = self.of_log(path, file.identity());
+        for position in own.into_iter().chain(of_log).filter(|one| self.is_whole(one)) {
+            let generation = own.filter(|own| *own == position).map_or(0, |own| own.generation);
+            file.begin(generation);
+            if file.skip_to(position) {
+                return Ok(file);
+            }
+            if !file.is_untouched() {
+                file = OldFile::open(source, path)?;
+            }
+        }
+        file.begin(own.map_or(0, |own| own.generation + u32::from(own.offset > 0)));
+        Ok(file)
+    }
+
+    /// Tells whether a file was read from its start, be it that the first part was read of the file that it is a copy of.
+    fn is_whole(&self, one: &Position) -> bool {
+        let is_first = |other: &Position| {
+            Identity::of(other) != Identity::of(one)
+                && (other.head, other.head_length) == (one.head, one.head_length)
+                && one.began <= other.offset
+        };
+        one.began == 0 || self.0.iter().any(|(_, other)| is_first(other))
+    }
+
+    /// Returns the latest life of a file.
+    fn of_file(&self, identity: Identity) -> Option<&Position> {
+        let own = self.0.iter().map(|(_, position)| position);
+        own.filter(|position| Identity::of(position) == identity).max_by_key(|one| one.generation)
+    }
+
+    /// Returns the other files of a log, and earlier lives of this one, the longest first.
+    fn of_log(&self, path: &Path, identity: Identity) -> Vec<&Position> {
+        let log = unrotated(path);
+        let own = self.of_file(identity);
+        let others = self.0.iter().filter(|(of, one)| *of == log && Some(one) != own);
+        let mut others: Vec<&Position> =
+            others.map(|(_, one)| one).filter(|one| one.offset > 0).collect();
+        others.sort_by_key(|one| std::cmp::Reverse(one.offset));
+        others
+    }
+}

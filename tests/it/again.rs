@@ -1,0 +1,104 @@
+//! Old logs are read once, however often they are replayed, and a daemon goes on behind them.
+
+use std::fs;
+use std::process::Command;
+
+use crate::program::{Home, wait_until};
+
+const CONFIG: &str = "[[source]]\npaths = [\"logs/*.log\"]\nread_from = \"start\"\n";
+
+fn lines(from: usize, to: usize) -> String {
+    let line = |n: usize| {
+        format!(
+            "192.0.2.7 - - [12/Mar/2026:08:{:02}:{:02} +0000] \"GET /v1/{n} HTTP/1.1\" 200 5 \"-\" \"curl/8.5.0\" \"Bearer exk_0123456789abcdef\"\n",
+            n / 60,
+            n % 60
+        )
+    };
+    (from..to).map(line).collect()
+}
+
+/// The lines that were committed, and the requests that were counted.
+fn counts(home: &Home) -> (u64, u64) {
+    let token = home.json(&["tokens", "list", "--json"]).remove(0);
+    (home.committed_lines(), token["requests"].as_u64().unwrap())
+}
+
+fn replay(home: &Home) -> String {
+    let output = home.output(&["replay", "--save", "logs"]);
+    let said = String::from_utf8(output.stderr).unwrap();
+    assert!(output.status.success(), "{said}");
+    said
+}
+
+#[test]
+fn a_second_replay_counts_what_is_new_and_a_daemon_goes_on_behind_it() {
+    let home = Home::new(CONFIG);
+    home.append("logs/a.log.1", lines(0, 300));
+    home.append("logs/a.log", lines(300, 400));
+    home.append("logs/b.log", lines(0, 50));
+    replay(&home);
+    assert_eq!(counts(&home), (450, 450));
+    let said = replay(&home);
+    assert!(said.contains("Nothing new"), "{said}");
+    assert_eq!(counts(&home), (450, 450));
+    // What was added, be it that the file was rotated and packed meanwhile.
+    home.append("logs/a.log", lines(400, 420));
+    fs::rename(home.path("logs/a.log.1"), home.path("logs/a.log.2")).unwrap();
+    fs::rename(home.path("logs/a.log"), home.path("logs/a.log.1")).unwrap();
+    assert!(Command::new("gzip").arg(home.path("logs/a.log.2")).status().unwrap().success());
+    home.append("logs/a.log", lines(420, 430));
+    assert!(!replay(&home).contains("Nothing new"));
+    assert_eq!(counts(&home), (480, 480));
+    replay(&home);
+    assert_eq!(counts(&home), (480, 480));
+    home.append("logs/a.log", lines(430, 440));
+    let daemon = home.run(&[]);
+    wait_until("the daemon goes on", || home.committed_lines() == 490);
+    home.append("logs/a.log", lines(440, 450));
+    wait_until("the daemon follows", || home.committed_lines() == 500);
+    assert!(daemon.terminate().success(), "{}", home.daemon_log());
+    // What the daemon read, a replay does not read again either.
+    replay(&home);
+    assert_eq!(counts(&home), (500, 500));
+}
+
+#[test]
+fn a_file_that_was_written_anew_is_read_from_its_start() {
+    let home = Home::new(CONFIG);
+    home.append("logs/a.log", lines(0, 30));
+    replay(&home);
+    // In place: the same file, other bytes, and more of them.
+    fs::write(home.path("logs/a.log"), lines(100, 200)).unwrap();
+    replay(&home);
+    replay(&home);
+    assert_eq!(counts(&home), (130, 130));
+    let daemon = home.run(&[]);
+    home.append("logs/a.log", lines(200, 210));
+    wait_until("the daemon goes on", || home.committed_lines() == 140);
+    assert!(daemon.terminate().success(), "{}", home.daemon_log());
+    assert_eq!(counts(&home), (140, 140));
+}
+
+#[test]
+fn what_stood_in_a_log_before_it_was_followed_is_learned_by_a_replay_once() {
+    let home = Home::new(&CONFIG.replace("\"start\"", "\"end\""));
+    home.append("logs/a.log", lines(0, 100));
+    let daemon = home.run(&[]);
+    let began = lines(0, 100).len();
+    wait_until("the log is followed", || {
+        home.path("state/tokenwatch.db").exists()
+            && home.json(&["status", "--json"])[0]["streams"][0]["offset"] == began
+    });
+    assert!(daemon.terminate().success());
+    replay(&home);
+    assert_eq!(counts(&home), (100, 100));
+    replay(&home);
+    assert_eq!(counts(&home), (100, 100));
+    home.append("logs/a.log", lines(100, 110));
+    let daemon = home.run(&[]);
+    wait_until("the daemon goes on", || home.committed_lines() == 110);
+    assert!(daemon.terminate().success(), "{}", home.daemon_log());
+    let status = home.json(&["status", "--json"]).remove(0);
+    assert_eq!(status["health"], serde_json::json!([]), "{status}");
+}
