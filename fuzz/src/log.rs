@@ -88,8 +88,10 @@ fn check_batch(reader: &Reader, batch: &Batch) {
     directives.note_all(head);
     let head = Batch { bytes: head.to_vec(), ..Batch::default() };
     let from = head.bytes.len() as u64;
-    let tail = Batch { from, bytes: tail.to_vec(), directives, ..Batch::default() };
-    let (head, tail) = (reader.read(&head), reader.read(&tail));
+    let head = reader.read(&head);
+    let reach = head.reach;
+    let tail = Batch { from, bytes: tail.to_vec(), directives, reach, ..Batch::default() };
+    let tail = reader.read(&tail);
     let mut sum = Tally::default();
     sum.add(&head.tally);
     sum.add(&tail.tally);
