@@ -132,13 +132,8 @@ impl Parts {
         let reader = Arc::new(site.reader(sources)?);
         let (follower, journals) = follow(site, followed, store.positions()?);
         let waker = follower.waker();
-        let worker = Worker::new(
-            judge,
-            store,
-            Arc::clone(&atlas) as _,
-            Delivery::Mail,
-            site.subjects_bound(),
-        )?;
+        let (bound, places) = (site.subjects_bound(), Arc::clone(&atlas) as _);
+        let worker = Worker::new(judge, store, places, Delivery::Mail, bound)?;
 
         let (orders, orders_out) = channel();
         let (chores, chores_out) = sync_channel(8);
