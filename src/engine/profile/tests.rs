@@ -470,7 +470,8 @@ proptest! {
             let decoded = Profile::decode(&bytes).unwrap();
             prop_assert_eq!(&decoded, &cut.profile);
             prop_assert_eq!(&decoded.encode(), &bytes);
-            prop_assert!(bytes.len() <= 1024, "{} B", bytes.len());
+            // What `codec::tests::widest` takes; about 1 KB is usual.
+            prop_assert!(bytes.len() <= 1740, "{} B", bytes.len());
             if signals.is_accepted {
                 whole.profile.told().tell(u32::from(step.3), usage.time, HOUR);
                 cut.profile.told().tell(u32::from(step.3), usage.time, HOUR);
