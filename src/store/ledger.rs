@@ -22,12 +22,13 @@ pub(super) fn add(db: &Connection, ledger: &Ledger) -> Result<usize> {
         let slot = slot::find(&mut writer.find, slot::of_token(*id), &id.0)?;
         let number = slot.number();
         let total = writer.add_hours(number, token)?;
-        let grown = writer.add_facets(number, token)?;
+        let is_new = matches!(slot, Slot::Free(_));
+        let grown = writer.add_facets(number, token, is_new)?;
         writer.add_token(number, *id, token, &total, grown)?;
         if grown != [0; 5] {
             fold(db, number)?;
         }
-        added += usize::from(matches!(slot, Slot::Free(_)));
+        added += usize::from(is_new);
     }
     Ok(added)
 }
@@ -62,7 +63,11 @@ impl<'a> Writer<'a> {
             )?,
             new_value: db.prepare_cached(
                 "INSERT INTO facet (token, facet, value, first_seen, last_seen, count)
-                 VALUES (?1, ?2, ?3, ?4, ?5, ?6)",
+                 VALUES (?1, ?2, ?3, ?4, ?5, ?6)
+                 ON CONFLICT (token, facet, value) DO UPDATE SET
+                   first_seen = min(first_seen, excluded.first_seen),
+                   last_seen = max(last_seen, excluded.last_seen),
+                   count = min(count + excluded.count, 9007199254740991)",
             )?,
             token: db.prepare_cached(
                 "INSERT INTO token (number, id, kind, hint, principal, issued_at, expires_at,
@@ -107,12 +112,13 @@ impl<'a> Writer<'a> {
         Ok(total)
     }
 
-    /// Adds the values of a token; returns how many are new, by facet.
-    fn add_facets(&mut self, number: i64, token: &TokenUse) -> Result<[i64; 5]> {
+    /// Adds the values of a token; returns how many are new, by facet. A token that is new has none yet, so that none is
+    /// looked for first.
+    fn add_facets(&mut self, number: i64, token: &TokenUse, is_new: bool) -> Result<[i64; 5]> {
         let mut grown = [0; 5];
         for ((facet, value), Span { first, last, count: times }) in &token.facets {
             let row = params![number, facet, value.as_str(), first, last, count(*times)];
-            if self.old_value.execute(row)? > 0 {
+            if !is_new && self.old_value.execute(row)? > 0 {
                 continue;
             }
             self.new_value.execute(row)?;
