@@ -6,7 +6,7 @@ use serde::{Deserialize, Serialize};
 use smol_str::SmolStr;
 
 use super::table::{Entry, Table};
-use super::window::Window;
+use super::window::{Limits, Window};
 use crate::engine::commit::HouseRow;
 use crate::engine::profile::section;
 use crate::engine::stats::{key, whole};
@@ -95,6 +95,8 @@ pub(super) fn ask(
     let now = time.0.div_euclid(SECOND);
     let asker = askers.enter(at, now)?;
     asker.note(object, now, params);
+    // Who asks is known: its past is an excuse.
+    asker.window.known.add(key(&[name]));
     asker.news(now, params)
 }
 
@@ -129,12 +131,12 @@ impl Asker {
     }
 
     fn news(&mut self, now: i64, params: &Objects) -> Option<Enumeration> {
-        let Window { tries, strange, .. } = &self.window;
-        let objects = strange.count().min(*tries);
-        let least = params.objects.max(params.usual_factor * f64::from(self.window.usual()));
-        if f64::from(objects) < least {
+        let Objects { objects: least, usual_factor: times, .. } = *params;
+        if !self.window.is_strange(&Limits { strange: least, tries: least, times }) {
             return None;
         }
+        let Window { tries, strange, .. } = &self.window;
+        let objects = strange.count().min(*tries);
         let order = self.order(params);
         let told = self.told.filter(|(_, at)| now.saturating_sub(*at).abs() < DAY);
         let is_worse = |(told, _)| told == Order::Scattered && order != Order::Scattered;
@@ -207,16 +209,33 @@ mod tests {
         assert_eq!(asked(&mut Askers::default(), (0..100).map(numbered), (0, 60)), []);
     }
 
-    #[test]
-    fn what_a_principal_always_does_is_told_no_more() {
+    /// What is told on each day on which so many objects are walked through.
+    fn told_daily(n_objects: &[u32]) -> Vec<usize> {
         let mut askers = Askers::default();
-        let nightly = |day: u32| (0..80).map(move |n| numbered(1000 * day + n));
-        let told: Vec<usize> = (0..6u32)
-            .map(|day| asked(&mut askers, nightly(day), (i64::from(day) * DAY, 2)).len())
-            .collect();
-        assert_eq!(told, [1, 0, 0, 0, 0, 0]);
-        let all = (0..600).map(|n| numbered(50_000 + n));
-        assert_eq!(asked(&mut askers, all, (6 * DAY, 1)).len(), 1, "seven times that is news");
+        let mut told = Vec::new();
+        for (n, day) in n_objects.iter().zip(0u32..) {
+            let objects = (0..*n).map(|n| numbered(10_000 * day + n));
+            told.push(asked(&mut askers, objects, (i64::from(day) * DAY, 1)).len());
+        }
+        told
+    }
+
+    #[test]
+    fn the_dead_links_that_a_principal_always_meets_are_its_excuse() {
+        assert_eq!(told_daily(&[15, 15, 15, 15, 60, 60, 300]), [0, 0, 0, 0, 0, 0, 1]);
+    }
+
+    #[test]
+    fn a_walk_that_was_told_does_not_make_the_next_one_usual() {
+        assert_eq!(told_daily(&[200, 0, 0, 1000, 1000, 1000]), [1, 0, 0, 1, 1, 1]);
+        assert_eq!(told_daily(&[80; 6]), [1; 6]);
+    }
+
+    #[test]
+    fn a_walk_of_hours_is_told_once_a_day_and_makes_nothing_usual() {
+        let mut askers = Askers::default();
+        let mut walk = |day: i64| asked(&mut askers, (0..4000).map(numbered), (day * DAY, 3)).len();
+        assert_eq!([0, 1, 2, 3, 4].map(&mut walk), [1; 5]);
     }
 
     #[test]

@@ -10,7 +10,7 @@ use serde::{Deserialize, Serialize};
 use smol_str::{SmolStr, format_smolstr};
 
 use super::table::{Entry, Table};
-use super::window::{Gaps, Window};
+use super::window::{Gaps, Limits, Window};
 use crate::engine::commit::HouseRow;
 use crate::engine::geo::Prefix;
 use crate::engine::profile::{Placed, section};
@@ -261,10 +261,11 @@ impl Sources {
         for (n, at) in keys.into_iter().enumerate().filter_map(|(n, at)| Some((n, at?))) {
             let group = self.many.enter(at, now)?;
             group.fail(source, who, now, params);
+            let is_guessing = group.is_guessing(params);
             if group.told.is_some() {
                 break;
             }
-            if group.is_guessing(params) {
+            if is_guessing {
                 return Some(group.tell((at, name_of_group(n, placed)), now));
             }
         }
@@ -376,18 +377,24 @@ impl Source {
     }
 
     /// How it guesses, if that is to be told now.
-    fn news(&self, now: i64, params: &Guessing) -> Option<Manner> {
+    fn news(&mut self, now: i64, params: &Guessing) -> Option<Manner> {
+        let manner = self.manner(params)?;
+        // Told or not: of what is usual neither window says anything.
+        self.burst.discount();
+        self.day.discount();
         let told = Telling::lasts(self.told, now);
-        let Guessing { tokens, tries, day_tokens, slow_tokens, usual_factor, .. } = *params;
-        if told.is_some_and(|told| !told.is_slow) {
-            None
-        } else if self.burst.is_strange(tokens, tries, usual_factor) {
+        told.is_none_or(|told| told.is_slow && manner != Manner::Slow).then_some(manner)
+    }
+
+    fn manner(&mut self, params: &Guessing) -> Option<Manner> {
+        let times = params.usual_factor;
+        let of = |strange, tries| Limits { strange, tries, times };
+        if self.burst.is_strange(&of(params.tokens, params.tries)) {
             Some(Manner::Burst)
-        } else if self.day.is_strange(day_tokens, day_tokens, usual_factor) {
+        } else if self.day.is_strange(&of(params.day_tokens, params.day_tokens)) {
             Some(Manner::Day)
-        } else if told.is_none()
-            && self.day.is_strange(slow_tokens, slow_tokens, usual_factor)
-            && self.gaps.regular().is_some()
+        } else if self.gaps.regular().is_some()
+            && self.day.is_strange(&of(params.slow_tokens, params.slow_tokens))
         {
             Some(Manner::Slow)
         } else {
@@ -397,7 +404,6 @@ impl Source {
 
     fn tell(&mut self, source: (u64, SmolStr), manner: Manner, now: i64) -> Guesses {
         self.told = Some(Telling { is_slow: manner == Manner::Slow, at: now });
-        (self.burst.is_told, self.day.is_told) = (true, true);
         let window = if manner == Manner::Burst { &self.burst } else { &self.day };
         guesses(source, manner, window, (1, self.accepted.count_ones()), now)
     }
@@ -419,15 +425,14 @@ impl Group {
         self.last = now;
     }
 
-    fn is_guessing(&self, params: &Guessing) -> bool {
+    fn is_guessing(&mut self, params: &Guessing) -> bool {
         let Guessing { spread_tokens, spread_sources, usual_factor, .. } = *params;
-        spread_sources <= f64::from(self.sources.count_ones())
-            && self.window.is_strange(spread_tokens, spread_tokens, usual_factor)
+        let limits = Limits { strange: spread_tokens, tries: spread_tokens, times: usual_factor };
+        spread_sources <= f64::from(self.sources.count_ones()) && self.window.is_strange(&limits)
     }
 
     fn tell(&mut self, source: (u64, SmolStr), now: i64) -> Guesses {
         self.told = Some(Telling { is_slow: false, at: now });
-        self.window.is_told = true;
         let n_sources = self.sources.count_ones();
         guesses(source, Manner::Spread, &self.window, (n_sources, 0), now)
     }

@@ -209,6 +209,57 @@ fn a_source_that_goes_on_is_told_once_a_day() {
     assert!((2..=5).contains(&told.len()), "{days:?}");
 }
 
+/// Tells on which days it is told that a source tries so many tokens, and a known one comes from there if `is_known`.
+fn told_on(n_tokens: &[u32], is_known: bool) -> Vec<usize> {
+    let mut scene = Scene::default();
+    let mut days = Vec::new();
+    for (day, n_tokens) in n_tokens.iter().enumerate() {
+        let begin = i64::try_from(day).unwrap() * DAY * SECOND;
+        // at no regular intervals
+        let at = |n: u32| begin + i64::from((100 * n + 37 * (n * n % 7)) * 800 / n_tokens) * SECOND;
+        for n in 0..*n_tokens {
+            let token = 100_000 * u32::try_from(day).unwrap() + n;
+            days.extend(scene.fail(&tried(token, "203.0.113.9", at(n))).map(|_| day));
+            if is_known && n == 0 {
+                let own = Usage { status: Some(200), ..tried(4_000_000, "203.0.113.9", begin) };
+                scene.meet(&own, false);
+            }
+        }
+    }
+    days.dedup();
+    days
+}
+
+#[test]
+fn nobody_makes_guessing_usual() {
+    let rising = [45, 45, 45, 45, 200, 550, 3000, 3000, 5000];
+    assert_eq!(told_on(&rising, false), [4, 5, 6, 7, 8]);
+    assert_eq!(
+        told_on(&rising, true),
+        [5, 6, 7, 8],
+        "five times as ever is the most that is excused"
+    );
+    assert_eq!(told_on(&[45, 45, 45, 45, 200, 200, 200, 200, 200], true), [] as [usize; 0]);
+}
+
+#[test]
+fn many_sources_that_go_on_make_nothing_usual() {
+    let mut scene = Scene::default();
+    let day = |day: u32| {
+        let one = move |n: u32| {
+            let at = i64::from(day) * DAY * SECOND + i64::from(n) * 90 * SECOND;
+            tried(1000 * day + n, &format!("{}.{}.113.9", 10 + n / 4, n % 4), at)
+        };
+        (0..800).map(one)
+    };
+    let told = (0..6).map(|n| {
+        let all = day(n).filter_map(|usage| scene.fail_at(&usage, &hosted()));
+        all.filter(|guesses| guesses.manner == Manner::Spread).count()
+    });
+    let told: Vec<usize> = told.collect();
+    assert!(told.iter().all(|n| *n > 0), "{told:?}");
+}
+
 #[test]
 fn what_was_kept_is_what_was_there() {
     let mut scene = Scene::default();

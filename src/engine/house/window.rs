@@ -8,6 +8,36 @@ use crate::engine::stats::Sketch;
 /// Days with failures after which a source's own usual is what it is measured by.
 const HISTORY: u8 = 3;
 
+/// From where on what fails within a window is no accident.
+#[derive(Clone, Copy, Debug)]
+pub(super) struct Limits {
+    /// Different ones that fail, at the least.
+    pub strange: f64,
+    /// Failures, at the least.
+    pub tries: f64,
+    /// Times what is usual, where the past is an excuse.
+    pub times: f64,
+}
+
+/// The worst that was found of a window; it decides what the window says of what is usual.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, PartialOrd, Ord, Serialize, Deserialize)]
+enum Standing {
+    /// Few failed, or few beside those who are known: that is usual from now on.
+    #[default]
+    Ordinary,
+    /// Only the past excuses it: it teaches no more than the past, else a little more each day would in the
+    /// end make anything usual.
+    Excused,
+    /// It is no accident, told or not: it teaches nothing.
+    Strange,
+}
+
+impl Standing {
+    fn is_ordinary(&self) -> bool {
+        *self == Self::Ordinary
+    }
+}
+
 /// What happens in a window that begins with the first failure after the last one ended.
 #[derive(Clone, Debug, Default, PartialEq, Serialize, Deserialize)]
 pub(super) struct Window {
@@ -19,8 +49,8 @@ pub(super) struct Window {
     pub strange: Sketch,
     /// Who is known and came from there, whatever the answer.
     pub known: Sketch,
-    /// It was told of: it says nothing of what is usual.
-    pub is_told: bool,
+    #[serde(default, skip_serializing_if = "Standing::is_ordinary")]
+    standing: Standing,
     /// Its day since 1970, and the most of a window on this day and on days before.
     day: i64,
     today: u32,
@@ -51,8 +81,13 @@ impl Window {
     }
 
     fn close(&mut self, now: i64) {
-        let failed = if self.is_told { 0 } else { self.strange.count() };
-        let most = self.today.max(failed);
+        let failed = self.strange.count();
+        let taught = match self.standing {
+            Standing::Ordinary => failed,
+            Standing::Excused => failed.min(self.usual()),
+            Standing::Strange => 0,
+        };
+        let most = self.today.max(taught);
         let day = now.div_euclid(86_400);
         let has_failed = self.tries > 0;
         *self = Self {
@@ -86,17 +121,36 @@ impl Window {
         self.before.max(self.today)
     }
 
-    /// Tells whether so many failed that it is no accident: a source with a past, `times` as many as
-    /// ever; another, twice as many as are known and came from there. So neither the ordinary failures
-    /// of an office nor those of all clients behind one proxy are anything.
-    pub(super) fn is_strange(&self, tokens: f64, tries: f64, times: f64) -> bool {
-        let strange = f64::from(self.strange.count());
-        if strange < tokens || f64::from(self.tries) < tries {
-            return false;
+    /// Tells whether so many failed by now that it is no accident, and has the window remember that.
+    pub(super) fn is_strange(&mut self, limits: &Limits) -> bool {
+        let now = self.standing_by(limits);
+        self.standing = self.standing.max(now);
+        now == Standing::Strange
+    }
+
+    /// Has the window say nothing of what is usual: it is part of something strange.
+    pub(super) const fn discount(&mut self) {
+        self.standing = Standing::Strange;
+    }
+
+    /// Judges what failed by now. Where somebody known comes from and others failed on days before, by that
+    /// past: `times` as many as ever are no accident. Elsewhere twice as many as are known, so that a source
+    /// from where nobody comes but who guesses has no excuse. So neither the ordinary failures of an office nor
+    /// those of all clients behind one proxy are anything. Where so many times the usual are more than can be
+    /// counted, it is again the known who say whether a full counter is an accident.
+    fn standing_by(&self, limits: &Limits) -> Standing {
+        let strange = self.strange.count();
+        if f64::from(strange) < limits.strange || f64::from(self.tries) < limits.tries {
+            return Standing::Ordinary;
         }
-        match self.has_past() {
-            true => times * f64::from(self.usual()) <= strange,
-            false => self.is_mostly_strange(),
+        let most = limits.times * f64::from(self.usual());
+        let is_countable = most <= f64::from(Sketch::FULL);
+        let is_more = most.min(f64::from(Sketch::FULL)) <= f64::from(strange);
+        match (self.has_past() && self.known.count() > 0, self.is_mostly_strange()) {
+            (true, is_mostly) if is_more && (is_mostly || is_countable) => Standing::Strange,
+            (true, true) => Standing::Excused,
+            (false, true) => Standing::Strange,
+            (_, false) => Standing::Ordinary,
         }
     }
 
@@ -161,34 +215,71 @@ mod tests {
         }
     }
 
+    const LIMITS: Limits = Limits { strange: 15.0, tries: 15.0, times: 5.0 };
+
+    fn met(window: &mut Window, n: u32) {
+        (900_000..900_000 + n).for_each(|who| {
+            window.known.add(key(&[&who.to_le_bytes()]));
+        });
+    }
+
+    /// A day on which so many fail, and so many known come from there; tells whether that is strange.
+    fn lived(window: &mut Window, day: i64, n: u32, n_known: u32) -> bool {
+        let from = 10_000 * u32::try_from(day).unwrap();
+        failed(window, from, 1, day * 86_400);
+        met(window, n_known);
+        (1..n).any(|n| {
+            failed(window, from + n, 1, day * 86_400);
+            window.is_strange(&LIMITS)
+        })
+    }
+
     #[test]
-    fn a_source_with_a_past_is_measured_by_it() {
+    fn a_source_with_a_past_and_known_ones_is_measured_by_the_past() {
         let mut window = Window::default();
-        for day in 0..5 {
-            failed(&mut window, 1000 * u32::try_from(day).unwrap(), 8, day * 86_400);
-        }
-        failed(&mut window, 50_000, 20, 5 * 86_400);
-        assert!(window.usual().abs_diff(8) <= 1 && !window.is_strange(15.0, 15.0, 5.0));
-        failed(&mut window, 60_000, 40, 5 * 86_400 + 60);
-        assert!(window.is_strange(15.0, 25.0, 5.0));
+        assert!(!(0..5).any(|day| lived(&mut window, day, 8, 1)));
+        assert!(!lived(&mut window, 5, 25, 1));
+        assert!(lived(&mut window, 6, 60, 1));
     }
 
     #[test]
     fn a_source_without_a_past_is_measured_by_who_is_known_there() {
-        let mut window = Window::default();
-        failed(&mut window, 0, 30, 0);
-        assert!(window.is_strange(15.0, 25.0, 5.0));
-        (100..130u32).for_each(|who| {
-            window.known.add(key(&[&who.to_le_bytes()]));
-        });
-        assert!(!window.is_strange(15.0, 25.0, 5.0));
+        assert!(lived(&mut Window::default(), 0, 30, 0));
+        assert!(!lived(&mut Window::default(), 0, 30, 30));
     }
 
     #[test]
-    fn what_was_told_is_not_what_is_usual() {
+    fn the_past_excuses_nobody_where_nobody_known_comes_from() {
         let mut window = Window::default();
-        failed(&mut window, 0, 60, 0);
-        window.is_told = true;
+        assert!(!(0..9).any(|day| lived(&mut window, day, 12, 0)));
+        assert!(lived(&mut window, 9, 20, 0));
+    }
+
+    #[test]
+    fn a_little_more_each_day_does_not_make_all_usual() {
+        let mut window = Window::default();
+        assert!(!(0..4).any(|day| lived(&mut window, day, 14, 1)));
+        let told: Vec<bool> = [50, 200, 550, 3000]
+            .into_iter()
+            .zip(4..)
+            .map(|(n, day)| lived(&mut window, day, n, 1))
+            .collect();
+        assert_eq!(told, [false, true, true, true]);
+        assert!(window.usual() < 20, "{}", window.usual());
+    }
+
+    #[test]
+    fn no_past_excuses_more_than_can_be_counted_and_a_proxy_for_all_is_quiet() {
+        let mut window = Window::default();
+        assert!(!(0..4).any(|day| lived(&mut window, day, 200, 300)), "among many who are known");
+        assert!(!lived(&mut window, 4, 3000, 3000), "on a busy day");
+        assert!(lived(&mut window, 5, 3000, 100));
+    }
+
+    #[test]
+    fn what_is_strange_is_not_what_is_usual_whether_told_or_not() {
+        let mut window = Window::default();
+        assert!(lived(&mut window, 0, 60, 0));
         failed(&mut window, 0, 1, 86_400);
         assert_eq!((window.usual(), window.tries), (0, 1));
     }
