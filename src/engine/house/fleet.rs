@@ -20,7 +20,7 @@ section! {
         /// Principals that know a value, from which on it is new for nobody.
         known = 3.0, "principals", "docs/detection.md, Fleet";
         /// For how long a network or client then says nothing of one principal.
-        keep_days = 14.0, "d", "docs/detection.md, Learning: as long as an alerted actor is watched";
+        keep_days = 14.0, "d", "docs/detection.md, Learning: as long as a suspect actor is watched";
         /// For how long a rush of many then says nothing of one principal.
         rush_hours = 24.0, "h", "own choice: a launch, a month's end, the day after an outage";
     }

@@ -22,7 +22,7 @@ impl Profile {
     ///
     /// What becomes normal, and when: values of known actors at once. Values of a new actor at
     /// once if they are little evidence, else on its third day of accepted use, or its fourteenth if
-    /// it was alerted. A usage that the server refused to an actor with any new value teaches
+    /// it is suspect. A usage that the server refused to an actor with any new value teaches
     /// nothing at all, but its evidence counts.
     pub fn absorb(&mut self, seen: &Placed<'_>, signals: &Signals, params: &Params) -> Absorbed {
         if signals.is_late {
@@ -117,16 +117,17 @@ impl Profile {
         let hold = params.learning.hold;
         if signals.tier > Tier::None {
             actor.told = voice(signals.tier);
-            let is_somebody_else = signals.actor.identity() >= hold;
-            actor.is_alerted |= signals.tier >= Tier::Alert && is_somebody_else;
         }
         if signals.is_barred {
-            actor.is_alerted = true; // its place is kept
+            actor.is_suspect = true; // its place is kept
             return true;
         }
         let identity = signals.evidence.identity();
+        // What is known by now says nothing more, though its evidence is kept for a day.
+        let is_somebody_else = identity > 0.0 && signals.actor.identity() >= hold;
+        actor.is_suspect |= signals.is_serious && is_somebody_else;
         let is_new = identity >= hold || (actor.days > 0 && identity > 0.0); // once held, to the end
-        if !is_new && !actor.is_alerted {
+        if !is_new && !actor.is_suspect {
             actor.days = 0;
             return false;
         }
@@ -139,12 +140,12 @@ impl Profile {
         }
         let learning = &params.learning;
         let days =
-            if actor.is_alerted { learning.promote_alerted_days } else { learning.promote_days };
+            if actor.is_suspect { learning.promote_alerted_days } else { learning.promote_days };
         if f64::from(actor.days) >= days {
-            (actor.days, actor.is_alerted) = (0, false);
+            (actor.days, actor.is_suspect) = (0, false);
             return false;
         }
-        if actor.days == 1 && !actor.is_alerted {
+        if actor.days == 1 && !actor.is_suspect {
             self.count_novelty(signals);
         }
         true

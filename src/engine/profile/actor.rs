@@ -83,8 +83,9 @@ pub(super) struct Actor {
     pub days: u8,
     /// Whether today is among them.
     pub is_day_counted: bool,
-    /// Whether it was alerted as somebody else.
-    pub is_alerted: bool,
+    /// Whether it was somebody else with a score of the tier alert, told or not: a budget of mails decides what
+    /// is told, never what is learned.
+    pub is_suspect: bool,
     /// What was told of it.
     pub told: Voice,
     /// When the evidence began to be collected, in minutes since 1970; it is kept for a day.
@@ -125,7 +126,7 @@ impl Actor {
     /// Tells whether it is being watched: somebody else, as far as is known.
     #[must_use]
     pub(super) const fn is_held(&self) -> bool {
-        self.days > 0 || self.is_alerted
+        self.days > 0 || self.is_suspect
     }
 }
 
@@ -155,7 +156,7 @@ impl Actors {
             Some(at) => at,
             None => {
                 if self.0.len() >= Self::SLOTS {
-                    let worth = |actor: &Actor| (actor.is_alerted, actor.is_held(), actor.day);
+                    let worth = |actor: &Actor| (actor.is_suspect, actor.is_held(), actor.day);
                     let least = self.0.iter().enumerate().min_by_key(|(_, actor)| worth(actor));
                     let at = least.map_or(0, |(at, _)| at);
                     self.0.remove(at);
@@ -202,7 +203,7 @@ mod tests {
     #[test]
     fn the_alerted_stay_when_a_slot_is_needed() {
         let mut actors = Actors::default();
-        actors.entry(1).unwrap().is_alerted = true;
+        actors.entry(1).unwrap().is_suspect = true;
         (2..100).for_each(|key| actors.entry(key).unwrap().day = 9);
         assert_eq!(actors.0.len(), Actors::SLOTS);
         assert!(actors.get(1).is_some() && actors.get(99).is_some());

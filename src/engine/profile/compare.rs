@@ -107,6 +107,7 @@ impl Profile {
             score: 0.0,
             threshold: world.threshold.unwrap_or(params.score.alert),
             tier: Tier::None,
+            is_serious: false,
             rate_tier: Tier::None,
             hop: None,
             routes: 0,
@@ -361,11 +362,13 @@ impl Profile {
             .get(signals.actor_key)
             .map_or(Tier::None, |actor| actor.told.within(time, score.actor_repeat_days * 24.0));
         let told = self.told_score.within(time, score.repeat_hours).max(by_actor);
-        let in_force = Score { alert: signals.threshold, ..*score };
-        let tier = Tier::of(signals.score, &in_force);
         // a rate that is held at the tier notice stays there, however low the threshold
         let is_held = signals.is_rate_alone && !is_extreme;
-        signals.tier = newly(if is_held { tier.min(Tier::Notice) } else { tier }, told);
+        let most = if is_held { Tier::Notice } else { Tier::Critical };
+        let tier = |score: &Score| Tier::of(signals.score, score).min(most);
+        let in_force = Score { alert: signals.threshold, ..*score };
+        let (to_tell, is_serious) = (newly(tier(&in_force), told), tier(score) >= Tier::Alert);
+        (signals.tier, signals.is_serious) = (to_tell, is_serious);
         let told = self.told_rate.within(time, score.repeat_hours);
         signals.rate_tier = newly(Tier::of(now, score), told);
     }

@@ -45,7 +45,7 @@ impl Profile {
                 }
             }
             for actor in self.actors.known_as(&keys) {
-                (actor.days, actor.is_alerted) = (0, false);
+                (actor.days, actor.is_suspect) = (0, false);
                 actor.evidence = Default::default();
             }
             if seen.families.has(Family::Dormancy) {

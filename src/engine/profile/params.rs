@@ -93,7 +93,7 @@ section! {
         hold = 2.5, "nats", "docs/detection.md, Learning";
         /// Days of use after which they are.
         promote_days = 3.0, "d", "docs/detection.md, Learning";
-        /// Days of use after which those of an actor that was alerted are.
+        /// Days of use after which those of an actor that is suspect are.
         promote_alerted_days = 14.0, "d", "Entra ID learns atypical travel for 14 days";
         /// How far behind the principal's last a usage may be, to be scored and learned.
         late_minutes = 10.0, "min", "own choice: log hosts that lag behind one another";

@@ -187,8 +187,11 @@ pub struct Signals {
     pub rate_share: f64,
     /// The score from which on a person is told at once, in nats.
     pub threshold: f64,
-    /// What of the score is to be told now: `None` if nothing or if it was told.
+    /// What of the score is to be told now, by the threshold in force: `None` if nothing or if it was told.
     pub tier: Tier,
+    /// The score reaches the tier alert as it is configured, whatever the threshold in force and told or not: who
+    /// is somebody else is not learned soon.
+    pub is_serious: bool,
     /// What of the rate is to be told now.
     pub rate_tier: Tier,
     /// The way from the last trusted place, if the address is new and both were accepted.

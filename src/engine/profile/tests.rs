@@ -73,12 +73,15 @@ pub(crate) struct Life {
     pub(crate) profile: Profile,
     pub(crate) params: Params,
     peers: Alone,
+    /// Where a budget of mails has the threshold.
+    threshold: Option<f64>,
 }
 
 impl Life {
     pub(crate) fn compare(&self, usage: &Usage, place: &Place) -> Signals {
-        let world =
-            World { atlas: &NoAtlas, peers: &self.peers, heard: Heard::default(), threshold: None };
+        let Self { peers, threshold, .. } = self;
+        let (heard, threshold) = (Heard::default(), *threshold);
+        let world = World { atlas: &NoAtlas, peers, heard, threshold };
         self.profile.compare(&Placed::new(usage, place), &self.params, &world)
     }
 
@@ -373,6 +376,25 @@ fn what_comes_late_is_counted_and_nothing_else() {
     assert_eq!(signals.time, START.plus(10 * DAY - 12 * MINUTE));
 }
 
+/// What is told of a thief who comes as the owner's client for four days, and then with tools.
+fn told_of_a_patient_thief(threshold: Option<f64>) -> Vec<Tier> {
+    let mut life = Life { threshold, ..Life::default() };
+    life.params.score.critical = 15.0;
+    life.steady(20);
+    let client = Some("198.51.100.7".parse().unwrap());
+    let days = (20..24).map(|day| Usage { client, ..usage(day * DAY + 10 * HOUR) });
+    let more = Usage { route: "/v1/admin/keys".into(), ..stolen(28 * DAY + 10 * HOUR) };
+    days.chain([more]).map(|usage| life.live(&usage, &rented()).tier).collect()
+}
+
+#[test]
+fn what_a_budget_keeps_quiet_about_is_not_learned_sooner() {
+    use Tier::{Alert, Critical, None as Nothing, Notice};
+    let told = [None, Some(15.0)].map(told_of_a_patient_thief);
+    assert_eq!(told[0], [Alert, Nothing, Nothing, Nothing, Critical]);
+    assert_eq!(told[1], [Notice, Nothing, Nothing, Nothing, Critical]);
+}
+
 #[test]
 fn one_line_from_the_future_does_not_deafen() {
     let mut life = Life::default();
@@ -479,6 +501,19 @@ proptest! {
             cut.profile = Profile::decode(&cut.profile.encode()).unwrap();
         }
         prop_assert_eq!(whole.profile, cut.profile);
+    }
+
+    #[test]
+    fn a_budget_mutes_nothing_critical_and_teaches_nothing(steps in steps(), threshold in 6.0..=10.0) {
+        let (mut life, mut clock) = (Life::default(), 0);
+        let mut within = Life { threshold: Some(threshold), ..Life::default() };
+        for step in steps {
+            let (usage, place) = lived(step, &mut clock);
+            let (told, told_within) = (life.live(&usage, &place), within.live(&usage, &place));
+            prop_assert_eq!(told.score, told_within.score);
+            let is_critical = [told, told_within].map(|signals| signals.tier == Tier::Critical);
+            prop_assert_eq!(is_critical[0], is_critical[1]);
+        }
     }
 
     #[test]

@@ -398,7 +398,7 @@ fn write_actors(to: &mut Writer, actors: &Actors, day: i32) {
     for actor in &actors.0 {
         to.bits(actor.key, 32);
         to.from(actor.day.into(), day.into());
-        let flags = u64::from(actor.is_day_counted) << 1 | u64::from(actor.is_alerted);
+        let flags = u64::from(actor.is_day_counted) << 1 | u64::from(actor.is_suspect);
         to.uint(u64::from(actor.days) << 2 | flags);
         write_voice(to, actor.told, base);
         let families = actor.evidence.families();
@@ -436,7 +436,7 @@ fn read_actors(from: &mut Reader<'_>, day: i32) -> Read<Actors> {
             day: last,
             days: u8::try_from(state >> 2).map_err(|_| CodecError::Value("actor"))?,
             is_day_counted: state & 2 == 2,
-            is_alerted: state & 1 == 1,
+            is_suspect: state & 1 == 1,
             told,
             since,
             evidence,

@@ -66,7 +66,7 @@ fn actor(key: u32, minute: i64) -> Actor {
         day: TODAY - 1000,
         days: 13,
         is_day_counted: true,
-        is_alerted: true,
+        is_suspect: true,
         told: Voice { tier: Tier::Critical, minute },
         since: minute,
         evidence,
