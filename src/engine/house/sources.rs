@@ -222,17 +222,18 @@ fn seconds(minutes: f64) -> i64 {
     i64::from(whole(minutes * 60.0))
 }
 
-/// Tells whether a use of an unknown token that the server turned away is a try. A Referer is nobody's
-/// use; a JWT that says whose it is and that its time is over is a client that was late, as all
+/// Tells whether a use of an unknown token is a try: the server turned it away (4xx), and did not merely fail,
+/// or an outage would look like guessing. A Referer is nobody's use; a JWT that says whose it is and that its time is over is a client that was late, as all
 /// clients are when the service that refreshes them is down.
 fn is_try(usage: &Usage) -> bool {
     let is_over = usage.claims.expires_at.is_some_and(|end| end <= usage.time);
     let is_late = matches!(usage.identity, Some(Identity::Jwt { .. })) && is_over;
-    !matches!(usage.carrier, Carrier::Referer(_)) && !is_late
+    let is_turned_away = matches!(usage.status, Some(400..=499));
+    is_turned_away && !matches!(usage.carrier, Carrier::Referer(_)) && !is_late
 }
 
 impl Sources {
-    /// Takes in a use of an unknown token that the server turned away. Returns what is to be told now.
+    /// Takes in a use of an unknown token that made it no known one. Returns what is to be told now.
     pub(super) fn fail(&mut self, placed: &Placed<'_>, params: &Guessing) -> Option<Guesses> {
         let usage = placed.usage;
         let address = usage.client.filter(|_| is_try(usage))?;

@@ -4,7 +4,7 @@
 //! [`Memory::unknown_principals`]), has the store recall it, and hands it in ([`Memory::admit`], [`Memory::remember`]). Everything that changed since the
 //! last commit leaves through [`Memory::take`], whole; once it is committed, [`Memory::forget`] makes room.
 //!
-//! Tokens that nobody knows and the server turned away (4xx) never get a place here: they are counted, and
+//! Tokens that nobody knows and the server did not answer (4xx, 5xx) never get a place here: they are counted, and
 //! that is all, however many an attacker invents.
 
 mod due;
@@ -175,7 +175,7 @@ impl Memory {
     }
 
     /// Returns the principals that have to be recalled before a batch can be judged: those of tokens
-    /// that are known, registered or were not refused. `known` is sorted.
+    /// that are known, registered or were answered. `known` is sorted.
     #[must_use]
     pub fn unknown_principals(
         &self,
@@ -244,7 +244,7 @@ impl Memory {
 
     /// Finds the subject of a usage, or counts the usage as refused if its token is unknown.
     ///
-    /// A token becomes known by the first use that is not refused.
+    /// A token becomes known by the first use that is answered.
     pub fn find(&mut self, usage: &Usage) -> Option<Handle> {
         let Some(token) = self.tokens.get_mut(&usage.token) else {
             self.refused_unknown += 1;
@@ -469,9 +469,10 @@ impl Pending {
 
 /// Tells whether a usage makes its token known: it was not turned away, and it was a use. What stands in a
 /// Referer or was refused, anybody can invent; and 400, 404 or 429 are what a made-up token gets as
-/// well where the route, the form or the pace is looked at first.
+/// well where the route, the form or the pace is looked at first. A server that failed (5xx) says nothing of
+/// the token. A redirect does make it known: many an API answers with one.
 const fn makes_known(usage: &Usage) -> bool {
-    !matches!(usage.status, Some(400..=499)) && !matches!(usage.carrier, Carrier::Referer(_))
+    !matches!(usage.status, Some(400..=599)) && !matches!(usage.carrier, Carrier::Referer(_))
 }
 
 fn client(family: &str, version: &str) -> SmolStr {

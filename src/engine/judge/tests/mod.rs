@@ -228,7 +228,7 @@ fn usages() -> impl Strategy<Value = Vec<Usage>> {
                 bytes: if route == 4 { 90 << 20 } else { 612 },
                 status: match token {
                     100.. if status > 0 => Some(401),
-                    _ => [Some(200), None, Some(401), Some(404), Some(302)]
+                    _ => [Some(200), None, Some(401), Some(404), Some(302), Some(503)]
                         .get(usize::from(status))
                         .copied()
                         .unwrap_or(Some(200)),
@@ -551,6 +551,21 @@ fn tokens_that_nobody_knows_and_the_server_refuses_leave_no_rows() {
     books.house.clear();
     let refused = Books { refused_unknown: 100, ..Books::default() };
     assert_eq!(books, refused);
+}
+
+#[test]
+fn a_server_that_fails_makes_no_token_known_and_no_guesses() {
+    let during_an_outage = |n: u8| Usage {
+        token: TokenId([n; 16]),
+        status: Some(500 + u16::from(n % 5)),
+        ..usage(i64::from(n) * SECOND)
+    };
+    let mut books = judged(&(100..200).map(during_an_outage).collect::<Vec<_>>());
+    assert!(books.house.keys().all(|name| name == "clock"), "{:?}", books.house.keys());
+    books.house.clear();
+    assert_eq!(books, Books { refused_unknown: 100, ..Books::default() });
+    let redirected = Usage { status: Some(302), ..during_an_outage(100) };
+    assert_eq!(judged(&[redirected]).tokens.len(), 1, "many an API redirects");
 }
 
 #[test]
