@@ -66,6 +66,12 @@ impl Clock {
         self.hour
     }
 
+    /// Returns a day since 1970, or the site's own if it lies far ahead of that: a wrong clock wrote it.
+    pub(super) const fn believed(&self, day: i64) -> i64 {
+        let today = self.hour.div_euclid(24);
+        if self.beat > 0 && day > today + FAR / 24 { today } else { day }
+    }
+
     /// Notes when those called last who are silent together.
     pub(super) const fn lose(&mut self, first: i64, last: i64) {
         self.lost = Some((first, last));
@@ -108,6 +114,18 @@ mod tests {
         let rested = std::iter::once(0).chain((0..63).map(|n| 9 * DAY + n));
         assert_eq!(beats(rested.clone()), (1, 0));
         assert_eq!(beats(rested.chain([9 * DAY + 64])), (2, 216));
+    }
+
+    #[test]
+    fn a_day_far_ahead_is_today() {
+        let mut clock = Clock::default();
+        assert_eq!(clock.believed(9), 9, "nothing is known yet");
+        clock.pass(Timestamp(START));
+        assert_eq!(
+            [19_000, 20_000, 20_001].map(|day| clock.believed(day)),
+            [19_000, 20_000, 20_001]
+        );
+        assert_eq!([20_002, 99_999, i64::MAX].map(|day| clock.believed(day)), [20_000; 3]);
     }
 
     #[test]

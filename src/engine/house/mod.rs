@@ -303,6 +303,7 @@ impl House {
 
     /// Notes that a principal of a class has made a value its own.
     fn note(&mut self, (family, key): (Family, u32), who: (Class, u32), day: i64) {
+        let day = self.clock.value.believed(day);
         if Family::COMMON.contains(&family)
             && let Some(part) = self.customs.get_mut(bucket_of(family, key))
         {

@@ -232,3 +232,21 @@ fn a_change_under_a_clock_far_ahead_spoke_for_everybody_for_years() {
     let (score, _) = company.live(0, &moved(0, 10 * DAY), &rented());
     assert!(score > 6.0, "{score}");
 }
+
+#[test]
+fn a_value_under_a_clock_far_ahead_takes_no_place_for_years() {
+    let mut house = House::default();
+    let at = |day: i64| usage(day * DAY).time;
+    let mut note = |key: u32, day: i64, written: i64| {
+        house.begin_hour(at(day));
+        for who in 1..=2 {
+            house.note((Family::Client, key), (Class::Human, who), at(written).day());
+        }
+        house.users_of(Family::Client, 9)
+    };
+    assert_eq!(note(9, 0, 3650), [2, 0]);
+    let others =
+        (10..40_000).filter(|key| bucket_of(Family::Client, *key) == bucket_of(Family::Client, 9));
+    let left: Vec<[u32; 2]> = others.map(|key| note(key, 1, 1)).collect();
+    assert_eq!(left.last(), Some(&[0, 0]));
+}
