@@ -181,7 +181,7 @@ fn what_three_others_use_is_weaker_evidence() {
     let elsewhere =
         |micros: i64| Usage { client: Some("203.0.113.9".parse().unwrap()), ..usage(micros) };
     let (alone, _) = company.live(0, &elsewhere(10 * DAY), &rented());
-    // an actor that was alerted is learned on its fourteenth day
+    // an actor that is suspect is learned on its fourteenth day
     for day in 11..26 {
         company.live(4, &usage(day * DAY), &berlin());
         for hour in 0..24 {
