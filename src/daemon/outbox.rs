@@ -186,8 +186,8 @@ impl Pump {
         }
         match self.write(outgoing)? {
             Some(mail) => self.send(&[outgoing], &mail, Sent::Single, now),
-            // Its incident was pruned or forgotten: there is nothing left to tell.
-            None => self.store.dead(outgoing.id, "what it tells of is gone"),
+            // Its incident was pruned or forgotten, or its rows are damaged: there is nothing left to tell.
+            None => self.store.dead(outgoing.id, "what it tells of is gone, or cannot be read"),
         }
     }
 
@@ -240,6 +240,9 @@ impl Pump {
         match &outgoing.about {
             About::Incident { incident, revision } => {
                 let Found::One(found) = self.store.incident(incident)? else { return Ok(None) };
+                if found.alerts.is_empty() {
+                    return Ok(None);
+                }
                 let mut alerts = plain(&found.alerts);
                 alerts.sort_by_key(|alert| std::cmp::Reverse((alert.rule.level, alert.risk)));
                 alerts.truncate(MAX_ALERTS);
@@ -265,6 +268,7 @@ impl Pump {
                 )?;
                 Ok(Some(mail))
             }
+            About::Illegible => Ok(None),
         }
     }
 

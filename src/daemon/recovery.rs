@@ -43,10 +43,15 @@ pub fn has_run_before(site: &Site) -> bool {
     site.state.join(Lock::FILE).exists()
 }
 
-/// Has the next opening look through all of the database if damage of it is what ended this run.
+/// Has the next opening look through all of the database if damage of it is what ended this run; twice in a row is enough.
 pub fn note_end<T>(site: &Site, ended: &anyhow::Result<T>) {
-    let Err(ended) = ended else { return };
     let path = site.database();
+    let Err(ended) = ended else {
+        if let Err(error) = mend::absolve(&path) {
+            warn!(%error, "A mark of the last end cannot be removed.");
+        }
+        return;
+    };
     let store = ended.chain().find_map(|cause| cause.downcast_ref::<StoreError>());
     let Some(damage) = store.filter(|error| error.is_damage_of(&path)) else { return };
     if let Err(error) = mend::suspect(&path, damage) {

@@ -10,7 +10,7 @@ use crate::engine::secret::TokenId;
 use crate::engine::time::Timestamp;
 use crate::engine::word::{Verdict, Word};
 
-use super::codec::{get_json, get_text, get_u32};
+use super::codec::{get_json, get_text, get_u32, legible};
 use super::resolve::Found;
 use super::{Reader, Store, StoreError, mutes, words};
 
@@ -144,9 +144,9 @@ impl Reader {
             Found::<StoredIncident>::MOST
         );
         self.read("looking up an incident", |db| {
-            let found: rusqlite::Result<Vec<_>> =
-                db.prepare_cached(&sql)?.query_map([id], incident)?.collect();
-            let with_alerts = found?.into_iter().map(|incident| with_alerts(db, incident));
+            let found =
+                legible("an incident", db.prepare_cached(&sql)?.query_map([id], incident)?)?;
+            let with_alerts = found.into_iter().map(|incident| with_alerts(db, incident));
             let found = with_alerts.collect::<rusqlite::Result<Vec<_>>>()?;
             Ok(Found::unless_exact(found, |stored| stored.incident.id == id))
         })
@@ -224,7 +224,7 @@ fn stored(
         let is_muted = mutes.iter().any(|mute: &Mute| mute.covers(&alert));
         Ok(StoredAlert { alert, ack: ack(row)?, is_muted })
     })?;
-    rows.collect()
+    legible("an alert", rows)
 }
 
 fn ack(row: &Row<'_>) -> rusqlite::Result<Option<Ack>> {
@@ -242,12 +242,10 @@ fn ack(row: &Row<'_>) -> rusqlite::Result<Option<Ack>> {
 fn with_alerts(db: &Connection, incident: Incident) -> rusqlite::Result<StoredIncident> {
     let sql = format!("{SELECT} WHERE a.incident = :incident ORDER BY a.time, a.number");
     let alerts = stored(db, &sql, named_params! { ":incident": incident.id.as_str() })?;
-    let ack = db
-        .prepare_cached("SELECT subject, verdict, note, at FROM ack WHERE subject = ?1")?
-        .query_map([incident.id.as_str()], ack)?
-        .next()
-        .transpose()?
-        .flatten();
+    let mut said =
+        db.prepare_cached("SELECT subject, verdict, note, at FROM ack WHERE subject = ?1")?;
+    let said = said.query_map([incident.id.as_str()], ack)?;
+    let ack = legible("what was said of an incident", said)?.into_iter().flatten().next();
     Ok(StoredIncident { incident, alerts, ack })
 }
 

@@ -5,11 +5,14 @@ use rusqlite::{Result, Row};
 use serde::Serialize;
 use serde::de::DeserializeOwned;
 use smol_str::SmolStr;
+use tracing::error;
 
 use crate::engine::alert::Level;
 use crate::engine::ledger::{Activity, Facet};
 use crate::engine::secret::TokenId;
 use crate::engine::time::Timestamp;
+
+use super::error::is_illegible;
 
 /// Counters stop here: the largest whole number that every JSON reader holds exactly (2^53 - 1,
 /// RFC 8259, section 6). Two of them always fit in a column's 64 bits, so sums cannot overflow
@@ -34,6 +37,27 @@ pub(super) fn get_u32(row: &Row<'_>, column: &str) -> Result<u32> {
 /// Reads a name.
 pub(super) fn get_text(row: &Row<'_>, column: &str) -> Result<SmolStr> {
     Ok(SmolStr::new(row.get_ref(column)?.as_str()?))
+}
+
+/// Collects the rows that can be read. One whose bytes have changed is told and passed over: it must hide no other, and
+/// end nobody.
+pub(super) fn legible<T>(
+    what: &'static str,
+    rows: impl Iterator<Item = Result<T>>,
+) -> Result<Vec<T>> {
+    let passed_over = |row: &Result<T>| match row {
+        Err(fault) if is_illegible(fault) => {
+            error!(what, %fault, "A row of the database cannot be read; it is passed over.");
+            true
+        }
+        _ => false,
+    };
+    rows.filter(|row| !passed_over(row)).collect()
+}
+
+/// Reads a text of which only the whole makes sense: bytes that are no UTF-8 are for its own reader to refuse.
+pub(super) fn get_lossy(row: &Row<'_>, column: &str) -> Result<String> {
+    Ok(String::from_utf8_lossy(row.get_ref(column)?.as_bytes()?).into_owned())
 }
 
 /// Reads a value kept as JSON.

@@ -137,7 +137,7 @@ impl StoreError {
         let path = path.to_owned();
         match source.sqlite_error_code() {
             // Columns hold what they are declared to (STRICT), unless their bytes have changed.
-            None if is_mistyped(&source) => {
+            None if is_illegible(&source) => {
                 Self::Corrupt { path, doing, detail: source.to_string() }
             }
             Some(ErrorCode::DatabaseBusy | ErrorCode::DatabaseLocked) => Self::Busy { path, doing },
@@ -154,10 +154,16 @@ impl StoreError {
     }
 }
 
-const fn is_mistyped(source: &rusqlite::Error) -> bool {
-    use rusqlite::Error::{FromSqlConversionFailure, IntegralValueOutOfRange, InvalidColumnType};
+/// Tells whether a row was found and one of its values makes no sense.
+pub(super) const fn is_illegible(source: &rusqlite::Error) -> bool {
+    use rusqlite::Error::{
+        FromSqlConversionFailure, IntegralValueOutOfRange, InvalidColumnType, Utf8Error,
+    };
     matches!(
         source,
-        FromSqlConversionFailure(..) | IntegralValueOutOfRange(..) | InvalidColumnType(..)
+        FromSqlConversionFailure(..)
+            | IntegralValueOutOfRange(..)
+            | InvalidColumnType(..)
+            | Utf8Error(..)
     )
 }

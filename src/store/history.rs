@@ -10,7 +10,7 @@ use crate::engine::ledger::{Activity, Facet, Span};
 use crate::engine::secret::TokenId;
 use crate::engine::time::Timestamp;
 
-use super::codec::{add_activity, get_activity, get_count, get_text};
+use super::codec::{add_activity, get_activity, get_count, get_text, legible};
 use super::registry::{self, LifecycleRow, Who};
 use super::tokens::{self, Numbered, TokenSummary};
 use super::{Reader, StoreError, alerts, slot};
@@ -165,13 +165,14 @@ fn incidents(
     )?;
     let Window { since, until } = window;
     let mut found = BTreeMap::new();
-    for row in by_principal.query_map(params![principal, since, until], alerts::incident)? {
-        let incident = row?;
+    let what = "an incident";
+    let of = params![principal, since, until];
+    for incident in legible(what, by_principal.query_map(of, alerts::incident)?)? {
         found.insert((incident.opened, incident.id.clone()), incident);
     }
     for token in tokens {
-        for row in by_token.query_map(params![token, since, until], alerts::incident)? {
-            let incident = row?;
+        let of = params![token, since, until];
+        for incident in legible(what, by_token.query_map(of, alerts::incident)?)? {
             found.insert((incident.opened, incident.id.clone()), incident);
         }
     }

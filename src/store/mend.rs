@@ -6,13 +6,15 @@
 //!
 //! ```text
 //! tokenwatch.db.suspect           a run ended since it found damage: look through all of it
+//! tokenwatch.db.cleared           that was done, and no damage found: if the next run ends like that too, the backup is
+//!                                 taken, once
 //! tokenwatch.db.damage            the note: what was found, and what became of it
 //! tokenwatch.db.damaged-SECONDS   what was set aside, with -wal and -shm; the database itself goes last
 //! tokenwatch.db.restoring         a copy of the backup on its way
 //! ```
 
 use std::fs::{self, OpenOptions};
-use std::io::Write as _;
+use std::io::{ErrorKind, Write as _};
 use std::os::unix::fs::OpenOptionsExt;
 use std::path::{Path, PathBuf};
 
@@ -109,6 +111,14 @@ pub fn suspect(path: &Path, why: &StoreError) -> Result<(), StoreError> {
     write_whole(&beside(path, ".suspect"), why.to_string().as_bytes())
 }
 
+/// Notes that a run ended well: what was once suspected of the database at `path` has come to nothing.
+///
+/// # Errors
+/// What the file system says.
+pub fn absolve(path: &Path) -> Result<(), StoreError> {
+    remove(&beside(path, ".cleared"))
+}
+
 /// Tells whether opening takes its time: all of the database is looked through, or a copy is made.
 #[must_use]
 pub fn is_suspect(path: &Path) -> bool {
@@ -133,8 +143,33 @@ pub fn open(
         None => look(path, has_run_before, now)?,
     };
     let damage = damage.map(|damage| replace(path, damage)).transpose()?;
-    remove(&beside(path, ".suspect"))?;
+    clear(path, damage.is_some())?;
     Ok((Store::open(path)?, damage))
+}
+
+/// Takes the mark back for which the database was looked through; where nothing was found, another says so.
+fn clear(path: &Path, was_replaced: bool) -> Result<(), StoreError> {
+    let (suspect, cleared) = (beside(path, ".suspect"), beside(path, ".cleared"));
+    if was_replaced {
+        remove(&cleared)?;
+        return remove(&suspect);
+    }
+    match fs::rename(&suspect, &cleared) {
+        Err(source) if source.kind() != ErrorKind::NotFound => {
+            Err(StoreError::file(&suspect, "taking back a mark", source))
+        }
+        _ => Ok(()),
+    }
+}
+
+/// Returns why two runs in a row ended, if the checks of the database find nothing wrong with it and there is a backup that
+/// has not been tried.
+fn twice(path: &Path) -> Option<String> {
+    let made = backed_up(path)?;
+    let was_tried = Damage::read(path).is_some_and(|last| last.outcome == Outcome::Restored(made));
+    let why = fs::read(beside(path, ".suspect")).ok()?;
+    let is_twice = beside(path, ".cleared").exists() && !was_tried;
+    is_twice.then(|| String::from_utf8_lossy(&why).into_owned())
 }
 
 /// Looks whether the database is as it should be.
@@ -147,7 +182,8 @@ fn look(path: &Path, has_run_before: bool, now: Timestamp) -> Result<Option<Dama
             Some(lost(found, String::new()))
         }
         Err(StoreError::Corrupt { detail, .. }) => Some(lost(Ruin::Damaged, detail)),
-        Ok(()) | Err(StoreError::Absent { .. } | StoreError::Older { .. }) => None,
+        Ok(()) => twice(path).map(|detail| lost(Ruin::Damaged, detail)),
+        Err(StoreError::Absent { .. } | StoreError::Older { .. }) => None,
         Err(error) => return Err(error),
     })
 }
@@ -245,6 +281,35 @@ mod tests {
         assert!(is_suspect(&path));
         assert_eq!(tokens(&path), (200, None));
         assert!(!is_suspect(&path));
+    }
+
+    #[test]
+    fn damage_that_no_check_finds_twice_in_a_row_brings_the_backup_back_once() {
+        let (_directory, path) = lived();
+        let why = StoreError::Absent { path: path.clone() };
+        suspect(&path, &why).unwrap();
+        assert_eq!(tokens(&path), (200, None));
+        absolve(&path).unwrap();
+        suspect(&path, &why).unwrap();
+        assert_eq!(tokens(&path), (200, None), "a run between them ended well");
+        suspect(&path, &why).unwrap();
+        let made = backed_up(&path).unwrap();
+        assert_eq!(tokens(&path), (100, Some(Outcome::Restored(made))));
+        assert_eq!(Damage::last(&path, NOON).unwrap().detail, why.to_string());
+        for _ in 0..3 {
+            suspect(&path, &why).unwrap();
+            assert_eq!(tokens(&path), (100, None), "the same backup is of no use");
+        }
+    }
+
+    #[test]
+    fn without_a_backup_what_no_check_finds_is_left_as_it_is() {
+        let (_directory, path) = lived();
+        fs::remove_file(backup_of(&path)).unwrap();
+        for _ in 0..3 {
+            suspect(&path, &StoreError::Absent { path: path.clone() }).unwrap();
+            assert_eq!(tokens(&path), (200, None));
+        }
     }
 
     #[test]

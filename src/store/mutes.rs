@@ -5,7 +5,7 @@ use rusqlite::{Connection, params};
 use crate::engine::geo::Country;
 use crate::engine::mute::{Mute, Scope};
 
-use super::codec::{get_text, get_u32};
+use super::codec::{get_text, get_u32, legible};
 use super::commit::bump;
 use super::status::setting;
 use super::{Reader, Store, StoreError};
@@ -91,5 +91,5 @@ pub(super) fn all(db: &Connection) -> rusqlite::Result<Vec<Mute>> {
             until: row.get("until")?,
         })
     })?;
-    rows.collect()
+    legible("a mute", rows)
 }

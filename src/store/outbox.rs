@@ -12,6 +12,7 @@ use crate::engine::time::Timestamp;
 
 use super::alerts::{self, StoredAlert};
 use super::codec::{get_text, get_u32};
+use super::error::is_illegible;
 use super::{Reader, Store, StoreError};
 
 /// A mail that is to be sent.
@@ -52,6 +53,8 @@ pub enum About {
         /// ... and ends with this one.
         upto: i64,
     },
+    /// The row cannot be read.
+    Illegible,
 }
 
 impl Reader {
@@ -247,7 +250,23 @@ fn mark_sent(db: &Connection, ids: &[i64], now: Timestamp) -> rusqlite::Result<(
     Ok(())
 }
 
+/// Reads a row; of one that cannot be read, as much as it takes to give it up.
 fn outgoing(row: &Row<'_>) -> rusqlite::Result<Outgoing> {
+    match legible_outgoing(row) {
+        Err(fault) if is_illegible(&fault) => Ok(Outgoing {
+            id: row.get("id")?,
+            message_id: SmolStr::default(),
+            about: About::Illegible,
+            created: row.get("created")?,
+            due: row.get("due")?,
+            attempts: 0,
+            error: fault.to_string(),
+        }),
+        outcome => outcome,
+    }
+}
+
+fn legible_outgoing(row: &Row<'_>) -> rusqlite::Result<Outgoing> {
     let about = match row.get::<_, Option<String>>("incident")? {
         Some(incident) => {
             About::Incident { incident: incident.into(), revision: get_u32(row, "revision")? }

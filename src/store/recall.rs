@@ -6,7 +6,7 @@ use smol_str::SmolStr;
 use crate::engine::commit::{HouseRow, SubjectRow};
 use crate::engine::secret::TokenId;
 
-use super::codec::get_text;
+use super::codec::{get_text, legible};
 use super::slot::{self, Slot};
 use super::{Reader, StoreError};
 
@@ -39,7 +39,7 @@ impl Reader {
             let mut all = db.prepare_cached(
                 "SELECT principal, body, due FROM profile WHERE due <= ?1 ORDER BY due, number",
             )?;
-            all.query_map([beat], subject_row)?.collect()
+            legible("a profile", all.query_map([beat], subject_row)?)
         })
     }
 
@@ -53,7 +53,7 @@ impl Reader {
             let row = |row: &Row<'_>| {
                 Ok(HouseRow { name: get_text(row, "name")?, body: row.get("body")? })
             };
-            all.query_map([], row)?.collect()
+            legible("what is known of all", all.query_map([], row)?)
         })
     }
 

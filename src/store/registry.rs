@@ -8,7 +8,7 @@ use crate::engine::registry::Registered;
 use crate::engine::secret::TokenId;
 use crate::engine::time::Timestamp;
 
-use super::codec::{get_json, get_text, to_json};
+use super::codec::{get_json, get_text, legible, to_json};
 use super::commit::{bump, remember};
 use super::status::setting;
 use super::{Reader, Store, StoreError, recall, slot};
@@ -175,19 +175,17 @@ pub(super) fn lifecycle(
         "SELECT token, name, time, what, note, noted FROM lifecycle
          WHERE name = ?1 AND name <> '' AND token IS NULL ORDER BY number",
     )?;
-    let mut found: Vec<_> =
-        by_name.query_map([name], lifecycle_row)?.collect::<rusqlite::Result<_>>()?;
+    let what = "a row of a lifecycle";
+    let mut found = legible(what, by_name.query_map([name], lifecycle_row)?)?;
     for token in tokens {
-        for row in by_token.query_map([token], lifecycle_row)? {
-            found.push(row?);
-        }
+        found.extend(legible(what, by_token.query_map([token], lifecycle_row)?)?);
     }
     found.sort_by_key(|row| (row.time, row.noted));
     Ok(found)
 }
 
 fn rows(db: &Connection, sql: &str, parameters: impl Params) -> rusqlite::Result<Vec<Registered>> {
-    db.prepare_cached(sql)?.query_map(parameters, registered)?.collect()
+    legible("a row of the registry", db.prepare_cached(sql)?.query_map(parameters, registered)?)
 }
 
 fn put_all(

@@ -10,7 +10,7 @@ use crate::engine::commit::StreamUpdate;
 use crate::engine::line::{Directives, Missing, Position, StreamId, Tally};
 use crate::engine::time::Timestamp;
 
-use super::codec::{count, get_count, get_u32};
+use super::codec::{count, get_count, get_lossy, get_u32};
 use super::{Reader, Store, StoreError};
 
 /// One stream: where it stands and what was read of it since it was first seen.
@@ -156,6 +156,6 @@ fn status(row: &Row<'_>) -> Result<StreamStatus> {
             },
         },
         updated: row.get("updated")?,
-        health: row.get("health")?,
+        health: get_lossy(row, "health")?,
     })
 }

@@ -8,7 +8,7 @@ use crate::engine::ledger::Activity;
 use crate::engine::secret::TokenId;
 use crate::engine::time::Timestamp;
 
-use super::codec::{get_activity, get_count, get_text};
+use super::codec::{get_activity, get_count, get_text, legible};
 use super::{Reader, StoreError};
 
 /// What a token is, at a given time. Of several that hold, the first in this order is told.
@@ -316,11 +316,11 @@ fn numbered(
     sql: &str,
     parameters: &[(&str, &dyn ToSql)],
 ) -> rusqlite::Result<Vec<Numbered>> {
-    db.prepare_cached(sql)?
-        .query_map(parameters, |row| {
-            Ok(Numbered { number: row.get("number")?, summary: summary(row)? })
-        })?
-        .collect()
+    let mut statement = db.prepare_cached(sql)?;
+    let rows = statement.query_map(parameters, |row| {
+        Ok(Numbered { number: row.get("number")?, summary: summary(row)? })
+    })?;
+    legible("a token", rows)
 }
 
 fn summary(row: &Row<'_>) -> rusqlite::Result<TokenSummary> {

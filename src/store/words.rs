@@ -4,7 +4,7 @@ use rusqlite::{Connection, params};
 
 use crate::engine::word::Word;
 
-use super::codec::{get_json, get_u32, to_json};
+use super::codec::{get_json, get_u32, legible, to_json};
 use super::commit::bump;
 use super::status::setting;
 use super::{Reader, StoreError};
@@ -22,7 +22,7 @@ impl Reader {
                 let word: Word = get_json(row, "body")?;
                 Ok(Word { number: get_u32(row, "number")?, ..word })
             })?;
-            rows.collect()
+            legible("a word", rows)
         })
     }
 

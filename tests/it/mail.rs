@@ -185,6 +185,31 @@ fn mails_wait_for_a_server_that_is_down_and_outlive_the_daemon() {
 }
 
 #[test]
+fn an_alert_that_cannot_be_read_costs_its_own_mail_and_nothing_else() {
+    let mut server = SmtpServer::start(Options { is_down: true, ..options() });
+    let home = home(&server, &config(&server, ""));
+    let daemon = home.run(&[]);
+    home.append("logs/access.log", leak_in_url(0, 0) + &leak_in_url(1, 1));
+    wait_until("both lines are committed", || home.committed_lines() == 2);
+    assert_eq!(outbox(&home, "waiting"), 2);
+    daemon.kill();
+    let database = Connection::open(home.path("state/tokenwatch.db")).unwrap();
+    let sql = "UPDATE alert SET body = 'x' || substr(body, 2) WHERE number = 1";
+    assert_eq!(database.execute(sql, []).unwrap(), 1);
+    server.restart();
+    let mut daemon = home.run(&[]);
+    wait_until("one is sent and one given up, or the daemon ends", || {
+        daemon.has_ended() || (outbox(&home, "sent"), outbox(&home, "dead")) == (1, 1)
+    });
+    assert_eq!(home.json(&["alerts", "list", "--json"]).len(), 1);
+    assert!(home.print(&["status"]).contains("1 given up"));
+    assert!(home.daemon_log().contains("it is passed over"), "{}", home.daemon_log());
+    home.append("logs/access.log", leak_in_url(2, 2));
+    server.wait_for(2, PATIENCE);
+    assert!(daemon.terminate().success(), "{}", home.daemon_log());
+}
+
+#[test]
 fn a_mail_whose_answer_was_lost_comes_again_under_its_message_id() {
     let script = Script { lose: 2, ..Script::default() };
     let server = SmtpServer::start(Options { script, ..options() });

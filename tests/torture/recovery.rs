@@ -193,6 +193,36 @@ fn damage_that_is_found_while_running_ends_the_daemon_and_the_next_one_restores(
 }
 
 #[test]
+fn damage_that_no_check_finds_ends_the_daemon_twice_and_then_the_backup_is_restored() {
+    let mut site = lived();
+    let database = Connection::open(site.home.path("state/tokenwatch.db")).unwrap();
+    database.execute("UPDATE stream SET cursor = CAST(x'ff' AS TEXT)", []).unwrap();
+    drop(database);
+    site.append("logs/a.log", 200);
+    let (daemon, n_failed) = restart(&site);
+    site.wait();
+    assert_eq!(n_failed, 2, "{}", site.home.daemon_log());
+    assert_eq!(site.n_said("took its place"), 1, "{}", site.home.daemon_log());
+    assert!(names(&site, "suspect").is_empty() && names(&site, "cleared").is_empty());
+    site.prove(daemon);
+}
+
+#[test]
+fn how_a_log_was_read_starts_anew_where_it_cannot_be_read() {
+    let mut site = lived();
+    let database = Connection::open(site.home.path("state/tokenwatch.db")).unwrap();
+    database.execute("UPDATE stream SET health = CAST(x'7bff' AS TEXT)", []).unwrap();
+    drop(database);
+    site.append("logs/a.log", 200);
+    let (daemon, n_failed) = restart(&site);
+    site.wait();
+    assert_eq!(n_failed, 0, "{}", site.home.daemon_log());
+    assert!(site.n_said("How this log was read cannot be recalled") > 0);
+    assert!(names(&site, "damage").is_empty(), "nothing was lost");
+    site.prove(daemon);
+}
+
+#[test]
 fn a_kill_anywhere_in_the_restoring_is_made_good_by_the_next_start() {
     if !works("53", "strace", &["-o", "/dev/null", "true"]) {
         return;
