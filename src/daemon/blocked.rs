@@ -1,5 +1,6 @@
 //! A database that takes nothing, a full disk mostly, cannot take a mail either: that one goes out without it.
 
+use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 use std::time::Duration;
 
 use tracing::{info, warn};
@@ -14,42 +15,69 @@ const APART: Duration = Duration::from_hours(1);
 /// Between two tries.
 const RETRY: Duration = Duration::from_secs(30);
 
-/// What is known of it.
+/// Since when nothing can be written, and why. Whoever finds out says so here, whoever mails looks here: a message could be
+/// lost in a queue that is full, and it is said once only.
+#[derive(Clone, Debug, Default)]
+pub struct Spell(Arc<Mutex<Option<(Timestamp, String)>>>);
+
+impl Spell {
+    /// Nothing can be written from now on.
+    pub fn begin(&self, why: String) {
+        self.lock().get_or_insert_with(|| (now(), why));
+    }
+
+    /// It can be again.
+    pub fn end(&self) {
+        *self.lock() = None;
+    }
+
+    fn lock(&self) -> MutexGuard<'_, Option<(Timestamp, String)>> {
+        self.0.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+}
+
+/// What is told of such spells.
 #[derive(Debug, Default)]
 pub struct Blocked {
-    /// Since when nothing can be written, and why.
-    spell: Option<(Timestamp, String)>,
-    /// It was told.
-    is_told: bool,
+    spell: Spell,
+    /// When the spell began that was told last.
+    told_of: Option<Timestamp>,
     told: Option<Duration>,
     tried: Option<Duration>,
 }
 
 impl Blocked {
-    /// Nothing can be written from now on.
-    pub fn begin(&mut self, why: String) {
-        self.spell.get_or_insert_with(|| (now(), why));
+    /// Tells of these spells.
+    #[must_use]
+    pub fn new(spell: Spell) -> Self {
+        Self { spell, ..Self::default() }
     }
 
-    /// It can be again.
-    pub fn end(&mut self) {
-        self.spell = None;
-        self.is_told = false;
-    }
-
-    /// Mails it, once for as long as it lasts and not more than once an hour.
+    /// Mails what is due.
     pub fn tell(&mut self, pump: &Pump) {
-        let Some((since, why)) = &self.spell else { return };
+        if let Some((since, why)) = self.due() {
+            self.note(since, pump.tell_blocked(since, &why));
+        }
+    }
+
+    /// Returns what is to be mailed now: each spell once, and not more than one an hour.
+    pub fn due(&self) -> Option<(Timestamp, String)> {
+        let (since, why) = self.spell.lock().clone()?;
         let is_within = |time: Option<Duration>, wait| {
             time.is_some_and(|time| monotonic().saturating_sub(time) < wait)
         };
-        if self.is_told || is_within(self.told, APART) || is_within(self.tried, RETRY) {
-            return;
-        }
+        let has_to_wait = self.told_of == Some(since)
+            || is_within(self.told, APART)
+            || is_within(self.tried, RETRY);
+        (!has_to_wait).then_some((since, why))
+    }
+
+    /// Notes how it went.
+    pub fn note(&mut self, since: Timestamp, outcome: Result<(), String>) {
         self.tried = Some(monotonic());
-        match pump.tell_blocked(*since, why) {
+        match outcome {
             Ok(()) => {
-                self.is_told = true;
+                self.told_of = Some(since);
                 self.told = self.tried;
                 info!("Mail was sent: the database cannot be written.");
             }
@@ -60,5 +88,31 @@ impl Blocked {
                 );
             }
         }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_spell_is_told_once_and_one_that_is_over_not_at_all() {
+        let spell = Spell::default();
+        let mut blocked = Blocked::new(spell.clone());
+        assert_eq!(blocked.due(), None);
+        spell.begin("the disk is full".to_owned());
+        spell.begin("another reason".to_owned());
+        let (since, why) = blocked.due().unwrap();
+        assert_eq!(why, "the disk is full");
+        spell.end();
+        assert_eq!(blocked.due(), None);
+        spell.begin("the disk is full again".to_owned());
+        let (again, _) = blocked.due().unwrap();
+        assert!(since <= again);
+        blocked.note(again, Ok(()));
+        assert_eq!(blocked.due(), None, "it was told");
+        spell.end();
+        spell.begin("within the hour".to_owned());
+        assert_eq!(blocked.due(), None);
     }
 }

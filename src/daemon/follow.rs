@@ -12,6 +12,7 @@ use anyhow::Context;
 use tracing::{debug, info, warn};
 
 use crate::clock::{monotonic, now};
+use crate::daemon::outbox;
 use crate::daemon::strain::Strains;
 use crate::daemon::worker::{Delivery, Worker};
 use crate::deliver::render::Files;
@@ -187,26 +188,32 @@ impl<L: Listener> Loop<'_, L> {
         }
         let Self { worker, listener, .. } = self;
         let alerts = retry(listener, "committing", || worker.commit(now()))?;
-        if !alerts.is_empty() {
-            let files = crate::daemon::outbox::files(&worker.store)?;
-            listener.told(&alerts, &|stream| files.get(&stream).cloned());
-        }
         *committed = monotonic();
-        Ok(())
+        if alerts.is_empty() {
+            return Ok(());
+        }
+        let files = retry(listener, "reading the positions", || outbox::files(&worker.store));
+        // They are committed, and told only here: without their paths, if need be.
+        listener.told(&alerts, &|stream| files.as_ref().ok()?.get(&stream).cloned());
+        files.map(drop)
     }
 
     fn reload(&mut self, reload: Reload) -> anyhow::Result<()> {
         let Reload { reader, judge, watches, units, commit_interval, delivery } = reload;
         // Before what they count is read: what changes meanwhile is found by the next turn.
         self.versions = self.find_versions()?;
+        let registry = self.read("reading the registry", store::Reader::registry)?;
+        let mutes = self.read("reading the mutes", store::Reader::mutes)?;
+        let words = self.read("reading what people said", store::Reader::words)?;
+        let positions = self.read("reading the positions", store::Reader::positions)?;
         self.reader = reader;
         self.worker.judge = judge;
         self.worker.delivery = delivery;
-        self.worker.set_registry(Registry::new(self.worker.store.registry()?));
-        self.worker.judge.policy.mutes = self.worker.store.mutes()?;
-        self.worker.judge.words = Words::new(self.worker.store.words()?);
+        self.worker.set_registry(Registry::new(registry));
+        self.worker.judge.policy.mutes = mutes;
+        self.worker.judge.words = Words::new(words);
         self.follower.set_watches(watches);
-        self.journals.set_watches(units, &self.worker.store.positions()?);
+        self.journals.set_watches(units, &positions);
         self.keep_logs();
         self.commit_interval = commit_interval;
         info!("The configuration was reloaded.");
@@ -229,20 +236,32 @@ impl<L: Listener> Loop<'_, L> {
     fn refresh(&mut self, found: Versions) -> anyhow::Result<()> {
         let known = std::mem::replace(&mut self.versions, found);
         if found.0 != known.0 {
-            self.worker.set_registry(Registry::new(self.worker.store.registry()?));
+            let registry = self.read("reading the registry", store::Reader::registry)?;
+            self.worker.set_registry(Registry::new(registry));
         }
         if found.1 != known.1 {
-            self.worker.judge.policy.mutes = self.worker.store.mutes()?;
+            self.worker.judge.policy.mutes =
+                self.read("reading the mutes", store::Reader::mutes)?;
         }
         if found.2 != known.2 {
-            self.worker.judge.words = Words::new(self.worker.store.words()?);
+            let words = self.read("reading what people said", store::Reader::words)?;
+            self.worker.judge.words = Words::new(words);
         }
         Ok(())
     }
 
     fn find_versions(&mut self) -> anyhow::Result<Versions> {
+        self.read("looking for changes", versions)
+    }
+
+    /// Asks the database until it answers.
+    fn read<T>(
+        &mut self,
+        doing: &'static str,
+        ask: impl Fn(&store::Reader) -> Result<T, StoreError>,
+    ) -> anyhow::Result<T> {
         let Self { worker, listener, .. } = self;
-        retry(listener, "looking for changes", || versions(&worker.store))
+        retry(listener, doing, || ask(&worker.store))
     }
 }
 

@@ -26,12 +26,8 @@ const PUMP: Duration = Duration::from_secs(30);
 
 /// What the second thread is asked to do beside its rounds.
 pub enum Chore {
-    /// Mails may be due.
+    /// Mails may be due, or there is something to tell without the database.
     Mail,
-    /// Nothing can be written, for this reason; a mail has to go out without the database.
-    Blocked(String),
-    /// It can be again.
-    Unblocked,
     /// Send from now on by this pump, or not at all.
     Replace(Box<Option<Pump>>),
     /// End.
@@ -54,6 +50,8 @@ pub struct Housekeeper {
     pub blocked: Blocked,
     /// Sends mails, where there is a server.
     pub pump: Option<Pump>,
+    /// The database keeps it from sending, and that was told.
+    pub is_hindered: bool,
     /// The daemon is about to end.
     pub stopping: Arc<AtomicBool>,
 }
@@ -70,8 +68,6 @@ impl Housekeeper {
             match chores.recv_timeout(wait.min(self.back_up())) {
                 Ok(Chore::Stop) | Err(RecvTimeoutError::Disconnected) => return,
                 Ok(Chore::Replace(pump)) => self.pump = *pump,
-                Ok(Chore::Blocked(why)) => self.blocked.begin(why),
-                Ok(Chore::Unblocked) => self.blocked.end(),
                 Ok(Chore::Mail) | Err(RecvTimeoutError::Timeout) => {}
             }
             if let Some(pump) = &self.pump {
@@ -92,6 +88,9 @@ impl Housekeeper {
         let Some(pump) = &mut self.pump else { return PUMP };
         match pump.turn(now()) {
             Ok(next) => {
+                if std::mem::take(&mut self.is_hindered) {
+                    info!("Mails are sent again.");
+                }
                 let micros = u64::try_from(next.since(now())).unwrap_or_default();
                 Duration::from_micros(micros).clamp(Duration::from_millis(20), PUMP)
             }
@@ -100,7 +99,10 @@ impl Housekeeper {
                 PUMP
             }
             Err(error) => {
-                warn!(%error, "The outbox cannot be read; mails wait.");
+                // Once, however often it is tried: a disk may be full for days.
+                if !std::mem::replace(&mut self.is_hindered, true) {
+                    warn!(%error, "The database keeps mails from being sent, or noted as sent; they wait.");
+                }
                 Duration::from_secs(1)
             }
         }

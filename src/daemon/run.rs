@@ -17,7 +17,7 @@ use crate::atlas::Reloading;
 use crate::clock::{monotonic, now};
 use crate::config::Faults;
 use crate::daemon::backup::Backups;
-use crate::daemon::blocked::Blocked;
+use crate::daemon::blocked::{Blocked, Spell};
 use crate::daemon::follow::{Listener, Loop, Order, Reload, versions};
 use crate::daemon::housekeeper::{Chore, Housekeeper};
 use crate::daemon::outbox::{Pump, Rules, mailer};
@@ -138,7 +138,9 @@ impl Parts {
         let (orders, orders_out) = channel();
         let (chores, chores_out) = sync_channel(8);
         let stopping = Arc::new(AtomicBool::new(false));
-        let (listener, ready) = Voice::new(sink, journal, chores.clone(), Arc::clone(&stopping));
+        let spell = Spell::default();
+        let (listener, ready) =
+            Voice::new(sink, journal, chores.clone(), spell.clone(), Arc::clone(&stopping));
         let strains = Strains::new(Arc::clone(&atlas), &site.database(), now());
         let pump = pump(site, credentials.as_deref(), &stopping)?;
         let housekeeper = Housekeeper {
@@ -146,9 +148,10 @@ impl Parts {
             retention: retention(site),
             atlas,
             backups: Backups::new(site.database()),
-            blocked: Blocked::default(),
+            blocked: Blocked::new(spell),
             orders: orders.clone(),
             pump,
+            is_hindered: false,
             stopping: Arc::clone(&stopping),
         };
         let chores_thread = thread::Builder::new()
@@ -328,6 +331,7 @@ struct Voice {
     sink: Option<Sink>,
     is_journaled: bool,
     chores: SyncSender<Chore>,
+    spell: Spell,
     stopping: Arc<AtomicBool>,
     /// How often systemd wants to hear that all is well.
     watchdog: Option<Duration>,
@@ -340,6 +344,7 @@ impl Voice {
         sink: Sink,
         is_journaled: bool,
         chores: SyncSender<Chore>,
+        spell: Spell,
         stopping: Arc<AtomicBool>,
     ) -> (Self, oneshot::Receiver<()>) {
         let (tell_ready, ready) = oneshot::channel();
@@ -348,6 +353,7 @@ impl Voice {
             sink: Some(sink),
             is_journaled,
             chores,
+            spell,
             stopping,
             watchdog: watchdog(),
             pinged: Duration::ZERO,
@@ -390,13 +396,14 @@ impl Listener for Voice {
     fn blocked(&mut self, why: &StoreError) {
         // Whoever locked it is at work on this host, and nothing is broken.
         if !matches!(why, StoreError::Busy { .. }) {
-            // Full: the journal has it.
-            self.chores.try_send(Chore::Blocked(why.to_string())).ok();
+            self.spell.begin(why.to_string());
+            // Full: then the other thread looks at it by itself.
+            self.chores.try_send(Chore::Mail).ok();
         }
     }
 
     fn unblocked(&mut self) {
-        self.chores.try_send(Chore::Unblocked).ok();
+        self.spell.end();
     }
 
     fn is_stopping(&self) -> bool {

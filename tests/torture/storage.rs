@@ -190,17 +190,21 @@ fn a_full_disk_stops_reading_and_room_resumes_it() {
     site.prove(daemon);
 }
 
+/// The configuration of a site that mails through this server.
+fn mailing(server: &SmtpServer) -> String {
+    format!(
+        "{CONFIG}[mail]\nserver = \"smtp+insecure://127.0.0.1:{}\"\nfrom = \"tokenwatch@example.org\"\n\
+         to = [\"security@example.org\"]\ndigest = \"00:00\"\n",
+        server.port()
+    )
+}
+
 #[test]
 fn a_full_disk_is_told_by_mail_once_though_no_mail_can_be_queued() {
     let server = SmtpServer::start(Options { tls: Encryption::Off, ..Options::default() });
     // The next try takes half a minute.
     server.script(|script| script.greylist = usize::from(is_full()));
-    let mail = format!(
-        "{CONFIG}[mail]\nserver = \"smtp+insecure://127.0.0.1:{}\"\nfrom = \"tokenwatch@example.org\"\n\
-         to = [\"security@example.org\"]\ndigest = \"00:00\"\n",
-        server.port()
-    );
-    let mut site = Site::with(&mail);
+    let mut site = Site::with(&mailing(&server));
     let Some(small) = Small::mount(&site.home, "6m") else { return };
     site.append("logs/a.log", 10);
     let daemon = site.start();
@@ -225,6 +229,48 @@ fn a_full_disk_is_told_by_mail_once_though_no_mail_can_be_queued() {
     }
     assert_eq!(server.messages().len(), 1, "twice within an hour is one piece of news");
     site.prove(daemon);
+}
+
+/// A token in a URL: an alert at once.
+fn leak(n: u32) -> String {
+    format!(
+        "192.0.2.7 - - [02/Mar/2026:08:00:{n:02} +0000] \"GET /v1/items?access_token=exk_9{n:07}0123456789abcdefgh HTTP/1.1\" \
+         200 612 \"-\" \"curl/8.5.0\"\n"
+    )
+}
+
+#[test]
+fn a_full_disk_is_told_though_the_mails_before_it_hang_and_what_waits_is_told_once() {
+    let mut server = SmtpServer::start(Options { tls: Encryption::Off, ..Options::default() });
+    server.script(|script| script.hang = 1);
+    let site = Site::with(&mailing(&server));
+    let Some(small) = Small::mount(&site.home, "6m") else { return };
+    let daemon = site.start();
+    // More alerts than the queue between the threads holds.
+    for n in 0..12 {
+        append(&site.home.path("logs/a.log"), leak(n).as_bytes());
+        wait_until("the alert", || site.home.committed_lines() == u64::from(n) + 1);
+    }
+    let filler = small.fill();
+    let filling: String =
+        (0..300).map(|n| crate::site::line_of(n, &format!("exk_{n:026}"), 200)).collect();
+    append(&site.home.path("logs/a.log"), filling.as_bytes());
+    site.wait_for_word("The database cannot be written; reading stops until it can.");
+    // What hangs ends, and the next try is half a minute later.
+    server.stop();
+    site.wait_for_word("The mail that the database cannot be written was not sent");
+    server.restart();
+    wait_until("the mail about the database", || {
+        server.messages().iter().any(|mail| {
+            String::from_utf8_lossy(&mail.bytes).contains("the database cannot be written")
+        })
+    });
+    let said = "The database keeps mails from being sent, or noted as sent; they wait.";
+    assert_eq!(site.n_said(said), 1, "{}", site.home.daemon_log());
+    fs::remove_file(filler).unwrap();
+    wait_until("all is read", || site.home.committed_lines() == 312);
+    site.wait_for_word("Mails are sent again.");
+    assert!(daemon.terminate().success());
 }
 
 #[test]
