@@ -202,11 +202,16 @@ impl Reader {
 /// Sets aside what is there and puts the backup in its place.
 fn replace(path: &Path, mut damage: Damage) -> Result<Damage, StoreError> {
     damage.write(path)?;
+    // What stands where nothing was found is the copy already: it takes that name when it is whole.
+    let is_restored = damage.found == Ruin::Gone && path.exists();
     // The database goes last: if it is there, so is the rest of it, and what has its name now is the copy.
-    if !aside_of(path, damage.time).exists() {
+    if !is_restored && !aside_of(path, damage.time).exists() {
         set_aside(path, damage.time)?;
     }
-    damage.outcome = restore(path)?;
+    damage.outcome = match backed_up(path) {
+        Some(made) if is_restored => Outcome::Restored(made),
+        _ => restore(path)?,
+    };
     damage.write(path)?;
     Ok(damage)
 }
@@ -379,6 +384,31 @@ mod tests {
             assert_eq!(fs::read(beside(&aside, "-wal")).unwrap(), b"what it held", "{n}");
             fs::rename(&aside, &path).unwrap();
             fs::rename(beside(&aside, "-wal"), beside(&path, "-wal")).unwrap();
+        }
+    }
+
+    #[test]
+    fn a_database_that_was_gone_is_restored_once_wherever_that_was_cut() {
+        let (_directory, path) = lived();
+        fs::remove_file(&path).unwrap();
+        let note = Damage {
+            time: NOON,
+            found: Ruin::Gone,
+            detail: String::new(),
+            outcome: Outcome::Open,
+        };
+        let steps: [&dyn Fn(); 4] = [
+            &|| note.write(&path).unwrap(),
+            &|| fs::write(beside(&path, ".restoring"), "half a copy").unwrap(),
+            &|| drop(fs::copy(backup_of(&path), beside(&path, ".restoring")).unwrap()),
+            &|| fs::rename(beside(&path, ".restoring"), &path).unwrap(),
+        ];
+        let made = backed_up(&path).unwrap();
+        for n in 1..=steps.len() {
+            steps.iter().take(n).for_each(|step| step());
+            assert_eq!(tokens(&path), (100, Some(Outcome::Restored(made))), "{n}");
+            assert!(!aside_of(&path, NOON).exists(), "{n}: the copy stays");
+            fs::remove_file(&path).unwrap();
         }
     }
 
