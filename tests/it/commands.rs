@@ -377,9 +377,12 @@ fn a_word_on_an_alert_is_kept_and_says_what_it_does() {
     let (id, incident) =
         (unusual["alert"].as_str().unwrap(), unusual["incident"].as_str().unwrap());
     let said = home.print(&["alerts", "ack", &id[..14], "--expected", "--note", "on a trip"]);
-    for part in
-        [": expected\n", "from its next use on, ci knows ", "addresses 105.112.7.0/24", "client "]
-    {
+    for part in [
+        ": expected\n",
+        "with its next use from now on, ci knows ",
+        "addresses 105.112.7.0/24",
+        "client ",
+    ] {
         assert!(said.contains(part), "{said}");
     }
     let again = home.print(&["alerts", "ack", &id[..14], "--expected", "--note", "on a trip"]);

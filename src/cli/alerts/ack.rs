@@ -63,8 +63,10 @@ fn effects(word: &Word, watch_days: f64) -> Vec<String> {
     match word.verdict {
         Verdict::Expected => {
             let seen = word.actors.iter().map(|seen| names(seen, all)).collect::<Vec<_>>();
-            effects
-                .push(format!("from its next use on, {principal} knows {}", seen.join("; and ")));
+            effects.push(format!(
+                "with its next use from now on, {principal} knows {}",
+                seen.join("; and ")
+            ));
             let n_families = word.families().iter().count();
             if n_families > 0 {
                 effects.push(

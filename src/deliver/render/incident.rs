@@ -258,6 +258,10 @@ fn commands(incident: &Incident, alerts: &[Alert]) -> Vec<(String, &'static str)
             format!("tokenwatch alerts ack {} --expected", incident.id),
             "if this was you: it is learned as normal",
         ));
+        commands.push((
+            format!("tokenwatch alerts ack {} --confirmed", incident.id),
+            "if it was not: it is forgotten, and watched for at all tokens",
+        ));
         commands.push((format!("tokenwatch alerts show {}", incident.id), "all facts of it"));
     }
     commands

@@ -131,7 +131,8 @@ fn judge_client(case: &Case<'_>, told: &mut Told, facts: &mut Facts) {
     if is_news(case, told, Family::Client, family) {
         state(facts, "new.client", Value::Text(family.clone()));
         let clients = i64::try_from(known(case).clients).unwrap_or(i64::MAX);
-        usual(facts, "new.client", Value::Text(format_smolstr!("{clients} others")));
+        let others = if clients == 1 { "1 other" } else { &format!("{clients} others") };
+        usual(facts, "new.client", Value::Text(SmolStr::new(others)));
         let name = super::unusual::client_name(family);
         because(facts, NEW_CLIENT, nats(case, Family::Client), format!("{name}, {}", never(case)));
     }

@@ -35,14 +35,16 @@ fn judge(case: &Case<'_>, _: &mut Told, facts: &mut Facts) {
     because(facts, NAME, burst.nats.get(), sentence(burst));
 }
 
-/// `37 requests in 5 min, usually at most 4`; `usually none`.
+/// `37 requests in 5 min, usually at most 4`; `usually none`; of a record `never more than 69 before`.
 pub(super) fn sentence(burst: &Burst) -> String {
+    let usual = grouped(burst.usual.into());
     let usual = match burst.usual {
-        0 => "none".to_owned(),
-        usual => format!("at most {}", grouped(usual.into())),
+        _ if burst.is_extreme => format!("never more than {usual} before"),
+        0 => "usually none".to_owned(),
+        _ => format!("usually at most {usual}"),
     };
     let (count, window) = (grouped(burst.count.into()), burst.window.as_str());
-    format!("{count} requests in {window}, usually {usual}")
+    format!("{count} requests in {window}, {usual}")
 }
 
 #[cfg(test)]
@@ -65,5 +67,7 @@ mod tests {
         };
         assert_eq!(sentence(&burst(10, 0)), "10 requests in 5 min, usually none");
         assert_eq!(sentence(&burst(3700, 4)), "3,700 requests in 5 min, usually at most 4");
+        let record = Burst { is_extreme: true, ..burst(209, 69) };
+        assert_eq!(sentence(&record), "209 requests in 5 min, never more than 69 before");
     }
 }

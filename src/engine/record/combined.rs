@@ -384,7 +384,7 @@ fn read_tail<'a>(record: &mut Record<'a>, rest: &'a [u8], tail: Tail) {
             record.referer = referer;
             rest = after;
         }
-        if let Some((after, agent)) = quoted_or_absent(rest) {
+        if let Some((after, agent)) = quoted_or_cut(rest) {
             record.agent = agent;
             rest = if tail == Tail::Combined { after_forwarded(record, after) } else { after };
         }
@@ -394,12 +394,12 @@ fn read_tail<'a>(record: &mut Record<'a>, rest: &'a [u8], tail: Tail) {
     }
 }
 
-/// Takes a quoted field or `-` and the space after it. A field whose quote never closes is all that is left.
+/// Takes a quoted field or `-` and the space after it. A field whose quote never closes is all that is left, and says
+/// nothing: half a secret is no token.
 fn quoted_or_absent(rest: &[u8]) -> Option<(&[u8], Option<Text<'_>>)> {
     match rest {
         [b'"', inside @ ..] => {
-            let whole = Quoted { raw: inside, has_escapes: true };
-            let (after, text) = quoted(inside, is_end).unwrap_or((b"", whole));
+            let Some((after, text)) = quoted(inside, is_end) else { return Some((b"", None)) };
             let text = present(text.raw).map(|_| text.text());
             Some((after.strip_prefix(b" ").unwrap_or(after), text))
         }
@@ -407,6 +407,18 @@ fn quoted_or_absent(rest: &[u8]) -> Option<(&[u8], Option<Text<'_>>)> {
             Some((after.strip_prefix(b" ").unwrap_or(after), None))
         }
         _ => None,
+    }
+}
+
+/// Takes the same of a field that can hold no token: of one whose quote never closes, what is left.
+fn quoted_or_cut(rest: &[u8]) -> Option<(&[u8], Option<Text<'_>>)> {
+    let inside = rest.strip_prefix(b"\"").filter(|inside| quoted(inside, is_end).is_none());
+    match inside {
+        Some(raw) => {
+            let text = present(raw).map(|raw| Quoted { raw, has_escapes: true }.text());
+            Some((b"", text))
+        }
+        None => quoted_or_absent(rest),
     }
 }
 

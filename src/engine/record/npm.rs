@@ -81,6 +81,8 @@ pub(super) fn read(line: &[u8]) -> Result<Record<'_>, Miss> {
     let (rest, agent) = quoted_field(rest);
     record.agent = agent.and_then(|text| present(text.raw).map(|_| text.text()));
     let (rest, referer) = quoted_field(rest);
+    // Half a secret is no token.
+    let referer = referer.filter(|_| !rest.is_empty() || line.ends_with(b"\""));
     record.referer = referer.and_then(|text| present(text.raw).map(|_| text.text()));
     combined::further(&mut record, rest.strip_prefix(b" ").unwrap_or(rest));
     Ok(record)

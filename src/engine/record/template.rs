@@ -102,7 +102,15 @@ impl Template {
             let later = self.steps.get(at + 1..).unwrap_or_default();
             let (raw, after) = match step.cut(rest, later) {
                 Some(cut) => cut,
-                None if draft.has_status() && step.is_cut_short(rest) => step.last(rest),
+                None if draft.has_status() && step.is_cut_short(rest) => match step.last(rest) {
+                    Some(whole) => (whole, &b""[..]),
+                    None if step.slot == Slot::Part(Part::Agent) => (rest, &b""[..]),
+                    // Half a secret is no token.
+                    None => {
+                        rest = b"";
+                        break;
+                    }
+                },
                 None => return Err(step.parting(line, rest)),
             };
             if let Some(at) = step.surplus(raw) {
@@ -277,10 +285,10 @@ impl Step {
         }
     }
 
-    /// Takes the value that the line ends in, without the quote that closes it.
-    fn last<'a>(&self, rest: &'a [u8]) -> (&'a [u8], &'a [u8]) {
+    /// Returns the value that the line ends in, if the quote behind it says that it is whole.
+    fn last<'a>(&self, rest: &'a [u8]) -> Option<&'a [u8]> {
         let inside = (self.end == End::Quote).then(|| self.quoted(rest, |_| true)).flatten();
-        (inside.map_or(rest, |(_, inside)| inside), b"")
+        inside.map(|(_, inside)| inside)
     }
 
     /// Where the last value is over and the line is not: a status or a number holds no space.
