@@ -71,14 +71,18 @@ fn learn(context: &mut Context, options: &Options) -> anyhow::Result<ExitCode> {
 
     // Asked of every line where files overlap in time, mostly under the same directives.
     let last = Mutex::new((Directives::default(), Columns::default()));
-    let known = worker.store.positions()?.into_iter().map(|(_, position)| position).collect();
-    let batches = Replay::resume(inputs, known, |source, line, above, reach| {
+    let time_of = |source, line: &[u8], above: &Directives, reach| {
         let mut last = last.lock().unwrap_or_else(PoisonError::into_inner);
         if last.0 != *above {
             *last = (above.clone(), Columns::new(above));
         }
         reader.time_of(source, line, &last.1, reach)
-    });
+    };
+    let known = worker.store.positions()?.into_iter().map(|(_, position)| position).collect();
+    let batches = match options.save {
+        true => Replay::resume(inputs, known, time_of),
+        false => Replay::open(inputs, time_of),
+    };
     let mut incidents = Incidents::default();
     let mut printed = Ok(());
     let mut summary = replay(&reader, &mut worker, batches, now, |alert, files| {

@@ -50,6 +50,8 @@ pub(super) struct OldFile {
     is_at_end: bool,
     /// What is known of it has another name.
     is_renamed: bool,
+    /// Somebody may write the rest of its last line.
+    is_growing: bool,
     fault: Option<SourceError>,
 }
 
@@ -102,6 +104,7 @@ impl OldFile {
             whole: 0,
             is_at_end: false,
             is_renamed: false,
+            is_growing: false,
             fault: None,
         }
     }
@@ -156,6 +159,11 @@ impl OldFile {
         &self.position.directives
     }
 
+    /// Leaves a last line without an end to whoever reads on: it may be in the making.
+    pub(super) const fn leave_last_words(&mut self) {
+        self.is_growing = true;
+    }
+
     /// Says what stands next, reading on if needed.
     pub(super) fn look(&mut self) -> Next {
         if self.whole > 0 {
@@ -171,7 +179,7 @@ impl OldFile {
                 Cut::Long => return Next::Long,
                 Cut::Partial if !self.is_at_end => self.fill(),
                 // A fault tore this line: half a line is worse than none.
-                Cut::Partial if self.fault.is_some() => return Next::End,
+                Cut::Partial if self.fault.is_some() || self.is_growing => return Next::End,
                 Cut::Partial => {
                     self.whole = self.unread().len();
                     return if self.whole == 0 { Next::End } else { Next::Lines(self.whole) };

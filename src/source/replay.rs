@@ -183,13 +183,18 @@ impl<F: Fn(usize, &[u8], &Directives, Reach) -> Option<Timestamp>> Replay<F> {
     ///
     /// With several files each is opened for a moment, to see when it begins.
     pub fn open(inputs: Vec<Input>, time_of: F) -> Self {
-        Self::resume(inputs, Vec::new(), time_of)
+        Self::behind(Known::default(), inputs, time_of)
     }
 
-    /// The same, behind what earlier runs read, by the positions that they stored.
+    /// The same, behind what earlier runs read, by the positions that they stored, and for later ones to go on: the last
+    /// line of a file that is not rotated is left to them if it has no end.
     pub fn resume(inputs: Vec<Input>, known: Vec<Position>, time_of: F) -> Self {
+        Self::behind(Known::new(known), inputs, time_of)
+    }
+
+    fn behind(known: Known, inputs: Vec<Input>, time_of: F) -> Self {
         let mut replay = Self {
-            known: Known::new(known),
+            known,
             time_of,
             waiting: VecDeque::new(),
             open: BTreeMap::new(),

@@ -13,16 +13,29 @@ use crate::engine::line::Position;
 
 /// How far files were read by earlier runs.
 #[derive(Debug, Default)]
-pub(super) struct Known(Vec<(PathBuf, Position)>);
+pub(super) struct Known {
+    by_log: Vec<(PathBuf, Position)>,
+    /// Whether later runs go on behind this one.
+    is_kept: bool,
+}
 
 impl Known {
     pub(super) fn new(positions: Vec<Position>) -> Self {
         let by_log = |position: Position| (unrotated(&position.path), position);
-        Self(positions.into_iter().map(by_log).collect())
+        Self { by_log: positions.into_iter().map(by_log).collect(), is_kept: true }
     }
 
     /// Opens a file, and passes over what was read of it.
     pub(super) fn open(&self, source: usize, path: &Path) -> Result<OldFile, SourceError> {
+        let mut file = self.open_behind(source, path)?;
+        // Under the name that a server writes to: half a line would be taken for one, and the other half for none.
+        if self.is_kept && path.as_os_str() != STDIN && unrotated(path) == path {
+            file.leave_last_words();
+        }
+        Ok(file)
+    }
+
+    fn open_behind(&self, source: usize, path: &Path) -> Result<OldFile, SourceError> {
         let mut file = OldFile::open(source, path)?;
         if path.as_os_str() == STDIN {
             return Ok(file);
@@ -50,12 +63,12 @@ impl Known {
                 && (other.head, other.head_length) == (one.head, one.head_length)
                 && one.began <= other.offset
         };
-        one.began == 0 || self.0.iter().any(|(_, other)| is_first(other))
+        one.began == 0 || self.by_log.iter().any(|(_, other)| is_first(other))
     }
 
     /// Returns the latest life of a file.
     fn of_file(&self, identity: Identity) -> Option<&Position> {
-        let own = self.0.iter().map(|(_, position)| position);
+        let own = self.by_log.iter().map(|(_, position)| position);
         own.filter(|position| Identity::of(position) == identity).max_by_key(|one| one.generation)
     }
 
@@ -63,7 +76,7 @@ impl Known {
     fn of_log(&self, path: &Path, identity: Identity) -> Vec<&Position> {
         let log = unrotated(path);
         let own = self.of_file(identity);
-        let others = self.0.iter().filter(|(of, one)| *of == log && Some(one) != own);
+        let others = self.by_log.iter().filter(|(of, one)| *of == log && Some(one) != own);
         let mut others: Vec<&Position> =
             others.map(|(_, one)| one).filter(|one| one.offset > 0).collect();
         others.sort_by_key(|one| std::cmp::Reverse(one.offset));

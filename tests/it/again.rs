@@ -64,6 +64,24 @@ fn a_second_replay_counts_what_is_new_and_a_daemon_goes_on_behind_it() {
 }
 
 #[test]
+fn a_last_line_in_the_making_is_left_to_the_daemon() {
+    let home = Home::new(CONFIG);
+    let (whole, next) = (lines(0, 10), lines(10, 11));
+    let (begin, rest) = next.split_at(next.len() - 12);
+    home.append("logs/a.log", format!("{whole}{begin}"));
+    // Rotated: nobody writes its end any more.
+    home.append("logs/a.log.1", lines(20, 21).trim_end());
+    replay(&home);
+    assert_eq!(counts(&home), (11, 11));
+    home.append("logs/a.log", rest);
+    let daemon = home.run(&[]);
+    wait_until("the daemon goes on", || home.committed_lines() == 12);
+    assert!(daemon.terminate().success(), "{}", home.daemon_log());
+    assert_eq!(counts(&home), (12, 12));
+    assert_eq!(home.json(&["tokens", "list", "--json"]).len(), 1);
+}
+
+#[test]
 fn a_file_that_was_written_anew_is_read_from_its_start() {
     let home = Home::new(CONFIG);
     home.append("logs/a.log", lines(0, 30));
