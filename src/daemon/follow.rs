@@ -4,6 +4,7 @@
 //! batches, directly after a commit.
 
 use std::collections::VecDeque;
+use std::path::Path;
 use std::sync::Arc;
 use std::sync::mpsc::{Receiver, TryRecvError};
 use std::time::Duration;
@@ -228,8 +229,10 @@ impl<L: Listener> Loop<'_, L> {
     }
 
     fn keep_logs(&mut self) {
-        let Self { worker, follower, journals, .. } = self;
-        worker.keep_logs(|path| follower.follows(path) || journals.follows(path));
+        let Self { worker, follower, journals, strains, .. } = self;
+        let is_followed = |path: &Path| follower.follows(path) || journals.follows(path);
+        strains.keep_logs(is_followed);
+        worker.keep_logs(is_followed);
     }
 
     /// Takes in what commands changed in the database: registry, mutes and words.

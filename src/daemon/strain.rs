@@ -45,6 +45,11 @@ impl Strains {
         Self { atlas, ahead: BTreeMap::new(), asked: None, lost }
     }
 
+    /// Forgets the logs that are not followed any more.
+    pub fn keep_logs(&mut self, is_followed: impl Fn(&Path) -> bool) {
+        self.ahead.retain(|path, _| is_followed(path));
+    }
+
     /// Notes how a batch's newest line stands to the clock.
     pub fn note(&mut self, batch: &Batch, pulse: &Pulse, now: Timestamp) {
         let Some(newest) = pulse.newest() else { return };
@@ -65,6 +70,7 @@ impl Strains {
         if self.asked.is_some_and(|asked| monotonic < asked + EVERY) {
             return Ok(());
         }
+        let queued = worker.store.oldest_mail()?;
         self.asked = Some(monotonic);
         let of_log = |eye: Eye, path: &Path, micros: i64| Strain {
             principal: principal(path),
@@ -84,7 +90,6 @@ impl Strains {
             let principal = format!("geoip:{about}").into();
             Some(Strain { principal, eye: Eye::Atlas, about, micros: now.since(built) })
         }));
-        let queued = worker.store.oldest_mail()?;
         strains.push(Strain {
             principal: "mails".into(),
             eye: Eye::Mail,

@@ -4,7 +4,7 @@
 //! read, no log is missing. What is kept are sets of hours, so the order in which logs are read does not matter, as
 //! long as the question is asked when all are read.
 
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, BTreeSet};
 
 use serde::{Deserialize, Serialize};
 use smol_str::{SmolStr, format_smolstr};
@@ -59,8 +59,14 @@ struct Spell {
 }
 
 impl Roll {
-    /// Returns what has begun to be too far off.
+    /// Returns what has begun to be too far off, of all that is looked at. What nobody looks at any more, a log that is
+    /// not followed, is off no longer.
     pub fn strained<'a>(&mut self, strains: &'a [Strain], params: &Health) -> Vec<&'a Strain> {
+        let name = |strain: &Strain| name_of(strain.eye, &strain.principal);
+        let seen: BTreeSet<SmolStr> = strains.iter().map(name).collect();
+        for (_, spell) in self.strains.iter_mut().filter(|(name, _)| !seen.contains(*name)) {
+            self.is_changed |= std::mem::take(&mut spell.is_open);
+        }
         if self.strains.len() > MAX_LOGS {
             self.strains.retain(|_, spell| spell.is_open);
         }

@@ -186,3 +186,21 @@ fn what_is_too_far_off_is_told_once_for_as_long_as_it_lasts_and_waiting_mails_by
     assert_eq!(ask(Eye::Database, 1, 0), ("a.mmdb".to_owned(), 1), "what became of it, by mail");
     assert_eq!(ask(Eye::Database, 1, 40), nothing);
 }
+
+#[test]
+fn a_log_that_nobody_looks_at_any_more_is_late_no_longer() {
+    let (judge, mut roll) = (judge(), Roll::default());
+    let late = |log: &str| Strain {
+        principal: log.into(),
+        eye: Eye::Lag,
+        about: log.to_owned(),
+        micros: HOUR,
+    };
+    let mut ask = |roll: &mut Roll, logs: &[&str]| {
+        let strains: Vec<Strain> = logs.iter().map(|log| late(log)).collect();
+        judge.strain(&mut Memory::new(9), roll, &strains, START);
+        ["log:a", "log:b"].map(|log| roll.is_late(&log.into()))
+    };
+    assert_eq!(ask(&mut roll, &["log:a", "log:b"]), [true, true]);
+    assert_eq!(ask(&mut roll, &["log:b"]), [false, true]);
+}
