@@ -52,3 +52,78 @@ fn invented_tokens_that_a_public_page_answers_stay_within_memory() {
     assert!(peak < MEMORY, "{peak} KiB");
     wait_until("the commands answer", || !site.home.print(&["status"]).is_empty());
 }
+
+#[test]
+fn a_million_addresses_of_one_token_cost_bounded_memory_and_rows() {
+    let mut site = Site::new();
+    let daemon = site.start();
+    let (n_pieces, n_lines) = if is_full() { (100, 10_000) } else { (10, 2_000) };
+    let token = "exk_000000010123456789abcdefgh";
+    for piece in 0..n_pieces {
+        let lines = (0..n_lines).map(|n| {
+            let address = format!("2001:db8:{piece:x}:{n:x}::1");
+            line_of(piece * 60 + n / 200, token, 200).replace("192.0.2.7", &address)
+        });
+        site.home.append("logs/a.log", lines.collect::<String>());
+        site.wait_with(u64::from((piece + 1) * n_lines));
+    }
+    let peak = site.peak_memory();
+    assert!(peak < MEMORY, "{peak} KiB");
+    daemon.terminate();
+    let one = |sql| site.database().query_row(sql, [], |row| row.get::<_, i64>(0)).unwrap();
+    assert_eq!(one("SELECT sum(requests) FROM token"), i64::from(n_pieces * n_lines));
+    assert!(one("SELECT count(*) FROM token") == 1 && one("SELECT count(*) FROM profile") == 1);
+    // Twice 256 addresses and as many routes, and what sums up the others.
+    let rows = one("SELECT count(*) FROM facet");
+    assert!(rows < 4 * 512, "{rows}");
+    let body = one("SELECT max(length(body)) FROM profile");
+    assert!(body < 4096, "{body} B");
+}
+
+#[test]
+fn tokens_of_8_kib_are_tokens_like_others_and_longer_lines_are_cut() {
+    let mut site = Site::new();
+    let daemon = site.start();
+    let token =
+        |n: u32, length: usize| format!("exk_{n:08}{}", "0123456789abcdef".repeat(length / 16));
+    // The last one stands beyond the 64 KiB of a line.
+    for (n, length) in [(1, 8192), (2, 8192), (1, 8192), (3, 70_000)] {
+        site.home.append("logs/a.log", line_of(n, &token(n, length), 200));
+    }
+    site.append("logs/a.log", 1);
+    site.wait_with(4);
+    let (peak, log) = (site.peak_memory(), site.home.daemon_log());
+    daemon.terminate();
+    assert!(peak < MEMORY, "{peak} KiB");
+    let mut requests: Vec<u64> = Vec::new();
+    for token in site.home.json(&["tokens", "list", "--json"]) {
+        requests.push(token["requests"].as_u64().expect("requests"));
+    }
+    requests.sort_unstable();
+    assert_eq!(requests, [1, 1, 2], "{log}");
+}
+
+#[test]
+fn a_compressed_file_that_unpacks_to_far_more_costs_no_memory() {
+    let mut site = Site::new();
+    let lines = site.lines(20);
+    let n_kib: u64 = if is_full() { 4 << 20 } else { 256 << 10 };
+    let script =
+        format!("(head -c {n_kib}K /dev/zero | tr '\\0' x; echo; cat) | gzip > logs/a.log.1.gz");
+    let mut gzip = std::process::Command::new("sh");
+    let gzip = gzip.arg("-c").arg(script).current_dir(site.home.path(""));
+    let mut gzip = gzip.stdin(std::process::Stdio::piped()).spawn().expect("gzip");
+    std::io::Write::write_all(&mut gzip.stdin.take().expect("stdin"), lines.as_bytes())
+        .expect("lines");
+    assert!(gzip.wait().expect("gzip").success());
+    let output = site.home.output(&["replay", "--save", "logs"]);
+    let said = String::from_utf8(output.stderr).expect("text");
+    assert!(said.contains("\n21 lines, "), "{said}");
+    let status = site.home.json(&["status", "--json"]).remove(0);
+    let discarded = status["streams"][0]["discarded"].as_u64().expect("bytes");
+    assert!(discarded > n_kib * 1024 - 70_000, "{status}");
+    let (mib, _) = said.split_once(" MiB peak memory").expect("MiB");
+    let peak: f64 = mib.rsplit(' ').next().expect("a number").parse().expect("a number");
+    assert!(peak < 64.0, "{said}");
+    assert_eq!(site.home.json(&["tokens", "list", "--json"]).len(), 20);
+}
