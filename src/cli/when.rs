@@ -33,11 +33,11 @@ pub fn instant(text: &str, now: Timestamp) -> anyhow::Result<Timestamp> {
 /// Reads a duration such as `90s`, `30m`, `8h`, `30d`, `2w`, in the unit of [`Timestamp`].
 ///
 /// # Errors
-/// The text is no duration.
+/// The text is no duration, or a duration of nothing.
 pub fn duration(text: &str) -> anyhow::Result<i64> {
     match time::duration(text.trim()) {
-        Some(micros) => Ok(micros),
-        None => Err(usage(format_args!("{text:?} is no duration: expected 30m, 8h, 30d or 2w"))),
+        Some(micros) if micros > 0 => Ok(micros),
+        _ => Err(usage(format_args!("{text:?} is no duration: expected 30m, 8h, 30d or 2w"))),
     }
 }
 
@@ -57,5 +57,9 @@ mod tests {
         for text in ["", "soon", "2h30m", "2026-13-01", "h"] {
             assert!(instant(text, now).is_err(), "{text}");
         }
+        for text in ["0d", "0s", "-1d", "30"] {
+            assert!(duration(text).is_err(), "{text}");
+        }
+        assert_eq!(duration("2w").unwrap(), 14 * crate::engine::time::DAY);
     }
 }

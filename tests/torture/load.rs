@@ -55,7 +55,7 @@ fn invented_tokens_that_a_public_page_answers_stay_within_memory() {
 
 #[test]
 fn a_million_addresses_of_one_token_cost_bounded_memory_and_rows() {
-    let mut site = Site::new();
+    let site = Site::new();
     let daemon = site.start();
     let (n_pieces, n_lines) = if is_full() { (100, 10_000) } else { (10, 2_000) };
     let token = "exk_000000010123456789abcdefgh";

@@ -381,8 +381,9 @@ fn tell(step: &mut Step, commit: &Commit, policy: &Policy, has_matches: bool) {
         let is_mailed = commit.notices.iter().any(|notice| notice.incident == alert.incident);
         let how = match alert {
             _ if policy.mutes.iter().any(|mute| mute.covers(alert)) => "muted",
-            _ if is_mailed => "mailed at once",
+            alert if alert.rule.level >= policy.at_once && is_mailed => "mailed at once",
             alert if alert.rule.level >= policy.at_once => "in a mail that was sent lately",
+            _ if is_mailed => "beside what is mailed",
             _ => "in the digest",
         };
         step.say(format!("alert {}", alert.rule.name), format!("{how}: {}", alert.reason));

@@ -196,7 +196,7 @@ fn a_log_that_nobody_looks_at_any_more_is_late_no_longer() {
         about: log.to_owned(),
         micros: HOUR,
     };
-    let mut ask = |roll: &mut Roll, logs: &[&str]| {
+    let ask = |roll: &mut Roll, logs: &[&str]| {
         let strains: Vec<Strain> = logs.iter().map(|log| late(log)).collect();
         judge.strain(&mut Memory::new(9), roll, &strains, START);
         ["log:a", "log:b"].map(|log| roll.is_late(&log.into()))
