@@ -139,6 +139,7 @@ impl<L: Listener> Loop<'_, L> {
             }
             self.ask()?;
             self.commit_if(&mut committed, is_idle)?;
+            self.forget(&mut committed)?;
             match self.orders.try_recv() {
                 Ok(Order::Stop) | Err(TryRecvError::Disconnected) => {
                     self.commit_if(&mut committed, true)?;
@@ -193,10 +194,22 @@ impl<L: Listener> Loop<'_, L> {
         if alerts.is_empty() {
             return Ok(());
         }
-        let files = retry(listener, "reading the positions", || outbox::files(&worker.store));
+        let files =
+            retry(listener, "reading the positions", || outbox::files(&worker.store, &alerts));
         // They are committed, and told only here: without their paths, if need be.
         listener.told(&alerts, &|stream| files.as_ref().ok()?.get(&stream).cloned());
         files.map(drop)
+    }
+
+    /// Removes what is stored of files that the follower forgot, once all that was read of them is committed.
+    fn forget(&mut self, committed: &mut Duration) -> anyhow::Result<()> {
+        let streams = self.follower.take_forgotten();
+        if streams.is_empty() {
+            return Ok(());
+        }
+        self.commit_if(committed, true)?;
+        let Self { worker, listener, .. } = self;
+        retry(listener, "forgetting files", || worker.store.forget_streams(&streams)).map(drop)
     }
 
     fn reload(&mut self, reload: Reload) -> anyhow::Result<()> {

@@ -248,7 +248,7 @@ impl Pump {
                 alerts.truncate(MAX_ALERTS);
                 let mut incident = found.incident;
                 incident.revision = *revision;
-                let files = files(&self.store)?;
+                let files = files(&self.store, &alerts)?;
                 let history = history(&self.store, &incident.principal, outgoing.created)?;
                 let context = Context {
                     host: &self.host,
@@ -279,10 +279,10 @@ impl Pump {
         alerts: &[StoredAlert],
         date: Timestamp,
     ) -> Result<Mail, StoreError> {
-        let files = files(&self.store)?;
         let mut told: Vec<Alert> = plain(alerts);
         let n_more = told.len().saturating_sub(MAX_ALERTS) as u64;
         told.truncate(MAX_ALERTS);
+        let files = files(&self.store, &told)?;
         let context = Context {
             host: &self.host,
             date,
@@ -412,13 +412,18 @@ fn plain(alerts: &[StoredAlert]) -> Vec<Alert> {
     alerts.iter().filter(|stored| !stored.is_muted).map(|stored| stored.alert.clone()).collect()
 }
 
-/// The paths of all streams, as they were last seen.
+/// Returns the paths of the files that alerts name.
 ///
 /// # Errors
 /// What the store says.
-pub fn files(store: &Reader) -> Result<BTreeMap<StreamId, String>, StoreError> {
-    let streams = store.positions()?;
-    Ok(streams.into_iter().map(|(id, at)| (id, at.path.display().to_string())).collect())
+pub fn files(store: &Reader, alerts: &[Alert]) -> Result<BTreeMap<StreamId, String>, StoreError> {
+    let streams = alerts.iter().flat_map(|alert| &alert.evidence).map(|origin| origin.stream);
+    let mut files = BTreeMap::new();
+    for stream in streams.collect::<BTreeSet<_>>() {
+        let path = store.path_of(stream)?;
+        files.extend(path.map(|path| (stream, path.display().to_string())));
+    }
+    Ok(files)
 }
 
 /// What a principal did before, in a few lines.

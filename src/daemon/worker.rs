@@ -266,18 +266,13 @@ fn report(faults: &[(SmolStr, CodecError)]) {
 
 /// Recalls how each log was read last. Of the files that were followed under one path, the latest counts.
 fn logs(store: &Store) -> Result<BTreeMap<PathBuf, Log>, StoreError> {
-    let mut streams = store.streams()?;
-    streams.retain(|stream| !stream.health.is_empty());
-    streams.sort_by_key(|stream| (stream.updated, stream.stream));
     let mut logs = BTreeMap::new();
-    for stream in streams {
-        let path = unrotated(&stream.position.path);
-        let Some(log) = Log::decode(&stream.health) else {
+    store.healths(|path, health| match Log::decode(&health) {
+        Some(log) => drop(logs.insert(unrotated(&path), log)),
+        None => {
             let path = path.display();
             warn!(%path, "How this log was read cannot be recalled; counting starts anew.");
-            continue;
-        };
-        logs.insert(path, log);
-    }
+        }
+    })?;
     Ok(logs)
 }

@@ -70,6 +70,8 @@ pub struct Options {
     pub max_open: usize,
     /// A directory whose files are never followed: our own state.
     pub exclude: Option<PathBuf>,
+    /// Files that are gone, or compressed, and kept in mind, at most. 4,096.
+    pub max_gone: usize,
 }
 
 impl Default for Options {
@@ -81,6 +83,7 @@ impl Default for Options {
             rotate_wait: Duration::from_secs(5),
             max_open: half.clamp(1, 512),
             exclude: None,
+            max_gone: 4096,
         }
     }
 }
@@ -132,6 +135,8 @@ pub struct Follower {
     pub(super) warned: BTreeSet<PathBuf>,
     /// What the program writes itself, never followed: each of its messages would make another.
     pub(super) own: Vec<Identity>,
+    /// Streams that are not kept in mind any more.
+    pub(super) forgotten: Vec<StreamId>,
     /// Directories as they were listed in this call of `poll`.
     pub(super) folders: Folders,
     n_uses: u64,
@@ -141,6 +146,12 @@ pub struct Follower {
 }
 
 impl Follower {
+    /// Takes the streams that were forgotten: of their logs enough younger files are known, so that no position of theirs
+    /// needs to be kept.
+    pub fn take_forgotten(&mut self) -> Vec<StreamId> {
+        std::mem::take(&mut self.forgotten)
+    }
+
     /// Follows the files of `watches`, going on from the positions that were stored.
     #[must_use]
     pub fn new(watches: Vec<Watch>, known: Vec<(StreamId, Position)>, options: Options) -> Self {
@@ -160,6 +171,7 @@ impl Follower {
             options,
             tails: newest.into_values().map(tail).collect(),
             drains: VecDeque::new(),
+            forgotten: Vec::new(),
             ready: VecDeque::new(),
             swept: None,
             wake: Wake::new(),

@@ -11,10 +11,7 @@ use super::follow::{Follower, Place, ReadFrom, Watched};
 use super::marks;
 use super::rotation::{self, Identity, Seen};
 use super::tail::{Rest, Tail};
-use crate::engine::line::Loss;
-
-/// Files that are gone and kept in mind, at most.
-const MAX_GONE: usize = 4096;
+use crate::engine::line::{Loss, StreamId};
 
 /// A file that a watch names.
 #[derive(Clone, Debug)]
@@ -354,15 +351,20 @@ impl Follower {
         Ok(self.tails.get(at).is_some_and(|tail| tail.seen.size <= tail.position.offset))
     }
 
-    /// Forgets the files that have been gone longest.
+    /// Forgets the oldest of the files that are gone.
     fn forget(&mut self) {
-        let n_gone = self.tails.iter().filter(|tail| tail.place == Place::Gone).count();
-        let mut surplus = n_gone.saturating_sub(MAX_GONE);
-        self.tails.retain(|tail| {
-            let is_kept = tail.place != Place::Gone || surplus == 0;
-            surplus -= usize::from(!is_kept);
-            is_kept
-        });
+        let gone = self.tails.iter().filter(|tail| tail.place == Place::Gone);
+        let mut gone: Vec<_> =
+            gone.map(|tail| (tail.position.born, tail.turn, tail.stream)).collect();
+        let surplus = gone.len().saturating_sub(self.options.max_gone);
+        if surplus == 0 {
+            return;
+        }
+        gone.sort_unstable();
+        let oldest: BTreeSet<StreamId> =
+            gone.into_iter().take(surplus).map(|(_, _, stream)| stream).collect();
+        self.tails.retain(|tail| tail.place != Place::Gone || !oldest.contains(&tail.stream));
+        self.forgotten.extend(oldest);
     }
 }
 

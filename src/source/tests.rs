@@ -536,6 +536,36 @@ fn compressed_files_whose_names_are_shifted_while_they_are_looked_for_are_read_o
 }
 
 #[test]
+fn of_files_that_are_gone_the_oldest_are_forgotten_and_none_is_read_again() {
+    let mut bench = Bench::start(&["a"]);
+    bench.options.max_gone = 3;
+    bench.restart();
+    let mut n_forgotten = 0;
+    for n in 0..12 {
+        bench.write("a", format!("{n}\n"));
+        bench.rest();
+        // The packed ones stay; of those that were renamed only the packed form does.
+        bench.rename("a", &format!("a.{}", 50 - n));
+        bench.write("a", "");
+        bench.gzip(&format!("a.{}", 50 - n));
+        bench.rest();
+        for stream in bench.follower.take_forgotten() {
+            n_forgotten += 1;
+            bench.known.remove(&stream);
+            bench.counted.remove(&stream);
+        }
+        if n % 3 == 2 {
+            bench.restart();
+        }
+    }
+    bench.write("a", "12\n");
+    bench.rest();
+    let expected: Vec<String> = (0..13).map(|n| n.to_string()).collect();
+    assert_eq!((&bench.lines, bench.missing), (&expected, Missing::default()));
+    assert!(n_forgotten >= 8 && bench.known.len() <= 6, "{n_forgotten}, {:?}", bench.known);
+}
+
+#[test]
 fn a_compressed_file_that_is_removed_after_it_was_read_is_no_gap() {
     // Nothing of the first one was read when it was compressed; or a line, of one and a half.
     for (first, more) in [("one\ntwo\n", ""), ("one\ntw", "o\n")] {

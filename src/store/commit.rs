@@ -201,8 +201,13 @@ mod tests {
         assert_eq!(streams[0].health, "as it was read since");
         let recalled = store.recall_subjects(&[id(1).to_smolstr()]).unwrap();
         assert_eq!(recalled[0].blob, [2, 2, 2]);
-        assert!(store.forget_stream(StreamId(1)).unwrap());
-        assert!(!store.forget_stream(StreamId(1)).unwrap());
+        assert_eq!(store.path_of(StreamId(1)).unwrap(), Some(position(777).path));
+        let mut healths = Vec::new();
+        store.healths(|path, health| healths.push((path, health))).unwrap();
+        assert_eq!(healths, [(position(777).path, "as it was read since".to_owned())]);
+        assert_eq!(store.forget_streams(&[StreamId(1), StreamId(2)]).unwrap(), 1);
+        assert_eq!(store.forget_streams(&[StreamId(1)]).unwrap(), 0);
+        assert_eq!(store.path_of(StreamId(1)).unwrap(), None);
         assert_eq!(store.stats().unwrap().usages, 3, "what was read stays counted");
     }
 

@@ -391,12 +391,8 @@ mod tests {
     fn a_database_that_was_gone_is_restored_once_wherever_that_was_cut() {
         let (_directory, path) = lived();
         fs::remove_file(&path).unwrap();
-        let note = Damage {
-            time: NOON,
-            found: Ruin::Gone,
-            detail: String::new(),
-            outcome: Outcome::Open,
-        };
+        let note =
+            Damage { time: NOON, found: Ruin::Gone, detail: String::new(), outcome: Outcome::Open };
         let steps: [&dyn Fn(); 4] = [
             &|| note.write(&path).unwrap(),
             &|| fs::write(beside(&path, ".restoring"), "half a copy").unwrap(),

@@ -4,7 +4,7 @@ use std::ffi::OsString;
 use std::os::unix::ffi::{OsStrExt, OsStringExt};
 use std::path::PathBuf;
 
-use rusqlite::{Connection, Result, Row, params};
+use rusqlite::{Connection, OptionalExtension, Result, Row, params};
 
 use crate::engine::commit::StreamUpdate;
 use crate::engine::line::{Directives, Missing, Position, StreamId, Tally};
@@ -34,8 +34,45 @@ impl Reader {
     /// # Errors
     /// What the database says.
     pub fn positions(&self) -> Result<Vec<(StreamId, Position)>, StoreError> {
-        let streams = self.streams()?;
-        Ok(streams.into_iter().map(|status| (status.stream, status.position)).collect())
+        self.read("reading the positions", |db| {
+            let mut statement = db.prepare_cached(
+                "SELECT stream, path, device, inode, born, generation, offset, head, head_length,
+                   tail, size, began, directives, cursor
+                 FROM stream ORDER BY stream",
+            )?;
+            let rows = statement
+                .query_map([], |row| Ok((StreamId(row.get("stream")?), position(row)?)))?;
+            rows.collect()
+        })
+    }
+
+    /// Returns where a stream's file was last seen; `None` if the stream is not known.
+    ///
+    /// # Errors
+    /// What the database says.
+    pub fn path_of(&self, stream: StreamId) -> Result<Option<PathBuf>, StoreError> {
+        self.read("reading the path of a stream", |db| {
+            let mut statement = db.prepare_cached("SELECT path FROM stream WHERE stream = ?1")?;
+            statement.query_row([stream.0], path).optional()
+        })
+    }
+
+    /// Hands on how well each file's log was read, oldest first, packed by the engine; one at a time, since rotated files
+    /// are many.
+    ///
+    /// # Errors
+    /// What the database says.
+    pub fn healths(&self, mut each: impl FnMut(PathBuf, String)) -> Result<(), StoreError> {
+        self.read("reading how logs were read", |db| {
+            let mut statement = db.prepare_cached(
+                "SELECT path, health FROM stream WHERE health <> '' ORDER BY updated, stream",
+            )?;
+            let mut rows = statement.query([])?;
+            while let Some(row) = rows.next()? {
+                each(path(row)?, get_lossy(row, "health")?);
+            }
+            Ok(())
+        })
     }
 
     /// Returns every stream with its counters, by its number.
@@ -56,13 +93,14 @@ impl Reader {
 }
 
 impl Store {
-    /// Forgets a stream whose file is gone for good; tells whether it was known.
+    /// Forgets streams whose files are gone for good; returns how many were known.
     ///
     /// # Errors
     /// What the database says.
-    pub fn forget_stream(&mut self, stream: StreamId) -> Result<bool, StoreError> {
-        self.write("forgetting a stream", |db| {
-            Ok(db.execute("DELETE FROM stream WHERE stream = ?1", [stream.0])? > 0)
+    pub fn forget_streams(&mut self, streams: &[StreamId]) -> Result<usize, StoreError> {
+        self.write("forgetting streams", |db| {
+            let mut forget = db.prepare_cached("DELETE FROM stream WHERE stream = ?1")?;
+            streams.iter().map(|stream| forget.execute([stream.0])).sum()
         })
     }
 }
@@ -123,25 +161,33 @@ pub(super) fn add(db: &Connection, updates: &[StreamUpdate], now: Timestamp) -> 
     Ok(())
 }
 
-fn status(row: &Row<'_>) -> Result<StreamStatus> {
+fn path(row: &Row<'_>) -> Result<PathBuf> {
+    Ok(PathBuf::from(OsString::from_vec(row.get("path")?)))
+}
+
+fn position(row: &Row<'_>) -> Result<Position> {
     let bits = |column: &str| row.get::<_, i64>(column).map(i64::cast_unsigned);
+    Ok(Position {
+        path: path(row)?,
+        device: bits("device")?,
+        inode: bits("inode")?,
+        born: row.get("born")?,
+        generation: get_u32(row, "generation")?,
+        offset: bits("offset")?,
+        head: bits("head")?,
+        head_length: get_u32(row, "head_length")?,
+        tail: bits("tail")?,
+        size: bits("size")?,
+        began: bits("began")?,
+        directives: Directives::from_lines(&row.get::<_, Vec<u8>>("directives")?),
+        cursor: row.get("cursor")?,
+    })
+}
+
+fn status(row: &Row<'_>) -> Result<StreamStatus> {
     Ok(StreamStatus {
         stream: StreamId(row.get("stream")?),
-        position: Position {
-            path: PathBuf::from(OsString::from_vec(row.get("path")?)),
-            device: bits("device")?,
-            inode: bits("inode")?,
-            born: row.get("born")?,
-            generation: get_u32(row, "generation")?,
-            offset: bits("offset")?,
-            head: bits("head")?,
-            head_length: get_u32(row, "head_length")?,
-            tail: bits("tail")?,
-            size: bits("size")?,
-            began: bits("began")?,
-            directives: Directives::from_lines(&row.get::<_, Vec<u8>>("directives")?),
-            cursor: row.get("cursor")?,
-        },
+        position: position(row)?,
         tally: Tally {
             lines: get_count(row, "lines")?,
             parsed: get_count(row, "parsed")?,
