@@ -79,6 +79,12 @@ pub struct ColumnFault {
 }
 
 impl Registered {
+    /// Tells whether it is the site's own and in good order: what it does, its owner does.
+    #[must_use]
+    pub fn is_sound(&self, now: Timestamp) -> bool {
+        !self.decoy && !self.is_over(now) && self.leaked_at.is_none_or(|leak| now < leak)
+    }
+
     /// Tells whether it has expired, or was revoked or rotated away, by then.
     fn is_over(&self, now: Timestamp) -> bool {
         let ends = [self.expires_at, self.revoked_at, self.rotated_at];

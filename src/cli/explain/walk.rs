@@ -199,10 +199,12 @@ impl Walk {
         judge::hear(words, &principal, &mut profile, usage, params);
         let heard = judge::heard(words, &principal, &placed, params);
         let threshold = judge::threshold(self.memory.house(), policy, params);
-        let peers = &self.memory.house().others(&principal, &params.fleet);
+        let row = registry.row(usage);
+        let member = judge::member(&principal, &profile, row, usage);
+        let peers = &self.memory.house().others(member, &params.fleet);
         let world = World { atlas: &self.atlas, peers, heard, threshold };
         let signals = profile.compare(&placed, &params.profile, &world);
-        detect(&placed, &signals, registry.row(usage), profile.told(), params)
+        detect(&placed, &signals, row, profile.told(), params)
     }
 }
 

@@ -13,6 +13,10 @@ pub(super) const BUCKETS: usize = 64;
 /// Values that a part holds: 8,192 in all, those that somebody learned last.
 const VALUES: usize = 128;
 
+/// Values of a part that one principal is kept with: a profile holds 40 networks, neighbourhoods and clients, which
+/// are spread over all parts, so that nobody who does not invent them has so many in one.
+const VALUES_EACH: usize = 8;
+
 /// Principals of a class that are told apart for one value; more make no difference.
 const PRINCIPALS: usize = 4;
 
@@ -47,6 +51,7 @@ impl Bucket {
         day: i64,
     ) {
         let name = value_name(family, key);
+        self.make_room(&name, who);
         if self.0.len() >= VALUES && !self.0.contains_key(&name) {
             self.evict();
         }
@@ -62,13 +67,7 @@ impl Bucket {
 
     /// Notes that a value is a principal's own no more.
     pub(super) fn forget(&mut self, (family, key): (Family, u32), who: u32) {
-        let name = value_name(family, key);
-        if let Some(custom) = self.0.get_mut(&name) {
-            custom.forget(who);
-            if custom.count() == 0 {
-                self.0.remove(&name);
-            }
-        }
+        self.take_from(&value_name(family, key), who);
     }
 
     /// Returns how many principals of each class have made a value their own, up to four.
@@ -76,6 +75,26 @@ impl Bucket {
         let custom = self.0.get(&value_name(family, key));
         let count = |by: &Vec<u32>| u32::try_from(by.len()).unwrap_or(u32::MAX);
         custom.map_or([0; 2], |custom| [&custom.by, &custom.by_machines].map(count))
+    }
+
+    /// Of whoever has as many values as one may, the one that was learned first is its own no more.
+    fn make_room(&mut self, name: &str, who: u32) {
+        let own = || self.0.iter().filter(|(_, custom)| custom.has(who));
+        if own().any(|(own, _)| own == name) || own().count() < VALUES_EACH {
+            return;
+        }
+        let Some(oldest) = own().min_by_key(|(_, custom)| custom.day) else { return };
+        let oldest = oldest.0.clone();
+        self.take_from(&oldest, who);
+    }
+
+    fn take_from(&mut self, name: &str, who: u32) {
+        if let Some(custom) = self.0.get_mut(name) {
+            custom.forget(who);
+            if custom.count() == 0 {
+                self.0.remove(name);
+            }
+        }
     }
 
     /// What few have and nobody took to for longest goes.
@@ -98,6 +117,10 @@ impl Custom {
 
     fn forget(&mut self, who: u32) {
         Class::ALL.into_iter().for_each(|class| self.of(class).retain(|by| *by != who));
+    }
+
+    fn has(&self, who: u32) -> bool {
+        self.by.contains(&who) || self.by_machines.contains(&who)
     }
 
     const fn count(&self) -> usize {
@@ -135,7 +158,20 @@ mod tests {
         (1..=3).for_each(|who| bucket.note((Family::Network, 64_500), (Class::Human, who), 1));
         (0..10_000).for_each(|key| bucket.note((Family::Prefix, key), (Class::Human, 77), 2));
         assert_eq!(bucket.known_by(Family::Network, 64_500), [3, 0]);
-        assert_eq!(bucket.0.len(), VALUES);
+        assert_eq!(bucket.0.len(), 1 + VALUES_EACH);
+        assert_eq!(bucket.known_by(Family::Prefix, 9_999), [1, 0]);
+    }
+
+    #[test]
+    fn what_two_invent_together_does_not_push_out_what_one_has() {
+        let mut bucket = Bucket::default();
+        bucket.note((Family::Network, 64_500), (Class::Human, 1), 1);
+        for key in 0..10_000 {
+            [77, 78]
+                .into_iter()
+                .for_each(|who| bucket.note((Family::Client, key), (Class::Human, who), 2));
+        }
+        assert_eq!(bucket.known_by(Family::Network, 64_500), [1, 0]);
     }
 
     #[test]

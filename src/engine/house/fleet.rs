@@ -5,9 +5,9 @@ use std::collections::BTreeMap;
 
 use serde::{Deserialize, Serialize};
 
-use crate::engine::house::value_name;
+use crate::engine::house::{Member, value_name};
 use crate::engine::profile::{Family, section};
-use crate::engine::stats::{self, whole};
+use crate::engine::stats::whole;
 use crate::engine::time::{DAY, MINUTE, Timestamp};
 
 section! {
@@ -112,20 +112,20 @@ impl What {
 }
 
 impl Changes {
-    /// Tells whether many took to something lately, or would have with this principal: whoever makes it
-    /// a change of many is one of them.
+    /// Tells whether many took to something lately, or would have with this principal, if it counts: whoever makes
+    /// it a change of many is one of them.
     pub(super) fn is_shared(
         &self,
         what: What,
-        principal: &str,
+        member: &Member<'_>,
         time: Timestamp,
         params: &Fleet,
     ) -> bool {
         let change = if self.0.is_empty() { None } else { self.0.get(&what.name()) };
         let minute = time.0.div_euclid(MINUTE);
         change.is_some_and(|change| {
-            let who = || stats::key(&[principal.as_bytes()]);
-            change.is_shared_at(minute) || change.is_shared_with(who, minute, params)
+            let is_last = || change.is_shared_with(|| member.who(), minute, params);
+            change.is_shared_at(minute) || member.counts && is_last()
         })
     }
 

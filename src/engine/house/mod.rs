@@ -86,6 +86,24 @@ impl<T: Default + PartialEq + Serialize + DeserializeOwned> Part<T> {
     }
 }
 
+/// Somebody of the site, as the house knows it.
+#[derive(Clone, Copy, Debug)]
+pub struct Member<'a> {
+    /// The principal.
+    pub principal: &'a str,
+    /// Its class.
+    pub class: Class,
+    /// It speaks for others: the site registered it, or it is settled. Anybody can make tokens up that a public
+    /// page answers, and what they do must excuse nobody.
+    pub counts: bool,
+}
+
+impl Member<'_> {
+    fn who(&self) -> u32 {
+        stats::key(&[self.principal.as_bytes()])
+    }
+}
+
 /// So many days late a line may be without being taken for one with the right clock.
 const LATEST: i64 = 2;
 
@@ -222,12 +240,11 @@ impl House {
     /// Returns the change that it has in common with many others, if it is the one that makes it so.
     pub fn absorb(
         &mut self,
-        principal: &str,
-        (class, shares): (Class, [Option<Share>; 2]),
+        member: Member<'_>,
+        [before, after]: [Option<Share>; 2],
         (signals, absorbed): (&Signals, Absorbed),
         params: &Fleet,
     ) -> Option<Shared> {
-        let [before, after] = shares;
         if before != after {
             self.population.change().replace(before.as_ref(), after.as_ref());
         }
@@ -235,14 +252,13 @@ impl House {
             self.scores.change().note(rise);
         }
         let is_quiet = absorbed.learned.is_empty() && absorbed.brought.is_empty();
-        if is_quiet && absorbed.reclassed.is_empty() && !signals.is_rushing {
+        if !member.counts || is_quiet && absorbed.reclassed.is_empty() && !signals.is_rushing {
             return None;
         }
-        let who = stats::key(&[principal.as_bytes()]);
-        let day = signals.time.day();
+        let (who, day) = (member.who(), signals.time.day());
         let learned = absorbed.learned.iter().filter_map(|family| signals.value(family));
         for value in learned.chain(absorbed.reclassed) {
-            self.note(value, (class, who), day);
+            self.note(value, (member.class, who), day);
         }
         let has_network = signals.value(Family::Network).is_some();
         let is_change = |family: &Family| match family {
@@ -289,10 +305,10 @@ impl House {
     }
 
     /// Takes in what a person's word taught a principal on a day.
-    pub fn hear(&mut self, principal: &str, class: Class, taught: &Taught, day: i64) {
-        let who = stats::key(&[principal.as_bytes()]);
-        for value in &taught.learned {
-            self.note(*value, (class, who), day);
+    pub fn hear(&mut self, member: Member<'_>, taught: &Taught, day: i64) {
+        let who = member.who();
+        for value in taught.learned.iter().filter(|_| member.counts) {
+            self.note(*value, (member.class, who), day);
         }
         for (family, key) in &taught.forgotten {
             if let Some(part) = self.customs.get_mut(bucket_of(*family, *key)) {
@@ -326,21 +342,21 @@ impl House {
 #[derive(Clone, Copy, Debug)]
 pub struct Others<'a> {
     house: &'a House,
-    principal: &'a str,
+    member: Member<'a>,
     fleet: &'a Fleet,
 }
 
 impl House {
     /// Returns what the others say to a principal.
     #[must_use]
-    pub const fn others<'a>(&'a self, principal: &'a str, fleet: &'a Fleet) -> Others<'a> {
-        Others { house: self, principal, fleet }
+    pub const fn others<'a>(&'a self, member: Member<'a>, fleet: &'a Fleet) -> Others<'a> {
+        Others { house: self, member, fleet }
     }
 }
 
 impl Others<'_> {
     fn is_shared(&self, what: What, time: Timestamp) -> bool {
-        self.house.changes.value.is_shared(what, self.principal, time, self.fleet)
+        self.house.changes.value.is_shared(what, &self.member, time, self.fleet)
     }
 }
 

@@ -5,7 +5,7 @@ use proptest::prelude::*;
 
 use super::*;
 use crate::engine::profile::tests::{Life, berlin, rented, usage};
-use crate::engine::profile::{Placed, Prior, SHARED, World};
+use crate::engine::profile::{Placed, Prior, Profile, SHARED, World};
 use crate::engine::stats::Days;
 use crate::engine::time::{DAY, HOUR, MINUTE};
 use crate::engine::usage::{Agent, Usage};
@@ -80,23 +80,35 @@ proptest! {
     }
 }
 
-/// A company: lives that share a house.
+const ANYBODY: Member<'_> = Member { principal: "anybody", class: Class::Human, counts: true };
+
+/// A company: lives that share a house. It registers its tokens.
 struct Company {
     house: House,
     lives: Vec<Life>,
+    is_registered: bool,
 }
 
 impl Company {
     /// Machines in Berlin that have called every hour for ten days.
     fn settled(n: usize) -> Self {
-        let mut company = Self { house: House::default(), lives: Vec::new() };
+        Self::of(n, true)
+    }
+
+    /// The same; not registered, they are not settled yet.
+    fn of(n: usize, is_registered: bool) -> Self {
+        let mut company = Self { house: House::default(), lives: Vec::new(), is_registered };
         company.lives.resize_with(n, Life::default);
         for hour in 0..240 {
-            for at in 0..n {
-                company.live(at, &usage(hour * HOUR), &berlin());
-            }
+            company.all_at_home(hour);
         }
         company
+    }
+
+    fn all_at_home(&mut self, hour: i64) {
+        for at in 0..self.lives.len() {
+            self.live(at, &usage(hour * HOUR), &berlin());
+        }
     }
 
     fn live(
@@ -105,23 +117,28 @@ impl Company {
         usage: &Usage,
         place: &crate::engine::geo::Place,
     ) -> (f64, Option<Shared>) {
-        let Self { house, lives } = self;
+        let Self { house, lives, is_registered } = self;
         house.begin_day(usage.time.day());
         let Life { profile, params, .. } = &mut lives[at];
         let placed = Placed::new(usage, place);
         let name = format!("service-{at}");
-        let fleet = Fleet::default();
+        let (fleet, is_registered) = (Fleet::default(), *is_registered);
+        let member = |profile: &Profile| Member {
+            principal: &name,
+            class: profile.class(),
+            counts: is_registered || profile.is_settled(),
+        };
         let world = World {
             atlas: &crate::engine::geo::NoAtlas,
-            peers: &house.others(&name, &fleet),
+            peers: &house.others(member(profile), &fleet),
             heard: Heard::default(),
             threshold: None,
         };
         let signals = profile.compare(&placed, params, &world);
         let before = profile.share();
         let absorbed = profile.absorb(&placed, &signals, params);
-        let shares = (profile.class(), [before, profile.share()]);
-        let change = house.absorb(&name, shares, (&signals, absorbed), &Fleet::default());
+        let shares = [before, profile.share()];
+        let change = house.absorb(member(profile), shares, (&signals, absorbed), &fleet);
         *house = restored_all(house);
         (signals.score, change)
     }
@@ -197,7 +214,7 @@ fn what_three_others_use_is_weaker_evidence() {
     let by = |class| {
         let fleet = Fleet::default();
         let network = rented().asn.unwrap();
-        peers.others("service-4", &fleet).known_by(class, Family::Network, network)
+        peers.others(ANYBODY, &fleet).known_by(class, Family::Network, network)
     };
     assert_eq!((by(Class::Machine), by(Class::Human)), (3, 0));
 }
@@ -227,7 +244,7 @@ fn a_change_under_a_clock_far_ahead_spoke_for_everybody_for_years() {
         );
     }
     let network = What::Value(Family::Network, rented().asn.unwrap());
-    assert!(changes.is_shared(network, "anybody", ahead, &Fleet::default()));
+    assert!(changes.is_shared(network, &ANYBODY, ahead, &Fleet::default()));
     company.house.changes.value = changes;
     let (score, _) = company.live(0, &moved(0, 10 * DAY), &rented());
     assert!(score > 6.0, "{score}");
@@ -249,4 +266,39 @@ fn a_value_under_a_clock_far_ahead_takes_no_place_for_years() {
         (10..40_000).filter(|key| bucket_of(Family::Client, *key) == bucket_of(Family::Client, 9));
     let left: Vec<[u32; 2]> = others.map(|key| note(key, 1, 1)).collect();
     assert_eq!(left.last(), Some(&[0, 0]));
+}
+
+#[test]
+fn tokens_that_nobody_registered_make_no_fleet_before_they_are_settled() {
+    let moved = |n: usize, day: i64| Usage {
+        client: Some("203.0.113.9".parse().unwrap()),
+        ..usage(day * DAY + i64::try_from(n).unwrap() * MINUTE)
+    };
+    let mut company = Company::of(6, false);
+    let lived: Vec<_> = (0..6).map(|n| company.live(n, &moved(n, 10), &rented())).collect();
+    assert!(lived.iter().all(|(score, change)| *score > 6.0 && change.is_none()), "{lived:?}");
+    let mut company = Company::of(6, false);
+    for hour in 240..384 {
+        company.all_at_home(hour);
+    }
+    let lived: Vec<_> = (0..6).map(|n| company.live(n, &moved(n, 16), &rented())).collect();
+    assert!(lived[4].1.is_some() && lived[5].0 < 1.0, "{lived:?}");
+}
+
+#[test]
+fn what_unsettled_tokens_use_is_known_to_nobody_and_what_settled_ones_have_is() {
+    let known = |company: &Company| {
+        let (house, fleet) = (&company.house, Fleet::default());
+        let by = |class| house.others(ANYBODY, &fleet).known_by(class, Family::Prefix, 0xc0_00_02);
+        Class::ALL.map(by).into_iter().sum::<u32>()
+    };
+    let mut company = Company::of(3, false);
+    assert_eq!(known(&company), 0);
+    company.house.begin_day(usage(11 * DAY).time.day());
+    assert_eq!(company.house.priors, House::default().priors);
+    for hour in 240..360 {
+        company.all_at_home(hour);
+    }
+    assert_eq!(known(&company), 3, "all that they have, not only what is new on that day");
+    assert_eq!(known(&Company::of(3, true)), 3);
 }

@@ -16,7 +16,7 @@ use smol_str::SmolStr;
 use crate::engine::alert::{Alert, Facts, Level, Reason, TokenRef, Value};
 use crate::engine::detect::{About, Params, detect, found, guessed, risk, shared, walked};
 use crate::engine::geo::{Atlas, Place};
-use crate::engine::house::House;
+use crate::engine::house::{House, Member};
 use crate::engine::incident::{Desk, Joined, Policy, key, stable_id};
 use crate::engine::memory::{Handle, Memory, Recalled};
 use crate::engine::profile::{Keys, Placed, Profile, Signals, Taught, World};
@@ -100,11 +100,11 @@ impl Judge {
         let profile = &mut subject.profile;
         let (before, due) = (profile.share(), profile.due());
         for taught in hear(&self.words, principal, profile, usage, &self.params) {
-            house.hear(principal, profile.class(), &taught, usage.time.day());
+            house.hear(member(principal, profile, row, usage), &taught, usage.time.day());
         }
         let heard = heard(&self.words, principal, &placed, &self.params);
         let threshold = threshold(house, &self.policy, &self.params);
-        let peers = &house.others(principal, &self.params.fleet);
+        let peers = &house.others(member(principal, profile, row, usage), &self.params.fleet);
         let world = World { atlas, peers, heard, threshold };
         let signals = profile.compare(&placed, &self.params.profile, &world);
         let mut facts = detect(&placed, &signals, row, profile.told(), &self.params);
@@ -113,8 +113,8 @@ impl Judge {
         if is_used(usage) {
             profile.call(usage, house.beat().0, &self.params.profile.silence);
             let absorbed = profile.absorb(&placed, &signals, &self.params.profile);
-            let shares = (profile.class(), [before, profile.share()]);
-            change = house.absorb(principal, shares, (&signals, absorbed), &self.params.fleet);
+            let (of, shares) = (member(principal, profile, row, usage), [before, profile.share()]);
+            change = house.absorb(of, shares, (&signals, absorbed), &self.params.fleet);
             let success = house.meet(&placed, &signals, &self.params.guessing);
             success.iter().for_each(|success| found(success, &placed, &mut facts));
             let walk = house.ask(principal, usage, &self.params.objects);
@@ -144,6 +144,18 @@ impl Judge {
 /// Tells whether a token was used by the request, and not only exposed in its Referer.
 const fn is_used(usage: &Usage) -> bool {
     !matches!(usage.carrier, Carrier::Referer(_))
+}
+
+/// Returns a principal as the house knows it: the registry tells who is the site's own.
+#[must_use]
+pub fn member<'a>(
+    principal: &'a str,
+    profile: &Profile,
+    row: Option<&Registered>,
+    usage: &Usage,
+) -> Member<'a> {
+    let is_sound = row.is_some_and(|row| row.is_sound(usage.time));
+    Member { principal, class: profile.class(), counts: is_sound || profile.is_settled() }
 }
 
 /// Has a profile take in the words that are due before a usage. The usage is not absorbed yet: whoever keeps

@@ -50,9 +50,9 @@ impl Profile {
             rise,
         };
         if is_learned {
-            let class = self.class;
+            let was = (self.class, self.is_settled());
             self.learn(seen, signals, params);
-            if self.class != class {
+            if (self.class, self.is_settled()) != was {
                 absorbed.reclassed = self.values();
             }
         }

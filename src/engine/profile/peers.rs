@@ -102,8 +102,10 @@ impl Peers for Alone {
 const MACHINE_HOURS: f64 = 20.0;
 /// Active days after which one neighbourhood, or one kind of network, is a habit.
 const HABIT_DAYS: f64 = 5.0;
-/// Below so many active days a principal is no experience yet.
-const LEAST_DAYS: f64 = 3.0;
+/// Active days after which a principal that nobody registered speaks for others: what an alerted actor does takes as
+/// long to become normal for one. A token that somebody made up is a principal as soon as a public page answers it.
+/// No parameter: what was added under one value could not be taken out under another.
+const SETTLED_DAYS: u32 = 14;
 
 impl Profile {
     /// Returns the class, as far as is known.
@@ -112,11 +114,17 @@ impl Profile {
         self.class
     }
 
-    /// Returns what the principal adds to the experience of its class; `None` while that is little.
+    /// Tells whether it has lived long enough to speak for others.
+    #[must_use]
+    pub const fn is_settled(&self) -> bool {
+        self.n_days > SETTLED_DAYS
+    }
+
+    /// Returns what the principal adds to the experience of its class; `None` while nobody knows whether it is one.
     #[must_use]
     pub fn share(&self) -> Option<Share> {
         let new = self.hazards.days;
-        (self.days.get() >= LEAST_DAYS).then_some(Share { class: self.class, days: self.days, new })
+        self.is_settled().then_some(Share { class: self.class, days: self.days, new })
     }
 
     fn is_only_hosting(&self) -> bool {

@@ -232,7 +232,7 @@ pub struct Absorbed {
     pub learned: Families,
     /// Values that came for the first time, learned or held back, after the first days.
     pub brought: Families,
-    /// All values that are its own, if it turned out to be of another class; empty if not.
+    /// All values that are its own, if it turned out to be of another class, or to be settled; empty if not.
     pub reclassed: Vec<(Family, u32)>,
     /// The principal's story of these hours is a new one, or worse than it was.
     pub rise: Option<Rise>,

@@ -2,6 +2,7 @@
 
 mod health;
 mod order;
+mod others;
 
 use std::collections::{BTreeMap, BTreeSet};
 
@@ -40,7 +41,8 @@ impl Atlas for World {
 const CLIENTS: [&str; 5] =
     ["192.0.2.10", "192.0.2.200", "198.51.100.7", "203.0.113.9", "2001:db8::1"];
 
-/// Two tokens of one name, one that leaked, one that is bait; the others are not registered.
+/// Two tokens of one name, one that leaked, one that is bait, one more, and somebody by name; the others are not
+/// registered.
 fn registry() -> Registry {
     let row = |n: u8, name: &str| Registered {
         token: Some(TokenId([n; 16])),
@@ -53,6 +55,8 @@ fn registry() -> Registry {
         Registered { leaked_at: Some(START.plus(2 * DAY)), ..row(3, "reports") },
         Registered { decoy: true, ..row(4, "bait") },
         Registered { revoked_at: Some(START.plus(DAY)), ..row(5, "orders") },
+        row(6, "stock"),
+        Registered { token: None, ..row(7, "basic:anna") },
     ])
 }
 
@@ -174,6 +178,7 @@ pub(super) fn judged_in_parts(
 ) -> Books {
     let (mut books, mut judge, mut memory) = (Books::default(), judge(), Memory::new(2));
     judge.policy.budget = 1.0;
+    judge.params.fleet.principals = 2.0;
     let inner = cuts.iter().copied().filter(|to| *to < usages.len());
     let ends: Vec<usize> = inner.chain([usages.len()]).collect();
     let mut from = 0;
