@@ -50,11 +50,13 @@ pub(super) const CLIENT: Detector = Detector {
     judge: Usage(judge_client),
 };
 
-/// Tells whether a value is new to a principal that is old enough, and was not told of it lately.
+/// Tells whether a value is new to a principal that is old enough, and was not told of it lately. What many took to
+/// at once is told once for all.
 fn is_news(case: &Case<'_>, told: &mut Told, family: Family, value: &str) -> bool {
     let signals = case.signals;
     let is_old = f64::from(signals.active_days) >= case.params.new.min_active_days;
-    let is_new = signals.is_accepted && !signals.is_late && signals.novel.has(family);
+    let is_its_own = signals.novel.has(family) && !signals.explained.has(family);
+    let is_new = signals.is_accepted && !signals.is_late && is_its_own;
     let what: [&[u8]; 2] = [family.fact().as_bytes(), value.as_bytes()];
     is_old && is_new && case.tell(told, &what, case.params.repeat.new_hours).is_some()
 }

@@ -4,6 +4,7 @@
 use proptest::prelude::*;
 
 use super::*;
+use crate::engine::geo::Place;
 use crate::engine::profile::tests::{Life, berlin, rented, usage};
 use crate::engine::profile::{Placed, Prior, Profile, SHARED, World};
 use crate::engine::stats::Days;
@@ -111,12 +112,7 @@ impl Company {
         }
     }
 
-    fn live(
-        &mut self,
-        at: usize,
-        usage: &Usage,
-        place: &crate::engine::geo::Place,
-    ) -> (f64, Option<Shared>) {
+    fn live(&mut self, at: usize, usage: &Usage, place: &Place) -> (f64, Option<Shared>) {
         let Self { house, lives, is_registered } = self;
         house.begin_day(usage.time.day());
         let Life { profile, params, .. } = &mut lives[at];
@@ -144,6 +140,11 @@ impl Company {
     }
 }
 
+/// Rented machines in the same city.
+fn rack() -> Place {
+    Place { country: berlin().country, point: berlin().point, ..rented() }
+}
+
 /// Written in parts and read again, with the parts that did not change.
 fn restored_all(house: &House) -> House {
     let mut all = house.clone();
@@ -160,7 +161,7 @@ fn a_company_that_moves_is_one_change_and_the_rest_of_it_is_quiet() {
         let micros = 10 * DAY + i64::try_from(n).unwrap() * 5 * MINUTE;
         Usage { client: Some("203.0.113.9".parse().unwrap()), ..usage(micros) }
     };
-    let lived: Vec<_> = (0..12).map(|n| company.live(n, &moved(n), &rented())).collect();
+    let lived: Vec<_> = (0..12).map(|n| company.live(n, &moved(n), &rack())).collect();
     let changes: Vec<_> = lived.iter().filter_map(|(_, change)| *change).collect();
     assert_eq!(changes.len(), 1, "{changes:?}");
     assert_eq!(
@@ -281,7 +282,7 @@ fn tokens_that_nobody_registered_make_no_fleet_before_they_are_settled() {
     for hour in 240..384 {
         company.all_at_home(hour);
     }
-    let lived: Vec<_> = (0..6).map(|n| company.live(n, &moved(n, 16), &rented())).collect();
+    let lived: Vec<_> = (0..6).map(|n| company.live(n, &moved(n, 16), &rack())).collect();
     assert!(lived[4].1.is_some() && lived[5].0 < 1.0, "{lived:?}");
 }
 

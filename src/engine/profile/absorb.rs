@@ -122,7 +122,7 @@ impl Profile {
             actor.is_suspect = true; // its place is kept
             return true;
         }
-        let identity = signals.evidence.identity();
+        let identity = signals.novelty;
         // What is known by now says nothing more, though its evidence is kept for a day.
         let is_somebody_else = identity > 0.0 && signals.actor.identity() >= hold;
         actor.is_suspect |= signals.is_serious && is_somebody_else;

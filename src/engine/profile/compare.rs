@@ -56,8 +56,11 @@ fn chain(family: Family, novel: Families, placed: &Placed<'_>) -> f64 {
 /// Tells whether the operator is known, and none whose machines anybody can rent anywhere.
 fn is_access_known(novel: Families, placed: &Placed<'_>) -> bool {
     let place = placed.place;
-    let is_rented = matches!(place.network, Some(NetworkKind::Hosting | NetworkKind::Vpn));
-    place.asn.is_some() && !novel.has(Family::Network) && !is_rented
+    place.asn.is_some() && !novel.has(Family::Network) && !is_rented(place.network)
+}
+
+const fn is_rented(kind: Option<NetworkKind>) -> bool {
+    matches!(kind, Some(NetworkKind::Hosting | NetworkKind::Vpn))
 }
 
 /// What a value's evidence is less, because others of the class use it too: ln 4 (docs/detection.md, Peers).
@@ -67,9 +70,15 @@ fn discount(class: Class, family: Family, keys: &Keys, peers: &dyn Peers) -> f64
     if is_shared { KNOWN_DISCOUNT } else { 0.0 }
 }
 
-/// What many took to at once says nothing of one of them: of who moved, where; of who was given
-/// another client, with what.
-fn explained(signals: &Signals, peers: &dyn Peers) -> Families {
+/// What many took to at once says nothing of one of them: of who moved, where; of who was given another client,
+/// with what. Only one of both: an office that moves keeps its programs, and a deployment its network, but whoever
+/// stole many tokens brings both. And nobody moves abroad to machines that anybody can rent by the hour.
+fn explained(signals: &Signals, seen: &Placed<'_>, peers: &dyn Peers) -> Families {
+    let novel = signals.novel;
+    let by_operator = seen.place.asn.map_or(Family::Prefix, |_| Family::Network);
+    if novel.has(by_operator) && novel.has(Family::Client) {
+        return Families::default();
+    }
     let is_shared = |family: Family| {
         let key = signals.keys.get(family);
         key.is_some_and(|key| peers.is_shared_change(family, key, signals.time))
@@ -77,7 +86,9 @@ fn explained(signals: &Signals, peers: &dyn Peers) -> Families {
     let has_moved = is_shared(Family::Network) || is_shared(Family::Prefix);
     let place = [Family::Country, Family::Kind, Family::Network, Family::Prefix, Family::Hop];
     let client = [Family::Client, Family::Version];
-    let place = place.into_iter().filter(|_| has_moved);
+    let is_abroad = novel.has(Family::Country) && is_rented(seen.place.network);
+    let is_told = |family: &Family| is_abroad && matches!(family, Family::Country | Family::Hop);
+    let place = place.into_iter().filter(|family| has_moved && !is_told(family));
     place.chain(client.into_iter().filter(|_| is_shared(Family::Client))).collect()
 }
 
@@ -101,7 +112,9 @@ impl Profile {
             novel,
             is_place_known: self.knows_place(novel, &keys),
             is_distributed: self.is_distributed(),
+            explained: Families::default(),
             evidence: Evidence::default(),
+            novelty: 0.0,
             actor: Evidence::default(),
             burst: None,
             score: 0.0,
@@ -218,7 +231,12 @@ impl Profile {
                 evidence.raise(Family::Hop, weigh(Family::Hop));
             }
         }
-        signals.evidence = evidence.without(explained(signals, world.peers));
+        signals.novelty = evidence.identity();
+        // what many do is no excuse for somebody whose misuse a person has confirmed
+        if !world.heard.is_watched {
+            signals.explained = explained(signals, seen, world.peers);
+        }
+        signals.evidence = evidence.without(signals.explained);
         if world.heard.is_watched && self.is_warm(params) && is_somebody_new(signals.novel) {
             signals.evidence.raise(Family::Watched, Nats::new(params.caps.watched));
         }

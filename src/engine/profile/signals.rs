@@ -172,8 +172,13 @@ pub struct Signals {
     pub is_place_known: bool,
     /// The principal is at home in three countries or more.
     pub is_distributed: bool,
+    /// What says nothing of this principal, because many took to it at once.
+    pub explained: Families,
     /// Evidence of this usage.
     pub evidence: Evidence,
+    /// What its values are worth in nats, whether explained or not: a value that many have stolen tokens with is
+    /// none to be learned at once.
+    pub novelty: f64,
     /// The most of each family within a day, by this usage's actor, this usage included.
     pub actor: Evidence,
     /// How its rate stands out.

@@ -2,32 +2,120 @@
 
 use super::*;
 
+/// A token used from another provider in another country.
+fn elsewhere(n: u8, micros: i64) -> Usage {
+    Usage { client: Some("198.51.100.7".parse().unwrap()), ..own(n, micros) }
+}
+
 /// Twenty days of registered tokens, and one of them stolen at the end: what is told of it.
 fn theft_beside(others: impl Iterator<Item = Usage>) -> Vec<(Level, String)> {
     let days = (0..20).flat_map(|n| [own(1, n * DAY), own(6, n * DAY + MINUTE)]);
-    let mut usages: Vec<Usage> = days.chain(others).chain([stranger(1, 20 * DAY)]).collect();
+    let mut usages: Vec<Usage> = days.chain(others).chain([elsewhere(1, 20 * DAY)]).collect();
     usages.sort_by_key(|usage| usage.time);
     let of_orders = |alert: &Alert| alert.principal == "orders";
     let alerts = judged(&usages).alerts.into_iter().filter(of_orders);
     alerts.map(|alert| (alert.rule.level, alert.reason)).collect()
 }
 
-/// What tokens do that somebody made up and a public page answers: at one place, then at the stranger's, all at
+/// What tokens do that somebody made up and a public page answers: at one place, then at the thief's, all at
 /// once.
 fn made_up(from: i64) -> impl Iterator<Item = Usage> {
     let at_home = move |n: u8| (from..19).map(move |day| own(n, day * DAY + i64::from(n) * MINUTE));
     let tokens = || 100..110;
     tokens()
         .flat_map(at_home)
-        .chain(tokens().map(|n| stranger(n, 19 * DAY + HOUR + i64::from(n) * SECOND)))
+        .chain(tokens().map(|n| elsewhere(n, 19 * DAY + HOUR + i64::from(n) * SECOND)))
 }
 
 #[test]
 fn tokens_that_somebody_made_up_excuse_nobody() {
     let told = theft_beside(std::iter::empty());
-    assert!(told.iter().any(|(level, _)| *level == Level::Critical));
+    assert!(told.iter().any(|(level, _)| *level >= Level::High));
     assert_eq!(theft_beside(made_up(17)), told);
     assert_eq!(theft_beside(made_up(19)), told);
     // there were enough of them, had they lived long enough
     assert_ne!(theft_beside(made_up(2)), told);
+}
+
+/// Twelve registered tokens at home for 20 days.
+fn fleet() -> (Judge, Vec<Usage>) {
+    let row = |n: u8| Registered {
+        token: Some(TokenId([n; 16])),
+        name: format!("service-{n}").into(),
+        ..Registered::default()
+    };
+    let registry = Registry::new((1..=12).map(row));
+    let judge = Judge::new(Params::default(), RuleSet::built_in(), registry, Policy::default());
+    let own = |n: u8, hour: i64| own(n, hour * HOUR + i64::from(n) * SECOND);
+    (judge, (0..480).step_by(6).flat_map(|hour| (1..=12).map(move |n| own(n, hour))).collect())
+}
+
+/// What is told from the twenty-first day on: rule and principal.
+fn told(mut judge: Judge, usages: &[Usage]) -> Vec<(String, String)> {
+    let mut memory = Memory::new(64);
+    Books::default().judge(&mut memory, &mut judge, usages);
+    let late = |alert: &Alert| alert.time >= START.plus(20 * DAY);
+    let alerts = memory.take().alerts.into_iter().filter(late);
+    alerts.map(|alert| (alert.rule.name.to_string(), alert.principal.to_string())).collect()
+}
+
+fn count(told: &[(String, String)], rule: &str) -> usize {
+    told.iter().filter(|(name, _)| name == rule).count()
+}
+
+#[test]
+fn a_deployment_is_one_piece_of_news_and_not_one_for_each() {
+    let (judge, mut usages) = fleet();
+    let agent = Agent { family: "gateway".into(), version: "1.0".into() };
+    let new = |n: u8| Usage { agent: agent.clone(), ..own(n, 20 * DAY + i64::from(n) * SECOND) };
+    usages.extend((1..=12).map(new));
+    let told = told(judge, &usages);
+    // the first four were there before anybody knew
+    assert_eq!((count(&told, "fleet-change"), count(&told, "new-client")), (1, 4), "{told:?}");
+}
+
+#[test]
+fn many_tokens_stolen_at_once_are_told_each_if_place_and_program_are_new() {
+    let (judge, mut usages) = fleet();
+    usages.extend((1..=12).map(|n| stranger(n, 20 * DAY + i64::from(n) * SECOND)));
+    let told = told(judge, &usages);
+    assert_eq!((count(&told, "fleet-change"), count(&told, "unusual-use")), (1, 12), "{told:?}");
+}
+
+#[test]
+fn whose_tokens_move_abroad_to_rented_machines_is_told_for_each() {
+    let (judge, mut usages) = fleet();
+    let moved = |n: u8| Usage { agent: usage(0).agent, ..stranger(n, 20 * DAY + i64::from(n)) };
+    usages.extend((1..=12).map(moved));
+    let told = told(judge, &usages);
+    assert_eq!((count(&told, "fleet-change"), count(&told, "unusual-use")), (1, 12), "{told:?}");
+}
+
+/// All come from one provider of another city once; weeks later one of them comes again.
+#[test]
+fn what_many_did_once_is_not_learned() {
+    let (judge, mut usages) = fleet();
+    let lagos = |n: u8, at: i64| elsewhere(n, at + i64::from(n) * SECOND);
+    usages.extend((1..=12).map(|n| lagos(n, 20 * DAY)));
+    usages.extend((21..42).flat_map(|day| (1..=12).map(move |n| own(n, day * DAY))));
+    let before = told(fleet().0, &usages);
+    assert_eq!(
+        (count(&before, "fleet-change"), count(&before, "unusual-use")),
+        (1, 4),
+        "{before:?}"
+    );
+    usages.push(lagos(9, 42 * DAY));
+    let after = told(judge, &usages);
+    assert_eq!(count(&after[before.len()..], "unusual-use"), 1, "{after:?}");
+}
+
+/// A company that stays where it moved to is no news when the two weeks are over.
+#[test]
+fn what_many_do_on_three_days_is_learned() {
+    let (judge, mut usages) = fleet();
+    let lagos = |n: u8, day: i64| elsewhere(n, day * DAY + i64::from(n) * SECOND);
+    usages.extend((20..60).flat_map(|day| (1..=12).map(move |n| lagos(n, day))));
+    let told = told(judge, &usages);
+    let of_those_after = |n: u8| told.iter().any(|(_, of)| *of == format!("service-{n}"));
+    assert!(!(5..=12).any(of_those_after), "{told:?}");
 }
