@@ -20,17 +20,20 @@ use crate::engine::time::{DAY, Timestamp};
 const ACTORS: usize = 32;
 
 impl Sighting {
-    /// Reads the actor from an alert; `None` for one of no usage of a principal: of a log, of many at once,
-    /// of a silence, for which no line stands.
+    /// Reads the actor from an alert; `None` for one of no usage of a principal: of a log, of a silence, for which
+    /// no line stands. Of what many do at once it is the network and client that they have in common.
     fn of(alert: &Alert) -> Option<Self> {
-        alert.token.as_ref()?;
+        let is_of_many = alert.token.is_none();
+        if is_of_many && !alert.facts.contains_key("fleet.change") {
+            return None;
+        }
         alert.evidence.first()?;
         let nats = |name: &str| match alert.facts.get(name) {
             Some(Value::Float(nats)) => *nats,
             _ => 0.0,
         };
         let has_rate = nats("unusual.rate").max(nats("rate.nats")) > 0.0;
-        Some(Self {
+        let seen = Self {
             time: alert.time,
             client: alert.client,
             // no value of it is kept, and JSON cannot write every number
@@ -39,7 +42,8 @@ impl Sighting {
             novel: alert.brought.novel,
             families: Family::ALL.into_iter().filter(|of| nats(of.fact()) > 0.0).collect(),
             surprise: if has_rate { alert.brought.surprise } else { 0.0 },
-        })
+        };
+        (!is_of_many || seen.stranger().is_some()).then_some(seen)
     }
 }
 

@@ -107,9 +107,21 @@ fn forget_principal(db: &Connection, name: &str) -> rusqlite::Result<usize> {
     ] {
         n_gone += db.prepare_cached(sql)?.execute([name])?;
     }
+    n_gone += drop_mentions(db, name)?;
     let n_mutes = db.prepare_cached("DELETE FROM mute WHERE principal = ?1")?.execute([name])?;
     bump(db, "mutes_version", u64::from(n_mutes > 0))?;
     Ok(n_gone + n_mutes + words::forget(db, name)?)
+}
+
+/// Removes alerts of many tokens at once that name a principal: whole names of a list, as `detect::fleet` writes it.
+fn drop_mentions(db: &Connection, name: &str) -> rusqlite::Result<usize> {
+    let quoted = serde_json::Value::from(name).to_string();
+    db.prepare_cached(
+        "DELETE FROM alert WHERE principal = 'fleet' AND (
+           instr(body, ': ' || ?1 || ',') OR instr(body, ', ' || ?1 || ',')
+           OR instr(body, ', ' || ?1 || ';') OR instr(body, ': ' || ?1 || ';'))",
+    )?
+    .execute([quoted.trim_matches('"')])
 }
 
 /// Removes what was about alerts that are gone.
@@ -179,6 +191,23 @@ mod tests {
         assert!(store.forget(&Who::Token(id(1))).unwrap());
         assert_eq!(rows(&store), []);
         assert_eq!(store.registry_version().unwrap(), 2);
+    }
+
+    #[test]
+    fn an_alert_of_many_that_names_a_forgotten_principal_goes_with_it() {
+        let mut store = Store::in_memory().unwrap();
+        store.register(&[registered(None, "web"), registered(None, "ci")], "", NOON).unwrap();
+        let mut commit = incident_commit("i", 1, 1);
+        for alert in &mut commit.alerts {
+            (alert.principal, alert.token) = ("fleet".into(), None);
+            alert.reason = "is used by 3 principals so far: ci-2, web, web-2; a thief".into();
+        }
+        store.commit(&commit, NOON).unwrap();
+        let has_alerts = |store: &Store| rows(store).iter().any(|(table, _)| *table == "alert");
+        store.forget(&Who::Principal("ci".into())).unwrap();
+        assert!(has_alerts(&store), "ci-2 is somebody else");
+        store.forget(&Who::Principal("web".into())).unwrap();
+        assert!(!has_alerts(&store));
     }
 
     #[test]

@@ -37,6 +37,7 @@ pub(super) fn run(context: &mut Context, options: &AlertsAck) -> anyhow::Result<
     let effects = match &word {
         _ if is_repeated => vec!["it was said before; only the note is new".to_owned()],
         None => vec!["noted; there is no baseline that could learn from it".to_owned()],
+        Some(word) if alerts.iter().all(|alert| alert.token.is_none()) => of_many(word, days),
         Some(word) => effects(word, days),
     };
     if printer.is_json() {
@@ -49,6 +50,27 @@ pub(super) fn run(context: &mut Context, options: &AlertsAck) -> anyhow::Result<
     printer.line(format_args!("{}: {}", print::Safe(&ack.subject), verdict.as_str()))?;
     effects.iter().try_for_each(|effect| printer.line(print::safe(format!("  {effect}"))))?;
     Ok(())
+}
+
+/// What a word on many tokens at once will do: no baseline is the one that it speaks of.
+fn of_many(word: &Word, watch_days: f64) -> Vec<String> {
+    let all = Family::IDENTITY.into_iter().collect();
+    let seen = word.actors.iter().map(|seen| names(seen, all)).collect::<Vec<_>>().join("; and ");
+    let each = "acknowledge each token's own incident as well";
+    match word.verdict {
+        Verdict::Expected => vec![
+            format!("{seen}: nothing is held against them, or no longer"),
+            format!("each token knows what is new to it after three days of use; sooner: {each}"),
+        ],
+        Verdict::Confirmed => vec![
+            format!(
+                "for {watch_days} days {seen} are evidence for all principals that do not use both, however many do"
+            ),
+            format!(
+                "for a token to forget them and never learn them, {each}; and revoke the tokens"
+            ),
+        ],
+    }
 }
 
 /// What a word will do, a sentence each.
@@ -115,4 +137,39 @@ fn names(seen: &Sighting, families: Families) -> String {
         _ => None,
     };
     families.iter().filter_map(named).collect::<Vec<_>>().join(", ")
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::engine::time::Timestamp;
+
+    #[test]
+    fn of_many_tokens_it_is_said_what_is_watched_and_what_to_do_for_each() {
+        let seen = Sighting {
+            time: Timestamp(0),
+            client: None,
+            place: crate::engine::geo::Place::default(),
+            agent: crate::engine::usage::Agent { family: "curl".into(), version: "8.5".into() },
+            novel: Families::default(),
+            families: Families::default(),
+            surprise: 0.0,
+        };
+        let said = |verdict| {
+            let word = Word {
+                number: 0,
+                at: Timestamp(0),
+                principal: "fleet".into(),
+                verdict,
+                actors: vec![seen.clone()],
+            };
+            of_many(&word, 30.0).join("\n")
+        };
+        for verdict in [Verdict::Expected, Verdict::Confirmed] {
+            assert!(said(verdict).contains("acknowledge each token's own incident"));
+            assert!(!said(verdict).contains("fleet"));
+        }
+        let watched = "for 30 days client curl, its version 8.5 are evidence for all principals";
+        assert!(said(Verdict::Confirmed).starts_with(watched));
+    }
 }

@@ -8,6 +8,7 @@ use crate::engine::profile::{Family, Placed};
 use crate::engine::time::MINUTE;
 
 use super::unusual::{client_name, network_name};
+use super::words::{listed, span};
 use super::{Detector, Judgement::Site, because, fact, state, usual};
 
 const NAME: &str = "fleet-change";
@@ -38,16 +39,25 @@ pub fn shared(change: &Shared, placed: &Placed<'_>) -> Facts {
         What::Rush => ("rate", "far more requests than ever".to_owned()),
     };
     let minutes = placed.usage.time.since(change.since) / MINUTE;
-    let (who, at_least) = (change.principals, minutes.max(1));
-    let text = match change.what {
-        What::Value(..) => {
-            format!(
-                "{value}, never seen by any of them, is used by {who} principals within {at_least} min"
-            )
-        }
-        What::Rush => format!("{value}, of {who} principals within {at_least} min"),
-    };
-    stated(what, (who.into(), minutes), &value, text)
+    let principals = i64::try_from(change.principals.len()).unwrap_or(i64::MAX);
+    stated(what, (principals, minutes), &value, sentence(change, &value, minutes))
+}
+
+/// Says who it is so far, what else it may be, and what of it is not told of others.
+fn sentence(change: &Shared, value: &str, minutes: i64) -> String {
+    let (who, within) = (change.principals.len(), minutes.max(1));
+    let names = listed(&change.principals);
+    let silence = span(f64::from(u32::try_from(change.minutes).unwrap_or(u32::MAX)) * 60.0);
+    match change.what {
+        What::Value(..) => format!(
+            "{value}, never seen by any of them, is used by {who} principals so far, within {within} min: {names}; \
+             a thief of many tokens looks the same; of others this change alone is not told for {silence}"
+        ),
+        What::Rush => format!(
+            "{value}, of {who} principals so far, within {within} min: {names}; whoever drains many accounts looks \
+             the same; for {silence} the rate alone is mailed of nobody"
+        ),
+    }
 }
 
 /// States what so many principals have in common, within so many minutes.

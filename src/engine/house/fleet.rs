@@ -4,6 +4,7 @@
 use std::collections::BTreeMap;
 
 use serde::{Deserialize, Serialize};
+use smol_str::SmolStr;
 
 use crate::engine::house::{Member, value_name};
 use crate::engine::profile::{Family, section};
@@ -32,16 +33,29 @@ const VALUES: usize = 256;
 /// Arrivals that are kept of one value: as many at once are a fleet, however many are asked for.
 const ARRIVALS: usize = 64;
 
+/// Characters of a principal's name that are kept, to say who took to something.
+const NAME: usize = 64;
+
 /// What arrived lately. A value is `family:key`.
 #[derive(Clone, Debug, Default, PartialEq, Serialize, Deserialize)]
 pub(super) struct Changes(BTreeMap<String, Change>);
 
 #[derive(Clone, Debug, Default, PartialEq, Serialize, Deserialize)]
 struct Change {
-    /// Who took to it last and when: hash of the name, minutes since 1970; each once.
-    arrivals: Vec<(u32, i64)>,
+    /// Who took to it last, each once.
+    arrivals: Vec<Arrival>,
     /// From when until when it is known as shared, in minutes since 1970.
     shared: Option<(i64, i64)>,
+}
+
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+struct Arrival {
+    /// Hash of the name.
+    who: u32,
+    /// The name, cut.
+    name: SmolStr,
+    /// In minutes since 1970.
+    at: i64,
 }
 
 impl Change {
@@ -59,7 +73,7 @@ impl Change {
         }
         let (who, window) = (who(), params.window());
         let others =
-            self.arrivals.iter().filter(|(by, at)| *by != who && (minute - at).abs() <= window);
+            self.arrivals.iter().filter(|one| one.who != who && (minute - one.at).abs() <= window);
         enough(others.count())
     }
 }
@@ -84,14 +98,16 @@ pub enum What {
 }
 
 /// A change that many principals have in common.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+#[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Shared {
     /// What it is a change of.
     pub what: What,
-    /// How many principals took to it.
-    pub principals: u32,
+    /// Who took to it so far, in their order.
+    pub principals: Vec<SmolStr>,
     /// Since when.
     pub since: Timestamp,
+    /// For how many minutes it then says nothing of others.
+    pub minutes: i64,
 }
 
 impl What {
@@ -133,13 +149,13 @@ impl Changes {
     pub(super) fn note(
         &mut self,
         what: What,
-        who: u32,
+        member: &Member<'_>,
         time: Timestamp,
         params: &Fleet,
     ) -> Option<Shared> {
         let minute = time.0.div_euclid(MINUTE);
-        let name = what.name();
-        self.0.retain(|_, change| change.shared.is_none() || change.is_shared_at(minute));
+        let (name, window) = (what.name(), params.window());
+        self.pass(minute, window);
         if self.0.len() >= VALUES && !self.0.contains_key(&name) {
             self.evict();
         }
@@ -147,24 +163,37 @@ impl Changes {
         if change.shared.is_some() {
             return None;
         }
-        let window = params.window();
-        change.arrivals.retain(|(by, at)| *by != who && (minute - at).abs() <= window);
+        let who = member.who();
+        change.arrivals.retain(|one| one.who != who);
         if change.arrivals.len() < ARRIVALS {
-            change.arrivals.push((who, minute));
+            let name = member.principal.chars().take(NAME).collect();
+            change.arrivals.push(Arrival { who, name, at: minute });
         }
-        let principals = u32::try_from(change.arrivals.len()).unwrap_or(u32::MAX);
-        if f64::from(principals) < params.principals && change.arrivals.len() < ARRIVALS {
+        if real(change.arrivals.len()) < params.principals && change.arrivals.len() < ARRIVALS {
             return None;
         }
-        let first = change.arrivals.iter().map(|(_, at)| *at).min().unwrap_or(minute);
-        change.shared = Some((first, minute + what.minutes(params)));
-        change.arrivals.clear();
-        Some(Shared { what, principals, since: Timestamp(first * MINUTE) })
+        let minutes = what.minutes(params);
+        let arrivals = std::mem::take(&mut change.arrivals);
+        let first = arrivals.iter().map(|one| one.at).min().unwrap_or(minute);
+        change.shared = Some((first, minute + minutes));
+        let principals = arrivals.into_iter().map(|one| one.name).collect();
+        Some(Shared { what, principals, since: Timestamp(first * MINUTE), minutes })
+    }
+
+    /// Drops what is over: what is shared no more, and who arrived too long ago to be one of many.
+    fn pass(&mut self, minute: i64, window: i64) {
+        self.0.retain(|_, change| {
+            change.arrivals.retain(|one| (minute - one.at).abs() <= window);
+            match change.shared {
+                Some(_) => change.is_shared_at(minute),
+                None => !change.arrivals.is_empty(),
+            }
+        });
     }
 
     /// What is not shared and nobody took to for longest goes.
     fn evict(&mut self) {
-        let last = |change: &Change| change.arrivals.iter().map(|(_, at)| *at).max();
+        let last = |change: &Change| change.arrivals.iter().map(|one| one.at).max();
         let worth = |change: &Change| (change.shared, last(change));
         let least = self.0.iter().min_by_key(|(_, change)| worth(change));
         if let Some(name) = least.map(|(name, _)| name.clone()) {

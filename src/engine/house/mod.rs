@@ -274,7 +274,7 @@ impl House {
         let mut shared = None;
         let values = strange.into_iter().map(|(family, key)| What::Value(family, key));
         for what in values.chain(signals.is_rushing.then_some(What::Rush)) {
-            let found = self.changes.change().note(what, who, signals.time, params);
+            let found = self.changes.change().note(what, &member, signals.time, params);
             shared = shared.or(found);
         }
         shared

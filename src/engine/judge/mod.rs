@@ -131,7 +131,9 @@ impl Judge {
         let mut told = told_of(&self.rules, &self.policy, &mut subject.desk, &placed, &of);
         if let Some(change) = change {
             let facts = shared(&change, &placed);
-            let of = Of::site(FLEET, &facts);
+            // what they have in common, for a word that may come
+            let brought = Brought { novel: signals.novel, surprise: 0.0 };
+            let of = Of { brought, ..Of::site(FLEET, &facts) };
             told.extend(told_of(&self.rules, &self.policy, fleet.change(), &placed, &of));
         }
         if is_due_anew {

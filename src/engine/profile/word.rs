@@ -74,7 +74,7 @@ impl Sighting {
 
     /// Returns what it is known again by: network and client, or neighbourhood and client where the principal
     /// uses both of the former itself; `None` if nothing tells it from the principal.
-    fn stranger(&self) -> Option<u32> {
+    pub(crate) fn stranger(&self) -> Option<u32> {
         let is_new = |family: &Family| self.novel.has(*family);
         let by = [Family::Network, Family::Client, Family::Prefix];
         let is_known = !self.novel.has(Family::Network) && !self.novel.has(Family::Client);

@@ -119,3 +119,44 @@ fn what_many_do_on_three_days_is_learned() {
     let of_those_after = |n: u8| told.iter().any(|(_, of)| *of == format!("service-{n}"));
     assert!(!(5..=12).any(of_those_after), "{told:?}");
 }
+
+#[test]
+fn who_changed_first_is_named_and_what_is_not_told_of_others_is_said() {
+    let (mut judge, mut usages) = fleet();
+    usages.extend((1..=12).map(|n| elsewhere(n, 20 * DAY + i64::from(n) * SECOND)));
+    let mut memory = Memory::new(64);
+    Books::default().judge(&mut memory, &mut judge, &usages);
+    let alerts = memory.take().alerts;
+    let alert = alerts.iter().find(|alert| alert.rule.name == "fleet-change").unwrap();
+    let text = "network AS64666 Example, never seen by any of them, is used by 5 principals so far, within 1 min: \
+                service-1, service-2, service-3, service-4, service-5; a thief of many tokens looks the same; of \
+                others this change alone is not told for 14 days";
+    assert_eq!(alert.reason, text);
+}
+
+/// A person confirms that many moved because they were stolen: nothing excuses the others from then on.
+#[test]
+fn what_many_did_is_held_against_all_once_it_is_confirmed() {
+    let (mut judge, mut usages) = fleet();
+    usages.extend((1..=5).map(|n| elsewhere(n, 20 * DAY + i64::from(n) * SECOND)));
+    usages.extend((6..=12).map(|n| elsewhere(n, 21 * DAY + i64::from(n) * SECOND)));
+    let mut memory = Memory::new(64);
+    Books::default().judge(&mut memory, &mut judge, &usages);
+    let alerts = memory.take().alerts;
+    let alert = alerts.iter().find(|alert| alert.rule.name == "fleet-change").unwrap();
+    let word = |number: u32, verdict, hours: i64| {
+        let at = START.plus(20 * DAY + hours * HOUR);
+        Word { number, ..Word::of(verdict, at, &[alert]).unwrap() }
+    };
+    let of_those_after = |words: Vec<Word>| {
+        let judge = Judge { words: Words::new(words), ..fleet().0 };
+        let told = told(judge, &usages);
+        (6..=12)
+            .filter(|n| told.contains(&("unusual-use".to_owned(), format!("service-{n}"))))
+            .count()
+    };
+    let confirmed = word(1, Verdict::Confirmed, 1);
+    assert_eq!(of_those_after(vec![]), 0);
+    assert_eq!(of_those_after(vec![confirmed.clone()]), 7);
+    assert_eq!(of_those_after(vec![confirmed, word(2, Verdict::Expected, 2)]), 0);
+}
