@@ -56,10 +56,11 @@ fn learn(context: &mut Context, options: &Options) -> anyhow::Result<ExitCode> {
     let reader = site.reader(sources)?;
     let key = site.key()?;
     let rows = registry_rows(options, &key)?;
-    let has_run_before = recovery::has_run_before(site);
-    let lock = options.save.then(|| Lock::take(&site.state)).transpose()?;
-    let mut store =
-        if options.save { recovery::open(site, has_run_before)? } else { Store::in_memory()? };
+    let mut lock = options.save.then(|| Lock::take(&site.state)).transpose()?;
+    let mut store = match &mut lock {
+        Some(lock) => recovery::open(site, lock)?,
+        None => Store::in_memory()?,
+    };
     store.register(&rows, "", now())?;
     if site.config.mail.is_some() {
         // What the daemon found before belongs to a digest of its own.

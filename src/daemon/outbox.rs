@@ -196,22 +196,13 @@ impl Pump {
     /// # Errors
     /// Nobody took the mail, with what was said.
     pub fn tell_blocked(&self, since: Timestamp, why: &str) -> Result<(), String> {
-        let words = Context { host: &self.host, date: since, files: &|_| None, history: &[] };
-        let mail = render::blocked(why, &words);
-        let sending = self.mailer.send(&mail);
-        let deliveries = self.runtime.block_on(async {
+        self.runtime.block_on(async {
             // The journal has it too: whoever ends the daemon need not wait.
             tokio::select! {
-                deliveries = sending => deliveries,
-                () = until(&self.stopping) => Vec::new(),
+                outcome = mail_blocked(&self.mailer, &self.host, since, why) => outcome,
+                () = until(&self.stopping) => Err("the daemon ends".to_owned()),
             }
-        });
-        match Outcome::of(&deliveries, true) {
-            Outcome::Sent { .. } if deliveries.iter().any(|one| one.result.is_ok()) => Ok(()),
-            Outcome::Sent { refused: why } | Outcome::Later { why } | Outcome::Never { why } => {
-                Err(why)
-            }
-        }
+        })
     }
 
     /// Sends several mails as one.
@@ -351,6 +342,26 @@ impl Pump {
             self.served.remove(&row.id);
         }
         Ok(())
+    }
+}
+
+/// Mails that the database takes nothing since a time; without the database.
+///
+/// # Errors
+/// Nobody took the mail, with what was said.
+pub async fn mail_blocked(
+    mailer: &Mailer,
+    host: &str,
+    since: Timestamp,
+    why: &str,
+) -> Result<(), String> {
+    let words = Context { host, date: since, files: &|_| None, history: &[] };
+    let deliveries = mailer.send(&render::blocked(why, &words)).await;
+    match Outcome::of(&deliveries, true) {
+        Outcome::Sent { .. } if deliveries.iter().any(|one| one.result.is_ok()) => Ok(()),
+        Outcome::Sent { refused: why } | Outcome::Later { why } | Outcome::Never { why } => {
+            Err(why)
+        }
     }
 }
 

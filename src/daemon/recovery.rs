@@ -8,6 +8,7 @@ use tracing::{error, warn};
 
 use crate::clock::now;
 use crate::daemon::site::Site;
+use crate::daemon::systemd::notify;
 use crate::store::mend::{self, Damage, Outcome, Ruin};
 use crate::store::{Lock, Store, StoreError};
 
@@ -15,32 +16,31 @@ use crate::store::{Lock, Store, StoreError};
 /// then systemd tries again.
 const LONGEST: Duration = Duration::from_hours(1);
 
-/// Opens the site's database for whoever holds the lock; one that is damaged, empty or gone is replaced first.
-/// `has_run_before` is what [`has_run_before`] said before the lock was taken: without it, an absent one is a first start.
+/// Opens the site's database for whoever holds the lock; one that is damaged, empty or gone is replaced first. Where there
+/// never was one, that is a first start.
 ///
 /// # Errors
 /// What the store says.
-pub fn open(site: &Site, has_run_before: bool) -> anyhow::Result<Store> {
+pub fn open(site: &Site, lock: &mut Lock) -> anyhow::Result<Store> {
     // So that a database without a key is always one that lost it.
     site.key()?;
     let path = site.database();
     if mend::is_suspect(&path) {
-        let micros = u32::try_from(LONGEST.as_micros()).unwrap_or(u32::MAX);
-        // Without systemd nobody waits.
-        sd_notify::notify(&[NotifyState::ExtendTimeoutUsec(micros)]).ok();
+        ask_for_time();
         warn!(database = %path.display(), "Damage was found in the database; it is looked through.");
     }
-    let (store, damage) = mend::open(&path, has_run_before, now())?;
+    let (store, damage) = mend::open(&path, lock.has_run_before(), now())?;
     if let Some(damage) = damage {
         error!(what = told(&damage, &path), "The database was lost.");
     }
+    lock.note_run(&site.state)?;
     Ok(store)
 }
 
-/// Tells whether a daemon, or `replay --save`, has worked on this state before.
-#[must_use]
-pub fn has_run_before(site: &Site) -> bool {
-    site.state.join(Lock::FILE).exists()
+/// Asks systemd for more time to start.
+pub fn ask_for_time() {
+    let micros = u32::try_from(LONGEST.as_micros()).unwrap_or(u32::MAX);
+    notify(&[NotifyState::ExtendTimeoutUsec(micros)]);
 }
 
 /// Has the next opening look through all of the database if damage of it is what ended this run; twice in a row is enough.

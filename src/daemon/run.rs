@@ -9,7 +9,6 @@ use std::time::Duration;
 
 use anyhow::Context as _;
 use sd_notify::NotifyState;
-use tokio::signal::unix::{Signal, SignalKind, signal};
 use tokio::sync::oneshot;
 use tracing::{error, info, warn};
 
@@ -18,13 +17,14 @@ use crate::clock::{monotonic, now};
 use crate::config::Faults;
 use crate::daemon::backup::Backups;
 use crate::daemon::blocked::{Blocked, Spell};
-use crate::daemon::follow::{Listener, Loop, Order, Reload, versions};
+use crate::daemon::follow::{Listener, Loop, Order, Reload};
 use crate::daemon::housekeeper::{Chore, Housekeeper};
-use crate::daemon::outbox::{Pump, Rules, mailer};
+use crate::daemon::opening::{Opened, Opening, pump};
 use crate::daemon::recovery;
 use crate::daemon::site::Site;
 use crate::daemon::strain::Strains;
-use crate::daemon::worker::{Delivery, Worker};
+use crate::daemon::systemd::{Signals, monotonic_usec, notify, watchdog};
+use crate::daemon::worker::Delivery;
 use crate::deliver::journal;
 use crate::deliver::render::Files;
 use crate::engine::alert::Alert;
@@ -34,7 +34,7 @@ use crate::engine::registry::Registry;
 use crate::source::Waker;
 use crate::source::follow::{Follower, Options, Watch};
 use crate::source::journal::{Journals, UnitWatch, is_journal};
-use crate::store::{Lock, Retention, Store, StoreError};
+use crate::store::{Retention, StoreError};
 
 /// What `run` needs beside the site.
 pub struct Setup {
@@ -73,35 +73,24 @@ pub type Sink = Box<dyn FnMut(&Alert, &Files<'_>) -> bool + Send>;
 pub fn run(site: &Site, setup: Setup) -> anyhow::Result<()> {
     let runtime = tokio::runtime::Builder::new_current_thread().enable_all().build()?;
     // First of all: a signal that comes while the parts are put together must not kill.
-    let signals = Signals::listen(&runtime)?;
-    let has_run_before = recovery::has_run_before(site);
-    let lock = Lock::take(&site.state)?;
-    warn_of_nothing(&setup.followed.watches);
-    let atlas = Arc::new(site.atlas());
-    let ended = recovery::open(site, has_run_before)
-        .and_then(|store| Parts::assemble(site, setup, store, atlas))
-        .and_then(|parts| runtime.block_on(parts.supervise(site, signals)));
+    let mut signals = Signals::listen(&runtime)?;
+    let (atlas, stopping) = (Arc::new(site.atlas()), Arc::default());
+    let opening = Opening {
+        site,
+        places: Arc::clone(&atlas) as _,
+        credentials: setup.credentials.as_deref(),
+        stopping: &stopping,
+    };
+    let mut lock = None;
+    let opened = opening.wait(&mut lock, &runtime, &mut signals);
+    let ended = opened.and_then(|opened| {
+        let Some(opened) = opened else { return Ok(()) };
+        let parts = Parts::assemble(site, setup, opened, atlas, stopping)?;
+        runtime.block_on(parts.supervise(site, signals))
+    });
     recovery::note_end(site, &ended);
     drop(lock);
     ended
-}
-
-/// What others ask of the process.
-struct Signals {
-    terminate: Signal,
-    interrupt: Signal,
-    hangup: Signal,
-}
-
-impl Signals {
-    fn listen(runtime: &tokio::runtime::Runtime) -> std::io::Result<Self> {
-        let _context = runtime.enter();
-        Ok(Self {
-            terminate: signal(SignalKind::terminate())?,
-            interrupt: signal(SignalKind::interrupt())?,
-            hangup: signal(SignalKind::hangup())?,
-        })
-    }
 }
 
 /// The running threads and how to reach them.
@@ -122,29 +111,25 @@ impl Parts {
     fn assemble(
         site: &Site,
         setup: Setup,
-        store: Store,
+        opened: Opened,
         atlas: Arc<Reloading>,
+        stopping: Arc<AtomicBool>,
     ) -> anyhow::Result<Self> {
         let Setup { sources, followed, sink, journal, load, credentials } = setup;
-        // Before what they count is read: what is said meanwhile is found by the loop's first turn.
-        let versions = versions(&store)?;
-        let judge = site.judge_of(&store)?;
+        let Opened { worker, versions, positions, pump, store } = opened;
+        warn_of_nothing(&followed.watches);
         let reader = Arc::new(site.reader(sources)?);
-        let (follower, journals) = follow(site, followed, store.positions()?);
+        let (follower, journals) = follow(site, followed, positions);
         let waker = follower.waker();
-        let (bound, places) = (site.subjects_bound(), Arc::clone(&atlas) as _);
-        let worker = Worker::new(judge, store, places, Delivery::Mail, bound)?;
 
         let (orders, orders_out) = channel();
         let (chores, chores_out) = sync_channel(8);
-        let stopping = Arc::new(AtomicBool::new(false));
         let spell = Spell::default();
         let (listener, ready) =
             Voice::new(sink, journal, chores.clone(), spell.clone(), Arc::clone(&stopping));
         let strains = Strains::new(Arc::clone(&atlas), &site.database(), now());
-        let pump = pump(site, credentials.as_deref(), &stopping)?;
         let housekeeper = Housekeeper {
-            store: site.store()?,
+            store,
             retention: retention(site),
             atlas,
             backups: Backups::new(site.database()),
@@ -279,18 +264,6 @@ fn first_fault(error: &anyhow::Error) -> String {
     fault.map(ToString::to_string).unwrap_or_default()
 }
 
-fn pump(
-    site: &Site,
-    credentials: Option<&std::path::Path>,
-    stopping: &Arc<AtomicBool>,
-) -> anyhow::Result<Option<Pump>> {
-    let Some(mail) = &site.config.mail else { return Ok(None) };
-    let rules =
-        Rules { at_once: mail.at_once, digest: mail.digest, max_per_hour: mail.max_per_hour };
-    let mailer = mailer(mail, credentials)?;
-    Pump::new(site.store()?, mailer, rules, host(), Arc::clone(stopping)).map(Some)
-}
-
 /// This host's name, for mails.
 #[must_use]
 pub fn host() -> String {
@@ -408,23 +381,5 @@ impl Listener for Voice {
 
     fn is_stopping(&self) -> bool {
         self.stopping.load(Ordering::Relaxed)
-    }
-}
-
-fn watchdog() -> Option<Duration> {
-    sd_notify::watchdog_enabled()
-}
-
-/// systemd's clock for reloads (`MONOTONIC_USEC` in `sd_notify(3)`).
-fn monotonic_usec() -> u64 {
-    let time = rustix::time::clock_gettime(rustix::time::ClockId::Monotonic);
-    let seconds = u64::try_from(time.tv_sec).unwrap_or_default();
-    seconds * 1_000_000 + u64::try_from(time.tv_nsec).unwrap_or_default() / 1000
-}
-
-/// Tells systemd; without it, nobody.
-fn notify(states: &[NotifyState<'_>]) {
-    if let Err(error) = sd_notify::notify(states) {
-        warn!(%error, "systemd cannot be told of the state.");
     }
 }

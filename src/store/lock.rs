@@ -1,8 +1,8 @@
 //! One daemon per state directory: a lock that the kernel takes back when its holder dies.
 
 use std::fs::{File, OpenOptions};
-use std::io::{Read, Write};
-use std::os::unix::fs::OpenOptionsExt;
+use std::io::{self, Read};
+use std::os::unix::fs::{FileExt, OpenOptionsExt};
 use std::path::Path;
 
 use rustix::fs::{FlockOperation, flock};
@@ -19,11 +19,18 @@ use crate::mount::is_remote;
 pub struct Lock {
     // Closing the file gives the lock back. The file itself stays: removing it would let two
     // daemons hold locks on two files of one name.
-    _file: File,
+    file: File,
+    has_run: bool,
 }
 
+/// What stands in the file below its holder's process id once there was a database.
+const RAN: &str = "has run\n";
+
+/// More than what stands in the file.
+const MAX_TEXT: u64 = 64;
+
 impl Lock {
-    /// The lock's file name in the state directory. It holds the process id of its holder.
+    /// The lock's file name in the state directory. Its first line is the process id of its holder.
     pub const FILE: &'static str = "tokenwatch.lock";
 
     /// Takes the lock of a state directory, which is made (0700) if it is absent.
@@ -54,10 +61,10 @@ impl Lock {
                 Err(Errno::WOULDBLOCK) => return Ok(Err(holder(&mut file))),
                 Err(errno) => return Err(("locking", errno.into())),
             }
-            file.set_len(0).map_err(fault("emptying the lock"))?;
-            let pid = std::process::id();
-            file.write_all(format!("{pid}\n").as_bytes()).map_err(fault("writing the lock"))?;
-            Ok(Ok(Self { _file: file }))
+            let has_run = text(&mut file).map_err(fault("reading the lock"))?.contains(RAN);
+            let mut lock = Self { file, has_run };
+            lock.write().map_err(fault("writing the lock"))?;
+            Ok(Ok(lock))
         };
         match take() {
             Ok(Ok(lock)) => Ok(lock),
@@ -65,12 +72,46 @@ impl Lock {
             Err((doing, source)) => Err(StoreError::file(&path, doing, source)),
         }
     }
+
+    /// Tells whether there was a database under this lock before. Only then can one be lost: a first start may be cut short
+    /// at any point, and leave an empty file or none.
+    #[must_use]
+    pub const fn has_run_before(&self) -> bool {
+        self.has_run
+    }
+
+    /// Notes that there is a database.
+    ///
+    /// # Errors
+    /// What the file system says.
+    pub fn note_run(&mut self, directory: &Path) -> Result<(), StoreError> {
+        if self.has_run {
+            return Ok(());
+        }
+        self.has_run = true;
+        let noted = self.write().and_then(|()| self.file.sync_all());
+        noted.map_err(|source| {
+            self.has_run = false;
+            StoreError::file(&directory.join(Self::FILE), "writing the lock", source)
+        })
+    }
+
+    /// Written over what is there before it is cut: a kill in between leaves what was noted.
+    fn write(&mut self) -> io::Result<()> {
+        let text = format!("{}\n{}", std::process::id(), if self.has_run { RAN } else { "" });
+        self.file.write_all_at(text.as_bytes(), 0)?;
+        self.file.set_len(text.len() as u64)
+    }
+}
+
+fn text(file: &mut File) -> io::Result<String> {
+    let mut text = Vec::new();
+    file.take(MAX_TEXT).read_to_end(&mut text)?;
+    Ok(String::from_utf8_lossy(&text).into_owned())
 }
 
 fn holder(file: &mut File) -> Option<u32> {
-    let mut text = String::new();
-    file.take(16).read_to_string(&mut text).ok()?;
-    text.trim().parse().ok()
+    text(file).ok()?.lines().next()?.trim().parse().ok()
 }
 
 #[cfg(test)]
@@ -97,5 +138,20 @@ mod tests {
         let text = std::fs::read_to_string(directory.path().join(Lock::FILE)).unwrap();
         assert_eq!(text, format!("{}\n", std::process::id()));
         drop(lock);
+    }
+
+    #[test]
+    fn that_there_was_a_database_is_kept_over_restarts() {
+        let directory = tempfile::tempdir().unwrap();
+        for n in 0..3 {
+            let mut lock = Lock::take(directory.path()).unwrap();
+            assert_eq!(lock.has_run_before(), n > 1, "a first start may end before there is one");
+            if n > 0 {
+                lock.note_run(directory.path()).unwrap();
+            }
+            let second = Lock::take(directory.path()).unwrap_err();
+            let StoreError::Locked { holder, .. } = &second else { panic!("{second}") };
+            assert_eq!(*holder, Some(std::process::id()));
+        }
     }
 }

@@ -229,7 +229,7 @@ impl Site {
     /// The daemon's process, as its lock names it.
     pub(crate) fn pid(&self) -> u32 {
         let text = fs::read_to_string(self.home.path("state/tokenwatch.lock")).expect("lock");
-        text.trim().parse().expect("process id")
+        text.lines().next().and_then(|line| line.parse().ok()).expect("process id")
     }
 
     /// What the daemon has open: the targets of its descriptors.

@@ -2,6 +2,7 @@
 
 use std::fs::{self, File};
 use std::io::Write;
+use std::os::unix::net::UnixDatagram;
 use std::path::PathBuf;
 use std::process::Command;
 use std::sync::atomic::{AtomicBool, Ordering};
@@ -61,6 +62,7 @@ fn a_schema_that_is_killed_in_the_making_is_made_by_the_next_start() {
         n_kills += usize::from(killed_at(&site, CALLS, n, is_done));
         let daemon = site.start();
         site.wait();
+        assert_eq!(site.n_said("The database was lost."), 0, "a first start has none to lose");
         site.prove(daemon);
     }
     println!("killed {n_kills} times");
@@ -298,24 +300,71 @@ fn a_backup_that_does_not_fit_is_told_and_not_made() {
     site.prove(daemon);
 }
 
+const WAITS: &str = "The database cannot be opened; the start waits until it can.";
+
 #[test]
-fn a_disk_that_is_full_at_the_start_is_told_and_nothing_is_lost() {
+fn a_start_on_a_full_disk_waits_for_room_is_told_and_loses_nothing() {
+    let server = SmtpServer::start(Options { tls: Encryption::Off, ..Options::default() });
+    for is_first in [true, false] {
+        let mut site = Site::with(&mailing(&server));
+        let Some(small) = Small::mount(&site.home, "6m") else { return };
+        site.append("logs/a.log", 10);
+        if !is_first {
+            let daemon = site.start();
+            site.wait();
+            // What a kill leaves beside the database is room enough to open it.
+            assert!(daemon.terminate().success());
+        }
+        let filler = small.fill();
+        site.append("logs/a.log", 10);
+        let socket = UnixDatagram::bind(site.home.path("notify")).unwrap();
+        socket.set_read_timeout(Some(Duration::from_secs(60))).unwrap();
+        let told = || {
+            let mut buffer = [0; 4096];
+            let length = socket.recv(&mut buffer).expect("systemd is told");
+            String::from_utf8_lossy(&buffer[..length]).into_owned()
+        };
+        let path = site.home.path("notify");
+        let mut daemon = site.home.run_with(&[], |command| {
+            command.env("NOTIFY_SOCKET", path);
+        });
+        let n_mails = 1 + usize::from(!is_first);
+        wait_until("the daemon waits and mails, or has ended", || {
+            daemon.has_ended() || server.messages().len() == n_mails
+        });
+        assert!(!daemon.has_ended(), "{}", site.home.daemon_log());
+        let first = told();
+        assert!(first.starts_with("STATUS=Waiting: "), "{first} {}", site.home.daemon_log());
+        for _ in 0..3 {
+            assert!(told().starts_with("EXTEND_TIMEOUT_USEC="));
+        }
+        fs::remove_file(filler).unwrap();
+        site.wait();
+        while told().trim() != "READY=1" {}
+        assert_eq!(site.n_said(WAITS), 1, "{}", site.home.daemon_log());
+        assert_eq!(site.n_said("The database was lost."), 0, "{}", site.home.daemon_log());
+        site.prove(daemon);
+        assert_eq!(server.messages().len(), n_mails);
+    }
+}
+
+#[test]
+fn a_start_that_waits_for_room_ends_at_once_and_leaves_no_loss_to_tell() {
     let mut site = Site::new();
     let Some(small) = Small::mount(&site.home, "6m") else { return };
     site.append("logs/a.log", 10);
-    let daemon = site.start();
-    site.wait();
-    daemon.kill();
     let filler = small.fill();
-    site.append("logs/a.log", 10);
-    let mut daemon = site.home.run(&[]);
-    wait_until("the daemon waits or has ended", || {
-        daemon.has_ended() || site.n_said("The database cannot be written") > 0
-    });
-    daemon.kill();
+    for _ in 0..2 {
+        let n_before = site.n_said(WAITS);
+        let daemon = site.home.run(&[]);
+        wait_until("the daemon waits", || site.n_said(WAITS) > n_before);
+        let (status, took) = daemon.end();
+        assert!(status.success() && took < Duration::from_secs(3), "{status} {took:?}");
+    }
     fs::remove_file(filler).unwrap();
     let daemon = site.start();
     site.wait();
+    assert_eq!(site.n_said("The database was lost."), 0, "{}", site.home.daemon_log());
     site.prove(daemon);
 }
 

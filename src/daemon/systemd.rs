@@ -1,0 +1,62 @@
+//! What systemd is told and asked; without it, nobody.
+
+use std::time::Duration;
+
+use sd_notify::NotifyState;
+use tokio::signal::unix::{Signal, SignalKind, signal};
+use tracing::warn;
+
+/// What others ask of the process.
+pub struct Signals {
+    /// SIGTERM.
+    pub terminate: Signal,
+    /// SIGINT.
+    pub interrupt: Signal,
+    /// SIGHUP.
+    pub hangup: Signal,
+}
+
+impl Signals {
+    /// Listens from now on; a signal that comes before anybody waits for it is kept.
+    ///
+    /// # Errors
+    /// What the system says.
+    pub fn listen(runtime: &tokio::runtime::Runtime) -> std::io::Result<Self> {
+        let _context = runtime.enter();
+        Ok(Self {
+            terminate: signal(SignalKind::terminate())?,
+            interrupt: signal(SignalKind::interrupt())?,
+            hangup: signal(SignalKind::hangup())?,
+        })
+    }
+
+    /// Waits until the process is to end.
+    pub async fn end(&mut self) {
+        // Losing a branch loses nothing: a signal stays pending.
+        tokio::select! {
+            _ = self.terminate.recv() => {}
+            _ = self.interrupt.recv() => {}
+        }
+    }
+}
+
+/// Tells systemd.
+pub fn notify(states: &[NotifyState<'_>]) {
+    if let Err(error) = sd_notify::notify(states) {
+        warn!(%error, "systemd cannot be told of the state.");
+    }
+}
+
+/// Returns how often it wants to hear that all is well.
+#[must_use]
+pub fn watchdog() -> Option<Duration> {
+    sd_notify::watchdog_enabled()
+}
+
+/// Returns its clock for reloads (`MONOTONIC_USEC` in `sd_notify(3)`).
+#[must_use]
+pub fn monotonic_usec() -> u64 {
+    let time = rustix::time::clock_gettime(rustix::time::ClockId::Monotonic);
+    let seconds = u64::try_from(time.tv_sec).unwrap_or_default();
+    seconds * 1_000_000 + u64::try_from(time.tv_nsec).unwrap_or_default() / 1000
+}
