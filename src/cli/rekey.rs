@@ -1,11 +1,12 @@
 //! `tokens rekey`: another seal key, and what that costs.
 
 use serde_json::json;
+use tracing::warn;
 
 use crate::cli::exit::usage;
 use crate::cli::print::{self, Printer};
 use crate::cli::{Context, state};
-use crate::store::{Bound, Lock};
+use crate::store::{Bound, Lock, Store, StoreError, backed_up, backup_of, remove_backup};
 
 pub(super) fn run(context: &mut Context, is_sure: bool) -> anyhow::Result<()> {
     let Context { site, printer, .. } = context;
@@ -21,9 +22,27 @@ pub(super) fn run(context: &mut Context, is_sure: bool) -> anyhow::Result<()> {
     let bound = store.bound_to_key()?;
     // First: whoever is used after a kill in between is expected again.
     store.expect_no_ids()?;
+    renew_backup(&store)?;
     site.rekey()?;
     drop(lock);
     say(printer, &bound, true)
+}
+
+/// What is restored later must be what is there now: the backup of yesterday expects old ids, and lacks what was registered
+/// since.
+fn renew_backup(store: &Store) -> Result<(), StoreError> {
+    let path = store.path();
+    if backed_up(path).is_none() {
+        return Ok(());
+    }
+    match store.backup(&backup_of(path)) {
+        Err(error) if error.is_damage_of(path) => Err(error),
+        Err(error) => {
+            warn!(%error, "No backup can be made now; the old one is removed, and the daemon makes the next.");
+            remove_backup(path)
+        }
+        Ok(()) => Ok(()),
+    }
 }
 
 /// Says what is kept and what is not.

@@ -24,6 +24,7 @@ const LONGEST: Duration = Duration::from_hours(1);
 pub fn open(site: &Site, lock: &mut Lock) -> anyhow::Result<Store> {
     // So that a database without a key is always one that lost it.
     site.key()?;
+    site.tidy_keys()?;
     let path = site.database();
     if mend::is_suspect(&path) {
         ask_for_time();

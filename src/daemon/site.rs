@@ -125,6 +125,14 @@ impl Site {
         Ok(SealKey::new(key))
     }
 
+    /// Removes what a kill left behind while a key was made. For whoever holds the lock.
+    ///
+    /// # Errors
+    /// What the file system says.
+    pub fn tidy_keys(&self) -> anyhow::Result<()> {
+        remove_drafts(&self.state).with_context(|| format!("tidying {}", self.state.display()))
+    }
+
     /// Puts a new seal key in the place of the one that is there, which is kept beside it. For whoever holds the lock.
     ///
     /// A kill leaves the old key or the new one, and never none.
@@ -141,6 +149,7 @@ impl Site {
             path.display()
         );
         let replace = || {
+            remove_drafts(&self.state)?;
             // Linked under another name first, so that the one before it goes only when this one is there.
             let (old, spare) = (self.state.join(OLD_KEY), self.state.join(format!(".{OLD_KEY}")));
             remove(&spare)?;
@@ -408,11 +417,32 @@ fn make_key(state: &Path, path: &Path) -> std::io::Result<zeroize::Zeroizing<Vec
     // and nobody ever reads half a key.
     let (draft, text) = draft_key(state)?;
     let linked = fs::hard_link(&draft, path);
-    fs::remove_file(&draft)?;
+    remove(&draft)?;
     match linked {
-        Err(error) if error.kind() == ErrorKind::AlreadyExists => fs::read(path).map(Into::into),
+        // A draft may be gone only once there is a key.
+        Err(error) if matches!(error.kind(), ErrorKind::AlreadyExists | ErrorKind::NotFound) => {
+            fs::read(path).map(Into::into)
+        }
         linked => linked.map(|()| text),
     }
+}
+
+/// Removes the drafts of keys that a kill left behind: each is a secret that nobody needs. Only where there is a key, so
+/// that whoever makes the first one has its own.
+fn remove_drafts(state: &Path) -> std::io::Result<()> {
+    if !state.join(KEY).exists() {
+        return Ok(());
+    }
+    let start = format!(".{KEY}.");
+    for entry in fs::read_dir(state)? {
+        let entry = entry?;
+        let name = entry.file_name();
+        let process = name.to_str().and_then(|name| name.strip_prefix(&start));
+        if process.is_some_and(|process| process.parse::<u32>().is_ok()) {
+            remove(&entry.path())?;
+        }
+    }
+    Ok(())
 }
 
 /// Makes a key under a name of its own.

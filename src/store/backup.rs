@@ -13,7 +13,7 @@ use rustix::fs::statvfs;
 
 use crate::engine::time::{DAY, Timestamp};
 
-use super::{JOURNAL_BYTES, Reader, StoreError};
+use super::{JOURNAL_BYTES, Reader, Store, StoreError};
 
 /// How thoroughly a database is looked through.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -35,6 +35,14 @@ pub fn backup_of(path: &Path) -> PathBuf {
 pub fn backed_up(path: &Path) -> Option<Timestamp> {
     let made = std::fs::metadata(backup_of(path)).and_then(|file| file.modified()).ok()?;
     Some(instant(made))
+}
+
+/// Removes the backup of the database at `path`.
+///
+/// # Errors
+/// What the file system says.
+pub fn remove_backup(path: &Path) -> Result<(), StoreError> {
+    remove(&backup_of(path))
 }
 
 fn instant(time: SystemTime) -> Timestamp {
@@ -135,6 +143,36 @@ impl Reader {
     }
 }
 
+impl Reader {
+    /// Returns when the last try of a backup came to nothing, if none was made since.
+    ///
+    /// # Errors
+    /// What the database says.
+    pub fn backup_failed(&self) -> Result<Option<Timestamp>, StoreError> {
+        self.read("reading how the backup went", |db| {
+            let sql = "SELECT max(value) FROM setting WHERE name = 'backup_failed'";
+            db.query_row(sql, [], |row| row.get(0))
+        })
+    }
+}
+
+impl Store {
+    /// Notes when a backup came to nothing, or that one was made.
+    ///
+    /// # Errors
+    /// What the database says.
+    pub fn note_backup(&mut self, failed: Option<Timestamp>) -> Result<(), StoreError> {
+        self.write("noting how the backup went", |db| {
+            db.execute("DELETE FROM setting WHERE name = 'backup_failed'", [])?;
+            if let Some(failed) = failed {
+                let sql = "INSERT INTO setting (name, value) VALUES ('backup_failed', ?1)";
+                db.execute(sql, [failed])?;
+            }
+            Ok(())
+        })
+    }
+}
+
 /// Looks through a database for damage.
 pub(super) fn verify(db: &Connection, path: &Path, check: Check) -> Result<(), StoreError> {
     let doing = "looking for damage";
@@ -206,7 +244,6 @@ mod tests {
     use std::os::unix::fs::PermissionsExt;
 
     use super::*;
-    use crate::store::Store;
     use crate::store::sample::{NOON, commit_of, state};
 
     #[test]

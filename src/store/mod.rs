@@ -43,7 +43,7 @@ mod tokens;
 mod words;
 
 pub use alerts::{Ack, AlertFilter, StoredAlert, StoredIncident};
-pub use backup::{backed_up, backup_of};
+pub use backup::{backed_up, backup_of, remove_backup};
 pub use commit::Committed;
 pub use error::StoreError;
 pub use history::{FacetRow, History, HourRow};

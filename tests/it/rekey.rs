@@ -5,7 +5,9 @@ use std::os::unix::fs::PermissionsExt;
 
 use base64::Engine as _;
 use base64::engine::general_purpose::URL_SAFE_NO_PAD;
+use rusqlite::Connection;
 use serde_json::Value;
+use tokenwatch::store::Reader;
 
 use crate::program::{Home, wait_until};
 
@@ -101,6 +103,28 @@ fn names_go_on_under_a_new_key_and_ids_do_not() {
     assert_eq!(n_nameless, 2, "{principals:?}");
     let history = home.json(&["history", "ci", "--json"]).remove(0);
     assert_eq!(history["facets"]["route"][0]["count"], 2, "{history}");
+}
+
+#[test]
+fn the_backup_is_made_anew_before_the_key_is() {
+    let home = Home::new(CONFIG);
+    home.append("logs/access.log", requests(8));
+    read(&home, 3);
+    let database = home.path("state/tokenwatch.db");
+    let backup = home.path("state/tokenwatch.db.backup");
+    Reader::open(&database).unwrap().backup(&backup).unwrap();
+    let old = Connection::open(&backup).unwrap();
+    old.execute("UPDATE profile SET due = 7", []).unwrap();
+    drop(old);
+    register(&home);
+    home.print(&["tokens", "rekey", "--yes"]);
+    let copy = Connection::open(&backup).unwrap();
+    let count = |sql: &str| copy.query_row(sql, [], |row| row.get::<_, i64>(0)).unwrap();
+    assert_eq!(
+        count("SELECT count(*) FROM profile WHERE principal GLOB 'tw1_*' AND due IS NOT NULL"),
+        0
+    );
+    assert!(count("SELECT count(*) FROM registry") > 0, "what was registered since is in it");
 }
 
 #[test]

@@ -284,10 +284,12 @@ fn a_kill_in_a_rekey_leaves_the_old_key_or_the_new_one_and_a_daemon_that_works()
         }
     }
     println!("killed {n_kills} times, {} keys", keys.len());
+    fs::write(site.home.path("state/.seal.key.4194303"), "a key that nobody has").unwrap();
     assert!(n_kills > 5 && keys.len() > 2, "{n_kills} {}", keys.len());
     site.append("logs/a.log", 10);
     let daemon = site.start();
     site.wait();
+    assert_eq!(names(&site, ".seal.key."), BTreeSet::new(), "no draft of a key is left");
     site.prove(daemon);
 }
 
