@@ -10,9 +10,12 @@ use crate::atlas::Layer;
 use crate::cli::print::{self, Printer};
 use crate::engine::detect::{Eye, Health};
 use crate::engine::health::{Log, Roll, principal};
-use crate::engine::time::{SECOND, Timestamp};
+use crate::engine::time::{DAY, SECOND, Timestamp};
 use crate::source::rotation::unrotated;
-use crate::store::{OutboxStats, StreamStatus};
+use crate::store::{OutboxStats, StreamStatus, backup_of};
+
+/// One is made a day; a running daemon makes it at most a few hours late.
+const BACKUP_AGE: i64 = 2 * DAY;
 
 /// One thing that is wrong.
 pub(super) struct Trouble {
@@ -117,6 +120,24 @@ pub(super) fn lost(database: &Path, text: String) -> Trouble {
     Trouble { kind: "database", about, text }
 }
 
+/// The backup is not what it should be: the last try failed, or it is old.
+pub(super) fn backup(
+    database: &Path,
+    made: Option<Timestamp>,
+    failed: Option<Timestamp>,
+    now: Timestamp,
+) -> Option<Trouble> {
+    let old = made.filter(|made| now.since(*made) > BACKUP_AGE);
+    let text = match (failed, old) {
+        (Some(failed), _) => {
+            format!("the try {} came to nothing: the journal says why", print::ago(failed, now))
+        }
+        (None, Some(made)) => format!("made {}, and not since", print::ago(made, now)),
+        (None, None) => return None,
+    };
+    Some(Trouble { kind: "backup", ..lost(&backup_of(database), text) })
+}
+
 /// Prints one line for each.
 pub(super) fn print(printer: &mut Printer, troubles: &[Trouble]) -> std::io::Result<()> {
     let red = AnsiColor::Red.on_default();
@@ -137,11 +158,27 @@ pub(super) fn to_json(troubles: &[Trouble]) -> Json {
 mod tests {
     use super::*;
     use crate::atlas::Role;
-    use crate::engine::time::{DAY, HOUR};
+    use crate::engine::time::HOUR;
 
     fn told(look: &Look<'_>) -> Vec<String> {
         let troubles = look.troubles();
         troubles.iter().map(|one| format!("{}: {}: {}", one.kind, one.about, one.text)).collect()
+    }
+
+    #[test]
+    fn a_backup_that_failed_or_is_old_is_trouble_and_one_of_yesterday_is_none() {
+        let now = Timestamp(400 * DAY);
+        let ago = |hours: i64| Some(now.plus(-hours * HOUR));
+        let told = |made, failed| {
+            backup(Path::new("state/tokenwatch.db"), made, failed, now)
+                .map(|trouble| format!("{}: {}: {}", trouble.kind, trouble.about, trouble.text))
+        };
+        assert_eq!([told(None, None), told(ago(48), None)], [None, None]);
+        let old = told(ago(49), None).unwrap();
+        assert_eq!(old, "backup: tokenwatch.db.backup: made 2 d ago, and not since");
+        let failed = told(ago(3), ago(2)).unwrap();
+        assert!(failed.contains("the try 2 h ago came to nothing"), "{failed}");
+        assert!(told(None, ago(2)).is_some());
     }
 
     #[test]

@@ -41,6 +41,7 @@ struct State {
     threshold: Option<Threshold>,
     roll: Roll,
     backed_up: Option<Timestamp>,
+    backup_failed: Option<Timestamp>,
 }
 
 /// When the streams are looked at, and what they are held against.
@@ -68,7 +69,8 @@ pub(super) fn run(context: &mut Context) -> anyhow::Result<ExitCode> {
     let database = context.site.database();
     let lost = Damage::last(&database, now);
     let lost = lost.map(|damage| troubles::lost(&database, recovery::told(&damage, &database)));
-    let found: Vec<_> = lost.into_iter().chain(look.troubles()).collect();
+    let backup = troubles::backup(&database, state.backed_up, state.backup_failed, now);
+    let found: Vec<_> = lost.into_iter().chain(backup).chain(look.troubles()).collect();
     let printer = &mut context.printer;
     if printer.is_json() {
         let mut status = status_json(&state, &layers, now);
@@ -109,6 +111,7 @@ fn state_of(context: &Context) -> anyhow::Result<State> {
         streams,
         stats: reader.stats()?,
         backed_up: backed_up(reader.path()),
+        backup_failed: reader.backup_failed()?,
         last_error: last_error.unwrap_or_default(),
         threshold: threshold(&context.site, &reader)?,
         roll: roll.and_then(|row| Roll::decode(&row.body)).unwrap_or_default(),

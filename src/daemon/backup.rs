@@ -1,12 +1,15 @@
 //! The daily backup, on a thread and a connection of its own: neither the loop nor the mails wait for it.
 
+use std::panic::{AssertUnwindSafe, catch_unwind};
 use std::path::{Path, PathBuf};
-use std::thread::{self, JoinHandle};
+use std::sync::mpsc::SyncSender;
+use std::thread;
 use std::time::Duration;
 
-use tracing::{info, warn};
+use tracing::{error, info, warn};
 
 use crate::clock::{monotonic, now};
+use crate::daemon::housekeeper::Chore;
 use crate::store::{Reader, StoreError, backup_of};
 
 /// How often it is asked whether one is due.
@@ -15,67 +18,94 @@ const EVERY: Duration = Duration::from_mins(1);
 /// After one that came to nothing, the next is not tried for so long.
 const PAUSE: Duration = Duration::from_hours(6);
 
-/// One that runs is looked after this often.
-const RUNNING: Duration = Duration::from_millis(100);
-
 /// The database's backups.
 pub struct Backups {
     database: PathBuf,
+    /// Where it is told how one went.
+    chores: SyncSender<Chore>,
     asked: Option<Duration>,
     /// How long to wait before it is asked again.
     wait: Duration,
-    running: Option<JoinHandle<Result<bool, StoreError>>>,
+    is_running: bool,
+}
+
+/// How a backup went.
+pub enum Outcome {
+    /// None was due.
+    NotDue,
+    /// It was made.
+    Made,
+    /// It came to nothing.
+    Failed(StoreError),
+    /// It never came to an end.
+    Panicked,
 }
 
 impl Backups {
     /// Makes backups of this database, the first one when it is due.
     #[must_use]
-    pub const fn new(database: PathBuf) -> Self {
-        Self { database, asked: None, wait: EVERY, running: None }
+    pub const fn new(database: PathBuf, chores: SyncSender<Chore>) -> Self {
+        Self { database, chores, asked: None, wait: EVERY, is_running: false }
     }
 
-    /// Begins a backup if one is due, or tells how the last one went. Returns how long there is nothing to do.
+    /// Begins a backup if one is due. Returns how long there is nothing to do, unless [`Chore::BackedUp`] comes before.
     ///
     /// One that runs when the daemon ends is not waited for: it has another name until it is whole.
-    ///
-    /// # Errors
-    /// The database is damaged.
-    pub fn turn(&mut self) -> Result<Duration, StoreError> {
-        if let Some(running) = self.running.take_if(|running| running.is_finished()) {
-            self.note(running.join().unwrap_or(Ok(false)))?;
-        }
-        if self.running.is_some() {
-            return Ok(RUNNING);
-        }
-        let is_due = self.asked.is_none_or(|asked| monotonic().saturating_sub(asked) >= self.wait);
-        if !is_due {
-            return Ok(self.wait);
+    pub fn turn(&mut self) -> Duration {
+        let asked = self.asked.map(|asked| monotonic().saturating_sub(asked));
+        if self.is_running || asked.is_some_and(|ago| ago < self.wait) {
+            return EVERY;
         }
         self.asked = Some(monotonic());
         self.wait = EVERY;
-        let database = self.database.clone();
-        let begun = thread::Builder::new().name("backup".into()).spawn(move || back_up(&database));
+        let (database, chores) = (self.database.clone(), self.chores.clone());
+        let begun = thread::Builder::new().name("backup".into()).spawn(move || {
+            let outcome = outcome(|| back_up(&database));
+            // Full: it has time. Nobody listens once the daemon ends.
+            chores.send(Chore::BackedUp(Box::new(outcome))).ok();
+        });
         match begun {
-            Ok(running) => self.running = Some(running),
+            Ok(_) => self.is_running = true,
             Err(error) => warn!(%error, "No backup can be made now."),
         }
-        Ok(RUNNING)
+        EVERY
     }
 
-    fn note(&mut self, outcome: Result<bool, StoreError>) -> Result<(), StoreError> {
+    /// Tells how it went; true if there is a new backup, false if there should be one.
+    ///
+    /// # Errors
+    /// The database is damaged.
+    pub fn note(&mut self, outcome: Outcome) -> Result<Option<bool>, StoreError> {
+        self.is_running = false;
         match outcome {
-            Ok(false) => {}
-            Ok(true) => {
+            Outcome::NotDue => return Ok(None),
+            Outcome::Made => {
                 let path = backup_of(&self.database);
                 info!(path = %path.display(), "A backup of the database was made.");
+                return Ok(Some(true));
             }
-            Err(error) if error.is_damage_of(&self.database) => return Err(error),
-            Err(error) => {
-                self.wait = PAUSE;
+            Outcome::Failed(error) if error.is_damage_of(&self.database) => return Err(error),
+            Outcome::Failed(error) => {
                 warn!(%error, "No backup was made; the last one stays, and the next is tried in 6 h.");
             }
+            Outcome::Panicked => {
+                error!(
+                    "The backup ended in a fault of the program; the last one stays, and the next is tried in 6 h."
+                );
+            }
         }
-        Ok(())
+        self.wait = PAUSE;
+        Ok(Some(false))
+    }
+}
+
+/// Waits for what is being done, and for its panic: nobody else would hear of it.
+fn outcome(action: impl FnOnce() -> Result<bool, StoreError>) -> Outcome {
+    match catch_unwind(AssertUnwindSafe(action)) {
+        Ok(Ok(false)) => Outcome::NotDue,
+        Ok(Ok(true)) => Outcome::Made,
+        Ok(Err(error)) => Outcome::Failed(error),
+        Err(_) => Outcome::Panicked,
     }
 }
 
@@ -91,6 +121,7 @@ fn back_up(database: &Path) -> Result<bool, StoreError> {
 #[cfg(test)]
 mod tests {
     use std::fs::{self, File};
+    use std::sync::mpsc::sync_channel;
     use std::time::SystemTime;
 
     use super::*;
@@ -109,22 +140,35 @@ mod tests {
         (directory, path)
     }
 
-    fn finish(backups: &mut Backups) -> Result<(), StoreError> {
-        while backups.turn()? == RUNNING {
-            thread::yield_now();
-        }
-        Ok(())
+    /// Makes one backup, if it is due; returns what was noted, and how long to wait for the next.
+    fn finish(database: &Path) -> (Result<Option<bool>, StoreError>, Duration) {
+        let (chores, reports) = sync_channel(1);
+        let mut backups = Backups::new(database.to_owned(), chores);
+        // It is not looked after while it runs: it reports.
+        assert_eq!([backups.turn(), backups.turn()], [EVERY; 2]);
+        let Chore::BackedUp(outcome) = reports.recv().unwrap() else { panic!() };
+        assert!(reports.try_recv().is_err(), "one at a time");
+        (backups.note(*outcome), backups.wait)
+    }
+
+    #[test]
+    fn a_fault_of_the_program_is_told_like_any_that_keeps_a_backup_from_being_made() {
+        let (chores, _reports) = sync_channel(1);
+        let mut backups = Backups::new(PathBuf::new(), chores);
+        let outcome = outcome(|| panic!("a fault"));
+        assert!(matches!(outcome, Outcome::Panicked));
+        assert_eq!(backups.note(outcome).unwrap(), Some(false));
+        assert_eq!(backups.wait, PAUSE);
     }
 
     #[test]
     fn a_backup_that_is_due_is_made_once() {
         let (_directory, path) = site();
-        let mut backups = Backups::new(path.clone());
-        finish(&mut backups).unwrap();
-        assert_eq!(backups.wait, EVERY);
+        let (noted, wait) = finish(&path);
+        assert_eq!((noted.unwrap(), wait), (Some(true), EVERY));
         let made = backed_up(&path).unwrap();
         assert!(made > Timestamp(0));
-        finish(&mut Backups::new(path.clone())).unwrap();
+        assert_eq!(finish(&path).0.unwrap(), None);
         assert_eq!(backed_up(&path), Some(made));
     }
 
@@ -135,7 +179,7 @@ mod tests {
         let half = bytes.len() / 2;
         bytes.iter_mut().skip(half).for_each(|byte| *byte = 0x5a);
         fs::write(&path, bytes).unwrap();
-        let damage = finish(&mut Backups::new(path.clone())).unwrap_err();
+        let damage = finish(&path).0.unwrap_err();
         assert!(damage.is_damage_of(&path), "{damage}");
         assert_eq!(backed_up(&path), Some(Timestamp(0)));
     }
@@ -144,9 +188,8 @@ mod tests {
     fn what_is_in_the_way_of_a_backup_is_tried_again_hours_later() {
         let (_directory, path) = site();
         fs::create_dir(path.with_file_name("tokenwatch.db.backup.partial")).unwrap();
-        let mut backups = Backups::new(path.clone());
-        finish(&mut backups).unwrap();
-        assert_eq!(backups.wait, PAUSE);
+        let (noted, wait) = finish(&path);
+        assert_eq!((noted.unwrap(), wait), (Some(false), PAUSE));
         assert_eq!(backed_up(&path), Some(Timestamp(0)));
     }
 }

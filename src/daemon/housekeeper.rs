@@ -9,7 +9,7 @@ use tracing::{info, warn};
 
 use crate::atlas::{Change, Reloading};
 use crate::clock::{monotonic, now};
-use crate::daemon::backup::Backups;
+use crate::daemon::backup::{self, Backups};
 use crate::daemon::blocked::Blocked;
 use crate::daemon::follow::Order;
 use crate::daemon::outbox::Pump;
@@ -28,6 +28,8 @@ const PUMP: Duration = Duration::from_secs(30);
 pub enum Chore {
     /// Mails may be due, or there is something to tell without the database.
     Mail,
+    /// A backup has come to an end.
+    BackedUp(Box<backup::Outcome>),
     /// Send from now on by this pump, or not at all.
     Replace(Box<Option<Pump>>),
     /// End.
@@ -65,8 +67,9 @@ impl Housekeeper {
             if self.stopping.load(Ordering::Relaxed) {
                 return;
             }
-            match chores.recv_timeout(wait.min(self.back_up())) {
+            match chores.recv_timeout(wait.min(self.backups.turn())) {
                 Ok(Chore::Stop) | Err(RecvTimeoutError::Disconnected) => return,
+                Ok(Chore::BackedUp(outcome)) => self.note_backup(*outcome),
                 Ok(Chore::Replace(pump)) => self.pump = *pump,
                 Ok(Chore::Mail) | Err(RecvTimeoutError::Timeout) => {}
             }
@@ -108,12 +111,19 @@ impl Housekeeper {
         }
     }
 
-    /// Returns how long there is nothing to do.
-    fn back_up(&mut self) -> Duration {
-        self.backups.turn().unwrap_or_else(|damage| {
-            self.end_on(damage);
-            PUMP
-        })
+    /// Keeps for `status` whether there should be a backup and is none.
+    fn note_backup(&mut self, outcome: backup::Outcome) {
+        let noted = match self.backups.note(outcome) {
+            Ok(None) => return,
+            Ok(Some(true)) => self.store.note_backup(None),
+            Ok(Some(false)) => self.store.note_backup(Some(now())),
+            Err(damage) => return self.end_on(damage),
+        };
+        match noted {
+            Err(error) if error.is_damage_of(self.store.path()) => self.end_on(error),
+            Err(error) => warn!(%error, "How the backup went cannot be noted."),
+            Ok(()) => {}
+        }
     }
 
     /// The loop may never come to the pages that are damaged: it is told.

@@ -132,7 +132,7 @@ impl Parts {
             store,
             retention: retention(site),
             atlas,
-            backups: Backups::new(site.database()),
+            backups: Backups::new(site.database(), chores.clone()),
             blocked: Blocked::new(spell),
             orders: orders.clone(),
             pump,

@@ -297,6 +297,9 @@ fn a_backup_that_does_not_fit_is_told_and_not_made() {
     site.append("logs/a.log", 10);
     site.wait();
     assert_eq!(site.n_said("No backup was made"), 1, "{}", site.home.daemon_log());
+    wait_until("status shows it", || {
+        site.home.print(&["status"]).contains("backup: tokenwatch.db.backup: the try ")
+    });
     site.prove(daemon);
 }
 
