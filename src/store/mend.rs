@@ -396,7 +396,9 @@ mod tests {
         let steps: [&dyn Fn(); 4] = [
             &|| note.write(&path).unwrap(),
             &|| fs::write(beside(&path, ".restoring"), "half a copy").unwrap(),
-            &|| drop(fs::copy(backup_of(&path), beside(&path, ".restoring")).unwrap()),
+            &|| {
+                fs::copy(backup_of(&path), beside(&path, ".restoring")).unwrap();
+            },
             &|| fs::rename(beside(&path, ".restoring"), &path).unwrap(),
         ];
         let made = backed_up(&path).unwrap();
