@@ -396,7 +396,7 @@ fn read_tail<'a>(record: &mut Record<'a>, rest: &'a [u8], tail: Tail) {
 
 /// Takes a quoted field or `-` and the space after it. A field whose quote never closes is all that is left, and says
 /// nothing: half a secret is no token.
-fn quoted_or_absent(rest: &[u8]) -> Option<(&[u8], Option<Text<'_>>)> {
+pub(super) fn quoted_or_absent(rest: &[u8]) -> Option<(&[u8], Option<Text<'_>>)> {
     match rest {
         [b'"', inside @ ..] => {
             let Some((after, text)) = quoted(inside, is_end) else { return Some((b"", None)) };
@@ -411,7 +411,7 @@ fn quoted_or_absent(rest: &[u8]) -> Option<(&[u8], Option<Text<'_>>)> {
 }
 
 /// Takes the same of a field that can hold no token: of one whose quote never closes, what is left.
-fn quoted_or_cut(rest: &[u8]) -> Option<(&[u8], Option<Text<'_>>)> {
+pub(super) fn quoted_or_cut(rest: &[u8]) -> Option<(&[u8], Option<Text<'_>>)> {
     let inside = rest.strip_prefix(b"\"").filter(|inside| quoted(inside, is_end).is_none());
     match inside {
         Some(raw) => {

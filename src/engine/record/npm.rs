@@ -12,10 +12,10 @@
 use super::client::parse_address;
 use super::combined;
 use super::draft::put_request;
+use super::scan::word;
 use super::scan::{
     Miss, before, decimal, given, is_end, literal, present, quoted, status, unescape,
 };
-use super::scan::{Quoted, word};
 use super::{Record, time};
 
 /// Says whether a line begins with a bracketed time, and has a dash between a status and a method.
@@ -78,13 +78,11 @@ pub(super) fn read(line: &[u8]) -> Result<Record<'_>, Miss> {
     record.bytes = decimal(length);
     let (rest, _) = in_brackets(rest, b" [Gzip ", "a space and [Gzip ...]")?;
     let rest = in_brackets(rest, b" [Sent-to ", "").map_or(rest, |(rest, _)| rest);
-    let (rest, agent) = quoted_field(rest);
-    record.agent = agent.and_then(|text| present(text.raw).map(|_| text.text()));
-    let (rest, referer) = quoted_field(rest);
-    // Half a secret is no token.
-    let referer = referer.filter(|_| !rest.is_empty() || line.ends_with(b"\""));
-    record.referer = referer.and_then(|text| present(text.raw).map(|_| text.text()));
-    combined::further(&mut record, rest.strip_prefix(b" ").unwrap_or(rest));
+    let rest = rest.strip_prefix(b" ").unwrap_or(rest);
+    let (rest, agent) = combined::quoted_or_cut(rest).unwrap_or((rest, None));
+    let (rest, referer) = combined::quoted_or_absent(rest).unwrap_or((rest, None));
+    (record.agent, record.referer) = (agent, referer);
+    combined::further(&mut record, rest);
     Ok(record)
 }
 
@@ -116,14 +114,6 @@ fn in_brackets<'a>(
 ) -> Result<(&'a [u8], &'a [u8]), Miss> {
     let (inside, _) = literal(rest, lead, expected)?;
     Ok(before(inside, b"]", "']' after it")?)
-}
-
-/// Takes a space and a quoted field. A field whose quote never closes is all that is left.
-fn quoted_field(rest: &[u8]) -> (&[u8], Option<Quoted<'_>>) {
-    let Some(inside) = rest.strip_prefix(b" \"") else { return (rest, None) };
-    let whole = Quoted { raw: inside, has_escapes: true };
-    let (rest, text) = quoted(inside, is_end).unwrap_or((b"", whole));
-    (rest, Some(text))
 }
 
 /// Reads a line of `NPMplus`. One that ends early is taken as far as it goes, if it has the status.

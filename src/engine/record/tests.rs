@@ -496,6 +496,10 @@ fn half_a_secret_is_no_token() {
     let agent = line.find("agent").unwrap();
     assert!(read(&format, &line[..agent + 3]).contains("agent=age"));
     assert_eq!(read(&format, &format!("{line}\r")).matches("exk_1234").count(), 1);
+    let npm = Format::preset("npm").unwrap();
+    let line = r#"[10/Oct/2000:13:55:36 -0700] - 200 200 - GET https example.org "/" [Client 192.0.2.1] [Length 5] [Gzip -] [Sent-to 192.0.2.9] "agent" "https://example.org/?api_key=exk_1234""#;
+    assert_eq!(read(&npm, line).matches("exk_1234").count(), 1, "{}", read(&npm, line));
+    assert!(!read(&npm, &line[..line.len() - 1]).contains("exk"));
 }
 
 #[test]
