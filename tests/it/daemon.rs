@@ -14,17 +14,7 @@ use tokenwatch::engine::secret::SealKey;
 use tokenwatch::engine::time::Timestamp;
 use tokenwatch::store::Store;
 
-use crate::program::{Home, PATIENCE, wait_until};
-
-const CONFIG: &str = r#"
-[[source]]
-paths = ["logs/*.log"]
-read_from = "start"
-[limits]
-commit_interval = "5ms"
-[output]
-journal = false
-"#;
+use crate::program::{CONFIG, Home, PATIENCE, wait_until};
 
 /// The promise is 5 s; a machine under load gets four times as long.
 const LONGEST_END: Duration = Duration::from_secs(20);

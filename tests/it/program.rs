@@ -13,6 +13,17 @@ use tempfile::TempDir;
 /// How long a condition may take before the test gives up: generous, for machines under load.
 pub(crate) const PATIENCE: Duration = Duration::from_secs(60);
 
+/// Follows the logs of the home from their start, and commits at once.
+pub(crate) const CONFIG: &str = r#"
+[[source]]
+paths = ["logs/*.log"]
+read_from = "start"
+[limits]
+commit_interval = "5ms"
+[output]
+journal = false
+"#;
+
 /// A directory with a configuration, a state directory and logs.
 pub(crate) struct Home {
     dir: TempDir,

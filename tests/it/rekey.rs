@@ -9,17 +9,7 @@ use rusqlite::Connection;
 use serde_json::Value;
 use tokenwatch::store::Reader;
 
-use crate::program::{Home, wait_until};
-
-const CONFIG: &str = r#"
-[[source]]
-paths = ["logs/*.log"]
-read_from = "start"
-[limits]
-commit_interval = "5ms"
-[output]
-journal = false
-"#;
+use crate::program::{CONFIG, Home, wait_until};
 
 const NAMED: &str = "exk_000000010123456789abcdefgh";
 const NAMELESS: &str = "exk_000000020123456789abcdefgh";

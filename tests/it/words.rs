@@ -2,15 +2,7 @@
 
 use serde_json::Value;
 
-use crate::program::{Home, wait_until};
-
-const CONFIG: &str = r#"
-[[source]]
-paths = ["logs/*.log"]
-read_from = "start"
-[limits]
-commit_interval = "5ms"
-"#;
+use crate::program::{CONFIG, Home, wait_until};
 
 /// Address and client of a stranger.
 const STRANGER: (&str, &str) = ("105.112.7.9", "python-requests/2.32.0");

@@ -9,7 +9,7 @@ use std::time::{Duration, SystemTime};
 
 use rusqlite::Connection;
 
-use crate::program::wait_until;
+use crate::program::{Running, wait_until};
 use crate::site::{CONFIG, Site, is_full, killed_at, sample, works};
 
 const DAY: Duration = Duration::from_hours(24);
@@ -98,7 +98,7 @@ fn alerts(site: &Site) -> Vec<String> {
 }
 
 /// Starts the daemon until it stays: systemd would.
-fn restart(site: &Site) -> (crate::program::Running, u32) {
+fn restart(site: &Site) -> (Running, u32) {
     for n in 0..5 {
         let n_before = site.n_said("Started.");
         let mut daemon = site.home.run(&[]);
@@ -192,15 +192,21 @@ fn damage_that_is_found_while_running_ends_the_daemon_and_the_next_one_restores(
     site.prove(daemon);
 }
 
-#[test]
-fn damage_that_no_check_finds_ends_the_daemon_twice_and_then_the_backup_is_restored() {
+/// A site that lived, whose rows then got bytes that no check of the database minds, and what it went on with.
+fn garbled(sql: &str) -> (Site, Running, u32) {
     let mut site = lived();
     let database = Connection::open(site.home.path("state/tokenwatch.db")).unwrap();
-    database.execute("UPDATE stream SET cursor = CAST(x'ff' AS TEXT)", []).unwrap();
+    database.execute(sql, []).unwrap();
     drop(database);
     site.append("logs/a.log", 200);
     let (daemon, n_failed) = restart(&site);
     site.wait();
+    (site, daemon, n_failed)
+}
+
+#[test]
+fn damage_that_no_check_finds_ends_the_daemon_twice_and_then_the_backup_is_restored() {
+    let (site, daemon, n_failed) = garbled("UPDATE stream SET cursor = CAST(x'ff' AS TEXT)");
     assert_eq!(n_failed, 2, "{}", site.home.daemon_log());
     assert_eq!(site.n_said("took its place"), 1, "{}", site.home.daemon_log());
     assert!(names(&site, "suspect").is_empty() && names(&site, "cleared").is_empty());
@@ -209,13 +215,7 @@ fn damage_that_no_check_finds_ends_the_daemon_twice_and_then_the_backup_is_resto
 
 #[test]
 fn how_a_log_was_read_starts_anew_where_it_cannot_be_read() {
-    let mut site = lived();
-    let database = Connection::open(site.home.path("state/tokenwatch.db")).unwrap();
-    database.execute("UPDATE stream SET health = CAST(x'7bff' AS TEXT)", []).unwrap();
-    drop(database);
-    site.append("logs/a.log", 200);
-    let (daemon, n_failed) = restart(&site);
-    site.wait();
+    let (site, daemon, n_failed) = garbled("UPDATE stream SET health = CAST(x'7bff' AS TEXT)");
     assert_eq!(n_failed, 0, "{}", site.home.daemon_log());
     assert!(site.n_said("How this log was read cannot be recalled") > 0);
     assert!(names(&site, "damage").is_empty(), "nothing was lost");

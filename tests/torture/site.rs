@@ -7,17 +7,8 @@ use std::process::{Command, Stdio};
 use rusqlite::{Connection, OpenFlags};
 use serde_json::Value;
 
+pub(crate) use crate::program::CONFIG;
 use crate::program::{Home, Running, wait_until};
-
-pub(crate) const CONFIG: &str = r#"
-[[source]]
-paths = ["logs/*.log"]
-read_from = "start"
-[limits]
-commit_interval = "5ms"
-[output]
-journal = false
-"#;
 
 /// A request with a token of 30 characters.
 pub(crate) fn line_of(serial: u32, token: &str, status: u16) -> String {
