@@ -324,7 +324,13 @@ fn a_start_on_a_full_disk_waits_for_room_is_told_and_loses_nothing() {
         socket.set_read_timeout(Some(Duration::from_secs(60))).unwrap();
         let told = || {
             let mut buffer = [0; 4096];
-            let length = socket.recv(&mut buffer).expect("systemd is told");
+            // A signal may come between: other tests stop and trace processes.
+            let length = loop {
+                match socket.recv(&mut buffer) {
+                    Err(error) if error.kind() == std::io::ErrorKind::Interrupted => {}
+                    received => break received.expect("systemd is told"),
+                }
+            };
             String::from_utf8_lossy(&buffer[..length]).into_owned()
         };
         let path = site.home.path("notify");
