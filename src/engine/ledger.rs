@@ -37,8 +37,19 @@ pub struct TokenUse {
     pub last: Timestamp,
     /// Counts by hour since 1970.
     pub hours: BTreeMap<i64, Activity>,
-    /// Values seen: when, and how often.
-    pub facets: BTreeMap<(Facet, SmolStr), Span>,
+    /// Values seen, each once, ascending by facet and value.
+    pub facets: Vec<Seen>,
+}
+
+/// A value that a token was seen with.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Seen {
+    /// What it is a value of.
+    pub facet: Facet,
+    /// The value.
+    pub value: SmolStr,
+    /// When, and how often.
+    pub span: Span,
 }
 
 /// Counts of requests by outcome, and bytes.
@@ -127,5 +138,15 @@ impl Span {
         self.first = self.first.min(time);
         self.last = self.last.max(time);
         self.count += 1;
+    }
+
+    /// Returns what was seen in this span or in another.
+    #[must_use]
+    pub fn and(self, other: Self) -> Self {
+        Self {
+            first: self.first.min(other.first),
+            last: self.last.max(other.last),
+            count: self.count.saturating_add(other.count),
+        }
     }
 }

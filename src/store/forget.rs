@@ -73,7 +73,7 @@ pub(super) fn drop_history(db: &Connection, number: i64) -> rusqlite::Result<usi
     let mut n_gone = 0;
     for sql in [
         "DELETE FROM activity WHERE token = ?1",
-        "DELETE FROM facet WHERE token = ?1",
+        "DELETE FROM facets WHERE token = ?1",
         "DELETE FROM token WHERE number = ?1",
     ] {
         n_gone += db.prepare_cached(sql)?.execute([number])?;
@@ -154,7 +154,7 @@ mod tests {
         "token",
         "profile",
         "activity",
-        "facet",
+        "facets",
         "registry",
         "lifecycle",
         "alert",

@@ -6,14 +6,14 @@ use rusqlite::{Connection, params};
 use smol_str::SmolStr;
 
 use crate::engine::alert::Incident;
-use crate::engine::ledger::{Activity, Facet, Span};
+use crate::engine::ledger::{Activity, Facet, Seen, Span};
 use crate::engine::secret::TokenId;
 use crate::engine::time::Timestamp;
 
-use super::codec::{add_activity, get_activity, get_count, get_text, legible};
+use super::codec::{add_activity, get_activity, legible};
 use super::registry::{self, LifecycleRow, Who};
 use super::tokens::{self, Numbered, TokenSummary};
-use super::{Reader, StoreError, alerts, slot};
+use super::{Reader, StoreError, alerts, facets, slot};
 
 /// What is kept of a token, or of all tokens of one principal together.
 #[derive(Clone, Debug, Default, PartialEq)]
@@ -121,20 +121,13 @@ fn facets(
     tokens: &[Numbered],
     window: Window,
 ) -> rusqlite::Result<BTreeMap<Facet, Vec<FacetRow>>> {
-    let mut statement = db.prepare_cached(
-        "SELECT facet, value, first_seen, last_seen, count FROM facet
-         WHERE token = ?1 AND last_seen >= ?2 AND first_seen < ?3",
-    )?;
     let mut spans: BTreeMap<(Facet, SmolStr), Span> = BTreeMap::new();
     for number in tokens.iter().filter_map(|token| token.number) {
-        let mut rows = statement.query(params![number, window.since, window.until])?;
-        while let Some(row) = rows.next()? {
-            let (first, last) = (row.get("first_seen")?, row.get("last_seen")?);
-            let key = (row.get("facet")?, get_text(row, "value")?);
-            let span = spans.entry(key).or_insert(Span { first, last, count: 0 });
-            span.first = span.first.min(first);
-            span.last = span.last.max(last);
-            span.count = span.count.saturating_add(get_count(row, "count")?);
+        for Seen { facet, value, span } in facets::of_token(db, number)? {
+            if window.since <= span.last && span.first < window.until {
+                let sum = spans.entry((facet, value)).or_insert(Span { count: 0, ..span });
+                *sum = sum.and(span);
+            }
         }
     }
     let mut facets: BTreeMap<Facet, Vec<FacetRow>> =

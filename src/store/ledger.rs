@@ -1,18 +1,14 @@
-//! History as it is written: a token's totals, its hours, and its bounded tables of places, clients and routes.
+//! History as it is written: a token's totals and hours; its places, clients and routes are in `facets`.
 
 use rusqlite::{CachedStatement, Connection, Result, params};
 
-use crate::engine::ledger::{Activity, Facet, Ledger, Span, TokenUse};
+use crate::engine::ledger::{Activity, Ledger, TokenUse};
 use crate::engine::secret::TokenId;
 
 use super::codec::{add_activity, count};
+use super::facets::{self, Counts};
 use super::recall::FIND_TOKEN;
 use super::slot::{self, Slot};
-
-/// How many values of one facet are kept of one token. A commit that takes it beyond twice as many
-/// folds all but the most recently seen into the empty value, so that folding is rare and an
-/// attacker who invents addresses costs a bounded table.
-pub const FACET_LIMIT: i64 = 256;
 
 /// Adds a batch to the history; returns how many tokens are new.
 pub(super) fn add(db: &Connection, ledger: &Ledger) -> Result<usize> {
@@ -23,11 +19,8 @@ pub(super) fn add(db: &Connection, ledger: &Ledger) -> Result<usize> {
         let number = slot.number();
         let total = writer.add_hours(number, token)?;
         let is_new = matches!(slot, Slot::Free(_));
-        let grown = writer.add_facets(number, token, is_new)?;
-        writer.add_token(number, *id, token, &total, grown)?;
-        if grown != [0; 5] {
-            fold(db, number)?;
-        }
+        let counts = writer.facets.add(number, &token.facets, is_new)?;
+        writer.add_token(number, *id, token, &total, counts)?;
         added += usize::from(is_new);
     }
     Ok(added)
@@ -37,8 +30,7 @@ pub(super) fn add(db: &Connection, ledger: &Ledger) -> Result<usize> {
 struct Writer<'a> {
     find: CachedStatement<'a>,
     hour: CachedStatement<'a>,
-    old_value: CachedStatement<'a>,
-    new_value: CachedStatement<'a>,
+    facets: facets::Writer<'a>,
     token: CachedStatement<'a>,
 }
 
@@ -56,19 +48,7 @@ impl<'a> Writer<'a> {
                    failed = min(failed + excluded.failed, 9007199254740991),
                    bytes = min(bytes + excluded.bytes, 9007199254740991)",
             )?,
-            old_value: db.prepare_cached(
-                "UPDATE facet SET first_seen = min(first_seen, ?4), last_seen = max(last_seen, ?5),
-                   count = min(count + ?6, 9007199254740991)
-                 WHERE token = ?1 AND facet = ?2 AND value = ?3",
-            )?,
-            new_value: db.prepare_cached(
-                "INSERT INTO facet (token, facet, value, first_seen, last_seen, count)
-                 VALUES (?1, ?2, ?3, ?4, ?5, ?6)
-                 ON CONFLICT (token, facet, value) DO UPDATE SET
-                   first_seen = min(first_seen, excluded.first_seen),
-                   last_seen = max(last_seen, excluded.last_seen),
-                   count = min(count + excluded.count, 9007199254740991)",
-            )?,
+            facets: facets::Writer::new(db)?,
             token: db.prepare_cached(
                 "INSERT INTO token (number, id, kind, hint, principal, issued_at, expires_at,
                    first_seen, last_seen, requests, ok, denied, failed, bytes, addresses, networks,
@@ -86,10 +66,9 @@ impl<'a> Writer<'a> {
                    denied = min(denied + excluded.denied, 9007199254740991),
                    failed = min(failed + excluded.failed, 9007199254740991),
                    bytes = min(bytes + excluded.bytes, 9007199254740991),
-                   addresses = addresses + excluded.addresses,
-                   networks = networks + excluded.networks,
-                   countries = countries + excluded.countries,
-                   clients = clients + excluded.clients, routes = routes + excluded.routes",
+                   addresses = excluded.addresses, networks = excluded.networks,
+                   countries = excluded.countries, clients = excluded.clients,
+                   routes = excluded.routes",
             )?,
         })
     }
@@ -112,31 +91,13 @@ impl<'a> Writer<'a> {
         Ok(total)
     }
 
-    /// Adds the values of a token; returns how many are new, by facet. A token that is new has none yet, so that none is
-    /// looked for first.
-    fn add_facets(&mut self, number: i64, token: &TokenUse, is_new: bool) -> Result<[i64; 5]> {
-        let mut grown = [0; 5];
-        for ((facet, value), Span { first, last, count: times }) in &token.facets {
-            let row = params![number, facet, value.as_str(), first, last, count(*times)];
-            if !is_new && self.old_value.execute(row)? > 0 {
-                continue;
-            }
-            self.new_value.execute(row)?;
-            let place = Facet::ALL.iter().zip(&mut grown).find(|(other, _)| *other == facet);
-            if let Some((_, n_new)) = place.filter(|_| !value.is_empty()) {
-                *n_new += 1;
-            }
-        }
-        Ok(grown)
-    }
-
     fn add_token(
         &mut self,
         number: i64,
         id: TokenId,
         token: &TokenUse,
         total: &Activity,
-        [addresses, networks, countries, clients, routes]: [i64; 5],
+        [addresses, networks, countries, clients, routes]: Counts,
     ) -> Result<()> {
         let is_own = token.principal.parse() == Ok(id);
         self.token.execute(params![
@@ -164,60 +125,6 @@ impl<'a> Writer<'a> {
     }
 }
 
-/// Folds the facets of a token that have grown beyond twice the limit.
-fn fold(db: &Connection, number: i64) -> Result<()> {
-    let sizes: [i64; 5] = db
-        .prepare_cached(
-            "SELECT addresses, networks, countries, clients, routes FROM token WHERE number = ?1",
-        )?
-        .query_row([number], |row| {
-            Ok([row.get(0)?, row.get(1)?, row.get(2)?, row.get(3)?, row.get(4)?])
-        })?;
-    let mut has_folded = false;
-    for (facet, _) in Facet::ALL.iter().zip(sizes).filter(|(_, size)| *size > 2 * FACET_LIMIT) {
-        fold_facet(db, number, *facet)?;
-        has_folded = true;
-    }
-    if has_folded { count_facets(db, number) } else { Ok(()) }
-}
-
-fn fold_facet(db: &Connection, number: i64, facet: Facet) -> Result<()> {
-    db.prepare_cached(
-        "INSERT INTO facet (token, facet, value, first_seen, last_seen, count)
-         SELECT ?1, ?2, '', min(first_seen), max(last_seen), sum(count) FROM (
-           SELECT first_seen, last_seen, count FROM facet
-           WHERE token = ?1 AND facet = ?2 AND value <> ''
-           ORDER BY last_seen DESC, count DESC, value LIMIT -1 OFFSET ?3)
-         WHERE true
-         ON CONFLICT (token, facet, value) DO UPDATE SET
-           first_seen = min(first_seen, excluded.first_seen),
-           last_seen = max(last_seen, excluded.last_seen),
-           count = min(count + excluded.count, 9007199254740991)",
-    )?
-    .execute(params![number, facet, FACET_LIMIT])?;
-    db.prepare_cached(
-        "DELETE FROM facet WHERE token = ?1 AND facet = ?2 AND value IN (
-           SELECT value FROM facet WHERE token = ?1 AND facet = ?2 AND value <> ''
-           ORDER BY last_seen DESC, count DESC, value LIMIT -1 OFFSET ?3)",
-    )?
-    .execute(params![number, facet, FACET_LIMIT])?;
-    Ok(())
-}
-
-/// Counts a token's facets anew, after rows were taken away.
-pub(super) fn count_facets(db: &Connection, number: i64) -> Result<()> {
-    db.prepare_cached(
-        "UPDATE token SET (addresses, networks, countries, clients, routes) = (
-           SELECT count(*) FILTER (WHERE facet = 0), count(*) FILTER (WHERE facet = 1),
-             count(*) FILTER (WHERE facet = 2), count(*) FILTER (WHERE facet = 3),
-             count(*) FILTER (WHERE facet = 4)
-           FROM facet WHERE facet.token = token.number AND facet.value <> '')
-         WHERE number = ?1",
-    )?
-    .execute([number])?;
-    Ok(())
-}
-
 #[cfg(test)]
 mod tests {
     use std::collections::BTreeMap;
@@ -229,7 +136,10 @@ mod tests {
     use crate::engine::commit::Commit;
     use crate::engine::time::{HOUR, SECOND, Timestamp};
     use crate::store::sample::{NOON, id, record};
-    use crate::store::{Store, TokenFilter};
+    use crate::engine::ledger::Facet;
+    use crate::store::{Store, TokenFilter, Who};
+
+    const LIMIT: i64 = 256;
 
     fn commit(store: &mut Store, ledger: Ledger) {
         store.commit(&Commit { ledger, ..Commit::default() }, NOON).unwrap();
@@ -248,42 +158,35 @@ mod tests {
     fn a_flood_of_addresses_is_folded_and_no_count_is_lost() {
         let mut store = Store::in_memory().unwrap();
         let address = |n: i64| format!("2001:db8::{n:x}");
-        for n in 0..2 * FACET_LIMIT {
+        for n in 0..2 * LIMIT {
             let mut ledger = Ledger::default();
             record(&mut ledger, id(1), NOON.plus(n * SECOND), &address(n));
             commit(&mut store, ledger);
         }
         let rows = |store: &Store| {
-            let tokens = store.tokens(&TokenFilter::default(), NOON).unwrap();
-            let sql = "SELECT count(*), sum(count), count(*) FILTER (WHERE value = '')
-                FROM facet WHERE facet = 0";
-            let kept: (i64, i64, i64) = store
-                .db
-                .query_row(sql, [], |row| Ok((row.get(0)?, row.get(1)?, row.get(2)?)))
-                .unwrap();
-            (kept, tokens[0].distinct.addresses)
+            let who = Who::Token(id(1));
+            let history = store.history(&who, None, None, NOON).unwrap();
+            let rows = &history.facets[&Facet::Address];
+            let sum: u64 = rows.iter().map(|row| row.span.count).sum();
+            let n_folded = rows.iter().filter(|row| row.value.is_empty()).count();
+            ((rows.len(), sum, n_folded), history.tokens[0].distinct.addresses)
         };
         assert_eq!(rows(&store), ((512, 512, 0), 512), "the limit itself folds nothing");
         let mut ledger = Ledger::default();
-        record(&mut ledger, id(1), NOON.plus(2 * FACET_LIMIT * SECOND), "2001:db8::ffff");
+        record(&mut ledger, id(1), NOON.plus(2 * LIMIT * SECOND), "2001:db8::ffff");
         commit(&mut store, ledger);
         assert_eq!(rows(&store), ((257, 513, 1), 256));
-        let oldest: String = store
-            .db
-            .query_row(
-                "SELECT value FROM facet WHERE facet = 0 AND value <> '' ORDER BY last_seen",
-                [],
-                |row| row.get(0),
-            )
-            .unwrap();
-        assert_eq!(oldest, address(257), "the most recently seen stay");
-        for n in 0..FACET_LIMIT + 1 {
+        let history = store.history(&Who::Token(id(1)), None, None, NOON).unwrap();
+        let kept = history.facets[&Facet::Address].iter().filter(|row| !row.value.is_empty());
+        let oldest = kept.min_by_key(|row| row.span.last).unwrap();
+        assert_eq!(oldest.value, address(257), "the most recently seen stay");
+        for n in 0..=LIMIT {
             let mut ledger = Ledger::default();
             record(&mut ledger, id(1), NOON.plus(HOUR + n), &address(n));
             commit(&mut store, ledger);
         }
-        assert_eq!(rows(&store).0.1, 513 + FACET_LIMIT + 1);
-        assert!(rows(&store).0.0 <= 2 * FACET_LIMIT + 1);
+        assert_eq!(rows(&store).0.1, 513 + 256 + 1);
+        assert!(rows(&store).0.0 <= 513);
     }
 
     #[test]
@@ -346,7 +249,7 @@ mod tests {
             }
             commit(&mut cut, part);
             commit(&mut whole, all);
-            for table in ["token", "activity", "facet"] {
+            for table in ["token", "activity", "facets"] {
                 prop_assert_eq!(dump(&cut, table), dump(&whole, table));
             }
         }

@@ -7,7 +7,7 @@ use rusqlite::{Connection, OptionalExtension, params};
 use crate::engine::time::Timestamp;
 
 use super::forget::{drop_history, drop_profile, stored_principal, sweep_acks};
-use super::ledger::count_facets;
+use super::facets;
 use super::registry::is_in_use;
 use super::{Store, StoreError};
 
@@ -142,11 +142,14 @@ fn prune_history(
     let n_hours = db
         .prepare_cached("DELETE FROM activity WHERE token = ?1 AND hour < ?2")?
         .execute(params![number, before(now, retention.activity).hour()])?;
-    let n_facets = db
-        .prepare_cached("DELETE FROM facet WHERE token = ?1 AND last_seen < ?2")?
-        .execute(params![number, before(now, retention.facets)])?;
+    let (n_facets, left) = facets::prune(db, number, before(now, retention.facets))?;
     if n_facets > 0 {
-        count_facets(db, number)?;
+        let [addresses, networks, countries, clients, routes] = left;
+        db.prepare_cached(
+            "UPDATE token SET addresses = ?2, networks = ?3, countries = ?4, clients = ?5, routes = ?6
+             WHERE number = ?1",
+        )?
+        .execute(params![number, addresses, networks, countries, clients, routes])?;
     }
     Ok(n_hours + n_facets)
 }

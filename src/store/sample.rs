@@ -9,7 +9,7 @@ use tempfile::TempDir;
 use crate::engine::alert::{Alert, Incident, Level, Reason, RuleRef, TokenRef, Value};
 use crate::engine::commit::{Commit, Notice, StreamUpdate, SubjectRow};
 use crate::engine::geo::{Country, Place};
-use crate::engine::ledger::{Activity, Facet, Ledger, Span, TokenUse};
+use crate::engine::ledger::{Activity, Facet, Ledger, Seen, Span, TokenUse};
 use crate::engine::line::{Directives, Position, StreamId, Tally};
 use crate::engine::registry::Registered;
 use crate::engine::secret::TokenId;
@@ -45,7 +45,7 @@ pub(super) fn record(ledger: &mut Ledger, token: TokenId, time: Timestamp, addre
         first: time,
         last: time,
         hours: BTreeMap::new(),
-        facets: BTreeMap::new(),
+        facets: Vec::new(),
     });
     entry.first = entry.first.min(time);
     entry.last = entry.last.max(time);
@@ -53,8 +53,16 @@ pub(super) fn record(ledger: &mut Ledger, token: TokenId, time: Timestamp, addre
     hour.count(Outcome::Ok, 100);
     let country = if address.contains(':') { "DE" } else { "FR" };
     for (facet, value) in [(Facet::Address, address), (Facet::Country, country)] {
-        let span = entry.facets.entry((facet, value.into()));
-        span.and_modify(|span| span.extend(time)).or_insert(Span::once(time));
+        let found = entry
+            .facets
+            .binary_search_by(|seen| (seen.facet, seen.value.as_str()).cmp(&(facet, value)));
+        match found {
+            Ok(at) => entry.facets[at].span.extend(time),
+            Err(at) => {
+                let seen = Seen { facet, value: value.into(), span: Span::once(time) };
+                entry.facets.insert(at, seen);
+            }
+        }
     }
 }
 

@@ -7,13 +7,37 @@ use std::path::Path;
 
 use rusqlite::{Connection, Transaction, TransactionBehavior};
 
-use super::StoreError;
+use super::{StoreError, facets};
 
 /// `tkwt`: what marks a database as ours (`PRAGMA application_id`).
 const APPLICATION: i64 = 0x746b_7774;
 
 /// Entry N takes a database from version N to N + 1.
-const MIGRATIONS: &[&str] = &[V1, V2, V3, V4, V5, V6];
+const MIGRATIONS: &[Migration] = &[
+    Migration::Sql(V1),
+    Migration::Sql(V2),
+    Migration::Sql(V3),
+    Migration::Sql(V4),
+    Migration::Sql(V5),
+    Migration::Sql(V6),
+    Migration::Code(facets::pack_rows),
+];
+
+/// What takes a database to the next version.
+enum Migration {
+    Sql(&'static str),
+    /// Where rows have to be read and written anew.
+    Code(fn(&Connection) -> rusqlite::Result<()>),
+}
+
+impl Migration {
+    fn run(&self, db: &Connection) -> rusqlite::Result<()> {
+        match self {
+            Self::Sql(sql) => db.execute_batch(sql),
+            Self::Code(run) => run(db),
+        }
+    }
+}
 
 const V1: &str = r"
 -- Counters and cursors of the program itself.
@@ -289,8 +313,8 @@ pub(super) fn upgrade(db: &Connection, path: &Path) -> Result<i64, StoreError> {
     let upgrade = Transaction::new_unchecked(db, TransactionBehavior::Immediate).map_err(fault)?;
     // Asked again inside the transaction: another process may have been quicker.
     let from = usize::try_from(version(&upgrade, path)?).unwrap_or(usize::MAX);
-    for sql in MIGRATIONS.iter().skip(from) {
-        upgrade.execute_batch(sql).map_err(fault)?;
+    for migration in MIGRATIONS.iter().skip(from) {
+        migration.run(&upgrade).map_err(fault)?;
     }
     upgrade.pragma_update(None, "user_version", known()).map_err(fault)?;
     upgrade.commit().map_err(fault)?;
@@ -300,6 +324,7 @@ pub(super) fn upgrade(db: &Connection, path: &Path) -> Result<i64, StoreError> {
 #[cfg(test)]
 mod tests {
     use super::*;
+    use crate::engine::ledger::{Facet, Seen};
     use crate::store::Store;
 
     fn shape(db: &Connection) -> Vec<(String, String)> {
@@ -317,7 +342,7 @@ mod tests {
         for from in 0..=MIGRATIONS.len() {
             let path = directory.path().join(format!("{from}.db"));
             let old = Connection::open(&path).unwrap();
-            MIGRATIONS[..from].iter().for_each(|sql| old.execute_batch(sql).unwrap());
+            MIGRATIONS[..from].iter().for_each(|migration| migration.run(&old).unwrap());
             old.pragma_update(None, "user_version", i64::try_from(from).unwrap()).unwrap();
             drop(old);
             drop(Store::open(&path).unwrap());
@@ -325,6 +350,35 @@ mod tests {
             assert_eq!(version(&new, &path).unwrap(), known());
             assert_eq!(shape(&new), shape(&fresh));
         }
+    }
+
+    #[test]
+    fn the_values_of_tokens_are_those_of_the_rows_before() {
+        let directory = tempfile::tempdir().unwrap();
+        let path = directory.path().join("6.db");
+        let old = Connection::open(&path).unwrap();
+        MIGRATIONS[..6].iter().for_each(|migration| migration.run(&old).unwrap());
+        old.pragma_update(None, "user_version", 6).unwrap();
+        old.execute_batch(
+            "INSERT INTO facet VALUES
+               (1, 0, '192.0.2.7', 5, 9, 3), (1, 2, 'DE', 5, 9, 3),
+               (7, 0, '', 1, 4, 2), (7, 0, '192.0.2.9', 2, 2, 1)",
+        )
+        .unwrap();
+        drop(old);
+        let store = Store::open(&path).unwrap();
+        let values = |number| {
+            let seen = facets::of_token(&store.db, number).unwrap().into_iter();
+            let row = |Seen { facet, value, span }: Seen| {
+                (facet, value.to_string(), [span.first.0, span.last.0], span.count)
+            };
+            seen.map(row).collect::<Vec<_>>()
+        };
+        let address = |text: &str, span, count| (Facet::Address, text.to_owned(), span, count);
+        let country = (Facet::Country, "DE".to_owned(), [5, 9], 3);
+        assert_eq!(values(1), [address("192.0.2.7", [5, 9], 3), country]);
+        assert_eq!(values(7), [address("", [1, 4], 2), address("192.0.2.9", [2, 2], 1)]);
+        assert_eq!(values(2), []);
     }
 
     #[test]

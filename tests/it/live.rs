@@ -71,7 +71,7 @@ fn dump(database: &Path) -> BTreeMap<String, Vec<String>> {
         ),
         (
             "facets",
-            "SELECT t.id, f.facet, f.value, f.first_seen, f.last_seen, f.count FROM facet f JOIN token t ON t.number = f.token ORDER BY 1, 2, 3",
+            "SELECT t.id, f.body FROM facets f JOIN token t ON t.number = f.token ORDER BY 1",
         ),
         ("profiles", "SELECT principal, body FROM profile ORDER BY 1"),
         (

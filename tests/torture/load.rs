@@ -74,8 +74,10 @@ fn a_million_addresses_of_one_token_cost_bounded_memory_and_rows() {
     assert_eq!(one("SELECT sum(requests) FROM token"), i64::from(n_pieces * n_lines));
     assert!(one("SELECT count(*) FROM token") == 1 && one("SELECT count(*) FROM profile") == 1);
     // Twice 256 addresses and as many routes, and what sums up the others.
-    let rows = one("SELECT count(*) FROM facet");
-    assert!(rows < 4 * 512, "{rows}");
+    let values = one("SELECT addresses + networks + countries + clients + routes FROM token");
+    assert!(values < 4 * 512, "{values}");
+    let body = one("SELECT max(length(body)) FROM facets");
+    assert!(body < 64 * 1024, "{body} B");
     let body = one("SELECT max(length(body)) FROM profile");
     assert!(body < 4096, "{body} B");
 }

@@ -21,7 +21,7 @@ use crate::engine::commit::{Commit, HouseRow, Notice, SubjectRow};
 use crate::engine::geo::Place;
 use crate::engine::house::{Entry, House, Part, Table};
 use crate::engine::incident::{Desk, Joined};
-use crate::engine::ledger::{Facet, Ledger, Span, TokenUse};
+use crate::engine::ledger::{Facet, Ledger, Seen, Span, TokenUse};
 use crate::engine::profile::{CodecError, Profile};
 use crate::engine::registry::Registry;
 use crate::engine::secret::TokenId;
@@ -120,7 +120,7 @@ struct TokenSlot {
 struct Pending {
     used: TokenUse,
     /// By the hash of facet and value, so that a value seen before costs no string.
-    facets: HashMap<u64, (Facet, SmolStr, Span), FixedState>,
+    facets: HashMap<u64, Seen, FixedState>,
 }
 
 /// A subject to be changed, and what is known beyond it.
@@ -417,7 +417,7 @@ impl Pending {
             first: usage.time,
             last: usage.time,
             hours: BTreeMap::new(),
-            facets: BTreeMap::new(),
+            facets: Vec::new(),
         };
         Self { used, facets: HashMap::with_hasher(FixedState::default()) }
     }
@@ -457,13 +457,14 @@ impl Pending {
         let hash = FixedState::default().hash_one((facet, value));
         let known = self.facets.entry(hash);
         known
-            .and_modify(|(_, _, span)| span.extend(time))
-            .or_insert_with(|| (facet, name(), Span::once(time)));
+            .and_modify(|seen| seen.span.extend(time))
+            .or_insert_with(|| Seen { facet, value: name(), span: Span::once(time) });
     }
 
     fn finish(self) -> TokenUse {
-        let facets = self.facets.into_values().map(|(facet, value, span)| ((facet, value), span));
-        TokenUse { facets: facets.collect(), ..self.used }
+        let mut facets: Vec<Seen> = self.facets.into_values().collect();
+        facets.sort_unstable_by(|a, b| (a.facet, &a.value).cmp(&(b.facet, &b.value)));
+        TokenUse { facets, ..self.used }
     }
 }
 

@@ -12,7 +12,7 @@ use super::*;
 use crate::engine::alert::Incident;
 use crate::engine::commit::{Commit, HouseRow, Notice, SubjectRow};
 use crate::engine::geo::Country;
-use crate::engine::ledger::{Span, TokenUse};
+use crate::engine::ledger::{Seen, TokenUse};
 use crate::engine::memory::Subject;
 use crate::engine::profile::tests::{START, berlin, lagos, rented, usage};
 use crate::engine::secret::TokenId;
@@ -150,11 +150,12 @@ fn add(sum: &mut TokenUse, more: TokenUse) {
         known.failed += activity.failed;
         known.bytes += activity.bytes;
     }
-    for (facet, span) in more.facets {
-        let known = sum.facets.entry(facet).or_insert(Span { count: 0, ..span });
-        known.first = known.first.min(span.first);
-        known.last = known.last.max(span.last);
-        known.count += span.count;
+    for seen in more.facets {
+        let key = |seen: &Seen| (seen.facet, seen.value.clone());
+        match sum.facets.binary_search_by_key(&key(&seen), key) {
+            Ok(at) => sum.facets[at].span = sum.facets[at].span.and(seen.span),
+            Err(at) => sum.facets.insert(at, seen),
+        }
     }
 }
 

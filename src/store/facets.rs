@@ -1,0 +1,338 @@
+//! Where, with what and for what a token was used: all of its values in one row, packed.
+//!
+//! A row for each value would cost a search for each value of each commit, which was most of what a commit cost. Here
+//! the one row of a token is read, merged with what is new, and written.
+//!
+//! ```text
+//! body    version (1), values, ascending by facet and text
+//! value   facet (one byte, as its code in columns), length of the text, text,
+//!         first time less that of the value before (zigzag), last time less the first, count
+//! ```
+//! Numbers are LEB128, times microseconds. The empty text sums up what was folded away of its facet.
+
+use std::cmp::Reverse;
+
+use rusqlite::{CachedStatement, Connection, OptionalExtension as _, Result, params};
+use tracing::error;
+
+use crate::engine::ledger::{Facet, Seen, Span};
+use crate::engine::time::Timestamp;
+
+use super::codec::{MAX_COUNT, get_count, get_text};
+
+/// How many values of one facet are kept of one token. A commit that takes it beyond twice as many
+/// folds all but the most recently seen into the empty value, so that folding is rare and an
+/// attacker who invents addresses costs a bounded row.
+pub const FACET_LIMIT: u32 = 256;
+
+/// Changes with the packing, not with the schema.
+const VERSION: u8 = 1;
+
+const GET: &str = "SELECT body FROM facets WHERE token = ?1";
+const PUT: &str = "INSERT INTO facets (token, body) VALUES (?1, ?2)
+    ON CONFLICT (token) DO UPDATE SET body = excluded.body";
+
+/// How many values a token has, by facet, the folded ones aside.
+pub(super) type Counts = [u32; Facet::ALL.len()];
+
+/// One value of a token, as it stands in a body.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+struct Value<'a> {
+    facet: Facet,
+    text: &'a str,
+    span: Span,
+}
+
+impl<'a> Value<'a> {
+    fn of(seen: &'a Seen) -> Self {
+        Self { facet: seen.facet, text: &seen.value, span: seen.span }
+    }
+
+    const fn key(&self) -> (Facet, &'a str) {
+        (self.facet, self.text)
+    }
+}
+
+/// Adds to the values of tokens, with statements that are prepared once.
+pub(super) struct Writer<'a> {
+    get: CachedStatement<'a>,
+    put: CachedStatement<'a>,
+}
+
+impl<'a> Writer<'a> {
+    pub(super) fn new(db: &'a Connection) -> Result<Self> {
+        Ok(Self { get: db.prepare_cached(GET)?, put: db.prepare_cached(PUT)? })
+    }
+
+    /// Adds values, ascending by facet and text, to those of a token; returns how many it has then. A token
+    /// that is new has none yet, so that none are looked for.
+    pub(super) fn add(&mut self, number: i64, new: &[Seen], is_new: bool) -> Result<Counts> {
+        let old = if is_new { None } else { get(&mut self.get, number)? };
+        let old = old.unwrap_or_default();
+        let mut values = merge(read(&old), new.iter().map(Value::of));
+        fold(&mut values);
+        self.put.execute(params![number, encode(&values)])?;
+        Ok(counts(&values))
+    }
+}
+
+/// Returns the values of a token, ascending by facet and text.
+pub(super) fn of_token(db: &Connection, number: i64) -> Result<Vec<Seen>> {
+    let body = get(&mut db.prepare_cached(GET)?, number)?.unwrap_or_default();
+    let owned = |value: Value<'_>| Seen {
+        facet: value.facet,
+        value: value.text.into(),
+        span: value.span,
+    };
+    Ok(read(&body).into_iter().map(owned).collect())
+}
+
+/// Removes the values of a token that were last seen before a time; returns how many, and how many are left.
+pub(super) fn prune(db: &Connection, number: i64, before: Timestamp) -> Result<(usize, Counts)> {
+    let body = get(&mut db.prepare_cached(GET)?, number)?.unwrap_or_default();
+    let mut values = read(&body);
+    let n_before = values.len();
+    values.retain(|value| value.span.last >= before);
+    let n_gone = n_before - values.len();
+    if n_gone > 0 {
+        db.prepare_cached(PUT)?.execute(params![number, encode(&values)])?;
+    }
+    Ok((n_gone, counts(&values)))
+}
+
+/// Version 6 to 7 of the schema: a row for each value becomes a row for each token.
+pub(super) fn pack_rows(db: &Connection) -> Result<()> {
+    db.execute_batch("CREATE TABLE facets (token INTEGER PRIMARY KEY, body BLOB NOT NULL) STRICT")?;
+    let mut all = db.prepare(
+        "SELECT token, facet, value, first_seen, last_seen, count FROM facet
+         ORDER BY token, facet, value",
+    )?;
+    let mut put = db.prepare(PUT)?;
+    let mut rows = all.query([])?;
+    let mut open: Option<(i64, Vec<Seen>)> = None;
+    let mut close = |(number, values): (i64, Vec<Seen>)| {
+        let values: Vec<_> = values.iter().map(Value::of).collect();
+        put.execute(params![number, encode(&values)])
+    };
+    while let Some(row) = rows.next()? {
+        let number = row.get(0)?;
+        if open.as_ref().is_some_and(|(before, _)| *before != number) {
+            open.take().map(&mut close).transpose()?;
+        }
+        let span = Span { first: row.get(3)?, last: row.get(4)?, count: get_count(row, "count")? };
+        let seen = Seen { facet: row.get(1)?, value: get_text(row, "value")?, span };
+        open.get_or_insert_with(|| (number, Vec::new())).1.push(seen);
+    }
+    open.map(&mut close).transpose()?;
+    db.execute_batch("DROP TABLE facet")
+}
+
+fn get(statement: &mut CachedStatement<'_>, number: i64) -> Result<Option<Vec<u8>>> {
+    statement.query_row([number], |row| row.get(0)).optional()
+}
+
+/// Unpacks a body. One that cannot be read is told, and starts anew: it must end nobody.
+fn read(body: &[u8]) -> Vec<Value<'_>> {
+    if body.is_empty() {
+        return Vec::new();
+    }
+    decode(body).unwrap_or_else(|| {
+        error!("What was kept of where a token was used cannot be read; it starts anew.");
+        Vec::new()
+    })
+}
+
+/// Merges two ascending lists into one. What stands in both was seen in both.
+fn merge<'a>(
+    old: Vec<Value<'a>>,
+    new: impl ExactSizeIterator<Item = Value<'a>>,
+) -> Vec<Value<'a>> {
+    let mut merged = Vec::with_capacity(old.len() + new.len());
+    let mut old = old.into_iter().peekable();
+    for value in new {
+        while let Some(earlier) = old.next_if(|earlier| earlier.key() < value.key()) {
+            merged.push(earlier);
+        }
+        match old.next_if(|earlier| earlier.key() == value.key()) {
+            Some(earlier) => merged.push(Value { span: both(earlier.span, value.span), ..value }),
+            None => merged.push(value),
+        }
+    }
+    merged.extend(old);
+    merged
+}
+
+fn both(a: Span, b: Span) -> Span {
+    let sum = a.and(b);
+    Span { count: sum.count.min(MAX_COUNT.unsigned_abs()), ..sum }
+}
+
+/// Folds the facets that have grown beyond twice the limit.
+fn fold(values: &mut Vec<Value<'_>>) {
+    let sizes = counts(values);
+    for (facet, _) in Facet::ALL.into_iter().zip(sizes).filter(|(_, n)| *n > 2 * FACET_LIMIT) {
+        let is_of = |value: &Value<'_>| value.facet == facet && !value.text.is_empty();
+        let mut all: Vec<_> = values.iter().copied().filter(is_of).collect();
+        // Those most recently seen stay.
+        all.sort_unstable_by_key(|Value { text, span, .. }| {
+            (Reverse(span.last), Reverse(span.count), *text)
+        });
+        let gone = all.split_off(FACET_LIMIT as usize);
+        all.sort_unstable_by_key(Value::key);
+        let sum = gone.iter().map(|value| value.span).reduce(both);
+        let sum = sum.map(|span| Value { facet, text: "", span });
+        values.retain(|value| !is_of(value));
+        *values = merge(std::mem::take(values), sum.into_iter());
+        *values = merge(std::mem::take(values), all.into_iter());
+    }
+}
+
+fn counts(values: &[Value<'_>]) -> Counts {
+    let mut counts = Counts::default();
+    for value in values.iter().filter(|value| !value.text.is_empty()) {
+        let place = Facet::ALL.iter().zip(&mut counts).find(|(facet, _)| **facet == value.facet);
+        place.into_iter().for_each(|(_, count)| *count += 1);
+    }
+    counts
+}
+
+fn encode(values: &[Value<'_>]) -> Vec<u8> {
+    let mut body = Vec::with_capacity(1 + values.len() * 32);
+    body.push(VERSION);
+    let mut before = 0;
+    for Value { facet, text, span } in values {
+        body.push(code(*facet));
+        put_number(&mut body, text.len() as u64);
+        body.extend_from_slice(text.as_bytes());
+        let step = span.first.0.wrapping_sub(before);
+        put_number(&mut body, ((step << 1) ^ (step >> 63)).cast_unsigned());
+        put_number(&mut body, span.last.0.wrapping_sub(span.first.0).cast_unsigned());
+        put_number(&mut body, span.count);
+        before = span.first.0;
+    }
+    body
+}
+
+/// `None` for bytes that [`encode`] does not write.
+fn decode(body: &[u8]) -> Option<Vec<Value<'_>>> {
+    let (version, mut rest) = body.split_first()?;
+    if *version != VERSION {
+        return None;
+    }
+    let mut values = Vec::with_capacity(rest.len() / 16);
+    let mut before = 0_i64;
+    while let Some((facet, tail)) = rest.split_first() {
+        rest = tail;
+        let facet = *Facet::ALL.get(usize::from(*facet))?;
+        let length = usize::try_from(take_number(&mut rest)?).ok()?;
+        let text = std::str::from_utf8(rest.split_off(..length)?).ok()?;
+        let step = take_number(&mut rest)?;
+        let first = before.wrapping_add((step >> 1).cast_signed() ^ -(step & 1).cast_signed());
+        let last = first.wrapping_add(take_number(&mut rest)?.cast_signed());
+        let count = take_number(&mut rest)?;
+        let span = Span { first: Timestamp(first), last: Timestamp(last), count };
+        values.push(Value { facet, text, span });
+        before = first;
+    }
+    values.is_sorted_by(|a, b| a.key() < b.key()).then_some(values)
+}
+
+/// The place in [`Facet::ALL`].
+const fn code(facet: Facet) -> u8 {
+    match facet {
+        Facet::Address => 0,
+        Facet::Network => 1,
+        Facet::Country => 2,
+        Facet::Client => 3,
+        Facet::Route => 4,
+    }
+}
+
+fn put_number(body: &mut Vec<u8>, mut number: u64) {
+    while number >= 0x80 {
+        let [low, ..] = number.to_le_bytes();
+        body.push(low | 0x80);
+        number >>= 7;
+    }
+    let [low, ..] = number.to_le_bytes();
+    body.push(low);
+}
+
+fn take_number(rest: &mut &[u8]) -> Option<u64> {
+    let mut number = 0;
+    for shift in (0..64).step_by(7) {
+        let byte = *rest.split_off_first()?;
+        number |= u64::from(byte & 0x7f) << shift;
+        if byte < 0x80 {
+            return Some(number);
+        }
+    }
+    None
+}
+
+#[cfg(test)]
+mod tests {
+    use proptest::prelude::*;
+
+    use super::*;
+
+    fn values() -> impl Strategy<Value = Vec<Seen>> {
+        let span = (any::<i64>(), any::<i64>(), 0..=MAX_COUNT.unsigned_abs());
+        let value = (0..Facet::ALL.len(), "[a-cé]{0,3}", span);
+        prop::collection::vec(value, 0..40).prop_map(|values| {
+            let seen = |(facet, value, (first, last, count)): (usize, String, _)| Seen {
+                facet: Facet::ALL[facet],
+                value: value.into(),
+                span: Span { first: Timestamp(first), last: Timestamp(last), count },
+            };
+            let mut values: Vec<Seen> = values.into_iter().map(seen).collect();
+            values.sort_by(|a, b| Value::of(a).key().cmp(&Value::of(b).key()));
+            values.dedup_by(|a, b| Value::of(a).key() == Value::of(b).key());
+            values
+        })
+    }
+
+    proptest! {
+        #[test]
+        fn what_was_packed_is_read_back(values in values()) {
+            let values: Vec<_> = values.iter().map(Value::of).collect();
+            let body = encode(&values);
+            prop_assert_eq!(decode(&body), Some(values));
+        }
+
+        #[test]
+        fn bytes_that_nobody_packed_are_refused_or_read_and_never_end_the_program(
+            bytes in prop::collection::vec(any::<u8>(), 0..60),
+        ) {
+            let body = [&[VERSION], bytes.as_slice()].concat();
+            prop_assert!(decode(&body).is_none_or(|values| decode(&encode(&values)) == Some(values)));
+        }
+
+        #[test]
+        fn merging_keeps_every_value_and_every_count(old in values(), new in values()) {
+            let of = |seen: &[Seen]| seen.iter().map(|seen| u128::from(seen.span.count)).sum::<u128>();
+            let merged = merge(old.iter().map(Value::of).collect(), new.iter().map(Value::of));
+            prop_assert!(merged.is_sorted_by(|a, b| a.key() < b.key()));
+            let all = old.iter().chain(&new).map(Value::of);
+            for value in all {
+                prop_assert!(merged.iter().any(|other| other.key() == value.key()));
+            }
+            let sum: u128 = merged.iter().map(|value| u128::from(value.span.count)).sum();
+            prop_assert!(sum <= of(&old) + of(&new));
+        }
+    }
+
+    #[test]
+    fn a_later_version_is_not_read_as_this_one() {
+        let mut body = encode(&[]);
+        assert_eq!(decode(&body), Some(Vec::new()));
+        body[0] += 1;
+        assert_eq!((decode(&body), decode(&[])), (None, None));
+    }
+
+    #[test]
+    fn codes_are_the_places_of_facets() {
+        let codes: Vec<usize> = Facet::ALL.into_iter().map(|facet| code(facet).into()).collect();
+        assert_eq!(codes, (0..Facet::ALL.len()).collect::<Vec<_>>());
+    }
+}
