@@ -1,7 +1,7 @@
-//! Old logs through the same loop as live ones: reading on one thread, judging and committing on another.
+//! Old logs through the same loop as live ones: reading, judging and committing each on a thread.
 
 use std::collections::{BTreeMap, BTreeSet};
-use std::sync::mpsc::{Receiver, sync_channel};
+use std::sync::mpsc::{Receiver, SyncSender, sync_channel};
 use std::thread;
 
 use anyhow::Context;
@@ -10,6 +10,7 @@ use smol_str::SmolStr;
 use crate::daemon::worker::Worker;
 use crate::deliver::render::Files;
 use crate::engine::alert::Alert;
+use crate::engine::commit::Commit;
 use crate::engine::health::principal;
 use crate::engine::line::{Batch, Position, StreamId, Tally};
 use crate::engine::reader::{Reader, Reading};
@@ -17,6 +18,7 @@ use crate::engine::record::Reject;
 use crate::engine::time::Timestamp;
 use crate::source::SourceError;
 use crate::source::rotation::unrotated;
+use crate::store::{Store, StoreError};
 
 /// Readings that may wait for the Judge: enough to keep both threads busy, little memory.
 const WAITING: usize = 4;
@@ -61,6 +63,7 @@ pub fn replay(
     let (sender, receiver) = sync_channel(WAITING);
     // Reading is ahead of judging, so it keeps account itself.
     let mut reaches = worker.reaches();
+    let twin = worker.store.twin().context("opening the database once more")?;
     thread::scope(|scope| {
         scope.spawn(move || {
             for batch in batches {
@@ -77,13 +80,69 @@ pub fn replay(
                 }
             }
         });
-        judge_all(worker, receiver, now, &mut tell)
+        let books = twin.map_or(Books::Here, |store| Books::beside(scope, store));
+        judge_all(worker, receiver, books, now, &mut tell)
     })
+}
+
+/// Where what was judged is committed.
+enum Books {
+    /// On the Judge's thread, by its own connection.
+    Here,
+    /// On a thread with a connection of its own, one commit at a time, while the Judge goes on: it takes about as long
+    /// as judging does.
+    Beside {
+        commits: SyncSender<(Commit, Timestamp)>,
+        outcomes: Receiver<Result<Vec<Alert>, StoreError>>,
+        /// A commit is under way.
+        is_busy: bool,
+    },
+}
+
+impl Books {
+    fn beside<'scope>(scope: &'scope thread::Scope<'scope, '_>, mut store: Store) -> Self {
+        let (commits, to_commit) = sync_channel::<(Commit, Timestamp)>(1);
+        let (told, outcomes) = sync_channel(1);
+        scope.spawn(move || {
+            for (commit, now) in to_commit {
+                let outcome = store.commit(&commit, now).map(|_| commit.alerts);
+                if told.send(outcome).is_err() {
+                    break;
+                }
+            }
+        });
+        Self::Beside { commits, outcomes, is_busy: false }
+    }
+
+    /// Commits what has changed, or begins to; returns the alerts of what is committed by now.
+    fn commit(&mut self, worker: &mut Worker, now: Timestamp) -> anyhow::Result<Vec<Alert>> {
+        let alerts = self.wait(worker)?;
+        match self {
+            Self::Here => worker.commit(now).context("committing"),
+            Self::Beside { commits, is_busy, .. } => {
+                commits.send((worker.take_changes(), now)).context("committing")?;
+                *is_busy = true;
+                Ok(alerts)
+            }
+        }
+    }
+
+    /// Waits for the commit that is under way, and returns its alerts.
+    fn wait(&mut self, worker: &mut Worker) -> anyhow::Result<Vec<Alert>> {
+        let Self::Beside { outcomes, is_busy, .. } = self else { return Ok(Vec::new()) };
+        if !std::mem::take(is_busy) {
+            return Ok(Vec::new());
+        }
+        let alerts = outcomes.recv().context("committing")?.context("committing")?;
+        worker.settle();
+        Ok(alerts)
+    }
 }
 
 fn judge_all(
     worker: &mut Worker,
     readings: Receiver<Result<Read, SourceError>>,
+    mut books: Books,
     now: impl Fn() -> Timestamp,
     tell: &mut impl FnMut(Alert, &Files<'_>),
 ) -> anyhow::Result<Summary> {
@@ -93,12 +152,10 @@ fn judge_all(
     let mut newest: Option<Timestamp> = None;
     let mut paths: BTreeMap<StreamId, String> = BTreeMap::new();
     let mut over: BTreeSet<SmolStr> = BTreeSet::new();
-    let mut commit = |worker: &mut Worker, summary: &mut Summary, paths: &BTreeMap<_, _>| {
-        let alerts = worker.commit(now()).context("committing")?;
+    let mut note = |alerts: Vec<Alert>, summary: &mut Summary, paths: &BTreeMap<_, _>| {
         summary.alerts += alerts.len();
         let files = |stream| paths.get(&stream).cloned();
         alerts.into_iter().for_each(|alert| tell(alert, &files));
-        anyhow::Ok(())
     };
     for read in readings {
         let Read { stream, position, reading } = match read {
@@ -119,13 +176,14 @@ fn judge_all(
         // All that is older was read: files come in the order of their lines. A log at its end need not have more.
         worker.look(|log| !over.contains(log));
         if worker.is_full() || uncommitted >= BYTES {
-            commit(worker, &mut summary, &paths)?;
+            note(books.commit(worker, now())?, &mut summary, &paths);
             uncommitted = 0;
         }
     }
     if worker.has_changes() {
-        commit(worker, &mut summary, &paths)?;
+        note(books.commit(worker, now())?, &mut summary, &paths);
     }
+    note(books.wait(worker)?, &mut summary, &paths);
     Ok(summary)
 }
 

@@ -215,7 +215,7 @@ impl Worker {
         };
         match self.store.commit(&commit, now) {
             Ok(_) => {
-                self.memory.forget();
+                self.settle();
                 Ok(commit.alerts)
             }
             Err(error) => {
@@ -225,7 +225,13 @@ impl Worker {
         }
     }
 
-    fn take_changes(&mut self) -> Commit {
+    /// Makes room in memory, once what was taken is committed.
+    pub fn settle(&mut self) {
+        self.memory.forget();
+    }
+
+    /// Takes out everything that changed since the last time, to be committed.
+    pub fn take_changes(&mut self) -> Commit {
         let mut streams: Vec<_> = std::mem::take(&mut self.streams).into_values().collect();
         for update in &mut streams {
             update.health = self

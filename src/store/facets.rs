@@ -79,11 +79,8 @@ impl<'a> Writer<'a> {
 /// Returns the values of a token, ascending by facet and text.
 pub(super) fn of_token(db: &Connection, number: i64) -> Result<Vec<Seen>> {
     let body = get(&mut db.prepare_cached(GET)?, number)?.unwrap_or_default();
-    let owned = |value: Value<'_>| Seen {
-        facet: value.facet,
-        value: value.text.into(),
-        span: value.span,
-    };
+    let owned =
+        |value: Value<'_>| Seen { facet: value.facet, value: value.text.into(), span: value.span };
     Ok(read(&body).into_iter().map(owned).collect())
 }
 
@@ -143,10 +140,7 @@ fn read(body: &[u8]) -> Vec<Value<'_>> {
 }
 
 /// Merges two ascending lists into one. What stands in both was seen in both.
-fn merge<'a>(
-    old: Vec<Value<'a>>,
-    new: impl ExactSizeIterator<Item = Value<'a>>,
-) -> Vec<Value<'a>> {
+fn merge<'a>(old: Vec<Value<'a>>, new: impl ExactSizeIterator<Item = Value<'a>>) -> Vec<Value<'a>> {
     let mut merged = Vec::with_capacity(old.len() + new.len());
     let mut old = old.into_iter().peekable();
     for value in new {

@@ -134,9 +134,9 @@ mod tests {
 
     use super::*;
     use crate::engine::commit::Commit;
+    use crate::engine::ledger::Facet;
     use crate::engine::time::{HOUR, SECOND, Timestamp};
     use crate::store::sample::{NOON, id, record};
-    use crate::engine::ledger::Facet;
     use crate::store::{Store, TokenFilter, Who};
 
     const LIMIT: i64 = 256;

@@ -47,8 +47,8 @@ pub use alerts::{Ack, AlertFilter, StoredAlert, StoredIncident};
 pub use backup::{backed_up, backup_of, remove_backup};
 pub use commit::Committed;
 pub use error::StoreError;
-pub use history::{FacetRow, History, HourRow};
 pub use facets::FACET_LIMIT;
+pub use history::{FacetRow, History, HourRow};
 pub use lock::Lock;
 pub use outbox::{About, Outgoing};
 pub use prune::{Pruned, Retention};
@@ -178,6 +178,15 @@ impl Store {
         configure(&db).map_err(fault)?;
         schema::upgrade(&db, path)?;
         Ok(Self { reader: Reader { db, path: path.to_owned() }, is_new: true })
+    }
+
+    /// Opens the same database once more; `None` for one in memory.
+    ///
+    /// # Errors
+    /// As for [`Store::open`].
+    pub fn twin(&self) -> Result<Option<Self>, StoreError> {
+        let is_file = self.db.path().is_some_and(|path| !path.is_empty());
+        is_file.then(|| Self::open(&self.reader.path)).transpose()
     }
 
     /// Tells whether opening found no state and started an empty one. A daemon that has run here

@@ -6,8 +6,8 @@ use rusqlite::{Connection, OptionalExtension, params};
 
 use crate::engine::time::Timestamp;
 
-use super::forget::{drop_history, drop_profile, stored_principal, sweep_acks};
 use super::facets;
+use super::forget::{drop_history, drop_profile, stored_principal, sweep_acks};
 use super::registry::is_in_use;
 use super::{Store, StoreError};
 

@@ -373,34 +373,39 @@ impl Memory {
         self.tokens.clear();
     }
 
-    /// Forgets subjects beyond the bound: one sweep of the clock keeps the recent, and of the rest as
-    /// many as there is room for.
+    /// Forgets subjects beyond the bound: one sweep of the clock keeps those that have changed and the recent, and of the
+    /// rest as many as there is room for.
     ///
     /// Only right once what was taken is committed: the store must hold what is forgotten.
     pub fn forget(&mut self) {
-        // Tokens of few principals may be many: JWTs of an hour. The store has them all.
-        if self.n_dirty == 0 && self.tokens.len() / 2 > self.bound {
-            self.tokens.clear();
+        // Tokens of few principals may be many: JWTs of an hour. The store has all that have done nothing since.
+        if self.tokens.len() / 2 > self.bound {
+            self.tokens.retain(|_, token| token.pending.is_some());
         }
-        if self.subjects.len() <= self.bound || self.n_dirty > 0 {
+        if self.subjects.len() <= self.bound {
             return;
         }
         // Room for an eighth of the bound is made at once, so that sweeps stay rare.
-        let mut to_drop = self.subjects.len() - (self.bound - self.bound / 8);
+        let n_most = self.bound - self.bound / 8;
+        self.sweep(n_most, |slot| std::mem::take(&mut slot.is_recent));
+        // Nothing but recent ones: the oldest places go.
+        self.sweep(self.bound, |_| false);
+    }
+
+    /// Drops subjects, the oldest places first, until so many are left: neither those that have changed nor those to be
+    /// kept. In place: a second table would be as large as all that is kept.
+    fn sweep(&mut self, n_left: usize, is_kept: impl Fn(&mut Slot) -> bool) {
+        let mut to_drop = self.subjects.len().saturating_sub(n_left);
         let mut moved: Vec<Option<usize>> = Vec::with_capacity(self.subjects.len());
         let mut n_kept = 0;
-        // In place: a second table would be as large as all that is kept.
         self.subjects.retain_mut(|slot| {
-            let is_kept = to_drop == 0 || std::mem::take(&mut slot.is_recent);
+            let is_kept = to_drop == 0 || slot.is_dirty || is_kept(slot);
             moved.push(is_kept.then_some(n_kept));
             n_kept += usize::from(is_kept);
             to_drop -= usize::from(!is_kept);
             is_kept
         });
-        // Nothing but recent ones: the oldest places go.
-        let from = n_kept.saturating_sub(self.bound);
-        self.subjects.drain(..from);
-        let place = |at: usize| moved.get(at).copied().flatten()?.checked_sub(from);
+        let place = |at: usize| moved.get(at).copied().flatten();
         self.tokens.retain(|_, token| place(token.slot).inspect(|to| token.slot = *to).is_some());
         self.by_name.retain(|_, at| place(*at).inspect(|to| *at = *to).is_some());
     }
@@ -456,9 +461,11 @@ impl Pending {
     ) {
         let hash = FixedState::default().hash_one((facet, value));
         let known = self.facets.entry(hash);
-        known
-            .and_modify(|seen| seen.span.extend(time))
-            .or_insert_with(|| Seen { facet, value: name(), span: Span::once(time) });
+        known.and_modify(|seen| seen.span.extend(time)).or_insert_with(|| Seen {
+            facet,
+            value: name(),
+            span: Span::once(time),
+        });
     }
 
     fn finish(self) -> TokenUse {
