@@ -204,7 +204,7 @@ impl Walk {
         let peers = &self.memory.house().others(member, &params.fleet);
         let world = World { atlas: &self.atlas, peers, heard, threshold };
         let signals = profile.compare(&placed, &params.profile, &world);
-        detect(&placed, &signals, row, profile.told(), params)
+        detect(&placed, &signals, row, &mut profile, params)
     }
 }
 

@@ -45,7 +45,7 @@ pub use silence::{fell_silent, lost};
 pub use unusual::{client_name, kind_name, network_name, risk};
 
 use crate::engine::alert::{Facts, Reason, Value};
-use crate::engine::profile::{Placed, Signals, Told};
+use crate::engine::profile::{Placed, Profile, Signals, Told};
 use crate::engine::registry::Registered;
 use crate::engine::stats::{key, narrow, whole};
 use crate::engine::time::{MINUTE, SECOND, Timestamp};
@@ -149,25 +149,27 @@ pub const ALL: &[Detector] = &[
     health::DETECTOR,
 ];
 
-/// States all facts of a usage. `row` is what the registry says of its token or principal, `told`
-/// the principal's memory of what it was told.
+/// States all facts of a usage. `row` is what the registry says of its token or principal; the profile is that of
+/// the principal before the usage, and notes what is told.
 #[must_use]
 pub fn detect(
     placed: &Placed<'_>,
     signals: &Signals,
     row: Option<&Registered>,
-    told: &mut Told,
+    profile: &mut Profile,
     params: &Params,
 ) -> Facts {
     let mut facts = Facts::default();
-    let case = Case { placed, signals, row, params };
+    let mut told = std::mem::take(profile.told());
+    let case = Case { placed, signals, row, profile, params };
     // A token in a Referer was exposed, not used: nothing else can be said of it.
     let detectors = match placed.usage.carrier {
         Carrier::Referer(_) => &[url::REFERER],
         _ => ALL,
     };
     let judgements = detectors.iter().filter_map(Detector::of_usages);
-    judgements.for_each(|judge| judge(&case, told, &mut facts));
+    judgements.for_each(|judge| judge(&case, &mut told, &mut facts));
+    *profile.told() = told;
     facts
 }
 
@@ -176,6 +178,7 @@ struct Case<'a> {
     placed: &'a Placed<'a>,
     signals: &'a Signals,
     row: Option<&'a Registered>,
+    profile: &'a Profile,
     params: &'a Params,
 }
 

@@ -70,7 +70,7 @@ fn nats(case: &Case<'_>, family: Family) -> f64 {
 }
 
 fn known(case: &Case<'_>) -> Usual {
-    case.signals.usual.as_deref().cloned().unwrap_or_default()
+    case.profile.usual()
 }
 
 fn judge_country(case: &Case<'_>, told: &mut Told, facts: &mut Facts) {

@@ -18,7 +18,7 @@ impl Life {
     ) -> Facts {
         let (placed, params) = (Placed::new(usage, place), Params::default());
         let signals = self.compare(usage, place);
-        let facts = detect(&placed, &signals, row, self.profile.told(), &params);
+        let facts = detect(&placed, &signals, row, &mut self.profile, &params);
         self.profile.absorb(&placed, &signals, &params.profile);
         facts
     }

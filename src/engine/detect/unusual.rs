@@ -100,7 +100,7 @@ fn reason(fact: &'static str, nats: f64, how: &str, text: String) -> Reason {
 
 /// What is usual for the values that are not.
 fn state_usual(case: &Case<'_>, facts: &mut Facts) {
-    let Some(known) = &case.signals.usual else { return };
+    let known = case.profile.usual();
     let text = |names: String| Value::Text(SmolStr::new(names));
     let networks: Vec<String> = known.networks.iter().map(|asn| format!("AS{asn}")).collect();
     let kinds: Vec<&str> = known.kinds.iter().map(|kind| kind_name(*kind)).collect();

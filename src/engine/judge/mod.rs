@@ -107,7 +107,7 @@ impl Judge {
         let peers = &house.others(member(principal, profile, row, usage), &self.params.fleet);
         let world = World { atlas, peers, heard, threshold };
         let signals = profile.compare(&placed, &self.params.profile, &world);
-        let mut facts = detect(&placed, &signals, row, profile.told(), &self.params);
+        let mut facts = detect(&placed, &signals, row, profile, &self.params);
         let mut change = None;
         // Exposed in a Referer, not used by this request: no behaviour of its principal.
         if is_used(usage) {

@@ -130,7 +130,6 @@ impl Profile {
             turn: None,
             spread: None,
             flood: None,
-            usual: None,
             keys,
             actor_key: keys.actor(is_known),
         };
@@ -145,9 +144,6 @@ impl Profile {
         (signals.spread, signals.flood) = (spread, flood);
         signals.burst = self.burst_with(signals.burst, peak, signals.time);
         self.score(&mut signals, params, world.peers);
-        if novel != Families::default() || signals.tier.max(signals.rate_tier) > Tier::None {
-            signals.usual = Some(Box::new(self.usual()));
-        }
         signals
     }
 
@@ -396,7 +392,9 @@ impl Profile {
         (errors + 0.3) / (requests + 30.0)
     }
 
-    fn usual(&self) -> Usual {
+    /// Returns what is usual: asked for only when something is told.
+    #[must_use]
+    pub fn usual(&self) -> Usual {
         Usual {
             countries: heaviest(self.countries.slots()).filter_map(country_of).collect(),
             kinds: heaviest(self.kinds.slots()).filter_map(kind_of).collect(),

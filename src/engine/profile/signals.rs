@@ -215,8 +215,6 @@ pub struct Signals {
     pub spread: Option<Spread>,
     /// More bytes than ever.
     pub flood: Option<Flood>,
-    /// What is usual; only there if something is not.
-    pub usual: Option<Box<Usual>>,
     pub(super) keys: Keys,
     pub(super) actor_key: u32,
 }
