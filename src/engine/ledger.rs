@@ -35,10 +35,30 @@ pub struct TokenUse {
     pub first: Timestamp,
     /// Last usage of the batch.
     pub last: Timestamp,
-    /// Counts by hour since 1970.
-    pub hours: BTreeMap<i64, Activity>,
+    /// Counts by hour since 1970, ascending.
+    pub hours: Vec<(i64, Activity)>,
     /// Values seen, each once, ascending by facet and value.
     pub facets: Vec<Seen>,
+}
+
+impl TokenUse {
+    /// Counts one request.
+    pub fn count(&mut self, time: Timestamp, outcome: Outcome, bytes: u64) {
+        self.first = self.first.min(time);
+        self.last = self.last.max(time);
+        let hour = time.hour();
+        match self.hours.binary_search_by_key(&hour, |(hour, _)| *hour) {
+            Ok(at) => {
+                let known = self.hours.get_mut(at).into_iter();
+                known.for_each(|(_, activity)| activity.count(outcome, bytes));
+            }
+            Err(at) => {
+                let mut activity = Activity::default();
+                activity.count(outcome, bytes);
+                self.hours.insert(at, (hour, activity));
+            }
+        }
+    }
 }
 
 /// A value that a token was seen with.

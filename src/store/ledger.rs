@@ -195,7 +195,14 @@ mod tests {
         for _ in 0..3 {
             let mut ledger = Ledger::default();
             record(&mut ledger, id(1), NOON, "192.0.2.7");
-            for activity in ledger.tokens.get_mut(&id(1)).unwrap().hours.values_mut() {
+            for activity in ledger
+                .tokens
+                .get_mut(&id(1))
+                .unwrap()
+                .hours
+                .iter_mut()
+                .map(|(_, activity)| activity)
+            {
                 activity.bytes = u64::MAX;
             }
             commit(&mut store, ledger);

@@ -9,7 +9,7 @@ use tempfile::TempDir;
 use crate::engine::alert::{Alert, Incident, Level, Reason, RuleRef, TokenRef, Value};
 use crate::engine::commit::{Commit, Notice, StreamUpdate, SubjectRow};
 use crate::engine::geo::{Country, Place};
-use crate::engine::ledger::{Activity, Facet, Ledger, Seen, Span, TokenUse};
+use crate::engine::ledger::{Facet, Ledger, Seen, Span, TokenUse};
 use crate::engine::line::{Directives, Position, StreamId, Tally};
 use crate::engine::registry::Registered;
 use crate::engine::secret::TokenId;
@@ -44,13 +44,10 @@ pub(super) fn record(ledger: &mut Ledger, token: TokenId, time: Timestamp, addre
         expires_at: None,
         first: time,
         last: time,
-        hours: BTreeMap::new(),
+        hours: Vec::new(),
         facets: Vec::new(),
     });
-    entry.first = entry.first.min(time);
-    entry.last = entry.last.max(time);
-    let hour: &mut Activity = entry.hours.entry(time.hour()).or_default();
-    hour.count(Outcome::Ok, 100);
+    entry.count(time, Outcome::Ok, 100);
     let country = if address.contains(':') { "DE" } else { "FR" };
     for (facet, value) in [(Facet::Address, address), (Facet::Country, country)] {
         let found = entry

@@ -8,20 +8,21 @@
 //! that is all, however many an attacker invents.
 
 mod due;
+mod pending;
 
 use std::collections::{BTreeMap, BTreeSet, HashMap};
-use std::hash::{BuildHasher, Hash};
 
 use foldhash::fast::FixedState;
 use serde::{Deserialize, Serialize};
-use smol_str::{SmolStr, ToSmolStr, format_smolstr};
+use smol_str::SmolStr;
 
 use crate::engine::alert::{Alert, Incident};
 use crate::engine::commit::{Commit, HouseRow, Notice, SubjectRow};
 use crate::engine::geo::Place;
 use crate::engine::house::{Entry, House, Part, Table};
 use crate::engine::incident::{Desk, Joined};
-use crate::engine::ledger::{Facet, Ledger, Seen, Span, TokenUse};
+use crate::engine::ledger::Ledger;
+use crate::engine::memory::pending::{Pending, Values};
 use crate::engine::profile::{CodecError, Profile};
 use crate::engine::registry::Registry;
 use crate::engine::secret::TokenId;
@@ -70,6 +71,8 @@ pub struct Memory {
     n_dirty: usize,
     by_name: HashMap<SmolStr, usize, FixedState>,
     tokens: HashMap<TokenId, TokenSlot, FixedState>,
+    /// What tokens were seen with since the last commit.
+    values: Values,
     refused_unknown: u64,
     alerts: Vec<Alert>,
     incidents: BTreeMap<SmolStr, Incident>,
@@ -115,14 +118,6 @@ struct TokenSlot {
     pending: Option<Box<Pending>>,
 }
 
-/// What a token did since the last commit.
-#[derive(Debug)]
-struct Pending {
-    used: TokenUse,
-    /// By the hash of facet and value, so that a value seen before costs no string.
-    facets: HashMap<u64, Seen, FixedState>,
-}
-
 /// A subject to be changed, and what is known beyond it.
 pub struct Recalled<'a> {
     /// Whose.
@@ -155,6 +150,7 @@ impl Memory {
             n_dirty: 0,
             by_name: HashMap::with_hasher(FixedState::default()),
             tokens: HashMap::with_hasher(FixedState::default()),
+            values: Values::default(),
             refused_unknown: 0,
             alerts: Vec::new(),
             incidents: BTreeMap::new(),
@@ -310,7 +306,7 @@ impl Memory {
         };
         let Some(token) = self.tokens.get_mut(&usage.token) else { return };
         let pending = token.pending.get_or_insert_with(|| Box::new(Pending::new(principal, usage)));
-        pending.add(usage, place);
+        pending.add(usage, place, &mut self.values);
     }
 
     /// Keeps an alert and what became of its incident for the next commit.
@@ -344,9 +340,10 @@ impl Memory {
             tokens: BTreeMap::new(),
             refused_unknown: std::mem::take(&mut self.refused_unknown),
         };
+        let values = self.values.take();
         for (id, token) in &mut self.tokens {
             if let Some(pending) = token.pending.take() {
-                ledger.tokens.insert(*id, pending.finish());
+                ledger.tokens.insert(*id, pending.finish(&values));
             }
         }
         self.tokens.retain(|_, token| token.is_known);
@@ -411,78 +408,10 @@ impl Memory {
     }
 }
 
-impl Pending {
-    fn new(principal: &SmolStr, usage: &Usage) -> Self {
-        let used = TokenUse {
-            kind: usage.kind.clone(),
-            hint: usage.hint.clone(),
-            principal: principal.clone(),
-            issued_at: usage.claims.issued_at,
-            expires_at: usage.claims.expires_at,
-            first: usage.time,
-            last: usage.time,
-            hours: BTreeMap::new(),
-            facets: Vec::new(),
-        };
-        Self { used, facets: HashMap::with_hasher(FixedState::default()) }
-    }
-
-    fn add(&mut self, usage: &Usage, place: &Place) {
-        let used = &mut self.used;
-        used.first = used.first.min(usage.time);
-        used.last = used.last.max(usage.time);
-        used.hours.entry(usage.time.hour()).or_default().count(usage.outcome(), usage.bytes);
-        let time = usage.time;
-        if let Some(ip) = usage.client {
-            self.see(Facet::Address, ip, time, || ip.to_smolstr());
-        }
-        if let Some(asn) = place.asn {
-            self.see(Facet::Network, asn, time, || {
-                format_smolstr!("AS{asn} {}", place.organization)
-            });
-        }
-        if let Some(country) = place.country {
-            self.see(Facet::Country, country, time, || country.to_smolstr());
-        }
-        let agent = &usage.agent;
-        if !agent.family.is_empty() {
-            self.see(Facet::Client, agent, time, || client(&agent.family, &agent.version));
-        }
-        let (method, route) = (&usage.method, &usage.route);
-        self.see(Facet::Route, (method, route), time, || format_smolstr!("{method} {route}"));
-    }
-
-    fn see(
-        &mut self,
-        facet: Facet,
-        value: impl Hash,
-        time: Timestamp,
-        name: impl FnOnce() -> SmolStr,
-    ) {
-        let hash = FixedState::default().hash_one((facet, value));
-        let known = self.facets.entry(hash);
-        known.and_modify(|seen| seen.span.extend(time)).or_insert_with(|| Seen {
-            facet,
-            value: name(),
-            span: Span::once(time),
-        });
-    }
-
-    fn finish(self) -> TokenUse {
-        let mut facets: Vec<Seen> = self.facets.into_values().collect();
-        facets.sort_unstable_by(|a, b| (a.facet, &a.value).cmp(&(b.facet, &b.value)));
-        TokenUse { facets, ..self.used }
-    }
-}
-
 /// Tells whether a usage makes its token known: it was not turned away, and it was a use. What stands in a
 /// Referer or was refused, anybody can invent; and 400, 404 or 429 are what a made-up token gets as
 /// well where the route, the form or the pace is looked at first. A server that failed (5xx) says nothing of
 /// the token. A redirect does make it known: many an API answers with one.
 const fn makes_known(usage: &Usage) -> bool {
     !matches!(usage.status, Some(400..=599)) && !matches!(usage.carrier, Carrier::Referer(_))
-}
-
-fn client(family: &str, version: &str) -> SmolStr {
-    format_smolstr!("{family} {version}").trim_end().into()
 }

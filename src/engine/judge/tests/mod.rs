@@ -12,7 +12,7 @@ use super::*;
 use crate::engine::alert::Incident;
 use crate::engine::commit::{Commit, HouseRow, Notice, SubjectRow};
 use crate::engine::geo::Country;
-use crate::engine::ledger::{Seen, TokenUse};
+use crate::engine::ledger::{Activity, Seen, TokenUse};
 use crate::engine::memory::Subject;
 use crate::engine::profile::tests::{START, berlin, lagos, rented, usage};
 use crate::engine::secret::TokenId;
@@ -143,7 +143,12 @@ fn add(sum: &mut TokenUse, more: TokenUse) {
     sum.first = sum.first.min(more.first);
     sum.last = sum.last.max(more.last);
     for (hour, activity) in more.hours {
-        let known = sum.hours.entry(hour).or_default();
+        let at = sum.hours.binary_search_by_key(&hour, |(hour, _)| *hour);
+        let at = at.unwrap_or_else(|at| {
+            sum.hours.insert(at, (hour, Activity::default()));
+            at
+        });
+        let known = &mut sum.hours[at].1;
         known.requests += activity.requests;
         known.ok += activity.ok;
         known.denied += activity.denied;
