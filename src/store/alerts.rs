@@ -1,5 +1,7 @@
 //! Alerts and incidents as they are asked for: whether somebody said something of them, whether they are muted.
 
+use std::borrow::Cow;
+
 use rusqlite::types::{FromSql, FromSqlError, FromSqlResult, ValueRef};
 use rusqlite::{Connection, Row, ToSql, named_params, params};
 use smol_str::SmolStr;
@@ -201,15 +203,19 @@ pub(super) fn incident(row: &Row<'_>) -> rusqlite::Result<Incident> {
 }
 
 /// Returns an alert without the numbers that JSON cannot write (infinite, not a number).
-pub(super) fn finite(alert: &Alert) -> Alert {
+pub(super) fn finite(alert: &Alert) -> Cow<'_, Alert> {
     let is_finite = |value: &Value| !matches!(value, Value::Float(float) if !float.is_finite());
+    let mut values = alert.facts.values().chain(alert.usual.values());
+    if values.all(is_finite) && alert.reasons.iter().all(|reason| reason.nats.is_finite()) {
+        return Cow::Borrowed(alert);
+    }
     let mut alert = alert.clone();
     alert.facts.retain(|_, value| is_finite(value));
     alert.usual.retain(|_, value| is_finite(value));
     for reason in alert.reasons.iter_mut().filter(|reason| !reason.nats.is_finite()) {
         reason.nats = 0.0;
     }
-    alert
+    Cow::Owned(alert)
 }
 
 fn stored(

@@ -23,17 +23,33 @@ pub trait Entry: Clone + Default + PartialEq + Serialize + DeserializeOwned {
 #[derive(Clone, Debug, PartialEq)]
 pub struct Table<T, const ROOM: usize> {
     parts: Vec<Part<BTreeMap<u64, T>>>,
+    /// Of each part the bits of its keys: most that are asked for are not there, and need no search.
+    bits: Vec<u64>,
 }
 
 impl<T: Entry, const ROOM: usize> Default for Table<T, ROOM> {
     fn default() -> Self {
-        Self { parts: vec![Part { value: BTreeMap::new(), is_dirty: false }; PARTS] }
+        let none = Part { value: BTreeMap::new(), is_dirty: false };
+        Self { parts: vec![none; PARTS], bits: vec![0; PARTS] }
     }
 }
 
 /// The upper bits of a product depend on all lower ones (Fibonacci hashing).
+const fn spread(key: u64) -> u64 {
+    key.wrapping_mul(0x9e37_79b9_7f4a_7c15)
+}
+
 fn part_of(key: u64) -> usize {
-    usize::try_from(key.wrapping_mul(0x9e37_79b9_7f4a_7c15) >> 58).unwrap_or(0)
+    usize::try_from(spread(key) >> 58).unwrap_or(0)
+}
+
+/// One of 64 bits, by others than those that tell the part.
+const fn bit_of(key: u64) -> u64 {
+    1 << ((spread(key) >> 52) & 63)
+}
+
+fn bits_of<T>(values: &BTreeMap<u64, T>) -> u64 {
+    values.keys().fold(0, |bits, key| bits | bit_of(*key))
 }
 
 fn name_of_part(table: &str, at: usize) -> SmolStr {
@@ -43,7 +59,11 @@ fn name_of_part(table: &str, at: usize) -> SmolStr {
 impl<T: Entry, const ROOM: usize> Table<T, ROOM> {
     /// Returns an entry.
     pub fn get(&self, key: u64) -> Option<&T> {
-        self.parts.get(part_of(key))?.value.get(&key)
+        let at = part_of(key);
+        if self.bits.get(at)? & bit_of(key) == 0 {
+            return None;
+        }
+        self.parts.get(at)?.value.get(&key)
     }
 
     /// Returns an entry to be changed, if there is one.
@@ -56,12 +76,15 @@ impl<T: Entry, const ROOM: usize> Table<T, ROOM> {
 
     /// Returns an entry to be changed, a new one if there is none. Never `None`.
     pub fn enter(&mut self, key: u64, now: i64) -> Option<&mut T> {
-        let values = self.parts.get_mut(part_of(key))?.change();
+        let at = part_of(key);
+        let (values, bits) = (self.parts.get_mut(at)?.change(), self.bits.get_mut(at)?);
         if values.len() >= ROOM && !values.contains_key(&key) {
             let least = values.iter().min_by_key(|(key, entry)| (entry.worth(now), **key));
             let least = least.map(|(key, _)| *key);
             least.and_then(|key| values.remove(&key));
+            *bits = bits_of(values);
         }
+        *bits |= bit_of(key);
         Some(values.entry(key).or_default())
     }
 
@@ -75,7 +98,10 @@ impl<T: Entry, const ROOM: usize> Table<T, ROOM> {
     pub fn restore(&mut self, rows: &[HouseRow], table: &str) -> Vec<SmolStr> {
         let names = (0..PARTS).map(|at| name_of_part(table, at));
         let parts = self.parts.iter_mut().zip(names);
-        parts.filter_map(|(part, name)| (!part.restore(rows, &name)).then_some(name)).collect()
+        let faults =
+            parts.filter_map(|(part, name)| (!part.restore(rows, &name)).then_some(name)).collect();
+        self.bits = self.parts.iter().map(|part| bits_of(&part.value)).collect();
+        faults
     }
 
     /// Returns how many entries there are.

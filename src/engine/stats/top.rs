@@ -3,7 +3,7 @@
 use super::days::Days;
 
 /// One value of a [`Top`].
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
 pub struct Slot {
     /// The value, or its [`key`].
     pub key: u32,
@@ -17,41 +17,58 @@ pub struct Slot {
 ///
 /// Like Space-Saving (Metwally 2005) a new value takes the place of the lightest, but starts at
 /// one day instead of inheriting the loser's: a value of today never looks like an old one.
-#[derive(Clone, Debug, Default, PartialEq, Eq)]
-pub struct Top<const N: usize>(Vec<Slot>);
+///
+/// In place, not on the heap: a principal has several, and each usage looks into all of them.
+#[derive(Clone, Debug)]
+pub struct Top<const N: usize> {
+    slots: [Slot; N],
+    len: usize,
+}
+
+impl<const N: usize> Default for Top<N> {
+    fn default() -> Self {
+        Self { slots: [Slot::default(); N], len: 0 }
+    }
+}
+
+impl<const N: usize> PartialEq for Top<N> {
+    fn eq(&self, other: &Self) -> bool {
+        self.slots() == other.slots()
+    }
+}
 
 impl<const N: usize> Top<N> {
     /// Tells whether a value is known.
     #[must_use]
     pub fn has(&self, key: u32) -> bool {
-        self.0.iter().any(|slot| slot.key == key)
+        self.slots().iter().any(|slot| slot.key == key)
     }
 
     /// Notes that a value was seen on a day.
     pub fn see(&mut self, key: u32, day: i32) {
-        if let Some(slot) = self.0.iter_mut().find(|slot| slot.key == key) {
+        if let Some(slot) = self.slots_mut().iter_mut().find(|slot| slot.key == key) {
             if slot.day != day {
                 slot.weight = slot.weight.and_one();
                 slot.day = day;
             }
             return;
         }
-        if self.0.len() >= N {
+        if self.len >= N {
             self.evict();
         }
-        self.0.push(Slot { key, weight: Days::ONE, day });
+        self.push(Slot { key, weight: Days::ONE, day });
     }
 
     /// Forgets a value; tells whether it was known.
     pub fn forget(&mut self, key: u32) -> bool {
-        let before = self.0.len();
-        self.0.retain(|slot| slot.key != key);
-        self.0.len() < before
+        let before = self.len;
+        self.retain(|slot| slot.key != key);
+        self.len < before
     }
 
     /// Lets one active day pass: all fade, and what has faded to nothing is forgotten.
     pub fn fade(&mut self) {
-        self.0.retain_mut(|slot| {
+        self.retain(|slot| {
             slot.weight = slot.weight.faded();
             slot.weight > Days(0)
         });
@@ -60,24 +77,45 @@ impl<const N: usize> Top<N> {
     /// Returns the values, in the order in which they came.
     #[must_use]
     pub fn slots(&self) -> &[Slot] {
-        &self.0
+        self.slots.get(..self.len).unwrap_or_default()
     }
 
     /// Puts a stored slot back; false if there is no room or the value stands there already.
     #[must_use]
     pub fn restore(&mut self, slot: Slot) -> bool {
-        let is_fine = self.0.len() < N && !self.has(slot.key);
+        let is_fine = self.len < N && !self.has(slot.key);
         if is_fine {
-            self.0.push(slot);
+            self.push(slot);
         }
         is_fine
     }
 
     /// The lightest goes; of equals the one not seen for longest, then the first.
     fn evict(&mut self) {
-        let lightest = self.0.iter().enumerate().min_by_key(|(_, slot)| (slot.weight, slot.day));
-        if let Some((at, _)) = lightest {
-            self.0.remove(at);
+        let lightest = self.slots().iter().min_by_key(|slot| (slot.weight, slot.day));
+        if let Some(key) = lightest.map(|slot| slot.key) {
+            self.forget(key);
+        }
+    }
+
+    fn slots_mut(&mut self) -> &mut [Slot] {
+        self.slots.get_mut(..self.len).unwrap_or_default()
+    }
+
+    fn push(&mut self, slot: Slot) {
+        if let Some(free) = self.slots.get_mut(self.len) {
+            *free = slot;
+            self.len += 1;
+        }
+    }
+
+    /// Keeps some, which may be changed on the way, in their order.
+    fn retain(&mut self, mut is_kept: impl FnMut(&mut Slot) -> bool) {
+        let before = std::mem::take(self);
+        for mut slot in before.slots().iter().copied() {
+            if is_kept(&mut slot) {
+                self.push(slot);
+            }
         }
     }
 }
