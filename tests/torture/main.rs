@@ -21,6 +21,7 @@ mod load;
 #[path = "../it/program.rs"]
 #[allow(dead_code, reason = "shared with the other tests of the program")]
 mod program;
+mod reads;
 mod recovery;
 mod site;
 #[path = "../it/smtp/mod.rs"]
