@@ -58,7 +58,10 @@ fn learn(context: &mut Context, options: &Options) -> anyhow::Result<ExitCode> {
     let rows = registry_rows(options, &key)?;
     let mut lock = options.save.then(|| Lock::take(&site.state)).transpose()?;
     let mut store = match &mut lock {
-        Some(lock) => recovery::open(site, lock)?,
+        Some(lock) => {
+            recovery::announce(site);
+            recovery::open(site, lock)?
+        }
         None => Store::in_memory()?,
     };
     store.register(&rows, "", now())?;

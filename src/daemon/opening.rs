@@ -22,8 +22,8 @@ use crate::engine::geo::Atlas;
 use crate::engine::line::{Position, StreamId};
 use crate::store::{Lock, Store, StoreError};
 
-/// Between two tries.
-const AGAIN: Duration = Duration::from_secs(1);
+/// Between two tries: the first time, and the longest. Each may copy a backup and look through it.
+const AGAIN: (Duration, Duration) = (Duration::from_secs(1), Duration::from_secs(30));
 
 /// All that a daemon holds of its state, each part with a connection of its own.
 pub struct Opened {
@@ -81,6 +81,8 @@ impl Opening<'_> {
         signals: &mut Signals,
     ) -> anyhow::Result<Option<Opened>> {
         let mut told = None;
+        let mut wait = AGAIN.0;
+        recovery::announce(self.site);
         loop {
             let error = match self.open(lock) {
                 Ok(opened) => {
@@ -99,9 +101,10 @@ impl Opening<'_> {
                 // A mail that is dropped half-way is told by the journal all the same.
                 tokio::select! {
                     () = signals.end() => true,
-                    () = told.rest() => false,
+                    () = told.rest(wait) => false,
                 }
             });
+            wait = (wait * 2).min(AGAIN.1);
             if is_over {
                 notify(&[NotifyState::Stopping]);
                 return Ok(None);
@@ -134,14 +137,14 @@ struct Told {
 }
 
 impl Told {
-    async fn rest(&mut self) {
+    async fn rest(&mut self, wait: Duration) {
         if let Some(mailer) = &self.mailer
             && let Some((since, why)) = self.blocked.due()
         {
             let outcome = mail_blocked(mailer, &super::run::host(), since, &why).await;
             self.blocked.note(since, outcome);
         }
-        tokio::time::sleep(AGAIN).await;
+        tokio::time::sleep(wait).await;
     }
 }
 

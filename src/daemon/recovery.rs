@@ -26,16 +26,21 @@ pub fn open(site: &Site, lock: &mut Lock) -> anyhow::Result<Store> {
     site.key()?;
     site.tidy_keys()?;
     let path = site.database();
-    if mend::is_suspect(&path) {
-        ask_for_time();
-        warn!(database = %path.display(), "Damage was found in the database; it is looked through.");
-    }
     let (store, damage) = mend::open(&path, lock.has_run_before(), now())?;
     if let Some(damage) = damage {
         error!(what = told(&damage, &path), "The database was lost.");
     }
     lock.note_run(&site.state)?;
     Ok(store)
+}
+
+/// Says that opening takes its time, if it will.
+pub fn announce(site: &Site) {
+    let path = site.database();
+    if mend::is_suspect(&path) {
+        ask_for_time();
+        warn!(database = %path.display(), "Damage was found in the database; it is looked through.");
+    }
 }
 
 /// Asks systemd for more time to start.

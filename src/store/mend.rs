@@ -220,7 +220,11 @@ fn restore(path: &Path) -> Result<Outcome, StoreError> {
     let Some(made) = backed_up(path) else { return Ok(Outcome::Anew) };
     let draft = beside(path, ".restoring");
     let fault = |doing| move |source| StoreError::file(path, doing, source);
-    fs::copy(backup_of(path), &draft).map_err(fault("copying the backup"))?;
+    if let Err(source) = fs::copy(backup_of(path), &draft) {
+        // Half a copy must not take the room that others wait for.
+        remove(&draft)?;
+        return Err(fault("copying the backup")(source));
+    }
     match Reader::open(&draft).and_then(|reader| reader.verify()) {
         Ok(()) | Err(StoreError::Older { .. }) => {}
         Err(StoreError::Corrupt { .. } | StoreError::Absent { .. }) => {

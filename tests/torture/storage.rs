@@ -139,10 +139,10 @@ fn whoever_reads_for_long_keeps_no_commit_waiting_and_commands_answer_meanwhile(
 }
 
 /// A small file system of memory in the place of the state, until it is dropped.
-struct Small(PathBuf);
+pub(crate) struct Small(PathBuf);
 
 impl Small {
-    fn mount(home: &Home, size: &str) -> Option<Self> {
+    pub(crate) fn mount(home: &Home, size: &str) -> Option<Self> {
         let path = home.path("state");
         fs::create_dir(&path).unwrap();
         let path_text = path.to_str().unwrap();
@@ -152,7 +152,7 @@ impl Small {
     }
 
     /// Leaves no room; returns the file that takes it.
-    fn fill(&self) -> PathBuf {
+    pub(crate) fn fill(&self) -> PathBuf {
         let path = self.0.join("filler");
         let mut file = File::create(&path).unwrap();
         while file.write_all(&[1; 4096]).is_ok() {}
@@ -193,7 +193,7 @@ fn a_full_disk_stops_reading_and_room_resumes_it() {
 }
 
 /// The configuration of a site that mails through this server.
-fn mailing(server: &SmtpServer) -> String {
+pub(crate) fn mailing(server: &SmtpServer) -> String {
     format!(
         "{CONFIG}[mail]\nserver = \"smtp+insecure://127.0.0.1:{}\"\nfrom = \"tokenwatch@example.org\"\n\
          to = [\"security@example.org\"]\ndigest = \"00:00\"\n",
@@ -234,7 +234,7 @@ fn a_full_disk_is_told_by_mail_once_though_no_mail_can_be_queued() {
 }
 
 /// A token in a URL: an alert at once.
-fn leak(n: u32) -> String {
+pub(crate) fn leak(n: u32) -> String {
     format!(
         "192.0.2.7 - - [02/Mar/2026:08:00:{n:02} +0000] \"GET /v1/items?access_token=exk_9{n:07}0123456789abcdefgh HTTP/1.1\" \
          200 612 \"-\" \"curl/8.5.0\"\n"
