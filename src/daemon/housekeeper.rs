@@ -5,14 +5,16 @@ use std::sync::atomic::{AtomicBool, Ordering};
 use std::sync::mpsc::{Receiver, RecvTimeoutError, Sender};
 use std::time::Duration;
 
-use tracing::{info, warn};
+use tracing::{error, info, warn};
 
 use crate::atlas::{Change, Reloading};
 use crate::clock::{monotonic, now};
 use crate::daemon::backup::{self, Backups};
 use crate::daemon::blocked::Blocked;
 use crate::daemon::follow::Order;
-use crate::daemon::outbox::Pump;
+use crate::daemon::outbox::{Post, Pump};
+use crate::daemon::run::host;
+use crate::engine::time::Timestamp;
 use crate::store::{Pruned, Retention, Store, StoreError};
 
 /// GeoIP files are looked at this often.
@@ -30,8 +32,8 @@ pub enum Chore {
     Mail,
     /// A backup has come to an end.
     BackedUp(Box<backup::Outcome>),
-    /// Send from now on by this pump, or not at all.
-    Replace(Box<Option<Pump>>),
+    /// Send mails from now on through these, or not at all.
+    Replace(Box<Option<Post>>),
     /// End.
     Stop,
 }
@@ -52,6 +54,8 @@ pub struct Housekeeper {
     pub blocked: Blocked,
     /// Sends mails, where there is a server.
     pub pump: Option<Pump>,
+    /// What a pump is to be opened for.
+    pub post: Option<Post>,
     /// The database keeps it from sending, and that was told.
     pub is_hindered: bool,
     /// The daemon is about to end.
@@ -70,7 +74,7 @@ impl Housekeeper {
             match chores.recv_timeout(wait.min(self.backups.turn())) {
                 Ok(Chore::Stop) | Err(RecvTimeoutError::Disconnected) => return,
                 Ok(Chore::BackedUp(outcome)) => self.note_backup(*outcome),
-                Ok(Chore::Replace(pump)) => self.pump = *pump,
+                Ok(Chore::Replace(post)) => self.replace(*post),
                 Ok(Chore::Mail) | Err(RecvTimeoutError::Timeout) => {}
             }
             if let Some(pump) = &self.pump {
@@ -86,11 +90,40 @@ impl Housekeeper {
         }
     }
 
+    /// Goes on with the mails as a reload says. One that is open stays so: the database may take nothing.
+    fn replace(&mut self, post: Option<Post>) {
+        self.post = None;
+        match (post, &mut self.pump) {
+            (Some(post), Some(pump)) => pump.replace(post),
+            (Some(post), None) => self.post = Some(post),
+            (None, pump) => *pump = None,
+        }
+    }
+
+    /// Opens the pump that a reload asked for; until that succeeds, each turn tries.
+    fn open_pump(&mut self) -> Result<(), StoreError> {
+        if self.post.is_none() {
+            return Ok(());
+        }
+        let store = Store::open(self.store.path())?;
+        let Some(Post { mailer, rules }) = self.post.take() else { return Ok(()) };
+        match Pump::new(store, mailer, rules, host(), Arc::clone(&self.stopping)) {
+            Ok(pump) => self.pump = Some(pump),
+            Err(error) => error!(%error, "No mails can be sent until the next reload."),
+        }
+        Ok(())
+    }
+
+    fn turn(&mut self) -> Result<Option<Timestamp>, StoreError> {
+        self.open_pump()?;
+        self.pump.as_mut().map(|pump| pump.turn(now())).transpose()
+    }
+
     /// Returns how long there is nothing to do.
     fn send_mail(&mut self) -> Duration {
-        let Some(pump) = &mut self.pump else { return PUMP };
-        match pump.turn(now()) {
-            Ok(next) => {
+        match self.turn() {
+            Ok(None) => PUMP,
+            Ok(Some(next)) => {
                 if std::mem::take(&mut self.is_hindered) {
                     info!("Mails are sent again.");
                 }

@@ -12,7 +12,7 @@ use tracing::{info, warn};
 
 use crate::daemon::blocked::{Blocked, Spell};
 use crate::daemon::follow::{Versions, versions};
-use crate::daemon::outbox::{Pump, Rules, mail_blocked, mailer};
+use crate::daemon::outbox::{Post, Pump, Rules, mail_blocked, mailer};
 use crate::daemon::recovery;
 use crate::daemon::site::Site;
 use crate::daemon::systemd::{Signals, notify};
@@ -152,17 +152,25 @@ impl Told {
 ///
 /// # Errors
 /// The settings cannot work, or what the database says.
-pub fn pump(
+fn pump(
     site: &Site,
     credentials: Option<&Path>,
     stopping: &Arc<AtomicBool>,
 ) -> anyhow::Result<Option<Pump>> {
+    let Some(Post { mailer, rules }) = post(site, credentials)? else { return Ok(None) };
+    let stopping = Arc::clone(stopping);
+    Pump::new(site.store()?, mailer, rules, super::run::host(), stopping).map(Some)
+}
+
+/// Returns through whom mails go out, where there is a server. Asks nothing of the database.
+///
+/// # Errors
+/// The settings cannot work.
+pub fn post(site: &Site, credentials: Option<&Path>) -> anyhow::Result<Option<Post>> {
     let Some(mail) = &site.config.mail else { return Ok(None) };
     let rules =
         Rules { at_once: mail.at_once, digest: mail.digest, max_per_hour: mail.max_per_hour };
-    let mailer = mailer(mail, credentials)?;
-    let stopping = Arc::clone(stopping);
-    Pump::new(site.store()?, mailer, rules, super::run::host(), stopping).map(Some)
+    Ok(Some(Post { mailer: mailer(mail, credentials)?, rules }))
 }
 
 /// Tells whether time may cure it. Files beside the database (the lock, the key, a copy of the backup) need room as well.

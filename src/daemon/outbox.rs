@@ -95,6 +95,14 @@ pub struct Rules {
     pub max_per_hour: u32,
 }
 
+/// Through whom mails go out, and when.
+pub struct Post {
+    /// Who sends them.
+    pub mailer: Mailer,
+    /// When.
+    pub rules: Rules,
+}
+
 impl Pump {
     /// Makes a pump that works on a connection of its own.
     ///
@@ -110,6 +118,11 @@ impl Pump {
         let runtime = tokio::runtime::Builder::new_current_thread().enable_all().build()?;
         let served = BTreeMap::new();
         Ok(Self { store, mailer, rules, host, runtime, served, stopping })
+    }
+
+    /// Sends from now on through these.
+    pub fn replace(&mut self, post: Post) {
+        (self.mailer, self.rules) = (post.mailer, post.rules);
     }
 
     /// Sends what is due and returns when there will be something to do again.

@@ -19,7 +19,7 @@ use crate::daemon::backup::Backups;
 use crate::daemon::blocked::{Blocked, Spell};
 use crate::daemon::follow::{Listener, Loop, Order, Reload};
 use crate::daemon::housekeeper::{Chore, Housekeeper};
-use crate::daemon::opening::{Opened, Opening, pump};
+use crate::daemon::opening::{Opened, Opening, post};
 use crate::daemon::recovery;
 use crate::daemon::site::Site;
 use crate::daemon::strain::Strains;
@@ -136,6 +136,7 @@ impl Parts {
             blocked: Blocked::new(spell),
             orders: orders.clone(),
             pump,
+            post: None,
             is_hindered: false,
             stopping: Arc::clone(&stopping),
         };
@@ -231,13 +232,13 @@ impl Parts {
         );
         let judge = site.judge(Registry::default(), site.policy())?;
         let reader = Arc::new(site.reader(sources)?);
-        let pump = pump(&site, self.credentials.as_deref(), &self.stopping)?;
+        let post = post(&site, self.credentials.as_deref())?;
         let commit_interval = site.config.limits.commit_interval;
         let Followed { watches, units } = followed;
         let delivery = delivery(&site);
         let reload = Reload { reader, judge, watches, units, commit_interval, delivery };
         self.orders.send(Order::Reload(Box::new(reload))).context("the loop is gone")?;
-        let replace = Chore::Replace(Box::new(pump));
+        let replace = Chore::Replace(Box::new(post));
         self.chores.send(replace).map_err(|_| anyhow::anyhow!("the pump is gone"))?;
         self.waker.wake();
         Ok(())

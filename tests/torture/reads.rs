@@ -6,8 +6,9 @@ use std::process::{Child, Command};
 use std::time::{Duration, Instant};
 
 use crate::program::wait_until;
-use crate::site::{Site, is_full, works};
-use crate::storage::Small;
+use crate::site::{CONFIG, Site, append, is_full, works};
+use crate::smtp::{Encryption, Options, SmtpServer};
+use crate::storage::{Small, leak, mailing};
 
 /// A strace that has calls for a file of the database fail.
 struct Failing(Child);
@@ -119,4 +120,66 @@ fn a_backup_that_does_not_fit_is_restored_once_there_is_room_and_takes_none_befo
     wait_until("it is restored", || database.exists());
     site.wait();
     site.prove(daemon);
+}
+
+#[test]
+fn a_reload_is_taken_in_though_the_database_takes_nothing() {
+    let server = SmtpServer::start(Options { tls: Encryption::Off, ..Options::default() });
+    let mut site = Site::new();
+    let Some(small) = Small::mount(&site.home, "6m") else { return };
+    site.append("logs/a.log", 10);
+    let daemon = site.start();
+    site.wait();
+    let mut n_reloads = 0;
+    let mut reload = |site: &Site, config: &str| {
+        n_reloads += 1;
+        site.home.configure(config);
+        daemon.signal("HUP");
+        n_reloads
+    };
+    let wait = |site: &Site, n| {
+        wait_until("the reload", || {
+            site.n_said("is not used") > 0 || site.n_said("The configuration was reloaded.") == n
+        });
+        assert_eq!(site.n_said("is not used"), 0, "{}", site.home.daemon_log());
+    };
+    let filler = small.fill();
+    // Nobody was mailed to before, then somebody is, then nobody again.
+    for config in [&mailing(&server), CONFIG, &mailing(&server)] {
+        let n = reload(&site, config);
+        wait(&site, n);
+    }
+    site.append("logs/a.log", 300);
+    site.wait_for_word("The database cannot be written; reading stops until it can.");
+    let mails = server.wait_for(1, Duration::from_secs(60));
+    assert!(String::from_utf8_lossy(&mails[0].bytes).contains("the database cannot be written"));
+    // What was read has to be committed first.
+    let n = reload(&site, CONFIG);
+    fs::remove_file(filler).unwrap();
+    wait(&site, n);
+    site.wait();
+    site.prove(daemon);
+}
+
+#[test]
+fn a_reload_is_taken_in_though_the_database_cannot_be_opened_once_more() {
+    if !works("51", "strace", &["-o", "/dev/null", "true"]) {
+        return;
+    }
+    let server = SmtpServer::start(Options { tls: Encryption::Off, ..Options::default() });
+    let mut site = Site::new();
+    site.append("logs/a.log", 10);
+    let daemon = site.start();
+    site.wait();
+    let failing = Failing::begin(&site, "state/tokenwatch.db", "openat:error=EMFILE");
+    site.home.configure(&mailing(&server));
+    daemon.signal("HUP");
+    site.wait_for_word("The database keeps mails from being sent, or noted as sent; they wait.");
+    site.wait_for_word("The configuration was reloaded.");
+    failing.end();
+    site.wait_for_word("Mails are sent again.");
+    append(&site.home.path("logs/a.log"), leak(1).as_bytes());
+    server.wait_for(1, Duration::from_secs(60));
+    assert!(daemon.terminate().success());
+    assert_eq!(site.n_said("is not used"), 0, "{}", site.home.daemon_log());
 }
