@@ -10,7 +10,7 @@ use tracing::{error, info, warn};
 
 use crate::clock::{monotonic, now};
 use crate::daemon::housekeeper::Chore;
-use crate::store::{Reader, StoreError, backup_of};
+use crate::store::{Reader, StoreError, backup_of, certain};
 
 /// How often it is asked whether one is due.
 const EVERY: Duration = Duration::from_mins(1);
@@ -60,7 +60,7 @@ impl Backups {
         self.wait = EVERY;
         let (database, chores) = (self.database.clone(), self.chores.clone());
         let begun = thread::Builder::new().name("backup".into()).spawn(move || {
-            let outcome = outcome(|| back_up(&database));
+            let outcome = outcome(|| certain(|| back_up(&database)));
             // Full: it has time. Nobody listens once the daemon ends.
             chores.send(Chore::BackedUp(Box::new(outcome))).ok();
         });

@@ -26,7 +26,7 @@ use crate::engine::registry::Registry;
 use crate::engine::word::Words;
 use crate::source::follow::{Follower, Watch};
 use crate::source::journal::{Journals, UnitWatch};
-use crate::store::{self, StoreError};
+use crate::store::{self, StoreError, certain};
 
 /// How long the loop sleeps at most when nothing happens.
 const IDLE: Duration = Duration::from_secs(1);
@@ -303,7 +303,7 @@ fn retry<T, L: Listener>(
     let mut wait = RETRY.0;
     let mut is_told = false;
     loop {
-        let error = match action() {
+        let error = match certain(&mut action) {
             Ok(value) => {
                 if is_told {
                     info!(doing, "The database works again.");

@@ -15,7 +15,7 @@ use crate::daemon::follow::Order;
 use crate::daemon::outbox::{Post, Pump};
 use crate::daemon::run::host;
 use crate::engine::time::Timestamp;
-use crate::store::{Pruned, Retention, Store, StoreError};
+use crate::store::{Pruned, Retention, Store, StoreError, certain};
 
 /// GeoIP files are looked at this often.
 const REFRESH: Duration = Duration::from_mins(1);
@@ -116,7 +116,7 @@ impl Housekeeper {
 
     fn turn(&mut self) -> Result<Option<Timestamp>, StoreError> {
         self.open_pump()?;
-        self.pump.as_mut().map(|pump| pump.turn(now())).transpose()
+        self.pump.as_mut().map(|pump| certain(|| pump.turn(now()))).transpose()
     }
 
     /// Returns how long there is nothing to do.
@@ -146,13 +146,12 @@ impl Housekeeper {
 
     /// Keeps for `status` whether there should be a backup and is none.
     fn note_backup(&mut self, outcome: backup::Outcome) {
-        let noted = match self.backups.note(outcome) {
+        let failed = match self.backups.note(outcome) {
             Ok(None) => return,
-            Ok(Some(true)) => self.store.note_backup(None),
-            Ok(Some(false)) => self.store.note_backup(Some(now())),
+            Ok(Some(is_made)) => (!is_made).then(now),
             Err(damage) => return self.end_on(damage),
         };
-        match noted {
+        match certain(|| self.store.note_backup(failed)) {
             Err(error) if error.is_damage_of(self.store.path()) => self.end_on(error),
             Err(error) => warn!(%error, "How the backup went cannot be noted."),
             Ok(()) => {}
@@ -182,7 +181,7 @@ impl Housekeeper {
 
     /// Prunes a piece; true once nothing is left to prune.
     fn prune(&mut self) -> bool {
-        match self.store.prune(&self.retention, now()) {
+        match certain(|| self.store.prune(&self.retention, now())) {
             Ok(Pruned { is_done, .. }) => is_done,
             Err(error) if error.is_damage_of(self.store.path()) => {
                 self.end_on(error);

@@ -7,6 +7,7 @@ use std::sync::Arc;
 use std::sync::atomic::AtomicBool;
 use std::time::Duration;
 
+use rustix::io::Errno;
 use sd_notify::NotifyState;
 use tracing::{info, warn};
 
@@ -173,13 +174,15 @@ pub fn post(site: &Site, credentials: Option<&Path>) -> anyhow::Result<Option<Po
     Ok(Some(Post { mailer: mailer(mail, credentials)?, rules }))
 }
 
-/// Tells whether time may cure it. Files beside the database (the lock, the key, a copy of the backup) need room as well.
+/// Tells whether time may cure it: a full disk, or one that fails. Files beside the database (the lock, the key, a copy of the
+/// backup) need it as well.
 fn is_temporary(error: &anyhow::Error) -> bool {
-    let is_full = |error: &io::Error| {
+    let may_pass = |error: &io::Error| {
         matches!(error.kind(), ErrorKind::StorageFull | ErrorKind::QuotaExceeded)
+            || error.raw_os_error() == Some(Errno::IO.raw_os_error())
     };
     error.chain().any(|cause| {
         cause.downcast_ref().is_some_and(StoreError::is_temporary)
-            || cause.downcast_ref().is_some_and(is_full)
+            || cause.downcast_ref().is_some_and(may_pass)
     })
 }

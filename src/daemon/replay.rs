@@ -18,7 +18,7 @@ use crate::engine::record::Reject;
 use crate::engine::time::Timestamp;
 use crate::source::SourceError;
 use crate::source::rotation::unrotated;
-use crate::store::{Store, StoreError};
+use crate::store::{Store, StoreError, certain};
 
 /// Readings that may wait for the Judge: enough to keep both threads busy, little memory.
 const WAITING: usize = 4;
@@ -105,7 +105,7 @@ impl Books {
         let (told, outcomes) = sync_channel(1);
         scope.spawn(move || {
             for (commit, now) in to_commit {
-                let outcome = store.commit(&commit, now).map(|_| commit.alerts);
+                let outcome = certain(|| store.commit(&commit, now)).map(|_| commit.alerts);
                 if told.send(outcome).is_err() {
                     break;
                 }
@@ -118,7 +118,7 @@ impl Books {
     fn commit(&mut self, worker: &mut Worker, now: Timestamp) -> anyhow::Result<Vec<Alert>> {
         let alerts = self.wait(worker)?;
         match self {
-            Self::Here => worker.commit(now).context("committing"),
+            Self::Here => certain(|| worker.commit(now)).context("committing"),
             Self::Beside { commits, is_busy, .. } => {
                 commits.send((worker.take_changes(), now)).context("committing")?;
                 *is_busy = true;
@@ -172,7 +172,8 @@ fn judge_all(
         newest = newest.max(reading.pulse.newest());
         let time = newest.unwrap_or_else(&now);
         note_end(&mut over, &position);
-        worker.take(stream, position, &reading, time).context("recalling principals")?;
+        certain(|| worker.take(stream, position.clone(), &reading, time))
+            .context("recalling principals")?;
         // All that is older was read: files come in the order of their lines. A log at its end need not have more.
         worker.look(|log| !over.contains(log));
         if worker.is_full() || uncommitted >= BYTES {

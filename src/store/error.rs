@@ -2,6 +2,8 @@
 
 use std::io;
 use std::path::{Path, PathBuf};
+use std::thread;
+use std::time::Duration;
 
 use rusqlite::ErrorCode;
 
@@ -154,6 +156,27 @@ impl StoreError {
     }
 }
 
+/// So often in a row a database is asked before it counts as damaged ...
+const TRIES: u32 = 5;
+
+/// ... with so long in between.
+const PAUSE: Duration = Duration::from_millis(100);
+
+/// Asks until the answer is no damage, a few times at most. SQLite says the same of a disk that could not read (EIO makes
+/// `SQLITE_IOERR_CORRUPTFS`, and that `SQLITE_CORRUPT`, in its `unixRead` and `sqlite3VdbeExec`): damage is still there at the next read.
+///
+/// # Errors
+/// The last answer.
+pub fn certain<T>(mut ask: impl FnMut() -> Result<T, StoreError>) -> Result<T, StoreError> {
+    for _ in 1..TRIES {
+        match ask() {
+            Err(StoreError::Corrupt { .. }) => thread::sleep(PAUSE),
+            answer => return answer,
+        }
+    }
+    ask()
+}
+
 /// Tells whether a row was found and one of its values makes no sense.
 pub(super) const fn is_illegible(source: &rusqlite::Error) -> bool {
     use rusqlite::Error::{
@@ -166,4 +189,34 @@ pub(super) const fn is_illegible(source: &rusqlite::Error) -> bool {
             | InvalidColumnType(..)
             | Utf8Error(..)
     )
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn damage_is_believed_only_if_it_stays() {
+        let damage =
+            || StoreError::Corrupt { path: "db".into(), doing: "reading", detail: String::new() };
+        let ask = |n_damaged: u32| {
+            let mut n_asked = 0;
+            let answer = certain(|| {
+                n_asked += 1;
+                if n_asked <= n_damaged { Err(damage()) } else { Ok(()) }
+            });
+            (answer.is_ok(), n_asked)
+        };
+        assert_eq!(
+            [0, 1, 4, 5, 9].map(ask),
+            [(true, 1), (true, 2), (true, 5), (false, 5), (false, 5)]
+        );
+        let mut n_asked = 0;
+        let full = || StoreError::Full { path: "db".into(), doing: "writing" };
+        let answer: Result<(), _> = certain(|| {
+            n_asked += 1;
+            Err(full())
+        });
+        assert!(matches!(answer, Err(StoreError::Full { .. })) && n_asked == 1);
+    }
 }

@@ -46,7 +46,7 @@ mod words;
 pub use alerts::{Ack, AlertFilter, StoredAlert, StoredIncident};
 pub use backup::{backed_up, backup_of, remove_backup};
 pub use commit::Committed;
-pub use error::StoreError;
+pub use error::{StoreError, certain};
 pub use facets::FACET_LIMIT;
 pub use history::{FacetRow, History, HourRow};
 pub use lock::Lock;

@@ -38,24 +38,28 @@ fn reads_that_fail_while_changes_are_taken_in_do_not_end_the_daemon() {
     if !works("51", "strace", &["-o", "/dev/null", "true"]) {
         return;
     }
-    let mut site = Site::new();
-    site.append("logs/a.log", 5);
-    let daemon = site.start();
-    site.wait();
-    // A commit takes fewer reads: one that failed once passes at its second try.
-    let failing = Failing::begin(&site, WAL, "pread64:error=ENOMEM:when=3+97");
-    for n in 0..if is_full() { 120 } else { 40 } {
-        let rows = format!("token,name\ntw1_{n:032x},ci-{n}\n");
-        fs::write(site.home.path("registry.csv"), rows).unwrap();
-        site.home.print(&["tokens", "import", "registry.csv"]);
-        if n % 2 == 1 {
-            daemon.signal("HUP");
-        }
-        site.append("logs/a.log", 1 + n % 8);
+    // For EIO, SQLite says that the database is damaged.
+    for error in ["ENOMEM", "EIO"] {
+        let mut site = Site::new();
+        site.append("logs/a.log", 5);
+        let daemon = site.start();
         site.wait();
+        // A commit takes fewer reads: one that failed once passes at its second try.
+        let failing = Failing::begin(&site, WAL, &format!("pread64:error={error}:when=3+97"));
+        for n in 0..if is_full() { 120 } else { 40 } {
+            let rows = format!("token,name\ntw1_{n:032x},ci-{n}\n");
+            fs::write(site.home.path("registry.csv"), rows).unwrap();
+            site.home.print(&["tokens", "import", "registry.csv"]);
+            if n % 2 == 1 {
+                daemon.signal("HUP");
+            }
+            site.append("logs/a.log", 1 + n % 8);
+            site.wait();
+        }
+        failing.end();
+        site.prove(daemon);
+        assert_eq!(site.n_said("damage"), 0, "{}", site.home.daemon_log());
     }
-    failing.end();
-    site.prove(daemon);
 }
 
 /// Pages that a commit changed are read anew after it failed: SQLite drops them. So as long as a commit takes more reads
@@ -182,4 +186,40 @@ fn a_reload_is_taken_in_though_the_database_cannot_be_opened_once_more() {
     server.wait_for(1, Duration::from_secs(60));
     assert!(daemon.terminate().success());
     assert_eq!(site.n_said("is not used"), 0, "{}", site.home.daemon_log());
+}
+
+#[test]
+fn a_start_waits_for_a_disk_that_cannot_read_the_database_and_takes_it_for_whole() {
+    if !works("51", "strace", &["-o", "/dev/null", "true"]) {
+        return;
+    }
+    let mut site = Site::new();
+    site.append("logs/a.log", 300);
+    let daemon = site.start();
+    site.wait();
+    assert!(daemon.terminate().success());
+    let backup = site.home.path("state/tokenwatch.db.backup");
+    fs::copy(site.home.path("state/tokenwatch.db"), backup).unwrap();
+    let database = site.home.path("state/tokenwatch.db");
+    // The first pages can be read: of a failure there SQLite says what it is, and of one behind them that there is damage.
+    let rest = "inject=pread64:error=EIO:when=16+16";
+    let whole = "inject=read:error=EIO";
+    let path = database.to_str().unwrap();
+    let trace = ["strace", "-D", "-f", "-qq", "-o", "/dev/null", "-P", path];
+    let daemon = site.run_under(&[&trace[..], &["-e", rest, "-e", whole, "--"]].concat());
+    site.wait_for_word("The database cannot be opened; the start waits until it can.");
+    assert_eq!(
+        site.n_said("reading it through: Input/output error"),
+        1,
+        "{}",
+        site.home.daemon_log()
+    );
+    let status = fs::read_to_string(format!("/proc/{}/status", site.pid())).unwrap();
+    let tracer = status.lines().find_map(|line| line.strip_prefix("TracerPid:\t")).unwrap();
+    assert!(Command::new("kill").args(["-KILL", tracer]).status().unwrap().success());
+    site.wait_for_word("Started.");
+    site.append("logs/a.log", 10);
+    site.wait();
+    assert_eq!(site.n_said("was lost"), 0, "{}", site.home.daemon_log());
+    site.prove(daemon);
 }
