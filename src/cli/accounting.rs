@@ -34,7 +34,7 @@ impl<'a> Account<'a> {
         let wrong = streams.iter().map(|stream| (stream, unaccounted(stream)));
         Self {
             committed: sum(|stream| stream.position.offset) + tally.missing.gap,
-            left_out: sum(|stream| stream.position.began),
+            left_out: sum(|stream| stream.position.began.saturating_sub(stream.position.early)),
             tally,
             wrong: wrong.filter(|(_, bytes)| *bytes != 0).collect(),
         }

@@ -126,7 +126,7 @@ impl Worker {
         }
         let update = self.streams.entry(stream).or_insert_with(|| StreamUpdate {
             stream,
-            before: reading.from.saturating_sub(position.began),
+            before: position.committed_before(reading.from),
             position: Position::default(),
             tally: Tally::default(),
             health: String::new(),

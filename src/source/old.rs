@@ -34,6 +34,12 @@ pub(super) enum Next {
     End,
 }
 
+/// What goes on behind the first part of a file, which is read in the name of the position that began behind it.
+struct Behind {
+    known: Position,
+    rest: OldFile,
+}
+
 /// One finished log.
 pub(super) struct OldFile {
     source: usize,
@@ -50,6 +56,10 @@ pub(super) struct OldFile {
     is_at_end: bool,
     /// What is known of it has another name.
     is_renamed: bool,
+    /// Nothing behind this offset is read.
+    limit: u64,
+    /// What is read behind that, if this is what stands before a known position.
+    behind: Option<Box<Behind>>,
     /// Somebody may write the rest of its last line.
     is_growing: bool,
     fault: Option<SourceError>,
@@ -104,6 +114,8 @@ impl OldFile {
             whole: 0,
             is_at_end: false,
             is_renamed: false,
+            limit: u64::MAX,
+            behind: None,
             is_growing: false,
             fault: None,
         }
@@ -147,7 +159,8 @@ impl OldFile {
         self.is_renamed = self.position.path != position.path;
         // What stands before was read of the file that this one was compressed from.
         let is_same = Identity::of(position) == Identity::of(&self.position);
-        self.position.began = if is_same { position.began } else { position.offset };
+        (self.position.began, self.position.early) =
+            if is_same { (position.began, position.early) } else { (position.offset, 0) };
         let written = self.position.directives.written;
         self.position.directives.clone_from(&position.directives);
         self.position.directives.written = written;
@@ -157,6 +170,39 @@ impl OldFile {
     /// Returns the directives in force where the unread part begins.
     pub(super) const fn directives(&self) -> &Directives {
         &self.position.directives
+    }
+
+    /// Reads what stands before the part of a file of which `known` says that it was read, as far as no replay has, and
+    /// then goes on with the rest, which begins behind that part.
+    pub(super) fn catch_up(mut self, known: &Position, mut rest: Self) -> Self {
+        self.limit = known.early;
+        // Nobody wants these, but they may say how to read what follows.
+        loop {
+            match self.look() {
+                Next::Lines(n) => drop(self.take(n)),
+                Next::Long | Next::Nuls => drop(self.take_odd()),
+                Next::End => break,
+            }
+        }
+        (self.limit, self.is_at_end) = (known.began, false);
+        self.stream = Identity::of(known).stream(known.generation);
+        if rest.stream == self.stream {
+            rest.position.early = known.began;
+        }
+        self.behind = Some(Box::new(Behind { known: known.clone(), rest }));
+        self
+    }
+
+    /// Returns the stream in whose name what stands before its beginning is read, if it is, and whether this is its own
+    /// file.
+    pub(super) fn catches_up(&self) -> Option<(StreamId, bool)> {
+        self.behind.as_ref().map(|behind| (self.stream, behind.rest.stream == self.stream))
+    }
+
+    /// Turns to what stands behind the first part of a file, if this is one and could be read.
+    pub(super) fn rest(&mut self) -> Option<Self> {
+        let behind = self.behind.take_if(|_| self.fault.is_none())?;
+        Some(behind.rest)
     }
 
     /// Leaves a last line without an end to whoever reads on: it may be in the making.
@@ -276,9 +322,10 @@ impl OldFile {
         let goal = if self.buffer.capacity() == 0 { FIRST } else { BUFFER };
         let room = goal.saturating_sub(self.buffer.len());
         self.buffer.reserve_exact(room);
-        let room = room as u64;
+        let left = self.limit.saturating_sub(self.position.offset + self.buffer.len() as u64);
+        let room = left.min(room as u64);
         match self.input.by_ref().take(room).read_to_end(&mut self.buffer) {
-            Ok(n_read) => self.is_at_end = (n_read as u64) < room,
+            Ok(n_read) => self.is_at_end = (n_read as u64) < room || room == left,
             Err(cause) => {
                 self.is_at_end = true;
                 let path = self.position.path.clone();
@@ -301,6 +348,9 @@ impl OldFile {
             position.size = position.offset + 1;
         } else {
             position.size = position.size.max(position.offset);
+        }
+        if let Some(behind) = &self.behind {
+            position = Position { early: position.offset, ..behind.known.clone() };
         }
         let (stream, source) = (self.stream, self.source);
         Batch { stream, source, from, bytes, directives, position, missing, ..Batch::default() }

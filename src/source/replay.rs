@@ -20,7 +20,7 @@ pub use super::old::STDIN;
 use super::old::{Next, OldFile};
 use super::resume::Known;
 use super::rotation::{self, Seen};
-use crate::engine::line::{Batch, Directives, MAX_LINE, Position, Seams};
+use crate::engine::line::{Batch, Directives, MAX_LINE, Position, Seams, StreamId};
 use crate::engine::time::Timestamp;
 use crate::engine::zone::Reach;
 
@@ -175,6 +175,9 @@ pub struct Replay<F> {
     turns: BinaryHeap<Reverse<Turn>>,
     faults: VecDeque<SourceError>,
     known: Known,
+    /// Of which file that is read which stands before a stream's beginning, where several hold it: of its own, if that is
+    /// among them, since both write the stream's position.
+    starts: BTreeMap<StreamId, PathBuf>,
 }
 
 impl<F: Fn(usize, &[u8], &Directives, Reach) -> Option<Timestamp>> Replay<F> {
@@ -195,6 +198,7 @@ impl<F: Fn(usize, &[u8], &Directives, Reach) -> Option<Timestamp>> Replay<F> {
     fn behind(known: Known, inputs: Vec<Input>, time_of: F) -> Self {
         let mut replay = Self {
             known,
+            starts: BTreeMap::new(),
             time_of,
             waiting: VecDeque::new(),
             open: BTreeMap::new(),
@@ -224,6 +228,11 @@ impl<F: Fn(usize, &[u8], &Directives, Reach) -> Option<Timestamp>> Replay<F> {
                 return None;
             }
         };
+        if let Some((stream, is_own)) = file.catches_up()
+            && (is_own || !self.starts.contains_key(&stream))
+        {
+            self.starts.insert(stream, input.path.clone());
+        }
         let first = match file.look() {
             Next::Lines(n) => {
                 let mut above = file.directives().clone();
@@ -263,12 +272,19 @@ impl<F: Fn(usize, &[u8], &Directives, Reach) -> Option<Timestamp>> Replay<F> {
             let Waiting { input, first, file } = next;
             match file.map_or_else(|| self.known.open(input.source, &input.path), Ok) {
                 Ok(file) => {
+                    let file = self.without_copied_start(file, &input.path);
                     self.open.insert(order, Open { file, source: input.source, key: first });
                     self.turns.push(Reverse((first, order)));
                 }
                 Err(fault) => self.faults.push_back(fault),
             }
         }
+    }
+
+    /// Leaves out what stands before the beginning of a stream, if that is read of another file.
+    fn without_copied_start(&self, mut file: OldFile, path: &Path) -> OldFile {
+        let of = file.catches_up().and_then(|(stream, _)| self.starts.get(&stream));
+        if of.is_some_and(|of| of != path) { file.rest().unwrap_or(file) } else { file }
     }
 
     /// Hands on the lines of one file that stand before all other files' next lines.
@@ -281,11 +297,17 @@ impl<F: Fn(usize, &[u8], &Directives, Reach) -> Option<Timestamp>> Replay<F> {
         };
         let mut open = self.open.remove(&order)?;
         let batch = match open.file.look() {
-            Next::End => return open.file.finish().transpose(),
-            Next::Long | Next::Nuls => open.file.take_odd(),
+            Next::End => match open.file.rest() {
+                Some(rest) => {
+                    open.file = rest;
+                    None
+                }
+                None => return open.file.finish().transpose(),
+            },
+            Next::Long | Next::Nuls => Some(open.file.take_odd()),
             Next::Lines(n) => {
                 let n = until.map_or(n, |until| self.before(&mut open, order, n, until));
-                open.file.take(n)
+                Some(open.file.take(n))
             }
         };
         if until.is_some() {
@@ -293,7 +315,7 @@ impl<F: Fn(usize, &[u8], &Directives, Reach) -> Option<Timestamp>> Replay<F> {
         }
         self.turns.push(Reverse((open.key, order)));
         self.open.insert(order, open);
-        Some(Ok(batch))
+        batch.map(Ok)
     }
 
     /// Returns how many bytes of the `n` that are whole lines stand before `until`: at least a line.
@@ -604,6 +626,46 @@ mod tests {
         let lines = texts(&follower.poll(std::time::Duration::ZERO));
         // The line end that came later is a line of its own; nothing is read twice.
         assert_eq!(lines, ["", "5 e"]);
+    }
+
+    #[test]
+    fn what_stands_before_a_stream_is_read_once_wherever_a_run_was_cut() {
+        let dir = tempfile::tempdir().unwrap();
+        let path = dir.path().join("access.log");
+        let text =
+            |from: u32, to: u32| -> String { (from..to).map(|n| format!("{n} line\n")).collect() };
+        fs::write(&path, text(0, 100_000)).unwrap();
+        let mut known = BTreeMap::<StreamId, Position>::new();
+        let (patterns, read_from) = (vec![path.clone()], ReadFrom::End);
+        let watch = Watch { patterns, read_from, ..Watch::default() };
+        let mut follower = Follower::new(vec![watch], Vec::new(), Options::default());
+        let mut file = fs::OpenOptions::new().append(true).open(&path).unwrap();
+        let mut followed = follower.poll(std::time::Duration::ZERO);
+        file.write_all(text(100_000, 100_100).as_bytes()).unwrap();
+        followed.extend(follower.poll(std::time::Duration::from_secs(1)));
+        assert_eq!(texts(&followed).len(), 100);
+        known.extend(followed.into_iter().map(|batch| (batch.stream, batch.position)));
+        file.write_all(text(100_100, 100_200).as_bytes()).unwrap();
+        let all = [text(0, 100_000), text(100_100, 100_200)].concat();
+        for n_first in 0..8 {
+            let mut known = known.clone();
+            let mut read = String::new();
+            for n_batches in [n_first, usize::MAX, usize::MAX] {
+                let positions = known.values().cloned().collect();
+                let replay =
+                    Replay::resume(inputs(std::slice::from_ref(&path)), positions, time_of);
+                for batch in replay.take(n_batches) {
+                    let batch = batch.unwrap();
+                    read.push_str(std::str::from_utf8(&batch.bytes).unwrap());
+                    let before = batch.position.committed_before(batch.from);
+                    assert_eq!(before, known[&batch.stream].committed());
+                    assert_eq!(batch.position.committed() - before, batch.bytes.len() as u64);
+                    known.insert(batch.stream, batch.position);
+                }
+            }
+            assert!(read == all, "{n_first}");
+            assert_eq!(known.len(), 1);
+        }
     }
 
     proptest! {

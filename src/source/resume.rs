@@ -1,8 +1,8 @@
 //! Where an old file is gone on with: behind what an earlier run read of it.
 //!
 //! A file is known by its identity, or, once it was compressed or copied, as one of the same log that begins and goes on
-//! as a known one did. One whose bytes are not those that were read begins a new life. So does one that was followed from
-//! its middle: a replay is to learn what stands before, and a position cannot say that only what is behind was read.
+//! as a known one did. One whose bytes are not those that were read begins a new life. Of one that was followed from its
+//! middle, what stands before is read first: a replay is to learn it.
 
 use std::path::{Path, PathBuf};
 
@@ -42,11 +42,14 @@ impl Known {
         }
         let own = self.of_file(file.identity());
         let of_log = self.of_log(path, file.identity());
-        for position in own.into_iter().chain(of_log).filter(|one| self.is_whole(one)) {
+        for position in own.into_iter().chain(of_log) {
             let generation = own.filter(|own| *own == position).map_or(0, |own| own.generation);
             file.begin(generation);
             if file.skip_to(position) {
-                return Ok(file);
+                return match self.without_start(position) {
+                    Some(known) => Ok(OldFile::open(source, path)?.catch_up(known, file)),
+                    None => Ok(file),
+                };
             }
             if !file.is_untouched() {
                 file = OldFile::open(source, path)?;
@@ -56,14 +59,24 @@ impl Known {
         Ok(file)
     }
 
-    /// Tells whether a file was read from its start, be it that the first part was read of the file that it is a copy of.
-    fn is_whole(&self, one: &Position) -> bool {
-        let is_first = |other: &Position| {
-            Identity::of(other) != Identity::of(one)
-                && (other.head, other.head_length) == (one.head, one.head_length)
-                && one.began <= other.offset
-        };
-        one.began == 0 || self.by_log.iter().any(|(_, other)| is_first(other))
+    /// Returns the position that began behind the start of a file, if that was never read: the file's own, or that of
+    /// the file that it is a copy of.
+    fn without_start<'a>(&'a self, mut one: &'a Position) -> Option<&'a Position> {
+        for _ in 0..=self.by_log.len() {
+            if one.began <= one.early {
+                return None;
+            }
+            let is_first = |other: &&Position| {
+                Identity::of(other) != Identity::of(one)
+                    && (other.head, other.head_length) == (one.head, one.head_length)
+                    && one.began <= other.offset
+            };
+            match self.by_log.iter().map(|(_, other)| other).find(is_first) {
+                Some(first) => one = first,
+                None => return Some(one),
+            }
+        }
+        None
     }
 
     /// Returns the latest life of a file.

@@ -97,7 +97,7 @@ pub(super) fn prune(db: &Connection, number: i64, before: Timestamp) -> Result<(
     Ok((n_gone, counts(&values)))
 }
 
-/// Version 6 to 7 of the schema: a row for each value becomes a row for each token.
+/// Version 7 to 8 of the schema: a row for each value becomes a row for each token.
 pub(super) fn pack_rows(db: &Connection) -> Result<()> {
     db.execute_batch("CREATE TABLE facets (token INTEGER PRIMARY KEY, body BLOB NOT NULL) STRICT")?;
     let mut all = db.prepare(

@@ -77,6 +77,7 @@ pub(super) fn position(offset: u64) -> Position {
         tail: 1 << 63,
         size: offset + 7,
         began: 3,
+        early: 2,
         directives: Directives::from_lines(b"#Fields: date time c-ip\n#Date: 2026-03-02\n"),
         cursor: "s=1;i=2".to_owned(),
     }

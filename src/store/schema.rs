@@ -20,6 +20,7 @@ const MIGRATIONS: &[Migration] = &[
     Migration::Sql(V4),
     Migration::Sql(V5),
     Migration::Sql(V6),
+    Migration::Sql(V7),
     Migration::Code(facets::pack_rows),
 ];
 
@@ -281,6 +282,11 @@ const V6: &str = r"
 -- In which of the site's hours a principal that always calls would have been silent for too long.
 ALTER TABLE profile ADD COLUMN due INTEGER;
 CREATE INDEX profile_due ON profile (due) WHERE due IS NOT NULL;
+";
+
+const V7: &str = r"
+-- How many of the bytes before `began` a replay has read after all, from the start.
+ALTER TABLE stream ADD COLUMN early INTEGER NOT NULL DEFAULT 0;
 ";
 
 /// The newest version that this program knows.

@@ -37,7 +37,7 @@ impl Reader {
         self.read("reading the positions", |db| {
             let mut statement = db.prepare_cached(
                 "SELECT stream, path, device, inode, born, generation, offset, head, head_length,
-                   tail, size, began, directives, cursor
+                   tail, size, began, early, directives, cursor
                  FROM stream ORDER BY stream",
             )?;
             let rows = statement
@@ -83,7 +83,7 @@ impl Reader {
         self.read("reading the positions", |db| {
             let mut statement = db.prepare_cached(
                 "SELECT stream, path, device, inode, born, generation, offset, head, head_length,
-                   tail, size, began, directives, cursor, lines, parsed, rejected, usages, parsed_bytes,
+                   tail, size, began, early, directives, cursor, lines, parsed, rejected, usages, parsed_bytes,
                    rejected_bytes, discarded, gap, nuls, updated, health
                  FROM stream ORDER BY stream",
             )?;
@@ -109,15 +109,15 @@ impl Store {
 pub(super) fn add(db: &Connection, updates: &[StreamUpdate], now: Timestamp) -> Result<()> {
     let mut put = db.prepare_cached(
         "INSERT INTO stream (stream, path, device, inode, born, generation, offset, head,
-           head_length, tail, size, began, directives, cursor, lines, parsed, rejected, usages,
+           head_length, tail, size, began, early, directives, cursor, lines, parsed, rejected, usages,
            parsed_bytes, rejected_bytes, discarded, gap, nuls, updated, health)
          VALUES (?1, ?2, ?3, ?4, ?5, ?6, ?7, ?8, ?9, ?10, ?11, ?12, ?13, ?14, ?15, ?16, ?17, ?18,
-           ?19, ?20, ?21, ?22, ?23, ?24, ?25)
+           ?19, ?20, ?21, ?22, ?23, ?24, ?25, ?26)
          ON CONFLICT (stream) DO UPDATE SET
            path = excluded.path, device = excluded.device, inode = excluded.inode,
            born = excluded.born, generation = excluded.generation, offset = excluded.offset,
            head = excluded.head, head_length = excluded.head_length, tail = excluded.tail,
-           size = excluded.size, began = excluded.began, directives = excluded.directives, cursor = excluded.cursor,
+           size = excluded.size, began = excluded.began, early = excluded.early, directives = excluded.directives, cursor = excluded.cursor,
            lines = min(lines + excluded.lines, 9007199254740991),
            parsed = min(parsed + excluded.parsed, 9007199254740991),
            rejected = min(rejected + excluded.rejected, 9007199254740991),
@@ -143,6 +143,7 @@ pub(super) fn add(db: &Connection, updates: &[StreamUpdate], now: Timestamp) -> 
             position.tail.cast_signed(),
             position.size.cast_signed(),
             position.began.cast_signed(),
+            position.early.cast_signed(),
             position.directives.to_lines(),
             position.cursor,
             count(tally.lines),
@@ -179,6 +180,7 @@ fn position(row: &Row<'_>) -> Result<Position> {
         tail: bits("tail")?,
         size: bits("size")?,
         began: bits("began")?,
+        early: bits("early")?,
         directives: Directives::from_lines(&row.get::<_, Vec<u8>>("directives")?),
         cursor: row.get("cursor")?,
     })

@@ -109,14 +109,45 @@ fn what_stood_in_a_log_before_it_was_followed_is_learned_by_a_replay_once() {
             && home.json(&["status", "--json"])[0]["streams"][0]["offset"] == began
     });
     assert!(daemon.terminate().success());
-    replay(&home);
-    assert_eq!(counts(&home), (100, 100));
-    replay(&home);
-    assert_eq!(counts(&home), (100, 100));
-    home.append("logs/a.log", lines(100, 110));
+    home.append("logs/a.log", lines(100, 120));
     let daemon = home.run(&[]);
-    wait_until("the daemon goes on", || home.committed_lines() == 110);
+    wait_until("the daemon reads what is new", || home.committed_lines() == 20);
     assert!(daemon.terminate().success(), "{}", home.daemon_log());
+    home.append("logs/a.log", lines(120, 130));
+    for _ in 0..2 {
+        replay(&home);
+        assert_eq!(counts(&home), (130, 130));
+    }
+    home.append("logs/a.log", lines(130, 140));
+    let daemon = home.run(&[]);
+    wait_until("the daemon goes on", || home.committed_lines() == 140);
+    assert!(daemon.terminate().success(), "{}", home.daemon_log());
+    assert_eq!(counts(&home), (140, 140));
+    let stream = home.json(&["status", "--json"])[0]["streams"].clone();
+    assert_eq!(stream.as_array().unwrap().len(), 1, "one file has one position: {stream}");
+    assert_eq!(stream[0]["accounted"], true, "{stream}");
     let status = home.json(&["status", "--json"]).remove(0);
     assert_eq!(status["health"], serde_json::json!([]), "{status}");
+}
+
+#[test]
+fn what_stood_in_a_log_before_it_was_followed_is_learned_of_its_copies_too() {
+    let home = Home::new(&CONFIG.replace("\"start\"", "\"end\""));
+    home.append("logs/a.log", lines(0, 100));
+    let daemon = home.run(&[]);
+    wait_until("the log is followed", || home.daemon_log().contains("Started."));
+    home.append("logs/a.log", lines(100, 120));
+    wait_until("the daemon reads what is new", || home.committed_lines() == 20);
+    assert!(daemon.terminate().success(), "{}", home.daemon_log());
+    let rotated = home.path("logs/a.log.1");
+    fs::rename(home.path("logs/a.log"), &rotated).unwrap();
+    assert!(Command::new("gzip").arg("--keep").arg(&rotated).status().unwrap().success());
+    home.append("logs/a.log", lines(120, 125));
+    for _ in 0..2 {
+        replay(&home);
+        assert_eq!(counts(&home), (125, 125));
+    }
+    fs::remove_file(rotated).unwrap();
+    replay(&home);
+    assert_eq!(counts(&home), (125, 125));
 }

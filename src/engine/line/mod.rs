@@ -52,6 +52,8 @@ pub struct Position {
     /// Where reading began: what stands before was there before the file was followed, or was read of the
     /// file that this one is a copy of.
     pub began: u64,
+    /// How many of the bytes before `began` were read after all: from the start, by a replay.
+    pub early: u64,
     /// The directives in force at `offset`.
     pub directives: Directives,
     /// The journal's own name of the last message read; empty for files.
@@ -59,10 +61,21 @@ pub struct Position {
 }
 
 impl Position {
-    /// Returns how many bytes of the stream were committed: those from where reading began.
+    /// Returns how many bytes of the stream were committed: those from where reading began, and those before that
+    /// were read after all.
     #[must_use]
     pub const fn committed(&self) -> u64 {
-        self.offset.saturating_sub(self.began)
+        self.offset.saturating_sub(self.began) + self.early
+    }
+
+    /// Returns how many of them were before the byte at `from` was: what stands before `began` is read last.
+    #[must_use]
+    pub const fn committed_before(&self, from: u64) -> u64 {
+        if from < self.began {
+            from + self.offset.saturating_sub(self.began)
+        } else {
+            from - self.began + self.early
+        }
     }
 }
 
