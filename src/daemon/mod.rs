@@ -4,6 +4,7 @@ pub mod backup;
 pub mod blocked;
 pub mod follow;
 pub mod housekeeper;
+mod key;
 pub mod opening;
 pub mod outbox;
 pub mod recovery;

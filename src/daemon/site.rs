@@ -1,8 +1,7 @@
 //! A site: its configuration, its state directory, and the parts that are assembled from them.
 
-use std::fs::{self, OpenOptions};
-use std::io::{ErrorKind, Read, Write};
-use std::os::unix::fs::{DirBuilderExt, OpenOptionsExt};
+use std::fs;
+use std::io::ErrorKind;
 use std::path::{Path, PathBuf};
 
 use anyhow::Context;
@@ -20,7 +19,6 @@ use crate::engine::reader::{Reader, Source};
 use crate::engine::record::Format;
 use crate::engine::registry::Registry;
 use crate::engine::rule::{RuleFault, RuleSet};
-use crate::engine::secret::SealKey;
 use crate::engine::token::{Finder, Names, Sealer};
 use crate::engine::word::Words;
 use crate::source::follow::{ReadFrom, Watch};
@@ -29,18 +27,6 @@ use crate::store::{self, Store, backed_up};
 
 /// The database's name in the state directory.
 const DATABASE: &str = "tokenwatch.db";
-
-/// The seal key's name in the state directory.
-const KEY: &str = "seal.key";
-
-/// The one before it.
-const OLD_KEY: &str = "seal.key.old";
-
-/// Bytes of a key that is made here; it is kept as twice as many hex digits.
-const KEY_BYTES: usize = 32;
-
-/// A longer key file is the wrong file.
-const MAX_KEY: u64 = 4096;
 
 /// What a subject takes in memory at the most, about: its profile, its place in the tables, its token's (`just bench-judge`).
 const SUBJECT_BYTES: u64 = 4096;
@@ -94,74 +80,6 @@ impl Site {
             self.database().display()
         );
         Ok(Store::open(&self.database())?)
-    }
-
-    /// Reads the seal key, or makes one: 0600, in a directory 0700.
-    ///
-    /// # Errors
-    /// It cannot be read or made, or is empty.
-    pub fn key(&self) -> anyhow::Result<SealKey> {
-        let path = self.state.join(KEY);
-        let doing = || format!("reading the seal key {}", path.display());
-        let text = match fs::File::open(&path) {
-            Ok(file) => {
-                let mut text = zeroize::Zeroizing::new(Vec::new());
-                file.take(MAX_KEY).read_to_end(&mut text).with_context(doing)?;
-                text
-            }
-            Err(error) if error.kind() == ErrorKind::NotFound => {
-                anyhow::ensure!(
-                    !self.database().exists() && backed_up(&self.database()).is_none(),
-                    "the seal key {} is gone, but the database beside it, or its backup, is not: put the key back \
-                     from a backup, or move the database away to start anew",
-                    path.display()
-                );
-                make_key(&self.state, &path).with_context(doing)?
-            }
-            Err(error) => return Err(error).with_context(doing),
-        };
-        let key = text.trim_ascii();
-        anyhow::ensure!(!key.is_empty(), "the seal key {} is empty", path.display());
-        Ok(SealKey::new(key))
-    }
-
-    /// Removes what a kill left behind while a key was made. For whoever holds the lock.
-    ///
-    /// # Errors
-    /// What the file system says.
-    pub fn tidy_keys(&self) -> anyhow::Result<()> {
-        remove_drafts(&self.state).with_context(|| format!("tidying {}", self.state.display()))
-    }
-
-    /// Puts a new seal key in the place of the one that is there, which is kept beside it. For whoever holds the lock.
-    ///
-    /// A kill leaves the old key or the new one, and never none.
-    ///
-    /// # Errors
-    /// There is no key, or the file system refuses.
-    pub fn rekey(&self) -> anyhow::Result<()> {
-        let path = self.state.join(KEY);
-        let doing = || format!("replacing the seal key {}", path.display());
-        let is_file = fs::symlink_metadata(&path).with_context(doing)?.is_file();
-        anyhow::ensure!(
-            is_file,
-            "the seal key {} is no file: replace what it leads to",
-            path.display()
-        );
-        let replace = || {
-            remove_drafts(&self.state)?;
-            // Linked under another name first, so that the one before it goes only when this one is there.
-            let (old, spare) = (self.state.join(OLD_KEY), self.state.join(format!(".{OLD_KEY}")));
-            remove(&spare)?;
-            fs::hard_link(&path, &spare)?;
-            fs::rename(&spare, &old)?;
-            // Two names of one file stay (rename(2)): after a kill in between it is the old one already.
-            remove(&spare)?;
-            let (draft, _) = draft_key(&self.state)?;
-            fs::rename(&draft, &path)?;
-            fs::File::open(&self.state)?.sync_all()
-        };
-        replace().with_context(doing)
     }
 
     /// Returns the names of places where tokens stand.
@@ -402,63 +320,4 @@ fn rule_files(folder: &Path) -> std::io::Result<Vec<(String, String)>> {
     }
     files.sort();
     Ok(files)
-}
-
-/// Removes a file that need not be there.
-fn remove(path: &Path) -> std::io::Result<()> {
-    match fs::remove_file(path) {
-        Err(error) if error.kind() != ErrorKind::NotFound => Err(error),
-        _ => Ok(()),
-    }
-}
-
-fn make_key(state: &Path, path: &Path) -> std::io::Result<zeroize::Zeroizing<Vec<u8>>> {
-    // Written whole under another name, then linked: of two programs that start at once one wins,
-    // and nobody ever reads half a key.
-    let (draft, text) = draft_key(state)?;
-    let linked = fs::hard_link(&draft, path);
-    remove(&draft)?;
-    match linked {
-        // A draft may be gone only once there is a key.
-        Err(error) if matches!(error.kind(), ErrorKind::AlreadyExists | ErrorKind::NotFound) => {
-            fs::read(path).map(Into::into)
-        }
-        linked => linked.map(|()| text),
-    }
-}
-
-/// Removes the drafts of keys that a kill left behind: each is a secret that nobody needs. Only where there is a key, so
-/// that whoever makes the first one has its own.
-fn remove_drafts(state: &Path) -> std::io::Result<()> {
-    if !state.join(KEY).exists() {
-        return Ok(());
-    }
-    let start = format!(".{KEY}.");
-    for entry in fs::read_dir(state)? {
-        let entry = entry?;
-        let name = entry.file_name();
-        let process = name.to_str().and_then(|name| name.strip_prefix(&start));
-        if process.is_some_and(|process| process.parse::<u32>().is_ok()) {
-            remove(&entry.path())?;
-        }
-    }
-    Ok(())
-}
-
-/// Makes a key under a name of its own.
-fn draft_key(state: &Path) -> std::io::Result<(PathBuf, zeroize::Zeroizing<Vec<u8>>)> {
-    fs::DirBuilder::new().recursive(true).mode(0o700).create(state)?;
-    let mut bytes = zeroize::Zeroizing::new([0; KEY_BYTES]);
-    fs::File::open("/dev/urandom")?.read_exact(bytes.as_mut())?;
-    let mut text = zeroize::Zeroizing::new(Vec::with_capacity(2 * KEY_BYTES + 1));
-    for byte in bytes.iter() {
-        write!(text, "{byte:02x}")?;
-    }
-    writeln!(text)?;
-    let draft = state.join(format!(".{KEY}.{}", std::process::id()));
-    let mut file =
-        OpenOptions::new().write(true).create(true).truncate(true).mode(0o600).open(&draft)?;
-    file.write_all(&text)?;
-    file.sync_all()?;
-    Ok((draft, text))
 }
