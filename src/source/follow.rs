@@ -364,9 +364,15 @@ impl Follower {
             self.begin_anew(at);
             return Ok(Some(0));
         }
+        let unread = (tail.position.offset == 0).then(|| tail.position.clone());
         let step = tail.step(&mut self.scratch, rest)?;
         if std::mem::take(&mut tail.is_warned) {
             tracing::info!(path = %tail.resolved.display(), "File can be read again.");
+        }
+        if let Some(unread) = unread
+            && self.has_late_copies(at, unread)?
+        {
+            return Ok(Some(0));
         }
         match step {
             Step::Batch(batch) => {

@@ -14,7 +14,7 @@ use super::follow::{Drain, Follower, Place};
 use super::old::OldFile;
 use super::rotation::{self, Identity, Meaning, Seen};
 use super::search::{Head, compare, is_beginning, is_copy};
-use crate::engine::line::Loss;
+use crate::engine::line::{Loss, Position};
 
 impl Follower {
     /// Tells whether a file is to be read as it stands. Its first bytes are compared once with the
@@ -91,13 +91,16 @@ impl Follower {
         let mut siblings = self.folders.siblings(&path).unwrap_or_default();
         let mut copy = self.find_copy(at, &siblings);
         if copy.is_none() {
-            // Directories are large and seldom change: listed anew only where it matters.
-            siblings = Folders::default().siblings(&path).unwrap_or_default();
+            // Directories are large and seldom change: listed anew only where it matters. While names are shifted, one may
+            // be missed.
+            siblings = Folders::default().settled(&path).unwrap_or_default();
             copy = self.find_copy(at, &siblings);
         }
         let mut began = self.tails.get(at).map(|tail| tail.began);
         match copy {
             Some(copy) => {
+                // Nothing that is older than what is known by then is ever looked for: no name may be missed.
+                siblings = Folders::default().settled(&path).unwrap_or(siblings);
                 siblings.retain(|found| found.seen.modified >= copy.seen.modified);
                 began = began.max(Some(copy.seen.began())).max(self.began_behind(at, &siblings));
                 self.admit_between(at, siblings);
@@ -152,6 +155,28 @@ impl Follower {
             self.ready.push_back(tail.announce());
         }
         has_more
+    }
+
+    /// After the first bytes of a file were read: looks for copies again if it has changed since the last look. It may have
+    /// been copied and cut just before it was read, and only now it is sure that the copy is there. True if there are
+    /// some: then nothing of the file is read yet.
+    pub(super) fn has_late_copies(&mut self, at: usize, unread: Position) -> io::Result<bool> {
+        let swept = self.swept.unwrap_or_default();
+        let Some(tail) = self.tails.get_mut(at) else { return Ok(false) };
+        let Some(seen) = tail.file.as_ref().map(Seen::of).transpose()? else { return Ok(false) };
+        if tail.position.offset == 0 || seen.modified == tail.seen.modified {
+            return Ok(false);
+        }
+        tail.note(seen, swept);
+        let read = std::mem::replace(&mut tail.position, unread);
+        let has_copies = self.search_copies(at);
+        let Some(tail) = self.tails.get_mut(at) else { return Ok(false) };
+        if has_copies {
+            tail.adopt(tail.position.clone());
+        } else {
+            tail.position = read;
+        }
+        Ok(has_copies)
     }
 
     /// Keeps what may be a copy that was made since a file was first seen. What began when a file that

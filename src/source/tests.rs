@@ -1155,6 +1155,8 @@ enum Beat {
     Poll(Vec<(u8, Step)>),
     /// So many batches of such a poll are committed; then the program is killed.
     Crash(u8, Vec<(u8, Step)>),
+    /// Copies the log and cuts it.
+    Cut,
 }
 
 /// What happens to the log between two looks.
@@ -1162,6 +1164,7 @@ enum Beat {
 enum Step {
     Write,
     Rename(u8),
+    Cut,
 }
 
 fn beat() -> impl Strategy<Value = Beat> {
@@ -1217,6 +1220,7 @@ fn amid<T>(log: &Rc<RefCell<Shifted>>, steps: Vec<(u8, Step)>, act: impl FnOnce(
             match step {
                 Step::Write => log.borrow_mut().write(1),
                 Step::Rename(n_renames) => log.borrow_mut().rotate(usize::from(*n_renames)),
+                Step::Cut => log.borrow_mut().cut(),
             }
             next = steps.next();
         }
@@ -1234,11 +1238,26 @@ struct Shifted {
     /// Renames of the rotation under way that are still to be done.
     pending: Vec<usize>,
     written: Vec<String>,
+    /// Its files get times of their own instead.
+    is_timed: bool,
+    n_touched: u64,
 }
 
 impl Shifted {
     fn new(dir: &Path) -> Self {
-        Self { dir: dir.to_owned(), n_rotated: 0, pending: Vec::new(), written: Vec::new() }
+        Self {
+            dir: dir.to_owned(),
+            n_rotated: 0,
+            pending: Vec::new(),
+            written: Vec::new(),
+            is_timed: false,
+            n_touched: 0,
+        }
+    }
+
+    /// The same, but each change is later than the one before by the clock.
+    fn timed(dir: &Path) -> Self {
+        Self { is_timed: true, ..Self::new(dir) }
     }
 
     fn name(&self, n: usize) -> PathBuf {
@@ -1256,6 +1275,7 @@ impl Shifted {
         }
         let mut file = OpenOptions::new().append(true).create(true).open(self.name(0)).unwrap();
         file.write_all(text.as_bytes()).unwrap();
+        self.touch(0);
     }
 
     /// Goes on with a rotation, at most so many renames.
@@ -1263,6 +1283,30 @@ impl Shifted {
         for _ in 0..n_renames {
             let Some(n) = self.pending.pop() else { return };
             fs::rename(self.name(n), self.name(n + 1)).unwrap();
+        }
+    }
+
+    /// Rotates as `copytruncate` does it, between two looks.
+    fn cut(&mut self) {
+        self.rename(usize::MAX);
+        if !self.name(0).exists() {
+            return;
+        }
+        for n in (1..=self.n_rotated).rev() {
+            fs::rename(self.name(n), self.name(n + 1)).unwrap();
+        }
+        self.n_rotated += 1;
+        fs::copy(self.name(0), self.name(1)).unwrap();
+        self.touch(1);
+        File::options().write(true).open(self.name(0)).unwrap().set_len(0).unwrap();
+        self.touch(0);
+    }
+
+    fn touch(&mut self, n: usize) {
+        if self.is_timed {
+            self.n_touched += 1;
+            let time = SystemTime::UNIX_EPOCH + Duration::from_secs(2_000_000_000 + self.n_touched);
+            File::options().append(true).open(self.name(n)).unwrap().set_modified(time).unwrap();
         }
     }
 
@@ -1275,15 +1319,32 @@ impl Shifted {
     }
 }
 
-fn rotated_at_any_moment(pattern: &str, beats: &[Beat]) -> Result<(), TestCaseError> {
+/// A log that is copied and cut at any moment.
+fn beat_with_cuts() -> impl Strategy<Value = Beat> {
+    let step = prop_oneof![2 => Just(Step::Write), 2 => Just(Step::Cut)];
+    let steps = proptest::collection::vec((0..12_u8, step), 0..8);
+    prop_oneof![
+        4 => (1..4_u8).prop_map(Beat::Write),
+        3 => Just(Beat::Cut),
+        2 => steps.clone().prop_map(Beat::Poll),
+        3 => ((0..6_u8), steps).prop_map(|(n, steps)| Beat::Crash(n, steps)),
+    ]
+}
+
+fn rotated_at_any_moment(
+    pattern: &str,
+    new: fn(&Path) -> Shifted,
+    beats: &[Beat],
+) -> Result<(), TestCaseError> {
     let mut bench = Bench::start(&[pattern]);
-    let log = Rc::new(RefCell::new(Shifted::new(bench.dir.path())));
+    let log = Rc::new(RefCell::new(new(bench.dir.path())));
     log.borrow_mut().write(1);
     bench.poll();
     for beat in beats {
         match beat {
             Beat::Write(n_lines) => log.borrow_mut().write(usize::from(*n_lines)),
             Beat::Rename(n_renames) => log.borrow_mut().rotate(usize::from(*n_renames)),
+            Beat::Cut => log.borrow_mut().cut(),
             Beat::Poll(steps) => amid(&log, steps.clone(), || bench.poll()),
             Beat::Crash(n_committed, steps) => {
                 amid(&log, steps.clone(), || bench.crash(usize::from(*n_committed)));
@@ -1293,6 +1354,10 @@ fn rotated_at_any_moment(pattern: &str, beats: &[Beat]) -> Result<(), TestCaseEr
     log.borrow_mut().write(1);
     bench.poll();
     bench.poll();
+    if log.borrow().is_timed {
+        // Where looks come amid a cut, the copy may be known only after the log.
+        bench.lines.sort();
+    }
     prop_assert_eq!(&bench.lines, &log.borrow().written);
     prop_assert_eq!(bench.missing, Missing::default());
     Ok(())
@@ -1311,7 +1376,14 @@ proptest! {
         tick in tick(),
     ) {
         TICK.set(tick);
-        rotated_at_any_moment("a", &beats)?;
+        rotated_at_any_moment("a", Shifted::new, &beats)?;
+    }
+
+    #[test]
+    fn copies_and_cuts_at_any_moment_and_crashes_lose_nothing(
+        beats in proptest::collection::vec(beat_with_cuts(), 1..40),
+    ) {
+        rotated_at_any_moment("a", Shifted::timed, &beats)?;
     }
 
     #[test]
@@ -1320,7 +1392,49 @@ proptest! {
         tick in tick(),
     ) {
         TICK.set(tick);
-        rotated_at_any_moment("a*", &beats)?;
+        rotated_at_any_moment("a*", Shifted::new, &beats)?;
+    }
+}
+
+#[test]
+fn a_log_that_is_copied_and_cut_before_its_first_bytes_are_read_is_read_whole() {
+    // It happens before the first look, before the second one, and so on.
+    for n_looks in 0.. {
+        let mut bench = Bench::start(&["a"]);
+        bench.write("a", "one\n");
+        bench.poll();
+        bench.copy("a", "a.1");
+        bench.truncate("a");
+        bench.write("a", "two\n");
+        bench.restart();
+        let [log, first, second] = ["a", "a.1", "a.2"].map(|name| bench.path(name));
+        let mut n = 0;
+        let step = move || {
+            if n == n_looks {
+                fs::rename(&first, &second).unwrap();
+                let mut time = fs::metadata(&log).unwrap().modified().unwrap();
+                let mut next = || {
+                    time += Duration::from_secs(1);
+                    time
+                };
+                fs::write(&first, fs::read(&log).unwrap()).unwrap();
+                File::options().append(true).open(&first).unwrap().set_modified(next()).unwrap();
+                fs::write(&log, "three\n").unwrap();
+                File::options().append(true).open(&log).unwrap().set_modified(next()).unwrap();
+            }
+            n += 1;
+        };
+        meanwhile(step, || bench.poll());
+        if !bench.path("a.2").exists() {
+            assert!(n_looks > 5, "there are some looks");
+            return;
+        }
+        bench.written += 2;
+        bench.rest();
+        bench.restart();
+        bench.rest();
+        assert_eq!(bench.take(), ["one", "two", "three"], "{n_looks}");
+        assert_eq!(bench.missing, Missing::default(), "{n_looks}");
     }
 }
 
