@@ -1439,6 +1439,37 @@ fn a_log_that_is_copied_and_cut_before_its_first_bytes_are_read_is_read_whole() 
 }
 
 #[test]
+fn copies_whose_names_are_shifted_while_the_log_begins_anew_are_all_read() {
+    // Names are looked at in their order: the tenth before the ninth.
+    for n_looks in 0..40 {
+        let mut bench = Bench::start(&["a"]);
+        bench.write("a", "one\n");
+        bench.poll();
+        for (copy, next) in [("a.10", "two\n"), ("a.9", "three\n")] {
+            bench.copy("a", copy);
+            bench.truncate("a");
+            bench.write("a", next);
+        }
+        bench.restart();
+        let [ninth, tenth, last] = ["a.9", "a.10", "a.11"].map(|name| bench.path(name));
+        let mut n = 0;
+        let step = move || {
+            if n == n_looks {
+                fs::rename(&tenth, &last).unwrap();
+                fs::rename(&ninth, &tenth).unwrap();
+            }
+            n += 1;
+        };
+        meanwhile(step, || bench.poll());
+        bench.rest();
+        bench.restart();
+        bench.rest();
+        assert_eq!(bench.take(), ["one", "two", "three"], "{n_looks}");
+        assert_eq!(bench.missing, Missing::default(), "{n_looks}");
+    }
+}
+
+#[test]
 fn a_file_that_is_renamed_before_it_is_opened_is_not_overtaken() {
     // The rename comes before the first look, before the second one, and so on.
     for n_looks in 0..40 {
