@@ -63,7 +63,11 @@ impl Follower {
             }
         }
         folders.settle(&self.logs_to_find(&lost, &mut looks));
+        // Those with something to lose look for it first: what nobody knows could be anybody's.
+        let is_whole = |tail: &Tail| tail.position.size <= tail.position.offset;
+        lost.sort_by_key(|at| self.tails.get(*at).is_some_and(is_whole));
         lost.retain(|at| self.relocate(*at, &mut folders, now).is_some());
+        lost.sort_unstable();
         let logs = self.logs_in_doubt(&lost, &listed, &mut folders);
         folders.settle(&logs);
         self.follow_names(&logs, &mut folders, now);

@@ -595,6 +595,32 @@ fn a_compressed_file_that_is_removed_after_it_was_read_is_no_gap() {
 }
 
 #[test]
+fn a_file_that_was_read_in_its_compressed_form_takes_no_other_file_s_away() {
+    let mut bench = Bench::start(&["a"]);
+    bench.write("a", "zero\n");
+    bench.poll();
+    for (first, more) in [("one\n", "two\n"), ("three\n", "four\n")] {
+        bench.rename("a", "a.0");
+        fs::remove_file(bench.path("a.0")).unwrap();
+        bench.poll();
+        bench.write("a", first);
+        // Known from now on, and nothing of it read.
+        bench.crash(1);
+        bench.write("a", more);
+        bench.rename("a", "a.1");
+        bench.gzip("a.1");
+        bench.rename("a.1.gz", if first == "one\n" { "a.2.gz" } else { "a.1.gz" });
+        bench.write("a", "");
+        bench.rest();
+        bench.restart();
+    }
+    bench.rest();
+    let lines = bench.take();
+    assert_eq!(lines, ["zero", "one", "two", "three", "four"]);
+    assert_eq!(bench.missing, Missing::default());
+}
+
+#[test]
 fn a_rotated_file_deleted_before_it_was_read_is_one_gap() {
     let mut bench = Bench::start(&["a"]);
     bench.write("a", "one\ntw");
