@@ -38,6 +38,7 @@ struct State {
     streams: Vec<StreamStatus>,
     stats: Stats,
     last_error: String,
+    last_refusal: String,
     threshold: Option<Threshold>,
     roll: Roll,
     backed_up: Option<Timestamp>,
@@ -113,6 +114,7 @@ fn state_of(context: &Context) -> anyhow::Result<State> {
         backed_up: backed_up(reader.path()),
         backup_failed: reader.backup_failed()?,
         last_error: last_error.unwrap_or_default(),
+        last_refusal: reader.last_refusal()?,
         threshold: threshold(&context.site, &reader)?,
         roll: roll.and_then(|row| Roll::decode(&row.body)).unwrap_or_default(),
     })
@@ -139,12 +141,7 @@ fn print_threshold(
         (true, ..) => format!("[alerts] budget is {budget} a week; a week has to be counted first"),
     };
     let text = format!("scores from {} nats on: {why}", threshold.nats);
-    let mut name = "mailed at once";
-    for line in print::wrapped(&text, usize::from(table::width()).saturating_sub(18)) {
-        printer.line(format_args!("{name:<17} {line}"))?;
-        name = "";
-    }
-    Ok(())
+    Ok(print_wrapped(printer, "mailed at once", &text)?)
 }
 
 /// Returns how long a stream has had bytes that were not read: since its last commit, if its file
@@ -288,21 +285,34 @@ fn print_counts(printer: &mut Printer, state: &State, now: Timestamp) -> std::io
     let ago = |time: Timestamp| print::ago(time, now);
     let oldest = mails.oldest.map(|time| format!(", the oldest queued {}", ago(time)));
     let dead = if mails.dead > 0 { format!(", {} given up", mails.dead) } else { String::new() };
+    let refused = match mails.refused {
+        0 => String::new(),
+        n => format!(", {n} refused by a recipient"),
+    };
     let sent = mails.last_sent.map(|time| format!(", last sent {}", ago(time)));
     let (oldest, sent) = (oldest.unwrap_or_default(), sent.unwrap_or_default());
-    printer.line(format_args!("{:<17} {} waiting{oldest}{dead}{sent}", "mails", mails.waiting))?;
-    if !state.last_error.is_empty() {
-        let room = usize::from(table::width()).saturating_sub(18);
-        let mut name = "last error";
-        for line in print::wrapped(&print::safe(&state.last_error), room) {
-            printer.line(format_args!("{name:<17} {line}"))?;
-            name = "";
-        }
+    let mails = format!("{} waiting{oldest}{dead}{refused}{sent}", mails.waiting);
+    printer.line(format_args!("{:<17} {mails}", "mails"))?;
+    for (name, text) in [("last error", &state.last_error), ("last refused", &state.last_refusal)] {
+        print_wrapped(printer, name, text)?;
     }
     let backup = state
         .backed_up
         .map_or_else(|| "no backup yet".to_owned(), |made| format!("backed up {}", ago(made)));
     printer.line(format_args!("{:<17} {}, {backup}", "database", print::size(stats.bytes)))
+}
+
+/// Prints a text under a name, over as many lines as it takes; nothing if there is none.
+fn print_wrapped(printer: &mut Printer, mut name: &str, text: &str) -> std::io::Result<()> {
+    if text.is_empty() {
+        return Ok(());
+    }
+    let room = usize::from(table::width()).saturating_sub(18);
+    for line in print::wrapped(&print::safe(text), room) {
+        printer.line(format_args!("{name:<17} {line}"))?;
+        name = "";
+    }
+    Ok(())
 }
 
 fn print_layers(printer: &mut Printer, layers: &[Layer], now: Timestamp) -> std::io::Result<()> {
@@ -323,13 +333,15 @@ fn print_layers(printer: &mut Printer, layers: &[Layer], now: Timestamp) -> std:
 
 fn status_json(state: &State, layers: &[Layer], now: Timestamp) -> Json {
     let stats = &state.stats;
-    let OutboxStats { waiting, oldest, dead, last_sent } = stats.outbox;
+    let OutboxStats { waiting, oldest, dead, refused, last_sent } = stats.outbox;
     let outbox = print::object([
         ("waiting", json!(waiting)),
         ("oldest", print::time(oldest)),
         ("dead", json!(dead)),
+        ("refused", json!(refused)),
         ("last_sent", print::time(last_sent)),
         ("last_error", json!(state.last_error)),
+        ("last_refusal", json!(state.last_refusal)),
     ]);
     json!({
         "streams": state.streams.iter().map(|stream| stream_json(stream, now)).collect::<Vec<_>>(),

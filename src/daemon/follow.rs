@@ -13,8 +13,8 @@ use anyhow::Context;
 use tracing::{debug, info, warn};
 
 use crate::clock::{monotonic, now};
-use crate::daemon::outbox;
 use crate::daemon::strain::Strains;
+use crate::daemon::telling;
 use crate::daemon::worker::{Delivery, Worker};
 use crate::deliver::render::Files;
 use crate::engine::alert::Alert;
@@ -195,7 +195,7 @@ impl<L: Listener> Loop<'_, L> {
             return Ok(());
         }
         let files =
-            retry(listener, "reading the positions", || outbox::files(&worker.store, &alerts));
+            retry(listener, "reading the positions", || telling::files(&worker.store, &alerts));
         // They are committed, and told only here: without their paths, if need be.
         listener.told(&alerts, &|stream| files.as_ref().ok()?.get(&stream).cloned());
         files.map(drop)

@@ -13,4 +13,5 @@ pub mod run;
 pub mod site;
 pub mod strain;
 pub mod systemd;
+mod telling;
 pub mod worker;

@@ -15,29 +15,28 @@ use tracing::{error, info, warn};
 
 use crate::clock;
 use crate::config::{Mail as MailConfig, Security as ConfiguredSecurity};
+use crate::daemon::telling::{files, history, plain, summary};
 use crate::deliver::email::{Delivery, MailSettings, Mailer, Password, Security, Server};
 use crate::deliver::render::{self, Bundle, Context, Digest, Mail};
-use crate::engine::alert::{Alert, Level};
-use crate::engine::ledger::Facet;
-use crate::engine::line::StreamId;
+use crate::engine::alert::Level;
 use crate::engine::time::{DAY, HOUR, MINUTE, SECOND, Timestamp};
-use crate::store::{About, Found, Outgoing, Reader, Store, StoreError, StoredAlert};
+use crate::store::{About, Found, Outgoing, Store, StoreError, Summary};
 
 /// Waits between two tries of a mail: the first; each further is twice as long, up to the longest.
-const BACKOFF: (i64, i64) = (SECOND, 30 * MINUTE);
+const BACKOFF: (i64, i64) = (30 * SECOND, 30 * MINUTE);
 
 /// How long the first mail beyond the cap waits for others, before the digest of its hour goes out: what
 /// comes after the digest has to wait for the next, so it should hold the whole of a burst.
 const GATHER: i64 = 2 * MINUTE;
+
+/// While more is due than may go out, a rule has one mail in so long: what Alertmanager takes for `group_interval`.
+const ONE_A_RULE: i64 = 5 * MINUTE;
 
 /// Mails that are looked at in one turn, and so the most that a digest of an hour stands for.
 const AT_A_TIME: u32 = 5000;
 
 /// Alerts that one mail tells of in full; the rest is counted.
 const MAX_ALERTS: usize = 200;
-
-/// Countries and clients that a mail names as usual.
-const MAX_SHOWN: usize = 5;
 
 /// Checks what the configuration says of mail and makes the mailer of it. `credentials` is where
 /// systemd put credentials.
@@ -81,6 +80,8 @@ pub struct Pump {
     /// Recipients that have a mail which others still wait for. Lost with the process: then they may
     /// get it twice.
     served: BTreeMap<i64, BTreeSet<String>>,
+    /// Whoever starts or reloads the daemon may have put the mail server right: what waits for its next try is tried once.
+    is_new: bool,
     stopping: Arc<AtomicBool>,
 }
 
@@ -117,7 +118,7 @@ impl Pump {
     ) -> anyhow::Result<Self> {
         let runtime = tokio::runtime::Builder::new_current_thread().enable_all().build()?;
         let served = BTreeMap::new();
-        Ok(Self { store, mailer, rules, host, runtime, served, stopping })
+        Ok(Self { store, mailer, rules, host, runtime, served, is_new: true, stopping })
     }
 
     /// Sends from now on through these.
@@ -131,21 +132,56 @@ impl Pump {
     /// What the store says; nothing is lost by it.
     pub fn turn(&mut self, now: Timestamp) -> Result<Timestamp, StoreError> {
         self.queue_digest(now)?;
+        if self.is_new {
+            self.store.hasten(now)?;
+            self.is_new = false;
+        }
         let due = self.store.due(now, AT_A_TIME)?;
         let (digests, incidents): (Vec<_>, Vec<_>) =
             due.into_iter().partition(|mail| matches!(mail.about, About::Digest { .. }));
         for mail in digests.iter().take(self.room(now)?) {
             self.send_one(mail, now)?;
         }
-        let room = self.room(now)?;
-        for mail in incidents.iter().take(room) {
-            self.send_one(mail, now)?;
-        }
-        let rest = incidents.get(room..).unwrap_or_default();
-        if self.may_bundle(rest, now)? {
-            self.send_bundle(rest, now)?;
+        let rest = self.send_singly(&incidents, now)?;
+        if self.may_bundle(&rest, now)? {
+            self.send_bundle(&rest, now)?;
         }
         self.next_turn(now)
+    }
+
+    /// Sends what may have a mail of its own; returns what is to wait for the digest of the hour. If that is more than
+    /// may go out, no rule has more than one mail in a while: a storm of one is not to take the place of all others.
+    fn send_singly<'a>(
+        &mut self,
+        incidents: &'a [Outgoing],
+        now: Timestamp,
+    ) -> Result<Vec<&'a Outgoing>, StoreError> {
+        let mut room = self.room(now)?;
+        let mut told = None;
+        if room < incidents.len() {
+            told = Some(self.store.rules_told_since(now.plus(-ONE_A_RULE))?);
+        }
+        let (mut rest, mut waiting, mut failed) = (Vec::new(), BTreeSet::new(), BTreeSet::new());
+        for mail in incidents {
+            // Mails about one principal keep their order.
+            if failed.contains(&mail.principal) {
+                continue;
+            }
+            let is_shared = matches!(mail.about, About::Storm { .. });
+            let is_told = told.as_ref().is_some_and(|told| told.contains(&mail.rule));
+            if room == 0 || is_shared || is_told || waiting.contains(&mail.principal) {
+                // What is about many is in no order with anything.
+                waiting.extend(Some(mail.principal.clone()).filter(|name| !name.is_empty()));
+                rest.push(mail);
+                continue;
+            }
+            room -= 1;
+            told.as_mut().map(|told| told.insert(mail.rule.clone()));
+            if self.send_one(mail, now)? == Tried::InVain {
+                failed.insert(mail.principal.clone());
+            }
+        }
+        Ok(rest)
     }
 
     /// Returns how many mails may go out now; the digest of an hour is beside the cap.
@@ -159,7 +195,7 @@ impl Pump {
 
     /// Tells whether what is beyond the cap goes out now, as one: no more than once an hour, restarts
     /// of the daemon included.
-    fn may_bundle(&self, rest: &[Outgoing], now: Timestamp) -> Result<bool, StoreError> {
+    fn may_bundle(&self, rest: &[&Outgoing], now: Timestamp) -> Result<bool, StoreError> {
         let Some(first) = rest.first() else { return Ok(false) };
         let last = self.store.bundled()?;
         // A clock that was set back must not hold the digest for longer than that.
@@ -193,15 +229,20 @@ impl Pump {
         Ok(())
     }
 
-    fn send_one(&mut self, outgoing: &Outgoing, now: Timestamp) -> Result<(), StoreError> {
+    fn send_one(&mut self, outgoing: &Outgoing, now: Timestamp) -> Result<Tried, StoreError> {
         if self.stopping.load(Ordering::Relaxed) {
-            return Ok(());
+            return Ok(Tried::InVain);
         }
         match self.write(outgoing)? {
             Some(mail) => self.send(&[outgoing], &mail, Sent::Single, now),
-            // Its incident was pruned or forgotten, or its rows are damaged: there is nothing left to tell.
-            None => self.store.dead(outgoing.id, "what it tells of is gone, or cannot be read"),
+            None => self.bury(outgoing),
         }
+    }
+
+    /// Its incident was pruned or forgotten, or its rows are damaged: there is nothing left to tell.
+    fn bury(&mut self, outgoing: &Outgoing) -> Result<Tried, StoreError> {
+        self.store.dead(outgoing.id, "what it tells of is gone, or cannot be read")?;
+        Ok(Tried::Done)
     }
 
     /// Mails that the database takes nothing, and so no mail either, since a time.
@@ -219,7 +260,21 @@ impl Pump {
     }
 
     /// Sends several mails as one.
-    fn send_bundle(&mut self, rest: &[Outgoing], now: Timestamp) -> Result<(), StoreError> {
+    fn send_bundle(&mut self, rest: &[&Outgoing], now: Timestamp) -> Result<(), StoreError> {
+        let Some(first) = rest.first() else { return Ok(()) };
+        let (alerts, upto) = self.sum_up(rest)?;
+        if alerts.n_alerts == 0 {
+            return rest.iter().try_for_each(|outgoing| self.bury(outgoing).map(drop));
+        }
+        let last = rest.last().map_or(first.id, |last| last.id);
+        let id = format!("{}.bundle.{last}.{upto}", first.message_id);
+        let bundle = Bundle::Overflow(self.rules.max_per_hour);
+        let mail = self.digest(&id, bundle, alerts, first.created)?;
+        self.send(rest, &mail, Sent::Bundle { upto }, now).map(drop)
+    }
+
+    /// Returns what several mails tell of, and up to which alert a storm among them does.
+    fn sum_up(&self, rest: &[&Outgoing]) -> Result<(Summary, i64), StoreError> {
         let mut alerts = Vec::new();
         let mut told = BTreeSet::new();
         for outgoing in rest {
@@ -228,15 +283,22 @@ impl Pump {
                 && told.insert(incident)
                 && let Found::One(found) = self.store.incident(incident)?
             {
-                alerts.extend(found.alerts);
+                alerts.extend(plain(&found.alerts));
             }
         }
-        let Some(first) = rest.first() else { return Ok(()) };
-        let last = rest.last().map_or(first.id, |last| last.id);
-        let id = format!("{}.bundle.{last}", first.message_id);
-        let bundle = Bundle::Overflow(self.rules.max_per_hour);
-        let mail = self.digest(&id, bundle, &alerts, first.created)?;
-        self.send(&rest.iter().collect::<Vec<_>>(), &mail, Sent::Bundle, now)
+        let mut all = summary(alerts);
+        let mut last = 0;
+        for outgoing in rest {
+            if let About::Storm { after, upto } = outgoing.about {
+                let range = (after, upto);
+                let storm = self.store.summary(range, self.rules.at_once, &told, MAX_ALERTS)?;
+                all.alerts.extend(storm.alerts);
+                all.n_alerts += storm.n_alerts;
+                all.n_incidents += storm.n_incidents;
+                last = upto;
+            }
+        }
+        Ok((all, last))
     }
 
     /// Writes a mail; `None` if what it tells of is gone.
@@ -264,15 +326,12 @@ impl Pump {
             }
             About::Digest { day, .. } => {
                 let alerts = self.store.digest_alerts(outgoing, self.rules.at_once)?;
-                let mail = self.digest(
-                    &outgoing.message_id,
-                    Bundle::Daily(day),
-                    &alerts,
-                    outgoing.created,
-                )?;
-                Ok(Some(mail))
+                let alerts = summary(plain(&alerts));
+                let bundle = Bundle::Daily(day);
+                self.digest(&outgoing.message_id, bundle, alerts, outgoing.created).map(Some)
             }
-            About::Illegible => Ok(None),
+            // A storm has no mail of its own.
+            About::Storm { .. } | About::Illegible => Ok(None),
         }
     }
 
@@ -280,11 +339,11 @@ impl Pump {
         &self,
         id: &str,
         bundle: Bundle<'_>,
-        alerts: &[StoredAlert],
+        summary: Summary,
         date: Timestamp,
     ) -> Result<Mail, StoreError> {
-        let mut told: Vec<Alert> = plain(alerts);
-        let n_more = told.len().saturating_sub(MAX_ALERTS) as u64;
+        let Summary { alerts: mut told, n_alerts, n_incidents } = summary;
+        told.sort_by_key(|alert| std::cmp::Reverse((alert.rule.level, alert.risk)));
         told.truncate(MAX_ALERTS);
         let files = files(&self.store, &told)?;
         let context = Context {
@@ -293,7 +352,7 @@ impl Pump {
             files: &|stream| files.get(&stream).cloned(),
             history: &[],
         };
-        Ok(render::digest(&Digest { id, bundle, alerts: &told, n_more }, &context))
+        Ok(render::digest(&Digest { id, bundle, alerts: &told, n_alerts, n_incidents }, &context))
     }
 
     /// Sends one mail that stands for one or several rows of the outbox.
@@ -303,8 +362,8 @@ impl Pump {
         mail: &Mail,
         kind: Sent,
         now: Timestamp,
-    ) -> Result<(), StoreError> {
-        let Some(first) = rows.first() else { return Ok(()) };
+    ) -> Result<Tried, StoreError> {
+        let Some(first) = rows.first() else { return Ok(Tried::Done) };
         // Whoever has all that this mail tells does not get it again.
         let of_row = |row: &&Outgoing| self.served.get(&row.id).cloned().unwrap_or_default();
         let served = rows.iter().map(of_row).reduce(|all, one| &all & &one).unwrap_or_default();
@@ -317,7 +376,7 @@ impl Pump {
                 () = until(&stopping) => None,
             }
         });
-        let Some(deliveries) = sent else { return Ok(()) };
+        let Some(deliveries) = sent else { return Ok(Tried::InVain) };
         let now = clock::now().max(now);
         let outcome = Outcome::of(&deliveries, !served.is_empty());
         for row in rows {
@@ -331,8 +390,8 @@ impl Pump {
                 }
                 let ids: Vec<i64> = rows.iter().map(|row| row.id).collect();
                 match kind {
-                    Sent::Single => self.store.sent(&ids, now)?,
-                    Sent::Bundle => self.store.sent_bundled(&ids, now)?,
+                    Sent::Single => self.store.sent(first.id, &refused, now)?,
+                    Sent::Bundle { upto } => self.store.sent_bundled(&ids, upto, &refused, now)?,
                 }
                 info!(id = mail.message_id, rows = rows.len(), "Mail was sent.");
             }
@@ -342,7 +401,7 @@ impl Pump {
                 for row in rows {
                     self.store.failed(row.id, &why, next)?;
                 }
-                return Ok(());
+                return Ok(Tried::InVain);
             }
             Outcome::Never { why } => {
                 error!(id = mail.message_id, error = why, "Mail cannot be sent, and is given up.");
@@ -354,7 +413,7 @@ impl Pump {
         for row in rows {
             self.served.remove(&row.id);
         }
-        Ok(())
+        Ok(Tried::Done)
     }
 }
 
@@ -390,8 +449,17 @@ async fn until(stopping: &AtomicBool) {
 enum Sent {
     /// As one under the cap.
     Single,
-    /// As the digest of its hour.
-    Bundle,
+    /// As the digest of its hour, which told of a storm up to this alert.
+    Bundle { upto: i64 },
+}
+
+/// What came of a mail.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+enum Tried {
+    /// It is sent, or given up.
+    Done,
+    /// It waits on, and so does what comes after it about the same principal.
+    InVain,
 }
 
 /// What is to be done after a try.
@@ -430,47 +498,4 @@ impl Outcome {
 fn backoff(attempts: u32, id: i64) -> i64 {
     let wait = BACKOFF.0.saturating_mul(1 << attempts.min(20)).min(BACKOFF.1);
     wait + wait / 100 * id.rem_euclid(10)
-}
-
-fn plain(alerts: &[StoredAlert]) -> Vec<Alert> {
-    alerts.iter().filter(|stored| !stored.is_muted).map(|stored| stored.alert.clone()).collect()
-}
-
-/// Returns the paths of the files that alerts name.
-///
-/// # Errors
-/// What the store says.
-pub fn files(store: &Reader, alerts: &[Alert]) -> Result<BTreeMap<StreamId, String>, StoreError> {
-    let streams = alerts.iter().flat_map(|alert| &alert.evidence).map(|origin| origin.stream);
-    let mut files = BTreeMap::new();
-    for stream in streams.collect::<BTreeSet<_>>() {
-        let path = store.path_of(stream)?;
-        files.extend(path.map(|path| (stream, path.display().to_string())));
-    }
-    Ok(files)
-}
-
-/// What a principal did before, in a few lines.
-fn history(store: &Reader, principal: &str, now: Timestamp) -> Result<Vec<String>, StoreError> {
-    let Found::One(who) = store.resolve(principal)? else { return Ok(Vec::new()) };
-    let history = store.history(&who, None, None, now)?;
-    let requests: u64 = history.tokens.iter().map(|token| token.activity.requests).sum();
-    let mut lines = Vec::new();
-    if let Some(first) = history.tokens.iter().filter_map(|token| token.first_seen).min() {
-        let day = first.to_chrono().date_naive();
-        lines.push(format!("known since {day}, {requests} requests"));
-    }
-    for (facet, name) in [(Facet::Country, "countries"), (Facet::Client, "clients")] {
-        let rows = history.facets.get(&facet).map(Vec::as_slice).unwrap_or_default();
-        let shown: Vec<String> = rows
-            .iter()
-            .filter(|row| !row.value.is_empty())
-            .take(MAX_SHOWN)
-            .map(|row| format!("{} ({})", row.value, row.span.count))
-            .collect();
-        if !shown.is_empty() {
-            lines.push(format!("{name}: {}", shown.join(", ")));
-        }
-    }
-    Ok(lines)
 }

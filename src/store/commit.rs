@@ -7,7 +7,7 @@ use crate::engine::commit::{Commit, HouseRow, Notice, SubjectRow};
 use crate::engine::time::Timestamp;
 
 use super::codec::{count, to_json};
-use super::{Store, StoreError, alerts, ledger, slot, streams};
+use super::{Store, StoreError, alerts, ledger, slot, storm, streams};
 
 /// What a commit brought that was not there before.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
@@ -36,8 +36,9 @@ impl Store {
             let tokens = ledger::add(db, &commit.ledger)?;
             furnish(db, &commit.house)?;
             put_incidents(db, &commit.incidents)?;
+            let last = last_alert(db)?;
             let alerts = put_alerts(db, &commit.alerts)?;
-            let notices = put_notices(db, &commit.notices, now)?;
+            let notices = put_notices(db, &commit.notices, last, now)?;
             let usages = commit.streams.iter().map(|update| update.tally.usages).sum();
             bump(db, "usages", usages)?;
             bump(db, "refused_unknown", commit.ledger.refused_unknown)?;
@@ -136,7 +137,23 @@ fn token(alert: &Alert) -> &[u8] {
     alert.token.as_ref().map_or(&[], |token| token.id.0.as_slice())
 }
 
-fn put_notices(db: &Connection, notices: &[Notice], now: Timestamp) -> Result<usize> {
+/// The number of the newest alert, 0 without any.
+fn last_alert(db: &Connection) -> Result<i64> {
+    db.prepare_cached("SELECT coalesce(max(number), 0) FROM alert")?.query_row([], |row| row.get(0))
+}
+
+/// Queues a mail for each, as long as few wait; the others share one, about the alerts after `last`.
+fn put_notices(db: &Connection, notices: &[Notice], last: i64, now: Timestamp) -> Result<usize> {
+    if notices.is_empty() {
+        return Ok(0);
+    }
+    let sql = "SELECT count(*) FROM outbox WHERE state = 'waiting'";
+    let waiting: i64 = db.prepare_cached(sql)?.query_row([], |row| row.get(0))?;
+    let room = usize::try_from(storm::MAX_WAITING - waiting).unwrap_or(0);
+    let (own, shared) = notices.split_at(room.min(notices.len()));
+    if !shared.is_empty() {
+        storm::grow(db, last, now)?;
+    }
     let mut put = db.prepare_cached(
         "INSERT INTO outbox
            (message_id, principal, incident, revision, created, due, state, attempts, error)
@@ -144,8 +161,8 @@ fn put_notices(db: &Connection, notices: &[Notice], now: Timestamp) -> Result<us
            'waiting', 0, '')
          ON CONFLICT (message_id) DO NOTHING",
     )?;
-    let mut added = 0;
-    for notice in notices {
+    let mut added = shared.len();
+    for notice in own {
         let message_id = format!("{}.{}", notice.incident, notice.revision);
         added +=
             put.execute(params![message_id, notice.incident.as_str(), notice.revision, now])?;

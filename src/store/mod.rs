@@ -39,6 +39,7 @@ mod resolve;
 mod schema;
 mod slot;
 mod status;
+mod storm;
 mod streams;
 mod tokens;
 mod words;
@@ -56,6 +57,7 @@ pub use registry::{LifecycleRow, Who};
 pub use rekey::Bound;
 pub use resolve::Found;
 pub use status::{OutboxStats, Stats};
+pub use storm::Summary;
 pub use streams::StreamStatus;
 pub use tokens::{Cursor, Distinct, TokenFilter, TokenOrder, TokenState, TokenSummary};
 

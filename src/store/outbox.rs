@@ -4,7 +4,9 @@
 //! Each call is a small transaction. The pump opens a [`Store`] of its own, so that it waits for the
 //! loop's transaction, not for the loop.
 
-use rusqlite::{Connection, Row, named_params, params};
+use std::collections::BTreeSet;
+
+use rusqlite::{Connection, OptionalExtension, Row, named_params, params};
 use smol_str::SmolStr;
 
 use crate::engine::alert::Level;
@@ -13,7 +15,7 @@ use crate::engine::time::Timestamp;
 use super::alerts::{self, StoredAlert};
 use super::codec::{get_text, get_u32};
 use super::error::is_illegible;
-use super::{Reader, Store, StoreError};
+use super::{Reader, Store, StoreError, storm};
 
 /// A mail that is to be sent.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -22,6 +24,10 @@ pub struct Outgoing {
     pub id: i64,
     /// What a repeat of this mail shares with it: the part of the Message-ID before the `@`.
     pub message_id: SmolStr,
+    /// Whom it is about; empty if about many.
+    pub principal: SmolStr,
+    /// The rule of the heaviest alert that it tells of; empty if about many.
+    pub rule: SmolStr,
     /// What it tells of.
     pub about: About,
     /// When it was queued.
@@ -53,6 +59,13 @@ pub enum About {
         /// ... and ends with this one.
         upto: i64,
     },
+    /// The incidents of a storm: alerts that were committed after one number, up to another.
+    Storm {
+        /// It begins after this alert's number ...
+        after: i64,
+        /// ... and ends with this one.
+        upto: i64,
+    },
     /// The row cannot be read.
     Illegible,
 }
@@ -66,8 +79,10 @@ impl Reader {
     pub fn due(&self, now: Timestamp, limit: u32) -> Result<Vec<Outgoing>, StoreError> {
         self.read("reading the outbox", |db| {
             let mut statement = db.prepare_cached(
-                "SELECT id, message_id, incident, revision, day, after_alert, upto_alert, created,
-                   due, attempts, error
+                "SELECT id, message_id, principal, incident, revision, day, after_alert, upto_alert,
+                   created, due, attempts, error,
+                   coalesce((SELECT rule FROM alert WHERE alert.incident = mail.incident
+                     ORDER BY level DESC, number LIMIT 1), '') AS rule
                  FROM outbox AS mail
                  WHERE state = 'waiting' AND due <= :now AND NOT EXISTS (
                    SELECT 1 FROM outbox AS earlier
@@ -87,6 +102,21 @@ impl Reader {
         self.read("looking for the oldest mail", |db| {
             let sql = "SELECT min(created) FROM outbox WHERE state = 'waiting'";
             db.prepare_cached(sql)?.query_row([], |row| row.get(0))
+        })
+    }
+
+    /// Returns why the last mail that was given up or refused by a recipient was; empty without any.
+    ///
+    /// # Errors
+    /// What the database says.
+    pub fn last_refusal(&self) -> Result<String, StoreError> {
+        self.read("looking for refused mails", |db| {
+            let mut statement = db.prepare_cached(
+                "SELECT error FROM outbox WHERE state IN ('dead', 'sent') AND error <> ''
+                 ORDER BY id DESC LIMIT 1",
+            )?;
+            let found = statement.query_row([], |row| row.get(0)).optional()?;
+            Ok(found.unwrap_or_default())
         })
     }
 
@@ -112,6 +142,23 @@ impl Reader {
                  WHERE state = 'sent' AND sent_at >= ?1",
             )?
             .query_row([time], |row| super::codec::get_count(row, "n"))
+        })
+    }
+
+    /// Returns the rules that mails of their own told of from `time` on.
+    ///
+    /// # Errors
+    /// What the database says.
+    pub fn rules_told_since(&self, time: Timestamp) -> Result<BTreeSet<SmolStr>, StoreError> {
+        self.read("looking which rules were told", |db| {
+            let mut statement = db.prepare_cached(
+                "SELECT DISTINCT (SELECT rule FROM alert WHERE alert.incident = mail.incident
+                     ORDER BY level DESC, number LIMIT 1) AS rule
+                 FROM outbox AS mail
+                 WHERE state = 'sent' AND sent_at >= ?1 AND sent_in = id AND incident IS NOT NULL",
+            )?;
+            let rules = statement.query_map([time], |row| row.get::<_, Option<String>>(0))?;
+            rules.filter_map(|rule| rule.map(|rule| rule.map(SmolStr::from)).transpose()).collect()
         })
     }
 
@@ -142,26 +189,39 @@ impl Reader {
 }
 
 impl Store {
-    /// Marks mails as sent in one message.
+    /// Marks a mail as sent; `refused` says which recipients refused it for good, and why.
     ///
     /// # Errors
     /// What the database says.
-    pub fn sent(&mut self, ids: &[i64], now: Timestamp) -> Result<(), StoreError> {
-        self.write("marking a mail as sent", |db| mark_sent(db, ids, now))
+    pub fn sent(&mut self, id: i64, refused: &str, now: Timestamp) -> Result<(), StoreError> {
+        self.write("marking a mail as sent", |db| mark_sent(db, &[id], refused, now))
     }
 
-    /// Marks mails as sent in the one message of what is beyond the cap of an hour.
+    /// Marks mails as sent in the one message of what is beyond the cap of an hour. It told of a storm up to the
+    /// alert `upto`; what came later waits.
     ///
     /// # Errors
     /// What the database says.
-    pub fn sent_bundled(&mut self, ids: &[i64], now: Timestamp) -> Result<(), StoreError> {
+    pub fn sent_bundled(
+        &mut self,
+        ids: &[i64],
+        upto: i64,
+        refused: &str,
+        now: Timestamp,
+    ) -> Result<(), StoreError> {
         self.write("marking mails as sent in one", |db| {
             db.prepare_cached(
                 "INSERT INTO setting (name, value) VALUES ('mails_bundled', ?1)
                  ON CONFLICT (name) DO UPDATE SET value = excluded.value",
             )?
             .execute([now])?;
-            mark_sent(db, ids, now)
+            let mut whole = Vec::new();
+            for id in ids {
+                if !storm::keep_rest(db, *id, upto, now)? {
+                    whole.push(*id);
+                }
+            }
+            mark_sent(db, &whole, refused, now)
         })
     }
 
@@ -176,6 +236,18 @@ impl Store {
                  WHERE id = ?1 AND state = 'waiting'",
             )?
             .execute(params![id, error, next])?;
+            Ok(())
+        })
+    }
+
+    /// Has what waits for another try be due now.
+    ///
+    /// # Errors
+    /// What the database says.
+    pub fn hasten(&mut self, now: Timestamp) -> Result<(), StoreError> {
+        self.write("trying mails at once", |db| {
+            db.prepare_cached("UPDATE outbox SET due = ?1 WHERE state = 'waiting' AND due > ?1")?
+                .execute([now])?;
             Ok(())
         })
     }
@@ -218,7 +290,8 @@ impl Store {
     ) -> Result<bool, StoreError> {
         self.write("queueing a digest", |db| {
             let number = |sql| db.query_row(sql, [], |row| row.get::<_, i64>(0));
-            let after = number("SELECT coalesce(max(upto_alert), 0) FROM outbox")?;
+            let after =
+                number("SELECT coalesce(max(upto_alert), 0) FROM outbox WHERE day IS NOT NULL")?;
             let upto = number("SELECT coalesce(max(number), 0) FROM alert")?.max(after);
             let n_alerts: i64 = db.query_row(
                 "SELECT count(*) FROM alert WHERE number > ?1 AND number <= ?2 AND level < ?3",
@@ -238,14 +311,14 @@ impl Store {
     }
 }
 
-fn mark_sent(db: &Connection, ids: &[i64], now: Timestamp) -> rusqlite::Result<()> {
+fn mark_sent(db: &Connection, ids: &[i64], refused: &str, now: Timestamp) -> rusqlite::Result<()> {
     for id in ids {
         db.prepare_cached(
-            "UPDATE outbox SET state = 'sent', attempts = attempts + 1, error = '',
+            "UPDATE outbox SET state = 'sent', attempts = attempts + 1, error = ?4,
                sent_at = ?2, sent_in = ?3
              WHERE id = ?1 AND state <> 'sent'",
         )?
-        .execute(params![id, now, ids.first()])?;
+        .execute(params![id, now, ids.first(), refused])?;
     }
     Ok(())
 }
@@ -256,6 +329,8 @@ fn outgoing(row: &Row<'_>) -> rusqlite::Result<Outgoing> {
         Err(fault) if is_illegible(&fault) => Ok(Outgoing {
             id: row.get("id")?,
             message_id: SmolStr::default(),
+            principal: SmolStr::default(),
+            rule: SmolStr::default(),
             about: About::Illegible,
             created: row.get("created")?,
             due: row.get("due")?,
@@ -271,15 +346,19 @@ fn legible_outgoing(row: &Row<'_>) -> rusqlite::Result<Outgoing> {
         Some(incident) => {
             About::Incident { incident: incident.into(), revision: get_u32(row, "revision")? }
         }
-        None => About::Digest {
-            day: get_text(row, "day")?,
-            after: row.get("after_alert")?,
-            upto: row.get("upto_alert")?,
-        },
+        None => {
+            let (after, upto) = (row.get("after_alert")?, row.get("upto_alert")?);
+            match row.get::<_, Option<String>>("day")? {
+                Some(day) => About::Digest { day: day.into(), after, upto },
+                None => About::Storm { after, upto },
+            }
+        }
     };
     Ok(Outgoing {
         id: row.get("id")?,
         message_id: get_text(row, "message_id")?,
+        principal: get_text(row, "principal")?,
+        rule: get_text(row, "rule")?,
         about,
         created: row.get("created")?,
         due: row.get("due")?,
@@ -315,7 +394,7 @@ mod tests {
         let again = store.due(NOON.plus(MINUTE), 10).unwrap().remove(0);
         assert_eq!((again.attempts, again.error.as_str()), (1, "450 try later"));
         assert_eq!(again.message_id, mail.message_id);
-        store.sent(&[mail.id], NOON.plus(MINUTE)).unwrap();
+        store.sent(mail.id, "", NOON.plus(MINUTE)).unwrap();
         assert_eq!(ids(&store, NOON.plus(DAY)), [""; 0]);
         store.failed(mail.id, "too late to fail", NOON).unwrap();
         assert_eq!(ids(&store, NOON.plus(DAY)), [""; 0], "sent is sent");
@@ -344,8 +423,8 @@ mod tests {
             store.commit(&incident_commit("i", 1, revision), NOON).unwrap();
         }
         let due: Vec<i64> = store.due(NOON, 10).unwrap().iter().map(|mail| mail.id).collect();
-        store.sent(&due[..2], NOON.plus(-HOUR)).unwrap();
-        store.sent(&due[2..], NOON).unwrap();
+        store.sent_bundled(&due[..2], 0, "", NOON.plus(-HOUR)).unwrap();
+        store.sent_bundled(&due[2..], 0, "", NOON).unwrap();
         assert_eq!(store.sent_since(NOON.plus(-HOUR)).unwrap(), 2);
         assert_eq!(store.sent_since(NOON).unwrap(), 1);
         assert_eq!(store.sent_since(NOON.plus(1)).unwrap(), 0);
@@ -357,7 +436,7 @@ mod tests {
         let mut store = Store::open(&path).unwrap();
         assert_eq!(store.bundled().unwrap(), None);
         store.commit(&incident_commit("i", 1, 1), NOON).unwrap();
-        store.sent_bundled(&[1], NOON).unwrap();
+        store.sent_bundled(&[1], 0, "", NOON).unwrap();
         drop(store);
         let store = Store::open(&path).unwrap();
         assert_eq!(store.bundled().unwrap(), Some(NOON));
@@ -404,7 +483,7 @@ mod tests {
         for revision in 1..=5 {
             daemon.commit(&incident_commit("i", 1, revision), NOON).unwrap();
             let due = pump.due(NOON, 10).unwrap();
-            pump.sent(&[due[0].id], NOON).unwrap();
+            pump.sent(due[0].id, "", NOON).unwrap();
         }
         assert_eq!(daemon.stats().unwrap().outbox.waiting, 0);
         assert_eq!(daemon.sent_since(NOON).unwrap(), 5);

@@ -293,7 +293,7 @@ mod tests {
             store.queue_digest(&day.to_string(), Level::High, NOON, NOON).unwrap();
         }
         let due: Vec<i64> = store.due(NOON, 10).unwrap().iter().map(|mail| mail.id).collect();
-        store.sent(&due, NOON).unwrap();
+        store.sent_bundled(&due, 0, "", NOON).unwrap();
         let retention = Retention { mails: WEEK, ..Retention::default() };
         assert_eq!(store.prune(&retention, NOON.plus(8 * DAY)).unwrap().mails, 1);
         assert!(!store.queue_digest("9", Level::High, NOON, NOON).unwrap());

@@ -39,6 +39,8 @@ pub struct OutboxStats {
     pub oldest: Option<Timestamp>,
     /// Given up.
     pub dead: u64,
+    /// Sent, but some recipient refused it for good.
+    pub refused: u64,
     /// When the last one was sent.
     pub last_sent: Option<Timestamp>,
 }
@@ -80,7 +82,9 @@ fn outbox(db: &Connection) -> rusqlite::Result<OutboxStats> {
     db.query_row(
         "SELECT count(*) FILTER (WHERE state = 'waiting') AS waiting,
            min(created) FILTER (WHERE state = 'waiting') AS oldest,
-           count(*) FILTER (WHERE state = 'dead') AS dead, max(sent_at) AS last_sent
+           count(*) FILTER (WHERE state = 'dead') AS dead,
+           count(*) FILTER (WHERE state = 'sent' AND error <> '') AS refused,
+           max(sent_at) AS last_sent
          FROM outbox",
         [],
         |row| {
@@ -88,6 +92,7 @@ fn outbox(db: &Connection) -> rusqlite::Result<OutboxStats> {
                 waiting: get_count(row, "waiting")?,
                 oldest: row.get("oldest")?,
                 dead: get_count(row, "dead")?,
+                refused: get_count(row, "refused")?,
                 last_sent: row.get("last_sent")?,
             })
         },

@@ -1,13 +1,9 @@
 //! The daemon under rotation and SIGKILL: what it has counted, learned and told equals one replay.
 
 use std::collections::BTreeMap;
-use std::fmt::Write;
 use std::fs;
-use std::path::Path;
 
-use rusqlite::Connection;
-use serde_json::Value;
-
+use crate::dump::dump;
 use crate::program::{Home, Random, wait_until};
 
 const CONFIG: &str = r#"
@@ -54,56 +50,6 @@ fn story(random: &mut Random) -> Vec<String> {
         }
     }
     lines
-}
-
-/// Everything that the database holds of tokens, principals and alerts, without the places of the lines.
-fn dump(database: &Path) -> BTreeMap<String, Vec<String>> {
-    let database = Connection::open(database).expect("database");
-    let mut all = BTreeMap::new();
-    for (name, query) in [
-        (
-            "tokens",
-            "SELECT id, kind, hint, principal, first_seen, last_seen, requests, ok, denied, failed, bytes FROM token ORDER BY id",
-        ),
-        (
-            "activity",
-            "SELECT t.id, a.hour, a.requests, a.ok, a.denied, a.failed, a.bytes FROM activity a JOIN token t ON t.number = a.token ORDER BY 1, 2",
-        ),
-        (
-            "facets",
-            "SELECT t.id, f.body FROM facets f JOIN token t ON t.number = f.token ORDER BY 1",
-        ),
-        ("profiles", "SELECT principal, body FROM profile ORDER BY 1"),
-        (
-            "incidents",
-            "SELECT id, principal, opened, last, level, revision, alerts FROM incident ORDER BY 1",
-        ),
-    ] {
-        let mut statement = database.prepare(query).expect(name);
-        let columns = statement.column_count();
-        let rows = statement.query_map([], |row| {
-            let mut text = String::new();
-            for column in 0..columns {
-                write!(text, "{:?} ", row.get_ref(column)?).expect("text");
-            }
-            Ok(text)
-        });
-        all.insert(name.to_owned(), rows.expect(name).map(|row| row.expect(name)).collect());
-    }
-    all.insert("alerts".into(), alerts(&database));
-    all
-}
-
-fn alerts(database: &Connection) -> Vec<String> {
-    let mut statement = database.prepare("SELECT body FROM alert ORDER BY id").expect("alerts");
-    let bodies = statement.query_map([], |row| row.get::<_, String>(0)).expect("alerts");
-    bodies
-        .map(|body| {
-            let mut alert: Value = serde_json::from_str(&body.expect("alert")).expect("JSON");
-            alert.as_object_mut().expect("object").remove("evidence");
-            alert.to_string()
-        })
-        .collect()
 }
 
 #[test]

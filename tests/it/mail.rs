@@ -9,6 +9,7 @@ use base64::engine::general_purpose::URL_SAFE_NO_PAD;
 use mail_parser::{HeaderValue, MessageParser};
 use rusqlite::Connection;
 
+use crate::dump::assert_same;
 use crate::program::{Home, PATIENCE, wait_until};
 use crate::smtp::{Message, Options, Script, SmtpServer};
 
@@ -81,11 +82,21 @@ fn id(home: &Home, n: u32) -> String {
     String::from_utf8(output.stdout).expect("UTF-8").trim().to_owned()
 }
 
-/// How many rows of the outbox are in a state.
+/// How many rows of the outbox are in a state; none before there is a database.
 fn outbox(home: &Home, state: &str) -> i64 {
-    let database = Connection::open(home.path("state/tokenwatch.db")).expect("database");
-    let sql = "SELECT count(*) FROM outbox WHERE state = ?1";
-    database.query_row(sql, [state], |row| row.get(0)).expect("outbox")
+    asked(home, "SELECT count(*) FROM outbox WHERE state = ?1", [state], |row| row.get(0))
+        .unwrap_or(0)
+}
+
+fn asked<T>(
+    home: &Home,
+    sql: &str,
+    parameters: impl rusqlite::Params,
+    read: impl FnOnce(&rusqlite::Row<'_>) -> rusqlite::Result<T>,
+) -> rusqlite::Result<T> {
+    let flags = rusqlite::OpenFlags::SQLITE_OPEN_READ_ONLY;
+    let database = Connection::open_with_flags(home.path("state/tokenwatch.db"), flags)?;
+    database.query_row(sql, parameters, read)
 }
 
 /// A mail as its reader's program shows it.
@@ -157,30 +168,74 @@ fn a_written_line_is_mailed_soon() {
 fn mails_wait_for_a_server_that_is_down_and_outlive_the_daemon() {
     let mut server = SmtpServer::start(Options { is_down: true, ..options() });
     let home = home(&server, &config(&server, "max_per_hour = 100"));
+    import(&home, &format!("token,name,leaked_at\n{},old-key,2026-03-01\n", token(7)));
     let mut daemon = home.run(&[]);
-    for n in 0..6 {
-        home.append("logs/access.log", leak_in_url(n, n));
-        wait_until("the line is committed", || home.committed_lines() == u64::from(n) + 1);
-        if n % 2 == 1 {
+    // Refused, then taken: two mails about one principal.
+    let use_it =
+        |second, status| line(second, "/v1/items", status, "-", &format!("Bearer {}", token(7)));
+    let lines =
+        [use_it(0, 403), use_it(1, 200)].into_iter().chain((2..8).map(|n| leak_in_url(n, n - 2)));
+    for (n, line) in (1..).zip(lines) {
+        home.append("logs/access.log", line);
+        wait_until("the line is committed", || home.committed_lines() == n);
+        if n % 2 == 0 {
             daemon.kill();
             daemon = home.run(&[]);
         }
     }
     wait_until("a try has failed", || home.daemon_log().contains("it is tried again"));
+    assert_eq!(outbox(&home, "waiting"), 8);
     server.restart();
-    let messages = server.wait_for(6, PATIENCE);
-    wait_until("all are marked", || outbox(&home, "sent") == 6);
+    // The next try is half a minute away; a start does not wait for it.
+    daemon.kill();
+    let daemon = home.run(&[]);
+    let messages = server.wait_for(8, PATIENCE);
+    wait_until("all are marked", || outbox(&home, "sent") == 8);
     daemon.kill();
     let ids: BTreeSet<String> = messages.iter().map(|message| shown(message).id).collect();
-    assert_eq!(ids.len(), 6, "each is another mail");
+    assert_eq!(ids.len(), 8, "each is another mail");
     let texts: String = messages.iter().map(|message| shown(message).text).collect();
     for n in 0..6 {
         assert!(texts.contains(&id(&home, n)), "the mail about token {n} is lost");
     }
+    let subjects: Vec<String> = messages.iter().map(|message| shown(message).subject).collect();
+    let place = |words: &str| subjects.iter().position(|subject| subject.ends_with(words));
+    let (first, second) =
+        (place("old-key: leaked token used"), place("leaked token used (update)"));
+    assert!(first.is_some() && first < second, "in the order of what happened: {subjects:?}");
     // Nothing is sent anew by the next run.
     let daemon = home.run(&[]);
     home.append("logs/access.log", leak_in_url(10, 10));
-    assert!(shown(&server.wait_for(7, PATIENCE)[6]).text.contains(&id(&home, 10)));
+    assert!(shown(&server.wait_for(9, PATIENCE)[8]).text.contains(&id(&home, 10)));
+    assert!(daemon.terminate().success());
+}
+
+#[test]
+fn a_server_that_says_later_is_asked_again_in_half_a_minute_and_after_a_reload_at_once() {
+    let script = Script { greylist: 2, ..Script::default() };
+    let server = SmtpServer::start(Options { script, ..options() });
+    let home = home(&server, &config(&server, ""));
+    let daemon = home.run(&[]);
+    home.append("logs/access.log", leak_in_url(0, 1));
+    for (n, wait) in [(1, 30), (2, 60)] {
+        let state = || {
+            let sql = "SELECT attempts, due, error FROM outbox WHERE state = 'waiting'";
+            let read = |row: &rusqlite::Row<'_>| Ok((row.get(0)?, row.get(1)?, row.get(2)?));
+            asked(&home, sql, [], read).unwrap_or((0, 0, String::new()))
+        };
+        wait_until("the try is noted", || state().0 == n);
+        let (_, due, error): (i64, i64, String) = state();
+        let left = (due - tokenwatch::clock::now().0) / 1_000_000;
+        assert!((wait - 10..=wait * 11 / 10).contains(&left), "the next try is in {left} s");
+        assert!(error.contains("451"), "{error}");
+        // Reading goes on.
+        let n_lines = home.committed_lines();
+        home.append("logs/access.log", line(9, "/v1/items", 200, "-", "-"));
+        wait_until("the line is committed", || home.committed_lines() == n_lines + 1);
+        daemon.signal("HUP");
+    }
+    server.wait_for(1, PATIENCE);
+    wait_until("it is marked", || outbox(&home, "sent") == 1);
     assert!(daemon.terminate().success());
 }
 
@@ -216,6 +271,10 @@ fn a_mail_whose_answer_was_lost_comes_again_under_its_message_id() {
     let home = home(&server, &config(&server, ""));
     let daemon = home.run(&[]);
     home.append("logs/access.log", leak_in_url(0, 1));
+    for n in 1..=2 {
+        wait_until("the answer is lost", || server.unanswered().len() == n);
+        daemon.signal("HUP");
+    }
     let message = server.wait_for(1, PATIENCE).remove(0);
     let lost = server.unanswered();
     assert_eq!(lost.len(), 2);
@@ -224,6 +283,52 @@ fn a_mail_whose_answer_was_lost_comes_again_under_its_message_id() {
     }
     assert_eq!(shown(&lost[0]).text, shown(&message).text, "a repeat says the same");
     assert!(daemon.terminate().success());
+}
+
+#[test]
+fn a_kill_between_the_answer_to_a_mail_and_its_mark_repeats_it_under_its_message_id() {
+    let server = SmtpServer::start(options());
+    let disturbed = home(&server, &config(&server, ""));
+    let mut daemon = disturbed.run(&[]);
+    server.script(|script| script.is_holding = true);
+    disturbed.append("logs/access.log", leak_in_url(0, 1) + &line(1, "/v1/items", 200, "-", "-"));
+    wait_until("the mail is on its way", || server.unanswered().len() == 1);
+    wait_until("the lines are committed", || disturbed.committed_lines() == 2);
+    for n in 1..=3 {
+        // Nobody can write now, so that the daemon is killed when it knows that the mail was taken and has not said so.
+        let mut other = Connection::open(disturbed.path("state/tokenwatch.db")).unwrap();
+        let lock = other.transaction_with_behavior(rusqlite::TransactionBehavior::Immediate);
+        let lock = lock.unwrap();
+        server.script(|script| script.is_holding = false);
+        wait_until("the answer is heard", || server.n_goodbyes() == n);
+        server.script(|script| script.is_holding = n < 3);
+        daemon.kill();
+        drop(lock);
+        assert_eq!(outbox(&disturbed, "waiting"), 1);
+        daemon = disturbed.run(&[]);
+        wait_until("it comes again", || {
+            server.messages().len() + server.unanswered().len() == n + 1
+        });
+    }
+    wait_until("it is marked", || outbox(&disturbed, "sent") == 1);
+    assert!(daemon.terminate().success());
+    let messages = server.messages();
+    assert_eq!(messages.len(), 4);
+    for message in &messages {
+        let (first, again) = (shown(&messages[0]), shown(message));
+        assert_eq!((again.id, again.text), (first.id, first.text), "a repeat is the same mail");
+    }
+    // Whoever was never disturbed has the same.
+    let calm = home(&server, &config(&server, ""));
+    fs::create_dir(calm.path("state")).unwrap();
+    fs::copy(disturbed.path("state/seal.key"), calm.path("state/seal.key")).unwrap();
+    let daemon = calm.run(&[]);
+    calm.append("logs/access.log", leak_in_url(0, 1) + &line(1, "/v1/items", 200, "-", "-"));
+    server.wait_for(5, PATIENCE);
+    wait_until("it is marked", || outbox(&calm, "sent") == 1);
+    assert!(daemon.terminate().success());
+    let database = |home: &Home| home.path("state/tokenwatch.db");
+    assert_same(&database(&disturbed), &database(&calm), "killed between answer and mark");
 }
 
 #[test]
@@ -301,16 +406,20 @@ fn beyond_the_cap_of_an_hour_the_rest_waits_for_its_digest() {
     wait_until("the lines are committed", || home.committed_lines() == u64::from(INCIDENTS));
     home.configure(&config(&server, "max_per_hour = 5"));
     daemon.signal("HUP");
-    let messages = server.wait_for(5, PATIENCE);
-    wait_until("five are marked", || outbox(&home, "sent") == 5);
+    let mail = shown(&server.wait_for(1, PATIENCE)[0]);
+    wait_until("it is marked", || outbox(&home, "sent") == 1);
+    assert!(mail.subject.ends_with("token in url"), "{}", mail.subject);
+    assert!(mail.text.contains(&id(&home, 0)), "the oldest goes first: {}", mail.text);
+    // Another rule has its mail all the same.
+    let bait = token(50);
+    import(&home, &format!("token,name,decoy\n{bait},bait,true\n"));
+    home.append("logs/access.log", line(50, "/v1", 401, "-", &format!("Bearer {bait}")));
+    let mail = shown(&server.wait_for(2, PATIENCE)[1]);
+    assert!(mail.subject.contains("bait: honeytoken used"), "{}", mail.subject);
+    wait_until("it is marked", || outbox(&home, "sent") == 2);
     assert!(daemon.terminate().success());
-    let mails: Vec<Shown> = messages.iter().map(shown).collect();
-    for (n, mail) in (0..).zip(&mails) {
-        assert!(mail.subject.ends_with("token in url"), "{}", mail.subject);
-        assert!(mail.text.contains(&id(&home, n)), "the oldest go first: {}", mail.text);
-    }
     // The others wait for the digest of the hour: pump.rs has its clock.
-    assert_eq!((server.messages().len(), outbox(&home, "waiting")), (5, 35));
+    assert_eq!((server.messages().len(), outbox(&home, "waiting")), (2, 39));
 }
 
 #[test]
@@ -328,12 +437,56 @@ fn a_recipient_who_is_refused_for_good_does_not_keep_the_mail_from_others() {
         assert_eq!(message.to, ["security@example.org"]);
     }
     wait_until("both are marked", || outbox(&home, "sent") == 2);
-    assert!(daemon.terminate().success());
     let log = home.daemon_log();
     assert!(
         log.contains("refused for some recipients") && log.contains("gone@example.org"),
         "{log}"
     );
+    let status = home.json(&["status", "--json"]).remove(0);
+    assert_eq!((&status["outbox"]["refused"], &status["outbox"]["dead"]), (&2.into(), &0.into()));
+    let why = status["outbox"]["last_refusal"].as_str().unwrap();
+    assert!(why.contains("gone@example.org") && why.contains("550"), "{why}");
+    let text = home.print(&["status"]);
+    assert!(text.contains("0 waiting, 2 refused by a recipient"), "{text}");
+    assert!(text.contains("last refused      gone@example.org: "), "{text}");
+    assert!(daemon.terminate().success());
+}
+
+#[test]
+fn a_mail_that_all_refuse_is_given_up_shown_and_never_tried_again() {
+    let all = ["gone@example.org", "security@example.org"];
+    let script = Script { refused: all.map(Into::into).into(), ..Script::default() };
+    let server = SmtpServer::start(Options { script, ..options() });
+    let config = config(&server, "")
+        .replace("[\"security@example.org\"]", "[\"gone@example.org\", \"security@example.org\"]");
+    let home = home(&server, &config);
+    let daemon = home.run(&[]);
+    home.append("logs/access.log", leak_in_url(0, 0));
+    wait_until("it is given up", || outbox(&home, "dead") == 1);
+    let n_tries = server.n_connections();
+    let told = || {
+        let status = home.json(&["status", "--json"]).remove(0);
+        assert_eq!(status["outbox"]["dead"], 1, "{status}");
+        let why = status["outbox"]["last_refusal"].as_str().unwrap().to_owned();
+        assert!(all.iter().all(|name| why.contains(name)) && why.contains("550"), "{why}");
+        let text = home.print(&["status"]);
+        assert!(text.contains("1 given up") && text.contains("last refused"), "{text}");
+    };
+    told();
+    server.script(|script| script.refused.clear());
+    // Neither a reload nor a restart wakes it, and what comes later gets through.
+    daemon.signal("HUP");
+    wait_until("the reload", || home.daemon_log().contains("The configuration was reloaded."));
+    daemon.kill();
+    let daemon = home.run(&[]);
+    home.append("logs/access.log", leak_in_url(1, 1));
+    let mail = server.wait_for(1, PATIENCE).remove(0);
+    assert_eq!(mail.to, ["gone@example.org", "security@example.org"]);
+    assert!(shown(&mail).text.contains(&id(&home, 1)));
+    wait_until("it is marked", || outbox(&home, "sent") == 1);
+    told();
+    assert!(daemon.terminate().success());
+    assert_eq!((server.n_connections(), outbox(&home, "dead")), (n_tries + 1, 1));
 }
 
 #[test]
@@ -385,7 +538,15 @@ fn a_server_that_never_answers_does_not_hold_up_the_end() {
     for n in 0..3 {
         home.append("logs/access.log", leak_in_url(n, n));
     }
-    server.wait_for_connections(1, PATIENCE);
+    wait_until("a mail hangs", || server.unanswered().len() == 1);
+    // Reading goes on, and what happens now is kept for later.
+    let n_lines = home.committed_lines();
+    for n in 10..20 {
+        home.append("logs/access.log", line(n, "/v1/items", 200, "-", "-"));
+        wait_until("lines are committed", || home.committed_lines() >= n_lines + u64::from(n) - 9);
+    }
+    wait_until("all are committed", || home.committed_lines() == 13);
+    assert_eq!((server.n_connections(), server.messages().len()), (1, 0), "it still hangs");
     // A send may take 30 s; the service is given 15 to end.
     let (status, took) = daemon.end();
     assert!(status.success(), "{}", home.daemon_log());

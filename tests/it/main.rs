@@ -15,6 +15,7 @@ mod again;
 mod canary;
 mod commands;
 mod daemon;
+mod dump;
 mod eyes;
 mod health;
 mod inspect;

@@ -1,6 +1,6 @@
 //! The cap of mails an hour, by a clock that the test turns: the real pump, database and server.
 
-use std::collections::BTreeSet;
+use std::collections::{BTreeMap, BTreeSet};
 use std::sync::Arc;
 use std::sync::atomic::AtomicBool;
 
@@ -13,7 +13,7 @@ use tokenwatch::deliver::email::{MailSettings, Mailer, Security, Server};
 use tokenwatch::engine::alert::{Incident, Level};
 use tokenwatch::engine::commit::{Commit, Notice};
 use tokenwatch::engine::geo::Place;
-use tokenwatch::engine::time::{HOUR, MINUTE, Timestamp};
+use tokenwatch::engine::time::{HOUR, MINUTE, SECOND, Timestamp};
 use tokenwatch::store::Store;
 
 use crate::smtp::{Encryption, Message, Options, SmtpServer};
@@ -72,8 +72,13 @@ impl Site {
 
     /// One more incident of a principal of its own.
     fn happen(&mut self, level: Level, now: Timestamp) {
-        let id = format!("in_{:04}", self.n_incidents);
         let principal = format!("principal-{:04}-", self.n_incidents);
+        self.happen_to(&principal, level, now);
+    }
+
+    /// One more incident.
+    fn happen_to(&mut self, principal: &str, level: Level, now: Timestamp) {
+        let id = format!("in_{:04}", self.n_incidents);
         self.n_incidents += 1;
         let alert = json!({
             "id": format!("al_{id}"), "incident": id, "time": now.0,
@@ -149,7 +154,7 @@ fn no_hour_has_more_mails_than_the_cap_and_one_digest() {
     // The digest of a burst holds all of it, and comes soon.
     let (time, first) = site.sent.iter().find(|(_, mail)| mail.is_bundle).unwrap();
     assert!(time.since(start) <= 5 * MINUTE);
-    assert!(first.text.contains("25 alerts in 25 incidents"), "{}", first.text);
+    assert!(first.text.contains("29 alerts in 29 incidents"), "{}", first.text);
     for n in 0..site.n_incidents {
         let name = format!("principal-{n:04}-");
         let n_told = site.sent.iter().filter(|(_, mail)| mail.text.contains(&name)).count();
@@ -173,4 +178,76 @@ fn the_digest_of_the_day_counts_as_one_of_the_hour() {
         days.extend(site.sent.iter().filter(|(_, mail)| is_daily(mail)).map(|(time, _)| time.0));
     }
     assert_eq!(days.len(), 1, "in a flood, too");
+}
+
+/// When each mail was tried in vain, and when it is to be tried again.
+#[derive(Default)]
+struct Tries(BTreeMap<String, Vec<(Timestamp, Timestamp)>>);
+
+impl Tries {
+    fn look(&mut self, site: &Site, now: Timestamp) {
+        for mail in site.store.due(Timestamp(i64::MAX), 100).unwrap() {
+            let tries = self.0.entry(mail.message_id.to_string()).or_default();
+            if tries.len() < mail.attempts as usize {
+                tries.push((now, mail.due));
+            }
+            assert_eq!(tries.len(), mail.attempts as usize, "each try is seen");
+        }
+    }
+}
+
+#[test]
+fn a_server_that_says_later_for_six_hours_is_asked_ever_more_seldom_and_gets_all_in_order() {
+    let mut site = Site::new();
+    site.server.script(|script| script.greylist = usize::MAX);
+    // Ahead of the clock, which the pump looks at after each try.
+    let start = clock::now().plus(HOUR);
+    for principal in ["ana", "bob", "ana"] {
+        site.happen_to(principal, Level::High, start);
+    }
+    let (mut now, mut tries) = (start, Tries::default());
+    let restarted = start.plus(3 * HOUR);
+    while now.since(start) < 6 * HOUR {
+        let next = site.pump.turn(now).unwrap();
+        tries.look(&site, now);
+        if now.0 < restarted.0 && restarted.0 <= next.0 {
+            site.restart();
+            now = restarted;
+        } else {
+            assert!(now.0 < next.0, "it rests between two turns");
+            now = next;
+        }
+    }
+    for id in ["in_0000.1", "in_0001.1"] {
+        let tried = &tries.0[id];
+        let waits: Vec<i64> = tried.iter().map(|(now, due)| due.since(*now)).collect();
+        let doubled = (0..).map(|n| (30 * SECOND).saturating_mul(1 << n).min(30 * MINUTE));
+        for (n, (wait, base)) in waits.iter().zip(doubled).enumerate() {
+            assert!((base..=base + base / 10).contains(wait), "{id}, try {n}: {wait} us");
+        }
+        // 30 s to 16 min is half an hour, and then twice an hour; once more at the restart.
+        assert!((14..=18).contains(&waits.len()), "{id}: {} tries", waits.len());
+        for pair in tried.windows(2) {
+            let again = pair[1].0;
+            assert!(pair[0].1.0 <= again.0 || again == restarted, "{id}: tried before its time");
+        }
+        assert!(
+            tried.iter().any(|(now, _)| *now == restarted),
+            "{id}: whoever restarts it wants it now"
+        );
+    }
+    assert!(tries.0["in_0002.1"].is_empty(), "the second mail about ana waits for the first");
+    site.server.script(|script| script.greylist = 0);
+    while site.server.messages().len() < 3 {
+        assert!(now.since(start) < 7 * HOUR, "all are delivered within half an hour");
+        now = site.pump.turn(now).unwrap();
+    }
+    let ids: Vec<String> = site.server.messages().iter().map(id_of).collect();
+    let place = |n: usize| ids.iter().position(|id| id.starts_with(&format!("in_{n:04}.1@")));
+    assert!(place(0).is_some() && place(1).is_some() && place(0) < place(2), "{ids:?}");
+}
+
+fn id_of(message: &Message) -> String {
+    let mail = MessageParser::default().parse(&message.bytes).unwrap();
+    mail.message_id().unwrap().to_owned()
 }

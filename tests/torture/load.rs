@@ -1,7 +1,21 @@
-//! Section f: tokens without number.
+//! Sections e and f: alerts and tokens without number.
+
+use std::collections::BTreeMap;
+use std::sync::Arc;
+use std::time::Duration;
+
+use chrono::NaiveTime;
+use mail_parser::MessageParser;
+use tokenwatch::clock;
+use tokenwatch::daemon::outbox::{Pump, Rules};
+use tokenwatch::deliver::email::{MailSettings, Mailer, Security, Server};
+use tokenwatch::engine::alert::Level;
+use tokenwatch::engine::time::{HOUR, MINUTE};
+use tokenwatch::store::Store;
 
 use crate::program::{Random, wait_until};
-use crate::site::{CONFIG, Site, is_full, line_of};
+use crate::site::{CONFIG, Site, is_full, line_of, mailing};
+use crate::smtp::{Encryption, Message, Options, SmtpServer};
 
 /// Memory of the whole process, in KiB: what `[limits] memory` says by default.
 const MEMORY: u64 = 256 * 1024;
@@ -128,4 +142,89 @@ fn a_compressed_file_that_unpacks_to_far_more_costs_no_memory() {
     let peak: f64 = mib.rsplit(' ').next().expect("a number").parse().expect("a number");
     assert!(peak < 64.0, "{said}");
     assert_eq!(site.home.json(&["tokens", "list", "--json"]).len(), 20);
+}
+
+/// A request of a token of its own, which stands in the URL: an alert of level high. All of them come within a minute, each from
+/// somewhere else.
+fn leak(n: u32, of: u32) -> String {
+    format!(
+        "198.{}.{}.{} - - [02/Mar/2026:08:00:{:02} +0000] \"GET /v1/feed?access_token=exk_{n:08}0123456789abcdefgh HTTP/1.1\" \
+         200 612 \"-\" \"curl/8.5.0\"\n",
+        18 + n / 65_536,
+        n / 256 % 256,
+        n % 256,
+        u64::from(n) * 60 / u64::from(of),
+    )
+}
+
+/// The pump of the site's daemon, by a clock that is given.
+fn pump(site: &Site, server: &SmtpServer) -> Pump {
+    let settings = MailSettings {
+        server: Server { security: Security::Plain, host: "127.0.0.1".into(), port: server.port() },
+        user: None,
+        password: None,
+        ca_pem: None,
+        from: "tokenwatch@example.org".into(),
+        to: vec!["security@example.org".into()],
+        hello_name: None,
+        timeout: MailSettings::TIMEOUT,
+    };
+    let digest = NaiveTime::from_hms_opt(0, 0, 0).expect("midnight");
+    let rules = Rules { at_once: Level::High, digest, max_per_hour: 12 };
+    let store = Store::open(&site.home.path("state/tokenwatch.db")).expect("database");
+    let mailer = Mailer::new(settings).expect("mailer");
+    Pump::new(store, mailer, rules, "host".into(), Arc::default()).expect("pump")
+}
+
+fn subject_and_text(message: &Message) -> (String, String) {
+    let mail = MessageParser::default().parse(&message.bytes).expect("a mail");
+    let subject = mail.subject().expect("subject").to_owned();
+    (subject, mail.body_text(0).expect("text").into_owned())
+}
+
+#[test]
+fn a_storm_of_alerts_is_one_mail_a_rule_and_a_digest_with_the_exact_total() {
+    let n_tokens = if is_full() { 100_000 } else { 5_000 };
+    let server = SmtpServer::start(Options { tls: Encryption::Off, ..Options::default() });
+    let site = Site::with(&mailing(&server));
+    let lines: String = (0..n_tokens).map(|n| leak(n, n_tokens)).collect();
+    site.home.append("logs/a.log", lines);
+    let daemon = site.start();
+    let mut n_before = 0;
+    // Slow machines: as long as it goes on.
+    while n_before < u64::from(n_tokens) {
+        wait_until("lines are committed", || site.home.committed_lines() > n_before);
+        n_before = site.home.committed_lines();
+    }
+    server.wait_for(1, Duration::from_secs(60));
+    assert!(daemon.terminate().success(), "{}", site.home.daemon_log());
+    let one = |sql| site.database().query_row(sql, [], |row| row.get::<_, i64>(0)).expect(sql);
+    assert_eq!(one("SELECT count(*) FROM incident WHERE level >= 3"), i64::from(n_tokens));
+    // Whatever waits one by one, and a row for all others.
+    let n_rows = one("SELECT count(*) FROM outbox");
+    assert!(n_rows < 1100, "{n_rows} rows");
+    let mut rules = BTreeMap::<String, u32>::new();
+    for (subject, _) in server.messages().iter().map(subject_and_text) {
+        let (_, rule) = subject.rsplit_once(": ").expect("a rule");
+        *rules.entry(rule.to_owned()).or_default() += 1;
+    }
+    assert_eq!(rules, BTreeMap::from([("token in url".to_owned(), 1)]), "within five minutes");
+    // The digest gathers for two minutes.
+    let (mut pump, now) = (pump(&site, &server), clock::now());
+    for minute in 3..50 {
+        pump.turn(now.plus(minute * MINUTE)).expect("turn");
+    }
+    let messages = server.messages();
+    let (subject, text) = subject_and_text(&messages[1]);
+    let n_others = n_tokens - 1;
+    let total = format!("{},{:03}", n_others / 1000, n_others % 1000);
+    assert!(subject.contains(&format!("{total} incidents beyond 12 mails an hour")), "{subject}");
+    assert!(text.contains(&format!("{total} alerts in {total} incidents")), "{text}");
+    assert!(messages[1].bytes.len() < 200_000, "{} B", messages[1].bytes.len());
+    assert_eq!(
+        (messages.len(), one("SELECT count(*) FROM outbox WHERE state = 'waiting'")),
+        (2, 0)
+    );
+    pump.turn(now.plus(2 * HOUR)).expect("turn");
+    assert_eq!(server.messages().len(), 2, "nothing is told twice");
 }

@@ -16,6 +16,9 @@
 )]
 
 mod content;
+#[path = "../it/dump.rs"]
+#[allow(dead_code, reason = "shared with the other tests of the program")]
+mod dump;
 mod files;
 mod load;
 #[path = "../it/program.rs"]

@@ -6,9 +6,9 @@ use std::process::{Child, Command};
 use std::time::{Duration, Instant};
 
 use crate::program::wait_until;
-use crate::site::{CONFIG, Site, append, is_full, works};
+use crate::site::{CONFIG, Site, append, is_full, mailing, works};
 use crate::smtp::{Encryption, Options, SmtpServer};
-use crate::storage::{Small, leak, mailing};
+use crate::storage::{Small, leak};
 
 /// A strace that has calls for a file of the database fail.
 struct Failing(Child);

@@ -19,6 +19,15 @@ pub(crate) fn line_of(serial: u32, token: &str, status: u16) -> String {
     )
 }
 
+/// The configuration of a site that mails through this server.
+pub(crate) fn mailing(server: &crate::smtp::SmtpServer) -> String {
+    format!(
+        "{CONFIG}[mail]\nserver = \"smtp+insecure://127.0.0.1:{}\"\nfrom = \"tokenwatch@example.org\"\n\
+         to = [\"security@example.org\"]\ndigest = \"00:00\"\n",
+        server.port()
+    )
+}
+
 /// A home, and how many numbered lines were written in it.
 pub(crate) struct Site {
     pub(crate) home: Home,

@@ -11,7 +11,7 @@ use std::time::{Duration, SystemTime};
 use rusqlite::Connection;
 
 use crate::program::{Home, wait_until};
-use crate::site::{CONFIG, Site, append, is_full, killed_at, sample, works};
+use crate::site::{Site, append, is_full, killed_at, mailing, sample, works};
 use crate::smtp::{Encryption, Options, SmtpServer};
 
 /// The system calls by which a commit reaches the disk.
@@ -190,15 +190,6 @@ fn a_full_disk_stops_reading_and_room_resumes_it() {
         site.wait();
     }
     site.prove(daemon);
-}
-
-/// The configuration of a site that mails through this server.
-pub(crate) fn mailing(server: &SmtpServer) -> String {
-    format!(
-        "{CONFIG}[mail]\nserver = \"smtp+insecure://127.0.0.1:{}\"\nfrom = \"tokenwatch@example.org\"\n\
-         to = [\"security@example.org\"]\ndigest = \"00:00\"\n",
-        server.port()
-    )
 }
 
 #[test]

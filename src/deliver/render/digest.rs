@@ -35,10 +35,12 @@ pub struct Digest<'a> {
     pub id: &'a str,
     /// Why.
     pub bundle: Bundle<'a>,
-    /// The alerts, in any order; those with one `incident` are one line.
+    /// The heaviest alerts, in any order; those with one `incident` are one line.
     pub alerts: &'a [Alert],
-    /// Alerts beyond these, which are counted only.
-    pub n_more: u64,
+    /// All alerts that it stands for, those that are counted only included.
+    pub n_alerts: u64,
+    /// Their incidents.
+    pub n_incidents: u64,
 }
 
 /// The alerts of one incident, as far as they are in a digest.
@@ -52,9 +54,8 @@ struct Group<'a> {
 #[must_use]
 pub fn digest(digest: &Digest<'_>, context: &Context<'_>) -> Mail {
     let groups = groups(digest.alerts);
-    let n_alerts = size(digest.alerts.len()) + digest.n_more;
-    let (alerts, incidents) =
-        (words::counted(n_alerts, "alert"), words::counted(size(groups.len()), "incident"));
+    let alerts = words::counted(digest.n_alerts, "alert");
+    let incidents = words::counted(digest.n_incidents, "incident");
     let level = groups.first().map(|group| group.heaviest.rule.level);
     let (title, lead) = match digest.bundle {
         Bundle::Daily(day) => (
@@ -86,8 +87,8 @@ fn parts(digest: &Digest<'_>, groups: &[Group<'_>]) -> Vec<Part> {
     });
     let principals = tally(digest.alerts, |alert| safe_within(&alert.principal, MAX_CELL));
     let rows: Vec<Vec<String>> = groups.iter().take(MAX_INCIDENTS).map(row).collect();
-    let n_hidden = size(groups.len().saturating_sub(rows.len()));
-    let more = match (n_hidden, digest.n_more) {
+    let n_hidden = digest.n_incidents.saturating_sub(size(rows.len()));
+    let more = match (n_hidden, digest.n_alerts.saturating_sub(size(digest.alerts.len()))) {
         (0, 0) => None,
         (n, 0) => Some(format!("and {} more", words::counted(n, "incident"))),
         (0, n) => Some(format!("and {} more", words::counted(n, "alert"))),
@@ -96,11 +97,16 @@ fn parts(digest: &Digest<'_>, groups: &[Group<'_>]) -> Vec<Part> {
             Some(format!("and {n} and {m} more"))
         }
     };
+    let is_whole = digest.n_alerts <= size(digest.alerts.len());
+    let of_all = |whole, part| if is_whole { whole } else { part };
     let head = vec!["Since", "Level", "Principal", "What", "From", "Alerts"];
     let next = "tokenwatch alerts list".to_owned();
     vec![
-        Part::Rows("By rule", top(rules, MAX_RULES)),
-        Part::Rows("By principal", top(principals, MAX_PRINCIPALS)),
+        Part::Rows(of_all("By rule", "By rule, of the heaviest"), top(rules, MAX_RULES)),
+        Part::Rows(
+            of_all("By principal", "By principal, of the heaviest"),
+            top(principals, MAX_PRINCIPALS),
+        ),
         Part::Table("Incidents", head, rows, more),
         Part::Commands("What to do", vec![(next, "all alerts, with their ids")]),
     ]

@@ -141,7 +141,8 @@ fn a_digest_counts_and_lists() {
         id: "digest.2026-11-23",
         bundle: Bundle::Daily("2026-11-23"),
         alerts: &alerts,
-        n_more: 0,
+        n_alerts: 3,
+        n_incidents: 2,
     };
     let mail = digest(&daily, &context(&[]));
     assert_eq!(mail.subject, "[tokenwatch] HIGH Daily digest of 2026-11-23: 3 alerts");
@@ -152,12 +153,21 @@ fn a_digest_counts_and_lists() {
 #[test]
 fn a_digest_of_many_is_bounded_and_exact() {
     let alerts = many();
-    let overflow =
-        Digest { id: "overflow.1", bundle: Bundle::Overflow(20), alerts: &alerts, n_more: 99_940 };
+    let overflow = Digest {
+        id: "overflow.1",
+        bundle: Bundle::Overflow(20),
+        alerts: &alerts,
+        n_alerts: 100_000,
+        n_incidents: 90_000,
+    };
     let mail = digest(&overflow, &context(&[]));
-    assert_eq!(mail.subject, "[tokenwatch] HIGH 60 incidents beyond 20 mails an hour");
-    assert!(mail.text.contains("100,000 alerts in 60 incidents"), "{}", mail.text);
-    assert!(mail.text.contains("and 10 incidents and 99,940 further alerts more"), "{}", mail.text);
+    assert_eq!(mail.subject, "[tokenwatch] HIGH 90,000 incidents beyond 20 mails an hour");
+    assert!(mail.text.contains("100,000 alerts in 90,000 incidents"), "{}", mail.text);
+    assert!(
+        mail.text.contains("and 89,950 incidents and 99,940 further alerts more"),
+        "{}",
+        mail.text
+    );
     assert!(mail.text.contains("and 5 more"), "{}", mail.text);
     assert!(mail.html.len() < 100_000);
     assert_eq!(mail.alerts.len(), MAX_IDS);
@@ -165,7 +175,13 @@ fn a_digest_of_many_is_bounded_and_exact() {
 
 #[test]
 fn a_digest_of_nothing_is_a_mail_too() {
-    let none = Digest { id: "d", bundle: Bundle::Daily("2026-11-23"), alerts: &[], n_more: 0 };
+    let none = Digest {
+        id: "d",
+        bundle: Bundle::Daily("2026-11-23"),
+        alerts: &[],
+        n_alerts: 0,
+        n_incidents: 0,
+    };
     let mail = digest(&none, &context(&[]));
     assert_eq!(mail.subject, "[tokenwatch] Daily digest of 2026-11-23: 0 alerts");
 }
@@ -217,7 +233,8 @@ fn hostile_text_is_shown_and_does_nothing() {
     assert!(told.text.contains(shown), "{}", told.text);
     assert!(told.html.contains("&lt;script&gt;alert(1)&lt;/script&gt;&quot;&#39;&amp;\\u{202e}"));
     let bundle = Bundle::Daily(HOSTILE);
-    check(&digest(&Digest { id: HOSTILE, bundle, alerts: &alerts, n_more: 1 }, &context));
+    let (id, n_alerts, n_incidents) = (HOSTILE, 2, 2);
+    check(&digest(&Digest { id, bundle, alerts: &alerts, n_alerts, n_incidents }, &context));
     check(&test(HOSTILE, &context));
     check(&blocked(HOSTILE, &context));
 }

@@ -81,6 +81,8 @@ pub(crate) struct Script {
     pub(crate) hang: usize,
     /// After so many DATAs the connection is closed instead of an answer.
     pub(crate) lose: usize,
+    /// While this is set, DATAs are taken but not answered.
+    pub(crate) is_holding: bool,
 }
 
 /// A mail that was received.
@@ -107,6 +109,7 @@ struct State {
     script: Script,
     messages: Vec<Message>,
     n_connections: usize,
+    n_goodbyes: usize,
     n_refused_logins: usize,
 }
 
@@ -190,6 +193,11 @@ impl SmtpServer {
     /// Returns how many connections were accepted so far.
     pub(crate) fn n_connections(&self) -> usize {
         self.setup.shared.state().n_connections
+    }
+
+    /// Returns how many clients have heard all answers and said goodbye.
+    pub(crate) fn n_goodbyes(&self) -> usize {
+        self.setup.shared.state().n_goodbyes
     }
 
     /// Returns how many logins were refused so far.

@@ -1,6 +1,6 @@
 //! One connection to the server: the commands, and what the script makes of them.
 
-use std::time::Instant;
+use std::time::{Duration, Instant};
 
 use base64::Engine;
 use base64::engine::general_purpose::STANDARD;
@@ -98,6 +98,7 @@ impl Session<'_> {
             }
             "NOOP" => self.say("250 nothing done").await?,
             "QUIT" => {
+                self.setup.shared.change(|state| state.n_goodbyes += 1);
                 self.say("221 bye").await?;
                 return Ok(Next::End);
             }
@@ -192,9 +193,16 @@ impl Session<'_> {
             received: now(),
             user: self.user.clone(),
             is_encrypted: self.is_encrypted,
-            is_answered: !hangs && !loses,
+            is_answered: false,
         };
-        self.setup.shared.change(|state| state.messages.push(message));
+        let n = self.setup.shared.change(|state| {
+            state.messages.push(message);
+            state.messages.len()
+        });
+        while self.setup.shared.state().script.is_holding {
+            tokio::time::sleep(Duration::from_millis(5)).await;
+        }
+        self.setup.shared.change(|state| state.messages[n - 1].is_answered = !hangs && !loses);
         if hangs {
             std::future::pending::<()>().await;
         }

@@ -1,0 +1,73 @@
+//! What mails tell beside the alerts themselves, as the store has it.
+
+use std::collections::{BTreeMap, BTreeSet};
+
+use crate::engine::alert::Alert;
+use crate::engine::ledger::Facet;
+use crate::engine::line::StreamId;
+use crate::engine::time::Timestamp;
+use crate::store::{Found, Reader, StoreError, StoredAlert, Summary};
+
+/// Countries and clients that a mail names as usual.
+const MAX_SHOWN: usize = 5;
+
+/// Returns the alerts that no mute covers.
+pub(super) fn plain(alerts: &[StoredAlert]) -> Vec<Alert> {
+    alerts.iter().filter(|stored| !stored.is_muted).map(|stored| stored.alert.clone()).collect()
+}
+
+/// Counts alerts and their incidents.
+pub(super) fn summary(alerts: Vec<Alert>) -> Summary {
+    let incidents: BTreeSet<&str> = alerts.iter().map(|alert| alert.incident.as_str()).collect();
+    let (n_alerts, n_incidents) = (alerts.len() as u64, incidents.len() as u64);
+    Summary { alerts, n_alerts, n_incidents }
+}
+
+/// Returns the paths of the files that alerts name.
+///
+/// # Errors
+/// What the store says.
+pub(super) fn files(
+    store: &Reader,
+    alerts: &[Alert],
+) -> Result<BTreeMap<StreamId, String>, StoreError> {
+    let streams = alerts.iter().flat_map(|alert| &alert.evidence).map(|origin| origin.stream);
+    let mut files = BTreeMap::new();
+    for stream in streams.collect::<BTreeSet<_>>() {
+        let path = store.path_of(stream)?;
+        files.extend(path.map(|path| (stream, path.display().to_string())));
+    }
+    Ok(files)
+}
+
+/// What a principal did before, in a few lines.
+///
+/// # Errors
+/// What the store says.
+pub(super) fn history(
+    store: &Reader,
+    principal: &str,
+    now: Timestamp,
+) -> Result<Vec<String>, StoreError> {
+    let Found::One(who) = store.resolve(principal)? else { return Ok(Vec::new()) };
+    let history = store.history(&who, None, None, now)?;
+    let requests: u64 = history.tokens.iter().map(|token| token.activity.requests).sum();
+    let mut lines = Vec::new();
+    if let Some(first) = history.tokens.iter().filter_map(|token| token.first_seen).min() {
+        let day = first.to_chrono().date_naive();
+        lines.push(format!("known since {day}, {requests} requests"));
+    }
+    for (facet, name) in [(Facet::Country, "countries"), (Facet::Client, "clients")] {
+        let rows = history.facets.get(&facet).map(Vec::as_slice).unwrap_or_default();
+        let shown: Vec<String> = rows
+            .iter()
+            .filter(|row| !row.value.is_empty())
+            .take(MAX_SHOWN)
+            .map(|row| format!("{} ({})", row.value, row.span.count))
+            .collect();
+        if !shown.is_empty() {
+            lines.push(format!("{name}: {}", shown.join(", ")));
+        }
+    }
+    Ok(lines)
+}

@@ -1,0 +1,193 @@
+//! A storm of alerts: the mails beyond those that wait one by one share one row, which names their alerts from which number to which.
+//!
+//! So the outbox does not grow with the storm, and what the row stands for can be summed up without holding it.
+
+use std::cmp::Reverse;
+use std::collections::BTreeSet;
+
+use rusqlite::{Connection, named_params, params};
+use smol_str::SmolStr;
+
+use crate::engine::alert::{Alert, Level};
+use crate::engine::mute::Mute;
+use crate::engine::time::Timestamp;
+
+use super::codec::{get_json, legible};
+use super::{Reader, StoreError, mutes};
+
+/// Mails that wait with a row of their own. Far more than any mail lists; each is looked at whenever mails are sent.
+pub(super) const MAX_WAITING: i64 = 1000;
+
+/// What tells such a row from the others.
+const IS_STORM: &str = "incident IS NULL AND day IS NULL";
+
+/// What many alerts come to.
+#[derive(Clone, Debug, Default, PartialEq)]
+pub struct Summary {
+    /// The heaviest of them.
+    pub alerts: Vec<Alert>,
+    /// All of them.
+    pub n_alerts: u64,
+    /// The incidents that they are of.
+    pub n_incidents: u64,
+}
+
+impl Reader {
+    /// Sums up the alerts after one number up to another that are not muted and belong to incidents of a level or higher,
+    /// other than `told` and those that have a row of their own as they are now. At most `most` of them come back whole, and no more are ever held.
+    ///
+    /// # Errors
+    /// What the database says.
+    pub fn summary(
+        &self,
+        (after, upto): (i64, i64),
+        at_least: Level,
+        told: &BTreeSet<&SmolStr>,
+        most: usize,
+    ) -> Result<Summary, StoreError> {
+        self.read("summing up a storm of alerts", |db| {
+            let mutes = mutes::all(db)?;
+            let mut statement = db.prepare_cached(
+                "SELECT a.body FROM alert AS a JOIN incident AS i ON i.id = a.incident
+                 WHERE a.number > :after AND a.number <= :upto AND i.level >= :level
+                   AND NOT EXISTS (
+                     SELECT 1 FROM outbox WHERE message_id = i.id || '.' || i.revision)
+                 ORDER BY a.number",
+            )?;
+            let parameters = named_params! { ":after": after, ":upto": upto, ":level": at_least };
+            let rows = statement.query_map(parameters, |row| get_json::<Alert>(row, "body"))?;
+            let mut summary = Summary::default();
+            let mut incidents = BTreeSet::new();
+            for row in rows {
+                // One that cannot be read is told of, and passed over.
+                let alert = legible("an alert", std::iter::once(row))?.pop();
+                let is_news = |alert: &Alert| {
+                    !told.contains(&alert.incident)
+                        && !mutes.iter().any(|mute: &Mute| mute.covers(alert))
+                };
+                let Some(alert) = alert.filter(is_news) else { continue };
+                summary.n_alerts += 1;
+                incidents.insert(alert.incident.clone());
+                summary.alerts.push(alert);
+                if summary.alerts.len() >= most.saturating_mul(2) {
+                    keep_heaviest(&mut summary.alerts, most);
+                }
+            }
+            keep_heaviest(&mut summary.alerts, most);
+            summary.n_incidents = u64::try_from(incidents.len()).unwrap_or(u64::MAX);
+            Ok(summary)
+        })
+    }
+}
+
+/// Keeps the heaviest alerts, of those alike the first.
+fn keep_heaviest(alerts: &mut Vec<Alert>, most: usize) {
+    alerts.sort_by_key(|alert| Reverse((alert.rule.level, alert.risk)));
+    alerts.truncate(most);
+}
+
+/// Adds to the row of the storm, or begins it, the alerts that were committed after `before`.
+pub(super) fn grow(db: &Connection, before: i64, now: Timestamp) -> rusqlite::Result<()> {
+    let sql = format!(
+        "UPDATE outbox SET upto_alert = (SELECT max(number) FROM alert)
+         WHERE state = 'waiting' AND {IS_STORM}"
+    );
+    if db.prepare_cached(&sql)?.execute([])? == 0 {
+        db.prepare_cached(
+            "INSERT INTO outbox
+               (message_id, principal, after_alert, upto_alert, created, due, state, attempts, error)
+             VALUES ('storm.' || ?1, '', ?1, (SELECT max(number) FROM alert), ?2, ?2, 'waiting', 0, '')
+             ON CONFLICT (message_id) DO NOTHING",
+        )?
+        .execute(params![before, now])?;
+    }
+    Ok(())
+}
+
+/// Has the row of a storm that grew while a mail told of it up to `upto` stand for the rest, and wait on.
+/// Tells whether it did.
+pub(super) fn keep_rest(
+    db: &Connection,
+    id: i64,
+    upto: i64,
+    now: Timestamp,
+) -> rusqlite::Result<bool> {
+    let sql = format!(
+        "UPDATE outbox SET message_id = 'storm.' || ?2, after_alert = ?2, created = ?3, due = ?3,
+           attempts = 0, error = ''
+         WHERE id = ?1 AND state = 'waiting' AND upto_alert > ?2 AND {IS_STORM}"
+    );
+    Ok(db.prepare_cached(&sql)?.execute(params![id, upto, now])? > 0)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::engine::commit::Commit;
+    use crate::store::sample::{NOON, incident_commit};
+    use crate::store::{About, Store};
+
+    /// Incidents of one token each, in one commit.
+    fn storm(store: &mut Store, numbers: std::ops::Range<u32>) {
+        let mut all = Commit::default();
+        for n in numbers {
+            let one = incident_commit(&format!("i{n}"), n.to_be_bytes()[3], 1);
+            all.alerts.extend(one.alerts);
+            all.incidents.extend(one.incidents);
+            all.notices.extend(one.notices);
+        }
+        store.commit(&all, NOON).unwrap();
+    }
+
+    fn row(store: &Store) -> Option<(i64, (i64, i64))> {
+        store.due(NOON, 5000).unwrap().iter().find_map(|mail| match mail.about {
+            About::Storm { after, upto } => Some((mail.id, (after, upto))),
+            _ => None,
+        })
+    }
+
+    #[test]
+    fn a_storm_takes_one_row_beyond_those_that_wait_one_by_one() {
+        let mut store = Store::in_memory().unwrap();
+        storm(&mut store, 0..600);
+        assert_eq!(row(&store), None);
+        storm(&mut store, 600..1200);
+        storm(&mut store, 1200..3000);
+        assert_eq!(store.stats().unwrap().outbox.waiting, 1001);
+        let (_, range) = row(&store).unwrap();
+        assert_eq!(range, (600, 3000));
+        let told: SmolStr = "i2000".into();
+        let told = BTreeSet::from([&told]);
+        let summary = store.summary(range, Level::Informational, &told, 10).unwrap();
+        assert_eq!((summary.n_alerts, summary.n_incidents), (1999, 1999));
+        assert_eq!(summary.alerts.len(), 10);
+    }
+
+    #[test]
+    fn what_comes_while_the_mail_of_a_storm_is_on_its_way_waits_for_the_next() {
+        let mut store = Store::in_memory().unwrap();
+        storm(&mut store, 0..1500);
+        let (id, (_, upto)) = row(&store).unwrap();
+        storm(&mut store, 1500..1600);
+        store.sent_bundled(&[id], upto, "", NOON).unwrap();
+        assert_eq!(row(&store).unwrap(), (id, (1500, 1600)));
+        store.sent_bundled(&[id], 1600, "", NOON).unwrap();
+        assert_eq!(row(&store), None);
+        // And the next storm has a row of its own.
+        storm(&mut store, 1600..1700);
+        assert_eq!(row(&store).unwrap().1, (1600, 1700));
+    }
+
+    #[test]
+    fn a_storm_hides_nothing_from_the_digest_of_the_day() {
+        let mut store = Store::in_memory().unwrap();
+        storm(&mut store, 0..1500);
+        assert!(store.queue_digest("2026-11-23", Level::Critical, NOON, NOON).unwrap());
+        let digests = |store: &Store| {
+            let due = store.due(NOON, 5000).unwrap();
+            due.into_iter().find(|mail| matches!(mail.about, About::Digest { .. })).unwrap()
+        };
+        let told = store.digest_alerts(&digests(&store), Level::Critical).unwrap();
+        assert_eq!(told.len(), 1500);
+    }
+}
