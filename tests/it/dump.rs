@@ -32,7 +32,7 @@ pub(crate) fn dump(database: &Path) -> BTreeMap<String, Vec<String>> {
         ),
         (
             "outbox",
-            "SELECT message_id, principal, incident, revision, day, state, after_alert, upto_alert FROM outbox ORDER BY id",
+            "SELECT message_id, principal, incident, revision, day, state, after_alert, upto_alert FROM outbox WHERE day IS NULL ORDER BY id",
         ),
         (
             "streams",

@@ -1,18 +1,23 @@
 //! Section d: kills in the middle of commits, locked databases, full disks, damaged files.
 
+use std::collections::BTreeSet;
 use std::fs::{self, File};
 use std::io::Write;
 use std::os::unix::net::UnixDatagram;
-use std::path::PathBuf;
+use std::path::{Path, PathBuf};
 use std::process::Command;
 use std::sync::atomic::{AtomicBool, Ordering};
 use std::time::{Duration, SystemTime};
 
 use rusqlite::Connection;
 
+use crate::dump::{assert_same, dump};
 use crate::program::{Home, wait_until};
 use crate::site::{Site, append, is_full, killed_at, mailing, sample, works};
 use crate::smtp::{Encryption, Options, SmtpServer};
+
+/// What makes a commit durable: one or the other, by how SQLite was built.
+const SYNCS: &str = "fsync,fdatasync";
 
 /// The system calls by which a commit reaches the disk.
 const CALLS: &str =
@@ -23,16 +28,20 @@ fn a_kill_at_any_system_call_of_a_commit_loses_and_repeats_nothing() {
     if !works("48", "strace", &["-o", "/dev/null", "true"]) {
         return;
     }
-    let mut site = Site::new();
+    let server =
+        SmtpServer::start(Options { tls: Encryption::Off, is_down: true, ..Options::default() });
+    let mut site = Site::with(&mailing(&server));
     site.append("logs/a.log", 1);
     let daemon = site.start();
     site.wait();
     daemon.kill();
-    let mut n_kills = 0;
-    for call in ["pwrite64", "fdatasync", CALLS] {
-        for n in sample(if call == "fdatasync" { 20 } else { 400 }) {
+    let (mut n_kills, mut n_leaks) = (0, 0);
+    for call in ["pwrite64", SYNCS, CALLS] {
+        for n in sample(if call == SYNCS { 20 } else { 400 }) {
             site.append("logs/a.log", 20);
-            let wanted = site.written();
+            append(&site.home.path("logs/a.log"), leak(n_leaks).as_bytes());
+            n_leaks += 1;
+            let wanted = site.written() + u64::from(n_leaks);
             let is_done = || site.home.committed_lines() >= wanted;
             if killed_at(&site, call, n, is_done) {
                 n_kills += 1;
@@ -44,8 +53,24 @@ fn a_kill_at_any_system_call_of_a_commit_loses_and_repeats_nothing() {
     println!("killed {n_kills} times");
     assert!(n_kills > 10, "{n_kills}");
     let daemon = site.start();
-    site.wait();
-    site.prove(daemon);
+    site.wait_with(u64::from(n_leaks));
+    assert!(site.streams().iter().all(|stream| stream["accounted"] == true));
+    assert!(daemon.terminate().success(), "{}", site.home.daemon_log());
+    let calm = Site::with(&mailing(&server));
+    fs::create_dir(calm.home.path("state")).unwrap();
+    for name in ["state/seal.key", "logs/a.log"] {
+        fs::copy(site.home.path(name), calm.home.path(name)).unwrap();
+    }
+    let daemon = calm.start();
+    wait_until("all is read", || calm.home.committed_lines() >= site.home.committed_lines());
+    assert!(daemon.terminate().success(), "{}", calm.home.daemon_log());
+    let database = |site: &Site| site.home.path("state/tokenwatch.db");
+    let content = dump(&database(&site));
+    for (table, rows) in &content {
+        assert!(!rows.is_empty(), "{table}: nothing to compare");
+    }
+    assert_eq!(content["tokens"].len() as u64, site.written() + u64::from(n_leaks));
+    assert_same(&database(&site), &database(&calm), "killed and left alone");
 }
 
 #[test]
@@ -67,6 +92,104 @@ fn a_schema_that_is_killed_in_the_making_is_made_by_the_next_start() {
     }
     println!("killed {n_kills} times");
     assert!(n_kills > 5, "{n_kills}");
+}
+
+/// Takes a database back to what the first version of the schema had.
+const BACK_TO_1: &str = "
+    BEGIN;
+    ALTER TABLE stream DROP COLUMN directives;
+    ALTER TABLE stream DROP COLUMN cursor;
+    ALTER TABLE stream DROP COLUMN began;
+    ALTER TABLE stream DROP COLUMN health;
+    ALTER TABLE stream DROP COLUMN early;
+    DROP TABLE house;
+    DROP TABLE word;
+    ALTER TABLE mute DROP COLUMN network;
+    ALTER TABLE mute DROP COLUMN country;
+    ALTER TABLE mute DROP COLUMN client;
+    DROP INDEX profile_due;
+    ALTER TABLE profile DROP COLUMN due;
+    DROP TABLE facets;
+    CREATE TABLE facet (
+      token INTEGER NOT NULL,
+      facet INTEGER NOT NULL,
+      value TEXT NOT NULL,
+      first_seen INTEGER NOT NULL,
+      last_seen INTEGER NOT NULL,
+      count INTEGER NOT NULL,
+      PRIMARY KEY (token, facet, value)
+    ) STRICT, WITHOUT ROWID;
+    INSERT INTO facet SELECT number, 0, '192.0.2.7', first_seen, last_seen, requests FROM token;
+    PRAGMA user_version = 1;
+    COMMIT;
+    PRAGMA wal_checkpoint(TRUNCATE);";
+
+/// The version of a schema, and all that it consists of.
+fn schema(database: &Path) -> (i64, Vec<String>) {
+    let database = Connection::open(database).unwrap();
+    let version = database.query_row("PRAGMA user_version", [], |row| row.get(0)).unwrap();
+    let sql = "SELECT name || coalesce(sql, '') FROM sqlite_schema ORDER BY name";
+    let mut statement = database.prepare(sql).unwrap();
+    let parts = statement.query_map([], |row| row.get(0)).unwrap();
+    (version, parts.map(Result::unwrap).collect())
+}
+
+#[test]
+fn an_upgrade_that_is_killed_leaves_the_old_schema_or_the_new_and_the_same_content() {
+    if !works("57", "strace", &["-o", "/dev/null", "true"]) {
+        return;
+    }
+    let server =
+        SmtpServer::start(Options { tls: Encryption::Off, is_down: true, ..Options::default() });
+    let mut site = Site::with(&mailing(&server));
+    site.append("logs/a.log", 300);
+    (0..20).for_each(|n| append(&site.home.path("logs/a.log"), leak(n).as_bytes()));
+    let daemon = site.start();
+    site.wait_with(20);
+    assert!(daemon.terminate().success());
+    let path = site.home.path("state/tokenwatch.db");
+    let back = || Connection::open(&path).unwrap().execute_batch(BACK_TO_1).unwrap();
+    // Undisturbed.
+    let mut before = dump(&path);
+    back();
+    let old = schema(&path);
+    assert!(before.values().all(|rows| !rows.is_empty()), "{before:?}");
+    assert!(site.start().terminate().success());
+    let new = schema(&path);
+    assert!(old.0 == 1 && 1 < new.0, "{} {}", old.0, new.0);
+    let content = dump(&path);
+    // Of what tokens were used with, the old schema was given the addresses only.
+    before.insert("facets".to_owned(), content["facets"].clone());
+    assert_eq!((&content, content["facets"].len()), (&before, content["tokens"].len()));
+    let (mut n_kills, mut found) = (0, BTreeSet::new());
+    for call in ["pwrite64", SYNCS, CALLS] {
+        for n in sample(if is_full() { 150 } else { 60 }) {
+            back();
+            assert_eq!(schema(&path), old);
+            let n_before = site.n_said("Started.");
+            if killed_at(&site, call, n, || site.n_said("Started.") > n_before) {
+                n_kills += 1;
+                let left = schema(&path);
+                assert!(left == old || left == new, "{call} {n}: {left:?}");
+                found.insert(left.0);
+            } else if call != CALLS {
+                break;
+            }
+            assert!(site.start().terminate().success(), "{}", site.home.daemon_log());
+            assert_eq!(schema(&path), new, "{call} {n}");
+            assert_eq!(dump(&path), content, "{call} {n}");
+        }
+    }
+    assert_eq!(site.n_said("The database was lost."), 0, "{}", site.home.daemon_log());
+    println!("killed {n_kills} times, versions left: {found:?}");
+    assert!(n_kills > 10 && found == BTreeSet::from([old.0, new.0]), "{n_kills} {found:?}");
+    // What comes next is counted with what was there.
+    site.append("logs/a.log", 20);
+    let daemon = site.start();
+    site.wait_with(20);
+    assert!(daemon.terminate().success());
+    let tokens = &dump(&path)["tokens"];
+    assert_eq!(tokens.len(), 340);
 }
 
 #[test]
@@ -226,8 +349,9 @@ fn a_full_disk_is_told_by_mail_once_though_no_mail_can_be_queued() {
 
 /// A token in a URL: an alert at once.
 pub(crate) fn leak(n: u32) -> String {
+    let (minute, second) = (n / 60, n % 60);
     format!(
-        "192.0.2.7 - - [02/Mar/2026:08:00:{n:02} +0000] \"GET /v1/items?access_token=exk_9{n:07}0123456789abcdefgh HTTP/1.1\" \
+        "192.0.2.7 - - [02/Mar/2026:08:{minute:02}:{second:02} +0000] \"GET /v1/items?access_token=exk_9{n:07}0123456789abcdefgh HTTP/1.1\" \
          200 612 \"-\" \"curl/8.5.0\"\n"
     )
 }
@@ -374,7 +498,7 @@ fn a_disk_that_fails_now_and_then_costs_no_line() {
         return;
     }
     let faults = [
-        ("fdatasync", "error=EIO:when=3+5", "state/tokenwatch.db-wal"),
+        (SYNCS, "error=EIO:when=3+5", "state/tokenwatch.db-wal"),
         ("pwrite64", "error=ENOSPC:when=7+333", "state/tokenwatch.db-wal"),
         ("pwrite64", "error=EIO:when=7+333", "state/tokenwatch.db-wal"),
         ("pread64", "error=EIO:when=2+11", "logs/a.log"),
