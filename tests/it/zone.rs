@@ -1,6 +1,7 @@
 //! Times without a zone, of a clock that has summer and winter.
 
 use serde_json::Value;
+use tokenwatch::engine::time::{DAY, HOUR, MINUTE, Timestamp};
 
 use crate::program::{Home, wait_until};
 
@@ -72,6 +73,40 @@ fn a_restart_and_a_rotation_in_the_doubled_hour_do_not_begin_it_again() {
     wait_until("all lines are committed", || home.committed_lines() == 9);
     assert!(daemon.terminate().success(), "{}", home.daemon_log());
     assert_eq!(hours(&home), expected(&HOURS));
+    assert_eq!(home.json(&["alerts", "list", "--json"]), Vec::<Value>::new());
+}
+
+fn at(text: &str) -> Timestamp {
+    chrono::DateTime::parse_from_rfc3339(text).unwrap().to_utc().into()
+}
+
+/// The times of a log that says something every 40 minutes, as its clock shows them: for four weeks, then over the night in
+/// which the clock is set back at 01:00 UTC, and a day more. It shows 02:10, 02:50, 02:30.
+fn quiet() -> String {
+    let (start, turn) = (at("2026-09-28T00:10:00Z"), at("2026-10-25T01:00:00Z"));
+    let end = turn.plus(DAY);
+    let times = (0..).map(|n| start.plus(n * 40 * MINUTE)).take_while(|time| time.0 < end.0);
+    let shown = |time: Timestamp| {
+        let shown = time.plus(if time.0 < turn.0 { 2 * HOUR } else { HOUR }).to_rfc3339(0);
+        lines(&shown[..10], &[&shown[11..19]])
+    };
+    times.map(shown).collect()
+}
+
+#[test]
+fn a_quiet_log_goes_through_the_doubled_hour_without_a_jump() {
+    let home = Home::new(CONFIG);
+    home.append("logs/a.log", quiet());
+    let night = quiet();
+    let around: Vec<&str> = night.lines().filter(|line| line.contains("10-25 02:")).collect();
+    assert!(around.len() == 3, "{around:?}");
+    home.print(&["replay", "--save", "logs"]);
+    let times: Vec<i64> = home
+        .json(&["parse", "logs/a.log"])
+        .iter()
+        .map(|line| at(line["@timestamp"].as_str().unwrap()).0)
+        .collect();
+    assert!(times.windows(2).all(|pair| pair[1] - pair[0] == 40 * MINUTE), "{around:?}");
     assert_eq!(home.json(&["alerts", "list", "--json"]), Vec::<Value>::new());
 }
 
