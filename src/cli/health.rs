@@ -95,6 +95,11 @@ impl Look<'_> {
             );
             add("proxy", text);
         }
+        if log.bad_times > 0 {
+            let lines = print::number(log.bad_times);
+            let text = "lines say a time more than a day ahead of the clock; they count as of when they came";
+            add("bad_time", format!("{lines} {text}"));
+        }
         let ahead = log.window.newest().map_or(0, |newest| newest.since(stream.updated));
         if ahead > self.params.limit(Eye::Clock) {
             add("skew", format!("its latest lines came {} s before their time", ahead / SECOND));

@@ -385,6 +385,7 @@ fn stream_json(stream: &StreamStatus, now: Timestamp) -> Json {
         "discarded": tally.missing.discarded,
         "gap_bytes": tally.missing.gap,
         "nul_bytes": tally.missing.nuls,
+        "bad_time": Log::decode(&stream.health).map_or(0, |log| log.bad_times),
         "lag_seconds": lag(stream, size, now),
         "updated": stream.updated.to_string(),
         "accounted": unaccounted(stream) == 0,

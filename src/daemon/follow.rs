@@ -162,7 +162,7 @@ impl<L: Listener> Loop<'_, L> {
     fn take(&mut self, batch: Batch) -> anyhow::Result<()> {
         let reach = self.worker.reach(&batch.position.path);
         let batch = &Batch { reach, ..batch };
-        let reading = self.reader.read(batch);
+        let reading = self.reader.read_now(batch, now());
         debug!(
             path = %batch.position.path.display(), from = batch.from,
             lines = reading.tally.lines, "Read a batch."
@@ -174,7 +174,7 @@ impl<L: Listener> Loop<'_, L> {
             );
         }
         let Self { worker, listener, strains, .. } = self;
-        strains.note(batch, &reading.pulse, now());
+        strains.note(batch, &reading, now());
         retry(listener, "recalling principals", || {
             worker.take(batch.stream, batch.position.clone(), &reading, now())
         })

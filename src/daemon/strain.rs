@@ -12,7 +12,7 @@ use crate::daemon::worker::Worker;
 use crate::engine::detect::{Eye, Strain};
 use crate::engine::health::principal;
 use crate::engine::line::Batch;
-use crate::engine::pulse::Pulse;
+use crate::engine::reader::Reading;
 use crate::engine::time::Timestamp;
 use crate::source::rotation::unrotated;
 use crate::store::StoreError;
@@ -51,8 +51,8 @@ impl Strains {
     }
 
     /// Notes how a batch's newest line stands to the clock.
-    pub fn note(&mut self, batch: &Batch, pulse: &Pulse, now: Timestamp) {
-        let Some(newest) = pulse.newest() else { return };
+    pub fn note(&mut self, batch: &Batch, reading: &Reading, now: Timestamp) {
+        let Some(newest) = reading.pulse.newest().max(reading.bad_times.newest) else { return };
         self.ahead.insert(unrotated(&batch.position.path), newest.since(now));
     }
 

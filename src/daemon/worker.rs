@@ -119,6 +119,7 @@ impl Worker {
         self.judge.count(&mut self.memory, log, of, &reading.usages);
         self.judge.check(&mut self.memory, log, of, &reading.pulse);
         log.reach = reading.reach;
+        log.bad_times = log.bad_times.saturating_add(reading.bad_times.lines);
         let principal = principal(&path);
         self.roll.hear(&principal, &reading.pulse, &log.window, now);
         if self.is_live {

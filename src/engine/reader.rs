@@ -9,13 +9,17 @@ use crate::engine::pulse::{Gap, Pulse};
 use crate::engine::record::{
     Columns, Format, Record, Reject, client_behind, client_beyond_private,
 };
-use crate::engine::time::Timestamp;
+use crate::engine::time::{DAY, Timestamp};
 use crate::engine::token::{Finder, Sealer};
 use crate::engine::usage::{Origin, Usage};
 use crate::engine::zone::{Reach, Zone};
 
 /// How many rejected lines a reading keeps with their reasons; the rest is counted.
 const MAX_REJECTS: usize = 8;
+
+/// A line that is further ahead of the clock has a time that cannot be: no zone is further from another than 26 hours, and
+/// clocks that are wrong by less are told of.
+const TOO_FAR_AHEAD: i64 = DAY;
 
 /// How the lines of one configured source are read.
 #[derive(Debug)]
@@ -53,6 +57,31 @@ pub struct Reading {
     pub pulse: Pulse,
     /// How far the log has come with it.
     pub reach: Reach,
+    /// Lines with a time that cannot be.
+    pub bad_times: BadTimes,
+}
+
+/// Lines that say a time more than a day ahead of the clock: they count as of the moment in which they came.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub struct BadTimes {
+    /// How many.
+    pub lines: u64,
+    /// The newest such time.
+    pub newest: Option<Timestamp>,
+}
+
+impl BadTimes {
+    /// Returns what is to be believed of a line's time; takes note if it cannot be.
+    fn believe(&mut self, said: Timestamp, now: Option<Timestamp>) -> Timestamp {
+        match now {
+            Some(now) if said.since(now) > TOO_FAR_AHEAD => {
+                self.lines += 1;
+                self.newest = self.newest.max(Some(said));
+                now
+            }
+            _ => said,
+        }
+    }
 }
 
 impl Reader {
@@ -80,9 +109,19 @@ impl Reader {
         &self.sealer
     }
 
-    /// Reads a batch. Lines of a source that does not exist are rejected.
+    /// Reads a batch by no clock but its log's. Lines of a source that does not exist are rejected.
     #[must_use]
     pub fn read(&self, batch: &Batch) -> Reading {
+        self.read_by(batch, None)
+    }
+
+    /// The same of a log that is followed; `now` is when the batch came.
+    #[must_use]
+    pub fn read_now(&self, batch: &Batch, now: Timestamp) -> Reading {
+        self.read_by(batch, Some(now))
+    }
+
+    fn read_by(&self, batch: &Batch, now: Option<Timestamp>) -> Reading {
         let mut reading = Reading {
             from: batch.from,
             tally: Tally { missing: batch.missing, ..Tally::default() },
@@ -95,9 +134,8 @@ impl Reader {
         let mut columns = Columns::new(&batch.directives);
         for line in batch.lines() {
             columns.note(&line.bytes);
-            let origin = Origin { stream: batch.stream, offset: line.offset };
             reading.tally.lines += 1;
-            match self.read_line(batch.source, &line, &columns, origin, &mut reading) {
+            match self.read_line(batch, &line, &columns, now, &mut reading) {
                 Ok(time) => {
                     reading.pulse.read(time);
                     reading.tally.parsed += 1;
@@ -131,18 +169,20 @@ impl Reader {
 
     fn read_line(
         &self,
-        source: usize,
+        batch: &Batch,
         line: &Line<'_>,
         columns: &Columns,
-        origin: Origin,
+        now: Option<Timestamp>,
         reading: &mut Reading,
     ) -> Result<Option<Timestamp>, Reject> {
         let source = self
             .sources
-            .get(source)
+            .get(batch.source)
             .ok_or_else(|| Reject::new(1, "a line of a configured source", "one of another"))?;
         let record = source.record(&line.bytes, columns, &mut reading.reach)?;
-        let Some(record) = record else { return Ok(None) };
+        let Some(mut record) = record else { return Ok(None) };
+        record.time = record.time.map(|said| reading.bad_times.believe(said, now));
+        let origin = Origin { stream: batch.stream, offset: line.offset };
         let mut sightings = Vec::new();
         self.finder.find(&record, &mut sightings);
         self.sealer.seal(&record, &sightings, origin, &source.service, &mut reading.usages);
@@ -289,6 +329,36 @@ mod tests {
             .unwrap()
             .unwrap();
         assert_eq!(record.client, Some("192.0.2.7".parse().unwrap()));
+    }
+
+    #[test]
+    fn a_time_of_more_than_a_day_ahead_is_that_of_its_coming_where_there_is_a_clock() {
+        let line = |ahead: &str| {
+            format!(
+                "192.0.2.7 - - [{ahead}] \"GET / HTTP/1.1\" 200 5 \"-\" \"curl/8.5.0\" \"Bearer exk_0123456789abcdef\"\n"
+            )
+        };
+        let now: Timestamp =
+            "2026-03-02T08:00:00Z".parse::<chrono::DateTime<chrono::Utc>>().unwrap().into();
+        let cases = [
+            ("02/Mar/2026:08:00:00 +0000", "2026-03-02T08:00:00Z"),
+            ("03/Mar/2026:08:00:00 +0000", "2026-03-03T08:00:00Z"),
+            ("03/Mar/2026:08:00:01 +0000", "2026-03-02T08:00:00Z"),
+            ("31/Dec/9999:23:59:60 +0000", "2026-03-02T08:00:00Z"),
+            ("01/Mar/2026:23:59:60 +0000", "2026-03-02T00:00:00Z"),
+            ("01/Jan/1970:00:00:00 +0000", "1970-01-01T00:00:00Z"),
+        ];
+        let bytes = cases.map(|(said, _)| line(said)).concat().into_bytes();
+        let batch = Batch { bytes, ..Batch::default() };
+        let reading = reader().read_now(&batch, now);
+        let times: Vec<_> = reading.usages.iter().map(|usage| usage.time.to_rfc3339(0)).collect();
+        assert_eq!(times, cases.map(|(_, believed)| believed));
+        assert_eq!((reading.tally.parsed, reading.bad_times.lines), (6, 2));
+        assert_eq!(reading.bad_times.newest.unwrap().to_rfc3339(0), "+10000-01-01T00:00:00Z");
+        assert!(reading.pulse.newest().unwrap().since(now) <= DAY);
+        let replayed = reader().read(&batch);
+        assert_eq!(replayed.bad_times, BadTimes::default());
+        assert_eq!(replayed.usages[2].time.to_rfc3339(0), "2026-03-03T08:00:01Z");
     }
 
     #[test]

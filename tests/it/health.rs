@@ -395,7 +395,7 @@ fn a_clock_that_is_ahead_is_told_once_and_shown_by_the_status() {
     let home = Home::new(&config(&server));
     home.append("logs/a.log", lines(1, 10, 100).replace("/2026:", "/2096:"));
     run(&home, 9, 1, &server);
-    assert_eq!(troubles(&home), ["skew"]);
+    assert_eq!(troubles(&home), ["bad_time"]);
     // Restarted, and with more of the same, it is told no more.
     home.append("logs/a.log", lines(10, 20, 100).replace("/2026:", "/2096:"));
     run(&home, 19, 1, &server);

@@ -13,6 +13,7 @@
 mod accounting;
 mod again;
 mod canary;
+mod clocks;
 mod commands;
 mod daemon;
 mod dump;

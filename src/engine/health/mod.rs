@@ -34,6 +34,14 @@ pub struct Log {
     /// How far it has come, if its clock shows an hour twice.
     #[serde(default, skip_serializing_if = "Reach::is_empty")]
     pub reach: Reach,
+    /// Lines whose time could not be.
+    #[serde(default, skip_serializing_if = "is_none")]
+    pub bad_times: u64,
+}
+
+#[allow(clippy::trivially_copy_pass_by_ref, reason = "serde hands over a reference")]
+const fn is_none(n: &u64) -> bool {
+    *n == 0
 }
 
 impl Log {

@@ -1,0 +1,102 @@
+//! Times that cannot be, and times in every unit: the daemon believes what can be, and goes on judging the present.
+
+use serde_json::Value;
+use tokenwatch::clock;
+use tokenwatch::engine::time::{DAY, HOUR, MINUTE, Timestamp};
+
+use crate::program::{CONFIG, Home, wait_until};
+
+/// A request of a token at a time that is written so.
+fn line(time: &str, token: &str) -> String {
+    format!(
+        "{{\"time\":{time},\"remote_addr\":\"192.0.2.7\",\"request\":\"GET /v1/items HTTP/1.1\",\"status\":200,\
+         \"http_user_agent\":\"curl/8.5.0\",\"http_authorization\":\"Bearer exk_{token}0123456789abcdef\"}}\n"
+    )
+}
+
+fn quoted(time: Timestamp) -> String {
+    format!("\"{}\"", time.to_rfc3339(0))
+}
+
+/// The token of the lines with this name, as `tokens list` has it.
+fn token(home: &Home, name: &str) -> Value {
+    let output = home.output_with(&["tokens", "id", "-"], &format!("exk_{name}0123456789abcdef"));
+    let id = String::from_utf8(output.stdout).unwrap();
+    let mut all = home.json(&["tokens", "list", "--json"]);
+    all.retain(|token| token["token"]["id"] == id.trim());
+    all.remove(0)
+}
+
+fn time(json: &Value) -> Timestamp {
+    chrono::DateTime::parse_from_rfc3339(json.as_str().unwrap()).unwrap().to_utc().into()
+}
+
+#[test]
+fn a_time_of_more_than_a_day_ahead_is_counted_once_as_of_its_coming_and_moves_nothing() {
+    let home = Home::new(CONFIG);
+    let now = clock::now();
+    let bad = [
+        "\"9999-12-31T23:59:59Z\"".to_owned(),
+        "\"2999-06-30T23:59:60Z\"".to_owned(),
+        quoted(now.plus(DAY + HOUR)),
+        "99999999999".to_owned(),
+    ];
+    let daemon = home.run(&[]);
+    home.append("logs/a.log", line(&quoted(now), "good"));
+    home.append("logs/a.log", bad.iter().map(|time| line(time, "bad")).collect::<String>());
+    wait_until("the lines are committed", || home.committed_lines() == 5);
+    daemon.kill();
+    let daemon = home.run(&[]);
+    home.append("logs/a.log", line("\"1970-01-01T00:00:00Z\"", "old"));
+    home.append("logs/a.log", line(&quoted(now.plus(23 * HOUR)), "soon"));
+    // What happens now is told now, and nothing else is.
+    let leak = line(&quoted(clock::now()), "good")
+        .replace("/items", "?access_token=exk_leak0123456789abcdef");
+    home.append("logs/a.log", leak);
+    wait_until("the lines are committed", || home.committed_lines() == 8);
+    let (came, told) = (token(&home, "bad"), token(&home, "soon"));
+    assert_eq!(came["requests"], 4);
+    for key in ["first_seen", "last_seen"] {
+        let seen = time(&came[key]);
+        assert!(now.plus(-MINUTE) <= seen && seen <= clock::now(), "{key}: {came}");
+    }
+    assert_eq!(time(&told["last_seen"]).seconds(), now.plus(23 * HOUR).seconds());
+    assert_eq!(token(&home, "old")["last_seen"], "1970-01-01T00:00:00Z");
+    assert!(time(&token(&home, "good")["last_seen"]) <= clock::now());
+    let status = home.json(&["status", "--json"]).remove(0);
+    let stream = &status["streams"][0];
+    assert_eq!((&stream["bad_time"], &stream["parsed"]), (&4.into(), &8.into()), "{status}");
+    let text = home.print(&["status"]);
+    assert!(text.contains("bad_time: ") && text.contains("4 lines say a time more than"), "{text}");
+    let alerts = home.json(&["alerts", "list", "--json"]);
+    let about: Vec<&Value> =
+        alerts.iter().filter(|alert| alert["rule"]["name"] != "monitor-health").collect();
+    assert_eq!(about.len(), 1, "{alerts:?}");
+    assert_eq!(about[0]["rule"]["name"], "token-in-url");
+    assert!(time(&about[0]["@timestamp"]).since(now).abs() < MINUTE, "{about:?}");
+    assert!(daemon.terminate().success(), "{}", home.daemon_log());
+}
+
+#[test]
+fn an_epoch_is_read_in_whatever_unit_it_is() {
+    let home = Home::new(CONFIG);
+    let seconds = clock::now().seconds() - 60;
+    let forms = [
+        format!("{seconds}"),
+        format!("{seconds}.000"),
+        format!("{seconds}000"),
+        format!("{seconds}000000"),
+        format!("{seconds}000000000"),
+        format!("\"{seconds}\""),
+    ];
+    home.append("logs/a.log", forms.iter().map(|form| line(form, "a")).collect::<String>());
+    let daemon = home.run(&[]);
+    wait_until("the lines are committed", || home.committed_lines() == 6);
+    let token = token(&home, "a");
+    assert_eq!(token["requests"], 6);
+    for key in ["first_seen", "last_seen"] {
+        assert_eq!(time(&token[key]).seconds(), seconds, "{key}: {token}");
+    }
+    assert_eq!(home.json(&["status", "--json"])[0]["streams"][0]["bad_time"], 0);
+    assert!(daemon.terminate().success(), "{}", home.daemon_log());
+}
