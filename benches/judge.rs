@@ -93,6 +93,7 @@ fn usage(n: u64, principals: u64) -> Usage {
         identity: None,
         claims: Claims::default(),
         client: Some(IpAddr::V4(Ipv4Addr::from(0x0b00_0000 + ((net as u32) << 8) + 7))),
+        is_forgeable: false,
         agent: Agent {
             family: smol_str::format_smolstr!("client-{}", who % 50),
             version: smol_str::format_smolstr!("1.{}", day / 4),

@@ -198,6 +198,9 @@ pub(super) struct Shown<'a> {
 #[derive(Serialize)]
 struct Address {
     ip: IpAddr,
+    /// What a header said: the log names no peer.
+    #[serde(skip_serializing_if = "is_empty")]
+    forgeable: bool,
 }
 
 #[derive(Default, PartialEq, Serialize)]
@@ -301,7 +304,9 @@ impl<'a> Shown<'a> {
         let show = |field: &'a Option<Cow<'_, [u8]>>| Some(clean(field.as_deref()?, cleaner));
         Self {
             time: record.time.map(|time| time.to_rfc3339(record.time_digits)),
-            source: record.client.map(|ip| Address { ip: ip.to_canonical() }),
+            source: record
+                .client
+                .map(|ip| Address { ip: ip.to_canonical(), forgeable: record.is_forwarded }),
             http: Http {
                 version: show(&record.version),
                 request: Request { method: show(&record.method), referrer: show(&record.referer) },

@@ -52,6 +52,7 @@ pub(super) fn alert() -> Alert {
         }),
         principal: "ci-deploy".into(),
         client: Some("203.0.113.7".parse().unwrap()),
+        is_forgeable: false,
         place: Place {
             country: Country::parse("NG"),
             city: "Lagos".into(),

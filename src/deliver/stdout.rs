@@ -72,7 +72,8 @@ fn source(alert: &Alert) -> Json {
     let network =
         object([("number", asn.map(|asn| json!(asn))), ("organization", filled(operator))]);
     let ip = alert.client.map(|client| json!(client.to_string()));
-    object([("ip", ip), ("geo", filled(geo)), ("as", filled(network))])
+    let forgeable = alert.is_forgeable.then_some(json!(true));
+    object([("ip", ip), ("forgeable", forgeable), ("geo", filled(geo)), ("as", filled(network))])
 }
 
 fn object<const N: usize>(fields: [(&str, Option<Json>); N]) -> Json {

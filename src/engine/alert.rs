@@ -172,6 +172,9 @@ pub struct Alert {
     pub principal: SmolStr,
     /// From which address.
     pub client: Option<IpAddr>,
+    /// The address is what a header said: the log names no peer.
+    #[serde(default, skip_serializing_if = "std::ops::Not::not")]
+    pub is_forgeable: bool,
     /// Where that is.
     pub place: Place,
     /// With which program.

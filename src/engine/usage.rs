@@ -32,6 +32,9 @@ pub struct Usage {
     pub claims: Claims,
     /// The client's address, from the trusted hop; v4-mapped v6 as v4.
     pub client: Option<IpAddr>,
+    /// The address is what a header said: the log names no peer.
+    #[serde(default, skip_serializing_if = "std::ops::Not::not")]
+    pub is_forgeable: bool,
     /// The program that used it.
     pub agent: Agent,
     /// HTTP method, upper case; `-` if unknown.

@@ -134,6 +134,7 @@ pub(super) fn alert(name: &str, incident: &str, token: u8, time: Timestamp) -> A
         }),
         principal: id(token).to_smolstr(),
         client: Some([192, 0, 2, 7].into()),
+        is_forgeable: false,
         place: Place { country: Country::parse("FR"), ..Place::default() },
         agent: Agent { family: "curl".into(), version: "8.5".into() },
         route: "GET /v1/items/{id}".into(),

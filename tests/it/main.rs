@@ -18,6 +18,7 @@ mod commands;
 mod daemon;
 mod dump;
 mod eyes;
+mod forged;
 mod health;
 mod inspect;
 mod journal;

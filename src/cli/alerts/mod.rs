@@ -284,7 +284,8 @@ fn show_alert(
         field(printer, "token", [token.name.as_str(), &id, &token.kind, &token.hint].join(" "))?;
     }
     field(printer, "principal", &alert.principal)?;
-    field(printer, "client", client(alert))?;
+    let forgeable = if alert.is_forgeable { " (forgeable: said by X-Forwarded-For)" } else { "" };
+    field(printer, "client", client(alert) + forgeable)?;
     let agent = [alert.agent.family.as_str(), &alert.agent.version].join(" ");
     field(printer, "with", agent)?;
     let status = alert.status.map(|status| format!(" -> {status}")).unwrap_or_default();

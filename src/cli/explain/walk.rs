@@ -309,6 +309,9 @@ fn placed(place: &Place, usage: &Usage, atlas: &Reloading) -> Step {
         return step;
     };
     step.say("client", client.to_string());
+    if usage.is_forgeable {
+        step.say("forgeable", "the log names no peer: the address is what X-Forwarded-For says");
+    }
     if let Some(country) = place.country {
         step.say("country", country.as_str());
     }

@@ -153,7 +153,8 @@ fn who(incident: &Incident, alerts: &[Alert]) -> Vec<(String, String)> {
         return rows;
     };
     let place = words::place(&alert.place);
-    let address = alert.client.map(|client| client.to_string());
+    let forgeable = if alert.is_forgeable { " (forgeable: said by X-Forwarded-For)" } else { "" };
+    let address = alert.client.map(|client| format!("{client}{forgeable}"));
     let from: Vec<String> = address.into_iter().chain(place).collect();
     let route = (!alert.route.is_empty()).then(|| safe(&alert.route));
     let known = [

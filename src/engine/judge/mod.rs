@@ -287,6 +287,7 @@ fn alert(rule: &Rule, placed: &Placed<'_>, of: &Of<'_>) -> Alert {
         token: of.token.clone(),
         principal: SmolStr::new(principal),
         client: usage.client,
+        is_forgeable: usage.is_forgeable,
         place: placed.place.clone(),
         agent: usage.agent.clone(),
         route: smol_str::format_smolstr!("{} {}", usage.method, usage.route),

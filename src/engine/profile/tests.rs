@@ -25,6 +25,7 @@ pub(crate) fn usage(micros: i64) -> Usage {
         identity: None,
         claims: Claims::default(),
         client: Some("192.0.2.10".parse().unwrap()),
+        is_forgeable: false,
         agent: Agent { family: "orders-sync".into(), version: "1.4".into() },
         method: "GET".into(),
         route: "/v1/orders".into(),

@@ -121,6 +121,7 @@ impl Sealer {
                 identity: token.identity,
                 claims: token.claims,
                 client: record.client.as_ref().map(IpAddr::to_canonical),
+                is_forgeable: record.is_forwarded,
                 agent: user_agent.clone(),
                 method: method(record),
                 route: route.clone(),

@@ -1,0 +1,92 @@
+//! Addresses that clients may make up: only what the trusted hop says is taken, and what no peer vouches for is marked.
+
+use serde_json::{Value, json};
+
+use crate::program::{CONFIG, Home, wait_until};
+
+/// What Envoy writes by itself: it names no peer, only the header.
+fn envoy(forwarded: &str, query: &str) -> String {
+    format!(
+        "[2026-03-02T08:00:00.250Z] \"GET /v1/items{query} HTTP/1.1\" 200 - 0 512 3 2 \"{forwarded}\" \"curl/8.5.0\" \
+         \"5f0c2d7b-0000-4000-8000-000000000000\" \"api.example.org\" \"10.0.0.5:8080\"\n"
+    )
+}
+
+/// What nginx writes with a header that anybody may have sent.
+fn nginx(peer: &str, forwarded: &str, query: &str) -> String {
+    format!(
+        "{peer} - - [02/Mar/2026:08:00:00 +0000] \"GET /v1/items{query} HTTP/1.1\" 200 512 \"-\" \"curl/8.5.0\" \"{forwarded}\"\n"
+    )
+}
+
+/// The sources of lines, as `parse` shows them.
+fn sources(config: &str, lines: &str) -> Vec<Value> {
+    let home = Home::new(config);
+    home.append("logs/a.log", lines);
+    home.json(&["parse", "logs/a.log"]).into_iter().map(|line| line["source"].clone()).collect()
+}
+
+fn trusting() -> String {
+    CONFIG.replace("[limits]", "trusted_proxies = [\"10.0.0.0/8\", \"2001:db8:ff::/48\"]\n[limits]")
+}
+
+#[test]
+fn the_address_of_the_trusted_hop_only_is_taken_and_marked_where_no_peer_vouches_for_it() {
+    let many = format!("198.51.100.7{}", ", 203.0.113.9".repeat(199));
+    let chain = format!("198.51.100.7{}", ", 10.0.0.9".repeat(199));
+    let cases = [
+        ("203.0.113.9", Some("203.0.113.9")),
+        ("1.2.3.4, 203.0.113.9", Some("203.0.113.9")),
+        ("evil, 203.0.113.9", Some("203.0.113.9")),
+        ("1.2.3.4, 203.0.113.9, 10.0.0.1", Some("203.0.113.9")),
+        ("1.2.3.4, evil, 10.0.0.1", Some("10.0.0.1")),
+        ("1.2.3.4, evil", None),
+        (&many, Some("203.0.113.9")),
+        // Nobody has so many proxies: the walk ends at one of them.
+        (&chain, Some("10.0.0.9")),
+        ("203.0.113.9:4711", Some("203.0.113.9")),
+        ("[2001:db8::9]:4711", Some("2001:db8::9")),
+        ("2001:db8::9", Some("2001:db8::9")),
+        ("198.51.100.7, fe80::9%eth0", Some("fe80::9")),
+        ("::ffff:203.0.113.9", Some("203.0.113.9")),
+        ("198.51.100.7, 2001:db8:ff::1", Some("198.51.100.7")),
+    ];
+    let lines: String = cases.iter().map(|(forwarded, _)| envoy(forwarded, "")).collect();
+    for (source, (forwarded, address)) in sources(&trusting(), &lines).iter().zip(cases) {
+        let expected = address.map_or(Value::Null, |ip| json!({"ip": ip, "forgeable": true}));
+        assert_eq!(*source, expected, "{forwarded}");
+    }
+    // A peer that is seen is nobody's word; what it says counts only if it is trusted.
+    let peers = [
+        ("192.0.2.7", "1.2.3.4", "192.0.2.7"),
+        ("10.0.0.1", "1.2.3.4, 203.0.113.9", "203.0.113.9"),
+        ("10.0.0.1", &chain, "10.0.0.9"),
+        ("10.0.0.1", "1.2.3.4, evil", "10.0.0.1"),
+        ("10.0.0.1", "1.2.3.4, 203.0.113.9:4711, [2001:db8:ff::1%eth0]:443", "203.0.113.9"),
+    ];
+    let lines: String = peers.iter().map(|(peer, said, _)| nginx(peer, said, "")).collect();
+    for (source, (peer, said, address)) in sources(&trusting(), &lines).iter().zip(peers) {
+        assert_eq!(*source, json!({"ip": address}), "{peer}: {said}");
+    }
+}
+
+#[test]
+fn an_alert_says_that_its_address_may_be_forged() {
+    let home = Home::new(CONFIG);
+    let query = |n: u32| format!("?access_token=exk_{n:08}0123456789abcdefgh");
+    home.append("logs/a.log", envoy("1.2.3.4, 203.0.113.9", &query(1)));
+    home.append("logs/a.log", nginx("192.0.2.7", "1.2.3.4", &query(2)));
+    let daemon = home.run(&[]);
+    wait_until("the lines are committed", || home.committed_lines() == 2);
+    assert!(daemon.terminate().success(), "{}", home.daemon_log());
+    let mut alerts = home.json(&["alerts", "list", "--json"]);
+    alerts.sort_by_key(|alert| alert["source"]["ip"].to_string());
+    let of = |alert: &Value| (alert["source"]["ip"].clone(), alert["source"]["forgeable"].clone());
+    let told: Vec<_> = alerts.iter().map(of).collect();
+    let [seen, said] = ["192.0.2.7", "203.0.113.9"];
+    assert_eq!(told, [(seen.into(), Value::Null), (said.into(), true.into())], "{alerts:?}");
+    for (alert, is_marked) in alerts.iter().zip([false, true]) {
+        let text = home.print(&["alerts", "show", alert["alert"].as_str().unwrap()]);
+        assert_eq!(text.contains("forgeable"), is_marked, "{text}");
+    }
+}
