@@ -90,3 +90,50 @@ fn a_line_that_never_ends_is_waited_for_without_memory() {
     site.wait_with(1);
     site.prove(daemon);
 }
+
+#[test]
+fn lines_in_other_encodings_are_read_like_others() {
+    let mut site = Site::new();
+    let utf_16 = |text: &str, unit: fn(u16) -> [u8; 2]| -> Vec<u8> {
+        text.encode_utf16().flat_map(unit).collect()
+    };
+    let orders = [("le", u16::to_le_bytes as fn(u16) -> [u8; 2]), ("be", u16::to_be_bytes)];
+    for (name, unit) in orders {
+        let lines = site.lines(5).replace('\n', "\r\n");
+        append(
+            &site.home.path(format!("logs/{name}.log")),
+            &utf_16(&format!("\u{feff}{lines}"), unit),
+        );
+    }
+    // UTF-8 with a mark, Latin-1, Big5, overlong, a lone continuation, an end in the middle of a character.
+    let odd: [&[u8]; 6] = [
+        b"\xef\xbb\xbf",
+        b"caf\xe9",
+        b"\xa4\xa4\xa4\xe5",
+        b"\xc0\xaf\xe0\x80\xaf",
+        b"\x80",
+        b"\xf0\x9f\x94",
+    ];
+    for (n, bytes) in odd.iter().enumerate() {
+        let line = site.lines(1);
+        let (head, rest) = line.split_at(line.find("/v1").unwrap());
+        let (path, agent) = rest.split_at(rest.find("curl").unwrap());
+        let odd = match n {
+            0 => [bytes, line.as_bytes()].concat(),
+            _ => [head.as_bytes(), b"/", bytes, path.as_bytes(), bytes, agent.as_bytes()].concat(),
+        };
+        append(&site.home.path("logs/bytes.log"), &odd);
+    }
+    let daemon = site.start();
+    site.wait();
+    // And what is appended, which has no mark.
+    for (name, unit) in orders {
+        let lines = site.lines(5).replace('\n', "\r\n");
+        append(&site.home.path(format!("logs/{name}.log")), &utf_16(&lines, unit));
+    }
+    site.wait();
+    assert_eq!(site.sum("rejected"), 0);
+    site.home.print(&["status"]);
+    site.home.print(&["tokens", "list"]);
+    site.prove(daemon);
+}

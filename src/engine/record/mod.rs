@@ -39,6 +39,7 @@ mod template;
 mod template_fault;
 pub mod time;
 mod upstreams;
+mod utf16;
 mod uvicorn;
 mod uwsgi;
 mod variables;

@@ -10,7 +10,7 @@ use super::json::{self, Sealed};
 use super::scan::{Miss, word};
 use super::syslog::{self, Envelope};
 use super::time::Time;
-use super::{Record, Reject};
+use super::{Record, Reject, utf16};
 
 /// Envelopes that may stand in one another: a container's around a syslog daemon's.
 const MAX_ENVELOPES: usize = 3;
@@ -22,7 +22,13 @@ pub(super) fn read<'a>(
     ids: &[SmolStr],
     columns: &Columns,
 ) -> Result<Record<'a>, Reject> {
-    let record = parser.read(line, Around { columns, ids, lent: None, depth: MAX_ENVELOPES })?;
+    let around = || Around { columns, ids, lent: None, depth: MAX_ENVELOPES };
+    let record = parser.read(line, around()).or_else(|reject| {
+        let text = utf16::decoded(line).ok_or(reject)?;
+        let record = parser.read(&text, around()).map(Record::into_owned);
+        // The columns of the text are not those of the line as given.
+        record.map_err(|reject| Reject { column: 1, ..reject })
+    })?;
     if record.time.is_none() && record.may_hold_token() {
         // Nobody could judge its token, and passing it over in silence would lose it.
         return Err(Miss { rest: 0, expected: NO_TIME }.reject(line));
