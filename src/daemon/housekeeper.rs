@@ -74,7 +74,11 @@ impl Housekeeper {
             match chores.recv_timeout(wait.min(self.backups.turn())) {
                 Ok(Chore::Stop) | Err(RecvTimeoutError::Disconnected) => return,
                 Ok(Chore::BackedUp(outcome)) => self.note_backup(*outcome),
-                Ok(Chore::Replace(post)) => self.replace(*post),
+                Ok(Chore::Replace(post)) => {
+                    self.replace(*post);
+                    // Whoever reloads may have put a GeoIP file right.
+                    self.refresh_atlas();
+                }
                 Ok(Chore::Mail) | Err(RecvTimeoutError::Timeout) => {}
             }
             if let Some(pump) = &self.pump {

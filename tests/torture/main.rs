@@ -20,6 +20,9 @@ mod content;
 #[allow(dead_code, reason = "shared with the other tests of the program")]
 mod dump;
 mod files;
+#[path = "../../src/atlas/sample.rs"]
+#[allow(dead_code, reason = "shared with the atlas")]
+mod geo;
 mod load;
 #[path = "../it/program.rs"]
 #[allow(dead_code, reason = "shared with the other tests of the program")]

@@ -3,8 +3,11 @@
 use std::fs;
 use std::time::{Duration, Instant};
 
-use crate::program::Home;
-use crate::site::Site;
+use serde_json::{Value, json};
+
+use crate::geo::MmdbWriter;
+use crate::program::{Home, Running, wait_until};
+use crate::site::{CONFIG, Site, append, line_of};
 
 /// What `check` may take for rules that are meant to be slow. Generous: debug builds on busy machines.
 const LONGEST_CHECK: Duration = Duration::from_secs(30);
@@ -88,4 +91,113 @@ fn a_hostile_line_under_a_nested_rule_is_judged_at_once() {
     let began = Instant::now();
     home.print(&["replay", "logs"]);
     assert!(began.elapsed() < LONGEST_CHECK, "{:?}", began.elapsed());
+}
+
+/// A token that is pinned to Germany, and where its addresses lie: of unallocated space, of which the built-in table knows nothing.
+struct Pinned {
+    site: Site,
+    n_lines: u32,
+}
+
+const TOKEN: &str = "exk_000000010123456789abcdefgh";
+const IN_GERMANY: &str = "2d00:1::7";
+const IN_NORWAY: &str = "2d00:2::7";
+const CANNOT: &str = "A GeoIP file cannot be used; what was in use stays in use.";
+
+impl Pinned {
+    fn new() -> Self {
+        let site = Site::with(&format!("{CONFIG}[geoip]\ncity = \"City.mmdb\"\n"));
+        let csv = format!("token,name,countries\n{TOKEN},ci,DE\n");
+        assert!(site.home.output_with(&["tokens", "import", "-"], &csv).status.success());
+        Self { site, n_lines: 0 }
+    }
+
+    fn whole() -> Vec<u8> {
+        MmdbWriter::new(6, "GeoLite2-City")
+            .with(
+                "2d00:1::/32",
+                &json!({"city": {"names": {"en": "Bonn"}}, "country": {"iso_code": "DE"}}),
+            )
+            .with(
+                "2d00:2::/32",
+                &json!({"city": {"names": {"en": "Oslo"}}, "country": {"iso_code": "NO"}}),
+            )
+            .bytes()
+    }
+
+    /// Uses the token; returns how many alerts there are about its country.
+    fn call(&mut self, address: &str) -> usize {
+        let line = line_of(self.n_lines * 60, TOKEN, 200).replace("192.0.2.7", address);
+        append(&self.site.home.path("logs/a.log"), line.as_bytes());
+        self.n_lines += 1;
+        wait_until("the line is committed", || {
+            self.site.home.committed_lines() == u64::from(self.n_lines)
+        });
+        let alerts = self.site.home.json(&["alerts", "list", "--json"]);
+        alerts.iter().filter(|alert| alert["rule"]["name"] == "new-country").count()
+    }
+
+    /// Has the daemon look at its files now, and not within a minute.
+    fn look(&self, daemon: &Running, said: &str) {
+        let n_before = self.site.n_said(said);
+        daemon.signal("HUP");
+        wait_until(said, || self.site.n_said(said) > n_before);
+    }
+
+    /// The countries that the token was used from, and how often.
+    fn countries(&self) -> Vec<(Value, Value)> {
+        let history = self.site.home.json(&["history", "ci", "--json"]).remove(0);
+        let rows = history["facets"]["country"].as_array().unwrap().clone();
+        rows.iter().map(|row| (row["value"].clone(), row["count"].clone())).collect()
+    }
+
+    fn fault(&self) -> Value {
+        self.site.home.json(&["status", "--json"])[0]["geoip"]["layers"][0]["fault"].clone()
+    }
+}
+
+#[test]
+fn a_geoip_file_that_is_written_over_or_cut_under_the_daemon_stays_in_use_and_a_missing_one_alerts_nobody()
+ {
+    let mut pinned = Pinned::new();
+    let (path, whole) = (pinned.site.home.path("City.mmdb"), Pinned::whole());
+    fs::write(&path, &whole).unwrap();
+    let daemon = pinned.site.start();
+    assert_eq!(pinned.call(IN_GERMANY), 0);
+    assert_eq!(pinned.fault(), Value::Null);
+    // In place, as `cp` and `truncate` do: whoever had mapped the file would die of it.
+    let cut =
+        |length: u64| fs::File::options().write(true).open(&path).unwrap().set_len(length).unwrap();
+    let hurts: [&dyn Fn(); 4] = [
+        &|| cut(whole.len() as u64 / 2),
+        &|| fs::write(&path, vec![0xff; whole.len()]).unwrap(),
+        &|| cut(0),
+        &|| fs::remove_file(&path).unwrap(),
+    ];
+    for hurt in hurts {
+        hurt();
+        assert_eq!(pinned.call(IN_GERMANY), 0);
+        pinned.look(&daemon, CANNOT);
+        assert_eq!(pinned.call(IN_GERMANY), 0);
+        assert!(pinned.fault().is_string(), "{}", pinned.fault());
+        fs::write(&path, &whole).unwrap();
+        pinned.look(&daemon, "A GeoIP file ");
+    }
+    assert_eq!(pinned.countries(), [("DE".into(), 9.into())]);
+    assert!(daemon.terminate().success(), "{}", pinned.site.home.daemon_log());
+    // Started with what nobody can read: nobody knows where it is used, and nobody is told.
+    fs::write(&path, &whole[..whole.len() / 2]).unwrap();
+    let daemon = pinned.site.start();
+    for address in [IN_GERMANY, IN_NORWAY] {
+        assert_eq!(pinned.call(address), 0);
+    }
+    assert_eq!(pinned.countries(), [("DE".into(), 9.into())]);
+    assert!(pinned.site.home.print(&["status"]).contains("not in use: "));
+    // A whole one again is in use, and tells.
+    fs::write(&path, &whole).unwrap();
+    pinned.look(&daemon, "A GeoIP file was loaded.");
+    assert_eq!(pinned.call(IN_GERMANY), 0);
+    assert_eq!(pinned.call(IN_NORWAY), 1);
+    assert_eq!(pinned.fault(), Value::Null);
+    assert!(daemon.terminate().success(), "{}", pinned.site.home.daemon_log());
 }
