@@ -1,13 +1,17 @@
 //! Section f: signals in a storm, rules that would cost time, secrets in what the program says of itself.
 
 use std::fs;
+use std::os::unix::fs::PermissionsExt;
+use std::path::Path;
+use std::process::Command;
 use std::time::{Duration, Instant};
 
 use serde_json::{Value, json};
 
 use crate::geo::MmdbWriter;
 use crate::program::{Home, Running, wait_until};
-use crate::site::{CONFIG, Site, append, line_of};
+use crate::site::{CONFIG, Site, append, line_of, mailing, works};
+use crate::smtp::{Encryption, Options, SmtpServer};
 
 /// What `check` may take for rules that are meant to be slow. Generous: debug builds on busy machines.
 const LONGEST_CHECK: Duration = Duration::from_secs(30);
@@ -200,4 +204,90 @@ fn a_geoip_file_that_is_written_over_or_cut_under_the_daemon_stays_in_use_and_a_
     assert_eq!(pinned.call(IN_NORWAY), 1);
     assert_eq!(pinned.fault(), Value::Null);
     assert!(daemon.terminate().success(), "{}", pinned.site.home.daemon_log());
+}
+
+/// What the service's unit does, without systemd: a user of its own, no capability and no way to one, nothing to write to but the
+/// state. What comes behind it is executed.
+fn sandbox(home: &Path) -> Vec<String> {
+    let script = "
+        set -e
+        mount --make-rprivate /
+        mount --bind \"$0/state\" \"$0/state\"
+        mount -o remount,bind,ro \"$(findmnt --noheadings --output TARGET --target \"$0\")\"
+        mount -o remount,bind,ro / || true
+        exec setpriv --reuid=65534 --regid=65534 --clear-groups --no-new-privs --bounding-set=-all --inh-caps=-all \
+            prlimit --core=0 -- \"$@\"";
+    let home = home.to_str().expect("UTF-8");
+    ["unshare", "--mount", "--ipc", "sh", "-c", script, home].map(str::to_owned).into()
+}
+
+#[test]
+fn the_service_does_its_work_in_a_sandbox_like_its_unit() {
+    let server = SmtpServer::start(Options { tls: Encryption::Off, ..Options::default() });
+    let mut site = Site::with(&mailing(&server));
+    fs::create_dir(site.home.path("state")).unwrap();
+    fs::set_permissions(site.home.path("state"), fs::Permissions::from_mode(0o700)).unwrap();
+    site.give_to(65534);
+    let sandbox = sandbox(&site.home.path(""));
+    let sandbox: Vec<&str> = sandbox.iter().map(String::as_str).collect();
+    if !works("70", sandbox[0], &[&sandbox[1..], &["true"]].concat()) {
+        return;
+    }
+    // It holds: only the state can be written to.
+    let touch = |name: &str| {
+        let mut command = Command::new(sandbox[0]);
+        command.args(&sandbox[1..]).arg("touch").arg(site.home.path(name));
+        command.output().unwrap().status.success()
+    };
+    assert_eq!([touch("state/x"), touch("logs/x"), touch("x")], [true, false, false]);
+    site.append("logs/a.log", 5);
+    let daemon = site.start_under(&sandbox);
+    let process = fs::read_to_string(format!("/proc/{}/status", site.pid())).unwrap();
+    for (name, value) in [
+        ("NoNewPrivs:", "1"),
+        ("CapBnd:", "0000000000000000"),
+        ("CapPrm:", "0000000000000000"),
+        ("CapInh:", "0000000000000000"),
+        ("CapAmb:", "0000000000000000"),
+        ("Uid:", "65534\t65534\t65534\t65534"),
+    ] {
+        let said = process.lines().find_map(|line| line.strip_prefix(name)).unwrap();
+        assert_eq!(said.trim(), value, "{name}");
+    }
+    // Reads, rotates, takes a new configuration, mails, and ends.
+    site.append("logs/a.log", 5);
+    site.wait();
+    site.rename("logs/a.log", "logs/a.log.1");
+    site.append("logs/a.log", 5);
+    site.wait();
+    daemon.signal("HUP");
+    site.wait_for_word("The configuration was reloaded.");
+    let leak = line_of(99, "-", 200)
+        .replace("/v1/items/99", "/v1?access_token=exk_leak0123456789abcdefgh");
+    append(&site.home.path("logs/a.log"), leak.as_bytes());
+    server.wait_for(1, Duration::from_secs(60));
+    assert!(site.home.print(&["status"]).contains("a.log"));
+    let (status, _) = daemon.end();
+    assert!(status.success(), "{}", site.home.daemon_log());
+    assert_eq!(site.n_said("ERROR") + site.n_said("WARN"), 0, "{}", site.home.daemon_log());
+    assert_eq!(site.home.committed_lines(), site.written() + 1);
+    let daemon = site.start_under(&sandbox);
+    site.append("logs/a.log", 5);
+    site.wait_with(1);
+    assert!(daemon.terminate().success(), "{}", site.home.daemon_log());
+    assert!(site.streams().iter().all(|stream| stream["accounted"] == true));
+}
+
+#[test]
+fn the_unit_is_exposed_to_less_than_2() {
+    if !works("70", "systemd-analyze", &["--version"]) {
+        return;
+    }
+    let unit = concat!(env!("CARGO_MANIFEST_DIR"), "/systemd/tokenwatch.service");
+    let mut command = Command::new("systemd-analyze");
+    command.args(["security", "--offline=yes", "--threshold=20", "--no-pager", unit]);
+    let output = command.output().unwrap();
+    let text = String::from_utf8_lossy(&output.stdout);
+    println!("{}", text.lines().last().unwrap_or_default());
+    assert!(output.status.success(), "{text}");
 }
