@@ -1,8 +1,8 @@
 //! Torture: the real daemon against faults provoked by real means: renames, real SIGKILL, full disks, locked
 //! databases, no rights. SECURITY.md, section "Faults", numbers them and names the test of each.
 //!
-//! What a case needs and this machine lacks (strace, logrotate, root) is said on standard error, and the case
-//! passes. Slow cases are sampled; `TORTURE=full` (`just torture`) runs them whole.
+//! What a case needs and this machine refuses (root, namespaces, tracing) is said on standard error ("NOT RUN"), and the case
+//! passes. So is a program that is missing, unless `CI` is `true`: `.ci/run` installs them all. Slow cases are sampled; `TORTURE=full` (`just torture`) runs them whole.
 
 #![allow(
     clippy::unwrap_used,

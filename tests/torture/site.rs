@@ -1,6 +1,7 @@
 //! A site whose lines are numbered: each has a token of its own, so that the database shows each number once.
 
 use std::fs::{self, File, OpenOptions};
+use std::io::Write as _;
 use std::path::{Path, PathBuf};
 use std::process::{Command, Stdio};
 
@@ -264,14 +265,29 @@ pub(crate) fn is_full() -> bool {
     std::env::var("TORTURE").is_ok_and(|how| how == "full")
 }
 
-/// Tells whether a command works here; says so if not.
+/// Tells whether a command works here; says so if not. What `.ci/run` installs has to be there when it runs; what this machine
+/// refuses (root, namespaces, tracing) nobody can help.
 pub(crate) fn works(case: &str, program: &str, arguments: &[&str]) -> bool {
-    let ended = Command::new(program).args(arguments).output();
-    let is_fine = ended.is_ok_and(|output| output.status.success());
-    if !is_fine {
-        eprintln!("{case}: left out, `{program} {}` does not work here", arguments.join(" "));
-    }
-    is_fine
+    let why = match Command::new(program).args(arguments).output() {
+        Ok(output) if output.status.success() => return true,
+        Ok(output) => String::from_utf8_lossy(&output.stderr).trim().to_owned(),
+        Err(error) => {
+            let is_ci = std::env::var("CI").is_ok_and(|value| value == "true");
+            let is_missing = error.kind() == std::io::ErrorKind::NotFound;
+            assert!(
+                !(is_ci && is_missing),
+                "{case}: {program} is missing, and .ci/run installs it"
+            );
+            error.to_string()
+        }
+    };
+    leave_out(case, &format!("`{program} {}` does not work here: {why}", arguments.join(" ")));
+    false
+}
+
+/// Says that a case is not tried, also where the test's output is captured since it passes.
+pub(crate) fn leave_out(case: &str, why: &str) {
+    writeln!(std::io::stderr(), "NOT RUN: case {case}: {why}").expect("standard error");
 }
 
 /// Runs the daemon until it is killed at its `n`th of these calls of a thread, or `is_done`. Tells whether it was.
