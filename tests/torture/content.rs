@@ -1,10 +1,20 @@
 //! Section b: lines that are torn, endless, or never end.
 
+#[path = "../../src/engine/record/hostile.rs"]
+mod hostile;
+
 use std::fs::File;
 use std::io::Write;
 
+use tokenwatch::engine::line::Batch;
+use tokenwatch::engine::reader::{Reader, Source};
+use tokenwatch::engine::record::Format;
+use tokenwatch::engine::secret::SealKey;
+use tokenwatch::engine::token::{Finder, Names, Sealer};
+
+use self::hostile::PIECES;
 use crate::program::wait_until;
-use crate::site::{Site, append};
+use crate::site::{Site, append, is_full};
 
 /// What an over-long line may cost, in KiB.
 const LINE_MEMORY: u64 = 8 * 1024;
@@ -136,4 +146,68 @@ fn lines_in_other_encodings_are_read_like_others() {
     site.home.print(&["status"]);
     site.home.print(&["tokens", "list"]);
     site.prove(daemon);
+}
+
+/// A line four times as long takes four times as long if time is linear, and 16 times if it is quadratic.
+const MOST_FOR_FOUR_TIMES: u64 = 8;
+
+/// What a batch of this size may take without anybody looking closer, in ns: too little to be measured well.
+const NEGLIGIBLE: u64 = 400_000;
+
+/// How long this thread was on a processor, in ns: what other processes do meanwhile does not count.
+fn worked() -> u64 {
+    let time = rustix::time::clock_gettime(rustix::time::ClockId::ThreadCPUTime);
+    u64::try_from(time.tv_sec * 1_000_000_000 + time.tv_nsec).expect("ns")
+}
+
+/// The least work of some readings of a line.
+fn work_of(reader: &Reader, line: &str, n_times: usize) -> u64 {
+    let batch = Batch { bytes: line.as_bytes().to_vec(), ..Batch::default() };
+    let once = || {
+        let before = worked();
+        assert_eq!(reader.read(&batch).tally.lines, 1);
+        worked() - before
+    };
+    (0..n_times).map(|_| once()).min().expect("some")
+}
+
+#[test]
+fn a_hostile_line_four_times_as_long_takes_about_four_times_the_work() {
+    let formats: Vec<&str> =
+        if is_full() { Format::presets().map(|(name, _)| name).collect() } else { vec!["auto"] };
+    let head = "192.0.2.7 - - [02/Mar/2026:08:00:00 +0000] \"GET / HTTP/1.1\" 200 5 ";
+    let mut worst = (0, String::new());
+    for format in formats {
+        let names = Names::default();
+        let sealer = Sealer::new(SealKey::new(b"key"), &names);
+        let source = Source::of(Format::preset(format).expect("a preset"));
+        let reader = Reader::new(Finder::new(&names), sealer, vec![source]);
+        for piece in PIECES {
+            for (head, tail) in
+                [("", ""), (head, ""), (head, "\""), (&head[..44], ""), ("{\"path\":\"", "\"}")]
+            {
+                let line = |length: usize| {
+                    format!(
+                        "{head}{}{tail}\n",
+                        piece.repeat((length - head.len() - 2) / piece.len())
+                    )
+                };
+                let (short, long) = (line(15 * 1024), line(60 * 1024));
+                // Most are far from the bound: only what looks like more is measured well.
+                let is_fine = |n_times| {
+                    let work = work_of(&reader, &long, n_times);
+                    let base = work_of(&reader, &short, n_times).max(NEGLIGIBLE / 4);
+                    let of_ten = work * 10 / base;
+                    (work < NEGLIGIBLE || of_ten <= 10 * MOST_FOR_FOUR_TIMES, of_ten)
+                };
+                let (mut is_linear, mut ratio) = is_fine(1);
+                if !is_linear {
+                    (is_linear, ratio) = is_fine(9);
+                }
+                assert!(is_linear, "{format}: {head}{piece}...: {ratio} tenths of the work");
+                worst = worst.max((ratio, format!("{format}: {head}{piece}...")));
+            }
+        }
+    }
+    println!("the most, in tenths: {worst:?}");
 }
