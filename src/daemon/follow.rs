@@ -31,6 +31,9 @@ use crate::store::{self, StoreError, certain};
 /// How long the loop sleeps at most when nothing happens.
 const IDLE: Duration = Duration::from_secs(1);
 
+/// How long an alert waits for its commit at the most: its cost is shared where there are many.
+const SOON: Duration = Duration::from_millis(5);
+
 /// Waits between two tries of a commit or a recall: the first, and the longest.
 const RETRY: (Duration, Duration) = (Duration::from_millis(50), Duration::from_secs(5));
 
@@ -138,7 +141,7 @@ impl<L: Listener> Loop<'_, L> {
                 self.worker.look(|log| !journals.is_behind(path_of(log), now));
             }
             self.ask()?;
-            self.commit_if(&mut committed, is_idle)?;
+            self.commit_if(&mut committed, false)?;
             self.forget(&mut committed)?;
             match self.orders.try_recv() {
                 Ok(Order::Stop) | Err(TryRecvError::Disconnected) => {
@@ -154,7 +157,9 @@ impl<L: Listener> Loop<'_, L> {
                 Err(TryRecvError::Empty) => {}
             }
             if is_idle {
-                self.follower.wait(IDLE);
+                let has_changes = self.worker.has_changes();
+                let longest = if has_changes { self.rest(committed) } else { IDLE };
+                self.follower.wait(longest.min(IDLE));
             }
         }
     }
@@ -182,9 +187,7 @@ impl<L: Listener> Loop<'_, L> {
 
     /// Commits when it is time to, or at once.
     fn commit_if(&mut self, committed: &mut Duration, at_once: bool) -> anyhow::Result<()> {
-        let is_full = self.worker.is_full();
-        let is_due =
-            at_once || is_full || monotonic().saturating_sub(*committed) >= self.commit_interval;
+        let is_due = at_once || self.worker.is_full() || self.rest(*committed).is_zero();
         if !is_due || !self.worker.has_changes() {
             return Ok(());
         }
@@ -199,6 +202,12 @@ impl<L: Listener> Loop<'_, L> {
         // They are committed, and told only here: without their paths, if need be.
         listener.told(&alerts, &|stream| files.as_ref().ok()?.get(&stream).cloned());
         files.map(drop)
+    }
+
+    /// How long changes may wait for their commit.
+    fn rest(&self, committed: Duration) -> Duration {
+        let longest = if self.worker.has_alerts() { SOON } else { self.commit_interval };
+        longest.saturating_sub(monotonic().saturating_sub(committed))
     }
 
     /// Removes what is stored of files that the follower forgot, once all that was read of them is committed.

@@ -199,6 +199,12 @@ impl Worker {
         self.memory.dirty() >= MAX_DIRTY || self.memory.alerts().len() >= MAX_ALERTS
     }
 
+    /// Tells whether an alert waits for its commit.
+    #[must_use]
+    pub fn has_alerts(&self) -> bool {
+        !self.memory.alerts().is_empty()
+    }
+
     /// Tells whether there is anything to commit.
     #[must_use]
     pub fn has_changes(&self) -> bool {
