@@ -121,9 +121,10 @@ impl Pump {
         Ok(Self { store, mailer, rules, host, runtime, served, is_new: true, stopping })
     }
 
-    /// Sends from now on through these.
+    /// Sends from now on through these, and tries at once what waits for its next try.
     pub fn replace(&mut self, post: Post) {
         (self.mailer, self.rules) = (post.mailer, post.rules);
+        self.is_new = true;
     }
 
     /// Sends what is due and returns when there will be something to do again.
