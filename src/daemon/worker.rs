@@ -29,6 +29,9 @@ pub const ROLL: &str = "logs";
 /// Changed principals that may wait for a commit ...
 const MAX_DIRTY: usize = 20_000;
 
+/// ... and uses of tokens, of 48 bytes each ...
+const MAX_USES: usize = 500_000;
+
 /// ... and alerts, of some 4 KB each.
 const MAX_ALERTS: usize = 8_000;
 
@@ -196,7 +199,9 @@ impl Worker {
     /// Tells whether so much has changed since the last commit that another is due, whatever the clock says.
     #[must_use]
     pub fn is_full(&self) -> bool {
-        self.memory.dirty() >= MAX_DIRTY || self.memory.alerts().len() >= MAX_ALERTS
+        self.memory.dirty() >= MAX_DIRTY
+            || self.memory.uses() >= MAX_USES
+            || self.memory.alerts().len() >= MAX_ALERTS
     }
 
     /// Tells whether an alert waits for its commit.

@@ -8,7 +8,7 @@
 //! that is all, however many an attacker invents.
 
 mod due;
-mod pending;
+mod journal;
 
 use std::collections::{BTreeMap, BTreeSet, HashMap};
 
@@ -22,7 +22,7 @@ use crate::engine::geo::Place;
 use crate::engine::house::{Entry, House, Part, Table};
 use crate::engine::incident::{Desk, Joined};
 use crate::engine::ledger::Ledger;
-use crate::engine::memory::pending::{Pending, Values};
+use crate::engine::memory::journal::Journal;
 use crate::engine::profile::{CodecError, Profile};
 use crate::engine::registry::Registry;
 use crate::engine::secret::TokenId;
@@ -71,8 +71,8 @@ pub struct Memory {
     n_dirty: usize,
     by_name: HashMap<SmolStr, usize, FixedState>,
     tokens: HashMap<TokenId, TokenSlot, FixedState>,
-    /// What tokens were seen with since the last commit.
-    values: Values,
+    /// What tokens did since the last commit.
+    journal: Journal,
     refused_unknown: u64,
     alerts: Vec<Alert>,
     incidents: BTreeMap<SmolStr, Incident>,
@@ -115,7 +115,8 @@ struct TokenSlot {
     slot: usize,
     /// The store has, or will have, a row for it.
     is_known: bool,
-    pending: Option<Box<Pending>>,
+    /// Its number in the journal, if it did something since the last commit.
+    entry: Option<u32>,
 }
 
 /// A subject to be changed, and what is known beyond it.
@@ -150,7 +151,7 @@ impl Memory {
             n_dirty: 0,
             by_name: HashMap::with_hasher(FixedState::default()),
             tokens: HashMap::with_hasher(FixedState::default()),
-            values: Values::default(),
+            journal: Journal::default(),
             refused_unknown: 0,
             alerts: Vec::new(),
             incidents: BTreeMap::new(),
@@ -194,7 +195,7 @@ impl Memory {
         for (token, is_known, principal) in strange {
             let at = self.by_name.get(&principal).copied();
             let slot = at.unwrap_or_else(|| self.insert(principal));
-            self.tokens.entry(token).or_insert(TokenSlot { slot, is_known, pending: None });
+            self.tokens.entry(token).or_insert(TokenSlot { slot, is_known, entry: None });
         }
     }
 
@@ -305,8 +306,9 @@ impl Memory {
             return;
         };
         let Some(token) = self.tokens.get_mut(&usage.token) else { return };
-        let pending = token.pending.get_or_insert_with(|| Box::new(Pending::new(principal, usage)));
-        pending.add(usage, place, &mut self.values);
+        let journal = &mut self.journal;
+        let entry = *token.entry.get_or_insert_with(|| journal.begin(principal, usage));
+        journal.add(entry, usage, place);
     }
 
     /// Keeps an alert and what became of its incident for the next commit.
@@ -320,6 +322,12 @@ impl Memory {
     #[must_use]
     pub fn alerts(&self) -> &[Alert] {
         &self.alerts
+    }
+
+    /// Returns how many uses of tokens there were since the last commit.
+    #[must_use]
+    pub const fn uses(&self) -> usize {
+        self.journal.len()
     }
 
     /// Returns how many subjects have changed since the last commit.
@@ -336,17 +344,14 @@ impl Memory {
             subjects.push(due::row(&slot.principal, &slot.subject));
         }
         subjects.sort_by(|a, b| a.principal.cmp(&b.principal));
-        let mut ledger = Ledger {
-            tokens: BTreeMap::new(),
+        let ledger = Ledger {
+            tokens: self.journal.take(),
             refused_unknown: std::mem::take(&mut self.refused_unknown),
         };
-        let values = self.values.take();
-        for (id, token) in &mut self.tokens {
-            if let Some(pending) = token.pending.take() {
-                ledger.tokens.insert(*id, pending.finish(&values));
-            }
-        }
-        self.tokens.retain(|_, token| token.is_known);
+        self.tokens.retain(|_, token| {
+            token.entry = None;
+            token.is_known
+        });
         self.n_dirty = 0;
         let fleet = self.fleet.take(FLEET_DESK.into());
         let sources: Vec<HouseRow> = self.sources.take(SOURCE_DESKS).collect();
@@ -377,7 +382,7 @@ impl Memory {
     pub fn forget(&mut self) {
         // Tokens of few principals may be many: JWTs of an hour. The store has all that have done nothing since.
         if self.tokens.len() / 2 > self.bound {
-            self.tokens.retain(|_, token| token.pending.is_some());
+            self.tokens.retain(|_, token| token.entry.is_some());
         }
         if self.subjects.len() <= self.bound {
             return;
