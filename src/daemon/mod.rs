@@ -14,4 +14,5 @@ pub mod site;
 pub mod strain;
 pub mod systemd;
 mod telling;
+mod tries;
 pub mod worker;

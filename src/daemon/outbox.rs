@@ -16,14 +16,12 @@ use tracing::{error, info, warn};
 use crate::clock;
 use crate::config::{Mail as MailConfig, Security as ConfiguredSecurity};
 use crate::daemon::telling::{files, history, plain, summary};
-use crate::deliver::email::{Delivery, MailSettings, Mailer, Password, Security, Server};
+use crate::daemon::tries::{Outcome, backoff};
+use crate::deliver::email::{MailSettings, Mailer, Password, Security, Server};
 use crate::deliver::render::{self, Bundle, Context, Digest, Mail};
 use crate::engine::alert::Level;
 use crate::engine::time::{DAY, HOUR, MINUTE, SECOND, Timestamp};
 use crate::store::{About, Found, Outgoing, Store, StoreError, Summary};
-
-/// Waits between two tries of a mail: the first; each further is twice as long, up to the longest.
-const BACKOFF: (i64, i64) = (30 * SECOND, 30 * MINUTE);
 
 /// How long the first mail beyond the cap waits for others, before the digest of its hour goes out: what
 /// comes after the digest has to wait for the next, so it should hold the whole of a burst.
@@ -461,42 +459,4 @@ enum Tried {
     Done,
     /// It waits on, and so does what comes after it about the same principal.
     InVain,
-}
-
-/// What is to be done after a try.
-enum Outcome {
-    /// Every recipient has it, or refused it for good.
-    Sent { refused: String },
-    /// Somebody may take it later.
-    Later { why: String },
-    /// Nobody will ever take it.
-    Never { why: String },
-}
-
-impl Outcome {
-    fn of(deliveries: &[Delivery], has_served: bool) -> Self {
-        let say = |delivery: &Delivery| match &delivery.result {
-            Ok(()) => String::new(),
-            Err(fault) if fault.remedy().is_empty() => format!("{}: {fault}", delivery.to),
-            Err(fault) => format!("{}: {fault}; {}", delivery.to, fault.remedy()),
-        };
-        let is_later = |delivery: &&Delivery| {
-            delivery.result.as_ref().is_err_and(crate::deliver::email::SendFault::is_temporary)
-        };
-        if let Some(delivery) = deliveries.iter().find(is_later) {
-            return Self::Later { why: say(delivery) };
-        }
-        let refused: Vec<String> =
-            deliveries.iter().filter(|delivery| delivery.result.is_err()).map(say).collect();
-        let refused_all = refused.len() == deliveries.len() && !has_served;
-        let refused = refused.join(", ");
-        if refused_all { Self::Never { why: refused } } else { Self::Sent { refused } }
-    }
-}
-
-/// Twice as long after each try, up to half an hour; a tenth of it differs from mail to mail, so
-/// that not all come back at once.
-fn backoff(attempts: u32, id: i64) -> i64 {
-    let wait = BACKOFF.0.saturating_mul(1 << attempts.min(20)).min(BACKOFF.1);
-    wait + wait / 100 * id.rem_euclid(10)
 }
