@@ -23,6 +23,10 @@ use crate::store::{Store, StoreError, certain};
 /// Readings that may wait for the Judge: enough to keep both threads busy, little memory.
 const WAITING: usize = 4;
 
+/// Readings are handed on together until they are of so many bytes, or so many: of logs that overlap a batch may be a line.
+const WORTH_WAKING: usize = 64 << 10;
+const MOST_READS: usize = 256;
+
 /// A commit is due after so many bytes of log, if not before.
 const BYTES: u64 = 64 << 20;
 
@@ -66,19 +70,26 @@ pub fn replay(
     let twin = worker.store.twin().context("opening the database once more")?;
     thread::scope(|scope| {
         scope.spawn(move || {
+            let (mut reads, mut n_bytes) = (Vec::new(), 0);
             for batch in batches {
-                let read = batch.map(|mut batch| {
+                reads.push(batch.map(|mut batch| {
+                    n_bytes += batch.bytes.len();
                     let reach = reaches.entry(unrotated(&batch.position.path)).or_default();
                     batch.reach = *reach;
                     let reading = reader.read(&batch);
                     *reach = reading.reach;
                     Read { stream: batch.stream, reading, position: batch.position }
-                });
+                }));
+                if n_bytes < WORTH_WAKING && reads.len() < MOST_READS {
+                    continue;
+                }
+                n_bytes = 0;
                 // The other side is gone only after an error of its own.
-                if sender.send(read).is_err() {
-                    break;
+                if sender.send(std::mem::take(&mut reads)).is_err() {
+                    return;
                 }
             }
+            sender.send(reads).ok();
         });
         let books = twin.map_or(Books::Here, |store| Books::beside(scope, store));
         judge_all(worker, receiver, books, now, &mut tell)
@@ -141,7 +152,7 @@ impl Books {
 
 fn judge_all(
     worker: &mut Worker,
-    readings: Receiver<Result<Read, SourceError>>,
+    readings: Receiver<Vec<Result<Read, SourceError>>>,
     mut books: Books,
     now: impl Fn() -> Timestamp,
     tell: &mut impl FnMut(Alert, &Files<'_>),
@@ -157,7 +168,7 @@ fn judge_all(
         let files = |stream| paths.get(&stream).cloned();
         alerts.into_iter().for_each(|alert| tell(alert, &files));
     };
-    for read in readings {
+    for read in readings.into_iter().flatten() {
         let Read { stream, position, reading } = match read {
             Ok(read) => read,
             Err(fault) => {
