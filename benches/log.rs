@@ -5,11 +5,13 @@ use std::fs::File;
 use std::io::{BufWriter, Write as _};
 use std::path::Path;
 
-/// Distinct tokens in a log; their use follows Zipf's law.
-const TOKENS: u64 = 20_000;
-
 /// Distinct client addresses.
 const ADDRESSES: u64 = 50_000;
+
+const WEEK: u64 = 604_800;
+
+/// Monday, 2 March 2026, in seconds since 1970.
+const BEGIN: u64 = 1_772_409_600;
 
 /// How the lines look.
 #[derive(Clone, Copy, Debug)]
@@ -20,23 +22,73 @@ pub(crate) enum Form {
     Json,
 }
 
-/// Writes `lines` lines that span a week.
-pub(crate) fn write(path: &Path, form: Form, lines: u64) -> std::io::Result<()> {
-    let mut random = Random(20_261_123);
-    let zipf = Zipf::new(TOKENS);
+/// What a log holds.
+#[derive(Clone, Copy, Debug)]
+pub(crate) struct Plan {
+    /// How its lines look.
+    pub(crate) form: Form,
+    /// How many there are.
+    pub(crate) lines: u64,
+    /// When the first one is, in seconds from the begin of all logs.
+    pub(crate) from: u64,
+    /// The seconds that they span.
+    pub(crate) seconds: u64,
+    /// Which tokens they carry.
+    pub(crate) tokens: Tokens,
+}
+
+/// Which tokens lines carry.
+#[derive(Clone, Copy, Debug)]
+pub(crate) enum Tokens {
+    /// Few are used much, many little (Zipf's law); not every line has one.
+    Drawn(u64),
+    /// Every line has one, each in its turn.
+    InTurn(u64),
+}
+
+impl Plan {
+    /// The usual one: a week, 20,000 tokens.
+    pub(crate) const fn usual(form: Form, lines: u64) -> Self {
+        Self { form, lines, from: 0, seconds: WEEK, tokens: Tokens::Drawn(20_000) }
+    }
+}
+
+/// Writes a log to a file.
+pub(crate) fn write(path: &Path, plan: Plan) -> std::io::Result<()> {
     let mut file = BufWriter::new(File::create(path)?);
+    each(plan, |line| file.write_all(line.as_bytes()))?;
+    file.flush()
+}
+
+/// Hands each line of a log, with its end, to `take`.
+pub(crate) fn each<E>(plan: Plan, mut take: impl FnMut(&str) -> Result<(), E>) -> Result<(), E> {
+    let mut random = Random(20_261_123);
+    let zipf = match plan.tokens {
+        Tokens::Drawn(tokens) => Zipf::new(tokens),
+        Tokens::InTurn(_) => Zipf::new(1),
+    };
     let mut line = String::new();
-    for n in 0..lines {
+    for n in 0..plan.lines {
         line.clear();
-        let second = 1_772_409_600 + n * 604_800 / lines;
-        let request = Request::draw(&mut random, &zipf);
-        match form {
+        let second = BEGIN + plan.from + n * plan.seconds / plan.lines;
+        let request = match plan.tokens {
+            Tokens::Drawn(_) => {
+                let token = zipf.draw(&mut random);
+                let has_token = random.below(100) < 71;
+                Request::draw(&mut random, token, has_token)
+            }
+            // Of one that is refused at once nothing would be kept.
+            Tokens::InTurn(tokens) => {
+                Request { status: 200, ..Request::draw(&mut random, n % tokens, true) }
+            }
+        };
+        match plan.form {
             Form::Combined => request.combined(&mut line, second),
             Form::Json => request.json(&mut line, second),
         }
-        file.write_all(line.as_bytes())?;
+        take(&line)?;
     }
-    file.flush()
+    Ok(())
 }
 
 struct Request {
@@ -50,9 +102,7 @@ struct Request {
 }
 
 impl Request {
-    fn draw(random: &mut Random, zipf: &Zipf) -> Self {
-        let token = zipf.draw(random);
-        let has_token = random.below(100);
+    fn draw(random: &mut Random, token: u64, has_token: bool) -> Self {
         // Each token has a few addresses of its own, so that profiles look like profiles.
         let client = (token * 7 + random.below(3)) % ADDRESSES;
         const AGENTS: [&str; 4] = [
@@ -71,7 +121,7 @@ impl Request {
                 client % 250,
                 1 + client % 254
             ),
-            token: (has_token < 71).then(|| secret(token)),
+            token: has_token.then(|| secret(token)),
             method: if random.below(10) == 0 { "POST" } else { "GET" },
             path: format!("/api/v1/things/{}/parts/{}", random.below(100_000), random.below(100)),
             status: status[usize::try_from(random.below(10)).unwrap()],
@@ -101,7 +151,7 @@ impl Request {
         let bearer = self.token.as_ref().map(|token| format!("Bearer {token}")).unwrap_or_default();
         writeln!(
             line,
-            "{{\"time\":\"{time}\",\"remote_addr\":\"{client}\",\"request_method\":\"{method}\",\"request_uri\":\"{path}\",\"status\":{status},\"body_bytes_sent\":{bytes},\"http_referer\":\"\",\"http_user_agent\":\"{agent}\",\"http_authorization\":\"{bearer}\"}}"
+            "{{\"time\":\"{time}\",\"remote_addr\":\"{client}\",\"method\":\"{method}\",\"uri\":\"{path}\",\"status\":{status},\"bytes\":{bytes},\"referer\":\"-\",\"user_agent\":\"{agent}\",\"authorization\":\"{bearer}\"}}"
         )
         .unwrap();
     }
