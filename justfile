@@ -35,6 +35,10 @@ demo:
 bench LINES="1000000":
     cargo bench --locked --bench throughput -- {{LINES}}
 
+# Measures each step alone, or those whose name contains NAME.
+bench-steps NAME="":
+    cargo bench --locked --bench steps -- {{NAME}}
+
 # Measures how fast each format is read, beside combined.
 bench-formats:
     cargo bench --bench formats
