@@ -39,6 +39,10 @@ bench LINES="1000000":
 bench-steps NAME="":
     cargo bench --locked --bench steps -- {{NAME}}
 
+# Measures what a line costs by principals, days and files; draws docs/growth.svg.
+bench-growth LINES="2000000":
+    cargo bench --locked --bench growth -- {{LINES}}
+
 # Measures how fast each format is read, beside combined.
 bench-formats:
     cargo bench --bench formats
