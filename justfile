@@ -43,6 +43,10 @@ bench-steps NAME="":
 bench-growth LINES="2000000":
     cargo bench --locked --bench growth -- {{LINES}}
 
+# Measures the daemon: from a line to an alert and a mail, at rest, with many tokens.
+bench-live SECONDS="60" RATE="5000":
+    cargo bench --locked --bench live -- {{SECONDS}} {{RATE}}
+
 # Measures how fast each format is read, beside combined.
 bench-formats:
     cargo bench --bench formats
