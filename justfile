@@ -47,6 +47,10 @@ bench-growth LINES="2000000":
 bench-live SECONDS="60" RATE="5000":
     cargo bench --locked --bench live -- {{SECONDS}} {{RATE}}
 
+# Takes the instructions that `replay --save` needs now for what it may need; say why in the commit.
+accept-instructions:
+    .ci/instructions accept
+
 # Measures how fast each format is read, beside combined.
 bench-formats:
     cargo bench --bench formats
