@@ -67,6 +67,9 @@ const BUSY_TIMEOUT: Duration = Duration::from_secs(5);
 /// Page cache of one connection in KiB. The kernel caches the rest of the file.
 const CACHE_KIB: i64 = 32 * 1024;
 
+/// The same of one that looks up keys beside another one that writes.
+const READING_CACHE_KIB: i64 = 4 * 1024;
+
 /// The write-ahead log is folded back after this many pages (64 MB): with sorted keys, rare
 /// checkpoints are what doubles the rate of upserts, measured.
 const CHECKPOINT_PAGES: i64 = 16_000;
@@ -182,13 +185,19 @@ impl Store {
         Ok(Self { reader: Reader { db, path: path.to_owned() }, is_new: true })
     }
 
-    /// Opens the same database once more; `None` for one in memory.
+    /// Opens the same database once more, for this connection to read only from now on, with few pages at hand; `None`
+    /// for one in memory.
     ///
     /// # Errors
     /// As for [`Store::open`].
     pub fn twin(&self) -> Result<Option<Self>, StoreError> {
-        let is_file = self.db.path().is_some_and(|path| !path.is_empty());
-        is_file.then(|| Self::open(&self.reader.path)).transpose()
+        let Reader { db, path } = &self.reader;
+        if db.path().is_none_or(str::is_empty) {
+            return Ok(None);
+        }
+        db.pragma_update(None, "cache_size", -READING_CACHE_KIB)
+            .map_err(|source| StoreError::database(path, "opening", source))?;
+        Self::open(path).map(Some)
     }
 
     /// Tells whether opening found no state and started an empty one. A daemon that has run here
