@@ -247,6 +247,12 @@ impl Site {
         let line = text.lines().find_map(|line| line.strip_prefix("VmHWM:")).expect("VmHWM");
         line.trim().trim_end_matches(" kB").parse().expect("KiB")
     }
+
+    /// Returns by how much the peak of memory has grown since it was so many KiB. The kernel's counters are exact to some
+    /// pages only, so that it may seem to fall.
+    pub(crate) fn growth(&self, before: u64) -> u64 {
+        self.peak_memory().saturating_sub(before)
+    }
 }
 
 /// Appends to a file.
