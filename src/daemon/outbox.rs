@@ -4,7 +4,7 @@
 //! loop. A mail is marked sent only after the server took it: it may be sent twice, with the same
 //! Message-ID, and is never lost.
 
-use std::collections::{BTreeMap, BTreeSet};
+use std::collections::BTreeSet;
 use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, Ordering};
 use std::time::Duration;
@@ -16,7 +16,7 @@ use tracing::{error, info, warn};
 use crate::clock;
 use crate::config::{Mail as MailConfig, Security as ConfiguredSecurity};
 use crate::daemon::telling::{files, history, plain, summary};
-use crate::daemon::tries::{Outcome, backoff};
+use crate::daemon::tries::{Outcome, Served, backoff};
 use crate::deliver::email::{MailSettings, Mailer, Password, Security, Server};
 use crate::deliver::render::{self, Bundle, Context, Digest, Mail};
 use crate::engine::alert::Level;
@@ -75,9 +75,7 @@ pub struct Pump {
     rules: Rules,
     host: String,
     runtime: tokio::runtime::Runtime,
-    /// Recipients that have a mail which others still wait for. Lost with the process: then they may
-    /// get it twice.
-    served: BTreeMap<i64, BTreeSet<String>>,
+    served: Served,
     /// Whoever starts or reloads the daemon may have put the mail server right: what waits for its next try is tried once.
     is_new: bool,
     stopping: Arc<AtomicBool>,
@@ -115,7 +113,7 @@ impl Pump {
         stopping: Arc<AtomicBool>,
     ) -> anyhow::Result<Self> {
         let runtime = tokio::runtime::Builder::new_current_thread().enable_all().build()?;
-        let served = BTreeMap::new();
+        let served = Served::default();
         Ok(Self { store, mailer, rules, host, runtime, served, is_new: true, stopping })
     }
 
@@ -234,13 +232,13 @@ impl Pump {
         }
         match self.write(outgoing)? {
             Some(mail) => self.send(&[outgoing], &mail, Sent::Single, now),
-            None => self.bury(outgoing),
+            None => self.bury(outgoing, now),
         }
     }
 
     /// Its incident was pruned or forgotten, or its rows are damaged: there is nothing left to tell.
-    fn bury(&mut self, outgoing: &Outgoing) -> Result<Tried, StoreError> {
-        self.store.dead(outgoing.id, "what it tells of is gone, or cannot be read")?;
+    fn bury(&mut self, outgoing: &Outgoing, now: Timestamp) -> Result<Tried, StoreError> {
+        self.store.dead(outgoing, "what it tells of is gone, or cannot be read", now)?;
         Ok(Tried::Done)
     }
 
@@ -263,7 +261,7 @@ impl Pump {
         let Some(first) = rest.first() else { return Ok(()) };
         let (alerts, upto) = self.sum_up(rest)?;
         if alerts.n_alerts == 0 {
-            return rest.iter().try_for_each(|outgoing| self.bury(outgoing).map(drop));
+            return rest.iter().try_for_each(|outgoing| self.bury(outgoing, now).map(drop));
         }
         let last = rest.last().map_or(first.id, |last| last.id);
         let id = format!("{}.bundle.{last}.{upto}", first.message_id);
@@ -364,8 +362,7 @@ impl Pump {
     ) -> Result<Tried, StoreError> {
         let Some(first) = rows.first() else { return Ok(Tried::Done) };
         // Whoever has all that this mail tells does not get it again.
-        let of_row = |row: &&Outgoing| self.served.get(&row.id).cloned().unwrap_or_default();
-        let served = rows.iter().map(of_row).reduce(|all, one| &all & &one).unwrap_or_default();
+        let served = self.served.with(rows);
         let stopping = Arc::clone(&self.stopping);
         let sending = self.mailer.send_to(mail, |address| !served.contains(address));
         let sent = self.runtime.block_on(async {
@@ -378,10 +375,7 @@ impl Pump {
         let Some(deliveries) = sent else { return Ok(Tried::InVain) };
         let now = clock::now().max(now);
         let outcome = Outcome::of(&deliveries, !served.is_empty());
-        for row in rows {
-            let served = self.served.entry(row.id).or_default();
-            served.extend(deliveries.iter().filter(|d| d.result.is_ok()).map(|d| d.to.clone()));
-        }
+        self.served.note(rows, &deliveries);
         match outcome {
             Outcome::Sent { refused } => {
                 if !refused.is_empty() {
@@ -405,13 +399,11 @@ impl Pump {
             Outcome::Never { why } => {
                 error!(id = mail.message_id, error = why, "Mail cannot be sent, and is given up.");
                 for row in rows {
-                    self.store.dead(row.id, &why)?;
+                    self.store.dead(row, &why, now)?;
                 }
             }
         }
-        for row in rows {
-            self.served.remove(&row.id);
-        }
+        self.served.forget(rows);
         Ok(Tried::Done)
     }
 }

@@ -1,7 +1,10 @@
-//! What is to be done after a try to send a mail, and when the next one is due.
+//! What is to be done after a try to send a mail, who has it already, and when the next try is due.
+
+use std::collections::{BTreeMap, BTreeSet};
 
 use crate::deliver::email::{Delivery, SendFault};
 use crate::engine::time::{MINUTE, SECOND};
+use crate::store::{About, Outgoing};
 
 /// Waits between two tries of a mail: the first; each further is twice as long, up to the longest.
 const BACKOFF: (i64, i64) = (30 * SECOND, 30 * MINUTE);
@@ -42,4 +45,69 @@ impl Outcome {
 pub(super) fn backoff(attempts: u32, id: i64) -> i64 {
     let wait = BACKOFF.0.saturating_mul(1 << attempts.min(20)).min(BACKOFF.1);
     wait + wait / 100 * id.rem_euclid(10)
+}
+
+/// Recipients that have a mail which others still wait for, by the row and how far it told: a storm's row that has grown
+/// since tells more. Lost with the process: then they may get it twice.
+#[derive(Debug, Default)]
+pub(super) struct Served(BTreeMap<(i64, i64), BTreeSet<String>>);
+
+impl Served {
+    /// Returns who has all that these rows tell.
+    pub(super) fn with(&self, rows: &[&Outgoing]) -> BTreeSet<String> {
+        let of_row = |row: &&Outgoing| self.0.get(&told_by(row)).cloned().unwrap_or_default();
+        rows.iter().map(of_row).reduce(|all, one| &all & &one).unwrap_or_default()
+    }
+
+    /// Notes who took a mail about these rows.
+    pub(super) fn note(&mut self, rows: &[&Outgoing], deliveries: &[Delivery]) {
+        for row in rows {
+            let taken = deliveries.iter().filter(|delivery| delivery.result.is_ok());
+            self.0.entry(told_by(row)).or_default().extend(taken.map(|one| one.to.clone()));
+        }
+    }
+
+    /// Forgets rows for which nobody waits any more.
+    pub(super) fn forget(&mut self, rows: &[&Outgoing]) {
+        self.0.retain(|(id, _), _| rows.iter().all(|row| row.id != *id));
+    }
+}
+
+const fn told_by(row: &Outgoing) -> (i64, i64) {
+    match row.about {
+        About::Storm { upto, .. } => (row.id, upto),
+        _ => (row.id, 0),
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::engine::time::Timestamp;
+
+    fn row(about: About) -> Outgoing {
+        Outgoing {
+            id: 7,
+            message_id: "storm.0".into(),
+            principal: "".into(),
+            rule: "".into(),
+            about,
+            created: Timestamp(0),
+            due: Timestamp(0),
+            attempts: 0,
+            error: String::new(),
+        }
+    }
+
+    #[test]
+    fn whoever_took_the_mail_of_a_storm_gets_what_it_grew_by() {
+        let storm = |upto| row(About::Storm { after: 0, upto });
+        let taken = [Delivery { to: "a@example.org".to_owned(), result: Ok(()) }];
+        let mut served = Served::default();
+        served.note(&[&storm(3000)], &taken);
+        assert_eq!(served.with(&[&storm(3000)]).len(), 1);
+        assert!(served.with(&[&storm(5000)]).is_empty());
+        served.forget(&[&storm(5000)]);
+        assert!(served.with(&[&storm(3000)]).is_empty());
+    }
 }

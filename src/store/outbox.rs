@@ -252,17 +252,22 @@ impl Store {
         })
     }
 
-    /// Gives a mail up. It stays visible in `status`.
+    /// Gives a mail up. It stays visible in `status`. What a storm grew by since it was read waits on.
     ///
     /// # Errors
     /// What the database says.
-    pub fn dead(&mut self, id: i64, error: &str) -> Result<(), StoreError> {
+    pub fn dead(&mut self, mail: &Outgoing, error: &str, now: Timestamp) -> Result<(), StoreError> {
         self.write("giving a mail up", |db| {
+            if let About::Storm { upto, .. } = mail.about
+                && storm::keep_rest(db, mail.id, upto, now)?
+            {
+                return Ok(());
+            }
             db.prepare_cached(
                 "UPDATE outbox SET state = 'dead', attempts = attempts + 1, error = ?2
                  WHERE id = ?1 AND state = 'waiting'",
             )?
-            .execute(params![id, error])?;
+            .execute(params![mail.id, error])?;
             Ok(())
         })
     }
@@ -411,7 +416,7 @@ mod tests {
         let first = store.due(NOON, 1).unwrap().remove(0);
         store.failed(first.id, "450", NOON.plus(HOUR)).unwrap();
         assert_eq!(ids(&store, NOON), ["j.1"]);
-        store.dead(first.id, "550").unwrap();
+        store.dead(&first, "550", NOON).unwrap();
         assert_eq!(ids(&store, NOON), ["i.2", "j.1"], "what is given up holds nothing back");
         assert_eq!(store.stats().unwrap().outbox.dead, 1);
     }

@@ -96,7 +96,8 @@ pub(super) fn grow(db: &Connection, before: i64, now: Timestamp) -> rusqlite::Re
         db.prepare_cached(
             "INSERT INTO outbox
                (message_id, principal, after_alert, upto_alert, created, due, state, attempts, error)
-             VALUES ('storm.' || ?1, '', ?1, (SELECT max(number) FROM alert), ?2, ?2, 'waiting', 0, '')
+             SELECT 'storm.' || ?1, '', ?1, max(number), ?2, ?2, 'waiting', 0, ''
+             FROM alert HAVING max(number) > ?1
              ON CONFLICT (message_id) DO NOTHING",
         )?
         .execute(params![before, now])?;
@@ -176,6 +177,25 @@ mod tests {
         // And the next storm has a row of its own.
         storm(&mut store, 1600..1700);
         assert_eq!(row(&store).unwrap().1, (1600, 1700));
+    }
+
+    #[test]
+    fn what_comes_while_a_storm_is_given_up_waits_for_the_next_mail() {
+        let mut store = Store::in_memory().unwrap();
+        storm(&mut store, 0..1500);
+        let due = store.due(NOON, 5000).unwrap();
+        let read = due.iter().find(|mail| matches!(mail.about, About::Storm { .. })).unwrap();
+        storm(&mut store, 1500..1600);
+        store.dead(read, "550", NOON).unwrap();
+        assert_eq!(row(&store).unwrap(), (read.id, (1500, 1600)));
+    }
+
+    #[test]
+    fn a_commit_that_is_tried_again_after_all_begins_no_storm_of_nothing() {
+        let mut store = Store::in_memory().unwrap();
+        storm(&mut store, 0..1000);
+        storm(&mut store, 0..1000);
+        assert_eq!(row(&store), None);
     }
 
     #[test]
