@@ -12,13 +12,13 @@
 
 use std::cmp::Reverse;
 
-use rusqlite::{CachedStatement, Connection, OptionalExtension as _, Result, params};
+use rusqlite::{CachedStatement, Connection, OptionalExtension as _, Result, Row, params};
 use tracing::error;
 
 use crate::engine::ledger::{Facet, Seen, Span};
 use crate::engine::time::Timestamp;
 
-use super::codec::{MAX_COUNT, get_count, get_text};
+use super::codec::{MAX_COUNT, get_count, get_text, legible};
 
 /// How many values of one facet are kept of one token. A commit that takes it beyond twice as many
 /// folds all but the most recently seen into the empty value, so that folding is rare and an
@@ -116,12 +116,21 @@ pub(super) fn pack_rows(db: &Connection) -> Result<()> {
         if open.as_ref().is_some_and(|(before, _)| *before != number) {
             open.take().map(&mut close).transpose()?;
         }
-        let span = Span { first: row.get(3)?, last: row.get(4)?, count: get_count(row, "count")? };
-        let seen = Seen { facet: row.get(1)?, value: get_text(row, "value")?, span };
+        // One that cannot be read is told, and left behind.
+        let Some(seen) = legible("a value of a token", std::iter::once(seen(row)))?.pop() else {
+            continue;
+        };
         open.get_or_insert_with(|| (number, Vec::new())).1.push(seen);
     }
     open.map(&mut close).transpose()?;
     db.execute_batch("DROP TABLE facet")
+}
+
+/// Reads a row of version 7.
+fn seen(row: &Row<'_>) -> Result<Seen> {
+    let first = row.get("first_seen")?;
+    let span = Span { first, last: row.get("last_seen")?, count: get_count(row, "count")? };
+    Ok(Seen { facet: row.get("facet")?, value: get_text(row, "value")?, span })
 }
 
 fn get(statement: &mut CachedStatement<'_>, number: i64) -> Result<Option<Vec<u8>>> {
