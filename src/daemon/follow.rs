@@ -31,7 +31,7 @@ use crate::store::{self, StoreError, certain};
 /// How long the loop sleeps at most when nothing happens.
 const IDLE: Duration = Duration::from_secs(1);
 
-/// How long an alert waits for its commit at the most: its cost is shared where there are many.
+/// How long an alert waits for its commit once its batch is judged: the cost is shared where there are many.
 const SOON: Duration = Duration::from_millis(5);
 
 /// Waits between two tries of a commit or a recall: the first, and the longest.

@@ -20,7 +20,7 @@ use crate::source::SourceError;
 use crate::source::rotation::unrotated;
 use crate::store::{Store, StoreError, certain};
 
-/// Readings that may wait for the Judge: enough to keep both threads busy, little memory.
+/// Bundles of readings that may wait for the Judge: enough to keep both threads busy, little memory.
 const WAITING: usize = 4;
 
 /// Readings are handed on together until they are of so many bytes, or so many: of logs that overlap a batch may be a line.

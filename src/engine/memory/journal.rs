@@ -127,7 +127,9 @@ impl Journal {
         let named = |asn| format_smolstr!("AS{asn} {}", place.organization);
         let values = [
             client.map(|ip| values.number(Facet::Address, ip, || ip.to_smolstr())),
-            place.asn.map(|asn| values.number(Facet::Network, asn, || named(asn))),
+            place.asn.map(|asn| {
+                values.number(Facet::Network, (asn, &place.organization), || named(asn))
+            }),
             place.country.map(|code| values.number(Facet::Country, code, || code.to_smolstr())),
             (!agent.family.is_empty()).then(|| {
                 values.number(Facet::Client, agent, || name_of(&agent.family, &agent.version))
