@@ -6,7 +6,7 @@ use std::process::{Child, Command};
 use std::time::{Duration, Instant};
 
 use crate::program::wait_until;
-use crate::site::{CONFIG, Site, append, is_full, mailing, works};
+use crate::site::{CONFIG, Site, append, is_full, mailing, next_notice, works};
 use crate::smtp::{Encryption, Options, SmtpServer};
 use crate::storage::{Small, leak};
 
@@ -25,6 +25,7 @@ impl Failing {
         Self(strace)
     }
 
+    /// A signal on its way to the daemon may be lost with the strace that was to pass it on.
     fn end(mut self) {
         self.0.kill().unwrap();
         self.0.wait().unwrap();
@@ -71,7 +72,10 @@ fn reads_that_fail_in_every_commit_are_waited_out_and_told() {
     }
     let mut site = Site::new();
     site.append("logs/a.log", 200);
-    let daemon = site.start();
+    let socket = UnixDatagram::bind(site.home.path("notify")).unwrap();
+    let daemon = site.home.run_with(&[], |command| {
+        command.env("NOTIFY_SOCKET", site.home.path("notify"));
+    });
     site.wait();
     let failing = Failing::begin(&site, WAL, "pread64:error=ENOMEM:when=1+4");
     // Another process changes something, so that nothing of what the daemon holds in memory is true any more.
@@ -80,6 +84,7 @@ fn reads_that_fail_in_every_commit_are_waited_out_and_told() {
     site.append("logs/a.log", 60);
     site.wait_for_word("The database cannot be written; reading stops until it can.");
     daemon.signal("HUP");
+    while !next_notice(&socket).starts_with("RELOADING=1") {}
     assert_eq!(site.home.committed_lines(), 200);
     failing.end();
     site.wait();

@@ -1,7 +1,8 @@
 //! A site whose lines are numbered: each has a token of its own, so that the database shows each number once.
 
 use std::fs::{self, File, OpenOptions};
-use std::io::Write as _;
+use std::io::{ErrorKind, Write as _};
+use std::os::unix::net::UnixDatagram;
 use std::path::{Path, PathBuf};
 use std::process::{Command, Stdio};
 
@@ -9,7 +10,7 @@ use rusqlite::{Connection, OpenFlags};
 use serde_json::Value;
 
 pub(crate) use crate::program::CONFIG;
-use crate::program::{Home, Running, wait_until};
+use crate::program::{Home, PATIENCE, Running, wait_until};
 
 /// A request with a token of 30 characters.
 pub(crate) fn line_of(serial: u32, token: &str, status: u16) -> String {
@@ -252,6 +253,22 @@ impl Site {
     /// pages only, so that it may seem to fall.
     pub(crate) fn growth(&self, before: u64) -> u64 {
         self.peak_memory().saturating_sub(before)
+    }
+}
+
+/// Waits for what the daemon next tells systemd.
+pub(crate) fn next_notice(socket: &UnixDatagram) -> String {
+    socket.set_read_timeout(Some(PATIENCE)).expect("a timeout");
+    let mut buffer = [0; 4096];
+    loop {
+        match socket.recv(&mut buffer) {
+            // A signal may come between: other tests stop and trace processes.
+            Err(error) if error.kind() == ErrorKind::Interrupted => {}
+            received => {
+                let length = received.expect("systemd is told");
+                return String::from_utf8_lossy(&buffer[..length]).into_owned();
+            }
+        }
     }
 }
 

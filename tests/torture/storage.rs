@@ -13,7 +13,7 @@ use rusqlite::Connection;
 
 use crate::dump::{assert_same, dump};
 use crate::program::{Home, wait_until};
-use crate::site::{Site, append, is_full, killed_at, mailing, sample, works};
+use crate::site::{Site, append, is_full, killed_at, mailing, next_notice, sample, works};
 use crate::smtp::{Encryption, Options, SmtpServer};
 
 /// What makes a commit durable: one or the other, by how SQLite was built.
@@ -436,18 +436,7 @@ fn a_start_on_a_full_disk_waits_for_room_is_told_and_loses_nothing() {
         let filler = small.fill();
         site.append("logs/a.log", 10);
         let socket = UnixDatagram::bind(site.home.path("notify")).unwrap();
-        socket.set_read_timeout(Some(Duration::from_secs(60))).unwrap();
-        let told = || {
-            let mut buffer = [0; 4096];
-            // A signal may come between: other tests stop and trace processes.
-            let length = loop {
-                match socket.recv(&mut buffer) {
-                    Err(error) if error.kind() == std::io::ErrorKind::Interrupted => {}
-                    received => break received.expect("systemd is told"),
-                }
-            };
-            String::from_utf8_lossy(&buffer[..length]).into_owned()
-        };
+        let told = || next_notice(&socket);
         let path = site.home.path("notify");
         let mut daemon = site.home.run_with(&[], |command| {
             command.env("NOTIFY_SOCKET", path);
