@@ -71,7 +71,7 @@ fn learn(context: &mut Context, options: &Options) -> anyhow::Result<ExitCode> {
     }
     let judge = site.judge_of(&store)?;
     let atlas = Arc::new(site.atlas());
-    let mut worker = Worker::new(judge, store, atlas, Delivery::Silent, site.subjects_bound())?;
+    let mut worker = Worker::new(judge, store, atlas, Delivery::Silent, site.memory_bound())?;
 
     // Asked of every line where files overlap in time, mostly under the same directives.
     let last = Mutex::new((Directives::default(), Columns::default()));

@@ -65,7 +65,7 @@ impl Opening<'_> {
         let versions = versions(&store)?;
         let judge = site.judge_of(&store)?;
         let positions = store.positions()?;
-        let (bound, places) = (site.subjects_bound(), Arc::clone(&self.places));
+        let (bound, places) = (site.memory_bound(), Arc::clone(&self.places));
         let worker = Worker::new(judge, store, places, Delivery::Mail, bound)?;
         let pump = pump(site, self.credentials, self.stopping)?;
         Ok(Opened { worker, versions, positions, pump, store: site.store()? })

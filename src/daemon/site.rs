@@ -28,11 +28,9 @@ use crate::store::{self, Store, backed_up};
 /// The database's name in the state directory.
 const DATABASE: &str = "tokenwatch.db";
 
-/// What a subject takes in memory at the most, about: its profile, its place in the tables, its token's (`just bench-judge`).
-const SUBJECT_BYTES: u64 = 4096;
-
-/// What the process takes beside its subjects, about: the program, the built-in places, buffers, SQLite's caches.
-const REST_BYTES: u64 = 64 << 20;
+/// What the process takes beside subjects and tokens, about: the program, the built-in places, buffers, SQLite's caches, and
+/// while a replay commits, what is judged meanwhile; the allocator keeps some of what is free.
+const REST_BYTES: u64 = 128 << 20;
 
 /// A configuration and where its state is.
 #[derive(Clone, Debug)]
@@ -246,12 +244,12 @@ impl Site {
         Reloading::open(Settings { city, asn: paths(&geoip.asn), ..Settings::default() })
     }
 
-    /// Returns how many subjects may stay in memory.
+    /// Returns how many bytes of memory subjects and tokens may take.
     #[must_use]
-    pub fn subjects_bound(&self) -> usize {
+    pub fn memory_bound(&self) -> usize {
         let memory = self.config.limits.memory;
-        let subjects = memory.saturating_sub(REST_BYTES).max(memory / 4) / SUBJECT_BYTES;
-        usize::try_from(subjects).unwrap_or(usize::MAX)
+        let bound = memory.saturating_sub(REST_BYTES).max(memory / 4);
+        usize::try_from(bound).unwrap_or(usize::MAX)
     }
 }
 

@@ -66,7 +66,7 @@ pub struct Worker {
 }
 
 impl Worker {
-    /// Makes a worker whose memory keeps at most `bound` subjects, and recalls how logs were read.
+    /// Makes a worker whose memory keeps at most `bound` bytes of subjects and tokens, and recalls how logs were read.
     ///
     /// # Errors
     /// What the store says.

@@ -56,7 +56,7 @@ impl Walk {
             Err(StoreError::Absent { .. }) => None,
             Err(error) => return Err(error.into()),
         };
-        let mut memory = Memory::new(site.subjects_bound());
+        let mut memory = Memory::new(site.memory_bound());
         let judge = match &store {
             Some(store) => {
                 if let Some(part) = memory.furnish(&store.house()?).first() {

@@ -2,10 +2,9 @@
 
 use smol_str::SmolStr;
 
-use super::{Handle, Memory, Slot};
+use super::{Handle, Memory};
 use crate::engine::commit::SubjectRow;
 use crate::engine::incident::Desk;
-use crate::engine::memory::Subject;
 use crate::engine::profile::CodecError;
 use crate::engine::usage::Usage;
 
@@ -20,10 +19,10 @@ impl Memory {
     /// Takes in what the store recalled of principals that fall due; whoever is in memory is known better there.
     /// Returns those that cannot be unpacked.
     pub fn invite(&mut self, rows: Vec<SubjectRow>) -> Vec<(SmolStr, CodecError)> {
-        let strange = |row: &SubjectRow| !self.by_name.contains_key(&row.principal);
+        let strange = |row: &SubjectRow| self.subjects.place(&row.principal).is_none();
         let rows: Vec<SubjectRow> = rows.into_iter().filter(strange).collect();
         rows.iter().for_each(|row| {
-            self.insert(row.principal.clone());
+            self.subjects.enter(row.principal.clone());
         });
         self.remember(rows)
     }
@@ -35,11 +34,11 @@ impl Memory {
         }
         self.next_due = u32::MAX;
         let mut due: Vec<(SmolStr, Handle)> = Vec::new();
-        for (at, slot) in self.subjects.iter().enumerate() {
-            match slot.subject.profile.due() {
-                Some(when) if when <= beat => due.push((slot.principal.clone(), Handle(at))),
-                Some(when) => self.next_due = self.next_due.min(when),
-                None => {}
+        for (at, principal, when) in self.subjects.all_due() {
+            if when <= beat {
+                due.push((principal.clone(), Handle(at)));
+            } else {
+                self.next_due = self.next_due.min(when);
             }
         }
         due.sort_by(|a, b| a.0.cmp(&b.0));
@@ -48,8 +47,7 @@ impl Memory {
 
     /// Notes when a subject falls due that was changed.
     pub fn note_due(&mut self, handle: Handle) {
-        let due = |slot: &Slot| slot.subject.profile.due();
-        let due = self.subjects.get(handle.0).and_then(due);
+        let due = self.subjects.due(handle.0);
         self.next_due = self.next_due.min(due.unwrap_or(u32::MAX));
     }
 
@@ -57,10 +55,4 @@ impl Memory {
     pub const fn fleet_desk(&mut self) -> &mut Desk {
         self.fleet.change()
     }
-}
-
-/// Packs a subject for the store.
-pub(super) fn row(principal: &SmolStr, subject: &Subject) -> SubjectRow {
-    let due = subject.profile.due();
-    SubjectRow { principal: principal.clone(), blob: subject.encode(), due }
 }

@@ -2,13 +2,15 @@
 //!
 //! Memory is a bounded cache in front of the store. The loop asks what is missing ([`Memory::missing_tokens`],
 //! [`Memory::unknown_principals`]), has the store recall it, and hands it in ([`Memory::admit`], [`Memory::remember`]). Everything that changed since the
-//! last commit leaves through [`Memory::take`], whole; once it is committed, [`Memory::forget`] makes room.
+//! last commit leaves through [`Memory::take`], whole; once it is committed, [`Memory::forget`] makes room. Subjects that were not
+//! used lately rest in memory as they are stored.
 //!
 //! Tokens that nobody knows and the server did not answer (4xx, 5xx) never get a place here: they are counted, and
 //! that is all, however many an attacker invents.
 
 mod due;
 mod journal;
+mod subjects;
 
 use std::collections::{BTreeMap, BTreeSet, HashMap};
 
@@ -23,6 +25,7 @@ use crate::engine::house::{Entry, House, Part, Table};
 use crate::engine::incident::{Desk, Joined};
 use crate::engine::ledger::Ledger;
 use crate::engine::memory::journal::Journal;
+use crate::engine::memory::subjects::Subjects;
 use crate::engine::profile::{CodecError, Profile};
 use crate::engine::registry::Registry;
 use crate::engine::secret::TokenId;
@@ -65,11 +68,9 @@ impl Subject {
 /// Everything the Judge remembers.
 #[derive(Debug)]
 pub struct Memory {
-    /// How many subjects may stay after a commit.
+    /// How many bytes subjects and tokens may take after a commit.
     bound: usize,
-    subjects: Vec<Slot>,
-    n_dirty: usize,
-    by_name: HashMap<SmolStr, usize, FixedState>,
+    subjects: Subjects,
     tokens: HashMap<TokenId, TokenSlot, FixedState>,
     /// What tokens did since the last commit.
     journal: Journal,
@@ -100,14 +101,8 @@ impl Entry for Told {
     }
 }
 
-#[derive(Debug)]
-struct Slot {
-    principal: SmolStr,
-    subject: Subject,
-    is_dirty: bool,
-    /// Set by each usage, cleared by each sweep: the clock hand passes those that are set.
-    is_recent: bool,
-}
+/// What a token takes, about: its slot and its place in the table.
+const TOKEN_BYTES: usize = 64;
 
 /// A token whose principal is at hand.
 #[derive(Debug)]
@@ -137,19 +132,17 @@ const FLEET_DESK: &str = "fleet.desk";
 /// Likewise the desks of sources.
 const SOURCE_DESKS: &str = "sources.desk";
 
-/// A place in memory: valid until the next [`Memory::take`].
+/// A place in memory: valid until the next [`Memory::forget`] or [`Memory::clear`].
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub struct Handle(usize);
 
 impl Memory {
-    /// Makes an empty memory that keeps at most `bound` subjects across commits.
+    /// Makes an empty memory whose subjects and tokens take at most `bound` bytes across commits, about.
     #[must_use]
     pub fn new(bound: usize) -> Self {
         Self {
             bound,
-            subjects: Vec::new(),
-            n_dirty: 0,
-            by_name: HashMap::with_hasher(FixedState::default()),
+            subjects: Subjects::new(bound),
             tokens: HashMap::with_hasher(FixedState::default()),
             journal: Journal::default(),
             refused_unknown: 0,
@@ -183,7 +176,7 @@ impl Memory {
         let strange = self.admissible(usages, known, registry);
         let names: BTreeSet<SmolStr> =
             strange.map(|(usage, _)| registry.principal(usage)).collect();
-        names.into_iter().filter(|name| !self.by_name.contains_key(name)).collect()
+        names.into_iter().filter(|name| self.subjects.place(name).is_none()).collect()
     }
 
     /// Gives the tokens of a batch their places, at their principals. `known` is sorted.
@@ -193,8 +186,7 @@ impl Memory {
             .map(|(usage, is_known)| (usage.token, is_known, registry.principal(usage)))
             .collect();
         for (token, is_known, principal) in strange {
-            let at = self.by_name.get(&principal).copied();
-            let slot = at.unwrap_or_else(|| self.insert(principal));
+            let slot = self.subjects.enter(principal);
             self.tokens.entry(token).or_insert(TokenSlot { slot, is_known, entry: None });
         }
     }
@@ -217,26 +209,17 @@ impl Memory {
     pub fn remember(&mut self, rows: Vec<SubjectRow>) -> Vec<(SmolStr, CodecError)> {
         let mut faults = Vec::new();
         for row in rows {
-            let slot = self.by_name.get(&row.principal).and_then(|at| self.subjects.get_mut(*at));
-            match (slot, Subject::decode(&row.blob)) {
-                (Some(slot), Ok(subject)) => {
+            match (self.subjects.place(&row.principal), Subject::decode(&row.blob)) {
+                (Some(at), Ok(subject)) => {
                     let due = subject.profile.due().unwrap_or(u32::MAX);
                     self.next_due = self.next_due.min(due);
-                    slot.subject = subject;
+                    self.subjects.put(at, subject);
                 }
                 (_, Err(fault)) => faults.push((row.principal, fault)),
                 (None, Ok(_)) => {}
             }
         }
         faults
-    }
-
-    fn insert(&mut self, principal: SmolStr) -> usize {
-        let at = self.subjects.len();
-        self.by_name.insert(principal.clone(), at);
-        let subject = Subject::default();
-        self.subjects.push(Slot { principal, subject, is_dirty: false, is_recent: true });
-        at
     }
 
     /// Finds the subject of a usage, or counts the usage as refused if its token is unknown.
@@ -288,12 +271,9 @@ impl Memory {
 
     /// Returns a subject to be changed, and what is known beyond it.
     pub fn subject(&mut self, handle: Handle) -> Option<Recalled<'_>> {
-        let slot = self.subjects.get_mut(handle.0)?;
-        self.n_dirty += usize::from(!slot.is_dirty);
-        slot.is_dirty = true;
-        slot.is_recent = true;
-        let Self { house, fleet, .. } = self;
-        Some(Recalled { principal: &slot.principal, subject: &mut slot.subject, house, fleet })
+        let Self { subjects, house, fleet, .. } = self;
+        let (principal, subject) = subjects.change(handle.0)?;
+        Some(Recalled { principal, subject, house, fleet })
     }
 
     /// Adds a usage to the history of its token. One that is exposed in a Referer was not used by the
@@ -302,9 +282,7 @@ impl Memory {
         if matches!(usage.carrier, Carrier::Referer(_)) {
             return;
         }
-        let Some(principal) = self.subjects.get(handle.0).map(|slot| &slot.principal) else {
-            return;
-        };
+        let Some(principal) = self.subjects.principal(handle.0) else { return };
         let Some(token) = self.tokens.get_mut(&usage.token) else { return };
         let journal = &mut self.journal;
         let entry = *token.entry.get_or_insert_with(|| journal.begin(principal, usage));
@@ -332,18 +310,13 @@ impl Memory {
 
     /// Returns how many subjects have changed since the last commit.
     #[must_use]
-    pub const fn dirty(&self) -> usize {
-        self.n_dirty
+    pub fn dirty(&self) -> usize {
+        self.subjects.n_dirty()
     }
 
     /// Takes out everything that changed since the last commit.
     pub fn take(&mut self) -> Commit {
-        let mut subjects: Vec<SubjectRow> = Vec::new();
-        for slot in self.subjects.iter_mut().filter(|slot| slot.is_dirty) {
-            slot.is_dirty = false;
-            subjects.push(due::row(&slot.principal, &slot.subject));
-        }
-        subjects.sort_by(|a, b| a.principal.cmp(&b.principal));
+        let subjects = self.subjects.take_changed();
         let ledger = Ledger {
             tokens: self.journal.take(),
             refused_unknown: std::mem::take(&mut self.refused_unknown),
@@ -352,7 +325,6 @@ impl Memory {
             token.entry = None;
             token.is_known
         });
-        self.n_dirty = 0;
         let fleet = self.fleet.take(FLEET_DESK.into());
         let sources: Vec<HouseRow> = self.sources.take(SOURCE_DESKS).collect();
         Commit {
@@ -371,45 +343,25 @@ impl Memory {
     /// Only right directly after a commit.
     pub fn clear(&mut self) {
         self.subjects.clear();
-        self.by_name.clear();
         self.tokens.clear();
     }
 
-    /// Forgets subjects beyond the bound: one sweep of the clock keeps those that have changed and the recent, and of the
-    /// rest as many as there is room for.
+    /// Forgets subjects beyond the bound, those last that have been used since it was reached last.
     ///
     /// Only right once what was taken is committed: the store must hold what is forgotten.
     pub fn forget(&mut self) {
         // Tokens of few principals may be many: JWTs of an hour. The store has all that have done nothing since.
-        if self.tokens.len() / 2 > self.bound {
+        if self.tokens.len() * TOKEN_BYTES > self.bound / 2 {
             self.tokens.retain(|_, token| token.entry.is_some());
         }
-        if self.subjects.len() <= self.bound {
+        let n_token_bytes = self.tokens.len() * TOKEN_BYTES;
+        if self.subjects.n_bytes() + n_token_bytes <= self.bound {
             return;
         }
         // Room for an eighth of the bound is made at once, so that sweeps stay rare.
-        let n_most = self.bound - self.bound / 8;
-        self.sweep(n_most, |slot| std::mem::take(&mut slot.is_recent));
-        // Nothing but recent ones: the oldest places go.
-        self.sweep(self.bound, |_| false);
-    }
-
-    /// Drops subjects, the oldest places first, until so many are left: neither those that have changed nor those to be
-    /// kept. In place: a second table would be as large as all that is kept.
-    fn sweep(&mut self, n_left: usize, is_kept: impl Fn(&mut Slot) -> bool) {
-        let mut to_drop = self.subjects.len().saturating_sub(n_left);
-        let mut moved: Vec<Option<usize>> = Vec::with_capacity(self.subjects.len());
-        let mut n_kept = 0;
-        self.subjects.retain_mut(|slot| {
-            let is_kept = to_drop == 0 || slot.is_dirty || is_kept(slot);
-            moved.push(is_kept.then_some(n_kept));
-            n_kept += usize::from(is_kept);
-            to_drop -= usize::from(!is_kept);
-            is_kept
-        });
-        let place = |at: usize| moved.get(at).copied().flatten();
-        self.tokens.retain(|_, token| place(token.slot).inspect(|to| token.slot = *to).is_some());
-        self.by_name.retain(|_, at| place(*at).inspect(|to| *at = *to).is_some());
+        let n_left = (self.bound - self.bound / 8).saturating_sub(n_token_bytes);
+        let moved = self.subjects.sweep(n_left);
+        self.tokens.retain(|_, token| moved.follow(&mut token.slot));
     }
 }
 

@@ -1,0 +1,334 @@
+//! The subjects in memory. Those used lately are open; the others rest, packed as the store keeps them, at a third of the
+//! size: it costs a microsecond or two to open one again, and ten times that to recall it from the store.
+
+use std::collections::{HashMap, VecDeque};
+
+use foldhash::fast::FixedState;
+use smol_str::SmolStr;
+
+use super::Subject;
+use crate::engine::commit::SubjectRow;
+
+/// What an open subject takes, about: its tables lie in place, its names and rows on the heap (`just bench-judge`).
+const OPEN_BYTES: usize = 3072;
+
+/// What each takes beside that, about: its slot, its name, its place by name.
+const SLOT_BYTES: usize = 256;
+
+/// All subjects in memory, by place and by name.
+#[derive(Debug)]
+pub(super) struct Subjects {
+    slots: Vec<Slot>,
+    by_name: HashMap<SmolStr, usize, FixedState>,
+    /// Places of those that are open, in the order in which they were opened.
+    open: VecDeque<usize>,
+    /// How many may be open.
+    most_open: usize,
+    /// Places of those that have changed since the last commit.
+    dirty: Vec<usize>,
+    /// What is packed of those that rest.
+    n_resting_bytes: usize,
+}
+
+#[derive(Debug)]
+struct Slot {
+    principal: SmolStr,
+    state: State,
+    is_dirty: bool,
+    /// Set by each usage, cleared by each sweep: the clock hand passes those that are set.
+    is_recent: bool,
+}
+
+#[derive(Debug)]
+enum State {
+    Open(Box<Subject>),
+    /// Packed. Nothing: of which nothing is known.
+    Resting {
+        blob: Box<[u8]>,
+        due: Option<u32>,
+    },
+}
+
+impl State {
+    fn new() -> Self {
+        Self::Resting { blob: Box::default(), due: None }
+    }
+
+    fn due(&self) -> Option<u32> {
+        match self {
+            Self::Open(subject) => subject.profile.due(),
+            Self::Resting { due, .. } => *due,
+        }
+    }
+
+    fn n_bytes(&self) -> usize {
+        match self {
+            Self::Open(_) => OPEN_BYTES,
+            Self::Resting { blob, .. } => blob.len(),
+        }
+    }
+}
+
+impl Subjects {
+    /// Makes room for subjects of so many bytes, an eighth of it for open ones.
+    pub(super) fn new(n_bytes: usize) -> Self {
+        Self {
+            slots: Vec::new(),
+            by_name: HashMap::with_hasher(FixedState::default()),
+            open: VecDeque::new(),
+            most_open: (n_bytes / 8 / OPEN_BYTES).max(1),
+            dirty: Vec::new(),
+            n_resting_bytes: 0,
+        }
+    }
+
+    /// Returns what all of them take, about, in bytes.
+    pub(super) fn n_bytes(&self) -> usize {
+        self.slots.len() * SLOT_BYTES + self.open.len() * OPEN_BYTES + self.n_resting_bytes
+    }
+
+    /// Returns how many have changed since the last commit.
+    pub(super) fn n_dirty(&self) -> usize {
+        self.dirty.len()
+    }
+
+    /// Returns the place of a principal's subject.
+    pub(super) fn place(&self, principal: &str) -> Option<usize> {
+        self.by_name.get(principal).copied()
+    }
+
+    /// Gives a principal a place, if it has none; nothing is known of it yet.
+    pub(super) fn enter(&mut self, principal: SmolStr) -> usize {
+        if let Some(at) = self.place(&principal) {
+            return at;
+        }
+        let at = self.slots.len();
+        self.by_name.insert(principal.clone(), at);
+        let state = State::new();
+        self.slots.push(Slot { principal, state, is_dirty: false, is_recent: true });
+        at
+    }
+
+    /// Puts what the store recalled in its place.
+    pub(super) fn put(&mut self, at: usize, subject: Subject) {
+        if let Some(place) = self.open(at) {
+            *place = subject;
+        }
+    }
+
+    /// Returns whose subject is at a place.
+    pub(super) fn principal(&self, at: usize) -> Option<&SmolStr> {
+        self.slots.get(at).map(|slot| &slot.principal)
+    }
+
+    /// Returns in which of the site's hours the silence of whoever is at a place is news.
+    pub(super) fn due(&self, at: usize) -> Option<u32> {
+        self.slots.get(at)?.state.due()
+    }
+
+    /// Returns all places with whose they are and when their silence is news.
+    pub(super) fn all_due(&self) -> impl Iterator<Item = (usize, &SmolStr, u32)> {
+        let slots = self.slots.iter().enumerate();
+        slots.filter_map(|(at, slot)| Some((at, &slot.principal, slot.state.due()?)))
+    }
+
+    /// Returns a subject to be changed, and whose it is.
+    pub(super) fn change(&mut self, at: usize) -> Option<(&SmolStr, &mut Subject)> {
+        let slot = self.slots.get_mut(at)?;
+        slot.is_recent = true;
+        if !std::mem::replace(&mut slot.is_dirty, true) {
+            self.dirty.push(at);
+        }
+        self.open(at)?;
+        match self.slots.get_mut(at)? {
+            Slot { principal, state: State::Open(subject), .. } => Some((principal, subject)),
+            Slot { state: State::Resting { .. }, .. } => None,
+        }
+    }
+
+    /// Opens a subject; if that is one too many, the one that was opened first rests.
+    fn open(&mut self, at: usize) -> Option<&mut Subject> {
+        if let State::Resting { blob, .. } = &self.slots.get(at)?.state {
+            self.n_resting_bytes -= blob.len();
+            // What was packed here can be unpacked: only nothing cannot.
+            let subject = Box::new(Subject::decode(blob).unwrap_or_default());
+            self.slots.get_mut(at)?.state = State::Open(subject);
+            self.open.push_back(at);
+            if self.open.len() > self.most_open {
+                let first = self.open.pop_front()?;
+                self.rest(first);
+            }
+        }
+        match &mut self.slots.get_mut(at)?.state {
+            State::Open(subject) => Some(subject),
+            State::Resting { .. } => None,
+        }
+    }
+
+    fn rest(&mut self, at: usize) {
+        let Some(slot) = self.slots.get_mut(at) else { return };
+        if let State::Open(subject) = &slot.state {
+            let blob = subject.encode().into_boxed_slice();
+            self.n_resting_bytes += blob.len();
+            slot.state = State::Resting { blob, due: slot.state.due() };
+        }
+    }
+
+    /// Takes out those that have changed since the last time, by name.
+    pub(super) fn take_changed(&mut self) -> Vec<SubjectRow> {
+        let mut rows = Vec::with_capacity(self.dirty.len());
+        for at in std::mem::take(&mut self.dirty) {
+            let Some(slot) = self.slots.get_mut(at) else { continue };
+            slot.is_dirty = false;
+            let blob = match &slot.state {
+                State::Open(subject) => subject.encode(),
+                State::Resting { blob, .. } => blob.to_vec(),
+            };
+            rows.push(SubjectRow {
+                principal: slot.principal.clone(),
+                blob,
+                due: slot.state.due(),
+            });
+        }
+        rows.sort_by(|a, b| a.principal.cmp(&b.principal));
+        rows
+    }
+
+    /// Forgets all.
+    pub(super) fn clear(&mut self) {
+        self.slots.clear();
+        self.by_name.clear();
+        self.open.clear();
+        self.dirty.clear();
+        self.n_resting_bytes = 0;
+    }
+
+    /// Drops subjects until they take at most so many bytes, those that have changed apart: the oldest places first that were not
+    /// used since the last sweep, and if that does not do, the oldest places. Returns where each is now.
+    pub(super) fn sweep(&mut self, n_bytes: usize) -> Moved {
+        let first = self.drop_until(n_bytes, |slot| std::mem::take(&mut slot.is_recent));
+        let second = self.drop_until(n_bytes, |_| false);
+        Moved(first.0.into_iter().map(|at| at.and_then(|at| second.to(at))).collect())
+    }
+
+    /// In place: a second table would be as large as all that is kept.
+    fn drop_until(&mut self, n_bytes: usize, is_kept: impl Fn(&mut Slot) -> bool) -> Moved {
+        let mut excess = self.n_bytes().saturating_sub(n_bytes);
+        let mut moved = Vec::with_capacity(self.slots.len());
+        let (mut n_kept, mut n_resting_bytes) = (0, 0);
+        self.slots.retain_mut(|slot| {
+            let is_kept = excess == 0 || slot.is_dirty || is_kept(slot);
+            moved.push(is_kept.then_some(n_kept));
+            match &slot.state {
+                _ if !is_kept => excess = excess.saturating_sub(SLOT_BYTES + slot.state.n_bytes()),
+                State::Open(_) => {}
+                State::Resting { blob, .. } => n_resting_bytes += blob.len(),
+            }
+            n_kept += usize::from(is_kept);
+            is_kept
+        });
+        self.n_resting_bytes = n_resting_bytes;
+        let moved = Moved(moved);
+        self.by_name.retain(|_, at| moved.follow(at));
+        self.open.retain_mut(|at| moved.follow(at));
+        self.dirty.retain_mut(|at| moved.follow(at));
+        moved
+    }
+}
+
+/// To which place each place has moved, if it is left.
+pub(super) struct Moved(Vec<Option<usize>>);
+
+impl Moved {
+    fn to(&self, at: usize) -> Option<usize> {
+        self.0.get(at).copied().flatten()
+    }
+
+    /// Changes a place to what it is now; returns whether it is left.
+    pub(super) fn follow(&self, at: &mut usize) -> bool {
+        self.to(*at).inspect(|to| *at = *to).is_some()
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::engine::time::{DAY, Timestamp};
+
+    /// Room for one open subject.
+    fn subjects() -> Subjects {
+        Subjects::new(8 * OPEN_BYTES)
+    }
+
+    /// Changes a subject so that it can be told from others.
+    fn change(subjects: &mut Subjects, principal: &str, key: u32) {
+        let at = subjects.enter(principal.into());
+        let (_, subject) = subjects.change(at).unwrap();
+        subject.profile.told().touch(key, Timestamp(DAY));
+    }
+
+    fn as_if_alone(keys: &[u32]) -> Vec<u8> {
+        let mut subject = Subject::default();
+        for key in keys {
+            subject.profile.told().touch(*key, Timestamp(DAY));
+        }
+        subject.encode()
+    }
+
+    fn names(rows: &[SubjectRow]) -> Vec<&str> {
+        rows.iter().map(|row| row.principal.as_str()).collect()
+    }
+
+    #[test]
+    fn who_rests_goes_on_where_it_was() {
+        let mut subjects = subjects();
+        for (principal, key) in [("a", 1), ("b", 2), ("a", 3), ("c", 4), ("b", 5)] {
+            change(&mut subjects, principal, key);
+            assert_eq!(subjects.open.len(), 1);
+        }
+        let rows = subjects.take_changed();
+        assert_eq!(names(&rows), ["a", "b", "c"]);
+        let blobs: Vec<Vec<u8>> = rows.into_iter().map(|row| row.blob).collect();
+        assert_eq!(blobs, [as_if_alone(&[1, 3]), as_if_alone(&[2, 5]), as_if_alone(&[4])]);
+        assert_eq!((subjects.n_dirty(), subjects.take_changed().len()), (0, 0));
+    }
+
+    #[test]
+    fn a_sweep_drops_the_idle_first_then_the_oldest_and_never_what_is_not_taken() {
+        let mut subjects = subjects();
+        for (principal, key) in [("old", 1), ("idle", 2), ("busy", 3), ("new", 4)] {
+            change(&mut subjects, principal, key);
+        }
+        subjects.take_changed();
+        let n_bytes = subjects.n_bytes();
+        // Nothing is idle yet: the oldest goes.
+        let moved = subjects.sweep(n_bytes - 1);
+        assert_eq!((subjects.place("old"), subjects.place("idle")), (None, Some(0)));
+        assert_eq!((moved.to(0), moved.to(3)), (None, Some(2)));
+        change(&mut subjects, "busy", 5);
+        subjects.take_changed();
+        subjects.sweep(subjects.n_bytes() - 1);
+        assert_eq!((subjects.place("idle"), subjects.place("busy")), (None, Some(0)));
+        change(&mut subjects, "new", 6);
+        subjects.sweep(0);
+        assert_eq!((subjects.place("busy"), subjects.place("new")), (None, Some(0)));
+        let rows = subjects.take_changed();
+        assert_eq!((names(&rows), &rows[0].blob), (vec!["new"], &as_if_alone(&[4, 6])));
+        subjects.sweep(0);
+        assert_eq!((subjects.n_bytes(), subjects.open.len()), (0, 0));
+    }
+
+    #[test]
+    fn what_rests_and_what_is_open_is_counted() {
+        let mut subjects = subjects();
+        change(&mut subjects, "a", 1);
+        assert_eq!(subjects.n_bytes(), SLOT_BYTES + OPEN_BYTES);
+        change(&mut subjects, "b", 1);
+        let resting = as_if_alone(&[1]).len();
+        assert_eq!(subjects.n_bytes(), 2 * SLOT_BYTES + OPEN_BYTES + resting);
+        change(&mut subjects, "a", 1);
+        assert_eq!(subjects.n_bytes(), 2 * SLOT_BYTES + OPEN_BYTES + resting);
+        subjects.clear();
+        assert_eq!(subjects.n_bytes(), 0);
+    }
+}
