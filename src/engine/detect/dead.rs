@@ -23,7 +23,7 @@ pub(super) const DETECTOR: Detector = Detector {
     facts: &[
         fact("dead.seconds", "seconds since the token's end"),
         fact("dead.how", "expired, revoked or rotated"),
-        fact("dead.rested", "seconds since it was last tried, or since its end"),
+        fact("dead.rested", "seconds since it was last tried or accepted, or since its end"),
         fact("dead.is_stranger", "whether network and client are such as its principal never used"),
         fact("dead.is_stale", "whether it is only a client that goes on trying"),
     ],
@@ -51,10 +51,18 @@ struct End {
 
 fn judge(case: &Case<'_>, told: &mut Told, facts: &mut Facts) {
     let (usage, signals, params) = (case.placed.usage, case.signals, &case.params.dead);
-    let Some(end) = end_of(case).filter(|_| usage.outcome() == Outcome::Denied) else { return };
+    let Some(end) = end_of(case) else { return };
+    let outcome = usage.outcome();
+    if !matches!(outcome, Outcome::Denied | Outcome::Ok) {
+        return;
+    }
     // JWTs end by the dozen: each would push out something that was told.
     let what = key(&[&usage.token.0, b"dead"]);
     let last = if end.is_planned { None } else { told.touch(what, usage.time) };
+    // A server that goes on accepting it keeps it from its rest; `revoked` and its like tell of that.
+    if outcome == Outcome::Ok {
+        return;
+    }
     let Some(known_since) = signals.known_since else { return };
     let since = last.map_or(end.at, |last| last.max(end.at));
     let rest = usage.time.since(since.max(known_since));
@@ -184,6 +192,19 @@ mod tests {
         assert_eq!(told(nightly, &revoked()), (0, 1));
         let a_day = (0..100).map(|n| home(5 * DAY + n * 10 * MINUTE));
         assert_eq!(told(a_day, &revoked()), (0, 0));
+    }
+
+    #[test]
+    fn a_token_that_the_server_accepted_until_an_hour_ago_is_not_at_rest() {
+        let mut life = Life::default();
+        life.steady(5);
+        let late = Registered { revoked_at: Some(START.plus(2 * DAY)), ..row() };
+        for n in 0..24 {
+            life.judged(&usage(5 * DAY + n * HOUR), &berlin(), Some(&late));
+        }
+        let refused = Usage { status: Some(401), ..usage(6 * DAY) };
+        let facts = life.judged(&refused, &berlin(), Some(&late));
+        assert_eq!(facts.get("dead.is_stale"), Some(&Value::Bool(true)), "{facts:?}");
     }
 
     #[test]
