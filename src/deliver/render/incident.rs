@@ -15,7 +15,7 @@ const FIRST_REVISION: u32 = 1;
 const MAX_NAME: usize = 60;
 /// The longest sentence of a reason, in characters.
 const MAX_REASON: usize = 500;
-/// How many reasons, and values of what is usual, a mail lists.
+/// How many reasons a mail lists.
 const MAX_REASONS: usize = 12;
 /// How many lines of a log a mail points to.
 const MAX_EVIDENCE: usize = 5;
@@ -83,12 +83,18 @@ fn short(token: &TokenRef) -> String {
     token.id.to_string().chars().take(14).collect()
 }
 
-/// Returns the heaviest alert's reason as a sentence.
+/// Returns the heaviest alert's strongest reason as a sentence; all of them stand below.
 fn lead(alerts: &[Alert]) -> String {
     let Some(alert) = alerts.first() else {
         return "Its alerts are no longer kept.".to_owned();
     };
-    let reason = safe_within(&alert.reason, MAX_REASON);
+    let reason = match alert.reasons.as_slice() {
+        [first, others @ ..] if !others.is_empty() => {
+            let signs = words::counted(u64::try_from(others.len()).unwrap_or(0), "further sign");
+            format!("{}, and {signs}", safe_within(&first.text, MAX_REASON))
+        }
+        _ => safe_within(&alert.reason, MAX_REASON),
+    };
     let mut letters = reason.chars();
     let first = letters.next().map(|c| c.to_uppercase().to_string()).unwrap_or_default();
     let end = if reason.is_empty() || reason.ends_with('.') { "" } else { "." };
@@ -200,9 +206,17 @@ fn reasons(alert: &Alert) -> Vec<String> {
     lines
 }
 
+/// Returns what is usual, under names for people; nothing twice, and nothing where nothing is known.
 fn usual(alert: &Alert) -> Vec<(String, String)> {
-    let usual = alert.usual.iter().take(MAX_REASONS);
-    usual.map(|(fact, value)| (words::fact(fact), words::value(fact, value))).collect()
+    let mut rows: Vec<(String, String)> = Vec::new();
+    for (fact, value) in &alert.usual {
+        let Some(name) = words::usual(fact) else { continue };
+        let value = words::value(fact, value);
+        if !value.is_empty() && rows.iter().all(|(known, _)| known != name) {
+            rows.push((name.to_owned(), value));
+        }
+    }
+    rows
 }
 
 fn evidence(alert: &Alert, context: &Context<'_>) -> Vec<String> {
@@ -240,30 +254,46 @@ fn others(incident: &Incident, alerts: &[Alert]) -> Option<Part> {
 /// Returns the commands that come next. Names that a shell would read are replaced by the token's id.
 fn commands(incident: &Incident, alerts: &[Alert]) -> Vec<(String, &'static str)> {
     let mut commands = Vec::new();
-    let about = alerts.first().map(|alert| alert.token.as_ref());
-    if let Some(Some(token)) = about {
+    let heaviest = alerts.first();
+    if let Some(token) = heaviest.and_then(|alert| alert.token.as_ref()) {
         let id = token.id.to_string();
         let name = if is_shell_word(&token.name) { token.name.as_str() } else { &id };
         commands.push((format!("tokenwatch history {name}"), "everything that this token did"));
-        commands.push((
-            format!("tokenwatch tokens revoke {id}"),
-            "after revoking it where it was issued: later use is then an alert",
-        ));
+        if !alerts.iter().any(is_about_end) {
+            commands.push((
+                format!("tokenwatch tokens revoke {id}"),
+                "after revoking it where it was issued: later use is then an alert",
+            ));
+        }
     }
-    if alerts.first().is_some_and(is_about_log) {
+    if heaviest.is_some_and(is_about_log) {
         let check = "which format each log is read in, and the first line that does not fit";
         commands.push(("tokenwatch check".to_owned(), check));
     }
     if is_shell_word(&incident.id) {
-        commands.push((
-            format!("tokenwatch alerts ack {} --expected", incident.id),
-            "if this was you: it is learned as normal",
-        ));
-        commands.push((
-            format!("tokenwatch alerts ack {} --confirmed", incident.id),
-            "if it was not: it is forgotten, and watched for at all tokens",
-        ));
+        commands.extend(words_on(incident, heaviest));
         commands.push((format!("tokenwatch alerts show {}", incident.id), "all facts of it"));
     }
     commands
+}
+
+/// Tells whether it is about a token that is revoked already, or a decoy, which opens nothing.
+fn is_about_end(alert: &Alert) -> bool {
+    ["revoked.seconds", "dead.seconds", "decoy.used"]
+        .iter()
+        .any(|fact| alert.facts.contains_key(*fact))
+}
+
+/// Returns the commands that say what it was. Of a log or a source there is no baseline that could learn.
+fn words_on(incident: &Incident, heaviest: Option<&Alert>) -> Vec<(String, &'static str)> {
+    let ack = |verdict: &str| format!("tokenwatch alerts ack {} --{verdict}", incident.id);
+    let is_learned = heaviest
+        .is_none_or(|alert| alert.token.is_some() || alert.facts.contains_key("fleet.change"));
+    if !is_learned {
+        return vec![(ack("expected"), "once it is seen to: it is no longer listed as open")];
+    }
+    vec![
+        (ack("expected"), "if this was you: it is learned as normal"),
+        (ack("confirmed"), "if it was not: it is forgotten, and watched for at all tokens"),
+    ]
 }

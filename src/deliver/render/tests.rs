@@ -1,7 +1,9 @@
 //! Tests of whole mails: what people read, and what attackers cannot make them read.
 
+use smol_str::SmolStr;
+
 use crate::deliver::sample::{self, HOSTILE, NOW};
-use crate::engine::alert::{Alert, Incident, Level};
+use crate::engine::alert::{Alert, Incident, Level, Value};
 use crate::engine::time::MINUTE;
 
 use super::*;
@@ -70,6 +72,64 @@ fn an_alert_without_token_and_log_is_known_by_what_it_is_about() {
         assert!(mail.subject.contains(&format!("HIGH {name}: ")), "{}", mail.subject);
         assert!(!mail.text.contains("tokenwatch check"), "{}", mail.text);
     }
+}
+
+/// The text of a mail about the sample alert with other facts and usual values.
+fn told(facts: &[(&str, Value)], usual: &[(&str, Value)]) -> String {
+    let map = |of: &[(&str, Value)]| {
+        of.iter().map(|(name, value)| (SmolStr::new(name), value.clone())).collect()
+    };
+    let alert = Alert { facts: map(facts), usual: map(usual), ..sample::alert() };
+    incident(&sample::incident(), &[alert], &context(&[])).text
+}
+
+#[test]
+fn what_is_usual_holds_no_limits_no_blanks_and_nothing_twice() {
+    let text = |text: &str| Value::Text(text.into());
+    let usual = [
+        ("dead.seconds", Value::Int(0)),
+        ("new.client", text("1 other")),
+        ("new.country", text("DE")),
+        ("new.network", text("")),
+        ("revoked.accepted", Value::Bool(false)),
+        ("unusual.country", text("DE")),
+        ("unusual.score", Value::Float(0.0)),
+    ];
+    let told = told(&[], &usual);
+    assert!(told.contains("What is usual\n  country  DE\n\n"), "{told}");
+}
+
+#[test]
+fn nobody_is_asked_to_revoke_what_is_revoked_or_a_decoy() {
+    for fact in ["revoked.seconds", "dead.seconds", "decoy.used"] {
+        let told = told(&[(fact, Value::Bool(true))], &[]);
+        assert!(!told.contains("tokens revoke") && told.contains("history"), "{told}");
+    }
+}
+
+#[test]
+fn of_a_log_or_a_source_nothing_is_said_to_be_learned() {
+    for principal in ["log:/var/log/nginx/access.log", "source:203.0.113.0/24"] {
+        let alert = Alert { token: None, principal: principal.into(), ..sample::alert() };
+        let text = incident(&sample::incident(), &[alert], &context(&[])).text;
+        assert!(!text.contains("learned") && !text.contains("--confirmed"), "{text}");
+        assert!(text.contains("no longer listed as open"), "{text}");
+    }
+}
+
+#[test]
+fn the_subject_says_what_is_wrong_with_a_log_and_what_was_not_allowed() {
+    let named = |name: &str, title: &str, fact: &str| {
+        let mut alert = sample::alert();
+        alert.rule.name = name.into();
+        alert.rule.title = title.into();
+        alert.facts.insert(fact.into(), Value::Bool(true));
+        incident(&sample::incident(), &[alert], &context(&[])).subject
+    };
+    let health = named("monitor-health", "Log that cannot be read", "health.rejected");
+    assert!(health.ends_with(": log that cannot be read"), "{health}");
+    let pinned = named("new-network", "", "pinned.network");
+    assert!(pinned.ends_with(": network not allowed"), "{pinned}");
 }
 
 #[test]

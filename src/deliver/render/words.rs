@@ -17,6 +17,9 @@ const MAX_KINDS: usize = 3;
 /// The longest name of a rule in a subject, in characters. Rules may be the user's own.
 const MAX_RULE: usize = 40;
 
+/// The longest title of a rule in a subject, in characters.
+const MAX_TITLE: usize = 60;
+
 /// What the score's families are called. The facts hold their evidence in nats.
 const FAMILIES: [(&str, &str); 13] = [
     ("unusual.country", "new country"),
@@ -32,6 +35,26 @@ const FAMILIES: [(&str, &str); 13] = [
     ("unusual.routes", "new routes"),
     ("unusual.dormancy", "dormant"),
     ("unusual.watched", "confirmed misuse"),
+];
+
+/// Facts whose usual values say something, and what they are called then.
+const USUAL: [(&str, &str); 16] = [
+    ("dormant.days", "longest gap"),
+    ("fan.prefixes", "networks in an hour"),
+    ("health.silent_hours", "longest silence"),
+    ("new.country", "country"),
+    ("new.network", "network"),
+    ("objects.count", "objects"),
+    ("pinned.country", "allowed countries"),
+    ("pinned.network", "allowed networks"),
+    ("rate.count", "requests"),
+    ("silence.hours", "longest silence"),
+    ("transport.scheme", "scheme"),
+    ("unusual.country", "country"),
+    ("unusual.kind", "kind"),
+    ("unusual.network", "network"),
+    ("url.carrier", "carrier"),
+    ("volume.bytes", "bytes"),
 ];
 
 /// Prints `1234567` as `1,234,567`.
@@ -85,11 +108,10 @@ pub(super) fn value(fact: &str, value: &Value) -> String {
     }
 }
 
-/// Prints a fact's name: `travel.speed_kmh` as `travel speed`, `unusual.country` as `country`.
-pub(super) fn fact(name: &str) -> String {
-    let bare = unit(name).and_then(|(suffix, _)| name.strip_suffix(suffix)).unwrap_or(name);
-    let bare = bare.strip_prefix("unusual.").unwrap_or(bare);
-    safe(bare).replace(['.', '_'], " ")
+/// Returns what people call the usual value of a fact. `None` where that is a limit, or says only
+/// that such things do not happen: 0 seconds after its end, no use of a decoy.
+pub(super) fn usual(fact: &str) -> Option<&'static str> {
+    USUAL.iter().find(|(name, _)| *name == fact).map(|(_, words)| *words)
 }
 
 /// Returns the ending of a fact's name that is its unit, and the unit.
@@ -158,13 +180,27 @@ pub(super) fn kinds(alerts: &[Alert]) -> String {
         }
     };
     for alert in alerts {
-        add(plain(&alert.rule.name, MAX_RULE).replace('-', " "));
+        add(kind(alert));
         if alert.rule.name == "unusual-use" {
             strongest(&alert.facts).into_iter().for_each(|family| add(family.to_owned()));
         }
     }
     kinds.truncate(MAX_KINDS);
     kinds.join(", ")
+}
+
+/// Returns what an alert is about: its rule's name, or more exactly where several things have one name.
+fn kind(alert: &Alert) -> String {
+    let has = |fact: &str| alert.facts.contains_key(fact);
+    match alert.rule.name.as_str() {
+        "monitor-health" if !alert.rule.title.is_empty() => {
+            let title = plain(&alert.rule.title, MAX_TITLE);
+            title.get(..1).map(str::to_lowercase).unwrap_or_default() + title.get(1..).unwrap_or("")
+        }
+        "new-country" if has("pinned.country") => "country not allowed".to_owned(),
+        "new-network" if has("pinned.network") => "network not allowed".to_owned(),
+        name => plain(name, MAX_RULE).replace('-', " "),
+    }
 }
 
 /// Returns the families that a score consists of, strongest first.
@@ -206,14 +242,9 @@ mod tests {
     }
 
     #[test]
-    fn facts_have_names_and_units() {
-        assert_eq!(fact("travel.speed_kmh"), "travel speed");
+    fn values_of_facts_have_units() {
         assert_eq!(value("travel.speed_kmh", &Value::Int(9420)), "9,420 km/h");
-        assert_eq!(
-            (fact("expired.seconds"), value("expired.seconds", &Value::Int(-7))),
-            ("expired".into(), "-7 s".into())
-        );
-        assert_eq!(fact("unusual.country"), "country");
+        assert_eq!(value("expired.seconds", &Value::Int(-7)), "-7 s");
         assert_eq!(value("x.accepted", &Value::Bool(true)), "yes");
         assert_eq!(value("x", &Value::Text("a\u{202e}b".into())), "a\\u{202e}b");
     }
