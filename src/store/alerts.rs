@@ -22,7 +22,7 @@ impl FromSql for Verdict {
     }
 }
 
-/// What a person said of an alert, or of an incident and so of all its alerts.
+/// What a person said of an alert, or of an incident and so of the alerts that it had by then.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Ack {
     /// The id of an alert or an incident.
@@ -78,11 +78,13 @@ pub struct AlertFilter {
     pub limit: Option<u32>,
 }
 
-/// What an alert's query selects, up to its conditions.
+/// What an alert's query selects, up to its conditions. What was said of an incident was said of the alerts
+/// that it had by then: a later one is news, whatever the incident was taken for.
 const SELECT: &str = "SELECT a.body, k.subject, k.verdict, k.note, k.at
     FROM alert AS a
     LEFT JOIN ack AS own ON own.subject = a.id
-    LEFT JOIN ack AS k ON k.subject = coalesce(own.subject, a.incident)";
+    LEFT JOIN ack AS k ON k.subject = coalesce(own.subject, a.incident)
+      AND (own.subject IS NOT NULL OR a.time <= k.at)";
 
 impl Reader {
     /// Returns alerts, newest first.
@@ -313,7 +315,7 @@ mod tests {
             subject: subject.into(),
             verdict,
             note: "it was me".to_owned(),
-            at: NOON,
+            at: NOON.plus(HOUR),
         };
         store.ack(&said("i2", Verdict::Confirmed), None).unwrap();
         store.ack(&said("i2", Verdict::Expected), None).unwrap();
@@ -324,6 +326,18 @@ mod tests {
         let [own, late] = [said("i2", Verdict::Expected), said("late", Verdict::Confirmed)];
         assert_eq!(acks, [Some(own), Some(late)]);
         let open = AlertFilter { only_unacked: true, ..AlertFilter::default() };
+        assert_eq!(ids(&store, &open), ["i1-a"]);
+    }
+
+    #[test]
+    fn what_was_said_of_an_incident_was_not_said_of_its_later_alerts() {
+        let mut store = store();
+        let ack =
+            |at| Ack { subject: "i2".into(), verdict: Verdict::Expected, note: String::new(), at };
+        let open = AlertFilter { only_unacked: true, ..AlertFilter::default() };
+        store.ack(&ack(NOON.plus(1)), None).unwrap();
+        assert_eq!(ids(&store, &open), ["late", "i1-a"]);
+        store.ack(&ack(NOON.plus(HOUR)), None).unwrap();
         assert_eq!(ids(&store, &open), ["i1-a"]);
     }
 

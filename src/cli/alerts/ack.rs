@@ -12,26 +12,32 @@ use crate::engine::alert::Alert;
 use crate::engine::detect::{client_name, kind_name, network_name};
 use crate::engine::geo::Prefix;
 use crate::engine::profile::{Families, Family};
+use crate::engine::time::Timestamp;
 use crate::engine::word::{Sighting, Verdict, Word};
 use crate::store::Ack;
 
 pub(super) fn run(context: &mut Context, options: &AlertsAck) -> anyhow::Result<()> {
     let Context { site, printer, .. } = context;
-    let (id, before, alerts) = match find(&state::reader(site)?, &options.id)? {
+    let (id, before, mut stored) = match find(&state::reader(site)?, &options.id)? {
         Subject::Alert(stored) => {
-            let before = stored.ack.filter(|ack| ack.subject == stored.alert.id);
-            (stored.alert.id.clone(), before, vec![stored.alert])
+            let before = stored.ack.clone().filter(|ack| ack.subject == stored.alert.id);
+            (stored.alert.id.clone(), before, vec![*stored])
         }
-        Subject::Incident(stored) => {
-            let alerts = stored.alerts.into_iter().map(|stored| stored.alert).collect();
-            (stored.incident.id, stored.ack, alerts)
-        }
+        Subject::Incident(stored) => (stored.incident.id, stored.ack, stored.alerts),
     };
     let verdict = if options.confirmed { Verdict::Confirmed } else { Verdict::Expected };
-    let ack = Ack { subject: id, verdict, note: options.note.clone(), at: now() };
+    let now = now();
+    // A log may be ahead of the clock; what was seen of it was meant all the same.
+    let at = stored.iter().map(|stored| stored.alert.time).fold(now, Timestamp::max);
+    let ack = Ack { subject: id, verdict, note: options.note.clone(), at };
     let is_repeated = before.is_some_and(|before| before.verdict == verdict);
-    let word = Word::of(verdict, ack.at, &alerts.iter().collect::<Vec<&Alert>>());
-    let word = word.filter(|_| !is_repeated);
+    if is_repeated {
+        // Of an incident that has grown since, only the rest is new.
+        stored.retain(|stored| stored.ack.is_none());
+    }
+    let is_repeated = is_repeated && stored.is_empty();
+    let alerts: Vec<Alert> = stored.into_iter().map(|stored| stored.alert).collect();
+    let word = Word::of(verdict, now, &alerts.iter().collect::<Vec<&Alert>>());
     site.store()?.ack(&ack, word.as_ref())?;
     let days = site.params().context("reading [detect]")?.profile.learning.watch_days;
     let effects = match &word {
