@@ -316,14 +316,15 @@ pub struct AlertsList {
 
 /// Options of `alerts ack`.
 #[derive(Debug, Args)]
+#[command(group(clap::ArgGroup::new("verdict").required(true)))]
 pub struct AlertsAck {
     /// The id of an alert or incident, or its beginning.
     pub id: String,
     /// It was in order: who it was is learned, and not told again.
-    #[arg(long, required_unless_present = "confirmed")]
+    #[arg(long, group = "verdict")]
     pub expected: bool,
     /// It was misuse: who it was is forgotten, never learned, and watched for 30 days.
-    #[arg(long, conflicts_with = "expected")]
+    #[arg(long, group = "verdict")]
     pub confirmed: bool,
     /// In words.
     #[arg(long, default_value = "")]

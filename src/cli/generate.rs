@@ -5,7 +5,7 @@ use std::path::Path;
 use std::process::ExitCode;
 
 use anyhow::Context as _;
-use clap::CommandFactory as _;
+use clap::{Command, CommandFactory as _};
 use clap_complete::Shell;
 
 use crate::cli::args::Cli;
@@ -20,7 +20,7 @@ pub(super) fn completions(printer: &mut Printer, shell: Shell) -> anyhow::Result
 
 /// Prints the manual page, or writes one page a command into a directory, which is made if absent.
 pub(super) fn man(printer: &mut Printer, directory: Option<&Path>) -> anyhow::Result<ExitCode> {
-    let mut command = Cli::command();
+    let mut command = without_help(Cli::command());
     command.build();
     let Some(directory) = directory else {
         let mut page = Vec::new();
@@ -33,8 +33,31 @@ pub(super) fn man(printer: &mut Printer, directory: Option<&Path>) -> anyhow::Re
     Ok(ExitCode::SUCCESS)
 }
 
+/// Takes the `help` of each command away: a page on `help show` says nothing that the page on `show` does not.
+fn without_help(command: Command) -> Command {
+    let names = command.get_subcommands().map(|of| of.get_name().to_owned()).collect::<Vec<_>>();
+    let command = command.disable_help_subcommand(true);
+    names.into_iter().fold(command, |command, name| command.mut_subcommand(name, without_help))
+}
+
 fn print(printer: &mut Printer, text: &[u8]) -> anyhow::Result<ExitCode> {
     printer.line(String::from_utf8_lossy(text).trim_end())?;
     printer.flush()?;
     Ok(ExitCode::SUCCESS)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn no_page_is_about_help() {
+        let mut command = without_help(Cli::command());
+        command.build();
+        let alerts = command.find_subcommand("alerts").unwrap();
+        assert!(
+            alerts.find_subcommand("ack").is_some() && alerts.find_subcommand("help").is_none()
+        );
+        assert!(command.find_subcommand("help").is_none());
+    }
 }

@@ -25,9 +25,7 @@ const LONGEST: u16 = 72;
 
 pub(super) fn run(context: &mut Context, options: &Options) -> anyhow::Result<ExitCode> {
     let now = now();
-    let time =
-        |text: &Option<String>| text.as_deref().map(|text| when::instant(text, now)).transpose();
-    let (since, until) = (time(&options.since)?, time(&options.until)?);
+    let (since, until) = when::window(options.since.as_deref(), options.until.as_deref(), now)?;
     let reader = state::reader(&context.site)?;
     let who = state::known(&context.site, &reader, &options.token)?;
     let history = reader.history(&who, since, until, now)?;
@@ -38,6 +36,10 @@ pub(super) fn run(context: &mut Context, options: &Options) -> anyhow::Result<Ex
     }
     print_tokens(printer, &who, &history, now)?;
     print_hours(printer, &history.hours)?;
+    if since.or(until).is_some() && history.facets.values().any(|rows| !rows.is_empty()) {
+        printer.line("")?;
+        printer.line("seen in that time; their requests, like those above, are of all time:")?;
+    }
     print_facets(printer, &history, now)?;
     print_incidents(printer, &history.incidents)?;
     print_lifecycle(printer, &history.lifecycle)?;
@@ -178,8 +180,9 @@ fn print_incidents(printer: &mut Printer, incidents: &[Incident]) -> anyhow::Res
     for incident in incidents {
         let level = print::level(incident.level, 8);
         let opened = print::minute(incident.opened);
-        let (id, n) = (print::safe(&incident.id), incident.alerts);
-        printer.line(format_args!("  {opened}  {level} {id}, {n} alerts"))?;
+        let (id, alerts) =
+            (print::safe(&incident.id), print::counted(incident.alerts.into(), "alert"));
+        printer.line(format_args!("  {opened}  {level} {id}, {alerts}"))?;
     }
     Ok(())
 }

@@ -72,6 +72,13 @@ impl Printer {
     }
 }
 
+/// Prints `1 alert`, `2 alerts`, `1,000 alerts`.
+#[must_use]
+pub fn counted(n: u64, one: &str) -> String {
+    let ending = if n == 1 { "" } else { "s" };
+    format!("{} {one}{ending}", number(n))
+}
+
 /// Shows text from logs: what could change the screen is shown as `\xNN` or `\u{...}`.
 #[derive(Clone, Copy, Debug)]
 pub struct Safe<T>(pub T);

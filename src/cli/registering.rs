@@ -14,6 +14,7 @@ use crate::cli::{Context, state, when};
 use crate::clock::now;
 use crate::engine::registry::{COLUMNS, Registered};
 use crate::engine::secret::SealKey;
+use crate::engine::time::Timestamp;
 use crate::store::{Store, Who};
 
 pub(super) fn add(context: &mut Context, options: &TokensAdd) -> anyhow::Result<()> {
@@ -82,32 +83,18 @@ struct Changes {
     values: Registered,
 }
 
+/// Reads the columns of a command line, and says all that is wrong with them.
 fn changes(texts: &[String], key: &SealKey) -> anyhow::Result<Changes> {
     let mut changes = Changes { columns: Vec::new(), values: Registered::default() };
+    let mut faults = Vec::new();
     for text in texts {
         state::refuse_secret(text)?;
-        let Some((name, value)) = text.split_once('=') else {
-            return Err(usage(format_args!(
-                "expected COLUMN=VALUE, with one of the columns {}",
-                columns()
-            )));
-        };
-        state::refuse_secret(value)?;
-        let Some(column) = COLUMNS.iter().find(|column| **column == name && name != "token") else {
-            return Err(usage(format_args!(
-                "no column to set is named \"{}\"{}: columns are {}",
-                print::safe(name),
-                like(name),
-                columns()
-            )));
-        };
-        if changes.columns.contains(column) {
-            return Err(usage(format_args!("column {column}: given twice")));
+        if let Some((_, value)) = text.split_once('=') {
+            state::refuse_secret(value)?;
         }
-        changes.values.set(column, value, key).map_err(usage)?;
-        changes.columns.push(column);
+        faults.extend(changes.take(text, key).err());
     }
-    Ok(changes)
+    if faults.is_empty() { Ok(changes) } else { Err(usage(faults.join("; "))) }
 }
 
 fn columns() -> String {
@@ -119,10 +106,30 @@ fn like(name: &str) -> String {
     let likeness = |column: &&&str| strsim::jaro_winkler(name, column);
     let best = COLUMNS.iter().max_by(|a, b| likeness(a).total_cmp(&likeness(b)));
     let best = best.filter(|column| LIKE <= likeness(column) && **column != "token");
-    best.map(|column| format!(", did you mean \"{column}\"?")).unwrap_or_default()
+    best.map_or_else(|| ":".to_owned(), |column| format!(", did you mean \"{column}\"?"))
 }
 
 impl Changes {
+    /// Takes one `COLUMN=VALUE`, or says what is wrong with it.
+    fn take(&mut self, text: &str, key: &SealKey) -> Result<(), String> {
+        let Some((name, value)) = text.split_once('=') else {
+            return Err(format!("expected COLUMN=VALUE, with one of the columns {}", columns()));
+        };
+        let Some(column) = COLUMNS.iter().find(|column| **column == name && name != "token") else {
+            let (name, like) = (print::safe(name), like(name));
+            return Err(format!(
+                "no column to set is named \"{name}\"{like} columns are {}",
+                columns()
+            ));
+        };
+        if self.columns.contains(column) {
+            return Err(format!("column {column}: given twice"));
+        }
+        self.values.set(column, value, key).map_err(|fault| fault.to_string())?;
+        self.columns.push(column);
+        Ok(())
+    }
+
     fn names(&self) -> bool {
         self.columns.contains(&"name")
     }
@@ -179,15 +186,22 @@ pub(super) fn mark(context: &mut Context, options: &TokensMark, mark: Mark) -> a
     let who = state::meant(site, &store, &options.token)?;
     let note = options.note.as_str();
     let (rows, what) = match mark {
-        Mark::Revoked => {
-            (store.revoke(&who, at, note, now)?, format!("revoked since {}", print::minute(at)))
+        Mark::Revoked => (store.revoke(&who, at, note, now)?, since("revoked", at, now)),
+        Mark::Leaked => (store.leak(&who, at, note, now)?, since("leaked", at, now)),
+        Mark::Decoy => {
+            (store.decoy(&who, note, now)?, "a decoy; its use is an alert from now on".to_owned())
         }
-        Mark::Leaked => {
-            (store.leak(&who, at, note, now)?, format!("leaked since {}", print::minute(at)))
-        }
-        Mark::Decoy => (store.decoy(&who, note, now)?, "a decoy".to_owned()),
     };
-    say(printer, &rows, &format!("{what}; its use is an alert from now on"))
+    say(printer, &rows, &what)
+}
+
+/// Says from when on a mark holds: it may be one for later.
+fn since(what: &str, at: Timestamp, now: Timestamp) -> String {
+    let minute = print::minute(at);
+    match at <= now {
+        true => format!("{what} since {minute}; its use is an alert from now on"),
+        false => format!("{what} from {minute} on; its use is an alert from then on"),
+    }
 }
 
 /// Says what became of registry rows, one line each.
@@ -229,4 +243,23 @@ pub(super) fn forget(context: &mut Context, text: &str) -> anyhow::Result<()> {
     Ok(printer.line(format_args!(
         "forgot {name}: tokens {n_tokens}, requests {requests}, incidents {n_incidents}"
     ))?)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_mark_for_later_is_not_said_to_hold_from_now_on() {
+        let now = Timestamp::from_seconds(1_795_453_833); // 2026-11-23T17:10:33Z
+        let later = now.plus(crate::engine::time::DAY);
+        assert_eq!(
+            since("revoked", now, now),
+            "revoked since 2026-11-23 17:10; its use is an alert from now on"
+        );
+        assert_eq!(
+            since("revoked", later, now),
+            "revoked from 2026-11-24 17:10 on; its use is an alert from then on"
+        );
+    }
 }

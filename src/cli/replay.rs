@@ -47,10 +47,7 @@ pub(super) fn run(context: &mut Context, options: &Options) -> anyhow::Result<Ex
 fn learn(context: &mut Context, options: &Options) -> anyhow::Result<ExitCode> {
     let began = monotonic();
     let Context { site, printer, .. } = context;
-    let (paths, faults) = list(&options.paths, Some(&site.state));
-    anyhow::ensure!(faults.is_empty() || !paths.is_empty(), "{}", join(&faults));
-    // What is kept is found again from everywhere, and by the daemon.
-    let paths = if options.save { paths.into_iter().map(whole).collect() } else { paths };
+    let (paths, faults) = logs(options, &site.state)?;
     let format = options.format.as_deref();
     let (sources, inputs) = assign(site.sources()?, &site.watches(), paths, format)?;
     let reader = site.reader(sources)?;
@@ -105,7 +102,23 @@ fn learn(context: &mut Context, options: &Options) -> anyhow::Result<ExitCode> {
     let seconds = monotonic().saturating_sub(began).as_secs_f64();
     say(&summary, &worker.store, incidents.count(), seconds)?;
     let must_fail = options.fail_on.is_some_and(|level| incidents.worst() >= Some(level));
-    Ok(ExitCode::from(if must_fail { exit::CONDITION } else { 0 }))
+    Ok(ExitCode::from(match must_fail {
+        true => exit::CONDITION,
+        // What could not be read may have held anything.
+        false if !summary.faults.is_empty() => exit::FAILED,
+        false => 0,
+    }))
+}
+
+/// Lists the logs that are meant, and what could not be found of them; at least one is there.
+fn logs(options: &Options, state: &Path) -> anyhow::Result<(Vec<PathBuf>, Vec<SourceError>)> {
+    let (paths, faults) = list(&options.paths, Some(state));
+    anyhow::ensure!(faults.is_empty() || !paths.is_empty(), "{}", join(&faults));
+    let shown = || options.paths.iter().map(|path| path.display().to_string()).collect::<Vec<_>>();
+    anyhow::ensure!(!paths.is_empty(), "no logs in {}", shown().join(", "));
+    // What is kept is found again from everywhere, and by the daemon.
+    let paths = if options.save { paths.into_iter().map(whole).collect() } else { paths };
+    Ok((paths, faults))
 }
 
 /// Returns a file's path as the daemon has it.
@@ -274,13 +287,13 @@ fn say(summary: &Summary, store: &Store, incidents: usize, seconds: f64) -> anyh
     let lines = u32::try_from(tally.lines).map_or(f64::INFINITY, f64::from);
     writeln!(
         stderr,
-        "{} lines, {} rejected, {} usages, {} tokens, {} alerts in {} incidents; {seconds:.2} s, {} lines/s{}",
-        print::number(tally.lines),
+        "{}, {} rejected, {}, {}, {} in {}; {seconds:.2} s, {} lines/s{}",
+        print::counted(tally.lines, "line"),
         print::number(tally.rejected),
-        print::number(tally.usages),
-        print::number(store.stats()?.tokens),
-        print::number(summary.alerts as u64),
-        print::number(incidents as u64),
+        print::counted(tally.usages, "usage"),
+        print::counted(store.stats()?.tokens, "token"),
+        print::counted(summary.alerts as u64, "alert"),
+        print::counted(incidents as u64, "incident"),
         print::number(rate(lines, seconds)),
         peak_memory()
             .map(|bytes| format!(", {} peak memory", print::size(bytes)))

@@ -12,6 +12,7 @@ use crate::cli::print::{Printer, safe};
 use crate::cli::table::table;
 use crate::cli::{Context, exit, print};
 use crate::daemon::site::Site;
+use crate::engine::detect::nearest;
 use crate::engine::rule::{BUILT_IN, Rule, RuleFault, RuleSet};
 use crate::engine::trial::try_rule;
 
@@ -52,7 +53,7 @@ fn list(site: &Site, printer: &mut Printer) -> anyhow::Result<ExitCode> {
 fn show(site: &Site, printer: &mut Printer, name: &str) -> anyhow::Result<ExitCode> {
     let (rules, _) = site.rules()?;
     let found: Vec<&Rule> = rules.rules().iter().filter(|rule| rule.head.name == name).collect();
-    anyhow::ensure!(!found.is_empty(), "no rule in force is named {name:?}{}", like(name, &rules));
+    anyhow::ensure!(!found.is_empty(), "{}", absent(site, name, &rules));
     let mut files: Vec<&str> = found.iter().map(|rule| rule.file.as_str()).collect();
     files.dedup();
     for file in files {
@@ -69,10 +70,14 @@ fn show(site: &Site, printer: &mut Printer, name: &str) -> anyhow::Result<ExitCo
     Ok(ExitCode::SUCCESS)
 }
 
-fn like(name: &str, rules: &RuleSet) -> String {
-    let likeness = |rule: &&Rule| strsim::jaro_winkler(name, &rule.head.name);
-    let best = rules.rules().iter().max_by(|a, b| likeness(a).total_cmp(&likeness(b)));
-    best.map(|rule| format!(", did you mean {:?}?", rule.head.name)).unwrap_or_default()
+/// Says why there is no rule of this name.
+fn absent(site: &Site, name: &str, rules: &RuleSet) -> String {
+    if site.config.rules.disable.iter().any(|at| at.value == name) {
+        return format!("the rule {name:?} is not in force: [rules] disable names it");
+    }
+    let names = rules.rules().iter().map(|rule| rule.head.name.as_str()).collect();
+    let near = nearest(name, names).map(|near| format!(", did you mean {near:?}?"));
+    format!("no rule in force is named {name:?}{}", near.unwrap_or_default())
 }
 
 /// The text of a rule file as it is in force: of ours, or on the disk.
@@ -104,14 +109,21 @@ impl Chosen {
             let (rules, faults) = site.rules()?;
             return Ok(Self { rules, names: Vec::new(), texts: Vec::new(), faults });
         }
-        let read = |path: &PathBuf| {
-            let text = fs::read_to_string(path);
-            let text = text.with_context(|| format!("reading {}", path.display()))?;
-            anyhow::Ok((named(path), text))
-        };
-        let texts = files.iter().map(read).collect::<Result<Vec<_>, _>>()?;
-        let names = texts.iter().map(|(name, _)| name.clone()).collect();
-        let (rules, faults) = RuleSet::new(pairs(&texts), &[]);
+        let (mut texts, mut faults) = (Vec::new(), Vec::new());
+        for path in files {
+            let file = named(path);
+            match fs::read_to_string(path) {
+                Ok(text) => texts.push((file, text)),
+                Err(error) => faults.push(RuleFault {
+                    file: file.into(),
+                    line: 0,
+                    message: format!("cannot be read: {error}"),
+                }),
+            }
+        }
+        let names = files.iter().map(|path| named(path)).collect();
+        let (rules, faulty) = RuleSet::new(pairs(&texts), &[]);
+        faults.extend(faulty);
         Ok(Self { rules, names, texts, faults })
     }
 

@@ -264,10 +264,18 @@ fn card(
 ) -> std::io::Result<()> {
     head(printer, token, now)?;
     let d = &token.distinct;
-    let from = [(d.countries, "countries"), (d.networks, "networks"), (d.addresses, "addresses")];
-    let with = [(d.clients, "clients"), (d.routes, "routes")];
-    let words = |counts: &[(u64, &str)]| {
-        counts.iter().map(|(n, what)| format!("{n} {what}")).collect::<Vec<_>>().join(", ")
+    let from = [
+        (d.countries, "country", "countries"),
+        (d.networks, "network", "networks"),
+        (d.addresses, "address", "addresses"),
+    ];
+    let with = [(d.clients, "client", "clients"), (d.routes, "route", "routes")];
+    let words = |counts: &[(u64, &str, &str)]| {
+        let words = counts.iter().map(|(n, one, many)| match n {
+            1 => format!("1 {one}"),
+            n => format!("{n} {many}"),
+        });
+        words.collect::<Vec<_>>().join(", ")
     };
     field(printer, "from", words(&from))?;
     field(printer, "with", words(&with))?;

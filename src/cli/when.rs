@@ -3,6 +3,7 @@
 use chrono::{DateTime, NaiveDate};
 
 use crate::cli::exit::usage;
+use crate::cli::print;
 use crate::engine::time::{self, DAY, Timestamp};
 
 /// Reads an instant; durations lie before `now`, dates begin at midnight UTC.
@@ -27,6 +28,27 @@ pub fn instant(text: &str, now: Timestamp) -> anyhow::Result<Timestamp> {
         None => Err(usage(format_args!(
             "{text:?} is no time: expected 2h, 3d, today, yesterday, 2026-03-02 or 2026-03-02T08:00:00Z"
         ))),
+    }
+}
+
+/// Reads the instants from which and until which something is asked for.
+///
+/// # Errors
+/// One of them is none, or they hold nothing between them.
+pub fn window(
+    since: Option<&str>,
+    until: Option<&str>,
+    now: Timestamp,
+) -> anyhow::Result<(Option<Timestamp>, Option<Timestamp>)> {
+    let read = |text: Option<&str>| text.map(|text| instant(text, now)).transpose();
+    let (since, until) = (read(since)?, read(until)?);
+    match since.zip(until) {
+        Some((since, until)) if until <= since => Err(usage(format_args!(
+            "nothing lies between --since {} and --until {}: the former has to be the earlier",
+            print::minute(since),
+            print::minute(until)
+        ))),
+        _ => Ok((since, until)),
     }
 }
 
@@ -59,6 +81,10 @@ mod tests {
         }
         for text in ["0d", "0s", "-1d", "30"] {
             assert!(duration(text).is_err(), "{text}");
+        }
+        assert!(window(Some("2h"), Some("1h"), now).is_ok());
+        for (since, until) in [("1h", "2h"), ("today", "today")] {
+            assert!(window(Some(since), Some(until), now).is_err(), "{since} {until}");
         }
         assert_eq!(duration("2w").unwrap(), 14 * crate::engine::time::DAY);
     }

@@ -26,6 +26,7 @@ mod lines;
 mod live;
 mod mail;
 mod mail_transport;
+mod mistakes;
 mod program;
 mod pump;
 mod rekey;

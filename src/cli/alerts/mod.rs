@@ -48,11 +48,10 @@ pub(super) fn run(context: &mut Context, options: &Alerts) -> anyhow::Result<Exi
 
 fn list(context: &mut Context, options: &AlertsList) -> anyhow::Result<()> {
     let now = now();
-    let time =
-        |text: &Option<String>| text.as_deref().map(|text| when::instant(text, now)).transpose();
+    let (since, until) = when::window(options.since.as_deref(), options.until.as_deref(), now)?;
     let mut filter = AlertFilter {
-        since: time(&options.since)?,
-        until: time(&options.until)?,
+        since,
+        until,
         level: options.level.unwrap_or_default(),
         rule: options.rule.clone(),
         only_unacked: options.open,
@@ -68,6 +67,10 @@ fn list(context: &mut Context, options: &AlertsList) -> anyhow::Result<()> {
         }
     }
     let alerts = reader.alerts(&filter)?;
+    if alerts.is_empty() {
+        // Alerts of a rule that is gone are still found.
+        options.rule.as_ref().map_or(Ok(()), |name| mute::known_rule(&context.site, name))?;
+    }
     let printer = &mut context.printer;
     if printer.is_json() {
         let paths = state::paths(&reader)?;

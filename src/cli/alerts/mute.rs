@@ -10,6 +10,7 @@ use crate::cli::{Context, state, table, when};
 use crate::clock::now;
 use crate::daemon::site::Site;
 use crate::engine::alert::Level;
+use crate::engine::detect::nearest;
 use crate::engine::mute::{Mute, Scope};
 use crate::engine::time::{DAY, Timestamp};
 
@@ -72,17 +73,29 @@ fn check(site: &Site, scope: &Scope) -> anyhow::Result<bool> {
         .filter(|rule| named(&rule.head.name))
         .map(|rule| rule.head.level)
         .collect();
-    let rule = print::safe(&scope.rule);
     if levels.is_empty() {
-        let why = format!("no rule is named \"{rule}\": `tokenwatch rules list` shows all");
-        return Err(usage(why));
+        known_rule(site, &scope.rule)?;
     }
+    let rule = print::safe(&scope.rule);
     let is_open = scope.principal.is_empty();
     if is_open && levels.iter().all(|level| *level == Level::Critical) {
         let why = format!("alerts of {rule} are critical: name the --principal to mute them for");
         return Err(usage(why));
     }
     Ok(is_open && levels.contains(&Level::Critical))
+}
+
+/// Refuses the name of a rule that is not in force.
+pub(super) fn known_rule(site: &Site, name: &str) -> anyhow::Result<()> {
+    let (rules, _) = site.rules()?;
+    let names: Vec<&str> = rules.rules().iter().map(|rule| rule.head.name.as_str()).collect();
+    if names.contains(&name) {
+        return Ok(());
+    }
+    let near = nearest(name, names);
+    let near = near.map_or_else(|| ":".to_owned(), |near| format!(", did you mean \"{near}\"?"));
+    let name = print::safe(name);
+    Err(usage(format!("no rule is named \"{name}\"{near} `tokenwatch rules list` shows all")))
 }
 
 fn covered(scope: &Scope) -> String {

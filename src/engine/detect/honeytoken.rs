@@ -3,6 +3,7 @@
 use crate::engine::alert::{Facts, Value};
 use crate::engine::profile::Told;
 
+use super::words::counted;
 use super::{Case, Detector, Judgement::Usage, because, fact, state, usual};
 
 const NAME: &str = "honeytoken-used";
@@ -27,10 +28,9 @@ fn judge(case: &Case<'_>, told: &mut Told, facts: &mut Facts) {
     state(facts, "decoy.used", Value::Bool(true));
     state(facts, "decoy.accepted", Value::Bool(case.is_ok()));
     usual(facts, "decoy.used", Value::Bool(false));
-    let again = if before > 0 {
-        format!(", {before} more times since the last alert")
-    } else {
-        String::new()
+    let again = match before {
+        0 => String::new(),
+        n => format!(", {} since the last alert", counted(n, "more use")),
     };
     because(facts, NAME, 0.0, format!("a decoy, which nobody has a reason to use{again}"));
 }

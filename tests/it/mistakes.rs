@@ -1,0 +1,90 @@
+//! What people get wrong, and what they are told: all of it at once, and nothing that is not so.
+
+use std::fs;
+use std::process::Output;
+
+use crate::program::Home;
+
+/// An access log's line with a token that nobody registered.
+const LINE: &str = "192.0.2.7 - - [02/Mar/2026:08:00:07 +0000] \"GET /v1/items HTTP/1.1\" 200 5 \"-\" \"curl/8.5.0\" \"Bearer exk-a-0123456789abcdef\"\n";
+
+fn text(output: &Output) -> String {
+    String::from_utf8_lossy(&[output.stdout.as_slice(), &output.stderr].concat()).into_owned()
+}
+
+/// What a command says that ends with this status.
+fn said(home: &Home, arguments: &[&str], status: i32) -> String {
+    let output = home.output(arguments);
+    assert_eq!(output.status.code(), Some(status), "{arguments:?}: {}", text(&output));
+    text(&output)
+}
+
+/// A home whose database knows one token.
+fn home() -> Home {
+    let home = Home::new("");
+    home.append("logs/access.log", LINE);
+    home.print(&["replay", "--save", "logs/access.log"]);
+    home
+}
+
+#[test]
+fn a_replay_that_could_not_read_everything_does_not_end_well() {
+    let home = Home::new("");
+    home.append("logs/access.log", LINE);
+    let told = said(&home, &["replay", "logs", "gone.log"], 70);
+    assert!(
+        told.contains("gone.log") && told.contains("1 line, 0 rejected, 1 usage, 1 token"),
+        "{told}"
+    );
+    fs::create_dir(home.path("empty")).unwrap();
+    assert!(said(&home, &["replay", "empty"], 70).contains("no logs in empty"));
+}
+
+#[test]
+fn a_time_that_ends_before_it_begins_is_refused() {
+    let home = home();
+    for command in [&["history", "tw1_"][..], &["alerts", "list"]] {
+        let all = [command, &["--since", "1h", "--until", "2h"]].concat();
+        assert!(said(&home, &all, 2).contains("the former has to be the earlier"));
+    }
+}
+
+#[test]
+fn all_that_is_wrong_with_columns_is_told() {
+    let home = home();
+    let token = home.json(&["tokens", "list", "--json"])[0]["token"]["id"].clone();
+    let set = ["tokens", "set", token.as_str().unwrap(), "expirs_at=x", "networks=1", "decoy=ja"];
+    let told = said(&home, &set, 2);
+    assert!(told.contains("\"expirs_at\", did you mean \"expires_at\"? columns are "), "{told}");
+    assert!(told.contains("column networks") && told.contains("column decoy"), "{told}");
+}
+
+#[test]
+fn alerts_of_a_rule_that_never_was_are_not_just_none() {
+    let home = home();
+    let told = said(&home, &["alerts", "list", "--rule", "unusal-use"], 2);
+    assert!(told.contains("did you mean \"unusual-use\"?"), "{told}");
+    assert_eq!(said(&home, &["alerts", "list", "--rule", "unusual-use"], 0), "no alerts\n");
+}
+
+#[test]
+fn a_word_on_an_alert_is_one_of_two() {
+    let told = said(&home(), &["alerts", "ack", "al_1"], 2);
+    assert!(told.contains("<--expected|--confirmed>"), "{told}");
+}
+
+#[test]
+fn a_rule_that_is_disabled_is_not_taken_for_a_slip() {
+    let home = Home::new("[rules]\ndisable = [\"silence\"]\n");
+    let told = said(&home, &["rules", "show", "silence"], 70);
+    assert!(told.contains("[rules] disable names it"), "{told}");
+    assert!(!said(&home, &["rules", "show", "zzz"], 70).contains("did you mean"));
+}
+
+#[test]
+fn a_rule_file_that_is_missing_hides_no_fault_of_another() {
+    let home = Home::new("");
+    fs::write(home.path("bad.yml"), "foo: [\n").unwrap();
+    let told = said(&home, &["rules", "check", "none.yml", "bad.yml"], 1);
+    assert!(told.contains("none.yml: cannot be read") && told.contains("bad.yml"), "{told}");
+}
