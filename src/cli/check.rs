@@ -28,17 +28,22 @@ use crate::engine::trial::try_rule;
 use crate::engine::zone::Reach;
 use crate::source::replay::{list, sample};
 use crate::source::{SourceError, journal};
+use crate::store::{Reader, StoreError};
 
-/// Checks a site, or says what is wrong with its configuration.
+/// Checks a site; of one with faults in its configuration what can be told from the files all the same. `None`
+/// is one whose files make no sense at all.
 pub(super) fn run(
     printer: &mut Printer,
-    site: &Result<Site, Faults>,
+    site: Option<&Site>,
+    faults: &Faults,
     global: &Global,
 ) -> anyhow::Result<ExitCode> {
     let mut report = Report::default();
+    report.faults("configuration", faults);
     match site {
-        Err(faults) => report.faults("configuration", faults),
-        Ok(site) => check(&mut report, site, global),
+        Some(site) if faults.is_empty() => check(&mut report, site, global),
+        Some(site) => draft(&mut report, site),
+        None => {}
     }
     for finding in &report.0 {
         finding.print(printer)?;
@@ -66,6 +71,19 @@ fn check(report: &mut Report, site: &Site, global: &Global) {
     }
     mail(report, site);
     state(report, site);
+    database(report, site);
+}
+
+/// Checks what a file with faults says of formats, parameters and rules. Logs, mail and state wait: what is
+/// left out for its fault would be missed there.
+fn draft(report: &mut Report, site: &Site) {
+    if let Err(faults) = site.sources() {
+        report.faults("format", &faults);
+    }
+    if let Err(faults) = site.params() {
+        report.faults("detect", &faults);
+    }
+    rules(report, site);
 }
 
 /// What was looked at and how it is.
@@ -173,6 +191,7 @@ impl Report {
         };
         match (&layer.fault, &layer.kind) {
             (Some(fault), _) => self.fault("geoip", format!("{name}: {fault}"), ""),
+            (None, Some(_)) if layer.path.is_none() => self.ok("geoip", name),
             (None, Some(kind)) => self.ok("geoip", format!("{name}: {kind}")),
             (None, None) => self.warn("geoip", format!("{name}: not in use")),
         }
@@ -423,6 +442,16 @@ fn mail(report: &mut Report, site: &Site) {
                 );
             }
         },
+    }
+}
+
+/// A database that no command can read is one that the daemon cannot go on with.
+fn database(report: &mut Report, site: &Site) {
+    match Reader::open(&site.database()) {
+        // An older program's is upgraded when the daemon starts; what cannot be looked at is told above.
+        Ok(_)
+        | Err(StoreError::Absent { .. } | StoreError::Older { .. } | StoreError::File { .. }) => {}
+        Err(error) => report.fault("state", error.to_string(), ""),
     }
 }
 

@@ -83,7 +83,10 @@ fn dispatch(cli: Cli) -> anyhow::Result<ExitCode> {
         // A faulty configuration is not in the way of these.
         Command::Completions { shell } => generate::completions(&mut printer, shell),
         Command::Man { directory } => generate::man(&mut printer, directory.as_deref()),
-        Command::Check => check::run(&mut printer, &load(&global), &global),
+        Command::Check => {
+            let (site, faults) = draft(&global);
+            check::run(&mut printer, site.as_ref(), &faults, &global)
+        }
         Command::Run(options) => on_site(printer, &mut |at| run::run(at, &options, &global)),
         Command::Replay(options) => on_site(printer, &mut |at| replay::run(at, &options)),
         Command::Parse(options) => on_site(printer, &mut |at| parse::run(at, &options)),
@@ -102,6 +105,11 @@ fn dispatch(cli: Cli) -> anyhow::Result<ExitCode> {
 /// Reads the configuration that the command line points at.
 fn load(global: &Global) -> Result<Site, Faults> {
     Site::load(global.config.as_deref(), global.state_dir.clone(), default_state)
+}
+
+/// Reads the same as far as it can be understood, and everything that is wrong.
+fn draft(global: &Global) -> (Option<Site>, Faults) {
+    Site::draft(global.config.as_deref(), global.state_dir.clone(), default_state)
 }
 
 /// Where systemd put credentials (systemd.exec(5), LoadCredential=).
@@ -152,6 +160,38 @@ fn report(error: &anyhow::Error, color: When) {
             writeln!(stderr, "{}", print::safe(line)).ok();
         });
     }
-    let text: Vec<String> = error.chain().map(ToString::to_string).collect();
-    writeln!(stderr, "tokenwatch: {}", print::safe(text.join(": "))).ok();
+    writeln!(stderr, "tokenwatch: {}", print::safe(sentence(error))).ok();
+}
+
+/// Returns what went wrong and why, each once: an adapter's error may end with its cause, and name it too.
+fn sentence(error: &anyhow::Error) -> String {
+    let mut text = String::new();
+    for cause in error.chain().map(ToString::to_string) {
+        if text.is_empty() {
+            text = cause;
+        } else if !text.ends_with(&format!(": {cause}")) {
+            text = format!("{text}: {cause}");
+        }
+    }
+    text
+}
+
+#[cfg(test)]
+mod tests {
+    use std::io;
+    use std::path::PathBuf;
+
+    use super::*;
+    use crate::store::StoreError;
+
+    #[test]
+    fn a_cause_that_an_error_names_is_said_once() {
+        let (path, doing) = (PathBuf::from("/s/tokenwatch.db"), "opening");
+        let source = io::Error::other("no room");
+        let error = anyhow::Error::new(StoreError::File { path, doing, source });
+        assert_eq!(
+            sentence(&error.context("starting")),
+            "starting: /s/tokenwatch.db: opening: no room"
+        );
+    }
 }

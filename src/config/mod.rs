@@ -214,6 +214,16 @@ impl Config {
     /// # Errors
     /// Returns everything that is wrong in any of the files.
     pub fn load(path: Option<&Path>) -> Result<Self, Faults> {
+        match Self::draft(path) {
+            (Some(config), faults) if faults.is_empty() => Ok(config),
+            (_, faults) => Err(faults),
+        }
+    }
+
+    /// Reads the same, and returns what can be understood of it beside everything that is wrong, so that more of
+    /// it can be checked at once. `None` if a file cannot be read, or is no TOML.
+    #[must_use]
+    pub fn draft(path: Option<&Path>) -> (Option<Self>, Faults) {
         let main = path.unwrap_or(Path::new(DEFAULT_PATH));
         let main = std::path::absolute(main).unwrap_or_else(|_| main.to_owned());
         let mut files = Vec::new();
@@ -240,14 +250,19 @@ impl Config {
     /// # Errors
     /// Returns everything that is wrong in it.
     pub fn parse(text: &str, path: &Path) -> Result<Self, Faults> {
-        Self::parse_all(vec![(path.to_owned(), text.as_bytes().to_vec())], path, Vec::new())
+        let files = vec![(path.to_owned(), text.as_bytes().to_vec())];
+        match Self::parse_all(files, path, Vec::new()) {
+            (Some(config), faults) if faults.is_empty() => Ok(config),
+            (_, faults) => Err(faults),
+        }
     }
 
     fn parse_all(
         files: Vec<(PathBuf, Vec<u8>)>,
         main: &Path,
         mut faults: Vec<Fault>,
-    ) -> Result<Self, Faults> {
+    ) -> (Option<Self>, Faults) {
+        let is_readable = faults.is_empty();
         let mut raw = Raw::default();
         for (path, bytes) in &files {
             let lossy = String::from_utf8_lossy(bytes);
@@ -269,7 +284,7 @@ impl Config {
         }
         let nth = |span: &Span| paths.iter().position(|path| Some(path.as_path()) == span.path());
         faults.sort_by_key(|fault| (nth(&fault.span), fault.span.line_and_column()));
-        if faults.is_empty() { Ok(config) } else { Err(faults.into_iter().collect()) }
+        ((is_readable && !is_broken).then_some(config), faults.into_iter().collect())
     }
 
     /// Says what the slots mean together.

@@ -90,7 +90,11 @@ pub(super) fn number(range: RangeInclusive<f64>) -> impl Fn(Node<'_>) -> Reading
             DeValue::Float(n) => n.as_str().parse().ok(),
             _ => None,
         };
-        let wrong = || node.wrong(format!("a number {}", show(&range, f64::to_string)), "");
+        let within = || match *range.end() < f64::MAX {
+            true => show(&range, f64::to_string),
+            false => format!("of {} and more", range.start()),
+        };
+        let wrong = || node.wrong(format!("a number {}", within()), "");
         number.filter(|n| range.contains(n)).ok_or_else(wrong)
     }
 }

@@ -52,9 +52,25 @@ impl Site {
         state: Option<PathBuf>,
         fallback: impl FnOnce() -> PathBuf,
     ) -> Result<Self, Faults> {
-        let config = Config::load(config)?;
-        let state = state.or_else(|| config.state_dir.clone()).unwrap_or_else(fallback);
-        Ok(Self { config, state })
+        match Self::draft(config, state, fallback) {
+            (Some(site), faults) if faults.is_empty() => Ok(site),
+            (_, faults) => Err(faults),
+        }
+    }
+
+    /// Reads the same, and returns what can be understood of it beside everything that is wrong in the files.
+    #[must_use]
+    pub fn draft(
+        config: Option<&Path>,
+        state: Option<PathBuf>,
+        fallback: impl FnOnce() -> PathBuf,
+    ) -> (Option<Self>, Faults) {
+        let (config, faults) = Config::draft(config);
+        let site = config.map(|config| {
+            let state = state.or_else(|| config.state_dir.clone()).unwrap_or_else(fallback);
+            Self { config, state }
+        });
+        (site, faults)
     }
 
     /// Returns where the database is.

@@ -259,7 +259,8 @@ fn check_is_content_with_a_good_site_and_warns_of_rejects() {
     home.configure("unknown = 1\n");
     let output = home.output(&["check", "--json"]);
     assert_eq!(output.status.code(), Some(78));
-    let fault: Value = serde_json::from_slice(&output.stdout).unwrap();
+    let first = output.stdout.split(|byte| *byte == b'\n').next().unwrap();
+    let fault: Value = serde_json::from_slice(first).unwrap();
     assert_eq!((&fault["check"], &fault["line"]), (&json!("configuration"), &json!(2)));
 }
 

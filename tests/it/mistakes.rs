@@ -28,6 +28,36 @@ fn home() -> Home {
 }
 
 #[test]
+fn check_tells_faults_of_keys_formats_parameters_and_rules_at_once() {
+    let home = Home::new(
+        "[[source]]\npaths = [\"logs/*.log\"]\nformat = \"nginx-jsn\"\ntrusted_proxys = []\n\
+         [detect.travel]\nmin_speed = 900\n[detect.score]\nalert = -1\n[rules]\ndisable = [\"silense\"]\n",
+    );
+    let told = said(&home, &["check"], 78);
+    for fault in [
+        "unknown key \"trusted_proxys\"",
+        "the format \"nginx-jsn\"",
+        "unknown key \"min_speed\"",
+        "found -1, expected a number of 0 and more",
+        "no rule is named \"silense\", did you mean \"silence\"?",
+    ] {
+        assert!(told.contains(fault), "{fault}: {told}");
+    }
+    home.configure("[rules\n[[source]]\nformat = \"nginx-jsn\"\n");
+    let told = said(&home, &["check"], 78);
+    assert!(!told.contains("ok "), "of what is no TOML nothing else is said: {told}");
+}
+
+#[test]
+fn check_tells_of_a_database_that_cannot_be_read() {
+    let home = home();
+    home.print(&["check"]);
+    fs::write(home.path("state/tokenwatch.db"), "rubbish").unwrap();
+    let told = said(&home, &["check"], 78);
+    assert!(told.contains("fault   state") && told.contains("damaged"), "{told}");
+}
+
+#[test]
 fn a_replay_that_could_not_read_everything_does_not_end_well() {
     let home = Home::new("");
     home.append("logs/access.log", LINE);
@@ -38,6 +68,14 @@ fn a_replay_that_could_not_read_everything_does_not_end_well() {
     );
     fs::create_dir(home.path("empty")).unwrap();
     assert!(said(&home, &["replay", "empty"], 70).contains("no logs in empty"));
+}
+
+#[test]
+fn a_cause_is_named_once() {
+    let home = Home::new("");
+    fs::write(home.path("file"), "").unwrap();
+    let told = said(&home, &["--state-dir", "file", "status"], 70);
+    assert_eq!(told.matches("Not a directory").count(), 1, "{told}");
 }
 
 #[test]

@@ -20,6 +20,7 @@ use smol_str::SmolStr;
 
 use crate::engine::alert::{Level, RuleRef};
 pub use crate::engine::detect::About;
+use crate::engine::detect::nearest;
 use crate::engine::rule::example::Examples;
 use crate::engine::rule::view::View;
 use crate::engine::time::{HOUR, duration};
@@ -183,13 +184,16 @@ impl RuleSet {
         parsed.retain(|(rule, _)| own.iter().all(|(site, _)| site.head.id != rule.head.id));
         parsed.extend(own);
         faults.extend(disabled.iter().filter_map(|name| {
-            let is_known = parsed.iter().any(|(rule, _)| rule.head.name == **name);
-            (!is_known).then(|| RuleFault {
+            let names = || parsed.iter().map(|(rule, _)| rule.head.name.as_str());
+            (!names().any(|known| known == name)).then(|| RuleFault {
                 file: SmolStr::new_static("[rules] disable"),
                 line: 0,
-                message: format!(
-                    "no rule is named {name:?}; `tokenwatch rules list` shows the names"
-                ),
+                message: match nearest(name, names().collect()) {
+                    Some(near) => format!("no rule is named {name:?}, did you mean {near:?}?"),
+                    None => format!(
+                        "no rule is named {name:?}; `tokenwatch rules list` shows the names"
+                    ),
+                },
             })
         }));
         parsed.retain(|(rule, _)| !disabled.iter().any(|name| rule.head.name == **name));

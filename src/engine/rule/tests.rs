@@ -135,11 +135,12 @@ fn of_two_own_rules_with_one_id_the_first_stays_and_the_second_is_told() {
 
 #[test]
 fn a_disabled_name_takes_all_its_rules_out() {
-    let (without, faults) = set(&[], &["unusual-use", "unusal-use"]);
+    let (without, faults) = set(&[], &["unusual-use", "unusal-use", "zzz"]);
     assert_eq!(
         faults,
         [
-            "[rules] disable: no rule is named \"unusal-use\"; `tokenwatch rules list` shows the names"
+            "[rules] disable: no rule is named \"unusal-use\", did you mean \"unusual-use\"?",
+            "[rules] disable: no rule is named \"zzz\"; `tokenwatch rules list` shows the names"
         ]
     );
     assert!(without.rules().iter().all(|rule| rule.head.name != "unusual-use"));
