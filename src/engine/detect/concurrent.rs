@@ -50,7 +50,12 @@ fn judge(case: &Case<'_>, told: &mut Told, facts: &mut Facts) {
         days if days < 1.0 => "no two places took turns before".to_owned(),
         days => format!("places took turns on {days:.0} days before"),
     };
-    let text = format!("used in turns from {here} and {there} within {within}; {often}");
+    // This use may be the owner's: who reads an alert has to know which of the two to look at.
+    let is_stranger_here = signals.evidence.identity() >= case.params.profile.learning.hold;
+    let (known, unknown) = if is_stranger_here { (&there, &here) } else { (&here, &there) };
+    let text = format!(
+        "used in turns from {known} and, by somebody unknown, from {unknown} within {within}; {often}"
+    );
     state(facts, "concurrent.minutes", Value::Int(turn.minutes));
     state(facts, "concurrent.here", Value::Text(here));
     state(facts, "concurrent.there", Value::Text(there));
@@ -95,11 +100,24 @@ mod tests {
         let told = reasons(&facts, "concurrent-use");
         assert_eq!(
             told,
-            ["used in turns from DE (AS64500) and SG (AS64999) within 20 minutes; \
-              no two places took turns before"]
+            [
+                "used in turns from DE (AS64500) and, by somebody unknown, from SG (AS64999) within 20 minutes; \
+              no two places took turns before"
+            ]
         );
         assert!(!has(&life.judged(&stolen(10 * DAY + 11 * MINUTE), &rented(), None), FACT));
         assert!(!has(&life.judged(&usage(10 * DAY + 12 * MINUTE), &berlin(), None), FACT));
+    }
+
+    #[test]
+    fn a_thief_who_is_the_last_of_the_turns_is_still_the_unknown_one() {
+        let mut life = Life::default();
+        life.steady(10);
+        life.judged(&stolen(10 * DAY + 60 * MINUTE), &rented(), None);
+        life.judged(&usage(10 * DAY + 65 * MINUTE), &berlin(), None);
+        let facts = life.judged(&stolen(10 * DAY + 70 * MINUTE), &rented(), None);
+        let told = reasons(&facts, "concurrent-use");
+        assert!(told[0].contains("by somebody unknown, from SG (AS64999) within"), "{told:?}");
     }
 
     #[test]
