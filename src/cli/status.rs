@@ -26,7 +26,7 @@ use crate::engine::pulse::WINDOW_MINUTES;
 use crate::engine::time::{SECOND, Timestamp};
 use crate::source::journal;
 use crate::store::mend::Damage;
-use crate::store::{OutboxStats, Reader, Stats, StreamStatus, backed_up};
+use crate::store::{Holder, Lock, OutboxStats, Reader, Stats, StreamStatus, backed_up};
 
 /// Mails whose errors are looked at.
 const MAILS: u32 = 100;
@@ -72,11 +72,13 @@ pub(super) fn run(context: &mut Context) -> anyhow::Result<ExitCode> {
     let lost = lost.map(|damage| troubles::lost(&database, recovery::told(&damage, &database)));
     let backup = troubles::backup(&database, state.backed_up, state.backup_failed, now);
     let found: Vec<_> = lost.into_iter().chain(backup).chain(look.troubles()).collect();
+    let holder = Lock::holder(&context.site.state);
     let printer = &mut context.printer;
     if printer.is_json() {
         let mut status = status_json(&state, &layers, now);
         if let Some(fields) = status.as_object_mut() {
             fields.insert("health".to_owned(), troubles::to_json(&found));
+            fields.insert("daemon".to_owned(), holder_json(holder));
         }
         printer.json(&status)?;
         return Ok(ExitCode::SUCCESS);
@@ -87,6 +89,7 @@ pub(super) fn run(context: &mut Context) -> anyhow::Result<ExitCode> {
     }
     print_streams(printer, &state.streams, &At { global: &context.global, health, now })?;
     troubles::print(printer, &found)?;
+    print_holder(printer, holder)?;
     print_counts(printer, &state, now)?;
     if !state.streams.is_empty() {
         Account::of(&state.streams).print(printer)?;
@@ -361,6 +364,25 @@ fn status_json(state: &State, layers: &[Layer], now: Timestamp) -> Json {
             ("backed_up", print::time(state.backed_up)),
         ]),
     })
+}
+
+fn print_holder(printer: &mut Printer, holder: Option<Holder>) -> std::io::Result<()> {
+    match holder {
+        Some(Holder::Process(pid)) => printer.line(format_args!("{:<17} process {pid}", "daemon")),
+        Some(Holder::Nobody) => {
+            printer.line(format_args!("{:<17} does not run: nothing is watched", "daemon"))
+        }
+        None => Ok(()),
+    }
+}
+
+/// Who works on the state: the daemon, or a `replay --save`; null if that cannot be known.
+fn holder_json(holder: Option<Holder>) -> Json {
+    match holder {
+        Some(Holder::Process(pid)) => json!({"running": true, "pid": pid}),
+        Some(Holder::Nobody) => json!({"running": false}),
+        None => Json::Null,
+    }
 }
 
 fn stream_json(stream: &StreamStatus, now: Timestamp) -> Json {

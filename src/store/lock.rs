@@ -2,7 +2,7 @@
 
 use std::fs::{File, OpenOptions};
 use std::io::{self, Read};
-use std::os::unix::fs::{FileExt, OpenOptionsExt};
+use std::os::unix::fs::{FileExt, MetadataExt, OpenOptionsExt};
 use std::path::Path;
 
 use rustix::fs::{FlockOperation, flock};
@@ -22,6 +22,18 @@ pub struct Lock {
     file: File,
     has_run: bool,
 }
+
+/// Who holds the lock of a state directory.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Holder {
+    /// The process with this id.
+    Process(u32),
+    /// Nobody.
+    Nobody,
+}
+
+/// The kernel's list of locks.
+const LOCKS: &str = "/proc/locks";
 
 /// What stands in the file below its holder's process id once there was a database.
 const RAN: &str = "has run\n";
@@ -73,6 +85,25 @@ impl Lock {
         }
     }
 
+    /// Tells who holds the lock of a state directory; `None` if that cannot be known.
+    ///
+    /// The kernel's list says it: to try the lock would keep a daemon from its start for that moment.
+    #[must_use]
+    pub fn holder(directory: &Path) -> Option<Holder> {
+        let mut file = match File::open(directory.join(Self::FILE)) {
+            Err(error) if error.kind() == io::ErrorKind::NotFound => return Some(Holder::Nobody),
+            file => file.ok()?,
+        };
+        let inode = file.metadata().ok()?.ino();
+        let locks = std::fs::read_to_string(LOCKS).ok()?;
+        let pids: Vec<u32> = locks.lines().filter_map(|line| pid_of_flock(line, inode)).collect();
+        if pids.is_empty() {
+            return Some(Holder::Nobody);
+        }
+        // Inodes of two file systems may be alike, and a container has process ids of its own.
+        holder(&mut file).filter(|pid| pids.contains(pid)).map(Holder::Process)
+    }
+
     /// Tells whether there was a database under this lock before. Only then can one be lost: a first start may be cut short
     /// at any point, and leave an empty file or none.
     #[must_use]
@@ -104,6 +135,18 @@ impl Lock {
     }
 }
 
+/// Returns who holds an exclusive flock(2) on an inode, if a line of the kernel's list says so (see `proc_locks(5)`):
+///
+/// ```text
+/// 2: FLOCK  ADVISORY  WRITE 2001 08:01:7864554 0 EOF
+/// ```
+fn pid_of_flock(line: &str, inode: u64) -> Option<u32> {
+    let words: Vec<&str> = line.split_ascii_whitespace().collect();
+    let [_, "FLOCK", _, "WRITE", pid, file, ..] = words.as_slice() else { return None };
+    let is_it = file.rsplit(':').next()?.parse() == Ok(inode);
+    pid.parse().ok().filter(|_| is_it)
+}
+
 fn text(file: &mut File) -> io::Result<String> {
     let mut text = Vec::new();
     file.take(MAX_TEXT).read_to_end(&mut text)?;
@@ -128,6 +171,31 @@ mod tests {
         assert!(second.to_string().ends_with(&format!("process {}", std::process::id())));
         drop(first);
         assert!(Lock::take(directory.path()).is_ok());
+    }
+
+    #[test]
+    fn who_holds_the_lock_is_known_without_trying_it() {
+        let directory = tempfile::tempdir().unwrap();
+        assert_eq!(Lock::holder(directory.path()), Some(Holder::Nobody));
+        let lock = Lock::take(directory.path()).unwrap();
+        assert_eq!(Lock::holder(directory.path()), Some(Holder::Process(std::process::id())));
+        drop(lock);
+        assert_eq!(Lock::holder(directory.path()), Some(Holder::Nobody));
+    }
+
+    #[test]
+    fn a_list_of_locks_is_read_as_the_kernel_writes_it() {
+        let line = "2: FLOCK  ADVISORY  WRITE 2001 08:01:7864554 0 EOF";
+        assert_eq!(pid_of_flock(line, 7_864_554), Some(2001));
+        for (line, inode) in [
+            (line, 7_864_555),
+            ("1: POSIX  ADVISORY  READ 5433 08:01:7864554 128 128", 7_864_554),
+            ("2: -> FLOCK  ADVISORY  WRITE 2002 08:01:7864554 0 EOF", 7_864_554),
+            ("2: FLOCK", 7_864_554),
+            ("", 0),
+        ] {
+            assert_eq!(pid_of_flock(line, inode), None, "{line}");
+        }
     }
 
     #[test]

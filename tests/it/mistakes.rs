@@ -3,7 +3,7 @@
 use std::fs;
 use std::process::Output;
 
-use crate::program::Home;
+use crate::program::{CONFIG, Home, wait_until};
 
 /// An access log's line with a token that nobody registered.
 const LINE: &str = "192.0.2.7 - - [02/Mar/2026:08:00:07 +0000] \"GET /v1/items HTTP/1.1\" 200 5 \"-\" \"curl/8.5.0\" \"Bearer exk-a-0123456789abcdef\"\n";
@@ -125,4 +125,17 @@ fn a_rule_file_that_is_missing_hides_no_fault_of_another() {
     fs::write(home.path("bad.yml"), "foo: [\n").unwrap();
     let told = said(&home, &["rules", "check", "none.yml", "bad.yml"], 1);
     assert!(told.contains("none.yml: cannot be read") && told.contains("bad.yml"), "{told}");
+}
+
+#[test]
+fn status_says_whether_anybody_watches() {
+    let home = Home::new(CONFIG);
+    home.append("logs/access.log", LINE);
+    let running = home.run(&[]);
+    wait_until("the line is committed", || home.committed_lines() == 1);
+    let daemon = || home.json(&["status", "--json"])[0]["daemon"].clone();
+    assert_eq!(daemon()["running"], true);
+    drop(running);
+    assert_eq!(daemon(), serde_json::json!({"running": false}));
+    assert!(said(&home, &["status"], 0).contains("daemon            does not run"));
 }
