@@ -238,7 +238,10 @@ fn check_tells_every_fault_at_once() {
             ("format", Some(4), Some(10)),
             ("source", Some(6), Some(11)),
             ("detect", Some(8), Some(1)),
-            ("rules", None, None),
+            ("rules", None, None), // no id,
+            ("rules", None, None), // no name,
+            ("rules", None, None), // no level,
+            ("rules", None, None), // and a field that is none
             ("mail", Some(15), Some(17)),
             ("state", None, None),
         ],

@@ -215,7 +215,7 @@ impl RuleSet {
                 Err(error) => faults.push(RuleFault {
                     file: rule.file,
                     line: 0,
-                    message: format!("rule {}: {error}", rule.head.name),
+                    message: format!("rule {}: {}", rule.head.name, in_a_line(&error.to_string())),
                 }),
             }
         }
@@ -282,7 +282,10 @@ fn parse_file(file: &str, text: &str) -> (Vec<(Rule, SigmaRule)>, Vec<RuleFault>
     for sigma in collection.rules {
         match rule_of(file, &sigma) {
             Ok(rule) => rules.push((rule, sigma)),
-            Err(message) => faults.push(fault(format!("rule {:?}: {message}", sigma.title))),
+            Err(Wrong(wrong)) => faults.extend(wrong.into_iter().map(|(key, message)| RuleFault {
+                line: line_of_key(text, &key),
+                ..fault(format!("rule {:?}: {message}", sigma.title))
+            })),
         }
     }
     (rules, faults)
@@ -295,38 +298,111 @@ fn twice(rule: &Rule, known: &Rule) -> RuleFault {
     RuleFault { file: rule.file.clone(), line: 0, message }
 }
 
+/// Joins the lines of a message that was drawn for a terminal.
+fn in_a_line(message: &str) -> String {
+    message.lines().map(str::trim).filter(|line| !line.is_empty()).collect::<Vec<_>>().join(" ")
+}
+
 /// The parser's messages carry the place as `at line 3 column 5`.
 fn line_of(message: &str) -> usize {
     let after = message.split("line ").nth(1).unwrap_or_default();
     after.chars().take_while(char::is_ascii_digit).collect::<String>().parse().unwrap_or(0)
 }
 
-fn rule_of(file: &str, sigma: &SigmaRule) -> Result<Rule, String> {
-    let id = sigma.id.as_deref().ok_or("an `id` (a UUID) is missing")?;
-    let name = sigma.name.as_deref().ok_or("a `name` such as `new-country` is missing")?;
-    let level = sigma.level.ok_or("a `level` (informational to critical) is missing")?;
-    let level = Level::parse(level.as_str()).ok_or("this `level` is unknown")?;
-    let known = ["once_per", "within", "examples"];
-    if let Some(key) = sigma.custom_attributes.keys().find(|key| !known.contains(&key.as_str())) {
-        return Err(format!("unknown key `{key}`"));
+/// What is wrong with a rule, each with the key that it stands at.
+#[derive(Default)]
+struct Wrong(Vec<(String, String)>);
+
+impl Wrong {
+    /// Notes what is wrong, so that the rest is looked at too.
+    fn keep<T>(&mut self, key: &str, read: Result<T, String>) -> Option<T> {
+        read.map_err(|message| self.0.push((key.to_owned(), message))).ok()
     }
-    let about = check_source(sigma)?;
-    view::check_fields(&sigma.detection, about)?;
+}
+
+fn rule_of(file: &str, sigma: &SigmaRule) -> Result<Rule, Wrong> {
+    let mut wrong = Wrong::default();
+    let id = sigma.id.as_deref().ok_or_else(|| "`id` has to be a UUID".to_owned());
+    let id = wrong.keep("id", id);
+    let name = sigma.name.as_deref();
+    let name = name.ok_or_else(|| "`name` has to be a name such as `new-country`".to_owned());
+    let name = wrong.keep("name", name);
+    let level = sigma.level.and_then(|level| Level::parse(level.as_str()));
+    let level = level.ok_or_else(|| {
+        "`level` has to be one of informational, low, medium, high, critical".to_owned()
+    });
+    let level = wrong.keep("level", level);
+    for key in sigma.custom_attributes.keys().filter(|key| !OWN_KEYS.contains(&key.as_str())) {
+        wrong.0.push((key.clone(), unknown_key(key)));
+    }
+    let about = wrong.keep("logsource", check_source(sigma));
+    wrong.0.extend(about.into_iter().flat_map(|of| view::check_fields(&sigma.detection, of)));
+    let per = wrong.keep("once_per", attribute(sigma, "once_per"));
+    let within = wrong.keep("within", within_of(sigma));
+    let examples = wrong.keep("examples", attribute(sigma, "examples"));
+    let head = id.zip(name).zip(level);
+    let (Some(((id, name), level)), Some(about), Some(per), Some(within), Some(examples), true) =
+        (head, about, per, within, examples, wrong.0.is_empty())
+    else {
+        return Err(wrong);
+    };
+    let default = Once::default();
+    let (id, name, title) = (SmolStr::new(id), SmolStr::new(name), SmolStr::new(&sigma.title));
     Ok(Rule {
-        head: RuleRef {
-            id: SmolStr::new(id),
-            name: SmolStr::new(name),
-            level,
-            title: SmolStr::new(&sigma.title),
-        },
+        head: RuleRef { id, name, level, title },
         file: SmolStr::new(file),
         about,
         description: sigma.description.clone().unwrap_or_default(),
         tags: sigma.tags.clone(),
         false_positives: sigma.falsepositives.clone(),
-        once: once_of(sigma)?,
-        examples: attribute(sigma, "examples")?.unwrap_or_default(),
+        once: Once { per: per.unwrap_or(default.per), within: within.unwrap_or(default.within) },
+        examples: examples.unwrap_or_default(),
     })
+}
+
+/// The keys that a rule may have beside Sigma's.
+const OWN_KEYS: [&str; 3] = ["once_per", "within", "examples"];
+
+/// Sigma's keys (Sigma specification 2.1, Rules).
+const SIGMA_KEYS: [&str; 19] = [
+    "title",
+    "id",
+    "name",
+    "related",
+    "taxonomy",
+    "status",
+    "description",
+    "license",
+    "author",
+    "references",
+    "date",
+    "modified",
+    "logsource",
+    "detection",
+    "fields",
+    "falsepositives",
+    "level",
+    "tags",
+    "scope",
+];
+
+fn unknown_key(key: &str) -> String {
+    let meant = nearest(key, [&SIGMA_KEYS[..], &OWN_KEYS].concat());
+    let hint = meant.map(|meant| format!(", did you mean `{meant}`?"));
+    format!("unknown key `{key}`{}", hint.unwrap_or_default())
+}
+
+/// Returns the line, counted from 1, that is the only one to begin with a key; 0 if none is.
+fn line_of_key(text: &str, key: &str) -> usize {
+    let is_key = |line: &str| {
+        let line = line.trim_start_matches([' ', '-', '"', '\'']);
+        line.strip_prefix(key).is_some_and(|rest| rest.starts_with([':', '|', '"', '\'']))
+    };
+    let mut lines = (1..).zip(text.lines()).filter(|(_, line)| is_key(line));
+    match (lines.next(), lines.next()) {
+        (Some((number, _)), None) => number,
+        _ => 0,
+    }
 }
 
 /// Checks that a rule is for us: for tokenwatch, or for the logs of web servers and proxies in general,
@@ -356,15 +432,12 @@ fn check_source(sigma: &SigmaRule) -> Result<About, String> {
     ))
 }
 
-fn once_of(sigma: &SigmaRule) -> Result<Once, String> {
-    let default = Once::default();
-    let per = attribute::<Vec<Dimension>>(sigma, "once_per")?.unwrap_or(default.per);
-    let within = match attribute::<String>(sigma, "within")? {
-        None => default.within,
-        Some(text) => duration(&text)
-            .ok_or_else(|| format!("within: expected a duration such as 24h, found {text:?}"))?,
-    };
-    Ok(Once { per, within })
+fn within_of(sigma: &SigmaRule) -> Result<Option<i64>, String> {
+    let Some(text) = attribute::<String>(sigma, "within")? else { return Ok(None) };
+    let within = duration(&text);
+    within
+        .map(Some)
+        .ok_or_else(|| format!("within: expected a duration such as 24h, found {text:?}"))
 }
 
 fn attribute<T: for<'de> Deserialize<'de>>(

@@ -151,11 +151,16 @@ fn a_disabled_name_takes_all_its_rules_out() {
 fn faulty_rules_are_left_out_and_told() {
     let id_line = format!("id: {ID}\n");
     let cases = [
-        (id_line.as_str(), "", "an `id` (a UUID) is missing"),
-        ("name: own\n", "", "a `name` such as `new-country` is missing"),
-        ("level: high\n", "", "a `level` (informational to critical) is missing"),
-        ("level: high", "level: hihg", "a `level` (informational to critical) is missing"),
-        ("level: high", "level: high\nonce: [token]", "unknown key `once`"),
+        (id_line.as_str(), "", "`id` has to be a UUID"),
+        ("name: own\n", "", "`name` has to be a name such as `new-country`"),
+        ("level: high\n", "", "`level` has to be one of informational, low"),
+        ("level: high", "level: hihg", "`level` has to be one of informational, low"),
+        (
+            "level: high",
+            "level: high\nonce: [token]",
+            "unknown key `once`, did you mean `once_per`?",
+        ),
+        ("new.country: NG", "new.country|re: '([a'", "regex parse error: ([a ^ error: unclosed"),
         ("level: high", "level: high\nonce_per: [tokens]", "once_per: unknown variant `tokens`"),
         ("level: high", "level: high\nonce_per: token", "once_per: invalid type"),
         (
@@ -191,6 +196,24 @@ fn faulty_rules_are_left_out_and_told() {
         assert!(faults.iter().any(|fault| fault.starts_with("own.yml:")), "{to}: {faults:?}");
         assert!(faults.iter().any(|fault| fault.contains(expected)), "{to}: {faults:?}");
         assert!(set.rules().iter().all(|rule| rule.head.name != "own"), "{to}");
+    }
+}
+
+#[test]
+fn all_that_is_wrong_with_a_rule_is_told_where_it_stands() {
+    let text = rule("level: high", "level: hihg\nwithin: 1y\nfalsepositive: [x]");
+    let text = text.replace("new.country:", "new.county:");
+    let (_, faults) = set(&[("own.yml", &text)], &[]);
+    for (key, expected) in [
+        ("level:", "`level` has to be one of"),
+        ("within:", "within: expected a duration"),
+        ("falsepositive:", "unknown key `falsepositive`, did you mean `falsepositives`?"),
+        ("new.county:", "unknown field or fact `new.county`"),
+    ] {
+        let line = 1 + text.lines().position(|line| line.trim_start().starts_with(key)).unwrap();
+        let place = format!("own.yml:{line}: rule \"Own\": ");
+        let is_told = |fault: &String| fault.starts_with(&place) && fault.contains(expected);
+        assert!(faults.iter().any(is_told), "{place}{expected}: {faults:#?}");
     }
 }
 

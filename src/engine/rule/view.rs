@@ -51,17 +51,20 @@ pub const FIELDS: &[(&str, &str)] = &[
 const PRINCIPAL: &str = "principal";
 
 /// Checks that a rule names nothing but fields and facts of what it judges: others would never match, in silence.
-///
-/// # Errors
-/// The first name that is neither, with the one that was probably meant.
-pub(super) fn check_fields(detections: &Detections, about: About) -> Result<(), String> {
+/// Returns each name that is neither, and what is to be said of it: the one that was probably meant.
+pub(super) fn check_fields(detections: &Detections, about: About) -> Vec<(String, String)> {
     let mut named = Vec::new();
     detections.named.values().for_each(|detection| collect_fields(detection, &mut named));
     named.sort_unstable(); // they come out of a hash map
+    named.dedup();
     let known: Vec<&str> = known_names(about).collect();
-    let Some(name) = named.into_iter().find(|name| !known.contains(name)) else { return Ok(()) };
-    let hint = detect::nearest(name, known).map(|meant| format!(", did you mean `{meant}`?"));
-    Err(format!("unknown field or fact `{name}`{}", hint.unwrap_or_default()))
+    let unknown = named.into_iter().filter(|name| !known.contains(name));
+    let wrong = unknown.map(|name| {
+        let meant = detect::nearest(name, known.clone());
+        let hint = meant.map(|meant| format!(", did you mean `{meant}`?"));
+        (name.to_owned(), format!("unknown field or fact `{name}`{}", hint.unwrap_or_default()))
+    });
+    wrong.collect()
 }
 
 /// Returns the names of all fields of what a rule judges, and of all facts that some detector may
