@@ -203,10 +203,10 @@ pub fn bold(text: impl fmt::Display) -> String {
     format!("{bold}{text}{bold:#}")
 }
 
-/// `2026-03-12 02:13`: UTC, to the minute.
+/// `2026-03-12 02:13Z`: to the minute, and in UTC, as the letter says: whoever reads it has a clock of their own.
 #[must_use]
 pub fn minute(time: Timestamp) -> String {
-    time.to_chrono().format("%Y-%m-%d %H:%M").to_string()
+    time.to_chrono().format("%Y-%m-%d %H:%MZ").to_string()
 }
 
 /// `3 h ago`, `in 2 d`, `now`.

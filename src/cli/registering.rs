@@ -255,11 +255,11 @@ mod tests {
         let later = now.plus(crate::engine::time::DAY);
         assert_eq!(
             since("revoked", now, now),
-            "revoked since 2026-11-23 17:10; its use is an alert from now on"
+            "revoked since 2026-11-23 17:10Z; its use is an alert from now on"
         );
         assert_eq!(
             since("revoked", later, now),
-            "revoked from 2026-11-24 17:10 on; its use is an alert from then on"
+            "revoked from 2026-11-24 17:10Z on; its use is an alert from then on"
         );
     }
 }

@@ -79,7 +79,7 @@ macro_rules! snapshot {
             (r"(in \d+ d\b|\d+ d ago) {2,}", "[ago]  "),
             (r"in \d+ d\b|\d+ d ago", "[ago]"),
             (r"(first seen|time) {2,}", "$1  "),
-            (r"[0-9-]+ [0-9:]+  registered", "[now]  registered"),
+            (r"[0-9-]+ [0-9:]+Z  registered", "[now]  registered"),
         ] }, { insta::assert_snapshot!($text); });
     };
 }

@@ -245,7 +245,7 @@ fn printed(arguments: &[&str], check: impl FnOnce(&dyn Fn() -> String)) {
 fn alerts_of_named_files_are_printed_as_they_come() {
     printed(&["run", "access.log"], |next| {
         let line = next();
-        assert!(line.starts_with("2026-03-02 08:00 high"), "{line}");
+        assert!(line.starts_with("2026-03-02 08:00Z high"), "{line}");
         assert!(line.contains("token-in-url"), "{line}");
         assert!(!line.contains('\u{1b}'), "{line}");
     });
