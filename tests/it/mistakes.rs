@@ -139,3 +139,34 @@ fn status_says_whether_anybody_watches() {
     assert_eq!(daemon(), serde_json::json!({"running": false}));
     assert!(said(&home, &["status"], 0).contains("daemon            does not run"));
 }
+
+/// The line again, some minutes later and from elsewhere. A log that is ahead of the clock, so that what comes
+/// later in it is later than what people said before.
+fn later(minute: u32, client: &str) -> String {
+    let time = format!("02/Mar/2096:08:{minute:02}:07");
+    LINE.replace("02/Mar/2026:08:00:07", &time).replace("192.0.2.7", client)
+}
+
+#[test]
+fn a_word_on_an_incident_that_has_grown_is_on_what_joined_it() {
+    let home = Home::new("");
+    let add = ["tokens", "add", "ci", "expires_at=2095-01-01"];
+    assert!(home.output_with(&add, "exk-a-0123456789abcdef").status.success());
+    let grow = |line: String| {
+        home.append("logs/access.log", line);
+        home.print(&["replay", "--save", "logs/access.log"]);
+    };
+    let open = || home.json(&["alerts", "list", "--open", "--json"]);
+    grow(later(0, "192.0.2.7"));
+    let incident = open()[0]["incident"].as_str().unwrap().to_owned();
+    let say = || home.print(&["alerts", "ack", &incident, "--expected"]);
+    say();
+    assert_eq!(open().len(), 0);
+    grow(later(5, "198.51.100.9"));
+    let joined = open();
+    assert_eq!((joined.len(), &joined[0]["incident"]), (1, &incident.clone().into()), "{joined:?}");
+    let said = say();
+    assert!(said.contains("198.51.100.0/24") && !said.contains("192.0.2.0/24"), "{said}");
+    assert_eq!(open().len(), 0);
+    assert!(say().contains("it was said before"));
+}
