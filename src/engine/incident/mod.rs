@@ -2,11 +2,13 @@
 //!
 //! Each principal has a [`Desk`]. An alert that repeats an earlier one (same rule, same `once_per`
 //! values, not worse, within `within`) is dropped. The rest join the principal's open incident, or
-//! open one; an incident takes alerts for an hour from its first (docs/detection.md, Rules and
-//! incidents). A person is told when an incident first reaches the level that is mailed at once, and
+//! open one; an incident takes alerts for an hour from its first, or until somebody says that it was
+//! expected (docs/detection.md, Rules and incidents). A person is told when an incident first reaches the level that is mailed at once, and
 //! again only when it gets worse.
 
 mod pack;
+
+use std::collections::BTreeMap;
 
 use serde::{Deserialize, Serialize};
 use sha2::{Digest, Sha256};
@@ -16,6 +18,7 @@ use crate::engine::alert::{Alert, Incident, Level};
 use crate::engine::commit::Notice;
 use crate::engine::geo::Prefix;
 use crate::engine::mute::Mute;
+use crate::engine::profile::{Verdict, Word};
 use crate::engine::rule::{Dimension, Once, Rule};
 use crate::engine::time::{DAY, HOUR, Timestamp};
 use crate::engine::usage::Usage;
@@ -36,11 +39,36 @@ pub struct Policy {
     pub mutes: Vec<Mute>,
     /// Scores a week that are to be mailed at the most; 0 for as many as there are.
     pub budget: f64,
+    /// What people took for expected, and when.
+    pub settled: Settled,
+}
+
+/// When somebody said of a principal's alerts that they were expected.
+#[derive(Clone, Debug, Default, PartialEq, Eq)]
+pub struct Settled(BTreeMap<SmolStr, Vec<Timestamp>>);
+
+impl Settled {
+    /// Takes it from what people said.
+    #[must_use]
+    pub fn new(words: &[Word]) -> Self {
+        let mut settled: BTreeMap<SmolStr, Vec<Timestamp>> = BTreeMap::new();
+        for word in words.iter().filter(|word| word.verdict == Verdict::Expected) {
+            settled.entry(word.principal.clone()).or_default().push(word.at);
+        }
+        Self(settled)
+    }
+
+    /// Tells whether that was said of a principal between the begin of an incident and an alert.
+    fn lies_between(&self, incident: &Incident, alert: &Alert) -> bool {
+        let said = self.0.get(&incident.principal).into_iter().flatten();
+        said.into_iter().any(|at| incident.opened <= *at && *at < alert.time)
+    }
 }
 
 impl Default for Policy {
     fn default() -> Self {
-        Self { at_once: Level::High, mutes: Vec::new(), budget: 0.0 }
+        let (mutes, settled) = (Vec::new(), Settled::default());
+        Self { at_once: Level::High, mutes, budget: 0.0, settled }
     }
 }
 
@@ -105,8 +133,12 @@ impl Desk {
 
     /// Joins an alert to the open incident, or opens one, and sets the alert's `incident`.
     pub fn join(&mut self, alert: &mut Alert, policy: &Policy) -> Joined {
-        let open =
-            self.open.take().filter(|open| alert.time.since(open.incident.opened).abs() < INCIDENT);
+        // Whoever called one thing expected was not asked about the next: that is an incident of its own, and mailed.
+        let takes = |open: &Open| {
+            alert.time.since(open.incident.opened).abs() < INCIDENT
+                && !policy.settled.lies_between(&open.incident, alert)
+        };
+        let open = self.open.take().filter(takes);
         let mut open = open.unwrap_or_else(|| Open { incident: opened_by(alert), mailed: None });
         let incident = &mut open.incident;
         alert.incident = incident.id.clone();
@@ -182,4 +214,46 @@ pub fn key(rule: &Rule, usage: &Usage) -> u64 {
         Dimension::Carrier => usage.carrier.to_string(),
     }));
     digest(&parts.iter().map(String::as_str).collect::<Vec<_>>())
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::engine::time::MINUTE;
+
+    /// An alert of the level high, some minutes after the beginning.
+    fn alert(minute: i64) -> Alert {
+        let mut alert = Alert { principal: "ci".into(), ..Alert::default() };
+        alert.time = Timestamp::default().plus(minute * MINUTE);
+        alert.rule.level = Level::High;
+        alert
+    }
+
+    fn word(verdict: Verdict, minute: i64) -> Word {
+        let at = Timestamp::default().plus(minute * MINUTE);
+        Word { number: 1, at, principal: "ci".into(), verdict, actors: Vec::new() }
+    }
+
+    /// How many mails are due of an alert at the beginning and one ten minutes later.
+    fn mails(words: &[Word]) -> usize {
+        let policy = Policy { settled: Settled::new(words), ..Policy::default() };
+        let mut desk = Desk::default();
+        let joined = [0, 10].map(|minute| desk.join(&mut alert(minute), &policy));
+        joined.iter().filter(|joined| joined.notice.is_some()).count()
+    }
+
+    #[test]
+    fn what_comes_after_an_expected_incident_is_mailed_as_its_own() {
+        assert_eq!(mails(&[]), 1);
+        assert_eq!(mails(&[word(Verdict::Expected, 5)]), 2);
+        let others = Word { principal: "web".into(), ..word(Verdict::Expected, 5) };
+        for word in [
+            word(Verdict::Confirmed, 5), // it goes on, and somebody knows
+            word(Verdict::Expected, -5),
+            word(Verdict::Expected, 10),
+            others,
+        ] {
+            assert_eq!(mails(std::slice::from_ref(&word)), 1, "{word:?}");
+        }
+    }
 }
