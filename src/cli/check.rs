@@ -15,7 +15,7 @@ use crate::cli::advice::Place;
 use crate::cli::args::Global;
 use crate::cli::print::{Printer, safe};
 use crate::cli::rules::origin;
-use crate::cli::{advice, credentials, exit};
+use crate::cli::{advice, credentials, exit, print};
 use crate::config::{Fault, Faults, Source, SourceFrom, Span};
 use crate::daemon::outbox::mailer;
 use crate::daemon::site::Site;
@@ -215,7 +215,8 @@ type Known<'a> = (&'a Source, Option<&'a Reading>);
 fn sources(report: &mut Report, site: &Site, bounds: &Bounds<'_>) {
     let readings = site.sources().map_err(|faults| report.faults("format", &faults));
     if readings.is_ok() {
-        report.ok("format", format!("formats of {} sources", site.config.sources.len()));
+        let n_sources = site.config.sources.len() as u64;
+        report.ok("format", format!("formats of {}", print::counted(n_sources, "source")));
     }
     for (at, source) in site.config.sources.iter().enumerate() {
         let known = (source, readings.as_ref().ok().and_then(|readings| readings.get(at)));

@@ -38,7 +38,9 @@ pub(super) fn run(context: &mut Context, options: &Options) -> anyhow::Result<Ex
     print_hours(printer, &history.hours)?;
     if since.or(until).is_some() && history.facets.values().any(|rows| !rows.is_empty()) {
         printer.line("")?;
-        printer.line("seen in that time; their requests, like those above, are of all time:")?;
+        printer.line(
+            "seen in that time; their requests, and what stands at the top, are of all time:",
+        )?;
     }
     print_facets(printer, &history, now)?;
     print_incidents(printer, &history.incidents)?;
@@ -88,7 +90,7 @@ fn print_hours(printer: &mut Printer, hours: &[HourRow]) -> anyhow::Result<()> {
     let most = print::number(counts.iter().copied().max().unwrap_or_default());
     let (from, to) = (print::minute(first.hour), print::minute(last.hour.plus(HOUR)));
     printer.line("")?;
-    printer.line(print::bold(format_args!("requests a {}", unit_name(unit))))?;
+    printer.line(print::bold(format_args!("requests {}", unit_name(unit))))?;
     printer.line(format_args!("  {}", print::sparkline(&counts)))?;
     printer.line(format_args!("  {from} to {to}, at most {most}"))?;
     Ok(())
@@ -125,10 +127,10 @@ fn buckets(hours: &[HourRow], most: usize) -> (i64, Vec<u64>) {
 
 fn unit_name(unit: i64) -> String {
     match unit {
-        HOUR => "hour".to_owned(),
-        DAY => "day".to_owned(),
-        weeks if weeks == 7 * DAY => "week".to_owned(),
-        weeks => format!("{} weeks", weeks / (7 * DAY)),
+        HOUR => "an hour".to_owned(),
+        DAY => "a day".to_owned(),
+        weeks if weeks == 7 * DAY => "a week".to_owned(),
+        weeks => format!("in {} weeks", weeks / (7 * DAY)),
     }
 }
 

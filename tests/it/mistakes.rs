@@ -170,3 +170,14 @@ fn a_word_on_an_incident_that_has_grown_is_on_what_joined_it() {
     assert_eq!(open().len(), 0);
     assert!(say().contains("it was said before"));
 }
+
+#[test]
+fn a_history_of_a_time_says_which_of_its_counts_are_of_all_time() {
+    let home = home();
+    let token = home.json(&["tokens", "list", "--json"])[0]["token"]["id"].clone();
+    let token = token.as_str().unwrap();
+    let all = said(&home, &["history", token], 0);
+    assert!(!all.contains("of all time") && all.contains("requests an hour"), "{all}");
+    let some = said(&home, &["history", token, "--since", "2026-03-01"], 0);
+    assert!(some.contains("are of all time"), "{some}");
+}
