@@ -36,6 +36,8 @@ impl Profile {
     }
 
     fn trust(&mut self, word: &Word, params: &Params, taught: &mut Taught) {
+        // Of whom somebody else is nothing was said.
+        self.told_score = Voice::default();
         for seen in &word.actors {
             let keys = seen.keys();
             for (family, key) in values(&keys) {

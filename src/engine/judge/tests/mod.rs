@@ -416,6 +416,27 @@ fn what_was_expected_is_not_told_again_and_news_weighs_less() {
 }
 
 #[test]
+fn another_stranger_is_told_though_the_one_before_was_expected() {
+    let theft = theft();
+    let expected = Word {
+        at: START.plus(20 * DAY + 10 * MINUTE),
+        ..word(&judged(&theft), 1, Verdict::Expected, 0)
+    };
+    let agent = Agent { family: "wget".into(), version: "1.21".into() };
+    let client = Some("198.51.100.7".parse().unwrap());
+    let other = Usage { client, agent, ..own(1, 20 * DAY + 30 * MINUTE) };
+    let told = |later: Usage, words: &[Word]| {
+        let usages: Vec<Usage> = theft.iter().cloned().chain([later]).collect();
+        let books = judged_with(&usages, words);
+        books.alerts.iter().filter(|alert| alert.rule.name == "unusual-use").count()
+    };
+    let expected = std::slice::from_ref(&expected);
+    assert_eq!((told(other.clone(), &[]), told(other, expected)), (1, 2));
+    // The one who was expected is still at it.
+    assert_eq!(told(stranger(1, 20 * DAY + 30 * MINUTE), expected), 1);
+}
+
+#[test]
 fn a_quiet_site_with_a_budget_hears_of_less() {
     let threshold = |alerts: &[Alert]| {
         let unusual = alerts.iter().find(|alert| alert.rule.name == "unusual-use").unwrap();
