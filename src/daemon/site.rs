@@ -30,7 +30,7 @@ const DATABASE: &str = "tokenwatch.db";
 
 /// What the process takes beside subjects and tokens, about: the program, the built-in places, buffers, SQLite's caches, and
 /// while a replay commits, what is judged meanwhile; the allocator keeps some of what is free.
-const REST_BYTES: u64 = 128 << 20;
+const REST_BYTES: u64 = 136 << 20;
 
 /// A configuration and where its state is.
 #[derive(Clone, Debug)]

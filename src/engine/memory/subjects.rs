@@ -70,13 +70,13 @@ impl State {
 }
 
 impl Subjects {
-    /// Makes room for subjects of so many bytes, an eighth of it for open ones.
+    /// Makes room for subjects of so many bytes, a quarter of it for open ones.
     pub(super) fn new(n_bytes: usize) -> Self {
         Self {
             slots: Vec::new(),
             by_name: HashMap::with_hasher(FixedState::default()),
             open: VecDeque::new(),
-            most_open: (n_bytes / 8 / OPEN_BYTES).max(1),
+            most_open: (n_bytes / 4 / OPEN_BYTES).max(1),
             dirty: Vec::new(),
             n_resting_bytes: 0,
         }
@@ -257,7 +257,7 @@ mod tests {
 
     /// Room for one open subject.
     fn subjects() -> Subjects {
-        Subjects::new(8 * OPEN_BYTES)
+        Subjects::new(4 * OPEN_BYTES)
     }
 
     /// Changes a subject so that it can be told from others.
