@@ -88,7 +88,8 @@ pub struct Rules {
     pub at_once: Level,
     /// When the digest goes out, in UTC.
     pub digest: NaiveTime,
-    /// No more mails than this go out in any hour, and one digest of what is beyond them.
+    /// No more mails than this go out in any hour, and one digest of what is beyond them. A quarter is kept for what is
+    /// critical, so that a flood of lesser alerts cannot hold it up.
     pub max_per_hour: u32,
 }
 
@@ -154,8 +155,9 @@ impl Pump {
         now: Timestamp,
     ) -> Result<Vec<&'a Outgoing>, StoreError> {
         let mut room = self.room(now)?;
+        let reserve = usize::try_from(self.rules.max_per_hour / 4).unwrap_or(0);
         let mut told = None;
-        if room < incidents.len() {
+        if room < incidents.len() + reserve {
             told = Some(self.store.rules_told_since(now.plus(-ONE_A_RULE))?);
         }
         let (mut rest, mut waiting, mut failed) = (Vec::new(), BTreeSet::new(), BTreeSet::new());
@@ -166,7 +168,8 @@ impl Pump {
             }
             let is_shared = matches!(mail.about, About::Storm { .. });
             let is_told = told.as_ref().is_some_and(|told| told.contains(&mail.rule));
-            if room == 0 || is_shared || is_told || waiting.contains(&mail.principal) {
+            let is_full = room <= if mail.is_urgent { 0 } else { reserve };
+            if is_full || is_shared || is_told || waiting.contains(&mail.principal) {
                 // What is about many is in no order with anything.
                 waiting.extend(Some(mail.principal.clone()).filter(|name| !name.is_empty()));
                 rest.push(mail);

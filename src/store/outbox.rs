@@ -28,6 +28,8 @@ pub struct Outgoing {
     pub principal: SmolStr,
     /// The rule of the heaviest alert that it tells of; empty if about many.
     pub rule: SmolStr,
+    /// Something critical is to be told of the same principal.
+    pub is_urgent: bool,
     /// What it tells of.
     pub about: About,
     /// When it was queued.
@@ -71,8 +73,8 @@ pub enum About {
 }
 
 impl Reader {
-    /// Returns mails that are due, oldest first, at most `limit`. Mails of one principal keep their
-    /// order: one that waits for another try holds back those after it.
+    /// Returns mails that are due, those of principals of whom something critical is to be told first, then the oldest, at
+    /// most `limit`. Mails of one principal keep their order: one that waits for another try holds back those after it.
     ///
     /// # Errors
     /// What the database says.
@@ -82,15 +84,21 @@ impl Reader {
                 "SELECT id, message_id, principal, incident, revision, day, after_alert, upto_alert,
                    created, due, attempts, error,
                    coalesce((SELECT rule FROM alert WHERE alert.incident = mail.incident
-                     ORDER BY level DESC, number LIMIT 1), '') AS rule
+                     ORDER BY level DESC, number LIMIT 1), '') AS rule,
+                   EXISTS (
+                     SELECT 1 FROM outbox AS other JOIN incident ON incident.id = other.incident
+                     WHERE other.state = 'waiting' AND other.principal = mail.principal
+                       AND incident.level >= :critical) AS urgent
                  FROM outbox AS mail
                  WHERE state = 'waiting' AND due <= :now AND NOT EXISTS (
                    SELECT 1 FROM outbox AS earlier
                    WHERE earlier.state = 'waiting' AND earlier.principal = mail.principal
                      AND mail.principal <> '' AND earlier.id < mail.id AND earlier.due > :now)
-                 ORDER BY id LIMIT :limit",
+                 ORDER BY urgent DESC, id LIMIT :limit",
             )?;
-            statement.query_map(named_params! { ":now": now, ":limit": limit }, outgoing)?.collect()
+            let parameters =
+                named_params! { ":now": now, ":limit": limit, ":critical": Level::Critical };
+            statement.query_map(parameters, outgoing)?.collect()
         })
     }
 
@@ -336,6 +344,7 @@ fn outgoing(row: &Row<'_>) -> rusqlite::Result<Outgoing> {
             message_id: SmolStr::default(),
             principal: SmolStr::default(),
             rule: SmolStr::default(),
+            is_urgent: false,
             about: About::Illegible,
             created: row.get("created")?,
             due: row.get("due")?,
@@ -364,6 +373,7 @@ fn legible_outgoing(row: &Row<'_>) -> rusqlite::Result<Outgoing> {
         message_id: get_text(row, "message_id")?,
         principal: get_text(row, "principal")?,
         rule: get_text(row, "rule")?,
+        is_urgent: row.get("urgent")?,
         about,
         created: row.get("created")?,
         due: row.get("due")?,

@@ -163,6 +163,26 @@ fn no_hour_has_more_mails_than_the_cap_and_one_digest() {
 }
 
 #[test]
+fn a_flood_of_lesser_alerts_does_not_hold_up_a_critical_one() {
+    let (mut site, start) = (Site::new(), clock::now());
+    for minute in (0..40).step_by(5) {
+        let now = start.plus(minute * MINUTE);
+        site.happen(Level::High, now);
+        site.turn(now);
+    }
+    assert_eq!(site.of_hour(start.plus(40 * MINUTE)), (CAP as usize - 1, 1));
+    for _ in 0..40 {
+        site.happen(Level::High, start.plus(40 * MINUTE));
+    }
+    site.happen_to("owner", Level::High, start.plus(41 * MINUTE));
+    site.happen_to("owner", Level::Critical, start.plus(41 * MINUTE));
+    site.turn(start.plus(42 * MINUTE));
+    let (_, mail) = site.sent.last().unwrap();
+    assert!(!mail.is_bundle && mail.text.contains("owner"), "{}", mail.text);
+    assert_eq!(site.of_hour(start.plus(42 * MINUTE)), (CAP as usize, 1), "and the cap holds");
+}
+
+#[test]
 fn the_digest_of_the_day_counts_as_one_of_the_hour() {
     let mut site = Site::new();
     let start = clock::now();
