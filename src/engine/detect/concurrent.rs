@@ -7,9 +7,11 @@ use smol_str::{SmolStr, ToSmolStr};
 
 use crate::engine::alert::{Facts, Value};
 use crate::engine::profile::Told;
+use crate::engine::stats;
+use crate::engine::time::DAY;
 
 use super::words::counted;
-use super::{Case, DAY_HOURS, Detector, Judgement::Usage, because, fact, state, usual};
+use super::{Case, Detector, Judgement::Usage, because, fact, state, usual};
 
 const NAME: &str = "concurrent-use";
 
@@ -36,12 +38,15 @@ fn judge(case: &Case<'_>, told: &mut Told, facts: &mut Facts) {
     if is_young || habit * 100.0 > params.habit_percent * days {
         return;
     }
-    if case.tell(told, &[NAME.as_bytes()], DAY_HOURS).is_none() {
-        return;
-    }
     let place = case.placed.place;
     let here = name(place.country.map(|country| country.to_smolstr()), place.asn);
     let there = name(turn.country.map(|country| country.to_smolstr()), turn.network);
+    // This use may be the owner's: who reads an alert has to know which of the two to look at.
+    let is_stranger_here = signals.evidence.identity() >= case.params.profile.learning.hold;
+    let (known, unknown) = if is_stranger_here { (&there, &here) } else { (&here, &there) };
+    if !is_news(case, told, unknown) {
+        return;
+    }
     let within = match turn.minutes {
         0 => "a minute".to_owned(),
         minutes => counted(u32::try_from(minutes).unwrap_or(u32::MAX), "minute"),
@@ -50,9 +55,6 @@ fn judge(case: &Case<'_>, told: &mut Told, facts: &mut Facts) {
         days if days < 1.0 => "no two places took turns before".to_owned(),
         days => format!("places took turns on {days:.0} days before"),
     };
-    // This use may be the owner's: who reads an alert has to know which of the two to look at.
-    let is_stranger_here = signals.evidence.identity() >= case.params.profile.learning.hold;
-    let (known, unknown) = if is_stranger_here { (&there, &here) } else { (&here, &there) };
     let text = format!(
         "used in turns from {known} and, by somebody unknown, from {unknown} within {within}; {often}"
     );
@@ -62,6 +64,13 @@ fn judge(case: &Case<'_>, told: &mut Told, facts: &mut Facts) {
     state(facts, "concurrent.days", Value::Float(habit));
     usual(facts, "concurrent.minutes", Value::Float(params.window_minutes));
     because(facts, NAME, 0.0, text);
+}
+
+/// Whoever has been told of a stranger knows him, as with the score.
+fn is_news(case: &Case<'_>, told: &mut Told, stranger: &str) -> bool {
+    let days = case.params.profile.score.actor_repeat_days;
+    let key = stats::key(&[NAME.as_bytes(), stranger.as_bytes()]);
+    told.tell(key, case.placed.usage.time, i64::from(stats::whole(days)) * DAY).is_some()
 }
 
 /// `DE (AS64500)`, `AS64500`, `another network`.
@@ -107,6 +116,26 @@ mod tests {
         );
         assert!(!has(&life.judged(&stolen(10 * DAY + 11 * MINUTE), &rented(), None), FACT));
         assert!(!has(&life.judged(&usage(10 * DAY + 12 * MINUTE), &berlin(), None), FACT));
+    }
+
+    #[test]
+    fn a_stranger_who_was_told_of_is_no_news_for_a_month_and_another_is() {
+        let mut life = Life::default();
+        life.steady(10);
+        let mut in_turns = |start: i64, other: &(Usage, Place)| {
+            life.judged(&usage(start), &berlin(), None);
+            let other_use = Usage { time: other.0.time.plus(start), ..other.0.clone() };
+            life.judged(&other_use, &other.1, None);
+            has(&life.judged(&usage(start + 10 * MINUTE), &berlin(), None), FACT)
+        };
+        let thief = (stolen(MINUTE), rented());
+        let client = Some("198.51.100.7".parse().unwrap());
+        let another = (Usage { client, ..stolen(MINUTE) }, lagos());
+        assert!(in_turns(10 * DAY, &thief));
+        assert!(!in_turns(11 * DAY, &thief));
+        assert!(in_turns(11 * DAY + 5 * HOUR, &another));
+        assert!(!in_turns(12 * DAY, &another));
+        assert!(in_turns(41 * DAY, &thief));
     }
 
     #[test]
