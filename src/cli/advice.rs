@@ -3,10 +3,11 @@
 use std::ffi::OsStr;
 use std::fmt::Write as _;
 use std::os::unix::ffi::OsStrExt as _;
-use std::path::Path;
+use std::path::{Path, PathBuf};
 
 use crate::cli::args::Global;
 use crate::cli::print::is_unsafe;
+use crate::config::DEFAULT_PATH;
 
 /// Where a line stands in its log.
 pub(super) enum Place {
@@ -35,8 +36,24 @@ pub(super) fn check(global: &Global) -> String {
 
 /// The program under the configuration and state of this command.
 fn program(global: &Global) -> String {
+    call(global.config.as_deref(), global.state_dir.as_deref())
+}
+
+/// Returns the program under the configuration and `state` of this command, for somebody who stands in another
+/// directory and has another environment. `found` is where a state is found without a word; what the program
+/// finds by itself is not named.
+pub(super) fn from_anywhere(global: &Global, state: &Path, found: &[PathBuf]) -> String {
+    // Only an empty path, or one below a directory that is gone, has no absolute form.
+    let whole = |path: &Path| std::path::absolute(path).unwrap_or_else(|_| path.to_owned());
+    let config = global.config.as_deref().map(whole);
+    let config = config.filter(|path| path != Path::new(DEFAULT_PATH));
+    let state = Some(whole(state)).filter(|state| !found.contains(state));
+    call(config.as_deref(), state.as_deref())
+}
+
+fn call(config: Option<&Path>, state: Option<&Path>) -> String {
     let mut program = "tokenwatch".to_owned();
-    for (option, path) in [("--config", &global.config), ("--state-dir", &global.state_dir)] {
+    for (option, path) in [("--config", config), ("--state-dir", state)] {
         if let Some(path) = path {
             program += &format!(" {option} {}", quoted(path.as_os_str()));
         }
@@ -66,7 +83,39 @@ pub(super) fn quoted(word: &OsStr) -> String {
 
 #[cfg(test)]
 mod tests {
+    use clap::Parser as _;
+
     use super::*;
+    use crate::cli::args::Cli;
+
+    #[test]
+    fn commands_for_others_name_what_the_program_would_not_find_by_itself() {
+        let here = std::env::current_dir().unwrap();
+        let below = |name: &str| quoted(here.join(name).as_os_str());
+        let found = [PathBuf::from("/var/lib/tokenwatch"), PathBuf::from("/home/u/state")];
+        let cases: [(&[&str], &str, String); 6] = [
+            (&[], "/var/lib/tokenwatch", String::new()),
+            (&["--config", "/etc/tokenwatch/tokenwatch.toml"], "/home/u/state", String::new()),
+            (&["--config", "/srv/a b.toml"], "/home/u/state", " --config '/srv/a b.toml'".into()),
+            (
+                &["--config", "own.toml"],
+                "/home/u/state",
+                format!(" --config {}", below("own.toml")),
+            ),
+            (&[], "/srv/state", " --state-dir /srv/state".into()),
+            (
+                &["--config", "/c.toml", "--state-dir", "st"],
+                "st",
+                format!(" --config /c.toml --state-dir {}", below("st")),
+            ),
+        ];
+        for (typed, state, options) in cases {
+            let typed = ["tokenwatch"].iter().chain(typed).chain(&["status"]);
+            let global = Cli::parse_from(typed).global;
+            let named = from_anywhere(&global, Path::new(state), &found);
+            assert_eq!(named, format!("tokenwatch{options}"));
+        }
+    }
 
     #[test]
     fn a_shell_reads_back_every_word() {

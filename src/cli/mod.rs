@@ -38,8 +38,12 @@ use crate::cli::args::{Cli, Command, Global, When};
 use crate::cli::print::Printer;
 use crate::cli::registry::BadRows;
 use crate::config::{Colour, Faults};
-use crate::daemon::site::Site;
+use crate::daemon::{self, site::Site};
+use crate::deliver::render::Host;
 use crate::telemetry;
+
+/// Where root's state is, and so that of a service of the system.
+const ROOT_STATE: &str = "/var/lib/tokenwatch";
 
 /// Does what the command line asks for and returns the exit status.
 #[must_use]
@@ -123,20 +127,41 @@ fn start_logging(global: &Global) {
     telemetry::init(global.log_format, steps, global.log_filter.as_deref());
 }
 
-/// Where the state is if nobody says: what systemd made for the service, the system's place for
-/// root, else the user's (XDG base directories).
+/// Where the state is if nobody says: what systemd made for the service, else where a user's is.
 fn default_state() -> PathBuf {
-    #[allow(clippy::disallowed_methods, reason = "systemd and XDG name directories by variables")]
-    let variable =
-        |name| std::env::var_os(name).filter(|value| !value.is_empty()).map(PathBuf::from);
-    if let Some(directory) = variable("STATE_DIRECTORY") {
-        return directory;
-    }
+    service_state().unwrap_or_else(user_state)
+}
+
+/// What systemd made for the service (`StateDirectory=` of systemd.exec(5)).
+fn service_state() -> Option<PathBuf> {
+    variable("STATE_DIRECTORY")
+}
+
+/// Where the state is for whoever calls the program by hand and says nothing: the system's place for
+/// root, else the user's (XDG base directories).
+fn user_state() -> PathBuf {
     if rustix::process::geteuid().is_root() {
-        return PathBuf::from("/var/lib/tokenwatch");
+        return PathBuf::from(ROOT_STATE);
     }
     let home = || variable("HOME").unwrap_or_default().join(".local/state");
     variable("XDG_STATE_HOME").unwrap_or_else(home).join("tokenwatch")
+}
+
+/// Returns the directory that systemd or XDG names by a variable.
+fn variable(name: &str) -> Option<PathBuf> {
+    #[allow(clippy::disallowed_methods, reason = "systemd and XDG name directories by variables")]
+    let value = std::env::var_os(name);
+    value.filter(|value| !value.is_empty()).map(PathBuf::from)
+}
+
+/// Returns what mails say of this host. A service's state is for root to look at.
+fn host(global: &Global, site: &Site) -> Host {
+    let root = service_state().map(|_| PathBuf::from(ROOT_STATE));
+    let found = site.config.state_dir.clone().map_or_else(
+        || root.into_iter().chain([user_state()]).collect(),
+        |configured| vec![configured],
+    );
+    Host { name: daemon::run::host(), program: advice::from_anywhere(global, &site.state, &found) }
 }
 
 /// Says on standard error what went wrong; a closed pipe is nothing to talk about.

@@ -6,7 +6,7 @@ use std::process::ExitCode;
 
 use crate::cli::args::{Global, Run as Options};
 use crate::cli::exit::usage;
-use crate::cli::{Context, credentials, load, print};
+use crate::cli::{Context, credentials, host, load, print};
 use crate::daemon::run::{Followed, Setup, Sink, run as run_daemon};
 use crate::daemon::site::{Site, format_of};
 use crate::deliver::stdout::alert_json;
@@ -32,13 +32,15 @@ pub(super) fn run(
         (false, true) => Box::new(|_, _| true),
     };
     let journal = site.config.output.journal && files.is_empty();
+    let host = host(global, site);
     let global = global.clone();
     let load = Box::new(move || {
         let site = load(&global)?;
         let (sources, followed) = inputs(&site, &files)?;
         Ok((site, sources, followed))
     });
-    run_daemon(site, Setup { sources, followed, sink, journal, load, credentials: credentials() })?;
+    let credentials = credentials();
+    run_daemon(site, Setup { sources, followed, sink, journal, load, credentials, host })?;
     Ok(ExitCode::SUCCESS)
 }
 

@@ -4,21 +4,20 @@ use std::process::ExitCode;
 
 use anyhow::Context as _;
 
-use crate::cli::{Context, credentials, exit, print};
+use crate::cli::{Context, credentials, exit, host, print};
 use crate::clock::now;
 use crate::daemon::outbox::mailer;
-use crate::daemon::run::host;
 use crate::deliver::render;
 
 pub(super) fn run(context: &mut Context) -> anyhow::Result<ExitCode> {
-    let Context { site, printer, .. } = context;
+    let Context { site, printer, global } = context;
     let mail =
         site.config.mail.as_ref().context(
             "no mail is configured: [mail] needs server, from and to (see tokenwatch.toml)",
         )?;
     let mailer = mailer(mail, credentials().as_deref())?;
     let now = now();
-    let host = host();
+    let host = host(global, site);
     let words = render::Context { host: &host, date: now, files: &|_| None, history: &[] };
     let mail = render::test(&now.0.to_string(), &words);
     let runtime = tokio::runtime::Builder::new_current_thread().enable_all().build()?;

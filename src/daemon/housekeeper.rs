@@ -13,7 +13,7 @@ use crate::daemon::backup::{self, Backups};
 use crate::daemon::blocked::Blocked;
 use crate::daemon::follow::Order;
 use crate::daemon::outbox::{Post, Pump};
-use crate::daemon::run::host;
+use crate::deliver::render::Host;
 use crate::engine::time::Timestamp;
 use crate::store::{Pruned, Retention, Store, StoreError, certain};
 
@@ -54,6 +54,8 @@ pub struct Housekeeper {
     pub blocked: Blocked,
     /// Sends mails, where there is a server.
     pub pump: Option<Pump>,
+    /// Where mails come from.
+    pub host: Host,
     /// What a pump is to be opened for.
     pub post: Option<Post>,
     /// The database keeps it from sending, and that was told.
@@ -111,7 +113,8 @@ impl Housekeeper {
         }
         let store = Store::open(self.store.path())?;
         let Some(Post { mailer, rules }) = self.post.take() else { return Ok(()) };
-        match Pump::new(store, mailer, rules, host(), Arc::clone(&self.stopping)) {
+        let (host, stopping) = (self.host.clone(), Arc::clone(&self.stopping));
+        match Pump::new(store, mailer, rules, host, stopping) {
             Ok(pump) => self.pump = Some(pump),
             Err(error) => error!(%error, "No mails can be sent until the next reload."),
         }

@@ -19,6 +19,7 @@ use crate::daemon::site::Site;
 use crate::daemon::systemd::{Signals, notify};
 use crate::daemon::worker::{Delivery, Worker};
 use crate::deliver::email::Mailer;
+use crate::deliver::render::Host;
 use crate::engine::geo::Atlas;
 use crate::engine::line::{Position, StreamId};
 use crate::store::{Lock, Store, StoreError};
@@ -48,6 +49,8 @@ pub struct Opening<'a> {
     pub places: Arc<dyn Atlas>,
     /// Where systemd put credentials.
     pub credentials: Option<&'a Path>,
+    /// Where mails come from.
+    pub host: &'a Host,
     /// The daemon is about to end.
     pub stopping: &'a Arc<AtomicBool>,
 }
@@ -67,8 +70,17 @@ impl Opening<'_> {
         let positions = store.positions()?;
         let (bound, places) = (site.memory_bound(), Arc::clone(&self.places));
         let worker = Worker::new(judge, store, places, Delivery::Mail, bound)?;
-        let pump = pump(site, self.credentials, self.stopping)?;
+        let pump = self.pump()?;
         Ok(Opened { worker, versions, positions, pump, store: site.store()? })
+    }
+
+    /// Makes who mails, where there is a server.
+    fn pump(&self) -> anyhow::Result<Option<Pump>> {
+        let Some(Post { mailer, rules }) = post(self.site, self.credentials)? else {
+            return Ok(None);
+        };
+        let (host, stopping) = (self.host.clone(), Arc::clone(self.stopping));
+        Pump::new(self.site.store()?, mailer, rules, host, stopping).map(Some)
     }
 
     /// Opens everything, as often as it takes; `None` if the process is to end before.
@@ -127,7 +139,7 @@ impl Opening<'_> {
         let mail = self.site.config.mail.as_ref();
         // What is wrong with the settings is told as soon as the database can be opened.
         let mailer = mail.and_then(|mail| mailer(mail, self.credentials).ok());
-        Told { blocked: Blocked::new(spell), mailer }
+        Told { blocked: Blocked::new(spell), mailer, host: self.host.clone() }
     }
 }
 
@@ -135,6 +147,7 @@ impl Opening<'_> {
 struct Told {
     blocked: Blocked,
     mailer: Option<Mailer>,
+    host: Host,
 }
 
 impl Told {
@@ -142,25 +155,11 @@ impl Told {
         if let Some(mailer) = &self.mailer
             && let Some((since, why)) = self.blocked.due()
         {
-            let outcome = mail_blocked(mailer, &super::run::host(), since, &why).await;
+            let outcome = mail_blocked(mailer, &self.host, since, &why).await;
             self.blocked.note(since, outcome);
         }
         tokio::time::sleep(wait).await;
     }
-}
-
-/// Makes who mails, where there is a server.
-///
-/// # Errors
-/// The settings cannot work, or what the database says.
-fn pump(
-    site: &Site,
-    credentials: Option<&Path>,
-    stopping: &Arc<AtomicBool>,
-) -> anyhow::Result<Option<Pump>> {
-    let Some(Post { mailer, rules }) = post(site, credentials)? else { return Ok(None) };
-    let stopping = Arc::clone(stopping);
-    Pump::new(site.store()?, mailer, rules, super::run::host(), stopping).map(Some)
 }
 
 /// Returns through whom mails go out, where there is a server. Asks nothing of the database.

@@ -18,7 +18,7 @@ use crate::config::{Mail as MailConfig, Security as ConfiguredSecurity};
 use crate::daemon::telling::{files, history, plain, summary};
 use crate::daemon::tries::{Outcome, Served, backoff};
 use crate::deliver::email::{MailSettings, Mailer, Password, Security, Server};
-use crate::deliver::render::{self, Bundle, Context, Digest, Mail};
+use crate::deliver::render::{self, Bundle, Context, Digest, Host, Mail};
 use crate::engine::alert::Level;
 use crate::engine::time::{DAY, HOUR, MINUTE, SECOND, Timestamp};
 use crate::store::{About, Found, Outgoing, Store, StoreError, Summary};
@@ -73,7 +73,7 @@ pub struct Pump {
     store: Store,
     mailer: Mailer,
     rules: Rules,
-    host: String,
+    host: Host,
     runtime: tokio::runtime::Runtime,
     served: Served,
     /// Whoever starts or reloads the daemon may have put the mail server right: what waits for its next try is tried once.
@@ -110,7 +110,7 @@ impl Pump {
         store: Store,
         mailer: Mailer,
         rules: Rules,
-        host: String,
+        host: Host,
         stopping: Arc<AtomicBool>,
     ) -> anyhow::Result<Self> {
         let runtime = tokio::runtime::Builder::new_current_thread().enable_all().build()?;
@@ -417,7 +417,7 @@ impl Pump {
 /// Nobody took the mail, with what was said.
 pub async fn mail_blocked(
     mailer: &Mailer,
-    host: &str,
+    host: &Host,
     since: Timestamp,
     why: &str,
 ) -> Result<(), String> {

@@ -26,7 +26,7 @@ use crate::daemon::strain::Strains;
 use crate::daemon::systemd::{Signals, monotonic_usec, notify, watchdog};
 use crate::daemon::worker::Delivery;
 use crate::deliver::journal;
-use crate::deliver::render::Files;
+use crate::deliver::render::{Files, Host};
 use crate::engine::alert::Alert;
 use crate::engine::line::{Position, StreamId};
 use crate::engine::reader::Source;
@@ -50,6 +50,8 @@ pub struct Setup {
     pub load: Load,
     /// Where systemd put credentials.
     pub credentials: Option<PathBuf>,
+    /// Where mails come from.
+    pub host: Host,
 }
 
 /// What is followed, each with the index of its source.
@@ -79,6 +81,7 @@ pub fn run(site: &Site, setup: Setup) -> anyhow::Result<()> {
         site,
         places: Arc::clone(&atlas) as _,
         credentials: setup.credentials.as_deref(),
+        host: &setup.host,
         stopping: &stopping,
     };
     let mut lock = None;
@@ -115,7 +118,7 @@ impl Parts {
         atlas: Arc<Reloading>,
         stopping: Arc<AtomicBool>,
     ) -> anyhow::Result<Self> {
-        let Setup { sources, followed, sink, journal, load, credentials } = setup;
+        let Setup { sources, followed, sink, journal, load, credentials, host } = setup;
         let Opened { worker, versions, positions, pump, store } = opened;
         warn_of_nothing(&followed.watches);
         let reader = Arc::new(site.reader(sources)?);
@@ -136,6 +139,7 @@ impl Parts {
             blocked: Blocked::new(spell),
             orders: orders.clone(),
             pump,
+            host,
             post: None,
             is_hindered: false,
             stopping: Arc::clone(&stopping),

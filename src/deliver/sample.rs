@@ -1,7 +1,10 @@
 //! An incident of made-up alerts, for the tests of this folder.
 
+use std::sync::LazyLock;
+
 use smol_str::SmolStr;
 
+use crate::deliver::render::Host;
 use crate::engine::alert::{Alert, Incident, Level, Reason, RuleRef, TokenRef, Value};
 use crate::engine::geo::{Country, NetworkKind, Place, Point};
 use crate::engine::line::StreamId;
@@ -12,6 +15,13 @@ use crate::engine::word::Brought;
 
 /// Monday, 23 November 2026, 17:10:33 UTC.
 pub(super) const NOW: Timestamp = Timestamp(1_795_453_833_000_000);
+
+pub(super) static HOST: LazyLock<Host> = LazyLock::new(|| named("log1.example.org"));
+
+/// A host whose program looks for configuration and state where it does by itself.
+pub(super) fn named(name: &str) -> Host {
+    Host { name: name.to_owned(), program: "tokenwatch".to_owned() }
+}
 
 pub(super) fn files(stream: StreamId) -> Option<String> {
     (stream == StreamId(1)).then(|| "/var/log/nginx/access.log".to_owned())

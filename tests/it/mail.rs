@@ -10,6 +10,7 @@ use mail_parser::{HeaderValue, MessageParser};
 use rusqlite::Connection;
 
 use crate::dump::assert_same;
+use crate::lines::paste;
 use crate::program::{Home, PATIENCE, wait_until};
 use crate::smtp::{Message, Options, Script, SmtpServer};
 
@@ -162,6 +163,24 @@ fn a_written_line_is_mailed_soon() {
     }
     assert!(daemon.terminate().success());
     assert_eq!(server.messages().len(), 3);
+}
+
+#[test]
+fn the_commands_of_a_mail_find_the_state_of_its_daemon() {
+    let server = SmtpServer::start(options());
+    let home = home(&server, &config(&server, ""));
+    let daemon = home.run(&[]);
+    home.append("logs/access.log", leak_in_url(0, 1));
+    let mail = shown(&server.wait_for(1, PATIENCE)[0]);
+    let commands: Vec<&str> =
+        mail.text.lines().filter_map(|line| line.strip_prefix("  tokenwatch ")).collect();
+    assert!(commands.len() > 3, "{}", mail.text);
+    for command in commands {
+        let output = paste(&home, &format!("cd / && tokenwatch {command}"));
+        let error = String::from_utf8_lossy(&output.stderr);
+        assert!(output.status.success(), "{command}: {error}");
+    }
+    assert!(daemon.terminate().success());
 }
 
 #[test]

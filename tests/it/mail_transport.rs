@@ -6,7 +6,7 @@ use mail_parser::MessageParser;
 use tokenwatch::deliver::email::{
     Delivery, MailFault, MailSettings, Mailer, Password, Security, SendFault, Server, Stage,
 };
-use tokenwatch::deliver::render::{Context, Mail, test};
+use tokenwatch::deliver::render::{Context, Host, Mail, test};
 use tokenwatch::engine::time::Timestamp;
 
 use crate::smtp::{Encryption, Options, Shown, SmtpServer};
@@ -15,7 +15,8 @@ const DEADLINE: Duration = Duration::from_secs(20);
 
 fn mail() -> Mail {
     let date = Timestamp::from_seconds(1_795_453_833);
-    test("7", &Context { host: "log1.example.org", date, files: &|_| None, history: &[] })
+    let host = Host { name: "log1.example.org".into(), program: "tokenwatch".into() };
+    test("7", &Context { host: &host, date, files: &|_| None, history: &[] })
 }
 
 fn with_login() -> Options {

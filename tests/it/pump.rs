@@ -10,6 +10,7 @@ use serde_json::json;
 use tokenwatch::clock;
 use tokenwatch::daemon::outbox::{Pump, Rules};
 use tokenwatch::deliver::email::{MailSettings, Mailer, Security, Server};
+use tokenwatch::deliver::render::Host;
 use tokenwatch::engine::alert::{Incident, Level};
 use tokenwatch::engine::commit::{Commit, Notice};
 use tokenwatch::engine::geo::Place;
@@ -54,7 +55,8 @@ fn pump(directory: &tempfile::TempDir, server: &SmtpServer) -> Pump {
     };
     let store = Store::open(&directory.path().join("tokenwatch.db")).unwrap();
     let stopping = Arc::new(AtomicBool::new(false));
-    Pump::new(store, Mailer::new(settings).unwrap(), rules, "host".into(), stopping).unwrap()
+    let host = Host { name: "host".into(), program: "tokenwatch".into() };
+    Pump::new(store, Mailer::new(settings).unwrap(), rules, host, stopping).unwrap()
 }
 
 impl Site {

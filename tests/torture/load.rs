@@ -9,6 +9,7 @@ use mail_parser::MessageParser;
 use tokenwatch::clock;
 use tokenwatch::daemon::outbox::{Pump, Rules};
 use tokenwatch::deliver::email::{MailSettings, Mailer, Security, Server};
+use tokenwatch::deliver::render::Host;
 use tokenwatch::engine::alert::Level;
 use tokenwatch::engine::time::{HOUR, MINUTE};
 use tokenwatch::store::Store;
@@ -173,7 +174,8 @@ fn pump(site: &Site, server: &SmtpServer) -> Pump {
     let rules = Rules { at_once: Level::High, digest, max_per_hour: 12 };
     let store = Store::open(&site.home.path("state/tokenwatch.db")).expect("database");
     let mailer = Mailer::new(settings).expect("mailer");
-    Pump::new(store, mailer, rules, "host".into(), Arc::default()).expect("pump")
+    let host = Host { name: "host".into(), program: "tokenwatch".into() };
+    Pump::new(store, mailer, rules, host, Arc::default()).expect("pump")
 }
 
 fn subject_and_text(message: &Message) -> (String, String) {

@@ -66,7 +66,8 @@ mod tests {
     }
 
     fn mail() -> Mail {
-        let context = Context { host: "log1", date: NOW, files: &sample::files, history: &[] };
+        let host = sample::named("log1");
+        let context = Context { host: &host, date: NOW, files: &sample::files, history: &[] };
         incident(&sample::incident(), &[sample::alert()], &context)
     }
 
@@ -95,7 +96,8 @@ mod tests {
         let (long, foreign) = ("x".repeat(5000), "東".repeat(5000));
         for path in ["/var/log/access.log", &long, &foreign] {
             let files = |_| Some(path.to_owned());
-            let context = Context { host: "log1", date: NOW, files: &files, history: &[] };
+            let host = sample::named("log1");
+            let context = Context { host: &host, date: NOW, files: &files, history: &[] };
             let bytes = written(&incident(&sample::incident(), &[sample::alert()], &context));
             assert!(bytes.is_ascii());
             assert!(bytes.split(|b| *b == b'\n').all(|line| line.len() <= 1000));
@@ -104,7 +106,8 @@ mod tests {
 
     #[test]
     fn nothing_hostile_becomes_a_header() {
-        let context = Context { host: HOSTILE, date: NOW, files: &|_| None, history: &[] };
+        let host = sample::named(HOSTILE);
+        let context = Context { host: &host, date: NOW, files: &|_| None, history: &[] };
         let hostile = Incident { id: HOSTILE.into(), revision: 2, ..sample::incident() };
         let mut mail = incident(&hostile, &[sample::hostile()], &context);
         mail.subject = HOSTILE.to_owned();

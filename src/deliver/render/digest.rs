@@ -8,7 +8,7 @@ use crate::engine::time::Timestamp;
 
 use super::page::{Page, Part};
 use super::safe::{plain, safe_within};
-use super::{Context, MAX_IDS, Mail, words};
+use super::{Context, Host, MAX_IDS, Mail, words};
 
 /// How many principals a digest counts one by one.
 const MAX_PRINCIPALS: usize = 20;
@@ -71,7 +71,7 @@ pub fn digest(digest: &Digest<'_>, context: &Context<'_>) -> Mail {
     };
     let shout = level.map(|level| format!("{} ", level.as_str().to_uppercase()));
     let subject = format!("[tokenwatch] {}{title}", shout.unwrap_or_default());
-    let parts = parts(digest, &groups);
+    let parts = parts(digest, &groups, context.host);
     let page = Page { level, title, lead, parts, foot: context.foot() };
     let ids = groups.iter().take(MAX_IDS).map(|group| group.heaviest.id.clone());
     Mail { alerts: ids.collect(), ..context.mail(digest.id, subject, &page) }
@@ -81,7 +81,7 @@ fn size(n: usize) -> u64 {
     u64::try_from(n).unwrap_or(u64::MAX)
 }
 
-fn parts(digest: &Digest<'_>, groups: &[Group<'_>]) -> Vec<Part> {
+fn parts(digest: &Digest<'_>, groups: &[Group<'_>], host: &Host) -> Vec<Part> {
     let rules = tally(digest.alerts, |alert| {
         format!("{} ({})", safe_within(&alert.rule.name, MAX_CELL), alert.rule.level)
     });
@@ -100,7 +100,7 @@ fn parts(digest: &Digest<'_>, groups: &[Group<'_>]) -> Vec<Part> {
     let is_whole = digest.n_alerts <= size(digest.alerts.len());
     let of_all = |whole, part| if is_whole { whole } else { part };
     let head = vec!["Since", "Level", "Principal", "What", "From", "Alerts"];
-    let next = "tokenwatch alerts list".to_owned();
+    let next = host.command("alerts list");
     vec![
         Part::Rows(of_all("By rule", "By rule, of the heaviest"), top(rules, MAX_RULES)),
         Part::Rows(

@@ -6,7 +6,7 @@ use crate::engine::alert::{Alert, Incident, Level, TokenRef};
 
 use super::page::{Page, Part};
 use super::safe::{is_shell_word, plain, safe, safe_within};
-use super::{Context, MAX_IDS, Mail, words};
+use super::{Context, Host, MAX_IDS, Mail, words};
 
 /// An incident's first mail has revision 0 or 1: the count stands at what was told when it was made.
 const FIRST_REVISION: u32 = 1;
@@ -120,7 +120,7 @@ fn parts(
         parts.push(Part::Items("Evidence (file and offset in bytes)", evidence(alert, context)));
     }
     parts.extend(others(incident, alerts));
-    parts.push(Part::Commands("What to do", commands(incident, alerts)));
+    parts.push(Part::Commands("What to do", commands(incident, alerts, context.host)));
     parts
 }
 
@@ -252,27 +252,28 @@ fn others(incident: &Incident, alerts: &[Alert]) -> Option<Part> {
 }
 
 /// Returns the commands that come next. Names that a shell would read are replaced by the token's id.
-fn commands(incident: &Incident, alerts: &[Alert]) -> Vec<(String, &'static str)> {
+fn commands(incident: &Incident, alerts: &[Alert], host: &Host) -> Vec<(String, &'static str)> {
     let mut commands = Vec::new();
     let heaviest = alerts.first();
     if let Some(token) = heaviest.and_then(|alert| alert.token.as_ref()) {
         let id = token.id.to_string();
         let name = if is_shell_word(&token.name) { token.name.as_str() } else { &id };
-        commands.push((format!("tokenwatch history {name}"), "everything that this token did"));
+        commands.push((host.command(&format!("history {name}")), "everything that this token did"));
         if !alerts.iter().any(is_about_end) {
             commands.push((
-                format!("tokenwatch tokens revoke {id}"),
+                host.command(&format!("tokens revoke {id}")),
                 "after revoking it where it was issued: later use is then an alert",
             ));
         }
     }
     if heaviest.is_some_and(is_about_log) {
         let check = "which format each log is read in, and the first line that does not fit";
-        commands.push(("tokenwatch check".to_owned(), check));
+        commands.push((host.command("check"), check));
     }
     if is_shell_word(&incident.id) {
-        commands.extend(words_on(incident, heaviest));
-        commands.push((format!("tokenwatch alerts show {}", incident.id), "all facts of it"));
+        commands.extend(words_on(incident, heaviest, host));
+        let show = host.command(&format!("alerts show {}", incident.id));
+        commands.push((show, "all facts of it"));
     }
     commands
 }
@@ -285,8 +286,12 @@ fn is_about_end(alert: &Alert) -> bool {
 }
 
 /// Returns the commands that say what it was. Of a log or a source there is no baseline that could learn.
-fn words_on(incident: &Incident, heaviest: Option<&Alert>) -> Vec<(String, &'static str)> {
-    let ack = |verdict: &str| format!("tokenwatch alerts ack {} --{verdict}", incident.id);
+fn words_on(
+    incident: &Incident,
+    heaviest: Option<&Alert>,
+    host: &Host,
+) -> Vec<(String, &'static str)> {
+    let ack = |verdict: &str| host.command(&format!("alerts ack {} --{verdict}", incident.id));
     let is_learned = heaviest
         .is_none_or(|alert| alert.token.is_some() || alert.facts.contains_key("fleet.change"));
     if !is_learned {

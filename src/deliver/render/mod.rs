@@ -50,10 +50,26 @@ pub struct Mail {
     pub alerts: Vec<SmolStr>,
 }
 
+/// Where mails come from.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Host {
+    /// Its name.
+    pub name: String,
+    /// How the program is called there to speak of the state that a mail is about, ready for a shell.
+    pub program: String,
+}
+
+impl Host {
+    /// Returns a command to be copied; `words` are plain ones of the program's own, or [`is_shell_word`].
+    fn command(&self, words: &str) -> String {
+        format!("{} {words}", self.program)
+    }
+}
+
 /// What a mail says beside what it is about.
 pub struct Context<'a> {
-    /// This host's name.
-    pub host: &'a str,
+    /// This host.
+    pub host: &'a Host,
     /// The mail's date: when it was queued, so that a repeat has the same.
     pub date: Timestamp,
     /// Where the evidence can be read.
@@ -83,12 +99,13 @@ impl Context<'_> {
     }
 
     fn message_id(&self, id: &str) -> String {
-        let host = if self.host.is_empty() { "localhost" } else { self.host };
+        let name = &self.host.name;
+        let host = if name.is_empty() { "localhost" } else { name };
         format!("<{}@{}>", safe::atom(id), safe::atom(host))
     }
 
     fn foot(&self) -> String {
-        format!("tokenwatch on {}", safe(self.host))
+        format!("tokenwatch on {}", safe(&self.host.name))
     }
 }
 
@@ -96,7 +113,7 @@ impl Context<'_> {
 #[must_use]
 pub fn test(id: &str, context: &Context<'_>) -> Mail {
     let facts = vec![
-        ("Host".to_owned(), safe(context.host)),
+        ("Host".to_owned(), safe(&context.host.name)),
         ("Time".to_owned(), words::time(context.date)),
     ];
     let page = Page {
@@ -114,7 +131,7 @@ pub fn test(id: &str, context: &Context<'_>) -> Mail {
 #[must_use]
 pub fn blocked(why: &str, context: &Context<'_>) -> Mail {
     let facts = vec![
-        ("Host".to_owned(), safe(context.host)),
+        ("Host".to_owned(), safe(&context.host.name)),
         ("Since".to_owned(), words::time(context.date)),
         ("Error".to_owned(), safe_within(why, MAX_PATH)),
     ];

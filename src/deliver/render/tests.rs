@@ -9,7 +9,24 @@ use crate::engine::time::MINUTE;
 use super::*;
 
 fn context<'a>(history: &'a [String]) -> Context<'a> {
-    Context { host: "log1.example.org", date: NOW, files: &sample::files, history }
+    Context { host: &sample::HOST, date: NOW, files: &sample::files, history }
+}
+
+#[test]
+fn commands_are_named_as_they_work_for_this_daemon() {
+    let program = "tokenwatch --config '/srv/a b.toml'".to_owned();
+    let host = Host { program, ..sample::named("log1") };
+    let context = Context { host: &host, ..context(&[]) };
+    let alerts = [sample::alert()];
+    let incident = incident(&sample::incident(), &alerts, &context);
+    let bundle = Bundle::Daily("2026-11-23");
+    let digest = Digest { id: "d", bundle, alerts: &alerts, n_alerts: 1, n_incidents: 1 };
+    for text in [incident.text, super::digest(&digest, &context).text] {
+        let commands: Vec<&str> =
+            text.lines().filter(|line| line.starts_with("  tokenwatch")).collect();
+        let named = |line: &&str| line.contains("tokenwatch --config '/srv/a b.toml' ");
+        assert!(!commands.is_empty() && commands.iter().all(named), "{text}");
+    }
 }
 
 fn mail() -> Mail {
@@ -283,9 +300,9 @@ fn hostile_text_is_shown_and_does_nothing() {
         revision: 2,
         ..sample::incident()
     };
-    let history = [HOSTILE.to_owned()];
+    let (history, host) = ([HOSTILE.to_owned()], sample::named(HOSTILE));
     let context =
-        Context { host: HOSTILE, files: &|_| Some(HOSTILE.to_owned()), ..context(&history) };
+        Context { host: &host, files: &|_| Some(HOSTILE.to_owned()), ..context(&history) };
     let alerts = [sample::hostile(), sample::alert(), sample::hostile()];
     let told = incident(&hostile, &alerts, &context);
     check(&told);
