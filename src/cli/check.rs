@@ -459,6 +459,7 @@ fn database(report: &mut Report, site: &Site) {
 /// Database and key are for the daemon alone: 0600, in a directory 0700.
 fn state(report: &mut Report, site: &Site) {
     let key = site.state.join("seal.key");
+    let is_keyed = key.exists();
     for (path, most) in [(site.state.clone(), 0o700), (site.database(), 0o600), (key, 0o600)] {
         let name = path.display();
         match fs::metadata(&path) {
@@ -477,5 +478,9 @@ fn state(report: &mut Report, site: &Site) {
                 }
             }
         }
+    }
+    // Of a key that is there only: asking for it makes one.
+    if let Some(error) = is_keyed.then(|| site.key().err()).flatten() {
+        report.fault("state", format!("{error:#}"), "");
     }
 }

@@ -21,21 +21,54 @@ const OLD_KEY: &str = "seal.key.old";
 const KEY_BYTES: usize = 32;
 
 /// A longer key file is the wrong file.
-const MAX_KEY: u64 = 4096;
+const MAX_KEY: usize = 4096;
+
+/// So many bytes of the file are read: enough to see that it is too long.
+const MAX_FILE: u64 = 8192;
+
+/// The shortest key, in bytes: half of what SHA-256 returns (FIPS 198, section 3). Whatever stands in fewer, it is not the
+/// 128 bits of strength that an id of 128 bits is to have: HMAC is as strong as its key at most (NIST SP 800-107, section 5.3.4),
+/// and whoever guesses it from the id of a secret that he knows can test other secrets. RFC 2104, section 3 advises
+/// against less than 32; how random a text is, nobody can tell.
+const MIN_KEY: usize = 16;
 
 impl Site {
     /// Reads the seal key, or makes one: 0600, in a directory 0700.
     ///
     /// # Errors
-    /// It cannot be read or made, or is empty.
+    /// It cannot be read or made, or is too short or too long to be one.
     pub fn key(&self) -> anyhow::Result<SealKey> {
+        let text = self.key_text()?;
+        let key = text.trim_ascii();
+        let fault = match key.len() {
+            ..MIN_KEY => "short",
+            MIN_KEY..=MAX_KEY => return Ok(SealKey::new(key)),
+            _ => "long",
+        };
+        let remedy = if self.database().exists() {
+            "make another: `tokenwatch tokens rekey` says what that costs"
+        } else {
+            "remove it, and another is made"
+        };
+        let path = self.state.join(KEY);
+        anyhow::bail!(
+            "the seal key {} is too {fault}, expected {MIN_KEY} to {MAX_KEY} bytes: put the right one back, or {remedy}",
+            path.display()
+        )
+    }
+
+    /// Reads what the key's file holds, or makes a key. A key that is too short is enough for whoever replaces it.
+    ///
+    /// # Errors
+    /// It cannot be read or made.
+    pub(super) fn key_text(&self) -> anyhow::Result<zeroize::Zeroizing<Vec<u8>>> {
         let path = self.state.join(KEY);
         let doing = || format!("reading the seal key {}", path.display());
-        let text = match fs::File::open(&path) {
+        match fs::File::open(&path) {
             Ok(file) => {
                 let mut text = zeroize::Zeroizing::new(Vec::new());
-                file.take(MAX_KEY).read_to_end(&mut text).with_context(doing)?;
-                text
+                file.take(MAX_FILE).read_to_end(&mut text).with_context(doing)?;
+                Ok(text)
             }
             Err(error) if error.kind() == ErrorKind::NotFound => {
                 anyhow::ensure!(
@@ -44,13 +77,10 @@ impl Site {
                      from a backup, or move the database away to start anew",
                     path.display()
                 );
-                make_key(&self.state, &path).with_context(doing)?
+                make_key(&self.state, &path).with_context(doing)
             }
-            Err(error) => return Err(error).with_context(doing),
-        };
-        let key = text.trim_ascii();
-        anyhow::ensure!(!key.is_empty(), "the seal key {} is empty", path.display());
-        Ok(SealKey::new(key))
+            Err(error) => Err(error).with_context(doing),
+        }
     }
 
     /// Removes what a kill left behind while a key was made. For whoever holds the lock.

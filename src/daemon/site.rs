@@ -85,7 +85,7 @@ impl Site {
     /// What the store says.
     pub fn store(&self) -> anyhow::Result<Store> {
         // So that a database without a key is always one that lost it.
-        self.key()?;
+        self.key_text()?;
         // A new one in the place of a lost one would keep the daemon from restoring it.
         let is_there = fs::metadata(self.database()).is_ok_and(|file| file.len() > 0);
         anyhow::ensure!(

@@ -118,6 +118,45 @@ fn the_backup_is_made_anew_before_the_key_is() {
 }
 
 #[test]
+fn a_key_that_could_be_guessed_is_refused_and_can_be_replaced() {
+    let home = Home::new(CONFIG);
+    let put = |key: &str| fs::write(home.path("state/seal.key"), key).unwrap();
+    let refused = |arguments: &[&str]| {
+        let output = home.output_with(arguments, "exk-a-0123456789abcdef");
+        assert_eq!(output.status.code(), Some(70), "{arguments:?}");
+        String::from_utf8(output.stderr).unwrap() + &String::from_utf8(output.stdout).unwrap()
+    };
+    fs::create_dir(home.path("state")).unwrap();
+    for (key, fault) in [
+        ("", "short"),
+        ("12345\n", "short"),
+        (&"x".repeat(15), "short"),
+        (&"x".repeat(4097), "long"),
+    ] {
+        put(key);
+        let error = refused(&["tokens", "id", "-"]);
+        assert!(
+            error.contains(&format!("is too {fault}")) && error.contains("remove it"),
+            "{error}"
+        );
+        refused(&["run"]);
+    }
+    for key in ["x".repeat(16) + "\n", "x".repeat(4096)] {
+        put(&key);
+        let output = home.output_with(&["tokens", "id", "-"], "exk-a-0123456789abcdef");
+        assert!(output.status.success(), "{} bytes", key.len());
+    }
+    register(&home);
+    put("12345");
+    let error = refused(&["tokens", "id", "-"]);
+    assert!(error.contains("`tokenwatch tokens rekey`"), "{error}");
+    let checked = String::from_utf8(home.output(&["check"]).stdout).unwrap();
+    assert!(checked.contains("is too short"), "{checked}");
+    home.print(&["tokens", "rekey", "--yes"]);
+    register(&home);
+}
+
+#[test]
 fn the_key_stays_while_a_daemon_runs_and_where_there_is_no_database() {
     let home = Home::new(CONFIG);
     assert_eq!(home.output(&["tokens", "rekey", "--yes"]).status.code(), Some(70));
