@@ -30,9 +30,14 @@ pub struct Cli {
 /// Options that may stand before or after the command.
 #[derive(Clone, Debug, Args)]
 pub struct Global {
-    /// Read this configuration [default: /etc/tokenwatch/tokenwatch.toml, if it is there].
-    #[arg(long, value_name = "FILE", global = true, env = "TOKENWATCH_CONFIG")]
+    /// Read this configuration [default: what `TOKENWATCH_CONFIG` names, else /etc/tokenwatch/tokenwatch.toml, if
+    /// it is there].
+    #[arg(long, value_name = "FILE", global = true)]
     pub config: Option<PathBuf>,
+    /// The variable that names the configuration, where the command line does not. Clap would take one that is
+    /// empty for an option without its value.
+    #[arg(skip)]
+    pub config_variable: Option<&'static str>,
     /// Keep database and key here [default: as configured, else /var/lib/tokenwatch for root, else in
     /// your state directory].
     #[arg(long, value_name = "DIR", global = true)]

@@ -37,7 +37,7 @@ use clap::Parser;
 use crate::cli::args::{Cli, Command, Global, When};
 use crate::cli::print::Printer;
 use crate::cli::registry::BadRows;
-use crate::config::{Colour, Faults};
+use crate::config::{Colour, Fault, Faults};
 use crate::daemon::{self, site::Site};
 use crate::deliver::render::Host;
 use crate::telemetry;
@@ -49,7 +49,7 @@ const ROOT_STATE: &str = "/var/lib/tokenwatch";
 #[must_use]
 pub fn run() -> ExitCode {
     let cli = match Cli::try_parse() {
-        Ok(cli) => cli,
+        Ok(cli) => Cli { global: completed(cli.global), ..cli },
         Err(error) => {
             error.print().ok();
             return ExitCode::from(if error.use_stderr() { exit::USAGE } else { 0 });
@@ -106,14 +106,43 @@ fn dispatch(cli: Cli) -> anyhow::Result<ExitCode> {
     }
 }
 
+/// Names the variable that the configuration is taken from if the command line does not say.
+const CONFIG_VARIABLE: &str = "TOKENWATCH_CONFIG";
+
+/// Adds what the environment says to what was typed; an empty variable says nothing.
+fn completed(global: Global) -> Global {
+    if global.config.is_some() {
+        return global;
+    }
+    let config = variable(CONFIG_VARIABLE);
+    Global { config_variable: config.is_some().then_some(CONFIG_VARIABLE), config, ..global }
+}
+
 /// Reads the configuration that the command line points at.
 fn load(global: &Global) -> Result<Site, Faults> {
-    Site::load(global.config.as_deref(), global.state_dir.clone(), default_state)
+    let site = Site::load(global.config.as_deref(), global.state_dir.clone(), default_state);
+    site.map_err(|faults| traced(global, faults))
 }
 
 /// Reads the same as far as it can be understood, and everything that is wrong.
 fn draft(global: &Global) -> (Option<Site>, Faults) {
-    Site::draft(global.config.as_deref(), global.state_dir.clone(), default_state)
+    let (site, faults) =
+        Site::draft(global.config.as_deref(), global.state_dir.clone(), default_state);
+    (site, traced(global, faults))
+}
+
+/// Says of files that cannot be read, and that nobody typed, where their name comes from.
+fn traced(global: &Global, faults: Faults) -> Faults {
+    let Some(variable) = global.config_variable else { return faults };
+    let add = |fault: Fault| {
+        if fault.span.line_and_column().is_some() {
+            return fault;
+        }
+        let more = format!("{variable} names the configuration");
+        let hint = if fault.hint.is_empty() { more } else { format!("{}; {more}", fault.hint) };
+        Fault { hint, ..fault }
+    };
+    faults.into_iter().map(add).collect()
 }
 
 /// Where systemd put credentials (systemd.exec(5), LoadCredential=).
@@ -147,9 +176,9 @@ fn user_state() -> PathBuf {
     variable("XDG_STATE_HOME").unwrap_or_else(home).join("tokenwatch")
 }
 
-/// Returns the directory that systemd or XDG names by a variable.
+/// Returns the path that a variable holds, unless it is empty: that is as if it were not set (XDG base directories).
 fn variable(name: &str) -> Option<PathBuf> {
-    #[allow(clippy::disallowed_methods, reason = "systemd and XDG name directories by variables")]
+    #[allow(clippy::disallowed_methods, reason = "names of files, as the command line has them")]
     let value = std::env::var_os(name);
     value.filter(|value| !value.is_empty()).map(PathBuf::from)
 }

@@ -1,7 +1,7 @@
 //! What people get wrong, and what they are told: all of it at once, and nothing that is not so.
 
 use std::fs;
-use std::process::Output;
+use std::process::{Command, Output};
 
 use crate::program::{CONFIG, Home, wait_until};
 
@@ -76,6 +76,27 @@ fn a_cause_is_named_once() {
     fs::write(home.path("file"), "").unwrap();
     let told = said(&home, &["--state-dir", "file", "status"], 70);
     assert_eq!(told.matches("Not a directory").count(), 1, "{told}");
+}
+
+#[test]
+fn a_variable_that_is_empty_is_none_and_one_that_is_wrong_is_named() {
+    let home = Home::new("");
+    let with = |value: &str, arguments: &[&str]| {
+        let mut command = Command::new(env!("CARGO_BIN_EXE_tokenwatch"));
+        command.args(["--state-dir", "state"]).args(arguments).current_dir(home.path(""));
+        command.env("TOKENWATCH_CONFIG", value).env("TOKENWATCH_LOG", "").output().unwrap()
+    };
+    let empty = with("", &["status"]);
+    assert!(empty.status.success(), "{}", text(&empty));
+    for arguments in [&["status"][..], &["check"]] {
+        let wrong = with("gone.toml", arguments);
+        assert_eq!(wrong.status.code(), Some(78), "{}", text(&wrong));
+        assert!(text(&wrong).contains("TOKENWATCH_CONFIG names"), "{}", text(&wrong));
+        let typed = with("gone.toml", &[arguments, &["--config", "gone, too.toml"]].concat());
+        assert!(!text(&typed).contains("TOKENWATCH_CONFIG"), "{}", text(&typed));
+    }
+    let right = with(home.path("tokenwatch.toml").to_str().unwrap(), &["check"]);
+    assert!(text(&right).contains("tokenwatch.toml"), "{}", text(&right));
 }
 
 #[test]
