@@ -1,9 +1,14 @@
 //! Log messages: to the journal where there is one, else as text or JSON to standard error.
 
+use std::error::Error;
+use std::fmt::{self, Debug};
 use std::io::{self, IsTerminal};
 use std::os::unix::fs::MetadataExt;
 
+use tracing::field::{Field, Visit};
 use tracing::level_filters::LevelFilter;
+use tracing_subscriber::field::{MakeVisitor, VisitFmt, VisitOutput};
+use tracing_subscriber::fmt::format::{DefaultFields, DefaultVisitor, Writer};
 use tracing_subscriber::layer::SubscriberExt;
 use tracing_subscriber::util::SubscriberInitExt;
 use tracing_subscriber::{EnvFilter, Layer, Registry};
@@ -47,9 +52,56 @@ fn layer(format: LogFormat) -> Box<dyn Layer<Registry> + Send + Sync> {
         LogFormat::Json => Box::new(plain.json()),
         LogFormat::Auto if leads_to_journal() => match tracing_journald::layer() {
             Ok(journal) => Box::new(journal),
-            Err(_) => Box::new(plain),
+            Err(_) => Box::new(plain.fmt_fields(TextFields::default())),
         },
-        LogFormat::Auto | LogFormat::Text => Box::new(plain),
+        LogFormat::Auto | LogFormat::Text => Box::new(plain.fmt_fields(TextFields::default())),
+    }
+}
+
+/// The one field whose value the sentence of its message holds too: an alert's. Fields of other messages have other names.
+const SAID: &str = "reason";
+
+/// The fields of a message as text, but for what its sentence says already. In JSON and the journal a field is there
+/// to be searched for; in text the same words would come twice.
+#[derive(Debug, Default)]
+struct TextFields(DefaultFields);
+
+impl<'a> MakeVisitor<Writer<'a>> for TextFields {
+    type Visitor = Unsaid<DefaultVisitor<'a>>;
+
+    fn make_visitor(&self, writer: Writer<'a>) -> Self::Visitor {
+        Unsaid(self.0.make_visitor(writer))
+    }
+}
+
+/// Passes on all fields but the one that is said. Numbers and the like come as `Debug`, as the visitor behind takes them.
+struct Unsaid<V>(V);
+
+impl<V: Visit> Visit for Unsaid<V> {
+    fn record_str(&mut self, field: &Field, value: &str) {
+        if field.name() != SAID {
+            self.0.record_str(field, value);
+        }
+    }
+
+    fn record_error(&mut self, field: &Field, value: &(dyn Error + 'static)) {
+        self.0.record_error(field, value);
+    }
+
+    fn record_debug(&mut self, field: &Field, value: &dyn Debug) {
+        self.0.record_debug(field, value);
+    }
+}
+
+impl<V: VisitOutput<fmt::Result>> VisitOutput<fmt::Result> for Unsaid<V> {
+    fn finish(self) -> fmt::Result {
+        self.0.finish()
+    }
+}
+
+impl<V: VisitFmt> VisitFmt for Unsaid<V> {
+    fn writer(&mut self) -> &mut dyn fmt::Write {
+        self.0.writer()
     }
 }
 
@@ -60,4 +112,45 @@ fn leads_to_journal() -> bool {
     let Ok(stream) = std::env::var("JOURNAL_STREAM") else { return false };
     let Ok(meta) = std::fs::metadata("/dev/stderr") else { return false };
     stream == format!("{}:{}", meta.dev(), meta.ino())
+}
+
+#[cfg(test)]
+mod tests {
+    use std::io::Write;
+    use std::sync::{Arc, Mutex};
+
+    use super::*;
+
+    #[derive(Clone, Default)]
+    struct Log(Arc<Mutex<Vec<u8>>>);
+
+    impl Write for Log {
+        fn write(&mut self, bytes: &[u8]) -> io::Result<usize> {
+            self.0.lock().unwrap().extend_from_slice(bytes);
+            Ok(bytes.len())
+        }
+
+        fn flush(&mut self) -> io::Result<()> {
+            Ok(())
+        }
+    }
+
+    #[test]
+    fn a_text_says_the_reason_of_an_alert_once_and_all_else() {
+        let log = Log::default();
+        let writer = log.clone();
+        let subscriber = tracing_subscriber::fmt()
+            .with_ansi(false)
+            .fmt_fields(TextFields::default())
+            .with_writer(move || writer.clone())
+            .finish();
+        tracing::subscriber::with_default(subscriber, || {
+            let (reason, error) = ("a new country", io::Error::other("full"));
+            let error: &(dyn Error + 'static) = &error;
+            tracing::info!(rule = "new-country", risk = 7, error, reason, "ci: {reason}");
+        });
+        let text = String::from_utf8(log.0.lock().unwrap().clone()).unwrap();
+        let end = "ci: a new country rule=\"new-country\" risk=7 error=full\n";
+        assert!(text.ends_with(end), "{text}");
+    }
 }

@@ -175,7 +175,7 @@ impl<L: Listener> Loop<'_, L> {
         );
         if let Some((offset, why)) = reading.rejects.first() {
             debug!(
-                path = %batch.position.path.display(), offset, reason = %why,
+                path = %batch.position.path.display(), offset, error = %why,
                 rejected = reading.tally.rejected, "Lines were rejected."
             );
         }

@@ -219,7 +219,7 @@ impl Parts {
             let faults = error.downcast_ref::<Faults>().map(|faults| faults.iter().count());
             let why = faults.map_or_else(|| format!("{error:#}"), |_| first_fault(&error));
             error!(
-                reason = why,
+                error = why,
                 faults, "The new configuration is not used; the old one stays in force."
             );
         }

@@ -3,8 +3,8 @@
 //! An alert is one `tracing` record of the target [`TARGET`], with the fields `level`, `rule`,
 //! `principal`, `incident`, `alert`, `risk`, `reason` and, where known, `token` and `source`. Where the
 //! daemon logs to the journal, `tracing-journald` makes fields of these (`F_RULE=`, ...), so that
-//! `journalctl F_RULE=impossible-travel` finds them; elsewhere they are text or JSON. A subscriber
-//! that wants alerts only, or none, filters by the target.
+//! `journalctl F_RULE=impossible-travel` finds them; elsewhere they are text or JSON (text leaves
+//! `reason` to the message). A subscriber that wants alerts only, or none, filters by the target.
 //!
 //! The message is for those who read along, and all values are safe to show: `tracing` would hand a
 //! terminal the control characters of a log.
@@ -90,6 +90,7 @@ mod tests {
         assert_eq!(fields["principal"], "ci-deploy");
         assert_eq!(fields["source"], "203.0.113.7");
         assert_eq!(fields["incident"], "in_2c5ea4c0f00dcafe");
+        assert_eq!(fields["reason"], sample::alert().reason.as_str());
     }
 
     #[test]
