@@ -19,10 +19,25 @@ const PAIRS: [(char, char); 2] = [('"', '"'), ('[', ']')];
 const METHODS: [&str; 9] =
     ["GET", "HEAD", "POST", "PUT", "DELETE", "CONNECT", "OPTIONS", "TRACE", "PATCH"];
 
+/// What names a client before an address, without `_` and `-`. Other names may be a server's.
+#[rustfmt::skip]
+const CLIENTS: [&str; 17] = [
+    "addr", "address", "caller", "client", "clientaddr", "clientip", "from", "ip", "peer", "realip", "remote",
+    "remoteaddr", "remotehost", "remoteip", "source", "sourceip", "src",
+];
+
+/// The longest name before a `=`.
+const MAX_LABEL: usize = 32;
+
 /// Returns a template that reads this line, its time and its target; `None` if none can be guessed.
 pub(super) fn sketch(line: &[u8]) -> Option<String> {
     let line = std::str::from_utf8(line).ok().filter(|line| line.len() <= MAX_LINE)?;
-    let mut sketch = Sketch::default();
+    let is_client = |word: &str| {
+        let label = label(word);
+        label.is_some_and(|(label, value)| is_client(label) && is_address(value))
+    };
+    let has_client = line.split(SEPARATORS).any(is_client);
+    let mut sketch = Sketch { has_client, ..Sketch::default() };
     let mut rest = line;
     while !rest.is_empty() {
         rest = sketch.piece(rest)?;
@@ -33,15 +48,25 @@ pub(super) fn sketch(line: &[u8]) -> Option<String> {
 }
 
 #[derive(Default)]
-struct Sketch {
+struct Sketch<'a> {
     template: String,
+    /// What stands before the next column, as in `client=`.
+    label: &'a str,
+    /// An address of the line has the label of a client: the others are not its.
+    has_client: bool,
     used: Vec<&'static str>,
     n_others: usize,
 }
 
-impl Sketch {
+impl<'a> Sketch<'a> {
     /// Adds what the text begins with, and returns what follows.
-    fn piece<'a>(&mut self, text: &'a str) -> Option<&'a str> {
+    fn piece(&mut self, text: &'a str) -> Option<&'a str> {
+        if let Some((label, rest)) = label(text) {
+            self.label = label;
+            self.template.push_str(label);
+            self.template.push('=');
+            return Some(rest);
+        }
         for (open, close) in PAIRS {
             if let Some((inside, rest)) = text.strip_prefix(open).and_then(|t| t.split_once(close))
             {
@@ -67,7 +92,9 @@ impl Sketch {
             return;
         }
         self.template.push('$');
-        match self.name(text) {
+        let name = self.name(text);
+        self.label = "";
+        match name {
             Some(name) => {
                 self.used.push(name);
                 self.template.push_str(name);
@@ -89,7 +116,7 @@ impl Sketch {
         let looks = [
             (name_of_time(text).unwrap_or("msec"), name_of_time(text).is_some()),
             ("request", is_request(text)),
-            ("remote_addr", parse_address(text.as_bytes()).is_some()),
+            ("remote_addr", is_address(text) && is_client(self.label) == self.has_client),
             ("request_method", METHODS.contains(&text)),
             ("request_uri", text.starts_with('/')),
             ("server_protocol", text.starts_with("HTTP/")),
@@ -97,12 +124,38 @@ impl Sketch {
             ("body_bytes_sent", is_size),
             ("http_referer", text.starts_with("http://") || text.starts_with("https://")),
             ("http_authorization", is_sent),
-            ("http_x_api_key", shape::is_secretive(text.as_bytes())),
+            ("http_x_api_key", is_key(text)),
             ("http_user_agent", is_agent),
         ];
         let is_free = |name: &str| !self.used.contains(&name);
         looks.into_iter().find(|(name, fits)| *fits && is_free(name)).map(|(name, _)| name)
     }
+}
+
+/// Returns the name that the text begins with, as in `client=192.0.2.1`, and what follows its `=`. A `=` after that
+/// belongs to a query, or to the padding of base64.
+fn label(text: &str) -> Option<(&str, &str)> {
+    let (label, rest) = text.split_once('=')?;
+    let value = rest.split(SEPARATORS).next()?;
+    let is_name = label.starts_with(|c: char| c.is_ascii_alphabetic())
+        && label.len() <= MAX_LABEL
+        && label.bytes().all(|b| b.is_ascii_alphanumeric() || b"_-.".contains(&b));
+    (is_name && !value.is_empty() && !value.contains(['=', '&'])).then_some((label, rest))
+}
+
+fn is_client(label: &str) -> bool {
+    let bare = label.to_ascii_lowercase().replace(['_', '-'], "");
+    CLIENTS.contains(&bare.as_str())
+}
+
+fn is_address(text: &str) -> bool {
+    parse_address(text.as_bytes()).is_some()
+}
+
+/// Tells whether a column may hold a key: an address and a time may be as long and varied as one.
+fn is_key(text: &str) -> bool {
+    let is_other = is_address(text) || time::read(text.as_bytes()).is_some();
+    shape::is_secretive(text.as_bytes()) && !is_other
 }
 
 /// Shorter numbers are no seconds since 1970 of any year of interest.
@@ -149,6 +202,31 @@ mod tests {
             (
                 "2026-03-12 02:13:07,203.0.113.9,POST,/v1/x?a=1,200,15,Mozilla/5.0 (X11)",
                 "$time_iso8601,$remote_addr,$request_method,$request_uri,$status,$body_bytes_sent,$http_user_agent $column_1",
+            ),
+        ];
+        for (line, template) in cases {
+            assert_eq!(sketch(line.as_bytes()).as_deref(), Some(template));
+        }
+    }
+
+    #[test]
+    fn an_address_a_number_and_a_date_are_no_keys_and_names_name_a_client() {
+        let cases = [
+            (
+                "2026-03-12T02:00:00Z GET /v1/items 200 client=198.51.100.3 key=exk_5b1f0c92d7a8463e9c0fb7d1264e83a5",
+                "$time_iso8601 $request_method $request_uri $status client=$remote_addr key=$http_x_api_key",
+            ),
+            (
+                "2026-03-12T02:00:00Z|/v1/items|server=192.0.2.200|Remote-Addr=\"198.51.100.203\"|2026-03-12T02:00:01.123Z",
+                "$time_iso8601|$request_uri|server=$column_1|Remote-Addr=\"$remote_addr\"|$column_2",
+            ),
+            (
+                "2026-03-12T02:00:00Z|/v1/items|peering=198.51.100.203|2001:db8:1234:5678::9abc|12.5|198.51.100.203-203.0.113.254",
+                "$time_iso8601|$request_uri|peering=$remote_addr|$column_1|$column_2|$column_3",
+            ),
+            (
+                "2026-03-12T02:00:00Z|/v1/items|a=1&b=2|bGV0dGVycw==",
+                "$time_iso8601|$request_uri|$column_1|$column_2",
             ),
         ];
         for (line, template) in cases {
