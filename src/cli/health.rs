@@ -1,6 +1,7 @@
 //! What keeps the monitor from seeing, as `status` shows it: a line for each log, and for what logs share.
 
 use std::collections::BTreeMap;
+use std::io;
 use std::path::{Path, PathBuf};
 
 use anstyle::AnsiColor;
@@ -35,6 +36,8 @@ pub(super) struct Look<'a> {
     pub now: Timestamp,
     /// For how many seconds a stream has had bytes that were not read.
     pub lag: fn(&StreamStatus, Timestamp) -> i64,
+    /// Why a stream with such bytes cannot be opened by whoever asks: the daemon's user, or one who may do more.
+    pub fault: fn(&StreamStatus) -> Option<io::Error>,
 }
 
 impl Look<'_> {
@@ -77,8 +80,12 @@ impl Look<'_> {
         }
         let lag = streams.iter().map(|stream| (self.lag)(stream, self.now)).max();
         let limit = self.params.limit(Eye::Lag) / SECOND;
-        if let Some(lag) = lag.filter(|lag| *lag > limit) {
-            add("lag", format!("bytes have not been read for {lag} s"));
+        if let Some(fault) = streams.iter().find_map(|stream| (self.fault)(stream)) {
+            add("unreadable", format!("cannot be opened: {fault}"));
+        } else if let Some(lag) = lag.filter(|lag| *lag > limit) {
+            let why =
+                "it cannot be read, which the journal says, or faster lines come than are judged";
+            add("lag", format!("bytes have not been read for {lag} s: {why}"));
         } else if self.roll.is_late(&name) {
             add("lag", format!("bytes are read more than {limit} s after they were written"));
         }
@@ -211,6 +218,7 @@ mod tests {
                 params,
                 now,
                 lag: |_, _| 0,
+                fault: |_| None,
             })
         };
         let look = |outbox| look_by(outbox, &params);

@@ -1,6 +1,7 @@
 //! `status`: how the daemon is doing: what was read, what waits, what is lost.
 
 use std::fs::{File, Metadata};
+use std::io;
 use std::os::unix::fs::{FileExt, MetadataExt};
 use std::process::ExitCode;
 
@@ -66,6 +67,7 @@ pub(super) fn run(context: &mut Context) -> anyhow::Result<ExitCode> {
         params: &health,
         now,
         lag: |stream, now| lag(stream, size(stream), now),
+        fault,
     };
     let database = context.site.database();
     let lost = Damage::last(&database, now);
@@ -164,6 +166,23 @@ fn has_line(stream: &StreamStatus) -> bool {
     match file.read_at(&mut ahead, stream.position.offset) {
         Ok(n_read) => n_read > MAX_LINE || ahead.iter().take(n_read).any(|byte| *byte == b'\n'),
         Err(_) => true,
+    }
+}
+
+/// Returns why a stream that was not read to its end cannot be opened.
+fn fault(stream: &StreamStatus) -> Option<io::Error> {
+    let position = &stream.position;
+    match there(position) {
+        // Opening a pipe would wait for its writer.
+        Some(file) if file.is_file() && position.offset < size(stream) => {
+            File::open(&position.path).err()
+        }
+        Some(_) => None,
+        // In a folder that is closed nothing can be looked at.
+        None => {
+            let error = std::fs::metadata(&position.path).err();
+            error.filter(|error| error.kind() == io::ErrorKind::PermissionDenied)
+        }
     }
 }
 

@@ -4,6 +4,7 @@
 use std::fs;
 use std::os::unix::fs::PermissionsExt;
 use std::os::unix::process::CommandExt;
+use std::process::Command;
 use std::time::{SystemTime, UNIX_EPOCH};
 
 use rusqlite::{Connection, OpenFlags};
@@ -71,15 +72,20 @@ fn a_log_that_is_not_read_is_told_and_shown_until_it_is() {
     for entry in fs::read_dir(home.path("state")).unwrap() {
         give(entry.unwrap().path().to_str().unwrap());
     }
-    let daemon = home.run_with(&[], |command| {
+    let as_nobody = |command: &mut Command| {
         if is_root {
             command.uid(65_534).gid(65_534);
         }
-    });
+    };
+    let daemon = home.run_with(&[], as_nobody);
     // Before, a command of another user could be the one who makes the files beside the database.
     wait_until("it runs", || home.daemon_log().matches("Started.").count() == 2);
     wait_until("it is told", || told(&home, "health.lag_seconds").len() == 1);
-    assert_eq!(troubles(&home), ["lag"]);
+    assert_eq!(troubles(&home), [if is_root { "lag" } else { "unreadable" }]);
+    let mut status = home.command(&["status"]);
+    as_nobody(&mut status);
+    let status = String::from_utf8(status.output().unwrap().stdout).unwrap();
+    assert!(status.contains("/logs/a.log: cannot be opened: Permission denied"), "{status}");
     let alert = told(&home, "health.lag_seconds").remove(0);
     let path = home.path("logs/a.log").canonicalize().unwrap();
     assert_eq!(alert["principal"], format!("log:{}", path.display()));
