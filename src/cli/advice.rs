@@ -29,9 +29,9 @@ pub(super) fn explain(global: &Global, path: &Path, place: &Place) -> String {
     format!("{} explain {} {place}", program(global), quoted(path.as_os_str()))
 }
 
-/// Returns the command that checks everything.
-pub(super) fn check(global: &Global) -> String {
-    format!("{} check", program(global))
+/// Returns a command of plain words, as this one was called.
+pub(super) fn command(global: &Global, words: &str) -> String {
+    format!("{} {words}", program(global))
 }
 
 /// The program under the configuration and state of this command.

@@ -69,7 +69,7 @@ fn check(report: &mut Report, site: &Site, global: &Global) {
     for layer in site.atlas().status() {
         report.layer(&layer);
     }
-    mail(report, site);
+    mail(report, site, global);
     state(report, site);
     database(report, site);
 }
@@ -422,7 +422,7 @@ fn rules(report: &mut Report, site: &Site) {
     report.ok("rules", format!("{} rules, {held} examples hold", rules.rules().len()));
 }
 
-fn mail(report: &mut Report, site: &Site) {
+fn mail(report: &mut Report, site: &Site, global: &Global) {
     let Some(mail) = &site.config.mail else {
         report.warn("mail", "no [mail]: nobody is written to");
         return;
@@ -430,10 +430,8 @@ fn mail(report: &mut Report, site: &Site) {
     match mailer(mail, credentials().as_deref()) {
         Ok(mailer) => {
             let to = mailer.recipients().collect::<Vec<_>>().join(", ");
-            report.ok(
-                "mail",
-                format!("{} to {to}; `tokenwatch test-mail` sends one", mail.server.value),
-            );
+            let test = advice::command(global, "test-mail");
+            report.ok("mail", format!("{} to {to}; `{test}` sends one", mail.server.value));
         }
         Err(error) => match error.downcast_ref::<Faults>() {
             Some(faults) => report.faults("mail", faults),

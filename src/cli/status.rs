@@ -265,7 +265,7 @@ fn print_bad(
     };
     let path = print::safe(stream.position.path.to_string_lossy());
     let look = look_at(stream, streams, at.global);
-    let look = print::safe(look.unwrap_or_else(|| advice::check(at.global)));
+    let look = print::safe(look.unwrap_or_else(|| advice::command(at.global, "check")));
     let red = AnsiColor::Red.on_default();
     let share = percent(rejected, lines);
     printer.line(format_args!(

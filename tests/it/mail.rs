@@ -10,7 +10,7 @@ use mail_parser::{HeaderValue, MessageParser};
 use rusqlite::Connection;
 
 use crate::dump::assert_same;
-use crate::lines::paste;
+use crate::lines::{named_command, paste};
 use crate::program::{Home, PATIENCE, wait_until};
 use crate::smtp::{Message, Options, Script, SmtpServer};
 
@@ -181,6 +181,17 @@ fn the_commands_of_a_mail_find_the_state_of_its_daemon() {
         assert!(output.status.success(), "{command}: {error}");
     }
     assert!(daemon.terminate().success());
+}
+
+#[test]
+fn the_command_that_check_names_sends_a_test_mail() {
+    let server = SmtpServer::start(options());
+    let home = home(&server, &config(&server, ""));
+    let checked = home.print(&["check"]);
+    let line = checked.lines().find(|line| line.contains("sends one")).unwrap();
+    let output = paste(&home, &format!("cd / && {}", named_command(line)));
+    assert!(output.status.success(), "{}", String::from_utf8_lossy(&output.stderr));
+    assert_eq!(server.messages().len(), 1);
 }
 
 #[test]

@@ -270,6 +270,9 @@ fn commands(incident: &Incident, alerts: &[Alert], host: &Host) -> Vec<(String, 
         let check = "which format each log is read in, and the first line that does not fit";
         commands.push((host.command("check"), check));
     }
+    if heaviest.is_some_and(|alert| alert.facts.contains_key("health.mail_minutes")) {
+        commands.push((host.command("status"), "how many mails wait, and the last error"));
+    }
     if is_shell_word(&incident.id) {
         commands.extend(words_on(incident, heaviest, host));
         let show = host.command(&format!("alerts show {}", incident.id));

@@ -125,6 +125,12 @@ fn nobody_is_asked_to_revoke_what_is_revoked_or_a_decoy() {
 }
 
 #[test]
+fn where_mails_wait_the_command_that_says_why_is_named() {
+    let told = told(&[("health.mail_minutes", Value::Int(70))], &[]);
+    assert!(told.contains("  tokenwatch status\n"), "{told}");
+}
+
+#[test]
 fn of_a_log_or_a_source_nothing_is_said_to_be_learned() {
     for principal in ["log:/var/log/nginx/access.log", "source:203.0.113.0/24"] {
         let alert = Alert { token: None, principal: principal.into(), ..sample::alert() };

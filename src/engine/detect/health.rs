@@ -318,7 +318,7 @@ pub fn strained(strain: &Strain) -> Facts {
         Eye::Mail => {
             let minutes = micros / MINUTE;
             let text = format!(
-                "the oldest mail has waited for {minutes} min: `tokenwatch status` has the last error"
+                "the oldest mail has waited for {minutes} min: `status` has the last error"
             );
             ("health.mail_minutes", Value::Int(minutes), text)
         }
