@@ -88,8 +88,8 @@ pub struct Rules {
     pub at_once: Level,
     /// When the digest goes out, in UTC.
     pub digest: NaiveTime,
-    /// No more mails than this go out in any hour, and one digest of what is beyond them. A quarter is kept for what is
-    /// critical, so that a flood of lesser alerts cannot hold it up.
+    /// No more mails than this go out in any hour, and one digest of what is beyond them. A quarter, rounded down, is kept for
+    /// what is critical, so that a flood of lesser alerts cannot hold it up.
     pub max_per_hour: u32,
 }
 
@@ -156,6 +156,8 @@ impl Pump {
     ) -> Result<Vec<&'a Outgoing>, StoreError> {
         let mut room = self.room(now)?;
         let reserve = usize::try_from(self.rules.max_per_hour / 4).unwrap_or(0);
+        let n_critical = incidents.iter().filter(|mail| mail.is_critical).count();
+        let are_all_critical_sent = n_critical <= room;
         let mut told = None;
         if room < incidents.len() + reserve {
             told = Some(self.store.rules_told_since(now.plus(-ONE_A_RULE))?);
@@ -168,8 +170,11 @@ impl Pump {
             }
             let is_shared = matches!(mail.about, About::Storm { .. });
             let is_told = told.as_ref().is_some_and(|told| told.contains(&mail.rule));
-            let is_full = room <= if mail.is_urgent { 0 } else { reserve };
-            if is_full || is_shared || is_told || waiting.contains(&mail.principal) {
+            // What is critical waits for nothing that is not, and goes ahead of what waits for the digest.
+            let is_ahead = mail.is_critical && are_all_critical_sent;
+            let is_full = room <= if mail.is_critical { 0 } else { reserve };
+            let is_behind = is_told || waiting.contains(&mail.principal);
+            if is_full || is_shared || is_behind && !is_ahead {
                 // What is about many is in no order with anything.
                 waiting.extend(Some(mail.principal.clone()).filter(|name| !name.is_empty()));
                 rest.push(mail);

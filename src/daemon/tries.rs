@@ -91,7 +91,7 @@ mod tests {
             message_id: "storm.0".into(),
             principal: "".into(),
             rule: "".into(),
-            is_urgent: false,
+            is_critical: false,
             about,
             created: Timestamp(0),
             due: Timestamp(0),

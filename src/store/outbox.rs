@@ -28,8 +28,8 @@ pub struct Outgoing {
     pub principal: SmolStr,
     /// The rule of the heaviest alert that it tells of; empty if about many.
     pub rule: SmolStr,
-    /// Something critical is to be told of the same principal.
-    pub is_urgent: bool,
+    /// It tells of something critical.
+    pub is_critical: bool,
     /// What it tells of.
     pub about: About,
     /// When it was queued.
@@ -88,7 +88,9 @@ impl Reader {
                    EXISTS (
                      SELECT 1 FROM outbox AS other JOIN incident ON incident.id = other.incident
                      WHERE other.state = 'waiting' AND other.principal = mail.principal
-                       AND incident.level >= :critical) AS urgent
+                       AND incident.level >= :critical) AS urgent,
+                   coalesce((SELECT level FROM incident WHERE id = mail.incident), 0) >= :critical
+                     AS critical
                  FROM outbox AS mail
                  WHERE state = 'waiting' AND due <= :now AND NOT EXISTS (
                    SELECT 1 FROM outbox AS earlier
@@ -344,7 +346,7 @@ fn outgoing(row: &Row<'_>) -> rusqlite::Result<Outgoing> {
             message_id: SmolStr::default(),
             principal: SmolStr::default(),
             rule: SmolStr::default(),
-            is_urgent: false,
+            is_critical: false,
             about: About::Illegible,
             created: row.get("created")?,
             due: row.get("due")?,
@@ -373,7 +375,7 @@ fn legible_outgoing(row: &Row<'_>) -> rusqlite::Result<Outgoing> {
         message_id: get_text(row, "message_id")?,
         principal: get_text(row, "principal")?,
         rule: get_text(row, "rule")?,
-        is_urgent: row.get("urgent")?,
+        is_critical: row.get("critical")?,
         about,
         created: row.get("created")?,
         due: row.get("due")?,

@@ -38,15 +38,16 @@ fn judge(case: &Case<'_>, told: &mut Told, facts: &mut Facts) {
     if is_young || habit * 100.0 > params.habit_percent * days {
         return;
     }
+    // Whoever has been told of a stranger knows him, as with the score.
+    let period = i64::from(stats::whole(case.params.profile.score.actor_repeat_days)) * DAY;
+    if told.tell(turn.stranger, case.placed.usage.time, period).is_none() {
+        return;
+    }
     let place = case.placed.place;
     let here = name(place.country.map(|country| country.to_smolstr()), place.asn);
     let there = name(turn.country.map(|country| country.to_smolstr()), turn.network);
     // This use may be the owner's: who reads an alert has to know which of the two to look at.
-    let is_stranger_here = signals.evidence.identity() >= case.params.profile.learning.hold;
-    let (known, unknown) = if is_stranger_here { (&there, &here) } else { (&here, &there) };
-    if !is_news(case, told, unknown) {
-        return;
-    }
+    let (known, unknown) = if turn.is_stranger_here { (&there, &here) } else { (&here, &there) };
     let within = match turn.minutes {
         0 => "a minute".to_owned(),
         minutes => counted(u32::try_from(minutes).unwrap_or(u32::MAX), "minute"),
@@ -64,13 +65,6 @@ fn judge(case: &Case<'_>, told: &mut Told, facts: &mut Facts) {
     state(facts, "concurrent.days", Value::Float(habit));
     usual(facts, "concurrent.minutes", Value::Float(params.window_minutes));
     because(facts, NAME, 0.0, text);
-}
-
-/// Whoever has been told of a stranger knows him, as with the score.
-fn is_news(case: &Case<'_>, told: &mut Told, stranger: &str) -> bool {
-    let days = case.params.profile.score.actor_repeat_days;
-    let key = stats::key(&[NAME.as_bytes(), stranger.as_bytes()]);
-    told.tell(key, case.placed.usage.time, i64::from(stats::whole(days)) * DAY).is_some()
 }
 
 /// `DE (AS64500)`, `AS64500`, `another network`.

@@ -149,9 +149,13 @@ impl Subjects {
     /// Opens a subject; if that is one too many, the one that was opened first rests.
     fn open(&mut self, at: usize) -> Option<&mut Subject> {
         if let State::Resting { blob, .. } = &self.slots.get(at)?.state {
-            self.n_resting_bytes -= blob.len();
-            // What was packed here can be unpacked: only nothing cannot.
-            let subject = Box::new(Subject::decode(blob).unwrap_or_default());
+            let n_bytes = blob.len();
+            let subject = match n_bytes {
+                0 => Box::default(),
+                // What was packed here can be unpacked. Could it not, it would stay as it is, and not begin anew.
+                _ => Box::new(Subject::decode(blob).ok()?),
+            };
+            self.n_resting_bytes -= n_bytes;
             self.slots.get_mut(at)?.state = State::Open(subject);
             self.open.push_back(at);
             if self.open.len() > self.most_open {

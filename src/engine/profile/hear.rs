@@ -37,7 +37,7 @@ impl Profile {
 
     fn trust(&mut self, word: &Word, params: &Params, taught: &mut Taught) {
         // Of whom somebody else is nothing was said.
-        self.told_score = Voice::default();
+        (self.told_score, self.story) = (Voice::default(), None);
         for seen in &word.actors {
             let keys = seen.keys();
             for (family, key) in values(&keys) {
@@ -79,6 +79,7 @@ impl Profile {
             self.fix = None;
         }
         // Should it come back, that is news.
+        self.forget_turns(keys.network, keys.prefix);
         for actor in self.actors.known_as(&keys) {
             (actor.days, actor.told) = (0, Voice::default());
         }

@@ -66,6 +66,11 @@ impl Told {
         is_sane.then(|| Timestamp(last.saturating_mul(MINUTE)))
     }
 
+    /// Has something be news when it happens next.
+    pub(super) fn forget(&mut self, key: u32) {
+        self.0.retain(|telling| telling.key != key);
+    }
+
     fn push(&mut self, telling: Telling) {
         if self.0.len() >= Self::SLOTS {
             let oldest = self.0.iter().enumerate().min_by_key(|(_, telling)| telling.minute);

@@ -12,7 +12,7 @@ use crate::engine::geo::Country;
 use crate::engine::profile::Profile;
 use crate::engine::profile::params::{Concurrent, Params};
 use crate::engine::profile::signals::{Signals, country_of};
-use crate::engine::stats::{Days, whole};
+use crate::engine::stats::{Days, key, whole};
 use crate::engine::time::SECOND;
 
 /// A network, in 24 bits: two that clash do no harm.
@@ -58,6 +58,12 @@ impl Net {
             2 => Self::V4(number),
             _ => Self::V6(number),
         }
+    }
+
+    /// What it is known again by where something was told of it.
+    fn key(self) -> u32 {
+        let (sort, number) = self.parts();
+        key(&[b"turn", &[sort], &number.to_le_bytes()])
     }
 
     /// Tells whether it is certainly another network. Where operators are unknown, addresses of both
@@ -145,6 +151,10 @@ pub struct Turn {
     pub network: Option<u32>,
     /// Whether one of both is known and the other is somebody else's, as far as is known.
     pub is_strange: bool,
+    /// Whether this one is somebody else's.
+    pub is_stranger_here: bool,
+    /// What the network of the one that is somebody else's is known again by.
+    pub stranger: u32,
     /// On how many of the past days places took turns, of so many, both faded.
     pub days: (f64, f64),
 }
@@ -228,8 +238,16 @@ impl Profile {
                 _ => None,
             },
             is_strange: run.is_strange != there.is_strange,
+            is_stranger_here: run.is_strange,
+            stranger: if run.is_strange { run.net } else { there.net }.key(),
             days: (self.turns.habit.get(), self.days.get()),
         })
+    }
+
+    /// Has the turns that a network takes be news again.
+    pub(super) fn forget_turns(&mut self, network: Option<u32>, prefix: Option<u32>) {
+        let net = Net::of(network, prefix);
+        net.iter().for_each(|net| self.told.forget(net.key()));
     }
 
     /// Notes where an accepted usage came from, and the day if known places took turns.

@@ -437,6 +437,34 @@ fn another_stranger_is_told_though_the_one_before_was_expected() {
 }
 
 #[test]
+fn each_stranger_who_takes_turns_is_told_and_again_once_that_is_confirmed() {
+    let agent = Agent { family: "wget".into(), version: "1.21".into() };
+    let client = Some("198.51.100.7".parse().unwrap());
+    let other = |micros| Usage { client, agent: agent.clone(), ..own(1, micros) };
+    let past = || (0..20).map(|n| own(1, n * DAY));
+    let at = |day: i64, minute: i64| day * DAY + minute * MINUTE;
+    let in_turns = |day: i64| {
+        [
+            own(1, at(day, 0)),
+            stranger(1, at(day, 2)),
+            own(1, at(day, 4)),
+            other(at(day, 6)),
+            own(1, at(day, 8)),
+        ]
+    };
+    let told = |days: &[i64], words: &[Word]| {
+        let usages: Vec<Usage> = past().chain(days.iter().flat_map(|day| in_turns(*day))).collect();
+        let books = judged_with(&usages, words);
+        books.alerts.iter().filter(|alert| alert.rule.name == "concurrent-use").count()
+    };
+    // Both within the hour, at the owner's use.
+    assert_eq!((told(&[20], &[]), told(&[20, 22], &[])), (2, 2));
+    let first: Vec<Usage> = past().chain(in_turns(20)).collect();
+    let confirmed = word(&judged(&first), 1, Verdict::Confirmed, 21);
+    assert_eq!(told(&[20, 22], &[confirmed]), 4);
+}
+
+#[test]
 fn a_quiet_site_with_a_budget_hears_of_less() {
     let threshold = |alerts: &[Alert]| {
         let unusual = alerts.iter().find(|alert| alert.rule.name == "unusual-use").unwrap();
