@@ -259,7 +259,8 @@ fn commands(incident: &Incident, alerts: &[Alert], host: &Host) -> Vec<(String, 
         let id = token.id.to_string();
         let name = if is_shell_word(&token.name) { token.name.as_str() } else { &id };
         commands.push((host.command(&format!("history {name}")), "everything that this token did"));
-        if !alerts.iter().any(is_about_end) {
+        let is_of_it = |alert: &&Alert| alert.token.as_ref().is_some_and(|of| of.id == token.id);
+        if !alerts.iter().filter(is_of_it).any(is_about_end) {
             commands.push((
                 host.command(&format!("tokens revoke {id}")),
                 "after revoking it where it was issued: later use is then an alert",
@@ -281,7 +282,8 @@ fn commands(incident: &Incident, alerts: &[Alert], host: &Host) -> Vec<(String, 
     commands
 }
 
-/// Tells whether it is about a token that is revoked already, or a decoy, which opens nothing.
+/// Tells whether it is about a token that is revoked already, or a decoy, which opens nothing. That says nothing of
+/// the principal's other tokens: a thief may try an old one beside one that works.
 fn is_about_end(alert: &Alert) -> bool {
     ["revoked.seconds", "dead.seconds", "decoy.used"]
         .iter()

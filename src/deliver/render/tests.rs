@@ -4,6 +4,7 @@ use smol_str::SmolStr;
 
 use crate::deliver::sample::{self, HOSTILE, NOW};
 use crate::engine::alert::{Alert, Incident, Level, Value};
+use crate::engine::secret::TokenId;
 use crate::engine::time::MINUTE;
 
 use super::*;
@@ -122,6 +123,19 @@ fn nobody_is_asked_to_revoke_what_is_revoked_or_a_decoy() {
         let told = told(&[(fact, Value::Bool(true))], &[]);
         assert!(!told.contains("tokens revoke") && told.contains("history"), "{told}");
     }
+}
+
+#[test]
+fn a_live_token_is_to_be_revoked_though_another_of_the_incident_is_dead() {
+    let ended = [(SmolStr::new("dead.seconds"), Value::Int(60))];
+    let mut dead = Alert { facts: ended.into(), ..sample::earlier() };
+    let told = |dead: &Alert| {
+        let alerts = [sample::alert(), dead.clone()];
+        incident(&sample::incident(), &alerts, &context(&[])).text
+    };
+    assert!(!told(&dead).contains("tokens revoke"), "one token: {}", told(&dead));
+    dead.token.as_mut().unwrap().id = TokenId([1; 16]);
+    assert!(told(&dead).contains("tokens revoke tw1_e7e7"), "{}", told(&dead));
 }
 
 #[test]
