@@ -165,6 +165,8 @@ fn the_subject_says_what_is_wrong_with_a_log_and_what_was_not_allowed() {
     };
     let health = named("monitor-health", "Log that cannot be read", "health.rejected");
     assert!(health.ends_with(": log that cannot be read"), "{health}");
+    let own = named("monitor-health", "Überwachung steht still", "health.rejected");
+    assert!(own.ends_with(": überwachung steht still"), "{own}");
     let pinned = named("new-network", "", "pinned.network");
     assert!(pinned.ends_with(": network not allowed"), "{pinned}");
 }

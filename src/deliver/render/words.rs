@@ -195,7 +195,9 @@ fn kind(alert: &Alert) -> String {
     match alert.rule.name.as_str() {
         "monitor-health" if !alert.rule.title.is_empty() => {
             let title = plain(&alert.rule.title, MAX_TITLE);
-            title.get(..1).map(str::to_lowercase).unwrap_or_default() + title.get(1..).unwrap_or("")
+            let mut letters = title.chars();
+            let first = letters.next().into_iter().flat_map(char::to_lowercase);
+            first.collect::<String>() + letters.as_str()
         }
         "new-country" if has("pinned.country") => "country not allowed".to_owned(),
         "new-network" if has("pinned.network") => "network not allowed".to_owned(),
