@@ -127,6 +127,26 @@ fn alerts_of_a_rule_that_never_was_are_not_just_none() {
 }
 
 #[test]
+fn a_rule_that_is_disabled_or_gone_is_no_slip_where_alerts_are_listed() {
+    let home = Home::new("[rules]\ndir = \"rules\"\ndisable = [\"silence\"]\n");
+    fs::create_dir(home.path("rules")).unwrap();
+    let rule = "title: A read\nid: 5f3c1c52-7c4f-4a52-9a1e-3c6d1f0b7a11\nname: a-read\n\
+        logsource: { product: tokenwatch }\n\
+        detection:\n  selection:\n    cs-method: GET\n  condition: selection\nlevel: high\n";
+    fs::write(home.path("rules/own.yml"), rule).unwrap();
+    home.append("logs/access.log", LINE);
+    home.print(&["replay", "--save", "logs/access.log"]);
+    fs::remove_file(home.path("rules/own.yml")).unwrap();
+    let list = |rule: &str, level: &str, status: i32| {
+        said(&home, &["alerts", "list", "--rule", rule, "--level", level], status)
+    };
+    assert!(list("a-read", "high", 0).contains("a-read"));
+    assert_eq!(list("a-read", "critical", 0), "no alerts\n");
+    assert_eq!(list("silence", "low", 0), "no alerts\n");
+    assert!(list("a-raed", "low", 2).contains("no rule is named \"a-raed\""));
+}
+
+#[test]
 fn a_word_on_an_alert_is_one_of_two() {
     let told = said(&home(), &["alerts", "ack", "al_1"], 2);
     assert!(told.contains("<--expected|--confirmed>"), "{told}");

@@ -11,6 +11,7 @@ use std::process::ExitCode;
 
 use anyhow::bail;
 use serde_json::{Value as Json, json};
+use smol_str::SmolStr;
 
 use crate::cli::advice::{self, Place};
 use crate::cli::args::{Alerts, AlertsList, Global};
@@ -20,6 +21,7 @@ use crate::cli::print::{self, Printer};
 use crate::cli::tokens::field;
 use crate::cli::{Context, state, table, when};
 use crate::clock::now;
+use crate::daemon::site::Site;
 use crate::deliver::stdout::alert_json;
 use crate::engine::alert::{Alert, Level};
 use crate::engine::line::StreamId;
@@ -67,9 +69,8 @@ fn list(context: &mut Context, options: &AlertsList) -> anyhow::Result<()> {
         }
     }
     let alerts = reader.alerts(&filter)?;
-    if alerts.is_empty() {
-        // Alerts of a rule that is gone are still found.
-        options.rule.as_ref().map_or(Ok(()), |name| mute::known_rule(&context.site, name))?;
+    if let (true, Some(rule)) = (alerts.is_empty(), &options.rule) {
+        refuse_slip(&context.site, &reader, rule)?;
     }
     let printer = &mut context.printer;
     if printer.is_json() {
@@ -87,6 +88,17 @@ fn list(context: &mut Context, options: &AlertsList) -> anyhow::Result<()> {
         writeln!(anstream::stderr(), "{} shown; -n for more", options.limit)?;
     }
     Ok(())
+}
+
+/// Refuses the name of a rule that no alert can have. A rule that is disabled or gone may have left some, of
+/// another time or level than was asked for.
+fn refuse_slip(site: &Site, reader: &Reader, rule: &SmolStr) -> anyhow::Result<()> {
+    let any = AlertFilter { rule: Some(rule.clone()), limit: Some(1), ..AlertFilter::default() };
+    let is_disabled = site.config.rules.disable.iter().any(|name| name.value == **rule);
+    if is_disabled || !reader.alerts(&any)?.is_empty() {
+        return Ok(());
+    }
+    mute::known_rule(site, rule)
 }
 
 fn wide(alerts: &[StoredAlert]) -> comfy_table::Table {
