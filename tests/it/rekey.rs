@@ -157,6 +157,25 @@ fn a_key_that_could_be_guessed_is_refused_and_can_be_replaced() {
 }
 
 #[test]
+fn a_key_that_is_cut_is_another_key() {
+    let home = Home::new(CONFIG);
+    let id = || {
+        let output = home.output_with(&["tokens", "id", "-"], "exk-a-0123456789abcdef");
+        assert!(output.status.success(), "{output:?}");
+        output.stdout
+    };
+    let whole = id();
+    assert_eq!(id(), whole);
+    let key = fs::read(home.path("state/seal.key")).unwrap();
+    for length in [16, 63] {
+        fs::write(home.path("state/seal.key"), &key[..length]).unwrap();
+        assert_ne!(id(), whole, "{length} bytes");
+    }
+    fs::write(home.path("state/seal.key"), &key[..64]).unwrap();
+    assert_eq!(id(), whole, "only the line end is gone");
+}
+
+#[test]
 fn the_key_stays_while_a_daemon_runs_and_where_there_is_no_database() {
     let home = Home::new(CONFIG);
     assert_eq!(home.output(&["tokens", "rekey", "--yes"]).status.code(), Some(70));
