@@ -282,8 +282,8 @@ fn parse_file(file: &str, text: &str) -> (Vec<(Rule, SigmaRule)>, Vec<RuleFault>
     for sigma in collection.rules {
         match rule_of(file, &sigma) {
             Ok(rule) => rules.push((rule, sigma)),
-            Err(Wrong(wrong)) => faults.extend(wrong.into_iter().map(|(key, message)| RuleFault {
-                line: line_of_key(text, &key),
+            Err(Wrong(wrong)) => faults.extend(wrong.into_iter().map(|(at, message)| RuleFault {
+                line: line_at(text, &at),
                 ..fault(format!("rule {:?}: {message}", sigma.title))
             })),
         }
@@ -309,14 +309,22 @@ fn line_of(message: &str) -> usize {
     after.chars().take_while(char::is_ascii_digit).collect::<String>().parse().unwrap_or(0)
 }
 
-/// What is wrong with a rule, each with the key that it stands at.
+/// Where in a rule a fault stands.
+enum At {
+    /// At a key of the rule itself.
+    Key(String),
+    /// At a field that `detection` names.
+    Field(String),
+}
+
+/// What is wrong with a rule, each with where it stands.
 #[derive(Default)]
-struct Wrong(Vec<(String, String)>);
+struct Wrong(Vec<(At, String)>);
 
 impl Wrong {
     /// Notes what is wrong, so that the rest is looked at too.
     fn keep<T>(&mut self, key: &str, read: Result<T, String>) -> Option<T> {
-        read.map_err(|message| self.0.push((key.to_owned(), message))).ok()
+        read.map_err(|message| self.0.push((At::Key(key.to_owned()), message))).ok()
     }
 }
 
@@ -333,10 +341,11 @@ fn rule_of(file: &str, sigma: &SigmaRule) -> Result<Rule, Wrong> {
     });
     let level = wrong.keep("level", level);
     for key in sigma.custom_attributes.keys().filter(|key| !OWN_KEYS.contains(&key.as_str())) {
-        wrong.0.push((key.clone(), unknown_key(key)));
+        wrong.0.push((At::Key(key.clone()), unknown_key(key)));
     }
     let about = wrong.keep("logsource", check_source(sigma));
-    wrong.0.extend(about.into_iter().flat_map(|of| view::check_fields(&sigma.detection, of)));
+    let fields = about.into_iter().flat_map(|of| view::check_fields(&sigma.detection, of));
+    wrong.0.extend(fields.map(|(field, message)| (At::Field(field), message)));
     let per = wrong.keep("once_per", attribute(sigma, "once_per"));
     let within = wrong.keep("within", within_of(sigma));
     let examples = wrong.keep("examples", attribute(sigma, "examples"));
@@ -392,17 +401,37 @@ fn unknown_key(key: &str) -> String {
     format!("unknown key `{key}`{}", hint.unwrap_or_default())
 }
 
-/// Returns the line, counted from 1, that is the only one to begin with a key; 0 if none is.
-fn line_of_key(text: &str, key: &str) -> usize {
-    let is_key = |line: &str| {
-        let line = line.trim_start_matches([' ', '-', '"', '\'']);
-        line.strip_prefix(key).is_some_and(|rest| rest.starts_with([':', '|', '"', '\'']))
+/// Returns the line, counted from 1, that is the only one to begin with what a fault stands at; 0 if none is, or if
+/// the file has several documents: the parser does not tell which of them a rule is from.
+fn line_at(text: &str, at: &At) -> usize {
+    let lines = (1..).zip(text.lines());
+    let found: Vec<(usize, &str)> = match at {
+        _ if !is_one_document(text) => Vec::new(),
+        At::Key(key) => lines.filter(|(_, line)| begins_with(line, key)).collect(),
+        At::Field(field) => lines
+            .skip_while(|(_, line)| !begins_with(line, "detection"))
+            .skip(1)
+            .take_while(|(_, line)| line.is_empty() || line.starts_with([' ', '#']))
+            .filter(|(_, line)| begins_with(line.trim_start_matches([' ', '-']), field))
+            .collect(),
     };
-    let mut lines = (1..).zip(text.lines()).filter(|(_, line)| is_key(line));
-    match (lines.next(), lines.next()) {
-        (Some((number, _)), None) => number,
+    match found.as_slice() {
+        [(number, _)] => *number,
         _ => 0,
     }
+}
+
+/// Tells whether a text has no mark between documents (YAML 1.2.2, section 9.1) but one above all else.
+fn is_one_document(text: &str) -> bool {
+    let is_above = |line: &&str| line.trim().is_empty() || line.starts_with(['#', '%']);
+    let mut below = text.lines().skip_while(is_above).skip(1);
+    below.all(|line| !line.starts_with("---") && !line.starts_with("..."))
+}
+
+/// Tells whether a line begins, without a space before it, with a key, in quotes or not.
+fn begins_with(line: &str, key: &str) -> bool {
+    let rest = line.trim_start_matches(['"', '\'']).strip_prefix(key);
+    rest.is_some_and(|rest| rest.starts_with([':', '|', '"', '\'']))
 }
 
 /// Checks that a rule is for us: for tokenwatch, or for the logs of web servers and proxies in general,

@@ -218,6 +218,30 @@ fn all_that_is_wrong_with_a_rule_is_told_where_it_stands() {
 }
 
 #[test]
+fn no_fault_is_placed_at_a_line_of_another_rule_or_of_another_key() {
+    let id = format!("id: {ID}\n");
+    let related = format!("related:\n  - {id}    type: derived\n");
+    let nameless = rule("name: own\n", "");
+    let other = rule(ID, "6d0c0f53-5a0e-4f3b-8f0e-1b7f0a4c9e21");
+    let two = format!("# Two.\n---\n{nameless}---\n{other}");
+    let field = rule("new.country:", "level:").replace("level: high", "level: hihg");
+    for (text, expected) in [
+        (rule(&id, &related), "own.yml: rule \"Own\": `id` has to be a UUID"),
+        (two, "own.yml: rule \"Own\": `name` has to be"),
+        (
+            format!("---\n{}", rule("level: high", "level: hihg")),
+            "own.yml:10: rule \"Own\": `level`",
+        ),
+        (field.clone(), "own.yml:9: rule \"Own\": `level` has to be"),
+        (field, "own.yml:7: rule \"Own\": unknown field or fact `level`"),
+    ] {
+        let (_, faults) = set(&[("own.yml", &text)], &[]);
+        let is_told = |fault: &String| fault.starts_with(expected);
+        assert!(faults.iter().any(is_told), "{expected}: {faults:#?}");
+    }
+}
+
+#[test]
 fn rules_for_web_servers_and_proxies_are_for_us_too() {
     for source in
         ["product: tokenwatch, category: token_activity", "category: webserver", "category: proxy"]
