@@ -157,7 +157,7 @@ impl Pump {
         let mut room = self.room(now)?;
         let reserve = usize::try_from(self.rules.max_per_hour / 4).unwrap_or(0);
         let n_critical = incidents.iter().filter(|mail| mail.is_critical).count();
-        let are_all_critical_sent = n_critical <= room;
+        let has_room_for_critical = n_critical <= room;
         let mut told = None;
         if room < incidents.len() + reserve {
             told = Some(self.store.rules_told_since(now.plus(-ONE_A_RULE))?);
@@ -171,7 +171,7 @@ impl Pump {
             let is_shared = matches!(mail.about, About::Storm { .. });
             let is_told = told.as_ref().is_some_and(|told| told.contains(&mail.rule));
             // What is critical waits for nothing that is not, and goes ahead of what waits for the digest.
-            let is_ahead = mail.is_critical && are_all_critical_sent;
+            let is_ahead = mail.is_critical && has_room_for_critical;
             let is_full = room <= if mail.is_critical { 0 } else { reserve };
             let is_behind = is_told || waiting.contains(&mail.principal);
             if is_full || is_shared || is_behind && !is_ahead {
