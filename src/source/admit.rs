@@ -5,6 +5,7 @@
 //! at one moment: a look while names change could miss an older file, and nothing older is looked for
 //! once a younger one is known.
 
+use std::cmp::Ordering;
 use std::collections::{BTreeMap, BTreeSet};
 use std::io;
 use std::path::{Path, PathBuf};
@@ -18,11 +19,15 @@ use super::tail::Tail;
 
 /// Order among the files of one log, oldest first: by when the content began, then by when it was last
 /// changed, since both may be the same in one tick of the file system's clock, then by name.
-type Age = (i64, i64, Youth, PathBuf);
+type Age = (i64, i64, (Youth, PathBuf));
 
 fn age(found: &Found) -> Age {
-    let youth = rotation::youth(found.path.file_name().unwrap_or_default());
-    (found.seen.began(), found.seen.modified, youth, found.path.clone())
+    (found.seen.began(), found.seen.modified, name_of(found))
+}
+
+/// Returns the order of files by their names alone, oldest first.
+pub(super) fn name_of(found: &Found) -> (Youth, PathBuf) {
+    (rotation::youth(found.path.file_name().unwrap_or_default()), found.path.clone())
 }
 
 /// The youngest known file of a log of which no known file stands under the watched name.
@@ -296,7 +301,7 @@ impl Follower {
             // Beside its original it is still being made.
             let original = found.path.with_extension("");
             let is_whole = !siblings.iter().any(|found| found.path == original);
-            is_whole && front.modified > 0 && seen.modified > front.modified
+            is_whole && front.modified > 0 && self.is_later(found, front.modified, siblings)
         } else {
             let known_name = known.resolved.file_name().unwrap_or_default();
             let is_named = known.place == Place::Rotated;
@@ -309,6 +314,23 @@ impl Follower {
             && rotation::origins(name).iter().any(|name| home.file_name() == Some(name))
             && self.source_listing(found).is_none()
             && !self.tails.iter().any(|tail| tail.identity() == seen.identity)
+    }
+
+    /// Tells whether a compressed file was written to after a time at which a known one was. Of files of one tick of the
+    /// clock, those are later that have younger names than all of that time that are known.
+    fn is_later(&self, found: &Found, known: i64, siblings: &[Found]) -> bool {
+        let kept = found.seen.modified;
+        let is_known = |one: &&Found| {
+            rotation::as_kept(one.seen.modified, kept) == kept
+                && self.tails.iter().any(|tail| tail.identity() == one.seen.identity)
+        };
+        match kept.cmp(&rotation::as_kept(known, kept)) {
+            Ordering::Less => false,
+            Ordering::Greater => true,
+            Ordering::Equal => {
+                siblings.iter().filter(is_known).all(|known| name_of(known) < name_of(found))
+            }
+        }
     }
 
     /// Admits a sibling of a file; returns its index.

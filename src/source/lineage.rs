@@ -9,6 +9,7 @@ use std::fs::File;
 use std::io;
 use std::path::Path;
 
+use super::admit::name_of;
 use super::discover::{Folders, Found};
 use super::follow::{Drain, Follower, Place};
 use super::old::OldFile;
@@ -267,13 +268,14 @@ impl Follower {
             rotation::is_compressed(&found.path)
                 && !siblings.iter().any(|one| one.path == found.path.with_extension(""))
         };
-        let is_later = |found: &&Found| is_made(found) && found.seen.modified >= known;
+        let known_as = |found: &Found| rotation::as_kept(known, found.seen.modified);
+        let is_later = |found: &&Found| is_made(found) && found.seen.modified >= known_as(found);
         let mut later: Vec<&Found> = siblings.iter().filter(is_later).collect();
-        later.sort_by_key(|found| found.seen.modified);
+        later.sort_by_cached_key(|found| (found.seen.modified, name_of(found)));
         for found in later {
             if self.tails.iter().any(|tail| tail.identity() == found.seen.identity) {
                 // Of two files of one tick of the clock it may be the other: nothing is noted that a later run believes.
-                if found.seen.modified == known {
+                if found.seen.modified == known_as(found) {
                     return Some(found.clone());
                 }
             } else if self.unpack_unread(at, found) {

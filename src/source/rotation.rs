@@ -178,6 +178,13 @@ pub(super) fn is_compressed(path: &Path) -> bool {
     COMPRESSED.iter().any(|ending| name.ends_with(ending))
 }
 
+/// Returns a time (ns since 1970) as a compressed file has it that is of the time `kept`. Some programs keep whole seconds
+/// of the original's: bzip2 1.0.8 sets it by utime(2).
+pub(super) const fn as_kept(time: i64, kept: i64) -> i64 {
+    let has_rest = kept.rem_euclid(1_000_000_000) != 0;
+    if has_rest { time } else { time.saturating_sub(time.rem_euclid(1_000_000_000)) }
+}
+
 /// Returns the name that a rotated log had before it was rotated: `access.log` for `access.log.1`,
 /// `access.log-20260101.gz`, `access-2026-01-01.log` and for itself.
 ///

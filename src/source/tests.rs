@@ -66,6 +66,13 @@ impl Bench {
         OpenOptions::new().append(true).open(path).unwrap().set_modified(time).unwrap();
     }
 
+    /// Has a file be of so many thousandths after the one second.
+    fn set_time(&self, name: &str, millis: u64) {
+        let time = SystemTime::UNIX_EPOCH + Duration::from_millis(2_000_000_000_000 + millis);
+        let file = OpenOptions::new().append(true).open(self.path(name));
+        file.unwrap().set_modified(time).unwrap();
+    }
+
     fn write(&mut self, name: &str, text: impl AsRef<[u8]>) {
         let path = self.path(name);
         let mut file = OpenOptions::new().append(true).create(true).open(&path).unwrap();
@@ -494,6 +501,67 @@ fn files_that_were_compressed_unseen_are_read_once_whatever_was_committed_of_you
         bench.rest();
         assert_eq!(bench.take(), ["one", "two", "three", "four", "five", "six"], "{n_committed}");
         assert_eq!(bench.missing, Missing::default());
+    }
+}
+
+/// Names that one log was given, oldest first: shifted numbers, and dates.
+const ROTATIONS: [[&str; 4]; 2] =
+    [["a.4", "a.3", "a.2", "a.1"], ["a-20260301", "a-20260302", "a-20260303", "a-20260304"]];
+
+#[test]
+fn files_of_one_tick_of_the_clock_that_were_compressed_unseen_are_read_once() {
+    for [before, names @ ..] in ROTATIONS {
+        for n_committed in 1..6 {
+            let mut bench = Bench::start(&["a"]);
+            let write = |bench: &mut Bench, line: &str| {
+                bench.written = 0;
+                bench.write("a", line);
+            };
+            write(&mut bench, "zero\n");
+            bench.rename("a", before);
+            bench.gzip(before);
+            write(&mut bench, "one\n");
+            bench.poll();
+            bench.restart();
+            for (name, line) in names.into_iter().zip(["two\n", "three\n", "four\n"]) {
+                bench.rename("a", name);
+                bench.gzip(name);
+                write(&mut bench, line);
+            }
+            for _ in 0..8 {
+                bench.crash(n_committed);
+            }
+            bench.rest();
+            let lines = bench.take();
+            assert_eq!(lines, ["one", "two", "three", "four"], "{names:?} {n_committed}");
+            assert_eq!(bench.missing, Missing::default());
+        }
+    }
+}
+
+#[test]
+fn files_that_were_compressed_with_whole_seconds_of_their_time_are_read_once() {
+    for is_read in [false, true] {
+        let mut bench = Bench::start(&["a"]);
+        bench.write("a", "one\n");
+        bench.set_time("a", 700);
+        if is_read {
+            bench.poll();
+        } else {
+            bench.crash(1);
+        }
+        for (name, line, millis) in [("a.2", "two\n", 800), ("a.1", "three\n", 900)] {
+            bench.rename("a", name);
+            bench.gzip(name);
+            bench.set_time(&format!("{name}.gz"), 0);
+            bench.write("a", line);
+            bench.set_time("a", millis);
+        }
+        bench.rest();
+        bench.restart();
+        bench.rest();
+        assert_eq!(bench.take(), ["one", "two", "three"], "{is_read}");
+        assert_eq!(bench.missing, Missing::default(), "{is_read}");
     }
 }
 
