@@ -104,6 +104,7 @@ const LAYERS: &[(&str, &[&str])] = &[
             "engine::usage",
             "engine::alert",
             "engine::profile",
+            "engine::word",
             "engine::mute",
             "engine::commit",
             "engine::rule",

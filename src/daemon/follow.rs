@@ -19,12 +19,11 @@ use crate::daemon::worker::{Delivery, Worker};
 use crate::deliver::render::Files;
 use crate::engine::alert::Alert;
 use crate::engine::health::path_of;
-use crate::engine::incident::Settled;
 use crate::engine::judge::Judge;
 use crate::engine::line::Batch;
 use crate::engine::reader::Reader;
 use crate::engine::registry::Registry;
-use crate::engine::word::{Word, Words};
+use crate::engine::word::Words;
 use crate::source::follow::{Follower, Watch};
 use crate::source::journal::{Journals, UnitWatch};
 use crate::store::{self, StoreError, certain};
@@ -235,7 +234,7 @@ impl<L: Listener> Loop<'_, L> {
         self.worker.delivery = delivery;
         self.worker.set_registry(Registry::new(registry));
         self.worker.judge.policy.mutes = mutes;
-        self.set_words(words);
+        self.worker.judge.policy.words = Words::new(words);
         self.follower.set_watches(watches);
         self.journals.set_watches(units, &positions);
         self.keep_logs();
@@ -271,15 +270,9 @@ impl<L: Listener> Loop<'_, L> {
         }
         if found.2 != known.2 {
             let words = self.read("reading what people said", store::Reader::words)?;
-            self.set_words(words);
+            self.worker.judge.policy.words = Words::new(words);
         }
         Ok(())
-    }
-
-    fn set_words(&mut self, words: Vec<Word>) {
-        let judge = &mut self.worker.judge;
-        judge.policy.settled = Settled::new(&words);
-        judge.words = Words::new(words);
     }
 
     fn find_versions(&mut self) -> anyhow::Result<Versions> {

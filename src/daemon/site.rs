@@ -13,7 +13,7 @@ use crate::config::{
     At, Config, Fault, Faults, FormatChoice, Source as ConfiguredSource, SourceFrom,
 };
 use crate::engine::detect::Params;
-use crate::engine::incident::{Policy, Settled};
+use crate::engine::incident::Policy;
 use crate::engine::judge::Judge;
 use crate::engine::reader::{Reader, Source};
 use crate::engine::record::Format;
@@ -243,12 +243,9 @@ impl Site {
     /// # Errors
     /// Everything that is wrong with rules and parameters, and what the store says.
     pub fn judge_of(&self, store: &store::Reader) -> anyhow::Result<Judge> {
-        let words = store.words()?;
-        let settled = Settled::new(&words);
-        let policy = Policy { mutes: store.mutes()?, settled, ..self.policy() };
-        let mut judge = self.judge(Registry::new(store.registry()?), policy)?;
-        judge.words = Words::new(words);
-        Ok(judge)
+        let words = Words::new(store.words()?);
+        let policy = Policy { mutes: store.mutes()?, words, ..self.policy() };
+        self.judge(Registry::new(store.registry()?), policy)
     }
 
     /// Opens the GeoIP files, configured or found at the usual places. Never fails: what cannot be

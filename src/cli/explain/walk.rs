@@ -194,10 +194,10 @@ impl Walk {
     /// The facts as the Judge will find them.
     fn facts(&self, usage: &Usage, place: &Place, mut profile: Profile) -> Facts {
         let placed = Placed::new(usage, place);
-        let Judge { registry, words, params, policy, .. } = &self.judge;
+        let Judge { registry, params, policy, .. } = &self.judge;
         let principal = registry.principal(usage);
-        judge::hear(words, &principal, &mut profile, usage, params);
-        let heard = judge::heard(words, &principal, &placed, params);
+        judge::hear(&policy.words, &principal, &mut profile, usage, params);
+        let heard = judge::heard(&policy.words, &principal, &placed, params);
         let threshold = judge::threshold(self.memory.house(), policy, params);
         let row = registry.row(usage);
         let member = judge::member(&principal, &profile, row, usage);

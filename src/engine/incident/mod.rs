@@ -8,8 +8,6 @@
 
 mod pack;
 
-use std::collections::BTreeMap;
-
 use serde::{Deserialize, Serialize};
 use sha2::{Digest, Sha256};
 use smol_str::{SmolStr, format_smolstr};
@@ -18,10 +16,10 @@ use crate::engine::alert::{Alert, Incident, Level};
 use crate::engine::commit::Notice;
 use crate::engine::geo::Prefix;
 use crate::engine::mute::Mute;
-use crate::engine::profile::{Verdict, Word};
 use crate::engine::rule::{Dimension, Once, Rule};
 use crate::engine::time::{DAY, HOUR, Timestamp};
 use crate::engine::usage::Usage;
+use crate::engine::word::Words;
 
 /// How long an incident takes alerts, from its first.
 pub const INCIDENT: i64 = HOUR;
@@ -39,36 +37,14 @@ pub struct Policy {
     pub mutes: Vec<Mute>,
     /// Scores a week that are to be mailed at the most; 0 for as many as there are.
     pub budget: f64,
-    /// What people took for expected, and when.
-    pub settled: Settled,
-}
-
-/// When somebody said of a principal's alerts that they were expected.
-#[derive(Clone, Debug, Default, PartialEq, Eq)]
-pub struct Settled(BTreeMap<SmolStr, Vec<Timestamp>>);
-
-impl Settled {
-    /// Takes it from what people said.
-    #[must_use]
-    pub fn new(words: &[Word]) -> Self {
-        let mut settled: BTreeMap<SmolStr, Vec<Timestamp>> = BTreeMap::new();
-        for word in words.iter().filter(|word| word.verdict == Verdict::Expected) {
-            settled.entry(word.principal.clone()).or_default().push(word.at);
-        }
-        Self(settled)
-    }
-
-    /// Tells whether that was said of a principal between the begin of an incident and an alert.
-    fn lies_between(&self, incident: &Incident, alert: &Alert) -> bool {
-        let said = self.0.get(&incident.principal).into_iter().flatten();
-        said.into_iter().any(|at| incident.opened <= *at && *at < alert.time)
-    }
+    /// What people said of alerts.
+    pub words: Words,
 }
 
 impl Default for Policy {
     fn default() -> Self {
-        let (mutes, settled) = (Vec::new(), Settled::default());
-        Self { at_once: Level::High, mutes, budget: 0.0, settled }
+        let (mutes, words) = (Vec::new(), Words::default());
+        Self { at_once: Level::High, mutes, budget: 0.0, words }
     }
 }
 
@@ -135,8 +111,9 @@ impl Desk {
     pub fn join(&mut self, alert: &mut Alert, policy: &Policy) -> Joined {
         // Whoever called one thing expected was not asked about the next: that is an incident of its own, and mailed.
         let takes = |open: &Open| {
-            alert.time.since(open.incident.opened).abs() < INCIDENT
-                && !policy.settled.lies_between(&open.incident, alert)
+            let Incident { principal, opened, .. } = &open.incident;
+            alert.time.since(*opened).abs() < INCIDENT
+                && !policy.words.have_settled(principal, *opened, alert.time)
         };
         let open = self.open.take().filter(takes);
         let mut open = open.unwrap_or_else(|| Open { incident: opened_by(alert), mailed: None });
@@ -220,6 +197,7 @@ pub fn key(rule: &Rule, usage: &Usage) -> u64 {
 mod tests {
     use super::*;
     use crate::engine::time::MINUTE;
+    use crate::engine::word::{Verdict, Word};
 
     /// An alert of the level high, some minutes after the beginning.
     fn alert(minute: i64) -> Alert {
@@ -236,7 +214,7 @@ mod tests {
 
     /// How many mails are due of an alert at the beginning and one ten minutes later.
     fn mails(words: &[Word]) -> usize {
-        let policy = Policy { settled: Settled::new(words), ..Policy::default() };
+        let policy = Policy { words: Words::new(words.to_vec()), ..Policy::default() };
         let mut desk = Desk::default();
         let joined = [0, 10].map(|minute| desk.join(&mut alert(minute), &policy));
         joined.iter().filter(|joined| joined.notice.is_some()).count()

@@ -40,10 +40,8 @@ pub struct Judge {
     pub rules: RuleSet,
     /// What the site knows of its tokens.
     pub registry: Registry,
-    /// Who is told what.
+    /// Who is told what, and what people said of it.
     pub policy: Policy,
-    /// What people said of alerts.
-    pub words: Words,
     /// A cache: places by address.
     places: HashMap<IpAddr, Place, FixedState>,
 }
@@ -53,7 +51,7 @@ impl Judge {
     #[must_use]
     pub fn new(params: Params, rules: RuleSet, registry: Registry, policy: Policy) -> Self {
         let places = HashMap::with_hasher(FixedState::default());
-        Self { params, rules, registry, policy, words: Words::default(), places }
+        Self { params, rules, registry, policy, places }
     }
 
     /// Forgets the places of addresses: the atlas has changed.
@@ -99,10 +97,10 @@ impl Judge {
         let row = self.registry.row(usage);
         let profile = &mut subject.profile;
         let (before, due) = (profile.share(), profile.due());
-        for taught in hear(&self.words, principal, profile, usage, &self.params) {
+        for taught in hear(&self.policy.words, principal, profile, usage, &self.params) {
             house.hear(member(principal, profile, row, usage), &taught, usage.time.day());
         }
-        let heard = heard(&self.words, principal, &placed, &self.params);
+        let heard = heard(&self.policy.words, principal, &placed, &self.params);
         let threshold = threshold(house, &self.policy, &self.params);
         let peers = &house.others(member(principal, profile, row, usage), &self.params.fleet);
         let world = World { atlas, peers, heard, threshold };

@@ -191,7 +191,7 @@ pub(super) fn judged_in_parts(
     for (n, to) in (1..).zip(&ends) {
         let newest = usages.iter().take(*to).map(|usage| usage.time).max();
         let said = words.iter().filter(|word| Some(word.at) <= newest).cloned();
-        judge.words = Words::new(said.collect());
+        judge.policy.words = Words::new(said.collect());
         books.judge(&mut memory, &mut judge, &usages[from..*to]);
         from = *to;
         if n % n_parts > 0 && n < ends.len() {

@@ -149,7 +149,8 @@ fn what_many_did_is_held_against_all_once_it_is_confirmed() {
         Word { number, ..Word::of(verdict, at, &[alert]).unwrap() }
     };
     let of_those_after = |words: Vec<Word>| {
-        let judge = Judge { words: Words::new(words), ..fleet().0 };
+        let mut judge = fleet().0;
+        judge.policy.words = Words::new(words);
         let told = told(judge, &usages);
         (6..=12)
             .filter(|n| told.contains(&("unusual-use".to_owned(), format!("service-{n}"))))
