@@ -147,11 +147,12 @@ fn put_notices(db: &Connection, notices: &[Notice], last: i64, now: Timestamp) -
     if notices.is_empty() {
         return Ok(0);
     }
-    let sql = "SELECT count(*) FROM outbox WHERE state = 'waiting'";
-    let waiting: i64 = db.prepare_cached(sql)?.query_row([], |row| row.get(0))?;
-    let room = usize::try_from(storm::MAX_WAITING - waiting).unwrap_or(0);
-    let (own, shared) = notices.split_at(room.min(notices.len()));
-    if !shared.is_empty() {
+    let (mut room, mut own) = (storm::Room::left(db)?, Vec::new());
+    for notice in notices {
+        own.extend(room.take(db, &notice.incident)?.then_some(notice));
+    }
+    let n_shared = notices.len() - own.len();
+    if n_shared > 0 {
         storm::grow(db, last, now)?;
     }
     let mut put = db.prepare_cached(
@@ -161,7 +162,7 @@ fn put_notices(db: &Connection, notices: &[Notice], last: i64, now: Timestamp) -
            'waiting', 0, '')
          ON CONFLICT (message_id) DO NOTHING",
     )?;
-    let mut added = shared.len();
+    let mut added = n_shared;
     for notice in own {
         let message_id = format!("{}.{}", notice.incident, notice.revision);
         added +=

@@ -16,7 +16,11 @@ use super::codec::{get_json, legible};
 use super::{Reader, StoreError, mutes};
 
 /// Mails that wait with a row of their own. Far more than any mail lists; each is looked at whenever mails are sent.
-pub(super) const MAX_WAITING: i64 = 1000;
+const MAX_WAITING: i64 = 1000;
+
+/// The same where one tells of something critical, which must not end in a number because of a storm of lesser things:
+/// as many again. Beyond that it is the critical ones that storm, and the heaviest of them come first in what is told.
+const MAX_WAITING_CRITICAL: i64 = 2 * MAX_WAITING;
 
 /// What tells such a row from the others.
 const IS_STORM: &str = "incident IS NULL AND day IS NULL";
@@ -84,6 +88,31 @@ impl Reader {
 fn keep_heaviest(alerts: &mut Vec<Alert>, most: usize) {
     alerts.sort_by_key(|alert| Reverse((alert.rule.level, alert.risk)));
     alerts.truncate(most);
+}
+
+/// How many mails wait already, those of this commit among them.
+pub(super) struct Room {
+    waiting: i64,
+}
+
+impl Room {
+    pub(super) fn left(db: &Connection) -> rusqlite::Result<Self> {
+        let sql = "SELECT count(*) FROM outbox WHERE state = 'waiting'";
+        db.prepare_cached(sql)?.query_row([], |row| Ok(Self { waiting: row.get(0)? }))
+    }
+
+    /// Takes a row for the mail about an incident; false if it has to share the row of the storm.
+    pub(super) fn take(&mut self, db: &Connection, incident: &str) -> rusqlite::Result<bool> {
+        let has_room = self.waiting < MAX_WAITING
+            || (self.waiting < MAX_WAITING_CRITICAL && is_critical(db, incident)?);
+        self.waiting += i64::from(has_room);
+        Ok(has_room)
+    }
+}
+
+fn is_critical(db: &Connection, incident: &str) -> rusqlite::Result<bool> {
+    db.prepare_cached("SELECT EXISTS (SELECT 1 FROM incident WHERE id = ?1 AND level >= ?2)")?
+        .query_row(params![incident, Level::Critical], |row| row.get(0))
 }
 
 /// Adds to the row of the storm, or begins it, the alerts that were committed after `before`.
@@ -162,6 +191,46 @@ mod tests {
         let summary = store.summary(range, Level::Informational, &told, 10).unwrap();
         assert_eq!((summary.n_alerts, summary.n_incidents), (1999, 1999));
         assert_eq!(summary.alerts.len(), 10);
+    }
+
+    /// One incident more, of a level.
+    fn happen(store: &mut Store, name: &str, level: Level) {
+        let mut one = incident_commit(name, 1, 1);
+        for incident in &mut one.incidents {
+            (incident.principal, incident.level) = (name.into(), level);
+        }
+        one.alerts.iter_mut().for_each(|alert| alert.rule.level = level);
+        store.commit(&one, NOON).unwrap();
+    }
+
+    #[test]
+    fn something_critical_in_a_storm_has_a_mail_of_its_own() {
+        let mut store = Store::in_memory().unwrap();
+        storm(&mut store, 0..1500);
+        happen(&mut store, "bait", Level::Critical);
+        happen(&mut store, "lesser", Level::High);
+        let due = store.due(NOON, 5000).unwrap();
+        let first = due.first().unwrap();
+        assert_eq!((first.message_id.as_str(), first.is_critical), ("bait.1", true));
+        assert_eq!(due.len(), 1002);
+        // And is counted once.
+        let (_, range) = row(&store).unwrap();
+        let storm = store.summary(range, Level::High, &BTreeSet::new(), 10).unwrap();
+        assert_eq!(storm.n_incidents, 501);
+    }
+
+    #[test]
+    fn a_storm_of_critical_alerts_is_bounded_and_told_heaviest_first() {
+        let mut store = Store::in_memory().unwrap();
+        storm(&mut store, 0..1100);
+        for n in 0..1010 {
+            happen(&mut store, &format!("c{n}"), Level::Critical);
+        }
+        assert_eq!(store.stats().unwrap().outbox.waiting, 2000);
+        let (_, range) = row(&store).unwrap();
+        let storm = store.summary(range, Level::High, &BTreeSet::new(), 10).unwrap();
+        assert!(storm.alerts.iter().all(|alert| alert.rule.level == Level::Critical));
+        assert_eq!(storm.n_incidents, 100 + 11, "the rest of both storms");
     }
 
     #[test]
