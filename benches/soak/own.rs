@@ -130,7 +130,7 @@ impl Own {
         let came: BTreeSet<&str> = ids.iter().map(|id| row_of(id)).collect();
         let database = self.database();
         let sql = "SELECT sent.message_id FROM outbox
-            LEFT JOIN outbox AS sent ON sent.id = outbox.sent_in
+            LEFT JOIN outbox AS sent ON sent.id = abs(outbox.sent_in)
             WHERE outbox.incident IS NOT NULL AND outbox.state <> 'empty'";
         let mut statement = database.prepare(sql).unwrap();
         let sent_in = statement.query_map([], |row| row.get::<_, Option<String>>(0)).unwrap();

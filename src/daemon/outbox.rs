@@ -191,9 +191,7 @@ impl Pump {
 
     /// Returns how many mails may go out now; the digest of an hour is beside the cap.
     fn room(&self, now: Timestamp) -> Result<usize, StoreError> {
-        let since = now.plus(-HOUR);
-        let n_bundles = u64::from(self.store.bundled()?.is_some_and(|last| since <= last));
-        let n_sent = self.store.sent_since(since)?.saturating_sub(n_bundles);
+        let n_sent = self.store.sent_since(now.plus(-HOUR))?;
         let room = u64::from(self.rules.max_per_hour).saturating_sub(n_sent);
         Ok(usize::try_from(room).unwrap_or(usize::MAX))
     }

@@ -141,15 +141,15 @@ impl Reader {
         })
     }
 
-    /// Counts the mails sent from `time` on; rows that went out in one mail count once.
+    /// Counts the mails sent from `time` on, without those of what is beyond the cap of an hour.
     ///
     /// # Errors
     /// What the database says.
     pub fn sent_since(&self, time: Timestamp) -> Result<u64, StoreError> {
         self.read("counting sent mails", |db| {
             db.prepare_cached(
-                "SELECT count(DISTINCT sent_in) AS n FROM outbox
-                 WHERE state = 'sent' AND sent_at >= ?1",
+                "SELECT count(*) AS n FROM outbox
+                 WHERE state = 'sent' AND sent_at >= ?1 AND sent_in = id",
             )?
             .query_row([time], |row| super::codec::get_count(row, "n"))
         })
@@ -204,7 +204,7 @@ impl Store {
     /// # Errors
     /// What the database says.
     pub fn sent(&mut self, id: i64, refused: &str, now: Timestamp) -> Result<(), StoreError> {
-        self.write("marking a mail as sent", |db| mark_sent(db, &[id], refused, now))
+        self.write("marking a mail as sent", |db| mark_sent(db, &[id], id, refused, now))
     }
 
     /// Marks mails as sent in the one message of what is beyond the cap of an hour. It told of a storm up to the
@@ -231,7 +231,8 @@ impl Store {
                     whole.push(*id);
                 }
             }
-            mark_sent(db, &whole, refused, now)
+            let first = ids.first().copied().unwrap_or_default();
+            mark_sent(db, &whole, -first, refused, now)
         })
     }
 
@@ -326,14 +327,22 @@ impl Store {
     }
 }
 
-fn mark_sent(db: &Connection, ids: &[i64], refused: &str, now: Timestamp) -> rusqlite::Result<()> {
+/// Marks rows as sent in one mail: of its own, that of the row; of what is beyond the cap of an hour, the first of its
+/// rows, negative, whether that row is done with or not.
+fn mark_sent(
+    db: &Connection,
+    ids: &[i64],
+    sent_in: i64,
+    refused: &str,
+    now: Timestamp,
+) -> rusqlite::Result<()> {
     for id in ids {
         db.prepare_cached(
             "UPDATE outbox SET state = 'sent', attempts = attempts + 1, error = ?4,
                sent_at = ?2, sent_in = ?3
              WHERE id = ?1 AND state <> 'sent'",
         )?
-        .execute(params![id, now, ids.first(), refused])?;
+        .execute(params![id, now, sent_in, refused])?;
     }
     Ok(())
 }
@@ -434,14 +443,15 @@ mod tests {
     }
 
     #[test]
-    fn rows_that_went_out_in_one_mail_count_as_one() {
+    fn rows_that_went_out_in_one_mail_are_not_counted_under_the_cap() {
         let mut store = Store::in_memory().unwrap();
-        for revision in 1..=3 {
+        for revision in 1..=4 {
             store.commit(&incident_commit("i", 1, revision), NOON).unwrap();
         }
         let due: Vec<i64> = store.due(NOON, 10).unwrap().iter().map(|mail| mail.id).collect();
-        store.sent_bundled(&due[..2], 0, "", NOON.plus(-HOUR)).unwrap();
-        store.sent_bundled(&due[2..], 0, "", NOON).unwrap();
+        store.sent(due[0], "", NOON.plus(-HOUR)).unwrap();
+        store.sent_bundled(&due[1..3], 0, "", NOON).unwrap();
+        store.sent(due[3], "", NOON).unwrap();
         assert_eq!(store.sent_since(NOON.plus(-HOUR)).unwrap(), 2);
         assert_eq!(store.sent_since(NOON).unwrap(), 1);
         assert_eq!(store.sent_since(NOON.plus(1)).unwrap(), 0);
@@ -457,7 +467,7 @@ mod tests {
         drop(store);
         let store = Store::open(&path).unwrap();
         assert_eq!(store.bundled().unwrap(), Some(NOON));
-        assert_eq!(store.sent_since(NOON).unwrap(), 1);
+        assert_eq!(store.sent_since(NOON).unwrap(), 0);
         assert_eq!(ids(&store, NOON), [""; 0]);
     }
 

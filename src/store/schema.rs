@@ -218,8 +218,8 @@ CREATE TABLE ack (
 
 -- Mails: waiting, sent, dead (given up), empty (a digest of nothing). An incident's row names
 -- incident and revision; a digest's row its day and the alerts after one number up to another; a
--- storm's row such alerts and no day. The error of a mail that was sent: who refused it. Rows that
--- went out in one mail share the number of the first in sent_in.
+-- storm's row such alerts and no day. The error of a mail that was sent: who refused it. The number
+-- of a row in sent_in: it went out in a mail of its own; negative: in one of what was beyond the cap.
 CREATE TABLE outbox (
   id INTEGER PRIMARY KEY AUTOINCREMENT,
   message_id TEXT NOT NULL UNIQUE,

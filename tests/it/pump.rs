@@ -15,7 +15,7 @@ use tokenwatch::engine::alert::{Incident, Level};
 use tokenwatch::engine::commit::{Commit, Notice};
 use tokenwatch::engine::geo::Place;
 use tokenwatch::engine::time::{HOUR, MINUTE, SECOND, Timestamp};
-use tokenwatch::store::Store;
+use tokenwatch::store::{About, Store};
 
 use crate::smtp::{Encryption, Message, Options, SmtpServer};
 
@@ -183,6 +183,23 @@ fn a_flood_of_lesser_alerts_does_not_hold_up_a_critical_one() {
     let (_, mail) = site.sent.last().unwrap();
     assert!(!mail.is_bundle && mail.text.contains(&critical), "{}", mail.text);
     assert_eq!(site.of_hour(start.plus(42 * MINUTE)), (CAP as usize, 1), "and the cap holds");
+}
+
+#[test]
+fn a_storm_of_which_more_waits_leaves_the_cap_as_it_is() {
+    let (mut site, start) = (Site::new(), clock::now());
+    (0..CAP).for_each(|_| site.happen(Level::Critical, start));
+    site.turn(start);
+    assert_eq!(site.of_hour(start), (CAP as usize, 0));
+    site.happen(Level::Critical, start);
+    (0..1005).for_each(|_| site.happen(Level::High, start));
+    let due = site.store.due(start, 5000).unwrap();
+    let storm = due.iter().find(|mail| matches!(mail.about, About::Storm { .. })).unwrap();
+    let About::Storm { upto, .. } = storm.about else { unreachable!() };
+    // It grew by one while the mail of it was on its way.
+    site.store.sent_bundled(&[storm.id], upto - 1, "", start).unwrap();
+    site.turn(start.plus(MINUTE));
+    assert_eq!(site.of_hour(start.plus(MINUTE)), (CAP as usize, 0));
 }
 
 #[test]
