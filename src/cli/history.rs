@@ -10,7 +10,7 @@ use crate::cli::tokens::{self, token_json};
 use crate::cli::{Context, state, table, when};
 use crate::clock::now;
 use crate::engine::alert::Incident;
-use crate::engine::ledger::{Activity, Facet};
+use crate::engine::ledger::{Activity, Facet, read_address};
 use crate::engine::time::{DAY, HOUR, Timestamp};
 use crate::store::{FacetRow, History, HourRow, LifecycleRow, TokenSummary, Who};
 
@@ -151,7 +151,7 @@ fn print_facets(printer: &mut Printer, history: &History, now: Timestamp) -> any
         }
         let mut table = table::table(&[plural(*facet), "requests", "first seen", "last seen"]);
         for FacetRow { value, span } in rows.iter().take(MOST) {
-            let value = if value.is_empty() { "(others)".to_owned() } else { print::safe(value) };
+            let value = shown(*facet, value);
             let [first, last] = [span.first, span.last].map(|time| seen(time, now));
             table.add_row([value, print::number(span.count), first, last]);
         }
@@ -160,6 +160,17 @@ fn print_facets(printer: &mut Printer, history: &History, now: Timestamp) -> any
         more(printer, rows.len())?;
     }
     Ok(())
+}
+
+fn shown(facet: Facet, value: &str) -> String {
+    match facet {
+        _ if value.is_empty() => "(others)".to_owned(),
+        Facet::Address => match read_address(value) {
+            (address, true) => format!("{} (forgeable)", print::safe(address)),
+            (address, false) => print::safe(address),
+        },
+        _ => print::safe(value),
+    }
 }
 
 fn seen(time: Timestamp, now: Timestamp) -> String {
@@ -219,7 +230,7 @@ fn history_json(who: &Who, history: &History) -> Json {
     });
     let facets = Facet::ALL.into_iter().map(|facet| {
         let rows = history.facets.get(&facet).map(Vec::as_slice).unwrap_or_default();
-        (facet.as_str().to_owned(), rows.iter().map(facet_json).collect())
+        (facet.as_str().to_owned(), rows.iter().map(|row| facet_json(facet, row)).collect())
     });
     let tail = [
         ("hours", hours.collect()),
@@ -263,9 +274,13 @@ fn extend<const N: usize>(json: &mut Json, all: [(&str, Json); N]) {
     }
 }
 
-fn facet_json(FacetRow { value, span }: &FacetRow) -> Json {
-    json!({"value": value, "first": span.first.to_string(), "last": span.last.to_string(),
-        "count": span.count})
+fn facet_json(facet: Facet, FacetRow { value, span }: &FacetRow) -> Json {
+    let (value, is_forgeable) =
+        if facet == Facet::Address { read_address(value) } else { (value.as_str(), false) };
+    let mut json = json!({"value": value, "first": span.first.to_string(),
+        "last": span.last.to_string(), "count": span.count});
+    extend(&mut json, [("forgeable", json!(is_forgeable.then_some(true)))]);
+    json
 }
 
 /// Returns an incident as JSON.

@@ -1,9 +1,10 @@
 //! History: what each token did, as additions to what the store already holds.
 
 use std::collections::BTreeMap;
+use std::net::IpAddr;
 
 use serde::{Deserialize, Serialize};
-use smol_str::SmolStr;
+use smol_str::{SmolStr, ToSmolStr as _, format_smolstr};
 
 use crate::engine::secret::TokenId;
 use crate::engine::time::Timestamp;
@@ -105,7 +106,7 @@ impl Activity {
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash, Serialize, Deserialize)]
 #[serde(rename_all = "lowercase")]
 pub enum Facet {
-    /// Client addresses.
+    /// Client addresses, as [`address`] writes them.
     Address,
     /// Networks: `AS64500 Example Broadband`.
     Network,
@@ -133,6 +134,23 @@ impl Facet {
             Self::Route => "route",
         }
     }
+}
+
+/// What stands behind an address that a client may have forged, since the log names no peer that vouches for it. No
+/// address has it.
+const FORGEABLE: char = '?';
+
+/// Writes a value of [`Facet::Address`]. One that may be forged is a value of its own: what somebody says must not be
+/// counted to where requests came from.
+#[must_use]
+pub fn address(ip: IpAddr, is_forgeable: bool) -> SmolStr {
+    if is_forgeable { format_smolstr!("{ip}{FORGEABLE}") } else { ip.to_smolstr() }
+}
+
+/// Reads a value of [`Facet::Address`]: the address, and whether it may be forged.
+#[must_use]
+pub fn read_address(value: &str) -> (&str, bool) {
+    value.strip_suffix(FORGEABLE).map_or((value, false), |address| (address, true))
 }
 
 /// When a value was seen, and how often.

@@ -90,3 +90,28 @@ fn an_alert_says_that_its_address_may_be_forged() {
         assert_eq!(text.contains("forgeable"), is_marked, "{text}");
     }
 }
+
+#[test]
+fn a_history_says_which_addresses_may_be_forged() {
+    let home = Home::new(CONFIG);
+    let query = "?access_token=exk_000000010123456789abcdefgh";
+    home.append("logs/a.log", envoy("1.2.3.4, 203.0.113.9", query));
+    home.append("logs/a.log", nginx("203.0.113.9", "", query));
+    home.append("logs/a.log", nginx("192.0.2.7", "1.2.3.4", query));
+    let daemon = home.run(&[]);
+    wait_until("the lines are committed", || home.committed_lines() == 3);
+    assert!(daemon.terminate().success(), "{}", home.daemon_log());
+    let token = home.json(&["tokens", "list", "--json"]).remove(0)["token"]["id"].clone();
+    let token = token.as_str().unwrap();
+    let history = home.json(&["history", token, "--json"]).remove(0);
+    let addresses = history["facets"]["address"].as_array().unwrap();
+    let mut told: Vec<_> =
+        addresses.iter().map(|row| (row["value"].as_str(), &row["forgeable"])).collect();
+    told.sort_by_key(|(value, forgeable)| (*value, forgeable.is_null()));
+    let seen = |address| (Some(address), &Value::Null);
+    let expected = [seen("192.0.2.7"), (Some("203.0.113.9"), &true.into()), seen("203.0.113.9")];
+    assert_eq!(told, expected);
+    let text = home.print(&["history", token]);
+    assert_eq!(text.matches("203.0.113.9 (forgeable)").count(), 1, "{text}");
+    assert_eq!(text.matches("(forgeable)").count(), 1, "{text}");
+}

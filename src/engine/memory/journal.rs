@@ -7,7 +7,7 @@ use foldhash::fast::FixedState;
 use smol_str::{SmolStr, ToSmolStr as _, format_smolstr};
 
 use crate::engine::geo::Place;
-use crate::engine::ledger::{Facet, Seen, Span, TokenUse};
+use crate::engine::ledger::{Facet, Seen, Span, TokenUse, address};
 use crate::engine::secret::TokenId;
 use crate::engine::time::Timestamp;
 use crate::engine::usage::{Outcome, Usage};
@@ -123,10 +123,13 @@ impl Journal {
     /// Adds a use of a token by its number.
     pub(super) fn add(&mut self, token: u32, usage: &Usage, place: &Place) {
         let values = &mut self.values;
-        let Usage { client, agent, method, route, .. } = usage;
+        let Usage { client, is_forgeable, agent, method, route, .. } = usage;
         let named = |asn| format_smolstr!("AS{asn} {}", place.organization);
         let values = [
-            client.map(|ip| values.number(Facet::Address, ip, || ip.to_smolstr())),
+            client.map(|ip| {
+                let name = || address(ip, *is_forgeable);
+                values.number(Facet::Address, (ip, is_forgeable), name)
+            }),
             place.asn.map(|asn| {
                 values.number(Facet::Network, (asn, &place.organization), || named(asn))
             }),
@@ -180,6 +183,7 @@ mod tests {
     use proptest::prelude::*;
 
     use super::*;
+    use crate::engine::ledger::read_address;
     use crate::engine::profile::tests::usage;
     use crate::engine::time::{HOUR, SECOND};
 
@@ -215,6 +219,21 @@ mod tests {
             prop_assert_eq!(seen.collect::<Vec<_>>(), expected.into_iter().collect::<Vec<_>>());
             prop_assert_eq!((journal.len(), journal.take().len()), (0, 0));
         }
+    }
+
+    #[test]
+    fn an_address_that_may_be_forged_is_told_from_the_same_one_that_is_not() {
+        let mut usages = [1, 2, 3].map(|minute| usage(minute * 60 * SECOND));
+        usages.iter_mut().for_each(|usage| usage.client = Some([192, 0, 2, 7].into()));
+        usages[1].is_forgeable = true;
+        let mut journal = Journal::default();
+        let token = journal.begin(&SmolStr::default(), &usages[0]);
+        usages.iter().for_each(|usage| journal.add(token, usage, &Place::default()));
+        let (_, used) = journal.take().pop_first().unwrap();
+        let addresses = used.facets.iter().filter(|seen| seen.facet == Facet::Address);
+        let addresses: Vec<_> =
+            addresses.map(|seen| (read_address(&seen.value), seen.span.count)).collect();
+        assert_eq!(addresses, [(("192.0.2.7", false), 2), (("192.0.2.7", true), 1)]);
     }
 
     #[test]
