@@ -86,19 +86,21 @@ fn learn(context: &mut Context, options: &Options) -> anyhow::Result<ExitCode> {
     };
     let mut incidents = Incidents::default();
     let mut printed = Ok(());
-    let mut summary = replay(&reader, &mut worker, batches, now, |alert, files| {
+    let replayed = replay(&reader, &mut worker, batches, now, |alert, files| {
         if printer.is_json() && printed.is_ok() {
             printed = printer.json(&alert_json(&alert, files));
         }
         incidents.add(alert);
-    })?;
+    });
+    // Printed though it failed half way: what was committed by then is not found again.
     printed?;
+    incidents.print(printer)?;
+    printer.flush()?;
+    let mut summary = replayed?;
     summary.faults.extend(faults);
     // What was learned is no news for the next digest either.
     worker.store.skip_digest(now())?;
     drop(lock);
-    incidents.print(printer)?;
-    printer.flush()?;
     let seconds = monotonic().saturating_sub(began).as_secs_f64();
     say(&summary, &worker.store, incidents.count(), seconds)?;
     let must_fail = options.fail_on.is_some_and(|level| incidents.worst() >= Some(level));

@@ -62,7 +62,7 @@ pub fn replay(
     worker: &mut Worker,
     batches: impl Iterator<Item = Result<Batch, SourceError>> + Send,
     now: impl Fn() -> Timestamp,
-    mut tell: impl FnMut(Alert, &Files<'_>),
+    tell: impl FnMut(Alert, &Files<'_>),
 ) -> anyhow::Result<Summary> {
     let (sender, receiver) = sync_channel(WAITING);
     // Reading is ahead of judging, so it keeps account itself.
@@ -92,8 +92,25 @@ pub fn replay(
             sender.send(reads).ok();
         });
         let books = twin.map_or(Books::Here, |store| Books::beside(scope, store));
-        judge_all(worker, receiver, books, now, &mut tell)
+        judge_all(worker, receiver, books, now, tell)
     })
+}
+
+/// What came of a replay so far.
+struct Account<T> {
+    summary: Summary,
+    paths: BTreeMap<StreamId, String>,
+    tell: T,
+}
+
+impl<T: FnMut(Alert, &Files<'_>)> Account<T> {
+    /// Tells alerts that are committed.
+    fn note(&mut self, alerts: Vec<Alert>) {
+        let Self { summary, paths, tell } = self;
+        summary.alerts += alerts.len();
+        let files = |stream| paths.get(&stream).cloned();
+        alerts.into_iter().for_each(|alert| tell(alert, &files));
+    }
 }
 
 /// Where what was judged is committed.
@@ -155,31 +172,42 @@ fn judge_all(
     readings: Receiver<Vec<Result<Read, SourceError>>>,
     mut books: Books,
     now: impl Fn() -> Timestamp,
-    tell: &mut impl FnMut(Alert, &Files<'_>),
+    tell: impl FnMut(Alert, &Files<'_>),
 ) -> anyhow::Result<Summary> {
-    let mut summary = Summary::default();
+    let (summary, paths) = (Summary::default(), BTreeMap::new());
+    let mut account = Account { summary, paths, tell };
+    let judged = judge(worker, readings, &mut books, now, &mut account);
+    // What was committed meanwhile is told though something failed: nobody reads those lines again.
+    match books.wait(worker) {
+        Ok(alerts) => account.note(alerts),
+        Err(fault) => return judged.and(Err(fault)),
+    }
+    judged.map(|()| account.summary)
+}
+
+fn judge<T: FnMut(Alert, &Files<'_>)>(
+    worker: &mut Worker,
+    readings: Receiver<Vec<Result<Read, SourceError>>>,
+    books: &mut Books,
+    now: impl Fn() -> Timestamp,
+    account: &mut Account<T>,
+) -> anyhow::Result<()> {
     let mut uncommitted = 0;
     // The log's time is the clock; only if no line of any log has said one yet, the real one is.
     let mut newest: Option<Timestamp> = None;
-    let mut paths: BTreeMap<StreamId, String> = BTreeMap::new();
     let mut over: BTreeSet<SmolStr> = BTreeSet::new();
-    let mut note = |alerts: Vec<Alert>, summary: &mut Summary, paths: &BTreeMap<_, _>| {
-        summary.alerts += alerts.len();
-        let files = |stream| paths.get(&stream).cloned();
-        alerts.into_iter().for_each(|alert| tell(alert, &files));
-    };
     for read in readings.into_iter().flatten() {
         let Read { stream, position, reading } = match read {
             Ok(read) => read,
             Err(fault) => {
-                summary.faults.push(fault);
+                account.summary.faults.push(fault);
                 continue;
             }
         };
-        note_rejects(&mut summary, &position, &reading);
-        summary.tally.add(&reading.tally);
+        note_rejects(&mut account.summary, &position, &reading);
+        account.summary.tally.add(&reading.tally);
         uncommitted += reading.tally.bytes();
-        paths.entry(stream).or_insert_with(|| position.path.display().to_string());
+        account.paths.entry(stream).or_insert_with(|| position.path.display().to_string());
         newest = newest.max(reading.pulse.newest());
         let time = newest.unwrap_or_else(&now);
         note_end(&mut over, &position);
@@ -188,15 +216,14 @@ fn judge_all(
         // All that is older was read: files come in the order of their lines. A log at its end need not have more.
         worker.look(|log| !over.contains(log));
         if worker.is_full() || uncommitted >= BYTES {
-            note(books.commit(worker, now())?, &mut summary, &paths);
+            account.note(books.commit(worker, now())?);
             uncommitted = 0;
         }
     }
     if worker.has_changes() {
-        note(books.commit(worker, now())?, &mut summary, &paths);
+        account.note(books.commit(worker, now())?);
     }
-    note(books.wait(worker)?, &mut summary, &paths);
-    Ok(summary)
+    Ok(())
 }
 
 /// Notes whether a log is read to the end of its file.

@@ -1,7 +1,10 @@
 //! Old logs are read once, however often they are replayed, and a daemon goes on behind them.
 
 use std::fs;
-use std::process::Command;
+use std::io::Write;
+use std::process::{Command, Stdio};
+
+use rusqlite::Connection;
 
 use crate::program::{Home, wait_until};
 
@@ -150,4 +153,46 @@ fn what_stood_in_a_log_before_it_was_followed_is_learned_of_its_copies_too() {
     fs::remove_file(rotated).unwrap();
     replay(&home);
     assert_eq!(counts(&home), (125, 125));
+}
+
+/// Lines with a token each in their URL, which is an alert each.
+fn exposed(from: usize, to: usize) -> String {
+    let line = |n: usize| {
+        format!(
+            "192.0.2.7 - - [12/Mar/2026:08:00:00 +0000] \"GET /v1/items?access_token=exk_{n:08}0123456789abcdefgh HTTP/1.1\" 200 5 \"-\" \"curl/8.5.0\"\n"
+        )
+    };
+    (from..to).map(line).collect()
+}
+
+#[test]
+fn a_replay_that_fails_half_way_prints_the_alerts_that_it_committed() {
+    for is_json in [true, false] {
+        let home = Home::new(CONFIG);
+        let how = if is_json { "--json" } else { "--quiet" };
+        let mut command = home.command(&["replay", "--save", how, "-"]);
+        let printed = fs::File::create(home.path("printed")).unwrap();
+        command.stdin(Stdio::piped()).stdout(printed).stderr(Stdio::null());
+        let mut child = command.spawn().unwrap();
+        let mut input = child.stdin.take().unwrap();
+        // More alerts than a commit waits for, and fewer than two do.
+        input.write_all(exposed(0, 7000).as_bytes()).unwrap();
+        let count = || {
+            let database = Connection::open(home.path("state/tokenwatch.db")).ok()?;
+            let sql = "SELECT count(*) FROM alert";
+            database.query_row(sql, [], |row| row.get::<_, u32>(0)).ok()
+        };
+        wait_until("alerts are committed", || count() > Some(0));
+        // As a disk that fails would have it.
+        let database = Connection::open(home.path("state/tokenwatch.db")).unwrap();
+        database.execute_batch("DROP TABLE token").unwrap();
+        input.write_all(exposed(7000, 12_000).as_bytes()).ok();
+        drop(input);
+        assert_eq!(child.wait().unwrap().code(), Some(70));
+        let n_committed = count().unwrap() as usize;
+        let n_lines = fs::read_to_string(home.path("printed")).unwrap().lines().count();
+        // Of an incident there are two lines.
+        let n_told = if is_json { n_lines } else { n_lines / 2 };
+        assert_eq!(n_told, n_committed, "{is_json}");
+    }
 }
