@@ -14,6 +14,7 @@ use std::time::Duration;
 use super::discover::{self, Folders, Found};
 use super::follow::{Follower, Place, ReadFrom};
 use super::rotation::{self, Identity, Youth};
+use super::search;
 use super::sweep::{Listed, appear, group_of};
 use super::tail::Tail;
 
@@ -348,6 +349,9 @@ impl Follower {
         let identity = found.seen.identity;
         let mut position = identity.start(&found.path, 0, found.seen.modified);
         position.size = found.seen.size;
+        if position.size > 0 && !rotation::is_compressed(&found.path) {
+            search::note_head(found, &mut position);
+        }
         let mut tail = Tail::new(identity.stream(0), position, found.resolved.clone());
         tail.source = source;
         tail.place = place;

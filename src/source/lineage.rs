@@ -15,6 +15,7 @@ use super::follow::{Drain, Follower, Place};
 use super::old::OldFile;
 use super::rotation::{self, Identity, Meaning, Seen};
 use super::search::{Head, compare, is_beginning, is_copy};
+use super::tail::Tail;
 use crate::engine::line::{Loss, Position};
 
 impl Follower {
@@ -257,9 +258,8 @@ impl Follower {
         None
     }
 
-    /// Finds what a file was compressed to of which nothing was read, and sees to it that it is. There is no content
-    /// to know it by, but a compressed file keeps the time of what it holds, and that was last written to when it was
-    /// seen, or later: of those of which nothing was read either it is the oldest.
+    /// Finds what a file was compressed to of which nothing was read, and sees to it that it is. It was last written to
+    /// when it was seen, or later, and a compressed file keeps that time.
     fn find_unread(&mut self, at: usize, siblings: &[Found]) -> Option<Found> {
         let tail = self.tails.get(at)?;
         let known = tail.seen.modified.max(tail.position.tail.cast_signed());
@@ -272,6 +272,10 @@ impl Follower {
         let is_later = |found: &&Found| is_made(found) && found.seen.modified >= known_as(found);
         let mut later: Vec<&Found> = siblings.iter().filter(is_later).collect();
         later.sort_by_cached_key(|found| (found.seen.modified, name_of(found)));
+        if tail.position.head_length > 0 {
+            return self.find_by_head(at, &later);
+        }
+        // Nothing was seen of its content: of those of which nothing was read either it is the oldest.
         for found in later {
             if self.tails.iter().any(|tail| tail.identity() == found.seen.identity) {
                 // Of two files of one tick of the clock it may be the other: nothing is noted that a later run believes.
@@ -281,6 +285,23 @@ impl Follower {
             } else if self.unpack_unread(at, found) {
                 self.set_elsewhere(at);
                 return Some(found.clone());
+            }
+        }
+        None
+    }
+
+    /// Finds, among compressed files, the one that begins as a file did of which nothing was read.
+    fn find_by_head(&mut self, at: usize, others: &[&Found]) -> Option<Found> {
+        for found in others {
+            let tail = self.tails.get(at)?;
+            let (group, position) = (tail.group, &tail.position);
+            if !OldFile::reopen(0, found).is_ok_and(|mut file| file.skip_to(position)) {
+                continue;
+            }
+            let is_claimed = self.tails.iter().any(|one| one.identity() == found.seen.identity);
+            if is_claimed || self.is_known_content(group, found) || self.unpack_unread(at, found) {
+                self.set_elsewhere(at);
+                return Some((*found).clone());
             }
         }
         None
@@ -304,7 +325,8 @@ impl Follower {
     /// Takes note that the rest of a file is read in another one, which has just been announced: a later run reads on
     /// in that one, and must not miss this one once the other is gone, too.
     fn set_elsewhere(&mut self, at: usize) {
-        if let Some(tail) = self.tails.get_mut(at) {
+        let has_rest = |tail: &&mut Tail| tail.position.size > tail.position.offset;
+        if let Some(tail) = self.tails.get_mut(at).filter(has_rest) {
             tail.position.size = tail.position.offset;
             self.ready.push_back(tail.announce());
         }

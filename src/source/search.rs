@@ -36,6 +36,16 @@ impl Head {
     }
 }
 
+/// Takes note of how a file begins of which nothing is read yet, so that it is known again once it is compressed. If it
+/// cannot be read, only its time tells.
+pub(super) fn note_head(found: &Found, position: &mut Position) {
+    let head = open_found(found).and_then(|(_, file)| marks::read_at_most(&file, 0, HEAD));
+    if let Ok(head) = head {
+        position.head = marks::hash(&head);
+        position.head_length = u32::try_from(head.len()).unwrap_or_default();
+    }
+}
+
 /// How often the name of a file is looked for, at most, while names are shifted.
 const MAX_TRIES: usize = 16;
 

@@ -5,7 +5,7 @@ use std::collections::BTreeMap;
 use std::fs::{self, File, OpenOptions};
 use std::io::Write;
 use std::os::unix::ffi::OsStrExt;
-use std::os::unix::fs::FileExt;
+use std::os::unix::fs::{FileExt, MetadataExt};
 use std::path::{Path, PathBuf};
 use std::rc::Rc;
 use std::time::{Duration, SystemTime};
@@ -659,6 +659,37 @@ fn a_compressed_file_that_is_removed_after_it_was_read_is_no_gap() {
             assert_eq!(bench.take(), ["one", "two", "three", "four"], "{first} {n_committed}");
             assert_eq!(bench.missing, Missing::default(), "{first} {n_committed}");
         }
+    }
+}
+
+#[test]
+fn a_file_that_was_removed_unread_is_not_taken_for_another_that_was_compressed_unread() {
+    // The second one is written to after it was seen.
+    for late in ["", "late\n"] {
+        let mut bench = Bench::start(&["a"]);
+        let mut names = ["first", "second"];
+        names.iter().for_each(|name| bench.write(name, ""));
+        // What has the lower number is looked for first.
+        names.sort_by_key(|name| fs::metadata(bench.path(name)).unwrap().ino());
+        bench.rename(names[0], "a");
+        bench.write("a", "longer\n");
+        bench.crash(1);
+        bench.rename("a", "a.1");
+        bench.rename(names[1], "a");
+        bench.write("a", "two\n");
+        bench.crash(1);
+        assert!(bench.lines.is_empty() && bench.known.len() == 2, "{:?}", bench.known);
+        fs::remove_file(bench.path("a.1")).unwrap();
+        bench.write("a", late);
+        bench.rename("a", "a.1");
+        bench.gzip("a.1");
+        bench.write("a", "three\n");
+        bench.rest();
+        bench.restart();
+        bench.rest();
+        let expected = ["two\n", late, "three\n"].concat();
+        assert_eq!(bench.take().concat(), expected.replace('\n', ""));
+        assert_eq!(bench.missing.gap, 7, "the first file alone was lost");
     }
 }
 
