@@ -17,7 +17,9 @@ const BUFFER: usize = 64 * 1024;
 /// Where a command prints to: standard output, once it is flushed or dropped.
 pub struct Printer {
     /// Printed line by line, a log of millions would cost a system call each.
-    out: BufWriter<anstream::AutoStream<io::Stdout>>,
+    out: BufWriter<io::Stdout>,
+    /// Styles are taken off.
+    is_plain: bool,
     is_json: bool,
 }
 
@@ -31,8 +33,8 @@ impl Printer {
             When::Never => anstream::ColorChoice::Never,
         };
         // Not locked: the daemon's loop prints from another thread while this one waits.
-        let stream = anstream::AutoStream::new(io::stdout(), choice);
-        Self { out: BufWriter::with_capacity(BUFFER, stream), is_json }
+        let out = BufWriter::with_capacity(BUFFER, io::stdout());
+        Self { out, is_plain: choice == anstream::ColorChoice::Never, is_json }
     }
 
     /// Tells whether JSON was asked for.
@@ -47,7 +49,10 @@ impl Printer {
     /// # Errors
     /// What the system says; a closed pipe is told by its kind.
     pub fn line(&mut self, text: impl fmt::Display) -> io::Result<()> {
-        writeln!(self.out, "{text}")
+        if !self.is_plain {
+            return writeln!(self.out, "{text}");
+        }
+        writeln!(self.out, "{}", anstream::adapter::strip_str(&text.to_string()))
     }
 
     /// Prints one JSON object on a line. Control and bidirectional characters are escaped in it too.

@@ -6,6 +6,7 @@ use std::io::Write as _;
 use std::path::{Path, PathBuf};
 use std::process::ExitCode;
 use std::sync::{Arc, Mutex, PoisonError};
+use std::time::Duration;
 
 use foldhash::fast::FixedState;
 use smol_str::SmolStr;
@@ -19,7 +20,7 @@ use crate::daemon::recovery;
 use crate::daemon::replay::{Summary, replay};
 use crate::daemon::site::format_of;
 use crate::daemon::worker::{Delivery, Worker};
-use crate::deliver::stdout::alert_json;
+use crate::deliver::stdout::printed;
 use crate::engine::alert::{Alert, Level};
 use crate::engine::line::Directives;
 use crate::engine::reader::Source;
@@ -85,15 +86,18 @@ fn learn(context: &mut Context, options: &Options) -> anyhow::Result<ExitCode> {
         false => Replay::open(inputs, time_of),
     };
     let mut incidents = Incidents::default();
-    let mut printed = Ok(());
+    let mut told = Ok(());
     let replayed = replay(&reader, &mut worker, batches, now, |alert, files| {
-        if printer.is_json() && printed.is_ok() {
-            printed = printer.json(&alert_json(&alert, files));
+        if !printer.is_json() {
+            return incidents.add(alert);
         }
-        incidents.add(alert);
+        incidents.count_in(&alert);
+        if told.is_ok() {
+            told = printer.json(&printed(&alert, files));
+        }
     });
     // Printed though it failed half way: what was committed by then is not found again.
-    printed?;
+    told?;
     incidents.print(printer)?;
     printer.flush()?;
     let mut summary = replayed?;
@@ -101,8 +105,7 @@ fn learn(context: &mut Context, options: &Options) -> anyhow::Result<ExitCode> {
     // What was learned is no news for the next digest either.
     worker.store.skip_digest(now())?;
     drop(lock);
-    let seconds = monotonic().saturating_sub(began).as_secs_f64();
-    say(&summary, &worker.store, incidents.count(), seconds)?;
+    say(&summary, &worker.store, incidents.count(), monotonic().saturating_sub(began))?;
     let must_fail = options.fail_on.is_some_and(|level| incidents.worst() >= Some(level));
     Ok(ExitCode::from(match must_fail {
         true => exit::CONDITION,
@@ -193,6 +196,8 @@ struct Incidents {
     told: BTreeMap<SmolStr, Told>,
     /// By the hash of their ids: all that there were.
     seen: HashSet<u64, FixedState>,
+    /// The worst level of all.
+    worst: Option<Level>,
 }
 
 /// An incident: its worst alert, and by which rules it was told.
@@ -205,8 +210,14 @@ struct Told {
 }
 
 impl Incidents {
-    fn add(&mut self, alert: Alert) {
+    /// Counts an alert of which nothing else is to be kept.
+    fn count_in(&mut self, alert: &Alert) {
         self.seen.insert(FixedState::default().hash_one(&alert.incident));
+        self.worst = self.worst.max(Some(alert.rule.level));
+    }
+
+    fn add(&mut self, alert: Alert) {
+        self.count_in(&alert);
         let worst = (alert.rule.level, alert.risk);
         let told = self.told.entry(alert.incident).or_insert_with(|| Told {
             opened: alert.time,
@@ -242,8 +253,8 @@ impl Incidents {
         self.seen.len()
     }
 
-    fn worst(&self) -> Option<Level> {
-        self.told.values().map(|told| told.worst.0).max()
+    const fn worst(&self) -> Option<Level> {
+        self.worst
     }
 
     fn print(&mut self, printer: &mut Printer) -> anyhow::Result<()> {
@@ -273,7 +284,8 @@ impl Incidents {
 }
 
 /// The closing summary, on standard error.
-fn say(summary: &Summary, store: &Store, incidents: usize, seconds: f64) -> anyhow::Result<()> {
+fn say(summary: &Summary, store: &Store, incidents: usize, took: Duration) -> anyhow::Result<()> {
+    let seconds = took.as_secs_f64();
     let tally = &summary.tally;
     let mut stderr = anstream::stderr();
     for fault in &summary.faults {
