@@ -14,6 +14,10 @@ use crate::engine::token::{Finder, Sealer};
 use crate::engine::usage::{Origin, Usage};
 use crate::engine::zone::{Reach, Zone};
 
+/// Room is made for a usage in so many bytes of a batch, from the start: a list that grows is copied from one piece of memory
+/// to the next. Lines are shorter, but not each holds a token.
+const BYTES_A_USAGE: usize = 512;
+
 /// How many rejected lines a reading keeps with their reasons; the rest is counted.
 const MAX_REJECTS: usize = 8;
 
@@ -124,6 +128,7 @@ impl Reader {
     fn read_by(&self, batch: &Batch, now: Option<Timestamp>) -> Reading {
         let mut reading = Reading {
             from: batch.from,
+            usages: Vec::with_capacity(batch.bytes.len() / BYTES_A_USAGE),
             tally: Tally { missing: batch.missing, ..Tally::default() },
             reach: batch.reach,
             ..Reading::default()
@@ -209,14 +214,16 @@ impl Source {
         columns: &Columns,
         reach: &mut Reach,
     ) -> Result<Record<'a>, Reject> {
-        let mut record = self.format.parse_under(line, columns)?;
-        if record.is_local {
-            record.time = record.time.map(|time| self.zone.instant(time, *reach));
+        let mut parsed = self.format.parse_under(line, columns);
+        if let Ok(record) = &mut parsed {
+            if record.is_local {
+                record.time = record.time.map(|time| self.zone.instant(time, *reach));
+            }
+            if self.zone.is_named() {
+                record.time.into_iter().for_each(|time| reach.note(time));
+            }
         }
-        if self.zone.is_named() {
-            record.time.into_iter().for_each(|time| reach.note(time));
-        }
-        Ok(record)
+        parsed
     }
 
     /// Parses one line under the columns that lines above it name, and puts the client behind the trusted

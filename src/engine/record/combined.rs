@@ -399,9 +399,7 @@ fn read_tail<'a>(record: &mut Record<'a>, rest: &'a [u8], tail: Tail) {
 pub(super) fn quoted_or_absent(rest: &[u8]) -> Option<(&[u8], Option<Text<'_>>)> {
     match rest {
         [b'"', inside @ ..] => {
-            let Some((after, text)) = quoted(inside, is_end) else { return Some((b"", None)) };
-            let text = present(text.raw).map(|_| text.text());
-            Some((after.strip_prefix(b" ").unwrap_or(after), text))
+            Some(quoted(inside, is_end).map_or((b"", None), |(after, text)| whole(after, text)))
         }
         [b'-', after @ ..] if is_end(after) => {
             Some((after.strip_prefix(b" ").unwrap_or(after), None))
@@ -412,14 +410,16 @@ pub(super) fn quoted_or_absent(rest: &[u8]) -> Option<(&[u8], Option<Text<'_>>)>
 
 /// Takes the same of a field that can hold no token: of one whose quote never closes, what is left.
 pub(super) fn quoted_or_cut(rest: &[u8]) -> Option<(&[u8], Option<Text<'_>>)> {
-    let inside = rest.strip_prefix(b"\"").filter(|inside| quoted(inside, is_end).is_none());
-    match inside {
-        Some(raw) => {
-            let text = present(raw).map(|raw| Quoted { raw, has_escapes: true }.text());
-            Some((b"", text))
-        }
-        None => quoted_or_absent(rest),
-    }
+    let Some(inside) = rest.strip_prefix(b"\"") else { return quoted_or_absent(rest) };
+    let cut = || (&b""[..], Quoted { raw: inside, has_escapes: true });
+    let (after, text) = quoted(inside, is_end).unwrap_or_else(cut);
+    Some(whole(after, text))
+}
+
+/// Returns what a field in quotes says, and what follows the space behind it.
+fn whole<'a>(after: &'a [u8], text: Quoted<'a>) -> (&'a [u8], Option<Text<'a>>) {
+    let said = present(text.raw).map(|_| text.text());
+    (after.strip_prefix(b" ").unwrap_or(after), said)
 }
 
 /// Takes a list of addresses right behind the user agent, where X-Forwarded-For is logged. Addresses further

@@ -23,17 +23,20 @@ pub(super) fn read<'a>(
     columns: &Columns,
 ) -> Result<Record<'a>, Reject> {
     let around = || Around { columns, ids, lent: None, depth: MAX_ENVELOPES };
-    let record = parser.read(line, around()).or_else(|reject| {
-        let text = utf16::decoded(line).ok_or(reject)?;
+    // Looked at in place: a record is 400 bytes, and each `?` would move it.
+    let mut read = parser.read(line, around());
+    if read.is_err()
+        && let Some(text) = utf16::decoded(line)
+    {
         let record = parser.read(&text, around()).map(Record::into_owned);
         // The columns of the text are not those of the line as given.
-        record.map_err(|reject| Reject { column: 1, ..reject })
-    })?;
-    if record.time.is_none() && record.may_hold_token() {
+        read = record.map_err(|reject| Reject { column: 1, ..reject });
+    }
+    if read.as_ref().is_ok_and(|record| record.time.is_none() && record.may_hold_token()) {
         // Nobody could judge its token, and passing it over in silence would lose it.
         return Err(Miss { rest: 0, expected: NO_TIME }.reject(line));
     }
-    Ok(record)
+    read
 }
 
 /// What a line without a time lacks, and what to do about it.

@@ -25,6 +25,10 @@ const LOGGER: &[u8] = b"uvicorn.access";
 
 /// Says whether a line begins with the level of an access log's lines, as Uvicorn pads it, or with the logger's name.
 pub(super) fn is_likely(line: &[u8]) -> bool {
+    // Others' lines begin with an address, as none of these does.
+    if line.first().is_some_and(u8::is_ascii_digit) {
+        return false;
+    }
     after_level(line).is_some_and(|rest| rest.starts_with(b":     "))
         || after_logger(line).is_some()
 }

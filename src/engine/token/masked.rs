@@ -64,7 +64,7 @@ pub(super) fn is_cut(value: &[u8]) -> bool {
     const ELLIPSIS: &[u8] = "\u{2026}".as_bytes();
     let dots: [&[u8]; 2] = [b"...", ELLIPSIS];
     dots.iter().any(|dots| value.starts_with(dots) || value.ends_with(dots))
-        || memchr::memmem::find(value, b"...").is_some()
+        || memchr::memchr_iter(b'.', value).any(|at| begins_at(value, at, b"..."))
 }
 
 /// Takes the dots off the end of a cut value.
@@ -76,8 +76,17 @@ pub(super) fn uncut(value: &[u8]) -> &[u8] {
 
 /// Three stars in a row, or eight `x`, hide a part: `ghp_****4f2a`.
 fn has_run(value: &[u8]) -> bool {
-    memchr::memmem::find(value, b"***").is_some()
-        || value.windows(8).any(|run| run.iter().all(|b| matches!(b, b'x' | b'X')))
+    let is_hidden = |at| {
+        let run: Option<&[u8]> = value.get(at..at + 8);
+        run.is_some_and(|run| run.iter().all(|b| matches!(b, b'x' | b'X')))
+    };
+    memchr::memchr_iter(b'*', value).any(|at| begins_at(value, at, b"***"))
+        || memchr::memchr2_iter(b'x', b'X', value).any(is_hidden)
+}
+
+/// Tells whether a mark stands at a place. Few values have its first byte, and so need no search for the whole of it.
+fn begins_at(value: &[u8], at: usize, mark: &[u8]) -> bool {
+    value.get(at..).is_some_and(|rest| rest.starts_with(mark))
 }
 
 fn is_start(value: &[u8], whole: &[u8]) -> bool {

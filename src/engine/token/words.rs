@@ -32,7 +32,9 @@ impl<'a> Search<'_, 'a> {
 
     /// Looks for `Bearer` and `Basic` with what follows.
     pub(super) fn schemes(&mut self, text: &'a [u8], place: Place) {
-        if BEARER.find(text).is_none() && BASIC.find(text).is_none() {
+        // Most targets and Referers have no space at all.
+        let has_space = memchr::memchr(b' ', text).is_some();
+        if !has_space || BEARER.find(text).is_none() && BASIC.find(text).is_none() {
             return;
         }
         let mut before: &[u8] = b"";
