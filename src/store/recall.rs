@@ -1,6 +1,6 @@
 //! What the Judge asks before it judges a batch: thousands of keys, one prepared statement.
 
-use rusqlite::{Connection, Result, Row};
+use rusqlite::{CachedStatement, Connection, Result, Row};
 use smol_str::SmolStr;
 
 use crate::engine::commit::{HouseRow, SubjectRow};
@@ -14,6 +14,10 @@ use super::{Reader, StoreError};
 pub(super) const FIND_TOKEN: &str =
     "SELECT number, id FROM token WHERE number BETWEEN ?1 AND ?2 ORDER BY number";
 
+/// Finds what is remembered of a principal.
+const FIND_SUBJECT: &str = "SELECT principal, body, due FROM profile
+    WHERE number BETWEEN ?1 AND ?1 + 255 AND principal = ?2";
+
 impl Reader {
     /// Returns what is remembered of the given principals; those unknown are left out.
     ///
@@ -21,9 +25,10 @@ impl Reader {
     /// What the database says.
     pub fn recall_subjects(&self, principals: &[SmolStr]) -> Result<Vec<SubjectRow>, StoreError> {
         self.read("recalling profiles", |db| {
-            let mut known = Vec::with_capacity(principals.len());
+            let mut find = db.prepare_cached(FIND_SUBJECT)?;
+            let mut known = Vec::new();
             for principal in principals {
-                known.extend(subject(db, principal)?);
+                known.extend(subject_by(&mut find, principal)?);
             }
             Ok(known)
         })
@@ -78,10 +83,10 @@ impl Reader {
 
 /// Returns what is remembered of one principal.
 pub(super) fn subject(db: &Connection, principal: &str) -> Result<Option<SubjectRow>> {
-    let mut find = db.prepare_cached(
-        "SELECT principal, body, due FROM profile
-         WHERE number BETWEEN ?1 AND ?1 + 255 AND principal = ?2",
-    )?;
+    subject_by(&mut db.prepare_cached(FIND_SUBJECT)?, principal)
+}
+
+fn subject_by(find: &mut CachedStatement<'_>, principal: &str) -> Result<Option<SubjectRow>> {
     let mut rows = find.query((slot::of_principal(principal), principal))?;
     rows.next()?.map(subject_row).transpose()
 }

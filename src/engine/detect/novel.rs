@@ -52,13 +52,22 @@ pub(super) const CLIENT: Detector = Detector {
 
 /// Tells whether a value is new to a principal that is old enough, and was not told of it lately. What many took to
 /// at once is told once for all.
-fn is_news(case: &Case<'_>, told: &mut Told, family: Family, value: &str) -> bool {
+fn is_news<V: AsRef<str>>(
+    case: &Case<'_>,
+    told: &mut Told,
+    family: Family,
+    value: impl FnOnce() -> V,
+) -> bool {
     let signals = case.signals;
     let is_old = f64::from(signals.active_days) >= case.params.new.min_active_days;
     let is_its_own = signals.novel.has(family) && !signals.explained.has(family);
     let is_new = signals.is_accepted && !signals.is_late && is_its_own;
-    let what: [&[u8]; 2] = [family.fact().as_bytes(), value.as_bytes()];
-    is_old && is_new && case.tell(told, &what, case.params.repeat.new_hours).is_some()
+    if !is_old || !is_new {
+        return false;
+    }
+    let value = value();
+    let what: [&[u8]; 2] = [family.fact().as_bytes(), value.as_ref().as_bytes()];
+    case.tell(told, &what, case.params.repeat.new_hours).is_some()
 }
 
 fn never(case: &Case<'_>) -> String {
@@ -85,7 +94,7 @@ fn judge_country(case: &Case<'_>, told: &mut Told, facts: &mut Facts) {
             because(facts, NEW_COUNTRY, 0.0, text);
         }
     }
-    if is_news(case, told, Family::Country, country.as_str()) {
+    if is_news(case, told, Family::Country, || country.as_str()) {
         let countries = listed(&known(case).countries);
         state(facts, "new.country", Value::Text(country.as_str().into()));
         usual(facts, "new.country", Value::Text(countries.into()));
@@ -108,7 +117,7 @@ fn judge_network(case: &Case<'_>, told: &mut Told, facts: &mut Facts) {
         because(facts, NEW_NETWORK, 0.0, text);
     }
     let Some(asn) = place.asn else { return };
-    if is_news(case, told, Family::Network, &format_smolstr!("{asn}")) {
+    if is_news(case, told, Family::Network, || format_smolstr!("{asn}")) {
         let networks: Vec<String> =
             known(case).networks.iter().map(|asn| format!("AS{asn}")).collect();
         state(facts, "new.network", Value::Int(asn.into()));
@@ -130,7 +139,7 @@ fn judge_network(case: &Case<'_>, told: &mut Told, facts: &mut Facts) {
 
 fn judge_client(case: &Case<'_>, told: &mut Told, facts: &mut Facts) {
     let family = &case.placed.usage.agent.family;
-    if is_news(case, told, Family::Client, family) {
+    if is_news(case, told, Family::Client, || family) {
         state(facts, "new.client", Value::Text(family.clone()));
         let clients = i64::try_from(known(case).clients).unwrap_or(i64::MAX);
         let others = if clients == 1 { "1 other" } else { &format!("{clients} others") };

@@ -231,8 +231,9 @@ fn told_of(
     let view = View { about: *about, usage: Some((usage, place)), principal, facts };
     let mut told = Vec::new();
     for rule in rules.matching(&view) {
-        if desk.is_news(rule, usage.time, key(rule, usage)) {
-            let mut alert = alert(rule, placed, of);
+        let key = key(rule, usage);
+        if desk.is_news(rule, usage.time, key) {
+            let mut alert = alert(rule, key, placed, of);
             let joined = desk.join(&mut alert, policy);
             told.push((alert, joined));
         }
@@ -269,13 +270,14 @@ fn place<'a>(
     places.entry(client).or_insert_with(|| atlas.place(client))
 }
 
-fn alert(rule: &Rule, placed: &Placed<'_>, of: &Of<'_>) -> Alert {
+/// Makes the alert of a match; `key` says what it is about.
+fn alert(rule: &Rule, key: u64, placed: &Placed<'_>, of: &Of<'_>) -> Alert {
     let usage = placed.usage;
     let Of { principal, facts, .. } = of;
     let token = usage.token.to_string();
     let time = usage.time.0.to_string();
     // Logs have whole seconds: two pieces of news may share all else.
-    let key = key(rule, usage).to_string();
+    let key = key.to_string();
     let reasons = reasons(rule, facts);
     Alert {
         id: stable_id("al", &[&rule.head.id, principal, &token, &time, &key]),

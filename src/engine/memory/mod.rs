@@ -45,12 +45,9 @@ impl Subject {
     /// Packs the subject: length of the profile (u32, little endian), profile, desk.
     #[must_use]
     pub fn encode(&self) -> Vec<u8> {
-        let profile = self.profile.encode();
+        let (profile, desk) = (self.profile.encode(), self.desk.encode());
         let length = u32::try_from(profile.len()).unwrap_or(u32::MAX);
-        let mut blob = length.to_le_bytes().to_vec();
-        blob.extend(profile);
-        blob.extend(self.desk.encode());
-        blob
+        [&length.to_le_bytes()[..], &profile, &desk].concat()
     }
 
     /// Unpacks what [`Subject::encode`] packed.

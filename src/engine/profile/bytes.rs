@@ -72,6 +72,10 @@ impl Writer {
     pub(crate) fn uint(&mut self, value: impl Into<u64>) {
         let value = value.into();
         let nibbles = (64 - value.leading_zeros()).div_ceil(4);
+        if nibbles < 8 {
+            // Both at once.
+            return self.bits(value << 4 | u64::from(nibbles), 4 + nibbles * 4);
+        }
         self.bits(nibbles.min(15), 4);
         let count = if nibbles < 15 { nibbles * 4 } else { 64 };
         self.bits(value, count.min(32));
