@@ -18,7 +18,7 @@ use crate::cli::{Context, exit};
 use crate::clock::{monotonic, now};
 use crate::daemon::recovery;
 use crate::daemon::replay::{Summary, replay};
-use crate::daemon::site::format_of;
+use crate::daemon::site::{Site, format_of};
 use crate::daemon::worker::{Delivery, Worker};
 use crate::deliver::stdout::printed;
 use crate::engine::alert::{Alert, Level};
@@ -55,13 +55,7 @@ fn learn(context: &mut Context, options: &Options) -> anyhow::Result<ExitCode> {
     let key = site.key()?;
     let rows = registry_rows(options, &key)?;
     let mut lock = options.save.then(|| Lock::take(&site.state)).transpose()?;
-    let mut store = match &mut lock {
-        Some(lock) => {
-            recovery::announce(site);
-            recovery::open(site, lock)?
-        }
-        None => Store::in_memory()?,
-    };
+    let mut store = store_of(site, lock.as_mut())?;
     store.register(&rows, "", now())?;
     if site.config.mail.is_some() {
         // What the daemon found before belongs to a digest of its own.
@@ -113,6 +107,13 @@ fn learn(context: &mut Context, options: &Options) -> anyhow::Result<ExitCode> {
         false if !summary.faults.is_empty() => exit::FAILED,
         false => 0,
     }))
+}
+
+/// Returns the database of the state that is locked, else one that ends with this run.
+fn store_of(site: &Site, lock: Option<&mut Lock>) -> anyhow::Result<Store> {
+    let Some(lock) = lock else { return Ok(Store::in_memory()?) };
+    recovery::announce(site);
+    recovery::open(site, lock)
 }
 
 /// Lists the logs that are meant, and what could not be found of them; at least one is there.
