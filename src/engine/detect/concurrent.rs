@@ -112,6 +112,33 @@ mod tests {
         assert!(!has(&life.judged(&usage(10 * DAY + 12 * MINUTE), &berlin(), None), FACT));
     }
 
+    /// The same program, with another operator of the city.
+    fn copied(micros: i64) -> (Usage, Place) {
+        let client = Some("198.51.100.7".parse().unwrap());
+        let other = place("DE", "Berlin", (52.5, 13.4), 64502, NetworkKind::Residential);
+        (Usage { client, ..usage(micros) }, other)
+    }
+
+    #[test]
+    fn a_copy_of_a_machine_is_told_by_the_one_that_goes_on_beside_it() {
+        let mut life = Life::default();
+        life.steady(10);
+        let (theirs, there) = copied(10 * DAY + 5 * MINUTE);
+        assert!(!has(&life.judged(&theirs, &there, None), FACT));
+        let facts = life.judged(&usage(10 * DAY + 10 * MINUTE), &berlin(), None);
+        assert!(has(&facts, FACT));
+    }
+
+    #[test]
+    fn a_machine_that_moved_is_not_at_two_places() {
+        let mut life = Life::default();
+        life.steady(10);
+        for n in 1..100 {
+            let (moved, there) = copied(10 * DAY + n * 10 * MINUTE);
+            assert!(!has(&life.judged(&moved, &there, None), FACT), "{n}");
+        }
+    }
+
     #[test]
     fn a_stranger_who_was_told_of_is_no_news_for_a_month_and_another_is() {
         let mut life = Life::default();

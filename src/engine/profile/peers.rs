@@ -132,12 +132,16 @@ impl Profile {
         !self.kinds.slots().is_empty() && kinds.all(|kind| kind == Some(NetworkKind::Hosting))
     }
 
+    /// Tells whether it is certainly nobody who carries a laptop: at work around the clock, or on rented machines. Who
+    /// has only one neighbourhood may be a person at home.
+    pub(super) fn is_program(&self) -> bool {
+        let is_rented = self.days.get() >= HABIT_DAYS && self.is_only_hosting();
+        is_rented || self.hours.mean_of_day() >= MACHINE_HOURS
+    }
+
     /// Works the class out from the past days.
     pub(super) fn classify(&self) -> Class {
-        let is_habit = self.days.get() >= HABIT_DAYS;
-        let is_fixed = is_habit && self.prefixes.slots().len() == 1;
-        let is_rented = is_habit && self.is_only_hosting();
-        let is_machine = is_fixed || is_rented || self.hours.mean_of_day() >= MACHINE_HOURS;
-        if is_machine { Class::Machine } else { Class::Human }
+        let is_fixed = self.days.get() >= HABIT_DAYS && self.prefixes.slots().len() == 1;
+        if is_fixed || self.is_program() { Class::Machine } else { Class::Human }
     }
 }

@@ -5,7 +5,8 @@
 //!
 //! A place is a network in a country with a client. Two places differ if their networks differ and, beside it, country or client:
 //! the two address families of one line, or a laptop that is carried from one network to another, are one
-//! place. Whoever takes turns as a habit (phone and laptop, a VPN that goes on and off, a service in
+//! place. A program around the clock, or on rented machines, is carried nowhere: of its places it is enough that
+//! the operators differ. Whoever takes turns as a habit (phone and laptop, a VPN that goes on and off, a service in
 //! many regions) is known by the days on which that happened. (docs/detection.md, Turns.)
 
 use crate::engine::geo::Country;
@@ -66,14 +67,16 @@ impl Net {
         key(&[b"turn", &[sort], &number.to_le_bytes()])
     }
 
+    const fn is_operator(self) -> bool {
+        matches!(self, Self::System(_) | Self::Large(_))
+    }
+
     /// Tells whether it is certainly another network. Where operators are unknown, addresses of both
     /// families may be of one line.
     fn is_other(self, other: Self) -> bool {
-        use Net::{Large, System, V4, V6};
-        let is_comparable = matches!(
-            (self, other),
-            (System(_) | Large(_), System(_) | Large(_)) | (V4(_), V4(_)) | (V6(_), V6(_))
-        );
+        use Net::{V4, V6};
+        let is_comparable = (self.is_operator() && other.is_operator())
+            || matches!((self, other), (V4(_), V4(_)) | (V6(_), V6(_)));
         is_comparable && self != other
     }
 }
@@ -132,11 +135,13 @@ impl Spot {
         Self { since, last, is_strange: self.is_strange || before.is_strange, ..*self }
     }
 
-    /// Tells whether nobody is at both at once: networks differ, and country or client does.
-    fn is_elsewhere(&self, other: &Self) -> bool {
+    /// Tells whether nobody is at both at once: networks differ, and country or client does. A person carries a laptop
+    /// from one network to another; a program is with one operator until it moves, and then no longer with the other.
+    fn is_elsewhere(&self, other: &Self, is_program: impl Fn() -> bool) -> bool {
         let are_known = self.country != 0 && other.country != 0;
         let is_abroad = are_known && self.country != other.country;
-        self.net.is_other(other.net) && (is_abroad || self.client != other.client)
+        let is_with_both = || self.net.is_operator() && other.net.is_operator() && is_program();
+        self.net.is_other(other.net) && (is_abroad || self.client != other.client || is_with_both())
     }
 }
 
@@ -176,15 +181,21 @@ impl Turns {
 
     /// Returns the place with which this one takes turns, this one's run, and within how many seconds at the most; of
     /// several places the one that is stranger, then the latest.
-    fn turn(&self, here: &Spot, params: &Concurrent) -> Option<(Spot, Spot, i64)> {
+    fn turn(
+        &self,
+        here: &Spot,
+        is_program: impl Fn() -> bool,
+        params: &Concurrent,
+    ) -> Option<(Spot, Spot, i64)> {
         let recent = || self.recent.iter().filter(|spot| !spot.rested(here.last, params));
         let before = recent().find(|spot| spot.is_same(here));
         let run = before.map_or(*here, |before| here.after(before, params));
         let is_news = |other: &Spot| {
             before.is_none_or(|before| !before.overlaps(other) || before.last < other.last)
         };
-        let mut others = recent()
-            .filter(|other| here.is_elsewhere(other) && run.overlaps(other) && is_news(other));
+        let mut others = recent().filter(|other| {
+            here.is_elsewhere(other, &is_program) && run.overlaps(other) && is_news(other)
+        });
         let first = *others.next()?;
         let stranger = others.find(|spot| !run.is_strange && spot.is_strange && !first.is_strange);
         let there = stranger.copied().unwrap_or(first);
@@ -229,7 +240,8 @@ impl Profile {
     /// Tells whether an accepted usage makes two places take turns.
     pub(super) fn compare_turns(&self, signals: &Signals, params: &Params) -> Option<Turn> {
         let here = Spot::of(signals, params).filter(|_| signals.is_accepted)?;
-        let (run, there, seconds) = self.turns.turn(&here, &params.concurrent)?;
+        let (run, there, seconds) =
+            self.turns.turn(&here, || self.is_program(), &params.concurrent)?;
         Some(Turn {
             minutes: seconds / 60,
             country: country_of(there.country.into()),
@@ -269,12 +281,16 @@ mod tests {
         Spot { net, country, client, since: second, last: second, is_strange: false }
     }
 
-    /// Sees uses, and tells whether the last of them makes places take turns.
+    /// Sees uses of a person, and tells whether the last of them makes places take turns.
     fn takes_turns(uses: &[Spot]) -> Option<i64> {
+        turns_of(false, uses)
+    }
+
+    fn turns_of(is_program: bool, uses: &[Spot]) -> Option<i64> {
         let (mut turns, params) = (Turns::default(), Concurrent::default());
         let mut last = None;
         for here in uses {
-            last = turns.turn(here, &params).map(|(_, _, seconds)| seconds / 60);
+            last = turns.turn(here, || is_program, &params).map(|(_, _, seconds)| seconds / 60);
             turns.see(*here, &params);
         }
         last
@@ -325,13 +341,26 @@ mod tests {
     }
 
     #[test]
+    fn a_program_is_not_with_two_operators_at_once() {
+        let of_two = |is_program, nets: [Net; 2]| {
+            let [a, b] = nets.map(|net| spot(net, 1, 1, 0));
+            let uses = [a, Spot { since: 60, last: 60, ..b }, Spot { since: 120, last: 120, ..a }];
+            turns_of(is_program, &uses).is_some()
+        };
+        let operators = [Net::System(1), Net::System(2)];
+        assert!(of_two(true, operators));
+        assert!(!of_two(false, operators), "a laptop is carried");
+        assert!(!of_two(true, [Net::V4(1), Net::V4(2)]), "who runs them is not known");
+    }
+
+    #[test]
     fn of_several_the_stranger_is_named() {
         let (mut turns, params) = (Turns::default(), Concurrent::default());
         let a = spot(Net::System(1), 1, 1, 0);
         let stranger = Spot { is_strange: true, ..spot(Net::System(2), 2, 2, 1) };
         [a, stranger, spot(Net::System(3), 1, 3, 2)].iter().for_each(|of| turns.see(*of, &params));
         let again = Spot { since: 180, last: 180, ..a };
-        let (_, there, _) = turns.turn(&again, &params).unwrap();
+        let (_, there, _) = turns.turn(&again, || false, &params).unwrap();
         assert_eq!(there, stranger);
     }
 
