@@ -275,7 +275,7 @@ impl Follower {
                 Place::Gone => tail.position.born,
                 _ => tail.began,
             };
-            let modified = tail.seen.modified;
+            let modified = tail.written();
             let front = Front { at, group: tail.group, began, modified };
             let front = fronts.entry(tail.home.clone()).or_insert(front);
             if (front.began, front.modified) <= (began, modified) {

@@ -262,7 +262,7 @@ impl Follower {
     /// when it was seen, or later, and a compressed file keeps that time.
     fn find_unread(&mut self, at: usize, siblings: &[Found]) -> Option<Found> {
         let tail = self.tails.get(at)?;
-        let known = tail.seen.modified.max(tail.position.tail.cast_signed());
+        let known = tail.written();
         // Beside its original it is still being made.
         let is_made = |found: &Found| {
             rotation::is_compressed(&found.path)

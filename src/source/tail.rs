@@ -162,6 +162,13 @@ impl Tail {
         self.resolved.file_name().is_some_and(|name| rotation::base(name) != name)
     }
 
+    /// Returns when it was written to for the last time, as far as is known, in ns since 1970; 0 if that is not known. Of a
+    /// file of which nothing was read its position says when that was as it was first seen.
+    pub(super) fn written(&self) -> i64 {
+        let first = (self.position.offset == 0).then(|| self.position.tail.cast_signed());
+        self.seen.modified.max(first.unwrap_or_default())
+    }
+
     /// Takes note of how the file looks now.
     pub(super) fn note(&mut self, seen: Seen, now: Duration) {
         if (self.seen.size, self.seen.modified) != (seen.size, seen.modified) {

@@ -694,6 +694,24 @@ fn a_file_that_was_removed_unread_is_not_taken_for_another_that_was_compressed_u
 }
 
 #[test]
+fn a_file_that_was_cut_unread_and_then_compressed_is_read() {
+    let mut bench = Bench::start(&["a"]);
+    bench.write("a", "one\n");
+    bench.crash(1);
+    assert!(bench.lines.is_empty() && bench.known.len() == 1, "{:?}", bench.known);
+    bench.truncate("a");
+    bench.write("a", "longer than one\n");
+    bench.rename("a", "a.1");
+    bench.gzip("a.1");
+    bench.write("a", "three\n");
+    bench.rest();
+    bench.restart();
+    bench.rest();
+    assert_eq!(bench.take(), ["longer than one", "three"]);
+    assert_eq!(bench.missing.gap, 4, "what was cut");
+}
+
+#[test]
 fn a_file_that_was_read_in_its_compressed_form_takes_no_other_file_s_away() {
     let mut bench = Bench::start(&["a"]);
     bench.write("a", "zero\n");
