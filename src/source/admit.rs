@@ -23,12 +23,12 @@ use super::tail::Tail;
 type Age = (i64, i64, (Youth, PathBuf));
 
 fn age(found: &Found) -> Age {
-    (found.seen.began(), found.seen.modified, name_of(found))
+    (found.seen.began(), found.seen.modified, name_of(&found.path))
 }
 
 /// Returns the order of files by their names alone, oldest first.
-pub(super) fn name_of(found: &Found) -> (Youth, PathBuf) {
-    (rotation::youth(found.path.file_name().unwrap_or_default()), found.path.clone())
+pub(super) fn name_of(path: &Path) -> (Youth, PathBuf) {
+    (rotation::youth(path.file_name().unwrap_or_default()), path.to_owned())
 }
 
 /// The youngest known file of a log of which no known file stands under the watched name.
@@ -329,7 +329,8 @@ impl Follower {
             Ordering::Less => false,
             Ordering::Greater => true,
             Ordering::Equal => {
-                siblings.iter().filter(is_known).all(|known| name_of(known) < name_of(found))
+                let name = name_of(&found.path);
+                siblings.iter().filter(is_known).all(|known| name_of(&known.path) < name)
             }
         }
     }

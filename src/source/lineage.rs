@@ -271,7 +271,7 @@ impl Follower {
         let known_as = |found: &Found| rotation::as_kept(known, found.seen.modified);
         let is_later = |found: &&Found| is_made(found) && found.seen.modified >= known_as(found);
         let mut later: Vec<&Found> = siblings.iter().filter(is_later).collect();
-        later.sort_by_cached_key(|found| (found.seen.modified, name_of(found)));
+        later.sort_by_cached_key(|found| (found.seen.modified, name_of(&found.path)));
         if tail.position.head_length > 0 {
             return self.find_by_head(at, &later);
         }
@@ -370,10 +370,12 @@ impl Follower {
         true
     }
 
-    /// Puts a compressed file where it belongs among those that are to be read: oldest first.
+    /// Puts a compressed file where it belongs among those that are to be read: oldest first, those of one tick of the clock by
+    /// their names. After a start they come in the order of their numbers, which says nothing.
     fn unpack(&mut self, drain: Drain) {
         self.drains.push_back(drain);
-        self.drains.make_contiguous().sort_by_key(|drain| drain.file.directives().written);
+        let age = |drain: &Drain| (drain.file.directives().written, name_of(drain.file.path()));
+        self.drains.make_contiguous().sort_by_cached_key(age);
     }
 
     /// Goes on in a compressed file that an earlier run did not read to its end.

@@ -126,6 +126,11 @@ impl OldFile {
         Identity::of(&self.position)
     }
 
+    /// Returns where it stands.
+    pub(super) fn path(&self) -> &Path {
+        &self.position.path
+    }
+
     /// Says which life of the file this is.
     pub(super) fn begin(&mut self, generation: u32) {
         self.position.generation = generation;
