@@ -32,7 +32,7 @@ pub(super) const DETECTOR: Detector = Detector {
 
 fn judge(case: &Case<'_>, told: &mut Told, facts: &mut Facts) {
     let (signals, params) = (case.signals, &case.params.profile.concurrent);
-    let Some(turn) = signals.turn.filter(|turn| turn.is_strange) else { return };
+    let Some(turn) = signals.turn.filter(|turn| turn.is_strange()) else { return };
     let (habit, days) = turn.days;
     let is_young = f64::from(signals.active_days) < params.min_active_days;
     if is_young || habit * 100.0 > params.habit_percent * days {
@@ -188,6 +188,31 @@ mod tests {
             let home = usage(10 * DAY + (n * 10 + 5) * MINUTE);
             assert!(!has(&life.judged(&home, &berlin(), None), FACT));
         }
+    }
+
+    #[test]
+    fn what_strangers_do_in_turns_is_no_habit() {
+        let mut life = Life::default();
+        let mut at = |(of, place): (Usage, Place), time: i64| {
+            let facts = life.judged(&Usage { time: of.time.plus(time), ..of }, &place, None);
+            has(&facts, FACT)
+        };
+        let [owner, thief] = [(usage(0), berlin()), (stolen(0), rented())];
+        for day in 0..13 {
+            (0..6).for_each(|n| _ = at(owner.clone(), day * DAY + 9 * HOUR + n * 10 * MINUTE));
+            if day >= 10 {
+                let night = day * DAY + 22 * HOUR;
+                let other = (stolen(0), lagos());
+                (0..3).for_each(|n| {
+                    assert!(!at(thief.clone(), night + n * 10 * MINUTE));
+                    assert!(!at(other.clone(), night + (n * 10 + 5) * MINUTE));
+                });
+            }
+        }
+        let day = 13 * DAY + 9 * HOUR;
+        assert!(!at(owner.clone(), day));
+        assert!(!at(thief, day + 5 * MINUTE));
+        assert!(at(owner, day + 10 * MINUTE));
     }
 
     #[test]

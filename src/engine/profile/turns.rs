@@ -154,14 +154,26 @@ pub struct Turn {
     pub country: Option<Country>,
     /// The other's autonomous system, if it is known and has 24 bits at the most.
     pub network: Option<u32>,
-    /// Whether one of both is known and the other is somebody else's, as far as is known.
-    pub is_strange: bool,
-    /// Whether this one is somebody else's.
+    /// Whether this one is somebody else's, as far as is known.
     pub is_stranger_here: bool,
+    /// Whether the other one is.
+    pub is_stranger_there: bool,
     /// What the network of the one that is somebody else's is known again by.
     pub stranger: u32,
     /// On how many of the past days places took turns, of so many, both faded.
     pub days: (f64, f64),
+}
+
+impl Turn {
+    /// Tells whether one of both is known and the other is somebody else's.
+    #[must_use]
+    pub const fn is_strange(&self) -> bool {
+        self.is_stranger_here != self.is_stranger_there
+    }
+
+    const fn is_of_known(&self) -> bool {
+        !self.is_stranger_here && !self.is_stranger_there
+    }
 }
 
 /// The places used last, and how often places take turns.
@@ -249,8 +261,8 @@ impl Profile {
                 Net::System(asn) => Some(asn),
                 _ => None,
             },
-            is_strange: run.is_strange != there.is_strange,
             is_stranger_here: run.is_strange,
+            is_stranger_there: there.is_strange,
             stranger: if run.is_strange { run.net } else { there.net }.key(),
             days: (self.turns.habit.get(), self.days.get()),
         })
@@ -265,7 +277,8 @@ impl Profile {
     /// Notes where an accepted usage came from, and the day if known places took turns.
     pub(super) fn note_turn(&mut self, signals: &Signals, params: &Params) {
         let Some(here) = Spot::of(signals, params).filter(|_| signals.is_accepted) else { return };
-        if signals.turn.is_some_and(|turn| !turn.is_strange) {
+        // Those of strangers are no habit: two exits used in turns, at night, would buy silence for the day.
+        if signals.turn.is_some_and(|turn| turn.is_of_known()) {
             self.turns.count();
         }
         self.turns.see(here, &params.concurrent);
