@@ -192,7 +192,7 @@ impl Turns {
     pub(super) const SLOTS: usize = 3;
 
     /// Returns the place with which this one takes turns, this one's run, and within how many seconds at the most; of
-    /// several places the one that is stranger, then the latest.
+    /// several places one that is strange if this one is not, known if this one is strange, then the latest.
     fn turn(
         &self,
         here: &Spot,
@@ -205,12 +205,13 @@ impl Turns {
         let is_news = |other: &Spot| {
             before.is_none_or(|before| !before.overlaps(other) || before.last < other.last)
         };
-        let mut others = recent().filter(|other| {
-            here.is_elsewhere(other, &is_program) && run.overlaps(other) && is_news(other)
-        });
-        let first = *others.next()?;
-        let stranger = others.find(|spot| !run.is_strange && spot.is_strange && !first.is_strange);
-        let there = stranger.copied().unwrap_or(first);
+        let others = || {
+            recent().filter(|other| {
+                here.is_elsewhere(other, &is_program) && run.overlaps(other) && is_news(other)
+            })
+        };
+        let is_of_another = |other: &&Spot| other.is_strange != run.is_strange;
+        let there = *others().find(is_of_another).or_else(|| others().next())?;
         // Where only the other came before, this line is late: it stands between two of the other's run.
         let span = || there.last.saturating_sub(there.since).min(window(params));
         let seconds = before
@@ -375,6 +376,18 @@ mod tests {
         let again = Spot { since: 180, last: 180, ..a };
         let (_, there, _) = turns.turn(&again, || false, &params).unwrap();
         assert_eq!(there, stranger);
+    }
+
+    #[test]
+    fn of_several_a_stranger_takes_turns_with_the_known_one() {
+        let (mut turns, params) = (Turns::default(), Concurrent::default());
+        let strange =
+            |minute, asn| Spot { is_strange: true, ..spot(Net::System(asn), 2, 2, minute) };
+        let owner = spot(Net::System(1), 1, 1, 1);
+        let other = Spot { country: 3, ..strange(2, 3) };
+        [strange(0, 2), owner, other].iter().for_each(|of| turns.see(*of, &params));
+        let (_, there, _) = turns.turn(&strange(3, 2), || false, &params).unwrap();
+        assert_eq!(there, owner);
     }
 
     #[test]
