@@ -228,7 +228,20 @@ impl Turns {
         self.recent.insert(at, run);
         let latest = self.recent.first().map_or(run.last, |spot| spot.last);
         self.recent.retain(|spot| !spot.rested(latest, params));
-        self.recent.truncate(Self::SLOTS);
+        self.make_room();
+    }
+
+    /// Lets go of what was used the longest ago. The only known place stays among strangers: who comes by ever other
+    /// exits would push the owner out, and take turns with nobody. So does the only strange one among known places.
+    fn make_room(&mut self) {
+        let n_strange = self.recent.iter().filter(|spot| spot.is_strange).count();
+        let n_known = self.recent.len() - n_strange;
+        let has_like = |spot: &Spot| 1 < if spot.is_strange { n_strange } else { n_known };
+        if self.recent.len() > Self::SLOTS
+            && let Some(at) = self.recent.iter().rposition(has_like)
+        {
+            self.recent.remove(at);
+        }
     }
 
     /// Lets one active day pass.
@@ -388,6 +401,20 @@ mod tests {
         [strange(0, 2), owner, other].iter().for_each(|of| turns.see(*of, &params));
         let (_, there, _) = turns.turn(&strange(3, 2), || false, &params).unwrap();
         assert_eq!(there, owner);
+    }
+
+    #[test]
+    fn ever_other_exits_do_not_push_the_owner_out() {
+        let (mut turns, params) = (Turns::default(), Concurrent::default());
+        let owner = |minute| spot(Net::System(1), 1, 1, minute);
+        turns.see(owner(0), &params);
+        for n in 2..10 {
+            let exit = spot(Net::System(n), 2, 2, n.into());
+            turns.see(Spot { is_strange: true, ..exit }, &params);
+            assert!(turns.recent.len() <= Turns::SLOTS);
+        }
+        let (run, there, _) = turns.turn(&owner(10), || false, &params).unwrap();
+        assert_eq!((run.is_strange, there.is_strange), (false, true));
     }
 
     #[test]
