@@ -66,6 +66,16 @@ impl Bench {
         OpenOptions::new().append(true).open(path).unwrap().set_modified(time).unwrap();
     }
 
+    /// Rotates and compresses the log while nobody looks and goes on with a line; then all is read, after a start too.
+    fn compress_unseen(&mut self, line: &str) {
+        self.rename("a", "a.1");
+        self.gzip("a.1");
+        self.write("a", line);
+        self.rest();
+        self.restart();
+        self.rest();
+    }
+
     /// Has a file be of so many thousandths after the one second.
     fn set_time(&self, name: &str, millis: u64) {
         let time = SystemTime::UNIX_EPOCH + Duration::from_millis(2_000_000_000_000 + millis);
@@ -681,12 +691,7 @@ fn a_file_that_was_removed_unread_is_not_taken_for_another_that_was_compressed_u
         assert!(bench.lines.is_empty() && bench.known.len() == 2, "{:?}", bench.known);
         fs::remove_file(bench.path("a.1")).unwrap();
         bench.write("a", late);
-        bench.rename("a", "a.1");
-        bench.gzip("a.1");
-        bench.write("a", "three\n");
-        bench.rest();
-        bench.restart();
-        bench.rest();
+        bench.compress_unseen("three\n");
         let expected = ["two\n", late, "three\n"].concat();
         assert_eq!(bench.take().concat(), expected.replace('\n', ""));
         assert_eq!(bench.missing.gap, 7, "the first file alone was lost");
@@ -701,12 +706,7 @@ fn a_file_that_was_cut_unread_and_then_compressed_is_read() {
     assert!(bench.lines.is_empty() && bench.known.len() == 1, "{:?}", bench.known);
     bench.truncate("a");
     bench.write("a", "longer than one\n");
-    bench.rename("a", "a.1");
-    bench.gzip("a.1");
-    bench.write("a", "three\n");
-    bench.rest();
-    bench.restart();
-    bench.rest();
+    bench.compress_unseen("three\n");
     assert_eq!(bench.take(), ["longer than one", "three"]);
     assert_eq!(bench.missing.gap, 4, "what was cut");
 }
