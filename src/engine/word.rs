@@ -126,7 +126,7 @@ impl Words {
     pub(crate) fn about(
         &self,
         principal: &str,
-        actor: impl FnOnce() -> [u32; 2],
+        actor: impl FnOnce() -> [u32; 3],
         time: Timestamp,
         days: f64,
     ) -> Heard {

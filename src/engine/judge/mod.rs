@@ -177,10 +177,7 @@ pub fn hear(
 /// Returns what people said of a usage's actor.
 #[must_use]
 pub fn heard(words: &Words, principal: &str, placed: &Placed<'_>, params: &Params) -> Heard {
-    let actor = || {
-        let keys = Keys::of(placed);
-        [keys.actor(false), keys.actor(true)]
-    };
+    let actor = || Keys::of(placed).actors();
     let days = params.profile.learning.watch_days;
     words.about(principal, actor, placed.usage.time, days)
 }

@@ -146,7 +146,7 @@ impl Actors {
 
     /// Returns the actors that somebody with these values may be kept as.
     pub(super) fn known_as(&mut self, keys: &Keys) -> impl Iterator<Item = &mut Actor> {
-        let known = [keys.actor(false), keys.actor(true)];
+        let known = keys.actors();
         self.0.iter_mut().filter(move |actor| known.contains(&actor.key))
     }
 

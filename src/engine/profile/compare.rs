@@ -98,7 +98,6 @@ impl Profile {
     pub fn compare(&self, seen: &Placed<'_>, params: &Params, world: &World<'_>) -> Signals {
         let keys = Keys::of(seen);
         let novel = self.novel(&keys);
-        let is_known = !novel.has(Family::Network) && !novel.has(Family::Client);
         let time = seen.usage.time.max(self.last.plus(-DISORDER));
         let mut signals = Signals {
             time,
@@ -131,7 +130,7 @@ impl Profile {
             spread: None,
             flood: None,
             keys,
-            actor_key: keys.actor(is_known),
+            actor_key: keys.actor(novel),
         };
         if signals.is_late || self.n_days == 0 {
             return signals;

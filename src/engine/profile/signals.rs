@@ -110,12 +110,30 @@ impl Keys {
         }
     }
 
-    /// Returns what an actor is known by: its operator, or neighbourhood where operator and client are both
-    /// known, and its client.
-    pub(crate) fn actor(&self, is_known: bool) -> u32 {
-        let [network, prefix] = [self.network, self.prefix].map(Option::unwrap_or_default);
-        let by = if is_known || self.network.is_none() { prefix } else { network };
-        key(&[&by.to_le_bytes(), &self.client.to_le_bytes()])
+    /// Returns what an actor is known by: its client, and its operator; operator and country where only the country
+    /// is new, or who comes from another country of a large operator would be somebody else in each neighbourhood;
+    /// neighbourhood where none of the three is new, or operators are unknown.
+    pub(crate) fn actor(&self, novel: Families) -> u32 {
+        let [country, network, prefix] = [self.country, self.network, self.prefix]
+            .map(|value| value.unwrap_or_default().to_le_bytes());
+        let client = self.client.to_le_bytes();
+        if self.network.is_some() && (novel.has(Family::Network) || novel.has(Family::Client)) {
+            key(&[&network, &client])
+        } else if self.network.is_some() && novel.has(Family::Country) {
+            key(&[&network, &client, &country])
+        } else {
+            key(&[&prefix, &client])
+        }
+    }
+
+    /// Returns all that somebody with these values may be known by, whatever of them is new.
+    pub(crate) fn actors(&self) -> [u32; 3] {
+        [
+            Families::default(),
+            [Family::Country].into_iter().collect(),
+            [Family::Network].into_iter().collect(),
+        ]
+        .map(|novel| self.actor(novel))
     }
 }
 

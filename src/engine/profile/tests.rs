@@ -195,6 +195,37 @@ fn who_is_held_back_and_comes_daily_is_not_told_to_have_slept() {
     assert!(!slept(&life.compare(&stolen(20 * DAY), &rented())));
 }
 
+/// A service on rented machines: every ten minutes for so many days, in Frankfurt.
+fn served(days: i64) -> Life {
+    let mut life = Life::default();
+    life.told((0..days * 144).map(|n| (usage(n * 10 * MINUTE), frankfurt())));
+    life
+}
+
+fn frankfurt() -> Place {
+    place("DE", "Frankfurt", (50.1, 8.7), 64800, NetworkKind::Hosting)
+}
+
+/// The same client from an address of a /24 of its own.
+fn from(third: i64, micros: i64) -> Usage {
+    Usage { client: format!("198.51.{third}.7").parse().ok(), ..usage(micros) }
+}
+
+#[test]
+fn an_operator_of_many_countries_is_one_actor_in_a_new_one() {
+    let mut life = served(20);
+    let tokyo = Place { asn: frankfurt().asn, network: frankfurt().network, ..tokyo() };
+    let tiers: Vec<Tier> =
+        (0..18).map(|day| life.live(&from(day, (20 + day) * DAY), &tokyo).tier).collect();
+    let told = tiers.iter().filter(|tier| **tier > Tier::None);
+    assert_eq!((tiers[0] > Tier::None, told.count()), (true, 1), "each /24 was somebody new");
+    assert!(!life.compare(&from(99, 40 * DAY), &tokyo).novel.has(Family::Country), "learned");
+}
+
+fn tokyo() -> Place {
+    place("JP", "Tokyo", (35.7, 139.7), 64801, NetworkKind::Hosting)
+}
+
 #[test]
 fn an_actor_whose_first_request_of_each_day_is_refused_is_learned_too() {
     let mut life = Life::default();

@@ -76,9 +76,8 @@ impl Sighting {
     /// uses both of the former itself; `None` if nothing tells it from the principal.
     pub(crate) fn stranger(&self) -> Option<u32> {
         let is_new = |family: &Family| self.novel.has(*family);
-        let by = [Family::Network, Family::Client, Family::Prefix];
-        let is_known = !self.novel.has(Family::Network) && !self.novel.has(Family::Client);
-        by.iter().any(is_new).then(|| self.keys().actor(is_known))
+        let by = [Family::Country, Family::Network, Family::Client, Family::Prefix];
+        by.iter().any(is_new).then(|| self.keys().actor(self.novel))
     }
 
     pub(crate) fn merge(&mut self, other: &Self) {
