@@ -81,7 +81,7 @@ impl Profile {
     /// Notes the score of a story: it begins when something is told, and lasts as long as that is not told again.
     fn note_score(&mut self, signals: &Signals, params: &Params) -> Option<Rise> {
         let minute = minute(signals.time);
-        let score = Nats::new(signals.score);
+        let score = Nats::new(signals.score + signals.lead);
         let hours = params.score.repeat_hours;
         let is_open = |story: &Story| {
             Voice { tier: Tier::Notice, minute: story.minute }.within(signals.time, hours)

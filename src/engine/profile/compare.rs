@@ -117,6 +117,7 @@ impl Profile {
             actor: Evidence::default(),
             burst: None,
             score: 0.0,
+            lead: 0.0,
             threshold: world.threshold.unwrap_or(params.score.alert),
             tier: Tier::None,
             is_serious: false,
@@ -220,9 +221,10 @@ impl Profile {
         }
         if signals.novel.has(Family::Prefix) && signals.is_accepted {
             signals.hop = self.hop(signals.time, seen, params, world);
-            if self.is_warm(params)
-                && signals.hop.as_ref().is_some_and(|hop| is_evidence(hop, params))
-            {
+            // machines do not travel: whose are rented elsewhere is there at once
+            let does_travel = self.is_warm(params) && !self.is_rented();
+            let is_evidence = |hop: &Hop| does_travel && is_evidence(hop, params);
+            if signals.hop.as_ref().is_some_and(is_evidence) {
                 evidence.raise(Family::Hop, weigh(Family::Hop));
             }
         }
@@ -349,10 +351,10 @@ impl Profile {
         let now = signals.burst.filter(|burst: &Burst| burst.is_now);
         let now = now.map_or(0.0, |burst| burst.nats.get());
         let sum = signals.actor.sum();
-        let (time, score) = (signals.time, &params.score);
+        let score = &params.score;
         let is_record = signals.burst.is_some_and(|burst| burst.is_extreme);
         signals.is_rushing = is_record || now >= score.notice;
-        let is_extreme = is_record && !peers.is_rush(time);
+        let is_extreme = is_record && !peers.is_rush(signals.time);
         let most = if is_extreme { score.alert } else { score.notice };
         // several times the most that there ever was is worth telling, however much people's days differ
         let alone = if is_extreme { most } else { now.min(most) };
@@ -370,6 +372,22 @@ impl Profile {
             false => signals.score - sum,
         };
 
+        signals.lead = self.lead(signals, score);
+        signals.threshold = (signals.threshold - signals.lead).max(score.notice);
+        self.rank(signals, score, is_extreme);
+    }
+
+    /// Who rents machines moves them seldom: of somebody new, who is not on an office's network either, a person is
+    /// told sooner, at no more false alarms than of people (docs/detection.md, Tiers and risk).
+    fn lead(&self, signals: &Signals, score: &Score) -> f64 {
+        let is_somebody_new = signals.actor.identity() > 0.0;
+        let is_office = signals.keys.kind.and_then(kind_of) == Some(NetworkKind::Business);
+        if is_somebody_new && !is_office && self.is_rented() { score.rented_lead } else { 0.0 }
+    }
+
+    /// Which tiers are to be told: those above what was told already.
+    fn rank(&self, signals: &mut Signals, score: &Score, is_extreme: bool) {
+        let time = signals.time;
         let by_actor = self
             .actors
             .get(signals.actor_key)
@@ -378,10 +396,13 @@ impl Profile {
         // a rate that is held at the tier notice stays there, however low the threshold
         let is_held = signals.is_rate_alone && !is_extreme;
         let most = if is_held { Tier::Notice } else { Tier::Critical };
-        let tier = |score: &Score| Tier::of(signals.score, score).min(most);
-        let in_force = Score { alert: signals.threshold, ..*score };
-        let (to_tell, is_serious) = (newly(tier(&in_force), told), tier(score) >= Tier::Alert);
+        let tier = |alert| Tier::of(signals.score, &Score { alert, ..*score }).min(most);
+        let configured = (score.alert - signals.lead).max(score.notice);
+        let (to_tell, is_serious) =
+            (newly(tier(signals.threshold), told), tier(configured) >= Tier::Alert);
         (signals.tier, signals.is_serious) = (to_tell, is_serious);
+        let now = signals.burst.filter(|burst: &Burst| burst.is_now);
+        let now = now.map_or(0.0, |burst| burst.nats.get());
         let told = self.told_rate.within(time, score.repeat_hours);
         signals.rate_tier = newly(Tier::of(now, score), told);
     }

@@ -72,7 +72,7 @@ const DISORDER: i64 = 2 * MINUTE;
 /// The score of some hours at its highest: what is counted for the budget of mails.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 struct Story {
-    /// In sixteenths of a nat, cut.
+    /// In sixteenths of a nat, cut; a lead is added, so that stories of all are counted against one threshold.
     score: Nats,
     /// When it began, in minutes since 1970.
     minute: i64,

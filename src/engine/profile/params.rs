@@ -77,6 +77,8 @@ section! {
         alert = 7.0, "nats", "docs/detection.md, Tiers and risk";
         /// Evidence that makes an incident critical.
         critical = 10.0, "nats", "docs/detection.md, Tiers and risk";
+        /// How much less is enough of somebody new with the token of rented machines; never less than a note.
+        rented_lead = 1.0, "nats", "docs/detection.md, Tiers and risk";
         /// Hours for which a principal's score must rise a level to be told again.
         repeat_hours = 24.0, "h", "own choice: one story a day";
         /// Days for which an actor's score must rise a level to be told again.

@@ -100,8 +100,10 @@ impl Peers for Alone {
 
 /// Active hours in a day from which on a principal works around the clock (docs/detection.md, Priors).
 const MACHINE_HOURS: f64 = 20.0;
-/// Active days after which one neighbourhood, or one kind of network, is a habit.
+/// Active days after which one neighbourhood is a habit: people leave theirs within a week.
 const HABIT_DAYS: f64 = 5.0;
+/// Active days after which nothing but rented machines is one: people begin at a desk, or with a telephone.
+const RENTED_DAYS: f64 = 2.0;
 /// Active days after which a principal that nobody registered speaks for others: what an alerted actor does takes as
 /// long to become normal for one. A token that somebody made up is a principal as soon as a public page answers it.
 /// No parameter: what was added under one value could not be taken out under another.
@@ -132,11 +134,15 @@ impl Profile {
         !self.kinds.slots().is_empty() && kinds.all(|kind| kind == Some(NetworkKind::Hosting))
     }
 
+    /// Tells whether it has been on rented machines only.
+    pub(super) fn is_rented(&self) -> bool {
+        self.days.get() >= RENTED_DAYS && self.is_only_hosting()
+    }
+
     /// Tells whether it is certainly nobody who carries a laptop: at work around the clock, or on rented machines. Who
     /// has only one neighbourhood may be a person at home.
     pub(super) fn is_program(&self) -> bool {
-        let is_rented = self.days.get() >= HABIT_DAYS && self.is_only_hosting();
-        is_rented || self.hours.mean_of_day() >= MACHINE_HOURS
+        self.is_rented() || self.hours.mean_of_day() >= MACHINE_HOURS
     }
 
     /// Works the class out from the past days.

@@ -208,6 +208,8 @@ pub struct Signals {
     pub is_rate_alone: bool,
     /// What the rate adds to the score.
     pub rate_share: f64,
+    /// How much less than of a person's token is enough, in nats: of somebody new with that of rented machines.
+    pub lead: f64,
     /// The score from which on a person is told at once, in nats.
     pub threshold: f64,
     /// What of the score is to be told now, by the threshold in force: `None` if nothing or if it was told.

@@ -227,6 +227,56 @@ fn tokyo() -> Place {
 }
 
 #[test]
+fn somebody_new_with_the_token_of_rented_machines_is_told_sooner() {
+    let life = served(20);
+    let at = |asn, network| place("DE", "Frankfurt", (50.1, 8.7), asn, network);
+    let other = life.compare(&from(1, 20 * DAY), &at(64801, NetworkKind::Residential));
+    assert!((6.0..7.0).contains(&other.score), "{}", other.score);
+    assert_eq!((other.threshold, other.tier), (6.0, Tier::Alert));
+    let office = life.compare(&from(1, 20 * DAY), &at(64801, NetworkKind::Business));
+    assert_eq!((office.threshold, office.tier), (7.0, Tier::Notice), "its people's own");
+    let mut desk = Life::default();
+    desk.steady(20);
+    let home = desk.compare(&from(1, 20 * DAY), &at(64801, NetworkKind::Hosting));
+    assert_eq!(home.threshold, 7.0, "who has one place may be a person");
+    let busy = (0..40).map(|n| usage(20 * DAY + n * SECOND));
+    let mut life = life;
+    let busy: Vec<Signals> = busy.map(|usage| life.live(&usage, &frankfurt())).collect();
+    assert!(busy.iter().all(|signals| signals.threshold == 7.0), "nobody is new");
+}
+
+#[test]
+fn rented_machines_do_not_travel() {
+    let far = life_after_a_hop(served(20), &frankfurt());
+    assert!(far.hop.is_some(), "it is still measured");
+    assert_eq!(far.evidence.get(Family::Hop), Nats(0));
+    let mut person = Life::default();
+    person.steady(20);
+    assert!(life_after_a_hop(person, &berlin()).evidence.get(Family::Hop) > Nats(0));
+}
+
+/// What is said of a use from Tokyo ten minutes after one from home.
+fn life_after_a_hop(mut life: Life, home: &Place) -> Signals {
+    life.live(&usage(20 * DAY), home);
+    life.compare(&from(1, 20 * DAY + 10 * MINUTE), &tokyo())
+}
+
+#[test]
+fn who_uses_nothing_but_rented_machines_is_a_machine_on_the_third_day() {
+    let daily = |place: &Place, days: i64| {
+        let mut life = Life::default();
+        life.told((0..days * 8).map(|n| {
+            let third = n % 2;
+            (from(third, n / 8 * DAY + 9 * HOUR + n % 8 * HOUR), place.clone())
+        }));
+        life.profile.class()
+    };
+    let classes = [2, 4].map(|days| daily(&frankfurt(), days));
+    assert_eq!(classes, [Class::Human, Class::Machine]);
+    assert_eq!(daily(&berlin(), 12), Class::Human);
+}
+
+#[test]
 fn an_actor_whose_first_request_of_each_day_is_refused_is_learned_too() {
     let mut life = Life::default();
     life.steady(10);
