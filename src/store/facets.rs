@@ -15,14 +15,14 @@ use std::cmp::Reverse;
 use rusqlite::{CachedStatement, Connection, OptionalExtension as _, Result, Row, params};
 use tracing::error;
 
-use crate::engine::ledger::{Facet, Seen, Span};
+use crate::engine::ledger::{Facet, Seen, Span, read_address};
 use crate::engine::time::Timestamp;
 
 use super::codec::{MAX_COUNT, get_count, get_text, legible};
 
 /// How many values of one facet are kept of one token. A commit that takes it beyond twice as many
 /// folds all but the most recently seen into the empty value, so that folding is rare and an
-/// attacker who invents addresses costs a bounded row.
+/// attacker who invents addresses costs a bounded row, and hides no address that a log vouches for.
 pub const FACET_LIMIT: u32 = 256;
 
 /// Changes with the packing, not with the schema.
@@ -50,6 +50,10 @@ impl<'a> Value<'a> {
 
     const fn key(&self) -> (Facet, &'a str) {
         (self.facet, self.text)
+    }
+
+    fn may_be_forged(&self) -> bool {
+        self.facet == Facet::Address && read_address(self.text).1
     }
 }
 
@@ -176,9 +180,9 @@ fn fold(values: &mut Vec<Value<'_>>) {
     for (facet, _) in Facet::ALL.into_iter().zip(sizes).filter(|(_, n)| *n > 2 * FACET_LIMIT) {
         let is_of = |value: &Value<'_>| value.facet == facet && !value.text.is_empty();
         let mut all: Vec<_> = values.iter().copied().filter(is_of).collect();
-        // Those most recently seen stay.
-        all.sort_unstable_by_key(|Value { text, span, .. }| {
-            (Reverse(span.last), Reverse(span.count), *text)
+        // Those most recently seen stay; what a client may have made up goes before any that is real.
+        all.sort_unstable_by_key(|value @ Value { text, span, .. }| {
+            (value.may_be_forged(), Reverse(span.last), Reverse(span.count), *text)
         });
         let gone = all.split_off(FACET_LIMIT as usize);
         all.sort_unstable_by_key(Value::key);
@@ -323,6 +327,29 @@ mod tests {
             let sum: u128 = merged.iter().map(|value| u128::from(value.span.count)).sum();
             prop_assert!(sum <= of(&old) + of(&new));
         }
+    }
+
+    #[test]
+    fn forged_addresses_are_folded_before_any_that_is_real() {
+        let seen = |value: String, time| Seen {
+            facet: Facet::Address,
+            value: value.into(),
+            span: Span::once(Timestamp(time)),
+        };
+        let n_forged = 2 * FACET_LIMIT;
+        let forged = (1..=n_forged).map(|n| seen(format!("2001:db8::{n:x}?"), n.into()));
+        let mut all: Vec<Seen> = forged
+            .chain([seen("192.0.2.7".to_owned(), 0), seen("192.0.2.8".to_owned(), 0)])
+            .collect();
+        all.sort_by(|a, b| a.value.cmp(&b.value));
+        let mut values = all.iter().map(Value::of).collect();
+        fold(&mut values);
+        let has = |text: &str| values.iter().any(|value| value.text == text);
+        assert!(has("192.0.2.7") && has("192.0.2.8"), "the oldest of all");
+        assert!(has(&format!("2001:db8::{n_forged:x}?")) && !has("2001:db8::1?"));
+        assert_eq!(counts(&values), [FACET_LIMIT, 0, 0, 0, 0]);
+        let sum: u64 = values.iter().map(|value| value.span.count).sum();
+        assert_eq!(sum, u64::from(n_forged) + 2);
     }
 
     #[test]
