@@ -142,17 +142,23 @@ impl Books {
         Self::Beside { commits, outcomes, is_busy: false }
     }
 
-    /// Commits what has changed, or begins to; returns the alerts of what is committed by now.
-    fn commit(&mut self, worker: &mut Worker, now: Timestamp) -> anyhow::Result<Vec<Alert>> {
-        let alerts = self.wait(worker)?;
+    /// Commits what has changed, or begins to, and tells the alerts of what is committed by now: those of the commit before
+    /// are told though this one may fail.
+    fn commit<T: FnMut(Alert, &Files<'_>)>(
+        &mut self,
+        worker: &mut Worker,
+        now: Timestamp,
+        account: &mut Account<T>,
+    ) -> anyhow::Result<()> {
+        account.note(self.wait(worker)?);
         match self {
-            Self::Here => certain(|| worker.commit(now)).context("committing"),
+            Self::Here => account.note(certain(|| worker.commit(now)).context("committing")?),
             Self::Beside { commits, is_busy, .. } => {
                 commits.send((worker.take_changes(), now)).context("committing")?;
                 *is_busy = true;
-                Ok(alerts)
             }
         }
+        Ok(())
     }
 
     /// Waits for the commit that is under way, and returns its alerts.
@@ -216,12 +222,12 @@ fn judge<T: FnMut(Alert, &Files<'_>)>(
         // All that is older was read: files come in the order of their lines. A log at its end need not have more.
         worker.look(|log| !over.contains(log));
         if worker.is_full() || uncommitted >= BYTES {
-            account.note(books.commit(worker, now())?);
+            books.commit(worker, now(), account)?;
             uncommitted = 0;
         }
     }
     if worker.has_changes() {
-        account.note(books.commit(worker, now())?);
+        books.commit(worker, now(), account)?;
     }
     Ok(())
 }
@@ -240,4 +246,42 @@ fn note_rejects(summary: &mut Summary, position: &Position, reading: &Reading) {
     let room = MAX_REJECTS.saturating_sub(summary.rejects.len());
     let first = reading.rejects.iter().take(room);
     summary.rejects.extend(first.map(|(at, why)| (position.clone(), *at, why.clone())));
+}
+
+#[cfg(test)]
+mod tests {
+    use std::sync::Arc;
+
+    use super::*;
+    use crate::daemon::worker::Delivery;
+    use crate::engine::detect::Params;
+    use crate::engine::geo::NoAtlas;
+    use crate::engine::incident::Policy;
+    use crate::engine::judge::Judge;
+    use crate::engine::registry::Registry;
+    use crate::engine::rule::RuleSet;
+
+    #[test]
+    fn alerts_that_are_committed_are_told_though_the_next_commit_cannot_begin() {
+        let judge = Judge::new(
+            Params::default(),
+            RuleSet::built_in(),
+            Registry::default(),
+            Policy::default(),
+        );
+        let store = Store::in_memory().unwrap();
+        let mut worker =
+            Worker::new(judge, store, Arc::new(NoAtlas), Delivery::Silent, 1 << 20).unwrap();
+        let (told, outcomes) = sync_channel(1);
+        told.send(Ok(vec![Alert::default()])).unwrap();
+        // Its other end is gone, as if the thread that commits had ended.
+        let (commits, _) = sync_channel(1);
+        let mut books = Books::Beside { commits, outcomes, is_busy: true };
+        let mut n_told = 0;
+        let tell = |_, _: &Files<'_>| n_told += 1;
+        let mut account = Account { summary: Summary::default(), paths: BTreeMap::new(), tell };
+        assert!(books.commit(&mut worker, Timestamp::default(), &mut account).is_err());
+        assert_eq!(account.summary.alerts, 1);
+        assert_eq!(n_told, 1);
+    }
 }
