@@ -87,13 +87,13 @@ fn furnish(db: &Connection, house: &[HouseRow]) -> Result<()> {
     Ok(())
 }
 
+/// Whose an incident is and when it opened is part of its id: the indexes of both are not touched as it grows.
 fn put_incidents(db: &Connection, incidents: &[Incident]) -> Result<()> {
     let mut put = db.prepare_cached(
         "INSERT INTO incident (id, principal, opened, last, level, revision, alerts)
          VALUES (?1, ?2, ?3, ?4, ?5, ?6, ?7)
          ON CONFLICT (id) DO UPDATE SET
-           opened = min(opened, excluded.opened), last = max(last, excluded.last),
-           level = excluded.level, revision = excluded.revision,
+           last = max(last, excluded.last), level = excluded.level, revision = excluded.revision,
            alerts = max(alerts, excluded.alerts)
          WHERE revision <= excluded.revision",
     )?;

@@ -1,6 +1,6 @@
 //! Forgetting: everything that is kept of a token or a principal, in one transaction.
 
-use rusqlite::Connection;
+use rusqlite::{Connection, params};
 use smol_str::{SmolStr, ToSmolStr};
 
 use crate::engine::secret::TokenId;
@@ -10,6 +10,18 @@ use super::commit::bump;
 use super::recall::token_number;
 use super::registry::{self, Who};
 use super::{Store, StoreError, slot, tokens, words};
+
+/// Two statements, since they are found by two indexes: alerts of a principal that is not the alert's token ...
+const DROP_OTHER: &str = "DELETE FROM alert
+    WHERE principal = ?1 AND principal <> 'tw1_' || lower(hex(token))";
+
+/// ... and those of one that is.
+const DROP_OWN: &str = "DELETE FROM alert WHERE principal = ?1 AND token = ?2";
+
+const DROP_MENTIONS: &str = "DELETE FROM alert
+    WHERE principal = 'fleet' AND principal <> 'tw1_' || lower(hex(token)) AND (
+      instr(body, ': ' || ?1 || ',') OR instr(body, ', ' || ?1 || ',')
+      OR instr(body, ', ' || ?1 || ';') OR instr(body, ': ' || ?1 || ';'))";
 
 impl Store {
     /// Removes a token or a principal with all its tokens: registry, lifecycle, history, profile,
@@ -101,27 +113,30 @@ fn forget_principal(db: &Connection, name: &str) -> rusqlite::Result<usize> {
     let mut n_gone = usize::from(drop_profile(db, name)?);
     for sql in [
         "DELETE FROM lifecycle WHERE name = ?1 AND token IS NULL",
-        "DELETE FROM alert WHERE principal = ?1",
         "DELETE FROM incident WHERE principal = ?1",
         "DELETE FROM outbox WHERE principal = ?1",
     ] {
         n_gone += db.prepare_cached(sql)?.execute([name])?;
     }
-    n_gone += drop_mentions(db, name)?;
+    n_gone += drop_alerts(db, name)? + drop_mentions(db, name)?;
     let n_mutes = db.prepare_cached("DELETE FROM mute WHERE principal = ?1")?.execute([name])?;
     bump(db, "mutes_version", u64::from(n_mutes > 0))?;
     Ok(n_gone + n_mutes + words::forget(db, name)?)
 }
 
+/// Removes the alerts of a principal.
+fn drop_alerts(db: &Connection, name: &str) -> rusqlite::Result<usize> {
+    let mut n_gone = db.prepare_cached(DROP_OTHER)?.execute([name])?;
+    if let Ok(token) = name.parse::<TokenId>() {
+        n_gone += db.prepare_cached(DROP_OWN)?.execute(params![name, token])?;
+    }
+    Ok(n_gone)
+}
+
 /// Removes alerts of many tokens at once that name a principal: whole names of a list, as `detect::fleet` writes it.
 fn drop_mentions(db: &Connection, name: &str) -> rusqlite::Result<usize> {
     let quoted = serde_json::Value::from(name).to_string();
-    db.prepare_cached(
-        "DELETE FROM alert WHERE principal = 'fleet' AND (
-           instr(body, ': ' || ?1 || ',') OR instr(body, ', ' || ?1 || ',')
-           OR instr(body, ', ' || ?1 || ';') OR instr(body, ': ' || ?1 || ';'))",
-    )?
-    .execute([quoted.trim_matches('"')])
+    db.prepare_cached(DROP_MENTIONS)?.execute([quoted.trim_matches('"')])
 }
 
 /// Removes what was about alerts that are gone.
@@ -208,6 +223,45 @@ mod tests {
         assert!(has_alerts(&store), "ci-2 is somebody else");
         store.forget(&Who::Principal("web".into())).unwrap();
         assert!(!has_alerts(&store));
+    }
+
+    #[test]
+    fn the_alerts_of_a_forgotten_principal_go_whatever_token_they_are_of() {
+        let of = |token: Option<u8>, principal: &str| {
+            let mut store = Store::in_memory().unwrap();
+            let mut commit = incident_commit("i", token.unwrap_or_default(), 1);
+            for alert in &mut commit.alerts {
+                alert.principal = principal.into();
+                alert.token = alert.token.take().filter(|_| token.is_some());
+            }
+            store.commit(&commit, NOON).unwrap();
+            move |who: &Who| {
+                store.forget(who).unwrap();
+                rows(&store).iter().all(|(table, _)| *table != "alert")
+            }
+        };
+        let named = |name: &str| Who::Principal(name.into());
+        let own = id(1).to_string();
+        for token in [None, Some(1), Some(2)] {
+            for principal in [own.as_str(), "ci"] {
+                assert!(of(token, principal)(&named(principal)), "{token:?} {principal}");
+                assert!(!of(token, principal)(&named("web")), "{token:?} {principal}");
+            }
+        }
+        assert!(!of(Some(1), "ci")(&named(&own)));
+    }
+
+    #[test]
+    fn the_alerts_of_one_principal_are_found_without_walking_over_all() {
+        let store = Store::in_memory().unwrap();
+        for (sql, index) in [
+            (DROP_OTHER, "alert_principal"),
+            (DROP_MENTIONS, "alert_principal"),
+            (DROP_OWN, "alert_token"),
+        ] {
+            let plan = store.plan(sql);
+            assert!(plan.contains(&format!("SEARCH alert USING INDEX {index}")), "{plan}");
+        }
     }
 
     #[test]

@@ -17,6 +17,10 @@ const TOKENS_A_CALL: i64 = 256;
 /// How many alerts, incidents and mails one call removes at the most, each.
 const ROWS_A_CALL: i64 = 1_000;
 
+/// An incident ends within an hour of its opening, which has an index; its end, which each alert moves, has none.
+const DROP_INCIDENTS: &str = "DELETE FROM incident WHERE id IN (
+    SELECT id FROM incident WHERE opened < ?1 AND last < ?1 ORDER BY opened LIMIT ?2)";
+
 /// How long things are kept after they last happened. `None` keeps them for good.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
 pub struct Retention {
@@ -162,12 +166,7 @@ fn prune_alerts(db: &Connection, before: Timestamp, pruned: &mut Pruned) -> rusq
                SELECT number FROM alert WHERE time < ?1 ORDER BY time LIMIT ?2)",
         )?
         .execute(params![before, ROWS_A_CALL])?;
-    let n_incidents = db
-        .prepare_cached(
-            "DELETE FROM incident WHERE id IN (
-               SELECT id FROM incident WHERE last < ?1 ORDER BY last LIMIT ?2)",
-        )?
-        .execute(params![before, ROWS_A_CALL])?;
+    let n_incidents = db.prepare_cached(DROP_INCIDENTS)?.execute(params![before, ROWS_A_CALL])?;
     let n_mutes =
         db.prepare_cached("DELETE FROM mute WHERE until < ?1")?.execute(params![before])?;
     super::commit::bump(db, "mutes_version", u64::from(n_mutes > 0))?;
@@ -282,6 +281,25 @@ mod tests {
         let stats = store.stats().unwrap();
         assert_eq!((stats.alerts, stats.incidents), (1, 0));
         assert_eq!(store.mutes().unwrap().len(), 1);
+    }
+
+    #[test]
+    fn an_incident_stays_until_its_last_alert_is_old() {
+        let mut store = Store::in_memory().unwrap();
+        let mut commit = incident_commit("i", 1, 1);
+        commit.incidents.iter_mut().for_each(|incident| incident.last = NOON.plus(HOUR - 1));
+        commit.alerts.push(alert("late", "i", 1, NOON.plus(HOUR - 1)));
+        store.commit(&commit, NOON).unwrap();
+        let retention = Retention { alerts: WEEK, ..Retention::default() };
+        let mut left = |now| {
+            store.prune(&retention, now).unwrap();
+            let stats = store.stats().unwrap();
+            (stats.alerts, stats.incidents)
+        };
+        assert_eq!(left(NOON.plus(7 * DAY + 1)), (1, 1));
+        assert_eq!(left(NOON.plus(7 * DAY + HOUR)), (0, 0));
+        let plan = store.plan(DROP_INCIDENTS);
+        assert!(plan.contains("incident_opened (opened<?)") && !plan.contains("SORT"), "{plan}");
     }
 
     #[test]

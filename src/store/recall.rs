@@ -128,15 +128,8 @@ mod tests {
         subjects[0].due = None;
         store.commit(&Commit { subjects, ..Commit::default() }, NOON).unwrap();
         assert_eq!(due(&store, u32::MAX), ["b", "a"]);
-        let plan: String = store
-            .db
-            .query_row(
-                "EXPLAIN QUERY PLAN SELECT principal, body, due FROM profile WHERE due <= 7
-                 ORDER BY due, number",
-                [],
-                |row| row.get("detail"),
-            )
-            .unwrap();
+        let plan = store
+            .plan("SELECT principal, body, due FROM profile WHERE due <= 7 ORDER BY due, number");
         assert!(plan.contains("profile_due"), "{plan}");
     }
 }

@@ -27,6 +27,16 @@ pub(super) fn state() -> (TempDir, PathBuf) {
     (directory, path)
 }
 
+impl super::Reader {
+    /// How a query is answered: with which indexes, what is walked over or sorted.
+    pub(super) fn plan(&self, sql: &str) -> String {
+        let mut plan = self.db.prepare(&format!("EXPLAIN QUERY PLAN {sql}")).unwrap();
+        // Parameters are NULL: the plan is made before they are known.
+        let steps = plan.raw_query().mapped(|row| row.get::<_, String>("detail"));
+        steps.map(Result::unwrap).collect::<Vec<_>>().join("; ")
+    }
+}
+
 /// A token's id that begins with `first`.
 pub(super) fn id(first: u8) -> TokenId {
     let mut id = [0x11; 16];
