@@ -15,6 +15,7 @@ mod masked;
 mod names;
 mod percent;
 mod redact;
+mod request;
 mod seal;
 mod url;
 mod words;
