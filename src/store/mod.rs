@@ -22,6 +22,7 @@ mod alerts;
 mod backup;
 mod codec;
 mod commit;
+mod digest;
 mod error;
 mod facets;
 mod forget;

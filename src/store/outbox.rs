@@ -12,7 +12,6 @@ use smol_str::SmolStr;
 use crate::engine::alert::Level;
 use crate::engine::time::Timestamp;
 
-use super::alerts::{self, StoredAlert};
 use super::codec::{get_text, get_u32};
 use super::error::is_illegible;
 use super::{Reader, Store, StoreError, storm};
@@ -182,20 +181,6 @@ impl Reader {
                 .query_row([], |row| row.get(0))
         })
     }
-
-    /// Returns the alerts of a digest below a level, by time; of another mail, none. A repeat of the
-    /// same digest has the same alerts, unless they were pruned.
-    ///
-    /// # Errors
-    /// What the database says.
-    pub fn digest_alerts(
-        &self,
-        mail: &Outgoing,
-        below: Level,
-    ) -> Result<Vec<StoredAlert>, StoreError> {
-        let About::Digest { after, upto, .. } = &mail.about else { return Ok(Vec::new()) };
-        self.read("reading the alerts of a digest", |db| alerts::between(db, *after, *upto, below))
-    }
 }
 
 impl Store {
@@ -282,49 +267,6 @@ impl Store {
             Ok(())
         })
     }
-
-    /// Keeps the alerts that were committed so far out of the next digest.
-    ///
-    /// # Errors
-    /// What the database says.
-    pub fn skip_digest(&mut self, now: Timestamp) -> Result<(), StoreError> {
-        // No alert is below the mildest level, so this is a digest of nothing that ends here.
-        self.queue_digest(&format!("skipped {now}"), Level::Informational, now, now).map(drop)
-    }
-
-    /// Queues the digest of a day, once a day, about the alerts below a level that were committed
-    /// since the digest before; tells whether it was queued. A day without such alerts has no mail.
-    ///
-    /// # Errors
-    /// What the database says.
-    pub fn queue_digest(
-        &mut self,
-        day: &str,
-        below: Level,
-        due: Timestamp,
-        now: Timestamp,
-    ) -> Result<bool, StoreError> {
-        self.write("queueing a digest", |db| {
-            let number = |sql| db.query_row(sql, [], |row| row.get::<_, i64>(0));
-            let after =
-                number("SELECT coalesce(max(upto_alert), 0) FROM outbox WHERE day IS NOT NULL")?;
-            let upto = number("SELECT coalesce(max(number), 0) FROM alert")?.max(after);
-            let n_alerts: i64 = db.query_row(
-                "SELECT count(*) FROM alert WHERE number > ?1 AND number <= ?2 AND level < ?3",
-                params![after, upto, below],
-                |row| row.get(0),
-            )?;
-            let state = if n_alerts > 0 { "waiting" } else { "empty" };
-            let n_queued = db.execute(
-                "INSERT INTO outbox (message_id, principal, day, after_alert, upto_alert,
-                   created, due, state, attempts, error)
-                 VALUES ('digest.' || ?1, '', ?1, ?2, ?3, ?4, ?5, ?6, 0, '')
-                 ON CONFLICT (message_id) DO NOTHING",
-                params![day, after, upto, now, due, state],
-            )?;
-            Ok(n_queued > 0 && n_alerts > 0)
-        })
-    }
 }
 
 /// Marks rows as sent in one mail: of its own, that of the row; of what is beyond the cap of an hour, the first of its
@@ -397,7 +339,7 @@ fn legible_outgoing(row: &Row<'_>) -> rusqlite::Result<Outgoing> {
 mod tests {
     use super::*;
     use crate::engine::time::{DAY, HOUR, MINUTE, SECOND};
-    use crate::store::sample::{NOON, alert, incident_commit, state};
+    use crate::store::sample::{NOON, incident_commit, state};
 
     fn ids(store: &Store, now: Timestamp) -> Vec<SmolStr> {
         store.due(now, 10).unwrap().into_iter().map(|mail| mail.message_id).collect()
@@ -469,37 +411,6 @@ mod tests {
         assert_eq!(store.bundled().unwrap(), Some(NOON));
         assert_eq!(store.sent_since(NOON).unwrap(), 0);
         assert_eq!(ids(&store, NOON), [""; 0]);
-    }
-
-    #[test]
-    fn a_digest_tells_each_alert_once_and_not_at_all_on_quiet_days() {
-        let mut store = Store::in_memory().unwrap();
-        let commit = |store: &mut Store, names: &[&str], level| {
-            let mut alerts: Vec<_> = names.iter().map(|name| alert(name, "i", 1, NOON)).collect();
-            alerts.iter_mut().for_each(|alert| alert.rule.level = level);
-            let commit = crate::engine::commit::Commit { alerts, ..Default::default() };
-            store.commit(&commit, NOON).unwrap();
-        };
-        let queue = |store: &mut Store, day: &str| {
-            store.queue_digest(day, Level::High, NOON, NOON).unwrap()
-        };
-        commit(&mut store, &["a", "b"], Level::Medium);
-        commit(&mut store, &["loud"], Level::High);
-        assert!(queue(&mut store, "2026-11-23"));
-        assert!(!queue(&mut store, "2026-11-23"), "once a day");
-        assert!(!queue(&mut store, "2026-11-24"), "nothing new");
-        commit(&mut store, &["c"], Level::Low);
-        assert!(!queue(&mut store, "2026-11-24"), "the day was quiet when it was asked");
-        assert!(queue(&mut store, "2026-11-25"));
-        let told: Vec<Vec<SmolStr>> = store
-            .due(NOON, 10)
-            .unwrap()
-            .iter()
-            .map(|mail| store.digest_alerts(mail, Level::High).unwrap())
-            .map(|alerts| alerts.into_iter().map(|stored| stored.alert.id).collect())
-            .collect();
-        assert_eq!(told, [vec!["a", "b"], vec!["c"]]);
-        assert_eq!(ids(&store, NOON), ["digest.2026-11-23", "digest.2026-11-25"]);
     }
 
     #[test]
