@@ -90,9 +90,9 @@ impl Follower {
         for (home, front) in self.fronts() {
             // Of a log that was gone before this look, nothing is looked for until it is back.
             let is_lost = lost.binary_search(&front.at).is_ok();
-            let mut siblings = || folders.siblings(&home).unwrap_or_default();
-            let siblings = if is_lost { siblings() } else { Vec::new() };
-            if siblings.iter().any(|found| self.is_unseen(found, &home, &front, &siblings)) {
+            let look = if is_lost { folders.look(&home) } else { None };
+            let siblings = look.map_or(&[][..], |look| &look.files);
+            if siblings.iter().any(|found| self.is_unseen(found, &home, &front, siblings)) {
                 logs.insert(discover::log_of(&home));
             }
         }
@@ -109,7 +109,8 @@ impl Follower {
         let identities = self.tails.iter().map(Tail::identity).zip(0..);
         let known: BTreeMap<Identity, usize> = identities.collect();
         for log in logs {
-            let files = folders.settled(log).unwrap_or_default();
+            let Some(look) = folders.settled(log) else { continue };
+            let files = &look.files;
             let is_plain = |found: &&Found| !rotation::is_compressed(&found.path);
             for found in files.iter().filter(is_plain) {
                 let at = known.get(&found.seen.identity).copied();
@@ -156,19 +157,19 @@ impl Follower {
         let known: BTreeSet<Identity> = self.tails.iter().map(Tail::identity).collect();
         let fronts = self.fronts();
         for (log, listed) in logs {
-            let mut is_readable = || folders.siblings(&log).is_some();
+            let mut is_readable = || folders.look(&log).is_some();
             if !in_doubt.contains(&log) || !is_readable() {
                 self.admit_all(listed.into_iter().map(Unknown::listed).collect());
-            } else if let Some(mut files) = folders.settled(&log) {
-                let all = files.clone();
-                files.retain(|found| !known.contains(&found.seen.identity));
-                let unknown = files.into_iter().filter_map(|found| {
-                    self.know(&found, &listed).or_else(|| {
+            } else if let Some(look) = folders.settled(&log) {
+                let all = &look.files;
+                let is_new = |found: &&Found| !known.contains(&found.seen.identity);
+                let unknown = all.iter().filter(is_new).filter_map(|found| {
+                    self.know(found, &listed).or_else(|| {
                         let group = group_of(&log);
                         let mut fronts = fronts.iter().filter(|(_, front)| front.group == group);
                         let front =
-                            fronts.find(|(home, front)| self.is_unseen(&found, home, front, &all));
-                        front.map(|(_, front)| Unknown::Sibling(found, front.at))
+                            fronts.find(|(home, front)| self.is_unseen(found, home, front, all));
+                        front.map(|(_, front)| Unknown::Sibling(found.clone(), front.at))
                     })
                 });
                 let unknown = unknown.collect();

@@ -10,7 +10,7 @@ use std::path::{Component, Path, PathBuf};
 use glob::{MatchOptions, Pattern};
 
 use super::SourceError;
-use super::rotation::{self, Seen};
+use super::rotation::{self, Identity, Seen};
 
 /// As shells do it: `*` does not match a leading dot.
 const MATCHING: MatchOptions = MatchOptions {
@@ -41,8 +41,11 @@ impl Walk {
         }
         let n_before = self.paths.len();
         self.descend(PathBuf::new(), &parts);
-        let found = self.paths.split_off(n_before);
-        self.paths.extend(found.into_iter().filter(|path| path.symlink_metadata().is_ok()));
+        // A last part that is a pattern was matched with names that are there.
+        if !parts.last().is_some_and(|part| is_pattern(part)) {
+            let found = self.paths.split_off(n_before);
+            self.paths.extend(found.into_iter().filter(|path| path.symlink_metadata().is_ok()));
+        }
     }
 
     fn descend(&mut self, at: PathBuf, parts: &[&OsStr]) {
@@ -166,17 +169,19 @@ pub(super) struct Looks {
 }
 
 impl Looks {
-    /// Looks at one path; nothing if no regular file is there.
+    /// Looks at one path, once if it is no link; nothing if no regular file is there.
     pub(super) fn at(&mut self, path: &Path) -> io::Result<Option<Found>> {
-        let seen = match Seen::at(path) {
-            Ok(seen) => seen,
-            Err(cause) if cause.kind() == io::ErrorKind::NotFound => return Ok(None),
-            Err(cause) => return Err(cause),
+        let look = |seen: io::Result<Seen>| match seen {
+            Err(cause) if cause.kind() == io::ErrorKind::NotFound => Ok(None),
+            seen => seen.map(Some),
         };
-        if !seen.is_file {
-            return Ok(None);
+        let Some(named) = look(Seen::named(path))? else { return Ok(None) };
+        if named.is_file {
+            let resolved = self.resolve_folder(path);
+            return Ok(Some(Found { path: path.to_owned(), resolved, seen: named }));
         }
-        Ok(Some(Found { path: path.to_owned(), resolved: self.resolve(path), seen }))
+        let found = |seen| Found { path: path.to_owned(), resolved: self.resolve(path), seen };
+        Ok(look(Seen::at(path))?.filter(|seen| seen.is_file).map(found))
     }
 
     /// Resolves the links of a path; what does not exist stays as it is.
@@ -184,6 +189,11 @@ impl Looks {
         if path.is_symlink() {
             return path.canonicalize().unwrap_or_else(|_| path.to_owned());
         }
+        self.resolve_folder(path)
+    }
+
+    /// The same for a path whose last part is no link.
+    fn resolve_folder(&mut self, path: &Path) -> PathBuf {
         let folder = folder_of(path);
         let real = self
             .resolved
@@ -196,22 +206,34 @@ impl Looks {
 /// Names by the log that they lead back to.
 type Names = BTreeMap<OsString, Vec<OsString>>;
 
-/// The regular files of directories, each directory listed once.
+/// The regular files of directories: each directory is listed once, and each file looked at once.
 #[derive(Debug, Default)]
 pub(super) struct Folders {
     listed: BTreeMap<PathBuf, Option<Names>>,
+    /// What [`Folders::look`] found, by the log's name.
+    looked: BTreeMap<PathBuf, Option<Look>>,
     /// What settled, by the log's name.
-    settled: BTreeMap<PathBuf, Option<Vec<Found>>>,
+    settled: BTreeMap<PathBuf, Option<Look>>,
 }
 
 impl Folders {
-    /// Returns the files of `path`'s directory that belong to the same log by name; nothing if the
+    /// Looks at the files of `path`'s directory that belong to the same log by name; nothing if the
     /// directory cannot be read, which says nothing about the files in it.
-    pub(super) fn siblings(&mut self, path: &Path) -> Option<Vec<Found>> {
-        self.look(path).map(|look| look.files)
+    pub(super) fn look(&mut self, path: &Path) -> Option<&Look> {
+        let log = log_of(path);
+        if !self.looked.contains_key(&log) {
+            let look = self.look_anew(path);
+            self.looked.insert(log.clone(), look);
+        }
+        self.looked.get(&log)?.as_ref()
     }
 
-    fn look(&mut self, path: &Path) -> Option<Look> {
+    /// Returns the files of [`Folders::look`] as they are now, of the names that were listed.
+    pub(super) fn siblings(&mut self, path: &Path) -> Option<Vec<Found>> {
+        self.look_anew(path).map(|look| look.files)
+    }
+
+    fn look_anew(&mut self, path: &Path) -> Option<Look> {
         let base = rotation::base(path.file_name()?);
         let folder = folder_of(path);
         let names = self.listed.entry(folder.clone()).or_insert_with(|| list_files(&folder).ok());
@@ -224,20 +246,24 @@ impl Folders {
                 Err(_) => return None,
             }
         }
-        Some(Look { files, is_whole })
+        let mut places = BTreeMap::new();
+        for (at, found) in files.iter().enumerate() {
+            places.entry(found.seen.identity).or_insert(at);
+        }
+        Some(Look { files, places, is_whole })
     }
 
-    /// Returns [`Folders::siblings`] as they stood at one moment, with no rotation under way; nothing
+    /// Looks at the same files until they are seen as they stood at one moment, with no rotation under way; nothing
     /// too if names keep changing.
-    pub(super) fn settled(&mut self, path: &Path) -> Option<Vec<Found>> {
+    pub(super) fn settled(&mut self, path: &Path) -> Option<&Look> {
         let log = log_of(path);
         self.settle(&BTreeSet::from([log.clone()]));
-        self.settled.get(&log).cloned().flatten()
+        self.settled.get(&log)?.as_ref()
     }
 
     /// Tells whether the names of a log kept changing while they were looked at.
     pub(super) fn is_moving(&mut self, log: &Path) -> bool {
-        matches!(self.settled.get(log), Some(None)) && self.siblings(log).is_some()
+        matches!(self.settled.get(log), Some(None)) && self.look(log).is_some()
     }
 
     /// Looks at several logs until each has settled, listing the directories that they share once a
@@ -246,15 +272,15 @@ impl Folders {
         let mut moving: Vec<&PathBuf> =
             logs.iter().filter(|log| !self.settled.contains_key(*log)).collect();
         let mut first = Self::default();
-        let mut last: Vec<_> = moving.iter().map(|log| first.look(log)).collect();
+        let mut last: Vec<_> = moving.iter().map(|log| first.look_anew(log)).collect();
         for _ in 1..MAX_LOOKS {
             let mut folders = Self::default();
             let mut before = std::mem::take(&mut last).into_iter();
             moving.retain(|log| {
-                let (next, before) = (folders.look(log), before.next().flatten());
+                let (next, before) = (folders.look_anew(log), before.next().flatten());
                 let has_settled = next.is_none() || are_alike(before.as_ref(), next.as_ref());
                 if has_settled {
-                    self.settled.insert((*log).clone(), next.map(|look| look.files));
+                    self.settled.insert((*log).clone(), next);
                 } else {
                     last.push(next);
                 }
@@ -270,9 +296,23 @@ const MAX_LOOKS: usize = 16;
 
 /// The files of a log, and whether each name was still there when it was looked at.
 #[derive(Debug)]
-struct Look {
-    files: Vec<Found>,
+pub(super) struct Look {
+    pub(super) files: Vec<Found>,
+    /// Where among the files each is, under the first of its names.
+    places: BTreeMap<Identity, usize>,
     is_whole: bool,
+}
+
+impl Look {
+    /// Finds a file, whatever its name is.
+    pub(super) fn find(&self, identity: Identity) -> Option<&Found> {
+        self.files.get(*self.places.get(&identity)?)
+    }
+}
+
+/// Returns all files of a log as they stood at one moment: [`Folders::settled`], from directories listed anew.
+pub(super) fn settled(path: &Path) -> Option<Vec<Found>> {
+    Folders::default().settled(path).map(|look| look.files.clone())
 }
 
 /// Tells whether two looks in a row agree. One look alone may miss a file, or meet it twice, while a
@@ -373,7 +413,7 @@ mod tests {
                     std::fs::rename(from, to).unwrap();
                 }
             },
-            || Folders::default().settled(&path("a")),
+            || settled(&path("a")),
         );
         let names: Vec<_> = found.unwrap().into_iter().map(|found| found.path).collect();
         assert_eq!(names, vec![path("a.1"), path("a.2"), path("a.3")]);

@@ -10,7 +10,7 @@ use std::io;
 use std::path::Path;
 
 use super::admit::name_of;
-use super::discover::{Folders, Found};
+use super::discover::{self, Folders, Found};
 use super::follow::{Drain, Follower, Place};
 use super::old::OldFile;
 use super::rotation::{self, Identity, Meaning, Seen};
@@ -95,14 +95,14 @@ impl Follower {
         if copy.is_none() {
             // Directories are large and seldom change: listed anew only where it matters. While names are shifted, one may
             // be missed.
-            siblings = Folders::default().settled(&path).unwrap_or_default();
+            siblings = discover::settled(&path).unwrap_or_default();
             copy = self.find_copy(at, &siblings);
         }
         let mut began = self.tails.get(at).map(|tail| tail.began);
         match copy {
             Some(copy) => {
                 // Nothing that is older than what is known by then is ever looked for: no name may be missed.
-                siblings = Folders::default().settled(&path).unwrap_or(siblings);
+                siblings = discover::settled(&path).unwrap_or(siblings);
                 siblings.retain(|found| found.seen.modified >= copy.seen.modified);
                 began = began.max(Some(copy.seen.began())).max(self.began_behind(at, &siblings));
                 self.admit_between(at, siblings);
@@ -130,7 +130,7 @@ impl Follower {
         if self.copies_among(at, look).is_empty() {
             return false;
         }
-        let settled = Folders::default().settled(&path).unwrap_or_default();
+        let settled = discover::settled(&path).unwrap_or_default();
         let Some(tail) = self.tails.get_mut(at) else { return false };
         let is_there =
             |found: &Found| found.resolved == path && found.seen.identity == tail.identity();

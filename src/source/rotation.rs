@@ -125,6 +125,12 @@ impl Seen {
         Ok(Self::from(&rustix::fs::statx(CWD, path, AtFlags::empty(), wanted())?))
     }
 
+    /// Looks at what stands under a name; symbolic links are not followed.
+    pub(super) fn named(path: &Path) -> io::Result<Self> {
+        moment::pass();
+        Ok(Self::from(&rustix::fs::statx(CWD, path, AtFlags::SYMLINK_NOFOLLOW, wanted())?))
+    }
+
     /// Looks at an open file.
     pub(super) fn of(file: &File) -> io::Result<Self> {
         Ok(Self::from(&rustix::fs::statx(file, "", AtFlags::EMPTY_PATH, wanted())?))

@@ -242,27 +242,26 @@ impl Follower {
             return None;
         }
         let identity = tail.identity();
-        let find = |siblings: &[Found]| {
-            siblings.iter().find(|found| found.seen.identity == identity).cloned()
-        };
         // A directory that cannot be read says nothing about its files.
-        let near = folders.siblings(&tail.resolved)?;
+        let near = folders.look(&tail.resolved)?;
         if tail.place != Place::Unseen
-            && let Some(found) = find(&near)
+            && let Some(found) = near.find(identity)
         {
-            self.rotate(at, &found, now);
+            self.rotate(at, found, now);
             return Some(());
         }
-        let siblings =
-            if tail.place == Place::Deleted { near } else { folders.settled(&tail.resolved)? };
-        if let Some(found) = find(&siblings) {
-            self.rotate(at, &found, now);
+        let all = match tail.place {
+            Place::Deleted => near,
+            _ => folders.settled(&tail.resolved)?,
+        };
+        if let Some(found) = all.find(identity) {
+            self.rotate(at, found, now);
         } else if let Some(seen) = tail.file.as_ref().and_then(|file| Seen::of(file).ok()) {
             tail.note(seen, now);
             tail.place = Place::Deleted;
             tail.backlog = seen.size;
         } else {
-            self.bury(at, &siblings);
+            self.bury(at, &all.files);
         }
         Some(())
     }
@@ -297,7 +296,8 @@ impl Follower {
         // The name beside the one that is watched, if links do not come between the two.
         let path = discover::folder_of(&tail.position.path);
         let path = found.path.file_name().map(|name| path.join(name)).unwrap_or_default();
-        if Seen::at(&path).is_ok_and(|seen| seen.identity == tail.identity()) {
+        let is_there = |seen: Seen| seen.identity == tail.identity();
+        if path == found.path || Seen::at(&path).is_ok_and(is_there) {
             tail.position.path = path;
         }
     }

@@ -1,5 +1,7 @@
 //! Faults of files, played with real ones: whatever happens, each line comes once.
 
+mod looks;
+
 use std::cell::{Cell, RefCell};
 use std::collections::BTreeMap;
 use std::fs::{self, File, OpenOptions};
