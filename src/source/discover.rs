@@ -159,6 +159,8 @@ pub(super) struct Found {
     pub(super) path: PathBuf,
     /// With links resolved: where rotated siblings stand.
     pub(super) resolved: PathBuf,
+    /// The name is a link to the file.
+    pub(super) is_link: bool,
     pub(super) seen: Seen,
 }
 
@@ -178,9 +180,13 @@ impl Looks {
         let Some(named) = look(Seen::named(path))? else { return Ok(None) };
         if named.is_file {
             let resolved = self.resolve_folder(path);
-            return Ok(Some(Found { path: path.to_owned(), resolved, seen: named }));
+            let path = path.to_owned();
+            return Ok(Some(Found { path, resolved, is_link: false, seen: named }));
         }
-        let found = |seen| Found { path: path.to_owned(), resolved: self.resolve(path), seen };
+        let found = |seen| {
+            let resolved = self.resolve(path);
+            Found { path: path.to_owned(), resolved, is_link: true, seen }
+        };
         Ok(look(Seen::at(path))?.filter(|seen| seen.is_file).map(found))
     }
 
@@ -241,7 +247,9 @@ impl Folders {
         for name in names.as_ref()?.get(&base).into_iter().flatten() {
             let path = folder.join(name);
             match Seen::at(&path) {
-                Ok(seen) => files.push(Found { resolved: path.clone(), path, seen }),
+                Ok(seen) => {
+                    files.push(Found { resolved: path.clone(), path, is_link: false, seen });
+                }
                 Err(cause) if cause.kind() == io::ErrorKind::NotFound => is_whole = false,
                 Err(_) => return None,
             }

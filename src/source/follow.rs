@@ -24,6 +24,7 @@ use std::time::Duration;
 use super::decode::open_file;
 use super::discover::{self, Folders};
 use super::old::{Next, OldFile};
+use super::quiet::Quiet;
 use super::rotation::{self, Identity, Meaning, Seen};
 pub use super::tail::Place;
 use super::tail::{READ, Rank, Rest, Step, Tail};
@@ -60,7 +61,7 @@ pub struct Watch {
 /// What can be set. The defaults suit a log host.
 #[derive(Clone, Debug)]
 pub struct Options {
-    /// A full look at all names and files happens this often. 1 s.
+    /// A look at all names and files happens this often, at least at what is not at rest. 1 s.
     pub sweep_every: Duration,
     /// So long a rotated file has to be silent until its last line is taken without a line end, and
     /// a deleted one until it is let go. 5 s.
@@ -130,6 +131,9 @@ pub struct Follower {
     pub(super) drains: VecDeque<Drain>,
     pub(super) ready: VecDeque<Batch>,
     pub(super) swept: Option<Duration>,
+    /// When it was swept, or glanced around.
+    pub(super) looked: Option<Duration>,
+    pub(super) quiet: Quiet,
     pub(super) wake: Wake,
     pub(super) n_turns: u64,
     pub(super) warned: BTreeSet<PathBuf>,
@@ -174,6 +178,8 @@ impl Follower {
             forgotten: Vec::new(),
             ready: VecDeque::new(),
             swept: None,
+            looked: None,
+            quiet: Quiet::default(),
             wake: Wake::new(),
             // Below are the turns of what was known before the start.
             n_turns: 1 << 32,
@@ -210,7 +216,7 @@ impl Follower {
                 tail.file = None;
             }
         }
-        self.swept = None;
+        (self.swept, self.looked) = (None, None);
     }
 
     /// Returns what ends [`Follower::wait`] from another thread.

@@ -22,6 +22,7 @@ mod lineage;
 mod marks;
 mod moment;
 mod old;
+mod quiet;
 pub mod replay;
 mod resume;
 pub mod rotation;

@@ -1,4 +1,4 @@
-//! The sweep: once a second, looks at all names and files; that is the truth about them.
+//! The sweep: looks at all names and files, once a second unless all is quiet; that is the truth about them.
 
 use std::collections::{BTreeMap, BTreeSet};
 use std::io;
@@ -9,6 +9,7 @@ use super::SourceError;
 use super::discover::{self, Folders, Found, Looks, Walk};
 use super::follow::{Follower, Place, ReadFrom, Watched};
 use super::marks;
+use super::quiet::is_glanced_at;
 use super::rotation::{self, Identity, Seen};
 use super::tail::{Rest, Tail};
 use crate::engine::line::{Loss, StreamId};
@@ -29,22 +30,28 @@ pub(super) fn group_of(resolved: &Path) -> u64 {
 
 impl Follower {
     /// Looks at what is due: everything once in a while and when names changed, else the files that
-    /// were written to.
+    /// were written to, and once a second those that are not at rest.
     pub(super) fn look_around(&mut self, now: Duration) {
         let heard = self.wake.take_heard();
-        let is_due = self.swept.is_none_or(|swept| now >= swept + self.options.sweep_every);
-        let is_due = is_due || heard.is_renamed;
-        let written = |tail: &Tail| {
+        let is_due = self.looked.is_none_or(|looked| now >= looked + self.options.sweep_every);
+        if heard.is_renamed || (is_due && !self.is_quiet(now)) {
+            return self.sweep(now);
+        }
+        if is_due {
+            self.looked = Some(now);
+        }
+        let is_asked = |tail: &Tail| {
             matches!(tail.place, Place::Listed | Place::Rotated)
-                && heard.written.contains(&tail.resolved)
+                && (heard.written.contains(&tail.resolved) || (is_due && is_glanced_at(tail, now)))
         };
-        if is_due || !self.tails.iter_mut().filter(|t| written(t)).all(|t| is_there(t, now)) {
+        if !self.tails.iter_mut().filter(|t| is_asked(t)).all(|t| is_there(t, now)) {
             self.sweep(now);
         }
     }
 
     fn sweep(&mut self, now: Duration) {
-        self.swept = Some(now);
+        (self.swept, self.looked) = (Some(now), Some(now));
+        self.quiet.has_faults = false;
         if let Some(folder) = &mut self.options.exclude
             && let Ok(real) = folder.canonicalize()
         {
@@ -87,6 +94,7 @@ impl Follower {
                 .map(|tail| discover::folder_of(&tail.resolved)),
         );
         self.wake.watch(&roots);
+        self.quiet.set(roots, self.n_turns);
     }
 
     /// Lists the files that the watches name, each file once however many names it has.
@@ -108,12 +116,15 @@ impl Follower {
                     ReadFrom::Start
                 };
                 for path in &walk.paths {
-                    if let Some(found) = self.look(looks, path, &mut walk.faults) {
-                        let source = one.watch.source;
-                        let identity = found.seen.identity;
-                        listed.entry(identity).or_insert(Listed { source, read_from, found });
-                    }
+                    let Some(found) = self.look(looks, path, &mut walk.faults) else {
+                        self.quiet.has_faults |= is_broken_link(path);
+                        continue;
+                    };
+                    let source = one.watch.source;
+                    let identity = found.seen.identity;
+                    listed.entry(identity).or_insert(Listed { source, read_from, found });
                 }
+                self.quiet.has_faults |= !walk.faults.is_empty();
                 if !one.watch.is_polled {
                     roots.append(&mut walk.folders);
                 }
@@ -293,6 +304,7 @@ impl Follower {
         tail.place = Place::Rotated;
         tail.backlog = found.seen.size;
         tail.resolved.clone_from(&found.resolved);
+        tail.is_link = false;
         // The name beside the one that is watched, if links do not come between the two.
         let path = discover::folder_of(&tail.position.path);
         let path = found.path.file_name().map(|name| path.join(name)).unwrap_or_default();
@@ -318,14 +330,15 @@ impl Follower {
         let has_first_name = |tail: &&Tail| tail.place == Place::Listed && !tail.has_rotated_name();
         let live: BTreeSet<u64> =
             self.tails.iter().filter(has_first_name).map(|tail| tail.group).collect();
+        self.quiet.is_reaping = false;
         for at in 0..self.tails.len() {
             let Some(tail) = self.tails.get(at) else { continue };
             let is_rotated = matches!(tail.place, Place::Rotated | Place::Deleted)
                 || (tail.has_rotated_name() && live.contains(&tail.group));
-            let is_over = is_rotated
-                && tail.place != Place::Gone
-                && !tail.has_news()
-                && now >= tail.changed_at + self.options.rotate_wait;
+            let is_rotated = is_rotated && tail.place != Place::Gone;
+            self.quiet.is_reaping |= is_rotated && !tail.is_finished();
+            let is_over =
+                is_rotated && !tail.has_news() && now >= tail.changed_at + self.options.rotate_wait;
             if !is_over {
                 continue;
             }
@@ -386,13 +399,20 @@ pub(super) fn appear(tail: &mut Tail, listed: &Listed, now: Duration) {
     tail.place = Place::Listed;
     tail.source = Some(listed.source);
     tail.resolved.clone_from(&found.resolved);
+    tail.is_link = found.is_link;
     tail.position.path.clone_from(&found.path);
     tail.group = group_of(&found.resolved);
 }
 
+/// Tells whether a link leads nowhere: what it leads to may come with nothing to be heard.
+fn is_broken_link(path: &Path) -> bool {
+    !rotation::is_compressed(path) && path.is_symlink() && !path.exists()
+}
+
 /// Looks at one file; false if another one stands in its place.
 fn is_there(tail: &mut Tail, now: Duration) -> bool {
-    match Seen::at(&tail.resolved) {
+    let path = if tail.is_link { &tail.position.path } else { &tail.resolved };
+    match Seen::at(path) {
         Ok(seen) if seen.identity == tail.identity() => {
             tail.note(seen, now);
             true

@@ -95,6 +95,8 @@ pub(super) struct Tail {
     pub(super) backlog: u64,
     pub(super) seen: Seen,
     pub(super) changed_at: Duration,
+    /// It is named by a link.
+    pub(super) is_link: bool,
     /// False until its first bytes were compared with the other files of the group.
     pub(super) is_judged: bool,
     /// Reading failed; tried again after the next sweep. Others do not wait for it.
@@ -133,6 +135,7 @@ impl Tail {
             turn: 0,
             backlog: 0,
             changed_at: Duration::ZERO,
+            is_link: false,
             is_paused: false,
             is_moved: false,
             is_warned: false,
@@ -192,6 +195,11 @@ impl Tail {
     /// Tells whether the last words were taken, or there are none to wait for.
     pub(super) fn is_finished(&self) -> bool {
         self.finished == Some((self.seen.size, self.seen.modified))
+    }
+
+    /// Tells whether it has changed since its last words were taken.
+    pub(super) fn has_revived(&self) -> bool {
+        self.finished.is_some() && !self.is_finished()
     }
 
     pub(super) const fn set_finished(&mut self) {

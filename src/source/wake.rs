@@ -49,9 +49,10 @@ pub(super) struct Wake {
     woken: Receiver<()>,
     heard: Arc<Mutex<Heard>>,
     watcher: Option<RecommendedWatcher>,
-    watched: BTreeMap<PathBuf, Identity>,
+    /// Directories that are watched, under their real paths.
+    watched: BTreeMap<Identity, PathBuf>,
     /// Directories of which nothing would be heard.
-    deaf: BTreeMap<PathBuf, Identity>,
+    deaf: BTreeSet<Identity>,
     is_warned: bool,
 }
 
@@ -66,7 +67,7 @@ impl Wake {
             heard: Arc::clone(&heard),
             watcher: None,
             watched: BTreeMap::new(),
-            deaf: BTreeMap::new(),
+            deaf: BTreeSet::new(),
             is_warned: false,
         };
         let listen = move |event: notify::Result<Event>| {
@@ -94,51 +95,65 @@ impl Wake {
         std::mem::take(&mut *self.heard.lock().unwrap_or_else(PoisonError::into_inner))
     }
 
+    /// Tells whether a directory's changes are heard of.
+    pub(super) fn hears(&self, folder: Identity) -> bool {
+        self.watched.contains_key(&folder)
+    }
+
     /// Returns the directories that are watched.
     #[cfg(test)]
     pub(super) fn watched(&self) -> Vec<&Path> {
-        self.watched.keys().map(PathBuf::as_path).collect()
+        self.watched.values().map(PathBuf::as_path).collect()
     }
 
-    /// Watches these directories and no others. A directory that was replaced is watched anew.
+    /// Watches these directories and no others. The kernel knows a directory once, whatever paths lead to it, so each is
+    /// watched once, and changes are heard under its real path.
     pub(super) fn watch(&mut self, folders: &BTreeSet<PathBuf>) {
         let Some(mut watcher) = self.watcher.take() else { return };
-        self.deaf.retain(|path, _| folders.contains(path));
-        let old: Vec<PathBuf> =
-            self.watched.keys().filter(|path| !folders.contains(*path)).cloned().collect();
-        for path in old {
-            self.unwatch(&mut watcher, &path);
-        }
+        let mut wanted = BTreeMap::new();
         for path in folders {
-            let Ok(seen) = Seen::at(path) else {
-                self.unwatch(&mut watcher, path);
-                continue;
-            };
-            let known = self.watched.get(path).or_else(|| self.deaf.get(path));
-            if known == Some(&seen.identity) {
-                continue;
+            if let Ok(seen) = Seen::at(path) {
+                wanted.entry(seen.identity).or_insert(path);
             }
-            self.unwatch(&mut watcher, path);
-            if !hears_changes(path) {
-                tracing::info!(path = %path.display(), "Changes are found by looking once a second: others may write there.");
-                self.deaf.insert(path.clone(), seen.identity);
-                continue;
-            }
-            match watcher.watch(path, RecursiveMode::NonRecursive) {
-                Ok(()) => {
-                    self.watched.insert(path.clone(), seen.identity);
-                }
-                Err(cause) => self.warn(path, cause),
+        }
+        self.deaf.retain(|identity| wanted.contains_key(identity));
+        let is_kept = |(identity, real): (&Identity, &PathBuf)| {
+            let is_there = |seen: Seen| seen.identity == *identity;
+            wanted.contains_key(identity) && Seen::at(real).is_ok_and(is_there)
+        };
+        let old: Vec<Identity> =
+            self.watched.iter().filter(|one| !is_kept(*one)).map(|one| *one.0).collect();
+        for identity in old {
+            self.unwatch(&mut watcher, identity);
+        }
+        for (identity, path) in wanted {
+            if !self.watched.contains_key(&identity) && !self.deaf.contains(&identity) {
+                self.watch_one(&mut watcher, identity, path);
             }
         }
         self.watcher = Some(watcher);
     }
 
-    fn unwatch(&mut self, watcher: &mut RecommendedWatcher, path: &Path) {
-        if self.watched.remove(path).is_some()
-            && let Err(cause) = watcher.unwatch(path)
+    fn watch_one(&mut self, watcher: &mut RecommendedWatcher, identity: Identity, path: &Path) {
+        if !hears_changes(path) {
+            tracing::info!(path = %path.display(), "Changes are found by looking once a second: others may write there.");
+            self.deaf.insert(identity);
+            return;
+        }
+        let real = path.canonicalize().unwrap_or_else(|_| path.to_owned());
+        match watcher.watch(&real, RecursiveMode::NonRecursive) {
+            Ok(()) => {
+                self.watched.insert(identity, real);
+            }
+            Err(cause) => self.warn(path, cause),
+        }
+    }
+
+    fn unwatch(&mut self, watcher: &mut RecommendedWatcher, identity: Identity) {
+        if let Some(real) = self.watched.remove(&identity)
+            && let Err(cause) = watcher.unwatch(&real)
         {
-            tracing::debug!(path = %path.display(), %cause, "Directory was not watched any more.");
+            tracing::debug!(path = %real.display(), %cause, "Directory was not watched any more.");
         }
     }
 

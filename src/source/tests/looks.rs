@@ -1,5 +1,7 @@
 //! How often files are looked at: each once a sweep, and what is at rest once a minute.
 
+use std::os::unix::fs::symlink;
+
 use super::*;
 
 /// Counts the looks at files and directories while something is done.
@@ -34,4 +36,122 @@ fn a_sweep_looks_at_each_file_once_however_often_a_log_was_rotated() {
         let n = n_looks(|| bench.poll());
         assert!((41..50).contains(&n), "{pattern}: {n} looks at 41 files");
     }
+}
+
+/// Goes on, a second at a time, until only a glance is cast.
+fn come_to_rest(bench: &mut Bench) {
+    let is_quiet = |bench: &mut Bench| n_looks(|| bench.poll()) < 10;
+    assert!((0..1000).any(|_| is_quiet(bench)), "files that do not change come to rest");
+}
+
+/// Waits until the kernel has told of all that was done, and loses that.
+fn lose_what_is_heard(bench: &mut Bench) {
+    let end = bench.path("end");
+    // Told in order, and this comes last.
+    let mut file = OpenOptions::new().append(true).open(&end).unwrap();
+    file.write_all(b"\n").unwrap();
+    hear_of(bench, &end);
+}
+
+/// Waits until the kernel has told of a change of a file, and loses that and all before.
+fn hear_of(bench: &mut Bench, path: &Path) {
+    let has_heard = |bench: &mut Bench| {
+        bench.follower.wait(Duration::from_secs(1));
+        bench.follower.wake.take_heard().written.contains(path)
+    };
+    assert!((0..60).any(|_| has_heard(bench)), "{}", path.display());
+}
+
+/// Waits until what is changed next in the directory shows by its time.
+fn pass_a_tick(bench: &Bench) {
+    let known = fs::metadata(bench.dir.path()).unwrap().modified().unwrap();
+    let elsewhere = tempfile::tempdir().unwrap();
+    let time = || {
+        let file = tempfile::NamedTempFile::new_in(elsewhere.path()).unwrap();
+        file.as_file().metadata().unwrap().modified().unwrap()
+    };
+    while time() <= known {}
+}
+
+#[test]
+fn files_at_rest_are_looked_at_once_a_minute() {
+    let mut bench = with_rotated(&["a*"], 40);
+    come_to_rest(&mut bench);
+    let n = n_looks(|| (0..60).for_each(|_| bench.poll()));
+    assert!((41..400).contains(&n), "{n} looks at 41 files in 60 seconds");
+}
+
+#[test]
+fn a_change_of_a_file_at_rest_is_found_within_a_minute_though_nobody_tells() {
+    let mut bench = with_rotated(&["a*"], 40);
+    bench.write("end", "");
+    come_to_rest(&mut bench);
+    bench.write("a", "unheard\n");
+    bench.write("a-20260007", "late\n");
+    lose_what_is_heard(&mut bench);
+    (0..61).for_each(|_| bench.poll());
+    assert_eq!(bench.take(), ["late", "unheard"]);
+    // It has woken up: what comes next is found within the second.
+    bench.write("a", "awake\n");
+    lose_what_is_heard(&mut bench);
+    bench.poll();
+    assert_eq!(bench.take(), ["awake"]);
+}
+
+#[test]
+fn a_rotation_of_files_at_rest_is_found_within_a_second_though_nobody_tells() {
+    let mut bench = with_rotated(&["a"], 3);
+    bench.write("end", "");
+    come_to_rest(&mut bench);
+    pass_a_tick(&bench);
+    bench.write("a", "old\n");
+    bench.rename("a", "a-20270101");
+    bench.write("a", "new\n");
+    lose_what_is_heard(&mut bench);
+    bench.poll();
+    assert_eq!(bench.take(), ["old", "new"]);
+}
+
+#[test]
+fn a_link_at_rest_that_is_pointed_elsewhere_is_found_within_a_second_though_nobody_tells() {
+    let mut bench = Bench::start(&["a.log"]);
+    for folder in ["targets", "links"] {
+        fs::create_dir(bench.path(folder)).unwrap();
+    }
+    bench.write("targets/one", "one\n");
+    bench.write("targets/two", "two\n");
+    let link = |to: &str, from: &str| symlink(bench.path(to), bench.path(from)).unwrap();
+    link("links/now", "a.log");
+    link("targets/one", "links/now");
+    bench.poll();
+    (0..100).for_each(|_| bench.poll());
+    // Nobody listens to what happens among the links.
+    fs::remove_file(bench.path("links/now")).unwrap();
+    symlink(bench.path("targets/two"), bench.path("links/now")).unwrap();
+    bench.poll();
+    assert_eq!(bench.take(), ["one", "two"]);
+}
+
+#[test]
+fn a_file_whose_changes_are_not_heard_of_is_looked_at_every_second_for_ever() {
+    let mut bench = Bench::start(&["a"]);
+    bench.watches[0].is_polled = true;
+    bench.restart();
+    bench.write("a", "one\n");
+    (0..100).for_each(|_| bench.poll());
+    bench.write("a", "two\n");
+    bench.poll();
+    assert_eq!(bench.take(), ["one", "two"]);
+}
+
+#[test]
+fn a_file_at_rest_below_a_link_to_its_directory_is_heard_of() {
+    let mut bench = Bench::start(&["logs/a"]);
+    fs::create_dir(bench.path("real")).unwrap();
+    symlink(bench.path("real"), bench.path("logs")).unwrap();
+    bench.write("logs/a", "one\n");
+    come_to_rest(&mut bench);
+    bench.write("logs/a", "two\n");
+    let real = bench.path("real/a");
+    hear_of(&mut bench, &real);
 }
