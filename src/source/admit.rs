@@ -237,7 +237,10 @@ impl Follower {
     /// Admits files that came and were rotated away while nobody looked, beside a known one; oldest
     /// first.
     pub(super) fn admit_between(&mut self, at: usize, mut others: Vec<Found>) {
-        others.retain(|found| self.source_listing(found).is_none());
+        let known: BTreeSet<Identity> = self.tails.iter().map(Tail::identity).collect();
+        others.retain(|found| {
+            !known.contains(&found.seen.identity) && self.source_listing(found).is_none()
+        });
         others.sort_by_cached_key(age);
         for found in others {
             self.admit_sibling(at, &found);

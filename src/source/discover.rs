@@ -269,6 +269,11 @@ impl Folders {
         self.settled.get(&log)?.as_ref()
     }
 
+    /// Tells whether a log was looked at until it settled, or had no rest.
+    pub(super) fn has_settled(&self, log: &Path) -> bool {
+        self.settled.contains_key(log)
+    }
+
     /// Tells whether the names of a log kept changing while they were looked at.
     pub(super) fn is_moving(&mut self, log: &Path) -> bool {
         matches!(self.settled.get(log), Some(None)) && self.look(log).is_some()

@@ -18,6 +18,11 @@ use super::search::{Head, compare, is_beginning, is_copy};
 use super::tail::Tail;
 use crate::engine::line::{Loss, Position};
 
+/// Tells whether nothing is read of a file that has changed since it was first seen.
+fn has_changed_unread(tail: &Tail) -> bool {
+    tail.position.offset == 0 && tail.seen.modified != tail.position.tail.cast_signed()
+}
+
 impl Follower {
     /// Tells whether a file is to be read as it stands. Its first bytes are compared once with the
     /// other files of its group; a copy waits, or is taken over where its original left off.
@@ -120,26 +125,52 @@ impl Follower {
 
     /// Before the first bytes of a file are read that has changed since it was first seen: admits the
     /// copies made since, which hold what was written in between. True if that changes what is next.
+    ///
+    /// Directories are listed once a poll, for all such files. A copy that is made later is followed by a truncation,
+    /// and whatever has changed by the time that its first bytes were read is looked for once more.
     pub(super) fn search_copies(&mut self, at: usize) -> bool {
+        let mut folders = std::mem::take(&mut self.folders);
+        let mut has_more = self.has_copies(at, &mut folders);
+        if has_more {
+            self.settle_unread(at, &mut folders);
+            has_more = self.admit_copies(at, &mut folders);
+        }
+        self.folders = folders;
+        has_more
+    }
+
+    /// Tells whether something beside a file may be a copy that was made before its first bytes were read.
+    fn has_copies(&self, at: usize, folders: &mut Folders) -> bool {
+        let Some(tail) = self.tails.get(at).filter(|tail| has_changed_unread(tail)) else {
+            return false;
+        };
+        let look = folders.look(&tail.resolved);
+        look.is_some_and(|look| look.files.iter().any(|found| self.is_copy_since(tail, found)))
+    }
+
+    /// Looks at once at all logs of which files have changed unread, if it was not done for this file's.
+    fn settle_unread(&self, at: usize, folders: &mut Folders) {
+        let log = |tail: &Tail| discover::log_of(&tail.resolved);
+        if self.tails.get(at).is_some_and(|tail| !folders.has_settled(&log(tail))) {
+            let is_unread = |tail: &&Tail| tail.has_news() && has_changed_unread(tail);
+            folders.settle(&self.tails.iter().filter(is_unread).map(log).collect());
+        }
+    }
+
+    fn admit_copies(&mut self, at: usize, folders: &mut Folders) -> bool {
         let Some(tail) = self.tails.get(at) else { return false };
-        if tail.position.offset > 0 || tail.seen.modified == tail.position.tail.cast_signed() {
-            return false;
-        }
         let path = tail.resolved.clone();
-        let look = Folders::default().siblings(&path).unwrap_or_default();
-        if self.copies_among(at, look).is_empty() {
-            return false;
-        }
-        let settled = discover::settled(&path).unwrap_or_default();
-        let Some(tail) = self.tails.get_mut(at) else { return false };
+        let settled = folders.settled(&path).map_or(&[][..], |look| &look.files);
         let is_there =
-            |found: &Found| found.resolved == path && found.seen.identity == tail.identity();
-        if tail.place != Place::Deleted && !settled.iter().any(is_there) {
+            |found: &Found| found.seen.identity == tail.identity() && found.resolved == path;
+        let is_moved = tail.place != Place::Deleted && !settled.iter().any(is_there);
+        let is_copy = |found: &&Found| self.is_copy_since(tail, found);
+        let copies: Vec<Found> = settled.iter().filter(is_copy).cloned().collect();
+        if is_moved && let Some(tail) = self.tails.get_mut(at) {
             // Rotated since the last sweep: then what stands beside it need not be older.
             tail.is_moved = true;
             return true;
         }
-        let copies = self.copies_among(at, settled);
         if copies.is_empty() {
             return false;
         }
@@ -171,7 +202,8 @@ impl Follower {
         }
         tail.note(seen, swept);
         let read = std::mem::replace(&mut tail.position, unread);
-        let has_copies = self.search_copies(at);
+        let mut folders = Folders::default();
+        let has_copies = self.has_copies(at, &mut folders) && self.admit_copies(at, &mut folders);
         let Some(tail) = self.tails.get_mut(at) else { return Ok(false) };
         if has_copies {
             tail.adopt(tail.position.clone());
@@ -181,25 +213,21 @@ impl Follower {
         Ok(has_copies)
     }
 
-    /// Keeps what may be a copy that was made since a file was first seen. What began when a file that
-    /// was rotated away had been written to for the last time is its successor.
-    fn copies_among(&self, at: usize, mut siblings: Vec<Found>) -> Vec<Found> {
-        let Some(tail) = self.tails.get(at) else { return Vec::new() };
+    /// Tells whether a file may be a copy that was made since another one was first seen. What began when a file that was
+    /// rotated away had been written to for the last time is its successor.
+    fn is_copy_since(&self, tail: &Tail, found: &Found) -> bool {
         let (born, known) = (tail.position.born, tail.position.tail.cast_signed());
         let wait = i64::try_from(self.options.rotate_wait.as_nanos()).unwrap_or(i64::MAX);
-        siblings.retain(|found| {
-            let seen = &found.seen;
-            let is_since = if rotation::is_compressed(&found.path) {
-                // Compressed files keep the time; a late writer may have touched an older one.
-                seen.modified > known.saturating_add(wait)
-            } else {
-                seen.modified > known && (born == 0 || seen.identity.born >= born)
-            };
-            is_since
-                && seen.identity != tail.identity()
-                && (tail.place == Place::Listed || seen.began() < tail.seen.modified)
-        });
-        siblings
+        let seen = &found.seen;
+        let is_since = if rotation::is_compressed(&found.path) {
+            // Compressed files keep the time; a late writer may have touched an older one.
+            seen.modified > known.saturating_add(wait)
+        } else {
+            seen.modified > known && (born == 0 || seen.identity.born >= born)
+        };
+        is_since
+            && seen.identity != tail.identity()
+            && (tail.place == Place::Listed || seen.began() < tail.seen.modified)
     }
 
     /// Returns when the last copy of a file began, behind which it is to be read. A file that was
@@ -207,13 +235,17 @@ impl Follower {
     fn began_behind(&self, at: usize, copies: &[Found]) -> Option<i64> {
         let tail = self.tails.get(at)?;
         let youth = |path: &Path| rotation::youth(path.file_name().unwrap_or_default());
-        let is_older = |copy: &&Found| {
+        let own = youth(&tail.resolved);
+        let is_older = |copy: &Found| {
             let is_rotated = tail.place == Place::Listed && self.source_listing(copy).is_none();
             copy.seen.identity != tail.identity()
                 && copy.seen.began() < tail.seen.modified
-                && (is_rotated || youth(&copy.path) < youth(&tail.resolved))
+                && (is_rotated || youth(&copy.path) < own)
         };
-        copies.iter().filter(is_older).map(|copy| copy.seen.began()).max()
+        copies.iter().fold(None, |last, copy| {
+            let began = Some(copy.seen.began());
+            if last < began && is_older(copy) { began } else { last }
+        })
     }
 
     /// Says how many bytes were lost with a file, if any.

@@ -155,3 +155,18 @@ fn a_file_at_rest_below_a_link_to_its_directory_is_heard_of() {
     let real = bench.path("real/a");
     hear_of(&mut bench, &real);
 }
+
+#[test]
+fn a_start_among_files_that_were_written_to_unread_looks_at_each_a_few_times() {
+    let mut bench = Bench::start(&["a*"]);
+    let names: Vec<String> = (0..40).map(|n| format!("a-2026{n:04}")).collect();
+    names.iter().for_each(|name| bench.write(name, ""));
+    bench.poll();
+    names.iter().for_each(|name| bench.write(name, format!("{name}\n")));
+    bench.restart();
+    let n = n_looks(|| bench.poll());
+    assert!(n < 400, "{n} looks at 40 files");
+    let mut lines = bench.take();
+    lines.sort();
+    assert_eq!(lines, names);
+}
