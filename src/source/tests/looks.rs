@@ -170,3 +170,29 @@ fn a_start_among_files_that_were_written_to_unread_looks_at_each_a_few_times() {
     lines.sort();
     assert_eq!(lines, names);
 }
+
+#[test]
+fn files_that_are_polled_are_read_once_each_and_the_kernel_is_not_asked() {
+    let mut bench = Bench::start(&["a.log", "b*.log"]);
+    bench.watches[0].is_polled = true;
+    bench.restart();
+    bench.write("a.log", "a1\n");
+    bench.write("b.log", "b1\n");
+    bench.poll();
+    bench.write("a.log", "a2\n");
+    bench.rename("a.log", "a.log.1");
+    bench.write("a.log.1", "a3\n");
+    bench.write("a.log", "a4\n");
+    bench.write("b2.log", "b2\n");
+    bench.poll();
+    bench.poll();
+    assert_eq!(bench.follower.wake.watched().len(), 0);
+    let mut lines = bench.take();
+    lines.sort();
+    assert_eq!(lines, ["a1", "a2", "a3", "a4", "b1", "b2"]);
+    // Not polled any more, it is heard of.
+    bench.watches[0].is_polled = false;
+    bench.follower.set_watches(bench.watches.clone());
+    bench.poll();
+    assert_eq!(bench.follower.wake.watched().len(), 1);
+}

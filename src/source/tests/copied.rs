@@ -1,0 +1,177 @@
+//! Logs that are copied and cut: what was not read yet is read from the copy.
+
+use super::*;
+
+#[test]
+fn copytruncate_is_followed_and_its_copy_not_read_again() {
+    for pattern in ["a", "a*"] {
+        let mut bench = Bench::start(&[pattern]);
+        for round in 0..6 {
+            bench.write("a", format!("{round} read\n"));
+            bench.poll();
+            bench.write("a", format!("{round} unread\n"));
+            if round == 3 {
+                bench.poll();
+            }
+            bench.copy("a", &format!("a.{}", 9 - round));
+            if round % 2 == 0 {
+                bench.poll();
+            }
+            bench.truncate("a");
+            if round % 3 == 0 {
+                bench.poll();
+            }
+            bench.write("a", format!("{round} new, and longer than before by far\n"));
+            if round == 4 {
+                bench.restart();
+            }
+            bench.poll();
+            let expected = ["read", "unread", "new, and longer than before by far"];
+            assert_eq!(bench.take(), expected.map(|text| format!("{round} {text}")), "{pattern}");
+        }
+        bench.restart();
+        bench.rest();
+        assert!(bench.take().is_empty());
+        assert_eq!(bench.missing, Missing::default());
+    }
+}
+
+#[test]
+fn a_copy_in_the_making_is_not_taken_for_a_log() {
+    let mut bench = Bench::start(&["a*"]);
+    let text = "a line that is long enough to be told apart from others\n".repeat(50);
+    bench.write("a", &text);
+    bench.poll();
+    let n_lines = bench.take().len();
+    for length in [0, 10, 60, 1500] {
+        fs::write(bench.path("a.1"), &text.as_bytes()[..length]).unwrap();
+        bench.poll();
+    }
+    bench.write("a", "unread\n");
+    bench.copy("a", "a.1");
+    bench.poll();
+    bench.truncate("a");
+    bench.poll();
+    assert_eq!((n_lines, bench.take()), (50, vec!["unread".to_owned()]));
+}
+
+#[test]
+fn a_truncated_file_without_a_copy_is_one_gap_and_read_from_its_start() {
+    let mut bench = Bench::start(&["a"]);
+    bench.write("a", "one\ntwo\nthr");
+    bench.poll();
+    bench.truncate("a");
+    bench.write("a", "4\n");
+    bench.restart();
+    bench.poll();
+    assert_eq!(bench.take(), ["one", "two", "4"]);
+    assert_eq!(bench.missing.gap, 3);
+    bench.restart();
+    bench.poll();
+    assert!(bench.take().is_empty());
+    assert_eq!(bench.missing.gap, 3);
+    let generations: Vec<_> = bench.known.values().map(|position| position.generation).collect();
+    assert_eq!(generations.iter().max(), Some(&1));
+}
+
+#[test]
+fn regrowth_past_the_offset_with_the_same_first_line_is_noticed() {
+    let mut bench = Bench::start(&["a"]);
+    bench.write("a", "#head\nm1\nm2\n");
+    bench.poll();
+    bench.restart();
+    bench.truncate("a");
+    bench.write("a", "#head\nn1\nn2\nn3\nn4\n");
+    bench.poll();
+    assert_eq!(bench.take(), ["#head", "m1", "m2", "#head", "n1", "n2", "n3", "n4"]);
+}
+
+#[test]
+fn a_log_that_is_copied_and_cut_before_its_first_bytes_are_read_is_read_whole() {
+    // It happens before the first look, before the second one, and so on.
+    for n_looks in 0.. {
+        let mut bench = Bench::start(&["a"]);
+        bench.write("a", "one\n");
+        bench.poll();
+        bench.copy("a", "a.1");
+        bench.truncate("a");
+        bench.write("a", "two\n");
+        bench.restart();
+        let [log, first, second] = ["a", "a.1", "a.2"].map(|name| bench.path(name));
+        let mut n = 0;
+        let step = move || {
+            if n == n_looks {
+                fs::rename(&first, &second).unwrap();
+                let mut time = fs::metadata(&log).unwrap().modified().unwrap();
+                let mut next = || {
+                    time += Duration::from_secs(1);
+                    time
+                };
+                fs::write(&first, fs::read(&log).unwrap()).unwrap();
+                File::options().append(true).open(&first).unwrap().set_modified(next()).unwrap();
+                fs::write(&log, "three\n").unwrap();
+                File::options().append(true).open(&log).unwrap().set_modified(next()).unwrap();
+            }
+            n += 1;
+        };
+        meanwhile(step, || bench.poll());
+        if !bench.path("a.2").exists() {
+            assert!(n_looks > 5, "there are some looks");
+            return;
+        }
+        bench.written += 2;
+        bench.rest();
+        bench.restart();
+        bench.rest();
+        assert_eq!(bench.take(), ["one", "two", "three"], "{n_looks}");
+        assert_eq!(bench.missing, Missing::default(), "{n_looks}");
+    }
+}
+
+#[test]
+fn copies_whose_names_are_shifted_while_the_log_begins_anew_are_all_read() {
+    // Names are looked at in their order: the tenth before the ninth.
+    for n_looks in 0..40 {
+        let mut bench = Bench::start(&["a"]);
+        bench.write("a", "one\n");
+        bench.poll();
+        for (copy, next) in [("a.10", "two\n"), ("a.9", "three\n")] {
+            bench.copy("a", copy);
+            bench.truncate("a");
+            bench.write("a", next);
+        }
+        bench.restart();
+        let [ninth, tenth, last] = ["a.9", "a.10", "a.11"].map(|name| bench.path(name));
+        let mut n = 0;
+        let step = move || {
+            if n == n_looks {
+                fs::rename(&tenth, &last).unwrap();
+                fs::rename(&ninth, &tenth).unwrap();
+            }
+            n += 1;
+        };
+        meanwhile(step, || bench.poll());
+        bench.rest();
+        bench.restart();
+        bench.rest();
+        assert_eq!(bench.take(), ["one", "two", "three"], "{n_looks}");
+        assert_eq!(bench.missing, Missing::default(), "{n_looks}");
+    }
+}
+
+#[test]
+fn copies_made_before_the_first_start_stay_unread_when_the_log_is_renamed() {
+    let mut bench = Bench::start(&["a"]);
+    bench.write("a", "oldest\n");
+    bench.copy("a", "a.1");
+    bench.truncate("a");
+    bench.write("a", "one\n");
+    bench.poll();
+    bench.rename("a.1", "a.2");
+    bench.rename("a", "a.1");
+    bench.write("a", "two\n");
+    bench.poll();
+    bench.restart();
+    bench.rest();
+    assert_eq!(bench.take(), ["one", "two"]);
+}

@@ -1,0 +1,129 @@
+//! Which files are followed, and from where on.
+
+use super::*;
+
+#[test]
+fn new_files_and_directories_are_found_within_a_sweep() {
+    let mut bench = Bench::new(&["*/x*.log", "odd*"], ReadFrom::End);
+    bench.poll();
+    fs::create_dir(bench.path("new")).unwrap();
+    bench.write("new/x1.log", "one\n");
+    bench.poll();
+    let odd = bench.dir.path().join(std::ffi::OsStr::from_bytes(b"odd\xff.log"));
+    fs::write(odd, "two\n").unwrap();
+    fs::create_dir(bench.path("odd.dir")).unwrap();
+    fs::create_dir(bench.path("state")).unwrap();
+    bench.write("state/x.log", "own\n");
+    bench.write("odd.gz", gzip(b"packed\n"));
+    bench.poll();
+    assert_eq!(bench.take(), ["one", "two"]);
+}
+
+#[test]
+fn only_what_was_there_at_the_first_start_begins_at_its_end() {
+    let mut bench = Bench::new(&["*.log"], ReadFrom::End);
+    bench.write("a.log", "old\nha");
+    bench.poll();
+    bench.restart();
+    bench.write("a.log", "lf\n");
+    bench.write("b.log", "while down\n");
+    bench.poll();
+    bench.write("c.log", "while running\n");
+    bench.poll();
+    assert_eq!(bench.take(), ["half", "while down", "while running"]);
+    bench.write("d.txt", "old\n");
+    let mut watches = bench.watches.clone();
+    watches[0].patterns.push(bench.path("d.txt"));
+    bench.follower.set_watches(watches);
+    bench.poll();
+    bench.write("d.txt", "new\n");
+    bench.poll();
+    assert_eq!(bench.take(), ["new"]);
+}
+
+#[test]
+fn a_file_that_is_no_longer_watched_rests_until_it_is_watched_again() {
+    let mut bench = Bench::start(&["a"]);
+    bench.write("a", "one\n");
+    bench.poll();
+    bench.follower.set_watches(Vec::new());
+    bench.write("a", "two\n");
+    bench.rest();
+    assert_eq!(bench.take(), ["one"]);
+    bench.follower.set_watches(bench.watches.clone());
+    bench.poll();
+    assert_eq!(bench.take(), ["two"]);
+}
+
+#[test]
+fn more_files_than_may_be_open_are_all_read() {
+    let mut bench = Bench::start(&["*.log"]);
+    bench.options.max_open = 3;
+    bench.restart();
+    for round in 0..3 {
+        for n in 0..40 {
+            bench.write(&format!("{n}.log"), format!("{n} {round}\n"));
+        }
+        bench.poll();
+        assert_eq!(bench.take().len(), 40);
+    }
+    for n in 0..40 {
+        bench.write(&format!("{n}.log"), "moved\n");
+        bench.rename(&format!("{n}.log"), &format!("{n}.log.1"));
+    }
+    bench.poll();
+    assert_eq!(bench.take().len(), 40);
+    assert_eq!(bench.missing, Missing::default());
+}
+
+#[test]
+fn a_busy_file_does_not_starve_the_others() {
+    let mut bench = Bench::start(&["*.log"]);
+    bench.write("busy.log", "x\n".repeat(10_000_000));
+    bench.write("quiet.log", "one\n");
+    bench.now += Duration::from_secs(1);
+    let first = bench.follower.poll(bench.now);
+    assert!(first.iter().any(|batch| batch.bytes == b"one\n"));
+    assert!(first.iter().map(|batch| batch.bytes.len()).sum::<usize>() < 8 * 1024 * 1024);
+}
+
+#[test]
+fn a_directory_that_cannot_be_read_says_nothing_about_its_files() {
+    use std::os::unix::fs::PermissionsExt;
+    let mut bench = Bench::start(&["sub/a"]);
+    fs::create_dir(bench.path("sub")).unwrap();
+    bench.write("sub/a", "one\n");
+    bench.poll();
+    let folder = bench.path("sub");
+    let allow = |mode| {
+        fs::set_permissions(&folder, fs::Permissions::from_mode(mode)).unwrap();
+    };
+    bench.write("sub/a", "two\n");
+    allow(0o000);
+    let is_root = fs::read_dir(bench.path("sub")).is_ok();
+    allow(if is_root { 0o755 } else { 0o000 });
+    bench.restart();
+    bench.poll();
+    allow(0o755);
+    bench.poll();
+    assert_eq!(bench.take(), ["one", "two"]);
+    assert_eq!(bench.missing, Missing::default());
+}
+
+#[test]
+fn writing_ends_the_wait_and_so_does_the_waker() {
+    let mut bench = Bench::start(&["a"]);
+    bench.write("a", "one\n");
+    bench.poll();
+    while bench.follower.wait(Duration::ZERO) {}
+    bench.write("a", "two\n");
+    assert!(bench.follower.wait(Duration::from_secs(60)));
+    // No second has passed: what was heard is enough.
+    bench.read();
+    assert_eq!(bench.take(), ["one", "two"]);
+    while bench.follower.wait(Duration::ZERO) {}
+    let waker = bench.follower.waker();
+    let thread = std::thread::spawn(move || waker.wake());
+    assert!(bench.follower.wait(Duration::from_secs(60)));
+    thread.join().unwrap();
+}
