@@ -2,6 +2,7 @@
 
 mod acts;
 mod copied;
+mod directives;
 mod lag;
 mod lines;
 mod looks;
