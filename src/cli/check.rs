@@ -26,7 +26,7 @@ use crate::engine::record::{Columns, guess};
 use crate::engine::rule::{RuleFault, RuleSet};
 use crate::engine::trial::try_rule;
 use crate::engine::zone::Reach;
-use crate::source::replay::{list, sample};
+use crate::source::listing::{list, sample};
 use crate::source::{SourceError, journal};
 use crate::store::{Reader, StoreError};
 

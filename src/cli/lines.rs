@@ -13,7 +13,8 @@ use crate::engine::reader::Reader;
 use crate::engine::record::Columns;
 use crate::engine::zone::Reach;
 use crate::source::journal::{self, UnitWatch};
-use crate::source::replay::{Input, Replay, list};
+use crate::source::listing::list;
+use crate::source::replay::{Input, Replay};
 
 /// The logs that a command line names: files in its order, then units of the journal.
 pub(super) struct Logs {

@@ -30,7 +30,8 @@ use crate::engine::secret::SealKey;
 use crate::engine::time::Timestamp;
 use crate::source::SourceError;
 use crate::source::follow::Watch;
-use crate::source::replay::{Input, Replay, STDIN, list};
+use crate::source::listing::list;
+use crate::source::replay::{Input, Replay, STDIN};
 use crate::source::rotation::unrotated;
 use crate::store::{Lock, Store};
 

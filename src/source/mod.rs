@@ -1,5 +1,5 @@
 //! Step 1 of the flow: whole lines out of live files ([`follow`]), of the systemd journal ([`journal`]) and
-//! out of old files ([`replay`]).
+//! out of old files ([`listing`], [`replay`]).
 //!
 //! All hand on [`Batch`](crate::engine::line::Batch)es: whole lines of one stream, and the
 //! [`Position`](crate::engine::line::Position) that is true once they are committed. For every batch
@@ -19,6 +19,7 @@ pub mod follow;
 pub mod journal;
 mod lag;
 mod lineage;
+pub mod listing;
 mod marks;
 mod moment;
 mod old;

@@ -28,7 +28,7 @@ use crate::engine::registry::Registry;
 use crate::engine::rule::view::View;
 use crate::engine::token::Sighting;
 use crate::engine::usage::{Origin, Usage};
-use crate::source::replay::sample;
+use crate::source::listing::sample;
 use crate::store::{self, StoreError};
 
 /// Characters of a rejected line that are shown before and behind the place where it stopped fitting.

@@ -1,0 +1,300 @@
+//! Reads old logs as one, standard input among them, merged by time.
+//!
+//! The merge takes lines by (running maximum of the time within the file, file order). The running
+//! maximum keeps a file's own order, whatever its clock did; a line without a time goes with the line
+//! before it. One file alone is not merged, and no time is asked for. Where a block of one file ends
+//! before the next file begins, it passes whole: its first lines and its last one were asked for.
+//!
+//! Files are opened when the merge reaches their first line. More than [`MAX_OPEN`] that overlap in
+//! time are not merged exactly: the later ones begin when a place is free.
+
+use std::cmp::Reverse;
+use std::collections::{BTreeMap, BinaryHeap, VecDeque};
+use std::path::{Path, PathBuf};
+
+use crate::engine::line::{Batch, Directives, MAX_LINE, Position, Seams, StreamId};
+use crate::engine::time::Timestamp;
+use crate::engine::zone::Reach;
+use crate::source::SourceError;
+pub use crate::source::old::STDIN;
+use crate::source::old::{Next, OldFile};
+use crate::source::resume::Known;
+
+/// Files open at a time, each with 256 KiB and what its decoder holds.
+pub const MAX_OPEN: usize = 128;
+/// Lines that are asked one by one whether they are next, before a block is asked as a whole: where logs overlap, a turn has few.
+const SOME_LINES: usize = 64;
+/// Lines that are asked for a time before a file counts as having none.
+const MAX_HEADER: usize = 64;
+
+/// One log to read.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Input {
+    /// Index of the source: handed on with each batch.
+    pub source: usize,
+    /// The file; `-` is standard input.
+    pub path: PathBuf,
+}
+
+/// A file that waits for its turn.
+#[derive(Debug)]
+struct Waiting {
+    input: Input,
+    first: Option<Timestamp>,
+    /// Standard input cannot be opened again.
+    file: Option<OldFile>,
+}
+
+/// A file that is being read. Its key is the running maximum of its lines' times.
+#[derive(Debug)]
+struct Open {
+    file: OldFile,
+    source: usize,
+    key: Option<Timestamp>,
+}
+
+/// What is compared in the merge. Files without any time come first.
+type Turn = (Option<Timestamp>, usize);
+
+/// Old logs as one sequence of batches. A file with a fault ends with it; the others go on.
+#[derive(Debug)]
+pub struct Replay<F> {
+    time_of: F,
+    waiting: VecDeque<(usize, Waiting)>,
+    open: BTreeMap<usize, Open>,
+    turns: BinaryHeap<Reverse<Turn>>,
+    faults: VecDeque<SourceError>,
+    known: Known,
+    /// Of which file that is read which stands before a stream's beginning, where several hold it: of its own, if that is
+    /// among them, since both write the stream's position.
+    starts: BTreeMap<StreamId, PathBuf>,
+}
+
+impl<F: Fn(usize, &[u8], &Directives, Reach) -> Option<Timestamp>> Replay<F> {
+    /// Prepares reading. `time_of` says what time a line (without its line end) of a source has, under the
+    /// directives above it, in a file that has come so far.
+    ///
+    /// With several files each is opened for a moment, to see when it begins.
+    pub fn open(inputs: Vec<Input>, time_of: F) -> Self {
+        Self::behind(Known::default(), inputs, time_of)
+    }
+
+    /// The same, behind what earlier runs read, by the positions that they stored, and for later ones to go on: the last
+    /// line of a file that is not rotated is left to them if it has no end.
+    pub fn resume(inputs: Vec<Input>, known: Vec<Position>, time_of: F) -> Self {
+        Self::behind(Known::new(known), inputs, time_of)
+    }
+
+    fn behind(known: Known, inputs: Vec<Input>, time_of: F) -> Self {
+        let mut replay = Self {
+            known,
+            starts: BTreeMap::new(),
+            time_of,
+            waiting: VecDeque::new(),
+            open: BTreeMap::new(),
+            turns: BinaryHeap::new(),
+            faults: VecDeque::new(),
+        };
+        let is_alone = inputs.len() == 1;
+        let mut waiting: Vec<Waiting> = inputs
+            .into_iter()
+            .filter_map(|input| {
+                if is_alone {
+                    return Some(Waiting { input, first: None, file: None });
+                }
+                replay.look_into(input)
+            })
+            .collect();
+        waiting.sort_by_key(|one| (one.first, Reverse(age(&one.input.path))));
+        replay.waiting = waiting.into_iter().enumerate().collect();
+        replay
+    }
+
+    fn look_into(&mut self, input: Input) -> Option<Waiting> {
+        let mut file = match self.known.open(input.source, &input.path) {
+            Ok(file) => file,
+            Err(fault) => {
+                self.faults.push_back(fault);
+                return None;
+            }
+        };
+        if let Some((stream, is_own)) = file.catches_up()
+            && (is_own || !self.starts.contains_key(&stream))
+        {
+            self.starts.insert(stream, input.path.clone());
+        }
+        let first = match file.look() {
+            Next::Lines(n) => {
+                let mut above = file.directives().clone();
+                let mut lines = lines(file.unread().get(..n).unwrap_or_default());
+                lines.by_ref().take(MAX_HEADER).find_map(|line| {
+                    above.note(line);
+                    self.time(input.source, line, &above, None)
+                })
+            }
+            _ => {
+                let line = file.unread().get(..MAX_LINE).unwrap_or_default();
+                self.time(input.source, line, file.directives(), None)
+            }
+        };
+        let file = (input.path.as_os_str() == STDIN).then_some(file);
+        Some(Waiting { input, first, file })
+    }
+
+    fn time(
+        &self,
+        source: usize,
+        line: &[u8],
+        above: &Directives,
+        newest: Option<Timestamp>,
+    ) -> Option<Timestamp> {
+        let line = line.strip_suffix(b"\n").unwrap_or(line);
+        (self.time_of)(source, line.strip_suffix(b"\r").unwrap_or(line), above, newest.into())
+    }
+
+    /// Opens the files whose turn has come.
+    fn admit(&mut self) {
+        while self.open.len() < MAX_OPEN
+            && let Some((order, next)) = self.waiting.front()
+            && self.turns.peek().is_none_or(|Reverse(turn)| (next.first, *order) <= *turn)
+            && let Some((order, next)) = self.waiting.pop_front()
+        {
+            let Waiting { input, first, file } = next;
+            match file.map_or_else(|| self.known.open(input.source, &input.path), Ok) {
+                Ok(file) => {
+                    let file = self.without_copied_start(file, &input.path);
+                    self.open.insert(order, Open { file, source: input.source, key: first });
+                    self.turns.push(Reverse((first, order)));
+                }
+                Err(fault) => self.faults.push_back(fault),
+            }
+        }
+    }
+
+    /// Leaves out what stands before the beginning of a stream, if that is read of another file.
+    fn without_copied_start(&self, mut file: OldFile, path: &Path) -> OldFile {
+        let of = file.catches_up().and_then(|(stream, _)| self.starts.get(&stream));
+        if of.is_some_and(|of| of != path) { file.rest().unwrap_or(file) } else { file }
+    }
+
+    /// Hands on the lines of one file that stand before all other files' next lines.
+    fn take_turn(&mut self, order: usize) -> Option<Result<Batch, SourceError>> {
+        let waiting = self.waiting.front().map(|(order, next)| (next.first, *order));
+        let until = self.turns.peek().map(|Reverse(turn)| *turn);
+        let until = match (until, waiting.filter(|_| self.open.len() < MAX_OPEN)) {
+            (Some(one), Some(other)) => Some(one.min(other)),
+            (one, other) => one.or(other),
+        };
+        let mut open = self.open.remove(&order)?;
+        let batch = match open.file.look() {
+            Next::End => match open.file.rest() {
+                Some(rest) => {
+                    open.file = rest;
+                    None
+                }
+                None => return open.file.finish().transpose(),
+            },
+            Next::Long | Next::Nuls => Some(open.file.take_odd()),
+            Next::Lines(n) => {
+                let n = until.map_or(n, |until| self.before(&mut open, order, n, until));
+                Some(open.file.take(n))
+            }
+        };
+        if until.is_some() {
+            open.key = open.key.max(self.next_time(&mut open));
+        }
+        self.turns.push(Reverse((open.key, order)));
+        self.open.insert(order, open);
+        batch.map(Ok)
+    }
+
+    /// Returns how many bytes of the `n` that are whole lines stand before `until`: at least a line. Only once some of
+    /// them do it is worth while to ask the last one of the block for all.
+    fn before(&self, open: &mut Open, order: usize, n: usize, until: Turn) -> usize {
+        let block = open.file.unread().get(..n).unwrap_or_default();
+        let mut passed = 0;
+        let mut above = open.file.directives().clone();
+        let mut seams = Seams::default();
+        for (at, line) in lines(block).enumerate() {
+            if at == SOME_LINES {
+                let key = open.key.max(self.last_time(open, block));
+                if (key, order) <= until {
+                    open.key = key;
+                    return n;
+                }
+            }
+            above.note(line);
+            let key = open.key.max(self.time(open.source, line, &above, open.key));
+            let is_seam = seams.are_before(line);
+            if is_seam && passed > 0 && (key, order) > until {
+                break;
+            }
+            open.key = key;
+            passed += line.len();
+        }
+        passed
+    }
+
+    /// Returns the time of the last line of a block that is next in its file.
+    fn last_time(&self, open: &Open, block: &[u8]) -> Option<Timestamp> {
+        let inner = block.strip_suffix(b"\n").unwrap_or(block);
+        let last = memchr::memrchr(b'\n', inner).map_or(0, |at| at + 1);
+        let mut above = open.file.directives().clone();
+        above.note_all(block);
+        self.time(open.source, block.get(last..).unwrap_or_default(), &above, open.key)
+    }
+
+    fn next_time(&self, open: &mut Open) -> Option<Timestamp> {
+        match open.file.look() {
+            Next::Lines(n) => {
+                let line = lines(open.file.unread().get(..n).unwrap_or_default()).next();
+                line.and_then(|line| self.time(open.source, line, open.file.directives(), open.key))
+            }
+            Next::Long => {
+                let line = open.file.unread().get(..MAX_LINE)?;
+                self.time(open.source, line, open.file.directives(), open.key)
+            }
+            Next::Nuls | Next::End => None,
+        }
+    }
+}
+
+impl<F: Fn(usize, &[u8], &Directives, Reach) -> Option<Timestamp>> Iterator for Replay<F> {
+    type Item = Result<Batch, SourceError>;
+
+    fn next(&mut self) -> Option<Self::Item> {
+        loop {
+            self.admit();
+            if let Some(fault) = self.faults.pop_front() {
+                return Some(Err(fault));
+            }
+            let Some(Reverse((_, order))) = self.turns.pop() else {
+                if self.waiting.is_empty() {
+                    return None;
+                }
+                continue;
+            };
+            if let Some(item) = self.take_turn(order) {
+                return Some(item);
+            }
+        }
+    }
+}
+
+fn lines(block: &[u8]) -> impl Iterator<Item = &[u8]> {
+    block.split_inclusive(|byte| *byte == b'\n')
+}
+
+/// Returns how often a file was rotated by number: `.3` is older than `.2`, `.2` than no number.
+fn age(path: &Path) -> u32 {
+    let name = path.file_name().unwrap_or_default().to_string_lossy();
+    let is_number = |part: &str| (1..=4).contains(&part.len());
+    name.rsplit('.')
+        .take(2)
+        .filter(|part| is_number(part))
+        .find_map(|part| part.parse().ok())
+        .unwrap_or(0)
+}
+
+#[cfg(test)]
+mod tests;
