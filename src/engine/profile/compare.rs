@@ -221,9 +221,10 @@ impl Profile {
         }
         if signals.novel.has(Family::Prefix) && signals.is_accepted {
             signals.hop = self.hop(signals.time, seen, params, world);
-            // machines do not travel: whose are rented elsewhere is there at once
-            let does_travel = self.is_warm(params) && !self.is_rented();
-            let is_evidence = |hop: &Hop| does_travel && is_evidence(hop, params);
+            // machines do not travel: who rents some elsewhere is there at once
+            let is_rental = self.is_rented() && is_rented(seen.place.network);
+            let counts = self.is_warm(params) && !is_rental;
+            let is_evidence = |hop: &Hop| counts && is_evidence(hop, params);
             if signals.hop.as_ref().is_some_and(is_evidence) {
                 evidence.raise(Family::Hop, weigh(Family::Hop));
             }
