@@ -73,7 +73,7 @@ pub fn read_old(input: &[u8]) {
     drop(cursor_of(input));
     let input = Input { source: 0, path: kept("old", input) };
     let mut unpacked = 0;
-    for batch in Replay::open(vec![input], |_, _, _| None) {
+    for batch in Replay::open(vec![input], |_, _, _, _| None) {
         let Ok(batch) = batch else { break };
         let missing = batch.missing.discarded + batch.missing.nuls;
         let length = batch.bytes.len();
