@@ -349,8 +349,7 @@ impl Profile {
 
     fn score(&self, signals: &mut Signals, params: &Params, peers: &dyn Peers) {
         let rate = signals.burst.map_or(0.0, |burst| burst.nats.get());
-        let now = signals.burst.filter(|burst: &Burst| burst.is_now);
-        let now = now.map_or(0.0, |burst| burst.nats.get());
+        let now = rate_now(signals);
         let sum = signals.actor.sum();
         let score = &params.score;
         let is_record = signals.burst.is_some_and(|burst| burst.is_extreme);
@@ -374,7 +373,7 @@ impl Profile {
         };
 
         signals.lead = self.lead(signals, score);
-        signals.threshold = (signals.threshold - signals.lead).max(score.notice);
+        signals.threshold = sooner(signals.threshold, signals.lead, score);
         self.rank(signals, score, is_extreme);
     }
 
@@ -398,14 +397,12 @@ impl Profile {
         let is_held = signals.is_rate_alone && !is_extreme;
         let most = if is_held { Tier::Notice } else { Tier::Critical };
         let tier = |alert| Tier::of(signals.score, &Score { alert, ..*score }).min(most);
-        let configured = (score.alert - signals.lead).max(score.notice);
+        let configured = sooner(score.alert, signals.lead, score);
         let (to_tell, is_serious) =
             (newly(tier(signals.threshold), told), tier(configured) >= Tier::Alert);
         (signals.tier, signals.is_serious) = (to_tell, is_serious);
-        let now = signals.burst.filter(|burst: &Burst| burst.is_now);
-        let now = now.map_or(0.0, |burst| burst.nats.get());
         let told = self.told_rate.within(time, score.repeat_hours);
-        signals.rate_tier = newly(Tier::of(now, score), told);
+        signals.rate_tier = newly(Tier::of(rate_now(signals), score), told);
     }
 
     pub(super) fn error_rate(&self) -> f64 {
@@ -424,6 +421,17 @@ impl Profile {
             clients: self.clients.slots().len(),
         }
     }
+}
+
+/// Returns a threshold with a lead taken off, though none sooner than a note.
+const fn sooner(threshold: f64, lead: f64, score: &Score) -> f64 {
+    (threshold - lead).max(score.notice.min(threshold))
+}
+
+/// Returns what the rate adds where it stands out right now.
+fn rate_now(signals: &Signals) -> f64 {
+    let now = signals.burst.filter(|burst| burst.is_now);
+    now.map_or(0.0, |burst| burst.nats.get())
 }
 
 fn newly(tier: Tier, told: Tier) -> Tier {
