@@ -34,6 +34,11 @@ pub(super) struct Quiet {
 }
 
 impl Quiet {
+    /// Sees to it that nothing counts as at rest before a while has passed.
+    pub(super) const fn wake_up(&mut self, now: Duration) {
+        self.changed = now;
+    }
+
     /// Takes note of the directories of a sweep. One that is new counts as changed: how it was before, nobody knows.
     pub(super) fn set(&mut self, folders: BTreeSet<PathBuf>, n_turns: u64) {
         let mut known = std::mem::take(&mut self.folders);

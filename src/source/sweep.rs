@@ -35,7 +35,7 @@ impl Follower {
         let heard = self.wake.take_heard();
         let is_due = self.looked.is_none_or(|looked| now >= looked + self.options.sweep_every);
         if heard.is_renamed || (is_due && !self.is_quiet(now)) {
-            return self.sweep(now);
+            return self.sweep(now, &heard.moved);
         }
         if is_due {
             self.looked = Some(now);
@@ -45,11 +45,11 @@ impl Follower {
                 && (heard.written.contains(&tail.resolved) || (is_due && is_glanced_at(tail, now)))
         };
         if !self.tails.iter_mut().filter(|t| is_asked(t)).all(|t| is_there(t, now)) {
-            self.sweep(now);
+            self.sweep(now, &heard.moved);
         }
     }
 
-    fn sweep(&mut self, now: Duration) {
+    fn sweep(&mut self, now: Duration, moved: &BTreeSet<PathBuf>) {
         (self.swept, self.looked) = (Some(now), Some(now));
         self.quiet.has_faults = false;
         if let Some(folder) = &mut self.options.exclude
@@ -93,7 +93,9 @@ impl Follower {
                 .filter(is_heard)
                 .map(|tail| discover::folder_of(&tail.resolved)),
         );
-        self.wake.watch(&roots);
+        if self.wake.watch(&roots, moved) {
+            self.quiet.wake_up(now);
+        }
         self.quiet.set(roots, self.n_turns);
     }
 

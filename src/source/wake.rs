@@ -24,6 +24,8 @@ const MAX_TOUCHED: usize = 1024;
 pub(super) struct Heard {
     /// Files that were written to.
     pub(super) written: BTreeSet<PathBuf>,
+    /// What was removed or renamed, under the names that it had: of directories there, and below, nothing more need be heard.
+    pub(super) moved: BTreeSet<PathBuf>,
     /// Names came, went or changed, or events were lost.
     pub(super) is_renamed: bool,
 }
@@ -108,8 +110,11 @@ impl Wake {
 
     /// Watches these directories and no others. The kernel knows a directory once, whatever paths lead to it, so each is
     /// watched once, and changes are heard under its real path.
-    pub(super) fn watch(&mut self, folders: &BTreeSet<PathBuf>) {
-        let Some(mut watcher) = self.watcher.take() else { return };
+    ///
+    /// Those that were moved are watched anew, though they may be back: with a name, `notify` lets go of what it watches
+    /// there and below. Tells whether any is watched from now on: what was done in it before, nobody has heard.
+    pub(super) fn watch(&mut self, folders: &BTreeSet<PathBuf>, moved: &BTreeSet<PathBuf>) -> bool {
+        let Some(mut watcher) = self.watcher.take() else { return false };
         let mut wanted = BTreeMap::new();
         for path in folders {
             if let Ok(seen) = Seen::at(path) {
@@ -119,19 +124,23 @@ impl Wake {
         self.deaf.retain(|identity| wanted.contains_key(identity));
         let is_kept = |(identity, real): (&Identity, &PathBuf)| {
             let is_there = |seen: Seen| seen.identity == *identity;
-            wanted.contains_key(identity) && Seen::at(real).is_ok_and(is_there)
+            let has_moved = real.ancestors().any(|path| moved.contains(path));
+            wanted.contains_key(identity) && !has_moved && Seen::at(real).is_ok_and(is_there)
         };
         let old: Vec<Identity> =
             self.watched.iter().filter(|one| !is_kept(*one)).map(|one| *one.0).collect();
         for identity in old {
             self.unwatch(&mut watcher, identity);
         }
+        let mut is_new = false;
         for (identity, path) in wanted {
             if !self.watched.contains_key(&identity) && !self.deaf.contains(&identity) {
                 self.watch_one(&mut watcher, identity, path);
+                is_new |= self.hears(identity);
             }
         }
         self.watcher = Some(watcher);
+        is_new
     }
 
     fn watch_one(&mut self, watcher: &mut RecommendedWatcher, identity: Identity, path: &Path) {
@@ -179,9 +188,21 @@ fn note(heard: &mut Heard, event: notify::Result<Event>) -> bool {
                     heard.is_renamed = true;
                 }
             }
+            EventKind::Remove(_) | EventKind::Modify(ModifyKind::Name(_)) => {
+                note_moved(heard, event.paths);
+            }
             _ => heard.is_renamed = true,
         },
         Err(_) => heard.is_renamed = true,
     }
     true
+}
+
+/// Takes note of what was moved; of too much of it as if all had been.
+fn note_moved(heard: &mut Heard, paths: impl IntoIterator<Item = PathBuf>) {
+    heard.is_renamed = true;
+    heard.moved.extend(paths);
+    if heard.moved.len() > MAX_TOUCHED {
+        heard.moved = BTreeSet::from(["/".into()]);
+    }
 }

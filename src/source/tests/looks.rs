@@ -40,7 +40,10 @@ fn a_sweep_looks_at_each_file_once_however_often_a_log_was_rotated() {
 
 /// Goes on, a second at a time, until only a glance is cast.
 fn come_to_rest(bench: &mut Bench) {
-    let is_quiet = |bench: &mut Bench| n_looks(|| bench.poll()) < 10;
+    let is_quiet = |bench: &mut Bench| {
+        bench.poll();
+        bench.follower.is_quiet(bench.now + Duration::from_secs(1))
+    };
     assert!((0..1000).any(|_| is_quiet(bench)), "files that do not change come to rest");
 }
 
@@ -195,4 +198,19 @@ fn files_that_are_polled_are_read_once_each_and_the_kernel_is_not_asked() {
     bench.follower.set_watches(bench.watches.clone());
     bench.poll();
     assert_eq!(bench.follower.wake.watched().len(), 1);
+}
+
+#[test]
+fn a_directory_that_was_away_for_a_moment_is_still_heard_of() {
+    let mut bench = Bench::start(&["*/a"]);
+    fs::create_dir(bench.path("logs")).unwrap();
+    bench.write("logs/a", "one\n");
+    come_to_rest(&mut bench);
+    bench.rename("logs", "away");
+    bench.rename("away", "logs");
+    assert!(bench.follower.wait(Duration::from_secs(60)));
+    come_to_rest(&mut bench);
+    bench.write("logs/a", "two\n");
+    let log = bench.path("logs/a");
+    hear_of(&mut bench, &log);
 }
