@@ -1,9 +1,10 @@
 //! Spares looks: what has been at rest for a while, and would be heard of if it changed, is looked at once a minute.
 //!
 //! Between two sweeps there is only a glance, once a second: at the directories, whose time changes when a name in them
-//! does, and at the files that have changed within the last minute or are reached through a link. Whatever it meets that
-//! is not as it was is for a sweep to tell. And there is a sweep a second, as if nothing were ever heard, where the kernel
-//! does not tell of changes, while names change, and as long as a sweep leaves something for the next one.
+//! does, and at the files that have changed within the last minute, have other names, or have changed unheard before.
+//! Whatever it meets that is not as it was is for a sweep to tell. And there is a sweep a second, as if nothing were ever
+//! heard, where the kernel does not tell of changes, while names change, and as long as a sweep leaves something for the
+//! next one.
 
 use std::collections::{BTreeMap, BTreeSet};
 use std::path::PathBuf;
@@ -15,7 +16,7 @@ use super::tail::Tail;
 use super::wake::Wake;
 
 /// So long nothing has changed that is at rest, and so often it is looked at all the same: not all is heard of. inotify(7)
-/// tells neither of what is written through mmap(2) nor of what comes by a hard link in another directory.
+/// tells neither of what is written through mmap(2) nor, below an overlay, of what is written to its layers.
 const REST: Duration = Duration::from_secs(60);
 
 /// What the last sweep came by, as far as it tells whether the next one can wait.
@@ -89,7 +90,16 @@ fn is_for_a_sweep(tail: &Tail) -> bool {
     tail.source.is_some() && (is_unsettled || tail.turn == 0)
 }
 
-/// Tells whether a glance is cast at a file. A link may be pointed elsewhere with nothing to be heard.
+/// Tells whether a glance is cast at a file. A link may be pointed elsewhere with nothing to be heard, and what is written
+/// by another name is heard of in that one's directory.
 pub(super) fn is_glanced_at(tail: &Tail, now: Duration) -> bool {
-    tail.is_link || now < tail.changed_at + REST
+    tail.is_link || tail.seen.has_other_names || tail.is_unheard || now < tail.changed_at + REST
+}
+
+/// Takes note of how a file looks in a sweep. If it has changed though it was at rest, that was to be heard of before: as
+/// long as it is not, whatever the reason, a glance is cast at the file.
+pub(super) fn note_swept(tail: &mut Tail, seen: Seen, now: Duration) {
+    let was_at_rest = tail.place != Place::Unseen && !is_glanced_at(tail, now);
+    tail.note(seen, now);
+    tail.is_unheard |= was_at_rest && tail.changed_at == now;
 }

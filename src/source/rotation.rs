@@ -8,7 +8,7 @@ use std::os::fd::AsFd;
 use std::os::unix::ffi::{OsStrExt, OsStringExt};
 use std::path::{Path, PathBuf};
 
-use rustix::fs::{AtFlags, CWD, FileType, Statx, StatxFlags};
+use rustix::fs::{AtFlags, CWD, FileType, Statx, StatxAttributes, StatxFlags};
 
 use super::{marks, moment};
 use crate::engine::line::{Position, StreamId};
@@ -116,6 +116,8 @@ pub(super) struct Seen {
     /// Last change of the content, ns since 1970.
     pub(super) modified: i64,
     pub(super) is_file: bool,
+    /// It has hard links, or is a mount: what is written to it by another name is not heard of by this one.
+    pub(super) has_other_names: bool,
 }
 
 impl Seen {
@@ -169,6 +171,8 @@ impl From<&Statx> for Seen {
             },
             size: found.stx_size,
             modified: ns(found.stx_mtime.tv_sec, found.stx_mtime.tv_nsec),
+            has_other_names: found.stx_nlink > 1
+                || found.stx_attributes.contains(StatxAttributes::MOUNT_ROOT),
             is_file: FileType::from_raw_mode(u32::from(found.stx_mode)) == FileType::RegularFile,
         }
     }

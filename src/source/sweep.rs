@@ -9,7 +9,7 @@ use super::SourceError;
 use super::discover::{self, Folders, Found, Looks, Walk};
 use super::follow::{Follower, Place, ReadFrom, Watched};
 use super::marks;
-use super::quiet::is_glanced_at;
+use super::quiet::{is_glanced_at, note_swept};
 use super::rotation::{self, Identity, Seen};
 use super::tail::{Rest, Tail};
 use crate::engine::line::{Loss, StreamId};
@@ -34,17 +34,20 @@ impl Follower {
     pub(super) fn look_around(&mut self, now: Duration) {
         let heard = self.wake.take_heard();
         let is_due = self.looked.is_none_or(|looked| now >= looked + self.options.sweep_every);
+        let mut are_there = true;
+        for tail in self.tails.iter_mut().filter(|tail| heard.written.contains(&tail.resolved)) {
+            tail.is_unheard = false;
+            are_there &= !has_name(tail) || is_there(tail, now);
+        }
         if heard.is_renamed || (is_due && !self.is_quiet(now)) {
             return self.sweep(now, &heard.moved);
         }
         if is_due {
             self.looked = Some(now);
+            let is_asked = |tail: &&mut Tail| has_name(tail) && is_glanced_at(tail, now);
+            are_there &= self.tails.iter_mut().filter(is_asked).all(|tail| is_there(tail, now));
         }
-        let is_asked = |tail: &Tail| {
-            matches!(tail.place, Place::Listed | Place::Rotated)
-                && (heard.written.contains(&tail.resolved) || (is_due && is_glanced_at(tail, now)))
-        };
-        if !self.tails.iter_mut().filter(|t| is_asked(t)).all(|t| is_there(t, now)) {
+        if !are_there {
             self.sweep(now, &heard.moved);
         }
     }
@@ -89,7 +92,7 @@ impl Follower {
         roots.extend(
             self.tails
                 .iter()
-                .filter(|tail| matches!(tail.place, Place::Listed | Place::Rotated))
+                .filter(|tail| has_name(tail))
                 .filter(is_heard)
                 .map(|tail| discover::folder_of(&tail.resolved)),
         );
@@ -302,7 +305,7 @@ impl Follower {
         if tail.place == Place::Unseen {
             tail.changed_at = now;
         }
-        tail.note(found.seen, now);
+        note_swept(tail, found.seen, now);
         tail.place = Place::Rotated;
         tail.backlog = found.seen.size;
         tail.resolved.clone_from(&found.resolved);
@@ -390,7 +393,7 @@ impl Follower {
 /// Takes note that a file stands under a name that is watched.
 pub(super) fn appear(tail: &mut Tail, listed: &Listed, now: Duration) {
     let found = &listed.found;
-    tail.note(found.seen, now);
+    note_swept(tail, found.seen, now);
     if tail.place == Place::Unseen {
         tail.home.clone_from(&found.resolved);
     }
@@ -409,6 +412,11 @@ pub(super) fn appear(tail: &mut Tail, listed: &Listed, now: Duration) {
 /// Tells whether a link leads nowhere: what it leads to may come with nothing to be heard.
 fn is_broken_link(path: &Path) -> bool {
     !rotation::is_compressed(path) && path.is_symlink() && !path.exists()
+}
+
+/// Tells whether a file stands under a name.
+const fn has_name(tail: &Tail) -> bool {
+    matches!(tail.place, Place::Listed | Place::Rotated)
 }
 
 /// Looks at one file; false if another one stands in its place.

@@ -97,6 +97,8 @@ pub(super) struct Tail {
     pub(super) changed_at: Duration,
     /// It is named by a link.
     pub(super) is_link: bool,
+    /// It has changed though it was at rest, and that was not heard of.
+    pub(super) is_unheard: bool,
     /// False until its first bytes were compared with the other files of the group.
     pub(super) is_judged: bool,
     /// Reading failed; tried again after the next sweep. Others do not wait for it.
@@ -136,6 +138,7 @@ impl Tail {
             backlog: 0,
             changed_at: Duration::ZERO,
             is_link: false,
+            is_unheard: false,
             is_paused: false,
             is_moved: false,
             is_warned: false,

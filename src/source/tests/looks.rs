@@ -1,7 +1,10 @@
 //! How often files are looked at: each once a sweep, and what is at rest once a minute.
 
+use std::io::{BufRead, BufReader};
 use std::os::unix::fs::symlink;
+use std::process::{Command, Stdio};
 
+use super::super::rotation::Seen;
 use super::*;
 
 /// Counts the looks at files and directories while something is done.
@@ -201,6 +204,21 @@ fn files_that_are_polled_are_read_once_each_and_the_kernel_is_not_asked() {
 }
 
 #[test]
+fn a_file_at_rest_is_found_within_a_second_though_it_is_written_to_by_another_name() {
+    let mut bench = Bench::start(&["a"]);
+    bench.write("a", "one\n");
+    fs::create_dir(bench.path("elsewhere")).unwrap();
+    fs::hard_link(bench.path("a"), bench.path("elsewhere/b")).unwrap();
+    fs::hard_link(bench.path("a"), bench.path("c")).unwrap();
+    for name in ["elsewhere/b", "c"] {
+        come_to_rest(&mut bench);
+        bench.write(name, format!("by {name}\n"));
+        bench.poll();
+    }
+    assert_eq!(bench.take(), ["one", "by elsewhere/b", "by c"]);
+}
+
+#[test]
 fn a_directory_that_was_away_for_a_moment_is_still_heard_of() {
     let mut bench = Bench::start(&["*/a"]);
     fs::create_dir(bench.path("logs")).unwrap();
@@ -213,4 +231,57 @@ fn a_directory_that_was_away_for_a_moment_is_still_heard_of() {
     bench.write("logs/a", "two\n");
     let log = bench.path("logs/a");
     hear_of(&mut bench, &log);
+}
+
+#[test]
+fn a_file_of_which_nothing_was_heard_once_is_looked_at_every_second_from_then_on() {
+    let mut bench = Bench::start(&["a"]);
+    bench.write("end", "");
+    bench.write("a", "one\n");
+    come_to_rest(&mut bench);
+    bench.write("a", "unheard\n");
+    lose_what_is_heard(&mut bench);
+    (0..61).for_each(|_| bench.poll());
+    assert_eq!(bench.take(), ["one", "unheard"]);
+    (0..200).for_each(|_| bench.poll());
+    bench.write("a", "unheard, too\n");
+    lose_what_is_heard(&mut bench);
+    bench.poll();
+    assert_eq!(bench.take(), ["unheard, too"]);
+    // Once it is heard of, that is enough.
+    bench.write("a", "heard\n");
+    while !bench.follower.wait(Duration::from_secs(1)) {}
+    bench.poll();
+    assert_eq!(bench.take(), ["heard"]);
+}
+
+#[test]
+fn a_file_that_is_mounted_has_another_name() {
+    let bench = Bench::start(&["a"]);
+    for name in ["a", "b"] {
+        fs::write(bench.path(name), "").unwrap();
+    }
+    let mut seen = [bench.path("a"), bench.path("b")].map(|path| Seen::at(&path).unwrap());
+    assert!(!seen.iter().any(|seen| seen.has_other_names));
+    let (a, b) = (bench.path("a"), bench.path("b"));
+    // A machine may forbid namespaces: then there is nothing to look at.
+    let script = "mount --bind \"$0\" \"$1\" && echo mounted && read -r line";
+    let mut apart = Command::new("unshare")
+        .args(["--map-root-user", "--mount", "sh", "-c", script])
+        .args([&a, &b])
+        .stdin(Stdio::piped())
+        .stdout(Stdio::piped())
+        .spawn()
+        .unwrap();
+    let mut told = String::new();
+    BufReader::new(apart.stdout.take().unwrap()).read_line(&mut told).unwrap();
+    if told == "mounted\n" {
+        let root = PathBuf::from(format!("/proc/{}/root", apart.id()));
+        let below = |path: &Path| root.join(path.strip_prefix("/").unwrap());
+        seen = [below(&a), below(&b)].map(|path| Seen::at(&path).unwrap());
+        assert_eq!(seen[0].identity, seen[1].identity);
+        assert_eq!(seen.map(|seen| seen.has_other_names), [false, true]);
+    }
+    drop(apart.stdin.take());
+    apart.wait().unwrap();
 }
