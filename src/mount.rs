@@ -11,8 +11,23 @@ const REMOTE: [i64; 7] =
     [0x6969, 0x517b, 0xff53_4d42, 0xfe53_4d42, 0x5346_414f, 0x7375_7245, 0x00c3_6400];
 
 /// Those behind which another machine may lie, by statfs(2): FUSE (`sshfs`, `s3fs`), 9P (what hosts share with their
-/// guests).
-const FOREIGN: [i64; 2] = [0x6573_5546, 0x0102_1997];
+/// guests); and by what `tail -f` of GNU coreutils does not listen to (src/stat.c): `kafs`, GFS2, OCFS2, Lustre, GPFS, `fhgfs`,
+/// `panfs`, the shares of virtual machines (`vboxsf`, `vmhgfs`, `prl_fs`), `aufs`.
+const FOREIGN: [i64; 13] = [
+    0x6573_5546,
+    0x0102_1997,
+    0x6b41_4653,
+    0x0116_1970,
+    0x7461_636f,
+    0x0bd0_0bd0,
+    0x4750_4653,
+    0x1983_0326,
+    0xaad7_aaea,
+    0x786f_4256,
+    0xbacb_acbc,
+    0x7c7c_6673,
+    0x6175_6673,
+];
 
 /// Tells whether a path lies on another machine.
 ///
@@ -40,11 +55,13 @@ mod tests {
 
     #[test]
     fn what_another_machine_writes_to_is_not_heard_of() {
-        // ext4, xfs, btrfs, tmpfs, overlay; NFS, CIFS, SMB2, FUSE, 9P (statfs(2)).
+        // ext4, xfs, btrfs, tmpfs, overlay; NFS, CIFS, SMB2, FUSE, 9P (statfs(2)); GFS2, `vboxsf` (coreutils).
         for system in [0xef53, 0x5846_5342, 0x9123_683e, 0x0102_1994, 0x794c_7630] {
             assert!(has_ears(system), "{system:x}");
         }
-        for system in [0x6969, 0xff53_4d42, 0xfe53_4d42, 0x6573_5546, 0x0102_1997] {
+        for system in
+            [0x6969, 0xff53_4d42, 0xfe53_4d42, 0x6573_5546, 0x0102_1997, 0x0116_1970, 0x786f_4256]
+        {
             assert!(!has_ears(system), "{system:x}");
         }
         let folder = tempfile::tempdir().unwrap();
