@@ -363,7 +363,7 @@ impl Follower {
         tail.group = group_of(&found.resolved);
         tail.backlog = found.seen.size;
         tail.seen = found.seen;
-        tail.changed_at = self.swept.unwrap_or_default();
+        tail.changed_at = self.looked.unwrap_or_default();
         tail.turn = self.next_turn();
         tail.began = found.seen.began();
         self.tails.push(tail);

@@ -194,13 +194,13 @@ impl Follower {
     /// been copied and cut just before it was read, and only now it is sure that the copy is there. True if there are
     /// some: then nothing of the file is read yet.
     pub(super) fn has_late_copies(&mut self, at: usize, unread: Position) -> io::Result<bool> {
-        let swept = self.swept.unwrap_or_default();
+        let looked = self.looked.unwrap_or_default();
         let Some(tail) = self.tails.get_mut(at) else { return Ok(false) };
         let Some(seen) = tail.file.as_ref().map(Seen::of).transpose()? else { return Ok(false) };
         if tail.position.offset == 0 || seen.modified == tail.seen.modified {
             return Ok(false);
         }
-        tail.note(seen, swept);
+        tail.note(seen, looked);
         let read = std::mem::replace(&mut tail.position, unread);
         let mut folders = Folders::default();
         let has_copies = self.has_copies(at, &mut folders) && self.admit_copies(at, &mut folders);

@@ -285,3 +285,24 @@ fn a_file_that_is_mounted_has_another_name() {
     drop(apart.stdin.take());
     apart.wait().unwrap();
 }
+
+#[test]
+fn a_copy_that_is_met_while_all_is_at_rest_is_given_time_to_end_its_last_line() {
+    let mut bench = Bench::start(&["a"]);
+    bench.write("end", "");
+    bench.write("a", "one\nha");
+    come_to_rest(&mut bench);
+    (0..30).for_each(|_| bench.poll());
+    bench.copy("a", "a-20270101");
+    lose_what_is_heard(&mut bench);
+    let log = OpenOptions::new().append(true).open(bench.path("a")).unwrap();
+    log.set_len(0).unwrap();
+    while !bench.follower.wait(Duration::from_secs(1)) {}
+    // Before a glance is due.
+    bench.read();
+    assert!(bench.follower.streams().any(|stream| stream.place == Place::Rotated));
+    bench.poll();
+    bench.write("a-20270101", "lf\n");
+    bench.rest();
+    assert_eq!(bench.take(), ["one", "half"]);
+}
