@@ -213,6 +213,15 @@ const IMPURE: &[&str] = &[
     "async fn",
 ];
 
+/// Who may look at a secret: what makes an id of it, what finds and seals it, what takes it out of texts; and of the
+/// mail server's password, who logs in with it.
+const EXPOSING: &[&str] = &[
+    "src/engine/secret.rs",
+    "src/engine/token/seal.rs",
+    "src/engine/token/redact.rs",
+    "src/deliver/email/mod.rs",
+];
+
 const MAX_LINES: usize = 500;
 
 #[test]
@@ -273,6 +282,26 @@ fn engine_is_pure() {
         }
     }
     assert!(faults.is_empty(), "\n{}\n", faults.join("\n"));
+}
+
+#[test]
+fn secrets_are_looked_at_in_few_places() {
+    let mut faults = Vec::new();
+    let mut exposing = Vec::new();
+    for file in sources() {
+        for (n, line) in file.code() {
+            if line.contains(".expose()") {
+                exposing.push(file.shown());
+                if !EXPOSING.contains(&file.shown().as_str()) {
+                    faults.push(format!("{}:{n}: a secret is looked at", file.shown()));
+                }
+            }
+        }
+    }
+    assert!(faults.is_empty(), "\n{}\n", faults.join("\n"));
+    for file in EXPOSING {
+        assert!(exposing.iter().any(|path| path == file), "{file} looks at none any more");
+    }
 }
 
 #[test]
