@@ -107,6 +107,12 @@ const BACK_TO_1: &str = "
     ALTER TABLE mute DROP COLUMN network;
     ALTER TABLE mute DROP COLUMN country;
     ALTER TABLE mute DROP COLUMN client;
+    DROP INDEX alert_principal;
+    CREATE INDEX alert_principal ON alert (principal, time);
+    DROP INDEX incident_principal;
+    CREATE INDEX incident_principal ON incident (principal, last);
+    DROP INDEX incident_opened;
+    CREATE INDEX incident_last ON incident (last);
     DROP INDEX profile_due;
     ALTER TABLE profile DROP COLUMN due;
     DROP TABLE facets;
