@@ -6,6 +6,7 @@ use std::io::ErrorKind;
 use std::os::unix::fs::PermissionsExt as _;
 use std::path::{Path, PathBuf};
 use std::process::ExitCode;
+use std::sync::Arc;
 
 use anstyle::{AnsiColor, Style};
 use serde::Serialize;
@@ -23,7 +24,7 @@ use crate::engine::detect::{Health, rejected_percent};
 use crate::engine::pulse::Misfit;
 use crate::engine::reader::Source as Reading;
 use crate::engine::record::{Columns, guess};
-use crate::engine::rule::{RuleFault, RuleSet};
+use crate::engine::rule::RuleFault;
 use crate::engine::trial::try_rule;
 use crate::engine::zone::Reach;
 use crate::source::listing::{list, sample};
@@ -402,10 +403,10 @@ fn rules(report: &mut Report, site: &Site) {
         }
     };
     faults.iter().for_each(|fault| report.rule(fault));
-    let again = || site.rules().map_or_else(|_| RuleSet::built_in(), |(rules, _)| rules);
+    let rules = Arc::new(rules);
     let mut held = 0_usize;
     for rule in rules.rules() {
-        for trial in try_rule(rule, &again) {
+        for trial in try_rule(rule, &rules) {
             match trial.fault {
                 None => held += 1,
                 Some(fault) => report.0.push(Outcome {

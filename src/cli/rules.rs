@@ -3,6 +3,7 @@
 use std::fs;
 use std::path::{Path, PathBuf};
 use std::process::ExitCode;
+use std::sync::Arc;
 
 use anyhow::Context as _;
 use serde_json::json;
@@ -96,10 +97,9 @@ pub(super) fn origin(file: &str) -> String {
 
 /// The rules of these files, those in force beside them, and what is wrong.
 struct Chosen {
-    rules: RuleSet,
+    rules: Arc<RuleSet>,
     /// The files as rules name them; empty for all.
     names: Vec<String>,
-    texts: Vec<(String, String)>,
     faults: Vec<RuleFault>,
 }
 
@@ -107,7 +107,7 @@ impl Chosen {
     fn new(site: &Site, files: &[PathBuf]) -> anyhow::Result<Self> {
         if files.is_empty() {
             let (rules, faults) = site.rules()?;
-            return Ok(Self { rules, names: Vec::new(), texts: Vec::new(), faults });
+            return Ok(Self { rules: Arc::new(rules), names: Vec::new(), faults });
         }
         let (mut texts, mut faults) = (Vec::new(), Vec::new());
         for path in files {
@@ -122,9 +122,10 @@ impl Chosen {
             }
         }
         let names = files.iter().map(|path| named(path)).collect();
-        let (rules, faulty) = RuleSet::new(pairs(&texts), &[]);
+        let texts = texts.iter().map(|(name, text)| (name.as_str(), text.as_str()));
+        let (rules, faulty) = RuleSet::new(texts, &[]);
         faults.extend(faulty);
-        Ok(Self { rules, names, texts, faults })
+        Ok(Self { rules: Arc::new(rules), names, faults })
     }
 
     fn rules(&self) -> impl Iterator<Item = &Rule> {
@@ -133,18 +134,6 @@ impl Chosen {
         };
         self.rules.rules().iter().filter(is_chosen)
     }
-
-    /// The same rules once more: a trial uses up its set.
-    fn again(&self, site: &Site) -> RuleSet {
-        match &self.texts[..] {
-            [] => site.rules().map_or_else(|_| RuleSet::built_in(), |(rules, _)| rules),
-            texts => RuleSet::new(pairs(texts), &[]).0,
-        }
-    }
-}
-
-fn pairs(texts: &[(String, String)]) -> impl Iterator<Item = (&str, &str)> {
-    texts.iter().map(|(name, text)| (name.as_str(), text.as_str()))
 }
 
 /// A path as rules of that file name it; never the name of one of ours.
@@ -183,7 +172,7 @@ fn test(site: &Site, printer: &mut Printer, files: &[PathBuf]) -> anyhow::Result
     let chosen = Chosen::new(site, files)?;
     let broken = told(printer, &chosen.faults)?;
     let (mut held, mut failed) = (0, 0);
-    for (rule, outcome) in trials(&chosen, site) {
+    for (rule, outcome) in trials(&chosen) {
         let Some(fault) = &outcome.fault else {
             held += 1;
             continue;
@@ -216,12 +205,9 @@ fn is_bare(rule: &Rule) -> bool {
     rule.examples.fire.is_empty() && rule.examples.quiet.is_empty()
 }
 
-fn trials<'a>(
-    chosen: &'a Chosen,
-    site: &'a Site,
-) -> impl Iterator<Item = (&'a Rule, crate::engine::trial::Outcome)> {
+fn trials(chosen: &Chosen) -> impl Iterator<Item = (&Rule, crate::engine::trial::Outcome)> {
     chosen.rules().flat_map(move |rule| {
-        let outcomes = try_rule(rule, &|| chosen.again(site));
+        let outcomes = try_rule(rule, &chosen.rules);
         outcomes.into_iter().map(move |outcome| (rule, outcome))
     })
 }

@@ -1,7 +1,9 @@
 //! Runs the examples that rules carry, through the Reader and the Judge as they are.
 
+use std::borrow::Cow;
 use std::collections::BTreeMap;
 use std::path::Path;
+use std::sync::Arc;
 
 use smol_str::SmolStr;
 
@@ -35,7 +37,7 @@ pub struct Outcome {
 ///
 /// Parameters are the defaults, so that an example says the same on every site.
 #[must_use]
-pub fn try_rule(rule: &Rule, rules: &dyn Fn() -> RuleSet) -> Vec<Outcome> {
+pub fn try_rule(rule: &Rule, rules: &Arc<RuleSet>) -> Vec<Outcome> {
     let examples = &rule.examples;
     let fire = examples.fire.iter().map(|example| (example, true));
     let quiet = examples.quiet.iter().map(|example| (example, false));
@@ -43,13 +45,13 @@ pub fn try_rule(rule: &Rule, rules: &dyn Fn() -> RuleSet) -> Vec<Outcome> {
         .map(|(example, must_fire)| Outcome {
             title: example.title.clone(),
             must_fire,
-            fault: fault(rule, example, must_fire, rules()),
+            fault: fault(rule, example, must_fire, rules),
         })
         .collect()
 }
 
-fn fault(rule: &Rule, example: &Example, must_fire: bool, rules: RuleSet) -> Option<String> {
-    let fired = match fired(example, rule.about, rules) {
+fn fault(rule: &Rule, example: &Example, must_fire: bool, rules: &Arc<RuleSet>) -> Option<String> {
+    let fired = match fired(example, rule.about, Arc::clone(rules)) {
         Ok(fired) => fired,
         Err(message) => return Some(message),
     };
@@ -73,7 +75,7 @@ fn list(fired: &BTreeMap<SmolStr, String>) -> String {
 fn fired(
     example: &Example,
     about: About,
-    rules: RuleSet,
+    rules: Arc<RuleSet>,
 ) -> Result<BTreeMap<SmolStr, String>, String> {
     let key = SealKey::new(b"example");
     let registry = example.registry.iter().map(|row| registered(row, &key));
@@ -81,30 +83,36 @@ fn fired(
     let names = Names::default();
     let source = Source::of(Format::preset("auto").ok_or("no format `auto`")?);
     let reader = Reader::new(Finder::new(&names), Sealer::new(key, &names), vec![source]);
-    let (_, reading) = read(example, &reader)?;
-    if let (About::Usages, Some((_, reject))) = (about, reading.rejects.first()) {
+    let parts = example.by_file();
+    let parts = parts.iter().map(|(file, part)| Ok((*file, read(part, &reader)?)));
+    let parts = parts.collect::<Result<Vec<_>, String>>()?;
+    let reject = parts.iter().find_map(|(_, (_, reading))| reading.rejects.first());
+    if let (About::Usages, Some((_, reject))) = (about, reject) {
         return Err(format!("a line of the log cannot be read: {reject}"));
     }
+    let usages = match parts.as_slice() {
+        [(_, (_, only))] => Cow::Borrowed(&only.usages),
+        _ => Cow::Owned(read(example, &reader)?.1.usages),
+    };
     let mut judge = Judge::new(Params::default(), rules, registry, Policy::default());
     let mut memory = Memory::new(usize::MAX);
-    memory.admit(&reading.usages, &[], &judge.registry);
-    judge.judge(&mut memory, &reading.usages, example);
+    memory.admit(&usages, &[], &judge.registry);
+    judge.judge(&mut memory, &usages, example);
     let mut roll = Roll::default();
-    for (file, part) in example.by_file() {
-        let (now, reading) = read(&part, &reader)?;
+    for (file, (now, reading)) in &parts {
         let (path, mut log) = (Path::new(file), Log::default());
-        let of = Followed { path, file: path, stream: StreamId::default(), now };
+        let of = Followed { path, file: path, stream: StreamId::default(), now: *now };
         judge.count(&mut memory, &mut log, of, &reading.usages);
         judge.check(&mut memory, &mut log, of, &reading.pulse);
         let ahead = example.clock()?.zip(reading.pulse.newest());
         let strain = ahead.map(|(clock, newest)| Strain {
             principal: principal(path),
             eye: Eye::Clock,
-            about: file.to_owned(),
+            about: (*file).to_owned(),
             micros: newest.since(clock),
         });
-        judge.strain(&mut memory, &mut roll, strain.as_slice(), now);
-        roll.hear(&principal(path), &reading.pulse, &log.window, now);
+        judge.strain(&mut memory, &mut roll, strain.as_slice(), *now);
+        roll.hear(&principal(path), &reading.pulse, &log.window, *now);
     }
     judge.look(&mut memory, &mut roll, |_| true);
     let told = memory.alerts().iter().map(|alert| &alert.rule);
@@ -136,13 +144,14 @@ mod tests {
     #[test]
     fn every_rule_has_examples_and_all_of_them_hold() {
         let (rules, faults) = RuleSet::new([], &[]);
+        let rules = Arc::new(rules);
         let mut faults: Vec<String> = faults.iter().map(ToString::to_string).collect();
         for rule in rules.rules() {
             let name = format!("{} {} ({})", rule.file, rule.head.name, rule.head.level);
             if rule.examples.fire.is_empty() || rule.examples.quiet.is_empty() {
                 faults.push(format!("{name}: needs an example that fires, and one that must not"));
             }
-            for outcome in try_rule(rule, &RuleSet::built_in) {
+            for outcome in try_rule(rule, &rules) {
                 let fault =
                     outcome.fault.map(|fault| format!("{name}: {:?}: {fault}", outcome.title));
                 faults.extend(fault);

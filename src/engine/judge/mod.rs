@@ -9,6 +9,7 @@ mod tests;
 
 use std::collections::{BTreeMap, HashMap};
 use std::net::IpAddr;
+use std::sync::Arc;
 
 use foldhash::fast::FixedState;
 use smol_str::SmolStr;
@@ -37,7 +38,7 @@ pub struct Judge {
     /// Windows, floors and caps of the detectors.
     pub params: Params,
     /// Which facts make an alert.
-    pub rules: RuleSet,
+    pub rules: Arc<RuleSet>,
     /// What the site knows of its tokens.
     pub registry: Registry,
     /// Who is told what, and what people said of it.
@@ -49,9 +50,14 @@ pub struct Judge {
 impl Judge {
     /// Makes a judge.
     #[must_use]
-    pub fn new(params: Params, rules: RuleSet, registry: Registry, policy: Policy) -> Self {
+    pub fn new(
+        params: Params,
+        rules: impl Into<Arc<RuleSet>>,
+        registry: Registry,
+        policy: Policy,
+    ) -> Self {
         let places = HashMap::with_hasher(FixedState::default());
-        Self { params, rules, registry, policy, places }
+        Self { params, rules: rules.into(), registry, policy, places }
     }
 
     /// Forgets the places of addresses: the atlas has changed.

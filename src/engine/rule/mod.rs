@@ -11,6 +11,7 @@ mod tests;
 pub mod view;
 
 use std::fmt;
+use std::sync::{Arc, LazyLock};
 
 use rsigma_eval::Engine;
 use rsigma_parser::{SigmaRule, parse_sigma_yaml};
@@ -150,10 +151,12 @@ impl fmt::Debug for RuleSet {
 }
 
 impl RuleSet {
-    /// Returns the rules that the program brings along.
+    /// Returns the rules that the program brings along, compiled once.
     #[must_use]
-    pub fn built_in() -> Self {
-        Self::new([], &[]).0
+    pub fn built_in() -> Arc<Self> {
+        static BUILT_IN: LazyLock<Arc<RuleSet>> =
+            LazyLock::new(|| Arc::new(RuleSet::new([], &[]).0));
+        Arc::clone(&BUILT_IN)
     }
 
     /// Compiles the built-in rules with those of the site: a rule with a known id replaces the built-in
