@@ -9,7 +9,7 @@ ci:
 
 # Provokes every fault of SECURITY.md in full; CI takes a sample of the slow ones.
 torture:
-    TORTURE=full cargo test --locked --test torture -- --nocapture
+    TORTURE=full cargo test --locked --test torture --test it -- --nocapture
 
 # Runs torture and the tests of the program N times; prints which failed how often, also when interrupted.
 torture-repeat N="20":
