@@ -167,6 +167,7 @@ impl Worker {
     /// are followed.
     pub fn keep_logs(&mut self, is_followed: impl Fn(&Path) -> bool) {
         self.is_live = true;
+        self.memory.keep_few_open();
         self.roll.retain(|principal| is_followed(path_of(principal)));
     }
 

@@ -15,12 +15,15 @@ const OPEN_BYTES: usize = 3072;
 /// What each takes beside that, about: its slot, its name, its place by name.
 const SLOT_BYTES: usize = 256;
 
+/// Who was used so often since it was opened stays open: more than once.
+const BUSY: u8 = 2;
+
 /// All subjects in memory, by place and by name.
 #[derive(Debug)]
 pub(super) struct Subjects {
     slots: Vec<Slot>,
     by_name: HashMap<SmolStr, usize, FixedState>,
-    /// Places of those that are open, in the order in which they were opened.
+    /// Places of those that are open, in the order in which they were opened or passed over.
     open: VecDeque<usize>,
     /// How many may be open.
     most_open: usize,
@@ -37,6 +40,8 @@ struct Slot {
     is_dirty: bool,
     /// Set by each usage, cleared by each sweep: the clock hand passes those that are set.
     is_recent: bool,
+    /// How often it was used since it was opened, at most [`BUSY`]; once less when it was passed over as one that may rest.
+    n_uses: u8,
 }
 
 #[derive(Debug)]
@@ -70,16 +75,21 @@ impl State {
 }
 
 impl Subjects {
-    /// Makes room for subjects of so many bytes, a quarter of it for open ones.
-    pub(super) fn new(n_bytes: usize) -> Self {
+    /// Makes room for open subjects of so many bytes.
+    pub(super) fn new(n_open_bytes: usize) -> Self {
         Self {
             slots: Vec::new(),
             by_name: HashMap::with_hasher(FixedState::default()),
             open: VecDeque::new(),
-            most_open: (n_bytes / 4 / OPEN_BYTES).max(1),
+            most_open: most_open(n_open_bytes),
             dirty: Vec::new(),
             n_resting_bytes: 0,
         }
+    }
+
+    /// Changes how many bytes of open ones there may be; the next that is opened has the others rest.
+    pub(super) fn limit_open(&mut self, n_bytes: usize) {
+        self.most_open = most_open(n_bytes);
     }
 
     /// Returns what all of them take, about, in bytes.
@@ -105,7 +115,7 @@ impl Subjects {
         let at = self.slots.len();
         self.by_name.insert(principal.clone(), at);
         let state = State::new();
-        self.slots.push(Slot { principal, state, is_dirty: false, is_recent: true });
+        self.slots.push(Slot { principal, state, is_dirty: false, is_recent: true, n_uses: 0 });
         at
     }
 
@@ -141,12 +151,15 @@ impl Subjects {
         }
         self.open(at)?;
         match self.slots.get_mut(at)? {
-            Slot { principal, state: State::Open(subject), .. } => Some((principal, subject)),
+            Slot { principal, state: State::Open(subject), n_uses, .. } => {
+                *n_uses = (*n_uses + 1).min(BUSY);
+                Some((principal, subject))
+            }
             Slot { state: State::Resting { .. }, .. } => None,
         }
     }
 
-    /// Opens a subject; if that is one too many, the one that was opened first rests.
+    /// Opens a subject; if that would be one too many, another rests first.
     fn open(&mut self, at: usize) -> Option<&mut Subject> {
         if let State::Resting { blob, .. } = &self.slots.get(at)?.state {
             let n_bytes = blob.len();
@@ -155,17 +168,27 @@ impl Subjects {
                 // What was packed here can be unpacked. Could it not, it would stay as it is, and not begin anew.
                 _ => Box::new(Subject::decode(blob).ok()?),
             };
-            self.n_resting_bytes -= n_bytes;
-            self.slots.get_mut(at)?.state = State::Open(subject);
-            self.open.push_back(at);
-            if self.open.len() > self.most_open {
-                let first = self.open.pop_front()?;
-                self.rest(first);
+            while self.open.len() >= self.most_open {
+                self.rest_one();
             }
+            self.n_resting_bytes -= n_bytes;
+            let slot = self.slots.get_mut(at)?;
+            (slot.state, slot.n_uses) = (State::Open(subject), 0);
+            self.open.push_back(at);
         }
         match &mut self.slots.get_mut(at)?.state {
             State::Open(subject) => Some(subject),
             State::Resting { .. } => None,
+        }
+    }
+
+    /// Has the first one rest that was not used since it was opened or passed over (Corbato 1968, CLOCK).
+    fn rest_one(&mut self) {
+        while let Some(at) = self.open.pop_front() {
+            let busy = self.slots.get_mut(at).filter(|slot| slot.n_uses == BUSY);
+            let Some(busy) = busy else { return self.rest(at) };
+            busy.n_uses -= 1;
+            self.open.push_back(at);
         }
     }
 
@@ -240,6 +263,10 @@ impl Subjects {
     }
 }
 
+fn most_open(n_bytes: usize) -> usize {
+    (n_bytes / OPEN_BYTES).max(1)
+}
+
 /// To which place each place has moved, if it is left.
 pub(super) struct Moved(Vec<Option<usize>>);
 
@@ -261,7 +288,7 @@ mod tests {
 
     /// Room for one open subject.
     fn subjects() -> Subjects {
-        Subjects::new(4 * OPEN_BYTES)
+        Subjects::new(OPEN_BYTES)
     }
 
     /// Changes a subject so that it can be told from others.
@@ -295,6 +322,29 @@ mod tests {
         let blobs: Vec<Vec<u8>> = rows.into_iter().map(|row| row.blob).collect();
         assert_eq!(blobs, [as_if_alone(&[1, 3]), as_if_alone(&[2, 5]), as_if_alone(&[4])]);
         assert_eq!((subjects.n_dirty(), subjects.take_changed().len()), (0, 0));
+    }
+
+    #[test]
+    fn who_is_used_again_and_again_stays_open() {
+        let mut subjects = Subjects::new(3 * OPEN_BYTES);
+        let is_open = |subjects: &Subjects, name: &str| {
+            let at = subjects.place(name).unwrap();
+            matches!(subjects.slots[at].state, State::Open(_))
+        };
+        for (n, stranger) in ["a", "b", "c", "d", "e", "f"].into_iter().enumerate() {
+            change(&mut subjects, "busy", 1);
+            change(&mut subjects, stranger, 2);
+            assert!(is_open(&subjects, "busy"), "{stranger}");
+            assert_eq!(subjects.open.len(), (n + 2).min(3));
+        }
+        assert!(!is_open(&subjects, "a"));
+        subjects.limit_open(OPEN_BYTES);
+        change(&mut subjects, "a", 3);
+        assert_eq!(subjects.open.len(), 1);
+        // What the store recalled is open, however busy the others are.
+        let at = subjects.enter("g".into());
+        subjects.put(at, Subject::default());
+        assert!(is_open(&subjects, "g"));
     }
 
     #[test]
