@@ -4,6 +4,7 @@ use std::fmt::Display;
 use std::io;
 
 use crate::config::Faults;
+use crate::daemon::site::FaultyRules;
 use crate::store::StoreError;
 
 /// The asked-for condition holds.
@@ -36,7 +37,7 @@ pub fn of(error: &anyhow::Error) -> u8 {
     if error.chain().any(is_closed_pipe) {
         return 0;
     }
-    if error.chain().any(|cause| cause.is::<Faults>()) {
+    if error.chain().any(|cause| cause.is::<Faults>() || cause.is::<FaultyRules>()) {
         return CONFIGURATION;
     }
     if error.chain().any(|cause| cause.is::<Usage>()) {

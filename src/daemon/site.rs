@@ -1,5 +1,6 @@
 //! A site: its configuration, its state directory, and the parts that are assembled from them.
 
+use std::fmt;
 use std::fs;
 use std::io::ErrorKind;
 use std::path::{Path, PathBuf};
@@ -232,9 +233,7 @@ impl Site {
     pub fn judge(&self, registry: Registry, policy: Policy) -> anyhow::Result<Judge> {
         let params = self.params()?;
         let (rules, faults) = self.rules()?;
-        if let Some(fault) = faults.first() {
-            anyhow::bail!("{fault} (`tokenwatch check` shows all {} faults)", faults.len());
-        }
+        anyhow::ensure!(faults.is_empty(), FaultyRules(faults));
         Ok(Judge::new(params, rules, registry, policy))
     }
 
@@ -265,6 +264,21 @@ impl Site {
         let memory = self.config.limits.memory;
         let bound = memory.saturating_sub(REST_BYTES).max(memory / 4);
         usize::try_from(bound).unwrap_or(usize::MAX)
+    }
+}
+
+/// Rules of the site that are not understood: without them, what they would tell is not told, in silence.
+#[derive(Debug, thiserror::Error)]
+pub struct FaultyRules(Vec<RuleFault>);
+
+impl fmt::Display for FaultyRules {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        let Some((first, more)) = self.0.split_first() else { return Ok(()) };
+        write!(f, "{first}")?;
+        match more.len() {
+            0 => Ok(()),
+            n => write!(f, ", and {n} more (`tokenwatch check` shows all)"),
+        }
     }
 }
 

@@ -333,7 +333,8 @@ impl Wrong {
 
 fn rule_of(file: &str, sigma: &SigmaRule) -> Result<Rule, Wrong> {
     let mut wrong = Wrong::default();
-    let id = sigma.id.as_deref().ok_or_else(|| "`id` has to be a UUID".to_owned());
+    let id = sigma.id.as_deref().filter(|id| is_uuid(id));
+    let id = id.ok_or_else(|| "`id` has to be a UUID, as `uuidgen` makes them".to_owned());
     let id = wrong.keep("id", id);
     let name = sigma.name.as_deref();
     let name = name.ok_or_else(|| "`name` has to be a name such as `new-country`".to_owned());
@@ -370,6 +371,14 @@ fn rule_of(file: &str, sigma: &SigmaRule) -> Result<Rule, Wrong> {
         once: Once { per: per.unwrap_or(default.per), within: within.unwrap_or(default.within) },
         examples: examples.unwrap_or_default(),
     })
+}
+
+/// Tells whether a text has the form of a UUID (RFC 9562, section 4).
+fn is_uuid(text: &str) -> bool {
+    let groups = text
+        .split('-')
+        .map(|group| group.bytes().all(|b| b.is_ascii_hexdigit()).then_some(group.len()));
+    groups.eq([8, 4, 4, 4, 12].map(Some))
 }
 
 /// The keys that a rule may have beside Sigma's.
