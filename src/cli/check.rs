@@ -1,6 +1,5 @@
 //! `check`: everything that can be found wrong before the daemon starts, all at once.
 
-use std::fmt;
 use std::fs;
 use std::io::ErrorKind;
 use std::os::unix::fs::PermissionsExt as _;
@@ -16,17 +15,17 @@ use crate::cli::advice::Place;
 use crate::cli::args::Global;
 use crate::cli::print::{Printer, safe};
 use crate::cli::rules::origin;
+use crate::cli::sample::{Sample, lines};
 use crate::cli::{advice, credentials, exit, print};
 use crate::config::{Fault, Faults, Source, SourceFrom, Span};
 use crate::daemon::outbox::mailer;
 use crate::daemon::site::Site;
-use crate::engine::detect::{Health, rejected_percent};
-use crate::engine::pulse::Misfit;
+use crate::engine::detect::Health;
 use crate::engine::reader::Source as Reading;
-use crate::engine::record::{Columns, guess};
+use crate::engine::record::guess;
 use crate::engine::rule::RuleFault;
+use crate::engine::token::Finder;
 use crate::engine::trial::try_rule;
-use crate::engine::zone::Reach;
 use crate::source::listing::{list, sample};
 use crate::source::{SourceError, journal};
 use crate::store::{Reader, StoreError};
@@ -61,7 +60,7 @@ fn check(report: &mut Report, site: &Site, global: &Global) {
     report.ok("configuration", from);
     let params = site.params();
     let health = params.as_ref().map(|params| params.health).unwrap_or_default();
-    sources(report, site, &Bounds { global, health });
+    sources(report, site, &Bounds { global, health, finder: Finder::new(&site.names()) });
     match params {
         Ok(_) => report.ok("detect", "parameters"),
         Err(faults) => report.faults("detect", &faults),
@@ -208,6 +207,7 @@ fn outcome(check: &'static str, level: Level, message: impl Into<String>) -> Out
 struct Bounds<'a> {
     global: &'a Global,
     health: Health,
+    finder: Finder,
 }
 
 /// A source, and how its lines are read if its format can be understood.
@@ -268,91 +268,6 @@ fn pattern_of(
     }
 }
 
-/// How the first lines of a log fit its format.
-#[derive(Serialize)]
-struct Sample {
-    path: String,
-    format: String,
-    /// What the lines look like, and which part of them does, 0 to 1.
-    guess: &'static str,
-    guess_share: f64,
-    lines: usize,
-    fit: usize,
-    #[serde(skip_serializing_if = "Option::is_none")]
-    first: Option<Numbered>,
-}
-
-/// A line that does not fit, and its number. No byte of it is told.
-#[derive(Serialize)]
-struct Numbered {
-    line: u64,
-    #[serde(flatten)]
-    misfit: Misfit,
-}
-
-impl Sample {
-    /// `None` if there are no lines yet.
-    fn new(reading: &Reading, path: &Path, bytes: &[u8]) -> Option<Self> {
-        let guess = guess(lines(bytes).map(|(_, _, line)| line));
-        let mut sample = Self {
-            path: path.display().to_string(),
-            format: reading.format.name().to_owned(),
-            guess: guess.name,
-            guess_share: guess.share,
-            lines: 0,
-            fit: 0,
-            first: None,
-        };
-        let mut columns = Columns::default();
-        for (number, offset, line) in lines(bytes) {
-            columns.note(line);
-            match reading.record(line, &columns, &mut Reach::default()) {
-                Ok(None) => continue,
-                Ok(Some(_)) => sample.fit += 1,
-                Err(reject) => {
-                    let misfit = Misfit::new(offset, &reject);
-                    sample.first.get_or_insert(Numbered { line: number, misfit });
-                }
-            }
-            sample.lines += 1;
-        }
-        (sample.lines > 0).then_some(sample)
-    }
-
-    fn rejected_percent(&self) -> f64 {
-        let count = |lines| u64::try_from(lines).unwrap_or(u64::MAX);
-        rejected_percent(count(self.lines), count(self.lines - self.fit))
-    }
-}
-
-/// `/var/log/a.log: auto, looks like common (98 %); 196 of the first 200 lines fit, ...`
-impl fmt::Display for Sample {
-    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        let Self { path, format, guess, lines, fit, .. } = self;
-        let share = self.guess_share * 100.0;
-        match *guess {
-            "auto" => write!(f, "{path}: {format}, looks like no preset; ")?,
-            guess => write!(f, "{path}: {format}, looks like {guess} ({share:.0} %); ")?,
-        }
-        write!(f, "{fit} of the first {lines} lines fit")?;
-        let Some(Numbered { line, misfit }) = &self.first else { return Ok(()) };
-        let Misfit { offset, column, expected } = misfit;
-        write!(f, ", the first that does not is line {line} (offset {offset}), where ")?;
-        write!(f, "column {column} should be {expected}")
-    }
-}
-
-/// Returns lines with their numbers and offsets, without empty ones.
-fn lines(bytes: &[u8]) -> impl Iterator<Item = (u64, u64, &[u8])> {
-    let mut offset = 0;
-    let lines = (1..).zip(bytes.split(|byte| *byte == b'\n')).map(move |(number, line)| {
-        let from = offset;
-        offset += line.len() as u64 + 1;
-        (number, from, line.strip_suffix(b"\r").unwrap_or(line))
-    });
-    lines.filter(|(_, _, line)| !line.is_empty())
-}
-
 /// Says what a log looks like, how many of its first lines fit its format, and which does not.
 fn log(
     report: &mut Report,
@@ -367,7 +282,7 @@ fn log(
         report.ok("source", format!("{shown}: readable, looks like {}", guess.name));
         return;
     };
-    let Some(sample) = Sample::new(reading, path, bytes) else {
+    let Some(sample) = Sample::new(reading, &bounds.finder, path, bytes) else {
         report.ok("source", format!("{shown}: readable, no lines yet"));
         return;
     };
@@ -376,8 +291,13 @@ fn log(
         let place = place(&source.from, bytes, first.line);
         outcome.hint = format!("see `{}`", advice::explain(bounds.global, path, &place));
     }
+    let is_file = matches!(source.from, SourceFrom::Files(_));
+    if outcome.hint.is_empty() && sample.is_tokenless() && is_file {
+        let parse = format!("parse {}", advice::quoted(path.as_os_str()));
+        outcome.hint = format!("`{}` shows what is seen", advice::command(bounds.global, &parse));
+    }
     // However few lines there are: who checks a configuration wants to know early.
-    if sample.rejected_percent() > bounds.health.rejected_percent {
+    if sample.rejected_percent() > bounds.health.rejected_percent || sample.is_clientless() {
         outcome = Outcome { level: Level::Warning, ..outcome }.at(&source.format.span);
     }
     report.0.push(Outcome { log: Some(sample), ..outcome });

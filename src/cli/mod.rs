@@ -20,6 +20,7 @@ mod rekey;
 mod replay;
 mod rules;
 mod run;
+mod sample;
 mod scrub;
 mod state;
 mod status;

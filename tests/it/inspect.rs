@@ -377,7 +377,7 @@ fn check_shows_what_each_log_looks_like_and_the_first_line_that_does_not_fit() {
     assert_eq!(log["first"]["column"], 15);
     assert!(empty.get("log").is_none());
     let text = home.print(&["check"]);
-    assert!(text.contains("a.log: auto, looks like nginx-combined (99 %); 129 of the first 130 lines fit, the first that does not is line 73"), "{text}");
+    assert!(text.contains("a.log: auto, looks like nginx-combined (99 %); 129 of the first 130 lines fit, none with a token, the first that does not is line 73"), "{text}");
     assert!(text.contains("where column 15 should be '[' before the time"), "{text}");
     assert!(!text.contains(&SECRET[..8]), "{text}");
 }

@@ -222,3 +222,56 @@ fn a_history_of_a_time_says_which_of_its_counts_are_of_all_time() {
     let some = said(&home, &["history", token, "--since", "2026-03-01"], 0);
     assert!(some.contains("are of all time"), "{some}");
 }
+
+#[test]
+fn a_log_whose_tokens_are_not_seen_was_ok() {
+    let home = Home::new(
+        "[[source]]\npaths = [\"logs/*.log\"]\nfields = { client = \"peer\", authorization = \"q.crd\" }\n",
+    );
+    let line = |token: &str| {
+        format!(
+            "{{\"time\":\"2026-03-02T08:00:00Z\",\"peer\":\"192.0.2.7\",\"request\":\"GET / HTTP/1.1\",\"status\":200,\
+             \"q\":{{\"cred\":\"{token}\"}}}}\n"
+        )
+    };
+    let log = "Bearer exk_0123456789abcdef0123456789abcdef";
+    home.append("logs/a.log", line(log));
+    let told = said(&home, &["check"], 0);
+    assert!(told.contains("ok      source") && told.contains("none with a token; `"), "{told}");
+    assert!(told.contains("logs/a.log` shows what is seen"), "{told}");
+    home.configure("[[source]]\npaths = [\"logs/*.log\"]\nfields = { client = \"per\" }\n");
+    let told = said(&home, &["check"], 0);
+    assert!(
+        told.contains("warning source") && told.contains("none with a client's address"),
+        "{told}"
+    );
+    home.configure(
+        "[[source]]\npaths = [\"logs/*.log\"]\nfields = { client = \"peer\", authorization = \"q.cred\" }\n",
+    );
+    let told = said(&home, &["check"], 0);
+    assert!(told.contains("ok      source") && told.contains("1 with a token"), "{told}");
+    assert!(!told.contains("client's address"), "{told}");
+}
+
+#[test]
+fn a_faulty_rule_ended_the_daemon_with_70() {
+    let home = Home::new("[rules]\ndir = \"rules\"\n");
+    fs::create_dir(home.path("rules")).unwrap();
+    let rule = |id: &str, field: &str| {
+        format!(
+            "title: A read\nid: {id}\nname: a-read\nlogsource: {{ product: tokenwatch }}\n\
+             detection:\n  selection:\n    {field}: GET\n  condition: selection\nlevel: high\n"
+        )
+    };
+    fs::write(home.path("rules/a.yml"), rule("abc", "cs-method")).unwrap();
+    fs::write(home.path("rules/b.yml"), rule("5f3c1c52-7c4f-4a52-9a1e-3c6d1f0b7a11", "cs-methd"))
+        .unwrap();
+    home.append("logs/access.log", LINE);
+    for command in [&["run", "logs/access.log"][..], &["replay", "logs/access.log"]] {
+        let told = said(&home, command, 78);
+        assert!(told.contains("a.yml:2: rule \"A read\": `id` has to be a UUID"), "{told}");
+        assert!(told.contains(", and 1 more (`tokenwatch check` shows all)"), "{told}");
+    }
+    let told = said(&home, &["check"], 78);
+    assert!(told.contains("did you mean `cs-method`?"), "{told}");
+}

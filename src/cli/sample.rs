@@ -1,0 +1,133 @@
+//! What the first lines of a log look like, how they fit its format, and what is seen in them.
+
+use std::fmt;
+use std::path::Path;
+
+use serde::Serialize;
+
+use crate::engine::detect::rejected_percent;
+use crate::engine::pulse::Misfit;
+use crate::engine::reader::Source as Reading;
+use crate::engine::record::{Columns, Record, guess};
+use crate::engine::token::Finder;
+use crate::engine::zone::Reach;
+
+/// How the first lines of a log fit its format.
+#[derive(Default, Serialize)]
+pub(super) struct Sample {
+    path: String,
+    format: String,
+    /// What the lines look like, and which part of them does, 0 to 1.
+    guess: &'static str,
+    guess_share: f64,
+    lines: usize,
+    fit: usize,
+    /// Of those that fit: how many have a client's address, and how many a token.
+    with_client: usize,
+    with_token: usize,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub(super) first: Option<Numbered>,
+}
+
+/// A line that does not fit, and its number. No byte of it is told.
+#[derive(Serialize)]
+pub(super) struct Numbered {
+    pub(super) line: u64,
+    #[serde(flatten)]
+    misfit: Misfit,
+}
+
+impl Sample {
+    /// `None` if there are no lines yet.
+    pub(super) fn new(
+        reading: &Reading,
+        finder: &Finder,
+        path: &Path,
+        bytes: &[u8],
+    ) -> Option<Self> {
+        let guess = guess(lines(bytes).map(|(_, _, line)| line));
+        let mut sample = Self {
+            path: path.display().to_string(),
+            format: reading.format.name().to_owned(),
+            guess: guess.name,
+            guess_share: guess.share,
+            ..Self::default()
+        };
+        let mut columns = Columns::default();
+        for (number, offset, line) in lines(bytes) {
+            columns.note(line);
+            match reading.record(line, &columns, &mut Reach::default()) {
+                Ok(None) => continue,
+                Ok(Some(record)) => sample.see(&record, finder),
+                Err(reject) => {
+                    let misfit = Misfit::new(offset, &reject);
+                    sample.first.get_or_insert(Numbered { line: number, misfit });
+                }
+            }
+            sample.lines += 1;
+        }
+        (sample.lines > 0).then_some(sample)
+    }
+
+    fn see(&mut self, record: &Record<'_>, finder: &Finder) {
+        let mut sightings = Vec::new();
+        finder.find(record, &mut sightings);
+        self.fit += 1;
+        self.with_client += usize::from(record.client.is_some());
+        self.with_token += usize::from(!sightings.is_empty());
+    }
+
+    /// Tells whether lines fit, and yet none has a token: perhaps nobody calls the site with one, but a format that misses
+    /// a field looks the same.
+    pub(super) const fn is_tokenless(&self) -> bool {
+        self.fit > 0 && self.with_token == 0
+    }
+
+    /// Tells whether lines fit, and yet none says whose it is: no server logs so.
+    pub(super) const fn is_clientless(&self) -> bool {
+        self.fit > 0 && self.with_client == 0
+    }
+
+    pub(super) fn rejected_percent(&self) -> f64 {
+        let count = |lines| u64::try_from(lines).unwrap_or(u64::MAX);
+        rejected_percent(count(self.lines), count(self.lines - self.fit))
+    }
+}
+
+/// `/var/log/a.log: auto, looks like common (98 %); 196 of the first 200 lines fit, 12 with a token, ...`
+impl fmt::Display for Sample {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        let Self { path, format, guess, lines, fit, .. } = self;
+        let share = self.guess_share * 100.0;
+        match *guess {
+            "auto" => write!(f, "{path}: {format}, looks like no preset; ")?,
+            guess => write!(f, "{path}: {format}, looks like {guess} ({share:.0} %); ")?,
+        }
+        write!(f, "{fit} of the first {lines} lines fit")?;
+        if *fit > 0 {
+            write!(f, ", {} with a token", some(self.with_token))?;
+        }
+        if *fit > 0 && self.with_client < *fit {
+            write!(f, ", {} with a client's address", some(self.with_client))?;
+        }
+        let Some(Numbered { line, misfit }) = &self.first else { return Ok(()) };
+        let Misfit { offset, column, expected } = misfit;
+        write!(f, ", the first that does not is line {line} (offset {offset}), where ")?;
+        write!(f, "column {column} should be {expected}")
+    }
+}
+
+fn some(n: usize) -> String {
+    if n == 0 { "none".to_owned() } else { n.to_string() }
+}
+
+/// Returns lines with their numbers and offsets, without empty ones.
+pub(super) fn lines(bytes: &[u8]) -> impl Iterator<Item = (u64, u64, &[u8])> {
+    let mut offset = 0;
+    let lines = (1..).zip(bytes.split(|byte| *byte == b'\n')).map(move |(number, line)| {
+        let from = offset;
+        offset += line.len() as u64 + 1;
+        (number, from, line.strip_suffix(b"\r").unwrap_or(line))
+    });
+    lines.filter(|(_, _, line)| !line.is_empty())
+}
