@@ -313,7 +313,7 @@ impl Pump {
                     return Ok(None);
                 }
                 let mut alerts = plain(&found.alerts);
-                alerts.sort_by_key(|alert| std::cmp::Reverse((alert.rule.level, alert.risk)));
+                alerts.sort_by_key(|alert| std::cmp::Reverse(alert.weight()));
                 alerts.truncate(MAX_ALERTS);
                 let mut incident = found.incident;
                 incident.revision = *revision;
@@ -346,7 +346,7 @@ impl Pump {
         date: Timestamp,
     ) -> Result<Mail, StoreError> {
         let Summary { alerts: mut told, n_alerts, n_incidents } = summary;
-        told.sort_by_key(|alert| std::cmp::Reverse((alert.rule.level, alert.risk)));
+        told.sort_by_key(|alert| std::cmp::Reverse(alert.weight()));
         told.truncate(MAX_ALERTS);
         let files = files(&self.store, &told)?;
         let context = Context {

@@ -200,6 +200,20 @@ pub struct Alert {
     pub brought: Brought,
 }
 
+impl Alert {
+    /// Tells whether it is a sum of evidence, and no fact by itself.
+    #[must_use]
+    pub fn is_score(&self) -> bool {
+        self.rule.name == "unusual-use"
+    }
+
+    /// Returns what an alert weighs; the heaviest is told first: the worst level, then what is certain, then what is likely.
+    #[must_use]
+    pub fn weight(&self) -> (Level, bool, u8) {
+        (self.rule.level, !self.is_score(), self.risk)
+    }
+}
+
 /// The alerts of one principal within an hour: what a person is told about.
 #[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
 pub struct Incident {
@@ -217,4 +231,27 @@ pub struct Incident {
     pub revision: u32,
     /// How many alerts it holds.
     pub alerts: u32,
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_leak_was_told_behind_a_score() {
+        let alert = |name: &str, level, risk| {
+            let mut alert = Alert { risk, ..Alert::default() };
+            (alert.rule.name, alert.rule.level) = (name.into(), level);
+            alert
+        };
+        let mut alerts = [
+            alert("unusual-use", Level::Critical, 100),
+            alert("new-country", Level::Low, 20),
+            alert("leaked-token-used", Level::Critical, 90),
+            alert("token-in-url", Level::High, 70),
+        ];
+        alerts.sort_by_key(|alert| std::cmp::Reverse(alert.weight()));
+        let names = alerts.map(|alert| alert.rule.name);
+        assert_eq!(names, ["leaked-token-used", "unusual-use", "token-in-url", "new-country"]);
+    }
 }

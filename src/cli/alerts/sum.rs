@@ -22,7 +22,7 @@ fn of(alert: &Alert) -> Option<(f64, Option<f64>)> {
         Some(Value::Float(nats)) => Some(*nats),
         _ => None,
     };
-    let is_sum = alert.rule.name == "unusual-use";
+    let is_sum = alert.is_score();
     Some((fact("unusual.score").filter(|_| is_sum)?, fact("unusual.threshold")))
 }
 

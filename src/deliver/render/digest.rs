@@ -3,7 +3,7 @@
 use std::cmp::Reverse;
 use std::collections::BTreeMap;
 
-use crate::engine::alert::{Alert, Level};
+use crate::engine::alert::Alert;
 use crate::engine::time::Timestamp;
 
 use super::page::{Page, Part};
@@ -123,17 +123,13 @@ fn groups(alerts: &[Alert]) -> Vec<Group<'_>> {
         });
         group.n_alerts += 1;
         group.opened = group.opened.min(alert.time);
-        if weight(group.heaviest) < weight(alert) {
+        if group.heaviest.weight() < alert.weight() {
             group.heaviest = alert;
         }
     }
     let mut groups: Vec<Group<'_>> = groups.into_values().collect();
-    groups.sort_by_key(|group| (Reverse(weight(group.heaviest)), group.opened));
+    groups.sort_by_key(|group| (Reverse(group.heaviest.weight()), group.opened));
     groups
-}
-
-fn weight(alert: &Alert) -> (Level, u8) {
-    (alert.rule.level, alert.risk)
 }
 
 fn row(group: &Group<'_>) -> Vec<String> {

@@ -181,7 +181,7 @@ pub(super) fn kinds(alerts: &[Alert]) -> String {
     };
     for alert in alerts {
         add(kind(alert));
-        if alert.rule.name == "unusual-use" {
+        if alert.is_score() {
             strongest(&alert.facts).into_iter().for_each(|family| add(family.to_owned()));
         }
     }
