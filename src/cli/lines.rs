@@ -1,7 +1,7 @@
 //! The lines that `parse` and `explain` are given: which source each log is of, which lines are meant.
 
-use std::iter;
 use std::path::{Path, PathBuf};
+use std::{fs, iter};
 
 use crate::cli::args::Lines as Options;
 use crate::cli::choice::Choice;
@@ -15,6 +15,7 @@ use crate::engine::zone::Reach;
 use crate::source::journal::{self, UnitWatch};
 use crate::source::listing::list;
 use crate::source::replay::{Input, Replay};
+use crate::source::rotation::unrotated;
 
 /// The logs that a command line names: files in its order, then units of the journal.
 pub(super) struct Logs {
@@ -53,6 +54,28 @@ pub(super) trait Visit {
     fn line(&mut self, reader: &Reader, line: &Numbered<'_>) -> anyhow::Result<()>;
     /// Sees that the next line may be long in coming.
     fn pause(&mut self) -> anyhow::Result<()>;
+}
+
+/// How many files are named that a log was rotated to.
+const MAX_ROTATED: usize = 3;
+
+/// Says to which files a log was rotated: the line that an alert points at may stand in one of them now.
+fn rotated(path: &Path) -> String {
+    let folder = path.parent().filter(|folder| !folder.as_os_str().is_empty());
+    let entries = fs::read_dir(folder.unwrap_or(Path::new("."))).into_iter().flatten().flatten();
+    let names = entries.map(|entry| PathBuf::from(entry.file_name()));
+    let is_older = |name: &PathBuf| {
+        let log = path.file_name().map(Path::new);
+        Some(name.as_path()) != log && Some(unrotated(name).as_path()) == log
+    };
+    let mut names: Vec<_> = names.filter(is_older).collect();
+    names.sort_unstable();
+    names.truncate(MAX_ROTATED);
+    let names: Vec<_> = names.iter().map(|name| name.display().to_string()).collect();
+    if names.is_empty() {
+        return String::new();
+    }
+    format!("; it was rotated, so the line may be in {}", names.join(", "))
 }
 
 impl Logs {
@@ -127,8 +150,10 @@ impl Logs {
         }
         if !self.is_whole() && !passed.is_found && faults.len() == n_faults {
             let Passed { n_lines, n_bytes, .. } = passed;
-            let path = path.display();
-            faults.push(format!("no such line: {path} has {n_lines} lines in {n_bytes} bytes"));
+            let (shown, rotated) = (path.display(), rotated(&path));
+            faults.push(format!(
+                "no such line: {shown} has {n_lines} lines in {n_bytes} bytes{rotated}"
+            ));
         }
         Ok(())
     }
