@@ -66,6 +66,19 @@ fn a_line_is_found_by_its_number_and_by_each_of_its_bytes() {
 }
 
 #[test]
+fn a_template_was_sketched_for_json_with_keys_of_ones_own() {
+    let home = Home::new("");
+    home.append("logs/a.log", "{\"at\":\"2026-03-02T08:00:00Z\",\"edge\":{\"peer\":\"203.0.113.7\"},\"rq\":\"GET /v1/items HTTP/1.1\",\"st\":200}\n");
+    let text = home.print(&["explain", "logs/a.log"]);
+    assert!(!text.contains("--format") && text.contains("fields = { client = "), "{text}");
+    home.configure(
+        "[[source]]\npaths = [\"logs/*.log\"]\nfields = { time = \"at\", client = \"edge.peer\", request = \"rq\", status = \"st\" }\n",
+    );
+    let text = home.print(&["explain", "logs/a.log"]);
+    assert!(text.contains("203.0.113.7") && !text.contains("fields = {"), "{text}");
+}
+
+#[test]
 fn a_place_that_is_none_or_not_one_is_an_error() {
     let home = Home::new("");
     home.append("logs/a.log", requests(30));

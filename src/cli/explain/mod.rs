@@ -172,6 +172,8 @@ struct Rejected {
     template: Option<Parting>,
     /// Of a line that no preset reads, a template that may.
     sketch: Option<String>,
+    /// It is a line of JSON, whose keys a site may name.
+    is_object: bool,
 }
 
 /// Where a template and a line part.
@@ -247,6 +249,11 @@ impl Rejected {
             let sketch = safe(advice::quoted(OsStr::new(sketch)));
             printer.line("     no preset reads it. This template does; see whether it names each column rightly:")?;
             printer.line(format_args!("     --format {sketch}"))?;
+        }
+        if self.is_object {
+            printer.line("     keys of your own are named in its [[source]], each by its path:")?;
+            printer
+                .line("     fields = { client = \"edge.peer\", authorization = \"req.auth\" }")?;
         }
         self.template.as_ref().map_or(Ok(()), |parting| parting.print(printer))
     }

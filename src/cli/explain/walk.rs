@@ -403,6 +403,7 @@ fn tell(step: &mut Step, commit: &Commit, policy: &Policy, has_matches: bool) {
 fn rejected(reader: &Reader, source: &Source, line: &[u8], reject: &Reject) -> Rejected {
     let before = line.get(..reject.column.saturating_sub(1)).unwrap_or(line);
     let (whole, before) = (scrub(reader, line), scrub(reader, before));
+    let is_object = line.first() == Some(&b'{') && source.format.template_text().is_none();
     // Where the column is inside of a secret, the caret stands under its beginning.
     let same = whole.iter().zip(&before).take_while(|(a, b)| a == b).count();
     let (left, right) = whole.split_at_checked(same).unwrap_or((&whole, b""));
@@ -420,7 +421,8 @@ fn rejected(reader: &Reader, source: &Source, line: &[u8], reject: &Reject) -> R
         expected: reject.expected.to_string(),
         found: reject.found.to_string(),
         template: parting(reader, source, line, reject),
-        sketch: (source.format.name() == "auto").then(|| sketch(line)).flatten(),
+        sketch: (source.format.name() == "auto" && !is_object).then(|| sketch(line)).flatten(),
+        is_object,
     }
 }
 

@@ -71,7 +71,7 @@ pub(super) fn fields(
             Some(_) => {
                 Err(field_fault(name, "no key", "a dotted key such as request.headers.Host"))
             }
-            None => Err(field_fault(name, "no field of ours", "time, client, target, status, ...")),
+            None => Err(field_fault(name, "no field of ours", variables::FIELD_NAMES)),
         })
         .collect()
 }
@@ -83,5 +83,17 @@ fn field_fault(name: &str, found: &str, expected: &str) -> TemplateFault {
         expected: expected.to_owned(),
         hint: "our names stand left, the log's keys right; others go under header.NAME, cookie.NAME, id.NAME"
             .to_owned(),
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn every_name_that_is_offered_is_one_of_ours() {
+        for name in variables::FIELD_NAMES.split(", ") {
+            assert!(variables::field(name).is_some(), "{name}");
+        }
     }
 }

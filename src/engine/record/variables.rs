@@ -156,6 +156,10 @@ pub(super) fn apache(letter: char, argument: Option<&str>) -> Option<Meaning> {
     })
 }
 
+/// Our words for fields, for a person who wrote another; some have a second name.
+pub(super) const FIELD_NAMES: &str = "time, client, request, method, target, query, version, status, bytes, referer, \
+     agent, user, host, scheme, tls, forwarded, authorization, cookie, x_api_key, id";
+
 /// Returns where a field goes that the site's `fields` table names in our words.
 pub(super) fn field(name: &str) -> Option<Slot> {
     if let Some((kind, name)) = name.split_once('.') {
