@@ -11,7 +11,7 @@ use rusqlite::Connection;
 use rusqlite::backup::Backup;
 use rustix::fs::statvfs;
 
-use crate::engine::time::{DAY, Timestamp};
+use crate::engine::time::{DAY, HOUR, Timestamp};
 
 use super::{JOURNAL_BYTES, Reader, Store, StoreError};
 
@@ -50,8 +50,11 @@ fn instant(time: SystemTime) -> Timestamp {
     Timestamp(i64::try_from(since.as_micros()).unwrap_or(i64::MAX))
 }
 
+/// How old a database is when its first backup is made: tokens were registered by hand, old logs replayed.
+const FIRST: i64 = HOUR;
+
 impl Reader {
-    /// Tells whether a backup is to be made: the last one is a day old or, where there is none, the database is, and
+    /// Tells whether a backup is to be made: the last one is a day old or, where there is none, the database an hour, and
     /// it holds something. By the files' own times, so that restarts make no backups.
     ///
     /// # Errors
@@ -62,9 +65,9 @@ impl Reader {
             let made = std::fs::metadata(&self.path).and_then(|file| file.created());
             made.map(instant).unwrap_or_default()
         };
-        let last = backed_up(&self.path).unwrap_or_else(made);
+        let (last, wait) = backed_up(&self.path).map_or_else(|| (made(), FIRST), |last| (last, DAY));
         // A clock that was set back must not put the next one off for longer.
-        if now.since(last).abs() < DAY {
+        if now.since(last).abs() < wait {
             return Ok(false);
         }
         self.read("looking for something to back up", |db| {
@@ -291,8 +294,8 @@ mod tests {
         let made = std::fs::metadata(&path).and_then(|file| file.modified()).map(instant).unwrap();
         assert!(!store.is_backup_due(made.plus(2 * DAY)).unwrap(), "it holds nothing");
         store.commit(&commit_of(&[1]), NOON).unwrap();
-        assert!(!store.is_backup_due(made.plus(DAY / 2)).unwrap(), "its first day");
-        assert!(store.is_backup_due(made.plus(DAY + DAY / 2)).unwrap());
+        assert!(!store.is_backup_due(made.plus(HOUR / 2)).unwrap(), "its first hour");
+        assert!(store.is_backup_due(made.plus(HOUR + HOUR / 2)).unwrap());
         store.backup(&backup_of(&path)).unwrap();
         let file = File::options().write(true).open(backup_of(&path)).unwrap();
         for (age, is_due) in [(DAY - 1, false), (DAY, true), (1 - DAY, false), (-DAY, true)] {
