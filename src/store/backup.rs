@@ -65,7 +65,8 @@ impl Reader {
             let made = std::fs::metadata(&self.path).and_then(|file| file.created());
             made.map(instant).unwrap_or_default()
         };
-        let (last, wait) = backed_up(&self.path).map_or_else(|| (made(), FIRST), |last| (last, DAY));
+        let (last, wait) =
+            backed_up(&self.path).map_or_else(|| (made(), FIRST), |last| (last, DAY));
         // A clock that was set back must not put the next one off for longer.
         if now.since(last).abs() < wait {
             return Ok(false);

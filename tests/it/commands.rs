@@ -360,6 +360,10 @@ fn alerts_are_listed_and_explained() {
         first(&home, &["alerts", "show", unusual["incident"].as_str().unwrap(), "--json"]);
     let alerts = incident["alerts"].as_array().unwrap();
     assert!(alerts.iter().any(|alert| alert["alert"] == id), "{alerts:?}");
+    // The facts of one request are shown once, however many rules it matched.
+    let text = home.print(&["alerts", "show", unusual["incident"].as_str().unwrap()]);
+    assert_eq!(text.matches("  unusual.score ").count(), 1, "{text}");
+    assert!(text.contains(&format!("  facts       as of {id}")), "{text}");
     assert_eq!(
         home.json(&["alerts", "list", "--principal", "ci", "--json"]).len(),
         home.json(&["alerts", "list", "--json"]).len()

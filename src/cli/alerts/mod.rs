@@ -217,7 +217,9 @@ fn show(context: &mut Context, id: &str) -> anyhow::Result<()> {
         Subject::Alert(stored) if printer.is_json() => {
             printer.json(&shown_json(&stored, &paths, &scores))?;
         }
-        Subject::Alert(stored) => show_alert(printer, &stored, &paths, (&context.global, &scores))?,
+        Subject::Alert(stored) => {
+            show_alert(printer, &stored, None, &paths, (&context.global, &scores))?;
+        }
         Subject::Incident(stored) if printer.is_json() => {
             let mut json = incident_json(&stored.incident);
             if let Some(fields) = json.as_object_mut() {
@@ -275,16 +277,25 @@ fn show_incident(
     field(printer, "last", incident.last.to_string())?;
     field(printer, "alerts", incident.alerts.to_string())?;
     show_ack(printer, stored.ack.as_ref())?;
-    for alert in &stored.alerts {
+    for (at, told) in stored.alerts.iter().enumerate() {
+        // Several rules match one request, and rest on the same facts.
+        let is_same = |other: &&StoredAlert| {
+            let (one, other) = (&told.alert, &other.alert);
+            (&one.evidence, &one.facts) == (&other.evidence, &other.facts)
+                && one.usual == other.usual
+        };
+        let before = stored.alerts.iter().take(at).find(is_same).map(|before| &before.alert);
         printer.line("")?;
-        show_alert(printer, alert, paths, (global, scores))?;
+        show_alert(printer, told, before, paths, (global, scores))?;
     }
     Ok(())
 }
 
+/// Shows an alert; its facts only if none before it rests on the same.
 fn show_alert(
     printer: &mut Printer,
     stored: &StoredAlert,
+    before: Option<&Alert>,
     paths: &BTreeMap<StreamId, String>,
     (global, scores): (&Global, &Score),
 ) -> anyhow::Result<()> {
@@ -310,7 +321,10 @@ fn show_alert(
     show_ack(printer, stored.ack.as_ref())?;
     field(printer, "muted", if stored.is_muted { "yes" } else { "" })?;
     sum::show(printer, alert, scores)?;
-    show_facts(printer, alert)?;
+    match before {
+        Some(before) => field(printer, "facts", format!("as of {}", before.id))?,
+        None => show_facts(printer, alert)?,
+    }
     for origin in &alert.evidence {
         let path = paths.get(&origin.stream).map_or("(file unknown)", String::as_str);
         field(printer, "evidence", format!("{path}:{}", origin.offset))?;
