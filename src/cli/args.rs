@@ -175,6 +175,9 @@ pub enum Tokens {
     /// Register a token: reads the secret from standard input.
     Add(TokensAdd),
     /// Register the tokens of a CSV or JSON-lines file.
+    ///
+    /// Columns that the file does not have stay as they are. An empty cell clears its column; the output names each leak,
+    /// revocation, rotation or decoy that this took back.
     Import {
         /// The file; - is standard input.
         file: PathBuf,

@@ -3,7 +3,7 @@
 use std::path::Path;
 
 use anyhow::bail;
-use serde_json::json;
+use serde_json::{Value as Json, json};
 
 use crate::cli::args::{TokensAdd, TokensMark};
 use crate::cli::exit::usage;
@@ -12,10 +12,10 @@ use crate::cli::registry::read_registry;
 use crate::cli::tokens::registered_json;
 use crate::cli::{Context, state, when};
 use crate::clock::now;
-use crate::engine::registry::{COLUMNS, Registered};
+use crate::engine::registry::{COLUMNS, Changes, Registered};
 use crate::engine::secret::SealKey;
 use crate::engine::time::Timestamp;
-use crate::store::{Store, Who};
+use crate::store::{Changed, Store, Who};
 
 pub(super) fn add(context: &mut Context, options: &TokensAdd) -> anyhow::Result<()> {
     let Context { site, printer, .. } = context;
@@ -29,7 +29,7 @@ pub(super) fn add(context: &mut Context, options: &TokensAdd) -> anyhow::Result<
             None => state::seal(site, std::io::stdin().lock())?,
         });
     }
-    if changes.names() {
+    if changes.has("name") {
         return Err(usage("column name: the name is the first argument"));
     }
     changes.apply(&mut row);
@@ -57,12 +57,44 @@ pub(super) fn add(context: &mut Context, options: &TokensAdd) -> anyhow::Result<
 pub(super) fn import(context: &mut Context, file: &Path) -> anyhow::Result<()> {
     let Context { site, printer, .. } = context;
     let rows = read_registry(file, &site.key()?)?;
-    let n_changed = site.store()?.register(&rows, "", now())?;
-    let n_rows = rows.len();
+    let changed = site.store()?.import(&rows, "", now())?;
+    let (n_rows, n_changed) = (rows.len(), changed.len());
     if printer.is_json() {
-        return Ok(printer.json(&json!({"rows": n_rows, "changed": n_changed}))?);
+        let taken_back = changed.iter().filter_map(taken_back_json).collect::<Vec<_>>();
+        let said = json!({"rows": n_rows, "changed": n_changed, "taken_back": taken_back});
+        return Ok(printer.json(&said)?);
     }
-    Ok(printer.line(format_args!("{n_rows} rows read, {n_changed} of them new or changed"))?)
+    let read = print::counted(n_rows as u64, "row");
+    printer.line(format_args!("{read} read, {n_changed} of them new or changed"))?;
+    Ok(changed.iter().filter_map(taken_back).try_for_each(|said| printer.line(said))?)
+}
+
+/// Says what an import took back of what would have been an alert, in one line; `None` where it took nothing back.
+pub(super) fn taken_back(changed: &Changed) -> Option<String> {
+    let columns = marks_taken_back(changed);
+    let named = || format!("{}: no longer has {}", called(&changed.after), columns.join(", "));
+    (!columns.is_empty()).then(named)
+}
+
+fn taken_back_json(changed: &Changed) -> Option<Json> {
+    let columns = marks_taken_back(changed);
+    let Registered { token, name, .. } = &changed.after;
+    (!columns.is_empty()).then(|| json!({"token": token, "name": name, "columns": columns}))
+}
+
+/// Returns the columns that held a mark and do no more.
+fn marks_taken_back(changed: &Changed) -> Vec<&'static str> {
+    let marks = |row: &Registered| {
+        [
+            ("leaked_at", row.leaked_at.is_some()),
+            ("revoked_at", row.revoked_at.is_some()),
+            ("rotated_at", row.rotated_at.is_some()),
+            ("decoy", row.decoy),
+        ]
+    };
+    let Some(before) = &changed.before else { return Vec::new() };
+    let gone = marks(before).into_iter().zip(marks(&changed.after));
+    gone.filter(|((_, was), (_, is))| *was && !is).map(|((column, _), _)| column).collect()
 }
 
 pub(super) fn set(context: &mut Context, token: &str, columns: &[String]) -> anyhow::Result<()> {
@@ -70,29 +102,23 @@ pub(super) fn set(context: &mut Context, token: &str, columns: &[String]) -> any
     let changes = changes(columns, &site.key()?)?;
     let mut store = site.store()?;
     let who = state::meant(site, &store, token)?;
-    if changes.names() && !has_token(&store, &who)? {
+    if changes.has("name") && !has_token(&store, &who)? {
         bail!("{} is registered by its name, which cannot change", print::safe(state::name(&who)));
     }
     let rows = store.amend(&who, "", now(), |row| changes.apply(row))?;
     say(printer, &rows, "changed")
 }
 
-/// Columns with new values, as `COLUMN=VALUE` says; without a value the column is cleared.
-struct Changes {
-    columns: Vec<&'static str>,
-    values: Registered,
-}
-
 /// Reads the columns of a command line, and says all that is wrong with them.
 fn changes(texts: &[String], key: &SealKey) -> anyhow::Result<Changes> {
-    let mut changes = Changes { columns: Vec::new(), values: Registered::default() };
+    let mut changes = Changes::default();
     let mut faults = Vec::new();
     for text in texts {
         state::refuse_secret(text)?;
         if let Some((_, value)) = text.split_once('=') {
             state::refuse_secret(value)?;
         }
-        faults.extend(changes.take(text, key).err());
+        faults.extend(take(&mut changes, text, key).err());
     }
     if faults.is_empty() { Ok(changes) } else { Err(usage(faults.join("; "))) }
 }
@@ -109,53 +135,22 @@ fn like(name: &str) -> String {
     best.map_or_else(|| ":".to_owned(), |column| format!(", did you mean \"{column}\"?"))
 }
 
-impl Changes {
-    /// Takes one `COLUMN=VALUE`, or says what is wrong with it.
-    fn take(&mut self, text: &str, key: &SealKey) -> Result<(), String> {
-        let Some((name, value)) = text.split_once('=') else {
-            return Err(format!("expected COLUMN=VALUE, with one of the columns {}", columns()));
-        };
-        let Some(column) = COLUMNS.iter().find(|column| **column == name && name != "token") else {
-            let (name, like) = (print::safe(name), like(name));
-            return Err(format!(
-                "no column to set is named \"{name}\"{like} columns are {}",
-                columns()
-            ));
-        };
-        if self.columns.contains(column) {
-            return Err(format!("column {column}: given twice"));
-        }
-        self.values.set(column, value, key).map_err(|fault| fault.to_string())?;
-        self.columns.push(column);
-        Ok(())
+/// Takes one `COLUMN=VALUE`, or says what is wrong with it.
+fn take(changes: &mut Changes, text: &str, key: &SealKey) -> Result<(), String> {
+    let Some((name, value)) = text.split_once('=') else {
+        return Err(format!("expected COLUMN=VALUE, with one of the columns {}", columns()));
+    };
+    if name == "token" || !COLUMNS.contains(&name) {
+        let (name, like) = (print::safe(name), like(name));
+        return Err(format!(
+            "no column to set is named \"{name}\"{like} columns are {}",
+            columns()
+        ));
     }
-
-    fn names(&self) -> bool {
-        self.columns.contains(&"name")
+    if changes.has(name) {
+        return Err(format!("column {name}: given twice"));
     }
-
-    fn apply(&self, row: &mut Registered) {
-        let from = self.values.clone();
-        for column in &self.columns {
-            match *column {
-                "name" if row.token.is_some() => row.name = from.name.clone(),
-                "owner" => row.owner = from.owner.clone(),
-                "issued_at" => row.issued_at = from.issued_at,
-                "expires_at" => row.expires_at = from.expires_at,
-                "revoked_at" => row.revoked_at = from.revoked_at,
-                "rotated_to" => row.rotated_to = from.rotated_to.clone(),
-                "rotated_at" => row.rotated_at = from.rotated_at,
-                "scopes" => row.scopes = from.scopes.clone(),
-                "networks" => row.networks = from.networks.clone(),
-                "countries" => row.countries = from.countries.clone(),
-                "mfa" => row.mfa = from.mfa,
-                "decoy" => row.decoy = from.decoy,
-                "leaked_at" => row.leaked_at = from.leaked_at,
-                "notes" => row.notes = from.notes.clone(),
-                _ => {}
-            }
-        }
-    }
+    changes.set(name, value, key).map_err(|fault| fault.to_string())
 }
 
 fn has_token(store: &Store, who: &Who) -> anyhow::Result<bool> {
@@ -211,13 +206,18 @@ fn say(printer: &mut Printer, rows: &[Registered], what: &str) -> anyhow::Result
             printer.json(&registered_json(row))?;
             continue;
         }
-        let id = row.token.map(|id| id.to_string()).unwrap_or_default();
-        let name = [print::safe(&row.name), id];
-        let name: Vec<&str> =
-            name.iter().map(String::as_str).filter(|name| !name.is_empty()).collect();
-        printer.line(format_args!("{}: {what}", name.join(" ")))?;
+        printer.line(format_args!("{}: {what}", called(row)))?;
     }
     Ok(())
+}
+
+/// Returns what a registry row is called: its name and its id, as far as it has them.
+fn called(row: &Registered) -> String {
+    let id = row.token.map(|id| id.to_string()).unwrap_or_default();
+    let parts = [print::safe(&row.name), id];
+    let parts: Vec<&str> =
+        parts.iter().map(String::as_str).filter(|part| !part.is_empty()).collect();
+    parts.join(" ")
 }
 
 pub(super) fn forget(context: &mut Context, text: &str) -> anyhow::Result<()> {

@@ -8,7 +8,8 @@ use anyhow::Context;
 use serde_json::Value;
 use zeroize::Zeroizing;
 
-use crate::engine::registry::{COLUMNS, Registered};
+use crate::cli::print::counted;
+use crate::engine::registry::{COLUMNS, Changes};
 use crate::engine::secret::SealKey;
 
 /// A larger file is the wrong file.
@@ -24,7 +25,7 @@ const MAX_FAULTS: usize = 20;
 ///
 /// # Errors
 /// The file cannot be read, or rows of it cannot be understood: all of these, with their lines.
-pub fn read_registry(path: &Path, key: &SealKey) -> anyhow::Result<Vec<Registered>> {
+pub fn read_registry(path: &Path, key: &SealKey) -> anyhow::Result<Vec<Changes>> {
     let doing = || format!("reading the registry {}", path.display());
     let mut text = Zeroizing::new(String::new());
     if path.as_os_str() == "-" {
@@ -35,16 +36,18 @@ pub fn read_registry(path: &Path, key: &SealKey) -> anyhow::Result<Vec<Registere
     }
     let text = text.trim_start_matches('\u{feff}');
     let is_json = text.trim_start().starts_with('{');
-    let (rows, faults) = if is_json { json(text, key) } else { csv(text, key) };
+    let (rows, mut faults) = if is_json { json(text, key) } else { csv(text, key) };
+    faults.extend(contradictions(&rows));
+    faults.sort_by_key(|fault| fault.line);
     if faults.is_empty() {
-        return Ok(rows);
+        return Ok(rows.into_iter().map(|(_, row)| row).collect());
     }
     Err(BadRows { path: path.to_owned(), faults }.into())
 }
 
 /// Rows that cannot be understood: nothing of the file is taken.
 #[derive(Debug, thiserror::Error)]
-#[error("{}: {} rows cannot be read; nothing was imported", .path.display(), .faults.len())]
+#[error("{}: {} cannot be read; nothing was imported", .path.display(), counted(.faults.len() as u64, "row"))]
 pub struct BadRows {
     path: PathBuf,
     faults: Vec<Fault>,
@@ -75,7 +78,26 @@ impl Fault {
     }
 }
 
-type Rows = (Vec<Registered>, Vec<Fault>);
+/// Rows with their lines, and what is wrong with others.
+type Rows = (Vec<(u64, Changes)>, Vec<Fault>);
+
+/// Finds rows that say something else of whom a row above speaks of: nobody can tell which of the two is meant.
+fn contradictions(rows: &[(u64, Changes)]) -> Vec<Fault> {
+    let mut first = BTreeMap::new();
+    let mut faults = Vec::new();
+    for (line, row) in rows {
+        let (token, name) = row.subject();
+        let (above, other) = *first.entry((token, name)).or_insert((*line, row));
+        if other != row {
+            let whose = if token.is_some() { "token" } else { "name" };
+            let message = format!(
+                "the {whose} of line {above} again, with other values: keep one of the two"
+            );
+            faults.push(Fault::new(*line, message));
+        }
+    }
+    faults
+}
 
 fn csv(text: &str, key: &SealKey) -> Rows {
     let mut reader = csv::ReaderBuilder::new().trim(csv::Trim::All).from_reader(text.as_bytes());
@@ -100,7 +122,7 @@ fn csv(text: &str, key: &SealKey) -> Rows {
         };
         let line = record.position().map_or(0, csv::Position::line);
         match row(headings.iter().zip(record.iter()), key) {
-            Ok(row) => rows.push(row),
+            Ok(row) => rows.push((line, row)),
             Err(fault) => faults.push(Fault::new(line, fault)),
         }
     }
@@ -131,7 +153,7 @@ fn json(text: &str, key: &SealKey) -> Rows {
         let columns: Vec<(String, Zeroizing<String>)> =
             object.into_iter().map(|(name, value)| (name, Zeroizing::new(plain(value)))).collect();
         match row(columns.iter().map(|(name, value)| (name.as_str(), value.as_str())), key) {
-            Ok(row) => rows.push(row),
+            Ok(row) => rows.push((line, row)),
             Err(fault) => faults.push(Fault::new(line, fault)),
         }
     }
@@ -150,12 +172,12 @@ fn plain(value: Value) -> String {
 fn row<'a>(
     columns: impl Iterator<Item = (&'a str, &'a str)>,
     key: &SealKey,
-) -> Result<Registered, String> {
-    let mut row = Registered::default();
+) -> Result<Changes, String> {
+    let mut row = Changes::default();
     for (column, text) in columns {
         row.set(column, text, key).map_err(|fault| fault.to_string())?;
     }
-    if row.token.is_none() && row.name.is_empty() {
+    if row.subject() == (None, "") {
         return Err("expected a token or a name, found neither".to_owned());
     }
     Ok(row)
@@ -178,7 +200,7 @@ fn unknown_column(n: usize, name: &str) -> String {
 mod tests {
     use super::*;
 
-    fn read(text: &str) -> anyhow::Result<Vec<Registered>> {
+    fn read(text: &str) -> anyhow::Result<Vec<Changes>> {
         let file = tempfile::NamedTempFile::new().unwrap();
         std::fs::write(file.path(), text).unwrap();
         read_registry(file.path(), &SealKey::new(b"key"))
@@ -188,7 +210,7 @@ mod tests {
     fn csv_and_json_lines_say_the_same() {
         let csv =
             read("token,name,decoy\nexk_1234567890abcdef,bait,true\n,jwt:iss:sub,\n").unwrap();
-        let json = "{\"token\":\"exk_1234567890abcdef\",\"name\":\"bait\",\"decoy\":true}\n\n{\"name\":\"jwt:iss:sub\"}\n";
+        let json = "{\"token\":\"exk_1234567890abcdef\",\"name\":\"bait\",\"decoy\":true}\n\n{\"token\":null,\"name\":\"jwt:iss:sub\",\"decoy\":\"\"}\n";
         assert_eq!(csv, read(json).unwrap());
         assert_eq!(csv.len(), 2);
     }

@@ -13,6 +13,7 @@ use smol_str::SmolStr;
 
 use crate::cli::args::Replay as Options;
 use crate::cli::print::{self, Printer};
+use crate::cli::registering::taken_back;
 use crate::cli::registry::read_registry;
 use crate::cli::{Context, exit};
 use crate::clock::{monotonic, now};
@@ -25,7 +26,7 @@ use crate::engine::alert::{Alert, Level};
 use crate::engine::line::Directives;
 use crate::engine::reader::Source;
 use crate::engine::record::Columns;
-use crate::engine::registry::Registered;
+use crate::engine::registry::Changes;
 use crate::engine::secret::SealKey;
 use crate::engine::time::Timestamp;
 use crate::source::SourceError;
@@ -57,7 +58,9 @@ fn learn(context: &mut Context, options: &Options) -> anyhow::Result<ExitCode> {
     let rows = registry_rows(options, &key)?;
     let mut lock = options.save.then(|| Lock::take(&site.state)).transpose()?;
     let mut store = store_of(site, lock.as_mut())?;
-    store.register(&rows, "", now())?;
+    for said in store.import(&rows, "", now())?.iter().filter_map(taken_back) {
+        writeln!(anstream::stderr(), "{said}")?;
+    }
     if site.config.mail.is_some() {
         // What the daemon found before belongs to a digest of its own.
         store.queue_digest(&format!("until {}", now()), site.policy().at_once, now(), now())?;
@@ -163,7 +166,7 @@ fn matches(pattern: &Path, path: &Path) -> bool {
 }
 
 /// The registry that the command line names, else those of the directories that are replayed.
-fn registry_rows(options: &Options, key: &SealKey) -> anyhow::Result<Vec<Registered>> {
+fn registry_rows(options: &Options, key: &SealKey) -> anyhow::Result<Vec<Changes>> {
     if let Some(path) = &options.registry {
         return read_registry(path, key);
     }

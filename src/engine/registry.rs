@@ -140,6 +140,65 @@ impl Registered {
     }
 }
 
+/// Columns with new values, as a file or a command line gives them: what is not named stays as it is, and what is named
+/// without a value is cleared.
+#[derive(Clone, Debug, Default, PartialEq)]
+pub struct Changes {
+    columns: BTreeSet<&'static str>,
+    values: Registered,
+}
+
+impl Changes {
+    /// Names one column, with its text as [`Registered::set`] reads it.
+    ///
+    /// # Errors
+    /// The column is unknown, or its value is not of its kind.
+    pub fn set(&mut self, column: &str, text: &str, key: &SealKey) -> Result<(), ColumnFault> {
+        self.values.set(column, text, key)?;
+        self.columns.extend(COLUMNS.iter().find(|known| **known == column));
+        Ok(())
+    }
+
+    /// Tells whether a column is named.
+    #[must_use]
+    pub fn has(&self, column: &str) -> bool {
+        self.columns.contains(column)
+    }
+
+    /// Returns whose row is meant: a token's, else that of a name.
+    #[must_use]
+    pub fn subject(&self) -> (Option<TokenId>, &str) {
+        match self.values.token {
+            Some(token) => (Some(token), ""),
+            None => (None, &self.values.name),
+        }
+    }
+
+    /// Changes a row. It stays the row of whoever it is of: what has no token keeps its name.
+    pub fn apply(&self, row: &mut Registered) {
+        let from = self.values.clone();
+        for column in &self.columns {
+            match *column {
+                "name" if row.token.is_some() => row.name = from.name.clone(),
+                "owner" => row.owner = from.owner.clone(),
+                "issued_at" => row.issued_at = from.issued_at,
+                "expires_at" => row.expires_at = from.expires_at,
+                "revoked_at" => row.revoked_at = from.revoked_at,
+                "rotated_to" => row.rotated_to = from.rotated_to.clone(),
+                "rotated_at" => row.rotated_at = from.rotated_at,
+                "scopes" => row.scopes = from.scopes.clone(),
+                "networks" => row.networks = from.networks.clone(),
+                "countries" => row.countries = from.countries.clone(),
+                "mfa" => row.mfa = from.mfa,
+                "decoy" => row.decoy = from.decoy,
+                "leaked_at" => row.leaked_at = from.leaked_at,
+                "notes" => row.notes = from.notes.clone(),
+                _ => {}
+            }
+        }
+    }
+}
+
 fn token(text: &str, key: &SealKey) -> TokenId {
     text.parse().unwrap_or_else(|_| key.seal(&Secret::new(text.as_bytes())))
 }

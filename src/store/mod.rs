@@ -54,7 +54,7 @@ pub use history::{FacetRow, History, HourRow};
 pub use lock::{Holder, Lock};
 pub use outbox::{About, Outgoing};
 pub use prune::{Pruned, Retention};
-pub use registry::{LifecycleRow, Who};
+pub use registry::{Changed, LifecycleRow, Who};
 pub use rekey::Bound;
 pub use resolve::Found;
 pub use status::{OutboxStats, Stats};

@@ -4,7 +4,7 @@ use rusqlite::{Connection, OptionalExtension, Params, Row, params};
 use smol_str::{SmolStr, ToSmolStr};
 
 use crate::engine::commit::SubjectRow;
-use crate::engine::registry::Registered;
+use crate::engine::registry::{Changes, Registered};
 use crate::engine::secret::TokenId;
 use crate::engine::time::Timestamp;
 
@@ -20,6 +20,15 @@ pub enum Who {
     Token(TokenId),
     /// A principal: a registered name with all its tokens, or `jwt:ISS:SUB` and the like.
     Principal(SmolStr),
+}
+
+/// A registry row that is new or has changed.
+#[derive(Clone, Debug, PartialEq)]
+pub struct Changed {
+    /// As it was, if it was there.
+    pub before: Option<Registered>,
+    /// As it is.
+    pub after: Registered,
 }
 
 /// One thing that happened to a token or principal in the registry.
@@ -77,6 +86,34 @@ impl Store {
         now: Timestamp,
     ) -> Result<usize, StoreError> {
         self.write("registering", |db| put_all(db, new, note, now))
+    }
+
+    /// Takes in what a file says of tokens and principals, row after row: what it does not name of a row stays as it
+    /// is. Returns the rows that are new or have changed.
+    ///
+    /// # Errors
+    /// What the database says.
+    pub fn import(
+        &mut self,
+        file: &[Changes],
+        note: &str,
+        now: Timestamp,
+    ) -> Result<Vec<Changed>, StoreError> {
+        self.write("registering", |db| {
+            let mut changed = Vec::new();
+            for said in file {
+                let (token, name) = said.subject();
+                let before = standing(db, token, name)?;
+                let new = || Registered { token, name: name.into(), ..Registered::default() };
+                let mut after = before.clone().unwrap_or_else(new);
+                said.apply(&mut after);
+                if put(db, &after, note, now)? {
+                    changed.push(Changed { before, after });
+                }
+            }
+            bump(db, "registry_version", u64::from(!changed.is_empty()))?;
+            Ok(changed)
+        })
     }
 
     /// Changes the registry rows of a token, or all those of a name, and returns them. Where there is
@@ -224,14 +261,24 @@ fn inherit(db: &Connection, old: Option<&Registered>, row: &Registered) -> rusql
     Ok(())
 }
 
-/// Puts one row in its place; tells whether that changed anything.
-fn put(db: &Connection, row: &Registered, note: &str, now: Timestamp) -> rusqlite::Result<bool> {
-    let name = row.name.as_str();
-    let old = match row.token {
+/// Returns the row of a token, or without one that of a name.
+fn standing(
+    db: &Connection,
+    token: Option<TokenId>,
+    name: &str,
+) -> rusqlite::Result<Option<Registered>> {
+    let found = match token {
         Some(token) => rows(db, &format!("{SELECT} WHERE token = ?1"), [token])?,
         None => rows(db, &format!("{SELECT} WHERE token IS NULL AND name = ?1"), [name])?,
     };
-    let old = old.first();
+    Ok(found.into_iter().next())
+}
+
+/// Puts one row in its place; tells whether that changed anything.
+fn put(db: &Connection, row: &Registered, note: &str, now: Timestamp) -> rusqlite::Result<bool> {
+    let name = row.name.as_str();
+    let old = standing(db, row.token, name)?;
+    let old = old.as_ref();
     if old == Some(row) {
         return Ok(false);
     }

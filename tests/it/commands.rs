@@ -204,6 +204,82 @@ fn a_registry_file_is_imported() {
     assert!(error.contains("bad.csv:2") && !error.contains("exk-b"), "{error}");
 }
 
+/// What is registered of `ci`, and its state.
+fn registered(home: &Home) -> (Value, Value) {
+    let ci = first(home, &["tokens", "show", "ci", "--json"]);
+    (ci["registered"].clone(), ci["state"].clone())
+}
+
+/// A home where `ci` is registered with pins, an expiry and notes, and is known to have leaked.
+fn leaked() -> Home {
+    let home = Home::new("");
+    let columns = ["expires_at=2031-01-01", "networks=192.0.2.0/24", "notes=by hand", "owner=ops"];
+    let added = home.output_with(&[&["tokens", "add", "ci"], &columns[..]].concat(), SECRET);
+    assert!(added.status.success(), "{}", errors(&added));
+    home.print(&["tokens", "leak", "ci", "--at", "2026-03-01"]);
+    home
+}
+
+#[test]
+fn an_import_took_back_what_it_had_no_column_for() {
+    let home = leaked();
+    let (before, _) = registered(&home);
+    let csv = format!("token,name,owner\n{SECRET},ci,platform\n");
+    let json = format!("{{\"token\":\"{SECRET}\",\"owner\":\"ann\"}}\n");
+    for (file, text, owner) in [("a.csv", csv, "platform"), ("a.jsonl", json, "ann")] {
+        home.append(file, text);
+        let said = home.print(&["tokens", "import", file]);
+        assert_eq!(said, "1 row read, 1 of them new or changed\n");
+        let mut expected = before.clone();
+        expected["owner"] = owner.into();
+        assert_eq!(registered(&home), (expected, "leaked".into()), "{file}");
+    }
+    let life = first(&home, &["history", "ci", "--json"])["lifecycle"].to_string();
+    assert!(!life.contains("unleaked"), "{life}");
+}
+
+#[test]
+fn an_import_says_which_marks_an_empty_cell_takes_back() {
+    let home = leaked();
+    home.print(&["tokens", "decoy", "ci"]);
+    home.append("a.csv", format!("token,leaked_at,decoy,revoked_at,notes\n{SECRET},,,,\n"));
+    let said = home.print(&["tokens", "import", "a.csv"]);
+    let id = registered(&home).0["token"].as_str().unwrap().to_owned();
+    assert_eq!(
+        said,
+        format!("1 row read, 1 of them new or changed\nci {id}: no longer has leaked_at, decoy\n")
+    );
+    let (row, state) = registered(&home);
+    assert_eq!((row.get("notes"), row.get("leaked_at"), state), (None, None, "active".into()));
+    assert_eq!(row["networks"], serde_json::json!(["192.0.2.0/24"]));
+
+    home.print(&["tokens", "revoke", "ci"]);
+    home.append("a.jsonl", format!("{{\"token\":\"{SECRET}\",\"revoked_at\":null}}\n"));
+    let said = first(&home, &["tokens", "import", "a.jsonl", "--json"]);
+    let taken_back = serde_json::json!([{"token": id, "name": "ci", "columns": ["revoked_at"]}]);
+    assert_eq!((&said["changed"], &said["taken_back"]), (&1.into(), &taken_back));
+    let again = first(&home, &["tokens", "import", "a.jsonl", "--json"]);
+    assert_eq!((&again["changed"], &again["taken_back"]), (&0.into(), &serde_json::json!([])));
+}
+
+#[test]
+fn of_a_token_that_stood_twice_in_a_file_the_last_line_won() {
+    let home = Home::new("");
+    home.append("a.csv", format!("token,name\n{SECRET},ci\n{OTHER},web\n{SECRET},deploy\n"));
+    let (error, code) = refused(&home, &["tokens", "import", "a.csv"], "");
+    assert_eq!(
+        (error.as_str(), code),
+        (
+            "a.csv:4: the token of line 2 again, with other values: keep one of the two\n\
+             tokenwatch: a.csv: 1 row cannot be read; nothing was imported\n",
+            Some(70)
+        )
+    );
+    home.append("same.csv", format!("token,name\n{SECRET},ci\n{OTHER},ci\n{SECRET},ci\n"));
+    let said = home.print(&["tokens", "import", "same.csv"]);
+    assert_eq!(said, "3 rows read, 2 of them new or changed\n");
+}
+
 #[test]
 fn secrets_do_not_belong_on_a_command_line() {
     let home = home();
