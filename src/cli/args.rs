@@ -334,9 +334,9 @@ pub struct AlertsAck {
     /// It was misuse: who it was is forgotten, never learned, and watched for 30 days.
     #[arg(long, group = "verdict")]
     pub confirmed: bool,
-    /// In words.
-    #[arg(long, default_value = "")]
-    pub note: String,
+    /// In words; without it, an earlier note stays [empty: none].
+    #[arg(long)]
+    pub note: Option<String>,
 }
 
 /// Options of `alerts mute`.

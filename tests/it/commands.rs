@@ -480,6 +480,24 @@ fn a_word_on_an_alert_is_kept_and_says_what_it_does() {
 }
 
 #[test]
+fn a_word_without_a_note_erased_the_note_before() {
+    let home = home();
+    let alert = first(&home, &["alerts", "list", "--json"])["alert"].clone();
+    let id = alert.as_str().unwrap();
+    let say = |more: &[&str]| home.print(&[&["alerts", "ack", id, "--expected"], more].concat());
+    let note = || first(&home, &["alerts", "show", id, "--json"])["ack"]["note"].clone();
+    say(&["--note", "first"]);
+    assert!(say(&[]).contains("it was said before; nothing is new"));
+    assert_eq!(note(), "first");
+    assert!(say(&["--note", "second"]).contains("it was said before; only the note is new"));
+    assert_eq!(note(), "second");
+    home.print(&["alerts", "ack", id, "--confirmed"]);
+    assert_eq!(note(), "second");
+    say(&["--note", ""]);
+    assert_eq!(note(), Value::Null);
+}
+
+#[test]
 fn alerts_are_muted() {
     let home = home();
     let unusual = first(&home, &["alerts", "list", "--rule", "unusual-use", "--json"]);

@@ -29,8 +29,10 @@ pub(super) fn run(context: &mut Context, options: &AlertsAck) -> anyhow::Result<
     let now = now();
     // A log may be ahead of the clock; what was seen of it was meant all the same.
     let at = stored.iter().map(|stored| stored.alert.time).fold(now, Timestamp::max);
-    let ack = Ack { subject: id, verdict, note: options.note.clone(), at };
-    let is_repeated = before.is_some_and(|before| before.verdict == verdict);
+    let is_repeated = before.as_ref().is_some_and(|before| before.verdict == verdict);
+    let said = before.map(|before| before.note).unwrap_or_default();
+    let is_noted = options.note.as_ref().is_some_and(|note| *note != said);
+    let ack = Ack { subject: id, verdict, note: options.note.clone().unwrap_or(said), at };
     if is_repeated {
         // Of an incident that has grown since, only the rest is new.
         stored.retain(|stored| stored.ack.is_none());
@@ -41,7 +43,8 @@ pub(super) fn run(context: &mut Context, options: &AlertsAck) -> anyhow::Result<
     site.store()?.ack(&ack, word.as_ref())?;
     let days = site.params().context("reading [detect]")?.profile.learning.watch_days;
     let effects = match &word {
-        _ if is_repeated => vec!["it was said before; only the note is new".to_owned()],
+        _ if is_repeated && is_noted => vec!["it was said before; only the note is new".to_owned()],
+        _ if is_repeated => vec!["it was said before; nothing is new".to_owned()],
         None => vec!["noted; there is no baseline that could learn from it".to_owned()],
         Some(word) if alerts.iter().all(|alert| alert.token.is_none()) => of_many(word, days),
         Some(word) => effects(word, days),
