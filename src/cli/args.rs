@@ -183,6 +183,10 @@ pub enum Tokens {
         file: PathBuf,
     },
     /// Change what is registered of a token: tokens set NAME owner=ops expires_at=2027-01-01
+    ///
+    /// A column without a value is cleared, which takes back what was said of a token: `leaked_at= revoked_at= decoy=`.
+    /// One that was rotated away has `rotated_at=TIME`, and `rotated_to=` names its successor; `rotated_at= rotated_to=` take
+    /// that back.
     Set {
         /// A name, an id or its beginning, or -.
         token: String,
@@ -191,10 +195,16 @@ pub enum Tokens {
         columns: Vec<String>,
     },
     /// A token was revoked: its use is an alert from now on.
+    ///
+    /// To take that back: `tokens set TOKEN revoked_at=`
     Revoke(TokensMark),
     /// A token became known to others: its use is an alert from now on.
+    ///
+    /// To take that back: `tokens set TOKEN leaked_at=`
     Leak(TokensMark),
     /// A token is bait: any use of it is an alert.
+    ///
+    /// To take that back: `tokens set TOKEN decoy=`
     Decoy(TokensMark),
     /// Forget everything of a token or principal: profile, history, registry.
     Forget {

@@ -172,6 +172,31 @@ fn what_people_say_of_a_token_is_kept() {
 }
 
 #[test]
+fn how_a_mark_is_taken_back_was_not_said() {
+    let home = home();
+    let state = || registered(&home).1;
+    let help = |command: &str| {
+        let help = home.print(&["tokens", command, "--help"]);
+        help.split_whitespace().collect::<Vec<_>>().join(" ")
+    };
+    for (command, column) in
+        [("leak", "leaked_at="), ("revoke", "revoked_at="), ("decoy", "decoy=")]
+    {
+        let way = format!("To take that back: `tokens set TOKEN {column}`");
+        assert!(help(command).contains(&way), "{}", help(command));
+        home.print(&["tokens", command, "ci"]);
+        assert_ne!(state(), "active");
+        home.print(&["tokens", "set", "ci", column]);
+        assert_eq!(state(), "active", "{column}");
+    }
+    assert!(help("set").contains("`rotated_at= rotated_to=` take that back"), "{}", help("set"));
+    home.print(&["tokens", "set", "ci", "rotated_at=2026-03-01", "rotated_to=ci-2"]);
+    assert_eq!(state(), "rotated");
+    home.print(&["tokens", "set", "ci", "rotated_at=", "rotated_to="]);
+    assert_eq!(state(), "active");
+}
+
+#[test]
 fn a_token_may_be_marked_before_anybody_saw_it() {
     let home = Home::new("");
     let done = home
