@@ -28,7 +28,7 @@ use crate::engine::token::Finder;
 use crate::engine::trial::try_rule;
 use crate::source::listing::{list, sample};
 use crate::source::{SourceError, journal};
-use crate::store::{Reader, StoreError};
+use crate::store::{Reader, StoreError, private};
 
 /// Checks a site; of one with faults in its configuration what can be told from the files all the same. `None`
 /// is one whose files make no sense at all.
@@ -398,8 +398,20 @@ fn state(report: &mut Report, site: &Site) {
             }
         }
     }
+    owners(report, site);
     // Of a key that is there only: asking for it makes one.
     if let Some(error) = is_keyed.then(|| site.key().err()).flatten() {
         report.fault("state", format!("{error:#}"), "");
+    }
+}
+
+/// What root left in the directory of another user, that user's daemon cannot read. What cannot be looked at is told above.
+fn owners(report: &mut Report, site: &Site) {
+    let state = site.state.display();
+    for (file, user) in private::foreign(&site.state).unwrap_or_default() {
+        let file = file.display();
+        let found =
+            format!("{file}: of user {user}, and {state} is not: the daemon may not read it");
+        report.fault("state", found, &format!("chown --reference={state} {file}"));
     }
 }

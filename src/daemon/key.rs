@@ -1,15 +1,15 @@
 //! The seal key of a site: read, made at first need, replaced. A kill at any point leaves a whole key, or none where there was none.
 
-use std::fs::{self, OpenOptions};
+use std::fs;
 use std::io::{ErrorKind, Read, Write};
-use std::os::unix::fs::{DirBuilderExt, OpenOptionsExt};
+use std::os::unix::fs::DirBuilderExt;
 use std::path::{Path, PathBuf};
 
 use anyhow::Context;
 
 use crate::daemon::site::Site;
 use crate::engine::secret::SealKey;
-use crate::store::backed_up;
+use crate::store::{backed_up, private};
 
 /// The seal key's name in the state directory.
 const KEY: &str = "seal.key";
@@ -175,8 +175,7 @@ fn draft_key(state: &Path) -> std::io::Result<(PathBuf, zeroize::Zeroizing<Vec<u
     }
     writeln!(text)?;
     let draft = state.join(format!(".{KEY}.{}", std::process::id()));
-    let mut file =
-        OpenOptions::new().write(true).create(true).truncate(true).mode(0o600).open(&draft)?;
+    let mut file = private::make_anew(&draft)?;
     file.write_all(&text)?;
     file.sync_all()?;
     Ok((draft, text))

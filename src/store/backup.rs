@@ -1,9 +1,8 @@
 //! Copies of the database that are known to be whole, and moving a damaged one out of the way.
 
 use std::ffi::OsString;
-use std::fs::{File, OpenOptions};
+use std::fs::File;
 use std::io::ErrorKind;
-use std::os::unix::fs::OpenOptionsExt;
 use std::path::{Path, PathBuf};
 use std::time::{Duration, SystemTime};
 
@@ -13,7 +12,7 @@ use rustix::fs::statvfs;
 
 use crate::engine::time::{DAY, HOUR, Timestamp};
 
-use super::{JOURNAL_BYTES, Reader, Store, StoreError};
+use super::{JOURNAL_BYTES, Reader, Store, StoreError, private};
 
 /// How thoroughly a database is looked through.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -125,13 +124,7 @@ impl Reader {
     }
 
     fn copy(&self, to: &Path) -> Result<(), StoreError> {
-        OpenOptions::new()
-            .write(true)
-            .create(true)
-            .truncate(true)
-            .mode(0o600)
-            .open(to)
-            .map_err(|source| StoreError::file(to, "making a backup", source))?;
+        private::make(to).map_err(|source| StoreError::file(to, "making a backup", source))?;
         let copy = || {
             let mut copy = Connection::open(to)?;
             // All pages in one step: one snapshot, which no writer has to wait for.

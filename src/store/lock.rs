@@ -1,14 +1,14 @@
 //! One daemon per state directory: a lock that the kernel takes back when its holder dies.
 
-use std::fs::{File, OpenOptions};
+use std::fs::File;
 use std::io::{self, Read};
-use std::os::unix::fs::{FileExt, MetadataExt, OpenOptionsExt};
+use std::os::unix::fs::{FileExt, MetadataExt};
 use std::path::Path;
 
 use rustix::fs::{FlockOperation, flock};
 use rustix::io::Errno;
 
-use super::{StoreError, private_directory};
+use super::{StoreError, private, private_directory};
 use crate::mount::is_remote;
 
 /// The right to judge and to mail for one state directory, until dropped.
@@ -60,14 +60,7 @@ impl Lock {
         let path = directory.join(Self::FILE);
         let fault = |doing| move |source| (doing, source);
         let take = || {
-            let mut file = OpenOptions::new()
-                .read(true)
-                .write(true)
-                .create(true)
-                .truncate(false)
-                .mode(0o600)
-                .open(&path)
-                .map_err(fault("opening the lock"))?;
+            let mut file = private::open_or_make(&path).map_err(fault("opening the lock"))?;
             match flock(&file, FlockOperation::NonBlockingLockExclusive) {
                 Ok(()) => {}
                 Err(Errno::WOULDBLOCK) => return Ok(Err(holder(&mut file))),

@@ -13,9 +13,8 @@
 //! tokenwatch.db.restoring         a copy of the backup on its way
 //! ```
 
-use std::fs::{self, File, OpenOptions};
+use std::fs::{self, File};
 use std::io::{self, ErrorKind, Write as _};
-use std::os::unix::fs::OpenOptionsExt;
 use std::path::{Path, PathBuf};
 
 use serde::{Deserialize, Serialize};
@@ -25,7 +24,7 @@ use crate::engine::time::{DAY, Timestamp};
 use super::backup::{
     Check, aside_of, backed_up, backup_of, beside, directory, remove, set_aside, sync, verify,
 };
-use super::{Reader, Store, StoreError, certain};
+use super::{Reader, Store, StoreError, certain, private};
 
 /// Larger databases are looked through only after something was found in them: 256 MiB take less than half a second
 /// from memory (measured: 618 MB in 0.9 s) and three from a slow disk, and every start waits for it.
@@ -237,7 +236,8 @@ fn restore(path: &Path) -> Result<Outcome, StoreError> {
     let Some(made) = backed_up(path) else { return Ok(Outcome::Anew) };
     let draft = beside(path, ".restoring");
     let fault = |doing| move |source| StoreError::file(path, doing, source);
-    if let Err(source) = fs::copy(backup_of(path), &draft) {
+    let copy = || io::copy(&mut File::open(backup_of(path))?, &mut private::make_anew(&draft)?);
+    if let Err(source) = copy() {
         // Half a copy must not take the room that others wait for.
         remove(&draft)?;
         return Err(fault("copying the backup")(source));
@@ -261,8 +261,7 @@ fn restore(path: &Path) -> Result<Outcome, StoreError> {
 fn write_whole(path: &Path, text: &[u8]) -> Result<(), StoreError> {
     let draft = beside(path, ".draft");
     let write = || {
-        let mut file =
-            OpenOptions::new().write(true).create(true).truncate(true).mode(0o600).open(&draft)?;
+        let mut file = private::make_anew(&draft)?;
         file.write_all(text)?;
         file.sync_all()?;
         fs::rename(&draft, path)

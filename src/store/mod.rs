@@ -9,10 +9,10 @@
 //!
 //! The store never asks for the time; `now` is an argument. It keeps no secret: tokens come as ids.
 
-use std::fs::{DirBuilder, OpenOptions};
+use std::fs::DirBuilder;
 use std::io::ErrorKind;
 use std::ops::Deref;
-use std::os::unix::fs::{DirBuilderExt, OpenOptionsExt};
+use std::os::unix::fs::DirBuilderExt;
 use std::path::{Path, PathBuf};
 use std::time::Duration;
 
@@ -32,6 +32,7 @@ mod lock;
 pub mod mend;
 mod mutes;
 mod outbox;
+pub mod private;
 mod prune;
 mod recall;
 mod registry;
@@ -156,9 +157,9 @@ impl Store {
         if let Some(directory) = path.parent().filter(|path| !path.as_os_str().is_empty()) {
             private_directory(directory)?;
         }
-        // SQLite gives the files beside the database the mode of the database.
-        let made = OpenOptions::new().write(true).create_new(true).mode(0o600).open(path);
-        if let Err(source) = made
+        // SQLite gives the files beside the database its mode, and as root its owner.
+        // One that is there is not opened here: closing it would give back the locks that this process holds on it.
+        if let Err(source) = private::make(path)
             && source.kind() != ErrorKind::AlreadyExists
         {
             return Err(StoreError::file(path, "making the database", source));

@@ -1,8 +1,8 @@
 //! Section f: signals in a storm, rules that would cost time, secrets in what the program says of itself.
 
 use std::fs;
-use std::os::unix::fs::PermissionsExt;
-use std::path::Path;
+use std::os::unix::fs::{MetadataExt, PermissionsExt, chown};
+use std::path::{Path, PathBuf};
 use std::process::Command;
 use std::time::{Duration, Instant};
 
@@ -290,4 +290,58 @@ fn the_unit_is_exposed_to_less_than_2() {
     let text = String::from_utf8_lossy(&output.stdout);
     println!("{}", text.lines().last().unwrap_or_default());
     assert!(output.status.success(), "{text}");
+}
+
+/// The files of the state directory that are of another user than it is.
+fn foreign(site: &Site) -> Vec<PathBuf> {
+    let state = site.home.path("state");
+    let owner = fs::metadata(&state).unwrap().uid();
+    let files = fs::read_dir(&state).unwrap().map(|entry| entry.unwrap().path());
+    files.filter(|file| fs::metadata(file).unwrap().uid() != owner).collect()
+}
+
+#[test]
+fn what_root_made_in_the_state_of_another_user_kept_that_users_daemon_from_its_start() {
+    let nobody = ["setpriv", "--reuid=65534", "--regid=65534", "--clear-groups", "--"];
+    if !works("72", nobody[0], &[&nobody[1..], &["true"]].concat()) {
+        return;
+    }
+    let mut site = Site::new();
+    fs::create_dir(site.home.path("state")).unwrap();
+    fs::set_permissions(site.home.path("state"), fs::Permissions::from_mode(0o700)).unwrap();
+    site.append("logs/a.log", 3);
+    site.give_to(65534);
+    // As root: the first key, the database with what lies beside it, the lock.
+    site.home.print(&["parse", "logs/a.log"]);
+    assert_eq!(foreign(&site), [] as [PathBuf; 0]);
+    site.home.print(&["replay", "--save", "logs/a.log"]);
+    assert_eq!(foreign(&site), [] as [PathBuf; 0]);
+    let daemon = site.start_under(&nobody);
+    site.append("logs/a.log", 3);
+    site.wait();
+    assert!(daemon.terminate().success());
+    // A backup that is there is made anew.
+    fs::write(site.home.path("state/tokenwatch.db.backup"), "an old one").unwrap();
+    site.home.print(&["tokens", "rekey", "--yes"]);
+    assert_eq!(foreign(&site), [] as [PathBuf; 0]);
+    let checked = |site: &Site| String::from_utf8(site.home.output(&["check"]).stdout).unwrap();
+    assert!(!checked(&site).contains("of user"), "{}", checked(&site));
+    let daemon = site.start_under(&nobody);
+    site.append("logs/a.log", 3);
+    site.wait();
+    assert!(daemon.terminate().success(), "{}", site.home.daemon_log());
+
+    let key = site.home.path("state/seal.key");
+    chown(&key, Some(0), Some(0)).unwrap();
+    assert_eq!(foreign(&site), [key]);
+    let told = checked(&site).split_whitespace().collect::<Vec<_>>().join(" ");
+    assert!(told.contains("seal.key: of user 0, and "), "{told}");
+    assert!(told.contains("chown --reference="), "{told}");
+    assert_eq!(site.home.output(&["check"]).status.code(), Some(78));
+
+    // In a directory of its own, what root makes stays root's.
+    let own = Site::new();
+    own.home.print(&["tokens", "add", "jwt:https://id.example.org:kim"]);
+    assert_eq!(fs::metadata(own.home.path("state/tokenwatch.db")).unwrap().uid(), 0);
+    assert!(!checked(&own).contains("of user"));
 }

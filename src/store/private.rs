@@ -1,0 +1,109 @@
+//! Files for the owner of the state directory alone. Whatever root does by hand there (`tokens rekey`, `replay --save`) leaves
+//! nothing behind that the daemon of another user could not read: a file that root makes is given to the directory's owner.
+
+use std::fs::{self, File, OpenOptions};
+use std::io::{self, ErrorKind};
+use std::os::unix::fs::{MetadataExt, OpenOptionsExt, fchown};
+use std::path::{Path, PathBuf};
+
+use rustix::process::geteuid;
+
+use super::backup::directory;
+
+/// Makes a file (0600), open for reading and writing.
+///
+/// # Errors
+/// It is there already, or what the file system says.
+pub fn make(path: &Path) -> io::Result<File> {
+    let file = opening().create_new(true).mode(0o600).open(path)?;
+    give(&file, directory(path))?;
+    Ok(file)
+}
+
+/// Makes a file as [`make`] does, in place of one that was left behind.
+///
+/// # Errors
+/// What the file system says.
+pub fn make_anew(path: &Path) -> io::Result<File> {
+    match fs::remove_file(path) {
+        Err(error) if error.kind() != ErrorKind::NotFound => Err(error),
+        _ => make(path),
+    }
+}
+
+/// Opens a file for reading and writing, as it is; one that is not there is made.
+///
+/// # Errors
+/// What the file system says.
+pub(super) fn open_or_make(path: &Path) -> io::Result<File> {
+    match make(path) {
+        Err(error) if error.kind() == ErrorKind::AlreadyExists => opening().open(path),
+        made => made,
+    }
+}
+
+/// Returns the files of a directory that belong to somebody else than the directory does, with that user's id.
+///
+/// # Errors
+/// What the file system says.
+pub fn foreign(directory: &Path) -> io::Result<Vec<(PathBuf, u32)>> {
+    let owner = fs::metadata(directory)?.uid();
+    let mut found = Vec::new();
+    for entry in fs::read_dir(directory)? {
+        let entry = entry?;
+        let file = entry.metadata()?;
+        if file.is_file() && file.uid() != owner {
+            found.push((entry.path(), file.uid()));
+        }
+    }
+    found.sort();
+    Ok(found)
+}
+
+fn opening() -> OpenOptions {
+    let mut options = OpenOptions::new();
+    options.read(true).write(true);
+    options
+}
+
+/// Gives a file to the owner of its directory, if root made it. Only one that was made just now: the directory's owner could
+/// lay a link there, and root would give away what that leads to.
+fn give(file: &File, directory: &Path) -> io::Result<()> {
+    let owner = fs::metadata(directory)?;
+    if !geteuid().is_root() || owner.uid() == 0 {
+        return Ok(());
+    }
+    match fchown(file, Some(owner.uid()), Some(owner.gid())) {
+        // Root of a container may not; then `check` names the file.
+        Err(error) if error.kind() == ErrorKind::PermissionDenied => Ok(()),
+        given => given,
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use std::os::unix::fs::{PermissionsExt, symlink};
+
+    use super::*;
+
+    #[test]
+    fn no_link_is_followed_to_what_is_not_ours_to_make() {
+        let directory = tempfile::tempdir().unwrap();
+        let [file, there, absent] =
+            ["file", "there", "absent"].map(|name| directory.path().join(name));
+        fs::write(&there, "whole").unwrap();
+        for target in [&there, &absent] {
+            symlink(target, &file).unwrap();
+            assert_eq!(make(&file).unwrap_err().kind(), ErrorKind::AlreadyExists);
+            make_anew(&file).unwrap();
+            let made = fs::symlink_metadata(&file).unwrap();
+            assert!(made.is_file() && made.permissions().mode() & 0o777 == 0o600);
+            fs::remove_file(&file).unwrap();
+        }
+        assert!(!absent.exists());
+        assert_eq!(fs::read_to_string(&there).unwrap(), "whole");
+        open_or_make(&there).unwrap();
+        assert_eq!(fs::read_to_string(&there).unwrap(), "whole");
+        assert_eq!(foreign(directory.path()).unwrap(), []);
+    }
+}
