@@ -99,6 +99,7 @@ fn marks_taken_back(changed: &Changed) -> Vec<&'static str> {
 
 pub(super) fn set(context: &mut Context, token: &str, columns: &[String]) -> anyhow::Result<()> {
     let Context { site, printer, .. } = context;
+    state::expect_database_for(site, token)?;
     let changes = changes(columns, &site.key()?)?;
     let mut store = site.store()?;
     let who = state::meant(site, &store, token)?;
@@ -177,6 +178,7 @@ pub(super) fn mark(context: &mut Context, options: &TokensMark, mark: Mark) -> a
         return Err(usage("a decoy is bait from its first use on: leave --at out"));
     }
     let at = options.at.as_deref().map_or(Ok(now), |text| when::instant(text, now))?;
+    state::expect_database_for(site, &options.token)?;
     let mut store = site.store()?;
     let who = state::meant(site, &store, &options.token)?;
     let note = options.note.as_str();

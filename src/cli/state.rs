@@ -17,7 +17,7 @@ use crate::engine::line::StreamId;
 use crate::engine::secret::{Secret, TokenId};
 use crate::engine::shape;
 use crate::engine::time::Timestamp;
-use crate::store::{Found, Reader, StoreError, TokenFilter, Who};
+use crate::store::{Found, Reader, StoreError, TokenFilter, Who, backed_up};
 
 /// A longer secret is the wrong file.
 const MAX_SECRET: u64 = 64 << 10;
@@ -32,11 +32,28 @@ const IDENTITIES: [&str; 3] = ["jwt:", "basic:", "aws:"];
 pub(super) fn reader(site: &Site) -> anyhow::Result<Reader> {
     match reader_if_any(site)? {
         Some(reader) => Ok(reader),
-        None => bail!(
-            "no database in {} yet: run `tokenwatch replay --save PATH...` or the daemon",
-            site.state.display()
-        ),
+        None => Err(none_yet(site)),
     }
+}
+
+fn none_yet(site: &Site) -> anyhow::Error {
+    anyhow::anyhow!(
+        "no database in {} yet: run `tokenwatch replay --save PATH...` or the daemon",
+        site.state.display()
+    )
+}
+
+/// Refuses a name where there is no database that could know it: neither that nor a key is made for a slip.
+pub(super) fn expect_database_for(site: &Site, name: &str) -> anyhow::Result<()> {
+    refuse_secret(name)?;
+    let database = site.database();
+    // One that was lost is for the daemon to restore.
+    let is_absent = || {
+        let found = Reader::open(&database);
+        matches!(found, Err(StoreError::Absent { .. })) && backed_up(&database).is_none()
+    };
+    let may_be_new = name == "-" || is_new(name);
+    if !may_be_new && is_absent() { Err(none_yet(site)) } else { Ok(()) }
 }
 
 /// Opens the database for reading, if there is one.

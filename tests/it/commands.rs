@@ -636,6 +636,30 @@ fn without_a_database_there_is_advice() {
 }
 
 #[test]
+fn an_unknown_name_made_a_database() {
+    let home = Home::new("");
+    let cases: [&[&str]; 6] = [
+        &["tokens", "leak", "x"],
+        &["tokens", "revoke", "tw1_0123"],
+        &["tokens", "decoy", "x"],
+        &["tokens", "set", "x", "owner=ops"],
+        &["alerts", "mute", "--principal", "x", "--reason", "y"],
+        &["alerts", "unmute", "7"],
+    ];
+    for arguments in cases {
+        let (error, code) = refused(&home, arguments, "");
+        assert!(error.contains("no database in") && code == Some(70), "{arguments:?}: {error}");
+        assert!(!home.path("state").exists(), "{arguments:?}");
+    }
+    // What may be named before anybody saw it is another matter.
+    let id = "tw1_00112233445566778899aabbccddeeff";
+    home.print(&["tokens", "leak", id]);
+    assert_eq!(first(&home, &["tokens", "show", id, "--json"])["state"], "leaked");
+    let (error, _) = refused(&home, &["tokens", "leak", "x"], "");
+    assert!(error.contains("no token or principal is known as \"x\""), "{error}");
+}
+
+#[test]
 fn hostile_text_does_not_reach_the_terminal() {
     let home = Home::new("");
     let mut log = String::new();

@@ -40,6 +40,9 @@ pub(super) fn run(context: &mut Context, options: &AlertsMute) -> anyhow::Result
     };
     let hears_critical = check(site, &scope)?;
     let lasting = options.lasting.as_deref().map(when::duration).transpose()?;
+    if !scope.principal.is_empty() {
+        state::expect_database_for(site, &scope.principal)?;
+    }
     let mut store = site.store()?;
     if !scope.principal.is_empty() {
         scope.principal = state::principal(&store, &scope.principal, now)?;
