@@ -6,6 +6,7 @@ use std::{fs, iter};
 use crate::cli::args::Lines as Options;
 use crate::cli::choice::Choice;
 use crate::cli::exit::usage;
+use crate::cli::print::counted;
 use crate::cli::replay::assign;
 use crate::daemon::site::Site;
 use crate::engine::line::{Batch, Line};
@@ -151,9 +152,8 @@ impl Logs {
         if !self.is_whole() && !passed.is_found && faults.len() == n_faults {
             let Passed { n_lines, n_bytes, .. } = passed;
             let (shown, rotated) = (path.display(), rotated(&path));
-            faults.push(format!(
-                "no such line: {shown} has {n_lines} lines in {n_bytes} bytes{rotated}"
-            ));
+            let lines = counted(n_lines, "line");
+            faults.push(format!("no such line: {shown} has {lines} in {n_bytes} bytes{rotated}"));
         }
         Ok(())
     }

@@ -11,7 +11,7 @@ use smol_str::SmolStr;
 use crate::cli::Context;
 use crate::cli::args::Lines as Options;
 use crate::cli::lines::{Logs, Numbered, Visit};
-use crate::cli::print::{Printer, number};
+use crate::cli::print::{Printer, counted, number};
 use crate::cli::scrub::{self, Cleaner};
 use crate::engine::reader::Reader;
 use crate::engine::record::{Record, Reject};
@@ -47,8 +47,9 @@ impl Count {
     /// Says it on standard error.
     fn say(&self) -> std::io::Result<()> {
         let Self { read, passed_over, rejected, tokens } = *self;
-        let lines = number(read + passed_over + rejected);
-        let [read, rejected, tokens] = [read, rejected, tokens].map(number);
+        let lines = counted(read + passed_over + rejected, "line");
+        let tokens = counted(tokens, "token");
+        let [read, rejected] = [read, rejected].map(number);
         let silent = match passed_over {
             0 => String::new(),
             n => format!("{} passed over (empty, directives), ", number(n)),
@@ -60,7 +61,7 @@ impl Count {
         };
         writeln!(
             anstream::stderr(),
-            "{lines} lines: {read} read, {silent}{rejected} rejected; {tokens} tokens in them{why}"
+            "{lines}: {read} read, {silent}{rejected} rejected; {tokens} found{why}"
         )
     }
 }

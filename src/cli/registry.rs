@@ -132,7 +132,8 @@ fn csv(text: &str, key: &SealKey) -> Rows {
 fn unequal(error: &csv::Error) -> String {
     match error.kind() {
         csv::ErrorKind::UnequalLengths { expected_len, len, .. } => {
-            format!("expected {expected_len} columns, as the heading has, found {len}")
+            let columns = counted(*expected_len, "column");
+            format!("expected {columns}, as the heading has, found {len}")
         }
         _ => "expected a row of text in UTF-8".to_owned(),
     }
@@ -188,11 +189,17 @@ fn row<'a>(
 fn unknown_column(n: usize, name: &str) -> String {
     let is_near = |column: &&str| LIKENESS <= strsim::jaro_winkler(column, name);
     let columns = COLUMNS.join(", ");
+    let is_parted_by = |mark: &char| name.split(*mark).any(|part| COLUMNS.contains(&part.trim()));
+    if let Some(mark) = [';', '\t', '|'].iter().find(|mark| is_parted_by(mark)) {
+        return format!("expected commas between columns, found {mark:?}");
+    }
     match COLUMNS.iter().find(|column| is_near(column)) {
         Some(near) => {
             format!("unknown column {name:?}, did you mean {near:?}? columns are {columns}")
         }
-        None => format!("column {n} of the heading is unknown; columns are {columns}"),
+        None => format!(
+            "column {n} of the heading is unknown; columns, with commas between them, are {columns}"
+        ),
     }
 }
 

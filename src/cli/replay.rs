@@ -279,10 +279,11 @@ impl Incidents {
         }
         let n_more = self.count().saturating_sub(all.len());
         if n_more > 0 {
-            let n_more = print::number(n_more as u64);
-            printer.line(format_args!(
-                "... and {n_more} incidents that are no worse; --json has all alerts"
-            ))?;
+            let more = match n_more {
+                1 => "1 incident that is no worse".to_owned(),
+                n => format!("{} incidents that are no worse", print::number(n as u64)),
+            };
+            printer.line(format_args!("... and {more}; --json has all alerts"))?;
         }
         Ok(())
     }

@@ -306,6 +306,49 @@ fn of_a_token_that_stood_twice_in_a_file_the_last_line_won() {
 }
 
 #[test]
+fn one_was_counted_like_many() {
+    let home = Home::new("[rules]\ndir = \"rules\"\n");
+    home.append(
+        "logs/a.log",
+        line("192.0.2.1", "02/Mar/2026:08:00:00 +0000", "/", 200, "x", SECRET),
+    );
+    let said = errors(&home.output(&["parse", "logs/a.log"]));
+    assert_eq!(said, "1 line: 1 read, 0 rejected; 1 token found\n");
+    let (error, _) = refused(&home, &["parse", "logs/a.log", "--line", "2"], "");
+    assert!(error.contains("logs/a.log has 1 line in "), "{error}");
+    std::fs::create_dir(home.path("rules")).unwrap();
+    let replay = || errors(&home.output(&["replay", "logs/a.log"]));
+    home.append("rules/a.yml", "title: [\n");
+    assert!(!replay().contains("shows all"), "{}", replay());
+    home.append("rules/b.yml", "title: [\n");
+    assert!(replay().contains(", and 1 more (`tokenwatch check` shows all)"), "{}", replay());
+    home.append("one.csv", format!("token\n{SECRET}\n{OTHER},b\n"));
+    let (error, _) = refused(&home, &["tokens", "import", "one.csv"], "");
+    assert!(error.contains("one.csv:3: expected 1 column, as the heading has, found 2"), "{error}");
+}
+
+#[test]
+fn a_heading_without_commas_was_an_unknown_column() {
+    let home = Home::new("");
+    let said = |text: &str| refused(&home, &["tokens", "import", "-"], text).0;
+    for mark in [";", "\t", "|"] {
+        let text = format!("token,name\n{SECRET},ci\n").replace(',', mark);
+        let told = format!(
+            "-:1: expected commas between columns, found {:?}\n",
+            &mark.chars().next().unwrap()
+        );
+        assert!(said(&text).starts_with(&told), "{}", said(&text));
+    }
+    let secret = said("exk-secret;x\n");
+    assert!(
+        secret.contains("column 1 of the heading is unknown") && !secret.contains("exk"),
+        "{secret}"
+    );
+    let near = said("token,nmae\n");
+    assert!(near.contains("unknown column \"nmae\", did you mean \"name\"?"), "{near}");
+}
+
+#[test]
 fn secrets_do_not_belong_on_a_command_line() {
     let home = home();
     let secret = ["glpat-", "Zq8xK2vN4mB6wR1tY7uP"].concat();

@@ -194,7 +194,7 @@ fn parse_counts_lines_as_the_daemon_does() {
     let said = String::from_utf8(output.stderr).unwrap();
     assert_eq!(
         said,
-        "17 lines: 6 read, 9 passed over (empty, directives), 2 rejected; 0 tokens in them\n"
+        "17 lines: 6 read, 9 passed over (empty, directives), 2 rejected; 0 tokens found\n"
     );
 }
 
