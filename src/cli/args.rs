@@ -117,15 +117,15 @@ pub enum Command {
 /// Options of `run`.
 #[derive(Debug, Args)]
 pub struct Run {
-    /// Follow these files instead of those that are configured, and print alerts.
-    #[arg(value_name = "FILE")]
+    /// Follow these files, or the logs in these directories, instead of what is configured, and print alerts.
+    #[arg(value_name = "PATH")]
     pub files: Vec<PathBuf>,
 }
 
 /// Options of `replay`.
 #[derive(Debug, Args)]
 pub struct Replay {
-    /// Files, directories or patterns; - is standard input. May be packed (.gz, .zst, .bz2, .xz).
+    /// Files, patterns, or directories for the logs in them; - is standard input. May be packed (.gz, .zst, .bz2, .xz).
     #[arg(value_name = "PATH", required = true)]
     pub paths: Vec<PathBuf>,
     /// Read every line in this format, instead of recognising it.
@@ -145,7 +145,8 @@ pub struct Replay {
 /// Options of `parse` and `explain`.
 #[derive(Debug, Args)]
 pub struct Lines {
-    /// Files, packed ones too; - or none is standard input; journal:UNIT the unit's last messages.
+    /// Files, packed ones too, or directories for the logs in them; - or none is standard input; journal:UNIT the
+    /// unit's last messages.
     #[arg(value_name = "PATH")]
     pub paths: Vec<PathBuf>,
     /// A preset such as nginx-combined, or an nginx `log_format` or Apache `LogFormat` in quotes.

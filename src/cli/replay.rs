@@ -123,9 +123,7 @@ fn store_of(site: &Site, lock: Option<&mut Lock>) -> anyhow::Result<Store> {
 /// Lists the logs that are meant, and what could not be found of them; at least one is there.
 fn logs(options: &Options, state: &Path) -> anyhow::Result<(Vec<PathBuf>, Vec<SourceError>)> {
     let (paths, faults) = list(&options.paths, Some(state));
-    anyhow::ensure!(faults.is_empty() || !paths.is_empty(), "{}", join(&faults));
-    let shown = || options.paths.iter().map(|path| path.display().to_string()).collect::<Vec<_>>();
-    anyhow::ensure!(!paths.is_empty(), "no logs in {}", shown().join(", "));
+    anyhow::ensure!(!paths.is_empty(), "{}", join(&faults));
     // What is kept is found again from everywhere, and by the daemon.
     let paths = if options.save { paths.into_iter().map(whole).collect() } else { paths };
     Ok((paths, faults))
@@ -150,19 +148,14 @@ pub(super) fn assign(
     sources.push(Source::of(format));
     let source_of = |path: &Path| {
         let path = std::path::absolute(path).unwrap_or_else(|_| path.to_owned());
-        let watch = [path.clone(), unrotated(&path)].into_iter().find_map(|path| {
-            watches.iter().find(|watch| watch.patterns.iter().any(|p| matches(p, &path)))
-        });
+        let watch = [path.clone(), unrotated(&path)]
+            .into_iter()
+            .find_map(|path| watches.iter().find(|watch| watch.names(&path)));
         watch.filter(|_| named.is_none()).map_or(other, |watch| watch.source)
     };
     let inputs = paths.into_iter().map(|path| Input { source: source_of(&path), path });
     let inputs = inputs.collect();
     Ok((sources, inputs))
-}
-
-fn matches(pattern: &Path, path: &Path) -> bool {
-    let text = pattern.to_string_lossy();
-    pattern == path || glob::Pattern::new(&text).is_ok_and(|pattern| pattern.matches_path(path))
 }
 
 /// The registry that the command line names, else those of the directories that are replayed.

@@ -23,7 +23,7 @@ pub(super) fn run(
     let (sources, followed) = inputs(site, &files)?;
     if followed.watches.is_empty() && followed.units.is_empty() {
         return Err(usage(
-            "nothing to follow: name files (tokenwatch run FILE...), or add a [[source]] to the configuration",
+            "nothing to follow: name logs (tokenwatch run PATH...), or add a [[source]] to the configuration",
         ));
     }
     let sink: Sink = match (global.json || site.config.output.stdout, files.is_empty()) {
@@ -44,7 +44,7 @@ pub(super) fn run(
     Ok(ExitCode::SUCCESS)
 }
 
-/// What the configuration says, or the files that the command line names, from their start.
+/// What the configuration says, or the logs that the command line names, from their start.
 fn inputs(site: &Site, files: &[PathBuf]) -> anyhow::Result<(Vec<Source>, Followed)> {
     if files.is_empty() {
         return Ok((site.sources()?, Followed { watches: site.watches(), units: site.units() }));

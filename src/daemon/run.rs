@@ -34,6 +34,7 @@ use crate::engine::registry::Registry;
 use crate::source::Waker;
 use crate::source::follow::{Follower, Options, Watch};
 use crate::source::journal::{Journals, UnitWatch, is_journal};
+use crate::source::listing::list;
 use crate::store::{Retention, StoreError};
 
 /// What `run` needs beside the site.
@@ -287,10 +288,8 @@ const fn delivery(site: &Site) -> Delivery {
 /// A typing mistake in a path must not pass for a quiet log.
 fn warn_of_nothing(watches: &[Watch]) {
     for pattern in watches.iter().flat_map(|watch| &watch.patterns) {
-        let is_there =
-            glob::glob(&pattern.to_string_lossy()).is_ok_and(|mut found| found.next().is_some());
-        if !is_there {
-            warn!(path = %pattern.display(), "No file is there yet; it is followed once it comes.");
+        if list(std::slice::from_ref(pattern), None).0.is_empty() {
+            warn!(path = %pattern.display(), "No log is there yet; it is followed once it comes.");
         }
     }
 }

@@ -1,4 +1,4 @@
-//! Finds the files that patterns name, with names of any bytes.
+//! Finds the files that patterns name, with names of any bytes, and the logs in directories that they name.
 //!
 //! The `glob` crate skips names that are not UTF-8, so only its matching of one name is used.
 
@@ -22,35 +22,74 @@ const MATCHING: MatchOptions = MatchOptions {
 /// What a walk over a pattern came by.
 #[derive(Debug, Default)]
 pub(super) struct Walk {
-    /// Paths that the pattern names, in order. A plain name is one of them though nothing is there.
+    /// Paths that the pattern names, in order, and those of the logs in directories that it names. A plain name is one of
+    /// them though nothing is there.
     pub(super) paths: Vec<PathBuf>,
     /// Directories in which a new match could appear.
     pub(super) folders: BTreeSet<PathBuf>,
     /// Directories that could not be listed, though they exist, and patterns that are none.
     pub(super) faults: Vec<SourceError>,
+    /// Something has a name that the pattern names, be it a directory without logs.
+    pub(super) is_met: bool,
+    /// Directories whose logs are listed, or are never to be.
+    entered: BTreeSet<Identity>,
 }
 
 impl Walk {
+    /// Prepares a walk that enters no directory for its logs that is `exclude`.
+    pub(super) fn outside(exclude: Option<&Path>) -> Self {
+        let seen = exclude.and_then(|folder| Seen::at(folder).ok());
+        let entered = seen.into_iter().map(|seen| seen.identity).collect();
+        Self { entered, ..Self::default() }
+    }
+
     /// Walks one pattern: a plain name, or one with `*`, `?`, `[...]` in any part, or `**`.
     pub(super) fn over(&mut self, pattern: &Path) {
         let parts: Vec<&OsStr> = pattern.components().map(Component::as_os_str).collect();
-        if !parts.iter().any(|part| is_pattern(part)) || pattern.symlink_metadata().is_ok() {
+        if parts.iter().any(|part| is_pattern(part)) && pattern.symlink_metadata().is_err() {
+            return self.descend(PathBuf::new(), &parts);
+        }
+        let is_folder = pattern.is_dir();
+        if !is_folder {
             self.folders.insert(folder_of(pattern));
-            self.paths.push(pattern.to_owned());
+        }
+        self.find(pattern.to_owned(), is_folder);
+    }
+
+    /// Takes what the pattern names: a file, or the logs in a directory.
+    fn find(&mut self, path: PathBuf, is_folder: bool) {
+        self.is_met = true;
+        if is_folder {
+            self.enter(&path);
+        } else {
+            self.paths.push(path);
+        }
+    }
+
+    /// Takes the logs in a directory and in those below, each directory once, whatever links lead to it.
+    fn enter(&mut self, folder: &Path) {
+        if !Seen::at(folder).is_ok_and(|seen| self.entered.insert(seen.identity)) {
             return;
         }
-        let n_before = self.paths.len();
-        self.descend(PathBuf::new(), &parts);
-        // A last part that is a pattern was matched with names that are there.
-        if !parts.last().is_some_and(|part| is_pattern(part)) {
-            let found = self.paths.split_off(n_before);
-            self.paths.extend(found.into_iter().filter(|path| path.symlink_metadata().is_ok()));
+        for (name, is_folder) in self.list(folder) {
+            if is_hidden(&name) {
+                continue;
+            }
+            if is_folder {
+                self.enter(&folder.join(name));
+            } else if is_log(&name) {
+                self.paths.push(folder.join(name));
+            }
         }
     }
 
     fn descend(&mut self, at: PathBuf, parts: &[&OsStr]) {
         let Some((part, rest)) = parts.split_first() else {
-            self.paths.push(at);
+            // Behind a pattern a plain name need not be there.
+            if at.symlink_metadata().is_ok() {
+                let is_folder = at.is_dir();
+                self.find(at, is_folder);
+            }
             return;
         };
         if *part == "**" {
@@ -83,9 +122,12 @@ impl Walk {
             }
         };
         for (name, is_folder) in self.list(at) {
-            if pattern.matches_with(&name.to_string_lossy(), MATCHING)
-                && (rest.is_empty() || is_folder)
-            {
+            if !pattern.matches_with(&name.to_string_lossy(), MATCHING) {
+                continue;
+            }
+            if rest.is_empty() {
+                self.find(at.join(name), is_folder);
+            } else if is_folder {
                 self.descend(at.join(name), rest);
             }
         }
@@ -121,11 +163,32 @@ impl Walk {
     }
 }
 
-/// Tells whether a pattern names a path, though no such file may exist any more.
+/// Tells whether a pattern names a path, or a directory in which it is a log, though no such file may exist any more.
 pub(super) fn names(pattern: &Path, path: &Path) -> bool {
-    pattern == path
-        || Pattern::new(&pattern.to_string_lossy())
-            .is_ok_and(|pattern| pattern.matches_with(&path.to_string_lossy(), MATCHING))
+    // Without a slash at its end.
+    let pattern: PathBuf = pattern.components().collect();
+    let glob = Pattern::new(&pattern.to_string_lossy()).ok();
+    let is_named = |path: &Path| {
+        let matches = |glob: &Pattern| glob.matches_with(&path.to_string_lossy(), MATCHING);
+        pattern == path || glob.as_ref().is_some_and(matches)
+    };
+    is_named(path) || (path.file_name().is_some_and(is_log) && is_inside(path, is_named))
+}
+
+/// Tells whether a path stands in a directory that is named, or below, and is not hidden there.
+fn is_inside(path: &Path, is_named: impl Fn(&Path) -> bool) -> bool {
+    let is_open = |path: &&Path| path.file_name().is_some_and(|name| !is_hidden(name));
+    path.ancestors().take_while(is_open).filter_map(Path::parent).any(is_named)
+}
+
+/// Tells by its name whether a file is one of the logs that its directory stands for where that is named.
+///
+/// A log's name contains `.log` or `access`, or looks rotated or compressed (`.1`, `-20260101`, `.gz`, ...), and does not
+/// begin with `README`.
+fn is_log(name: &OsStr) -> bool {
+    let lower = name.to_string_lossy().to_lowercase();
+    !lower.starts_with("readme")
+        && (lower.contains(".log") || lower.contains("access") || rotation::base(name) != *name)
 }
 
 /// Returns the name that a path had before it was rotated, if a pattern names it.
@@ -405,6 +468,35 @@ mod tests {
         let path = dir.path().join("a[1].log");
         std::fs::write(&path, "").unwrap();
         assert_eq!(walk(&path), [path]);
+    }
+
+    #[test]
+    fn a_directory_stands_for_the_same_logs_whether_they_are_looked_for_or_named() {
+        let dir = tempfile::tempdir().unwrap();
+        let path = |name: &str| dir.path().join(name);
+        for folder in ["dd/sub", "dd/.old", "dd/state", "else"] {
+            std::fs::create_dir_all(path(folder)).unwrap();
+        }
+        std::os::unix::fs::symlink(path("dd"), path("dd/loop")).unwrap();
+        let logs = ["dd/access.log", "dd/access.log.1", "dd/sub/shop_access", "dd/x.gz"];
+        let others = ["dd/.a.log", "dd/.old/a.log", "dd/README.log", "dd/requests", "else/a.log"];
+        for name in logs.into_iter().chain(others).chain(["dd/state/a.log"]) {
+            std::fs::write(path(name), "").unwrap();
+        }
+        let patterns = ["dd", "dd/", "d?", "d*/", "[d]d/**"].map(path);
+        for pattern in &patterns {
+            let mut walk = Walk::outside(Some(&path("dd/state")));
+            walk.over(pattern);
+            assert_eq!(walk.paths, logs.map(path), "{}", pattern.display());
+            assert!(walk.folders.contains(&path("dd/sub")), "{:?}", walk.folders);
+            assert!(logs.iter().all(|name| names(pattern, &path(name))));
+        }
+        for pattern in &patterns[..4] {
+            assert!(!others.iter().any(|name| names(pattern, &path(name))), "{pattern:?}");
+        }
+        // What a pattern names itself is one whatever its name.
+        assert_eq!(walk(&path("dd/req*")), [path("dd/requests")]);
+        assert!(names(&path("dd/req*"), &path("dd/requests")));
     }
 
     #[test]

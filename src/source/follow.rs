@@ -50,12 +50,20 @@ pub enum ReadFrom {
 pub struct Watch {
     /// Index of the source: handed on with each batch.
     pub source: usize,
-    /// Names, or patterns with `*`, `?`, `[...]`, `**`.
+    /// Names, or patterns with `*`, `?`, `[...]`, `**`. A directory stands for the logs in it and in those below.
     pub patterns: Vec<PathBuf>,
     /// Where files begin that are not known at the first start.
     pub read_from: ReadFrom,
     /// Its changes are found by looking, whatever its file system says.
     pub is_polled: bool,
+}
+
+impl Watch {
+    /// Tells whether a path is among those that are watched, be anything there or not.
+    #[must_use]
+    pub fn names(&self, path: &Path) -> bool {
+        self.patterns.iter().any(|pattern| discover::names(pattern, path))
+    }
 }
 
 /// What can be set. The defaults suit a log host.

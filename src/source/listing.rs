@@ -1,38 +1,35 @@
 //! Lists the old logs that arguments name, and says how one begins.
 
 use std::collections::BTreeSet;
-use std::ffi::OsStr;
 use std::io;
 use std::path::{Path, PathBuf};
 
 use super::SourceError;
-use super::discover::{self, Walk};
+use super::discover::Walk;
 use super::old::{Next, OldFile, STDIN};
 use super::rotation::{self, Seen};
 
-/// Lists the logs that arguments name, each file once, and what could not be found.
+/// Lists the logs that arguments name, each file once, and what could not be found: where there is no log at all, that is
+/// said of each argument.
 ///
-/// A file is taken whatever its name, and so is what a pattern matches. Of a directory, and of those
-/// in it, the names are taken that contain `.log` or `access` or look rotated or compressed (`.1`,
-/// `-20260101`, `.gz`, ...); hidden ones and `README*` are not. `exclude` is never looked into.
+/// A file is taken whatever its name, and so is what a pattern matches. A directory stands for the logs in it and in
+/// those below: as for who follows it, their names tell. `exclude` is never looked into.
 #[must_use]
 pub fn list(arguments: &[PathBuf], exclude: Option<&Path>) -> (Vec<PathBuf>, Vec<SourceError>) {
     let mut listing = Listing { exclude: exclude.map(real), ..Listing::default() };
     for argument in arguments {
         if argument.as_os_str() == STDIN {
             listing.paths.push(argument.clone());
-            continue;
+        } else {
+            listing.look_for(argument);
         }
-        let mut walk = Walk::default();
-        walk.over(argument);
-        listing.faults.append(&mut walk.faults);
-        if walk.paths.is_empty() {
-            let cause = io::Error::new(io::ErrorKind::NotFound, "no file matches");
-            listing.faults.push(access("looking for", argument, cause));
-        }
-        for path in walk.paths {
-            listing.add(&path);
-        }
+    }
+    if listing.paths.is_empty() && listing.faults.is_empty() {
+        let none = |argument: &PathBuf| {
+            let cause = io::Error::new(io::ErrorKind::NotFound, "no log is there");
+            access("looking for logs in", argument, cause)
+        };
+        listing.faults.extend(arguments.iter().map(none));
     }
     (listing.paths, listing.faults)
 }
@@ -46,48 +43,32 @@ struct Listing {
 }
 
 impl Listing {
-    fn add(&mut self, path: &Path) {
-        if self.exclude.as_ref().is_some_and(|folder| real(path).starts_with(folder)) {
+    fn look_for(&mut self, argument: &Path) {
+        let mut walk = Walk::outside(self.exclude.as_deref());
+        walk.over(argument);
+        self.faults.append(&mut walk.faults);
+        if !walk.is_met {
+            let cause = io::Error::new(io::ErrorKind::NotFound, "no file matches");
+            self.faults.push(access("looking for", argument, cause));
+        }
+        for path in walk.paths {
+            self.add(path);
+        }
+    }
+
+    fn add(&mut self, path: PathBuf) {
+        if self.exclude.as_ref().is_some_and(|folder| real(&path).starts_with(folder)) {
             return;
         }
-        match Seen::at(path) {
-            Ok(seen) if path.is_dir() => {
-                if self.seen.insert(seen.identity) {
-                    self.add_folder(path);
-                }
-            }
+        match Seen::at(&path) {
             Ok(seen) => {
                 if self.seen.insert(seen.identity) {
-                    self.paths.push(path.to_owned());
+                    self.paths.push(path);
                 }
             }
-            Err(cause) => self.faults.push(access("looking at", path, cause)),
+            Err(cause) => self.faults.push(access("looking at", &path, cause)),
         }
     }
-
-    fn add_folder(&mut self, folder: &Path) {
-        let names = std::fs::read_dir(folder).and_then(|entries| {
-            entries.map(|entry| Ok(entry?.file_name())).collect::<io::Result<Vec<_>>>()
-        });
-        match names {
-            Ok(mut names) => {
-                names.sort();
-                for name in names {
-                    let path = folder.join(&name);
-                    if !discover::is_hidden(&name) && (path.is_dir() || is_log(&name)) {
-                        self.add(&path);
-                    }
-                }
-            }
-            Err(cause) => self.faults.push(access("listing", folder, cause)),
-        }
-    }
-}
-
-fn is_log(name: &OsStr) -> bool {
-    let lower = name.to_string_lossy().to_lowercase();
-    !lower.starts_with("readme")
-        && (lower.contains(".log") || lower.contains("access") || rotation::base(name) != *name)
 }
 
 fn real(path: &Path) -> PathBuf {

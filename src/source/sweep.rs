@@ -112,7 +112,7 @@ impl Follower {
         let mut watched = std::mem::take(&mut self.watched);
         for one in &mut watched {
             for pattern in &one.watch.patterns {
-                let mut walk = Walk::default();
+                let mut walk = Walk::outside(self.options.exclude.as_deref());
                 walk.over(pattern);
                 let is_first = one.swept.insert(pattern.clone());
                 let read_from = if is_first && !self.is_known(pattern) {
@@ -226,7 +226,7 @@ impl Follower {
     pub(super) fn source_listing(&self, found: &Found) -> Option<usize> {
         self.watched
             .iter()
-            .find(|one| one.watch.patterns.iter().any(|p| discover::names(p, &found.path)))
+            .find(|one| one.watch.names(&found.path))
             .map(|one| one.watch.source)
             .filter(|_| !rotation::is_compressed(&found.path))
     }

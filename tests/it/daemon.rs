@@ -299,6 +299,54 @@ fn a_file_that_comes_later_and_matches_is_followed_from_its_beginning() {
 }
 
 #[test]
+fn a_directory_is_followed_as_check_and_replay_read_it() {
+    let home = Home::new(&CONFIG.replace("logs/*.log", "logs"));
+    fs::create_dir(home.path("logs/shop")).expect("directory");
+    home.append("logs/access.log", lines(0..10));
+    home.append("logs/shop/access.log", lines(10..15));
+    home.append("logs/requests", lines(0..10));
+    let checked = home.print(&["check"]);
+    for log in ["access.log", "shop/access.log"] {
+        let log = home.path("logs").join(log);
+        assert!(checked.contains(&format!("{}: auto", log.display())), "{checked}");
+    }
+    assert!(!checked.contains("requests"), "{checked}");
+    let daemon = home.run(&[]);
+    wait_for_lines(&home, 15);
+    home.append("logs/shop/access.log", lines(15..16));
+    home.append("logs/shop/new.log", lines(16..18));
+    wait_for_lines(&home, 18);
+    assert!(daemon.terminate().success());
+    home.print(&["replay", "--save", "logs"]);
+    assert_eq!(home.committed_lines(), 18);
+}
+
+#[test]
+fn a_directory_on_the_command_line_is_followed() {
+    let home = Home::new("");
+    home.append("logs/access.log", lines(0..10));
+    let daemon = home.run(&["logs/"]);
+    wait_for_lines(&home, 10);
+    home.append("logs/access.log", lines(10..11));
+    wait_for_lines(&home, 11);
+    assert!(daemon.terminate().success());
+    assert!(!home.daemon_log().contains("No log is there yet"), "{}", home.daemon_log());
+}
+
+#[test]
+fn a_directory_without_logs_does_not_pass_for_a_quiet_log() {
+    let home = Home::new(&CONFIG.replace("logs/*.log", "logs"));
+    home.append("logs/requests", lines(0..10));
+    let checked = home.print(&["check"]);
+    assert!(checked.contains("no log is there"), "{checked}");
+    let daemon = home.run(&[]);
+    wait_for_log(&home, "No log is there yet");
+    home.append("logs/access.log", lines(0..3));
+    wait_for_lines(&home, 3);
+    assert!(daemon.terminate().success());
+}
+
+#[test]
 fn a_change_of_the_registry_is_taken_up_without_a_restart() {
     let home = Home::new(CONFIG);
     let daemon = home.run(&[]);

@@ -67,7 +67,7 @@ fn a_replay_that_could_not_read_everything_does_not_end_well() {
         "{told}"
     );
     fs::create_dir(home.path("empty")).unwrap();
-    assert!(said(&home, &["replay", "empty"], 70).contains("no logs in empty"));
+    assert!(said(&home, &["replay", "empty"], 70).contains("logs in empty: no log is there"));
 }
 
 #[test]

@@ -20,6 +20,57 @@ fn new_files_and_directories_are_found_within_a_sweep() {
 }
 
 #[test]
+fn a_directory_is_followed_as_the_logs_in_it_are() {
+    let mut bench = Bench::new(&["dd"], ReadFrom::End);
+    fs::create_dir(bench.path("dd")).unwrap();
+    bench.write("dd/a.log", "old\n");
+    bench.poll();
+    bench.write("dd/a.log", "one\n");
+    bench.write("dd/b.log", "two\n");
+    bench.write("dd/requests", "no name of a log\n");
+    fs::create_dir(bench.path("dd/sub")).unwrap();
+    bench.poll();
+    let sorted = |bench: &mut Bench| {
+        let mut lines = bench.take();
+        lines.sort();
+        lines
+    };
+    assert_eq!(sorted(&mut bench), ["one", "two"]);
+    bench.write("dd/sub/access", "three\n");
+    bench.rename("dd/a.log", "dd/a.log.1");
+    bench.write("dd/a.log.1", "four\n");
+    bench.write("dd/a.log", "five\n");
+    bench.poll();
+    assert_eq!(sorted(&mut bench), ["five", "four", "three"]);
+    bench.write("dd/a.log", "six\n");
+    bench.restart();
+    bench.write("dd/c.log", "while down\n");
+    bench.rest();
+    bench.gzip("dd/a.log.1");
+    bench.rest();
+    assert_eq!(sorted(&mut bench), ["six", "while down"]);
+    assert_eq!(bench.missing, Missing::default());
+}
+
+#[test]
+fn a_directory_that_comes_later_is_followed_and_our_own_in_it_is_not() {
+    let mut bench = Bench::start(&["."]);
+    bench.write("a.log", "one\n");
+    fs::create_dir(bench.path("state")).unwrap();
+    bench.write("state/x.log", "own\n");
+    bench.poll();
+    assert!(!bench.follower.wake.watched().contains(&bench.path("state").as_path()));
+    assert_eq!(bench.take(), ["one"]);
+    let mut bench = Bench::new(&["later"], ReadFrom::End);
+    bench.poll();
+    fs::create_dir(bench.path("later")).unwrap();
+    bench.poll();
+    bench.write("later/a.log", "one\n");
+    bench.poll();
+    assert_eq!(bench.take(), ["one"]);
+}
+
+#[test]
 fn only_what_was_there_at_the_first_start_begins_at_its_end() {
     let mut bench = Bench::new(&["*.log"], ReadFrom::End);
     bench.write("a.log", "old\nha");
