@@ -1,7 +1,7 @@
 //! The sample logs, replayed: exactly what their stories tell is told.
 //!
-//! `UPDATE_EXPECTED=1 cargo test --test it stories` writes each `expected.json` anew; read what
-//! changed before it is committed.
+//! `UPDATE_EXPECTED=1 cargo test --test it stories` writes what each is expected to tell (`stories/NAME.json`)
+//! anew; read what changed before it is committed.
 
 use std::collections::{BTreeMap, BTreeSet};
 use std::fs;
@@ -18,7 +18,7 @@ const KEY: &str = "the seal key of the stories";
 /// From the least to the worst.
 const LEVELS: [&str; 5] = ["informational", "low", "medium", "high", "critical"];
 
-/// What is told of one incident, as `expected.json` has it.
+/// What is told of one incident, as `stories/NAME.json` has it.
 #[derive(Clone, Debug, PartialEq, Eq, PartialOrd, Ord, Serialize, Deserialize)]
 struct Incident {
     opened: String,
@@ -81,8 +81,14 @@ fn text(value: &Value) -> String {
     value.as_str().unwrap_or_else(|| panic!("text expected, found {value}")).to_owned()
 }
 
+/// Returns the file that says what a story is expected to tell.
+fn file_of(story: &Path) -> PathBuf {
+    let files = Path::new(env!("CARGO_MANIFEST_DIR")).join("tests/it/stories");
+    files.join(story.file_name().expect("a name")).with_extension("json")
+}
+
 fn expected(story: &Path) -> Vec<Incident> {
-    let path = story.join("expected.json");
+    let path = file_of(story);
     let text = fs::read_to_string(&path).unwrap_or_else(|error| panic!("{path:?}: {error}"));
     serde_json::from_str(&text).unwrap_or_else(|error| panic!("{path:?}: {error}"))
 }
@@ -97,7 +103,7 @@ fn each_story_tells_what_is_expected_and_nothing_else() {
         let incidents = replay(&story);
         if is_update {
             let text = serde_json::to_string_pretty(&incidents).expect("JSON");
-            fs::write(story.join("expected.json"), text + "\n").expect("expected.json");
+            fs::write(file_of(&story), text + "\n").expect("what is expected");
         }
         assert_eq!(incidents, expected(&story), "{}", story.display());
     }
