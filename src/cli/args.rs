@@ -74,16 +74,26 @@ pub enum When {
     Never,
 }
 
+/// What a directory stands for: `source::discover`.
+const LOGS_OF_DIRECTORIES: &str = "\
+A directory stands for the logs in it and in those below: for files whose names contain .log or access, end with .json, .jsonl, \
+.ndjson, .txt or .out, or look rotated or compressed (.1, -20260101, .gz, ...); not for hidden ones and README*. A file that is named \
+itself, or by a pattern, is read whatever its name.";
+
 /// The commands.
 #[derive(Debug, Subcommand)]
 pub enum Command {
     /// Follow logs and alert: the daemon.
+    #[command(after_long_help = LOGS_OF_DIRECTORIES)]
     Run(Run),
     /// Read old logs as if they were live.
+    #[command(after_long_help = LOGS_OF_DIRECTORIES)]
     Replay(Replay),
     /// Show how each line is read.
+    #[command(after_long_help = LOGS_OF_DIRECTORIES)]
     Parse(Lines),
     /// Walk lines through all steps: the last 20, with -v all, or those that --line or --offset name.
+    #[command(after_long_help = LOGS_OF_DIRECTORIES)]
     Explain(Lines),
     /// Check configuration, formats, rules, GeoIP and permissions.
     Check,

@@ -7,14 +7,14 @@ use crate::cli::args::Lines as Options;
 use crate::cli::choice::Choice;
 use crate::cli::exit::usage;
 use crate::cli::print::counted;
-use crate::cli::replay::assign;
+use crate::cli::replay::{assign, say_passed_over};
 use crate::daemon::site::Site;
 use crate::engine::line::{Batch, Line};
 use crate::engine::reader::Reader;
 use crate::engine::record::Columns;
 use crate::engine::zone::Reach;
 use crate::source::journal::{self, UnitWatch};
-use crate::source::listing::list;
+use crate::source::listing::Listing;
 use crate::source::replay::{Input, Replay};
 use crate::source::rotation::unrotated;
 
@@ -87,7 +87,8 @@ impl Logs {
         if options.paths.is_empty() {
             paths.push(PathBuf::from("-"));
         }
-        let (paths, faults) = list(&paths, Some(&site.state));
+        let Listing { paths, faults, passed_over, .. } = Listing::of(&paths, Some(&site.state));
+        say_passed_over(&passed_over)?;
         let format = options.format.as_deref();
         let (sources, inputs) = assign(site.sources()?, &site.watches(), paths, format)?;
         let unnamed = sources.len() - 1;

@@ -31,7 +31,7 @@ use crate::engine::secret::SealKey;
 use crate::engine::time::Timestamp;
 use crate::source::SourceError;
 use crate::source::follow::Watch;
-use crate::source::listing::list;
+use crate::source::listing::Listing;
 use crate::source::replay::{Input, Replay, STDIN};
 use crate::source::rotation::unrotated;
 use crate::store::{Lock, Store};
@@ -122,11 +122,28 @@ fn store_of(site: &Site, lock: Option<&mut Lock>) -> anyhow::Result<Store> {
 
 /// Lists the logs that are meant, and what could not be found of them; at least one is there.
 fn logs(options: &Options, state: &Path) -> anyhow::Result<(Vec<PathBuf>, Vec<SourceError>)> {
-    let (paths, faults) = list(&options.paths, Some(state));
+    let Listing { paths, faults, passed_over, .. } = Listing::of(&options.paths, Some(state));
+    say_passed_over(&passed_over)?;
     anyhow::ensure!(!paths.is_empty(), "{}", join(&faults));
     // What is kept is found again from everywhere, and by the daemon.
     let paths = if options.save { paths.into_iter().map(whole).collect() } else { paths };
     Ok((paths, faults))
+}
+
+/// Says on standard error how many files of directories were not taken for logs: nobody would notice else.
+pub(super) fn say_passed_over(files: &BTreeSet<PathBuf>) -> anyhow::Result<()> {
+    let is_used = |path: &Path| path.file_name().is_some_and(|name| name == REGISTRY);
+    let files: Vec<_> = files.iter().filter(|path| !is_used(path)).collect();
+    if let Some(first) = files.first() {
+        let n_files = print::counted(files.len() as u64, "file");
+        let first = print::safe(first.to_string_lossy());
+        let mut stderr = anstream::stderr();
+        writeln!(
+            stderr,
+            "passed over by name: {n_files}, the first is {first}; it is read if you name it"
+        )?;
+    }
+    Ok(())
 }
 
 /// Returns a file's path as the daemon has it.

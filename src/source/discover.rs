@@ -19,6 +19,11 @@ const MATCHING: MatchOptions = MatchOptions {
     require_literal_leading_dot: true,
 };
 
+/// What the names of logs contain.
+const PARTS: [&str; 2] = [".log", "access"];
+/// How others end: what is rotated of `x.json` is a log by its name, so `x.json` itself is one.
+const ENDINGS: [&str; 5] = [".json", ".jsonl", ".ndjson", ".txt", ".out"];
+
 /// What a walk over a pattern came by.
 #[derive(Debug, Default)]
 pub(super) struct Walk {
@@ -29,6 +34,8 @@ pub(super) struct Walk {
     pub(super) folders: BTreeSet<PathBuf>,
     /// Directories that could not be listed, though they exist, and patterns that are none.
     pub(super) faults: Vec<SourceError>,
+    /// Files in those directories that are no logs by their names, but for what people are to read.
+    pub(super) passed_over: Vec<PathBuf>,
     /// Something has a name that the pattern names, be it a directory without logs.
     pub(super) is_met: bool,
     /// Directories whose logs are listed, or are never to be.
@@ -75,10 +82,13 @@ impl Walk {
             if is_hidden(&name) {
                 continue;
             }
+            let path = folder.join(&name);
             if is_folder {
-                self.enter(&folder.join(name));
+                self.enter(&path);
             } else if is_log(&name) {
-                self.paths.push(folder.join(name));
+                self.paths.push(path);
+            } else if !is_readme(&name) {
+                self.passed_over.push(path);
             }
         }
     }
@@ -175,6 +185,11 @@ pub(super) fn names(pattern: &Path, path: &Path) -> bool {
     is_named(path) || (path.file_name().is_some_and(is_log) && is_inside(path, is_named))
 }
 
+/// Tells whether a file is for people by its name.
+fn is_readme(name: &OsStr) -> bool {
+    name.to_string_lossy().to_lowercase().starts_with("readme")
+}
+
 /// Tells whether a path stands in a directory that is named, or below, and is not hidden there.
 fn is_inside(path: &Path, is_named: impl Fn(&Path) -> bool) -> bool {
     let is_open = |path: &&Path| path.file_name().is_some_and(|name| !is_hidden(name));
@@ -183,12 +198,13 @@ fn is_inside(path: &Path, is_named: impl Fn(&Path) -> bool) -> bool {
 
 /// Tells by its name whether a file is one of the logs that its directory stands for where that is named.
 ///
-/// A log's name contains `.log` or `access`, or looks rotated or compressed (`.1`, `-20260101`, `.gz`, ...), and does not
-/// begin with `README`.
+/// A log's name contains `.log` or `access`, has one of the [`ENDINGS`], or looks rotated or compressed (`.1`,
+/// `-20260101`, `.gz`, ...), and does not begin with `README`.
 fn is_log(name: &OsStr) -> bool {
     let lower = name.to_string_lossy().to_lowercase();
-    !lower.starts_with("readme")
-        && (lower.contains(".log") || lower.contains("access") || rotation::base(name) != *name)
+    let has_part = PARTS.iter().any(|part| lower.contains(part));
+    let has_ending = ENDINGS.iter().any(|ending| lower.ends_with(ending));
+    !is_readme(name) && (has_part || has_ending || rotation::base(name) != *name)
 }
 
 /// Returns the name that a path had before it was rotated, if a pattern names it.
@@ -494,9 +510,24 @@ mod tests {
         for pattern in &patterns[..4] {
             assert!(!others.iter().any(|name| names(pattern, &path(name))), "{pattern:?}");
         }
+        let mut walk_of_all = Walk::default();
+        walk_of_all.over(&path("dd"));
+        assert_eq!(walk_of_all.passed_over, [path("dd/requests")]);
         // What a pattern names itself is one whatever its name.
         assert_eq!(walk(&path("dd/req*")), [path("dd/requests")]);
         assert!(names(&path("dd/req*"), &path("dd/requests")));
+    }
+
+    #[test]
+    fn the_name_of_a_log_is_one_whether_it_is_rotated_or_not() {
+        for name in ["app.json", "traefik.jsonl", "a.ndjson", "nginx.txt", "app.OUT", "a.log"] {
+            for name in [name.to_owned(), format!("{name}.1"), format!("{name}-20260101.gz")] {
+                assert!(is_log(OsStr::new(&name)), "{name}");
+            }
+        }
+        for name in ["README.json", "readme.txt", "registry.csv", "requests", "json", "a.yaml"] {
+            assert!(!is_log(OsStr::new(name)), "{name}");
+        }
     }
 
     #[test]

@@ -9,44 +9,56 @@ use super::discover::Walk;
 use super::old::{Next, OldFile, STDIN};
 use super::rotation::{self, Seen};
 
-/// Lists the logs that arguments name, each file once, and what could not be found: where there is no log at all, that is
-/// said of each argument.
-///
-/// A file is taken whatever its name, and so is what a pattern matches. A directory stands for the logs in it and in
-/// those below: as for who follows it, their names tell. `exclude` is never looked into.
+/// Lists the logs that arguments name, and what could not be found: [`Listing::of`].
 #[must_use]
 pub fn list(arguments: &[PathBuf], exclude: Option<&Path>) -> (Vec<PathBuf>, Vec<SourceError>) {
-    let mut listing = Listing { exclude: exclude.map(real), ..Listing::default() };
-    for argument in arguments {
-        if argument.as_os_str() == STDIN {
-            listing.paths.push(argument.clone());
-        } else {
-            listing.look_for(argument);
-        }
-    }
-    if listing.paths.is_empty() && listing.faults.is_empty() {
-        let none = |argument: &PathBuf| {
-            let cause = io::Error::new(io::ErrorKind::NotFound, "no log is there");
-            access("looking for logs in", argument, cause)
-        };
-        listing.faults.extend(arguments.iter().map(none));
-    }
+    let listing = Listing::of(arguments, exclude);
     (listing.paths, listing.faults)
 }
 
-#[derive(Default)]
-struct Listing {
-    paths: Vec<PathBuf>,
+/// What arguments name.
+#[derive(Debug, Default)]
+pub struct Listing {
+    /// The logs, each file once.
+    pub paths: Vec<PathBuf>,
+    /// What could not be found: where there is no log at all, that is said of each argument.
+    pub faults: Vec<SourceError>,
+    /// Files of directories that are no logs by their names.
+    pub passed_over: BTreeSet<PathBuf>,
     seen: BTreeSet<rotation::Identity>,
     exclude: Option<PathBuf>,
-    faults: Vec<SourceError>,
 }
 
 impl Listing {
+    /// Looks for what arguments name.
+    ///
+    /// A file is taken whatever its name, and so is what a pattern matches. A directory stands for the logs in it and in
+    /// those below: as for who follows it, their names tell. `exclude` is never looked into.
+    #[must_use]
+    pub fn of(arguments: &[PathBuf], exclude: Option<&Path>) -> Self {
+        let mut listing = Self { exclude: exclude.map(real), ..Self::default() };
+        for argument in arguments {
+            if argument.as_os_str() == STDIN {
+                listing.paths.push(argument.clone());
+            } else {
+                listing.look_for(argument);
+            }
+        }
+        if listing.paths.is_empty() && listing.faults.is_empty() {
+            let none = |argument: &PathBuf| {
+                let cause = io::Error::new(io::ErrorKind::NotFound, "no log is there");
+                access("looking for logs in", argument, cause)
+            };
+            listing.faults.extend(arguments.iter().map(none));
+        }
+        listing
+    }
+
     fn look_for(&mut self, argument: &Path) {
         let mut walk = Walk::outside(self.exclude.as_deref());
         walk.over(argument);
         self.faults.append(&mut walk.faults);
+        self.passed_over.extend(walk.passed_over);
         if !walk.is_met {
             let cause = io::Error::new(io::ErrorKind::NotFound, "no file matches");
             self.faults.push(access("looking for", argument, cause));

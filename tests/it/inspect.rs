@@ -381,3 +381,24 @@ fn check_shows_what_each_log_looks_like_and_the_first_line_that_does_not_fit() {
     assert!(text.contains("where column 15 should be '[' before the time"), "{text}");
     assert!(!text.contains(&SECRET[..8]), "{text}");
 }
+
+#[test]
+fn what_a_directory_holds_beside_logs_is_not_passed_over_in_silence() {
+    let home = Home::new("");
+    let line = "192.0.2.7 - - [02/Mar/2026:08:00:00 +0000] \"GET /v1 HTTP/1.1\" 200 6\n";
+    for name in ["app.json", "nginx.txt", "app.out", "access.log", "a.csv", "requests", "README"] {
+        home.append(&format!("logs/{name}"), line);
+    }
+    home.append("logs/registry.csv", "token,name\n");
+    let told =
+        |arguments: &[&str]| String::from_utf8(home.output(arguments).stderr).expect("UTF-8");
+    let line = "passed over by name: 2 files, the first is logs/a.csv; it is read if you name it\n";
+    for command in ["replay", "parse"] {
+        let told = told(&[command, "logs"]);
+        assert!(told.contains(line) && told.contains("4 lines"), "{told}");
+    }
+    for arguments in [["replay", "logs/a.csv"], ["replay", "logs/*.log"]] {
+        let told = told(&arguments);
+        assert!(!told.contains("passed over by name") && told.contains("1 line,"), "{told}");
+    }
+}

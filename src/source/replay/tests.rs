@@ -53,7 +53,7 @@ fn a_rotated_set_comes_in_the_order_of_time() {
     fs::write(dir.path().join("access.log"), "5 e\n6 f\n6 g").unwrap();
     fs::write(dir.path().join("access.log.1"), "3 c\n5 d\n").unwrap();
     fs::write(dir.path().join("access.log.2.gz"), gzip(b"1 a\n2 b\n")).unwrap();
-    fs::write(dir.path().join("expected.json"), "{}").unwrap();
+    fs::write(dir.path().join("expected.yaml"), "{}").unwrap();
     fs::write(dir.path().join("README.md"), "").unwrap();
     fs::write(dir.path().join("registry.csv"), "").unwrap();
     fs::write(dir.path().join(".access.log.swp"), "").unwrap();
