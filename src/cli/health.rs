@@ -1,19 +1,19 @@
 //! What keeps the monitor from seeing, as `status` shows it: a line for each log, and for what logs share.
 
 use std::collections::BTreeMap;
-use std::io;
 use std::path::{Path, PathBuf};
 
 use anstyle::AnsiColor;
 use serde_json::{Value as Json, json};
 
 use crate::atlas::Layer;
+use crate::cli::lives::Life;
 use crate::cli::print::{self, Printer};
 use crate::engine::detect::{Eye, Health};
 use crate::engine::health::{Log, Roll, principal};
 use crate::engine::time::{DAY, SECOND, Timestamp};
 use crate::source::rotation::unrotated;
-use crate::store::{OutboxStats, StreamStatus, backup_of};
+use crate::store::{OutboxStats, backup_of};
 
 /// One is made a day; a running daemon makes it at most a few hours late.
 const BACKUP_AGE: i64 = 2 * DAY;
@@ -28,28 +28,24 @@ pub(super) struct Trouble {
 
 /// What is looked at, and when.
 pub(super) struct Look<'a> {
-    pub streams: &'a [StreamStatus],
+    pub lives: &'a [Life<'a>],
     pub roll: &'a Roll,
     pub outbox: &'a OutboxStats,
     pub layers: &'a [Layer],
     pub params: &'a Health,
     pub now: Timestamp,
-    /// For how many seconds a stream has had bytes that were not read.
-    pub lag: fn(&StreamStatus, Timestamp) -> i64,
-    /// Why a stream with such bytes cannot be opened by whoever asks: the daemon's user, or one who may do more.
-    pub fault: fn(&StreamStatus) -> Option<io::Error>,
 }
 
 impl Look<'_> {
     /// Returns all that is wrong, log by log, then what logs share.
     pub(super) fn troubles(&self) -> Vec<Trouble> {
-        let mut logs = BTreeMap::<PathBuf, Vec<&StreamStatus>>::new();
-        for stream in self.streams {
-            logs.entry(unrotated(&stream.position.path)).or_default().push(stream);
+        let mut logs = BTreeMap::<PathBuf, Vec<&Life<'_>>>::new();
+        for life in self.lives {
+            logs.entry(unrotated(&life.stream.position.path)).or_default().push(life);
         }
         let mut found = Vec::new();
-        for (path, streams) in &logs {
-            self.look_at_log(path, streams, &mut found);
+        for (path, lives) in &logs {
+            self.look_at_log(path, lives, &mut found);
         }
         found.extend(self.layers.iter().filter_map(|layer| self.old(layer)));
         let limit = self.params.limit(Eye::Mail);
@@ -62,10 +58,10 @@ impl Look<'_> {
         found
     }
 
-    fn look_at_log(&self, path: &Path, streams: &[&StreamStatus], found: &mut Vec<Trouble>) {
+    fn look_at_log(&self, path: &Path, lives: &[&Life<'_>], found: &mut Vec<Trouble>) {
         let about = path.to_string_lossy().into_owned();
         let mut add = |kind, text| found.push(Trouble { kind, about: about.clone(), text });
-        let gap = streams.iter().map(|stream| stream.tally.missing.gap).sum::<u64>();
+        let gap = lives.iter().map(|life| life.stream.tally.missing.gap).sum::<u64>();
         if gap > 0 {
             add("gap", format!("{} B were gone before they were read", print::number(gap)));
         }
@@ -78,9 +74,10 @@ impl Look<'_> {
                 format!("no line since {last}, for {hours} h in which other logs had some"),
             );
         }
-        let lag = streams.iter().map(|stream| (self.lag)(stream, self.now)).max();
+        let lag = lives.iter().map(|life| life.lag(self.now)).max();
         let limit = self.params.limit(Eye::Lag) / SECOND;
-        if let Some(fault) = streams.iter().find_map(|stream| (self.fault)(stream)) {
+        // By whoever asks: the daemon's user, or one who may do more.
+        if let Some(fault) = lives.iter().find_map(|life| life.fault()) {
             add("unreadable", format!("cannot be opened: {fault}"));
         } else if let Some(lag) = lag.filter(|lag| *lag > limit) {
             let why =
@@ -89,7 +86,7 @@ impl Look<'_> {
         } else if self.roll.is_late(&name) {
             add("lag", format!("bytes are read more than {limit} s after they were written"));
         }
-        let latest = streams.iter().max_by_key(|stream| stream.updated);
+        let latest = lives.iter().map(|life| life.stream).max_by_key(|stream| stream.updated);
         let Some((stream, log)) = latest.and_then(|one| Some((one, Log::decode(&one.health)?)))
         else {
             return;
@@ -210,16 +207,7 @@ mod tests {
         };
         let (params, roll) = (Health::default(), Roll::default());
         let look_by = |outbox: OutboxStats, params: &Health| {
-            told(&Look {
-                streams: &[],
-                roll: &roll,
-                outbox: &outbox,
-                layers: &layers,
-                params,
-                now,
-                lag: |_, _| 0,
-                fault: |_| None,
-            })
+            told(&Look { lives: &[], roll: &roll, outbox: &outbox, layers: &layers, params, now })
         };
         let look = |outbox| look_by(outbox, &params);
         let old = "geoip: a.mmdb: the GeoIP data was built 31 d ago";

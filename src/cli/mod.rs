@@ -12,6 +12,7 @@ mod generate;
 mod health;
 mod history;
 mod lines;
+mod lives;
 mod parse;
 pub mod print;
 mod registering;

@@ -1,8 +1,5 @@
 //! `status`: how the daemon is doing: what was read, what waits, what is lost.
 
-use std::fs::{File, Metadata};
-use std::io;
-use std::os::unix::fs::{FileExt, MetadataExt};
 use std::process::ExitCode;
 
 use anstyle::AnsiColor;
@@ -13,6 +10,7 @@ use crate::cli::accounting::{Account, unaccounted};
 use crate::cli::advice::Place;
 use crate::cli::args::Global;
 use crate::cli::health::Look;
+use crate::cli::lives::{self, Life};
 use crate::cli::print::{self, Printer};
 use crate::cli::{Context, advice, health as troubles, state, table};
 use crate::clock::now;
@@ -22,7 +20,6 @@ use crate::daemon::worker::ROLL;
 use crate::engine::detect::{Health, rejected_percent};
 use crate::engine::health::{Log, Roll};
 use crate::engine::house::{House, Threshold};
-use crate::engine::line::{MAX_LINE, Position};
 use crate::engine::pulse::WINDOW_MINUTES;
 use crate::engine::time::{SECOND, Timestamp};
 use crate::source::journal;
@@ -59,15 +56,14 @@ pub(super) fn run(context: &mut Context) -> anyhow::Result<ExitCode> {
     let layers = context.site.atlas().status();
     // A faulty table of thresholds is for `check` to tell.
     let health = context.site.params().map(|params| params.health).unwrap_or_default();
+    let lives = lives::look(&state.streams);
     let look = Look {
-        streams: &state.streams,
+        lives: &lives,
         roll: &state.roll,
         outbox: &state.stats.outbox,
         layers: &layers,
         params: &health,
         now,
-        lag: |stream, now| lag(stream, size(stream), now),
-        fault,
     };
     let database = context.site.database();
     let lost = Damage::last(&database, now);
@@ -77,7 +73,7 @@ pub(super) fn run(context: &mut Context) -> anyhow::Result<ExitCode> {
     let holder = Lock::holder(&context.site.state);
     let printer = &mut context.printer;
     if printer.is_json() {
-        let mut status = status_json(&state, &layers, now);
+        let mut status = status_json(&state, &lives, &layers, now);
         if let Some(fields) = status.as_object_mut() {
             fields.insert("health".to_owned(), troubles::to_json(&found));
             fields.insert("daemon".to_owned(), holder_json(holder));
@@ -89,7 +85,7 @@ pub(super) fn run(context: &mut Context) -> anyhow::Result<ExitCode> {
         printer
             .line(format_args!("no database yet: {}", print::safe(database.to_string_lossy())))?;
     }
-    print_streams(printer, &state.streams, &At { global: &context.global, health, now })?;
+    print_streams(printer, &lives, &At { global: &context.global, health, now })?;
     troubles::print(printer, &found)?;
     print_holder(printer, holder)?;
     print_counts(printer, &state, now)?;
@@ -149,65 +145,16 @@ fn print_threshold(
     Ok(print_wrapped(printer, "mailed at once", &text)?)
 }
 
-/// Returns how long a stream has had bytes that were not read: since its last commit, if its file
-/// is longer than what was read by more than a line without an end.
-fn lag(stream: &StreamStatus, size: u64, now: Timestamp) -> i64 {
-    let is_behind = stream.position.offset < size && has_line(stream);
-    if is_behind { (now.since(stream.updated) / SECOND).max(0) } else { 0 }
-}
-
-/// Tells whether a whole line, or too long a one, stands behind what was read; so is what cannot be looked at.
-fn has_line(stream: &StreamStatus) -> bool {
-    let is_there = there(&stream.position).is_some_and(|file| file.is_file());
-    let Some(file) = is_there.then(|| File::open(&stream.position.path).ok()).flatten() else {
-        return true;
-    };
-    let mut ahead = vec![0; MAX_LINE + 1];
-    match file.read_at(&mut ahead, stream.position.offset) {
-        Ok(n_read) => n_read > MAX_LINE || ahead.iter().take(n_read).any(|byte| *byte == b'\n'),
-        Err(_) => true,
-    }
-}
-
-/// Returns why a stream that was not read to its end cannot be opened.
-fn fault(stream: &StreamStatus) -> Option<io::Error> {
-    let position = &stream.position;
-    match there(position) {
-        // Opening a pipe would wait for its writer.
-        Some(file) if file.is_file() && position.offset < size(stream) => {
-            File::open(&position.path).err()
-        }
-        Some(_) => None,
-        // In a folder that is closed nothing can be looked at.
-        None => {
-            let error = std::fs::metadata(&position.path).err();
-            error.filter(|error| error.kind() == io::ErrorKind::PermissionDenied)
-        }
-    }
-}
-
-/// Returns a stream's size: of the file that is there now, if it is the same file, else as it was.
-fn size(stream: &StreamStatus) -> u64 {
-    let position = &stream.position;
-    // A packed file's offset counts unpacked bytes: its own size says nothing.
-    there(position).map_or(position.size, |file| file.len()).max(position.size)
-}
-
-/// Returns what stands under a stream's path, if it is the same file.
-fn there(position: &Position) -> Option<Metadata> {
-    let now = std::fs::metadata(&position.path).ok();
-    now.filter(|file| file.ino() == position.inode && file.dev() == position.device)
-}
-
 /// Returns the lines of the log's latest ten minutes, and the rejected ones among them.
 fn window(stream: &StreamStatus) -> Option<(u64, u64)> {
     Some(Log::decode(&stream.health)?.window.sums())
 }
 
 /// Returns the command that shows the first rejected line of the log's latest ten minutes.
-fn look_at(stream: &StreamStatus, streams: &[StreamStatus], global: &Global) -> Option<String> {
+fn look_at(stream: &StreamStatus, lives: &[Life<'_>], global: &Global) -> Option<String> {
     let origin = Log::decode(&stream.health)?.window.first()?.origin();
-    let position = &streams.iter().find(|one| one.stream == origin.stream)?.position;
+    let mut streams = lives.iter().map(|life| life.stream);
+    let position = &streams.find(|one| one.stream == origin.stream)?.position;
     // A message of the journal cannot be found again by its offset.
     (!journal::is_journal(position))
         .then(|| advice::explain(global, &position.path, &Place::Offset(origin.offset)))
@@ -218,18 +165,15 @@ fn is_past(stream: &StreamStatus, now: Timestamp) -> bool {
     now.since(stream.updated) > WINDOW_MINUTES * 60 * SECOND
 }
 
-fn print_streams(
-    printer: &mut Printer,
-    streams: &[StreamStatus],
-    at: &At<'_>,
-) -> anyhow::Result<()> {
-    if streams.is_empty() {
+fn print_streams(printer: &mut Printer, lives: &[Life<'_>], at: &At<'_>) -> anyhow::Result<()> {
+    if lives.is_empty() {
         return Ok(());
     }
     let mut table =
         table::table(&["file", "size", "read", "lines", "rejected", "in 10 min", "missing", "lag"]);
-    for stream in streams {
-        let (size, tally) = (size(stream), &stream.tally);
+    for life in lives {
+        let (stream, size) = (life.stream, life.size());
+        let tally = &stream.tally;
         let missing = tally.missing.discarded + tally.missing.gap + tally.missing.nuls;
         table.add_row([
             print::safe(stream.position.path.to_string_lossy()),
@@ -239,12 +183,12 @@ fn print_streams(
             percent(tally.rejected, tally.lines),
             window(stream).map_or_else(String::new, |(lines, rejected)| percent(rejected, lines)),
             print::size(missing),
-            format!("{} s", lag(stream, size, at.now)),
+            format!("{} s", life.lag(at.now)),
         ]);
     }
     printer.line(table::coloured(&table, |_| None))?;
-    for stream in streams {
-        print_bad(printer, stream, streams, at)?;
+    for life in lives {
+        print_bad(printer, life.stream, lives, at)?;
     }
     printer.line("")?;
     Ok(())
@@ -254,7 +198,7 @@ fn print_streams(
 fn print_bad(
     printer: &mut Printer,
     stream: &StreamStatus,
-    streams: &[StreamStatus],
+    lives: &[Life<'_>],
     at: &At<'_>,
 ) -> anyhow::Result<()> {
     let window = window(stream).filter(|_| !is_past(stream, at.now));
@@ -264,7 +208,7 @@ fn print_bad(
         return Ok(());
     };
     let path = print::safe(stream.position.path.to_string_lossy());
-    let look = look_at(stream, streams, at.global);
+    let look = look_at(stream, lives, at.global);
     let look = print::safe(look.unwrap_or_else(|| advice::command(at.global, "check")));
     let red = AnsiColor::Red.on_default();
     let share = percent(rejected, lines);
@@ -353,7 +297,7 @@ fn print_layers(printer: &mut Printer, layers: &[Layer], now: Timestamp) -> std:
     Ok(())
 }
 
-fn status_json(state: &State, layers: &[Layer], now: Timestamp) -> Json {
+fn status_json(state: &State, lives: &[Life<'_>], layers: &[Layer], now: Timestamp) -> Json {
     let stats = &state.stats;
     let OutboxStats { waiting, oldest, dead, refused, last_sent } = stats.outbox;
     let outbox = print::object([
@@ -366,7 +310,7 @@ fn status_json(state: &State, layers: &[Layer], now: Timestamp) -> Json {
         ("last_refusal", json!(state.last_refusal)),
     ]);
     json!({
-        "streams": state.streams.iter().map(|stream| stream_json(stream, now)).collect::<Vec<_>>(),
+        "streams": lives.iter().map(|life| stream_json(life, now)).collect::<Vec<_>>(),
         "accounting": Account::of(&state.streams).to_json(),
         "usages": stats.usages,
         "refused_unknown": stats.refused_unknown,
@@ -404,12 +348,13 @@ fn holder_json(holder: Option<Holder>) -> Json {
     }
 }
 
-fn stream_json(stream: &StreamStatus, now: Timestamp) -> Json {
-    let (size, tally) = (size(stream), &stream.tally);
+fn stream_json(life: &Life<'_>, now: Timestamp) -> Json {
+    let stream = life.stream;
+    let tally = &stream.tally;
     json!({
         "path": stream.position.path.to_string_lossy(),
         "offset": stream.position.offset,
-        "size": size,
+        "size": life.size(),
         "lines": tally.lines,
         "parsed": tally.parsed,
         "rejected": tally.rejected,
@@ -427,7 +372,7 @@ fn stream_json(stream: &StreamStatus, now: Timestamp) -> Json {
         "gap_bytes": tally.missing.gap,
         "nul_bytes": tally.missing.nuls,
         "bad_time": Log::decode(&stream.health).map_or(0, |log| log.bad_times),
-        "lag_seconds": lag(stream, size, now),
+        "lag_seconds": life.lag(now),
         "updated": stream.updated.to_string(),
         "accounted": unaccounted(stream) == 0,
     })

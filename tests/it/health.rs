@@ -1,13 +1,13 @@
 //! A log that cannot be read is told, once, and a log that can be is not.
 
 use std::collections::BTreeSet;
-use std::fs::File;
+use std::fs::{self, File};
 use std::process::Stdio;
 
 use mail_parser::MessageParser;
 use serde_json::Value;
 
-use crate::program::{Home, PATIENCE, Random, wait_until};
+use crate::program::{CONFIG, Home, PATIENCE, Random, wait_until};
 use crate::smtp::{Encryption, Options, SmtpServer};
 
 /// Stands in every line that cannot be read: none of them may be repeated.
@@ -279,6 +279,31 @@ fn bytes_that_are_gone_are_one_alert_whenever_the_daemon_is_killed() {
     let parsed = messages.iter().map(|one| MessageParser::default().parse(&one.bytes).unwrap());
     let ids: BTreeSet<String> = parsed.map(|mail| mail.message_id().unwrap().to_owned()).collect();
     assert_eq!(ids.len(), 1, "one incident within the hour");
+}
+
+#[test]
+fn what_stood_in_a_file_before_it_was_truncated_is_not_behind_what_stands_there_now() {
+    let home = Home::new(CONFIG);
+    let daemon = home.run(&[]);
+    home.append("logs/a.log", lines(1, 10, 100));
+    wait_until("the first life is read", || home.committed_lines() == 9);
+    fs::copy(home.path("logs/a.log"), home.path("logs/a.log.1")).unwrap();
+    File::options().write(true).open(home.path("logs/a.log")).unwrap().set_len(0).unwrap();
+    home.append("logs/a.log", lines(10, 40, 100));
+    wait_until("the second life is read", || home.committed_lines() == 39);
+    let is_behind = |stream: &&Value| stream["offset"] != stream["size"];
+    let behind = || {
+        let status = home.json(&["status", "--json"]).remove(0);
+        let streams = status["streams"].as_array().unwrap().clone();
+        assert!(streams.len() >= 2, "{status}");
+        streams.iter().filter(is_behind).count()
+    };
+    assert_eq!(behind(), 0);
+    assert!(daemon.terminate().success());
+    assert_eq!(behind(), 0);
+    // What is written to the present life while nobody reads is behind.
+    home.append("logs/a.log", lines(40, 41, 100));
+    assert_eq!(behind(), 1);
 }
 
 /// A line at the begin of each half hour since a day in March.
