@@ -83,9 +83,10 @@ fn learn(context: &mut Context, options: &Options) -> anyhow::Result<ExitCode> {
         true => Replay::resume(inputs, known, time_of),
         false => Replay::open(inputs, time_of),
     };
+    let unread: Vec<PathBuf> = batches.unread().map(Path::to_owned).collect();
     let mut incidents = Incidents::default();
     let mut told = Ok(());
-    let replayed = replay(&reader, &mut worker, batches, now, |alert, files| {
+    let replayed = replay(&reader, &mut worker, batches, &unread, now, |alert, files| {
         if !printer.is_json() {
             return incidents.add(alert);
         }

@@ -1,6 +1,7 @@
 //! Old logs through the same loop as live ones: reading, judging and committing each on a thread.
 
 use std::collections::{BTreeMap, BTreeSet};
+use std::path::{Path, PathBuf};
 use std::sync::mpsc::{Receiver, SyncSender, sync_channel};
 use std::thread;
 
@@ -53,7 +54,8 @@ struct Read {
     reading: Reading,
 }
 
-/// Reads all batches, judges them and commits; hands each new alert to `tell` once it is committed.
+/// Reads all batches, judges them and commits; hands each new alert to `tell` once it is committed. `unread` are the files
+/// that hold something which is in these batches.
 ///
 /// # Errors
 /// The store's. A file that cannot be read to its end is no error: it is in the summary.
@@ -61,12 +63,14 @@ pub fn replay(
     reader: &Reader,
     worker: &mut Worker,
     batches: impl Iterator<Item = Result<Batch, SourceError>> + Send,
+    unread: &[PathBuf],
     now: impl Fn() -> Timestamp,
     tell: impl FnMut(Alert, &Files<'_>),
 ) -> anyhow::Result<Summary> {
     let (sender, receiver) = sync_channel(WAITING);
     // Reading is ahead of judging, so it keeps account itself.
     let mut reaches = worker.reaches();
+    let under_way = unread.iter().map(|path| log_of(path)).collect();
     let twin = worker.store.twin().context("opening the database once more")?;
     thread::scope(|scope| {
         scope.spawn(move || {
@@ -92,7 +96,7 @@ pub fn replay(
             sender.send(reads).ok();
         });
         let books = twin.map_or(Books::Here, |store| Books::beside(scope, store));
-        judge_all(worker, receiver, books, now, tell)
+        judge_all(worker, receiver, books, under_way, now, tell)
     })
 }
 
@@ -177,12 +181,13 @@ fn judge_all(
     worker: &mut Worker,
     readings: Receiver<Vec<Result<Read, SourceError>>>,
     mut books: Books,
+    under_way: BTreeSet<SmolStr>,
     now: impl Fn() -> Timestamp,
     tell: impl FnMut(Alert, &Files<'_>),
 ) -> anyhow::Result<Summary> {
     let (summary, paths) = (Summary::default(), BTreeMap::new());
     let mut account = Account { summary, paths, tell };
-    let judged = judge(worker, readings, &mut books, now, &mut account);
+    let judged = judge(worker, readings, &mut books, under_way, now, &mut account);
     // What was committed meanwhile is told though something failed: nobody reads those lines again.
     match books.wait(worker) {
         Ok(alerts) => account.note(alerts),
@@ -195,13 +200,13 @@ fn judge<T: FnMut(Alert, &Files<'_>)>(
     worker: &mut Worker,
     readings: Receiver<Vec<Result<Read, SourceError>>>,
     books: &mut Books,
+    mut under_way: BTreeSet<SmolStr>,
     now: impl Fn() -> Timestamp,
     account: &mut Account<T>,
 ) -> anyhow::Result<()> {
     let mut uncommitted = 0;
     // The log's time is the clock; only if no line of any log has said one yet, the real one is.
     let mut newest: Option<Timestamp> = None;
-    let mut over: BTreeSet<SmolStr> = BTreeSet::new();
     for read in readings.into_iter().flatten() {
         let Read { stream, position, reading } = match read {
             Ok(read) => read,
@@ -216,11 +221,12 @@ fn judge<T: FnMut(Alert, &Files<'_>)>(
         account.paths.entry(stream).or_insert_with(|| position.path.display().to_string());
         newest = newest.max(reading.pulse.newest());
         let time = newest.unwrap_or_else(&now);
-        note_end(&mut over, &position);
+        note_end(&mut under_way, &position);
         certain(|| worker.take(stream, position.clone(), &reading, time))
             .context("recalling principals")?;
-        // All that is older was read: files come in the order of their lines. A log at its end need not have more.
-        worker.look(|log| !over.contains(log));
+        // All that is older was read: files come in the order of their lines. A log at its end need not have more, nor one that
+        // an earlier run read.
+        worker.look(|log| under_way.contains(log));
         if worker.is_full() || uncommitted >= BYTES {
             books.commit(worker, now(), account)?;
             uncommitted = 0;
@@ -233,13 +239,17 @@ fn judge<T: FnMut(Alert, &Files<'_>)>(
 }
 
 /// Notes whether a log is read to the end of its file.
-fn note_end(over: &mut BTreeSet<SmolStr>, position: &Position) {
-    let log = principal(&unrotated(&position.path));
+fn note_end(under_way: &mut BTreeSet<SmolStr>, position: &Position) {
+    let log = log_of(&position.path);
     if position.offset >= position.size {
-        over.insert(log);
+        under_way.remove(&log);
     } else {
-        over.remove(&log);
+        under_way.insert(log);
     }
+}
+
+fn log_of(path: &Path) -> SmolStr {
+    principal(&unrotated(path))
 }
 
 fn note_rejects(summary: &mut Summary, position: &Position, reading: &Reading) {

@@ -5,6 +5,7 @@ use std::io::Write;
 use std::process::{Command, Stdio};
 
 use rusqlite::Connection;
+use serde_json::Value;
 
 use crate::program::{Home, wait_until};
 
@@ -195,4 +196,33 @@ fn a_replay_that_fails_half_way_prints_the_alerts_that_it_committed() {
         let n_told = if is_json { n_lines } else { n_lines / 2 };
         assert_eq!(n_told, n_committed, "{is_json}");
     }
+}
+
+/// A request in each half hour of some days in March.
+fn half_hours(range: std::ops::Range<u32>) -> String {
+    let line = |n: u32| {
+        let (day, hour, minute) = (1 + n / 48, n / 2 % 24, n % 2 * 30);
+        format!(
+            "192.0.2.7 - - [{day:02}/Mar/2026:{hour:02}:{minute:02}:00 +0000] \"GET /v1 HTTP/1.1\" 200 {n}\n"
+        )
+    };
+    range.map(line).collect()
+}
+
+#[test]
+fn a_replay_that_reads_nothing_tells_nothing_of_logs_that_ended() {
+    let home = Home::new("");
+    home.append("logs/a.log", half_hours(0..480));
+    home.append("logs/ended.log", half_hours(0..400));
+    home.append("logs/packed.log", half_hours(0..470));
+    // At its end a packed log says that it is, each time.
+    let packed = Command::new("gzip").arg(home.path("logs/packed.log")).status();
+    assert!(packed.expect("gzip").success());
+    let replay = || home.json(&["replay", "--save", "--json", "logs"]);
+    assert_eq!([replay(), replay(), replay()], [const { Vec::<Value>::new() }; 3]);
+    // The silence of a log that goes on is told.
+    let home = Home::new("");
+    home.append("logs/a.log", half_hours(0..480));
+    home.append("logs/ended.log", half_hours(0..400) + &half_hours(460..461));
+    assert_eq!(home.json(&["replay", "--save", "--json", "logs"]).len(), 1);
 }

@@ -9,7 +9,7 @@
 //! time are not merged exactly: the later ones begin when a place is free.
 
 use std::cmp::Reverse;
-use std::collections::{BTreeMap, BinaryHeap, VecDeque};
+use std::collections::{BTreeMap, BTreeSet, BinaryHeap, VecDeque};
 use std::path::{Path, PathBuf};
 
 use crate::engine::line::{Batch, Directives, MAX_LINE, Position, Seams, StreamId};
@@ -68,6 +68,8 @@ pub struct Replay<F> {
     /// Of which file that is read which stands before a stream's beginning, where several hold it: of its own, if that is
     /// among them, since both write the stream's position.
     starts: BTreeMap<StreamId, PathBuf>,
+    /// Files that are read to their end already.
+    over: BTreeSet<PathBuf>,
 }
 
 impl<F: Fn(usize, &[u8], &Directives, Reach) -> Option<Timestamp>> Replay<F> {
@@ -89,6 +91,7 @@ impl<F: Fn(usize, &[u8], &Directives, Reach) -> Option<Timestamp>> Replay<F> {
         let mut replay = Self {
             known,
             starts: BTreeMap::new(),
+            over: BTreeSet::new(),
             time_of,
             waiting: VecDeque::new(),
             open: BTreeMap::new(),
@@ -110,6 +113,12 @@ impl<F: Fn(usize, &[u8], &Directives, Reach) -> Option<Timestamp>> Replay<F> {
         replay
     }
 
+    /// Returns the files that wait to be read, but for those of which nothing is left. One that is alone was not looked into.
+    pub fn unread(&self) -> impl Iterator<Item = &Path> {
+        let waiting = self.waiting.iter().map(|(_, waiting)| waiting.input.path.as_path());
+        waiting.filter(|path| !self.over.contains(*path))
+    }
+
     fn look_into(&mut self, input: Input) -> Option<Waiting> {
         let mut file = match self.known.open(input.source, &input.path) {
             Ok(file) => file,
@@ -124,6 +133,12 @@ impl<F: Fn(usize, &[u8], &Directives, Reach) -> Option<Timestamp>> Replay<F> {
             self.starts.insert(stream, input.path.clone());
         }
         let first = match file.look() {
+            Next::End => {
+                if file.catches_up().is_none() {
+                    self.over.insert(input.path.clone());
+                }
+                None
+            }
             Next::Lines(n) => {
                 let mut above = file.directives().clone();
                 let mut lines = lines(file.unread().get(..n).unwrap_or_default());
@@ -132,7 +147,7 @@ impl<F: Fn(usize, &[u8], &Directives, Reach) -> Option<Timestamp>> Replay<F> {
                     self.time(input.source, line, &above, None)
                 })
             }
-            _ => {
+            Next::Long | Next::Nuls => {
                 let line = file.unread().get(..MAX_LINE).unwrap_or_default();
                 self.time(input.source, line, file.directives(), None)
             }
