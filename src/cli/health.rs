@@ -1,18 +1,16 @@
 //! What keeps the monitor from seeing, as `status` shows it: a line for each log, and for what logs share.
 
-use std::collections::BTreeMap;
-use std::path::{Path, PathBuf};
+use std::path::Path;
 
 use anstyle::AnsiColor;
 use serde_json::{Value as Json, json};
 
 use crate::atlas::Layer;
-use crate::cli::lives::Life;
+use crate::cli::lives::{Life, by_log};
 use crate::cli::print::{self, Printer};
 use crate::engine::detect::{Eye, Health};
 use crate::engine::health::{Log, Roll, principal};
 use crate::engine::time::{DAY, SECOND, Timestamp};
-use crate::source::rotation::unrotated;
 use crate::store::{OutboxStats, backup_of};
 
 /// One is made a day; a running daemon makes it at most a few hours late.
@@ -39,12 +37,8 @@ pub(super) struct Look<'a> {
 impl Look<'_> {
     /// Returns all that is wrong, log by log, then what logs share.
     pub(super) fn troubles(&self) -> Vec<Trouble> {
-        let mut logs = BTreeMap::<PathBuf, Vec<&Life<'_>>>::new();
-        for life in self.lives {
-            logs.entry(unrotated(&life.stream.position.path)).or_default().push(life);
-        }
         let mut found = Vec::new();
-        for (path, lives) in &logs {
+        for (path, lives) in &by_log(self.lives) {
             self.look_at_log(path, lives, &mut found);
         }
         found.extend(self.layers.iter().filter_map(|layer| self.old(layer)));
@@ -165,6 +159,8 @@ pub(super) fn to_json(troubles: &[Trouble]) -> Json {
 
 #[cfg(test)]
 mod tests {
+    use std::path::PathBuf;
+
     use super::*;
     use crate::atlas::Role;
     use crate::engine::time::HOUR;

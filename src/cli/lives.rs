@@ -4,9 +4,11 @@ use std::collections::BTreeMap;
 use std::fs::{self, File, Metadata};
 use std::io;
 use std::os::unix::fs::{FileExt, MetadataExt};
+use std::path::PathBuf;
 
 use crate::engine::line::{MAX_LINE, Position};
 use crate::engine::time::{SECOND, Timestamp};
+use crate::source::rotation::unrotated;
 use crate::store::StreamStatus;
 
 /// What became of a stream's file.
@@ -15,8 +17,12 @@ enum Standing {
     There(Metadata),
     /// It is in a later life: nothing more can be read of this one.
     Over,
-    /// Under its path stands another file, nothing, or what cannot be looked at.
-    Elsewhere,
+    /// Another file stands under its path.
+    Replaced,
+    /// Nothing stands there.
+    Gone,
+    /// It cannot be looked at, or is none: the journal, standard input.
+    Unknown(io::Error),
 }
 
 /// A stream, which is one life of a file, and what became of that.
@@ -40,6 +46,8 @@ pub(super) fn look(streams: &[StreamStatus]) -> Vec<Life<'_>> {
 
 /// Device and inode.
 type FileId = (u64, u64);
+/// What has no device and inode.
+const NO_FILE: FileId = (0, 0);
 /// Birth and generation: the later, the higher.
 type Age = (i64, u32);
 
@@ -53,12 +61,43 @@ fn standing(stream: &StreamStatus, latest: &BTreeMap<FileId, Age>) -> Standing {
     if latest.get(&file).is_some_and(|latest| life < *latest) {
         return Standing::Over;
     }
-    let found = fs::metadata(&stream.position.path).ok();
-    let found = found.filter(|found| (found.dev(), found.ino()) == file);
-    found.map_or(Standing::Elsewhere, Standing::There)
+    match fs::metadata(&stream.position.path) {
+        Ok(found) if (found.dev(), found.ino()) == file => Standing::There(found),
+        Ok(_) => Standing::Replaced,
+        Err(cause) if cause.kind() == io::ErrorKind::NotFound && file != NO_FILE => Standing::Gone,
+        Err(cause) => Standing::Unknown(cause),
+    }
+}
+
+/// Puts together the lives of each log, those of its rotated files too.
+pub(super) fn by_log<'a>(lives: &'a [Life<'a>]) -> BTreeMap<PathBuf, Vec<&'a Life<'a>>> {
+    let mut logs = BTreeMap::<_, Vec<_>>::new();
+    for life in lives {
+        logs.entry(unrotated(&life.stream.position.path)).or_default().push(life);
+    }
+    logs
 }
 
 impl Life<'_> {
+    /// Tells whether its file is there, in this life; nothing if that cannot be known.
+    pub(super) const fn is_there(&self) -> Option<bool> {
+        match self.standing {
+            Standing::There(_) => Some(true),
+            Standing::Over | Standing::Replaced | Standing::Gone => Some(false),
+            Standing::Unknown(_) => None,
+        }
+    }
+
+    /// Tells whether nothing stands under its path any more.
+    pub(super) const fn is_gone(&self) -> bool {
+        matches!(self.standing, Standing::Gone)
+    }
+
+    /// Tells whether bytes of it were not read.
+    pub(super) fn has_rest(&self) -> bool {
+        self.stream.position.offset < self.size()
+    }
+
     /// Returns its size: of the file if it is there, else as it was; of a life that is over, up to where it was read: what was
     /// beyond is lost, and counted so, or is read of its copy.
     pub(super) fn size(&self) -> u64 {
@@ -67,14 +106,14 @@ impl Life<'_> {
             // A packed file's offset counts unpacked bytes: its own size says nothing.
             Standing::There(file) => file.len().max(position.size),
             Standing::Over => position.offset,
-            Standing::Elsewhere => position.size,
+            Standing::Replaced | Standing::Gone | Standing::Unknown(_) => position.size,
         }
     }
 
     /// Returns for how many seconds it has had bytes that were not read: since its last commit, if its file is longer than
     /// what was read by more than a line without an end.
     pub(super) fn lag(&self, now: Timestamp) -> i64 {
-        let is_behind = self.stream.position.offset < self.size() && self.has_line();
+        let is_behind = self.has_rest() && self.has_line();
         if is_behind { (now.since(self.stream.updated) / SECOND).max(0) } else { 0 }
     }
 
@@ -95,15 +134,14 @@ impl Life<'_> {
     pub(super) fn fault(&self) -> Option<io::Error> {
         let position = &self.stream.position;
         match &self.standing {
-            Standing::There(_) if position.offset < self.size() => {
+            Standing::There(_) if self.has_rest() => {
                 self.regular().and_then(|_| File::open(&position.path).err())
             }
-            Standing::There(_) | Standing::Over => None,
             // In a folder that is closed nothing can be looked at.
-            Standing::Elsewhere => {
-                let error = fs::metadata(&position.path).err();
-                error.filter(|error| error.kind() == io::ErrorKind::PermissionDenied)
+            Standing::Unknown(cause) if cause.kind() == io::ErrorKind::PermissionDenied => {
+                Some(cause.kind().into())
             }
+            _ => None,
         }
     }
 
@@ -111,7 +149,7 @@ impl Life<'_> {
     fn regular(&self) -> Option<&Metadata> {
         match &self.standing {
             Standing::There(file) => Some(file).filter(|file| file.is_file()),
-            Standing::Over | Standing::Elsewhere => None,
+            _ => None,
         }
     }
 }

@@ -1,5 +1,6 @@
 //! `status`: how the daemon is doing: what was read, what waits, what is lost.
 
+use std::path::Path;
 use std::process::ExitCode;
 
 use anstyle::AnsiColor;
@@ -10,7 +11,7 @@ use crate::cli::accounting::{Account, unaccounted};
 use crate::cli::advice::Place;
 use crate::cli::args::Global;
 use crate::cli::health::Look;
-use crate::cli::lives::{self, Life};
+use crate::cli::lives::{self, Life, by_log};
 use crate::cli::print::{self, Printer};
 use crate::cli::{Context, advice, health as troubles, state, table};
 use crate::clock::now;
@@ -20,6 +21,7 @@ use crate::daemon::worker::ROLL;
 use crate::engine::detect::{Health, rejected_percent};
 use crate::engine::health::{Log, Roll};
 use crate::engine::house::{House, Threshold};
+use crate::engine::line::Tally;
 use crate::engine::pulse::WINDOW_MINUTES;
 use crate::engine::time::{SECOND, Timestamp};
 use crate::source::journal;
@@ -85,7 +87,7 @@ pub(super) fn run(context: &mut Context) -> anyhow::Result<ExitCode> {
         printer
             .line(format_args!("no database yet: {}", print::safe(database.to_string_lossy())))?;
     }
-    print_streams(printer, &lives, &At { global: &context.global, health, now })?;
+    print_logs(printer, &lives, &At { global: &context.global, health, now })?;
     troubles::print(printer, &found)?;
     print_holder(printer, holder)?;
     print_counts(printer, &state, now)?;
@@ -165,33 +167,60 @@ fn is_past(stream: &StreamStatus, now: Timestamp) -> bool {
     now.since(stream.updated) > WINDOW_MINUTES * 60 * SECOND
 }
 
-fn print_streams(printer: &mut Printer, lives: &[Life<'_>], at: &At<'_>) -> anyhow::Result<()> {
+/// Prints a row for each log: of its files how much is read, of all of their lives what it came to.
+fn print_logs(printer: &mut Printer, lives: &[Life<'_>], at: &At<'_>) -> anyhow::Result<()> {
     if lives.is_empty() {
         return Ok(());
     }
     let mut table =
-        table::table(&["file", "size", "read", "lines", "rejected", "in 10 min", "missing", "lag"]);
-    for life in lives {
-        let (stream, size) = (life.stream, life.size());
-        let tally = &stream.tally;
-        let missing = tally.missing.discarded + tally.missing.gap + tally.missing.nuls;
-        table.add_row([
-            print::safe(stream.position.path.to_string_lossy()),
-            print::size(size),
-            percent(stream.position.offset, size),
-            print::number(tally.lines),
-            percent(tally.rejected, tally.lines),
-            window(stream).map_or_else(String::new, |(lines, rejected)| percent(rejected, lines)),
-            print::size(missing),
-            format!("{} s", life.lag(at.now)),
-        ]);
+        table::table(&["log", "size", "read", "lines", "rejected", "in 10 min", "missing", "lag"]);
+    let logs = by_log(lives);
+    for (path, lives) in &logs {
+        table.add_row(row(path, lives, at.now));
     }
     printer.line(table::coloured(&table, |_| None))?;
-    for life in lives {
-        print_bad(printer, life.stream, lives, at)?;
+    for latest in logs.values().filter_map(|lives| latest(lives)) {
+        print_bad(printer, latest.stream, lives, at)?;
     }
     printer.line("")?;
     Ok(())
+}
+
+fn row(path: &Path, lives: &[&Life<'_>], now: Timestamp) -> [String; 8] {
+    let (mut tally, mut size, mut offset) = (Tally::default(), 0, 0);
+    lives.iter().for_each(|life| tally.add(&life.stream.tally));
+    for life in present(path, lives) {
+        size += life.size();
+        offset += life.stream.position.offset;
+    }
+    let is_gone = !path.exists() && lives.iter().all(|life| life.is_gone());
+    let latest = latest(lives).and_then(|life| window(life.stream));
+    let lag = lives.iter().map(|life| life.lag(now)).max().unwrap_or_default();
+    [
+        print::safe(path.to_string_lossy()).to_string(),
+        if is_gone { "gone".to_owned() } else { print::size(size) },
+        percent(offset, size),
+        print::number(tally.lines),
+        percent(tally.rejected, tally.lines),
+        latest.map_or_else(String::new, |(lines, rejected)| percent(rejected, lines)),
+        print::size(tally.missing.discarded + tally.missing.gap + tally.missing.nuls),
+        format!("{lag} s"),
+    ]
+}
+
+/// Returns the files of a log that say how far it is read: the one under its name, and whatever is not wholly read. If there
+/// are none, the latest one.
+fn present<'a>(path: &Path, lives: &[&'a Life<'a>]) -> Vec<&'a Life<'a>> {
+    let is_log = |life: &&&Life<'_>| {
+        life.is_there() == Some(true) && life.stream.position.path == path || life.has_rest()
+    };
+    let found: Vec<_> = lives.iter().filter(is_log).copied().collect();
+    if found.is_empty() { latest(lives).into_iter().collect() } else { found }
+}
+
+/// Returns the life of a log that something was read of last.
+fn latest<'a>(lives: &[&'a Life<'a>]) -> Option<&'a Life<'a>> {
+    lives.iter().copied().max_by_key(|life| life.stream.updated)
 }
 
 /// Says so if a log cannot be read, and how to see why.
@@ -353,6 +382,7 @@ fn stream_json(life: &Life<'_>, now: Timestamp) -> Json {
     let tally = &stream.tally;
     json!({
         "path": stream.position.path.to_string_lossy(),
+        "present": life.is_there(),
         "offset": stream.position.offset,
         "size": life.size(),
         "lines": tally.lines,

@@ -306,6 +306,45 @@ fn what_stood_in_a_file_before_it_was_truncated_is_not_behind_what_stands_there_
     assert_eq!(behind(), 1);
 }
 
+#[test]
+fn a_log_is_one_row_of_the_status_however_often_it_was_rotated() {
+    let home = Home::new(CONFIG);
+    let daemon = home.run(&[]);
+    home.append("logs/other.log", lines(1, 6, 100));
+    for n in 1..4 {
+        home.append("logs/a.log", lines(10 * n, 10 * n + 9, 100));
+        wait_until("it is read", || home.committed_lines() == 9 * n as u64 + 5);
+        fs::rename(home.path("logs/a.log"), home.path(format!("logs/a.log.{n}"))).unwrap();
+    }
+    home.append("logs/a.log", lines(40, 42, 100));
+    wait_until("it is read", || home.committed_lines() == 34);
+    let rows = |name: &str| {
+        let text = home.print(&["status"]);
+        let rows = text.lines().filter(|line| line.contains(&format!("{name} ")));
+        rows.map(|row| row.split_whitespace().map(str::to_owned).collect()).collect::<Vec<Vec<_>>>()
+    };
+    let size = lines(40, 42, 100).len().to_string();
+    let row = rows("/a.log").remove(0);
+    assert_eq!(row[1..6], [&size, "B", "100.0", "%", "29"], "{row:?}");
+    assert_eq!([rows("/a.log").len(), rows("/other.log").len()], [1, 1]);
+    // Each file is an object still, and says which is there.
+    let present = || {
+        let status = home.json(&["status", "--json"]).remove(0);
+        let streams = status["streams"].as_array().unwrap();
+        let there = |one: &&Value| {
+            one["present"] == true && one["path"].as_str().unwrap().ends_with("/a.log")
+        };
+        (streams.len(), streams.iter().filter(there).count())
+    };
+    assert_eq!(present(), (5, 1));
+    assert!(daemon.terminate().success());
+    fs::remove_file(home.path("logs/other.log")).unwrap();
+    assert_eq!((&rows("/other.log")[0][1], &rows("/a.log")[0][1]), (&"gone".to_owned(), &size));
+    // What nobody has read yet counts.
+    home.append("logs/a.log", lines(42, 43, 100));
+    assert_eq!(rows("/a.log")[0][3], "66.6");
+}
+
 /// A line at the begin of each half hour since a day in March.
 fn half_hours(from: usize, to: usize) -> String {
     let line = |n: usize| {
