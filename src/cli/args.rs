@@ -109,7 +109,7 @@ pub enum Command {
     #[command(subcommand)]
     Rules(Rules),
     /// How the daemon is doing.
-    Status,
+    Status(Status),
     /// Send one mail through the configured server.
     TestMail,
     /// Print a completion script for a shell.
@@ -171,6 +171,15 @@ pub struct Lines {
     /// Only the message of journal:UNIT that has this cursor.
     #[arg(long, conflicts_with_all = ["line", "offset"])]
     pub cursor: Option<String>,
+}
+
+/// Options of `status`.
+#[derive(Debug, Args)]
+pub struct Status {
+    /// Exit with 1 unless the daemon runs and nothing keeps it from seeing: for health checks. What is over, bytes
+    /// that were lost and lines with a wrong time, does not count.
+    #[arg(long)]
+    pub check: bool,
 }
 
 /// `tokens ...`

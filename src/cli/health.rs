@@ -24,6 +24,13 @@ pub(super) struct Trouble {
     text: String,
 }
 
+impl Trouble {
+    /// Tells whether it lasts: what is over is shown for as long as the files are known.
+    pub(super) fn is_under_way(&self) -> bool {
+        !matches!(self.kind, "gap" | "bad_time")
+    }
+}
+
 /// What is looked at, and when.
 pub(super) struct Look<'a> {
     pub lives: &'a [Life<'a>],

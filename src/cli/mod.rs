@@ -103,7 +103,7 @@ fn dispatch(cli: Cli) -> anyhow::Result<ExitCode> {
         Command::History(options) => on_site(printer, &mut |at| history::run(at, &options)),
         Command::Alerts(options) => on_site(printer, &mut |at| alerts::run(at, &options)),
         Command::Rules(options) => on_site(printer, &mut |at| rules::run(at, &options)),
-        Command::Status => on_site(printer, &mut status::run),
+        Command::Status(options) => on_site(printer, &mut |context| status::run(context, &options)),
         Command::TestMail => on_site(printer, &mut test_mail::run),
     }
 }

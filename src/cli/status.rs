@@ -9,11 +9,11 @@ use serde_json::{Value as Json, json};
 use crate::atlas::Layer;
 use crate::cli::accounting::{Account, unaccounted};
 use crate::cli::advice::Place;
-use crate::cli::args::Global;
-use crate::cli::health::Look;
+use crate::cli::args::{Global, Status as Options};
+use crate::cli::health::{Look, Trouble};
 use crate::cli::lives::{self, Life, by_log};
 use crate::cli::print::{self, Printer};
-use crate::cli::{Context, advice, health as troubles, state, table};
+use crate::cli::{Context, advice, exit, health as troubles, state, table};
 use crate::clock::now;
 use crate::daemon::recovery;
 use crate::daemon::site::Site;
@@ -52,7 +52,7 @@ struct At<'a> {
     now: Timestamp,
 }
 
-pub(super) fn run(context: &mut Context) -> anyhow::Result<ExitCode> {
+pub(super) fn run(context: &mut Context, options: &Options) -> anyhow::Result<ExitCode> {
     let now = now();
     let state = state_of(context)?;
     let layers = context.site.atlas().status();
@@ -73,6 +73,9 @@ pub(super) fn run(context: &mut Context) -> anyhow::Result<ExitCode> {
     let backup = troubles::backup(&database, state.backed_up, state.backup_failed, now);
     let found: Vec<_> = lost.into_iter().chain(backup).chain(look.troubles()).collect();
     let holder = Lock::holder(&context.site.state);
+    let is_well =
+        matches!(holder, Some(Holder::Process(_))) && !found.iter().any(Trouble::is_under_way);
+    let code = ExitCode::from(if options.check && !is_well { exit::CONDITION } else { 0 });
     let printer = &mut context.printer;
     if printer.is_json() {
         let mut status = status_json(&state, &lives, &layers, now);
@@ -81,7 +84,7 @@ pub(super) fn run(context: &mut Context) -> anyhow::Result<ExitCode> {
             fields.insert("daemon".to_owned(), holder_json(holder));
         }
         printer.json(&status)?;
-        return Ok(ExitCode::SUCCESS);
+        return Ok(code);
     }
     if !state.is_there {
         printer
@@ -98,7 +101,7 @@ pub(super) fn run(context: &mut Context) -> anyhow::Result<ExitCode> {
         print_threshold(printer, threshold, context.site.policy().budget)?;
     }
     print_layers(printer, &layers, now)?;
-    Ok(ExitCode::SUCCESS)
+    Ok(code)
 }
 
 fn state_of(context: &Context) -> anyhow::Result<State> {

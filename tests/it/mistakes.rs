@@ -3,6 +3,8 @@
 use std::fs;
 use std::process::{Command, Output};
 
+use rusqlite::Connection;
+
 use crate::program::{CONFIG, Home, wait_until};
 
 /// An access log's line with a token that nobody registered.
@@ -179,6 +181,26 @@ fn status_says_whether_anybody_watches() {
     drop(running);
     assert_eq!(daemon(), serde_json::json!({"running": false}));
     assert!(said(&home, &["status"], 0).contains("daemon            does not run"));
+}
+
+#[test]
+fn a_status_that_is_asked_for_a_check_fails_where_nothing_is_watched() {
+    let home = Home::new(CONFIG);
+    let check = || home.output(&["status", "--check"]).status.code();
+    assert_eq!(check(), Some(1));
+    home.append("logs/access.log", LINE);
+    let running = home.run(&[]);
+    wait_until("the line is committed", || home.committed_lines() == 1);
+    assert_eq!(check(), Some(0));
+    // Bytes that are lost are over.
+    let database = Connection::open(home.path("state/tokenwatch.db")).unwrap();
+    database.execute("UPDATE stream SET gap = 7", []).unwrap();
+    assert!(said(&home, &["status", "--check"], 0).contains("7 B were gone"));
+    assert_eq!(home.json(&["status", "--check", "--json"])[0]["daemon"]["running"], true);
+    drop(running);
+    assert_eq!(check(), Some(1));
+    assert_eq!(home.output(&["--json", "status", "--check"]).status.code(), Some(1));
+    assert_eq!(home.output(&["status"]).status.code(), Some(0));
 }
 
 /// The line again, some minutes later and from elsewhere. A log that is ahead of the clock, so that what comes
