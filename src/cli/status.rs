@@ -93,7 +93,7 @@ pub(super) fn run(context: &mut Context, options: &Options) -> anyhow::Result<Ex
     print_logs(printer, &lives, &At { global: &context.global, health, now })?;
     troubles::print(printer, &found)?;
     print_holder(printer, holder)?;
-    print_counts(printer, &state, now)?;
+    print_counts(printer, &state, context.site.config.mail.is_some(), now)?;
     if !state.streams.is_empty() {
         Account::of(&state.streams).print(printer)?;
     }
@@ -265,7 +265,13 @@ fn percent(part: u64, all: u64) -> String {
     format!("{}.{} %", tenths / 10, tenths % 10)
 }
 
-fn print_counts(printer: &mut Printer, state: &State, now: Timestamp) -> std::io::Result<()> {
+/// Prints what was counted; whether mails have a server to go to is the site's word.
+fn print_counts(
+    printer: &mut Printer,
+    state: &State,
+    has_mail: bool,
+    now: Timestamp,
+) -> std::io::Result<()> {
     let stats = &state.stats;
     let counts = [
         ("usages", stats.usages),
@@ -289,7 +295,11 @@ fn print_counts(printer: &mut Printer, state: &State, now: Timestamp) -> std::io
     };
     let sent = mails.last_sent.map(|time| format!(", last sent {}", ago(time)));
     let (oldest, sent) = (oldest.unwrap_or_default(), sent.unwrap_or_default());
-    let mails = format!("{} waiting{oldest}{dead}{refused}{sent}", mails.waiting);
+    let waiting = match mails.waiting {
+        n if n > 0 && !has_mail => format!("{n} waiting for a [mail] in the configuration"),
+        n => format!("{n} waiting"),
+    };
+    let mails = format!("{waiting}{oldest}{dead}{refused}{sent}");
     printer.line(format_args!("{:<17} {mails}", "mails"))?;
     for (name, text) in [("last error", &state.last_error), ("last refused", &state.last_refusal)] {
         print_wrapped(printer, name, text)?;

@@ -582,4 +582,8 @@ fn a_server_that_never_answers_does_not_hold_up_the_end() {
     assert!(status.success(), "{}", home.daemon_log());
     println!("ended after {took:?}");
     assert_eq!(outbox(&home, "waiting"), 3, "what was not sent is sent by the next run");
+    assert!(home.print(&["status"]).contains("3 waiting, the oldest queued"));
+    home.configure("");
+    let text = home.print(&["status"]);
+    assert!(text.contains("3 waiting for a [mail] in the configuration, the oldest"), "{text}");
 }
