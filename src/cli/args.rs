@@ -76,9 +76,9 @@ pub enum When {
 
 /// What a directory stands for: `source::discover`.
 const LOGS_OF_DIRECTORIES: &str = "\
-A directory stands for the logs in it and in those below: for files whose names contain .log or access, end with .json, .jsonl, \
-.ndjson, .txt or .out, or look rotated or compressed (.1, -20260101, .gz, ...); not for hidden ones and README*. A file that is named \
-itself, or by a pattern, is read whatever its name.";
+A directory stands for the logs in it and in those below: for files whose names contain .log or access, or end with .json, .jsonl, \
+.ndjson, .txt or .out, whatever rotation and compression put behind it (.1, -20260101, .gz, ...); not for hidden ones and README*, nor \
+for what links to directories lead to. A file that is named itself, or by a pattern, is read whatever its name.";
 
 /// The commands.
 #[derive(Debug, Subcommand)]

@@ -195,7 +195,7 @@ fn find_registries(directory: &Path, files: &mut Vec<PathBuf>) {
     let mut paths: Vec<PathBuf> = entries.flatten().map(|entry| entry.path()).collect();
     paths.sort();
     for path in paths {
-        if path.is_dir() {
+        if path.is_dir() && !path.is_symlink() {
             find_registries(&path, files);
         } else if path.file_name().is_some_and(|name| name == REGISTRY) {
             files.push(path);

@@ -73,7 +73,8 @@ impl Walk {
         }
     }
 
-    /// Takes the logs in a directory and in those below, each directory once, whatever links lead to it.
+    /// Takes the logs in a directory and in those below, each directory once. Links to directories are not followed: whoever may
+    /// write into one could lead us anywhere.
     fn enter(&mut self, folder: &Path) {
         if !Seen::at(folder).is_ok_and(|seen| self.entered.insert(seen.identity)) {
             return;
@@ -84,7 +85,9 @@ impl Walk {
             }
             let path = folder.join(&name);
             if is_folder {
-                self.enter(&path);
+                if !path.is_symlink() {
+                    self.enter(&path);
+                }
             } else if is_log(&name) {
                 self.paths.push(path);
             } else if !is_readme(&name) {
@@ -198,13 +201,14 @@ fn is_inside(path: &Path, is_named: impl Fn(&Path) -> bool) -> bool {
 
 /// Tells by its name whether a file is one of the logs that its directory stands for where that is named.
 ///
-/// A log's name contains `.log` or `access`, has one of the [`ENDINGS`], or looks rotated or compressed (`.1`,
-/// `-20260101`, `.gz`, ...), and does not begin with `README`.
+/// A log's name, without what rotation and compression put behind it (`.1`, `-20260101`, `.gz`, ...), contains `.log` or
+/// `access` or has one of the [`ENDINGS`], and does not begin with `README`. By the name before rotation, so that none is
+/// followed only once it was rotated.
 fn is_log(name: &OsStr) -> bool {
-    let lower = name.to_string_lossy().to_lowercase();
+    let lower = rotation::base(name).to_string_lossy().to_lowercase();
     let has_part = PARTS.iter().any(|part| lower.contains(part));
     let has_ending = ENDINGS.iter().any(|ending| lower.ends_with(ending));
-    !is_readme(name) && (has_part || has_ending || rotation::base(name) != *name)
+    !is_readme(name) && (has_part || has_ending)
 }
 
 /// Returns the name that a path had before it was rotated, if a pattern names it.
@@ -494,8 +498,16 @@ mod tests {
             std::fs::create_dir_all(path(folder)).unwrap();
         }
         std::os::unix::fs::symlink(path("dd"), path("dd/loop")).unwrap();
-        let logs = ["dd/access.log", "dd/access.log.1", "dd/sub/shop_access", "dd/x.gz"];
-        let others = ["dd/.a.log", "dd/.old/a.log", "dd/README.log", "dd/requests", "else/a.log"];
+        std::os::unix::fs::symlink(path("else"), path("dd/elsewhere")).unwrap();
+        let logs = ["dd/access.log", "dd/access.log.1", "dd/sub/shop_access", "dd/x.json.gz"];
+        let others = [
+            "dd/.a.log",
+            "dd/.old/a.log",
+            "dd/README.log",
+            "dd/requests",
+            "dd/requests.1",
+            "else/a.log",
+        ];
         for name in logs.into_iter().chain(others).chain(["dd/state/a.log"]) {
             std::fs::write(path(name), "").unwrap();
         }
@@ -512,9 +524,9 @@ mod tests {
         }
         let mut walk_of_all = Walk::default();
         walk_of_all.over(&path("dd"));
-        assert_eq!(walk_of_all.passed_over, [path("dd/requests")]);
+        assert_eq!(walk_of_all.passed_over, [path("dd/requests"), path("dd/requests.1")]);
         // What a pattern names itself is one whatever its name.
-        assert_eq!(walk(&path("dd/req*")), [path("dd/requests")]);
+        assert_eq!(walk(&path("dd/req*")), [path("dd/requests"), path("dd/requests.1")]);
         assert!(names(&path("dd/req*"), &path("dd/requests")));
     }
 

@@ -44,6 +44,10 @@ impl Listing {
                 listing.look_for(argument);
             }
         }
+        // One argument's directory may pass over what another names.
+        listing.paths.iter().for_each(|path| {
+            listing.passed_over.remove(path);
+        });
         if listing.paths.is_empty() && listing.faults.is_empty() {
             let none = |argument: &PathBuf| {
                 let cause = io::Error::new(io::ErrorKind::NotFound, "no log is there");
