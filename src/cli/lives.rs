@@ -17,9 +17,7 @@ enum Standing {
     There(Metadata),
     /// It is in a later life: nothing more can be read of this one.
     Over,
-    /// Another file stands under its path.
-    Replaced,
-    /// Nothing stands there.
+    /// Another file stands under its path, or none.
     Gone,
     /// It cannot be looked at, or is none: the journal, standard input.
     Unknown(io::Error),
@@ -63,7 +61,7 @@ fn standing(stream: &StreamStatus, latest: &BTreeMap<FileId, Age>) -> Standing {
     }
     match fs::metadata(&stream.position.path) {
         Ok(found) if (found.dev(), found.ino()) == file => Standing::There(found),
-        Ok(_) => Standing::Replaced,
+        Ok(_) => Standing::Gone,
         Err(cause) if cause.kind() == io::ErrorKind::NotFound && file != NO_FILE => Standing::Gone,
         Err(cause) => Standing::Unknown(cause),
     }
@@ -83,14 +81,9 @@ impl Life<'_> {
     pub(super) const fn is_there(&self) -> Option<bool> {
         match self.standing {
             Standing::There(_) => Some(true),
-            Standing::Over | Standing::Replaced | Standing::Gone => Some(false),
+            Standing::Over | Standing::Gone => Some(false),
             Standing::Unknown(_) => None,
         }
-    }
-
-    /// Tells whether nothing stands under its path any more.
-    pub(super) const fn is_gone(&self) -> bool {
-        matches!(self.standing, Standing::Gone)
     }
 
     /// Tells whether bytes of it were not read.
@@ -106,7 +99,7 @@ impl Life<'_> {
             // A packed file's offset counts unpacked bytes: its own size says nothing.
             Standing::There(file) => file.len().max(position.size),
             Standing::Over => position.offset,
-            Standing::Replaced | Standing::Gone | Standing::Unknown(_) => position.size,
+            Standing::Gone | Standing::Unknown(_) => position.size,
         }
     }
 

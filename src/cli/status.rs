@@ -196,7 +196,7 @@ fn row(path: &Path, lives: &[&Life<'_>], now: Timestamp) -> [String; 8] {
         size += life.size();
         offset += life.stream.position.offset;
     }
-    let is_gone = !path.exists() && lives.iter().all(|life| life.is_gone());
+    let is_gone = !path.exists() && lives.iter().all(|life| life.is_there() == Some(false));
     let latest = latest(lives).and_then(|life| window(life.stream));
     let lag = lives.iter().map(|life| life.lag(now)).max().unwrap_or_default();
     [

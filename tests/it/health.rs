@@ -304,6 +304,12 @@ fn what_stood_in_a_file_before_it_was_truncated_is_not_behind_what_stands_there_
     // What is written to the present life while nobody reads is behind.
     home.append("logs/a.log", lines(40, 41, 100));
     assert_eq!(behind(), 1);
+    // Once no file is left, the log is gone, whatever became of its first life.
+    let is_gone = || home.print(&["status"]).contains("/a.log  gone  ");
+    assert!(!is_gone());
+    fs::remove_file(home.path("logs/a.log")).unwrap();
+    fs::remove_file(home.path("logs/a.log.1")).unwrap();
+    assert!(is_gone(), "{}", home.print(&["status"]));
 }
 
 #[test]
