@@ -13,7 +13,7 @@
 //! tokenwatch.db.restoring         a copy of the backup on its way
 //! ```
 
-use std::fs::{self, File};
+use std::fs::{self, File, OpenOptions};
 use std::io::{self, ErrorKind, Write as _};
 use std::path::{Path, PathBuf};
 
@@ -236,7 +236,10 @@ fn restore(path: &Path) -> Result<Outcome, StoreError> {
     let Some(made) = backed_up(path) else { return Ok(Outcome::Anew) };
     let draft = beside(path, ".restoring");
     let fault = |doing| move |source| StoreError::file(path, doing, source);
-    let copy = || io::copy(&mut File::open(backup_of(path))?, &mut private::make_anew(&draft)?);
+    let copy = || {
+        let mut backup = private::open(&backup_of(path), OpenOptions::new().read(true))?;
+        io::copy(&mut backup, &mut private::make_anew(&draft)?)
+    };
     if let Err(source) = copy() {
         // Half a copy must not take the room that others wait for.
         remove(&draft)?;

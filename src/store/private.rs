@@ -6,6 +6,7 @@ use std::io::{self, ErrorKind};
 use std::os::unix::fs::{MetadataExt, OpenOptionsExt, fchown};
 use std::path::{Path, PathBuf};
 
+use rustix::fs::OFlags;
 use rustix::process::geteuid;
 
 use super::backup::directory;
@@ -29,6 +30,24 @@ pub fn make_anew(path: &Path) -> io::Result<File> {
         Err(error) if error.kind() != ErrorKind::NotFound => Err(error),
         _ => make(path),
     }
+}
+
+/// Opens a file that is there, if it is one of the directory's owner, of root or of whoever runs, under this name alone. The
+/// directory's owner could lay a link there to what only root may read or write.
+///
+/// # Errors
+/// [`ErrorKind::PermissionDenied`] if it is something else; otherwise what the file system says, of a symbolic link too.
+pub(super) fn open(path: &Path, options: &mut OpenOptions) -> io::Result<File> {
+    // A pipe is not waited for.
+    let flags = OFlags::NOFOLLOW | OFlags::NONBLOCK;
+    let file = options.custom_flags(flags.bits().cast_signed()).open(path)?;
+    let found = file.metadata()?;
+    let owners = [fs::metadata(directory(path))?.uid(), 0, geteuid().as_raw()];
+    if found.is_file() && found.nlink() == 1 && owners.contains(&found.uid()) {
+        return Ok(file);
+    }
+    let why = "not a file of the directory's owner under this name alone";
+    Err(io::Error::new(ErrorKind::PermissionDenied, why))
 }
 
 /// Opens a file for reading and writing, as it is; one that is not there is made.
@@ -105,5 +124,22 @@ mod tests {
         open_or_make(&there).unwrap();
         assert_eq!(fs::read_to_string(&there).unwrap(), "whole");
         assert_eq!(foreign(directory.path()).unwrap(), []);
+    }
+
+    #[test]
+    fn what_is_opened_is_a_file_under_this_name_alone() {
+        let directory = tempfile::tempdir().unwrap();
+        let [file, other, pipe] = ["file", "other", "pipe"].map(|name| directory.path().join(name));
+        let open = |path: &Path| open(path, OpenOptions::new().read(true));
+        fs::write(&file, "whole").unwrap();
+        assert_eq!(io::read_to_string(open(&file).unwrap()).unwrap(), "whole");
+        symlink(&file, &other).unwrap();
+        assert!(open(&other).is_err());
+        fs::remove_file(&other).unwrap();
+        fs::hard_link(&file, &other).unwrap();
+        assert_eq!(open(&other).unwrap_err().kind(), ErrorKind::PermissionDenied);
+        let mode = rustix::fs::Mode::RUSR;
+        rustix::fs::mknodat(rustix::fs::CWD, &pipe, rustix::fs::FileType::Fifo, mode, 0).unwrap();
+        assert_eq!(open(&pipe).unwrap_err().kind(), ErrorKind::PermissionDenied);
     }
 }

@@ -1,7 +1,7 @@
 //! Section f: signals in a storm, rules that would cost time, secrets in what the program says of itself.
 
 use std::fs;
-use std::os::unix::fs::{MetadataExt, PermissionsExt, chown};
+use std::os::unix::fs::{MetadataExt, PermissionsExt, chown, symlink};
 use std::path::{Path, PathBuf};
 use std::process::Command;
 use std::time::{Duration, Instant};
@@ -298,6 +298,47 @@ fn foreign(site: &Site) -> Vec<PathBuf> {
     let owner = fs::metadata(&state).unwrap().uid();
     let files = fs::read_dir(&state).unwrap().map(|entry| entry.unwrap().path());
     files.filter(|file| fs::metadata(file).unwrap().uid() != owner).collect()
+}
+
+const NOBODY: u32 = 65534;
+
+/// A site whose state belongs to another user than whoever tests; `None` where that cannot be.
+fn site_of_nobody() -> Option<Site> {
+    if !works("72", "setpriv", &["--reuid=65534", "--regid=65534", "--clear-groups", "--", "true"])
+    {
+        return None;
+    }
+    let mut site = Site::new();
+    fs::create_dir(site.home.path("state")).unwrap();
+    fs::set_permissions(site.home.path("state"), fs::Permissions::from_mode(0o700)).unwrap();
+    site.append("logs/a.log", 3);
+    site.give_to(NOBODY);
+    Some(site)
+}
+
+#[test]
+fn a_backup_that_was_a_link_gave_another_user_what_only_root_may_read() {
+    let Some(site) = site_of_nobody() else { return };
+    let roots = Site::new();
+    roots.home.print(&["tokens", "add", "jwt:https://id.example.org:kim"]);
+    let secret = roots.home.path("state/tokenwatch.db");
+    let [database, backup] =
+        ["state/tokenwatch.db", "state/tokenwatch.db.backup"].map(|name| site.home.path(name));
+    let key = site.home.path("state/seal.key");
+    fs::copy(roots.home.path("state/seal.key"), &key).unwrap();
+    chown(&key, Some(NOBODY), Some(NOBODY)).unwrap();
+    symlink(&secret, &backup).unwrap();
+    let save = ["replay", "--save", "logs/a.log"];
+    let refused = site.home.output(&save);
+    let told = String::from_utf8_lossy(&refused.stderr);
+    assert!(!refused.status.success() && told.contains("copying the backup"), "{told}");
+    assert!(!database.exists() && !site.home.path("state/tokenwatch.db.restoring").exists());
+    // A file of that user's own is a backup.
+    fs::remove_file(&backup).unwrap();
+    fs::copy(&secret, &backup).unwrap();
+    chown(&backup, Some(NOBODY), Some(NOBODY)).unwrap();
+    site.home.print(&save);
+    assert!(site.home.print(&["tokens", "list"]).contains("kim"));
 }
 
 #[test]
