@@ -53,10 +53,10 @@ pub(super) fn open(path: &Path, options: &mut OpenOptions) -> io::Result<File> {
 /// Opens a file for reading and writing, as it is; one that is not there is made.
 ///
 /// # Errors
-/// What the file system says.
+/// As for [`open`].
 pub(super) fn open_or_make(path: &Path) -> io::Result<File> {
     match make(path) {
-        Err(error) if error.kind() == ErrorKind::AlreadyExists => opening().open(path),
+        Err(error) if error.kind() == ErrorKind::AlreadyExists => open(path, &mut opening()),
         made => made,
     }
 }
@@ -132,9 +132,10 @@ mod tests {
         let [file, other, pipe] = ["file", "other", "pipe"].map(|name| directory.path().join(name));
         let open = |path: &Path| open(path, OpenOptions::new().read(true));
         fs::write(&file, "whole").unwrap();
+        open_or_make(&file).unwrap();
         assert_eq!(io::read_to_string(open(&file).unwrap()).unwrap(), "whole");
         symlink(&file, &other).unwrap();
-        assert!(open(&other).is_err());
+        assert!(open(&other).is_err() && open_or_make(&other).is_err());
         fs::remove_file(&other).unwrap();
         fs::hard_link(&file, &other).unwrap();
         assert_eq!(open(&other).unwrap_err().kind(), ErrorKind::PermissionDenied);

@@ -342,6 +342,25 @@ fn a_backup_that_was_a_link_gave_another_user_what_only_root_may_read() {
 }
 
 #[test]
+fn a_lock_that_was_a_link_had_root_write_into_what_it_led_to() {
+    let Some(site) = site_of_nobody() else { return };
+    let (roots, lock) = (site.home.path("roots"), site.home.path("state/tokenwatch.lock"));
+    fs::write(&roots, "whole").unwrap();
+    let save = ["replay", "--save", "logs/a.log"];
+    for link in [fs::hard_link::<&Path, &Path>, |from: &Path, to: &Path| symlink(from, to)] {
+        link(&roots, &lock).unwrap();
+        assert!(!site.home.output(&save).status.success());
+        assert_eq!(fs::read_to_string(&roots).unwrap(), "whole");
+        fs::remove_file(&lock).unwrap();
+    }
+    // A file of that user's own is a lock.
+    fs::write(&lock, "").unwrap();
+    chown(&lock, Some(NOBODY), Some(NOBODY)).unwrap();
+    site.home.print(&save);
+    assert!(fs::read_to_string(&lock).unwrap().contains("has run"));
+}
+
+#[test]
 fn what_root_made_in_the_state_of_another_user_kept_that_users_daemon_from_its_start() {
     let nobody = ["setpriv", "--reuid=65534", "--regid=65534", "--clear-groups", "--"];
     if !works("72", nobody[0], &[&nobody[1..], &["true"]].concat()) {
