@@ -408,10 +408,13 @@ fn state(report: &mut Report, site: &Site) {
 /// What root left in the directory of another user, that user's daemon cannot read. What cannot be looked at is told above.
 fn owners(report: &mut Report, site: &Site) {
     let state = site.state.display();
+    let reference = advice::quoted(site.state.as_os_str());
     for (file, user) in private::foreign(&site.state).unwrap_or_default() {
-        let file = file.display();
+        let shown = file.display();
         let found =
-            format!("{file}: of user {user}, and {state} is not: the daemon may not read it");
-        report.fault("state", found, &format!("chown --reference={state} {file}"));
+            format!("{shown}: of user {user}, and {state} is not: the daemon may not read it");
+        // That user may lay a link there before this is pasted.
+        let hint = format!("chown -h --reference={reference} {}", advice::quoted(file.as_os_str()));
+        report.fault("state", found, &hint);
     }
 }

@@ -1,6 +1,7 @@
 //! Files for the owner of the state directory alone. Whatever root does by hand there (`tokens rekey`, `replay --save`) leaves
 //! nothing behind that the daemon of another user could not read: a file that root makes is given to the directory's owner.
 
+use std::ffi::OsStr;
 use std::fs::{self, File, OpenOptions};
 use std::io::{self, ErrorKind};
 use std::os::unix::fs::{MetadataExt, OpenOptionsExt, fchown};
@@ -61,7 +62,7 @@ pub(super) fn open_or_make(path: &Path) -> io::Result<File> {
     }
 }
 
-/// Returns the files of a directory that belong to somebody else than the directory does, with that user's id.
+/// Returns the program's files in a directory that belong to somebody else than the directory does, with that user's id.
 ///
 /// # Errors
 /// What the file system says.
@@ -70,13 +71,23 @@ pub fn foreign(directory: &Path) -> io::Result<Vec<(PathBuf, u32)>> {
     let mut found = Vec::new();
     for entry in fs::read_dir(directory)? {
         let entry = entry?;
-        let file = entry.metadata()?;
-        if file.is_file() && file.uid() != owner {
+        let file = match entry.metadata() {
+            // The daemon removes files, and names others anew.
+            Err(error) if error.kind() == ErrorKind::NotFound => continue,
+            file => file?,
+        };
+        if is_named_by_us(&entry.file_name()) && file.is_file() && file.uid() != owner {
             found.push((entry.path(), file.uid()));
         }
     }
     found.sort();
     Ok(found)
+}
+
+fn is_named_by_us(name: &OsStr) -> bool {
+    ["tokenwatch.", "seal.key"]
+        .iter()
+        .any(|start| name.as_encoded_bytes().starts_with(start.as_bytes()))
 }
 
 fn opening() -> OpenOptions {

@@ -396,8 +396,15 @@ fn what_root_made_in_the_state_of_another_user_kept_that_users_daemon_from_its_s
     assert_eq!(foreign(&site), [key]);
     let told = checked(&site).split_whitespace().collect::<Vec<_>>().join(" ");
     assert!(told.contains("seal.key: of user 0, and "), "{told}");
-    assert!(told.contains("chown --reference="), "{told}");
+    assert!(told.contains("chown -h --reference="), "{told}");
     assert_eq!(site.home.output(&["check"]).status.code(), Some(78));
+
+    // A name is no command, and other files are not the program's.
+    for name in ["tokenwatch.db.$(id)", "notes.txt"] {
+        fs::write(site.home.path("state").join(name), "").unwrap();
+    }
+    let told = checked(&site);
+    assert!(told.contains("/tokenwatch.db.$(id)'") && !told.contains("notes.txt"), "{told}");
 
     // In a directory of its own, what root makes stays root's.
     let own = Site::new();
