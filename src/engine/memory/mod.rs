@@ -101,7 +101,7 @@ impl Entry for Told {
 /// The part of the bound that is for open subjects: a replay goes through as many lines as it can.
 const OPEN: usize = 4;
 
-/// The same of a daemon, which has time to open one more often: 25 MB less with 20,000 tokens.
+/// The same of a daemon, which has time to open one more often: some 20 MB less with 20,000 tokens.
 const FEW_OPEN: usize = 16;
 
 /// What a token takes, about: its slot and its place in the table.
