@@ -88,7 +88,7 @@ impl Logs {
             paths.push(PathBuf::from("-"));
         }
         let Listing { paths, faults, passed_over, .. } = Listing::of(&paths, Some(&site.state));
-        say_passed_over(&passed_over)?;
+        say_passed_over(&passed_over);
         let format = options.format.as_deref();
         let (sources, inputs) = assign(site.sources()?, &site.watches(), paths, format)?;
         let unnamed = sources.len() - 1;

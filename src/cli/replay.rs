@@ -59,7 +59,8 @@ fn learn(context: &mut Context, options: &Options) -> anyhow::Result<ExitCode> {
     let mut lock = options.save.then(|| Lock::take(&site.state)).transpose()?;
     let mut store = store_of(site, lock.as_mut())?;
     for said in store.import(&rows, "", now())?.iter().filter_map(taken_back) {
-        writeln!(anstream::stderr(), "{said}")?;
+        // Nobody may be reading, and the logs are not read yet.
+        writeln!(anstream::stderr(), "{said}").ok();
     }
     if site.config.mail.is_some() {
         // What the daemon found before belongs to a digest of its own.
@@ -124,27 +125,23 @@ fn store_of(site: &Site, lock: Option<&mut Lock>) -> anyhow::Result<Store> {
 /// Lists the logs that are meant, and what could not be found of them; at least one is there.
 fn logs(options: &Options, state: &Path) -> anyhow::Result<(Vec<PathBuf>, Vec<SourceError>)> {
     let Listing { paths, faults, passed_over, .. } = Listing::of(&options.paths, Some(state));
-    say_passed_over(&passed_over)?;
+    say_passed_over(&passed_over);
     anyhow::ensure!(!paths.is_empty(), "{}", join(&faults));
     // What is kept is found again from everywhere, and by the daemon.
     let paths = if options.save { paths.into_iter().map(whole).collect() } else { paths };
     Ok((paths, faults))
 }
 
-/// Says on standard error how many files of directories were not taken for logs: nobody would notice else.
-pub(super) fn say_passed_over(files: &BTreeSet<PathBuf>) -> anyhow::Result<()> {
+/// Says on standard error how many files of directories were not taken for logs, if anybody listens.
+pub(super) fn say_passed_over(files: &BTreeSet<PathBuf>) {
     let is_used = |path: &Path| path.file_name().is_some_and(|name| name == REGISTRY);
     let files: Vec<_> = files.iter().filter(|path| !is_used(path)).collect();
-    if let Some(first) = files.first() {
-        let n_files = print::counted(files.len() as u64, "file");
-        let first = print::safe(first.to_string_lossy());
-        let mut stderr = anstream::stderr();
-        writeln!(
-            stderr,
-            "passed over by name: {n_files}, the first is {first}; it is read if you name it"
-        )?;
-    }
-    Ok(())
+    let Some(first) = files.first() else { return };
+    let n_files = print::counted(files.len() as u64, "file");
+    let first = print::safe(first.to_string_lossy());
+    let said =
+        format!("passed over by name: {n_files}, the first is {first}; it is read if you name it");
+    writeln!(anstream::stderr(), "{said}").ok();
 }
 
 /// Returns a file's path as the daemon has it.
