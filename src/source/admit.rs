@@ -11,8 +11,8 @@ use std::io;
 use std::path::{Path, PathBuf};
 use std::time::Duration;
 
-use super::discover::{self, Folders, Found};
 use super::follow::{Follower, Place, ReadFrom};
+use super::look::{self, Folders, Found};
 use super::rotation::{self, Identity, Youth};
 use super::search;
 use super::sweep::{Listed, appear, group_of};
@@ -77,7 +77,7 @@ impl Follower {
         }
         let mut logs: BTreeSet<PathBuf> = listed
             .values()
-            .map(|listed| discover::log_of(&listed.found.resolved))
+            .map(|listed| look::log_of(&listed.found.resolved))
             .filter(|log| known.contains_key(&group_of(log)))
             .collect();
         let is_unordered = |tail: &&Tail| {
@@ -86,14 +86,14 @@ impl Follower {
                 && known.get(&tail.group).is_some_and(|n| *n > 1)
         };
         let unordered = self.tails.iter().filter(is_unordered);
-        logs.extend(unordered.map(|tail| discover::log_of(&tail.resolved)));
+        logs.extend(unordered.map(|tail| look::log_of(&tail.resolved)));
         for (home, front) in self.fronts() {
             // Of a log that was gone before this look, nothing is looked for until it is back.
             let is_lost = lost.binary_search(&front.at).is_ok();
             let look = if is_lost { folders.look(&home) } else { None };
             let siblings = look.map_or(&[][..], |look| &look.files);
             if siblings.iter().any(|found| self.is_unseen(found, &home, &front, siblings)) {
-                logs.insert(discover::log_of(&home));
+                logs.insert(look::log_of(&home));
             }
         }
         logs
@@ -120,7 +120,7 @@ impl Follower {
                 let is_there = |one: &Found| {
                     one.seen.identity == found.seen.identity && one.resolved == tail.resolved
                 };
-                let is_here = tail.source.is_some() && discover::log_of(&tail.resolved) == *log;
+                let is_here = tail.source.is_some() && look::log_of(&tail.resolved) == *log;
                 if is_here && !files.iter().any(is_there) {
                     self.follow_name(at, found, now);
                 }
@@ -152,7 +152,7 @@ impl Follower {
         let mut logs: BTreeMap<PathBuf, Vec<Listed>> =
             in_doubt.iter().map(|log| (log.clone(), Vec::new())).collect();
         for listed in listed.into_values() {
-            logs.entry(discover::log_of(&listed.found.resolved)).or_default().push(listed);
+            logs.entry(look::log_of(&listed.found.resolved)).or_default().push(listed);
         }
         let known: BTreeSet<Identity> = self.tails.iter().map(Tail::identity).collect();
         let fronts = self.fronts();

@@ -22,7 +22,8 @@ use std::path::{Path, PathBuf};
 use std::time::Duration;
 
 use super::decode::open_file;
-use super::discover::{self, Folders};
+use super::discover;
+use super::look::Folders;
 use super::old::{Next, OldFile};
 use super::quiet::Quiet;
 use super::rotation::{self, Identity, Meaning, Seen};

@@ -10,8 +10,8 @@ use std::io;
 use std::path::Path;
 
 use super::admit::name_of;
-use super::discover::{self, Folders, Found};
 use super::follow::{Drain, Follower, Place};
+use super::look::{self, Folders, Found};
 use super::old::OldFile;
 use super::rotation::{self, Identity, Meaning, Seen};
 use super::search::{Head, compare, is_beginning, is_copy};
@@ -100,14 +100,14 @@ impl Follower {
         if copy.is_none() {
             // Directories are large and seldom change: listed anew only where it matters. While names are shifted, one may
             // be missed.
-            siblings = discover::settled(&path).unwrap_or_default();
+            siblings = look::settled(&path).unwrap_or_default();
             copy = self.find_copy(at, &siblings);
         }
         let mut began = self.tails.get(at).map(|tail| tail.began);
         match copy {
             Some(copy) => {
                 // Nothing that is older than what is known by then is ever looked for: no name may be missed.
-                siblings = discover::settled(&path).unwrap_or(siblings);
+                siblings = look::settled(&path).unwrap_or(siblings);
                 siblings.retain(|found| found.seen.modified >= copy.seen.modified);
                 began = began.max(Some(copy.seen.began())).max(self.began_behind(at, &siblings));
                 self.admit_between(at, siblings);
@@ -150,7 +150,7 @@ impl Follower {
 
     /// Looks at once at all logs of which files have changed unread, if it was not done for this file's.
     fn settle_unread(&self, at: usize, folders: &mut Folders) {
-        let log = |tail: &Tail| discover::log_of(&tail.resolved);
+        let log = |tail: &Tail| look::log_of(&tail.resolved);
         if self.tails.get(at).is_some_and(|tail| !folders.has_settled(&log(tail))) {
             let is_unread = |tail: &&Tail| tail.has_news() && has_changed_unread(tail);
             folders.settle(&self.tails.iter().filter(is_unread).map(log).collect());

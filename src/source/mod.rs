@@ -20,6 +20,7 @@ pub mod journal;
 mod lag;
 mod lineage;
 pub mod listing;
+mod look;
 mod marks;
 mod moment;
 mod old;

@@ -7,7 +7,7 @@ use std::path::Path;
 
 use super::cut::{Cut, cut};
 use super::decode::{self, Bytes};
-use super::discover::Found;
+use super::look::Found;
 use super::marks::{self, Marks};
 use super::rotation::{Identity, Seen};
 use super::{SourceError, as_length, search};

@@ -6,7 +6,7 @@ use std::io;
 use std::path::PathBuf;
 
 use super::decode::open_file;
-use super::discover::{Folders, Found};
+use super::look::{Folders, Found};
 use super::marks::{self, HEAD, Marks, TAIL};
 use super::rotation::{Evidence, Meaning, Seen, decide};
 use crate::engine::line::Position;

@@ -6,8 +6,9 @@ use std::path::{Path, PathBuf};
 use std::time::Duration;
 
 use super::SourceError;
-use super::discover::{self, Folders, Found, Looks, Walk};
+use super::discover::{self, Walk};
 use super::follow::{Follower, Place, ReadFrom, Watched};
+use super::look::{self, Folders, Found, Looks};
 use super::marks;
 use super::quiet::{is_glanced_at, note_swept};
 use super::rotation::{self, Identity, Seen};
@@ -25,7 +26,7 @@ pub(super) struct Listed {
 /// Says which files are compared with one another and read in order: those of one directory whose
 /// names lead back to the same log.
 pub(super) fn group_of(resolved: &Path) -> u64 {
-    marks::hash(discover::log_of(resolved).as_os_str().as_encoded_bytes())
+    marks::hash(look::log_of(resolved).as_os_str().as_encoded_bytes())
 }
 
 impl Follower {
@@ -145,7 +146,7 @@ impl Follower {
     fn rank_known(&mut self, folders: &mut Folders) {
         let mut moving = BTreeMap::new();
         for tail in self.tails.iter().filter(|tail| tail.turn == 0) {
-            let is_moving = || folders.is_moving(&discover::log_of(&tail.resolved));
+            let is_moving = || folders.is_moving(&look::log_of(&tail.resolved));
             moving.entry(tail.group).or_insert_with(is_moving);
         }
         let is_new = |tail: &Tail| {
@@ -243,7 +244,7 @@ impl Follower {
             let resolved = looks.resolve(&tail.position.path);
             let home = self.home_of(&tail.position.path, &resolved);
             let Some(tail) = self.tails.get_mut(*at) else { continue };
-            logs.insert(discover::log_of(&resolved));
+            logs.insert(look::log_of(&resolved));
             tail.group = group_of(&resolved);
             (tail.resolved, tail.home) = (resolved, home);
         }

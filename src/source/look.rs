@@ -1,0 +1,272 @@
+//! Looks at what stands in directories: each is listed once, each file looked at once, and the files of a log are
+//! known once two looks in a row agree.
+
+use std::collections::{BTreeMap, BTreeSet};
+use std::ffi::OsString;
+use std::io;
+use std::path::{Path, PathBuf};
+
+use super::discover::folder_of;
+use super::rotation::{self, Identity, Seen};
+
+/// One file that a pattern or a listing found.
+#[derive(Clone, Debug)]
+pub(super) struct Found {
+    /// As found.
+    pub(super) path: PathBuf,
+    /// With links resolved: where rotated siblings stand.
+    pub(super) resolved: PathBuf,
+    /// The name is a link to the file.
+    pub(super) is_link: bool,
+    pub(super) seen: Seen,
+}
+
+/// Looks at files, resolving each directory once.
+#[derive(Debug, Default)]
+pub(super) struct Looks {
+    resolved: BTreeMap<PathBuf, PathBuf>,
+}
+
+impl Looks {
+    /// Looks at one path, once if it is no link; nothing if no regular file is there.
+    pub(super) fn at(&mut self, path: &Path) -> io::Result<Option<Found>> {
+        let look = |seen: io::Result<Seen>| match seen {
+            Err(cause) if cause.kind() == io::ErrorKind::NotFound => Ok(None),
+            seen => seen.map(Some),
+        };
+        let Some(named) = look(Seen::named(path))? else { return Ok(None) };
+        if named.is_file {
+            let resolved = self.resolve_folder(path);
+            let path = path.to_owned();
+            return Ok(Some(Found { path, resolved, is_link: false, seen: named }));
+        }
+        let found = |seen| {
+            let resolved = self.resolve(path);
+            Found { path: path.to_owned(), resolved, is_link: true, seen }
+        };
+        Ok(look(Seen::at(path))?.filter(|seen| seen.is_file).map(found))
+    }
+
+    /// Resolves the links of a path; what does not exist stays as it is.
+    pub(super) fn resolve(&mut self, path: &Path) -> PathBuf {
+        if path.is_symlink() {
+            return path.canonicalize().unwrap_or_else(|_| path.to_owned());
+        }
+        self.resolve_folder(path)
+    }
+
+    /// The same for a path whose last part is no link.
+    fn resolve_folder(&mut self, path: &Path) -> PathBuf {
+        let folder = folder_of(path);
+        let real = self
+            .resolved
+            .entry(folder)
+            .or_insert_with_key(|folder| folder.canonicalize().unwrap_or_else(|_| folder.clone()));
+        path.file_name().map_or_else(|| real.clone(), |name| real.join(name))
+    }
+}
+
+/// Names by the log that they lead back to.
+type Names = BTreeMap<OsString, Vec<OsString>>;
+
+/// The regular files of directories: each directory is listed once, and each file looked at once.
+#[derive(Debug, Default)]
+pub(super) struct Folders {
+    listed: BTreeMap<PathBuf, Option<Names>>,
+    /// What [`Folders::look`] found, by the log's name.
+    looked: BTreeMap<PathBuf, Option<Look>>,
+    /// What settled, by the log's name.
+    settled: BTreeMap<PathBuf, Option<Look>>,
+}
+
+impl Folders {
+    /// Looks at the files of `path`'s directory that belong to the same log by name; nothing if the
+    /// directory cannot be read, which says nothing about the files in it.
+    pub(super) fn look(&mut self, path: &Path) -> Option<&Look> {
+        let log = log_of(path);
+        if !self.looked.contains_key(&log) {
+            let look = self.look_anew(path);
+            self.looked.insert(log.clone(), look);
+        }
+        self.looked.get(&log)?.as_ref()
+    }
+
+    /// Returns the files of [`Folders::look`] as they are now, of the names that were listed.
+    pub(super) fn siblings(&mut self, path: &Path) -> Option<Vec<Found>> {
+        self.look_anew(path).map(|look| look.files)
+    }
+
+    fn look_anew(&mut self, path: &Path) -> Option<Look> {
+        let base = rotation::base(path.file_name()?);
+        let folder = folder_of(path);
+        let names = self.listed.entry(folder.clone()).or_insert_with(|| list_files(&folder).ok());
+        let (mut files, mut is_whole) = (Vec::new(), true);
+        for name in names.as_ref()?.get(&base).into_iter().flatten() {
+            let path = folder.join(name);
+            match Seen::at(&path) {
+                Ok(seen) => {
+                    files.push(Found { resolved: path.clone(), path, is_link: false, seen });
+                }
+                Err(cause) if cause.kind() == io::ErrorKind::NotFound => is_whole = false,
+                Err(_) => return None,
+            }
+        }
+        let mut places = BTreeMap::new();
+        for (at, found) in files.iter().enumerate() {
+            places.entry(found.seen.identity).or_insert(at);
+        }
+        Some(Look { files, places, is_whole })
+    }
+
+    /// Looks at the same files until they are seen as they stood at one moment, with no rotation under way; nothing
+    /// too if names keep changing.
+    pub(super) fn settled(&mut self, path: &Path) -> Option<&Look> {
+        let log = log_of(path);
+        self.settle(&BTreeSet::from([log.clone()]));
+        self.settled.get(&log)?.as_ref()
+    }
+
+    /// Tells whether a log was looked at until it settled, or had no rest.
+    pub(super) fn has_settled(&self, log: &Path) -> bool {
+        self.settled.contains_key(log)
+    }
+
+    /// Tells whether the names of a log kept changing while they were looked at.
+    pub(super) fn is_moving(&mut self, log: &Path) -> bool {
+        matches!(self.settled.get(log), Some(None)) && self.look(log).is_some()
+    }
+
+    /// Looks at several logs until each has settled, listing the directories that they share once a
+    /// look.
+    pub(super) fn settle(&mut self, logs: &BTreeSet<PathBuf>) {
+        let mut moving: Vec<&PathBuf> =
+            logs.iter().filter(|log| !self.settled.contains_key(*log)).collect();
+        let mut first = Self::default();
+        let mut last: Vec<_> = moving.iter().map(|log| first.look_anew(log)).collect();
+        for _ in 1..MAX_LOOKS {
+            let mut folders = Self::default();
+            let mut before = std::mem::take(&mut last).into_iter();
+            moving.retain(|log| {
+                let (next, before) = (folders.look_anew(log), before.next().flatten());
+                let has_settled = next.is_none() || are_alike(before.as_ref(), next.as_ref());
+                if has_settled {
+                    self.settled.insert((*log).clone(), next);
+                } else {
+                    last.push(next);
+                }
+                !has_settled
+            });
+        }
+        self.settled.extend(moving.into_iter().map(|log| (log.clone(), None)));
+    }
+}
+
+/// Looks so often, at most, for two looks that agree.
+const MAX_LOOKS: usize = 16;
+
+/// The files of a log, and whether each name was still there when it was looked at.
+#[derive(Debug)]
+pub(super) struct Look {
+    pub(super) files: Vec<Found>,
+    /// Where among the files each is, under the first of its names.
+    places: BTreeMap<Identity, usize>,
+    is_whole: bool,
+}
+
+impl Look {
+    /// Finds a file, whatever its name is.
+    pub(super) fn find(&self, identity: Identity) -> Option<&Found> {
+        self.files.get(*self.places.get(&identity)?)
+    }
+}
+
+/// Returns all files of a log as they stood at one moment: [`Folders::settled`], from directories listed anew.
+pub(super) fn settled(path: &Path) -> Option<Vec<Found>> {
+    Folders::default().settled(path).map(|look| look.files.clone())
+}
+
+/// Tells whether two looks in a row agree. One look alone may miss a file, or meet it twice, while a
+/// rotation renames one file after the other.
+fn are_alike(last: Option<&Look>, next: Option<&Look>) -> bool {
+    let names = |look: &Look| -> Vec<_> {
+        look.files.iter().map(|found| (found.path.clone(), found.seen.identity)).collect()
+    };
+    let is_whole = |look: &Look| look.is_whole;
+    last.is_some_and(is_whole) && next.is_some_and(is_whole) && last.map(names) == next.map(names)
+}
+
+/// Returns the name that all files of a log lead back to: [`rotation::base`], in their directory.
+pub(super) fn log_of(path: &Path) -> PathBuf {
+    path.with_file_name(path.file_name().map(rotation::base).unwrap_or_default())
+}
+
+/// Lists the names of regular files, in order.
+fn list_files(folder: &Path) -> io::Result<Names> {
+    let entries = match std::fs::read_dir(folder) {
+        Ok(entries) => entries,
+        Err(cause) if cause.kind() == io::ErrorKind::NotFound => return Ok(Names::new()),
+        Err(cause) => return Err(cause),
+    };
+    let mut names = Names::new();
+    for entry in entries {
+        let entry = entry?;
+        if entry.file_type()?.is_file() {
+            let name = entry.file_name();
+            names.entry(rotation::base(&name)).or_default().push(name);
+        }
+    }
+    for names in names.values_mut() {
+        names.sort();
+    }
+    Ok(names)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::super::tests::meanwhile;
+    use super::*;
+
+    #[test]
+    fn a_look_in_the_middle_of_a_rotation_is_taken_again() {
+        let dir = tempfile::tempdir().unwrap();
+        let path = |name: &str| dir.path().join(name);
+        for name in ["a", "a.1", "a.2"] {
+            std::fs::write(path(name), name).unwrap();
+        }
+        let shift = [("a.2", "a.3"), ("a.1", "a.2"), ("a", "a.1")];
+        let mut shift = shift.map(|(from, to)| (path(from), path(to))).into_iter();
+        let mut n_looks = 0;
+        let found = meanwhile(
+            move || {
+                n_looks += 1;
+                if n_looks % 3 == 0
+                    && let Some((from, to)) = shift.next()
+                {
+                    std::fs::rename(from, to).unwrap();
+                }
+            },
+            || settled(&path("a")),
+        );
+        let names: Vec<_> = found.unwrap().into_iter().map(|found| found.path).collect();
+        assert_eq!(names, vec![path("a.1"), path("a.2"), path("a.3")]);
+    }
+
+    #[test]
+    fn names_that_never_settle_say_nothing() {
+        let dir = tempfile::tempdir().unwrap();
+        let path = |n: usize| dir.path().join(format!("a.{n}"));
+        std::fs::write(path(0), "").unwrap();
+        std::fs::write(path(1_000), "").unwrap();
+        let mut n = 0;
+        let mut folders = Folders::default();
+        let (from, settles) = (dir.path().to_owned(), path(0));
+        let rename = move || {
+            let name = |n| from.join(format!("a.{n}"));
+            std::fs::rename(name(n), name(n + 1)).unwrap();
+            n += 1;
+        };
+        assert!(meanwhile(rename, || folders.settled(&settles)).is_none());
+        // Not looked for again in the same sweep.
+        assert!(folders.settled(&settles).is_none());
+    }
+}
