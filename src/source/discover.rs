@@ -4,6 +4,7 @@
 
 use std::collections::BTreeSet;
 use std::ffi::{OsStr, OsString};
+use std::fs::DirEntry;
 use std::io;
 use std::path::{Component, Path, PathBuf};
 
@@ -146,19 +147,14 @@ impl Walk {
         }
     }
 
-    /// Lists names in order, each with whether it leads to a directory.
+    /// Lists names in order, each with whether it leads to a directory. Pipes, sockets and devices are left out: a pipe that is
+    /// named like a log would be waited for.
     fn list(&mut self, folder: &Path) -> Vec<(OsString, bool)> {
         let folder = if folder.as_os_str().is_empty() { Path::new(".") } else { folder };
         self.folders.insert(folder.to_owned());
         let names = std::fs::read_dir(folder).and_then(|entries| {
-            entries
-                .map(|entry| {
-                    let entry = entry?;
-                    let kind = entry.file_type()?;
-                    let is_folder = kind.is_dir() || (kind.is_symlink() && entry.path().is_dir());
-                    Ok((entry.file_name(), is_folder))
-                })
-                .collect::<io::Result<Vec<_>>>()
+            let kinds = entries.map(|entry| entry.and_then(|entry| kind_of(&entry)));
+            kinds.filter_map(Result::transpose).collect::<io::Result<Vec<_>>>()
         });
         match names {
             Ok(mut names) => {
@@ -174,6 +170,17 @@ impl Walk {
             }
         }
     }
+}
+
+/// Returns an entry's name and whether it leads to a directory; nothing for what leads to neither that nor a file.
+fn kind_of(entry: &DirEntry) -> io::Result<Option<(OsString, bool)>> {
+    let mut kind = entry.file_type()?;
+    if kind.is_symlink() {
+        // One that leads nowhere stays what it is.
+        kind = entry.path().metadata().map_or(kind, |target| target.file_type());
+    }
+    let is_special = !(kind.is_dir() || kind.is_file() || kind.is_symlink());
+    Ok((!is_special).then(|| (entry.file_name(), kind.is_dir())))
 }
 
 /// Tells whether a pattern names a path, or a directory in which it is a log, though no such file may exist any more.
@@ -238,6 +245,8 @@ pub(super) fn folder_of(path: &Path) -> PathBuf {
 #[cfg(test)]
 mod tests {
     use std::os::unix::ffi::OsStrExt;
+
+    use rustix::fs::FileType;
 
     use super::*;
 
@@ -327,6 +336,23 @@ mod tests {
         for name in ["README.json", "readme.txt", "registry.csv", "requests", "json", "a.yaml"] {
             assert!(!is_log(OsStr::new(name)), "{name}");
         }
+    }
+
+    #[test]
+    fn a_pipe_that_was_named_like_a_log_was_waited_for() {
+        let dir = tempfile::tempdir().unwrap();
+        let path = |name: &str| dir.path().join(name);
+        let mode = rustix::fs::Mode::RUSR;
+        rustix::fs::mknodat(rustix::fs::CWD, path("a.log"), FileType::Fifo, mode, 0).unwrap();
+        for (name, target) in [("b.log", "a.log"), ("c.log", "nowhere")] {
+            std::os::unix::fs::symlink(path(target), path(name)).unwrap();
+        }
+        std::fs::write(path("d.log"), "").unwrap();
+        for pattern in [dir.path(), &path("*.log")] {
+            assert_eq!(walk(pattern), [path("c.log"), path("d.log")]);
+        }
+        // Who names it means it.
+        assert_eq!(walk(&path("a.log")), [path("a.log")]);
     }
 
     #[test]
