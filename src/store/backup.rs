@@ -6,13 +6,13 @@ use std::io::ErrorKind;
 use std::path::{Path, PathBuf};
 use std::time::{Duration, SystemTime};
 
-use rusqlite::Connection;
 use rusqlite::backup::Backup;
+use rusqlite::{Connection, OpenFlags};
 use rustix::fs::statvfs;
 
 use crate::engine::time::{DAY, HOUR, Timestamp};
 
-use super::{JOURNAL_BYTES, Reader, Store, StoreError, private};
+use super::{JOURNAL_BYTES, Reader, Store, StoreError, connect, private};
 
 /// How thoroughly a database is looked through.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -126,7 +126,7 @@ impl Reader {
     fn copy(&self, to: &Path) -> Result<(), StoreError> {
         private::make(to).map_err(|source| StoreError::file(to, "making a backup", source))?;
         let copy = || {
-            let mut copy = Connection::open(to)?;
+            let mut copy = connect(to, OpenFlags::SQLITE_OPEN_READ_WRITE)?;
             // All pages in one step: one snapshot, which no writer has to wait for.
             let pause = Duration::from_millis(10);
             Backup::new(&self.db, &mut copy)?.run_to_completion(i32::MAX, pause, None)?;

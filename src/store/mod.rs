@@ -111,8 +111,7 @@ impl Reader {
             Err(source) => return Err(StoreError::file(path, "looking at the database", source)),
         }
         let fault = |source| StoreError::database(path, "opening", source);
-        let flags = OpenFlags::SQLITE_OPEN_READ_ONLY | OpenFlags::SQLITE_OPEN_NO_MUTEX;
-        let db = Connection::open_with_flags(path, flags).map_err(fault)?;
+        let db = connect(path, OpenFlags::SQLITE_OPEN_READ_ONLY).map_err(fault)?;
         configure(&db).map_err(fault)?;
         let known = schema::known();
         match schema::version(&db, path)? {
@@ -165,8 +164,7 @@ impl Store {
             return Err(StoreError::file(path, "making the database", source));
         }
         let fault = |source| StoreError::database(path, "opening", source);
-        let flags = OpenFlags::SQLITE_OPEN_READ_WRITE | OpenFlags::SQLITE_OPEN_NO_MUTEX;
-        let db = Connection::open_with_flags(path, flags).map_err(fault)?;
+        let db = connect(path, OpenFlags::SQLITE_OPEN_READ_WRITE).map_err(fault)?;
         configure(&db).map_err(fault)?;
         schema::version(&db, path)?;
         prepare_for_writing(&db).map_err(fault)?;
@@ -233,6 +231,16 @@ impl Deref for Store {
     fn deref(&self) -> &Reader {
         &self.reader
     }
+}
+
+/// Opens the database that has this name itself: a link in its place could lead root, in the state of the daemon's user, to
+/// what only root may write.
+fn connect(path: &Path, access: OpenFlags) -> rusqlite::Result<Connection> {
+    // SQLite refuses a link anywhere in a path; directories may be links.
+    let directory = backup::directory(path).canonicalize().ok();
+    let real = directory.zip(path.file_name()).map(|(directory, name)| directory.join(name));
+    let flags = access | OpenFlags::SQLITE_OPEN_NO_MUTEX | OpenFlags::SQLITE_OPEN_NOFOLLOW;
+    Connection::open_with_flags(real.as_deref().unwrap_or(path), flags)
 }
 
 fn configure(db: &Connection) -> rusqlite::Result<()> {

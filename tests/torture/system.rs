@@ -361,6 +361,30 @@ fn a_lock_that_was_a_link_had_root_write_into_what_it_led_to() {
 }
 
 #[test]
+fn a_database_that_was_a_link_had_root_write_into_what_it_led_to() {
+    let Some(site) = site_of_nobody() else { return };
+    let roots = Site::new();
+    roots.home.print(&["tokens", "add", "jwt:https://id.example.org:kim"]);
+    let [secret, database] = [&roots, &site].map(|site| site.home.path("state/tokenwatch.db"));
+    let whole = fs::read(&secret).unwrap();
+    fs::copy(roots.home.path("state/seal.key"), site.home.path("state/seal.key")).unwrap();
+    symlink(&secret, &database).unwrap();
+    for command in [&["replay", "--save", "logs/a.log"][..], &["tokens", "list"], &["status"]] {
+        let refused = site.home.output(command);
+        let told = String::from_utf8_lossy(&refused.stderr);
+        assert!(!refused.status.success() && told.contains("a symbolic link"), "{told}");
+        assert!(!String::from_utf8_lossy(&refused.stdout).contains("kim"));
+    }
+    assert_eq!(fs::read(&secret).unwrap(), whole);
+    // The directory itself may be one.
+    fs::remove_file(&database).unwrap();
+    fs::rename(site.home.path("state"), site.home.path("elsewhere")).unwrap();
+    symlink(site.home.path("elsewhere"), site.home.path("state")).unwrap();
+    site.home.print(&["replay", "--save", "logs/a.log"]);
+    assert!(site.home.path("elsewhere/tokenwatch.db").exists());
+}
+
+#[test]
 fn what_root_made_in_the_state_of_another_user_kept_that_users_daemon_from_its_start() {
     let nobody = ["setpriv", "--reuid=65534", "--regid=65534", "--clear-groups", "--"];
     if !works("72", nobody[0], &[&nobody[1..], &["true"]].concat()) {
