@@ -14,7 +14,6 @@ use crate::atlas::Layer;
 use crate::cli::advice::Place;
 use crate::cli::args::Global;
 use crate::cli::print::{Printer, safe};
-use crate::cli::rules::origin;
 use crate::cli::sample::{Sample, lines};
 use crate::cli::{advice, credentials, exit, print};
 use crate::config::{Fault, Faults, Source, SourceFrom, Span};
@@ -23,7 +22,7 @@ use crate::daemon::site::Site;
 use crate::engine::detect::Health;
 use crate::engine::reader::Source as Reading;
 use crate::engine::record::guess;
-use crate::engine::rule::RuleFault;
+use crate::engine::rule::{RuleFault, is_built_in};
 use crate::engine::token::Finder;
 use crate::engine::trial::try_rule;
 use crate::source::listing::{list, sample};
@@ -325,12 +324,13 @@ fn rules(report: &mut Report, site: &Site) {
     faults.iter().for_each(|fault| report.rule(fault));
     let rules = Arc::new(rules);
     let mut held = 0_usize;
-    for rule in rules.rules() {
+    // The program's own examples held when it was made.
+    for rule in rules.rules().iter().filter(|rule| !is_built_in(&rule.file)) {
         for trial in try_rule(rule, &rules) {
             match trial.fault {
                 None => held += 1,
                 Some(fault) => report.0.push(Outcome {
-                    file: Some(origin(&rule.file)),
+                    file: Some(rule.file.to_string()),
                     ..outcome(
                         "rules",
                         Level::Fault,
@@ -340,7 +340,8 @@ fn rules(report: &mut Report, site: &Site) {
             }
         }
     }
-    report.ok("rules", format!("{} rules, {held} examples hold", rules.rules().len()));
+    let own = if held == 0 { String::new() } else { format!(", {held} examples of your own hold") };
+    report.ok("rules", format!("{} rules{own}", rules.rules().len()));
 }
 
 fn mail(report: &mut Report, site: &Site, global: &Global) {

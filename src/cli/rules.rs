@@ -14,7 +14,7 @@ use crate::cli::table::table;
 use crate::cli::{Context, exit, print};
 use crate::daemon::site::Site;
 use crate::engine::detect::nearest;
-use crate::engine::rule::{BUILT_IN, Rule, RuleFault, RuleSet};
+use crate::engine::rule::{BUILT_IN, Rule, RuleFault, RuleSet, is_built_in};
 use crate::engine::trial::try_rule;
 
 pub(super) fn run(context: &mut Context, options: &Options) -> anyhow::Result<ExitCode> {
@@ -91,8 +91,7 @@ fn text_of(file: &str) -> anyhow::Result<String> {
 
 /// Names the file of a rule, where the program brings it along too.
 pub(super) fn origin(file: &str) -> String {
-    let is_ours = BUILT_IN.iter().any(|(name, _)| *name == file);
-    if is_ours { format!("built-in:{file}") } else { file.to_owned() }
+    if is_built_in(file) { format!("built-in:{file}") } else { file.to_owned() }
 }
 
 /// The rules of these files, those in force beside them, and what is wrong.
@@ -139,7 +138,7 @@ impl Chosen {
 /// A path as rules of that file name it; never the name of one of ours.
 fn named(path: &Path) -> String {
     let name = path.display().to_string();
-    if BUILT_IN.iter().any(|(ours, _)| *ours == name) { format!("./{name}") } else { name }
+    if is_built_in(&name) { format!("./{name}") } else { name }
 }
 
 fn check(site: &Site, printer: &mut Printer, files: &[PathBuf]) -> anyhow::Result<ExitCode> {

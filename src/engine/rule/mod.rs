@@ -55,6 +55,12 @@ pub const BUILT_IN: &[(&str, &str)] = &[
     ("volume-spike.yml", include_str!("../../../rules/volume-spike.yml")),
 ];
 
+/// Tells whether a file of rules is one of [`BUILT_IN`].
+#[must_use]
+pub fn is_built_in(file: &str) -> bool {
+    BUILT_IN.iter().any(|(ours, _)| *ours == file)
+}
+
 /// One rule.
 #[derive(Clone, Debug)]
 pub struct Rule {
