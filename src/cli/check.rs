@@ -392,7 +392,7 @@ fn state(report: &mut Report, site: &Site) {
                 if mode & !most == 0 {
                     report.ok("state", format!("{name}: {mode:04o}"));
                 } else {
-                    let hint = format!("chmod {most:04o} {name}");
+                    let hint = format!("chmod {most:04o} {}", advice::quoted(path.as_os_str()));
                     let found = format!("{name}: {mode:04o}, expected {most:04o}: others may look");
                     report.fault("state", found, &hint);
                 }

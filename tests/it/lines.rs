@@ -1,5 +1,7 @@
 //! The lines that other commands name can be looked at, and are counted as the daemon counts them.
 
+use std::fs::Permissions;
+use std::os::unix::fs::PermissionsExt;
 use std::path::Path;
 use std::process::{Command, Output, Stdio};
 
@@ -156,6 +158,25 @@ fn what_check_and_status_name_can_be_pasted() {
         assert!(output.status.success(), "{command}: {}", String::from_utf8_lossy(&output.stderr));
         assert!(text.contains(", line 13") && text.contains("template: $remote_addr"), "{text}");
     }
+}
+
+#[test]
+fn the_chmod_that_check_names_can_be_pasted() {
+    let home = Home::new("");
+    let name = "it's $odd";
+    let mode = || std::fs::metadata(home.path(name)).unwrap().permissions().mode() & 0o777;
+    std::fs::create_dir(home.path(name)).unwrap();
+    std::fs::set_permissions(home.path(name), Permissions::from_mode(0o755)).unwrap();
+    let check = ["check", "--json", "--state-dir", name];
+    let found: Vec<Value> = String::from_utf8(home.output(&check).stdout)
+        .unwrap()
+        .lines()
+        .map(|line| serde_json::from_str(line).unwrap())
+        .collect();
+    let mut hints = found.iter().filter_map(|one| one["hint"].as_str());
+    let hint = hints.find(|hint| hint.starts_with("chmod")).unwrap();
+    assert!(paste(&home, hint).status.success(), "{hint}");
+    assert_eq!(mode(), 0o700);
 }
 
 #[test]
