@@ -74,23 +74,55 @@ impl<'a> MakeVisitor<Writer<'a>> for TextFields {
     }
 }
 
-/// Passes on all fields but the one that is said. Numbers and the like come as `Debug`, as the visitor behind takes them.
+/// Passes on all fields but the one that is said, as they may be shown. Numbers and the like come as `Debug`, as the visitor behind takes them.
 struct Unsaid<V>(V);
 
 impl<V: Visit> Visit for Unsaid<V> {
     fn record_str(&mut self, field: &Field, value: &str) {
         if field.name() != SAID {
+            // Quotes and escapes it.
             self.0.record_str(field, value);
         }
     }
 
     fn record_error(&mut self, field: &Field, value: &(dyn Error + 'static)) {
-        self.0.record_error(field, value);
+        self.record_debug(field, &format_args!("{value}"));
     }
 
     fn record_debug(&mut self, field: &Field, value: &dyn Debug) {
-        self.0.record_debug(field, value);
+        self.0.record_debug(field, &Shown(value));
     }
+}
+
+/// A value as it may be shown: names of files, and what is said of them, may hold anything.
+struct Shown<'a>(&'a dyn Debug);
+
+impl Debug for Shown<'_> {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        write_safe(f, &format!("{:?}", self.0))
+    }
+}
+
+/// Writes text that others made up: what could change the screen becomes `\xNN` or `\u{...}`.
+///
+/// # Errors
+/// What `out` says.
+pub fn write_safe(out: &mut impl fmt::Write, text: &str) -> fmt::Result {
+    text.chars().try_for_each(|c| match c {
+        c if c.is_ascii_control() => write!(out, "\\x{:02x}", u32::from(c)),
+        c if is_unsafe(c) => write!(out, "\\u{{{:x}}}", u32::from(c)),
+        c => out.write_char(c),
+    })
+}
+
+/// Tells of controls, and of what reorders or hides text without being one: bidirectional controls (UAX #9),
+/// zero-width characters, line and paragraph separators, the byte-order mark, tags.
+#[must_use]
+pub fn is_unsafe(c: char) -> bool {
+    c.is_control()
+        || matches!(c,
+            '\u{ad}' | '\u{61c}' | '\u{180e}' | '\u{200b}'..='\u{200f}' | '\u{2028}'..='\u{202e}'
+            | '\u{2060}'..='\u{206f}' | '\u{feff}' | '\u{fff9}'..='\u{fffb}' | '\u{e0000}'..='\u{e007f}')
 }
 
 impl<V: VisitOutput<fmt::Result>> VisitOutput<fmt::Result> for Unsaid<V> {
@@ -117,6 +149,7 @@ fn leads_to_journal() -> bool {
 #[cfg(test)]
 mod tests {
     use std::io::Write;
+    use std::path::Path;
     use std::sync::{Arc, Mutex};
 
     use super::*;
@@ -135,8 +168,8 @@ mod tests {
         }
     }
 
-    #[test]
-    fn a_text_says_the_reason_of_an_alert_once_and_all_else() {
+    /// What the log says of what `say` tells.
+    fn said(say: impl FnOnce()) -> String {
         let log = Log::default();
         let writer = log.clone();
         let subscriber = tracing_subscriber::fmt()
@@ -144,12 +177,35 @@ mod tests {
             .fmt_fields(TextFields::default())
             .with_writer(move || writer.clone())
             .finish();
-        tracing::subscriber::with_default(subscriber, || {
+        tracing::subscriber::with_default(subscriber, say);
+        let bytes = log.0.lock().unwrap().clone();
+        String::from_utf8(bytes).unwrap()
+    }
+
+    #[test]
+    fn a_name_of_a_file_forged_a_line_of_the_log() {
+        let name = "b\u{1b}[31m\n2026-11-27 ERROR forged\u{202e}.log";
+        let text = said(|| {
+            let (path, error) = (Path::new(name).display(), io::Error::other(name));
+            let fault: &(dyn Error + 'static) = &error;
+            tracing::warn!(%path, fault, named = name, "{name} is away");
+        });
+        let shown = r"b\x1b[31m\x0a2026-11-27 ERROR forged\u{202e}.log";
+        assert_eq!(text.lines().count(), 1, "{text}");
+        assert!(!text.trim_end().chars().any(is_unsafe), "{text}");
+        for part in [format!("{shown} is away"), format!("path={shown}"), format!("fault={shown}")]
+        {
+            assert!(text.contains(&part), "{part} in {text}");
+        }
+    }
+
+    #[test]
+    fn a_text_says_the_reason_of_an_alert_once_and_all_else() {
+        let text = said(|| {
             let (reason, error) = ("a new country", io::Error::other("full"));
             let error: &(dyn Error + 'static) = &error;
             tracing::info!(rule = "new-country", risk = 7, error, reason, "ci: {reason}");
         });
-        let text = String::from_utf8(log.0.lock().unwrap().clone()).unwrap();
         let end = "ci: a new country rule=\"new-country\" risk=7 error=full\n";
         assert!(text.ends_with(end), "{text}");
     }

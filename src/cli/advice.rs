@@ -6,8 +6,8 @@ use std::os::unix::ffi::OsStrExt as _;
 use std::path::{Path, PathBuf};
 
 use crate::cli::args::Global;
-use crate::cli::print::is_unsafe;
 use crate::config::DEFAULT_PATH;
+use crate::telemetry::is_unsafe;
 
 /// Where a line stands in its log.
 pub(super) enum Place {

@@ -10,6 +10,7 @@ use serde_json::Value as Json;
 use crate::cli::args::When;
 use crate::engine::alert::Level;
 use crate::engine::time::{DAY, HOUR, MINUTE, Timestamp};
+use crate::telemetry::{is_unsafe, write_safe};
 
 /// Bytes that wait at most before they are handed on.
 const BUFFER: usize = 64 * 1024;
@@ -90,14 +91,7 @@ pub struct Safe<T>(pub T);
 
 impl<T: AsRef<str>> fmt::Display for Safe<T> {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        for c in self.0.as_ref().chars() {
-            match c {
-                c if u32::from(c) < 0x80 && c.is_control() => write!(f, "\\x{:02x}", u32::from(c))?,
-                c if is_unsafe(c) => write!(f, "\\u{{{:x}}}", u32::from(c))?,
-                c => f.write_char(c)?,
-            }
-        }
-        Ok(())
+        write_safe(f, self.0.as_ref())
     }
 }
 
@@ -107,16 +101,7 @@ pub fn safe(text: impl AsRef<str>) -> String {
     Safe(text).to_string()
 }
 
-/// Controls, and what reorders or hides text without being one: bidirectional controls (UAX #9),
-/// zero-width characters, line and paragraph separators, the byte-order mark, tags.
-pub(super) fn is_unsafe(c: char) -> bool {
-    c.is_control()
-        || matches!(c,
-            '\u{ad}' | '\u{61c}' | '\u{180e}' | '\u{200b}'..='\u{200f}' | '\u{2028}'..='\u{202e}'
-            | '\u{2060}'..='\u{206f}' | '\u{feff}' | '\u{fff9}'..='\u{fffb}' | '\u{e0000}'..='\u{e007f}')
-}
-
-/// JSON escapes the C0 controls by itself; the rest of what [`is_unsafe`] names becomes `\uNNNN`.
+/// JSON escapes the C0 controls by itself; the rest of what [`is_unsafe`] tells of becomes `\uNNNN`.
 pub(super) struct JsonSafe<'a>(pub(super) &'a str);
 
 impl fmt::Display for JsonSafe<'_> {
