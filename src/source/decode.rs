@@ -2,7 +2,7 @@
 
 use std::fs::{File, OpenOptions};
 use std::io::{self, Cursor, Read};
-use std::os::unix::fs::OpenOptionsExt;
+use std::os::unix::fs::{FileTypeExt, OpenOptionsExt};
 use std::path::Path;
 
 use rustix::fs::OFlags;
@@ -22,6 +22,11 @@ const XZ_MEMORY_KIB: u32 = 256 * 1024;
 pub(super) fn open_file(path: &Path) -> io::Result<File> {
     super::moment::pass();
     OpenOptions::new().read(true).custom_flags(OFlags::NONBLOCK.bits().cast_signed()).open(path)
+}
+
+/// Opens a file that somebody named. A pipe is waited for: it was named for what somebody is about to write.
+pub(super) fn open_named(path: &Path) -> io::Result<File> {
+    if path.metadata()?.file_type().is_fifo() { File::open(path) } else { open_file(path) }
 }
 
 /// Looks at the first bytes and puts the fitting decoder before the input; tells whether there is one.

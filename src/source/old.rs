@@ -76,7 +76,7 @@ impl OldFile {
             position.directives.written = stdin_written();
             return Ok(Self::over(source, position, decoded));
         }
-        let file = decode::open_file(path).map_err(fault("opening"))?;
+        let file = decode::open_named(path).map_err(fault("opening"))?;
         Self::in_file(source, path, file)
     }
 

@@ -5,6 +5,7 @@ use std::io::Write;
 use std::process::{Command, Stdio};
 
 use rusqlite::Connection;
+use rustix::fs::{CWD, FileType, Mode, mknodat};
 use serde_json::Value;
 
 use crate::program::{Home, wait_until};
@@ -225,4 +226,19 @@ fn a_replay_that_reads_nothing_tells_nothing_of_logs_that_ended() {
     home.append("logs/a.log", half_hours(0..480));
     home.append("logs/ended.log", half_hours(0..400) + &half_hours(460..461));
     assert_eq!(home.json(&["replay", "--save", "--json", "logs"]).len(), 1);
+}
+
+#[test]
+fn a_pipe_that_was_named_had_no_lines() {
+    let home = Home::new("");
+    let pipe = home.path("pipe");
+    mknodat(CWD, &pipe, FileType::Fifo, Mode::RUSR | Mode::WUSR, 0).unwrap();
+    let writer = std::thread::spawn({
+        let pipe = pipe.clone();
+        move || std::fs::write(pipe, lines(0, 3_000))
+    });
+    let said = home.output(&["replay", pipe.to_str().unwrap()]);
+    writer.join().unwrap().unwrap();
+    let said = String::from_utf8(said.stderr).unwrap();
+    assert!(said.contains("3,000 lines"), "{said}");
 }
