@@ -125,16 +125,15 @@ impl Reader {
 
     fn copy(&self, to: &Path) -> Result<(), StoreError> {
         private::make(to).map_err(|source| StoreError::file(to, "making a backup", source))?;
-        let copy = || {
-            let mut copy = connect(to, OpenFlags::SQLITE_OPEN_READ_WRITE)?;
+        let mut copy = connect(to, OpenFlags::SQLITE_OPEN_READ_WRITE)?;
+        let mut fill = || {
             // All pages in one step: one snapshot, which no writer has to wait for.
             let pause = Duration::from_millis(10);
             Backup::new(&self.db, &mut copy)?.run_to_completion(i32::MAX, pause, None)?;
             // One file, without a log beside it.
-            copy.pragma_update(None, "journal_mode", "DELETE")?;
-            Ok(copy)
+            copy.pragma_update(None, "journal_mode", "DELETE")
         };
-        let copy = copy().map_err(|source| StoreError::database(to, "backing up", source))?;
+        fill().map_err(|source| StoreError::database(to, "backing up", source))?;
         verify(&copy, to, Check::Full)?;
         sync(to)
     }

@@ -6,7 +6,6 @@ use std::thread;
 use std::time::Duration;
 
 use rusqlite::ErrorCode;
-use rusqlite::ffi::SQLITE_CANTOPEN_SYMLINK;
 
 /// Why the store could not do what it was asked for.
 #[derive(Debug, thiserror::Error)]
@@ -57,9 +56,9 @@ pub enum StoreError {
         /// The database.
         path: PathBuf,
     },
-    /// A symbolic link stands in the place of the database.
-    #[error("{}: a symbolic link, which is not followed; put the database here, or set `state_dir` to where it is", path.display())]
-    Link {
+    /// Something else than a file stands in the place of the database: a link, a pipe.
+    #[error("{}: no file but a link or a pipe, which are not followed; put the database here, or set `state_dir` to where it is", path.display())]
+    NoFile {
         /// The database.
         path: PathBuf,
     },
@@ -154,7 +153,6 @@ impl StoreError {
             Some(ErrorCode::DatabaseCorrupt | ErrorCode::NotADatabase) => {
                 Self::Corrupt { path, doing, detail: source.to_string() }
             }
-            Some(ErrorCode::CannotOpen) if is_link(&source) => Self::Link { path },
             _ => Self::Database { path, doing, source },
         }
     }
@@ -162,10 +160,6 @@ impl StoreError {
     pub(super) fn file(path: &Path, doing: &'static str, source: io::Error) -> Self {
         Self::File { path: path.to_owned(), doing, source }
     }
-}
-
-fn is_link(source: &rusqlite::Error) -> bool {
-    source.sqlite_error().is_some_and(|error| error.extended_code == SQLITE_CANTOPEN_SYMLINK)
 }
 
 /// So often in a row a database is asked before it counts as damaged ...

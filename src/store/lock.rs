@@ -1,6 +1,6 @@
 //! One daemon per state directory: a lock that the kernel takes back when its holder dies.
 
-use std::fs::File;
+use std::fs::{File, OpenOptions};
 use std::io::{self, Read};
 use std::os::unix::fs::{FileExt, MetadataExt};
 use std::path::Path;
@@ -83,7 +83,8 @@ impl Lock {
     /// The kernel's list says it: to try the lock would keep a daemon from its start for that moment.
     #[must_use]
     pub fn holder(directory: &Path) -> Option<Holder> {
-        let mut file = match File::open(directory.join(Self::FILE)) {
+        let path = directory.join(Self::FILE);
+        let mut file = match private::open(&path, OpenOptions::new().read(true)) {
             Err(error) if error.kind() == io::ErrorKind::NotFound => return Some(Holder::Nobody),
             file => file.ok()?,
         };

@@ -92,7 +92,7 @@ impl Damage {
 
     /// What cannot be read, of a later release perhaps, says nothing.
     fn read(path: &Path) -> Option<Self> {
-        serde_json::from_slice(&fs::read(beside(path, ".damage")).ok()?).ok()
+        serde_json::from_slice(&private::read(&beside(path, ".damage")).ok()?).ok()
     }
 
     fn write(&self, path: &Path) -> Result<(), StoreError> {
@@ -166,7 +166,7 @@ fn clear(path: &Path, was_replaced: bool) -> Result<(), StoreError> {
 fn twice(path: &Path) -> Option<String> {
     let made = backed_up(path)?;
     let was_tried = Damage::read(path).is_some_and(|last| last.outcome == Outcome::Restored(made));
-    let why = fs::read(beside(path, ".suspect")).ok()?;
+    let why = private::read(&beside(path, ".suspect")).ok()?;
     let is_twice = beside(path, ".cleared").exists() && !was_tried;
     is_twice.then(|| String::from_utf8_lossy(&why).into_owned())
 }

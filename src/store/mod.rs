@@ -105,13 +105,13 @@ impl Reader {
     /// [`StoreError::Corrupt`].
     pub fn open(path: &Path) -> Result<Self, StoreError> {
         let absent = || StoreError::Absent { path: path.to_owned() };
-        match std::fs::metadata(path) {
-            Ok(_) => {}
-            Err(source) if source.kind() == ErrorKind::NotFound => return Err(absent()),
-            Err(source) => return Err(StoreError::file(path, "looking at the database", source)),
-        }
         let fault = |source| StoreError::database(path, "opening", source);
-        let db = connect(path, OpenFlags::SQLITE_OPEN_READ_ONLY).map_err(fault)?;
+        let db = match connect(path, OpenFlags::SQLITE_OPEN_READ_ONLY) {
+            Err(StoreError::File { source, .. }) if source.kind() == ErrorKind::NotFound => {
+                return Err(absent());
+            }
+            db => db?,
+        };
         configure(&db).map_err(fault)?;
         let known = schema::known();
         match schema::version(&db, path)? {
@@ -164,7 +164,7 @@ impl Store {
             return Err(StoreError::file(path, "making the database", source));
         }
         let fault = |source| StoreError::database(path, "opening", source);
-        let db = connect(path, OpenFlags::SQLITE_OPEN_READ_WRITE).map_err(fault)?;
+        let db = connect(path, OpenFlags::SQLITE_OPEN_READ_WRITE)?;
         configure(&db).map_err(fault)?;
         schema::version(&db, path)?;
         prepare_for_writing(&db).map_err(fault)?;
@@ -234,13 +234,22 @@ impl Deref for Store {
 }
 
 /// Opens the database that has this name itself: a link in its place could lead root, in the state of the daemon's user, to
-/// what only root may write.
-fn connect(path: &Path, access: OpenFlags) -> rusqlite::Result<Connection> {
+/// what only root may write, and a pipe would be waited for.
+///
+/// # Errors
+/// [`StoreError::NoFile`]; [`StoreError::File`] if nothing is there; otherwise what the database says.
+fn connect(path: &Path, access: OpenFlags) -> Result<Connection, StoreError> {
+    let looking = |source| StoreError::file(path, "looking at the database", source);
+    let found = std::fs::symlink_metadata(path).map_err(looking)?;
+    if !found.is_file() {
+        return Err(StoreError::NoFile { path: path.to_owned() });
+    }
     // SQLite refuses a link anywhere in a path; directories may be links.
-    let directory = backup::directory(path).canonicalize().ok();
-    let real = directory.zip(path.file_name()).map(|(directory, name)| directory.join(name));
+    let directory = backup::directory(path).canonicalize().map_err(looking)?;
+    let real = path.file_name().map_or_else(|| path.to_owned(), |name| directory.join(name));
     let flags = access | OpenFlags::SQLITE_OPEN_NO_MUTEX | OpenFlags::SQLITE_OPEN_NOFOLLOW;
-    Connection::open_with_flags(real.as_deref().unwrap_or(path), flags)
+    Connection::open_with_flags(real, flags)
+        .map_err(|source| StoreError::database(path, "opening", source))
 }
 
 fn configure(db: &Connection) -> rusqlite::Result<()> {

@@ -3,7 +3,7 @@
 
 use std::ffi::OsStr;
 use std::fs::{self, File, OpenOptions};
-use std::io::{self, ErrorKind};
+use std::io::{self, ErrorKind, Read};
 use std::os::unix::fs::{MetadataExt, OpenOptionsExt, fchown};
 use std::path::{Path, PathBuf};
 
@@ -50,6 +50,19 @@ pub(super) fn open(path: &Path, options: &mut OpenOptions) -> io::Result<File> {
     let why = "not a file of the directory's owner under this name alone";
     Err(io::Error::new(ErrorKind::PermissionDenied, why))
 }
+
+/// Reads a file of the program's own notes, 64 KiB at the most.
+///
+/// # Errors
+/// As for [`open`].
+pub(super) fn read(path: &Path) -> io::Result<Vec<u8>> {
+    let mut text = Vec::new();
+    open(path, OpenOptions::new().read(true))?.take(MAX_NOTE).read_to_end(&mut text)?;
+    Ok(text)
+}
+
+/// More than any note of ours has.
+const MAX_NOTE: u64 = 64 * 1024;
 
 /// Opens a file for reading and writing, as it is; one that is not there is made.
 ///

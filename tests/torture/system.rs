@@ -6,6 +6,7 @@ use std::path::{Path, PathBuf};
 use std::process::Command;
 use std::time::{Duration, Instant};
 
+use rustix::fs::{CWD, FileType, Mode, mknodat};
 use serde_json::{Value, json};
 
 use crate::geo::MmdbWriter;
@@ -302,6 +303,10 @@ fn foreign(site: &Site) -> Vec<PathBuf> {
 
 const NOBODY: u32 = 65534;
 
+fn make_pipe(path: &Path) {
+    mknodat(CWD, path, FileType::Fifo, Mode::RUSR | Mode::WUSR, 0).unwrap();
+}
+
 /// A site whose state belongs to another user than whoever tests; `None` where that cannot be.
 fn site_of_nobody() -> Option<Site> {
     if !works("72", "setpriv", &["--reuid=65534", "--regid=65534", "--clear-groups", "--", "true"])
@@ -372,16 +377,44 @@ fn a_database_that_was_a_link_had_root_write_into_what_it_led_to() {
     for command in [&["replay", "--save", "logs/a.log"][..], &["tokens", "list"], &["status"]] {
         let refused = site.home.output(command);
         let told = String::from_utf8_lossy(&refused.stderr);
-        assert!(!refused.status.success() && told.contains("a symbolic link"), "{told}");
+        assert!(!refused.status.success() && told.contains("a link or a pipe"), "{told}");
         assert!(!String::from_utf8_lossy(&refused.stdout).contains("kim"));
     }
     assert_eq!(fs::read(&secret).unwrap(), whole);
-    // The directory itself may be one.
-    fs::remove_file(&database).unwrap();
+    // Nor is a pipe waited for, in the place of any file.
+    for name in ["tokenwatch.db", "tokenwatch.lock", "tokenwatch.db.damage"] {
+        let path = site.home.path("state").join(name);
+        fs::remove_file(&path).ok();
+        make_pipe(&path);
+        for command in ["status", "check"] {
+            site.home.output(&[command]);
+        }
+        fs::remove_file(&path).unwrap();
+    }
+    // The directory itself may be a link.
     fs::rename(site.home.path("state"), site.home.path("elsewhere")).unwrap();
     symlink(site.home.path("elsewhere"), site.home.path("state")).unwrap();
     site.home.print(&["replay", "--save", "logs/a.log"]);
     assert!(site.home.path("elsewhere/tokenwatch.db").exists());
+}
+
+#[test]
+fn a_note_that_was_a_link_gave_another_user_what_only_root_may_read() {
+    let Some(site) = site_of_nobody() else { return };
+    site.home.print(&["replay", "--save", "logs/a.log"]);
+    let beside = |ending: &str| site.home.path(format!("state/tokenwatch.db{ending}"));
+    fs::copy(beside(""), beside(".backup")).unwrap();
+    fs::write(beside(".cleared"), "").unwrap();
+    let secret = site.home.path("secret");
+    fs::write(&secret, "for root alone").unwrap();
+    symlink(&secret, beside(".suspect")).unwrap();
+    site.home.output(&["replay", "--save", "logs/a.log"]);
+    let noted = fs::read_to_string(beside(".damage")).unwrap_or_default();
+    assert!(!noted.contains("for root alone"), "{noted}");
+    // A note that never ends is read in part.
+    symlink("/dev/zero", beside(".damage")).unwrap();
+    site.home.output(&["status"]);
+    assert_eq!(fs::read_to_string(&secret).unwrap(), "for root alone");
 }
 
 #[test]
