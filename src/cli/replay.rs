@@ -68,7 +68,7 @@ fn learn(context: &mut Context, options: &Options) -> anyhow::Result<ExitCode> {
     }
     let judge = site.judge_of(&store)?;
     let atlas = Arc::new(site.atlas());
-    let mut worker = Worker::new(judge, store, atlas, Delivery::Silent, site.memory_bound())?;
+    let mut worker = Worker::new(judge, store, atlas, Delivery::Past, site.memory_bound())?;
 
     // Asked of every line where files overlap in time, mostly under the same directives.
     let last = Mutex::new((Directives::default(), Columns::default()));
@@ -102,8 +102,6 @@ fn learn(context: &mut Context, options: &Options) -> anyhow::Result<ExitCode> {
     printer.flush()?;
     let mut summary = replayed?;
     summary.faults.extend(faults);
-    // What was learned is no news for the next digest either.
-    worker.store.skip_digest(now())?;
     drop(lock);
     say(&summary, &worker.store, incidents.count(), monotonic().saturating_sub(began))?;
     let must_fail = options.fail_on.is_some_and(|level| incidents.worst() >= Some(level));

@@ -281,7 +281,7 @@ mod tests {
         );
         let store = Store::in_memory().unwrap();
         let mut worker =
-            Worker::new(judge, store, Arc::new(NoAtlas), Delivery::Silent, 1 << 20).unwrap();
+            Worker::new(judge, store, Arc::new(NoAtlas), Delivery::Past, 1 << 20).unwrap();
         let (told, outcomes) = sync_channel(1);
         told.send(Ok(vec![Alert::default()])).unwrap();
         // Its other end is gone, as if the thread that commits had ended.

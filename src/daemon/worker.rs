@@ -40,8 +40,10 @@ const MAX_ALERTS: usize = 4_000;
 pub enum Delivery {
     /// Mails are queued in the transaction of their alerts.
     Mail,
-    /// Nothing is mailed: the past is learned from, and news of it is old.
+    /// Nobody is there to be mailed to.
     Silent,
+    /// Nothing is mailed, in no digest either: the past is learned from, and news of it is old.
+    Past,
 }
 
 /// Judges readings and commits what comes of them.
@@ -262,9 +264,10 @@ impl Worker {
         let mut commit = Commit { streams, ..self.memory.take() };
         let roll = self.roll.take().map(|body| HouseRow { name: ROLL.into(), body });
         commit.house.extend(roll);
-        if self.delivery == Delivery::Silent {
+        if self.delivery != Delivery::Mail {
             commit.notices.clear();
         }
+        commit.is_past = self.delivery == Delivery::Past;
         commit
     }
 

@@ -23,6 +23,8 @@ pub struct Commit {
     pub notices: Vec<Notice>,
     /// Parts of what is known beyond one principal that changed.
     pub house: Vec<HouseRow>,
+    /// Its alerts are no news: they tell of a past that is learned from.
+    pub is_past: bool,
 }
 
 /// A stream's new position, and what to add to its counters.

@@ -7,7 +7,7 @@ use crate::engine::commit::{Commit, HouseRow, Notice, SubjectRow};
 use crate::engine::time::Timestamp;
 
 use super::codec::{count, to_json};
-use super::{Store, StoreError, alerts, ledger, slot, storm, streams};
+use super::{Store, StoreError, alerts, digest, ledger, slot, storm, streams};
 
 /// What a commit brought that was not there before.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
@@ -42,6 +42,9 @@ impl Store {
             let usages = commit.streams.iter().map(|update| update.tally.usages).sum();
             bump(db, "usages", usages)?;
             bump(db, "refused_unknown", commit.ledger.refused_unknown)?;
+            if commit.is_past {
+                digest::skip(db, now)?;
+            }
             Ok(Committed { alerts, notices, tokens })
         })
     }

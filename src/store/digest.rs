@@ -1,6 +1,6 @@
 //! Digests: the mail about what was not mailed at once, queued once a day. Each begins where the one before ended.
 
-use rusqlite::params;
+use rusqlite::{Connection, params};
 
 use crate::engine::alert::Level;
 use crate::engine::time::Timestamp;
@@ -26,15 +26,6 @@ impl Reader {
 }
 
 impl Store {
-    /// Keeps the alerts that were committed so far out of the next digest.
-    ///
-    /// # Errors
-    /// What the database says.
-    pub fn skip_digest(&mut self, now: Timestamp) -> Result<(), StoreError> {
-        // No alert is below the mildest level, so this is a digest of nothing that ends here.
-        self.queue_digest(&format!("skipped {now}"), Level::Informational, now, now).map(drop)
-    }
-
     /// Queues the digest of a day, once a day, about the alerts below a level that were committed
     /// since the digest before; tells whether it was queued. A day without such alerts has no mail.
     ///
@@ -68,6 +59,16 @@ impl Store {
             Ok(n_queued > 0 && n_alerts > 0)
         })
     }
+}
+
+/// Keeps the alerts that there are so far out of the next digest: as a digest of nothing, which ends here.
+pub(super) fn skip(db: &Connection, now: Timestamp) -> rusqlite::Result<()> {
+    // The row of the one before goes: the newest digest is the one that is never pruned.
+    let sql = "INSERT OR REPLACE INTO outbox (message_id, principal, day, after_alert, upto_alert,
+            created, due, state, attempts, error)
+        SELECT 'digest.skipped', '', 'skipped', coalesce(max(number), 0), coalesce(max(number), 0),
+            ?1, ?1, 'empty', 0, '' FROM alert";
+    db.prepare_cached(sql)?.execute([now]).map(drop)
 }
 
 #[cfg(test)]

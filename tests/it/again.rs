@@ -196,6 +196,9 @@ fn a_replay_that_fails_half_way_prints_the_alerts_that_it_committed() {
         // Of an incident there are two lines.
         let n_told = if is_json { n_lines } else { n_lines / 2 };
         assert_eq!(n_told, n_committed, "{is_json}");
+        // Nor are they news for the next digest, as those of a replay that ends well are not.
+        let is_skipped = "SELECT max(upto_alert) = (SELECT max(number) FROM alert) FROM outbox";
+        assert!(database.query_row(is_skipped, [], |row| row.get::<_, bool>(0)).unwrap());
     }
 }
 

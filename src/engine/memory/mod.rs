@@ -336,13 +336,13 @@ impl Memory {
         let fleet = self.fleet.take(FLEET_DESK.into());
         let sources: Vec<HouseRow> = self.sources.take(SOURCE_DESKS).collect();
         Commit {
-            streams: Vec::new(),
             subjects,
             ledger,
             alerts: std::mem::take(&mut self.alerts),
             incidents: std::mem::take(&mut self.incidents).into_values().collect(),
             notices: std::mem::take(&mut self.notices),
             house: self.house.take().into_iter().chain(fleet).chain(sources).collect(),
+            ..Commit::default()
         }
     }
 
