@@ -30,6 +30,8 @@ fn flood(status: u16, n_full: u32) -> (Site, u64) {
     site.append("logs/a.log", 20);
     let daemon = site.start();
     site.wait();
+    let known = profiles(&site);
+    assert_eq!(known.len(), 20);
     let mut random = Random(63);
     let (n_pieces, n_lines) = if is_full() { (100, n_full / 100) } else { (20, 1_000) };
     for piece in 1..=n_pieces {
@@ -46,7 +48,17 @@ fn flood(status: u16, n_full: u32) -> (Site, u64) {
     let peak = site.peak_memory();
     eprintln!("status {status}: {peak} KiB");
     daemon.terminate();
+    let kept = profiles(&site);
+    assert!(known.iter().all(|(name, body)| kept.get(name) == Some(body)), "of known tokens");
     (site, peak)
+}
+
+/// What is known of each principal, packed.
+fn profiles(site: &Site) -> BTreeMap<String, Vec<u8>> {
+    let database = site.database();
+    let mut all = database.prepare("SELECT principal, body FROM profile").unwrap();
+    let rows = all.query_map([], |row| Ok((row.get(0)?, row.get(1)?))).unwrap();
+    rows.map(Result::unwrap).collect()
 }
 
 #[test]
