@@ -34,6 +34,17 @@ const IDLE: Duration = Duration::from_secs(1);
 /// How long an alert waits for its commit once its batch is judged: the cost is shared where there are many.
 const SOON: Duration = Duration::from_millis(5);
 
+/// So many times as long as the last commit took the next one waits, alert or not: where each batch has an alert, commits
+/// would take most of the time.
+const COMMITS: u32 = 4;
+
+/// When something was committed last, and how long that took.
+#[derive(Clone, Copy, Debug)]
+struct Committed {
+    at: Duration,
+    took: Duration,
+}
+
 /// Waits between two tries of a commit or a recall: the first, and the longest.
 const RETRY: (Duration, Duration) = (Duration::from_millis(50), Duration::from_secs(5));
 
@@ -115,7 +126,7 @@ impl<L: Listener> Loop<'_, L> {
     /// # Errors
     /// What the store says when trying again is of no use.
     pub fn run(mut self) -> anyhow::Result<()> {
-        let mut committed = monotonic();
+        let mut committed = Committed { at: monotonic(), took: Duration::ZERO };
         self.keep_logs();
         loop {
             self.listener.alive();
@@ -186,14 +197,16 @@ impl<L: Listener> Loop<'_, L> {
     }
 
     /// Commits when it is time to, or at once.
-    fn commit_if(&mut self, committed: &mut Duration, at_once: bool) -> anyhow::Result<()> {
+    fn commit_if(&mut self, committed: &mut Committed, at_once: bool) -> anyhow::Result<()> {
         let is_due = at_once || self.worker.is_full() || self.rest(*committed).is_zero();
         if !is_due || !self.worker.has_changes() {
             return Ok(());
         }
         let Self { worker, listener, .. } = self;
+        let began = monotonic();
         let alerts = retry(listener, "committing", || worker.commit(now()))?;
-        *committed = monotonic();
+        let at = monotonic();
+        *committed = Committed { at, took: at.saturating_sub(began) };
         if alerts.is_empty() {
             return Ok(());
         }
@@ -205,13 +218,15 @@ impl<L: Listener> Loop<'_, L> {
     }
 
     /// How long changes may wait for their commit.
-    fn rest(&self, committed: Duration) -> Duration {
-        let longest = if self.worker.has_alerts() { SOON } else { self.commit_interval };
-        longest.saturating_sub(monotonic().saturating_sub(committed))
+    fn rest(&self, committed: Committed) -> Duration {
+        let Committed { at, took } = committed;
+        let soon = SOON.max(took * COMMITS).min(self.commit_interval);
+        let longest = if self.worker.has_alerts() { soon } else { self.commit_interval };
+        longest.saturating_sub(monotonic().saturating_sub(at))
     }
 
     /// Removes what is stored of files that the follower forgot, once all that was read of them is committed.
-    fn forget(&mut self, committed: &mut Duration) -> anyhow::Result<()> {
+    fn forget(&mut self, committed: &mut Committed) -> anyhow::Result<()> {
         let streams = self.follower.take_forgotten();
         if streams.is_empty() {
             return Ok(());
