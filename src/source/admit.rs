@@ -7,6 +7,7 @@
 
 use std::cmp::Ordering;
 use std::collections::{BTreeMap, BTreeSet};
+use std::ffi::OsStr;
 use std::io;
 use std::path::{Path, PathBuf};
 use std::time::Duration;
@@ -238,8 +239,11 @@ impl Follower {
     /// first.
     pub(super) fn admit_between(&mut self, at: usize, mut others: Vec<Found>) {
         let known: BTreeSet<Identity> = self.tails.iter().map(Tail::identity).collect();
+        let home = self.tails.get(at).map(|tail| tail.home.clone()).unwrap_or_default();
         others.retain(|found| {
-            !known.contains(&found.seen.identity) && self.source_listing(found).is_none()
+            !known.contains(&found.seen.identity)
+                && self.source_listing(found).is_none()
+                && self.is_name_of(found.path.file_name().unwrap_or_default(), &home)
         });
         others.sort_by_cached_key(age);
         for found in others {
@@ -317,8 +321,19 @@ impl Follower {
         };
         is_younger
             && rotation::origins(name).iter().any(|name| home.file_name() == Some(name))
+            && self.is_name_of(name, home)
             && self.source_listing(found).is_none()
             && !self.tails.iter().any(|tail| tail.identity() == seen.identity)
+    }
+
+    /// Tells whether a name that leads back to a log is no other log's. Where the two may be told apart by a number, it
+    /// is only if a file of this log was given such a name.
+    fn is_name_of(&self, name: &OsStr, home: &Path) -> bool {
+        let log = home.file_name().unwrap_or_default();
+        let is_ambiguous = |name: &OsStr| rotation::is_ambiguous(name, log);
+        let is_given =
+            |tail: &Tail| tail.home == home && tail.resolved.file_name().is_some_and(is_ambiguous);
+        !is_ambiguous(name) || self.tails.iter().any(is_given)
     }
 
     /// Tells whether a compressed file was written to after a time at which a known one was. Of files of one tick of the

@@ -238,6 +238,23 @@ pub(super) fn origins(name: &OsStr) -> Vec<OsString> {
     origins
 }
 
+/// Tells whether a name has a short number before its ending: `access-8080.log` may be a log of its own as well as
+/// a rotated file of `access.log`.
+pub(super) fn is_numbered(name: &OsStr) -> bool {
+    let is_rotated = parts(name).last().is_some_and(|part| is_counter(part));
+    !is_rotated && matches!(youth(name), Youth::Number(_))
+}
+
+/// Tells whether a name is that of a numbered log or of its rotated files, as well as a rotated one of `log`.
+///
+/// A compressed file whose number is its only counter is none: nobody writes a log in that form.
+pub(super) fn is_ambiguous(name: &OsStr, log: &OsStr) -> bool {
+    let path = Path::new(name);
+    let origin = unrotated(path);
+    let is_packed = is_compressed(path) && path.with_extension("") == origin;
+    !is_packed && origin.as_os_str() != log && is_numbered(origin.as_os_str())
+}
+
 /// Where a name stands among those that one log was given, oldest first.
 #[derive(Clone, Debug, PartialEq, Eq, PartialOrd, Ord)]
 pub(super) enum Youth {
@@ -379,6 +396,24 @@ mod tests {
         for (name, log) in [("n-2.log", "n-1.log"), ("n-2.log.1", "n-1.log"), ("n.log", "n-1.log")]
         {
             assert!(!comes_from(name, log), "{name} {log}");
+        }
+    }
+
+    #[test]
+    fn a_short_number_before_the_ending_may_be_of_another_log() {
+        for (name, log, is_doubted) in [
+            ("a-8080.log", "a.log", true),
+            ("a-8080.log.1", "a.log", true),
+            ("a-8080.log.1.gz", "a.log", true),
+            ("a-8080.log", "a-8080.log", false),
+            ("a-8080.log.1", "a-8080.log", false),
+            ("a-2.log.gz", "a.log", false),
+            ("a-2026-01-01.log", "a.log", false),
+            ("a-2026-01-01.log.2.gz", "a.log", false),
+            ("a.log.1", "a.log", false),
+            ("a.1", "a", false),
+        ] {
+            assert_eq!(is_ambiguous(OsStr::new(name), OsStr::new(log)), is_doubted, "{name}");
         }
     }
 

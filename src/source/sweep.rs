@@ -334,13 +334,13 @@ impl Follower {
     fn reap(&mut self, now: Duration) {
         // Where the watches name rotated files too, those count as rotated that have a successor.
         let has_first_name = |tail: &&Tail| tail.place == Place::Listed && !tail.has_rotated_name();
-        let live: BTreeSet<u64> =
-            self.tails.iter().filter(has_first_name).map(|tail| tail.group).collect();
+        let live = self.tails.iter().filter(has_first_name);
+        let live: BTreeMap<u64, i64> = live.map(|tail| (tail.group, tail.seen.began())).collect();
         self.quiet.is_reaping = false;
         for at in 0..self.tails.len() {
             let Some(tail) = self.tails.get(at) else { continue };
             let is_rotated = matches!(tail.place, Place::Rotated | Place::Deleted)
-                || (tail.has_rotated_name() && live.contains(&tail.group));
+                || live.get(&tail.group).is_some_and(|began| was_rotated(tail, *began));
             let is_rotated = is_rotated && tail.place != Place::Gone;
             self.quiet.is_reaping |= is_rotated && !tail.is_finished();
             let is_over =
@@ -413,6 +413,14 @@ pub(super) fn appear(tail: &mut Tail, listed: &Listed, now: Duration) {
 /// Tells whether a link leads nowhere: what it leads to may come with nothing to be heard.
 fn is_broken_link(path: &Path) -> bool {
     !rotation::is_compressed(path) && path.is_symlink() && !path.exists()
+}
+
+/// Tells whether a file is a rotated one of a log that began at `began`. A short number in its name may be that of
+/// another log: then it is if it was known by another name, or was not written to since.
+fn was_rotated(tail: &Tail, began: i64) -> bool {
+    let is_numbered = tail.resolved.file_name().is_some_and(rotation::is_numbered);
+    let is_left = tail.home != tail.resolved || tail.seen.modified <= began;
+    tail.has_rotated_name() && (!is_numbered || is_left)
 }
 
 /// Tells whether a file stands under a name.

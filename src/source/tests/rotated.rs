@@ -320,3 +320,60 @@ fn a_file_deleted_before_its_first_line_was_read_is_read_beside_its_successor() 
     bench.rest();
     assert_eq!(bench.take(), ["one", "two", "three"]);
 }
+
+#[test]
+fn a_neighbour_with_a_number_in_its_name_was_taken_for_a_rotated_file() {
+    for is_down in [false, true] {
+        let mut bench = Bench::start(&["access.log"]);
+        bench.write("access.log", "one\n");
+        bench.poll();
+        bench.write("access-8080.log", "other\n");
+        bench.rename("access.log", "access.log.1");
+        if is_down {
+            bench.restart();
+        } else {
+            bench.poll();
+        }
+        bench.write("access-8080.log", "other\n");
+        bench.write("access.log", "two\n");
+        bench.rest();
+        bench.copy("access.log", "access.log.2");
+        bench.truncate("access.log");
+        bench.write("access-8080.log", "other\n");
+        bench.rest();
+        assert_eq!(bench.take(), ["one", "two"], "{is_down}");
+    }
+}
+
+#[test]
+fn of_a_log_that_is_rotated_to_such_names_those_unseen_are_read() {
+    let mut bench = Bench::start(&["app.log"]);
+    bench.write("app.log", "one\n");
+    bench.poll();
+    bench.rename("app.log", "app-2.log");
+    bench.write("app.log", "two\n");
+    bench.rename("app.log", "app-1.log");
+    bench.write("app.log", "three\n");
+    bench.restart();
+    bench.rest();
+    assert_eq!(bench.take(), ["one", "two", "three"]);
+}
+
+#[test]
+fn a_line_in_two_pieces_of_a_log_with_a_number_in_its_name_was_torn() {
+    let mut bench = Bench::start(&["*.log"]);
+    bench.write("access.log", "one\n");
+    bench.write("access-8080.log", "two\nthr");
+    bench.rest();
+    bench.rest();
+    bench.write("access-8080.log", "ee\n");
+    bench.rest();
+    assert_eq!(bench.take(), ["two", "one", "three"]);
+    // One that came from the log's own name has had its last words.
+    bench.write("access.log", "last");
+    bench.poll();
+    bench.rename("access.log", "access-1.log");
+    bench.write("access.log", "four\n");
+    bench.rest();
+    assert_eq!(bench.take(), ["four", "last"]);
+}
