@@ -4,6 +4,7 @@
 use std::collections::{BTreeMap, BTreeSet};
 use std::ffi::OsString;
 use std::io;
+use std::os::unix::fs::DirEntryExt;
 use std::path::{Path, PathBuf};
 
 use super::discover::folder_of;
@@ -77,6 +78,8 @@ pub(super) struct Folders {
     looked: BTreeMap<PathBuf, Option<Look>>,
     /// What settled, by the log's name.
     settled: BTreeMap<PathBuf, Option<Look>>,
+    /// All names of directories, by inode.
+    inodes: BTreeMap<PathBuf, BTreeMap<u64, Vec<OsString>>>,
 }
 
 impl Folders {
@@ -124,6 +127,17 @@ impl Folders {
         let log = log_of(path);
         self.settle(&BTreeSet::from([log.clone()]));
         self.settled.get(&log)?.as_ref()
+    }
+
+    /// Finds a file in `path`'s directory under any name, also one that leads back to no log: `a.log.old`.
+    pub(super) fn find_anywhere(&mut self, path: &Path, identity: Identity) -> Option<Found> {
+        let folder = folder_of(path);
+        let inodes = self.inodes.entry(folder).or_insert_with_key(|folder| list_inodes(folder));
+        inodes.get(&identity.inode)?.iter().find_map(|name| {
+            let path = path.with_file_name(name);
+            let seen = Seen::named(&path).ok().filter(|seen| seen.identity == identity)?;
+            Some(Found { resolved: path.clone(), path, is_link: false, seen })
+        })
     }
 
     /// Tells whether a log was looked at until it settled, or had no rest.
@@ -219,6 +233,15 @@ fn list_files(folder: &Path) -> io::Result<Names> {
         names.sort();
     }
     Ok(names)
+}
+
+/// Lists all names by inode. What cannot be listed was found out before.
+fn list_inodes(folder: &Path) -> BTreeMap<u64, Vec<OsString>> {
+    let mut inodes = BTreeMap::<u64, Vec<OsString>>::new();
+    for entry in std::fs::read_dir(folder).into_iter().flatten().flatten() {
+        inodes.entry(entry.ino()).or_default().push(entry.file_name());
+    }
+    inodes
 }
 
 #[cfg(test)]

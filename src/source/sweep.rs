@@ -8,7 +8,7 @@ use std::time::Duration;
 use super::SourceError;
 use super::discover::{self, Walk};
 use super::follow::{Follower, Place, ReadFrom, Watched};
-use super::look::{self, Folders, Found, Looks};
+use super::look::{self, Folders, Found, Look, Looks};
 use super::marks;
 use super::quiet::{is_glanced_at, note_swept};
 use super::rotation::{self, Identity, Seen};
@@ -267,17 +267,18 @@ impl Follower {
             self.rotate(at, found, now);
             return Some(());
         }
-        let all = match tail.place {
-            Place::Deleted => near,
-            _ => folders.settled(&tail.resolved)?,
-        };
-        if let Some(found) = all.find(identity) {
-            self.rotate(at, found, now);
+        let mut found = all_beside(tail, folders)?.find(identity).cloned();
+        if found.is_none() && tail.place != Place::Deleted {
+            found = folders.find_anywhere(&tail.resolved, identity);
+        }
+        if let Some(found) = found {
+            self.rotate(at, &found, now);
         } else if let Some(seen) = tail.file.as_ref().and_then(|file| Seen::of(file).ok()) {
             tail.note(seen, now);
             tail.place = Place::Deleted;
             tail.backlog = seen.size;
         } else {
+            let all = all_beside(tail, folders)?;
             self.bury(at, &all.files);
         }
         Some(())
@@ -311,6 +312,10 @@ impl Follower {
         tail.backlog = found.seen.size;
         tail.resolved.clone_from(&found.resolved);
         tail.is_link = false;
+        if look::log_of(&found.resolved) != look::log_of(&tail.home) {
+            // Nothing leads from such a name to the log: from the last one that does, it is found again.
+            return;
+        }
         // The name beside the one that is watched, if links do not come between the two.
         let path = discover::folder_of(&tail.position.path);
         let path = found.path.file_name().map(|name| path.join(name)).unwrap_or_default();
@@ -421,6 +426,14 @@ fn was_rotated(tail: &Tail, began: i64) -> bool {
     let is_numbered = tail.resolved.file_name().is_some_and(rotation::is_numbered);
     let is_left = tail.home != tail.resolved || tail.seen.modified <= began;
     tail.has_rotated_name() && (!is_numbered || is_left)
+}
+
+/// Returns the files of a tail's log, as they stood at one moment if it has a name.
+fn all_beside<'a>(tail: &Tail, folders: &'a mut Folders) -> Option<&'a Look> {
+    match tail.place {
+        Place::Deleted => folders.look(&tail.resolved),
+        _ => folders.settled(&tail.resolved),
+    }
 }
 
 /// Tells whether a file stands under a name.

@@ -377,3 +377,28 @@ fn a_line_in_two_pieces_of_a_log_with_a_number_in_its_name_was_torn() {
     bench.rest();
     assert_eq!(bench.take(), ["four", "last"]);
 }
+
+#[test]
+fn the_rest_of_a_file_renamed_while_down_to_a_name_without_a_number_was_lost() {
+    for name in ["a.log.old", "a.log.bak", "a.log~", "old-a.log", "a.log.1"] {
+        let mut bench = Bench::start(&["a.log"]);
+        bench.write("a.log", "one\n");
+        bench.poll();
+        bench.write("a.log", "two\n");
+        bench.rename("a.log", name);
+        bench.write("a.log", "three\n");
+        bench.restart();
+        bench.poll();
+        assert_eq!(bench.take(), ["one", "two", "three"], "{name}");
+        bench.restart();
+        bench.write(name, "late\n");
+        bench.poll();
+        assert_eq!(bench.take(), ["late"], "{name}");
+        fs::remove_file(bench.path(name)).unwrap();
+        bench.rest();
+        bench.restart();
+        bench.rest();
+        assert!(bench.take().is_empty(), "{name}");
+        assert_eq!(bench.missing, Missing::default(), "{name}");
+    }
+}
