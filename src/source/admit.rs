@@ -217,22 +217,23 @@ impl Follower {
         let at = self.add(found, place, Some(listed.source));
         if let Some(tail) = self.tails.get_mut(at) {
             tail.home.clone_from(&listed.found.resolved);
+            tail.begins_at_end = listed.read_from == ReadFrom::End;
         }
-        if listed.read_from == ReadFrom::End
-            && let Err(cause) = self.start_at_end(at)
-        {
+        if listed.read_from == ReadFrom::Start {
+            self.ready.extend(self.tails.get(at).map(Tail::announce));
+        } else if let Err(cause) = self.start_at_end(at) {
             self.pause(at, cause);
         }
-        self.ready.extend(self.tails.get(at).map(Tail::announce));
     }
 
-    fn start_at_end(&mut self, at: usize) -> io::Result<()> {
-        if self.open(at)?
-            && let Some(tail) = self.tails.get_mut(at)
-        {
+    /// Has a file begin at its end, and says so. False if another one stands in its place.
+    pub(super) fn start_at_end(&mut self, at: usize) -> io::Result<bool> {
+        let is_open = self.open(at)?;
+        if let Some(tail) = self.tails.get_mut(at).filter(|_| is_open) {
             tail.start_at_end()?;
+            self.ready.push_back(tail.announce());
         }
-        Ok(())
+        Ok(is_open)
     }
 
     /// Admits files that came and were rotated away while nobody looked, beside a known one; oldest

@@ -368,6 +368,9 @@ impl Follower {
     }
 
     pub(super) fn try_advance(&mut self, at: usize, rest: Rest) -> io::Result<Option<u64>> {
+        if self.tails.get(at).is_some_and(|tail| tail.begins_at_end) {
+            return Ok(self.start_at_end(at)?.then_some(0));
+        }
         if self.search_copies(at) {
             return Ok(Some(0));
         }

@@ -101,6 +101,8 @@ pub(super) struct Tail {
     pub(super) is_unheard: bool,
     /// False until its first bytes were compared with the other files of the group.
     pub(super) is_judged: bool,
+    /// It is read from its end, which could not be found yet; nothing is said of it before.
+    pub(super) begins_at_end: bool,
     /// Reading failed; tried again after the next sweep. Others do not wait for it.
     pub(super) is_paused: bool,
     /// Another file stands where it stood, so that it was rotated since the last sweep. Others wait.
@@ -139,6 +141,7 @@ impl Tail {
             changed_at: Duration::ZERO,
             is_link: false,
             is_unheard: false,
+            begins_at_end: false,
             is_paused: false,
             is_moved: false,
             is_warned: false,
@@ -257,7 +260,7 @@ impl Tail {
         self.position.directives = directives_above(file, end)?;
         marks.write_to(&mut self.position);
         self.marks = Some(marks);
-        self.is_judged = true;
+        (self.is_judged, self.begins_at_end) = (true, false);
         Ok(())
     }
 

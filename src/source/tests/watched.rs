@@ -178,3 +178,26 @@ fn writing_ends_the_wait_and_so_does_the_waker() {
     assert!(bench.follower.wait(Duration::from_secs(60)));
     thread.join().unwrap();
 }
+
+#[test]
+fn a_file_to_be_read_from_its_end_that_could_not_be_read_at_first_was_read_whole() {
+    use std::os::unix::fs::PermissionsExt;
+    for mode in [0o000, 0o644] {
+        let mut bench = Bench::new(&["a"], ReadFrom::End);
+        bench.write("a", "old\n");
+        let path = bench.path("a");
+        let allow = |mode| fs::set_permissions(&path, fs::Permissions::from_mode(mode)).unwrap();
+        allow(mode);
+        bench.poll();
+        // Root may read whatever the mode is.
+        let is_read = File::open(&path).is_ok();
+        assert_eq!(!bench.known.is_empty(), is_read, "{mode:o}");
+        bench.restart();
+        bench.poll();
+        allow(0o644);
+        bench.poll();
+        bench.write("a", "new\n");
+        bench.rest();
+        assert_eq!(bench.take(), ["new"], "{mode:o}");
+    }
+}
