@@ -159,8 +159,8 @@ pub struct Follower {
 }
 
 impl Follower {
-    /// Takes the streams that were forgotten: of their logs enough younger files are known, so that no position of theirs
-    /// needs to be kept.
+    /// Takes the streams that were forgotten, of which no position needs to be kept: of their logs younger files are known, or
+    /// more logs are gone than are kept in mind.
     pub fn take_forgotten(&mut self) -> Vec<StreamId> {
         std::mem::take(&mut self.forgotten)
     }

@@ -379,15 +379,28 @@ impl Follower {
         Ok(self.tails.get(at).is_some_and(|tail| tail.seen.size <= tail.position.offset))
     }
 
-    /// Forgets the oldest of the files that are gone.
+    /// Forgets the oldest of the files that are gone: the youngest of their logs last, and of those the ones whose
+    /// directories are gone, since these may come back with them.
     fn forget(&mut self) {
         let gone = self.tails.iter().filter(|tail| tail.place == Place::Gone);
-        let mut gone: Vec<_> =
-            gone.map(|tail| (tail.position.born, tail.turn, tail.stream)).collect();
-        let surplus = gone.len().saturating_sub(self.options.max_gone);
+        let surplus = gone.clone().count().saturating_sub(self.options.max_gone);
         if surplus == 0 {
             return;
         }
+        let age = |tail: &Tail| (tail.position.born, tail.turn);
+        let mut youngest = BTreeMap::<u64, (i64, u64)>::new();
+        for tail in &self.tails {
+            let youngest = youngest.entry(tail.group).or_default();
+            *youngest = age(tail).max(*youngest);
+        }
+        let mut folders = BTreeMap::<PathBuf, bool>::new();
+        let mut last = |tail: &Tail| {
+            let folder = folders.entry(discover::folder_of(&tail.resolved));
+            let is_away = !*folder.or_insert_with_key(|folder| folder.exists());
+            let is_youngest = youngest.get(&tail.group) == Some(&age(tail));
+            (is_youngest, is_youngest && is_away)
+        };
+        let mut gone: Vec<_> = gone.map(|tail| (last(tail), age(tail), tail.stream)).collect();
         gone.sort_unstable();
         let oldest: BTreeSet<StreamId> =
             gone.into_iter().take(surplus).map(|(_, _, stream)| stream).collect();

@@ -317,3 +317,27 @@ fn a_file_that_was_read_in_its_compressed_form_takes_no_other_file_s_away() {
     assert_eq!(lines, ["zero", "one", "two", "three", "four"]);
     assert_eq!(bench.missing, Missing::default());
 }
+
+#[test]
+fn the_youngest_file_of_a_log_that_was_away_was_forgotten_and_read_again() {
+    let mut bench = Bench::start(&["*", "sub/*"]);
+    bench.options.max_gone = 3;
+    bench.restart();
+    fs::create_dir(bench.path("sub")).unwrap();
+    bench.write("sub/a", "one\n");
+    bench.rest();
+    bench.rename("sub", ".away");
+    bench.rest();
+    for name in ["b", "c", "d", "e", "f"] {
+        bench.write(name, format!("{name}\n"));
+        bench.rest();
+        fs::remove_file(bench.path(name)).unwrap();
+        bench.rest();
+    }
+    let n_forgotten = bench.follower.take_forgotten().len();
+    bench.rename(".away", "sub");
+    bench.write("sub/a", "two\n");
+    bench.rest();
+    assert_eq!(bench.take(), ["one", "b", "c", "d", "e", "f", "two"]);
+    assert_eq!((n_forgotten, bench.missing), (3, Missing::default()));
+}
