@@ -7,6 +7,7 @@
 
 use std::fs::File;
 use std::io;
+use std::os::unix::fs::MetadataExt;
 use std::path::Path;
 
 use super::admit::name_of;
@@ -47,13 +48,32 @@ impl Follower {
         };
         if self.tails.get(original).is_some_and(|tail| tail.place == Place::Gone) {
             self.take_over(original, at);
-        } else if self.open(original)? && self.is_truncated(original)? {
+            return Ok(self.tails.get(at).is_some_and(|tail| tail.is_judged));
+        }
+        let is_open = self.open(original)?;
+        // As it was before it is found to be whole.
+        let held = self.held_under_a_name(original)?;
+        if is_open && self.is_truncated(original)? {
             self.begin_anew(original);
         } else if let Some(tail) = self.tails.get_mut(at) {
-            // The original is whole, or has just been moved: then the next sweep knows more.
-            tail.set_read();
+            // Who holds more than a whole file is no copy of it, but begins alike: with the heading of a day without
+            // requests, say. The original is whole otherwise, or has just been moved: then the next sweep knows more.
+            tail.is_judged = is_open && held.is_some_and(|held| held < size);
+            if !tail.is_judged {
+                tail.set_read();
+            }
         }
         Ok(self.tails.get(at).is_some_and(|tail| tail.is_judged))
+    }
+
+    /// Returns how much an open file holds now, if it has a name: one that was deleted may have moved to another file system,
+    /// where it grows.
+    fn held_under_a_name(&self, at: usize) -> io::Result<Option<u64>> {
+        let Some(file) = self.tails.get(at).and_then(|tail| tail.file.as_ref()) else {
+            return Ok(None);
+        };
+        let found = file.metadata()?;
+        Ok((found.nlink() > 0).then_some(found.len()))
     }
 
     /// Finds the file of the same group that this one is a copy of, as far as that one was read.

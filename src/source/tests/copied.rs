@@ -37,6 +37,30 @@ fn copytruncate_is_followed_and_its_copy_not_read_again() {
 }
 
 #[test]
+fn a_log_that_begins_as_another_one_that_is_whole_was_never_read() {
+    let heading = "#Software: a server\n#Fields: date time c-ip\n";
+    for (day, next) in [("ex-20261126.log", "ex-20261127.log"), ("node-1.log", "node-2.log")] {
+        let mut bench = Bench::start(&["*.log"]);
+        bench.write(day, heading);
+        bench.poll();
+        // The same for now, so it may be a copy in the making.
+        bench.write(next, heading);
+        bench.poll();
+        bench.take();
+        bench.write(next, "one\n");
+        bench.poll();
+        assert_eq!(bench.take().last().map(String::as_str), Some("one"), "{next}");
+        bench.restart();
+        bench.write(next, "two\n");
+        bench.write(day, "late\n");
+        bench.poll();
+        let mut read = bench.take();
+        read.sort();
+        assert_eq!(read, ["late", "two"]);
+    }
+}
+
+#[test]
 fn a_copy_in_the_making_is_not_taken_for_a_log() {
     let mut bench = Bench::start(&["a*"]);
     let text = "a line that is long enough to be told apart from others\n".repeat(50);
