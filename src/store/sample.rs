@@ -75,6 +75,8 @@ pub(super) fn record(ledger: &mut Ledger, token: TokenId, time: Timestamp, addre
 
 /// A stream's position after `offset` bytes.
 pub(super) fn position(offset: u64) -> Position {
+    let mut directives = Directives::from_lines(b"#Fields: date time c-ip\n#Date: 2026-03-02\n");
+    directives.written = 4;
     Position {
         path: Path::new("/var/log/example/access.log").to_owned(),
         device: u64::MAX,
@@ -88,7 +90,7 @@ pub(super) fn position(offset: u64) -> Position {
         size: offset + 7,
         began: 3,
         early: 2,
-        directives: Directives::from_lines(b"#Fields: date time c-ip\n#Date: 2026-03-02\n"),
+        directives,
         cursor: "s=1;i=2".to_owned(),
     }
 }

@@ -23,6 +23,7 @@ const MIGRATIONS: &[Migration] = &[
     Migration::Sql(V7),
     Migration::Code(facets::pack_rows),
     Migration::Sql(V9),
+    Migration::Sql(V10),
 ];
 
 /// What takes a database to the next version.
@@ -304,6 +305,11 @@ DROP INDEX incident_principal;
 CREATE INDEX incident_principal ON incident (principal);
 DROP INDEX incident_last;
 CREATE INDEX incident_opened ON incident (opened);
+";
+
+const V10: &str = r"
+-- When the file was last written to, as it was last read; ns since 1970, 0 if that is not known.
+ALTER TABLE stream ADD COLUMN written INTEGER NOT NULL DEFAULT 0;
 ";
 
 /// The newest version that this program knows.

@@ -37,7 +37,7 @@ impl Reader {
         self.read("reading the positions", |db| {
             let mut statement = db.prepare_cached(
                 "SELECT stream, path, device, inode, born, generation, offset, head, head_length,
-                   tail, size, began, early, directives, cursor
+                   tail, size, began, early, directives, written, cursor
                  FROM stream ORDER BY stream",
             )?;
             let rows = statement
@@ -83,8 +83,8 @@ impl Reader {
         self.read("reading the positions", |db| {
             let mut statement = db.prepare_cached(
                 "SELECT stream, path, device, inode, born, generation, offset, head, head_length,
-                   tail, size, began, early, directives, cursor, lines, parsed, rejected, usages, parsed_bytes,
-                   rejected_bytes, discarded, gap, nuls, updated, health
+                   tail, size, began, early, directives, written, cursor, lines, parsed, rejected, usages,
+                   parsed_bytes, rejected_bytes, discarded, gap, nuls, updated, health
                  FROM stream ORDER BY stream",
             )?;
             statement.query_map([], status)?.collect()
@@ -109,15 +109,16 @@ impl Store {
 pub(super) fn add(db: &Connection, updates: &[StreamUpdate], now: Timestamp) -> Result<()> {
     let mut put = db.prepare_cached(
         "INSERT INTO stream (stream, path, device, inode, born, generation, offset, head,
-           head_length, tail, size, began, early, directives, cursor, lines, parsed, rejected, usages,
+           head_length, tail, size, began, early, directives, written, cursor, lines, parsed, rejected, usages,
            parsed_bytes, rejected_bytes, discarded, gap, nuls, updated, health)
          VALUES (?1, ?2, ?3, ?4, ?5, ?6, ?7, ?8, ?9, ?10, ?11, ?12, ?13, ?14, ?15, ?16, ?17, ?18,
-           ?19, ?20, ?21, ?22, ?23, ?24, ?25, ?26)
+           ?19, ?20, ?21, ?22, ?23, ?24, ?25, ?26, ?27)
          ON CONFLICT (stream) DO UPDATE SET
            path = excluded.path, device = excluded.device, inode = excluded.inode,
            born = excluded.born, generation = excluded.generation, offset = excluded.offset,
            head = excluded.head, head_length = excluded.head_length, tail = excluded.tail,
-           size = excluded.size, began = excluded.began, early = excluded.early, directives = excluded.directives, cursor = excluded.cursor,
+           size = excluded.size, began = excluded.began, early = excluded.early, directives = excluded.directives,
+           written = excluded.written, cursor = excluded.cursor,
            lines = min(lines + excluded.lines, 9007199254740991),
            parsed = min(parsed + excluded.parsed, 9007199254740991),
            rejected = min(rejected + excluded.rejected, 9007199254740991),
@@ -145,6 +146,7 @@ pub(super) fn add(db: &Connection, updates: &[StreamUpdate], now: Timestamp) -> 
             position.began.cast_signed(),
             position.early.cast_signed(),
             position.directives.to_lines(),
+            position.directives.written,
             position.cursor,
             count(tally.lines),
             count(tally.parsed),
@@ -168,6 +170,8 @@ fn path(row: &Row<'_>) -> Result<PathBuf> {
 
 fn position(row: &Row<'_>) -> Result<Position> {
     let bits = |column: &str| row.get::<_, i64>(column).map(i64::cast_unsigned);
+    let mut directives = Directives::from_lines(&row.get::<_, Vec<u8>>("directives")?);
+    directives.written = row.get("written")?;
     Ok(Position {
         path: path(row)?,
         device: bits("device")?,
@@ -181,7 +185,7 @@ fn position(row: &Row<'_>) -> Result<Position> {
         size: bits("size")?,
         began: bits("began")?,
         early: bits("early")?,
-        directives: Directives::from_lines(&row.get::<_, Vec<u8>>("directives")?),
+        directives,
         cursor: row.get("cursor")?,
     })
 }

@@ -94,7 +94,7 @@ pub struct Directives {
     date: Vec<u8>,
     realtime: Vec<u8>,
     /// When the file was last written to, in ns since 1970, 0 where nobody knows: it tells the year of times that
-    /// have none. No line says it, so it is not stored.
+    /// have none. No line says it.
     #[serde(skip)]
     pub written: i64,
 }
