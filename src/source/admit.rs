@@ -257,7 +257,9 @@ impl Follower {
             return;
         }
         if rotation::is_compressed(&found.path) {
-            self.unpack_unread(at, found);
+            if let Err(cause) = self.unpack_unread(at, found) {
+                self.unpack_later(at, found, &cause);
+            }
         } else {
             let new = self.admit(Place::Rotated, found, at);
             self.ready.extend(self.tails.get(new).map(Tail::announce));

@@ -21,6 +21,7 @@ const XZ_MEMORY_KIB: u32 = 256 * 1024;
 /// Opens a file for reading without waiting, should somebody have put a pipe there.
 pub(super) fn open_file(path: &Path) -> io::Result<File> {
     super::moment::pass();
+    super::moment::refusal(path)?;
     OpenOptions::new().read(true).custom_flags(OFlags::NONBLOCK.bits().cast_signed()).open(path)
 }
 

@@ -23,8 +23,8 @@ use std::time::Duration;
 
 use super::decode::open_file;
 use super::discover;
+use super::drain::Drain;
 use super::look::Folders;
-use super::old::{Next, OldFile};
 use super::quiet::Quiet;
 use super::rotation::{self, Identity, Meaning, Seen};
 pub use super::tail::Place;
@@ -117,13 +117,6 @@ pub struct StreamStatus {
     pub lag: u64,
 }
 
-/// A compressed file being read to its end.
-#[derive(Debug)]
-pub(super) struct Drain {
-    pub(super) group: u64,
-    pub(super) file: OldFile,
-}
-
 /// One watch, and which of its patterns have been looked at.
 #[derive(Debug)]
 pub(super) struct Watched {
@@ -137,7 +130,7 @@ pub struct Follower {
     pub(super) watched: Vec<Watched>,
     pub(super) options: Options,
     pub(super) tails: Vec<Tail>,
-    pub(super) drains: VecDeque<Drain>,
+    pub(super) drains: Vec<Drain>,
     pub(super) ready: VecDeque<Batch>,
     pub(super) swept: Option<Duration>,
     /// When it was swept, or glanced around.
@@ -183,7 +176,7 @@ impl Follower {
             watched: Vec::new(),
             options,
             tails: newest.into_values().map(tail).collect(),
-            drains: VecDeque::new(),
+            drains: Vec::new(),
             forgotten: Vec::new(),
             ready: VecDeque::new(),
             swept: None,
@@ -266,7 +259,7 @@ impl Follower {
                 }
             }
             if !has_moved {
-                self.is_behind = !self.drains.is_empty();
+                self.is_behind = self.drains.iter().any(|drain| drain.blocks().is_some());
                 return self.ready.drain(..).collect();
             }
         }
@@ -322,33 +315,10 @@ impl Follower {
         let is_unseen =
             |tail: &&Tail| tail.source.is_some() && (tail.place == Place::Unseen || tail.turn == 0);
         let unseen = self.tails.iter().filter(is_unseen).map(|tail| tail.group);
-        for group in self.drains.iter().map(|drain| drain.group).chain(unseen) {
+        for group in self.drains.iter().filter_map(Drain::blocks).chain(unseen) {
             ahead.insert(group, (false, i64::MIN, 0));
         }
         ahead
-    }
-
-    /// Reads compressed files, the first one first.
-    fn read_drains(&mut self, mut budget: u64) {
-        while let Some(drain) = self.drains.front_mut().filter(|_| budget > 0) {
-            let batch = match drain.file.look() {
-                Next::Lines(n) => drain.file.take(n),
-                Next::Long | Next::Nuls => drain.file.take_odd(),
-                Next::End => {
-                    let end = drain.file.finish();
-                    self.drains.pop_front();
-                    match end {
-                        Ok(batch) => self.ready.extend(batch),
-                        Err(fault) => {
-                            tracing::warn!(%fault, "Rotated file could be read in part only.");
-                        }
-                    }
-                    continue;
-                }
-            };
-            budget = budget.saturating_sub(batch.position.offset - batch.from);
-            self.ready.push_back(batch);
-        }
     }
 
     /// Reads one step on in one file. Returns how many bytes were passed; nothing if there are none.

@@ -11,7 +11,7 @@ use std::os::unix::fs::MetadataExt;
 use std::path::Path;
 
 use super::admit::name_of;
-use super::follow::{Drain, Follower, Place};
+use super::follow::{Follower, Place};
 use super::look::{self, Folders, Found};
 use super::old::OldFile;
 use super::rotation::{self, Identity, Meaning, Seen};
@@ -22,6 +22,14 @@ use crate::engine::line::{Loss, Position};
 /// Tells whether nothing is read of a file that has changed since it was first seen.
 fn has_changed_unread(tail: &Tail) -> bool {
     tail.position.offset == 0 && tail.seen.modified != tail.position.tail.cast_signed()
+}
+
+/// Tells whether a file may hold something of another one that was not read: that one was last written to at `written`, and
+/// what was copied or compressed since is no older.
+const fn may_hold_more(found: &Found, position: &Position, written: i64) -> bool {
+    let known = rotation::as_kept(written, found.seen.modified);
+    let has_rest = position.size > position.offset;
+    found.seen.modified > known && written > 0 || found.seen.modified >= known && has_rest
 }
 
 impl Follower {
@@ -115,20 +123,21 @@ impl Follower {
     /// A file lost its content: reads what is left of it in a copy, then starts it anew.
     pub(super) fn begin_anew(&mut self, at: usize) {
         let path = self.tails.get(at).map(|tail| tail.resolved.clone()).unwrap_or_default();
-        let mut siblings = self.folders.siblings(&path).unwrap_or_default();
-        let mut copy = self.find_copy(at, &siblings);
-        if copy.is_none() {
-            // Directories are large and seldom change: listed anew only where it matters. While names are shifted, one may
-            // be missed.
-            siblings = look::settled(&path).unwrap_or_default();
-            copy = self.find_copy(at, &siblings);
-        }
+        let copy = match self.find_cut(at, &path) {
+            Ok(copy) => copy,
+            // It may be open to us in a moment: then nothing is lost.
+            Err(cause) if cause.kind() != io::ErrorKind::PermissionDenied => {
+                return self.pause(at, cause);
+            }
+            Err(cause) => {
+                let path = path.display();
+                tracing::warn!(%path, %cause, "Rotated file cannot be read; what only it holds is lost.");
+                None
+            }
+        };
         let mut began = self.tails.get(at).map(|tail| tail.began);
         match copy {
-            Some(copy) => {
-                // Nothing that is older than what is known by then is ever looked for: no name may be missed.
-                siblings = look::settled(&path).unwrap_or(siblings);
-                siblings.retain(|found| found.seen.modified >= copy.seen.modified);
+            Some((copy, siblings)) => {
                 began = began.max(Some(copy.seen.began())).max(self.began_behind(at, &siblings));
                 self.admit_between(at, siblings);
             }
@@ -141,6 +150,27 @@ impl Follower {
         (tail.began, tail.turn) = (began.unwrap_or_default(), turn);
         tail.backlog = tail.seen.size;
         self.ready.push_back(tail.announce());
+    }
+
+    /// Finds the copy of what a file held before it was cut, and what is no older than it.
+    fn find_cut(&mut self, at: usize, path: &Path) -> io::Result<Option<(Found, Vec<Found>)>> {
+        // Since it was cut it has another time.
+        let written = self.tails.get(at).map(|tail| tail.position.directives.written);
+        let written = written.unwrap_or_default();
+        let mut siblings = self.folders.siblings(path).unwrap_or_default();
+        let mut copy = self.find_copy(at, &siblings, written);
+        if !matches!(copy, Ok(Some(_))) {
+            // Directories are large and seldom change: listed anew only where it matters. While names are shifted, one may
+            // be missed.
+            siblings = look::settled(path).unwrap_or_default();
+            copy = self.find_copy(at, &siblings, written);
+        }
+        Ok(copy?.map(|copy| {
+            // Nothing that is older than what is known by then is ever looked for: no name may be missed.
+            let mut siblings = look::settled(path).unwrap_or(siblings);
+            siblings.retain(|found| found.seen.modified >= copy.seen.modified);
+            (copy, siblings)
+        }))
     }
 
     /// Before the first bytes of a file are read that has changed since it was first seen: admits the
@@ -278,9 +308,18 @@ impl Follower {
         }
     }
 
-    /// Finds a file whose content goes on from a position, and sees to it that it is read from there.
-    pub(super) fn find_copy(&mut self, at: usize, siblings: &[Found]) -> Option<Found> {
-        let position = self.tails.get(at)?.position.clone();
+    /// Finds a file whose content goes on from where another one was read to, and sees to it that it is read from there.
+    /// `written` is when that one was last written to, as far as is known.
+    ///
+    /// An error says that it may be one that cannot be opened now.
+    pub(super) fn find_copy(
+        &mut self,
+        at: usize,
+        siblings: &[Found],
+        written: i64,
+    ) -> io::Result<Option<Found>> {
+        let Some(tail) = self.tails.get(at) else { return Ok(None) };
+        let position = tail.position.clone();
         if position.offset == 0 {
             return self.find_unread(at, siblings);
         }
@@ -289,31 +328,41 @@ impl Follower {
             .filter(|found| found.seen.identity != Identity::of(&position))
             .collect();
         others.sort_by_key(|found| (rotation::is_compressed(&found.path), -found.seen.modified));
+        let mut fault = None;
         for found in others {
-            let claimed = self.tails.iter().position(|t| t.identity() == found.seen.identity);
             let is_match = if rotation::is_compressed(&found.path) {
-                self.drain_rest(at, found, claimed)
+                self.drain_rest(at, found)
             } else {
-                is_copy(found, &position).unwrap_or(false)
+                is_copy(found, &position)
             };
-            if !is_match {
-                continue;
-            }
-            if !rotation::is_compressed(&found.path) {
-                let copy = claimed.unwrap_or_else(|| self.admit(Place::Rotated, found, at));
-                if self.tails.get(copy).is_some_and(|tail| !tail.is_judged) {
-                    self.take_over(at, copy);
+            match is_match {
+                Ok(true) => {
+                    self.go_on_in(at, found);
+                    return Ok(Some(found.clone()));
                 }
+                Err(cause) if may_hold_more(found, &position, written) => fault = Some(cause),
+                Ok(false) | Err(_) => {}
             }
-            return Some(found.clone());
         }
-        None
+        fault.map_or(Ok(None), Err)
+    }
+
+    /// Goes on in a plain copy of a file, unless it is known as one.
+    fn go_on_in(&mut self, at: usize, found: &Found) {
+        if rotation::is_compressed(&found.path) {
+            return;
+        }
+        let claimed = self.tails.iter().position(|t| t.identity() == found.seen.identity);
+        let copy = claimed.unwrap_or_else(|| self.admit(Place::Rotated, found, at));
+        if self.tails.get(copy).is_some_and(|tail| !tail.is_judged) {
+            self.take_over(at, copy);
+        }
     }
 
     /// Finds what a file was compressed to of which nothing was read, and sees to it that it is. It was last written to
     /// when it was seen, or later, and a compressed file keeps that time.
-    fn find_unread(&mut self, at: usize, siblings: &[Found]) -> Option<Found> {
-        let tail = self.tails.get(at)?;
+    fn find_unread(&mut self, at: usize, siblings: &[Found]) -> io::Result<Option<Found>> {
+        let Some(tail) = self.tails.get(at) else { return Ok(None) };
         let known = tail.written();
         // Beside its original it is still being made.
         let is_made = |found: &Found| {
@@ -332,31 +381,41 @@ impl Follower {
             if self.tails.iter().any(|tail| tail.identity() == found.seen.identity) {
                 // Of two files of one tick of the clock it may be the other: nothing is noted that a later run believes.
                 if found.seen.modified == known_as(found) {
-                    return Some(found.clone());
+                    return Ok(Some(found.clone()));
                 }
-            } else if self.unpack_unread(at, found) {
+            } else if self.unpack_unread(at, found)? {
                 self.set_elsewhere(at);
-                return Some(found.clone());
+                return Ok(Some(found.clone()));
             }
         }
-        None
+        Ok(None)
     }
 
     /// Finds, among compressed files, the one that begins as a file did of which nothing was read.
-    fn find_by_head(&mut self, at: usize, others: &[&Found]) -> Option<Found> {
+    fn find_by_head(&mut self, at: usize, others: &[&Found]) -> io::Result<Option<Found>> {
+        let mut fault = None;
         for found in others {
-            let tail = self.tails.get(at)?;
-            let (group, position) = (tail.group, &tail.position);
-            if !OldFile::reopen(0, found).is_ok_and(|mut file| file.skip_to(position)) {
-                continue;
-            }
-            let is_claimed = self.tails.iter().any(|one| one.identity() == found.seen.identity);
-            if is_claimed || self.is_known_content(group, found) || self.unpack_unread(at, found) {
-                self.set_elsewhere(at);
-                return Some((*found).clone());
+            match self.is_begun(at, found) {
+                Ok(true) => {
+                    self.set_elsewhere(at);
+                    return Ok(Some((*found).clone()));
+                }
+                Ok(false) => {}
+                Err(cause) => fault = Some(cause),
             }
         }
-        None
+        fault.map_or(Ok(None), Err)
+    }
+
+    /// Tells whether a compressed file begins as one did of which nothing was read, and is, or was, read in its place.
+    fn is_begun(&mut self, at: usize, found: &Found) -> io::Result<bool> {
+        let Some(tail) = self.tails.get(at) else { return Ok(false) };
+        let group = tail.group;
+        if !OldFile::reopen(0, found)?.is_some_and(|mut file| file.skip_to(&tail.position)) {
+            return Ok(false);
+        }
+        let is_claimed = self.tails.iter().any(|one| one.identity() == found.seen.identity);
+        Ok(is_claimed || self.is_known_content(group, found)? || self.unpack_unread(at, found)?)
     }
 
     /// Goes on in a copy from where its original was read to.
@@ -376,82 +435,11 @@ impl Follower {
 
     /// Takes note that the rest of a file is read in another one, which has just been announced: a later run reads on
     /// in that one, and must not miss this one once the other is gone, too.
-    fn set_elsewhere(&mut self, at: usize) {
+    pub(super) fn set_elsewhere(&mut self, at: usize) {
         let has_rest = |tail: &&mut Tail| tail.position.size > tail.position.offset;
         if let Some(tail) = self.tails.get_mut(at).filter(has_rest) {
             tail.position.size = tail.position.offset;
             self.ready.push_back(tail.announce());
         }
-    }
-
-    /// Reads the rest of a file from where it was compressed to. False if that is another file.
-    fn drain_rest(&mut self, at: usize, found: &Found, claimed: Option<usize>) -> bool {
-        let Some(tail) = self.tails.get(at) else { return false };
-        if let Some(other) = claimed.and_then(|other| self.tails.get(other)) {
-            return other.position.offset >= tail.position.offset
-                && (other.position.head, other.position.head_length)
-                    == (tail.position.head, tail.position.head_length);
-        }
-        let Ok(mut file) = OldFile::reopen(tail.source.unwrap_or_default(), found) else {
-            return false;
-        };
-        if !file.skip_to(&tail.position) {
-            return false;
-        }
-        let group = tail.group;
-        self.keep(found, at);
-        self.ready.push_back(file.announce());
-        self.set_elsewhere(at);
-        self.unpack(Drain { group, file });
-        true
-    }
-
-    /// Reads a compressed file of which nothing was read, beside a known one. False if that cannot be, or if it holds
-    /// what was read elsewhere.
-    pub(super) fn unpack_unread(&mut self, at: usize, found: &Found) -> bool {
-        let Some(tail) = self.tails.get(at) else { return false };
-        let (group, source) = (tail.group, tail.source.unwrap_or_default());
-        if self.is_known_content(group, found) {
-            return false;
-        }
-        let Ok(mut file) = OldFile::reopen(source, found) else { return false };
-        self.keep(found, at);
-        // Known from now on: once younger files are, nothing else tells that it was not read.
-        self.ready.push_back(file.announce());
-        self.unpack(Drain { group, file });
-        true
-    }
-
-    /// Puts a compressed file where it belongs among those that are to be read: oldest first, those of one tick of the clock by
-    /// their names. After a start they come in the order of their numbers, which says nothing.
-    fn unpack(&mut self, drain: Drain) {
-        self.drains.push_back(drain);
-        let age = |drain: &Drain| (drain.file.directives().written, name_of(drain.file.path()));
-        self.drains.make_contiguous().sort_by_cached_key(age);
-    }
-
-    /// Goes on in a compressed file that an earlier run did not read to its end.
-    pub(super) fn resume(&mut self, at: usize, found: &Found) {
-        let Some(tail) = self.tails.get(at) else { return };
-        match OldFile::reopen(tail.source.unwrap_or_default(), found) {
-            Ok(mut file) => {
-                if file.skip_to(&tail.position) {
-                    self.unpack(Drain { group: tail.group, file });
-                }
-            }
-            Err(fault) => tracing::warn!(%fault, "Rotated file could be read in part only."),
-        }
-    }
-
-    /// Tells whether a compressed file holds what was read of some file of the group.
-    fn is_known_content(&self, group: u64, found: &Found) -> bool {
-        self.tails.iter().filter(|tail| tail.group == group && tail.position.offset > 0).any(
-            |tail| OldFile::reopen(0, found).is_ok_and(|mut file| file.skip_to(&tail.position)),
-        )
-    }
-
-    /// Keeps in mind that a compressed file is taken care of.
-    fn keep(&mut self, found: &Found, sibling: usize) {
-        self.admit(Place::Gone, found, sibling);
     }
 }

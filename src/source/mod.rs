@@ -15,6 +15,7 @@ mod admit;
 mod cut;
 mod decode;
 mod discover;
+mod drain;
 pub mod follow;
 pub mod journal;
 mod lag;

@@ -1,7 +1,7 @@
 //! Reads one finished log from its start to its end, in blocks of whole lines.
 
 use std::fs::File;
-use std::io::Read;
+use std::io::{self, Read};
 use std::os::fd::AsFd;
 use std::path::Path;
 
@@ -77,28 +77,29 @@ impl OldFile {
             return Ok(Self::over(source, position, decoded));
         }
         let file = decode::open_named(path).map_err(fault("opening"))?;
-        Self::in_file(source, path, file)
+        Self::in_file(source, path, file).map_err(fault("opening"))
     }
 
-    /// Opens the file that was found, whatever its name is by now.
-    pub(super) fn reopen(source: usize, found: &Found) -> Result<Self, SourceError> {
-        let fault = |cause| {
+    /// Opens the file that was found, whatever its name is by now; nothing if it is gone.
+    pub(super) fn reopen(source: usize, found: &Found) -> io::Result<Option<Self>> {
+        let named = |cause: io::Error| {
             let path = found.path.clone();
-            SourceError::Access { action: "opening", path, cause }
+            let kind = cause.kind();
+            io::Error::new(kind, SourceError::Access { action: "opening", path, cause })
         };
-        let (path, file) = search::open_found(found).map_err(fault)?;
-        Self::in_file(source, &path, file)
+        let Some((path, file)) = search::open_found(found).map_err(named)? else {
+            return Ok(None);
+        };
+        Self::in_file(source, &path, file).map(Some).map_err(named)
     }
 
-    fn in_file(source: usize, path: &Path, file: File) -> Result<Self, SourceError> {
-        let fault =
-            |action| move |cause| SourceError::Access { action, path: path.to_owned(), cause };
-        let seen = Seen::of(&file).map_err(fault("looking at"))?;
+    /// Begins with an open file.
+    pub(super) fn in_file(source: usize, path: &Path, file: File) -> io::Result<Self> {
+        let seen = Seen::of(&file)?;
         let mut position = seen.identity.start(path, 0, seen.modified);
         position.size = seen.size;
         position.directives.written = seen.modified;
-        let decoded = decode::decode(file).map_err(fault("opening"))?;
-        Ok(Self::over(source, position, decoded))
+        Ok(Self::over(source, position, decode::decode(file)?))
     }
 
     fn over(source: usize, position: Position, (input, is_compressed): (Bytes, bool)) -> Self {
@@ -124,11 +125,6 @@ impl OldFile {
     /// Returns what the file system says the file is.
     pub(super) const fn identity(&self) -> Identity {
         Identity::of(&self.position)
-    }
-
-    /// Returns where it stands.
-    pub(super) fn path(&self) -> &Path {
-        &self.position.path
     }
 
     /// Says which life of the file this is.

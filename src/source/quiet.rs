@@ -83,7 +83,7 @@ impl Follower {
 /// Tells whether the next sweep has something to do for a file.
 fn is_for_a_sweep(tail: &Tail) -> bool {
     let is_unsettled = match tail.place {
-        Place::Unseen | Place::Deleted => true,
+        Place::Unseen | Place::Deleted | Place::Sought => true,
         Place::Listed | Place::Rotated => tail.is_paused || tail.is_moved || tail.has_revived(),
         Place::Gone => false,
     };

@@ -3,7 +3,7 @@
 use std::collections::BTreeMap;
 use std::fs::File;
 use std::io;
-use std::path::PathBuf;
+use std::path::{Path, PathBuf};
 
 use super::decode::open_file;
 use super::look::{Folders, Found};
@@ -39,8 +39,8 @@ impl Head {
 /// Takes note of how a file begins of which nothing is read yet, so that it is known again once it is compressed. If it
 /// cannot be read, only its time tells.
 pub(super) fn note_head(found: &Found, position: &mut Position) {
-    let head = open_found(found).and_then(|(_, file)| marks::read_at_most(&file, 0, HEAD));
-    if let Ok(head) = head {
+    let read = |(_, file): (PathBuf, File)| marks::read_at_most(&file, 0, HEAD).ok();
+    if let Some(head) = open_found(found).ok().flatten().and_then(read) {
         position.head = marks::hash(&head);
         position.head_length = u32::try_from(head.len()).unwrap_or_default();
     }
@@ -50,24 +50,34 @@ pub(super) fn note_head(found: &Found, position: &mut Position) {
 const MAX_TRIES: usize = 16;
 
 /// Opens the file that was found, under the name that it has by now: since it was looked at, names may have been
-/// shifted, and another file of the log may stand there.
-pub(super) fn open_found(found: &Found) -> io::Result<(PathBuf, File)> {
+/// shifted, and another file of the log may stand there. Nothing if it is gone.
+pub(super) fn open_found(found: &Found) -> io::Result<Option<(PathBuf, File)>> {
     let mut path = found.resolved.clone();
     for _ in 0..MAX_TRIES {
         match open_file(&path) {
             Ok(file) if Seen::of(&file)?.identity == found.seen.identity => {
-                return Ok((path, file));
+                return Ok(Some((path, file)));
             }
-            Err(cause) if cause.kind() != io::ErrorKind::NotFound => return Err(cause),
+            // That of another file says nothing of this one.
+            Err(cause) if cause.kind() != io::ErrorKind::NotFound && is_at(found, &path) => {
+                return Err(cause);
+            }
             _ => {}
         }
-        let siblings = Folders::default().siblings(&found.resolved).unwrap_or_default();
+        let Some(siblings) = Folders::default().siblings(&found.resolved) else {
+            return Err(io::Error::other("the directory cannot be listed"));
+        };
         let mut siblings = siblings.into_iter();
         if let Some(now) = siblings.find(|one| one.seen.identity == found.seen.identity) {
             path = now.resolved;
         }
     }
-    Err(io::ErrorKind::NotFound.into())
+    Ok(None)
+}
+
+/// Tells whether a file that was found stands at a path, as far as that can be told.
+fn is_at(found: &Found, path: &Path) -> bool {
+    Seen::at(path).map_or(true, |seen| seen.identity == found.seen.identity)
 }
 
 /// Says what an open file, which is not the position's own, is to a position.
@@ -82,7 +92,8 @@ pub(super) fn is_copy(found: &Found, position: &Position) -> io::Result<bool> {
     if position.offset == 0 || found.seen.size < position.offset {
         return Ok(false);
     }
-    Ok(compare(&open_found(found)?.1, position)? == Meaning::Copied)
+    let Some((_, file)) = open_found(found)? else { return Ok(false) };
+    Ok(compare(&file, position)? == Meaning::Copied)
 }
 
 /// Tells whether all of a file, by its first and last bytes, stands at the start of another: it is

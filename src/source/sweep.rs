@@ -65,6 +65,7 @@ impl Follower {
         let mut folders = Folders::default();
         let mut roots = BTreeSet::new();
         let mut listed = self.list(&mut looks, &mut roots);
+        self.retry_drains();
         let mut lost = Vec::new();
         for (at, tail) in self.tails.iter_mut().enumerate() {
             (tail.is_paused, tail.is_moved) = (false, false);
@@ -84,6 +85,7 @@ impl Follower {
         self.follow_names(&logs, &mut folders, now);
         self.rank_known(&mut folders);
         self.admit_unknown(listed, &logs, &mut folders);
+        self.judge_drains();
         self.reap(now);
         self.forget();
         let polled = |watched: &&Watched| watched.watch.is_polled;
@@ -179,7 +181,7 @@ impl Follower {
         }
         let renewed = tail.position.tail.cast_signed();
         let is_copy = |one: &&Tail| {
-            let is_away = !matches!(one.place, Place::Unseen | Place::Gone);
+            let is_away = !matches!(one.place, Place::Unseen | Place::Sought | Place::Gone);
             one.group == tail.group && is_away && one.seen.modified <= renewed
         };
         let copies = self.tails.iter().filter(is_copy).map(|one| one.seen.began());
@@ -325,13 +327,23 @@ impl Follower {
         }
     }
 
-    /// A file is nowhere: finds its content elsewhere, or says what was lost.
+    /// A file is nowhere: finds its content elsewhere, or says what was lost. If that cannot be told yet, it is sought again
+    /// in the next sweep.
     fn bury(&mut self, at: usize, siblings: &[Found]) {
-        if self.find_copy(at, siblings).is_none() {
-            self.tell_gap(at, Loss::Removed);
-        }
+        let Some(written) = self.tails.get(at).map(Tail::written) else { return };
+        let place = match self.find_copy(at, siblings, written) {
+            Ok(Some(_)) => Place::Gone,
+            Ok(None) => {
+                self.tell_gap(at, Loss::Removed);
+                Place::Gone
+            }
+            Err(cause) => {
+                self.pause(at, cause);
+                Place::Sought
+            }
+        };
         if let Some(tail) = self.tails.get_mut(at) {
-            tail.place = Place::Gone;
+            tail.place = place;
         }
     }
 

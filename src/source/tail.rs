@@ -35,6 +35,8 @@ pub enum Place {
     Rotated,
     /// Without a name, but still open here.
     Deleted,
+    /// Nowhere, but what is left of it may stand in a file that cannot be opened now.
+    Sought,
     /// Nowhere; kept in mind, should it come back.
     Gone,
 }
@@ -172,10 +174,14 @@ impl Tail {
     }
 
     /// Returns when it was written to for the last time, as far as is known, in ns since 1970; 0 if that is not known. Of a
-    /// file of which nothing was read its position says when that was as it was first seen.
+    /// file of which nothing was read its position says when that was as it was first seen, of others when it was as they
+    /// were last read.
     pub(super) fn written(&self) -> i64 {
-        let first = (self.position.offset == 0).then(|| self.position.tail.cast_signed());
-        self.seen.modified.max(first.unwrap_or_default())
+        let known = match self.position.offset {
+            0 => self.position.tail.cast_signed(),
+            _ => self.position.directives.written,
+        };
+        self.seen.modified.max(known)
     }
 
     /// Takes note of how the file looks now.
@@ -188,7 +194,7 @@ impl Tail {
 
     /// Tells whether the file may hold something that was not read.
     pub(super) fn has_news(&self) -> bool {
-        self.place != Place::Gone
+        !matches!(self.place, Place::Sought | Place::Gone)
             && self.source.is_some()
             && self.read_to_end != Some((self.seen.size, self.seen.modified))
     }

@@ -341,6 +341,47 @@ fn a_forbidden_file_is_told_once_and_read_on_when_it_is_allowed() {
 }
 
 #[test]
+fn a_compressed_file_is_read_as_soon_as_it_may_be_read() {
+    let nobody = ["setpriv", "--reuid=65534", "--regid=65534", "--clear-groups", "--"];
+    if !works("23", nobody[0], &[&nobody[1..], &["true"]].concat()) {
+        return;
+    }
+    let mut site = Site::new();
+    site.append("logs/a.log", 3);
+    site.give_to(65534);
+    let daemon = site.start_under(&nobody);
+    site.wait();
+    daemon.kill();
+    // What is left of the known one, and one that nobody saw.
+    for (n_lines, name) in [(4, "logs/a.log.2"), (5, "logs/a.log.1")] {
+        site.append("logs/a.log", n_lines);
+        site.rename("logs/a.log", name);
+        assert!(Command::new("gzip").arg(site.home.path(name)).status().expect("gzip").success());
+    }
+    let packed = ["logs/a.log.2.gz", "logs/a.log.1.gz"].map(|name| site.home.path(name));
+    let allow = |mode| {
+        for path in &packed {
+            fs::set_permissions(path, fs::Permissions::from_mode(mode)).unwrap();
+        }
+    };
+    allow(0o000);
+    site.append("logs/a.log", 1);
+    let mut daemon = site.start_under(&nobody);
+    site.wait_but_for(9);
+    daemon.kill();
+    daemon = site.start_under(&nobody);
+    for n in 0..4 {
+        site.append(format!("logs/b{n}.log"), 1);
+        site.wait_but_for(9);
+    }
+    // Each of the two, and the known file that is sought, at each of the two starts.
+    assert_eq!(site.n_said("cannot be read"), 6, "{}", site.home.daemon_log());
+    allow(0o644);
+    site.wait();
+    site.prove(daemon);
+}
+
+#[test]
 fn a_bad_sector_is_told_once_and_keeps_no_other_file_waiting() {
     if !works("23", "strace", &["-o", "/dev/null", "true"]) {
         return;

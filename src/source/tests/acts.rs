@@ -39,6 +39,8 @@ enum Act {
     Rename,
     CopyTruncate,
     Gzip,
+    Refuse,
+    Grant,
 }
 
 fn act() -> impl Strategy<Value = Act> {
@@ -51,7 +53,9 @@ fn act() -> impl Strategy<Value = Act> {
         2 => (0..4_u8).prop_map(Act::Crash),
         2 => Just(Act::Rename),
         2 => Just(Act::CopyTruncate),
-        1 => Just(Act::Gzip),
+        2 => Just(Act::Gzip),
+        1 => Just(Act::Refuse),
+        1 => Just(Act::Grant),
     ]
 }
 
@@ -116,6 +120,8 @@ impl Writer {
                     self.bench.gzip(&name);
                 }
             }
+            Act::Refuse => refuse(Errno::MFILE),
+            Act::Grant => grant(),
         }
     }
 }
@@ -128,6 +134,7 @@ proptest! {
         is_glob in any::<bool>(),
         max_open in 1..4_usize,
     ) {
+        grant();
         let mut bench = Bench::start(&[if is_glob { "a.log*" } else { "a.log" }]);
         bench.options.max_open = max_open;
         bench.restart();
@@ -137,6 +144,7 @@ proptest! {
         for act in &acts {
             writer.play(act);
         }
+        grant();
         writer.write(1);
         writer.bench.rest();
         let mut lines = writer.bench.take();

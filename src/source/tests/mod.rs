@@ -14,12 +14,14 @@ mod watched;
 use std::cell::{Cell, RefCell};
 use std::collections::BTreeMap;
 use std::fs::{self, File, OpenOptions};
-use std::io::Write;
+use std::io::{self, Write};
 use std::os::unix::ffi::OsStrExt;
 use std::os::unix::fs::{FileExt, MetadataExt};
 use std::path::{Path, PathBuf};
 use std::rc::Rc;
 use std::time::{Duration, SystemTime};
+
+use rustix::io::Errno;
 
 use super::follow::{Follower, Options, Place, ReadFrom, Watch};
 use crate::engine::line::{Batch, MAX_LINE, Missing, Position, StreamId};
@@ -207,6 +209,25 @@ type Meanwhile = Box<dyn FnMut()>;
 thread_local! {
     static MEANWHILE: RefCell<Option<Meanwhile>> = const { RefCell::new(None) };
     static TICK: Cell<i64> = const { Cell::new(1) };
+    /// What opening a compressed file fails with; 0 if it does not.
+    static REFUSAL: Cell<i32> = const { Cell::new(0) };
+}
+
+/// Fails if compressed files cannot be opened.
+pub(super) fn refusal(path: &Path) -> io::Result<()> {
+    let fault = REFUSAL.get();
+    let is_refused = fault != 0 && path.extension().is_some_and(|ending| ending == "gz");
+    if is_refused { Err(io::Error::from_raw_os_error(fault)) } else { Ok(()) }
+}
+
+/// Has compressed files not be opened: `EMFILE`, `EACCES`.
+fn refuse(fault: Errno) {
+    REFUSAL.set(fault.raw_os_error());
+}
+
+/// Has them be opened again.
+fn grant() {
+    REFUSAL.set(0);
 }
 
 /// Returns a time as a clock shows it that goes on in ticks.

@@ -1,0 +1,280 @@
+//! Rotated files that were compressed: each is read on from where it was read to, one after the other, oldest first.
+//!
+//! Many may wait after a while of being down, so each is open only when it is its turn; until then at most its descriptor is
+//! held. One that cannot be opened is tried again with each sweep, and nothing waits for it. If it could not even be compared
+//! with what was read before, that is done as soon as it can be opened.
+
+use std::fs::File;
+use std::io;
+
+use super::admit::name_of;
+use super::follow::{Follower, Place};
+use super::look::Found;
+use super::old::{Next, OldFile};
+use super::search::open_found;
+use super::tail::Tail;
+use crate::engine::line::{Batch, Loss, Position};
+
+/// A compressed file that is to be read to its end.
+#[derive(Debug)]
+pub(super) struct Drain {
+    group: u64,
+    source: usize,
+    found: Found,
+    /// Where it is gone on with.
+    from: Position,
+    /// Held where there is room, in case that somebody removes the file before its turn.
+    held: Option<File>,
+    /// Open when it is its turn.
+    file: Option<OldFile>,
+    /// False until it was compared with what was read of the other files of its group.
+    is_judged: bool,
+    /// It cannot be opened; tried again after the next sweep. Others do not wait for it.
+    is_paused: bool,
+    /// A person was told so.
+    is_warned: bool,
+}
+
+impl Drain {
+    /// Returns the group that waits until it is read, if one does.
+    pub(super) fn blocks(&self) -> Option<u64> {
+        (!self.is_paused).then_some(self.group)
+    }
+
+    /// Opens the file under the name that it has by now, or else as it was held, and passes over what was read of it.
+    fn open(&mut self) -> io::Result<Option<OldFile>> {
+        let opened = match (OldFile::reopen(self.source, &self.found), self.held.take()) {
+            (Ok(None) | Err(_), Some(held)) => {
+                OldFile::in_file(self.source, &self.found.resolved, held).map(Some)
+            }
+            (opened, _) => opened,
+        };
+        let Some(mut file) = opened? else { return Ok(None) };
+        file.begin(self.from.generation);
+        Ok(file.skip_to(&self.from).then_some(file))
+    }
+
+    /// Leaves the file alone until the next sweep; a person is told once.
+    fn pause(&mut self, cause: &io::Error) {
+        self.is_paused = true;
+        if !std::mem::replace(&mut self.is_warned, true) {
+            tracing::warn!(fault = %cause, "Rotated file cannot be read; trying again every second.");
+        }
+    }
+}
+
+impl Follower {
+    /// Reads compressed files, the first one first.
+    pub(super) fn read_drains(&mut self, mut budget: u64) {
+        let is_due = |drain: &Drain| drain.is_judged && !drain.is_paused;
+        while budget > 0
+            && let Some(at) = self.drains.iter().position(is_due)
+            && let Some(drain) = self.drains.get_mut(at)
+        {
+            if drain.file.is_none() {
+                match drain.open() {
+                    Ok(file) => drain.file = file,
+                    Err(cause) => {
+                        drain.pause(&cause);
+                        continue;
+                    }
+                }
+            }
+            let Some(file) = &mut drain.file else {
+                self.let_go(at);
+                continue;
+            };
+            let batch = match file.look() {
+                Next::Lines(n) => file.take(n),
+                Next::Long | Next::Nuls => file.take_odd(),
+                Next::End => {
+                    match file.finish() {
+                        Ok(batch) => self.ready.extend(batch),
+                        Err(fault) => {
+                            tracing::warn!(%fault, "Rotated file could be read in part only.");
+                        }
+                    }
+                    self.drains.remove(at);
+                    continue;
+                }
+            };
+            budget = budget.saturating_sub(batch.position.offset - batch.from);
+            self.ready.push_back(batch);
+        }
+    }
+
+    /// Says what was lost with a compressed file that was removed before its turn.
+    fn let_go(&mut self, at: usize) {
+        let drain = self.drains.remove(at);
+        let is_own = |tail: &Tail| tail.identity() == drain.found.seen.identity;
+        let Some(at) = self.tails.iter().position(is_own) else { return };
+        if let Some(tail) = self.tails.get_mut(at) {
+            tail.position = drain.from;
+        }
+        self.tell_gap(at, Loss::Removed);
+    }
+
+    /// Has a compressed file read, beside a known one, from where it was read to in another form, if it was. False if that is
+    /// another file.
+    pub(super) fn drain_rest(&mut self, at: usize, found: &Found) -> io::Result<bool> {
+        let Some(tail) = self.tails.get(at) else { return Ok(false) };
+        let is_same = |one: &&Tail| one.identity() == found.seen.identity;
+        if let Some(other) = self.tails.iter().find(is_same).filter(|one| !self.is_unjudged(one)) {
+            return Ok(other.position.offset >= tail.position.offset
+                && (other.position.head, other.position.head_length)
+                    == (tail.position.head, tail.position.head_length));
+        }
+        let Some(mut file) = OldFile::reopen(tail.source.unwrap_or_default(), found)? else {
+            return Ok(false);
+        };
+        if !file.skip_to(&tail.position) {
+            return Ok(false);
+        }
+        self.drains.retain(|drain| drain.found.seen.identity != found.seen.identity);
+        self.unpack(at, found, file.announce());
+        self.set_elsewhere(at);
+        Ok(true)
+    }
+
+    /// Tells whether nobody knows yet what a compressed file holds.
+    fn is_unjudged(&self, tail: &Tail) -> bool {
+        let is_own = |drain: &Drain| drain.found.seen.identity == tail.identity();
+        match self.drains.iter().find(|drain| is_own(drain)) {
+            Some(drain) => !drain.is_judged,
+            None => tail.place == Place::Unseen && tail.position.offset == 0,
+        }
+    }
+
+    /// Has a compressed file read of which nothing was read, beside a known one. False if it is gone, or holds what was read
+    /// elsewhere.
+    pub(super) fn unpack_unread(&mut self, at: usize, found: &Found) -> io::Result<bool> {
+        let Some(tail) = self.tails.get(at) else { return Ok(false) };
+        if self.is_known_content(tail.group, found)? {
+            return Ok(false);
+        }
+        let Some(mut file) = OldFile::reopen(tail.source.unwrap_or_default(), found)? else {
+            return Ok(false);
+        };
+        self.unpack(at, found, file.announce());
+        Ok(true)
+    }
+
+    /// Takes care of a compressed file that was compared with the others: reads it when it is its turn.
+    fn unpack(&mut self, sibling: usize, found: &Found, begin: Batch) {
+        let from = begin.position.clone();
+        // Known from now on: once younger files are, nothing else tells that it was not read.
+        self.ready.push_back(begin);
+        let at = self.keep(found, sibling);
+        self.enqueue(at, found, from, true);
+    }
+
+    /// Keeps a compressed file in mind that cannot be opened: it is compared and read as soon as it can be.
+    pub(super) fn unpack_later(&mut self, sibling: usize, found: &Found, cause: &io::Error) {
+        let at = self.keep(found, sibling);
+        let Some(tail) = self.tails.get_mut(at) else { return };
+        // More than nothing, as of all that is to be read; how much, nobody knows.
+        tail.position.size = tail.position.offset + 1;
+        let from = tail.position.clone();
+        self.ready.push_back(tail.announce());
+        if let Some(drain) = self.enqueue(at, found, from, false) {
+            drain.pause(cause);
+        }
+    }
+
+    /// Goes on in a compressed file that an earlier run did not read to its end.
+    pub(super) fn resume(&mut self, at: usize, found: &Found) {
+        let Some(tail) = self.tails.get(at) else { return };
+        let from = tail.position.clone();
+        let is_queued = |drain: &Drain| drain.found.seen.identity == found.seen.identity;
+        if !self.drains.iter().any(is_queued) {
+            let is_judged = from.offset > 0;
+            self.enqueue(at, found, from, is_judged);
+        }
+    }
+
+    /// Puts a compressed file where it belongs among those that are to be read: oldest first, those of one tick of the clock by
+    /// their names.
+    fn enqueue(
+        &mut self,
+        at: usize,
+        found: &Found,
+        from: Position,
+        is_judged: bool,
+    ) -> Option<&mut Drain> {
+        let tail = self.tails.get(at)?;
+        let n_held = self.drains.iter().filter(|drain| drain.held.is_some()).count();
+        let has_room = n_held < self.options.max_open / 4;
+        let held = has_room.then(|| open_found(found).ok().flatten()).flatten();
+        let drain = Drain {
+            group: tail.group,
+            source: tail.source.unwrap_or_default(),
+            found: found.clone(),
+            from,
+            held: held.map(|(_, file)| file),
+            file: None,
+            is_judged,
+            is_paused: false,
+            is_warned: false,
+        };
+        let age = |drain: &Drain| (drain.found.seen.modified, name_of(&drain.found.path));
+        let own = age(&drain);
+        let at = self.drains.partition_point(|other| age(other) <= own);
+        self.drains.insert(at, drain);
+        self.drains.get_mut(at)
+    }
+
+    /// Keeps in mind that a compressed file is taken care of; returns where.
+    fn keep(&mut self, found: &Found, sibling: usize) -> usize {
+        let known = self.tails.iter().position(|tail| tail.identity() == found.seen.identity);
+        known.unwrap_or_else(|| self.admit(Place::Gone, found, sibling))
+    }
+
+    /// Has those tried again that could not be opened.
+    pub(super) fn retry_drains(&mut self) {
+        self.drains.iter_mut().for_each(|drain| drain.is_paused = false);
+    }
+
+    /// Compares those with what was read of the others of their groups of which that is not done. One may be what is left of
+    /// a file that is still sought: then that is found first.
+    pub(super) fn judge_drains(&mut self) {
+        for at in (0..self.drains.len()).rev() {
+            let Some(drain) = self.drains.get(at).filter(|drain| !drain.is_judged) else {
+                continue;
+            };
+            let (group, found) = (drain.group, drain.found.clone());
+            let is_known = self.is_known_content(group, &found);
+            let is_sought = |tail: &Tail| tail.group == group && tail.place == Place::Sought;
+            let has_sought = self.tails.iter().any(is_sought);
+            let Some(drain) = self.drains.get_mut(at) else { continue };
+            match is_known {
+                Err(cause) => drain.pause(&cause),
+                Ok(_) if has_sought => drain.is_paused = true,
+                Ok(true) => {
+                    self.drains.remove(at);
+                    self.set_whole(&found);
+                }
+                Ok(false) => drain.is_judged = true,
+            }
+        }
+    }
+
+    /// Takes note that all of a compressed file was read elsewhere.
+    fn set_whole(&mut self, found: &Found) {
+        let is_own = |tail: &Tail| tail.identity() == found.seen.identity;
+        if let Some(at) = self.tails.iter().position(is_own) {
+            self.set_elsewhere(at);
+        }
+    }
+
+    /// Tells whether a compressed file holds what was read of some other file of the group.
+    pub(super) fn is_known_content(&self, group: u64, found: &Found) -> io::Result<bool> {
+        let is_read = |tail: &&Tail| tail.group == group && tail.position.offset > 0;
+        for tail in self.tails.iter().filter(is_read) {
+            let Some(mut file) = OldFile::reopen(0, found)? else { return Ok(false) };
+            if file.skip_to(&tail.position) {
+                return Ok(true);
+            }
+        }
+        Ok(false)
+    }
+}
