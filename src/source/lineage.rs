@@ -16,6 +16,7 @@ use super::look::{self, Folders, Found};
 use super::old::OldFile;
 use super::rotation::{self, Identity, Meaning, Seen};
 use super::search::{Head, compare, is_beginning, is_copy};
+use super::sweep::group_above;
 use super::tail::Tail;
 use crate::engine::line::{Loss, Position};
 
@@ -86,14 +87,17 @@ impl Follower {
 
     /// Finds the file of the same group that this one is a copy of, as far as that one was read.
     fn original_of(&mut self, at: usize, file: &File, size: u64) -> io::Result<Option<usize>> {
-        let Some(group) = self.tails.get(at).map(|tail| tail.group) else { return Ok(None) };
+        let Some(tail) = self.tails.get(at) else { return Ok(None) };
+        // A copy may be made into a directory below.
+        let above = tail.has_rotated_name().then(|| group_above(&tail.resolved));
+        let groups = [Some(tail.group), above];
         let mut head = Head::read(file)?;
         let mut best = None;
         let mut furthest = 0;
         for other in 0..self.tails.len() {
             let Some(tail) = self.tails.get(other) else { continue };
             let offset = tail.position.offset;
-            if other == at || tail.group != group || offset <= furthest {
+            if other == at || !groups.contains(&Some(tail.group)) || offset <= furthest {
                 continue;
             }
             let is_original = if size >= offset {
@@ -165,12 +169,14 @@ impl Follower {
             siblings = look::settled(path).unwrap_or_default();
             copy = self.find_copy(at, &siblings, written);
         }
-        Ok(copy?.map(|copy| {
-            // Nothing that is older than what is known by then is ever looked for: no name may be missed.
-            let mut siblings = look::settled(path).unwrap_or(siblings);
-            siblings.retain(|found| found.seen.modified >= copy.seen.modified);
-            (copy, siblings)
-        }))
+        let Some(copy) = copy? else {
+            let below = self.find_below(at, written)?;
+            return Ok(below.map(|copy| (copy, Vec::new())));
+        };
+        // Nothing that is older than what is known by then is ever looked for: no name may be missed.
+        let mut siblings = look::settled(path).unwrap_or(siblings);
+        siblings.retain(|found| found.seen.modified >= copy.seen.modified);
+        Ok(Some((copy, siblings)))
     }
 
     /// Before the first bytes of a file are read that has changed since it was first seen: admits the
@@ -345,6 +351,15 @@ impl Follower {
             }
         }
         fault.map_or(Ok(None), Err)
+    }
+
+    /// The same one directory below, where only content tells.
+    pub(super) fn find_below(&mut self, at: usize, written: i64) -> io::Result<Option<Found>> {
+        let Some(tail) = self.tails.get(at).filter(|tail| tail.position.head_length > 0) else {
+            return Ok(None);
+        };
+        let below = self.folders.below(&tail.home);
+        self.find_copy(at, &below, written)
     }
 
     /// Goes on in a plain copy of a file, unless it is known as one.

@@ -3,6 +3,7 @@
 
 use std::collections::{BTreeMap, BTreeSet};
 use std::ffi::OsString;
+use std::fs::DirEntry;
 use std::io;
 use std::os::unix::fs::DirEntryExt;
 use std::path::{Path, PathBuf};
@@ -80,6 +81,8 @@ pub(super) struct Folders {
     settled: BTreeMap<PathBuf, Option<Look>>,
     /// All names of directories, by inode.
     inodes: BTreeMap<PathBuf, BTreeMap<u64, Vec<OsString>>>,
+    /// The directories in directories.
+    below: BTreeMap<PathBuf, Vec<PathBuf>>,
 }
 
 impl Folders {
@@ -129,15 +132,35 @@ impl Folders {
         self.settled.get(&log)?.as_ref()
     }
 
-    /// Finds a file in `path`'s directory under any name, also one that leads back to no log: `a.log.old`.
+    /// Finds a file in `path`'s directory, or in one directly below it, under any name, also one that leads back to no
+    /// log: `a.log.old`, `old/a.log.1`.
     pub(super) fn find_anywhere(&mut self, path: &Path, identity: Identity) -> Option<Found> {
-        let folder = folder_of(path);
-        let inodes = self.inodes.entry(folder).or_insert_with_key(|folder| list_inodes(folder));
-        inodes.get(&identity.inode)?.iter().find_map(|name| {
-            let path = path.with_file_name(name);
+        let own = folder_of(path);
+        let below = self.folders_below(&own).to_owned();
+        self.find_in(&own, identity)
+            .or_else(|| below.iter().find_map(|folder| self.find_in(folder, identity)))
+    }
+
+    fn find_in(&mut self, folder: &Path, identity: Identity) -> Option<Found> {
+        let names = self.inodes.entry(folder.to_owned());
+        let names = names.or_insert_with_key(|folder| list_inodes(folder));
+        names.get(&identity.inode)?.iter().find_map(|name| {
+            let path = folder.join(name);
             let seen = Seen::named(&path).ok().filter(|seen| seen.identity == identity)?;
             Some(Found { resolved: path.clone(), path, is_link: false, seen })
         })
+    }
+
+    /// Returns the files that belong to the same log by name and stand one directory below: where logrotate's `olddir`
+    /// often is. What cannot be read there says nothing.
+    pub(super) fn below(&mut self, path: &Path) -> Vec<Found> {
+        let Some(name) = path.file_name() else { return Vec::new() };
+        let folders = self.folders_below(&folder_of(path)).to_owned();
+        folders.iter().filter_map(|folder| self.siblings(&folder.join(name))).flatten().collect()
+    }
+
+    fn folders_below(&mut self, folder: &Path) -> &[PathBuf] {
+        self.below.entry(folder.to_owned()).or_insert_with_key(|folder| list_folders(folder))
     }
 
     /// Tells whether a log was looked at until it settled, or had no rest.
@@ -233,6 +256,13 @@ fn list_files(folder: &Path) -> io::Result<Names> {
         names.sort();
     }
     Ok(names)
+}
+
+/// Lists the directories in one, but no links to some.
+fn list_folders(folder: &Path) -> Vec<PathBuf> {
+    let entries = std::fs::read_dir(folder).into_iter().flatten().flatten();
+    let is_folder = |entry: &DirEntry| entry.file_type().is_ok_and(|kind| kind.is_dir());
+    entries.filter(is_folder).map(|entry| entry.path()).collect()
 }
 
 /// Lists all names by inode. What cannot be listed was found out before.

@@ -29,6 +29,12 @@ pub(super) fn group_of(resolved: &Path) -> u64 {
     marks::hash(look::log_of(resolved).as_os_str().as_encoded_bytes())
 }
 
+/// The same of the log of this name one directory above.
+pub(super) fn group_above(resolved: &Path) -> u64 {
+    let above = discover::folder_of(&discover::folder_of(resolved));
+    group_of(&above.join(resolved.file_name().unwrap_or_default()))
+}
+
 impl Follower {
     /// Looks at what is due: everything once in a while and when names changed, else the files that
     /// were written to, and once a second those that are not at rest.
@@ -331,7 +337,9 @@ impl Follower {
     /// in the next sweep.
     fn bury(&mut self, at: usize, siblings: &[Found]) {
         let Some(written) = self.tails.get(at).map(Tail::written) else { return };
-        let place = match self.find_copy(at, siblings, written) {
+        let beside = self.find_copy(at, siblings, written);
+        let found = if let Ok(None) = beside { self.find_below(at, written) } else { beside };
+        let place = match found {
             Ok(Some(_)) => Place::Gone,
             Ok(None) => {
                 self.tell_gap(at, Loss::Removed);

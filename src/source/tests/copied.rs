@@ -199,3 +199,53 @@ fn copies_made_before_the_first_start_stay_unread_when_the_log_is_renamed() {
     bench.rest();
     assert_eq!(bench.take(), ["one", "two"]);
 }
+
+#[test]
+fn a_copy_in_a_directory_below_was_read_again() {
+    // A look at any moment of the rotation, and a start.
+    for looks in 0..16_u8 {
+        let mut bench = Bench::start(&["logs/**/*"]);
+        let look = |bench: &mut Bench, n: u8| {
+            if looks & (1 << n) != 0 {
+                bench.poll();
+            }
+        };
+        fs::create_dir_all(bench.path("logs/old")).unwrap();
+        for round in 0..3 {
+            bench.write("logs/a", format!("{round} read\n"));
+            bench.poll();
+            bench.write("logs/a", format!("{round} unread\n"));
+            look(&mut bench, 0);
+            bench.copy("logs/a", &format!("logs/old/a.{}", 9 - round));
+            look(&mut bench, 1);
+            bench.truncate("logs/a");
+            look(&mut bench, 2);
+            bench.write("logs/a", format!("{round} new, and longer than before by far\n"));
+            if looks & 8 != 0 {
+                bench.restart();
+            }
+            bench.rest();
+            let mut read = bench.take();
+            read.sort();
+            let expected = ["new, and longer than before by far", "read", "unread"];
+            assert_eq!(read, expected.map(|text| format!("{round} {text}")), "{looks}");
+        }
+        bench.restart();
+        bench.rest();
+        assert_eq!((bench.take(), bench.missing), (Vec::new(), Missing::default()), "{looks}");
+    }
+}
+
+#[test]
+fn a_log_below_that_begins_as_one_above_is_read() {
+    let mut bench = Bench::start(&["logs/**/*"]);
+    fs::create_dir_all(bench.path("logs/other")).unwrap();
+    bench.write("logs/a", "# heading\n");
+    bench.poll();
+    bench.write("logs/other/a.1", "# heading\none\n");
+    bench.write("logs/other/a", "# heading\ntwo\n");
+    bench.rest();
+    let mut read = bench.take();
+    read.sort();
+    assert_eq!(read, ["# heading", "# heading", "# heading", "one", "two"]);
+}

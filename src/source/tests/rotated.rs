@@ -402,3 +402,32 @@ fn the_rest_of_a_file_renamed_while_down_to_a_name_without_a_number_was_lost() {
         assert_eq!(bench.missing, Missing::default(), "{name}");
     }
 }
+
+#[test]
+fn what_was_moved_to_a_directory_below_while_down_was_lost() {
+    for (pattern, is_packed) in [("logs/a*", false), ("logs/a*", true), ("logs/**/*", true)] {
+        let mut bench = Bench::start(&[pattern]);
+        fs::create_dir_all(bench.path("logs/old")).unwrap();
+        bench.write("logs/a", "one\n");
+        bench.poll();
+        bench.write("logs/a", "two\n");
+        bench.rename("logs/a", "logs/old/a.1");
+        if is_packed {
+            bench.gzip("logs/old/a.1");
+        } else {
+            // Its writer still has it.
+            bench.write("logs/old/a.1", "three\n");
+        }
+        bench.write("logs/a", "four\n");
+        for _ in 0..3 {
+            bench.restart();
+            bench.rest();
+        }
+        let mut read = bench.take();
+        read.sort();
+        let expected = ["four", "one", "three", "two"];
+        let expected = expected.into_iter().filter(|line| !is_packed || *line != "three");
+        assert_eq!(read, Vec::from_iter(expected), "{pattern}");
+        assert_eq!(bench.missing, Missing::default());
+    }
+}
