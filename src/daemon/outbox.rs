@@ -16,7 +16,7 @@ use tracing::{error, info, warn};
 use crate::clock;
 use crate::config::{Mail as MailConfig, Security as ConfiguredSecurity};
 use crate::daemon::telling::{files, history, plain, summary};
-use crate::daemon::tries::{Outcome, Served, backoff};
+use crate::daemon::tries::{Outcome, PROBE, Served, backoff};
 use crate::deliver::email::{MailSettings, Mailer, Password, Security, Server};
 use crate::deliver::render::{self, Bundle, Context, Digest, Host, Mail};
 use crate::engine::alert::Level;
@@ -78,6 +78,8 @@ pub struct Pump {
     served: Served,
     /// Whoever starts or reloads the daemon may have put the mail server right: what waits for its next try is tried once.
     is_new: bool,
+    /// Until then nothing is tried: the server took no mail.
+    out_until: Option<Timestamp>,
     stopping: Arc<AtomicBool>,
 }
 
@@ -115,7 +117,8 @@ impl Pump {
     ) -> anyhow::Result<Self> {
         let runtime = tokio::runtime::Builder::new_current_thread().enable_all().build()?;
         let served = Served::default();
-        Ok(Self { store, mailer, rules, host, runtime, served, is_new: true, stopping })
+        let (is_new, out_until) = (true, None);
+        Ok(Self { store, mailer, rules, host, runtime, served, is_new, out_until, stopping })
     }
 
     /// Sends from now on through these, and tries at once what waits for its next try.
@@ -132,8 +135,20 @@ impl Pump {
         self.queue_digest(now)?;
         if self.is_new {
             self.store.hasten(now)?;
-            self.is_new = false;
+            (self.is_new, self.out_until) = (false, None);
         }
+        if !self.is_out(now) {
+            self.send_due(now)?;
+        }
+        self.next_turn(now)
+    }
+
+    /// Tells whether the server took no mail a moment ago. A clock that was set back must not hold the next try up.
+    fn is_out(&self, now: Timestamp) -> bool {
+        self.out_until.is_some_and(|until| (1..=PROBE).contains(&until.since(now)))
+    }
+
+    fn send_due(&mut self, now: Timestamp) -> Result<(), StoreError> {
         let due = self.store.due(now, AT_A_TIME)?;
         let (digests, incidents): (Vec<_>, Vec<_>) =
             due.into_iter().partition(|mail| matches!(mail.about, About::Digest { .. }));
@@ -144,7 +159,7 @@ impl Pump {
         if self.may_bundle(&rest, now)? {
             self.send_bundle(&rest, now)?;
         }
-        self.next_turn(now)
+        Ok(())
     }
 
     /// Sends what may have a mail of its own; returns what is to wait for the digest of the hour. If that is more than
@@ -208,8 +223,12 @@ impl Pump {
 
     fn next_turn(&self, now: Timestamp) -> Result<Timestamp, StoreError> {
         let next = self.store.next_due()?.unwrap_or_else(|| now.plus(DAY));
-        // A mail that is due and not sent waits for room under the cap.
-        let next = if next <= now { now.plus(10 * SECOND) } else { next };
+        let next = match self.out_until.filter(|_| self.is_out(now)) {
+            Some(until) => next.max(until),
+            // A mail that is due and not sent waits for room under the cap.
+            None if next <= now => now.plus(10 * SECOND),
+            None => next,
+        };
         Ok(next.min(self.next_digest(now)))
     }
 
@@ -233,7 +252,7 @@ impl Pump {
     }
 
     fn send_one(&mut self, outgoing: &Outgoing, now: Timestamp) -> Result<Tried, StoreError> {
-        if self.stopping.load(Ordering::Relaxed) {
+        if self.stopping.load(Ordering::Relaxed) || self.is_out(now) {
             return Ok(Tried::InVain);
         }
         match self.write(outgoing)? {
@@ -264,7 +283,7 @@ impl Pump {
 
     /// Sends several mails as one.
     fn send_bundle(&mut self, rest: &[&Outgoing], now: Timestamp) -> Result<(), StoreError> {
-        let Some(first) = rest.first() else { return Ok(()) };
+        let Some(first) = rest.first().filter(|_| !self.is_out(now)) else { return Ok(()) };
         let (alerts, upto) = self.sum_up(rest)?;
         if alerts.n_alerts == 0 {
             return rest.iter().try_for_each(|outgoing| self.bury(outgoing, now).map(drop));
@@ -379,7 +398,7 @@ impl Pump {
             }
         });
         let Some(deliveries) = sent else { return Ok(Tried::InVain) };
-        let now = clock::now().max(now);
+        let (began, now) = (now, clock::now().max(now));
         let outcome = Outcome::of(&deliveries, !served.is_empty());
         self.served.note(rows, &deliveries);
         match outcome {
@@ -394,7 +413,8 @@ impl Pump {
                 }
                 info!(id = mail.message_id, rows = rows.len(), "Mail was sent.");
             }
-            Outcome::Later { why } => {
+            Outcome::Later { why, is_out } => {
+                self.out_until = is_out.then(|| began.plus(PROBE));
                 let next = now.plus(backoff(first.attempts, first.id));
                 warn!(id = mail.message_id, error = why, next = %next, "Mail was not sent; it is tried again.");
                 for row in rows {
@@ -428,7 +448,7 @@ pub async fn mail_blocked(
     let deliveries = mailer.send(&render::blocked(why, &words)).await;
     match Outcome::of(&deliveries, true) {
         Outcome::Sent { .. } if deliveries.iter().any(|one| one.result.is_ok()) => Ok(()),
-        Outcome::Sent { refused: why } | Outcome::Later { why } | Outcome::Never { why } => {
+        Outcome::Sent { refused: why } | Outcome::Later { why, .. } | Outcome::Never { why } => {
             Err(why)
         }
     }

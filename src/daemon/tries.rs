@@ -9,12 +9,15 @@ use crate::store::{About, Outgoing};
 /// Waits between two tries of a mail: the first; each further is twice as long, up to the longest.
 const BACKOFF: (i64, i64) = (30 * SECOND, 30 * MINUTE);
 
+/// So often one mail is tried while the server takes none.
+pub(super) const PROBE: i64 = BACKOFF.0;
+
 /// What is to be done after a try.
 pub(super) enum Outcome {
     /// Every recipient has it, or refused it for good.
     Sent { refused: String },
-    /// Somebody may take it later.
-    Later { why: String },
+    /// Somebody may take it later. `is_out` says that the server takes no mail now.
+    Later { why: String, is_out: bool },
     /// Nobody will ever take it.
     Never { why: String },
 }
@@ -30,7 +33,8 @@ impl Outcome {
         let is_later =
             |delivery: &&Delivery| delivery.result.as_ref().is_err_and(SendFault::is_temporary);
         if let Some(delivery) = deliveries.iter().find(is_later) {
-            return Self::Later { why: say(delivery) };
+            let is_out = delivery.result.as_ref().is_err_and(SendFault::is_of_server);
+            return Self::Later { why: say(delivery), is_out };
         }
         let refused: Vec<String> =
             deliveries.iter().filter(|delivery| delivery.result.is_err()).map(say).collect();

@@ -241,6 +241,25 @@ fn mails_wait_for_a_server_that_is_down_and_outlive_the_daemon() {
 }
 
 #[test]
+fn of_many_mails_one_is_tried_while_the_server_is_down() {
+    let mut server = SmtpServer::start(Options { is_down: true, ..options() });
+    let home = home(&server, &config(&server, "max_per_hour = 100"));
+    let daemon = home.run(&[]);
+    let n_tries = || home.daemon_log().matches("it is tried again").count();
+    home.append("logs/access.log", (0..6).map(|n| leak_in_url(n, n)).collect::<String>());
+    wait_until("one was tried", || outbox(&home, "waiting") == 6 && n_tries() == 1);
+    // A reload tries at once.
+    daemon.signal("HUP");
+    wait_until("one was tried again", || n_tries() > 1);
+    server.restart();
+    daemon.signal("HUP");
+    server.wait_for(6, PATIENCE);
+    wait_until("all are marked", || outbox(&home, "sent") == 6);
+    assert_eq!(n_tries(), 2, "{}", home.daemon_log());
+    assert!(daemon.terminate().success());
+}
+
+#[test]
 fn a_server_that_says_later_is_asked_again_in_half_a_minute_and_after_a_reload_at_once() {
     let script = Script { greylist: 2, ..Script::default() };
     let server = SmtpServer::start(Options { script, ..options() });

@@ -73,7 +73,7 @@ pub enum MailFault {
 }
 
 /// What a send was about to do.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord)]
 pub enum Stage {
     /// Connecting, and waiting for the greeting.
     Connect,
@@ -185,6 +185,21 @@ impl SendFault {
             Self::Refused { code, stage: Stage::Recipient | Stage::Content, .. } => *code < 500,
             Self::Unwritable { .. } => false,
             _ => true,
+        }
+    }
+
+    /// Tells whether it says nothing of the mail: any other would have met it, too.
+    #[must_use]
+    pub fn is_of_server(&self) -> bool {
+        match self {
+            Self::Connect { .. }
+            | Self::Tls { .. }
+            | Self::NoStartTls { .. }
+            | Self::NoLogin { .. } => true,
+            Self::Refused { stage, .. }
+            | Self::TimedOut { stage, .. }
+            | Self::Lost { stage, .. } => *stage < Stage::Sender,
+            Self::Unwritable { .. } => false,
         }
     }
 
