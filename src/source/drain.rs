@@ -36,6 +36,11 @@ pub(super) struct Drain {
 }
 
 impl Drain {
+    /// Tells whether it cannot be opened, as far as is known.
+    pub(super) const fn is_paused(&self) -> bool {
+        self.is_paused
+    }
+
     /// Returns the group that waits until it is read, if one does.
     pub(super) fn blocks(&self) -> Option<u64> {
         (!self.is_paused).then_some(self.group)
@@ -242,18 +247,18 @@ impl Follower {
                 continue;
             };
             let (group, found) = (drain.group, drain.found.clone());
-            let is_known = self.is_known_content(group, &found);
             let is_sought = |tail: &Tail| tail.group == group && tail.place == Place::Sought;
             let has_sought = self.tails.iter().any(is_sought);
+            let is_known = (!has_sought).then(|| self.is_known_content(group, &found)).transpose();
             let Some(drain) = self.drains.get_mut(at) else { continue };
             match is_known {
                 Err(cause) => drain.pause(&cause),
-                Ok(_) if has_sought => drain.is_paused = true,
-                Ok(true) => {
+                Ok(None) => drain.is_paused = true,
+                Ok(Some(false)) => drain.is_judged = true,
+                Ok(Some(true)) => {
                     self.drains.remove(at);
                     self.set_whole(&found);
                 }
-                Ok(false) => drain.is_judged = true,
             }
         }
     }
@@ -266,12 +271,26 @@ impl Follower {
         }
     }
 
-    /// Tells whether a compressed file holds what was read of some other file of the group.
+    /// Tells whether a compressed file holds what was read of some other file of the group, or is about to be.
     pub(super) fn is_known_content(&self, group: u64, found: &Found) -> io::Result<bool> {
         let is_read = |tail: &&Tail| tail.group == group && tail.position.offset > 0;
         for tail in self.tails.iter().filter(is_read) {
             let Some(mut file) = OldFile::reopen(0, found)? else { return Ok(false) };
             if file.skip_to(&tail.position) {
+                return Ok(true);
+            }
+        }
+        self.is_held(group, found)
+    }
+
+    /// Tells whether a compressed file holds what a deleted one of the group does, of which nothing was read so far, and which is
+    /// still open: there it is read.
+    fn is_held(&self, group: u64, found: &Found) -> io::Result<bool> {
+        let is_unread = |tail: &&Tail| tail.group == group && tail.position.offset == 0;
+        let deleted = self.tails.iter().filter(|tail| tail.place == Place::Deleted);
+        for held in deleted.filter(is_unread).filter_map(|tail| tail.file.as_ref()) {
+            let Some(file) = OldFile::reopen(0, found)? else { return Ok(false) };
+            if file.begins(held)? {
                 return Ok(true);
             }
         }

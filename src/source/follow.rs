@@ -259,7 +259,7 @@ impl Follower {
                 }
             }
             if !has_moved {
-                self.is_behind = self.drains.iter().any(|drain| drain.blocks().is_some());
+                self.is_behind = !self.drains.iter().all(Drain::is_paused);
                 return self.ready.drain(..).collect();
             }
         }

@@ -33,6 +33,11 @@ const fn may_hold_more(found: &Found, position: &Position, written: i64) -> bool
     found.seen.modified > known && written > 0 || found.seen.modified >= known && has_rest
 }
 
+/// Tells whether what cannot be opened now may be open to us later, as it is.
+fn may_open(cause: &io::Error) -> bool {
+    cause.kind() != io::ErrorKind::Unsupported
+}
+
 impl Follower {
     /// Tells whether a file is to be read as it stands. Its first bytes are compared once with the
     /// other files of its group; a copy waits, or is taken over where its original left off.
@@ -346,7 +351,9 @@ impl Follower {
                     self.go_on_in(at, found);
                     return Ok(Some(found.clone()));
                 }
-                Err(cause) if may_hold_more(found, &position, written) => fault = Some(cause),
+                Err(cause) if may_hold_more(found, &position, written) && may_open(&cause) => {
+                    fault = Some(cause);
+                }
                 Ok(false) | Err(_) => {}
             }
         }
@@ -416,7 +423,8 @@ impl Follower {
                     return Ok(Some((*found).clone()));
                 }
                 Ok(false) => {}
-                Err(cause) => fault = Some(cause),
+                Err(cause) if may_open(&cause) => fault = Some(cause),
+                Err(_) => {}
             }
         }
         fault.map_or(Ok(None), Err)

@@ -103,6 +103,7 @@ impl SourceError {
             Self::Access { cause, .. } | Self::Read { cause, .. } => !matches!(
                 cause.kind(),
                 io::ErrorKind::PermissionDenied
+                    | io::ErrorKind::Unsupported
                     | io::ErrorKind::InvalidInput
                     | io::ErrorKind::NotADirectory
             ),

@@ -168,6 +168,18 @@ impl OldFile {
         self.marks.agree(position)
     }
 
+    /// Tells whether another file begins with all that this one holds, by its first and last bytes. Where they begin
+    /// differently, nothing more is read.
+    pub(super) fn begins(mut self, other: &File) -> io::Result<bool> {
+        self.fill();
+        let length = self.unread().len().min(marks::HEAD);
+        if self.unread().get(..length) != Some(&*marks::read_at_most(other, 0, length)?) {
+            return Ok(false);
+        }
+        self.pass_until(|_| None);
+        Ok(self.fault.is_none() && self.marks == Marks::read(other, self.position.offset)?)
+    }
+
     /// Returns the directives in force where the unread part begins.
     pub(super) const fn directives(&self) -> &Directives {
         &self.position.directives

@@ -10,6 +10,7 @@ use std::collections::{BTreeMap, BTreeSet};
 use std::path::PathBuf;
 use std::time::Duration;
 
+use super::drain::Drain;
 use super::follow::{Follower, Place};
 use super::rotation::{Identity, Seen};
 use super::tail::Tail;
@@ -77,6 +78,7 @@ impl Follower {
             && !self.quiet.is_reaping
             && !self.watched.iter().any(|watched| watched.watch.is_polled)
             && !self.tails.iter().any(is_for_a_sweep)
+            && !self.drains.iter().any(Drain::is_paused)
     }
 }
 

@@ -481,3 +481,53 @@ fn of_many_compressed_files_one_is_open_at_a_time() {
     assert_eq!((bench.take(), bench.missing), (expected, Missing::default()));
     assert!((1..=6).contains(&most.get()), "{}", most.get());
 }
+
+#[test]
+fn what_is_compressed_in_an_unknown_way_was_read_as_lines() {
+    let mut bench = Bench::start(&["a"]);
+    bench.write("a", "one\n");
+    bench.poll();
+    bench.known.values_mut().for_each(|position| position.size += 4);
+    fs::remove_file(bench.path("a")).unwrap();
+    bench.write("a.2.lz4", b"\x04\x22\x4d\x18\nno line\n");
+    bench.write("a.1.zip", b"PK\x03\x04\nno line\n");
+    bench.write("a", "two\n");
+    for _ in 0..2 {
+        bench.restart();
+        bench.rest();
+    }
+    assert_eq!(bench.take(), ["one", "two"]);
+    assert_eq!(bench.missing.gap, 4);
+}
+
+#[test]
+fn a_file_that_was_compressed_while_it_was_open_and_unread_was_read_twice() {
+    for late in ["", "late\n"] {
+        let mut bench = Bench::start(&["a"]);
+        bench.write("a", "one\n");
+        bench.rest();
+        bench.rename("a", "a.4");
+        bench.write("a", "");
+        // Open from now on, with nothing in it.
+        bench.poll();
+        let mut writer = OpenOptions::new().append(true).open(bench.path("a")).unwrap();
+        bench.write("a", "# heading\n");
+        bench.rename("a", "a.3");
+        bench.gzip("a.3");
+        writer.write_all(late.as_bytes()).unwrap();
+        // Begins as it does, and is another one.
+        bench.write("a", "# heading\ntwo\n");
+        bench.rename("a", "a.2");
+        bench.gzip("a.2");
+        bench.write("a", "three\n");
+        bench.rest();
+        bench.restart();
+        bench.rest();
+        let mut read = bench.take();
+        read.sort();
+        read.retain(|line| line != "late");
+        let expected = ["# heading", "# heading", "one", "three", "two"];
+        assert_eq!(read, expected, "{late}");
+        assert_eq!(bench.missing, Missing::default());
+    }
+}
