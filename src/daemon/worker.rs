@@ -273,10 +273,16 @@ impl Worker {
 
     /// Puts another registry in force. Principals may have new names, so memory starts from the store.
     ///
-    /// Only right directly after a commit.
-    pub fn set_registry(&mut self, registry: Registry) {
+    /// Only right directly after a commit. That may have written once more under a name that had just been given up: what is
+    /// normal stands under the new one.
+    ///
+    /// # Errors
+    /// What the store says.
+    pub fn set_registry(&mut self, registry: Registry) -> Result<(), StoreError> {
+        let names = self.judge.registry.renamed_in(&registry);
         self.judge.registry = registry;
         self.memory.clear();
+        self.store.drop_unused(&names)
     }
 }
 

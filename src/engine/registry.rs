@@ -6,7 +6,7 @@ use std::sync::Arc;
 use chrono::{DateTime, NaiveDate};
 use ipnet::IpNet;
 use serde::{Deserialize, Serialize};
-use smol_str::SmolStr;
+use smol_str::{SmolStr, ToSmolStr};
 
 use crate::engine::geo::Country;
 use crate::engine::secret::{SealKey, Secret, TokenId};
@@ -292,6 +292,17 @@ impl Registry {
         let mut named = self.named(principal).filter(|row| !row.is_over(now));
         let only = named.next().filter(|_| named.next().is_none());
         principal.parse().ok().or_else(|| only?.token)
+    }
+
+    /// Returns the principals that tokens had here and that another registry calls something else.
+    #[must_use]
+    pub fn renamed_in(&self, other: &Self) -> BTreeSet<SmolStr> {
+        let name = |token: &TokenId| {
+            let name = self.token(*token).map(|row| row.name.clone());
+            name.filter(|name| !name.is_empty()).unwrap_or_else(|| token.to_smolstr())
+        };
+        let rows = other.by_token.iter().filter(|(_, row)| !row.name.is_empty());
+        rows.filter(|(token, row)| name(token) != row.name).map(|(token, _)| name(token)).collect()
     }
 
     fn named<'a>(&'a self, name: &'a str) -> impl Iterator<Item = &'a Registered> {

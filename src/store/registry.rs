@@ -1,5 +1,7 @@
 //! What the site says of its tokens, and a record of what was said when.
 
+use std::collections::BTreeSet;
+
 use rusqlite::{Connection, OptionalExtension, Params, Row, params};
 use smol_str::{SmolStr, ToSmolStr};
 
@@ -10,6 +12,7 @@ use crate::engine::time::Timestamp;
 
 use super::codec::{get_json, get_text, legible, to_json};
 use super::commit::{bump, remember};
+use super::forget::drop_profile;
 use super::status::setting;
 use super::{Reader, Store, StoreError, recall, slot};
 
@@ -225,6 +228,26 @@ fn rows(db: &Connection, sql: &str, parameters: impl Params) -> rusqlite::Result
     legible("a row of the registry", db.prepare_cached(sql)?.query_map(parameters, registered)?)
 }
 
+impl Store {
+    /// Drops the profiles of principals to whom nothing belongs any more.
+    ///
+    /// # Errors
+    /// What the database says.
+    pub fn drop_unused(&mut self, principals: &BTreeSet<SmolStr>) -> Result<(), StoreError> {
+        if principals.is_empty() {
+            return Ok(());
+        }
+        self.write("dropping the profiles of old names", |db| {
+            for principal in principals {
+                if !is_in_use(db, principal)? {
+                    drop_profile(db, principal)?;
+                }
+            }
+            Ok(())
+        })
+    }
+}
+
 fn put_all(
     db: &Connection,
     new: &[Registered],
@@ -253,10 +276,7 @@ fn inherit(db: &Connection, old: Option<&Registered>, row: &Registered) -> rusql
     }
     if let Some(subject) = recall::subject(db, &before)? {
         remember(db, &[SubjectRow { principal: row.name.clone(), ..subject }])?;
-        db.prepare_cached(
-            "DELETE FROM profile WHERE number BETWEEN ?1 AND ?1 + 255 AND principal = ?2",
-        )?
-        .execute(params![slot::of_principal(&before), before.as_str()])?;
+        drop_profile(db, &before)?;
     }
     Ok(())
 }
@@ -388,11 +408,13 @@ fn lifecycle_row(row: &Row<'_>) -> rusqlite::Result<LifecycleRow> {
     })
 }
 
-/// Tells whether anything but its profile still belongs to a principal.
+/// Tells whether anything but its profile still belongs to a principal. A token belongs to whom the registry says; its own
+/// row says so from its next use on.
 pub(super) fn is_in_use(db: &Connection, principal: &str) -> rusqlite::Result<bool> {
     let found = db
         .prepare_cached(
-            "SELECT 1 FROM token WHERE principal = ?1 AND principal <> ''
+            "SELECT 1 FROM token AS t LEFT JOIN registry AS r ON r.token = t.id
+             WHERE t.principal = ?1 AND t.principal <> '' AND coalesce(r.name, '') IN ('', ?1)
              UNION ALL SELECT 1 FROM registry WHERE name = ?1 LIMIT 1",
         )?
         .query_row([principal], |_| Ok(()))
@@ -405,8 +427,9 @@ mod tests {
     use super::*;
     use crate::engine::commit::Commit;
     use crate::engine::geo::Country;
+    use crate::engine::ledger::Ledger;
     use crate::engine::time::DAY;
-    use crate::store::sample::{NOON, id, registered, state};
+    use crate::store::sample::{NOON, id, record, registered, state};
 
     fn full() -> Registered {
         Registered {
@@ -477,6 +500,39 @@ mod tests {
         let bait = [row(0, "registered", "bait"), row(0, "decoy", "bait")];
         assert_eq!(life(7), [bait[0].clone(), bait[1].clone(), row(1, "no decoy", "no")]);
         assert_eq!(store.registry().unwrap()[0].token, Some(id(7)));
+    }
+
+    #[test]
+    fn a_token_that_was_used_lost_its_baseline_with_its_name() {
+        let mut store = Store::in_memory().unwrap();
+        let named = |n: u8, name: &str| Registered {
+            token: Some(id(n)),
+            name: name.into(),
+            ..Registered::default()
+        };
+        store.register(&[named(1, "bea"), named(2, "ci"), named(3, "ci")], "", NOON).unwrap();
+        for (n, name) in [(1, "bea"), (2, "ci"), (3, "ci")] {
+            let subject = SubjectRow { principal: name.into(), blob: vec![n], due: None };
+            let mut ledger = Ledger::default();
+            record(&mut ledger, id(n), NOON, "192.0.2.7");
+            ledger.tokens.values_mut().for_each(|used| used.principal = name.into());
+            let commit = Commit { subjects: vec![subject], ledger, ..Commit::default() };
+            store.commit(&commit, NOON).unwrap();
+        }
+        let blob = |store: &Store, name: &str| {
+            let found = store.recall_subjects(&[name.into()]).unwrap().pop();
+            found.map(|subject| subject.blob)
+        };
+        store.register(&[named(1, "bea-laptop")], "", NOON).unwrap();
+        assert_eq!((blob(&store, "bea"), blob(&store, "bea-laptop")), (None, Some(vec![1])));
+        // The other token of that name still bears it.
+        store.register(&[named(2, "deploy")], "", NOON).unwrap();
+        assert_eq!((blob(&store, "ci"), blob(&store, "deploy")), (Some(vec![3]), None));
+        // Written once more under the old name by who had not heard of the new one.
+        let late = SubjectRow { principal: "bea".into(), blob: vec![9], due: Some(7) };
+        store.commit(&Commit { subjects: vec![late], ..Commit::default() }, NOON).unwrap();
+        store.drop_unused(&["bea".into(), "ci".into()].into()).unwrap();
+        assert_eq!((blob(&store, "bea"), blob(&store, "ci")), (None, Some(vec![3])));
     }
 
     #[test]
