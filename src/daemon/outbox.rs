@@ -15,7 +15,7 @@ use tracing::{error, info, warn};
 
 use crate::clock;
 use crate::config::{Mail as MailConfig, Security as ConfiguredSecurity};
-use crate::daemon::telling::{files, history, plain, summary};
+use crate::daemon::telling::{files, history, open, plain, summary};
 use crate::daemon::tries::{Outcome, PROBE, Served, backoff};
 use crate::deliver::email::{MailSettings, Mailer, Password, Security, Server};
 use crate::deliver::render::{self, Bundle, Context, Digest, Host, Mail};
@@ -256,8 +256,9 @@ impl Pump {
             return Ok(Tried::InVain);
         }
         match self.write(outgoing)? {
-            Some(mail) => self.send(&[outgoing], &mail, Sent::Single, now),
-            None => self.bury(outgoing, now),
+            Written::Mail(mail) => self.send(&[outgoing], &mail, Sent::Single, now),
+            Written::Settled => self.store.settled(outgoing.id).map(|()| Tried::Done),
+            Written::Gone => self.bury(outgoing, now),
         }
     }
 
@@ -323,13 +324,16 @@ impl Pump {
         Ok((all, last))
     }
 
-    /// Writes a mail; `None` if what it tells of is gone.
-    fn write(&self, outgoing: &Outgoing) -> Result<Option<Mail>, StoreError> {
+    /// Writes a mail.
+    fn write(&self, outgoing: &Outgoing) -> Result<Written, StoreError> {
         match &outgoing.about {
             About::Incident { incident, revision } => {
-                let Found::One(found) = self.store.incident(incident)? else { return Ok(None) };
-                if found.alerts.is_empty() {
-                    return Ok(None);
+                let found = match self.store.incident(incident)? {
+                    Found::One(found) if !found.alerts.is_empty() => found,
+                    _ => return Ok(Written::Gone),
+                };
+                if open(&found.alerts).is_empty() {
+                    return Ok(Written::Settled);
                 }
                 let mut alerts = plain(&found.alerts);
                 alerts.sort_by_key(|alert| std::cmp::Reverse(alert.weight()));
@@ -344,16 +348,20 @@ impl Pump {
                     files: &|stream| files.get(&stream).cloned(),
                     history: &history,
                 };
-                Ok(Some(render::incident(&incident, &alerts, &context)))
+                Ok(Written::Mail(render::incident(&incident, &alerts, &context)))
             }
             About::Digest { day, .. } => {
                 let alerts = self.store.digest_alerts(outgoing, self.rules.at_once)?;
-                let alerts = summary(plain(&alerts));
+                let alerts = summary(open(&alerts));
+                if alerts.n_alerts == 0 {
+                    return Ok(Written::Settled);
+                }
                 let bundle = Bundle::Daily(day);
-                self.digest(&outgoing.message_id, bundle, alerts, outgoing.created).map(Some)
+                let mail = self.digest(&outgoing.message_id, bundle, alerts, outgoing.created)?;
+                Ok(Written::Mail(mail))
             }
             // A storm has no mail of its own.
-            About::Storm { .. } | About::Illegible => Ok(None),
+            About::Storm { .. } | About::Illegible => Ok(Written::Gone),
         }
     }
 
@@ -459,6 +467,15 @@ async fn until(stopping: &AtomicBool) {
     while !stopping.load(Ordering::Relaxed) {
         tokio::time::sleep(Duration::from_millis(50)).await;
     }
+}
+
+/// What came of writing a mail.
+enum Written {
+    Mail(Mail),
+    /// All that it would tell was muted or acknowledged meanwhile.
+    Settled,
+    /// What it tells of is gone, or cannot be read.
+    Gone,
 }
 
 /// How a mail counts once it is sent.

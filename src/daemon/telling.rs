@@ -11,6 +11,12 @@ use crate::store::{Found, Reader, StoreError, StoredAlert, Summary};
 /// Countries and clients that a mail names as usual.
 const MAX_SHOWN: usize = 5;
 
+/// Returns the alerts that no mute covers and that nobody has said anything of.
+pub(super) fn open(alerts: &[StoredAlert]) -> Vec<Alert> {
+    let is_open = |stored: &&StoredAlert| !stored.is_muted && stored.ack.is_none();
+    alerts.iter().filter(is_open).map(|stored| stored.alert.clone()).collect()
+}
+
 /// Returns the alerts that no mute covers.
 pub(super) fn plain(alerts: &[StoredAlert]) -> Vec<Alert> {
     alerts.iter().filter(|stored| !stored.is_muted).map(|stored| stored.alert.clone()).collect()

@@ -248,6 +248,17 @@ impl Store {
         })
     }
 
+    /// Lets a mail be of which people know all that it would tell.
+    ///
+    /// # Errors
+    /// What the database says.
+    pub fn settled(&mut self, id: i64) -> Result<(), StoreError> {
+        self.write("letting a mail be", |db| {
+            let sql = "UPDATE outbox SET state = 'empty' WHERE id = ?1 AND state = 'waiting'";
+            db.prepare_cached(sql)?.execute([id]).map(drop)
+        })
+    }
+
     /// Gives a mail up. It stays visible in `status`. What a storm grew by since it was read waits on.
     ///
     /// # Errors

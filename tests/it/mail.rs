@@ -416,6 +416,24 @@ fn one_event_is_one_mail_and_a_rise_of_its_level_one_more_in_the_thread() {
 }
 
 #[test]
+fn a_mail_that_waited_was_sent_though_somebody_had_answered() {
+    let mut server = SmtpServer::start(Options { is_down: true, ..options() });
+    let home = home(&server, &config(&server, ""));
+    let daemon = home.run(&[]);
+    home.append("logs/access.log", leak_in_url(0, 0) + &leak_in_url(1, 1));
+    wait_until("both wait", || outbox(&home, "waiting") == 2);
+    let alerts = home.json(&["alerts", "list", "--json"]);
+    let of = |n| alerts.iter().find(|alert| alert["principal"] == id(&home, n).as_str()).unwrap();
+    home.print(&["alerts", "ack", of(0)["alert"].as_str().unwrap(), "--expected"]);
+    server.restart();
+    daemon.signal("HUP");
+    assert!(shown(&server.wait_for(1, PATIENCE)[0]).text.contains(&id(&home, 1)));
+    wait_until("none waits", || outbox(&home, "waiting") == 0);
+    assert_eq!((server.messages().len(), outbox(&home, "sent"), outbox(&home, "dead")), (1, 1, 0));
+    assert!(daemon.terminate().success());
+}
+
+#[test]
 fn what_is_not_urgent_waits_for_the_digest() {
     let server = SmtpServer::start(options());
     let home = home(&server, SOURCE);
