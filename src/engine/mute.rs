@@ -21,6 +21,8 @@ pub struct Mute {
     pub since: Timestamp,
     /// When it ends; `None` for never.
     pub until: Option<Timestamp>,
+    /// The number of the last alert that was kept before: that, and what came before it, is told.
+    pub after: i64,
 }
 
 /// Alerts that have all of this in common.
@@ -39,7 +41,7 @@ pub struct Scope {
 }
 
 impl Mute {
-    /// Tells whether this mute covers an alert, by the time of the alert's usage.
+    /// Tells whether this mute covers an alert that comes after it was said, by the time of the alert's usage.
     #[must_use]
     pub fn covers(&self, alert: &Alert) -> bool {
         self.until.is_none_or(|until| alert.time < until) && self.scope.holds(alert)

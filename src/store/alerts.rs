@@ -7,7 +7,6 @@ use rusqlite::{Connection, Row, ToSql, named_params, params};
 use smol_str::SmolStr;
 
 use crate::engine::alert::{Alert, Incident, Level, Value};
-use crate::engine::mute::Mute;
 use crate::engine::secret::TokenId;
 use crate::engine::time::Timestamp;
 use crate::engine::word::{Verdict, Word};
@@ -80,7 +79,7 @@ pub struct AlertFilter {
 
 /// What an alert's query selects, up to its conditions. What was said of an incident was said of the alerts
 /// that it had by then: a later one is news, whatever the incident was taken for.
-const SELECT: &str = "SELECT a.body, k.subject, k.verdict, k.note, k.at
+const SELECT: &str = "SELECT a.number, a.body, k.subject, k.verdict, k.note, k.at
     FROM alert AS a
     LEFT JOIN ack AS own ON own.subject = a.id
     LEFT JOIN ack AS k ON k.subject = coalesce(own.subject, a.incident)
@@ -235,7 +234,7 @@ fn stored(
     let mut statement = db.prepare_cached(sql)?;
     let rows = statement.query_map(parameters, |row| {
         let alert: Alert = get_json(row, "body")?;
-        let is_muted = mutes.iter().any(|mute: &Mute| mute.covers(&alert));
+        let is_muted = mutes::cover(&mutes, row.get("number")?, &alert);
         Ok(StoredAlert { alert, ack: ack(row)?, is_muted })
     })?;
     legible("an alert", rows)
@@ -268,7 +267,7 @@ mod tests {
     use super::*;
     use crate::engine::commit::Commit;
     use crate::engine::geo::Country;
-    use crate::engine::mute::Scope;
+    use crate::engine::mute::{Mute, Scope};
     use crate::engine::time::HOUR;
     use crate::store::sample::{NOON, alert, id, incident_commit};
     use smol_str::ToSmolStr;
@@ -372,17 +371,22 @@ mod tests {
             reason: "ann travels".into(),
             since: NOON,
             until: Some(NOON.plus(HOUR)),
+            after: 0,
         };
         let number = store.mute(&mute).unwrap();
-        assert_eq!(store.mutes().unwrap(), [Mute { id: number, ..mute }]);
+        let after = 3;
+        assert_eq!(store.mutes().unwrap(), [Mute { id: number, after, ..mute }]);
         let muted = |store: &Store| -> Vec<bool> {
             let all = store.alerts(&AlertFilter::default()).unwrap();
             all.into_iter().map(|stored| stored.is_muted).collect()
         };
+        assert_eq!(muted(&store), [false; 3], "what was before it was said is told");
+        store.db.execute("UPDATE mute SET after_alert = 0", []).unwrap();
         assert_eq!(muted(&store), [false, false, true]);
-        assert!(store.unmute(number).unwrap());
-        assert!(!store.unmute(number).unwrap());
-        assert_eq!(muted(&store), [false; 3]);
+        // What it covered before it was ended stays muted.
+        assert!(store.unmute(number, NOON.plus(HOUR - 1)).unwrap());
+        assert!(!store.unmute(number, NOON.plus(HOUR)).unwrap());
+        assert_eq!(muted(&store), [false, false, true]);
         assert_eq!(store.mutes_version().unwrap(), 2);
         let scope = Scope {
             network: Some(64_500),
@@ -391,7 +395,7 @@ mod tests {
             ..Scope::default()
         };
         store.mute(&Mute { scope: scope.clone(), ..Mute::default() }).unwrap();
-        assert_eq!(store.mutes().unwrap()[0].scope, scope);
+        assert_eq!(store.mutes().unwrap()[1].scope, scope);
     }
 
     #[test]

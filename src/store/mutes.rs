@@ -2,8 +2,10 @@
 
 use rusqlite::{Connection, params};
 
+use crate::engine::alert::Alert;
 use crate::engine::geo::Country;
 use crate::engine::mute::{Mute, Scope};
+use crate::engine::time::Timestamp;
 
 use super::codec::{get_text, get_u32, legible};
 use super::commit::bump;
@@ -30,7 +32,7 @@ impl Reader {
 }
 
 impl Store {
-    /// Keeps a mute; its own id is passed over, the one that it got is returned.
+    /// Keeps a mute of what comes from now on; its own id is passed over, the one that it got is returned.
     ///
     /// # Errors
     /// What the database says.
@@ -38,8 +40,8 @@ impl Store {
         let scope = &mute.scope;
         self.write("muting", |db| {
             db.execute(
-                "INSERT INTO mute (rule, principal, network, country, client, reason, since, until)
-                 VALUES (?1, ?2, ?3, ?4, ?5, ?6, ?7, ?8)",
+                "INSERT INTO mute (rule, principal, network, country, client, reason, since, until, after_alert)
+                 VALUES (?1, ?2, ?3, ?4, ?5, ?6, ?7, ?8, (SELECT coalesce(max(number), 0) FROM alert))",
                 params![
                     scope.rule.as_str(),
                     scope.principal.as_str(),
@@ -57,22 +59,28 @@ impl Store {
         })
     }
 
-    /// Takes a mute back, as if it had never been said; tells whether there was one.
+    /// Ends a mute; tells whether there was one that had not ended. What it covered until then stays muted.
     ///
     /// # Errors
     /// What the database says.
-    pub fn unmute(&mut self, id: i64) -> Result<bool, StoreError> {
+    pub fn unmute(&mut self, id: i64, now: Timestamp) -> Result<bool, StoreError> {
         self.write("unmuting", |db| {
-            let n_gone = db.execute("DELETE FROM mute WHERE id = ?1", [id])?;
-            bump(db, "mutes_version", u64::from(n_gone > 0))?;
-            Ok(n_gone > 0)
+            let sql = "UPDATE mute SET until = ?2 WHERE id = ?1 AND (until IS NULL OR until > ?2)";
+            let n_ended = db.execute(sql, params![id, now])?;
+            bump(db, "mutes_version", u64::from(n_ended > 0))?;
+            Ok(n_ended > 0)
         })
     }
 }
 
+/// Tells whether an alert of this number is muted.
+pub(super) fn cover(mutes: &[Mute], number: i64, alert: &Alert) -> bool {
+    mutes.iter().any(|mute| mute.after < number && mute.covers(alert))
+}
+
 pub(super) fn all(db: &Connection) -> rusqlite::Result<Vec<Mute>> {
     let mut statement = db.prepare_cached(
-        "SELECT id, rule, principal, network, country, client, reason, since, until
+        "SELECT id, rule, principal, network, country, client, reason, since, until, after_alert
          FROM mute ORDER BY id",
     )?;
     let rows = statement.query_map([], |row| {
@@ -89,6 +97,7 @@ pub(super) fn all(db: &Connection) -> rusqlite::Result<Vec<Mute>> {
             reason: get_text(row, "reason")?,
             since: row.get("since")?,
             until: row.get("until")?,
+            after: row.get("after_alert")?,
         })
     })?;
     legible("a mute", rows)

@@ -310,6 +310,8 @@ CREATE INDEX incident_opened ON incident (opened);
 const V10: &str = r"
 -- When the file was last written to, as it was last read; ns since 1970, 0 if that is not known.
 ALTER TABLE stream ADD COLUMN written INTEGER NOT NULL DEFAULT 0;
+-- The last alert before a mute was said.
+ALTER TABLE mute ADD COLUMN after_alert INTEGER NOT NULL DEFAULT 0;
 ";
 
 /// The newest version that this program knows.

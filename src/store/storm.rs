@@ -9,7 +9,6 @@ use rusqlite::{Connection, named_params, params};
 use smol_str::SmolStr;
 
 use crate::engine::alert::{Alert, Level};
-use crate::engine::mute::Mute;
 use crate::engine::time::Timestamp;
 
 use super::codec::{get_json, legible};
@@ -52,24 +51,25 @@ impl Reader {
         self.read("summing up a storm of alerts", |db| {
             let mutes = mutes::all(db)?;
             let mut statement = db.prepare_cached(
-                "SELECT a.body FROM alert AS a JOIN incident AS i ON i.id = a.incident
+                "SELECT a.number, a.body FROM alert AS a JOIN incident AS i ON i.id = a.incident
                  WHERE a.number > :after AND a.number <= :upto AND i.level >= :level
                    AND NOT EXISTS (
                      SELECT 1 FROM outbox WHERE message_id = i.id || '.' || i.revision)
                  ORDER BY a.number",
             )?;
             let parameters = named_params! { ":after": after, ":upto": upto, ":level": at_least };
-            let rows = statement.query_map(parameters, |row| get_json::<Alert>(row, "body"))?;
+            let rows = statement.query_map(parameters, |row| {
+                Ok((row.get("number")?, get_json::<Alert>(row, "body")?))
+            })?;
             let mut summary = Summary::default();
             let mut incidents = BTreeSet::new();
             for row in rows {
                 // One that cannot be read is told of, and passed over.
-                let alert = legible("an alert", std::iter::once(row))?.pop();
-                let is_news = |alert: &Alert| {
-                    !told.contains(&alert.incident)
-                        && !mutes.iter().any(|mute: &Mute| mute.covers(alert))
+                let found = legible("an alert", std::iter::once(row))?.pop();
+                let is_news = |(number, alert): &(i64, Alert)| {
+                    !told.contains(&alert.incident) && !mutes::cover(&mutes, *number, alert)
                 };
-                let Some(alert) = alert.filter(is_news) else { continue };
+                let Some((_, alert)) = found.filter(is_news) else { continue };
                 summary.n_alerts += 1;
                 incidents.insert(alert.incident.clone());
                 summary.alerts.push(alert);

@@ -20,6 +20,7 @@ use crate::cli::history::incident_json;
 use crate::cli::print::{self, Printer};
 use crate::cli::tokens::field;
 use crate::cli::{Context, state, table, when};
+use crate::clock;
 use crate::clock::now;
 use crate::daemon::site::Site;
 use crate::deliver::stdout::alert_json;
@@ -43,7 +44,7 @@ pub(super) fn run(context: &mut Context, options: &Alerts) -> anyhow::Result<Exi
         Alerts::Show { id } => show(context, id),
         Alerts::Ack(options) => ack::run(context, options),
         Alerts::Mute(options) => mute::run(context, options),
-        Alerts::Unmute { id } => mute::end(context, *id),
+        Alerts::Unmute { id } => mute::end(context, *id, clock::now()),
     }?;
     Ok(ExitCode::SUCCESS)
 }

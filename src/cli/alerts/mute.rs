@@ -48,7 +48,7 @@ pub(super) fn run(context: &mut Context, options: &AlertsMute) -> anyhow::Result
         scope.principal = state::principal(&store, &scope.principal, now)?;
     }
     let until = (!options.forever).then(|| now.plus(lasting.unwrap_or(LASTING)));
-    let mute = Mute { id: 0, scope, reason, since: now, until };
+    let mute = Mute { scope, reason, since: now, until, ..Mute::default() };
     let id = store.mute(&mute)?;
     let mute = Mute { id, ..mute };
     if printer.is_json() {
@@ -156,14 +156,14 @@ fn mute_json(mute: &Mute, now: Timestamp) -> Json {
     ])
 }
 
-pub(super) fn end(context: &mut Context, id: i64) -> anyhow::Result<()> {
+pub(super) fn end(context: &mut Context, id: i64, now: Timestamp) -> anyhow::Result<()> {
     let Context { site, printer, .. } = context;
     state::reader(site)?;
-    if !site.store()?.unmute(id)? {
-        bail!("there is no mute {id}: `tokenwatch alerts mute` lists them");
+    if !site.store()?.unmute(id, now)? {
+        bail!("no mute {id} is in force: `tokenwatch alerts mute` lists them");
     }
     if printer.is_json() {
         return Ok(printer.json(&json!({"id": id, "open": false}))?);
     }
-    Ok(printer.line(format_args!("mute {id} is gone"))?)
+    Ok(printer.line(format_args!("mute {id} has ended"))?)
 }
