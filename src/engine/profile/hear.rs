@@ -29,6 +29,8 @@ impl Profile {
         match word.verdict {
             Verdict::Expected => self.trust(word, params, &mut taught),
             Verdict::Confirmed => {
+                // Somebody else may come yet, and this one may come back: both are news.
+                (self.told_score, self.story) = (Voice::default(), None);
                 word.actors.iter().for_each(|seen| self.distrust(seen, &mut taught));
             }
         }

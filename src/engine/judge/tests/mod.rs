@@ -465,6 +465,29 @@ fn each_stranger_who_takes_turns_is_told_and_again_once_that_is_confirmed() {
 }
 
 #[test]
+fn after_a_theft_was_confirmed_the_next_thief_was_not_told_for_a_day() {
+    let next = Usage {
+        client: Some("198.51.100.7".parse().unwrap()),
+        agent: Agent { family: "wget".into(), version: "1.21".into() },
+        ..own(1, 20 * DAY + 3 * HOUR)
+    };
+    let told = judged(&theft());
+    let usages: Vec<Usage> = theft().into_iter().chain([next]).collect();
+    let n_told = |words: &[Word]| {
+        let books = judged_with(&usages, words);
+        names(&books, told.alerts.len()).into_iter().filter(|name| *name == "unusual-use").count()
+    };
+    let said = |verdict| {
+        let alerts: Vec<&Alert> = told.alerts.iter().collect();
+        Word::of(verdict, START.plus(20 * DAY + HOUR), &alerts)
+            .map(|word| Word { number: 1, ..word })
+    };
+    let after = |verdict| n_told(&[said(verdict).unwrap()]);
+    // One story a day, until somebody has read it.
+    assert_eq!((n_told(&[]), after(Verdict::Expected), after(Verdict::Confirmed)), (0, 1, 1));
+}
+
+#[test]
 fn a_quiet_site_with_a_budget_hears_of_less() {
     let threshold = |alerts: &[Alert]| {
         let unusual = alerts.iter().find(|alert| alert.rule.name == "unusual-use").unwrap();
