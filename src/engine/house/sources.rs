@@ -297,7 +297,8 @@ impl Sources {
                 >= f64::from(u32::try_from(seconds.abs()).unwrap_or(u32::MAX));
             if is_told && is_found && is_soon && source.day.is_mostly_strange() {
                 let Window { tries, strange, .. } = &source.day;
-                success = Some(Success { tokens: strange.count(), tries: *tries, seconds });
+                let tokens = strange.count().min(*tries);
+                success = Some(Success { tokens, tries: *tries, seconds });
             }
             self.note_known(at, usage, is_found, now, params);
         }
