@@ -13,6 +13,7 @@ use crate::cli::print;
 use crate::daemon::site::Site;
 use crate::engine::detect::nearest;
 use crate::engine::health;
+use crate::engine::judge::FLEET;
 use crate::engine::line::StreamId;
 use crate::engine::secret::{Secret, TokenId};
 use crate::engine::shape;
@@ -106,9 +107,7 @@ pub(super) fn principal(reader: &Reader, name: &str, now: Timestamp) -> anyhow::
             Ok(tokens.into_iter().next().map_or_else(|| name.into(), |token| token.principal))
         }
         Found::One(Who::Principal(principal)) => Ok(principal),
-        Found::None if is_new(name) || logs(reader)?.iter().any(|log| log == name) => {
-            Ok(name.into())
-        }
+        Found::None if is_new(name) || is_of_no_token(reader, name)? => Ok(name.into()),
         Found::Many(_) | Found::None => Err(usage(unknown(reader, name)?)),
     }
 }
@@ -116,6 +115,12 @@ pub(super) fn principal(reader: &Reader, name: &str, now: Timestamp) -> anyhow::
 /// Tells whether a principal may be named that is not known yet: by a whole id, or by what it will say of itself.
 fn is_new(name: &str) -> bool {
     name.parse::<TokenId>().is_ok() || is_identity(name)
+}
+
+/// Tells whether a name is that of a principal without tokens: where guesses come from, all together, a log.
+fn is_of_no_token(reader: &Reader, name: &str) -> anyhow::Result<bool> {
+    let is_source = name.strip_prefix("source:").is_some_and(|source| !source.is_empty());
+    Ok(is_source || name == FLEET || logs(reader)?.iter().any(|log| log == name))
 }
 
 /// Returns the principals of alerts about logs.

@@ -202,7 +202,7 @@ fn brought(signals: &Signals) -> Brought {
 }
 
 /// The principal of what many do at once.
-const FLEET: &str = "fleet";
+pub const FLEET: &str = "fleet";
 
 /// What was found out, and about whom.
 struct Of<'a> {
