@@ -5,6 +5,7 @@ pub mod blocked;
 pub mod follow;
 pub mod housekeeper;
 mod key;
+mod names;
 pub mod opening;
 pub mod outbox;
 pub mod recovery;

@@ -1,24 +1,25 @@
 //! Old logs through the same loop as live ones: reading, judging and committing each on a thread.
 
-use std::collections::{BTreeMap, BTreeSet};
-use std::path::{Path, PathBuf};
+use std::collections::{BTreeMap, HashSet};
+use std::path::PathBuf;
+use std::sync::Arc;
 use std::sync::mpsc::{Receiver, SyncSender, sync_channel};
 use std::thread;
 
 use anyhow::Context;
+use foldhash::fast::FixedState;
 use smol_str::SmolStr;
 
+use crate::daemon::names::{Name, Names};
 use crate::daemon::worker::Worker;
 use crate::deliver::render::Files;
 use crate::engine::alert::Alert;
 use crate::engine::commit::Commit;
-use crate::engine::health::principal;
 use crate::engine::line::{Batch, Position, StreamId, Tally};
 use crate::engine::reader::{Reader, Reading};
 use crate::engine::record::Reject;
 use crate::engine::time::Timestamp;
 use crate::source::SourceError;
-use crate::source::rotation::unrotated;
 use crate::store::{Store, StoreError, certain};
 
 /// Bundles of readings that may wait for the Judge: enough to keep both threads busy, little memory.
@@ -47,9 +48,14 @@ pub struct Summary {
 /// Rejected lines that a summary keeps.
 const MAX_REJECTS: usize = 3;
 
+/// The principals of logs that are to have more lines.
+type UnderWay = HashSet<SmolStr, FixedState>;
+
 /// A batch as the reading thread hands it on.
 struct Read {
     stream: StreamId,
+    /// The principal of its log.
+    log: SmolStr,
     position: Position,
     reading: Reading,
 }
@@ -70,19 +76,21 @@ pub fn replay(
     let (sender, receiver) = sync_channel(WAITING);
     // Reading is ahead of judging, so it keeps account itself.
     let mut reaches = worker.reaches();
-    let under_way = unread.iter().map(|path| log_of(path)).collect();
+    let under_way = unread.iter().map(|path| Name::of(path).principal).collect();
     let twin = worker.store.twin().context("opening the database once more")?;
     thread::scope(|scope| {
         scope.spawn(move || {
-            let (mut reads, mut n_bytes) = (Vec::new(), 0);
+            let (mut reads, mut n_bytes, mut names) = (Vec::new(), 0, Names::default());
             for batch in batches {
                 reads.push(batch.map(|mut batch| {
                     n_bytes += batch.bytes.len();
-                    let reach = reaches.entry(unrotated(&batch.position.path)).or_default();
+                    let Name { log, principal } = names.of(batch.stream, &batch.position.path);
+                    let reach = reaches.entry(Arc::clone(log)).or_default();
                     batch.reach = *reach;
                     let reading = reader.read(&batch);
                     *reach = reading.reach;
-                    Read { stream: batch.stream, reading, position: batch.position }
+                    let (stream, log) = (batch.stream, principal.clone());
+                    Read { stream, log, reading, position: batch.position }
                 }));
                 if n_bytes < WORTH_WAKING && reads.len() < MOST_READS {
                     continue;
@@ -181,7 +189,7 @@ fn judge_all(
     worker: &mut Worker,
     readings: Receiver<Vec<Result<Read, SourceError>>>,
     mut books: Books,
-    under_way: BTreeSet<SmolStr>,
+    under_way: UnderWay,
     now: impl Fn() -> Timestamp,
     tell: impl FnMut(Alert, &Files<'_>),
 ) -> anyhow::Result<Summary> {
@@ -200,7 +208,7 @@ fn judge<T: FnMut(Alert, &Files<'_>)>(
     worker: &mut Worker,
     readings: Receiver<Vec<Result<Read, SourceError>>>,
     books: &mut Books,
-    mut under_way: BTreeSet<SmolStr>,
+    mut under_way: UnderWay,
     now: impl Fn() -> Timestamp,
     account: &mut Account<T>,
 ) -> anyhow::Result<()> {
@@ -208,7 +216,7 @@ fn judge<T: FnMut(Alert, &Files<'_>)>(
     // The log's time is the clock; only if no line of any log has said one yet, the real one is.
     let mut newest: Option<Timestamp> = None;
     for read in readings.into_iter().flatten() {
-        let Read { stream, position, reading } = match read {
+        let Read { stream, log, position, reading } = match read {
             Ok(read) => read,
             Err(fault) => {
                 account.summary.faults.push(fault);
@@ -221,7 +229,7 @@ fn judge<T: FnMut(Alert, &Files<'_>)>(
         account.paths.entry(stream).or_insert_with(|| position.path.display().to_string());
         newest = newest.max(reading.pulse.newest());
         let time = newest.unwrap_or_else(&now);
-        note_end(&mut under_way, &position);
+        note_end(&mut under_way, log, &position);
         certain(|| worker.take(stream, position.clone(), &reading, time))
             .context("recalling principals")?;
         // All that is older was read: files come in the order of their lines. A log at its end need not have more, nor one that
@@ -239,17 +247,12 @@ fn judge<T: FnMut(Alert, &Files<'_>)>(
 }
 
 /// Notes whether a log is read to the end of its file.
-fn note_end(under_way: &mut BTreeSet<SmolStr>, position: &Position) {
-    let log = log_of(&position.path);
+fn note_end(under_way: &mut UnderWay, log: SmolStr, position: &Position) {
     if position.offset >= position.size {
         under_way.remove(&log);
     } else {
         under_way.insert(log);
     }
-}
-
-fn log_of(path: &Path) -> SmolStr {
-    principal(&unrotated(path))
 }
 
 fn note_rejects(summary: &mut Summary, position: &Position, reading: &Reading) {

@@ -1,17 +1,19 @@
 //! The one loop of live and replay: a batch's reading is judged, then committed with the position that vouches for it.
 
-use std::collections::BTreeMap;
-use std::path::{Path, PathBuf};
+use std::collections::{BTreeMap, HashMap};
+use std::path::Path;
 use std::sync::Arc;
 
+use foldhash::fast::FixedState;
 use smol_str::SmolStr;
 use tracing::{error, warn};
 
+use crate::daemon::names::{Name, Names};
 use crate::engine::alert::Alert;
 use crate::engine::commit::{Commit, HouseRow, StreamUpdate, SubjectRow};
 use crate::engine::detect::Strain;
 use crate::engine::geo::Atlas;
-use crate::engine::health::{Log, Roll, path_of, principal};
+use crate::engine::health::{Log, Roll, path_of};
 use crate::engine::judge::{Followed, Judge};
 use crate::engine::line::{Position, StreamId, Tally};
 use crate::engine::memory::Memory;
@@ -20,7 +22,6 @@ use crate::engine::reader::Reading;
 use crate::engine::registry::Registry;
 use crate::engine::time::Timestamp;
 use crate::engine::zone::Reach;
-use crate::source::rotation::unrotated;
 use crate::store::{Store, StoreError};
 
 /// Under which name the store keeps in which hours logs had lines.
@@ -46,6 +47,9 @@ pub enum Delivery {
     Past,
 }
 
+/// What is kept of each log, by its path.
+pub(super) type ByLog<T> = HashMap<Arc<Path>, T, FixedState>;
+
 /// Judges readings and commits what comes of them.
 pub struct Worker {
     /// What is judged by; may be replaced between batches.
@@ -57,7 +61,8 @@ pub struct Worker {
     pub delivery: Delivery,
     memory: Memory,
     /// How well logs are read, by path.
-    logs: BTreeMap<PathBuf, Log>,
+    logs: ByLog<Log>,
+    names: Names,
     /// In which hours they had lines.
     roll: Roll,
     /// Logs are followed, and were not only replayed.
@@ -97,6 +102,7 @@ impl Worker {
             delivery,
             memory,
             logs,
+            names: Names::default(),
             roll: roll.unwrap_or_default(),
             is_live: false,
             streams,
@@ -118,17 +124,16 @@ impl Worker {
         self.recall(reading)?;
         self.judge.judge(&mut self.memory, &reading.usages, self.atlas.as_ref());
         // Under whatever name a file was rotated to, it is one log.
-        let path = unrotated(&position.path);
-        let log = self.logs.entry(path.clone()).or_default();
-        let of = Followed { path: &path, file: &position.path, stream, now };
+        let Name { log: path, principal } = self.names.of(stream, &position.path);
+        let log = self.logs.entry(Arc::clone(path)).or_default();
+        let of = Followed { path, file: &position.path, stream, now };
         self.judge.count(&mut self.memory, log, of, &reading.usages);
         self.judge.check(&mut self.memory, log, of, &reading.pulse);
         log.reach = reading.reach;
         log.bad_times = log.bad_times.saturating_add(reading.bad_times.lines);
-        let principal = principal(&path);
-        self.roll.hear(&principal, &reading.pulse, &log.window, now);
+        self.roll.hear(principal, &reading.pulse, &log.window, now);
         if self.is_live {
-            self.roll.follow(&principal);
+            self.roll.follow(principal);
         }
         let update = self.streams.entry(stream).or_insert_with(|| StreamUpdate {
             stream,
@@ -145,13 +150,13 @@ impl Worker {
     /// Returns how far the log of a file has come.
     #[must_use]
     pub fn reach(&self, path: &Path) -> Reach {
-        self.logs.get(&unrotated(path)).map(|log| log.reach).unwrap_or_default()
+        self.logs.get(&Name::of(path).log).map(|log| log.reach).unwrap_or_default()
     }
 
     /// Returns how far each log has come.
     #[must_use]
-    pub fn reaches(&self) -> BTreeMap<PathBuf, Reach> {
-        self.logs.iter().map(|(path, log)| (path.clone(), log.reach)).collect()
+    pub(super) fn reaches(&self) -> ByLog<Reach> {
+        self.logs.iter().map(|(path, log)| (Arc::clone(path), log.reach)).collect()
     }
 
     /// Looks for logs that have fallen silent, of those that are to have more lines; to be called when all that there is was
@@ -251,7 +256,7 @@ impl Worker {
         for update in &mut streams {
             update.health = self
                 .logs
-                .get(&unrotated(&update.position.path))
+                .get(&self.names.of(update.stream, &update.position.path).log)
                 .map(Log::encode)
                 .unwrap_or_default();
             debug_assert_eq!(
@@ -293,10 +298,10 @@ fn report(faults: &[(SmolStr, CodecError)]) {
 }
 
 /// Recalls how each log was read last. Of the files that were followed under one path, the latest counts.
-fn logs(store: &Store) -> Result<BTreeMap<PathBuf, Log>, StoreError> {
-    let mut logs = BTreeMap::new();
+fn logs(store: &Store) -> Result<ByLog<Log>, StoreError> {
+    let mut logs = ByLog::default();
     store.healths(|path, health| match Log::decode(&health) {
-        Some(log) => drop(logs.insert(unrotated(&path), log)),
+        Some(log) => drop(logs.insert(Name::of(&path).log, log)),
         None => {
             let path = path.display();
             warn!(%path, "How this log was read cannot be recalled; counting starts anew.");

@@ -127,6 +127,9 @@ impl Roll {
                 continue;
             }
             last = Some(hour);
+            if self.is_known(principal, hour) {
+                continue;
+            }
             self.is_changed |= self.site.note(hour);
             if !self.logs.contains_key(principal) {
                 self.make_room();
@@ -134,6 +137,12 @@ impl Roll {
             let log = self.logs.entry(principal.clone()).or_default();
             self.is_changed |= log.hours.note(hour);
         }
+    }
+
+    /// Tells whether it is known that a log had lines in an hour: of logs that overlap, each line asks.
+    fn is_known(&self, principal: &SmolStr, hour: i64) -> bool {
+        let log = self.logs.get(principal);
+        self.site.has(hour) && log.is_some_and(|log| log.hours.has(hour))
     }
 
     fn make_room(&mut self) {

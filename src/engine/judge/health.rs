@@ -45,17 +45,16 @@ impl Judge {
     /// Judges how well the lines of a log were read. What is found out is left in `memory`.
     pub fn check(&self, memory: &mut Memory, log: &mut Log, of: Followed<'_>, pulse: &Pulse) {
         let health = &self.params.health;
-        let principal = principal(of.path);
         for stretch in pulse.stretches() {
             let is_bad = |lines, rejected| health.is_bad(lines, rejected);
             let spells = log.window.count(of.stream, stretch, of.now, is_bad);
             for spell in spells.into_iter().flatten() {
                 let found = self.misread(&spell, of.path);
-                self.tell_of_log(memory, &mut log.desk, &principal, &found);
+                self.tell_of_log(memory, &mut log.desk, &principal(of.path), &found);
             }
         }
         if let Some(gap) = pulse.gap() {
-            self.tell_of_log(memory, &mut log.desk, &principal, &lost(gap, of));
+            self.tell_of_log(memory, &mut log.desk, &principal(of.path), &lost(gap, of));
         }
     }
 

@@ -5,7 +5,9 @@ mod parts;
 
 use std::borrow::Cow;
 use std::path::PathBuf;
+use std::sync::LazyLock;
 
+use memchr::memmem::Finder;
 use serde::{Deserialize, Serialize};
 
 use crate::engine::zone::Reach;
@@ -83,6 +85,8 @@ impl Position {
 const MAX_DIRECTIVE: usize = 8 * 1024;
 /// The field of a journal's export that says when a message was taken, before the message itself.
 const REALTIME: &[u8] = b"__REALTIME_TIMESTAMP=";
+/// Made once: a batch may be a line.
+static REALTIME_FINDER: LazyLock<Finder<'static>> = LazyLock::new(|| Finder::new(REALTIME));
 /// A longer one holds no number of microseconds.
 const MAX_REALTIME: usize = 64;
 
@@ -155,7 +159,7 @@ impl Directives {
 
     fn note_times(&mut self, lines: &[u8]) {
         let mut rest = lines;
-        while let Some(at) = memchr::memmem::find(rest, REALTIME) {
+        while let Some(at) = REALTIME_FINDER.find(rest) {
             let (before, found) = rest.split_at(at);
             let end = memchr::memchr(b'\n', found).map_or(found.len(), |end| end + 1);
             let (line, after) = found.split_at(end);

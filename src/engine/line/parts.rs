@@ -17,6 +17,9 @@
 
 use std::borrow::Cow;
 use std::collections::VecDeque;
+use std::sync::LazyLock;
+
+use memchr::memmem::Finder;
 
 use super::{Line, MAX_LINE};
 
@@ -29,6 +32,10 @@ const DOCKER_CHUNK: usize = 16 * 1024;
 const DOCKER_HEAD: &[u8] = b"{\"log\":\"";
 /// What stands behind the text: inside of it, the quotes would be escaped.
 const DOCKER_TAIL: &[u8] = b"\",\"stream\":\"";
+
+// Made once: a batch may be a line, and to make a finder takes longer than to search one.
+static PART: LazyLock<Finder<'static>> = LazyLock::new(|| Finder::new(b" P "));
+static DOCKER: LazyLock<Finder<'static>> = LazyLock::new(|| Finder::new(DOCKER_HEAD));
 
 /// Iterates over the lines of a batch: each whole, in the order of their ends.
 #[derive(Debug)]
@@ -104,9 +111,7 @@ impl<'a> Seams<'a> {
 
 /// Says at the cost of two searches whether there is anything to join.
 pub(super) fn may_be_in(lines: &[u8]) -> bool {
-    let find = memchr::memmem::find;
-    find(lines, b" P ").is_some()
-        || (lines.len() > DOCKER_CHUNK && find(lines, DOCKER_HEAD).is_some())
+    PART.find(lines).is_some() || (lines.len() > DOCKER_CHUNK && DOCKER.find(lines).is_some())
 }
 
 /// The lines as they stand.

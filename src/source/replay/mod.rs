@@ -51,6 +51,8 @@ struct Open {
     file: OldFile,
     source: usize,
     key: Option<Timestamp>,
+    /// The key is that of the next line: it need not be asked for its time again, which costs as much as to read it.
+    is_of_next: bool,
 }
 
 /// What is compared in the merge. Files without any time come first.
@@ -61,7 +63,8 @@ type Turn = (Option<Timestamp>, usize);
 pub struct Replay<F> {
     time_of: F,
     waiting: VecDeque<(usize, Waiting)>,
-    open: BTreeMap<usize, Open>,
+    /// Boxed: each turn takes one out and puts it back, and the tree would move its neighbours whole.
+    open: BTreeMap<usize, Box<Open>>,
     turns: BinaryHeap<Reverse<Turn>>,
     faults: VecDeque<SourceError>,
     known: Known,
@@ -178,7 +181,8 @@ impl<F: Fn(usize, &[u8], &Directives, Reach) -> Option<Timestamp>> Replay<F> {
             match file.map_or_else(|| self.known.open(input.source, &input.path), Ok) {
                 Ok(file) => {
                     let file = self.without_copied_start(file, &input.path);
-                    self.open.insert(order, Open { file, source: input.source, key: first });
+                    let open = Open { file, source: input.source, key: first, is_of_next: false };
+                    self.open.insert(order, Box::new(open));
                     self.turns.push(Reverse((first, order)));
                 }
                 Err(fault) => self.faults.push_back(fault),
@@ -204,19 +208,23 @@ impl<F: Fn(usize, &[u8], &Directives, Reach) -> Option<Timestamp>> Replay<F> {
         let batch = match open.file.look() {
             Next::End => match open.file.rest() {
                 Some(rest) => {
-                    open.file = rest;
+                    (open.file, open.is_of_next) = (rest, false);
                     None
                 }
                 None => return open.file.finish().transpose(),
             },
-            Next::Long | Next::Nuls => Some(open.file.take_odd()),
+            Next::Long | Next::Nuls => {
+                open.is_of_next = false;
+                Some(open.file.take_odd())
+            }
             Next::Lines(n) => {
                 let n = until.map_or(n, |until| self.before(&mut open, order, n, until));
                 Some(open.file.take(n))
             }
         };
-        if until.is_some() {
+        if until.is_some() && !open.is_of_next {
             open.key = open.key.max(self.next_time(&mut open));
+            open.is_of_next = true;
         }
         self.turns.push(Reverse((open.key, order)));
         self.open.insert(order, open);
@@ -230,6 +238,7 @@ impl<F: Fn(usize, &[u8], &Directives, Reach) -> Option<Timestamp>> Replay<F> {
         let mut passed = 0;
         let mut above = open.file.directives().clone();
         let mut seams = Seams::default();
+        let is_known = std::mem::take(&mut open.is_of_next);
         for (at, line) in lines(block).enumerate() {
             if at == SOME_LINES {
                 let key = open.key.max(self.last_time(open, block));
@@ -239,12 +248,16 @@ impl<F: Fn(usize, &[u8], &Directives, Reach) -> Option<Timestamp>> Replay<F> {
                 }
             }
             above.note(line);
-            let key = open.key.max(self.time(open.source, line, &above, open.key));
+            let key = match at {
+                0 if is_known => open.key,
+                _ => open.key.max(self.time(open.source, line, &above, open.key)),
+            };
             let is_seam = seams.are_before(line);
+            open.key = key;
             if is_seam && passed > 0 && (key, order) > until {
+                open.is_of_next = true;
                 break;
             }
-            open.key = key;
             passed += line.len();
         }
         passed
@@ -297,7 +310,13 @@ impl<F: Fn(usize, &[u8], &Directives, Reach) -> Option<Timestamp>> Iterator for 
 }
 
 fn lines(block: &[u8]) -> impl Iterator<Item = &[u8]> {
-    block.split_inclusive(|byte| *byte == b'\n')
+    let mut rest = block;
+    std::iter::from_fn(move || {
+        let end = memchr::memchr(b'\n', rest).map_or(rest.len(), |at| at + 1);
+        let (line, after) = rest.split_at(end);
+        rest = after;
+        (!line.is_empty()).then_some(line)
+    })
 }
 
 /// Returns how often a file was rotated by number: `.3` is older than `.2`, `.2` than no number.

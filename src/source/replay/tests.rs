@@ -169,6 +169,27 @@ fn files_that_do_not_overlap_are_asked_for_few_times() {
 }
 
 #[test]
+fn lines_of_files_that_overlap_were_asked_for_their_times_three_times_each() {
+    let dir = tempfile::tempdir().unwrap();
+    let n_asked = Cell::new(0);
+    let ask = |source: usize, line: &[u8], above: &Directives, reach: Reach| {
+        n_asked.set(n_asked.get() + 1);
+        time_of(source, line, above, reach)
+    };
+    let mut paths = Vec::new();
+    for file in 0..3 {
+        let text: String = (0..20_000).map(|n| format!("{} line\n", 3 * n + file)).collect();
+        paths.push(dir.path().join(format!("{file}.log")));
+        fs::write(&paths[file], text).unwrap();
+    }
+    let batches: Vec<Batch> = Replay::open(inputs(&paths), ask).collect::<Result<_, _>>().unwrap();
+    let expected: Vec<String> = (0..60_000).map(|n| format!("{n} line")).collect();
+    assert_eq!(texts(&batches), expected);
+    // Once more each file's first line, when it is looked into, and the first of each batch behind it.
+    assert!((60_000..60_020).contains(&n_asked.get()), "{}", n_asked.get());
+}
+
+#[test]
 fn many_files_are_read_with_few_open() {
     let dir = tempfile::tempdir().unwrap();
     for n in 0..1000 {
