@@ -56,11 +56,13 @@ impl Hours {
     /// Moves all bits so many hours into the past.
     fn shift(&mut self, ahead: i64) {
         let old = std::mem::take(&mut self.bits);
-        for (word, bits) in old.into_iter().enumerate() {
-            let base = i64::try_from(word).unwrap_or(KEPT) * WORD;
-            let set = (0..WORD).filter(|bit| bits >> bit & 1 == 1);
-            for bit in set {
-                self.set(ahead.saturating_add(base + bit));
+        let old = |word: i64| usize::try_from(word).ok().and_then(|word| old.get(word)).copied();
+        let (n_words, n_bits) = (ahead.div_euclid(WORD), ahead.rem_euclid(WORD));
+        for (word, bits) in (0..).zip(&mut self.bits) {
+            let (this, before) = (old(word - n_words), old(word - n_words - 1));
+            *bits = this.unwrap_or(0) << n_bits;
+            if n_bits > 0 {
+                *bits |= before.unwrap_or(0) >> (WORD - n_bits);
             }
         }
     }

@@ -127,22 +127,17 @@ impl Roll {
                 continue;
             }
             last = Some(hour);
-            if self.is_known(principal, hour) {
-                continue;
-            }
             self.is_changed |= self.site.note(hour);
-            if !self.logs.contains_key(principal) {
-                self.make_room();
-            }
-            let log = self.logs.entry(principal.clone()).or_default();
-            self.is_changed |= log.hours.note(hour);
+            self.is_changed |= match self.logs.get_mut(principal) {
+                Some(log) => log.hours.note(hour),
+                None => self.begin(principal).hours.note(hour),
+            };
         }
     }
 
-    /// Tells whether it is known that a log had lines in an hour: of logs that overlap, each line asks.
-    fn is_known(&self, principal: &SmolStr, hour: i64) -> bool {
-        let log = self.logs.get(principal);
-        self.site.has(hour) && log.is_some_and(|log| log.hours.has(hour))
+    fn begin(&mut self, principal: &SmolStr) -> &mut Heard {
+        self.make_room();
+        self.logs.entry(principal.clone()).or_default()
     }
 
     fn make_room(&mut self) {
