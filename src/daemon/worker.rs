@@ -180,7 +180,8 @@ impl Worker {
 
     fn recall(&mut self, reading: &Reading) -> Result<(), StoreError> {
         if let Some(beat) = self.memory.due_by(&reading.usages) {
-            let rows = self.store.due_subjects(beat)?;
+            let is_known = |principal: &str| self.memory.knows(principal);
+            let rows = self.store.due_subjects(beat, is_known)?;
             let faults = self.memory.invite(rows);
             report(&faults);
         }

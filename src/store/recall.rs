@@ -35,16 +35,25 @@ impl Reader {
     }
 
     /// Returns what is remembered of the principals whose silence is to be looked at in one of the site's hours, or
-    /// was to be in an earlier one.
+    /// was to be in an earlier one, but for those who are known better. Between two commits of a replay these are nearly all
+    /// who called.
     ///
     /// # Errors
     /// What the database says.
-    pub fn due_subjects(&self, beat: u32) -> Result<Vec<SubjectRow>, StoreError> {
+    pub fn due_subjects(
+        &self,
+        beat: u32,
+        is_known: impl Fn(&str) -> bool,
+    ) -> Result<Vec<SubjectRow>, StoreError> {
         self.read("recalling who is silent", |db| {
             let mut all = db.prepare_cached(
                 "SELECT principal, body, due FROM profile WHERE due <= ?1 ORDER BY due, number",
             )?;
-            legible("a profile", all.query_map([beat], subject_row)?)
+            let rows = all.query_map([beat], |row| {
+                let principal = row.get_ref("principal")?.as_str()?;
+                (!is_known(principal)).then(|| subject_row(row)).transpose()
+            })?;
+            Ok(legible("a profile", rows)?.into_iter().flatten().collect())
         })
     }
 
@@ -120,11 +129,12 @@ mod tests {
         let mut subjects = vec![subject("c", 7), subject("a", 9), subject("b", 8)];
         store.commit(&Commit { subjects: subjects.clone(), ..Commit::default() }, NOON).unwrap();
         let due = |store: &Store, beat| {
-            let rows = store.due_subjects(beat).unwrap();
+            let rows = store.due_subjects(beat, |_| false).unwrap();
             rows.into_iter().map(|row| row.principal.to_string()).collect::<Vec<_>>()
         };
         assert_eq!((due(&store, 6).len(), due(&store, 8)), (0, vec!["c".into(), "b".into()]));
-        assert_eq!(store.due_subjects(7).unwrap(), subjects[..1]);
+        assert_eq!(store.due_subjects(7, |_| false).unwrap(), subjects[..1]);
+        assert_eq!(store.due_subjects(8, |principal| principal == "c").unwrap(), subjects[2..]);
         subjects[0].due = None;
         store.commit(&Commit { subjects, ..Commit::default() }, NOON).unwrap();
         assert_eq!(due(&store, u32::MAX), ["b", "a"]);

@@ -80,7 +80,7 @@ mod tests {
         let bound = Bound { tokens: 3, profiles: 1, named: 2, registered: 1, by_name: 1, mutes: 0 };
         assert_eq!(store.bound_to_key().unwrap(), bound);
         store.expect_no_ids().unwrap();
-        let due = store.due_subjects(7).unwrap();
+        let due = store.due_subjects(7, |_| false).unwrap();
         assert_eq!(
             due.iter()
                 .map(|row| row.principal.as_str())

@@ -16,10 +16,16 @@ impl Memory {
         self.house.beat_after(usages.iter().map(|usage| usage.time))
     }
 
+    /// Tells whether a principal is in memory.
+    #[must_use]
+    pub fn knows(&self, principal: &str) -> bool {
+        self.subjects.place(principal).is_some()
+    }
+
     /// Takes in what the store recalled of principals that fall due; whoever is in memory is known better there.
     /// Returns those that cannot be unpacked.
     pub fn invite(&mut self, rows: Vec<SubjectRow>) -> Vec<(SmolStr, CodecError)> {
-        let strange = |row: &SubjectRow| self.subjects.place(&row.principal).is_none();
+        let strange = |row: &SubjectRow| !self.knows(&row.principal);
         let rows: Vec<SubjectRow> = rows.into_iter().filter(strange).collect();
         rows.iter().for_each(|row| {
             self.subjects.enter(row.principal.clone());

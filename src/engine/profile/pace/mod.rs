@@ -179,12 +179,13 @@ impl Pace {
         let past = self.peak_with_five(params);
         let mut worst = (0.0, Window::FiveMinutes, 0, LEAST_MU, 0.0);
         for (window, count) in Window::ALL.into_iter().zip(counts) {
+            if !self.is_mature(window, params) || f64::from(count) < params.least_requests {
+                continue;
+            }
             let (mu, phi) = self.expectation(window);
-            if self.is_mature(window, params) && f64::from(count) >= params.least_requests {
-                let nats = surprise(count, mu, phi);
-                if nats > worst.0 {
-                    worst = (nats, window, count, mu, phi);
-                }
+            let nats = surprise(count, mu, phi);
+            if nats > worst.0 {
+                worst = (nats, window, count, mu, phi);
             }
         }
         let (now, window, count, mu, phi) = worst;
