@@ -85,10 +85,11 @@ pub fn replay(
                 reads.push(batch.map(|mut batch| {
                     n_bytes += batch.bytes.len();
                     let Name { log, principal } = names.of(batch.stream, &batch.position.path);
-                    let reach = reaches.entry(Arc::clone(log)).or_default();
-                    batch.reach = *reach;
+                    batch.reach = reaches.get(log).copied().unwrap_or_default();
                     let reading = reader.read(&batch);
-                    *reach = reading.reach;
+                    if reading.reach != batch.reach {
+                        reaches.insert(Arc::clone(log), reading.reach);
+                    }
                     let (stream, log) = (batch.stream, principal.clone());
                     Read { stream, log, reading, position: batch.position }
                 }));
@@ -96,8 +97,10 @@ pub fn replay(
                     continue;
                 }
                 n_bytes = 0;
+                // As many are to be expected.
+                let next = Vec::with_capacity(reads.len());
                 // The other side is gone only after an error of its own.
-                if sender.send(std::mem::take(&mut reads)).is_err() {
+                if sender.send(std::mem::replace(&mut reads, next)).is_err() {
                     return;
                 }
             }

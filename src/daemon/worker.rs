@@ -153,10 +153,11 @@ impl Worker {
         self.logs.get(&Name::of(path).log).map(|log| log.reach).unwrap_or_default()
     }
 
-    /// Returns how far each log has come.
+    /// Returns how far each log has come, of those of which it matters.
     #[must_use]
     pub(super) fn reaches(&self) -> ByLog<Reach> {
-        self.logs.iter().map(|(path, log)| (Arc::clone(path), log.reach)).collect()
+        let logs = self.logs.iter().filter(|(_, log)| !log.reach.is_empty());
+        logs.map(|(path, log)| (Arc::clone(path), log.reach)).collect()
     }
 
     /// Looks for logs that have fallen silent, of those that are to have more lines; to be called when all that there is was

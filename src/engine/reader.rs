@@ -15,7 +15,7 @@ use crate::engine::usage::{Origin, Usage};
 use crate::engine::zone::{Reach, Zone};
 
 /// Room is made for a usage in so many bytes of a batch, from the start: a list that grows is copied from one piece of memory
-/// to the next. Lines are shorter, but not each holds a token.
+/// to the next. Lines are shorter, but not each holds a token. A batch of one line has room for one, not for four.
 const BYTES_A_USAGE: usize = 512;
 
 /// How many rejected lines a reading keeps with their reasons; the rest is counted.
@@ -128,7 +128,7 @@ impl Reader {
     fn read_by(&self, batch: &Batch, now: Option<Timestamp>) -> Reading {
         let mut reading = Reading {
             from: batch.from,
-            usages: Vec::with_capacity(batch.bytes.len() / BYTES_A_USAGE),
+            usages: Vec::with_capacity(batch.bytes.len().div_ceil(BYTES_A_USAGE)),
             tally: Tally { missing: batch.missing, ..Tally::default() },
             reach: batch.reach,
             ..Reading::default()
