@@ -2,7 +2,7 @@
 //!
 //! Routes are kept and shown, so nothing that looks like a secret may survive in one.
 
-use smol_str::{SmolStr, SmolStrBuilder};
+use smol_str::SmolStr;
 
 use crate::engine::shape::is_secretive;
 
@@ -16,10 +16,10 @@ const MAX_BYTES: usize = 96;
 const MAX_WORD: usize = 24;
 
 /// Stands for a segment that names one thing of many.
-const ID: &str = "{id}";
+const ID: &[u8] = b"{id}";
 
 /// Stands for the segments beyond the limits.
-const MORE: &str = "/{more}";
+const MORE: &[u8] = b"/{more}";
 
 /// What requests get whose target is no path.
 pub const OTHER: SmolStr = SmolStr::new_static("{other}");
@@ -35,23 +35,48 @@ pub fn route(target: &[u8]) -> SmolStr {
         return SmolStr::new_static("*");
     }
     let Some(path) = path(target) else { return OTHER };
-    let mut route = SmolStrBuilder::new();
-    let mut length = 0;
+    let mut route = Route::default();
     let segments = path.split(|b| *b == b'/').filter(|segment| !segment.is_empty());
     for (at, segment) in segments.enumerate() {
         let shown = word(segment).unwrap_or(ID);
-        length += 1 + shown.len();
-        if MAX_SEGMENTS <= at || MAX_BYTES - MORE.len() < length {
-            route.push_str(MORE);
+        if MAX_SEGMENTS <= at || MAX_BYTES - MORE.len() < route.length + 1 + shown.len() {
+            route.push(MORE);
             return route.finish();
         }
-        route.push('/');
-        route.push_str(shown);
+        route.push(b"/");
+        route.push(shown);
     }
-    if length == 0 || path.ends_with(b"/") {
-        route.push('/');
+    if route.length == 0 || path.ends_with(b"/") {
+        route.push(b"/");
     }
     route.finish()
+}
+
+/// A route in the making, on the stack: most are too long for a short string, and would be copied as they grow.
+struct Route {
+    bytes: [u8; MAX_BYTES],
+    length: usize,
+}
+
+impl Default for Route {
+    fn default() -> Self {
+        Self { bytes: [0; MAX_BYTES], length: 0 }
+    }
+}
+
+impl Route {
+    fn push(&mut self, part: &[u8]) {
+        let end = self.length + part.len();
+        if let Some(free) = self.bytes.get_mut(self.length..end) {
+            free.copy_from_slice(part);
+            self.length = end;
+        }
+    }
+
+    fn finish(&self) -> SmolStr {
+        let text = self.bytes.get(..self.length).map(std::str::from_utf8);
+        text.and_then(Result::ok).map_or(OTHER, SmolStr::new)
+    }
 }
 
 /// Returns the path of a request target: without query, fragment, scheme and authority.
@@ -73,32 +98,51 @@ fn path_of(target: &[u8]) -> Option<&[u8]> {
 }
 
 /// Returns a segment without its parameters if it is a word of the route, `None` if it is an id.
-fn word(segment: &[u8]) -> Option<&str> {
+fn word(segment: &[u8]) -> Option<&[u8]> {
     let segment = segment.split(|b| *b == b';').next()?;
-    let is_plain =
-        |b: &u8| b.is_ascii_alphanumeric() || matches!(b, b'-' | b'_' | b'.' | b'~' | b'+' | b'*');
     let is_word = segment.len() <= MAX_WORD
-        && segment.iter().all(is_plain)
-        && !is_id(segment)
+        && Letters::of(segment).is_some_and(|letters| !letters.are_of_id(segment))
         && !is_secretive(segment);
-    if is_word { std::str::from_utf8(segment).ok() } else { None }
+    is_word.then_some(segment)
 }
 
-/// Digits, hex, or letters mixed as no word is. (UUIDs are long, e-mail addresses not plain.)
-fn is_id(segment: &[u8]) -> bool {
-    const HEX: usize = 8;
-    const MIXED: usize = 12;
-    const DIGITS: usize = 3;
-    let count = |is: fn(&u8) -> bool| segment.iter().filter(|b| is(b)).count();
-    let n_digits = count(u8::is_ascii_digit);
-    let n_upper = count(u8::is_ascii_uppercase);
-    let n_lower = count(u8::is_ascii_lowercase);
-    let is_hex = || segment.iter().all(|b| b.is_ascii_hexdigit() || *b == b'-');
-    (n_digits != 0 && n_digits == segment.len())
-        || DIGITS <= n_digits
-        || (HEX <= segment.len() && is_hex())
-        || (MIXED <= segment.len() && n_lower != 0 && segment.len() <= 4 * n_upper)
-        || (MIXED <= segment.len() && n_lower == 0 && n_digits != 0)
+/// How many of which sort a segment has.
+#[derive(Default)]
+struct Letters {
+    digits: usize,
+    upper: usize,
+    lower: usize,
+}
+
+impl Letters {
+    /// Counts them; `None` if there is anything that stands in no word.
+    fn of(segment: &[u8]) -> Option<Self> {
+        let mut letters = Self::default();
+        for byte in segment {
+            match byte {
+                b'a'..=b'z' => letters.lower += 1,
+                b'0'..=b'9' => letters.digits += 1,
+                b'A'..=b'Z' => letters.upper += 1,
+                b'-' | b'_' | b'.' | b'~' | b'+' | b'*' => {}
+                _ => return None,
+            }
+        }
+        Some(letters)
+    }
+
+    /// Digits, hex, or letters mixed as no word is. (UUIDs are long, e-mail addresses not plain.)
+    fn are_of_id(&self, segment: &[u8]) -> bool {
+        const HEX: usize = 8;
+        const MIXED: usize = 12;
+        const DIGITS: usize = 3;
+        let Self { digits, upper, lower } = *self;
+        let is_hex = || segment.iter().all(|b| b.is_ascii_hexdigit() || *b == b'-');
+        (digits != 0 && digits == segment.len())
+            || DIGITS <= digits
+            || (HEX <= segment.len() && is_hex())
+            || (MIXED <= segment.len() && lower != 0 && segment.len() <= 4 * upper)
+            || (MIXED <= segment.len() && lower == 0 && digits != 0)
+    }
 }
 
 #[cfg(test)]
