@@ -9,6 +9,10 @@ use crate::engine::secret::{Bytes, TokenId};
 use crate::engine::shape::decode;
 use crate::engine::usage::Carrier;
 
+/// Headers that hold a scheme and its credential.
+const AUTHORIZATIONS: [&str; 4] =
+    ["authorization", "proxy-authorization", "x-authorization", "x-forwarded-authorization"];
+
 /// Words of a user's name that are looked at; hostile names have more.
 const MAX_PARTS: usize = 16;
 
@@ -16,12 +20,12 @@ impl<'a> Search<'_, 'a> {
     /// Looks at one request header; `name` in lower case.
     pub(super) fn header(&mut self, name: &str, value: &'a [u8]) {
         let value = value.trim_ascii();
+        if let Some(name) = AUTHORIZATIONS.iter().find(|known| **known == name) {
+            self.authorization(Carrier::Header(SmolStr::new_static(name)), value);
+            return;
+        }
         let carrier = || Carrier::Header(carrier_name(name.as_bytes()));
         match name {
-            "authorization"
-            | "proxy-authorization"
-            | "x-authorization"
-            | "x-forwarded-authorization" => self.authorization(carrier(), value),
             "cookie" => self.cookies(value),
             // Given out by this answer, not used by this request.
             "set-cookie" => {}

@@ -253,45 +253,33 @@ fn basic_user(secret: &Secret<'_>) -> Option<Identity> {
 /// The secrets of one line, to make sure that what is kept of it holds none of them: a password may
 /// well stand in the path too.
 struct Scrub<'s> {
-    secrets: Vec<&'s [u8]>,
+    sightings: &'s [Sighting<'s>],
     passwords: Vec<Zeroizing<Vec<u8>>>,
-    references: Vec<&'s [u8]>,
 }
 
 impl<'s> Scrub<'s> {
-    fn new(sightings: &'s [Sighting<'_>]) -> Self {
-        let mut scrub = Self { secrets: Vec::new(), passwords: Vec::new(), references: Vec::new() };
-        for sighting in sightings {
-            let (secret, form) = match &sighting.seen {
-                Seen::Secret(secret, form) => (secret, form),
-                Seen::Reference(_, value) => {
-                    scrub.references.push(value.expose());
-                    continue;
-                }
-                Seen::Sealed(_) => continue,
-            };
-            if *form == Form::BASIC {
-                let pair = decode(secret.expose()).unwrap_or_default();
-                let password = pair.splitn(2, |b| *b == b':').nth(1).unwrap_or_default();
-                scrub.passwords.push(Zeroizing::new(password.to_vec()));
-            }
-            // The id of an AWS key is public; the key itself is in no log.
-            if form.kind != Form::AWS.kind {
-                scrub.secrets.push(secret.expose());
-            }
-        }
-        scrub.secrets.retain(|secret| SHORTEST <= secret.len());
-        scrub.passwords.retain(|password| SHORTEST <= password.len());
-        scrub.references.retain(|value| SHORTEST <= value.len());
-        scrub
+    fn new(sightings: &'s [Sighting<'s>]) -> Self {
+        let passwords = sightings.iter().filter_map(password).collect();
+        Self { sightings, passwords }
     }
 
     fn holds(&self, text: &str) -> bool {
-        self.holds_secret(text) || self.references.iter().any(|value| is_in(text, value))
+        let is_here = |sighting: &Sighting<'_>| match &sighting.seen {
+            Seen::Reference(_, value) => is_in(text, value.expose()),
+            Seen::Secret(..) | Seen::Sealed(_) => false,
+        };
+        self.holds_secret(text) || self.sightings.iter().any(is_here)
     }
 
     fn holds_secret(&self, text: &str) -> bool {
-        self.secrets.iter().any(|secret| is_in(text, secret))
+        let is_here = |sighting: &Sighting<'_>| match &sighting.seen {
+            // The id of an AWS key is public; the key itself is in no log.
+            Seen::Secret(secret, form) => {
+                form.kind != Form::AWS.kind && is_in(text, secret.expose())
+            }
+            Seen::Reference(..) | Seen::Sealed(_) => false,
+        };
+        self.sightings.iter().any(is_here)
             || self.passwords.iter().any(|password| is_in(text, password))
     }
 
@@ -326,9 +314,18 @@ impl<'s> Scrub<'s> {
     }
 }
 
-/// Says whether a secret stands in a text, whatever its letter case.
+/// Returns the password of basic authentication.
+fn password(sighting: &Sighting<'_>) -> Option<Zeroizing<Vec<u8>>> {
+    let Seen::Secret(secret, Form::BASIC) = &sighting.seen else { return None };
+    let pair = decode(secret.expose())?;
+    let password = pair.splitn(2, |b| *b == b':').nth(1)?;
+    Some(Zeroizing::new(password.to_vec()))
+}
+
+/// Says whether a secret stands in a text, whatever its letter case. One that is shorter than any credential would stand in most.
 fn is_in(text: &str, secret: &[u8]) -> bool {
-    text.as_bytes().windows(secret.len()).any(|w| w.eq_ignore_ascii_case(secret))
+    SHORTEST <= secret.len()
+        && text.as_bytes().windows(secret.len()).any(|w| w.eq_ignore_ascii_case(secret))
 }
 
 #[cfg(test)]
