@@ -1,7 +1,9 @@
 //! Tells a client program's family and version from its User-Agent.
 
-use memchr::memmem;
-use smol_str::{SmolStr, SmolStrBuilder};
+use std::sync::LazyLock;
+
+use memchr::memmem::{self, Finder};
+use smol_str::SmolStr;
 
 use crate::engine::shape::is_secretive;
 use crate::engine::usage::Agent;
@@ -36,6 +38,12 @@ const BROWSERS: [(&[u8], &str); 16] = [
     (b"Safari", "Safari"),
 ];
 
+const TERRAFORM: &[u8] = b"Terraform/";
+
+// Asked of nearly each line: a search is prepared once.
+static IS_MOBILE: LazyLock<Finder<'static>> = LazyLock::new(|| Finder::new(b"Mobile"));
+static IS_TERRAFORM: LazyLock<Finder<'static>> = LazyLock::new(|| Finder::new(TERRAFORM));
+
 /// Returns the program behind a User-Agent; all empty if there is none.
 ///
 /// Browsers by their engine's product, others by their first product (`curl/8.5.0` is `curl`,
@@ -64,7 +72,7 @@ fn browser(text: &[u8]) -> Agent {
     }
     let Some((rank, version)) = best else { return bot(text) };
     let family = BROWSERS.get(rank).map_or("", |(_, family)| family);
-    let is_mobile = || memmem::find(text, b"Mobile").is_some();
+    let is_mobile = || IS_MOBILE.find(text).is_some();
     match family {
         "Chrome" if is_mobile() => named("Chrome Mobile", version),
         "Firefox" if is_mobile() => named("Firefox Mobile", version),
@@ -97,8 +105,7 @@ fn bot(text: &[u8]) -> Agent {
 }
 
 fn tool(text: &[u8]) -> Agent {
-    const TERRAFORM: &[u8] = b"Terraform/";
-    match memmem::find(text, TERRAFORM) {
+    match IS_TERRAFORM.find(text) {
         Some(at) => named("terraform", text.get(at + TERRAFORM.len()..).unwrap_or_default()),
         None => product(text),
     }
@@ -131,14 +138,10 @@ fn short_version(text: &[u8]) -> SmolStr {
         return SmolStr::default();
     }
     let (minor, _) = rest.strip_prefix(b".").map(number).unwrap_or_default();
-    let is_short = minor.len() <= MAX_DIGITS;
-    let mut version = SmolStrBuilder::new();
-    major.iter().for_each(|b| version.push(char::from(*b)));
-    if is_short && !minor.is_empty() {
-        version.push('.');
-        minor.iter().for_each(|b| version.push(char::from(*b)));
-    }
-    version.finish()
+    let is_shown = !minor.is_empty() && minor.len() <= MAX_DIGITS;
+    let length = major.len() + if is_shown { 1 + minor.len() } else { 0 };
+    let version = text.get(..length).map(std::str::from_utf8);
+    version.and_then(Result::ok).map(SmolStr::new).unwrap_or_default()
 }
 
 fn number(text: &[u8]) -> (&[u8], &[u8]) {
