@@ -15,8 +15,8 @@ use crate::engine::usage::{Origin, Usage};
 use crate::engine::zone::{Reach, Zone};
 
 /// Room is made for a usage in so many bytes of a batch, from the start: a list that grows is copied from one piece of memory
-/// to the next. Lines are shorter, but not each holds a token. A batch of one line has room for one, not for four.
-const BYTES_A_USAGE: usize = 512;
+/// to the next. Most lines are about as long, but not each holds a token. A batch of one line has room for one or two.
+const BYTES_A_USAGE: usize = 256;
 
 /// How many rejected lines a reading keeps with their reasons; the rest is counted.
 const MAX_REJECTS: usize = 8;
