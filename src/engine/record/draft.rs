@@ -217,6 +217,7 @@ impl<'a> Draft<'a> {
 
     /// Returns the record. A query that the log keeps apart is joined to the target, and so are parameters that
     /// do not stand in it.
+    #[inline]
     pub(super) fn finish(self) -> Record<'a> {
         let mut record = self.record;
         // A log that has the query and no path: a token may stand in it all the same.
