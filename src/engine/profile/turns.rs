@@ -206,8 +206,9 @@ impl Turns {
             before.is_none_or(|before| !before.overlaps(other) || before.last < other.last)
         };
         let others = || {
+            // What costs the most is asked last: most runs do not overlap.
             recent().filter(|other| {
-                here.is_elsewhere(other, &is_program) && run.overlaps(other) && is_news(other)
+                run.overlaps(other) && is_news(other) && here.is_elsewhere(other, &is_program)
             })
         };
         let is_of_another = |other: &&Spot| other.is_strange != run.is_strange;
