@@ -19,6 +19,7 @@ use crate::engine::line::{Batch, Position, StreamId, Tally};
 use crate::engine::reader::{Reader, Reading};
 use crate::engine::record::Reject;
 use crate::engine::time::Timestamp;
+use crate::engine::usage::Usage;
 use crate::source::SourceError;
 use crate::store::{Store, StoreError, certain};
 
@@ -60,6 +61,12 @@ struct Read {
     reading: Reading,
 }
 
+/// What the reading thread hands on, and where the lists of usages go back to it once they are judged.
+struct Reads {
+    came: Receiver<Vec<Result<Read, SourceError>>>,
+    spent: SyncSender<Vec<Usage>>,
+}
+
 /// Reads all batches, judges them and commits; hands each new alert to `tell` once it is committed. `unread` are the files
 /// that hold something which is in these batches.
 ///
@@ -73,7 +80,8 @@ pub fn replay(
     now: impl Fn() -> Timestamp,
     tell: impl FnMut(Alert, &Files<'_>),
 ) -> anyhow::Result<Summary> {
-    let (sender, receiver) = sync_channel(WAITING);
+    let (sender, came) = sync_channel(WAITING);
+    let (spent, lists) = sync_channel(WAITING);
     // Reading is ahead of judging, so it keeps account itself.
     let mut reaches = worker.reaches();
     let under_way = unread.iter().map(|path| Name::of(path).principal).collect();
@@ -86,7 +94,7 @@ pub fn replay(
                     n_bytes += batch.bytes.len();
                     let Name { log, principal } = names.of(batch.stream, &batch.position.path);
                     batch.reach = reaches.get(log).copied().unwrap_or_default();
-                    let reading = reader.read(&batch);
+                    let reading = reader.read_into(&batch, lists.try_recv().unwrap_or_default());
                     if reading.reach != batch.reach {
                         reaches.insert(Arc::clone(log), reading.reach);
                     }
@@ -107,7 +115,7 @@ pub fn replay(
             sender.send(reads).ok();
         });
         let books = twin.map_or(Books::Here, |store| Books::beside(scope, store));
-        judge_all(worker, receiver, books, under_way, now, tell)
+        judge_all(worker, Reads { came, spent }, books, under_way, now, tell)
     })
 }
 
@@ -190,7 +198,7 @@ impl Books {
 
 fn judge_all(
     worker: &mut Worker,
-    readings: Receiver<Vec<Result<Read, SourceError>>>,
+    reads: Reads,
     mut books: Books,
     under_way: UnderWay,
     now: impl Fn() -> Timestamp,
@@ -198,7 +206,7 @@ fn judge_all(
 ) -> anyhow::Result<Summary> {
     let (summary, paths) = (Summary::default(), BTreeMap::new());
     let mut account = Account { summary, paths, tell };
-    let judged = judge(worker, readings, &mut books, under_way, now, &mut account);
+    let judged = judge(worker, reads, &mut books, under_way, now, &mut account);
     // What was committed meanwhile is told though something failed: nobody reads those lines again.
     match books.wait(worker) {
         Ok(alerts) => account.note(alerts),
@@ -209,7 +217,7 @@ fn judge_all(
 
 fn judge<T: FnMut(Alert, &Files<'_>)>(
     worker: &mut Worker,
-    readings: Receiver<Vec<Result<Read, SourceError>>>,
+    Reads { came, spent }: Reads,
     books: &mut Books,
     mut under_way: UnderWay,
     now: impl Fn() -> Timestamp,
@@ -218,7 +226,7 @@ fn judge<T: FnMut(Alert, &Files<'_>)>(
     let mut uncommitted = 0;
     // The log's time is the clock; only if no line of any log has said one yet, the real one is.
     let mut newest: Option<Timestamp> = None;
-    for read in readings.into_iter().flatten() {
+    for read in came.into_iter().flatten() {
         let Read { stream, log, position, reading } = match read {
             Ok(read) => read,
             Err(fault) => {
@@ -235,6 +243,8 @@ fn judge<T: FnMut(Alert, &Files<'_>)>(
         note_end(&mut under_way, log, &position);
         certain(|| worker.take(stream, position.clone(), &reading, time))
             .context("recalling principals")?;
+        // If there is no room, enough are on their way back.
+        spent.try_send(reading.usages).ok();
         // All that is older was read: files come in the order of their lines. A log at its end need not have more, nor one that
         // an earlier run read.
         worker.look(|log| under_way.contains(log));

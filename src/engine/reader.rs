@@ -116,19 +116,28 @@ impl Reader {
     /// Reads a batch by no clock but its log's. Lines of a source that does not exist are rejected.
     #[must_use]
     pub fn read(&self, batch: &Batch) -> Reading {
-        self.read_by(batch, None)
+        self.read_into(batch, Vec::new())
+    }
+
+    /// The same, with the list of an earlier reading's usages to be filled anew: who reads much need not ask for memory of
+    /// this size each time.
+    #[must_use]
+    pub fn read_into(&self, batch: &Batch, usages: Vec<Usage>) -> Reading {
+        self.read_by(batch, None, usages)
     }
 
     /// The same of a log that is followed; `now` is when the batch came.
     #[must_use]
     pub fn read_now(&self, batch: &Batch, now: Timestamp) -> Reading {
-        self.read_by(batch, Some(now))
+        self.read_by(batch, Some(now), Vec::new())
     }
 
-    fn read_by(&self, batch: &Batch, now: Option<Timestamp>) -> Reading {
+    fn read_by(&self, batch: &Batch, now: Option<Timestamp>, mut usages: Vec<Usage>) -> Reading {
+        usages.clear();
+        usages.reserve(batch.bytes.len().div_ceil(BYTES_A_USAGE));
         let mut reading = Reading {
             from: batch.from,
-            usages: Vec::with_capacity(batch.bytes.len().div_ceil(BYTES_A_USAGE)),
+            usages,
             tally: Tally { missing: batch.missing, ..Tally::default() },
             reach: batch.reach,
             ..Reading::default()
