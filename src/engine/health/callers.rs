@@ -1,6 +1,5 @@
 //! Who calls from where, in the latest hours of one log: if nearly everybody comes from one address, it is a proxy's.
 
-use std::collections::{BTreeMap, BTreeSet};
 use std::net::IpAddr;
 
 use serde::{Deserialize, Serialize};
@@ -69,23 +68,28 @@ impl Callers {
     /// Returns the address that nearly all principals come from.
     #[must_use]
     pub fn crowd(&self, params: &Health) -> Option<Crowd> {
-        let principals = self.tokens.iter().map(|caller| caller.1).collect::<BTreeSet<_>>().len();
-        let mut by_address = BTreeMap::<IpAddr, BTreeSet<u32>>::new();
-        for Caller(_, principal, address) in &self.tokens {
-            by_address.entry(*address).or_default().insert(*principal);
-        }
-        let most = by_address.into_iter().max_by_key(|(_, principals)| principals.len());
-        let (address, behind) = most.map(|(address, those)| (address, those.len()))?;
+        let principals = distinct(self.tokens.iter().map(|caller| caller.1));
+        let behind = distinct(self.tokens.iter().map(|caller| (caller.2, caller.1)));
+        let by_address = behind.chunk_by(|one, other| one.0 == other.0);
+        let most = by_address.max_by_key(|those| those.len())?;
         let number = |count: usize| u64::try_from(count).unwrap_or(u64::MAX);
         let crowd = Crowd {
-            address,
-            behind: number(behind),
-            principals: number(principals),
+            address: most.first()?.0,
+            behind: number(most.len()),
+            principals: number(principals.len()),
             usages: self.usages,
             hours: HOURS,
         };
         params.is_proxied(&crowd).then_some(crowd)
     }
+}
+
+/// Returns values in their order, each once.
+fn distinct<T: Ord>(values: impl Iterator<Item = T>) -> Vec<T> {
+    let mut values: Vec<T> = values.collect();
+    values.sort_unstable();
+    values.dedup();
+    values
 }
 
 /// Hashes a principal's name.
