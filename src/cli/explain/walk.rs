@@ -13,7 +13,7 @@ use crate::cli::parse::{Shown, Token};
 use crate::cli::print::safe;
 use crate::cli::scrub::{Cleaner, scrub};
 use crate::daemon::site::Site;
-use crate::engine::alert::{Facts, Value};
+use crate::engine::alert::{Alert, Facts, Value};
 use crate::engine::commit::Commit;
 use crate::engine::detect::{About, detect, risk};
 use crate::engine::geo::{Atlas as _, Place};
@@ -29,7 +29,7 @@ use crate::engine::rule::view::View;
 use crate::engine::token::Sighting;
 use crate::engine::usage::{Origin, Usage};
 use crate::source::listing::sample;
-use crate::store::{self, StoreError};
+use crate::store::{self, AlertFilter, StoreError};
 
 /// Characters of a rejected line that are shown before and behind the place where it stopped fitting.
 const AROUND: usize = 90;
@@ -122,6 +122,29 @@ impl Walk {
         Ok(explained)
     }
 
+    /// Says what was told of the line when it was read. It is judged by what is known today, which may have learned from it.
+    fn told_before(&self, step: &mut Step, usage: &Usage) -> anyhow::Result<()> {
+        let Some(store) = &self.store else { return Ok(()) };
+        let filter = AlertFilter {
+            since: Some(usage.time),
+            until: Some(usage.time.plus(1)),
+            token: Some(usage.token),
+            ..AlertFilter::default()
+        };
+        let is_here = |alert: &Alert| {
+            alert.evidence.iter().any(|origin| origin.offset == usage.origin.offset)
+        };
+        let alerts = store.alerts(&filter)?.into_iter().map(|stored| stored.alert);
+        for alert in alerts.filter(is_here) {
+            let (name, id) = (&alert.rule.name, &alert.id);
+            step.say(
+                format!("told {name}"),
+                format!("when it was read, by what was known then: `alerts show {id}`"),
+            );
+        }
+        Ok(())
+    }
+
     /// What a file looks like by its first lines; of standard input, by this line.
     fn looks_like(&mut self, seen: &Numbered<'_>) -> Option<String> {
         if seen.path == Path::new("-") {
@@ -168,6 +191,7 @@ impl Walk {
         self.judge.judge(&mut self.memory, std::slice::from_ref(usage), &self.atlas);
         let commit = self.memory.take();
         tell(&mut rule, &commit, &self.judge.policy, has_matches);
+        self.told_before(&mut rule, usage)?;
         steps.push(rule);
         let mut end = Step::new(10, "commit");
         end.say("saved", "nothing: this was a walk");
