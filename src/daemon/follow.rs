@@ -247,7 +247,7 @@ impl<L: Listener> Loop<'_, L> {
         self.reader = reader;
         self.worker.judge = judge;
         self.worker.delivery = delivery;
-        self.worker.set_registry(Registry::new(registry))?;
+        self.set_registry(Registry::new(registry))?;
         self.worker.judge.policy.mutes = mutes;
         self.worker.judge.policy.words = Words::new(words);
         self.follower.set_watches(watches);
@@ -277,7 +277,7 @@ impl<L: Listener> Loop<'_, L> {
         let known = std::mem::replace(&mut self.versions, found);
         if found.0 != known.0 {
             let registry = self.read("reading the registry", store::Reader::registry)?;
-            self.worker.set_registry(Registry::new(registry))?;
+            self.set_registry(Registry::new(registry))?;
         }
         if found.1 != known.1 {
             self.worker.judge.policy.mutes =
@@ -288,6 +288,12 @@ impl<L: Listener> Loop<'_, L> {
             self.worker.judge.policy.words = Words::new(words);
         }
         Ok(())
+    }
+
+    fn set_registry(&mut self, registry: Registry) -> anyhow::Result<()> {
+        let old_names = self.worker.set_registry(registry);
+        let Self { worker, listener, .. } = self;
+        retry(listener, "dropping old names", || worker.store.drop_unused(&old_names))
     }
 
     fn find_versions(&mut self) -> anyhow::Result<Versions> {

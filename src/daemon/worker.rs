@@ -1,6 +1,6 @@
 //! The one loop of live and replay: a batch's reading is judged, then committed with the position that vouches for it.
 
-use std::collections::{BTreeMap, HashMap};
+use std::collections::{BTreeMap, BTreeSet, HashMap};
 use std::path::Path;
 use std::sync::Arc;
 
@@ -280,16 +280,14 @@ impl Worker {
 
     /// Puts another registry in force. Principals may have new names, so memory starts from the store.
     ///
-    /// Only right directly after a commit. That may have written once more under a name that had just been given up: what is
-    /// normal stands under the new one.
-    ///
-    /// # Errors
-    /// What the store says.
-    pub fn set_registry(&mut self, registry: Registry) -> Result<(), StoreError> {
+    /// Only right directly after a commit. Returns the old names: that commit may have written under them once more, while
+    /// what is normal stands under the new ones.
+    #[must_use]
+    pub fn set_registry(&mut self, registry: Registry) -> BTreeSet<SmolStr> {
         let names = self.judge.registry.renamed_in(&registry);
         self.judge.registry = registry;
         self.memory.clear();
-        self.store.drop_unused(&names)
+        names
     }
 }
 
