@@ -121,8 +121,10 @@ fn all_that_is_wrong_with_columns_is_told() {
 }
 
 #[test]
-fn alerts_of_a_rule_that_never_was_are_not_just_none() {
+fn alerts_of_a_rule_or_principal_that_never_was_are_not_just_none() {
     let home = home();
+    let told = said(&home, &["alerts", "list", "--principal", "nobody"], 2);
+    assert!(told.contains("\"nobody\""), "{told}");
     let told = said(&home, &["alerts", "list", "--rule", "unusal-use"], 2);
     assert!(told.contains("did you mean \"unusual-use\"?"), "{told}");
     assert_eq!(said(&home, &["alerts", "list", "--rule", "unusual-use"], 0), "no alerts\n");

@@ -73,6 +73,9 @@ fn list(context: &mut Context, options: &AlertsList) -> anyhow::Result<()> {
     if let (true, Some(rule)) = (alerts.is_empty(), &options.rule) {
         refuse_slip(&context.site, &reader, rule)?;
     }
+    if let (true, Some(name)) = (alerts.is_empty(), &filter.principal) {
+        refuse_stranger(&reader, name, now)?;
+    }
     let printer = &mut context.printer;
     if printer.is_json() {
         let paths = state::paths(&reader)?;
@@ -87,6 +90,16 @@ fn list(context: &mut Context, options: &AlertsList) -> anyhow::Result<()> {
     printer.line(table::coloured(&drawn, |word| Level::parse(word).map(print::style)))?;
     if u32::try_from(alerts.len()).is_ok_and(|n| options.limit <= n) {
         writeln!(anstream::stderr(), "{} shown; -n for more", options.limit)?;
+    }
+    Ok(())
+}
+
+/// Refuses the name of a principal that nobody bears, or bore when some alert was raised.
+fn refuse_stranger(reader: &Reader, name: &SmolStr, now: Timestamp) -> anyhow::Result<()> {
+    let principal = Some(name.clone());
+    let any = AlertFilter { principal, limit: Some(1), ..AlertFilter::default() };
+    if reader.alerts(&any)?.is_empty() {
+        state::principal(reader, name, now)?;
     }
     Ok(())
 }
