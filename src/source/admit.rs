@@ -12,7 +12,9 @@ use std::io;
 use std::path::{Path, PathBuf};
 use std::time::Duration;
 
+use super::SourceError;
 use super::follow::{Follower, Place, ReadFrom};
+use super::lineage::may_open;
 use super::look::{self, Folders, Found};
 use super::rotation::{self, Identity, Youth};
 use super::search;
@@ -257,8 +259,13 @@ impl Follower {
             return;
         }
         if rotation::is_compressed(&found.path) {
-            if let Err(cause) = self.unpack_unread(at, found) {
-                self.unpack_later(at, found, &cause);
+            match self.unpack_unread(at, found) {
+                Ok(_) => {}
+                Err(cause) if may_open(&cause) => self.unpack_later(at, found, &cause),
+                Err(cause) => {
+                    let path = found.path.clone();
+                    self.warn_once(vec![SourceError::Access { action: "opening", path, cause }]);
+                }
             }
         } else {
             let new = self.admit(Place::Rotated, found, at);
@@ -283,7 +290,7 @@ impl Follower {
             let is_compressed = rotation::is_compressed(&tail.resolved);
             let began = match tail.place {
                 _ if is_compressed => 0,
-                Place::Gone => tail.position.born,
+                Place::Gone | Place::Sought => tail.position.born,
                 _ => tail.began,
             };
             let modified = tail.written();

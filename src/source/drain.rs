@@ -249,6 +249,10 @@ impl Follower {
             let (group, found) = (drain.group, drain.found.clone());
             let is_sought = |tail: &Tail| tail.group == group && tail.place == Place::Sought;
             let has_sought = self.tails.iter().any(is_sought);
+            if matches!(open_found(&found), Ok(None)) {
+                self.let_go(at);
+                continue;
+            }
             let is_known = (!has_sought).then(|| self.is_known_content(group, &found)).transpose();
             let Some(drain) = self.drains.get_mut(at) else { continue };
             match is_known {

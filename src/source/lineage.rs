@@ -10,6 +10,9 @@ use std::io;
 use std::os::unix::fs::MetadataExt;
 use std::path::Path;
 
+use rustix::io::Errno;
+
+use super::SourceError;
 use super::admit::name_of;
 use super::follow::{Follower, Place};
 use super::look::{self, Folders, Found};
@@ -34,8 +37,15 @@ const fn may_hold_more(found: &Found, position: &Position, written: i64) -> bool
 }
 
 /// Tells whether what cannot be opened now may be open to us later, as it is.
-fn may_open(cause: &io::Error) -> bool {
+pub(super) fn may_open(cause: &io::Error) -> bool {
     cause.kind() != io::ErrorKind::Unsupported
+}
+
+/// Tells whether something cannot be opened for want of descriptors or memory, which will be had in a moment.
+fn is_shortage(cause: &io::Error) -> bool {
+    let named = cause.get_ref().and_then(|inner| inner.downcast_ref());
+    let cause = if let Some(SourceError::Access { cause, .. }) = named { cause } else { cause };
+    matches!(Errno::from_io_error(cause), Some(Errno::MFILE | Errno::NFILE | Errno::NOMEM))
 }
 
 impl Follower {
@@ -135,9 +145,7 @@ impl Follower {
         let copy = match self.find_cut(at, &path) {
             Ok(copy) => copy,
             // It may be open to us in a moment: then nothing is lost.
-            Err(cause) if cause.kind() != io::ErrorKind::PermissionDenied => {
-                return self.pause(at, cause);
-            }
+            Err(cause) if is_shortage(&cause) => return self.pause(at, cause),
             Err(cause) => {
                 let path = path.display();
                 tracing::warn!(%path, %cause, "Rotated file cannot be read; what only it holds is lost.");
@@ -405,9 +413,15 @@ impl Follower {
                 if found.seen.modified == known_as(found) {
                     return Ok(Some(found.clone()));
                 }
-            } else if self.unpack_unread(at, found)? {
-                self.set_elsewhere(at);
-                return Ok(Some(found.clone()));
+                continue;
+            }
+            match self.unpack_unread(at, found) {
+                Ok(true) => {
+                    self.set_elsewhere(at);
+                    return Ok(Some(found.clone()));
+                }
+                Err(cause) if may_open(&cause) => return Err(cause),
+                Ok(false) | Err(_) => {}
             }
         }
         Ok(None)

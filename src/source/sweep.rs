@@ -213,7 +213,7 @@ impl Follower {
         self.options.exclude.as_ref().is_some_and(is_in) || self.own.contains(&found.seen.identity)
     }
 
-    fn warn_once(&mut self, faults: Vec<SourceError>) {
+    pub(super) fn warn_once(&mut self, faults: Vec<SourceError>) {
         for fault in faults {
             let (SourceError::Access { path, .. } | SourceError::Pattern { pattern: path, .. }) =
                 &fault

@@ -264,6 +264,7 @@ impl Tail {
         let marks = Marks::read(file, end)?;
         (self.position.offset, self.position.began) = (end, end);
         self.position.directives = directives_above(file, end)?;
+        self.position.directives.written = self.seen.modified;
         marks.write_to(&mut self.position);
         self.marks = Some(marks);
         (self.is_judged, self.begins_at_end) = (true, false);

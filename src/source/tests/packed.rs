@@ -1,5 +1,6 @@
 //! Rotated files that are compressed: read on from where they were read to, once.
 
+use super::super::rotation::Seen;
 use super::*;
 
 #[test]
@@ -379,6 +380,32 @@ fn a_compressed_file_that_could_not_be_opened_was_lost() {
             assert_eq!(bench.missing, Missing::default(), "{case:?}");
         }
     }
+}
+
+#[test]
+fn archives_of_before_the_first_start_stay_unread_while_a_file_is_sought() {
+    let mut bench = Bench::start(&["a"]);
+    bench.write("a.3", "older\n");
+    bench.write("a.2", "old\n");
+    let born = |bench: &Bench, name: &str| Seen::at(&bench.path(name)).unwrap().identity.born;
+    bench.write("a", "one\n");
+    // In a later tick of the clock.
+    while born(&bench, "a") <= born(&bench, "a.2") {
+        fs::remove_file(bench.path("a")).unwrap();
+        bench.write("a", "one\n");
+    }
+    bench.poll();
+    bench.write("a", "two\n");
+    bench.rename("a", "a.1");
+    bench.gzip("a.1");
+    bench.write("a", "three\n");
+    bench.restart();
+    refuse(Errno::ACCESS);
+    bench.rest();
+    grant();
+    bench.rest();
+    assert_eq!(bench.take(), ["one", "three", "two"]);
+    assert_eq!(bench.missing, Missing::default());
 }
 
 #[test]
