@@ -7,6 +7,9 @@ use tracing::{info, warn};
 
 use crate::clock::{monotonic, now};
 use crate::daemon::outbox::Pump;
+use crate::daemon::tries::Outcome;
+use crate::deliver::email::Mailer;
+use crate::deliver::render::{self, Context, Host};
 use crate::engine::time::Timestamp;
 
 /// Between two such mails: a disk that is full now and then is one piece of news.
@@ -87,6 +90,26 @@ impl Blocked {
                     "The mail that the database cannot be written was not sent; it is tried again."
                 );
             }
+        }
+    }
+}
+
+/// Mails that the database takes nothing since a time; without the database.
+///
+/// # Errors
+/// Nobody took the mail, with what was said.
+pub async fn mail_blocked(
+    mailer: &Mailer,
+    host: &Host,
+    since: Timestamp,
+    why: &str,
+) -> Result<(), String> {
+    let words = Context { host, date: since, files: &|_| None, history: &[] };
+    let deliveries = mailer.send(&render::blocked(why, &words)).await;
+    match Outcome::of(&deliveries, true) {
+        Outcome::Sent { .. } if deliveries.iter().any(|one| one.result.is_ok()) => Ok(()),
+        Outcome::Sent { refused: why } | Outcome::Later { why, .. } | Outcome::Never { why } => {
+            Err(why)
         }
     }
 }

@@ -237,7 +237,7 @@ impl<L: Listener> Loop<'_, L> {
     }
 
     fn reload(&mut self, reload: Reload) -> anyhow::Result<()> {
-        let Reload { reader, judge, watches, units, commit_interval, delivery } = reload;
+        let Reload { reader, mut judge, watches, units, commit_interval, delivery } = reload;
         // Before what they count is read: what changes meanwhile is found by the next turn.
         self.versions = self.find_versions()?;
         let registry = self.read("reading the registry", store::Reader::registry)?;
@@ -245,6 +245,8 @@ impl<L: Listener> Loop<'_, L> {
         let words = self.read("reading what people said", store::Reader::words)?;
         let positions = self.read("reading the positions", store::Reader::positions)?;
         self.reader = reader;
+        // What names there were is asked below.
+        judge.registry = std::mem::take(&mut self.worker.judge.registry);
         self.worker.judge = judge;
         self.worker.delivery = delivery;
         self.set_registry(Registry::new(registry))?;

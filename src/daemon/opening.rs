@@ -11,9 +11,9 @@ use rustix::io::Errno;
 use sd_notify::NotifyState;
 use tracing::{info, warn};
 
-use crate::daemon::blocked::{Blocked, Spell};
+use crate::daemon::blocked::{Blocked, Spell, mail_blocked};
 use crate::daemon::follow::{Versions, versions};
-use crate::daemon::outbox::{Post, Pump, Rules, mail_blocked, mailer};
+use crate::daemon::outbox::{Post, Pump, Rules, mailer};
 use crate::daemon::recovery;
 use crate::daemon::site::Site;
 use crate::daemon::systemd::{Signals, notify};

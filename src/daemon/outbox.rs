@@ -15,6 +15,7 @@ use tracing::{error, info, warn};
 
 use crate::clock;
 use crate::config::{Mail as MailConfig, Security as ConfiguredSecurity};
+use crate::daemon::blocked::mail_blocked;
 use crate::daemon::telling::{files, history, open, plain, summary};
 use crate::daemon::tries::{Outcome, PROBE, Served, backoff};
 use crate::deliver::email::{MailSettings, Mailer, Password, Security, Server};
@@ -268,6 +269,14 @@ impl Pump {
         Ok(Tried::Done)
     }
 
+    /// Lets go of one of many that tell of nothing together.
+    fn send_off(&mut self, outgoing: &Outgoing, now: Timestamp) -> Result<(), StoreError> {
+        match self.write(outgoing)? {
+            Written::Settled => self.store.settled(outgoing.id),
+            Written::Mail(_) | Written::Gone => self.bury(outgoing, now).map(drop),
+        }
+    }
+
     /// Mails that the database takes nothing, and so no mail either, since a time.
     ///
     /// # Errors
@@ -287,7 +296,7 @@ impl Pump {
         let Some(first) = rest.first().filter(|_| !self.is_out(now)) else { return Ok(()) };
         let (alerts, upto) = self.sum_up(rest)?;
         if alerts.n_alerts == 0 {
-            return rest.iter().try_for_each(|outgoing| self.bury(outgoing, now).map(drop));
+            return rest.iter().try_for_each(|outgoing| self.send_off(outgoing, now));
         }
         let last = rest.last().map_or(first.id, |last| last.id);
         let id = format!("{}.bundle.{last}.{upto}", first.message_id);
@@ -306,7 +315,7 @@ impl Pump {
                 && told.insert(incident)
                 && let Found::One(found) = self.store.incident(incident)?
             {
-                alerts.extend(plain(&found.alerts));
+                alerts.extend(open(&found.alerts));
             }
         }
         let mut all = summary(alerts);
@@ -420,6 +429,9 @@ impl Pump {
                     Sent::Bundle { upto } => self.store.sent_bundled(&ids, upto, &refused, now)?,
                 }
                 info!(id = mail.message_id, rows = rows.len(), "Mail was sent.");
+                if self.out_until.take().is_some() {
+                    self.store.hasten(now)?;
+                }
             }
             Outcome::Later { why, is_out } => {
                 self.out_until = is_out.then(|| began.plus(PROBE));
@@ -439,26 +451,6 @@ impl Pump {
         }
         self.served.forget(rows);
         Ok(Tried::Done)
-    }
-}
-
-/// Mails that the database takes nothing since a time; without the database.
-///
-/// # Errors
-/// Nobody took the mail, with what was said.
-pub async fn mail_blocked(
-    mailer: &Mailer,
-    host: &Host,
-    since: Timestamp,
-    why: &str,
-) -> Result<(), String> {
-    let words = Context { host, date: since, files: &|_| None, history: &[] };
-    let deliveries = mailer.send(&render::blocked(why, &words)).await;
-    match Outcome::of(&deliveries, true) {
-        Outcome::Sent { .. } if deliveries.iter().any(|one| one.result.is_ok()) => Ok(()),
-        Outcome::Sent { refused: why } | Outcome::Later { why, .. } | Outcome::Never { why } => {
-            Err(why)
-        }
     }
 }
 

@@ -41,7 +41,8 @@ pub struct Scope {
 }
 
 impl Mute {
-    /// Tells whether this mute covers an alert that comes after it was said, by the time of the alert's usage.
+    /// Tells whether this mute covers an alert, by the time of the alert's usage. That the alert came after it was said is for the
+    /// caller to know.
     #[must_use]
     pub fn covers(&self, alert: &Alert) -> bool {
         self.until.is_none_or(|until| alert.time < until) && self.scope.holds(alert)

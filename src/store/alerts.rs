@@ -176,11 +176,6 @@ impl Store {
     }
 }
 
-/// Of an incident's alert `a`: it has a mail of its own, which tells the alert.
-pub(super) const HAS_MAIL: &str = "EXISTS (
-    SELECT 1 FROM incident AS i JOIN outbox AS o ON o.message_id = i.id || '.' || i.revision
-    WHERE i.id = a.incident AND o.state <> 'dead')";
-
 /// Returns the alerts of a digest: committed after one number up to another, below a level.
 pub(super) fn between(
     db: &Connection,
@@ -190,7 +185,6 @@ pub(super) fn between(
 ) -> rusqlite::Result<Vec<StoredAlert>> {
     let sql = format!(
         "{SELECT} WHERE a.number > :after AND a.number <= :upto AND a.level < :below
-           AND NOT {HAS_MAIL}
          ORDER BY a.time, a.number"
     );
     stored(db, &sql, named_params! { ":after": after, ":upto": upto, ":below": below })

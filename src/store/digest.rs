@@ -11,7 +11,7 @@ use super::{Reader, Store, StoreError};
 
 impl Reader {
     /// Returns the alerts of a digest below a level, by time; of another mail, none. A repeat of the
-    /// same digest has the same alerts, unless they were pruned.
+    /// same digest has the same alerts, unless they were pruned, muted or acknowledged meanwhile.
     ///
     /// # Errors
     /// What the database says.
@@ -43,13 +43,11 @@ impl Store {
             let after =
                 number("SELECT coalesce(max(upto_alert), 0) FROM outbox WHERE day IS NOT NULL")?;
             let upto = number("SELECT coalesce(max(number), 0) FROM alert")?.max(after);
-            let sql = format!(
-                "SELECT count(*) FROM alert AS a
-                 WHERE number > ?1 AND number <= ?2 AND level < ?3 AND NOT {}",
-                alerts::HAS_MAIL
-            );
-            let n_alerts: i64 =
-                db.query_row(&sql, params![after, upto, below], |row| row.get(0))?;
+            let n_alerts: i64 = db.query_row(
+                "SELECT count(*) FROM alert WHERE number > ?1 AND number <= ?2 AND level < ?3",
+                params![after, upto, below],
+                |row| row.get(0),
+            )?;
             let state = if n_alerts > 0 { "waiting" } else { "empty" };
             let n_queued = db.execute(
                 "INSERT INTO outbox (message_id, principal, day, after_alert, upto_alert,
