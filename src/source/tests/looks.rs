@@ -297,10 +297,13 @@ fn a_copy_that_is_met_while_all_is_at_rest_is_given_time_to_end_its_last_line() 
     lose_what_is_heard(&mut bench);
     let log = OpenOptions::new().append(true).open(bench.path("a")).unwrap();
     log.set_len(0).unwrap();
-    while !bench.follower.wait(Duration::from_secs(1)) {}
-    // Before a glance is due.
-    bench.read();
-    assert!(bench.follower.streams().any(|stream| stream.place == Place::Rotated));
+    // Before a glance is due, by what is heard alone; the first that is heard may be of the copy.
+    let is_met = |bench: &mut Bench| {
+        bench.follower.wait(Duration::from_secs(1));
+        bench.read();
+        bench.follower.streams().any(|stream| stream.place == Place::Rotated)
+    };
+    assert!((0..60).any(|_| is_met(&mut bench)), "the copy is met");
     bench.poll();
     bench.write("a-20270101", "lf\n");
     bench.rest();
