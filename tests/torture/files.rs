@@ -309,16 +309,18 @@ fn a_name_that_is_no_utf_8_is_followed_and_rotated() {
     site.prove(daemon);
 }
 
+/// What runs a program as a user without rights.
+const NOBODY: [&str; 5] = ["setpriv", "--reuid=65534", "--regid=65534", "--clear-groups", "--"];
+
 #[test]
 fn a_forbidden_file_is_told_once_and_read_on_when_it_is_allowed() {
-    let nobody = ["setpriv", "--reuid=65534", "--regid=65534", "--clear-groups", "--"];
-    if !works("23", nobody[0], &[&nobody[1..], &["true"]].concat()) {
+    if !works("23", NOBODY[0], &[&NOBODY[1..], &["true"]].concat()) {
         return;
     }
     let mut site = Site::new();
     site.append("logs/a.log", 3);
     site.give_to(65534);
-    let daemon = site.start_under(&nobody);
+    let daemon = site.start_under(&NOBODY);
     site.wait();
     daemon.kill();
     let allow = |mode| {
@@ -327,7 +329,7 @@ fn a_forbidden_file_is_told_once_and_read_on_when_it_is_allowed() {
     };
     allow(0o000);
     site.append("logs/a.log", 3);
-    let daemon = site.start_under(&nobody);
+    let daemon = site.start_under(&NOBODY);
     // Other files show that sweeps go by.
     for n in 0..4 {
         site.append(format!("logs/b{n}.log"), 1);
@@ -342,14 +344,13 @@ fn a_forbidden_file_is_told_once_and_read_on_when_it_is_allowed() {
 
 #[test]
 fn a_compressed_file_is_read_as_soon_as_it_may_be_read() {
-    let nobody = ["setpriv", "--reuid=65534", "--regid=65534", "--clear-groups", "--"];
-    if !works("23", nobody[0], &[&nobody[1..], &["true"]].concat()) {
+    if !works("23", NOBODY[0], &[&NOBODY[1..], &["true"]].concat()) {
         return;
     }
     let mut site = Site::new();
     site.append("logs/a.log", 3);
     site.give_to(65534);
-    let daemon = site.start_under(&nobody);
+    let daemon = site.start_under(&NOBODY);
     site.wait();
     daemon.kill();
     // What is left of the known one, and one that nobody saw.
@@ -366,10 +367,10 @@ fn a_compressed_file_is_read_as_soon_as_it_may_be_read() {
     };
     allow(0o000);
     site.append("logs/a.log", 1);
-    let mut daemon = site.start_under(&nobody);
+    let mut daemon = site.start_under(&NOBODY);
     site.wait_but_for(9);
     daemon.kill();
-    daemon = site.start_under(&nobody);
+    daemon = site.start_under(&NOBODY);
     for n in 0..4 {
         site.append(format!("logs/b{n}.log"), 1);
         site.wait_but_for(9);

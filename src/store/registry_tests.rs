@@ -1,0 +1,134 @@
+//! What is said of tokens: kept, changed, inherited.
+
+use super::*;
+use crate::engine::commit::Commit;
+use crate::engine::geo::Country;
+use crate::engine::ledger::Ledger;
+use crate::engine::time::DAY;
+use crate::store::sample::{NOON, id, record, registered, state};
+
+fn full() -> Registered {
+    Registered {
+        token: Some(id(1)),
+        name: "billing".into(),
+        owner: "ann@example.org".into(),
+        issued_at: Some(NOON.plus(-DAY)),
+        expires_at: Some(NOON.plus(DAY)),
+        revoked_at: Some(NOON.plus(1)),
+        rotated_to: "billing-2".into(),
+        rotated_at: Some(NOON.plus(2)),
+        scopes: vec!["read:items".into(), "write".into()],
+        networks: vec!["192.0.2.0/24".parse().unwrap(), "2001:db8::/32".parse().unwrap()],
+        countries: vec![Country::parse("DE").unwrap()],
+        mfa: Some(false),
+        decoy: true,
+        leaked_at: Some(NOON.plus(3)),
+        notes: "made by hand; \"quoted\"".into(),
+    }
+}
+
+#[test]
+fn every_column_is_read_back_as_it_was() {
+    let (_directory, path) = state();
+    let mut store = Store::open(&path).unwrap();
+    let rows = [full(), registered(Some(2), "billing"), registered(None, "jwt:iss:ann")];
+    assert_eq!(store.register(&rows, "import", NOON).unwrap(), 3);
+    drop(store);
+    assert_eq!(Reader::open(&path).unwrap().registry().unwrap(), rows);
+}
+
+#[test]
+fn a_row_takes_the_place_of_the_one_with_its_token_or_else_its_name() {
+    let mut store = Store::in_memory().unwrap();
+    let rows = [registered(Some(1), "a"), registered(None, "a"), registered(None, "b")];
+    store.register(&rows, "", NOON).unwrap();
+    let version = store.registry_version().unwrap();
+    assert_eq!(store.register(&rows, "", NOON).unwrap(), 0, "nothing has changed");
+    assert_eq!(store.registry_version().unwrap(), version);
+    let renamed = registered(Some(1), "z");
+    let owned = Registered { owner: "bob".into(), ..registered(None, "a") };
+    assert_eq!(store.register(&[renamed.clone(), owned.clone()], "", NOON).unwrap(), 2);
+    assert_eq!(store.registry().unwrap(), [owned, registered(None, "b"), renamed]);
+    assert_eq!(store.registry_version().unwrap(), version + 1);
+}
+
+#[test]
+fn what_happens_to_a_token_is_written_down() {
+    let mut store = Store::in_memory().unwrap();
+    let rows = [registered(Some(1), "billing"), registered(Some(2), "billing")];
+    store.register(&rows, "import", NOON).unwrap();
+    let name = Who::Principal("billing".into());
+    let changed = store.revoke(&name, NOON.plus(5), "offboarding", NOON.plus(9)).unwrap();
+    assert_eq!(changed.len(), 2, "a name stands for all its tokens");
+    store.leak(&Who::Token(id(1)), NOON.plus(-5), "found in a repository", NOON).unwrap();
+    store.decoy(&Who::Token(id(7)), "bait", NOON).unwrap();
+    store.amend(&Who::Token(id(7)), "no", NOON.plus(1), |row| row.decoy = false).unwrap();
+    let life = |token| -> Vec<(Timestamp, String, String)> {
+        let rows = lifecycle(&store.db, &[id(token)], "").unwrap();
+        rows.into_iter().map(|row| (row.time, row.what.to_string(), row.note)).collect()
+    };
+    let row =
+        |time: i64, what: &str, note: &str| (NOON.plus(time), what.to_owned(), note.to_owned());
+    let leaked = row(-5, "leaked", "found in a repository");
+    let [new, revoked] = [row(0, "registered", "import"), row(5, "revoked", "offboarding")];
+    assert_eq!(life(1), [leaked, new.clone(), revoked.clone()]);
+    assert_eq!(life(2), [new, revoked]);
+    let bait = [row(0, "registered", "bait"), row(0, "decoy", "bait")];
+    assert_eq!(life(7), [bait[0].clone(), bait[1].clone(), row(1, "no decoy", "no")]);
+    assert_eq!(store.registry().unwrap()[0].token, Some(id(7)));
+}
+
+#[test]
+fn a_token_that_was_used_lost_its_baseline_with_its_name() {
+    let mut store = Store::in_memory().unwrap();
+    let named = |n: u8, name: &str| Registered {
+        token: Some(id(n)),
+        name: name.into(),
+        ..Registered::default()
+    };
+    store.register(&[named(1, "bea"), named(2, "ci"), named(3, "ci")], "", NOON).unwrap();
+    for (n, name) in [(1, "bea"), (2, "ci"), (3, "ci")] {
+        let subject = SubjectRow { principal: name.into(), blob: vec![n], due: None };
+        let mut ledger = Ledger::default();
+        record(&mut ledger, id(n), NOON, "192.0.2.7");
+        ledger.tokens.values_mut().for_each(|used| used.principal = name.into());
+        let commit = Commit { subjects: vec![subject], ledger, ..Commit::default() };
+        store.commit(&commit, NOON).unwrap();
+    }
+    let blob = |store: &Store, name: &str| {
+        let found = store.recall_subjects(&[name.into()]).unwrap().pop();
+        found.map(|subject| subject.blob)
+    };
+    store.register(&[named(1, "bea-laptop")], "", NOON).unwrap();
+    assert_eq!((blob(&store, "bea"), blob(&store, "bea-laptop")), (None, Some(vec![1])));
+    // The other token of that name still bears it.
+    store.register(&[named(2, "deploy")], "", NOON).unwrap();
+    assert_eq!((blob(&store, "ci"), blob(&store, "deploy")), (Some(vec![3]), None));
+    // Written once more under the old name by who had not heard of the new one.
+    let late = SubjectRow { principal: "bea".into(), blob: vec![9], due: Some(7) };
+    store.commit(&Commit { subjects: vec![late], ..Commit::default() }, NOON).unwrap();
+    store.drop_unused(&["bea".into(), "ci".into()].into()).unwrap();
+    assert_eq!((blob(&store, "bea"), blob(&store, "ci")), (None, Some(vec![3])));
+}
+
+#[test]
+fn a_token_that_is_named_keeps_its_baseline() {
+    let mut store = Store::in_memory().unwrap();
+    let id = TokenId([7; 16]);
+    let row = |principal: &str| SubjectRow {
+        principal: principal.into(),
+        blob: vec![1, 2, 3],
+        due: Some(7),
+    };
+    let subjects = vec![row(&id.to_string())];
+    store.commit(&Commit { subjects, ..Commit::default() }, Timestamp(0)).unwrap();
+    let named =
+        |name: &str| Registered { token: Some(id), name: name.into(), ..Registered::default() };
+    let recall = |store: &Store, name: &str| store.recall_subjects(&[name.into()]).unwrap();
+    store.register(&[named("ci")], "", Timestamp(0)).unwrap();
+    assert_eq!(recall(&store, "ci"), [row("ci")]);
+    assert!(recall(&store, &id.to_string()).is_empty());
+    store.register(&[named("deploy")], "", Timestamp(0)).unwrap();
+    assert_eq!(recall(&store, "deploy"), [row("deploy")]);
+    assert!(recall(&store, "ci").is_empty());
+}
