@@ -362,10 +362,14 @@ impl Pump {
             About::Digest { day, .. } => {
                 let alerts = self.store.digest_alerts(outgoing, self.rules.at_once)?;
                 let alerts = summary(open(&alerts));
-                if alerts.n_alerts == 0 {
+                let mutes = self.store.digest_mutes(outgoing)?;
+                // What was not to be mailed at once anyway is worth a line, not a mail.
+                if alerts.n_alerts == 0
+                    && mutes.iter().all(|ended| ended.level < self.rules.at_once)
+                {
                     return Ok(Written::Settled);
                 }
-                let bundle = Bundle::Daily(day);
+                let bundle = Bundle::Daily { day, mutes: &mutes };
                 let mail = self.digest(&outgoing.message_id, bundle, alerts, outgoing.created)?;
                 Ok(Written::Mail(mail))
             }

@@ -1,6 +1,9 @@
 //! What a person does not want to hear of: a rule, a principal, a network, a country, a client, or what has
 //! several of these, with a reason and an end.
 
+use std::collections::BTreeSet;
+use std::fmt;
+
 use serde::{Deserialize, Serialize};
 use smol_str::SmolStr;
 
@@ -40,12 +43,37 @@ pub struct Scope {
     pub client: SmolStr,
 }
 
+/// A mute that has ended, and what it kept from being mailed.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct EndedMute {
+    /// The mute.
+    pub mute: Mute,
+    /// The alerts that nobody has said anything of since, and that no other mute covers still.
+    pub n_alerts: u64,
+    /// Whose they are.
+    pub principals: BTreeSet<SmolStr>,
+    /// The highest of their levels.
+    pub level: Level,
+}
+
 impl Mute {
     /// Tells whether this mute covers an alert, by the time of the alert's usage. That the alert came after it was said is for the
     /// caller to know.
     #[must_use]
     pub fn covers(&self, alert: &Alert) -> bool {
         self.until.is_none_or(|until| alert.time < until) && self.scope.holds(alert)
+    }
+}
+
+/// As people say it, e.g. `new-client for ci in NG`; as it was given, so not safe to show.
+impl fmt::Display for Scope {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        let rule = if self.rule.is_empty() { "every rule" } else { &self.rule };
+        let whom = if self.principal.is_empty() { "everybody" } else { &self.principal };
+        write!(f, "{rule} for {whom}")?;
+        self.network.map(|asn| write!(f, " from AS{asn}")).transpose()?;
+        self.country.map(|country| write!(f, " in {country}")).transpose()?;
+        if self.client.is_empty() { Ok(()) } else { write!(f, " by {}", self.client) }
     }
 }
 

@@ -190,6 +190,23 @@ pub(super) fn between(
     stored(db, &sql, named_params! { ":after": after, ":upto": upto, ":below": below })
 }
 
+/// Visits the alerts of a condition one by one, with their numbers; what cannot be read is told of, and passed over.
+pub(super) fn each(
+    db: &Connection,
+    condition: &str,
+    parameters: &[(&str, &dyn ToSql)],
+    mut visit: impl FnMut(i64, Alert),
+) -> rusqlite::Result<()> {
+    let mut statement = db.prepare_cached(&format!("{SELECT} {condition}"))?;
+    let rows = statement
+        .query_map(parameters, |row| Ok((row.get("number")?, get_json::<Alert>(row, "body")?)))?;
+    for row in rows {
+        let found = legible("an alert", std::iter::once(row))?;
+        found.into_iter().for_each(|(number, alert)| visit(number, alert));
+    }
+    Ok(())
+}
+
 /// Reads an incident's row.
 pub(super) fn incident(row: &Row<'_>) -> rusqlite::Result<Incident> {
     Ok(Incident {

@@ -1,13 +1,15 @@
 //! Digests: the mail about what was not mailed at once, queued once a day. Each begins where the one before ended.
 
-use rusqlite::{Connection, params};
+use std::collections::BTreeSet;
 
 use crate::engine::alert::Level;
+use crate::engine::mute::{EndedMute, Mute, Scope};
 use crate::engine::time::Timestamp;
+use rusqlite::{Connection, named_params, params};
 
 use super::alerts::{self, StoredAlert};
 use super::outbox::{About, Outgoing};
-use super::{Reader, Store, StoreError};
+use super::{Reader, Store, StoreError, mutes};
 
 impl Reader {
     /// Returns the alerts of a digest below a level, by time; of another mail, none. A repeat of the
@@ -23,11 +25,30 @@ impl Reader {
         let About::Digest { after, upto, .. } = &mail.about else { return Ok(Vec::new()) };
         self.read("reading the alerts of a digest", |db| alerts::between(db, *after, *upto, below))
     }
+
+    /// Returns the mutes that ended since the digest before, those that covered something; of another mail, none.
+    ///
+    /// # Errors
+    /// What the database says.
+    pub fn digest_mutes(&self, mail: &Outgoing) -> Result<Vec<EndedMute>, StoreError> {
+        let About::Digest { .. } = &mail.about else { return Ok(Vec::new()) };
+        self.read("reading the mutes of a digest", |db| {
+            let mutes = mutes::all(db)?;
+            let (over, lasting): (Vec<Mute>, Vec<Mute>) = mutes
+                .into_iter()
+                .partition(|mute| mute.until.is_some_and(|end| end <= mail.created));
+            let before = digest_before(db, mail.created)?;
+            let over = over.into_iter().filter(|mute| mute.until > Some(before));
+            let ended = over.map(|mute| ended(db, mute, &lasting));
+            let ended = ended.collect::<rusqlite::Result<Vec<_>>>()?;
+            Ok(ended.into_iter().filter(|ended| ended.n_alerts > 0).collect())
+        })
+    }
 }
 
 impl Store {
-    /// Queues the digest of a day, once a day, about the alerts below a level that were committed
-    /// since the digest before; tells whether it was queued. A day without such alerts has no mail.
+    /// Queues the digest of a day, once a day, about the alerts below a level that were committed, and the mutes that
+    /// ended, since the digest before; tells whether it was queued. A day without either has no mail.
     ///
     /// # Errors
     /// What the database says.
@@ -48,7 +69,13 @@ impl Store {
                 params![after, upto, below],
                 |row| row.get(0),
             )?;
-            let state = if n_alerts > 0 { "waiting" } else { "empty" };
+            let n_ended: i64 = db.query_row(
+                "SELECT count(*) FROM mute WHERE until > ?1 AND until <= ?2",
+                params![digest_before(db, now)?, now],
+                |row| row.get(0),
+            )?;
+            let is_due = n_alerts + n_ended > 0;
+            let state = if is_due { "waiting" } else { "empty" };
             let n_queued = db.execute(
                 "INSERT INTO outbox (message_id, principal, day, after_alert, upto_alert,
                    created, due, state, attempts, error)
@@ -56,9 +83,40 @@ impl Store {
                  ON CONFLICT (message_id) DO NOTHING",
                 params![day, after, upto, now, due, state],
             )?;
-            Ok(n_queued > 0 && n_alerts > 0)
+            Ok(n_queued > 0 && is_due)
         })
     }
+}
+
+/// Returns when the digest before a time was due; the beginning of time if there was none.
+fn digest_before(db: &Connection, created: Timestamp) -> rusqlite::Result<Timestamp> {
+    let sql = "SELECT coalesce(max(created), 0) FROM outbox WHERE day IS NOT NULL AND created < ?1";
+    db.query_row(sql, [created], |row| row.get(0))
+}
+
+/// Sums up what a mute covered.
+fn ended(db: &Connection, mute: Mute, lasting: &[Mute]) -> rusqlite::Result<EndedMute> {
+    let Scope { rule, principal, .. } = mute.scope.clone();
+    let (after, until) = (mute.after, mute.until);
+    let parameters = named_params! { ":after": after, ":until": until,
+    ":rule": rule.as_str(), ":principal": principal.as_str() };
+    let mut ended =
+        EndedMute { mute, n_alerts: 0, principals: BTreeSet::new(), level: Level::default() };
+    alerts::each(
+        db,
+        "WHERE a.number > :after AND a.time < :until AND k.subject IS NULL
+           AND :rule IN ('', a.rule) AND :principal IN ('', a.principal)",
+        parameters,
+        |number, alert| {
+            if !ended.mute.covers(&alert) || mutes::cover(lasting, number, &alert) {
+                return;
+            }
+            ended.n_alerts += 1;
+            ended.level = ended.level.max(alert.rule.level);
+            ended.principals.insert(alert.principal);
+        },
+    )?;
+    Ok(ended)
 }
 
 /// Keeps the alerts that there are so far out of the next digest: as a digest of nothing, which ends here.
@@ -76,7 +134,63 @@ mod tests {
     use smol_str::SmolStr;
 
     use super::*;
+    use crate::engine::commit::Commit;
+    use crate::engine::time::{DAY, HOUR};
+    use crate::engine::word::Verdict;
+    use crate::store::Ack;
     use crate::store::sample::{NOON, alert};
+
+    #[test]
+    fn what_a_mute_covered_is_told_once_it_has_ended() {
+        let mut store = Store::in_memory().unwrap();
+        let commit = |store: &mut Store, id, principal: &str, time| {
+            let mut alert = alert(id, id, 1, time);
+            (alert.rule.level, alert.principal) = (Level::High, principal.into());
+            let commit = Commit { alerts: vec![alert], ..Commit::default() };
+            store.commit(&commit, time).unwrap();
+        };
+        let mute = |store: &mut Store, scope, until| {
+            let mute = Mute { scope, until: Some(until), since: NOON, ..Mute::default() };
+            store.mute(&mute).unwrap()
+        };
+        // Asks for the digest of a day that begins at a time: whether it was queued, and what it says of mutes.
+        let digest = |store: &mut Store, day: &str, at| {
+            let is_queued = store.queue_digest(day, Level::High, at, at).unwrap();
+            let mails = store.due(at, 10).unwrap();
+            let mail = mails.iter().find(|mail| mail.message_id.ends_with(day));
+            let told = mail.map(|mail| store.digest_mutes(mail).unwrap()).unwrap_or_default();
+            (is_queued, told)
+        };
+        commit(&mut store, "before", "ci", NOON);
+        let of = |principal: &str| Scope { principal: principal.into(), ..Scope::default() };
+        let first = mute(&mut store, of("ci"), NOON.plus(HOUR));
+        mute(&mut store, of("quiet"), NOON.plus(HOUR));
+        mute(&mut store, of("twice"), NOON.plus(HOUR));
+        let lasting = mute(&mut store, of("twice"), NOON.plus(9 * DAY));
+        for (id, principal) in [("a", "ci"), ("b", "ci"), ("c", "twice"), ("d", "ana")] {
+            commit(&mut store, id, principal, NOON.plus(1));
+        }
+        commit(&mut store, "after", "ci", NOON.plus(HOUR));
+        let said = Ack {
+            subject: "b".into(),
+            verdict: Verdict::Expected,
+            note: String::new(),
+            at: NOON.plus(HOUR),
+        };
+        store.ack(&said, None).unwrap();
+        assert_eq!(digest(&mut store, "day-1", NOON.plus(1)), (false, vec![]), "it lasts");
+        let (is_queued, told) = digest(&mut store, "day-2", NOON.plus(DAY));
+        let told: Vec<_> = told
+            .iter()
+            .map(|ended| (ended.mute.id, ended.n_alerts, ended.level, &ended.principals))
+            .collect();
+        assert!(is_queued);
+        assert_eq!(told, [(first, 1, Level::High, &BTreeSet::from(["ci".into()]))]);
+        assert_eq!(digest(&mut store, "day-3", NOON.plus(2 * DAY)), (false, vec![]), "once");
+        assert!(store.unmute(lasting, NOON.plus(2 * DAY + 1)).unwrap());
+        let (_, told) = digest(&mut store, "day-4", NOON.plus(3 * DAY));
+        assert_eq!(told.len(), 1, "what nothing else covers any more");
+    }
 
     #[test]
     fn a_digest_tells_each_alert_once_and_not_at_all_on_quiet_days() {
@@ -84,7 +198,7 @@ mod tests {
         let commit = |store: &mut Store, names: &[&str], level| {
             let mut alerts: Vec<_> = names.iter().map(|name| alert(name, "i", 1, NOON)).collect();
             alerts.iter_mut().for_each(|alert| alert.rule.level = level);
-            let commit = crate::engine::commit::Commit { alerts, ..Default::default() };
+            let commit = Commit { alerts, ..Commit::default() };
             store.commit(&commit, NOON).unwrap();
         };
         let queue = |store: &mut Store, day: &str| {

@@ -462,6 +462,28 @@ fn what_is_not_urgent_waits_for_the_digest() {
 }
 
 #[test]
+fn what_a_mute_kept_back_is_in_the_digest_once_the_mute_has_ended() {
+    let server = SmtpServer::start(options());
+    let home = home(&server, SOURCE);
+    let daemon = home.run(&[]);
+    home.append("logs/access.log", leak_in_referer(0, 0));
+    wait_until("the first is committed", || home.committed_lines() == 2);
+    home.print(&["alerts", "mute", "--rule", "token-in-url", "--reason", "migration"]);
+    home.append("logs/access.log", leak_in_url(1, 1));
+    wait_until("the muted one is committed", || home.committed_lines() == 3);
+    assert_eq!(outbox(&home, "waiting"), 0, "nobody is told");
+    home.print(&["alerts", "unmute", "1"]);
+    home.configure(&config(&server, ""));
+    daemon.signal("HUP");
+    let digest = shown(&server.wait_for(1, PATIENCE)[0]);
+    assert!(digest.subject.contains("HIGH"), "{}", digest.subject);
+    assert!(digest.subject.ends_with("1 alert and 1 muted"), "{}", digest.subject);
+    let row = digest.text.lines().find(|line| line.contains("migration")).unwrap();
+    assert!(row.contains("token-in-url for everybody") && row.contains(" high "), "{row}");
+    assert!(daemon.terminate().success());
+}
+
+#[test]
 fn beyond_the_cap_of_an_hour_the_rest_waits_for_its_digest() {
     const INCIDENTS: u32 = 40;
     let server = SmtpServer::start(options());

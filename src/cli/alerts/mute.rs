@@ -57,7 +57,7 @@ pub(super) fn run(context: &mut Context, options: &AlertsMute) -> anyhow::Result
     let end = mute
         .until
         .map_or_else(|| "for good".to_owned(), |end| format!("until {}", print::minute(end)));
-    let what = covered(&mute.scope);
+    let what = print::safe(mute.scope.to_string());
     printer.line(format_args!("mute {id}: {what} {end}; `alerts unmute {id}` ends it"))?;
     if hears_critical {
         printer
@@ -101,16 +101,6 @@ pub(super) fn known_rule(site: &Site, name: &str) -> anyhow::Result<()> {
     Err(usage(format!("no rule is named \"{name}\"{near} `tokenwatch rules list` shows all")))
 }
 
-fn covered(scope: &Scope) -> String {
-    let rule = if scope.rule.is_empty() { "every rule" } else { scope.rule.as_str() };
-    let whom = if scope.principal.is_empty() { "everybody" } else { scope.principal.as_str() };
-    let network = scope.network.map(|asn| format!(" from AS{asn}")).unwrap_or_default();
-    let country = scope.country.map(|country| format!(" in {country}")).unwrap_or_default();
-    let client =
-        if scope.client.is_empty() { String::new() } else { format!(" by {}", scope.client) };
-    print::safe(format!("{rule} for {whom}{network}{country}{client}"))
-}
-
 fn list(context: &mut Context, now: Timestamp) -> anyhow::Result<()> {
     let mut mutes = state::reader(&context.site)?.mutes()?;
     let printer = &mut context.printer;
@@ -127,7 +117,7 @@ fn list(context: &mut Context, now: Timestamp) -> anyhow::Result<()> {
         let since = print::minute(mute.since);
         table.add_row([
             mute.id.to_string(),
-            covered(&mute.scope),
+            print::safe(mute.scope.to_string()),
             print::safe(&mute.reason),
             since,
             until,

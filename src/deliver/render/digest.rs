@@ -1,9 +1,12 @@
 //! The mail about many incidents: the day's, or those beyond the cap of mails an hour.
 
 use std::cmp::Reverse;
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, BTreeSet};
+
+use smol_str::SmolStr;
 
 use crate::engine::alert::Alert;
+use crate::engine::mute::EndedMute;
 use crate::engine::time::Timestamp;
 
 use super::page::{Page, Part};
@@ -16,14 +19,21 @@ const MAX_PRINCIPALS: usize = 20;
 const MAX_RULES: usize = 40;
 /// How many incidents a digest lists.
 const MAX_INCIDENTS: usize = 50;
+/// How many mutes a digest lists.
+const MAX_MUTES: usize = 20;
 /// The longest value in a table, in characters.
 const MAX_CELL: usize = 48;
 
 /// Why several incidents come in one mail.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Bundle<'a> {
-    /// The digest of a day, e.g. `2026-11-23`.
-    Daily(&'a str),
+    /// The digest of a day.
+    Daily {
+        /// E.g. `2026-11-23`.
+        day: &'a str,
+        /// The mutes that ended since the one before.
+        mutes: &'a [EndedMute],
+    },
     /// So many mails were sent within the hour; these would have been the next. One an hour.
     Overflow(u32),
 }
@@ -56,10 +66,12 @@ pub fn digest(digest: &Digest<'_>, context: &Context<'_>) -> Mail {
     let groups = groups(digest.alerts);
     let alerts = words::counted(digest.n_alerts, "alert");
     let incidents = words::counted(digest.n_incidents, "incident");
-    let level = groups.first().map(|group| group.heaviest.rule.level);
+    let mutes = digest.mutes();
+    let level = groups.iter().map(|group| group.heaviest.rule.level);
+    let level = level.chain(mutes.iter().map(|ended| ended.level)).max();
     let (title, lead) = match digest.bundle {
-        Bundle::Daily(day) => (
-            format!("Daily digest of {}: {alerts}", plain(day, MAX_CELL)),
+        Bundle::Daily { day, .. } => (
+            format!("Daily digest of {}: {alerts}{}", plain(day, MAX_CELL), muted(mutes)),
             format!("What was not mailed at once: {alerts} in {incidents}."),
         ),
         Bundle::Overflow(cap) => (
@@ -75,6 +87,53 @@ pub fn digest(digest: &Digest<'_>, context: &Context<'_>) -> Mail {
     let page = Page { level, title, lead, parts, foot: context.foot() };
     let ids = groups.iter().take(MAX_IDS).map(|group| group.heaviest.id.clone());
     Mail { alerts: ids.collect(), ..context.mail(digest.id, subject, &page) }
+}
+
+impl Digest<'_> {
+    const fn mutes(&self) -> &[EndedMute] {
+        match self.bundle {
+            Bundle::Daily { mutes, .. } => mutes,
+            Bundle::Overflow(_) => &[],
+        }
+    }
+}
+
+/// How many alerts were kept back until now.
+fn muted(mutes: &[EndedMute]) -> String {
+    match mutes.iter().map(|ended| ended.n_alerts).sum() {
+        0 => String::new(),
+        n => format!(" and {} muted", words::count(n)),
+    }
+}
+
+/// One line for each mute, the one with the worst first.
+fn mutes(ended: &[EndedMute]) -> Part {
+    let mut ended: Vec<&EndedMute> = ended.iter().collect();
+    ended.sort_by_key(|ended| (Reverse(ended.level), ended.mute.id));
+    let row = |ended: &&EndedMute| {
+        let mute = &ended.mute;
+        vec![
+            mute.until.map(words::time).unwrap_or_default(),
+            ended.level.to_string(),
+            safe_within(&mute.scope.to_string(), MAX_CELL),
+            safe_within(&mute.reason, MAX_CELL),
+            names(&ended.principals),
+            words::count(ended.n_alerts),
+        ]
+    };
+    let more = size(ended.len().saturating_sub(MAX_MUTES));
+    let more = (more > 0).then(|| format!("and {} more", words::counted(more, "mute")));
+    let head = vec!["Ended", "Worst", "Mute", "Reason", "Whose", "Alerts"];
+    let rows = ended.iter().take(MAX_MUTES).map(row).collect();
+    Part::Table("Kept back by mutes that have ended", head, rows, more)
+}
+
+/// Names the only one, or counts them.
+fn names(principals: &BTreeSet<SmolStr>) -> String {
+    match principals.first().filter(|_| principals.len() == 1) {
+        Some(name) => safe_within(name, MAX_CELL),
+        None => words::counted(size(principals.len()), "principal"),
+    }
 }
 
 fn size(n: usize) -> u64 {
@@ -108,6 +167,7 @@ fn parts(digest: &Digest<'_>, groups: &[Group<'_>], host: &Host) -> Vec<Part> {
             top(principals, MAX_PRINCIPALS),
         ),
         Part::Table("Incidents", head, rows, more),
+        mutes(digest.mutes()),
         Part::Commands("What to do", vec![(next, "all alerts, with their ids")]),
     ]
 }

@@ -4,6 +4,7 @@ use smol_str::SmolStr;
 
 use crate::deliver::sample::{self, HOSTILE, NOW};
 use crate::engine::alert::{Alert, Incident, Level, Value};
+use crate::engine::mute::{EndedMute, Mute, Scope};
 use crate::engine::secret::TokenId;
 use crate::engine::time::MINUTE;
 
@@ -20,7 +21,7 @@ fn commands_are_named_as_they_work_for_this_daemon() {
     let context = Context { host: &host, ..context(&[]) };
     let alerts = [sample::alert()];
     let incident = incident(&sample::incident(), &alerts, &context);
-    let bundle = Bundle::Daily("2026-11-23");
+    let bundle = Bundle::Daily { day: "2026-11-23", mutes: &[] };
     let digest = Digest { id: "d", bundle, alerts: &alerts, n_alerts: 1, n_incidents: 1 };
     for text in [incident.text, super::digest(&digest, &context).text] {
         let commands: Vec<&str> =
@@ -238,7 +239,7 @@ fn a_digest_counts_and_lists() {
     let alerts = [sample::earlier(), sample::alert(), many().swap_remove(7)];
     let daily = Digest {
         id: "digest.2026-11-23",
-        bundle: Bundle::Daily("2026-11-23"),
+        bundle: Bundle::Daily { day: "2026-11-23", mutes: &[] },
         alerts: &alerts,
         n_alerts: 3,
         n_incidents: 2,
@@ -246,6 +247,38 @@ fn a_digest_counts_and_lists() {
     let mail = digest(&daily, &context(&[]));
     assert_eq!(mail.subject, "[tokenwatch] HIGH Daily digest of 2026-11-23: 3 alerts");
     assert_eq!(mail.message_id, "<digest.2026-11-23@log1.example.org>");
+    insta::assert_snapshot!(mail.text);
+}
+
+/// A mute that has ended, of one principal or of several.
+fn ended(
+    scope: Scope,
+    reason: &str,
+    n_alerts: u64,
+    principals: &[&str],
+    level: Level,
+) -> EndedMute {
+    let (since, until) = (NOW.plus(-MINUTE), Some(NOW));
+    let mute = Mute { id: 3, scope, reason: reason.into(), since, until, after: 0 };
+    let principals = principals.iter().map(|name| (*name).into()).collect();
+    EndedMute { mute, n_alerts, principals, level }
+}
+
+#[test]
+fn a_digest_says_what_mutes_kept_back_once_they_have_ended() {
+    let rule = Scope { rule: "new-client".into(), ..Scope::default() };
+    let whom = Scope { principal: "deploy-bot".into(), ..Scope::default() };
+    let mutes = [
+        ended(rule, "new release", 12, &["ana", "deploy-bot"], Level::Low),
+        ended(whom, "migration", 2, &["deploy-bot"], Level::Critical),
+    ];
+    let bundle = Bundle::Daily { day: "2026-11-23", mutes: &mutes };
+    let none = Digest { id: "d", bundle, alerts: &[], n_alerts: 0, n_incidents: 0 };
+    let mail = digest(&none, &context(&[]));
+    assert_eq!(
+        mail.subject,
+        "[tokenwatch] CRITICAL Daily digest of 2026-11-23: 0 alerts and 14 muted"
+    );
     insta::assert_snapshot!(mail.text);
 }
 
@@ -276,7 +309,7 @@ fn a_digest_of_many_is_bounded_and_exact() {
 fn a_digest_of_nothing_is_a_mail_too() {
     let none = Digest {
         id: "d",
-        bundle: Bundle::Daily("2026-11-23"),
+        bundle: Bundle::Daily { day: "2026-11-23", mutes: &[] },
         alerts: &[],
         n_alerts: 0,
         n_incidents: 0,
@@ -331,7 +364,9 @@ fn hostile_text_is_shown_and_does_nothing() {
     let shown = "evil@example.org\\u{d}\\u{a}\\u{d}\\u{a}<script>alert(1)</script>\"'&\\u{202e}gpj";
     assert!(told.text.contains(shown), "{}", told.text);
     assert!(told.html.contains("&lt;script&gt;alert(1)&lt;/script&gt;&quot;&#39;&amp;\\u{202e}"));
-    let bundle = Bundle::Daily(HOSTILE);
+    let scope = Scope { rule: HOSTILE.into(), client: HOSTILE.into(), ..Scope::default() };
+    let mutes = [ended(scope, HOSTILE, 1, &[HOSTILE], Level::High)];
+    let bundle = Bundle::Daily { day: HOSTILE, mutes: &mutes };
     let (id, n_alerts, n_incidents) = (HOSTILE, 2, 2);
     check(&digest(&Digest { id, bundle, alerts: &alerts, n_alerts, n_incidents }, &context));
     check(&test(HOSTILE, &context));
