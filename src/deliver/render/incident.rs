@@ -2,6 +2,8 @@
 
 use std::collections::BTreeSet;
 
+use smol_str::SmolStr;
+
 use crate::engine::alert::{Alert, Incident, Level, TokenRef};
 
 use super::page::{Page, Part};
@@ -275,7 +277,7 @@ fn commands(incident: &Incident, alerts: &[Alert], host: &Host) -> Vec<(String, 
         commands.push((host.command("status"), "how many mails wait, and the last error"));
     }
     if is_shell_word(&incident.id) {
-        commands.extend(words_on(incident, heaviest, host));
+        commands.extend(words_on(incident, alerts, host));
         let show = host.command(&format!("alerts show {}", incident.id));
         commands.push((show, "all facts of it"));
     }
@@ -290,20 +292,55 @@ fn is_about_end(alert: &Alert) -> bool {
         .any(|fact| alert.facts.contains_key(*fact))
 }
 
-/// Returns the commands that say what it was. Of a log or a source there is no baseline that could learn.
-fn words_on(
-    incident: &Incident,
-    heaviest: Option<&Alert>,
-    host: &Host,
-) -> Vec<(String, &'static str)> {
+/// Returns the commands that say what it was, and what that does. Of a log or a source there is no baseline that could learn; what
+/// many do is nobody's own; and a fact about the token stays one, whoever uses it.
+fn words_on(incident: &Incident, alerts: &[Alert], host: &Host) -> Vec<(String, &'static str)> {
     let ack = |verdict: &str| host.command(&format!("alerts ack {} --{verdict}", incident.id));
-    let is_learned = heaviest
-        .is_none_or(|alert| alert.token.is_some() || alert.facts.contains_key("fleet.change"));
-    if !is_learned {
+    let heaviest = alerts.first();
+    let is_of_many = heaviest.is_some_and(|alert| alert.facts.contains_key("fleet.change"));
+    let (expected, confirmed) = if is_of_many {
+        (
+            "if it is fine: nothing is held against it",
+            "if it is not: it is watched for at all tokens; say so of each one's own incident, too",
+        )
+    } else if heaviest.is_some_and(|alert| alert.token.is_none()) {
         return vec![(ack("expected"), "once it is seen to: it is no longer listed as open")];
+    } else if are_only(alerts, &OF_TOKENS) {
+        (
+            "if this was you: who it was is learned; that the token was used so is told again",
+            "if it was not: who it was is forgotten, and watched for at all tokens",
+        )
+    } else {
+        (
+            "if this was you: it is learned as normal",
+            "if it was not: it is forgotten, and watched for at all tokens",
+        )
+    };
+    let mut commands = vec![(ack("expected"), expected), (ack("confirmed"), confirmed)];
+    if are_only(alerts, &EXPOSURES) {
+        commands.extend(heaviest.and_then(|alert| mute(alert, host)));
     }
-    vec![
-        (ack("expected"), "if this was you: it is learned as normal"),
-        (ack("confirmed"), "if it was not: it is forgotten, and watched for at all tokens"),
-    ]
+    commands
+}
+
+/// What is said of a token itself, whoever uses it.
+const OF_TOKENS: [&str; 9] =
+    ["decoy", "leaked", "expired", "revoked", "rotated", "dead", "url", "referer", "transport"];
+/// What a client does to its token day after day, until somebody mends it.
+const EXPOSURES: [&str; 3] = ["url", "referer", "transport"];
+
+/// Tells whether all facts of alerts are of some families, e.g. `url.route` of `url`.
+fn are_only(alerts: &[Alert], families: &[&str]) -> bool {
+    let is_of = |fact: &SmolStr| fact.split('.').next().is_some_and(|of| families.contains(&of));
+    let mut facts = alerts.iter().flat_map(|alert| alert.facts.keys()).peekable();
+    facts.peek().is_some() && facts.all(is_of)
+}
+
+/// Returns the command that keeps such alerts of one principal from being mailed.
+fn mute(alert: &Alert, host: &Host) -> Option<(String, &'static str)> {
+    let is_named = is_shell_word(&alert.principal) && is_shell_word(&alert.rule.name);
+    let (rule, whom) = (&alert.rule.name, &alert.principal);
+    let command = format!("alerts mute --rule {rule} --principal {whom} --reason \"...\"");
+    is_named
+        .then(|| (host.command(&command), "if it cannot be mended soon: not mailed for 30 days"))
 }

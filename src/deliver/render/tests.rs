@@ -212,6 +212,23 @@ fn an_incident_whose_alerts_are_gone_is_still_told() {
 }
 
 #[test]
+fn what_to_do_promises_what_the_words_do() {
+    let flag = |name: &'static str| (name, Value::Bool(true));
+    let usual = told(&[flag("unusual.accepted")], &[]);
+    assert!(usual.contains("if this was you: it is learned as normal"), "{usual}");
+    let revoked = told(&[flag("revoked.accepted")], &[]);
+    assert!(revoked.contains("that the token was used so is told again"), "{revoked}");
+    assert!(!revoked.contains("alerts mute"), "{revoked}");
+    let exposed = told(&[flag("url.accepted")], &[]);
+    assert!(exposed.contains("alerts mute --rule unusual-use --principal ci-deploy"), "{exposed}");
+    let stolen = told(&[flag("url.accepted"), flag("unusual.accepted")], &[]);
+    assert!(stolen.contains("it is learned as normal"), "{stolen}");
+    assert!(!stolen.contains("alerts mute"), "{stolen}");
+    let fleet = told(&[("fleet.change", Value::Text("network".into()))], &[]);
+    assert!(fleet.contains("nothing is held against it") && !fleet.contains("learned"), "{fleet}");
+}
+
+#[test]
 fn long_lists_end_with_how_many_are_missing() {
     let mut alert = sample::alert();
     alert.evidence = vec![alert.evidence[0]; 8];
