@@ -43,6 +43,8 @@ struct State {
     roll: Roll,
     backed_up: Option<Timestamp>,
     backup_failed: Option<Timestamp>,
+    /// Until then mails wait for the cap of an hour.
+    full_until: Option<Timestamp>,
 }
 
 /// When the streams are looked at, and what they are held against.
@@ -54,7 +56,7 @@ struct At<'a> {
 
 pub(super) fn run(context: &mut Context, options: &Options) -> anyhow::Result<ExitCode> {
     let now = now();
-    let state = state_of(context)?;
+    let state = state_of(context, now)?;
     let layers = context.site.atlas().status();
     // A faulty table of thresholds is for `check` to tell.
     let health = context.site.params().map(|params| params.health).unwrap_or_default();
@@ -104,19 +106,25 @@ pub(super) fn run(context: &mut Context, options: &Options) -> anyhow::Result<Ex
     Ok(code)
 }
 
-fn state_of(context: &Context) -> anyhow::Result<State> {
+fn state_of(context: &Context, now: Timestamp) -> anyhow::Result<State> {
     let Some(reader) = state::reader_if_any(&context.site)? else { return Ok(State::default()) };
     // Whatever is due at the end of time: all that waits.
     let waiting = reader.due(Timestamp(i64::MAX), MAILS)?;
     let last_error = waiting.into_iter().map(|mail| mail.error).rfind(|error| !error.is_empty());
     let mut streams = reader.streams()?;
     streams.sort_by(|a, b| (&a.position.path, a.updated).cmp(&(&b.position.path, b.updated)));
+    let stats = reader.stats()?;
+    let full_until = match &context.site.config.mail {
+        Some(mail) if stats.outbox.waiting > 0 => reader.full_until(mail.max_per_hour, now)?,
+        _ => None,
+    };
     let house = reader.house()?;
     let roll = house.iter().find(|row| row.name == ROLL);
     Ok(State {
         is_there: true,
         streams,
-        stats: reader.stats()?,
+        stats,
+        full_until,
         backed_up: backed_up(reader.path()),
         backup_failed: reader.backup_failed()?,
         last_error: last_error.unwrap_or_default(),
@@ -285,29 +293,46 @@ fn print_counts(
     for (name, count) in counts {
         printer.line(format_args!("{name:<17} {}", print::number(count)))?;
     }
-    let mails = &stats.outbox;
+    printer.line(format_args!("{:<17} {}", "mails", mails(&stats.outbox, has_mail, now)))?;
+    let full = state.full_until.map(full).unwrap_or_default();
+    let beside =
+        [("", &full), ("last error", &state.last_error), ("last refused", &state.last_refusal)];
+    for (name, text) in beside {
+        print_wrapped(printer, name, text)?;
+    }
+    let backup = state.backed_up.map_or_else(
+        || "no backup yet".to_owned(),
+        |made| format!("backed up {}", print::ago(made, now)),
+    );
+    printer.line(format_args!("{:<17} {}, {backup}", "database", print::size(stats.bytes)))
+}
+
+fn mails(of: &OutboxStats, has_mail: bool, now: Timestamp) -> String {
     let ago = |time: Timestamp| print::ago(time, now);
-    let oldest = mails.oldest.map(|time| format!(", the oldest queued {}", ago(time)));
-    let dead = if mails.dead > 0 { format!(", {} given up", mails.dead) } else { String::new() };
-    let refused = match mails.refused {
-        0 => String::new(),
-        n => format!(", {n} refused by a recipient"),
-    };
-    let sent = mails.last_sent.map(|time| format!(", last sent {}", ago(time)));
-    let (oldest, sent) = (oldest.unwrap_or_default(), sent.unwrap_or_default());
-    let waiting = match mails.waiting {
+    let some = |n: u64, what: &str| if n > 0 { format!(", {n} {what}") } else { String::new() };
+    let waiting = match of.waiting {
         n if n > 0 && !has_mail => format!("{n} waiting for a [mail] in the configuration"),
         n => format!("{n} waiting"),
     };
-    let mails = format!("{waiting}{oldest}{dead}{refused}{sent}");
-    printer.line(format_args!("{:<17} {mails}", "mails"))?;
-    for (name, text) in [("last error", &state.last_error), ("last refused", &state.last_refusal)] {
-        print_wrapped(printer, name, text)?;
-    }
-    let backup = state
-        .backed_up
-        .map_or_else(|| "no backup yet".to_owned(), |made| format!("backed up {}", ago(made)));
-    printer.line(format_args!("{:<17} {}, {backup}", "database", print::size(stats.bytes)))
+    let oldest = of.oldest.map(|time| format!(", the oldest queued {}", ago(time)));
+    let sent = of.last_sent.map(|time| format!(", last sent {}", ago(time)));
+    [
+        waiting,
+        some(of.critical, "critical"),
+        oldest.unwrap_or_default(),
+        some(of.dead, "given up"),
+        some(of.refused, "refused by a recipient"),
+        sent.unwrap_or_default(),
+    ]
+    .concat()
+}
+
+/// What mails wait for while the cap of an hour is reached.
+fn full(until: Timestamp) -> String {
+    let until = print::minute(until);
+    format!(
+        "mail.max_per_hour is reached until {until}: what waits goes out then, or with the hour's digest"
+    )
 }
 
 /// Prints a text under a name, over as many lines as it takes; nothing if there is none.
@@ -341,9 +366,11 @@ fn print_layers(printer: &mut Printer, layers: &[Layer], now: Timestamp) -> std:
 
 fn status_json(state: &State, lives: &[Life<'_>], layers: &[Layer], now: Timestamp) -> Json {
     let stats = &state.stats;
-    let OutboxStats { waiting, oldest, dead, refused, last_sent } = stats.outbox;
+    let OutboxStats { waiting, critical, oldest, dead, refused, last_sent } = stats.outbox;
     let outbox = print::object([
         ("waiting", json!(waiting)),
+        ("critical", json!(critical)),
+        ("full_until", print::time(state.full_until)),
         ("oldest", print::time(oldest)),
         ("dead", json!(dead)),
         ("refused", json!(refused)),

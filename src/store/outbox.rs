@@ -10,7 +10,7 @@ use rusqlite::{Connection, OptionalExtension, Row, named_params, params};
 use smol_str::SmolStr;
 
 use crate::engine::alert::Level;
-use crate::engine::time::Timestamp;
+use crate::engine::time::{HOUR, Timestamp};
 
 use super::codec::{get_text, get_u32};
 use super::error::is_illegible;
@@ -151,6 +151,24 @@ impl Reader {
                  WHERE state = 'sent' AND sent_at >= ?1 AND sent_in = id",
             )?
             .query_row([time], |row| super::codec::get_count(row, "n"))
+        })
+    }
+
+    /// Returns when the mail goes out of the hour with which `cap` mails are sent, until when no more may be sent; `None` if that
+    /// is now.
+    ///
+    /// # Errors
+    /// What the database says.
+    pub fn full_until(&self, cap: u32, now: Timestamp) -> Result<Option<Timestamp>, StoreError> {
+        self.read("looking when the hour has room again", |db| {
+            let sql =
+                "SELECT sent_at FROM outbox WHERE state = 'sent' AND sent_at >= ?1 AND sent_in = id
+                 ORDER BY sent_at DESC LIMIT 1 OFFSET ?2";
+            let mut statement = db.prepare_cached(sql)?;
+            let sent: Option<Timestamp> = statement
+                .query_row(params![now.plus(-HOUR), cap.saturating_sub(1)], |row| row.get(0))
+                .optional()?;
+            Ok(sent.map(|sent| sent.plus(HOUR)))
         })
     }
 
@@ -349,7 +367,7 @@ fn legible_outgoing(row: &Row<'_>) -> rusqlite::Result<Outgoing> {
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::engine::time::{DAY, HOUR, MINUTE, SECOND};
+    use crate::engine::time::{DAY, MINUTE, SECOND};
     use crate::store::sample::{NOON, incident_commit, state};
 
     fn ids(store: &Store, now: Timestamp) -> Vec<SmolStr> {

@@ -2,6 +2,7 @@
 
 use rusqlite::{Connection, OptionalExtension};
 
+use crate::engine::alert::Level;
 use crate::engine::time::Timestamp;
 
 use super::codec::get_count;
@@ -35,6 +36,8 @@ pub struct Stats {
 pub struct OutboxStats {
     /// Waiting to be sent.
     pub waiting: u64,
+    /// Those of them that tell of something critical.
+    pub critical: u64,
     /// When the oldest of them was queued.
     pub oldest: Option<Timestamp>,
     /// Given up.
@@ -81,15 +84,18 @@ pub(super) fn setting(db: &Connection, name: &str) -> rusqlite::Result<u64> {
 fn outbox(db: &Connection) -> rusqlite::Result<OutboxStats> {
     db.query_row(
         "SELECT count(*) FILTER (WHERE state = 'waiting') AS waiting,
+           count(*) FILTER (WHERE state = 'waiting' AND incident IN
+             (SELECT id FROM incident WHERE level >= ?1)) AS critical,
            min(created) FILTER (WHERE state = 'waiting') AS oldest,
            count(*) FILTER (WHERE state = 'dead') AS dead,
            count(*) FILTER (WHERE state = 'sent' AND error <> '') AS refused,
            max(sent_at) AS last_sent
          FROM outbox",
-        [],
+        [Level::Critical],
         |row| {
             Ok(OutboxStats {
                 waiting: get_count(row, "waiting")?,
+                critical: get_count(row, "critical")?,
                 oldest: row.get("oldest")?,
                 dead: get_count(row, "dead")?,
                 refused: get_count(row, "refused")?,

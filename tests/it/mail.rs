@@ -512,6 +512,36 @@ fn beyond_the_cap_of_an_hour_the_rest_waits_for_its_digest() {
 }
 
 #[test]
+fn status_says_that_mails_wait_for_the_hour_and_whether_critical_ones_do() {
+    let server = SmtpServer::start(options());
+    let home = home(&server, SOURCE);
+    let daemon = home.run(&[]);
+    home.append("logs/access.log", leak_in_url(0, 0));
+    wait_until("the line is committed", || home.committed_lines() == 1);
+    let outbox_of = || home.json(&["status", "--json"])[0]["outbox"].clone();
+    assert_eq!(
+        (&outbox_of()["waiting"], &outbox_of()["full_until"]),
+        (&1.into(), &serde_json::Value::Null)
+    );
+    home.configure(&config(&server, "max_per_hour = 1"));
+    daemon.signal("HUP");
+    wait_until("it is marked", || outbox(&home, "sent") == 1);
+    assert_eq!(outbox_of()["full_until"], serde_json::Value::Null, "nothing waits");
+    let bait = token(50);
+    import(&home, &format!("token,name,decoy\n{bait},bait,true\n"));
+    home.append("logs/access.log", line(50, "/v1", 401, "-", &format!("Bearer {bait}")));
+    home.append("logs/access.log", leak_in_url(51, 1));
+    wait_until("both wait", || outbox(&home, "waiting") == 2);
+    let waiting = outbox_of();
+    assert_eq!((&waiting["waiting"], &waiting["critical"]), (&2.into(), &1.into()));
+    assert!(waiting["full_until"].is_string(), "{waiting}");
+    let text = home.print(&["status"]);
+    assert!(text.contains("2 waiting, 1 critical, the oldest queued"), "{text}");
+    assert!(text.contains("mail.max_per_hour is reached until"), "{text}");
+    assert!(daemon.terminate().success());
+}
+
+#[test]
 fn a_recipient_who_is_refused_for_good_does_not_keep_the_mail_from_others() {
     let script = Script { refused: vec!["gone@example.org".into()], ..Script::default() };
     let server = SmtpServer::start(Options { script, ..options() });
