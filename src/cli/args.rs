@@ -356,8 +356,9 @@ pub struct AlertsList {
 #[derive(Debug, Args)]
 #[command(group(clap::ArgGroup::new("verdict").required(true)))]
 pub struct AlertsAck {
-    /// The id of an alert or incident, or its beginning.
-    pub id: String,
+    /// The ids of alerts or incidents, or their beginnings.
+    #[arg(required = true)]
+    pub ids: Vec<String>,
     /// It was in order: who it was is learned, and not told again.
     #[arg(long, group = "verdict")]
     pub expected: bool,

@@ -1,5 +1,6 @@
 //! The commands that ask and amend the state: what people see, what programs read, what is refused.
 
+use std::collections::BTreeSet;
 use std::io::Read;
 use std::process::{Output, Stdio};
 
@@ -545,6 +546,23 @@ fn a_word_on_an_alert_is_kept_and_says_what_it_does() {
     }
     assert!(home.json(&["alerts", "list", "--open", "--json"]).is_empty());
     assert_eq!(home.output(&["alerts", "ack", id]).status.code(), Some(2));
+}
+
+#[test]
+fn several_are_acknowledged_at_once_all_or_none() {
+    let home = home();
+    let open = || home.json(&["alerts", "list", "--open", "--json"]);
+    let ids: Vec<String> =
+        open().iter().map(|alert| alert["incident"].as_str().unwrap().to_owned()).collect();
+    let ids: Vec<&str> = ids.iter().map(String::as_str).collect();
+    assert!(ids.len() > 1 && ids[0] == ids[1], "one incident, as often as it has alerts");
+    let wrong = [&["alerts", "ack", "--expected"], &ids[..], &["in_x"]].concat();
+    assert!(refused(&home, &wrong, "").0.contains("in_x"));
+    assert_eq!(open().len(), ids.len(), "none of them");
+    let said = home.json(&[&["alerts", "ack", "--expected", "--json"], &ids[..]].concat());
+    assert!(open().is_empty());
+    let of: Vec<&str> = said.iter().map(|said| said["id"].as_str().unwrap()).collect();
+    assert_eq!(of.len(), of.iter().collect::<BTreeSet<_>>().len(), "each once: {of:?}");
 }
 
 #[test]

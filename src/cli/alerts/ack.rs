@@ -14,11 +14,30 @@ use crate::engine::geo::Prefix;
 use crate::engine::profile::{Families, Family};
 use crate::engine::time::Timestamp;
 use crate::engine::word::{Sighting, Verdict, Word};
-use crate::store::Ack;
+use crate::store::{Ack, Store};
 
+/// Says the same of each that is named, of all or of none.
 pub(super) fn run(context: &mut Context, options: &AlertsAck) -> anyhow::Result<()> {
+    let reader = state::reader(&context.site)?;
+    let mut subjects = Vec::new();
+    for id in &options.ids {
+        let subject = find(&reader, id)?;
+        if subjects.iter().all(|other: &Subject| other.id() != subject.id()) {
+            subjects.push(subject);
+        }
+    }
+    let mut store = context.site.store()?;
+    subjects.into_iter().try_for_each(|subject| acknowledge(context, &mut store, subject, options))
+}
+
+fn acknowledge(
+    context: &mut Context,
+    store: &mut Store,
+    subject: Subject,
+    options: &AlertsAck,
+) -> anyhow::Result<()> {
     let Context { site, printer, .. } = context;
-    let (id, before, mut stored) = match find(&state::reader(site)?, &options.id)? {
+    let (id, before, mut stored) = match subject {
         Subject::Alert(stored) => {
             let before = stored.ack.clone().filter(|ack| ack.subject == stored.alert.id);
             (stored.alert.id.clone(), before, vec![*stored])
@@ -40,7 +59,7 @@ pub(super) fn run(context: &mut Context, options: &AlertsAck) -> anyhow::Result<
     let is_repeated = is_repeated && stored.is_empty();
     let alerts: Vec<Alert> = stored.into_iter().map(|stored| stored.alert).collect();
     let word = Word::of(verdict, now, &alerts.iter().collect::<Vec<&Alert>>());
-    site.store()?.ack(&ack, word.as_ref())?;
+    store.ack(&ack, word.as_ref())?;
     let days = site.params().context("reading [detect]")?.profile.learning.watch_days;
     let effects = match &word {
         _ if is_repeated && is_noted => vec!["it was said before; only the note is new".to_owned()],

@@ -193,6 +193,15 @@ enum Subject {
     Incident(StoredIncident),
 }
 
+impl Subject {
+    fn id(&self) -> &SmolStr {
+        match self {
+            Self::Alert(stored) => &stored.alert.id,
+            Self::Incident(stored) => &stored.incident.id,
+        }
+    }
+}
+
 fn find(reader: &Reader, id: &str) -> anyhow::Result<Subject> {
     if id.is_empty() {
         return Err(usage("the id is empty: `tokenwatch alerts list` shows ids"));
