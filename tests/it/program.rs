@@ -182,6 +182,9 @@ impl Running {
 impl Drop for Running {
     fn drop(&mut self) {
         self.child.kill().ok();
+        // What else is left of a group that it leads; of another's, nothing is named by this.
+        let group = format!("-{}", self.child.id());
+        Command::new("kill").args(["-KILL", "--", &group]).stderr(Stdio::null()).status().ok();
         self.child.wait().ok();
     }
 }

@@ -3,6 +3,7 @@
 use std::fs::{self, File, OpenOptions};
 use std::io::{ErrorKind, Write as _};
 use std::os::unix::net::UnixDatagram;
+use std::os::unix::process::CommandExt;
 use std::path::{Path, PathBuf};
 use std::process::{Command, Stdio};
 
@@ -89,8 +90,13 @@ impl Site {
     /// Starts the program under another, which is to execute what its arguments end with.
     pub(crate) fn start_under(&self, wrapper: &[&str]) -> Running {
         let n_before = self.n_starts();
-        let daemon = self.run_under(wrapper);
-        wait_until("the daemon starts", || self.n_starts() > n_before);
+        let mut daemon = self.run_under(wrapper);
+        wait_until("the daemon starts", || {
+            let has_ended = daemon.has_ended();
+            let has_started = self.n_starts() > n_before;
+            assert!(has_started || !has_ended, "{}", self.home.daemon_log());
+            has_started
+        });
         daemon
     }
 
@@ -103,6 +109,8 @@ impl Site {
             outer.env_remove("NOTIFY_SOCKET").env_remove("JOURNAL_STREAM");
             outer.current_dir(self.home.path(""));
             outer.stdin(Stdio::null()).stdout(Stdio::null()).stderr(log.expect("daemon.log"));
+            // Of `strace -D` a process may be left that waits for ever: it goes with the group.
+            outer.process_group(0);
             *command = outer;
         })
     }
@@ -120,7 +128,11 @@ impl Site {
 
     /// Gives the home to another user, with a copy of the program.
     pub(crate) fn give_to(&self, user: u32) {
-        fs::copy(env!("CARGO_BIN_EXE_tokenwatch"), self.home.path("tokenwatch")).expect("copy");
+        // Not by this process: what another test starts meanwhile would hold the copy open for writing, and nobody could
+        // execute it until then.
+        let mut copy = Command::new("cp");
+        copy.arg(env!("CARGO_BIN_EXE_tokenwatch")).arg(self.home.path("tokenwatch"));
+        assert!(copy.status().expect("cp").success());
         let owner = format!("{user}:{user}");
         let done = Command::new("chown").arg("-R").arg(owner).arg(self.home.path("")).status();
         assert!(done.expect("chown").success());
