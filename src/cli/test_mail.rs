@@ -18,7 +18,13 @@ pub(super) fn run(context: &mut Context) -> anyhow::Result<ExitCode> {
     let mailer = mailer(mail, credentials().as_deref())?;
     let now = now();
     let host = host(global, site);
-    let words = render::Context { host: &host, date: now, files: &|_| None, history: &[] };
+    let words = render::Context {
+        host: &host,
+        date: now,
+        files: &|_| None,
+        history: &[],
+        background: None,
+    };
     let mail = render::test(&now.0.to_string(), &words);
     let runtime = tokio::runtime::Builder::new_current_thread().enable_all().build()?;
     let deliveries = runtime.block_on(mailer.send(&mail));

@@ -104,7 +104,7 @@ pub async fn mail_blocked(
     since: Timestamp,
     why: &str,
 ) -> Result<(), String> {
-    let words = Context { host, date: since, files: &|_| None, history: &[] };
+    let words = Context { host, date: since, files: &|_| None, history: &[], background: None };
     let deliveries = mailer.send(&render::blocked(why, &words)).await;
     match Outcome::of(&deliveries, true) {
         Outcome::Sent { .. } if deliveries.iter().any(|one| one.result.is_ok()) => Ok(()),

@@ -16,7 +16,7 @@ use tracing::{error, info, warn};
 use crate::clock;
 use crate::config::{Mail as MailConfig, Security as ConfiguredSecurity};
 use crate::daemon::blocked::mail_blocked;
-use crate::daemon::telling::{files, history, open, plain, summary};
+use crate::daemon::telling::{background, files, history, open, plain, summary};
 use crate::daemon::tries::{Outcome, PROBE, Served, backoff};
 use crate::deliver::email::{MailSettings, Mailer, Password, Security, Server};
 use crate::deliver::render::{self, Bundle, Context, Digest, Host, Mail};
@@ -351,11 +351,13 @@ impl Pump {
                 incident.revision = *revision;
                 let files = files(&self.store, &alerts)?;
                 let history = history(&self.store, &incident.principal, outgoing.created)?;
+                let background = background(&self.store, &alerts)?;
                 let context = Context {
                     host: &self.host,
                     date: outgoing.created,
                     files: &|stream| files.get(&stream).cloned(),
                     history: &history,
+                    background: background.as_ref(),
                 };
                 Ok(Written::Mail(render::incident(&incident, &alerts, &context)))
             }
@@ -394,6 +396,7 @@ impl Pump {
             date,
             files: &|stream| files.get(&stream).cloned(),
             history: &[],
+            background: None,
         };
         Ok(render::digest(&Digest { id, bundle, alerts: &told, n_alerts, n_incidents }, &context))
     }

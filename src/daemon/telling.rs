@@ -5,6 +5,7 @@ use std::collections::{BTreeMap, BTreeSet};
 use crate::engine::alert::Alert;
 use crate::engine::ledger::Facet;
 use crate::engine::line::StreamId;
+use crate::engine::registry::Background;
 use crate::engine::time::Timestamp;
 use crate::store::{Found, Reader, StoreError, StoredAlert, Summary};
 
@@ -44,6 +45,21 @@ pub(super) fn files(
         files.extend(path.map(|path| (stream, path.display().to_string())));
     }
     Ok(files)
+}
+
+/// Returns what the registry says of whom the first of alerts is about: it is told in full.
+///
+/// # Errors
+/// What the store says.
+pub(super) fn background(
+    store: &Reader,
+    alerts: &[Alert],
+) -> Result<Option<Background>, StoreError> {
+    let of = |alert: &Alert| {
+        let token = alert.token.as_ref().map(|token| token.id);
+        store.background(token, &alert.principal, alert.time)
+    };
+    alerts.first().map(of).transpose()
 }
 
 /// What a principal did before, in a few lines.

@@ -8,6 +8,7 @@ use crate::deliver::render::Host;
 use crate::engine::alert::{Alert, Incident, Level, Reason, RuleRef, TokenRef, Value};
 use crate::engine::geo::{Country, NetworkKind, Place, Point};
 use crate::engine::line::StreamId;
+use crate::engine::registry::{Background, Mark};
 use crate::engine::secret::TokenId;
 use crate::engine::time::{MINUTE, Timestamp};
 use crate::engine::usage::{Agent, Origin};
@@ -149,4 +150,11 @@ pub(super) fn hostile() -> Alert {
         usual: values(),
         ..alert()
     }
+}
+
+/// A registry with the same in each of its texts.
+pub(super) fn hostile_background() -> Background {
+    let text = || SmolStr::new(HOSTILE);
+    let mark = Mark { what: "leaked", since: Some(NOW), successor: text(), note: HOSTILE.into() };
+    Background { owner: text(), notes: text(), marks: vec![mark] }
 }

@@ -232,6 +232,30 @@ fn countries(text: &str) -> Option<Vec<Country>> {
     list(text).map(Country::parse).collect()
 }
 
+/// What the registry says of whom an alert is about, for the person who reads of it: as it says when that is shown.
+#[derive(Clone, Debug, Default, PartialEq, Eq)]
+pub struct Background {
+    /// Whom to ask; may be empty.
+    pub owner: SmolStr,
+    /// Anything; may be empty.
+    pub notes: SmolStr,
+    /// What was said of the token that makes its use an alert.
+    pub marks: Vec<Mark>,
+}
+
+/// A leak, an end, or bait.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Mark {
+    /// `decoy`, `leaked`, `revoked`, `rotated` or `expired`.
+    pub what: &'static str,
+    /// Since when, if that is known.
+    pub since: Option<Timestamp>,
+    /// What took its place; may be empty.
+    pub successor: SmolStr,
+    /// The note that came with the word; may be empty.
+    pub note: String,
+}
+
 /// All registered tokens and principals, in memory: administrators write it, attackers cannot grow it.
 #[derive(Clone, Debug, Default)]
 pub struct Registry {

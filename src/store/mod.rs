@@ -19,6 +19,7 @@ use std::time::Duration;
 use rusqlite::{Connection, OpenFlags, Transaction, TransactionBehavior};
 
 mod alerts;
+mod background;
 mod backup;
 mod codec;
 mod commit;

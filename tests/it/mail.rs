@@ -132,7 +132,9 @@ fn a_written_line_is_mailed_soon() {
     let (bait, leaked) = (token(1), token(2));
     import(
         &home,
-        &format!("token,name,decoy,leaked_at\n{bait},bait,true,\n{leaked},old-key,,2026-03-01\n"),
+        &format!(
+            "token,name,owner,decoy,leaked_at\n{bait},bait,,true,\n{leaked},old-key,ops,,2026-03-01\n"
+        ),
     );
     let daemon = home.run(&[]);
     wait_until("the daemon runs", || home.daemon_log().contains("Started."));
@@ -161,6 +163,10 @@ fn a_written_line_is_mailed_soon() {
         assert!(mail.text.contains("logs/access.log:"), "{}", mail.text);
         assert!(!mail.html.contains("http://") && !mail.html.contains("https://"), "no links");
     }
+    let told = shown(&server.wait_for(2, SOON)[1]).text;
+    let rows: Vec<_> = told.lines().map(str::trim).collect();
+    assert!(rows.contains(&"Owner      ops"), "{told}");
+    assert!(rows.contains(&"Leaked     since 2026-03-01 00:00:00 UTC"), "{told}");
     assert!(daemon.terminate().success());
     assert_eq!(server.messages().len(), 3);
 }

@@ -16,7 +16,7 @@ const DEADLINE: Duration = Duration::from_secs(20);
 fn mail() -> Mail {
     let date = Timestamp::from_seconds(1_795_453_833);
     let host = Host { name: "log1.example.org".into(), program: "tokenwatch".into() };
-    test("7", &Context { host: &host, date, files: &|_| None, history: &[] })
+    test("7", &Context { host: &host, date, files: &|_| None, history: &[], background: None })
 }
 
 fn with_login() -> Options {

@@ -29,6 +29,7 @@ mod mail_transport;
 mod mistakes;
 mod program;
 mod pump;
+mod registering;
 mod rekey;
 #[path = "../../src/atlas/sample.rs"]
 mod sample;

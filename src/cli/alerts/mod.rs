@@ -27,10 +27,11 @@ use crate::deliver::stdout::alert_json;
 use crate::engine::alert::{Alert, Level};
 use crate::engine::line::StreamId;
 use crate::engine::profile::Score;
+use crate::engine::registry::{Background, Mark};
 use crate::engine::time::Timestamp;
 use crate::engine::usage::Origin;
 use crate::source::journal::UnitWatch;
-use crate::store::{Ack, AlertFilter, Found, Reader, StoredAlert, StoredIncident, Who};
+use crate::store::{Ack, AlertFilter, Found, Reader, StoreError, StoredAlert, StoredIncident, Who};
 
 /// Narrower terminals get a table of fewer columns.
 const NARROW: u16 = 110;
@@ -235,37 +236,53 @@ fn show(context: &mut Context, id: &str) -> anyhow::Result<()> {
     let subject = find(&reader, id)?;
     let paths = state::paths(&reader)?;
     let scores = sum::scores(&context.site);
+    let beside =
+        Beside { reader: &reader, paths: &paths, scores: &scores, global: &context.global };
     let printer = &mut context.printer;
     match subject {
         Subject::Alert(stored) if printer.is_json() => {
-            printer.json(&shown_json(&stored, &paths, &scores))?;
+            printer.json(&shown_json(&stored, &beside)?)?;
         }
-        Subject::Alert(stored) => {
-            show_alert(printer, &stored, None, &paths, (&context.global, &scores))?;
-        }
+        Subject::Alert(stored) => show_alert(printer, &stored, None, &beside)?,
         Subject::Incident(stored) if printer.is_json() => {
+            let alerts = stored.alerts.iter().map(|stored| shown_json(stored, &beside));
+            let alerts = alerts.collect::<anyhow::Result<Json>>()?;
             let mut json = incident_json(&stored.incident);
             if let Some(fields) = json.as_object_mut() {
-                let alerts = stored.alerts.iter().map(|stored| shown_json(stored, &paths, &scores));
-                fields.insert("alerts".to_owned(), alerts.collect());
+                fields.insert("alerts".to_owned(), alerts);
                 fields.insert("ack".to_owned(), ack_json(stored.ack.as_ref()));
             }
             printer.json(&json)?;
         }
-        Subject::Incident(stored) => {
-            show_incident(printer, &stored, &paths, (&context.global, &scores))?;
-        }
+        Subject::Incident(stored) => show_incident(printer, &stored, &beside)?,
     }
     Ok(())
 }
 
-/// An alert with what else it rests on: the weight of each reason, the request.
-fn shown_json(stored: &StoredAlert, paths: &BTreeMap<StreamId, String>, scores: &Score) -> Json {
+/// What is shown of an alert beside what it holds itself comes from here.
+struct Beside<'a> {
+    reader: &'a Reader,
+    paths: &'a BTreeMap<StreamId, String>,
+    scores: &'a Score,
+    global: &'a Global,
+}
+
+impl Beside<'_> {
+    /// Returns what the registry says of whom an alert is about.
+    fn background(&self, alert: &Alert) -> Result<Background, StoreError> {
+        let token = alert.token.as_ref().map(|token| token.id);
+        self.reader.background(token, &alert.principal, alert.time)
+    }
+}
+
+/// An alert with what else it rests on: the weight of each reason, the request; and what is registered.
+fn shown_json(stored: &StoredAlert, beside: &Beside<'_>) -> anyhow::Result<Json> {
     let alert = &stored.alert;
-    let mut json = stored_json(stored, paths);
+    let mut json = stored_json(stored, beside.paths);
     let more = print::object([
+        ("registered", background_json(&beside.background(alert)?)),
         ("reasons", json!(alert.reasons)),
-        ("score", sum::json(alert, scores)),
+        ("score", sum::json(alert, beside.scores)),
         (
             "user_agent",
             print::object([
@@ -282,14 +299,30 @@ fn shown_json(stored: &StoredAlert, paths: &BTreeMap<StreamId, String>, scores: 
     if let (Some(fields), Json::Object(more)) = (json.as_object_mut(), more) {
         fields.extend(more);
     }
-    json
+    Ok(json)
+}
+
+fn background_json(background: &Background) -> Json {
+    let mark = |mark: &Mark| {
+        print::object([
+            ("what", json!(mark.what)),
+            ("@timestamp", print::time(mark.since)),
+            ("rotated_to", json!(mark.successor)),
+            ("note", json!(mark.note)),
+        ])
+    };
+    let marks = background.marks.iter().map(mark).collect::<Vec<_>>();
+    print::object([
+        ("owner", json!(background.owner)),
+        ("notes", json!(background.notes)),
+        ("marks", if marks.is_empty() { Json::Null } else { marks.into() }),
+    ])
 }
 
 fn show_incident(
     printer: &mut Printer,
     stored: &StoredIncident,
-    paths: &BTreeMap<StreamId, String>,
-    (global, scores): (&Global, &Score),
+    beside: &Beside<'_>,
 ) -> anyhow::Result<()> {
     let incident = &stored.incident;
     let level = print::level(incident.level, 0);
@@ -309,7 +342,7 @@ fn show_incident(
         };
         let before = stored.alerts.iter().take(at).find(is_same).map(|before| &before.alert);
         printer.line("")?;
-        show_alert(printer, told, before, paths, (global, scores))?;
+        show_alert(printer, told, before, beside)?;
     }
     Ok(())
 }
@@ -319,8 +352,7 @@ fn show_alert(
     printer: &mut Printer,
     stored: &StoredAlert,
     before: Option<&Alert>,
-    paths: &BTreeMap<StreamId, String>,
-    (global, scores): (&Global, &Score),
+    beside: &Beside<'_>,
 ) -> anyhow::Result<()> {
     let alert = &stored.alert;
     let (rule, title) = (print::safe(&alert.rule.name), print::safe(&alert.rule.title));
@@ -333,6 +365,7 @@ fn show_alert(
         field(printer, "token", [token.name.as_str(), &id, &token.kind, &token.hint].join(" "))?;
     }
     field(printer, "principal", &alert.principal)?;
+    show_background(printer, &beside.background(alert)?)?;
     let forgeable = if alert.is_forgeable { " (forgeable: said by X-Forwarded-For)" } else { "" };
     field(printer, "client", client(alert) + forgeable)?;
     let agent = [alert.agent.family.as_str(), &alert.agent.version].join(" ");
@@ -343,16 +376,32 @@ fn show_alert(
     field(printer, "risk", format!("{} of 100", alert.risk))?;
     show_ack(printer, stored.ack.as_ref())?;
     field(printer, "muted", if stored.is_muted { "yes" } else { "" })?;
-    sum::show(printer, alert, scores)?;
+    sum::show(printer, alert, beside.scores)?;
     match before {
         Some(before) => field(printer, "facts", format!("as of {}", before.id))?,
         None => show_facts(printer, alert)?,
     }
     for origin in &alert.evidence {
-        let path = paths.get(&origin.stream).map_or("(file unknown)", String::as_str);
+        let path = beside.paths.get(&origin.stream).map_or("(file unknown)", String::as_str);
         field(printer, "evidence", format!("{path}:{}", origin.offset))?;
     }
-    Ok(field(printer, "look", look(alert, paths, global).unwrap_or_default())?)
+    let look = look(alert, beside.paths, beside.global).unwrap_or_default();
+    Ok(field(printer, "look", look)?)
+}
+
+/// Shows whom to ask, and what was said of the token.
+fn show_background(printer: &mut Printer, background: &Background) -> std::io::Result<()> {
+    field(printer, "owner", &background.owner)?;
+    field(printer, "notes", &background.notes)?;
+    for mark in &background.marks {
+        let successor = (!mark.successor.is_empty()).then(|| format!("to {}", mark.successor));
+        let since = mark.since.map(|since| format!("since {}", print::exact(since)));
+        let said = successor.into_iter().chain(since).collect::<Vec<_>>().join(", ");
+        let parts = [said, mark.note.trim().to_owned()];
+        let parts: Vec<_> = parts.into_iter().filter(|part| !part.is_empty()).collect();
+        field(printer, mark.what, parts.join(": "))?;
+    }
+    Ok(())
 }
 
 /// Returns the command that shows the first line of the evidence; the journal has no offsets.

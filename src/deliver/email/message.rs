@@ -67,7 +67,13 @@ mod tests {
 
     fn mail() -> Mail {
         let host = sample::named("log1");
-        let context = Context { host: &host, date: NOW, files: &sample::files, history: &[] };
+        let context = Context {
+            host: &host,
+            date: NOW,
+            files: &sample::files,
+            history: &[],
+            background: None,
+        };
         incident(&sample::incident(), &[sample::alert()], &context)
     }
 
@@ -97,7 +103,8 @@ mod tests {
         for path in ["/var/log/access.log", &long, &foreign] {
             let files = |_| Some(path.to_owned());
             let host = sample::named("log1");
-            let context = Context { host: &host, date: NOW, files: &files, history: &[] };
+            let context =
+                Context { host: &host, date: NOW, files: &files, history: &[], background: None };
             let bytes = written(&incident(&sample::incident(), &[sample::alert()], &context));
             assert!(bytes.is_ascii());
             assert!(bytes.split(|b| *b == b'\n').all(|line| line.len() <= 1000));
@@ -107,7 +114,8 @@ mod tests {
     #[test]
     fn nothing_hostile_becomes_a_header() {
         let host = sample::named(HOSTILE);
-        let context = Context { host: &host, date: NOW, files: &|_| None, history: &[] };
+        let context =
+            Context { host: &host, date: NOW, files: &|_| None, history: &[], background: None };
         let hostile = Incident { id: HOSTILE.into(), revision: 2, ..sample::incident() };
         let mut mail = incident(&hostile, &[sample::hostile()], &context);
         mail.subject = HOSTILE.to_owned();

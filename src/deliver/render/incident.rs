@@ -5,6 +5,7 @@ use std::collections::BTreeSet;
 use smol_str::SmolStr;
 
 use crate::engine::alert::{Alert, Incident, Level, TokenRef};
+use crate::engine::registry::{Background, Mark};
 
 use super::page::{Page, Part};
 use super::safe::{is_shell_word, plain, safe, safe_within};
@@ -97,10 +98,8 @@ fn lead(alerts: &[Alert]) -> String {
         }
         _ => safe_within(&alert.reason, MAX_REASON),
     };
-    let mut letters = reason.chars();
-    let first = letters.next().map(|c| c.to_uppercase().to_string()).unwrap_or_default();
     let end = if reason.is_empty() || reason.ends_with('.') { "" } else { "." };
-    format!("{first}{}{end}", letters.as_str())
+    words::capital(&reason) + end
 }
 
 fn parts(
@@ -113,7 +112,7 @@ fn parts(
     if is_update {
         parts.push(Part::Items("New since the incident began", news(alerts)));
     }
-    parts.push(Part::Rows("", who(incident, alerts)));
+    parts.push(Part::Rows("", who(incident, alerts, context)));
     if let Some(alert) = alerts.first() {
         parts.push(Part::Items("Why", reasons(alert)));
         parts.push(Part::Rows("What is usual", usual(alert)));
@@ -147,8 +146,9 @@ fn news(alerts: &[Alert]) -> Vec<String> {
 }
 
 /// Returns the rows that say who, when, from where and with what.
-fn who(incident: &Incident, alerts: &[Alert]) -> Vec<(String, String)> {
+fn who(incident: &Incident, alerts: &[Alert], context: &Context<'_>) -> Vec<(String, String)> {
     let mut rows = vec![("Principal".to_owned(), safe(&incident.principal))];
+    rows.extend(context.background.into_iter().flat_map(registered));
     let when = match incident.last.since(incident.opened) {
         0 => words::time(incident.opened),
         span => {
@@ -179,6 +179,24 @@ fn who(incident: &Incident, alerts: &[Alert]) -> Vec<(String, String)> {
     let known = known.into_iter().filter_map(|(name, value)| Some((name.to_owned(), value?)));
     rows.extend(known);
     rows
+}
+
+/// Returns the rows that the registry has to say: whom to ask, and what was said of the token.
+fn registered(background: &Background) -> Vec<(String, String)> {
+    let texts = [("Owner", &background.owner), ("Notes", &background.notes)];
+    let known = texts.into_iter().filter(|(_, text)| !text.trim().is_empty());
+    let known = known.map(|(name, text)| (name.to_owned(), safe_within(text, MAX_REASON)));
+    known.chain(background.marks.iter().map(mark)).collect()
+}
+
+/// Prints `Revoked`, `since 2026-11-20 10:00:00 UTC: INC-7`.
+fn mark(mark: &Mark) -> (String, String) {
+    let successor = (!mark.successor.is_empty()).then(|| format!("to {}", safe(&mark.successor)));
+    let since = mark.since.map(|since| format!("since {}", words::time(since)));
+    let said = successor.into_iter().chain(since).collect::<Vec<_>>().join(", ");
+    let note = safe_within(mark.note.trim(), MAX_REASON);
+    let parts = [said, note].into_iter().filter(|part| !part.is_empty());
+    (words::capital(mark.what), parts.collect::<Vec<_>>().join(": "))
 }
 
 /// Prints `tw1_... (github-pat, ghp_...4f2a)`.

@@ -13,6 +13,7 @@ mod words;
 use smol_str::SmolStr;
 
 use crate::engine::line::StreamId;
+use crate::engine::registry::Background;
 use crate::engine::time::Timestamp;
 use crate::engine::usage::Origin;
 
@@ -76,6 +77,8 @@ pub struct Context<'a> {
     pub files: &'a Files<'a>,
     /// What the token did before, one line each; may be empty.
     pub history: &'a [String],
+    /// What the registry says of whom it is about, if it is about somebody.
+    pub background: Option<&'a Background>,
 }
 
 impl Context<'_> {

@@ -5,13 +5,14 @@ use smol_str::SmolStr;
 use crate::deliver::sample::{self, HOSTILE, NOW};
 use crate::engine::alert::{Alert, Incident, Level, Value};
 use crate::engine::mute::{EndedMute, Mute, Scope};
+use crate::engine::registry::{Background, Mark};
 use crate::engine::secret::TokenId;
 use crate::engine::time::MINUTE;
 
 use super::*;
 
 fn context<'a>(history: &'a [String]) -> Context<'a> {
-    Context { host: &sample::HOST, date: NOW, files: &sample::files, history }
+    Context { host: &sample::HOST, date: NOW, files: &sample::files, history, background: None }
 }
 
 #[test]
@@ -39,6 +40,39 @@ fn mail() -> Mail {
 #[test]
 fn an_incident_is_told_in_text() {
     insta::assert_snapshot!(mail().text);
+}
+
+#[test]
+fn whom_to_ask_and_why_it_was_revoked_was_not_said() {
+    let mark = |what, since, successor: &str, note: &str| Mark {
+        what,
+        since,
+        successor: successor.into(),
+        note: note.into(),
+    };
+    let background = Background {
+        owner: "platform".into(),
+        notes: "runs the nightly import".into(),
+        marks: vec![
+            mark("revoked", Some(NOW.plus(-MINUTE)), "", "INC-7"),
+            mark("rotated", None, "ci-2", ""),
+            mark("expired", Some(NOW), "", ""),
+        ],
+    };
+    let context = Context { background: Some(&background), ..context(&[]) };
+    let told = incident(&sample::incident(), &[sample::alert()], &context).text;
+    let (_, told) = told.split_once("Principal").unwrap();
+    let rows: Vec<_> = told.lines().skip(1).take(5).map(str::trim).collect();
+    assert_eq!(
+        rows,
+        [
+            "Owner      platform",
+            "Notes      runs the nightly import",
+            "Revoked    since 2026-11-23 17:09:33 UTC: INC-7",
+            "Rotated    to ci-2",
+            "Expired    since 2026-11-23 17:10:33 UTC",
+        ]
+    );
 }
 
 #[test]
@@ -373,8 +407,13 @@ fn hostile_text_is_shown_and_does_nothing() {
         ..sample::incident()
     };
     let (history, host) = ([HOSTILE.to_owned()], sample::named(HOSTILE));
-    let context =
-        Context { host: &host, files: &|_| Some(HOSTILE.to_owned()), ..context(&history) };
+    let background = sample::hostile_background();
+    let context = Context {
+        host: &host,
+        files: &|_| Some(HOSTILE.to_owned()),
+        background: Some(&background),
+        ..context(&history)
+    };
     let alerts = [sample::hostile(), sample::alert(), sample::hostile()];
     let told = incident(&hostile, &alerts, &context);
     check(&told);

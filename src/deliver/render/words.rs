@@ -81,6 +81,13 @@ pub(super) fn time(time: Timestamp) -> String {
     time.to_chrono().format("%Y-%m-%d %H:%M:%S UTC").to_string()
 }
 
+/// Returns text with a capital as its first letter.
+pub(super) fn capital(text: &str) -> String {
+    let mut letters = text.chars();
+    let first: String = letters.next().into_iter().flat_map(char::to_uppercase).collect();
+    first + letters.as_str()
+}
+
 /// Prints how long something took: `40 s`, `12 min`, `5 h`, `3 days`.
 pub(super) fn span(micros: i64) -> String {
     let micros = micros.max(0);
