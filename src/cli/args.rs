@@ -214,11 +214,11 @@ pub enum Tokens {
         #[arg(value_name = "COLUMN=VALUE", required = true)]
         columns: Vec<String>,
     },
-    /// A token was revoked: its use is an alert from now on.
+    /// A token was revoked: its use is an alert from now on. Says whether it was used since.
     ///
     /// To take that back: `tokens set TOKEN revoked_at=`
     Revoke(TokensMark),
-    /// A token became known to others: its use is an alert from now on.
+    /// A token became known to others: its use is an alert from now on. Says whether it was used since.
     ///
     /// To take that back: `tokens set TOKEN leaked_at=`
     Leak(TokensMark),

@@ -73,7 +73,8 @@ fn sum(tokens: &[TokenSummary]) -> Activity {
     tokens.iter().fold(Activity::default(), |sum, token| plus(sum, token.activity))
 }
 
-const fn plus(a: Activity, b: Activity) -> Activity {
+/// Adds up what was done.
+pub(super) const fn plus(a: Activity, b: Activity) -> Activity {
     Activity {
         requests: a.requests.saturating_add(b.requests),
         ok: a.ok.saturating_add(b.ok),

@@ -28,6 +28,7 @@ mod status;
 pub mod table;
 mod test_mail;
 mod tokens;
+mod used;
 pub mod when;
 
 use std::io::{self, IsTerminal, Write as _};

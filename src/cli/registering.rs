@@ -10,7 +10,7 @@ use crate::cli::exit::usage;
 use crate::cli::print::{self, Printer};
 use crate::cli::registry::read_registry;
 use crate::cli::tokens::registered_json;
-use crate::cli::{Context, state, when};
+use crate::cli::{Context, state, used, when};
 use crate::clock::now;
 use crate::engine::registry::{COLUMNS, Changes, Registered};
 use crate::engine::secret::SealKey;
@@ -172,7 +172,7 @@ pub(super) enum Mark {
 }
 
 pub(super) fn mark(context: &mut Context, options: &TokensMark, mark: Mark) -> anyhow::Result<()> {
-    let Context { site, printer, .. } = context;
+    let Context { site, printer, global } = context;
     let now = now();
     if mark == Mark::Decoy && options.at.is_some() {
         return Err(usage("a decoy is bait from its first use on: leave --at out"));
@@ -186,18 +186,33 @@ pub(super) fn mark(context: &mut Context, options: &TokensMark, mark: Mark) -> a
         Mark::Revoked => (store.revoke(&who, at, note, now)?, since("revoked", at, now)),
         Mark::Leaked => (store.leak(&who, at, note, now)?, since("leaked", at, now)),
         Mark::Decoy => {
-            (store.decoy(&who, note, now)?, "a decoy; its use is an alert from now on".to_owned())
+            let rows = store.decoy(&who, note, now)?;
+            return say(printer, &rows, "a decoy; its use is an alert from now on");
         }
     };
-    say(printer, &rows, &what)
+    for row in &rows {
+        let used = used::since(&store, row, at, now)?;
+        if printer.is_json() {
+            let mut json = registered_json(row);
+            if let Some(fields) = json.as_object_mut() {
+                fields.insert("used".to_owned(), used.json());
+            }
+            printer.json(&json)?;
+            continue;
+        }
+        printer.line(format_args!("{}: {what}", called(row)))?;
+        let lines = if at <= now { used.lines(row, global) } else { Vec::new() };
+        lines.iter().try_for_each(|line| printer.line(format_args!("  {line}")))?;
+    }
+    Ok(())
 }
 
 /// Says from when on a mark holds: it may be one for later.
 fn since(what: &str, at: Timestamp, now: Timestamp) -> String {
-    let minute = print::minute(at);
+    let time = print::exact(at);
     match at <= now {
-        true => format!("{what} since {minute}; its use is an alert from now on"),
-        false => format!("{what} from {minute} on; its use is an alert from then on"),
+        true => format!("{what} since {time}; its use is an alert from now on"),
+        false => format!("{what} from {time} on; its use is an alert from then on"),
     }
 }
 
@@ -257,11 +272,11 @@ mod tests {
         let later = now.plus(crate::engine::time::DAY);
         assert_eq!(
             since("revoked", now, now),
-            "revoked since 2026-11-23 17:10Z; its use is an alert from now on"
+            "revoked since 2026-11-23 17:10:33 UTC; its use is an alert from now on"
         );
         assert_eq!(
             since("revoked", later, now),
-            "revoked from 2026-11-24 17:10Z on; its use is an alert from then on"
+            "revoked from 2026-11-24 17:10:33 UTC on; its use is an alert from then on"
         );
     }
 }

@@ -14,13 +14,6 @@ fn errors(output: &Output) -> String {
     String::from_utf8_lossy(&output.stderr).into_owned()
 }
 
-/// What a command that must fail says, and its status.
-fn refused(home: &Home, arguments: &[&str]) -> (String, Option<i32>) {
-    let output = home.output(arguments);
-    assert_eq!(output.stdout, b"", "{arguments:?}");
-    (errors(&output), output.status.code())
-}
-
 fn first(home: &Home, arguments: &[&str]) -> Value {
     home.json(arguments).into_iter().next().expect("an object")
 }
@@ -75,4 +68,58 @@ fn an_alert_about_a_token_that_nobody_registered_shows_nothing_of_the_registry()
     let id = alert["alert"].as_str().expect("an id");
     assert_eq!(first(&home, &["alerts", "show", id, "--json"]).get("registered"), None);
     assert!(!home.print(&["alerts", "show", id]).contains("  owner  "));
+}
+
+#[test]
+fn whether_a_token_was_used_since_it_leaked_was_not_said() {
+    let home = Home::new("");
+    let id = add(&home, "gus", OLD, &[]);
+    let leak = |at: &str, more: &[&str]| {
+        home.print(&[&["tokens", "leak", "gus", "--at", at], more].concat())
+    };
+    let config = home.path("tokenwatch.toml").display().to_string();
+    let look = |at: &str| format!("  tokenwatch --config {config} history {id} --since {at}\n");
+    let head = |at: &str| format!("gus {id}: leaked since {at}; its use is an alert from now on\n");
+    let told = leak("2026-03-11", &[]);
+    assert_eq!(told, head("2026-03-11 00:00:00 UTC") + "  never used, as far as is known\n");
+
+    for (time, client) in [
+        ("01:05:00", "84.150.1.9"),
+        ("02:13:07", "105.112.7.9"),
+        ("02:13:09", "105.112.7.9"),
+        ("04:00:00", "84.150.1.9"),
+    ] {
+        use_at(&home, time, client, OLD);
+    }
+    // All of it.
+    let (at, day) = ("2026-03-12 00:00:00 UTC", "2026-03-12");
+    let all = "  used since then: 4 requests, 4 accepted, from 2 networks, 2 countries\n\
+               \x20 the first between 2026-03-12 01:00Z and 2026-03-12 02:00Z, the last 2026-03-12 04:00:00 UTC\n";
+    assert_eq!(leak(day, &[]), head(at) + all + &look("2026-03-12T00:00:00Z"));
+    // Within an hour that had requests: some of them may be earlier.
+    let (at, exact) = ("2026-03-12T02:13:08Z", "2026-03-12 02:13:08 UTC");
+    let some = "  used since then: 3 requests, 3 accepted, from 2 networks, 2 countries\n\
+                \x20 the last 2026-03-12 04:00:00 UTC; they are counted by the hour: 2 between 2026-03-12 02:00Z \
+                and 2026-03-12 03:00Z may be earlier\n";
+    assert_eq!(leak(at, &[]), head(exact) + some + &look(at));
+    let used: Value = serde_json::from_str(&leak(at, &["--json"])).expect("JSON");
+    let expected = json!({
+        "since": at, "counted_from": "2026-03-12T02:00:00Z", "requests": 3, "ok": 3,
+        "first_hour": "2026-03-12T02:00:00Z", "last": "2026-03-12T04:00:00Z", "networks": 2, "countries": 2
+    });
+    assert_eq!(used["used"], expected);
+    // The hour had a request, but before.
+    let told = leak("2026-03-12T04:00:01Z", &[]);
+    let not = "  not used since then; the last use was 2026-03-12 04:00:00 UTC\n";
+    assert_eq!(told, head("2026-03-12 04:00:01 UTC") + not);
+    let used: Value =
+        serde_json::from_str(&leak("2026-03-12T04:00:01Z", &["--json"])).expect("JSON");
+    let expected =
+        json!({"since": "2026-03-12T04:00:01Z", "requests": 0, "last": "2026-03-12T04:00:00Z"});
+    assert_eq!(used["used"], expected);
+    // What is only for later says nothing of now; nor does bait.
+    assert_eq!(leak("2099-01-01", &[]).lines().count(), 1);
+    assert_eq!(home.print(&["tokens", "decoy", "gus"]).lines().count(), 1);
+    let told = home.print(&["tokens", "revoke", "gus", "--at", day]);
+    assert!(told.contains("  used since then: 4 requests, 4 accepted"), "{told}");
 }

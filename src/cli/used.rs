@@ -1,0 +1,140 @@
+//! Whether a token was used since a time: the first question when a leak is found late.
+
+use serde_json::{Value as Json, json};
+
+use crate::cli::advice;
+use crate::cli::args::Global;
+use crate::cli::history::plus;
+use crate::cli::print;
+use crate::engine::ledger::{Activity, Facet};
+use crate::engine::registry::Registered;
+use crate::engine::time::{HOUR, Timestamp};
+use crate::store::{History, Reader, StoreError, Who};
+
+/// What was done with the tokens of a registry row since a time. Requests are kept by the hour, so those of the hour in
+/// which that time lies are counted from its beginning, unless all of them are later.
+pub(super) struct Used {
+    since: Timestamp,
+    counted_from: Timestamp,
+    requests: Activity,
+    /// The hour of the first request that is counted, and how many are of it.
+    first_hour: Option<(Timestamp, u64)>,
+    /// The last request, also if that was before.
+    last: Option<Timestamp>,
+    networks: Distinct,
+    countries: Distinct,
+}
+
+/// How many different values were seen.
+#[derive(Clone, Copy)]
+struct Distinct {
+    known: u64,
+    /// Some were folded away: there may have been more.
+    is_least: bool,
+}
+
+/// Reads what was done with a token, or with all of a name that is registered as such, since a time.
+///
+/// # Errors
+/// What the database says.
+pub(super) fn since(
+    reader: &Reader,
+    row: &Registered,
+    since: Timestamp,
+    now: Timestamp,
+) -> Result<Used, StoreError> {
+    let who = row.token.map_or_else(|| Who::Principal(row.name.clone()), Who::Token);
+    let history = reader.history(&who, Some(since), None, now)?;
+    let last = history.tokens.iter().filter_map(|token| token.last_seen).max();
+    let is_unused = last.is_none_or(|last| last < since);
+    let hours = if is_unused { &[] } else { history.hours.as_slice() };
+    let first_hour = hours.first().map(|row| (row.hour, row.activity.requests));
+    let is_new = history.tokens.iter().all(|token| token.first_seen.is_none_or(|at| since <= at));
+    Ok(Used {
+        since,
+        counted_from: first_hour
+            .map_or(since, |(hour, _)| if is_new { since } else { hour.min(since) }),
+        requests: hours.iter().fold(Activity::default(), |sum, row| plus(sum, row.activity)),
+        first_hour,
+        last,
+        networks: distinct(&history, Facet::Network),
+        countries: distinct(&history, Facet::Country),
+    })
+}
+
+fn distinct(history: &History, facet: Facet) -> Distinct {
+    let rows = history.facets.get(&facet).map(Vec::as_slice).unwrap_or_default();
+    let known = rows.iter().filter(|row| !row.value.is_empty()).count() as u64;
+    Distinct { known, is_least: rows.iter().any(|row| row.value.is_empty()) }
+}
+
+impl Distinct {
+    fn words(self, one: &str, many: &str) -> Option<String> {
+        let least = if self.is_least { "at least " } else { "" };
+        let noun = if self.known == 1 { one } else { many };
+        (0 < self.known).then(|| format!("{least}{} {noun}", print::number(self.known)))
+    }
+}
+
+impl Used {
+    fn is_used(&self) -> bool {
+        self.last.is_some_and(|last| self.since <= last)
+    }
+
+    /// Says it in lines, with the command that shows all of it.
+    pub(super) fn lines(&self, row: &Registered, global: &Global) -> Vec<String> {
+        let Some(last) = self.last else {
+            return vec!["never used, as far as is known".to_owned()];
+        };
+        if !self.is_used() {
+            return vec![format!("not used since then; the last use was {}", print::exact(last))];
+        }
+        let from = [
+            self.networks.words("network", "networks"),
+            self.countries.words("country", "countries"),
+        ];
+        let from = from.into_iter().flatten().collect::<Vec<_>>().join(", ");
+        let from = if from.is_empty() { from } else { format!(", from {from}") };
+        let requests = print::counted(self.requests.requests, "request");
+        let accepted = print::number(self.requests.ok);
+        let mut lines = vec![format!("used since then: {requests}, {accepted} accepted{from}")];
+        let last = print::exact(last);
+        lines.extend(self.first_hour.map(|(hour, requests)| {
+            let (from, end) = (print::minute(hour), print::minute(hour.plus(HOUR)));
+            if self.counted_from < self.since {
+                let some = print::number(requests);
+                return format!(
+                    "the last {last}; they are counted by the hour: {some} between {from} and {end} may be earlier"
+                );
+            }
+            format!("the first between {from} and {end}, the last {last}")
+        }));
+        lines.push(advice::command(global, &history_of(row, self.since)));
+        lines
+    }
+
+    pub(super) fn json(&self) -> Json {
+        if !self.is_used() {
+            return print::object([
+                ("since", print::time(self.since)),
+                ("requests", json!(0)),
+                ("last", print::time(self.last)),
+            ]);
+        }
+        print::object([
+            ("since", print::time(self.since)),
+            ("counted_from", print::time(self.counted_from)),
+            ("requests", json!(self.requests.requests)),
+            ("ok", json!(self.requests.ok)),
+            ("first_hour", print::time(self.first_hour.map(|(hour, _)| hour))),
+            ("last", print::time(self.last)),
+            ("networks", json!(self.networks.known)),
+            ("countries", json!(self.countries.known)),
+        ])
+    }
+}
+
+fn history_of(row: &Registered, since: Timestamp) -> String {
+    let name = row.token.map_or_else(|| row.name.to_string(), |id| id.to_string());
+    format!("history {} --since {since}", advice::quoted(std::ffi::OsStr::new(&name)))
+}
