@@ -213,6 +213,9 @@ pub enum Tokens {
         /// Columns of the registry with their values.
         #[arg(value_name = "COLUMN=VALUE", required = true)]
         columns: Vec<String>,
+        /// Also where several tokens bear that name, and a column speaks of the life of one: `expires_at` and the like.
+        #[arg(long)]
+        all: bool,
     },
     /// A token was revoked: its use is an alert from now on. Says whether it was used since.
     ///
@@ -289,6 +292,9 @@ pub struct TokensMark {
     /// Why, where, who.
     #[arg(long, default_value = "")]
     pub note: String,
+    /// Where several tokens bear that name: all of which it does not hold already. Without it, that has to be one.
+    #[arg(long)]
+    pub all: bool,
 }
 
 /// Options of `history`.

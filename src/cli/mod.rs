@@ -23,6 +23,7 @@ mod rules;
 mod run;
 mod sample;
 mod scrub;
+mod several;
 mod state;
 mod status;
 pub mod table;

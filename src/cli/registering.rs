@@ -9,6 +9,7 @@ use crate::cli::args::{TokensAdd, TokensMark};
 use crate::cli::exit::usage;
 use crate::cli::print::{self, Printer};
 use crate::cli::registry::read_registry;
+use crate::cli::several::{self, Extent};
 use crate::cli::tokens::registered_json;
 use crate::cli::{Context, state, used, when};
 use crate::clock::now;
@@ -97,7 +98,16 @@ fn marks_taken_back(changed: &Changed) -> Vec<&'static str> {
     gone.filter(|((_, was), (_, is))| *was && !is).map(|((column, _), _)| column).collect()
 }
 
-pub(super) fn set(context: &mut Context, token: &str, columns: &[String]) -> anyhow::Result<()> {
+/// Columns that speak of one token; the others may be meant of all that bear a name.
+const OF_ONE: [&str; 7] =
+    ["issued_at", "expires_at", "revoked_at", "rotated_to", "rotated_at", "decoy", "leaked_at"];
+
+pub(super) fn set(
+    context: &mut Context,
+    token: &str,
+    columns: &[String],
+    extent: Extent,
+) -> anyhow::Result<()> {
     let Context { site, printer, .. } = context;
     state::expect_database_for(site, token)?;
     let changes = changes(columns, &site.key()?)?;
@@ -106,7 +116,14 @@ pub(super) fn set(context: &mut Context, token: &str, columns: &[String]) -> any
     if changes.has("name") && !has_token(&store, &who)? {
         bail!("{} is registered by its name, which cannot change", print::safe(state::name(&who)));
     }
-    let rows = store.amend(&who, "", now(), |row| changes.apply(row))?;
+    let now = now();
+    let is_of_one = OF_ONE.iter().any(|column| changes.has(column));
+    let extent = if is_of_one { extent } else { Extent::All };
+    let tokens = several::meant(&store, who, extent, now, |_| false)?;
+    let mut rows = Vec::new();
+    for who in &tokens {
+        rows.extend(store.amend(who, "", now, |row| changes.apply(row))?);
+    }
     say(printer, &rows, "changed")
 }
 
@@ -157,9 +174,7 @@ fn take(changes: &mut Changes, text: &str, key: &SealKey) -> Result<(), String> 
 fn has_token(store: &Store, who: &Who) -> anyhow::Result<bool> {
     Ok(match who {
         Who::Token(_) => true,
-        Who::Principal(name) => {
-            store.registry()?.iter().any(|row| row.token.is_some() && row.name == *name)
-        }
+        Who::Principal(_) => store.registered(who)?.iter().any(|row| row.token.is_some()),
     })
 }
 
@@ -169,6 +184,18 @@ pub(super) enum Mark {
     Revoked,
     Leaked,
     Decoy,
+}
+
+impl Mark {
+    /// Tells whether it was said of a token already, and has taken effect.
+    fn holds(self, row: &Registered, now: Timestamp) -> bool {
+        let is_past = |time: Option<Timestamp>| time.is_some_and(|time| time <= now);
+        match self {
+            Self::Revoked => is_past(row.revoked_at),
+            Self::Leaked => is_past(row.leaked_at),
+            Self::Decoy => row.decoy,
+        }
+    }
 }
 
 pub(super) fn mark(context: &mut Context, options: &TokensMark, mark: Mark) -> anyhow::Result<()> {
@@ -181,14 +208,20 @@ pub(super) fn mark(context: &mut Context, options: &TokensMark, mark: Mark) -> a
     state::expect_database_for(site, &options.token)?;
     let mut store = site.store()?;
     let who = state::meant(site, &store, &options.token)?;
+    let tokens = several::meant(&store, who, options.all.into(), now, |row| mark.holds(row, now))?;
     let note = options.note.as_str();
-    let (rows, what) = match mark {
-        Mark::Revoked => (store.revoke(&who, at, note, now)?, since("revoked", at, now)),
-        Mark::Leaked => (store.leak(&who, at, note, now)?, since("leaked", at, now)),
-        Mark::Decoy => {
-            let rows = store.decoy(&who, note, now)?;
-            return say(printer, &rows, "a decoy; its use is an alert from now on");
-        }
+    let mut rows = Vec::new();
+    for who in &tokens {
+        rows.extend(match mark {
+            Mark::Revoked => store.revoke(who, at, note, now)?,
+            Mark::Leaked => store.leak(who, at, note, now)?,
+            Mark::Decoy => store.decoy(who, note, now)?,
+        });
+    }
+    let what = match mark {
+        Mark::Revoked => since("revoked", at, now),
+        Mark::Leaked => since("leaked", at, now),
+        Mark::Decoy => return say(printer, &rows, "a decoy; its use is an alert from now on"),
     };
     for row in &rows {
         let used = used::since(&store, row, at, now)?;

@@ -66,6 +66,14 @@ impl Reader {
         })
     }
 
+    /// Returns the row of a token, or all those of a name, by token.
+    ///
+    /// # Errors
+    /// What the database says.
+    pub fn registered(&self, who: &Who) -> Result<Vec<Registered>, StoreError> {
+        self.read("reading what is registered", |db| of(db, who))
+    }
+
     /// Returns a number that grows with each change to the registry.
     ///
     /// # Errors

@@ -14,6 +14,13 @@ fn errors(output: &Output) -> String {
     String::from_utf8_lossy(&output.stderr).into_owned()
 }
 
+/// What a command that must fail says, and its status.
+fn refused(home: &Home, arguments: &[&str]) -> (String, Option<i32>) {
+    let output = home.output(arguments);
+    assert_eq!(output.stdout, b"", "{arguments:?}");
+    (errors(&output), output.status.code())
+}
+
 fn first(home: &Home, arguments: &[&str]) -> Value {
     home.json(arguments).into_iter().next().expect("an object")
 }
@@ -122,4 +129,89 @@ fn whether_a_token_was_used_since_it_leaked_was_not_said() {
     assert_eq!(home.print(&["tokens", "decoy", "gus"]).lines().count(), 1);
     let told = home.print(&["tokens", "revoke", "gus", "--at", day]);
     assert!(told.contains("  used since then: 4 requests, 4 accepted"), "{told}");
+}
+
+/// A home where `sue` has a token in use and its successor, which nobody has used yet; with their ids.
+fn rotated() -> (Home, [String; 2]) {
+    let home = Home::new("");
+    let ids = [add(&home, "sue", OLD, &[]), add(&home, "sue", NEW, &[])];
+    use_at(&home, "02:13:07", "84.150.1.9", OLD);
+    (home, ids)
+}
+
+fn state(home: &Home, id: &str) -> String {
+    first(home, &["tokens", "show", id, "--json"])["state"].as_str().expect("text").to_owned()
+}
+
+#[test]
+fn revoking_by_name_revoked_the_successor_too() {
+    let (home, [old, new]) = rotated();
+    for command in ["revoke", "leak", "decoy"] {
+        let (error, code) = refused(&home, &["tokens", command, "sue"]);
+        let listed = [
+            format!(
+                "  {old} ...0123  active, first used 2026-03-12 02:13Z, last 2026-03-12 02:13Z\n"
+            ),
+            format!("  {new}  active, never used\n"),
+        ];
+        assert!(error.starts_with("sue stands for 2 tokens:\n"), "{error}");
+        assert!(listed.iter().all(|line| error.contains(line)), "{error}");
+        let advice = "nothing was changed: give the id of the token that is meant, or --all\n";
+        assert!(error.ends_with(advice) && code == Some(2), "{error}");
+    }
+    assert_eq!([state(&home, &old), state(&home, &new)], ["active"; 2]);
+    // An id, the beginning of one, or the secret is one token.
+    home.print(&["tokens", "revoke", &old[..12], "--at", "2026-03-13"]);
+    assert_eq!([state(&home, &old), state(&home, &new)], ["revoked", "active"]);
+    let leaked = home.output_with(&["tokens", "leak", "-"], OLD);
+    assert!(leaked.status.success(), "{}", errors(&leaked));
+    assert_eq!([state(&home, &old), state(&home, &new)], ["leaked", "active"]);
+}
+
+#[test]
+fn of_a_name_the_one_token_is_meant_of_which_it_does_not_hold_yet() {
+    let (home, [old, new]) = rotated();
+    home.print(&["tokens", "leak", &old]);
+    // Another end is no answer to which one is meant.
+    assert_eq!(refused(&home, &["tokens", "revoke", "sue"]).1, Some(2));
+    home.print(&["tokens", "revoke", &old, "--at", "2026-03-13", "--note", "INC-7"]);
+    let told = home.print(&["tokens", "revoke", "sue", "--at", "2026-03-14"]);
+    assert!(told.contains(&new) && !told.contains(&old), "{told}");
+    let revoked = |id: &str| {
+        first(&home, &["tokens", "show", id, "--json"])["registered"]["revoked_at"].clone()
+    };
+    assert_eq!([revoked(&old), revoked(&new)], ["2026-03-13T00:00:00Z", "2026-03-14T00:00:00Z"]);
+    // Once more, nobody knows of which.
+    assert_eq!(refused(&home, &["tokens", "revoke", "sue"]).1, Some(2));
+    home.print(&["tokens", "revoke", "sue", "--all", "--at", "2026-03-15"]);
+    assert_eq!([revoked(&old), revoked(&new)], ["2026-03-15T00:00:00Z"; 2]);
+}
+
+#[test]
+fn all_tokens_of_a_name_are_marked_if_that_is_asked_for() {
+    let (home, [old, new]) = rotated();
+    home.print(&["tokens", "leak", &old, "--at", "2026-03-01"]);
+    let told = home.print(&["tokens", "leak", "sue", "--all"]);
+    assert_eq!([state(&home, &old), state(&home, &new)], ["leaked"; 2]);
+    assert!(!told.contains(&old), "what was said of it before stays: {told}");
+}
+
+#[test]
+fn columns_of_one_token_are_not_set_of_its_successor() {
+    let (home, [old, new]) = rotated();
+    for column in ["revoked_at=2026-03-13", "leaked_at=", "expires_at=2026-03-13", "decoy=true"] {
+        let (error, code) = refused(&home, &["tokens", "set", "sue", "owner=ops", column]);
+        assert!(error.contains(&old) && error.contains(&new) && code == Some(2), "{error}");
+    }
+    home.print(&["tokens", "set", "sue", "owner=ops"]);
+    home.print(&["tokens", "set", "sue", "--all", "expires_at=2026-03-13"]);
+    for id in [&old, &new] {
+        let row = first(&home, &["tokens", "show", id, "--json"])["registered"].clone();
+        assert_eq!(
+            (&row["owner"], &row["expires_at"]),
+            (&"ops".into(), &"2026-03-13T00:00:00Z".into())
+        );
+    }
+    home.print(&["tokens", "set", "sue", "name=sue-laptop"]);
+    assert_eq!(home.json(&["tokens", "show", "sue-laptop", "--json"]).len(), 2);
 }

@@ -1,0 +1,93 @@
+//! Which tokens are meant by a name that several bear: rotation keeps the name, and the successor must not be hit for it.
+
+use std::io::Write as _;
+
+use crate::cli::exit::usage;
+use crate::cli::print;
+use crate::engine::registry::Registered;
+use crate::engine::time::Timestamp;
+use crate::store::{Reader, TokenSummary, Who};
+
+/// How many tokens are listed where one has to be chosen.
+const MOST: usize = 20;
+
+/// How many of the tokens of a name are meant.
+#[derive(Clone, Copy, PartialEq, Eq)]
+pub(super) enum Extent {
+    One,
+    All,
+}
+
+impl From<bool> for Extent {
+    fn from(is_all: bool) -> Self {
+        if is_all { Self::All } else { Self::One }
+    }
+}
+
+/// Returns whom something is to be said of. Of tokens with one name that is the only one of which it does not hold already,
+/// or with `All` each of these; all of them where it holds of all.
+///
+/// # Errors
+/// It is not clear which token is meant: they are listed.
+pub(super) fn meant(
+    reader: &Reader,
+    who: Who,
+    extent: Extent,
+    now: Timestamp,
+    holds: impl Fn(&Registered) -> bool,
+) -> anyhow::Result<Vec<Who>> {
+    let rows = match &who {
+        Who::Token(_) => return Ok(vec![who]),
+        Who::Principal(_) => reader.registered(&who)?,
+    };
+    if rows.len() < 2 {
+        return Ok(vec![who]);
+    }
+    let open: Option<Vec<Who>> =
+        rows.iter().filter(|row| !holds(row)).map(|row| row.token.map(Who::Token)).collect();
+    match (extent, open) {
+        (Extent::One, Some(open)) if open.len() == 1 => Ok(open),
+        (Extent::One, _) => Err(unclear(reader, &who, &rows, now)?),
+        (Extent::All, Some(open)) if !open.is_empty() && open.len() < rows.len() => Ok(open),
+        (Extent::All, _) => Ok(vec![who]),
+    }
+}
+
+/// Lists the tokens of a name on standard error, and makes the error that one of them has to be named.
+fn unclear(
+    reader: &Reader,
+    who: &Who,
+    rows: &[Registered],
+    now: Timestamp,
+) -> anyhow::Result<anyhow::Error> {
+    let name = print::safe(super::state::name(who));
+    let mut stderr = anstream::stderr();
+    writeln!(stderr, "{name} stands for {}:", print::counted(rows.len() as u64, "token"))?;
+    for row in rows.iter().take(MOST) {
+        let Some(token) = row.token else {
+            writeln!(stderr, "  {name}, registered by its name")?;
+            continue;
+        };
+        // Its sum only: nothing was done from now on.
+        let found = reader.history(&Who::Token(token), Some(now), None, now)?.tokens;
+        let line = found.first().map(line).unwrap_or_default();
+        writeln!(stderr, "  {token}{line}")?;
+    }
+    if MOST < rows.len() {
+        writeln!(stderr, "  and {} more", rows.len() - MOST)?;
+    }
+    Ok(usage("nothing was changed: give the id of the token that is meant, or --all"))
+}
+
+/// Prints what tells a token from others: ` ghp_...4f2a  revoked, first used 2026-03-02 00:05Z, last ...`.
+fn line(token: &TokenSummary) -> String {
+    let hint = print::safe(&token.hint);
+    let gap = if hint.is_empty() { "" } else { " " };
+    let used = match (token.first_seen, token.last_seen) {
+        (Some(first), Some(last)) => {
+            format!("first used {}, last {}", print::minute(first), print::minute(last))
+        }
+        _ => "never used".to_owned(),
+    };
+    format!("{gap}{hint}  {}, {used}", token.state.as_str())
+}
