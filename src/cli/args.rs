@@ -229,10 +229,19 @@ pub enum Tokens {
     ///
     /// To take that back: `tokens set TOKEN decoy=`
     Decoy(TokensMark),
-    /// Forget everything of a token or principal: profile, history, registry.
+    /// Forget everything of a token or principal: profile, history, alerts, and what was said of it.
+    ///
+    /// Says what that is, and does it only with --yes. A revocation or leak is forgotten with it: later use is no alert any
+    /// more.
     Forget {
         /// A name, an id or its beginning, or -.
         token: String,
+        /// Where several tokens bear that name: all of them.
+        #[arg(long)]
+        all: bool,
+        /// Do it.
+        #[arg(long)]
+        yes: bool,
     },
     /// Make a new seal key, once somebody else may have the old one: every secret gets a new id.
     ///

@@ -8,6 +8,7 @@ mod check;
 mod choice;
 pub mod exit;
 mod explain;
+mod forget;
 mod generate;
 mod health;
 mod history;

@@ -1,4 +1,4 @@
-//! `tokens add, import, set, revoke, leak, decoy, forget`: what people say of tokens.
+//! `tokens add, import, set, revoke, leak, decoy`: what people say of tokens.
 
 use std::path::Path;
 
@@ -262,37 +262,12 @@ fn say(printer: &mut Printer, rows: &[Registered], what: &str) -> anyhow::Result
 }
 
 /// Returns what a registry row is called: its name and its id, as far as it has them.
-fn called(row: &Registered) -> String {
+pub(super) fn called(row: &Registered) -> String {
     let id = row.token.map(|id| id.to_string()).unwrap_or_default();
     let parts = [print::safe(&row.name), id];
     let parts: Vec<&str> =
         parts.iter().map(String::as_str).filter(|part| !part.is_empty()).collect();
     parts.join(" ")
-}
-
-pub(super) fn forget(context: &mut Context, text: &str) -> anyhow::Result<()> {
-    let Context { site, printer, .. } = context;
-    // An absent database is not made only to find nothing in it.
-    let who = state::known(site, &state::reader(site)?, text)?;
-    let mut store = site.store()?;
-    let history = store.history(&who, None, None, now())?;
-    let requests = history.tokens.iter().map(|token| token.activity.requests).sum();
-    let (n_tokens, n_incidents) = (history.tokens.len(), history.incidents.len());
-    if !store.forget(&who)? {
-        bail!("nothing is known of {}", print::safe(state::name(&who)));
-    }
-    if printer.is_json() {
-        let counts = json!({"tokens": n_tokens, "requests": requests, "incidents": n_incidents});
-        let (field, name) = match &who {
-            Who::Token(id) => ("token", json!({"id": id})),
-            Who::Principal(name) => ("principal", json!(name)),
-        };
-        return Ok(printer.json(&json!({field: name, "forgotten": counts}))?);
-    }
-    let (name, requests) = (print::safe(state::name(&who)), print::number(requests));
-    Ok(printer.line(format_args!(
-        "forgot {name}: tokens {n_tokens}, requests {requests}, incidents {n_incidents}"
-    ))?)
 }
 
 #[cfg(test)]

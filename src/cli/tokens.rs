@@ -11,7 +11,7 @@ use crate::cli::args::{Tokens, TokensList};
 use crate::cli::exit::usage;
 use crate::cli::print::{self, Printer};
 use crate::cli::registering::{self, Mark};
-use crate::cli::{Context, rekey, state, table, when};
+use crate::cli::{Context, forget, rekey, state, table, when};
 use crate::clock::now;
 use crate::engine::registry::Registered;
 use crate::engine::time::Timestamp;
@@ -32,7 +32,7 @@ pub(super) fn run(context: &mut Context, options: &Tokens) -> anyhow::Result<Exi
         Tokens::Revoke(options) => registering::mark(context, options, Mark::Revoked),
         Tokens::Leak(options) => registering::mark(context, options, Mark::Leaked),
         Tokens::Decoy(options) => registering::mark(context, options, Mark::Decoy),
-        Tokens::Forget { token } => registering::forget(context, token),
+        Tokens::Forget { token, all, yes } => forget::run(context, token, (*all).into(), *yes),
         Tokens::Rekey { yes } => rekey::run(context, *yes),
         Tokens::Id { .. } => {
             let id = state::seal(&context.site, std::io::stdin().lock())?;

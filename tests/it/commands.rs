@@ -166,7 +166,7 @@ fn what_people_say_of_a_token_is_kept() {
         assert!(what.contains(&word.into()), "{word}: {what:?}");
     }
     assert!(lifecycle.to_string().contains("rotated by hand"));
-    let forgot = home.print(&["tokens", "forget", "ci"]);
+    let forgot = home.print(&["tokens", "forget", "ci", "--yes"]);
     assert!(forgot.contains("requests 318"), "{forgot}");
     assert_eq!(refused(&home, &["tokens", "show", "ci"], "").1, Some(70));
     assert_eq!(home.json(&["tokens", "list", "--json"]).len(), 1);

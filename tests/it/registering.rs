@@ -215,3 +215,31 @@ fn columns_of_one_token_are_not_set_of_its_successor() {
     home.print(&["tokens", "set", "sue", "name=sue-laptop"]);
     assert_eq!(home.json(&["tokens", "show", "sue-laptop", "--json"]).len(), 2);
 }
+
+#[test]
+fn forgetting_asked_nothing() {
+    let (home, [old, new]) = rotated();
+    home.print(&["tokens", "revoke", &old, "--at", "2026-03-13"]);
+    let forget = |arguments: &[&str]| home.output(&[&["tokens", "forget"], arguments].concat());
+    let asked = forget(&[&old]);
+    assert_eq!(asked.status.code(), Some(2));
+    let told = format!(
+        "would forget {old}: tokens 1, requests 1, incidents 0\n  \
+         also that sue {old} is revoked: its use would be no alert for that any more\n"
+    );
+    assert_eq!(String::from_utf8_lossy(&asked.stdout), told);
+    assert!(errors(&asked).contains("nothing was forgotten: give --yes"), "{}", errors(&asked));
+    let asked: Value = serde_json::from_slice(&forget(&[&old, "--json"]).stdout).expect("JSON");
+    assert_eq!(asked["to_forget"], json!({"tokens": 1, "requests": 1, "incidents": 0}));
+    // A name is not guessed here, either.
+    let several = forget(&["sue", "--yes"]);
+    assert!(errors(&several).starts_with("sue stands for 2 tokens:"), "{}", errors(&several));
+    assert_eq!((several.status.code(), state(&home, &old)), (Some(2), "revoked".to_owned()));
+    assert!(forget(&[&old, "--yes"]).status.success());
+    assert_eq!(state(&home, &new), "active");
+    assert!(forget(&["sue", "--yes"]).status.success(), "one is left");
+    assert_eq!(home.print(&["tokens", "list"]), "no tokens\n");
+    let (home, _) = rotated();
+    home.print(&["tokens", "forget", "sue", "--all", "--yes"]);
+    assert_eq!(home.print(&["tokens", "list"]), "no tokens\n");
+}

@@ -1,0 +1,81 @@
+//! `tokens forget`: what that takes away, and doing it.
+
+use anyhow::bail;
+use serde_json::json;
+
+use crate::cli::exit::usage;
+use crate::cli::print::{self, Printer};
+use crate::cli::registering::called;
+use crate::cli::several::{self, Extent};
+use crate::cli::{Context, state};
+use crate::clock::now;
+use crate::engine::registry::Registered;
+use crate::store::{History, Who};
+
+pub(super) fn run(
+    context: &mut Context,
+    text: &str,
+    extent: Extent,
+    is_sure: bool,
+) -> anyhow::Result<()> {
+    let Context { site, printer, .. } = context;
+    // An absent database is not made only to find nothing in it.
+    let reader = state::reader(site)?;
+    let now = now();
+    let who = state::known(site, &reader, text)?;
+    several::meant(&reader, who.clone(), extent, now, |_| false)?;
+    let history = reader.history(&who, None, None, now)?;
+    if !is_sure {
+        say(printer, &who, &history, false)?;
+        lost_words(printer, &reader.registered(&who)?)?;
+        printer.flush()?;
+        return Err(usage("nothing was forgotten: give --yes to forget it"));
+    }
+    if !site.store()?.forget(&who)? {
+        bail!("nothing is known of {}", print::safe(state::name(&who)));
+    }
+    say(printer, &who, &history, true)
+}
+
+fn say(printer: &mut Printer, who: &Who, history: &History, is_done: bool) -> anyhow::Result<()> {
+    let requests = history.tokens.iter().map(|token| token.activity.requests).sum();
+    let (n_tokens, n_incidents) = (history.tokens.len(), history.incidents.len());
+    if printer.is_json() {
+        let counts = json!({"tokens": n_tokens, "requests": requests, "incidents": n_incidents});
+        let (field, name) = match who {
+            Who::Token(id) => ("token", json!({"id": id})),
+            Who::Principal(name) => ("principal", json!(name)),
+        };
+        let what = if is_done { "forgotten" } else { "to_forget" };
+        return Ok(printer.json(&json!({field: name, what: counts}))?);
+    }
+    let (name, requests) = (print::safe(state::name(who)), print::number(requests));
+    let head = if is_done { "forgot" } else { "would forget" };
+    Ok(printer.line(format_args!(
+        "{head} {name}: tokens {n_tokens}, requests {requests}, incidents {n_incidents}"
+    ))?)
+}
+
+/// Says which words go with it: what makes use of a token an alert makes none any more.
+fn lost_words(printer: &mut Printer, rows: &[Registered]) -> anyhow::Result<()> {
+    if printer.is_json() {
+        return Ok(());
+    }
+    for row in rows {
+        let words = [
+            ("decoy", row.decoy),
+            ("leaked", row.leaked_at.is_some()),
+            ("revoked", row.revoked_at.is_some()),
+            ("rotated", row.rotated_at.is_some()),
+        ];
+        let words: Vec<_> = words.iter().filter(|(_, is)| *is).map(|(word, _)| *word).collect();
+        if !words.is_empty() {
+            let words = words.join(", ");
+            let name = called(row);
+            printer.line(format_args!(
+                "  also that {name} is {words}: its use would be no alert for that any more"
+            ))?;
+        }
+    }
+    Ok(())
+}
