@@ -104,6 +104,28 @@ fn lagos_twelve_minutes_after_berlin_is_impossible() {
 }
 
 #[test]
+fn three_seconds_were_told_as_sixty() {
+    let mut life = Life::default();
+    life.judged(&usage(0), &berlin(), None);
+    let facts = life.judged(&stolen(3 * SECOND), &lagos(), None);
+    let told = reasons(&facts, "impossible-travel");
+    assert_eq!(
+        told,
+        ["used from Lagos, NG within a minute of Berlin, DE: 5,156 km at 309,351 km/h or more"]
+    );
+    assert_eq!(facts.get("travel.seconds"), Some(&Value::Int(60)), "what was reckoned with");
+    let mut life = Life::default();
+    life.steady(10);
+    life.judged(&usage(10 * DAY), &berlin(), None);
+    let facts = life.judged(&stolen(10 * DAY + 3 * SECOND), &lagos(), None);
+    let told = reasons(&facts, "unusual-use");
+    assert!(
+        told.iter().any(|text| text.ends_with(" km from Berlin, DE, within a minute")),
+        "{told:?}"
+    );
+}
+
+#[test]
 fn a_flight_a_refusal_a_vpn_a_cloud_and_one_operator_are_no_travel() {
     let travels = |to: Place, micros, status| {
         let mut life = Life::default();

@@ -8,7 +8,7 @@ use crate::engine::alert::{Facts, Value};
 use crate::engine::geo::NetworkKind;
 use crate::engine::profile::{Told, place_name};
 
-use super::words::{grouped, span};
+use super::words::{grouped, span, within};
 use super::{Case, DAY_HOURS, Detector, Judgement::Usage, because, fact, state, usual};
 
 const NAME: &str = "impossible-travel";
@@ -40,13 +40,12 @@ fn judge(case: &Case<'_>, told: &mut Told, facts: &mut Facts) {
     if case.tell(told, &way, DAY_HOURS).is_none() {
         return;
     }
-    let text = format!(
-        "used from {to} {} after {}: {} km at {} km/h",
-        span(hop.seconds),
-        hop.from,
-        grouped(hop.km),
-        grouped(hop.kmh)
-    );
+    let (from, km, kmh) = (&hop.from, grouped(hop.km), grouped(hop.kmh));
+    let text = if hop.is_sooner {
+        format!("used from {to} {} of {from}: {km} km at {kmh} km/h or more", within(hop.seconds))
+    } else {
+        format!("used from {to} {} after {from}: {km} km at {kmh} km/h", span(hop.seconds))
+    };
     state(facts, "travel.speed_kmh", Value::Float(libm::round(hop.kmh)));
     state(facts, "travel.distance_km", Value::Float(libm::round(hop.km)));
     state(facts, "travel.seconds", Value::Int(crate::engine::stats::whole(hop.seconds).into()));

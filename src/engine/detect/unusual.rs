@@ -7,7 +7,7 @@ use crate::engine::geo::{NetworkKind, Place};
 use crate::engine::profile::{Family, Tier, Told};
 use crate::engine::stats::{narrow, whole};
 
-use super::words::{counted, grouped, listed, span};
+use super::words::{counted, grouped, later, listed};
 use super::{Case, Detector, Judgement::Usage, fact, state, usual};
 
 const NAME: &str = "unusual-use";
@@ -146,8 +146,8 @@ fn sentence(case: &Case<'_>, family: Family) -> String {
         }
         Family::Hop => match &signals.hop {
             Some(hop) if is_now => {
-                let (km, ago) = (grouped(hop.km), span(hop.seconds));
-                format!("{km} km from {}, {ago} later", hop.from)
+                let (km, later) = (grouped(hop.km), later(hop));
+                format!("{km} km from {}, {later}", hop.from)
             }
             _ => "two places too far apart".to_owned(),
         },

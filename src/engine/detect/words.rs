@@ -1,5 +1,7 @@
 //! Numbers as people read them.
 
+use crate::engine::profile::Hop;
+
 /// Prints a span of time with one unit: `45 s`, `12 min`, `5 h`, `3 days`.
 pub(super) fn span(seconds: f64) -> String {
     match seconds {
@@ -8,6 +10,17 @@ pub(super) fn span(seconds: f64) -> String {
         s if s < 172_800.0 => format!("{:.0} h", s / 3600.0),
         s => format!("{:.0} days", s / 86_400.0),
     }
+}
+
+/// Prints a span of time that was not filled: `within a minute`.
+pub(super) fn within(seconds: f64) -> String {
+    let is_minute = (59.5..60.5).contains(&seconds);
+    if is_minute { "within a minute".to_owned() } else { format!("within {}", span(seconds)) }
+}
+
+/// Prints when a hop was, by the use before: `12 min later`, `within a minute`.
+pub(super) fn later(hop: &Hop) -> String {
+    if hop.is_sooner { within(hop.seconds) } else { format!("{} later", span(hop.seconds)) }
 }
 
 /// Prints a number without decimals, with a comma between thousands.

@@ -33,6 +33,8 @@ pub struct Hop {
     pub km: f64,
     /// Time between, at the least a minute.
     pub seconds: f64,
+    /// Less than that lay between.
+    pub is_sooner: bool,
     /// Speed.
     pub kmh: f64,
     /// From where: `Berlin, DE`.
@@ -100,10 +102,12 @@ impl Fix {
             _ => atlas.border_distance_km(self.country?, to.country?)?,
         };
         let micros = u32::try_from(time.since(self.time).max(0) / SECOND).unwrap_or(u32::MAX);
-        let seconds = f64::from(micros).max(params.min_seconds).max(1.0);
+        let measured = f64::from(micros);
+        let seconds = measured.max(params.min_seconds).max(1.0);
         let kmh = km / seconds * 3600.0;
         let from = name(&self.city, self.country);
-        Some(Hop { km, seconds, kmh, from, from_network: self.network })
+        let is_sooner = measured < seconds;
+        Some(Hop { km, seconds, is_sooner, kmh, from, from_network: self.network })
     }
 
     fn point(&self) -> Option<Point> {
@@ -172,7 +176,12 @@ mod tests {
         let start = Timestamp::from_seconds(1_000_000);
         let fix = Fix::of(start, &berlin()).unwrap();
         let to = place("Lagos", "NG", 6.45, 3.39, 64501);
-        assert_eq!(fix.hop(start, &to, &NoAtlas, &Travel::default()).unwrap().seconds, 60.0);
+        for (seconds, counted, is_sooner) in [(0, 60.0, true), (59, 60.0, true), (60, 60.0, false)]
+        {
+            let time = start.plus(seconds * SECOND);
+            let hop = fix.hop(time, &to, &NoAtlas, &Travel::default()).unwrap();
+            assert_eq!((hop.seconds, hop.is_sooner), (counted, is_sooner), "{seconds}");
+        }
     }
 
     #[test]
