@@ -208,15 +208,23 @@ fn print_lifecycle(printer: &mut Printer, lifecycle: &[LifecycleRow]) -> anyhow:
     printer.line("")?;
     printer.line(print::bold("lifecycle"))?;
     for row in lifecycle {
-        let note = if row.note.is_empty() { String::new() } else { format!(": {}", row.note) };
-        let text = format!("{} {}{note}", row.what, row.name);
-        printer.line(format_args!(
-            "  {}  {}",
-            print::minute(row.time),
-            print::safe(text.trim())
-        ))?;
+        let said = print::minute(row.noted);
+        printer.line(format_args!("  {said}  {}", print::safe(word(row))))?;
     }
     Ok(())
+}
+
+/// Says what was said: `leaked ci, as of 2026-03-01 00:00:00 UTC, taken back 2026-03-02 09:00:00 UTC: in a gist`.
+fn word(row: &LifecycleRow) -> String {
+    let mut text = format!("{} {}", row.what, row.name).trim().to_owned();
+    if row.time != row.noted {
+        text += &format!(", as of {}", print::exact(row.time));
+    }
+    if let Some(time) = row.taken_back {
+        text += &format!(", taken back {}", print::exact(time));
+    }
+    let note = row.note.trim();
+    if note.is_empty() { text } else { format!("{text}: {note}") }
 }
 
 fn history_json(who: &Who, history: &History) -> Json {
@@ -297,6 +305,7 @@ fn lifecycle_json(row: &LifecycleRow) -> Json {
         ("token", print::object([("id", json!(row.token)), ("name", json!(row.name))])),
         ("note", json!(row.note)),
         ("noted", print::time(row.noted)),
+        ("taken_back", print::time(row.taken_back)),
     ])
 }
 

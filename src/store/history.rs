@@ -26,7 +26,7 @@ pub struct History {
     pub facets: BTreeMap<Facet, Vec<FacetRow>>,
     /// Incidents, in order.
     pub incidents: Vec<Incident>,
-    /// What was said of it in the registry, in order.
+    /// What was said of it in the registry, as it was said; of a window also what takes effect within.
     pub lifecycle: Vec<LifecycleRow>,
 }
 
@@ -53,6 +53,12 @@ pub struct FacetRow {
 struct Window {
     since: Timestamp,
     until: Timestamp,
+}
+
+impl Window {
+    fn holds(self, time: Timestamp) -> bool {
+        self.since <= time && time < self.until
+    }
 }
 
 impl Reader {
@@ -84,7 +90,7 @@ impl Reader {
                 Who::Principal(name) => name.as_str(),
             };
             let mut lifecycle = registry::lifecycle(db, &ids, name)?;
-            lifecycle.retain(|row| window.since <= row.time && row.time < window.until);
+            lifecycle.retain(|row| window.holds(row.noted) || window.holds(row.time));
             Ok(History {
                 hours: hours(db, &found, window)?,
                 facets: facets(db, &found, window)?,

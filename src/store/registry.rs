@@ -1,6 +1,6 @@
 //! What the site says of its tokens, and a record of what was said when.
 
-use std::collections::BTreeSet;
+use std::collections::{BTreeMap, BTreeSet};
 
 use rusqlite::{Connection, OptionalExtension, Params, Row, params};
 use smol_str::{SmolStr, ToSmolStr};
@@ -41,7 +41,7 @@ pub struct LifecycleRow {
     pub token: Option<TokenId>,
     /// The registered name at that time; may be empty.
     pub name: SmolStr,
-    /// When it happened.
+    /// From when on it holds.
     pub time: Timestamp,
     /// `registered`, `changed`, `renamed`, `rotated`, `revoked`, `leaked`, `decoy`; or taken back:
     /// `unrotated`, `unrevoked`, `unleaked`, `no decoy`.
@@ -50,6 +50,21 @@ pub struct LifecycleRow {
     pub note: String,
     /// When it was said.
     pub noted: Timestamp,
+    /// When a later word took its place, its opposite or the same of another time.
+    pub taken_back: Option<Timestamp>,
+}
+
+impl LifecycleRow {
+    /// Returns what a word and its opposite are about; nothing for what cannot be taken back.
+    fn subject(&self) -> Option<&str> {
+        match self.what.as_str() {
+            "revoked" | "unrevoked" => Some("revoked"),
+            "leaked" | "unleaked" => Some("leaked"),
+            "rotated" | "unrotated" => Some("rotated"),
+            "decoy" | "no decoy" => Some("decoy"),
+            _ => None,
+        }
+    }
 }
 
 const SELECT: &str = "SELECT token, name, owner, issued_at, expires_at, revoked_at, rotated_to,
@@ -210,7 +225,7 @@ pub(super) fn of(db: &Connection, who: &Who) -> rusqlite::Result<Vec<Registered>
     }
 }
 
-/// Returns what happened to the given tokens and to a name, by time.
+/// Returns what was said of the given tokens and of a name, in the order in which it was said.
 pub(super) fn lifecycle(
     db: &Connection,
     tokens: &[TokenId],
@@ -224,12 +239,24 @@ pub(super) fn lifecycle(
          WHERE name = ?1 AND name <> '' AND token IS NULL ORDER BY number",
     )?;
     let what = "a row of a lifecycle";
-    let mut found = legible(what, by_name.query_map([name], lifecycle_row)?)?;
+    let mut found = taken_back(legible(what, by_name.query_map([name], lifecycle_row)?)?);
     for token in tokens {
-        found.extend(legible(what, by_token.query_map([token], lifecycle_row)?)?);
+        found.extend(taken_back(legible(what, by_token.query_map([token], lifecycle_row)?)?));
     }
-    found.sort_by_key(|row| (row.time, row.noted));
+    found.sort_by_key(|row| row.noted);
     Ok(found)
+}
+
+/// Marks what was said of one token, or one name, and then taken back.
+fn taken_back(mut said: Vec<LifecycleRow>) -> Vec<LifecycleRow> {
+    let mut later = BTreeMap::new();
+    for row in said.iter_mut().rev() {
+        let Some(subject) = row.subject().map(str::to_owned) else { continue };
+        let next = later.insert(subject, row.noted);
+        let is_word = row.subject() == Some(&row.what);
+        row.taken_back = next.filter(|_| is_word);
+    }
+    said
 }
 
 fn rows(db: &Connection, sql: &str, parameters: impl Params) -> rusqlite::Result<Vec<Registered>> {
@@ -413,6 +440,7 @@ fn lifecycle_row(row: &Row<'_>) -> rusqlite::Result<LifecycleRow> {
         what: get_text(row, "what")?,
         note: row.get("note")?,
         noted: row.get("noted")?,
+        taken_back: None,
     })
 }
 

@@ -71,11 +71,41 @@ fn what_happens_to_a_token_is_written_down() {
         |time: i64, what: &str, note: &str| (NOON.plus(time), what.to_owned(), note.to_owned());
     let leaked = row(-5, "leaked", "found in a repository");
     let [new, revoked] = [row(0, "registered", "import"), row(5, "revoked", "offboarding")];
-    assert_eq!(life(1), [leaked, new.clone(), revoked.clone()]);
+    assert_eq!(life(1), [new.clone(), leaked, revoked.clone()]);
     assert_eq!(life(2), [new, revoked]);
     let bait = [row(0, "registered", "bait"), row(0, "decoy", "bait")];
     assert_eq!(life(7), [bait[0].clone(), bait[1].clone(), row(1, "no decoy", "no")]);
     assert_eq!(store.registry().unwrap()[0].token, Some(id(7)));
+}
+
+#[test]
+fn what_was_taken_back_stood_as_if_it_held() {
+    let mut store = Store::in_memory().unwrap();
+    let (a, at) = (Who::Token(id(1)), |n| NOON.plus(n));
+    store.leak(&a, at(90), "a slip", at(1)).unwrap();
+    store.amend(&a, "", at(2), |row| row.leaked_at = None).unwrap();
+    store.leak(&a, at(-90), "in a gist", at(3)).unwrap();
+    store.leak(&a, at(-80), "", at(4)).unwrap();
+    store.revoke(&a, at(5), "", at(5)).unwrap();
+    let life = |since: i64, until| {
+        let history = store.history(&a, Some(at(since)), until, NOON).unwrap();
+        let row = |row: LifecycleRow| (row.what.to_string(), row.taken_back.map(|t| t.since(NOON)));
+        history.lifecycle.into_iter().map(row).collect::<Vec<_>>()
+    };
+    let row = |what: &str, taken_back| (what.to_owned(), taken_back);
+    let all = [
+        row("registered", None),
+        row("leaked", Some(2)),
+        row("unleaked", None),
+        row("leaked", Some(4)),
+        row("leaked", None),
+        row("revoked", None),
+    ];
+    assert_eq!(life(0, None), all);
+    // When it was said counts as well as when it takes effect.
+    assert_eq!(life(80, None), [row("leaked", Some(2))]);
+    assert_eq!(life(-90, Some(at(-85))), [row("leaked", Some(4))]);
+    assert_eq!(life(5, Some(at(6))), [row("revoked", None)]);
 }
 
 #[test]

@@ -243,3 +243,24 @@ fn forgetting_asked_nothing() {
     home.print(&["tokens", "forget", "sue", "--all", "--yes"]);
     assert_eq!(home.print(&["tokens", "list"]), "no tokens\n");
 }
+
+#[test]
+fn the_lifecycle_showed_the_future_and_hid_when_it_was_said() {
+    let home = Home::new("");
+    add(&home, "fay", OLD, &[]);
+    home.print(&["tokens", "leak", "fay", "--at", "2099-12-01"]);
+    home.print(&["tokens", "set", "fay", "leaked_at="]);
+    home.print(&["tokens", "revoke", "fay", "--at", "2026-03-11T08:00:00Z", "--note", "INC-7"]);
+    let told = home.print(&["history", "fay", "--since", "1h"]);
+    let (_, life) = told.split_once("lifecycle\n").expect("a lifecycle");
+    // Behind the time at which each was said.
+    let life: Vec<&str> =
+        life.lines().map(|line| line.split_once("Z  ").expect("a time").1).collect();
+    assert_eq!(life[0], "registered fay");
+    let taken_back = "leaked fay, as of 2099-12-01 00:00:00 UTC, taken back 20";
+    assert!(life[1].starts_with(taken_back) && life[1].ends_with(" UTC"), "{life:?}");
+    assert_eq!(life[2..], ["unleaked fay", "revoked fay, as of 2026-03-11 08:00:00 UTC: INC-7"]);
+    let rows = first(&home, &["history", "fay", "--json"])["lifecycle"].clone();
+    assert_eq!(rows[1]["taken_back"], rows[2]["noted"]);
+    assert_eq!((rows[3].get("taken_back"), &rows[3]["note"]), (None, &"INC-7".into()));
+}
