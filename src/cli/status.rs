@@ -31,6 +31,9 @@ use crate::store::{Holder, Lock, OutboxStats, Reader, Stats, StreamStatus, backe
 /// Mails whose errors are looked at.
 const MAILS: u32 = 100;
 
+/// The score from which on a person is told at once of somebody new with a token of rented machines.
+type Rented = f64;
+
 /// What the store says, all zero without a database.
 #[derive(Default)]
 struct State {
@@ -39,7 +42,7 @@ struct State {
     stats: Stats,
     last_error: String,
     last_refusal: String,
-    threshold: Option<Threshold>,
+    threshold: Option<(Threshold, Rented)>,
     roll: Roll,
     backed_up: Option<Timestamp>,
     backup_failed: Option<Timestamp>,
@@ -135,16 +138,18 @@ fn state_of(context: &Context, now: Timestamp) -> anyhow::Result<State> {
 }
 
 /// Returns from which score on a person is told at once; a faulty configuration is for `check` to tell.
-fn threshold(site: &Site, reader: &Reader) -> anyhow::Result<Option<Threshold>> {
+fn threshold(site: &Site, reader: &Reader) -> anyhow::Result<Option<(Threshold, Rented)>> {
     let Ok(params) = site.params() else { return Ok(None) };
+    let score = &params.profile.score;
     let (house, _) = House::restore(&reader.house()?);
-    Ok(Some(house.threshold(site.policy().budget, &params.profile.score)))
+    let threshold = house.threshold(site.policy().budget, score);
+    Ok(Some((threshold, score.sooner(threshold.nats, score.rented_lead))))
 }
 
-/// Says where the threshold is, and why: `mailed at once    scores from 9.25 nats on: ...`.
+/// Says where the threshold is, and why: `mailed at once    scores from 9.25 nats on (...): ...`.
 fn print_threshold(
     printer: &mut Printer,
-    threshold: &Threshold,
+    (threshold, rented): &(Threshold, Rented),
     budget: f64,
 ) -> anyhow::Result<()> {
     let why = match (budget > 0.0, threshold.weekly, threshold.mailed) {
@@ -154,7 +159,12 @@ fn print_threshold(
         ),
         (true, ..) => format!("[alerts] budget is {budget} a week; a week has to be counted first"),
     };
-    let text = format!("scores from {} nats on: {why}", threshold.nats);
+    let sooner = if rented < &threshold.nats {
+        format!(" (from {rented} of somebody new with a token of rented machines)")
+    } else {
+        String::new()
+    };
+    let text = format!("scores from {} nats on{sooner}: {why}", threshold.nats);
     Ok(print_wrapped(printer, "mailed at once", &text)?)
 }
 
@@ -389,7 +399,9 @@ fn status_json(state: &State, lives: &[Life<'_>], layers: &[Layer], now: Timesta
         "alerts": stats.alerts,
         "incidents": stats.incidents,
         "outbox": outbox,
-        "threshold": state.threshold.map(|of| json!({"nats": of.nats, "weekly": of.weekly, "mailed": of.mailed})),
+        "threshold": state.threshold.map(|(of, rented)| {
+            json!({"nats": of.nats, "rented": rented, "weekly": of.weekly, "mailed": of.mailed})
+        }),
         "geoip": {"layers": layers.iter().map(layer_json).collect::<Vec<_>>()},
         "database": print::object([
             ("bytes", json!(stats.bytes)),

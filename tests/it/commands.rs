@@ -694,6 +694,17 @@ fn the_status_accounts_for_every_byte() {
 }
 
 #[test]
+fn the_status_hid_that_rented_machines_are_told_sooner() {
+    let home = home();
+    let shown = home.print(&["status"]).split_whitespace().collect::<Vec<_>>().join(" ");
+    let line = "mailed at once scores from 7 nats on (from 6 of somebody new with a token of rented machines): no";
+    assert!(shown.contains(line), "{shown}");
+    assert_eq!(first(&home, &["status", "--json"])["threshold"]["rented"], 6.0);
+    home.configure("[detect.score]\nrented_lead = 0\n");
+    assert!(home.print(&["status"]).contains("scores from 7 nats on: no"));
+}
+
+#[test]
 fn without_a_database_there_is_advice() {
     let home = Home::new("");
     for arguments in [

@@ -68,8 +68,16 @@ pub(super) fn show(printer: &mut Printer, alert: &Alert, scores: &Score) -> std:
     row(&mut table, is_wide, [name, "", "", &sum]);
     printer.line(table::coloured(&table, |_| None))?;
     let Some((_, threshold)) = score else { return Ok(()) };
-    let [medium, high, critical] = tiers(threshold, scores);
-    printer.line(format_args!("    medium {medium}, high {high}, critical {critical}; {risk}"))
+    let tiers = reachable(tiers(threshold, scores));
+    printer.line(format_args!("    {tiers}; {risk}"))
+}
+
+/// Names the tiers that a score can reach: one that begins where a higher one does is never told.
+fn reachable([medium, high, critical]: [f64; 3]) -> String {
+    let all = [("medium", medium, high.min(critical)), ("high", high, critical)];
+    let told = all.into_iter().filter(|(_, from, next)| from < next);
+    let told = told.map(|(name, from, _)| format!("{name} {from}"));
+    told.chain([format!("critical {critical}")]).collect::<Vec<_>>().join(", ")
 }
 
 fn row(table: &mut comfy_table::Table, is_wide: bool, [text, usual, how, nats]: [&str; 4]) {
@@ -77,4 +85,21 @@ fn row(table: &mut comfy_table::Table, is_wide: bool, [text, usual, how, nats]: 
     let (usual, how) = (print::safe(usual), print::safe(how));
     let cells = if is_wide { vec![text, usual, how] } else { vec![text, how] };
     table.add_row(cells.into_iter().chain([nats.to_owned()]));
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_tier_that_nothing_reaches_was_named() {
+        for (tiers, text) in [
+            ([6.0, 7.0, 10.0], "medium 6, high 7, critical 10"),
+            ([6.0, 6.0, 10.0], "high 6, critical 10"),
+            ([6.0, 10.0, 10.0], "medium 6, critical 10"),
+            ([10.0, 10.0, 10.0], "critical 10"),
+        ] {
+            assert_eq!(reachable(tiers), text);
+        }
+    }
 }

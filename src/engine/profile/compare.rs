@@ -373,7 +373,7 @@ impl Profile {
         };
 
         signals.lead = self.lead(signals, score);
-        signals.threshold = sooner(signals.threshold, signals.lead, score);
+        signals.threshold = score.sooner(signals.threshold, signals.lead);
         self.rank(signals, score, is_extreme);
     }
 
@@ -397,7 +397,7 @@ impl Profile {
         let is_held = signals.is_rate_alone && !is_extreme;
         let most = if is_held { Tier::Notice } else { Tier::Critical };
         let tier = |alert| Tier::of(signals.score, &Score { alert, ..*score }).min(most);
-        let configured = sooner(score.alert, signals.lead, score);
+        let configured = score.sooner(score.alert, signals.lead);
         let (to_tell, is_serious) =
             (newly(tier(signals.threshold), told), tier(configured) >= Tier::Alert);
         (signals.tier, signals.is_serious) = (to_tell, is_serious);
@@ -421,11 +421,6 @@ impl Profile {
             clients: self.clients.slots().len(),
         }
     }
-}
-
-/// Returns a threshold with a lead taken off, though none sooner than a note.
-const fn sooner(threshold: f64, lead: f64, score: &Score) -> f64 {
-    (threshold - lead).max(score.notice.min(threshold))
 }
 
 /// Returns what the rate adds where it stands out right now.

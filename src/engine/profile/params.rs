@@ -86,6 +86,14 @@ section! {
     }
 }
 
+impl Score {
+    /// Returns a threshold with a lead taken off, though none sooner than a note.
+    #[must_use]
+    pub const fn sooner(&self, threshold: f64, lead: f64) -> f64 {
+        (threshold - lead).max(self.notice.min(threshold))
+    }
+}
+
 section! {
     /// When new values become normal.
     Learning = "learning" {
