@@ -130,17 +130,26 @@ impl Words {
         time: Timestamp,
         days: f64,
     ) -> Heard {
+        let has_forgotten = self.has_forgotten(principal, time);
         if self.watches.is_empty() {
-            return Heard::default();
+            return Heard { has_forgotten, ..Heard::default() };
         }
         let keys = actor();
         let watched = i64::from(whole(days)) * DAY;
         let watches = keys.iter().filter_map(|key| self.watches.get(key)).flatten();
         let in_force =
             watches.filter(|watch| watch.since <= time && watch.end.is_none_or(|end| time < end));
-        in_force.fold(Heard::default(), |heard, watch| Heard {
+        let unknown = Heard { has_forgotten, ..Heard::default() };
+        in_force.fold(unknown, |heard, watch| Heard {
             is_watched: heard.is_watched || time.since(watch.since) < watched,
             is_barred: heard.is_barred || watch.principal == principal,
+            ..heard
         })
+    }
+
+    /// Tells whether misuse of a principal was confirmed by a time.
+    fn has_forgotten(&self, principal: &str, time: Timestamp) -> bool {
+        let mut words = self.by_principal.get(principal).into_iter().flatten();
+        words.any(|word| word.verdict == Verdict::Confirmed && word.at <= time)
     }
 }

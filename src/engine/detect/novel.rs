@@ -70,8 +70,11 @@ fn is_news<V: AsRef<str>>(
     case.tell(told, &what, case.params.repeat.new_hours).is_some()
 }
 
-fn never(case: &Case<'_>) -> String {
-    format!("never seen in {}", counted(case.signals.active_days, "active day"))
+/// Says that something is new: it was never seen, or it may have been, and was forgotten since that was misuse.
+pub(super) fn never(case: &Case<'_>) -> String {
+    let days = counted(case.signals.active_days, "active day");
+    let what = if case.signals.has_forgotten { "none of its own" } else { "never seen" };
+    format!("{what} in {days}")
 }
 
 fn nats(case: &Case<'_>, family: Family) -> f64 {

@@ -119,7 +119,7 @@ fn state_usual(case: &Case<'_>, facts: &mut Facts) {
 /// One sentence for one kind of evidence.
 fn sentence(case: &Case<'_>, family: Family) -> String {
     let (signals, usage, place) = (case.signals, case.placed.usage, case.placed.place);
-    let never = format!("never seen in {}", counted(signals.active_days, "active day"));
+    let never = super::novel::never(case);
     // evidence of an earlier use of this actor: its value is not at hand
     let is_now = signals.evidence.get(family).0 > 0;
     let value = |now: String, before: &str| if is_now { now } else { before.to_owned() };

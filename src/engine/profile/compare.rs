@@ -108,6 +108,7 @@ impl Profile {
             rate_share: 0.0,
             is_barred: world.heard.is_barred && is_somebody_new(novel),
             active_days: self.days_before(day_of(time)),
+            has_forgotten: world.heard.has_forgotten,
             novel,
             is_place_known: self.knows_place(novel, &keys),
             is_distributed: self.is_distributed(),

@@ -184,6 +184,8 @@ pub struct Signals {
     pub is_rushing: bool,
     /// Active days before this one.
     pub active_days: u32,
+    /// Of what is new, some may have been seen: a person said that it is none of its own.
+    pub has_forgotten: bool,
     /// What was never seen. While nothing is known, that is everything.
     pub novel: Families,
     /// Country and network are both known.

@@ -135,4 +135,6 @@ pub struct Heard {
     pub is_watched: bool,
     /// It was misuse of this very principal: never to be learned.
     pub is_barred: bool,
+    /// Misuse of this principal was confirmed, by whomever: what that had brought was seen, and forgotten.
+    pub has_forgotten: bool,
 }

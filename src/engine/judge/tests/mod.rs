@@ -522,6 +522,10 @@ fn what_was_confirmed_is_forgotten_and_never_learned() {
     assert_eq!(judged(&late).alerts.len(), before);
     let books = judged_with(&late, std::slice::from_ref(&confirmed));
     assert!(names(&books, before).contains(&"unusual-use"), "{:?} {n}", names(&books, before));
+    // It was seen, and that is not denied.
+    let alert = books.alerts.iter().rev().find(|alert| alert.rule.name == "unusual-use").unwrap();
+    let says = |text: &str| alert.reasons.iter().any(|reason| reason.text.contains(text));
+    assert!(says(", none of its own in ") && !says("never seen"), "{:?}", alert.reasons);
     // The owner's own values are still known.
     let owner: Vec<Usage> = stays.iter().cloned().chain([own(1, 63 * DAY)]).collect();
     assert_eq!(judged_with(&owner, &[confirmed]).alerts.len(), before);
