@@ -403,6 +403,9 @@ pub struct AlertsMute {
     /// By this client, as alerts name it: curl.
     #[arg(long, value_name = "NAME")]
     pub client: Option<SmolStr>,
+    /// At this method and route, as alerts name it: "GET /v1/items/{id}".
+    #[arg(long, value_parser = route)]
+    pub route: Option<SmolStr>,
     /// For how long: 8h, 30d [default: 30d].
     #[arg(long = "for", value_name = "DURATION")]
     pub lasting: Option<String>,
@@ -466,6 +469,14 @@ fn network(text: &str) -> Result<u32, String> {
 fn country(text: &str) -> Result<Country, String> {
     let code = Country::parse(&text.to_ascii_uppercase());
     code.ok_or_else(|| "a country is a code of two letters: DE".to_owned())
+}
+
+fn route(text: &str) -> Result<SmolStr, String> {
+    let is_route = text
+        .split_once(' ')
+        .is_some_and(|(method, path)| !method.is_empty() && path.starts_with('/'));
+    let why = "a route is a method and a path, as alerts name it: \"GET /v1/items/{id}\"";
+    is_route.then(|| text.into()).ok_or_else(|| why.to_owned())
 }
 
 #[cfg(test)]

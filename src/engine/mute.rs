@@ -1,4 +1,4 @@
-//! What a person does not want to hear of: a rule, a principal, a network, a country, a client, or what has
+//! What a person does not want to hear of: a rule, a principal, a network, a country, a client, a route, or what has
 //! several of these, with a reason and an end.
 
 use std::collections::BTreeSet;
@@ -41,6 +41,8 @@ pub struct Scope {
     pub country: Option<Country>,
     /// The client program; empty for every client.
     pub client: SmolStr,
+    /// Method and route, e.g. `GET /v1/items/{id}`; empty for every route.
+    pub route: SmolStr,
 }
 
 /// A mute that has ended, and what it kept from being mailed.
@@ -73,7 +75,10 @@ impl fmt::Display for Scope {
         write!(f, "{rule} for {whom}")?;
         self.network.map(|asn| write!(f, " from AS{asn}")).transpose()?;
         self.country.map(|country| write!(f, " in {country}")).transpose()?;
-        if self.client.is_empty() { Ok(()) } else { write!(f, " by {}", self.client) }
+        if !self.client.is_empty() {
+            write!(f, " by {}", self.client)?;
+        }
+        if self.route.is_empty() { Ok(()) } else { write!(f, " at {}", self.route) }
     }
 }
 
@@ -94,6 +99,7 @@ impl Scope {
             && name(&self.rule, &alert.rule.name)
             && name(&self.principal, &alert.principal)
             && name(&self.client, &alert.agent.family)
+            && name(&self.route, &alert.route)
             && self.network.is_none_or(|network| alert.place.asn == Some(network))
             && self.country.is_none_or(|country| alert.place.country == Some(country))
     }
@@ -111,18 +117,20 @@ mod tests {
         let country = Country::parse("NG");
         let place = Place { country, asn: Some(64_500), ..Place::default() };
         let agent = Agent { family: "curl".into(), version: "8".into() };
-        Alert { rule, place, agent, principal: "ci".into(), ..Alert::default() }
+        let (principal, route) = ("ci".into(), "GET /v1/a".into());
+        Alert { rule, place, agent, principal, route, ..Alert::default() }
     }
 
     #[test]
     fn a_scope_holds_what_has_all_of_it() {
         let any =
-            Scope { country: Country::parse("NG"), client: "curl".into(), ..Scope::default() };
+            Scope { country: Country::parse("NG"), route: "GET /v1/a".into(), ..Scope::default() };
         assert!(any.holds(&alert(Level::High)));
         for other in [
             Scope { network: Some(64_501), ..any.clone() },
             Scope { country: Country::parse("DE"), ..any.clone() },
             Scope { client: "wget".into(), ..any.clone() },
+            Scope { route: "GET /v1/b".into(), ..any.clone() },
             Scope { principal: "cd".into(), ..any.clone() },
             Scope { rule: "new-country".into(), ..any },
         ] {

@@ -403,6 +403,7 @@ mod tests {
             network: Some(64_500),
             country: Country::parse("DE"),
             client: "curl".into(),
+            route: "GET /v1/items/{id}".into(),
             ..Scope::default()
         };
         store.mute(&Mute { scope: scope.clone(), ..Mute::default() }).unwrap();

@@ -40,14 +40,15 @@ impl Store {
         let scope = &mute.scope;
         self.write("muting", |db| {
             db.execute(
-                "INSERT INTO mute (rule, principal, network, country, client, reason, since, until, after_alert)
-                 VALUES (?1, ?2, ?3, ?4, ?5, ?6, ?7, ?8, (SELECT coalesce(max(number), 0) FROM alert))",
+                "INSERT INTO mute (rule, principal, network, country, client, route, reason, since, until, after_alert)
+                 VALUES (?1, ?2, ?3, ?4, ?5, ?6, ?7, ?8, ?9, (SELECT coalesce(max(number), 0) FROM alert))",
                 params![
                     scope.rule.as_str(),
                     scope.principal.as_str(),
                     scope.network.unwrap_or(0),
                     scope.country.map(|country| country.to_string()).unwrap_or_default(),
                     scope.client.as_str(),
+                    scope.route.as_str(),
                     mute.reason.as_str(),
                     mute.since,
                     mute.until
@@ -80,7 +81,7 @@ pub(super) fn cover(mutes: &[Mute], number: i64, alert: &Alert) -> bool {
 
 pub(super) fn all(db: &Connection) -> rusqlite::Result<Vec<Mute>> {
     let mut statement = db.prepare_cached(
-        "SELECT id, rule, principal, network, country, client, reason, since, until, after_alert
+        "SELECT id, rule, principal, network, country, client, route, reason, since, until, after_alert
          FROM mute ORDER BY id",
     )?;
     let rows = statement.query_map([], |row| {
@@ -93,6 +94,7 @@ pub(super) fn all(db: &Connection) -> rusqlite::Result<Vec<Mute>> {
                 network: (network > 0).then_some(network),
                 country: Country::parse(&get_text(row, "country")?),
                 client: get_text(row, "client")?,
+                route: get_text(row, "route")?,
             },
             reason: get_text(row, "reason")?,
             since: row.get("since")?,

@@ -24,6 +24,7 @@ const MIGRATIONS: &[Migration] = &[
     Migration::Code(facets::pack_rows),
     Migration::Sql(V9),
     Migration::Sql(V10),
+    Migration::Sql(V11),
 ];
 
 /// What takes a database to the next version.
@@ -312,6 +313,10 @@ const V10: &str = r"
 ALTER TABLE stream ADD COLUMN written INTEGER NOT NULL DEFAULT 0;
 -- The last alert before a mute was said.
 ALTER TABLE mute ADD COLUMN after_alert INTEGER NOT NULL DEFAULT 0;
+";
+
+const V11: &str = r"
+ALTER TABLE mute ADD COLUMN route TEXT NOT NULL DEFAULT '';
 ";
 
 /// The newest version that this program knows.

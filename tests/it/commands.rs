@@ -411,7 +411,7 @@ fn a_format_that_is_none_is_answered_with_those_that_are_like_it() {
 #[test]
 fn a_command_line_that_cannot_be_meant_ends_with_the_status_of_usage() {
     let home = home();
-    let cases: [&[&str]; 29] = [
+    let cases: [&[&str]; 30] = [
         &["history", "ci", "--since", "soon"],
         &["history", "ci", "--until", "2026-13-01"],
         &["alerts", "list", "--since", "2h30m"],
@@ -422,6 +422,7 @@ fn a_command_line_that_cannot_be_meant_ends_with_the_status_of_usage() {
         &["alerts", "mute", "--client", "curl"],
         &["alerts", "mute", "--network", "cloud", "--reason", "x"],
         &["alerts", "mute", "--country", "Germany", "--reason", "x"],
+        &["alerts", "mute", "--route", "/v1/items", "--reason", "x"],
         &["alerts", "mute", "--rule", "honeytoken-used", "--reason", "x"],
         &["alerts", "mute", "--rule", "new-client", "--reason", "x", "--for", "8h", "--forever"],
         &["alerts", "mute", "--rule", "unusual-use"],
@@ -628,6 +629,11 @@ fn alerts_are_muted() {
     let mutes = home.json(&["alerts", "mute", "--json"]);
     let end = mutes[0]["until"].as_str().unwrap();
     assert_ne!(end, "", "30 days, if nobody says");
+    let route = ["--rule", "new-client", "--route", "GET /v1/items", "--reason", "legacy"];
+    let routed = home.print(&[&["alerts", "mute"], &route[..]].concat());
+    assert!(routed.starts_with("mute 3: new-client for everybody at GET /v1/items"), "{routed}");
+    let mutes = home.json(&["alerts", "mute", "--json"]);
+    assert_eq!(mutes[1]["route"], "GET /v1/items");
     let forever =
         home.print(&["alerts", "mute", "--network", "AS64500", "--forever", "--reason", "ours"]);
     assert!(forever.contains("from AS64500 for good"), "{forever}");

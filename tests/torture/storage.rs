@@ -108,6 +108,7 @@ const BACK_TO_1: &str = "
     ALTER TABLE mute DROP COLUMN network;
     ALTER TABLE mute DROP COLUMN country;
     ALTER TABLE mute DROP COLUMN client;
+    ALTER TABLE mute DROP COLUMN route;
     ALTER TABLE mute DROP COLUMN after_alert;
     DROP INDEX alert_principal;
     CREATE INDEX alert_principal ON alert (principal, time);

@@ -25,10 +25,11 @@ pub(super) fn run(context: &mut Context, options: &AlertsMute) -> anyhow::Result
         network: options.network,
         country: options.country,
         client: options.client.clone().unwrap_or_default(),
+        route: options.route.clone().unwrap_or_default(),
     };
     if scope.is_everything() {
         if options.lasting.is_some() || options.reason.is_some() || options.forever {
-            let scopes = "--rule, --principal, --network, --country or --client";
+            let scopes = "--rule, --principal, --network, --country, --client or --route";
             return Err(usage(format!("a mute of everything is none: give {scopes}")));
         }
         return list(context, now);
@@ -131,7 +132,7 @@ fn is_open(mute: &Mute, now: Timestamp) -> bool {
 }
 
 fn mute_json(mute: &Mute, now: Timestamp) -> Json {
-    let Scope { rule, principal, network, country, client } = &mute.scope;
+    let Scope { rule, principal, network, country, client, route } = &mute.scope;
     print::object([
         ("id", json!(mute.id)),
         ("rule", json!(rule)),
@@ -139,6 +140,7 @@ fn mute_json(mute: &Mute, now: Timestamp) -> Json {
         ("network", json!(network)),
         ("country", json!(country)),
         ("client", json!(client)),
+        ("route", json!(route)),
         ("reason", json!(mute.reason)),
         ("since", print::time(mute.since)),
         ("until", print::time(mute.until)),

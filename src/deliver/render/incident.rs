@@ -357,8 +357,11 @@ fn are_only(alerts: &[Alert], families: &[&str]) -> bool {
 /// Returns the command that keeps such alerts of one principal from being mailed.
 fn mute(alert: &Alert, host: &Host) -> Option<(String, &'static str)> {
     let is_named = is_shell_word(&alert.principal) && is_shell_word(&alert.rule.name);
-    let (rule, whom) = (&alert.rule.name, &alert.principal);
-    let command = format!("alerts mute --rule {rule} --principal {whom} --reason \"...\"");
+    let (rule, whom, route) = (&alert.rule.name, &alert.principal, &alert.route);
+    let is_quotable = |c: char| c.is_ascii_alphanumeric() || " /{}._-".contains(c);
+    let is_routed = !route.is_empty() && route.chars().all(is_quotable);
+    let route = if is_routed { format!("--route '{route}' ") } else { String::new() };
+    let command = format!("alerts mute --rule {rule} --principal {whom} {route}--reason \"...\"");
     is_named
         .then(|| (host.command(&command), "if it cannot be mended soon: not mailed for 30 days"))
 }

@@ -254,7 +254,8 @@ fn what_to_do_promises_what_the_words_do() {
     assert!(revoked.contains("that the token was used so is told again"), "{revoked}");
     assert!(!revoked.contains("alerts mute"), "{revoked}");
     let exposed = told(&[flag("url.accepted")], &[]);
-    assert!(exposed.contains("alerts mute --rule unusual-use --principal ci-deploy"), "{exposed}");
+    let mute = "alerts mute --rule unusual-use --principal ci-deploy --route 'GET /v1/items/{id}'";
+    assert!(exposed.contains(mute), "{exposed}");
     let stolen = told(&[flag("url.accepted"), flag("unusual.accepted")], &[]);
     assert!(stolen.contains("it is learned as normal"), "{stolen}");
     assert!(!stolen.contains("alerts mute"), "{stolen}");
