@@ -311,7 +311,7 @@ pub struct TokensMark {
 pub struct History {
     /// A name, an id or its beginning, or - to read the secret from standard input.
     pub token: String,
-    /// From then on: 2h, yesterday, 2026-03-02 (days begin at midnight UTC), RFC 3339.
+    /// From then on: 2h, yesterday, 2026-03-02 (days begin at midnight UTC), RFC 3339, or as printed.
     #[arg(long, value_name = "TIME")]
     pub since: Option<String>,
     /// Until then.
@@ -344,7 +344,7 @@ pub enum Alerts {
 /// Options of `alerts list`.
 #[derive(Debug, Args)]
 pub struct AlertsList {
-    /// From then on: 2h, yesterday, 2026-03-02 (days begin at midnight UTC), RFC 3339.
+    /// From then on: 2h, yesterday, 2026-03-02 (days begin at midnight UTC), RFC 3339, or as printed.
     #[arg(long, value_name = "TIME")]
     pub since: Option<String>,
     /// Until then.

@@ -218,10 +218,10 @@ fn print_lifecycle(printer: &mut Printer, lifecycle: &[LifecycleRow]) -> anyhow:
 fn word(row: &LifecycleRow) -> String {
     let mut text = format!("{} {}", row.what, row.name).trim().to_owned();
     if row.time != row.noted {
-        text += &format!(", as of {}", print::exact(row.time));
+        text += &format!(", as of {}", row.time.to_words());
     }
     if let Some(time) = row.taken_back {
-        text += &format!(", taken back {}", print::exact(time));
+        text += &format!(", taken back {}", time.to_words());
     }
     let note = row.note.trim();
     if note.is_empty() { text } else { format!("{text}: {note}") }

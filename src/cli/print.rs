@@ -193,13 +193,8 @@ pub fn bold(text: impl fmt::Display) -> String {
     format!("{bold}{text}{bold:#}")
 }
 
-/// `2026-03-12 02:13:07 UTC`: an instant by itself, as mails write it.
-#[must_use]
-pub fn exact(time: Timestamp) -> String {
-    time.to_chrono().format("%Y-%m-%d %H:%M:%S UTC").to_string()
-}
-
-/// `2026-03-12 02:13Z`: to the minute, and in UTC, as the letter says: whoever reads it has a clock of their own.
+/// `2026-03-12 02:13Z`: to the minute, for tables and lists; an instant by itself is written by [`Timestamp::to_words`]. In
+/// UTC too, as the letter says.
 #[must_use]
 pub fn minute(time: Timestamp) -> String {
     time.to_chrono().format("%Y-%m-%d %H:%MZ").to_string()

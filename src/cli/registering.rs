@@ -242,7 +242,7 @@ pub(super) fn mark(context: &mut Context, options: &TokensMark, mark: Mark) -> a
 
 /// Says from when on a mark holds: it may be one for later.
 fn since(what: &str, at: Timestamp, now: Timestamp) -> String {
-    let time = print::exact(at);
+    let time = at.to_words();
     match at <= now {
         true => format!("{what} since {time}; its use is an alert from now on"),
         false => format!("{what} from {time} on; its use is an alert from then on"),

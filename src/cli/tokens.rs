@@ -241,7 +241,7 @@ pub(super) fn head(
     field(printer, "principal", &token.principal)?;
     field(printer, "owner", &token.owner)?;
     let time = |time: Option<Timestamp>| {
-        let words = |time| format!("{} ({})", print::minute(time), print::ago(time, now));
+        let words = |time: Timestamp| format!("{} ({})", time.to_words(), print::ago(time, now));
         time.map(words).unwrap_or_default()
     };
     field(printer, "issued", time(token.issued_at))?;
@@ -282,7 +282,7 @@ fn card(
     field(printer, "from", words(&from))?;
     field(printer, "with", words(&with))?;
     let Some(row) = row else { return Ok(()) };
-    let time = |time: Option<Timestamp>| time.map(print::minute).unwrap_or_default();
+    let time = |time: Option<Timestamp>| time.map(Timestamp::to_words).unwrap_or_default();
     field(printer, "revoked", time(row.revoked_at))?;
     field(printer, "leaked", time(row.leaked_at))?;
     field(printer, "rotated", time(row.rotated_at))?;

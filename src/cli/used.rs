@@ -87,7 +87,7 @@ impl Used {
             return vec!["never used, as far as is known".to_owned()];
         };
         if !self.is_used() {
-            return vec![format!("not used since then; the last use was {}", print::exact(last))];
+            return vec![format!("not used since then; the last use was {}", last.to_words())];
         }
         let from = [
             self.networks.words("network", "networks"),
@@ -98,7 +98,7 @@ impl Used {
         let requests = print::counted(self.requests.requests, "request");
         let accepted = print::number(self.requests.ok);
         let mut lines = vec![format!("used since then: {requests}, {accepted} accepted{from}")];
-        let last = print::exact(last);
+        let last = last.to_words();
         lines.extend(self.first_hour.map(|(hour, requests)| {
             let (from, end) = (print::minute(hour), print::minute(hour.plus(HOUR)));
             if self.counted_from < self.since {

@@ -1,9 +1,8 @@
 //! Times and durations as people type them: `2h`, `yesterday`, `2026-03-02`, RFC 3339.
 
-use chrono::{DateTime, NaiveDate};
+use chrono::{DateTime, NaiveDate, NaiveDateTime};
 
 use crate::cli::exit::usage;
-use crate::cli::print;
 use crate::engine::time::{self, DAY, Timestamp};
 
 /// Reads an instant; durations lie before `now`, dates begin at midnight UTC.
@@ -22,8 +21,14 @@ pub fn instant(text: &str, now: Timestamp) -> anyhow::Result<Timestamp> {
     }
     let date = || Some(text.parse::<NaiveDate>().ok()?.and_hms_opt(0, 0, 0)?.and_utc().into());
     let exact = || DateTime::parse_from_rfc3339(text).ok().map(|time| time.to_utc().into());
+    // As the program itself writes them: what is read can be given back.
+    let printed = || {
+        let read = |form| NaiveDateTime::parse_from_str(text, form).ok();
+        let time = read("%Y-%m-%d %H:%M:%S UTC").or_else(|| read("%Y-%m-%d %H:%MZ"))?;
+        Some(time.and_utc().into())
+    };
     let before = || Some(now.plus(-time::duration(text.trim_start_matches('-'))?));
-    match exact().or_else(date).or_else(before) {
+    match exact().or_else(date).or_else(printed).or_else(before) {
         Some(time) => Ok(time),
         None => Err(usage(format_args!(
             "{text:?} is no time: expected 2h, 3d, today, yesterday, 2026-03-02 or 2026-03-02T08:00:00Z"
@@ -45,8 +50,8 @@ pub fn window(
     match since.zip(until) {
         Some((since, until)) if until <= since => Err(usage(format_args!(
             "nothing lies between --since {} and --until {}: the former has to be the earlier",
-            print::minute(since),
-            print::minute(until)
+            since.to_words(),
+            until.to_words()
         ))),
         _ => Ok((since, until)),
     }
@@ -66,6 +71,7 @@ pub fn duration(text: &str) -> anyhow::Result<i64> {
 #[cfg(test)]
 mod tests {
     use super::*;
+    use crate::cli::print;
 
     #[test]
     fn people_say_when_in_many_ways() {
@@ -76,6 +82,10 @@ mod tests {
         assert_eq!(say("yesterday"), "2026-11-22T00:00:00Z");
         assert_eq!(say("2026-03-02"), "2026-03-02T00:00:00Z");
         assert_eq!(say("2026-03-02T08:00:00+02:00"), "2026-03-02T06:00:00Z");
+        for time in [now, Timestamp::from_seconds(1_795_453_800)] {
+            assert_eq!(instant(&time.to_words(), time).unwrap(), time);
+        }
+        assert_eq!(say(&print::minute(now)), "2026-11-23T17:10:00Z");
         for text in ["", "soon", "2h30m", "2026-13-01", "h"] {
             assert!(instant(text, now).is_err(), "{text}");
         }

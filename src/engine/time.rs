@@ -103,6 +103,13 @@ impl Timestamp {
         self.to_chrono().to_rfc3339_opts(form, true)
     }
 
+    /// Prints an instant for people, in mails and on terminals: `2026-11-23 17:10:33 UTC`. Whoever reads it has a clock of
+    /// their own, so the zone is named.
+    #[must_use]
+    pub fn to_words(self) -> String {
+        self.to_chrono().format("%Y-%m-%d %H:%M:%S UTC").to_string()
+    }
+
     /// Returns the same instant as chrono knows it; years that chrono cannot hold become its ends.
     #[must_use]
     pub fn to_chrono(self) -> DateTime<Utc> {
@@ -139,6 +146,7 @@ mod tests {
         assert_eq!(whole.to_string(), "2026-11-23T17:10:33Z");
         assert_eq!(whole.plus(537_000).to_string(), "2026-11-23T17:10:33.537Z");
         assert_eq!(whole.plus(7).to_string(), "2026-11-23T17:10:33.000007Z");
+        assert_eq!(whole.plus(7).to_words(), "2026-11-23 17:10:33 UTC");
     }
 
     #[test]

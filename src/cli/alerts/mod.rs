@@ -329,8 +329,8 @@ fn show_incident(
     let name = print::bold(format_args!("incident {}", print::Safe(&incident.id)));
     printer.line(format_args!("{level}  {name}"))?;
     field(printer, "principal", &incident.principal)?;
-    field(printer, "opened", incident.opened.to_string())?;
-    field(printer, "last", incident.last.to_string())?;
+    field(printer, "opened", incident.opened.to_words())?;
+    field(printer, "last", incident.last.to_words())?;
     field(printer, "alerts", incident.alerts.to_string())?;
     show_ack(printer, stored.ack.as_ref())?;
     for (at, told) in stored.alerts.iter().enumerate() {
@@ -359,7 +359,7 @@ fn show_alert(
     let level = print::level(alert.rule.level, 0);
     printer.line(format_args!("{level}  {}  {title}", print::bold(rule)))?;
     field(printer, "alert", format!("{} of incident {}", alert.id, alert.incident))?;
-    field(printer, "time", alert.time.to_string())?;
+    field(printer, "time", alert.time.to_words())?;
     if let Some(token) = &alert.token {
         let id = token.id.to_string();
         field(printer, "token", [token.name.as_str(), &id, &token.kind, &token.hint].join(" "))?;
@@ -395,7 +395,7 @@ fn show_background(printer: &mut Printer, background: &Background) -> std::io::R
     field(printer, "notes", &background.notes)?;
     for mark in &background.marks {
         let successor = (!mark.successor.is_empty()).then(|| format!("to {}", mark.successor));
-        let since = mark.since.map(|since| format!("since {}", print::exact(since)));
+        let since = mark.since.map(|since| format!("since {}", since.to_words()));
         let said = successor.into_iter().chain(since).collect::<Vec<_>>().join(", ");
         let parts = [said, mark.note.trim().to_owned()];
         let parts: Vec<_> = parts.into_iter().filter(|part| !part.is_empty()).collect();
@@ -432,7 +432,7 @@ fn client(alert: &Alert) -> String {
 fn show_ack(printer: &mut Printer, ack: Option<&Ack>) -> std::io::Result<()> {
     let Some(ack) = ack else { return Ok(()) };
     let note = if ack.note.is_empty() { String::new() } else { format!(": {}", ack.note) };
-    field(printer, "said", format!("{} on {}{note}", ack.verdict.as_str(), print::minute(ack.at)))
+    field(printer, "said", format!("{} on {}{note}", ack.verdict.as_str(), ack.at.to_words()))
 }
 
 fn show_facts(printer: &mut Printer, alert: &Alert) -> std::io::Result<()> {

@@ -55,9 +55,8 @@ pub(super) fn run(context: &mut Context, options: &AlertsMute) -> anyhow::Result
     if printer.is_json() {
         return Ok(printer.json(&mute_json(&mute, now))?);
     }
-    let end = mute
-        .until
-        .map_or_else(|| "for good".to_owned(), |end| format!("until {}", print::minute(end)));
+    let end =
+        mute.until.map_or_else(|| "for good".to_owned(), |end| format!("until {}", end.to_words()));
     let what = print::safe(mute.scope.to_string());
     printer.line(format_args!("mute {id}: {what} {end}; `alerts unmute {id}` ends it"))?;
     if hears_critical {

@@ -320,7 +320,7 @@ fn sealed(usage: &Usage, principal: &str) -> Step {
     let claims = &usage.claims;
     for (name, time) in [("issued at", claims.issued_at), ("expires at", claims.expires_at)] {
         if let Some(time) = time {
-            step.say(name, time.to_rfc3339(0));
+            step.say(name, time.to_words());
         }
     }
     step

@@ -197,7 +197,7 @@ fn row(group: &Group<'_>) -> Vec<String> {
     let place = words::place(&alert.place);
     let from = place.or_else(|| alert.client.map(|client| client.to_string()));
     vec![
-        words::time(group.opened),
+        group.opened.to_words(),
         alert.rule.level.to_string(),
         safe_within(&alert.principal, MAX_CELL),
         words::kinds(std::slice::from_ref(alert)),

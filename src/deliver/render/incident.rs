@@ -135,7 +135,7 @@ fn news(alerts: &[Alert]) -> Vec<String> {
         let is_new = rules.insert(&alert.rule.name) | (level < alert.rule.level);
         level = level.max(alert.rule.level);
         if is_new {
-            let (time, rule) = (words::time(alert.time), safe(&alert.rule.name));
+            let (time, rule) = (alert.time.to_words(), safe(&alert.rule.name));
             let reason = safe_within(&alert.reason, MAX_REASON);
             news.push(format!("{time}  {rule} ({}): {reason}", alert.rule.level));
         }
@@ -150,9 +150,9 @@ fn who(incident: &Incident, alerts: &[Alert], context: &Context<'_>) -> Vec<(Str
     let mut rows = vec![("Principal".to_owned(), safe(&incident.principal))];
     rows.extend(context.background.into_iter().flat_map(registered));
     let when = match incident.last.since(incident.opened) {
-        0 => words::time(incident.opened),
+        0 => incident.opened.to_words(),
         span => {
-            let (first, last) = (words::time(incident.opened), words::time(incident.last));
+            let (first, last) = (incident.opened.to_words(), incident.last.to_words());
             format!("{first} to {last} ({})", words::span(span))
         }
     };
@@ -192,7 +192,7 @@ fn registered(background: &Background) -> Vec<(String, String)> {
 /// Prints `Revoked`, `since 2026-11-20 10:00:00 UTC: INC-7`.
 fn mark(mark: &Mark) -> (String, String) {
     let successor = (!mark.successor.is_empty()).then(|| format!("to {}", safe(&mark.successor)));
-    let since = mark.since.map(|since| format!("since {}", words::time(since)));
+    let since = mark.since.map(|since| format!("since {}", since.to_words()));
     let said = successor.into_iter().chain(since).collect::<Vec<_>>().join(", ");
     let note = safe_within(mark.note.trim(), MAX_REASON);
     let parts = [said, note].into_iter().filter(|part| !part.is_empty());
@@ -256,7 +256,7 @@ fn others(incident: &Incident, alerts: &[Alert]) -> Option<Part> {
         let client = alert.client.map(|client| client.to_string()).unwrap_or_default();
         let country = alert.place.country.map(|country| country.to_string()).unwrap_or_default();
         vec![
-            words::time(alert.time),
+            alert.time.to_words(),
             alert.rule.level.to_string(),
             safe_within(&alert.rule.name, MAX_CELL),
             client,

@@ -117,7 +117,7 @@ impl Context<'_> {
 pub fn test(id: &str, context: &Context<'_>) -> Mail {
     let facts = vec![
         ("Host".to_owned(), safe(&context.host.name)),
-        ("Time".to_owned(), words::time(context.date)),
+        ("Time".to_owned(), context.date.to_words()),
     ];
     let page = Page {
         title: "Mail from tokenwatch works".to_owned(),
@@ -135,7 +135,7 @@ pub fn test(id: &str, context: &Context<'_>) -> Mail {
 pub fn blocked(why: &str, context: &Context<'_>) -> Mail {
     let facts = vec![
         ("Host".to_owned(), safe(&context.host.name)),
-        ("Since".to_owned(), words::time(context.date)),
+        ("Since".to_owned(), context.date.to_words()),
         ("Error".to_owned(), safe_within(why, MAX_PATH)),
     ];
     let page = Page {

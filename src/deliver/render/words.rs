@@ -6,7 +6,7 @@ use smol_str::SmolStr;
 
 use crate::engine::alert::{Alert, Value};
 use crate::engine::geo::{NetworkKind, Place};
-use crate::engine::time::{DAY, HOUR, MINUTE, SECOND, Timestamp};
+use crate::engine::time::{DAY, HOUR, MINUTE, SECOND};
 use crate::engine::usage::{Agent, Outcome};
 
 use super::safe::{plain, safe};
@@ -74,11 +74,6 @@ pub(super) fn count(number: u64) -> String {
 pub(super) fn counted(number: u64, one: &str) -> String {
     let ending = if number == 1 { "" } else { "s" };
     format!("{} {one}{ending}", count(number))
-}
-
-/// Prints `2026-11-23 17:10:33 UTC`.
-pub(super) fn time(time: Timestamp) -> String {
-    time.to_chrono().format("%Y-%m-%d %H:%M:%S UTC").to_string()
 }
 
 /// Returns text with a capital as its first letter.
