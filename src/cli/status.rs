@@ -339,7 +339,7 @@ fn mails(of: &OutboxStats, has_mail: bool, now: Timestamp) -> String {
 
 /// What mails wait for while the cap of an hour is reached.
 fn full(until: Timestamp) -> String {
-    let until = print::minute(until);
+    let until = until.to_words();
     format!(
         "mail.max_per_hour is reached until {until}: what waits goes out then, or with the hour's digest"
     )

@@ -113,7 +113,7 @@ fn mutes(ended: &[EndedMute]) -> Part {
     let row = |ended: &&EndedMute| {
         let mute = &ended.mute;
         vec![
-            mute.until.map(words::time).unwrap_or_default(),
+            mute.until.map(Timestamp::to_words).unwrap_or_default(),
             ended.level.to_string(),
             safe_within(&mute.scope.to_string(), MAX_CELL),
             safe_within(&mute.reason, MAX_CELL),
