@@ -4,6 +4,7 @@
 //! view of a usage that rules see ([`view`]), the built-in set, and the two keys that a rule may carry
 //! beyond Sigma: `once_per` with `within`, which keep one cause from being told twice, and `examples`.
 
+mod condition;
 pub mod example;
 mod plain;
 #[cfg(test)]
@@ -13,7 +14,6 @@ pub mod view;
 use std::fmt;
 use std::sync::{Arc, LazyLock};
 
-use rsigma_eval::Engine;
 use rsigma_parser::{SigmaRule, parse_sigma_yaml};
 use serde::Deserialize;
 use serde::de::IntoDeserializer;
@@ -22,6 +22,7 @@ use smol_str::SmolStr;
 use crate::engine::alert::{Level, RuleRef};
 pub use crate::engine::detect::About;
 use crate::engine::detect::nearest;
+use crate::engine::rule::condition::Condition;
 use crate::engine::rule::example::Examples;
 use crate::engine::rule::view::View;
 use crate::engine::time::{HOUR, duration};
@@ -145,7 +146,8 @@ impl fmt::Display for RuleFault {
 /// All rules in force, compiled.
 pub struct RuleSet {
     rules: Vec<Rule>,
-    engine: Engine,
+    /// What makes each of them match, in the same order.
+    conditions: Vec<Condition>,
     /// Some rule may match a usage without facts.
     has_plain: bool,
 }
@@ -212,14 +214,14 @@ impl RuleSet {
     }
 
     fn compile(parsed: Vec<(Rule, SigmaRule)>) -> (Self, Vec<RuleFault>) {
-        let mut set = Self { rules: Vec::new(), engine: Engine::new(), has_plain: false };
+        let mut set = Self { rules: Vec::new(), conditions: Vec::new(), has_plain: false };
         let mut faults = Vec::new();
         for (rule, sigma) in parsed {
-            match set.engine.add_rule(&sigma) {
-                Ok(()) => {
-                    set.has_plain |=
-                        rule.about == About::Usages && plain::is_plain(&sigma.detection);
+            match Condition::of(&sigma) {
+                Ok(condition) => {
+                    set.has_plain |= rule.about == About::Usages && condition.is_plain();
                     set.rules.push(rule);
+                    set.conditions.push(condition);
                 }
                 Err(error) => faults.push(RuleFault {
                     file: rule.file,
@@ -243,15 +245,10 @@ impl RuleSet {
         if view.facts.is_empty() && !self.has_plain {
             return Vec::new();
         }
-        let mut matching: Vec<&Rule> = self
-            .engine
-            .evaluate(view)
-            .iter()
-            .filter_map(|result| {
-                let id = result.header.rule_id.as_deref()?;
-                self.rules.iter().find(|rule| rule.head.id == id)
-            })
-            .filter(|rule| rule.about == view.about)
+        let rules = self.rules.iter().zip(&self.conditions);
+        let mut matching: Vec<&Rule> = rules
+            .filter(|(rule, condition)| rule.about == view.about && condition.holds(view))
+            .map(|(rule, _)| rule)
             .collect();
         matching.sort_by(|a, b| {
             let by_level = b.head.level.cmp(&a.head.level);

@@ -344,6 +344,55 @@ fn only_rules_that_need_no_fact_are_asked_about_a_usual_usage() {
     assert!(is_plain(both, "selection or place"));
 }
 
+/// The evaluator, which looks at every rule, says the same.
+#[test]
+fn a_rule_that_is_not_asked_would_not_have_matched() {
+    let known = [
+        ("new.country", Value::Text("NG".into())),
+        ("new.country", Value::Text("PT".into())),
+        ("new.client", Value::Text("curl".into())),
+        ("url.count", Value::Int(3)),
+    ];
+    let one = "new.country: NG";
+    let two = "new.country: NG\n  other:\n    new.client|exists: true";
+    let absent = "new.country: NG\n  other:\n    new.client: null";
+    for (detection, condition) in [
+        (one, "selection"),
+        (one, "not selection"),
+        ("new.country: NG\n    url.path|startswith: /", "selection"),
+        ("new.country: [NG, null]", "selection"),
+        ("url.count|gt: 2", "selection"),
+        (two, "selection and other"),
+        (two, "selection or other"),
+        (two, "other and not selection"),
+        (two, "1 of them"),
+        (two, "not 1 of them"),
+        (two, "all of them"),
+        (absent, "selection and other"),
+        (absent, "selection or other"),
+        ("new.country: NG\n  words:\n    - curl", "words"),
+        ("new.country: NG\n  words:\n    - curl", "selection and not words"),
+    ] {
+        let text = rule(one, detection)
+            .replace("condition: selection", &format!("condition: {condition}"));
+        let (set, faults) = set(&[("own.yml", &text)], &[]);
+        assert_eq!(faults, [""; 0], "{text}");
+        let sigma = parse_sigma_yaml(&text).unwrap();
+        let compiled = rsigma_eval::compile_rule(&sigma.rules[0]).unwrap();
+        for which in 0..1 << known.len() {
+            let values = known.iter().enumerate().filter(|(n, _)| which >> n & 1 == 1);
+            let values = values.map(|(_, fact)| fact.clone()).collect();
+            let facts = Facts { values, ..Facts::default() };
+            let (usage, place) = (usage(0), Place::default());
+            let usage = Some((&usage, &place));
+            let view = View { about: About::Usages, usage, principal: "orders", facts: &facts };
+            let is_told = set.matching(&view).iter().any(|rule| rule.head.name == "own");
+            let matches = rsigma_eval::evaluate_rule(&compiled, &view).is_some();
+            assert_eq!(is_told, matches, "{detection}, {condition}: {facts:?}");
+        }
+    }
+}
+
 /// The tables of `rules/README.md` are those of the program; the fault lists the rows to put in.
 #[test]
 fn the_readme_names_all_facts_fields_and_rules() {

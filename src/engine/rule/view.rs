@@ -53,12 +53,8 @@ const PRINCIPAL: &str = "principal";
 /// Checks that a rule names nothing but fields and facts of what it judges: others would never match, in silence.
 /// Returns each name that is neither, and what is to be said of it: the one that was probably meant.
 pub(super) fn check_fields(detections: &Detections, about: About) -> Vec<(String, String)> {
-    let mut named = Vec::new();
-    detections.named.values().for_each(|detection| collect_fields(detection, &mut named));
-    named.sort_unstable(); // they come out of a hash map
-    named.dedup();
     let known: Vec<&str> = known_names(about).collect();
-    let unknown = named.into_iter().filter(|name| !known.contains(name));
+    let unknown = names_in(detections).into_iter().filter(|name| !known.contains(name));
     let wrong = unknown.map(|name| {
         let meant = detect::nearest(name, known.clone());
         let hint = meant.map(|meant| format!(", did you mean `{meant}`?"));
@@ -80,6 +76,20 @@ fn known_names(about: About) -> impl Iterator<Item = &'static str> {
 /// Tells whether a name is that of a fact.
 pub(super) fn is_fact(name: &str) -> bool {
     detect::ALL.iter().flat_map(|detector| detector.facts).any(|fact| fact.name == name)
+}
+
+/// Returns the facts that a rule names, each once.
+pub(super) fn facts_of(detections: &Detections) -> Vec<String> {
+    names_in(detections).into_iter().filter(|name| is_fact(name)).map(str::to_owned).collect()
+}
+
+/// Returns all names of fields and facts in a rule, each once.
+fn names_in(detections: &Detections) -> Vec<&str> {
+    let mut named = Vec::new();
+    detections.named.values().for_each(|detection| collect_fields(detection, &mut named));
+    named.sort_unstable(); // they come out of a hash map
+    named.dedup();
+    named
 }
 
 fn collect_fields<'a>(detection: &'a Detection, named: &mut Vec<&'a str>) {
