@@ -168,8 +168,19 @@ impl TokenId {
 
 impl fmt::Display for TokenId {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        write!(f, "{}{:032x}", Self::PREFIX, u128::from_be_bytes(self.0))
+        // By hand, and at once: `{:032x}` divides 128 bits for each digit, and an alert holds four ids.
+        let mut text = *b"tw1_00000000000000000000000000000000";
+        let (pairs, _) = text.as_chunks_mut::<2>();
+        for (pair, byte) in pairs.iter_mut().skip(Self::PREFIX.len() / 2).zip(self.0) {
+            *pair = [byte >> 4, byte & 0xf].map(hex_digit);
+        }
+        f.write_str(std::str::from_utf8(&text).map_err(|_| fmt::Error)?)
     }
+}
+
+/// Returns the digit of a number below 16.
+const fn hex_digit(number: u8) -> u8 {
+    if number < 10 { b'0' + number } else { b'a' - 10 + number }
 }
 
 impl fmt::Debug for TokenId {
