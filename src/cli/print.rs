@@ -19,6 +19,8 @@ const BUFFER: usize = 64 * 1024;
 pub struct Printer {
     /// Printed line by line, a log of millions would cost a system call each.
     out: BufWriter<io::Stdout>,
+    /// The JSON of one line, kept so that each need not grow anew.
+    json: Vec<u8>,
     /// Styles are taken off.
     is_plain: bool,
     is_json: bool,
@@ -35,7 +37,7 @@ impl Printer {
         };
         // Not locked: the daemon's loop prints from another thread while this one waits.
         let out = BufWriter::with_capacity(BUFFER, io::stdout());
-        Self { out, is_plain: choice == anstream::ColorChoice::Never, is_json }
+        Self { out, json: Vec::new(), is_plain: choice == anstream::ColorChoice::Never, is_json }
     }
 
     /// Tells whether JSON was asked for.
@@ -61,12 +63,16 @@ impl Printer {
     /// # Errors
     /// What the system says.
     pub fn json(&mut self, value: &impl Serialize) -> io::Result<()> {
-        let text = serde_json::to_string(value).map_err(io::Error::other)?;
-        if text.bytes().all(|byte| byte.is_ascii() && byte != 0x7f) {
-            self.out.write_all(text.as_bytes())?;
-            return self.out.write_all(b"\n");
+        let Self { out, json, .. } = self;
+        json.clear();
+        serde_json::to_writer(&mut *json, value)?;
+        // All plain ASCII, as nearly always: below DEL, and JSON escapes what is below a space.
+        if json.iter().copied().fold(0, u8::max) < 0x7f {
+            json.push(b'\n');
+            return out.write_all(json);
         }
-        writeln!(self.out, "{}", JsonSafe(&text))
+        let text = std::str::from_utf8(json).map_err(io::Error::other)?;
+        writeln!(out, "{}", JsonSafe(text))
     }
 
     /// Hands on what is waiting.
