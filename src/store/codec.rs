@@ -66,10 +66,15 @@ pub(super) fn get_json<T: DeserializeOwned>(row: &Row<'_>, column: &str) -> Resu
     serde_json::from_str(text).map_err(|fault| FromSqlError::Other(Box::new(fault)).into())
 }
 
+/// What most alerts take as JSON: made with less, a text would grow four times.
+const JSON_BYTES: usize = 2048;
+
 /// Returns a value as JSON.
 pub(super) fn to_json<T: Serialize>(value: &T) -> Result<String> {
-    serde_json::to_string(value)
-        .map_err(|fault| rusqlite::Error::ToSqlConversionFailure(Box::new(fault)))
+    let mut json = Vec::with_capacity(JSON_BYTES);
+    serde_json::to_writer(&mut json, value)
+        .map_err(|fault| rusqlite::Error::ToSqlConversionFailure(Box::new(fault)))?;
+    String::from_utf8(json).map_err(|fault| fault.utf8_error().into())
 }
 
 /// Reads the five counters of an activity.

@@ -1,6 +1,7 @@
 //! The one transaction: everything a batch of lines led to, or none of it.
 
-use rusqlite::{Connection, Result, params};
+use rusqlite::types::ToSqlOutput;
+use rusqlite::{Connection, Result, ToSql, params, params_from_iter};
 
 use crate::engine::alert::{Alert, Incident};
 use crate::engine::commit::{Commit, HouseRow, Notice, SubjectRow};
@@ -91,48 +92,73 @@ fn furnish(db: &Connection, house: &[HouseRow]) -> Result<()> {
 }
 
 /// Whose an incident is and when it opened is part of its id: the indexes of both are not touched as it grows.
-fn put_incidents(db: &Connection, incidents: &[Incident]) -> Result<()> {
-    let mut put = db.prepare_cached(
-        "INSERT INTO incident (id, principal, opened, last, level, revision, alerts)
-         VALUES (?1, ?2, ?3, ?4, ?5, ?6, ?7)
-         ON CONFLICT (id) DO UPDATE SET
+fn put_incidents(db: &Connection, incidents: &[Incident]) -> Result<usize> {
+    put_rows(
+        db,
+        "INSERT INTO incident (id, principal, opened, last, level, revision, alerts) VALUES",
+        "ON CONFLICT (id) DO UPDATE SET
            last = max(last, excluded.last), level = excluded.level, revision = excluded.revision,
            alerts = max(alerts, excluded.alerts)
          WHERE revision <= excluded.revision",
-    )?;
-    for incident in incidents {
-        put.execute(params![
-            incident.id.as_str(),
-            incident.principal.as_str(),
-            incident.opened,
-            incident.last,
-            incident.level,
-            incident.revision,
-            incident.alerts,
-        ])?;
-    }
-    Ok(())
+        incidents,
+        |incident| {
+            Ok([
+                incident.id.as_str().into(),
+                incident.principal.as_str().into(),
+                incident.opened.to_sql()?,
+                incident.last.to_sql()?,
+                incident.level.to_sql()?,
+                incident.revision.into(),
+                incident.alerts.into(),
+            ])
+        },
+    )
 }
 
 fn put_alerts(db: &Connection, new: &[Alert]) -> Result<usize> {
-    let mut put = db.prepare_cached(
-        "INSERT INTO alert (id, incident, time, level, rule, principal, token, body)
-         VALUES (?1, ?2, ?3, ?4, ?5, ?6, ?7, ?8) ON CONFLICT (id) DO NOTHING",
-    )?;
-    let mut added = 0;
-    for alert in new {
-        added += put.execute(params![
-            alert.id.as_str(),
-            alert.incident.as_str(),
-            alert.time,
-            alert.rule.level,
-            alert.rule.name.as_str(),
-            alert.principal.as_str(),
-            token(alert),
-            to_json(&alerts::finite(alert))?,
-        ])?;
-    }
-    Ok(added)
+    put_rows(
+        db,
+        "INSERT INTO alert (id, incident, time, level, rule, principal, token, body) VALUES",
+        "ON CONFLICT (id) DO NOTHING",
+        new,
+        |alert| {
+            Ok([
+                alert.id.as_str().into(),
+                alert.incident.as_str().into(),
+                alert.time.to_sql()?,
+                alert.rule.level.to_sql()?,
+                alert.rule.name.as_str().into(),
+                alert.principal.as_str().into(),
+                token(alert).into(),
+                to_json(&alerts::finite(alert))?.into(),
+            ])
+        },
+    )
+}
+
+/// How many rows one statement puts: it opens each index of its table, and writes down the last number, once for all.
+/// Eight save a quarter of what an alert's row takes (counted); more save little more.
+const AT_ONCE: usize = 8;
+
+/// Puts rows of `N` columns; returns how many are new or have changed.
+fn put_rows<'a, T, const N: usize>(
+    db: &Connection,
+    insert: &str,
+    on_conflict: &str,
+    rows: &'a [T],
+    columns: impl Fn(&'a T) -> Result<[ToSqlOutput<'a>; N]>,
+) -> Result<usize> {
+    let row = format!("({})", ["?"; N].join(", "));
+    let put = |rows: &'a [T]| {
+        let marks = vec![row.as_str(); rows.len()].join(", ");
+        let values = rows.iter().map(&columns).collect::<Result<Vec<_>>>()?;
+        db.prepare_cached(&format!("{insert} {marks} {on_conflict}"))?
+            .execute(params_from_iter(values.iter().flatten()))
+    };
+    // Two statements are kept for it, not one for each number of rows.
+    let (full, rest) = rows.as_chunks::<AT_ONCE>();
+    let chunks = full.iter().map(<[T; AT_ONCE]>::as_slice).chain(rest.chunks(1));
+    chunks.map(put).sum()
 }
 
 /// The bytes of the token's id; none where no token is concerned.
@@ -179,7 +205,7 @@ mod tests {
     use super::*;
     use crate::engine::line::StreamId;
     use crate::store::sample::{
-        NOON, commit_of, id, incident, incident_commit, position, state, subject,
+        NOON, alert, commit_of, id, incident, incident_commit, position, state, subject,
     };
     use smol_str::{SmolStr, ToSmolStr};
 
@@ -243,6 +269,27 @@ mod tests {
         let stats = store.stats().unwrap();
         assert_eq!((stats.alerts, stats.incidents, stats.outbox.waiting), (1, 1, 1));
         assert_eq!(stats.outbox.oldest, Some(NOON));
+    }
+
+    #[test]
+    fn of_many_alerts_each_is_put_once_and_in_its_place() {
+        let mut store = Store::in_memory().unwrap();
+        let many = u8::try_from(2 * AT_ONCE + 3).unwrap();
+        let commit = |numbers: &[u8]| Commit {
+            alerts: numbers.iter().map(|n| alert(&n.to_string(), "i", *n, NOON)).collect(),
+            incidents: numbers.iter().map(|n| incident(&n.to_string(), *n, 1)).collect(),
+            ..Commit::default()
+        };
+        let odd: Vec<u8> = (0..many).filter(|n| n % 2 == 1).collect();
+        let all: Vec<u8> = (0..many).rev().collect();
+        assert_eq!(store.commit(&commit(&odd), NOON).unwrap().alerts, odd.len());
+        assert_eq!(store.commit(&commit(&all), NOON).unwrap().alerts, all.len() - odd.len());
+        assert_eq!(store.stats().unwrap().incidents, u64::from(many));
+        let mut ids = store.db.prepare("SELECT id FROM alert ORDER BY number").unwrap();
+        let ids: Vec<String> =
+            ids.query_map([], |row| row.get(0)).unwrap().map(Result::unwrap).collect();
+        let even = all.iter().filter(|n| *n % 2 == 0);
+        assert_eq!(ids, odd.iter().chain(even).map(u8::to_string).collect::<Vec<_>>());
     }
 
     #[test]
