@@ -11,14 +11,12 @@
 //!
 //! What is unknown has no key. `facts` and `usual` are flat: their keys are the facts' dotted names.
 
-use std::collections::BTreeMap;
 use std::net::IpAddr;
 
 use serde::Serialize;
 use serde_json::Value as Json;
-use smol_str::SmolStr;
 
-use crate::engine::alert::{Alert, TokenRef, Value};
+use crate::engine::alert::{Alert, TokenRef, Values};
 use crate::engine::geo::Country;
 use crate::engine::secret::TokenId;
 
@@ -60,7 +58,7 @@ struct Printed<'a> {
     alert: &'a str,
     event: Event<'a>,
     evidence: Vec<Evidence>,
-    facts: &'a BTreeMap<SmolStr, Value>,
+    facts: &'a Values,
     #[serde(skip_serializing_if = "str::is_empty")]
     incident: &'a str,
     #[serde(skip_serializing_if = "str::is_empty")]
@@ -70,7 +68,7 @@ struct Printed<'a> {
     source: Source<'a>,
     #[serde(skip_serializing_if = "Option::is_none")]
     token: Option<Token<'a>>,
-    usual: &'a BTreeMap<SmolStr, Value>,
+    usual: &'a Values,
 }
 
 #[derive(Serialize)]

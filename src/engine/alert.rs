@@ -4,7 +4,7 @@ use std::collections::BTreeMap;
 use std::fmt;
 use std::net::IpAddr;
 
-use serde::{Deserialize, Serialize};
+use serde::{Deserialize, Deserializer, Serialize, Serializer};
 use smol_str::SmolStr;
 
 use crate::engine::geo::Place;
@@ -35,6 +35,70 @@ impl fmt::Display for Value {
             Self::Float(value) => write!(f, "{value:.1}"),
             Self::Text(value) => f.write_str(value),
         }
+    }
+}
+
+/// Values by their names, in the order of the alphabet. A list: a map makes room for eleven at a time, and thousands of
+/// alerts may wait for one commit.
+#[derive(Clone, Debug, Default, PartialEq)]
+pub struct Values(Vec<(SmolStr, Value)>);
+
+impl Values {
+    /// Tells whether there is none.
+    #[must_use]
+    pub const fn is_empty(&self) -> bool {
+        self.0.is_empty()
+    }
+
+    /// Returns a value by its name.
+    #[must_use]
+    pub fn get(&self, name: &str) -> Option<&Value> {
+        let at = self.0.binary_search_by(|(known, _)| known.as_str().cmp(name)).ok()?;
+        self.0.get(at).map(|(_, value)| value)
+    }
+
+    /// Tells whether there is a value of a name.
+    #[must_use]
+    pub fn contains(&self, name: &str) -> bool {
+        self.get(name).is_some()
+    }
+
+    /// Returns all names and values.
+    pub fn iter(&self) -> impl Iterator<Item = (&SmolStr, &Value)> {
+        self.0.iter().map(|(name, value)| (name, value))
+    }
+
+    /// Keeps some of the values.
+    pub fn retain(&mut self, is_kept: impl Fn(&Value) -> bool) {
+        self.0.retain(|(_, value)| is_kept(value));
+    }
+}
+
+/// Of values of one name, the last counts.
+impl FromIterator<(SmolStr, Value)> for Values {
+    fn from_iter<T: IntoIterator<Item = (SmolStr, Value)>>(values: T) -> Self {
+        let mut values: Vec<_> = values.into_iter().collect();
+        values.sort_by(|(a, _), (b, _)| a.cmp(b));
+        values.dedup_by(|last, first| {
+            let is_same = last.0 == first.0;
+            if is_same {
+                std::mem::swap(last, first);
+            }
+            is_same
+        });
+        Self(values)
+    }
+}
+
+impl Serialize for Values {
+    fn serialize<S: Serializer>(&self, serializer: S) -> Result<S::Ok, S::Error> {
+        serializer.collect_map(self.iter())
+    }
+}
+
+impl<'de> Deserialize<'de> for Values {
+    fn deserialize<D: Deserializer<'de>>(deserializer: D) -> Result<Self, D::Error> {
+        BTreeMap::deserialize(deserializer).map(Self::from_iter)
     }
 }
 
@@ -190,9 +254,9 @@ pub struct Alert {
     /// The single sentences with their weights, heaviest first.
     pub reasons: Vec<Reason>,
     /// The facts.
-    pub facts: BTreeMap<SmolStr, Value>,
+    pub facts: Values,
     /// What is usual.
-    pub usual: BTreeMap<SmolStr, Value>,
+    pub usual: Values,
     /// Where it can be read.
     pub evidence: Vec<Origin>,
     /// What its usage brought, for a word that may come.
@@ -236,6 +300,20 @@ pub struct Incident {
 #[cfg(test)]
 mod tests {
     use super::*;
+
+    #[test]
+    fn values_are_found_and_written_as_those_of_a_map() {
+        let named = |(name, value): (&str, i64)| (SmolStr::new(name), Value::Int(value));
+        for pairs in [&[][..], &[("b", 1)], &[("c", 1), ("a", 2), ("b", 3), ("a", 4), ("a", 5)]] {
+            let values: Values = pairs.iter().copied().map(named).collect();
+            let map: BTreeMap<SmolStr, Value> = pairs.iter().copied().map(named).collect();
+            assert!(values.iter().eq(&map));
+            assert!(["", "a", "b", "c", "d"].iter().all(|name| values.get(name) == map.get(*name)));
+            let json = serde_json::to_string(&map).unwrap();
+            assert_eq!(serde_json::to_string(&values).unwrap(), json);
+            assert_eq!(serde_json::from_str::<Values>(&json).unwrap(), values);
+        }
+    }
 
     #[test]
     fn a_leak_was_told_behind_a_score() {

@@ -24,7 +24,7 @@ impl Sighting {
     /// no line stands. Of what many do at once it is the network and client that they have in common.
     fn of(alert: &Alert) -> Option<Self> {
         let is_of_many = alert.token.is_none();
-        if is_of_many && !alert.facts.contains_key("fleet.change") {
+        if is_of_many && !alert.facts.contains("fleet.change") {
             return None;
         }
         alert.evidence.first()?;

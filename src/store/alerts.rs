@@ -223,13 +223,13 @@ pub(super) fn incident(row: &Row<'_>) -> rusqlite::Result<Incident> {
 /// Returns an alert without the numbers that JSON cannot write (infinite, not a number).
 pub(super) fn finite(alert: &Alert) -> Cow<'_, Alert> {
     let is_finite = |value: &Value| !matches!(value, Value::Float(float) if !float.is_finite());
-    let mut values = alert.facts.values().chain(alert.usual.values());
+    let mut values = alert.facts.iter().chain(alert.usual.iter()).map(|(_, value)| value);
     if values.all(is_finite) && alert.reasons.iter().all(|reason| reason.nats.is_finite()) {
         return Cow::Borrowed(alert);
     }
     let mut alert = alert.clone();
-    alert.facts.retain(|_, value| is_finite(value));
-    alert.usual.retain(|_, value| is_finite(value));
+    alert.facts.retain(is_finite);
+    alert.usual.retain(is_finite);
     for reason in alert.reasons.iter_mut().filter(|reason| !reason.nats.is_finite()) {
         reason.nats = 0.0;
     }
@@ -415,9 +415,10 @@ mod tests {
         let mut store = Store::in_memory().unwrap();
         let mut odd = alert("odd", "i", 1, NOON);
         odd.reasons[0].nats = f32::NAN;
-        odd.facts.insert("ratio".into(), Value::Float(f64::INFINITY));
+        let ratio = ("ratio".into(), Value::Float(f64::INFINITY));
+        odd.facts = [ratio, ("country.is_new".into(), Value::Bool(true))].into_iter().collect();
         store.commit(&Commit { alerts: vec![odd], ..Commit::default() }, NOON).unwrap();
         let Found::One(found) = store.alert("odd").unwrap() else { panic!() };
-        assert_eq!(found.alert.facts.len(), 1);
+        assert_eq!(found.alert.facts, alert("odd", "i", 1, NOON).facts);
     }
 }

@@ -1,12 +1,11 @@
 //! Commits, alerts and registry rows for the tests of the store.
 
-use std::collections::BTreeMap;
 use std::path::{Path, PathBuf};
 
 use smol_str::{SmolStr, ToSmolStr, format_smolstr};
 use tempfile::TempDir;
 
-use crate::engine::alert::{Alert, Incident, Level, Reason, RuleRef, TokenRef, Value};
+use crate::engine::alert::{Alert, Incident, Level, Reason, RuleRef, TokenRef, Value, Values};
 use crate::engine::commit::{Commit, Notice, StreamUpdate, SubjectRow};
 use crate::engine::geo::{Country, Place};
 use crate::engine::ledger::{Facet, Ledger, Seen, Span, TokenUse};
@@ -159,8 +158,8 @@ pub(super) fn alert(name: &str, incident: &str, token: u8, time: Timestamp) -> A
             text: "so".to_owned(),
             ..Reason::default()
         }],
-        facts: BTreeMap::from([("country.is_new".into(), Value::Bool(true))]),
-        usual: BTreeMap::new(),
+        facts: Values::from_iter([("country.is_new".into(), Value::Bool(true))]),
+        usual: Values::default(),
         evidence: vec![Origin { stream: StreamId(1), offset: 4 }],
         brought: Brought::default(),
     }

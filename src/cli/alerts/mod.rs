@@ -440,7 +440,7 @@ fn show_facts(printer: &mut Printer, alert: &Alert) -> std::io::Result<()> {
         return Ok(());
     }
     let mut table = table::table(&["  fact", "measured", "usual"]);
-    for (name, value) in &alert.facts {
+    for (name, value) in alert.facts.iter() {
         let usual = alert.usual.get(name).map(|usual| print::safe(usual.to_string()));
         let name = format!("  {}", print::Safe(name));
         table.add_row([name, print::safe(value.to_string()), usual.unwrap_or_default()]);

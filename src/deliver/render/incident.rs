@@ -229,7 +229,7 @@ fn reasons(alert: &Alert) -> Vec<String> {
 /// Returns what is usual, under names for people; nothing twice, and nothing where nothing is known.
 fn usual(alert: &Alert) -> Vec<(String, String)> {
     let mut rows: Vec<(String, String)> = Vec::new();
-    for (fact, value) in &alert.usual {
+    for (fact, value) in alert.usual.iter() {
         let Some(name) = words::usual(fact) else { continue };
         let value = words::value(fact, value);
         if !value.is_empty() && rows.iter().all(|(known, _)| known != name) {
@@ -291,7 +291,7 @@ fn commands(incident: &Incident, alerts: &[Alert], host: &Host) -> Vec<(String, 
         let check = "which format each log is read in, and the first line that does not fit";
         commands.push((host.command("check"), check));
     }
-    if heaviest.is_some_and(|alert| alert.facts.contains_key("health.mail_minutes")) {
+    if heaviest.is_some_and(|alert| alert.facts.contains("health.mail_minutes")) {
         commands.push((host.command("status"), "how many mails wait, and the last error"));
     }
     if is_shell_word(&incident.id) {
@@ -305,9 +305,7 @@ fn commands(incident: &Incident, alerts: &[Alert], host: &Host) -> Vec<(String, 
 /// Tells whether it is about a token that is revoked already, or a decoy, which opens nothing. That says nothing of
 /// the principal's other tokens: a thief may try an old one beside one that works.
 fn is_about_end(alert: &Alert) -> bool {
-    ["revoked.seconds", "dead.seconds", "decoy.used"]
-        .iter()
-        .any(|fact| alert.facts.contains_key(*fact))
+    ["revoked.seconds", "dead.seconds", "decoy.used"].iter().any(|fact| alert.facts.contains(fact))
 }
 
 /// Returns the commands that say what it was, and what that does. Of a log or a source there is no baseline that could learn; what
@@ -315,7 +313,7 @@ fn is_about_end(alert: &Alert) -> bool {
 fn words_on(incident: &Incident, alerts: &[Alert], host: &Host) -> Vec<(String, &'static str)> {
     let ack = |verdict: &str| host.command(&format!("alerts ack {} --{verdict}", incident.id));
     let heaviest = alerts.first();
-    let is_of_many = heaviest.is_some_and(|alert| alert.facts.contains_key("fleet.change"));
+    let is_of_many = heaviest.is_some_and(|alert| alert.facts.contains("fleet.change"));
     let (expected, confirmed) = if is_of_many {
         (
             "if it is fine: nothing is held against it",

@@ -163,7 +163,7 @@ fn nobody_is_asked_to_revoke_what_is_revoked_or_a_decoy() {
 #[test]
 fn a_live_token_is_to_be_revoked_though_another_of_the_incident_is_dead() {
     let ended = [(SmolStr::new("dead.seconds"), Value::Int(60))];
-    let mut dead = Alert { facts: ended.into(), ..sample::earlier() };
+    let mut dead = Alert { facts: ended.into_iter().collect(), ..sample::earlier() };
     let told = |dead: &Alert| {
         let alerts = [sample::alert(), dead.clone()];
         incident(&sample::incident(), &alerts, &context(&[])).text
@@ -195,7 +195,7 @@ fn the_subject_says_what_is_wrong_with_a_log_and_what_was_not_allowed() {
         let mut alert = sample::alert();
         alert.rule.name = name.into();
         alert.rule.title = title.into();
-        alert.facts.insert(fact.into(), Value::Bool(true));
+        alert.facts = [(fact.into(), Value::Bool(true))].into_iter().collect();
         incident(&sample::incident(), &[alert], &context(&[])).subject
     };
     let health = named("monitor-health", "Log that cannot be read", "health.rejected");

@@ -1,10 +1,6 @@
 //! Numbers, times, places and rule names in the words of people.
 
-use std::collections::BTreeMap;
-
-use smol_str::SmolStr;
-
-use crate::engine::alert::{Alert, Value};
+use crate::engine::alert::{Alert, Value, Values};
 use crate::engine::geo::{NetworkKind, Place};
 use crate::engine::time::{DAY, HOUR, MINUTE, SECOND};
 use crate::engine::usage::{Agent, Outcome};
@@ -193,7 +189,7 @@ pub(super) fn kinds(alerts: &[Alert]) -> String {
 
 /// Returns what an alert is about: its rule's name, or more exactly where several things have one name.
 fn kind(alert: &Alert) -> String {
-    let has = |fact: &str| alert.facts.contains_key(fact);
+    let has = |fact: &str| alert.facts.contains(fact);
     match alert.rule.name.as_str() {
         "monitor-health" if !alert.rule.title.is_empty() => {
             let title = plain(&alert.rule.title, MAX_TITLE);
@@ -208,10 +204,10 @@ fn kind(alert: &Alert) -> String {
 }
 
 /// Returns the families that a score consists of, strongest first.
-fn strongest(facts: &BTreeMap<SmolStr, Value>) -> Vec<&'static str> {
+fn strongest(facts: &Values) -> Vec<&'static str> {
     let mut families: Vec<(f64, &str)> = FAMILIES
         .iter()
-        .filter_map(|(fact, words)| match facts.get(*fact) {
+        .filter_map(|(fact, words)| match facts.get(fact) {
             Some(Value::Float(nats)) if *nats > 0.0 => Some((*nats, *words)),
             _ => None,
         })

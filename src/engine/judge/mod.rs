@@ -7,14 +7,14 @@ mod silence_tests;
 #[cfg(test)]
 mod tests;
 
-use std::collections::{BTreeMap, HashMap};
+use std::collections::HashMap;
 use std::net::IpAddr;
 use std::sync::Arc;
 
 use foldhash::fast::FixedState;
 use smol_str::SmolStr;
 
-use crate::engine::alert::{Alert, Facts, Level, Reason, TokenRef, Value};
+use crate::engine::alert::{Alert, Facts, Level, Reason, TokenRef, Value, Values};
 use crate::engine::detect::{About, Params, detect, found, guessed, risk, shared, walked};
 use crate::engine::geo::{Atlas, Place};
 use crate::engine::house::{House, Member};
@@ -305,7 +305,7 @@ fn alert(rule: &Rule, key: u64, placed: &Placed<'_>, of: &Of<'_>) -> Alert {
     }
 }
 
-fn by_name(values: &[(&'static str, Value)]) -> BTreeMap<SmolStr, Value> {
+fn by_name(values: &[(&'static str, Value)]) -> Values {
     values.iter().map(|(name, value)| (SmolStr::new_static(name), value.clone())).collect()
 }
 
