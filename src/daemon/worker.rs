@@ -33,8 +33,8 @@ const MAX_DIRTY: usize = 20_000;
 /// ... and uses of tokens, of 48 bytes each ...
 const MAX_USES: usize = 500_000;
 
-/// ... and alerts, of some 4 KB each, as many again while a replay commits beside.
-const MAX_ALERTS: usize = 4_000;
+/// ... and alerts, of some 3 KB each, as many again while a replay commits beside.
+const MAX_ALERTS: usize = 6_000;
 
 /// Whether people are told of what is found.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]

@@ -178,7 +178,7 @@ fn a_replay_that_fails_half_way_prints_the_alerts_that_it_committed() {
         let mut child = command.spawn().unwrap();
         let mut input = child.stdin.take().unwrap();
         // More alerts than a commit waits for, and fewer than two do.
-        input.write_all(exposed(0, 7000).as_bytes()).unwrap();
+        input.write_all(exposed(0, 10_500).as_bytes()).unwrap();
         let count = || {
             let database = Connection::open(home.path("state/tokenwatch.db")).ok()?;
             let sql = "SELECT count(*) FROM alert";
@@ -188,7 +188,7 @@ fn a_replay_that_fails_half_way_prints_the_alerts_that_it_committed() {
         // As a disk that fails would have it.
         let database = Connection::open(home.path("state/tokenwatch.db")).unwrap();
         database.execute_batch("DROP TABLE token").unwrap();
-        input.write_all(exposed(7000, 12_000).as_bytes()).ok();
+        input.write_all(exposed(10_500, 18_000).as_bytes()).ok();
         drop(input);
         assert_eq!(child.wait().unwrap().code(), Some(70));
         let n_committed = count().unwrap() as usize;
