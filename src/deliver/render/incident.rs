@@ -348,7 +348,8 @@ const EXPOSURES: [&str; 3] = ["url", "referer", "transport"];
 /// Tells whether all facts of alerts are of some families, e.g. `url.route` of `url`.
 fn are_only(alerts: &[Alert], families: &[&str]) -> bool {
     let is_of = |fact: &SmolStr| fact.split('.').next().is_some_and(|of| families.contains(&of));
-    let mut facts = alerts.iter().flat_map(|alert| alert.facts.keys()).peekable();
+    let mut facts =
+        alerts.iter().flat_map(|alert| alert.facts.iter().map(|(name, _)| name)).peekable();
     facts.peek().is_some() && facts.all(is_of)
 }
 

@@ -6,6 +6,7 @@ use crate::engine::alert::{Facts, Value};
 use crate::engine::house::{Shared, What};
 use crate::engine::profile::{Family, Placed};
 use crate::engine::time::MINUTE;
+use crate::engine::usage::Usage;
 
 use super::unusual::{client_name, network_name};
 use super::words::{listed, span};
@@ -18,7 +19,7 @@ pub(super) const DETECTOR: Detector = Detector {
     about: "many principals took to the same new network or client within an hour, or to far more requests, or fell silent: one event, told once instead of once for each",
     facts: &[
         fact("fleet.principals", "principals that took to it within [detect.fleet] window_minutes"),
-        fact("fleet.change", "of what: network, prefix, client, rate or silence"),
+        fact("fleet.change", "of what: network, prefix, client, rate, errors or silence"),
         fact("fleet.value", "to which"),
         fact("fleet.minutes", "minutes from the first to the last of them"),
     ],
@@ -37,6 +38,10 @@ pub fn shared(change: &Shared, placed: &Placed<'_>) -> Facts {
             ("prefix", format!("addresses {}", prefix.unwrap_or_default()))
         }
         What::Rush => ("rate", "far more requests than ever".to_owned()),
+        What::Fault(_) => {
+            let Usage { method, route, .. } = &placed.usage;
+            ("errors", format!("{method} {route}"))
+        }
     };
     let minutes = placed.usage.time.since(change.since) / MINUTE;
     let principals = i64::try_from(change.principals.len()).unwrap_or(i64::MAX);
@@ -50,12 +55,17 @@ fn sentence(change: &Shared, value: &str, minutes: i64) -> String {
     let silence = span(f64::from(u32::try_from(change.minutes).unwrap_or(u32::MAX)) * 60.0);
     match change.what {
         What::Value(..) => format!(
-            "{value}, never seen by any of them, is used by {who} principals so far, within {within} min: {names}; \
+            "{value}, not usual for any of them so far, is used by {who} principals so far, within {within} min: {names}; \
              a thief of many tokens looks the same; of others this change alone is not told for {silence}"
         ),
         What::Rush => format!(
             "{value}, of {who} principals so far, within {within} min: {names}; whoever drains many accounts looks \
              the same; for {silence} the rate alone is mailed of nobody"
+        ),
+        What::Fault(_) => format!(
+            "{value} is refused or not found, and not alone, for {who} principals so far, within {within} min: {names}; a \
+             release out of step with its service looks like this, and so does whoever goes through many tokens; for {silence} \
+             such an answer there is held against nobody"
         ),
     }
 }

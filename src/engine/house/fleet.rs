@@ -24,6 +24,8 @@ section! {
         keep_days = 14.0, "d", "docs/detection.md, Learning: as long as a suspect actor is watched";
         /// For how long a rush of many then says nothing of one principal.
         rush_hours = 24.0, "h", "own choice: a launch, a month's end, the day after an outage";
+        /// For how long refused and missing answers of a route that many met say nothing of one principal.
+        fault_hours = 24.0, "h", "own choice: a release is mended or taken back within a day";
     }
 }
 
@@ -95,6 +97,8 @@ pub enum What {
     Value(Family, u32),
     /// Requests far faster than on their own worst days.
     Rush,
+    /// Far more refused and missing answers than ever, the last of them of this route.
+    Fault(u32),
 }
 
 /// A change that many principals have in common.
@@ -115,6 +119,7 @@ impl What {
         match self {
             Self::Value(family, key) => value_name(family, key),
             Self::Rush => "rush".to_owned(),
+            Self::Fault(route) => format!("fault:{route}"),
         }
     }
 
@@ -123,6 +128,7 @@ impl What {
         match self {
             Self::Value(..) => i64::from(whole(params.keep_days)) * (DAY / MINUTE),
             Self::Rush => i64::from(whole(params.rush_hours * 60.0)),
+            Self::Fault(_) => i64::from(whole(params.fault_hours * 60.0)),
         }
     }
 }

@@ -252,7 +252,9 @@ impl House {
             self.scores.change().note(rise);
         }
         let is_quiet = absorbed.learned.is_empty() && absorbed.brought.is_empty();
-        if !member.counts || is_quiet && absorbed.reclassed.is_empty() && !signals.is_rushing {
+        let is_quiet = is_quiet && absorbed.reclassed.is_empty();
+        let conduct = [signals.is_rushing.then_some(What::Rush), signals.fault.map(What::Fault)];
+        if !member.counts || is_quiet && conduct == [None; 2] {
             return None;
         }
         let (who, day) = (member.who(), signals.time.day());
@@ -273,7 +275,7 @@ impl House {
             brought.filter(|(family, key)| !self.is_custom(*family, *key, params)).collect();
         let mut shared = None;
         let values = strange.into_iter().map(|(family, key)| What::Value(family, key));
-        for what in values.chain(signals.is_rushing.then_some(What::Rush)) {
+        for what in values.chain(conduct.into_iter().flatten()) {
             let found = self.changes.change().note(what, &member, signals.time, params);
             shared = shared.or(found);
         }
@@ -376,5 +378,9 @@ impl Peers for Others<'_> {
 
     fn is_rush(&self, time: Timestamp) -> bool {
         self.is_shared(What::Rush, time)
+    }
+
+    fn is_fault(&self, route: u32, time: Timestamp) -> bool {
+        self.is_shared(What::Fault(route), time)
     }
 }

@@ -84,8 +84,8 @@ impl Profile {
         let score = Nats::new(signals.score + signals.lead);
         let hours = params.score.repeat_hours;
         let is_open = |story: &Story| {
-            Voice { tier: Tier::Notice, minute: story.minute }.within(signals.time, hours)
-                > Tier::None
+            let told = Voice { tier: Tier::Notice, minute: story.minute, ..Voice::default() };
+            told.within(signals.time, hours) > Tier::None
         };
         let story = self.story.filter(is_open);
         let rises = match story {
@@ -102,7 +102,8 @@ impl Profile {
     /// Notes who did it and what was told; tells whether its values are held back.
     fn note_actor(&mut self, seen: &Placed<'_>, signals: &Signals, params: &Params) -> bool {
         let (time, day) = (signals.time, self.today(signals.time));
-        let voice = |tier| Voice { tier, minute: minute(time) };
+        let (is_refused, is_own) = (!signals.is_accepted, !signals.is_somebody_else);
+        let voice = |tier| Voice { tier, minute: minute(time), is_refused, is_own };
         if signals.tier > Tier::None {
             self.told_score = voice(signals.tier);
         }

@@ -55,6 +55,10 @@ pub(super) struct Voice {
     pub tier: Tier,
     /// When it was told.
     pub minute: i64,
+    /// Whether the server had turned away what was told of.
+    pub is_refused: bool,
+    /// Whether nothing of it said that somebody else is there.
+    pub is_own: bool,
 }
 
 impl Voice {
@@ -65,6 +69,23 @@ impl Voice {
         let age = f64::from(u32::try_from(minutes).unwrap_or(u32::MAX)) / 60.0;
         if age < hours { self.tier } else { Tier::None }
     }
+
+    /// Returns the same of what may be another story: that somebody gets in is news to whoever was told that he did not, and a
+    /// stranger to whoever was told of the owner.
+    #[must_use]
+    pub(super) fn covers(self, time: Timestamp, hours: f64, by: By) -> Tier {
+        let is_news = by.is_somebody_else && (self.is_own || self.is_refused && by.is_accepted);
+        if is_news { Tier::None } else { self.within(time, hours) }
+    }
+}
+
+/// Who is at work, and whether the server lets him.
+#[derive(Clone, Copy, Debug)]
+pub(super) struct By {
+    /// Whether this is an accepted use.
+    pub is_accepted: bool,
+    /// Whether the evidence says that it is not the owner.
+    pub is_somebody_else: bool,
 }
 
 /// Returns whole minutes since 1970.

@@ -1,9 +1,9 @@
 //! Compares a usage with the past: evidence by family, the actor's sum, the tier that is to be told.
 
 use crate::engine::geo::NetworkKind;
-use crate::engine::profile::actor::{Tier, distinct};
+use crate::engine::profile::actor::{By, Tier, distinct};
 use crate::engine::profile::burst::Burst;
-use crate::engine::profile::family::{Evidence, Families, Family, Priors};
+use crate::engine::profile::family::{Evidence, Families, Family};
 use crate::engine::profile::load::Peak;
 use crate::engine::profile::params::{Params, Score};
 use crate::engine::profile::peers::{Class, Peers};
@@ -103,6 +103,8 @@ impl Profile {
             time,
             is_late: self.is_late(seen.usage.time, params),
             is_accepted: seen.is_accepted(),
+            is_somebody_else: false,
+            fault: None,
             is_rate_alone: false,
             is_rushing: false,
             rate_share: 0.0,
@@ -138,7 +140,7 @@ impl Profile {
             return signals;
         }
         self.compare_identity(&mut signals, seen, params, world);
-        self.compare_conduct(&mut signals, seen, params, world.peers.priors(self.class));
+        self.compare_conduct(&mut signals, seen, params, world.peers);
         self.compare_rate(&mut signals, params);
         signals.turn = self.compare_turns(&signals, params);
         let (spread, flood, peak) = self.compare_hour(&signals, seen, params);
@@ -257,8 +259,9 @@ impl Profile {
         signals: &mut Signals,
         seen: &Placed<'_>,
         params: &Params,
-        priors: &Priors,
+        peers: &dyn Peers,
     ) {
+        let priors = peers.priors(self.class);
         let (time, caps, warm_up) = (signals.time, &params.caps, params.learning.warm_up);
         let hour = self.hours.evidence(time, priors, warm_up, caps.hour);
         signals
@@ -279,10 +282,12 @@ impl Profile {
             }
         }
         if seen.is_error() {
-            signals.errors.0 = errors.saturating_add(1);
-            if self.is_warm(params) && signals.errors.0 >= LEAST_ERRORS {
-                let usual = f64::from(signals.errors.1) * self.error_rate();
-                let nats = surprise(signals.errors.0, usual, 0.5) - 1.5;
+            let route = signals.keys.route;
+            let counted = (errors.saturating_add(1), signals.errors.1);
+            let nats = if self.is_warm(params) { self.error_nats(counted) } else { 0.0 };
+            signals.fault = (nats > 0.0).then_some(route);
+            if !peers.is_fault(route, time) {
+                signals.errors = counted;
                 signals.evidence.raise(Family::Errors, Nats::new(nats.min(caps.errors)));
             }
         }
@@ -366,6 +371,7 @@ impl Profile {
             false => (0.5 * rate).min((most - sum).max(0.0)),
         };
         let joined = if sum > 0.0 { sum + beside } else { 0.0 };
+        signals.is_somebody_else = signals.actor.identity() >= params.learning.hold;
         signals.is_rate_alone = alone > joined;
         signals.score = joined.max(alone);
         signals.rate_share = match signals.is_rate_alone {
@@ -389,11 +395,12 @@ impl Profile {
     /// Which tiers are to be told: those above what was told already.
     fn rank(&self, signals: &mut Signals, score: &Score, is_extreme: bool) {
         let time = signals.time;
-        let by_actor = self
-            .actors
-            .get(signals.actor_key)
-            .map_or(Tier::None, |actor| actor.told.within(time, score.actor_repeat_days * 24.0));
-        let told = self.told_score.within(time, score.repeat_hours).max(by_actor);
+        let Signals { is_accepted, is_somebody_else, .. } = *signals;
+        let by = By { is_accepted, is_somebody_else };
+        let by_actor = self.actors.get(signals.actor_key).map_or(Tier::None, |actor| {
+            actor.told.covers(time, score.actor_repeat_days * 24.0, by)
+        });
+        let told = self.told_score.covers(time, score.repeat_hours, by).max(by_actor);
         // a rate that is held at the tier notice stays there, however low the threshold
         let is_held = signals.is_rate_alone && !is_extreme;
         let most = if is_held { Tier::Notice } else { Tier::Critical };
@@ -404,6 +411,12 @@ impl Profile {
         (signals.tier, signals.is_serious) = (to_tell, is_serious);
         let told = self.told_rate.within(time, score.repeat_hours);
         signals.rate_tier = newly(Tier::of(rate_now(signals), score), told);
+    }
+
+    /// What so many errors of so many requests of a day are worth.
+    fn error_nats(&self, (errors, requests): (u32, u32)) -> f64 {
+        let usual = f64::from(requests) * self.error_rate();
+        if errors < LEAST_ERRORS { 0.0 } else { surprise(errors, usual, 0.5) - 1.5 }
     }
 
     pub(super) fn error_rate(&self) -> f64 {

@@ -74,6 +74,10 @@ pub trait Peers {
     /// Tells whether many principals are far busier than ever, not long before a time: then it says little of
     /// one that it is, too.
     fn is_rush(&self, time: Timestamp) -> bool;
+
+    /// Tells whether many principals met far more refused and missing answers than ever, and this route's among them, not long
+    /// before a time: then such an answer of it says nothing of one that meets it, too.
+    fn is_fault(&self, route: u32, time: Timestamp) -> bool;
 }
 
 /// A principal without peers: default priors, nothing known.
@@ -94,6 +98,10 @@ impl Peers for Alone {
     }
 
     fn is_rush(&self, _: Timestamp) -> bool {
+        false
+    }
+
+    fn is_fault(&self, _: u32, _: Timestamp) -> bool {
         false
     }
 }

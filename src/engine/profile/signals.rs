@@ -178,6 +178,8 @@ pub struct Signals {
     pub is_late: bool,
     /// The server accepted the token.
     pub is_accepted: bool,
+    /// Whether what is new of who it is, is so much that it is held back: somebody else, as far as is known.
+    pub is_somebody_else: bool,
     /// A person said that this actor is no friend: nothing of it is to be learned.
     pub is_barred: bool,
     /// Its rate alone is worth a word, whoever else is busy.
@@ -227,6 +229,8 @@ pub struct Signals {
     pub routes: u32,
     /// The actor's refused or missing objects today, and its requests.
     pub errors: (u32, u32),
+    /// The route that this usage found refused or missing, if that is evidence.
+    pub fault: Option<u32>,
     /// Days since the last trusted use, and the longest gap before.
     pub gap_days: (f64, f64),
     /// When the principal began to be known; `None` before anything was learned.

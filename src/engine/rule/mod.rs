@@ -117,6 +117,8 @@ pub enum Dimension {
     Route,
     /// Where the token stood.
     Carrier,
+    /// Whether the server accepted it.
+    Answer,
 }
 
 /// Bytes of a rule file, at most: the compiler of a regular expression of 10 MB takes minutes to refuse it

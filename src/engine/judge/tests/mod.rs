@@ -1,5 +1,6 @@
 //! Lives of several principals through the whole Judge: told once, and the same however they are cut.
 
+mod again;
 mod health;
 mod order;
 mod others;

@@ -128,7 +128,7 @@ fn who_changed_first_is_named_and_what_is_not_told_of_others_is_said() {
     Books::default().judge(&mut memory, &mut judge, &usages);
     let alerts = memory.take().alerts;
     let alert = alerts.iter().find(|alert| alert.rule.name == "fleet-change").unwrap();
-    let text = "network AS64666 Example, never seen by any of them, is used by 5 principals so far, within 1 min: \
+    let text = "network AS64666 Example, not usual for any of them so far, is used by 5 principals so far, within 1 min: \
                 service-1, service-2, service-3, service-4, service-5; a thief of many tokens looks the same; of \
                 others this change alone is not told for 14 days";
     assert_eq!(alert.reason, text);
@@ -160,4 +160,40 @@ fn what_many_did_is_held_against_all_once_it_is_confirmed() {
     assert_eq!(of_those_after(vec![]), 0);
     assert_eq!(of_those_after(vec![confirmed.clone()]), 7);
     assert_eq!(of_those_after(vec![confirmed, word(2, Verdict::Expected, 2)]), 0);
+}
+
+/// Each asks three times for what is not there: for the same, or for something of its own.
+fn faulty(path: impl Fn(u8) -> String) -> Vec<Usage> {
+    let ask = |n: u8, nth: i64| Usage {
+        route: path(n).into(),
+        status: Some(404),
+        ..own(n, 20 * DAY + i64::from(n) * MINUTE + nth * SECOND)
+    };
+    (1..=12).flat_map(|n| [0, 1, 2].map(|nth| ask(n, nth))).collect()
+}
+
+#[test]
+fn a_faulty_release_was_told_for_everybody_who_met_it() {
+    let (judge, mut usages) = fleet();
+    usages.extend(faulty(|_| "/v2/orders".to_owned()));
+    let told = told(judge, &usages);
+    // the first four met it before anybody knew
+    assert_eq!((count(&told, "fleet-change"), count(&told, "unusual-use")), (1, 4), "{told:?}");
+}
+
+#[test]
+fn errors_that_have_nothing_in_common_are_told_for_each() {
+    let (judge, mut usages) = fleet();
+    usages.extend(faulty(|n| format!("/v2/{n}/orders")));
+    let told = told(judge, &usages);
+    assert_eq!((count(&told, "fleet-change"), count(&told, "unusual-use")), (0, 12), "{told:?}");
+}
+
+#[test]
+fn a_thief_during_a_faulty_release_is_told_all_the_same() {
+    let (judge, mut usages) = fleet();
+    usages.extend(faulty(|_| "/v2/orders".to_owned()));
+    usages.push(stranger(12, 20 * DAY + HOUR));
+    let told = told(judge, &usages);
+    assert_eq!((count(&told, "fleet-change"), count(&told, "unusual-use")), (1, 5), "{told:?}");
 }

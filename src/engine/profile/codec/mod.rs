@@ -34,8 +34,8 @@ use crate::engine::stats::{Days, Maxima, Nats, Slot, Top};
 use crate::engine::time::Timestamp;
 
 /// The version that is written.
-const VERSION: u8 = 6;
-/// The version before: the same in whole bytes.
+const VERSION: u8 = 7;
+/// Two versions before (the one before is read alike: it knew only what of was told, not of whom): the same in whole bytes.
 const IN_BYTES: u8 = 5;
 /// The one before that: without a rhythm and without loads, which begin anew.
 const WITHOUT_RHYTHM: u8 = 4;
@@ -363,20 +363,25 @@ fn read_pace(from: &mut Reader<'_>, hour: i64, version: u8) -> Read<Pace> {
     Ok(pace)
 }
 
+/// What tells an outcome from the next in what was told.
+const TIERS: usize = Tier::ALL.len();
+
 fn write_voice(to: &mut Writer, voice: Voice, base: i64) {
-    to.len(Tier::ALL.iter().position(|tier| *tier == voice.tier).unwrap_or(0));
+    let tier = Tier::ALL.iter().position(|tier| *tier == voice.tier).unwrap_or(0);
+    to.len(tier + TIERS * (usize::from(voice.is_refused) + 2 * usize::from(voice.is_own)));
     if voice != Voice::default() {
         to.from(voice.minute, base);
     }
 }
 
 fn read_voice(from: &mut Reader<'_>, base: i64) -> Read<Voice> {
-    let at = from.len(Tier::ALL.len() - 1)?;
-    let tier = Tier::ALL.get(at).copied().unwrap_or_default();
-    if tier == Tier::None {
+    let at = from.len(4 * TIERS - 1)?;
+    let tier = Tier::ALL.get(at % TIERS).copied().unwrap_or_default();
+    if at == 0 {
         return Ok(Voice::default());
     }
-    Ok(Voice { tier, minute: base.wrapping_sub(from.from(0)?) })
+    let (is_refused, is_own) = (at / TIERS % 2 == 1, at / TIERS / 2 == 1);
+    Ok(Voice { tier, minute: base.wrapping_sub(from.from(0)?), is_refused, is_own })
 }
 
 /// The score plus one, so that 0 is none, and when it began.
