@@ -100,6 +100,8 @@ const NUMBERS: &[(u32, NetworkKind)] = &[
     (53667, NetworkKind::Hosting),
     // Reliance Jio: phones first (PeeringDB).
     (55836, NetworkKind::Mobile),
+    // Stiftung Erneuerbare Freiheit: runs Tor exits (metrics.torproject.org, Relay Search).
+    (60729, NetworkKind::Vpn),
     // Proton: ProtonVPN (protonvpn.com).
     (62371, NetworkKind::Vpn),
     // Linode, since 2022 under Akamai's name (linode.com).
@@ -107,9 +109,15 @@ const NUMBERS: &[(u32, NetworkKind)] = &[
     // PacketHub: NordVPN's addresses (ARIN, RIPE).
     (136787, NetworkKind::Vpn),
     (147049, NetworkKind::Vpn),
+    // DFRI: runs Tor exits (metrics.torproject.org, Relay Search).
+    (198093, NetworkKind::Vpn),
+    // F3 Netze: runs Tor exits (metrics.torproject.org, Relay Search).
+    (205100, NetworkKind::Vpn),
     // Hutchison 3G UK (RIPE).
     (206067, NetworkKind::Mobile),
     (207137, NetworkKind::Vpn),
+    // Foundation for Applied Privacy: runs Tor exits (metrics.torproject.org, Relay Search).
+    (208323, NetworkKind::Vpn),
     // Proton: ProtonVPN (protonvpn.com).
     (209103, NetworkKind::Vpn),
     // Latitude.sh: bare metal (PeeringDB).
@@ -205,6 +213,7 @@ mod tests {
     fn a_known_number_outweighs_the_name() {
         assert_eq!(network_kind(Some(22394), "Verizon Business"), NetworkKind::Mobile);
         assert_eq!(network_kind(Some(16276), ""), NetworkKind::Hosting);
+        assert_eq!(network_kind(Some(60729), "Stiftung Erneuerbare Freiheit"), NetworkKind::Vpn);
         assert_eq!(network_kind(Some(64496), ""), NetworkKind::Residential);
     }
 
