@@ -38,8 +38,13 @@ impl Reader {
                 .into_iter()
                 .partition(|mute| mute.until.is_some_and(|end| end <= mail.created));
             let before = digest_before(db, mail.created)?;
-            let over = over.into_iter().filter(|mute| mute.until > Some(before));
-            let ended = over.map(|mute| ended(db, mute, &lasting));
+            let is_new = |mute: &&Mute| mute.until > Some(before);
+            let ended = over.iter().filter(is_new).map(|mute| {
+                // What several covered is told with the one that ended last.
+                let end = |mute: &Mute| (mute.until, mute.id);
+                let later = over.iter().filter(|other| end(other) > end(mute));
+                ended(db, mute.clone(), &lasting.iter().chain(later).cloned().collect::<Vec<_>>())
+            });
             let ended = ended.collect::<rusqlite::Result<Vec<_>>>()?;
             Ok(ended.into_iter().filter(|ended| ended.n_alerts > 0).collect())
         })
@@ -90,7 +95,8 @@ impl Store {
 
 /// Returns when the digest before a time was due; the beginning of time if there was none.
 fn digest_before(db: &Connection, created: Timestamp) -> rusqlite::Result<Timestamp> {
-    let sql = "SELECT coalesce(max(created), 0) FROM outbox WHERE day IS NOT NULL AND created < ?1";
+    let sql =
+        "SELECT coalesce(max(created), 0) FROM outbox WHERE day <> 'skipped' AND created < ?1";
     db.query_row(sql, [created], |row| row.get(0))
 }
 

@@ -26,17 +26,20 @@ pub(super) fn run(context: &mut Context, options: &AlertsAck) -> anyhow::Result<
             subjects.push(subject);
         }
     }
+    // What can fail, before the first is acknowledged.
+    let days = context.site.params().context("reading [detect]")?.profile.learning.watch_days;
     let mut store = context.site.store()?;
-    subjects.into_iter().try_for_each(|subject| acknowledge(context, &mut store, subject, options))
+    let mut said = |subject| acknowledge(context, &mut store, subject, (options, days));
+    subjects.into_iter().try_for_each(&mut said)
 }
 
 fn acknowledge(
     context: &mut Context,
     store: &mut Store,
     subject: Subject,
-    options: &AlertsAck,
+    (options, days): (&AlertsAck, f64),
 ) -> anyhow::Result<()> {
-    let Context { site, printer, .. } = context;
+    let printer = &mut context.printer;
     let (id, before, mut stored) = match subject {
         Subject::Alert(stored) => {
             let before = stored.ack.clone().filter(|ack| ack.subject == stored.alert.id);
@@ -60,7 +63,6 @@ fn acknowledge(
     let alerts: Vec<Alert> = stored.into_iter().map(|stored| stored.alert).collect();
     let word = Word::of(verdict, now, &alerts.iter().collect::<Vec<&Alert>>());
     store.ack(&ack, word.as_ref())?;
-    let days = site.params().context("reading [detect]")?.profile.learning.watch_days;
     let effects = match &word {
         _ if is_repeated && is_noted => vec!["it was said before; only the note is new".to_owned()],
         _ if is_repeated => vec!["it was said before; nothing is new".to_owned()],

@@ -357,10 +357,12 @@ fn are_only(alerts: &[Alert], families: &[&str]) -> bool {
 fn mute(alert: &Alert, host: &Host) -> Option<(String, &'static str)> {
     let is_named = is_shell_word(&alert.principal) && is_shell_word(&alert.rule.name);
     let (rule, whom, route) = (&alert.rule.name, &alert.principal, &alert.route);
-    let is_quotable = |c: char| c.is_ascii_alphanumeric() || " /{}._-".contains(c);
-    let is_routed = !route.is_empty() && route.chars().all(is_quotable);
-    let route = if is_routed { format!("--route '{route}' ") } else { String::new() };
-    let command = format!("alerts mute --rule {rule} --principal {whom} {route}--reason \"...\"");
-    is_named
+    let is_quotable = |c: char| (c == ' ' || c.is_ascii_graphic()) && c != '\'';
+    let is_route = route
+        .split_once(' ')
+        .is_some_and(|(method, path)| !method.is_empty() && path.starts_with('/'));
+    let command =
+        format!("alerts mute --rule {rule} --principal {whom} --route '{route}' --reason \"...\"");
+    (is_named && is_route && route.chars().all(is_quotable))
         .then(|| (host.command(&command), "if it cannot be mended soon: not mailed for 30 days"))
 }

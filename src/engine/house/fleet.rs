@@ -35,6 +35,9 @@ const VALUES: usize = 256;
 /// Arrivals that are kept of one value: as many at once are a fleet, however many are asked for.
 const ARRIVALS: usize = 64;
 
+/// What the name of a route's errors begins with.
+const FAULT: &str = "fault:";
+
 /// Characters of a principal's name that are kept, to say who took to something.
 const NAME: usize = 64;
 
@@ -119,7 +122,7 @@ impl What {
         match self {
             Self::Value(family, key) => value_name(family, key),
             Self::Rush => "rush".to_owned(),
-            Self::Fault(route) => format!("fault:{route}"),
+            Self::Fault(route) => format!("{FAULT}{route}"),
         }
     }
 
@@ -149,6 +152,12 @@ impl Changes {
             let is_last = || change.is_shared_with(|| member.who(), minute, params);
             change.is_shared_at(minute) || member.counts && is_last()
         })
+    }
+
+    /// Tells whether many took to something lately.
+    pub(super) fn is_known(&self, what: What, time: Timestamp) -> bool {
+        let change = if self.0.is_empty() { None } else { self.0.get(&what.name()) };
+        change.is_some_and(|change| change.is_shared_at(time.0.div_euclid(MINUTE)))
     }
 
     /// Notes that a principal took to something; returns what is shared if that makes it so.
@@ -197,11 +206,12 @@ impl Changes {
         });
     }
 
-    /// What is not shared and nobody took to for longest goes.
+    /// What is not shared and nobody took to for longest goes; errors first, of which one scanner makes any number.
     fn evict(&mut self) {
         let last = |change: &Change| change.arrivals.iter().map(|one| one.at).max();
-        let worth = |change: &Change| (change.shared, last(change));
-        let least = self.0.iter().min_by_key(|(_, change)| worth(change));
+        let is_fault = |name: &str| name.starts_with(FAULT);
+        let worth = |name: &str, change: &Change| (change.shared, !is_fault(name), last(change));
+        let least = self.0.iter().min_by_key(|(name, change)| worth(name, change));
         if let Some(name) = least.map(|(name, _)| name.clone()) {
             self.0.remove(&name);
         }

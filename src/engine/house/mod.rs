@@ -381,6 +381,6 @@ impl Peers for Others<'_> {
     }
 
     fn is_fault(&self, route: u32, time: Timestamp) -> bool {
-        self.is_shared(What::Fault(route), time)
+        self.house.changes.value.is_known(What::Fault(route), time)
     }
 }

@@ -103,9 +103,11 @@ impl Profile {
     fn note_actor(&mut self, seen: &Placed<'_>, signals: &Signals, params: &Params) -> bool {
         let (time, day) = (signals.time, self.today(signals.time));
         let (is_refused, is_own) = (!signals.is_accepted, !signals.is_somebody_else);
-        let voice = |tier| Voice { tier, minute: minute(time), is_refused, is_own };
+        let voice = |tier| Voice { tier, minute: minute(time), ..Voice::default() };
+        let told = Voice { is_refused, is_own, ..voice(signals.tier) };
+        let score = &params.score;
         if signals.tier > Tier::None {
-            self.told_score = voice(signals.tier);
+            self.told_score = told.beside(self.told_score, time, score.repeat_hours);
         }
         if signals.rate_tier > Tier::None {
             self.told_rate = voice(signals.rate_tier);
@@ -117,7 +119,7 @@ impl Profile {
         }
         let hold = params.learning.hold;
         if signals.tier > Tier::None {
-            actor.told = voice(signals.tier);
+            actor.told = told.beside(actor.told, time, score.actor_repeat_days * 24.0);
         }
         if signals.is_barred {
             actor.is_suspect = true; // its place is kept
@@ -231,7 +233,7 @@ fn count_today(actor: &mut Actor, seen: &Placed<'_>, signals: &Signals, day: i32
     actor.is_day_counted &= actor.day == day;
     actor.day = day;
     actor.requests = requests.saturating_add(1);
-    actor.errors = errors.saturating_add(u32::from(seen.is_error()));
+    actor.errors = errors.saturating_add(u32::from(seen.is_error() && !signals.is_fault));
     let is_new_route = signals.novel.has(Family::Routes);
     actor.routes = if is_new_route { routes | route_bit(signals.keys.route) } else { routes };
 }

@@ -77,6 +77,21 @@ impl Voice {
         let is_news = by.is_somebody_else && (self.is_own || self.is_refused && by.is_accepted);
         if is_news { Tier::None } else { self.within(time, hours) }
     }
+
+    /// Returns what is told now beside what was told before: together they cover what either does, or who is turned away and
+    /// gets in by turns would be told of each time.
+    #[must_use]
+    pub(super) fn beside(self, before: Self, time: Timestamp, hours: f64) -> Self {
+        match before.within(time, hours) {
+            Tier::None => self,
+            tier => Self {
+                tier: self.tier.max(tier),
+                is_refused: self.is_refused && before.is_refused,
+                is_own: self.is_own && before.is_own,
+                ..self
+            },
+        }
+    }
 }
 
 /// Who is at work, and whether the server lets him.

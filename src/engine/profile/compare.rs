@@ -104,6 +104,7 @@ impl Profile {
             is_late: self.is_late(seen.usage.time, params),
             is_accepted: seen.is_accepted(),
             is_somebody_else: false,
+            is_fault: false,
             fault: None,
             is_rate_alone: false,
             is_rushing: false,
@@ -286,7 +287,8 @@ impl Profile {
             let counted = (errors.saturating_add(1), signals.errors.1);
             let nats = if self.is_warm(params) { self.error_nats(counted) } else { 0.0 };
             signals.fault = (nats > 0.0).then_some(route);
-            if !peers.is_fault(route, time) {
+            signals.is_fault = peers.is_fault(route, time);
+            if !signals.is_fault {
                 signals.errors = counted;
                 signals.evidence.raise(Family::Errors, Nats::new(nats.min(caps.errors)));
             }

@@ -229,6 +229,8 @@ pub struct Signals {
     pub routes: u32,
     /// The actor's refused or missing objects today, and its requests.
     pub errors: (u32, u32),
+    /// Whether this usage met an error that many meet, which is none of this one's.
+    pub is_fault: bool,
     /// The route that this usage found refused or missing, if that is evidence.
     pub fault: Option<u32>,
     /// Days since the last trusted use, and the longest gap before.

@@ -62,3 +62,15 @@ fn what_the_owner_did_hid_a_theft_of_the_same_day() {
     let theft = [stranger(1, 20 * DAY + HOUR)];
     assert_eq!(told_of(&[&page[..], &theft[..]].concat()), n_told + 1);
 }
+
+#[test]
+fn who_gets_in_and_is_turned_away_by_turns_is_not_told_each_time() {
+    let visit = |nth: i64| {
+        let client = format!("203.0.{}.9", 113 + nth).parse().ok();
+        let agent = Agent { family: format!("tool-{nth}").into(), version: "1".into() };
+        let usage = Usage { client, agent, ..stranger(1, 20 * DAY + nth * 65 * MINUTE) };
+        if nth % 2 == 0 { refused(usage) } else { usage }
+    };
+    let visits: Vec<Usage> = (0..10).map(visit).collect();
+    assert_eq!(told_of(&visits), 2);
+}

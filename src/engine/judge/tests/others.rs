@@ -176,9 +176,24 @@ fn faulty(path: impl Fn(u8) -> String) -> Vec<Usage> {
 fn a_faulty_release_was_told_for_everybody_who_met_it() {
     let (judge, mut usages) = fleet();
     usages.extend(faulty(|_| "/v2/orders".to_owned()));
+    // Another error of somebody who met it is the first of his own.
+    usages.push(Usage {
+        route: "/favicon.ico".into(),
+        status: Some(404),
+        ..own(12, 20 * DAY + HOUR)
+    });
     let told = told(judge, &usages);
-    // the first four met it before anybody knew
-    assert_eq!((count(&told, "fleet-change"), count(&told, "unusual-use")), (1, 4), "{told:?}");
+    // the first five met it before anybody knew
+    assert_eq!((count(&told, "fleet-change"), count(&told, "unusual-use")), (1, 5), "{told:?}");
+}
+
+#[test]
+fn a_second_fault_of_the_day_is_told_as_well() {
+    let (judge, mut usages) = fleet();
+    usages.extend(faulty(|_| "/v2/orders".to_owned()));
+    let later = |usage: Usage| Usage { time: usage.time.plus(6 * HOUR), ..usage };
+    usages.extend(faulty(|_| "/v3/payouts".to_owned()).into_iter().map(later));
+    assert_eq!(count(&told(judge, &usages), "fleet-change"), 2);
 }
 
 #[test]
@@ -195,5 +210,5 @@ fn a_thief_during_a_faulty_release_is_told_all_the_same() {
     usages.extend(faulty(|_| "/v2/orders".to_owned()));
     usages.push(stranger(12, 20 * DAY + HOUR));
     let told = told(judge, &usages);
-    assert_eq!((count(&told, "fleet-change"), count(&told, "unusual-use")), (1, 5), "{told:?}");
+    assert_eq!((count(&told, "fleet-change"), count(&told, "unusual-use")), (1, 6), "{told:?}");
 }

@@ -35,9 +35,9 @@ use crate::engine::time::Timestamp;
 
 /// The version that is written.
 const VERSION: u8 = 7;
-/// Two versions before (the one before is read alike: it knew only what of was told, not of whom): the same in whole bytes.
+/// In whole bytes. Version 6 is read as the one that is written: of what was told it does not say whether it was refused.
 const IN_BYTES: u8 = 5;
-/// The one before that: without a rhythm and without loads, which begin anew.
+/// The one before: without a rhythm and without loads, which begin anew.
 const WITHOUT_RHYTHM: u8 = 4;
 /// The one before that: no word was taken in, and without a story, whose score is counted once more.
 const WITHOUT_WORDS: u8 = 3;
