@@ -9,6 +9,7 @@ use smol_str::SmolStr;
 use crate::cli::choice;
 use crate::engine::alert::Level;
 use crate::engine::geo::Country;
+use crate::engine::mute::Scope;
 use crate::engine::record::Format;
 use crate::telemetry::LogFormat;
 
@@ -472,11 +473,8 @@ fn country(text: &str) -> Result<Country, String> {
 }
 
 fn route(text: &str) -> Result<SmolStr, String> {
-    let is_route = text
-        .split_once(' ')
-        .is_some_and(|(method, path)| !method.is_empty() && path.starts_with('/'));
     let why = "a route is a method and a path, as alerts name it: \"GET /v1/items/{id}\"";
-    is_route.then(|| text.into()).ok_or_else(|| why.to_owned())
+    Scope::is_route(text).then(|| text.into()).ok_or_else(|| why.to_owned())
 }
 
 #[cfg(test)]

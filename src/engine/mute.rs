@@ -83,6 +83,13 @@ impl fmt::Display for Scope {
 }
 
 impl Scope {
+    /// Tells whether a text is a route as alerts name it: a method and a path.
+    #[must_use]
+    pub fn is_route(text: &str) -> bool {
+        text.split_once(' ')
+            .is_some_and(|(method, path)| !method.is_empty() && path.starts_with('/'))
+    }
+
     /// Tells whether nothing is named, so that it is everything.
     #[must_use]
     pub fn is_everything(&self) -> bool {

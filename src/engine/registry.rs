@@ -256,6 +256,19 @@ pub struct Mark {
     pub note: String,
 }
 
+impl Mark {
+    /// Returns since when, what took its place and the note: `to deploy-2, since 2026-11-20 10:00:00 UTC: INC-7`. As it was
+    /// given, so not safe to show.
+    #[must_use]
+    pub fn to_words(&self) -> String {
+        let successor = (!self.successor.is_empty()).then(|| format!("to {}", self.successor));
+        let since = self.since.map(|since| format!("since {}", since.to_words()));
+        let said = successor.into_iter().chain(since).collect::<Vec<_>>().join(", ");
+        let parts = [said, self.note.trim().to_owned()];
+        parts.into_iter().filter(|part| !part.is_empty()).collect::<Vec<_>>().join(": ")
+    }
+}
+
 /// All registered tokens and principals, in memory: administrators write it, attackers cannot grow it.
 #[derive(Clone, Debug, Default)]
 pub struct Registry {

@@ -71,6 +71,12 @@ impl Usage {
     pub const fn outcome(&self) -> Outcome {
         Outcome::of(self.status)
     }
+
+    /// Tells whether the server accepted the token, or at least did not say that it did not.
+    #[must_use]
+    pub const fn is_accepted(&self) -> bool {
+        matches!(self.outcome(), Outcome::Ok | Outcome::Unknown)
+    }
 }
 
 /// Where in the logs a usage stands.

@@ -16,7 +16,7 @@ use crate::engine::time::Timestamp;
 use crate::engine::word::{Sighting, Verdict, Word};
 use crate::store::{Ack, Store};
 
-/// Says the same of each that is named, of all or of none.
+/// Says the same of each that is named, once each is found.
 pub(super) fn run(context: &mut Context, options: &AlertsAck) -> anyhow::Result<()> {
     let reader = state::reader(&context.site)?;
     let mut subjects = Vec::new();

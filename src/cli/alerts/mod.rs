@@ -394,12 +394,7 @@ fn show_background(printer: &mut Printer, background: &Background) -> std::io::R
     field(printer, "owner", &background.owner)?;
     field(printer, "notes", &background.notes)?;
     for mark in &background.marks {
-        let successor = (!mark.successor.is_empty()).then(|| format!("to {}", mark.successor));
-        let since = mark.since.map(|since| format!("since {}", since.to_words()));
-        let said = successor.into_iter().chain(since).collect::<Vec<_>>().join(", ");
-        let parts = [said, mark.note.trim().to_owned()];
-        let parts: Vec<_> = parts.into_iter().filter(|part| !part.is_empty()).collect();
-        field(printer, mark.what, parts.join(": "))?;
+        field(printer, mark.what, mark.to_words())?;
     }
     Ok(())
 }

@@ -5,6 +5,7 @@ use std::collections::BTreeSet;
 use smol_str::SmolStr;
 
 use crate::engine::alert::{Alert, Incident, Level, TokenRef};
+use crate::engine::mute::Scope;
 use crate::engine::registry::{Background, Mark};
 
 use super::page::{Page, Part};
@@ -191,12 +192,7 @@ fn registered(background: &Background) -> Vec<(String, String)> {
 
 /// Prints `Revoked`, `since 2026-11-20 10:00:00 UTC: INC-7`.
 fn mark(mark: &Mark) -> (String, String) {
-    let successor = (!mark.successor.is_empty()).then(|| format!("to {}", safe(&mark.successor)));
-    let since = mark.since.map(|since| format!("since {}", since.to_words()));
-    let said = successor.into_iter().chain(since).collect::<Vec<_>>().join(", ");
-    let note = safe_within(mark.note.trim(), MAX_REASON);
-    let parts = [said, note].into_iter().filter(|part| !part.is_empty());
-    (words::capital(mark.what), parts.collect::<Vec<_>>().join(": "))
+    (words::capital(mark.what), safe_within(&mark.to_words(), MAX_REASON))
 }
 
 /// Prints `tw1_... (github-pat, ghp_...4f2a)`.
@@ -358,11 +354,8 @@ fn mute(alert: &Alert, host: &Host) -> Option<(String, &'static str)> {
     let is_named = is_shell_word(&alert.principal) && is_shell_word(&alert.rule.name);
     let (rule, whom, route) = (&alert.rule.name, &alert.principal, &alert.route);
     let is_quotable = |c: char| (c == ' ' || c.is_ascii_graphic()) && c != '\'';
-    let is_route = route
-        .split_once(' ')
-        .is_some_and(|(method, path)| !method.is_empty() && path.starts_with('/'));
     let command =
         format!("alerts mute --rule {rule} --principal {whom} --route '{route}' --reason \"...\"");
-    (is_named && is_route && route.chars().all(is_quotable))
+    (is_named && Scope::is_route(route) && route.chars().all(is_quotable))
         .then(|| (host.command(&command), "if it cannot be mended soon: not mailed for 30 days"))
 }

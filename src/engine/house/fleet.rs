@@ -146,9 +146,8 @@ impl Changes {
         time: Timestamp,
         params: &Fleet,
     ) -> bool {
-        let change = if self.0.is_empty() { None } else { self.0.get(&what.name()) };
         let minute = time.0.div_euclid(MINUTE);
-        change.is_some_and(|change| {
+        self.get(what).is_some_and(|change| {
             let is_last = || change.is_shared_with(|| member.who(), minute, params);
             change.is_shared_at(minute) || member.counts && is_last()
         })
@@ -156,8 +155,12 @@ impl Changes {
 
     /// Tells whether many took to something lately.
     pub(super) fn is_known(&self, what: What, time: Timestamp) -> bool {
-        let change = if self.0.is_empty() { None } else { self.0.get(&what.name()) };
-        change.is_some_and(|change| change.is_shared_at(time.0.div_euclid(MINUTE)))
+        self.get(what).is_some_and(|change| change.is_shared_at(time.0.div_euclid(MINUTE)))
+    }
+
+    fn get(&self, what: What) -> Option<&Change> {
+        // as a rule there is none, and no name to make
+        if self.0.is_empty() { None } else { self.0.get(&what.name()) }
     }
 
     /// Notes that a principal took to something; returns what is shared if that makes it so.

@@ -18,7 +18,7 @@ use crate::engine::geo::Prefix;
 use crate::engine::mute::Mute;
 use crate::engine::rule::{Dimension, Once, Rule};
 use crate::engine::time::{DAY, HOUR, Timestamp};
-use crate::engine::usage::{Outcome, Usage};
+use crate::engine::usage::Usage;
 use crate::engine::word::Words;
 
 /// How long an incident takes alerts, from its first.
@@ -189,7 +189,7 @@ pub fn key(rule: &Rule, usage: &Usage) -> u64 {
         Dimension::Client => usage.agent.family.to_string(),
         Dimension::Route => format!("{} {}", usage.method, usage.route),
         Dimension::Carrier => usage.carrier.to_string(),
-        Dimension::Answer => matches!(usage.outcome(), Outcome::Ok | Outcome::Unknown).to_string(),
+        Dimension::Answer => usage.is_accepted().to_string(),
     }));
     digest(&parts.iter().map(String::as_str).collect::<Vec<_>>())
 }

@@ -127,8 +127,8 @@ impl Profile {
         }
         let identity = signals.novelty;
         // What is known by now says nothing more, though its evidence is kept for a day.
-        let is_somebody_else = identity > 0.0 && signals.actor.identity() >= hold;
-        actor.is_suspect |= signals.is_serious && is_somebody_else;
+        let is_still_new = identity > 0.0 && signals.is_somebody_else;
+        actor.is_suspect |= signals.is_serious && is_still_new;
         let is_new = identity >= hold || (actor.days > 0 && identity > 0.0); // once held, to the end
         if !is_new && !actor.is_suspect {
             actor.days = 0;

@@ -57,7 +57,7 @@ pub(super) struct Voice {
     pub minute: i64,
     /// Whether the server had turned away what was told of.
     pub is_refused: bool,
-    /// Whether nothing of it said that somebody else is there.
+    /// Whether it was the owner, as far as is known.
     pub is_own: bool,
 }
 

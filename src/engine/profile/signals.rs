@@ -14,7 +14,7 @@ use crate::engine::profile::volume::Flood;
 use crate::engine::profile::word::Heard;
 use crate::engine::stats::key;
 use crate::engine::time::Timestamp;
-use crate::engine::usage::{Agent, Outcome, Usage};
+use crate::engine::usage::{Agent, Usage};
 
 /// A usage and where it came from: the result of step 6.
 #[derive(Clone, Copy, Debug)]
@@ -37,7 +37,7 @@ impl<'a> Placed<'a> {
     /// Tells whether the server accepted the token, or at least did not say that it did not.
     #[must_use]
     pub const fn is_accepted(&self) -> bool {
-        matches!(self.usage.outcome(), Outcome::Ok | Outcome::Unknown)
+        self.usage.is_accepted()
     }
 
     /// Tells whether an object was refused or missing: a 4xx that says nothing of the token itself
