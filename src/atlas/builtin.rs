@@ -118,6 +118,11 @@ impl Atlas for BuiltIn {
         let distance = *self.borders.get(row * (row + 1) / 2 + column)?;
         (distance != UNKNOWN).then(|| f64::from(distance) * 10.0)
     }
+
+    fn is_one_operator(&self, a: u32, b: u32) -> bool {
+        let of = |asn| self.operator(asn).map(|name| (name, network_kind(Some(asn), name)));
+        a == b || of(a).is_some_and(|known| of(b) == Some(known))
+    }
 }
 
 /// Returns the place with what its operator says of the network.

@@ -158,6 +158,10 @@ impl Atlas for Reloading {
     fn border_distance_km(&self, a: Country, b: Country) -> Option<f64> {
         BuiltIn::get()?.border_distance_km(a, b)
     }
+
+    fn is_one_operator(&self, a: u32, b: u32) -> bool {
+        BuiltIn::get().map_or(a == b, |table| table.is_one_operator(a, b))
+    }
 }
 
 /// A path, the last good file that was there, and what is wrong with the one there now.

@@ -60,6 +60,21 @@ fn the_built_in_table_knows_country_and_network() {
 }
 
 #[test]
+fn numbers_of_one_name_and_kind_are_of_one_operator() {
+    let table = BuiltIn::get().unwrap();
+    for (a, b, is_one) in [
+        (16509, 14618, true),  // Amazon, of two regions
+        (3209, 31334, true),   // Vodafone in Germany, by telephone line and by television cable
+        (701, 22394, false),   // Verizon at home, and on the phone
+        (16509, 15169, false), // Amazon, Google
+        (64496, 64497, false), // nobody's
+        (64496, 64496, true),
+    ] {
+        assert_eq!(table.is_one_operator(a, b), is_one, "{a} {b}");
+    }
+}
+
+#[test]
 fn each_range_ends_where_the_next_begins() {
     let table = BuiltIn::get().unwrap();
     let asn = |address: &str| table.asn(address.parse().unwrap());

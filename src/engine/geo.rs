@@ -182,6 +182,12 @@ pub trait Atlas: Send + Sync {
     /// Returns the least distance in km between two countries' territories, 0 for neighbours;
     /// `None` where one is unknown.
     fn border_distance_km(&self, a: Country, b: Country) -> Option<f64>;
+
+    /// Tells whether two autonomous systems are the same, or of one operator and one kind: large operators number their
+    /// regions apart.
+    fn is_one_operator(&self, a: u32, b: u32) -> bool {
+        a == b
+    }
 }
 
 /// Knows nothing: for tests and for places without any data.

@@ -121,7 +121,9 @@ impl Judge {
             change = house.absorb(of, shares, (&signals, absorbed), &self.params.fleet);
             let success = house.meet(&placed, &signals, &self.params.guessing);
             success.iter().for_each(|success| found(success, &placed, &mut facts));
+            // a fault of the service refuses whatever is asked for
             let walk = house.ask(principal, usage, &self.params.objects);
+            let walk = walk.filter(|_| !signals.is_fault);
             walk.iter().for_each(|walk| walked(walk, &mut facts));
         }
         let of = Of {

@@ -1,6 +1,6 @@
 //! Compares a usage with the past: evidence by family, the actor's sum, the tier that is to be told.
 
-use crate::engine::geo::NetworkKind;
+use crate::engine::geo::{Atlas, NetworkKind};
 use crate::engine::profile::actor::{By, Tier, distinct};
 use crate::engine::profile::burst::Burst;
 use crate::engine::profile::family::{Evidence, Families, Family};
@@ -97,7 +97,8 @@ impl Profile {
     #[must_use]
     pub fn compare(&self, seen: &Placed<'_>, params: &Params, world: &World<'_>) -> Signals {
         let keys = Keys::of(seen);
-        let novel = self.novel(&keys);
+        let operator = keys.network.map(|asn| self.operator(asn, world.atlas));
+        let novel = self.novel(&keys, operator);
         let time = seen.usage.time.max(self.last.plus(-DISORDER));
         let mut signals = Signals {
             time,
@@ -131,6 +132,7 @@ impl Profile {
             errors: (0, 0),
             gap_days: (0.0, 0.0),
             known_since: self.known_since(),
+            operator,
             turn: None,
             spread: None,
             flood: None,
@@ -166,8 +168,16 @@ impl Profile {
         f64::from(late) >= params.learning.late_minutes && self.last.since(time) > 0
     }
 
+    /// Returns the autonomous system by which the operator of this one is known; itself if he is not.
+    fn operator(&self, asn: u32, atlas: &dyn Atlas) -> u32 {
+        let known = || self.networks.slots().iter().map(|slot| slot.key);
+        let is_known = self.networks.has(asn);
+        let sibling = || known().find(|known| atlas.is_one_operator(*known, asn));
+        if is_known { asn } else { sibling().unwrap_or(asn) }
+    }
+
     /// Which identity values the tables do not hold.
-    fn novel(&self, keys: &Keys) -> Families {
+    fn novel(&self, keys: &Keys, operator: Option<u32>) -> Families {
         let mut novel = Families::default();
         let mut note = |family, is_new: bool| {
             if is_new {
@@ -176,7 +186,7 @@ impl Profile {
         };
         note(Family::Country, keys.country.is_some_and(|key| !self.countries.has(key)));
         note(Family::Kind, keys.kind.is_some_and(|key| !self.kinds.has(key)));
-        note(Family::Network, keys.network.is_some_and(|key| !self.networks.has(key)));
+        note(Family::Network, operator.is_some_and(|asn| !self.networks.has(asn)));
         note(Family::Prefix, keys.prefix.is_some_and(|key| !self.prefixes.has(key)));
         let is_new_client = !self.clients.has(keys.client);
         note(Family::Client, is_new_client);
@@ -278,8 +288,13 @@ impl Profile {
             if self.is_warm(params) {
                 let usual =
                     (f64::from(self.hazards.routes) / 256.0 + 0.3) / (self.days.get() + 1.0);
-                let nats = surprise(signals.routes, usual, 1.0) - 0.5;
-                signals.evidence.raise(Family::Routes, Nats::new(nats.min(caps.routes)));
+                let nats = (surprise(signals.routes, usual, 1.0) - 0.5).min(caps.routes);
+                // a release brings both: another version, which asks for what it could not before
+                let is_version = |evidence: Evidence| evidence.get(Family::Version) > Nats(0);
+                let has_version = is_version(signals.evidence)
+                    || actor.is_some_and(|actor| is_version(actor.evidence_at(time)));
+                let chain = if has_version { 0.5 } else { 1.0 };
+                signals.evidence.raise(Family::Routes, Nats::new(nats * chain));
             }
         }
         if seen.is_error() {
@@ -387,9 +402,11 @@ impl Profile {
     }
 
     /// Who rents machines moves them seldom: of somebody new, who is not on an office's network either, a person is
-    /// told sooner, at no more false alarms than of people (docs/detection.md, Tiers and risk).
+    /// told sooner, at no more false alarms than of people (docs/detection.md, Tiers and risk). Another machine of the
+    /// same operator's and another version are what each release brings.
     fn lead(&self, signals: &Signals, score: &Score) -> f64 {
-        let is_somebody_new = signals.actor.identity() > 0.0;
+        let of_release = [Family::Prefix, Family::Version].into_iter().collect();
+        let is_somebody_new = signals.actor.without(of_release).identity() > 0.0;
         let is_office = signals.keys.kind.and_then(kind_of) == Some(NetworkKind::Business);
         if is_somebody_new && !is_office && self.is_rented() { score.rented_lead } else { 0.0 }
     }

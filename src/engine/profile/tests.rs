@@ -4,7 +4,9 @@
 use proptest::prelude::*;
 
 use super::*;
-use crate::engine::geo::{Country, NetworkKind, NoAtlas, Place, Point};
+use std::net::IpAddr;
+
+use crate::engine::geo::{Atlas, Country, NetworkKind, NoAtlas, Place, Point};
 use crate::engine::line::StreamId;
 use crate::engine::secret::TokenId;
 use crate::engine::time::{DAY, HOUR, MINUTE, SECOND};
@@ -243,6 +245,56 @@ fn somebody_new_with_the_token_of_rented_machines_is_told_sooner() {
     let mut life = life;
     let busy: Vec<Signals> = busy.map(|usage| life.live(&usage, &frankfurt())).collect();
     assert!(busy.iter().all(|signals| signals.threshold == 7.0), "nobody is new");
+}
+
+/// A new machine of the same operator, with another version, which asks for so many new routes.
+fn released(version: &str, n_routes: u8) -> impl Iterator<Item = (Usage, Place)> {
+    let agent = Agent { family: "orders-sync".into(), version: version.into() };
+    (0..n_routes).map(move |n| {
+        let at = 20 * DAY + i64::from(n) * 10 * MINUTE;
+        let usage =
+            Usage { route: format!("/v2/route-{n}").into(), agent: agent.clone(), ..from(1, at) };
+        (usage, frankfurt())
+    })
+}
+
+#[test]
+fn a_release_on_rented_machines_is_not_taken_for_theft() {
+    let most = served(20).told(released("1.5", 12));
+    assert!(most < 7.0, "for the digest at most: {most}");
+    let (usage, _) = released("1.5", 1).next().unwrap();
+    let thief = served(20).compare(&usage, &lagos());
+    assert!(thief.tier >= Tier::Alert, "from elsewhere it is: {}", thief.score);
+}
+
+#[test]
+fn numbers_of_one_operator_are_one_network() {
+    struct Siblings;
+    impl Atlas for Siblings {
+        fn place(&self, _: IpAddr) -> Place {
+            frankfurt()
+        }
+        fn border_distance_km(&self, _: Country, _: Country) -> Option<f64> {
+            None
+        }
+        fn is_one_operator(&self, a: u32, b: u32) -> bool {
+            [64800, 64802].contains(&a) && [64800, 64802].contains(&b)
+        }
+    }
+    let life = served(20);
+    let is_new = |asn| {
+        let place = Place { asn: Some(asn), ..frankfurt() };
+        let world = World {
+            atlas: &Siblings,
+            peers: &Alone::default(),
+            heard: Heard::default(),
+            threshold: None,
+        };
+        let usage = from(1, 20 * DAY);
+        let signals = life.profile.compare(&Placed::new(&usage, &place), &life.params, &world);
+        signals.novel.has(Family::Network)
+    };
+    assert_eq!([64800, 64802, 64801].map(is_new), [false, false, true]);
 }
 
 #[test]

@@ -88,7 +88,8 @@ impl Fix {
         atlas: &dyn Atlas,
         params: &Travel,
     ) -> Option<Hop> {
-        let is_one_network = self.asn.is_some() && self.asn == to.asn;
+        let numbers = self.asn.zip(to.asn);
+        let is_one_network = numbers.is_some_and(|(from, to)| atlas.is_one_operator(from, to));
         if is_one_network || to.network == Some(NetworkKind::Vpn) {
             return None;
         }

@@ -102,7 +102,7 @@ impl Spot {
         let country = keys.country.and_then(|country| u16::try_from(country).ok());
         let second = signals.time.0.div_euclid(SECOND);
         Some(Self {
-            net: Net::of(keys.network, keys.prefix)?,
+            net: Net::of(signals.operator, keys.prefix)?,
             country: country.unwrap_or(0),
             client: u16::try_from(keys.client & 0xffff).unwrap_or(0),
             since: second,

@@ -188,6 +188,21 @@ fn a_faulty_release_was_told_for_everybody_who_met_it() {
 }
 
 #[test]
+fn a_fault_that_refuses_every_object_is_no_enumeration_of_each_token() {
+    let (judge, mut usages) = fleet();
+    let ask = |n: u8, nth: u8| Usage {
+        object: Some(Object { hash: u32::from(nth) << 8 | u32::from(n), number: None }),
+        route: "/v1/orders/{id}".into(),
+        status: Some(403),
+        ..own(n, 20 * DAY + i64::from(n) * MINUTE + i64::from(nth) * SECOND)
+    };
+    usages.extend((1..=12).flat_map(|n| (0..30).map(move |nth| ask(n, nth))));
+    let told = told(judge, &usages);
+    // until the fifth meets it, nobody knows
+    assert_eq!(count(&told, "object-enumeration"), 4, "{told:?}");
+}
+
+#[test]
 fn a_second_fault_of_the_day_is_told_as_well() {
     let (judge, mut usages) = fleet();
     usages.extend(faulty(|_| "/v2/orders".to_owned()));

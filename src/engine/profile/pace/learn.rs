@@ -9,6 +9,8 @@ use crate::engine::stats::{narrow, whole};
 const LONGEST_IDLE: i64 = 7 * 24;
 /// While a day is idle, the level falls so much slower.
 const IDLE_GAIN: f64 = 0.25;
+/// Evidence in nats that a day's worst moment is worth a note for (docs/detection.md, Tiers and risk).
+const NEWS: f64 = 6.0;
 
 impl Pace {
     /// Lets the hours pass until `to`, learning from each; of a long silence from the first week.
@@ -85,8 +87,13 @@ impl Pace {
     }
 
     fn close_day(&mut self, params: &Rate) {
+        let mut counted = self.in_day;
         if self.in_day > 0 && self.age(self.hour) >= params.warm_up_hours {
             let y = libm::sqrt(2.0 * f64::from(self.peak));
+            // What was news on its own day is not news again as a part of the next two days' windows.
+            if self.maxima.days > 0 && y >= self.maxima.maximum_at(NEWS) {
+                counted = counted.min(whole(self.expected.into()));
+            }
             if self.maxima.absorb(y) {
                 self.cut = (self.hour.div_euclid(24), self.peak);
             }
@@ -94,7 +101,7 @@ impl Pace {
         if self.hours >= 48 {
             self.learn_day();
         }
-        self.before = [(self.in_day, self.expected), self.before[0]];
+        self.before = [(counted, self.expected), self.before[0]];
         (self.in_day, self.peak, self.learned, self.expected) = (0, 0.0, 0.0, 0.0);
     }
 

@@ -72,6 +72,24 @@ fn office_hours_and_a_holiday_are_quiet() {
 }
 
 #[test]
+fn what_stood_out_on_its_own_day_was_told_again_on_the_next_two() {
+    let mut pace = Pace::default();
+    let pull = (0..3000).map(|n| 20 * 86_400 + 43_200 + n);
+    let days = every(600, 0..20).chain(pull).chain(every(600, 21..25));
+    let nats = feed(&mut pace, days);
+    assert!(nats[20] >= 8.0, "{nats:?}");
+    assert!(nats[21..].iter().all(|nats| *nats < 3.0), "{nats:?}");
+}
+
+#[test]
+fn a_day_that_was_no_news_counts_in_full_for_the_next_two() {
+    let mut pace = Pace::default();
+    let nats = feed(&mut pace, every(600, 0..20).chain(every(330, 20..22)));
+    assert!((4.0..6.0).contains(&nats[20]), "{nats:?}");
+    assert_eq!(pace.before[0].0, 262, "all of the first of both days");
+}
+
+#[test]
 fn growth_of_three_percent_a_day_is_quiet() {
     let mut pace = Pace::default();
     let grown = (0..40i64).flat_map(|day| {
