@@ -62,9 +62,9 @@ fn learn(context: &mut Context, options: &Options) -> anyhow::Result<ExitCode> {
         // Nobody may be reading, and the logs are not read yet.
         writeln!(anstream::stderr(), "{said}").ok();
     }
-    if site.config.mail.is_some() {
+    if let Some(mail) = &site.config.mail {
         // What the daemon found before belongs to a digest of its own.
-        store.queue_digest(&format!("until {}", now()), site.policy().at_once, now(), now())?;
+        store.queue_digest(&format!("until {}", now()), mail.at_once, now(), now())?;
     }
     let judge = site.judge_of(&store)?;
     let atlas = Arc::new(site.atlas());

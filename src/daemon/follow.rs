@@ -247,8 +247,7 @@ impl<L: Listener> Loop<'_, L> {
         self.reader = reader;
         // What names there were is asked below.
         judge.registry = std::mem::take(&mut self.worker.judge.registry);
-        self.worker.judge = judge;
-        self.worker.delivery = delivery;
+        self.worker.set_judge(judge, delivery);
         self.set_registry(Registry::new(registry))?;
         self.worker.judge.policy.mutes = mutes;
         self.worker.judge.policy.words = Words::new(words);

@@ -222,7 +222,7 @@ impl Site {
     #[must_use]
     pub fn policy(&self) -> Policy {
         let policy = Policy::default();
-        let at_once = self.config.mail.as_ref().map_or(policy.at_once, |mail| mail.at_once);
+        let at_once = self.config.mail.as_ref().map(|mail| mail.at_once).or(policy.at_once);
         Policy { at_once, budget: self.config.alerts.budget, ..policy }
     }
 

@@ -72,18 +72,24 @@ pub struct Worker {
     stuck: Option<Commit>,
 }
 
+/// Has no alert count as mailed where nothing is mailed.
+fn silence(judge: &mut Judge, delivery: Delivery) {
+    judge.policy.at_once = judge.policy.at_once.filter(|_| delivery == Delivery::Mail);
+}
+
 impl Worker {
     /// Makes a worker whose memory keeps at most `bound` bytes of subjects and tokens, and recalls how logs were read.
     ///
     /// # Errors
     /// What the store says.
     pub fn new(
-        judge: Judge,
+        mut judge: Judge,
         store: Store,
         atlas: Arc<dyn Atlas>,
         delivery: Delivery,
         bound: usize,
     ) -> Result<Self, StoreError> {
+        silence(&mut judge, delivery);
         let mut memory = Memory::new(bound);
         let house = store.house()?;
         let roll = house.iter().find(|row| row.name == ROLL);
@@ -108,6 +114,12 @@ impl Worker {
             streams,
             stuck: None,
         })
+    }
+
+    /// Puts another configuration in force.
+    pub fn set_judge(&mut self, mut judge: Judge, delivery: Delivery) {
+        silence(&mut judge, delivery);
+        (self.judge, self.delivery) = (judge, delivery);
     }
 
     /// Judges what a batch says; `now` is for logs that say no time. Nothing has taken effect before the next [`Worker::commit`].
@@ -271,9 +283,6 @@ impl Worker {
         let mut commit = Commit { streams, ..self.memory.take() };
         let roll = self.roll.take().map(|body| HouseRow { name: ROLL.into(), body });
         commit.house.extend(roll);
-        if self.delivery != Delivery::Mail {
-            commit.notices.clear();
-        }
         commit.is_past = self.delivery == Delivery::Past;
         commit
     }

@@ -78,4 +78,6 @@ pub struct Notice {
     pub incident: SmolStr,
     /// Its revision when the notice was made.
     pub revision: u32,
+    /// Microseconds for which it waits for what else there is to tell.
+    pub delay: i64,
 }

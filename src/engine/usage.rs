@@ -75,7 +75,7 @@ impl Usage {
     /// Tells whether the server accepted the token, or at least did not say that it did not.
     #[must_use]
     pub const fn is_accepted(&self) -> bool {
-        matches!(self.outcome(), Outcome::Ok | Outcome::Unknown)
+        self.outcome().is_accepted()
     }
 }
 
@@ -233,6 +233,12 @@ impl Outcome {
             Some(400..) => Self::Failed,
             Some(_) => Self::Redirected,
         }
+    }
+
+    /// Tells whether the server accepted the token, or at least did not say that it did not.
+    #[must_use]
+    pub const fn is_accepted(self) -> bool {
+        matches!(self, Self::Ok | Self::Unknown)
     }
 }
 

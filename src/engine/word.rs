@@ -115,11 +115,16 @@ impl Words {
         words.take_while(move |word| word.at <= time)
     }
 
-    /// Tells whether somebody took for expected what had happened to a principal, from one time on and before another.
-    #[must_use]
-    pub fn have_settled(&self, principal: &str, from: Timestamp, before: Timestamp) -> bool {
-        let mut words = self.by_principal.get(principal).into_iter().flatten();
-        words.any(|word| word.verdict == Verdict::Expected && from <= word.at && word.at < before)
+    /// Returns what was said of a principal from one time on and before another.
+    pub fn between(
+        &self,
+        principal: &str,
+        from: Timestamp,
+        before: Timestamp,
+    ) -> impl Iterator<Item = Verdict> {
+        let words = self.by_principal.get(principal).into_iter().flatten();
+        let words = words.filter(move |word| from <= word.at && word.at < before);
+        words.map(|word| word.verdict)
     }
 
     /// Returns what is known of an actor at a time. Misuse is watched for so many days.

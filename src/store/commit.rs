@@ -187,15 +187,16 @@ fn put_notices(db: &Connection, notices: &[Notice], last: i64, now: Timestamp) -
     let mut put = db.prepare_cached(
         "INSERT INTO outbox
            (message_id, principal, incident, revision, created, due, state, attempts, error)
-         VALUES (?1, coalesce((SELECT principal FROM incident WHERE id = ?2), ''), ?2, ?3, ?4, ?4,
+         VALUES (?1, coalesce((SELECT principal FROM incident WHERE id = ?2), ''), ?2, ?3, ?4, ?5,
            'waiting', 0, '')
          ON CONFLICT (message_id) DO NOTHING",
     )?;
     let mut added = n_shared;
     for notice in own {
-        let message_id = format!("{}.{}", notice.incident, notice.revision);
-        added +=
-            put.execute(params![message_id, notice.incident.as_str(), notice.revision, now])?;
+        let Notice { incident, revision, delay } = notice;
+        let message_id = format!("{incident}.{revision}");
+        let row = params![message_id, incident.as_str(), revision, now, now.plus(*delay)];
+        added += put.execute(row)?;
     }
     Ok(added)
 }

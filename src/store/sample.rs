@@ -184,7 +184,7 @@ pub(super) fn incident_commit(name: &str, token: u8, revision: u32) -> Commit {
     Commit {
         alerts: vec![alert(&alert_id, name, token, NOON)],
         incidents: vec![incident(name, token, revision)],
-        notices: vec![Notice { incident: name.into(), revision }],
+        notices: vec![Notice { incident: name.into(), revision, delay: 0 }],
         ..Commit::default()
     }
 }

@@ -99,7 +99,7 @@ impl Site {
             revision: 1,
             alerts: 1,
         };
-        let notice = Notice { incident: id.into(), revision: 1 };
+        let notice = Notice { incident: id.into(), revision: 1, delay: 0 };
         let commit = Commit {
             alerts: vec![serde_json::from_value(alert).unwrap()],
             incidents: vec![incident],

@@ -408,10 +408,11 @@ fn detected(facts: &Facts) -> Step {
 fn tell(step: &mut Step, commit: &Commit, policy: &Policy, has_matches: bool) {
     for alert in &commit.alerts {
         let is_mailed = commit.notices.iter().any(|notice| notice.incident == alert.incident);
+        let is_urgent = policy.at_once.is_some_and(|least| alert.rule.level >= least);
         let how = match alert {
             _ if policy.mutes.iter().any(|mute| mute.covers(alert)) => "muted",
-            alert if alert.rule.level >= policy.at_once && is_mailed => "mailed at once",
-            alert if alert.rule.level >= policy.at_once => "in a mail that was sent lately",
+            _ if is_urgent && is_mailed => "mailed at once",
+            _ if is_urgent => "in a mail that was sent lately",
             _ if is_mailed => "beside what is mailed",
             _ => "in the digest",
         };

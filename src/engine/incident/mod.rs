@@ -2,9 +2,12 @@
 //!
 //! Each principal has a [`Desk`]. An alert that repeats an earlier one (same rule, same `once_per`
 //! values, not worse, within `within`) is dropped. The rest join the principal's open incident, or
-//! open one; an incident takes alerts for an hour from its first, or until somebody says that it was
-//! expected (docs/detection.md, Rules and incidents). A person is told when an incident first reaches the level that is mailed at once, and
-//! again only when it gets worse.
+//! open one; an incident takes alerts for an hour from its first, or until somebody says what it was
+//! (docs/detection.md, Rules and incidents).
+//!
+//! A mail is due when an incident first reaches the level that is mailed at once, and when it gets worse. What else is
+//! new to the reader, another rule or another actor, is mailed as well, but gathered: the first such update waits until
+//! five minutes after the mail before, each further one twice as long.
 
 mod pack;
 
@@ -17,9 +20,10 @@ use crate::engine::commit::Notice;
 use crate::engine::geo::Prefix;
 use crate::engine::mute::Mute;
 use crate::engine::rule::{Dimension, Once, Rule};
-use crate::engine::time::{DAY, HOUR, Timestamp};
-use crate::engine::usage::Usage;
-use crate::engine::word::Words;
+use crate::engine::stats;
+use crate::engine::time::{DAY, HOUR, MINUTE, Timestamp};
+use crate::engine::usage::{Outcome, Usage};
+use crate::engine::word::{Verdict, Words};
 
 /// How long an incident takes alerts, from its first.
 pub const INCIDENT: i64 = HOUR;
@@ -28,11 +32,21 @@ pub const INCIDENT: i64 = HOUR;
 /// principal that causes more than this within a day may be told of one twice.
 const MAX_TOLD: usize = 64;
 
+/// How long after a mail the first update of its incident waits; each further one waits twice as long.
+const GATHER: i64 = 5 * MINUTE;
+
+/// An update that is due within so long may be on its way: what comes now needs another one.
+const SENDING: i64 = MINUTE;
+
+/// How many rules and actors of an incident are remembered as mailed. Beyond, only what is worse is mailed: an attacker
+/// with ever other addresses is one story.
+const MAX_MAILED: usize = 32;
+
 /// Who is told what.
 #[derive(Clone, Debug)]
 pub struct Policy {
-    /// Alerts of this level and above are mailed at once.
-    pub at_once: Level,
+    /// Alerts of this level and above are mailed at once; `None` if nothing is mailed.
+    pub at_once: Option<Level>,
     /// What nobody wants to hear of.
     pub mutes: Vec<Mute>,
     /// Scores a week that are to be mailed at the most; 0 for as many as there are.
@@ -44,7 +58,7 @@ pub struct Policy {
 impl Default for Policy {
     fn default() -> Self {
         let (mutes, words) = (Vec::new(), Words::default());
-        Self { at_once: Level::High, mutes, budget: 0.0, words }
+        Self { at_once: Some(Level::High), mutes, budget: 0.0, words }
     }
 }
 
@@ -55,11 +69,18 @@ pub struct Desk {
     told: Vec<Told>,
 }
 
-/// An incident that still takes alerts, and the highest level that a person was told of.
+/// An incident that still takes alerts, and what of it was mailed.
 #[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
 struct Open {
     incident: Incident,
+    /// The highest level.
     mailed: Option<Level>,
+    /// When the last mail was due.
+    #[serde(default)]
+    due: Timestamp,
+    /// Rules and actors: hashes.
+    #[serde(default)]
+    known: Vec<u32>,
 }
 
 /// An alert that was raised: what it was about, when, and how bad.
@@ -86,15 +107,25 @@ impl Desk {
         self.open.is_none() && self.told.is_empty()
     }
 
-    /// Tells whether a match at a time is news; if so, remembers it. `key` says what it is about.
-    pub fn is_news(&mut self, rule: &Rule, time: Timestamp, key: u64) -> bool {
+    /// Tells whether a match at a time is news; if so, remembers it. `key` says what it is about. Once a person has
+    /// confirmed misuse of the principal, all is news again: it should be over.
+    pub fn is_news(
+        &mut self,
+        rule: &Rule,
+        (principal, time): (&str, Timestamp),
+        key: u64,
+        words: &Words,
+    ) -> bool {
         self.told.retain(|told| time < told.until);
         // Told in the far future: by a line with a wrong clock, which must not silence the present.
         let is_near = |told: &Told| told.until.since(time) <= rule.once.within + DAY;
-        let known = self
-            .told
-            .iter()
-            .any(|told| told.key == key && rule.head.level <= told.level && is_near(told));
+        let is_over = |told: &Told| {
+            let mut since = words.between(principal, told.until.plus(-rule.once.within), time);
+            since.any(|verdict| verdict == Verdict::Confirmed)
+        };
+        let known = self.told.iter().any(|told| {
+            told.key == key && rule.head.level <= told.level && is_near(told) && !is_over(told)
+        });
         if known {
             return false;
         }
@@ -109,44 +140,86 @@ impl Desk {
 
     /// Joins an alert to the open incident, or opens one, and sets the alert's `incident`.
     pub fn join(&mut self, alert: &mut Alert, policy: &Policy) -> Joined {
-        // Whoever called one thing expected was not asked about the next: that is an incident of its own, and mailed.
+        // Whoever said what one thing was did not speak of the next: that is an incident of its own, and mailed.
         let takes = |open: &Open| {
             let Incident { principal, opened, .. } = &open.incident;
             alert.time.since(*opened).abs() < INCIDENT
-                && !policy.words.have_settled(principal, *opened, alert.time)
+                && policy.words.between(principal, *opened, alert.time).next().is_none()
         };
         let open = self.open.take().filter(takes);
-        let mut open = open.unwrap_or_else(|| Open { incident: opened_by(alert), mailed: None });
+        let mut open = open.unwrap_or_else(|| Open::by(alert));
         let incident = &mut open.incident;
         alert.incident = incident.id.clone();
         incident.last = incident.last.max(alert.time);
         incident.level = incident.level.max(alert.rule.level);
         incident.alerts += 1;
-        let is_muted = policy.mutes.iter().any(|mute| mute.covers(alert));
-        let is_due = !is_muted
-            && alert.rule.level >= policy.at_once
-            && open.mailed.is_none_or(|level| level < alert.rule.level);
-        let notice = is_due.then(|| {
-            incident.revision += 1;
-            open.mailed = Some(alert.rule.level);
-            Notice { incident: incident.id.clone(), revision: incident.revision }
-        });
+        let is_mailed = policy.at_once.is_some_and(|least| alert.rule.level >= least)
+            && !policy.mutes.iter().any(|mute| mute.covers(alert));
+        let notice = if is_mailed { open.mail(alert) } else { None };
         let joined = Joined { incident: open.incident.clone(), notice };
         self.open = Some(open);
         joined
     }
 }
 
-fn opened_by(alert: &Alert) -> Incident {
-    Incident {
-        id: stable_id("in", &[&alert.principal, &alert.rule.name, &alert.time.to_string()]),
-        principal: alert.principal.clone(),
-        opened: alert.time,
-        last: alert.time,
-        level: alert.rule.level,
-        revision: 0,
-        alerts: 0,
+impl Open {
+    /// Opens an incident with its first alert.
+    fn by(alert: &Alert) -> Self {
+        let incident = Incident {
+            id: stable_id("in", &[&alert.principal, &alert.rule.name, &alert.time.to_string()]),
+            principal: alert.principal.clone(),
+            opened: alert.time,
+            last: alert.time,
+            level: alert.rule.level,
+            revision: 0,
+            alerts: 0,
+        };
+        Self { incident, mailed: None, due: Timestamp::default(), known: Vec::new() }
     }
+
+    /// Returns the mail that is due of an alert; none if the reader learns nothing new, or from one that still waits.
+    fn mail(&mut self, alert: &Alert) -> Option<Notice> {
+        let is_worse = self.mailed.is_none_or(|level| level < alert.rule.level);
+        if !self.is_news(alert) && !is_worse {
+            return None;
+        }
+        let due = if is_worse { alert.time } else { self.next_update(alert.time)? };
+        self.mailed = self.mailed.max(Some(alert.rule.level));
+        self.due = due;
+        self.incident.revision += 1;
+        let Incident { id, revision, .. } = &self.incident;
+        Some(Notice { incident: id.clone(), revision: *revision, delay: due.since(alert.time) })
+    }
+
+    /// Tells whether a mail has named neither the rule of an alert nor its actor; if so, remembers both.
+    fn is_news(&mut self, alert: &Alert) -> bool {
+        let n_known = self.known.len();
+        let rule = stats::key(&[b"rule", alert.rule.name.as_bytes()]);
+        for key in [rule, actor(alert)] {
+            if !self.known.contains(&key) && self.known.len() < MAX_MAILED {
+                self.known.push(key);
+            }
+        }
+        self.known.len() > n_known
+    }
+
+    /// When an update on something of `time` is due; `None` if one waits that will tell of it.
+    fn next_update(&self, time: Timestamp) -> Option<Timestamp> {
+        if time.plus(SENDING) < self.due {
+            return None;
+        }
+        let updates = self.incident.revision.saturating_sub(1).min(8);
+        Some(time.max(self.due.plus(GATHER << updates)))
+    }
+}
+
+/// Who did it, and whether the server let him, as a hash: the operator, where that is unknown the neighbourhood, and
+/// the answer.
+fn actor(alert: &Alert) -> u32 {
+    let by_prefix = || alert.client.map(|ip| Prefix::of(ip).to_string()).unwrap_or_default();
+    let place = alert.place.asn.map_or_else(by_prefix, |asn| asn.to_string());
+    let answer = [u8::from(Outcome::of(alert.status).is_accepted())];
+    stats::key(&[b"actor", place.as_bytes(), &answer])
 }
 
 /// Returns `prefix_` and 16 hex digits that depend on the parts and on nothing else.
@@ -198,7 +271,7 @@ pub fn key(rule: &Rule, usage: &Usage) -> u64 {
 mod tests {
     use super::*;
     use crate::engine::time::MINUTE;
-    use crate::engine::word::{Verdict, Word};
+    use crate::engine::word::Word;
 
     /// An alert of the level high, some minutes after the beginning.
     fn alert(minute: i64) -> Alert {
@@ -221,17 +294,54 @@ mod tests {
         joined.iter().filter(|joined| joined.notice.is_some()).count()
     }
 
+    /// When mails are due of alerts: minute, rule, address, status.
+    fn due(alerts: &[(i64, &str, &str, u16)]) -> Vec<i64> {
+        let mut desk = Desk::default();
+        let join = |&(minute, rule, client, status): &(i64, &str, &str, u16)| {
+            let mut alert = alert(minute);
+            alert.rule.name = rule.into();
+            (alert.client, alert.status) = (client.parse().ok(), Some(status));
+            let notice = desk.join(&mut alert, &Policy::default()).notice?;
+            Some(minute + notice.delay / MINUTE)
+        };
+        alerts.iter().filter_map(join).collect()
+    }
+
+    const THIEF: &str = "203.0.113.9";
+
     #[test]
-    fn what_comes_after_an_expected_incident_is_mailed_as_its_own() {
+    fn another_rule_or_actor_of_an_incident_was_never_mailed() {
+        let theft = (0, "unusual-use", THIEF, 200);
+        assert_eq!(due(&[theft, (1, "unusual-use", THIEF, 200)]), [0], "the same");
+        assert_eq!(due(&[theft, (1, "revoked-token-used", THIEF, 200)]), [0, 5]);
+        assert_eq!(due(&[theft, (20, "revoked-token-used", THIEF, 200)]), [0, 20]);
+        assert_eq!(due(&[theft, (1, "unusual-use", "198.51.100.7", 200)]), [0, 5]);
+        let refused = (0, "unusual-use", THIEF, 401);
+        assert_eq!(due(&[refused, (1, "unusual-use", THIEF, 200)]), [0, 5], "he got in");
+    }
+
+    #[test]
+    fn an_attacker_with_ever_other_addresses_is_a_mail_and_few_updates() {
+        let addresses: Vec<String> = (0..59).map(|n| format!("198.51.{n}.7")).collect();
+        let all = (0..59).zip(&addresses).map(|(minute, ip)| (minute, "rule", ip.as_str(), 200));
+        assert_eq!(due(&all.collect::<Vec<_>>()), [0, 5, 15, 35]);
+    }
+
+    #[test]
+    fn what_the_past_has_told_nobody_is_mailed() {
+        let past = Policy { at_once: None, ..Policy::default() };
+        let mut desk = Desk::default();
+        assert_eq!(desk.join(&mut alert(0), &past).notice, None);
+        assert!(desk.join(&mut alert(1), &Policy::default()).notice.is_some());
+    }
+
+    #[test]
+    fn what_comes_after_a_word_is_mailed_as_an_incident_of_its_own() {
         assert_eq!(mails(&[]), 1);
         assert_eq!(mails(&[word(Verdict::Expected, 5)]), 2);
+        assert_eq!(mails(&[word(Verdict::Confirmed, 5)]), 2, "it should be over");
         let others = Word { principal: "web".into(), ..word(Verdict::Expected, 5) };
-        for word in [
-            word(Verdict::Confirmed, 5), // it goes on, and somebody knows
-            word(Verdict::Expected, -5),
-            word(Verdict::Expected, 10),
-            others,
-        ] {
+        for word in [word(Verdict::Expected, -5), word(Verdict::Expected, 10), others] {
             assert_eq!(mails(std::slice::from_ref(&word)), 1, "{word:?}");
         }
     }

@@ -2,13 +2,15 @@
 
 use smol_str::SmolStr;
 
-use super::{Desk, MAX_TOLD, Open, Told};
+use super::{Desk, MAX_MAILED, MAX_TOLD, Open, Told};
 use crate::engine::alert::{Incident, Level};
 use crate::engine::profile::{CodecError, Read, Reader, Writer};
 use crate::engine::time::Timestamp;
 
 /// The version that is written. What begins with a brace is JSON, as it was before.
-const VERSION: u8 = 1;
+const VERSION: u8 = 2;
+/// The one before: of an open incident only the level that was mailed.
+const WITHOUT_MAILED: u8 = 1;
 
 impl Desk {
     /// Packs the desk; nothing if there is nothing on it.
@@ -46,10 +48,10 @@ impl Desk {
         }
         let mut from = Reader::new(bytes);
         let version = from.byte()?;
-        if version != VERSION {
+        if ![VERSION, WITHOUT_MAILED].contains(&version) {
             return Err(CodecError::Version(version));
         }
-        let open = if from.is()? { Some(read_open(&mut from)?) } else { None };
+        let open = if from.is()? { Some(read_open(&mut from, version)?) } else { None };
         let mut desk = Self { open, told: Vec::new() };
         let mut before = desk.began();
         for _ in 0..from.len(MAX_TOLD)? {
@@ -77,7 +79,18 @@ fn read_level(from: &mut Reader<'_>) -> Read<Level> {
 }
 
 fn write_open(to: &mut Writer, open: &Open) {
-    let Incident { id, principal, opened, last, level, revision, alerts } = &open.incident;
+    write_incident(to, &open.incident);
+    to.is(open.mailed.is_some());
+    if let Some(level) = open.mailed {
+        to.len(level_at(level));
+        to.from(open.incident.opened.0, open.due.0);
+        to.len(open.known.len());
+        open.known.iter().for_each(|key| to.key(*key));
+    }
+}
+
+fn write_incident(to: &mut Writer, incident: &Incident) {
+    let Incident { id, principal, opened, last, level, revision, alerts } = incident;
     write_name(to, id);
     write_name(to, principal);
     to.from(0, opened.0);
@@ -85,11 +98,9 @@ fn write_open(to: &mut Writer, open: &Open) {
     to.len(level_at(*level));
     to.uint(*revision);
     to.uint(*alerts);
-    to.is(open.mailed.is_some());
-    let _ = open.mailed.map(|level| to.len(level_at(level)));
 }
 
-fn read_open(from: &mut Reader<'_>) -> Read<Open> {
+fn read_open(from: &mut Reader<'_>, version: u8) -> Read<Open> {
     let (id, principal) = (read_name(from)?, read_name(from)?);
     let opened = Timestamp(from.from(0)?);
     let incident = Incident {
@@ -101,8 +112,18 @@ fn read_open(from: &mut Reader<'_>) -> Read<Open> {
         revision: from.uint()?,
         alerts: from.uint()?,
     };
-    let mailed = if from.is()? { Some(read_level(from)?) } else { None };
-    Ok(Open { incident, mailed })
+    let (due, known) = (Timestamp::default(), Vec::new());
+    if !from.is()? {
+        return Ok(Open { incident, mailed: None, due, known });
+    }
+    let mut open = Open { mailed: Some(read_level(from)?), incident, due, known };
+    if version == VERSION {
+        open.due = Timestamp(from.from(open.incident.opened.0)?);
+        for _ in 0..from.len(MAX_MAILED)? {
+            open.known.push(from.key()?);
+        }
+    }
+    Ok(open)
 }
 
 /// A name of any length; the hex digits at its end take half a byte each, since most names are a prefix and a hash.
@@ -145,12 +166,18 @@ mod tests {
     fn open() -> impl Strategy<Value = Open> {
         let names = ("in_[0-9a-f]{16}", "(tw1_[0-9a-f]{32}|[a-zA-Z0-9äé/-]{0,40})");
         let times = (any::<i64>(), any::<i64>());
-        (names, times, level(), any::<(u32, u32)>(), prop::option::of(level())).prop_map(
+        let known = prop::collection::vec(any::<u32>(), 0..=MAX_MAILED);
+        let mailed = prop::option::of((level(), any::<i64>(), known));
+        (names, times, level(), any::<(u32, u32)>(), mailed).prop_map(
             |((id, principal), (opened, last), level, (revision, alerts), mailed)| {
                 let (opened, last) = (Timestamp(opened), Timestamp(last));
                 let (id, principal) = (id.into(), principal.into());
                 let incident = Incident { id, principal, opened, last, level, revision, alerts };
-                Open { incident, mailed }
+                let (mailed, due, known) = match mailed {
+                    Some((level, due, known)) => (Some(level), Timestamp(due), known),
+                    None => (None, Timestamp::default(), Vec::new()),
+                };
+                Open { incident, mailed, due, known }
             },
         )
     }
@@ -188,6 +215,20 @@ mod tests {
     }
 
     #[test]
+    fn a_desk_of_the_version_before_is_read() {
+        let mut open = Open::by(&crate::engine::alert::Alert::default());
+        open.mailed = Some(Level::High);
+        let mut to = Writer::with_capacity(64);
+        to.byte(WITHOUT_MAILED);
+        to.is(true);
+        write_incident(&mut to, &open.incident);
+        to.is(true);
+        to.len(level_at(Level::High));
+        to.len(0);
+        assert_eq!(Desk::decode(&to.end()), Ok(Desk { open: Some(open), told: Vec::new() }));
+    }
+
+    #[test]
     fn a_desk_with_three_things_told_has_less_than_a_hundred_bytes() {
         let opened = Timestamp(1_775_940_400_084_000);
         let incident = Incident {
@@ -204,8 +245,9 @@ mod tests {
             until: opened.plus(86_400_000_000),
             level: Level::Low,
         };
-        let desk =
-            Desk { open: Some(Open { incident, mailed: None }), told: (0..3).map(told).collect() };
+        let (due, known) = (Timestamp::default(), Vec::new());
+        let open = Some(Open { incident, mailed: None, due, known });
+        let desk = Desk { open, told: (0..3).map(told).collect() };
         let [packed, json] = [desk.encode().len(), serde_json::to_vec(&desk).unwrap().len()];
         assert!(packed < 100 && json > 400, "{packed} B, as JSON {json} B");
     }

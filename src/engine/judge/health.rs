@@ -125,7 +125,7 @@ impl Judge {
                 "" => key_of_log(rule),
                 what => key_of(rule, what),
             };
-            if desk.is_news(rule, found.time, key) {
+            if desk.is_news(rule, (principal, found.time), key, &self.policy.words) {
                 let mut alert = alert(rule, found, principal);
                 let joined = desk.join(&mut alert, &self.policy);
                 let notice = joined.notice.filter(|_| found.is_mailed);

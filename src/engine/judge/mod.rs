@@ -237,7 +237,7 @@ fn told_of(
     let mut told = Vec::new();
     for rule in rules.matching(&view) {
         let key = key(rule, usage);
-        if desk.is_news(rule, usage.time, key) {
+        if desk.is_news(rule, (principal, usage.time), key, &policy.words) {
             let mut alert = alert(rule, key, placed, of);
             let joined = desk.join(&mut alert, policy);
             told.push((alert, joined));

@@ -74,7 +74,7 @@ impl Judge {
         let view = View { about: About::Site, usage: None, principal, facts };
         let mut told = Vec::new();
         for rule in self.rules.matching(&view) {
-            if desk.is_news(rule, time, key_of_log(rule)) {
+            if desk.is_news(rule, (principal, time), key_of_log(rule), &self.policy.words) {
                 let token = self.token_of(principal, time);
                 let mut alert = Alert { token, ..alert_of_silence(rule, principal, facts, time) };
                 let joined = desk.join(&mut alert, &self.policy);
