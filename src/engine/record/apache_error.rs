@@ -6,8 +6,8 @@
 //! [Mon Mar 02 08:00:00 2026] [error] [client A] message[, referer: R]
 //! ```
 //!
-//! The time has no zone and is taken as UTC; syslog takes it off. Apache puts the client before what the client
-//! wrote, so that the first client block counts. A line without one (a notice) is a record with a time.
+//! The time has no zone and is read as UTC; a syslog envelope is removed first. Apache writes the client before any
+//! text from the client, so the first client block counts. A line without one (a notice) is a record with a time.
 
 use std::borrow::Cow;
 use std::net::IpAddr;
@@ -19,8 +19,8 @@ use super::scan::{Miss, found_in, present, unescape};
 use super::time::Time;
 use super::{Record, client, time};
 
-/// Says whether a line begins with a bracketed time and another bracket, with a module and its level, or with a
-/// client.
+/// Returns whether a line begins with a bracketed time followed by another bracket, with a bracketed module and
+/// level, or with a bracketed client.
 pub(super) fn is_likely(line: &[u8]) -> bool {
     let near = line.get(..80).unwrap_or(line);
     let Some((block, rest)) = block(near) else { return false };
@@ -31,7 +31,7 @@ pub(super) fn is_likely(line: &[u8]) -> bool {
     }
 }
 
-/// Reads a line.
+/// Parses a line.
 pub(super) fn read(line: &[u8]) -> Result<Record<'_>, Miss> {
     let mut record = Record::default();
     let mut has_port = false;
@@ -69,14 +69,14 @@ pub(super) fn read(line: &[u8]) -> Result<Record<'_>, Miss> {
     if is_first {
         return Err(Miss { rest: line.len(), expected: "a time like [Mon Mar 02 08:00:00 2026]" });
     }
-    // Other programs begin their lines with brackets too, and may have a request behind them.
+    // Other programs' lines also begin with brackets, and a request may follow these.
     if !has_level {
         return Err(Miss { rest: rest.len(), expected: "a level like [core:error] or [error]" });
     }
     Ok(record)
 }
 
-/// Takes `[inside]`.
+/// Splits off a `[...]` block.
 fn block(text: &[u8]) -> Option<(&[u8], &[u8])> {
     found_in(text.strip_prefix(b"[")?, b"]")
 }
@@ -85,7 +85,7 @@ fn stamp(text: &[u8]) -> Option<Time> {
     time::asctime(text).or_else(|| time::iso(text)).or_else(|| time::clf(text))
 }
 
-/// Says whether a block is `error` or `module:error`.
+/// Returns whether a block is `error` or `module:error`.
 fn is_level(block: &[u8]) -> bool {
     const LEVELS: &[&[u8]] =
         &[b"emerg", b"alert", b"crit", b"error", b"warn", b"notice", b"info", b"debug"];
@@ -105,13 +105,14 @@ fn after_error(text: &[u8]) -> Option<&[u8]> {
     text.get(end..).filter(|rest| is_error && rest.starts_with(b"[client "))
 }
 
-/// Version 2.4 (which writes the process too) has the port behind each address, with nothing around an IPv6 one.
+/// Parses a client's address. Version 2.4, which also logs the process, appends the port, even to an IPv6 address
+/// without brackets.
 fn address_of(text: &[u8], has_port: bool) -> Option<IpAddr> {
     let with_port = has_port.then(|| client::address_and_port(text)).flatten();
     with_port.or_else(|| client::parse_address(text))
 }
 
-/// Finds what the message says of the request.
+/// Extracts what the message contains of the request.
 fn read_message<'a>(record: &mut Record<'a>, message: &'a [u8]) {
     const REFERER: &[u8] = b", referer: ";
     let mut message = message;
@@ -123,7 +124,7 @@ fn read_message<'a>(record: &mut Record<'a>, message: &'a [u8]) {
     if memmem::find(message.get(..64).unwrap_or(message), b"ModSecurity: ").is_some()
         || message.starts_with(b"Coraza: ")
     {
-        // Both escape quotes, and put these behind what they matched.
+        // Both escape quotes and write these fields after the text that they matched.
         record.target = last_named(message, b"[uri \"").map(unescape);
         record.host = last_named(message, b"[hostname \"").map(unescape);
     } else if let Some((_, raw)) = found_in(message, b" in request ") {
@@ -192,7 +193,7 @@ mod tests {
                 "[Mon Mar 02 08:00:00 2026] [mpm_event:notice] [pid 7:tid 7] AH00489: Apache configured",
                 "2026-03-02T08:00:00Z",
             ),
-            // Forged behind the client.
+            // A client block forged after the real one.
             (
                 "[Mon Mar 02 08:00:00 2026] [error] [client 192.0.2.1] user [client 198.51.100.9] not found: /",
                 "2026-03-02T08:00:00Z client=192.0.2.1",

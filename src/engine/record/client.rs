@@ -1,15 +1,15 @@
-//! Who made the request: addresses as logs write them, and the client behind trusted proxies.
+//! Client addresses as logs write them, and the client behind trusted proxies.
 
 use std::net::{IpAddr, Ipv4Addr};
 
 use ipnet::IpNet;
 
-/// Proxies that one request may have passed; what stands further left in the header is not looked at.
+/// The most proxies per request; entries further left in the header are ignored.
 const MAX_HOPS: usize = 64;
 
-/// Walks `X-Forwarded-For` (or RFC 7239 `Forwarded`) from the right for as long as the hop so far is
-/// trusted, and returns where the walk ends. A peer that is not trusted is the client, whatever it says.
-/// An entry that is no address (`unknown`, an obfuscated name) ends the walk at the proxy that wrote it.
+/// Walks `X-Forwarded-For` (or RFC 7239 `Forwarded`) from the right as long as the current hop is trusted, and
+/// returns where the walk ends. An untrusted peer is the client, whatever its header says. An entry that is no
+/// address (`unknown`, an obfuscated name) ends the walk at the proxy that wrote it.
 #[must_use]
 pub fn client_behind(
     peer: Option<IpAddr>,
@@ -19,8 +19,8 @@ pub fn client_behind(
     walk(peer, forwarded, |hop| trusted.iter().any(|network| network.contains(hop)))
 }
 
-/// The same where nobody said whom to trust and the log names no peer: hops with addresses that nobody has
-/// outside (RFC 1918, RFC 4193, loopback, link-local) are the site's own, as Envoy takes them to be.
+/// Does the same where no trusted proxies are configured and the log names no peer: hops with private addresses
+/// (RFC 1918, RFC 4193, loopback, link-local) belong to the site, as Envoy assumes too.
 #[must_use]
 pub fn client_beyond_private(last_hop: Option<IpAddr>, forwarded: Option<&[u8]>) -> Option<IpAddr> {
     walk(last_hop, forwarded, |hop| match hop {
@@ -49,7 +49,7 @@ fn walk(
     Some(client)
 }
 
-/// Reads one entry: an address, or the `for=` of an RFC 7239 element.
+/// Parses one entry: an address, or the `for=` of an RFC 7239 element.
 fn hop_address(hop: &[u8]) -> Option<IpAddr> {
     if memchr::memchr(b'=', hop).is_none() {
         return parse_address(hop);
@@ -60,8 +60,8 @@ fn hop_address(hop: &[u8]) -> Option<IpAddr> {
     })
 }
 
-/// Reads an address with what logs put around it: quotes, brackets, a port, a zone id. IPv4 mapped into
-/// IPv6 is IPv4. Where an unbracketed IPv6 address cannot be one, its last group is taken for a port.
+/// Parses an address with the decoration that logs add: quotes, brackets, a port, a zone id. An IPv4-mapped IPv6
+/// address becomes IPv4. If an unbracketed IPv6 address is invalid as a whole, its last group is read as a port.
 #[must_use]
 pub fn parse_address(text: &[u8]) -> Option<IpAddr> {
     let text = text.trim_ascii();
@@ -75,7 +75,7 @@ pub fn parse_address(text: &[u8]) -> Option<IpAddr> {
     plain(text).or_else(|| address_and_port(text))
 }
 
-/// Reads an address that a port follows for certain, as `HAProxy` writes: `2001:db8::1:58430`.
+/// Parses an address that is always followed by a port, as `HAProxy` writes it: `2001:db8::1:58430`.
 #[must_use]
 pub fn address_and_port(text: &[u8]) -> Option<IpAddr> {
     let (address, port) = text.split_at_checked(memchr::memrchr(b':', text)?)?;
@@ -83,12 +83,12 @@ pub fn address_and_port(text: &[u8]) -> Option<IpAddr> {
     is_port.then(|| plain(address))?
 }
 
-/// Says whether the text is a list of addresses, as `X-Forwarded-For` has it.
+/// Returns whether the text is a list of addresses in the form of `X-Forwarded-For`.
 pub(super) fn is_address_list(text: &[u8]) -> bool {
     text.split(|b| *b == b',').take(MAX_HOPS).all(|hop| parse_address(hop).is_some())
 }
 
-/// Reads a bare address, a zone id cut off.
+/// Parses a bare address and drops a zone id.
 fn plain(text: &[u8]) -> Option<IpAddr> {
     const LONGEST: usize = 45;
     let text = memchr::memchr(b'%', text).map_or(Some(text), |at| text.get(..at))?;
@@ -102,7 +102,7 @@ fn plain(text: &[u8]) -> Option<IpAddr> {
     Some(address.to_canonical())
 }
 
-/// Reads four decimal octets. (The way through `str` costs five times as much, once a line.)
+/// Parses four decimal octets. (Parsing through `str` takes five times as long, on every line.)
 fn v4(text: &[u8]) -> Option<Ipv4Addr> {
     if text.len() > 15 {
         return None;

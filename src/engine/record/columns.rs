@@ -1,4 +1,4 @@
-//! Logs whose columns are named by a line above: W3C extended logs (IIS, CloudFront, Incapsula) and Zeek's.
+//! Logs whose columns are named by an earlier line: W3C extended logs (IIS, CloudFront, Incapsula) and Zeek's.
 //!
 //! ```text
 //! #Date: 2026-03-02 08:00:00
@@ -7,10 +7,10 @@
 //! ```
 //!
 //! Sources: W3C "Extended Log File Format" (`WD-logfile-960323`), IIS and CloudFront documentation, Zeek's
-//! ASCII writer. Columns stand between tabs, or between spaces where the line has no tab; a value may be
-//! quoted. IIS and its like write `+` for a space, CloudFront percent-encodes. Times are UTC, but for `time-local`.
+//! ASCII writer. Columns are separated by tabs, or by spaces if the line has no tab; a value may be quoted.
+//! IIS and similar servers write `+` for a space, CloudFront percent-encodes. Times are UTC, except `time-local`.
 //!
-//! A line that does not have the columns in force is read as [`w3c`] knows its writers' defaults.
+//! A line that does not match the columns in force is read with the default columns of its writer; see [`w3c`].
 
 use std::borrow::{Borrow, Cow};
 use std::collections::HashMap;
@@ -25,30 +25,30 @@ use super::time::{self, Time};
 use super::{Record, client, keys, names, w3c};
 use crate::engine::line::{Directives, comment};
 
-/// Columns that a line may have; what names more is no log of ours.
+/// The most columns per line; a directive that names more belongs to no log that we support.
 const MAX_COLUMNS: usize = 128;
 
-/// What the columns of a log mean, as the directives above its lines say. None are known by default.
+/// The meaning of a log's columns, as defined by the directives above its lines. By default none is known.
 #[derive(Clone, Debug, Default)]
 pub struct Columns {
     directives: Directives,
     columns: Vec<Column>,
-    /// The day of lines that tell no more than a time of day.
+    /// The day of lines that contain only a time of day.
     day: Vec<u8>,
 }
 
-/// One column: its name, and what it holds.
+/// One column: its name and its content.
 #[derive(Clone, Debug, PartialEq, Eq)]
 struct Column {
     name: String,
     holds: Holds,
 }
 
-/// What one column holds.
+/// The content of a column.
 #[derive(Clone, Debug, PartialEq, Eq)]
 enum Holds {
     Day,
-    /// In UTC, as the format has it.
+    /// In UTC, as the format requires.
     TimeOfDay,
     LocalTimeOfDay,
     /// `cs-uri`: a path, a URL, or a host and its path.
@@ -57,7 +57,7 @@ enum Holds {
 }
 
 impl Columns {
-    /// Reads the directives in force. Names that are not known are columns without a meaning.
+    /// Parses the directives in force. A column with an unknown name has no meaning.
     #[must_use]
     pub fn new(directives: &Directives) -> Self {
         let mut columns = Self { directives: directives.clone(), ..Self::default() };
@@ -66,8 +66,8 @@ impl Columns {
         columns
     }
 
-    /// Takes note of a line if it is a directive. What other lines say stays as it was read: hostile logs hold
-    /// comments by the thousand.
+    /// Records a line if it is a directive. If it is not, nothing is parsed again: hostile logs contain
+    /// thousands of comments.
     pub fn note(&mut self, line: &[u8]) {
         if !line.starts_with(b"_") && memchr::memchr(b'#', line).is_none() {
             return;
@@ -94,25 +94,25 @@ impl Columns {
         self.day = words.nth(1).unwrap_or_default().to_vec();
     }
 
-    /// Returns when the journal took the message that comes next.
+    /// Returns when the journal received the message that comes next.
     pub(super) fn realtime(&self) -> Option<Time> {
         time::epoch(self.directives.realtime())
     }
 
-    /// Returns when the file was last written to, in ns since 1970; 0 where nobody knows.
+    /// Returns when the file was last written to, in ns since 1970, or 0 if that is unknown.
     pub(super) const fn written(&self) -> i64 {
         self.directives.written
     }
 
-    /// Tells whether any directive is in force.
+    /// Returns whether any directive is in force.
     pub(super) const fn are_told(&self) -> bool {
         !self.columns.is_empty() || !self.day.is_empty()
     }
 
-    /// Reads a line by the columns in force, else by what its shape tells. `ids` are the site's own names of
-    /// columns that hold a token's id.
+    /// Parses a line by the columns in force, else by the default columns that fit it. `ids` are the site's own
+    /// names of columns that contain a token's id.
     pub(super) fn read<'a>(&self, line: &'a [u8], ids: &[SmolStr]) -> Result<Record<'a>, Miss> {
-        // The tab may be a client's: what leaves as many values as there are columns is the separator.
+        // A client may have sent the tab: the separator is the one that yields as many values as there are columns.
         let tabbed = memchr::memchr(b'\t', line).map(|_| words(line, true)).transpose()?;
         let words = match tabbed {
             Some(tabbed) if self.columns.is_empty() && is_tab_first(line) => tabbed,
@@ -134,13 +134,13 @@ impl Columns {
     }
 }
 
-/// The columns that writers have by default. To tell what a name means costs as much as to read its value, and
-/// without directives every line asks for all of its names.
+/// The columns that writers have by default. Resolving a name costs as much as parsing its value, and without
+/// directives every line resolves all of its names.
 static DEFAULTS: LazyLock<HashMap<&str, Column, FixedState>> =
     LazyLock::new(|| w3c::names().map(|name| (name, Column::of(name.as_bytes()))).collect());
 
 impl Column {
-    /// Returns what a name of [`w3c`]'s means; nothing, if it is none.
+    /// Returns the meaning of a name in [`w3c`], or a column without a meaning if the name is not in it.
     fn default_of(name: &str) -> &'static Self {
         static NOTHING: Column = Column { holds: Holds::Other(Slot::Skip, 0), name: String::new() };
         DEFAULTS.get(name).unwrap_or(&NOTHING)
@@ -151,8 +151,8 @@ impl Column {
         Self { holds: Holds::of(name.as_bytes()), name }
     }
 
-    /// Returns what the column holds where a site has names of its own for ids. Parts of a record stay what
-    /// they are, and so do headers, whose names the finder knows.
+    /// Returns the column's content, given the site's own names of ids. Parts of a record keep their meaning, and
+    /// so do headers, whose names the finder knows.
     fn holds(&self, ids: &[SmolStr]) -> Cow<'_, Holds> {
         let is_free = matches!(self.holds, Holds::Other(Slot::Skip | Slot::Named(_), _));
         if is_free && names::is_among(ids, self.name.as_bytes()) {
@@ -183,7 +183,7 @@ impl Holds {
             "cs(user-agent)" | "user_agent" => part(Part::Agent, 3),
             "cs(referer)" | "cs(referrer)" | "referrer" => part(Part::Referer, 3),
             "cs-username" | "c-auth-id" | "cs-auth-id" | "username" => part(Part::User, 3),
-            // CloudFront's cs(Host) is the distribution, x-host-header what the client asked for.
+            // CloudFront's cs(Host) is the distribution; x-host-header is the host that the client asked for.
             "x-host-header" => part(Part::Host, 4),
             "cs-host" | "host" | "cs(host)" => part(Part::Host, 3),
             "cs-protocol" | "cs-uri-scheme" => part(Part::Scheme, 3),
@@ -194,7 +194,7 @@ impl Holds {
         }
     }
 
-    /// `cs(Header)` is a request header; what a site names like a token is one, or an id of one.
+    /// `cs(Header)` is a request header; a column with a name like a token's is a header too, or an id of a token.
     fn header_or_id(name: &str) -> Self {
         let inside = name.strip_prefix("cs(").and_then(|rest| rest.strip_suffix(')'));
         if let Some((slot, rank)) = inside.and_then(|header| keys::header(header).slot) {
@@ -206,17 +206,17 @@ impl Holds {
     }
 }
 
-/// The values of one line, and how it was written.
+/// The values of one line, and how they were written.
 pub(super) struct Words<'a> {
-    /// The values, without their quotes.
+    /// The values without their quotes.
     pub(super) values: Vec<&'a [u8]>,
-    /// Whether tabs stand between them.
+    /// Whether tabs separate them.
     pub(super) has_tabs: bool,
-    /// Whether the first one was quoted.
+    /// Whether the first value was quoted.
     pub(super) is_quoted: bool,
 }
 
-/// Takes a line apart.
+/// Splits a line into its values.
 fn words(line: &[u8], has_tabs: bool) -> Result<Words<'_>, Miss> {
     let mut words =
         Words { values: Vec::with_capacity(24), has_tabs, is_quoted: line.starts_with(b"\"") };
@@ -235,19 +235,19 @@ fn words(line: &[u8], has_tabs: bool) -> Result<Words<'_>, Miss> {
     Ok(words)
 }
 
-/// Says whether a tab is the first separator of a line.
+/// Returns whether the first separator of a line is a tab.
 fn is_tab_first(line: &[u8]) -> bool {
     line.iter().find(|b| matches!(b, b' ' | b'\t')) == Some(&b'\t')
 }
 
-/// Takes what stands before the next separator, which is dropped.
+/// Splits the text at the next separator, which is dropped.
 fn split(text: &[u8], separator: u8) -> (&[u8], &[u8]) {
     let end = memchr::memchr(separator, text).unwrap_or(text.len());
     let (value, rest) = text.split_at_checked(end).unwrap_or((text, b""));
     (value, rest.get(1..).unwrap_or_default())
 }
 
-/// Takes a value before a space, or one in quotes, in which a quote is written twice.
+/// Splits off a value that ends at a space, or a quoted one, in which a quote is doubled.
 fn spaced(text: &[u8]) -> Result<(&[u8], &[u8]), Miss> {
     let Some(inside) = text.strip_prefix(b"\"") else { return Ok(split(text, b' ')) };
     let mut from = 0;
@@ -262,7 +262,7 @@ fn spaced(text: &[u8]) -> Result<(&[u8], &[u8]), Miss> {
     Err(Miss { rest: 0, expected: "'\"' after a quoted value" })
 }
 
-/// Reads the values by their columns.
+/// Parses the values by their columns.
 fn read_as<'a>(
     words: &Words<'a>,
     columns: &[impl Borrow<Column>],
@@ -308,7 +308,7 @@ fn read_as<'a>(
     Ok(draft.finish())
 }
 
-/// Puts the time of a day; without a day, the line has no time.
+/// Stores a time of day; without a day, the record gets no time.
 fn put_time(draft: &mut Draft<'_>, date: &[u8], clock: &[u8], is_local: bool) -> Option<()> {
     time::of_day(b"1970-01-01", clock)?;
     if let Some(time) = time::of_day(date, clock) {
@@ -317,7 +317,7 @@ fn put_time(draft: &mut Draft<'_>, date: &[u8], clock: &[u8], is_local: bool) ->
     Some(())
 }
 
-/// Puts a path or URL; of `host/path` the host apart.
+/// Stores a path or URL; the host of `host/path` is stored separately.
 fn put_address<'a>(draft: &mut Draft<'a>, value: &'a [u8]) -> bool {
     let is_whole = value.starts_with(b"/") || memchr::memmem::find(value, b"://").is_some();
     let slash = memchr::memchr(b'/', value).filter(|_| !is_whole);
@@ -328,7 +328,7 @@ fn put_address<'a>(draft: &mut Draft<'a>, value: &'a [u8]) -> bool {
         && draft.put(&Slot::Part(Part::Target), 2, target.into(), Escape::None)
 }
 
-/// How a value was written. Paths and queries stay as they were sent; a `+` in them is their own.
+/// Returns how a value was escaped. Paths and queries stay as they were sent: a `+` in them is literal.
 fn escape(slot: &Slot, has_tabs: bool, line: &[u8]) -> Escape {
     let is_text = match slot {
         Slot::Part(part) => matches!(part, Part::Agent | Part::User),
@@ -336,7 +336,7 @@ fn escape(slot: &Slot, has_tabs: bool, line: &[u8]) -> Escape {
         _ => false,
     };
     match () {
-        // Zeek's first column is an epoch; it writes what is not printable as \xHH.
+        // Zeek's first column is an epoch; it writes unprintable bytes as \xHH.
         () if has_tabs && line.get(4) != Some(&b'-') => Escape::Backslash,
         () if has_tabs && (is_text || *slot == Slot::Part(Part::Referer)) => Escape::Percent,
         () if is_text => Escape::Plus,
@@ -353,13 +353,13 @@ fn expected(holds: &Holds) -> &'static str {
     }
 }
 
-/// Returns how much of `line` is left where `value`, a part of it, begins.
+/// Returns the length of `line` from where `value`, a part of it, begins.
 fn rest_from(line: &[u8], value: &[u8]) -> usize {
     let at = (value.as_ptr() as usize).saturating_sub(line.as_ptr() as usize);
     line.len().saturating_sub(at)
 }
 
-/// Says whether a line begins with a day or, between tabs, with an epoch, as lines with columns do.
+/// Returns whether a line begins with a day or, if tabs separate it, with an epoch, like lines with columns.
 pub(super) fn is_likely(line: &[u8]) -> bool {
     let line = line.strip_prefix(b"\"").unwrap_or(line);
     match line {
@@ -374,13 +374,13 @@ pub(super) fn is_likely(line: &[u8]) -> bool {
     }
 }
 
-/// Says whether a time of day stands behind the day, and something other than a colon behind that.
+/// Returns whether a time of day follows the day, and something other than a colon follows the time.
 fn is_clock_next(rest: &[u8]) -> bool {
     let ([b' ' | b'\t', clock @ ..] | [b'"', b' ', b'"', clock @ ..]) = rest else { return false };
     matches!(clock, [_, _, b':', _, _, b':', _, _, end, ..] if *end != b':')
 }
 
-/// Reads a line under no directive.
+/// Parses a line without any directives.
 pub(super) fn read<'a>(line: &'a [u8], ids: &[SmolStr]) -> Result<Record<'a>, Miss> {
     Columns::default().read(line, ids)
 }

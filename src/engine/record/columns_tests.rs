@@ -1,11 +1,11 @@
-//! Logs whose columns a line above names, and lines that have lost it.
+//! Logs whose columns are named by an earlier line, and lines that have lost it.
 
 use proptest::prelude::*;
 
 use super::*;
 use crate::engine::record::{Format, Text};
 
-/// Reads the lines of a log, `None` for those that hold no record.
+/// Parses the lines of a log; `None` for those without a record.
 fn read(log: &str) -> Vec<Option<String>> {
     let format = Format::preset("auto").unwrap();
     let mut columns = Columns::default();
@@ -187,7 +187,7 @@ fn headers_and_ids_of_columns_are_handed_on() {
     );
 }
 
-/// A value as a W3C writer prints it: `-` for nothing, no space.
+/// A value as a W3C writer prints it: `-` if empty, without spaces.
 fn value() -> impl Strategy<Value = String> {
     "[!#-,.-~][!-~]{0,20}".prop_filter("no quotes", |v| !v.contains('"'))
 }

@@ -1,15 +1,16 @@
-//! The family of the Common Log Format: common, combined, a virtual host in front, further fields behind.
+//! The Common Log Format family: common, combined, with a virtual host in front, with further fields at the end.
 //!
 //! ```text
 //! [host[:port] ]client ident user [time] "request" status bytes[ "referer" "agent"[ further ...]]
 //! ```
 //!
-//! Kin of it are read too: lighttpd has the host in the place of ident, Gandi a duration ` (0 s)` behind the time,
-//! cPanel dates like `11/23/2026`, morgan any time that [`time::read`] does, `LiteSpeed` a virtual host in front,
-//! `["name"] `, and its user in quotes. Where a site logs X-Forwarded-For in the client's place, a list of addresses stands there.
+//! Related formats are read too. lighttpd writes the host in place of ident, Gandi a duration ` (0 s)` after the
+//! time, cPanel dates like `11/23/2026`, morgan any time that [`time::read`] accepts, and `LiteSpeed` a virtual host
+//! in front, `["name"] `, and the user in quotes. Where a site logs X-Forwarded-For in place of the client, that
+//! field is a list of addresses.
 //!
 //! Sources: Apache `mod_log_config`, nginx `ngx_http_log_module`, Traefik access logs, lighttpd `mod_accesslog`,
-//! `OpenLiteSpeed`'s `accesslog.cpp`. Read as lines are, not as the manual says: see the table in the tests.
+//! `OpenLiteSpeed`'s `accesslog.cpp`. Where real lines differ from the manual, the lines count: see the tests' table.
 
 use std::borrow::Cow;
 
@@ -22,10 +23,10 @@ use super::scan::{status, unescape, word};
 use super::time::Time;
 use super::{FieldName, Record, Text, names, time};
 
-/// What stands behind the bytes.
+/// The fields after the bytes.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(super) enum Tail {
-    /// Referer and user agent if they are there, then further fields.
+    /// Referer and user agent if present, then further fields.
     Combined,
     /// Further fields only.
     Common,
@@ -33,10 +34,10 @@ pub(super) enum Tail {
     Traefik,
 }
 
-/// Reads a line of the family.
+/// Parses a line of the family.
 #[inline]
 pub(super) fn read(line: &[u8], tail: Tail) -> Result<Record<'_>, Miss> {
-    // Filled in place: a record is 400 bytes, and moving it from step to step would cost a tenth of it all.
+    // Filled in place: a record is 400 bytes, and moving it between the steps would take a tenth of the total time.
     let mut record = Record::default();
     let line = after_host(&mut record, line);
     let rest = head(&mut record, line)?;
@@ -54,10 +55,10 @@ pub(super) fn read(line: &[u8], tail: Tail) -> Result<Record<'_>, Miss> {
     Ok(record)
 }
 
-/// Reads a line of the family whose request, referer and user agent stand without quotes. The request
-/// ends at the first thing that looks like a status and a size, and must look like a request itself, as no
-/// quotes say that it is one; of the rest, the first word is the referer, the last is a further field if it
-/// cannot belong to a user agent.
+/// Parses a line of the family whose request, referer and user agent have no quotes. The request ends at the
+/// first text that looks like a status and a size. Since no quotes mark it, it must also look like a request.
+/// The first word after the numbers is the referer. The last word is a further field if it cannot belong to a
+/// user agent.
 pub(super) fn read_bare(line: &[u8]) -> Result<Record<'_>, Miss> {
     if word(line).0.starts_with(b"[") {
         return miss(word(line).0, "the user before the time").map_err(Miss::from);
@@ -95,8 +96,8 @@ pub(super) fn read_bare(line: &[u8]) -> Result<Record<'_>, Miss> {
     Ok(record)
 }
 
-/// Says whether a text is a request as clients that mean one send it (RFC 9112, section 3): a method in
-/// capitals, a target in one of the four forms, and perhaps a version. Without one the target is a word.
+/// Returns whether a text is a proper request (RFC 9112, section 3): a method in capitals, a target in one of the
+/// four forms, and optionally a version. Without a version the target is a single word.
 fn is_request(text: &[u8]) -> bool {
     let (rest, method) = word(text);
     let is_of_method = |b: &u8| b.is_ascii_uppercase() || matches!(b, b'-' | b'_');
@@ -117,7 +118,7 @@ fn is_request(text: &[u8]) -> bool {
             || (method == b"CONNECT" && is_authority(target)))
 }
 
-/// Says whether a text is a host and a port.
+/// Returns whether a text is a host and a port.
 fn is_authority(text: &[u8]) -> bool {
     let parts = memchr::memrchr(b':', text).and_then(|at| text.split_at_checked(at));
     parts.is_some_and(|(host, port)| {
@@ -125,19 +126,19 @@ fn is_authority(text: &[u8]) -> bool {
     })
 }
 
-/// Says whether a server refused what a client sent as no request: a word of garbage or nothing, answered with
-/// 400. In a line that begins with no address it may be anything.
+/// Returns whether the server refused as malformed what a client sent: one word of garbage or nothing, answered
+/// with 400. In a line that does not begin with an address it could be anything.
 fn is_refused(request: &[u8], after: &[u8]) -> bool {
     memchr::memchr(b' ', request).is_none() && after.starts_with(b" 400 ")
 }
 
-/// Says whether a word (with the space before it) is none of a user agent's: absent, or a token's id.
+/// Returns whether a word (with the space before it) cannot be part of a user agent: `-`, or a token's id.
 fn is_id(word: &[u8]) -> bool {
     word == b" -" || word.starts_with(b" tw1_")
 }
 
-/// Takes off the virtual host that `LiteSpeed` puts before the line, or the quote that begins a format of its
-/// configuration.
+/// Skips the virtual host that `LiteSpeed` writes before the line, or the quote with which its configured format
+/// begins.
 fn after_host<'a>(record: &mut Record<'a>, line: &'a [u8]) -> &'a [u8] {
     const LONGEST: usize = 260;
     let [b'[', b'"', inside @ ..] = line else { return line.strip_prefix(b"\"").unwrap_or(line) };
@@ -147,7 +148,7 @@ fn after_host<'a>(record: &mut Record<'a>, line: &'a [u8]) -> &'a [u8] {
     inside.get(end + 3..).unwrap_or_default()
 }
 
-/// Reads everything before the request.
+/// Parses everything before the request.
 fn head<'a>(record: &mut Record<'a>, line: &'a [u8]) -> Result<&'a [u8], Miss> {
     let (rest, first) = clients(line);
     if first.len() == line.len() {
@@ -156,7 +157,7 @@ fn head<'a>(record: &mut Record<'a>, line: &'a [u8]) -> Result<&'a [u8], Miss> {
     if first.is_empty() || is_tag(first) {
         return Err(Miss { rest: line.len(), expected: "the client's address" });
     }
-    // Two spaces or a bar: a name that docker compose put before the line, not a client.
+    // Two spaces or a bar: docker compose put its own name before the line, so the word is no client.
     if matches!(rest.first(), Some(b' ' | b'|')) {
         return Err(Miss { rest: rest.len(), expected: "the words before the time" });
     }
@@ -168,15 +169,15 @@ fn head<'a>(record: &mut Record<'a>, line: &'a [u8]) -> Result<&'a [u8], Miss> {
     Ok(rest)
 }
 
-/// Says whether a word is a daemon's tag, `haproxy[674]:`, and no name of a host or client.
+/// Returns whether a word is a daemon's tag such as `haproxy[674]:` rather than a host or client.
 fn is_tag(word: &[u8]) -> bool {
     word.ends_with(b":") && !word.ends_with(b"::")
 }
 
-/// Takes what stands before the bracketed time, and the time. A user's name may hold brackets and even a
-/// time: the first time that a quote follows counts, else the first time. Where servers escape no quotes
-/// (Traefik, morgan), a client can write a time and a request into its name or behind the true ones; which
-/// of two is true then nobody can tell, and the line is rejected.
+/// Returns the text before the bracketed time, and the time. A user name may contain brackets and even a time, so
+/// the first time that a quote follows counts, else the first time. Servers that escape no quotes (Traefik,
+/// morgan) let a client write a time and a request into its name or after the real ones. The real one is then
+/// unknown, and the line is rejected.
 fn time_after(input: &[u8]) -> Scan<'_, (&[u8], Option<Time>)> {
     let mut first_fault = None;
     let mut first_time = None;
@@ -208,25 +209,25 @@ fn time_after(input: &[u8]) -> Scan<'_, (&[u8], Option<Time>)> {
         .unwrap_or(Err::Error(Miss { rest: after_names.len(), expected: "'[' before the time" })))
 }
 
-/// Returns the places of the brackets that begin a word.
+/// Returns the positions of brackets that begin a word.
 fn openings(input: &[u8]) -> impl Iterator<Item = usize> {
     memchr::memchr_iter(b'[', input)
         .filter(|open| open.checked_sub(1).is_none_or(|at| input.get(at) == Some(&b' ')))
 }
 
-/// Says whether a second time and request follow. No server that escapes quotes prints such: a quote in the
-/// midst of a field only closes it, and a space follows.
+/// Returns whether a second time and request follow. Servers that escape quotes never write that: a quote inside
+/// a field can only close it, and a space follows.
 fn is_begun_again(rest: &[u8]) -> bool {
     let request = openings(rest).find_map(|open| {
         let (after, _) = bracket(rest.get(open..)?).ok()?;
         let request = after_duration(after).strip_prefix(b" \"")?;
         (!is_end(request)).then_some(request)
     });
-    // A request that closes behind a later one closes behind the first as well.
+    // If the request closes after a later request, it also closes after the first one.
     request.is_some_and(|request| quoted(request, is_status_next).is_some())
 }
 
-/// Skips ` (12 s)`, which Gandi's servers print behind the time.
+/// Skips the ` (12 s)` that Gandi's servers write after the time.
 fn after_duration(rest: &[u8]) -> &[u8] {
     const LONGEST: usize = 20;
     let Some(inside) = rest.strip_prefix(b" (") else { return rest };
@@ -235,7 +236,7 @@ fn after_duration(rest: &[u8]) -> &[u8] {
     after.filter(|_| digits > 0).unwrap_or(rest)
 }
 
-/// Skips the virtual host that some sites' Apache prints between time and request.
+/// Skips the virtual host that Apache writes between time and request on some sites.
 fn after_name<'a>(record: &mut Record<'a>, rest: &'a [u8]) -> &'a [u8] {
     let Some(inside) = rest.strip_prefix(b" ").filter(|r| !r.starts_with(b"\"")) else {
         return rest;
@@ -248,7 +249,7 @@ fn after_name<'a>(record: &mut Record<'a>, rest: &'a [u8]) -> &'a [u8] {
     inside.get(name.len()..).unwrap_or_default()
 }
 
-/// Reads `[time]`; `[-]` is no time.
+/// Parses `[time]`; `[-]` is no time.
 fn bracket(input: &[u8]) -> Scan<'_, Option<Time>> {
     const LONGEST: usize = 48;
     let inside = input.get(1..).unwrap_or_default();
@@ -264,7 +265,7 @@ fn bracket(input: &[u8]) -> Scan<'_, Option<Time>> {
     }
 }
 
-/// Takes the client: a word, or the words of a list of addresses.
+/// Splits off the client: one word, or the words of a list of addresses.
 fn clients(input: &[u8]) -> (&[u8], &[u8]) {
     let mut rest = input;
     loop {
@@ -279,7 +280,7 @@ fn clients(input: &[u8]) -> (&[u8], &[u8]) {
     (rest, list.strip_suffix(b" ").unwrap_or(list))
 }
 
-/// Reads the client. Of a list the last address is that of the peer, or of the last proxy that is known.
+/// Stores the client. In a list, the last address is the peer's, or that of the last known proxy.
 fn set_client<'a>(record: &mut Record<'a>, text: &'a [u8]) {
     let Some(comma) = memchr::memrchr(b',', text) else {
         record.client = parse_address(text);
@@ -292,13 +293,13 @@ fn set_client<'a>(record: &mut Record<'a>, text: &'a [u8]) {
     }
 }
 
-/// Sorts out host, client and user: the words before the time.
+/// Sorts the words before the time into host, client and user.
 fn set_names<'a>(record: &mut Record<'a>, first: &'a [u8], between: &'a [u8]) {
     if between == b"- -" {
         set_client(record, first);
         return;
     }
-    // A user's name may hold a comma too; it is no list then.
+    // A user name may contain a comma too; then it is no list.
     let list = Some(clients(between)).filter(|(_, list)| is_address_list(list));
     if let Some((_, list)) = list {
         set_client(record, list);
@@ -309,7 +310,7 @@ fn set_names<'a>(record: &mut Record<'a>, first: &'a [u8], between: &'a [u8]) {
         word(more).0
     } else {
         set_client(record, first);
-        // lighttpd has the virtual host where others have what ident said, which is no name of a host.
+        // lighttpd writes the virtual host in place of ident. Answers of ident are no host names.
         if record.client.is_some() && is_host(second) {
             record.host = Some(Cow::Borrowed(second));
         }
@@ -321,7 +322,7 @@ fn set_names<'a>(record: &mut Record<'a>, first: &'a [u8], between: &'a [u8]) {
     }
 }
 
-/// Says whether a word looks like a name of a host, with or without a port.
+/// Returns whether a word looks like a host name, with or without a port.
 fn is_host(text: &[u8]) -> bool {
     let name = text.split(|b| *b == b':').next().unwrap_or_default();
     let is_name = |b: &u8| b.is_ascii_alphanumeric() || matches!(b, b'.' | b'-' | b'_');
@@ -341,7 +342,7 @@ fn set_request<'a>(record: &mut Record<'a>, request: Quoted<'a>) {
     record.version = request.version;
 }
 
-/// Says whether a status may follow the request's closing quote.
+/// Returns whether a status may follow the request's closing quote.
 fn is_status_next(rest: &[u8]) -> bool {
     match rest {
         [b' ', b'-', rest @ ..] => is_end(rest),
@@ -350,7 +351,7 @@ fn is_status_next(rest: &[u8]) -> bool {
     }
 }
 
-/// Reads ` 200 612`; the line may end after the status.
+/// Parses ` 200 612`; the line may end after the status.
 fn numbers<'a>(record: &mut Record<'a>, rest: &'a [u8]) -> Result<&'a [u8], Miss> {
     let (after, code) = word(rest.get(1..).unwrap_or_default());
     record.status = status(code);
@@ -365,18 +366,18 @@ fn numbers<'a>(record: &mut Record<'a>, rest: &'a [u8]) -> Result<&'a [u8], Miss
     Ok(behind)
 }
 
-/// Returns the length of ` 200 612` if that stands here.
+/// Returns the length of ` 200 612` if the text begins like that.
 fn numbers_length(rest: &[u8]) -> Option<usize> {
     if !is_status_next(rest) {
         return None;
     }
     let (after, code) = word(rest.get(1..)?);
-    // A size has at most 20 digits; more need not be looked at to know that it is none.
+    // A size has at most 20 digits, so a longer word need not be examined.
     let (_, size) = word(after.get(..21).unwrap_or(after));
     (size == b"-" || decimal(size).is_some()).then_some(code.len() + size.len() + 2)
 }
 
-/// Reads what stands behind the bytes, as far as the line is whole.
+/// Parses the fields after the bytes, as far as the line is complete.
 fn read_tail<'a>(record: &mut Record<'a>, rest: &'a [u8], tail: Tail) {
     let mut rest = rest;
     if tail != Tail::Common {
@@ -394,8 +395,8 @@ fn read_tail<'a>(record: &mut Record<'a>, rest: &'a [u8], tail: Tail) {
     }
 }
 
-/// Takes a quoted field or `-` and the space after it. A field whose quote never closes is all that is left, and says
-/// nothing: half a secret is no token.
+/// Splits off a quoted field or `-`, and the space after it. A field whose quote never closes takes the rest of
+/// the line and has no value: half a secret is no token.
 pub(super) fn quoted_or_absent(rest: &[u8]) -> Option<(&[u8], Option<Text<'_>>)> {
     match rest {
         [b'"', inside @ ..] => {
@@ -408,7 +409,7 @@ pub(super) fn quoted_or_absent(rest: &[u8]) -> Option<(&[u8], Option<Text<'_>>)>
     }
 }
 
-/// Takes the same of a field that can hold no token: of one whose quote never closes, what is left.
+/// Does the same for a field that cannot contain a token: if its quote never closes, its value is the rest.
 pub(super) fn quoted_or_cut(rest: &[u8]) -> Option<(&[u8], Option<Text<'_>>)> {
     let Some(inside) = rest.strip_prefix(b"\"") else { return quoted_or_absent(rest) };
     let cut = || (&b""[..], Quoted { raw: inside, has_escapes: true });
@@ -416,14 +417,14 @@ pub(super) fn quoted_or_cut(rest: &[u8]) -> Option<(&[u8], Option<Text<'_>>)> {
     Some(whole(after, text))
 }
 
-/// Returns what a field in quotes says, and what follows the space behind it.
+/// Returns the value of a quoted field, and the text after the space that follows it.
 fn whole<'a>(after: &'a [u8], text: Quoted<'a>) -> (&'a [u8], Option<Text<'a>>) {
     let said = present(text.raw).map(|_| text.text());
     (after.strip_prefix(b" ").unwrap_or(after), said)
 }
 
-/// Takes a list of addresses right behind the user agent, where X-Forwarded-For is logged. Addresses further
-/// behind are others: an upstream's, the server's own.
+/// Splits off a list of addresses directly after the user agent, where X-Forwarded-For is logged. Addresses
+/// further back are something else: an upstream's, the server's own.
 fn after_forwarded<'a>(record: &mut Record<'a>, rest: &'a [u8]) -> &'a [u8] {
     match quoted_or_absent(rest) {
         Some((after, Some(text))) if is_address_list(&text) => {
@@ -434,8 +435,7 @@ fn after_forwarded<'a>(record: &mut Record<'a>, rest: &'a [u8]) -> &'a [u8] {
     }
 }
 
-/// Reads further fields: quoted, bare, `key=value`, `key="value"`. Numbers and absent values are passed
-/// over.
+/// Parses further fields: quoted, bare, `key=value`, `key="value"`. Numbers and absent values are skipped.
 pub(super) fn further<'a>(record: &mut Record<'a>, mut rest: &'a [u8]) {
     while !rest.is_empty() {
         if let Some((after, text)) = quoted_or_absent(rest) {
@@ -449,7 +449,7 @@ pub(super) fn further<'a>(record: &mut Record<'a>, mut rest: &'a [u8]) {
     }
 }
 
-/// Reads one field that does not begin with a quote and returns what follows it.
+/// Parses one field that does not begin with a quote and returns the text after it.
 fn bare<'a>(record: &mut Record<'a>, rest: &'a [u8]) -> &'a [u8] {
     let (after, text) = word(rest);
     let Some((key, value)) = memchr::memchr(b'=', text).and_then(|at| text.split_at_checked(at))

@@ -1,4 +1,4 @@
-//! Lines of the combined family at its edges: clients, names, times, what a client forges.
+//! Edge cases of the combined family: clients, names, times, forged text.
 
 use super::tests::{preset, read};
 use super::{Columns, client_behind};
@@ -6,7 +6,7 @@ use super::{Columns, client_behind};
 const TIME: &str = "[05/Mar/2026:10:20:30 +0000]";
 const GET: &str = "\"GET /v1/items HTTP/1.1\" 200 1234";
 
-/// The client of a line, where `10.0.0.0/8` is trusted.
+/// The client of a line if `10.0.0.0/8` is trusted.
 fn client(line: &str) -> String {
     let record = preset("auto").parse_under(line.as_bytes(), &Columns::default()).unwrap();
     let trusted = ["10.0.0.0/8".parse().unwrap()];

@@ -1,30 +1,30 @@
-//! Takes a template out of the directive that it stands in, as pasted from a server's configuration.
+//! Extracts a template from its directive, as pasted from a server's configuration.
 //!
-//! Words and quotes are those of nginx ("Beginner's Guide", "Configuration File's Structure") and Apache ("Configuration
-//! Files"), which the others share as far as a template goes. Escapes inside quotes are left to the template's syntax.
+//! Words and quotes follow nginx ("Beginner's Guide", "Configuration File's Structure") and Apache ("Configuration
+//! Files"); the others agree on templates. Escapes inside quotes are left to the template's syntax.
 
 use super::draft::Escape;
 use super::template_fault::TemplateFault;
 
-/// The syntaxes of templates.
+/// The template syntaxes.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(super) enum Syntax {
     Nginx,
     Apache,
 }
 
-/// A template that stood in a directive.
+/// A template found in a directive.
 #[derive(Debug)]
 pub(super) struct Pasted {
     pub(super) syntax: Syntax,
     pub(super) escape: Escape,
     pub(super) text: String,
-    /// Where each character of it stood in what was pasted, counted from 1.
+    /// The position of each of its characters in the pasted text, counted from 1.
     columns: Vec<usize>,
 }
 
 impl Pasted {
-    /// Tells a fault's column in what was pasted.
+    /// Maps a fault's column to the pasted text.
     pub(super) fn locate(&self, fault: TemplateFault) -> TemplateFault {
         let at = fault.column.saturating_sub(1);
         let end = self.columns.last().map_or(1, |column| column + 1);
@@ -42,7 +42,7 @@ impl Pasted {
     }
 }
 
-/// Finds the template in a directive; `None` if the text is none that we know, but a template itself.
+/// Finds the template in a directive. Returns `None` if the text is no known directive but a template itself.
 pub(super) fn template_of(text: &str) -> Result<Option<Pasted>, TemplateFault> {
     let lead = text.chars().take_while(|c| c.is_whitespace()).count();
     let is_name = |c: &char| !c.is_whitespace() && *c != '=';
@@ -75,7 +75,7 @@ fn nginx(words: &[Word], column: usize) -> Result<Pasted, TemplateFault> {
         && let Some(chosen) = word.text().strip_prefix("escape=")
     {
         escape = match chosen {
-            // What JSON escapes is undone as all other escapes are.
+            // JSON escapes are decoded like all other escapes.
             "default" | "json" => Escape::Backslash,
             "none" => Escape::None,
             _ => {
@@ -93,7 +93,7 @@ fn nginx(words: &[Word], column: usize) -> Result<Pasted, TemplateFault> {
 }
 
 /// `LogFormat FORMAT [NICKNAME]`, `CustomLog FILE FORMAT [...]` (`mod_log_config`). Squid's `logformat NAME FORMAT`
-/// is told by its name.
+/// is recognised by its name.
 fn apache(words: &[Word], at: usize, column: usize) -> Result<Pasted, TemplateFault> {
     let Some(word) = words.get(at) else {
         let hint = "copy the directive whole";
@@ -110,7 +110,7 @@ fn apache(words: &[Word], at: usize, column: usize) -> Result<Pasted, TemplateFa
     Err(fault(word.column, &format!("the nickname {}", word.text()), expected, hint))
 }
 
-/// lighttpd's `accesslog.format = "..."`, Gunicorn's `access_log_format = '...'`: adjacent strings are one.
+/// lighttpd's `accesslog.format = "..."`, Gunicorn's `access_log_format = '...'`: adjacent strings are joined.
 fn assigned(words: &[Word], column: usize) -> Result<Pasted, TemplateFault> {
     let strings: Vec<Word> = words.iter().filter(|word| word.is_quoted).cloned().collect();
     if strings.is_empty() {
@@ -144,7 +144,7 @@ struct Word {
     /// Where it begins, counted from 1.
     column: usize,
     is_quoted: bool,
-    /// Its characters, and where they stand.
+    /// Its characters and their positions.
     chars: Vec<(usize, char)>,
 }
 
@@ -158,8 +158,8 @@ impl Word {
     }
 }
 
-/// Splits what stands behind a directive's name into words, up to what ends it. A backslash at the end of a line
-/// joins it with the next, `#` before a word begins a comment.
+/// Splits the text after a directive's name into words, up to the end of the directive. A backslash at the end of a
+/// line joins it with the next one; `#` at the start of a word begins a comment.
 fn words(text: &str, from: usize, end: Option<char>) -> Result<Vec<Word>, TemplateFault> {
     let mut words = Vec::new();
     let mut chars = text.chars().enumerate().skip(from).peekable();
@@ -168,7 +168,7 @@ fn words(text: &str, from: usize, end: Option<char>) -> Result<Vec<Word>, Templa
         match first {
             first if first.is_whitespace() => continue,
             first if Some(first) == end => break,
-            // An assignment's signs; nginx has none.
+            // Signs of an assignment; nginx has none.
             '=' | '(' | ')' if end.is_none() => continue,
             '#' => {
                 while chars.next_if(|(_, c)| *c != '\n').is_some() {}
@@ -195,7 +195,7 @@ fn words(text: &str, from: usize, end: Option<char>) -> Result<Vec<Word>, Templa
     Ok(words)
 }
 
-/// Reads up to the quote that closes; `false` if none does.
+/// Reads up to the closing quote; `false` if there is none.
 fn quoted(
     chars: &mut impl Iterator<Item = (usize, char)>,
     quote: char,

@@ -1,4 +1,4 @@
-//! A record in the making: values arrive under the name of their part, the better source of a part wins.
+//! A record under construction: values are stored by part, and the better source of a part wins.
 
 use std::borrow::Cow;
 use std::ops::Range;
@@ -6,10 +6,10 @@ use std::ops::Range;
 use super::time::Time;
 use super::{FieldName, Record, Text, client, names, scan, time};
 
-/// Further fields that a record keeps; what a hostile line holds beyond is not looked at.
+/// The most further fields that a record keeps; the rest of a hostile line is ignored.
 const MAX_FIELDS: usize = 64;
 
-/// A part of a record that stands once in it.
+/// A part that a record has once.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(super) enum Part {
     Time,
@@ -29,16 +29,16 @@ pub(super) enum Part {
     Tls,
 }
 
-/// Where a value of a log goes.
+/// Where a value of a log is stored.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub(super) enum Slot {
     Part(Part),
     Header(Cow<'static, str>),
     Cookie(Cow<'static, str>),
-    /// A parameter of the query, which the log keeps apart.
+    /// A parameter of the query that the log writes separately.
     Argument(Cow<'static, str>),
     Id(Cow<'static, str>),
-    /// A name that the site chose: what it means, the value tells.
+    /// A name that the site chose; the value shows what it means.
     Named(Cow<'static, str>),
     Unnamed,
     Skip,
@@ -55,7 +55,7 @@ pub(super) enum Escape {
     Percent,
 }
 
-/// A record and how good the source of each of its parts is.
+/// A record and the rank of each part's source.
 #[derive(Debug, Default)]
 pub(super) struct Draft<'a> {
     record: Record<'a>,
@@ -65,8 +65,8 @@ pub(super) struct Draft<'a> {
 }
 
 impl<'a> Draft<'a> {
-    /// Puts a value into its place; `false` if it cannot be read as what it should be. Where two sources
-    /// give one part, the higher rank stays; of equals, the first.
+    /// Stores a value; returns `false` if it cannot be parsed as required. If two sources give the same part, the
+    /// higher rank wins; of equal ranks, the first.
     pub(super) fn put(&mut self, slot: &Slot, rank: u8, raw: Text<'a>, escape: Escape) -> bool {
         if scan::present(&raw).is_none() {
             return true;
@@ -100,7 +100,7 @@ impl<'a> Draft<'a> {
                 return scan::decimal(&raw).is_some_and(|bytes| self.bytes(rank, bytes));
             }
             Part::Client => {
-                // A name instead of an address leaves the place to another source.
+                // A name in place of an address leaves the part to another source.
                 if let Some(address) = client::parse_address(&raw)
                     && self.wins(part, rank)
                 {
@@ -116,7 +116,7 @@ impl<'a> Draft<'a> {
             _ => {}
         }
         if part == Part::Version && is_scheme(&raw) {
-            // Where `http` and `https` are told apart, a protocol has no version.
+            // Where the log distinguishes `http` and `https`, a protocol has no version.
             let text = Cow::Owned(raw.to_ascii_lowercase());
             return self.put_part(Part::Scheme, 1, text, Escape::None);
         }
@@ -134,7 +134,7 @@ impl<'a> Draft<'a> {
             Part::Agent => record.agent = Some(text),
             Part::User => record.user = Some(text),
             Part::Host => record.host = Some(text),
-            // nginx' and Apache's `https` is on, or not there.
+            // `https` is `on` in nginx and Apache, or absent.
             Part::Scheme if text[..] == *b"on" => record.scheme = Some(Cow::Borrowed(b"https")),
             Part::Scheme => record.scheme = Some(text),
             Part::Tls => record.tls = Some(text),
@@ -143,7 +143,7 @@ impl<'a> Draft<'a> {
         true
     }
 
-    /// Puts a time; of sources of one rank, the one with more digits stays.
+    /// Stores a time; of sources with the same rank, the one with more digits wins.
     pub(super) fn time(&mut self, rank: u8, time: Time) -> bool {
         if self.wins(Part::Time, rank * 8 + time.digits) {
             self.record.set_time(time);
@@ -151,7 +151,7 @@ impl<'a> Draft<'a> {
         true
     }
 
-    /// Puts a status.
+    /// Stores a status.
     pub(super) fn status(&mut self, rank: u8, status: u16) -> bool {
         if self.wins(Part::Status, rank) {
             self.record.status = Some(status);
@@ -159,7 +159,7 @@ impl<'a> Draft<'a> {
         true
     }
 
-    /// Puts the bytes sent.
+    /// Stores the bytes sent.
     pub(super) fn bytes(&mut self, rank: u8, bytes: u64) -> bool {
         if self.wins(Part::Bytes, rank) {
             self.record.bytes = Some(bytes);
@@ -189,38 +189,38 @@ impl<'a> Draft<'a> {
         wins(&mut self.ranks, part, rank)
     }
 
-    /// Says whether the method is known.
+    /// Returns whether the method is known.
     pub(super) const fn has_method(&self) -> bool {
         self.record.method.is_some()
     }
 
-    /// Says whether the status is known.
+    /// Returns whether the status is known.
     pub(super) const fn has_status(&self) -> bool {
         self.record.status.is_some()
     }
 
-    /// Says whether anything of a request is known.
+    /// Returns whether anything of a request is known.
     pub(super) const fn has_request(&self) -> bool {
         let record = &self.record;
         record.target.is_some() || (record.method.is_some() && record.status.is_some())
     }
 
-    /// Says whether the client is known.
+    /// Returns whether the client is known.
     pub(super) const fn has_client(&self) -> bool {
         self.record.client.is_some()
     }
 
-    /// Says whether the time is known.
+    /// Returns whether the time is known.
     pub(super) const fn has_time(&self) -> bool {
         self.record.time.is_some()
     }
 
-    /// Returns the record. A query that the log keeps apart is joined to the target, and so are parameters that
-    /// do not stand in it.
+    /// Returns the record. A query that the log writes separately is joined to the target, and so are parameters
+    /// that are not in it yet.
     #[inline]
     pub(super) fn finish(self) -> Record<'a> {
         let mut record = self.record;
-        // A log that has the query and no path: a token may stand in it all the same.
+        // A log with the query but no path: it may still contain a token.
         if record.target.is_none() && self.query.is_some() {
             record.target = Some(Cow::Borrowed(b""));
         }
@@ -238,7 +238,7 @@ impl<'a> Draft<'a> {
     }
 }
 
-/// Adds a parameter to a target's query, unless it stands there. nginx finds `$arg_NAME` whatever the name's letter
+/// Adds a parameter to a target's query, unless it is already there. nginx matches `$arg_NAME` regardless of letter
 /// case, and takes the value as it was sent.
 fn with_argument<'a>(target: Text<'a>, name: &[u8], value: &[u8]) -> Text<'a> {
     let (path, query) = target.split_at(memchr::memchr(b'?', &target).unwrap_or(target.len()));
@@ -260,7 +260,7 @@ fn with_argument<'a>(target: Text<'a>, name: &[u8], value: &[u8]) -> Text<'a> {
 }
 
 fn wins(ranks: &mut [u8; 15], part: Part, rank: u8) -> bool {
-    // Ranks count from 1: 0 is a part that has no value yet.
+    // Ranks start at 1: 0 is a part that has no value yet.
     ranks.get_mut(part as usize).is_some_and(|held| {
         let is_better = *held <= rank;
         if is_better {
@@ -270,15 +270,15 @@ fn wins(ranks: &mut [u8; 15], part: Part, rank: u8) -> bool {
     })
 }
 
-/// Adds a further field, up to the bound.
+/// Adds a further field, up to the limit.
 pub(super) fn push_field<'a>(record: &mut Record<'a>, name: FieldName<'a>, text: Text<'a>) {
     if record.fields.len() < MAX_FIELDS {
         record.fields.push((name, text));
     }
 }
 
-/// Puts a request line into a record: `text` as it was sent, `raw` as it was logged. Of a whole URL, scheme
-/// and host are taken too.
+/// Stores a request line in a record: `text` as it was sent, `raw` as it was logged. For a whole URL, scheme
+/// and host are stored too.
 pub(super) fn put_request<'a>(record: &mut Record<'a>, text: &Text<'a>, raw: &'a [u8]) {
     let request = Request::split(text, Cow::Borrowed(raw));
     record.method = request.method;
@@ -286,7 +286,7 @@ pub(super) fn put_request<'a>(record: &mut Record<'a>, text: &Text<'a>, raw: &'a
     put_target(record, request.target);
 }
 
-/// Puts a target into a record. Of a whole URL, scheme and host are taken too, unless they are known.
+/// Stores a target in a record. For a whole URL, scheme and host are stored too, unless they are known.
 pub(super) fn put_target<'a>(record: &mut Record<'a>, target: Option<Text<'a>>) {
     if let Some(target) = &target
         && let Some((scheme, host)) = authority(target)
@@ -297,7 +297,7 @@ pub(super) fn put_target<'a>(record: &mut Record<'a>, target: Option<Text<'a>>) 
     record.target = target;
 }
 
-/// Finds where in a whole URL the scheme ends and where the host stands, without `user:password@`.
+/// Finds the end of the scheme in a whole URL, and the range of the host, without `user:password@`.
 fn authority(target: &[u8]) -> Option<(usize, Range<usize>)> {
     const LONGEST_SCHEME: usize = 16;
     let near = target.get(..LONGEST_SCHEME + 3).unwrap_or(target);
@@ -331,7 +331,7 @@ fn version_of<'a>(text: &Text<'a>) -> Text<'a> {
     slice(text, start, text.len())
 }
 
-/// A request line taken apart.
+/// The parts of a request line.
 #[derive(Debug, Default, PartialEq, Eq)]
 pub(super) struct Request<'a> {
     pub(super) method: Option<Text<'a>>,
@@ -340,8 +340,8 @@ pub(super) struct Request<'a> {
 }
 
 impl<'a> Request<'a> {
-    /// Splits `GET /path HTTP/1.1`: the version may be missing, the target may hold spaces. What is no
-    /// request (a TLS handshake, noise) is a target only, as the log wrote it, so that it stays printable.
+    /// Splits `GET /path HTTP/1.1`. The version may be missing, and the target may contain spaces. Anything that
+    /// is no request (a TLS handshake, noise) becomes the target as the log wrote it, so that it stays printable.
     pub(super) fn split(text: &Text<'a>, raw: Text<'a>) -> Self {
         if scan::present(text).is_none() || text[..] == *b"<BADREQ>" || text[..] == *b"- - -" {
             return Self::default();
@@ -367,7 +367,7 @@ impl<'a> Request<'a> {
     }
 }
 
-/// Returns a part of a text, borrowed where the text is.
+/// Returns a part of a text, borrowed if the text is.
 fn slice<'a>(text: &Text<'a>, start: usize, end: usize) -> Text<'a> {
     match text {
         Cow::Borrowed(bytes) => Cow::Borrowed(bytes.get(start..end).unwrap_or_default()),

@@ -8,8 +8,8 @@
 //! ```
 //!
 //! Sources: Elastic Load Balancing, "Access logs for your Application Load Balancer" and "... your Classic Load
-//! Balancer". The request has a whole URL, as the load balancer composes it. All that decides stands in front of
-//! what a client writes, and no header is logged but the user agent.
+//! Balancer". The request contains a whole URL, as the load balancer composes it. All fields that matter come before
+//! those that a client writes, and the user agent is the only header logged.
 
 use std::borrow::Cow;
 
@@ -18,7 +18,7 @@ use super::draft::put_request;
 use super::scan::{Miss, before, decimal, given, literal, status, unescaped_quoted, word};
 use super::{Record, time};
 
-/// What an Application Load Balancer calls a request's type, and the scheme that it means.
+/// The request types of an Application Load Balancer, with the scheme of each.
 const TYPES: [(&[u8], &[u8]); 6] = [
     (b"https", b"https"),
     (b"http", b"http"),
@@ -28,7 +28,7 @@ const TYPES: [(&[u8], &[u8]); 6] = [
     (b"wss", b"wss"),
 ];
 
-/// Says whether a line begins with a type of request and a time.
+/// Returns whether a line begins with a request type and a time.
 pub(super) fn is_likely_application(line: &[u8]) -> bool {
     if !matches!(line.first(), Some(b'h' | b'g' | b'w')) {
         return false;
@@ -38,7 +38,7 @@ pub(super) fn is_likely_application(line: &[u8]) -> bool {
     rest.len() < line.len() && scheme(kind).is_some() && is_time(stamp)
 }
 
-/// Says whether a line begins with a time, a name, an address with its port, and another or none.
+/// Returns whether a line begins with a time, a name, an address with its port, and another address or `-`.
 pub(super) fn is_likely_classic(line: &[u8]) -> bool {
     if !is_time(line) {
         return false;
@@ -58,7 +58,7 @@ fn scheme(kind: &[u8]) -> Option<&'static [u8]> {
     TYPES.iter().find_map(|(name, scheme)| (*name == kind).then_some(*scheme))
 }
 
-/// Reads a line of an Application Load Balancer.
+/// Parses a line of an Application Load Balancer.
 pub(super) fn read_application(line: &[u8]) -> Result<Record<'_>, Miss> {
     let (rest, kind) = before(line, b" ", "the type of the request")?;
     let Some(scheme) = scheme(kind) else {
@@ -70,7 +70,7 @@ pub(super) fn read_application(line: &[u8]) -> Result<Record<'_>, Miss> {
     Ok(record)
 }
 
-/// Reads a line of a classic load balancer. One with a TCP listener logs no request.
+/// Parses a line of a Classic Load Balancer. One with a TCP listener logs no request.
 pub(super) fn read_classic(line: &[u8]) -> Result<Record<'_>, Miss> {
     let mut record = Record::default();
     read_from_time(&mut record, line)?;
@@ -98,7 +98,7 @@ fn read_from_time<'a>(record: &mut Record<'a>, stamp: &'a [u8]) -> Result<(), Mi
     let Some((rest, request)) = unescaped_quoted(rest, is_next) else {
         return Err(Miss { rest: 0, expected: "'\"' after the request" });
     };
-    // What could not be understood begins with a dash for the method.
+    // A request that the load balancer could not parse begins with a dash for the method.
     if !request.starts_with(b"- ") {
         put_request(record, &Cow::Borrowed(request), request);
     }
@@ -111,7 +111,7 @@ fn read_from_time<'a>(record: &mut Record<'a>, stamp: &'a [u8]) -> Result<(), Mi
     Ok(())
 }
 
-/// Reads ` cipher protocol` behind the user agent.
+/// Parses ` cipher protocol` after the user agent.
 fn tls(rest: &[u8]) -> Option<&[u8]> {
     const LONGEST: usize = 80;
     let near = rest.strip_prefix(b" ")?;
@@ -122,7 +122,7 @@ fn tls(rest: &[u8]) -> Option<&[u8]> {
     is_protocol.then_some(protocol)
 }
 
-/// Reads from the target to the bytes sent.
+/// Parses the fields from the target to the bytes sent.
 fn numbers<'a>(record: &mut Record<'a>, mut rest: &'a [u8]) -> Result<&'a [u8], Miss> {
     for expected in
         ["the target and its port", "the first time", "the second time", "the third time"]

@@ -1,4 +1,4 @@
-//! Envoy's access log in its default text format, and Istio's, which has more in the middle and at the end.
+//! Envoy's access log in its default text format, and Istio's, which adds fields in the middle and at the end.
 //!
 //! ```text
 //! [time] "METHOD path protocol" status flags[ details] received sent duration upstream-time
@@ -7,17 +7,17 @@
 //! ```
 //!
 //! Sources: Envoy, "Access logging", default format string; Istio, `EnvoyTextLogFormat` of 1.3 to 1.30.
-//! Nothing is escaped (envoy#4191), and a client can write any of these but the numbers: the path too, since
-//! `X-Envoy-Original-Path` is printed in its place and is not among the headers that Envoy sanitizes. So
+//! Nothing is escaped (envoy#4191), and a client can write any of these fields except the numbers. That includes the
+//! path: `X-Envoy-Original-Path` is logged in its place and is not among the headers that Envoy sanitizes. Therefore:
 //!
-//! - the request ends where flags and all numbers follow; where they follow twice, nobody can tell which status is
-//!   true, and the line is rejected;
-//! - fields behind it are taken from the end: upstream, authority and request id are Envoy's, and the user agent is
-//!   what they leave.
+//! - The request ends where the flags and all numbers follow. If they follow twice, nobody can know which status is
+//!   real, and the line is rejected.
+//! - The fields after it are read from the end: upstream, authority and request id are Envoy's, and the user agent
+//!   is what remains.
 //!
-//! Envoy's own format has no peer: the last address of `X-Forwarded-For` is what Envoy added or, where it adds
-//! none, what the proxy before it did, so that one is the client. It ends at the first `" "`, unless a later field
-//! ends as it would: then a client wrote that, and which address is the last cannot be told.
+//! Envoy's own format has no peer. The last address of `X-Forwarded-For` was added by Envoy or, if Envoy adds none,
+//! by the proxy before it, so that address is the client. The list ends at the first `" "`, unless a later field
+//! ends like a list: then a client wrote that text, and the last address is unknown.
 
 use std::borrow::Cow;
 use std::net::IpAddr;
@@ -30,13 +30,13 @@ use super::scan::{
 };
 use super::{FieldName, Record, combined, time};
 
-/// How far behind the request its numbers stand at most, with the reason why an upstream failed before them.
+/// The most bytes between the request and its numbers, including the reason for an upstream failure.
 const NEAR: usize = 512;
 
-/// The fields that Istio adds behind them.
+/// The number of fields that Istio adds after the quoted ones.
 const ADDED: usize = 6;
 
-/// Says whether a line begins with a bracketed time as RFC 3339 has it, and a quote.
+/// Returns whether a line begins with a bracketed RFC 3339 time.
 pub(super) fn is_likely(line: &[u8]) -> bool {
     let [b'[', b'0'..=b'9', _, _, _, b'-', _, _, b'-', _, _, b'T', rest @ ..] = line else {
         return false;
@@ -45,7 +45,7 @@ pub(super) fn is_likely(line: &[u8]) -> bool {
     zone.ends_with(b"]") && rest.starts_with(b"\"")
 }
 
-/// Reads a line. One that ends early is taken as far as it goes, if it has the status.
+/// Parses a line. One that ends early is read as far as it goes, provided that it has the status.
 pub(super) fn read(line: &[u8]) -> Result<Record<'_>, Miss> {
     let mut record = Record::default();
     let (inside, _) = literal(line, b"[", "'[' before the time")?;
@@ -58,7 +58,7 @@ pub(super) fn read(line: &[u8]) -> Result<Record<'_>, Miss> {
     let (after, request) = unescaped_request(rest, are_numbers_next, is_status_next)?;
     put_request(&mut record, &Cow::Borrowed(request), request);
     let (rest, code) = word(after.get(1..).unwrap_or_default());
-    // 0 means that no response was begun.
+    // 0 means that no response was started.
     record.status = status(code);
     let rest = numbers(&mut record, rest);
     let (quoted, added) = rest.split_at(quoted_length(rest));
@@ -67,14 +67,14 @@ pub(super) fn read(line: &[u8]) -> Result<Record<'_>, Miss> {
     Ok(record)
 }
 
-/// Says whether ` status flags` may stand here.
+/// Returns whether the text begins like ` status flags`.
 fn is_status_next(rest: &[u8]) -> bool {
     let Some(rest) = rest.strip_prefix(b" ") else { return false };
     let (_, code) = word(rest.get(..4).unwrap_or(rest));
     matches!(code, b"0" | b"-") || status(code).is_some()
 }
 
-/// Says whether everything up to the first quoted field may stand here.
+/// Returns whether the text begins like everything from the status to the first quoted field.
 fn are_numbers_next(rest: &[u8]) -> bool {
     if !is_status_next(rest) {
         return false;
@@ -91,7 +91,7 @@ fn are_numbers_next(rest: &[u8]) -> bool {
     rest.starts_with(b"\"")
 }
 
-/// Reads from the flags to the upstream's time, and returns the quoted fields.
+/// Parses the fields from the flags to the upstream's time, and returns the text from the quoted fields on.
 fn numbers<'a>(record: &mut Record<'a>, flags: &'a [u8]) -> &'a [u8] {
     let (rest, _) = word(after_details(flags));
     let (rest, sent) = word(rest);
@@ -100,7 +100,7 @@ fn numbers<'a>(record: &mut Record<'a>, flags: &'a [u8]) -> &'a [u8] {
     word(rest).0
 }
 
-/// Skips the flags. Between them and the numbers Istio has one to three fields, of which none is a number.
+/// Skips the flags, and the one to three fields that Istio writes before the numbers, none of which is a number.
 fn after_details(flags: &[u8]) -> &[u8] {
     let mut rest = word(flags).0;
     for _ in 0..3 {
@@ -113,7 +113,7 @@ fn after_details(flags: &[u8]) -> &[u8] {
     rest
 }
 
-/// Returns how long the quoted fields are: up to the last quote that closes none of the site's own `key="value"`.
+/// Returns the length of the quoted fields: up to the last quote that does not close a `key="value"` of the site.
 fn quoted_length(rest: &[u8]) -> usize {
     let mut near = rest;
     while let Some(close) = memchr::memrchr(b'"', near) {
@@ -127,8 +127,8 @@ fn quoted_length(rest: &[u8]) -> usize {
     rest.len()
 }
 
-/// Reads the quoted fields: from the right those that Envoy sets, then the first is the addresses, and the user
-/// agent all that is left.
+/// Parses the quoted fields: Envoy's own from the right; of the rest, the first is the address list and everything
+/// else the user agent.
 fn texts<'a>(record: &mut Record<'a>, quoted: &'a [u8]) {
     let Some(inside) = quoted.strip_prefix(b"\"").and_then(|text| text.strip_suffix(b"\"")) else {
         return;
@@ -153,13 +153,13 @@ fn texts<'a>(record: &mut Record<'a>, quoted: &'a [u8]) {
     push_field(record, FieldName::Header("x-forwarded-for".into()), Cow::Borrowed(addresses));
 }
 
-/// Says whether what is taken for the user agent may be the end of a list of addresses and a user agent behind it.
+/// Returns whether the presumed user agent could be the end of an address list followed by a user agent.
 fn has_list_end(agent: &[u8]) -> bool {
     let mut ends = memchr::memmem::find_iter(agent, BETWEEN);
     ends.any(|end| agent.get(..end).is_some_and(|text| last_address(text).is_some()))
 }
 
-/// Reads the last address of a list: no address is longer than what is looked at.
+/// Parses the last address of a list. No address is longer than the text examined.
 fn last_address(list: &[u8]) -> Option<IpAddr> {
     const LONGEST: usize = 64;
     let near = list.get(list.len().saturating_sub(LONGEST)..).unwrap_or(list);
@@ -167,7 +167,7 @@ fn last_address(list: &[u8]) -> Option<IpAddr> {
     parse_address(last)
 }
 
-/// Reads what stands behind the quoted fields: Istio's, of which the fourth is the peer, then the site's own.
+/// Parses the text after the quoted fields: Istio's, of which the fourth is the peer, then the site's own.
 fn read_added<'a>(record: &mut Record<'a>, added: &'a [u8]) {
     let mut rest = added;
     let mut peer = None;
@@ -241,7 +241,7 @@ mod tests {
         }
     }
 
-    /// Reads a line that goes on behind the request.
+    /// Parses a line that continues with `end` after the request.
     fn behind(request: &str, end: &str) -> String {
         let line = format!("[2026-11-23T17:10:33.537Z] \"{request} HTTP/1.1\" {end}");
         let record = read(&preset("auto"), &line);

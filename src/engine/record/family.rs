@@ -1,4 +1,4 @@
-//! The text formats that `auto` knows by how their lines begin, one line each.
+//! The text formats that `auto` recognises by how their lines begin, one entry each.
 
 use smol_str::SmolStr;
 
@@ -8,31 +8,31 @@ use super::{
     nginx_error, npm, s3, squid, uvicorn, uwsgi, zoraxy,
 };
 
-/// One text format: a preset of its name, and a line of what `auto` recognises.
+/// One text format: its preset, and how `auto` recognises a line.
 #[derive(Debug)]
 pub(super) struct Family {
     /// The preset's name.
     pub(super) name: &'static str,
     /// What it reads, in a few words.
     pub(super) about: &'static str,
-    /// Says whether a line begins as this format's lines do. Looks at the first words only, since `auto`
-    /// asks it of every line.
+    /// Returns whether a line begins like this format's lines. Examines only the first words, since `auto` calls it
+    /// for every line.
     pub(super) is_likely: fn(&[u8]) -> bool,
-    /// What reads its lines.
+    /// The function that parses its lines.
     read: Read,
 }
 
-/// What reads a line.
+/// A function that parses a line.
 #[derive(Debug)]
 enum Read {
-    /// The line alone tells what its fields are.
+    /// The position alone determines the meaning of a field.
     Line(for<'a> fn(&'a [u8]) -> Result<Record<'a>, Miss>),
-    /// Its fields have names, of which these are the site's own for ids of tokens.
+    /// Fields have names; the second argument is the site's own names of token ids.
     Named(for<'a> fn(&'a [u8], &[SmolStr]) -> Result<Record<'a>, Miss>),
 }
 
 impl Family {
-    /// Reads a line. `ids` are the site's own names of fields that hold a token's id.
+    /// Parses a line. `ids` are the site's own names of fields that contain a token's id.
     pub(super) fn read<'a>(&self, line: &'a [u8], ids: &[SmolStr]) -> Result<Record<'a>, Miss> {
         match self.read {
             Read::Line(read) => read(line),
@@ -41,7 +41,7 @@ impl Family {
     }
 }
 
-/// All of them. Where two may be likely, the first that reads the line has it.
+/// All families. If several are likely, the first that parses the line wins.
 pub(super) const FAMILIES: &[Family] = &[
     Family {
         name: "haproxy",
@@ -135,7 +135,7 @@ pub(super) const FAMILIES: &[Family] = &[
     },
 ];
 
-/// Formats whose lines have no time: it is the envelope's, and without one they are rejected.
+/// Formats whose lines have no time: they use the envelope's, and without one they are rejected.
 pub(super) const TIMELESS: &[Family] = &[
     Family {
         name: "uvicorn",

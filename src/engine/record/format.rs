@@ -1,4 +1,4 @@
-//! Formats: the compiled parser of one kind of log, its presets, and the one that recognises each line.
+//! Formats: the compiled parser of one kind of log, its presets, and the preset that recognises each line.
 
 use std::collections::BTreeMap;
 
@@ -14,17 +14,17 @@ use super::template_fault::TemplateFault;
 use super::{Record, Reject, json, open, own_keys, syntax, syslog};
 use crate::engine::line::comment;
 
-/// The compiled parser of one log format. Reading is stateless: a line is read the same wherever
-/// it stands, but for what the directives above it say, which are handed in.
+/// The compiled parser of one log format. Parsing is stateless: a line's result does not depend on its position,
+/// only on the directives above it, which are passed in.
 #[derive(Clone, Debug)]
 pub struct Format {
     name: &'static str,
     parser: Parser,
-    /// The site's own names of fields that hold a token's id, where a line brings its names along.
+    /// The site's own names of fields that contain a token's id, for lines that include field names.
     ids: Vec<SmolStr>,
 }
 
-/// What reads the lines of a format.
+/// The parser for the lines of a format.
 #[derive(Clone, Debug)]
 pub(super) enum Parser {
     Auto(json::Own),
@@ -37,13 +37,13 @@ pub(super) enum Parser {
 }
 
 impl Parser {
-    /// Says whether a line tells how others are to be read.
+    /// Returns whether a line defines how others are parsed.
     pub(super) fn is_directive(&self, line: &[u8]) -> bool {
         matches!(self, Self::Auto(_) | Self::Columns) && line.starts_with(b"#")
     }
 }
 
-/// The presets that are no [`Family`]: name, and what it reads.
+/// The presets that are no [`Family`]: the name, and what it reads.
 const PRESETS: &[(&str, &str)] = &[
     ("auto", "recognises each line by itself"),
     ("nginx-combined", "nginx' combined, with any further fields"),
@@ -68,11 +68,11 @@ const PRESETS: &[(&str, &str)] = &[
     ("traefik", "Traefik's access log in its own text form"),
 ];
 
-/// Other names that people know formats by, each with the preset that reads it.
+/// Other common names of formats, each with the preset that reads it.
 const ALIASES: &[(&str, &str)] = &[
     ("combined", "apache-combined"),
     ("apache", "apache-combined"),
-    // nginx.conf as nginx.org's packages bring it: combined with `"$http_x_forwarded_for"` behind.
+    // nginx.conf in nginx.org's packages: combined plus `"$http_x_forwarded_for"`.
     ("nginx-main", "nginx-combined"),
     ("main", "nginx-combined"),
     ("nginx", "nginx-combined"),
@@ -83,7 +83,7 @@ const ALIASES: &[(&str, &str)] = &[
     ("cloudfront", "w3c"),
 ];
 
-/// The presets that are JSON. One table of keys serves them all; the names are for people.
+/// The JSON presets. One table of keys serves them all; the separate names are for users.
 const JSON: &[&str] = &[
     "nginx-json",
     "json",
@@ -105,24 +105,24 @@ impl Format {
         Self { name, parser, ids: Vec::new() }
     }
 
-    /// Returns the presets: name, and what it reads. All of them take off syslog and container envelopes.
+    /// Returns the presets: the name, and what it reads. All of them remove syslog and container envelopes.
     pub fn presets() -> impl Iterator<Item = (&'static str, &'static str)> {
         let families = FAMILIES.iter().chain(TIMELESS);
         let families = families.map(|family| (family.name, family.about));
         PRESETS.iter().copied().chain(families)
     }
 
-    /// Returns the other names that presets are known by: name, and the preset.
+    /// Returns the other names of presets: the name, and its preset.
     pub fn aliases() -> impl Iterator<Item = (&'static str, &'static str)> {
         ALIASES.iter().copied()
     }
 
-    /// Returns the names, other names included, that are most like one that is none, the likest first.
+    /// Returns the names, aliases included, that are most similar to an unknown one, most similar first.
     #[must_use]
     pub fn near(name: &str) -> Vec<&'static str> {
-        /// As many as fit a line.
+        /// As many as fit on a line.
         const MOST: usize = 3;
-        /// Below this, Jaro-Winkler pairs words that merely share letters.
+        /// Below this, Jaro-Winkler matches words that merely share letters.
         const LIKE: f64 = 0.75;
         let lower = name.to_lowercase();
         let names = Self::presets().chain(Self::aliases()).map(|(known, _)| known);
@@ -132,7 +132,7 @@ impl Format {
         near.into_iter().take(MOST).map(|(_, known)| known).collect()
     }
 
-    /// Returns a preset by its name, or by another that it is known by.
+    /// Returns a preset by its name or alias.
     #[must_use]
     pub fn preset(name: &str) -> Option<Self> {
         let alias = ALIASES.iter().find(|(alias, _)| *alias == name);
@@ -156,7 +156,7 @@ impl Format {
     ///
     /// # Errors
     ///
-    /// Says at which column the template asks for what cannot be read.
+    /// Reports the column at which the template contains something that cannot be parsed.
     pub fn nginx(template: &str) -> Result<Self, TemplateFault> {
         Self::nginx_escaped(template, Escape::Backslash)
     }
@@ -173,18 +173,18 @@ impl Format {
     ///
     /// # Errors
     ///
-    /// Says at which column the template asks for what cannot be read.
+    /// Reports the column at which the template contains something that cannot be parsed.
     pub fn apache(template: &str) -> Result<Self, TemplateFault> {
         let parser = Parser::Template(Template::apache(template)?);
         Ok(Self::new("apache template", parser))
     }
 
-    /// Compiles a template of either syntax, alone or in the directive of a server's configuration: with a `$`
-    /// variable it is nginx', else Apache's.
+    /// Compiles a template of either syntax, alone or in the directive of a server's configuration. One with a `$`
+    /// variable is nginx's, else it is Apache's.
     ///
     /// # Errors
     ///
-    /// Says at which column the template asks for what cannot be read.
+    /// Reports the column at which the template contains something that cannot be parsed.
     pub fn template(template: &str) -> Result<Self, TemplateFault> {
         if let Some(pasted) = directive::template_of(template)? {
             return match pasted.syntax {
@@ -196,22 +196,22 @@ impl Format {
         if syntax::is_nginx(template) { Self::nginx(template) } else { Self::apache(template) }
     }
 
-    /// Compiles a table of the site's own JSON keys: our name of a field to the dotted path of its key. The
-    /// usual names are known beside it. Our names: `time`, `client`, `request`, `method`, `target`, `query`,
-    /// `version`, `status`, `bytes`, `referer`, `agent`, `user`, `host`, `scheme`, `tls`, `forwarded`,
-    /// `authorization`, `id`, and `header.NAME`, `cookie.NAME`, `id.NAME`.
+    /// Compiles a table of the site's own JSON keys: our name of a field to the dotted path of its key. The usual
+    /// keys are still recognised. Our names: `time`, `client`, `request`, `method`, `target`, `query`, `version`,
+    /// `status`, `bytes`, `referer`, `agent`, `user`, `host`, `scheme`, `tls`, `forwarded`, `authorization`, `id`,
+    /// and `header.NAME`, `cookie.NAME`, `id.NAME`.
     ///
     /// # Errors
     ///
-    /// Names a field that is none of ours.
+    /// Names a field that is not one of ours.
     pub fn json(fields: &BTreeMap<String, String>) -> Result<Self, TemplateFault> {
         let own = json::Own { paths: own_keys::fields(fields)?, ..json::Own::default() };
         Ok(Self::new("json", Parser::Json(own)))
     }
 
-    /// Returns the same format, which reads keys of JSON and logfmt, columns of W3C logs and variables of
-    /// templates of these names as ids of tokens. Letter case and `-` against `_` do not count. Fields of the combined family have no names of their own;
-    /// headers keep theirs, for the [`Finder`](crate::engine::token::Finder) to know.
+    /// Returns the same format, which reads JSON and logfmt keys, W3C columns and template variables with these
+    /// names as ids of tokens. Letter case is ignored, and `-` equals `_`. Fields of the combined family have no
+    /// names; headers keep theirs, for the [`Finder`](crate::engine::token::Finder).
     #[must_use]
     pub fn with_ids(mut self, names: &[SmolStr]) -> Self {
         match &mut self.parser {
@@ -223,7 +223,7 @@ impl Format {
         self
     }
 
-    /// Returns the template that this was compiled from, if it was.
+    /// Returns the template that the format was compiled from, if any.
     #[must_use]
     pub fn template_text(&self) -> Option<&str> {
         match &self.parser {
@@ -232,7 +232,7 @@ impl Format {
         }
     }
 
-    /// Returns the variables of the template that a line fills, and their values, up to where they part.
+    /// Returns the template's variables that match a line, with their values, up to the first mismatch.
     #[must_use]
     pub fn trail<'f, 'a>(&'f self, line: &'a [u8]) -> Vec<(&'f str, &'a [u8])> {
         match &self.parser {
@@ -241,14 +241,14 @@ impl Format {
         }
     }
 
-    /// Returns the preset's name, or what kind of template this is.
+    /// Returns the preset's name, or the kind of template.
     #[must_use]
     pub const fn name(&self) -> &str {
         self.name
     }
 
-    /// Tells whether a line that cannot be read holds nothing to be read, and is no fault: an empty one, a
-    /// directive, in an envelope or not; of what is recognised by itself, another field of a journal's export than the message.
+    /// Returns whether an unreadable line contains nothing to parse and is no fault: an empty line, or a directive,
+    /// with or without an envelope. For `auto`, so is any field of a journal export except the message.
     #[must_use]
     pub fn is_silent(&self, line: &[u8]) -> bool {
         let is_field = || matches!(self.parser, Parser::Auto(_)) && syslog::is_field(line);
@@ -256,20 +256,20 @@ impl Format {
         line.trim_ascii().is_empty() || self.parser.is_directive(line) || is_field() || is_comment()
     }
 
-    /// Reads a line (without its line end) above which no directives stand.
+    /// Parses a line (without its line end) that has no directives above it.
     ///
     /// # Errors
     ///
-    /// Says what did not fit, at which column of the line as it was given.
+    /// Reports what did not match, and its column in the given line.
     pub fn parse<'a>(&self, line: &'a [u8]) -> Result<Record<'a>, Reject> {
         self.parse_under(line, &Columns::default())
     }
 
-    /// Reads a line (without its line end) under the columns that lines above it name.
+    /// Parses a line (without its line end) with the columns that lines above it name.
     ///
     /// # Errors
     ///
-    /// Says what did not fit, at which column of the line as it was given.
+    /// Reports what did not match, and its column in the given line.
     pub fn parse_under<'a>(&self, line: &'a [u8], columns: &Columns) -> Result<Record<'a>, Reject> {
         open::read(&self.parser, line, &self.ids, columns)
     }

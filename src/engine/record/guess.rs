@@ -1,24 +1,24 @@
-//! What `auto` saw: which preset fits most of some lines.
+//! What `auto` recognised: the preset that fits most of some lines.
 
 use super::family::{FAMILIES, Family, TIMELESS};
 use super::json::{self, Sealed};
 use super::{Columns, Format, Record, Text, logfmt, parse_address, syslog};
 use crate::engine::line::comment;
 
-/// What some lines of a log look like.
+/// The format that some lines of a log appear to have.
 #[derive(Clone, Copy, Debug, PartialEq)]
 pub struct Guess {
-    /// The preset that most of the lines fit; `auto` if none fits any.
+    /// The preset that most of the lines match, or `auto` if none matches any.
     pub name: &'static str,
-    /// Lines looked at. Empty ones and comments do not count.
+    /// Lines examined. Empty lines and comments do not count.
     pub lines: usize,
-    /// Lines that no preset fits.
+    /// Lines that match no preset.
     pub rejected: usize,
-    /// The part of the lines that fit the named preset, 0 to 1.
+    /// The share of the lines that match the named preset, 0 to 1.
     pub share: f64,
 }
 
-/// Looks at some lines of a log. Of presets that fit as many lines, the more common one is named.
+/// Examines some lines of a log. If presets match equally many lines, the more common preset wins.
 pub fn guess<'a>(lines: impl Iterator<Item = &'a [u8]>) -> Guess {
     let mut columns = Columns::default();
     let names: Vec<&'static str> =
@@ -39,7 +39,7 @@ pub fn guess<'a>(lines: impl Iterator<Item = &'a [u8]>) -> Guess {
             None => rejected += 1,
         }
     }
-    // Of equals, `max_by_key` returns the last, and the names stand from the rarest on.
+    // `max_by_key` returns the last of equal counts, and the names are sorted from rare to common.
     let best = counts.iter().copied().zip(&names).filter(|(count, _)| *count > 0);
     let (count, name) = best.max_by_key(|(count, _)| *count).unwrap_or((0, &"auto"));
     #[allow(clippy::cast_precision_loss, reason = "a share for people; lines are few")]
@@ -47,7 +47,7 @@ pub fn guess<'a>(lines: impl Iterator<Item = &'a [u8]>) -> Guess {
     Guess { name, lines: seen, rejected, share }
 }
 
-/// Names the preset of the line in an envelope; `None` if there is none that can be read.
+/// Names the preset of the line in an envelope; `None` if there is no readable one.
 fn name_inside(line: &[u8], columns: &Columns) -> Option<&'static str> {
     let inside: Text<'_> = match json::envelope(line) {
         Some(Sealed::Line(envelope) | Sealed::Text(envelope)) => envelope.line,
@@ -68,7 +68,7 @@ fn families() -> impl Iterator<Item = &'static Family> {
     FAMILIES.iter().chain(TIMELESS)
 }
 
-/// What can be told apart beside the families, from the rarest to the most common.
+/// The presets that can be recognised besides the families, from rare to common.
 const NAMES: &[&str] = &[
     "litespeed",
     "lighttpd",
@@ -91,7 +91,7 @@ const NAMES: &[&str] = &[
     "nginx-combined",
 ];
 
-/// What the lines of one JSON dialect hold and no other's do. The first whose marks are all there names it.
+/// Text that lines of one JSON dialect contain and others do not. The first dialect with all marks present wins.
 const MARKS: &[(&str, &[&str])] = &[
     ("traefik-json", &["\"DownstreamStatus\":"]),
     ("cloudflare", &["\"EdgeStartTimestamp\":"]),
@@ -122,7 +122,7 @@ fn name_of(line: &[u8], record: &Record<'_>, columns: &Columns) -> &'static str 
     {
         return name;
     }
-    // As `auto` does: what begins like a family's line and is read as one is of that family.
+    // As in `auto`: a line that begins like a family's and that its parser accepts belongs to that family.
     let reads = |name| {
         let format = Format::preset(name);
         format.is_some_and(|format| format.parse_under(line, columns).is_ok())

@@ -1,17 +1,17 @@
-//! `HAProxy`'s HTTP log (`option httplog`, `option httpslog`), as its configuration manual draws it in 8.2.3.
+//! `HAProxy`'s HTTP log (`option httplog`, `option httpslog`), as documented in section 8.2.3 of its manual.
 //!
 //! ```text
 //! client:port [time] frontend backend/server timers status bytes cc cs state conns queues[ {req}][ {res}] "request"[ further]
 //! ```
 //!
-//! The time has no zone and is taken as UTC. Captured headers have no names: the values are further fields,
-//! and the first of the request's that looks like a product is the user agent. httpslog adds (8.2.4)
-//! ` fc_err/ssl_fc_err/ssl_c_err/ssl_c_ca_err/resumed sni/version/cipher`; the name that TLS asked for is the
-//! host, unless the target is a whole URL, as it is of HTTP/2.
+//! The time has no zone and is read as UTC. Captured headers have no names: the values are further fields, and the
+//! first request header that looks like a product is the user agent. httpslog appends (8.2.4)
+//! ` fc_err/ssl_fc_err/ssl_c_err/ssl_c_ca_err/resumed sni/version/cipher`; the TLS server name is the host, unless
+//! the target is a whole URL, as in HTTP/2.
 //!
-//! Lines are cut: the whole line at `log ... len` (1024 bytes), and a request at `tune.http.logurilen`, where its
-//! quote closes all the same. Of a cut line the value that reaches the cut is left out, since half a secret would
-//! be taken for another token; what stands before it is read.
+//! Lines can be truncated: the whole line at `log ... len` (1024 bytes), and a request at `tune.http.logurilen`,
+//! which still closes its quote. The value that reaches the cut is omitted, since half a secret would count as
+//! another token; everything before it is read.
 
 use std::borrow::Cow;
 
@@ -19,17 +19,17 @@ use super::draft::{push_field, put_request};
 use super::scan::{Miss, before, decimal, found_in, given, literal, status, unescape_hash, word};
 use super::{FieldName, Record, Text, client, combined, names, time};
 
-/// Bytes of a request that are logged unless `tune.http.logurilen` says more: its default is 1024, of which the
-/// last ends the text.
+/// Bytes of a request that are logged unless `tune.http.logurilen` is larger: its default is 1024, of which the
+/// last terminates the text.
 const REQUEST: usize = 1023;
 
-/// Says whether a line begins with a peer (an address, `unix`), its port, and a bracket.
+/// Returns whether a line begins with a peer (an address, `unix`), its port, and a bracket.
 pub(super) fn is_likely(line: &[u8]) -> bool {
     let (rest, peer) = word(line.get(..64).unwrap_or(line));
     rest.starts_with(b"[") && peer.contains(&b':')
 }
 
-/// Reads a line of the HTTP log.
+/// Parses a line of the HTTP log.
 pub(super) fn read(line: &[u8]) -> Result<Record<'_>, Miss> {
     let (rest, peer) = before(line, b" ", "a space after the client's address")?;
     let (inside, _) = literal(rest, b"[", "'[' before the time")?;
@@ -48,7 +48,7 @@ pub(super) fn read(line: &[u8]) -> Result<Record<'_>, Miss> {
     let rest = numbers(&mut record, rest)?;
     let Some(rest) = captures(&mut record, rest) else { return Ok(record) };
     let (inside, _) = literal(rest, b"\"", "'\"' before the request")?;
-    // HAProxy escapes quotes: a request that has no closing one was cut.
+    // HAProxy escapes quotes: a request without a closing quote was truncated.
     let Some((raw, rest)) = found_in(inside, b"\"") else {
         set_cut_request(&mut record, inside);
         return Ok(record);
@@ -58,7 +58,7 @@ pub(super) fn read(line: &[u8]) -> Result<Record<'_>, Miss> {
     Ok(record)
 }
 
-/// Reads from the backend to the queues.
+/// Parses the fields from the backend to the queues.
 fn numbers<'a>(record: &mut Record<'a>, rest: &'a [u8]) -> Result<&'a [u8], Miss> {
     let (rest, backend) = before(rest, b" ", "the backend and server")?;
     if memchr::memchr(b'/', backend).is_none() {
@@ -76,7 +76,7 @@ fn numbers<'a>(record: &mut Record<'a>, rest: &'a [u8]) -> Result<&'a [u8], Miss
         return Err(Miss { rest: at_status.len(), expected: "a status" });
     }
     let (mut rest, size) = before(at_bytes, b" ", "the number of bytes sent")?;
-    // `option logasap` writes a plus before the bytes, since more will follow.
+    // `option logasap` writes a plus before the bytes, since more follow.
     record.bytes = decimal(size.strip_prefix(b"+").unwrap_or(size));
     if record.bytes.is_none() {
         return Err(Miss { rest: at_bytes.len(), expected: "the number of bytes sent" });
@@ -99,8 +99,8 @@ fn numbers<'a>(record: &mut Record<'a>, rest: &'a [u8]) -> Result<&'a [u8], Miss
     Ok(rest)
 }
 
-/// Says whether this is a line of `option tcplog`: three timers, the bytes, and a termination state of two
-/// letters where HTTP has five timers, the status and the bytes.
+/// Returns whether this is a line of `option tcplog`, which has three timers, the bytes and a two-letter
+/// termination state where HTTP has five timers, the status and the bytes.
 fn is_tcp(timers: &[u8], at_state: &[u8]) -> bool {
     let state = word(at_state).1;
     let is_letter = |b: &u8| b.is_ascii_alphabetic() || *b == b'-';
@@ -109,8 +109,8 @@ fn is_tcp(timers: &[u8], at_state: &[u8]) -> bool {
         && state.iter().all(is_letter)
 }
 
-/// Reads up to two blocks of captured headers; `None` if the line was cut in one. `HAProxy` escapes `{`, `|`,
-/// `}` and `"` inside.
+/// Parses up to two blocks of captured headers; `None` if the line was truncated in one. `HAProxy` escapes `{`,
+/// `|`, `}` and `"` inside.
 fn captures<'a>(record: &mut Record<'a>, mut rest: &'a [u8]) -> Option<&'a [u8]> {
     for is_request in [true, false] {
         let Some(inside) = rest.strip_prefix(b"{") else { break };
@@ -125,7 +125,7 @@ fn captures<'a>(record: &mut Record<'a>, mut rest: &'a [u8]) -> Option<&'a [u8]>
     Some(rest)
 }
 
-/// Reads the values of one block, of the request's headers or the answer's.
+/// Parses the values of one block: captured headers of the request or of the response.
 fn captured<'a>(record: &mut Record<'a>, values: &'a [u8], is_request: bool) {
     for value in values.split(|b| *b == b'|') {
         let Some(value) = names::credential(value) else { continue };
@@ -137,7 +137,7 @@ fn captured<'a>(record: &mut Record<'a>, values: &'a [u8], is_request: bool) {
     }
 }
 
-/// Says whether a value begins like a user agent: `curl/7.88.1`, `Mozilla/5.0 (...)`.
+/// Returns whether a value begins like a user agent: `curl/7.88.1`, `Mozilla/5.0 (...)`.
 fn is_product(value: &[u8]) -> bool {
     let Some(slash) = memchr::memchr(b'/', value) else { return false };
     let is_name = |name: &[u8]| {
@@ -148,8 +148,8 @@ fn is_product(value: &[u8]) -> bool {
         && value.get(slash + 1).is_some_and(|b| b.is_ascii_digit() || *b == b'v')
 }
 
-/// Puts a request whose quote closed. One without a version is whole only if it is short: `HAProxy` takes no
-/// request of HTTP/0.9.
+/// Stores a request whose quote is closed. One without a version is complete only if it is short: `HAProxy`
+/// rejects HTTP/0.9 requests.
 fn set_request<'a>(record: &mut Record<'a>, raw: &'a [u8]) {
     let text = unescape_hash(raw);
     let is_long = text.len() >= REQUEST;
@@ -159,17 +159,17 @@ fn set_request<'a>(record: &mut Record<'a>, raw: &'a [u8]) {
     }
 }
 
-/// Puts a request that was cut, and perhaps in the midst of an escape.
+/// Stores a truncated request, which may end within an escape.
 fn set_cut_request<'a>(record: &mut Record<'a>, raw: &'a [u8]) {
     put_request(record, &unescape_hash(raw), raw);
-    // A version that is there shows that the target is whole, though it may itself be cut.
+    // A version, even if itself truncated, shows that the target is complete.
     if record.version.take().is_none() {
         leave_cut_out(record);
     }
 }
 
-/// Leaves out of the target what reaches its end: the value of its last parameter, or the last segment of its
-/// path. Without a method it is the whole.
+/// Removes the part of the target that reaches its end: the value of its last parameter, or the last segment of
+/// its path. Without a method, removes the whole target.
 fn leave_cut_out(record: &mut Record<'_>) {
     let Some(target) = record.target.take().filter(|_| record.method.is_some()) else { return };
     let length = whole_length(&target);
@@ -186,7 +186,7 @@ fn leave_cut_out(record: &mut Record<'_>) {
     record.target = given(&whole).is_some().then_some(whole);
 }
 
-/// Returns how much of a cut target is whole.
+/// Returns the length of the complete part of a truncated target.
 fn whole_length(target: &[u8]) -> usize {
     let Some(query) = memchr::memchr(b'?', target).map(|at| at + 1) else {
         return memchr::memrchr(b'/', target).map_or(0, |at| at + 1);
@@ -198,7 +198,7 @@ fn whole_length(target: &[u8]) -> usize {
     query + last + name
 }
 
-/// Reads what stands behind the request: httpslog's `0/-/-/-/0 sni/TLSv1.3/cipher`, or the site's own fields.
+/// Parses the text after the request: httpslog's `0/-/-/-/0 sni/TLSv1.3/cipher`, or the site's own fields.
 fn read_tail<'a>(record: &mut Record<'a>, rest: &'a [u8]) {
     let Some((rest, connection)) = https_tail(rest) else {
         combined::further(record, rest);
@@ -213,8 +213,8 @@ fn read_tail<'a>(record: &mut Record<'a>, rest: &'a [u8]) {
     combined::further(record, rest);
 }
 
-/// Takes httpslog's two words and returns the second. The name in it is the client's own and may hold a slash;
-/// version and cipher do not.
+/// Splits off httpslog's two words and returns the second. The client chooses the name in it, which may contain a
+/// slash; version and cipher do not.
 fn https_tail(rest: &[u8]) -> Option<(&[u8], &[u8])> {
     let (rest, errors) = word(rest);
     let (rest, connection) = word(rest);
@@ -222,7 +222,7 @@ fn https_tail(rest: &[u8]) -> Option<(&[u8], &[u8])> {
     (slashes(errors) == 4 && slashes(connection) >= 2).then_some((rest, connection))
 }
 
-/// Says whether a text is written as a name of a host (RFC 6066, section 3: a DNS name without the last dot).
+/// Returns whether a text has the form of a host name (RFC 6066, section 3: a DNS name without the trailing dot).
 fn is_host(name: &[u8]) -> bool {
     name.iter().all(|b| b.is_ascii_alphanumeric() || matches!(b, b'.' | b'-' | b'_'))
 }
@@ -234,7 +234,7 @@ mod tests {
     const HEAD: &str = "192.0.2.1:43278 [23/Nov/2026:17:11:40.346] f1~ b/s1 0/0/1/2/3 200 73 - - ---- 1/1/0/0/0 0/0";
     const BEGIN: &str = "2026-11-23T17:11:40.346Z client=192.0.2.1";
 
-    /// Reads a line that goes on behind the queues.
+    /// Parses a line that continues with `end` after the queues.
     fn line(end: &str) -> String {
         let line = format!("{HEAD} {end}");
         let record = read(&preset("haproxy"), &line);

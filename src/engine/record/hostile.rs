@@ -1,7 +1,7 @@
-//! What hostile lines are made of, for the tests here and for `benches/formats.rs`: each piece stands a thousand times
-//! behind the beginning of a line.
+//! Pieces of hostile lines, for the tests here and for `benches/formats.rs`: each piece is repeated a thousand times
+//! after the beginning of a line.
 
-/// Marks at which some reader looks for the end of something.
+/// Delimiters that some parser searches for.
 pub(super) const PIECES: &[&str] = &[
     "\"",
     "\\",

@@ -5,7 +5,7 @@
 //! (mod_auth.c.791) message[ IP: A]                               through syslog
 //! ```
 //!
-//! The time has no zone and is taken as UTC. The address is the last word, behind what the client wrote.
+//! The time has no zone and is read as UTC. The address is the last word, after everything that the client wrote.
 
 use memchr::memmem;
 
@@ -13,7 +13,7 @@ use super::draft::put_target;
 use super::scan::{Miss, before, given, literal, word};
 use super::{Record, client, time};
 
-/// Says whether a line begins with a source file in brackets, or with a time and one.
+/// Returns whether a line begins with a source file in brackets, or with a time and one.
 pub(super) fn is_likely(line: &[u8]) -> bool {
     let source = match line {
         [b'1' | b'2', _, _, _, b'-', _, _, b'-', ..] => {
@@ -27,7 +27,7 @@ pub(super) fn is_likely(line: &[u8]) -> bool {
     })
 }
 
-/// Reads a line.
+/// Parses a line.
 pub(super) fn read(line: &[u8]) -> Result<Record<'_>, Miss> {
     let mut record = Record::default();
     let mut rest = line;
@@ -44,7 +44,7 @@ pub(super) fn read(line: &[u8]) -> Result<Record<'_>, Miss> {
     if let Some(at) = memmem::rfind(message, b" IP: ") {
         record.client = client::parse_address(message.get(at + 5..).unwrap_or_default());
     }
-    // `password doesn't match for URL username: NAME`: what the client wrote stands behind the URL.
+    // `password doesn't match for URL username: NAME`: the client's text follows the URL.
     if let Some(at) = memmem::find(message, b" for /") {
         put_target(&mut record, given(word(message.get(at + 5..).unwrap_or_default()).1));
     }

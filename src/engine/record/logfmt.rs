@@ -4,9 +4,9 @@
 //! time=2026-03-02T08:00:00Z level=info msg="request handled" method=GET path="/a?b=c" status=200 is_cached
 //! ```
 //!
-//! Sources: the packages `kr/logfmt` and `go-logfmt/logfmt` (a value is quoted as in JSON if it holds a space, an
+//! Sources: the packages `kr/logfmt` and `go-logfmt/logfmt` (a value is quoted as in JSON if it contains a space, an
 //! equals sign or a quote; a key without a value is true), Heroku "HTTP routing". The keys are those of JSON.
-//! Loggers write their own keys first: of a key that stands twice the first counts.
+//! Loggers write their own keys first: if a key occurs twice, the first one counts.
 
 use std::borrow::Cow;
 
@@ -19,7 +19,7 @@ use super::{Record, Text, names};
 /// The preset's name.
 pub(super) const NAME: &str = "logfmt";
 
-/// Says whether a line begins with `key=`, the key in small letters.
+/// Returns whether a line begins with `key=`, the key in lower case.
 pub(super) fn is_likely(line: &[u8]) -> bool {
     const LONGEST: usize = 40;
     let near = line.get(..LONGEST).unwrap_or(line);
@@ -29,7 +29,7 @@ pub(super) fn is_likely(line: &[u8]) -> bool {
     near.first().is_some_and(is_small) && near.get(length) == Some(&b'=')
 }
 
-/// Reads a line. `ids` are the site's own names of keys that hold a token's id.
+/// Parses a line. `ids` are the site's own names of keys that contain a token's id.
 pub(super) fn read<'a>(line: &'a [u8], ids: &[SmolStr]) -> Result<Record<'a>, Miss> {
     let mut said = Said::default();
     let mut rest = line;
@@ -55,7 +55,7 @@ pub(super) fn read<'a>(line: &'a [u8], ids: &[SmolStr]) -> Result<Record<'a>, Mi
     Ok(record)
 }
 
-/// Takes a value, quoted or bare, and the space after it.
+/// Splits off a value, quoted or bare, and the space after it.
 fn value_of(input: &[u8]) -> Result<(&[u8], Text<'_>), Miss> {
     let Some(inside) = input.strip_prefix(b"\"") else {
         let (rest, value) = word(input);
@@ -128,7 +128,7 @@ mod tests {
             ("level=info msg=\"cut", "20: '\"' after the value / the end of the line".to_owned()),
         ] {
             assert_eq!(shown(&preset("logfmt"), line), reject, "{line}");
-            // Under auto the combined family's words were told.
+            // With auto, the error is about the combined family's words.
             let told = shown(&preset("auto"), line);
             assert!(line.is_empty() || told == reject, "{line}: {told}");
         }
@@ -173,7 +173,7 @@ mod tests {
         );
     }
 
-    /// Prints a value as go-logfmt does.
+    /// Formats a value as go-logfmt does.
     fn printed(value: &str) -> String {
         let mut out = String::new();
         if value.chars().all(|c| c > ' ' && !matches!(c, '=' | '"' | '\\')) {

@@ -1,7 +1,7 @@
-//! Records: what a line says, borrowed from it. A line that does not fit is a [`Reject`], never an error.
+//! Records: the contents of one line, borrowed from it. A line that does not match is a [`Reject`], never an error.
 //!
-//! One file per family of formats, one preset a format ([`Format::presets`]). Reading is stateless and looks
-//! at each byte a bounded number of times.
+//! There is one file per family of formats and one preset per format ([`Format::presets`]). Parsing is stateless
+//! and visits each byte a bounded number of times.
 
 mod apache_error;
 mod client;
@@ -61,16 +61,16 @@ use crate::engine::time::Timestamp;
 /// Bytes of a field, unescaped: borrowed unless the log escaped something in it.
 pub type Text<'a> = Cow<'a, [u8]>;
 
-/// What one line says. Absent values (`-`, an empty JSON string) are `None`.
+/// The contents of one line. Absent values (`-`, an empty JSON string) are `None`.
 #[derive(Clone, Debug, Default, PartialEq)]
 pub struct Record<'a> {
-    /// When the request was made (or answered), as the log says.
+    /// When the request was made (or answered), according to the log.
     pub time: Option<Timestamp>,
-    /// Digits of the fraction of a second that the log has: 0, 3, 6 (more are cut off).
+    /// Digits of the fraction of a second that the log has: 0, 3 or 6 (further digits are cut off).
     pub time_digits: u8,
-    /// The log says no zone: `time` is the one of UTC until somebody knows better.
+    /// The log names no zone: `time` is read as UTC until the zone is known.
     pub is_local: bool,
-    /// The peer that the server saw; if it is a trusted proxy, the client behind it.
+    /// The peer that the server saw or, if that is a trusted proxy, the client behind it.
     pub client: Option<IpAddr>,
     /// The log names no peer: `client` is the last hop of `X-Forwarded-For`.
     pub is_forwarded: bool,
@@ -82,7 +82,7 @@ pub struct Record<'a> {
     pub version: Option<Text<'a>>,
     /// Status code of the answer to the client.
     pub status: Option<u16>,
-    /// Bytes sent to the client: the body's, where the log tells them apart.
+    /// Bytes sent to the client: the body's size, where the log separates it from the headers'.
     pub bytes: Option<u64>,
     /// The Referer header.
     pub referer: Option<Text<'a>>,
@@ -94,9 +94,9 @@ pub struct Record<'a> {
     pub host: Option<Text<'a>>,
     /// `http` or `https`.
     pub scheme: Option<Text<'a>>,
-    /// `TLSv1.3` and the like, as the log has it.
+    /// The TLS version as logged, for example `TLSv1.3`.
     pub tls: Option<Text<'a>>,
-    /// Every other field in which a credential may stand.
+    /// All other fields that may contain a credential.
     pub fields: Vec<(FieldName<'a>, Text<'a>)>,
 }
 
@@ -107,8 +107,7 @@ impl Record<'_> {
         self.is_local = time.is_local;
     }
 
-    /// Returns the addresses that proxies say the request came through (`X-Forwarded-For`), for
-    /// [`client_behind`].
+    /// Returns the value of `X-Forwarded-For`, else of `Forwarded`, for [`client_behind`].
     #[must_use]
     pub fn forwarded(&self) -> Option<&[u8]> {
         let of = |wanted: &str| {
@@ -120,7 +119,7 @@ impl Record<'_> {
         of("x-forwarded-for").or_else(|| of("forwarded"))
     }
 
-    /// Tells whether there is a place in which a token could stand: a URL, a header, a cookie, an id.
+    /// Returns whether the record has a place where a token could be: a URL, a header, a cookie, an id.
     fn may_hold_token(&self) -> bool {
         let is_named = |(name, _): &(FieldName<'_>, Text<'_>)| {
             !matches!(name, FieldName::Other(_) | FieldName::Unnamed)
@@ -128,7 +127,7 @@ impl Record<'_> {
         self.target.is_some() || self.fields.iter().any(is_named)
     }
 
-    /// Returns the same record without a borrow of the line.
+    /// Returns the record as an owned copy that no longer borrows the line.
     #[must_use]
     pub fn into_owned(self) -> Record<'static> {
         fn text(text: Option<Text<'_>>) -> Option<Text<'static>> {
@@ -160,18 +159,18 @@ impl Record<'_> {
     }
 }
 
-/// What a further field holds, as far as the format tells.
+/// The meaning of a further field, as far as the format defines it.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub enum FieldName<'a> {
     /// A request header, its name in lower case with `-`: `authorization`, `x-api-key`, `cookie`.
     Header(Cow<'a, str>),
     /// One cookie's value, by the cookie's name.
     Cookie(Cow<'a, str>),
-    /// A field that the site named as an id of the token: `jti`, `tw_id`, `kid`.
+    /// A field that the site configured as an id of the token: `jti`, `tw_id`, `kid`.
     Id(Cow<'a, str>),
-    /// A field under a name of the site's own, whose meaning only the site knows: `ref=...`.
+    /// A field with a name of the site's own, whose meaning only the site knows: `ref=...`.
     Other(Cow<'a, str>),
-    /// A field whose meaning the format does not tell.
+    /// A field whose meaning the format does not define.
     Unnamed,
 }
 
@@ -187,21 +186,21 @@ impl FieldName<'_> {
     }
 }
 
-/// Why a line could not be read, and where.
+/// Why and where a line could not be parsed.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Reject {
     /// Byte position in the line, counted from 1.
     pub column: usize,
-    /// What the format asked for there: `'[' before the time`.
+    /// What the format expected there: `'[' before the time`.
     pub expected: Cow<'static, str>,
-    /// What stood there: `'x'`, `the end of the line`.
+    /// What was found there: `'x'`, `the end of the line`.
     pub found: Cow<'static, str>,
-    /// Of a template: the character in it, counted from 1, up to which the line fits.
+    /// For a template: the character in it, counted from 1, up to which the line matches.
     pub template: Option<usize>,
 }
 
 impl Reject {
-    /// Tells that something else stands at a column.
+    /// Creates a reject for a mismatch at a column.
     pub(crate) fn new(
         column: usize,
         expected: impl Into<Cow<'static, str>>,

@@ -1,4 +1,4 @@
-//! The predefined formats of morgan, the logger of Node's Express, that have no time: `dev`, `short`, `tiny`.
+//! The predefined formats without a time of morgan, the logger of Node's Express: `dev`, `short`, `tiny`.
 //!
 //! ```text
 //! METHOD url status length - millis ms                                    tiny
@@ -6,8 +6,8 @@
 //! METHOD url status millis ms - length                                    dev, coloured
 //! ```
 //!
-//! Source: morgan, README and `index.js`. Its `combined` and `common` are Apache's. Nothing is escaped; a URL holds
-//! no space, a user's name may, so `short` is read from the end.
+//! Source: morgan, README and `index.js`. Its `combined` and `common` are Apache's. Nothing is escaped. A URL contains
+//! no space, but a user name may, so `short` is parsed from the end.
 
 use std::borrow::Cow;
 
@@ -16,20 +16,20 @@ use super::client::parse_address;
 use super::draft::put_target;
 use super::scan::{Miss, decimal, given, last_word, literal, status, uncolored, word};
 
-/// The longest end of a `dev` line: time, length and a colour.
+/// The longest end of a `dev` line: duration, length and a colour.
 const DEV_END: usize = 64;
 
-/// Says whether a line begins with a method and a URL, and ends in milliseconds.
+/// Returns whether a line begins with a method and a URL, and ends in milliseconds.
 pub(super) fn is_likely_tiny(line: &[u8]) -> bool {
     line.ends_with(b" ms") && begins_with_method(line)
 }
 
-/// Says whether a line begins with an address, and ends in milliseconds.
+/// Returns whether a line begins with an address, and ends in milliseconds.
 pub(super) fn is_likely_short(line: &[u8]) -> bool {
     line.ends_with(b" ms") && parse_address(word(line).1).is_some()
 }
 
-/// Says whether a line begins with a method and a URL, and has milliseconds before its last word.
+/// Returns whether a line begins with a method and a URL, and has milliseconds before its last word.
 pub(super) fn is_likely_dev(line: &[u8]) -> bool {
     matches!(line.first(), Some(0x1b | b'A'..=b'Z')) && begins_with_method(uncolored(line)) && {
         let end = line.get(line.len().saturating_sub(DEV_END)..).unwrap_or_default();
@@ -45,7 +45,7 @@ fn begins_with_method(line: &[u8]) -> bool {
         && method.iter().all(|b| b.is_ascii_uppercase() || *b == b'-')
 }
 
-/// Reads a line of `tiny`; its time is to be lent.
+/// Parses a line of `tiny`; the envelope supplies the time.
 pub(super) fn read_tiny(line: &[u8]) -> Result<Record<'_>, Miss> {
     let mut record = Record::default();
     let (url, method) = word(read_end(&mut record, line)?);
@@ -54,7 +54,7 @@ pub(super) fn read_tiny(line: &[u8]) -> Result<Record<'_>, Miss> {
     Ok(record)
 }
 
-/// Reads a line of `short`; its time is to be lent.
+/// Parses a line of `short`; the envelope supplies the time.
 pub(super) fn read_short(line: &[u8]) -> Result<Record<'_>, Miss> {
     let mut record = Record::default();
     let rest = read_end(&mut record, line)?;
@@ -74,7 +74,7 @@ pub(super) fn read_short(line: &[u8]) -> Result<Record<'_>, Miss> {
     Ok(record)
 }
 
-/// Reads ` status length - millis ms` at the end, and returns what stands before it.
+/// Parses ` status length - millis ms` at the end, and returns the text before it.
 fn read_end<'a>(record: &mut Record<'a>, line: &'a [u8]) -> Result<&'a [u8], Miss> {
     let Some(rest) = line.strip_suffix(b" ms") else {
         return Err(Miss { rest: 0, expected: "' ms' at the end" });
@@ -93,14 +93,14 @@ fn read_end<'a>(record: &mut Record<'a>, line: &'a [u8]) -> Result<&'a [u8], Mis
     Ok(rest)
 }
 
-/// Reads a status, or a dash where none was sent.
+/// Parses a status, or the dash that stands for none.
 fn read_status(code: &[u8], rest: usize) -> Result<Option<u16>, Miss> {
     let status = status(code);
     let is_known = status.is_some() || code == b"-";
     is_known.then_some(status).ok_or(Miss { rest, expected: "a status, or '-'" })
 }
 
-/// Reads a line of `dev`, coloured or not; its time is to be lent.
+/// Parses a line of `dev`, coloured or not; the envelope supplies the time.
 pub(super) fn read_dev(line: &[u8]) -> Result<Record<'_>, Miss> {
     let mut record = Record::default();
     let (rest, method) = word(uncolored(line));

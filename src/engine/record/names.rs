@@ -1,4 +1,4 @@
-//! What a field's name tells: headers in one spelling, ids of tokens, values that can be no credential.
+//! What the name of a field implies: normalised header names, ids of tokens, values that cannot be credentials.
 
 use std::borrow::Cow;
 
@@ -7,7 +7,7 @@ use smol_str::SmolStr;
 use super::FieldName;
 use super::scan::present;
 
-/// Headers that sites log for their credentials, or that others ask for by name: these names cost nothing.
+/// Headers that sites log for their credentials, or that are looked up by name: these names need no allocation.
 const KNOWN: &[&str] = &[
     "authorization",
     "cookie",
@@ -37,7 +37,7 @@ const KNOWN: &[&str] = &[
     "token",
 ];
 
-/// Headers that hold no credential; keeping them would only cost.
+/// Headers that contain no credential; keeping them would only cost memory.
 const HARMLESS: &[&str] = &[
     "accept",
     "accept-charset",
@@ -73,19 +73,19 @@ const HARMLESS: &[&str] = &[
     "x-requested-with",
 ];
 
-/// Tells whether two names are one: letter case and `-` against `_` do not count.
+/// Returns whether two names are equal, ignoring letter case and treating `-` and `_` as the same.
 pub(crate) fn is_same(one: &[u8], other: &[u8]) -> bool {
     let fold = |b: &u8| if *b == b'_' { b'-' } else { b.to_ascii_lowercase() };
     one.len() == other.len() && one.iter().map(fold).eq(other.iter().map(fold))
 }
 
-/// Tells whether a site named a field so among its own names of ids.
+/// Returns whether a field's name is among the site's own names of ids.
 pub(super) fn is_among(ids: &[SmolStr], name: &[u8]) -> bool {
     ids.iter().any(|id| is_same(id.as_bytes(), name))
 }
 
-/// Returns the header's name in lower case with `-`; `None` for headers that hold no credential and for
-/// names too long to be one.
+/// Returns the header's name in lower case with `-`; `None` for headers that contain no credential and for names
+/// that are too long.
 pub(super) fn header(name: &[u8]) -> Option<Cow<'static, str>> {
     const LONGEST: usize = 64;
     let mut buffer = [0u8; LONGEST];
@@ -101,9 +101,9 @@ pub(super) fn header(name: &[u8]) -> Option<Cow<'static, str>> {
     (!is_harmless).then(|| Cow::Owned(lower.to_owned()))
 }
 
-/// Says what a field is by the name that the site gave it, and by its value: a credential's own name makes
-/// it as good as a header, another one's that speaks of a token an id. A value that begins like one of our
-/// ids is an id under either.
+/// Returns what a field is by its name, which the site chose, and its value. The name of a credential header makes
+/// it that header; another name that mentions a token makes it an id. A value that begins like one of our ids is
+/// an id in either case.
 pub(super) fn field<'a>(name: &'a str, value: &[u8]) -> FieldName<'a> {
     let credential = credential_header(name);
     if is_id(name) || (credential.is_some() && value.starts_with(b"tw1_")) {
@@ -112,12 +112,12 @@ pub(super) fn field<'a>(name: &'a str, value: &[u8]) -> FieldName<'a> {
     credential.map_or(FieldName::Other(Cow::Borrowed(name)), FieldName::Header)
 }
 
-/// Says what `key=value` of a log line's tail is.
+/// Returns what a `key=value` at the end of a log line is.
 pub(super) fn pair<'a>(key: &'a [u8], value: &[u8]) -> FieldName<'a> {
     std::str::from_utf8(key).map_or(FieldName::Unnamed, |name| field(name, value))
 }
 
-/// Says whether a site that names a field so means a token's id.
+/// Returns whether a field name suggests a token's id.
 pub(super) fn is_id(name: &str) -> bool {
     credential_header(name).is_none()
         && ["token", "jti", "key_id", "keyid", "tw_id", "kid", "consumer"]
@@ -125,12 +125,12 @@ pub(super) fn is_id(name: &str) -> bool {
             .any(|part| contains_ignoring_case(name.as_bytes(), part.as_bytes()))
 }
 
-/// Says whether a site that names a field so means a token, or its id.
+/// Returns whether a field name suggests a token or its id.
 pub(super) fn is_told(name: &str) -> bool {
     is_id(name) || credential_header(name).is_some()
 }
 
-/// Returns the header that is named so, `http_` in front or not, if it is one for credentials.
+/// Returns the credential header with this name, with or without `http_` in front, if there is one.
 fn credential_header(name: &str) -> Option<Cow<'static, str>> {
     const ENDINGS: &[&str] = &[
         "token",
@@ -161,12 +161,12 @@ fn contains_ignoring_case(text: &[u8], part: &[u8]) -> bool {
     text.windows(part.len()).any(|window| window.eq_ignore_ascii_case(part))
 }
 
-/// Says whether the value of an id is there. (`HAProxy` prints `tw1_-` where there was no token to hash.)
+/// Returns whether an id has a value. (`HAProxy` writes `tw1_-` where there was no token to hash.)
 pub(super) fn is_given(value: &[u8]) -> bool {
     present(value).is_some() && value != b"tw1_-"
 }
 
-/// Returns the value unless it can be no credential: absent, a number, too short.
+/// Returns the value unless it cannot be a credential: absent, a number, or too short.
 pub(super) fn credential(value: &[u8]) -> Option<&[u8]> {
     let is_number = || value.iter().all(|b| b.is_ascii_digit() || matches!(b, b'.' | b'-' | b','));
     (value.len() >= 3 && is_given(value) && !is_number()).then_some(value)

@@ -6,12 +6,12 @@
 //!     [, subrequest: "R"][, upstream: "U"][, host: "H"][, referrer: "R"]]
 //! ```
 //!
-//! The time has no zone and is taken as UTC. Nothing is escaped: a path in the message and all that is quoted may
-//! hold a whole forged tail. Where all tails name one client, the true one is the first that reads to the end of
-//! the line with no quote in it, but for the referrer, which is the last. Where they disagree, the first is true
-//! if the message before it quotes nothing, or the one whole tail behind a user's name; else nobody can tell, and
-//! the record has no client and no request. A line that names no client (`signal process started`) is a
-//! record with a time: it is whole, and asks for nothing.
+//! The time has no zone and is read as UTC. Nothing is escaped: a path in the message and any quoted field may contain
+//! a complete forged tail. If all tails name the same client, the real one is the first that parses to the end of the
+//! line without a quote inside a value, except in the referrer, which is last. If they disagree, the first one is real
+//! if the message before it quotes nothing; after a user name, the only complete tail is real. Otherwise the real one
+//! is unknown, and the record has no client and no request. A line that names no client (`signal process started`) is
+//! a record with only a time: it is complete and makes no request.
 
 use std::borrow::Cow;
 
@@ -21,15 +21,15 @@ use super::draft::Request;
 use super::scan::{Miss, before, found_in, last_word, present, word};
 use super::{Record, client, time};
 
-/// Tails that are tried; a line with more is forged.
+/// The most tails that are tried; a line with more is forged.
 const MAX_TAILS: usize = 16;
 
-/// An address with a zone and more; what is longer is none.
+/// The longest text that can be an address, including a zone.
 const LONGEST_CLIENT: usize = 64;
 
 const TAIL: &[u8] = b", client: ";
 
-/// Says whether a line begins with nginx' time and a bracket.
+/// Returns whether a line begins with nginx's time and a bracket.
 pub(super) fn is_likely(line: &[u8]) -> bool {
     matches!(
         line,
@@ -60,7 +60,7 @@ pub(super) fn is_likely(line: &[u8]) -> bool {
     )
 }
 
-/// Reads a line.
+/// Parses a line.
 pub(super) fn read(line: &[u8]) -> Result<Record<'_>, Miss> {
     let (rest, stamp) = before(line, b" [", "a time like 2026/03/02 08:00:00 and '['")?;
     let Some(time) = time::slashed(stamp) else {
@@ -82,14 +82,14 @@ pub(super) fn read(line: &[u8]) -> Result<Record<'_>, Miss> {
     Ok(record)
 }
 
-/// What nginx says of the request behind its message.
+/// What nginx writes about the request after its message.
 #[derive(Debug, Default, PartialEq, Eq)]
 struct Tail<'a> {
     client: &'a [u8],
     request: Option<&'a [u8]>,
     host: Option<&'a [u8]>,
     referrer: Option<&'a [u8]>,
-    /// All of it was read, and no quote stands where none may.
+    /// The whole tail was parsed, and no quote is where none is allowed.
     is_whole: bool,
 }
 
@@ -108,7 +108,7 @@ fn tail_of(message: &[u8]) -> Option<Tail<'_>> {
     first
 }
 
-/// Says whether all that look like tails name the same client.
+/// Returns whether everything that looks like a tail names the same client.
 fn is_one_client(message: &[u8]) -> bool {
     let mut clients = memmem::find_iter(message, TAIL).map(|at| {
         let text = message.get(at + TAIL.len()..).unwrap_or_default();
@@ -119,9 +119,9 @@ fn is_one_client(message: &[u8]) -> bool {
     clients.all(|client| Some(client) == first)
 }
 
-/// Returns the one whole tail behind the name of a user who was refused. The request was read by then, so no
-/// quote follows its version within it, and a Host with spaces was refused (since nginx 1.21.1): the true tail
-/// is whole, and one that is not, though its request has a version, stands in the name or in the referrer.
+/// Returns the only complete tail after the name of a refused user. By then the request had been parsed, so no
+/// quote follows the version in it, and a Host with spaces had been refused (since nginx 1.21.1). So the real tail is
+/// complete. An incomplete tail whose request has a version is part of the name or the referrer.
 fn behind_name(message: &[u8]) -> Option<Tail<'_>> {
     let said = word(word(message).0).0;
     if !said.starts_with(b"user \"") {
@@ -139,15 +139,15 @@ fn behind_name(message: &[u8]) -> Option<Tail<'_>> {
     only
 }
 
-/// Says whether a request ends as one of HTTP does: ` HTTP/1.1`.
+/// Returns whether a request ends like an HTTP request: ` HTTP/1.1`.
 fn has_version(request: &[u8]) -> bool {
     let (_, version) = last_word(request);
     matches!(version, [b'H', b'T', b'T', b'P', b'/', b'0'..=b'9', b'.', b'0'..=b'9'])
 }
 
-/// Returns the first tail if the message before it holds nothing of a client's, which nginx would have
-/// quoted; a module's own message (`[lua] ...`) may hold anything. Of a tail with a quote in it only the
-/// client is certain.
+/// Returns the first tail if the message before it contains nothing from a client, which nginx would have quoted;
+/// a module's own message (`[lua] ...`) may contain anything. If the tail has a stray quote, only the client is
+/// certain.
 fn first_proven(message: &[u8]) -> Option<Tail<'_>> {
     let (said, rest) = found_in(message, TAIL)?;
     let said = match found_in(said, b" by zone \"") {
@@ -177,7 +177,7 @@ fn read_tail(text: &[u8]) -> Tail<'_> {
         let (value, after) = if name == b"referrer" {
             (quoted.strip_suffix(b"\"").unwrap_or(quoted), &b""[..])
         } else {
-            // What a quote does not end as it should was cut off, or holds a quote.
+            // A value without a closing quote was truncated or contains a quote.
             found_in(quoted, b"\"").unwrap_or((quoted, b"\""))
         };
         match name {
@@ -221,7 +221,7 @@ mod tests {
                 "cut, client: 192.0.2.1, server: e, request: \"GET /a",
                 "client=192.0.2.1 method=GET target=/a",
             ),
-            // Forged in the name of a user, in the referrer.
+            // Forged in the user name, and in the referrer.
             (
                 "user \"a\": password mismatch, client: 198.51.100.9, server: e, request: \"GET /f HTTP/1.1\", host: \"e\"\": was not found in \"p\", client: 192.0.2.1, server: , request: \"GET / HTTP/1.1\", host: \"e\"",
                 "client=192.0.2.1 method=GET target=/ version=1.1 host=e",

@@ -1,4 +1,4 @@
-//! The access logs of Nginx Proxy Manager and of its fork `NPMplus`: nginx' variables, the time first.
+//! The access logs of Nginx Proxy Manager and of its fork `NPMplus`: nginx's variables, the time first.
 //!
 //! ```text
 //! [time] [cache upstream-status ]status - METHOD scheme host "uri" [Client address] [Length bytes] [Gzip ratio]
@@ -7,7 +7,7 @@
 //! ```
 //!
 //! Sources: (1) Nginx Proxy Manager, `log-proxy.conf`, formats `proxy` and `standard`; (2) `NPMplus`, `nginx.conf`,
-//! whose last two stand without quotes. Both escape as nginx does.
+//! whose last two fields have no quotes. Both escape like nginx.
 
 use super::client::parse_address;
 use super::combined;
@@ -18,17 +18,17 @@ use super::scan::{
 };
 use super::{Record, time};
 
-/// Says whether a line begins with a bracketed time, and has a dash between a status and a method.
+/// Returns whether a line begins with a bracketed time, and has a dash between a status and a method.
 pub(super) fn is_likely(line: &[u8]) -> bool {
     after_time(line).is_some_and(|rest| !is_plus(rest))
 }
 
-/// Says whether a line begins with a bracketed time, a host, an address, seconds and a quote.
+/// Returns whether a line begins with a bracketed time, a host, an address, seconds and a quote.
 pub(super) fn is_likely_plus(line: &[u8]) -> bool {
     after_time(line).is_some_and(is_plus)
 }
 
-/// Returns what stands behind `[10/Oct/2000:13:55:36 -0700] `.
+/// Returns the text after `[10/Oct/2000:13:55:36 -0700] `.
 fn after_time(line: &[u8]) -> Option<&[u8]> {
     const LENGTH: usize = 29;
     let [b'[', _, _, b'/', _, _, _, b'/', ..] = line else { return None };
@@ -56,7 +56,7 @@ fn read_time<'a>(record: &mut Record<'a>, line: &'a [u8]) -> Result<&'a [u8], Mi
     Ok(rest)
 }
 
-/// Reads a line of Nginx Proxy Manager.
+/// Parses a line of Nginx Proxy Manager.
 pub(super) fn read(line: &[u8]) -> Result<Record<'_>, Miss> {
     let mut record = Record::default();
     let rest = read_time(&mut record, line)?;
@@ -86,8 +86,8 @@ pub(super) fn read(line: &[u8]) -> Result<Record<'_>, Miss> {
     Ok(record)
 }
 
-/// Reads the status: the word before the dash before the method. In front of it the format `proxy` has the
-/// state of the cache and what the upstream servers answered, which may be dashes too.
+/// Parses the status: the word before the dash before the method. In front of it, the format `proxy` has the
+/// state of the cache and the upstream servers' status, which may be dashes too.
 fn read_status<'a>(record: &mut Record<'a>, words: &'a [u8]) -> Result<&'a [u8], Miss> {
     let mut rest = words;
     let mut code = None;
@@ -106,7 +106,7 @@ fn read_status<'a>(record: &mut Record<'a>, words: &'a [u8]) -> Result<&'a [u8],
     Err(Miss { rest: words.len(), expected: "a status and '-' before the method" })
 }
 
-/// Takes what stands between `lead` and `]`.
+/// Splits off the text between `lead` and `]`.
 fn in_brackets<'a>(
     rest: &'a [u8],
     lead: &[u8],
@@ -116,7 +116,7 @@ fn in_brackets<'a>(
     Ok(before(inside, b"]", "']' after it")?)
 }
 
-/// Reads a line of `NPMplus`. One that ends early is taken as far as it goes, if it has the status.
+/// Parses a line of `NPMplus`. One that ends early is read as far as it goes, provided that it has the status.
 pub(super) fn read_plus(line: &[u8]) -> Result<Record<'_>, Miss> {
     let mut record = Record::default();
     let rest = read_time(&mut record, line)?;

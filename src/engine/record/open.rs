@@ -1,4 +1,4 @@
-//! Opens the envelopes of a line until what is inside can be read.
+//! Removes the envelopes of a line until its contents can be parsed.
 
 use smol_str::SmolStr;
 
@@ -12,10 +12,10 @@ use super::syslog::{self, Envelope};
 use super::time::Time;
 use super::{Record, Reject, utf16};
 
-/// Envelopes that may stand in one another: a container's around a syslog daemon's.
+/// The deepest nesting of envelopes: a container's around a syslog daemon's.
 const MAX_ENVELOPES: usize = 3;
 
-/// Reads a line with a parser, under the columns that lines above it name.
+/// Parses a line under the columns that lines above it name.
 pub(super) fn read<'a>(
     parser: &Parser,
     line: &'a [u8],
@@ -23,41 +23,41 @@ pub(super) fn read<'a>(
     columns: &Columns,
 ) -> Result<Record<'a>, Reject> {
     let around = || Around { columns, ids, lent: None, depth: MAX_ENVELOPES };
-    // Looked at in place: a record is 400 bytes, and each `?` would move it.
+    // Inspected in place: a record is 400 bytes, and each `?` would move it.
     let mut read = parser.read(line, around());
     if read.is_err()
         && let Some(text) = utf16::decoded(line)
     {
         let record = parser.read(&text, around()).map(Record::into_owned);
-        // The columns of the text are not those of the line as given.
+        // Columns in the decoded text differ from those in the given line.
         read = record.map_err(|reject| Reject { column: 1, ..reject });
     }
     if read.as_ref().is_ok_and(|record| record.time.is_none() && record.may_hold_token()) {
-        // Nobody could judge its token, and passing it over in silence would lose it.
+        // Nobody could judge its token without a time, and skipping it silently would lose the token.
         return Err(Miss { rest: 0, expected: NO_TIME }.reject(line));
     }
     read
 }
 
-/// What a line without a time lacks, and what to do about it.
+/// The missing time of a line, and what to do about it.
 const NO_TIME: &str = "a time: use a format that has one, or log through an envelope that has (syslog, a \
      container runtime, the journal)";
 
-/// What is asked for where an application says a server's line.
+/// What is expected if a server's line is in an application's message.
 const SHIPPED: &str = "a shipper's keys beside the message (stream, log.file.path, kubernetes, syslogtag) and no logger's \
      (level): it may be a client's text";
 
 impl Parser {
-    /// Reads a line in its envelopes. A terminal's colours are taken off where they stand at an end of the
-    /// line, or where it cannot be read with them.
+    /// Parses a line in its envelopes. Terminal colours are removed if they are at either end of the line, or if
+    /// the line cannot be parsed with them.
     fn read<'a>(&self, line: &'a [u8], around: Around<'_>) -> Result<Record<'a>, Reject> {
         let plain = || {
             let plain = syslog::uncoloured(line)?;
             let record = self.read(&plain, around.within(None)?);
-            // The columns of a line without colours are not those of the line as given.
+            // Columns in a line without colours differ from those in the given line.
             Some(record.map(Record::into_owned).map_err(|reject| Reject { column: 1, ..reject }))
         };
-        // morgan's dev has colours of its own, which its reader passes over.
+        // morgan's dev has colours of its own, which its parser skips.
         let is_own = || TIMELESS.iter().any(|family| (family.is_likely)(line));
         if syslog::is_coloured(line)
             && !is_own()
@@ -68,9 +68,8 @@ impl Parser {
         self.enveloped(line, around).or_else(|reject| plain().unwrap_or(Err(reject)))
     }
 
-    /// Reads a line that has no colours. What begins like an envelope is one, unless it begins like a line of
-    /// a family: a host name may be followed by anything, so that the combined family would take `Oct 11 ...`
-    /// for a client's name.
+    /// Parses a line without colours. A line that begins like an envelope is one, unless it begins like a line of a
+    /// family. The combined family accepts any text after a client's name, so it would read `Oct 11 ...` as one.
     fn enveloped<'a>(&self, line: &'a [u8], around: Around<'_>) -> Result<Record<'a>, Reject> {
         let is_template = matches!(self, Self::Template(_));
         let is_own = || FAMILIES.iter().any(|family| (family.is_likely)(line));
@@ -88,8 +87,8 @@ impl Parser {
         }
     }
 
-    /// Reads what is inside the line's envelope. A line that has no time gets that of the innermost envelope
-    /// that has one: when the line was written, which is when its request was answered.
+    /// Parses the contents of the line's envelope. A line without a time gets that of the innermost envelope that
+    /// has one: when the line was written, which is when its request was answered.
     fn peeled<'a>(&self, line: &'a [u8], around: Around<'_>) -> Result<Record<'a>, Reject> {
         let none = Reject::new(0, "", "");
         if line.first() == Some(&b'{') {
@@ -106,7 +105,7 @@ impl Parser {
             .map_err(|reject| Reject { column: reject.column + shift, ..reject })
     }
 
-    /// Reads what is inside an object; `None` if that cannot be a line.
+    /// Parses the contents of an object; `None` if they cannot be a line.
     fn unsealed<'a>(
         &self,
         line: &'a [u8],
@@ -122,12 +121,12 @@ impl Parser {
             Ok(_) if is_text => Some(Err(Reject::new(1, SHIPPED, "a message that is a line"))),
             Err(_) if is_text => None,
             Ok(record) => Some(Ok(lend(record.into_owned(), time))),
-            // The line inside is escaped: its columns are not those of the line as given.
+            // The inner line is escaped, so its columns differ from those of the given line.
             Err(reject) => Some(Err(Reject { column: 1, ..reject })),
         }
     }
 
-    /// Reads a line that has no envelope.
+    /// Parses a line without an envelope.
     #[inline]
     fn bare<'a>(&self, line: &'a [u8], around: Around<'_>) -> Result<Record<'a>, Reject> {
         if self.is_directive(line) {
@@ -147,39 +146,39 @@ impl Parser {
     }
 }
 
-/// What is known of a line before it is looked at.
+/// What is known about a line before it is parsed.
 #[derive(Clone, Copy)]
 struct Around<'c> {
-    /// What the lines above say.
+    /// The directives above it.
     columns: &'c Columns,
-    /// The site's own names of fields that hold a token's id.
+    /// The site's own names of fields that contain a token's id.
     ids: &'c [SmolStr],
-    /// The time of the envelopes around it.
+    /// The time from its envelopes.
     lent: Option<Time>,
-    /// How many envelopes it may still have.
+    /// How many more envelopes it may have.
     depth: usize,
 }
 
 impl Around<'_> {
-    /// The same, inside one more envelope, which may have a time; `None` inside of the last.
+    /// Returns the context inside one more envelope, which may have a time; `None` at the limit.
     fn within(self, time: Option<Time>) -> Option<Self> {
         let depth = self.depth.checked_sub(1)?;
         Some(Self { lent: time.or(self.lent), depth, ..self })
     }
 }
 
-/// A line is not all there.
+/// Returns the reject of a partial line.
 fn part_of(expected: &'static str) -> Reject {
     let found = if expected == syslog::WHOLE { "a part of one" } else { "an object without it" };
     Reject::new(1, expected, found)
 }
 
-/// A directive is no record. Who counts rejects asks [`Format::is_silent`](super::Format::is_silent) first.
+/// Returns the reject of a directive. To count rejects, call [`Format::is_silent`](super::Format::is_silent) first.
 fn directive() -> Reject {
     Reject::new(1, "a request", "a directive")
 }
 
-/// Gives a record without a time the time of its envelope.
+/// Gives a record without a time that of its envelope.
 fn lend(mut record: Record<'_>, time: Option<Time>) -> Record<'_> {
     if let (None, Some(time)) = (record.time, time) {
         record.set_time(time);
@@ -187,9 +186,9 @@ fn lend(mut record: Record<'_>, time: Option<Time>) -> Record<'_> {
     record
 }
 
-/// Reads a line as what it looks like. Formats whose lines begin as no others do come before the combined
-/// family, which would take a forged `[time] "request" status` behind many a beginning for its own. Of
-/// several rejects, the one that got furthest is told.
+/// Parses a line by its appearance. Formats with a distinctive beginning come before the combined family, which would
+/// accept a forged `[time] "request" status` after many beginnings. Of several rejects, the one that got furthest
+/// is returned.
 #[inline]
 fn auto<'a>(line: &'a [u8], own: &json::Own, around: Around<'_>) -> Result<Record<'a>, Reject> {
     if line.first() == Some(&b'{') {
@@ -202,7 +201,7 @@ fn auto<'a>(line: &'a [u8], own: &json::Own, around: Around<'_>) -> Result<Recor
             Err(miss) => best = Some(miss),
         }
     }
-    // Most lines begin with a client and a dash, as no family's do: they need not be asked.
+    // Most lines begin with a client and a dash, which no family's lines do, so no family is tried.
     let families = if word(line).0.starts_with(b"- ") { &[] } else { FAMILIES };
     for family in families.iter().filter(|family| (family.is_likely)(line)) {
         match family.read(line, around.ids) {
@@ -219,13 +218,13 @@ fn auto<'a>(line: &'a [u8], own: &json::Own, around: Around<'_>) -> Result<Recor
     }
     let miss = match combined::read(line, Tail::Combined) {
         Ok(record) => return Ok(record),
-        // What looks like another format is told in its words: this family's begins with anything.
+        // The combined family accepts any beginning, so the reject of a format that looked more likely wins.
         Err(miss) => best.unwrap_or(miss),
     };
     combined::read_bare(line).map_err(|_| miss.reject(line))
 }
 
-/// Reads a line of a format that has no time; one must have been lent.
+/// Parses a line of a format without a time, which an envelope must have supplied.
 fn timeless<'a>(family: &Family, line: &'a [u8], lent: Option<Time>) -> Result<Record<'a>, Miss> {
     let record = family.read(line, &[])?;
     match lent {
@@ -234,7 +233,7 @@ fn timeless<'a>(family: &Family, line: &'a [u8], lent: Option<Time>) -> Result<R
     }
 }
 
-/// Of two rejects returns the one that got further; of equals, the first.
+/// Returns the reject that got further; if equal, the first.
 fn furthest(one: Reject, other: Reject) -> Reject {
     if other.column > one.column { other } else { one }
 }

@@ -1,4 +1,4 @@
-//! JSON lines whose keys a site names itself: a table of fields, or an nginx template that prints an object.
+//! JSON lines whose keys the site defines: in a table of fields, or in an nginx template that prints an object.
 
 use std::collections::BTreeMap;
 
@@ -9,10 +9,10 @@ use super::syntax::{Piece, Variable, nginx_pieces};
 use super::template_fault::{TemplateFault, no_time};
 use super::variables;
 
-/// Compiles an nginx template that prints JSON (`escape=json`): the dotted path of each key, and where the
-/// variable under it goes. `None` if the template is no JSON.
+/// Compiles an nginx template that prints JSON (`escape=json`): the dotted path of each key, and where its
+/// variable is stored. Returns `None` if the template is not JSON.
 pub(super) fn nginx(template: &str) -> Result<Option<Vec<(String, Slot)>>, TemplateFault> {
-    /// A number that stands for a variable, quoted or not, while the template is read as JSON.
+    /// A number that replaces each variable, quoted or not, while the template is parsed as JSON.
     const MARK: usize = 7_316_500_000;
     if !template.trim_start().starts_with('{') {
         return Ok(None);
@@ -42,7 +42,7 @@ pub(super) fn nginx(template: &str) -> Result<Option<Vec<(String, Slot)>>, Templ
     Err(no_time(template))
 }
 
-/// Shows each plain value of a tree with its dotted path.
+/// Calls `show` for each plain value of a tree with its dotted path.
 fn walk(tree: &Value, path: &mut String, show: &mut impl FnMut(&str, &str)) {
     match tree {
         Value::Object(object) => {

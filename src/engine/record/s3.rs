@@ -1,16 +1,16 @@
-//! Amazon S3's server access log, as its user guide draws it in "Amazon S3 server access log format".
+//! Amazon S3's server access log, as documented in its user guide, "Amazon S3 server access log format".
 //!
 //! ```text
 //! owner bucket [time] client requester request-id operation key "request" status error sent size total-ms
 //!     turnaround-ms "referer" "user agent" version host-id signature cipher authentication host tls ...
 //! ```
 //!
-//! The requester is a canonical user, or the ARN of an IAM user or role. Nothing says which access key was used,
-//! unless the request was signed in its query. Fields may be added at the end.
+//! The requester is a canonical user, or the ARN of an IAM user or role. The access key is not logged, unless the
+//! request was signed in its query. Fields may be added at the end.
 //!
-//! The key is percent-encoded; nothing says that request, referer and user agent are, and they hold quotes as they
-//! came. So the request ends where all numbers follow, and the user agent at the last quote: no field behind it is
-//! quoted. Where all numbers follow twice, nobody can tell which status is true, and the line is rejected.
+//! The key is percent-encoded. Request, referer and user agent are not documented to be, and they contain quotes as
+//! received. So the request ends where all numbers follow, and the user agent ends at the last quote: no later field
+//! is quoted. If all numbers follow twice, nobody can know which status is real, and the line is rejected.
 
 use std::borrow::Cow;
 
@@ -22,10 +22,10 @@ use super::scan::{
 };
 use super::{Record, time};
 
-/// Hex digits of a canonical user.
+/// The length of a canonical user in hex digits.
 const OWNER: usize = 64;
 
-/// Says whether a line begins with a canonical user, a word and a bracket.
+/// Returns whether a line begins with a canonical user, a word and a bracket.
 pub(super) fn is_likely(line: &[u8]) -> bool {
     if line.get(OWNER) != Some(&b' ') {
         return false;
@@ -34,7 +34,7 @@ pub(super) fn is_likely(line: &[u8]) -> bool {
     is_user && word(line.get(OWNER + 1..).unwrap_or_default()).0.starts_with(b"[")
 }
 
-/// Reads a line. One that ends early is taken as far as it goes, if it has the status.
+/// Parses a line. One that ends early is read as far as it goes, provided that it has the status.
 pub(super) fn read(line: &[u8]) -> Result<Record<'_>, Miss> {
     let mut record = Record::default();
     let (rest, _) = before(line, b" ", "the bucket's owner")?;
@@ -68,7 +68,7 @@ pub(super) fn read(line: &[u8]) -> Result<Record<'_>, Miss> {
     Ok(record)
 }
 
-/// Reads the request, which is absent where S3 itself acted.
+/// Parses the request, which is absent if S3 itself acted.
 fn request<'a>(record: &mut Record<'a>, rest: &'a [u8]) -> Result<&'a [u8], Miss> {
     let Some(inside) = rest.strip_prefix(b"\"") else {
         return Ok(literal(rest, b"- ", "'\"' before the request, or '-'")?.0);
@@ -84,7 +84,7 @@ fn is_status_next(rest: &[u8]) -> bool {
     code == b"-" || status(code).is_some()
 }
 
-/// Says whether status, error, bytes, size and times may stand here, and a referer behind them.
+/// Returns whether the text begins like status, error, bytes, size and times, followed by a referer.
 fn are_numbers_next(rest: &[u8]) -> bool {
     const NEAR: usize = 256;
     if !is_status_next(rest) {
@@ -103,7 +103,7 @@ fn are_numbers_next(rest: &[u8]) -> bool {
     rest.starts_with(b"\"") || rest.starts_with(b"- \"")
 }
 
-/// Takes referer and user agent, of which either may be a bare `-`.
+/// Splits off referer and user agent, each of which may be a bare `-`.
 fn texts(rest: &[u8]) -> (&[u8], (&[u8], &[u8])) {
     let end = memchr::memrchr(b'"', rest).unwrap_or_default();
     let (quoted, after) = rest.split_at(end);
@@ -124,7 +124,7 @@ fn texts(rest: &[u8]) -> (&[u8], (&[u8], &[u8])) {
     (rest, (inside, agent))
 }
 
-/// Reads from the object's size to the version of TLS.
+/// Parses the fields from the object's size to the TLS version.
 fn read_tail<'a>(record: &mut Record<'a>, mut rest: &'a [u8]) {
     for _size_and_times in 0..3 {
         rest = word(rest).0;
@@ -206,7 +206,7 @@ mod tests {
         }
     }
 
-    /// Reads a request and what stands from the referer on.
+    /// Parses a line with a request, and with the text from the referer on.
     fn line(request: &str, status: &str, texts: &str) -> String {
         let head = format!("{OWNER} data [23/Nov/2026:17:10:33 +0000] 192.0.2.1 - 3E REST.GET a");
         let line = format!(

@@ -1,4 +1,4 @@
-//! A request to print in any format, and the check that it is read back.
+//! A request that can be printed in any format, and a check that it is read back.
 
 // All of the file is tests; the mark is what tests/tidy.rs looks for.
 #[cfg(test)]
@@ -9,7 +9,7 @@ use proptest::prelude::*;
 use super::Record;
 use super::tests::{escaped, preset, text};
 
-/// What most formats print of a request.
+/// The parts of a request that most formats print.
 #[derive(Clone, Debug)]
 pub(super) struct Sample {
     pub(super) client: Ipv4Addr,
@@ -25,12 +25,12 @@ pub(super) struct Sample {
     pub(super) agent: String,
 }
 
-/// Requests whose texts may hold everything printable.
+/// Requests whose texts may contain any printable character.
 pub(super) fn sample() -> impl Strategy<Value = Sample> {
     sample_of("/[!-~]{0,30}", "[ -~é]{1,30}")
 }
 
-/// Requests without a quote in them, for formats that do not escape it.
+/// Requests without quotes, for formats that do not escape them.
 pub(super) fn sample_without_quotes() -> impl Strategy<Value = Sample> {
     sample_of("/[!#-~]{0,30}", "[ !#-~é]{1,30}")
 }
@@ -56,18 +56,18 @@ fn sample_of(target: &'static str, text: &'static str) -> impl Strategy<Value = 
 }
 
 impl Sample {
-    /// Prints the time in chrono's notation.
+    /// Formats the time in chrono's notation.
     pub(super) fn time(&self, form: &str) -> String {
         chrono::DateTime::from_timestamp_micros(self.micros).unwrap().format(form).to_string()
     }
 
-    /// Prints a text as nginx escapes it.
+    /// Escapes a text like nginx.
     pub(super) fn escaped(text: &str) -> String {
         escaped(text)
     }
 
-    /// Reads a line by the preset and by `auto`, compares what every format has, and returns the record.
-    /// The log has the time with so many digits of a second.
+    /// Parses a line with the preset and with `auto`, compares what every format has, and returns the record.
+    /// `digits` is the number of digits of the second's fraction in the log.
     pub(super) fn read_back(&self, name: &str, line: &str, digits: u32) -> Record<'static> {
         let read = |name: &str| preset(name).parse(line.as_bytes()).map(Record::into_owned);
         let record =

@@ -1,7 +1,6 @@
-//! What all text formats share: nom parsers over bytes, the place where a line stopped fitting, escapes.
+//! Shared by all text formats: nom parsers over bytes, the position where a line stopped matching, escapes.
 //!
-//! Every parser here looks at a byte a bounded number of times, so a hostile line costs no more than a
-//! long one.
+//! Every parser here visits a byte a bounded number of times, so a hostile line costs no more than a long one.
 
 use std::borrow::Cow;
 
@@ -12,20 +11,20 @@ use nom::{Err, IResult, Parser};
 
 use super::{Reject, Text};
 
-/// What is asked for where a client wrote a status into the line.
+/// What is expected if a client wrote a status into the line.
 const FORGED: &str = "one status after the request, not two";
 
-/// What stands between two quoted fields.
+/// The separator of two quoted fields.
 pub(super) const BETWEEN: &[u8] = b"\" \"";
 
-/// Where a line stopped fitting: what is left of it there, and what was asked for.
+/// Where a line stopped matching: the length of the rest of the line, and what was expected.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(super) struct Miss {
     pub(super) rest: usize,
     pub(super) expected: &'static str,
 }
 
-/// What a parser of this module returns: the rest of the line, and what stood before it.
+/// The result of a parser in this module: the rest of the line, and the parsed text before it.
 pub(super) type Scan<'a, T> = IResult<&'a [u8], T, Miss>;
 
 impl ParseError<&[u8]> for Miss {
@@ -39,17 +38,17 @@ impl ParseError<&[u8]> for Miss {
 }
 
 impl Miss {
-    /// Returns the one of two that got further in the line; of equals, this one.
+    /// Returns the one that got further in the line; if equal, this one.
     pub(super) const fn further(self, other: Self) -> Self {
         if other.rest < self.rest { other } else { self }
     }
 
-    /// Says that a client wrote a part of the line: no other format may make sense of it.
+    /// Returns whether a client wrote a part of the line, so that no other format may accept it.
     pub(super) fn is_forged(self) -> bool {
         self.expected == FORGED
     }
 
-    /// Tells a person where in `line` the parser stood.
+    /// Converts the miss into a reject with its column in `line`.
     pub(super) fn reject(self, line: &[u8]) -> Reject {
         let at = line.len().saturating_sub(self.rest);
         Reject::new(at + 1, self.expected, found_at(line, at))
@@ -65,7 +64,7 @@ impl From<Err<Self>> for Miss {
     }
 }
 
-/// Names what stands at an offset: a character, a byte, the end of the line.
+/// Describes what is at an offset: a character, a byte, the end of the line.
 pub(super) fn found_at(line: &[u8], at: usize) -> Cow<'static, str> {
     match line.get(at) {
         None => "the end of the line".into(),
@@ -76,12 +75,12 @@ pub(super) fn found_at(line: &[u8], at: usize) -> Cow<'static, str> {
     }
 }
 
-/// Fails at the beginning of `input`.
+/// Fails at the start of `input`.
 pub(super) fn miss<T>(input: &[u8], expected: &'static str) -> Result<T, Err<Miss>> {
     Err(Err::Error(Miss { rest: input.len(), expected }))
 }
 
-/// Takes `literal`, which must stand here.
+/// Consumes `literal`, which must come next.
 pub(super) fn literal<'a>(
     input: &'a [u8],
     literal: &[u8],
@@ -90,7 +89,7 @@ pub(super) fn literal<'a>(
     tag::<_, _, Miss>(literal)(input).or_else(|_| miss(input, expected))
 }
 
-/// Takes what stands before the next `literal`, and the literal.
+/// Splits off the text before the next `literal`, and drops the literal.
 pub(super) fn before<'a>(
     input: &'a [u8],
     literal: &[u8],
@@ -101,7 +100,7 @@ pub(super) fn before<'a>(
         .or_else(|_| miss(b"", expected))
 }
 
-/// Splits at the first `literal`: what stands before it, and what behind.
+/// Splits at the first `literal`: the text before it and the text after it.
 pub(super) fn found_in<'a>(input: &'a [u8], literal: &[u8]) -> Option<(&'a [u8], &'a [u8])> {
     let at = match *literal {
         [byte] => memchr::memchr(byte, input)?,
@@ -111,7 +110,7 @@ pub(super) fn found_in<'a>(input: &'a [u8], literal: &[u8]) -> Option<(&'a [u8],
     Some((before, rest.get(literal.len()..)?))
 }
 
-/// Takes a word: what stands before the next space (which is taken too) or the end.
+/// Splits off a word: the text before the next space (which is dropped) or before the end.
 pub(super) fn word(input: &[u8]) -> (&[u8], &[u8]) {
     match memchr::memchr(b' ', input).and_then(|at| input.split_at_checked(at)) {
         Some((word, rest)) => (rest.get(1..).unwrap_or_default(), word),
@@ -119,7 +118,7 @@ pub(super) fn word(input: &[u8]) -> (&[u8], &[u8]) {
     }
 }
 
-/// Takes the last word: what stands before the space in front of it, and the word.
+/// Splits off the last word: returns the text before the last space, and the word.
 pub(super) fn last_word(input: &[u8]) -> (&[u8], &[u8]) {
     match memchr::memrchr(b' ', input).and_then(|at| input.split_at_checked(at)) {
         Some((rest, word)) => (rest, word.get(1..).unwrap_or_default()),
@@ -127,16 +126,16 @@ pub(super) fn last_word(input: &[u8]) -> (&[u8], &[u8]) {
     }
 }
 
-/// Takes a field that a writer who escapes nothing may have put in quotes, and the space behind it. A quote
-/// that never closes takes all.
+/// Splits off a field that may be quoted without escaping, and the space after it. A quote that never closes takes
+/// everything.
 pub(super) fn field(input: &[u8]) -> (&[u8], &[u8]) {
     let Some(inside) = input.strip_prefix(b"\"") else { return word(input) };
     let (rest, text) = unescaped_quoted(inside, is_end).unwrap_or((b"", inside));
     (rest.strip_prefix(b" ").unwrap_or(rest), text)
 }
 
-/// Takes a text that a writer who escapes nothing put in quotes, its opening quote taken: up to the first
-/// quote after which the line goes on as `goes_on` asks.
+/// Splits off a text quoted without escaping, after its opening quote: up to the first quote after which `goes_on`
+/// accepts the rest of the line.
 pub(super) fn unescaped_quoted(
     input: &[u8],
     goes_on: impl Fn(&[u8]) -> bool,
@@ -148,10 +147,9 @@ pub(super) fn unescaped_quoted(
     })
 }
 
-/// Takes a request that a writer who escapes nothing put in quotes, its opening quote taken. It ends at the quote
-/// behind which all that stands before the next quoted field may stand; of a line that is cut before that, at the one
-/// behind which a status may. Where there are two such quotes, a client wrote one of them, and which status is true
-/// nobody can tell.
+/// Splits off a request quoted without escaping, after its opening quote. It ends at the quote after which everything
+/// up to the next quoted field matches or, in a line that is truncated before that, at the quote after which a status
+/// matches. If there are two such quotes, a client wrote one of them, and nobody can know which status is real.
 pub(super) fn unescaped_request(
     input: &[u8],
     are_numbers_next: fn(&[u8]) -> bool,
@@ -176,9 +174,9 @@ pub(super) fn unescaped_request(
     }
 }
 
-/// Takes a quoted text whose opening quote has been taken: up to the first quote that no backslash
-/// escapes and after which the line goes on as `goes_on` asks. (Writers that escape nothing leave quotes
-/// inside; what follows tells them from the closing one.)
+/// Splits off a quoted text after its opening quote: up to the first quote that no backslash escapes and after
+/// which `goes_on` accepts the rest of the line. (Writers that escape nothing leave quotes inside; the text after
+/// them distinguishes them from the closing quote.)
 pub(super) fn quoted(input: &[u8], goes_on: impl Fn(&[u8]) -> bool) -> Option<(&[u8], Quoted<'_>)> {
     let mut at = 0;
     let mut has_escapes = false;
@@ -198,12 +196,12 @@ pub(super) fn quoted(input: &[u8], goes_on: impl Fn(&[u8]) -> bool) -> Option<(&
     }
 }
 
-/// Says whether a field ends here: with the line or with a space.
+/// Returns whether a field ends here: at the end of the line or at a space.
 pub(super) fn is_end(rest: &[u8]) -> bool {
     matches!(rest.first(), None | Some(b' '))
 }
 
-/// The inside of a quoted text as it stands in the line.
+/// The inside of a quoted text as it is in the line.
 #[derive(Clone, Copy, Debug)]
 pub(super) struct Quoted<'a> {
     pub(super) raw: &'a [u8],
@@ -211,14 +209,14 @@ pub(super) struct Quoted<'a> {
 }
 
 impl<'a> Quoted<'a> {
-    /// Undoes the escapes; without any, the text is borrowed.
+    /// Decodes the escapes; without any, the text is borrowed.
     pub(super) fn text(self) -> Text<'a> {
         if self.has_escapes { unescape(self.raw) } else { Cow::Borrowed(self.raw) }
     }
 }
 
-/// Undoes what nginx (`\x22`), Apache (`\"`, `\\`, `\t`, `\xc3`), Go (`\u00e9`) and JSON (`\/`, pairs of
-/// surrogates) write; a backslash that begins none of these stays.
+/// Decodes the escapes of nginx (`\x22`), Apache (`\"`, `\\`, `\t`, `\xc3`), Go (`\u00e9`) and JSON (`\/`, surrogate
+/// pairs); a backslash that begins none of these is kept.
 pub(super) fn unescape(raw: &[u8]) -> Text<'_> {
     let Some(first) = memchr::memchr(b'\\', raw) else { return Cow::Borrowed(raw) };
     let mut out = Vec::with_capacity(raw.len());
@@ -234,7 +232,7 @@ pub(super) fn unescape(raw: &[u8]) -> Text<'_> {
     Cow::Owned(out)
 }
 
-/// Writes what one escape stands for and returns what follows it.
+/// Decodes one escape into `out` and returns the text after it.
 fn escape_into<'a>(out: &mut Vec<u8>, after: &'a [u8]) -> &'a [u8] {
     let (byte, rest) = match after {
         [b'x', high, low, rest @ ..] => match hex(*high, *low) {
@@ -263,7 +261,7 @@ fn escape_into<'a>(out: &mut Vec<u8>, after: &'a [u8]) -> &'a [u8] {
     rest
 }
 
-/// Reads a character whose first unit has been taken: the second of a pair stands behind it as `\udc00`.
+/// Decodes a character whose first unit has been read: the second unit of a pair follows as `\udc00`.
 fn utf16(first: Option<u16>, rest: &[u8]) -> Option<(char, &[u8])> {
     let first = first?;
     let (pair, after) = match rest {
@@ -275,23 +273,23 @@ fn utf16(first: Option<u16>, rest: &[u8]) -> Option<(char, &[u8])> {
     char::decode_utf16(pair).next()?.ok().map(|char| (char, after))
 }
 
-/// Reads the four hex digits of a UTF-16 unit.
+/// Parses the four hex digits of a UTF-16 unit.
 fn unit(digits: &[u8; 4]) -> Option<u16> {
     let [a, b, c, d] = *digits;
     Some(u16::from_be_bytes([hex(a, b)?, hex(c, d)?]))
 }
 
-/// Undoes `HAProxy`'s `#22`.
+/// Decodes `HAProxy`'s `#22`.
 pub(super) fn unescape_hash(raw: &[u8]) -> Text<'_> {
     unescape_hex(raw, b'#')
 }
 
-/// Undoes `%22`, as Squid writes in headers and others everywhere.
+/// Decodes `%22`, as Squid writes in headers and others everywhere.
 pub(super) fn unescape_percent(raw: &[u8]) -> Text<'_> {
     unescape_hex(raw, b'%')
 }
 
-/// Undoes a mark and two hex digits; a mark without them stays.
+/// Decodes a mark followed by two hex digits; other marks are kept.
 fn unescape_hex(raw: &[u8], mark: u8) -> Text<'_> {
     if memchr::memchr(mark, raw).is_none() {
         return Cow::Borrowed(raw);
@@ -315,7 +313,7 @@ fn hex(high: u8, low: u8) -> Option<u8> {
     Some(digit(high)? << 4 | digit(low)?)
 }
 
-/// Reads a status of three digits. (nginx writes `000` for a client that left before it was answered.)
+/// Parses a status of three digits. (nginx writes `000` for a client that left before the response.)
 pub(super) fn status(text: &[u8]) -> Option<u16> {
     match text {
         [a, b, c] if text.iter().all(u8::is_ascii_digit) => {
@@ -325,7 +323,7 @@ pub(super) fn status(text: &[u8]) -> Option<u16> {
     }
 }
 
-/// Reads a decimal number that fits 64 bits.
+/// Parses a decimal number that fits 64 bits.
 pub(super) fn decimal(text: &[u8]) -> Option<u64> {
     if text.is_empty() || text.len() > 20 {
         return None;
@@ -336,12 +334,12 @@ pub(super) fn decimal(text: &[u8]) -> Option<u64> {
     })
 }
 
-/// Returns the text unless it says that there is none.
+/// Returns the text unless it stands for an absent value.
 pub(super) fn present(text: &[u8]) -> Option<&[u8]> {
     (!matches!(text, b"" | b"-")).then_some(text)
 }
 
-/// Skips a terminal's colour (`ESC [ 32 m`), if one stands here.
+/// Skips a terminal colour (`ESC [ 32 m`) if the text begins with one.
 pub(super) fn uncolored(input: &[u8]) -> &[u8] {
     const LONGEST: usize = 16;
     let Some(inside) = input.strip_prefix(b"\x1b[") else { return input };
@@ -352,7 +350,7 @@ pub(super) fn uncolored(input: &[u8]) -> &[u8] {
     }
 }
 
-/// Returns the text as a record holds it, unless it says that there is none.
+/// Returns the text in a record's form, unless it stands for an absent value.
 pub(super) fn given(text: &[u8]) -> Option<Text<'_>> {
     present(text).map(Cow::Borrowed)
 }

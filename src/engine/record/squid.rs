@@ -1,12 +1,12 @@
-//! Squid's native access log, as its `logformat` directive draws `squid`.
+//! Squid's native access log, in the form of its `logformat` directive's `squid`.
 //!
 //! ```text
 //! seconds.millis elapsed client TAG/status bytes METHOD url user HIERARCHY/server type[ [request] [response]]
 //! ```
 //!
-//! Sources: Squid, `logformat` and `log_mime_hdrs`. The headers in brackets are there if `log_mime_hdrs` is on,
-//! each line of them ended by `%0D%0A`. Squid takes the query off unless `strip_query_terms` is off. Its `common`
-//! and `combined` are read as what they are.
+//! Sources: Squid, `logformat` and `log_mime_hdrs`. The bracketed headers are present if `log_mime_hdrs` is on, each
+//! header line ending in `%0D%0A`. Squid removes the query unless `strip_query_terms` is off. Its `common` and
+//! `combined` are read as what they are.
 
 use super::client::parse_address;
 use super::draft::{push_field, put_target};
@@ -16,7 +16,7 @@ use super::{FieldName, Record, combined, names, time};
 /// The end of a header's line in the log.
 const LINE_END: &[u8] = b"%0D%0A";
 
-/// Says whether a line begins with seconds, milliseconds, and a fourth word that ends in a status.
+/// Returns whether a line begins with seconds, milliseconds, and a fourth word that ends in a status.
 pub(super) fn is_likely(line: &[u8]) -> bool {
     if line.get(9) != Some(&b'.') && line.get(10) != Some(&b'.') {
         return false;
@@ -33,7 +33,7 @@ pub(super) fn is_likely(line: &[u8]) -> bool {
     }
 }
 
-/// Takes the status off `TCP_MISS/200`.
+/// Returns the status in `TCP_MISS/200`.
 fn code(result: &[u8]) -> Option<&[u8]> {
     match result {
         [tag @ .., b'/', _, _, _] if tag.first().is_some_and(u8::is_ascii_uppercase) => {
@@ -43,7 +43,7 @@ fn code(result: &[u8]) -> Option<&[u8]> {
     }
 }
 
-/// Reads a line.
+/// Parses a line.
 pub(super) fn read(line: &[u8]) -> Result<Record<'_>, Miss> {
     let mut record = Record::default();
     let (rest, stamp) = before(line, b" ", "a space after the time")?;
@@ -72,7 +72,7 @@ pub(super) fn read(line: &[u8]) -> Result<Record<'_>, Miss> {
     Ok(record)
 }
 
-/// Reads URL, user and hierarchy. An URL may hold spaces (`uri_whitespace allow`): it ends two words before the
+/// Parses URL, user and hierarchy. A URL may contain spaces (`uri_whitespace allow`): it ends two words before the
 /// hierarchy.
 fn read_url<'a>(record: &mut Record<'a>, url: &'a [u8]) -> Result<&'a [u8], Miss> {
     let (mut rest, first) = word(url);
@@ -94,19 +94,19 @@ fn read_url<'a>(record: &mut Record<'a>, url: &'a [u8]) -> Result<&'a [u8], Miss
     }
 }
 
-/// Says whether a word is `HIER_DIRECT/192.0.2.1` or, before version 3.2, `DIRECT/192.0.2.1`.
+/// Returns whether a word is `HIER_DIRECT/192.0.2.1` or, before version 3.2, `DIRECT/192.0.2.1`.
 fn is_hierarchy(word: &[u8]) -> bool {
     let Some(name) = memchr::memchr(b'/', word).and_then(|at| word.get(..at)) else { return false };
     name.len() >= 4 && name.iter().all(|b| b.is_ascii_uppercase() || *b == b'_')
 }
 
-/// Reads what stands behind the type: headers in brackets, or the site's own fields.
+/// Parses the text after the type: bracketed headers, or the site's own fields.
 fn read_tail<'a>(record: &mut Record<'a>, rest: &'a [u8]) {
     let Some(inside) = rest.strip_prefix(b"[") else {
         combined::further(record, rest);
         return;
     };
-    // Brackets inside are escaped. The response's headers, in the second pair, say nothing of the client.
+    // Brackets inside are escaped. The response's headers, in the second pair, do not concern the client.
     let end = memchr::memchr(b']', inside).unwrap_or(inside.len());
     let mut headers = inside.get(..end).unwrap_or_default();
     while !headers.is_empty() {
@@ -117,7 +117,7 @@ fn read_tail<'a>(record: &mut Record<'a>, rest: &'a [u8]) {
     }
 }
 
-/// Puts one header, `Name: value`.
+/// Stores one header, `Name: value`.
 fn put_header<'a>(record: &mut Record<'a>, line: &'a [u8]) {
     let Some(colon) = memchr::memchr(b':', line) else { return };
     let (name, value) = line.split_at(colon);

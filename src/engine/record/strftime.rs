@@ -1,4 +1,4 @@
-//! Times as Apache's `%{...}t` prints them: in one piece, or split over several of a line.
+//! Times as Apache's `%{...}t` prints them: in one piece, or split over several directives of a line.
 //!
 //! The grammar is that of strftime(3) in the C locale and of `mod_log_config`, section "Custom Log Formats": `sec`,
 //! `msec`, `usec` since 1970, `msec_frac`, `usec_frac` of the second, each alone in its braces.
@@ -9,7 +9,7 @@ use crate::engine::time::{SECOND, Timestamp};
 /// What Apache's plain `%t` prints in brackets.
 const CLF: &str = "%d/%b/%Y:%H:%M:%S %z";
 
-/// One number that a time is made of.
+/// One component of a time.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 enum Field {
     Year,
@@ -37,27 +37,27 @@ const N_FIELDS: usize = Field::Micros as usize + 1;
 /// How a field is written.
 #[derive(Clone, Debug, PartialEq, Eq)]
 enum Item {
-    /// What stands between the fields.
+    /// Text between the fields.
     Text(Box<[u8]>),
-    /// So many digits at most, perhaps with spaces for leading zeros.
+    /// At most so many digits, perhaps with spaces instead of leading zeros.
     Digits(Field, usize),
-    /// Two digits of a year: POSIX has 69 to 99 in the twentieth century, 00 to 68 in the next (strptime(3)).
+    /// Two digits of a year: in POSIX, 69 to 99 are in the twentieth century, 00 to 68 in the next (strptime(3)).
     ShortYear,
-    /// A month's name; what follows its first three letters is the rest of it.
+    /// A month's name; any letters after the first three are the rest of it.
     MonthName,
     /// `AM` or `PM`.
     HalfName,
     /// `+0100`.
     Offset,
-    /// A zone's name.
+    /// The name of a zone.
     ZoneName,
-    /// The name of a day, which tells nothing new.
+    /// The name of a day, which is redundant.
     Word,
-    /// A number that tells nothing new, with so many digits at most.
+    /// A redundant number of at most so many digits.
     Number(usize),
 }
 
-/// A compiled `%{...}t`: what it prints, in order.
+/// A compiled `%{...}t`: the items that it prints, in order.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub(super) struct Pattern {
     items: Box<[Item]>,
@@ -65,7 +65,7 @@ pub(super) struct Pattern {
 }
 
 impl Pattern {
-    /// Compiles what stands in the braces, nothing for a plain `%t`; `None` if a part of it is not known.
+    /// Compiles the text in the braces, empty for a plain `%t`; `None` if a part of it is unknown.
     pub(super) fn compile(form: &str) -> Option<Self> {
         let begin = form.strip_prefix("begin:").unwrap_or(form);
         let (form, is_end) = form.strip_prefix("end:").map_or((begin, false), |form| (form, true));
@@ -82,7 +82,7 @@ impl Pattern {
         Some(Self { items: items.into(), is_end })
     }
 
-    /// Reads what stands at the beginning of `text` and returns its length.
+    /// Parses the beginning of `text` and returns the length of the match.
     pub(super) fn read(&self, text: &[u8], moments: &mut Moments) -> Option<usize> {
         let moment = moments.of(self);
         let mut rest = text;
@@ -92,7 +92,7 @@ impl Pattern {
         Some(text.len() - rest.len())
     }
 
-    /// Notes what a line will tell.
+    /// Marks the components that a line will contain.
     pub(super) fn promise(&self, moments: &mut Moments) {
         let moment = moments.of(self);
         for item in &*self.items {
@@ -107,7 +107,7 @@ impl Pattern {
     }
 }
 
-/// Compiles the conversions of strftime(3).
+/// Compiles strftime(3) conversions.
 fn expand(form: &str, items: &mut Vec<Item>) -> Option<()> {
     let mut chars = form.chars();
     while let Some(char) = chars.next() {
@@ -170,7 +170,7 @@ fn push_text(items: &mut Vec<Item>, char: char) {
 }
 
 impl Item {
-    /// Reads the item at the beginning of `text` and returns what stands behind it.
+    /// Parses the item at the beginning of `text` and returns the rest.
     fn read<'a>(&self, text: &'a [u8], moment: &mut Moment) -> Option<&'a [u8]> {
         let letters = || text.iter().take_while(|b| b.is_ascii_alphabetic() || !b.is_ascii());
         match self {
@@ -216,7 +216,7 @@ impl Item {
     }
 }
 
-/// Reads up to `width` digits, for whose leading zeros spaces may stand.
+/// Parses up to `width` digits; spaces may replace leading zeros.
 fn digits(text: &[u8], width: usize) -> Option<(i64, &[u8])> {
     let near = text.get(..width).unwrap_or(text);
     let n_spaces = near.iter().take_while(|b| **b == b' ').count();
@@ -226,8 +226,8 @@ fn digits(text: &[u8], width: usize) -> Option<(i64, &[u8])> {
     Some((value, text.get(n_spaces + n_digits..)?))
 }
 
-/// Returns what a zone's name says. Names have one meaning only where RFC 5322, section 4.3, gives it; tzdata names
-/// zones without a name of their own by their offset.
+/// Returns the offset of a named zone. Names are unambiguous only where RFC 5322, section 4.3, defines them; tzdata
+/// names a zone without a name of its own by its offset.
 fn zone_of(name: &[u8]) -> Option<i64> {
     let hours = match name {
         b"UTC" | b"GMT" | b"UT" | b"Z" => 0,
@@ -241,7 +241,7 @@ fn zone_of(name: &[u8]) -> Option<i64> {
     Some(hours * 3600)
 }
 
-/// What a line tells of the beginning of its request, and of the end.
+/// What a line contains of the times when its request began and ended.
 #[derive(Debug, Default)]
 pub(super) struct Moments {
     begin: Moment,
@@ -253,20 +253,20 @@ impl Moments {
         if pattern.is_end { &mut self.end } else { &mut self.begin }
     }
 
-    /// Says whether anything of a time is known.
+    /// Returns whether no component of a time is known.
     pub(super) fn is_empty(&self) -> bool {
         [&self.begin, &self.end].into_iter().all(|moment| moment.0.iter().all(Option::is_none))
     }
 
-    /// Returns the time when the request began, else when it ended, if all of one is known.
+    /// Returns the time when the request began, else when it ended, if either is complete.
     pub(super) fn time(&self) -> Option<Time> {
-        // Both are printed in the server's zone: it is enough that one says it.
+        // Both are printed in the server's zone, so one of them is enough.
         let zone = self.begin.get(Field::Zone).or_else(|| self.end.get(Field::Zone));
         self.begin.time(zone).or_else(|| self.end.time(zone))
     }
 }
 
-/// The parts of one time.
+/// The components of one time.
 #[derive(Debug, Default)]
 struct Moment([Option<i64>; N_FIELDS]);
 
@@ -281,8 +281,8 @@ impl Moment {
         self.0.get(field as usize).copied().flatten()
     }
 
-    /// Joins the parts, of a server so many seconds east of Greenwich, if that is known. Seconds since 1970 need no
-    /// zone, so they are better than a date.
+    /// Combines the components; `zone` is the server's offset in seconds east of Greenwich, if known. Seconds since
+    /// 1970 need no zone, so they take precedence over a date.
     fn time(&self, zone: Option<i64>) -> Option<Time> {
         let of = |field, unit| self.get(field)?.checked_mul(unit);
         let date = || (self.civil()? - zone.unwrap_or(0)).checked_mul(SECOND);
@@ -301,8 +301,8 @@ impl Moment {
         }
     }
 
-    /// Seconds of the date and the time of day since 1970 began at the same place; a time without seconds is the
-    /// minute's first.
+    /// Seconds of the local date and time since the start of 1970 at the same place. A time without seconds is the
+    /// minute's first second.
     fn civil(&self) -> Option<i64> {
         let days = self.days()?;
         let hour = match self.get(Field::Hour) {
@@ -315,7 +315,7 @@ impl Moment {
         is_clock.then_some(days * 86_400 + hour * 3600 + minute * 60 + second)
     }
 
-    /// Days since 1970 of the date.
+    /// Days from 1970 to the date.
     fn days(&self) -> Option<i64> {
         let year = self.get(Field::Year)?;
         let of = |month, day| time::days_since_1970(&Date { year, month, day });
@@ -331,7 +331,7 @@ impl Moment {
 mod tests {
     use super::*;
 
-    /// Reads what several directives print, in order.
+    /// Parses the output of several directives, in order.
     fn joined(forms: &[(&str, &str)]) -> Option<String> {
         let mut moments = Moments::default();
         for (form, text) in forms {

@@ -1,5 +1,5 @@
-//! The two syntaxes of templates, nginx' `log_format` and Apache's `LogFormat`: splits a string into literals
-//! and variables.
+//! The two template syntaxes, nginx's `log_format` and Apache's `LogFormat`: splits a string into literals and
+//! variables.
 
 use std::iter::{Enumerate, Peekable};
 use std::str::Chars;
@@ -9,7 +9,7 @@ use super::strftime::Pattern;
 use super::template_fault::TemplateFault;
 use super::variables;
 
-/// A stretch of a template.
+/// A piece of a template.
 pub(super) enum Piece {
     Literal(Vec<u8>),
     Variable(Variable),
@@ -17,23 +17,23 @@ pub(super) enum Piece {
 
 /// A variable of a template.
 pub(super) struct Variable {
-    /// As the template has it.
+    /// As written in the template.
     pub(super) name: String,
     /// The character at which it begins, counted from 1.
     pub(super) column: usize,
     pub(super) slot: Slot,
     pub(super) rank: u8,
-    /// How Apache's time is printed; `None` of another variable, and of a time that we cannot read.
+    /// How Apache's time is printed; `None` for other variables and for a time that cannot be parsed.
     pub(super) pattern: Option<Pattern>,
 }
 
-/// Takes the signs of the template's syntax off a variable: `$tw_id`, `%{TW_ID}e`.
+/// Strips the template syntax from a variable: `$tw_id`, `%{TW_ID}e`.
 pub(super) fn bare_name(name: &str) -> &str {
     let braced = name.split_once('{').and_then(|(_, rest)| rest.split_once('}'));
     braced.map_or_else(|| name.trim_start_matches(['$', '%']), |(inner, _)| inner)
 }
 
-/// Says whether a template is in nginx' syntax.
+/// Returns whether a template is in nginx's syntax.
 pub(super) fn is_nginx(template: &str) -> bool {
     let mut chars = template.chars();
     let is_start = |c: char| c == '{' || c.is_ascii_alphabetic() || c == '_';
@@ -79,7 +79,7 @@ pub(super) fn apache_pieces(template: &str) -> Result<Vec<Piece>, TemplateFault>
             return Err(unknown_directive(name, column));
         };
         if slot == Slot::Part(Part::Status) && name.contains('>') {
-            // The client was sent the final status, not the one before an internal redirect (`mod_log_config`).
+            // The client received the final status, not the one before an internal redirect (`mod_log_config`).
             rank += 1;
         }
         let pattern = (slot == Slot::Part(Part::Time))
@@ -105,15 +105,15 @@ fn unknown_directive(name: String, column: usize) -> TemplateFault {
     }
 }
 
-/// A directive of Apache's.
+/// An Apache directive.
 struct Directive {
     letter: Option<char>,
-    /// What stands in braces.
+    /// The text in braces.
     argument: Option<String>,
 }
 
 impl Directive {
-    /// Translates what stands in Gunicorn's `%(...)s` ("Settings", `access_log_format`).
+    /// Translates the name in Gunicorn's `%(...)s` ("Settings", `access_log_format`).
     fn of_gunicorn(name: &str) -> Self {
         let argued = name.strip_prefix('{').and_then(|rest| rest.split_once('}'));
         let (argument, letter) = argued.map_or((None, name), |(name, letter)| (Some(name), letter));
@@ -133,7 +133,7 @@ impl Directive {
 struct Splitter<'a> {
     template: &'a str,
     chars: Peekable<Enumerate<Chars<'a>>>,
-    /// The literal that is being read.
+    /// The literal being read.
     text: String,
     pieces: Vec<Piece>,
 }
@@ -144,7 +144,7 @@ impl<'a> Splitter<'a> {
         Self { template, chars, text: String::new(), pieces: Vec::new() }
     }
 
-    /// Reads a literal up to a sign, which is taken: the sign's column, counted from 1.
+    /// Reads a literal up to a sign, consumes the sign, and returns its column, counted from 1.
     fn text_before(&mut self, sign: char) -> Option<usize> {
         while let Some((at, char)) = self.chars.next() {
             match char {
@@ -156,7 +156,7 @@ impl<'a> Splitter<'a> {
         None
     }
 
-    /// Reads what `\"`, `\\`, `\t`, `\n` stand for in a configuration file; another backslash is itself.
+    /// Decodes `\"`, `\\`, `\t`, `\n` as a configuration file does; any other backslash is literal.
     fn escape(&mut self) {
         let escaped = self.chars.next_if(|(_, c)| matches!(c, '"' | '\\' | 't' | 'n' | '\''));
         self.text.push(match escaped {
@@ -167,7 +167,7 @@ impl<'a> Splitter<'a> {
         });
     }
 
-    /// Reads a directive of Apache's or Gunicorn's, its percent sign taken.
+    /// Parses a directive of Apache or Gunicorn after its percent sign.
     fn directive(&mut self) -> Directive {
         if self.take('(') {
             let name = self.take_while(|c| c != ')');
@@ -183,7 +183,7 @@ impl<'a> Splitter<'a> {
         self.take_while(|c| matches!(c, '<' | '>'));
         let mut letter = self.next();
         if letter == Some('^') {
-            // Trailers are headers that come late; `^FB` and `^FU` are times taken.
+            // Trailers are headers that arrive after the body; `^FB` and `^FU` are durations.
             letter = match (self.next(), self.next()) {
                 (Some('t'), Some(kind @ ('i' | 'o'))) => Some(kind),
                 (Some('F'), Some('B' | 'U')) => Some('D'),
@@ -193,7 +193,7 @@ impl<'a> Splitter<'a> {
         Directive { letter, argument }
     }
 
-    /// Says whether a letter goes on as names of Squid and HAProxy do: `%ts`, `%rm`, `%ST`.
+    /// Returns whether a letter begins a longer name, as in Squid and HAProxy: `%ts`, `%rm`, `%ST`.
     fn is_long(&mut self, letter: Option<char>) -> bool {
         matches!(letter, Some('t' | 'r' | 'u' | 's' | 'H' | 'S'))
             && self.chars.peek().is_some_and(|(_, next)| next.is_ascii_alphabetic())
@@ -213,7 +213,7 @@ impl<'a> Splitter<'a> {
             .collect()
     }
 
-    /// What has been read since a column.
+    /// Returns the text read since a column.
     fn since(&mut self, column: usize) -> String {
         let end = self.chars.peek().map_or(usize::MAX, |(at, _)| *at);
         self.template.chars().take(end).skip(column - 1).collect()

@@ -1,4 +1,4 @@
-//! Envelopes: what a syslog daemon, a container runtime or a terminal puts before the line of a server.
+//! Envelopes: what a syslog daemon, a container runtime or a terminal adds to a server's line.
 //!
 //! ```text
 //! [<PRI>]Oct 11 22:14:15 [host ]tag[pid]: LINE                   RFC 3164
@@ -19,18 +19,18 @@ use super::columns::Columns;
 use super::scan::{found_in, quoted, word};
 use super::time::{self, Time};
 
-/// What is asked for where a part of a line stands.
+/// What is expected in place of a partial line.
 pub(super) const WHOLE: &str = "a whole line (the container runtime cuts at 16 KiB)";
 
-/// The field of a journal's export that holds the line.
+/// The field of a journal export that contains the line.
 const MESSAGE: &[u8] = b"MESSAGE=";
 
-/// The same where the line is not all printable: its length and the line stand below.
+/// The same field if the line is not entirely printable: its length and the line follow.
 const BINARY: &[u8] = b"MESSAGE";
 
 const ESCAPE: u8 = 0x1b;
 
-/// What is inside of an envelope, and when the envelope was made: the time of a line that has none.
+/// The contents of an envelope, and the envelope's time, for a line without one.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(super) struct Envelope<L> {
     /// The server's line.
@@ -39,7 +39,7 @@ pub(super) struct Envelope<L> {
     pub(super) time: Option<Time>,
 }
 
-/// Says whether the line begins as an envelope does and as no server's line does.
+/// Returns whether the line begins like an envelope and unlike any server's line.
 pub(super) fn is_likely(line: &[u8]) -> bool {
     match line {
         [b'<', digit, ..] => digit.is_ascii_digit(),
@@ -54,7 +54,7 @@ pub(super) fn is_likely(line: &[u8]) -> bool {
     }
 }
 
-/// Takes off one envelope; the server's line is the end of `line`.
+/// Removes one envelope; the server's line is the end of `line`.
 pub(super) fn peel<'a>(line: &'a [u8], columns: &Columns) -> Option<Envelope<&'a [u8]>> {
     if let Some(line) = line.strip_prefix(MESSAGE) {
         return Some(Envelope { line, time: columns.realtime() });
@@ -96,14 +96,14 @@ pub(super) fn peel<'a>(line: &'a [u8], columns: &Columns) -> Option<Envelope<&'a
     Some(Envelope { line, time: None })
 }
 
-/// Says whether the line is a part of one that a container runtime cut: `2026-11-23T17:10:33.5Z stdout P ...`.
+/// Returns whether the line is a part of one that a container runtime split: `2026-11-23T17:10:33.5Z stdout P ...`.
 pub(super) fn is_part(line: &[u8]) -> bool {
     let (rest, stamp) = word(line.get(..80).unwrap_or(line));
     let (rest, stream) = word(rest);
     matches!(stream, b"stdout" | b"stderr") && rest.starts_with(b"P ") && time::iso(stamp).is_some()
 }
 
-/// Fields of a journal beside those that the journal adds itself, which begin with `_` (`systemd.journal-fields`).
+/// Journal fields other than those that the journal itself adds, which begin with `_` (`systemd.journal-fields`).
 const FIELDS: &[&[u8]] = &[
     b"PRIORITY",
     b"MESSAGE_ID",
@@ -119,14 +119,14 @@ const FIELDS: &[&[u8]] = &[
     b"LEADER",
 ];
 
-/// Takes off the length of a binary message, eight bytes, the lowest first; what follows is its first line.
+/// Skips the length of a binary message (eight bytes, little-endian); what follows is the message's first line.
 fn after_length(line: &[u8]) -> Option<&[u8]> {
     let (length, text) = line.split_first_chunk::<8>()?;
     let length = u64::from_le_bytes(*length);
     (length < 1 << 24 && text.len() as u64 <= length && !text.is_empty()).then_some(text)
 }
 
-/// Says whether the line is a field of a journal's export (`_PID=1`, `PRIORITY=6`), other than the message.
+/// Returns whether the line is a field of a journal export (`_PID=1`, `PRIORITY=6`) other than the message.
 pub(super) fn is_field(line: &[u8]) -> bool {
     const LONGEST: usize = 64;
     let near = line.get(..LONGEST).unwrap_or(line);
@@ -142,7 +142,7 @@ pub(super) fn is_field(line: &[u8]) -> bool {
     is_known && near.get(length) == Some(&b'=')
 }
 
-/// Says whether a terminal's colours stand at an end of the line.
+/// Returns whether terminal colours are at either end of the line.
 pub(super) fn is_coloured(line: &[u8]) -> bool {
     line.first() == Some(&ESCAPE) || (line.ends_with(b"m") && ends_in_colour(line))
 }
@@ -154,7 +154,7 @@ fn ends_in_colour(line: &[u8]) -> bool {
     after_colour(near.get(at + 1..).unwrap_or_default()).is_some_and(<[u8]>::is_empty)
 }
 
-/// Returns the line without a terminal's colours, if it has any (ECMA-48: `ESC [`, numbers, a letter).
+/// Returns the line without terminal colours, if it has any (ECMA-48: `ESC [`, numbers, a letter).
 pub(super) fn uncoloured(line: &[u8]) -> Option<Vec<u8>> {
     memchr::memchr(ESCAPE, line)?;
     let mut out = Vec::with_capacity(line.len());
@@ -184,7 +184,7 @@ fn after_colour(inside: &[u8]) -> Option<&[u8]> {
     }
 }
 
-/// Skips the length of a message that was sent over TCP (RFC 6587): `123 <34>1 ...`.
+/// Skips the length of a message sent over TCP (RFC 6587): `123 <34>1 ...`.
 fn after_count(line: &[u8]) -> Option<&[u8]> {
     const LONGEST: usize = 6;
     let digits = line.iter().take(LONGEST).take_while(|b| b.is_ascii_digit()).count();
@@ -202,8 +202,8 @@ fn after_priority(line: &[u8]) -> &[u8] {
     }
 }
 
-/// Skips time, host, application, process, message id and structured data, and a byte order mark. Heroku leaves
-/// the structured data out.
+/// Skips time, host, application, process, message id and structured data, and a byte order mark. Heroku omits the
+/// structured data.
 fn after_rfc5424(mut rest: &[u8]) -> Option<&[u8]> {
     for _ in 0..5 {
         rest = word(rest).0;
@@ -219,7 +219,7 @@ fn after_rfc5424(mut rest: &[u8]) -> Option<&[u8]> {
     Some(rest.strip_prefix("\u{feff}".as_bytes()).unwrap_or(rest))
 }
 
-/// Skips one element of structured data: `[id name="value" ...]`, where a value may hold `]`.
+/// Skips one element of structured data: `[id name="value" ...]`, where a value may contain `]`.
 fn after_element(element: &[u8]) -> Option<&[u8]> {
     let mut rest = element.get(1..)?;
     loop {
@@ -232,7 +232,7 @@ fn after_element(element: &[u8]) -> Option<&[u8]> {
     }
 }
 
-/// Takes `2026-11-23 17:10:33,537 ` off, which Python's logging writes for `%(asctime)s`.
+/// Removes `2026-11-23 17:10:33,537 `, which Python's logging writes for `%(asctime)s`.
 fn after_asctime(line: &[u8]) -> Option<(&[u8], Time)> {
     const LENGTH: usize = 23;
     let (stamp, rest) = line.split_at_checked(LENGTH)?;
@@ -240,7 +240,7 @@ fn after_asctime(line: &[u8]) -> Option<(&[u8], Time)> {
     Some((rest.strip_prefix(b" ")?, time))
 }
 
-/// Takes off what Caddy's console encoder puts before the object of an access log: time (UTC), level, logger and the
+/// Removes what Caddy's console encoder writes before the object of an access log: time (UTC), level, logger and the
 /// message, which is Caddy's own. ("log (Caddyfile directive)"; only these loggers print requests.)
 fn after_console(line: &[u8]) -> Option<(&[u8], Time)> {
     let (stamp, rest) = found_in(line, b"\t")?;
@@ -250,7 +250,7 @@ fn after_console(line: &[u8]) -> Option<(&[u8], Time)> {
     rest.get(rest.len() - line.len() - 1..).map(|line| (line, time))
 }
 
-/// Skips `stdout F ` of a container runtime.
+/// Skips a container runtime's `stdout F `.
 fn after_stream(rest: &[u8]) -> Option<&[u8]> {
     let (rest, stream) = word(rest);
     let (rest, tag) = word(rest);
@@ -365,7 +365,7 @@ mod tests {
         }
     }
 
-    /// Reads a log under what its lines say, in a file written to at 2 March 2026.
+    /// Parses a log with its own directives, in a file last written to on 2 March 2026.
     fn times(log: &[u8]) -> Vec<Option<String>> {
         let format = crate::engine::record::Format::preset("auto").unwrap();
         let written = 1_772_438_400_000_000_000;
@@ -408,7 +408,7 @@ mod tests {
                 }
             }
             assert_eq!(times, ["2026-03-02T08:00:00.250000Z"]);
-            // And it is in force where a batch is cut.
+            // It also stays in force across batches.
             let mut stored = Directives::default();
             stored.note_all(&log);
             assert_eq!(stored.realtime(), b"1772438400250000");

@@ -1,5 +1,5 @@
-//! Log formats that a site writes itself: nginx `log_format` and Apache `LogFormat` strings, compiled into a
-//! flat list of steps, each a variable and the literal that ends it.
+//! Log formats defined by a site: nginx `log_format` and Apache `LogFormat` strings, compiled into a flat list of
+//! steps, each a variable and the literal that ends it.
 
 use std::borrow::Cow;
 
@@ -27,7 +27,7 @@ pub(super) struct Template {
 /// One variable and how to find where it ends.
 #[derive(Clone, Debug)]
 struct Step {
-    /// The variable as the template has it.
+    /// The variable as written in the template.
     written: Box<str>,
     /// The character at which it begins in the template, counted from 1.
     column: usize,
@@ -36,30 +36,30 @@ struct Step {
     pattern: Option<Pattern>,
     escape: Escape,
     end: End,
-    /// The literal behind it.
+    /// The literal after it.
     after: Vec<u8>,
 }
 
 /// Where a variable ends.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 enum End {
-    /// With the line.
+    /// At the end of the line.
     Line,
-    /// At the quote that closes it; quotes inside are escaped, or not followed by what the template has next.
+    /// At the closing quote; quotes inside are escaped, or not followed by the template's next literal.
     Quote,
-    /// Where the literal stands for the first time.
+    /// At the first occurrence of the literal.
     First,
-    /// Where the literal and then a status stand for the first time: a request without quotes.
+    /// At the first occurrence of the literal followed by a status: a request without quotes.
     Status,
-    /// Where the literals behind it, looked for from the end of the line, leave it: a user agent without quotes.
+    /// Before the later literals, searched for from the end of the line: a user agent without quotes.
     Back,
     /// Before the first slash: a host that the path follows directly.
     Slash,
-    /// Where its pattern does: a time of Apache's.
+    /// Where its pattern ends: a time of Apache's.
     Pattern,
-    /// Where its list does: what nginx prints of several servers.
+    /// Where its list ends: nginx's values of several upstream servers.
     List,
-    /// Where the literal and then a time of Apache's stand for the first time: a text without quotes.
+    /// At the first occurrence of the literal followed by a time of Apache's: a text without quotes.
     Time,
 }
 
@@ -74,7 +74,7 @@ impl Template {
         compile(template, apache_pieces(template)?, Escape::Backslash)
     }
 
-    /// Reads the variables of these names as ids of tokens, unless they are parts of a record.
+    /// Makes the variables with these names ids of tokens, unless they are parts of a record.
     pub(super) fn name_ids(&mut self, names: &[SmolStr]) {
         for step in self.steps.iter_mut().filter(|step| !matches!(step.slot, Slot::Part(_))) {
             let own = bare_name(&step.written);
@@ -89,14 +89,14 @@ impl Template {
         &self.text
     }
 
-    /// Reads a line. One that ends early is taken as far as it goes, if it has the status.
+    /// Parses a line. One that ends early is read as far as it goes, provided that it has the status.
     pub(super) fn read<'a>(&self, line: &'a [u8]) -> Result<Record<'a>, Reject> {
         let Some(mut rest) = line.strip_prefix(&self.lead[..]) else {
             return Err(reject(line, line.len(), quote(&self.lead), 1));
         };
         let mut draft = Draft::default();
         let mut moments = Moments::default();
-        // Where the first part of a time stands, should all of them be none.
+        // Where the first part of a time is, in case all of them are absent.
         let mut time = None;
         for (at, step) in self.steps.iter().enumerate() {
             let later = self.steps.get(at + 1..).unwrap_or_default();
@@ -139,12 +139,12 @@ impl Template {
         Ok(draft.finish())
     }
 
-    /// The line goes on behind the template's end.
+    /// Returns the reject of a line that continues after the template's end.
     fn surplus(&self, line: &[u8], left: usize) -> Reject {
         reject(line, left, LINE_END, self.text.chars().count() + 1)
     }
 
-    /// Returns the variables that a line fills, and their values, up to where the two part.
+    /// Returns the variables that match a line, with their values, up to the first mismatch.
     pub(super) fn trail<'a>(&self, line: &'a [u8]) -> Vec<(&str, &'a [u8])> {
         let mut rest = line.strip_prefix(&self.lead[..]).unwrap_or_default();
         let mut trail = Vec::new();
@@ -161,10 +161,10 @@ impl Template {
     }
 }
 
-/// What is asked for behind all that a template has.
+/// What is expected after everything in a template.
 const LINE_END: &str = "the end of the line, where the template ends";
 
-/// A line stops fitting where so many bytes of it are left, at a column of the template.
+/// Returns the reject of a line that stops matching with `left` bytes left, at a column of the template.
 fn reject(
     line: &[u8],
     left: usize,
@@ -180,17 +180,17 @@ impl Step {
         let Variable { name, column, mut slot, rank, pattern } = variable;
         let end = End::First;
         if slot == Slot::Part(Part::Time) && pattern.is_none() && name.starts_with('%') {
-            // A time in a notation that we do not know, beside one that we do.
+            // A time in an unknown notation, next to a known one.
             slot = Slot::Skip;
         }
         Self { written: name.into(), column, slot, rank, pattern, escape, end, after: Vec::new() }
     }
 
-    /// Says whether a variable that follows directly is one of its own, or printed as a part of this one.
+    /// Returns whether a variable that follows directly is separate, rather than printed as a part of this one.
     fn may_touch(&mut self, next: &Variable) -> Result<bool, TemplateFault> {
         match (&self.slot, &next.slot) {
             _ if self.pattern.is_some() => Ok(true),
-            // The path and its query are printed side by side: `%U%q`, `$uri$is_args$args`.
+            // The path and its query are printed next to each other: `%U%q`, `$uri$is_args$args`.
             (Slot::Part(Part::Target | Part::Query), Slot::Part(Part::Query)) => Ok(false),
             (Slot::Part(Part::Host), Slot::Part(Part::Target)) => {
                 self.end = End::Slash;
@@ -200,14 +200,14 @@ impl Step {
         }
     }
 
-    /// Cuts the value off: the value, and the rest behind the literal.
+    /// Splits off the value: returns it and the rest after the literal.
     fn cut<'a>(&self, rest: &'a [u8], later: &[Self]) -> Option<(&'a [u8], &'a [u8])> {
         let length = match self.end {
             End::Line => rest.len(),
             End::Quote => {
                 let next = self.after.get(1..).unwrap_or_default();
                 if later.is_empty() {
-                    // A server that escapes a quote inside leaves none bare: the first closes the last value.
+                    // A server that escapes quotes leaves none bare, so the first one closes the last value.
                     let is_first = self.escape != Escape::None;
                     let (behind, raw) = self.quoted(rest, |r| is_first || r == next)?;
                     return (behind == next).then_some((raw, &b""[..]));
@@ -232,7 +232,7 @@ impl Step {
         Some((rest.get(..length)?, rest.get(length + self.after.len()..)?))
     }
 
-    /// Takes a quoted text whose opening quote has been taken: what stands behind, and the text.
+    /// Splits off a quoted text after its opening quote: returns the rest and the text.
     fn quoted<'a>(
         &self,
         rest: &'a [u8],
@@ -244,7 +244,7 @@ impl Step {
         quoted(rest, goes_on).map(|(behind, inside)| (behind, inside.raw))
     }
 
-    /// A status that a modifier does not name has a dash in place of the time.
+    /// Returns the length of a time. Apache prints a dash instead if a modifier excludes the status.
     fn length_of_pattern(&self, rest: &[u8]) -> Option<usize> {
         let length = self.pattern.as_ref()?.read(rest, &mut Moments::default());
         let length = length.or_else(|| rest.starts_with(b"-").then_some(1))?;
@@ -256,7 +256,7 @@ impl Step {
         rest.get(length..)?.starts_with(&self.after).then_some(length)
     }
 
-    /// Puts a value into its place; `false` if it cannot be read as what it should be.
+    /// Stores a value; returns `false` if it cannot be parsed as required.
     fn put<'a>(&self, raw: &'a [u8], draft: &mut Draft<'a>, moments: &mut Moments) -> bool {
         match &self.pattern {
             Some(_) if present(raw).is_none() => true,
@@ -265,15 +265,16 @@ impl Step {
         }
     }
 
-    /// A time may hold what ends it, a space before its zone: of two ends, the later that leaves a time.
+    /// Returns the length of a time, which may contain the literal that ends it, such as the space before its zone:
+    /// of two ends, the later one that leaves a time wins.
     fn length_of_time(&self, rest: &[u8]) -> Option<usize> {
         let ends = memmem::find_iter(rest, &self.after).take(2);
         let is_time = |end: &usize| rest.get(..*end).is_some_and(|text| time::read(text).is_some());
         ends.filter(is_time).last().or_else(|| memmem::find(rest, &self.after))
     }
 
-    /// Says whether the line may have ended in this value: what is left of it holds nothing that the template
-    /// does not have here.
+    /// Returns whether the line may have been truncated within this value: the rest contains nothing that does not
+    /// belong here.
     fn is_cut_short(&self, rest: &[u8]) -> bool {
         match self.end {
             End::Quote => {
@@ -285,13 +286,13 @@ impl Step {
         }
     }
 
-    /// Returns the value that the line ends in, if the quote behind it says that it is whole.
+    /// Returns the value in which the line ends, if its closing quote shows that it is complete.
     fn last<'a>(&self, rest: &'a [u8]) -> Option<&'a [u8]> {
         let inside = (self.end == End::Quote).then(|| self.quoted(rest, |_| true)).flatten();
         inside.map(|(_, inside)| inside)
     }
 
-    /// Where the last value is over and the line is not: a status or a number holds no space.
+    /// Returns where the last value ends if the line goes on: a status or a number contains no space.
     fn surplus(&self, value: &[u8]) -> Option<usize> {
         let is_word = matches!(
             self.slot,
@@ -310,7 +311,7 @@ impl Step {
         (is_value && !is_list).then_some(at)
     }
 
-    /// Says whether a value can be one of this variable: an address, which may stand in a list, has no space.
+    /// Returns whether the variable can have this value: a client contains a space only if it is an address list.
     fn may_be(&self, value: &[u8]) -> bool {
         self.slot != Slot::Part(Part::Client) || !value.contains(&b' ') || is_address_list(value)
     }
@@ -345,7 +346,7 @@ impl Step {
         Some(text.len())
     }
 
-    /// Says what the value should have been.
+    /// Describes what the value should have been.
     fn expected(&self) -> &'static str {
         match self.slot {
             Slot::Part(Part::Time) => "a time",
@@ -356,8 +357,8 @@ impl Step {
         }
     }
 
-    /// Says what should have stood behind the value: where that is over, behind a word, or at the end, if the
-    /// value may hold spaces.
+    /// Describes what should have followed the value: at its end, after a word, or at the end of the line if the
+    /// value may contain spaces.
     fn parting(&self, line: &[u8], rest: &[u8]) -> Reject {
         if self.end == End::Quote
             && let Some((behind, _)) = self.quoted(rest, |_| true)
@@ -377,7 +378,7 @@ impl Step {
         self.missing(line, left, &self.after)
     }
 
-    /// The literal behind the value is not there.
+    /// Returns the reject of a missing literal after the value.
     fn missing(&self, line: &[u8], left: usize, literal: &[u8]) -> Reject {
         let column = self.column + self.written.chars().count();
         if literal.is_empty() {
@@ -386,7 +387,7 @@ impl Step {
         reject(line, left, format!("{} after {}", quote(literal), self.written), column)
     }
 
-    /// Says whether the value may hold spaces.
+    /// Returns whether the value may contain spaces.
     fn is_spacious(&self) -> bool {
         match &self.slot {
             Slot::Part(part) => matches!(part, Part::Request | Part::Agent | Part::User),
@@ -396,7 +397,7 @@ impl Step {
     }
 }
 
-/// Shows a literal.
+/// Formats a literal for an error.
 fn quote(literal: &[u8]) -> String {
     let mark = if literal.contains(&b'\'') { '"' } else { '\'' };
     format!("{mark}{}{mark}", String::from_utf8_lossy(literal))
@@ -424,7 +425,7 @@ fn compile(template: &str, pieces: Vec<Piece>, escape: Escape) -> Result<Templat
     Ok(Template { text: template.into(), lead, steps })
 }
 
-/// Asks for a time: a whole one, or parts that make one.
+/// Requires a time: a complete one, or parts that make one.
 fn check_time(template: &str, pieces: &[Piece]) -> Result<(), TemplateFault> {
     let mut moments = Moments::default();
     let mut first = None;
@@ -447,7 +448,7 @@ fn check_time(template: &str, pieces: &[Piece]) -> Result<(), TemplateFault> {
     }
 }
 
-/// Decides for each step how its end is found.
+/// Chooses for each step how its end is found.
 fn set_ends(lead: &[u8], steps: &mut [Step]) {
     let mut is_quoted = lead.ends_with(b"\"");
     let mut quoted = Vec::with_capacity(steps.len());
@@ -455,7 +456,7 @@ fn set_ends(lead: &[u8], steps: &mut [Step]) {
         quoted.push(is_quoted && step.after.starts_with(b"\""));
         is_quoted = step.after.ends_with(b"\"");
     }
-    // From the end, since only the last loose value can be found from there.
+    // Backwards, since only the last loose value can be found from the end of the line.
     let mut is_last_loose = true;
     let mut has_quote_behind = false;
     let mut is_status_behind = false;

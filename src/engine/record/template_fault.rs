@@ -1,4 +1,4 @@
-//! What may be wrong with a template.
+//! Faults of a template.
 
 use std::fmt;
 
@@ -9,9 +9,9 @@ use super::syntax::{Variable, is_nginx};
 pub struct TemplateFault {
     /// Character position in the template, counted from 1.
     pub column: usize,
-    /// What stands there.
+    /// What is there.
     pub found: String,
-    /// What could be read.
+    /// What could be parsed instead.
     pub expected: String,
     /// What to do about it.
     pub hint: String,
@@ -29,7 +29,7 @@ impl fmt::Display for TemplateFault {
 
 impl std::error::Error for TemplateFault {}
 
-/// A variable stands behind another with nothing between.
+/// Returns the fault of a variable that directly follows another.
 pub(super) fn adjacent(name: &str, column: usize) -> TemplateFault {
     TemplateFault {
         column,
@@ -39,7 +39,7 @@ pub(super) fn adjacent(name: &str, column: usize) -> TemplateFault {
     }
 }
 
-/// All that the template has of a time does not make one.
+/// Returns the fault of a template whose parts of a time do not make a whole one.
 pub(super) fn part_of_time(variable: &Variable) -> TemplateFault {
     TemplateFault {
         column: variable.column,
@@ -50,7 +50,7 @@ pub(super) fn part_of_time(variable: &Variable) -> TemplateFault {
     }
 }
 
-/// The template has no time.
+/// Returns the fault of a template without a time.
 pub(super) fn no_time(template: &str) -> TemplateFault {
     let time = if is_nginx(template) { "$time_local, $time_iso8601 or $msec" } else { "%t" };
     TemplateFault {

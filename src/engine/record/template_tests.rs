@@ -1,4 +1,4 @@
-//! Whatever a template has, and in whatever order: a request that it prints is read back.
+//! Whatever a template contains, in any order, a request that it prints is read back.
 
 use proptest::prelude::*;
 
@@ -6,7 +6,7 @@ use super::sample::{Sample, sample, sample_without_quotes};
 use super::tests::text;
 use super::{Format, Record};
 
-/// Reads a line by a template.
+/// Parses a line with a template.
 fn read(template: &str, line: &str) -> String {
     super::tests::read(&Format::template(template).unwrap(), line)
 }
@@ -282,7 +282,7 @@ fn a_fault_of_a_pasted_directive_names_its_place() {
 /// How a server escapes a text.
 type Escaped = fn(&str) -> String;
 
-/// One variable: how nginx and Apache name it, quoted where a text may hold spaces.
+/// One variable: its name in nginx and Apache, quoted if its text may contain spaces.
 struct Variable {
     nginx: &'static str,
     apache: &'static str,
@@ -366,7 +366,7 @@ const VARIABLES: &[Variable] = &[
     },
 ];
 
-/// Some of the variables, the time among them, in any order.
+/// Some of the variables, including the time, in any order.
 fn order() -> impl Strategy<Value = Vec<usize>> {
     let others: Vec<usize> = (1..VARIABLES.len()).collect();
     let n_others = others.len();
@@ -378,7 +378,7 @@ fn order() -> impl Strategy<Value = Vec<usize>> {
     .prop_shuffle()
 }
 
-/// The parts of a time that Apache prints apart.
+/// The parts of a time that Apache prints separately.
 const TIMES: &[&[(&str, &str)]] = &[
     &[("%t", "[%d/%b/%Y:%H:%M:%S +0000]"), ("%{usec_frac}t", "%6f")],
     &[("%{%d/%b/%Y}t", "%d/%b/%Y"), ("%{%T}t.%{usec_frac}t", "%T.%6f"), ("%{%z}t", "+0000")],
@@ -388,7 +388,7 @@ const TIMES: &[&[(&str, &str)]] = &[
     &[("%{%Y%j}t%{%H%M%S}t", "%Y%j%H%M%S"), ("%{usec_frac}t", "%6f"), ("%{%Z}t", "UTC")],
 ];
 
-/// Puts a template into one of the directives of a server.
+/// Wraps a template in one of the directives of a server.
 fn pasted(template: &str, which: usize) -> String {
     let escaped = template.replace('"', "\\\"");
     let (before, behind) = template.split_at(template.find(' ').unwrap_or(0));

@@ -1,4 +1,4 @@
-//! Tests of the whole reader: tables of lines, the real lines of the recipes, properties.
+//! Tests of the whole parser: tables of lines, the real lines of the recipes, properties.
 
 #![allow(
     clippy::string_slice,
@@ -17,7 +17,7 @@ use proptest::prelude::*;
 use super::hostile::PIECES;
 use super::{Columns, FieldName, Format, Record, Reject, Text, guess};
 
-/// A record in one line of text: what is there, in a fixed order.
+/// Formats a record as one line of text: its values in a fixed order.
 pub(super) fn shown(record: &Record<'_>) -> String {
     let mut out = String::new();
     if let Some(time) = record.time {
@@ -302,7 +302,7 @@ fn an_envelope_lends_its_time_to_a_line_that_has_none() {
     let docker = serde_json::json!({"log": bare, "time": "2026-11-23T17:10:33.5Z"});
     let docker = docker.to_string().replace("\"log\": ", "\"log\":");
     assert_eq!(read(&auto, &docker), format!("{stamp} {said}"));
-    // No year, so no time.
+    // No year, hence no time.
     assert!(auto.parse(format!("Oct 11 22:14:15 host app: {bare}").as_bytes()).is_err());
     let absent = r#"2026-11-23T17:10:33.5Z stdout F 192.0.2.1 - - [-] "GET / HTTP/1.1" 200 -"#;
     assert_eq!(read(&auto, absent), format!("{stamp} {said}"));
@@ -492,7 +492,7 @@ fn half_a_secret_is_no_token() {
         assert_eq!(text.matches("exk").count(), referer, "{text}");
     }
     assert_eq!(read(&format, &line).matches("exk_1234").count(), 2);
-    // What a client's name is cut to is still its begin; and a quote before two line ends closes nothing.
+    // A truncated user agent is still its beginning; and a quote before two line ends closes nothing.
     let agent = line.find("agent").unwrap();
     assert!(read(&format, &line[..agent + 3]).contains("agent=age"));
     assert_eq!(read(&format, &format!("{line}\r")).matches("exk_1234").count(), 1);
@@ -653,7 +653,7 @@ fn a_guess_names_the_preset_that_most_lines_fit() {
     }
 }
 
-/// The directory `../shared/NAME` beside the repository, where there is one.
+/// The directory `../shared/NAME` next to the repository, if it exists.
 fn shared(name: &str) -> Option<PathBuf> {
     let root = Path::new(env!("CARGO_MANIFEST_DIR"));
     root.ancestors().map(|dir| dir.join("shared").join(name)).find(|dir| dir.is_dir())
@@ -740,7 +740,7 @@ fn quotable() -> impl Strategy<Value = String> {
     "[ -~é]{1,30}".prop_filter("an absent value", |text| text != "-")
 }
 
-/// Prints a text as nginx escapes it.
+/// Escapes a text like nginx.
 pub(super) fn escaped(text: &str) -> String {
     text.bytes().fold(String::new(), |mut out, byte| {
         match byte {
@@ -868,7 +868,7 @@ fn hostile_lines_of_64_kib_are_read_to_an_answer() {
     }
 }
 
-/// A field of a corpus row that a record does not have as the row expects it.
+/// A field of a corpus row that differs between the record and the row.
 fn wrong(record: &Record<'_>, expect: &serde_json::Value) -> Option<String> {
     let text =
         |text: &Option<Text<'_>>| text.as_ref().map(|t| String::from_utf8_lossy(t).into_owned());
@@ -1005,7 +1005,7 @@ fn every_format_is_recognised_by_itself_and_read_as_by_its_name() {
             if auto.is_silent(line) {
                 continue;
             }
-            // Traefik's preset knows what the fields without a name are: nothing to look at.
+            // Traefik's preset knows the meaning of unnamed fields, so there is nothing to compare.
             let named = |format: &Format| {
                 let mut record = format.parse_under(line, &columns).expect(name).into_owned();
                 record.fields.retain(|(field, _)| *field != FieldName::Unnamed);

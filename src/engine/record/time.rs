@@ -1,29 +1,29 @@
-//! Reads the times that logs write: fixed positions, ranges checked, about 20 ns each.
+//! Parses the times in logs: fixed positions, checked ranges, about 20 ns each.
 
 use chrono::Datelike;
 
 use crate::engine::time::{DAY, SECOND, Timestamp};
 
-/// A time and the digits of its fraction that the log has: 0, 3 or 6.
+/// A time, and the digits of its fraction in the log: 0, 3 or 6.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub struct Time {
     /// The instant; digits beyond microseconds are cut off.
     pub at: Timestamp,
     /// 0, 3 or 6.
     pub digits: u8,
-    /// The log says no zone: the instant is the one of UTC until somebody knows better.
+    /// The log names no zone: the instant is read as UTC until the zone is known.
     pub is_local: bool,
 }
 
 impl Time {
-    /// The same of a log whose times are all UTC, which needs no zone.
+    /// Returns the time of a log whose times are all UTC, so that it needs no zone.
     #[must_use]
     pub const fn in_utc(self) -> Self {
         Self { is_local: false, ..self }
     }
 }
 
-/// Reads a time of any of the shapes below, or an epoch as [`epoch`] does. Apache's `%t` brings brackets along.
+/// Parses a time of any form below, or an epoch like [`epoch`]. Apache's `%t` includes its brackets.
 #[must_use]
 pub fn read(text: &[u8]) -> Option<Time> {
     let text = text.strip_prefix(b"[").and_then(|t| t.strip_suffix(b"]")).unwrap_or(text);
@@ -36,8 +36,8 @@ pub fn read(text: &[u8]) -> Option<Time> {
     }
 }
 
-/// Reads `10/Oct/2000:13:55:36 -0700`; a fraction may follow the second, a one-digit day is taken, and
-/// without a zone (as `HAProxy` writes) the time is UTC.
+/// Parses `10/Oct/2000:13:55:36 -0700`. A fraction may follow the second, the day may have one digit, and without a
+/// zone (as in `HAProxy`) the time is UTC.
 #[must_use]
 pub fn clf(text: &[u8]) -> Option<Time> {
     let (day, rest) = day(text)?;
@@ -48,8 +48,8 @@ pub fn clf(text: &[u8]) -> Option<Time> {
     clock(&date, rest)
 }
 
-/// Reads ISO 8601 and RFC 3339: `2026-11-23T17:10:33.537+00:00`, with a space for the `T`, any fraction,
-/// a zone with or without colon; without a zone the time is UTC.
+/// Parses ISO 8601 and RFC 3339: `2026-11-23T17:10:33.537+00:00`, optionally with a space for the `T`, any
+/// fraction, and a zone with or without a colon; without a zone the time is UTC.
 #[must_use]
 pub fn iso(text: &[u8]) -> Option<Time> {
     let (&[y1, y2, y3, y4, b'-', m1, m2, b'-', d1, d2, b'T' | b't' | b' '], rest) =
@@ -61,7 +61,7 @@ pub fn iso(text: &[u8]) -> Option<Time> {
     clock(&date, rest)
 }
 
-/// Reads a day and the time of that day, which a log has apart: `2026-11-23` and `17:10:33.537`. UTC.
+/// Parses a separate day and time of day: `2026-11-23` and `17:10:33.537`. UTC.
 #[must_use]
 pub fn of_day(day: &[u8], clock: &[u8]) -> Option<Time> {
     const LONGEST: usize = 40;
@@ -75,8 +75,8 @@ pub fn of_day(day: &[u8], clock: &[u8]) -> Option<Time> {
     iso(text.get(..length)?)
 }
 
-/// Reads cPanel's `11/23/2026:17:10:33 -0000`, the month first. Months in figures are read with that zone only:
-/// elsewhere the day may stand first.
+/// Parses cPanel's `11/23/2026:17:10:33 -0000`, the month first. Numeric months are accepted only with that zone:
+/// elsewhere the day may come first.
 #[must_use]
 pub fn cpanel(text: &[u8]) -> Option<Time> {
     let (&[m1, m2, b'/', d1, d2, b'/', y1, y2, y3, y4, b':'], rest) =
@@ -88,8 +88,7 @@ pub fn cpanel(text: &[u8]) -> Option<Time> {
     clock(&date, rest).map(Time::in_utc)
 }
 
-/// Reads `2026/11/23 17:10:33` as nginx' error log and Caddy's `wall` write it, with any fraction; the time is
-/// UTC.
+/// Parses `2026/11/23 17:10:33`, as in nginx's error log and Caddy's `wall`, with any fraction; the time is UTC.
 #[must_use]
 pub fn slashed(text: &[u8]) -> Option<Time> {
     let (&[y1, y2, y3, y4, b'/', m1, m2, b'/', d1, d2, b' '], rest) =
@@ -101,8 +100,8 @@ pub fn slashed(text: &[u8]) -> Option<Time> {
     clock(&date, rest)
 }
 
-/// Reads `Mon Nov 23 17:10:33.537001 2026`, C's `asctime` with any fraction, as Apache's error log has it; the
-/// time is UTC.
+/// Parses `Mon Nov 23 17:10:33.537001 2026`, C's `asctime` with any fraction, as in Apache's error log; the time is
+/// UTC.
 #[must_use]
 pub fn asctime(text: &[u8]) -> Option<Time> {
     let (&[_, _, _, b' ', m1, m2, m3, b' ', d1, d2, b' '], rest) =
@@ -116,7 +115,7 @@ pub fn asctime(text: &[u8]) -> Option<Time> {
     clock(&date, clock_text)
 }
 
-/// Reads `Mon, 23 Nov 2026 17:10:33 GMT`, as HTTP writes dates (RFC 9110, section 5.6.7) and morgan's `:date[web]`.
+/// Parses `Mon, 23 Nov 2026 17:10:33 GMT`, as in HTTP dates (RFC 9110, section 5.6.7) and morgan's `:date[web]`.
 #[must_use]
 pub fn http(text: &[u8]) -> Option<Time> {
     let (&[_, _, _, b',', b' ', d1, d2, b' ', m1, m2, m3, b' ', y1, y2, y3, y4, b' '], rest) =
@@ -132,8 +131,8 @@ pub fn http(text: &[u8]) -> Option<Time> {
     clock(&date, rest)
 }
 
-/// Reads seconds since 1970 with or without a fraction, or whole milli-, micro- or nanoseconds: the
-/// magnitude tells which ([`epoch_of`]).
+/// Parses seconds since 1970 with or without a fraction, or whole milli-, micro- or nanoseconds, distinguished by
+/// magnitude ([`epoch_of`]).
 #[must_use]
 pub fn epoch(text: &[u8]) -> Option<Time> {
     let (whole, fraction) = match memchr::memchr(b'.', text) {
@@ -152,7 +151,7 @@ pub fn epoch(text: &[u8]) -> Option<Time> {
     rest.is_empty().then_some(Time { at: base.at.plus(micros), digits, is_local: false })
 }
 
-/// Reads a whole epoch: below 10^11 seconds (to the year 5138), below 10^14 milliseconds, below 10^17
+/// Converts a whole epoch: below 10^11 seconds (to the year 5138), below 10^14 milliseconds, below 10^17
 /// microseconds, else nanoseconds. These overlap only before 1973.
 #[must_use]
 pub fn epoch_of(value: i64) -> Option<Time> {
@@ -166,11 +165,11 @@ pub fn epoch_of(value: i64) -> Option<Time> {
     Some(Time { at: Timestamp(micros), digits, is_local: false })
 }
 
-/// Reads seconds since 1970 as a floating point number, which holds microseconds until the year 2242; larger
-/// numbers are milliseconds and finer, as in [`epoch_of`]. It shows the digits that it needs.
+/// Converts seconds since 1970 in floating point, which keeps microseconds until the year 2242; larger numbers are
+/// milliseconds and finer units, as in [`epoch_of`]. The time has as many digits as it needs.
 #[must_use]
 pub fn epoch_of_float(value: f64) -> Option<Time> {
-    // Beyond 2^53 a float holds no single units any more.
+    // Beyond 2^53 a float cannot represent every integer.
     const EXACT: f64 = 9_007_199_254_740_992.0;
     let micros = if value < 100_000_000_000.0 { value * 1_000_000.0 } else { value * 1_000.0 };
     if !(0.0..EXACT).contains(&micros) {
@@ -189,9 +188,9 @@ pub fn epoch_of_float(value: f64) -> Option<Time> {
     Some(Time { at: Timestamp(micros), digits, is_local: false })
 }
 
-/// Reads a syslog time, `Oct 11 22:14:15`, of a file that was last written to at `written`, in ns since 1970, 0 if
-/// nobody knows. It has neither year nor zone: it is in the last year in which it was before that, or less than a day
-/// after it, which no zone's clock is ahead.
+/// Parses a syslog time, `Oct 11 22:14:15`, in a file last written to at `written`, in ns since 1970, or 0 if
+/// unknown. It has neither year nor zone. The year is the latest that puts it before that time, or less than a day
+/// after it, since no zone is further ahead.
 #[must_use]
 pub fn syslog(text: &[u8], written: i64) -> Option<Time> {
     let text = text.get(..syslog_length(text)?)?;
@@ -202,7 +201,7 @@ pub fn syslog(text: &[u8], written: i64) -> Option<Time> {
     let month = month([m1, m2, m3])?;
     let written = Some(Timestamp(written / 1000)).filter(|_| written > 0)?;
     let last = i64::from(written.to_chrono().year());
-    // A 29 February may lie further back than a log is kept.
+    // The last 29 February may be longer ago than a log is kept.
     let years = [last + 1, last, last - 1].into_iter();
     years
         .filter_map(|year| clock(&Date { year, month, day }, rest))
@@ -210,7 +209,7 @@ pub fn syslog(text: &[u8], written: i64) -> Option<Time> {
 }
 
 /// Returns the length of a syslog time, `Oct  1 22:14:15` or `Oct 11 22:14:15`, at the beginning of `text`.
-/// What it means says [`syslog`].
+/// [`syslog`] converts it.
 #[must_use]
 pub fn syslog_length(text: &[u8]) -> Option<usize> {
     const LENGTH: usize = 15;
@@ -236,13 +235,13 @@ pub(super) struct Date {
 }
 
 impl Date {
-    /// Reads a date of digits.
+    /// Parses a date from its digits.
     fn of(year: [u8; 4], month: [u8; 2], day: [u8; 2]) -> Option<Self> {
         Some(Self { year: number(year)?, month: number(month)?, day: number(day)? })
     }
 }
 
-/// Reads a day of one or two digits and the slash after it.
+/// Parses a day of one or two digits and the slash after it.
 fn day(text: &[u8]) -> Option<(i64, &[u8])> {
     match text {
         [d1, d2, b'/', rest @ ..] => Some((number([*d1, *d2])?, rest)),
@@ -251,14 +250,14 @@ fn day(text: &[u8]) -> Option<(i64, &[u8])> {
     }
 }
 
-/// Reads `13:55:36[.fraction][ ][zone]` to the end and joins it with the date.
+/// Parses `13:55:36[.fraction][ ][zone]` to the end and combines it with the date.
 fn clock(date: &Date, text: &[u8]) -> Option<Time> {
     let (&[h1, h2, b':', m1, m2, b':', s1, s2], rest) = text.split_first_chunk::<8>()? else {
         return None;
     };
     let (hour, minute, second) = (number([h1, h2])?, number([m1, m2])?, number([s1, s2])?);
     let days = days_since_1970(date)?;
-    // A leap second is written as second 60 and is the first of the next minute in Unix time.
+    // A leap second is written as second 60 and is the first second of the next minute in Unix time.
     if hour > 23 || minute > 59 || second > 60 {
         return None;
     }
@@ -273,7 +272,7 @@ fn clock(date: &Date, text: &[u8]) -> Option<Time> {
     Some(Time { at, digits, is_local: text.is_empty() })
 }
 
-/// Reads `.537`: microseconds, and how many digits to keep; what follows the digits is the rest.
+/// Parses `.537`: returns the microseconds and the number of digits to keep, and the text after the digits.
 fn fraction_of(text: &[u8]) -> Option<((i64, u8), &[u8])> {
     let digits = text.get(1..)?;
     let length = digits.iter().take_while(|b| b.is_ascii_digit()).count();
@@ -290,7 +289,7 @@ fn fraction_of(text: &[u8]) -> Option<((i64, u8), &[u8])> {
     Some(((micros, kept), digits.get(length..)?))
 }
 
-/// Reads `+0100`, `-03:30`, `+01`, `Z`, nothing (UTC): seconds east of Greenwich.
+/// Parses `+0100`, `-03:30`, `+01`, `Z`, nothing (UTC): seconds east of Greenwich.
 pub(super) fn zone(text: &[u8]) -> Option<i64> {
     let (sign, hours, minutes) = match *text {
         [] | [b'Z' | b'z'] => return Some(0),
@@ -312,7 +311,7 @@ fn number<const N: usize>(digits: [u8; N]) -> Option<i64> {
     digits.iter().try_fold(0, |sum, b| b.is_ascii_digit().then(|| sum * 10 + i64::from(b - b'0')))
 }
 
-/// Reads the English name of a month, cut to three letters.
+/// Parses the English name of a month, cut to three letters.
 pub(super) fn month(name: [u8; 3]) -> Option<i64> {
     Some(match &name {
         b"Jan" => 1,

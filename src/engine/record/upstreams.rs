@@ -1,9 +1,10 @@
-//! What nginx prints of the servers that it asked for one answer: a list, with spaces in it.
+//! nginx's values of the upstream servers contacted for one response: a list that contains spaces.
 //!
 //!     server{, server}{ : server{, server}}
 //!
-//! A further server of one group stands behind a comma, the group that an internal redirect chose behind a colon
-//! (`ngx_http_upstream_module`, `$upstream_addr`). A redirect that asked none leaves the place behind the colon empty.
+//! A comma precedes another server of the same group, a colon the group chosen by an internal redirect
+//! (`ngx_http_upstream_module`, `$upstream_addr`). A redirect that contacted none leaves the place after the colon
+//! empty.
 
 /// Variables that are lists.
 const LISTS: &[&str] = &[
@@ -20,17 +21,17 @@ const LISTS: &[&str] = &[
 
 const REDIRECT: &[u8] = b" : ";
 
-/// Says whether a variable, as a template has it, is a list.
+/// Returns whether a variable, as written in a template, is a list.
 pub(super) fn is_list(written: &str) -> bool {
     LISTS.contains(&written)
 }
 
-/// Says whether a literal ends a list at a space, which is then not the first one to stand there.
+/// Returns whether a literal ends a list at a space, which then need not be the first space.
 pub(super) fn is_ended_by(literal: &[u8]) -> bool {
     literal.starts_with(b" ") && !literal.starts_with(REDIRECT)
 }
 
-/// Measures the list that a text begins with.
+/// Returns the length of the list at the beginning of a text.
 pub(super) fn length(text: &[u8]) -> usize {
     let mut end = 0;
     loop {
@@ -50,7 +51,7 @@ pub(super) fn length(text: &[u8]) -> usize {
     }
 }
 
-/// Finds the space before the list that a text ends with.
+/// Finds the space before the list at the end of a text.
 pub(super) fn space_before(text: &[u8]) -> Option<usize> {
     let mut end = text.len();
     loop {

@@ -1,10 +1,11 @@
-//! Lines in UTF-16, as Windows' tools write them, made UTF-8; and the mark that may begin a file (Unicode 16.0, section 23.8).
+//! Converts UTF-16 lines, as Windows tools write them, to UTF-8, and handles the byte order mark that may begin a
+//! file (Unicode 16.0, section 23.8).
 //!
-//! Lines end at the byte 0A, so a character's other byte lands on the wrong side of the cut: little-endian lines begin with the
-//! end of the LF before them, big-endian ones end with the beginning of their own.
+//! Lines end at the byte 0A, so the other byte of that character is on the wrong side of the cut: little-endian
+//! lines begin with the end of the previous LF, big-endian lines end with the beginning of their own.
 
-/// Returns the text of a line that is UTF-16 by its mark, or by the NULs around its first characters; of a line in UTF-8 that
-/// begins with a mark, what is behind it. A lone surrogate becomes U+FFFD.
+/// Decodes a line that is UTF-16 according to its mark or to the NULs around its first characters. For a UTF-8 line
+/// with a mark, returns the text after the mark. A lone surrogate becomes U+FFFD.
 pub(super) fn decoded(line: &[u8]) -> Option<Vec<u8>> {
     let unit: fn([u8; 2]) -> u16 = match line {
         [0xef, 0xbb, 0xbf, text @ ..] => return Some(text.to_vec()),
@@ -14,7 +15,7 @@ pub(super) fn decoded(line: &[u8]) -> Option<Vec<u8>> {
     };
     let text = match line {
         [0xff, 0xfe, text @ ..] | [0xfe, 0xff, text @ ..] => text,
-        // The end of the LF before it: what has no mark and could be both is little-endian, as nearly all is.
+        // The end of the previous LF. A line without a mark that could be either is little-endian, as nearly all are.
         [0, text @ ..] if text.len().is_multiple_of(2) => text,
         text => text,
     };
@@ -37,7 +38,7 @@ mod tests {
 
     const TEXT: &str = "GET /\u{e9}\u{4e2d}\u{1f511}";
 
-    /// The lines of a file, cut as all are: at each byte 0A.
+    /// The lines of a file, split like all files at each byte 0A.
     fn lines(text: &str, unit: fn(u16) -> [u8; 2], has_mark: bool) -> Vec<Vec<u8>> {
         let mark = has_mark.then_some('\u{feff}');
         let text: String = mark.into_iter().chain(text.chars()).collect();
@@ -56,7 +57,7 @@ mod tests {
             let first = &lines(&file, unit, has_mark)[0];
             assert_eq!(decoded(first).unwrap(), TEXT.as_bytes(), "{first:?}");
         }
-        // Of lines behind the first, ASCII is certain.
+        // After the first line, only ASCII is recognised for certain.
         for unit in [u16::to_le_bytes, u16::to_be_bytes] {
             for line in &lines("first\r\nGET /v1/items\r\nGET /v1/items\n", unit, true)[1..3] {
                 assert_eq!(decoded(line).unwrap(), b"GET /v1/items", "{line:?}");

@@ -1,15 +1,15 @@
-//! Uvicorn's access log, as its default `LOGGING_CONFIG` prints it. It has no time.
+//! Uvicorn's access log in its default `LOGGING_CONFIG`. It has no time.
 //!
 //! ```text
 //! INFO:     client:port - "METHOD target HTTP/1.1" status phrase
 //! 2026-11-23 17:10:33,537 - uvicorn.access - INFO - client:port - "METHOD target HTTP/1.1" status
 //! ```
 //!
-//! The second is what a site's own `%(asctime)s - %(name)s - %(levelname)s - %(message)s` makes of it, in any order,
+//! The second form is the result of a site's own `%(asctime)s - %(name)s - %(levelname)s - %(message)s`, in any order,
 //! with dashes, bars, colons or brackets; its time is an envelope's.
 //!
-//! Sources: Uvicorn, `config.py` and `logging.py`. On a terminal level, request and status are coloured. The path is
-//! percent-encoded, the query is not, and neither holds a space.
+//! Sources: Uvicorn, `config.py` and `logging.py`. On a terminal, level, request and status are coloured. The path is
+//! percent-encoded, the query is not, and neither contains a space.
 
 use std::borrow::Cow;
 
@@ -23,9 +23,9 @@ const LEVEL: &[u8] = b"INFO";
 /// The logger's name.
 const LOGGER: &[u8] = b"uvicorn.access";
 
-/// Says whether a line begins with the level of an access log's lines, as Uvicorn pads it, or with the logger's name.
+/// Returns whether a line begins with an access log's level, padded as by Uvicorn, or with the logger's name.
 pub(super) fn is_likely(line: &[u8]) -> bool {
-    // Others' lines begin with an address, as none of these does.
+    // Lines of other formats begin with an address; these never do.
     if line.first().is_some_and(u8::is_ascii_digit) {
         return false;
     }
@@ -33,7 +33,7 @@ pub(super) fn is_likely(line: &[u8]) -> bool {
         || after_logger(line).is_some()
 }
 
-/// Takes off what a site's own format puts before the client: level, name of the logger, and marks between them.
+/// Skips what a site's own format writes before the client: level, logger name, and separators.
 fn after_logger(line: &[u8]) -> Option<&[u8]> {
     const NEAR: usize = 32;
     let at = memchr::memmem::find(line.get(..NEAR).unwrap_or(line), LOGGER)?;
@@ -43,7 +43,7 @@ fn after_logger(line: &[u8]) -> Option<&[u8]> {
     is_head.is_empty().then(|| rest.strip_prefix(LEVEL).map_or(rest, after_marks))
 }
 
-/// Skips marks; a colon only at the beginning, since an address may begin with one.
+/// Skips separators; a colon only at the beginning, since an address may begin with one.
 fn after_marks(text: &[u8]) -> &[u8] {
     let rest = text.strip_prefix(b":").unwrap_or(text);
     let length = rest.iter().take_while(|b| matches!(b, b' ' | b'-' | b'|' | b'[' | b']')).count();
@@ -54,7 +54,7 @@ fn after_level(line: &[u8]) -> Option<&[u8]> {
     Some(uncolored(uncolored(line).strip_prefix(LEVEL)?))
 }
 
-/// Reads a line; its time is to be lent.
+/// Parses a line; the envelope supplies the time.
 pub(super) fn read(line: &[u8]) -> Result<Record<'_>, Miss> {
     let mut record = Record::default();
     let rest = match (after_logger(line), after_level(line)) {

@@ -1,13 +1,13 @@
-//! uWSGI's own request log, as `uwsgi_logit_simple` in its `core/logging.c` prints it.
+//! uWSGI's own request log, as printed by `uwsgi_logit_simple` in its `core/logging.c`.
 //!
 //! ```text
 //! [host ][{address space usage: ...} {rss usage: ...} ][pid: P|app: A|req: N/M] client (user) {V vars in B bytes}
 //!     [Mon Nov 23 17:10:33 2026] METHOD uri => generated N bytes in T msecs[ via x()] (HTTP/1.1 200) H headers ...
 //! ```
 //!
-//! The time has no zone and is taken as UTC. Nothing is escaped; behind the URI stands nothing of a client's, so
-//! the URI ends where ` => generated ` stands for the last time. A user's name and a URI may hold variables and
-//! a time as well: where those stand twice, nobody can tell which are true, and the line is rejected.
+//! The time has no zone and is read as UTC. Nothing is escaped. No text of a client follows the URI, so the URI ends at
+//! the last ` => generated `. A user name and a URI may also contain variables and a time: if those occur twice, nobody
+//! can know which are real, and the line is rejected.
 
 use std::borrow::Cow;
 
@@ -21,14 +21,14 @@ const USAGE: &[u8] = b"{address space usage: ";
 const BEFORE_TIME: &[u8] = b"} [";
 const GENERATED: &[u8] = b" => generated ";
 
-/// Says whether a line begins with uWSGI's bracket or usage. Where it ends as uWSGI's do, a virtual host may
-/// stand in front.
+/// Returns whether a line begins with uWSGI's bracket or usage. If it ends like uWSGI's lines, a virtual host may
+/// come first.
 pub(super) fn is_likely(line: &[u8]) -> bool {
     let is_own = |text: &[u8]| text.starts_with(PID) || text.starts_with(USAGE);
     is_own(line) || line.ends_with(b")") && is_own(word(line.get(..280).unwrap_or(line)).0)
 }
 
-/// Reads a line.
+/// Parses a line.
 pub(super) fn read(line: &[u8]) -> Result<Record<'_>, Miss> {
     let mut record = Record::default();
     let mut rest = line;
@@ -68,7 +68,7 @@ pub(super) fn read(line: &[u8]) -> Result<Record<'_>, Miss> {
     Ok(record)
 }
 
-/// Finds a time in the place of one, behind the first.
+/// Finds a second time in the position of one, after the first.
 fn second_time(rest: &[u8]) -> Option<&[u8]> {
     const LENGTH: usize = 24;
     memchr::memmem::find_iter(rest, BEFORE_TIME).find_map(|at| {
@@ -78,7 +78,7 @@ fn second_time(rest: &[u8]) -> Option<&[u8]> {
     })
 }
 
-/// Reads `47 bytes in 35 msecs (HTTP/1.1 200) ...`.
+/// Parses `47 bytes in 35 msecs (HTTP/1.1 200) ...`.
 fn read_response<'a>(record: &mut Record<'a>, size: &'a [u8]) -> Result<(), Miss> {
     let (rest, number) = word(size);
     record.bytes = decimal(number);
@@ -90,7 +90,7 @@ fn read_response<'a>(record: &mut Record<'a>, size: &'a [u8]) -> Result<(), Miss
     record.version = protocol.strip_prefix(b"HTTP/").map(Cow::Borrowed);
     let (_, code) = before(rest, b")", "a status and ')'")?;
     record.status = status(code);
-    // 0 means that no response was begun.
+    // 0 means that no response was started.
     if record.status.is_none() && code != b"0" {
         return Err(Miss { rest: rest.len(), expected: "a status" });
     }

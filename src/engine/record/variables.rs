@@ -1,4 +1,4 @@
-//! What the variables of nginx' `log_format` and the directives of Apache's `LogFormat` mean.
+//! The meaning of nginx's `log_format` variables and of Apache's `LogFormat` directives.
 
 use std::borrow::Cow;
 
@@ -6,10 +6,10 @@ use super::draft::{Part, Slot};
 use super::keys;
 use super::names;
 
-/// Where a variable's value goes, and how good a source it is.
+/// Where a variable's value is stored, and the rank of the source.
 pub(super) type Meaning = (Slot, u8);
 
-/// Variables of nginx (and prefixes of their names) that hold no part of a record.
+/// Variables of nginx (and prefixes of their names) that are no part of a record.
 const NGINX_OTHERS: &[&str] = &[
     "binary_",
     "bytes_received",
@@ -47,8 +47,8 @@ const NGINX_OTHERS: &[&str] = &[
     "upstream_",
 ];
 
-/// Returns the meaning of an nginx variable. One that is not nginx' own comes from the site (`map`, `js_set`)
-/// and its name is all there is to go by.
+/// Returns the meaning of an nginx variable. One that nginx does not define comes from the site (`map`, `js_set`),
+/// and only its name can be used.
 pub(super) fn nginx(name: &str) -> Meaning {
     let part = |part, rank| (Slot::Part(part), rank);
     match name {
@@ -79,7 +79,7 @@ pub(super) fn nginx(name: &str) -> Meaning {
     }
 }
 
-/// A header of the answer tells nothing of the request, unless it is a gateway's id of the token.
+/// Returns the slot of a response header: it does not concern the request, unless it is a gateway's id of the token.
 fn of_the_answer(name: &str) -> Option<Slot> {
     let header = name.strip_prefix("upstream_http_").or_else(|| name.strip_prefix("sent_http_"))?;
     names::is_id(header).then(|| Slot::Id(Cow::Owned(header.to_owned())))
@@ -109,7 +109,7 @@ fn nginx_by_prefix(name: &str) -> Meaning {
     (of_the_site(name), 1)
 }
 
-/// What a name that the site chose tells.
+/// Returns the slot that a name chosen by the site implies.
 fn of_the_site(name: &str) -> Slot {
     if names::is_id(name) {
         Slot::Id(Cow::Owned(name.to_owned()))
@@ -120,7 +120,7 @@ fn of_the_site(name: &str) -> Slot {
     }
 }
 
-/// Returns the meaning of an Apache directive `%{argument}letter`; `None` if there is none such.
+/// Returns the meaning of an Apache directive `%{argument}letter`; `None` if it does not exist.
 pub(super) fn apache(letter: char, argument: Option<&str>) -> Option<Meaning> {
     let part = |part, rank| (Slot::Part(part), rank);
     Some(match (letter, argument) {
@@ -142,12 +142,12 @@ pub(super) fn apache(letter: char, argument: Option<&str>) -> Option<Meaning> {
         ('i', Some(name)) => keys::header(name).slot.unwrap_or((Slot::Skip, 0)),
         ('C', Some(name)) => (Slot::Cookie(Cow::Owned(name.to_owned())), 1),
         ('e', Some("HTTPS")) => part(Part::Scheme, 2),
-        // Gunicorn's.
+        // Gunicorn.
         ('e', Some("wsgi.url_scheme")) => part(Part::Scheme, 3),
         ('e' | 'x', Some("SSL_PROTOCOL")) | ('c', Some("version")) => part(Part::Tls, 3),
         ('x', Some("SSL_TLS_SNI")) => part(Part::Host, 1),
         ('e' | 'n', Some(name)) => (of_the_site(name), 1),
-        // Varnish's.
+        // Varnish.
         ('x', Some(name)) if let Some(own) = name.strip_prefix("VCL_Log:") => (of_the_site(own), 1),
         ('o', Some(header)) if names::is_id(header) => (Slot::Id(Cow::Owned(header.to_owned())), 1),
         ('l' | 'A' | 'D' | 'f' | 'I' | 'k' | 'L' | 'p' | 'P' | 'R' | 'S' | 'T' | 'X', _)
@@ -156,11 +156,11 @@ pub(super) fn apache(letter: char, argument: Option<&str>) -> Option<Meaning> {
     })
 }
 
-/// Our words for fields, for a person who wrote another; some have a second name.
+/// Our names of fields, for an error about an unknown one; some have a second name.
 pub(super) const FIELD_NAMES: &str = "time, client, request, method, target, query, version, status, bytes, referer, \
      agent, user, host, scheme, tls, forwarded, authorization, cookie, x_api_key, id";
 
-/// Returns where a field goes that the site's `fields` table names in our words.
+/// Returns where a field of the site's `fields` table is stored, by our name of it.
 pub(super) fn field(name: &str) -> Option<Slot> {
     if let Some((kind, name)) = name.split_once('.') {
         return match kind {

@@ -1,6 +1,6 @@
-//! What columns a line has that stands under no `#Fields` line, told by its shape.
+//! Determines the columns of a line without a `#Fields` line by its shape.
 //!
-//! A server prints the fields that were chosen in a fixed order, so that the values tell which were:
+//! A server prints the chosen fields in a fixed order, so the values show which ones were chosen:
 //!
 //! | writer | order | source |
 //! | --- | --- | --- |
@@ -16,7 +16,7 @@ use super::columns::Words;
 use super::scan::status;
 use super::time;
 
-/// Fields as a writer names them.
+/// Fields by their writer's names.
 type Names = Vec<&'static str>;
 
 const CLOUDFRONT: &str = "date time x-edge-location sc-bytes c-ip cs-method cs(Host) cs-uri-stem \
@@ -25,7 +25,7 @@ const CLOUDFRONT: &str = "date time x-edge-location sc-bytes c-ip cs-method cs(H
      ssl-cipher x-edge-response-result-type cs-protocol-version fle-status fle-encrypted-fields \
      c-port time-to-first-byte x-edge-detailed-result-type sc-content-type sc-content-len \
      sc-range-start sc-range-end";
-/// The oldest CloudFront logs end with the query.
+/// The fewest columns: the oldest CloudFront logs end with the query.
 const LEAST_CLOUDFRONT: usize = 12;
 
 const INCAPSULA: &str = "date time cs-vid cs-clapp cs-browsertype cs-js-support cs-co-support c-ip \
@@ -46,14 +46,14 @@ const IIS_5: &str = "date time c-ip cs-username s-ip s-port cs-method cs-uri-ste
      sc-status cs(User-Agent)";
 const IIS_FTP: &str = "time c-ip cs-method cs-uri-stem sc-status";
 
-/// Returns every name that a layout may have, some more than once. (Of what is added later nothing is known.)
+/// Returns every name that a layout may have, some more than once. (Fields added later are unknown.)
 pub(super) fn names() -> impl Iterator<Item = &'static str> {
     [CLOUDFRONT, INCAPSULA, ZEEK, IIS, IIS_5, IIS_FTP]
         .into_iter()
         .flat_map(str::split_ascii_whitespace)
 }
 
-/// Returns the names of a line's columns, if its shape tells them.
+/// Returns the names of a line's columns, if its shape determines them.
 pub(super) fn layout(words: &Words<'_>) -> Option<Names> {
     let values = &words.values[..];
     let first = *values.first()?;
@@ -104,14 +104,14 @@ fn zeek(values: &[&[u8]]) -> Option<Names> {
 
 /// Aligns a line of IIS 6 and later with the fixed order of its fields.
 fn iis(values: &[&[u8]]) -> Option<Names> {
-    // The server's address, before which the site's and the computer's name may stand.
+    // The server's address, optionally preceded by the names of the site and the computer.
     let is_address = |at: usize| values.get(at).is_some_and(|v| parse_address(v).is_some());
     let server =
         (2..=4).find(|at| is_address(*at) && values.get(at + 1).is_some_and(|v| is_method(v)))?;
     let mut names = vec!["date", "time"];
     names.extend(["s-sitename", "s-computername"].get(..server - 2)?);
     names.extend(["s-ip", "cs-method", "cs-uri-stem", "cs-uri-query"]);
-    // What is between the query and the client may be the port, the user, both.
+    // Between the query and the client there may be the port, the user, or both.
     let from = server + 4;
     let client = (from..from + 3).rev().find(|at| is_address(*at))?;
     names.extend(match client - from {
@@ -122,7 +122,7 @@ fn iis(values: &[&[u8]]) -> Option<Names> {
     });
     names.push("c-ip");
     let rest = values.get(client + 1..)?;
-    // The numbers at the end: the status and what follows it.
+    // The numbers at the end: the status and the fields after it.
     let is_number = |v: &&&[u8]| !v.is_empty() && v.iter().all(u8::is_ascii_digit) || **v == b"-";
     let n_last = rest.iter().rev().take(6).take_while(is_number).count();
     let (before, last) = (1..=n_last)
@@ -134,7 +134,7 @@ fn iis(values: &[&[u8]]) -> Option<Names> {
     Some(names)
 }
 
-/// Names what stands between the client and the status.
+/// Names the fields between the client and the status.
 fn of_the_request(values: &[&[u8]]) -> Option<Names> {
     let (version, values) = match values.split_first() {
         Some((first, rest)) if first.starts_with(b"HTTP/") => (&["cs-version"][..], rest),
@@ -154,7 +154,7 @@ fn of_the_request(values: &[&[u8]]) -> Option<Names> {
     Some(version.iter().chain(names).copied().collect())
 }
 
-/// Names the status and what follows it.
+/// Names the status and the fields after it.
 fn of_the_answer(n: usize) -> Option<Names> {
     let names: &[&str] = match n {
         1 => &["sc-status"],

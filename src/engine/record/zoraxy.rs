@@ -1,12 +1,12 @@
-//! Zoraxy's access log, as it stands in its log files. Older versions print no user agent.
+//! Zoraxy's access log, as in its log files. Older versions print no user agent.
 //!
 //! ```text
 //! [2006/01/02 15:04:05 ][2006-01-02 15:04:05.000000] [router:class] [origin:host] [client: address]
 //!     [[useragent: user agent] ]METHOD uri status
 //! ```
 //!
-//! The time has no zone and is taken as UTC. Nothing is escaped. A host holds no space, so the client stands where
-//! its bracket does for the first time; a URI holds none either, so method and URI are the last words but one.
+//! The time has no zone and is read as UTC. Nothing is escaped. A host contains no space, so the first client bracket
+//! is the real one. A URI contains none either, so method and URI are the two words before the last.
 
 use std::borrow::Cow;
 
@@ -15,16 +15,16 @@ use super::draft::put_target;
 use super::scan::{Miss, before, given, last_word, literal, status};
 use super::{Record, time};
 
-/// What a second logger puts before the line.
+/// The length of what a second logger writes before the line.
 const STAMP: usize = "2006/01/02 15:04:05 ".len();
 
-/// Says whether a line begins with a bracketed time and the router's bracket.
+/// Returns whether a line begins with a bracketed time and the router's bracket.
 pub(super) fn is_likely(line: &[u8]) -> bool {
     const TIME: usize = "[2006-01-02 15:04:05.000000] ".len();
     bare(line).get(TIME..).is_some_and(|rest| rest.starts_with(b"[router:"))
 }
 
-/// Takes off what a second logger puts before the line.
+/// Removes what a second logger writes before the line.
 fn bare(line: &[u8]) -> &[u8] {
     match line {
         [b'0'..=b'9', _, _, _, b'/', ..] => line.get(STAMP..).unwrap_or_default(),
@@ -32,7 +32,7 @@ fn bare(line: &[u8]) -> &[u8] {
     }
 }
 
-/// Reads a line.
+/// Parses a line.
 pub(super) fn read(line: &[u8]) -> Result<Record<'_>, Miss> {
     let mut record = Record::default();
     let (inside, _) = literal(bare(line), b"[", "'[' before the time")?;

@@ -1,4 +1,4 @@
-//! Envelopes that are JSON: an object that holds a server's whole line under one of its keys.
+//! JSON envelopes: an object that contains a server's whole line under one of its keys.
 //!
 //! ```text
 //! {"log":"LINE\n","stream":"stdout","time":"..."}                         docker's json-file
@@ -8,15 +8,15 @@
 //! {"syslogtag":"nginx:","msg":"LINE",...}                                 rsyslog, Vector, Logstash, GELF of docker
 //! ```
 //!
-//! A key that applications use for what they say (`message`, `msg`) holds a line only if other keys show that a
-//! shipper put it there, and none that an application's own logger did: an application that logs a client's text
-//! would let that client write records of its own.
+//! A key that applications also use for their messages (`message`, `msg`) contains a line only if other keys show
+//! that a shipper wrote the object, and no key shows an application's own logger. Otherwise an application that logs
+//! a client's text would let that client forge records.
 //!
-//! Sources: docker "JSON File logging driver", systemd "Journal Export Formats" (a list of numbers is bytes that
-//! are no UTF-8, `null` stands for what is too large to be shown), Fluent Bit and Filebeat documentation, rsyslog
+//! Sources: docker "JSON File logging driver", systemd "Journal Export Formats" (a list of numbers is the bytes of
+//! a non-UTF-8 value, `null` replaces a value that is too large), Fluent Bit and Filebeat documentation, rsyslog
 //! "Properties", syslog-ng "format-json", Vector "file" and "syslog" sources, Logstash "file" input, Fluentd "syslog"
-//! input, docker "Graylog Extended Format logging driver"; of the loggers those of pino, bunyan, winston, zap, logrus,
-//! Python's, ECS'.
+//! input, docker "Graylog Extended Format logging driver"; for the loggers: pino, bunyan, winston, zap, logrus,
+//! Python's, ECS.
 
 use std::borrow::Cow;
 
@@ -28,21 +28,21 @@ use crate::engine::record::syslog::Envelope;
 use crate::engine::record::time::{self, Time};
 use crate::engine::record::{Text, syslog};
 
-/// How many bytes docker puts into one object; a longer line goes on in the next.
+/// The most bytes that docker puts into one object; a longer line continues in the next.
 const DOCKER_CHUNK: usize = 16 * 1024;
 
-/// What an object is, as an envelope.
+/// The kind of envelope that an object is.
 #[derive(Debug, PartialEq, Eq)]
 pub(crate) enum Sealed<'a> {
-    /// It holds a line that a shipper put there.
+    /// It contains a line that a shipper put there.
     Line(Envelope<Text<'a>>),
-    /// It holds a text that an application may have put there.
+    /// It contains a text that an application may have put there.
     Text(Envelope<Text<'a>>),
-    /// It holds a part of a line, or none: why.
+    /// It contains a partial line or none; the reason.
     Cut(&'static str),
 }
 
-/// Looks into an object; `None` if it holds no text or is broken.
+/// Parses an object as an envelope; `None` if it contains no text or is malformed.
 pub(crate) fn envelope(line: &[u8]) -> Option<Sealed<'_>> {
     let mut object = Object { text: Cursor::new(line), ..Object::default() };
     object.read().ok()?;
@@ -54,18 +54,18 @@ pub(crate) fn envelope(line: &[u8]) -> Option<Sealed<'_>> {
     Some(if is_shippers { Sealed::Line(envelope) } else { Sealed::Text(envelope) })
 }
 
-/// Whose key a line stands under: of several, the greatest holds it.
+/// Who uses the key that contains the line: of several keys, the greatest wins.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq, PartialOrd, Ord)]
 enum Holder {
     #[default]
     Nobody,
-    /// Applications' and shippers': `msg`.
+    /// Used by applications and shippers: `msg`.
     Anyone,
-    /// GELF's, whose protocol has a level: `short_message`.
+    /// Used by GELF, whose protocol has a level: `short_message`.
     Gelf,
-    /// docker's and Fluent's, rarely an application's: `log`.
+    /// Used by docker and Fluent, rarely by applications: `log`.
     Log,
-    /// The journal's and Google's alone: `MESSAGE`.
+    /// Used only by the journal and Google: `MESSAGE`.
     Journal,
 }
 
@@ -81,7 +81,7 @@ impl Holder {
     }
 }
 
-/// What has been seen of an object.
+/// What has been found in an object so far.
 #[derive(Default)]
 struct Object<'a> {
     text: Cursor<'a>,
@@ -110,7 +110,7 @@ impl<'a> Object<'a> {
         }
     }
 
-    /// Says whether a shipper put the line there.
+    /// Returns whether a shipper put the line there.
     const fn is_shippers(&self) -> bool {
         match self.holder {
             Holder::Journal => true,
@@ -152,7 +152,7 @@ impl<'a> Object<'a> {
         }
     }
 
-    /// Reads ECS' `log`: Filebeat says there which file a line is of, loggers how grave it is.
+    /// Parses ECS `log`: Filebeat names the line's file there, loggers the severity.
     fn log(&mut self) -> Result<(), Broken> {
         self.text.mark(b'{', "JSON: `{`")?;
         if self.text.take(b'}') {
@@ -171,7 +171,7 @@ impl<'a> Object<'a> {
         }
     }
 
-    /// Reads a value that may say something of the line: its time, or that it is a part.
+    /// Parses a value that may describe the line: its time, or that it is partial.
     fn about(&mut self, key: &[u8]) -> Result<(), Broken> {
         let is_about_part = matches!(key, b"logtag" | b"partial_message");
         let is_about_time = key == b"__REALTIME_TIMESTAMP" || (self.time.is_none() && is_time(key));
@@ -190,7 +190,7 @@ impl<'a> Object<'a> {
         Ok(())
     }
 
-    /// Reads a list of numbers, each a byte.
+    /// Parses a list of numbers, each a byte.
     fn bytes(&mut self) -> Result<Vec<u8>, Broken> {
         let mut bytes = Vec::new();
         self.text.mark(b'[', "JSON: `[`")?;
@@ -207,10 +207,10 @@ impl<'a> Object<'a> {
     }
 }
 
-/// Says whether a key shows a shipper: one that puts lines of others into objects. `next` begins its value.
+/// Returns whether a key shows a shipper: a program that wraps other programs' lines. `next` begins the key's value.
 fn is_shippers(key: &[u8], next: Option<u8>) -> bool {
     match key {
-        // Applications use these names for other things than objects.
+        // Applications use these names too, but not for objects.
         b"agent" | b"input" | b"kubernetes" | b"docker" | b"container" | b"beat"
         | b"prospector" | b"fileset" => next == Some(b'{'),
         b"stream" | b"logtag" | b"_p" | b"partial_message" | b"container_id"
@@ -222,7 +222,7 @@ fn is_shippers(key: &[u8], next: Option<u8>) -> bool {
     }
 }
 
-/// Says whether a key shows an application's own logger, which says how grave a thing is, or who says it.
+/// Returns whether a key shows an application's own logger, which names the severity or the logger.
 fn is_loggers(key: &[u8]) -> bool {
     matches!(
         key,
@@ -248,7 +248,7 @@ fn is_time(key: &[u8]) -> bool {
         .is_some_and(|meaning| matches!(meaning.slot, Some((Slot::Part(Part::Time), _))))
 }
 
-/// Takes the line end off; a chunk of docker's without one goes on in the next.
+/// Removes the line end; one of docker's chunks without a line end continues in the next.
 fn without_end<'a>(line: Text<'a>, key: &[u8], cut: &mut Option<&'static str>) -> Text<'a> {
     let length = line.trim_ascii_end().len();
     if key == b"log" && !line.ends_with(b"\n") && line.len() >= DOCKER_CHUNK {
@@ -326,7 +326,7 @@ mod tests {
             format!(r#"{{"severity":"INFO","message":{text}}}"#),
             format!(r#"{{"level":"info","log":{text}}}"#),
             format!(r#"{{"version":"1.1","host":"h","short_message":{text},"level":6}}"#),
-            // A shipper that took an application's object apart.
+            // A shipper that parsed an application's object.
             format!(r#"{{"level":"info","message":{text},"kubernetes":{{"pod":"x"}}}}"#),
             format!(r#"{{"message":{text}}}"#),
         ] {

@@ -1,7 +1,7 @@
-//! JSON logs: one object a line, walked once without building a tree; strings are borrowed.
+//! JSON logs: one object per line, parsed in one pass without building a tree; strings are borrowed.
 //!
-//! Of a key that stands twice the first counts: a logger that escapes nothing writes its own keys before
-//! what a client could smuggle in.
+//! If a key occurs twice, the first one counts: a logger that escapes nothing writes its own keys before
+//! anything that a client could smuggle in.
 
 mod envelope;
 mod text;
@@ -20,21 +20,21 @@ use crate::engine::record::{Record, Reject, Text, time};
 pub(super) use envelope::{Sealed, envelope};
 use text::{Broken, Cursor};
 
-/// What the site's own `fields` table gives: better than any synonym.
+/// The rank of the site's own `fields` table: better than any synonym.
 const OWN_RANK: u8 = 9;
 
-/// Objects in one another that are looked into; what lies deeper is passed over.
+/// The deepest nesting that is parsed; deeper objects are skipped.
 const MAX_DEPTH: usize = 16;
 
-/// The header of which a list has one for each proxy that did not add to the one before.
+/// The header that a list may contain several times: once for each proxy that did not append to the previous value.
 const HOPS: &str = "x-forwarded-for";
 
 /// A site's own keys.
 #[derive(Clone, Debug, Default)]
 pub(super) struct Own {
-    /// The dotted path of each, and where its value goes.
+    /// The dotted path of each, and where its value is stored.
     pub(super) paths: Vec<(String, Slot)>,
-    /// Names of keys that hold a token's id, in whichever object that is understood.
+    /// Names of keys that contain a token's id, in any object that is understood.
     pub(super) ids: Vec<SmolStr>,
 }
 
@@ -48,8 +48,8 @@ impl Own {
             .then(|| Slot::Id(Cow::Owned(String::from_utf8_lossy(key).into_owned())))
     }
 
-    /// Looks a key up under a path (which ends with a dot): a slot of its own, or the path of the object
-    /// below it.
+    /// Looks up a key under a path (which ends with a dot): returns a slot of its own, or the path of the object
+    /// under the key.
     fn find<'o>(&'o self, path: Option<&'o str>, key: &[u8]) -> (Option<Slot>, Option<&'o str>) {
         let mut below = None;
         let Some(path) = path else { return (None, None) };
@@ -67,8 +67,8 @@ impl Own {
     }
 }
 
-/// Reads a line. What is JSON but says nothing of a request is rejected, and so is what has no time,
-/// unless an envelope has `lent` it one.
+/// Parses a line. JSON that contains no request is rejected, and so is a line without a time, unless its
+/// envelope has `lent` it one.
 pub(super) fn read<'a>(
     line: &'a [u8],
     own: &Own,
@@ -92,7 +92,7 @@ fn absent(expected: &'static str) -> Reject {
     Reject::new(1, expected, "an object without it")
 }
 
-/// A line on its way into a draft.
+/// A line being parsed into a draft.
 struct Walk<'a, 'o> {
     text: Cursor<'a>,
     said: Said<'a>,
@@ -107,8 +107,8 @@ impl<'a, 'o> Walk<'a, 'o> {
         self.text.end()
     }
 
-    /// Reads an object whose brace has been taken. `path` is its place in the site's table, with a dot at its
-    /// end; `None` where no key of the site's can be below.
+    /// Parses an object after its opening brace. `path` is its position in the site's table, with a trailing dot;
+    /// `None` where the site's table has no keys below.
     fn object(
         &mut self,
         scope: Option<Scope>,
@@ -130,7 +130,7 @@ impl<'a, 'o> Walk<'a, 'o> {
         }
     }
 
-    /// Reads the value of a key.
+    /// Parses the value of a key.
     fn member(
         &mut self,
         key: &[u8],
@@ -144,7 +144,7 @@ impl<'a, 'o> Walk<'a, 'o> {
         self.common_member(key, scope, None, depth)
     }
 
-    /// Reads the value of a key that the site may have named.
+    /// Parses the value of a key that may be in the site's table.
     fn own_member(
         &mut self,
         key: &[u8],
@@ -153,7 +153,7 @@ impl<'a, 'o> Walk<'a, 'o> {
         depth: usize,
     ) -> Result<(), Broken> {
         let (slot, below) = self.own.find(path, key);
-        // What the client may fill with names of its own (a query, a body) is not understood, and has none.
+        // An object that a client can fill with its own names (a query, a body) has no scope, so no ids are read there.
         let id = scope.and_then(|_| self.own.id(key));
         match id.or(slot) {
             Some(Slot::Skip) => self.value(&Meaning::default(), below, depth),
@@ -165,7 +165,7 @@ impl<'a, 'o> Walk<'a, 'o> {
         }
     }
 
-    /// Reads the value of a key as everyone understands it.
+    /// Parses the value of a key by the built-in table.
     fn common_member(
         &mut self,
         key: &[u8],
@@ -214,9 +214,9 @@ impl<'a, 'o> Walk<'a, 'o> {
         }
     }
 
-    /// Reads a list, such as Caddy's values of one header: each goes where one would, but a list of hops is one
-    /// value, whose end is what was added last. Objects in it are passed over, but for headers as `AWS` WAF lists
-    /// them.
+    /// Parses a list, such as Caddy's values of one header. Each element is stored like a single value, but a list
+    /// of hops is one value whose last element was added last. Objects in it are skipped, except headers in the
+    /// form of `AWS` WAF.
     fn list(&mut self, meaning: &Meaning) -> Result<(), Broken> {
         self.text.mark(b'[', "JSON: `[`")?;
         if self.text.take(b']') {
@@ -242,7 +242,7 @@ impl<'a, 'o> Walk<'a, 'o> {
         }
     }
 
-    /// Reads `{"name":"Host","value":"example.org"}`: one header. Of that of hops, there may be several.
+    /// Parses `{"name":"Host","value":"example.org"}`: one header. The header of hops may occur several times.
     fn header(&mut self, hops: &mut Option<Text<'a>>) -> Result<(), Broken> {
         self.text.mark(b'{', "JSON: `{`")?;
         let mut name: Text<'a> = Cow::Borrowed(b"");
@@ -262,12 +262,12 @@ impl<'a, 'o> Walk<'a, 'o> {
         }
     }
 
-    /// Puts a string where its key says. One that is not what its key promises says nothing; the line may say
-    /// it elsewhere.
+    /// Stores a string as its key requires. One that does not fit its key is ignored; the line may contain the
+    /// value elsewhere.
     fn put(&mut self, meaning: &Meaning, quoted: Quoted<'a>) {
         let Some((slot, rank)) = &meaning.slot else { return };
         match slot {
-            // Caddy writes 0 where nothing was answered, some write the reason behind the status.
+            // Caddy writes 0 where there was no response; some loggers append the reason to the status.
             Slot::Part(Part::Status) => {
                 if let Some(status) = status(scan::word(quoted.raw).1) {
                     self.said.draft.status(*rank, status);
@@ -277,7 +277,7 @@ impl<'a, 'o> Walk<'a, 'o> {
         }
     }
 
-    /// Puts a number where its key says.
+    /// Stores a number as its key requires.
     fn put_plain(&mut self, meaning: &Meaning, plain: &'a [u8]) {
         let Some((slot, rank)) = &meaning.slot else { return };
         match slot {
@@ -307,7 +307,7 @@ impl<'a, 'o> Walk<'a, 'o> {
     }
 }
 
-/// Adds a hop to a list of them.
+/// Adds a hop to a list of hops.
 fn push<'a>(hops: &mut Option<Text<'a>>, hop: Text<'a>) {
     match hops {
         None => *hops = Some(hop),
@@ -319,22 +319,22 @@ fn push<'a>(hops: &mut Option<Text<'a>>, hop: Text<'a>) {
     }
 }
 
-/// Reads a status of up to three digits.
+/// Parses a status of up to three digits.
 fn status(text: &[u8]) -> Option<u16> {
     scan::decimal(text)
         .and_then(|status| u16::try_from(status).ok())
         .filter(|status| *status < 1000)
 }
 
-/// Reads a number of seconds that is written with an exponent, as Go writes floats from 10^21 on and others
-/// earlier.
+/// Parses a number of seconds with an exponent, which Go writes for floats from 10^21 on, and other loggers for
+/// smaller ones.
 fn exponent(plain: &[u8]) -> Option<Time> {
     let has_exponent = plain.iter().any(|b| matches!(b, b'e' | b'E'));
     let number = has_exponent.then(|| std::str::from_utf8(plain).ok()?.parse().ok())?;
     number.and_then(time::epoch_of_float)
 }
 
-/// Names a TLS version by its number on the wire: 0x0303 is TLS 1.2 (RFC 8446, section 4.2.1).
+/// Returns the name of a TLS version by its number on the wire: 0x0303 is TLS 1.2 (RFC 8446, section 4.2.1).
 fn tls_version(plain: &[u8]) -> Option<&'static [u8]> {
     match scan::decimal(plain)? {
         0x0301 => Some(b"TLSv1"),

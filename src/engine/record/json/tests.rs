@@ -1,4 +1,4 @@
-//! Lines of every JSON dialect as its documentation draws them.
+//! Lines of every JSON dialect as documented.
 
 use proptest::prelude::*;
 use serde_json::{Value, json};
@@ -49,7 +49,7 @@ fn gateways_and_their_ids_are_read() {
 #[test]
 fn clouds_and_edges_are_read() {
     check(&[
-        // Envoy, as Istio has it.
+        // Envoy, in Istio's form.
         (
             r#"{"start_time":"2026-11-23T17:10:33.537Z","method":"GET","path":"/p?q=1","protocol":"HTTP/2","response_code":"200","bytes_received":"0","bytes_sent":"15","duration":"3","x_forwarded_for":"198.51.100.4","user_agent":"c/1","authority":"example.org","upstream_host":"10.0.0.1:80","downstream_local_address":"10.0.0.2:80","downstream_remote_address":"192.0.2.1:52458","requested_server_name":"example.org","response_flags":"-"}"#,
             "2026-11-23T17:10:33.537Z client=192.0.2.1 method=GET target=/p?q=1 version=2 agent=c/1 host=example.org 200 bytes=15 header:x-forwarded-for=198.51.100.4",
@@ -104,7 +104,7 @@ fn clouds_and_edges_are_read() {
             "2026-11-23T17:10:33.537999Z target=/p",
         ),
         (r#"{"ts":1.795453833537e9,"request":{"uri":"/p"}}"#, "2026-11-23T17:10:33.537Z target=/p"),
-        // Apache's %t brings its brackets along.
+        // Apache's %t includes its brackets.
         (
             r#"{"time":"[23/Nov/2026:17:10:33 +0000]","remoteIP":"192.0.2.1","request":"/p","query":"?q=1","method":"GET","status":"200"}"#,
             "2026-11-23T17:10:33Z client=192.0.2.1 method=GET target=/p?q=1 200",
@@ -169,7 +169,7 @@ fn what_a_logger_breaks_is_read_as_far_as_can_be() {
             r#"2026-11-23T17:10:33Z method=GET target=/\"a\\ version=1.1 200"#,
         ),
         ("{\"ts\":1,\n \"uri\" : \"/p\" }\t", "1970-01-01T00:00:01Z target=/p"),
-        // What is cut off is told, and where.
+        // Truncated JSON is reported with its position.
         (
             r#"{"ts":1,"uri":"/p","status":2"#,
             "30: the rest of the JSON object / the end of the line",
@@ -189,7 +189,7 @@ fn the_first_of_two_keys_counts_and_deep_ones_do_not() {
     assert_eq!(read(&preset("auto"), &line), "1970-01-01T00:00:01Z target=/a");
 }
 
-/// The client and whether it was only told of, as the reader takes it with a proxy that is trusted.
+/// The client and whether it is only forwarded, as the reader sees it with a trusted proxy.
 fn client(line: &str) -> (String, bool) {
     let format = preset("auto");
     let record = format.parse(line.as_bytes()).unwrap();
@@ -433,7 +433,7 @@ proptest! {
         (status, millis) in (100u16..600, 0i64..4_000_000_000_000),
         pretty in any::<bool>(),
     ) {
-        // What is not understood may stand anywhere.
+        // Unknown members may be anywhere.
         let [a, b, c, d] = &others[..] else { unreachable!() };
         let line = json!({
             "Unknown": a,

@@ -1,22 +1,22 @@
-//! The pieces of JSON text (RFC 8259): strings, plain values, and how to pass over what is not wanted.
+//! The pieces of JSON text (RFC 8259): strings, plain values, and skipping what is not needed.
 //!
-//! Read as loggers write, not as the RFC says: raw control bytes and bytes that are no UTF-8 are taken as they
-//! are, a bare `-` is an absent number, and a backslash that begins no escape of JSON's stays (nginx writes
-//! `\x22` where `escape=json` was forgotten).
+//! Follows what loggers write rather than the RFC: raw control bytes and invalid UTF-8 are accepted as they are, a
+//! bare `-` is an absent number, and a backslash that begins no JSON escape is kept (nginx writes `\x22` if
+//! `escape=json` was forgotten).
 //!
-//! A cursor instead of the parsers that text formats share: what these hand from one to the next is more than
-//! goes through registers, which costs more than the reading where a line has a hundred pieces.
+//! This is a cursor rather than the parser combinators of the text formats. Those pass on more than fits in
+//! registers, which costs more than the parsing itself when a line has a hundred pieces.
 
 use crate::engine::record::scan::{Miss, Quoted};
 
-/// What is asked for where the line ends too early.
+/// What is expected where the line ends too early.
 const REST: &str = "the rest of the JSON object";
 
-/// A line stopped fitting; the cursor knows where.
+/// The line does not match; the cursor has the position.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(super) struct Broken;
 
-/// A place in JSON text. White space is skipped before what is taken.
+/// A position in JSON text. White space is skipped before each piece.
 #[derive(Clone, Debug, Default)]
 pub(super) struct Cursor<'a> {
     rest: &'a [u8],
@@ -24,12 +24,12 @@ pub(super) struct Cursor<'a> {
 }
 
 impl<'a> Cursor<'a> {
-    /// Stands at the beginning.
+    /// Creates a cursor at the beginning.
     pub(super) const fn new(text: &'a [u8]) -> Self {
         Self { rest: text, expected: "" }
     }
 
-    /// Tells where and why the text stopped fitting.
+    /// Returns where and why the text did not match.
     pub(super) const fn miss(&self) -> Miss {
         Miss { rest: self.rest.len(), expected: self.expected }
     }
@@ -41,7 +41,7 @@ impl<'a> Cursor<'a> {
         Broken
     }
 
-    /// Returns the next byte that is no white space.
+    /// Returns the next byte that is not white space.
     #[inline]
     pub(super) fn next(&mut self) -> Option<u8> {
         if let Some(b' ' | b'\t' | b'\r' | b'\n') = self.rest.first() {
@@ -50,7 +50,7 @@ impl<'a> Cursor<'a> {
         self.rest.first().copied()
     }
 
-    /// Takes a byte if it stands here.
+    /// Consumes a byte if it comes next.
     #[inline]
     pub(super) fn take(&mut self, byte: u8) -> bool {
         let is_here = self.next() == Some(byte);
@@ -60,13 +60,13 @@ impl<'a> Cursor<'a> {
         is_here
     }
 
-    /// Takes a byte that must stand here.
+    /// Consumes a byte that must come next.
     #[inline]
     pub(super) fn mark(&mut self, byte: u8, expected: &'static str) -> Result<(), Broken> {
         if self.take(byte) { Ok(()) } else { Err(self.broken(expected)) }
     }
 
-    /// Takes what stands behind a value: `close`, which ends the object or list, or a comma.
+    /// Consumes what follows a value: `close`, which ends the object or list, or a comma.
     #[inline]
     pub(super) fn ends(&mut self, close: u8, expected: &'static str) -> Result<bool, Broken> {
         match self.next() {
@@ -80,7 +80,7 @@ impl<'a> Cursor<'a> {
         Ok(false)
     }
 
-    /// Asks for nothing but white space up to the end.
+    /// Requires that only white space follows.
     pub(super) fn end(&mut self) -> Result<(), Broken> {
         match self.next() {
             None => Ok(()),
@@ -93,7 +93,7 @@ impl<'a> Cursor<'a> {
         self.rest = self.rest.get(length..).unwrap_or_default();
     }
 
-    /// Takes a key and the colon after it.
+    /// Consumes a key and the colon after it.
     #[inline]
     pub(super) fn key(&mut self) -> Result<Quoted<'a>, Broken> {
         if self.next() != Some(b'"') {
@@ -104,7 +104,7 @@ impl<'a> Cursor<'a> {
         Ok(key)
     }
 
-    /// Takes a string, at whose opening quote the cursor stands.
+    /// Consumes a string, at whose opening quote the cursor is.
     #[inline]
     pub(super) fn string(&mut self) -> Result<Quoted<'a>, Broken> {
         let inside = self.rest.get(1..).unwrap_or_default();
@@ -127,7 +127,7 @@ impl<'a> Cursor<'a> {
         }
     }
 
-    /// Takes a number, `true`, `false` or `null`.
+    /// Consumes a number, `true`, `false` or `null`.
     pub(super) fn plain(&mut self) -> Result<&'a [u8], Broken> {
         self.next();
         let is_end = |b: &u8| matches!(b, b',' | b'}' | b']' | b' ' | b'\t' | b'\r' | b'\n' | b':');
@@ -142,7 +142,7 @@ impl<'a> Cursor<'a> {
         Ok(text)
     }
 
-    /// Passes over a value. Brackets are counted, not matched: nothing inside is looked at.
+    /// Skips a value. Brackets are counted, not matched; nothing inside is parsed.
     pub(super) fn skip(&mut self) -> Result<(), Broken> {
         let mut depth = 0usize;
         loop {
@@ -170,14 +170,14 @@ impl<'a> Cursor<'a> {
     }
 }
 
-/// Returns how many bytes stand before the next quote or backslash. Most strings are short, and eight bytes at
-/// a time beat the start of a vector search on them; the long ones are left to it.
+/// Returns the number of bytes before the next quote or backslash. Most strings are short, and for them eight
+/// bytes at a time are faster than starting a vector search; long ones are left to it.
 #[inline]
 fn plain_length(input: &[u8]) -> usize {
     const SHORT: usize = 4;
     const LOW: u64 = 0x0101_0101_0101_0101;
     const HIGH: u64 = 0x8080_8080_8080_8080;
-    // The lowest byte that becomes zero has its high bit set, and none below it.
+    // The lowest byte that becomes zero has its high bit set; no byte below it does.
     let zeros = |word: u64| word.wrapping_sub(LOW) & !word & HIGH;
     let mut rest = input;
     for _ in 0..SHORT {

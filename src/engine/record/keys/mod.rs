@@ -1,4 +1,4 @@
-//! What the keys of JSON and logfmt mean, by the kind of object they stand in. The keys themselves are [`rows`].
+//! The meaning of JSON and logfmt keys, by the kind of object that contains them. The keys themselves are in [`rows`].
 
 mod rows;
 mod said;
@@ -14,27 +14,27 @@ use crate::engine::record::names::{self, is_same};
 
 pub(super) use said::Said;
 
-/// What is asked for where no key gives a time.
+/// What is expected if no key gives a time.
 pub(super) const NO_TIME: &str = "a key for the time (time, ts, msec, @timestamp)";
 
-/// The kind of object in which a key stands.
+/// The kind of object that contains a key.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
 pub(super) enum Scope {
     /// The whole line, or an object that describes the request (`request`, `req`, `httpRequest`).
     Root,
-    /// An object of the request alone: its sizes are not the answer's. What it does not know is as in
-    /// [`Scope::Root`].
+    /// An object about the request alone: its sizes are not the response's. Keys that it does not define have the
+    /// meaning of [`Scope::Root`].
     Request,
-    /// An object in which applications put what they like (`context`, `data`): as [`Scope::Root`], but of a part
-    /// any other source is better.
+    /// An object in which applications put anything (`context`, `data`): like [`Scope::Root`], but any other source
+    /// of a part ranks higher.
     Loose,
     /// Request headers by name.
     Headers,
     /// Cookies by name.
     Cookies,
-    /// ECS and Datadog `http`: what it does not know is as in [`Scope::Root`].
+    /// ECS and Datadog `http`: keys that it does not define have the meaning of [`Scope::Root`].
     Http,
-    /// What describes the answer: `response`, `res`, ECS `http.response`.
+    /// An object about the response: `response`, `res`, ECS `http.response`.
     Response,
     /// `http.response.body`.
     Body,
@@ -52,13 +52,13 @@ pub(super) enum Scope {
     Tls,
     /// A gateway's `consumer`.
     Consumer,
-    /// A gateway's `authenticated_entity`, `credential`: what the consumer showed.
+    /// A gateway's `authenticated_entity`, `credential`: what the consumer presented.
     Credential,
-    /// What a gateway's authorizer found in a token.
+    /// Claims that a gateway's authorizer found in a token.
     Claims,
 }
 
-/// What a key means: where a plain value goes and how good a source it is, and what an object under it is.
+/// The meaning of a key: where a plain value is stored, the source's rank, and the kind of object under the key.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
 pub(super) struct Meaning {
     pub(super) slot: Option<(Slot, u8)>,
@@ -66,15 +66,15 @@ pub(super) struct Meaning {
     pub(super) form: Form,
 }
 
-/// How the values of a key are written, where the slot does not tell.
+/// The form of a key's values, where the slot does not determine it.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
 pub(super) enum Form {
-    /// As they are.
+    /// Unchanged.
     #[default]
     Plain,
-    /// A target, or a name of something else.
+    /// A target, or some other name.
     Target,
-    /// A URL whose scheme counts if it is `https`.
+    /// A URL whose scheme counts only if it is `https`.
     Whole,
     /// `on` or `off`: whether the connection had TLS.
     Switch,
@@ -82,12 +82,12 @@ pub(super) enum Form {
     Percent,
     /// `%20` for a space, in the line's Referer too.
     Akamai,
-    /// An object that stands only where the connection had TLS.
+    /// An object that is present only if the connection had TLS.
     Secured,
 }
 
 impl Meaning {
-    /// What a key means that is none of ours.
+    /// The meaning of an unknown key.
     pub(super) const NOTHING: Self = Self { slot: None, scope: None, form: Form::Plain };
 
     const fn part(part: Part, rank: u8) -> Self {
@@ -98,7 +98,7 @@ impl Meaning {
         Self { slot: Some((slot, 1)), scope: None, form: Form::Plain }
     }
 
-    /// A key that the site named as one of a token's id.
+    /// A key that the site configured as one of a token's id.
     pub(super) fn id(key: &[u8]) -> Self {
         Self::slot(Slot::Id(owned(key)))
     }
@@ -107,13 +107,13 @@ impl Meaning {
         Self { slot: None, scope: Some(scope), form: Form::Plain }
     }
 
-    /// The same with a form.
+    /// Returns the same meaning with a form.
     const fn formed(mut self, form: Form) -> Self {
         self.form = form;
         self
     }
 
-    /// The same in a [`Scope::Loose`].
+    /// Returns the same meaning in a [`Scope::Loose`].
     fn loosened(&self) -> Self {
         let is_part = matches!(self.slot, Some((Slot::Part(_), _)));
         let slot = self.slot.clone().map(|(slot, rank)| (slot, if is_part { 0 } else { rank }));
@@ -124,7 +124,7 @@ impl Meaning {
         Self { slot, scope, form: self.form }
     }
 
-    /// Says whether a list under the key is one of hops, in the order in which they were passed.
+    /// Returns whether a list under the key is one of hops, in the order in which the request passed them.
     pub(super) fn is_hops(&self) -> bool {
         match &self.slot {
             Some((Slot::Part(Part::Client), _)) => true,
@@ -133,7 +133,7 @@ impl Meaning {
         }
     }
 
-    /// Says whether the key means nothing to us.
+    /// Returns whether the key is unknown.
     pub(super) const fn is_nothing(&self) -> bool {
         self.slot.is_none() && self.scope.is_none()
     }
@@ -153,16 +153,16 @@ static KNOWN: LazyLock<Known> = LazyLock::new(|| {
     known
 });
 
-/// The rows of [`Scope::Root`] as they are in [`Scope::Loose`].
+/// The rows of [`Scope::Root`], adapted to [`Scope::Loose`].
 static LOOSE: LazyLock<Vec<Meaning>> = LazyLock::new(|| {
     let roots = rows::ROWS.iter().filter(|(scope, ..)| *scope == Scope::Root);
     roots.map(|(_, meaning, _)| meaning.loosened()).collect()
 });
 
-/// Returns what a key of our table means in an object of some kind.
+/// Returns the meaning of a key of our table in a kind of object.
 #[inline]
 pub(super) fn known(scope: Scope, key: &[u8]) -> Option<&'static Meaning> {
-    // All our keys are shorter; a longer one need not be hashed.
+    // All our keys are shorter; hashing a longer one is unnecessary.
     const LONGEST: usize = 48;
     if key.len() > LONGEST {
         return None;
@@ -174,13 +174,12 @@ pub(super) fn known(scope: Scope, key: &[u8]) -> Option<&'static Meaning> {
     }
 }
 
-/// Returns where a claim of a token goes, if it tells whose token it is.
+/// Returns where a claim of a token is stored, if it names the token's principal.
 pub(super) fn claim(name: &str) -> Option<(Slot, u8)> {
     known(Scope::Claims, name.as_bytes())?.slot.clone()
 }
 
-/// Returns what a key means by its kind, if it is none of our table: a header, a cookie, any of them under a
-/// prefix.
+/// Returns the meaning of a key outside our table from its kind: a header, a cookie, or either with a prefix.
 pub(super) fn named(scope: Scope, key: &[u8]) -> Option<Meaning> {
     match scope {
         Scope::Headers => Some(header(key)),
@@ -192,7 +191,7 @@ pub(super) fn named(scope: Scope, key: &[u8]) -> Option<Meaning> {
     .filter(|meaning| !meaning.is_nothing())
 }
 
-/// Follows a key down as the nested objects would be: ECS is also written flat (`http.request.method`).
+/// Resolves a dotted key like the nested objects: ECS is also written flat (`http.request.method`).
 pub(super) fn followed(mut scope: Scope, mut key: &[u8]) -> Option<Meaning> {
     loop {
         let (first, rest) = key.split_at(memchr::memchr(b'.', key)?);
@@ -208,7 +207,7 @@ pub(super) fn followed(mut scope: Scope, mut key: &[u8]) -> Option<Meaning> {
 fn by_prefix(key: &[u8]) -> Option<Meaning> {
     match key {
         [b'h', b't', b't', b'p', b'_', name @ ..] => Some(header(name)),
-        // Traefik's header names are capitalised, which tells `request_Cookie` from nginx' `request_time`.
+        // Traefik's header names are capitalised, which distinguishes `request_Cookie` from nginx's `request_time`.
         [b'r', b'e', b'q', b'u', b'e', b's', b't', b'_', name @ ..] => {
             name.first().is_some_and(u8::is_ascii_uppercase).then(|| header(name))
         }
@@ -219,9 +218,9 @@ fn by_prefix(key: &[u8]) -> Option<Meaning> {
         [b'j', b'w', b't', b'_', b'c', b'l', b'a', b'i', b'm', b'_', name @ ..] => {
             known(Scope::Claims, name).cloned()
         }
-        // CloudFront writes W3C's names of headers as keys, and spaces in their values as %20.
+        // CloudFront uses W3C header names as keys, and writes a space in their values as %20.
         [b'c', b's', b'(', name @ .., b')'] => Some(header(name).formed(Form::Percent)),
-        // GELF marks all but its own keys so.
+        // GELF prefixes all additional fields with an underscore.
         [b'_', name @ ..] => known(Scope::Root, name).cloned(),
         _ => None,
     }
@@ -231,7 +230,7 @@ fn owned(name: &[u8]) -> Cow<'static, str> {
     Cow::Owned(String::from_utf8_lossy(name).into_owned())
 }
 
-/// A header by its own name; those that are parts of a record go there.
+/// A header by its name; headers that are parts of a record are stored as those.
 pub(super) fn header<N: AsRef<[u8]> + ?Sized>(name: &N) -> Meaning {
     let name = name.as_ref();
     match name.len() {

@@ -1,11 +1,12 @@
-//! The table of keys, one row a meaning. A dialect that differs in names only is a few more names here.
+//! The table of keys, one row per meaning. Supporting a dialect that differs only in names takes a few more names.
 //!
 //! Sources, by their own names: nginx variables, Caddy "log", Traefik "Logs & Access Logs", Envoy "Access
 //! logging" and Istio's default, Cloudflare Logpush "HTTP requests", Akamai `DataStream` 2 "Data set parameters",
 //! AWS API Gateway "Variables for access logging" and "Customize HTTP API access logs", AWS WAF "Log fields",
 //! Kong `kong/pdk/log.lua`, Google Cloud `LogEntry.HttpRequest`, Azure Application Gateway and Front Door
-//! "Access log", Elastic Common Schema, Zeek `http.log`, CloudFront "Standard logging" in JSON, OpenTelemetry "HTTP attributes", Datadog "Standard attributes", GELF,
-//! pino-http, bunyan, Serilog, logstash's grok patterns, Filebeat's modules up to 6, Vault and Kubernetes audit logs.
+//! "Access log", Elastic Common Schema, Zeek `http.log`, CloudFront "Standard logging" in JSON, OpenTelemetry
+//! "HTTP attributes", Datadog "Standard attributes", GELF, pino-http, bunyan, Serilog, logstash's grok patterns,
+//! Filebeat's modules up to 6, Vault and Kubernetes audit logs.
 
 use std::borrow::Cow;
 
@@ -16,7 +17,7 @@ const fn part(part: Part, rank: u8) -> Meaning {
     Meaning::part(part, rank)
 }
 
-/// A plain value is a part, an object has parts in it.
+/// A plain value is a part; an object contains parts.
 const fn either(part: Part, rank: u8, scope: Scope) -> Meaning {
     Meaning { slot: Some((Slot::Part(part), rank)), scope: Some(scope), form: Form::Plain }
 }
@@ -33,11 +34,11 @@ const fn id(name: &'static str) -> Meaning {
     Meaning::slot(Slot::Id(Cow::Borrowed(name)))
 }
 
-/// What the keys mean, in which object. Of two keys in one line that give one part, the higher rank is the
-/// better source: what was sent before what a proxy made of it, the peer before what it said of itself.
+/// The meaning of each key, by object. If two keys in one line give the same part, the higher rank is the better
+/// source: what was sent ranks above what a proxy made of it, the peer above its own claims.
 #[rustfmt::skip]
 pub(super) static ROWS: &[(Scope, Meaning, &[&str])] = &[
-    // When.
+    // Time.
     (Scope::Root, part(Part::Time, 3), &[
         "time", "ts", "msec", "timestamp", "time_iso8601", "time_local", "datetime", "date_time", "date",
         "StartUTC", "start_time", "startTime", "started_at", "requestTimeEpoch", "EdgeStartTimestamp",
@@ -47,7 +48,7 @@ pub(super) static ROWS: &[(Scope, Meaning, &[&str])] = &[
     ]),
     (Scope::Root, part(Part::Time, 2), &["@timestamp", "StartLocal", "EdgeEndTimestamp", "requestTime"]),
     (Scope::Root, part(Part::Time, 1), &["stageTimestamp", "receiveTimestamp", "observedTimeUnixNano"]),
-    // Who.
+    // Client.
     (Scope::Root, part(Part::Client, 5), &["socketIp"]),
     (Scope::Root, part(Part::Client, 4), &[
         "client_ip", "ClientHost", "clientIp", "clientIP", "ClientIP", "real_ip", "clientip", "cliIP",
@@ -62,14 +63,14 @@ pub(super) static ROWS: &[(Scope, Meaning, &[&str])] = &[
     ]),
     (Scope::Root, part(Part::Client, 2), &["downstream_direct_remote_address"]),
     (Scope::Root, either(Part::Client, 2, Scope::Peer), &["client", "source", "origin"]),
-    // Heroku's router: the forwarded hops, of which it wrote the last one itself.
+    // Heroku's router: the forwarded hops; the router itself wrote the last one.
     (Scope::Root, part(Part::Client, 1), &["fwd"]),
     (Scope::Root, either(Part::User, 3, Scope::User), &["user"]),
     (Scope::Root, part(Part::User, 3), &[
         "remote_user", "ClientUsername", "user_id", "username", "user_name", "auth_user", "authuser",
         "authUser", "remoteUser", "CsUsername", "cs-username", "userName",
     ]),
-    // What was asked.
+    // Request.
     (Scope::Root, either(Part::Request, 2, Scope::Request), &["request"]),
     (Scope::Root, part(Part::Request, 2), &["request_line", "requestLine", "first_line"]),
     (Scope::Root, part(Part::Request, 0), &["routeKey"]),
@@ -145,7 +146,7 @@ pub(super) static ROWS: &[(Scope, Meaning, &[&str])] = &[
     (Scope::Root, object(Scope::Http), &["http"]),
     (Scope::Root, object(Scope::Network), &["network", "net"]),
     (Scope::Root, object(Scope::Url), &["url_details"]),
-    // What was answered.
+    // Response.
     (Scope::Root, part(Part::Status, 3), &[
         "status", "status_code", "statusCode", "DownstreamStatus", "response_code", "response_status",
         "http_status", "EdgeResponseStatus", "sc-status", "httpStatus", "httpStatusCode", "http_status_code",
@@ -170,7 +171,7 @@ pub(super) static ROWS: &[(Scope, Meaning, &[&str])] = &[
     ]),
     (Scope::Root, part(Part::Bytes, 1), &["content_length", "length"]),
     (Scope::Root, object(Scope::Body), &["body_sent"]),
-    // Credentials, and the ids of them.
+    // Credentials and their ids.
     (Scope::Root, header("authorization"), &["authorization", "Authorization", "authz", "http_authorization"]),
     (Scope::Root, header("proxy-authorization"), &["proxy_authorization"]),
     (Scope::Root, header("x-api-key"), &[
@@ -208,7 +209,7 @@ pub(super) static ROWS: &[(Scope, Meaning, &[&str])] = &[
         "session", "session_id", "sessionid", "sid", "secret", "key", "auth", "securityToken",
         "security-token", "customField",
     ]),
-    // The request's own: what was sent by the client is not what was sent to it.
+    // The request's own sizes and so on are not the response's.
     (Scope::Request, Meaning::NOTHING, &["size", "bytes", "content_length", "length", "body_bytes"]),
     (Scope::Request, either(Part::Target, 3, Scope::Url).formed(Form::Whole), &["url"]),
     (Scope::Request, object(Scope::Tls).formed(Form::Secured), &["tls"]),

@@ -1,9 +1,9 @@
-//! What the keys of one line have said so far: a draft, and what is known only when all of them are read.
+//! The values of one line's keys so far: a draft, and what can be resolved only after all keys.
 //!
 //! ```text
-//! "date":"2026-03-05","time":"10:20:30"        a day and a clock, joined
+//! "date":"2026-03-05","time":"10:20:30"        a day and a time of day, joined
 //! "client_ip":"198.51.100.7, 203.0.113.9"      a list of hops: the last is the client, unless a key has the peer
-//! "UA":"a%2F1","referer":"https%3A%2F%2Fb"     Akamai's: the key of the one tells the escape of the other
+//! "UA":"a%2F1","referer":"https%3A%2F%2Fb"     Akamai: the key of the user agent implies the referer's escape
 //! ```
 
 use std::borrow::Cow;
@@ -13,13 +13,13 @@ use crate::engine::record::draft::{Draft, Escape, Part, Slot};
 use crate::engine::record::keys::{Form, Meaning};
 use crate::engine::record::{FieldName, Record, Text, parse_address, scan, time};
 
-/// A line on its way into a record.
+/// A line being parsed into a record.
 #[derive(Debug, Default)]
 pub(in crate::engine::record) struct Said<'a> {
     pub(in crate::engine::record) draft: Draft<'a>,
-    /// The list under a client's key, and its last hop.
+    /// The list under a client key, and its last hop.
     hops: Option<(IpAddr, Text<'a>)>,
-    /// A key of the line's own gave the target, not one that an application put somewhere.
+    /// A key of the line itself gave the target, not one in an application's object.
     has_target: bool,
     day: Option<Text<'a>>,
     clock: Option<Text<'a>>,
@@ -28,8 +28,8 @@ pub(in crate::engine::record) struct Said<'a> {
 }
 
 impl<'a> Said<'a> {
-    /// Puts a text where its key says. One that is not what its key promises says nothing; the line may say
-    /// it elsewhere.
+    /// Stores a text as its key requires. One that does not fit its key is ignored; the line may contain the value
+    /// elsewhere.
     pub(in crate::engine::record) fn put(&mut self, meaning: &Meaning, text: Text<'a>) {
         let Some((slot, rank)) = &meaning.slot else { return };
         let Some(text) = self.formed(meaning.form, text) else { return };
@@ -46,21 +46,21 @@ impl<'a> Said<'a> {
         }
     }
 
-    /// Notes that an object stands under a key, which says something by itself.
+    /// Notes an object under a key, whose presence alone can have a meaning.
     pub(in crate::engine::record) fn opened(&mut self, meaning: &Meaning) {
         if meaning.form == Form::Secured {
             self.scheme(b"https");
         }
     }
 
-    /// Says whether anything of a request is known. A path alone in an application's object may be a file's,
-    /// and the request in the message beside it.
+    /// Returns whether anything of a request is known. A path alone in an application's object may be a file's,
+    /// with the request in the message next to it.
     pub(in crate::engine::record) const fn has_request(&self) -> bool {
         let draft = &self.draft;
         draft.has_request() && (self.has_target || draft.has_method() || draft.has_status())
     }
 
-    /// Undoes what a key's values are written in; `None` if the value is none of them.
+    /// Decodes a key's value by its form; `None` if the value does not have that form.
     fn formed(&mut self, form: Form, text: Text<'a>) -> Option<Text<'a>> {
         match form {
             Form::Plain | Form::Secured => Some(text),
@@ -84,12 +84,12 @@ impl<'a> Said<'a> {
         }
     }
 
-    /// Puts a scheme that follows from something else: any that is said outright is better.
+    /// Stores a scheme that is only implied: an explicit one ranks higher.
     fn scheme(&mut self, scheme: &'static [u8]) {
         self.draft.put(&Slot::Part(Part::Scheme), 0, Cow::Borrowed(scheme), Escape::None);
     }
 
-    /// Puts a time, or a day or a clock that wait for each other.
+    /// Stores a time, or a day or a time of day until the other one is known.
     fn time(&mut self, rank: u8, text: Text<'a>) {
         if let Some(time) = time::read(&text) {
             self.draft.time(rank, time);
@@ -100,9 +100,9 @@ impl<'a> Said<'a> {
         }
     }
 
-    /// Joins a day and a clock that stand apart.
+    /// Joins a separate day and time of day.
     pub(in crate::engine::record) fn join_time(&mut self) {
-        /// That of the keys `date` and `time`.
+        /// The rank of the keys `date` and `time`.
         const RANK: u8 = 3;
         if let (Some(day), Some(clock)) = (self.day.take(), self.clock.take())
             && let Some(time) = time::of_day(&day, &clock)
@@ -111,7 +111,7 @@ impl<'a> Said<'a> {
         }
     }
 
-    /// Returns the record. In line, as what it calls is: a record is 400 bytes, and each call would move it.
+    /// Returns the record. Inlined, like the functions it calls: a record is 400 bytes, and each call would move it.
     #[inline]
     pub(in crate::engine::record) fn finish(mut self) -> Record<'a> {
         self.join_time();
@@ -126,25 +126,25 @@ impl<'a> Said<'a> {
             record.is_forwarded = true;
         }
         if record.forwarded().is_none() {
-            // In front: it must not be lost where a line has more fields than are kept.
+            // In front, so that it is kept if a line has more fields than the limit.
             record.fields.insert(0, (FieldName::Header(Cow::Borrowed("x-forwarded-for")), list));
         }
         record
     }
 }
 
-/// Returns the last of several hops; `None` if the text is no list or that is no address.
+/// Returns the last of several hops; `None` if the text is no list or its last entry is no address.
 fn last_hop(text: &[u8]) -> Option<IpAddr> {
     let (_, last) = text.split_at_checked(memchr::memrchr(b',', text)?)?;
     parse_address(last.get(1..)?)
 }
 
-/// Tells a request's target from a logger's name: `target` of Rust's tracing is `tower_http::trace`.
+/// Distinguishes a request's target from a logger's name: Rust's tracing writes `tower_http::trace` as `target`.
 fn is_target(text: &[u8]) -> bool {
     text.starts_with(b"/") || memchr::memmem::find(text, b"://").is_some()
 }
 
-/// Says whether a text is `2026-03-05`.
+/// Returns whether a text is `2026-03-05`.
 fn is_day(text: &[u8]) -> bool {
     matches!(text, [_, _, _, _, b'-', _, _, b'-', _, _])
 }
