@@ -1,15 +1,15 @@
-//! Numbers over a token's characters: checksum and entropy.
+//! Properties of a token's characters: checksum and entropy.
 
 /// The alphabet of the base-62 digits in which GitHub and npm write the checksum.
 const BASE62: &[u8; 62] = b"0123456789ABCDEFGHIJKLMNOPQRSTUVWXYZabcdefghijklmnopqrstuvwxyz";
 
-/// How many trailing characters are checksum.
+/// The number of trailing characters that are the checksum.
 const DIGITS: usize = 6;
 
-/// Tells whether the last six characters are the CRC-32 of those before, in base 62, padded with `0`.
+/// Returns whether the last six characters are the CRC-32 of the preceding ones in base 62, padded with `0`.
 ///
-/// Source: GitHub's description of its token formats (2021); npm adopted the same. The prefix is not
-/// part of the sum.
+/// Source: GitHub's description of its token formats (2021); npm adopted the same format. The prefix is not part of
+/// the sum.
 pub(super) fn crc32_base62(body: &[u8]) -> bool {
     let Some(at) = body.len().checked_sub(DIGITS) else { return false };
     let Some((text, digits)) = body.split_at_checked(at) else { return false };
@@ -26,7 +26,7 @@ fn base62(mut number: u32) -> [u8; DIGITS] {
     digits
 }
 
-/// Returns the CRC-32 of ISO 3309 (as in zip), bit by bit: it is asked for a few dozen bytes at a time.
+/// Returns the CRC-32 of ISO 3309 (as in zip), bit by bit: the input is only a few dozen bytes.
 fn crc32(bytes: &[u8]) -> u32 {
     const POLYNOMIAL: u32 = 0xedb8_8320;
     let step = |sum: u32| if sum & 1 == 1 { (sum >> 1) ^ POLYNOMIAL } else { sum >> 1 };
@@ -34,8 +34,8 @@ fn crc32(bytes: &[u8]) -> u32 {
     !bytes.iter().fold(!0, add)
 }
 
-/// Returns Shannon's entropy of the characters, in bits a character: 0 for one repeated character,
-/// `log2(n)` for `n` characters that all differ.
+/// Returns Shannon's entropy of the characters, in bits per character: 0 for one repeated character, `log2(n)` for
+/// `n` distinct characters.
 #[must_use]
 pub fn entropy(text: &[u8]) -> f64 {
     let mut counts = [0_u32; 256];
@@ -52,8 +52,8 @@ pub fn entropy(text: &[u8]) -> f64 {
     counts.iter().filter(|count| **count != 0).map(bits).sum()
 }
 
-/// Tells whether a name or word looks like a secret rather than like language: long, of letters and
-/// digits, and of high entropy.
+/// Returns whether a name or word looks like a secret rather than language: long, made of letters and digits, and of
+/// high entropy.
 pub(super) fn is_random(text: &[u8]) -> bool {
     const SHORTEST: usize = 16;
     const BITS: f64 = 3.0;

@@ -1,27 +1,27 @@
-//! Tells JSON web tokens (RFC 7519) by their shape.
+//! Recognises JSON web tokens (RFC 7519) by their shape.
 
 use base64::Engine as _;
 use base64::engine::general_purpose::GeneralPurpose;
 use base64::engine::{DecodePaddingMode, GeneralPurposeConfig};
 use zeroize::Zeroizing;
 
-/// A token's header is decoded up to here to see whether it is one.
+/// How many bytes of a presumed header are decoded.
 const MAX_HEADER: usize = 2 * 1024;
 
-/// What a text is, as far as JSON web tokens go.
+/// What a text is in terms of JSON web tokens.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Jwt {
     /// A signed token: header, payload, signature (which may be missing).
     Signed,
-    /// An encrypted one: five parts, of which only the header can be read.
+    /// An encrypted token: five parts, of which only the header is readable.
     Encrypted,
-    /// The beginning of one. All tokens of an issuer begin alike, so it tells nobody apart.
+    /// A token's beginning. All tokens of an issuer begin alike, so it identifies nobody.
     Cut,
     /// Something else.
     Other,
 }
 
-/// Tells whether a text is a JSON web token: base64url parts, the first a JSON object with `alg`.
+/// Classifies a text as a JSON web token: base64url parts, the first a JSON object with `alg`.
 #[must_use]
 pub fn jwt(text: &[u8]) -> Jwt {
     // `{"`, `{ ` and `{` with a line end, in base64.
@@ -47,7 +47,7 @@ fn header_has_algorithm(header: &[u8]) -> bool {
         && decode(header).is_some_and(|json| memchr::memmem::find(&json, b"\"alg\"").is_some())
 }
 
-/// Tells whether a text without dots begins with one of the first names that headers have.
+/// Returns whether a text without dots begins with one of the first member names that headers have.
 fn begins_as_header(text: &[u8]) -> bool {
     // `{"alg"`, `{"typ"`, `{"kid"`, `{"enc"`, `{"x5t"`: eight base64 characters are six bytes.
     let names: [&[u8]; 5] = [b"eyJhbGci", b"eyJ0eXAi", b"eyJraWQi", b"eyJlbmMi", b"eyJ4NXQi"];

@@ -1,7 +1,7 @@
 //! The table of vendors' token shapes: prefix, alphabet, length, inner structure.
 //!
-//! Shapes are facts of the vendors' formats as public secret scanners (gitleaks, trufflehog, kingfisher)
-//! and the vendors' own pages describe them.
+//! The shapes are facts about the vendors' formats, as documented by public secret scanners (gitleaks, trufflehog,
+//! kingfisher) and by the vendors themselves.
 
 use super::check::crc32_base62;
 
@@ -10,7 +10,7 @@ use super::check::crc32_base62;
 pub struct Kind {
     /// The kind's name: `github-pat`.
     pub name: &'static str,
-    /// What every token of the kind begins with; public.
+    /// The public beginning of every token of the kind.
     pub prefix: &'static str,
     set: Set,
     shortest: usize,
@@ -19,7 +19,7 @@ pub struct Kind {
     checksum: fn(&[u8]) -> bool,
 }
 
-/// Alphabets of the part behind the prefix.
+/// Alphabets of the part after the prefix.
 #[derive(Clone, Copy, Debug)]
 enum Set {
     Alpha,
@@ -60,13 +60,13 @@ impl Kind {
         Self { name, prefix, set, shortest, longest, shape: any, checksum: any }
     }
 
-    /// Adds what the part behind the prefix must look like for the token to be of this kind at all.
+    /// Adds a condition on the part after the prefix that every token of the kind meets.
     const fn shaped(mut self, shape: fn(&[u8]) -> bool) -> Self {
         self.shape = shape;
         self
     }
 
-    /// Adds the checksum that tokens ever issued have.
+    /// Adds the checksum that every issued token has.
     const fn checked(mut self, checksum: fn(&[u8]) -> bool) -> Self {
         self.checksum = checksum;
         self
@@ -79,7 +79,7 @@ impl Kind {
             && (self.shape)(body)
     }
 
-    /// Tells whether a token of this kind carries a wrong checksum: it was never issued.
+    /// Returns whether a token of this kind has a wrong checksum, which means that it was never issued.
     #[must_use]
     pub fn is_malformed(&self, token: &[u8]) -> bool {
         token.get(self.prefix.len()..).is_some_and(|body| !(self.checksum)(body))
@@ -90,10 +90,10 @@ const fn any(_: &[u8]) -> bool {
     true
 }
 
-/// The shortest token in the table; what is shorter need not be looked up.
+/// The length of the shortest token in the table; anything shorter needs no lookup.
 pub const SHORTEST: usize = 18;
 
-/// Returns the kind that a token's whole text is of, if it is of any.
+/// Returns the kind that the whole text matches, if any.
 #[must_use]
 pub fn vendor(token: &[u8]) -> Option<&'static Kind> {
     let (first, _) = token.split_first()?;
@@ -123,12 +123,12 @@ fn is_telegram(token: &[u8]) -> bool {
         && body.iter().all(|b| Set::Word.holds(*b))
 }
 
-/// Anthropic's keys end in `AA`.
+/// Anthropic's keys end with `AA`.
 fn anthropic_shape(body: &[u8]) -> bool {
     body.ends_with(b"AA")
 }
 
-/// Every key of that vendor has this text, which is base64 for `OpenAI`, in its middle.
+/// Every key of that vendor contains this text, which is base64 for `OpenAI`, in its middle.
 fn openai_shape(body: &[u8]) -> bool {
     memchr::memmem::find(body, b"T3BlbkFJ").is_some()
 }
@@ -139,7 +139,7 @@ fn grafana_shape(body: &[u8]) -> bool {
         && body.get(33..).is_some_and(|tail| tail.iter().all(|b| Set::Hex.holds(*b)))
 }
 
-/// The table, by the first byte. Of one prefix the rows with a checksum stand first.
+/// Returns the table's rows by first byte. Of rows with the same prefix, those with a checksum come first.
 const fn by_first(first: u8) -> &'static [Kind] {
     match first {
         b'1' => ONE,

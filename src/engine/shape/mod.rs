@@ -1,4 +1,4 @@
-//! Tells tokens by their shape alone: vendors' prefixes and checksums, JSON web tokens, randomness.
+//! Recognises tokens by their shape alone: vendors' prefixes and checksums, JSON web tokens, randomness.
 
 mod check;
 mod jwt;
@@ -10,13 +10,13 @@ pub use kinds::{Kind, SHORTEST, vendor};
 
 use crate::engine::secret::TokenId;
 
-/// Tells whether a word that is to be shown has the shape of a token, or looks as random as one.
+/// Returns whether a word that is about to be shown has the shape of a token, or looks as random as one.
 #[must_use]
 pub fn is_secretive(word: &[u8]) -> bool {
     is_token_shaped(word) || check::is_random(word)
 }
 
-/// Tells whether a word has the shape of a token: a vendor's, a JSON web token's, or our own ids'.
+/// Returns whether a word has the shape of a token: a vendor's, a JSON web token's, or that of our own ids.
 #[must_use]
 pub fn is_token_shaped(word: &[u8]) -> bool {
     vendor(word).is_some()

@@ -1,4 +1,4 @@
-//! Credentials in header fields and in fields of unknown meaning.
+//! Credentials in headers and in fields of unknown meaning.
 
 use smol_str::SmolStr;
 
@@ -9,15 +9,15 @@ use crate::engine::secret::{Bytes, TokenId};
 use crate::engine::shape::decode;
 use crate::engine::usage::Carrier;
 
-/// Headers that hold a scheme and its credential.
+/// Headers that contain a scheme and its credential.
 const AUTHORIZATIONS: [&str; 4] =
     ["authorization", "proxy-authorization", "x-authorization", "x-forwarded-authorization"];
 
-/// Words of a user's name that are looked at; hostile names have more.
+/// The most parts of a user name that are examined; hostile names have more.
 const MAX_PARTS: usize = 16;
 
 impl<'a> Search<'_, 'a> {
-    /// Looks at one request header; `name` in lower case.
+    /// Searches one request header; `name` is in lower case.
     pub(super) fn header(&mut self, name: &str, value: &'a [u8]) {
         let value = value.trim_ascii();
         if let Some(name) = AUTHORIZATIONS.iter().find(|known| **known == name) {
@@ -27,14 +27,14 @@ impl<'a> Search<'_, 'a> {
         let carrier = || Carrier::Header(carrier_name(name.as_bytes()));
         match name {
             "cookie" => self.cookies(value),
-            // Given out by this answer, not used by this request.
+            // Issued by this response, not used by this request.
             "set-cookie" => {}
             "referer" => self.url(value, Place::Referer),
             _ if self.finder.is_header(name) => {
                 self.add(carrier, Bytes::Line(without_scheme(value)), Need::Any);
             }
             _ => {
-                // A header's likely name is as good as a parameter's sure one.
+                // A likely name of a header is as reliable as an unmistakable name of a parameter.
                 let need = match Need::of(promise(name.as_bytes())) {
                     Need::Likely => Need::Named,
                     need => need,
@@ -62,14 +62,14 @@ impl<'a> Search<'_, 'a> {
             (Scheme::Proof, _) => {}
             (Scheme::Unknown, rest) => self.add(carrier, Bytes::Line(rest), Need::Likely),
             (Scheme::None, value) => {
-                // One word: Caddy's hash of the whole field, or a token without a scheme.
+                // A single word: Caddy's hash of the whole field, or a token without a scheme.
                 let need = if value.len() == 8 { Need::Named } else { Need::Likely };
                 self.add(carrier, Bytes::Line(value), need);
             }
         }
     }
 
-    /// The id is that of the base64 text, as the recipes for proxies compute it.
+    /// Adds basic credentials. The id is that of the base64 text, as the recipes for proxies compute it.
     pub(super) fn basic(&mut self, carrier: Carrier, text: &'a [u8]) {
         let is_pair = |pair: &[u8]| 1 < pair.len() && pair.contains(&b':');
         if decode(text).is_some_and(|pair| is_pair(&pair)) {
@@ -77,8 +77,8 @@ impl<'a> Search<'_, 'a> {
         }
     }
 
-    /// `KEYID/date/region/service/aws4_request`: the key id is what a log has of an AWS key. The
-    /// signature beside it is good for one request, and no token.
+    /// Adds the key id of `KEYID/date/region/service/aws4_request`, which is all that a log has of an AWS key. The
+    /// signature next to it is valid for one request and is no token.
     pub(super) fn aws(&mut self, carrier: Carrier, credential: Bytes<'a>) {
         let (id, _) = split_once(&credential, b'/');
         let is_word = |b: &u8| b.is_ascii_alphanumeric() || matches!(b, b'_' | b'-' | b'.');
@@ -105,14 +105,14 @@ impl<'a> Search<'_, 'a> {
         }
     }
 
-    /// Looks at one cookie: named in the configuration, or of a token's shape.
+    /// Searches one cookie: it counts if its name is configured or if it is shaped like a token.
     pub(super) fn cookie(&mut self, name: &[u8], value: &'a [u8]) {
         let need = if self.finder.is_cookie(name) { Need::Any } else { Need::Shape };
         let value = percent::decode(unquoted(value.trim_ascii()));
         self.add(|| Carrier::Cookie(carrier_name(name)), value, need);
     }
 
-    /// Looks at a field that the site named as an id of the token.
+    /// Searches a field that the site configured as an id of the token.
     pub(super) fn id(&mut self, name: &str, value: &'a [u8]) {
         let value = unquoted(value.trim_ascii());
         let carrier = || Carrier::Id(carrier_name(name.as_bytes()));
@@ -133,8 +133,8 @@ impl<'a> Search<'_, 'a> {
         }
     }
 
-    /// Looks at a field of unknown meaning: an id, a scheme with its credential, a token's shape;
-    /// also behind a name of its own, as in `token="..."`.
+    /// Searches a field of unknown meaning for an id, a scheme with its credential, or a token's shape; also after a
+    /// name, as in `token="..."`.
     pub(super) fn unnamed(&mut self, value: &'a [u8]) {
         let value = unquoted(value.trim_ascii());
         if value.len() < super::SHORTEST {
@@ -163,8 +163,8 @@ impl<'a> Search<'_, 'a> {
         }
     }
 
-    /// Looks at the user's name, where nothing but its shape tells a token from a name: alone, behind a
-    /// scheme, or as a part, as in `oauth2:TOKEN` and `TOKEN@example.org`.
+    /// Searches the user name, where only its shape distinguishes a token from a name: alone, after a scheme, or as a
+    /// part, as in `oauth2:TOKEN` and `TOKEN@example.org`.
     pub(super) fn user(&mut self, name: &'a [u8]) {
         let (scheme, rest) = Scheme::of(name);
         if matches!(scheme, Scheme::Bearer | Scheme::Basic) && !rest.contains(&b' ') {
@@ -182,7 +182,7 @@ impl<'a> Search<'_, 'a> {
         }
     }
 
-    /// Takes a `tw1_` id; `tw1_-` and other texts that only begin like one are none.
+    /// Adds a `tw1_` id. `tw1_-` and other texts that only begin like one are ignored.
     fn sealed(&mut self, carrier: Carrier, text: &[u8]) {
         let id = std::str::from_utf8(text).ok().and_then(|text| text.parse().ok());
         if let Some(id) = id {
@@ -191,7 +191,7 @@ impl<'a> Search<'_, 'a> {
     }
 }
 
-/// How the value of an Authorization header is to be read.
+/// How to parse the value of an Authorization header.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 enum Scheme {
     /// The rest is the token.
@@ -206,15 +206,15 @@ enum Scheme {
     AwsV4,
     /// `KEYID:SIGNATURE`.
     AwsV2,
-    /// A proof of knowing the secret, different in each request.
+    /// A proof that the client knows the secret, different in each request.
     Proof,
-    /// Some other word stands before the rest.
+    /// Some other word precedes the rest.
     Unknown,
-    /// No word stands before the value.
+    /// No word precedes the value.
     None,
 }
 
-/// Schemes by their names in lower case.
+/// Schemes by name in lower case.
 const SCHEMES: [(&str, Scheme); 27] = [
     ("bearer", Scheme::Bearer),
     ("basic", Scheme::Basic),
@@ -256,7 +256,7 @@ impl Scheme {
     }
 }
 
-/// Takes `Bearer` and the like off the value of a header that needs no scheme.
+/// Strips `Bearer` and similar words from the value of a header that needs no scheme.
 fn without_scheme(value: &[u8]) -> &[u8] {
     match Scheme::of(value) {
         (Scheme::Bearer | Scheme::Token, rest) => rest,
@@ -264,7 +264,7 @@ fn without_scheme(value: &[u8]) -> &[u8] {
     }
 }
 
-/// Returns the named one of `a=1, b="2"`; the whole text if there is none of that name.
+/// Returns the named parameter of `a=1, b="2"`, or the whole text if it has none of that name.
 fn parameter<'t>(text: &'t [u8], name: &[u8]) -> &'t [u8] {
     text.split(|b| *b == b',')
         .filter_map(|part| match split_once(part.trim_ascii(), b'=') {

@@ -1,5 +1,5 @@
-//! JSON web tokens (RFC 7519), read without verifying: nobody gave us the keys, and the logs already
-//! tell whether the server believed them.
+//! JSON web tokens (RFC 7519), read without verification: we have no keys, and the logs already show whether the
+//! server accepted them.
 
 use std::borrow::Cow;
 use std::fmt;
@@ -12,25 +12,25 @@ use crate::engine::shape::decode;
 use crate::engine::time::Timestamp;
 use crate::engine::usage::{Claims, Identity};
 
-/// Longer tokens are sealed like any other, but their claims are not read.
+/// The longest token whose claims are read; longer ones are sealed like any other token.
 const MAX_READ: usize = 16 * 1024;
 
-/// Issuer and subject are cut at this many bytes.
+/// The limit of issuer and subject in bytes; longer ones are cut.
 const MAX_TEXT: usize = 128;
 
-/// What a token says of itself.
+/// What a token states about itself.
 #[derive(Clone, Debug, Default, PartialEq)]
 pub(super) struct Said {
-    /// Whose it is, if it says so.
+    /// Its principal, if it names one.
     pub(super) identity: Option<Identity>,
-    /// From when, until when, and whether it is signed.
+    /// Its validity period, and whether it is signed.
     pub(super) claims: Claims,
 }
 
-/// Reads a signed token; what cannot be read is left out.
+/// Reads a signed token and omits whatever cannot be parsed.
 ///
-/// `principal_claims` are the claims that make the identity: `iss` the issuer, the others, joined with
-/// `/`, the subject. Where `sub` is asked for and missing, `azp` stands in, then `client_id`.
+/// `principal_claims` are the claims that make the identity: `iss` is the issuer, and the others, joined with `/`,
+/// are the subject. If `sub` is among them but missing in the token, `azp` replaces it, then `client_id`.
 pub(super) fn read(token: &[u8], principal_claims: &[SmolStr]) -> Said {
     if token.len() > MAX_READ {
         return Said::default();
@@ -84,7 +84,7 @@ fn identity(payload: &Fields, principal_claims: &[SmolStr]) -> Option<Identity> 
     is_named.then_some(Identity::Jwt { issuer, subject })
 }
 
-/// Texts and numbers are names; the first of a list stands for it.
+/// Returns a text or number as a name; a list is represented by its first element.
 fn text(value: &Value) -> Option<Cow<'_, str>> {
     match value {
         Value::String(text) => Some(Cow::Borrowed(text)),
@@ -94,7 +94,7 @@ fn text(value: &Value) -> Option<Cow<'_, str>> {
     }
 }
 
-/// `NumericDate` of RFC 7519: seconds since 1970, a fraction is allowed and cut off.
+/// Parses a `NumericDate` of RFC 7519: seconds since 1970; a fraction is allowed and cut off.
 fn time(value: &Value) -> Option<Timestamp> {
     if let Some(seconds) = value.as_i64() {
         return Some(Timestamp::from_seconds(seconds));
@@ -107,8 +107,8 @@ fn time(value: &Value) -> Option<Timestamp> {
     Some(Timestamp::from_seconds(libm::floor(seconds) as i64))
 }
 
-/// Makes a text of a stranger's fit to be a name: without control and direction characters, at most
-/// `limit` bytes.
+/// Makes an untrusted text usable as a name: removes control and direction characters, and cuts it at `limit`
+/// bytes.
 pub(super) fn clean(text: &str, limit: usize) -> SmolStr {
     let is_fit = |c: &char| !c.is_control() && !is_direction(*c);
     let mut end = 0;
@@ -119,22 +119,22 @@ pub(super) fn clean(text: &str, limit: usize) -> SmolStr {
     text.chars().filter(is_fit).take_while(|c| fits(c)).collect()
 }
 
-/// Characters that turn the direction of writing or cannot be seen.
+/// Returns whether a character changes the writing direction or is invisible.
 const fn is_direction(c: char) -> bool {
     matches!(c, '\u{200b}'..='\u{200f}' | '\u{202a}'..='\u{202e}' | '\u{2060}'..='\u{2069}' | '\u{feff}')
 }
 
-/// Reads the wanted members of a base64url part that holds a JSON object.
+/// Parses the wanted members of a base64url part that contains a JSON object.
 fn object(part: &[u8], wanted: &[&str]) -> Fields {
     let Some(json) = decode(part) else { return Fields::new() };
     let mut fields = Fields::new();
     let mut reader = serde_json::Deserializer::from_slice(&json);
-    // A fault leaves what was read before it.
+    // After a fault, the members parsed before it remain.
     reader.deserialize_map(Wanted { names: wanted, fields: &mut fields }).unwrap_or_default();
     fields
 }
 
-/// Keeps the wanted members of an object and passes over the rest.
+/// Keeps the wanted members of an object and skips the rest.
 struct Wanted<'w> {
     names: &'w [&'w str],
     fields: &'w mut Fields,
@@ -167,7 +167,7 @@ pub(super) mod tests {
 
     use super::*;
 
-    /// Makes a token of a header and a payload.
+    /// Builds a token from a header and a payload.
     pub(in crate::engine::token) fn token(header: &str, payload: &str) -> String {
         let part = |json: &str| URL_SAFE_NO_PAD.encode(json);
         format!("{}.{}.c2lnbmF0dXJlLW9mLWEtdGVzdA", part(header), part(payload))

@@ -1,7 +1,7 @@
-//! Values that stand where a token stood: masks, placeholders, cut texts. They are no tokens, else
-//! everybody's masked token would be one busy token.
+//! Values in place of a token: masks, placeholders, truncated texts. They are no tokens. Otherwise everybody's masked
+//! token would be one busy token.
 
-/// What logs and libraries write instead of a value, in lower case.
+/// What logs and libraries write in place of a value, in lower case.
 const WORDS: [&[u8]; 25] = [
     b"redacted",
     b"filtered",
@@ -30,18 +30,18 @@ const WORDS: [&[u8]; 25] = [
     b"object object",
 ];
 
-/// Hashes of the empty text, of which loggers that hash show a part: SHA-256, SHA-1, MD5.
+/// Hashes of the empty text, of which hashing loggers show a part: SHA-256, SHA-1, MD5.
 const EMPTY: [&[u8]; 3] = [
     b"e3b0c44298fc1c149afbf4c8996fb92427ae41e4649b934ca495991b7852b855",
     b"da39a3ee5e6b4b0d3255bfef95601890afd80709",
     b"d41d8cd98f00b204e9800998ecf8427e",
 ];
 
-/// The least part of a hash that loggers show: Caddy's `hash` filter writes 8 hex digits.
+/// The shortest part of a hash that loggers show: Caddy's `hash` filter writes 8 hex digits.
 const SHORTEST_HASH: usize = 8;
 
-/// Tells whether a value only stands for a token: empty, one character repeated, a word such as
-/// `REDACTED`, in brackets, a template's variable, or cut with dots or stars.
+/// Returns whether a value is only a substitute for a token: empty, one character repeated, a word such as `REDACTED`,
+/// in brackets, a template variable, or truncated with dots or stars.
 pub(super) fn is_masked(value: &[u8]) -> bool {
     let Some((first, rest)) = value.split_first() else { return true };
     if rest.iter().all(|b| b == first) {
@@ -59,7 +59,7 @@ pub(super) fn is_masked(value: &[u8]) -> bool {
         || (bare.len() >= SHORTEST_HASH && EMPTY.iter().any(|hash| is_start(bare, hash)))
 }
 
-/// Tells whether dots say that there was more of the value.
+/// Returns whether dots show that the value was truncated.
 pub(super) fn is_cut(value: &[u8]) -> bool {
     const ELLIPSIS: &[u8] = "\u{2026}".as_bytes();
     let dots: [&[u8]; 2] = [b"...", ELLIPSIS];
@@ -67,14 +67,14 @@ pub(super) fn is_cut(value: &[u8]) -> bool {
         || memchr::memchr_iter(b'.', value).any(|at| begins_at(value, at, b"..."))
 }
 
-/// Takes the dots off the end of a cut value.
+/// Removes the dots at the end of a truncated value.
 pub(super) fn uncut(value: &[u8]) -> &[u8] {
     let value = value.strip_suffix("\u{2026}".as_bytes()).unwrap_or(value);
     let end = value.iter().rposition(|b| *b != b'.').map_or(0, |at| at + 1);
     value.get(..end).unwrap_or_default()
 }
 
-/// Three stars in a row, or eight `x`, hide a part: `ghp_****4f2a`.
+/// Returns whether a part is hidden by three stars in a row, or by eight `x`: `ghp_****4f2a`.
 fn has_run(value: &[u8]) -> bool {
     let is_hidden = |at| {
         let run: Option<&[u8]> = value.get(at..at + 8);
@@ -84,7 +84,7 @@ fn has_run(value: &[u8]) -> bool {
         || memchr::memchr2_iter(b'x', b'X', value).any(is_hidden)
 }
 
-/// Tells whether a mark stands at a place. Few values have its first byte, and so need no search for the whole of it.
+/// Returns whether a mark is at a position. Few values contain its first byte, so most need no search for all of it.
 fn begins_at(value: &[u8], at: usize, mark: &[u8]) -> bool {
     value.get(at..).is_some_and(|rest| rest.starts_with(mark))
 }

@@ -5,9 +5,9 @@
 //!                                     --Sealer::tokens, redaction-->   for `parse` and `explain`
 //! ```
 //!
-//! A sighting still borrows the secret; a usage holds none. Masks such as `****` or `[REDACTED]` are
-//! no credentials; a value that was cut with dots is one only where the site named the field an id,
-//! and then as a reference: elsewhere all tokens that begin alike would be taken for one.
+//! A sighting still borrows the secret; a usage contains none. Masks such as `****` or `[REDACTED]` are no
+//! credentials. A truncated value is one only if the site configured the field as an id, and then only a reference:
+//! otherwise all tokens with the same beginning would count as one.
 
 mod header;
 mod jwt;
@@ -30,37 +30,37 @@ use crate::engine::usage::Carrier;
 pub use redact::Redaction;
 pub use seal::{Sealed, Sealer};
 
-/// At most so many credentials are taken from one line; hostile lines hold more.
+/// The most credentials taken from one line; hostile lines contain more.
 pub const MAX_SIGHTINGS: usize = 16;
 
-/// Credentials in headers may be as short as this; what is shorter cannot be told from noise.
+/// The shortest credential in a header; anything shorter cannot be distinguished from noise.
 const SHORTEST: usize = 4;
 
-/// Values under an unmistakable name may be as short as this.
+/// The shortest value under an unmistakable name.
 const SHORTEST_NAMED: usize = 8;
 
-/// Values under a likely name may be as short as this, and need [`LEAST_ENTROPY`].
+/// The shortest value under a likely name, which also needs [`LEAST_ENTROPY`].
 const SHORTEST_LIKELY: usize = 16;
 
-/// Bits a character, as in gitleaks' rule for generic keys.
+/// Bits per character, as in gitleaks' rule for generic keys.
 const LEAST_ENTROPY: f64 = 3.5;
 
-/// Longer values are no ids of tokens.
+/// The longest id of a token.
 const LONGEST_REFERENCE: usize = 256;
 
-/// Names that a site adds to the built-in ones, and the claims that name a principal.
+/// Names that a site adds to the built-in ones, and the claims that identify a principal.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Names {
-    /// Query and path parameters; letter case, `-`, `_` and `.` do not count.
+    /// Query and path parameters; letter case, `-`, `_` and `.` are ignored.
     pub query: Vec<SmolStr>,
-    /// Cookies; letter case does not count. There are no built-in ones.
+    /// Cookies; letter case is ignored. There are no built-in ones.
     pub cookies: Vec<SmolStr>,
-    /// Request headers; letter case does not count.
+    /// Request headers; letter case is ignored.
     pub headers: Vec<SmolStr>,
-    /// Log fields, headers and cookies that hold a token's id and that no client can set; letter case and
-    /// `-` against `_` do not count.
+    /// Log fields, headers and cookies that contain a token's id and that no client can set; letter case is ignored,
+    /// and `-` equals `_`.
     pub ids: Vec<SmolStr>,
-    /// Claims of a JSON web token that make the principal; `iss` and `sub` by default.
+    /// Claims of a JSON web token that identify the principal; `iss` and `sub` by default.
     pub principal_claims: Vec<SmolStr>,
 }
 
@@ -77,27 +77,27 @@ impl Default for Names {
 pub struct Sighting<'a> {
     /// What was seen.
     pub seen: Seen<'a>,
-    /// Where it stood.
+    /// Where it was.
     pub carrier: Carrier,
 }
 
-/// What was seen of a credential.
+/// The visible form of a credential.
 #[derive(Debug)]
 pub enum Seen<'a> {
-    /// The secret itself, and what its shape tells.
+    /// The secret itself, and the properties of its shape.
     Secret(Secret<'a>, Form),
     /// Its id, computed by the proxy.
     Sealed(TokenId),
-    /// Something that stands for it: a `jti`, a gateway's key id, its first characters, a short hash.
+    /// A substitute for it: a `jti`, a gateway's key id, its first characters, a short hash.
     Reference(SmolStr, Secret<'a>),
 }
 
-/// What the shape of a secret tells.
+/// The properties of a secret that follow from its shape.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub struct Form {
     /// `github-pat`, `jwt`, `basic`, `opaque`, ...
     pub kind: &'static str,
-    /// How many leading bytes are the vendor's public prefix; `None` if nothing may be shown at all.
+    /// The number of leading bytes that are the vendor's public prefix; `None` if nothing may be shown at all.
     pub prefix: Option<usize>,
     /// A checksum in the secret is wrong: it was never issued.
     pub is_malformed: bool,
@@ -123,7 +123,7 @@ impl Sighting<'_> {
     }
 }
 
-/// Finds the credentials of records. Stateless; one serves all threads.
+/// Finds the credentials of records. Stateless; one instance serves all threads.
 #[derive(Clone, Debug, Default)]
 pub struct Finder {
     query: Vec<Box<[u8]>>,
@@ -133,7 +133,7 @@ pub struct Finder {
 }
 
 impl Finder {
-    /// Takes the site's names.
+    /// Creates a finder with the site's names.
     #[must_use]
     pub fn new(names: &Names) -> Self {
         let fold = |name: &SmolStr| names::Folded::new(name.as_bytes());
@@ -145,8 +145,8 @@ impl Finder {
         }
     }
 
-    /// Appends all credentials of a record, in the order of its fields: the same secret seen twice
-    /// makes two sightings. At most [`MAX_SIGHTINGS`]; a record without any costs no allocation.
+    /// Appends all credentials of a record in the order of its fields; a secret that occurs twice makes two sightings.
+    /// There are at most [`MAX_SIGHTINGS`]; a record without any causes no allocation.
     pub fn find<'a>(&self, record: &'a Record<'_>, out: &mut Vec<Sighting<'a>>) {
         let room = out.len() + MAX_SIGHTINGS;
         let mut search = Search { finder: self, out, room };
@@ -197,10 +197,10 @@ impl Finder {
     }
 }
 
-/// How much a value must look like a credential to be one, given where it stands.
+/// How closely a value must resemble a credential to count as one, given its position.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 enum Need {
-    /// It stands where nothing but a credential stands.
+    /// It is in a position where only credentials occur.
     Any,
     /// It is a person's password.
     Password,
@@ -208,9 +208,9 @@ enum Need {
     Named,
     /// Its name is likely: it must look random.
     Likely,
-    /// Nothing but its shape speaks for it: a vendor's prefix, a JSON web token.
+    /// Only its shape can prove it: a vendor's prefix, a JSON web token.
     Shape,
-    /// Its name speaks against it: only a vendor's prefix convinces.
+    /// Its name suggests otherwise: only a vendor's prefix proves it.
     Vendor,
 }
 
@@ -226,7 +226,7 @@ impl Need {
     }
 }
 
-/// One search through one record, and what it has found.
+/// One search through one record, and its results.
 struct Search<'s, 'a> {
     finder: &'s Finder,
     out: &'s mut Vec<Sighting<'a>>,
@@ -252,10 +252,10 @@ impl<'a> Search<'_, 'a> {
     }
 }
 
-/// What a value is, if it is a credential.
+/// The kind of credential that a value is.
 enum Verdict {
     Secret(Form),
-    /// Caddy's `hash` filter was here: the first four bytes of SHA-256, in hex.
+    /// Written by Caddy's `hash` filter: the first four bytes of SHA-256, in hex.
     Hash,
 }
 
@@ -301,7 +301,7 @@ fn verdict(value: &[u8], need: Need) -> Option<Verdict> {
     })
 }
 
-/// Tokens have neither spaces nor control characters.
+/// Returns whether a value has neither spaces nor control characters, like all tokens.
 fn is_text(value: &[u8]) -> bool {
     value.iter().all(|b| 0x20 < *b && *b != 0x7f)
 }
@@ -313,7 +313,7 @@ fn is_short_hash(value: &[u8]) -> bool {
         && value.iter().any(u8::is_ascii_alphabetic)
 }
 
-/// Returns a name from a log fit to be a carrier's: short, plain, and no secret itself.
+/// Returns a name from a log in a form that a carrier may have: short, plain, and no secret itself.
 fn carrier_name(name: &[u8]) -> SmolStr {
     const LONGEST: usize = 40;
     let is_plain = |b: &u8| {

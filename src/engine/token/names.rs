@@ -1,33 +1,33 @@
-//! What the name of a parameter or header says about its value: a credential, perhaps, or surely not.
+//! What the name of a parameter or header implies about its value: whether it may be a credential.
 
-/// What a name promises.
+/// What a name implies.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(super) enum Name {
-    /// A person's password: hidden whatever its length.
+    /// A person's password: hidden regardless of its length.
     Password,
     /// An unmistakable name of a credential.
     Sure,
-    /// A name that credentials often have, and other things too.
+    /// A name that credentials often have, but other values too.
     Likely,
-    /// The id of an AWS access key, and what it is good for, behind slashes.
+    /// The id of an AWS access key, followed by its scope after slashes.
     AwsCredential,
-    /// Looks like a credential and is none: signatures, one-time codes, forgery protection, page marks.
+    /// Looks like a credential but is none: signatures, one-time codes, CSRF tokens, page markers.
     Never,
-    /// Says nothing.
+    /// Implies nothing.
     Unknown,
 }
 
-/// Names are folded into this many bytes; longer ones say nothing.
+/// The limit of a folded name in bytes; longer names imply nothing.
 const LONGEST: usize = 40;
 
-/// A name in lower case without `-`, `_` and `.`: `access_token`, `accessToken` and `Access-Token` are one.
+/// A name in lower case without `-`, `_` and `.`: `access_token`, `accessToken` and `Access-Token` are equal.
 pub(super) struct Folded {
     bytes: [u8; LONGEST],
     length: usize,
 }
 
 impl Folded {
-    /// Folds a name that is already percent-decoded; `None` if it is too long.
+    /// Folds a percent-decoded name; `None` if it is too long.
     pub(super) fn new(name: &[u8]) -> Option<Self> {
         let mut folded = Self { bytes: [0; LONGEST], length: 0 };
         for byte in name.iter().filter(|b| !matches!(b, b'-' | b'_' | b'.')) {
@@ -43,7 +43,7 @@ impl Folded {
     }
 }
 
-/// Takes `[]` and `[3]` off a name; of `user[password]` the inner one counts.
+/// Strips `[]` and `[3]` from a name; for `user[password]`, returns the inner name.
 pub(super) fn bare(name: &[u8]) -> &[u8] {
     let Some(open) = name.strip_suffix(b"]") else { return name };
     let Some(at) = memchr::memrchr(b'[', open) else { return name };
@@ -51,13 +51,13 @@ pub(super) fn bare(name: &[u8]) -> &[u8] {
     if inner.iter().all(u8::is_ascii_digit) { open.get(..at).unwrap_or_default() } else { inner }
 }
 
-/// Tells what a name promises.
+/// Returns what a name implies.
 ///
-/// The names are those that masking changes of web projects, secret scanners' rules and error
-/// reporters' scrub lists agree on.
+/// The names are those on which the masking changes of web projects, the rules of secret scanners and the scrub lists
+/// of error reporters agree.
 pub(super) fn promise(name: &[u8]) -> Name {
     let name = bare(name);
-    // Laravel's protection against forged forms; it would fold into `token`.
+    // Laravel's CSRF token; its name would fold into `token`.
     if name == b"_token" {
         return Name::Never;
     }

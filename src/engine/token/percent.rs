@@ -5,9 +5,9 @@ use zeroize::Zeroizing;
 
 use crate::engine::secret::Bytes;
 
-/// Decodes `%XX`; what is no such escape stays as it is, and so does `+`, which tokens contain.
+/// Decodes `%XX`. Anything else is kept, and so is `+`, which tokens contain.
 ///
-/// Borrows where there is nothing to decode.
+/// Borrows if there is nothing to decode.
 pub(super) fn decode(text: &[u8]) -> Bytes<'_> {
     if memchr::memchr(b'%', text).is_none() {
         return Bytes::Line(text);

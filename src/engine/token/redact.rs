@@ -1,4 +1,4 @@
-//! Takes a record's secrets out of what is shown of it: `[tw1_...]` stands for each.
+//! Removes a record's secrets from everything that is shown of it: `[tw1_...]` replaces each.
 
 use std::borrow::Cow;
 
@@ -9,21 +9,21 @@ use super::{Finder, Form, Need, is_short_hash, masked, percent, verdict};
 use crate::engine::secret::{Secret, TokenId};
 use crate::engine::shape::{decode, is_secretive};
 
-/// What stands for a value that was taken out by its name.
+/// The replacement of a value that was hidden because of its name.
 const HIDDEN: &[u8] = b"[...]";
 
-/// So many bytes before a `=` are searched for a name.
+/// How many bytes before a `=` are searched for a name.
 const LONGEST_NAME: usize = 120;
 
-/// So much of a value is judged, in bytes; of a longer one the rest is as good.
+/// How many bytes of a value are judged; they are enough for a longer one.
 const MAX_VALUE: usize = 1024;
 
-/// A name is percent-decoded at most so often.
+/// How many times a name is percent-decoded at most.
 const MAX_ENCODED: usize = 3;
 
-/// The secrets of one record, ready to be taken out of its fields.
+/// The secrets of one record, ready to be removed from its fields.
 pub struct Redaction {
-    /// The longest first, so that of two that begin alike the whole one is found.
+    /// Longest first, so that of two with the same beginning the longer one is found whole.
     patterns: Vec<(Zeroizing<Vec<u8>>, TokenId)>,
 }
 
@@ -34,7 +34,7 @@ impl std::fmt::Debug for Redaction {
 }
 
 impl Redaction {
-    /// Takes secrets with their ids; of basic authentication also what its base64 text means.
+    /// Collects secrets with their ids; for basic authentication, the decoded base64 text too.
     pub(super) fn new<'s, 'a: 's>(
         secrets: impl Iterator<Item = (TokenId, &'s Secret<'a>, Form)>,
     ) -> Self {
@@ -50,8 +50,8 @@ impl Redaction {
         Self { patterns }
     }
 
-    /// Replaces every occurrence of every secret by its id in brackets, whether the secret stands there
-    /// plainly, or percent-encoded in part or whole, once or more often. Borrows if there is none.
+    /// Replaces every occurrence of every secret by its id in brackets, whether the secret is plain or percent-encoded,
+    /// partly or wholly, once or repeatedly. Borrows if there is none.
     #[must_use]
     pub fn apply<'f>(&self, field: &'f [u8]) -> Cow<'f, [u8]> {
         let mut clean = Vec::new();
@@ -80,8 +80,8 @@ impl Redaction {
 }
 
 impl Finder {
-    /// Replaces the values of credentials' names by `[...]`, wherever `name=value` stands in a text: the
-    /// last guard, for what was not found as a token. Ids of ours and masks stay. Borrows if there is none.
+    /// Replaces the values of credential names by `[...]` wherever a text contains `name=value`: the last safeguard,
+    /// for anything that was not found as a token. Our ids and masks are kept. Borrows if there is none.
     #[must_use]
     pub fn hide<'f>(&self, field: &'f [u8]) -> Cow<'f, [u8]> {
         let mut clean = Vec::new();
@@ -111,8 +111,8 @@ impl Finder {
         Cow::Owned(clean)
     }
 
-    /// The name is what ends `before`, whatever stands before it. A fixed part of `behind` is looked at: a
-    /// hostile text is all `token=token=`.
+    /// Returns whether a value must be hidden. The name is the end of `before`, whatever precedes it. Only a fixed part
+    /// of `behind` is examined: a hostile text is all `token=token=`.
     fn is_to_hide(&self, before: &[u8], behind: &[u8]) -> bool {
         let mut before = percent::decode(before).to_vec();
         for _ in 1..MAX_ENCODED {
@@ -139,14 +139,14 @@ const fn is_quote(byte: u8) -> bool {
     matches!(byte, b'"' | b'\'')
 }
 
-/// Returns a value up to what may follow it.
+/// Returns the value at the beginning of a text, up to its delimiter.
 fn value(text: &[u8]) -> &[u8] {
     let is_end = |b: &u8| *b <= b' ' || is_quote(*b) || b"<>&;#".contains(b);
     let end = text.iter().position(is_end).unwrap_or(text.len());
     text.get(..end).unwrap_or_default()
 }
 
-/// Tells whether a value is an id of ours, perhaps with more behind it, or a mask around no secret.
+/// Returns whether a value is one of our ids, perhaps followed by more, or a mask that contains no secret.
 fn is_harmless(value: &[u8]) -> bool {
     let id = value.strip_prefix(b"[").and_then(|rest| rest.split(|b| *b == b']').next());
     let id = id.and_then(|id| std::str::from_utf8(id).ok());
@@ -162,7 +162,7 @@ fn is_harmless(value: &[u8]) -> bool {
     masked::is_masked(inner) && !parts.any(is_secretive)
 }
 
-/// Returns how many bytes of `text` spell the pattern, if it begins with it.
+/// Returns how many bytes of `text` spell the pattern, if it begins with the pattern.
 fn length(text: &[u8], pattern: &[u8]) -> Option<usize> {
     let mut rest = text;
     for byte in pattern {
@@ -171,7 +171,7 @@ fn length(text: &[u8], pattern: &[u8]) -> Option<usize> {
     Some(text.len() - rest.len())
 }
 
-/// Returns what stands behind one byte, which may be written `%41`, `%2541` and so on.
+/// Returns the text after one byte, which may be written as `%41`, `%2541` and so on.
 fn after(text: &[u8], byte: u8) -> Option<&[u8]> {
     let (first, rest) = text.split_first()?;
     let encoded = if *first == b'%' { after_encoded(rest, byte) } else { None };

@@ -1,4 +1,4 @@
-//! What a usage says of its request beside the token: method, service, transport, the number of an object.
+//! What a usage records of its request besides the token: method, service, transport, the number of an object.
 
 use smol_str::{SmolStr, StrExt as _};
 
@@ -6,10 +6,10 @@ use crate::engine::record::Record;
 use crate::engine::shape::is_token_shaped;
 use crate::engine::usage::Transport;
 
-/// Names of services are cut at this many bytes.
+/// The limit of service names in bytes; longer ones are cut.
 const MAX_SERVICE: usize = 64;
 
-/// Methods of RFC 9110, `WebDAV` and caches. Others are `-`: a method is shown, and a client sends what it likes.
+/// Methods of RFC 9110, `WebDAV` and caches. Others become `-`: a method is displayed, and clients can send anything.
 const METHODS: [&str; 28] = [
     "GET",
     "POST",
@@ -73,7 +73,7 @@ pub(super) fn host_name(record: &Record<'_>) -> SmolStr {
     }
 }
 
-/// Splits `host:port`, minding that an IPv6 address in brackets has colons too.
+/// Splits `host:port`; a bracketed IPv6 address contains colons too.
 fn split_port(host: &[u8]) -> (&[u8], &[u8]) {
     match memchr::memrchr(b':', host).and_then(|at| host.split_at_checked(at)) {
         Some((name, port)) if port.iter().skip(1).all(u8::is_ascii_digit) && !is_bare_v6(name) => {
@@ -87,8 +87,8 @@ fn is_bare_v6(name: &[u8]) -> bool {
     name.contains(&b':') && !name.ends_with(b"]")
 }
 
-/// Judges by what is most certain: the TLS version, the scheme, the scheme in a whole URL, the port.
-/// (HTTP/2 and 3 prove nothing: both run in clear behind a proxy.)
+/// Uses the most reliable evidence: the TLS version, the scheme, the scheme of a whole URL, the port.
+/// (HTTP/2 and 3 prove nothing: both run unencrypted behind a proxy.)
 pub(super) fn transport(record: &Record<'_>) -> Transport {
     let target = record.target.as_deref().unwrap_or_default();
     let url_scheme = || match target.starts_with(b"/") {
@@ -117,8 +117,7 @@ fn by_scheme(scheme: &[u8]) -> Option<Transport> {
     }
 }
 
-/// Reads `TLSv1.2`, `TLS 1.3`, `tls1_1`, `1.3`, `SSLv3`, and the numbers of the record layer that Caddy
-/// logs (771 is 1.2).
+/// Parses `TLSv1.2`, `TLS 1.3`, `tls1_1`, `1.3`, `SSLv3`, and the record layer version that Caddy logs (771 is 1.2).
 fn by_tls(text: &[u8]) -> Option<Transport> {
     if text.is_empty() || text == b"-" {
         return None;

@@ -1,4 +1,4 @@
-//! Seals sightings into usages: from here on no secret exists.
+//! Seals sightings into usages, after which no secret is left.
 
 use std::net::IpAddr;
 
@@ -15,16 +15,16 @@ use crate::engine::secret::{SealKey, Secret, TokenId, mask};
 use crate::engine::shape::{decode, is_secretive, is_token_shaped};
 use crate::engine::usage::{Agent, Carrier, Claims, Identity, Object, Origin, Usage};
 
-/// Longer paths are no objects.
+/// The longest path that counts as an object.
 const MAX_PATH: usize = 512;
 
-/// Names of users of basic authentication are cut at this many bytes.
+/// The limit of basic authentication user names in bytes; longer ones are cut.
 const MAX_USER: usize = 64;
 
-/// What is shown of a secret of which nothing may be shown.
+/// Shown for a secret of which nothing may be shown.
 const HIDDEN: SmolStr = SmolStr::new_static("...");
 
-/// Turns sightings into usages, with the site's key.
+/// Turns sightings into usages with the site's key.
 #[derive(Clone, Debug)]
 pub struct Sealer {
     key: SealKey,
@@ -36,29 +36,29 @@ pub struct Sealer {
 pub struct Sealed {
     /// The token's id.
     pub id: TokenId,
-    /// `github-pat`, `jwt`, `basic`, `opaque`; `sealed` and `reference` where the secret was not seen.
+    /// `github-pat`, `jwt`, `basic`, `opaque`; `sealed` and `reference` if the secret was not seen.
     pub kind: SmolStr,
-    /// What a person may see of it.
+    /// The part that may be shown.
     pub hint: SmolStr,
-    /// Where it stood; of several places the most exposed.
+    /// Where it was; if in several places, the most exposed.
     pub carrier: Carrier,
-    /// Whose it is, if it says so.
+    /// Its principal, if it names one.
     pub identity: Option<Identity>,
-    /// What it says of itself.
+    /// What it states about itself.
     pub claims: Claims,
 }
 
 impl Sealer {
-    /// Takes the key, and the claims that name a principal.
+    /// Creates a sealer from the key and the claims that identify a principal.
     #[must_use]
     pub fn new(key: SealKey, names: &Names) -> Self {
         Self { key, principal_claims: names.principal_claims.clone() }
     }
 
-    /// Appends one usage for each token of a record. `service` is the configured name; if it is empty,
-    /// the record's host stands for it.
+    /// Appends one usage for each token of a record. `service` is the configured name; if it is empty, the record's
+    /// host is used.
     ///
-    /// A record without a time makes no usages: give it one first, if the line before has one to lend.
+    /// A record without a time makes no usages: give it one first, if the previous line has one to lend.
     pub fn seal(
         &self,
         record: &Record<'_>,
@@ -101,8 +101,8 @@ impl Sealer {
         }
     }
 
-    /// Returns what was asked for, if it may not be had: a keyed hash, and nothing of a path that holds a
-    /// secret of the line.
+    /// Returns the requested object if access to it was denied: a keyed hash. Returns nothing for a path that contains
+    /// a secret of the line.
     fn object(&self, status: Option<u16>, target: &[u8], scrub: &Scrub<'_>) -> Option<Object> {
         if !matches!(status, Some(403 | 404)) {
             return None;
@@ -115,10 +115,10 @@ impl Sealer {
         Some(Object { hash: u32::from_le_bytes([a, b, c, d]), number: number(path) })
     }
 
-    /// Returns the distinct tokens among a record's sightings, in the order in which they were first seen.
+    /// Returns the distinct tokens among a record's sightings, in order of first appearance.
     ///
-    /// A reference (`jti`, key id) counts only where the token itself is not seen in use: beside it,
-    /// it means the same token. Of several references the first counts.
+    /// A reference (`jti`, key id) counts only if the token itself is not seen in use: next to a token, it refers to
+    /// that token. Of several references the first counts.
     #[must_use]
     pub fn tokens(&self, sightings: &[Sighting<'_>]) -> Vec<Sealed> {
         self.distinct(sightings, &Scrub::new(sightings))
@@ -142,13 +142,13 @@ impl Sealer {
         tokens
     }
 
-    /// Prepares the removal of a record's secrets from whatever of it is to be shown.
+    /// Prepares the removal of a record's secrets from whatever is shown of it.
     #[must_use]
     pub fn redaction(&self, sightings: &[Sighting<'_>]) -> Redaction {
         let is_logged_as_id = |carrier: &Carrier| matches!(carrier, Carrier::Id(_));
         Redaction::new(sightings.iter().filter_map(|sighting| match &sighting.seen {
             Seen::Secret(secret, form) => Some((self.key.seal(secret), secret, *form)),
-            // What looks like a logger's hash may be a short secret after all.
+            // What looks like a logger's hash may still be a short secret.
             Seen::Reference(scheme, value) if !is_logged_as_id(&sighting.carrier) => {
                 Some((self.key.seal_reference(scheme, value), value, Form::OPAQUE))
             }
@@ -183,7 +183,7 @@ impl Sealer {
         }
     }
 
-    /// Reads what a secret says of itself.
+    /// Reads what a secret states about itself.
     fn said(&self, secret: &Secret<'_>, form: Form) -> jwt::Said {
         let of = |identity| jwt::Said { identity, claims: Claims::default() };
         match form.kind {
@@ -208,7 +208,7 @@ impl Sealer {
 }
 
 impl Sealed {
-    /// Adds a second sighting of the same token.
+    /// Merges a second sighting of the same token.
     fn join(&mut self, other: Self) {
         if exposure(&self.carrier) < exposure(&other.carrier) {
             self.carrier = other.carrier;
@@ -222,8 +222,8 @@ impl Sealed {
     }
 }
 
-/// Ranks carriers by how many others may have read the token there. A Referer ranks last: there the
-/// token is not in use.
+/// Ranks carriers by how many others may have read the token there. A Referer ranks last, since the token is not in
+/// use there.
 const fn exposure(carrier: &Carrier) -> u8 {
     match carrier {
         Carrier::Query(_) => 7,
@@ -237,7 +237,7 @@ const fn exposure(carrier: &Carrier) -> u8 {
     }
 }
 
-/// Returns the user, unless the user is the secret: many services take a key in the user's place.
+/// Returns the user, unless the user is the secret: many services accept a key in place of the user.
 fn basic_user(secret: &Secret<'_>) -> Option<Identity> {
     let pair = decode(secret.expose())?;
     let mut parts = pair.splitn(2, |b| *b == b':');
@@ -250,8 +250,8 @@ fn basic_user(secret: &Secret<'_>) -> Option<Identity> {
     (!user.is_empty()).then_some(Identity::Basic(user))
 }
 
-/// The secrets of one line, to make sure that what is kept of it holds none of them: a password may
-/// well stand in the path too.
+/// The secrets of one line, to ensure that nothing that is kept of it contains one: a password may also be in the
+/// path.
 struct Scrub<'s> {
     sightings: &'s [Sighting<'s>],
     passwords: Vec<Zeroizing<Vec<u8>>>,
@@ -273,7 +273,7 @@ impl<'s> Scrub<'s> {
 
     fn holds_secret(&self, text: &str) -> bool {
         let is_here = |sighting: &Sighting<'_>| match &sighting.seen {
-            // The id of an AWS key is public; the key itself is in no log.
+            // The id of an AWS key is public; the key itself is never logged.
             Seen::Secret(secret, form) => {
                 form.kind != Form::AWS.kind && is_in(text, secret.expose())
             }
@@ -314,7 +314,7 @@ impl<'s> Scrub<'s> {
     }
 }
 
-/// Returns the password of basic authentication.
+/// Returns the password in basic credentials.
 fn password(sighting: &Sighting<'_>) -> Option<Zeroizing<Vec<u8>>> {
     let Seen::Secret(secret, Form::BASIC) = &sighting.seen else { return None };
     let pair = decode(secret.expose())?;
@@ -322,7 +322,8 @@ fn password(sighting: &Sighting<'_>) -> Option<Zeroizing<Vec<u8>>> {
     Some(Zeroizing::new(password.to_vec()))
 }
 
-/// Says whether a secret stands in a text, whatever its letter case. One that is shorter than any credential would stand in most.
+/// Returns whether a text contains a secret, ignoring letter case. A secret shorter than any credential would be in
+/// most texts, so it is ignored.
 fn is_in(text: &str, secret: &[u8]) -> bool {
     SHORTEST <= secret.len()
         && text.as_bytes().windows(secret.len()).any(|w| w.eq_ignore_ascii_case(secret))

@@ -1,5 +1,5 @@
-//! Credentials in URLs: query and path parameters, path segments, userinfo; in the request's target
-//! and in the Referer.
+//! Credentials in URLs: query and path parameters, path segments, userinfo; in the request's target and in the
+//! Referer.
 
 use std::sync::LazyLock;
 
@@ -15,39 +15,39 @@ use crate::engine::secret::Bytes;
 use crate::engine::shape;
 use crate::engine::usage::Carrier;
 
-/// A URL inside a parameter is looked into if it is no longer than this, in bytes.
+/// The longest URL inside a parameter, in bytes, that is searched.
 const MAX_NESTED: usize = 8 * 1024;
 
-/// At most so many parameters of one URL are looked at.
+/// The most parameters of one URL that are searched.
 const MAX_PARAMETERS: usize = 256;
 
-/// Schemes of addresses, which have a name before an `@`, and no password.
+/// Schemes of addresses with a name before the `@` and no password.
 const MAIL_SCHEMES: [&[u8]; 5] = [b"mailto", b"sip", b"sips", b"xmpp", b"acct"];
 
-/// Whose URL it is.
+/// Where the URL is.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(super) enum Place {
     /// The request's.
     Target,
-    /// A URL in a parameter of the request's.
+    /// In a parameter of the request's URL.
     Nested,
     /// The previous page's.
     Referer,
-    /// A URL in a parameter of the previous page's.
+    /// In a parameter of the previous page's URL.
     NestedReferer,
-    /// In the words of the user agent.
+    /// In a word of the user agent.
     Agent,
     /// In a parameter there.
     NestedAgent,
 }
 
-/// Asked of each Referer: the search is prepared once.
+/// Used for each Referer, so the searcher is built once.
 static SCHEME_END: LazyLock<Finder<'static>> = LazyLock::new(|| Finder::new(b"://"));
 
 const AGENT: Carrier = Carrier::Header(SmolStr::new_static("user-agent"));
 
 impl Place {
-    /// One level down; `None` if this is the lowest.
+    /// Returns the place one level down; `None` at the lowest level.
     const fn nested(self) -> Option<Self> {
         match self {
             Self::Target => Some(Self::Nested),
@@ -87,7 +87,7 @@ impl Place {
 }
 
 impl<'a> Search<'_, 'a> {
-    /// Looks through a URL, or a path with its query.
+    /// Searches a URL, or a path with its query.
     pub(super) fn url(&mut self, url: &'a [u8], place: Place) {
         let (before, query) = split_once(url, b'?');
         let path = if before.starts_with(b"/") { before } else { self.authority(before, place) };
@@ -98,7 +98,7 @@ impl<'a> Search<'_, 'a> {
         }
     }
 
-    /// Looks at `scheme://user:password@host` and returns the path behind it.
+    /// Searches `scheme://user:password@host` and returns the path after it.
     fn authority(&mut self, url: &'a [u8], place: Place) -> &'a [u8] {
         let Some(at) = SCHEME_END.find(url) else {
             if place == Place::Target {
@@ -115,7 +115,7 @@ impl<'a> Search<'_, 'a> {
         path
     }
 
-    /// `user:password@host:443`, the target of CONNECT. `mailto:ann@host` has a name before the colon too.
+    /// Searches `user:password@host:443`, the target of CONNECT. `mailto:ann@host` has a name before the colon too.
     fn bare_authority(&mut self, url: &'a [u8]) {
         let end = memchr::memchr2(b'/', b'#', url).unwrap_or(url.len());
         let authority = url.get(..end).unwrap_or_default();
@@ -129,7 +129,7 @@ impl<'a> Search<'_, 'a> {
         }
     }
 
-    /// `user:password` is what a client sends as basic authentication, and gets the id that it has there.
+    /// Adds `user:password`, which a client sends as basic authentication, with the id that it has there.
     fn userinfo(&mut self, userinfo: &'a [u8], place: Place) {
         let (user, password) = split_once(userinfo, b':');
         let password = percent::decode(password.unwrap_or_default());
@@ -184,7 +184,7 @@ impl<'a> Search<'_, 'a> {
         }
     }
 
-    /// `/services/T.../B.../SECRET`: an incoming webhook of Slack's.
+    /// Searches `/services/T.../B.../SECRET`: an incoming webhook of Slack.
     fn slack(&mut self, rest: &'a [u8], place: Place) {
         let mut segments = rest.split(|b| *b == b'/');
         let is_id = |segment: Option<&[u8]>, first: u8| {
@@ -196,7 +196,7 @@ impl<'a> Search<'_, 'a> {
         }
     }
 
-    /// `/webhooks/NUMBER/SECRET`: a webhook of Discord's.
+    /// Searches `/webhooks/NUMBER/SECRET`: a webhook of Discord.
     fn discord(&mut self, rest: &'a [u8], place: Place) {
         let mut segments = rest.split(|b| *b == b'/');
         let number = segments.next().unwrap_or_default();
@@ -233,7 +233,7 @@ impl<'a> Search<'_, 'a> {
         }
     }
 
-    /// Splits `access_token%3DT`, if the name says something.
+    /// Splits `access_token%3DT` if the name implies something.
     fn split_encoded(&self, parameter: &'a [u8]) -> Option<(&'a [u8], &'a [u8])> {
         let is_sign = |at: &usize| {
             parameter.get(*at..*at + 3).is_some_and(|code| code.eq_ignore_ascii_case(b"%3D"))
@@ -265,7 +265,7 @@ impl<'a> Search<'_, 'a> {
         }
     }
 
-    /// A URL in a parameter, as `next=https%3A%2F%2Fexample.org%2F%3Fapi_key%3D...`: one level down.
+    /// Searches a URL in a parameter, such as `next=https%3A%2F%2Fexample.org%2F%3Fapi_key%3D...`: one level down.
     fn nested(&mut self, url: Bytes<'a>, place: Place) {
         let Some(place) = place.nested().filter(|_| url.len() <= MAX_NESTED) else { return };
         match url {
@@ -282,24 +282,24 @@ impl<'a> Search<'_, 'a> {
         }
     }
 
-    /// What the name of a parameter asks of its value.
+    /// Returns what a parameter's value must be, by the parameter's name.
     fn need(&self, name: &[u8], promised: Name) -> Need {
         if self.finder.is_query(name) { Need::Any } else { Need::of(promised) }
     }
 }
 
-/// A whole URL, or a path with a query.
+/// Returns whether a value is a whole URL, or a path with a query.
 fn is_nested(value: &[u8]) -> bool {
     memchr::memmem::find(value, b"://").is_some()
         || (value.starts_with(b"/") && memchr::memchr(b'?', value).is_some())
 }
 
-/// What ends a value where no `&` does: no token holds white space, quotes or `<` and `>`.
+/// Returns whether a byte ends a value even without `&`: no token contains white space, quotes or `<` and `>`.
 const fn is_clutter(byte: u8) -> bool {
     byte <= b' ' || matches!(byte, b'"' | b'\'' | b'<' | b'>')
 }
 
-/// Returns a value without the quote before it and what follows it: `T` of `T foo` and of `"T"`.
+/// Returns a value without leading quotes and without the text after it: `T` for `T foo` and for `"T"`.
 pub(super) fn uncluttered(value: &[u8]) -> &[u8] {
     let quotes = value.iter().take_while(|b| matches!(b, b'"' | b'\'')).count();
     let value = value.get(quotes..).unwrap_or_default();
@@ -307,7 +307,7 @@ pub(super) fn uncluttered(value: &[u8]) -> &[u8] {
     value.get(..end).unwrap_or_default()
 }
 
-/// Decodes a value. A password may hold whatever was encoded; a token ends there too.
+/// Decodes a value. A password may contain anything that was encoded; a token ends there as well.
 fn plain(value: &[u8], need: Need) -> Bytes<'_> {
     let is_whole = matches!(need, Need::Any | Need::Password | Need::Shape | Need::Vendor);
     match percent::decode(value) {
@@ -326,7 +326,7 @@ fn is_telegram(id: &[u8]) -> bool {
     id.first().is_some_and(u8::is_ascii_digit)
 }
 
-/// Splits at the first slash. Segments are short: a look at each byte beats the start of a vector search.
+/// Splits at the first slash. Segments are short, so checking each byte is faster than starting a vector search.
 fn split_segment(path: &[u8]) -> (&[u8], Option<&[u8]>) {
     match path.iter().position(|byte| *byte == b'/') {
         Some(at) => (path.get(..at).unwrap_or_default(), path.get(at + 1..)),

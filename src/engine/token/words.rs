@@ -1,4 +1,4 @@
-//! Credentials in words: user agents, and whatever is no URL where one should stand.
+//! Credentials in free text: user agents, and any text that is not the URL it should be.
 
 use std::sync::LazyLock;
 
@@ -8,15 +8,15 @@ use super::url::{Place, uncluttered};
 use super::{Need, Search};
 use crate::engine::secret::Bytes;
 
-/// At most so many words of one text are looked at.
+/// The most words of one text that are searched.
 const MAX_WORDS: usize = 64;
 
 static BEARER: LazyLock<Finder<'static>> = LazyLock::new(|| Finder::new(b"earer "));
 static BASIC: LazyLock<Finder<'static>> = LazyLock::new(|| Finder::new(b"asic "));
 
 impl<'a> Search<'_, 'a> {
-    /// Looks at a user agent: URLs and parameters among its words, and `Bearer` and `Basic` with what
-    /// follows. Ordinary ones have none of the marks of these, and cost a glance.
+    /// Searches a user agent: URLs and parameters among its words, and `Bearer` and `Basic` with the word after them.
+    /// Ordinary user agents contain none of their marks and cost almost nothing.
     pub(super) fn agent(&mut self, agent: &'a [u8]) {
         if memchr::memchr2(b'=', b'@', agent).is_some() {
             for word in words(agent) {
@@ -30,7 +30,7 @@ impl<'a> Search<'_, 'a> {
         self.schemes(agent, Place::Agent);
     }
 
-    /// Looks for `Bearer` and `Basic` with what follows.
+    /// Searches for `Bearer` and `Basic` with the word after them.
     pub(super) fn schemes(&mut self, text: &'a [u8], place: Place) {
         // Most targets and Referers have no space at all.
         let has_space = memchr::memchr(b' ', text).is_some();

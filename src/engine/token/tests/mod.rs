@@ -1,4 +1,4 @@
-//! Finding and sealing together: records in, usages out.
+//! Tests of finding and sealing together: records in, usages out.
 
 use std::borrow::Cow;
 
@@ -18,7 +18,7 @@ use crate::engine::usage::{Origin, Usage};
 const KEY: &[u8] = b"site-key-from-file";
 const STRIPE: &str = "sk_live_51H8xYzAbCdEfGhIjKlMnOpQrStUvWxYz";
 const STRIPE_ID: &str = "tw1_e72ab087281c9e371d43de6784010c4e";
-/// A made-up secret without any vendor's shape.
+/// A made-up secret without the shape of any vendor.
 const RANDOM: &str = "q8Wz3Lp0Vt6Yc1Nb";
 
 fn names() -> Names {
@@ -30,7 +30,7 @@ fn names() -> Names {
     }
 }
 
-/// Reads a line as a site with these ids does, and returns the ids that it found sealed.
+/// Parses a line for a site with these ids, and returns the sealed ids found.
 fn sealed_in(format: Format, ids: &[&str], line: &str) -> Vec<String> {
     let ids: Vec<SmolStr> = ids.iter().map(SmolStr::new).collect();
     let format = format.with_ids(&ids);
@@ -519,7 +519,7 @@ fn a_sites_own_name_of_an_id_was_unknown_among_columns() {
         };
         assert_eq!(sealed("x_cred_ref"), 1, "{preset}");
         assert_eq!(sealed("other"), 0, "{preset}");
-        // A part of the record stays one, whatever its name is taken for.
+        // A part of the record stays one, even if its name is configured as an id.
         assert_eq!(sealed("c-ip"), 0, "{preset}");
     }
 }
@@ -549,8 +549,8 @@ fn ids_are_those_that_proxies_compute() {
     }
 }
 
-/// Two logs that nginx wrote of the same requests: in one the credential, in the other the id that it
-/// computed of it.
+/// Two nginx logs of the same requests: one with the credential, the other with the id that nginx computed from
+/// it.
 #[test]
 fn ids_in_logs_of_real_proxies_agree_with_ours() {
     let logs =

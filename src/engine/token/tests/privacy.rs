@@ -1,4 +1,4 @@
-//! Secrets planted everywhere, searched for in everything that leaves the seal; and odd records.
+//! Secrets planted everywhere and searched for in everything that leaves the seal; and odd records.
 
 use std::borrow::Cow;
 
@@ -27,7 +27,7 @@ fn a_secret_in_the_place_of_an_aws_key_id_is_not_public() {
         Record { target: Some(text(&target)), ..with_header("authorization", &credential) };
     let json = serde_json::to_string(&usages(&record)).unwrap();
     assert_eq!(leak(&json, RANDOM), None, "{json}");
-    // Alone, it is the key's id.
+    // If it occurs only here, it is the key's id.
     let json = serde_json::to_string(&usages(&with_header("authorization", &credential))).unwrap();
     assert_eq!(leak(&json, RANDOM), Some("plain"), "{json}");
 }
@@ -37,7 +37,7 @@ fn encoded(secret: &str) -> String {
     secret.bytes().map(|b| format!("%{b:02X}")).collect()
 }
 
-/// Records with the secret in every carrier, and in places that are none.
+/// Records with the secret in every carrier, and in places that are no carriers.
 fn planted(secret: &str, place: usize) -> Vec<(FieldName<'static>, String)> {
     let header = |name: &'static str| FieldName::Header(Cow::Borrowed(name));
     let basic = STANDARD.encode(format!("ann:{secret}"));
@@ -69,7 +69,7 @@ fn planted_target(secret: &str, place: usize) -> String {
     }
 }
 
-/// Tells which spelling of the secret stands in the text.
+/// Returns which spelling of the secret is in the text.
 fn leak(shown: &str, secret: &str) -> Option<&'static str> {
     let base64 = STANDARD.encode(secret);
     let core = base64.trim_end_matches('=');
@@ -175,7 +175,7 @@ proptest! {
         };
         let in_header = ids(&with_header("authorization", &plain));
         let in_target = ids(&with_target(&target));
-        // A mask is none in both.
+        // A mask is a credential in neither.
         prop_assert_eq!(in_header, in_target);
     }
 }
