@@ -1,4 +1,4 @@
-//! Finds the comment that a line is: as it stands, or in the envelope of a syslog daemon or a container runtime.
+//! Finds the comment in a line: plain, or in the envelope of a syslog daemon or a container runtime.
 //!
 //! ```text
 //! #Fields: date time c-ip
@@ -9,17 +9,17 @@
 //! {"log":"#Fields: date time c-ip\n","stream":"stdout","time":"..."}  docker's json-file
 //! ```
 //!
-//! Nothing but an envelope may stand before it: a client that writes `#Fields` into its user agent must not change
-//! how the log is read. So what is no envelope to the letter is none here, and a comment in another one is lost.
+//! Nothing but an envelope may precede it: a client that writes `#Fields` into its user agent must not change how the
+//! log is parsed. So only the exact envelopes above count, and a comment in any other envelope is lost.
 
 use std::borrow::Cow;
 
 use super::parts;
 
-/// Words of the longest of these envelopes, and one more.
+/// More words than the longest of these envelopes has.
 const MAX_WORDS: usize = 9;
 
-/// Returns the comment, from its `#` on, if the line is one.
+/// Returns the comment, from its `#` on, if the line is a comment.
 #[must_use]
 pub fn comment(line: &[u8]) -> Option<Cow<'_, [u8]>> {
     let (head, text) = line.split_at_checked(memchr::memchr(b'#', line)?)?;
@@ -46,13 +46,13 @@ fn is_envelope(head: &[u8]) -> bool {
     }
 }
 
-/// Says whether a word is `<190>`.
+/// Returns whether a word is `<190>`.
 fn is_priority(word: Option<&[u8]>) -> bool {
     let digits = word.and_then(|word| word.strip_prefix(b"<")?.strip_suffix(b">"));
     digits.is_some_and(|digits| digits.iter().all(u8::is_ascii_digit))
 }
 
-/// Takes `<190>` off a word.
+/// Strips `<190>` from a word.
 fn bare(word: &[u8]) -> &[u8] {
     let end = memchr::memchr(b'>', word).map_or(0, |at| at + 1);
     let (priority, rest) = word.split_at(end);
@@ -75,7 +75,7 @@ fn is_iso(word: &[u8]) -> bool {
     matches!(word, [b'1'..=b'9', _, _, _, b'-', _, _, b'-', _, _, b'T', ..])
 }
 
-/// Undoes the escapes that a comment may have in JSON; one with others is none of ours.
+/// Decodes the escapes that a comment may have in JSON; one with other escapes is none of ours.
 fn unescaped(text: &[u8]) -> Option<Cow<'_, [u8]>> {
     let text = text.strip_suffix(b"\\n").unwrap_or(text);
     let text = text.strip_suffix(b"\\r").unwrap_or(text);

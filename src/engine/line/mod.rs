@@ -1,4 +1,4 @@
-//! Whole lines and where they stand: streams, positions, batches.
+//! Whole lines and their positions: streams, positions, batches.
 
 mod comment;
 mod parts;
@@ -15,62 +15,62 @@ use crate::engine::zone::Reach;
 pub use comment::comment;
 pub use parts::{Lines, Seams, settled};
 
-/// Longer lines are cut: the first 64 KiB are parsed, the rest is counted as discarded.
+/// The longest line that is parsed whole: of a longer one, the first 64 KiB are parsed and the rest is discarded.
 pub const MAX_LINE: usize = 64 * 1024;
 
-/// One file's one life: from its creation, or from its last truncation, to the next.
+/// One life of a file: from its creation or last truncation to the next.
 #[derive(
     Clone, Copy, Debug, Default, PartialEq, Eq, PartialOrd, Ord, Hash, Serialize, Deserialize,
 )]
 #[serde(transparent)]
 pub struct StreamId(pub i64);
 
-/// How a file is told from others, and how far it has been read.
+/// A file's identity, and how far it has been read.
 ///
-/// `head` and `tail` are hashes of bytes already committed; a file that has the same device, inode
-/// and birth, is at least `offset` long and shows the same markers is the same file.
+/// `head` and `tail` are hashes of bytes already committed. A file with the same device, inode and birth time that
+/// is at least `offset` bytes long and has the same hashes is the same file.
 #[derive(Clone, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
 pub struct Position {
-    /// Where the file was last seen; bytes that are not UTF-8 are kept.
+    /// Where the file was last seen; bytes that are not UTF-8 are preserved.
     pub path: PathBuf,
     /// Device number.
     pub device: u64,
     /// Inode number.
     pub inode: u64,
-    /// Birth time in ns since 1970, 0 where the file system keeps none.
+    /// Birth time in ns since 1970, or 0 if the file system does not record it.
     pub born: i64,
-    /// How often the file was truncated while it was known.
+    /// How many times the file was truncated while it was known.
     pub generation: u32,
     /// Bytes committed: everything before this offset has taken effect, nothing after it has.
     pub offset: u64,
     /// Hash of the first `head_length` bytes.
     pub head: u64,
-    /// How many leading bytes `head` covers: up to 1 KiB, growing with the file.
+    /// The number of leading bytes that `head` covers: up to 1 KiB, growing with the file.
     pub head_length: u32,
     /// Hash of the last `min(offset, 64)` bytes before `offset`.
     pub tail: u64,
     /// The file's size when it was last looked at.
     pub size: u64,
-    /// Where reading began: what stands before was there before the file was followed, or was read of the
-    /// file that this one is a copy of.
+    /// Where reading began. The bytes before it were there before the file was followed, or were read from the file
+    /// of which this one is a copy.
     pub began: u64,
-    /// How many of the bytes before `began` were read after all: from the start, by a replay.
+    /// The number of bytes before `began` that were read later: from the start of the file, by a replay.
     pub early: u64,
     /// The directives in force at `offset`.
     pub directives: Directives,
-    /// The journal's own name of the last message read; empty for files.
+    /// The journal's cursor of the last message read; empty for files.
     pub cursor: String,
 }
 
 impl Position {
-    /// Returns how many bytes of the stream were committed: those from where reading began, and those before that
-    /// were read after all.
+    /// Returns how many bytes of the stream were committed: those from where reading began, and the earlier ones
+    /// that were read later.
     #[must_use]
     pub const fn committed(&self) -> u64 {
         self.offset.saturating_sub(self.began) + self.early
     }
 
-    /// Returns how many of them were before the byte at `from` was: what stands before `began` is read last.
+    /// Returns how many of them were committed before the byte at `from`: the bytes before `began` are read last.
     #[must_use]
     pub const fn committed_before(&self, from: u64) -> u64 {
         if from < self.began {
@@ -81,40 +81,40 @@ impl Position {
     }
 }
 
-/// Longer directives are not obeyed: no log names that many columns.
+/// The longest directive that is obeyed: no log names more columns than fit.
 const MAX_DIRECTIVE: usize = 8 * 1024;
-/// The field of a journal's export that says when a message was taken, before the message itself.
+/// The field of a journal export that precedes a message and contains the time when the journal received it.
 const REALTIME: &[u8] = b"__REALTIME_TIMESTAMP=";
-/// Made once: a batch may be a line.
+/// Built once: a batch may be a single line.
 static REALTIME_FINDER: LazyLock<Finder<'static>> = LazyLock::new(|| Finder::new(REALTIME));
-/// A longer one holds no number of microseconds.
+/// The longest field that can be a number of microseconds.
 const MAX_REALTIME: usize = 64;
 
-/// What says how lines are read that do not say it themselves: the lines above them (`#Fields` and `#Date` of W3C
-/// extended logs, `#fields` of Zeek's, the time in a journal's export), of each kind the last one; and the file.
+/// Everything outside a line that determines how it is parsed: the lines above it (`#Fields` and `#Date` of W3C
+/// extended logs, `#fields` of Zeek, the time in a journal export), the last one of each kind; and the file.
 #[derive(Clone, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
 pub struct Directives {
     fields: Vec<u8>,
     date: Vec<u8>,
     realtime: Vec<u8>,
-    /// When the file was last written to, in ns since 1970, 0 where nobody knows: it tells the year of times that
-    /// have none. No line says it.
+    /// When the file was last written to, in ns since 1970, or 0 if unknown: it determines the year of times without
+    /// one. No line contains it.
     #[serde(skip)]
     pub written: i64,
 }
 
 impl Directives {
-    /// Makes those of a file of which only this is known: when it was last written to.
+    /// Creates the directives of a file that is only known to have been last written to at `written`.
     #[must_use]
     pub fn of_file(written: i64) -> Self {
         Self { written, ..Self::default() }
     }
 
-    /// Takes note of a line if it is a directive, in an envelope or not, and says whether it is one.
+    /// Records a line if it is a directive, with or without an envelope. Returns whether it is one.
     pub fn note(&mut self, line: &[u8]) -> bool {
         let is_time = line.starts_with(REALTIME);
         let text = if is_time { Some(Cow::Borrowed(line)) } else { comment(line) };
-        // Not before: the line may have its end still, and a text that was in an envelope has blanks of its own.
+        // Trimmed only now: the line may still have its line end, and a text in an envelope may end in blanks.
         let Some(text) = text.as_deref().map(<[u8]>::trim_ascii_end) else { return false };
         let (kept, longest) = match text.get(..7) {
             _ if is_time => (&mut self.realtime, MAX_REALTIME),
@@ -129,10 +129,10 @@ impl Directives {
         true
     }
 
-    /// Takes note of every directive among whole lines.
+    /// Records every directive among whole lines.
     pub fn note_all(&mut self, lines: &[u8]) {
         if parts::may_be_in(lines) {
-            // A directive may itself be in parts.
+            // A directive may itself be split into parts.
             for line in Lines::new(0, lines) {
                 self.note(&line.bytes);
             }
@@ -142,7 +142,7 @@ impl Directives {
         self.note_times(lines);
     }
 
-    /// Looks at each `#` of a block, and at each line once at most.
+    /// Examines each `#` of a block, and each line at most once.
     fn note_comments(&mut self, lines: &[u8]) {
         const NAMES: [&[u8]; 3] = [b"#Fields", b"#fields", b"#Date"];
         let mut from = 0;
@@ -171,25 +171,25 @@ impl Directives {
         }
     }
 
-    /// Returns the line that names the columns; empty if there was none.
+    /// Returns the line that names the columns, or an empty one.
     #[must_use]
     pub fn fields(&self) -> &[u8] {
         &self.fields
     }
 
-    /// Returns the line that tells the day; empty if there was none.
+    /// Returns the line that contains the day, or an empty one.
     #[must_use]
     pub fn date(&self) -> &[u8] {
         &self.date
     }
 
-    /// Returns when the journal took the message that comes next, in µs since 1970; empty if nothing says it.
+    /// Returns when the journal received the next message, in µs since 1970; empty if unknown.
     #[must_use]
     pub fn realtime(&self) -> &[u8] {
         self.realtime.strip_prefix(REALTIME).unwrap_or_default()
     }
 
-    /// Returns them as lines, to be stored.
+    /// Returns the directives as lines, for storage.
     #[must_use]
     pub fn to_lines(&self) -> Vec<u8> {
         let lines =
@@ -197,7 +197,7 @@ impl Directives {
         lines.flat_map(|line| line.iter().copied().chain([b'\n'])).collect()
     }
 
-    /// Returns what stored lines say.
+    /// Parses stored lines.
     #[must_use]
     pub fn from_lines(lines: &[u8]) -> Self {
         let mut directives = Self::default();
@@ -206,7 +206,7 @@ impl Directives {
     }
 }
 
-/// Whole lines of one stream, as read, each with its line end (the very last line of a finished file may lack it).
+/// Whole lines of one stream as read, each with its line end (the last line of a finished file may lack it).
 #[derive(Clone, Debug, Default)]
 pub struct Batch {
     /// Which stream the bytes come from.
@@ -221,22 +221,22 @@ pub struct Batch {
     pub directives: Directives,
     /// What is true of the stream once this batch is committed.
     pub position: Position,
-    /// Bytes of this stretch that are not in `bytes`, by reason.
+    /// Bytes in this range of the stream that are not in `bytes`, by reason.
     pub missing: Missing,
     /// How the bytes of its gap were lost, if it has one.
     pub loss: Option<Loss>,
-    /// How far its log has come before it. No source knows: it is told from reading to reading.
+    /// How far its log had come before this batch. Sources do not know it: the readings pass it on.
     pub reach: Reach,
 }
 
-/// Bytes that were passed over, told rather than hidden.
+/// Bytes that were skipped, reported rather than hidden.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
 pub struct Missing {
-    /// The part of lines beyond [`MAX_LINE`].
+    /// The parts of lines beyond [`MAX_LINE`].
     pub discarded: u64,
-    /// Known to have been written, but gone before it was read.
+    /// Bytes that are known to have been written but were gone before they could be read.
     pub gap: u64,
-    /// Leading NULs of a file truncated under a writer that kept its offset.
+    /// Leading NULs of a file that was truncated while its writer kept its offset.
     pub nuls: u64,
 }
 
@@ -245,48 +245,48 @@ pub struct Missing {
 pub enum Loss {
     /// The file was truncated.
     Truncated,
-    /// The file was removed, under whatever name it had been rotated to.
+    /// The file was removed, whatever name it had been rotated to.
     Removed,
 }
 
-/// One line without its line end, and where it stands. One that a container runtime cut into parts is put
-/// together, and stands where the first of them does.
+/// One line without its line end, and its position. A line that a container runtime split into parts is joined, and
+/// has the position of its first part.
 #[derive(Clone, Debug)]
 pub struct Line<'a> {
-    /// The bytes, LF and one CR before it taken off.
+    /// The bytes, without LF and one CR before it.
     pub bytes: Cow<'a, [u8]>,
     /// Offset of the line's first byte in its stream.
     pub offset: u64,
-    /// Length with the line end: what the line adds to the bytes that are accounted for.
+    /// Length including the line end: the bytes that the line accounts for.
     pub length: u64,
-    /// How many line ends stand before it in its batch.
+    /// The number of line ends before it in its batch.
     pub nth: usize,
 }
 
 impl Batch {
-    /// Iterates over the lines, in the order of their ends.
+    /// Iterates over the lines, ordered by where they end.
     #[must_use]
     pub fn lines(&self) -> Lines<'_> {
         Lines::new(self.from, &self.bytes)
     }
 }
 
-/// What became of a batch's bytes. `bytes()` equals what the batch covered.
+/// What became of a batch's bytes. `bytes()` equals the number of bytes that the batch covered.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
 pub struct Tally {
     /// Lines seen.
     pub lines: u64,
-    /// Lines that were read.
+    /// Lines that were parsed.
     pub parsed: u64,
-    /// Lines that no format fits.
+    /// Lines that match no format.
     pub rejected: u64,
     /// Usages found.
     pub usages: u64,
-    /// Bytes of lines that were read.
+    /// Bytes of lines that were parsed.
     pub parsed_bytes: u64,
-    /// Bytes of lines that no format fits.
+    /// Bytes of lines that match no format.
     pub rejected_bytes: u64,
-    /// Bytes passed over.
+    /// Bytes skipped.
     pub missing: Missing,
 }
 
@@ -301,7 +301,7 @@ impl Tally {
             + self.missing.nuls
     }
 
-    /// Returns the bytes of its own stream that it accounts for: those of a gap lie in a life of the file that is over.
+    /// Returns the bytes of its own stream that it accounts for: those of a gap belong to an earlier life of the file.
     #[must_use]
     pub const fn committed(&self) -> u64 {
         self.bytes().saturating_sub(self.missing.gap)

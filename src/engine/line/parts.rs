@@ -1,19 +1,19 @@
-//! Joins the parts into which a container runtime cuts a long line.
+//! Joins the parts into which a container runtime splits a long line.
 //!
 //! ```text
-//! 2026-03-02T08:00:00.1Z stdout P BEGINNING         CRI: P is a part, F the last one or a whole line
+//! 2026-03-02T08:00:00.1Z stdout P BEGINNING         CRI: P is a part, F is the last part or a whole line
 //! 2026-03-02T08:00:00.1Z stdout F END
-//! {"log":"BEGINNING","stream":"stdout","time":"…"}  docker's json-file: 16 KiB without a line end at theirs
+//! {"log":"BEGINNING","stream":"stdout","time":"…"}  docker's json-file: 16 KiB that do not end with a line end
 //! {"log":"END\n","stream":"stdout","time":"…"}
 //! ```
 //!
-//! Sources: Kubernetes "CRI container log format" (a tag `P` or `F` behind the stream), docker
-//! `daemon/logger/copier.go` (a buffer of 16 KiB) and `jsonfilelog` (the last part of a line gets its line end
-//! back). Standard output and standard error are cut by themselves, so that parts of both may alternate.
+//! Sources: Kubernetes "CRI container log format" (a tag `P` or `F` after the stream), docker
+//! `daemon/logger/copier.go` (a buffer of 16 KiB) and `jsonfilelog` (the last part of a line gets its line end back).
+//! Standard output and standard error are split independently, so their parts may alternate.
 //!
-//! Reading stays stateless: a batch begins and ends where no line is in parts ([`settled`]), so that a part whose
-//! others have not come is left in the file, as a line without its end is. What never comes is given up, after a
-//! number of bytes that does not depend on how they were read: its first part is handed on alone, and rejected.
+//! Reading stays stateless: a batch begins and ends where no line is unfinished ([`settled`]), so a part whose other
+//! parts are missing is left in the file, like a line without its end. A line that is never finished is abandoned after
+//! a number of bytes that does not depend on how they were read: only its first part is passed on, and rejected.
 
 use std::borrow::Cow;
 use std::collections::VecDeque;
@@ -23,25 +23,25 @@ use memchr::memmem::Finder;
 
 use super::{Line, MAX_LINE};
 
-/// How far the parts of lines may spread: from the first of them on, while others begin before it ends. More than
-/// a longest line takes, less than the sources read at once.
+/// The largest range over which the parts of lines may spread, counted from the first of several overlapping lines.
+/// Larger than a longest line, smaller than what the sources read at once.
 const MAX_SPREAD: u64 = 128 * 1024;
-/// What docker puts into one object before it begins another.
+/// The bytes that docker puts into one object before it begins another.
 const DOCKER_CHUNK: usize = 16 * 1024;
-/// How an object of docker's begins, up to the text.
+/// The beginning of a docker object, up to the text.
 const DOCKER_HEAD: &[u8] = b"{\"log\":\"";
-/// What stands behind the text: inside of it, the quotes would be escaped.
+/// What follows the text: inside it, the quotes would be escaped.
 const DOCKER_TAIL: &[u8] = b"\",\"stream\":\"";
 
-// Made once: a batch may be a line, and to make a finder takes longer than to search one.
+// Built once: a batch may be a single line, and building a finder takes longer than searching one.
 static PART: LazyLock<Finder<'static>> = LazyLock::new(|| Finder::new(b" P "));
 static DOCKER: LazyLock<Finder<'static>> = LazyLock::new(|| Finder::new(DOCKER_HEAD));
 
-/// Iterates over the lines of a batch: each whole, in the order of their ends.
+/// Iterates over the lines of a batch: each whole, ordered by where they end.
 #[derive(Debug)]
 pub struct Lines<'a> {
     physical: Physical<'a>,
-    /// None where nothing looks like a part.
+    /// `None` if nothing looks like a part.
     joiner: Option<Joiner<'a>>,
 }
 
@@ -71,7 +71,7 @@ impl<'a> Iterator for Lines<'a> {
     }
 }
 
-/// Returns how many bytes of whole lines stand before the first that waits for its other parts.
+/// Returns the number of bytes of whole lines before the first one that waits for its other parts.
 #[must_use]
 pub fn settled(lines: &[u8]) -> usize {
     if !may_be_in(lines) {
@@ -93,12 +93,12 @@ pub fn settled(lines: &[u8]) -> usize {
     usize::try_from(settled).unwrap_or(lines.len())
 }
 
-/// Tells whether a batch of these lines may end behind each of them: of each line, in its turn.
+/// Determines, line by line, where a batch of these lines may end.
 #[derive(Debug, Default)]
 pub struct Seams<'a>(Joiner<'a>);
 
 impl<'a> Seams<'a> {
-    /// Takes a line, its end included, and says whether a batch may end before it.
+    /// Adds a line, including its end, and returns whether a batch may end before it.
     pub fn are_before(&mut self, line: &'a [u8]) -> bool {
         let offset = self.0.end;
         let length = line.len() as u64;
@@ -109,12 +109,12 @@ impl<'a> Seams<'a> {
     }
 }
 
-/// Says at the cost of two searches whether there is anything to join.
+/// Returns whether there may be anything to join, at the cost of two searches.
 pub(super) fn may_be_in(lines: &[u8]) -> bool {
     PART.find(lines).is_some() || (lines.len() > DOCKER_CHUNK && DOCKER.find(lines).is_some())
 }
 
-/// The lines as they stand.
+/// The lines as they are in the file.
 #[derive(Debug)]
 struct Physical<'a> {
     rest: &'a [u8],
@@ -147,7 +147,7 @@ fn trim_end(line: &[u8]) -> &[u8] {
     line.strip_suffix(b"\r").unwrap_or(line)
 }
 
-/// Which of a container's two outputs a line is of, and who wrote it down.
+/// Which of a container's two outputs a line is from, and the runtime that wrote it.
 type Output = (Runtime, bool);
 
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -156,25 +156,25 @@ enum Runtime {
     Docker,
 }
 
-/// One line of a container runtime, taken apart.
+/// The parts of one line from a container runtime.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 struct Piece<'a> {
     output: Output,
-    /// What stands before the text, but for the tag; and, of docker's, behind it.
+    /// Everything before the text, without the tag.
     head: &'a [u8],
-    /// The tag of a whole line.
+    /// The tag that a whole line has.
     tag: &'static [u8],
     text: &'a [u8],
     tail: &'a [u8],
     is_last: bool,
 }
 
-/// A line that has begun.
+/// An unfinished line.
 #[derive(Debug)]
 struct Begun<'a> {
     output: Output,
     first: Line<'a>,
-    /// The line so far; empty once it is too long.
+    /// The line so far; empty if it became too long.
     joined: Vec<u8>,
     /// Bytes of all parts.
     length: u64,
@@ -183,9 +183,9 @@ struct Begun<'a> {
 /// Joins lines one by one.
 #[derive(Debug, Default)]
 struct Joiner<'a> {
-    /// In the order of their beginnings; at most one of each output.
+    /// Unfinished lines in the order of their beginnings; at most one per output.
     begun: Vec<Begun<'a>>,
-    /// Where the first part stands since when there always was a line in parts.
+    /// Where the first part of the current run of overlapping unfinished lines begins.
     since: u64,
     /// Where the last line ended.
     end: u64,
@@ -198,7 +198,7 @@ impl<'a> Joiner<'a> {
         self.begun.is_empty()
     }
 
-    /// Tells whether a line that ends so far away cannot be waited for.
+    /// Returns whether a line that ends here is too far away to wait for.
     fn is_too_far(&self, end: u64) -> bool {
         !self.is_settled() && end - self.since > MAX_SPREAD
     }
@@ -244,7 +244,7 @@ impl<'a> Joiner<'a> {
         }
     }
 
-    /// Hands on the first parts of lines whose last ones did not come.
+    /// Passes on the first parts of lines whose last parts did not come.
     fn give_up(&mut self) {
         for begun in self.begun.drain(..) {
             self.ready.push_back(Begun { joined: Vec::new(), ..begun }.whole());
@@ -253,7 +253,7 @@ impl<'a> Joiner<'a> {
 }
 
 impl<'a> Begun<'a> {
-    /// Returns the line that all parts make up; its first part if they make none.
+    /// Returns the line joined from all parts, or its first part if it could not be joined.
     fn whole(self) -> Line<'a> {
         let bytes = if self.joined.is_empty() { self.first.bytes } else { self.joined.into() };
         Line { bytes, length: self.length, ..self.first }
@@ -268,7 +268,7 @@ fn piece(line: &[u8]) -> Option<Piece<'_>> {
     }
 }
 
-/// Takes `2026-03-02T08:00:00.1Z stdout P TEXT` apart.
+/// Parses `2026-03-02T08:00:00.1Z stdout P TEXT`.
 fn cri(line: &[u8]) -> Option<Piece<'_>> {
     /// RFC 3339 with nanoseconds and a zone of hours and minutes.
     const LONGEST_TIME: usize = 35;
@@ -287,7 +287,7 @@ fn cri(line: &[u8]) -> Option<Piece<'_>> {
     Some(Piece { output, head, tag: b"F ", text, tail: b"", is_last })
 }
 
-/// Takes `{"log":"TEXT","stream":"stdout","time":"…"}` apart.
+/// Parses `{"log":"TEXT","stream":"stdout","time":"…"}`.
 fn docker(line: &[u8]) -> Option<Piece<'_>> {
     let inside = line.strip_prefix(DOCKER_HEAD)?;
     let (text, tail) = inside.split_at_checked(memchr::memmem::find(inside, DOCKER_TAIL)?)?;
@@ -297,12 +297,12 @@ fn docker(line: &[u8]) -> Option<Piece<'_>> {
     Some(Piece { output, head: DOCKER_HEAD, tag: b"", text, tail, is_last })
 }
 
-/// Returns the text in an object of docker's, escaped as it stands.
+/// Returns the text in a docker object, still escaped.
 pub(super) fn docker_text(line: &[u8]) -> Option<&[u8]> {
     docker(line).map(|piece| piece.text)
 }
 
-/// Says whether an escaped text ends with `\n`, and not with a backslash and an n.
+/// Returns whether an escaped text ends with `\n`, and not with a backslash and an n.
 fn ends_with_line_end(text: &[u8]) -> bool {
     let Some(before) = text.strip_suffix(b"n") else { return false };
     before.iter().rev().take_while(|byte| **byte == b'\\').count() % 2 == 1
@@ -337,7 +337,7 @@ mod tests {
         assert_eq!(lines(&log), expected);
         let total: u64 = expected.iter().map(|(_, length, ..)| length).sum();
         assert_eq!(total, log.len() as u64);
-        // Nothing may be cut between the beginnings and the ends.
+        // Nothing may be split between the beginnings and the ends.
         let at_end = |n: usize| log.split_inclusive('\n').take(n).map(str::len).sum::<usize>();
         for (n, is_settled) in [0, 0, 0, 0, 0, 6, 7].into_iter().enumerate() {
             assert_eq!(settled(&log.as_bytes()[..at_end(n + 1)]), at_end(is_settled), "{n}");

@@ -1,4 +1,4 @@
-//! Principals whose silence is news at the begin of an hour: found in memory without asking each of them each hour.
+//! Principals whose silence is news at the start of an hour, found in memory without checking all of them every hour.
 
 use smol_str::SmolStr;
 
@@ -9,21 +9,21 @@ use crate::engine::profile::CodecError;
 use crate::engine::usage::Usage;
 
 impl Memory {
-    /// Returns up to which of the site's hours principals may fall due while these usages are judged. They have to be
-    /// recalled before ([`Memory::invite`]); `None` if no hour begins, and so nobody does.
+    /// Returns the last of the site's hours in which principals may fall due while these usages are judged. Such
+    /// principals must be recalled first ([`Memory::invite`]). Returns `None` if no hour begins, so none falls due.
     #[must_use]
     pub fn due_by(&self, usages: &[Usage]) -> Option<u32> {
         self.house.beat_after(usages.iter().map(|usage| usage.time))
     }
 
-    /// Tells whether a principal is in memory.
+    /// Returns whether a principal is in memory.
     #[must_use]
     pub fn knows(&self, principal: &str) -> bool {
         self.subjects.place(principal).is_some()
     }
 
-    /// Takes in what the store recalled of principals that fall due; whoever is in memory is known better there.
-    /// Returns those that cannot be unpacked.
+    /// Accepts what the store recalled of principals that fall due; of those already in memory, the copy in memory
+    /// is newer. Returns the ones that cannot be unpacked.
     pub fn invite(&mut self, rows: Vec<SubjectRow>) -> Vec<(SmolStr, CodecError)> {
         let strange = |row: &SubjectRow| !self.knows(&row.principal);
         let rows: Vec<SubjectRow> = rows.into_iter().filter(strange).collect();
@@ -33,7 +33,7 @@ impl Memory {
         self.remember(rows)
     }
 
-    /// Returns those whose silence is to be looked at in one of the site's hours, by their names.
+    /// Returns the principals whose silence must be checked in one of the site's hours, sorted by name.
     pub fn due(&mut self, beat: u32) -> Vec<Handle> {
         if beat < self.next_due {
             return Vec::new();
@@ -51,13 +51,13 @@ impl Memory {
         due.into_iter().map(|(_, handle)| handle).collect()
     }
 
-    /// Notes when a subject falls due that was changed.
+    /// Records when a changed subject falls due.
     pub fn note_due(&mut self, handle: Handle) {
         let due = self.subjects.due(handle.0);
         self.next_due = self.next_due.min(due.unwrap_or(u32::MAX));
     }
 
-    /// Returns what was told of what many do at once, to be changed.
+    /// Returns what was reported about many at once, for changes.
     pub const fn fleet_desk(&mut self) -> &mut Desk {
         self.fleet.change()
     }

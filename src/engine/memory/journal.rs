@@ -1,4 +1,4 @@
-//! What tokens did since the last commit. Values are numbered, so that one that many tokens share is named once.
+//! What tokens did since the last commit. Values are numbered, so that a value shared by many tokens is stored once.
 
 use std::collections::{BTreeMap, HashMap};
 use std::hash::{BuildHasher as _, Hash};
@@ -15,7 +15,7 @@ use crate::engine::usage::{Outcome, Usage};
 /// The values that tokens were seen with since the last commit.
 #[derive(Debug, Default)]
 struct Values {
-    /// By the hash of facet and value, so that a value seen before costs no string.
+    /// By the hash of facet and value, so that a known value needs no new string.
     numbers: HashMap<u64, u32, FixedState>,
     known: Vec<(Facet, SmolStr)>,
 }
@@ -29,7 +29,7 @@ impl Values {
         })
     }
 
-    /// Takes out all values, each with its place among them, ascending by facet and name; those of one name share one.
+    /// Takes out all values, each with its rank, ascending by facet and name; values with equal names share a rank.
     fn take(&mut self) -> Ranked {
         let known = std::mem::take(self).known;
         let mut order: Vec<usize> = (0..known.len()).collect();
@@ -57,15 +57,15 @@ impl Ranked {
         usize::try_from(number).ok().and_then(|at| self.ranks.get(at)).copied().unwrap_or_default()
     }
 
-    /// Sums up when values were seen, each by its rank and its number.
+    /// Summarises when values were seen, each given by its rank and its number.
     fn sum_up(&self, seen: &mut [(u32, u32, Timestamp)]) -> Vec<Seen> {
-        // By nothing else: most values come again and again, and of their times only the first and the last count.
+        // Not by time as well: most values occur again and again, and only the first and last times matter.
         seen.sort_unstable_by_key(|(rank, ..)| *rank);
         let of_one = seen.chunk_by(|a, b| a.0 == b.0);
         of_one.filter_map(|times| self.seen(times)).collect()
     }
 
-    /// Sums up one value.
+    /// Summarises one value.
     fn seen(&self, times: &[(u32, u32, Timestamp)]) -> Option<Seen> {
         let [(_, number, first), rest @ ..] = times else { return None };
         let (facet, value) = self.known.get(usize::try_from(*number).ok()?)?;
@@ -82,15 +82,15 @@ struct Use {
     time: Timestamp,
     outcome: Outcome,
     bytes: u64,
-    /// The numbers of its values, in the order of facets; [`NONE`] for what is not known.
+    /// The numbers of its values, in the order of facets; [`NONE`] for unknown ones.
     values: [u32; Facet::ALL.len()],
 }
 
-/// The number of no value.
+/// The number that stands for no value.
 const NONE: u32 = u32::MAX;
 
-/// What tokens did since the last commit: use after use, summed up only when it is taken out. A token's own sums
-/// would be a cold place in memory for each use.
+/// What tokens did since the last commit: use after use, summarised only when taken out. Sums per token would touch a
+/// cold place in memory for each use.
 #[derive(Debug, Default)]
 pub(super) struct Journal {
     tokens: Vec<(TokenId, TokenUse)>,
@@ -99,12 +99,12 @@ pub(super) struct Journal {
 }
 
 impl Journal {
-    /// Returns how many uses there are.
+    /// Returns the number of uses.
     pub(super) const fn len(&self) -> usize {
         self.uses.len()
     }
 
-    /// Begins with a token, of which its first use tells what is kept; returns its number.
+    /// Starts the entry of a token, with details from its first use; returns its number.
     pub(super) fn begin(&mut self, principal: &SmolStr, usage: &Usage) -> u32 {
         let used = TokenUse {
             kind: usage.kind.clone(),
@@ -152,11 +152,11 @@ impl Journal {
         });
     }
 
-    /// Takes out all that tokens did, by token.
+    /// Takes out everything that tokens did, by token.
     pub(super) fn take(&mut self) -> BTreeMap<TokenId, TokenUse> {
         let Self { mut tokens, mut uses, mut values } = std::mem::take(self);
         let values = values.take();
-        // Each token was used, or it would have no number.
+        // Each token has a use, or it would have no number.
         uses.sort_unstable_by_key(|used| used.token);
         let by_token = uses.chunk_by(|a, b| a.token == b.token);
         let mut seen = Vec::new();
@@ -199,7 +199,7 @@ mod tests {
             for (minute, host, client) in uses {
                 let mut usage = usage(minute * 60 * SECOND);
                 usage.client = Some([192, 0, 2, host].into());
-                // Two that are named alike.
+                // Two with the same name.
                 let agents = [("Example Bot", ""), ("Example", "Bot")];
                 let (family, version) = agents[usize::from(client)];
                 (usage.agent.family, usage.agent.version) = (family.into(), version.into());

@@ -1,12 +1,12 @@
 //! What the Judge remembers between usages, and what it has found out since the last commit.
 //!
 //! Memory is a bounded cache in front of the store. The loop asks what is missing ([`Memory::missing_tokens`],
-//! [`Memory::unknown_principals`]), has the store recall it, and hands it in ([`Memory::admit`], [`Memory::remember`]). Everything that changed since the
-//! last commit leaves through [`Memory::take`], whole; once it is committed, [`Memory::forget`] makes room. Subjects that were not
-//! used lately rest in memory as they are stored.
+//! [`Memory::unknown_principals`]), has the store recall it, and passes it in ([`Memory::admit`],
+//! [`Memory::remember`]). [`Memory::take`] takes out everything that changed since the last commit; once that is
+//! committed, [`Memory::forget`] makes room. Subjects that were not used lately stay in memory in their stored form.
 //!
-//! Tokens that nobody knows and the server did not answer (4xx, 5xx) never get a place here: they are counted, and
-//! that is all, however many an attacker invents.
+//! An unknown token to which the server did not respond with success (4xx, 5xx) never gets a place here: it is only
+//! counted, so an attacker may invent as many as he likes.
 
 mod due;
 mod journal;
@@ -32,12 +32,12 @@ use crate::engine::secret::TokenId;
 use crate::engine::time::{SECOND, Timestamp};
 use crate::engine::usage::{Carrier, Usage};
 
-/// What is remembered of one principal.
+/// What is remembered about one principal.
 #[derive(Clone, Debug, Default, PartialEq)]
 pub struct Subject {
     /// What is normal.
     pub profile: Profile,
-    /// What has been told.
+    /// What has been reported.
     pub desk: Desk,
 }
 
@@ -53,7 +53,7 @@ impl Subject {
     /// Unpacks what [`Subject::encode`] packed.
     ///
     /// # Errors
-    /// The bytes are of a later version, or damaged.
+    /// Returns an error if the bytes are of a later version, or damaged.
     pub fn decode(blob: &[u8]) -> Result<Self, CodecError> {
         let (length, rest) = blob.split_first_chunk::<4>().ok_or(CodecError::Length)?;
         let length = usize::try_from(u32::from_le_bytes(*length)).unwrap_or(usize::MAX);
@@ -62,10 +62,10 @@ impl Subject {
     }
 }
 
-/// Everything the Judge remembers.
+/// Everything that the Judge remembers.
 #[derive(Debug)]
 pub struct Memory {
-    /// How many bytes subjects and tokens may take after a commit.
+    /// The limit of subjects and tokens after a commit, in bytes.
     bound: usize,
     subjects: Subjects,
     tokens: HashMap<TokenId, TokenSlot, FixedState>,
@@ -76,19 +76,19 @@ pub struct Memory {
     incidents: BTreeMap<SmolStr, Incident>,
     notices: Vec<Notice>,
     house: House,
-    /// What was told of what many do at once.
+    /// What was reported about many at once.
     fleet: Part<Desk>,
-    /// In no earlier of the site's hours than this does a subject in memory fall due.
+    /// No subject in memory falls due in an earlier one of the site's hours.
     next_due: u32,
-    /// What was told of sources that guess tokens: of 1,024, those told last.
+    /// What was reported about sources that guess tokens: the last 1,024 of them.
     sources: Table<Told, 16>,
 }
 
-/// What was told of a source.
+/// What was reported about a source.
 #[derive(Clone, Debug, Default, PartialEq, Serialize, Deserialize)]
 struct Told {
     desk: Desk,
-    /// When it was told last, in seconds since 1970.
+    /// When it was last reported, in seconds since 1970.
     last: i64,
 }
 
@@ -98,41 +98,41 @@ impl Entry for Told {
     }
 }
 
-/// The part of the bound that is for open subjects: a replay goes through as many lines as it can.
+/// The divisor of the bound for open subjects: a replay processes as many lines as it can.
 const OPEN: usize = 4;
 
-/// The same of a daemon, which has time to open one more often: some 20 MB less with 20,000 tokens.
+/// The same for a daemon, which has the time to open one more often: saves some 20 MB with 20,000 tokens.
 const FEW_OPEN: usize = 16;
 
-/// What a token takes, about: its slot and its place in the table.
+/// The approximate size of a token: its slot and its place in the table.
 const TOKEN_BYTES: usize = 64;
 
-/// A token whose principal is at hand.
+/// A token whose principal is in memory.
 #[derive(Debug)]
 struct TokenSlot {
     slot: usize,
-    /// The store has, or will have, a row for it.
+    /// The store has a row for it, or will have one.
     is_known: bool,
     /// Its number in the journal, if it did something since the last commit.
     entry: Option<u32>,
 }
 
-/// A subject to be changed, and what is known beyond it.
+/// A subject for changes, and what is known beyond it.
 pub struct Recalled<'a> {
-    /// Whose.
+    /// The subject's principal.
     pub principal: &'a SmolStr,
-    /// What is remembered of it.
+    /// What is remembered about it.
     pub subject: &'a mut Subject,
     /// What is known beyond one principal.
     pub house: &'a mut House,
-    /// What was told of what many do at once.
+    /// What was reported about many at once.
     pub fleet: &'a mut Part<Desk>,
 }
 
-/// Under which name the fleet's desk is kept, among the parts of the house.
+/// The name of the fleet's desk among the parts of the house.
 const FLEET_DESK: &str = "fleet.desk";
 
-/// Likewise the desks of sources.
+/// The same for the desks of sources.
 const SOURCE_DESKS: &str = "sources.desk";
 
 /// A place in memory: valid until the next [`Memory::forget`] or [`Memory::clear`].
@@ -140,7 +140,7 @@ const SOURCE_DESKS: &str = "sources.desk";
 pub struct Handle(usize);
 
 impl Memory {
-    /// Makes an empty memory whose subjects and tokens take at most `bound` bytes across commits, about.
+    /// Creates an empty memory whose subjects and tokens take about `bound` bytes at most after a commit.
     #[must_use]
     pub fn new(bound: usize) -> Self {
         Self {
@@ -159,12 +159,12 @@ impl Memory {
         }
     }
 
-    /// Keeps fewer subjects open from now on: for who waits for lines, and would rather be small than fast.
+    /// Keeps fewer subjects open from now on, for a process that waits for lines and prefers a small size to speed.
     pub fn keep_few_open(&mut self) {
         self.subjects.limit_open(self.bound / FEW_OPEN);
     }
 
-    /// Returns the tokens among `usages` of which memory knows nothing, each once.
+    /// Returns the tokens in `usages` that are not in memory, each once.
     #[must_use]
     pub fn missing_tokens(&self, usages: &[Usage]) -> Vec<TokenId> {
         let strange =
@@ -172,8 +172,8 @@ impl Memory {
         strange.collect::<BTreeSet<_>>().into_iter().collect()
     }
 
-    /// Returns the principals that have to be recalled before a batch can be judged: those of tokens
-    /// that are known, registered or were answered. `known` is sorted.
+    /// Returns the principals that must be recalled before a batch can be judged: those of tokens that are known,
+    /// registered or were accepted. `known` is sorted.
     #[must_use]
     pub fn unknown_principals(
         &self,
@@ -187,7 +187,7 @@ impl Memory {
         names.into_iter().filter(|name| self.subjects.place(name).is_none()).collect()
     }
 
-    /// Gives the tokens of a batch their places, at their principals. `known` is sorted.
+    /// Assigns the tokens of a batch places at their principals. `known` is sorted.
     pub fn admit(&mut self, usages: &[Usage], known: &[TokenId], registry: &Registry) {
         let strange: Vec<(TokenId, bool, SmolStr)> = self
             .admissible(usages, known, registry)
@@ -199,7 +199,7 @@ impl Memory {
         }
     }
 
-    /// Usages of tokens without a place that may have one, and whether the store knows the token.
+    /// Returns usages of tokens that have no place but may get one, and whether the store knows the token.
     fn admissible<'a>(
         &'a self,
         usages: &'a [Usage],
@@ -213,7 +213,7 @@ impl Memory {
         })
     }
 
-    /// Takes in what the store recalled; returns the subjects that cannot be unpacked.
+    /// Accepts what the store recalled; returns the subjects that cannot be unpacked.
     pub fn remember(&mut self, rows: Vec<SubjectRow>) -> Vec<(SmolStr, CodecError)> {
         let mut faults = Vec::new();
         for row in rows {
@@ -232,7 +232,7 @@ impl Memory {
 
     /// Finds the subject of a usage, or counts the usage as refused if its token is unknown.
     ///
-    /// A token becomes known by the first use that is answered.
+    /// A token becomes known by its first use with a successful response.
     pub fn find(&mut self, usage: &Usage) -> Option<Handle> {
         let Some(token) = self.tokens.get_mut(&usage.token) else {
             self.refused_unknown += 1;
@@ -246,7 +246,7 @@ impl Memory {
         Some(Handle(token.slot))
     }
 
-    /// Takes in what the store kept beyond single principals; returns the parts that cannot be read.
+    /// Accepts what the store keeps beyond single principals; returns the parts that cannot be read.
     #[must_use]
     pub fn furnish(&mut self, rows: &[HouseRow]) -> Vec<SmolStr> {
         let (house, mut faults) = House::restore(rows);
@@ -264,12 +264,12 @@ impl Memory {
         &self.house
     }
 
-    /// Returns what is known beyond one principal, to be changed.
+    /// Returns what is known beyond one principal, for changes.
     pub const fn house_mut(&mut self) -> &mut House {
         &mut self.house
     }
 
-    /// Returns what was told of a source that guesses, to be changed.
+    /// Returns what was reported about a source that guesses, for changes.
     pub fn desk_of_source(&mut self, key: u64, time: Timestamp) -> Option<&mut Desk> {
         let now = time.0.div_euclid(SECOND);
         let told = self.sources.enter(key, now)?;
@@ -277,15 +277,15 @@ impl Memory {
         Some(&mut told.desk)
     }
 
-    /// Returns a subject to be changed, and what is known beyond it.
+    /// Returns a subject for changes, and what is known beyond it.
     pub fn subject(&mut self, handle: Handle) -> Option<Recalled<'_>> {
         let Self { subjects, house, fleet, .. } = self;
         let (principal, subject) = subjects.change(handle.0)?;
         Some(Recalled { principal, subject, house, fleet })
     }
 
-    /// Adds a usage to the history of its token. One that is exposed in a Referer was not used by the
-    /// request, and is no part of its history.
+    /// Adds a usage to the history of its token. A token exposed in a Referer was not used by the request, so this
+    /// is no part of its history.
     pub fn record(&mut self, handle: Handle, usage: &Usage, place: &Place) {
         if matches!(usage.carrier, Carrier::Referer(_)) {
             return;
@@ -297,7 +297,7 @@ impl Memory {
         journal.add(entry, usage, place);
     }
 
-    /// Keeps an alert and what became of its incident for the next commit.
+    /// Keeps an alert and the new state of its incident for the next commit.
     pub fn tell(&mut self, alert: Alert, joined: Joined) {
         self.incidents.insert(joined.incident.id.clone(), joined.incident);
         self.notices.extend(joined.notice);
@@ -310,13 +310,13 @@ impl Memory {
         &self.alerts
     }
 
-    /// Returns how many uses of tokens there were since the last commit.
+    /// Returns the number of uses of tokens since the last commit.
     #[must_use]
     pub const fn uses(&self) -> usize {
         self.journal.len()
     }
 
-    /// Returns how many subjects have changed since the last commit.
+    /// Returns the number of subjects that have changed since the last commit.
     #[must_use]
     pub fn dirty(&self) -> usize {
         self.subjects.n_dirty()
@@ -346,19 +346,19 @@ impl Memory {
         }
     }
 
-    /// Forgets everything that the store holds too: registry or profiles were changed from outside.
+    /// Forgets everything that the store also has, because registry or profiles were changed from outside.
     ///
-    /// Only right directly after a commit.
+    /// Correct only directly after a commit.
     pub fn clear(&mut self) {
         self.subjects.clear();
         self.tokens.clear();
     }
 
-    /// Forgets subjects beyond the bound, those last that have been used since it was reached last.
+    /// Forgets subjects beyond the bound; those used since it was last reached go last.
     ///
-    /// Only right once what was taken is committed: the store must hold what is forgotten.
+    /// Correct only once everything taken out is committed: the store must have what is forgotten.
     pub fn forget(&mut self) {
-        // Tokens of few principals may be many: JWTs of an hour. The store has all that have done nothing since.
+        // Few principals may have many tokens, such as JWTs of an hour. The store has all those that did nothing since.
         if self.tokens.len() * TOKEN_BYTES > self.bound / 2 {
             self.tokens.retain(|_, token| token.entry.is_some());
         }
@@ -366,17 +366,17 @@ impl Memory {
         if self.subjects.n_bytes() + n_token_bytes <= self.bound {
             return;
         }
-        // Room for an eighth of the bound is made at once, so that sweeps stay rare.
+        // Makes room for an eighth of the bound at once, so that sweeps stay rare.
         let n_left = (self.bound - self.bound / 8).saturating_sub(n_token_bytes);
         let moved = self.subjects.sweep(n_left);
         self.tokens.retain(|_, token| moved.follow(&mut token.slot));
     }
 }
 
-/// Tells whether a usage makes its token known: it was not turned away, and it was a use. What stands in a
-/// Referer or was refused, anybody can invent; and 400, 404 or 429 are what a made-up token gets as
-/// well where the route, the form or the pace is looked at first. A server that failed (5xx) says nothing of
-/// the token. A redirect does make it known: many an API answers with one.
+/// Returns whether a usage makes its token known: it was not turned away, and it was a use. Anybody can invent a token
+/// that is in a Referer or is refused, and a made-up token also gets 400, 404 or 429 where the route, the form or the
+/// rate is checked first. A server error (5xx) shows nothing about the token. A redirect does make it known: many
+/// APIs respond with one.
 const fn makes_known(usage: &Usage) -> bool {
     !matches!(usage.status, Some(400..=599)) && !matches!(usage.carrier, Carrier::Referer(_))
 }

@@ -1,5 +1,5 @@
-//! The subjects in memory. Those used lately are open; the others rest, packed as the store keeps them, at a third of the
-//! size: it costs a microsecond or two to open one again, and ten times that to recall it from the store.
+//! The subjects in memory. Recently used ones are open. The others rest, packed in their stored form, at a third of the
+//! size: opening one again takes a microsecond or two, recalling it from the store ten times that.
 
 use std::collections::{HashMap, VecDeque};
 
@@ -9,13 +9,13 @@ use smol_str::SmolStr;
 use super::Subject;
 use crate::engine::commit::SubjectRow;
 
-/// What an open subject takes, about: its tables lie in place, its names and rows on the heap (`just bench-judge`).
+/// The approximate size of an open subject: its tables are inline, its names and rows on the heap (`just bench-judge`).
 const OPEN_BYTES: usize = 3072;
 
-/// What each takes beside that, about: its slot, its name, its place by name.
+/// The approximate size of each besides that: its slot, its name, its place by name.
 const SLOT_BYTES: usize = 256;
 
-/// Who was used so often since it was opened stays open: more than once.
+/// A subject that was used this many times since it was opened stays open: more than once.
 const BUSY: u8 = 2;
 
 /// All subjects in memory, by place and by name.
@@ -23,13 +23,13 @@ const BUSY: u8 = 2;
 pub(super) struct Subjects {
     slots: Vec<Slot>,
     by_name: HashMap<SmolStr, usize, FixedState>,
-    /// Places of those that are open, in the order in which they were opened or passed over.
+    /// Places of open subjects, in the order in which they were opened or passed over.
     open: VecDeque<usize>,
-    /// How many may be open.
+    /// The most subjects that may be open.
     most_open: usize,
-    /// Places of those that have changed since the last commit.
+    /// Places of subjects that have changed since the last commit.
     dirty: Vec<usize>,
-    /// What is packed of those that rest.
+    /// Bytes of all packed subjects.
     n_resting_bytes: usize,
 }
 
@@ -40,14 +40,14 @@ struct Slot {
     is_dirty: bool,
     /// Set by each usage, cleared by each sweep: the clock hand passes those that are set.
     is_recent: bool,
-    /// How often it was used since it was opened, at most [`BUSY`]; once less when it was passed over as one that may rest.
+    /// How many times it was used since it was opened, at most [`BUSY`]; reduced by one each time it is passed over.
     n_uses: u8,
 }
 
 #[derive(Debug)]
 enum State {
     Open(Box<Subject>),
-    /// Packed. Nothing: of which nothing is known.
+    /// Packed. If empty, nothing is known about it.
     Resting {
         blob: Box<[u8]>,
         due: Option<u32>,
@@ -75,7 +75,7 @@ impl State {
 }
 
 impl Subjects {
-    /// Makes room for open subjects of so many bytes.
+    /// Reserves `n_open_bytes` for open subjects.
     pub(super) fn new(n_open_bytes: usize) -> Self {
         Self {
             slots: Vec::new(),
@@ -87,17 +87,17 @@ impl Subjects {
         }
     }
 
-    /// Changes how many bytes of open ones there may be; the next that is opened has the others rest.
+    /// Changes the limit of open subjects in bytes; opening the next subject enforces it.
     pub(super) fn limit_open(&mut self, n_bytes: usize) {
         self.most_open = most_open(n_bytes);
     }
 
-    /// Returns what all of them take, about, in bytes.
+    /// Returns the approximate size of all of them in bytes.
     pub(super) fn n_bytes(&self) -> usize {
         self.slots.len() * SLOT_BYTES + self.open.len() * OPEN_BYTES + self.n_resting_bytes
     }
 
-    /// Returns how many have changed since the last commit.
+    /// Returns the number of subjects that have changed since the last commit.
     pub(super) fn n_dirty(&self) -> usize {
         self.dirty.len()
     }
@@ -107,7 +107,7 @@ impl Subjects {
         self.by_name.get(principal).copied()
     }
 
-    /// Gives a principal a place, if it has none; nothing is known of it yet.
+    /// Assigns a principal a place, unless it has one; nothing is known about it yet.
     pub(super) fn enter(&mut self, principal: SmolStr) -> usize {
         if let Some(at) = self.place(&principal) {
             return at;
@@ -119,30 +119,30 @@ impl Subjects {
         at
     }
 
-    /// Puts what the store recalled in its place.
+    /// Puts the recalled subject at its place.
     pub(super) fn put(&mut self, at: usize, subject: Subject) {
         if let Some(place) = self.open(at) {
             *place = subject;
         }
     }
 
-    /// Returns whose subject is at a place.
+    /// Returns the principal at a place.
     pub(super) fn principal(&self, at: usize) -> Option<&SmolStr> {
         self.slots.get(at).map(|slot| &slot.principal)
     }
 
-    /// Returns in which of the site's hours the silence of whoever is at a place is news.
+    /// Returns in which of the site's hours the silence of the principal at a place is news.
     pub(super) fn due(&self, at: usize) -> Option<u32> {
         self.slots.get(at)?.state.due()
     }
 
-    /// Returns all places with whose they are and when their silence is news.
+    /// Returns all places with their principals and the hour in which their silence is news.
     pub(super) fn all_due(&self) -> impl Iterator<Item = (usize, &SmolStr, u32)> {
         let slots = self.slots.iter().enumerate();
         slots.filter_map(|(at, slot)| Some((at, &slot.principal, slot.state.due()?)))
     }
 
-    /// Returns a subject to be changed, and whose it is.
+    /// Returns a subject for changes, and its principal.
     pub(super) fn change(&mut self, at: usize) -> Option<(&SmolStr, &mut Subject)> {
         let slot = self.slots.get_mut(at)?;
         slot.is_recent = true;
@@ -159,13 +159,13 @@ impl Subjects {
         }
     }
 
-    /// Opens a subject; if that would be one too many, another rests first.
+    /// Opens a subject; if that exceeds the limit, another one rests first.
     fn open(&mut self, at: usize) -> Option<&mut Subject> {
         if let State::Resting { blob, .. } = &self.slots.get(at)?.state {
             let n_bytes = blob.len();
             let subject = match n_bytes {
                 0 => Box::default(),
-                // What was packed here can be unpacked. Could it not, it would stay as it is, and not begin anew.
+                // Whatever was packed here can be unpacked. If it could not, it would be kept as it is, not start over.
                 _ => Box::new(Subject::decode(blob).ok()?),
             };
             while self.open.len() >= self.most_open {
@@ -182,7 +182,7 @@ impl Subjects {
         }
     }
 
-    /// Has the first one rest that was not used since it was opened or passed over (Corbato 1968, CLOCK).
+    /// Packs the first subject that was not used again since it was opened or passed over (Corbato 1968, CLOCK).
     fn rest_one(&mut self) {
         while let Some(at) = self.open.pop_front() {
             let busy = self.slots.get_mut(at).filter(|slot| slot.n_uses == BUSY);
@@ -201,7 +201,7 @@ impl Subjects {
         }
     }
 
-    /// Takes out those that have changed since the last time, by name.
+    /// Takes out the subjects that have changed since the last time, sorted by name.
     pub(super) fn take_changed(&mut self) -> Vec<SubjectRow> {
         let mut rows = Vec::with_capacity(self.dirty.len());
         for at in std::mem::take(&mut self.dirty) {
@@ -221,7 +221,7 @@ impl Subjects {
         rows
     }
 
-    /// Forgets all.
+    /// Forgets everything.
     pub(super) fn clear(&mut self) {
         self.slots.clear();
         self.by_name.clear();
@@ -230,15 +230,15 @@ impl Subjects {
         self.n_resting_bytes = 0;
     }
 
-    /// Drops subjects until they take at most so many bytes, those that have changed apart: the oldest places first that were not
-    /// used since the last sweep, and if that does not do, the oldest places. Returns where each is now.
+    /// Drops subjects until they take at most `n_bytes`, but none that has changed: first the oldest places that were
+    /// not used since the last sweep and, if that is not enough, the oldest places. Returns the new places.
     pub(super) fn sweep(&mut self, n_bytes: usize) -> Moved {
         let first = self.drop_until(n_bytes, |slot| std::mem::take(&mut slot.is_recent));
         let second = self.drop_until(n_bytes, |_| false);
         Moved(first.0.into_iter().map(|at| at.and_then(|at| second.to(at))).collect())
     }
 
-    /// In place: a second table would be as large as all that is kept.
+    /// In place: a second table would be as large as everything that is kept.
     fn drop_until(&mut self, n_bytes: usize, is_kept: impl Fn(&mut Slot) -> bool) -> Moved {
         let mut excess = self.n_bytes().saturating_sub(n_bytes);
         let mut moved = Vec::with_capacity(self.slots.len());
@@ -267,7 +267,7 @@ fn most_open(n_bytes: usize) -> usize {
     (n_bytes / OPEN_BYTES).max(1)
 }
 
-/// To which place each place has moved, if it is left.
+/// The new place of each place, if it is kept.
 pub(super) struct Moved(Vec<Option<usize>>);
 
 impl Moved {
@@ -275,7 +275,7 @@ impl Moved {
         self.0.get(at).copied().flatten()
     }
 
-    /// Changes a place to what it is now; returns whether it is left.
+    /// Replaces a place by its new one; returns whether it is kept.
     pub(super) fn follow(&self, at: &mut usize) -> bool {
         self.to(*at).inspect(|to| *at = *to).is_some()
     }
@@ -291,7 +291,7 @@ mod tests {
         Subjects::new(OPEN_BYTES)
     }
 
-    /// Changes a subject so that it can be told from others.
+    /// Changes a subject in a recognisable way.
     fn change(subjects: &mut Subjects, principal: &str, key: u32) {
         let at = subjects.enter(principal.into());
         let (_, subject) = subjects.change(at).unwrap();
@@ -355,7 +355,7 @@ mod tests {
         }
         subjects.take_changed();
         let n_bytes = subjects.n_bytes();
-        // Nothing is idle yet: the oldest goes.
+        // None is idle yet, so the oldest goes.
         let moved = subjects.sweep(n_bytes - 1);
         assert_eq!((subjects.place("old"), subjects.place("idle")), (None, Some(0)));
         assert_eq!((moved.to(0), moved.to(3)), (None, Some(2)));

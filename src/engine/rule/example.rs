@@ -1,4 +1,4 @@
-//! The examples that a rule carries: log lines that must make it match, and lines that must not.
+//! The examples in a rule: log lines for which it must match, and lines for which it must not.
 
 use std::collections::BTreeMap;
 use std::net::IpAddr;
@@ -23,7 +23,7 @@ pub struct Examples {
     pub quiet: Vec<Example>,
 }
 
-/// A small log with the world around it.
+/// A small log and its surroundings.
 #[derive(Clone, Debug, Default, Deserialize)]
 #[serde(deny_unknown_fields)]
 pub struct Example {
@@ -32,39 +32,39 @@ pub struct Example {
     /// Registry rows: a token's secret, and columns of the registry by name.
     #[serde(default)]
     pub registry: Vec<BTreeMap<String, String>>,
-    /// Where networks are.
+    /// The locations of networks.
     #[serde(default)]
     pub places: BTreeMap<IpNet, ExamplePlace>,
-    /// Bytes behind the log that are truncated before they are read.
+    /// Bytes after the log that are truncated before they are read.
     #[serde(default)]
     pub lost: u64,
-    /// What the clock shows when the log has come, if somebody looks: RFC 3339.
+    /// What the clock shows after the log, if it matters: RFC 3339.
     #[serde(default)]
     pub clock: Option<String>,
-    /// The log, in order of time.
+    /// The log, ordered by time.
     pub log: Vec<ExampleLine>,
 }
 
-/// A line, or a line that comes again and again.
+/// A line, possibly repeated.
 #[derive(Clone, Debug, Deserialize)]
 #[serde(deny_unknown_fields)]
 pub struct ExampleLine {
     /// When it is written: RFC 3339.
     pub at: String,
-    /// The line; `{time}` in it becomes the time as Apache and nginx write it.
+    /// The line; `{time}` in it is replaced by the time in Apache's and nginx's notation.
     pub line: String,
-    /// Which log it is in.
+    /// The log that contains it.
     #[serde(default = "example_log")]
     pub file: String,
-    /// How far apart repetitions are: `20m`.
+    /// The interval between repetitions: `20m`.
     #[serde(default)]
     pub every: Option<String>,
-    /// How often it is written.
+    /// How many times it is written.
     #[serde(default)]
     pub times: Option<u32>,
 }
 
-/// What the atlas of an example knows of a network.
+/// What an example's atlas knows about a network.
 #[derive(Clone, Debug, Default, Deserialize)]
 #[serde(deny_unknown_fields, default)]
 pub struct ExamplePlace {
@@ -77,7 +77,7 @@ pub struct ExamplePlace {
     network: Option<NetworkKind>,
 }
 
-/// Repetitions of one line, at most: an example is an example.
+/// The most repetitions of one line.
 const MOST_TIMES: u32 = 100_000;
 
 fn example_log() -> String {
@@ -88,7 +88,7 @@ impl Example {
     /// Returns what the clock shows.
     ///
     /// # Errors
-    /// A time that cannot be understood, in words.
+    /// Describes a time that cannot be parsed.
     pub fn clock(&self) -> Result<Option<Timestamp>, String> {
         let Some(text) = &self.clock else { return Ok(None) };
         let time = DateTime::parse_from_rfc3339(text)
@@ -96,7 +96,7 @@ impl Example {
         Ok(Some(Timestamp::from(time.to_utc())))
     }
 
-    /// Takes the logs apart: each with its own lines, and the same world around it.
+    /// Splits the example by log: each with its own lines, and the same surroundings.
     #[must_use]
     pub fn by_file(&self) -> BTreeMap<&str, Self> {
         let mut files = BTreeMap::new();
@@ -107,10 +107,10 @@ impl Example {
         files
     }
 
-    /// Writes the log, lines in order of time, each with the time at which it is written.
+    /// Generates the log: its lines ordered by time, each with the time when it is written.
     ///
     /// # Errors
-    /// A time, an interval or a number that cannot be understood, in words.
+    /// Describes a time, an interval or a number that cannot be parsed.
     pub fn lines(&self) -> Result<Vec<(Timestamp, String)>, String> {
         let mut lines = Vec::new();
         for entry in &self.log {
@@ -136,7 +136,7 @@ impl Example {
     }
 }
 
-/// `02/Mar/2026:08:00:00 +0000`
+/// Formats a time as `02/Mar/2026:08:00:00 +0000`.
 fn clf_time(time: Timestamp) -> String {
     time.to_chrono().format("%d/%b/%Y:%H:%M:%S +0000").to_string()
 }

@@ -1,8 +1,8 @@
 //! Sigma rules over facts: which facts make an alert, at which level.
 //!
-//! A rule is matched against one usage that carries facts. Evaluation is rsigma's; what is ours is the
-//! view of a usage that rules see ([`view`]), the built-in set, and the two keys that a rule may carry
-//! beyond Sigma: `once_per` with `within`, which keep one cause from being told twice, and `examples`.
+//! A rule is matched against one usage and its facts. Evaluation is rsigma's. Our own parts are the view of a usage
+//! that rules see ([`view`]), the built-in set, and the keys that a rule may have beyond Sigma's: `once_per` with
+//! `within`, which prevent a cause from being reported twice, and `examples`.
 
 mod condition;
 pub mod example;
@@ -27,7 +27,7 @@ use crate::engine::rule::example::Examples;
 use crate::engine::rule::view::View;
 use crate::engine::time::{HOUR, duration};
 
-/// The rules that the program brings along: file name and text, in alphabetical order.
+/// The built-in rules: file name and text, in alphabetical order.
 pub const BUILT_IN: &[(&str, &str)] = &[
     ("concurrent-use.yml", include_str!("../../../rules/concurrent-use.yml")),
     ("dead-token-tried.yml", include_str!("../../../rules/dead-token-tried.yml")),
@@ -56,7 +56,7 @@ pub const BUILT_IN: &[(&str, &str)] = &[
     ("volume-spike.yml", include_str!("../../../rules/volume-spike.yml")),
 ];
 
-/// Tells whether a file of rules is one of [`BUILT_IN`].
+/// Returns whether a rule file is one of [`BUILT_IN`].
 #[must_use]
 pub fn is_built_in(file: &str) -> bool {
     BUILT_IN.iter().any(|(ours, _)| *ours == file)
@@ -65,11 +65,11 @@ pub fn is_built_in(file: &str) -> bool {
 /// One rule.
 #[derive(Clone, Debug)]
 pub struct Rule {
-    /// Id, name, level and title, as alerts carry them.
+    /// Id, name, level and title, as in alerts.
     pub head: RuleRef,
     /// The file it comes from.
     pub file: SmolStr,
-    /// What it judges, as the category of its `logsource` says.
+    /// What it judges, according to the category of its `logsource`.
     pub about: About,
     /// What it is for.
     pub description: String,
@@ -77,29 +77,29 @@ pub struct Rule {
     pub tags: Vec<String>,
     /// What else can make it match.
     pub false_positives: Vec<String>,
-    /// What makes two matches one.
+    /// Which matches count as one.
     pub once: Once,
-    /// Lines that must fire, and lines that must not.
+    /// Lines for which it must match, and lines for which it must not.
     pub examples: Examples,
 }
 
-/// When a second match is the same news: all of `per` are equal, and no more than `within` has passed.
+/// When a second match is the same news: all dimensions in `per` are equal, and at most `within` has passed.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Once {
-    /// What has to be equal, beside rule and principal.
+    /// What must be equal, besides rule and principal.
     pub per: Vec<Dimension>,
-    /// How long, in the unit of `Timestamp`.
+    /// The period, in the unit of `Timestamp`.
     pub within: i64,
 }
 
 impl Default for Once {
-    /// Once a token and day.
+    /// Once per token and day.
     fn default() -> Self {
         Self { per: vec![Dimension::Token], within: 24 * HOUR }
     }
 }
 
-/// What may tell two matches of one rule apart.
+/// What can distinguish two matches of one rule.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Deserialize)]
 #[serde(rename_all = "lowercase")]
 pub enum Dimension {
@@ -115,24 +115,24 @@ pub enum Dimension {
     Client,
     /// Method and route.
     Route,
-    /// Where the token stood.
+    /// Where the token was.
     Carrier,
     /// Whether the server accepted it.
     Answer,
 }
 
-/// Bytes of a rule file, at most: the compiler of a regular expression of 10 MB takes minutes to refuse it
+/// The limit of a rule file in bytes: compiling a regular expression of 10 MB takes minutes until it is refused
 /// (measured). The largest built-in file has 41 KB.
 const MAX_FILE: usize = 128 * 1024;
 
-/// What is wrong with a rule file.
+/// A fault in a rule file.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct RuleFault {
     /// The file.
     pub file: SmolStr,
-    /// Line, counted from 1; 0 if it concerns the whole file.
+    /// Line, counted from 1, or 0 if it concerns the whole file.
     pub line: usize,
-    /// What is wrong, and what would be right.
+    /// What is wrong, and what would be correct.
     pub message: String,
 }
 
@@ -148,7 +148,7 @@ impl fmt::Display for RuleFault {
 /// All rules in force, compiled.
 pub struct RuleSet {
     rules: Vec<Rule>,
-    /// What makes each of them match, in the same order.
+    /// Their conditions, in the same order.
     conditions: Vec<Condition>,
     /// Some rule may match a usage without facts.
     has_plain: bool,
@@ -161,7 +161,7 @@ impl fmt::Debug for RuleSet {
 }
 
 impl RuleSet {
-    /// Returns the rules that the program brings along, compiled once.
+    /// Returns the built-in rules, compiled once.
     #[must_use]
     pub fn built_in() -> Arc<Self> {
         static BUILT_IN: LazyLock<Arc<RuleSet>> =
@@ -169,8 +169,8 @@ impl RuleSet {
         Arc::clone(&BUILT_IN)
     }
 
-    /// Compiles the built-in rules with those of the site: a rule with a known id replaces the built-in
-    /// one, a name in `disabled` takes every rule of that name out. Faulty rules are left out and told.
+    /// Compiles the built-in rules together with those of the site: a rule with a known id replaces the built-in one,
+    /// and a name in `disabled` removes every rule of that name. Faulty rules are left out and reported.
     #[must_use]
     pub fn new<'a>(
         files: impl IntoIterator<Item = (&'a str, &'a str)>,
@@ -241,7 +241,7 @@ impl RuleSet {
         &self.rules
     }
 
-    /// Returns the rules that match, worst level first; rules of one name count once, at their worst.
+    /// Returns the matching rules, worst level first; rules with the same name count once, at their worst level.
     #[must_use]
     pub fn matching(&self, view: &View<'_>) -> Vec<&Rule> {
         if view.facts.is_empty() && !self.has_plain {
@@ -267,7 +267,7 @@ impl RuleSet {
     }
 }
 
-/// Reads one file, which may hold several rules (`---` between them).
+/// Parses one file, which may contain several rules (`---` between them).
 fn parse_file(file: &str, text: &str) -> (Vec<(Rule, SigmaRule)>, Vec<RuleFault>) {
     let fault =
         |message: String| RuleFault { file: SmolStr::new(file), line: line_of(&message), message };
@@ -299,38 +299,38 @@ fn parse_file(file: &str, text: &str) -> (Vec<(Rule, SigmaRule)>, Vec<RuleFault>
     (rules, faults)
 }
 
-/// The fault of a rule whose id another rule of the site has taken.
+/// Returns the fault of a rule whose id another rule of the site already has.
 fn twice(rule: &Rule, known: &Rule) -> RuleFault {
     let (name, id, before) = (&rule.head.name, &rule.head.id, &known.head.name);
     let message = format!("rule {name}: the id {id} is that of {before} in {} already", known.file);
     RuleFault { file: rule.file.clone(), line: 0, message }
 }
 
-/// Joins the lines of a message that was drawn for a terminal.
+/// Joins the lines of a message that was formatted for a terminal.
 fn in_a_line(message: &str) -> String {
     message.lines().map(str::trim).filter(|line| !line.is_empty()).collect::<Vec<_>>().join(" ")
 }
 
-/// The parser's messages carry the place as `at line 3 column 5`.
+/// Extracts the line from a parser message, which contains the position as `at line 3 column 5`.
 fn line_of(message: &str) -> usize {
     let after = message.split("line ").nth(1).unwrap_or_default();
     after.chars().take_while(char::is_ascii_digit).collect::<String>().parse().unwrap_or(0)
 }
 
-/// Where in a rule a fault stands.
+/// Where in a rule a fault is.
 enum At {
     /// At a key of the rule itself.
     Key(String),
-    /// At a field that `detection` names.
+    /// At a field named in `detection`.
     Field(String),
 }
 
-/// What is wrong with a rule, each with where it stands.
+/// The faults of a rule, each with its position.
 #[derive(Default)]
 struct Wrong(Vec<(At, String)>);
 
 impl Wrong {
-    /// Notes what is wrong, so that the rest is looked at too.
+    /// Records a fault, so that the rest of the rule is checked too.
     fn keep<T>(&mut self, key: &str, read: Result<T, String>) -> Option<T> {
         read.map_err(|message| self.0.push((At::Key(key.to_owned()), message))).ok()
     }
@@ -378,7 +378,7 @@ fn rule_of(file: &str, sigma: &SigmaRule) -> Result<Rule, Wrong> {
     })
 }
 
-/// Tells whether a text has the form of a UUID (RFC 9562, section 4).
+/// Returns whether a text has the form of a UUID (RFC 9562, section 4).
 fn is_uuid(text: &str) -> bool {
     let groups = text
         .split('-')
@@ -386,7 +386,7 @@ fn is_uuid(text: &str) -> bool {
     groups.eq([8, 4, 4, 4, 12].map(Some))
 }
 
-/// The keys that a rule may have beside Sigma's.
+/// The keys that a rule may have besides Sigma's.
 const OWN_KEYS: [&str; 3] = ["once_per", "within", "examples"];
 
 /// Sigma's keys (Sigma specification 2.1, Rules).
@@ -418,8 +418,8 @@ fn unknown_key(key: &str) -> String {
     format!("unknown key `{key}`{}", hint.unwrap_or_default())
 }
 
-/// Returns the line, counted from 1, that is the only one to begin with what a fault stands at; 0 if none is, or if
-/// the file has several documents: the parser does not tell which of them a rule is from.
+/// Returns the line, counted from 1, that is the only one to begin with the faulty key or field. Returns 0 if there is
+/// no such line, or if the file has several documents: the parser does not report which document a rule is from.
 fn line_at(text: &str, at: &At) -> usize {
     let lines = (1..).zip(text.lines());
     let found: Vec<(usize, &str)> = match at {
@@ -438,21 +438,21 @@ fn line_at(text: &str, at: &At) -> usize {
     }
 }
 
-/// Tells whether a text has no mark between documents (YAML 1.2.2, section 9.1) but one above all else.
+/// Returns whether a text has no document separator (YAML 1.2.2, section 9.1) except one before everything else.
 fn is_one_document(text: &str) -> bool {
     let is_above = |line: &&str| line.trim().is_empty() || line.starts_with(['#', '%']);
     let mut below = text.lines().skip_while(is_above).skip(1);
     below.all(|line| !line.starts_with("---") && !line.starts_with("..."))
 }
 
-/// Tells whether a line begins, without a space before it, with a key, in quotes or not.
+/// Returns whether a line begins, without indentation, with a key, quoted or not.
 fn begins_with(line: &str, key: &str) -> bool {
     let rest = line.trim_start_matches(['"', '\'']).strip_prefix(key);
     rest.is_some_and(|rest| rest.starts_with([':', '|', '"', '\'']))
 }
 
-/// Checks that a rule is for us: for tokenwatch, or for the logs of web servers and proxies in general,
-/// whose field names of Sigma are known here. A rule for another log would never match, in silence.
+/// Checks that a rule is meant for tokenwatch, or for the logs of web servers and proxies in general, whose Sigma
+/// field names are supported here. A rule for any other log would never match, and nobody would notice.
 fn check_source(sigma: &SigmaRule) -> Result<About, String> {
     let source = &sigma.logsource;
     let about = match (source.product.as_deref(), source.category.as_deref()) {

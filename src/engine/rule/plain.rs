@@ -1,16 +1,16 @@
-//! Whether a rule can match a usage of which no detector had anything to say. Most cannot, so that
-//! the usual usage costs no evaluation.
+//! Whether a rule can match a usage about which no detector stated a fact. Most cannot, so an ordinary usage needs no
+//! evaluation.
 
 use rsigma_parser::{ConditionExpr, Detection, DetectionItem, Detections, Modifier, SigmaValue};
 
 use crate::engine::rule::view;
 
-/// Tells whether a rule may match without any fact. In doubt it may.
+/// Returns whether a rule may match without any fact. In doubt, it may.
 pub(super) fn is_plain(detections: &Detections) -> bool {
     detections.conditions.iter().any(|condition| can_be(true, condition, detections))
 }
 
-/// Tells whether a condition may come out as `wanted`.
+/// Returns whether a condition may evaluate to `wanted`.
 fn can_be(wanted: bool, condition: &ConditionExpr, detections: &Detections) -> bool {
     let can = |part: &ConditionExpr| can_be(wanted, part, detections);
     match condition {
@@ -34,7 +34,7 @@ fn can_match(detection: &Detection) -> bool {
     }
 }
 
-/// Tells whether an item asks for a fact to be there.
+/// Returns whether an item requires a fact.
 fn needs_fact(item: &DetectionItem) -> bool {
     let is_absence = |value: &SigmaValue| match value {
         SigmaValue::Null => true,

@@ -1,4 +1,4 @@
-//! Which rules are in force, what is said of faulty ones, and which of them match.
+//! Which rules are in force, how faulty ones are reported, and which ones match.
 
 use std::collections::BTreeSet;
 
@@ -10,7 +10,7 @@ use crate::engine::profile::tests::usage;
 
 const ID: &str = "0f0b7f2e-6a53-4c53-9a14-3f7c5d2c7a10";
 
-/// A rule of the site's own, with one line put in the place of another.
+/// A rule of the site's own, with one line replaced by another.
 fn rule(from: &str, to: &str) -> String {
     let text = format!(
         "title: Own\nid: {ID}\nname: own\nlogsource: {{ product: tokenwatch }}\n\
@@ -88,7 +88,7 @@ fn a_rule_about_logs_names_facts_of_logs_only_and_sees_no_usage() {
         faults("monitor_health", "url.path: /")[0].contains("unknown field or fact `url.path`")
     );
     assert!(faults("token_activity", "health.lines|gte: 5")[0].contains("unknown field or fact"));
-    // One without facts is no reason to look at every usage.
+    // A rule without facts is no reason to evaluate every usage.
     let (rules, _) = set(&[("own.yml", &own("monitor_health", "principal|contains: n"))], &[]);
     assert!(!rules.has_plain);
 }
@@ -344,7 +344,7 @@ fn only_rules_that_need_no_fact_are_asked_about_a_usual_usage() {
     assert!(is_plain(both, "selection or place"));
 }
 
-/// The evaluator, which looks at every rule, says the same.
+/// The evaluator, which evaluates every rule, gives the same result.
 #[test]
 fn a_rule_that_is_not_asked_would_not_have_matched() {
     let known = [
@@ -393,7 +393,7 @@ fn a_rule_that_is_not_asked_would_not_have_matched() {
     }
 }
 
-/// The tables of `rules/README.md` are those of the program; the fault lists the rows to put in.
+/// The tables in `rules/README.md` match the program; a failure lists the rows to insert.
 #[test]
 fn the_readme_names_all_facts_fields_and_rules() {
     let mut rows = Vec::new();
@@ -415,7 +415,7 @@ fn the_readme_names_all_facts_fields_and_rules() {
     assert!(rows.is_empty(), "missing:\n{}", rows.join("\n"));
 }
 
-/// The worked example of `rules/README.md` is a rule, and its examples hold.
+/// The worked example in `rules/README.md` is a rule, and its examples are met.
 #[test]
 fn the_worked_example_of_the_readme_works() {
     let readme = include_str!("../../../rules/README.md");

@@ -1,5 +1,5 @@
-//! What a rule sees: of a usage its facts by name, and its fields by ECS and by Sigma's web-server names;
-//! of a log its facts, and which it is.
+//! What a rule sees. Of a usage: its facts by name, and its fields by their ECS names and by Sigma's names for web
+//! servers. Of a log: its facts, and which log it is.
 
 use std::borrow::Cow;
 
@@ -12,22 +12,22 @@ use crate::engine::detect::{self, About};
 use crate::engine::geo::Place;
 use crate::engine::usage::{Outcome, Usage};
 
-/// One usage, or one log, with its facts, as rules see it.
+/// One usage or one log with its facts, as rules see it.
 #[derive(Clone, Copy, Debug)]
 pub struct View<'a> {
     /// What is judged.
     pub about: About,
-    /// The usage and where its client is; `None` for a log.
+    /// The usage and the location of its client; `None` for a log.
     pub usage: Option<(&'a Usage, &'a Place)>,
-    /// Whose usage it is, or which log.
+    /// The principal of the usage, or the log.
     pub principal: &'a str,
-    /// What detectors found out.
+    /// The facts stated by detectors.
     pub facts: &'a Facts,
 }
 
-/// Every field that a rule may name beside facts: the ECS name, and Sigma's name for web-server logs.
+/// Every field that a rule may name besides facts: the ECS name, and Sigma's name for web server logs.
 ///
-/// The query and the full User-Agent are not among them: they may hold secrets and end at the seal.
+/// The query and the full User-Agent are not among them: they may contain secrets, and end at the seal.
 pub const FIELDS: &[(&str, &str)] = &[
     ("source.ip", "c-ip"),
     ("source.geo.country_iso_code", ""),
@@ -50,8 +50,8 @@ pub const FIELDS: &[(&str, &str)] = &[
 
 const PRINCIPAL: &str = "principal";
 
-/// Checks that a rule names nothing but fields and facts of what it judges: others would never match, in silence.
-/// Returns each name that is neither, and what is to be said of it: the one that was probably meant.
+/// Checks that a rule names only fields and facts of what it judges: others would silently never match. Returns each
+/// other name, and a message with the name that was probably meant.
 pub(super) fn check_fields(detections: &Detections, about: About) -> Vec<(String, String)> {
     let known: Vec<&str> = known_names(about).collect();
     let unknown = names_in(detections).into_iter().filter(|name| !known.contains(name));
@@ -63,8 +63,8 @@ pub(super) fn check_fields(detections: &Detections, about: About) -> Vec<(String
     wrong.collect()
 }
 
-/// Returns the names of all fields of what a rule judges, and of all facts that some detector may
-/// state of it. A log has one field, the principal.
+/// Returns the names of all fields of what a rule judges, and of all facts that a detector may state about it. A log
+/// has one field, the principal.
 fn known_names(about: About) -> impl Iterator<Item = &'static str> {
     let is_known = move |ecs: &str| about != About::Logs || ecs == PRINCIPAL;
     let fields = FIELDS.iter().filter(move |(ecs, _)| is_known(ecs));
@@ -73,7 +73,7 @@ fn known_names(about: About) -> impl Iterator<Item = &'static str> {
     names.chain(detectors.flat_map(|detector| detector.facts).map(|fact| fact.name))
 }
 
-/// Tells whether a name is that of a fact.
+/// Returns whether a name is that of a fact.
 pub(super) fn is_fact(name: &str) -> bool {
     detect::ALL.iter().flat_map(|detector| detector.facts).any(|fact| fact.name == name)
 }
@@ -184,7 +184,7 @@ fn owned<'a>(text: String) -> EventValue<'a> {
     EventValue::Str(Cow::Owned(text))
 }
 
-/// Names an outcome as rules do.
+/// Returns the name of an outcome in rules.
 const fn outcome(outcome: Outcome) -> &'static str {
     match outcome {
         Outcome::Ok => "ok",
