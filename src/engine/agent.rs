@@ -1,4 +1,4 @@
-//! Tells a client program's family and version from its User-Agent.
+//! Determines a client program's family and version from its User-Agent.
 
 use std::sync::LazyLock;
 
@@ -8,17 +8,17 @@ use smol_str::SmolStr;
 use crate::engine::shape::is_secretive;
 use crate::engine::usage::Agent;
 
-/// Families are cut at this many bytes.
+/// The limit of a family in bytes; longer ones are cut.
 const MAX_FAMILY: usize = 32;
 
-/// No number of a version has more digits.
+/// The most digits of a version number.
 const MAX_DIGITS: usize = 5;
 
-/// Only this much of a User-Agent is looked at, in bytes.
+/// The number of bytes of a User-Agent that are examined.
 const MAX_READ: usize = 512;
 
-/// Products of browsers and of what is built on them, the more telling first: whoever names itself
-/// after Chrome and Safari too is neither. The second name is the family's.
+/// Products of browsers and of programs built on them, most specific first: a program that also names Chrome and
+/// Safari is neither. The second name is the family's.
 const BROWSERS: [(&[u8], &str); 16] = [
     (b"HeadlessChrome", "HeadlessChrome"),
     (b"Electron", "Electron"),
@@ -40,15 +40,15 @@ const BROWSERS: [(&[u8], &str); 16] = [
 
 const TERRAFORM: &[u8] = b"Terraform/";
 
-// Asked of nearly each line: a search is prepared once.
+// Used for nearly every line, so the searchers are built once.
 static IS_MOBILE: LazyLock<Finder<'static>> = LazyLock::new(|| Finder::new(b"Mobile"));
 static IS_TERRAFORM: LazyLock<Finder<'static>> = LazyLock::new(|| Finder::new(TERRAFORM));
 
 /// Returns the program behind a User-Agent; all empty if there is none.
 ///
-/// Browsers by their engine's product, others by their first product (`curl/8.5.0` is `curl`,
-/// `8.5`), with Terraform found behind its vendor's name. The family is printable ASCII of at most 32
-/// bytes and never looks like a secret; the version is `major` or `major.minor`.
+/// Browsers are recognised by their engine's product, others by their first product (`curl/8.5.0` is `curl`, `8.5`);
+/// Terraform is found after its vendor's name. The family is printable ASCII of at most 32 bytes and never looks like
+/// a secret; the version is `major` or `major.minor`.
 #[must_use]
 pub fn agent(text: &[u8]) -> Agent {
     let text = text.get(..MAX_READ).unwrap_or(text).trim_ascii();
@@ -82,7 +82,7 @@ fn browser(text: &[u8]) -> Agent {
     }
 }
 
-/// Iterates over what stands before each slash, back to the last separator, and what stands behind it.
+/// Iterates over the text before each slash, back to the last separator, with the text after the slash.
 fn products(text: &[u8]) -> impl Iterator<Item = (&[u8], &[u8])> {
     memchr::memchr_iter(b'/', text).filter_map(move |at| {
         let (before, after) = text.split_at_checked(at)?;
@@ -95,7 +95,7 @@ fn named(family: &'static str, version: &[u8]) -> Agent {
     Agent { family: SmolStr::new_static(family), version: short_version(version) }
 }
 
-/// `Mozilla/5.0 (compatible; Somebot/2.1; +https://example.org)`: the product behind `compatible;`.
+/// Reads `Mozilla/5.0 (compatible; Somebot/2.1; +https://example.org)`: the product after `compatible;`.
 fn bot(text: &[u8]) -> Agent {
     const MARK: &[u8] = b"compatible; ";
     match memmem::find(text, MARK).and_then(|at| text.get(at + MARK.len()..)) {
@@ -111,7 +111,7 @@ fn tool(text: &[u8]) -> Agent {
     }
 }
 
-/// Reads `name/version`, or a name alone.
+/// Parses `name/version`, or a name alone.
 fn product(text: &[u8]) -> Agent {
     let is_name =
         |b: &u8| b.is_ascii_alphanumeric() || matches!(b, b'.' | b'_' | b'-' | b'+' | b'@' | b'!');

@@ -1,4 +1,4 @@
-//! Facts, and the alerts that rules make of them.
+//! Facts, and the alerts that rules make from them.
 
 use std::collections::BTreeMap;
 use std::fmt;
@@ -21,7 +21,7 @@ pub enum Value {
     Bool(bool),
     /// A count.
     Int(i64),
-    /// A measure; the fact's name carries its unit.
+    /// A measurement; the fact's name includes its unit.
     Float(f64),
     /// A name.
     Text(SmolStr),
@@ -38,13 +38,13 @@ impl fmt::Display for Value {
     }
 }
 
-/// Values by their names, in the order of the alphabet. A list: a map makes room for eleven at a time, and thousands of
+/// Values by name, in alphabetical order. A list, because a map reserves room for eleven at a time, and thousands of
 /// alerts may wait for one commit.
 #[derive(Clone, Debug, Default, PartialEq)]
 pub struct Values(Vec<(SmolStr, Value)>);
 
 impl Values {
-    /// Tells whether there is none.
+    /// Returns whether there are none.
     #[must_use]
     pub const fn is_empty(&self) -> bool {
         self.0.is_empty()
@@ -57,7 +57,7 @@ impl Values {
         self.0.get(at).map(|(_, value)| value)
     }
 
-    /// Tells whether there is a value of a name.
+    /// Returns whether there is a value with a name.
     #[must_use]
     pub fn contains(&self, name: &str) -> bool {
         self.get(name).is_some()
@@ -74,7 +74,7 @@ impl Values {
     }
 }
 
-/// Of values of one name, the last counts.
+/// If several values have the same name, the last one counts.
 impl FromIterator<(SmolStr, Value)> for Values {
     fn from_iter<T: IntoIterator<Item = (SmolStr, Value)>>(values: T) -> Self {
         let mut values: Vec<_> = values.into_iter().collect();
@@ -107,14 +107,14 @@ impl<'de> Deserialize<'de> for Values {
 pub struct Facts {
     /// Named values, e.g. `travel.speed_kmh`.
     pub values: Vec<(&'static str, Value)>,
-    /// What is usual for them, by the same names.
+    /// Their usual values, by the same names.
     pub usual: Vec<(&'static str, Value)>,
     /// Why they matter, in words.
     pub reasons: Vec<Reason>,
 }
 
 impl Facts {
-    /// Tells whether no detector had anything to say.
+    /// Returns whether no detector stated anything.
     #[must_use]
     pub const fn is_empty(&self) -> bool {
         self.values.is_empty()
@@ -130,21 +130,21 @@ impl Facts {
 /// One sentence for people, without a full stop: `country NG, never in 41 active days`.
 #[derive(Clone, Debug, Default, PartialEq, Serialize, Deserialize)]
 pub struct Reason {
-    /// The alert kind that it speaks for: a rule's name, e.g. `unusual-use`.
+    /// The alert kind that it supports: a rule's name, e.g. `unusual-use`.
     pub kind: SmolStr,
     /// What it adds to the score, in nats; 0 for plain facts.
     pub nats: f32,
-    /// How that comes about, where it is not simply the evidence: `0.5 x 6.0`.
+    /// How that value is computed, if it is not simply the evidence: `0.5 x 6.0`.
     #[serde(default, skip_serializing_if = "SmolStr::is_empty")]
     pub how: SmolStr,
-    /// The fact that it speaks of, by which to find what is usual; may be empty.
+    /// The fact that it is about, for finding the usual value; may be empty.
     #[serde(default, skip_serializing_if = "SmolStr::is_empty")]
     pub fact: SmolStr,
     /// The sentence.
     pub text: String,
 }
 
-/// How bad, in Sigma's words.
+/// Severity, with Sigma's names.
 #[derive(
     Clone, Copy, Debug, Default, PartialEq, Eq, PartialOrd, Ord, Hash, Serialize, Deserialize,
 )]
@@ -180,7 +180,7 @@ impl Level {
         }
     }
 
-    /// Reads a level's name.
+    /// Parses a level's name.
     #[must_use]
     pub fn parse(name: &str) -> Option<Self> {
         Self::ALL.into_iter().find(|level| level.as_str() == name)
@@ -200,7 +200,7 @@ pub struct RuleRef {
     pub id: SmolStr,
     /// The alert kind, e.g. `impossible-travel`.
     pub name: SmolStr,
-    /// How bad.
+    /// Its severity.
     pub level: Level,
     /// The rule's title, for people.
     pub title: SmolStr,
@@ -215,14 +215,14 @@ pub struct TokenRef {
     pub name: SmolStr,
     /// Its kind.
     pub kind: SmolStr,
-    /// What a person may see of it.
+    /// The part that may be shown.
     pub hint: SmolStr,
 }
 
-/// A rule that matched, with everything it rests on.
+/// A rule that matched, with all the evidence.
 #[derive(Clone, Debug, Default, PartialEq, Serialize, Deserialize)]
 pub struct Alert {
-    /// Stable: the same lines give the same id.
+    /// Stable: the same lines result in the same id.
     pub id: SmolStr,
     /// The incident it belongs to.
     pub incident: SmolStr,
@@ -232,58 +232,59 @@ pub struct Alert {
     pub rule: RuleRef,
     /// Which token; `None` for an alert about a log, a source, the fleet, or a silence.
     pub token: Option<TokenRef>,
-    /// Whose.
+    /// The principal.
     pub principal: SmolStr,
-    /// From which address.
+    /// The client's address.
     pub client: Option<IpAddr>,
-    /// The address is what a header said: the log names no peer.
+    /// The address comes from a header: the log names no peer.
     #[serde(default, skip_serializing_if = "std::ops::Not::not")]
     pub is_forgeable: bool,
-    /// Where that is.
+    /// The location of the address.
     pub place: Place,
-    /// With which program.
+    /// The client program.
     pub agent: Agent,
     /// Method and route.
     pub route: SmolStr,
-    /// Status of the answer.
+    /// Status of the response.
     pub status: Option<u16>,
-    /// 0 to 100: how likely this is worth a look.
+    /// 0 to 100: how likely it is that the alert deserves attention.
     pub risk: u8,
     /// One sentence.
     pub reason: String,
-    /// The single sentences with their weights, heaviest first.
+    /// The individual sentences with their weights, heaviest first.
     pub reasons: Vec<Reason>,
     /// The facts.
     pub facts: Values,
-    /// What is usual.
+    /// The usual values.
     pub usual: Values,
-    /// Where it can be read.
+    /// The lines on which it is based.
     pub evidence: Vec<Origin>,
-    /// What its usage brought, for a word that may come.
+    /// What its usage contributed, in case of a later word.
     #[serde(default)]
     pub brought: Brought,
 }
 
 impl Alert {
-    /// Tells whether it is a sum of evidence, and no fact by itself.
+    /// Returns whether the alert is a sum of evidence rather than a fact.
     #[must_use]
     pub fn is_score(&self) -> bool {
         self.rule.name == "unusual-use"
     }
 
-    /// Returns what an alert weighs; the heaviest is told first: the worst level, then what is certain, then what is likely.
+    /// Returns the weight of an alert, by which the heaviest is reported first: the worst level, then certain alerts,
+    /// then likely ones.
     #[must_use]
     pub fn weight(&self) -> (Level, bool, u8) {
         (self.rule.level, !self.is_score(), self.risk)
     }
 }
 
-/// The alerts of one principal within an hour: what a person is told about.
+/// The alerts of one principal within an hour: what a person is notified about.
 #[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
 pub struct Incident {
-    /// Stable: the same lines give the same id.
+    /// Stable: the same lines result in the same id.
     pub id: SmolStr,
-    /// Whose.
+    /// The principal.
     pub principal: SmolStr,
     /// Event time of its first alert.
     pub opened: Timestamp,
@@ -291,9 +292,9 @@ pub struct Incident {
     pub last: Timestamp,
     /// The highest level of its alerts.
     pub level: Level,
-    /// Grows each time there is something new to tell: a higher level, a further rule.
+    /// Grows each time there is something new to report: a higher level, a further rule.
     pub revision: u32,
-    /// How many alerts it holds.
+    /// The number of its alerts.
     pub alerts: u32,
 }
 

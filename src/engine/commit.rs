@@ -1,4 +1,4 @@
-//! Everything that one transaction must hold, or none of it.
+//! Everything that one transaction must contain, or none of it.
 
 use smol_str::SmolStr;
 
@@ -6,7 +6,7 @@ use crate::engine::alert::{Alert, Incident};
 use crate::engine::ledger::Ledger;
 use crate::engine::line::{Position, StreamId, Tally};
 
-/// What the loop hands to the store: positions and all that they vouch for.
+/// What the loop passes to the store: positions, and everything that was found up to them.
 #[derive(Debug, Default)]
 pub struct Commit {
     /// How far each stream has been read, and what became of its bytes.
@@ -19,11 +19,11 @@ pub struct Commit {
     pub alerts: Vec<Alert>,
     /// Incidents that are new or have changed.
     pub incidents: Vec<Incident>,
-    /// Incidents that a person is to be told about now.
+    /// Incidents that are to be mailed now.
     pub notices: Vec<Notice>,
-    /// Parts of what is known beyond one principal that changed.
+    /// Changed parts of what is known beyond one principal.
     pub house: Vec<HouseRow>,
-    /// Its alerts are no news: they tell of a past that is learned from.
+    /// Its alerts are no news: they are about a past from which the program learns.
     pub is_past: bool,
 }
 
@@ -34,16 +34,17 @@ pub struct StreamUpdate {
     pub stream: StreamId,
     /// How many of its bytes were committed before.
     pub before: u64,
-    /// What is true of it after this commit.
+    /// Its position after this commit.
     pub position: Position,
     /// What to add.
     pub tally: Tally,
-    /// How well its log is read, packed by the engine.
+    /// How well its log can be read, packed by the engine.
     pub health: String,
 }
 
 impl StreamUpdate {
-    /// Returns how many bytes it commits that nothing accounts for; below 0 if more are counted than it commits.
+    /// Returns the number of committed bytes that are not accounted for; negative if more are accounted for than
+    /// committed.
     #[must_use]
     pub fn unaccounted(&self) -> i128 {
         let committed = i128::from(self.position.committed()) - i128::from(self.before);
@@ -51,14 +52,14 @@ impl StreamUpdate {
     }
 }
 
-/// What the Judge remembers of one principal, as bytes that only the engine can read.
+/// What the Judge remembers about one principal, as bytes that only the engine can read.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct SubjectRow {
-    /// Whose.
+    /// The principal.
     pub principal: SmolStr,
     /// Versioned.
     pub blob: Vec<u8>,
-    /// In which of the site's hours its silence is to be looked at; `None` for never.
+    /// The hour of the site in which its silence must be checked; `None` for never.
     pub due: Option<u32>,
 }
 
@@ -67,11 +68,11 @@ pub struct SubjectRow {
 pub struct HouseRow {
     /// Which part.
     pub name: SmolStr,
-    /// What it holds.
+    /// Its contents.
     pub body: Vec<u8>,
 }
 
-/// One mail to be sent about an incident. Two notices with one incident and revision are one.
+/// One mail to send about an incident. Two notices with the same incident and revision are the same.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Notice {
     /// The incident's id.

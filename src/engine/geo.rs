@@ -1,4 +1,4 @@
-//! Where a client is: country, coordinates, network. Who knows it is behind [`Atlas`].
+//! Where a client is: country, coordinates, network. [`Atlas`] is the interface to the data.
 
 use std::fmt;
 use std::net::{IpAddr, Ipv4Addr, Ipv6Addr};
@@ -12,7 +12,7 @@ use smol_str::SmolStr;
 pub struct Country([u8; 2]);
 
 impl Country {
-    /// Takes two ASCII letters of either case.
+    /// Accepts two ASCII letters of either case.
     #[must_use]
     pub const fn new(code: [u8; 2]) -> Option<Self> {
         let [a, b] = code;
@@ -23,7 +23,7 @@ impl Country {
         }
     }
 
-    /// Reads a code such as `DE`.
+    /// Parses a code such as `DE`.
     #[must_use]
     pub fn parse(text: &str) -> Option<Self> {
         <[u8; 2]>::try_from(text.as_bytes()).ok().and_then(Self::new)
@@ -67,7 +67,7 @@ impl fmt::Debug for Country {
     }
 }
 
-/// A point on the globe and how far the truth may lie from it.
+/// A point on the globe and its accuracy.
 #[derive(Clone, Copy, Debug, PartialEq, Serialize, Deserialize)]
 pub struct Point {
     /// Degrees north.
@@ -79,7 +79,7 @@ pub struct Point {
 }
 
 impl Point {
-    /// Returns the great-circle distance in km (haversine, R = 6371 km), radii not yet taken off.
+    /// Returns the great-circle distance in km (haversine, R = 6371 km), without subtracting the radii.
     #[must_use]
     pub fn distance_km(self, other: Self) -> f64 {
         const EARTH_KM: f64 = 6371.0;
@@ -95,26 +95,26 @@ fn rad(degrees: f32) -> f64 {
     f64::from(degrees).to_radians()
 }
 
-/// What kind of network an address belongs to, as far as its operator's name tells.
+/// What kind of network an address belongs to, as far as its operator's name shows.
 #[derive(
     Clone, Copy, Debug, Default, PartialEq, Eq, PartialOrd, Ord, Hash, Serialize, Deserialize,
 )]
 #[serde(rename_all = "lowercase")]
 pub enum NetworkKind {
-    /// Homes and whatever cannot be told from them.
+    /// Homes and everything that cannot be distinguished from them.
     #[default]
     Residential,
-    /// Phones: many users behind few addresses, far from where they are.
+    /// Phones: many users behind few addresses, which are far from the users.
     Mobile,
     /// Rented machines and clouds.
     Hosting,
-    /// Exits that hide where the user is.
+    /// Exits that hide the user's location.
     Vpn,
-    /// Companies, universities, governments with a network of their own.
+    /// Companies, universities and governments with networks of their own.
     Business,
 }
 
-/// What an [`Atlas`] knows of one address. Everything may be missing.
+/// What an [`Atlas`] knows about one address. Everything may be missing.
 #[derive(Clone, Debug, Default, PartialEq, Serialize, Deserialize)]
 pub struct Place {
     /// Country, unless unknown or meaningless (private, anycast).
@@ -127,7 +127,7 @@ pub struct Place {
     pub asn: Option<u32>,
     /// The operator's name; empty if unknown.
     pub organization: SmolStr,
-    /// What kind of network it is; `None` where the operator is unknown.
+    /// The kind of network; `None` if the operator is unknown.
     pub network: Option<NetworkKind>,
 }
 
@@ -145,8 +145,7 @@ impl Prefix {
         }
     }
 
-    /// Returns the first address of the network that one subscriber has: IPv6 /64, and for want of
-    /// anything better IPv4 /24.
+    /// Returns the first address of one subscriber's network: IPv6 /64 and, for lack of anything better, IPv4 /24.
     #[must_use]
     pub fn subscriber(address: IpAddr) -> IpAddr {
         match address.to_canonical() {
@@ -174,13 +173,12 @@ impl fmt::Debug for Prefix {
     }
 }
 
-/// Knows where addresses are.
+/// Locates addresses.
 pub trait Atlas: Send + Sync {
-    /// Returns what is known of the address; all empty if nothing is.
+    /// Returns what is known about the address; all empty if nothing is.
     fn place(&self, address: IpAddr) -> Place;
 
-    /// Returns the least distance in km between two countries' territories, 0 for neighbours;
-    /// `None` where one is unknown.
+    /// Returns the least distance in km between two countries' territories, 0 for neighbours; `None` if one is unknown.
     fn border_distance_km(&self, a: Country, b: Country) -> Option<f64>;
 
     /// Tells whether two autonomous systems are the same, or of one operator and one kind: large operators number their
@@ -190,7 +188,7 @@ pub trait Atlas: Send + Sync {
     }
 }
 
-/// Knows nothing: for tests and for places without any data.
+/// Knows nothing: for tests and for installations without data.
 #[derive(Clone, Copy, Debug, Default)]
 pub struct NoAtlas;
 

@@ -1,4 +1,4 @@
-//! History: what each token did, as additions to what the store already holds.
+//! History: what each token did, as additions to what the store already has.
 
 use std::collections::BTreeMap;
 use std::net::IpAddr;
@@ -15,22 +15,22 @@ use crate::engine::usage::Outcome;
 pub struct Ledger {
     /// Additions by token.
     pub tokens: BTreeMap<TokenId, TokenUse>,
-    /// Usages of tokens that nobody knows and the server refused: counted, never kept as rows.
+    /// Usages of unknown tokens that the server refused: counted, but never stored as rows.
     pub refused_unknown: u64,
 }
 
 /// What one token did in a batch.
 #[derive(Clone, Debug, PartialEq)]
 pub struct TokenUse {
-    /// What sort of token.
+    /// The kind of token.
     pub kind: SmolStr,
-    /// What a person may see of it.
+    /// The part that may be shown.
     pub hint: SmolStr,
-    /// Whose it is.
+    /// Its principal.
     pub principal: SmolStr,
-    /// When it says that it was issued.
+    /// When the token claims to have been issued.
     pub issued_at: Option<Timestamp>,
-    /// When it says that it expires.
+    /// When the token claims to expire.
     pub expires_at: Option<Timestamp>,
     /// First usage of the batch.
     pub first: Timestamp,
@@ -65,11 +65,11 @@ impl TokenUse {
 /// A value that a token was seen with.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Seen {
-    /// What it is a value of.
+    /// The facet of the value.
     pub facet: Facet,
     /// The value.
     pub value: SmolStr,
-    /// When, and how often.
+    /// When, and how many times.
     pub span: Span,
 }
 
@@ -102,11 +102,11 @@ impl Activity {
     }
 }
 
-/// What a history table is about.
+/// The subject of a history table.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash, Serialize, Deserialize)]
 #[serde(rename_all = "lowercase")]
 pub enum Facet {
-    /// Client addresses, as [`address`] writes them.
+    /// Client addresses, as formatted by [`address`].
     Address,
     /// Networks: `AS64500 Example Broadband`.
     Network,
@@ -123,7 +123,7 @@ impl Facet {
     pub const ALL: [Self; 5] =
         [Self::Address, Self::Network, Self::Country, Self::Client, Self::Route];
 
-    /// Returns the facet's name, as JSON has it.
+    /// Returns the facet's name, as in JSON.
     #[must_use]
     pub const fn as_str(self) -> &'static str {
         match self {
@@ -136,49 +136,49 @@ impl Facet {
     }
 }
 
-/// What stands behind an address that a client may have forged, since the log names no peer that vouches for it. No
-/// address has it.
+/// The suffix of an address that a client may have forged, since the log names no peer that vouches for it. No address
+/// contains it.
 const FORGEABLE: char = '?';
 
-/// Writes a value of [`Facet::Address`]. One that may be forged is a value of its own: what somebody says must not be
-/// counted to where requests came from.
+/// Formats a value of [`Facet::Address`]. One that may be forged is a separate value: a claim must not be counted as a
+/// real source of requests.
 #[must_use]
 pub fn address(ip: IpAddr, is_forgeable: bool) -> SmolStr {
     if is_forgeable { format_smolstr!("{ip}{FORGEABLE}") } else { ip.to_smolstr() }
 }
 
-/// Reads a value of [`Facet::Address`]: the address, and whether it may be forged.
+/// Parses a value of [`Facet::Address`]: the address, and whether it may be forged.
 #[must_use]
 pub fn read_address(value: &str) -> (&str, bool) {
     value.strip_suffix(FORGEABLE).map_or((value, false), |address| (address, true))
 }
 
-/// When a value was seen, and how often.
+/// When a value was seen, and how many times.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
 pub struct Span {
     /// First time.
     pub first: Timestamp,
     /// Last time.
     pub last: Timestamp,
-    /// How often.
+    /// How many times.
     pub count: u64,
 }
 
 impl Span {
-    /// Starts with one sight.
+    /// Starts with one occurrence.
     #[must_use]
     pub const fn once(time: Timestamp) -> Self {
         Self { first: time, last: time, count: 1 }
     }
 
-    /// Adds one sight; times may come in any order.
+    /// Adds one occurrence; times may come in any order.
     pub fn extend(&mut self, time: Timestamp) {
         self.first = self.first.min(time);
         self.last = self.last.max(time);
         self.count += 1;
     }
 
-    /// Returns what was seen in this span or in another.
+    /// Returns the union of two spans.
     #[must_use]
     pub fn and(self, other: Self) -> Self {
         Self {

@@ -1,5 +1,5 @@
-//! The pure part: bytes in, alerts out. No I/O, no clock, no randomness; time, keys, rules and
-//! geography are arguments.
+//! The pure part: bytes in, alerts out. No I/O, no clock, no randomness; time, keys, rules and geography are
+//! arguments.
 
 pub mod agent;
 pub mod alert;

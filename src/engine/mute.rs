@@ -1,5 +1,5 @@
-//! What a person does not want to hear of: a rule, a principal, a network, a country, a client, a route, or what has
-//! several of these, with a reason and an end.
+//! Mutes, which stop mail about a rule, a principal, a network, a country, a client, a route, or a combination of
+//! these, with a reason and an end.
 
 use std::collections::BTreeSet;
 use std::fmt;
@@ -11,24 +11,24 @@ use crate::engine::alert::{Alert, Level};
 use crate::engine::geo::Country;
 use crate::engine::time::Timestamp;
 
-/// Keeps alerts from being mailed. They are still kept, and shown as muted.
+/// Stops alerts from being mailed. They are still stored, and shown as muted.
 #[derive(Clone, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
 pub struct Mute {
-    /// Number of the mute, to end it by.
+    /// The number of the mute, by which to end it.
     pub id: i64,
     /// What is not mailed.
     pub scope: Scope,
-    /// Why.
+    /// The reason.
     pub reason: SmolStr,
-    /// When it was said.
+    /// When it was set.
     pub since: Timestamp,
     /// When it ends; `None` for never.
     pub until: Option<Timestamp>,
-    /// The number of the last alert that was kept before: that, and what came before it, is told.
+    /// The number of the last alert stored before it: alerts up to that one are still reported.
     pub after: i64,
 }
 
-/// Alerts that have all of this in common.
+/// Alerts that have all of these properties in common.
 #[derive(Clone, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
 pub struct Scope {
     /// A rule's name; empty for every rule.
@@ -45,29 +45,29 @@ pub struct Scope {
     pub route: SmolStr,
 }
 
-/// A mute that has ended, and what it kept from being mailed.
+/// A mute that has ended, and the alerts that it suppressed.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct EndedMute {
     /// The mute.
     pub mute: Mute,
-    /// The alerts that nobody has said anything of since, and that no other mute covers still.
+    /// The alerts that nobody has acknowledged since, and that no other mute still covers.
     pub n_alerts: u64,
-    /// Whose they are.
+    /// Their principals.
     pub principals: BTreeSet<SmolStr>,
     /// The highest of their levels.
     pub level: Level,
 }
 
 impl Mute {
-    /// Tells whether this mute covers an alert, by the time of the alert's usage. That the alert came after it was said is for the
-    /// caller to know.
+    /// Returns whether this mute covers an alert, by the time of the alert's usage. The caller must know that the
+    /// alert came after the mute was set.
     #[must_use]
     pub fn covers(&self, alert: &Alert) -> bool {
         self.until.is_none_or(|until| alert.time < until) && self.scope.holds(alert)
     }
 }
 
-/// As people say it, e.g. `new-client for ci in NG`; as it was given, so not safe to show.
+/// Formatted for people, e.g. `new-client for ci in NG`; contains values as they were given, so not safe to show.
 impl fmt::Display for Scope {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         let rule = if self.rule.is_empty() { "every rule" } else { &self.rule };
@@ -83,21 +83,21 @@ impl fmt::Display for Scope {
 }
 
 impl Scope {
-    /// Tells whether a text is a route as alerts name it: a method and a path.
+    /// Returns whether a text is a route as in alerts: a method and a path.
     #[must_use]
     pub fn is_route(text: &str) -> bool {
         text.split_once(' ')
             .is_some_and(|(method, path)| !method.is_empty() && path.starts_with('/'))
     }
 
-    /// Tells whether nothing is named, so that it is everything.
+    /// Returns whether nothing is named, so that the scope is everything.
     #[must_use]
     pub fn is_everything(&self) -> bool {
         *self == Self::default()
     }
 
-    /// Tells whether an alert is in the scope. What is critical is only where a principal is named: who wants
-    /// less noise of all must not miss the worst of one.
+    /// Returns whether an alert is in the scope. A critical alert is only in a scope that names a principal: reducing
+    /// the noise of all must not hide the worst alert of one.
     #[must_use]
     pub fn holds(&self, alert: &Alert) -> bool {
         let is_heard_anyway = self.principal.is_empty() && alert.rule.level == Level::Critical;

@@ -1,5 +1,5 @@
-//! Steps 2 to 5: bytes become usages. Pure, so that threads may share one Reader: what lines above say comes with the
-//! batch, how far their log has come goes with the reading.
+//! Steps 2 to 5: bytes become usages. Pure, so that threads may share one Reader: the directives above a batch come
+//! with the batch, and how far its log has come is passed on in the reading.
 
 use ipnet::IpNet;
 use smol_str::SmolStr;
@@ -14,15 +14,15 @@ use crate::engine::token::{Finder, Sealer};
 use crate::engine::usage::{Origin, Usage};
 use crate::engine::zone::{Reach, Zone};
 
-/// Room is made for a usage in so many bytes of a batch, from the start: a list that grows is copied from one piece of memory
-/// to the next. Most lines are about as long, but not each holds a token. A batch of one line has room for one or two.
+/// Room is reserved in advance for one usage per this many bytes of a batch: a growing list would be copied repeatedly.
+/// Most lines are about this long, but not every line has a token. A batch of one line reserves room for one or two.
 const BYTES_A_USAGE: usize = 256;
 
-/// How many rejected lines a reading keeps with their reasons; the rest is counted.
+/// The most rejected lines that a reading keeps with their reasons; the rest are only counted.
 const MAX_REJECTS: usize = 8;
 
-/// A line that is further ahead of the clock has a time that cannot be: no zone is further from another than 26 hours, and
-/// clocks that are wrong by less are told of.
+/// A line further ahead of the clock than this has an impossible time: no two zones differ by more than 26 hours, and
+/// clocks that are wrong by less are reported.
 const TOO_FAR_AHEAD: i64 = DAY;
 
 /// How the lines of one configured source are read.
@@ -30,11 +30,11 @@ const TOO_FAR_AHEAD: i64 = DAY;
 pub struct Source {
     /// The format of its lines.
     pub format: Format,
-    /// Proxies whose word about the client's address is taken.
+    /// Proxies that are trusted to state the client's address.
     pub trusted_proxies: Vec<IpNet>,
-    /// The service's name; empty to take the host from each line.
+    /// The service's name, or empty to use the host in each line.
     pub service: SmolStr,
-    /// The clock that wrote times without a zone.
+    /// The clock of times without a zone.
     pub zone: Zone,
 }
 
@@ -46,26 +46,26 @@ pub struct Reader {
     sources: Vec<Source>,
 }
 
-/// What a batch says.
+/// The contents of a batch.
 #[derive(Debug, Default)]
 pub struct Reading {
-    /// Offset of the first byte in its stream.
+    /// Offset of its first byte in the stream.
     pub from: u64,
-    /// The usages, in the order of their lines.
+    /// The usages in the order of their lines.
     pub usages: Vec<Usage>,
     /// What became of the bytes.
     pub tally: Tally,
-    /// The first lines that no format fits, by offset.
+    /// The first lines that match no format, by offset.
     pub rejects: Vec<(u64, Reject)>,
     /// Which lines were read and which were not.
     pub pulse: Pulse,
-    /// How far the log has come with it.
+    /// How far the log has come with this batch.
     pub reach: Reach,
-    /// Lines with a time that cannot be.
+    /// Lines with an impossible time.
     pub bad_times: BadTimes,
 }
 
-/// Lines that say a time more than a day ahead of the clock: they count as of the moment in which they came.
+/// Lines with a time more than a day ahead of the clock, which count as of the moment when they were read.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
 pub struct BadTimes {
     /// How many.
@@ -75,7 +75,7 @@ pub struct BadTimes {
 }
 
 impl BadTimes {
-    /// Returns what is to be believed of a line's time; takes note if it cannot be.
+    /// Returns the time to use for a line; counts the line if its own time is impossible.
     fn believe(&mut self, said: Timestamp, now: Option<Timestamp>) -> Timestamp {
         match now {
             Some(now) if said.since(now) > TOO_FAR_AHEAD => {
@@ -89,7 +89,7 @@ impl BadTimes {
 }
 
 impl Reader {
-    /// Makes a reader of these sources; batches name theirs by its index.
+    /// Creates a reader of these sources; batches refer to theirs by index.
     #[must_use]
     pub const fn new(finder: Finder, sealer: Sealer, sources: Vec<Source>) -> Self {
         Self { finder, sealer, sources }
@@ -101,32 +101,32 @@ impl Reader {
         &self.sources
     }
 
-    /// Returns what finds credentials.
+    /// Returns the finder of credentials.
     #[must_use]
     pub const fn finder(&self) -> &Finder {
         &self.finder
     }
 
-    /// Returns what seals them.
+    /// Returns the sealer of credentials.
     #[must_use]
     pub const fn sealer(&self) -> &Sealer {
         &self.sealer
     }
 
-    /// Reads a batch by no clock but its log's. Lines of a source that does not exist are rejected.
+    /// Reads a batch without any clock but its log's. Lines of a nonexistent source are rejected.
     #[must_use]
     pub fn read(&self, batch: &Batch) -> Reading {
         self.read_into(batch, Vec::new())
     }
 
-    /// The same, with the list of an earlier reading's usages to be filled anew: who reads much need not ask for memory of
-    /// this size each time.
+    /// Reads a batch like [`Reader::read`], reusing the list of an earlier reading's usages, so that frequent calls do
+    /// not allocate one of this size each time.
     #[must_use]
     pub fn read_into(&self, batch: &Batch, usages: Vec<Usage>) -> Reading {
         self.read_by(batch, None, usages)
     }
 
-    /// The same of a log that is followed; `now` is when the batch came.
+    /// Reads a batch of a followed log; `now` is when the batch came.
     #[must_use]
     pub fn read_now(&self, batch: &Batch, now: Timestamp) -> Reading {
         self.read_by(batch, Some(now), Vec::new())
@@ -169,7 +169,7 @@ impl Reader {
         reading
     }
 
-    /// Returns what time a line of a source says, if it can be read under these columns in a log that has come so far.
+    /// Returns the time of a source's line if it can be parsed with these columns, in a log that has come this far.
     #[must_use]
     pub fn time_of(
         &self,
@@ -205,7 +205,7 @@ impl Reader {
 }
 
 impl Source {
-    /// Makes a source of a format of which nothing else is known.
+    /// Creates a source of which only the format is known.
     #[must_use]
     pub fn of(format: Format) -> Self {
         Self {
@@ -216,7 +216,7 @@ impl Source {
         }
     }
 
-    /// Parses one line, and takes a time without a zone for one of the source's clock.
+    /// Parses one line, and converts a time without a zone by the source's clock.
     fn parse<'a>(
         &self,
         line: &'a [u8],
@@ -235,12 +235,12 @@ impl Source {
         parsed
     }
 
-    /// Parses one line under the columns that lines above it name, and puts the client behind the trusted
-    /// proxies in the place of the peer. `None` is a line that [holds nothing](Format::is_silent). `reach` is how far
-    /// its log has come, which it moves on.
+    /// Parses one line under the columns that lines above it name, and replaces the peer by the client behind the
+    /// trusted proxies. Returns `None` for a line that [contains nothing](Format::is_silent). Advances `reach`, which
+    /// is how far its log has come.
     ///
     /// # Errors
-    /// Why the line does not fit.
+    /// Reports why the line does not match.
     pub fn record<'a>(
         &self,
         line: &'a [u8],
@@ -331,7 +331,7 @@ mod tests {
         };
         let client = |source: &Source| record(source).unwrap().client;
         assert_eq!(client(&source), Some("203.0.113.9".parse().unwrap()));
-        // Once somebody says whom to trust, nobody else is trusted.
+        // Once trusted proxies are configured, nothing else is trusted.
         source.trusted_proxies = vec!["10.0.0.0/8".parse().unwrap()];
         assert_eq!(client(&source), Some("192.168.7.7".parse().unwrap()));
     }
@@ -437,7 +437,7 @@ mod tests {
             assert_eq!(at(&berlin), expected, "{line}");
             assert_eq!(at(&utc), if expected == 8 { 9 } else { expected }, "{line}");
         }
-        // W3C's times are UTC by themselves.
+        // W3C's times are in UTC anyway.
         for (clock, expected) in [("time", 9), ("time-local", 8)] {
             let mut columns = Columns::default();
             columns.note(format!("#Fields: date {clock} c-ip cs-uri-stem sc-status").as_bytes());

@@ -1,4 +1,4 @@
-//! What the site itself knows of its tokens: names, owners, expiry, revocation, leaks, decoys.
+//! What the site itself knows about its tokens: names, owners, expiry, revocation, leaks, decoys.
 
 use std::collections::{BTreeMap, BTreeSet};
 use std::sync::Arc;
@@ -21,17 +21,17 @@ pub struct Registered {
     pub token: Option<TokenId>,
     /// The principal's name. Several tokens may share it: rotation keeps the name.
     pub name: SmolStr,
-    /// Who to ask.
+    /// Whom to ask.
     pub owner: SmolStr,
     /// When the token was made.
     pub issued_at: Option<Timestamp>,
-    /// When it stops being good.
+    /// When it expires.
     pub expires_at: Option<Timestamp>,
     /// When it was revoked.
     pub revoked_at: Option<Timestamp>,
     /// Its successor, by name or id.
     pub rotated_to: SmolStr,
-    /// When it was rotated away; use after the overlap is an alert.
+    /// When it was replaced; use after the overlap is an alert.
     pub rotated_at: Option<Timestamp>,
     /// What it may be used for.
     pub scopes: Vec<SmolStr>,
@@ -43,7 +43,7 @@ pub struct Registered {
     pub mfa: Option<bool>,
     /// Bait: nobody has a reason to use it.
     pub decoy: bool,
-    /// When it became known to others.
+    /// When it was leaked.
     pub leaked_at: Option<Timestamp>,
     /// Anything.
     pub notes: SmolStr,
@@ -68,30 +68,30 @@ pub const COLUMNS: &[&str] = &[
     "notes",
 ];
 
-/// A value of a registry file that cannot be understood.
+/// A value in a registry file that cannot be parsed.
 #[derive(Clone, Debug, PartialEq, Eq, thiserror::Error)]
 #[error("column {column}: expected {expected}")]
 pub struct ColumnFault {
     /// The column.
     pub column: String,
-    /// What would be right. What stands there is not repeated: it may be a secret in a wrong column.
+    /// What is expected. The actual value is not repeated: it may be a secret in the wrong column.
     pub expected: &'static str,
 }
 
 impl Registered {
-    /// Tells whether it is the site's own and in good order: what it does, its owner does.
+    /// Returns whether it is the site's own and in good order, so that its owner is responsible for its actions.
     #[must_use]
     pub fn is_sound(&self, now: Timestamp) -> bool {
         !self.decoy && !self.is_over(now) && self.leaked_at.is_none_or(|leak| now < leak)
     }
 
-    /// Tells whether it has expired, or was revoked or rotated away, by then.
+    /// Returns whether it has expired, was revoked or was replaced by then.
     fn is_over(&self, now: Timestamp) -> bool {
         let ends = [self.expires_at, self.revoked_at, self.rotated_at];
         ends.into_iter().flatten().any(|end| end <= now)
     }
 
-    /// Sets one column from its text; empty text leaves it as it is. Lists are separated by spaces, `;` or `|`.
+    /// Sets one column from its text; an empty text changes nothing. Lists are separated by spaces, `;` or `|`.
     ///
     /// A token is a secret, which is sealed at once, or a `tw1_` id.
     ///
@@ -140,8 +140,8 @@ impl Registered {
     }
 }
 
-/// Columns with new values, as a file or a command line gives them: what is not named stays as it is, and what is named
-/// without a value is cleared.
+/// Columns with new values, as given in a file or on a command line. Columns that are not named stay as they are, and
+/// columns named without a value are cleared.
 #[derive(Clone, Debug, Default, PartialEq)]
 pub struct Changes {
     columns: BTreeSet<&'static str>,
@@ -149,7 +149,7 @@ pub struct Changes {
 }
 
 impl Changes {
-    /// Names one column, with its text as [`Registered::set`] reads it.
+    /// Names one column, with a text in the form of [`Registered::set`].
     ///
     /// # Errors
     /// The column is unknown, or its value is not of its kind.
@@ -159,13 +159,13 @@ impl Changes {
         Ok(())
     }
 
-    /// Tells whether a column is named.
+    /// Returns whether a column is named.
     #[must_use]
     pub fn has(&self, column: &str) -> bool {
         self.columns.contains(column)
     }
 
-    /// Returns whose row is meant: a token's, else that of a name.
+    /// Returns which row is meant: a token's, else that of a name.
     #[must_use]
     pub fn subject(&self) -> (Option<TokenId>, &str) {
         match self.values.token {
@@ -174,7 +174,7 @@ impl Changes {
         }
     }
 
-    /// Changes a row. It stays the row of whoever it is of: what has no token keeps its name.
+    /// Changes a row. A row without a token keeps its name, since the name identifies it.
     pub fn apply(&self, row: &mut Registered) {
         let from = self.values.clone();
         for column in &self.columns {
@@ -232,33 +232,33 @@ fn countries(text: &str) -> Option<Vec<Country>> {
     list(text).map(Country::parse).collect()
 }
 
-/// What the registry says of whom an alert is about, for the person who reads of it: as it says when that is shown.
+/// What the registry says about an alert's subject, as of the moment when it is shown.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
 pub struct Background {
     /// Whom to ask; may be empty.
     pub owner: SmolStr,
     /// Anything; may be empty.
     pub notes: SmolStr,
-    /// What was said of the token that makes its use an alert.
+    /// The properties of the token that make its use an alert.
     pub marks: Vec<Mark>,
 }
 
-/// A leak, an end, or bait.
+/// A leak, an end of validity, or a decoy.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Mark {
     /// `decoy`, `leaked`, `revoked`, `rotated` or `expired`.
     pub what: &'static str,
-    /// Since when, if that is known.
+    /// Since when, if known.
     pub since: Option<Timestamp>,
-    /// What took its place; may be empty.
+    /// Its successor; may be empty.
     pub successor: SmolStr,
-    /// The note that came with the word; may be empty.
+    /// The note given with it; may be empty.
     pub note: String,
 }
 
 impl Mark {
-    /// Returns since when, what took its place and the note: `to deploy-2, since 2026-11-20 10:00:00 UTC: INC-7`. As it was
-    /// given, so not safe to show.
+    /// Returns successor, start and note: `to deploy-2, since 2026-11-20 10:00:00 UTC: INC-7`. Contains the note as it
+    /// was given, so it is not safe to show.
     #[must_use]
     pub fn to_words(&self) -> String {
         let successor = (!self.successor.is_empty()).then(|| format!("to {}", self.successor));
@@ -269,17 +269,17 @@ impl Mark {
     }
 }
 
-/// All registered tokens and principals, in memory: administrators write it, attackers cannot grow it.
+/// All registered tokens and principals, in memory: only administrators write it, so attackers cannot make it grow.
 #[derive(Clone, Debug, Default)]
 pub struct Registry {
     by_token: BTreeMap<TokenId, Arc<Registered>>,
     by_name: BTreeMap<SmolStr, Arc<Registered>>,
-    /// The tokens of a name.
+    /// The tokens with a name.
     named: BTreeMap<SmolStr, BTreeSet<TokenId>>,
 }
 
 impl Registry {
-    /// Builds the registry from its rows; of two rows with one token the later wins.
+    /// Builds the registry from its rows; of two rows with the same token, the later one wins.
     #[must_use]
     pub fn new(rows: impl IntoIterator<Item = Registered>) -> Self {
         let mut registry = Self::default();
@@ -314,7 +314,7 @@ impl Registry {
         self.token(usage.token).or_else(by_name)
     }
 
-    /// Tells whether all tokens that are registered for a principal have ended by then; false if none is.
+    /// Returns whether all tokens registered for a principal have ended by then; false if there are none.
     #[must_use]
     pub fn is_over(&self, principal: &str, now: Timestamp) -> bool {
         let own = principal.parse().ok().and_then(|token| self.token(token));
@@ -323,7 +323,7 @@ impl Registry {
         rows.peek().is_some() && rows.all(|row| row.is_over(now))
     }
 
-    /// Returns the token of a principal: its own, or the only one of its name that has not ended by then.
+    /// Returns the token of a principal: its own, or the only one with its name that has not ended by then.
     #[must_use]
     pub fn only_token(&self, principal: &str, now: Timestamp) -> Option<TokenId> {
         let mut named = self.named(principal).filter(|row| !row.is_over(now));
@@ -331,7 +331,7 @@ impl Registry {
         principal.parse().ok().or_else(|| only?.token)
     }
 
-    /// Returns the principals that tokens had here and that another registry calls something else.
+    /// Returns the principals whose tokens have a different name in another registry.
     #[must_use]
     pub fn renamed_in(&self, other: &Self) -> BTreeSet<SmolStr> {
         let name = |token: &TokenId| {
@@ -347,8 +347,8 @@ impl Registry {
         tokens.filter_map(|token| self.token(*token)).filter(move |row| row.name == name)
     }
 
-    /// Returns whose normal behaviour a usage belongs to: the registered name, else who the token
-    /// says it belongs to, else the token's id.
+    /// Returns the principal to whose normal behaviour a usage belongs: the registered name, else the identity in the
+    /// token, else the token's id.
     #[must_use]
     pub fn principal(&self, usage: &Usage) -> SmolStr {
         if let Some(row) = self.token(usage.token).filter(|row| !row.name.is_empty()) {

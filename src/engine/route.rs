@@ -1,34 +1,33 @@
 //! Shortens a request's path to its route: `/v1/items/42?x=1` to `/v1/items/{id}`.
 //!
-//! Routes are kept and shown, so nothing that looks like a secret may survive in one.
+//! Routes are stored and shown, so nothing that looks like a secret may remain in one.
 
 use smol_str::SmolStr;
 
 use crate::engine::shape::is_secretive;
 
-/// Deeper paths end in [`MORE`].
+/// The most segments of a route; deeper paths end in [`MORE`].
 const MAX_SEGMENTS: usize = 8;
 
-/// No route is longer, in bytes.
+/// The most bytes of a route.
 const MAX_BYTES: usize = 96;
 
-/// Longer segments are ids whatever they are made of.
+/// The longest word; longer segments are ids regardless of their characters.
 const MAX_WORD: usize = 24;
 
-/// Stands for a segment that names one thing of many.
+/// Replaces a segment that identifies one thing of many.
 const ID: &[u8] = b"{id}";
 
-/// Stands for the segments beyond the limits.
+/// Replaces the segments beyond the limits.
 const MORE: &[u8] = b"/{more}";
 
-/// What requests get whose target is no path.
+/// The route of a request whose target is no path.
 pub const OTHER: SmolStr = SmolStr::new_static("{other}");
 
 /// Returns the route of a request target: a path with or without query, or a whole URL.
 ///
-/// Query, fragment and path parameters fall away, nothing is decoded, and segments that look like
-/// ids become `{id}`. At most 8 segments and 96 bytes, ASCII. Targets that are no path become
-/// `{other}`; `*` stays.
+/// Query, fragment and path parameters are dropped, nothing is decoded, and segments that look like ids become `{id}`.
+/// The route has at most 8 segments and 96 bytes, all ASCII. Targets that are no path become `{other}`; `*` is kept.
 #[must_use]
 pub fn route(target: &[u8]) -> SmolStr {
     if target == b"*" {
@@ -52,7 +51,7 @@ pub fn route(target: &[u8]) -> SmolStr {
     route.finish()
 }
 
-/// A route in the making, on the stack: most are too long for a short string, and would be copied as they grow.
+/// A route under construction, on the stack: most are too long for a short string, and would be copied as they grow.
 struct Route {
     bytes: [u8; MAX_BYTES],
     length: usize,
@@ -86,7 +85,7 @@ pub fn path(target: &[u8]) -> Option<&[u8]> {
     target.get(..end).and_then(path_of)
 }
 
-/// Takes scheme and authority off.
+/// Removes scheme and authority.
 fn path_of(target: &[u8]) -> Option<&[u8]> {
     if target.starts_with(b"/") {
         return Some(target);
@@ -106,7 +105,7 @@ fn word(segment: &[u8]) -> Option<&[u8]> {
     is_word.then_some(segment)
 }
 
-/// How many of which sort a segment has.
+/// The numbers of characters of each sort in a segment.
 #[derive(Default)]
 struct Letters {
     digits: usize,
@@ -115,7 +114,7 @@ struct Letters {
 }
 
 impl Letters {
-    /// Counts them; `None` if there is anything that stands in no word.
+    /// Counts them; `None` if any character cannot be in a word.
     fn of(segment: &[u8]) -> Option<Self> {
         let mut letters = Self::default();
         for byte in segment {
@@ -130,7 +129,8 @@ impl Letters {
         Some(letters)
     }
 
-    /// Digits, hex, or letters mixed as no word is. (UUIDs are long, e-mail addresses not plain.)
+    /// Returns whether they make an id: digits, hex, or letters in no word's mixture. (UUIDs are too long for a word,
+    /// and e-mail addresses contain other characters.)
     fn are_of_id(&self, segment: &[u8]) -> bool {
         const HEX: usize = 8;
         const MIXED: usize = 12;

@@ -13,9 +13,9 @@ use zeroize::{Zeroize, Zeroizing};
 
 /// Bytes that may turn out to be a credential: borrowed from the line, or decoded and then wiped on drop.
 ///
-/// Neither prints nor clones, so that looking for credentials leaves no copies behind.
+/// They can be neither printed nor cloned, so searching for credentials leaves no copies behind.
 pub enum Bytes<'a> {
-    /// As they stand in the line.
+    /// As in the line.
     Line(&'a [u8]),
     /// Decoded from percent or base64 encoding.
     Own(Zeroizing<Vec<u8>>),
@@ -34,8 +34,8 @@ impl Deref for Bytes<'_> {
 
 /// The raw bytes of a credential.
 ///
-/// Cannot be printed, cloned or serialised; has no way out but [`Secret::expose`], which only the
-/// seal and the redaction may call.
+/// They cannot be printed, cloned or serialised; the only way out is [`Secret::expose`], which only the seal and the
+/// redaction may call.
 pub struct Secret<'a>(Bytes<'a>);
 
 impl<'a> Secret<'a> {
@@ -51,8 +51,8 @@ impl<'a> Secret<'a> {
         &self.0
     }
 
-    /// Cuts the tie to the line by a copy that is wiped on drop; needed where the "line" is itself
-    /// a decoded text that is about to be wiped.
+    /// Copies the bytes, to no longer borrow the line, into memory that is wiped on drop; needed if the "line" is
+    /// itself a decoded text that is about to be wiped.
     pub(crate) fn into_owned(self) -> Secret<'static> {
         Secret(Bytes::Own(match self.0 {
             Bytes::Line(bytes) => Zeroizing::new(bytes.to_vec()),
@@ -73,13 +73,12 @@ impl fmt::Debug for Secret<'_> {
     }
 }
 
-/// Bytes of a block of SHA-256.
+/// The block size of SHA-256 in bytes.
 const BLOCK: usize = 64;
 
-/// The site's key, with which tokens are turned into ids.
+/// The site's key, which turns tokens into ids.
 ///
-/// Holds the state of HMAC-SHA256 after the key block, so that sealing costs two
-/// compressions and no more.
+/// Holds the state of HMAC-SHA256 after the key block, so that sealing costs only two compressions.
 #[derive(Clone)]
 pub struct SealKey {
     secrets: Hmac<Sha256>,
@@ -87,10 +86,10 @@ pub struct SealKey {
 }
 
 impl SealKey {
-    /// Takes the key's bytes as they are: any length, as RFC 2104 allows.
+    /// Uses the key's bytes as they are: any length, as RFC 2104 allows.
     #[must_use]
     pub fn new(key: &[u8]) -> Self {
-        // The key is the message here, not the key: so no id of a secret tells anything of the result.
+        // Here the key is the message, not the key, so no id of a secret reveals anything about the result.
         let mut derived = keyed(b"tokenwatch: key of references, 1");
         derived.update(key);
         let mut derived = derived.finalize().into_bytes();
@@ -107,11 +106,11 @@ impl SealKey {
         finish(mac)
     }
 
-    /// Returns the id of a token that is known only by a reference: `scheme` says of which sort
-    /// (`jti`, `kid`), and `value` which one.
+    /// Returns the id of a token that is known only by a reference: `scheme` is the kind of reference (`jti`, `kid`),
+    /// and `value` the reference itself.
     ///
-    /// Keyed with a second key, derived from the first: whatever a client sends as its secret, it
-    /// cannot be given the id of a reference, nor can a reference be given that of a secret.
+    /// Uses a second key derived from the first, so a client cannot choose a secret whose id is that of a reference,
+    /// nor a reference whose id is that of a secret.
     #[must_use]
     pub fn seal_reference(&self, scheme: &str, value: &Secret<'_>) -> TokenId {
         let mut mac = self.references.clone();
@@ -151,15 +150,15 @@ impl fmt::Debug for SealKey {
     }
 }
 
-/// What a token is known by: `tw1_` and 32 hex digits.
+/// A token's id: `tw1_` and 32 hex digits.
 #[derive(Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash)]
 pub struct TokenId(pub [u8; 16]);
 
 impl TokenId {
-    /// What every printed id begins with: the scheme's name and version.
+    /// The beginning of every printed id: the scheme's name and version.
     pub const PREFIX: &'static str = "tw1_";
 
-    /// Returns the first eight bytes as an integer: enough to look a token up by, never to tell two apart.
+    /// Returns the first eight bytes as an integer: enough to look up a token, but not to distinguish two.
     #[must_use]
     pub fn short(self) -> u64 {
         self.0.iter().take(8).fold(0, |sum, byte| (sum << 8) | u64::from(*byte))
@@ -168,7 +167,7 @@ impl TokenId {
 
 impl fmt::Display for TokenId {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        // By hand, and at once: `{:032x}` divides 128 bits for each digit, and an alert holds four ids.
+        // Formatted by hand in one pass: `{:032x}` divides 128 bits for each digit, and an alert has four ids.
         let mut text = *b"tw1_00000000000000000000000000000000";
         let (pairs, _) = text.as_chunks_mut::<2>();
         for (pair, byte) in pairs.iter_mut().skip(Self::PREFIX.len() / 2).zip(self.0) {
@@ -189,7 +188,7 @@ impl fmt::Debug for TokenId {
     }
 }
 
-/// The text is no `tw1_` id.
+/// The text is not a `tw1_` id.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, thiserror::Error)]
 #[error("expected tw1_ and 32 hex digits")]
 pub struct NoTokenId;
@@ -220,10 +219,10 @@ impl<'de> Deserialize<'de> for TokenId {
     }
 }
 
-/// Returns what a person may see of a secret: the vendor's prefix and the last four characters.
+/// Returns the part of a secret that may be shown: the vendor's prefix and the last four characters.
 ///
-/// `prefix` is how many leading bytes belong to a public prefix such as `ghp_`. Fewer than
-/// eight characters stay hidden at the least, and secrets under 16 bytes show nothing.
+/// `prefix` is the number of leading bytes of a public prefix such as `ghp_`. At least eight characters stay hidden,
+/// and secrets under 16 bytes show nothing.
 #[must_use]
 pub fn mask(secret: &Secret<'_>, prefix: usize) -> SmolStr {
     const SHORTEST_SHOWN: usize = 16;

@@ -1,4 +1,4 @@
-//! Event time: when a log says that something happened. The engine has no other time.
+//! Event time: when something happened according to a log. The engine has no other time.
 
 use std::fmt;
 
@@ -16,8 +16,8 @@ pub const DAY: i64 = 24 * HOUR;
 /// One week, in the unit of [`Timestamp`].
 pub const WEEK: i64 = 7 * DAY;
 
-/// Reads a duration as people write it, a whole number and one unit: `90s`, `20m`, `24h`, `10d`, `2w`; in the unit of
-/// [`Timestamp`]. `None` for everything else, negative and unbounded numbers included.
+/// Parses a duration of a whole number and one unit: `90s`, `20m`, `24h`, `10d`, `2w`; in the unit of [`Timestamp`].
+/// Returns `None` for anything else, including negative and too large numbers.
 #[must_use]
 pub fn duration(text: &str) -> Option<i64> {
     let unit = text.chars().last()?;
@@ -80,19 +80,19 @@ impl Timestamp {
         usize::try_from((self.day() + 3).rem_euclid(7)).unwrap_or_default()
     }
 
-    /// Returns the instant `micros` later (earlier, if negative), saturating.
+    /// Returns the instant `micros` later (earlier if negative), saturating.
     #[must_use]
     pub const fn plus(self, micros: i64) -> Self {
         Self(self.0.saturating_add(micros))
     }
 
-    /// Returns the microseconds since `earlier`; negative if this instant is before it.
+    /// Returns the microseconds since `earlier`; negative if this instant precedes it.
     #[must_use]
     pub const fn since(self, earlier: Self) -> i64 {
         self.0.saturating_sub(earlier.0)
     }
 
-    /// Prints RFC 3339 in UTC with `digits` of the fraction: 0, 3 or 6 (others are rounded up to these).
+    /// Formats as RFC 3339 in UTC with `digits` of the fraction: 0, 3 or 6 (others are rounded up to these).
     #[must_use]
     pub fn to_rfc3339(self, digits: u8) -> String {
         let form = match digits {
@@ -103,14 +103,14 @@ impl Timestamp {
         self.to_chrono().to_rfc3339_opts(form, true)
     }
 
-    /// Prints an instant for people, in mails and on terminals: `2026-11-23 17:10:33 UTC`. Whoever reads it has a clock of
-    /// their own, so the zone is named.
+    /// Formats an instant for people, in mails and on terminals: `2026-11-23 17:10:33 UTC`. Readers have clocks of
+    /// their own, so the zone is included.
     #[must_use]
     pub fn to_words(self) -> String {
         self.to_chrono().format("%Y-%m-%d %H:%M:%S UTC").to_string()
     }
 
-    /// Returns the same instant as chrono knows it; years that chrono cannot hold become its ends.
+    /// Converts the instant for chrono; years beyond chrono's range become its limits.
     #[must_use]
     pub fn to_chrono(self) -> DateTime<Utc> {
         let end = if self.0 < 0 { DateTime::<Utc>::MIN_UTC } else { DateTime::<Utc>::MAX_UTC };

@@ -1,4 +1,4 @@
-//! Runs the examples that rules carry, through the Reader and the Judge as they are.
+//! Runs the examples in rules through the real Reader and Judge.
 
 use std::borrow::Cow;
 use std::collections::BTreeMap;
@@ -22,20 +22,20 @@ use crate::engine::secret::SealKey;
 use crate::engine::time::Timestamp;
 use crate::engine::token::{Finder, Names, Sealer};
 
-/// What came of one example.
+/// The outcome of one example.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Outcome {
     /// The example's title.
     pub title: String,
     /// Whether the rule had to match.
     pub must_fire: bool,
-    /// What is wrong; `None` if all is well.
+    /// What is wrong; `None` if the example passes.
     pub fault: Option<String>,
 }
 
 /// Runs all examples of a rule against the whole set of rules.
 ///
-/// Parameters are the defaults, so that an example says the same on every site.
+/// Parameters are the defaults, so that an example has the same outcome on every site.
 #[must_use]
 pub fn try_rule(rule: &Rule, rules: &Arc<RuleSet>) -> Vec<Outcome> {
     let examples = &rule.examples;
@@ -70,8 +70,8 @@ fn list(fired: &BTreeMap<SmolStr, String>) -> String {
     fired.values().map(String::as_str).collect::<Vec<_>>().join(", ")
 }
 
-/// Returns the rules that match somewhere in an example's log, by id, with the words for them. Lines
-/// that cannot be read are a slip of the pen, unless the rule is about them.
+/// Returns the rules that match somewhere in an example's log, by id, with a text for each. Unreadable lines are an
+/// error in the example, unless the rule is about them.
 fn fired(
     example: &Example,
     about: About,
@@ -119,7 +119,7 @@ fn fired(
     Ok(told.map(|rule| (rule.id.clone(), format!("{} ({})", rule.name, rule.level))).collect())
 }
 
-/// Reads all lines of an example as one log; returns the time of the last one, too.
+/// Reads all lines of an example as one log; also returns the time of the last one.
 fn read(example: &Example, reader: &Reader) -> Result<(Timestamp, Reading), String> {
     let (times, lines): (Vec<_>, Vec<_>) = example.lines()?.into_iter().unzip();
     let bytes = lines.join("\n").into_bytes();

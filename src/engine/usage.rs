@@ -1,7 +1,6 @@
-//! One use of one token: what leaves the Reader. Owned, serialisable, holds no secret.
+//! One use of one token: the output of the Reader. Owned, serialisable, without any secret.
 //!
-//! This is the seam: the privacy boundary, the parallelism boundary, and the wire format when
-//! several log hosts feed one analyser.
+//! This is the privacy boundary, the parallelism boundary, and the wire format if several log hosts feed one analyser.
 
 use std::fmt;
 use std::net::IpAddr;
@@ -16,70 +15,70 @@ use crate::engine::time::Timestamp;
 /// One use of one token.
 #[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
 pub struct Usage {
-    /// When the log says that it happened.
+    /// When it happened according to the log.
     pub time: Timestamp,
     /// Which token.
     pub token: TokenId,
-    /// What sort of token, e.g. `github-pat`, `jwt`, `basic`, `opaque`.
+    /// The kind of token, e.g. `github-pat`, `jwt`, `basic`, `opaque`.
     pub kind: SmolStr,
-    /// What a person may see of it, e.g. `ghp_...4f2a`.
+    /// The part that may be shown, e.g. `ghp_...4f2a`.
     pub hint: SmolStr,
-    /// Where the token stood.
+    /// Where the token was.
     pub carrier: Carrier,
-    /// Who the token says it belongs to, if it says so.
+    /// The principal named in the token, if any.
     pub identity: Option<Identity>,
-    /// What the token says of itself.
+    /// What the token states about itself.
     pub claims: Claims,
-    /// The client's address, from the trusted hop; v4-mapped v6 as v4.
+    /// The client's address, from the trusted hop; v4-mapped v6 becomes v4.
     pub client: Option<IpAddr>,
-    /// The address is what a header said: the log names no peer.
+    /// The address comes from a header: the log names no peer.
     #[serde(default, skip_serializing_if = "std::ops::Not::not")]
     pub is_forgeable: bool,
     /// The program that used it.
     pub agent: Agent,
     /// HTTP method, upper case; `-` if unknown.
     pub method: SmolStr,
-    /// The path without query, ids replaced: `/v1/items/{id}`.
+    /// The path without its query, ids replaced: `/v1/items/{id}`.
     pub route: SmolStr,
-    /// Status code, where the log has one.
+    /// Status code, if the log has one.
     pub status: Option<u16>,
     /// Bytes sent to the client.
     pub bytes: u64,
-    /// How the request travelled.
+    /// How the request was transported.
     pub transport: Transport,
     /// The service (configured) or virtual host it went to; may be empty.
     pub service: SmolStr,
-    /// What it asked for, where it got a 403 or 404.
+    /// What was requested, if the response was a 403 or 404.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub object: Option<Object>,
     /// The line it was read from.
     pub origin: Origin,
 }
 
-/// An object that may not be had: enough of its path to tell it from others, and no more.
+/// A requested object to which access failed: enough of its path to distinguish it, and no more.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
 pub struct Object {
     /// A keyed hash of the path without its query.
     pub hash: u32,
-    /// The lower bits of the last segment that is a number: whether ids are walked through.
+    /// The lower bits of the last numeric segment: shows whether ids are enumerated.
     pub number: Option<u32>,
 }
 
 impl Usage {
-    /// Returns how the server answered.
+    /// Returns how the server responded.
     #[must_use]
     pub const fn outcome(&self) -> Outcome {
         Outcome::of(self.status)
     }
 
-    /// Tells whether the server accepted the token, or at least did not say that it did not.
+    /// Returns whether the server accepted the token, or at least is not known to have refused it.
     #[must_use]
     pub const fn is_accepted(&self) -> bool {
         self.outcome().is_accepted()
     }
 }
 
-/// Where in the logs a usage stands.
+/// The position of a usage in the logs.
 #[derive(
     Clone, Copy, Debug, Default, PartialEq, Eq, PartialOrd, Ord, Hash, Serialize, Deserialize,
 )]
@@ -90,7 +89,7 @@ pub struct Origin {
     pub offset: u64,
 }
 
-/// Where a token stood in a request.
+/// Where a token was in a request.
 #[derive(Clone, Debug, PartialEq, Eq, PartialOrd, Ord, Hash, Serialize, Deserialize)]
 #[serde(rename_all = "lowercase")]
 pub enum Carrier {
@@ -106,16 +105,16 @@ pub enum Carrier {
     Userinfo,
     /// A parameter of the Referer: exposed there, not used by this request.
     Referer(SmolStr),
-    /// A log field that holds an id instead of the secret, by its name.
+    /// A log field that contains an id instead of the secret, by its name.
     Id(SmolStr),
-    /// A log field without a name, found by its shape.
+    /// A log field without a name; the token was found by its shape.
     Field,
-    /// The log's column for the user's name, found by its shape.
+    /// The log's column for the user's name; the token was found by its shape.
     User,
 }
 
 impl Carrier {
-    /// Tells whether the secret stood in the request's URL, where logs, histories and proxies keep it.
+    /// Returns whether the secret was in the request's URL, which logs, histories and proxies store.
     #[must_use]
     pub const fn is_url(&self) -> bool {
         matches!(self, Self::Query(_) | Self::Path(_) | Self::Userinfo)
@@ -139,7 +138,7 @@ impl fmt::Display for Carrier {
     }
 }
 
-/// Who a token says it belongs to. Nothing of it is verified.
+/// The principal that a token names. Nothing of it is verified.
 #[derive(Clone, Debug, PartialEq, Eq, PartialOrd, Ord, Hash, Serialize, Deserialize)]
 #[serde(rename_all = "lowercase")]
 pub enum Identity {
@@ -167,7 +166,7 @@ impl fmt::Display for Identity {
     }
 }
 
-/// What a token says of itself; nothing of it is verified.
+/// What a token states about itself; nothing of it is verified.
 #[derive(Clone, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
 pub struct Claims {
     /// `iat`.
@@ -182,7 +181,7 @@ pub struct Claims {
     pub is_malformed: bool,
 }
 
-/// The program that made a request, as its User-Agent says.
+/// The program that made a request, according to its User-Agent.
 #[derive(Clone, Debug, Default, PartialEq, Eq, PartialOrd, Ord, Hash, Serialize, Deserialize)]
 pub struct Agent {
     /// `curl`, `python-requests`, `Chrome`; empty if the log has none.
@@ -191,11 +190,11 @@ pub struct Agent {
     pub version: SmolStr,
 }
 
-/// How a request travelled, as far as the log says.
+/// How a request was transported, as far as the log shows.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(rename_all = "lowercase")]
 pub enum Transport {
-    /// The log does not say.
+    /// The log does not show it.
     #[default]
     Unknown,
     /// Plain HTTP.
@@ -206,7 +205,7 @@ pub enum Transport {
     OldTls,
 }
 
-/// How the server answered.
+/// How the server responded.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash, Serialize, Deserialize)]
 #[serde(rename_all = "lowercase")]
 pub enum Outcome {

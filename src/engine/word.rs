@@ -1,9 +1,9 @@
-//! What a person made of an incident, and what that teaches: values that are a principal's own after all, or
-//! an actor that is to be known again.
+//! What a person said about an incident, and what that teaches: values that are a principal's own after all, or an
+//! actor to be recognised.
 //!
-//! Words are an argument of the Judge, like mutes. Each has a number and a time: it takes effect on its
-//! principal before the first usage of that time or later, and the profile remembers the number of the last
-//! word that it took in. So it does not matter when the program was started, nor how a log was cut.
+//! Words are an argument of the Judge, like mutes. Each has a number and a time. It takes effect on its principal
+//! before the first usage at or after that time, and the profile stores the number of the last word that took effect.
+//! So it does not matter when the program was started, nor how a log was cut.
 
 use std::collections::BTreeMap;
 
@@ -16,12 +16,12 @@ pub use crate::engine::profile::{Brought, Heard, Sighting, Verdict, Word};
 use crate::engine::stats::whole;
 use crate::engine::time::{DAY, Timestamp};
 
-/// Actors that a word speaks of at most: those of an hour, and few are ever more than two.
+/// The most actors in a word: those of an hour, which are seldom more than two.
 const ACTORS: usize = 32;
 
 impl Sighting {
-    /// Reads the actor from an alert; `None` for one of no usage of a principal: of a log, of a silence, for which
-    /// no line stands. Of what many do at once it is the network and client that they have in common.
+    /// Extracts the actor from an alert. Returns `None` for an alert without a usage of a principal: about a log, or
+    /// about a silence, for which there is no line. For many at once, it is the network and client in common.
     fn of(alert: &Alert) -> Option<Self> {
         let is_of_many = alert.token.is_none();
         if is_of_many && !alert.facts.contains("fleet.change") {
@@ -36,7 +36,7 @@ impl Sighting {
         let seen = Self {
             time: alert.time,
             client: alert.client,
-            // no value of it is kept, and JSON cannot write every number
+            // No value of it is kept, and JSON cannot represent every number.
             place: Place { point: None, ..alert.place.clone() },
             agent: alert.agent.clone(),
             novel: alert.brought.novel,
@@ -48,7 +48,7 @@ impl Sighting {
 }
 
 impl Word {
-    /// Makes the word that a verdict on alerts of one principal is; `None` if it can teach nothing.
+    /// Creates the word for a verdict on alerts of one principal; `None` if it can teach nothing.
     #[must_use]
     pub fn of(verdict: Verdict, at: Timestamp, alerts: &[&Alert]) -> Option<Self> {
         let mut actors: Vec<Sighting> = Vec::new();
@@ -65,7 +65,7 @@ impl Word {
     }
 }
 
-/// Everything that was said. Bounded by what people say.
+/// All words. Bounded by what people say.
 #[derive(Clone, Debug, Default, PartialEq)]
 pub struct Words {
     by_principal: BTreeMap<SmolStr, Vec<Word>>,
@@ -77,12 +77,12 @@ pub struct Words {
 struct Watch {
     principal: SmolStr,
     since: Timestamp,
-    /// When a later word took it back.
+    /// When a later word revoked it.
     end: Option<Timestamp>,
 }
 
 impl Words {
-    /// Takes in all words, in any order.
+    /// Accepts all words, in any order.
     #[must_use]
     pub fn new(mut words: Vec<Word>) -> Self {
         words.sort_by_key(|word| word.number);
@@ -107,15 +107,15 @@ impl Words {
         all
     }
 
-    /// Returns the words that a principal has to take in before a usage of `time`, in their order: those after
-    /// the number of the last that it took in.
+    /// Returns the words that must take effect on a principal before a usage at `time`, in order: those after number
+    /// `after`, the last that took effect.
     pub fn due(&self, principal: &str, after: u32, time: Timestamp) -> impl Iterator<Item = &Word> {
         let words = self.by_principal.get(principal).map(Vec::as_slice).unwrap_or_default();
         let words = words.iter().skip_while(move |word| word.number <= after);
         words.take_while(move |word| word.at <= time)
     }
 
-    /// Returns what was said of a principal from one time on and before another.
+    /// Returns what was said about a principal from one time on and before another.
     pub fn between(
         &self,
         principal: &str,
@@ -127,7 +127,7 @@ impl Words {
         words.map(|word| word.verdict)
     }
 
-    /// Returns what is known of an actor at a time. Misuse is watched for so many days.
+    /// Returns what is known about an actor at a time. Misuse is watched for `days` days.
     pub(crate) fn about(
         &self,
         principal: &str,
@@ -152,7 +152,7 @@ impl Words {
         })
     }
 
-    /// Tells whether misuse of a principal was confirmed by a time.
+    /// Returns whether misuse of a principal had been confirmed by a time.
     fn has_forgotten(&self, principal: &str, time: Timestamp) -> bool {
         let mut words = self.by_principal.get(principal).into_iter().flatten();
         words.any(|word| word.verdict == Verdict::Confirmed && word.at <= time)

@@ -1,7 +1,7 @@
-//! The clock of a server that logs no zone: what its times are in UTC.
+//! The clock of a server that logs no zone: converts its times to UTC.
 //!
-//! A zone by name comes from a table that is part of the program (tzdata through `chrono-tz`), not from the host's files:
-//! the engine stays pure, a replay says the same on every machine, and a host without tzdata can read its logs.
+//! A named zone comes from a table in the program (tzdata through `chrono-tz`), not from the host's files: the engine
+//! stays pure, a replay has the same result on every machine, and a host without tzdata can read its logs.
 
 use chrono::{MappedLocalTime, NaiveDateTime, Offset, TimeZone};
 use chrono_tz::{TZ_VARIANTS, Tz};
@@ -9,17 +9,17 @@ use serde::{Deserialize, Serialize};
 
 use super::time::{DAY, MINUTE, SECOND, Timestamp};
 
-/// By so much a line may be late and still be of the first pass of a doubled hour: requests are logged when they end, some
-/// with the time at which they began. A log steps back by more than that where its clock does, unless it is silent for most of
-/// an hour: then nobody can tell.
+/// A line may be this late and still belong to the first pass of a repeated hour: requests are logged when they end,
+/// some of them with the time at which they began. A log whose clock is set back steps back by more than that, unless
+/// it is silent for most of an hour: then the pass is unknown.
 const LATE: i64 = 5 * MINUTE;
 
-/// What a clock is ahead of UTC.
+/// How far a clock is ahead of UTC.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Zone {
-    /// Always so many seconds.
+    /// A fixed number of seconds.
     Fixed(i64),
-    /// As a place on earth has it, in summer and winter.
+    /// The offset of a place, in summer and winter.
     Named(Tz),
 }
 
@@ -29,21 +29,21 @@ impl Default for Zone {
     }
 }
 
-/// How far a log has come: the newest time that its lines say, from which the second pass of a doubled hour is known.
-/// Kept only for logs of a zone by name.
+/// How far a log has come: the newest time in its lines, which distinguishes the second pass of a repeated hour. Kept
+/// only for logs with a named zone.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(transparent)]
 pub struct Reach(Option<Timestamp>);
 
 impl Reach {
-    /// Tells whether no line has said a time.
+    /// Returns whether no line has contained a time.
     #[must_use]
     pub const fn is_empty(&self) -> bool {
         self.0.is_none()
     }
 
-    /// Takes note of a line's time. One that is a day older says that the newest was wrong, or that another log was
-    /// put there: it counts instead.
+    /// Records a line's time. If it is more than a day older than the newest time, that one was wrong, or another log
+    /// took its place: the older time replaces it.
     pub fn note(&mut self, time: Timestamp) {
         self.0 = self.0.filter(|newest| newest.since(time) <= DAY).max(Some(time));
     }
@@ -67,16 +67,16 @@ impl Zone {
         TZ_VARIANTS.iter().map(|zone| zone.name())
     }
 
-    /// Tells whether it has summer and winter, so that a log's [`Reach`] matters.
+    /// Returns whether it is a named zone, whose offset may change, so that a log's [`Reach`] matters.
     #[must_use]
     pub const fn is_named(&self) -> bool {
         matches!(self, Self::Named(_))
     }
 
-    /// Returns the instant of a time that this clock showed, given as if it were UTC's, in a log that has come so far.
+    /// Returns the instant of a time on this clock, given as if it were UTC, in a log that has come this far.
     ///
-    /// A time that the clock showed twice is of the second pass if the log would else step back by more than a few minutes.
-    /// A time that the clock left out is read as if it had not been set forward yet.
+    /// A time that occurred twice on the clock belongs to the second pass if the log would otherwise step back by more
+    /// than a few minutes. A time that the clock skipped is read as if it had not been set forward yet.
     #[must_use]
     pub fn instant(&self, shown: Timestamp, reach: Reach) -> Timestamp {
         match self {
@@ -91,7 +91,7 @@ fn instant(zone: Tz, shown: Timestamp, Reach(newest): Reach) -> Timestamp {
     let at = |offset| shown.plus(-micros(&offset));
     match zone.offset_from_local_datetime(&local) {
         MappedLocalTime::Single(offset) => at(offset),
-        // A day before, since no clock is further from UTC.
+        // The offset of a day before, since no clock is further from UTC.
         MappedLocalTime::None => at(zone.offset_from_utc_datetime(&naive(shown.plus(-DAY)))),
         MappedLocalTime::Ambiguous(one, other) => {
             let (first, second) = (at(one).min(at(other)), at(one).max(at(other)));
@@ -105,7 +105,7 @@ fn naive(time: Timestamp) -> NaiveDateTime {
     time.to_chrono().naive_utc()
 }
 
-/// Returns what an offset is ahead of UTC.
+/// Returns how far an offset is ahead of UTC.
 fn micros(offset: &impl Offset) -> i64 {
     i64::from(offset.fix().local_minus_utc()) * SECOND
 }
@@ -120,7 +120,7 @@ mod tests {
         Zone::named(name).unwrap()
     }
 
-    /// Reads `2026-10-25 02:30:00` as an instant of UTC.
+    /// Parses `2026-10-25 02:30:00` as an instant in UTC.
     fn utc(text: &str) -> Timestamp {
         NaiveDateTime::parse_from_str(text, "%F %T").unwrap().and_utc().into()
     }
@@ -129,7 +129,7 @@ mod tests {
         zone.instant(utc(shown), newest.map(utc).into()).to_rfc3339(0)
     }
 
-    /// Reads a log's times one after another.
+    /// Reads a log's times in order.
     fn read_all(zone: &Zone, shown: &[Timestamp]) -> Vec<Timestamp> {
         let mut reach = Reach::default();
         let instant = |shown: &Timestamp| {
@@ -148,7 +148,7 @@ mod tests {
             ("America/New_York", "2026-07-15 12:00:00", "2026-07-15T16:00:00Z"),
             ("Asia/Kolkata", "2026-07-15 12:00:00", "2026-07-15T06:30:00Z"),
             ("Etc/UTC", "2026-07-15 12:00:00", "2026-07-15T12:00:00Z"),
-            // The hour that does not exist, and what is around it.
+            // The hour that does not exist, and the times around it.
             ("Europe/Berlin", "2026-03-29 01:59:59", "2026-03-29T00:59:59Z"),
             ("Europe/Berlin", "2026-03-29 02:00:00", "2026-03-29T01:00:00Z"),
             ("Europe/Berlin", "2026-03-29 02:59:59", "2026-03-29T01:59:59Z"),
@@ -171,11 +171,11 @@ mod tests {
             (Some("2026-10-25 00:19:59"), first),
             // Late in the first pass.
             (Some("2026-10-25 00:25:00"), first),
-            // A quiet log: it steps back by less than half of what its clock does.
+            // A quiet log, which steps back by less than half as much as its clock.
             (Some("2026-10-25 00:25:01"), second),
             (Some("2026-10-25 00:50:00"), second),
             (Some("2026-10-25 00:59:59"), second),
-            // In the second pass, before it and behind it.
+            // In the second pass, before and after the time.
             (Some("2026-10-25 01:00:01"), second),
             (Some("2026-10-25 01:19:59"), second),
             (Some("2026-10-25 01:59:59"), second),
@@ -188,7 +188,7 @@ mod tests {
                 "{newest:?}"
             );
         }
-        // Just before the clock is set back, and written just after.
+        // Just before the clock is set back, but written just after.
         let late = "2026-10-25 02:59:59";
         for (newest, expected) in [
             (Some("2026-10-25 01:00:01"), "2026-10-25T00:59:59Z"),
@@ -247,7 +247,7 @@ mod tests {
             let zone = zone(name);
             let Zone::Named(tz) = zone else { unreachable!() };
             let mut time = utc(start);
-            // Each is written when the time has come, some with the time of a moment before.
+            // Each is written at the current time, some with a time slightly earlier.
             let written: Vec<Timestamp> = steps.iter().map(|(step, late)| {
                 time = time.plus(*step);
                 time.plus(-late)

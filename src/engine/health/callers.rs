@@ -1,4 +1,4 @@
-//! Who calls from where, in the latest hours of one log: if nearly everybody comes from one address, it is a proxy's.
+//! The callers of one log in its latest hours: if nearly all of them have one address, it is a proxy's.
 
 use std::net::IpAddr;
 
@@ -8,33 +8,33 @@ use crate::engine::detect::{Crowd, Health};
 use crate::engine::stats::key;
 use crate::engine::usage::Usage;
 
-/// Hours of event time that are looked at together.
+/// Hours of event time that are examined together.
 const HOURS: i64 = 6;
-/// Tokens that are kept, the first ones: enough to tell 90 % from fewer.
+/// The most tokens that are kept, the first ones: enough to distinguish 90 % from less.
 const MAX_TOKENS: usize = 32;
-/// So often, in usages, the question is asked.
+/// The interval between checks, in usages.
 const EVERY: u64 = 100;
-/// Addresses that were told, at most.
+/// The most addresses that are reported.
 const MAX_TOLD: usize = 16;
 
 /// The callers of one log.
 #[derive(Clone, Debug, Default, PartialEq, Serialize, Deserialize)]
 pub struct Callers {
-    /// The hour with which the hours began.
+    /// The hour in which the current period began.
     since: i64,
     /// Accepted usages.
     usages: u64,
     tokens: Vec<Caller>,
-    /// Which addresses were told.
+    /// The addresses that were reported.
     told: Vec<IpAddr>,
 }
 
-/// A token, its principal, both hashed, and the address that it came from last.
+/// A token and its principal, both hashed, and the token's latest address.
 #[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
 struct Caller(u32, u32, IpAddr);
 
 impl Callers {
-    /// Takes in an accepted usage; returns a crowd behind one address if that is news. `principal` says whose it is.
+    /// Adds an accepted usage; returns a crowd behind one address if that is news. `principal` returns its hash.
     pub fn call(
         &mut self,
         usage: &Usage,
@@ -65,7 +65,7 @@ impl Callers {
         Some(crowd)
     }
 
-    /// Returns the address that nearly all principals come from.
+    /// Returns the address that nearly all principals have.
     #[must_use]
     pub fn crowd(&self, params: &Health) -> Option<Crowd> {
         let principals = distinct(self.tokens.iter().map(|caller| caller.1));
@@ -84,7 +84,7 @@ impl Callers {
     }
 }
 
-/// Returns values in their order, each once.
+/// Returns the values sorted, each once.
 fn distinct<T: Ord>(values: impl Iterator<Item = T>) -> Vec<T> {
     let mut values: Vec<T> = values.collect();
     values.sort_unstable();

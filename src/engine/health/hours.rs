@@ -1,25 +1,25 @@
-//! Which of the latest three weeks' hours had lines.
+//! Which hours of the latest three weeks had lines.
 
 use serde::{Deserialize, Serialize};
 
 /// Bits of one word.
 const WORD: i64 = 64;
-/// Words: 512 hours, three weeks and a bit.
+/// The number of words: 512 hours, a little over three weeks.
 const WORDS: usize = 8;
 /// Hours that are kept.
 pub(super) const KEPT: i64 = 512;
 
-/// The newest hour with a line, since 1970, and which of those before it had lines. A set: it does not matter in which
-/// order they are noted, so that logs may be read one after another.
+/// The newest hour with a line, since 1970, and which of the hours before it had lines. As a set, it does not depend on
+/// the order in which hours are noted, so logs may be read one after another.
 #[derive(Clone, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
 pub(super) struct Hours {
     newest: i64,
-    /// Bit N stands for the hour N before the newest; no bit is set before the first line.
+    /// Bit N stands for the hour N before the newest; before the first line no bit is set.
     bits: [u64; WORDS],
 }
 
 impl Hours {
-    /// Notes that an hour had a line; tells whether that was not known.
+    /// Notes that an hour had a line; returns whether that is new.
     pub(super) fn note(&mut self, hour: i64) -> bool {
         if !self.is_empty() && hour <= self.newest {
             return self.set(self.newest.saturating_sub(hour));
@@ -39,7 +39,7 @@ impl Hours {
         (!self.is_empty()).then_some(self.newest)
     }
 
-    /// Tells whether an hour is known to have had a line.
+    /// Returns whether an hour is known to have had a line.
     pub(super) fn has(&self, hour: i64) -> bool {
         let Some((word, bit)) = place(self.newest.saturating_sub(hour)) else { return false };
         self.bits.get(word).is_some_and(|bits| bits & bit != 0)
@@ -53,7 +53,7 @@ impl Hours {
         is_new
     }
 
-    /// Moves all bits so many hours into the past.
+    /// Moves all bits this many hours into the past.
     fn shift(&mut self, ahead: i64) {
         let old = std::mem::take(&mut self.bits);
         let old = |word: i64| usize::try_from(word).ok().and_then(|word| old.get(word)).copied();
@@ -68,7 +68,7 @@ impl Hours {
     }
 }
 
-/// Returns where the bit of an hour stands that was so long ago; `None` if it is not kept.
+/// Returns the position of the bit of an hour by its age; `None` if it is not kept.
 fn place(ago: i64) -> Option<(usize, u64)> {
     if !(0..KEPT).contains(&ago) {
         return None;

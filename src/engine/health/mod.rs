@@ -1,7 +1,7 @@
-//! What is remembered of one log: how well its latest lines were read, and what was told of it.
+//! What is remembered about one log: how many of its latest lines were readable, and what was reported about it.
 //!
-//! A log is what is followed under one path: file after file, as rotation goes. It has no profile. What is remembered of all
-//! logs together is their [`Roll`].
+//! A log is everything that is followed under one path: file after file, across rotations. It has no profile. What is
+//! remembered about all logs together is their [`Roll`].
 
 mod callers;
 mod hours;
@@ -21,20 +21,20 @@ use crate::engine::incident::Desk;
 use crate::engine::pulse::Window;
 use crate::engine::zone::Reach;
 
-/// What is remembered of one log.
+/// What is remembered about one log.
 #[derive(Clone, Debug, Default, PartialEq, Serialize, Deserialize)]
 pub struct Log {
     /// Its latest ten minutes.
     pub window: Window,
-    /// What has been told.
+    /// What has been reported.
     pub desk: Desk,
-    /// Who calls from where.
+    /// Its callers and their addresses.
     #[serde(default)]
     pub callers: Callers,
     /// How far it has come, if its clock shows an hour twice.
     #[serde(default, skip_serializing_if = "Reach::is_empty")]
     pub reach: Reach,
-    /// Lines whose time could not be.
+    /// Lines with an impossible time.
     #[serde(default, skip_serializing_if = "is_none")]
     pub bad_times: u64,
 }
@@ -51,20 +51,20 @@ impl Log {
         serde_json::to_string(self).unwrap_or_default()
     }
 
-    /// Unpacks what [`Log::encode`] packed; `None` if it is damaged or of a later version.
+    /// Unpacks the result of [`Log::encode`]; `None` if it is damaged or of a later version.
     #[must_use]
     pub fn decode(text: &str) -> Option<Self> {
         serde_json::from_str(text).ok()
     }
 }
 
-/// Returns what a log's principal names.
+/// Returns the log that a principal names.
 #[must_use]
 pub fn path_of(principal: &str) -> &Path {
     Path::new(principal.strip_prefix(PREFIX).unwrap_or(principal))
 }
 
-/// What the principals of logs begin with.
+/// The prefix of the principals of logs.
 pub const PREFIX: &str = "log:";
 
 /// Returns the principal of alerts about a log: `log:/var/log/nginx/access.log`.

@@ -1,8 +1,8 @@
-//! The roll of all logs: which of them had lines in which hours, so that one that has none any more is noticed.
+//! The roll of all logs: which of them had lines in which hours, so that a log without new lines is noticed.
 //!
-//! Time is that of the lines. An hour in which no log had a line is none: while a whole site is asleep, or nothing can be
-//! read, no log is missing. What is kept are sets of hours, so the order in which logs are read does not matter, as
-//! long as the question is asked when all are read.
+//! Time is that of the lines. An hour in which no log had a line does not count: while a whole site is idle, or nothing
+//! can be read, no log is missing. The state is sets of hours, so the order in which logs are read does not matter, as
+//! long as the check comes after all of them.
 
 use std::collections::{BTreeMap, BTreeSet};
 
@@ -15,10 +15,10 @@ use crate::engine::incident::Desk;
 use crate::engine::pulse::{Pulse, Window};
 use crate::engine::time::{DAY, HOUR, Timestamp};
 
-/// Logs that are kept in mind, at most; the one heard of longest ago goes first.
+/// The most logs on the roll; the one whose latest line is oldest goes first.
 const MAX_LOGS: usize = 4096;
 
-/// A log's week: what is usual is taken from it.
+/// A week of a log, which determines what is usual.
 const WEEK_HOURS: i64 = 7 * 24;
 
 /// All logs.
@@ -31,10 +31,10 @@ pub struct Roll {
     /// What is, or was, too far off.
     #[serde(default)]
     strains: BTreeMap<SmolStr, Spell>,
-    /// It is not as it was stored.
+    /// It differs from its stored form.
     #[serde(skip)]
     is_changed: bool,
-    /// The hour under way when silent logs were looked for last.
+    /// The current hour of the latest check for silent logs.
     #[serde(skip)]
     looked: Option<i64>,
 }
@@ -43,9 +43,9 @@ pub struct Roll {
 #[derive(Clone, Debug, Default, PartialEq, Serialize, Deserialize)]
 struct Heard {
     hours: Hours,
-    /// Its newest hour when its silence was told.
+    /// Its newest hour when its silence was reported.
     told: Option<i64>,
-    /// The daemon follows it: it is not of a replay that is over.
+    /// The daemon follows it; it is not from a finished replay.
     #[serde(default)]
     is_followed: bool,
     desk: Desk,
@@ -59,8 +59,8 @@ struct Spell {
 }
 
 impl Roll {
-    /// Returns what has begun to be too far off, of all that is looked at. What nobody looks at any more, a log that is
-    /// not followed, is off no longer.
+    /// Returns what has begun to be too far off, among all current measurements. Anything that is no longer measured,
+    /// such as a log that is not followed, counts as no longer off.
     pub fn strained<'a>(&mut self, strains: &'a [Strain], params: &Health) -> Vec<&'a Strain> {
         let name = |strain: &Strain| name_of(strain.eye, &strain.principal);
         let seen: BTreeSet<SmolStr> = strains.iter().map(name).collect();
@@ -85,38 +85,38 @@ impl Roll {
         begun
     }
 
-    /// Returns what was told of something that is too far off.
+    /// Returns what was reported about something that is too far off.
     pub fn spell(&mut self, strain: &Strain) -> Option<&mut Desk> {
         Some(&mut self.strains.get_mut(&name_of(strain.eye, &strain.principal))?.desk)
     }
 
-    /// Tells whether a log was read too late when it was looked at last.
+    /// Returns whether a log was read too late at its latest measurement.
     #[must_use]
     pub fn is_late(&self, principal: &SmolStr) -> bool {
         let spell = self.strains.get(&name_of(Eye::Lag, principal));
         spell.is_some_and(|spell| spell.is_open)
     }
 
-    /// Unpacks what was stored; `None` if it is damaged or of a later version.
+    /// Unpacks the stored form; `None` if it is damaged or of a later version.
     #[must_use]
     pub fn decode(bytes: &[u8]) -> Option<Self> {
         serde_json::from_slice(bytes).ok()
     }
 
-    /// Packs it, if it has changed since the last time.
+    /// Packs the roll, if it has changed since the last time.
     pub fn take(&mut self) -> Option<Vec<u8>> {
         let is_changed = std::mem::take(&mut self.is_changed);
         is_changed.then(|| serde_json::to_vec(self).unwrap_or_default())
     }
 
-    /// Tells whether it has changed since it was packed.
+    /// Returns whether the roll has changed since it was packed.
     #[must_use]
     pub const fn is_changed(&self) -> bool {
         self.is_changed
     }
 
-    /// Notes when a log had lines, be they such as can be read or not. Lines from more than a day after `now` have a wrong
-    /// clock, and say nothing.
+    /// Notes when a log had lines, readable or not. Lines from more than a day after `now` have a wrong clock and are
+    /// ignored.
     pub fn hear(&mut self, principal: &SmolStr, pulse: &Pulse, window: &Window, now: Timestamp) {
         let else_at = window.newest().unwrap_or(now);
         let mut last = None;
@@ -150,7 +150,7 @@ impl Roll {
         }
     }
 
-    /// Forgets the logs that nobody follows any more; takes note that the others are followed.
+    /// Forgets the logs that are no longer followed, and marks the others as followed.
     pub fn retain(&mut self, is_followed: impl Fn(&str) -> bool) {
         let n_before = self.logs.len();
         self.logs.retain(|principal, _| is_followed(principal));
@@ -160,20 +160,20 @@ impl Roll {
         }
     }
 
-    /// Takes note that a log is followed.
+    /// Marks a log as followed.
     pub fn follow(&mut self, principal: &str) {
         if let Some(log) = self.logs.get_mut(principal) {
             self.is_changed |= !std::mem::replace(&mut log.is_followed, true);
         }
     }
 
-    /// Tells whether a log is followed.
+    /// Returns whether a log is followed.
     #[must_use]
     pub fn is_followed(&self, principal: &str) -> bool {
         self.logs.get(principal).is_some_and(|log| log.is_followed)
     }
 
-    /// Returns a log that has fallen silent.
+    /// Returns the details of a log's silence, if it has fallen silent.
     #[must_use]
     pub fn unheard(&self, principal: &str, params: &Health) -> Option<Unheard> {
         let log = self.logs.get(principal)?;
@@ -183,15 +183,15 @@ impl Roll {
         let wait = params.patience(heard, of, longest)?;
         let since = (last + 1..now).filter(|hour| self.site.has(*hour));
         let hours = u32::try_from(since.count()).unwrap_or(u32::MAX);
-        // The hour at whose begin it was news, which is that of the first line behind the last silent one.
+        // The hour at whose start it became news: that of the first line after the last silent hour.
         let mut behind = (last + 1..=now).filter(|hour| self.site.has(*hour));
         let due = behind.nth(usize::try_from(wait).ok()?)?;
         let (last, time) = (after(last), Timestamp(due.saturating_mul(HOUR)));
         Some(Unheard { hours, wait, heard, of, longest, last, time })
     }
 
-    /// Returns of a log's last week in how many hours it had lines, in how many any log had, and its longest pause in
-    /// these; `None` if it is not known for that long.
+    /// Returns for a log's last week the number of hours with its lines, the number of hours with any log's lines, and
+    /// its longest pause among the latter. Returns `None` if it is not known for that long.
     fn week(&self, log: &Heard, last: i64) -> Option<(u32, u32, u32)> {
         let began = last.saturating_sub(WEEK_HOURS);
         (last.saturating_sub(KEPT)..=began).rev().find(|hour| log.hours.has(*hour))?;
@@ -208,8 +208,8 @@ impl Roll {
         Some((heard, of, longest))
     }
 
-    /// Returns the logs that have fallen silent since they were looked for, of those that are to have more lines. Nothing
-    /// is looked for before another hour has begun.
+    /// Returns the logs that have fallen silent since the last check, among those that should have more lines. Checks
+    /// only once another hour has begun.
     pub fn missing(
         &mut self,
         has_more: impl Fn(&str) -> bool,
@@ -226,7 +226,7 @@ impl Roll {
         missing.collect()
     }
 
-    /// Notes that a log's silence is told, and returns what was told of it.
+    /// Notes that a log's silence is reported, and returns what was reported about the log.
     pub fn tell(&mut self, principal: &str) -> Option<&mut Desk> {
         let log = self.logs.get_mut(principal)?;
         log.told = log.hours.newest();
@@ -235,7 +235,7 @@ impl Roll {
     }
 }
 
-/// Returns what a spell is kept under: of a log, clock and lag are apart.
+/// Returns the name of a spell: clock and lag of a log are separate.
 fn name_of(eye: Eye, principal: &SmolStr) -> SmolStr {
     if eye == Eye::Lag { format_smolstr!("lag {principal}") } else { principal.clone() }
 }

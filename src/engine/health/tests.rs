@@ -1,4 +1,4 @@
-//! Logs that have lines in every hour, until they have none.
+//! Logs that have lines in every hour, until they stop.
 
 use proptest::prelude::*;
 use smol_str::SmolStr;
@@ -22,7 +22,7 @@ fn hear(roll: &mut Roll, log: &str, hours: impl IntoIterator<Item = i64>) {
     roll.hear(&SmolStr::new(log), &pulse, &Window::default(), NEVER);
 }
 
-/// Which logs are missing, after how many hours, and since which.
+/// The missing logs, for how many hours, and since when.
 fn missing(roll: &mut Roll) -> Vec<(String, u32, i64)> {
     let found = roll.missing(|_| true, &Health::default());
     for (name, _) in &found {
@@ -50,7 +50,7 @@ fn a_log_of_every_hour_is_missed_after_two_and_once() {
     }
     hear(&mut roll, "a", [210]);
     hear(&mut roll, "b", 210..230);
-    // Heard again, and with a pause of ten hours in its week it may pause for fifty.
+    // Heard again: with a pause of ten hours in its week, it may pause for fifty.
     assert_eq!(missing(&mut roll), []);
     hear(&mut roll, "b", 230..262);
     assert_eq!(missing(&mut roll), [("a".to_owned(), 50, 261)]);

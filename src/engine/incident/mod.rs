@@ -1,13 +1,12 @@
-//! Joins alerts to incidents: one cause is told once, and what belongs together is told together.
+//! Joins alerts to incidents: a cause is reported once, and related alerts are reported together.
 //!
-//! Each principal has a [`Desk`]. An alert that repeats an earlier one (same rule, same `once_per`
-//! values, not worse, within `within`) is dropped. The rest join the principal's open incident, or
-//! open one; an incident takes alerts for an hour from its first, or until somebody says what it was
-//! (docs/detection.md, Rules and incidents).
+//! Each principal has a [`Desk`]. An alert that repeats an earlier one (same rule, same `once_per` values, not worse,
+//! within `within`) is dropped. Other alerts join the principal's open incident, or open one. An incident accepts
+//! alerts for an hour from its first one, or until a person says what it was (docs/detection.md, Rules and incidents).
 //!
-//! A mail is due when an incident first reaches the level that is mailed at once, and when it gets worse. What else is
-//! new to the reader, another rule or another actor, is mailed as well, but gathered: the first such update waits until
-//! five minutes after the mail before, each further one twice as long.
+//! A mail is sent when an incident first reaches the level that is mailed at once, and when it gets worse. Other news
+//! for the reader, another rule or another actor, is gathered into updates: the first is due five minutes after the
+//! previous mail, and each further one waits twice as long.
 
 mod pack;
 
@@ -25,33 +24,33 @@ use crate::engine::time::{DAY, HOUR, MINUTE, Timestamp};
 use crate::engine::usage::{Outcome, Usage};
 use crate::engine::word::{Verdict, Words};
 
-/// How long an incident takes alerts, from its first.
+/// How long an incident accepts alerts, from its first one.
 pub const INCIDENT: i64 = HOUR;
 
-/// How many alerts a desk remembers so as not to tell them twice. Older ones are forgotten first, so a
-/// principal that causes more than this within a day may be told of one twice.
+/// The most alerts that a desk remembers to avoid reporting them twice. The oldest are forgotten first, so an alert of
+/// a principal with more than this in a day may be reported twice.
 const MAX_TOLD: usize = 64;
 
-/// How long after a mail the first update of its incident waits; each further one waits twice as long.
+/// The delay between a mail and the first update of its incident; it doubles with each further update.
 const GATHER: i64 = 5 * MINUTE;
 
-/// An update that is due within so long may be on its way: what comes now needs another one.
+/// An update that is due sooner than this may be on its way already: a new alert needs another one.
 const SENDING: i64 = MINUTE;
 
-/// How many rules and actors of an incident are remembered as mailed. Beyond, only what is worse is mailed: an attacker
-/// with ever other addresses is one story.
+/// How many rules and actors of an incident are remembered as mailed. Beyond that only a higher level is mailed: an
+/// attacker who keeps changing addresses is one story.
 const MAX_MAILED: usize = 32;
 
-/// Who is told what.
+/// What is reported, and when.
 #[derive(Clone, Debug)]
 pub struct Policy {
     /// Alerts of this level and above are mailed at once; `None` if nothing is mailed.
     pub at_once: Option<Level>,
-    /// What nobody wants to hear of.
+    /// Alerts that are not to be mailed.
     pub mutes: Vec<Mute>,
-    /// Scores a week that are to be mailed at the most; 0 for as many as there are.
+    /// The most scores to mail per week; 0 for no limit.
     pub budget: f64,
-    /// What people said of alerts.
+    /// What people said about alerts.
     pub words: Words,
 }
 
@@ -62,14 +61,14 @@ impl Default for Policy {
     }
 }
 
-/// What has been told about one principal.
+/// What has been reported about one principal.
 #[derive(Clone, Debug, Default, PartialEq, Serialize, Deserialize)]
 pub struct Desk {
     open: Option<Open>,
     told: Vec<Told>,
 }
 
-/// An incident that still takes alerts, and what of it was mailed.
+/// An incident that still accepts alerts, and what of it was mailed.
 #[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
 struct Open {
     incident: Incident,
@@ -78,12 +77,12 @@ struct Open {
     /// When the last mail was due.
     #[serde(default)]
     due: Timestamp,
-    /// Rules and actors: hashes.
+    /// Hashes of the rules and actors that were mailed.
     #[serde(default)]
     known: Vec<u32>,
 }
 
-/// An alert that was raised: what it was about, when, and how bad.
+/// An alert that was raised: its subject, its time and its level.
 #[derive(Clone, Copy, Debug, PartialEq, Serialize, Deserialize)]
 struct Told {
     key: u64,
@@ -91,24 +90,24 @@ struct Told {
     level: Level,
 }
 
-/// What became of an alert that was let through.
+/// The result of joining an alert that was not dropped.
 #[derive(Clone, Debug, PartialEq)]
 pub struct Joined {
     /// The incident as it is now.
     pub incident: Incident,
-    /// The mail that is due, if one is.
+    /// The mail to send, if any.
     pub notice: Option<Notice>,
 }
 
 impl Desk {
-    /// Tells whether nothing has been told, so that nothing needs to be kept.
+    /// Returns whether nothing has been reported, so that nothing needs to be kept.
     #[must_use]
     pub const fn is_empty(&self) -> bool {
         self.open.is_none() && self.told.is_empty()
     }
 
-    /// Tells whether a match at a time is news; if so, remembers it. `key` says what it is about. Once a person has
-    /// confirmed misuse of the principal, all is news again: it should be over.
+    /// Returns whether a match at a time is news; if so, remembers it. `key` identifies its subject. Everything is news
+    /// again once a person has confirmed misuse of the principal: it should be over.
     pub fn is_news(
         &mut self,
         rule: &Rule,
@@ -117,7 +116,7 @@ impl Desk {
         words: &Words,
     ) -> bool {
         self.told.retain(|told| time < told.until);
-        // Told in the far future: by a line with a wrong clock, which must not silence the present.
+        // Reported in the far future, by a line with a wrong clock, which must not silence the present.
         let is_near = |told: &Told| told.until.since(time) <= rule.once.within + DAY;
         let is_over = |told: &Told| {
             let mut since = words.between(principal, told.until.plus(-rule.once.within), time);
@@ -140,7 +139,7 @@ impl Desk {
 
     /// Joins an alert to the open incident, or opens one, and sets the alert's `incident`.
     pub fn join(&mut self, alert: &mut Alert, policy: &Policy) -> Joined {
-        // Whoever said what one thing was did not speak of the next: that is an incident of its own, and mailed.
+        // A person who said what one thing was did not speak about the next: that is a new incident, and mailed.
         let takes = |open: &Open| {
             let Incident { principal, opened, .. } = &open.incident;
             alert.time.since(*opened).abs() < INCIDENT
@@ -177,7 +176,7 @@ impl Open {
         Self { incident, mailed: None, due: Timestamp::default(), known: Vec::new() }
     }
 
-    /// Returns the mail that is due of an alert; none if the reader learns nothing new, or from one that still waits.
+    /// Returns the mail that an alert needs; none if it is no news, or if a waiting mail will report it.
     fn mail(&mut self, alert: &Alert) -> Option<Notice> {
         let is_worse = self.mailed.is_none_or(|level| level < alert.rule.level);
         if !self.is_news(alert) && !is_worse {
@@ -191,7 +190,7 @@ impl Open {
         Some(Notice { incident: id.clone(), revision: *revision, delay: due.since(alert.time) })
     }
 
-    /// Tells whether a mail has named neither the rule of an alert nor its actor; if so, remembers both.
+    /// Returns whether the rule of an alert or its actor has not been mailed yet; remembers both.
     fn is_news(&mut self, alert: &Alert) -> bool {
         let n_known = self.known.len();
         let rule = stats::key(&[b"rule", alert.rule.name.as_bytes()]);
@@ -203,7 +202,7 @@ impl Open {
         self.known.len() > n_known
     }
 
-    /// When an update on something of `time` is due; `None` if one waits that will tell of it.
+    /// Returns when an update about an alert at `time` is due; `None` if a waiting mail will report it.
     fn next_update(&self, time: Timestamp) -> Option<Timestamp> {
         if time.plus(SENDING) < self.due {
             return None;
@@ -213,8 +212,7 @@ impl Open {
     }
 }
 
-/// Who did it, and whether the server let him, as a hash: the operator, where that is unknown the neighbourhood, and
-/// the answer.
+/// Returns a hash of who did it and whether the server accepted it: the operator, or the prefix if that is unknown.
 fn actor(alert: &Alert) -> u32 {
     let by_prefix = || alert.client.map(|ip| Prefix::of(ip).to_string()).unwrap_or_default();
     let place = alert.place.asn.map_or_else(by_prefix, |asn| asn.to_string());
@@ -222,7 +220,7 @@ fn actor(alert: &Alert) -> u32 {
     stats::key(&[b"actor", place.as_bytes(), &answer])
 }
 
-/// Returns `prefix_` and 16 hex digits that depend on the parts and on nothing else.
+/// Returns `prefix_` and 16 hex digits that depend only on the parts.
 #[must_use]
 pub fn stable_id(prefix: &str, parts: &[&str]) -> SmolStr {
     format_smolstr!("{prefix}_{:016x}", digest(parts))
@@ -237,19 +235,19 @@ fn digest(parts: &[&str]) -> u64 {
     hash.finalize().iter().take(8).fold(0, |sum, byte| (sum << 8) | u64::from(*byte))
 }
 
-/// Returns what a match of a log is about, as a number: nothing tells two of one rule apart.
+/// Returns the key of a match for a log: all matches of one rule have the same.
 #[must_use]
 pub fn key_of_log(rule: &Rule) -> u64 {
     digest(&[&rule.head.name])
 }
 
-/// Returns the same where something does: `what`.
+/// Returns the key of a match that `what` distinguishes.
 #[must_use]
 pub fn key_of(rule: &Rule, what: &str) -> u64 {
     digest(&[&rule.head.name, what])
 }
 
-/// Returns what a match is about, as a number: the rule's name, and the values that the rule tells matches apart by.
+/// Returns the key of a match: the rule's name, and the values by which the rule distinguishes matches.
 #[must_use]
 pub fn key(rule: &Rule, usage: &Usage) -> u64 {
     let Once { per, .. } = &rule.once;
@@ -273,7 +271,7 @@ mod tests {
     use crate::engine::time::MINUTE;
     use crate::engine::word::Word;
 
-    /// An alert of the level high, some minutes after the beginning.
+    /// An alert of the level high, some minutes after the start.
     fn alert(minute: i64) -> Alert {
         let mut alert = Alert { principal: "ci".into(), ..Alert::default() };
         alert.time = Timestamp::default().plus(minute * MINUTE);
@@ -286,7 +284,7 @@ mod tests {
         Word { number: 1, at, principal: "ci".into(), verdict, actors: Vec::new() }
     }
 
-    /// How many mails are due of an alert at the beginning and one ten minutes later.
+    /// The number of mails for one alert at the start and one ten minutes later.
     fn mails(words: &[Word]) -> usize {
         let policy = Policy { words: Words::new(words.to_vec()), ..Policy::default() };
         let mut desk = Desk::default();

@@ -1,4 +1,4 @@
-//! A desk as bytes, and back without loss: a tenth of what it takes as JSON.
+//! A desk as bytes, and back without loss: a tenth of its size as JSON.
 
 use smol_str::SmolStr;
 
@@ -13,7 +13,7 @@ const VERSION: u8 = 2;
 const WITHOUT_MAILED: u8 = 1;
 
 impl Desk {
-    /// Packs the desk; nothing if there is nothing on it.
+    /// Packs the desk; an empty desk becomes no bytes.
     #[must_use]
     pub fn encode(&self) -> Vec<u8> {
         if self.is_empty() {
@@ -37,7 +37,7 @@ impl Desk {
     /// Unpacks what [`encode`](Self::encode) packed, or JSON.
     ///
     /// # Errors
-    /// The bytes are of a later version, or damaged.
+    /// Returns an error if the bytes are of a later version, or damaged.
     pub fn decode(bytes: &[u8]) -> Result<Self, CodecError> {
         match bytes {
             [] => return Ok(Self::default()),
@@ -63,7 +63,7 @@ impl Desk {
         if from.is_at_end() { Ok(desk) } else { Err(CodecError::Length) }
     }
 
-    /// From when on the first time is counted.
+    /// The base of the first time.
     fn began(&self) -> Timestamp {
         self.open.as_ref().map_or(Timestamp(0), |open| open.incident.opened)
     }
@@ -126,7 +126,7 @@ fn read_open(from: &mut Reader<'_>, version: u8) -> Read<Open> {
     Ok(open)
 }
 
-/// A name of any length; the hex digits at its end take half a byte each, since most names are a prefix and a hash.
+/// Writes a name of any length. Hex digits at its end take half a byte each: most names are a prefix and a hash.
 fn write_name(to: &mut Writer, name: &str) {
     let stem = name.trim_end_matches(|digit| hex(digit).is_some());
     to.len(stem.len());
@@ -148,7 +148,7 @@ fn read_name(from: &mut Reader<'_>) -> Read<SmolStr> {
     Ok(name.into())
 }
 
-/// Only small letters: what is read is what was written.
+/// Accepts only lower case, so that reading restores what was written.
 fn hex(digit: char) -> Option<u32> {
     digit.to_digit(16).filter(|_| !digit.is_ascii_uppercase())
 }

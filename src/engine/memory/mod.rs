@@ -101,7 +101,7 @@ impl Entry for Told {
 /// The divisor of the bound for open subjects: a replay processes as many lines as it can.
 const OPEN: usize = 4;
 
-/// The same for a daemon, which has the time to open one more often: saves some 20 MB with 20,000 tokens.
+/// The divisor for a daemon, which has the time to open one more often: saves some 20 MB with 20,000 tokens.
 const FEW_OPEN: usize = 16;
 
 /// The approximate size of a token: its slot and its place in the table.
@@ -132,7 +132,7 @@ pub struct Recalled<'a> {
 /// The name of the fleet's desk among the parts of the house.
 const FLEET_DESK: &str = "fleet.desk";
 
-/// The same for the desks of sources.
+/// The name of the desks of sources there.
 const SOURCE_DESKS: &str = "sources.desk";
 
 /// A place in memory: valid until the next [`Memory::forget`] or [`Memory::clear`].

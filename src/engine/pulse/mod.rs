@@ -1,8 +1,7 @@
-//! The pulse of a batch: which of its lines were read and which were not, in their order.
+//! The pulse of a batch: which of its lines could be read and which could not, in order.
 //!
-//! The Reader takes it ([`Pulse`]), a [`Window`] for each log adds it up over the latest ten minutes.
-//! What is kept of a rejected line is where it stands and what was expected there: no byte of the
-//! line itself, which may hold a secret.
+//! The Reader records it ([`Pulse`]); a [`Window`] per log sums it up over the latest ten minutes. For a rejected line
+//! it keeps the position and what was expected there, but no byte of the line itself, which may contain a secret.
 
 mod window;
 
@@ -17,20 +16,20 @@ use crate::engine::time::{MINUTE, Timestamp};
 pub use crate::engine::line::Loss;
 pub use window::{Sight, Spell, WINDOW_MINUTES, Window};
 
-/// The longest text of what was expected, in bytes; the formats' own are far shorter.
+/// The longest text of what was expected, in bytes; the formats' own texts are far shorter.
 const MAX_EXPECTED: usize = 120;
 
-/// Which lines of a batch were read and which were not, as stretches in their order.
+/// Which lines of a batch were read and which were rejected, as stretches in order.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
 pub struct Pulse {
     stretches: Vec<Stretch>,
     gap: Option<Gap>,
 }
 
-/// Lines of one minute that were read, and the rejected ones right after them.
+/// Lines of one minute that were read, and the rejected lines directly after them.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
 pub struct Stretch {
-    /// The newest time of those that were read; all are of its minute. `None` if they say none.
+    /// The newest time of those that were read; all are in its minute. `None` if they contain no time.
     pub time: Option<Timestamp>,
     /// How many were read.
     pub read: u64,
@@ -43,15 +42,15 @@ pub struct Stretch {
 /// Bytes that were gone before they could be read.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub struct Gap {
-    /// Up to where their file was read.
+    /// The offset up to which their file was read.
     pub offset: u64,
-    /// How many there were when the file was last looked at.
+    /// Their number when the file was last looked at.
     pub bytes: u64,
     /// What became of them.
     pub loss: Loss,
 }
 
-/// Where a line stopped fitting.
+/// Where a line stopped matching.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
 pub struct Misfit {
     /// Offset of the line's first byte in its stream.
@@ -85,24 +84,24 @@ impl Pulse {
         }
     }
 
-    /// Adds bytes that no line could be read of.
+    /// Records bytes from which no line could be read.
     pub const fn lose(&mut self, gap: Gap) {
         self.gap = Some(gap);
     }
 
-    /// Returns the bytes that no line could be read of.
+    /// Returns the bytes from which no line could be read.
     #[must_use]
     pub const fn gap(&self) -> Option<&Gap> {
         self.gap.as_ref()
     }
 
-    /// Returns the stretches, in the order of their lines.
+    /// Returns the stretches in the order of their lines.
     #[must_use]
     pub fn stretches(&self) -> &[Stretch] {
         &self.stretches
     }
 
-    /// Returns the newest time that a line says.
+    /// Returns the newest time in a line.
     #[must_use]
     pub fn newest(&self) -> Option<Timestamp> {
         self.stretches.iter().filter_map(|stretch| stretch.time).max()
@@ -110,7 +109,7 @@ impl Pulse {
 }
 
 impl Misfit {
-    /// Tells where the line at this offset stopped fitting, and keeps nothing of the line itself.
+    /// Records where the line at this offset stopped matching, and nothing of the line itself.
     #[must_use]
     pub fn new(offset: u64, why: &Reject) -> Self {
         let expected = match &why.expected {

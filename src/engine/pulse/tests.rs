@@ -1,4 +1,4 @@
-//! Nothing of a rejected line is in what is kept of it.
+//! Nothing of a rejected line is in what is kept about it.
 
 use proptest::prelude::*;
 
@@ -7,7 +7,7 @@ use crate::engine::record::Format;
 
 const SECRET: &str = "q8Wz3Lp0Vt6Yc1Nb";
 
-/// Lines of several kinds, to be spoiled.
+/// Lines of several kinds, which the tests corrupt.
 const LINES: [&str; 5] = [
     r#"192.0.2.7 - ann [02/Mar/2026:08:00:00 +0000] "GET /v1?a=b HTTP/1.1" 200 5 "-" "curl/8.5.0" "-""#,
     r#"{"time":"2026-03-02T08:00:00Z","remote_addr":"192.0.2.9","request":"GET / HTTP/1.1","status":200,"a":[1,{"b":null}]}"#,
@@ -16,7 +16,7 @@ const LINES: [&str; 5] = [
     r#"<134>Mar  2 08:00:00 web nginx: 192.0.2.7 - - [02/Mar/2026:08:00:00 +0000] "GET / HTTP/1.1" 200 5 "-" "-""#,
 ];
 
-/// Ways in which a log may hold a secret.
+/// Ways in which a log may contain a secret.
 fn planted() -> impl Strategy<Value = String> {
     prop_oneof![
         Just(SECRET.to_owned()),

@@ -19,7 +19,7 @@ pub fn client_behind(
     walk(peer, forwarded, |hop| trusted.iter().any(|network| network.contains(hop)))
 }
 
-/// Does the same where no trusted proxies are configured and the log names no peer: hops with private addresses
+/// Returns the client if no trusted proxies are configured and the log names no peer: hops with private addresses
 /// (RFC 1918, RFC 4193, loopback, link-local) belong to the site, as Envoy assumes too.
 #[must_use]
 pub fn client_beyond_private(last_hop: Option<IpAddr>, forwarded: Option<&[u8]>) -> Option<IpAddr> {

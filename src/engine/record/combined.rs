@@ -409,7 +409,8 @@ pub(super) fn quoted_or_absent(rest: &[u8]) -> Option<(&[u8], Option<Text<'_>>)>
     }
 }
 
-/// Does the same for a field that cannot contain a token: if its quote never closes, its value is the rest.
+/// Splits off a field like [`quoted_or_absent`], but one that cannot contain a token: if its quote never closes, its
+/// value is the rest.
 pub(super) fn quoted_or_cut(rest: &[u8]) -> Option<(&[u8], Option<Text<'_>>)> {
     let Some(inside) = rest.strip_prefix(b"\"") else { return quoted_or_absent(rest) };
     let cut = || (&b""[..], Quoted { raw: inside, has_escapes: true });

@@ -25,7 +25,7 @@ pub(super) const WHOLE: &str = "a whole line (the container runtime cuts at 16 K
 /// The field of a journal export that contains the line.
 const MESSAGE: &[u8] = b"MESSAGE=";
 
-/// The same field if the line is not entirely printable: its length and the line follow.
+/// The field's name if the line is not entirely printable: its length and the line follow.
 const BINARY: &[u8] = b"MESSAGE";
 
 const ESCAPE: u8 = 0x1b;

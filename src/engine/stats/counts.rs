@@ -2,14 +2,14 @@
 
 use super::num::whole;
 
-/// Below this dispersion the negative binomial is a Poisson.
+/// Below this dispersion the negative binomial is treated as a Poisson distribution.
 const POISSON: f64 = 1e-6;
 
 /// Returns the evidence in nats that the mean of a count has risen above `mu`:
 ///
 /// `D(k; mu, phi) = k ln(k/mu) - (k + 1/phi) ln((k + 1/phi) / (mu + 1/phi))`, 0 if `k <= mu`
 ///
-/// for counts of variance `mu + phi mu^2`. `phi` = 0 is the Poisson. (docs/detection.md, Rate.)
+/// for counts of variance `mu + phi mu^2`. `phi` = 0 is the Poisson distribution. (docs/detection.md, Rate.)
 #[must_use]
 pub fn surprise(k: u32, mu: f64, phi: f64) -> f64 {
     let k = f64::from(k);

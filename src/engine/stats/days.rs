@@ -1,9 +1,9 @@
-//! Counts of active days that fade with use, not with the calendar.
+//! Counts of active days that fade with use rather than with the calendar.
 
 /// A faded number of days, in steps of 1/256.
 ///
-/// Each active day multiplies by 2^(-1/30), so a count saturates at 43.8 days; whatever is not
-/// renewed loses a step a day at the least and so reaches zero (half-life 30: docs/detection.md, Units).
+/// Each active day multiplies it by 2^(-1/30), so a count saturates at 43.8 days. A count that is not renewed loses at
+/// least one step per day, and so reaches zero (half-life 30: docs/detection.md, Units).
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq, PartialOrd, Ord)]
 pub struct Days(pub u16);
 
@@ -13,7 +13,7 @@ impl Days {
     /// 2^(-1/30) in 1/65536.
     const FADE: u32 = 64_039;
 
-    /// Lets one active day pass.
+    /// Fades the count by one active day.
     #[must_use]
     pub fn faded(self) -> Self {
         let kept = (u32::from(self.0) * Self::FADE) >> 16;

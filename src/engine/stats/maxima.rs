@@ -2,13 +2,13 @@
 
 use super::num::narrow;
 
-/// Mean and variance of daily maxima, begun at a prior worth a day.
+/// Mean and variance of daily maxima, starting from a prior worth one day.
 ///
-/// A token's own worst moments calibrate the alarm: a bursty one needs a larger burst. The
-/// predictive distribution is a Student-t, whose tails are heavy while days are few. (docs/detection.md, Rate.)
+/// A token's own worst moments calibrate the alarm: a bursty token needs a larger burst. The predictive distribution is
+/// a Student-t, whose tails are heavy while there are few days. (docs/detection.md, Rate.)
 #[derive(Clone, Copy, Debug, PartialEq)]
 pub struct Maxima {
-    /// Mean of the daily maxima, of the root of twice a surprise.
+    /// Mean of the daily maxima, each the square root of twice a surprise.
     pub mean: f32,
     /// Their variance.
     pub variance: f32,
@@ -23,18 +23,18 @@ impl Default for Maxima {
 }
 
 impl Maxima {
-    /// Variance never counts for less: the resolution of a maximum.
+    /// The lower limit of the variance: the resolution of a maximum.
     const LEAST_VARIANCE: f64 = 0.4;
-    /// The formula's constant: + 0.7 for a broad alternative, - 1.5 for looking at four windows.
+    /// The formula's constant: + 0.7 for a broad alternative, - 1.5 for using four windows.
     const OFFSET: f64 = 0.7 - 1.5;
-    /// Below so many standard deviations nothing is evidence.
+    /// Below this many standard deviations there is no evidence.
     const LEAST_Z: f64 = 0.5;
-    /// Days whose maxima are not cut.
+    /// The number of days whose maxima are not cut.
     const TAKEN_WHOLE: u16 = 3;
-    /// The least gain: a memory of about 20 days.
+    /// The lower limit of the gain: a memory of about 20 days.
     const LEAST_GAIN: f64 = 0.05;
 
-    /// Returns the evidence in nats, at most `cap`, that a maximum `y` is none of this series.
+    /// Returns the evidence in nats, at most `cap`, that a maximum `y` does not belong to this series.
     #[must_use]
     pub fn nats(&self, y: f64, cap: f64) -> f64 {
         let z = (y - f64::from(self.mean)) / self.spread();
@@ -46,7 +46,7 @@ impl Maxima {
         nats.clamp(0.0, cap)
     }
 
-    /// Returns the maximum at which [`nats`](Self::nats) reaches a value: its inverse.
+    /// Returns the maximum at which [`nats`](Self::nats) reaches a value: the inverse function.
     #[must_use]
     pub fn maximum_at(&self, nats: f64) -> f64 {
         let nu = self.freedom();
@@ -55,15 +55,15 @@ impl Maxima {
         f64::from(self.mean) + z * self.spread()
     }
 
-    /// Returns the maximum that is usual at the most: mean and one standard deviation.
+    /// Returns the upper limit of the usual maximum: mean plus one standard deviation.
     #[must_use]
     pub fn usual(&self) -> f64 {
         f64::from(self.mean) + libm::sqrt(f64::from(self.variance).max(Self::LEAST_VARIANCE))
     }
 
-    /// Absorbs the maximum of a day with a gain of 2/(n + 3): later days weigh more, since in the
-    /// first the pace itself is hardly known and looks wild. Cut at three standard deviations above the mean; the first
-    /// few are taken whole, or a weekly batch would need half a year to be usual. Tells whether it was cut.
+    /// Absorbs the maximum of a day with a gain of 2/(n + 3): later days weigh more, since on the first days the pace
+    /// itself is hardly known and looks erratic. Cuts it at three standard deviations above the mean, except on the
+    /// first few days: otherwise a weekly batch would need half a year to become usual. Returns whether it was cut.
     pub fn absorb(&mut self, y: f64) -> bool {
         let (mean, variance) = (f64::from(self.mean), f64::from(self.variance));
         let limit = mean + 3.0 * libm::sqrt(variance.max(Self::LEAST_VARIANCE));
@@ -72,7 +72,7 @@ impl Maxima {
         is_cut
     }
 
-    /// Absorbs a maximum that a person says is in order, uncut.
+    /// Absorbs a maximum uncut, because a person confirmed that it is in order.
     pub fn absorb_whole(&mut self, y: f64) {
         let (mean, variance) = (f64::from(self.mean), f64::from(self.variance));
         self.days = self.days.saturating_add(1);

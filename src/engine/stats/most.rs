@@ -1,4 +1,4 @@
-//! The largest of each past day, as a logarithm: what grows, and varies, by factors.
+//! The largest count of each past day, as a logarithm, for counts that grow and vary by factors.
 
 use super::maxima::Maxima;
 use super::num::{narrow, whole};
@@ -10,16 +10,16 @@ pub struct Most {
     pub mean: u16,
     /// Their variance.
     pub variance: u16,
-    /// The largest of all: half of it is forgotten in 32 active days.
+    /// The largest of all: it halves in 32 active days.
     pub peak: u16,
     /// Days learned.
     pub days: u16,
 }
 
 impl Most {
-    /// What a peak loses in an active day: 1/32.
+    /// What a peak loses per active day, in steps: 1/32 of a factor of two.
     const FADE: u16 = 8;
-    /// Of the first day's variance: a factor of two up and down.
+    /// The variance after the first day: a factor of two up and down.
     const FIRST_VARIANCE: u16 = 256;
 
     fn maxima(self) -> Maxima {
@@ -27,7 +27,7 @@ impl Most {
         Maxima { mean, variance, days: self.days }
     }
 
-    /// Learns the largest of a day, a [`log`].
+    /// Learns the largest count of a day, as a [`log`].
     pub fn learn(&mut self, log: u16) {
         let peak = self.peak.saturating_sub(Self::FADE).max(log);
         if self.days == 0 {
@@ -37,40 +37,40 @@ impl Most {
         let mut maxima = self.maxima();
         maxima.absorb(of_steps(log));
         if log < self.mean {
-            maxima.variance = self.maxima().variance; // idle days say nothing of how busy a busy one may be
+            maxima.variance = self.maxima().variance; // idle days show nothing about busy ones
         }
         let [mean, variance] = [maxima.mean, maxima.variance].map(|of| in_steps(of.into()));
         *self = Self { mean, variance, peak, days: maxima.days };
     }
 
-    /// Tells whether a count is so many times the largest of all.
+    /// Returns whether a count is at least `factor` times the largest of all.
     #[must_use]
     pub fn is_record(self, count: u64, factor: f64) -> bool {
-        // an integer comparison tells of most that they are none: this is asked of every request
+        // An integer comparison excludes most counts: this runs for every request.
         let is_possible = 64 - count.leading_zeros() >= u32::from(self.peak >> 8);
         is_possible && log2(count) >= of_steps(self.peak) + libm::log2(factor.max(1.0))
     }
 
-    /// Returns the evidence in nats, at most `cap`, that a count is no largest of these days.
+    /// Returns the evidence in nats, at most `cap`, that a count does not belong to these maxima.
     #[must_use]
     pub fn nats(self, count: u64, cap: f64) -> f64 {
         self.maxima().nats(log2(count), cap)
     }
 
-    /// Returns the largest of a day that is usual at the most.
+    /// Returns the upper limit of the usual largest count of a day.
     #[must_use]
     pub fn usual(self) -> u64 {
         exp2(self.maxima().usual())
     }
 
-    /// Returns the largest of all, as far as is remembered.
+    /// Returns the largest of all, as far as it is remembered.
     #[must_use]
     pub fn largest(self) -> u64 {
         exp2(of_steps(self.peak))
     }
 }
 
-/// Returns the logarithm of a count as it is kept.
+/// Returns the logarithm of a count in its stored form.
 #[must_use]
 pub fn log(count: u64) -> u16 {
     in_steps(log2(count))
@@ -86,7 +86,7 @@ fn of_steps(steps: u16) -> f64 {
     f64::from(steps) / STEPS
 }
 
-/// A count as a float: conversion of 64 bits is not exact, so it is done in two parts.
+/// Returns a count as a float, converted in two parts: a 64-bit conversion would not be exact.
 fn float(count: u64) -> f64 {
     let low = u32::try_from(count & 0xffff_ffff).unwrap_or(0);
     let high = u32::try_from(count >> 32).unwrap_or(0);
@@ -97,7 +97,7 @@ fn log2(count: u64) -> f64 {
     libm::log2(float(count).max(1.0))
 }
 
-/// Rounded to 1/65536 of its size: what is shown is no more exact than that.
+/// Rounds to 1/65536 of the value: what is shown is no more exact than that.
 fn exp2(log: f64) -> u64 {
     let whole_log = whole(log);
     let fraction = libm::exp2(log - f64::from(whole_log));

@@ -1,8 +1,8 @@
-//! Narrowing of numbers to the width in which they are kept.
+//! Narrowing of numbers to the width in which they are stored.
 
 use std::fmt;
 
-/// Evidence in sixteenths of a nat, 0 to 15.9: fine enough to add up, small enough to keep.
+/// Evidence in sixteenths of a nat, 0 to 15.9: fine enough to add up, small enough to store.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq, PartialOrd, Ord, Hash)]
 pub struct Nats(pub u8);
 
@@ -10,7 +10,7 @@ impl Nats {
     /// Steps in one nat.
     pub const STEPS: f64 = 16.0;
 
-    /// Rounds to the nearest step; negative evidence is none, too much is the most.
+    /// Rounds to the nearest step; negative evidence becomes 0, and too much becomes the maximum.
     #[must_use]
     pub fn new(nats: f64) -> Self {
         let steps = whole(libm::floor(nats * Self::STEPS + 0.5)).min(255);
@@ -37,7 +37,7 @@ pub const fn narrow(x: f64) -> f32 {
     x as f32
 }
 
-/// Cuts the fraction off; what does not fit (NaN, negative, huge) becomes the nearest end.
+/// Cuts the fraction off; a value that does not fit (NaN, negative, huge) becomes the nearest limit.
 #[must_use]
 #[allow(clippy::cast_possible_truncation, clippy::cast_sign_loss, reason = "saturating on purpose")]
 pub const fn whole(x: f64) -> u32 {

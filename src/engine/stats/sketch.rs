@@ -1,22 +1,22 @@
-//! How many different values there were, from 128 bits.
+//! Counts distinct values in 128 bits.
 
 use serde::{Deserialize, Serialize};
 
 use super::num::whole;
 
-/// A linear counter: each value sets the bit that its hash names, and of `m` bits `m e^(-n/m)` are
-/// expected to stay clear, so `n = -m ln(clear / m)` [Whang 1990]. Exact to one or two up to 25;
-/// when no bit is clear there were 620 and more.
+/// A linear counter: each value sets the bit chosen by its hash, and of `m` bits `m e^(-n/m)` are expected to stay
+/// clear, so `n = -m ln(clear / m)` [Whang 1990]. Exact to one or two up to 25; if no bit is clear, there were 620 or
+/// more.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
 pub struct Sketch([u64; 2]);
 
 impl Sketch {
-    /// What a full sketch counts.
+    /// The count of a full sketch.
     pub const FULL: u32 = 620;
 
     const BITS: f64 = 128.0;
 
-    /// Adds a value by its hash; tells whether its bit was clear.
+    /// Adds a value by its hash; returns whether its bit was clear.
     pub fn add(&mut self, hash: u32) -> bool {
         let (at, bit) = Self::place(hash);
         let Some(word) = self.0.get_mut(at) else { return false };
@@ -25,14 +25,14 @@ impl Sketch {
         is_new
     }
 
-    /// Tells whether a value's bit is set.
+    /// Returns whether a value's bit is set.
     #[must_use]
     pub fn has(&self, hash: u32) -> bool {
         let (at, bit) = Self::place(hash);
         self.0.get(at).is_some_and(|word| word & bit != 0)
     }
 
-    /// Returns how many different values were added, to the nearest whole number.
+    /// Returns the number of distinct values added, to the nearest whole number.
     #[must_use]
     pub fn count(&self) -> u32 {
         let set: u32 = self.0.iter().map(|word| word.count_ones()).sum();
@@ -43,7 +43,7 @@ impl Sketch {
         whole(-Self::BITS * libm::log(clear / Self::BITS) + 0.5)
     }
 
-    /// The upper bits of a product depend on all lower ones (Fibonacci hashing).
+    /// Returns the bit of a hash. The upper bits of a product depend on all lower ones (Fibonacci hashing).
     fn place(hash: u32) -> (usize, u64) {
         let mixed = hash.wrapping_mul(0x9e37_79b1) >> 25;
         (usize::try_from(mixed >> 6).unwrap_or(0), 1 << (mixed & 63))

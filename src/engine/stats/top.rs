@@ -1,4 +1,4 @@
-//! A bounded table of the values seen on most days.
+//! A bounded table of the values seen on the most days.
 
 use super::days::Days;
 
@@ -7,18 +7,18 @@ use super::days::Days;
 pub struct Slot {
     /// The value, or its [`key`].
     pub key: u32,
-    /// Days on which it was seen, faded.
+    /// The number of days on which it was seen, faded.
     pub weight: Days,
-    /// The last of them, in days since 1970.
+    /// The last of these days, since 1970.
     pub day: i32,
 }
 
-/// The values seen on most days, at most `N` of them.
+/// The values seen on the most days, at most `N` of them.
 ///
-/// Like Space-Saving (Metwally 2005) a new value takes the place of the lightest, but starts at
-/// one day instead of inheriting the loser's: a value of today never looks like an old one.
+/// As in Space-Saving (Metwally 2005), a new value replaces the lightest one, but it starts at one day instead of
+/// inheriting the weight: a value first seen today never looks like an old one.
 ///
-/// In place, not on the heap: a principal has several, and each usage looks into all of them.
+/// Stored inline, not on the heap: a principal has several, and each usage searches all of them.
 #[derive(Clone, Debug)]
 pub struct Top<const N: usize> {
     slots: [Slot; N],
@@ -38,13 +38,13 @@ impl<const N: usize> PartialEq for Top<N> {
 }
 
 impl<const N: usize> Top<N> {
-    /// Tells whether a value is known.
+    /// Returns whether a value is known.
     #[must_use]
     pub fn has(&self, key: u32) -> bool {
         self.slots().iter().any(|slot| slot.key == key)
     }
 
-    /// Notes that a value was seen on a day.
+    /// Records that a value was seen on a day.
     pub fn see(&mut self, key: u32, day: i32) {
         if let Some(slot) = self.slots_mut().iter_mut().find(|slot| slot.key == key) {
             if slot.day != day {
@@ -59,14 +59,14 @@ impl<const N: usize> Top<N> {
         self.push(Slot { key, weight: Days::ONE, day });
     }
 
-    /// Forgets a value; tells whether it was known.
+    /// Forgets a value; returns whether it was known.
     pub fn forget(&mut self, key: u32) -> bool {
         let before = self.len;
         self.retain(|slot| slot.key != key);
         self.len < before
     }
 
-    /// Lets one active day pass: all fade, and what has faded to nothing is forgotten.
+    /// Fades all values by one active day, and forgets those that have faded to nothing.
     pub fn fade(&mut self) {
         self.retain(|slot| {
             slot.weight = slot.weight.faded();
@@ -74,13 +74,13 @@ impl<const N: usize> Top<N> {
         });
     }
 
-    /// Returns the values, in the order in which they came.
+    /// Returns the values in the order in which they were added.
     #[must_use]
     pub fn slots(&self) -> &[Slot] {
         self.slots.get(..self.len).unwrap_or_default()
     }
 
-    /// Puts a stored slot back; false if there is no room or the value stands there already.
+    /// Restores a stored slot; returns false if there is no room or the value is already there.
     #[must_use]
     pub fn restore(&mut self, slot: Slot) -> bool {
         let is_fine = self.len < N && !self.has(slot.key);
@@ -90,7 +90,7 @@ impl<const N: usize> Top<N> {
         is_fine
     }
 
-    /// The lightest goes; of equals the one not seen for longest, then the first.
+    /// Removes the lightest value; of equally light ones, the one not seen for longest, then the first.
     fn evict(&mut self) {
         let lightest = self.slots().iter().min_by_key(|slot| (slot.weight, slot.day));
         if let Some(key) = lightest.map(|slot| slot.key) {
@@ -109,7 +109,7 @@ impl<const N: usize> Top<N> {
         }
     }
 
-    /// Keeps some, which may be changed on the way, in their order.
+    /// Keeps some values in their order; `is_kept` may change them.
     fn retain(&mut self, mut is_kept: impl FnMut(&mut Slot) -> bool) {
         let before = std::mem::take(self);
         for mut slot in before.slots().iter().copied() {
@@ -120,8 +120,8 @@ impl<const N: usize> Top<N> {
     }
 }
 
-/// Returns the 32-bit key of a value: FNV-1a (64 bit) over its parts, folded. The same on every
-/// machine and in every version, since profiles are stored with it.
+/// Returns the 32-bit key of a value: FNV-1a (64 bit) over its parts, folded. It is the same on every machine and in
+/// every version, since profiles are stored with it.
 #[must_use]
 pub fn key(parts: &[&[u8]]) -> u32 {
     const OFFSET: u64 = 0xcbf2_9ce4_8422_2325;

@@ -1,9 +1,8 @@
-//! The latest ten minutes of one log: how many lines it had, how many of them were rejected.
+//! The latest ten minutes of one log: how many lines it had, and how many of them were rejected.
 //!
-//! Time is the newest that the log's lines say. A log that has said none yet, or none for
-//! [`STALE`] rejected lines in a row, is taken by the clock that the caller hands in. Counting is by
-//! whole lines in their order, so that it does not matter how a log is cut into batches, as long as its
-//! own time counts.
+//! Time is the newest time in the log's lines. For a log without any time so far, or after [`STALE`] rejected lines in
+//! a row, it is that of the clock passed in by the caller. Whole lines are counted in order, so how a log is cut into
+//! batches does not matter, as long as its own time counts.
 
 use serde::{Deserialize, Serialize};
 
@@ -12,13 +11,13 @@ use crate::engine::pulse::{Misfit, Stretch, minute};
 use crate::engine::time::{DAY, Timestamp};
 use crate::engine::usage::Origin;
 
-/// Length of the window: long enough for a quiet log to show what it is, short enough to be news.
+/// Length of the window: long enough for a quiet log to be representative, short enough to be news.
 pub const WINDOW_MINUTES: i64 = 10;
 
-/// After so many rejected lines in a row the log's own time says nothing of now.
+/// After this many rejected lines in a row, the log's own time is outdated.
 const STALE: u64 = 64;
 
-/// After so many lines in a row that are late by more than a day, not they were wrong, but the newest time.
+/// After this many lines in a row that are late by more than a day, not they but the newest time was wrong.
 const LATE: u64 = 64;
 
 /// The latest minutes of one log.
@@ -27,13 +26,13 @@ pub struct Window {
     newest: Option<Timestamp>,
     /// Lines in a row that were late by more than a day.
     n_late: u64,
-    /// The newest time of those of them that are of one minute with the last.
+    /// The newest time of those late lines that are in the same minute as the last one.
     #[serde(default)]
     late: Option<Timestamp>,
     /// Rejected lines in a row.
     n_in_row: u64,
     current: Minute,
-    /// Those before it that are still in the window, oldest first.
+    /// Earlier minutes that are still in the window, oldest first.
     earlier: Vec<Minute>,
 }
 
@@ -47,17 +46,17 @@ struct Minute {
     first: Option<Sight>,
 }
 
-/// A rejected line: of which stream, and why.
+/// A rejected line: its stream, and why it was rejected.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
 pub struct Sight {
     /// Its stream.
     pub stream: StreamId,
-    /// Where it stands and where it stopped fitting.
+    /// Where it is and where it stopped matching.
     pub misfit: Misfit,
 }
 
 impl Sight {
-    /// Returns where the line can be read.
+    /// Returns where to read the line.
     #[must_use]
     pub const fn origin(&self) -> Origin {
         Origin { stream: self.stream, offset: self.misfit.offset }
@@ -67,7 +66,7 @@ impl Sight {
 /// A moment at which too many of a log's lines were rejected.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Spell {
-    /// When, as the log says.
+    /// When, in the log's time.
     pub time: Timestamp,
     /// Lines in the window.
     pub lines: u64,
@@ -78,8 +77,8 @@ pub struct Spell {
 }
 
 impl Window {
-    /// Counts a stretch. Returns the moments at which `is_bad`, which is given the lines and the
-    /// rejected lines of the window, held first: at most one before the log's time is stale, and one after.
+    /// Counts a stretch. Returns the moments at which `is_bad`, called with the window's lines and rejected lines,
+    /// first became true: at most one before the log's time is stale, and one after.
     pub fn count(
         &mut self,
         stream: StreamId,
@@ -108,7 +107,7 @@ impl Window {
         })
     }
 
-    /// Returns the log's time; `None` before it said one.
+    /// Returns the log's time; `None` before it had one.
     #[must_use]
     pub const fn newest(&self) -> Option<Timestamp> {
         self.newest
@@ -122,7 +121,7 @@ impl Window {
         let mut n_counted = n_lines;
         if let Some(time) = time {
             let newest = self.newest.unwrap_or_else(|| self.begin(time));
-            // By the minute, since the lines of a stretch share no more than that.
+            // Compared by minute, since the lines of a stretch share only that.
             if minute(time.plus(DAY)) < minute(newest) {
                 self.n_late += n_lines;
                 let late = self.late.filter(|late| minute(*late) == minute(time));
@@ -141,7 +140,7 @@ impl Window {
         self.current.lines += n_counted;
     }
 
-    /// The first time that the log says is that of all lines before it.
+    /// Starts with the log's first time, which counts for all lines before it.
     fn begin(&mut self, time: Timestamp) -> Timestamp {
         let (lines, rejected) = self.sums();
         let first = self.first().cloned();
@@ -173,7 +172,7 @@ impl Window {
         Some(Spell { time, lines: lines + n, rejected: rejected + n, first })
     }
 
-    /// Begins another minute if it has come, and forgets those that the window has left behind.
+    /// Starts a new minute if it has come, and forgets the minutes that have left the window.
     fn roll(&mut self, now: Timestamp) {
         let present = minute(self.newest.unwrap_or(now));
         if self.current.minute == present {

@@ -1,4 +1,4 @@
-//! Tests of the window: what is counted when, however the log is cut.
+//! Tests of the window: what is counted when, regardless of how the log is cut.
 
 use proptest::prelude::*;
 
@@ -49,7 +49,7 @@ fn counted(window: &mut Window, lines: &[Line], cuts: &[usize], now: Timestamp) 
     spells
 }
 
-/// One line a second, of which each Nth is rejected.
+/// One line per second, of which each Nth is rejected.
 fn one_in(n: usize, lines: usize) -> Vec<Line> {
     let line = |at: usize| match at % n {
         0 => Rejected,
@@ -81,7 +81,7 @@ fn few_rejected_lines_are_no_moment() {
 
 #[test]
 fn what_is_older_than_the_window_does_not_count() {
-    // 19 rejected lines an hour are too few, however many hours there are.
+    // 19 rejected lines an hour are too few, regardless of the number of hours.
     let hour = |n: i64| {
         let read = (0..81).map(move |at| Read(Some(n * HOUR + at * SECOND)));
         read.chain([Rejected; 19])
@@ -114,7 +114,7 @@ fn lines_of_one_minute_are_late_together_wherever_they_are_cut() {
     counted(&mut window, &[Read(Some(DAY + 30 * SECOND))], &[], NOON);
     counted(&mut window, &[Read(Some(0)); 70], &[], NOON);
     assert_eq!((window.newest, window.n_late), (Some(newest), 0));
-    // Late ones at last: of the minute's lines the newest counts, also of those before the cut.
+    // Late at last: of the minute's lines the newest counts, including those before the cut.
     let lines: Vec<Line> =
         [Read(Some(-20 * SECOND)); 40].into_iter().chain([Read(Some(-50 * SECOND)); 40]).collect();
     counted(&mut window, &lines, &[40], NOON);
@@ -130,7 +130,7 @@ fn a_log_that_says_no_time_goes_by_the_clock() {
     assert_eq!(at(&mut window, 0, 90), []);
     assert_eq!(at(&mut window, 1, 90), [], "an hour later is another window");
     assert_eq!(at(&mut window, 1, 10)[0].time, NOON.plus(HOUR));
-    // Its first time is that of the lines before.
+    // Its first time counts for the lines before it.
     counted(&mut window, &[Read(Some(0))], &[], NOON.plus(HOUR));
     assert_eq!((window.newest, window.sums()), (Some(NOON), (101, 100)));
 }
@@ -176,12 +176,12 @@ proptest! {
         let lines: Vec<Line> =
             runs.into_iter().flat_map(|(line, n)| std::iter::repeat_n(line, n)).collect();
         let (mut whole, mut parts) = (Window::default(), Window::default());
-        // A clock that is behind the log's time is the one of a replay: the log's own time counts.
+        // A clock behind the log's time is that of a replay, so the log's own time counts.
         let now = NOON.plus(-10 * DAY);
         let spells = counted(&mut whole, &lines, &[], now);
         let cut = counted(&mut parts, &lines, &cuts, now);
         prop_assert_eq!(&parts, &whole);
-        // A cut run may be bad in each of its parts: what matters is when it was bad first.
+        // A run that is cut may be bad in each of its parts: the first bad moment matters.
         prop_assert_eq!(cut.first(), spells.first());
         prop_assert_eq!(cut.is_empty(), spells.is_empty());
         prop_assert!(whole.earlier.len() < 10);
