@@ -1,4 +1,4 @@
-//! The only file that asks what time it is. Everything else is told.
+//! The only file that reads the clock. Everything else gets the time as an argument.
 
 #![allow(clippy::disallowed_methods, reason = "this is where the clock is read")]
 

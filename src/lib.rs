@@ -1,9 +1,9 @@
 //! Tokenwatch watches server logs for API tokens used in unusual ways.
 //!
-//! Bytes become a mail in ten steps, each handing on one type; `ARCHITECTURE.md` draws them. [`engine`]
-//! is pure and holds steps 2 to 9. The adapters around it, [`source`], [`store`], [`deliver`], [`atlas`]
-//! and [`config`], each touch one part of the world and know only the engine. [`daemon`] joins them, and
-//! [`cli`] is how people reach it.
+//! Bytes become a mail in ten steps, each passing on one type; `ARCHITECTURE.md` shows them. [`engine`] is pure and
+//! contains steps 2 to 9. The adapters around it, [`source`], [`store`], [`deliver`], [`atlas`] and [`config`], each
+//! touch one part of the outside world and know only the engine. [`daemon`] connects them, and [`cli`] is the user
+//! interface.
 
 pub mod atlas;
 pub mod cli;

@@ -2,7 +2,8 @@
 
 use std::process::ExitCode;
 
-/// What one thread reads another one judges and a third one commits and frees, which glibc's allocator is slow at.
+/// One thread reads, another one judges, and a third one commits and frees the memory, which glibc's allocator handles
+/// slowly.
 #[global_allocator]
 static ALLOCATOR: mimalloc::MiMalloc = mimalloc::MiMalloc;
 

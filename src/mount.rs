@@ -1,18 +1,18 @@
-//! What kind of file system a path lies on, where that decides what can be asked of it.
+//! The file system of a path, where it determines what can be done with the path.
 
 use std::io;
 use std::path::Path;
 
 use rustix::fs::statfs;
 
-/// File systems that lie on another machine, by statfs(2): NFS, SMB, CIFS, SMB2, AFS, Coda, Ceph. The
-/// write-ahead log of SQLite "does not work over a network filesystem" (sqlite.org/wal.html).
+/// File systems on another machine, by statfs(2): NFS, SMB, CIFS, SMB2, AFS, Coda, Ceph. The write-ahead log of SQLite
+/// "does not work over a network filesystem" (sqlite.org/wal.html).
 const REMOTE: [i64; 7] =
     [0x6969, 0x517b, 0xff53_4d42, 0xfe53_4d42, 0x5346_414f, 0x7375_7245, 0x00c3_6400];
 
-/// Those behind which another machine may lie, by statfs(2): FUSE (`sshfs`, `s3fs`), 9P (what hosts share with their
-/// guests); and by what `tail -f` of GNU coreutils does not listen to (src/stat.c): `kafs`, GFS2, OCFS2, Lustre, GPFS, `fhgfs`,
-/// `panfs`, the shares of virtual machines (`vboxsf`, `vmhgfs`, `prl_fs`), `aufs`.
+/// File systems that may be on another machine, by statfs(2): FUSE (`sshfs`, `s3fs`), 9P (shared by hosts with their
+/// guests); and those for which GNU coreutils' `tail -f` does not use inotify (src/stat.c): `kafs`, GFS2, OCFS2,
+/// Lustre, GPFS, `fhgfs`, `panfs`, the shares of virtual machines (`vboxsf`, `vmhgfs`, `prl_fs`), `aufs`.
 const FOREIGN: [i64; 13] = [
     0x6573_5546,
     0x0102_1997,
@@ -29,19 +29,19 @@ const FOREIGN: [i64; 13] = [
     0x6175_6673,
 ];
 
-/// Tells whether a path lies on another machine.
+/// Returns whether a path is on another machine.
 ///
 /// # Errors
-/// What the file system says.
+/// Returns the error of the file system.
 pub fn is_remote(path: &Path) -> io::Result<bool> {
     Ok(REMOTE.contains(&statfs(path)?.f_type))
 }
 
-/// Tells whether a directory hears of all its changes: not of those that another machine makes, since inotify(7) "reports
-/// only events that a user-space program triggers through the filesystem API" of this one.
+/// Returns whether the kernel reports all changes in a directory. It does not report those made by another machine,
+/// since inotify(7) "reports only events that a user-space program triggers through the filesystem API" of this one.
 #[must_use]
 pub fn hears_changes(folder: &Path) -> bool {
-    // What cannot be asked is watched: where that is of no use, the sweep finds what changes.
+    // If the file system is unknown, the directory is watched: if that does not help, the sweep finds the changes.
     statfs(folder).map_or(true, |system| has_ears(system.f_type))
 }
 

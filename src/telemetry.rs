@@ -1,4 +1,4 @@
-//! Log messages: to the journal where there is one, else as text or JSON to standard error.
+//! Log messages: to the journal if available, else as text or JSON to standard error.
 
 use std::error::Error;
 use std::fmt::{self, Debug};
@@ -13,7 +13,7 @@ use tracing_subscriber::layer::SubscriberExt;
 use tracing_subscriber::util::SubscriberInitExt;
 use tracing_subscriber::{EnvFilter, Layer, Registry};
 
-/// How log messages look.
+/// The form of log messages.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq, clap::ValueEnum)]
 pub enum LogFormat {
     /// The journal if standard error leads there, else text.
@@ -25,8 +25,8 @@ pub enum LogFormat {
     Json,
 }
 
-/// Starts logging, once. `steps` is how often `-v` was given, negative for `-q`; `filter`, in the
-/// language of `tracing`'s `EnvFilter`, overrides it.
+/// Starts logging, once. `steps` is the number of `-v` options, negative for `-q`; `filter`, in the syntax of
+/// `tracing`'s `EnvFilter`, overrides it.
 pub fn init(format: LogFormat, steps: i8, filter: Option<&str>) {
     let level = match steps {
         ..=-2 => LevelFilter::ERROR,
@@ -39,7 +39,7 @@ pub fn init(format: LogFormat, steps: i8, filter: Option<&str>) {
         .with_default_directive(level.into())
         .parse_lossy(filter.unwrap_or_default());
     let layer = layer(format).with_filter(filter);
-    // A second call finds a subscriber in place: the first one stays.
+    // A second call finds a subscriber and leaves it in place.
     tracing_subscriber::registry().with(layer).try_init().ok();
 }
 
@@ -58,11 +58,11 @@ fn layer(format: LogFormat) -> Box<dyn Layer<Registry> + Send + Sync> {
     }
 }
 
-/// The one field whose value the sentence of its message holds too: an alert's. Fields of other messages have other names.
+/// The one field whose value is already in its message: an alert's. Fields of other messages have other names.
 const SAID: &str = "reason";
 
-/// The fields of a message as text, but for what its sentence says already. In JSON and the journal a field is there
-/// to be searched for; in text the same words would come twice.
+/// The fields of a message as text, without those that the message already contains. In JSON and the journal, fields
+/// serve for searching; in text the same words would occur twice.
 #[derive(Debug, Default)]
 struct TextFields(DefaultFields);
 
@@ -74,13 +74,14 @@ impl<'a> MakeVisitor<Writer<'a>> for TextFields {
     }
 }
 
-/// Passes on all fields but the one that is said, as they may be shown. Numbers and the like come as `Debug`, as the visitor behind takes them.
+/// Passes on all fields except [`SAID`], made safe to show. Numbers and similar values are passed as `Debug`, as the
+/// inner visitor receives them.
 struct Unsaid<V>(V);
 
 impl<V: Visit> Visit for Unsaid<V> {
     fn record_str(&mut self, field: &Field, value: &str) {
         if field.name() != SAID {
-            // Quotes and escapes it.
+            // The inner visitor quotes and escapes it.
             self.0.record_str(field, value);
         }
     }
@@ -94,7 +95,7 @@ impl<V: Visit> Visit for Unsaid<V> {
     }
 }
 
-/// A value as it may be shown: names of files, and what is said of them, may hold anything.
+/// A value made safe to show: file names, and messages about them, may contain anything.
 struct Shown<'a>(&'a dyn Debug);
 
 impl Debug for Shown<'_> {
@@ -103,10 +104,10 @@ impl Debug for Shown<'_> {
     }
 }
 
-/// Writes text that others made up: what could change the screen becomes `\xNN` or `\u{...}`.
+/// Writes untrusted text: characters that could change the screen become `\xNN` or `\u{...}`.
 ///
 /// # Errors
-/// What `out` says.
+/// Returns the error of `out`.
 pub fn write_safe(out: &mut impl fmt::Write, text: &str) -> fmt::Result {
     text.chars().try_for_each(|c| match c {
         c if c.is_ascii_control() => write!(out, "\\x{:02x}", u32::from(c)),
@@ -115,8 +116,8 @@ pub fn write_safe(out: &mut impl fmt::Write, text: &str) -> fmt::Result {
     })
 }
 
-/// Tells of controls, and of what reorders or hides text without being one: bidirectional controls (UAX #9),
-/// zero-width characters, line and paragraph separators, the byte-order mark, tags.
+/// Returns whether a character is a control, or reorders or hides text: bidirectional controls (UAX #9), zero-width
+/// characters, line and paragraph separators, the byte-order mark, tags.
 #[must_use]
 pub fn is_unsafe(c: char) -> bool {
     c.is_control()
@@ -137,8 +138,8 @@ impl<V: VisitFmt> VisitFmt for Unsaid<V> {
     }
 }
 
-/// systemd sets `JOURNAL_STREAM` to the device and inode of the standard error that it gave; if ours
-/// is another by now, it was redirected (systemd.exec(5)).
+/// Returns whether standard error is the journal. systemd sets `JOURNAL_STREAM` to the device and inode of the standard
+/// error that it provided; if ours is a different one, it was redirected (systemd.exec(5)).
 fn leads_to_journal() -> bool {
     #[allow(clippy::disallowed_methods, reason = "set by systemd, no setting of ours")]
     let Ok(stream) = std::env::var("JOURNAL_STREAM") else { return false };
@@ -168,7 +169,7 @@ mod tests {
         }
     }
 
-    /// What the log says of what `say` tells.
+    /// Returns what the log contains for what `say` logs.
     fn said(say: impl FnOnce()) -> String {
         let log = Log::default();
         let writer = log.clone();

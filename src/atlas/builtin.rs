@@ -1,6 +1,6 @@
-//! The built-in table: country, network and the distances between countries, with nothing set up.
+//! The built-in table: country, network and the distances between countries, without any setup.
 //!
-//! Where the data come from, under which licences, and how they are remade: `data/README.md`.
+//! `data/README.md` lists the sources of the data and their licences, and how to rebuild the table.
 
 use std::net::IpAddr;
 use std::sync::OnceLock;
@@ -14,12 +14,12 @@ use super::table::{Ranges4, Ranges6, Value, inflate, take_column, take_u32, take
 /// A pair of countries whose distance is unknown, in the packed triangle.
 const UNKNOWN: u16 = u16::MAX;
 
-/// Knows the country and the network of public addresses, and how far countries lie apart.
+/// Contains the country and the network of public addresses, and the distances between countries.
 pub struct BuiltIn {
     built: u32,
-    /// In ascending order; the ranges and the triangle speak of places in this list.
+    /// In ascending order; the ranges and the triangle refer to positions in this list.
     countries: Vec<Country>,
-    /// Least distances in units of 10 km, rounded down: row a holds b = 0 to a.
+    /// Least distances in units of 10 km, rounded down: row a contains b = 0 to a.
     borders: Vec<u16>,
     country4: Ranges4<u8>,
     country6: Ranges6<u8>,
@@ -63,7 +63,7 @@ impl BuiltIn {
         u64::from(self.built)
     }
 
-    /// Returns the country that the address is registered or announced in.
+    /// Returns the country in which the address is registered or announced.
     #[must_use]
     pub fn country(&self, address: IpAddr) -> Option<Country> {
         let value = match address.to_canonical() {
@@ -125,7 +125,7 @@ impl Atlas for BuiltIn {
     }
 }
 
-/// Returns the place with what its operator says of the network.
+/// Adds to a place what its operator shows about the network.
 pub(super) fn with_network(place: Place) -> Place {
     let is_known = place.asn.is_some() || !place.organization.is_empty();
     let network = is_known.then(|| network_kind(place.asn, &place.organization));
@@ -138,12 +138,12 @@ fn upper(address: std::net::Ipv6Addr) -> u64 {
 
 /// The autonomous systems that announce anything, with their operators' names.
 ///
-/// Packed: a column of the numbers' differences as varints, a column of the names, each ended by
-/// a line feed.
+/// Packed: a column of the differences of the numbers as varints, and a column of the names, each followed by a line
+/// feed.
 struct Operators {
     numbers: Vec<u32>,
     names: String,
-    /// Where each name's line feed stands.
+    /// The position of each name's line feed.
     ends: Vec<u32>,
 }
 

@@ -1,7 +1,7 @@
 //! MMDB files in memory: City, Country and ASN data in the schemas of several vendors.
 //!
-//! A file is read whole, never mapped: a map of a file that is cut or overwritten kills the
-//! process. It is walked whole before it is used, so that a lookup meets no surprise later.
+//! A file is read as a whole, never mapped: if a mapped file is cut or overwritten, the process is killed. Before a
+//! file is used, all of it is walked, so that no later lookup fails.
 //!
 //! | schema | country | city | coordinates | network |
 //! | --- | --- | --- | --- | --- |
@@ -24,14 +24,13 @@ use smol_str::SmolStr;
 
 use crate::engine::geo::{Country, Point};
 
-/// A larger file is not read: the largest on the market (City, IPv4 and IPv6) have some 150 MB.
+/// The limit of a file: the largest available ones (City, IPv4 and IPv6) have some 150 MB.
 const MAX_FILE_BYTES: u64 = 1 << 30;
 
-/// What stands before the metadata, near the end of the file.
+/// The marker before the metadata, near the end of the file.
 const METADATA_START: &[u8] = b"\xab\xcd\xefMaxMind.com";
 
-/// The radius of coordinates that come without one: `MaxMind` gives 20 to 50 km to most addresses
-/// whose city it knows.
+/// The radius of coordinates without one: `MaxMind` gives 20 to 50 km to most addresses whose city it knows.
 const DEFAULT_RADIUS_KM: f32 = 50.0;
 
 /// Why a file is not used, or not used in its newest form.
@@ -41,32 +40,32 @@ pub enum Fault {
     /// There is no such file.
     #[error("no such file")]
     Missing,
-    /// The system does not let it be read.
+    /// The system denies reading it.
     #[error("reading it: {0}")]
     Unreadable(String),
-    /// It is larger than any such file is.
+    /// It is larger than any GeoIP file.
     #[error("{0} bytes are more than any GeoIP file has")]
     TooLarge(u64),
-    /// It was written to while it was read.
+    /// It was written to while being read.
     #[error("it changes while it is read")]
     Changing,
-    /// It lacks what stands at the end of each MMDB file.
+    /// It lacks the end of an MMDB file.
     #[error("no MMDB metadata at its end: it is cut off, or not an MMDB file")]
     NotMmdb,
-    /// It is an MMDB file, but its tree or its data make no sense.
+    /// It is an MMDB file, but its tree or its data are invalid.
     #[error("damaged: {0}")]
     Damaged(String),
 }
 
 impl Fault {
-    /// Whether the next look may find it gone although the file stays the same.
+    /// Returns whether the fault may be gone at the next look although the file stays the same.
     #[must_use]
     pub const fn is_temporary(&self) -> bool {
         matches!(self, Self::Unreadable(_) | Self::Changing)
     }
 }
 
-/// Tells one state of a file from another.
+/// Identifies one state of a file.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(super) struct Identity {
     device: u64,
@@ -76,8 +75,8 @@ pub(super) struct Identity {
 }
 
 impl Identity {
-    /// Looks at the file that the path leads to now. What is no file (opening a pipe would wait
-    /// for its writer) is unreadable.
+    /// Looks at the file to which the path leads now. Anything but a file is unreadable (opening a pipe would wait
+    /// for its writer).
     pub(super) fn of(path: &Path) -> Result<Self, Fault> {
         let meta = std::fs::metadata(path).map_err(|error| fault(&error))?;
         if meta.is_file() {
@@ -104,7 +103,7 @@ fn fault(error: &std::io::Error) -> Fault {
     }
 }
 
-/// What one file says of one address. Everything may be missing.
+/// One file's data about one address. Everything may be missing.
 #[derive(Clone, Debug, Default, PartialEq)]
 pub(super) struct Record {
     pub(super) country: Option<Country>,
@@ -147,17 +146,17 @@ impl Mmdb {
         self.identity
     }
 
-    /// Returns what the file calls itself, such as `GeoLite2-City`.
+    /// Returns the file's own name for its type, such as `GeoLite2-City`.
     pub(super) fn kind(&self) -> &str {
         &self.reader.metadata().database_type
     }
 
-    /// Returns when it was made, in seconds since 1970.
+    /// Returns when the file was made, in seconds since 1970.
     pub(super) fn built(&self) -> u64 {
         self.reader.metadata().build_epoch
     }
 
-    /// Returns what the file says of the address; `None` if it has no record of it.
+    /// Returns the file's data about the address; `None` if it has no record of it.
     pub(super) fn find(&self, address: IpAddr) -> Option<Record> {
         let found = self.reader.lookup(address).ok()?;
         Some(Record::from(found.decode::<Raw<'_>>().ok()??))
@@ -168,11 +167,11 @@ fn identity_of_open(file: &File) -> Result<Identity, Fault> {
     Ok(Identity::new(&file.metadata().map_err(|error| fault(&error))?))
 }
 
-/// Walks the tree to each record and reads each once.
+/// Walks the tree to all records and reads each of them once.
 ///
-/// The library's own check is not used: it refuses files that lack a description.
+/// The library's own check is not used, since it rejects files without a description.
 fn verify(reader: &Reader<Vec<u8>>) -> Result<(), MaxMindDbError> {
-    // A tree of n nodes has n + 1 leaves; one with a cycle never ends.
+    // A tree of n nodes has n + 1 leaves; a tree with a cycle would never end.
     let mut n_left = u64::from(reader.metadata().node_count) * 2 + 2;
     let mut seen = HashSet::with_hasher(foldhash::fast::FixedState::default());
     for found in reader.networks(WithinOptions::default().include_networks_without_data())? {
@@ -188,7 +187,7 @@ fn verify(reader: &Reader<Vec<u8>>) -> Result<(), MaxMindDbError> {
     Ok(())
 }
 
-/// A record as any of the schemas has it.
+/// A record in any of the schemas.
 #[derive(Default, Deserialize)]
 #[serde(default)]
 struct Raw<'a> {
@@ -230,8 +229,8 @@ impl From<Raw<'_>> for Record {
 }
 
 impl Raw<'_> {
-    /// Returns the coordinates. Without a radius they count if the city is known: those of a
-    /// country as a whole would claim a precision that nobody promised.
+    /// Returns the coordinates. Without a radius they count only if the city is known: those of a whole country would
+    /// suggest a precision that nobody promised.
     fn point(&self, has_city: bool) -> Option<Point> {
         let nested = self.location.point;
         let [latitude, longitude, radius] = match nested {
@@ -260,13 +259,13 @@ fn narrow(number: f64) -> f32 {
     number as f32
 }
 
-/// One value of a record, whatever its type: what can be used of it.
+/// One value of a record, whatever its type: the parts of it that can be used.
 #[derive(Clone, Copy, Default)]
 struct Leaf<'a> {
-    /// The text, or of a map its `iso_code` or `names.en`; never empty.
+    /// The text, or a map's `iso_code` or `names.en`; never empty.
     text: Option<&'a str>,
     number: Option<f64>,
-    /// Of a map: latitude, longitude, radius.
+    /// A map's latitude, longitude and radius.
     point: [Option<f64>; 3],
 }
 
@@ -275,7 +274,7 @@ impl Leaf<'_> {
         self.number.or_else(|| self.text?.trim().parse().ok())
     }
 
-    /// Reads `64496`, `"64496"` or `"AS64496"`; 0 stands for none.
+    /// Parses `64496`, `"64496"` or `"AS64496"`; 0 stands for none.
     fn asn(self) -> Option<u32> {
         let from_text = || {
             let text = self.text?.trim();

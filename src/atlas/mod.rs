@@ -1,15 +1,15 @@
-//! `GeoIP` behind [`crate::engine::geo::Atlas`]: where an address is and whose network it is in.
+//! `GeoIP` behind [`crate::engine::geo::Atlas`]: where an address is, and whose network it belongs to.
 //!
-//! Layers answer, the best first; each field comes from the first layer that knows it:
+//! There are several layers, the best first; each field comes from the first layer that knows it:
 //!
-//! 1. City (or Country) files: country, city, coordinates. Files are tried in order; the first
-//!    that has a record of the address speaks for geography, even where it leaves a field out:
-//!    a vendor that knows an address and names no country has its reason (anycast, satellites).
+//! 1. City (or Country) files: country, city, coordinates. Files are tried in order. The first one with a record of
+//!    the address determines its geography, even if it leaves a field out: a vendor that knows an address but names
+//!    no country has a reason (anycast, satellites).
 //! 2. ASN files: the network's number and its operator's name.
 //! 3. The built-in table ([`BuiltIn`]): country, number and name where no file has a record.
 //!
-//! Addresses that mean something only inside a network (private, link-local, documentation, ...)
-//! are nowhere, whatever a file says.
+//! Addresses that have a meaning only inside a network (private, link-local, documentation, ...) are nowhere, whatever
+//! a file contains.
 
 mod builtin;
 mod mmdb;
@@ -25,19 +25,19 @@ pub use mmdb::Fault;
 pub use network::network_kind;
 pub use reload::{Change, Layer, Reloading, Role};
 
-/// Which files to read. Relative paths are the caller's to resolve.
+/// Which files to read. The caller must resolve relative paths.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Settings {
-    /// City or Country files, tried in order (one for IPv4, one for IPv6, say).
+    /// City or Country files, tried in order (for example one for IPv4 and one for IPv6).
     pub city: Vec<PathBuf>,
     /// ASN files, tried in order.
     pub asn: Vec<PathBuf>,
-    /// Where to look, in order, for what the lists above leave empty.
+    /// Directories to search, in order, for the files that are not configured above.
     pub usual: Vec<PathBuf>,
 }
 
 impl Default for Settings {
-    /// Nothing configured; the directories that geoipupdate and the distributions use.
+    /// Returns settings without configured files, with the directories of geoipupdate and the distributions.
     fn default() -> Self {
         let usual = ["/var/lib/GeoIP", "/usr/share/GeoIP", "/usr/local/share/GeoIP"];
         Self { city: vec![], asn: vec![], usual: usual.map(PathBuf::from).to_vec() }
@@ -45,7 +45,7 @@ impl Default for Settings {
 }
 
 impl Settings {
-    /// Returns the files for a role as things stand: those configured, else the best one found.
+    /// Returns the current files for a role: the configured ones, else the best one found.
     fn paths(&self, role: Role) -> Vec<PathBuf> {
         let (configured, kinds): (_, &[&str]) = match role {
             Role::City => (&self.city, &["city", "country"]),
@@ -69,7 +69,7 @@ impl Settings {
                     let name = name.to_ascii_lowercase();
                     name.starts_with(&start) && name.ends_with(".mmdb")
                 };
-                // Of several, the last by name: `dbip-city-lite-2026-06` after `...-05`.
+                // If there are several, the last by name: `dbip-city-lite-2026-06` after `...-05`.
                 names.iter().filter(fits).max().map(|name| directory.join(name))
             })
         })
@@ -82,8 +82,8 @@ fn file_names(directory: &Path) -> Vec<String> {
     entries.filter_map(|entry| entry.file_name().into_string().ok()).collect()
 }
 
-/// Whether an address means the same host everywhere, by the IANA special-purpose registries
-/// (RFC 6890 and its updates). Takes IPv4-mapped addresses as IPv4.
+/// Returns whether an address refers to the same host everywhere, according to the IANA special-purpose registries
+/// (RFC 6890 and its updates). IPv4-mapped addresses count as IPv4.
 fn is_public(address: IpAddr) -> bool {
     match address.to_canonical() {
         IpAddr::V4(v4) => is_public_v4(v4),

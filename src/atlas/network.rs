@@ -1,8 +1,8 @@
-//! Tells from an operator's name and number what kind of network it runs.
+//! Determines the kind of network that an operator runs, from its name and number.
 //!
-//! A name is evidence, not proof: "Deutsche Telekom AG" sells to homes, firms and phones alike and
-//! counts as [`NetworkKind::Residential`], the kind that raises no suspicion. So only words that
-//! name the business itself decide, as whole words.
+//! A name is evidence, not proof: "Deutsche Telekom AG" serves homes, firms and phones alike, and counts as
+//! [`NetworkKind::Residential`], the kind that raises no suspicion. So a name decides only with whole words that
+//! describe the business itself.
 
 use std::sync::OnceLock;
 
@@ -10,8 +10,8 @@ use aho_corasick::{AhoCorasick, AhoCorasickKind};
 
 use crate::engine::geo::NetworkKind;
 
-/// Words and word pairs that name a business. Where several match, the kind that stands first
-/// here decides: a university's data centre is the university's, a bank's cloud the bank's.
+/// Words and word pairs that describe a business. If several match, the kind listed first wins: a university's data
+/// centre is the university's, a bank's cloud the bank's.
 const WORDS: [(NetworkKind, &str); 4] = [
     (
         NetworkKind::Vpn,
@@ -47,7 +47,7 @@ const WORDS: [(NetworkKind, &str); 4] = [
          machines, virtual private servers, virtual servers, vps, vultr, web services, webhost, \
          webhosting, worldstream, yandex cloud",
     ),
-    // Not "wireless": of the operators that bear it, nearly all reach homes by radio.
+    // Not "wireless": nearly all operators with that name reach homes by radio.
     (
         NetworkKind::Mobile,
         "3g, 4g, 5g, advanced wireless network, afghan wireless, at t mobility, cell, cellco, \
@@ -57,8 +57,8 @@ const WORDS: [(NetworkKind, &str); 4] = [
     ),
 ];
 
-/// Networks whose kind their name does not tell, or tells wrongly; in brackets, where it can be
-/// looked up. Sorted by number.
+/// Networks whose name does not show their kind, or suggests the wrong one, with the source in parentheses. Sorted by
+/// number.
 const NUMBERS: &[(u32, NetworkKind)] = &[
     // Verizon Wireless, under its business division's name (ARIN).
     (6167, NetworkKind::Mobile),
@@ -124,8 +124,8 @@ const NUMBERS: &[(u32, NetworkKind)] = &[
     (396356, NetworkKind::Hosting),
 ];
 
-/// Returns the kind of network that the operator runs, as far as its number and name tell:
-/// [`NetworkKind::Residential`] where they do not.
+/// Returns the kind of network that the operator runs, as far as its number and name show it:
+/// [`NetworkKind::Residential`] if they do not.
 #[must_use]
 pub fn network_kind(asn: Option<u32>, organization: &str) -> NetworkKind {
     let known = asn.and_then(|asn| {
@@ -148,7 +148,7 @@ fn kind_by_name(organization: &str) -> NetworkKind {
 /// Finds all words in one pass.
 struct WordFinder {
     automaton: AhoCorasick,
-    /// Of each word, in the order of [`WORDS`].
+    /// The kind of each word, in the order of [`WORDS`].
     kinds: Vec<NetworkKind>,
 }
 
@@ -166,8 +166,8 @@ fn words() -> impl Iterator<Item = (NetworkKind, &'static str)> {
     WORDS.iter().flat_map(|(kind, words)| words.split(", ").map(move |word| (*kind, word)))
 }
 
-/// Returns the words in lower case, each between single spaces. Letters outside ASCII count as
-/// letters and stay as they are.
+/// Returns the words in lower case, separated by single spaces. Characters outside ASCII count as letters and are not
+/// changed.
 fn spaced(name: &str) -> Vec<u8> {
     let mut text = Vec::with_capacity(name.len() + 2);
     text.push(b' ');

@@ -1,4 +1,4 @@
-//! The layers in force, and their exchange while the program runs.
+//! The layers in force, which can be replaced while the program runs.
 
 use std::net::IpAddr;
 use std::path::{Path, PathBuf};
@@ -12,7 +12,7 @@ use super::builtin::{BuiltIn, with_network};
 use super::mmdb::{Fault, Identity, Mmdb, Record};
 use super::{Settings, is_public};
 
-/// What a layer is asked for.
+/// What a layer is used for.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize)]
 #[serde(rename_all = "lowercase")]
 pub enum Role {
@@ -20,40 +20,40 @@ pub enum Role {
     City,
     /// Network and operator.
     Asn,
-    /// Country, network and operator where no file knows; distances between countries.
+    /// Country, network and operator if no file knows them; distances between countries.
     BuiltIn,
 }
 
 /// One layer as `status` shows it.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize)]
 pub struct Layer {
-    /// What it is asked for.
+    /// Its role.
     pub role: Role,
     /// The file; `None` for the built-in table.
     pub path: Option<PathBuf>,
-    /// What the file in use calls itself, such as `GeoLite2-City`; `None` if none is in use.
+    /// The file's own name for its type, such as `GeoLite2-City`; `None` if none is in use.
     pub kind: Option<String>,
-    /// When what is in use was made, in seconds since 1970.
+    /// When the data in use was made, in seconds since 1970.
     pub built: Option<u64>,
-    /// Why the file, or its newest form, is not in use.
+    /// Why the file, or its newest version, is not in use.
     pub fault: Option<Fault>,
 }
 
-/// What [`Reloading::refresh`] found.
+/// A result of [`Reloading::refresh`].
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub enum Change {
-    /// A new file, or the new form of one, is in use from now on.
+    /// A new file, or the new version of one, is now in use.
     Loaded(Layer),
-    /// A file cannot be used, for a reason not reported before. What was in use stays in use.
+    /// A file cannot be used, for a reason not reported before. The previous data stays in use.
     Faulty(Layer),
-    /// The file that had a fault is again the one in use.
+    /// The file that had a fault is again the one that is in use.
     Recovered(Layer),
 }
 
-/// An atlas whose files may be replaced, cut or deleted while it answers.
+/// An atlas whose files may be replaced, cut or deleted while it is in use.
 ///
-/// A file is swapped in only after it was read and verified whole; until then, and if that fails,
-/// the one before answers. What no file knows, the built-in table answers.
+/// A file is swapped in only once it was read and verified completely. Until then, and if that fails, the previous one
+/// is used. The built-in table supplies what no file knows.
 pub struct Reloading {
     settings: Settings,
     slots: Mutex<Vec<Slot>>,
@@ -61,7 +61,7 @@ pub struct Reloading {
 }
 
 impl Reloading {
-    /// Reads the files. What cannot be read is a fault in [`Self::status`], not an error.
+    /// Reads the files. A file that cannot be read is a fault in [`Self::status`], not an error.
     #[must_use]
     pub fn open(settings: Settings) -> Self {
         let atlas = Self { settings, slots: Mutex::default(), layers: RwLock::default() };
@@ -69,8 +69,8 @@ impl Reloading {
         atlas
     }
 
-    /// Looks whether files changed, appeared or went, and swaps in those that did. Reads nothing
-    /// but a few directory entries if all is as before.
+    /// Checks whether files changed, appeared or disappeared, and swaps in the new ones. If nothing changed, reads only
+    /// a few directory entries.
     pub fn refresh(&self) -> Vec<Change> {
         let mut slots = self.slots.lock().unwrap_or_else(PoisonError::into_inner);
         let mut changes = Vec::new();
@@ -83,7 +83,7 @@ impl Reloading {
             }
             changes
                 .extend(slots.iter_mut().filter(|slot| slot.role == role).filter_map(Slot::look));
-            // A file that was found by itself gives way to a better one once that is in use.
+            // A file found automatically is replaced by a better one once that is in use.
             let is_served = slots
                 .iter()
                 .any(|slot| slot.is_loaded() && wanted.iter().any(|p| slot.is_for(role, p)));
@@ -96,15 +96,15 @@ impl Reloading {
         changes
     }
 
-    /// Returns the layers that are files, in the order in which they are asked. The built-in table, which takes
-    /// memory once it is asked, is left alone.
+    /// Returns the layers that are files, in the order in which they are used. Leaves out the built-in table, which
+    /// takes memory once it is used.
     #[must_use]
     pub fn files(&self) -> Vec<Layer> {
         let slots = self.slots.lock().unwrap_or_else(PoisonError::into_inner);
         slots.iter().map(Slot::layer).collect()
     }
 
-    /// Returns each layer in the order in which they are asked, the built-in table last.
+    /// Returns all layers in the order in which they are used, the built-in table last.
     #[must_use]
     pub fn status(&self) -> Vec<Layer> {
         let table = BuiltIn::get();
@@ -118,7 +118,7 @@ impl Reloading {
         self.files().into_iter().chain([built_in]).collect()
     }
 
-    /// Returns the layers that know something of an address, in the order in which they are asked.
+    /// Returns the layers that know an address, in the order in which they are used.
     #[must_use]
     pub fn knowing(&self, address: IpAddr) -> Vec<Layer> {
         let address = address.to_canonical();
@@ -139,7 +139,7 @@ impl Reloading {
         slots.iter().filter(knows).map(Slot::layer).chain(built_in).collect()
     }
 
-    /// Returns the layers that have a fault now.
+    /// Returns the layers with a current fault.
     #[must_use]
     pub fn faults(&self) -> Vec<Layer> {
         self.status().into_iter().filter(|layer| layer.fault.is_some()).collect()
@@ -164,12 +164,12 @@ impl Atlas for Reloading {
     }
 }
 
-/// A path, the last good file that was there, and what is wrong with the one there now.
+/// A path, the last good file found there, and the fault of the current one.
 struct Slot {
     role: Role,
     path: PathBuf,
     loaded: Option<Arc<Mmdb>>,
-    /// The file that was last tried in vain, and why.
+    /// The file that last failed to load, and why.
     fault: Option<(Option<Identity>, Fault)>,
 }
 
@@ -197,7 +197,7 @@ impl Slot {
         }
     }
 
-    /// Looks at the path; reads the file there unless it is in use or was tried in vain.
+    /// Checks the path; reads the file there unless it is in use or has failed already.
     fn look(&mut self) -> Option<Change> {
         let identity = match Identity::of(&self.path) {
             Ok(identity) => identity,

@@ -1,4 +1,4 @@
-//! Makes MMDB files, so that tests have places of their own. Included by what lies outside of the crate, too.
+//! Creates MMDB files, so that tests have places of their own. Also included by code outside the crate.
 
 use std::fs;
 use std::net::IpAddr;
@@ -6,7 +6,7 @@ use std::path::{Path, PathBuf};
 
 use serde_json::{Value, json};
 
-/// Writes the least of the MMDB format (spec 2.0): a tree of 24-bit records, nothing shared.
+/// Writes a minimal MMDB file (spec 2.0): a tree of 24-bit records, nothing shared.
 pub(crate) struct MmdbWriter {
     pub(crate) ip_version: u8,
     pub(crate) kind: &'static str,
@@ -15,7 +15,7 @@ pub(crate) struct MmdbWriter {
     pub(crate) data: Vec<u8>,
 }
 
-/// In a node under construction: no record. All other values above the count point to data.
+/// Marks an empty record in a node under construction. All other values above the count point to data.
 pub(crate) const EMPTY: u32 = u32::MAX;
 const DATA: u32 = 1 << 31;
 

@@ -1,4 +1,4 @@
-//! Reads the packed tables of `data/` and finds an address in them.
+//! Reads the packed tables of `data/` and looks up addresses in them.
 //!
 //! A packed table is a zstd frame of address ranges in ascending order:
 //!
@@ -16,25 +16,25 @@
 //! a varint          7 bits a byte, lowest first, 0x80 set in all but the last (LEB128)
 //! ```
 //!
-//! Nearly all ranges are one power of two long and follow the one before, so the big columns
-//! compress to a fraction. IPv4 counts addresses; IPv6 counts /64s, what one customer has at least.
+//! The length of nearly every range is a power of two, and nearly every range follows the previous one directly, so the
+//! big columns compress to a fraction. IPv4 counts addresses; IPv6 counts /64s, the least that a customer has.
 
-/// Larger tables than this are not ours.
+/// The limit of an unpacked table; larger ones are not ours.
 const MAX_UNPACKED_BYTES: usize = 16 << 20;
 
-/// Inflates one file of `data/`; `None` if it is damaged.
+/// Decompresses one file of `data/`; `None` if it is damaged.
 pub(super) fn inflate(packed: &[u8]) -> Option<Vec<u8>> {
     zstd::bulk::decompress(packed, MAX_UNPACKED_BYTES).ok()
 }
 
-/// Takes a length off the front.
+/// Splits off a length.
 pub(super) fn take_u32(bytes: &mut &[u8]) -> Option<u32> {
     let (head, rest) = bytes.split_first_chunk()?;
     *bytes = rest;
     Some(u32::from_le_bytes(*head))
 }
 
-/// Takes a column off the front: its length, then as many bytes.
+/// Splits off a column: its length, then that many bytes.
 pub(super) fn take_column<'a>(bytes: &mut &'a [u8]) -> Option<&'a [u8]> {
     let n_bytes = take_u32(bytes)?;
     let (column, rest) = bytes.split_at_checked(usize::try_from(n_bytes).ok()?)?;
@@ -42,7 +42,7 @@ pub(super) fn take_column<'a>(bytes: &mut &'a [u8]) -> Option<&'a [u8]> {
     Some(column)
 }
 
-/// Takes a varint off the front.
+/// Splits off a varint.
 pub(super) fn take_varint(bytes: &mut &[u8]) -> Option<u64> {
     let (mut value, mut shift) = (0_u64, 0_u32);
     loop {
@@ -56,7 +56,7 @@ pub(super) fn take_varint(bytes: &mut &[u8]) -> Option<u64> {
     }
 }
 
-/// Takes `0` or `odd * 2^shift` off the front of its two columns.
+/// Splits off `0` or `odd * 2^shift` from its two columns.
 fn take_number(shifts: &mut &[u8], odds: &mut &[u8]) -> Option<u64> {
     let (&byte, rest) = shifts.split_first()?;
     *shifts = rest;
@@ -65,9 +65,9 @@ fn take_number(shifts: &mut &[u8], odds: &mut &[u8]) -> Option<u64> {
     odd.checked_shl(u32::from(shift))
 }
 
-/// Unpacks a table into consecutive starts: `push(start, value)` says that the value holds from
-/// `start` on, `None` that nothing is known from there. The first start is 0. Returns how many
-/// ranges there were, `None` if the table is damaged.
+/// Unpacks a table into consecutive starts: `push(start, value)` is called with the value that applies from `start` on,
+/// or with `None` if nothing is known from there. The first start is 0. Returns the number of ranges, or `None` if the
+/// table is damaged.
 fn unpack(packed: &[u8], mut push: impl FnMut(u64, Option<u32>) -> Option<()>) -> Option<u32> {
     let bytes = inflate(packed)?;
     let mut rest = bytes.as_slice();
@@ -89,7 +89,7 @@ fn unpack(packed: &[u8], mut push: impl FnMut(u64, Option<u32>) -> Option<()>) -
     Some(n_ranges)
 }
 
-/// The values that the ranges hold, in a width that fits.
+/// The values of ranges, in a sufficient width.
 pub(super) trait Value: Copy + TryFrom<u32> {
     /// Stands for "nothing known".
     const NONE: Self;
@@ -107,9 +107,9 @@ fn narrow<V: Value>(value: Option<u32>) -> Option<V> {
     value.map_or(Some(V::NONE), |value| V::try_from(value).ok())
 }
 
-/// IPv4 ranges: two bytes a start, since a page of starts shares its upper half.
+/// IPv4 ranges: two bytes per start, since a page of starts shares its upper half.
 pub(super) struct Ranges4<V> {
-    /// For each upper half, and one past the last: how many starts lie below it.
+    /// For each upper half, and one past the last: the number of starts below it.
     pages: Vec<u32>,
     /// The lower halves of the starts.
     lows: Vec<u16>,
@@ -146,7 +146,7 @@ impl<V: Value> Ranges4<V> {
         Some(())
     }
 
-    /// Returns the value that holds at the address.
+    /// Returns the value of the address.
     pub(super) fn find(&self, address: u32) -> Option<V> {
         let page = usize::try_from(address >> 16).ok()?;
         let low = u16::try_from(address & 0xffff).ok()?;
@@ -177,7 +177,7 @@ impl<V: Value> Ranges6<V> {
         Some(ranges)
     }
 
-    /// Returns the value that holds at the /64.
+    /// Returns the value of the /64.
     pub(super) fn find(&self, upper: u64) -> Option<V> {
         let after = self.starts.partition_point(|start| *start <= upper);
         self.values.get(after.checked_sub(1)?).copied()

@@ -1,4 +1,4 @@
-//! `[detect.*]`: values by detector and name, whose meaning only the detectors know.
+//! `[detect.*]`: values by detector and name, which only the detectors interpret.
 
 use std::collections::{BTreeMap, BTreeSet};
 use std::ops::RangeInclusive;
@@ -8,11 +8,10 @@ use super::fault::{At, Fault, Faults, Span};
 use super::read::{Node, Reading, Section, unknown};
 use super::scalar;
 
-/// What the files say to the detectors, for these to take.
+/// The settings of the detectors, for them to read.
 ///
-/// Each key is taken once, as its type and within its range; [`DetectTable::finish`] then tells what
-/// is wrong with those taken, and which nobody asked for. Keys that are absent or wrong are `None`,
-/// so that the detector's default stands:
+/// Each key is read once, with its type and range. [`DetectTable::finish`] then reports the invalid ones, and the keys
+/// that no detector read. A key that is absent or invalid is `None`, so the detector's default applies:
 ///
 /// ```ignore
 /// let mut detect = config.detect.clone();
@@ -22,13 +21,13 @@ use super::scalar;
 #[derive(Clone, Debug, Default, PartialEq)]
 pub struct DetectTable {
     detectors: BTreeMap<String, BTreeMap<String, Entry>>,
-    /// Where each detector is named last.
+    /// The last place where each detector is named.
     names: BTreeMap<String, At<()>>,
     asked: BTreeMap<&'static str, BTreeSet<&'static str>>,
     faults: Faults,
 }
 
-/// Where a key and its value stand; the value is read when its type is known.
+/// The places of a key and its value; the value is parsed when its type is known.
 #[derive(Clone, Debug)]
 struct Entry {
     key: Span,
@@ -42,7 +41,7 @@ impl PartialEq for Entry {
 }
 
 impl DetectTable {
-    /// Adds what one more file says; the last word on a key wins.
+    /// Adds the contents of another file; of a repeated key, the last value wins.
     pub(super) fn read(&mut self, section: &mut Section<'_>) {
         section.each_section(|name, section| {
             self.names.insert(name.to_owned(), At { value: (), span: section.span() });
@@ -53,7 +52,7 @@ impl DetectTable {
         });
     }
 
-    /// Takes a number, whole or not.
+    /// Reads a number, whole or not.
     pub fn number(
         &mut self,
         detector: &'static str,
@@ -63,7 +62,7 @@ impl DetectTable {
         self.take(detector, key, scalar::number(range))
     }
 
-    /// Takes a whole number.
+    /// Reads a whole number.
     pub fn count(
         &mut self,
         detector: &'static str,
@@ -73,7 +72,7 @@ impl DetectTable {
         self.take(detector, key, scalar::count(range))
     }
 
-    /// Takes a duration such as `10m`.
+    /// Reads a duration such as `10m`.
     pub fn duration(
         &mut self,
         detector: &'static str,
@@ -83,12 +82,12 @@ impl DetectTable {
         self.take(detector, key, scalar::duration(range))
     }
 
-    /// Takes `true` or `false`.
+    /// Reads `true` or `false`.
     pub fn flag(&mut self, detector: &'static str, key: &'static str) -> Option<bool> {
         self.take(detector, key, scalar::flag)
     }
 
-    /// Takes a list of texts, or one.
+    /// Reads a list of texts, or a single one.
     pub fn texts(&mut self, detector: &'static str, key: &'static str) -> Option<Vec<String>> {
         let texts = self.take(detector, key, scalar::texts)?;
         Some(texts.into_iter().map(|at| at.value).collect())
@@ -111,10 +110,10 @@ impl DetectTable {
         }
     }
 
-    /// Ends the taking.
+    /// Finishes reading.
     ///
     /// # Errors
-    /// Returns the faults of all keys that were taken, and every key and detector that was not.
+    /// Returns the faults of all keys that were read, and every key and detector that was not read.
     pub fn finish(self) -> Result<(), Faults> {
         let known: Vec<&str> = self.asked.keys().copied().collect();
         let mut faults = self.faults;

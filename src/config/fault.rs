@@ -10,7 +10,7 @@ use annotate_snippets::{AnnotationKind, Level, Renderer, Snippet};
 use serde::ser::SerializeStruct;
 use serde::{Serialize, Serializer};
 
-/// A file as it is shown in faults: passwords in it are starred out, byte for byte.
+/// A file as shown in faults: passwords in it are replaced by stars, byte for byte.
 #[derive(Debug, PartialEq, Eq)]
 pub struct File {
     path: PathBuf,
@@ -18,26 +18,26 @@ pub struct File {
 }
 
 impl File {
-    /// Keeps what a file says, without what looks like a password.
+    /// Stores a file's contents without anything that looks like a password.
     #[must_use]
     pub fn new(path: &Path, text: &str) -> Arc<Self> {
         let text = text.split_inclusive('\n').map(hide_secrets).collect();
         Arc::new(Self { path: path.to_owned(), text })
     }
 
-    /// Returns where it stands.
+    /// Returns the file's path.
     #[must_use]
     pub fn path(&self) -> &Path {
         &self.path
     }
 }
 
-/// Keys whose values nobody should read over a shoulder or in a bug report.
+/// Keys whose values nobody should see over a shoulder or in a bug report.
 const SECRET_KEYS: [&str; 6] = ["password", "passwd", "passphrase", "pass", "pwd", "secret"];
 
-/// Stars out what follows `password =` and what stands between `://` and `@`.
+/// Replaces by stars what follows `password =`, and what is between `://` and `@`.
 ///
-/// Works on text, so that it holds for lines that are not TOML, too.
+/// Works on text, so it also covers lines that are not TOML.
 fn hide_secrets(line: &str) -> String {
     let mut shown = line.to_owned();
     for (at, _) in line.match_indices('=') {
@@ -58,13 +58,13 @@ fn hide_secrets(line: &str) -> String {
     userinfo.unwrap_or(shown)
 }
 
-/// Replaces every byte by a star, except for blanks.
+/// Replaces every byte except blanks by a star.
 fn stars(text: &str) -> String {
     let star = |c: char| if c.is_whitespace() { c.to_string() } else { "*".repeat(c.len_utf8()) };
     text.chars().map(star).collect()
 }
 
-/// A stretch of a file, in bytes. The default is nowhere: the place of built-in values.
+/// A range of bytes in a file. The default is nowhere: the place of built-in values.
 #[derive(Clone, Default, PartialEq, Eq)]
 pub struct Span {
     pub(super) file: Option<Arc<File>>,
@@ -72,7 +72,7 @@ pub struct Span {
 }
 
 impl Span {
-    /// Points at bytes of a file; what lies beyond its end is cut off.
+    /// Points at bytes of a file; the part beyond its end is cut off.
     #[must_use]
     pub fn new(file: &Arc<File>, range: Range<usize>) -> Self {
         let end = range.end.min(file.text.len());
@@ -85,15 +85,15 @@ impl Span {
         self.file.as_deref().map(|file| file.path.as_path())
     }
 
-    /// Returns the text there, starred out where it is a password.
+    /// Returns the text there, with stars in place of a password.
     #[must_use]
     pub fn text(&self) -> &str {
         let text = self.file.as_ref().and_then(|file| file.text.get(self.range.clone()));
         text.unwrap_or_default()
     }
 
-    /// Returns the line and the column in characters, both counted from 1; `None` for a place in
-    /// no file and for a file without text.
+    /// Returns the line and the column in characters, both counted from 1; `None` for a place in no file and for a
+    /// file without text.
     #[must_use]
     pub fn line_and_column(&self) -> Option<(usize, usize)> {
         let text = &self.file.as_ref().filter(|file| !file.text.is_empty())?.text;
@@ -103,7 +103,7 @@ impl Span {
         Some((line, column))
     }
 
-    /// Makes a fault of this place. `expected` and `hint` may be empty.
+    /// Creates a fault at this place. `expected` and `hint` may be empty.
     #[must_use]
     pub fn fault(
         &self,
@@ -120,7 +120,7 @@ impl Span {
     }
 }
 
-/// `file:line:column`, `file` where there are no lines, `built-in defaults`.
+/// `file:line:column`, `file` if there are no lines, or `built-in defaults`.
 impl fmt::Display for Span {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         match (self.path(), self.line_and_column()) {
@@ -139,10 +139,10 @@ impl fmt::Debug for Span {
     }
 }
 
-/// A value and where it stands. Two are equal if their values are, wherever they stand.
+/// A value and its place. Two are equal if their values are, regardless of their places.
 #[derive(Clone, Debug, Default)]
 pub struct At<T> {
-    /// What is said.
+    /// The value.
     pub value: T,
     /// Where.
     pub span: Span,
@@ -154,14 +154,14 @@ impl<T: PartialEq> PartialEq for At<T> {
     }
 }
 
-/// One thing that is wrong in a file.
+/// One error in a file.
 #[derive(Clone, Debug, PartialEq)]
 pub struct Fault {
     /// Where.
     pub span: Span,
-    /// What stands there.
+    /// What is there.
     pub found: String,
-    /// What should stand there; may be empty.
+    /// What should be there; may be empty.
     pub expected: String,
     /// What to do about it; may be empty.
     pub hint: String,
@@ -198,7 +198,7 @@ impl Serialize for Fault {
     }
 }
 
-/// Everything that is wrong, in the order of files and lines.
+/// All faults, in the order of files and lines.
 #[derive(Clone, Debug, Default, PartialEq)]
 pub struct Faults(Vec<Fault>);
 
@@ -208,16 +208,16 @@ impl Faults {
         self.0.iter()
     }
 
-    /// Tells whether there are none.
+    /// Returns whether there are none.
     #[must_use]
     pub const fn is_empty(&self) -> bool {
         self.0.is_empty()
     }
 
-    /// Draws each fault under the line that it is about, `width` columns wide.
+    /// Draws each fault below the line that it is about, `width` columns wide.
     ///
-    /// Whatever the files hold, the text is safe for a terminal: control and direction characters
-    /// are replaced. Colours are ANSI sequences, and only there if asked for.
+    /// Whatever the files contain, the text is safe for a terminal: control and direction characters are replaced.
+    /// Colours are ANSI sequences, used only on request.
     #[must_use]
     pub fn render(&self, colour: Colour, width: usize) -> String {
         let renderer = match colour {
@@ -233,9 +233,9 @@ impl Faults {
 /// Whether a drawing uses ANSI colours.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Colour {
-    /// It does.
+    /// With colours.
     Ansi,
-    /// It does not.
+    /// Without colours.
     None,
 }
 
@@ -293,7 +293,7 @@ impl IntoIterator for Faults {
     }
 }
 
-/// One fault a line.
+/// One fault per line.
 impl fmt::Display for Faults {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         for (n, fault) in self.0.iter().enumerate() {
@@ -321,7 +321,7 @@ mod tests {
         assert_eq!(at(6), Some((2, 1)));
         assert_eq!(at("x = 1\nü = ".len()), Some((2, 5)));
         assert_eq!(at(10_000), Some((3, 1)));
-        // in the middle of a character: the character
+        // In the middle of a character: the character.
         assert_eq!(at(7), Some((2, 1)));
         assert_eq!(Span::default().line_and_column(), None);
     }

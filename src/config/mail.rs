@@ -1,4 +1,4 @@
-//! What `[mail]` means: to whom, through which server, with which password.
+//! The meaning of `[mail]`: the recipients, the server, the password.
 
 use std::fs;
 use std::io::Read;
@@ -12,33 +12,33 @@ use super::raw::RawMail;
 use super::value::Server;
 use crate::engine::alert::Level;
 
-/// The credential that the password is taken from if nothing else is said.
+/// The credential that contains the password by default.
 pub const DEFAULT_CREDENTIAL: &str = "smtp-password";
-/// A longer password file is the wrong file.
+/// The limit of a password file; a longer one is the wrong file.
 const MAX_PASSWORD: usize = 4096;
 
 /// How mail is sent.
 #[derive(Clone, Debug, PartialEq)]
 pub struct Mail {
-    /// Through which server.
+    /// The server.
     pub server: At<Server>,
-    /// As whom; `None` to send without signing in.
+    /// The user; `None` to send without authentication.
     pub user: Option<String>,
-    /// Where the password is; there is one if there is a user.
+    /// Where the password is; present if there is a user.
     pub password: Option<At<PasswordFrom>>,
-    /// A PEM file of certificate authorities to trust beside the system's.
+    /// A PEM file of certificate authorities to trust besides the system's.
     pub ca_file: Option<At<PathBuf>>,
     /// The sender, `ops@example.org` or `Ops <ops@example.org>`.
     pub from: String,
     /// The recipients, at least one.
     pub to: Vec<String>,
-    /// From this level on an incident is mailed at once, below it goes to the digest.
+    /// Incidents of this level or above are mailed at once, others go to the digest.
     pub at_once: Level,
     /// When the daily digest is sent, in UTC.
     pub digest: NaiveTime,
-    /// More mails than this in an hour become one digest.
+    /// More mails than this per hour are combined into a digest.
     pub max_per_hour: u32,
-    /// What the server is greeted with; `None` for the host's name.
+    /// The name for the greeting to the server; `None` for the host's name.
     pub hello_name: Option<String>,
 }
 
@@ -52,8 +52,8 @@ pub enum PasswordFrom {
 }
 
 impl Mail {
-    /// Says what the slots mean together. `None` if no server, sender or recipient is named: then
-    /// there is no mail to send.
+    /// Combines the slots into settings. Returns `None` if no server, sender or recipient is named: then no mail is
+    /// sent.
     pub(super) fn new(raw: RawMail, faults: &mut Vec<Fault>) -> Option<Self> {
         let needed = [
             ("server", raw.server.is_absent(), "server = \"smtps://mail.example.org\""),
@@ -86,11 +86,11 @@ impl Mail {
         })
     }
 
-    /// Reads the password anew, so that a changed one needs no restart; `None` without a user.
-    /// `credentials` is what `$CREDENTIALS_DIRECTORY` says. One line end after it is taken off.
+    /// Reads the password again, so that a changed one needs no restart; `None` without a user. `credentials` is the
+    /// value of `$CREDENTIALS_DIRECTORY`. One line end after the password is removed.
     ///
     /// # Errors
-    /// Says, where the configuration names the file, why it could not be read.
+    /// Reports why the password could not be read, at the place where the configuration names the file.
     pub fn password(
         &self,
         credentials: Option<&Path>,

@@ -1,7 +1,7 @@
-//! The configuration: what its files mean, with every default filled in, or all that is wrong.
+//! The configuration: the meaning of its files with every default filled in, or all their faults.
 //!
-//! Two stages: `raw` holds what the files say, key by key; this file says what it means. Reading
-//! files happens in [`Config::load`] and [`Mail::password`] and nowhere else.
+//! Two stages: `raw` contains the files' values key by key; this file interprets them. Only [`Config::load`] and
+//! [`Mail::password`] read files.
 
 mod detect;
 mod fault;
@@ -28,11 +28,11 @@ pub use self::fault::{At, Colour, Fault, Faults, File, Span};
 pub use self::mail::{DEFAULT_CREDENTIAL, Mail, PasswordFrom};
 pub use self::value::{Security, Server, Wrong, duration, show_duration, show_size, size};
 
-/// Where the configuration is unless another file is named.
+/// The configuration file, unless another one is named.
 pub const DEFAULT_PATH: &str = "/etc/tokenwatch/tokenwatch.toml";
-/// The folder beside the main file whose `*.toml` are read after it, in lexical order.
+/// The folder next to the main file whose `*.toml` are read after it, in lexical order.
 const DROP_INS: &str = "conf.d";
-/// A larger file is the wrong file.
+/// The limit of a file; a larger one is the wrong file.
 const MAX_FILE: u64 = 1 << 20;
 
 /// Everything that can be configured.
@@ -40,27 +40,27 @@ const MAX_FILE: u64 = 1 << 20;
 pub struct Config {
     /// The files it was read from, in order; empty for the defaults.
     pub files: Vec<PathBuf>,
-    /// Where the state is kept, if the files say so.
+    /// The directory of the state, if the files name it.
     pub state_dir: Option<PathBuf>,
-    /// What is read.
+    /// The logs to read.
     pub sources: Vec<Source>,
-    /// Where tokens stand, beside the places that are known to everybody.
+    /// Where tokens are, besides the built-in places.
     pub tokens: Tokens,
-    /// Where addresses are.
+    /// The files that locate addresses.
     pub geoip: Geoip,
-    /// For the detectors to take.
+    /// The settings of the detectors.
     pub detect: DetectTable,
-    /// Which rules are in force.
+    /// The rules in force.
     pub rules: Rules,
-    /// How mail is sent; `None` if it is not.
+    /// How mail is sent; `None` if it is not sent.
     pub mail: Option<Mail>,
     /// Where else alerts go.
     pub output: Output,
-    /// How long things are kept.
+    /// How long data is kept.
     pub retention: Retention,
-    /// How many mails a week are wanted.
+    /// How many mails per week are wanted.
     pub alerts: Alerts,
-    /// What may be used up.
+    /// Limits of resources.
     pub limits: Limits,
 }
 
@@ -69,17 +69,17 @@ pub struct Config {
 pub struct Source {
     /// Where they come from.
     pub from: SourceFrom,
-    /// How their lines are read.
+    /// How their lines are parsed.
     pub format: At<FormatChoice>,
-    /// Where a file is begun that was never seen before.
+    /// Where reading of an unknown file begins.
     pub read_from: ReadFrom,
-    /// Peers whose word on the client's address is taken.
+    /// Peers that are trusted to state the client's address.
     pub trusted_proxies: Vec<IpNet>,
-    /// What the logs are about; empty if not said.
+    /// The service of the logs; empty if not configured.
     pub service: String,
-    /// The clock that writes their times without a zone.
+    /// The clock of times without a zone.
     pub zone: Zone,
-    /// Changes of files are found by looking once a second, and nothing is asked of the kernel.
+    /// Finds changes of files by looking once a second, without the kernel's notifications.
     pub is_polled: bool,
     /// Where the table begins.
     pub span: Span,
@@ -88,60 +88,60 @@ pub struct Source {
 /// Where logs come from.
 #[derive(Clone, Debug, PartialEq)]
 pub enum SourceFrom {
-    /// Files, by absolute paths and patterns in the words of the `glob` crate.
+    /// Files, by absolute paths and patterns in the syntax of the `glob` crate.
     Files(Vec<At<String>>),
-    /// A unit's messages in the systemd journal: this host's, or that of a directory.
+    /// A unit's messages in the systemd journal: this host's, or the one in a directory.
     Journal {
         /// The unit's name.
         unit: At<String>,
-        /// Where journal files are, if they are not this host's own.
+        /// The directory of the journal files, if they are not this host's.
         directory: Option<PathBuf>,
     },
 }
 
-/// How lines are read. What the names and templates mean is checked by who knows the formats, with
-/// [`Span::fault`] to say what is wrong.
+/// How lines are parsed. The caller, which knows the formats, checks names and templates and reports faults with
+/// [`Span::fault`].
 #[derive(Clone, Debug, PartialEq)]
 pub enum FormatChoice {
-    /// By a name such as `nginx-combined`; `auto` to guess.
+    /// By a name such as `nginx-combined`; `auto` recognises the format.
     Preset(String),
     /// By an nginx `log_format` or an Apache `LogFormat`.
     Template(String),
-    /// As JSON whose keys are named here, by the record's field; over those of a preset, if one is named.
+    /// As JSON with the keys named here for the record's fields, on top of a preset's, if one is named.
     Fields {
-        /// The preset that the fields come on top of.
+        /// The preset below the fields.
         preset: Option<At<String>>,
         /// From a record's field to the log's key.
         fields: BTreeMap<String, At<String>>,
     },
 }
 
-/// Where a file is begun that was never seen before.
+/// Where reading of an unknown file begins.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
 pub enum ReadFrom {
-    /// At its end: what is old stays unread.
+    /// At its end: the old contents are not read.
     #[default]
     End,
     /// At its start.
     Start,
 }
 
-/// `[tokens]`: names of places where tokens stand, added to the built-in ones.
+/// `[tokens]`: names of places that contain tokens, added to the built-in ones.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
 pub struct Tokens {
     /// Query parameters.
     pub query: Vec<String>,
     /// Cookies.
     pub cookies: Vec<String>,
-    /// Header fields, in lower case.
+    /// Headers, in lower case.
     pub headers: Vec<String>,
-    /// Log fields that hold a token's id instead of the secret.
+    /// Log fields that contain a token's id instead of the secret.
     pub ids: Vec<String>,
-    /// The JWT claims that name the principal, `iss` and `sub` unless said otherwise.
+    /// The JWT claims that identify the principal, `iss` and `sub` by default.
     pub principal_claims: Vec<String>,
 }
 
-/// `[geoip]`: MMDB files, of which the first that knows an address is right.
+/// `[geoip]`: MMDB files; the first one that knows an address is used.
 #[derive(Clone, Debug, Default, PartialEq)]
 pub struct Geoip {
     /// With cities.
@@ -155,9 +155,9 @@ pub struct Geoip {
 /// `[rules]`
 #[derive(Clone, Debug, PartialEq)]
 pub struct Rules {
-    /// The folder of the site's own rules; need not exist unless the files name it.
+    /// The folder of the site's own rules; it need not exist, unless the files name it.
     pub dir: At<PathBuf>,
-    /// Names of rules that are not in force.
+    /// Names of disabled rules.
     pub disable: Vec<At<String>>,
 }
 
@@ -170,37 +170,37 @@ pub struct Output {
     pub stdout: bool,
 }
 
-/// `[retention]`: what is older is forgotten.
+/// `[retention]`: how long data is kept.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub struct Retention {
-    /// Use of tokens by hour.
+    /// Usage of tokens by hour.
     pub activity: Duration,
-    /// Alerts and incidents, from their last change.
+    /// Alerts and incidents, counted from their last change.
     pub alerts: Duration,
-    /// Addresses, networks, clients, routes of tokens, from when they were last seen.
+    /// Addresses, networks, clients and routes of tokens, counted from when they were last seen.
     pub facets: Duration,
-    /// What is normal for a principal, from when it was last seen.
+    /// What is normal for a principal, counted from when it was last seen.
     pub profiles: Duration,
 }
 
 /// `[alerts]`
 #[derive(Clone, Copy, Debug, Default, PartialEq)]
 pub struct Alerts {
-    /// Scores a week that are to be mailed at the most; 0 for as many as there are.
+    /// The most scores to mail per week; 0 for no limit.
     pub budget: f64,
 }
 
 /// `[limits]`
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub struct Limits {
-    /// Bytes of memory that the process may take, about; below 96 MiB only its profiles obey.
+    /// The approximate limit of the process's memory in bytes; below 96 MiB only its profiles obey it.
     pub memory: u64,
-    /// How long what was read may wait for its transaction.
+    /// How long data that was read may wait for its transaction.
     pub commit_interval: Duration,
 }
 
 impl Default for Config {
-    /// The configuration of a machine without any file.
+    /// Returns the configuration of a machine without any file.
     fn default() -> Self {
         let (config, _) = Self::mean(Raw::default(), Vec::new(), Path::new(DEFAULT_PATH));
         config
@@ -208,8 +208,8 @@ impl Default for Config {
 }
 
 impl Config {
-    /// Reads the named file, else the default one if it is there; then `conf.d/*.toml` beside it.
-    /// Of single keys the last word wins; `[[source]]` tables add up.
+    /// Reads the named file, else the default one if it exists; then `conf.d/*.toml` next to it. Of a repeated key
+    /// the last value wins; `[[source]]` tables add up.
     ///
     /// # Errors
     /// Returns everything that is wrong in any of the files.
@@ -220,8 +220,8 @@ impl Config {
         }
     }
 
-    /// Reads the same, and returns what can be understood of it beside everything that is wrong, so that more of
-    /// it can be checked at once. `None` if a file cannot be read, or is no TOML.
+    /// Reads the same files, and returns everything that could be interpreted besides all faults, so that more of it
+    /// can be checked at once. Returns `None` if a file cannot be read or is not TOML.
     #[must_use]
     pub fn draft(path: Option<&Path>) -> (Option<Self>, Faults) {
         let main = path.unwrap_or(Path::new(DEFAULT_PATH));
@@ -245,7 +245,7 @@ impl Config {
         Self::parse_all(files, &main, faults)
     }
 
-    /// Reads one text as if it stood in the file `path`.
+    /// Parses a text as if it were in the file `path`.
     ///
     /// # Errors
     /// Returns everything that is wrong in it.
@@ -287,7 +287,7 @@ impl Config {
         ((is_readable && !is_broken).then_some(config), faults.into_iter().collect())
     }
 
-    /// Says what the slots mean together.
+    /// Combines the slots into a configuration.
     fn mean(raw: Raw, files: Vec<PathBuf>, main: &Path) -> (Self, Vec<Fault>) {
         let mut faults = Vec::new();
         let sources = raw.sources.into_iter().filter_map(|raw| Source::new(raw, &mut faults));
@@ -341,7 +341,7 @@ impl Tokens {
 }
 
 impl Retention {
-    /// Keeps a year and what it takes to compare with the same week of it.
+    /// Sets the defaults: a year, and enough more to compare it with the same week of the previous one.
     fn new(raw: RawRetention) -> Self {
         const KEPT: Duration = Duration::from_hours(24 * 400);
         Self {
@@ -412,7 +412,7 @@ impl Source {
     }
 }
 
-/// A preset, or a template, or fields, or fields over a preset.
+/// Combines preset, template and fields: one of them, or fields on top of a preset.
 fn format(
     preset: Slot<String>,
     template: Slot<String>,
@@ -445,7 +445,7 @@ fn read(path: &Path) -> io::Result<Vec<u8>> {
     Ok(bytes)
 }
 
-/// Returns `conf.d/*.toml` beside the main file, in lexical order. Hidden files are an editor's.
+/// Returns `conf.d/*.toml` next to the main file, in lexical order. Hidden files belong to an editor.
 fn drop_ins(main: &Path) -> Result<Vec<PathBuf>, (PathBuf, io::Error)> {
     let folder = main.parent().unwrap_or(Path::new("")).join(DROP_INS);
     let named = |error| (folder.clone(), error);

@@ -1,4 +1,4 @@
-//! What the files say: one slot for each key that exists, filled file by file, the last word wins.
+//! The files' values: one slot for each existing key, filled file by file; the last value wins.
 
 use std::collections::BTreeMap;
 use std::path::PathBuf;
@@ -21,13 +21,13 @@ use crate::engine::alert::Level;
 use crate::engine::zone::Zone;
 
 const DAY: Duration = Duration::from_hours(24);
-/// A hundred years: what is kept longer is kept for ever.
+/// A hundred years: anything kept longer is kept forever.
 const CENTURY: Duration = Duration::from_hours(24 * 36_525);
 
 /// All keys of all files.
 #[derive(Default)]
 pub(super) struct Raw {
-    /// Some of it could not be read, so that what is missing may well be there.
+    /// A part could not be read, so missing keys may in fact be there.
     pub(super) is_broken: bool,
     pub(super) state_dir: Slot<PathBuf>,
     pub(super) sources: Vec<RawSource>,
@@ -98,7 +98,7 @@ pub(super) struct RawMail {
     pub(super) digest: Slot<NaiveTime>,
     pub(super) max_per_hour: Slot<u64>,
     pub(super) hello_name: Slot<String>,
-    /// Where the section begins that said something of it last.
+    /// Where the last section that set any of it begins.
     pub(super) span: Span,
 }
 
@@ -132,14 +132,14 @@ pub(super) struct RawLimits {
 }
 
 impl Raw {
-    /// Reads one more file on top of those before it, and returns what is wrong in it.
+    /// Reads another file on top of the previous ones, and returns its faults.
     pub(super) fn read(&mut self, file: &Arc<File>, content: &str) -> Vec<Fault> {
         let (table, errors) = DeTable::parse_recoverable(content);
         let mut faults: Vec<_> = errors.iter().map(|error| syntax(file, error)).collect();
         let broken: Vec<_> = faults.iter().map(line).collect();
         let mut top = Section::of_file(file, &table);
         self.read_top(&mut top);
-        // what stands in a line that cannot be read is a guess
+        // The contents of an unreadable line are a guess.
         faults.extend(top.finish().into_iter().filter(|fault| !broken.contains(&line(fault))));
         self.is_broken |= !broken.is_empty();
         faults
@@ -256,7 +256,7 @@ impl RawLimits {
     }
 }
 
-/// A table from a record's field to the name that the log has for it.
+/// Reads a table from a record's field to its name in the log.
 fn fields(node: Node<'_>) -> Reading<BTreeMap<String, At<String>>> {
     let Some(table) = node.table() else {
         return Err(node.wrong("a table", "write { status = \"code\", ... }"));
@@ -273,7 +273,7 @@ fn fields(node: Node<'_>) -> Reading<BTreeMap<String, At<String>>> {
     if faults.is_empty() { Ok(fields) } else { Err(faults) }
 }
 
-/// The name of a systemd credential: of a file in one folder, never a way out of it.
+/// Reads the name of a systemd credential: a file in one folder, never a path out of it.
 fn credential(node: Node<'_>) -> Reading<String> {
     let name = text(node)?;
     let is_file_name = !name.contains(['/', '\0']) && name != "." && name != "..";

@@ -1,4 +1,4 @@
-//! Reads TOML tables key by key and collects every fault, where serde would stop at the first.
+//! Reads TOML tables key by key and collects all faults, where serde would stop at the first.
 
 use std::collections::BTreeMap;
 use std::ops::Range;
@@ -10,18 +10,18 @@ use toml::de::{DeString, DeTable, DeValue};
 
 use super::fault::{At, Fault, File, Span};
 
-/// What one value means, or all that is wrong with it.
+/// A parsed value, or all its faults.
 pub(super) type Reading<T> = Result<T, Vec<Fault>>;
 
-/// What the files say for one key. A key that is there, but wrong, is not asked for again.
+/// The value of one key in the files. A key that is present but faulty is not reported as missing.
 #[derive(Debug, Default)]
 pub(super) enum Slot<T> {
     /// Nothing.
     #[default]
     Absent,
-    /// Something wrong; the fault is told.
+    /// A faulty value; the fault is already reported.
     Faulty,
-    /// This.
+    /// A value.
     Set(At<T>),
 }
 
@@ -30,7 +30,7 @@ impl<T> Slot<T> {
         matches!(self, Self::Absent)
     }
 
-    /// Returns where the value stands.
+    /// Returns the place of the value.
     pub(super) const fn span(&self) -> Option<&Span> {
         match self {
             Self::Set(at) => Some(&at.span),
@@ -73,7 +73,7 @@ impl<'a> Node<'a> {
         Span::new(self.file, self.value.span())
     }
 
-    /// Makes the fault that this value is not what was expected.
+    /// Creates the fault for a value that is not what was expected.
     pub(super) fn wrong(self, expected: impl Into<String>, hint: impl Into<String>) -> Vec<Fault> {
         let found = match self.value.get_ref() {
             DeValue::Table(_) => "found a table".to_owned(),
@@ -83,7 +83,7 @@ impl<'a> Node<'a> {
         vec![self.span().fault(found, expected, hint)]
     }
 
-    /// Returns the value's own type.
+    /// Returns the value with its TOML type.
     pub(super) fn raw(self) -> &'a DeValue<'a> {
         self.value.get_ref()
     }
@@ -99,7 +99,7 @@ impl<'a> Node<'a> {
         Some(entries.map(move |(key, value)| (key.get_ref().as_ref(), Node { file, value })))
     }
 
-    /// Reads the list's items, all of them, whatever is wrong with some.
+    /// Reads all items of the list, even if some are faulty.
     pub(super) fn list<T>(self, read: impl Fn(Node<'a>) -> Reading<T>) -> Reading<Vec<T>> {
         let items = self.raw().as_array().ok_or_else(|| {
             let hint = format!("write [{}]", self.span().text());
@@ -115,14 +115,14 @@ impl<'a> Node<'a> {
         if faults.is_empty() { Ok(values) } else { Err(faults) }
     }
 
-    /// Makes a path absolute, against the folder of the file that names it.
+    /// Makes a path absolute, relative to the folder of the file that names it.
     pub(super) fn resolve(self, path: &str) -> PathBuf {
         self.file.path().parent().unwrap_or(Path::new("")).join(path)
     }
 }
 
 impl Span {
-    /// Reads the value that stands here once more, now that its type is known.
+    /// Parses the value at this place again, now that its type is known.
     pub(super) fn read<T>(&self, read: impl Fn(Node<'_>) -> Reading<T>) -> Reading<T> {
         let Some(file) = &self.file else { return Err(Vec::new()) };
         let value = DeValue::parse(self.text()).map_err(|error| {
@@ -133,7 +133,7 @@ impl Span {
     }
 }
 
-/// One table of a file, taken apart key by key.
+/// One table of a file, read key by key.
 pub(super) struct Section<'a> {
     file: &'a Arc<File>,
     /// As in `[mail]`; empty for the file itself.
@@ -168,7 +168,7 @@ impl<'a> Section<'a> {
         Some(Node { file: self.file, value })
     }
 
-    /// Reads a key into its slot; what an earlier file said there is replaced.
+    /// Reads a key into its slot; it replaces the value of an earlier file.
     pub(super) fn read<T>(
         &mut self,
         key: &'static str,
@@ -203,7 +203,7 @@ impl<'a> Section<'a> {
         }
     }
 
-    /// Reads every table in this one, whatever their names.
+    /// Reads every table within this one, regardless of its name.
     pub(super) fn each_section(&mut self, mut read: impl FnMut(&'a str, &mut Section<'a>)) {
         for (key, (_, value)) in std::mem::take(&mut self.table) {
             self.enter(key, Node { file: self.file, value }, |section| read(key, section));
@@ -228,7 +228,7 @@ impl<'a> Section<'a> {
         self.faults.extend(section.finish());
     }
 
-    /// Takes a key that must not be there, saying why.
+    /// Reports a key that is not allowed, with the reason.
     pub(super) fn refuse(&mut self, key: &'static str, expected: &str, hint: &str) {
         if let Some((range, _)) = self.table.remove(key) {
             let fault = Span::new(self.file, range).fault(format!("found `{key}`"), expected, hint);
@@ -236,7 +236,7 @@ impl<'a> Section<'a> {
         }
     }
 
-    /// Returns all faults: those of the values, and the keys that nobody asked for.
+    /// Returns all faults: those of the values, and the keys that were not read.
     pub(super) fn finish(self) -> Vec<Fault> {
         let mut faults = self.faults;
         for (key, (range, _)) in self.table {
@@ -247,7 +247,7 @@ impl<'a> Section<'a> {
     }
 }
 
-/// Makes the fault that a name is not known, with the known one that it is most like.
+/// Creates the fault of an unknown name, with the most similar known one.
 pub(super) fn unknown(span: &Span, what: &str, name: &str, place: &str, known: &[&str]) -> Fault {
     let place = if place.is_empty() { String::new() } else { format!(" in [{place}]") };
     let likely = nearest(name, known).map(|name| format!("did you mean \"{name}\"?"));
@@ -262,9 +262,9 @@ pub(super) fn unknown(span: &Span, what: &str, name: &str, place: &str, known: &
     span.fault(format!("unknown {what} \"{name}\"{place}"), expected, likely.unwrap_or_default())
 }
 
-/// Returns the known name that a misspelt one is most like, if one is like it at all.
+/// Returns the known name that is most similar to a misspelt one, if any is similar enough.
 pub(super) fn nearest<'k>(name: &str, known: &[&'k str]) -> Option<&'k str> {
-    /// Below this, Jaro-Winkler pairs words that merely share letters.
+    /// Below this, Jaro-Winkler matches words that merely share letters.
     const LIKE: f64 = 0.75;
     let lower = name.to_lowercase();
     let like = |known: &&'k str| (strsim::jaro_winkler(&lower, known), *known);

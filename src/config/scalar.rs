@@ -1,4 +1,4 @@
-//! What a single value may be: one function for each sort, from TOML to a plain type.
+//! Single values: one function for each kind, from TOML to a plain type.
 
 use std::net::IpAddr;
 use std::ops::RangeInclusive;
@@ -27,22 +27,22 @@ pub(super) fn text(node: Node<'_>) -> Reading<String> {
     Ok(text.to_owned())
 }
 
-/// One text or a list of texts.
+/// Reads one text or a list of texts.
 pub(super) fn texts(node: Node<'_>) -> Reading<Vec<At<String>>> {
     one_or_more(node, text)
 }
 
-/// One path, made absolute.
+/// Reads one path and makes it absolute.
 pub(super) fn path(node: Node<'_>) -> Reading<PathBuf> {
     text(node).map(|path| node.resolve(&path))
 }
 
-/// One path or a list of paths, made absolute.
+/// Reads one path or a list of paths and makes them absolute.
 pub(super) fn paths(node: Node<'_>) -> Reading<Vec<At<PathBuf>>> {
     one_or_more(node, path)
 }
 
-/// Globs, made absolute: the folder that they are relative to is taken as it is written.
+/// Reads globs and makes them absolute; the folder to which they are relative is taken literally.
 pub(super) fn globs(node: Node<'_>) -> Reading<Vec<At<String>>> {
     one_or_more(node, glob)
 }
@@ -72,7 +72,7 @@ pub(super) fn flag(node: Node<'_>) -> Reading<bool> {
     node.raw().as_bool().ok_or_else(|| node.wrong("true or false", meant))
 }
 
-/// A whole number within a range.
+/// Reads a whole number within a range.
 pub(super) fn count(range: RangeInclusive<u64>) -> impl Fn(Node<'_>) -> Reading<u64> {
     move |node| {
         let number = node.raw().as_integer();
@@ -82,7 +82,7 @@ pub(super) fn count(range: RangeInclusive<u64>) -> impl Fn(Node<'_>) -> Reading<
     }
 }
 
-/// A number, whole or not, within a range.
+/// Reads a number within a range, whole or not.
 pub(super) fn number(range: RangeInclusive<f64>) -> impl Fn(Node<'_>) -> Reading<f64> {
     move |node| {
         let number: Option<f64> = match node.raw() {
@@ -134,7 +134,7 @@ pub(super) fn level(node: Node<'_>) -> Reading<Level> {
     one_of(&NAMES)(node).map(|name| Level::parse(name).unwrap_or_default())
 }
 
-/// One word of a few.
+/// Reads one of a few words.
 pub(super) fn one_of(words: &'static [&'static str]) -> impl Fn(Node<'_>) -> Reading<&'static str> {
     move |node| {
         let text = node.raw().as_str().unwrap_or_default();
@@ -147,7 +147,7 @@ pub(super) fn one_of(words: &'static [&'static str]) -> impl Fn(Node<'_>) -> Rea
     }
 }
 
-/// A network, or an address for a network of one; bits beyond the prefix are dropped.
+/// Reads a network, or an address as a network of one; bits beyond the prefix are dropped.
 pub(super) fn network(node: Node<'_>) -> Reading<IpNet> {
     let text = node.raw().as_str().unwrap_or_default();
     let net = text.parse::<IpNet>().or_else(|_| text.parse::<IpAddr>().map(IpNet::from));
@@ -156,7 +156,7 @@ pub(super) fn network(node: Node<'_>) -> Reading<IpNet> {
     })
 }
 
-/// A mail address, with or without a name: exactly what the mailer will take.
+/// Reads a mail address, with or without a name, exactly as the mailer accepts it.
 pub(super) fn mailbox(node: Node<'_>) -> Reading<String> {
     let text = node.raw().as_str().unwrap_or_default();
     match text.parse::<Mailbox>() {
@@ -168,14 +168,14 @@ pub(super) fn mailbox(node: Node<'_>) -> Reading<String> {
     }
 }
 
-/// One mail address or a list of them, but not none.
+/// Reads one mail address or a list of them, but not an empty one.
 pub(super) fn mailboxes(node: Node<'_>) -> Reading<Vec<String>> {
     let boxes: Vec<_> = one_or_more(node, mailbox)?.into_iter().map(|at| at.value).collect();
     if boxes.is_empty() { Err(node.wrong("at least one address", "")) } else { Ok(boxes) }
 }
 
-/// A name of what HTTP calls a token: what header, cookie and parameter names are made of, brackets
-/// and dots of parameter names included.
+/// Reads names that are tokens in the sense of HTTP: the characters of header, cookie and parameter names, including
+/// brackets and dots of parameter names.
 pub(super) fn names(node: Node<'_>) -> Reading<Vec<String>> {
     let name = |node: Node<'_>| {
         let name = text(node)?;
@@ -192,10 +192,10 @@ fn one_or_more<T>(node: Node<'_>, read: impl Fn(Node<'_>) -> Reading<T>) -> Read
     if node.raw().is_str() { read(node).map(|one| vec![one]) } else { node.list(read) }
 }
 
-/// Reads a text by one of the functions of [`value`], in whose words it is refused.
+/// Reads a text with one of the functions of [`value`], whose error messages it uses.
 ///
-/// What TOML takes for a number or a time is read as it is written: `digest = 07:30` is clear, and
-/// for `activity = 400` the best hint is the one for `"400"`.
+/// A TOML number or time is read as written: `digest = 07:30` is clear, and for `activity = 400` the best hint is the
+/// one for `"400"`.
 fn worded<T>(node: Node<'_>, read: fn(&str) -> Result<T, Wrong>) -> Reading<T> {
     let span = node.span();
     let written = if node.is_scalar() { span.text() } else { "" };

@@ -19,12 +19,12 @@ fn good(text: &str) -> Config {
     parse(text).unwrap_or_else(|faults| panic!("{faults}"))
 }
 
-/// What a person is shown.
+/// The faults as shown to a person.
 fn faults(text: &str) -> String {
     parse(text).unwrap_err().render(Colour::None, 100)
 }
 
-/// Takes the mark off the lines that `is_marked` of the shipped file.
+/// Uncomments the lines of the shipped file for which `is_marked` is true.
 fn uncommented(is_marked: impl Fn(&str) -> bool) -> String {
     let line = |line: &str| match line.strip_prefix('#') {
         Some(rest) if is_marked(rest) => format!("{}\n", rest.trim_start()),

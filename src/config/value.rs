@@ -1,4 +1,4 @@
-//! Durations, sizes, times of day and mail servers as people write them.
+//! Durations, sizes, times of day and mail servers in the form in which people write them.
 
 use std::fmt;
 use std::net::IpAddr;
@@ -8,7 +8,7 @@ use chrono::{NaiveTime, Timelike};
 
 use crate::engine::zone::Zone;
 
-/// Why a text is not what it should be.
+/// Why a text is not valid.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Wrong {
     /// What it should be.
@@ -42,7 +42,7 @@ const TIME_UNITS: [(&str, u64); 6] = [
     ("ms", 1),
 ];
 
-/// What people write for a unit, and ours for it. Months and years have none: they differ in length.
+/// Common spellings of units, and ours. Months and years have none, since they differ in length.
 const OTHER_TIME_UNITS: [(&[&str], &str); 6] = [
     (&["min", "mins", "minute", "minutes", "M"], "m"),
     (&["sec", "secs", "second", "seconds", "S"], "s"),
@@ -54,11 +54,10 @@ const OTHER_TIME_UNITS: [(&[&str], &str); 6] = [
 
 const DURATION: &str = "a duration such as \"200ms\", \"10m\", \"36h\", \"400d\"";
 
-/// Reads a duration: whole numbers with a unit of `ms`, `s`, `m`, `h`, `d` or `w`, such as `10m`
-/// or `1h30m`.
+/// Parses a duration: whole numbers with a unit of `ms`, `s`, `m`, `h`, `d` or `w`, such as `10m` or `1h30m`.
 ///
 /// # Errors
-/// Says what was expected, with a hint where the meaning can be guessed.
+/// Reports what was expected, with a hint if the intended meaning can be guessed.
 pub fn duration(text: &str) -> Result<Duration, Wrong> {
     let mut total: u64 = 0;
     let mut rest = text;
@@ -101,14 +100,14 @@ fn time_unit(digits: &str, unit: &str) -> Result<u64, Wrong> {
     Err(Wrong::new(DURATION, hint))
 }
 
-/// Prints a duration as [`duration`] reads it, in the longest units that fit: `1w`, `90m`.
+/// Formats a duration in the form that [`duration`] parses, in the longest units that fit: `1w`, `90m`.
 #[must_use]
 pub fn show_duration(duration: Duration) -> String {
     let millis = duration.as_millis();
     let fits = |unit: u64| millis.is_multiple_of(u128::from(unit));
     let (name, unit) = TIME_UNITS
         .into_iter()
-        // weeks are for reading only: 400 days are easier to compare with 90
+        // Weeks are only parsed: 400 days are easier to compare with 90.
         .find(|(name, unit)| *name != "w" && millis != 0 && fits(*unit))
         .unwrap_or(("s", 1000));
     format!("{}{name}", millis / u128::from(unit))
@@ -118,10 +117,10 @@ const SIZE_UNITS: [(&str, u64); 4] =
     [("GiB", 1 << 30), ("MiB", 1 << 20), ("KiB", 1 << 10), ("B", 1)];
 const SIZE: &str = "a size such as \"64KiB\", \"256MiB\", \"1GiB\"";
 
-/// Reads a size: a whole number with a unit of `B`, `KiB`, `MiB` or `GiB`.
+/// Parses a size: a whole number with a unit of `B`, `KiB`, `MiB` or `GiB`.
 ///
 /// # Errors
-/// Says what was expected, with a hint where the meaning can be guessed.
+/// Reports what was expected, with a hint if the intended meaning can be guessed.
 pub fn size(text: &str) -> Result<u64, Wrong> {
     let (digits, unit) = split(text, |c| c.is_ascii_digit());
     if digits.is_empty() {
@@ -144,7 +143,7 @@ pub fn size(text: &str) -> Result<u64, Wrong> {
     total.ok_or_else(|| Wrong::new("a size of less than 16 EiB", ""))
 }
 
-/// Prints a size as [`size`] reads it, in the largest unit that fits.
+/// Formats a size in the form that [`size`] parses, in the largest unit that fits.
 #[must_use]
 pub fn show_size(bytes: u64) -> String {
     let fits = |unit: u64| bytes != 0 && bytes.is_multiple_of(unit);
@@ -152,7 +151,7 @@ pub fn show_size(bytes: u64) -> String {
     format!("{}{name}", bytes / unit)
 }
 
-/// Reads a time of day such as `07:30`, two digits each.
+/// Parses a time of day such as `07:30`, two digits each.
 pub(super) fn time_of_day(text: &str) -> Result<NaiveTime, Wrong> {
     let wrong = || Wrong::new("a time of day in UTC from \"00:00\" to \"23:59\"", "");
     let (hour, minute) = text.split_once(':').ok_or_else(wrong)?;
@@ -163,7 +162,7 @@ pub(super) fn time_of_day(text: &str) -> Result<NaiveTime, Wrong> {
     time.ok_or_else(wrong)
 }
 
-/// Reads a clock: `UTC`, what it is ahead of UTC (`+01:00`, `-03:30`), or where it stands (`Europe/Berlin`).
+/// Parses a clock: `UTC`, its offset from UTC (`+01:00`, `-03:30`), or its place (`Europe/Berlin`).
 pub(super) fn zone(text: &str) -> Result<Zone, Wrong> {
     const EXPECTED: &str = "a zone of the IANA database such as \"Europe/Berlin\", \"UTC\", or what it is ahead of UTC such as \"+01:00\"";
     if text == "UTC" || text == "Z" {
@@ -176,7 +175,7 @@ pub(super) fn zone(text: &str) -> Result<Zone, Wrong> {
     })
 }
 
-/// Reads hours and minutes ahead of UTC, in seconds.
+/// Parses hours and minutes ahead of UTC; returns seconds.
 fn offset(text: &str) -> Option<i64> {
     let (sign, rest) = match text.split_at_checked(1)? {
         ("+", rest) => (1, rest),
@@ -184,14 +183,14 @@ fn offset(text: &str) -> Option<i64> {
         _ => return None,
     };
     let ahead = time_of_day(rest).ok()?.num_seconds_from_midnight();
-    // Kiribati is the furthest ahead.
+    // Kiribati is furthest ahead.
     let is_on_earth = ahead <= 14 * 3600;
     is_on_earth.then_some(sign * i64::from(ahead))
 }
 
-/// Returns the zone that a misspelt name is most like, whole or by its city, if it is like any.
+/// Returns the zone that is most similar to a misspelt name, as a whole or by its city, if any is similar enough.
 fn zone_like(text: &str) -> Option<&'static str> {
-    /// Below this, Jaro-Winkler pairs words that merely share letters; names of cities are many.
+    /// Below this, Jaro-Winkler matches words that merely share letters; there are many city names.
     const LIKE: f64 = 0.85;
     let written = text.to_lowercase();
     let likeness = |name: &'static str| {
@@ -204,21 +203,21 @@ fn zone_like(text: &str) -> Option<&'static str> {
     best.filter(|(likeness, _)| LIKE <= *likeness).map(|(_, name)| name)
 }
 
-/// How the way to the mail server is protected.
+/// How the connection to the mail server is protected.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Security {
     /// `smtps://`: TLS from the first byte, port 465.
     Tls,
-    /// `smtp://`: STARTTLS, without which nothing is sent, port 587.
+    /// `smtp://`: STARTTLS, port 587; nothing is sent without it.
     StartTls,
-    /// `smtp+insecure://`: no TLS, port 25; for a mail server on this machine only.
+    /// `smtp+insecure://`: no TLS, port 25; only for a mail server on this machine.
     None,
 }
 
 /// A mail server.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Server {
-    /// How the way there is protected.
+    /// How the connection is protected.
     pub security: Security,
     /// Host name or address, an IPv6 address without brackets.
     pub host: String,
@@ -226,7 +225,7 @@ pub struct Server {
     pub port: u16,
 }
 
-/// The URL that it was read from, with its port.
+/// The URL from which it was parsed, with its port.
 impl fmt::Display for Server {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         let scheme = match self.security {
@@ -246,7 +245,7 @@ impl fmt::Display for Server {
 const SERVER: &str =
     "\"smtps://HOST\" (TLS) or \"smtp://HOST\" (STARTTLS), with \":PORT\" if needed";
 
-/// Reads a mail server's URL.
+/// Parses a mail server's URL.
 pub(super) fn server(text: &str) -> Result<Server, Wrong> {
     let wrong = |hint: &str| Wrong::new(SERVER, hint);
     let Some((scheme, rest)) = text.split_once("://") else {
@@ -309,7 +308,7 @@ fn is_loopback(host: &str) -> bool {
         || host.parse::<IpAddr>().is_ok_and(|ip| ip.to_canonical().is_loopback())
 }
 
-/// Splits before the first character that `belongs` refuses.
+/// Splits before the first character for which `belongs` is false.
 fn split(text: &str, belongs: impl Fn(char) -> bool) -> (&str, &str) {
     text.split_at(text.find(|c| !belongs(c)).unwrap_or(text.len()))
 }

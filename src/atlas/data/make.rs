@@ -1,7 +1,7 @@
-//! Makes the built-in tables of this directory from public data; `README.md` says from which.
+//! Builds the tables in this directory from public data; `README.md` lists the sources.
 //!
-//! `make-geo INPUTS` writes the files, `make-geo --check INPUTS` asks the ones that are built in
-//! about both ends of each range of the inputs, and about the addresses right outside.
+//! `make-geo INPUTS` writes the files. `make-geo --check INPUTS` looks up both ends of each range of the inputs, and
+//! the adjacent addresses outside it, in the built-in files.
 
 mod map;
 
@@ -14,13 +14,13 @@ use std::path::{Path, PathBuf};
 use anyhow::{Context, Result, bail, ensure};
 use tokenwatch::atlas::BuiltIn;
 
-/// The strongest that zstd has: made once, read for years.
+/// zstd's strongest level: compressed once, read for years.
 const ZSTD_LEVEL: i32 = 22;
 
-/// Names are cut here; the longest that says anything is shorter.
+/// The limit of a name; the longest meaningful one is shorter.
 const MAX_NAME_BYTES: usize = 64;
 
-/// Legal forms, which the end of an operator's name is freed of, in lower case.
+/// Legal forms in lower case, which are removed from the end of an operator's name.
 const LEGAL_FORMS: &str = "\
     a.s., a/s, ab, ag, aps, as, b.v., bv, co, co., corp, corp., corporation, d.o.o., e.u., \
     eireli, eirl, epp, gmbh, inc, inc., incorporated, jsc, kft, kft., l.l.c., limited, llc, \
@@ -45,11 +45,11 @@ fn main() -> Result<()> {
     }
 }
 
-/// What the sources say, as they say it.
+/// The data of the sources, unchanged.
 struct Inputs {
     directory: PathBuf,
     built: u32,
-    /// Of each, IPv4 and IPv6.
+    /// IPv4 and IPv6.
     countries: [Vec<Range<String>>; 2],
     asns: [Vec<Range<u32>>; 2],
     names: BTreeMap<u32, String>,
@@ -86,7 +86,7 @@ fn built(geoip: &str, package: &str) -> Result<u32> {
     Ok(u32::try_from(country.timestamp().min(asn))?)
 }
 
-/// Reads lines of `first,last,CODE`. IPv4 addresses are decimal numbers there.
+/// Parses lines of `first,last,CODE`, in which IPv4 addresses are decimal numbers.
 fn countries(text: &str) -> Result<Vec<Range<String>>> {
     let known = map::codes();
     let mut ranges = Vec::new();
@@ -104,7 +104,7 @@ fn countries(text: &str) -> Result<Vec<Range<String>>> {
     Ok(ranges)
 }
 
-/// Reads CSV lines of `first,last,number,name`.
+/// Parses CSV lines of `first,last,number,name`.
 fn asns(text: &str, names: &mut BTreeMap<u32, String>) -> Result<Vec<Range<u32>>> {
     let mut ranges = Vec::new();
     let mut reader = csv::ReaderBuilder::new().has_headers(false).from_reader(text.as_bytes());
@@ -116,7 +116,7 @@ fn asns(text: &str, names: &mut BTreeMap<u32, String>) -> Result<Vec<Range<u32>>
     Ok(ranges)
 }
 
-/// Reads an address: its number (IPv4), or that of its /64 (IPv6).
+/// Parses an address: returns its number (IPv4), or that of its /64 (IPv6).
 fn unit(text: &str) -> Result<u64> {
     if let Ok(number) = text.parse() {
         return Ok(number);
@@ -127,7 +127,7 @@ fn unit(text: &str) -> Result<u64> {
     })
 }
 
-/// Frees a name of legal forms, doublings, control characters and quotes.
+/// Removes legal forms, repetitions, control characters and quotes from a name.
 fn short_name(name: &str) -> String {
     let mut name: String = name.chars().filter(|c| !c.is_control() && *c != '"').collect();
     if let Some((left, right)) = name.split_once(" - ")
@@ -146,7 +146,7 @@ fn short_name(name: &str) -> String {
     short.get(..end).unwrap_or_default().trim_end().to_owned()
 }
 
-/// Returns the name without the form at its end, if at least three letters stay.
+/// Returns the name without the legal form at its end, if at least three letters remain.
 fn without<'a>(name: &'a str, form: &str) -> Option<&'a str> {
     let (rest, end) = name.split_at_checked(name.len().checked_sub(form.len())?)?;
     let is_form = end.eq_ignore_ascii_case(form) && rest.ends_with([' ', ',', '.', ')']);
@@ -154,7 +154,7 @@ fn without<'a>(name: &'a str, form: &str) -> Option<&'a str> {
     (is_form && rest.len() >= 3).then_some(rest)
 }
 
-/// Puts ranges in order: none overlaps, none that could be joined stays apart.
+/// Sorts ranges and joins adjacent ones, so that none overlap.
 fn joined<V: Clone + PartialEq>(ranges: &[Range<V>]) -> Vec<Range<V>> {
     let mut out: Vec<Range<V>> = Vec::new();
     for range in ranges {
@@ -194,7 +194,7 @@ fn write(inputs: &Inputs) -> Result<()> {
     write_packed("operators.zst", &operators(&inputs.names)?)
 }
 
-/// Packs ranges as `table.rs` draws it.
+/// Packs ranges in the format that `table.rs` describes.
 fn pack<V: Clone + PartialEq>(
     ranges: &[Range<V>],
     place: impl Fn(&V) -> Option<usize>,
@@ -216,7 +216,7 @@ fn pack<V: Clone + PartialEq>(
     Ok(bytes)
 }
 
-/// Packs the names as `builtin.rs` says.
+/// Packs the names in the format that `builtin.rs` describes.
 fn operators(names: &BTreeMap<u32, String>) -> Result<Vec<u8>> {
     let (mut deltas, mut text, mut before) = (Vec::new(), String::new(), 0);
     for (asn, name) in names {
@@ -265,7 +265,7 @@ fn write_packed(name: &str, bytes: &[u8]) -> Result<()> {
     Ok(())
 }
 
-/// Compares what is built in with the sources.
+/// Compares the built-in data with the sources.
 fn check(inputs: &Inputs) -> Result<()> {
     let table = BuiltIn::get().context("the built-in table is damaged")?;
     for (version, to_address) in [v4 as fn(u64) -> Option<IpAddr>, v6].into_iter().enumerate() {

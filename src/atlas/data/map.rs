@@ -25,8 +25,8 @@ SX534 SY760 SZ748 TC796 TD148 TF260 TG768 TH764 TJ762 TK772 TL626 TM795 TN788 TO
 TT780 TV798 TW158 TZ834 UA804 UG800 UM581 US840 UY858 UZ860 VA336 VC670 VE862 VG092 VI850 \
 VN704 VU548 WF876 WS882 YE887 YT175 ZA710 ZM894 ZW716";
 
-/// Countries of the map that have no numeric code, by the name they bear there. Kosovo's code is
-/// the one that address data use. What is not named here belongs to nobody's addresses.
+/// Countries on the map that have no numeric code, by their names there. Kosovo's code is the one that address data
+/// use. No addresses belong to anything else without a code.
 const BY_NAME: [(&str, &str); 5] = [
     ("Kosovo", "XK"),
     ("Somaliland", "SO"),
@@ -35,8 +35,8 @@ const BY_NAME: [(&str, &str); 5] = [
     ("Baikonur", "KZ"),
 ];
 
-/// Parts of a country on the map that have a code of their own: code, the name of the country
-/// they are drawn with, and the box that holds them (west, south, east, north).
+/// Parts of a country on the map that have a code of their own: code, name of the country with which they are drawn,
+/// and the box that contains them (west, south, east, north).
 const PARTS: [(&str, &str, [f64; 4]); 12] = [
     ("GF", "France", [-55.0, 2.0, -51.0, 6.0]),
     ("GP", "France", [-62.0, 15.7, -60.9, 16.6]),
@@ -52,13 +52,13 @@ const PARTS: [(&str, &str, [f64; 4]); 12] = [
     ("SJ", "Norway", [10.0, 73.5, 35.0, 81.5]),
 ];
 
-/// Lines are cut so that no two neighbouring points lie farther apart than this.
+/// Lines are divided so that neighbouring points are at most this far apart.
 const STEP_KM: f64 = 10.0;
 const EARTH_KM: f64 = 6371.0;
-/// How many neighbouring points are looked at as one.
+/// How many neighbouring points are treated as one.
 const CHUNK: usize = 64;
 
-/// The distance that stands for "unknown".
+/// The distance that means "unknown".
 const UNKNOWN: u16 = u16::MAX;
 
 #[derive(Deserialize)]
@@ -110,11 +110,11 @@ pub(crate) fn codes() -> Vec<&'static str> {
     iso.chain(["XK"]).collect::<BTreeSet<_>>().into_iter().collect()
 }
 
-/// Returns the least distance between each two countries in units of 10 km, rounded down: row a
-/// of the triangle holds b = 0 to a, in the order of [`codes`].
+/// Returns the least distance between each pair of countries in units of 10 km, rounded down: row a of the triangle
+/// contains b = 0 to a, in the order of [`codes`].
 ///
-/// Each is a lower bound: what the cut lines may miss, one step, is taken off. Neighbours share a
-/// line of the map and are 0 apart.
+/// Each is a lower bound: one step is subtracted, which the divided lines may miss. Neighbours share a line of the map
+/// and have the distance 0.
 pub(crate) fn triangle(topojson: &str) -> Result<Vec<u16>> {
     let map: Topology = serde_json::from_str(topojson).context("reading the map")?;
     let arcs: Vec<Vec<[f64; 2]>> =
@@ -143,7 +143,7 @@ pub(crate) fn triangle(topojson: &str) -> Result<Vec<u16>> {
     Ok(triangle)
 }
 
-/// Undoes the map's quantisation: integers, each counted from the one before.
+/// Reverses the map's quantisation: integers, each relative to the previous one.
 fn positions(arc: &[[f64; 2]], transform: &Transform) -> Vec<[f64; 2]> {
     let mut at = [0.0, 0.0];
     let [scale_x, scale_y] = transform.scale;
@@ -158,7 +158,7 @@ fn positions(arc: &[[f64; 2]], transform: &Transform) -> Vec<[f64; 2]> {
         .collect()
 }
 
-/// Returns the lines of the map that bound each country.
+/// Returns the lines of the map that are borders of each country.
 fn lines_by_country(
     map: &Collection,
     arcs: &[Vec<[f64; 2]>],
@@ -203,14 +203,14 @@ fn part_of(country: &str, [x, y]: [f64; 2]) -> Option<&'static str> {
 
 type Vector = [f64; 3];
 
-/// Neighbouring points on the unit sphere, and a ball that holds them.
+/// Neighbouring points on the unit sphere, and a ball that contains them.
 struct Chunk {
     points: Vec<Vector>,
     centre: Vector,
     radius: f64,
 }
 
-/// Cuts a line into chunks of points no farther apart than a step.
+/// Divides a line into chunks of points that are at most a step apart.
 fn chunks(line: &[[f64; 2]]) -> Vec<Chunk> {
     let mut points = Vec::new();
     for (from, to) in line.iter().zip(line.iter().skip(1)) {
