@@ -1,9 +1,8 @@
-//! Admits the files that nobody knew: what the watches name, and what stood there for a while and was
-//! rotated away unseen.
+//! Admits unknown files: those that the watches name, and those that were there for a while and were rotated away
+//! unseen.
 //!
-//! Where something of a log is known, nothing new of it is admitted but from a look at all of its files
-//! at one moment: a look while names change could miss an older file, and nothing older is looked for
-//! once a younger one is known.
+//! If any file of a log is known, new ones are admitted only from a look at all of its files at one moment: a look
+//! while names change could miss an older file, and once a younger file is known, nothing older is searched for.
 
 use std::cmp::Ordering;
 use std::collections::{BTreeMap, BTreeSet};
@@ -21,8 +20,8 @@ use super::search;
 use super::sweep::{Listed, appear, group_of};
 use super::tail::Tail;
 
-/// Order among the files of one log, oldest first: by when the content began, then by when it was last
-/// changed, since both may be the same in one tick of the file system's clock, then by name.
+/// Order among the files of one log, oldest first: by when the content began; then by when it was last changed, since
+/// both may fall into one tick of the file system's clock; then by name.
 type Age = (i64, i64, (Youth, PathBuf));
 
 fn age(found: &Found) -> Age {
@@ -34,20 +33,20 @@ pub(super) fn name_of(path: &Path) -> (Youth, PathBuf) {
     (rotation::youth(path.file_name().unwrap_or_default()), path.to_owned())
 }
 
-/// The youngest known file of a log of which no known file stands under the watched name.
+/// The youngest known file of a log, if no known file of the log has the watched name.
 struct Front {
     at: usize,
     group: u64,
     began: i64,
-    /// When it, or else another known file, was last written to; 0 if that is not known.
+    /// When it, or else another known file, was last written to; 0 if unknown.
     modified: i64,
 }
 
-/// A file that nobody knew, and how it came to be known.
+/// An unknown file, and how it was found.
 enum Unknown {
-    /// A watch names it, or did so when names were listed; how it is found now.
+    /// A watch names it, or did so when names were listed; and how it was found now.
     Listed(Listed, Found),
-    /// It comes from the same name as a known file.
+    /// It was rotated from the same name as a known file.
     Sibling(Found, usize),
 }
 
@@ -65,9 +64,9 @@ impl Unknown {
 }
 
 impl Follower {
-    /// Returns the logs of which something is known and all files have to be looked at at one moment:
-    /// since a watch names a new one, since one may have come and gone, or since their order is asked
-    /// for. `lost` are the files that no watch names any more.
+    /// Returns the logs with known files of which all files must be looked at at one moment: because a watch names a
+    /// new file, because a file may have come and gone, or because their order is needed. `lost` are the files that no
+    /// watch names any more.
     pub(super) fn logs_in_doubt(
         &self,
         lost: &[usize],
@@ -91,7 +90,7 @@ impl Follower {
         let unordered = self.tails.iter().filter(is_unordered);
         logs.extend(unordered.map(|tail| look::log_of(&tail.resolved)));
         for (home, front) in self.fronts() {
-            // Of a log that was gone before this look, nothing is looked for until it is back.
+            // If a log was gone before this look, nothing is searched for until it is back.
             let is_lost = lost.binary_search(&front.at).is_ok();
             let look = if is_lost { folders.look(&home) } else { None };
             let siblings = look.map_or(&[][..], |look| &look.files);
@@ -102,7 +101,7 @@ impl Follower {
         logs
     }
 
-    /// Takes note of the names that known files have by now.
+    /// Updates the names of known files.
     pub(super) fn follow_names(
         &mut self,
         logs: &BTreeSet<PathBuf>,
@@ -144,8 +143,8 @@ impl Follower {
         }
     }
 
-    /// Admits what the watches name and nobody knew, and what was rotated away unseen: younger than
-    /// all that is known of the log, of which nothing known stands under the watched name any more.
+    /// Admits the unknown files that the watches name, and those that were rotated away unseen: younger than all known
+    /// files of a log of which no known file has the watched name any more.
     pub(super) fn admit_unknown(
         &mut self,
         listed: BTreeMap<Identity, Listed>,
@@ -181,7 +180,7 @@ impl Follower {
         }
     }
 
-    /// Tells how a file came to be known that a watch names, or named when names were listed.
+    /// Returns how a file was found that a watch names, or named when names were listed.
     fn know(&self, found: &Found, listed: &[Listed]) -> Option<Unknown> {
         let named = listed.iter().find(|one| one.found.seen.identity == found.seen.identity);
         match (named, self.source_listing(found)) {
@@ -189,7 +188,7 @@ impl Follower {
                 Some(Unknown::listed(one.clone()))
             }
             (_, Some(source)) => {
-                // What came since the names were listed begins as what was listed does.
+                // A file that came since names were listed begins like the listed files.
                 let read_from = listed.first().map_or(ReadFrom::Start, |listed| listed.read_from);
                 Some(Unknown::listed(Listed { source, read_from, found: found.clone() }))
             }
@@ -198,8 +197,8 @@ impl Follower {
         }
     }
 
-    /// Admits files, oldest first. A log that was truncated is older than its copies here; that these are
-    /// read first, its rank says.
+    /// Admits files, oldest first. A truncated log is older than its copies here; its rank ensures that the copies are
+    /// read first.
     fn admit_all(&mut self, mut unknown: Vec<Unknown>) {
         unknown.sort_by_cached_key(|unknown| age(unknown.found()));
         for unknown in unknown {
@@ -228,7 +227,7 @@ impl Follower {
         }
     }
 
-    /// Has a file begin at its end, and says so. False if another one stands in its place.
+    /// Makes a file begin at its end, and announces that. Returns false if another file has taken its place.
     pub(super) fn start_at_end(&mut self, at: usize) -> io::Result<bool> {
         let is_open = self.open(at)?;
         if let Some(tail) = self.tails.get_mut(at).filter(|_| is_open) {
@@ -238,8 +237,7 @@ impl Follower {
         Ok(is_open)
     }
 
-    /// Admits files that came and were rotated away while nobody looked, beside a known one; oldest
-    /// first.
+    /// Admits files that came and were rotated away unseen, as siblings of a known one; oldest first.
     pub(super) fn admit_between(&mut self, at: usize, mut others: Vec<Found>) {
         let known: BTreeSet<Identity> = self.tails.iter().map(Tail::identity).collect();
         let home = self.tails.get(at).map(|tail| tail.home.clone()).unwrap_or_default();
@@ -273,7 +271,7 @@ impl Follower {
         }
     }
 
-    /// Returns the youngest known file of each log of which no known file stands at home.
+    /// Returns the youngest known file of each log of which no known file has its original name.
     fn fronts(&self) -> BTreeMap<PathBuf, Front> {
         let is_listed = |tail: &&Tail| tail.place == Place::Listed;
         let at_home: BTreeSet<&Path> =
@@ -286,7 +284,7 @@ impl Follower {
             if !is_away {
                 continue;
             }
-            // A compressed file is born later than what it holds, but keeps the time of it.
+            // A compressed file has a later birth than its content, but keeps the content's time.
             let is_compressed = rotation::is_compressed(&tail.resolved);
             let began = match tail.place {
                 _ if is_compressed => 0,
@@ -297,7 +295,7 @@ impl Follower {
             let front = Front { at, group: tail.group, began, modified };
             let front = fronts.entry(tail.home.clone()).or_insert(front);
             if (front.began, front.modified) <= (began, modified) {
-                // When a file that is gone was written to is not known: then another one says it.
+                // When a missing file was last written to is unknown; another file's time is used.
                 let modified = if modified == 0 { front.modified } else { modified };
                 *front = Front { at, group: tail.group, began, modified };
             } else if front.modified == 0 {
@@ -307,17 +305,17 @@ impl Follower {
         fronts
     }
 
-    /// Tells whether a file comes from home and is younger than the youngest known one. What was
-    /// rotated before the first start is older.
+    /// Returns whether a file was rotated from `home` and is younger than the youngest known one. Files that were
+    /// rotated before the first start are older.
     ///
-    /// A file that began later and was written to for the last time earlier is younger if its name says
-    /// so: then somebody still wrote to the known one after it was rotated. Else it is a copy of the
-    /// known one, made by some `copytruncate` before the first start.
+    /// If a file began later but was last written to earlier, its name decides: if the name is younger, the known file
+    /// was still written to after its rotation. Else the file is a copy of the known one, made by `copytruncate` before
+    /// the first start.
     fn is_unseen(&self, found: &Found, home: &Path, front: &Front, siblings: &[Found]) -> bool {
         let Some(known) = self.tails.get(front.at) else { return false };
         let (name, seen) = (found.path.file_name().unwrap_or_default(), &found.seen);
         let is_younger = if rotation::is_compressed(&found.path) {
-            // Beside its original it is still being made.
+            // If its original is next to it, it is still being written.
             let original = found.path.with_extension("");
             let is_whole = !siblings.iter().any(|found| found.path == original);
             is_whole && front.modified > 0 && self.is_later(found, front.modified, siblings)
@@ -336,8 +334,8 @@ impl Follower {
             && !self.tails.iter().any(|tail| tail.identity() == seen.identity)
     }
 
-    /// Tells whether a name that leads back to a log is no other log's. Where the two may be told apart by a number, it
-    /// is only if a file of this log was given such a name.
+    /// Returns whether a name that leads back to a log belongs to no other log. If a number may be part of another
+    /// log's name, it belongs to this log only if a file of this log has had such a name.
     fn is_name_of(&self, name: &OsStr, home: &Path) -> bool {
         let log = home.file_name().unwrap_or_default();
         let is_ambiguous = |name: &OsStr| rotation::is_ambiguous(name, log);
@@ -346,8 +344,8 @@ impl Follower {
         !is_ambiguous(name) || self.tails.iter().any(is_given)
     }
 
-    /// Tells whether a compressed file was written to after a time at which a known one was. Of files of one tick of the
-    /// clock, those are later that have younger names than all of that time that are known.
+    /// Returns whether a compressed file was written to after a time at which a known one was. Of files from one tick
+    /// of the clock, a file is later if its name is younger than those of all known files from that tick.
     fn is_later(&self, found: &Found, known: i64, siblings: &[Found]) -> bool {
         let kept = found.seen.modified;
         let is_known = |one: &&Found| {
@@ -395,7 +393,7 @@ impl Follower {
         self.tails.len() - 1
     }
 
-    /// Returns the turn of a file that is admitted, or begins anew.
+    /// Returns the turn of a file that is admitted or starts again.
     pub(super) const fn next_turn(&mut self) -> u64 {
         self.n_turns += 1;
         self.n_turns

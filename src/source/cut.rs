@@ -1,25 +1,25 @@
-//! Says what stands at the start of unread bytes: whole lines, NULs, an over-long line, or too little.
+//! Determines what is at the start of unread bytes: whole lines, NULs, an over-long line, or too little.
 
 use crate::engine::line::{MAX_LINE, settled};
 
 /// What the bytes at the start of a line are.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(super) enum Cut {
-    /// So many bytes of whole lines, none of them over-long, starting with NUL, or in parts of which the last
-    /// may come.
+    /// This many bytes of whole lines: none of them over-long, beginning with NUL, or a part whose last part may
+    /// still come.
     Lines(usize),
-    /// So many NULs where a line should start; more may follow behind the bytes given.
+    /// This many NULs where a line should start; more may follow after the given bytes.
     Nuls(usize),
-    /// A line of more than [`MAX_LINE`] bytes, its end not counted.
+    /// A line of more than [`MAX_LINE`] bytes, not counting its end.
     Long,
-    /// A line without its end or without parts that are to come, or nothing at all.
+    /// A line without its end, or with parts still to come; or nothing at all.
     Partial,
 }
 
-/// Looks at `bytes`, which begin at the start of a line.
+/// Examines `bytes`, which begin at the start of a line.
 ///
-/// Costs two searches: one for a NUL behind a line end, and one from each 64 KiB mark back to the
-/// line end before it, instead of one look at each line.
+/// Takes two searches, one for a NUL after a line end, and one from each 64 KiB mark back to the previous line end,
+/// instead of examining each line.
 pub(super) fn cut(bytes: &[u8]) -> Cut {
     let nuls = bytes.iter().take_while(|byte| **byte == 0).count();
     if nuls > 0 {
@@ -35,7 +35,7 @@ pub(super) fn cut(bytes: &[u8]) -> Cut {
                 whole += at + 1;
                 rest = rest.get(at + 1..).unwrap_or_default();
             }
-            // What cannot be a part ends the wait for the others.
+            // Anything that cannot be a part ends the wait for the other parts.
             None if whole > 0 && (window.len() > MAX_LINE || clean < bytes.len()) => {
                 return Cut::Lines(whole);
             }
@@ -92,8 +92,8 @@ mod tests {
         )
     }
 
-    /// Lines of a container: whole, in parts, parts without a beginning or an end, and enough between them
-    /// for one to be given up.
+    /// Lines of a container: whole, in parts, parts without a beginning or an end, with enough between them to abandon
+    /// some.
     fn written() -> impl Strategy<Value = String> {
         let output = prop_oneof![Just("stdout"), Just("stderr")];
         let parts = (output.clone(), 0..9u8, any::<Index>(), any::<bool>(), any::<bool>());
@@ -117,7 +117,7 @@ mod tests {
         prop_oneof![4 => parts, 2 => whole, 1 => docker, 1 => filler]
     }
 
-    /// Reads bytes as they come, so many more each time, and what is left at the end.
+    /// Reads bytes as they arrive, so many more each time, and the rest at the end.
     fn read_in(reader: &Reader, log: &[u8], more: &[usize]) -> Vec<Reading> {
         let (mut readings, mut from, mut until) = (Vec::new(), 0, 0);
         let mut more = more.iter().cycle();
@@ -126,7 +126,7 @@ mod tests {
             let n = match cut(there) {
                 Cut::Lines(n) => n,
                 Cut::Partial if until == log.len() => there.len(),
-                // The sources hold no more than this.
+                // The sources keep no more than this.
                 _ => {
                     assert!(there.len() < 200 * 1024, "{}", there.len());
                     until = log.len().min(until + more.next().unwrap());

@@ -1,4 +1,4 @@
-//! Opens old logs, compressed or not: what a file is, its first bytes say, not its name.
+//! Opens old logs, compressed or not, as their first bytes show, regardless of their names.
 
 use std::fs::{File, OpenOptions};
 use std::io::{self, Cursor, Read};
@@ -7,7 +7,7 @@ use std::path::Path;
 
 use rustix::fs::OFlags;
 
-/// Bytes on their way to a reader.
+/// The bytes of a log for a reader.
 pub(super) type Bytes = Box<dyn Read + Send>;
 
 const GZIP: &[u8] = &[0x1f, 0x8b];
@@ -15,31 +15,31 @@ const ZSTD: &[u8] = &[0x28, 0xb5, 0x2f, 0xfd];
 const BZIP2: &[u8] = b"BZh";
 const XZ: &[u8] = &[0xfd, b'7', b'z', b'X', b'Z', 0];
 
-/// First bytes of what is compressed in ways that are not read here, and who compresses so: LZ4's frame format, the
-/// application note of PKWARE, compress(1).
+/// First bytes of unsupported compressed formats, with the program's name: LZ4's frame format, PKWARE's application
+/// note, compress(1).
 const UNREAD: [(&[u8], &str); 3] =
     [(&[0x04, 0x22, 0x4d, 0x18], "lz4"), (b"PK\x03\x04", "zip"), (&[0x1f, 0x9d], "compress")];
 
-/// Memory that an xz stream may ask for: the most that `xz -9` needs is 65 MiB.
+/// The memory limit of an xz stream: `xz -9` needs at most 65 MiB.
 const XZ_MEMORY_KIB: u32 = 256 * 1024;
 
-/// Opens a file for reading without waiting, should somebody have put a pipe there.
+/// Opens a file for reading without blocking, in case it is a pipe.
 pub(super) fn open_file(path: &Path) -> io::Result<File> {
     super::moment::pass();
     super::moment::refusal(path)?;
     OpenOptions::new().read(true).custom_flags(OFlags::NONBLOCK.bits().cast_signed()).open(path)
 }
 
-/// Opens a file that somebody named. A pipe is waited for: it was named for what somebody is about to write.
+/// Opens a file named by a person. A pipe is waited for: it was named for data still to be written.
 pub(super) fn open_named(path: &Path) -> io::Result<File> {
     if path.metadata()?.file_type().is_fifo() { File::open(path) } else { open_file(path) }
 }
 
-/// Looks at the first bytes and puts the fitting decoder before the input; tells whether there is one.
-/// Files joined from several compressed ones are read to their end.
+/// Detects the format from the first bytes and adds the decoder to the input; also returns whether it is compressed.
+/// Concatenated compressed files are read to their end.
 ///
 /// # Errors
-/// What the system says; `Unsupported` for what is compressed in a way that is not read here.
+/// The system's error; `Unsupported` for an unsupported compressed format.
 pub(super) fn decode(mut input: impl Read + Send + 'static) -> io::Result<(Bytes, bool)> {
     let mut magic = Vec::with_capacity(XZ.len());
     input.by_ref().take(XZ.len() as u64).read_to_end(&mut magic)?;

@@ -13,38 +13,38 @@ use glob::{MatchOptions, Pattern};
 use super::SourceError;
 use super::rotation::{self, Identity, Seen};
 
-/// As shells do it: `*` does not match a leading dot.
+/// As in shells: `*` does not match a leading dot.
 const MATCHING: MatchOptions = MatchOptions {
     case_sensitive: true,
     require_literal_separator: true,
     require_literal_leading_dot: true,
 };
 
-/// What the names of logs contain.
+/// What names of logs contain.
 const PARTS: [&str; 2] = [".log", "access"];
-/// How others end: what is rotated of `x.json` is a log by its name, so `x.json` itself is one.
+/// How other names of logs end: a file rotated from `x.json` counts as a log by its name, so `x.json` itself does too.
 const ENDINGS: [&str; 5] = [".json", ".jsonl", ".ndjson", ".txt", ".out"];
 
-/// What a walk over a pattern came by.
+/// What a walk over patterns found.
 #[derive(Debug, Default)]
 pub(super) struct Walk {
-    /// Paths that the pattern names, in order, and those of the logs in directories that it names. A plain name is one of
-    /// them though nothing is there.
+    /// Paths that the pattern names, in order, and those of the logs in directories that it names. A plain name is
+    /// included even if nothing is there.
     pub(super) paths: Vec<PathBuf>,
     /// Directories in which a new match could appear.
     pub(super) folders: BTreeSet<PathBuf>,
-    /// Directories that could not be listed, though they exist, and patterns that are none.
+    /// Existing directories that could not be listed, and invalid patterns.
     pub(super) faults: Vec<SourceError>,
-    /// Files in those directories that are no logs by their names, but for what people are to read.
+    /// Files in those directories whose names are not those of logs, except files for people to read.
     pub(super) passed_over: Vec<PathBuf>,
-    /// Something has a name that the pattern names, be it a directory without logs.
+    /// Something has a name that the pattern matches, even if only a directory without logs.
     pub(super) is_met: bool,
-    /// Directories whose logs are listed, or are never to be.
+    /// Directories whose logs are already listed, or must never be.
     entered: BTreeSet<Identity>,
 }
 
 impl Walk {
-    /// Prepares a walk that enters no directory for its logs that is `exclude`.
+    /// Prepares a walk that does not list the logs in `exclude`.
     pub(super) fn outside(exclude: Option<&Path>) -> Self {
         let seen = exclude.and_then(|folder| Seen::at(folder).ok());
         let entered = seen.into_iter().map(|seen| seen.identity).collect();
@@ -64,7 +64,7 @@ impl Walk {
         self.find(pattern.to_owned(), is_folder);
     }
 
-    /// Takes what the pattern names: a file, or the logs in a directory.
+    /// Adds what the pattern names: a file, or the logs in a directory.
     fn find(&mut self, path: PathBuf, is_folder: bool) {
         self.is_met = true;
         if is_folder {
@@ -74,8 +74,8 @@ impl Walk {
         }
     }
 
-    /// Takes the logs in a directory and in those below, each directory once. Links to directories are not followed: whoever may
-    /// write into one could lead us anywhere.
+    /// Adds the logs in a directory and those below it, each directory once. Links to directories are not followed:
+    /// whoever may write to a directory could make them lead anywhere.
     fn enter(&mut self, folder: &Path) {
         if !Seen::at(folder).is_ok_and(|seen| self.entered.insert(seen.identity)) {
             return;
@@ -99,7 +99,7 @@ impl Walk {
 
     fn descend(&mut self, at: PathBuf, parts: &[&OsStr]) {
         let Some((part, rest)) = parts.split_first() else {
-            // Behind a pattern a plain name need not be there.
+            // After a pattern, a plain name need not exist.
             if at.symlink_metadata().is_ok() {
                 let is_folder = at.is_dir();
                 self.find(at, is_folder);
@@ -147,8 +147,8 @@ impl Walk {
         }
     }
 
-    /// Lists names in order, each with whether it leads to a directory. Pipes, sockets and devices are left out: a pipe that is
-    /// named like a log would be waited for.
+    /// Lists names in order, each with whether it leads to a directory. Pipes, sockets and devices are left out:
+    /// reading a pipe with a log's name would block.
     fn list(&mut self, folder: &Path) -> Vec<(OsString, bool)> {
         let folder = if folder.as_os_str().is_empty() { Path::new(".") } else { folder };
         self.folders.insert(folder.to_owned());
@@ -172,20 +172,20 @@ impl Walk {
     }
 }
 
-/// Returns an entry's name and whether it leads to a directory; nothing for what leads to neither that nor a file.
+/// Returns an entry's name and whether it leads to a directory; `None` if it leads to neither a directory nor a file.
 fn kind_of(entry: &DirEntry) -> io::Result<Option<(OsString, bool)>> {
     let mut kind = entry.file_type()?;
     if kind.is_symlink() {
-        // One that leads nowhere stays what it is.
+        // A broken link remains a link.
         kind = entry.path().metadata().map_or(kind, |target| target.file_type());
     }
     let is_special = !(kind.is_dir() || kind.is_file() || kind.is_symlink());
     Ok((!is_special).then(|| (entry.file_name(), kind.is_dir())))
 }
 
-/// Tells whether a pattern names a path, or a directory in which it is a log, though no such file may exist any more.
+/// Returns whether a pattern names a path, or a directory in which it is a log, even if the file no longer exists.
 pub(super) fn names(pattern: &Path, path: &Path) -> bool {
-    // Without a slash at its end.
+    // Without a trailing slash.
     let pattern: PathBuf = pattern.components().collect();
     let glob = Pattern::new(&pattern.to_string_lossy()).ok();
     let is_named = |path: &Path| {
@@ -195,22 +195,22 @@ pub(super) fn names(pattern: &Path, path: &Path) -> bool {
     is_named(path) || (path.file_name().is_some_and(is_log) && is_inside(path, is_named))
 }
 
-/// Tells whether a file is for people by its name.
+/// Returns whether a file's name shows that it is for people to read.
 fn is_readme(name: &OsStr) -> bool {
     name.to_string_lossy().to_lowercase().starts_with("readme")
 }
 
-/// Tells whether a path stands in a directory that is named, or below, and is not hidden there.
+/// Returns whether a path is in or below a directory that is named, and not hidden there.
 fn is_inside(path: &Path, is_named: impl Fn(&Path) -> bool) -> bool {
     let is_open = |path: &&Path| path.file_name().is_some_and(|name| !is_hidden(name));
     path.ancestors().take_while(is_open).filter_map(Path::parent).any(is_named)
 }
 
-/// Tells by its name whether a file is one of the logs that its directory stands for where that is named.
+/// Returns whether a file counts, by its name, as one of the logs in a directory that is named.
 ///
-/// A log's name, without what rotation and compression put behind it (`.1`, `-20260101`, `.gz`, ...), contains `.log` or
-/// `access` or has one of the [`ENDINGS`], and does not begin with `README`. By the name before rotation, so that none is
-/// followed only once it was rotated.
+/// A log's name, without the suffixes of rotation and compression (`.1`, `-20260101`, `.gz`, ...), contains `.log` or
+/// `access`, or has one of the [`ENDINGS`], and does not begin with `README`. The name before rotation counts, so that
+/// no file is followed only after it was rotated.
 fn is_log(name: &OsStr) -> bool {
     let lower = rotation::base(name).to_string_lossy().to_lowercase();
     let has_part = PARTS.iter().any(|part| lower.contains(part));
@@ -224,17 +224,17 @@ pub(super) fn origin(pattern: &Path, path: &Path) -> Option<OsString> {
     origins.find(|name| names(pattern, &path.with_file_name(name)))
 }
 
-/// Tells whether a path has a part that stands for several names.
+/// Returns whether a part of a path may match several names.
 pub(super) fn is_pattern(part: &OsStr) -> bool {
     part.as_encoded_bytes().iter().any(|byte| matches!(byte, b'*' | b'?' | b'['))
 }
 
-/// Tells whether a name begins with a dot.
+/// Returns whether a name begins with a dot.
 pub(super) fn is_hidden(name: &OsStr) -> bool {
     name.as_encoded_bytes().first() == Some(&b'.')
 }
 
-/// Returns the directory that a path stands in.
+/// Returns the directory that contains a path.
 pub(super) fn folder_of(path: &Path) -> PathBuf {
     match path.parent() {
         Some(parent) if !parent.as_os_str().is_empty() => parent.to_owned(),
@@ -321,7 +321,7 @@ mod tests {
         let mut walk_of_all = Walk::default();
         walk_of_all.over(&path("dd"));
         assert_eq!(walk_of_all.passed_over, [path("dd/requests"), path("dd/requests.1")]);
-        // What a pattern names itself is one whatever its name.
+        // A file that the pattern itself names is a log, whatever its name.
         assert_eq!(walk(&path("dd/req*")), [path("dd/requests"), path("dd/requests.1")]);
         assert!(names(&path("dd/req*"), &path("dd/requests")));
     }
@@ -351,7 +351,7 @@ mod tests {
         for pattern in [dir.path(), &path("*.log")] {
             assert_eq!(walk(pattern), [path("c.log"), path("d.log")]);
         }
-        // Who names it means it.
+        // A file named explicitly is meant.
         assert_eq!(walk(&path("a.log")), [path("a.log")]);
     }
 

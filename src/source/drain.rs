@@ -1,8 +1,8 @@
-//! Rotated files that were compressed: each is read on from where it was read to, one after the other, oldest first.
+//! Rotated files that were compressed: each is read on from where its reading stopped, one at a time, oldest first.
 //!
-//! Many may wait after a while of being down, so each is open only when it is its turn; until then at most its descriptor is
-//! held. One that cannot be opened is tried again with each sweep, and nothing waits for it. If it could not even be compared
-//! with what was read before, that is done as soon as it can be opened.
+//! There may be many after a downtime, so each is opened only when it is its turn; until then at most a descriptor is
+//! held. A file that cannot be opened is retried with each sweep, and nothing waits for it. If it could not even be
+//! compared with what was read before, that is done as soon as it can be opened.
 
 use std::fs::File;
 use std::io;
@@ -21,32 +21,32 @@ pub(super) struct Drain {
     group: u64,
     source: usize,
     found: Found,
-    /// Where it is gone on with.
+    /// Where its reading continues.
     from: Position,
-    /// Held where there is room, in case that somebody removes the file before its turn.
+    /// Held if there is room, in case the file is removed before its turn.
     held: Option<File>,
     /// Open when it is its turn.
     file: Option<OldFile>,
-    /// False until it was compared with what was read of the other files of its group.
+    /// False until it was compared with what was read of the other files in its group.
     is_judged: bool,
-    /// It cannot be opened; tried again after the next sweep. Others do not wait for it.
+    /// It cannot be opened; retried after the next sweep. Others do not wait for it.
     is_paused: bool,
-    /// A person was told so.
+    /// The failure was logged.
     is_warned: bool,
 }
 
 impl Drain {
-    /// Tells whether it cannot be opened, as far as is known.
+    /// Returns whether it is known that it cannot be opened.
     pub(super) const fn is_paused(&self) -> bool {
         self.is_paused
     }
 
-    /// Returns the group that waits until it is read, if one does.
+    /// Returns the group that waits until the file is read, if any.
     pub(super) fn blocks(&self) -> Option<u64> {
         (!self.is_paused).then_some(self.group)
     }
 
-    /// Opens the file under the name that it has by now, or else as it was held, and passes over what was read of it.
+    /// Opens the file under its current name, else by the held descriptor, and skips what was already read.
     fn open(&mut self) -> io::Result<Option<OldFile>> {
         let opened = match (OldFile::reopen(self.source, &self.found), self.held.take()) {
             (Ok(None) | Err(_), Some(held)) => {
@@ -59,7 +59,7 @@ impl Drain {
         Ok(file.skip_to(&self.from).then_some(file))
     }
 
-    /// Leaves the file alone until the next sweep; a person is told once.
+    /// Skips the file until the next sweep; logs that once.
     fn pause(&mut self, cause: &io::Error) {
         self.is_paused = true;
         if !std::mem::replace(&mut self.is_warned, true) {
@@ -69,7 +69,7 @@ impl Drain {
 }
 
 impl Follower {
-    /// Reads compressed files, the first one first.
+    /// Reads compressed files in the order of the queue.
     pub(super) fn read_drains(&mut self, mut budget: u64) {
         let is_due = |drain: &Drain| drain.is_judged && !drain.is_paused;
         while budget > 0
@@ -108,7 +108,7 @@ impl Follower {
         }
     }
 
-    /// Says what was lost with a compressed file that was removed before its turn.
+    /// Reports what was lost with a compressed file that was removed before its turn.
     fn let_go(&mut self, at: usize) {
         let drain = self.drains.remove(at);
         let is_own = |tail: &Tail| tail.identity() == drain.found.seen.identity;
@@ -119,8 +119,8 @@ impl Follower {
         self.tell_gap(at, Loss::Removed);
     }
 
-    /// Has a compressed file read, beside a known one, from where it was read to in another form, if it was. False if that is
-    /// another file.
+    /// Queues a compressed file, as sibling of a known one, to be read on from where it was read in another form.
+    /// Returns false if it is a different file.
     pub(super) fn drain_rest(&mut self, at: usize, found: &Found) -> io::Result<bool> {
         let Some(tail) = self.tails.get(at) else { return Ok(false) };
         let is_same = |one: &&Tail| one.identity() == found.seen.identity;
@@ -141,7 +141,7 @@ impl Follower {
         Ok(true)
     }
 
-    /// Tells whether nobody knows yet what a compressed file holds.
+    /// Returns whether the contents of a compressed file are still unknown.
     fn is_unjudged(&self, tail: &Tail) -> bool {
         let is_own = |drain: &Drain| drain.found.seen.identity == tail.identity();
         match self.drains.iter().find(|drain| is_own(drain)) {
@@ -150,8 +150,8 @@ impl Follower {
         }
     }
 
-    /// Has a compressed file read of which nothing was read, beside a known one. False if it is gone, or holds what was read
-    /// elsewhere.
+    /// Queues an unread compressed file, as sibling of a known one. Returns false if it is gone, or if its contents
+    /// were read elsewhere.
     pub(super) fn unpack_unread(&mut self, at: usize, found: &Found) -> io::Result<bool> {
         let Some(tail) = self.tails.get(at) else { return Ok(false) };
         if self.is_known_content(tail.group, found)? {
@@ -164,20 +164,20 @@ impl Follower {
         Ok(true)
     }
 
-    /// Takes care of a compressed file that was compared with the others: reads it when it is its turn.
+    /// Queues a compressed file that was compared with the others.
     fn unpack(&mut self, sibling: usize, found: &Found, begin: Batch) {
         let from = begin.position.clone();
-        // Known from now on: once younger files are, nothing else tells that it was not read.
+        // Known from now on: once younger files are known, nothing else shows that it was not read.
         self.ready.push_back(begin);
         let at = self.keep(found, sibling);
         self.enqueue(at, found, from, true);
     }
 
-    /// Keeps a compressed file in mind that cannot be opened: it is compared and read as soon as it can be.
+    /// Queues a compressed file that cannot be opened: it is compared and read as soon as possible.
     pub(super) fn unpack_later(&mut self, sibling: usize, found: &Found, cause: &io::Error) {
         let at = self.keep(found, sibling);
         let Some(tail) = self.tails.get_mut(at) else { return };
-        // More than nothing, as of all that is to be read; how much, nobody knows.
+        // Larger than the offset, like any file that is not read completely; the actual size is unknown.
         tail.position.size = tail.position.offset + 1;
         let from = tail.position.clone();
         self.ready.push_back(tail.announce());
@@ -186,7 +186,7 @@ impl Follower {
         }
     }
 
-    /// Goes on in a compressed file that an earlier run did not read to its end.
+    /// Continues with a compressed file that an earlier run did not read to its end.
     pub(super) fn resume(&mut self, at: usize, found: &Found) {
         let Some(tail) = self.tails.get(at) else { return };
         let from = tail.position.clone();
@@ -197,8 +197,7 @@ impl Follower {
         }
     }
 
-    /// Puts a compressed file where it belongs among those that are to be read: oldest first, those of one tick of the clock by
-    /// their names.
+    /// Inserts a compressed file into the queue: oldest first, files from one tick of the clock by name.
     fn enqueue(
         &mut self,
         at: usize,
@@ -228,19 +227,19 @@ impl Follower {
         self.drains.get_mut(at)
     }
 
-    /// Keeps in mind that a compressed file is taken care of; returns where.
+    /// Records that a compressed file is taken care of; returns its index.
     fn keep(&mut self, found: &Found, sibling: usize) -> usize {
         let known = self.tails.iter().position(|tail| tail.identity() == found.seen.identity);
         known.unwrap_or_else(|| self.admit(Place::Gone, found, sibling))
     }
 
-    /// Has those tried again that could not be opened.
+    /// Makes the files that could not be opened due again.
     pub(super) fn retry_drains(&mut self) {
         self.drains.iter_mut().for_each(|drain| drain.is_paused = false);
     }
 
-    /// Compares those with what was read of the others of their groups of which that is not done. One may be what is left of
-    /// a file that is still sought: then that is found first.
+    /// Compares the files for which that is still to be done with what was read of the others in their groups. One may
+    /// be the remains of a file that is still sought; then that one must be found first.
     pub(super) fn judge_drains(&mut self) {
         for at in (0..self.drains.len()).rev() {
             let Some(drain) = self.drains.get(at).filter(|drain| !drain.is_judged) else {
@@ -267,7 +266,7 @@ impl Follower {
         }
     }
 
-    /// Takes note that all of a compressed file was read elsewhere.
+    /// Records that all of a compressed file was read elsewhere.
     fn set_whole(&mut self, found: &Found) {
         let is_own = |tail: &Tail| tail.identity() == found.seen.identity;
         if let Some(at) = self.tails.iter().position(is_own) {
@@ -275,7 +274,7 @@ impl Follower {
         }
     }
 
-    /// Tells whether a compressed file holds what was read of some other file of the group, or is about to be.
+    /// Returns whether a compressed file contains what was, or is about to be, read of another file in the group.
     pub(super) fn is_known_content(&self, group: u64, found: &Found) -> io::Result<bool> {
         let is_read = |tail: &&Tail| tail.group == group && tail.position.offset > 0;
         for tail in self.tails.iter().filter(is_read) {
@@ -287,8 +286,8 @@ impl Follower {
         self.is_held(group, found)
     }
 
-    /// Tells whether a compressed file holds what a deleted one of the group does, of which nothing was read so far, and which is
-    /// still open: there it is read.
+    /// Returns whether a compressed file has the same contents as a deleted file of the group that is still open and
+    /// not yet read: it is read there.
     fn is_held(&self, group: u64, found: &Found) -> io::Result<bool> {
         let is_unread = |tail: &&Tail| tail.group == group && tail.position.offset == 0;
         let deleted = self.tails.iter().filter(|tail| tail.place == Place::Deleted);

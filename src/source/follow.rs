@@ -1,20 +1,18 @@
-//! Follows live files: hands on each whole line once, however files are rotated.
+//! Follows live files: passes on each whole line once, however files are rotated.
 //!
-//! The caller asks for batches ([`Follower::poll`]), commits them in the order they came, and waits
-//! ([`Follower::wait`]) when there are none. The follower moves on in memory as it hands out; a batch
-//! that cannot be committed is kept and retried by the caller. After a restart it goes on from the
-//! positions that were committed.
+//! The caller asks for batches ([`Follower::poll`]), commits them in the order in which they came, and waits
+//! ([`Follower::wait`]) if there are none. The follower advances in memory as it passes batches on; a batch that cannot
+//! be committed is kept and retried by the caller. After a restart it continues from the committed positions.
 //!
-//! A stream that begins, is taken over from a copy, or starts anew after a truncation says so in a
-//! batch without lines, so that its position is stored before anything depends on it. Batches without
-//! lines that follow one another have to be committed together, with the batch before them or later:
-//! one look found these streams, and a later run looks for nothing that is older than what it knows.
+//! A stream that begins, takes over from a copy, or starts again after a truncation is announced by a batch without
+//! lines, so that its position is stored before anything depends on it. Consecutive batches without lines must be
+//! committed together, with the preceding batch or later: one look found these streams, and a later run searches for
+//! nothing older than what it knows.
 //!
-//! Where a file that is not known begins: at its start, except that with [`ReadFrom::End`] the files
-//! which a pattern finds in its first sweep begin behind their last whole line, provided that no
-//! stored position was ever found by that pattern. So a file made while the program was down or
-//! running is read whole, and a pattern added to the configuration does not bring up the past.
-//! Files with the name of a compressed file are not followed.
+//! An unknown file begins at its start. The exception is [`ReadFrom::End`]: then files that a pattern finds in its
+//! first sweep begin after their last whole line, provided that the pattern never found a stored position. So a file
+//! that was created while the program was down or running is read completely, and a pattern added to the configuration
+//! does not bring up the past. Files whose names are those of compressed files are not followed.
 
 use std::collections::{BTreeMap, BTreeSet, VecDeque};
 use std::io;
@@ -33,15 +31,15 @@ use super::wake::{Wake, Waker};
 use super::{SourceError, marks};
 use crate::engine::line::{Batch, Position, StreamId};
 
-/// Bytes that one call of [`Follower::poll`] hands out, about.
+/// The approximate number of bytes that one call of [`Follower::poll`] passes on.
 const POLL_BYTES: u64 = 4 * 1024 * 1024;
 
-/// Where a file begins that is there at the very first start.
+/// Where a file begins that exists at the very first start.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
 pub enum ReadFrom {
     /// At its start.
     Start,
-    /// Behind its last whole line.
+    /// After its last whole line.
     #[default]
     End,
 }
@@ -49,38 +47,38 @@ pub enum ReadFrom {
 /// Files of one source.
 #[derive(Clone, Debug, Default)]
 pub struct Watch {
-    /// Index of the source: handed on with each batch.
+    /// Index of the source, passed on with each batch.
     pub source: usize,
-    /// Names, or patterns with `*`, `?`, `[...]`, `**`. A directory stands for the logs in it and in those below.
+    /// Names, or patterns with `*`, `?`, `[...]`, `**`. A directory stands for the logs in it and below it.
     pub patterns: Vec<PathBuf>,
-    /// Where files begin that are not known at the first start.
+    /// Where files begin that are unknown at the first start.
     pub read_from: ReadFrom,
-    /// Its changes are found by looking, whatever its file system says.
+    /// Its changes are found by looking, whatever its file system supports.
     pub is_polled: bool,
 }
 
 impl Watch {
-    /// Tells whether a path is among those that are watched, be anything there or not.
+    /// Returns whether a path is watched, whether or not it exists.
     #[must_use]
     pub fn names(&self, path: &Path) -> bool {
         self.patterns.iter().any(|pattern| discover::names(pattern, path))
     }
 }
 
-/// What can be set. The defaults suit a log host.
+/// Settings. The defaults suit a log host.
 #[derive(Clone, Debug)]
 pub struct Options {
-    /// A look at all names and files happens this often, at least at what is not at rest. 1 s.
+    /// The interval between looks at all names and files, or at least at those that are not at rest. 1 s.
     pub sweep_every: Duration,
-    /// So long a rotated file has to be silent until its last line is taken without a line end, and
-    /// a deleted one until it is let go. 5 s.
+    /// How long a rotated file must be silent until its last line is taken without a line end, and a deleted one until
+    /// it is closed. 5 s.
     pub rotate_wait: Duration,
-    /// Files kept open, at most; deleted ones apart, which cannot be opened again. Half of what the
-    /// process may open, at most 512.
+    /// The most files kept open, apart from deleted ones, which cannot be opened again. Half of what the process may
+    /// open, at most 512.
     pub max_open: usize,
-    /// A directory whose files are never followed: our own state.
+    /// A directory whose files are never followed: the program's own state.
     pub exclude: Option<PathBuf>,
-    /// Files that are gone, or compressed, and kept in mind, at most. 4,096.
+    /// The most files that are gone or compressed and still remembered. 4,096.
     pub max_gone: usize,
 }
 
@@ -98,7 +96,7 @@ impl Default for Options {
     }
 }
 
-/// How far one stream is.
+/// The progress of one stream.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct StreamStatus {
     /// Which stream.
@@ -107,17 +105,17 @@ pub struct StreamStatus {
     pub source: usize,
     /// Where the file was last seen.
     pub path: PathBuf,
-    /// Where it stands.
+    /// Its state.
     pub place: Place,
-    /// Bytes handed out.
+    /// Bytes passed on.
     pub offset: u64,
-    /// Bytes there.
+    /// Bytes in the file.
     pub size: u64,
-    /// Bytes not handed out yet.
+    /// Bytes not passed on yet.
     pub lag: u64,
 }
 
-/// One watch, and which of its patterns have been looked at.
+/// One watch, and its patterns that have been searched.
 #[derive(Debug)]
 pub(super) struct Watched {
     pub(super) watch: Watch,
@@ -133,17 +131,17 @@ pub struct Follower {
     pub(super) drains: Vec<Drain>,
     pub(super) ready: VecDeque<Batch>,
     pub(super) swept: Option<Duration>,
-    /// When it was swept, or glanced around.
+    /// When it was last swept or glanced at.
     pub(super) looked: Option<Duration>,
     pub(super) quiet: Quiet,
     pub(super) wake: Wake,
     pub(super) n_turns: u64,
     pub(super) warned: BTreeSet<PathBuf>,
-    /// What the program writes itself, never followed: each of its messages would make another.
+    /// The program's own output, never followed: each of its messages would cause another one.
     pub(super) own: Vec<Identity>,
-    /// Streams that are not kept in mind any more.
+    /// Streams that are no longer remembered.
     pub(super) forgotten: Vec<StreamId>,
-    /// Directories as they were listed in this call of `poll`.
+    /// Directories as listed in this call of `poll`.
     pub(super) folders: Folders,
     n_uses: u64,
     is_behind: bool,
@@ -152,13 +150,13 @@ pub struct Follower {
 }
 
 impl Follower {
-    /// Takes the streams that were forgotten, of which no position needs to be kept: of their logs younger files are known, or
-    /// more logs are gone than are kept in mind.
+    /// Takes the forgotten streams, whose positions need not be kept: younger files of their logs are known, or more
+    /// files are gone than are remembered.
     pub fn take_forgotten(&mut self) -> Vec<StreamId> {
         std::mem::take(&mut self.forgotten)
     }
 
-    /// Follows the files of `watches`, going on from the positions that were stored.
+    /// Follows the files of `watches`, continuing from the stored positions.
     #[must_use]
     pub fn new(watches: Vec<Watch>, known: Vec<(StreamId, Position)>, options: Options) -> Self {
         let mut newest = BTreeMap::<Identity, (StreamId, Position)>::new();
@@ -183,7 +181,7 @@ impl Follower {
             looked: None,
             quiet: Quiet::default(),
             wake: Wake::new(),
-            // Below are the turns of what was known before the start.
+            // Lower turns are for files known before the start.
             n_turns: 1 << 32,
             warned: BTreeSet::new(),
             own: rotation::own_output(),
@@ -197,7 +195,7 @@ impl Follower {
         follower
     }
 
-    /// Follows these files from now on. Patterns that stay keep what was known of them.
+    /// Follows these files from now on. Patterns that remain keep what was known of them.
     pub fn set_watches(&mut self, watches: Vec<Watch>) {
         let mut old = std::mem::take(&mut self.watched).into_iter();
         let swept: BTreeSet<PathBuf> = old.by_ref().flat_map(|watched| watched.swept).collect();
@@ -221,20 +219,20 @@ impl Follower {
         (self.swept, self.looked) = (None, None);
     }
 
-    /// Returns what ends [`Follower::wait`] from another thread.
+    /// Returns a handle that ends [`Follower::wait`] from another thread.
     #[must_use]
     pub fn waker(&self) -> Waker {
         self.wake.waker()
     }
 
-    /// Waits until a watched directory changes or the [`Waker`] is used, at most `timeout`. True if
-    /// there may be something to read.
+    /// Waits until a watched directory changes or the [`Waker`] is used, at most `timeout`. Returns true if there may
+    /// be something to read.
     pub fn wait(&mut self, timeout: Duration) -> bool {
         self.wake.wait(timeout)
     }
 
-    /// Reads what is new: whole lines, at most 1 MiB a batch and about 4 MiB a call, each file in its
-    /// turn. Nothing means that there is nothing until the next change.
+    /// Reads new contents: whole lines, at most 1 MiB per batch and about 4 MiB per call, each file in turn. An empty
+    /// result means that there is nothing until the next change.
     ///
     /// `now` is the time since any fixed moment and must not go back.
     pub fn poll(&mut self, now: Duration) -> Vec<Batch> {
@@ -265,19 +263,19 @@ impl Follower {
         }
     }
 
-    /// Tells whether the last call of [`Follower::poll`] left anything unread that it had seen.
+    /// Returns whether the last call of [`Follower::poll`] saw anything that it left unread.
     #[must_use]
     pub const fn is_behind(&self) -> bool {
         self.is_behind
     }
 
-    /// Tells whether a watch names a path.
+    /// Returns whether a watch names a path.
     #[must_use]
     pub fn follows(&self, path: &Path) -> bool {
         self.source_of(path).is_some()
     }
 
-    /// Tells where each stream stands.
+    /// Returns the state of each stream.
     pub fn streams(&self) -> impl Iterator<Item = StreamStatus> + '_ {
         self.tails.iter().filter_map(|tail| {
             let offset = tail.position.offset;
@@ -294,7 +292,7 @@ impl Follower {
         })
     }
 
-    /// Returns the source whose watch names a path, or the log that a path was rotated from.
+    /// Returns the source whose watch names a path, or the log from which a path was rotated.
     pub(super) fn source_of(&self, path: &Path) -> Option<usize> {
         let comes_from = |pattern: &PathBuf| discover::origin(pattern, path).is_some();
         self.watched
@@ -303,15 +301,15 @@ impl Follower {
             .map(|watched| watched.watch.source)
     }
 
-    /// Returns, for each group, the lowest rank that has to be read before others.
+    /// Returns for each group the lowest rank that must be read before others.
     pub(super) fn ahead(&self) -> BTreeMap<u64, Rank> {
         let mut ahead = BTreeMap::new();
         for tail in self.tails.iter().filter(|tail| tail.is_ahead()) {
             let first = ahead.entry(tail.group).or_insert_with(|| tail.rank());
             *first = tail.rank().min(*first);
         }
-        // What is being unpacked comes first, and so does a known file that was not found yet because
-        // names changed while they were listed: the next sweep knows where it is.
+        // A file being decompressed comes first, and so does a known file that was not found because names changed
+        // while they were listed: the next sweep finds it.
         let is_unseen =
             |tail: &&Tail| tail.source.is_some() && (tail.place == Place::Unseen || tail.turn == 0);
         let unseen = self.tails.iter().filter(is_unseen).map(|tail| tail.group);
@@ -321,7 +319,7 @@ impl Follower {
         ahead
     }
 
-    /// Reads one step on in one file. Returns how many bytes were passed; nothing if there are none.
+    /// Advances by one step in one file. Returns the number of bytes processed, or `None` if there are none.
     fn advance(&mut self, at: usize, ahead: &BTreeMap<u64, Rank>) -> Option<u64> {
         let tail = self.tails.get(at)?;
         let has_to_wait = ahead.get(&tail.group).is_some_and(|first| *first < tail.rank());
@@ -377,8 +375,8 @@ impl Follower {
         }
     }
 
-    /// Opens a file, if it is still the one that was seen; closes the one that was used longest ago.
-    /// False if another file stands there now: the next sweep will tell.
+    /// Opens a file if it is still the one that was seen; closes the least recently used one. Returns false if another
+    /// file has taken its place: the next sweep finds out.
     pub(super) fn open(&mut self, at: usize) -> io::Result<bool> {
         self.n_uses += 1;
         let n_uses = self.n_uses;
@@ -412,7 +410,7 @@ impl Follower {
         }
     }
 
-    /// Leaves a file alone until the next sweep; a person is told once.
+    /// Skips a file until the next sweep; logs that once.
     pub(super) fn pause(&mut self, at: usize, cause: io::Error) {
         let Some(tail) = self.tails.get_mut(at) else { return };
         tail.is_paused = true;

@@ -1,12 +1,12 @@
-//! Follows units of the systemd journal: the lines that `journalctl --output=json` prints, one a message.
+//! Follows units of the systemd journal through the output of `journalctl --output=json`, one line per message.
 //!
-//! The journal's file format is systemd's own affair, and its documentation sends others to its programs
-//! (`JOURNAL_FILE_FORMAT`), so journalctl is run as a child. The cursor of the last message is part of the
-//! position and committed with it: after a restart, journalctl goes on behind that message. The message
-//! stands in an envelope that [`engine::record`](crate::engine::record) takes off.
+//! The journal's file format is internal to systemd, whose documentation refers to its programs
+//! (`JOURNAL_FILE_FORMAT`), so journalctl runs as a child process. The cursor of the last message is part of the
+//! position and is committed with it: after a restart, journalctl continues after that message. The message is in an
+//! envelope that [`engine::record`](crate::engine::record) removes.
 //!
-//! A child that ends is started again behind the last message that it gave. It is read by a thread of its
-//! own into a bounded channel: while nobody takes from that, journalctl waits.
+//! A child that ends is started again after its last message. A separate thread reads it into a bounded channel: while
+//! nothing is taken from the channel, journalctl waits.
 
 use std::collections::BTreeMap;
 use std::io::{self, Read};
@@ -22,40 +22,40 @@ use super::marks;
 use super::wake::Waker;
 use crate::engine::line::{Batch, Directives, MAX_LINE, Missing, Position, StreamId};
 
-/// Chunks that wait to be taken, at most. A chunk is at most [`READ`] long.
+/// The most chunks that wait to be taken. A chunk is at most [`READ`] long.
 const MAX_WAITING: usize = 16;
-/// Bytes of one read.
+/// The most bytes of one read.
 const READ: usize = 256 * 1024;
-/// Chunks that one call of [`Journals::poll`] hands out of one unit, so that others get their turn.
+/// The most chunks of one unit per call of [`Journals::poll`], so that others get their turn.
 const MAX_CHUNKS: usize = 8;
-/// How long a child that ended is not started again; twice as long after each further end.
+/// The delay before a child that ended is started again; it doubles with each further end.
 const RETRY: Duration = Duration::from_secs(5);
-/// How long it is not started again at most. A child that ran so long was well.
+/// The longest delay. A child that ran for this long was well.
 const MAX_RETRY: Duration = Duration::from_secs(60);
-/// A unit of which nothing came for so long is read to its end, as far as anybody can tell: journalctl does not say so. It
-/// finds a cursor and a unit's messages by index, within seconds.
+/// A unit without messages for this long counts as read to its end, which journalctl does not report. journalctl finds
+/// a cursor and a unit's messages by index, within seconds.
 const SETTLE: Duration = Duration::from_secs(30);
-/// Bytes that are taken of what a journalctl that ends by itself prints: a message may be as large as the journal
-/// lets it be, and its cursor stands before it.
+/// The most bytes read from a journalctl that ends by itself: a message may be as large as the journal permits, and its
+/// cursor precedes it.
 const MAX_LAST: usize = 4 * 1024 * 1024;
-/// What a path begins with that names a unit and no file.
+/// The prefix of a path that names a unit rather than a file.
 const SCHEME: &str = "journal:";
 
 /// One unit of one source.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct UnitWatch {
-    /// Index of the source: handed on with each batch.
+    /// Index of the source, passed on with each batch.
     pub source: usize,
     /// The unit's [`whole_name`].
     pub unit: String,
     /// A directory with journal files instead of this host's journal.
     pub directory: Option<PathBuf>,
-    /// Where a unit begins that is not known.
+    /// Where an unknown unit begins.
     pub read_from: ReadFrom,
 }
 
 impl UnitWatch {
-    /// Reads a [`path`](Self::path): the unit that it names; `None` if it names a file.
+    /// Parses a [`path`](Self::path): returns its unit, or `None` if it names a file.
     #[must_use]
     pub fn named(path: &Path) -> Option<Self> {
         let name = path.to_str()?.strip_prefix(SCHEME)?;
@@ -67,7 +67,7 @@ impl UnitWatch {
         Some(Self { source: 0, unit, directory, read_from })
     }
 
-    /// Returns what stands for the unit where files have their path: `journal:nginx.service`.
+    /// Returns the path that represents the unit: `journal:nginx.service`.
     #[must_use]
     pub fn path(&self) -> PathBuf {
         let folder = self.directory.as_ref().map(|folder| format!("{}/", folder.display()));
@@ -75,19 +75,19 @@ impl UnitWatch {
     }
 }
 
-/// Tells whether a position is one in the journal.
+/// Returns whether a position is in the journal.
 #[must_use]
 pub fn is_journal(position: &Position) -> bool {
     position.path.as_os_str().as_encoded_bytes().starts_with(SCHEME.as_bytes())
 }
 
-/// Messages that [`sample`] returns, at most.
+/// The most messages that [`sample`] returns.
 const SAMPLE: &str = "--lines=200";
 
-/// Returns a unit's last messages, one a line as journalctl prints them: enough to guess their format.
+/// Returns a unit's last messages in journalctl's output, one per line: enough to guess their format.
 ///
 /// # Errors
-/// journalctl cannot be run, or says no.
+/// journalctl cannot be run, or fails.
 pub fn sample(watch: &UnitWatch) -> io::Result<Vec<u8>> {
     let unit = Unit::new(watch.clone(), &BTreeMap::new());
     let mut lines = unit.last(&[SAMPLE, &unit.filter()])?;
@@ -97,22 +97,22 @@ pub fn sample(watch: &UnitWatch) -> io::Result<Vec<u8>> {
     Ok(lines)
 }
 
-/// Returns the message with this cursor as journalctl prints it.
+/// Returns the message with this cursor in journalctl's output.
 ///
 /// # Errors
-/// journalctl cannot be run, or says no, or the journal has no such message of this unit.
+/// journalctl cannot be run, or fails, or the journal has no such message of this unit.
 pub fn message(watch: &UnitWatch, cursor: &str) -> io::Result<Vec<u8>> {
     let unit = Unit::new(watch.clone(), &BTreeMap::new());
     let cursor_option = format!("--cursor={cursor}");
     let bytes = unit.last(&["--lines=1", &cursor_option, &unit.filter()])?;
-    // Where the message is gone, journalctl goes on with the next one.
+    // If the message is gone, journalctl continues with the next one.
     if cursor_of(&bytes).as_deref() == Some(cursor) {
         return Ok(bytes);
     }
     Err(io::Error::new(io::ErrorKind::NotFound, "no message has this cursor, or it is gone"))
 }
 
-/// Returns a unit's whole name: without a type it is a service.
+/// Returns a unit's full name: without a type it is a service.
 #[must_use]
 pub fn whole_name(unit: &str) -> String {
     if unit.contains('.') { unit.to_owned() } else { format!("{unit}.service") }
@@ -126,8 +126,7 @@ pub struct Journals {
 }
 
 impl Journals {
-    /// Follows these units, going on behind the messages that were stored. `waker` is used when there
-    /// are new ones.
+    /// Follows these units, continuing after the stored messages. `waker` is used when there are new ones.
     #[must_use]
     pub fn new(watches: Vec<UnitWatch>, known: &[(StreamId, Position)], waker: Waker) -> Self {
         let mut journals = Self { units: Vec::new(), waker };
@@ -135,7 +134,7 @@ impl Journals {
         journals
     }
 
-    /// Follows these units from now on. Those that stay go on undisturbed.
+    /// Follows these units from now on. Those that remain are not interrupted.
     pub fn set_watches(&mut self, watches: Vec<UnitWatch>, known: &[(StreamId, Position)]) {
         let known: BTreeMap<StreamId, &Position> =
             known.iter().map(|(stream, position)| (*stream, position)).collect();
@@ -145,27 +144,27 @@ impl Journals {
                 Some(at) => old.swap_remove(at),
                 None => Unit::new(watch, &known),
             };
-            // A unit that two sources name is read once, as a file is.
+            // A unit that two sources name is read once, like a file.
             if self.units.iter().all(|other| other.stream != unit.stream) {
                 self.units.push(unit);
             }
         }
     }
 
-    /// Tells whether a path stands for a unit that is followed.
+    /// Returns whether a path represents a unit that is followed.
     #[must_use]
     pub fn follows(&self, path: &Path) -> bool {
         self.units.iter().any(|unit| unit.watch.path() == path)
     }
 
-    /// Tells whether a unit may have messages that were not taken; of what is none, it says no.
+    /// Returns whether a unit may have messages that were not taken; false for a path that is no followed unit.
     #[must_use]
     pub fn is_behind(&self, path: &Path, now: Duration) -> bool {
         let unit = self.units.iter().find(|unit| unit.watch.path() == path);
         unit.is_some_and(|unit| unit.moved.is_none_or(|moved| now < moved + SETTLE))
     }
 
-    /// Takes what has come: whole lines. `now` is the time since any fixed moment and must not go back.
+    /// Returns what has arrived: whole lines. `now` is the time since any fixed moment and must not go back.
     pub fn poll(&mut self, now: Duration) -> Vec<Batch> {
         let waker = &self.waker;
         self.units.iter_mut().flat_map(|unit| unit.poll(now, waker)).collect()
@@ -180,21 +179,21 @@ struct Unit {
     position: Position,
     running: Option<Running>,
     retry: Retry,
-    /// When something came of it last, or it was polled first.
+    /// When the last messages arrived, or when it was first polled.
     moved: Option<Duration>,
 }
 
 /// When a child that ended is started again.
 #[derive(Debug, Default)]
 struct Retry {
-    /// Not before.
+    /// The earliest time.
     start_at: Duration,
-    /// How often in turn it ended without having been well.
+    /// How many times in a row it ended without having been well.
     n_ends: u32,
 }
 
 impl Retry {
-    /// Takes note of an end, and says whether it is news.
+    /// Records an end; returns whether it is news.
     fn ended(&mut self, now: Duration) -> bool {
         let since = now.saturating_sub(self.start_at);
         if since >= MAX_RETRY {
@@ -206,7 +205,7 @@ impl Retry {
         self.n_ends == 1
     }
 
-    /// Takes note of a message, and says whether it is news that there is one.
+    /// Records a message; returns whether it is news that there is one.
     const fn is_well(&mut self) -> bool {
         let is_news = self.n_ends > 0;
         self.n_ends = 0;
@@ -246,7 +245,7 @@ impl Unit {
                 }
                 Err(TryRecvError::Empty) => break,
                 Err(TryRecvError::Disconnected) => {
-                    // Its output is closed; should it not have ended, it is of no use any more.
+                    // Its output is closed; even if it has not ended, it is of no use any more.
                     running.child.kill().ok();
                     let status = running.child.wait();
                     self.ended(now, &status.map_or_else(|e| e.to_string(), |s| s.to_string()));
@@ -263,12 +262,12 @@ impl Unit {
         }
     }
 
-    /// Starts journalctl. At the very first start, a batch without lines says where reading begins, so that
-    /// this is stored before the first message comes.
+    /// Starts journalctl. At the very first start, returns a batch without lines that contains where reading begins, so
+    /// that this is stored before the first message.
     fn start(&mut self, waker: &Waker) -> io::Result<Option<Batch>> {
         let is_new = self.position.cursor.is_empty() && self.position.offset == 0;
         if is_new && self.watch.read_from == ReadFrom::End {
-            // Of whatever unit: a cursor is a place in the whole journal.
+            // Of any unit: a cursor is a position in the whole journal.
             self.position.cursor = cursor_of(&self.last(&["--lines=1"])?).unwrap_or_default();
         }
         let mut command = self.journalctl();
@@ -280,7 +279,7 @@ impl Unit {
         let (sender, chunks) = sync_channel(MAX_WAITING);
         if let Some(output) = child.stdout.take() {
             let waker = waker.clone();
-            // Ends with the child, or when nobody takes from the channel any more.
+            // Ends with the child, or when the channel's receiver is gone.
             thread::Builder::new()
                 .name("journal".into())
                 .spawn(move || hand_on(output, &sender, &waker))?;
@@ -299,12 +298,12 @@ impl Unit {
         command
     }
 
-    /// What the unit's own processes said; not what systemd says of the unit.
+    /// Returns the filter for messages of the unit's own processes, without systemd's messages about the unit.
     fn filter(&self) -> String {
         format!("_SYSTEMD_UNIT={}", self.watch.unit)
     }
 
-    /// Returns what a journalctl prints that ends by itself, at most [`MAX_LAST`] bytes of it.
+    /// Returns the output of a journalctl that ends by itself, at most [`MAX_LAST`] bytes of it.
     fn last(&self, arguments: &[&str]) -> io::Result<Vec<u8>> {
         let mut child = self.journalctl().args(arguments).spawn()?;
         let mut printed = Vec::new();
@@ -313,7 +312,7 @@ impl Unit {
             .take()
             .map_or(Ok(0), |output| output.take(MAX_LAST as u64).read_to_end(&mut printed));
         if read.is_err() || printed.len() == MAX_LAST {
-            // Nobody reads the rest; it may have ended by itself.
+            // The rest is not read; it may have ended by itself.
             child.kill().ok();
             child.wait().ok();
             return read.map(|_| printed);
@@ -345,7 +344,7 @@ impl Unit {
     }
 }
 
-/// Returns the cursor of the last message of some lines, the last of which may be cut off.
+/// Returns the cursor of the last message in some lines, the last of which may be truncated.
 #[must_use]
 pub fn cursor_of(lines: &[u8]) -> Option<String> {
     #[derive(serde::Deserialize)]
@@ -356,7 +355,7 @@ pub fn cursor_of(lines: &[u8]) -> Option<String> {
     let last = lines.rsplit(|byte| *byte == b'\n').find(|line| !line.is_empty())?;
     match serde_json::from_slice::<Entry>(last) {
         Ok(entry) => Some(entry.cursor),
-        // Cut off. Inside of a value the quotes would be escaped.
+        // Truncated. Inside a value, the quotes would be escaped.
         Err(_) => {
             const KEY: &[u8] = b"\"__CURSOR\":\"";
             let value = last.get(memchr::memmem::find(last, KEY)? + KEY.len()..)?;
@@ -366,7 +365,7 @@ pub fn cursor_of(lines: &[u8]) -> Option<String> {
     }
 }
 
-/// A child and what it has printed.
+/// A child and its output.
 #[derive(Debug)]
 struct Running {
     child: Child,
@@ -381,19 +380,19 @@ impl Drop for Running {
     }
 }
 
-/// Whole lines; or an over-long one, cut, and how much of it was left out.
+/// Whole lines; or an over-long line, cut, and the number of bytes left out.
 #[derive(Debug, Default)]
 struct Chunk {
     bytes: Vec<u8>,
     discarded: u64,
 }
 
-/// Reads to the end and hands on whole lines.
+/// Reads to the end and passes on whole lines.
 fn hand_on(mut output: ChildStdout, chunks: &SyncSender<Chunk>, waker: &Waker) {
     let mut buffer = Vec::with_capacity(READ);
     loop {
         let room = READ.saturating_sub(buffer.len()).max(1) as u64;
-        // Not `read_to_end`: what has come is handed on, more may be long in coming.
+        // Not `read_to_end`: what has arrived is passed on, since more may take long to come.
         match read_some(&mut output, &mut buffer, room) {
             Ok(0) | Err(_) => return,
             Ok(_) => {}
@@ -420,7 +419,7 @@ fn hand_on(mut output: ChildStdout, chunks: &SyncSender<Chunk>, waker: &Waker) {
     }
 }
 
-/// Reads what there is, at most so many bytes.
+/// Reads what is available, at most `room` bytes.
 fn read_some(from: &mut impl Read, buffer: &mut Vec<u8>, room: u64) -> io::Result<usize> {
     let old = buffer.len();
     buffer.resize(old + super::as_length(room), 0);
@@ -435,7 +434,7 @@ fn read_some(from: &mut impl Read, buffer: &mut Vec<u8>, room: u64) -> io::Resul
     n_read
 }
 
-/// Drops the rest of a line and its end; returns how much that was.
+/// Drops the rest of a line and its end; returns the number of bytes dropped.
 fn skip_line(from: &mut impl Read, buffer: &mut Vec<u8>) -> io::Result<u64> {
     let mut skipped = 0;
     loop {
@@ -451,7 +450,7 @@ fn skip_line(from: &mut impl Read, buffer: &mut Vec<u8>) -> io::Result<u64> {
     }
 }
 
-/// Takes the first `n` bytes.
+/// Splits off the first `n` bytes.
 fn split_to(buffer: &mut Vec<u8>, n: usize) -> Vec<u8> {
     let rest = buffer.get(n..).unwrap_or_default().to_vec();
     buffer.truncate(n);
@@ -504,7 +503,7 @@ mod tests {
         }
         assert_eq!(waits[..6], [5, 10, 20, 40, 60, 60]);
         assert_eq!(waits[39], 60);
-        // A message, or a long life, is an end of that.
+        // A message or a long life ends the series.
         assert!(retry.is_well() && !retry.is_well());
         assert!(retry.ended(now));
         assert!(!retry.ended(retry.start_at));

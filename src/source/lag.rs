@@ -1,9 +1,9 @@
-//! How far following is behind: for how long bytes have stood in a file that were not read.
+//! How far following lags behind: how long bytes have been in a file without being read.
 //!
-//! A mark is set where a file ends while it is behind, and says since when; it is over when reading has passed it. So a log
-//! that is always a little behind, as a busy one is, has no lag. Two things are none either: a last line without an
-//! end, which cannot be read yet; and what is there at the start, or was moved there, as long as reading
-//! gets on in it or in the files that come before it.
+//! If a file has unread bytes, a mark is set at its end with the current time; it is passed once reading has reached
+//! it. So a log that is always slightly behind, like a busy one, has no lag. Two other cases are no lag either: a last
+//! line without an end, which cannot be read yet; and contents that were there at the start, or were moved there, as
+//! long as reading advances in that file or in the files before it.
 
 use std::collections::BTreeMap;
 use std::path::PathBuf;
@@ -13,17 +13,17 @@ use super::follow::Follower;
 use super::rotation::unrotated;
 use super::tail::{Rank, Tail};
 
-/// Where a file ended when it was behind.
+/// Where a file ended when it had unread bytes.
 #[derive(Clone, Copy, Debug)]
 pub(super) struct Mark {
     since: Duration,
     end: u64,
-    /// Up to where it was read when it was looked at last, if all before `end` was there at the start.
+    /// The offset at the previous check, if all bytes before `end` were there at the start.
     backlog: Option<u64>,
 }
 
 impl Follower {
-    /// Returns by how much each log is behind; to be asked every few seconds. `now` is as for [`Follower::poll`].
+    /// Returns each log's lag; to be called every few seconds. `now` is as for [`Follower::poll`].
     pub fn lags(&mut self, now: Duration) -> BTreeMap<PathBuf, Duration> {
         let ahead = self.ahead();
         let mut lags = BTreeMap::new();

@@ -1,9 +1,9 @@
-//! What a file's content says about where it comes from: copies, truncations, files in between.
+//! What a file's content shows about its origin: copies, truncations, files in between.
 //!
-//! Copying a log takes time, and a look may come at any moment of it. So a file that begins with
-//! what another one of its group holds is not read, as long as that other one is whole: the copy's
-//! lines are read from the original. When the original loses its content, or vanishes, the copy is
-//! taken over at the offset that the original had reached.
+//! Copying a log takes time, and a look may come at any moment of it. So a file that begins with the contents of
+//! another file of its group is not read as long as the other one is complete: the copy's lines are read from the
+//! original. If the original loses its contents, or disappears, the copy takes over at the offset that the original had
+//! reached.
 
 use std::fs::File;
 use std::io;
@@ -23,25 +23,25 @@ use super::sweep::group_above;
 use super::tail::Tail;
 use crate::engine::line::{Loss, Position};
 
-/// Tells whether nothing is read of a file that has changed since it was first seen.
+/// Returns whether a file is completely unread and has changed since it was first seen.
 fn has_changed_unread(tail: &Tail) -> bool {
     tail.position.offset == 0 && tail.seen.modified != tail.position.tail.cast_signed()
 }
 
-/// Tells whether a file may hold something of another one that was not read: that one was last written to at `written`, and
-/// what was copied or compressed since is no older.
+/// Returns whether a file may contain unread bytes of another one: that one was last written to at `written`, and a
+/// file copied or compressed from it since is no older.
 const fn may_hold_more(found: &Found, position: &Position, written: i64) -> bool {
     let known = rotation::as_kept(written, found.seen.modified);
     let has_rest = position.size > position.offset;
     found.seen.modified > known && written > 0 || found.seen.modified >= known && has_rest
 }
 
-/// Tells whether what cannot be opened now may be open to us later, as it is.
+/// Returns whether a file that cannot be opened now may become readable later without being changed.
 pub(super) fn may_open(cause: &io::Error) -> bool {
     cause.kind() != io::ErrorKind::Unsupported
 }
 
-/// Tells whether something cannot be opened for want of descriptors or memory, which will be had in a moment.
+/// Returns whether opening failed for lack of descriptors or memory, which is temporary.
 fn is_shortage(cause: &io::Error) -> bool {
     let named = cause.get_ref().and_then(|inner| inner.downcast_ref());
     let cause = if let Some(SourceError::Access { cause, .. }) = named { cause } else { cause };
@@ -49,14 +49,14 @@ fn is_shortage(cause: &io::Error) -> bool {
 }
 
 impl Follower {
-    /// Tells whether a file is to be read as it stands. Its first bytes are compared once with the
-    /// other files of its group; a copy waits, or is taken over where its original left off.
+    /// Returns whether a file is to be read as it is. Its first bytes are compared once with the other files of its
+    /// group; a copy waits, or takes over where its original stopped.
     pub(super) fn is_own(&mut self, at: usize) -> io::Result<bool> {
         let Some(tail) = self.tails.get(at).filter(|tail| !tail.is_judged) else { return Ok(true) };
         let Some(file) = &tail.file else { return Ok(false) };
         let size = Seen::of(file)?.size;
         if size == 0 {
-            // Nothing to compare yet. What has vanished from it is for `meaning` to tell.
+            // Nothing to compare yet. `meaning` finds out what has disappeared from it.
             let has_lost_all = tail.position.size > 0;
             if let Some(tail) = self.tails.get_mut(at) {
                 tail.set_read();
@@ -75,13 +75,14 @@ impl Follower {
             return Ok(self.tails.get(at).is_some_and(|tail| tail.is_judged));
         }
         let is_open = self.open(original)?;
-        // As it was before it is found to be whole.
+        // Its size before it is found to be complete.
         let held = self.held_under_a_name(original)?;
         if is_open && self.is_truncated(original)? {
             self.begin_anew(original);
         } else if let Some(tail) = self.tails.get_mut(at) {
-            // Who holds more than a whole file is no copy of it, but begins alike: with the heading of a day without
-            // requests, say. The original is whole otherwise, or has just been moved: then the next sweep knows more.
+            // A file with more contents than a complete file is no copy of it, but only has the same beginning, for
+            // example the heading of a day without requests. Else the original is complete, or was just moved: then the
+            // next sweep finds out.
             tail.is_judged = is_open && held.is_some_and(|held| held < size);
             if !tail.is_judged {
                 tail.set_read();
@@ -90,8 +91,8 @@ impl Follower {
         Ok(self.tails.get(at).is_some_and(|tail| tail.is_judged))
     }
 
-    /// Returns how much an open file holds now, if it has a name: one that was deleted may have moved to another file system,
-    /// where it grows.
+    /// Returns the current size of an open file that has a name. A deleted file may have been moved to another file
+    /// system, where it grows.
     fn held_under_a_name(&self, at: usize) -> io::Result<Option<u64>> {
         let Some(file) = self.tails.get(at).and_then(|tail| tail.file.as_ref()) else {
             return Ok(None);
@@ -100,10 +101,10 @@ impl Follower {
         Ok((found.nlink() > 0).then_some(found.len()))
     }
 
-    /// Finds the file of the same group that this one is a copy of, as far as that one was read.
+    /// Finds the file of the same group of which this one is a copy, as far as that one was read.
     fn original_of(&mut self, at: usize, file: &File, size: u64) -> io::Result<Option<usize>> {
         let Some(tail) = self.tails.get(at) else { return Ok(None) };
-        // A copy may be made into a directory below.
+        // A copy may be in a directory below.
         let above = tail.has_rotated_name().then(|| group_above(&tail.resolved));
         let groups = [Some(tail.group), above];
         let mut head = Head::read(file)?;
@@ -139,12 +140,12 @@ impl Follower {
         Ok(tail.meaning()? == Meaning::Truncated)
     }
 
-    /// A file lost its content: reads what is left of it in a copy, then starts it anew.
+    /// Handles a file that lost its contents: reads the remaining ones from a copy, then starts the file again.
     pub(super) fn begin_anew(&mut self, at: usize) {
         let path = self.tails.get(at).map(|tail| tail.resolved.clone()).unwrap_or_default();
         let copy = match self.find_cut(at, &path) {
             Ok(copy) => copy,
-            // It may be open to us in a moment: then nothing is lost.
+            // It may be readable in a moment; then nothing is lost.
             Err(cause) if is_shortage(&cause) => return self.pause(at, cause),
             Err(cause) => {
                 let path = path.display();
@@ -169,16 +170,16 @@ impl Follower {
         self.ready.push_back(tail.announce());
     }
 
-    /// Finds the copy of what a file held before it was cut, and what is no older than it.
+    /// Finds the copy of a file's contents before the truncation, and the files that are no older than the copy.
     fn find_cut(&mut self, at: usize, path: &Path) -> io::Result<Option<(Found, Vec<Found>)>> {
-        // Since it was cut it has another time.
+        // The truncation changed the file's time.
         let written = self.tails.get(at).map(|tail| tail.position.directives.written);
         let written = written.unwrap_or_default();
         let mut siblings = self.folders.siblings(path).unwrap_or_default();
         let mut copy = self.find_copy(at, &siblings, written);
         if !matches!(copy, Ok(Some(_))) {
-            // Directories are large and seldom change: listed anew only where it matters. While names are shifted, one may
-            // be missed.
+            // Directories are large and seldom change, so they are listed again only where it matters. While names are
+            // shifted, one may be missed.
             siblings = look::settled(path).unwrap_or_default();
             copy = self.find_copy(at, &siblings, written);
         }
@@ -186,17 +187,17 @@ impl Follower {
             let below = self.find_below(at, written)?;
             return Ok(below.map(|copy| (copy, Vec::new())));
         };
-        // Nothing that is older than what is known by then is ever looked for: no name may be missed.
+        // Nothing older than what is known now will ever be searched for, so no name may be missed.
         let mut siblings = look::settled(path).unwrap_or(siblings);
         siblings.retain(|found| found.seen.modified >= copy.seen.modified);
         Ok(Some((copy, siblings)))
     }
 
-    /// Before the first bytes of a file are read that has changed since it was first seen: admits the
-    /// copies made since, which hold what was written in between. True if that changes what is next.
+    /// Called before the first bytes of a file are read that has changed since it was first seen: admits the copies
+    /// made since then, which contain what was written in between. Returns true if that changes what is next.
     ///
-    /// Directories are listed once a poll, for all such files. A copy that is made later is followed by a truncation,
-    /// and whatever has changed by the time that its first bytes were read is looked for once more.
+    /// Directories are listed once per poll for all such files. A later copy is followed by a truncation, and a file
+    /// that has changed by the time that its first bytes were read is checked once more.
     pub(super) fn search_copies(&mut self, at: usize) -> bool {
         let mut folders = std::mem::take(&mut self.folders);
         let mut has_more = self.has_copies(at, &mut folders);
@@ -208,7 +209,7 @@ impl Follower {
         has_more
     }
 
-    /// Tells whether something beside a file may be a copy that was made before its first bytes were read.
+    /// Returns whether a file's sibling may be a copy made before its first bytes were read.
     fn has_copies(&self, at: usize, folders: &mut Folders) -> bool {
         let Some(tail) = self.tails.get(at).filter(|tail| has_changed_unread(tail)) else {
             return false;
@@ -217,7 +218,7 @@ impl Follower {
         look.is_some_and(|look| look.files.iter().any(|found| self.is_copy_since(tail, found)))
     }
 
-    /// Looks at once at all logs of which files have changed unread, if it was not done for this file's.
+    /// Looks at all logs with changed unread files at once, unless that was already done for this file's log.
     fn settle_unread(&self, at: usize, folders: &mut Folders) {
         let log = |tail: &Tail| look::log_of(&tail.resolved);
         if self.tails.get(at).is_some_and(|tail| !folders.has_settled(&log(tail))) {
@@ -236,7 +237,7 @@ impl Follower {
         let is_copy = |found: &&Found| self.is_copy_since(tail, found);
         let copies: Vec<Found> = settled.iter().filter(is_copy).cloned().collect();
         if is_moved && let Some(tail) = self.tails.get_mut(at) {
-            // Rotated since the last sweep: then what stands beside it need not be older.
+            // Rotated since the last sweep, so its siblings need not be older.
             tail.is_moved = true;
             return true;
         }
@@ -253,15 +254,15 @@ impl Follower {
             (tail.began, tail.turn) = (tail.began.max(began), turn);
         }
         if std::mem::take(&mut tail.position.size) > 0 {
-            // What it held is not lost: a later run must not count it as a gap.
+            // Its earlier contents are not lost: a later run must not count them as a gap.
             self.ready.push_back(tail.announce());
         }
         has_more
     }
 
-    /// After the first bytes of a file were read: looks for copies again if it has changed since the last look. It may have
-    /// been copied and cut just before it was read, and only now it is sure that the copy is there. True if there are
-    /// some: then nothing of the file is read yet.
+    /// Called after the first bytes of a file were read: searches for copies again if the file has changed since the
+    /// last look. It may have been copied and cut just before it was read, and only now is the copy certain to be
+    /// there. Returns true if there are copies; then nothing of the file counts as read yet.
     pub(super) fn has_late_copies(&mut self, at: usize, unread: Position) -> io::Result<bool> {
         let looked = self.looked.unwrap_or_default();
         let Some(tail) = self.tails.get_mut(at) else { return Ok(false) };
@@ -282,14 +283,14 @@ impl Follower {
         Ok(has_copies)
     }
 
-    /// Tells whether a file may be a copy that was made since another one was first seen. What began when a file that was
-    /// rotated away had been written to for the last time is its successor.
+    /// Returns whether a file may be a copy made since another one was first seen. A file that began after a rotated
+    /// file was last written to is its successor.
     fn is_copy_since(&self, tail: &Tail, found: &Found) -> bool {
         let (born, known) = (tail.position.born, tail.position.tail.cast_signed());
         let wait = i64::try_from(self.options.rotate_wait.as_nanos()).unwrap_or(i64::MAX);
         let seen = &found.seen;
         let is_since = if rotation::is_compressed(&found.path) {
-            // Compressed files keep the time; a late writer may have touched an older one.
+            // Compressed files keep the time; a late writer may have written to an older one.
             seen.modified > known.saturating_add(wait)
         } else {
             seen.modified > known && (born == 0 || seen.identity.born >= born)
@@ -299,8 +300,8 @@ impl Follower {
             && (tail.place == Place::Listed || seen.began() < tail.seen.modified)
     }
 
-    /// Returns when the last copy of a file began, behind which it is to be read. A file that was
-    /// rotated away, and is older by its name than what was made since, is no original of it.
+    /// Returns when the last copy of a file began, after which the file is read. A rotated file whose name is older
+    /// than those of the files made since is no original of them.
     fn began_behind(&self, at: usize, copies: &[Found]) -> Option<i64> {
         let tail = self.tails.get(at)?;
         let youth = |path: &Path| rotation::youth(path.file_name().unwrap_or_default());
@@ -317,7 +318,7 @@ impl Follower {
         })
     }
 
-    /// Says how many bytes were lost with a file, if any.
+    /// Reports how many bytes were lost with a file, if any.
     pub(super) fn tell_gap(&mut self, at: usize, loss: Loss) {
         let Some(tail) = self.tails.get_mut(at) else { return };
         if let Some(batch) = tail.gap(loss) {
@@ -327,10 +328,10 @@ impl Follower {
         }
     }
 
-    /// Finds a file whose content goes on from where another one was read to, and sees to it that it is read from there.
-    /// `written` is when that one was last written to, as far as is known.
+    /// Finds a file whose contents continue where the reading of another one stopped, and arranges that it is read from
+    /// there. `written` is when the other one was last written to, as far as known.
     ///
-    /// An error says that it may be one that cannot be opened now.
+    /// Returns an error if it may be a file that cannot be opened now.
     pub(super) fn find_copy(
         &mut self,
         at: usize,
@@ -368,7 +369,7 @@ impl Follower {
         fault.map_or(Ok(None), Err)
     }
 
-    /// The same one directory below, where only content tells.
+    /// Searches in the same way one directory below, where only the contents are evidence.
     pub(super) fn find_below(&mut self, at: usize, written: i64) -> io::Result<Option<Found>> {
         let Some(tail) = self.tails.get(at).filter(|tail| tail.position.head_length > 0) else {
             return Ok(None);
@@ -377,7 +378,7 @@ impl Follower {
         self.find_copy(at, &below, written)
     }
 
-    /// Goes on in a plain copy of a file, unless it is known as one.
+    /// Continues in a plain copy of a file, unless it is known as one.
     fn go_on_in(&mut self, at: usize, found: &Found) {
         if rotation::is_compressed(&found.path) {
             return;
@@ -389,12 +390,12 @@ impl Follower {
         }
     }
 
-    /// Finds what a file was compressed to of which nothing was read, and sees to it that it is. It was last written to
-    /// when it was seen, or later, and a compressed file keeps that time.
+    /// Finds the compressed form of an unread file, and arranges that it is read. The file was last written to when it
+    /// was seen, or later, and a compressed file keeps that time.
     fn find_unread(&mut self, at: usize, siblings: &[Found]) -> io::Result<Option<Found>> {
         let Some(tail) = self.tails.get(at) else { return Ok(None) };
         let known = tail.written();
-        // Beside its original it is still being made.
+        // If its original is next to it, it is still being written.
         let is_made = |found: &Found| {
             rotation::is_compressed(&found.path)
                 && !siblings.iter().any(|one| one.path == found.path.with_extension(""))
@@ -406,10 +407,10 @@ impl Follower {
         if tail.position.head_length > 0 {
             return self.find_by_head(at, &later);
         }
-        // Nothing was seen of its content: of those of which nothing was read either it is the oldest.
+        // Its contents were never seen: it is the oldest one among those of which nothing was read either.
         for found in later {
             if self.tails.iter().any(|tail| tail.identity() == found.seen.identity) {
-                // Of two files of one tick of the clock it may be the other: nothing is noted that a later run believes.
+                // If the time is equal, it may be the other one: nothing is recorded that a later run would rely on.
                 if found.seen.modified == known_as(found) {
                     return Ok(Some(found.clone()));
                 }
@@ -427,7 +428,7 @@ impl Follower {
         Ok(None)
     }
 
-    /// Finds, among compressed files, the one that begins as a file did of which nothing was read.
+    /// Finds the compressed file that has the same beginning as an unread file.
     fn find_by_head(&mut self, at: usize, others: &[&Found]) -> io::Result<Option<Found>> {
         let mut fault = None;
         for found in others {
@@ -444,7 +445,7 @@ impl Follower {
         fault.map_or(Ok(None), Err)
     }
 
-    /// Tells whether a compressed file begins as one did of which nothing was read, and is, or was, read in its place.
+    /// Returns whether a compressed file has the same beginning as an unread file, and is or was read in its place.
     fn is_begun(&mut self, at: usize, found: &Found) -> io::Result<bool> {
         let Some(tail) = self.tails.get(at) else { return Ok(false) };
         let group = tail.group;
@@ -455,7 +456,7 @@ impl Follower {
         Ok(is_claimed || self.is_known_content(group, found)? || self.unpack_unread(at, found)?)
     }
 
-    /// Goes on in a copy from where its original was read to.
+    /// Continues in a copy from where the reading of its original stopped.
     fn take_over(&mut self, original: usize, copy: usize) {
         let Some(from) = self.tails.get(original).map(|tail| tail.position.clone()) else { return };
         let Some(tail) = self.tails.get_mut(copy) else { return };
@@ -470,8 +471,8 @@ impl Follower {
         self.set_elsewhere(original);
     }
 
-    /// Takes note that the rest of a file is read in another one, which has just been announced: a later run reads on
-    /// in that one, and must not miss this one once the other is gone, too.
+    /// Records that the rest of a file is read in another one that has just been announced: a later run continues in
+    /// that one, and must not report this one as missing once the other is gone too.
     pub(super) fn set_elsewhere(&mut self, at: usize) {
         let has_rest = |tail: &&mut Tail| tail.position.size > tail.position.offset;
         if let Some(tail) = self.tails.get_mut(at).filter(has_rest) {

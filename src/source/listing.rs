@@ -1,4 +1,4 @@
-//! Lists the old logs that arguments name, and says how one begins.
+//! Lists the old logs that arguments name, and returns the beginning of one.
 
 use std::collections::BTreeSet;
 use std::io;
@@ -9,7 +9,7 @@ use super::discover::Walk;
 use super::old::{Next, OldFile, STDIN};
 use super::rotation::{self, Seen};
 
-/// Lists the logs that arguments name, and what could not be found: [`Listing::of`].
+/// Returns the logs that arguments name, and what could not be found: [`Listing::of`].
 #[must_use]
 pub fn list(arguments: &[PathBuf], exclude: Option<&Path>) -> (Vec<PathBuf>, Vec<SourceError>) {
     let listing = Listing::of(arguments, exclude);
@@ -21,19 +21,19 @@ pub fn list(arguments: &[PathBuf], exclude: Option<&Path>) -> (Vec<PathBuf>, Vec
 pub struct Listing {
     /// The logs, each file once.
     pub paths: Vec<PathBuf>,
-    /// What could not be found: where there is no log at all, that is said of each argument.
+    /// What could not be found. If there is no log at all, that is reported for each argument.
     pub faults: Vec<SourceError>,
-    /// Files of directories that are no logs by their names.
+    /// Files in directories whose names are not those of logs.
     pub passed_over: BTreeSet<PathBuf>,
     seen: BTreeSet<rotation::Identity>,
     exclude: Option<PathBuf>,
 }
 
 impl Listing {
-    /// Looks for what arguments name.
+    /// Searches for what arguments name.
     ///
-    /// A file is taken whatever its name, and so is what a pattern matches. A directory stands for the logs in it and in
-    /// those below: as for who follows it, their names tell. `exclude` is never looked into.
+    /// A file counts whatever its name, and so does anything that a pattern matches. A directory stands for the logs in
+    /// it and below it, recognised by name, as when they are followed. `exclude` is never searched.
     #[must_use]
     pub fn of(arguments: &[PathBuf], exclude: Option<&Path>) -> Self {
         let mut listing = Self { exclude: exclude.map(real), ..Self::default() };
@@ -44,7 +44,7 @@ impl Listing {
                 listing.look_for(argument);
             }
         }
-        // One argument's directory may pass over what another names.
+        // A file skipped in one argument's directory may be named by another argument.
         listing.paths.iter().for_each(|path| {
             listing.passed_over.remove(path);
         });
@@ -95,11 +95,10 @@ fn access(action: &'static str, path: &Path, cause: io::Error) -> SourceError {
     SourceError::Access { action, path: path.to_owned(), cause }
 }
 
-/// Returns a file's first whole lines, decompressed: as many as its first 16 KiB hold, enough to guess its format.
+/// Returns a file's first whole lines, decompressed: those in its first 16 KiB, enough to guess its format.
 ///
 /// # Errors
-/// The file cannot be opened, or not decompressed at all. Standard input cannot be looked at twice:
-/// it gives nothing.
+/// The file cannot be opened, or not decompressed at all. Standard input cannot be read twice, so it returns nothing.
 pub fn sample(path: &Path) -> Result<Vec<u8>, SourceError> {
     if path.as_os_str() == STDIN {
         return Ok(Vec::new());

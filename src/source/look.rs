@@ -1,5 +1,5 @@
-//! Looks at what stands in directories: each is listed once, each file looked at once, and the files of a log are
-//! known once two looks in a row agree.
+//! Looks at the contents of directories: each is listed once, each file is looked at once, and the files of a log count
+//! as known once two successive looks agree.
 
 use std::collections::{BTreeMap, BTreeSet};
 use std::ffi::OsString;
@@ -14,9 +14,9 @@ use super::rotation::{self, Identity, Seen};
 /// One file that a pattern or a listing found.
 #[derive(Clone, Debug)]
 pub(super) struct Found {
-    /// As found.
+    /// The path as found.
     pub(super) path: PathBuf,
-    /// With links resolved: where rotated siblings stand.
+    /// The path with links resolved: rotated siblings are there.
     pub(super) resolved: PathBuf,
     /// The name is a link to the file.
     pub(super) is_link: bool,
@@ -30,7 +30,7 @@ pub(super) struct Looks {
 }
 
 impl Looks {
-    /// Looks at one path, once if it is no link; nothing if no regular file is there.
+    /// Looks at one path, with a single look if it is no link; returns `None` if there is no regular file.
     pub(super) fn at(&mut self, path: &Path) -> io::Result<Option<Found>> {
         let look = |seen: io::Result<Seen>| match seen {
             Err(cause) if cause.kind() == io::ErrorKind::NotFound => Ok(None),
@@ -49,7 +49,7 @@ impl Looks {
         Ok(look(Seen::at(path))?.filter(|seen| seen.is_file).map(found))
     }
 
-    /// Resolves the links of a path; what does not exist stays as it is.
+    /// Resolves the links of a path; the path of something that does not exist is returned unchanged.
     pub(super) fn resolve(&mut self, path: &Path) -> PathBuf {
         if path.is_symlink() {
             return path.canonicalize().unwrap_or_else(|_| path.to_owned());
@@ -57,7 +57,7 @@ impl Looks {
         self.resolve_folder(path)
     }
 
-    /// The same for a path whose last part is no link.
+    /// Resolves a path whose last part is no link.
     fn resolve_folder(&mut self, path: &Path) -> PathBuf {
         let folder = folder_of(path);
         let real = self
@@ -68,26 +68,26 @@ impl Looks {
     }
 }
 
-/// Names by the log that they lead back to.
+/// File names by the name of the log to which they lead back.
 type Names = BTreeMap<OsString, Vec<OsString>>;
 
-/// The regular files of directories: each directory is listed once, and each file looked at once.
+/// The regular files of directories: each directory is listed once, and each file is looked at once.
 #[derive(Debug, Default)]
 pub(super) struct Folders {
     listed: BTreeMap<PathBuf, Option<Names>>,
-    /// What [`Folders::look`] found, by the log's name.
+    /// Results of [`Folders::look`], by the log's name.
     looked: BTreeMap<PathBuf, Option<Look>>,
-    /// What settled, by the log's name.
+    /// Results of [`Folders::settled`], by the log's name.
     settled: BTreeMap<PathBuf, Option<Look>>,
-    /// All names of directories, by inode.
+    /// All names in directories, by inode.
     inodes: BTreeMap<PathBuf, BTreeMap<u64, Vec<OsString>>>,
     /// The directories in directories.
     below: BTreeMap<PathBuf, Vec<PathBuf>>,
 }
 
 impl Folders {
-    /// Looks at the files of `path`'s directory that belong to the same log by name; nothing if the
-    /// directory cannot be read, which says nothing about the files in it.
+    /// Looks at the files in `path`'s directory that belong to the same log by name. Returns `None` if the directory
+    /// cannot be read, which shows nothing about its files.
     pub(super) fn look(&mut self, path: &Path) -> Option<&Look> {
         let log = log_of(path);
         if !self.looked.contains_key(&log) {
@@ -97,7 +97,7 @@ impl Folders {
         self.looked.get(&log)?.as_ref()
     }
 
-    /// Returns the files of [`Folders::look`] as they are now, of the names that were listed.
+    /// Returns the files of [`Folders::look`] in their current state, by the names that were listed.
     pub(super) fn siblings(&mut self, path: &Path) -> Option<Vec<Found>> {
         self.look_anew(path).map(|look| look.files)
     }
@@ -124,16 +124,16 @@ impl Folders {
         Some(Look { files, places, is_whole })
     }
 
-    /// Looks at the same files until they are seen as they stood at one moment, with no rotation under way; nothing
-    /// too if names keep changing.
+    /// Looks at the same files until they are seen in their state at one moment, without a rotation in progress. Also
+    /// returns `None` if names keep changing.
     pub(super) fn settled(&mut self, path: &Path) -> Option<&Look> {
         let log = log_of(path);
         self.settle(&BTreeSet::from([log.clone()]));
         self.settled.get(&log)?.as_ref()
     }
 
-    /// Finds a file in `path`'s directory, or in one directly below it, under any name, also one that leads back to no
-    /// log: `a.log.old`, `old/a.log.1`.
+    /// Finds a file in `path`'s directory, or in one directly below it, under any name, including names that lead back
+    /// to no log: `a.log.old`, `old/a.log.1`.
     pub(super) fn find_anywhere(&mut self, path: &Path, identity: Identity) -> Option<Found> {
         let own = folder_of(path);
         let below = self.folders_below(&own).to_owned();
@@ -151,8 +151,8 @@ impl Folders {
         })
     }
 
-    /// Returns the files that belong to the same log by name and stand one directory below: where logrotate's `olddir`
-    /// often is. What cannot be read there says nothing.
+    /// Returns the files that belong to the same log by name and are one directory below, where logrotate's `olddir`
+    /// often is. Directories that cannot be read are skipped.
     pub(super) fn below(&mut self, path: &Path) -> Vec<Found> {
         let Some(name) = path.file_name() else { return Vec::new() };
         let folders = self.folders_below(&folder_of(path)).to_owned();
@@ -163,18 +163,17 @@ impl Folders {
         self.below.entry(folder.to_owned()).or_insert_with_key(|folder| list_folders(folder))
     }
 
-    /// Tells whether a log was looked at until it settled, or had no rest.
+    /// Returns whether a log was looked at until it settled, or until the limit was reached.
     pub(super) fn has_settled(&self, log: &Path) -> bool {
         self.settled.contains_key(log)
     }
 
-    /// Tells whether the names of a log kept changing while they were looked at.
+    /// Returns whether the names of a log kept changing during the looks.
     pub(super) fn is_moving(&mut self, log: &Path) -> bool {
         matches!(self.settled.get(log), Some(None)) && self.look(log).is_some()
     }
 
-    /// Looks at several logs until each has settled, listing the directories that they share once a
-    /// look.
+    /// Looks at several logs until each has settled; per look, directories that they share are listed once.
     pub(super) fn settle(&mut self, logs: &BTreeSet<PathBuf>) {
         let mut moving: Vec<&PathBuf> =
             logs.iter().filter(|log| !self.settled.contains_key(*log)).collect();
@@ -198,32 +197,32 @@ impl Folders {
     }
 }
 
-/// Looks so often, at most, for two looks that agree.
+/// The most looks in search of two that agree.
 const MAX_LOOKS: usize = 16;
 
 /// The files of a log, and whether each name was still there when it was looked at.
 #[derive(Debug)]
 pub(super) struct Look {
     pub(super) files: Vec<Found>,
-    /// Where among the files each is, under the first of its names.
+    /// The index of each file, under the first of its names.
     places: BTreeMap<Identity, usize>,
     is_whole: bool,
 }
 
 impl Look {
-    /// Finds a file, whatever its name is.
+    /// Finds a file by its identity, whatever its name.
     pub(super) fn find(&self, identity: Identity) -> Option<&Found> {
         self.files.get(*self.places.get(&identity)?)
     }
 }
 
-/// Returns all files of a log as they stood at one moment: [`Folders::settled`], from directories listed anew.
+/// Returns all files of a log in their state at one moment: [`Folders::settled`], from newly listed directories.
 pub(super) fn settled(path: &Path) -> Option<Vec<Found>> {
     Folders::default().settled(path).map(|look| look.files.clone())
 }
 
-/// Tells whether two looks in a row agree. One look alone may miss a file, or meet it twice, while a
-/// rotation renames one file after the other.
+/// Returns whether two successive looks agree. A single look may miss a file, or see it twice, while a rotation renames
+/// one file after the other.
 fn are_alike(last: Option<&Look>, next: Option<&Look>) -> bool {
     let names = |look: &Look| -> Vec<_> {
         look.files.iter().map(|found| (found.path.clone(), found.seen.identity)).collect()
@@ -232,12 +231,12 @@ fn are_alike(last: Option<&Look>, next: Option<&Look>) -> bool {
     last.is_some_and(is_whole) && next.is_some_and(is_whole) && last.map(names) == next.map(names)
 }
 
-/// Returns the name that all files of a log lead back to: [`rotation::base`], in their directory.
+/// Returns the path to which all files of a log lead back: [`rotation::base`], in their directory.
 pub(super) fn log_of(path: &Path) -> PathBuf {
     path.with_file_name(path.file_name().map(rotation::base).unwrap_or_default())
 }
 
-/// Lists the names of regular files, in order.
+/// Lists the names of regular files in order.
 fn list_files(folder: &Path) -> io::Result<Names> {
     let entries = match std::fs::read_dir(folder) {
         Ok(entries) => entries,
@@ -258,14 +257,14 @@ fn list_files(folder: &Path) -> io::Result<Names> {
     Ok(names)
 }
 
-/// Lists the directories in one, but no links to some.
+/// Lists the directories in a directory, but no links to directories.
 fn list_folders(folder: &Path) -> Vec<PathBuf> {
     let entries = std::fs::read_dir(folder).into_iter().flatten().flatten();
     let is_folder = |entry: &DirEntry| entry.file_type().is_ok_and(|kind| kind.is_dir());
     entries.filter(is_folder).map(|entry| entry.path()).collect()
 }
 
-/// Lists all names by inode. What cannot be listed was found out before.
+/// Lists all names by inode. Errors of listing were reported before.
 fn list_inodes(folder: &Path) -> BTreeMap<u64, Vec<OsString>> {
     let mut inodes = BTreeMap::<u64, Vec<OsString>>::new();
     for entry in std::fs::read_dir(folder).into_iter().flatten().flatten() {
@@ -319,7 +318,7 @@ mod tests {
             n += 1;
         };
         assert!(meanwhile(rename, || folders.settled(&settles)).is_none());
-        // Not looked for again in the same sweep.
+        // Not searched for again in the same sweep.
         assert!(folders.settled(&settles).is_none());
     }
 }

@@ -1,17 +1,17 @@
-//! Markers: hashes of a file's first and last committed bytes, by which its content is known again.
+//! Markers: hashes of a file's first and last committed bytes, which identify its content.
 //!
-//! FNV-1a with 64 bits (Fowler, Noll, Vo; RFC 9923): it grows byte by byte with the file and never
-//! changes between versions. It tells files of one host apart; it is no defence against somebody who
-//! may write to the log, who could as well write the lines themselves.
+//! FNV-1a with 64 bits (Fowler, Noll, Vo; RFC 9923): it grows byte by byte with the file and never changes between
+//! versions. It distinguishes the files of one host. It is no defence against anyone who can write to the log, since
+//! they could as well write the lines themselves.
 
 use std::io;
 use std::os::unix::fs::FileExt;
 
 use crate::engine::line::Position;
 
-/// How many leading bytes the head marker covers, at most.
+/// The most leading bytes that the head marker covers.
 pub(super) const HEAD: usize = 1024;
-/// How many bytes before the offset the tail marker covers, at most.
+/// The most bytes before the offset that the tail marker covers.
 pub(super) const TAIL: usize = 64;
 
 const FNV_OFFSET: u64 = 0xcbf2_9ce4_8422_2325;
@@ -44,7 +44,7 @@ impl Default for Marks {
 }
 
 impl Marks {
-    /// Moves the markers over the bytes that follow.
+    /// Advances the markers over the following bytes.
     pub(super) fn absorb(&mut self, bytes: &[u8]) {
         let wanted = HEAD.saturating_sub(self.head_length).min(bytes.len());
         self.head = fnv(self.head, bytes.get(..wanted).unwrap_or_default());
@@ -56,7 +56,7 @@ impl Marks {
         self.last.drain(..self.last.len().saturating_sub(TAIL));
     }
 
-    /// Moves the markers over a run of NULs, of whatever length.
+    /// Advances the markers over a run of NULs of any length.
     pub(super) fn absorb_nuls(&mut self, n_nuls: u64) {
         let seen = super::as_length(n_nuls).min(HEAD);
         self.absorb(ZEROS.get(..seen).unwrap_or(&ZEROS));
@@ -79,7 +79,7 @@ impl Marks {
         position.tail = hash(&self.last);
     }
 
-    /// Tells whether a stored position shows these markers. One of which nothing was read shows any.
+    /// Returns whether a stored position has these markers. A position of which nothing was read matches any.
     pub(super) fn agree(&self, position: &Position) -> bool {
         if position.offset == 0 {
             return true;
@@ -90,7 +90,7 @@ impl Marks {
             == (position.head, position.head_length, position.tail)
     }
 
-    /// Reads the markers that a file shows at an offset; fewer bytes than that give other markers.
+    /// Reads a file's markers at an offset; a file with fewer bytes has other markers.
     pub(super) fn read(file: &impl FileExt, offset: u64) -> io::Result<Self> {
         let mut marks = Self::default();
         let head = read_at_most(file, 0, super::as_length(offset).min(HEAD))?;
@@ -101,7 +101,7 @@ impl Marks {
     }
 }
 
-/// Reads up to `length` bytes at `offset`, fewer only at the end of the file.
+/// Reads up to `length` bytes at `offset`; fewer only at the end of the file.
 pub(super) fn read_at_most(file: &impl FileExt, offset: u64, length: usize) -> io::Result<Vec<u8>> {
     let mut bytes = vec![0; length];
     let n_read = fill_at(file, offset, &mut bytes)?;
@@ -109,7 +109,7 @@ pub(super) fn read_at_most(file: &impl FileExt, offset: u64, length: usize) -> i
     Ok(bytes)
 }
 
-/// Fills `buffer` from `offset`; returns how much there was.
+/// Fills `buffer` from `offset`; returns the number of bytes read.
 pub(super) fn fill_at(file: &impl FileExt, offset: u64, buffer: &mut [u8]) -> io::Result<usize> {
     let mut filled = 0;
     while let Some(free) = buffer.get_mut(filled..).filter(|free| !free.is_empty()) {

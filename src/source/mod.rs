@@ -1,15 +1,15 @@
-//! Step 1 of the flow: whole lines out of live files ([`follow`]), of the systemd journal ([`journal`]) and
-//! out of old files ([`listing`], [`replay`]).
+//! Step 1 of the flow: whole lines from live files ([`follow`]), from the systemd journal ([`journal`]) and from old
+//! files ([`listing`], [`replay`]).
 //!
-//! All hand on [`Batch`](crate::engine::line::Batch)es: whole lines of one stream, and the
-//! [`Position`](crate::engine::line::Position) that is true once they are committed. For every batch
-//! `position.offset - from == bytes.len() + missing.discarded + missing.nuls`; `missing.gap` stands
-//! outside of that sum, since the bytes of a gap lie in a file, or in a life of it, that is over.
+//! All of them pass on [`Batch`](crate::engine::line::Batch)es: whole lines of one stream, and the
+//! [`Position`](crate::engine::line::Position) that applies once they are committed. For every batch
+//! `position.offset - from == bytes.len() + missing.discarded + missing.nuls`; `missing.gap` is not part of that sum,
+//! since the bytes of a gap are in a file, or in a life of it, that has ended.
 //!
-//! An over-long line ends its batch: the batch holds the line's first 64 KiB without a line end, and
-//! the next batch begins behind the discarded rest. So offsets can be added up within a batch.
+//! An over-long line ends its batch: the batch contains the line's first 64 KiB without a line end, and the next batch
+//! begins after the discarded rest. So offsets can be added up within a batch.
 //!
-//! Everything here blocks and belongs on a thread of its own. Time is an argument.
+//! Everything here blocks and belongs on its own thread. Time is an argument.
 
 mod admit;
 mod cut;
@@ -41,40 +41,40 @@ use std::path::PathBuf;
 
 pub use wake::Waker;
 
-/// Bytes of one batch, at most.
+/// The most bytes of one batch.
 pub const MAX_BATCH: usize = 1024 * 1024;
 
-/// Why bytes could not be read. What was read before the fault counts.
+/// Why bytes could not be read. What was read before the fault is valid.
 #[derive(Debug, thiserror::Error)]
 pub enum SourceError {
-    /// The file may be missing, or not ours to read: a person can change that.
+    /// The file may be missing, or not readable for the program: a person can change that.
     #[error("{action} {path}: {cause}")]
     Access {
         /// What was being done: `opening`, `listing`, `looking at`.
         action: &'static str,
-        /// To which file or directory.
+        /// The file or directory.
         path: PathBuf,
-        /// What the system said.
+        /// The system's error.
         cause: io::Error,
     },
-    /// The device gave no bytes; nothing is known to be wrong with the file.
+    /// The device returned no bytes; the file itself may be intact.
     #[error("reading {path} at byte {offset}: {cause}")]
     Read {
-        /// Which file.
+        /// The file.
         path: PathBuf,
         /// How far it had been read, in bytes after decompression.
         offset: u64,
-        /// What the system said.
+        /// The system's error.
         cause: io::Error,
     },
-    /// A compressed file is cut off or damaged; what follows the offset cannot be had.
+    /// A compressed file is truncated or damaged; its contents after the offset are lost.
     #[error("decompressing {path} after byte {offset}: {cause}")]
     Damaged {
-        /// Which file.
+        /// The file.
         path: PathBuf,
         /// How far it had been read, in bytes after decompression.
         offset: u64,
-        /// What the decoder said.
+        /// The decoder's error.
         cause: io::Error,
     },
     /// A pattern that no file name can match.
@@ -85,18 +85,18 @@ pub enum SourceError {
         /// What is wrong with it.
         cause: glob::PatternError,
     },
-    /// The kernel reports no changes, so that only the sweep finds them.
+    /// The kernel reports no changes, so only the sweep finds them.
     #[error("watching {path} for changes: {cause}")]
     Watch {
-        /// Which directory.
+        /// The directory.
         path: PathBuf,
-        /// What the system said: `ENOSPC` means `fs.inotify.max_user_watches`.
+        /// The system's error: `ENOSPC` means `fs.inotify.max_user_watches`.
         cause: notify::Error,
     },
 }
 
 impl SourceError {
-    /// Tells whether the same call may succeed later without anybody's doing.
+    /// Returns whether the same call may succeed later without any intervention.
     #[must_use]
     pub fn is_temporary(&self) -> bool {
         match self {
@@ -113,7 +113,7 @@ impl SourceError {
     }
 }
 
-/// Converts a length to what can be indexed; what does not fit in memory is the largest length.
+/// Converts a length to a `usize`; one that does not fit becomes the largest.
 fn as_length(bytes: u64) -> usize {
     usize::try_from(bytes).unwrap_or(usize::MAX)
 }

@@ -1,16 +1,16 @@
-//! The moments between two looks at the file system: tests let the world go on in them, and refuse what it would grant.
+//! The moments between two looks at the file system: tests let other things happen in them, and refuse access.
 
-/// Stands before each look at a file and before each opening of one.
+/// Called before each look at a file and before each opening of one.
 #[cfg(not(test))]
 pub(super) const fn pass() {}
 
-/// Returns a time as the clock of the file system shows it.
+/// Returns a time as the file system's clock would record it.
 #[cfg(not(test))]
 pub(super) const fn tick_of(time: i64) -> i64 {
     time
 }
 
-/// Stands before each opening of a file, in case that it cannot be opened.
+/// Called before each opening of a file; in tests, it may fail.
 #[cfg(not(test))]
 pub(super) const fn refusal(_: &std::path::Path) -> std::io::Result<()> {
     Ok(())

@@ -13,18 +13,18 @@ use super::rotation::{Identity, Seen};
 use super::{SourceError, as_length, search};
 use crate::engine::line::{Batch, Directives, MAX_LINE, Missing, Position, StreamId};
 
-/// Bytes held of one file. A whole line of the longest kind fits four times.
+/// The size of a file's buffer. Four lines of the greatest length fit.
 pub(super) const BUFFER: usize = 256 * 1024;
-/// Bytes of the first read, which often is the only one: to see when a file begins.
+/// The size of the first read, which is often the only one: it shows when a file begins.
 const FIRST: usize = 16 * 1024;
 
 /// The path that stands for standard input.
 pub const STDIN: &str = "-";
 
-/// What stands next in a file.
+/// What comes next in a file.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(super) enum Next {
-    /// So many bytes of whole lines: take any of them with [`OldFile::take`].
+    /// This many bytes of whole lines: take any of them with [`OldFile::take`].
     Lines(usize),
     /// An over-long line: take it with [`OldFile::take_odd`].
     Long,
@@ -34,7 +34,7 @@ pub(super) enum Next {
     End,
 }
 
-/// What goes on behind the first part of a file, which is read in the name of the position that began behind it.
+/// What follows the first part of a file, which is read in the name of the position that began after it.
 struct Behind {
     known: Position,
     rest: OldFile,
@@ -49,18 +49,18 @@ pub(super) struct OldFile {
     input: Bytes,
     is_compressed: bool,
     buffer: Vec<u8>,
-    /// Where the unread part of `buffer` begins.
+    /// The start of the unread part of `buffer`.
     at: usize,
-    /// How much of the unread part is known to be whole lines.
+    /// The length of the unread part that is known to be whole lines.
     whole: usize,
     is_at_end: bool,
-    /// What is known of it has another name.
+    /// It is known under another name.
     is_renamed: bool,
-    /// Nothing behind this offset is read.
+    /// Nothing after this offset is read.
     limit: u64,
-    /// What is read behind that, if this is what stands before a known position.
+    /// What is read after that, if this is the part before a known position.
     behind: Option<Box<Behind>>,
-    /// Somebody may write the rest of its last line.
+    /// The rest of its last line may still be written.
     is_growing: bool,
     fault: Option<SourceError>,
 }
@@ -80,7 +80,7 @@ impl OldFile {
         Self::in_file(source, path, file).map_err(fault("opening"))
     }
 
-    /// Opens the file that was found, whatever its name is by now; nothing if it is gone.
+    /// Opens the file that was found, whatever its current name; returns `None` if it is gone.
     pub(super) fn reopen(source: usize, found: &Found) -> io::Result<Option<Self>> {
         let named = |cause: io::Error| {
             let path = found.path.clone();
@@ -122,24 +122,24 @@ impl OldFile {
         }
     }
 
-    /// Returns what the file system says the file is.
+    /// Returns the file's identity in the file system.
     pub(super) const fn identity(&self) -> Identity {
         Identity::of(&self.position)
     }
 
-    /// Says which life of the file this is.
+    /// Sets the life of the file.
     pub(super) fn begin(&mut self, generation: u32) {
         self.position.generation = generation;
         self.stream = self.identity().stream(generation);
     }
 
-    /// Tells whether nothing was passed yet.
+    /// Returns whether nothing was processed yet.
     pub(super) const fn is_untouched(&self) -> bool {
         self.position.offset == 0
     }
 
-    /// Reads up to the offset of a position. False if the content is another than the position's;
-    /// where the first bytes differ already, nothing more is read.
+    /// Reads up to the offset of a position. Returns false if the contents differ from the position's; if the first
+    /// bytes differ, nothing more is read.
     pub(super) fn skip_to(&mut self, position: &Position) -> bool {
         self.fill();
         let head = self.unread().get(..as_length(u64::from(position.head_length)));
@@ -158,7 +158,7 @@ impl OldFile {
             self.pass(step);
         }
         self.is_renamed = self.position.path != position.path;
-        // What stands before was read of the file that this one was compressed from.
+        // The bytes before were read from the file from which this one was compressed.
         let is_same = Identity::of(position) == Identity::of(&self.position);
         (self.position.began, self.position.early) =
             if is_same { (position.began, position.early) } else { (position.offset, 0) };
@@ -168,8 +168,8 @@ impl OldFile {
         self.marks.agree(position)
     }
 
-    /// Tells whether another file begins with all that this one holds, by its first and last bytes. Where they begin
-    /// differently, nothing more is read.
+    /// Returns whether another file begins with all contents of this one, according to its first and last bytes. If
+    /// their beginnings differ, nothing more is read.
     pub(super) fn begins(mut self, other: &File) -> io::Result<bool> {
         self.fill();
         let length = self.unread().len().min(marks::HEAD);
@@ -180,16 +180,16 @@ impl OldFile {
         Ok(self.fault.is_none() && self.marks == Marks::read(other, self.position.offset)?)
     }
 
-    /// Returns the directives in force where the unread part begins.
+    /// Returns the directives in force at the start of the unread part.
     pub(super) const fn directives(&self) -> &Directives {
         &self.position.directives
     }
 
-    /// Reads what stands before the part of a file of which `known` says that it was read, as far as no replay has, and
-    /// then goes on with the rest, which begins behind that part.
+    /// Reads the part of a file before the contents that were read according to `known`, as far as no replay has read
+    /// it, and then continues with `rest`, which begins after that part.
     pub(super) fn catch_up(mut self, known: &Position, mut rest: Self) -> Self {
         self.limit = known.early;
-        // Nobody wants these, but they may say how to read what follows.
+        // These lines are not needed, but may contain directives for the following ones.
         loop {
             match self.look() {
                 Next::Lines(n) => drop(self.take(n)),
@@ -206,24 +206,24 @@ impl OldFile {
         self
     }
 
-    /// Returns the stream in whose name what stands before its beginning is read, if it is, and whether this is its own
-    /// file.
+    /// Returns the stream in whose name the part before its beginning is read, if it is, and whether this is the
+    /// stream's own file.
     pub(super) fn catches_up(&self) -> Option<(StreamId, bool)> {
         self.behind.as_ref().map(|behind| (self.stream, behind.rest.stream == self.stream))
     }
 
-    /// Turns to what stands behind the first part of a file, if this is one and could be read.
+    /// Returns the rest after the first part of a file, if this is such a part and could be read.
     pub(super) fn rest(&mut self) -> Option<Self> {
         let behind = self.behind.take_if(|_| self.fault.is_none())?;
         Some(behind.rest)
     }
 
-    /// Leaves a last line without an end to whoever reads on: it may be in the making.
+    /// Leaves a last line without an end to a later reader: it may still be written.
     pub(super) const fn leave_last_words(&mut self) {
         self.is_growing = true;
     }
 
-    /// Says what stands next, reading on if needed.
+    /// Returns what comes next, reading more if needed.
     pub(super) fn look(&mut self) -> Next {
         if self.whole > 0 {
             return Next::Lines(self.whole);
@@ -237,7 +237,7 @@ impl OldFile {
                 Cut::Nuls(_) => return Next::Nuls,
                 Cut::Long => return Next::Long,
                 Cut::Partial if !self.is_at_end => self.fill(),
-                // A fault tore this line: half a line is worse than none.
+                // A fault truncated this line: half a line is worse than none.
                 Cut::Partial if self.fault.is_some() || self.is_growing => return Next::End,
                 Cut::Partial => {
                     self.whole = self.unread().len();
@@ -247,16 +247,16 @@ impl OldFile {
         }
     }
 
-    /// Returns what has been read and not taken yet.
+    /// Returns the bytes that were read but not taken yet.
     pub(super) fn unread(&self) -> &[u8] {
         self.buffer.get(self.at..).unwrap_or_default()
     }
 
-    /// Hands on the next `n` bytes of whole lines.
+    /// Passes on the next `n` bytes of whole lines.
     pub(super) fn take(&mut self, n: usize) -> Batch {
         let from = self.position.offset;
         let bytes = if self.at == 0 && n * 2 > self.buffer.len() {
-            // Most of the buffer goes: hand it on as it is and copy what stays.
+            // Most of the buffer is passed on: pass it on as it is and copy what remains.
             let mut rest = Vec::with_capacity(BUFFER);
             rest.extend_from_slice(self.buffer.get(n..).unwrap_or_default());
             let mut bytes = std::mem::replace(&mut self.buffer, rest);
@@ -273,7 +273,7 @@ impl OldFile {
         self.batch(from, bytes, Missing::default())
     }
 
-    /// Hands on an over-long line, cut, or a run of NULs, counted.
+    /// Passes on an over-long line, cut, or a run of NULs, counted.
     pub(super) fn take_odd(&mut self) -> Batch {
         let from = self.position.offset;
         if self.unread().first() == Some(&0) {
@@ -289,14 +289,14 @@ impl OldFile {
         self.batch(from, bytes, Missing { discarded, ..Missing::default() })
     }
 
-    /// Returns what makes a file known before anything of it is taken.
+    /// Returns the batch that makes a file known before anything of it is taken.
     pub(super) fn announce(&mut self) -> Batch {
         self.batch(self.position.offset, Vec::new(), Missing::default())
     }
 
-    /// Returns, at the end of a compressed file, what says so: a last position whose size is its
-    /// offset. Until then its size is beyond its offset, so that a later run knows to read on. At the end of one that has
-    /// another name than it was known by, it says that name.
+    /// Returns the batch that marks the end of a compressed file: a last position whose size is its offset. Until then
+    /// its size exceeds its offset, so that a later run continues reading. If the file has another name than the known
+    /// one, the batch contains the new name.
     pub(super) fn finish(&mut self) -> Result<Option<Batch>, SourceError> {
         if let Some(fault) = self.fault.take() {
             return Err(fault);
@@ -309,7 +309,7 @@ impl OldFile {
         Ok(Some(batch))
     }
 
-    /// Passes over bytes until `end` finds one to stop before, or the file ends.
+    /// Skips bytes until `end` finds one at which to stop, or the file ends.
     fn pass_until(&mut self, end: impl Fn(&[u8]) -> Option<usize>) {
         loop {
             let found = end(self.unread());
@@ -328,7 +328,7 @@ impl OldFile {
         self.at += bytes.len();
     }
 
-    /// Reads until the buffer is full or the file ends. A fault ends the file too.
+    /// Reads until the buffer is full or the file ends. A fault also ends the file.
     fn fill(&mut self) {
         self.buffer.drain(..self.at);
         self.at = 0;
@@ -370,7 +370,7 @@ impl OldFile {
     }
 }
 
-/// Returns when standard input was last written to: of a pipe, when it was made; 0 if that cannot be told.
+/// Returns when standard input was last written to; for a pipe, when it was created; 0 if unknown.
 fn stdin_written() -> i64 {
     let file = std::io::stdin().as_fd().try_clone_to_owned().map(File::from);
     file.and_then(|file| Seen::of(&file)).map_or(0, |seen| seen.modified)

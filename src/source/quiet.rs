@@ -1,10 +1,11 @@
-//! Spares looks: what has been at rest for a while, and would be heard of if it changed, is looked at once a minute.
+//! Avoids looks: a file that has been at rest for a while, and whose changes would be reported, is looked at once a
+//! minute.
 //!
 //! Between two sweeps there is only a glance, once a second: at the directories, whose time changes when a name in them
-//! does, and at the files that have changed within the last minute, have other names, or have changed unheard before.
-//! Whatever it meets that is not as it was is for a sweep to tell. And there is a sweep a second, as if nothing were ever
-//! heard, where the kernel does not tell of changes, while names change, and as long as a sweep leaves something for the
-//! next one.
+//! does, and at the files that have changed within the last minute, have other names, or have changed unreported
+//! before. If it finds anything changed, a sweep finds out the rest. There is a sweep every second, as if nothing were
+//! ever reported, where the kernel reports no changes, while names change, and as long as a sweep leaves work for the
+//! next.
 
 use std::collections::{BTreeMap, BTreeSet};
 use std::path::PathBuf;
@@ -16,32 +17,33 @@ use super::rotation::{Identity, Seen};
 use super::tail::Tail;
 use super::wake::Wake;
 
-/// So long nothing has changed that is at rest, and so often it is looked at all the same: not all is heard of. inotify(7)
-/// tells neither of what is written through mmap(2) nor, below an overlay, of what is written to its layers.
+/// How long a file at rest has been unchanged, and how often it is looked at nevertheless, since not all changes are
+/// reported: inotify(7) reports neither writes through mmap(2) nor, below an overlay, writes to its layers.
 const REST: Duration = Duration::from_secs(60);
 
-/// What the last sweep came by, as far as it tells whether the next one can wait.
+/// The results of the last sweep that determine whether the next one can wait.
 #[derive(Debug, Default)]
 pub(super) struct Quiet {
-    /// The directories that may bring something new, each as it was before it was listed; nothing if it was not there.
+    /// The directories in which something new may appear, each in its state before it was listed; `None` if it did not
+    /// exist.
     folders: BTreeMap<PathBuf, Option<(Identity, i64)>>,
     /// When one of them was last found changed.
     changed: Duration,
-    /// Something that was listed could not be looked at.
+    /// Something in a listing could not be looked at.
     pub(super) has_faults: bool,
-    /// A rotated file waits for its last words to be taken.
+    /// A rotated file waits until its last line is taken.
     pub(super) is_reaping: bool,
-    /// How many files were admitted or begun anew by then.
+    /// How many files had been admitted or started again by then.
     n_turns: u64,
 }
 
 impl Quiet {
-    /// Sees to it that nothing counts as at rest before a while has passed.
+    /// Prevents anything from counting as at rest before a while has passed.
     pub(super) const fn wake_up(&mut self, now: Duration) {
         self.changed = now;
     }
 
-    /// Takes note of the directories of a sweep. One that is new counts as changed: how it was before, nobody knows.
+    /// Records the directories of a sweep. A new one counts as changed, since its previous state is unknown.
     pub(super) fn set(&mut self, folders: BTreeSet<PathBuf>, n_turns: u64) {
         let mut known = std::mem::take(&mut self.folders);
         let with_known = |folder| {
@@ -52,7 +54,8 @@ impl Quiet {
         self.n_turns = n_turns;
     }
 
-    /// Looks at the directories. True if no name in them has changed for a while, and each would be heard of.
+    /// Looks at the directories. Returns true if no name in them has changed for a while, and changes in each would be
+    /// reported.
     fn is_at_rest(&mut self, wake: &Wake, now: Duration) -> bool {
         let mut is_heard = true;
         for (path, known) in &mut self.folders {
@@ -67,9 +70,9 @@ impl Quiet {
 }
 
 impl Follower {
-    /// Tells whether a glance will do where a sweep is due.
+    /// Returns whether a glance suffices where a sweep is due.
     pub(super) fn is_quiet(&mut self, now: Duration) -> bool {
-        // Asked first, and always: a sweep that follows lists the directories after they were looked at.
+        // Called first, and always: a sweep that follows must list the directories after this look.
         let is_at_rest = self.quiet.is_at_rest(&self.wake, now);
         is_at_rest
             && self.swept.is_some_and(|swept| now < swept + REST)
@@ -82,7 +85,7 @@ impl Follower {
     }
 }
 
-/// Tells whether the next sweep has something to do for a file.
+/// Returns whether the next sweep has work to do for a file.
 fn is_for_a_sweep(tail: &Tail) -> bool {
     let is_unsettled = match tail.place {
         Place::Unseen | Place::Deleted | Place::Sought => true,
@@ -92,14 +95,14 @@ fn is_for_a_sweep(tail: &Tail) -> bool {
     tail.source.is_some() && (is_unsettled || tail.turn == 0)
 }
 
-/// Tells whether a glance is cast at a file. A link may be pointed elsewhere with nothing to be heard, and what is written
-/// by another name is heard of in that one's directory.
+/// Returns whether a glance includes a file. A link may be changed without being reported, and a write under another
+/// name is reported in the directory of that name.
 pub(super) fn is_glanced_at(tail: &Tail, now: Duration) -> bool {
     tail.is_link || tail.seen.has_other_names || tail.is_unheard || now < tail.changed_at + REST
 }
 
-/// Takes note of how a file looks in a sweep. If it has changed though it was at rest, that was to be heard of before: as
-/// long as it is not, whatever the reason, a glance is cast at the file.
+/// Records how a file looks in a sweep. If it has changed although it was at rest, the change should have been reported
+/// before: as long as changes are not, whatever the reason, glances include the file.
 pub(super) fn note_swept(tail: &mut Tail, seen: Seen, now: Duration) {
     let was_at_rest = tail.place != Place::Unseen && !is_glanced_at(tail, now);
     tail.note(seen, now);

@@ -238,14 +238,14 @@ pub(super) fn origins(name: &OsStr) -> Vec<OsString> {
     origins
 }
 
-/// Tells whether a name has a short number before its ending: `access-8080.log` may be a log of its own as well as
+/// Returns whether a name has a short number before its ending: `access-8080.log` may be a log of its own as well as
 /// a rotated file of `access.log`.
 pub(super) fn is_numbered(name: &OsStr) -> bool {
     let is_rotated = parts(name).last().is_some_and(|part| is_counter(part));
     !is_rotated && matches!(youth(name), Youth::Number(_))
 }
 
-/// Tells whether a name is that of a numbered log or of its rotated files, as well as a rotated one of `log`.
+/// Returns whether a name is that of a numbered log or of its rotated files, as well as a rotated one of `log`.
 ///
 /// A compressed file whose number is its only counter is none: nobody writes a log in that form.
 pub(super) fn is_ambiguous(name: &OsStr, log: &OsStr) -> bool {
@@ -311,7 +311,7 @@ const fn is_separator(byte: &u8) -> bool {
     matches!(byte, b'.' | b'-' | b'_')
 }
 
-/// Tells whether a part of a name is a number or a time.
+/// Returns whether a part of a name is a number or a time.
 fn is_counter(part: &[u8]) -> bool {
     part.first().is_some_and(is_separator)
         && part.get(1).is_some_and(u8::is_ascii_digit)

@@ -23,14 +23,14 @@ impl Head {
         Ok(Self { bytes: marks::read_at_most(file, 0, HEAD)?, hashes: BTreeMap::new() })
     }
 
-    /// Tells whether the file begins like the one of a position.
+    /// Returns whether the file begins like the one of a position.
     pub(super) fn fits(&mut self, position: &Position) -> bool {
         let length = super::as_length(u64::from(position.head_length));
         let Some(bytes) = self.bytes.get(..length) else { return false };
         *self.hashes.entry(length).or_insert_with(|| marks::hash(bytes)) == position.head
     }
 
-    /// Tells whether one of the two begins as the other does, as far as both go.
+    /// Returns whether one of the two begins as the other does, as far as both go.
     pub(super) fn agrees(&self, first: &[u8]) -> bool {
         self.bytes.iter().zip(first).all(|(one, other)| one == other)
     }
@@ -75,7 +75,7 @@ pub(super) fn open_found(found: &Found) -> io::Result<Option<(PathBuf, File)>> {
     Ok(None)
 }
 
-/// Tells whether a file that was found stands at a path, as far as that can be told.
+/// Returns whether a file that was found stands at a path, as far as that can be told.
 fn is_at(found: &Found, path: &Path) -> bool {
     Seen::at(path).map_or(true, |seen| seen.identity == found.seen.identity)
 }
@@ -87,7 +87,7 @@ pub(super) fn compare(file: &File, position: &Position) -> io::Result<Meaning> {
     Ok(decide(Evidence { same_identity: false, long_enough, same_marks }))
 }
 
-/// Tells whether the file that was found holds what was read up to a position.
+/// Returns whether the file that was found holds what was read up to a position.
 pub(super) fn is_copy(found: &Found, position: &Position) -> io::Result<bool> {
     if position.offset == 0 || found.seen.size < position.offset {
         return Ok(false);
@@ -96,7 +96,7 @@ pub(super) fn is_copy(found: &Found, position: &Position) -> io::Result<bool> {
     Ok(compare(&file, position)? == Meaning::Copied)
 }
 
-/// Tells whether all of a file, by its first and last bytes, stands at the start of another: it is
+/// Returns whether all of a file, by its first and last bytes, stands at the start of another: it is
 /// a copy being made.
 pub(super) fn is_beginning(copy: &File, original: &File) -> io::Result<bool> {
     let size = Seen::of(copy)?.size;

@@ -226,7 +226,7 @@ impl Follower {
         }
     }
 
-    /// Tells whether something that this pattern finds has been followed before.
+    /// Returns whether something that this pattern finds has been followed before.
     fn is_known(&self, pattern: &Path) -> bool {
         self.tails.iter().any(|tail| discover::origin(pattern, &tail.position.path).is_some())
     }
@@ -448,12 +448,12 @@ pub(super) fn appear(tail: &mut Tail, listed: &Listed, now: Duration) {
     tail.group = group_of(&found.resolved);
 }
 
-/// Tells whether a link leads nowhere: what it leads to may come with nothing to be heard.
+/// Returns whether a link leads nowhere: what it leads to may come with nothing to be heard.
 fn is_broken_link(path: &Path) -> bool {
     !rotation::is_compressed(path) && path.is_symlink() && !path.exists()
 }
 
-/// Tells whether a file is a rotated one of a log that began at `began`. A short number in its name may be that of
+/// Returns whether a file is a rotated one of a log that began at `began`. A short number in its name may be that of
 /// another log: then it is if it was known by another name, or was not written to since.
 fn was_rotated(tail: &Tail, began: i64) -> bool {
     let is_numbered = tail.resolved.file_name().is_some_and(rotation::is_numbered);
@@ -469,7 +469,7 @@ fn all_beside<'a>(tail: &Tail, folders: &'a mut Folders) -> Option<&'a Look> {
     }
 }
 
-/// Tells whether a file stands under a name.
+/// Returns whether a file stands under a name.
 const fn has_name(tail: &Tail) -> bool {
     matches!(tail.place, Place::Listed | Place::Rotated)
 }

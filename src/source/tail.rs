@@ -168,7 +168,7 @@ impl Tail {
         (self.place == Place::Listed && !self.has_rotated_name(), self.began, self.turn)
     }
 
-    /// Tells whether its name is one that logs are given when they are rotated.
+    /// Returns whether its name is one that logs are given when they are rotated.
     pub(super) fn has_rotated_name(&self) -> bool {
         self.resolved.file_name().is_some_and(|name| rotation::base(name) != name)
     }
@@ -192,24 +192,24 @@ impl Tail {
         self.seen = seen;
     }
 
-    /// Tells whether the file may hold something that was not read.
+    /// Returns whether the file may hold something that was not read.
     pub(super) fn has_news(&self) -> bool {
         !matches!(self.place, Place::Sought | Place::Gone)
             && self.source.is_some()
             && self.read_to_end != Some((self.seen.size, self.seen.modified))
     }
 
-    /// Tells whether files of higher rank have to wait.
+    /// Returns whether files of higher rank have to wait.
     pub(super) fn is_ahead(&self) -> bool {
         self.has_news() && !self.is_paused && self.position.offset < self.backlog
     }
 
-    /// Tells whether the last words were taken, or there are none to wait for.
+    /// Returns whether the last words were taken, or there are none to wait for.
     pub(super) fn is_finished(&self) -> bool {
         self.finished == Some((self.seen.size, self.seen.modified))
     }
 
-    /// Tells whether it has changed since its last words were taken.
+    /// Returns whether it has changed since its last words were taken.
     pub(super) fn has_revived(&self) -> bool {
         self.finished.is_some() && !self.is_finished()
     }

@@ -97,7 +97,7 @@ impl Wake {
         std::mem::take(&mut *self.heard.lock().unwrap_or_else(PoisonError::into_inner))
     }
 
-    /// Tells whether a directory's changes are heard of.
+    /// Returns whether a directory's changes are heard of.
     pub(super) fn hears(&self, folder: Identity) -> bool {
         self.watched.contains_key(&folder)
     }
