@@ -1,8 +1,8 @@
-//! Where an old file is gone on with: behind what an earlier run read of it.
+//! Where the reading of an old file continues: after what an earlier run read of it.
 //!
-//! A file is known by its identity, or, once it was compressed or copied, as one of the same log that begins and goes on
-//! as a known one did. One whose bytes are not those that were read begins a new life. Of one that was followed from its
-//! middle, what stands before is read first: a replay is to learn it.
+//! A file is known by its identity or, once it was compressed or copied, as one of the same log with the same beginning
+//! and continuation as a known one. A file whose bytes differ from those that were read begins a new life. If a file
+//! was followed from its middle, the part before is read first: a replay must learn from it.
 
 use std::path::{Path, PathBuf};
 
@@ -15,7 +15,7 @@ use crate::engine::line::Position;
 #[derive(Debug, Default)]
 pub(super) struct Known {
     by_log: Vec<(PathBuf, Position)>,
-    /// Whether later runs go on behind this one.
+    /// Whether later runs continue after this one.
     is_kept: bool,
 }
 
@@ -25,10 +25,10 @@ impl Known {
         Self { by_log: positions.into_iter().map(by_log).collect(), is_kept: true }
     }
 
-    /// Opens a file, and passes over what was read of it.
+    /// Opens a file, and skips what was already read of it.
     pub(super) fn open(&self, source: usize, path: &Path) -> Result<OldFile, SourceError> {
         let mut file = self.open_behind(source, path)?;
-        // Under the name that a server writes to: half a line would be taken for one, and the other half for none.
+        // A server writes under this name: a half line would count as a line, and its other half too.
         if self.is_kept && path.as_os_str() != STDIN && unrotated(path) == path {
             file.leave_last_words();
         }
@@ -59,8 +59,8 @@ impl Known {
         Ok(file)
     }
 
-    /// Returns the position that began behind the start of a file, if that was never read: the file's own, or that of
-    /// the file that it is a copy of.
+    /// Returns the position that began after the start of a file, if the start was never read: the file's own position,
+    /// or that of the file of which it is a copy.
     fn without_start<'a>(&'a self, mut one: &'a Position) -> Option<&'a Position> {
         for _ in 0..=self.by_log.len() {
             if one.began <= one.early {
@@ -79,13 +79,13 @@ impl Known {
         None
     }
 
-    /// Returns the latest life of a file.
+    /// Returns the position of a file's latest life.
     fn of_file(&self, identity: Identity) -> Option<&Position> {
         let own = self.by_log.iter().map(|(_, position)| position);
         own.filter(|position| Identity::of(position) == identity).max_by_key(|one| one.generation)
     }
 
-    /// Returns the other files of a log, and earlier lives of this one, the longest first.
+    /// Returns the other files of a log, and earlier lives of this one, longest first.
     fn of_log(&self, path: &Path, identity: Identity) -> Vec<&Position> {
         let log = unrotated(path);
         let own = self.of_file(identity);

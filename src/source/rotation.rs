@@ -1,4 +1,4 @@
-//! Tells files apart: identity, what a changed file means, and which names belong to one log.
+//! Identifies files: their identity, the meaning of a changed file, and the names that belong to one log.
 
 use std::cmp::Reverse;
 use std::ffi::{OsStr, OsString};
@@ -13,26 +13,25 @@ use rustix::fs::{AtFlags, CWD, FileType, Statx, StatxAttributes, StatxFlags};
 use super::{marks, moment};
 use crate::engine::line::{Position, StreamId};
 
-/// What the file system says a file is. An inode number alone is used again (ext4: at once), so its
-/// birth belongs to it.
+/// A file's identity in the file system. Inode numbers are reused (by ext4, at once), so the birth time is part of it.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq, PartialOrd, Ord)]
 pub struct Identity {
     /// Device number.
     pub device: u64,
     /// Inode number.
     pub inode: u64,
-    /// Birth in ns since 1970, 0 where the file system keeps none.
+    /// Birth time in ns since 1970, or 0 if the file system does not record it.
     pub born: i64,
 }
 
 impl Identity {
-    /// Returns the identity that a position was stored with.
+    /// Returns the identity stored in a position.
     #[must_use]
     pub const fn of(position: &Position) -> Self {
         Self { device: position.device, inode: position.inode, born: position.born }
     }
 
-    /// Returns the name of one life of this file: the same on every run, so that evidence can name it.
+    /// Returns the id of one life of this file: the same in every run, so that evidence can refer to it.
     #[must_use]
     pub fn stream(self, generation: u32) -> StreamId {
         let mut bytes = Vec::with_capacity(28);
@@ -43,10 +42,10 @@ impl Identity {
         StreamId(i64::from_le_bytes(marks::hash(&bytes).to_le_bytes()))
     }
 
-    /// Returns the position of a life that nothing was read of.
+    /// Returns the position of a life of which nothing was read.
     ///
-    /// As there are no bytes before offset 0, its `tail` holds when the content was last changed
-    /// (ns since 1970) instead of a hash: copies made since then hold lines that nobody has seen.
+    /// Since there are no bytes before offset 0, its `tail` is the time of the content's last change (ns since 1970)
+    /// instead of a hash: copies made since then contain lines that were never read.
     #[must_use]
     pub fn start(self, path: &Path, generation: u32, modified: i64) -> Position {
         let mut position = Position {
@@ -63,7 +62,7 @@ impl Identity {
     }
 }
 
-/// Returns the files that standard output and standard error lead to.
+/// Returns the files to which standard output and standard error are redirected.
 pub(super) fn own_output() -> Vec<Identity> {
     let (out, error) = (io::stdout(), io::stderr());
     let both = [out.as_fd(), error.as_fd()].map(|output| {
@@ -73,31 +72,31 @@ pub(super) fn own_output() -> Vec<Identity> {
     both.into_iter().flatten().filter(|seen| seen.is_file).map(|seen| seen.identity).collect()
 }
 
-/// What was found when a file was compared with a stored position.
+/// The result of comparing a file with a stored position.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub struct Evidence {
-    /// Device, inode and birth are the stored ones.
+    /// Device, inode and birth time are equal.
     pub same_identity: bool,
     /// The file is at least as long as the stored offset.
     pub long_enough: bool,
-    /// Its first bytes, and its last bytes before the offset, are the stored ones.
+    /// Its first bytes, and its last bytes before the offset, are equal.
     pub same_marks: bool,
 }
 
-/// What a file is to a stored position.
+/// A file's relation to a stored position.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Meaning {
     /// The same file: continue.
     Same,
-    /// The same file, its content gone: next generation, from 0; what was unread is a gap.
+    /// The same file without its contents: next generation, from 0; unread bytes are a gap.
     Truncated,
-    /// Another file with the same content: adopt the offset and read what is beyond.
+    /// Another file with the same contents: adopt the offset and read what follows.
     Copied,
-    /// Another file: from its start.
+    /// Another file: read it from its start.
     New,
 }
 
-/// Decides what a file is to a stored position.
+/// Determines a file's relation to a stored position.
 #[must_use]
 pub const fn decide(found: Evidence) -> Meaning {
     match (found.same_identity, found.long_enough && found.same_marks) {
@@ -108,7 +107,7 @@ pub const fn decide(found: Evidence) -> Meaning {
     }
 }
 
-/// What one look at a file shows.
+/// The result of one look at a file.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
 pub(super) struct Seen {
     pub(super) identity: Identity,
@@ -116,18 +115,18 @@ pub(super) struct Seen {
     /// Last change of the content, ns since 1970.
     pub(super) modified: i64,
     pub(super) is_file: bool,
-    /// It has hard links, or is a mount: what is written to it by another name is not heard of by this one.
+    /// It has hard links, or is a mount: a write under another name is not reported under this one.
     pub(super) has_other_names: bool,
 }
 
 impl Seen {
-    /// Looks at what a path leads to; symbolic links are followed.
+    /// Looks at the target of a path, following symbolic links.
     pub(super) fn at(path: &Path) -> io::Result<Self> {
         moment::pass();
         Ok(Self::from(&rustix::fs::statx(CWD, path, AtFlags::empty(), wanted())?))
     }
 
-    /// Looks at what stands under a name; symbolic links are not followed.
+    /// Looks at a path itself, without following symbolic links.
     pub(super) fn named(path: &Path) -> io::Result<Self> {
         moment::pass();
         Ok(Self::from(&rustix::fs::statx(CWD, path, AtFlags::SYMLINK_NOFOLLOW, wanted())?))
@@ -140,11 +139,10 @@ impl Seen {
 }
 
 impl Seen {
-    /// Returns a moment at which the content was being written, ns since 1970: its birth.
+    /// Returns a moment at which the contents were being written, in ns since 1970: the birth time.
     ///
-    /// A file that was written to for the last time before its birth is a copy that kept its time, and
-    /// that time says more. Files of a log come one after the other, so this orders them though
-    /// somebody still writes to an old one.
+    /// If a file was last written to before its birth, it is a copy that kept its time, which is more meaningful. The
+    /// files of a log follow one another, so this orders them even if an old one is still being written.
     pub(super) const fn began(&self) -> i64 {
         let born = self.identity.born;
         if born == 0 || self.modified < born { self.modified } else { born }
@@ -182,32 +180,32 @@ impl From<&Statx> for Seen {
 const COMPRESSED: [&[u8]; 9] =
     [b".gz", b".zst", b".bz2", b".xz", b".Z", b".lz4", b".zip", b".lzma", b".br"];
 
-/// Tells by its name whether a file is compressed.
+/// Returns whether a file is compressed, according to its name.
 pub(super) fn is_compressed(path: &Path) -> bool {
     let name = path.file_name().map(OsStrExt::as_bytes).unwrap_or_default();
     COMPRESSED.iter().any(|ending| name.ends_with(ending))
 }
 
-/// Returns a time (ns since 1970) as a compressed file has it that is of the time `kept`. Some programs keep whole seconds
-/// of the original's: bzip2 1.0.8 sets it by utime(2).
+/// Returns a time (ns since 1970) with the precision of `kept`, a compressed file's time. Some programs keep only whole
+/// seconds of the original's: bzip2 1.0.8 sets it by utime(2).
 pub(super) const fn as_kept(time: i64, kept: i64) -> i64 {
     let has_rest = kept.rem_euclid(1_000_000_000) != 0;
     if has_rest { time } else { time.saturating_sub(time.rem_euclid(1_000_000_000)) }
 }
 
-/// Returns the name that a rotated log had before it was rotated: `access.log` for `access.log.1`,
+/// Returns the name that a rotated log had before its rotation: `access.log` for `access.log.1`,
 /// `access.log-20260101.gz`, `access-2026-01-01.log` and for itself.
 ///
-/// Parts that stand behind `.`, `-` or `_` and begin with a digit are taken off, and so is the
-/// ending of a compressed file. Two logs that are told apart by a number alone (`node-1.log`,
-/// `node-2.log`) share a base: they are then compared by content, never taken for one by name.
+/// Removes parts that follow `.`, `-` or `_` and begin with a digit, and the ending of a compressed file. Two logs
+/// whose names differ only in a number (`node-1.log`, `node-2.log`) have the same base: then their contents are
+/// compared, and they are never taken for one because of their names.
 pub(super) fn base(name: &OsStr) -> OsString {
     let kept: Vec<&[u8]> = parts(name).into_iter().filter(|part| !is_counter(part)).collect();
     OsString::from_vec(kept.concat())
 }
 
-/// Returns the path of the log that a path was rotated from, as far as its end tells: without counters and
-/// dates behind the name. `n-1.log.2` is `n-1.log`.
+/// Returns the path of the log from which a path was rotated, as far as its end shows: without counters and dates at
+/// the end of the name. For `n-1.log.2` it is `n-1.log`.
 #[must_use]
 pub fn unrotated(path: &Path) -> PathBuf {
     let Some(name) = path.file_name() else { return path.to_owned() };
@@ -218,8 +216,8 @@ pub fn unrotated(path: &Path) -> PathBuf {
     path.with_file_name(OsString::from_vec(parts.concat()))
 }
 
-/// Returns the names that a log may have had before it was rotated, the longest first: its own, those
-/// without one run of counters, and its [`base`]. `n-1.log.2` may come from `n-1.log`, not `n-2.log`.
+/// Returns the names that a log may have had before its rotation, longest first: its own, those without one run of
+/// counters, and its [`base`]. `n-1.log.2` may come from `n-1.log`, but not from `n-2.log`.
 pub(super) fn origins(name: &OsStr) -> Vec<OsString> {
     let parts = parts(name);
     let mut origins = vec![name.to_owned()];
@@ -238,16 +236,16 @@ pub(super) fn origins(name: &OsStr) -> Vec<OsString> {
     origins
 }
 
-/// Returns whether a name has a short number before its ending: `access-8080.log` may be a log of its own as well as
-/// a rotated file of `access.log`.
+/// Returns whether a name has a short number before its ending: `access-8080.log` may be a separate log or a rotated
+/// file of `access.log`.
 pub(super) fn is_numbered(name: &OsStr) -> bool {
     let is_rotated = parts(name).last().is_some_and(|part| is_counter(part));
     !is_rotated && matches!(youth(name), Youth::Number(_))
 }
 
-/// Returns whether a name is that of a numbered log or of its rotated files, as well as a rotated one of `log`.
+/// Returns whether a name may be that of a numbered log or its rotated files, as well as a rotated one of `log`.
 ///
-/// A compressed file whose number is its only counter is none: nobody writes a log in that form.
+/// A compressed file whose number is its only counter is not ambiguous: no log is written in compressed form.
 pub(super) fn is_ambiguous(name: &OsStr, log: &OsStr) -> bool {
     let path = Path::new(name);
     let origin = unrotated(path);
@@ -255,24 +253,24 @@ pub(super) fn is_ambiguous(name: &OsStr, log: &OsStr) -> bool {
     !is_packed && origin.as_os_str() != log && is_numbered(origin.as_os_str())
 }
 
-/// Where a name stands among those that one log was given, oldest first.
+/// The position of a name among those of one log's files, oldest first.
 #[derive(Clone, Debug, PartialEq, Eq, PartialOrd, Ord)]
 pub(super) enum Youth {
-    /// `log-20260101`, `log.2026-01-01.2`: the later, the younger.
+    /// `log-20260101`, `log.2026-01-01.2`: later is younger.
     Date(Vec<u128>),
-    /// `log.1`, `log.2`: the higher, the older.
+    /// `log.1`, `log.2`: higher is older.
     Number(Vec<Reverse<u128>>),
     /// The log itself.
     Log,
 }
 
-/// Digits of the counters in a name from which on they are a date, and not a number.
+/// With at least this many digits, the counters in a name are a date rather than a number.
 const DATE_DIGITS: usize = 6;
 
-/// Tells by a name how young its file is among those of the log.
+/// Returns how young a file is among those of its log, according to its name.
 ///
-/// Numbers are taken to be shifted, as logrotate does it. Some programs count upwards instead; so
-/// a name decides only where times do not.
+/// Numbers are assumed to be shifted, as by logrotate. Some programs count upwards instead, so a name decides only if
+/// times do not.
 pub(super) fn youth(name: &OsStr) -> Youth {
     let counters: Vec<&[u8]> = parts(name).into_iter().filter(|part| is_counter(part)).collect();
     let digits = |part: &&[u8]| part.iter().filter(|byte| byte.is_ascii_digit()).count();
@@ -291,7 +289,7 @@ pub(super) fn youth(name: &OsStr) -> Youth {
     }
 }
 
-/// Takes a name apart before each `.`, `-` and `_`, without the ending of a compressed file.
+/// Splits a name before each `.`, `-` and `_`, without the ending of a compressed file.
 fn parts(name: &OsStr) -> Vec<&[u8]> {
     let mut rest = name.as_bytes();
     for ending in COMPRESSED {

@@ -1,4 +1,4 @@
-//! Compares the content of files: finds copies of what was read, plain and compressed.
+//! Compares the contents of files: finds copies of what was read, plain and compressed.
 
 use std::collections::BTreeMap;
 use std::fs::File;
@@ -23,21 +23,21 @@ impl Head {
         Ok(Self { bytes: marks::read_at_most(file, 0, HEAD)?, hashes: BTreeMap::new() })
     }
 
-    /// Returns whether the file begins like the one of a position.
+    /// Returns whether the file begins like the file of a position.
     pub(super) fn fits(&mut self, position: &Position) -> bool {
         let length = super::as_length(u64::from(position.head_length));
         let Some(bytes) = self.bytes.get(..length) else { return false };
         *self.hashes.entry(length).or_insert_with(|| marks::hash(bytes)) == position.head
     }
 
-    /// Returns whether one of the two begins as the other does, as far as both go.
+    /// Returns whether the beginnings are equal, as far as both go.
     pub(super) fn agrees(&self, first: &[u8]) -> bool {
         self.bytes.iter().zip(first).all(|(one, other)| one == other)
     }
 }
 
-/// Takes note of how a file begins of which nothing is read yet, so that it is known again once it is compressed. If it
-/// cannot be read, only its time tells.
+/// Records how an unread file begins, so that it is recognised once it is compressed. If it cannot be read, only its
+/// time identifies it.
 pub(super) fn note_head(found: &Found, position: &mut Position) {
     let read = |(_, file): (PathBuf, File)| marks::read_at_most(&file, 0, HEAD).ok();
     if let Some(head) = open_found(found).ok().flatten().and_then(read) {
@@ -46,11 +46,11 @@ pub(super) fn note_head(found: &Found, position: &mut Position) {
     }
 }
 
-/// How often the name of a file is looked for, at most, while names are shifted.
+/// The most searches for a file's name while names are shifted.
 const MAX_TRIES: usize = 16;
 
-/// Opens the file that was found, under the name that it has by now: since it was looked at, names may have been
-/// shifted, and another file of the log may stand there. Nothing if it is gone.
+/// Opens the file that was found, under its current name: names may have been shifted since the look, so that another
+/// file of the log has the old name. Returns `None` if the file is gone.
 pub(super) fn open_found(found: &Found) -> io::Result<Option<(PathBuf, File)>> {
     let mut path = found.resolved.clone();
     for _ in 0..MAX_TRIES {
@@ -58,7 +58,7 @@ pub(super) fn open_found(found: &Found) -> io::Result<Option<(PathBuf, File)>> {
             Ok(file) if Seen::of(&file)?.identity == found.seen.identity => {
                 return Ok(Some((path, file)));
             }
-            // That of another file says nothing of this one.
+            // An error of another file shows nothing about this one.
             Err(cause) if cause.kind() != io::ErrorKind::NotFound && is_at(found, &path) => {
                 return Err(cause);
             }
@@ -75,19 +75,19 @@ pub(super) fn open_found(found: &Found) -> io::Result<Option<(PathBuf, File)>> {
     Ok(None)
 }
 
-/// Returns whether a file that was found stands at a path, as far as that can be told.
+/// Returns whether a file that was found is at a path, as far as that can be determined.
 fn is_at(found: &Found, path: &Path) -> bool {
     Seen::at(path).map_or(true, |seen| seen.identity == found.seen.identity)
 }
 
-/// Says what an open file, which is not the position's own, is to a position.
+/// Determines the relation of an open file, which is not the position's own, to a position.
 pub(super) fn compare(file: &File, position: &Position) -> io::Result<Meaning> {
     let same_marks = Marks::read(file, position.offset)?.agree(position);
     let long_enough = Seen::of(file)?.size >= position.offset;
     Ok(decide(Evidence { same_identity: false, long_enough, same_marks }))
 }
 
-/// Returns whether the file that was found holds what was read up to a position.
+/// Returns whether the file that was found contains what was read up to a position.
 pub(super) fn is_copy(found: &Found, position: &Position) -> io::Result<bool> {
     if position.offset == 0 || found.seen.size < position.offset {
         return Ok(false);
@@ -96,8 +96,8 @@ pub(super) fn is_copy(found: &Found, position: &Position) -> io::Result<bool> {
     Ok(compare(&file, position)? == Meaning::Copied)
 }
 
-/// Returns whether all of a file, by its first and last bytes, stands at the start of another: it is
-/// a copy being made.
+/// Returns whether a file's contents, according to its first and last bytes, are the beginning of another file: then it
+/// is a copy in progress.
 pub(super) fn is_beginning(copy: &File, original: &File) -> io::Result<bool> {
     let size = Seen::of(copy)?.size;
     let last = size.saturating_sub(TAIL as u64);

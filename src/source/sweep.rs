@@ -1,4 +1,4 @@
-//! The sweep: looks at all names and files, once a second unless all is quiet; that is the truth about them.
+//! The sweep: looks at all names and files, once a second unless all is quiet. Its results are authoritative.
 
 use std::collections::{BTreeMap, BTreeSet};
 use std::io;
@@ -23,21 +23,21 @@ pub(super) struct Listed {
     pub(super) found: Found,
 }
 
-/// Says which files are compared with one another and read in order: those of one directory whose
-/// names lead back to the same log.
+/// Returns the group of files that are compared with one another and read in order: those of one directory whose names
+/// lead back to the same log.
 pub(super) fn group_of(resolved: &Path) -> u64 {
     marks::hash(look::log_of(resolved).as_os_str().as_encoded_bytes())
 }
 
-/// The same of the log of this name one directory above.
+/// Returns the group of the log with this name one directory above.
 pub(super) fn group_above(resolved: &Path) -> u64 {
     let above = discover::folder_of(&discover::folder_of(resolved));
     group_of(&above.join(resolved.file_name().unwrap_or_default()))
 }
 
 impl Follower {
-    /// Looks at what is due: everything once in a while and when names changed, else the files that
-    /// were written to, and once a second those that are not at rest.
+    /// Looks at what is due: everything from time to time and when names changed, else the files that were written to,
+    /// and once a second those that are not at rest.
     pub(super) fn look_around(&mut self, now: Duration) {
         let heard = self.wake.take_heard();
         let is_due = self.looked.is_none_or(|looked| now >= looked + self.options.sweep_every);
@@ -81,7 +81,7 @@ impl Follower {
             }
         }
         folders.settle(&self.logs_to_find(&lost, &mut looks));
-        // Those with something to lose look for it first: what nobody knows could be anybody's.
+        // Files with unread contents are searched for first, since an unknown file could belong to any of them.
         let is_whole = |tail: &Tail| tail.position.size <= tail.position.offset;
         lost.sort_by_key(|at| self.tails.get(*at).is_some_and(is_whole));
         lost.retain(|at| self.relocate(*at, &mut folders, now).is_some());
@@ -111,7 +111,7 @@ impl Follower {
         self.quiet.set(roots, self.n_turns);
     }
 
-    /// Lists the files that the watches name, each file once however many names it has.
+    /// Lists the files that the watches name, each file once, however many names it has.
     fn list(
         &mut self,
         looks: &mut Looks,
@@ -149,8 +149,8 @@ impl Follower {
         listed
     }
 
-    /// Puts what was known before the start in its order, now that it was seen: before what is new, of
-    /// files that began in the same moment. While names keep changing, their order is not known.
+    /// Determines the order of the files known before the start, now that they were seen: they precede new files that
+    /// began at the same moment. While names keep changing, the order is unknown.
     fn rank_known(&mut self, folders: &mut Folders) {
         let mut moving = BTreeMap::new();
         for tail in self.tails.iter().filter(|tail| tail.turn == 0) {
@@ -179,8 +179,8 @@ impl Follower {
         }
     }
 
-    /// Returns when the content of a file began that was known before the start. A later life that
-    /// nothing was read of came behind the copies, which were made before it began.
+    /// Returns when the contents of a file known before the start began. A later life of which nothing was read follows
+    /// the copies, which were made before it began.
     fn began(&self, tail: &Tail) -> i64 {
         if tail.position.generation == 0 || tail.position.offset > 0 {
             return tail.seen.began();
@@ -226,12 +226,12 @@ impl Follower {
         }
     }
 
-    /// Returns whether something that this pattern finds has been followed before.
+    /// Returns whether a file that this pattern finds has been followed before.
     fn is_known(&self, pattern: &Path) -> bool {
         self.tails.iter().any(|tail| discover::origin(pattern, &tail.position.path).is_some())
     }
 
-    /// Returns the source that lists a file under the name it has.
+    /// Returns the source that lists a file under its current name.
     pub(super) fn source_listing(&self, found: &Found) -> Option<usize> {
         self.watched
             .iter()
@@ -240,8 +240,8 @@ impl Follower {
             .filter(|_| !rotation::is_compressed(&found.path))
     }
 
-    /// Finds out where the files would be that are known from before the start and that no watch names
-    /// any more; returns their logs.
+    /// Determines where the files known from before the start that no watch names any more would be; returns their
+    /// logs.
     fn logs_to_find(&mut self, lost: &[usize], looks: &mut Looks) -> BTreeSet<PathBuf> {
         let mut logs = BTreeSet::new();
         for at in lost {
@@ -259,15 +259,15 @@ impl Follower {
         logs
     }
 
-    /// Finds out what became of a file that no watch names any more; nothing if that was known, or
-    /// cannot be known now.
+    /// Finds out what became of a file that no watch names any more; returns `None` if that was known, or cannot be
+    /// determined now.
     fn relocate(&mut self, at: usize, folders: &mut Folders, now: Duration) -> Option<()> {
         let tail = self.tails.get_mut(at)?;
         if tail.source.is_none() || tail.place == Place::Gone {
             return None;
         }
         let identity = tail.identity();
-        // A directory that cannot be read says nothing about its files.
+        // A directory that cannot be read shows nothing about its files.
         let near = folders.look(&tail.resolved)?;
         if tail.place != Place::Unseen
             && let Some(found) = near.find(identity)
@@ -292,7 +292,7 @@ impl Follower {
         Some(())
     }
 
-    /// Returns where a file stood before it was rotated.
+    /// Returns the path of a file before its rotation.
     fn home_of(&self, path: &Path, resolved: &Path) -> PathBuf {
         let mut patterns = self.watched.iter().flat_map(|one| &one.watch.patterns);
         match patterns.find_map(|pattern| discover::origin(pattern, path)) {
@@ -301,11 +301,11 @@ impl Follower {
         }
     }
 
-    /// Takes note that a file stands under another name.
+    /// Records that a file has another name.
     pub(super) fn rotate(&mut self, at: usize, found: &Found, now: Duration) {
         let Some(tail) = self.tails.get_mut(at) else { return };
         if rotation::is_compressed(&found.path) {
-            // Read by name of the stored position; whether to its end, its size says.
+            // Read under the name in the stored position; its size shows whether it was read to the end.
             tail.place = Place::Gone;
             if tail.position.size > tail.position.offset {
                 self.resume(at, found);
@@ -321,10 +321,11 @@ impl Follower {
         tail.resolved.clone_from(&found.resolved);
         tail.is_link = false;
         if look::log_of(&found.resolved) != look::log_of(&tail.home) {
-            // Nothing leads from such a name to the log: from the last one that does, it is found again.
+            // Such a name does not lead back to the log. The last one that does is kept, by which the file is found
+            // again.
             return;
         }
-        // The name beside the one that is watched, if links do not come between the two.
+        // The name next to the watched one, unless there are links between the two.
         let path = discover::folder_of(&tail.position.path);
         let path = found.path.file_name().map(|name| path.join(name)).unwrap_or_default();
         let is_there = |seen: Seen| seen.identity == tail.identity();
@@ -333,8 +334,8 @@ impl Follower {
         }
     }
 
-    /// A file is nowhere: finds its content elsewhere, or says what was lost. If that cannot be told yet, it is sought again
-    /// in the next sweep.
+    /// Handles a file that is nowhere: finds its contents elsewhere, or reports what was lost. If that cannot be
+    /// determined yet, it is searched for again in the next sweep.
     fn bury(&mut self, at: usize, siblings: &[Found]) {
         let Some(written) = self.tails.get(at).map(Tail::written) else { return };
         let beside = self.find_copy(at, siblings, written);
@@ -355,9 +356,9 @@ impl Follower {
         }
     }
 
-    /// Takes the last words of rotated files that nobody writes to any more, and lets go of them.
+    /// Takes the last lines of rotated files that are no longer written to, and closes the files.
     fn reap(&mut self, now: Duration) {
-        // Where the watches name rotated files too, those count as rotated that have a successor.
+        // If the watches name rotated files too, those with a successor count as rotated.
         let has_first_name = |tail: &&Tail| tail.place == Place::Listed && !tail.has_rotated_name();
         let live = self.tails.iter().filter(has_first_name);
         let live: BTreeMap<u64, i64> = live.map(|tail| (tail.group, tail.seen.began())).collect();
@@ -392,15 +393,15 @@ impl Follower {
         }
     }
 
-    /// Takes what stands behind the last line end. False if there was more than that.
+    /// Takes what follows the last line end. Returns false if there was more than that.
     fn take_last_words(&mut self, at: usize) -> io::Result<bool> {
         let has_rest = self.tails.get(at).is_some_and(|t| t.seen.size > t.position.offset);
         while has_rest && self.try_advance(at, Rest::Take)?.is_some() {}
         Ok(self.tails.get(at).is_some_and(|tail| tail.seen.size <= tail.position.offset))
     }
 
-    /// Forgets the oldest of the files that are gone: the youngest of their logs last, and of those the ones whose
-    /// directories are gone, since these may come back with them.
+    /// Forgets the oldest of the files that are gone. The youngest file of each log is forgotten last, and among those
+    /// the ones whose directories are gone, since they may come back with the directories.
     fn forget(&mut self) {
         let gone = self.tails.iter().filter(|tail| tail.place == Place::Gone);
         let surplus = gone.clone().count().saturating_sub(self.options.max_gone);
@@ -429,7 +430,7 @@ impl Follower {
     }
 }
 
-/// Takes note that a file stands under a name that is watched.
+/// Records that a file has a watched name.
 pub(super) fn appear(tail: &mut Tail, listed: &Listed, now: Duration) {
     let found = &listed.found;
     note_swept(tail, found.seen, now);
@@ -437,7 +438,7 @@ pub(super) fn appear(tail: &mut Tail, listed: &Listed, now: Duration) {
         tail.home.clone_from(&found.resolved);
     }
     if tail.resolved != found.resolved {
-        // Rotated to a name that is watched too: what was written before goes first.
+        // Rotated to a name that is watched too: what was written before is read first.
         tail.backlog = found.seen.size;
     }
     tail.place = Place::Listed;
@@ -448,20 +449,20 @@ pub(super) fn appear(tail: &mut Tail, listed: &Listed, now: Duration) {
     tail.group = group_of(&found.resolved);
 }
 
-/// Returns whether a link leads nowhere: what it leads to may come with nothing to be heard.
+/// Returns whether a link is broken: its target may appear without being reported.
 fn is_broken_link(path: &Path) -> bool {
     !rotation::is_compressed(path) && path.is_symlink() && !path.exists()
 }
 
-/// Returns whether a file is a rotated one of a log that began at `began`. A short number in its name may be that of
-/// another log: then it is if it was known by another name, or was not written to since.
+/// Returns whether a file was rotated from a log that began at `began`. If a short number in its name may belong to
+/// another log, it was only if it had another name before, or was not written to since.
 fn was_rotated(tail: &Tail, began: i64) -> bool {
     let is_numbered = tail.resolved.file_name().is_some_and(rotation::is_numbered);
     let is_left = tail.home != tail.resolved || tail.seen.modified <= began;
     tail.has_rotated_name() && (!is_numbered || is_left)
 }
 
-/// Returns the files of a tail's log, as they stood at one moment if it has a name.
+/// Returns the files of a tail's log; if the tail has a name, in their state at one moment.
 fn all_beside<'a>(tail: &Tail, folders: &'a mut Folders) -> Option<&'a Look> {
     match tail.place {
         Place::Deleted => folders.look(&tail.resolved),
@@ -469,12 +470,12 @@ fn all_beside<'a>(tail: &Tail, folders: &'a mut Folders) -> Option<&'a Look> {
     }
 }
 
-/// Returns whether a file stands under a name.
+/// Returns whether a file has a name.
 const fn has_name(tail: &Tail) -> bool {
     matches!(tail.place, Place::Listed | Place::Rotated)
 }
 
-/// Looks at one file; false if another one stands in its place.
+/// Looks at one file; returns false if another one has taken its place.
 fn is_there(tail: &mut Tail, now: Duration) -> bool {
     let path = if tail.is_link { &tail.position.path } else { &tail.resolved };
     match Seen::at(path) {

@@ -1,4 +1,4 @@
-//! One followed file: reads whole lines behind its offset and notices when its content is another.
+//! One followed file: reads whole lines after its offset, and notices when its contents are replaced.
 
 use std::fs::File;
 use std::io;
@@ -16,117 +16,116 @@ use crate::engine::line::{
     Batch, Directives, Loss, MAX_LINE, Missing, Position, StreamId, comment,
 };
 
-/// Bytes of one read.
+/// The size of one read in bytes.
 pub(super) const READ: usize = 256 * 1024;
-/// How far before the place where reading begins directives are looked for: servers repeat them when they
-/// start anew.
+/// How far before the place where reading begins directives are searched for: servers repeat them on each start.
 const LOOK_BACK: u64 = 64 * 1024 * 1024;
-/// Bytes of an over-long line that are passed over in one step, so that other files get their turn.
+/// The bytes of an over-long line that are skipped in one step, so that other files get their turn.
 const STRIDE: u64 = 16 * 1024 * 1024;
 
-/// Where a followed file stands.
+/// The state of a followed file.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Place {
-    /// Known from before the start; not looked for yet.
+    /// Known from before the start; not searched for yet.
     Unseen,
     /// Under a name that is watched.
     Listed,
-    /// Renamed to a name beside the watched one.
+    /// Renamed to a name next to the watched one.
     Rotated,
-    /// Without a name, but still open here.
+    /// Without a name, but still open.
     Deleted,
-    /// Nowhere, but what is left of it may stand in a file that cannot be opened now.
+    /// Nowhere, but its remains may be in a file that cannot be opened now.
     Sought,
-    /// Nowhere; kept in mind, should it come back.
+    /// Nowhere; remembered in case it comes back.
     Gone,
 }
 
-/// What one step in a file gave.
+/// The result of one step in a file.
 #[derive(Debug)]
 pub(super) enum Step {
-    /// Lines, or bytes passed over.
+    /// Lines, or skipped bytes.
     Batch(Box<Batch>),
-    /// Nothing yet, but more can be read at once. How many bytes were looked at.
+    /// Nothing yet, but more can be read at once. The number of bytes examined.
     More(u64),
     /// Nothing more until the file changes.
     Idle,
-    /// The bytes before the offset are not those that were read.
+    /// The bytes before the offset differ from those that were read.
     Truncated,
 }
 
-/// What to do with a last line that has no end.
+/// What to do with a last line without an end.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(super) enum Rest {
-    /// Its end will come: leave it.
+    /// Its end will come, so leave it.
     Keep,
-    /// Nobody writes to the file any more: take it.
+    /// The file is no longer written to, so take it.
     Take,
 }
 
 /// An over-long line whose end has not been found.
 #[derive(Debug)]
 struct Long {
-    /// Up to where there is no line end.
+    /// The offset up to which there is no line end.
     scanned: u64,
     marks: Marks,
 }
 
-/// Order of reading within a group: the log itself last, then by when the content began, then in the
-/// order of being admitted, which is that of the names.
+/// Order of reading within a group: the log itself last, then by when the content began, then in the order of
+/// admission, which is that of the names.
 pub(super) type Rank = (bool, i64, u64);
 
 /// One followed file.
 #[derive(Debug)]
 pub(super) struct Tail {
     pub(super) stream: StreamId,
-    /// The source it belongs to; none while no watch names it.
+    /// The source to which it belongs; `None` while no watch names it.
     pub(super) source: Option<usize>,
     pub(super) position: Position,
-    /// Where the bytes lie, links resolved.
+    /// The file's path with links resolved.
     pub(super) resolved: PathBuf,
-    /// Where it stands, or stood before it was rotated, under a watched name; links resolved.
+    /// The file's path under a watched name, before any rotation; links resolved.
     pub(super) home: PathBuf,
     pub(super) place: Place,
-    /// Files of one log share a group; in it, lower ranks are read first.
+    /// Files of one log share a group, in which lower ranks are read first.
     pub(super) group: u64,
-    /// When its content began, of which it is ranked; ns since 1970.
+    /// When its contents began, which determines its rank; ns since 1970.
     pub(super) began: i64,
-    /// Which file it was to be admitted; 0 before it was seen for the first time.
+    /// The sequence number of its admission; 0 before it was first seen.
     pub(super) turn: u64,
-    /// Up to where files of higher rank wait for this one.
+    /// The offset up to which files of higher rank wait for this one.
     pub(super) backlog: u64,
     pub(super) seen: Seen,
     pub(super) changed_at: Duration,
     /// It is named by a link.
     pub(super) is_link: bool,
-    /// It has changed though it was at rest, and that was not heard of.
+    /// It has changed although it was at rest, and the change was not reported.
     pub(super) is_unheard: bool,
     /// False until its first bytes were compared with the other files of the group.
     pub(super) is_judged: bool,
-    /// It is read from its end, which could not be found yet; nothing is said of it before.
+    /// It is read from its end, which has not been found yet; until then it is not announced.
     pub(super) begins_at_end: bool,
-    /// Reading failed; tried again after the next sweep. Others do not wait for it.
+    /// Reading failed; retried after the next sweep. Others do not wait for it.
     pub(super) is_paused: bool,
-    /// Another file stands where it stood, so that it was rotated since the last sweep. Others wait.
+    /// Another file has taken its place, so it was rotated since the last sweep. Others wait.
     pub(super) is_moved: bool,
-    /// A person was told that it cannot be read.
+    /// It was logged that it cannot be read.
     pub(super) is_warned: bool,
     /// It was read to its end since the start.
     pub(super) is_met: bool,
-    /// From where it is behind.
+    /// The mark from which it lags behind.
     pub(super) mark: Option<Mark>,
     pub(super) used: u64,
     pub(super) file: Option<File>,
     marks: Option<Marks>,
     long: Option<Long>,
-    /// What the file looked like when it had been read to its end.
+    /// The file's size and time when it was read to its end.
     read_to_end: Option<(u64, i64)>,
-    /// What it looked like when its last words were taken.
+    /// The same when its last line was taken.
     finished: Option<(u64, i64)>,
 }
 
 impl Tail {
-    /// Starts at a position; nothing is read yet.
+    /// Starts at a position, before anything is read.
     pub(super) fn new(stream: StreamId, position: Position, resolved: PathBuf) -> Self {
         Self {
             stream,
@@ -168,14 +167,13 @@ impl Tail {
         (self.place == Place::Listed && !self.has_rotated_name(), self.began, self.turn)
     }
 
-    /// Returns whether its name is one that logs are given when they are rotated.
+    /// Returns whether its name is one that logs get when they are rotated.
     pub(super) fn has_rotated_name(&self) -> bool {
         self.resolved.file_name().is_some_and(|name| rotation::base(name) != name)
     }
 
-    /// Returns when it was written to for the last time, as far as is known, in ns since 1970; 0 if that is not known. Of a
-    /// file of which nothing was read its position says when that was as it was first seen, of others when it was as they
-    /// were last read.
+    /// Returns when it was last written to, as far as known, in ns since 1970; 0 if unknown. The position contains that
+    /// time as of when the file was first seen, if nothing of it was read, else as of the last read.
     pub(super) fn written(&self) -> i64 {
         let known = match self.position.offset {
             0 => self.position.tail.cast_signed(),
@@ -184,7 +182,7 @@ impl Tail {
         self.seen.modified.max(known)
     }
 
-    /// Takes note of how the file looks now.
+    /// Records how the file looks now.
     pub(super) fn note(&mut self, seen: Seen, now: Duration) {
         if (self.seen.size, self.seen.modified) != (seen.size, seen.modified) {
             self.changed_at = now;
@@ -192,24 +190,24 @@ impl Tail {
         self.seen = seen;
     }
 
-    /// Returns whether the file may hold something that was not read.
+    /// Returns whether the file may contain unread bytes.
     pub(super) fn has_news(&self) -> bool {
         !matches!(self.place, Place::Sought | Place::Gone)
             && self.source.is_some()
             && self.read_to_end != Some((self.seen.size, self.seen.modified))
     }
 
-    /// Returns whether files of higher rank have to wait.
+    /// Returns whether files of higher rank must wait.
     pub(super) fn is_ahead(&self) -> bool {
         self.has_news() && !self.is_paused && self.position.offset < self.backlog
     }
 
-    /// Returns whether the last words were taken, or there are none to wait for.
+    /// Returns whether the last line was taken, or there is none to wait for.
     pub(super) fn is_finished(&self) -> bool {
         self.finished == Some((self.seen.size, self.seen.modified))
     }
 
-    /// Returns whether it has changed since its last words were taken.
+    /// Returns whether it has changed since its last line was taken.
     pub(super) fn has_revived(&self) -> bool {
         self.finished.is_some() && !self.is_finished()
     }
@@ -218,17 +216,17 @@ impl Tail {
         self.finished = Some((self.seen.size, self.seen.modified));
     }
 
-    /// Says that there is nothing to read until the file changes.
+    /// Records that there is nothing to read until the file changes.
     pub(super) const fn set_read(&mut self) {
         self.read_to_end = Some((self.seen.size, self.seen.modified));
     }
 
-    /// Returns the markers, once they were compared with the file.
+    /// Returns the markers, once they have been compared with the file.
     pub(super) const fn marks(&self) -> Option<&Marks> {
         self.marks.as_ref()
     }
 
-    /// Goes on at a position of another file with the same content.
+    /// Continues at a position in another file with the same contents.
     pub(super) fn adopt(&mut self, position: Position) {
         self.is_judged = true;
         self.position = position;
@@ -241,14 +239,14 @@ impl Tail {
     pub(super) fn renew(&mut self) {
         let (identity, generation) = (self.identity(), self.position.generation + 1);
         let mut position = identity.start(&self.position.path, generation, self.seen.modified);
-        // The writer goes on as it did: what names its columns stands in what was taken away.
+        // The writer continues as before, and the line that names its columns is among the removed contents.
         position.directives = std::mem::take(&mut self.position.directives);
         self.stream = identity.stream(generation);
         self.adopt(position);
         self.marks = Some(Marks::default());
     }
 
-    /// Begins behind the last whole line that the file holds now.
+    /// Begins after the last whole line that the file contains now.
     pub(super) fn start_at_end(&mut self) -> io::Result<()> {
         let Some(file) = &self.file else { return Ok(()) };
         let mut end = Seen::of(file)?.size;
@@ -288,7 +286,7 @@ impl Tail {
         Ok(meaning)
     }
 
-    /// Reads one step on.
+    /// Advances by one step.
     pub(super) fn step(&mut self, scratch: &mut [u8], rest: Rest) -> io::Result<Step> {
         if self.long.is_some() {
             return self.pass_long(scratch, rest);
@@ -331,8 +329,8 @@ impl Tail {
         self.batch(from, bytes, Missing::default(), marks)
     }
 
-    /// Passes over NULs where a line should start, holes in one jump. A run that nothing follows is
-    /// left alone: it may be room that the writer will fill.
+    /// Skips NULs where a line should start; holes take one jump. A run at the end of the file is left alone: the
+    /// writer may still fill it.
     fn pass_nuls(&mut self, n_nuls: u64, scratch: &mut [u8], rest: Rest) -> io::Result<Step> {
         let (Some(file), Some(marks)) = (&self.file, &self.marks) else { return Ok(Step::Idle) };
         let from = self.position.offset;
@@ -361,8 +359,8 @@ impl Tail {
         Ok(Step::Batch(Box::new(self.batch(from, Vec::new(), missing, marks))))
     }
 
-    /// Looks for the end of an over-long line. Nothing of the line is kept while its end is missing,
-    /// and its first bytes are read again when it is found.
+    /// Searches for the end of an over-long line. Nothing of the line is kept until its end is found; then its first
+    /// bytes are read again.
     fn pass_long(&mut self, scratch: &mut [u8], rest: Rest) -> io::Result<Step> {
         let (Some(file), Some(mut long)) = (&self.file, self.long.take()) else {
             return Ok(Step::Idle);
@@ -420,13 +418,13 @@ impl Tail {
         Batch { directives: above, ..self.tell(from, bytes, missing) }
     }
 
-    /// Returns a batch without lines that says where the stream stands.
+    /// Returns a batch without lines that contains the stream's position.
     pub(super) fn announce(&self) -> Batch {
         self.tell(self.position.offset, Vec::new(), Missing::default())
     }
 
-    /// Returns what is known to have been written and cannot be read any more; told once, since the
-    /// position takes note.
+    /// Returns the bytes that are known to have been written but cannot be read any more. They are reported once, since
+    /// the position records it.
     pub(super) fn gap(&mut self, loss: Loss) -> Option<Batch> {
         let gap = self.position.size.saturating_sub(self.position.offset);
         self.position.size = self.position.offset;
@@ -443,8 +441,8 @@ impl Tail {
     }
 }
 
-/// Returns the directives in force at an offset. Only a file that begins with a comment has any; they are
-/// looked for in its first bytes and in the last ones before the offset.
+/// Returns the directives in force at an offset. Only a file that begins with a comment has any; they are searched for
+/// in its first bytes and in the last bytes before the offset.
 fn directives_above(file: &File, offset: u64) -> io::Result<Directives> {
     let mut directives = Directives::default();
     let read = |at: u64| {
@@ -458,7 +456,7 @@ fn directives_above(file: &File, offset: u64) -> io::Result<Directives> {
         return Ok(directives);
     }
     while !chunk.is_empty() {
-        // A line cut at the chunk's end is read with the next one; a line that fills it is no directive.
+        // A line cut at the chunk's end is read with the next chunk; a line that fills the chunk is no directive.
         let whole = memchr::memrchr(b'\n', &chunk).map_or(chunk.len(), |end| end + 1);
         directives.note_all(chunk.get(..whole).unwrap_or_default());
         at = (at + whole as u64).max(offset.saturating_sub(LOOK_BACK));
@@ -467,8 +465,8 @@ fn directives_above(file: &File, offset: u64) -> io::Result<Directives> {
     Ok(directives)
 }
 
-/// Returns the first offset from `offset` on that may hold other bytes than NUL. File systems that
-/// know no holes say `offset`; so does one whose file ends in a hole, up to its end.
+/// Returns the first offset from `offset` on at which there may be bytes other than NUL. That is `offset` itself on
+/// file systems without holes. If the file ends in a hole, it is the file's end.
 fn skip_hole(file: &File, offset: u64) -> io::Result<u64> {
     match seek(file, SeekFrom::Data(offset)) {
         Ok(data) => Ok(data.max(offset)),

@@ -1,7 +1,7 @@
-//! Shortens the wait between two sweeps: hears from the kernel which directories changed.
+//! Shortens the wait between two sweeps: the kernel reports which directories changed.
 //!
-//! Nothing is decided by what is heard. Events get lost and come late, whole file systems send none and are not asked;
-//! the sweep is the truth.
+//! Nothing is decided by these reports. Events are lost or late, and some file systems send none and are not watched;
+//! the sweep is authoritative.
 
 use std::collections::{BTreeMap, BTreeSet};
 use std::path::{Path, PathBuf};
@@ -16,17 +16,18 @@ use super::SourceError;
 use super::rotation::{Identity, Seen};
 use crate::mount::hears_changes;
 
-/// Paths that are remembered one by one; beyond that, everything is looked at.
+/// The most paths that are recorded individually; beyond that, everything is looked at.
 const MAX_TOUCHED: usize = 1024;
 
-/// What was heard since the last look.
+/// What was reported since the last look.
 #[derive(Debug, Default)]
 pub(super) struct Heard {
     /// Files that were written to.
     pub(super) written: BTreeSet<PathBuf>,
-    /// What was removed or renamed, under the names that it had: of directories there, and below, nothing more need be heard.
+    /// Former paths of whatever was removed or renamed: changes in such directories, and below them, may no longer be
+    /// reported.
     pub(super) moved: BTreeSet<PathBuf>,
-    /// Names came, went or changed, or events were lost.
+    /// Names appeared, disappeared or changed, or events were lost.
     pub(super) is_renamed: bool,
 }
 
@@ -35,25 +36,25 @@ pub(super) struct Heard {
 pub struct Waker(SyncSender<()>);
 
 impl Waker {
-    /// Ends the wait: the one that lasts, or else the next one.
+    /// Ends the current wait, or else the next one.
     pub fn wake(&self) {
         match self.0.try_send(()) {
-            // Full: it is awake already. Disconnected: the follower is gone.
+            // Full: already woken. Disconnected: the follower is gone.
             Ok(()) | Err(TrySendError::Full(()) | TrySendError::Disconnected(())) => {}
         }
     }
 }
 
-/// The ear of a follower.
+/// A follower's receiver of the kernel's reports.
 #[derive(Debug)]
 pub(super) struct Wake {
     waker: Waker,
     woken: Receiver<()>,
     heard: Arc<Mutex<Heard>>,
     watcher: Option<RecommendedWatcher>,
-    /// Directories that are watched, under their real paths.
+    /// Directories that are watched, by their real paths.
     watched: BTreeMap<Identity, PathBuf>,
-    /// Directories of which nothing would be heard.
+    /// Directories in which no changes would be reported.
     deaf: BTreeSet<Identity>,
     is_warned: bool,
 }
@@ -88,7 +89,7 @@ impl Wake {
         self.waker.clone()
     }
 
-    /// Waits until something was heard or somebody woke us, at most `timeout`. True if woken.
+    /// Waits until something is reported or the waker is used, at most `timeout`. Returns true if woken.
     pub(super) fn wait(&self, timeout: Duration) -> bool {
         self.woken.recv_timeout(timeout).is_ok()
     }
@@ -97,7 +98,7 @@ impl Wake {
         std::mem::take(&mut *self.heard.lock().unwrap_or_else(PoisonError::into_inner))
     }
 
-    /// Returns whether a directory's changes are heard of.
+    /// Returns whether a directory's changes are reported.
     pub(super) fn hears(&self, folder: Identity) -> bool {
         self.watched.contains_key(&folder)
     }
@@ -108,11 +109,12 @@ impl Wake {
         self.watched.values().map(PathBuf::as_path).collect()
     }
 
-    /// Watches these directories and no others. The kernel knows a directory once, whatever paths lead to it, so each is
-    /// watched once, and changes are heard under its real path.
+    /// Watches these directories and no others. The kernel knows a directory once, whatever paths lead to it, so each
+    /// is watched once, and changes are reported under its real path.
     ///
-    /// Those that were moved are watched anew, though they may be back: with a name, `notify` lets go of what it watches
-    /// there and below. Tells whether any is watched from now on: what was done in it before, nobody has heard.
+    /// Directories that were moved are watched again, even if they are back: when a path is renamed, `notify` drops its
+    /// watches there and below. Returns whether any directory is newly watched: earlier changes in it were not
+    /// reported.
     pub(super) fn watch(&mut self, folders: &BTreeSet<PathBuf>, moved: &BTreeSet<PathBuf>) -> bool {
         let Some(mut watcher) = self.watcher.take() else { return false };
         let mut wanted = BTreeMap::new();
@@ -174,12 +176,12 @@ impl Wake {
     }
 }
 
-/// Takes note of an event; tells whether it is worth waking up for.
+/// Records an event; returns whether it is worth waking up for.
 fn note(heard: &mut Heard, event: notify::Result<Event>) -> bool {
     match event {
         Ok(event) if event.need_rescan() => heard.is_renamed = true,
         Ok(event) => match event.kind {
-            // Our own reading is heard too.
+            // Our own reads are reported too.
             EventKind::Access(_) => return false,
             EventKind::Modify(ModifyKind::Data(_) | ModifyKind::Any) => {
                 heard.written.extend(event.paths);
@@ -198,7 +200,7 @@ fn note(heard: &mut Heard, event: notify::Result<Event>) -> bool {
     true
 }
 
-/// Takes note of what was moved; of too much of it as if all had been.
+/// Records what was moved; above the limit, as if everything had been.
 fn note_moved(heard: &mut Heard, paths: impl IntoIterator<Item = PathBuf>) {
     heard.is_renamed = true;
     heard.moved.extend(paths);

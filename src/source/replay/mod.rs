@@ -1,12 +1,12 @@
-//! Reads old logs as one, standard input among them, merged by time.
+//! Reads old logs, including standard input, as one, merged by time.
 //!
-//! The merge takes lines by (running maximum of the time within the file, file order). The running
-//! maximum keeps a file's own order, whatever its clock did; a line without a time goes with the line
-//! before it. One file alone is not merged, and no time is asked for. Where a block of one file ends
-//! before the next file begins, it passes whole: its first lines and its last one were asked for.
+//! The merge orders lines by (running maximum of the time within the file, file order). The running maximum keeps a
+//! file's own order, whatever its clock did; a line without a time stays with the previous line. A single file is not
+//! merged, and no times are determined. If a block of one file ends before the next file begins, it passes as a whole:
+//! only the times of its first lines and of its last one are determined.
 //!
-//! Files are opened when the merge reaches their first line. More than [`MAX_OPEN`] that overlap in
-//! time are not merged exactly: the later ones begin when a place is free.
+//! Files are opened when the merge reaches their first line. If more than [`MAX_OPEN`] overlap in time, the merge is
+//! not exact: the later ones begin when another file ends.
 
 use std::cmp::Reverse;
 use std::collections::{BTreeMap, BTreeSet, BinaryHeap, VecDeque};
@@ -20,23 +20,23 @@ pub use crate::source::old::STDIN;
 use crate::source::old::{Next, OldFile};
 use crate::source::resume::Known;
 
-/// Files open at a time, each with 256 KiB and what its decoder holds.
+/// The most files open at a time, each with 256 KiB and its decoder's memory.
 pub const MAX_OPEN: usize = 128;
-/// Lines that are asked one by one whether they are next, before a block is asked as a whole: where logs overlap, a turn has few.
+/// How many lines are checked individually before a block is checked as a whole: if logs overlap, a turn has few lines.
 const SOME_LINES: usize = 64;
-/// Lines that are asked for a time before a file counts as having none.
+/// How many lines are searched for a time before a file counts as having none.
 const MAX_HEADER: usize = 64;
 
 /// One log to read.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Input {
-    /// Index of the source: handed on with each batch.
+    /// Index of the source, passed on with each batch.
     pub source: usize,
     /// The file; `-` is standard input.
     pub path: PathBuf,
 }
 
-/// A file that waits for its turn.
+/// A file waiting for its turn.
 #[derive(Debug)]
 struct Waiting {
     input: Input,
@@ -45,47 +45,47 @@ struct Waiting {
     file: Option<OldFile>,
 }
 
-/// A file that is being read. Its key is the running maximum of its lines' times.
+/// A file being read. Its key is the running maximum of its lines' times.
 #[derive(Debug)]
 struct Open {
     file: OldFile,
     source: usize,
     key: Option<Timestamp>,
-    /// The key is that of the next line: it need not be asked for its time again, which costs as much as to read it.
+    /// The key includes the next line, whose time need not be determined again, which costs as much as reading it.
     is_of_next: bool,
 }
 
-/// What is compared in the merge. Files without any time come first.
+/// The key of the merge. Files without any time come first.
 type Turn = (Option<Timestamp>, usize);
 
-/// Old logs as one sequence of batches. A file with a fault ends with it; the others go on.
+/// Old logs as one sequence of batches. A file with a fault ends at the fault; the others continue.
 #[derive(Debug)]
 pub struct Replay<F> {
     time_of: F,
     waiting: VecDeque<(usize, Waiting)>,
-    /// Boxed: each turn takes one out and puts it back, and the tree would move its neighbours whole.
+    /// Boxed: each turn takes one out and puts it back, and the tree would move its neighbours completely.
     open: BTreeMap<usize, Box<Open>>,
     turns: BinaryHeap<Reverse<Turn>>,
     faults: VecDeque<SourceError>,
     known: Known,
-    /// Of which file that is read which stands before a stream's beginning, where several hold it: of its own, if that is
-    /// among them, since both write the stream's position.
+    /// The file from which the part before a stream's beginning is read, if several contain it: the stream's own file
+    /// if it is among them, since both write the stream's position.
     starts: BTreeMap<StreamId, PathBuf>,
-    /// Files that are read to their end already.
+    /// Files that are already read to their end.
     over: BTreeSet<PathBuf>,
 }
 
 impl<F: Fn(usize, &[u8], &Directives, Reach) -> Option<Timestamp>> Replay<F> {
-    /// Prepares reading. `time_of` says what time a line (without its line end) of a source has, under the
-    /// directives above it, in a file that has come so far.
+    /// Prepares reading. `time_of` returns the time of a source's line (without its line end), given the directives
+    /// above it and how far its file has come.
     ///
-    /// With several files each is opened for a moment, to see when it begins.
+    /// If there are several files, each is opened briefly to see when it begins.
     pub fn open(inputs: Vec<Input>, time_of: F) -> Self {
         Self::behind(Known::default(), inputs, time_of)
     }
 
-    /// The same, behind what earlier runs read, by the positions that they stored, and for later ones to go on: the last
-    /// line of a file that is not rotated is left to them if it has no end.
+    /// Prepares reading after what earlier runs read, given the positions that they stored, and for later runs to
+    /// continue: if the last line of an unrotated file has no end, it is left to them.
     pub fn resume(inputs: Vec<Input>, known: Vec<Position>, time_of: F) -> Self {
         Self::behind(Known::new(known), inputs, time_of)
     }
@@ -116,7 +116,8 @@ impl<F: Fn(usize, &[u8], &Directives, Reach) -> Option<Timestamp>> Replay<F> {
         replay
     }
 
-    /// Returns the files that wait to be read, but for those of which nothing is left. One that is alone was not looked into.
+    /// Returns the files waiting to be read, except those of which nothing is left. A single file is not examined for
+    /// this.
     pub fn unread(&self) -> impl Iterator<Item = &Path> {
         let waiting = self.waiting.iter().map(|(_, waiting)| waiting.input.path.as_path());
         waiting.filter(|path| !self.over.contains(*path))
@@ -170,7 +171,7 @@ impl<F: Fn(usize, &[u8], &Directives, Reach) -> Option<Timestamp>> Replay<F> {
         (self.time_of)(source, line.strip_suffix(b"\r").unwrap_or(line), above, newest.into())
     }
 
-    /// Opens the files whose turn has come.
+    /// Opens the files whose turn it is.
     fn admit(&mut self) {
         while self.open.len() < MAX_OPEN
             && let Some((order, next)) = self.waiting.front()
@@ -190,13 +191,13 @@ impl<F: Fn(usize, &[u8], &Directives, Reach) -> Option<Timestamp>> Replay<F> {
         }
     }
 
-    /// Leaves out what stands before the beginning of a stream, if that is read of another file.
+    /// Skips the part before the beginning of a stream, if it is read from another file.
     fn without_copied_start(&self, mut file: OldFile, path: &Path) -> OldFile {
         let of = file.catches_up().and_then(|(stream, _)| self.starts.get(&stream));
         if of.is_some_and(|of| of != path) { file.rest().unwrap_or(file) } else { file }
     }
 
-    /// Hands on the lines of one file that stand before all other files' next lines.
+    /// Passes on the lines of one file that precede all other files' next lines.
     fn take_turn(&mut self, order: usize) -> Option<Result<Batch, SourceError>> {
         let waiting = self.waiting.front().map(|(order, next)| (next.first, *order));
         let until = self.turns.peek().map(|Reverse(turn)| *turn);
@@ -231,8 +232,8 @@ impl<F: Fn(usize, &[u8], &Directives, Reach) -> Option<Timestamp>> Replay<F> {
         batch.map(Ok)
     }
 
-    /// Returns how many bytes of the `n` that are whole lines stand before `until`: at least a line. Only once some of
-    /// them do it is worth while to ask the last one of the block for all.
+    /// Returns how many of the `n` bytes of whole lines precede `until`: at least one line. Only after several lines
+    /// does it pay to check the last line of the block for all of them.
     fn before(&self, open: &mut Open, order: usize, n: usize, until: Turn) -> usize {
         let block = open.file.unread().get(..n).unwrap_or_default();
         let mut passed = 0;
@@ -319,7 +320,7 @@ fn lines(block: &[u8]) -> impl Iterator<Item = &[u8]> {
     })
 }
 
-/// Returns how often a file was rotated by number: `.3` is older than `.2`, `.2` than no number.
+/// Returns how many times a file was rotated, by its number: `.3` is older than `.2`, and `.2` than no number.
 fn age(path: &Path) -> u32 {
     let name = path.file_name().unwrap_or_default().to_string_lossy();
     let is_number = |part: &str| (1..=4).contains(&part.len());

@@ -1,4 +1,4 @@
-//! Old logs as one: in the order of time, whatever they are packed in, and behind what was read of them.
+//! Old logs as one: in the order of time, however they are compressed, and after what was already read of them.
 
 use std::cell::Cell;
 use std::fs;
@@ -103,7 +103,7 @@ fn compression_is_known_by_content_not_by_name() {
 fn xz_is_read_too() {
     let dir = tempfile::tempdir().unwrap();
     let path = dir.path().join("a.log");
-    // What `printf '1 a\n2 b\n' | xz --check=crc32` gives.
+    // The output of `printf '1 a\n2 b\n' | xz --check=crc32`.
     let packed = b"\xfd\x37\x7a\x58\x5a\x00\x00\x01\x69\x22\xde\x36\x02\x00\x21\x01\x16\x00\x00\x00\x74\x2f\xe5\xa3\x01\x00\x07\x31\x20\x61\x0a\x32\x20\x62\x0a\x00\xb9\xe7\x91\xbf\x00\x01\x1c\x08\x44\x60\x2a\xc8\x90\x42\x99\x0d\x01\x00\x00\x00\x00\x01\x59\x5a";
     fs::write(&path, packed).unwrap();
     assert_eq!(read(&[path]), ["1 a", "2 b"]);
@@ -164,7 +164,7 @@ fn files_that_do_not_overlap_are_asked_for_few_times() {
     let n_lines: usize =
         Replay::open(inputs(&paths), ask).map(|batch| batch.unwrap().lines().count()).sum();
     assert_eq!(n_lines, 300_000);
-    // The first lines of each of 18 blocks, and their last ones.
+    // The first lines of each of 18 blocks, and their last lines.
     assert!(n_asked.get() < 20 * (SOME_LINES + 2), "{}", n_asked.get());
 }
 
@@ -185,7 +185,7 @@ fn lines_of_files_that_overlap_were_asked_for_their_times_three_times_each() {
     let batches: Vec<Batch> = Replay::open(inputs(&paths), ask).collect::<Result<_, _>>().unwrap();
     let expected: Vec<String> = (0..60_000).map(|n| format!("{n} line")).collect();
     assert_eq!(texts(&batches), expected);
-    // Once more each file's first line, when it is looked into, and the first of each batch behind it.
+    // Each file's first line once more, when the file is examined, and the first line of each batch after it.
     assert!((60_000..60_020).contains(&n_asked.get()), "{}", n_asked.get());
 }
 
@@ -242,7 +242,7 @@ fn a_later_run_goes_on_behind_what_was_replayed() {
         Watch { source: 0, patterns: vec![path], read_from: ReadFrom::End, ..Watch::default() };
     let mut follower = Follower::new(vec![watch], known.into_iter().collect(), Options::default());
     let lines = texts(&follower.poll(std::time::Duration::ZERO));
-    // The line end that came later is a line of its own; nothing is read twice.
+    // The later line end is a line of its own; nothing is read twice.
     assert_eq!(lines, ["", "5 e"]);
 }
 

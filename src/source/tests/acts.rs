@@ -1,4 +1,4 @@
-//! Whatever happens to a log, in any order, with crashes between: each line comes once.
+//! Whatever happens to a log, in any order, with crashes in between: each line is read once.
 
 use proptest::prelude::*;
 
@@ -115,7 +115,7 @@ impl Writer {
             Act::Gzip => {
                 let name = format!("a.log.{}", self.n_rotated);
                 if self.bench.path(&name).exists() {
-                    // Compressed only once the program had a look at it, as with delaycompress.
+                    // Compressed only after the program had a look at it, as with delaycompress.
                     self.bench.poll();
                     self.bench.gzip(&name);
                 }

@@ -1,4 +1,4 @@
-//! Logs that are copied and cut: what was not read yet is read from the copy.
+//! Logs that are copied and cut: unread contents are read from the copy.
 
 use super::*;
 
@@ -43,7 +43,7 @@ fn a_log_that_begins_as_another_one_that_is_whole_was_never_read() {
         let mut bench = Bench::start(&["*.log"]);
         bench.write(day, heading);
         bench.poll();
-        // The same for now, so it may be a copy in the making.
+        // The same for now, so it may be a copy in progress.
         bench.write(next, heading);
         bench.poll();
         bench.take();
@@ -112,7 +112,7 @@ fn regrowth_past_the_offset_with_the_same_first_line_is_noticed() {
 
 #[test]
 fn a_log_that_is_copied_and_cut_before_its_first_bytes_are_read_is_read_whole() {
-    // It happens before the first look, before the second one, and so on.
+    // It happens before the first look, then before the second one, and so on.
     for n_looks in 0.. {
         let mut bench = Bench::start(&["a"]);
         bench.write("a", "one\n");
@@ -154,7 +154,7 @@ fn a_log_that_is_copied_and_cut_before_its_first_bytes_are_read_is_read_whole() 
 
 #[test]
 fn copies_whose_names_are_shifted_while_the_log_begins_anew_are_all_read() {
-    // Names are looked at in their order: the tenth before the ninth.
+    // Names are looked at in order: the tenth before the ninth.
     for n_looks in 0..40 {
         let mut bench = Bench::start(&["a"]);
         bench.write("a", "one\n");
@@ -202,7 +202,7 @@ fn copies_made_before_the_first_start_stay_unread_when_the_log_is_renamed() {
 
 #[test]
 fn a_copy_in_a_directory_below_was_read_again() {
-    // A look at any moment of the rotation, and a start.
+    // A look at any moment of the rotation, and a restart.
     for looks in 0..16_u8 {
         let mut bench = Bench::start(&["logs/**/*"]);
         let look = |bench: &mut Bench, n: u8| {

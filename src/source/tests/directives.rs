@@ -1,4 +1,4 @@
-//! Directives above lines: in force after a restart, a copy, and from the end of a file on; and parts of lines.
+//! Directives above lines are in force after a restart, in a copy, and from the end of a file on; and parts of lines.
 
 use super::*;
 use crate::source::tail::READ;
@@ -10,7 +10,7 @@ fn follower(path: &Path, read_from: ReadFrom, known: Vec<(StreamId, Position)>) 
     Follower::new(vec![watch], known, Options::default())
 }
 
-/// Reads all that there is from a second on: the lines, each with the columns in force above its batch.
+/// Reads everything from a given second on: the lines, each with the columns in force above its batch.
 fn read(
     follower: &mut Follower,
     known: &mut Vec<(StreamId, Position)>,
@@ -43,7 +43,7 @@ fn directives_outlive_a_restart() {
     let mut known = Vec::new();
     let lines = read(&mut follower(&path, ReadFrom::Start, Vec::new()), &mut known, 1);
     assert_eq!(lines.len(), 3);
-    // What tells the year of times that have none.
+    // It determines the year of times without one.
     assert!(known[0].1.directives.written > 0);
     append(&path, "a 2\n#Fields: date time\na 3\n");
     let lines = read(&mut follower(&path, ReadFrom::Start, known.clone()), &mut known, 1);

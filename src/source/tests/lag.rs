@@ -1,9 +1,9 @@
-//! By how much a log is behind.
+//! How far a log lags behind.
 
 use super::*;
 use crate::source::marks::Marks;
 
-/// More than a few polls read.
+/// More than a few polls can read.
 fn flood() -> String {
     format!("{}\n", "x".repeat(99)).repeat(200_000)
 }
@@ -11,7 +11,7 @@ fn flood() -> String {
 #[test]
 fn a_log_is_behind_once_bytes_stay_unread_and_not_while_a_start_catches_up() {
     let mut bench = Bench::start(&["a.log"]);
-    // Not heard of, so that no look depends on when the kernel tells.
+    // Not reported by the kernel, so that no look depends on its timing.
     bench.watches[0].is_polled = true;
     bench.restart();
     let lags = |bench: &mut Bench| {
@@ -19,14 +19,14 @@ fn a_log_is_behind_once_bytes_stay_unread_and_not_while_a_start_catches_up() {
         bench.follower.poll(bench.now);
         bench.follower.lags(bench.now).into_values().max().unwrap_or_default().as_secs()
     };
-    // What is there at the start takes ten polls, a hundred seconds.
+    // Reading what is there at the start takes ten polls, a hundred seconds.
     bench.write("a.log", flood());
     for n in 0..9 {
         assert_eq!(lags(&mut bench), 0, "{n}");
     }
     lags(&mut bench);
     assert_eq!(lags(&mut bench), 0, "it is read to its end");
-    // Of what comes then, the same is late.
+    // The same amount, arriving later, is late.
     bench.write("a.log", flood());
     let late: Vec<u64> = (0..7).map(|_| lags(&mut bench)).collect();
     assert_eq!(late, [0, 10, 20, 30, 40, 50, 60]);
@@ -34,7 +34,7 @@ fn a_log_is_behind_once_bytes_stay_unread_and_not_while_a_start_catches_up() {
         lags(&mut bench);
     }
     assert_eq!(lags(&mut bench), 0);
-    // A line without an end waits for it; one that is always there is none that was there before.
+    // A line without an end waits for it; one that is always there is not counted as an earlier one.
     bench.write("a.log", "no end");
     assert_eq!((0..9).map(|_| lags(&mut bench)).max(), Some(0));
     bench.write("a.log", "\n");

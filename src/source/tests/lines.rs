@@ -1,4 +1,4 @@
-//! Lines that are in the making, too long, or NULs.
+//! Lines that are incomplete or too long, or NULs.
 
 use super::*;
 

@@ -1,4 +1,4 @@
-//! How often files are looked at: each once a sweep, and what is at rest once a minute.
+//! How often files are looked at: each once per sweep, and those at rest once a minute.
 
 use std::io::{BufRead, BufReader};
 use std::os::unix::fs::symlink;
@@ -7,7 +7,7 @@ use std::process::{Command, Stdio};
 use super::super::rotation::Seen;
 use super::*;
 
-/// Counts the looks at files and directories while something is done.
+/// Counts the looks at files and directories during `act`.
 fn n_looks(act: impl FnOnce()) -> usize {
     let n = Rc::new(Cell::new(0));
     let count = Rc::clone(&n);
@@ -15,7 +15,7 @@ fn n_looks(act: impl FnOnce()) -> usize {
     n.get()
 }
 
-/// Follows a log and what it was rotated to, all read.
+/// Follows a log and its rotated files, all of them read.
 fn with_rotated(patterns: &[&str], n_rotated: usize) -> Bench {
     let mut bench = Bench::start(patterns);
     for n in 0..n_rotated {
@@ -41,7 +41,7 @@ fn a_sweep_looks_at_each_file_once_however_often_a_log_was_rotated() {
     }
 }
 
-/// Goes on, a second at a time, until only a glance is cast.
+/// Advances second by second until only glances are needed.
 fn come_to_rest(bench: &mut Bench) {
     let is_quiet = |bench: &mut Bench| {
         bench.poll();
@@ -50,16 +50,16 @@ fn come_to_rest(bench: &mut Bench) {
     assert!((0..1000).any(|_| is_quiet(bench)), "files that do not change come to rest");
 }
 
-/// Waits until the kernel has told of all that was done, and loses that.
+/// Waits until the kernel has reported everything that was done, and discards the reports.
 fn lose_what_is_heard(bench: &mut Bench) {
     let end = bench.path("end");
-    // Told in order, and this comes last.
+    // Reports come in order, and this one comes last.
     let mut file = OpenOptions::new().append(true).open(&end).unwrap();
     file.write_all(b"\n").unwrap();
     hear_of(bench, &end);
 }
 
-/// Waits until the kernel has told of a change of a file, and loses that and all before.
+/// Waits until the kernel has reported a change of a file, and discards that report and all earlier ones.
 fn hear_of(bench: &mut Bench, path: &Path) {
     let has_heard = |bench: &mut Bench| {
         bench.follower.wait(Duration::from_secs(1));
@@ -68,7 +68,7 @@ fn hear_of(bench: &mut Bench, path: &Path) {
     assert!((0..60).any(|_| has_heard(bench)), "{}", path.display());
 }
 
-/// Waits until what is changed next in the directory shows by its time.
+/// Waits until the next change in the directory will show in its time.
 fn pass_a_tick(bench: &Bench) {
     let known = fs::metadata(bench.dir.path()).unwrap().modified().unwrap();
     let elsewhere = tempfile::tempdir().unwrap();
@@ -97,7 +97,7 @@ fn a_change_of_a_file_at_rest_is_found_within_a_minute_though_nobody_tells() {
     lose_what_is_heard(&mut bench);
     (0..61).for_each(|_| bench.poll());
     assert_eq!(bench.take(), ["late", "unheard"]);
-    // It has woken up: what comes next is found within the second.
+    // It has woken up: the next change is found within the second.
     bench.write("a", "awake\n");
     lose_what_is_heard(&mut bench);
     bench.poll();
@@ -131,7 +131,7 @@ fn a_link_at_rest_that_is_pointed_elsewhere_is_found_within_a_second_though_nobo
     link("targets/one", "links/now");
     bench.poll();
     (0..100).for_each(|_| bench.poll());
-    // Nobody listens to what happens among the links.
+    // The directory of the links is not watched.
     fs::remove_file(bench.path("links/now")).unwrap();
     symlink(bench.path("targets/two"), bench.path("links/now")).unwrap();
     bench.poll();
@@ -196,7 +196,7 @@ fn files_that_are_polled_are_read_once_each_and_the_kernel_is_not_asked() {
     let mut lines = bench.take();
     lines.sort();
     assert_eq!(lines, ["a1", "a2", "a3", "a4", "b1", "b2"]);
-    // Not polled any more, it is heard of.
+    // No longer polled, its changes are reported.
     bench.watches[0].is_polled = false;
     bench.follower.set_watches(bench.watches.clone());
     bench.poll();
@@ -248,7 +248,7 @@ fn a_file_of_which_nothing_was_heard_once_is_looked_at_every_second_from_then_on
     lose_what_is_heard(&mut bench);
     bench.poll();
     assert_eq!(bench.take(), ["unheard, too"]);
-    // Once it is heard of, that is enough.
+    // Once changes are reported, the reports suffice.
     bench.write("a", "heard\n");
     while !bench.follower.wait(Duration::from_secs(1)) {}
     bench.poll();
@@ -264,7 +264,7 @@ fn a_file_that_is_mounted_has_another_name() {
     let mut seen = [bench.path("a"), bench.path("b")].map(|path| Seen::at(&path).unwrap());
     assert!(!seen.iter().any(|seen| seen.has_other_names));
     let (a, b) = (bench.path("a"), bench.path("b"));
-    // A machine may forbid namespaces: then there is nothing to look at.
+    // A machine may forbid namespaces; then nothing can be checked.
     let script = "mount --bind \"$0\" \"$1\" && echo mounted && read -r line";
     let mut apart = Command::new("unshare")
         .args(["--map-root-user", "--mount", "sh", "-c", script])
@@ -297,7 +297,7 @@ fn a_copy_that_is_met_while_all_is_at_rest_is_given_time_to_end_its_last_line() 
     lose_what_is_heard(&mut bench);
     let log = OpenOptions::new().append(true).open(bench.path("a")).unwrap();
     log.set_len(0).unwrap();
-    // Before a glance is due, by what is heard alone; the first that is heard may be of the copy.
+    // Before a glance is due, on reports alone; the first one may be about the copy.
     let is_met = |bench: &mut Bench| {
         bench.follower.wait(Duration::from_secs(1));
         bench.read();

@@ -1,4 +1,4 @@
-//! Faults of files, played with real ones: whatever happens, each line comes once.
+//! Faults of files, simulated with real ones: whatever happens, each line is read once.
 
 mod acts;
 mod copied;
@@ -27,7 +27,7 @@ use rustix::io::Errno;
 use super::follow::{Follower, Options, Place, ReadFrom, Watch};
 use crate::engine::line::{Batch, MAX_LINE, Missing, Position, StreamId};
 
-/// A directory, a follower and what was committed of it.
+/// A directory, a follower, and what was committed.
 struct Bench {
     dir: tempfile::TempDir,
     watches: Vec<Watch>,
@@ -36,10 +36,10 @@ struct Bench {
     known: BTreeMap<StreamId, Position>,
     lines: Vec<String>,
     missing: Missing,
-    /// What each stream's bytes came to.
+    /// The sum of each stream's bytes.
     counted: BTreeMap<StreamId, u64>,
     now: Duration,
-    /// The time that files are written at, so that it goes on visibly.
+    /// The time for the next write to a file, so that it advances visibly.
     written: u64,
 }
 
@@ -78,7 +78,7 @@ impl Bench {
         OpenOptions::new().append(true).open(path).unwrap().set_modified(time).unwrap();
     }
 
-    /// Rotates and compresses the log while nobody looks and goes on with a line; then all is read, after a start too.
+    /// Rotates and compresses the log unseen and continues with a line; then everything is read, also after a restart.
     fn compress_unseen(&mut self, line: &str) {
         self.rename("a", "a.1");
         self.gzip("a.1");
@@ -88,7 +88,7 @@ impl Bench {
         self.rest();
     }
 
-    /// Has a file be of so many thousandths after the one second.
+    /// Sets a file's time to so many thousandths of the same second.
     fn set_time(&self, name: &str, millis: u64) {
         let time = SystemTime::UNIX_EPOCH + Duration::from_millis(2_000_000_000_000 + millis);
         let file = OpenOptions::new().append(true).open(self.path(name));
@@ -148,7 +148,7 @@ impl Bench {
         self.known.insert(batch.stream, batch.position);
     }
 
-    /// Lets a second pass, reads everything and commits it.
+    /// Advances by a second, reads everything and commits it.
     fn poll(&mut self) {
         self.now += Duration::from_secs(1);
         self.read();
@@ -173,13 +173,13 @@ impl Bench {
         self.poll();
     }
 
-    /// Ends without a word and starts again from what was committed.
+    /// Stops abruptly and starts again from what was committed.
     fn restart(&mut self) {
         let known = self.known.clone().into_iter().collect();
         self.follower = Follower::new(self.watches.clone(), known, self.options.clone());
     }
 
-    /// Reads, commits so many batches and what belongs to them, ends without a word and starts again.
+    /// Reads, commits so many batches and those that belong to them, stops abruptly and starts again.
     fn crash(&mut self, n_committed: usize) {
         self.now += Duration::from_secs(1);
         let mut batches = self.follower.poll(self.now).into_iter().peekable();
@@ -210,7 +210,7 @@ type Meanwhile = Box<dyn FnMut()>;
 thread_local! {
     static MEANWHILE: RefCell<Option<Meanwhile>> = const { RefCell::new(None) };
     static TICK: Cell<i64> = const { Cell::new(1) };
-    /// What opening a compressed file fails with; 0 if it does not.
+    /// The error of opening a compressed file; 0 for none.
     static REFUSAL: Cell<i32> = const { Cell::new(0) };
 }
 
@@ -221,22 +221,22 @@ pub(super) fn refusal(path: &Path) -> io::Result<()> {
     if is_refused { Err(io::Error::from_raw_os_error(fault)) } else { Ok(()) }
 }
 
-/// Has compressed files not be opened: `EMFILE`, `EACCES`.
+/// Makes opening compressed files fail: `EMFILE`, `EACCES`.
 fn refuse(fault: Errno) {
     REFUSAL.set(fault.raw_os_error());
 }
 
-/// Has them be opened again.
+/// Makes opening them succeed again.
 fn grant() {
     REFUSAL.set(0);
 }
 
-/// Returns a time as a clock shows it that goes on in ticks.
+/// Returns a time as recorded by a clock that advances in ticks.
 pub(super) fn tick_of(time: i64) -> i64 {
     time - time % TICK.get()
 }
 
-/// Lets the world go on, before each look at a file.
+/// Called before each look at a file: lets other things happen.
 pub(super) fn pass() {
     // Taken out while it runs.
     let step = MEANWHILE.with_borrow_mut(Option::take);
@@ -246,7 +246,7 @@ pub(super) fn pass() {
     }
 }
 
-/// Does something while something else happens before each of its looks at files.
+/// Runs `act` while `step` runs before each of its looks at files.
 pub(super) fn meanwhile<T>(step: impl FnMut() + 'static, act: impl FnOnce() -> T) -> T {
     MEANWHILE.set(Some(Box::new(step)));
     let done = act();

@@ -4,15 +4,15 @@ use proptest::prelude::*;
 
 use super::*;
 
-/// What a log and its reader go through when rotations come at any moment.
+/// What happens to a log and its reader if rotations come at any moment.
 #[derive(Clone, Debug)]
 enum Beat {
     Write(u8),
-    /// Goes on with the rotation: so many renames, of as many files as there are.
+    /// Continues the rotation: so many renames, of as many files as there are.
     Rename(u8),
-    /// Polls while the log goes on: one step of it before each of these looks at a file.
+    /// Polls while the log changes: one step before each of these looks at a file.
     Poll(Vec<(u8, Step)>),
-    /// So many batches of such a poll are committed; then the program is killed.
+    /// Commits so many batches of such a poll; then the program is killed.
     Crash(u8, Vec<(u8, Step)>),
     /// Copies the log and cuts it.
     Cut,
@@ -40,7 +40,7 @@ fn beat() -> impl Strategy<Value = Beat> {
     ]
 }
 
-/// Does something while the steps of a log happen between its looks at files.
+/// Runs `act` while the steps of a log happen between its looks at files.
 fn amid<T>(log: &Rc<RefCell<Shifted>>, steps: Vec<(u8, Step)>, act: impl FnOnce() -> T) -> T {
     let mut steps = steps.into_iter();
     let (log, mut next) = (Rc::clone(log), steps.next());
@@ -59,15 +59,15 @@ fn amid<T>(log: &Rc<RefCell<Shifted>>, steps: Vec<(u8, Step)>, act: impl FnOnce(
     meanwhile(step, act)
 }
 
-/// A log that is rotated as logrotate does it, one rename after the other: the youngest is `a.1`.
-/// Files get the times that the system gives them, so that many share one tick of its clock.
+/// A log that is rotated as by logrotate, one rename after the other: the youngest is `a.1`. Files get the times that
+/// the system sets, so that many share one tick of its clock.
 struct Shifted {
     dir: PathBuf,
     n_rotated: usize,
-    /// Renames of the rotation under way that are still to be done.
+    /// Renames still to be done in the current rotation.
     pending: Vec<usize>,
     written: Vec<String>,
-    /// Its files get times of their own instead.
+    /// Its files get distinct times instead.
     is_timed: bool,
     n_touched: u64,
 }
@@ -84,7 +84,7 @@ impl Shifted {
         }
     }
 
-    /// The same, but each change is later than the one before by the clock.
+    /// A log in which each change is later than the previous one by the clock.
     fn timed(dir: &Path) -> Self {
         Self { is_timed: true, ..Self::new(dir) }
     }
@@ -107,7 +107,7 @@ impl Shifted {
         self.touch(0);
     }
 
-    /// Goes on with a rotation, at most so many renames.
+    /// Continues a rotation by at most so many renames.
     fn rename(&mut self, n_renames: usize) {
         for _ in 0..n_renames {
             let Some(n) = self.pending.pop() else { return };
@@ -115,7 +115,7 @@ impl Shifted {
         }
     }
 
-    /// Rotates as `copytruncate` does it, between two looks.
+    /// Rotates like `copytruncate`, between two looks.
     fn cut(&mut self) {
         self.rename(usize::MAX);
         if !self.name(0).exists() {
@@ -184,7 +184,7 @@ fn rotated_at_any_moment(
     bench.poll();
     bench.poll();
     if log.borrow().is_timed {
-        // Where looks come amid a cut, the copy may be known only after the log.
+        // If looks come during a cut, the copy may become known after the log.
         bench.lines.sort();
     }
     prop_assert_eq!(&bench.lines, &log.borrow().written);
@@ -192,7 +192,7 @@ fn rotated_at_any_moment(
     Ok(())
 }
 
-/// The clock of the file system: exact, as most are, or as coarse as the oldest.
+/// The clock of the file system: exact, like most, or as coarse as the oldest.
 fn tick() -> impl Strategy<Value = i64> {
     prop_oneof![Just(1), Just(4_000_000), Just(1_000_000_000)]
 }

@@ -1,4 +1,4 @@
-//! Rotated files that are compressed: read on from where they were read to, once.
+//! Rotated files that are compressed: read on once from where their reading stopped.
 
 use super::*;
 
@@ -44,7 +44,7 @@ fn a_file_compressed_while_down_is_read_on_from_its_offset_once() {
 
 #[test]
 fn a_file_that_was_compressed_before_anything_of_it_was_read_is_read_once() {
-    // The second one is written to after it was seen.
+    // The second time, it is written to after it was seen.
     for late in ["", "late\n"] {
         let mut bench = Bench::start(&["a"]);
         bench.write("a", "one\n");
@@ -95,7 +95,7 @@ fn files_that_were_compressed_unseen_are_read_once_whatever_was_committed_of_you
     }
 }
 
-/// Names that one log was given, oldest first: shifted numbers, and dates.
+/// Names of one log's files, oldest first: shifted numbers, and dates.
 const ROTATIONS: [[&str; 4]; 2] =
     [["a.4", "a.3", "a.2", "a.1"], ["a-20260301", "a-20260302", "a-20260303", "a-20260304"]];
 
@@ -156,7 +156,7 @@ fn files_that_were_compressed_with_whole_seconds_of_their_time_are_read_once() {
     }
 }
 
-/// Shifts the names `a.3.gz` to `a.1.gz` by one before the look at a file of this number.
+/// Shifts the names `a.3.gz` to `a.1.gz` by one before the look with this number.
 fn shift_before(n_looks: usize, dir: PathBuf) -> impl FnMut() + 'static {
     let mut n_left = n_looks;
     move || {
@@ -203,7 +203,7 @@ fn of_files_that_are_gone_the_oldest_are_forgotten_and_none_is_read_again() {
     for n in 0..12 {
         bench.write("a", format!("{n}\n"));
         bench.rest();
-        // The packed ones stay; of those that were renamed only the packed form does.
+        // The compressed files remain; of those that were renamed, only the compressed form does.
         bench.rename("a", &format!("a.{}", 50 - n));
         bench.write("a", "");
         bench.gzip(&format!("a.{}", 50 - n));
@@ -226,7 +226,7 @@ fn of_files_that_are_gone_the_oldest_are_forgotten_and_none_is_read_again() {
 
 #[test]
 fn a_compressed_file_that_is_removed_after_it_was_read_is_no_gap() {
-    // Nothing of the first one was read when it was compressed; or a line, of one and a half.
+    // Nothing of the first file was read when it was compressed; or one line of one and a half.
     for (first, more) in [("one\ntwo\n", ""), ("one\ntw", "o\n")] {
         for n_committed in 1..6 {
             let mut bench = Bench::start(&["a"]);
@@ -255,12 +255,12 @@ fn a_compressed_file_that_is_removed_after_it_was_read_is_no_gap() {
 
 #[test]
 fn a_file_that_was_removed_unread_is_not_taken_for_another_that_was_compressed_unread() {
-    // The second one is written to after it was seen.
+    // The second time, it is written to after it was seen.
     for late in ["", "late\n"] {
         let mut bench = Bench::start(&["a"]);
         let mut names = ["first", "second"];
         names.iter().for_each(|name| bench.write(name, ""));
-        // What has the lower number is looked for first.
+        // The one with the lower number is searched for first.
         names.sort_by_key(|name| fs::metadata(bench.path(name)).unwrap().ino());
         bench.rename(names[0], "a");
         bench.write("a", "longer\n");
@@ -302,7 +302,7 @@ fn a_file_that_was_read_in_its_compressed_form_takes_no_other_file_s_away() {
         fs::remove_file(bench.path("a.0")).unwrap();
         bench.poll();
         bench.write("a", first);
-        // Known from now on, and nothing of it read.
+        // Known from now on, with nothing of it read.
         bench.crash(1);
         bench.write("a", more);
         bench.rename("a", "a.1");
@@ -380,14 +380,14 @@ fn a_file_that_was_compressed_while_it_was_open_and_unread_was_read_twice() {
         bench.rest();
         bench.rename("a", "a.4");
         bench.write("a", "");
-        // Open from now on, with nothing in it.
+        // Open from now on, and empty.
         bench.poll();
         let mut writer = OpenOptions::new().append(true).open(bench.path("a")).unwrap();
         bench.write("a", "# heading\n");
         bench.rename("a", "a.3");
         bench.gzip("a.3");
         writer.write_all(late.as_bytes()).unwrap();
-        // Begins as it does, and is another one.
+        // The beginning is the same, but it is a different file.
         bench.write("a", "# heading\ntwo\n");
         bench.rename("a", "a.2");
         bench.gzip("a.2");

@@ -1,4 +1,4 @@
-//! Compressed files that cannot be opened: sought again until they can be, while nothing waits for them.
+//! Compressed files that cannot be opened: retried until they can be, while nothing waits for them.
 
 use super::super::rotation::Seen;
 use super::*;
@@ -6,7 +6,7 @@ use super::*;
 #[test]
 fn a_compressed_file_that_could_not_be_opened_was_lost() {
     for fault in [Errno::MFILE, Errno::ACCESS] {
-        // Of the first file a line was read; of the second none, and it was never seen.
+        // Of the first file one line was read; of the second nothing, and it was never seen.
         for (n_refused, n_restarts) in [(0, 0), (1, 0), (1, 1), (3, 2)] {
             let mut bench = Bench::start(&["a"]);
             bench.write("a", "one\n");

@@ -1,4 +1,4 @@
-//! Files that are renamed, replaced, deleted and linked: each line comes once, in order.
+//! Files that are renamed, replaced, deleted and linked: each line is read once, in order.
 
 use super::*;
 
@@ -56,7 +56,7 @@ fn a_file_that_came_and_went_after_its_predecessor_was_seen_rotated_is_read() {
             bench.write("a", "one\n");
             bench.poll();
             bench.rename("a", names[0]);
-            // A look while nothing stands under the watched name.
+            // A look while no file has the watched name.
             bench.poll();
             bench.write(names[0], "late\n");
             bench.poll();
@@ -155,7 +155,7 @@ fn a_rotated_file_deleted_before_it_was_read_is_one_gap() {
         bench.restart();
     }
     assert_eq!(bench.take(), ["one", "three"]);
-    // What had been seen of the second line when the first one was committed.
+    // The part of the second line that had been seen when the first one was committed.
     assert_eq!(bench.missing.gap, 2);
 }
 
@@ -263,7 +263,7 @@ fn files_that_begin_alike_are_told_apart() {
 
 #[test]
 fn a_file_that_is_renamed_before_it_is_opened_is_not_overtaken() {
-    // The rename comes before the first look, before the second one, and so on.
+    // The rename comes before the first look, then before the second one, and so on.
     for n_looks in 0..40 {
         let mut bench = Bench::start(&["a"]);
         bench.write("a", "one\n");
@@ -309,7 +309,7 @@ fn a_file_deleted_before_its_first_line_was_read_is_read_beside_its_successor() 
     bench.write("a", "");
     bench.poll();
     let mut writer = OpenOptions::new().append(true).open(bench.path("a")).unwrap();
-    // Read to its end, so that it is open.
+    // Read to its end, hence open.
     writer.write_all(b"o").unwrap();
     bench.poll();
     fs::remove_file(bench.path("a")).unwrap();
@@ -369,7 +369,7 @@ fn a_line_in_two_pieces_of_a_log_with_a_number_in_its_name_was_torn() {
     bench.write("access-8080.log", "ee\n");
     bench.rest();
     assert_eq!(bench.take(), ["two", "one", "three"]);
-    // One that came from the log's own name has had its last words.
+    // The last line of a file that had the log's own name is taken.
     bench.write("access.log", "last");
     bench.poll();
     bench.rename("access.log", "access-1.log");
@@ -415,7 +415,7 @@ fn what_was_moved_to_a_directory_below_while_down_was_lost() {
         if is_packed {
             bench.gzip("logs/old/a.1");
         } else {
-            // Its writer still has it.
+            // Its writer still has it open.
             bench.write("logs/old/a.1", "three\n");
         }
         bench.write("logs/a", "four\n");

@@ -1,4 +1,4 @@
-//! Which files are followed, and from where on.
+//! Which files are followed, and from where.
 
 use super::*;
 
@@ -169,7 +169,7 @@ fn writing_ends_the_wait_and_so_does_the_waker() {
     while bench.follower.wait(Duration::ZERO) {}
     bench.write("a", "two\n");
     assert!(bench.follower.wait(Duration::from_secs(60)));
-    // No second has passed: what was heard is enough.
+    // No second has passed: the report is enough.
     bench.read();
     assert_eq!(bench.take(), ["one", "two"]);
     while bench.follower.wait(Duration::ZERO) {}
@@ -189,7 +189,7 @@ fn a_file_to_be_read_from_its_end_that_could_not_be_read_at_first_was_read_whole
         let allow = |mode| fs::set_permissions(&path, fs::Permissions::from_mode(mode)).unwrap();
         allow(mode);
         bench.poll();
-        // Root may read whatever the mode is.
+        // Root may read the file whatever its mode is.
         let is_read = File::open(&path).is_ok();
         assert_eq!(!bench.known.is_empty(), is_read, "{mode:o}");
         bench.restart();
