@@ -109,7 +109,7 @@ fn is_public_v4(address: Ipv4Addr) -> bool {
 
 fn is_public_v6(address: Ipv6Addr) -> bool {
     let [a, b, ..] = address.segments();
-    let is_global = a & 0xe000 == 0x2000; // 2000::/3, all that is given out (RFC 4291)
+    let is_global = a & 0xe000 == 0x2000; // 2000::/3, everything allocated (RFC 4291)
     let is_documentation = (a == 0x2001 && b == 0xdb8) || (a == 0x3fff && b < 0x1000); // RFC 3849, 9637
     is_global && !is_documentation
 }

@@ -64,7 +64,7 @@ impl Unknown {
 }
 
 impl Follower {
-    /// Returns the logs with known files of which all files must be looked at at one moment: because a watch names a
+    /// Returns the logs with known files that need a look at all of their files at one moment: because a watch names a
     /// new file, because a file may have come and gone, or because their order is needed. `lost` are the files that no
     /// watch names any more.
     pub(super) fn logs_in_doubt(

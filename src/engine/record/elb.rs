@@ -2,7 +2,7 @@
 //!
 //! ```text
 //! type time elb client:port target:port 3xtimes status target-status received sent "request" "user agent"
-//!     cipher tls target-group "trace" "domain" ... and more behind, from year to year             Application
+//!     cipher tls target-group "trace" "domain" ... and more at the end, over the years            Application
 //! time elb client:port backend:port 3xtimes status backend-status received sent "request"[ "user agent"
 //!     cipher tls]                                                                                  classic
 //! ```

@@ -7,10 +7,10 @@
 //! 2026-11-23T17:10:33.5Z stdout F LINE                           container runtimes (CRI)
 //! 2026-11-23 17:10:33,537 LINE                                   Python's logging, `%(asctime)s`
 //! 2026/11/23 17:10:33.537 INFO http.log.access MESSAGE {LINE}    Caddy's console encoder, tabs between
-//! [host ]tag[pid]: LINE                                          a daemon's standard error, a time taken off
+//! [host ]tag[pid]: LINE                                          a daemon's standard error, its time removed
 //! service | LINE                                                 docker compose
 //! MESSAGE=LINE                                                   journalctl -o export, the time above it
-//! MESSAGE, and below it 8 bytes of length and LINE               the same, where not all of it is printable
+//! MESSAGE, and below it 8 bytes of length and LINE               the same, if not all of it is printable
 //! 123 <34>1 ...                                                  RFC 6587, a message's length before it
 //! ESC[32m LINE ESC[0m                                            a terminal's colours
 //! ```

@@ -87,7 +87,7 @@ pub(super) fn facts_of(detections: &Detections) -> Vec<String> {
 fn names_in(detections: &Detections) -> Vec<&str> {
     let mut named = Vec::new();
     detections.named.values().for_each(|detection| collect_fields(detection, &mut named));
-    named.sort_unstable(); // they come out of a hash map
+    named.sort_unstable(); // they come from a hash map
     named.dedup();
     named
 }

@@ -101,7 +101,7 @@ fn log2(count: u64) -> f64 {
 fn exp2(log: f64) -> u64 {
     let whole_log = whole(log);
     let fraction = libm::exp2(log - f64::from(whole_log));
-    let mantissa = u64::from(whole(fraction * 65_536.0)); // of 17 bits
+    let mantissa = u64::from(whole(fraction * 65_536.0)); // 17 bits
     match whole_log {
         0..16 => mantissa >> (16 - whole_log),
         16..64 => mantissa << (whole_log - 16),

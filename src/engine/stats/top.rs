@@ -129,7 +129,7 @@ pub fn key(parts: &[&[u8]]) -> u32 {
     let step = |hash: u64, byte: u8| (hash ^ u64::from(byte)).wrapping_mul(PRIME);
     let hash = parts.iter().fold(OFFSET, |hash, part| {
         let hash = part.iter().fold(hash, |hash, byte| step(hash, *byte));
-        step(hash, 0xff) // no UTF-8 text holds 0xff: parts cannot run into each other
+        step(hash, 0xff) // never in UTF-8 text: parts cannot run together
     });
     u32::try_from((hash >> 32) ^ (hash & 0xffff_ffff)).unwrap_or_default()
 }
