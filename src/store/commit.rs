@@ -191,9 +191,17 @@ fn put_notices(db: &Connection, notices: &[Notice], last: i64, now: Timestamp) -
            'waiting', 0, '')
          ON CONFLICT (message_id) DO NOTHING",
     )?;
+    // What is mailed now tells what an update is still gathering.
+    let mut supersede = db.prepare_cached(
+        "UPDATE outbox SET state = 'empty'
+         WHERE incident = ?1 AND state = 'waiting' AND attempts = 0 AND due > ?2",
+    )?;
     let mut added = n_shared;
     for notice in own {
         let Notice { incident, revision, delay } = notice;
+        if *revision > 1 {
+            supersede.execute(params![incident.as_str(), now])?;
+        }
         let message_id = format!("{incident}.{revision}");
         let row = params![message_id, incident.as_str(), revision, now, now.plus(*delay)];
         added += put.execute(row)?;

@@ -94,7 +94,8 @@ impl Reader {
                  WHERE state = 'waiting' AND due <= :now AND NOT EXISTS (
                    SELECT 1 FROM outbox AS earlier
                    WHERE earlier.state = 'waiting' AND earlier.principal = mail.principal
-                     AND mail.principal <> '' AND earlier.id < mail.id AND earlier.due > :now)
+                     AND mail.principal <> '' AND earlier.id < mail.id AND earlier.due > :now
+                     AND earlier.attempts > 0)
                  ORDER BY urgent DESC, id LIMIT :limit",
             )?;
             let parameters =
@@ -254,14 +255,15 @@ impl Store {
         })
     }
 
-    /// Has what waits for another try be due now.
+    /// Makes mails that wait for a retry due now. Updates that gather alerts have not been tried, and keep their time.
     ///
     /// # Errors
     /// What the database says.
     pub fn hasten(&mut self, now: Timestamp) -> Result<(), StoreError> {
         self.write("trying mails at once", |db| {
-            db.prepare_cached("UPDATE outbox SET due = ?1 WHERE state = 'waiting' AND due > ?1")?
-                .execute([now])?;
+            let sql = "UPDATE outbox SET due = ?1
+                 WHERE state = 'waiting' AND due > ?1 AND attempts > 0";
+            db.prepare_cached(sql)?.execute([now])?;
             Ok(())
         })
     }
@@ -411,6 +413,27 @@ mod tests {
         store.dead(&first, "550", NOON).unwrap();
         assert_eq!(ids(&store, NOON), ["i.2", "j.1"], "what is given up holds nothing back");
         assert_eq!(store.stats().unwrap().outbox.dead, 1);
+    }
+
+    /// Queues a mail about the incident `i`.
+    fn queue(store: &mut Store, revision: u32, delay: i64) {
+        let mut commit = incident_commit("i", 1, revision);
+        commit.notices.iter_mut().for_each(|notice| notice.delay = delay);
+        store.commit(&commit, NOON).unwrap();
+    }
+
+    #[test]
+    fn an_update_gathers_until_it_is_due_or_something_worse_is_mailed() {
+        let mut store = Store::in_memory().unwrap();
+        queue(&mut store, 1, 0);
+        queue(&mut store, 2, HOUR);
+        store.hasten(NOON).unwrap();
+        assert_eq!(ids(&store, NOON), ["i.1"], "an update is no retry");
+        assert_eq!(store.next_due().unwrap(), Some(NOON));
+        assert_eq!(ids(&store, NOON.plus(HOUR)), ["i.1", "i.2"]);
+        queue(&mut store, 3, 0);
+        assert_eq!(ids(&store, NOON), ["i.1", "i.3"], "it tells all that there is");
+        assert_eq!(ids(&store, NOON.plus(HOUR)), ["i.1", "i.3"]);
     }
 
     #[test]
