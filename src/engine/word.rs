@@ -9,10 +9,10 @@ use std::collections::BTreeMap;
 
 use smol_str::SmolStr;
 
-use crate::engine::alert::{Alert, Value};
+use crate::engine::alert::{Alert, Incident, Value};
 use crate::engine::geo::Place;
 use crate::engine::profile::Family;
-pub use crate::engine::profile::{Brought, Heard, Sighting, Verdict, Word};
+pub use crate::engine::profile::{Brought, Heard, Known, Sighting, Verdict, Word};
 use crate::engine::stats::whole;
 use crate::engine::time::{DAY, Timestamp};
 
@@ -61,7 +61,14 @@ impl Word {
             }
         }
         let principal = alerts.first()?.principal.clone();
-        (!actors.is_empty()).then_some(Self { number: 0, at, principal, verdict, actors })
+        (!actors.is_empty()).then_some(Self {
+            number: 0,
+            at,
+            principal,
+            verdict,
+            actors,
+            about: None,
+        })
     }
 }
 
@@ -115,16 +122,30 @@ impl Words {
         words.take_while(move |word| word.at <= time)
     }
 
-    /// Returns what was said about a principal from one time on and before another.
-    pub fn between(
-        &self,
-        principal: &str,
-        from: Timestamp,
-        before: Timestamp,
-    ) -> impl Iterator<Item = Verdict> {
-        let words = self.by_principal.get(principal).into_iter().flatten();
-        let words = words.filter(move |word| from <= word.at && word.at < before);
-        words.map(|word| word.verdict)
+    /// Returns whether a person had said what an incident was, with the alerts that it has, before an alert at `time`
+    /// joins it. The number of alerts decides which are later, so that a replay hears what the daemon heard: a line may
+    /// arrive long after its time.
+    #[must_use]
+    pub fn have_settled(&self, incident: &Incident, time: Timestamp) -> bool {
+        let had_all = |word: &Word| match &word.about {
+            Some(Known { incident: id, n_alerts }) => {
+                *id == incident.id && *n_alerts <= incident.alerts
+            }
+            None => incident.opened <= word.at && word.at < time,
+        };
+        self.about_principal(&incident.principal).any(had_all)
+    }
+
+    /// Returns whether misuse of a principal was confirmed from one time on and before another.
+    #[must_use]
+    pub fn have_confirmed(&self, principal: &str, from: Timestamp, before: Timestamp) -> bool {
+        let is_then = |word: &Word| from <= word.at && word.at < before;
+        self.about_principal(principal)
+            .any(|word| word.verdict == Verdict::Confirmed && is_then(word))
+    }
+
+    fn about_principal(&self, principal: &str) -> impl Iterator<Item = &Word> {
+        self.by_principal.get(principal).into_iter().flatten()
     }
 
     /// Returns what is known about an actor at a time. Misuse is watched for `days` days.

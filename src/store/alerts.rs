@@ -78,12 +78,13 @@ pub struct AlertFilter {
 }
 
 /// What an alert's query selects, up to its conditions. What was said of an incident was said of the alerts
-/// that it had by then: a later one is news, whatever the incident was taken for.
+/// that it had by then: one that was committed later is news, whatever the incident was taken for, and of whatever
+/// time it is.
 const SELECT: &str = "SELECT a.number, a.body, k.subject, k.verdict, k.note, k.at
     FROM alert AS a
     LEFT JOIN ack AS own ON own.subject = a.id
     LEFT JOIN ack AS k ON k.subject = coalesce(own.subject, a.incident)
-      AND (own.subject IS NOT NULL OR a.time <= k.at)";
+      AND (own.subject IS NOT NULL OR a.number <= k.upto_alert)";
 
 impl Reader {
     /// Returns alerts, newest first.
@@ -157,18 +158,20 @@ impl Reader {
 }
 
 impl Store {
-    /// Keeps what a person says of an alert or an incident, in place of what was said before, and the word
+    /// Keeps what a person says of an alert or an incident as it is now, in place of what was said before, and the word
     /// that it is to the Judge, after all others.
     ///
     /// # Errors
     /// What the database says.
     pub fn ack(&mut self, ack: &Ack, word: Option<&Word>) -> Result<(), StoreError> {
         self.write("acknowledging", |db| {
-            word.map(|word| words::keep(db, word)).transpose()?;
+            word.map(|word| words::keep(db, word, &ack.subject)).transpose()?;
             db.execute(
-                "INSERT INTO ack (subject, verdict, note, at) VALUES (?1, ?2, ?3, ?4)
+                "INSERT INTO ack (subject, verdict, note, at, upto_alert)
+                 VALUES (?1, ?2, ?3, ?4, (SELECT coalesce(max(number), 0) FROM alert))
                  ON CONFLICT (subject) DO UPDATE SET
-                   verdict = excluded.verdict, note = excluded.note, at = excluded.at",
+                   verdict = excluded.verdict, note = excluded.note, at = excluded.at,
+                   upto_alert = excluded.upto_alert",
                 params![ack.subject.as_str(), ack.verdict.as_str(), ack.note, ack.at],
             )?;
             Ok(())
@@ -280,7 +283,8 @@ mod tests {
     use crate::engine::geo::Country;
     use crate::engine::mute::{Mute, Scope};
     use crate::engine::time::HOUR;
-    use crate::store::sample::{NOON, alert, id, incident_commit};
+    use crate::engine::word::Known;
+    use crate::store::sample::{NOON, alert, id, incident_commit, state};
     use smol_str::ToSmolStr;
 
     fn store() -> Store {
@@ -346,15 +350,66 @@ mod tests {
     }
 
     #[test]
-    fn what_was_said_of_an_incident_was_not_said_of_its_later_alerts() {
+    fn a_late_line_after_an_acknowledgement_counted_as_acknowledged() {
         let mut store = store();
         let ack =
             |at| Ack { subject: "i2".into(), verdict: Verdict::Expected, note: String::new(), at };
         let open = AlertFilter { only_unacked: true, ..AlertFilter::default() };
-        store.ack(&ack(NOON.plus(1)), None).unwrap();
-        assert_eq!(ids(&store, &open), ["late", "i1-a"]);
-        store.ack(&ack(NOON.plus(HOUR)), None).unwrap();
+        let come = |store: &mut Store, name, time| {
+            let alerts = vec![alert(name, "i2", 2, time)];
+            store.commit(&Commit { alerts, ..Commit::default() }, NOON).unwrap();
+        };
+        store.ack(&ack(NOON.plus(2 * HOUR)), None).unwrap();
         assert_eq!(ids(&store, &open), ["i1-a"]);
+        come(&mut store, "after", NOON.plus(3 * HOUR));
+        come(&mut store, "shipped", NOON.plus(HOUR));
+        assert_eq!(ids(&store, &open), ["after", "shipped", "i1-a"]);
+        // A log may be ahead of the clock: what was there was meant.
+        store.ack(&ack(NOON), None).unwrap();
+        assert_eq!(ids(&store, &open), ["i1-a"]);
+    }
+
+    #[test]
+    fn acknowledgements_from_before_cover_what_they_covered() {
+        let (_directory, path) = state();
+        let mut store = Store::open(&path).unwrap();
+        for (name, time) in [("a", NOON), ("b", NOON.plus(HOUR)), ("c", NOON.plus(2 * HOUR))] {
+            let alerts = vec![alert(name, "i", 1, time)];
+            store.commit(&Commit { alerts, ..Commit::default() }, NOON).unwrap();
+        }
+        for subject in ["i", "gone"] {
+            let (verdict, at) = (Verdict::Expected, NOON.plus(HOUR));
+            let ack = Ack { subject: subject.into(), verdict, note: String::new(), at };
+            store.ack(&ack, None).unwrap();
+        }
+        let back = "ALTER TABLE ack DROP COLUMN upto_alert; PRAGMA user_version = 11";
+        store.db.execute_batch(back).unwrap();
+        drop(store);
+        let store = Store::open(&path).unwrap();
+        let open = AlertFilter { only_unacked: true, ..AlertFilter::default() };
+        assert_eq!(ids(&store, &open), ["c"]);
+    }
+
+    #[test]
+    fn a_word_says_of_which_incident_it_is_and_how_far_that_had_come() {
+        let mut store = store();
+        let word = Word {
+            number: 0,
+            at: NOON,
+            principal: "ci".into(),
+            verdict: Verdict::Expected,
+            actors: Vec::new(),
+            about: None,
+        };
+        store.commit(&incident_commit("i1", 1, 4), NOON).unwrap();
+        for subject in ["i1", "i2-a", "pruned"] {
+            let (subject, note) = (subject.into(), String::new());
+            let ack = Ack { subject, verdict: Verdict::Expected, note, at: NOON };
+            store.ack(&ack, Some(&word)).unwrap();
+        }
+        let known = |incident: &str, n_alerts| Some(Known { incident: incident.into(), n_alerts });
+        let about: Vec<_> = store.words().unwrap().into_iter().map(|word| word.about).collect();
+        assert_eq!(about, [known("i1", 4), known("i2", 1), None]);
     }
 
     #[test]

@@ -25,6 +25,7 @@ const MIGRATIONS: &[Migration] = &[
     Migration::Sql(V9),
     Migration::Sql(V10),
     Migration::Sql(V11),
+    Migration::Sql(V12),
 ];
 
 /// What takes a database to the next version.
@@ -317,6 +318,13 @@ ALTER TABLE mute ADD COLUMN after_alert INTEGER NOT NULL DEFAULT 0;
 
 const V11: &str = r"
 ALTER TABLE mute ADD COLUMN route TEXT NOT NULL DEFAULT '';
+";
+
+const V12: &str = r"
+-- The last alert before something was said of an incident; before, its time told what was later.
+ALTER TABLE ack ADD COLUMN upto_alert INTEGER NOT NULL DEFAULT 0;
+UPDATE ack SET upto_alert = coalesce((
+  SELECT max(number) FROM alert WHERE alert.incident = ack.subject AND alert.time <= ack.at), 0);
 ";
 
 /// The newest version that this program knows.

@@ -1,10 +1,10 @@
 //! What people said of alerts, for the Judge, and a number that changes whenever that changes.
 
-use rusqlite::{Connection, params};
+use rusqlite::{Connection, OptionalExtension, params};
 
-use crate::engine::word::Word;
+use crate::engine::word::{Known, Word};
 
-use super::codec::{get_json, get_u32, legible, to_json};
+use super::codec::{get_json, get_text, get_u32, legible, to_json};
 use super::commit::bump;
 use super::status::setting;
 use super::{Reader, StoreError};
@@ -35,13 +35,24 @@ impl Reader {
     }
 }
 
-/// Keeps a word after all others; its own number is passed over.
-pub(super) fn keep(db: &Connection, word: &Word) -> rusqlite::Result<()> {
+/// Keeps a word about an alert or an incident after all others; its own number is passed over.
+pub(super) fn keep(db: &Connection, word: &Word, subject: &str) -> rusqlite::Result<()> {
+    let word = Word { about: known(db, subject)?, ..word.clone() };
     db.execute(
         "INSERT INTO word (principal, body) VALUES (?1, ?2)",
-        params![word.principal.as_str(), to_json(word)?],
+        params![word.principal.as_str(), to_json(&word)?],
     )?;
     bump(db, "words_version", 1)
+}
+
+/// Returns an incident, or that of an alert, as it is now.
+fn known(db: &Connection, subject: &str) -> rusqlite::Result<Option<Known>> {
+    let sql = "SELECT id, alerts FROM incident
+        WHERE id IN (?1, (SELECT incident FROM alert WHERE alert.id = ?1))";
+    db.query_row(sql, [subject], |row| {
+        Ok(Known { incident: get_text(row, "id")?, n_alerts: get_u32(row, "alerts")? })
+    })
+    .optional()
 }
 
 /// Removes the words of a principal; returns how many there were.

@@ -205,17 +205,16 @@ fn a_status_that_is_asked_for_a_check_fails_where_nothing_is_watched() {
     assert_eq!(home.output(&["status"]).status.code(), Some(0));
 }
 
-/// The line again, some minutes later and from elsewhere. A log that is ahead of the clock, so that what comes
-/// later in it is later than what people said before.
+/// The line again, some minutes later and from elsewhere; all of it long before anybody says anything.
 fn later(minute: u32, client: &str) -> String {
-    let time = format!("02/Mar/2096:08:{minute:02}:07");
+    let time = format!("02/Mar/2026:08:{minute:02}:07");
     LINE.replace("02/Mar/2026:08:00:07", &time).replace("192.0.2.7", client)
 }
 
 #[test]
 fn a_word_on_an_incident_that_has_grown_is_on_what_joined_it() {
     let home = Home::new("");
-    let add = ["tokens", "add", "ci", "expires_at=2095-01-01"];
+    let add = ["tokens", "add", "ci", "expires_at=2025-01-01"];
     assert!(home.output_with(&add, "exk-a-0123456789abcdef").status.success());
     let grow = |line: String| {
         home.append("logs/access.log", line);
@@ -224,7 +223,7 @@ fn a_word_on_an_incident_that_has_grown_is_on_what_joined_it() {
     let open = || home.json(&["alerts", "list", "--open", "--json"]);
     grow(later(0, "192.0.2.7"));
     let incident = open()[0]["incident"].as_str().unwrap().to_owned();
-    let say = || home.print(&["alerts", "ack", &incident, "--expected"]);
+    let say = || home.print(&["alerts", "ack", &incident, "--confirmed"]);
     say();
     assert_eq!(open().len(), 0);
     grow(later(5, "198.51.100.9"));
@@ -234,6 +233,11 @@ fn a_word_on_an_incident_that_has_grown_is_on_what_joined_it() {
     assert!(said.contains("198.51.100.0/24") && !said.contains("192.0.2.0/24"), "{said}");
     assert_eq!(open().len(), 0);
     assert!(say().contains("it was said before"));
+    // What comes after somebody expected it is an incident of its own.
+    home.print(&["alerts", "ack", &incident, "--expected"]);
+    grow(later(7, "203.0.113.9"));
+    let own = open();
+    assert!(own.len() == 1 && own[0]["incident"] != incident, "{own:?}");
 }
 
 #[test]

@@ -110,6 +110,7 @@ const BACK_TO_1: &str = "
     ALTER TABLE mute DROP COLUMN client;
     ALTER TABLE mute DROP COLUMN route;
     ALTER TABLE mute DROP COLUMN after_alert;
+    ALTER TABLE ack DROP COLUMN upto_alert;
     DROP INDEX alert_principal;
     CREATE INDEX alert_principal ON alert (principal, time);
     DROP INDEX incident_principal;

@@ -12,7 +12,6 @@ use crate::engine::alert::Alert;
 use crate::engine::detect::{client_name, kind_name, network_name};
 use crate::engine::geo::Prefix;
 use crate::engine::profile::{Families, Family};
-use crate::engine::time::Timestamp;
 use crate::engine::word::{Sighting, Verdict, Word};
 use crate::store::{Ack, Store};
 
@@ -48,9 +47,7 @@ fn acknowledge(
         Subject::Incident(stored) => (stored.incident.id, stored.ack, stored.alerts),
     };
     let verdict = if options.confirmed { Verdict::Confirmed } else { Verdict::Expected };
-    let now = now();
-    // A log may be ahead of the clock; what was seen of it was meant all the same.
-    let at = stored.iter().map(|stored| stored.alert.time).fold(now, Timestamp::max);
+    let at = now();
     let is_repeated = before.as_ref().is_some_and(|before| before.verdict == verdict);
     let said = before.map(|before| before.note).unwrap_or_default();
     let is_noted = options.note.as_ref().is_some_and(|note| *note != said);
@@ -61,7 +58,7 @@ fn acknowledge(
     }
     let is_repeated = is_repeated && stored.is_empty();
     let alerts: Vec<Alert> = stored.into_iter().map(|stored| stored.alert).collect();
-    let word = Word::of(verdict, now, &alerts.iter().collect::<Vec<&Alert>>());
+    let word = Word::of(verdict, at, &alerts.iter().collect::<Vec<&Alert>>());
     store.ack(&ack, word.as_ref())?;
     let effects = match &word {
         _ if is_repeated && is_noted => vec!["it was said before; only the note is new".to_owned()],
@@ -192,6 +189,7 @@ mod tests {
                 principal: "fleet".into(),
                 verdict,
                 actors: vec![seen.clone()],
+                about: None,
             };
             of_many(&word, 30.0).join("\n")
         };

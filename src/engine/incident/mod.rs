@@ -22,7 +22,7 @@ use crate::engine::rule::{Dimension, Once, Rule};
 use crate::engine::stats;
 use crate::engine::time::{DAY, HOUR, MINUTE, Timestamp};
 use crate::engine::usage::{Outcome, Usage};
-use crate::engine::word::{Verdict, Words};
+use crate::engine::word::Words;
 
 /// How long an incident accepts alerts, from its first one.
 pub const INCIDENT: i64 = HOUR;
@@ -118,10 +118,8 @@ impl Desk {
         self.told.retain(|told| time < told.until);
         // Reported in the far future, by a line with a wrong clock, which must not silence the present.
         let is_near = |told: &Told| told.until.since(time) <= rule.once.within + DAY;
-        let is_over = |told: &Told| {
-            let mut since = words.between(principal, told.until.plus(-rule.once.within), time);
-            since.any(|verdict| verdict == Verdict::Confirmed)
-        };
+        let is_over =
+            |told: &Told| words.have_confirmed(principal, told.until.plus(-rule.once.within), time);
         let known = self.told.iter().any(|told| {
             told.key == key && rule.head.level <= told.level && is_near(told) && !is_over(told)
         });
@@ -141,9 +139,8 @@ impl Desk {
     pub fn join(&mut self, alert: &mut Alert, policy: &Policy) -> Joined {
         // A person who said what one thing was did not speak about the next: that is a new incident, and mailed.
         let takes = |open: &Open| {
-            let Incident { principal, opened, .. } = &open.incident;
-            alert.time.since(*opened).abs() < INCIDENT
-                && policy.words.between(principal, *opened, alert.time).next().is_none()
+            alert.time.since(open.incident.opened).abs() < INCIDENT
+                && !policy.words.have_settled(&open.incident, alert.time)
         };
         let open = self.open.take().filter(takes);
         let mut open = open.unwrap_or_else(|| Open::by(alert));
@@ -269,7 +266,7 @@ pub fn key(rule: &Rule, usage: &Usage) -> u64 {
 mod tests {
     use super::*;
     use crate::engine::time::MINUTE;
-    use crate::engine::word::Word;
+    use crate::engine::word::{Known, Verdict, Word};
 
     /// An alert of the level high, some minutes after the start.
     fn alert(minute: i64) -> Alert {
@@ -281,7 +278,8 @@ mod tests {
 
     fn word(verdict: Verdict, minute: i64) -> Word {
         let at = Timestamp::default().plus(minute * MINUTE);
-        Word { number: 1, at, principal: "ci".into(), verdict, actors: Vec::new() }
+        let (principal, actors) = ("ci".into(), Vec::new());
+        Word { number: 1, at, principal, verdict, actors, about: None }
     }
 
     /// The number of mails for one alert at the start and one ten minutes later.
@@ -342,5 +340,38 @@ mod tests {
         for word in [word(Verdict::Expected, -5), word(Verdict::Expected, 10), others] {
             assert_eq!(mails(std::slice::from_ref(&word)), 1, "{word:?}");
         }
+    }
+
+    #[test]
+    fn a_late_line_joined_the_incident_that_somebody_had_called_expected() {
+        let first = Desk::default().join(&mut alert(0), &Policy::default()).incident.id;
+        let known = |n_alerts| Known { incident: first.clone(), n_alerts };
+        // What the incident of each alert is; a replay has heard the word before the first of them.
+        let joined = |about: Option<Known>, heard: usize| {
+            let (mut desk, mut policy) = (Desk::default(), Policy::default());
+            let minutes = [0, 14, 16, 30].into_iter().enumerate();
+            let incidents = minutes.map(|(n, minute)| {
+                if n == heard {
+                    let word = Word { about: about.clone(), ..word(Verdict::Expected, 20) };
+                    policy.words = Words::new(vec![word]);
+                }
+                let joined = desk.join(&mut alert(minute), &policy);
+                (joined.incident.opened.0 / MINUTE, joined.notice.is_some())
+            });
+            incidents.collect::<Vec<_>>()
+        };
+        let [own, joins] = [(14, true), (14, false)];
+        for heard in [0, 1] {
+            assert_eq!(joined(Some(known(1)), heard), [(0, true), own, joins, joins]);
+        }
+        for heard in [0, 2] {
+            let after_two = [(0, true), (0, false), (16, true), (16, false)];
+            assert_eq!(joined(Some(known(2)), heard), after_two);
+        }
+        let other = Known { incident: "in_other".into(), n_alerts: 1 };
+        let all_in_one = [(0, true), (0, false), (0, false), (0, false)];
+        assert_eq!(joined(Some(other), 1), all_in_one);
+        let by_time = [(0, true), (0, false), (0, false), (30, true)];
+        assert_eq!(joined(None, 1), by_time, "a word from before");
     }
 }

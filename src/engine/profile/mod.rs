@@ -52,7 +52,7 @@ pub use told::{Many, Told};
 pub use travel::{Hop, name as place_name};
 pub use turns::Turn;
 pub use volume::Flood;
-pub use word::{Brought, Heard, Sighting, Verdict, Word};
+pub use word::{Brought, Heard, Known, Sighting, Verdict, Word};
 
 use crate::engine::profile::actor::{Actors, Voice};
 use crate::engine::profile::family::Hazards;

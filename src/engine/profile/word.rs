@@ -102,6 +102,18 @@ pub struct Word {
     pub verdict: Verdict,
     /// Of whom: each once.
     pub actors: Vec<Sighting>,
+    /// Of which incident; `None` before it is kept, and of words from before that was.
+    #[serde(default)]
+    pub about: Option<Known>,
+}
+
+/// An incident as far as it was known when something was said of it, or of one of its alerts.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Known {
+    /// Its id.
+    pub incident: SmolStr,
+    /// The alerts that it had.
+    pub n_alerts: u32,
 }
 
 impl Word {
