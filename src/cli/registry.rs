@@ -27,13 +27,14 @@ const MAX_FAULTS: usize = 20;
 /// The file cannot be read, or rows of it cannot be understood: all of these, with their lines.
 pub fn read_registry(path: &Path, key: &SealKey) -> anyhow::Result<Vec<Changes>> {
     let doing = || format!("reading the registry {}", path.display());
-    let mut text = Zeroizing::new(String::new());
-    if path.as_os_str() == "-" {
-        std::io::stdin().lock().take(MAX_FILE).read_to_string(&mut text).with_context(doing)?;
+    let text = if path.as_os_str() == "-" {
+        whole(std::io::stdin().lock(), MAX_FILE)
     } else {
-        let file = std::fs::File::open(path).with_context(doing)?;
-        file.take(MAX_FILE).read_to_string(&mut text).with_context(doing)?;
-    }
+        std::fs::File::open(path)
+            .map_err(anyhow::Error::from)
+            .and_then(|file| whole(file, MAX_FILE))
+    };
+    let text = text.with_context(doing)?;
     let text = text.trim_start_matches('\u{feff}');
     let is_json = text.trim_start().starts_with('{');
     let (rows, mut faults) = if is_json { json(text, key) } else { csv(text, key) };
@@ -43,6 +44,14 @@ pub fn read_registry(path: &Path, key: &SealKey) -> anyhow::Result<Vec<Changes>>
         return Ok(rows.into_iter().map(|(_, row)| row).collect());
     }
     Err(BadRows { path: path.to_owned(), faults }.into())
+}
+
+/// Reads all that there is; more than so many bytes are refused, since a row that is cut would be taken for another.
+fn whole(from: impl Read, most: u64) -> anyhow::Result<Zeroizing<String>> {
+    let mut text = Zeroizing::new(String::new());
+    from.take(most + 1).read_to_string(&mut text)?;
+    anyhow::ensure!(text.len() as u64 <= most, "more than {most} B are no registry");
+    Ok(text)
 }
 
 /// Rows that cannot be understood: nothing of the file is taken.
@@ -211,6 +220,15 @@ mod tests {
         let file = tempfile::NamedTempFile::new().unwrap();
         std::fs::write(file.path(), text).unwrap();
         read_registry(file.path(), &SealKey::new(b"key"))
+    }
+
+    #[test]
+    fn a_file_that_is_too_large_was_cut_in_the_middle_of_a_row() {
+        let rows = "token\nexk_1234567890abcdef\n";
+        let size = rows.len() as u64;
+        assert_eq!(whole(rows.as_bytes(), size).unwrap().as_str(), rows);
+        let fault = whole(rows.as_bytes(), size - 4).unwrap_err().to_string();
+        assert!(fault.contains("more than 23 B"), "{fault}");
     }
 
     #[test]
