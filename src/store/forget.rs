@@ -3,6 +3,7 @@
 use rusqlite::{Connection, params};
 use smol_str::{SmolStr, ToSmolStr};
 
+use crate::engine::house::short_name;
 use crate::engine::secret::TokenId;
 use crate::engine::time::Timestamp;
 
@@ -21,7 +22,8 @@ const DROP_OWN: &str = "DELETE FROM alert WHERE principal = ?1 AND token = ?2";
 const DROP_MENTIONS: &str = "DELETE FROM alert
     WHERE principal = 'fleet' AND principal <> 'tw1_' || lower(hex(token)) AND (
       instr(body, ': ' || ?1 || ',') OR instr(body, ', ' || ?1 || ',')
-      OR instr(body, ', ' || ?1 || ';') OR instr(body, ': ' || ?1 || ';'))";
+      OR instr(body, ', ' || ?1 || ';') OR instr(body, ': ' || ?1 || ';')
+      OR instr(body, ', ' || ?1 || ' and '))";
 
 impl Store {
     /// Removes a token or a principal with all its tokens: registry, lifecycle, history, profile,
@@ -133,9 +135,10 @@ fn drop_alerts(db: &Connection, name: &str) -> rusqlite::Result<usize> {
     Ok(n_gone)
 }
 
-/// Removes alerts of many tokens at once that name a principal: whole names of a list, as `detect::fleet` writes it.
+/// Removes alerts of many tokens at once that name a principal: whole names of a list, as `detect::fleet` writes it; of
+/// two long names that begin alike nobody can tell which one is meant.
 fn drop_mentions(db: &Connection, name: &str) -> rusqlite::Result<usize> {
-    let quoted = serde_json::Value::from(name).to_string();
+    let quoted = serde_json::Value::from(short_name(name).as_str()).to_string();
     db.prepare_cached(DROP_MENTIONS)?.execute([quoted.trim_matches('"')])
 }
 
@@ -223,6 +226,32 @@ mod tests {
         assert!(has_alerts(&store), "ci-2 is somebody else");
         store.forget(&Who::Principal("web".into())).unwrap();
         assert!(!has_alerts(&store));
+    }
+
+    #[test]
+    fn a_long_name_and_the_fifth_of_more_stayed_in_alerts_of_many() {
+        let long = format!("jwt:https://login.example.com/{0}/v2.0:{0}", "0".repeat(36));
+        let cut: String = long.chars().take(64).collect();
+        let reason = format!("by 9 principals so far: a, {cut}, b, c, ci and 4 more; a thief");
+        for (name, is_named) in [
+            (long.as_str(), true),
+            ("ci", true),
+            ("a", true),
+            ("jwt:https://login.example.com/", false),
+            ("c", true),
+            ("9", false),
+            ("more", false),
+        ] {
+            let mut store = Store::in_memory().unwrap();
+            let mut commit = incident_commit("i", 1, 1);
+            for alert in &mut commit.alerts {
+                (alert.principal, alert.token) = ("fleet".into(), None);
+                alert.reason.clone_from(&reason);
+            }
+            store.commit(&commit, NOON).unwrap();
+            store.forget(&Who::Principal(name.into())).unwrap();
+            assert_eq!(store.stats().unwrap().alerts == 0, is_named, "{name}");
+        }
     }
 
     #[test]

@@ -41,6 +41,12 @@ const FAULT: &str = "fault:";
 /// Characters of a principal's name that are kept, to say who took to something.
 const NAME: usize = 64;
 
+/// Returns a principal's name as alerts of many tokens have it.
+#[must_use]
+pub fn short_name(principal: &str) -> SmolStr {
+    principal.chars().take(NAME).collect()
+}
+
 /// What arrived lately. A value is `family:key`.
 #[derive(Clone, Debug, Default, PartialEq, Serialize, Deserialize)]
 pub(super) struct Changes(BTreeMap<String, Change>);
@@ -184,7 +190,7 @@ impl Changes {
         let who = member.who();
         change.arrivals.retain(|one| one.who != who);
         if change.arrivals.len() < ARRIVALS {
-            let name = member.principal.chars().take(NAME).collect();
+            let name = short_name(member.principal);
             change.arrivals.push(Arrival { who, name, at: minute });
         }
         if real(change.arrivals.len()) < params.principals && change.arrivals.len() < ARRIVALS {

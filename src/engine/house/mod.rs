@@ -21,7 +21,7 @@ use serde::de::DeserializeOwned;
 use smol_str::{SmolStr, format_smolstr};
 
 pub use budget::Threshold;
-pub use fleet::{Fleet, Shared, What};
+pub use fleet::{Fleet, Shared, What, short_name};
 pub use objects::{Enumeration, Objects, Order};
 pub use sources::{Guesses, Guessing, Manner, Success};
 pub use table::{Entry, Table};
