@@ -51,6 +51,16 @@ impl Reader {
     }
 }
 
+impl Reader {
+    /// Tells whether the digest of a day was queued, or had nothing to tell.
+    fn has_digest(&self, day: &str) -> Result<bool, StoreError> {
+        self.read("looking for a digest", |db| {
+            let sql = "SELECT EXISTS (SELECT 1 FROM outbox WHERE message_id = 'digest.' || ?1)";
+            db.prepare_cached(sql)?.query_row([day], |row| row.get(0))
+        })
+    }
+}
+
 impl Store {
     /// Queues the digest of a day, once a day, about the alerts below a level that were committed, and the mutes that
     /// ended, since the digest before; tells whether it was queued. A day without either has no mail.
@@ -64,6 +74,10 @@ impl Store {
         due: Timestamp,
         now: Timestamp,
     ) -> Result<bool, StoreError> {
+        // Asked at each turn of a day's rest: nobody is to wait for a write that changes nothing.
+        if self.has_digest(day)? {
+            return Ok(false);
+        }
         self.write("queueing a digest", |db| {
             let number = |sql| db.query_row(sql, [], |row| row.get::<_, i64>(0));
             let after =
@@ -144,7 +158,7 @@ mod tests {
     use crate::engine::time::{DAY, HOUR};
     use crate::engine::word::Verdict;
     use crate::store::Ack;
-    use crate::store::sample::{NOON, alert};
+    use crate::store::sample::{NOON, alert, state};
 
     #[test]
     fn what_a_mute_covered_is_told_once_it_has_ended() {
@@ -196,6 +210,18 @@ mod tests {
         assert!(store.unmute(lasting, NOON.plus(2 * DAY + 1)).unwrap());
         let (_, told) = digest(&mut store, "day-4", NOON.plus(3 * DAY));
         assert_eq!(told.len(), 1, "what nothing else covers any more");
+    }
+
+    #[test]
+    fn a_digest_that_was_queued_was_asked_for_as_if_it_had_to_be_written() {
+        let (_directory, path) = state();
+        let mut store = Store::open(&path).unwrap();
+        let mut queue = |day: &str| store.queue_digest(day, Level::High, NOON, NOON);
+        assert!(!queue("2026-11-23").unwrap());
+        let other = Connection::open(&path).unwrap();
+        other.execute_batch("BEGIN IMMEDIATE").unwrap();
+        assert!(!queue("2026-11-23").unwrap(), "whoever writes is not waited for");
+        assert!(queue("2026-11-24").is_err());
     }
 
     #[test]
