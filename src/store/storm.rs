@@ -11,8 +11,7 @@ use smol_str::SmolStr;
 use crate::engine::alert::{Alert, Level};
 use crate::engine::time::Timestamp;
 
-use super::codec::{get_json, legible};
-use super::{Reader, StoreError, mutes};
+use super::{Reader, StoreError, alerts, mutes};
 
 /// Mails that wait with a row of their own. Far more than any mail lists; each is looked at whenever mails are sent.
 const MAX_WAITING: i64 = 1000;
@@ -36,7 +35,7 @@ pub struct Summary {
 }
 
 impl Reader {
-    /// Sums up the alerts after one number up to another that are not muted and belong to incidents of a level or higher,
+    /// Sums up the alerts after one number up to another that are neither muted nor acknowledged and belong to incidents of a level or higher,
     /// other than `told` and those that have a row of their own as they are now. At most `most` of them come back whole, and no more are ever held.
     ///
     /// # Errors
@@ -50,33 +49,24 @@ impl Reader {
     ) -> Result<Summary, StoreError> {
         self.read("summing up a storm of alerts", |db| {
             let mutes = mutes::all(db)?;
-            let mut statement = db.prepare_cached(
-                "SELECT a.number, a.body FROM alert AS a JOIN incident AS i ON i.id = a.incident
+            let (mut summary, mut incidents) = (Summary::default(), BTreeSet::new());
+            let condition = "JOIN incident AS i ON i.id = a.incident
                  WHERE a.number > :after AND a.number <= :upto AND i.level >= :level
-                   AND NOT EXISTS (
+                   AND k.subject IS NULL AND NOT EXISTS (
                      SELECT 1 FROM outbox WHERE message_id = i.id || '.' || i.revision)
-                 ORDER BY a.number",
-            )?;
+                 ORDER BY a.number";
             let parameters = named_params! { ":after": after, ":upto": upto, ":level": at_least };
-            let rows = statement.query_map(parameters, |row| {
-                Ok((row.get("number")?, get_json::<Alert>(row, "body")?))
-            })?;
-            let mut summary = Summary::default();
-            let mut incidents = BTreeSet::new();
-            for row in rows {
-                // One that cannot be read is told of, and passed over.
-                let found = legible("an alert", std::iter::once(row))?.pop();
-                let is_news = |(number, alert): &(i64, Alert)| {
-                    !told.contains(&alert.incident) && !mutes::cover(&mutes, *number, alert)
-                };
-                let Some((_, alert)) = found.filter(is_news) else { continue };
+            alerts::each(db, condition, parameters, |number, alert| {
+                if told.contains(&alert.incident) || mutes::cover(&mutes, number, &alert) {
+                    return;
+                }
                 summary.n_alerts += 1;
                 incidents.insert(alert.incident.clone());
                 summary.alerts.push(alert);
                 if summary.alerts.len() >= most.saturating_mul(2) {
                     keep_heaviest(&mut summary.alerts, most);
                 }
-            }
+            })?;
             keep_heaviest(&mut summary.alerts, most);
             summary.n_incidents = u64::try_from(incidents.len()).unwrap_or(u64::MAX);
             Ok(summary)

@@ -15,7 +15,8 @@ use tokenwatch::engine::alert::{Incident, Level};
 use tokenwatch::engine::commit::{Commit, Notice};
 use tokenwatch::engine::geo::Place;
 use tokenwatch::engine::time::{HOUR, MINUTE, SECOND, Timestamp};
-use tokenwatch::store::{About, Store};
+use tokenwatch::engine::word::Verdict;
+use tokenwatch::store::{About, Ack, Store};
 
 use crate::smtp::{Encryption, Message, Options, SmtpServer};
 
@@ -200,6 +201,29 @@ fn a_storm_of_which_more_waits_leaves_the_cap_as_it_is() {
     site.store.sent_bundled(&[storm.id], upto - 1, "", start).unwrap();
     site.turn(start.plus(MINUTE));
     assert_eq!(site.of_hour(start.plus(MINUTE)), (CAP as usize, 0));
+}
+
+/// A storm of which five were mailed, the rest waits, and some of that shares a row.
+fn stormy(start: Timestamp) -> Site {
+    let mut site = Site::new();
+    (0..CAP).for_each(|_| site.happen(Level::Critical, start));
+    site.turn(start);
+    (0..1010).for_each(|_| site.happen(Level::High, start));
+    site
+}
+
+#[test]
+fn a_storm_that_was_acknowledged_was_mailed_all_the_same() {
+    let start = clock::now();
+    let mut site = stormy(start);
+    for n in CAP as usize..site.n_incidents - 1 {
+        let subject = format!("in_{n:04}").into();
+        let ack = Ack { subject, verdict: Verdict::Expected, note: String::new(), at: start };
+        site.store.ack(&ack, None).unwrap();
+    }
+    site.turn(start.plus(5 * MINUTE));
+    let (_, mail) = site.sent.last().unwrap();
+    assert!(mail.is_bundle && mail.text.contains("1 alert in 1 incident"), "{}", mail.text);
 }
 
 #[test]
