@@ -35,7 +35,8 @@ impl Trouble {
 pub(super) struct Look<'a> {
     pub lives: &'a [Life<'a>],
     pub roll: &'a Roll,
-    pub outbox: &'a OutboxStats,
+    /// What waits to be mailed; `None` where there is no server for it.
+    pub outbox: Option<&'a OutboxStats>,
     pub layers: &'a [Layer],
     pub params: &'a Health,
     pub now: Timestamp,
@@ -50,7 +51,8 @@ impl Look<'_> {
         }
         found.extend(self.layers.iter().filter_map(|layer| self.old(layer)));
         let limit = self.params.limit(Eye::Mail);
-        let waiting = self.outbox.oldest.filter(|oldest| self.now.since(*oldest) > limit);
+        let oldest = self.outbox.and_then(|outbox| outbox.oldest);
+        let waiting = oldest.filter(|oldest| self.now.since(*oldest) > limit);
         found.extend(waiting.map(|oldest| Trouble {
             kind: "mail",
             about: "mails".to_owned(),
@@ -209,14 +211,16 @@ mod tests {
             ..OutboxStats::default()
         };
         let (params, roll) = (Health::default(), Roll::default());
-        let look_by = |outbox: OutboxStats, params: &Health| {
-            told(&Look { lives: &[], roll: &roll, outbox: &outbox, layers: &layers, params, now })
+        let look_at = |outbox: Option<&OutboxStats>, params: &Health| {
+            told(&Look { lives: &[], roll: &roll, outbox, layers: &layers, params, now })
         };
+        let look_by = |outbox: OutboxStats, params: &Health| look_at(Some(&outbox), params);
         let look = |outbox| look_by(outbox, &params);
         let old = "geoip: a.mmdb: the GeoIP data was built 31 d ago";
         assert_eq!(look(outbox(1)), [old]);
         let waiting = "mail: mails: the oldest was queued 2 h ago and is not sent";
         assert_eq!(look(outbox(2)), [old, waiting]);
+        assert_eq!(look_at(None, &params), [old], "there is no server for mails");
         // What is configured counts, here as for the daemon.
         let patient = Health { geoip_days: 31.0, mail_hours: 2.0, ..params };
         assert_eq!(look_by(outbox(2), &patient), [""; 0]);

@@ -67,7 +67,7 @@ pub(super) fn run(context: &mut Context, options: &Options) -> anyhow::Result<Ex
     let look = Look {
         lives: &lives,
         roll: &state.roll,
-        outbox: &state.stats.outbox,
+        outbox: context.site.config.mail.as_ref().map(|_| &state.stats.outbox),
         layers: &layers,
         params: &health,
         now,

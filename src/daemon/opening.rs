@@ -69,7 +69,7 @@ impl Opening<'_> {
         let judge = site.judge_of(&store)?;
         let positions = store.positions()?;
         let (bound, places) = (site.memory_bound(), Arc::clone(&self.places));
-        let worker = Worker::new(judge, store, places, Delivery::Mail, bound)?;
+        let worker = Worker::new(judge, store, places, delivery(site), bound)?;
         let pump = self.pump()?;
         Ok(Opened { worker, versions, positions, pump, store: site.store()? })
     }
@@ -171,6 +171,12 @@ pub fn post(site: &Site, credentials: Option<&Path>) -> anyhow::Result<Option<Po
     let rules =
         Rules { at_once: mail.at_once, digest: mail.digest, max_per_hour: mail.max_per_hour };
     Ok(Some(Post { mailer: mailer(mail, credentials)?, rules }))
+}
+
+/// Mails are queued only where there is a server to send them through.
+#[must_use]
+pub const fn delivery(site: &Site) -> Delivery {
+    if site.config.mail.is_some() { Delivery::Mail } else { Delivery::Silent }
 }
 
 /// Tells whether time may cure it: a full disk, or one that fails. Files beside the database (the lock, the key, a copy of the

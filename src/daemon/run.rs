@@ -19,12 +19,11 @@ use crate::daemon::backup::Backups;
 use crate::daemon::blocked::{Blocked, Spell};
 use crate::daemon::follow::{Listener, Loop, Order, Reload};
 use crate::daemon::housekeeper::{Chore, Housekeeper};
-use crate::daemon::opening::{Opened, Opening, post};
+use crate::daemon::opening::{Opened, Opening, delivery, post};
 use crate::daemon::recovery;
 use crate::daemon::site::Site;
 use crate::daemon::strain::Strains;
 use crate::daemon::systemd::{Signals, monotonic_usec, notify, watchdog};
-use crate::daemon::worker::Delivery;
 use crate::deliver::journal;
 use crate::deliver::render::{Files, Host};
 use crate::engine::alert::Alert;
@@ -278,11 +277,6 @@ fn first_fault(error: &anyhow::Error) -> String {
 pub fn host() -> String {
     // Asked of the kernel: the service's sandbox hides /proc/sys.
     rustix::system::uname().nodename().to_string_lossy().into_owned()
-}
-
-/// Mails are queued only where there is a server to send them through.
-const fn delivery(site: &Site) -> Delivery {
-    if site.config.mail.is_some() { Delivery::Mail } else { Delivery::Silent }
 }
 
 /// A typing mistake in a path must not pass for a quiet log.

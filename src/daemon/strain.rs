@@ -8,7 +8,7 @@ use std::time::Duration;
 
 use crate::atlas::Reloading;
 use crate::daemon::recovery;
-use crate::daemon::worker::Worker;
+use crate::daemon::worker::{Delivery, Worker};
 use crate::engine::detect::{Eye, Strain};
 use crate::engine::health::principal;
 use crate::engine::line::Batch;
@@ -70,7 +70,11 @@ impl Strains {
         if self.asked.is_some_and(|asked| monotonic < asked + EVERY) {
             return Ok(());
         }
-        let queued = worker.store.oldest_mail()?;
+        // Without a server for them nobody takes mails, and nobody is to: those of another time wait for one.
+        let queued = match worker.delivery {
+            Delivery::Mail => worker.store.oldest_mail()?,
+            Delivery::Silent | Delivery::Past => None,
+        };
         self.asked = Some(monotonic);
         let of_log = |eye: Eye, path: &Path, micros: i64| Strain {
             principal: principal(path),

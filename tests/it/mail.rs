@@ -492,14 +492,14 @@ fn what_a_mute_kept_back_is_in_the_digest_once_the_mute_has_ended() {
 #[test]
 fn beyond_the_cap_of_an_hour_the_rest_waits_for_its_digest() {
     const INCIDENTS: u32 = 40;
-    let server = SmtpServer::start(options());
-    let home = home(&server, SOURCE);
+    let mut server = SmtpServer::start(Options { is_down: true, ..options() });
+    let home = home(&server, &config(&server, "max_per_hour = 5"));
     let daemon = home.run(&[]);
     for n in 0..INCIDENTS {
         home.append("logs/access.log", leak_in_url(n, n));
     }
     wait_until("the lines are committed", || home.committed_lines() == u64::from(INCIDENTS));
-    home.configure(&config(&server, "max_per_hour = 5"));
+    server.restart();
     daemon.signal("HUP");
     let mail = shown(&server.wait_for(1, PATIENCE)[0]);
     wait_until("it is marked", || outbox(&home, "sent") == 1);
@@ -519,8 +519,8 @@ fn beyond_the_cap_of_an_hour_the_rest_waits_for_its_digest() {
 
 #[test]
 fn status_says_that_mails_wait_for_the_hour_and_whether_critical_ones_do() {
-    let server = SmtpServer::start(options());
-    let home = home(&server, SOURCE);
+    let mut server = SmtpServer::start(Options { is_down: true, ..options() });
+    let home = home(&server, &config(&server, "max_per_hour = 1"));
     let daemon = home.run(&[]);
     home.append("logs/access.log", leak_in_url(0, 0));
     wait_until("the line is committed", || home.committed_lines() == 1);
@@ -529,7 +529,7 @@ fn status_says_that_mails_wait_for_the_hour_and_whether_critical_ones_do() {
         (&outbox_of()["waiting"], &outbox_of()["full_until"]),
         (&1.into(), &serde_json::Value::Null)
     );
-    home.configure(&config(&server, "max_per_hour = 1"));
+    server.restart();
     daemon.signal("HUP");
     wait_until("it is marked", || outbox(&home, "sent") == 1);
     assert_eq!(outbox_of()["full_until"], serde_json::Value::Null, "nothing waits");
@@ -612,6 +612,24 @@ fn a_mail_that_all_refuse_is_given_up_shown_and_never_tried_again() {
     told();
     assert!(daemon.terminate().success());
     assert_eq!((server.n_connections(), outbox(&home, "dead")), (n_tries + 1, 1));
+}
+
+#[test]
+fn mails_were_queued_from_a_start_without_a_server_for_them() {
+    let server = SmtpServer::start(options());
+    let home = home(&server, SOURCE);
+    let daemon = home.run(&[]);
+    home.append("logs/access.log", leak_in_url(0, 0));
+    let n_alerts = || asked(&home, "SELECT count(*) FROM alert", [], |row| row.get(0)).unwrap_or(0);
+    wait_until("an alert is committed", || n_alerts() > 0);
+    assert_eq!(outbox(&home, "waiting"), 0);
+    assert_eq!(home.output(&["status", "--check"]).status.code(), Some(0));
+    assert!(daemon.end().0.success());
+    home.configure(&config(&server, ""));
+    let daemon = home.run(&[]);
+    home.append("logs/access.log", leak_in_url(1, 1));
+    wait_until("the next is mailed", || !server.messages().is_empty());
+    drop(daemon);
 }
 
 #[test]
