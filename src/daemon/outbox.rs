@@ -258,7 +258,7 @@ impl Pump {
         }
         match self.write(outgoing)? {
             Written::Mail(mail) => self.send(&[outgoing], &mail, Sent::Single, now),
-            Written::Settled => self.store.settled(outgoing.id).map(|()| Tried::Done),
+            Written::Settled => self.store.settled(outgoing, now).map(|()| Tried::Done),
             Written::Gone => self.bury(outgoing, now),
         }
     }
@@ -272,7 +272,7 @@ impl Pump {
     /// Lets go of one of many that tell of nothing together.
     fn send_off(&mut self, outgoing: &Outgoing, now: Timestamp) -> Result<(), StoreError> {
         match self.write(outgoing)? {
-            Written::Settled => self.store.settled(outgoing.id),
+            Written::Settled => self.store.settled(outgoing, now),
             Written::Mail(_) | Written::Gone => self.bury(outgoing, now).map(drop),
         }
     }
@@ -375,8 +375,9 @@ impl Pump {
                 let mail = self.digest(&outgoing.message_id, bundle, alerts, outgoing.created)?;
                 Ok(Written::Mail(mail))
             }
-            // A storm has no mail of its own.
-            About::Storm { .. } | About::Illegible => Ok(Written::Gone),
+            // It has no mail of its own, and is asked for only if nothing is left of it to tell.
+            About::Storm { .. } => Ok(Written::Settled),
+            About::Illegible => Ok(Written::Gone),
         }
     }
 

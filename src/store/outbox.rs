@@ -268,14 +268,17 @@ impl Store {
         })
     }
 
-    /// Lets a mail be of which people know all that it would tell.
+    /// Drops a mail whose alerts were all acknowledged or muted. What a storm grew by since it was read waits on.
     ///
     /// # Errors
     /// What the database says.
-    pub fn settled(&mut self, id: i64) -> Result<(), StoreError> {
-        self.write("letting a mail be", |db| {
+    pub fn settled(&mut self, mail: &Outgoing, now: Timestamp) -> Result<(), StoreError> {
+        self.write("dropping a mail", |db| {
+            if has_grown(db, mail, now)? {
+                return Ok(());
+            }
             let sql = "UPDATE outbox SET state = 'empty' WHERE id = ?1 AND state = 'waiting'";
-            db.prepare_cached(sql)?.execute([id]).map(drop)
+            db.prepare_cached(sql)?.execute([mail.id]).map(drop)
         })
     }
 
@@ -285,9 +288,7 @@ impl Store {
     /// What the database says.
     pub fn dead(&mut self, mail: &Outgoing, error: &str, now: Timestamp) -> Result<(), StoreError> {
         self.write("giving a mail up", |db| {
-            if let About::Storm { upto, .. } = mail.about
-                && storm::keep_rest(db, mail.id, upto, now)?
-            {
+            if has_grown(db, mail, now)? {
                 return Ok(());
             }
             db.prepare_cached(
@@ -298,6 +299,12 @@ impl Store {
             Ok(())
         })
     }
+}
+
+/// Tells whether a mail is of a storm that grew since it was read: then its row stands for the rest, and waits on.
+fn has_grown(db: &Connection, mail: &Outgoing, now: Timestamp) -> rusqlite::Result<bool> {
+    let About::Storm { upto, .. } = mail.about else { return Ok(false) };
+    storm::keep_rest(db, mail.id, upto, now)
 }
 
 /// Marks rows as sent in one mail: of its own, that of the row; of what is beyond the cap of an hour, the first of its

@@ -14,6 +14,7 @@ use tokenwatch::deliver::render::Host;
 use tokenwatch::engine::alert::{Incident, Level};
 use tokenwatch::engine::commit::{Commit, Notice};
 use tokenwatch::engine::geo::Place;
+use tokenwatch::engine::mute::{Mute, Scope};
 use tokenwatch::engine::time::{HOUR, MINUTE, SECOND, Timestamp};
 use tokenwatch::engine::word::Verdict;
 use tokenwatch::store::{About, Ack, Store};
@@ -212,6 +213,15 @@ fn stormy(start: Timestamp) -> Site {
     site
 }
 
+impl Site {
+    fn n_in(&self, state: &str) -> i64 {
+        let database = self.directory.path().join("tokenwatch.db");
+        let database = rusqlite::Connection::open(database).unwrap();
+        let sql = "SELECT count(*) FROM outbox WHERE state = ?1";
+        database.query_row(sql, [state], |row| row.get(0)).unwrap()
+    }
+}
+
 #[test]
 fn a_storm_that_was_acknowledged_was_mailed_all_the_same() {
     let start = clock::now();
@@ -224,6 +234,19 @@ fn a_storm_that_was_acknowledged_was_mailed_all_the_same() {
     site.turn(start.plus(5 * MINUTE));
     let (_, mail) = site.sent.last().unwrap();
     assert!(mail.is_bundle && mail.text.contains("1 alert in 1 incident"), "{}", mail.text);
+}
+
+#[test]
+fn a_storm_of_which_everything_was_muted_was_given_up() {
+    let start = clock::now();
+    let mut site = stormy(start);
+    let scope = Scope { rule: "token-in-url".into(), ..Scope::default() };
+    site.store.mute(&Mute { scope, ..Mute::default() }).unwrap();
+    let database = rusqlite::Connection::open(site.directory.path().join("tokenwatch.db")).unwrap();
+    database.execute("UPDATE mute SET after_alert = 0", []).unwrap();
+    site.turn(start.plus(5 * MINUTE));
+    let states = ["sent", "dead", "waiting"].map(|state| site.n_in(state));
+    assert_eq!(states, [CAP.into(), 0, 0]);
 }
 
 #[test]
