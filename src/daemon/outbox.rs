@@ -77,8 +77,9 @@ pub struct Pump {
     host: Host,
     runtime: tokio::runtime::Runtime,
     served: Served,
-    /// Whoever starts or reloads the daemon may have put the mail server right: what waits for its next try is tried once.
-    is_new: bool,
+    /// When it looked at the outbox last; `None` after a start or a reload: whoever did that may have put the mail server
+    /// right, and what waits for its next try is tried once.
+    turned: Option<Timestamp>,
     /// Until then nothing is tried: the server took no mail.
     out_until: Option<Timestamp>,
     stopping: Arc<AtomicBool>,
@@ -117,15 +118,14 @@ impl Pump {
         stopping: Arc<AtomicBool>,
     ) -> anyhow::Result<Self> {
         let runtime = tokio::runtime::Builder::new_current_thread().enable_all().build()?;
-        let served = Served::default();
-        let (is_new, out_until) = (true, None);
-        Ok(Self { store, mailer, rules, host, runtime, served, is_new, out_until, stopping })
+        let (served, turned, out_until) = (Served::default(), None, None);
+        Ok(Self { store, mailer, rules, host, runtime, served, turned, out_until, stopping })
     }
 
     /// Sends from now on through these, and tries at once what waits for its next try.
     pub fn replace(&mut self, post: Post) {
         (self.mailer, self.rules) = (post.mailer, post.rules);
-        self.is_new = true;
+        self.turned = None;
     }
 
     /// Sends what is due and returns when there will be something to do again.
@@ -134,10 +134,12 @@ impl Pump {
     /// What the store says; nothing is lost by it.
     pub fn turn(&mut self, now: Timestamp) -> Result<Timestamp, StoreError> {
         self.queue_digest(now)?;
-        if self.is_new {
+        // What a clock that was ahead queued or put off is not to wait until it is that late again, either.
+        if self.turned.is_none_or(|turned| now < turned) {
             self.store.hasten(now)?;
-            (self.is_new, self.out_until) = (false, None);
+            self.out_until = None;
         }
+        self.turned = Some(now);
         if !self.is_out(now) {
             self.send_due(now)?;
         }
@@ -176,7 +178,7 @@ impl Pump {
         let has_room_for_critical = n_critical <= room;
         let mut told = None;
         if room < incidents.len() + reserve {
-            told = Some(self.store.rules_told_since(now.plus(-ONE_A_RULE))?);
+            told = Some(self.store.rules_told_since(now.plus(-ONE_A_RULE), now)?);
         }
         let (mut rest, mut waiting, mut failed) = (Vec::new(), BTreeSet::new(), BTreeSet::new());
         for mail in incidents {
@@ -207,7 +209,7 @@ impl Pump {
 
     /// Returns how many mails may go out now; the digest of an hour is beside the cap.
     fn room(&self, now: Timestamp) -> Result<usize, StoreError> {
-        let n_sent = self.store.sent_since(now.plus(-HOUR))?;
+        let n_sent = self.store.sent_since(now.plus(-HOUR), now)?;
         let room = u64::from(self.rules.max_per_hour).saturating_sub(n_sent);
         Ok(usize::try_from(room).unwrap_or(usize::MAX))
     }
@@ -217,9 +219,10 @@ impl Pump {
     fn may_bundle(&self, rest: &[&Outgoing], now: Timestamp) -> Result<bool, StoreError> {
         let Some(first) = rest.first() else { return Ok(false) };
         let last = self.store.bundled()?;
-        // A clock that was set back must not hold the digest for longer than that.
+        // A clock that was set back must not hold the digest for longer than that, nor what it queued before.
         let is_another_hour = last.is_none_or(|last| HOUR < now.since(last).abs());
-        Ok(is_another_hour && GATHER <= now.since(first.created))
+        let is_gathering = (0..GATHER).contains(&now.since(first.created));
+        Ok(is_another_hour && !is_gathering)
     }
 
     fn next_turn(&self, now: Timestamp) -> Result<Timestamp, StoreError> {

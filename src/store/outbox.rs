@@ -141,17 +141,18 @@ impl Reader {
         })
     }
 
-    /// Counts the mails sent from `time` on, without those of what is beyond the cap of an hour.
+    /// Counts the mails sent from a time on until `now`, without those of what is beyond the cap of an hour. One from
+    /// before the clock was set back is of no time that is over.
     ///
     /// # Errors
     /// What the database says.
-    pub fn sent_since(&self, time: Timestamp) -> Result<u64, StoreError> {
+    pub fn sent_since(&self, time: Timestamp, now: Timestamp) -> Result<u64, StoreError> {
         self.read("counting sent mails", |db| {
             db.prepare_cached(
                 "SELECT count(*) AS n FROM outbox
-                 WHERE state = 'sent' AND sent_at >= ?1 AND sent_in = id",
+                 WHERE state = 'sent' AND sent_at BETWEEN ?1 AND ?2 AND sent_in = id",
             )?
-            .query_row([time], |row| super::codec::get_count(row, "n"))
+            .query_row([time, now], |row| super::codec::get_count(row, "n"))
         })
     }
 
@@ -162,30 +163,35 @@ impl Reader {
     /// What the database says.
     pub fn full_until(&self, cap: u32, now: Timestamp) -> Result<Option<Timestamp>, StoreError> {
         self.read("looking when the hour has room again", |db| {
-            let sql =
-                "SELECT sent_at FROM outbox WHERE state = 'sent' AND sent_at >= ?1 AND sent_in = id
-                 ORDER BY sent_at DESC LIMIT 1 OFFSET ?2";
+            let sql = "SELECT sent_at FROM outbox
+                 WHERE state = 'sent' AND sent_at BETWEEN ?1 AND ?2 AND sent_in = id
+                 ORDER BY sent_at DESC LIMIT 1 OFFSET ?3";
             let mut statement = db.prepare_cached(sql)?;
             let sent: Option<Timestamp> = statement
-                .query_row(params![now.plus(-HOUR), cap.saturating_sub(1)], |row| row.get(0))
+                .query_row(params![now.plus(-HOUR), now, cap.saturating_sub(1)], |row| row.get(0))
                 .optional()?;
             Ok(sent.map(|sent| sent.plus(HOUR)))
         })
     }
 
-    /// Returns the rules that mails of their own told of from `time` on.
+    /// Returns the rules that mails of their own told of from a time on until `now`.
     ///
     /// # Errors
     /// What the database says.
-    pub fn rules_told_since(&self, time: Timestamp) -> Result<BTreeSet<SmolStr>, StoreError> {
+    pub fn rules_told_since(
+        &self,
+        time: Timestamp,
+        now: Timestamp,
+    ) -> Result<BTreeSet<SmolStr>, StoreError> {
         self.read("looking which rules were told", |db| {
             let mut statement = db.prepare_cached(
                 "SELECT DISTINCT (SELECT rule FROM alert WHERE alert.incident = mail.incident
                      ORDER BY level DESC, number LIMIT 1) AS rule
                  FROM outbox AS mail
-                 WHERE state = 'sent' AND sent_at >= ?1 AND sent_in = id AND incident IS NOT NULL",
+                 WHERE state = 'sent' AND sent_at BETWEEN ?1 AND ?2 AND sent_in = id
+                   AND incident IS NOT NULL",
             )?;
-            let rules = statement.query_map([time], |row| row.get::<_, Option<String>>(0))?;
+            let rules = statement.query_map([time, now], |row| row.get::<_, Option<String>>(0))?;
             rules.filter_map(|rule| rule.map(|rule| rule.map(SmolStr::from)).transpose()).collect()
         })
     }
@@ -453,9 +459,10 @@ mod tests {
         store.sent(due[0], "", NOON.plus(-HOUR)).unwrap();
         store.sent_bundled(&due[1..3], 0, "", NOON).unwrap();
         store.sent(due[3], "", NOON).unwrap();
-        assert_eq!(store.sent_since(NOON.plus(-HOUR)).unwrap(), 2);
-        assert_eq!(store.sent_since(NOON).unwrap(), 1);
-        assert_eq!(store.sent_since(NOON.plus(1)).unwrap(), 0);
+        assert_eq!(store.sent_since(NOON.plus(-HOUR), NOON).unwrap(), 2);
+        assert_eq!(store.sent_since(NOON, NOON).unwrap(), 1);
+        assert_eq!(store.sent_since(NOON.plus(1), NOON.plus(HOUR)).unwrap(), 0);
+        assert_eq!(store.sent_since(NOON.plus(-HOUR), NOON.plus(-1)).unwrap(), 1, "set back");
     }
 
     #[test]
@@ -468,7 +475,7 @@ mod tests {
         drop(store);
         let store = Store::open(&path).unwrap();
         assert_eq!(store.bundled().unwrap(), Some(NOON));
-        assert_eq!(store.sent_since(NOON).unwrap(), 0);
+        assert_eq!(store.sent_since(NOON, NOON).unwrap(), 0);
         assert_eq!(ids(&store, NOON), [""; 0]);
     }
 
@@ -483,6 +490,6 @@ mod tests {
             pump.sent(due[0].id, "", NOON).unwrap();
         }
         assert_eq!(daemon.stats().unwrap().outbox.waiting, 0);
-        assert_eq!(daemon.sent_since(NOON).unwrap(), 5);
+        assert_eq!(daemon.sent_since(NOON, NOON).unwrap(), 5);
     }
 }

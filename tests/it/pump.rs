@@ -204,6 +204,27 @@ fn a_storm_of_which_more_waits_leaves_the_cap_as_it_is() {
     assert_eq!(site.of_hour(start.plus(MINUTE)), (CAP as usize, 0));
 }
 
+#[test]
+fn a_clock_that_was_set_back_held_up_all_mails() {
+    let mut site = Site::new();
+    let (start, ahead) = (clock::now(), clock::now().plus(3 * HOUR));
+    (0..CAP - 1).for_each(|_| site.happen(Level::Critical, ahead));
+    site.turn(ahead);
+    assert_eq!(site.sent.len(), CAP as usize - 1);
+    // One is queued by the wrong clock, one by the right one.
+    site.happen(Level::Critical, ahead);
+    site.happen(Level::Critical, start.plus(MINUTE));
+    site.turn(start.plus(MINUTE));
+    assert_eq!(site.sent.len(), CAP as usize + 1);
+    // The cap holds, and what is beyond it has its digest soon.
+    (0..9).for_each(|_| site.happen(Level::High, start.plus(2 * MINUTE)));
+    for minute in 2..6 {
+        site.turn(start.plus(minute * MINUTE));
+        assert!(site.of_hour(start.plus(minute * MINUTE)).0 <= CAP as usize);
+    }
+    assert!(site.sent.last().unwrap().1.is_bundle);
+}
+
 /// A storm of which five were mailed, the rest waits, and some of that shares a row.
 fn stormy(start: Timestamp) -> Site {
     let mut site = Site::new();
