@@ -1,8 +1,8 @@
 //! The daemon's second thread: what has time beside the loop.
 
-use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, Ordering};
 use std::sync::mpsc::{Receiver, RecvTimeoutError, Sender};
+use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 use std::time::Duration;
 
 use tracing::{error, info, warn};
@@ -32,10 +32,28 @@ pub enum Chore {
     Mail,
     /// A backup has come to an end.
     BackedUp(Box<backup::Outcome>),
-    /// Send mails from now on through these, or not at all.
-    Replace(Box<Option<Post>>),
     /// End.
     Stop,
+}
+
+/// What a reload leaves for the second thread: through whom mails go out from now on, if at all. Only the newest counts,
+/// and nobody waits for the mails that are under way.
+#[derive(Clone, Default)]
+pub struct Replacement(Arc<Mutex<Option<Option<Post>>>>);
+
+impl Replacement {
+    /// Leaves it, in place of what was not taken yet.
+    pub fn leave(&self, post: Option<Post>) {
+        *self.slot() = Some(post);
+    }
+
+    fn take(&self) -> Option<Option<Post>> {
+        self.slot().take()
+    }
+
+    fn slot(&self) -> MutexGuard<'_, Option<Option<Post>>> {
+        self.0.lock().unwrap_or_else(PoisonError::into_inner)
+    }
 }
 
 /// Does what has time: mails, GeoIP files, pruning, backups.
@@ -56,6 +74,8 @@ pub struct Housekeeper {
     pub pump: Option<Pump>,
     /// Where mails come from.
     pub host: Host,
+    /// What a reload leaves.
+    pub replacement: Replacement,
     /// What a pump is to be opened for.
     pub post: Option<Post>,
     /// The database keeps it from sending, and that was told.
@@ -76,12 +96,12 @@ impl Housekeeper {
             match chores.recv_timeout(wait.min(self.backups.turn())) {
                 Ok(Chore::Stop) | Err(RecvTimeoutError::Disconnected) => return,
                 Ok(Chore::BackedUp(outcome)) => self.note_backup(*outcome),
-                Ok(Chore::Replace(post)) => {
-                    self.replace(*post);
-                    // Whoever reloads may have put a GeoIP file right.
-                    self.refresh_atlas();
-                }
                 Ok(Chore::Mail) | Err(RecvTimeoutError::Timeout) => {}
+            }
+            if let Some(post) = self.replacement.take() {
+                self.replace(post);
+                // Whoever reloads may have put a GeoIP file right.
+                self.refresh_atlas();
             }
             if let Some(pump) = &self.pump {
                 self.blocked.tell(pump);

@@ -18,7 +18,7 @@ use crate::config::Faults;
 use crate::daemon::backup::Backups;
 use crate::daemon::blocked::{Blocked, Spell};
 use crate::daemon::follow::{Listener, Loop, Order, Reload};
-use crate::daemon::housekeeper::{Chore, Housekeeper};
+use crate::daemon::housekeeper::{Chore, Housekeeper, Replacement};
 use crate::daemon::opening::{Opened, Opening, delivery, post};
 use crate::daemon::recovery;
 use crate::daemon::site::Site;
@@ -108,6 +108,7 @@ struct Parts {
     is_ready: bool,
     ended: oneshot::Receiver<anyhow::Result<()>>,
     chores: SyncSender<Chore>,
+    replacement: Replacement,
     chores_thread: thread::JoinHandle<()>,
     load: Load,
     credentials: Option<PathBuf>,
@@ -130,6 +131,7 @@ impl Parts {
 
         let (orders, orders_out) = channel();
         let (chores, chores_out) = sync_channel(8);
+        let replacement = Replacement::default();
         let spell = Spell::default();
         let (listener, ready) =
             Voice::new(sink, journal, chores.clone(), spell.clone(), Arc::clone(&stopping));
@@ -143,6 +145,7 @@ impl Parts {
             orders: orders.clone(),
             pump,
             host,
+            replacement: replacement.clone(),
             post: None,
             is_hindered: false,
             stopping: Arc::clone(&stopping),
@@ -176,6 +179,7 @@ impl Parts {
             is_ready: false,
             ended,
             chores,
+            replacement,
             chores_thread,
             load,
             credentials,
@@ -244,9 +248,10 @@ impl Parts {
         let Followed { watches, units } = followed;
         let delivery = delivery(&site);
         let reload = Reload { reader, judge, watches, units, commit_interval, delivery };
+        self.replacement.leave(post);
+        // Full: then the other thread is busy, and looks for it when it is done.
+        self.chores.try_send(Chore::Mail).ok();
         self.orders.send(Order::Reload(Box::new(reload))).context("the loop is gone")?;
-        let replace = Chore::Replace(Box::new(post));
-        self.chores.send(replace).map_err(|_| anyhow::anyhow!("the pump is gone"))?;
         self.waker.wake();
         Ok(())
     }

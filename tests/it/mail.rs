@@ -633,6 +633,27 @@ fn mails_were_queued_from_a_start_without_a_server_for_them() {
 }
 
 #[test]
+fn a_reload_waited_for_the_mails() {
+    let server = SmtpServer::start(options());
+    server.script(|script| script.hang = 9);
+    let home = home(&server, &config(&server, "max_per_hour = 100"));
+    let daemon = home.run(&[]);
+    home.append("logs/access.log", leak_in_url(0, 0));
+    wait_until("a mail hangs", || server.unanswered().len() == 1);
+    // Each alert that is committed meanwhile is one more thing to wake up for.
+    for n in 1..12 {
+        home.append("logs/access.log", leak_in_url(n, n));
+        wait_until("an alert is committed", || outbox(&home, "waiting") == i64::from(n) + 1);
+    }
+    daemon.signal("HUP");
+    wait_until("it is reloaded", || home.daemon_log().contains("The configuration was reloaded"));
+    // A send may take 30 s; the service is given 15 to end.
+    let (status, took) = daemon.end();
+    assert!(status.success() && took.as_secs() < 15, "{took:?}: {}", home.daemon_log());
+    assert_eq!(server.n_connections(), 1, "it still hangs");
+}
+
+#[test]
 fn text_of_attackers_stays_text() {
     let server = SmtpServer::start(options());
     let home = home(&server, &config(&server, ""));
