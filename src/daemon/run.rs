@@ -110,6 +110,7 @@ struct Parts {
     chores: SyncSender<Chore>,
     replacement: Replacement,
     chores_thread: thread::JoinHandle<()>,
+    chores_ended: oneshot::Receiver<()>,
     load: Load,
     credentials: Option<PathBuf>,
 }
@@ -150,9 +151,7 @@ impl Parts {
             is_hindered: false,
             stopping: Arc::clone(&stopping),
         };
-        let chores_thread = thread::Builder::new()
-            .name("chores".into())
-            .spawn(move || housekeeper.work(&chores_out))?;
+        let (chores_thread, chores_ended) = spawn("chores", move || housekeeper.work(&chores_out))?;
         let commit_interval = site.config.limits.commit_interval;
         let (tell_end, ended) = oneshot::channel();
         thread::Builder::new().name("loop".into()).spawn(move || {
@@ -181,6 +180,7 @@ impl Parts {
             chores,
             replacement,
             chores_thread,
+            chores_ended,
             load,
             credentials,
         })
@@ -192,6 +192,7 @@ impl Parts {
             // Losing a branch loses nothing: signals stay pending, what the loop sent stays sent.
             tokio::select! {
                 ended = &mut self.ended => break ended,
+                _ = &mut self.chores_ended => break self.give_up().await,
                 _ = signals.terminate.recv() => break self.stop().await,
                 _ = signals.interrupt.recv() => break self.stop().await,
                 _ = signals.hangup.recv() => self.reload(site),
@@ -216,6 +217,14 @@ impl Parts {
         self.orders.send(Order::Stop).ok();
         self.waker.wake();
         (&mut self.ended).await
+    }
+
+    /// Ends since nobody mails, prunes or backs up any more: that must not pass for a service that is well.
+    async fn give_up(&mut self) -> Result<anyhow::Result<()>, oneshot::error::RecvError> {
+        let ended = self.stop().await?;
+        Ok(ended.and_then(|()| {
+            Err(anyhow::anyhow!("the thread of mails and backups ended without a word"))
+        }))
     }
 
     /// Checks the new configuration; puts it in force between two batches, or keeps the old one.
@@ -255,6 +264,20 @@ impl Parts {
         self.waker.wake();
         Ok(())
     }
+}
+
+/// Starts a thread; returns what hears of its end, by a panic too.
+fn spawn(
+    name: &str,
+    work: impl FnOnce() + Send + 'static,
+) -> std::io::Result<(thread::JoinHandle<()>, oneshot::Receiver<()>)> {
+    let (alive, ended) = oneshot::channel();
+    let thread = thread::Builder::new().name(name.into()).spawn(move || {
+        // Dropped at the end, whichever that is: nothing is ever sent.
+        let _alive: oneshot::Sender<()> = alive;
+        work();
+    })?;
+    Ok((thread, ended))
 }
 
 /// Goes on in files and in the journal from where each was committed to.
@@ -387,5 +410,22 @@ impl Listener for Voice {
 
     fn is_stopping(&self) -> bool {
         self.stopping.load(Ordering::Relaxed)
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn the_panic_of_a_thread_was_heard_of_at_the_end_only() {
+        let (thread, mut ended) = spawn("calm", || {}).unwrap();
+        thread.join().unwrap();
+        assert!(ended.try_recv().is_err());
+        let (go, wait) = channel::<()>();
+        let (thread, mut ended) = spawn("hasty", move || wait.recv().unwrap()).unwrap();
+        assert_eq!(ended.try_recv(), Err(oneshot::error::TryRecvError::Empty), "it works");
+        drop(go);
+        assert!(ended.blocking_recv().is_err() && thread.join().is_err());
     }
 }
