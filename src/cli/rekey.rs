@@ -6,7 +6,7 @@ use tracing::warn;
 use crate::cli::exit::usage;
 use crate::cli::print::{self, Printer};
 use crate::cli::{Context, state};
-use crate::store::{Bound, Lock, Store, StoreError, backed_up, backup_of, remove_backup};
+use crate::store::{Bound, Lock, Role, Store, StoreError, backed_up, backup_of, remove_backup};
 
 pub(super) fn run(context: &mut Context, is_sure: bool) -> anyhow::Result<()> {
     let Context { site, printer, .. } = context;
@@ -17,7 +17,7 @@ pub(super) fn run(context: &mut Context, is_sure: bool) -> anyhow::Result<()> {
         printer.flush()?;
         return Err(usage("nothing was changed: give --yes to make a new key"));
     }
-    let lock = Lock::take(&site.state)?;
+    let lock = Lock::take(&site.state, Role::Command)?;
     let mut store = site.store()?;
     let bound = store.bound_to_key()?;
     // First: whoever is used after a kill in between is expected again.

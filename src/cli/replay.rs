@@ -34,7 +34,7 @@ use crate::source::follow::Watch;
 use crate::source::listing::Listing;
 use crate::source::replay::{Input, Replay, STDIN};
 use crate::source::rotation::unrotated;
-use crate::store::{Lock, Store};
+use crate::store::{Lock, Role, Store};
 
 /// A registry in a directory that is replayed is used by itself.
 const REGISTRY: &str = "registry.csv";
@@ -56,7 +56,7 @@ fn learn(context: &mut Context, options: &Options) -> anyhow::Result<ExitCode> {
     let reader = site.reader(sources)?;
     let key = site.key()?;
     let rows = registry_rows(options, &key)?;
-    let mut lock = options.save.then(|| Lock::take(&site.state)).transpose()?;
+    let mut lock = options.save.then(|| Lock::take(&site.state, Role::Command)).transpose()?;
     let mut store = store_of(site, lock.as_mut())?;
     for said in store.import(&rows, "", now())?.iter().filter_map(taken_back) {
         // Nobody may be reading, and the logs are not read yet.

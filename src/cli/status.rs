@@ -26,7 +26,7 @@ use crate::engine::pulse::WINDOW_MINUTES;
 use crate::engine::time::{SECOND, Timestamp};
 use crate::source::journal;
 use crate::store::mend::Damage;
-use crate::store::{Holder, Lock, OutboxStats, Reader, Stats, StreamStatus, backed_up};
+use crate::store::{Holder, Lock, OutboxStats, Reader, Role, Stats, StreamStatus, backed_up};
 
 /// Mails whose errors are looked at.
 const MAILS: u32 = 100;
@@ -78,8 +78,8 @@ pub(super) fn run(context: &mut Context, options: &Options) -> anyhow::Result<Ex
     let backup = troubles::backup(&database, state.backed_up, state.backup_failed, now);
     let found: Vec<_> = lost.into_iter().chain(backup).chain(look.troubles()).collect();
     let holder = Lock::holder(&context.site.state);
-    let is_well =
-        matches!(holder, Some(Holder::Process(_))) && !found.iter().any(Trouble::is_under_way);
+    let is_well = matches!(holder, Some(Holder::Process(_, Role::Daemon)))
+        && !found.iter().any(Trouble::is_under_way);
     let code = ExitCode::from(if options.check && !is_well { exit::CONDITION } else { 0 });
     let printer = &mut context.printer;
     if printer.is_json() {
@@ -412,7 +412,13 @@ fn status_json(state: &State, lives: &[Life<'_>], layers: &[Layer], now: Timesta
 
 fn print_holder(printer: &mut Printer, holder: Option<Holder>) -> std::io::Result<()> {
     match holder {
-        Some(Holder::Process(pid)) => printer.line(format_args!("{:<17} process {pid}", "daemon")),
+        Some(Holder::Process(pid, Role::Daemon)) => {
+            printer.line(format_args!("{:<17} process {pid}", "daemon"))
+        }
+        Some(Holder::Process(pid, Role::Command)) => printer.line(format_args!(
+            "{:<17} does not run: nothing is watched; a command is at work, process {pid}",
+            "daemon"
+        )),
         Some(Holder::Nobody) => {
             printer.line(format_args!("{:<17} does not run: nothing is watched", "daemon"))
         }
@@ -420,10 +426,11 @@ fn print_holder(printer: &mut Printer, holder: Option<Holder>) -> std::io::Resul
     }
 }
 
-/// Who works on the state: the daemon, or a `replay --save`; null if that cannot be known.
+/// Whether the daemon runs, or a command works on the state; null if that cannot be known.
 fn holder_json(holder: Option<Holder>) -> Json {
     match holder {
-        Some(Holder::Process(pid)) => json!({"running": true, "pid": pid}),
+        Some(Holder::Process(pid, Role::Daemon)) => json!({"running": true, "pid": pid}),
+        Some(Holder::Process(pid, Role::Command)) => json!({"running": false, "command": pid}),
         Some(Holder::Nobody) => json!({"running": false}),
         None => Json::Null,
     }

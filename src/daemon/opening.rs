@@ -22,7 +22,7 @@ use crate::deliver::email::Mailer;
 use crate::deliver::render::Host;
 use crate::engine::geo::Atlas;
 use crate::engine::line::{Position, StreamId};
-use crate::store::{Lock, Store, StoreError};
+use crate::store::{Lock, Role, Store, StoreError};
 
 /// Between two tries: the first time, and the longest. Each may copy a backup and look through it.
 const AGAIN: (Duration, Duration) = (Duration::from_secs(1), Duration::from_secs(30));
@@ -61,7 +61,7 @@ impl Opening<'_> {
         let Self { site, .. } = self;
         let lock = match lock {
             Some(lock) => lock,
-            None => lock.insert(Lock::take(&site.state)?),
+            None => lock.insert(Lock::take(&site.state, Role::Daemon)?),
         };
         let store = recovery::open(site, lock)?;
         // Before what they count is read: what is said meanwhile is found by the loop's first turn.

@@ -7,16 +7,18 @@ use std::time::Duration;
 
 use rusqlite::ErrorCode;
 
+use super::Role;
+
 /// Why the store could not do what it was asked for.
 #[derive(Debug, thiserror::Error)]
 pub enum StoreError {
-    /// Another daemon works on this state.
-    #[error("{}: held by another daemon{}", path.display(), holder.map(|pid| format!(", process {pid}")).unwrap_or_default())]
+    /// Another daemon or command works on this state.
+    #[error("{}: held by another {}", path.display(), named(*holder))]
     Locked {
         /// The lock file.
         path: PathBuf,
-        /// The other's process id, as far as it wrote one.
-        holder: Option<u32>,
+        /// The other's process id and role, as far as it wrote them.
+        holder: Option<(u32, Role)>,
     },
     /// The state lies on a network file system.
     #[error("{}: a network file system, on which the database does not work; set `state_dir` to a local directory", path.display())]
@@ -118,6 +120,14 @@ pub enum StoreError {
         /// Why not.
         source: rusqlite::Error,
     },
+}
+
+fn named(holder: Option<(u32, Role)>) -> String {
+    match holder {
+        Some((pid, Role::Daemon)) => format!("daemon, process {pid}"),
+        Some((pid, Role::Command)) => format!("command, process {pid}"),
+        None => "process".to_owned(),
+    }
 }
 
 impl StoreError {

@@ -20,14 +20,24 @@ pub struct Lock {
     // Closing the file gives the lock back. The file itself stays: removing it would let two
     // daemons hold locks on two files of one name.
     file: File,
+    role: Role,
     has_run: bool,
+}
+
+/// What the lock is held for.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Role {
+    /// To watch.
+    Daemon,
+    /// For a command that comes to an end: `replay --save`, `tokens rekey`.
+    Command,
 }
 
 /// Who holds the lock of a state directory.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Holder {
-    /// The process with this id.
-    Process(u32),
+    /// The process with this id, for this.
+    Process(u32, Role),
     /// Nobody.
     Nobody,
 }
@@ -37,6 +47,9 @@ const LOCKS: &str = "/proc/locks";
 
 /// What stands in the file below its holder's process id once there was a database.
 const RAN: &str = "has run\n";
+
+/// What stands below that while a command holds it. A daemon writes nothing, as all did once.
+const COMMAND: &str = "command\n";
 
 /// More than what stands in the file.
 const MAX_TEXT: u64 = 64;
@@ -50,7 +63,7 @@ impl Lock {
     /// # Errors
     /// [`StoreError::Locked`] if another process holds it; [`StoreError::Remote`] if the directory lies
     /// on another machine; otherwise what the file system says.
-    pub fn take(directory: &Path) -> Result<Self, StoreError> {
+    pub fn take(directory: &Path, role: Role) -> Result<Self, StoreError> {
         private_directory(directory)?;
         let is_remote = is_remote(directory)
             .map_err(|cause| StoreError::file(directory, "asking for the file system", cause))?;
@@ -67,7 +80,7 @@ impl Lock {
                 Err(errno) => return Err(("locking", errno.into())),
             }
             let has_run = text(&mut file).map_err(fault("reading the lock"))?.contains(RAN);
-            let mut lock = Self { file, has_run };
+            let mut lock = Self { file, role, has_run };
             lock.write().map_err(fault("writing the lock"))?;
             Ok(Ok(lock))
         };
@@ -95,7 +108,8 @@ impl Lock {
             return Some(Holder::Nobody);
         }
         // Inodes of two file systems may be alike, and a container has process ids of its own.
-        holder(&mut file).filter(|pid| pids.contains(pid)).map(Holder::Process)
+        let (pid, role) = holder(&mut file).filter(|(pid, _)| pids.contains(pid))?;
+        Some(Holder::Process(pid, role))
     }
 
     /// Tells whether there was a database under this lock before. Only then can one be lost: a first start may be cut short
@@ -123,7 +137,11 @@ impl Lock {
 
     /// Written over what is there before it is cut: a kill in between leaves what was noted.
     fn write(&mut self) -> io::Result<()> {
-        let text = format!("{}\n{}", std::process::id(), if self.has_run { RAN } else { "" });
+        let role = match self.role {
+            Role::Daemon => "",
+            Role::Command => COMMAND,
+        };
+        let text = format!("{}\n{}{role}", std::process::id(), if self.has_run { RAN } else { "" });
         self.file.write_all_at(text.as_bytes(), 0)?;
         self.file.set_len(text.len() as u64)
     }
@@ -147,8 +165,11 @@ fn text(file: &mut File) -> io::Result<String> {
     Ok(String::from_utf8_lossy(&text).into_owned())
 }
 
-fn holder(file: &mut File) -> Option<u32> {
-    text(file).ok()?.lines().next()?.trim().parse().ok()
+fn holder(file: &mut File) -> Option<(u32, Role)> {
+    let text = text(file).ok()?;
+    let role = if text.ends_with(COMMAND) { Role::Command } else { Role::Daemon };
+    let pid = text.lines().next()?.trim().parse().ok()?;
+    Some((pid, role))
 }
 
 #[cfg(test)]
@@ -158,23 +179,32 @@ mod tests {
     #[test]
     fn a_second_daemon_is_told_who_holds_the_lock() {
         let directory = tempfile::tempdir().unwrap();
-        let first = Lock::take(directory.path()).unwrap();
-        let second = Lock::take(directory.path()).unwrap_err();
-        let StoreError::Locked { holder, .. } = &second else { panic!("{second}") };
-        assert_eq!(*holder, Some(std::process::id()));
-        assert!(second.to_string().ends_with(&format!("process {}", std::process::id())));
-        drop(first);
-        assert!(Lock::take(directory.path()).is_ok());
+        let pid = std::process::id();
+        for (role, name) in [(Role::Daemon, "daemon"), (Role::Command, "command")] {
+            let first = Lock::take(directory.path(), role).unwrap();
+            let second = Lock::take(directory.path(), Role::Daemon).unwrap_err();
+            let StoreError::Locked { holder, .. } = &second else { panic!("{second}") };
+            assert_eq!(*holder, Some((pid, role)));
+            let said = format!("held by another {name}, process {pid}");
+            assert!(second.to_string().ends_with(&said), "{second}");
+            drop(first);
+        }
+        assert!(Lock::take(directory.path(), Role::Daemon).is_ok());
     }
 
     #[test]
     fn who_holds_the_lock_is_known_without_trying_it() {
         let directory = tempfile::tempdir().unwrap();
         assert_eq!(Lock::holder(directory.path()), Some(Holder::Nobody));
-        let lock = Lock::take(directory.path()).unwrap();
-        assert_eq!(Lock::holder(directory.path()), Some(Holder::Process(std::process::id())));
-        drop(lock);
-        assert_eq!(Lock::holder(directory.path()), Some(Holder::Nobody));
+        for role in [Role::Command, Role::Daemon] {
+            let mut lock = Lock::take(directory.path(), role).unwrap();
+            let holder = Some(Holder::Process(std::process::id(), role));
+            assert_eq!(Lock::holder(directory.path()), holder);
+            lock.note_run(directory.path()).unwrap();
+            assert_eq!(Lock::holder(directory.path()), holder);
+            drop(lock);
+            assert_eq!(Lock::holder(directory.path()), Some(Holder::Nobody));
+        }
     }
 
     #[test]
@@ -196,7 +226,7 @@ mod tests {
     fn the_lock_of_a_dead_daemon_is_free_whatever_it_wrote() {
         let directory = tempfile::tempdir().unwrap();
         std::fs::write(directory.path().join(Lock::FILE), "99999999999 and more text").unwrap();
-        let lock = Lock::take(directory.path()).unwrap();
+        let lock = Lock::take(directory.path(), Role::Daemon).unwrap();
         let text = std::fs::read_to_string(directory.path().join(Lock::FILE)).unwrap();
         assert_eq!(text, format!("{}\n", std::process::id()));
         drop(lock);
@@ -206,14 +236,14 @@ mod tests {
     fn that_there_was_a_database_is_kept_over_restarts() {
         let directory = tempfile::tempdir().unwrap();
         for n in 0..3 {
-            let mut lock = Lock::take(directory.path()).unwrap();
+            let mut lock = Lock::take(directory.path(), Role::Daemon).unwrap();
             assert_eq!(lock.has_run_before(), n > 1, "a first start may end before there is one");
             if n > 0 {
                 lock.note_run(directory.path()).unwrap();
             }
-            let second = Lock::take(directory.path()).unwrap_err();
+            let second = Lock::take(directory.path(), Role::Daemon).unwrap_err();
             let StoreError::Locked { holder, .. } = &second else { panic!("{second}") };
-            assert_eq!(*holder, Some(std::process::id()));
+            assert_eq!(*holder, Some((std::process::id(), Role::Daemon)));
         }
     }
 }

@@ -169,6 +169,34 @@ fn a_second_daemon_on_the_same_state_exits_75() {
 }
 
 #[test]
+fn a_replay_that_keeps_was_taken_for_the_daemon() {
+    let home = Home::new(CONFIG);
+    let mut replay = home
+        .command(&["replay", "--save", "-"])
+        .stdin(Stdio::piped())
+        .stdout(Stdio::null())
+        .stderr(Stdio::null())
+        .spawn()
+        .expect("start");
+    // It holds the state for as long as somebody may write.
+    let daemon = || home.json(&["status", "--json"])[0]["daemon"].clone();
+    let pid = replay.id();
+    wait_until("it holds the state", || daemon()["command"] == pid);
+    assert_eq!(daemon()["running"], false);
+    let status = home.output(&["status", "--check"]);
+    let text = String::from_utf8_lossy(&status.stdout);
+    assert_eq!(status.status.code(), Some(1), "{text}");
+    let said = format!("does not run: nothing is watched; a command is at work, process {pid}");
+    assert!(text.contains(&said), "{text}");
+    let daemon = home.output(&["run"]);
+    let text = String::from_utf8_lossy(&daemon.stderr);
+    assert_eq!(daemon.status.code(), Some(75), "{text}");
+    assert!(text.contains(&format!("held by another command, process {pid}")), "{text}");
+    drop(replay.stdin.take());
+    assert!(replay.wait().expect("an end").success());
+}
+
+#[test]
 fn a_bad_configuration_exits_78_and_names_every_fault() {
     let home =
         Home::new("[mail]\nserver = \"ftp://mail.example.org\"\n[limits]\nbatch = \"much\"\n");
