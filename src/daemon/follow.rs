@@ -137,14 +137,14 @@ impl<L: Listener> Loop<'_, L> {
             // Before anything is judged: what a person just said of a token holds for its next use.
             let found = self.find_versions()?;
             if found != self.versions {
-                self.commit_if(&mut committed, true)?;
+                self.commit(&mut committed)?;
                 self.refresh(found)?;
             }
             while let Some(batch) = batches.pop_front() {
                 self.take(batch)?;
                 // What begins together is committed together: see `source::follow`.
                 if batches.front().is_none_or(|next| !next.bytes.is_empty()) {
-                    self.commit_if(&mut committed, false)?;
+                    self.commit_if_due(&mut committed)?;
                 }
             }
             if !self.follower.is_behind() {
@@ -152,15 +152,15 @@ impl<L: Listener> Loop<'_, L> {
                 self.worker.look(|log| !journals.is_behind(path_of(log), now));
             }
             self.ask()?;
-            self.commit_if(&mut committed, false)?;
+            self.commit_if_due(&mut committed)?;
             self.forget(&mut committed)?;
             match self.orders.try_recv() {
                 Ok(Order::Stop) | Err(TryRecvError::Disconnected) => {
-                    self.commit_if(&mut committed, true)?;
+                    self.commit(&mut committed)?;
                     return Ok(());
                 }
                 Ok(Order::Reload(reload)) => {
-                    self.commit_if(&mut committed, true)?;
+                    self.commit(&mut committed)?;
                     self.reload(*reload)?;
                 }
                 Ok(Order::Damaged(error)) => return Err(*error).context("beside the loop"),
@@ -196,10 +196,15 @@ impl<L: Listener> Loop<'_, L> {
         })
     }
 
-    /// Commits when it is time to, or at once.
-    fn commit_if(&mut self, committed: &mut Committed, at_once: bool) -> anyhow::Result<()> {
-        let is_due = at_once || self.worker.is_full() || self.rest(*committed).is_zero();
-        if !is_due || !self.worker.has_changes() {
+    /// Commits when it is time to.
+    fn commit_if_due(&mut self, committed: &mut Committed) -> anyhow::Result<()> {
+        let is_due = self.worker.is_full() || self.rest(*committed).is_zero();
+        if is_due { self.commit(committed) } else { Ok(()) }
+    }
+
+    /// Commits what there is.
+    fn commit(&mut self, committed: &mut Committed) -> anyhow::Result<()> {
+        if !self.worker.has_changes() {
             return Ok(());
         }
         let Self { worker, listener, .. } = self;
@@ -231,7 +236,7 @@ impl<L: Listener> Loop<'_, L> {
         if streams.is_empty() {
             return Ok(());
         }
-        self.commit_if(committed, true)?;
+        self.commit(committed)?;
         let Self { worker, listener, .. } = self;
         retry(listener, "forgetting files", || worker.store.forget_streams(&streams)).map(drop)
     }
