@@ -26,7 +26,7 @@ pub fn open(site: &Site, lock: &mut Lock) -> anyhow::Result<Store> {
     site.key()?;
     site.tidy_keys()?;
     let path = site.database();
-    let (store, damage) = mend::open(&path, lock.has_run_before(), now())?;
+    let (store, damage) = mend::open(&path, lock.start(), now())?;
     if let Some(damage) = damage {
         error!(what = told(&damage, &path), "The database was lost.");
     }

@@ -68,12 +68,19 @@ impl<'a> Writer<'a> {
         Ok(Self { get: db.prepare_cached(GET)?, put: db.prepare_cached(PUT)? })
     }
 
-    /// Adds values, ascending by facet and text, to those of a token; returns how many it has then. A token
-    /// that is new has none yet, so that none are looked for.
-    pub(super) fn add(&mut self, number: i64, new: &[Seen], is_new: bool) -> Result<Counts> {
-        let old = if is_new { None } else { get(&mut self.get, number)? };
-        let old = old.unwrap_or_default();
-        let mut values = merge(read(&old), new.iter().map(Value::of));
+    /// Puts the values, ascending by facet and text, of a token that is new: none are looked for. Returns how many there are.
+    pub(super) fn begin(&mut self, number: i64, new: &[Seen]) -> Result<Counts> {
+        self.merge(number, &[], new)
+    }
+
+    /// Adds values, ascending by facet and text, to those of a token; returns how many it has then.
+    pub(super) fn add(&mut self, number: i64, new: &[Seen]) -> Result<Counts> {
+        let old = get(&mut self.get, number)?.unwrap_or_default();
+        self.merge(number, &old, new)
+    }
+
+    fn merge(&mut self, number: i64, old: &[u8], new: &[Seen]) -> Result<Counts> {
+        let mut values = merge(read(old), new.iter().map(Value::of));
         fold(&mut values);
         self.put.execute(params![number, encode(&values)])?;
         Ok(counts(&values))

@@ -19,7 +19,11 @@ pub(super) fn add(db: &Connection, ledger: &Ledger) -> Result<usize> {
         let number = slot.number();
         let total = writer.add_hours(number, token)?;
         let is_new = matches!(slot, Slot::Free(_));
-        let counts = writer.facets.add(number, &token.facets, is_new)?;
+        let facets = &mut writer.facets;
+        let counts = match is_new {
+            true => facets.begin(number, &token.facets)?,
+            false => facets.add(number, &token.facets)?,
+        };
         writer.add_token(number, *id, token, &total, counts)?;
         added += usize::from(is_new);
     }

@@ -33,6 +33,16 @@ pub enum Role {
     Command,
 }
 
+/// A start of whoever holds the lock. Only at a later one can a database be lost: a first one may be cut short at any point,
+/// and leave an empty file or none.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Start {
+    /// There never was a database.
+    First,
+    /// There was one.
+    Later,
+}
+
 /// Who holds the lock of a state directory.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Holder {
@@ -112,11 +122,10 @@ impl Lock {
         Some(Holder::Process(pid, role))
     }
 
-    /// Tells whether there was a database under this lock before. Only then can one be lost: a first start may be cut short
-    /// at any point, and leave an empty file or none.
+    /// Tells whether there was a database under this lock before.
     #[must_use]
-    pub const fn has_run_before(&self) -> bool {
-        self.has_run
+    pub const fn start(&self) -> Start {
+        if self.has_run { Start::Later } else { Start::First }
     }
 
     /// Notes that there is a database.
@@ -237,7 +246,11 @@ mod tests {
         let directory = tempfile::tempdir().unwrap();
         for n in 0..3 {
             let mut lock = Lock::take(directory.path(), Role::Daemon).unwrap();
-            assert_eq!(lock.has_run_before(), n > 1, "a first start may end before there is one");
+            assert_eq!(
+                lock.start() == Start::Later,
+                n > 1,
+                "a first start may end before there is one"
+            );
             if n > 0 {
                 lock.note_run(directory.path()).unwrap();
             }

@@ -53,7 +53,7 @@ pub use commit::Committed;
 pub use error::{StoreError, certain};
 pub use facets::FACET_LIMIT;
 pub use history::{FacetRow, History, HourRow};
-pub use lock::{Holder, Lock, Role};
+pub use lock::{Holder, Lock, Role, Start};
 pub use outbox::{About, Outgoing};
 pub use prune::{Pruned, Retention};
 pub use registry::{Changed, LifecycleRow, Who};
