@@ -1,6 +1,7 @@
 //! `tokens forget`: what that takes away, and doing it.
 
-use anyhow::bail;
+use std::io::Write as _;
+
 use serde_json::json;
 
 use crate::cli::exit::usage;
@@ -29,10 +30,11 @@ pub(super) fn run(
         say(printer, &who, &history, false)?;
         lost_words(printer, &reader.registered(&who)?)?;
         printer.flush()?;
-        return Err(usage("nothing was forgotten: give --yes to forget it"));
+        writeln!(anstream::stderr(), "nothing was forgotten: give --yes to forget it")?;
+        return Ok(());
     }
     if !site.store()?.forget(&who)? {
-        bail!("nothing is known of {}", print::safe(state::name(&who)));
+        return Err(usage(format!("nothing is known of {}", print::safe(state::name(&who)))));
     }
     say(printer, &who, &history, true)
 }

@@ -1,9 +1,10 @@
 //! `tokens rekey`: another seal key, and what that costs.
 
+use std::io::Write as _;
+
 use serde_json::json;
 use tracing::warn;
 
-use crate::cli::exit::usage;
 use crate::cli::print::{self, Printer};
 use crate::cli::{Context, state};
 use crate::store::{Bound, Lock, Role, Store, StoreError, backed_up, backup_of, remove_backup};
@@ -15,7 +16,8 @@ pub(super) fn run(context: &mut Context, is_sure: bool) -> anyhow::Result<()> {
     if !is_sure {
         say(printer, &reader.bound_to_key()?, false)?;
         printer.flush()?;
-        return Err(usage("nothing was changed: give --yes to make a new key"));
+        writeln!(anstream::stderr(), "nothing was changed: give --yes to make a new key")?;
+        return Ok(());
     }
     let lock = Lock::take(&site.state, Role::Command)?;
     let mut store = site.store()?;

@@ -54,7 +54,9 @@ fn list(site: &Site, printer: &mut Printer) -> anyhow::Result<ExitCode> {
 fn show(site: &Site, printer: &mut Printer, name: &str) -> anyhow::Result<ExitCode> {
     let (rules, _) = site.rules()?;
     let found: Vec<&Rule> = rules.rules().iter().filter(|rule| rule.head.name == name).collect();
-    anyhow::ensure!(!found.is_empty(), "{}", absent(site, name, &rules));
+    if found.is_empty() {
+        return Err(exit::usage(absent(site, name, &rules)));
+    }
     let mut files: Vec<&str> = found.iter().map(|rule| rule.file.as_str()).collect();
     files.dedup();
     for file in files {

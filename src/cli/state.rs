@@ -4,7 +4,7 @@ use std::collections::BTreeMap;
 use std::io::Read;
 use std::path::Path;
 
-use anyhow::{Context as _, bail};
+use anyhow::Context as _;
 use smol_str::SmolStr;
 use zeroize::Zeroizing;
 
@@ -78,7 +78,7 @@ pub(super) fn paths(reader: &Reader) -> anyhow::Result<BTreeMap<StreamId, String
 pub(super) fn known(site: &Site, reader: &Reader, text: &str) -> anyhow::Result<Who> {
     match find(site, reader, text)? {
         (_, Some(who)) => Ok(who),
-        (Some(Who::Token(id)), None) => bail!("nothing is known of the token {id}"),
+        (Some(Who::Token(id)), None) => Err(usage(format!("nothing is known of the token {id}"))),
         _ => Err(unknown(reader, text)?),
     }
 }
@@ -108,7 +108,7 @@ pub(super) fn principal(reader: &Reader, name: &str, now: Timestamp) -> anyhow::
         }
         Found::One(Who::Principal(principal)) => Ok(principal),
         Found::None if is_new(name) || is_of_no_token(reader, name)? => Ok(name.into()),
-        Found::Many(_) | Found::None => Err(usage(unknown(reader, name)?)),
+        Found::Many(_) | Found::None => Err(unknown(reader, name)?),
     }
 }
 
@@ -144,7 +144,9 @@ fn find(site: &Site, reader: &Reader, text: &str) -> anyhow::Result<(Option<Who>
     match reader.resolve(&text)? {
         Found::One(who) => Ok((exact, Some(who))),
         Found::None => Ok((exact, None)),
-        Found::Many(all) => bail!("{} may mean {}", print::safe(&text), candidates(&all)),
+        Found::Many(all) => {
+            Err(usage(format!("{} may mean {}", print::safe(&text), candidates(&all))))
+        }
     }
 }
 
@@ -181,11 +183,11 @@ fn nobody(text: &str, known: &[SmolStr]) -> anyhow::Error {
     };
     let near = nearest(text, known.iter().map(SmolStr::as_str).collect());
     let hint = near.map(|near| format!(", did you mean \"{}\"?", print::safe(near)));
-    anyhow::anyhow!(
+    usage(format!(
         "no token or principal is known as {shown}{} expected a name, an id (tw1_...) or its \
          beginning, or - with the secret on standard input; `tokenwatch tokens list` shows all",
         hint.unwrap_or_else(|| ":".to_owned())
-    )
+    ))
 }
 
 /// Refuses a secret in a place that the shell's history and the list of processes show.
@@ -223,7 +225,7 @@ fn read_secret(from: impl Read) -> anyhow::Result<Zeroizing<Vec<u8>>> {
     let mut text = Zeroizing::new(Vec::with_capacity(capacity));
     from.take(MAX_SECRET + 1).read_to_end(&mut text).context("reading the secret")?;
     if u64::try_from(text.len()).is_ok_and(|length| MAX_SECRET < length) {
-        bail!("the secret is longer than {}", print::size(MAX_SECRET));
+        return Err(usage(format!("the secret is longer than {}", print::size(MAX_SECRET))));
     }
     if text.last() == Some(&b'\n') {
         text.pop();
@@ -232,10 +234,14 @@ fn read_secret(from: impl Read) -> anyhow::Result<Zeroizing<Vec<u8>>> {
         }
     }
     if text.is_empty() {
-        bail!("the secret is empty: pass it on standard input, as in `printf %s \"$TOKEN\" | ...`");
+        return Err(usage(
+            "the secret is empty: pass it on standard input, as in `printf %s \"$TOKEN\" | ...`",
+        ));
     }
     if text.iter().any(u8::is_ascii_whitespace) {
-        bail!("the secret holds white space: give one token, without words such as Bearer");
+        return Err(usage(
+            "the secret holds white space: give one token, without words such as Bearer",
+        ));
     }
     Ok(text)
 }

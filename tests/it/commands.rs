@@ -129,7 +129,7 @@ fn a_token_is_found_by_name_id_beginning_and_secret() {
     assert!(String::from_utf8_lossy(&by_secret.stdout).contains(id));
     let (error, code) = refused(&home, &["tokens", "show", "nobody"], "");
     assert!(
-        error.contains("nobody") && error.contains("tokens list") && code == Some(70),
+        error.contains("nobody") && error.contains("tokens list") && code == Some(2),
         "{error}"
     );
 }
@@ -168,7 +168,7 @@ fn what_people_say_of_a_token_is_kept() {
     assert!(lifecycle.to_string().contains("rotated by hand"));
     let forgot = home.print(&["tokens", "forget", "ci", "--yes"]);
     assert!(forgot.contains("requests 318"), "{forgot}");
-    assert_eq!(refused(&home, &["tokens", "show", "ci"], "").1, Some(70));
+    assert_eq!(refused(&home, &["tokens", "show", "ci"], "").1, Some(2));
     assert_eq!(home.json(&["tokens", "list", "--json"]).len(), 1);
 }
 
@@ -370,7 +370,7 @@ fn secrets_do_not_belong_on_a_command_line() {
     }
     for input in ["", "\n", "Bearer abcdef", "two\nlines"] {
         let (error, code) = refused(&home, &["tokens", "add", "x"], input);
-        assert!(error.contains("the secret") && code == Some(70), "{input:?}: {error}");
+        assert!(error.contains("the secret") && code == Some(2), "{input:?}: {error}");
     }
     let token = refused(&home, &["tokens", "set", "ci", "token=abc"], "");
     assert!(token.0.contains("no column to set") && !token.0.contains("abc"), "{}", token.0);
@@ -450,9 +450,29 @@ fn a_command_line_that_cannot_be_meant_ends_with_the_status_of_usage() {
     }
     let (error, code) = refused(&home, &["tokens", "add", "new", "name=other"], SECRET);
     assert_eq!(code, Some(2), "{error}");
-    // What is asked for well and is not there is another matter.
-    for arguments in [&["tokens", "show", "nobody"][..], &["parse", "logs/none.log"]] {
-        assert_eq!(refused(&home, arguments, "").1, Some(70), "{arguments:?}");
+    // A file that is not there is another matter.
+    assert_eq!(refused(&home, &["parse", "logs/none.log"], "").1, Some(70));
+}
+
+#[test]
+fn the_exit_status_of_an_unknown_name_depended_on_the_command() {
+    let home = home();
+    let cases: [&[&str]; 11] = [
+        &["tokens", "show", "nobody"],
+        &["tokens", "show", "tw1_00112233445566778899aabbccddeeff"],
+        &["tokens", "revoke", "nobody"],
+        &["tokens", "forget", "nobody"],
+        &["history", "nobody"],
+        &["alerts", "list", "--principal", "nobody"],
+        &["alerts", "show", "al_x"],
+        &["alerts", "show", "al_"],
+        &["alerts", "ack", "in_x", "--expected"],
+        &["alerts", "unmute", "7"],
+        &["rules", "show", "nobody"],
+    ];
+    for arguments in cases {
+        let (error, code) = refused(&home, arguments, "");
+        assert_eq!(code, Some(2), "{arguments:?}: {error}");
     }
 }
 
@@ -516,7 +536,7 @@ fn alerts_are_listed_and_explained() {
     );
     assert_eq!(home.print(&["alerts", "list", "--since", "1h"]), "no alerts\n");
     let (error, code) = refused(&home, &["alerts", "show", "al_x"], "");
-    assert!(error.contains("al_x") && code == Some(70), "{error}");
+    assert!(error.contains("al_x") && code == Some(2), "{error}");
     assert!(refused(&home, &["alerts", "show", "al_"], "").0.contains("may mean al_"));
 }
 

@@ -159,9 +159,9 @@ fn a_word_on_an_alert_is_one_of_two() {
 #[test]
 fn a_rule_that_is_disabled_is_not_taken_for_a_slip() {
     let home = Home::new("[rules]\ndisable = [\"silence\"]\n");
-    let told = said(&home, &["rules", "show", "silence"], 70);
+    let told = said(&home, &["rules", "show", "silence"], 2);
     assert!(told.contains("[rules] disable names it"), "{told}");
-    assert!(!said(&home, &["rules", "show", "zzz"], 70).contains("did you mean"));
+    assert!(!said(&home, &["rules", "show", "zzz"], 2).contains("did you mean"));
 }
 
 #[test]

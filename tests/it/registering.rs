@@ -222,7 +222,7 @@ fn forgetting_asked_nothing() {
     home.print(&["tokens", "revoke", &old, "--at", "2026-03-13"]);
     let forget = |arguments: &[&str]| home.output(&[&["tokens", "forget"], arguments].concat());
     let asked = forget(&[&old]);
-    assert_eq!(asked.status.code(), Some(2));
+    assert!(asked.status.success(), "a preview is no wrong command line");
     let told = format!(
         "would forget {old}: tokens 1, requests 1, incidents 0\n  \
          also that sue {old} is revoked: its use would be no alert for that any more\n"

@@ -65,7 +65,7 @@ fn names_go_on_under_a_new_key_and_ids_do_not() {
     let key = fs::read(home.path("state/seal.key")).unwrap();
 
     let asked = home.output(&["tokens", "rekey"]);
-    assert_eq!(asked.status.code(), Some(2));
+    assert!(asked.status.success(), "a preview is no wrong command line");
     assert!(String::from_utf8_lossy(&asked.stderr).contains("--yes"));
     assert_eq!(fs::read(home.path("state/seal.key")).unwrap(), key, "asking changes nothing");
     let told = String::from_utf8(asked.stdout).unwrap();

@@ -9,7 +9,6 @@ use std::io::Write as _;
 use std::path::Path;
 use std::process::ExitCode;
 
-use anyhow::bail;
 use serde_json::{Value as Json, json};
 use smol_str::SmolStr;
 
@@ -210,17 +209,19 @@ fn find(reader: &Reader, id: &str) -> anyhow::Result<Subject> {
     let ids = match (reader.alert(id)?, reader.incident(id)?) {
         (Found::One(alert), Found::None) => return Ok(Subject::Alert(Box::new(alert))),
         (Found::None, Found::One(incident)) => return Ok(Subject::Incident(incident)),
-        (Found::None, Found::None) => bail!(
-            "no alert or incident has the id \"{}\": `tokenwatch alerts list` shows ids",
-            print::safe(id)
-        ),
+        (Found::None, Found::None) => {
+            return Err(usage(format!(
+                "no alert or incident has the id \"{}\": `tokenwatch alerts list` shows ids",
+                print::safe(id)
+            )));
+        }
         (alerts, incidents) => {
             let alerts = several(alerts).into_iter().map(|stored| stored.alert.id);
             let incidents = several(incidents).into_iter().map(|stored| stored.incident.id);
             alerts.chain(incidents).map(print::safe).collect::<Vec<_>>()
         }
     };
-    bail!("{} may mean {}: give more of it", print::safe(id), ids.join(", "))
+    Err(usage(format!("{} may mean {}: give more of it", print::safe(id), ids.join(", "))))
 }
 
 fn several<T>(found: Found<T>) -> Vec<T> {

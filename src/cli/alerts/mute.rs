@@ -1,6 +1,5 @@
 //! `alerts mute` and `alerts unmute`: what people want to hear no more of, for how long, and why.
 
-use anyhow::bail;
 use serde_json::{Value as Json, json};
 
 use crate::cli::args::AlertsMute;
@@ -151,7 +150,8 @@ pub(super) fn end(context: &mut Context, id: i64, now: Timestamp) -> anyhow::Res
     let Context { site, printer, .. } = context;
     state::reader(site)?;
     if !site.store()?.unmute(id, now)? {
-        bail!("no mute {id} is in force: `tokenwatch alerts mute` lists them");
+        let why = format!("no mute {id} is in force: `tokenwatch alerts mute` lists them");
+        return Err(usage(why));
     }
     if printer.is_json() {
         return Ok(printer.json(&json!({"id": id, "open": false}))?);
