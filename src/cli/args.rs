@@ -145,7 +145,8 @@ pub struct Replay {
     /// Keep what was learned: this is how a new installation gets its baselines before its first day.
     #[arg(long)]
     pub save: bool,
-    /// Use this registry for this run (CSV or JSON lines).
+    /// Use this registry (CSV or JSON lines) for this run; with --save, import it [default: without --save, each
+    /// registry.csv in the directories].
     #[arg(long, value_name = "FILE")]
     pub registry: Option<PathBuf>,
     /// Exit with 1 if there is an alert of this level or above.

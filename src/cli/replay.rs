@@ -36,7 +36,7 @@ use crate::source::replay::{Input, Replay, STDIN};
 use crate::source::rotation::unrotated;
 use crate::store::{Lock, Role, Store};
 
-/// A registry in a directory that is replayed is used by itself.
+/// A registry in a directory that is replayed is used by itself, unless what comes of it is kept.
 const REGISTRY: &str = "registry.csv";
 
 pub(super) fn run(context: &mut Context, options: &Options) -> anyhow::Result<ExitCode> {
@@ -171,16 +171,27 @@ pub(super) fn assign(
     Ok((sources, inputs))
 }
 
-/// The registry that the command line names, else those of the directories that are replayed.
+/// Reads the registry that the command line names, else those of the directories that are replayed, and says which on
+/// standard error. What is kept is taken from the command line alone: whoever may write logs could take a revocation back.
 fn registry_rows(options: &Options, key: &SealKey) -> anyhow::Result<Vec<Changes>> {
-    if let Some(path) = &options.registry {
-        return read_registry(path, key);
-    }
     let mut files = Vec::new();
-    options.paths.iter().for_each(|path| find_registries(path, &mut files));
+    match &options.registry {
+        Some(named) => files.push(named.clone()),
+        None => options.paths.iter().for_each(|path| find_registries(path, &mut files)),
+    }
+    let is_ignored = options.save && options.registry.is_none();
     let mut rows = Vec::new();
     for file in files {
-        rows.extend(read_registry(&file, key)?);
+        let name = print::safe(file.to_string_lossy());
+        let said = if is_ignored {
+            format!("{name}: not imported: with --save, name it with --registry")
+        } else {
+            let found = read_registry(&file, key)?;
+            let n_rows = print::counted(found.len() as u64, "row");
+            rows.extend(found);
+            format!("{name}: {n_rows} {}", if options.save { "imported" } else { "for this run" })
+        };
+        writeln!(anstream::stderr(), "registry: {said}").ok();
     }
     Ok(rows)
 }
