@@ -33,7 +33,8 @@ pub(super) fn add(context: &mut Context, options: &TokensAdd) -> anyhow::Result<
     if changes.has("name") {
         return Err(usage("column name: the name is the first argument"));
     }
-    changes.apply(&mut row);
+    let now = now();
+    changes.apply(&mut row, now);
     let mut store = site.store()?;
     let is_same =
         |old: &&Registered| old.token == row.token && (row.token.is_some() || old.name == row.name);
@@ -44,7 +45,7 @@ pub(super) fn add(context: &mut Context, options: &TokensAdd) -> anyhow::Result<
             print::safe(&old.name)
         );
     }
-    store.register(std::slice::from_ref(&row), "", now())?;
+    store.register(std::slice::from_ref(&row), "", now)?;
     if printer.is_json() {
         return Ok(printer.json(&registered_json(&row))?);
     }
@@ -122,7 +123,7 @@ pub(super) fn set(
     let tokens = several::meant(&store, who, extent, now, |_| false)?;
     let mut rows = Vec::new();
     for who in &tokens {
-        rows.extend(store.amend(who, "", now, |row| changes.apply(row))?);
+        rows.extend(store.amend(who, "", now, |row| changes.apply(row, now))?);
     }
     say(printer, &rows, "changed")
 }

@@ -174,8 +174,10 @@ impl Changes {
         }
     }
 
-    /// Changes a row. A row without a token keeps its name, since the name identifies it.
-    pub fn apply(&self, row: &mut Registered) {
+    /// Changes a row. A row without a token keeps its name, since the name identifies it. A token that is given a successor
+    /// is rotated, as of now unless a time is given.
+    pub fn apply(&self, row: &mut Registered, now: Timestamp) {
+        let rotated_before = row.rotated_at;
         let from = self.values.clone();
         for column in &self.columns {
             match *column {
@@ -195,6 +197,9 @@ impl Changes {
                 "notes" => row.notes = from.notes.clone(),
                 _ => {}
             }
+        }
+        if self.has("rotated_to") && !row.rotated_to.is_empty() {
+            row.rotated_at = row.rotated_at.or(rotated_before).or(Some(now));
         }
     }
 }
@@ -389,6 +394,25 @@ mod tests {
         assert_eq!(row.networks.len(), 2);
         assert_eq!(row.countries, [Country::parse("DE").unwrap(), Country::parse("FR").unwrap()]);
         assert_eq!((row.decoy, row.mfa), (true, None));
+    }
+
+    #[test]
+    fn a_token_with_a_successor_and_no_time_was_shown_as_rotated_and_its_use_was_no_alert() {
+        let key = SealKey::new(b"key");
+        let mut row = Registered::default();
+        let mut change = |columns: &[(&str, &str)], at| {
+            let mut changes = Changes::default();
+            columns.iter().for_each(|(name, text)| changes.set(name, text, &key).unwrap());
+            changes.apply(&mut row, Timestamp(at));
+            row.rotated_at
+        };
+        assert_eq!(change(&[("owner", "ops")], 1), None);
+        assert_eq!(change(&[("rotated_to", "ci-2")], 2), Some(Timestamp(2)));
+        let again = [("rotated_at", ""), ("rotated_to", "ci-2")];
+        assert_eq!(change(&again, 3), Some(Timestamp(2)), "the same file once more");
+        let day = Some(Timestamp::from_seconds(1_772_323_200));
+        assert_eq!(change(&[("rotated_at", "2026-03-01"), ("rotated_to", "ci-3")], 4), day);
+        assert_eq!(change(&[("rotated_at", ""), ("rotated_to", "")], 5), None, "taken back");
     }
 
     #[test]

@@ -132,7 +132,7 @@ impl Store {
                 let before = standing(db, token, name)?;
                 let new = || Registered { token, name: name.into(), ..Registered::default() };
                 let mut after = before.clone().unwrap_or_else(new);
-                said.apply(&mut after);
+                said.apply(&mut after, now);
                 if put(db, &after, note, now)? {
                     changed.push(Changed { before, after });
                 }

@@ -195,6 +195,9 @@ fn how_a_mark_is_taken_back_was_not_said() {
     assert_eq!(state(), "rotated");
     home.print(&["tokens", "set", "ci", "rotated_at=", "rotated_to="]);
     assert_eq!(state(), "active");
+    home.print(&["tokens", "set", "ci", "rotated_to=ci-2"]);
+    let row = first(&home, &["tokens", "show", "ci", "--json"])["registered"].clone();
+    assert!(row["rotated_at"].is_string(), "since now: {row}");
 }
 
 #[test]
