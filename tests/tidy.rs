@@ -23,6 +23,7 @@ const LAYERS: &[(&str, &[&str])] = &[
     ("engine::geo", &[]),
     ("engine::line", &["engine::zone"]),
     ("engine::stats", &[]),
+    ("engine::numbers", &[]),
     ("engine::record", &["engine::time", "engine::line"]),
     ("engine::usage", &["engine::time", "engine::secret", "engine::line"]),
     ("engine::pulse", &["engine::time", "engine::line", "engine::record", "engine::usage"]),
@@ -82,6 +83,7 @@ const LAYERS: &[(&str, &[&str])] = &[
         &[
             "engine::time",
             "engine::stats",
+            "engine::numbers",
             "engine::geo",
             "engine::usage",
             "engine::pulse",

@@ -194,8 +194,7 @@ fn print_incidents(printer: &mut Printer, incidents: &[Incident]) -> anyhow::Res
     for incident in incidents {
         let level = print::level(incident.level, 8);
         let opened = print::minute(incident.opened);
-        let (id, alerts) =
-            (print::safe(&incident.id), print::counted(incident.alerts.into(), "alert"));
+        let (id, alerts) = (print::safe(&incident.id), print::counted(incident.alerts, "alert"));
         printer.line(format_args!("  {opened}  {level} {id}, {alerts}"))?;
     }
     Ok(())

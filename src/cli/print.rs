@@ -9,6 +9,7 @@ use serde_json::Value as Json;
 
 use crate::cli::args::When;
 use crate::engine::alert::Level;
+pub use crate::engine::numbers::{counted, number, size};
 use crate::engine::time::{DAY, HOUR, MINUTE, Timestamp};
 use crate::telemetry::{is_unsafe, write_safe};
 
@@ -82,13 +83,6 @@ impl Printer {
     pub fn flush(&mut self) -> io::Result<()> {
         self.out.flush()
     }
-}
-
-/// Prints `1 alert`, `2 alerts`, `1,000 alerts`.
-#[must_use]
-pub fn counted(n: u64, one: &str) -> String {
-    let ending = if n == 1 { "" } else { "s" };
-    format!("{} {one}{ending}", number(n))
 }
 
 /// Shows text from logs: what could change the screen is shown as `\xNN` or `\u{...}`.
@@ -223,38 +217,6 @@ pub fn ago(time: Timestamp, now: Timestamp) -> String {
     if micros > 0 { format!("{text} ago") } else { format!("in {text}") }
 }
 
-/// `1,234,567`
-#[must_use]
-pub fn number(n: u64) -> String {
-    let digits = n.to_string();
-    let mut text = String::new();
-    for (at, digit) in digits.chars().enumerate() {
-        if at > 0 && (digits.len() - at).is_multiple_of(3) {
-            text.push(',');
-        }
-        text.push(digit);
-    }
-    text
-}
-
-/// `1.2 MiB`
-#[must_use]
-pub fn size(bytes: u64) -> String {
-    const UNITS: [&str; 5] = ["B", "KiB", "MiB", "GiB", "TiB"];
-    let mut unit = 0;
-    let mut tenths = u128::from(bytes) * 10;
-    while tenths >= 10_240 && unit + 1 < UNITS.len() {
-        tenths /= 1024;
-        unit += 1;
-    }
-    let name = UNITS.get(unit).copied().unwrap_or_default();
-    if unit == 0 {
-        format!("{bytes} {name}")
-    } else {
-        format!("{}.{} {name}", tenths / 10, tenths % 10)
-    }
-}
-
 /// Eight heights of blocks, scaled to the highest value.
 #[must_use]
 pub fn sparkline(values: &[u64]) -> String {
@@ -296,9 +258,7 @@ mod tests {
     }
 
     #[test]
-    fn numbers_are_for_people() {
-        assert_eq!([number(0), number(999), number(1_234_567)], ["0", "999", "1,234,567"]);
-        assert_eq!([size(12), size(1536), size(5 << 30)], ["12 B", "1.5 KiB", "5.0 GiB"]);
+    fn hours_and_ages_are_for_people() {
         assert_eq!(sparkline(&[0, 1, 4, 8]), " ▂▅█");
         let noon = Timestamp::from_seconds(43_200);
         assert_eq!(ago(noon, noon.plus(3 * HOUR)), "3 h ago");

@@ -18,6 +18,7 @@ use crate::clock::now;
 use crate::daemon::recovery;
 use crate::daemon::site::Site;
 use crate::daemon::worker::ROLL;
+use crate::engine::commit::HouseRow;
 use crate::engine::detect::{Health, rejected_percent};
 use crate::engine::health::{Log, Roll};
 use crate::engine::house::{House, Threshold};
@@ -26,7 +27,7 @@ use crate::engine::pulse::WINDOW_MINUTES;
 use crate::engine::time::{SECOND, Timestamp};
 use crate::source::journal;
 use crate::store::mend::Damage;
-use crate::store::{Holder, Lock, OutboxStats, Reader, Role, Stats, StreamStatus, backed_up};
+use crate::store::{Holder, Lock, OutboxStats, Role, Stats, StreamStatus, backed_up};
 
 /// Mails whose errors are looked at.
 const MAILS: u32 = 100;
@@ -132,18 +133,18 @@ fn state_of(context: &Context, now: Timestamp) -> anyhow::Result<State> {
         backup_failed: reader.backup_failed()?,
         last_error: last_error.unwrap_or_default(),
         last_refusal: reader.last_refusal()?,
-        threshold: threshold(&context.site, &reader)?,
+        threshold: threshold(&context.site, &house),
         roll: roll.and_then(|row| Roll::decode(&row.body)).unwrap_or_default(),
     })
 }
 
 /// Returns from which score on a person is told at once; a faulty configuration is for `check` to tell.
-fn threshold(site: &Site, reader: &Reader) -> anyhow::Result<Option<(Threshold, Rented)>> {
-    let Ok(params) = site.params() else { return Ok(None) };
+fn threshold(site: &Site, house: &[HouseRow]) -> Option<(Threshold, Rented)> {
+    let params = site.params().ok()?;
     let score = &params.profile.score;
-    let (house, _) = House::restore(&reader.house()?);
+    let (house, _) = House::restore(house);
     let threshold = house.threshold(site.policy().budget, score);
-    Ok(Some((threshold, score.sooner(threshold.nats, score.rented_lead))))
+    Some((threshold, score.sooner(threshold.nats, score.rented_lead)))
 }
 
 /// Says where the threshold is, and why: `mailed at once    scores from 9.25 nats on (...): ...`.

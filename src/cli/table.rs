@@ -6,6 +6,9 @@ use comfy_table::{ContentArrangement, Table, presets};
 /// Columns of a table where there is no terminal: wide, for logs and pipes.
 const WIDE: u16 = 160;
 
+/// Narrower terminals get tables of fewer columns.
+const NARROW: u16 = 110;
+
 /// Begins a table with these headings, without borders, as wide as the terminal.
 #[must_use]
 pub fn table(headings: &[&str]) -> Table {
@@ -30,6 +33,11 @@ pub fn coloured(table: &Table, style: impl Fn(&str) -> Option<Style>) -> String 
         }
     };
     table.lines().map(line).collect::<Vec<_>>().join("\n")
+}
+
+/// Tells whether a table should have only the columns that matter most.
+pub fn is_narrow() -> bool {
+    width() < NARROW
 }
 
 /// Returns the terminal's width, else what COLUMNS says, else wide.

@@ -17,9 +17,6 @@ use crate::engine::registry::Registered;
 use crate::engine::time::Timestamp;
 use crate::store::{TokenFilter, TokenState, TokenSummary};
 
-/// Narrower terminals get a table of fewer columns.
-const NARROW: u16 = 110;
-
 pub(super) fn run(context: &mut Context, options: &Tokens) -> anyhow::Result<ExitCode> {
     match options {
         Tokens::List(options) => list(context, options),
@@ -86,7 +83,7 @@ fn state_of(name: &str) -> anyhow::Result<TokenState> {
 
 /// Draws a table of tokens that fits the terminal.
 pub(super) fn drawn(tokens: &[TokenSummary], now: Timestamp) -> String {
-    let table = if table::width() < NARROW { narrow(tokens, now) } else { wide(tokens, now) };
+    let table = if table::is_narrow() { narrow(tokens, now) } else { wide(tokens, now) };
     table::coloured(&table, |word| TokenState::parse(word).map(style))
 }
 

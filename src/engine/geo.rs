@@ -114,6 +114,20 @@ pub enum NetworkKind {
     Business,
 }
 
+impl NetworkKind {
+    /// Returns its name, as in JSON.
+    #[must_use]
+    pub const fn as_str(self) -> &'static str {
+        match self {
+            Self::Residential => "residential",
+            Self::Mobile => "mobile",
+            Self::Hosting => "hosting",
+            Self::Vpn => "vpn",
+            Self::Business => "business",
+        }
+    }
+}
+
 /// What an [`Atlas`] knows about one address. Everything may be missing.
 #[derive(Clone, Debug, Default, PartialEq, Serialize, Deserialize)]
 pub struct Place {

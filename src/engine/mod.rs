@@ -14,6 +14,7 @@ pub mod ledger;
 pub mod line;
 pub mod memory;
 pub mod mute;
+pub mod numbers;
 pub mod profile;
 pub mod pulse;
 pub mod reader;

@@ -270,29 +270,29 @@ fn an_import_took_back_what_it_had_no_column_for() {
 #[test]
 fn an_import_says_which_marks_an_empty_cell_takes_back() {
     let home = leaked();
-#[test]
-fn a_registry_beside_the_logs_was_imported_for_good() {
-    let home = leaked();
-    home.append("logs/access.log", story());
-    home.append("logs/registry.csv", format!("token,leaked_at\n{SECRET},\n"));
-    let replay = |options: &[&str]| {
-        let output = home.output(&[&["replay"], options, &["logs"]].concat());
-        assert!(output.status.success(), "{}", errors(&output));
-        errors(&output)
-    };
-    let told = replay(&["--save"]);
-    let refused =
-        "registry: logs/registry.csv: not imported: with --save, name it with --registry\n";
-    assert!(told.contains(refused) && !told.contains("no longer has"), "{told}");
-    assert_eq!(registered(&home).1, "leaked");
-    let told = replay(&[]);
-    assert!(told.contains("registry: logs/registry.csv: 1 row for this run\n"), "{told}");
-    assert_eq!(registered(&home).1, "leaked");
-    let told = replay(&["--save", "--registry", "logs/registry.csv"]);
-    assert!(told.contains("registry: logs/registry.csv: 1 row imported\n"), "{told}");
-    assert!(told.contains("no longer has leaked_at"), "{told}");
-    assert_eq!(registered(&home).1, "active");
-}
+    #[test]
+    fn a_registry_beside_the_logs_was_imported_for_good() {
+        let home = leaked();
+        home.append("logs/access.log", story());
+        home.append("logs/registry.csv", format!("token,leaked_at\n{SECRET},\n"));
+        let replay = |options: &[&str]| {
+            let output = home.output(&[&["replay"], options, &["logs"]].concat());
+            assert!(output.status.success(), "{}", errors(&output));
+            errors(&output)
+        };
+        let told = replay(&["--save"]);
+        let refused =
+            "registry: logs/registry.csv: not imported: with --save, name it with --registry\n";
+        assert!(told.contains(refused) && !told.contains("no longer has"), "{told}");
+        assert_eq!(registered(&home).1, "leaked");
+        let told = replay(&[]);
+        assert!(told.contains("registry: logs/registry.csv: 1 row for this run\n"), "{told}");
+        assert_eq!(registered(&home).1, "leaked");
+        let told = replay(&["--save", "--registry", "logs/registry.csv"]);
+        assert!(told.contains("registry: logs/registry.csv: 1 row imported\n"), "{told}");
+        assert!(told.contains("no longer has leaked_at"), "{told}");
+        assert_eq!(registered(&home).1, "active");
+    }
 
     home.print(&["tokens", "decoy", "ci"]);
     home.append("a.csv", format!("token,leaked_at,decoy,revoked_at,notes\n{SECRET},,,,\n"));

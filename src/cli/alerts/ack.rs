@@ -9,7 +9,7 @@ use crate::cli::print;
 use crate::cli::{Context, state};
 use crate::clock::now;
 use crate::engine::alert::Alert;
-use crate::engine::detect::{client_name, kind_name, network_name};
+use crate::engine::detect::{client_name, network_name};
 use crate::engine::geo::Prefix;
 use crate::engine::profile::{Families, Family};
 use crate::engine::word::{Sighting, Verdict, Word};
@@ -153,7 +153,7 @@ fn effects(word: &Word, watch_days: f64) -> Vec<String> {
 fn names(seen: &Sighting, families: Families) -> String {
     let named = |family: Family| match family {
         Family::Country => seen.place.country.map(|country| format!("country {country}")),
-        Family::Kind => seen.place.network.map(|kind| format!("{} networks", kind_name(kind))),
+        Family::Kind => seen.place.network.map(|kind| format!("{} networks", kind.as_str())),
         Family::Network => seen.place.asn.map(|_| network_name(&seen.place)),
         Family::Prefix => seen.client.map(|ip| format!("addresses {}", Prefix::of(ip))),
         Family::Client => Some(client_name(&seen.agent.family)),

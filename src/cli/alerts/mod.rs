@@ -32,9 +32,6 @@ use crate::engine::usage::Origin;
 use crate::source::journal::UnitWatch;
 use crate::store::{Ack, AlertFilter, Found, Reader, StoreError, StoredAlert, StoredIncident, Who};
 
-/// Narrower terminals get a table of fewer columns.
-const NARROW: u16 = 110;
-
 /// How much of an alert's id a table shows: enough to name one among millions, `al_` and 10 digits.
 const SHORT_ID: usize = 13;
 
@@ -86,7 +83,7 @@ fn list(context: &mut Context, options: &AlertsList) -> anyhow::Result<()> {
     if alerts.is_empty() {
         return Ok(printer.line("no alerts")?);
     }
-    let drawn = if table::width() < NARROW { narrow(&alerts, now) } else { wide(&alerts) };
+    let drawn = if table::is_narrow() { narrow(&alerts, now) } else { wide(&alerts) };
     printer.line(table::coloured(&drawn, |word| Level::parse(word).map(print::style)))?;
     if u32::try_from(alerts.len()).is_ok_and(|n| options.limit <= n) {
         writeln!(anstream::stderr(), "{} shown; -n for more", options.limit)?;

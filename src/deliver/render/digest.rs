@@ -102,7 +102,7 @@ impl Digest<'_> {
 fn muted(mutes: &[EndedMute]) -> String {
     match mutes.iter().map(|ended| ended.n_alerts).sum() {
         0 => String::new(),
-        n => format!(" and {} muted", words::count(n)),
+        n => format!(" and {} muted", words::number(n)),
     }
 }
 
@@ -118,7 +118,7 @@ fn mutes(ended: &[EndedMute]) -> Part {
             safe_within(&mute.scope.to_string(), MAX_CELL),
             safe_within(&mute.reason, MAX_CELL),
             names(&ended.principals),
-            words::count(ended.n_alerts),
+            words::number(ended.n_alerts),
         ]
     };
     let more = size(ended.len().saturating_sub(MAX_MUTES));
@@ -202,7 +202,7 @@ fn row(group: &Group<'_>) -> Vec<String> {
         safe_within(&alert.principal, MAX_CELL),
         words::kinds(std::slice::from_ref(alert)),
         from.unwrap_or_default(),
-        words::count(group.n_alerts),
+        words::number(group.n_alerts),
     ]
 }
 
@@ -221,9 +221,9 @@ fn top(tally: Vec<(String, u64)>, n_shown: usize) -> Vec<(String, String)> {
     let others: u64 = tally.iter().skip(n_shown).map(|(_, count)| count).sum();
     let shown = tally.into_iter().take(n_shown);
     let mut rows: Vec<(String, String)> =
-        shown.map(|(name, count)| (name, words::count(count))).collect();
+        shown.map(|(name, count)| (name, words::number(count))).collect();
     if n_others > 0 {
-        rows.push((format!("and {n_others} more"), words::count(others)));
+        rows.push((format!("and {n_others} more"), words::number(others)));
     }
     rows
 }

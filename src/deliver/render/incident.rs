@@ -7,6 +7,7 @@ use smol_str::SmolStr;
 use crate::engine::alert::{Alert, Incident, Level, TokenRef};
 use crate::engine::mute::Scope;
 use crate::engine::registry::{Background, Mark};
+use crate::engine::time::SECOND;
 
 use super::page::{Page, Part};
 use super::safe::{is_shell_word, plain, safe, safe_within};
@@ -154,7 +155,8 @@ fn who(incident: &Incident, alerts: &[Alert], context: &Context<'_>) -> Vec<(Str
         0 => incident.opened.to_words(),
         span => {
             let (first, last) = (incident.opened.to_words(), incident.last.to_words());
-            format!("{first} to {last} ({})", words::span(span))
+            let seconds = u32::try_from(span / SECOND).unwrap_or_default();
+            format!("{first} to {last} ({})", words::span(seconds.into()))
         }
     };
     let Some(alert) = alerts.first() else {

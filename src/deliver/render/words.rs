@@ -1,8 +1,8 @@
 //! Numbers, times, places and rule names in the words of people.
 
 use crate::engine::alert::{Alert, Value, Values};
-use crate::engine::geo::{NetworkKind, Place};
-use crate::engine::time::{DAY, HOUR, MINUTE, SECOND};
+use crate::engine::geo::Place;
+pub(super) use crate::engine::numbers::{counted, number, span};
 use crate::engine::usage::{Agent, Outcome};
 
 use super::safe::{plain, safe};
@@ -53,25 +53,6 @@ const USUAL: [(&str, &str); 16] = [
     ("volume.bytes", "bytes"),
 ];
 
-/// Prints `1234567` as `1,234,567`.
-pub(super) fn count(number: u64) -> String {
-    let digits = number.to_string();
-    let mut grouped = String::with_capacity(digits.len() + digits.len() / 3);
-    for (i, digit) in digits.chars().enumerate() {
-        if i > 0 && (digits.len() - i).is_multiple_of(3) {
-            grouped.push(',');
-        }
-        grouped.push(digit);
-    }
-    grouped
-}
-
-/// Prints `1 alert`, `2 alerts`.
-pub(super) fn counted(number: u64, one: &str) -> String {
-    let ending = if number == 1 { "" } else { "s" };
-    format!("{} {one}{ending}", count(number))
-}
-
 /// Returns text with a capital as its first letter.
 pub(super) fn capital(text: &str) -> String {
     let mut letters = text.chars();
@@ -79,30 +60,19 @@ pub(super) fn capital(text: &str) -> String {
     first + letters.as_str()
 }
 
-/// Prints how long something took: `40 s`, `12 min`, `5 h`, `3 days`.
-pub(super) fn span(micros: i64) -> String {
-    let micros = micros.max(0);
-    match micros {
-        _ if micros < 2 * MINUTE => format!("{} s", micros / SECOND),
-        _ if micros < 2 * HOUR => format!("{} min", micros / MINUTE),
-        _ if micros < 2 * DAY => format!("{} h", micros / HOUR),
-        _ => format!("{} days", micros / DAY),
-    }
-}
-
 /// Prints a fact's value with the unit that the fact's name ends with.
 pub(super) fn value(fact: &str, value: &Value) -> String {
-    let number = match value {
+    let text = match value {
         Value::Bool(true) => "yes".to_owned(),
         Value::Bool(false) => "no".to_owned(),
-        Value::Int(int) if *int < 0 => format!("-{}", count(int.unsigned_abs())),
-        Value::Int(int) => count(int.unsigned_abs()),
+        Value::Int(int) if *int < 0 => format!("-{}", number(int.unsigned_abs())),
+        Value::Int(int) => number(int.unsigned_abs()),
         Value::Float(_) => value.to_string(),
         Value::Text(text) => safe(text),
     };
     match unit(fact) {
-        Some((_, unit)) if !matches!(value, Value::Bool(_)) => format!("{number} {unit}"),
-        _ => number,
+        Some((_, unit)) if !matches!(value, Value::Bool(_)) => format!("{text} {unit}"),
+        _ => text,
     }
 }
 
@@ -136,19 +106,8 @@ pub(super) fn network(place: &Place) -> Option<String> {
     if !place.organization.is_empty() {
         words.push(safe(&place.organization));
     }
-    words.extend(place.network.map(|kind| format!("({})", network_kind(kind))));
+    words.extend(place.network.map(|kind| format!("({})", kind.as_str())));
     (!words.is_empty()).then(|| words.join(" "))
-}
-
-/// Returns the kind of a network, as JSON has it.
-const fn network_kind(kind: NetworkKind) -> &'static str {
-    match kind {
-        NetworkKind::Residential => "residential",
-        NetworkKind::Mobile => "mobile",
-        NetworkKind::Hosting => "hosting",
-        NetworkKind::Vpn => "vpn",
-        NetworkKind::Business => "business",
-    }
 }
 
 /// Prints the program and its version: `curl 8.5`.
@@ -219,27 +178,6 @@ fn strongest(facts: &Values) -> Vec<&'static str> {
 #[cfg(test)]
 mod tests {
     use super::*;
-
-    #[test]
-    fn numbers_are_grouped() {
-        let cases = [(0, "0"), (999, "999"), (1000, "1,000"), (1_234_567, "1,234,567")];
-        for (number, printed) in cases {
-            assert_eq!(count(number), printed);
-        }
-        assert_eq!(
-            (counted(1, "alert"), counted(2, "alert")),
-            ("1 alert".into(), "2 alerts".into())
-        );
-    }
-
-    #[test]
-    fn spans_keep_two_digits() {
-        let cases = [(-5, "0 s"), (119, "119 s"), (120, "2 min"), (7199, "119 min"), (7200, "2 h")];
-        for (seconds, printed) in cases {
-            assert_eq!(span(seconds * SECOND), printed);
-        }
-        assert_eq!(span(2 * DAY), "2 days");
-    }
 
     #[test]
     fn values_of_facts_have_units() {

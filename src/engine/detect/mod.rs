@@ -42,7 +42,7 @@ pub use objects::walked;
 pub(crate) use params::nearest;
 pub use params::{BadParameter, Params};
 pub use silence::{fell_silent, lost};
-pub use unusual::{client_name, kind_name, network_name, risk};
+pub use unusual::{client_name, network_name, risk};
 
 use crate::engine::alert::{Facts, Reason, Value};
 use crate::engine::profile::{Placed, Profile, Signals, Told};

@@ -126,7 +126,7 @@ fn judge_network(case: &Case<'_>, told: &mut Told, facts: &mut Facts) {
         state(facts, "new.network", Value::Int(asn.into()));
         state(facts, "new.network_name", Value::Text(place.organization.clone()));
         if let Some(kind) = place.network {
-            let kind = SmolStr::new_static(super::unusual::kind_name(kind));
+            let kind = SmolStr::new_static(kind.as_str());
             state(facts, "new.network_kind", Value::Text(kind));
         }
         usual(facts, "new.network", Value::Text(listed(&networks).into()));

@@ -3,7 +3,7 @@
 use smol_str::SmolStr;
 
 use crate::engine::alert::{Facts, Reason, Value};
-use crate::engine::geo::{NetworkKind, Place};
+use crate::engine::geo::Place;
 use crate::engine::profile::{Family, Tier, Told};
 use crate::engine::stats::{narrow, whole};
 
@@ -103,7 +103,7 @@ fn state_usual(case: &Case<'_>, facts: &mut Facts) {
     let known = case.profile.usual();
     let text = |names: String| Value::Text(SmolStr::new(names));
     let networks: Vec<String> = known.networks.iter().map(|asn| format!("AS{asn}")).collect();
-    let kinds: Vec<&str> = known.kinds.iter().map(|kind| kind_name(*kind)).collect();
+    let kinds: Vec<&str> = known.kinds.iter().map(|kind| kind.as_str()).collect();
     let novel = case.signals.novel;
     if novel.has(Family::Country) {
         usual(facts, Family::Country.fact(), text(listed(&known.countries)));
@@ -129,7 +129,7 @@ fn sentence(case: &Case<'_>, family: Family) -> String {
             format!("{}, {never}", value(country.unwrap_or_default(), "a country"))
         }
         Family::Kind => {
-            let kind = place.network.map(|kind| format!("a {} network", kind_name(kind)));
+            let kind = place.network.map(|kind| format!("a {} network", kind.as_str()));
             format!("{}, {never}", value(kind.unwrap_or_default(), "a kind of network"))
         }
         Family::Network => format!("{}, {never}", value(network_name(place), "a network")),
@@ -188,18 +188,6 @@ pub fn network_name(place: &Place) -> String {
 #[must_use]
 pub fn client_name(family: &str) -> String {
     if family.is_empty() { "client without a name".to_owned() } else { format!("client {family}") }
-}
-
-/// Returns the kind's name, as in JSON.
-#[must_use]
-pub const fn kind_name(kind: NetworkKind) -> &'static str {
-    match kind {
-        NetworkKind::Residential => "residential",
-        NetworkKind::Mobile => "mobile",
-        NetworkKind::Hosting => "hosting",
-        NetworkKind::Vpn => "vpn",
-        NetworkKind::Business => "business",
-    }
 }
 
 #[cfg(test)]
