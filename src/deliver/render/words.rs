@@ -2,7 +2,7 @@
 
 use crate::engine::alert::{Alert, Value, Values};
 use crate::engine::geo::Place;
-pub(super) use crate::engine::numbers::{counted, number, span};
+pub(super) use crate::engine::numbers::{counted, number, size, span};
 use crate::engine::usage::{Agent, Outcome};
 
 use super::safe::{plain, safe};
@@ -60,8 +60,12 @@ pub(super) fn capital(text: &str) -> String {
     first + letters.as_str()
 }
 
-/// Prints a fact's value with the unit that the fact's name ends with.
+/// Prints a fact's value with the unit that the fact's name ends with: `volume.bytes`, `travel.speed_kmh`.
 pub(super) fn value(fact: &str, value: &Value) -> String {
+    let last = fact.rsplit(['.', '_']).next().unwrap_or_default();
+    if let ("bytes", Value::Int(bytes)) = (last, value) {
+        return size(bytes.unsigned_abs());
+    }
     let text = match value {
         Value::Bool(true) => "yes".to_owned(),
         Value::Bool(false) => "no".to_owned(),
@@ -70,8 +74,8 @@ pub(super) fn value(fact: &str, value: &Value) -> String {
         Value::Float(_) => value.to_string(),
         Value::Text(text) => safe(text),
     };
-    match unit(fact) {
-        Some((_, unit)) if !matches!(value, Value::Bool(_)) => format!("{text} {unit}"),
+    match unit(last) {
+        Some(unit) if !matches!(value, Value::Bool(_)) => format!("{text} {unit}"),
         _ => text,
     }
 }
@@ -82,11 +86,11 @@ pub(super) fn usual(fact: &str) -> Option<&'static str> {
     USUAL.iter().find(|(name, _)| *name == fact).map(|(_, words)| *words)
 }
 
-/// Returns the ending of a fact's name that is its unit, and the unit.
-fn unit(fact: &str) -> Option<(&'static str, &'static str)> {
+/// Returns the unit that the last word of a fact's name stands for.
+fn unit(word: &str) -> Option<&'static str> {
     const UNITS: [(&str, &str); 5] =
-        [("_kmh", "km/h"), ("_km", "km"), ("_days", "days"), ("_hours", "h"), (".seconds", "s")];
-    UNITS.into_iter().find(|(suffix, _)| fact.ends_with(suffix))
+        [("kmh", "km/h"), ("km", "km"), ("days", "days"), ("hours", "h"), ("seconds", "s")];
+    UNITS.into_iter().find(|(last, _)| *last == word).map(|(_, unit)| unit)
 }
 
 /// Prints city and country, as far as known: `Lagos, NG`.
@@ -183,8 +187,17 @@ mod tests {
     fn values_of_facts_have_units() {
         assert_eq!(value("travel.speed_kmh", &Value::Int(9420)), "9,420 km/h");
         assert_eq!(value("expired.seconds", &Value::Int(-7)), "-7 s");
+        assert_eq!(value("health.silent_hours", &Value::Int(5)), "5 h");
         assert_eq!(value("x.accepted", &Value::Bool(true)), "yes");
         assert_eq!(value("x", &Value::Text("a\u{202e}b".into())), "a\\u{202e}b");
+    }
+
+    #[test]
+    fn facts_that_are_named_by_their_unit_alone_had_none() {
+        assert_eq!(value("dormant.days", &Value::Float(12.34)), "12.3 days");
+        assert_eq!(value("silence.hours", &Value::Int(5)), "5 h");
+        assert_eq!(value("volume.bytes", &Value::Int(1_468_006_400)), "1.4 GiB");
+        assert_eq!(value("rate.count", &Value::Int(1200)), "1,200");
     }
 
     #[test]
