@@ -21,6 +21,7 @@ use crate::daemon::recovery;
 use crate::daemon::replay::{Summary, replay};
 use crate::daemon::site::{Site, format_of};
 use crate::daemon::worker::{Delivery, Worker};
+use crate::deliver::render::UNTIL;
 use crate::deliver::stdout::printed;
 use crate::engine::alert::{Alert, Level};
 use crate::engine::line::Directives;
@@ -64,7 +65,7 @@ fn learn(context: &mut Context, options: &Options) -> anyhow::Result<ExitCode> {
     }
     if let Some(mail) = &site.config.mail {
         // What the daemon found before belongs to a digest of its own.
-        store.queue_digest(&format!("until {}", now()), mail.at_once, now(), now())?;
+        store.queue_digest(&format!("{UNTIL}{}", now()), mail.at_once, now(), now())?;
     }
     let judge = site.judge_of(&store)?;
     let atlas = Arc::new(site.atlas());

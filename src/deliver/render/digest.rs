@@ -24,12 +24,15 @@ const MAX_MUTES: usize = 20;
 /// The longest value in a table, in characters.
 const MAX_CELL: usize = 48;
 
+/// What the `day` of a digest begins with that is none: all that was found before a replay began, at the time behind it.
+pub const UNTIL: &str = "until ";
+
 /// Why several incidents come in one mail.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Bundle<'a> {
-    /// The digest of a day.
+    /// The digest of a day, or of what came before a replay.
     Daily {
-        /// E.g. `2026-11-23`.
+        /// E.g. `2026-11-23`, or [`UNTIL`] and a time.
         day: &'a str,
         /// The mutes that ended since the one before.
         mutes: &'a [EndedMute],
@@ -71,7 +74,7 @@ pub fn digest(digest: &Digest<'_>, context: &Context<'_>) -> Mail {
     let level = level.chain(mutes.iter().map(|ended| ended.level)).max();
     let (title, lead) = match digest.bundle {
         Bundle::Daily { day, .. } => (
-            format!("Daily digest of {}: {alerts}{}", plain(day, MAX_CELL), muted(mutes)),
+            format!("{}: {alerts}{}", of(day), muted(mutes)),
             format!("What was not mailed at once: {alerts} in {incidents}."),
         ),
         Bundle::Overflow(cap) => (
@@ -95,6 +98,14 @@ impl Digest<'_> {
             Bundle::Daily { mutes, .. } => mutes,
             Bundle::Overflow(_) => &[],
         }
+    }
+}
+
+/// Says what a digest is of: `Daily digest of 2026-11-23`, `Digest up to 2026-11-23T17:10:33Z`.
+fn of(day: &str) -> String {
+    match day.strip_prefix(UNTIL) {
+        Some(time) => format!("Digest up to {}", plain(time, MAX_CELL)),
+        None => format!("Daily digest of {}", plain(day, MAX_CELL)),
     }
 }
 

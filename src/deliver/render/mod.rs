@@ -17,7 +17,7 @@ use crate::engine::registry::Background;
 use crate::engine::time::Timestamp;
 use crate::engine::usage::Origin;
 
-pub use digest::{Bundle, Digest, digest};
+pub use digest::{Bundle, Digest, UNTIL, digest};
 pub use incident::incident;
 pub use safe::{MAX_SHOWN, is_shell_word, plain, safe, safe_within};
 

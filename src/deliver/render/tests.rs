@@ -371,6 +371,15 @@ fn a_digest_of_nothing_is_a_mail_too() {
 }
 
 #[test]
+fn the_digest_before_a_replay_was_called_the_daily_digest_of_until() {
+    let day = format!("{UNTIL}{NOW}");
+    let bundle = Bundle::Daily { day: &day, mutes: &[] };
+    let of = Digest { id: "d", bundle, alerts: &[sample::alert()], n_alerts: 3, n_incidents: 1 };
+    let subject = digest(&of, &context(&[])).subject;
+    assert_eq!(subject, "[tokenwatch] HIGH Digest up to 2026-11-23T17:10:33Z: 3 alerts");
+}
+
+#[test]
 fn the_test_mail_says_what_it_is() {
     let mail = test("7", &context(&[]));
     assert_eq!(mail.message_id, "<test.7@log1.example.org>");
