@@ -1,5 +1,6 @@
 //! `history`: what a token did, from its first use on.
 
+use std::collections::BTreeMap;
 use std::process::ExitCode;
 
 use serde_json::{Value as Json, json};
@@ -17,6 +18,9 @@ use crate::store::{FacetRow, History, HourRow, LifecycleRow, TokenSummary, Who};
 /// Rows of each table that people are shown; JSON has all.
 const MOST: usize = 20;
 
+/// Values seen, by facet.
+type Facets = BTreeMap<Facet, Vec<FacetRow>>;
+
 /// Columns that stand before a sparkline's end on narrow terminals.
 const MARGIN: u16 = 4;
 
@@ -31,7 +35,10 @@ pub(super) fn run(context: &mut Context, options: &Options) -> anyhow::Result<Ex
     let history = reader.history(&who, since, until, now)?;
     let printer = &mut context.printer;
     if printer.is_json() {
-        printer.json(&history_json(&who, &history))?;
+        // Of several tokens all is counted over all time, as their requests are.
+        let whole = since.or(until).map(|_| reader.history(&who, None, None, now)).transpose()?;
+        let facets = &whole.as_ref().unwrap_or(&history).facets;
+        printer.json(&history_json(&who, &history, facets))?;
         return Ok(ExitCode::SUCCESS);
     }
     print_tokens(printer, &who, &history, now)?;
@@ -226,10 +233,10 @@ fn word(row: &LifecycleRow) -> String {
     if note.is_empty() { text } else { format!("{text}: {note}") }
 }
 
-fn history_json(who: &Who, history: &History) -> Json {
+fn history_json(who: &Who, history: &History, facets: &Facets) -> Json {
     let mut json = match history.tokens.as_slice() {
         [token] => token_json(token),
-        _ => sum_json(who, history),
+        tokens => sum_json(who, tokens, facets),
     };
     let hours = history.hours.iter().map(|row| {
         let Activity { requests, ok, denied, failed, bytes } = row.activity;
@@ -252,11 +259,10 @@ fn history_json(who: &Who, history: &History) -> Json {
 
 /// The fields of several tokens of one principal: its last used token's, with all that can be
 /// counted counted over all of them, and each token by itself under `tokens`.
-fn sum_json(who: &Who, history: &History) -> Json {
-    let tokens = &history.tokens;
+fn sum_json(who: &Who, tokens: &[TokenSummary], facets: &Facets) -> Json {
     let Activity { requests, ok, denied, failed, bytes } = sum(tokens);
     let first = tokens.iter().filter_map(|token| token.first_seen).min();
-    let distinct = |facet| json!(history.facets.get(&facet).map_or(0, Vec::len));
+    let distinct = |facet| json!(distinct(facets, facet));
     let mut json = tokens.first().map_or_else(|| json!({}), token_json);
     let all = [
         ("principal", json!(state::name(who))),
@@ -273,6 +279,12 @@ fn sum_json(who: &Who, history: &History) -> Json {
     ];
     extend(&mut json, all);
     json
+}
+
+/// Returns how many different values of a facet are known: those that were folded away are not.
+pub(super) fn distinct(facets: &Facets, facet: Facet) -> usize {
+    let rows = facets.get(&facet).map(Vec::as_slice).unwrap_or_default();
+    rows.iter().filter(|row| !row.value.is_empty()).count()
 }
 
 fn extend<const N: usize>(json: &mut Json, all: [(&str, Json); N]) {
@@ -311,10 +323,19 @@ fn lifecycle_json(row: &LifecycleRow) -> Json {
 #[cfg(test)]
 mod tests {
     use super::*;
+    use crate::engine::ledger::Span;
 
     fn row(hour: i64, requests: u64) -> HourRow {
         let activity = Activity { requests, ..Activity::default() };
         HourRow { hour: Timestamp(hour * HOUR), activity }
+    }
+
+    #[test]
+    fn what_was_folded_away_counted_as_one_value_more() {
+        let span = Span::once(Timestamp(0));
+        let rows = ["DE", "NG", ""].map(|value| FacetRow { value: value.into(), span }).to_vec();
+        let facets = Facets::from([(Facet::Country, rows)]);
+        assert_eq!([Facet::Country, Facet::Network].map(|of| distinct(&facets, of)), [2, 0]);
     }
 
     #[test]

@@ -4,7 +4,7 @@ use serde_json::{Value as Json, json};
 
 use crate::cli::advice;
 use crate::cli::args::Global;
-use crate::cli::history::plus;
+use crate::cli::history::{self, plus};
 use crate::cli::print;
 use crate::engine::ledger::{Activity, Facet};
 use crate::engine::registry::Registered;
@@ -64,7 +64,7 @@ pub(super) fn since(
 
 fn distinct(history: &History, facet: Facet) -> Distinct {
     let rows = history.facets.get(&facet).map(Vec::as_slice).unwrap_or_default();
-    let known = rows.iter().filter(|row| !row.value.is_empty()).count() as u64;
+    let known = history::distinct(&history.facets, facet) as u64;
     Distinct { known, is_least: rows.iter().any(|row| row.value.is_empty()) }
 }
 

@@ -534,6 +534,9 @@ fn a_history_is_a_life() {
     let both = first(&home, &["history", "ci", "--json"]);
     assert_eq!((&both["requests"], &both["countries"]), (&318.into(), &2.into()));
     assert_eq!(both["tokens"].as_array().unwrap().len(), 2);
+    let late = first(&home, &["history", "ci", "--since", "2026-03-14", "--json"]);
+    assert_eq!(late["facets"]["country"].as_array().unwrap().len(), 1);
+    assert_eq!((&late["requests"], &late["countries"]), (&318.into(), &2.into()), "of all time");
     assert!(shown(&home, 100, &["history", "ci"]).contains("2 tokens, 318 requests"));
 }
 
