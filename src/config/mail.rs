@@ -26,7 +26,7 @@ pub struct Mail {
     pub user: Option<String>,
     /// Where the password is; present if there is a user.
     pub password: Option<At<PasswordFrom>>,
-    /// A PEM file of certificate authorities to trust besides the system's.
+    /// A PEM file of certificate authorities to trust instead of the system's.
     pub ca_file: Option<At<PathBuf>>,
     /// The sender, `ops@example.org` or `Ops <ops@example.org>`.
     pub from: String,
