@@ -17,19 +17,6 @@ use super::settings::{Security, Server};
 /// A setting that cannot work.
 #[derive(Clone, Debug, PartialEq, Eq, thiserror::Error)]
 pub enum MailFault {
-    /// `server` is not one.
-    #[error("mail.server: expected {expected}, found {found:?}")]
-    Server {
-        /// What it says.
-        found: String,
-        /// What it should.
-        expected: &'static str,
-    },
-    /// `server` holds a login. What it says is not repeated: it may be a password.
-    #[error(
-        "mail.server: expected a server without a login, found one; use mail.user and mail.password_file"
-    )]
-    ServerLogin,
     /// No TLS, to another host.
     #[error(
         "mail.server: smtp+insecure:// is for this host only, found {host:?}; use smtp:// (STARTTLS) or smtps://"

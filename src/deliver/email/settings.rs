@@ -2,7 +2,6 @@
 
 use std::fmt;
 use std::net::IpAddr;
-use std::str::FromStr;
 use std::time::Duration;
 
 use lettre::message::Mailbox;
@@ -81,8 +80,6 @@ pub enum Security {
 }
 
 impl Security {
-    const ALL: [Self; 3] = [Self::StartTls, Self::Tls, Self::Plain];
-
     const fn scheme(self) -> &'static str {
         match self {
             Self::StartTls => "smtp",
@@ -90,17 +87,9 @@ impl Security {
             Self::Plain => "smtp+insecure",
         }
     }
-
-    const fn port(self) -> u16 {
-        match self {
-            Self::StartTls => 587,
-            Self::Tls => 465,
-            Self::Plain => 25,
-        }
-    }
 }
 
-/// A mail server. Read from `smtps://mail.example.org`, `smtp://192.0.2.7:2525`, `smtp+insecure://[::1]`.
+/// A mail server. Shown as `smtps://mail.example.org:465`, `smtp://192.0.2.7:2525`, `smtp+insecure://[::1]:25`.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Server {
     /// How the connection is protected.
@@ -131,40 +120,6 @@ impl fmt::Display for Server {
     }
 }
 
-impl FromStr for Server {
-    type Err = MailFault;
-
-    fn from_str(text: &str) -> Result<Self, MailFault> {
-        let fault = |expected| MailFault::Server { found: text.to_owned(), expected };
-        let schemes = "smtps://, smtp:// or smtp+insecure:// and a host";
-        let (scheme, rest) = text.split_once("://").ok_or_else(|| fault(schemes))?;
-        let is_named = |security: &Security| security.scheme() == scheme;
-        let security = Security::ALL.into_iter().find(is_named).ok_or_else(|| fault(schemes))?;
-        if rest.contains('@') {
-            return Err(MailFault::ServerLogin);
-        }
-        let rest = rest.strip_suffix('/').unwrap_or(rest);
-        let (host, port) = match rest.strip_prefix('[').and_then(|rest| rest.split_once(']')) {
-            Some((host, port)) => (host, port.strip_prefix(':')),
-            None => match rest.split_once(':') {
-                Some((host, port)) => (host, Some(port)),
-                None => (rest, None),
-            },
-        };
-        let is_named = |c: char| c.is_ascii_alphanumeric() || c == '-' || c == '.' || c == '_';
-        let is_host = host.parse::<IpAddr>().is_ok() || host.chars().all(is_named);
-        if host.is_empty() || !is_host {
-            return Err(fault("a host name or address after ://"));
-        }
-        let port = match port {
-            Some(port) => port.parse().ok().filter(|port| 0 < *port),
-            None => Some(security.port()),
-        };
-        let port = port.ok_or_else(|| fault("a port from 1 to 65535 after the host"))?;
-        Ok(Self { security, host: host.to_owned(), port })
-    }
-}
-
 /// Reads an address of the settings.
 pub(super) fn address(setting: &'static str, text: &str) -> Result<Mailbox, MailFault> {
     text.parse().map_err(|_| MailFault::Address { setting, found: text.to_owned() })
@@ -182,57 +137,7 @@ pub(super) fn hello_name(name: Option<String>) -> Result<ClientId, MailFault> {
 
 #[cfg(test)]
 mod tests {
-    use proptest::prelude::*;
-
     use super::*;
-
-    #[test]
-    fn servers_are_read_with_the_port_of_their_scheme() {
-        let cases = [
-            ("smtps://mail.example.org", Security::Tls, "mail.example.org", 465),
-            ("smtp://mail.example.org", Security::StartTls, "mail.example.org", 587),
-            ("smtp://192.0.2.7:2525/", Security::StartTls, "192.0.2.7", 2525),
-            ("smtp+insecure://localhost", Security::Plain, "localhost", 25),
-            ("smtp+insecure://[::1]:1025", Security::Plain, "::1", 1025),
-        ];
-        for (text, security, host, port) in cases {
-            let server: Server = text.parse().unwrap();
-            assert_eq!(server, Server { security, host: host.to_owned(), port }, "{text}");
-            assert_eq!(server.to_string().parse::<Server>().unwrap(), server, "{text}");
-        }
-    }
-
-    #[test]
-    fn other_texts_are_no_servers() {
-        let texts = [
-            "",
-            "mail.example.org",
-            "http://mail.example.org",
-            "smtp://",
-            "smtp://:25",
-            "smtp://a b",
-            "smtp://a:0",
-            "smtp://a:65536",
-            "smtp://a:b",
-            "smtp://a\r\nb",
-            "smtp://[::1",
-            "smtp://user:password@mail.example.org",
-            "smtp://a/path",
-        ];
-        for text in texts {
-            let fault = text.parse::<Server>().unwrap_err().to_string();
-            assert!(!fault.contains("password@"), "{fault}");
-        }
-    }
-
-    proptest! {
-        #[test]
-        fn any_text_is_a_server_or_a_fault(text in "(smtps?|smtp\\+plain)?(://)?\\PC{0,20}(:[0-9]{0,6})?/?") {
-            if let Ok(server) = text.parse::<Server>() {
-                prop_assert_eq!(server.to_string().parse::<Server>(), Ok(server));
-            }
-        }
-    }
 
     #[test]
     fn only_this_host_is_loopback() {
