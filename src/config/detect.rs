@@ -2,7 +2,6 @@
 
 use std::collections::{BTreeMap, BTreeSet};
 use std::ops::RangeInclusive;
-use std::time::Duration;
 
 use super::fault::{At, Fault, Faults, Span};
 use super::read::{Node, Reading, Section, unknown};
@@ -10,8 +9,8 @@ use super::scalar;
 
 /// The settings of the detectors, for them to read.
 ///
-/// Each key is read once, with its type and range. [`DetectTable::finish`] then reports the invalid ones, and the keys
-/// that no detector read. A key that is absent or invalid is `None`, so the detector's default applies:
+/// Each key is read once, as a number within its range. [`DetectTable::finish`] then reports the invalid ones, and the
+/// keys that no detector read. A key that is absent or invalid is `None`, so the detector's default applies:
 ///
 /// ```ignore
 /// let mut detect = config.detect.clone();
@@ -60,37 +59,6 @@ impl DetectTable {
         range: RangeInclusive<f64>,
     ) -> Option<f64> {
         self.take(detector, key, scalar::number(range))
-    }
-
-    /// Reads a whole number.
-    pub fn count(
-        &mut self,
-        detector: &'static str,
-        key: &'static str,
-        range: RangeInclusive<u64>,
-    ) -> Option<u64> {
-        self.take(detector, key, scalar::count(range))
-    }
-
-    /// Reads a duration such as `10m`.
-    pub fn duration(
-        &mut self,
-        detector: &'static str,
-        key: &'static str,
-        range: RangeInclusive<Duration>,
-    ) -> Option<Duration> {
-        self.take(detector, key, scalar::duration(range))
-    }
-
-    /// Reads `true` or `false`.
-    pub fn flag(&mut self, detector: &'static str, key: &'static str) -> Option<bool> {
-        self.take(detector, key, scalar::flag)
-    }
-
-    /// Reads a list of texts, or a single one.
-    pub fn texts(&mut self, detector: &'static str, key: &'static str) -> Option<Vec<String>> {
-        let texts = self.take(detector, key, scalar::texts)?;
-        Some(texts.into_iter().map(|at| at.value).collect())
     }
 
     fn take<T>(
@@ -153,20 +121,12 @@ mod tests {
 
     #[test]
     fn detectors_take_what_they_know() {
-        let mut detect = table(
-            "[detect.travel]\nmin_speed_kmh = 900\nradius = 1.5\nwindow = \"10m\"\non = false\n\
-             [detect.rate]\nfloor = 3\nskip = [\"a\", \"b\"]\n",
-        );
+        let mut detect =
+            table("[detect.travel]\nmin_speed_kmh = 900\nradius = 1.5\n[detect.rate]\nfloor = 3\n");
         assert_eq!(detect.number("travel", "min_speed_kmh", 0.0..=1e5), Some(900.0));
         assert_eq!(detect.number("travel", "radius", 0.0..=1e5), Some(1.5));
-        assert_eq!(
-            detect.duration("travel", "window", Duration::ZERO..=Duration::from_hours(1)),
-            Some(Duration::from_secs(600))
-        );
-        assert_eq!(detect.flag("travel", "on"), Some(false));
-        assert_eq!(detect.count("rate", "floor", 1..=10), Some(3));
-        assert_eq!(detect.texts("rate", "skip"), Some(vec!["a".into(), "b".into()]));
-        assert_eq!(detect.count("rate", "absent", 1..=10), None);
+        assert_eq!(detect.number("rate", "floor", 1.0..=10.0), Some(3.0));
+        assert_eq!(detect.number("rate", "absent", 1.0..=10.0), None);
         detect.finish().unwrap();
     }
 
@@ -186,11 +146,11 @@ mod tests {
     #[test]
     fn values_out_of_range_are_faults_where_they_stand() {
         let mut detect = table("[detect.rate]\nfloor = 0\nshare = \"x\"\n");
-        assert_eq!(detect.count("rate", "floor", 1..=10), None);
+        assert_eq!(detect.number("rate", "floor", 1.0..=10.0), None);
         assert_eq!(detect.number("rate", "share", 0.0..=1.0), None);
         assert_eq!(
             detect.finish().unwrap_err().to_string(),
-            "/a/b.toml:2:9: found 0, expected a whole number from 1 to 10\n\
+            "/a/b.toml:2:9: found 0, expected a number from 1 to 10\n\
              /a/b.toml:3:9: found \"x\", expected a number from 0 to 1"
         );
     }
@@ -200,7 +160,7 @@ mod tests {
         let mut first = table("[detect.rate]\na = 1\nb = 2\n");
         assert_ne!(first, table("[detect.rate]\na = 1\nb = 3\n"));
         assert_eq!(first, table("[detect.rate]\nb = 2\n\na = 1\n"));
-        assert_eq!(first.count("rate", "a", 0..=9), Some(1));
-        assert_eq!(first.count("rate", "b", 0..=9), Some(2));
+        assert_eq!(first.number("rate", "a", 0.0..=9.0), Some(1.0));
+        assert_eq!(first.number("rate", "b", 0.0..=9.0), Some(2.0));
     }
 }

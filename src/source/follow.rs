@@ -96,25 +96,6 @@ impl Default for Options {
     }
 }
 
-/// The progress of one stream.
-#[derive(Clone, Debug, PartialEq, Eq)]
-pub struct StreamStatus {
-    /// Which stream.
-    pub stream: StreamId,
-    /// Which source.
-    pub source: usize,
-    /// Where the file was last seen.
-    pub path: PathBuf,
-    /// Its state.
-    pub place: Place,
-    /// Bytes passed on.
-    pub offset: u64,
-    /// Bytes in the file.
-    pub size: u64,
-    /// Bytes not passed on yet.
-    pub lag: u64,
-}
-
 /// One watch, and its patterns that have been searched.
 #[derive(Debug)]
 pub(super) struct Watched {
@@ -273,23 +254,6 @@ impl Follower {
     #[must_use]
     pub fn follows(&self, path: &Path) -> bool {
         self.source_of(path).is_some()
-    }
-
-    /// Returns the state of each stream.
-    pub fn streams(&self) -> impl Iterator<Item = StreamStatus> + '_ {
-        self.tails.iter().filter_map(|tail| {
-            let offset = tail.position.offset;
-            let size = if tail.place == Place::Gone { offset } else { tail.seen.size.max(offset) };
-            Some(StreamStatus {
-                stream: tail.stream,
-                source: tail.source?,
-                path: tail.position.path.clone(),
-                place: tail.place,
-                offset,
-                size,
-                lag: size - offset,
-            })
-        })
     }
 
     /// Returns the source whose watch names a path, or the log from which a path was rotated.

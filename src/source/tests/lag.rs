@@ -49,11 +49,10 @@ fn reading_everything_leaves_no_lag() {
     let mut bench = Bench::start(&["a"]);
     bench.write("a", "one\ntw");
     bench.poll();
-    let streams: Vec<_> = bench.follower.streams().collect();
-    assert_eq!(streams.len(), 1);
-    assert_eq!((streams[0].offset, streams[0].size, streams[0].lag), (4, 6, 2));
-    assert_eq!(streams[0].path, bench.path("a"));
+    let [tail] = bench.follower.tails.as_slice() else { panic!("one file") };
+    assert_eq!((tail.position.offset, tail.seen.size), (4, 6));
+    assert_eq!(tail.position.path, bench.path("a"));
     let file = File::open(bench.path("a")).unwrap();
     let marks = Marks::read(&file, 4).unwrap();
-    assert!(marks.agree(&bench.known[&streams[0].stream]));
+    assert!(marks.agree(&bench.known[&tail.stream]));
 }

@@ -301,7 +301,7 @@ fn a_copy_that_is_met_while_all_is_at_rest_is_given_time_to_end_its_last_line() 
     let is_met = |bench: &mut Bench| {
         bench.follower.wait(Duration::from_secs(1));
         bench.read();
-        bench.follower.streams().any(|stream| stream.place == Place::Rotated)
+        bench.places().any(|place| place == Place::Rotated)
     };
     assert!((0..60).any(|_| is_met(&mut bench)), "the copy is met");
     bench.poll();

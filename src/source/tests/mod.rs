@@ -148,6 +148,12 @@ impl Bench {
         self.known.insert(batch.stream, batch.position);
     }
 
+    /// Returns the state of each file that a watch names.
+    fn places(&self) -> impl Iterator<Item = Place> + '_ {
+        let watched = self.follower.tails.iter().filter(|tail| tail.source.is_some());
+        watched.map(|tail| tail.place)
+    }
+
     /// Advances by a second, reads everything and commits it.
     fn poll(&mut self) {
         self.now += Duration::from_secs(1);

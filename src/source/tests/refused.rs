@@ -104,7 +104,7 @@ fn a_compressed_file_that_holds_nothing_new_is_not_sought_though_it_cannot_be_op
     refuse(Errno::ACCESS);
     for _ in 0..2 {
         bench.rest();
-        assert!(bench.follower.streams().all(|stream| stream.place != Place::Sought));
+        assert!(bench.places().all(|place| place != Place::Sought));
         bench.restart();
     }
     grant();

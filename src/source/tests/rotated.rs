@@ -173,7 +173,7 @@ fn an_unlinked_file_that_is_still_written_is_read_to_its_end() {
     assert_eq!(bench.take(), ["one", "two"]);
     bench.rest();
     assert_eq!(bench.take(), ["three"]);
-    assert!(bench.follower.streams().all(|stream| stream.place == Place::Gone));
+    assert!(bench.places().all(|place| place == Place::Gone));
 }
 
 #[test]
