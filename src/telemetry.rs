@@ -16,12 +16,12 @@ use tracing_subscriber::{EnvFilter, Layer, Registry};
 /// The form of log messages.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq, clap::ValueEnum)]
 pub enum LogFormat {
-    /// The journal if standard error leads there, else text.
+    /// The journal if standard error is connected to it, else text.
     #[default]
     Auto,
-    /// Text for people.
+    /// Human-readable text.
     Text,
-    /// One JSON object a message.
+    /// One JSON object per message.
     Json,
 }
 

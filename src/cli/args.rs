@@ -17,8 +17,8 @@ use crate::telemetry::LogFormat;
 #[derive(Debug, Parser)]
 #[command(name = "tokenwatch", version, max_term_width = 100, propagate_version = true)]
 #[command(after_help = "Begin with: tokenwatch replay /var/log/nginx/access.log*\n\
-    Exit status: 0 fine; 1 the asked-for condition holds; 2 usage; 70 failed; 75 another daemon holds \
-    the state; 78 configuration.")]
+    Exit status: 0 success; 1 alert found (replay --fail-on), unhealthy (status --check) or faulty rule (rules check, \
+    rules test); 2 usage; 70 failure; 75 another process holds the state; 78 configuration.")]
 pub struct Cli {
     /// Options of every command.
     #[command(flatten)]
@@ -28,34 +28,34 @@ pub struct Cli {
     pub command: Command,
 }
 
-/// Options that may stand before or after the command.
+/// Options that may be given before or after the command.
 #[derive(Clone, Debug, Args)]
 pub struct Global {
-    /// Read this configuration [default: what `TOKENWATCH_CONFIG` names, else /etc/tokenwatch/tokenwatch.toml, if
-    /// it is there].
+    /// Read this configuration file [default: `$TOKENWATCH_CONFIG`, else /etc/tokenwatch/tokenwatch.toml if it
+    /// exists].
     #[arg(long, value_name = "FILE", global = true)]
     pub config: Option<PathBuf>,
-    /// The variable that names the configuration, where the command line does not. Clap would take one that is
-    /// empty for an option without its value.
+    /// The variable that names the configuration if the command line does not. Clap would take an empty one for an
+    /// option without a value.
     #[arg(skip)]
     pub config_variable: Option<&'static str>,
-    /// Keep database and key here [default: as configured, else /var/lib/tokenwatch for root, else in
-    /// your state directory].
+    /// Keep the database and the key in this directory [default: as configured, else /var/lib/tokenwatch for root,
+    /// else your XDG state directory].
     #[arg(long, value_name = "DIR", global = true)]
     pub state_dir: Option<PathBuf>,
-    /// Print JSON, one object a line.
+    /// Print JSON, one object per line.
     #[arg(long, global = true)]
     pub json: bool,
     /// When to use colours.
     #[arg(long, value_name = "WHEN", global = true, default_value = "auto")]
     pub color: When,
-    /// Say more; twice for everything.
+    /// Log more; -vv for everything.
     #[arg(short, long, global = true, action = clap::ArgAction::Count, conflicts_with = "quiet")]
     pub verbose: u8,
-    /// Say less; twice for errors only.
+    /// Log less; -qq for errors only.
     #[arg(short, long, global = true, action = clap::ArgAction::Count)]
     pub quiet: u8,
-    /// How log messages look.
+    /// Format of log messages.
     #[arg(long, value_name = "FORMAT", global = true, default_value = "auto")]
     pub log_format: LogFormat,
     /// Which log messages to show, by module, as `tracing` filters do.
@@ -77,50 +77,50 @@ pub enum When {
 
 /// What a directory stands for: `source::discover`.
 const LOGS_OF_DIRECTORIES: &str = "\
-A directory stands for the logs in it and in those below: for files whose names contain .log or access, or end with .json, .jsonl, \
-.ndjson, .txt or .out, whatever rotation and compression put behind it (.1, -20260101, .gz, ...); not for hidden ones and README*, nor \
-for what links to directories lead to. A file that is named itself, or by a pattern, is read whatever its name.";
+A directory stands for the logs in it and in its subdirectories: files whose names contain .log or access, or end in .json, .jsonl, \
+.ndjson, .txt or .out, plus whatever rotation and compression append (.1, -20260101, .gz, ...). Hidden files and README* are skipped, and \
+links to directories are not followed. A file given by name or matched by a pattern is read whatever its name.";
 
 /// The commands.
 #[derive(Debug, Subcommand)]
 pub enum Command {
-    /// Follow logs and alert: the daemon.
+    /// Follow logs and raise alerts: the daemon.
     #[command(after_long_help = LOGS_OF_DIRECTORIES)]
     Run(Run),
     /// Read old logs as if they were live.
     #[command(after_long_help = LOGS_OF_DIRECTORIES)]
     Replay(Replay),
-    /// Show how each line is read.
+    /// Show how each line is parsed.
     #[command(after_long_help = LOGS_OF_DIRECTORIES)]
     Parse(Lines),
-    /// Walk lines through all steps: the last 20, with -v all, or those that --line or --offset name.
+    /// Walk lines through every step: the last 20, all with -v, or those that --line, --offset or --cursor select.
     #[command(after_long_help = LOGS_OF_DIRECTORIES)]
     Explain(Lines),
-    /// Check configuration, formats, rules, GeoIP and permissions.
+    /// Check the configuration, formats, rules, GeoIP data and permissions.
     Check,
-    /// Tokens: what is known of them, and what you say of them.
+    /// Show, register and mark tokens.
     #[command(subcommand)]
     Tokens(Tokens),
-    /// What a token did.
+    /// Show what a token did.
     History(History),
-    /// Alerts: what was told, and why.
+    /// Show, acknowledge and mute alerts.
     #[command(subcommand)]
     Alerts(Alerts),
-    /// Rules in force.
+    /// Show, check and test rules.
     #[command(subcommand)]
     Rules(Rules),
-    /// How the daemon is doing.
+    /// Show how the daemon is doing.
     Status(Status),
-    /// Send one mail through the configured server.
+    /// Send a test mail through the configured server.
     TestMail,
     /// Print a completion script for a shell.
     Completions {
         /// Which shell.
         shell: clap_complete::Shell,
     },
-    /// Print the manual page, or write one page a command into a directory.
+    /// Print the manual page, or write one page per command to a directory.
     Man {
-        /// Where to write pages.
+        /// Directory for the pages.
         directory: Option<PathBuf>,
     },
 }
@@ -128,7 +128,7 @@ pub enum Command {
 /// Options of `run`.
 #[derive(Debug, Args)]
 pub struct Run {
-    /// Follow these files, or the logs in these directories, instead of what is configured, and print alerts.
+    /// Follow these files, or the logs in these directories, instead of the configured sources, and print alerts.
     #[arg(value_name = "PATH")]
     pub files: Vec<PathBuf>,
 }
@@ -136,20 +136,20 @@ pub struct Run {
 /// Options of `replay`.
 #[derive(Debug, Args)]
 pub struct Replay {
-    /// Files, patterns, or directories for the logs in them; - is standard input. May be packed (.gz, .zst, .bz2, .xz).
+    /// Files, patterns, or directories of logs; - is standard input. Compressed logs are read too (.gz, .zst, .bz2, .xz).
     #[arg(value_name = "PATH", required = true)]
     pub paths: Vec<PathBuf>,
-    /// Read every line in this format, instead of recognising it.
-    #[arg(long, value_name = "FORMAT", long_help = formats("Read every line in this format, instead of recognising it"))]
+    /// Read every line in this format instead of detecting it.
+    #[arg(long, value_name = "FORMAT", long_help = formats("Read every line in this format instead of detecting it"))]
     pub format: Option<String>,
-    /// Keep what was learned: this is how a new installation gets its baselines before its first day.
+    /// Keep what was learned, so that a new installation has baselines before its first day.
     #[arg(long)]
     pub save: bool,
     /// Use this registry (CSV or JSON lines) for this run; with --save, import it [default: without --save, each
     /// registry.csv in the directories].
     #[arg(long, value_name = "FILE")]
     pub registry: Option<PathBuf>,
-    /// Exit with 1 if there is an alert of this level or above.
+    /// Exit with status 1 if there is an alert of this level or above.
     #[arg(long, value_name = "LEVEL", value_parser = level)]
     pub fail_on: Option<Level>,
 }
@@ -157,20 +157,20 @@ pub struct Replay {
 /// Options of `parse` and `explain`.
 #[derive(Debug, Args)]
 pub struct Lines {
-    /// Files, packed ones too, or directories for the logs in them; - or none is standard input; journal:UNIT the
-    /// unit's last messages.
+    /// Files, compressed ones too, or directories of logs; standard input if none or -; journal:UNIT for the unit's
+    /// last messages.
     #[arg(value_name = "PATH")]
     pub paths: Vec<PathBuf>,
     /// A preset such as nginx-combined, or an nginx `log_format` or Apache `LogFormat` in quotes.
-    #[arg(long, value_name = "FORMAT", long_help = formats("How lines are read, instead of recognising them"))]
+    #[arg(long, value_name = "FORMAT", long_help = formats("Read lines in this format instead of detecting it"))]
     pub format: Option<String>,
-    /// Only this line, counted from 1, or these: 10..20 (both ends are meant), 10..
+    /// Only this line, counted from 1, or this range: 10..20 (inclusive), 10..
     #[arg(long, value_name = "N", value_parser = choice::numbers)]
     pub line: Option<RangeInclusive<u64>>,
-    /// Only the line that holds this byte, as alerts name it; of a packed log, a byte of what is in it.
+    /// Only the line at this byte offset, as alerts give it; in a compressed log, an offset in the uncompressed text.
     #[arg(long, value_name = "BYTE", conflicts_with = "line")]
     pub offset: Option<u64>,
-    /// Only the message of journal:UNIT that has this cursor.
+    /// Only the message of journal:UNIT with this cursor.
     #[arg(long, conflicts_with_all = ["line", "offset"])]
     pub cursor: Option<String>,
 }
@@ -178,8 +178,8 @@ pub struct Lines {
 /// Options of `status`.
 #[derive(Debug, Args)]
 pub struct Status {
-    /// Exit with 1 unless the daemon runs and nothing keeps it from seeing: for health checks. What is over, bytes
-    /// that were lost and lines with a wrong time, does not count.
+    /// For health checks: exit with status 1 unless the daemon is running and has no current problem. Bytes lost and
+    /// wrong timestamps in the past do not count.
     #[arg(long)]
     pub check: bool,
 }
@@ -187,75 +187,75 @@ pub struct Status {
 /// `tokens ...`
 #[derive(Debug, Subcommand)]
 pub enum Tokens {
-    /// List tokens, the last used first.
+    /// List tokens, the most recently used first.
     List(TokensList),
     /// Show one token.
     Show {
-        /// A name, an id or its beginning, or - to read the secret from standard input.
+        /// A name, an id or its first characters, or - to read the secret from standard input.
         token: String,
     },
-    /// Register a token: reads the secret from standard input.
+    /// Register a token; its secret is read from standard input.
     Add(TokensAdd),
-    /// Register the tokens of a CSV or JSON-lines file.
+    /// Register tokens from a CSV or JSON-lines file.
     ///
-    /// Columns that the file does not have stay as they are. An empty cell clears its column; the output names each leak,
-    /// revocation, rotation or decoy that this took back.
+    /// Columns that the file does not have keep their values. An empty cell clears its column; the output names each
+    /// leak, revocation, rotation or decoy mark that this undid.
     Import {
         /// The file; - is standard input.
         file: PathBuf,
     },
-    /// Change what is registered of a token: tokens set NAME owner=ops expires_at=2027-01-01
+    /// Change registry columns of a token: tokens set NAME owner=ops expires_at=2027-01-01
     ///
-    /// A column without a value is cleared, which takes back what was said of a token: `leaked_at= revoked_at= decoy=`.
-    /// One that was rotated away has `rotated_at=TIME`, and `rotated_to=` names its successor; `rotated_at= rotated_to=` take
-    /// that back.
+    /// An empty value clears its column, which undoes a mark: `leaked_at= revoked_at= decoy=`. To mark a token as
+    /// rotated, name its successor with `rotated_to=`, and give `rotated_at=TIME` if that was not just now;
+    /// `rotated_at= rotated_to=` undoes it.
     Set {
-        /// A name, an id or its beginning, or -.
+        /// A name, an id or its first characters, or - to read the secret from standard input.
         token: String,
-        /// Columns of the registry with their values.
+        /// Registry columns with their new values.
         #[arg(value_name = "COLUMN=VALUE", required = true)]
         columns: Vec<String>,
-        /// Also where several tokens bear that name, and a column speaks of the life of one: `expires_at` and the like.
+        /// Allow columns of a single token (`expires_at`, `revoked_at`, ...) to be set on every token of that name.
         #[arg(long)]
         all: bool,
     },
-    /// A token was revoked: its use is an alert from now on. Says whether it was used since.
+    /// Mark a token as revoked and alert on any later use. Reports whether it was used since.
     ///
-    /// To take that back: `tokens set TOKEN revoked_at=`
+    /// To undo: `tokens set TOKEN revoked_at=`
     Revoke(TokensMark),
-    /// A token became known to others: its use is an alert from now on. Says whether it was used since.
+    /// Mark a token as leaked and alert on any later use. Reports whether it was used since.
     ///
-    /// To take that back: `tokens set TOKEN leaked_at=`
+    /// To undo: `tokens set TOKEN leaked_at=`
     Leak(TokensMark),
-    /// A token is bait: any use of it is an alert.
+    /// Mark a token as a decoy and alert on any use.
     ///
-    /// To take that back: `tokens set TOKEN decoy=`
+    /// To undo: `tokens set TOKEN decoy=`
     Decoy(TokensMark),
-    /// Forget everything of a token or principal: profile, history, alerts, and what was said of it.
+    /// Delete everything known about a token or principal: profile, history, alerts and registry rows.
     ///
-    /// Says what that is, and does it only with --yes. A revocation or leak is forgotten with it: later use is no alert any
-    /// more.
+    /// Without --yes, only reports what would be deleted. Its marks are deleted too: later use of a token that was
+    /// revoked or leaked is no longer an alert for that.
     Forget {
-        /// A name, an id or its beginning, or -.
+        /// A name, an id or its first characters, or - to read the secret from standard input.
         token: String,
-        /// Where several tokens bear that name: all of them.
+        /// If several tokens share the name, delete all of them.
         #[arg(long)]
         all: bool,
-        /// Do it.
+        /// Delete it.
         #[arg(long)]
         yes: bool,
     },
-    /// Make a new seal key, once somebody else may have the old one: every secret gets a new id.
+    /// Replace the seal key once somebody else may have it: every secret gets a new id.
     ///
-    /// Says what that costs, and does it only with --yes and while no daemon runs. Profiles under a name go on; history
-    /// and alerts of tokens stay under their old ids; what was registered of a token has to be registered again from its secret.
-    /// The old key is kept as seal.key.old.
+    /// Without --yes, only reports what that costs; the daemon must be stopped. Profiles under a name continue; history
+    /// and alerts of tokens stay under their old ids; tokens have to be registered again from their secrets. The old key
+    /// is kept as seal.key.old.
     Rekey {
-        /// Do it.
+        /// Replace it.
         #[arg(long)]
         yes: bool,
     },
-    /// Print the id of the secret on standard input.
+    /// Print the id of a secret read from standard input.
     Id {
         /// Always -: secrets do not belong on a command line.
         #[arg(default_value = "-", value_parser = ["-"])]
@@ -266,15 +266,15 @@ pub enum Tokens {
 /// Options of `tokens list`.
 #[derive(Debug, Args)]
 pub struct TokensList {
-    /// Only those whose name, id or owner contains this.
+    /// Only tokens with this text in their name, owner, principal, kind or hint, or at the beginning of their id.
     pub text: Option<SmolStr>,
-    /// Only those in this state: active, expired, revoked, rotated, leaked, decoy, unregistered.
+    /// Only tokens in this state: active, expired, revoked, rotated, leaked, decoy, unregistered.
     #[arg(long)]
     pub state: Option<String>,
-    /// Only those used since then.
+    /// Only tokens used since this time.
     #[arg(long, value_name = "TIME")]
     pub since: Option<String>,
-    /// How many to list.
+    /// List at most this many.
     #[arg(long, short = 'n', default_value_t = 100)]
     pub limit: u32,
 }
@@ -284,10 +284,10 @@ pub struct TokensList {
 pub struct TokensAdd {
     /// The principal's name; several tokens may share it.
     pub name: SmolStr,
-    /// Read the secret from this file, not from standard input.
+    /// Read the secret from this file instead of standard input.
     #[arg(long, value_name = "FILE")]
     pub secret_file: Option<PathBuf>,
-    /// Further columns of the registry with their values.
+    /// Other registry columns with their values.
     #[arg(value_name = "COLUMN=VALUE")]
     pub columns: Vec<String>,
 }
@@ -295,15 +295,15 @@ pub struct TokensAdd {
 /// Options of `tokens revoke`, `leak`, `decoy`.
 #[derive(Debug, Args)]
 pub struct TokensMark {
-    /// A name, an id or its beginning, or - to read the secret from standard input.
+    /// A name, an id or its first characters, or - to read the secret from standard input.
     pub token: String,
-    /// Since when [default: now].
+    /// When it happened [default: now].
     #[arg(long, value_name = "TIME")]
     pub at: Option<String>,
     /// Why, where, who.
     #[arg(long, default_value = "")]
     pub note: String,
-    /// Where several tokens bear that name: all of which it does not hold already. Without it, that has to be one.
+    /// If several tokens share the name, mark every one that is not marked yet. Without --all there must be exactly one.
     #[arg(long)]
     pub all: bool,
 }
@@ -311,12 +311,12 @@ pub struct TokensMark {
 /// Options of `history`.
 #[derive(Debug, Args)]
 pub struct History {
-    /// A name, an id or its beginning, or - to read the secret from standard input.
+    /// A name, an id or its first characters, or - to read the secret from standard input.
     pub token: String,
-    /// From then on: 2h, yesterday, 2026-03-02 (days begin at midnight UTC), RFC 3339, or as printed.
+    /// Only from this time on: 2h, yesterday, 2026-03-02 (days begin at midnight UTC), RFC 3339, or as printed.
     #[arg(long, value_name = "TIME")]
     pub since: Option<String>,
-    /// Until then.
+    /// Only before this time.
     #[arg(long, value_name = "TIME")]
     pub until: Option<String>,
 }
@@ -324,21 +324,21 @@ pub struct History {
 /// `alerts ...`
 #[derive(Debug, Subcommand)]
 pub enum Alerts {
-    /// List alerts, the newest first.
+    /// List alerts, newest first.
     List(AlertsList),
-    /// Show an alert or incident with everything it rests on.
+    /// Show an alert or incident with all its evidence.
     Show {
-        /// The id of an alert or incident, or its beginning.
+        /// The id of an alert or incident, or its first characters.
         id: String,
     },
-    /// Say what an alert or incident was: the baseline learns from it.
+    /// Say whether an alert or incident was expected or misuse; the baseline learns from it.
     Ack(AlertsAck),
-    /// Do not mail alerts of a rule, principal, network, country, client, or of several of these at once; alone,
-    /// list the mutes in force.
+    /// Do not mail alerts of a rule, principal, network, country, client or route, or of a combination of these;
+    /// without options, list the mutes in force.
     Mute(AlertsMute),
     /// End a mute.
     Unmute {
-        /// Its number, as `alerts mute` shows it.
+        /// Its number, as `alerts mute` lists it.
         id: i64,
     },
 }
@@ -346,25 +346,25 @@ pub enum Alerts {
 /// Options of `alerts list`.
 #[derive(Debug, Args)]
 pub struct AlertsList {
-    /// From then on: 2h, yesterday, 2026-03-02 (days begin at midnight UTC), RFC 3339, or as printed.
+    /// Only from this time on: 2h, yesterday, 2026-03-02 (days begin at midnight UTC), RFC 3339, or as printed.
     #[arg(long, value_name = "TIME")]
     pub since: Option<String>,
-    /// Until then.
+    /// Only before this time.
     #[arg(long, value_name = "TIME")]
     pub until: Option<String>,
-    /// This level and above.
+    /// Only this level and above.
     #[arg(long, value_parser = level)]
     pub level: Option<Level>,
-    /// Of this rule.
+    /// Only alerts of this rule.
     #[arg(long)]
     pub rule: Option<SmolStr>,
-    /// Of this principal.
+    /// Only alerts about this principal.
     #[arg(long)]
     pub principal: Option<SmolStr>,
-    /// Only those nobody has said anything of.
+    /// Only alerts that are not acknowledged.
     #[arg(long)]
     pub open: bool,
-    /// How many to list.
+    /// List at most this many.
     #[arg(long, short = 'n', default_value_t = 100)]
     pub limit: u32,
 }
@@ -373,16 +373,16 @@ pub struct AlertsList {
 #[derive(Debug, Args)]
 #[command(group(clap::ArgGroup::new("verdict").required(true)))]
 pub struct AlertsAck {
-    /// The ids of alerts or incidents, or their beginnings.
+    /// The ids of alerts or incidents, or their first characters.
     #[arg(required = true)]
     pub ids: Vec<String>,
-    /// It was in order: who it was is learned, and not told again.
+    /// It was legitimate: who it was is learned and not reported again.
     #[arg(long, group = "verdict")]
     pub expected: bool,
     /// It was misuse: who it was is forgotten, never learned, and watched for 30 days.
     #[arg(long, group = "verdict")]
     pub confirmed: bool,
-    /// In words; without it, an earlier note stays [empty: none].
+    /// A note. Without this option an earlier note is kept; an empty one removes it.
     #[arg(long)]
     pub note: Option<String>,
 }
@@ -390,31 +390,31 @@ pub struct AlertsAck {
 /// Options of `alerts mute`.
 #[derive(Debug, Args)]
 pub struct AlertsMute {
-    /// Of this rule.
+    /// Alerts of this rule.
     #[arg(long)]
     pub rule: Option<SmolStr>,
-    /// Of this principal.
+    /// Alerts about this principal.
     #[arg(long)]
     pub principal: Option<SmolStr>,
-    /// From this network: AS64500.
+    /// Alerts from this network: AS64500.
     #[arg(long, value_name = "AS", value_parser = network)]
     pub network: Option<u32>,
-    /// From this country: DE.
+    /// Alerts from this country: DE.
     #[arg(long, value_name = "CODE", value_parser = country)]
     pub country: Option<Country>,
-    /// By this client, as alerts name it: curl.
+    /// Alerts about this client, as alerts name it: curl.
     #[arg(long, value_name = "NAME")]
     pub client: Option<SmolStr>,
-    /// At this method and route, as alerts name it: "GET /v1/items/{id}".
+    /// Alerts about this method and route, as alerts name it: "GET /v1/items/{id}".
     #[arg(long, value_parser = route)]
     pub route: Option<SmolStr>,
     /// For how long: 8h, 30d [default: 30d].
     #[arg(long = "for", value_name = "DURATION")]
     pub lasting: Option<String>,
-    /// Until it is ended.
+    /// Until `alerts unmute` ends it.
     #[arg(long, conflicts_with = "lasting")]
     pub forever: bool,
-    /// Why; required.
+    /// Why; required to mute.
     #[arg(long)]
     pub reason: Option<SmolStr>,
 }
@@ -424,19 +424,19 @@ pub struct AlertsMute {
 pub enum Rules {
     /// List the rules in force and where each comes from.
     List,
-    /// Show a rule: its text as it is in force.
+    /// Show the text of a rule in force.
     Show {
         /// Its name.
         name: String,
     },
-    /// Check rule files; without any, those in force.
+    /// Check rule files, or the rules in force if none are given.
     Check {
-        /// Files.
+        /// Rule files.
         files: Vec<PathBuf>,
     },
-    /// Run the examples that rules carry; without files, those of all rules in force.
+    /// Run the examples of rule files, or of the rules in force if none are given.
     Test {
-        /// Files.
+        /// Rule files.
         files: Vec<PathBuf>,
     },
 }
@@ -458,23 +458,23 @@ fn formats(what: &str) -> String {
 fn level(name: &str) -> Result<Level, String> {
     Level::parse(name).ok_or_else(|| {
         let names = Level::ALL.map(Level::as_str).join(", ");
-        format!("levels are {names}")
+        format!("expected one of {names}")
     })
 }
 
 fn network(text: &str) -> Result<u32, String> {
     let number = text.strip_prefix("AS").or_else(|| text.strip_prefix("as")).unwrap_or(text);
     let number = number.parse().ok().filter(|number| 0 < *number);
-    number.ok_or_else(|| "a network is an autonomous system: AS64500".to_owned())
+    number.ok_or_else(|| "expected an autonomous system such as AS64500".to_owned())
 }
 
 fn country(text: &str) -> Result<Country, String> {
     let code = Country::parse(&text.to_ascii_uppercase());
-    code.ok_or_else(|| "a country is a code of two letters: DE".to_owned())
+    code.ok_or_else(|| "expected a country code of two letters such as DE".to_owned())
 }
 
 fn route(text: &str) -> Result<SmolStr, String> {
-    let why = "a route is a method and a path, as alerts name it: \"GET /v1/items/{id}\"";
+    let why = "expected a method and a path as alerts name them, such as \"GET /v1/items/{id}\"";
     Scope::is_route(text).then(|| text.into()).ok_or_else(|| why.to_owned())
 }
 

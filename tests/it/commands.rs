@@ -183,14 +183,14 @@ fn how_a_mark_is_taken_back_was_not_said() {
     for (command, column) in
         [("leak", "leaked_at="), ("revoke", "revoked_at="), ("decoy", "decoy=")]
     {
-        let way = format!("To take that back: `tokens set TOKEN {column}`");
+        let way = format!("To undo: `tokens set TOKEN {column}`");
         assert!(help(command).contains(&way), "{}", help(command));
         home.print(&["tokens", command, "ci"]);
         assert_ne!(state(), "active");
         home.print(&["tokens", "set", "ci", column]);
         assert_eq!(state(), "active", "{column}");
     }
-    assert!(help("set").contains("`rotated_at= rotated_to=` take that back"), "{}", help("set"));
+    assert!(help("set").contains("`rotated_at= rotated_to=` undoes it"), "{}", help("set"));
     home.print(&["tokens", "set", "ci", "rotated_at=2026-03-01", "rotated_to=ci-2"]);
     assert_eq!(state(), "rotated");
     home.print(&["tokens", "set", "ci", "rotated_at=", "rotated_to="]);
