@@ -80,7 +80,7 @@ pub(super) fn alert() -> Alert {
         reasons: vec![
             reason(5.11, "country NG, never seen in 41 active days"),
             reason(2.4, "network AS64500 Example Broadband, never seen in 41 active days"),
-            reason(1.21, "17:00 UTC, rarely used then on working days"),
+            reason(1.21, "17:00 UTC, rarely used at this hour on working days"),
         ],
         facts: facts.into_iter().map(named).collect(),
         usual: usual.into_iter().map(named).collect(),

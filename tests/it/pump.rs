@@ -282,7 +282,7 @@ fn the_digest_of_the_day_counts_as_one_of_the_hour() {
         site.turn(now);
         let (n_single, n_bundles) = site.of_hour(now);
         assert!(n_single <= CAP as usize && n_bundles <= 1, "{minute}: {n_single}, {n_bundles}");
-        let is_daily = |mail: &Mail| mail.text.contains("What was not mailed at once");
+        let is_daily = |mail: &Mail| mail.text.contains("Not mailed at once");
         days.extend(site.sent.iter().filter(|(_, mail)| is_daily(mail)).map(|(time, _)| time.0));
     }
     assert_eq!(days.len(), 1, "in a flood, too");

@@ -232,7 +232,7 @@ fn a_storm_of_alerts_is_one_mail_a_rule_and_a_digest_with_the_exact_total() {
     let (subject, text) = subject_and_text(&messages[1]);
     let n_others = n_tokens - 1;
     let total = format!("{},{:03}", n_others / 1000, n_others % 1000);
-    assert!(subject.contains(&format!("{total} incidents beyond 12 mails an hour")), "{subject}");
+    assert!(subject.contains(&format!("{total} incidents beyond 12 mails per hour")), "{subject}");
     assert!(text.contains(&format!("{total} alerts in {total} incidents")), "{text}");
     assert!(messages[1].bytes.len() < 200_000, "{} B", messages[1].bytes.len());
     assert_eq!(

@@ -32,7 +32,7 @@ pub enum MailFault {
     #[error("mail.password_file: expected mail.user beside it")]
     NoUser,
     /// Nobody to send to.
-    #[error("mail.to: expected an address at the least")]
+    #[error("mail.to: expected at least one address")]
     NoRecipient,
     /// Not an address.
     #[error("mail.{setting}: expected an address such as security@example.org, found {found:?}")]
@@ -271,7 +271,7 @@ fn cure(server: &Server, error: &rustls::Error) -> &'static str {
             _ => "check the server's certificate",
         },
         rustls::Error::InvalidMessage(_) if server.security == Security::Tls => {
-            "the server does not begin with TLS on this port: use smtp://, which is STARTTLS"
+            "the server does not start with TLS on this port: use smtp://, which is STARTTLS"
         }
         _ => "",
     }

@@ -75,12 +75,12 @@ pub fn digest(digest: &Digest<'_>, context: &Context<'_>) -> Mail {
     let (title, lead) = match digest.bundle {
         Bundle::Daily { day, .. } => (
             format!("{}: {alerts}{}", of(day), muted(mutes)),
-            format!("What was not mailed at once: {alerts} in {incidents}."),
+            format!("Not mailed at once: {alerts} in {incidents}."),
         ),
         Bundle::Overflow(cap) => (
-            format!("{incidents} beyond {} an hour", words::counted(u64::from(cap), "mail")),
+            format!("{incidents} beyond {} per hour", words::counted(u64::from(cap), "mail")),
             format!(
-                "The limit of mails an hour is reached: {alerts} in {incidents} come in this one."
+                "{alerts} in {incidents}, combined because the limit of mails per hour is reached."
             ),
         ),
     };
@@ -134,9 +134,9 @@ fn mutes(ended: &[EndedMute]) -> Part {
     };
     let more = size(ended.len().saturating_sub(MAX_MUTES));
     let more = (more > 0).then(|| format!("and {} more", words::counted(more, "mute")));
-    let head = vec!["Ended", "Worst", "Mute", "Reason", "Whose", "Alerts"];
+    let head = vec!["Ended", "Worst", "Mute", "Reason", "Principal", "Alerts"];
     let rows = ended.iter().take(MAX_MUTES).map(row).collect();
-    Part::Table("Kept back by mutes that have ended", head, rows, more)
+    Part::Table("Suppressed by mutes that have ended", head, rows, more)
 }
 
 /// Names the only one, or counts them.
@@ -172,9 +172,9 @@ fn parts(digest: &Digest<'_>, groups: &[Group<'_>], host: &Host) -> Vec<Part> {
     let head = vec!["Since", "Level", "Principal", "What", "From", "Alerts"];
     let next = host.command("alerts list");
     vec![
-        Part::Rows(of_all("By rule", "By rule, of the heaviest"), top(rules, MAX_RULES)),
+        Part::Rows(of_all("By rule", "By rule (heaviest alerts only)"), top(rules, MAX_RULES)),
         Part::Rows(
-            of_all("By principal", "By principal, of the heaviest"),
+            of_all("By principal", "By principal (heaviest alerts only)"),
             top(principals, MAX_PRINCIPALS),
         ),
         Part::Table("Incidents", head, rows, more),

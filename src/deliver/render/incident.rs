@@ -164,7 +164,8 @@ fn who(incident: &Incident, alerts: &[Alert], context: &Context<'_>) -> Vec<(Str
         return rows;
     };
     let place = words::place(&alert.place);
-    let forgeable = if alert.is_forgeable { " (forgeable: said by X-Forwarded-For)" } else { "" };
+    let forgeable =
+        if alert.is_forgeable { " (forgeable: taken from X-Forwarded-For)" } else { "" };
     let address = alert.client.map(|client| format!("{client}{forgeable}"));
     let from: Vec<String> = address.into_iter().chain(place).collect();
     let route = (!alert.route.is_empty()).then(|| safe(&alert.route));
@@ -276,26 +277,26 @@ fn commands(incident: &Incident, alerts: &[Alert], host: &Host) -> Vec<(String, 
     if let Some(token) = heaviest.and_then(|alert| alert.token.as_ref()) {
         let id = token.id.to_string();
         let name = if is_shell_word(&token.name) { token.name.as_str() } else { &id };
-        commands.push((host.command(&format!("history {name}")), "everything that this token did"));
+        commands.push((host.command(&format!("history {name}")), "everything this token did"));
         let is_of_it = |alert: &&Alert| alert.token.as_ref().is_some_and(|of| of.id == token.id);
         if !alerts.iter().filter(is_of_it).any(is_about_end) {
             commands.push((
                 host.command(&format!("tokens revoke {id}")),
-                "after revoking it where it was issued: later use is then an alert",
+                "after you revoke it at its issuer: later use raises an alert",
             ));
         }
     }
     if heaviest.is_some_and(is_about_log) {
-        let check = "which format each log is read in, and the first line that does not fit";
+        let check = "the format each log is read in, and the first line that does not fit";
         commands.push((host.command("check"), check));
     }
     if heaviest.is_some_and(|alert| alert.facts.contains("health.mail_minutes")) {
-        commands.push((host.command("status"), "how many mails wait, and the last error"));
+        commands.push((host.command("status"), "how many mails are waiting, and the last error"));
     }
     if is_shell_word(&incident.id) {
         commands.extend(words_on(incident, alerts, host));
         let show = host.command(&format!("alerts show {}", incident.id));
-        commands.push((show, "all facts of it"));
+        commands.push((show, "all its facts"));
     }
     commands
 }
@@ -314,20 +315,20 @@ fn words_on(incident: &Incident, alerts: &[Alert], host: &Host) -> Vec<(String, 
     let is_of_many = heaviest.is_some_and(|alert| alert.facts.contains("fleet.change"));
     let (expected, confirmed) = if is_of_many {
         (
-            "if it is fine: nothing is held against it",
-            "if it is not: it is watched for at all tokens; say so of each one's own incident, too",
+            "if it is legitimate: it no longer counts as evidence",
+            "if it is not: all tokens are watched for it; confirm each token's own incident as well",
         )
     } else if heaviest.is_some_and(|alert| alert.token.is_none()) {
-        return vec![(ack("expected"), "once it is seen to: it is no longer listed as open")];
+        return vec![(ack("expected"), "once it is dealt with: it is no longer listed as open")];
     } else if are_only(alerts, &OF_TOKENS) {
         (
-            "if this was you: who it was is learned; that the token was used so is told again",
-            "if it was not: who it was is forgotten, and watched for at all tokens",
+            "if this was you: who it was is learned; such use of the token is reported again",
+            "if it was not: who it was is forgotten, and all tokens are watched for it",
         )
     } else {
         (
             "if this was you: it is learned as normal",
-            "if it was not: it is forgotten, and watched for at all tokens",
+            "if it was not: it is forgotten, and all tokens are watched for it",
         )
     };
     let mut commands = vec![(ack("expected"), expected), (ack("confirmed"), confirmed)];
@@ -359,5 +360,5 @@ fn mute(alert: &Alert, host: &Host) -> Option<(String, &'static str)> {
     let command =
         format!("alerts mute --rule {rule} --principal {whom} --route '{route}' --reason \"...\"");
     (is_named && Scope::is_route(route) && route.chars().all(is_quotable))
-        .then(|| (host.command(&command), "if it cannot be mended soon: not mailed for 30 days"))
+        .then(|| (host.command(&command), "if it cannot be fixed soon: not mailed for 30 days"))
 }

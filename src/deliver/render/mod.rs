@@ -121,7 +121,7 @@ pub fn test(id: &str, context: &Context<'_>) -> Mail {
     ];
     let page = Page {
         title: "Mail from tokenwatch works".to_owned(),
-        lead: "This is a test. Alerts about unusual use of API tokens come the same way."
+        lead: "This is a test. Alerts about unusual use of API tokens arrive the same way."
             .to_owned(),
         parts: vec![Part::Rows("", facts)],
         foot: context.foot(),
@@ -140,8 +140,8 @@ pub fn blocked(why: &str, context: &Context<'_>) -> Mail {
     ];
     let page = Page {
         title: "Tokenwatch cannot write its database".to_owned(),
-        lead: "No logs are read until it can: what happens meanwhile is judged afterwards, as long as the logs \
-               still hold it, and alerts wait until then."
+        lead: "No logs are read until it can. What happens meanwhile is judged afterwards, as far as the logs still \
+               contain it; alerts are delayed until then."
             .to_owned(),
         parts: vec![Part::Rows("", facts)],
         foot: context.foot(),

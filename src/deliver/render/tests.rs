@@ -198,8 +198,8 @@ fn the_subject_says_what_is_wrong_with_a_log_and_what_was_not_allowed() {
         alert.facts = [(fact.into(), Value::Bool(true))].into_iter().collect();
         incident(&sample::incident(), &[alert], &context(&[])).subject
     };
-    let health = named("monitor-health", "Log that cannot be read", "health.rejected");
-    assert!(health.ends_with(": log that cannot be read"), "{health}");
+    let health = named("monitor-health", "Log cannot be read", "health.rejected");
+    assert!(health.ends_with(": log cannot be read"), "{health}");
     let own = named("monitor-health", "Überwachung steht still", "health.rejected");
     assert!(own.ends_with(": überwachung steht still"), "{own}");
     let pinned = named("new-network", "", "pinned.network");
@@ -251,7 +251,7 @@ fn what_to_do_promises_what_the_words_do() {
     let usual = told(&[flag("unusual.accepted")], &[]);
     assert!(usual.contains("if this was you: it is learned as normal"), "{usual}");
     let revoked = told(&[flag("revoked.accepted")], &[]);
-    assert!(revoked.contains("that the token was used so is told again"), "{revoked}");
+    assert!(revoked.contains("such use of the token is reported again"), "{revoked}");
     assert!(!revoked.contains("alerts mute"), "{revoked}");
     let exposed = told(&[flag("url.accepted")], &[]);
     let mute = "alerts mute --rule unusual-use --principal ci-deploy --route 'GET /v1/items/{id}'";
@@ -260,7 +260,10 @@ fn what_to_do_promises_what_the_words_do() {
     assert!(stolen.contains("it is learned as normal"), "{stolen}");
     assert!(!stolen.contains("alerts mute"), "{stolen}");
     let fleet = told(&[("fleet.change", Value::Text("network".into()))], &[]);
-    assert!(fleet.contains("nothing is held against it") && !fleet.contains("learned"), "{fleet}");
+    assert!(
+        fleet.contains("it no longer counts as evidence") && !fleet.contains("learned"),
+        "{fleet}"
+    );
 }
 
 #[test]
@@ -345,7 +348,7 @@ fn a_digest_of_many_is_bounded_and_exact() {
         n_incidents: 90_000,
     };
     let mail = digest(&overflow, &context(&[]));
-    assert_eq!(mail.subject, "[tokenwatch] HIGH 90,000 incidents beyond 20 mails an hour");
+    assert_eq!(mail.subject, "[tokenwatch] HIGH 90,000 incidents beyond 20 mails per hour");
     assert!(mail.text.contains("100,000 alerts in 90,000 incidents"), "{}", mail.text);
     assert!(
         mail.text.contains("and 89,950 incidents and 99,940 further alerts more"),

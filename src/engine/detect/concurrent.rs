@@ -53,11 +53,11 @@ fn judge(case: &Case<'_>, told: &mut Told, facts: &mut Facts) {
         minutes => counted(u32::try_from(minutes).unwrap_or(u32::MAX), "minute"),
     };
     let often = match habit {
-        days if days < 1.0 => "no two places took turns before".to_owned(),
-        days => format!("places took turns on {days:.0} days before"),
+        days if days < 1.0 => "places never alternated before".to_owned(),
+        days => format!("places alternated on {days:.0} days before"),
     };
     let text = format!(
-        "used in turns from {known} and, by somebody unknown, from {unknown} within {within}; {often}"
+        "used alternately from {known} and, by somebody unknown, from {unknown} within {within}; {often}"
     );
     state(facts, "concurrent.minutes", Value::Int(turn.minutes));
     state(facts, "concurrent.here", Value::Text(here));
@@ -104,8 +104,8 @@ mod tests {
         assert_eq!(
             told,
             [
-                "used in turns from DE (AS64500) and, by somebody unknown, from SG (AS64999) within 20 minutes; \
-              no two places took turns before"
+                "used alternately from DE (AS64500) and, by somebody unknown, from SG (AS64999) within 20 minutes; \
+              places never alternated before"
             ]
         );
         assert!(!has(&life.judged(&stolen(10 * DAY + 11 * MINUTE), &rented(), None), FACT));

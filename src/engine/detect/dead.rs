@@ -95,13 +95,13 @@ fn judge(case: &Case<'_>, told: &mut Told, facts: &mut Facts) {
 fn sentence(how: &str, [ago, rest]: [String; 2], is_stranger: bool, is_stale: bool) -> String {
     let what = if how == "expired" { how.to_owned() } else { format!("was {how}") };
     if is_stale {
-        return format!("a client goes on trying {ago} after the token {what}");
+        return format!("a client keeps trying {ago} after the token {what}");
     }
     let why = match is_stranger {
-        true => "by a network and a client never seen".to_owned(),
-        false => format!("at rest for {rest}"),
+        true => "from a network and by a client never seen".to_owned(),
+        false => format!("unused for {rest} before"),
     };
-    format!("tried, and refused, {ago} after it {what}, {why}")
+    format!("tried and refused {ago} after it {what}, {why}")
 }
 
 fn words(seconds: i64) -> String {
@@ -243,7 +243,7 @@ mod tests {
         let facts = life.judged(&refused, &berlin(), Some(&revoked()));
         assert_eq!(
             reasons(&facts, "dead-token-tried"),
-            ["tried, and refused, 3 days after it was revoked, at rest for 3 days"]
+            ["tried and refused 3 days after it was revoked, unused for 3 days before"]
         );
     }
 }

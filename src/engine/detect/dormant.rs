@@ -42,7 +42,7 @@ fn judge(case: &Case<'_>, told: &mut Told, facts: &mut Facts) {
     usual(facts, "dormant.days", Value::Float(longest));
     let before = match longest {
         days if days < 1.0 => "the longest gap was less than a day".to_owned(),
-        days => format!("the longest gap was {days:.0}"),
+        days => format!("the longest gap was {days:.0} days"),
     };
     because(facts, NAME, 0.0, format!("first use in {days:.0} days, {before}"));
 }

@@ -38,5 +38,5 @@ fn judge(case: &Case<'_>, told: &mut Told, facts: &mut Facts) {
     state(facts, "expired.seconds", Value::Int(seconds));
     usual(facts, "expired.seconds", Value::Int(0));
     let ago = span(u32::try_from(seconds).unwrap_or(u32::MAX).into());
-    because(facts, NAME, 0.0, format!("accepted {ago} after it expired, as the {whose} says"));
+    because(facts, NAME, 0.0, format!("accepted {ago} after it expired, according to the {whose}"));
 }

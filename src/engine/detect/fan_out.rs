@@ -32,7 +32,7 @@ fn judge(case: &Case<'_>, told: &mut Told, facts: &mut Facts) {
     usual(facts, "fan.prefixes", Value::Int(spread.usual.into()));
     let (now, before) = (spread.prefixes, spread.before);
     let text = format!(
-        "used from about {now} neighbourhoods in this hour and {before} in the one before, usually at most {}",
+        "used from about {now} neighbourhoods this hour and {before} the hour before, usually at most {}",
         spread.usual.max(1)
     );
     because(facts, NAME, 0.0, text);

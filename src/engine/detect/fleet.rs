@@ -55,17 +55,17 @@ fn sentence(change: &Shared, value: &str, minutes: i64) -> String {
     let silence = span(f64::from(u32::try_from(change.minutes).unwrap_or(u32::MAX)) * 60.0);
     match change.what {
         What::Value(..) => format!(
-            "{value}, not usual for any of them so far, is used by {who} principals so far, within {within} min: {names}; \
-             a thief of many tokens looks the same; of others this change alone is not told for {silence}"
+            "{value}, not usual for any of them, is used by {who} principals so far, within {within} min: {names}; stolen \
+             tokens would look the same; for the next {silence} this change alone raises no alert for other tokens"
         ),
         What::Rush => format!(
-            "{value}, of {who} principals so far, within {within} min: {names}; whoever drains many accounts looks \
-             the same; for {silence} the rate alone is mailed of nobody"
+            "{value} from {who} principals so far, within {within} min: {names}; draining many accounts would look the \
+             same; for the next {silence} no alert about the rate alone is mailed"
         ),
         What::Fault(_) => format!(
-            "{value} is refused or not found, and not alone, for {who} principals so far, within {within} min: {names}; a \
-             release out of step with its service looks like this, and so does whoever goes through many tokens; for {silence} \
-             such an answer there is held against nobody"
+            "requests to {value}, among others, are refused or not found for {who} principals so far, within {within} min: \
+             {names}; a release out of step with its service looks like this, and so does somebody trying many tokens; for \
+             the next {silence} these errors do not count as evidence"
         ),
     }
 }

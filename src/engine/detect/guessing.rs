@@ -74,7 +74,7 @@ pub fn found(success: &Success, placed: &Placed<'_>, facts: &mut Facts) {
     usual(facts, "guessed.tokens", Value::Int(0));
     let from = placed.usage.client.map(|client| Prefix::of(client).to_string());
     let text = format!(
-        "accepted from {}, where it was never used before and {} unknown tokens were tried, the last {} min ago",
+        "accepted from {}, where it was never used before and where {} unknown tokens were tried, the last {} min ago",
         from.unwrap_or_default(),
         about(success.tokens),
         minutes.max(1)
@@ -108,7 +108,7 @@ fn sentence(guesses: &Guesses, minutes: i64) -> String {
         most => format!("usually at most {}", about(most)),
     };
     let mut text = format!(
-        "{tokens} tokens that nobody knows were tried in {tries} requests within {within} from {from}, {usual}"
+        "{tokens} unknown tokens were tried in {tries} requests within {within} from {from}, {usual}"
     );
     match accepted {
         0 => {}
@@ -122,5 +122,5 @@ fn sentence(guesses: &Guesses, minutes: i64) -> String {
 
 /// A full sketch counts no further.
 fn about(tokens: u32) -> String {
-    if tokens < Sketch::FULL { tokens.to_string() } else { format!("{tokens} and more") }
+    if tokens < Sketch::FULL { tokens.to_string() } else { format!("{tokens} or more") }
 }

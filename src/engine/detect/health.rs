@@ -304,7 +304,7 @@ pub fn strained(strain: &Strain) -> Facts {
         Eye::Clock => {
             let seconds = micros / SECOND;
             let text = format!(
-                "lines of {about} come {seconds} s before their time: its clock or this host's is wrong"
+                "lines of {about} are dated {seconds} s in the future: its clock or this host's is wrong"
             );
             ("health.skew_seconds", Value::Int(seconds), text)
         }
@@ -318,7 +318,7 @@ pub fn strained(strain: &Strain) -> Facts {
         Eye::Mail => {
             let minutes = micros / MINUTE;
             let text = format!(
-                "the oldest mail has waited for {minutes} min: `status` has the last error"
+                "the oldest mail has waited for {minutes} min: `status` shows the last error"
             );
             ("health.mail_minutes", Value::Int(minutes), text)
         }
@@ -328,8 +328,8 @@ pub fn strained(strain: &Strain) -> Facts {
         Eye::Lag => {
             let seconds = micros / SECOND;
             let text = format!(
-                "bytes of {about} have not been read for {seconds} s: it cannot be read, which the journal says, or \
-                 faster lines come than are judged"
+                "bytes of {about} have not been read for {seconds} s: either the file cannot be read (see the \
+                 journal) or lines arrive faster than they are processed"
             );
             ("health.lag_seconds", Value::Int(seconds), text)
         }

@@ -29,6 +29,6 @@ fn judge(case: &Case<'_>, told: &mut Told, facts: &mut Facts) {
     state(facts, "leaked.accepted", Value::Bool(case.is_ok()));
     usual(facts, "leaked.accepted", Value::Bool(false));
     let ago = span(u32::try_from(seconds).unwrap_or(u32::MAX).into());
-    let what = if case.is_ok() { "accepted" } else { "tried, and not accepted," };
+    let what = if case.is_ok() { "accepted" } else { "tried but not accepted" };
     because(facts, NAME, 0.0, format!("{what} {ago} after it leaked"));
 }

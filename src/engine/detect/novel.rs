@@ -73,7 +73,7 @@ fn is_news<V: AsRef<str>>(
 /// Says that something is new: it was never seen, or it may have been, and was forgotten since that was misuse.
 pub(super) fn never(case: &Case<'_>) -> String {
     let days = counted(case.signals.active_days, "active day");
-    let what = if case.signals.has_forgotten { "none of its own" } else { "never seen" };
+    let what = if case.signals.has_forgotten { "not one of its own" } else { "never seen" };
     format!("{what} in {days}")
 }
 
@@ -93,7 +93,8 @@ fn judge_country(case: &Case<'_>, told: &mut Told, facts: &mut Facts) {
         if case.tell(told, &what, DAY_HOURS).is_some() {
             state(facts, "pinned.country", Value::Text(country.as_str().into()));
             usual(facts, "pinned.country", Value::Text(listed(pinned).into()));
-            let text = format!("country {country}, allowed are only {}", listed(pinned));
+            let text =
+                format!("country {country} is not among the allowed ones: {}", listed(pinned));
             because(facts, NEW_COUNTRY, 0.0, text);
         }
     }
@@ -116,7 +117,7 @@ fn judge_network(case: &Case<'_>, told: &mut Told, facts: &mut Facts) {
     {
         state(facts, "pinned.network", Value::Text(format_smolstr!("{address}")));
         usual(facts, "pinned.network", Value::Text(listed(pinned).into()));
-        let text = format!("address {address}, allowed are only {}", listed(pinned));
+        let text = format!("address {address} is not in an allowed network: {}", listed(pinned));
         because(facts, NEW_NETWORK, 0.0, text);
     }
     let Some(asn) = place.asn else { return };

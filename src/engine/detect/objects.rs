@@ -27,7 +27,7 @@ pub fn walked(walk: &Enumeration, facts: &mut Facts) {
     let minutes = walk.seconds / 60;
     let (name, one_after_another) = match order {
         Order::Scattered => ("scattered", ""),
-        Order::Falling => ("falling", ", number after number downwards,"),
+        Order::Falling => ("falling", ", number after number in descending order,"),
         Order::Rising => ("rising", ", number after number,"),
     };
     state(facts, "objects.count", Value::Int((*objects).into()));
@@ -41,7 +41,7 @@ pub fn walked(walk: &Enumeration, facts: &mut Facts) {
     };
     let minutes = minutes.max(1);
     let text = format!(
-        "{objects} objects that it may not have or that do not exist were asked for{one_after_another} within {minutes} min, {usual}"
+        "{objects} objects that are refused or do not exist were requested{one_after_another} within {minutes} min, {usual}"
     );
     because(facts, NAME, 0.0, text);
 }

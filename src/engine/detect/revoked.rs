@@ -38,6 +38,6 @@ fn judge(case: &Case<'_>, told: &mut Told, facts: &mut Facts) {
     state(facts, "revoked.accepted", Value::Bool(case.is_ok()));
     usual(facts, "revoked.accepted", Value::Bool(false));
     let ago = span(u32::try_from(seconds).unwrap_or(u32::MAX).into());
-    let what = if case.is_ok() { "accepted" } else { "tried, and refused," };
+    let what = if case.is_ok() { "accepted" } else { "tried and refused" };
     because(facts, NAME, 0.0, format!("{what} {ago} after it was revoked"));
 }

@@ -32,7 +32,8 @@ pub fn fell_silent(silent: &Silent) -> Facts {
         0 => "called in every hour".to_owned(),
         hours => format!("never paused for longer than {hours} h"),
     };
-    let text = format!("no request for {hours} h; on {days} active days before it {before}");
+    let text =
+        format!("no request for {hours} h; on the {days} active days before that it {before}");
     because(&mut facts, NAME, 0.0, text);
     facts
 }
@@ -46,7 +47,7 @@ pub fn lost(silent: &[Silent]) -> Facts {
     let minutes = last.since(first) / (HOUR / 60);
     let principals = silent.len();
     let value = format!("no request for {hours} h");
-    let text = format!("{value} by {principals} principals that always call, the last at {last}");
+    let text = format!("{value} from {principals} principals that always call, the last at {last}");
     let principals = i64::try_from(principals).unwrap_or(i64::MAX);
     fleet::stated("silence", (principals, minutes), &value, text)
 }
@@ -63,18 +64,17 @@ mod tests {
     #[test]
     fn the_sentence_says_for_how_long_and_what_is_usual() {
         let facts = fell_silent(&silent(9, 1));
-        let text =
-            "no request for 9 h; on 40 active days before it never paused for longer than 1 h";
+        let text = "no request for 9 h; on the 40 active days before that it never paused for longer than 1 h";
         assert_eq!(facts.reasons[0].text, text);
         assert_eq!(facts.usual, [("silence.hours", Value::Int(1))]);
-        let text = "no request for 3 h; on 40 active days before it called in every hour";
+        let text = "no request for 3 h; on the 40 active days before that it called in every hour";
         assert_eq!(fell_silent(&silent(3, 0)).reasons[0].text, text);
     }
 
     #[test]
     fn of_many_it_is_said_how_many() {
         let all = [silent(4, 0); 7];
-        let text = "no request for 4 h by 7 principals that always call, the last at \
+        let text = "no request for 4 h from 7 principals that always call, the last at \
                     1970-01-01T00:00:00Z";
         assert_eq!(lost(&all).reasons[0].text, text);
     }

@@ -179,7 +179,7 @@ fn pinned_places_are_told_at_once_and_allowed_ones_never() {
     let facts = life.judged(&stolen(1), &lagos(), Some(&pinned));
     assert_eq!(facts.get("pinned.country"), Some(&Value::Text("NG".into())));
     assert_eq!(facts.get("pinned.network"), Some(&Value::Text("198.51.100.7".into())));
-    assert!(reasons(&facts, "new-country")[0].contains("allowed are only DE"));
+    assert!(reasons(&facts, "new-country")[0].contains("is not among the allowed ones: DE"));
     let facts = life.judged(&stolen(2), &lagos(), Some(&pinned));
     assert!(!has(&facts, "pinned.country") && !has(&facts, "pinned.network"));
 }
@@ -214,7 +214,7 @@ fn an_expired_token_is_told_if_accepted_after_the_grace() {
     let facts = judged(3 * DAY, 200);
     assert_eq!(facts.get("expired.seconds"), Some(&Value::Int(259_200)));
     let told = reasons(&facts, "expired-token-accepted");
-    assert_eq!(told, ["accepted 3 days after it expired, as the token itself says"]);
+    assert_eq!(told, ["accepted 3 days after it expired, according to the token itself"]);
 }
 
 #[test]

@@ -154,7 +154,7 @@ fn sentence(case: &Case<'_>, family: Family) -> String {
         Family::Hour if !is_now => "an hour at which it is rarely used".to_owned(),
         Family::Hour => {
             let days = if signals.time.weekday() < 5 { "working days" } else { "weekends" };
-            format!("{:02}:00 UTC, rarely used then on {days}", signals.time.hour_of_day())
+            format!("{:02}:00 UTC, rarely used at this hour on {days}", signals.time.hour_of_day())
         }
         Family::Routes if !is_now => "routes never used before".to_owned(),
         Family::Routes => format!("{} never used before", counted(signals.routes, "route")),
@@ -166,12 +166,12 @@ fn sentence(case: &Case<'_>, family: Family) -> String {
         Family::Dormancy if !is_now => "first use after a long gap".to_owned(),
         Family::Dormancy => {
             let (gap, longest) = signals.gap_days;
-            format!("first use in {gap:.0} days, the longest gap was {longest:.0}")
+            format!("first use in {gap:.0} days, the longest gap was {longest:.0} days")
         }
-        Family::Watched if !is_now => "network and client of misuse confirmed lately".to_owned(),
+        Family::Watched if !is_now => "network and client of recently confirmed misuse".to_owned(),
         Family::Watched => {
             let (network, client) = (network_name(place), client_name(&usage.agent.family));
-            format!("{network} with {client}: somebody confirmed misuse by these lately")
+            format!("{network} with {client}: misuse by these was confirmed recently")
         }
     }
 }

@@ -69,8 +69,7 @@ fn judge_referer(case: &Case<'_>, told: &mut Told, facts: &mut Facts) {
     state(facts, "referer.parameter", Value::Text(parameter.clone()));
     state(facts, "referer.route", Value::Text(usage.route.clone()));
     let (route, further) = (&usage.route, further(news));
-    let text =
-        format!("token in parameter {parameter} of the Referer, sent along to {route}{further}");
+    let text = format!("token in parameter {parameter} of the Referer, sent to {route}{further}");
     because(facts, REFERER_NAME, 0.0, text);
 }
 

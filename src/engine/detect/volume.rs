@@ -41,7 +41,7 @@ fn judge(case: &Case<'_>, told: &mut Told, facts: &mut Facts) {
             let usage = case.placed.usage;
             let route = format!("{} {}", usage.method, usage.route);
             format!(
-                "{bytes} in one answer of {route}, never used before; usually at most {most} in 1 h"
+                "{bytes} in one response of {route}, never used before; usually at most {most} in 1 h"
             )
         }
     };

@@ -170,7 +170,7 @@ fn what_is_too_far_off_is_told_once_for_as_long_as_it_lasts_and_waiting_mails_by
     };
     let nothing = (String::new(), 0);
     for (eye, limit, reason, n_mails) in [
-        (Eye::Clock, 120 * SECOND, "lines of a.mmdb come 120 s before their time", 1),
+        (Eye::Clock, 120 * SECOND, "lines of a.mmdb are dated 120 s in the future", 1),
         (Eye::Atlas, 30 * DAY, "the GeoIP data of a.mmdb was built 30 days ago", 1),
         (Eye::Mail, HOUR, "the oldest mail has waited for 60 min", 0),
         (Eye::Lag, 60 * SECOND, "bytes of a.mmdb have not been read for 60 s", 1),

@@ -128,9 +128,9 @@ fn who_changed_first_is_named_and_what_is_not_told_of_others_is_said() {
     Books::default().judge(&mut memory, &mut judge, &usages);
     let alerts = memory.take().alerts;
     let alert = alerts.iter().find(|alert| alert.rule.name == "fleet-change").unwrap();
-    let text = "network AS64666 Example, not usual for any of them so far, is used by 5 principals so far, within 1 min: \
-                service-1, service-2, service-3, service-4, service-5; a thief of many tokens looks the same; of \
-                others this change alone is not told for 14 days";
+    let text = "network AS64666 Example, not usual for any of them, is used by 5 principals so far, within 1 min: \
+                service-1, service-2, service-3, service-4, service-5; stolen tokens would look the same; for the next \
+                14 days this change alone raises no alert for other tokens";
     assert_eq!(alert.reason, text);
 }
 
