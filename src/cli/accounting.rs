@@ -64,7 +64,7 @@ impl<'a> Account<'a> {
                 let what = if *bytes > 0 { "not accounted for" } else { "counted twice" };
                 format!("{path}: {n} B {what}")
             });
-            return format!("does not hold: {}", each.collect::<Vec<_>>().join("; "));
+            return format!("does not add up: {}", each.collect::<Vec<_>>().join("; "));
         }
         let Tally { parsed_bytes, rejected_bytes, missing, .. } = self.tally;
         let terms = [
@@ -76,7 +76,7 @@ impl<'a> Account<'a> {
             (self.left_out, "before the start"),
         ];
         let terms = terms.map(|(bytes, name)| format!("{} {name}", print::number(bytes)));
-        format!("holds: {} B committed = {}", print::number(self.committed), terms.join(" + "))
+        format!("adds up: {} B committed = {}", print::number(self.committed), terms.join(" + "))
     }
 
     /// The same, for programs.

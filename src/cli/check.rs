@@ -340,20 +340,20 @@ fn rules(report: &mut Report, site: &Site) {
             }
         }
     }
-    let own = if held == 0 { String::new() } else { format!(", {held} examples of your own hold") };
+    let own = if held == 0 { String::new() } else { format!(", {held} examples of your own pass") };
     report.ok("rules", format!("{} rules{own}", rules.rules().len()));
 }
 
 fn mail(report: &mut Report, site: &Site, global: &Global) {
     let Some(mail) = &site.config.mail else {
-        report.warn("mail", "no [mail]: nobody is written to");
+        report.warn("mail", "no [mail]: no mail is sent");
         return;
     };
     match mailer(mail, credentials().as_deref()) {
         Ok(mailer) => {
             let to = mailer.recipients().collect::<Vec<_>>().join(", ");
             let test = advice::command(global, "test-mail");
-            report.ok("mail", format!("{} to {to}; `{test}` sends one", mail.server.value));
+            report.ok("mail", format!("{} to {to}; `{test}` sends a test mail", mail.server.value));
         }
         Err(error) => match error.downcast_ref::<Faults>() {
             Some(faults) => report.faults("mail", faults),
@@ -384,7 +384,7 @@ fn state(report: &mut Report, site: &Site) {
         let name = path.display();
         match fs::metadata(&path) {
             Err(error) if error.kind() == ErrorKind::NotFound => {
-                report.ok("state", format!("{name}: not there yet"));
+                report.ok("state", format!("{name}: does not exist yet"));
             }
             Err(error) => report.fault("state", format!("{name}: {error}"), ""),
             Ok(metadata) => {
@@ -393,7 +393,8 @@ fn state(report: &mut Report, site: &Site) {
                     report.ok("state", format!("{name}: {mode:04o}"));
                 } else {
                     let hint = format!("chmod {most:04o} {}", advice::quoted(path.as_os_str()));
-                    let found = format!("{name}: {mode:04o}, expected {most:04o}: others may look");
+                    let found =
+                        format!("{name}: {mode:04o}, expected {most:04o}: others have access");
                     report.fault("state", found, &hint);
                 }
             }
@@ -412,8 +413,9 @@ fn owners(report: &mut Report, site: &Site) {
     let reference = advice::quoted(site.state.as_os_str());
     for (file, user) in private::foreign(&site.state).unwrap_or_default() {
         let shown = file.display();
-        let found =
-            format!("{shown}: of user {user}, and {state} is not: the daemon may not read it");
+        let found = format!(
+            "{shown}: owned by user {user}, unlike {state}: the daemon may be unable to read it"
+        );
         // That user may lay a link there before this is pasted.
         let hint = format!("chown -h --reference={reference} {}", advice::quoted(file.as_os_str()));
         report.fault("state", found, &hint);

@@ -34,7 +34,7 @@ pub(super) fn run(
         return Ok(());
     }
     if !site.store()?.forget(&who)? {
-        return Err(usage(format!("nothing is known of {}", print::safe(state::name(&who)))));
+        return Err(usage(format!("nothing is known about {}", print::safe(state::name(&who)))));
     }
     say(printer, &who, &history, true)
 }
@@ -75,7 +75,7 @@ fn lost_words(printer: &mut Printer, rows: &[Registered]) -> anyhow::Result<()> 
             let words = words.join(", ");
             let name = called(row);
             printer.line(format_args!(
-                "  also that {name} is {words}: its use would be no alert for that any more"
+                "  and that {name} is {words}: its use would no longer be an alert for that"
             ))?;
         }
     }

@@ -56,7 +56,10 @@ impl Look<'_> {
         found.extend(waiting.map(|oldest| Trouble {
             kind: "mail",
             about: "mails".to_owned(),
-            text: format!("the oldest was queued {} and is not sent", print::ago(oldest, self.now)),
+            text: format!(
+                "the oldest was queued {} and has not been sent",
+                print::ago(oldest, self.now)
+            ),
         }));
         found
     }
@@ -66,16 +69,13 @@ impl Look<'_> {
         let mut add = |kind, text| found.push(Trouble { kind, about: about.clone(), text });
         let gap = lives.iter().map(|life| life.stream.tally.missing.gap).sum::<u64>();
         if gap > 0 {
-            add("gap", format!("{} B were gone before they were read", print::number(gap)));
+            add("gap", format!("{} B were lost before they could be read", print::number(gap)));
         }
         let name = principal(path);
         let silent = self.roll.unheard(&name, self.params);
         if let Some(silent) = silent.filter(|_| self.roll.is_followed(&name)) {
             let (last, hours) = (print::ago(silent.last, self.now), silent.hours);
-            add(
-                "silent",
-                format!("no line since {last}, for {hours} h in which other logs had some"),
-            );
+            add("silent", format!("no line since {last}: {hours} h in which other logs had some"));
         }
         let lag = lives.iter().map(|life| life.lag(self.now)).max();
         let limit = self.params.limit(Eye::Lag) / SECOND;
@@ -83,8 +83,8 @@ impl Look<'_> {
         if let Some(fault) = lives.iter().find_map(|life| life.fault()) {
             add("unreadable", format!("cannot be opened: {fault}"));
         } else if let Some(lag) = lag.filter(|lag| *lag > limit) {
-            let why =
-                "it cannot be read, which the journal says, or faster lines come than are judged";
+            let why = "either the file cannot be read (see the journal) or lines arrive faster than they are \
+                       processed";
             add("lag", format!("bytes have not been read for {lag} s: {why}"));
         } else if self.roll.is_late(&name) {
             add("lag", format!("bytes are read more than {limit} s after they were written"));
@@ -97,19 +97,20 @@ impl Look<'_> {
         if let Some(crowd) = log.callers.crowd(self.params) {
             let (behind, principals, address) = (crowd.behind, crowd.principals, crowd.address);
             let text = format!(
-                "{behind} of {principals} principals come from {address}: if it is a proxy, \
-                 trusted_proxies = [\"{address}\"] is missing"
+                "{behind} of {principals} principals come from {address}: if that is a proxy, \
+                 set trusted_proxies = [\"{address}\"]"
             );
             add("proxy", text);
         }
         if log.bad_times > 0 {
             let lines = print::number(log.bad_times);
-            let text = "lines say a time more than a day ahead of the clock; they count as of when they came";
+            let text =
+                "lines are dated more than a day in the future; they count as of when they arrived";
             add("bad_time", format!("{lines} {text}"));
         }
         let ahead = log.window.newest().map_or(0, |newest| newest.since(stream.updated));
         if ahead > self.params.limit(Eye::Clock) {
-            add("skew", format!("its latest lines came {} s before their time", ahead / SECOND));
+            add("skew", format!("its latest lines are dated {} s in the future", ahead / SECOND));
         }
     }
 
@@ -142,9 +143,9 @@ pub(super) fn backup(
     let old = made.filter(|made| now.since(*made) > BACKUP_AGE);
     let text = match (failed, old) {
         (Some(failed), _) => {
-            format!("the try {} came to nothing: the journal says why", print::ago(failed, now))
+            format!("the attempt {} failed: see the journal", print::ago(failed, now))
         }
-        (None, Some(made)) => format!("made {}, and not since", print::ago(made, now)),
+        (None, Some(made)) => format!("made {}, and none since", print::ago(made, now)),
         (None, None) => return None,
     };
     Some(Trouble { kind: "backup", ..lost(&backup_of(database), text) })
@@ -189,9 +190,9 @@ mod tests {
         };
         assert_eq!([told(None, None), told(ago(48), None)], [None, None]);
         let old = told(ago(49), None).unwrap();
-        assert_eq!(old, "backup: tokenwatch.db.backup: made 2 d ago, and not since");
+        assert_eq!(old, "backup: tokenwatch.db.backup: made 2 d ago, and none since");
         let failed = told(ago(3), ago(2)).unwrap();
-        assert!(failed.contains("the try 2 h ago came to nothing"), "{failed}");
+        assert!(failed.contains("the attempt 2 h ago failed"), "{failed}");
         assert!(told(None, ago(2)).is_some());
     }
 
@@ -218,7 +219,7 @@ mod tests {
         let look = |outbox| look_by(outbox, &params);
         let old = "geoip: a.mmdb: the GeoIP data was built 31 d ago";
         assert_eq!(look(outbox(1)), [old]);
-        let waiting = "mail: mails: the oldest was queued 2 h ago and is not sent";
+        let waiting = "mail: mails: the oldest was queued 2 h ago and has not been sent";
         assert_eq!(look(outbox(2)), [old, waiting]);
         assert_eq!(look_at(None, &params), [old], "there is no server for mails");
         // What is configured counts, here as for the daemon.

@@ -46,7 +46,7 @@ pub(super) fn run(context: &mut Context, options: &Options) -> anyhow::Result<Ex
     if since.or(until).is_some() && history.facets.values().any(|rows| !rows.is_empty()) {
         printer.line("")?;
         printer.line(
-            "seen in that time; their requests, and what stands at the top, are of all time:",
+            "seen in that time; their request counts, and the summary above, are of all time:",
         )?;
     }
     print_facets(printer, &history, now)?;
@@ -135,10 +135,10 @@ fn buckets(hours: &[HourRow], most: usize) -> (i64, Vec<u64>) {
 
 fn unit_name(unit: i64) -> String {
     match unit {
-        HOUR => "an hour".to_owned(),
-        DAY => "a day".to_owned(),
-        weeks if weeks == 7 * DAY => "a week".to_owned(),
-        weeks => format!("in {} weeks", weeks / (7 * DAY)),
+        HOUR => "per hour".to_owned(),
+        DAY => "per day".to_owned(),
+        weeks if weeks == 7 * DAY => "per week".to_owned(),
+        weeks => format!("per {} weeks", weeks / (7 * DAY)),
     }
 }
 

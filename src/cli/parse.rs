@@ -52,7 +52,7 @@ impl Count {
         let [read, rejected] = [read, rejected].map(number);
         let silent = match passed_over {
             0 => String::new(),
-            n => format!("{} passed over (empty, directives), ", number(n)),
+            n => format!("{} skipped (empty, directives), ", number(n)),
         };
         let why = if self.read == 0 && self.rejected > 0 {
             "; `tokenwatch explain` shows why, and what to do"
@@ -146,7 +146,7 @@ struct Why<'a> {
 impl<'a> Why<'a> {
     /// A directive is no record, and none is missed in it: it is shown, but not counted as rejected.
     fn of_directive() -> Self {
-        let message = "expected a request, found a directive: passed over".to_owned();
+        let message = "expected a request, found a directive: skipped".to_owned();
         Self { message, column: 1, template: None, template_column: None }
     }
 

@@ -41,7 +41,7 @@ pub(super) fn add(context: &mut Context, options: &TokensAdd) -> anyhow::Result<
     if let Some(old) = store.registry()?.iter().find(is_same) {
         let id = old.token.map_or_else(String::new, |id| format!(" {id}"));
         bail!(
-            "the token{id} is registered already, as \"{}\": change it with `tokens set`",
+            "the token{id} is already registered as \"{}\": change it with `tokens set`",
             print::safe(&old.name)
         );
     }
@@ -203,7 +203,7 @@ pub(super) fn mark(context: &mut Context, options: &TokensMark, mark: Mark) -> a
     let Context { site, printer, global } = context;
     let now = now();
     if mark == Mark::Decoy && options.at.is_some() {
-        return Err(usage("a decoy is bait from its first use on: leave --at out"));
+        return Err(usage("a decoy is bait at any time: leave out --at"));
     }
     let at = options.at.as_deref().map_or(Ok(now), |text| when::instant(text, now))?;
     state::expect_database_for(site, &options.token)?;

@@ -60,20 +60,20 @@ fn say(printer: &mut Printer, bound: &Bound, is_done: bool) -> anyhow::Result<()
         }))?);
     }
     let head = if is_done {
-        "a new seal key is in force from the next start of the daemon; the old one is kept as seal.key.old"
+        "the new seal key takes effect at the next start of the daemon; the old one is kept as seal.key.old"
     } else {
-        "a new seal key gives every secret a new id; nobody can tell which old id it had"
+        "a new seal key gives every secret a new id, which cannot be matched with the old one"
     };
     printer.line(head)?;
     let rows = [
-        (named, "profiles under a name (registered, JWT subject, user, AWS key id) go on"),
+        (named, "profiles under a name (registered, JWT subject, user, AWS key id) continue"),
         (by_name, "principals registered by name stay registered"),
-        (tokens, "tokens: their history and alerts stay, under old ids that are not met again"),
-        (profiles, "profiles of tokens without a name are learned anew, for days"),
+        (tokens, "tokens keep their history and alerts, under old ids that will not be seen again"),
+        (profiles, "profiles of tokens without a name start over, which takes days"),
         (
             registered,
             "tokens have to be registered again from their secrets, with names, revocations, leaks and decoys; \
-                      under the same name a profile goes on",
+                      under the same name a profile continues",
         ),
         (mutes, "mutes of tokens without a name have to be made again"),
     ];

@@ -138,8 +138,7 @@ pub(super) fn say_passed_over(files: &BTreeSet<PathBuf>) {
     let Some(first) = files.first() else { return };
     let n_files = print::counted(files.len() as u64, "file");
     let first = print::safe(first.to_string_lossy());
-    let said =
-        format!("passed over by name: {n_files}, the first is {first}; it is read if you name it");
+    let said = format!("skipped by name: {n_files}, the first is {first}; name a file to read it");
     writeln!(anstream::stderr(), "{said}").ok();
 }
 
@@ -298,10 +297,10 @@ impl Incidents {
         let n_more = self.count().saturating_sub(all.len());
         if n_more > 0 {
             let more = match n_more {
-                1 => "1 incident that is no worse".to_owned(),
-                n => format!("{} incidents that are no worse", print::number(n as u64)),
+                1 => "1 more incident that is no worse".to_owned(),
+                n => format!("{} more incidents that are no worse", print::number(n as u64)),
             };
-            printer.line(format_args!("... and {more}; --json has all alerts"))?;
+            printer.line(format_args!("... and {more}; --json prints all alerts"))?;
         }
         Ok(())
     }
@@ -320,7 +319,7 @@ fn say(summary: &Summary, store: &Store, incidents: usize, took: Duration) -> an
         writeln!(stderr, "rejected: {}: {}", print::safe(place), print::safe(why.to_string()))?;
     }
     if tally.bytes() == 0 && summary.faults.is_empty() && !store.positions()?.is_empty() {
-        writeln!(stderr, "Nothing new: what was read before is kept, and not read again.")?;
+        writeln!(stderr, "Nothing new: what was read before is not read again.")?;
     }
     let lines = u32::try_from(tally.lines).map_or(f64::INFINITY, f64::from);
     writeln!(

@@ -194,7 +194,7 @@ fn test(site: &Site, printer: &mut Printer, files: &[PathBuf]) -> anyhow::Result
     if printer.is_json() {
         printer.json(&json!({ "held": held, "failed": failed, "without_examples": bare }))?;
     } else {
-        printer.line(format_args!("{held} examples hold, {failed} do not"))?;
+        printer.line(format_args!("{held} examples pass, {failed} fail"))?;
         if !bare.is_empty() {
             printer.line(format_args!("without examples: {}", bare.join(", ")))?;
         }

@@ -62,7 +62,7 @@ fn unclear(
 ) -> anyhow::Result<anyhow::Error> {
     let name = print::safe(super::state::name(who));
     let mut stderr = anstream::stderr();
-    writeln!(stderr, "{name} stands for {}:", print::counted(rows.len() as u64, "token"))?;
+    writeln!(stderr, "{name} is the name of {}:", print::counted(rows.len() as u64, "token"))?;
     for row in rows.iter().take(MOST) {
         let Some(token) = row.token else {
             writeln!(stderr, "  {name}, registered by its name")?;
@@ -76,7 +76,7 @@ fn unclear(
     if MOST < rows.len() {
         writeln!(stderr, "  and {} more", rows.len() - MOST)?;
     }
-    Ok(usage("nothing was changed: give the id of the token that is meant, or --all"))
+    Ok(usage("nothing was changed: give the id of one token, or --all"))
 }
 
 /// Prints what tells a token from others: ` ghp_...4f2a  revoked, first used 2026-03-02 00:05Z, last ...`.

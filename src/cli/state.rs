@@ -78,7 +78,9 @@ pub(super) fn paths(reader: &Reader) -> anyhow::Result<BTreeMap<StreamId, String
 pub(super) fn known(site: &Site, reader: &Reader, text: &str) -> anyhow::Result<Who> {
     match find(site, reader, text)? {
         (_, Some(who)) => Ok(who),
-        (Some(Who::Token(id)), None) => Err(usage(format!("nothing is known of the token {id}"))),
+        (Some(Who::Token(id)), None) => {
+            Err(usage(format!("nothing is known about the token {id}")))
+        }
         _ => Err(unknown(reader, text)?),
     }
 }
@@ -144,16 +146,18 @@ fn find(site: &Site, reader: &Reader, text: &str) -> anyhow::Result<(Option<Who>
     match reader.resolve(&text)? {
         Found::One(who) => Ok((exact, Some(who))),
         Found::None => Ok((exact, None)),
-        Found::Many(all) => {
-            Err(usage(format!("{} may mean {}", print::safe(&text), candidates(&all))))
-        }
+        Found::Many(all) => Err(usage(format!(
+            "{} is ambiguous: it may mean {}",
+            print::safe(&text),
+            candidates(&all)
+        ))),
     }
 }
 
 fn candidates(all: &[Who]) -> String {
     let names: Vec<String> = all.iter().map(name).collect();
     let more = if all.len() < Found::<Who>::MOST { "" } else { " and perhaps others" };
-    format!("{}{more}: give more of it", names.join(", "))
+    format!("{}{more}", names.join(", "))
 }
 
 /// Returns how a token or principal is called; as safe as what it is made of.
@@ -240,7 +244,7 @@ fn read_secret(from: impl Read) -> anyhow::Result<Zeroizing<Vec<u8>>> {
     }
     if text.iter().any(u8::is_ascii_whitespace) {
         return Err(usage(
-            "the secret holds white space: give one token, without words such as Bearer",
+            "the secret contains white space: give one token, without words such as Bearer",
         ));
     }
     Ok(text)

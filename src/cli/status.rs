@@ -156,12 +156,12 @@ fn print_threshold(
     let why = match (budget > 0.0, threshold.weekly, threshold.mailed) {
         (false, ..) => "no [alerts] budget is set".to_owned(),
         (true, Some(weekly), Some(mailed)) => format!(
-            "[alerts] budget is {budget} a week; {weekly:.1} reach [detect.score] alert, {mailed:.1} reach this"
+            "[alerts] budget is {budget} a week; {weekly:.1} a week reach [detect.score] alert, {mailed:.1} reach this"
         ),
-        (true, ..) => format!("[alerts] budget is {budget} a week; a week has to be counted first"),
+        (true, ..) => format!("[alerts] budget is {budget} a week; it takes a week of data first"),
     };
     let sooner = if rented < &threshold.nats {
-        format!(" (from {rented} of somebody new with a token of rented machines)")
+        format!(" (from {rented} for somebody new with a token used only from hosting networks)")
     } else {
         String::new()
     };
@@ -322,7 +322,7 @@ fn mails(of: &OutboxStats, has_mail: bool, now: Timestamp) -> String {
     let ago = |time: Timestamp| print::ago(time, now);
     let some = |n: u64, what: &str| if n > 0 { format!(", {n} {what}") } else { String::new() };
     let waiting = match of.waiting {
-        n if n > 0 && !has_mail => format!("{n} waiting for a [mail] in the configuration"),
+        n if n > 0 && !has_mail => format!("{n} waiting, but no [mail] is configured"),
         n => format!("{n} waiting"),
     };
     let oldest = of.oldest.map(|time| format!(", the oldest queued {}", ago(time)));
@@ -342,7 +342,7 @@ fn mails(of: &OutboxStats, has_mail: bool, now: Timestamp) -> String {
 fn full(until: Timestamp) -> String {
     let until = until.to_words();
     format!(
-        "mail.max_per_hour is reached until {until}: what waits goes out then, or with the hour's digest"
+        "mail.max_per_hour is reached until {until}: waiting mails go out then, or in the hourly digest"
     )
 }
 
@@ -421,7 +421,7 @@ fn print_holder(printer: &mut Printer, holder: Option<Holder>) -> std::io::Resul
             "daemon"
         )),
         Some(Holder::Nobody) => {
-            printer.line(format_args!("{:<17} does not run: nothing is watched", "daemon"))
+            printer.line(format_args!("{:<17} not running: nothing is watched", "daemon"))
         }
         None => Ok(()),
     }

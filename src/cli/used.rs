@@ -104,7 +104,7 @@ impl Used {
             if self.counted_from < self.since {
                 let some = print::number(requests);
                 return format!(
-                    "the last {last}; they are counted by the hour: {some} between {from} and {end} may be earlier"
+                    "the last {last}; requests are counted by the hour: {some} between {from} and {end} may be earlier"
                 );
             }
             format!("the first between {from} and {end}, the last {last}")

@@ -31,7 +31,7 @@ pub fn instant(text: &str, now: Timestamp) -> anyhow::Result<Timestamp> {
     match exact().or_else(date).or_else(printed).or_else(before) {
         Some(time) => Ok(time),
         None => Err(usage(format_args!(
-            "{text:?} is no time: expected 2h, 3d, today, yesterday, 2026-03-02 or 2026-03-02T08:00:00Z"
+            "{text:?} is not a time: expected 2h, 3d, today, yesterday, 2026-03-02 or 2026-03-02T08:00:00Z"
         ))),
     }
 }
@@ -49,7 +49,7 @@ pub fn window(
     let (since, until) = (read(since)?, read(until)?);
     match since.zip(until) {
         Some((since, until)) if until <= since => Err(usage(format_args!(
-            "nothing lies between --since {} and --until {}: the former has to be the earlier",
+            "--since {} is not before --until {}",
             since.to_words(),
             until.to_words()
         ))),
@@ -64,7 +64,7 @@ pub fn window(
 pub fn duration(text: &str) -> anyhow::Result<i64> {
     match time::duration(text.trim()) {
         Some(micros) if micros > 0 => Ok(micros),
-        _ => Err(usage(format_args!("{text:?} is no duration: expected 30m, 8h, 30d or 2w"))),
+        _ => Err(usage(format_args!("{text:?} is not a duration: expected 30m, 8h, 30d or 2w"))),
     }
 }
 

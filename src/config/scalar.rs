@@ -92,7 +92,7 @@ pub(super) fn number(range: RangeInclusive<f64>) -> impl Fn(Node<'_>) -> Reading
         };
         let within = || match *range.end() < f64::MAX {
             true => show(&range, f64::to_string),
-            false => format!("of {} and more", range.start()),
+            false => format!("of at least {}", range.start()),
         };
         let wrong = || node.wrong(format!("a number {}", within()), "");
         number.filter(|n| range.contains(n)).ok_or_else(wrong)

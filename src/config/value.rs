@@ -275,7 +275,7 @@ pub(super) fn server(text: &str) -> Result<Server, Wrong> {
         }
     };
     if security == Security::None && !is_loopback(host) {
-        let hint = "mail in clear stays on this machine: use smtps:// or smtp://";
+        let hint = "unencrypted mail goes to this machine only: use smtps:// or smtp://";
         return Err(Wrong::new("\"localhost\" or a loopback address after smtp+insecure://", hint));
     }
     Ok(Server { security, host: host.to_owned(), port })

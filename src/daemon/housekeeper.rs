@@ -164,7 +164,7 @@ impl Housekeeper {
             Err(error) => {
                 // Once, however often it is tried: a disk may be full for days.
                 if !std::mem::replace(&mut self.is_hindered, true) {
-                    warn!(%error, "The database keeps mails from being sent, or noted as sent; they wait.");
+                    warn!(%error, "Mails are waiting because the database cannot be read or written.");
                 }
                 Duration::from_secs(1)
             }

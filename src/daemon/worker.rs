@@ -97,7 +97,7 @@ impl Worker {
         let mut faults = memory.furnish(&house);
         faults.extend(roll.is_none().then_some(SmolStr::new_static(ROLL)));
         for part in faults {
-            error!(%part, "What is known of all principals cannot be read in part; that starts anew.");
+            error!(%part, "Part of the site-wide statistics is unreadable and was reset.");
         }
         let logs = logs(&store)?;
         let streams = BTreeMap::new();

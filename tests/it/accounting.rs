@@ -62,7 +62,7 @@ fn whatever_becomes_of_bytes_they_add_up() {
     let text = home.print(&["status"]);
     let told: Vec<&str> = text.lines().filter(|line| line.starts_with("accounting")).collect();
     assert_eq!(told.len(), 1, "{text}");
-    assert!(told[0].contains("holds: ") && told[0].contains("5 NULs"), "{text}");
+    assert!(told[0].contains("adds up: ") && told[0].contains("5 NULs"), "{text}");
 }
 
 #[test]
@@ -75,7 +75,7 @@ fn a_byte_that_nothing_accounts_for_is_shown_with_its_file() {
         let text = home.print(&["status"]);
         let path = fs::canonicalize(home.path("logs/a.log")).unwrap();
         let line = text.lines().find(|line| line.starts_with("accounting")).unwrap();
-        assert!(line.contains(&format!("does not hold: {}: {told}", path.display())), "{text}");
+        assert!(line.contains(&format!("does not add up: {}: {told}", path.display())), "{text}");
     }
     let account = account(&home);
     assert_eq!((&account["holds"], &account["wrong"][0]["bytes"]), (&false.into(), &5.into()));

@@ -67,7 +67,7 @@ fn a_time_of_more_than_a_day_ahead_is_counted_once_as_of_its_coming_and_moves_no
     let stream = &status["streams"][0];
     assert_eq!((&stream["bad_time"], &stream["parsed"]), (&4.into(), &8.into()), "{status}");
     let text = home.print(&["status"]);
-    assert!(text.contains("bad_time: ") && text.contains("4 lines say a time more than"), "{text}");
+    assert!(text.contains("bad_time: ") && text.contains("4 lines are dated more than"), "{text}");
     let alerts = home.json(&["alerts", "list", "--json"]);
     let about: Vec<&Value> =
         alerts.iter().filter(|alert| alert["rule"]["name"] != "monitor-health").collect();

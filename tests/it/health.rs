@@ -252,7 +252,7 @@ fn bytes_that_are_gone_are_one_alert_whenever_the_daemon_is_killed() {
         daemon.kill();
     }
     assert_eq!(troubles(&home), ["gap"]);
-    assert!(home.print(&["status"]).contains("a.log: 34 B were gone before they were read"));
+    assert!(home.print(&["status"]).contains("a.log: 34 B were lost before they could be read"));
     let told = health(&home);
     assert_eq!(told.len(), 2, "{told:?}");
     let of = |cause: &str| {

@@ -290,7 +290,7 @@ fn rules_are_listed_shown_checked_and_tried() {
     assert!(listed.iter().any(|one| one["rule"]["name"] == "new-country"));
     assert!(home.print(&["rules", "show", "new-country"]).contains("name: new-country"));
     assert_eq!(home.output(&["rules", "show", "none"]).status.code(), Some(2));
-    assert!(home.print(&["rules", "test"]).contains(" 0 do not"));
+    assert!(home.print(&["rules", "test"]).contains(" 0 fail"));
 
     fs::write(home.path("own.yml"), OWN).unwrap();
     assert!(home.print(&["rules", "check", "own.yml"]).contains("no faults; rules: 1"));
@@ -305,7 +305,7 @@ fn rules_are_listed_shown_checked_and_tried() {
     );
 
     fs::write(home.path("own.yml"), OWN.replace("/v1/orders", "/v1/items")).unwrap();
-    assert!(home.print(&["rules", "test", "own.yml"]).contains("1 examples hold, 0 do not"));
+    assert!(home.print(&["rules", "test", "own.yml"]).contains("1 examples pass, 0 fail"));
     fs::write(home.path("own.yml"), "title: [").unwrap();
     assert_eq!(home.output(&["rules", "check", "own.yml"]).status.code(), Some(1));
 }
@@ -392,13 +392,13 @@ fn what_a_directory_holds_beside_logs_is_not_passed_over_in_silence() {
     home.append("logs/registry.csv", "token,name\n");
     let told =
         |arguments: &[&str]| String::from_utf8(home.output(arguments).stderr).expect("UTF-8");
-    let line = "passed over by name: 2 files, the first is logs/a.csv; it is read if you name it\n";
+    let line = "skipped by name: 2 files, the first is logs/a.csv; name a file to read it\n";
     for command in ["replay", "parse"] {
         let told = told(&[command, "logs"]);
         assert!(told.contains(line) && told.contains("4 lines"), "{told}");
     }
     for arguments in [["replay", "logs/a.csv"], ["replay", "logs/*.log"]] {
         let told = told(&arguments);
-        assert!(!told.contains("passed over by name") && told.contains("1 line,"), "{told}");
+        assert!(!told.contains("skipped by name") && told.contains("1 line,"), "{told}");
     }
 }

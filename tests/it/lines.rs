@@ -200,7 +200,7 @@ fn parse_counts_lines_as_the_daemon_does() {
     let objects: Vec<Value> =
         text.lines().map(|line| serde_json::from_str(line).unwrap()).collect();
     let message = |object: &Value| object["error"]["message"].as_str().map(str::to_owned);
-    let is_directive = |text: &String| text.contains("a directive: passed over");
+    let is_directive = |text: &String| text.contains("a directive: skipped");
     let (directives, rejects): (Vec<_>, Vec<_>) =
         objects.iter().filter_map(message).partition(is_directive);
     let (n_directives, n_rejected) = (directives.len(), rejects.len());
@@ -215,7 +215,7 @@ fn parse_counts_lines_as_the_daemon_does() {
     let said = String::from_utf8(output.stderr).unwrap();
     assert_eq!(
         said,
-        "17 lines: 6 read, 9 passed over (empty, directives), 2 rejected; 0 tokens found\n"
+        "17 lines: 6 read, 9 skipped (empty, directives), 2 rejected; 0 tokens found\n"
     );
 }
 

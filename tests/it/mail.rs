@@ -194,7 +194,7 @@ fn the_command_that_check_names_sends_a_test_mail() {
     let server = SmtpServer::start(options());
     let home = home(&server, &config(&server, ""));
     let checked = home.print(&["check"]);
-    let line = checked.lines().find(|line| line.contains("sends one")).unwrap();
+    let line = checked.lines().find(|line| line.contains("sends a test mail")).unwrap();
     let output = paste(&home, &format!("cd / && {}", named_command(line)));
     assert!(output.status.success(), "{}", String::from_utf8_lossy(&output.stderr));
     assert_eq!(server.messages().len(), 1);
@@ -719,5 +719,5 @@ fn a_server_that_never_answers_does_not_hold_up_the_end() {
     assert!(home.print(&["status"]).contains("3 waiting, the oldest queued"));
     home.configure("");
     let text = home.print(&["status"]);
-    assert!(text.contains("3 waiting for a [mail] in the configuration, the oldest"), "{text}");
+    assert!(text.contains("3 waiting, but no [mail] is configured, the oldest"), "{text}");
 }

@@ -106,7 +106,7 @@ fn whether_a_token_was_used_since_it_leaked_was_not_said() {
     // Within an hour that had requests: some of them may be earlier.
     let (at, exact) = ("2026-03-12T02:13:08Z", "2026-03-12 02:13:08 UTC");
     let some = "  used since then: 3 requests, 3 accepted, from 2 networks, 2 countries\n\
-                \x20 the last 2026-03-12 04:00:00 UTC; they are counted by the hour: 2 between 2026-03-12 02:00Z \
+                \x20 the last 2026-03-12 04:00:00 UTC; requests are counted by the hour: 2 between 2026-03-12 02:00Z \
                 and 2026-03-12 03:00Z may be earlier\n";
     assert_eq!(leak(at, &[]), head(exact) + some + &look(at));
     let used: Value = serde_json::from_str(&leak(at, &["--json"])).expect("JSON");
@@ -154,9 +154,9 @@ fn revoking_by_name_revoked_the_successor_too() {
             ),
             format!("  {new}  active, never used\n"),
         ];
-        assert!(error.starts_with("sue stands for 2 tokens:\n"), "{error}");
+        assert!(error.starts_with("sue is the name of 2 tokens:\n"), "{error}");
         assert!(listed.iter().all(|line| error.contains(line)), "{error}");
-        let advice = "nothing was changed: give the id of the token that is meant, or --all\n";
+        let advice = "nothing was changed: give the id of one token, or --all\n";
         assert!(error.ends_with(advice) && code == Some(2), "{error}");
     }
     assert_eq!([state(&home, &old), state(&home, &new)], ["active"; 2]);
@@ -225,7 +225,7 @@ fn forgetting_asked_nothing() {
     assert!(asked.status.success(), "a preview is no wrong command line");
     let told = format!(
         "would forget {old}: tokens 1, requests 1, incidents 0\n  \
-         also that sue {old} is revoked: its use would be no alert for that any more\n"
+         and that sue {old} is revoked: its use would no longer be an alert for that\n"
     );
     assert_eq!(String::from_utf8_lossy(&asked.stdout), told);
     assert!(errors(&asked).contains("nothing was forgotten: give --yes"), "{}", errors(&asked));
@@ -233,7 +233,7 @@ fn forgetting_asked_nothing() {
     assert_eq!(asked["to_forget"], json!({"tokens": 1, "requests": 1, "incidents": 0}));
     // A name is not guessed here, either.
     let several = forget(&["sue", "--yes"]);
-    assert!(errors(&several).starts_with("sue stands for 2 tokens:"), "{}", errors(&several));
+    assert!(errors(&several).starts_with("sue is the name of 2 tokens:"), "{}", errors(&several));
     assert_eq!((several.status.code(), state(&home, &old)), (Some(2), "revoked".to_owned()));
     assert!(forget(&[&old, "--yes"]).status.success());
     assert_eq!(state(&home, &new), "active");

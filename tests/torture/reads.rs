@@ -183,7 +183,7 @@ fn a_reload_is_taken_in_though_the_database_cannot_be_opened_once_more() {
     let failing = Failing::begin(&site, "state/tokenwatch.db", "openat:error=EMFILE");
     site.home.configure(&mailing(&server));
     daemon.signal("HUP");
-    site.wait_for_word("The database keeps mails from being sent, or noted as sent; they wait.");
+    site.wait_for_word("Mails are waiting because the database cannot be read or written.");
     site.wait_for_word("The configuration was reloaded.");
     failing.end();
     site.wait_for_word("Mails are sent again.");

@@ -392,7 +392,7 @@ fn a_full_disk_is_told_though_the_mails_before_it_hang_and_what_waits_is_told_on
             String::from_utf8_lossy(&mail.bytes).contains("the database cannot be written")
         })
     });
-    let said = "The database keeps mails from being sent, or noted as sent; they wait.";
+    let said = "Mails are waiting because the database cannot be read or written.";
     assert_eq!(site.n_said(said), 1, "{}", site.home.daemon_log());
     fs::remove_file(filler).unwrap();
     wait_until("all is read", || site.home.committed_lines() == 312);

@@ -442,7 +442,7 @@ fn what_root_made_in_the_state_of_another_user_kept_that_users_daemon_from_its_s
     site.home.print(&["tokens", "rekey", "--yes"]);
     assert_eq!(foreign(&site), [] as [PathBuf; 0]);
     let checked = |site: &Site| String::from_utf8(site.home.output(&["check"]).stdout).unwrap();
-    assert!(!checked(&site).contains("of user"), "{}", checked(&site));
+    assert!(!checked(&site).contains("owned by"), "{}", checked(&site));
     let daemon = site.start_under(&nobody);
     site.append("logs/a.log", 3);
     site.wait();
@@ -452,7 +452,7 @@ fn what_root_made_in_the_state_of_another_user_kept_that_users_daemon_from_its_s
     chown(&key, Some(0), Some(0)).unwrap();
     assert_eq!(foreign(&site), [key]);
     let told = checked(&site).split_whitespace().collect::<Vec<_>>().join(" ");
-    assert!(told.contains("seal.key: of user 0, and "), "{told}");
+    assert!(told.contains("seal.key: owned by user 0, unlike "), "{told}");
     assert!(told.contains("chown -h --reference="), "{told}");
     assert_eq!(site.home.output(&["check"]).status.code(), Some(78));
 
@@ -467,5 +467,5 @@ fn what_root_made_in_the_state_of_another_user_kept_that_users_daemon_from_its_s
     let own = Site::new();
     own.home.print(&["tokens", "add", "jwt:https://id.example.org:kim"]);
     assert_eq!(fs::metadata(own.home.path("state/tokenwatch.db")).unwrap().uid(), 0);
-    assert!(!checked(&own).contains("of user"));
+    assert!(!checked(&own).contains("owned by"));
 }

@@ -61,9 +61,11 @@ fn acknowledge(
     let word = Word::of(verdict, at, &alerts.iter().collect::<Vec<&Alert>>());
     store.ack(&ack, word.as_ref())?;
     let effects = match &word {
-        _ if is_repeated && is_noted => vec!["it was said before; only the note is new".to_owned()],
-        _ if is_repeated => vec!["it was said before; nothing is new".to_owned()],
-        None => vec!["noted; there is no baseline that could learn from it".to_owned()],
+        _ if is_repeated && is_noted => {
+            vec!["already acknowledged; only the note is new".to_owned()]
+        }
+        _ if is_repeated => vec!["already acknowledged; nothing is new".to_owned()],
+        None => vec!["noted; there is no baseline to learn from it".to_owned()],
         Some(word) if alerts.iter().all(|alert| alert.token.is_none()) => of_many(word, days),
         Some(word) => effects(word, days),
     };
@@ -86,15 +88,17 @@ fn of_many(word: &Word, watch_days: f64) -> Vec<String> {
     let each = "acknowledge each token's own incident as well";
     match word.verdict {
         Verdict::Expected => vec![
-            format!("{seen}: nothing is held against them, or no longer"),
-            format!("each token knows what is new to it after three days of use; sooner: {each}"),
+            format!("{seen}: they do not count as evidence, or no longer"),
+            format!(
+                "each token learns what is new to it in three days of use; to do so sooner, {each}"
+            ),
         ],
         Verdict::Confirmed => vec![
             format!(
-                "for {watch_days} days {seen} are evidence for all principals that do not use both, however many do"
+                "for {watch_days} days {seen} count as evidence for all principals that do not use both, however many do"
             ),
             format!(
-                "for a token to forget them and never learn them, {each}; and revoke the tokens"
+                "to make a token forget them and never learn them, {each}; and revoke the tokens"
             ),
         ],
     }
@@ -112,36 +116,33 @@ fn effects(word: &Word, watch_days: f64) -> Vec<String> {
     match word.verdict {
         Verdict::Expected => {
             let seen = word.actors.iter().map(|seen| names(seen, all)).collect::<Vec<_>>();
-            effects.push(format!(
-                "with its next use from now on, {principal} knows {}",
-                seen.join("; and ")
-            ));
+            effects
+                .push(format!("from its next use on, {principal} knows {}", seen.join("; and ")));
             let n_families = word.families().iter().count();
             if n_families > 0 {
                 effects.push(
-                    "what was new counts as a change of the owner: such news weighs less".into(),
+                    "what was new counts as a change by the owner: such changes weigh less".into(),
                 );
             }
             if word.surprise() > 0.0 {
-                effects.push("that day's rate of requests counts as usual".to_owned());
+                effects.push("the request rate of that day counts as usual".to_owned());
             }
         }
         Verdict::Confirmed => {
             let forgotten = named(|seen| seen.novel);
             if !forgotten.is_empty() {
                 let forgotten = forgotten.join("; and ");
-                effects
-                    .push(format!("{principal} forgets, should it have learned it, {forgotten}"));
+                effects.push(format!("{principal} forgets {forgotten}, if it has learned that"));
             }
             if word.has_stranger() {
                 effects
                     .push(format!("{principal} never learns from this network and client again"));
                 effects.push(format!(
-                    "for {watch_days} days they are evidence for all principals that do not use both"
+                    "for {watch_days} days they count as evidence for all principals that do not use both"
                 ));
             } else {
                 effects.push(format!(
-                    "nothing tells it from {principal}'s own use, so nothing is watched: revoke the token"
+                    "nothing distinguishes it from {principal}'s own use, so nothing is watched: revoke the token"
                 ));
             }
         }
@@ -197,7 +198,8 @@ mod tests {
             assert!(said(verdict).contains("acknowledge each token's own incident"));
             assert!(!said(verdict).contains("fleet"));
         }
-        let watched = "for 30 days client curl, its version 8.5 are evidence for all principals";
+        let watched =
+            "for 30 days client curl, its version 8.5 count as evidence for all principals";
         assert!(said(Verdict::Confirmed).starts_with(watched));
     }
 }

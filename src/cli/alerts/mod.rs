@@ -218,7 +218,7 @@ fn find(reader: &Reader, id: &str) -> anyhow::Result<Subject> {
             alerts.chain(incidents).map(print::safe).collect::<Vec<_>>()
         }
     };
-    Err(usage(format!("{} may mean {}: give more of it", print::safe(id), ids.join(", "))))
+    Err(usage(format!("{} is ambiguous: it may mean {}", print::safe(id), ids.join(", "))))
 }
 
 fn several<T>(found: Found<T>) -> Vec<T> {
@@ -364,7 +364,8 @@ fn show_alert(
     }
     field(printer, "principal", &alert.principal)?;
     show_background(printer, &beside.background(alert)?)?;
-    let forgeable = if alert.is_forgeable { " (forgeable: said by X-Forwarded-For)" } else { "" };
+    let forgeable =
+        if alert.is_forgeable { " (forgeable: taken from X-Forwarded-For)" } else { "" };
     field(printer, "client", client(alert) + forgeable)?;
     let agent = [alert.agent.family.as_str(), &alert.agent.version].join(" ");
     field(printer, "with", agent)?;

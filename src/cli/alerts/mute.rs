@@ -28,14 +28,16 @@ pub(super) fn run(context: &mut Context, options: &AlertsMute) -> anyhow::Result
     };
     if scope.is_everything() {
         if options.lasting.is_some() || options.reason.is_some() || options.forever {
-            let scopes = "--rule, --principal, --network, --country, --client or --route";
-            return Err(usage(format!("a mute of everything is none: give {scopes}")));
+            let scopes = "--rule, --principal, --network, --country, --client, --route";
+            return Err(usage(format!(
+                "refusing to mute everything: give at least one of {scopes}"
+            )));
         }
         return list(context, now);
     }
     let Context { site, printer, .. } = context;
     let Some(reason) = options.reason.clone().filter(|reason| !reason.trim().is_empty()) else {
-        let why = "a mute needs --reason, for those who will wonder why nobody was told";
+        let why = "a mute needs --reason, for those who will wonder why they were not alerted";
         return Err(usage(why));
     };
     let hears_critical = check(site, &scope)?;
@@ -54,13 +56,14 @@ pub(super) fn run(context: &mut Context, options: &AlertsMute) -> anyhow::Result
     if printer.is_json() {
         return Ok(printer.json(&mute_json(&mute, now))?);
     }
-    let end =
-        mute.until.map_or_else(|| "for good".to_owned(), |end| format!("until {}", end.to_words()));
+    let end = mute
+        .until
+        .map_or_else(|| "without end".to_owned(), |end| format!("until {}", end.to_words()));
     let what = print::safe(mute.scope.to_string());
     printer.line(format_args!("mute {id}: {what} {end}; `alerts unmute {id}` ends it"))?;
     if hears_critical {
         printer
-            .line("  what is critical is mailed all the same: name the principal to mute that")?;
+            .line("  critical alerts are still mailed: give --principal to mute those as well")?;
     }
     Ok(())
 }
@@ -81,7 +84,7 @@ fn check(site: &Site, scope: &Scope) -> anyhow::Result<bool> {
     let rule = print::safe(&scope.rule);
     let is_open = scope.principal.is_empty();
     if is_open && levels.iter().all(|level| *level == Level::Critical) {
-        let why = format!("alerts of {rule} are critical: name the --principal to mute them for");
+        let why = format!("alerts of {rule} are critical: give the --principal to mute them for");
         return Err(usage(why));
     }
     Ok(is_open && levels.contains(&Level::Critical))

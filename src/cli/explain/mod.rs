@@ -247,11 +247,11 @@ impl Rejected {
         ))?;
         if let Some(sketch) = &self.sketch {
             let sketch = safe(advice::quoted(OsStr::new(sketch)));
-            printer.line("     no preset reads it. This template does; see whether it names each column rightly:")?;
+            printer.line("     no preset reads it. This template does; check that it names each column correctly:")?;
             printer.line(format_args!("     --format {sketch}"))?;
         }
         if self.is_object {
-            printer.line("     keys of your own are named in its [[source]], each by its path:")?;
+            printer.line("     name keys of your own in its [[source]], each by its path:")?;
             printer
                 .line("     fields = { client = \"edge.peer\", authorization = \"req.auth\" }")?;
         }

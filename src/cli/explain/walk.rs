@@ -60,7 +60,7 @@ impl Walk {
         let judge = match &store {
             Some(store) => {
                 if let Some(part) = memory.furnish(&store.house()?).first() {
-                    anyhow::bail!("reading what is known of all principals: {part} is damaged");
+                    anyhow::bail!("reading the site-wide statistics: {part} is damaged");
                 }
                 site.judge_of(store)?
             }
@@ -91,7 +91,7 @@ impl Walk {
         let record = match source.record(&seen.line.bytes, seen.columns, &mut { seen.reach }) {
             Ok(Some(record)) => record,
             Ok(None) => {
-                parse.say("holds nothing", "passed over, as the daemon does");
+                parse.say("holds nothing", "skipped, as by the daemon");
                 explained.steps.push(parse);
                 return Ok(explained);
             }
@@ -163,7 +163,7 @@ impl Walk {
         self.recall(std::slice::from_ref(usage))?;
         let mut compare = Step::new(7, "compare");
         let Some(handle) = self.memory.find(usage) else {
-            compare.say("profile", "none: an unknown token that was refused is counted only");
+            compare.say("profile", "none: an unknown token that was refused is only counted");
             steps.push(compare);
             return Ok(steps);
         };
@@ -194,7 +194,7 @@ impl Walk {
         self.told_before(&mut rule, usage)?;
         steps.push(rule);
         let mut end = Step::new(10, "commit");
-        end.say("saved", "nothing: this was a walk");
+        end.say("saved", "nothing: this was a dry run");
         steps.push(end);
         Ok(steps)
     }
@@ -364,7 +364,7 @@ fn layer(layer: &Layer) -> String {
 
 fn known(step: &mut Step, profile: &Profile) {
     match profile.last_seen() {
-        None => step.say("profile", "new: nothing is known of this principal"),
+        None => step.say("profile", "new: nothing is known about this principal"),
         Some(last) => {
             step.say("active days", profile.active_days());
             step.say("last seen", last.to_rfc3339(0));
@@ -412,14 +412,14 @@ fn tell(step: &mut Step, commit: &Commit, policy: &Policy, has_matches: bool) {
         let how = match alert {
             _ if policy.mutes.iter().any(|mute| mute.covers(alert)) => "muted",
             _ if is_urgent && is_mailed => "mailed at once",
-            _ if is_urgent => "in a mail that was sent lately",
+            _ if is_urgent => "in a mail that was sent recently",
             _ if is_mailed => "beside what is mailed",
             _ => "in the digest",
         };
         step.say(format!("alert {}", alert.rule.name), format!("{how}: {}", alert.reason));
     }
     if commit.alerts.is_empty() {
-        let why = if has_matches { "nothing: it was told lately" } else { "nothing" };
+        let why = if has_matches { "nothing: it was reported recently" } else { "nothing" };
         step.say("told", why);
     }
 }
