@@ -86,7 +86,7 @@ fn marks(
     for (what, since) in [("leaked", row.leaked_at), ("revoked", row.revoked_at)] {
         marks.extend(held(&since).then(|| mark(what, since)));
     }
-    if held(&row.rotated_at) || row.rotated_at.is_none() && !row.rotated_to.is_empty() {
+    if held(&row.rotated_at) {
         let successor = row.rotated_to.clone();
         marks.push(Mark { successor, ..mark("rotated", row.rotated_at) });
     }
@@ -162,13 +162,17 @@ mod tests {
         let change = |row: &mut Registered| {
             row.owner = "ann".into();
             row.rotated_to = "ann-2".into();
+            row.rotated_at = Some(NOON.plus(-DAY));
             row.decoy = true;
         };
         store.amend(&ann, "moved", NOON, change).unwrap();
         let told = store.background(Some(id(3)), "jwt:iss:ann", NOON.plus(-DAY)).unwrap();
         let marks: Vec<_> =
             told.marks.iter().map(|mark| (mark.what, mark.since, mark.note.as_str())).collect();
-        assert_eq!(marks, [("decoy", Some(NOON), "moved"), ("rotated", None, "moved")]);
+        assert_eq!(
+            marks,
+            [("decoy", Some(NOON), "moved"), ("rotated", Some(NOON.plus(-DAY)), "moved")]
+        );
         assert_eq!((told.owner.as_str(), told.marks[1].successor.as_str()), ("ann", "ann-2"));
     }
 }

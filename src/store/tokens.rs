@@ -218,8 +218,7 @@ fn summaries(used: &str, unused: &str) -> String {
                WHEN g.decoy THEN 'decoy'
                WHEN g.leaked_at <= :now THEN 'leaked'
                WHEN g.revoked_at <= :now THEN 'revoked'
-               WHEN g.rotated_at <= :now OR g.rotated_at IS NULL AND g.rotated_to <> ''
-                 THEN 'rotated'
+               WHEN g.rotated_at <= :now THEN 'rotated'
                WHEN coalesce(g.expires_at, l.expires_at) <= :now THEN 'expired'
                WHEN g.number IS NULL THEN 'unregistered'
                ELSE 'active'
@@ -416,7 +415,7 @@ mod tests {
             (Registered { revoked_at: now, ..base.clone() }, TokenState::Revoked),
             (Registered { revoked_at: later, ..base.clone() }, TokenState::Active),
             (Registered { rotated_at: now, ..base.clone() }, TokenState::Rotated),
-            (Registered { rotated_to: "next".into(), ..base.clone() }, TokenState::Rotated),
+            (Registered { rotated_to: "next".into(), ..base.clone() }, TokenState::Active),
             (
                 Registered { rotated_to: "next".into(), rotated_at: later, ..base.clone() },
                 TokenState::Active,
