@@ -53,7 +53,6 @@ fn list(context: &mut Context, options: &TokensList) -> anyhow::Result<()> {
         state: options.state.as_deref().map(state_of).transpose()?,
         since: options.since.as_deref().map(|text| when::instant(text, now)).transpose()?,
         limit: Some(options.limit),
-        ..TokenFilter::default()
     };
     let tokens = state::reader(&context.site)?.tokens(&filter, now)?;
     let printer = &mut context.printer;

@@ -62,7 +62,7 @@ pub use resolve::Found;
 pub use status::{OutboxStats, Stats};
 pub use storm::Summary;
 pub use streams::StreamStatus;
-pub use tokens::{Cursor, Distinct, TokenFilter, TokenOrder, TokenState, TokenSummary};
+pub use tokens::{Distinct, TokenFilter, TokenState, TokenSummary};
 
 /// How long a call waits for another process's transaction before it says [`StoreError::Busy`].
 const BUSY_TIMEOUT: Duration = Duration::from_secs(5);
