@@ -7,13 +7,13 @@ use crate::config::Faults;
 use crate::daemon::site::FaultyRules;
 use crate::store::StoreError;
 
-/// The asked-for condition holds.
+/// An alert was found, the daemon is not well, or a rule is faulty: what was asked about is true.
 pub const CONDITION: u8 = 1;
-/// The command line is wrong, as clap or the program itself finds it; clap's own status.
+/// The command line is wrong, as clap or the program itself finds it, or names something unknown; clap's own status.
 pub const USAGE: u8 = 2;
-/// Something that should work did not.
+/// Something that should work did not; a file or a database that is not there, too.
 pub const FAILED: u8 = 70;
-/// Another daemon holds the state.
+/// Another process holds the state: the daemon, or a `replay --save`.
 pub const HELD: u8 = 75;
 /// The configuration is wrong.
 pub const CONFIGURATION: u8 = 78;

@@ -94,7 +94,7 @@ impl Blocked {
     }
 }
 
-/// Mails that the database takes nothing since a time; without the database.
+/// Sends a mail, bypassing the database, that the database has not been writable since a time.
 ///
 /// # Errors
 /// Nobody took the mail, with what was said.

@@ -280,7 +280,7 @@ impl Pump {
         }
     }
 
-    /// Mails that the database takes nothing, and so no mail either, since a time.
+    /// Sends a mail, bypassing the database, that the database has not been writable since a time.
     ///
     /// # Errors
     /// Nobody took the mail, with what was said.
