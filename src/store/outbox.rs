@@ -261,14 +261,15 @@ impl Store {
         })
     }
 
-    /// Makes mails that wait for a retry due now. Updates that gather alerts have not been tried, and keep their time.
+    /// Makes mails due now that wait for a retry, or were queued by a clock that was ahead. Updates that gather alerts
+    /// keep their time.
     ///
     /// # Errors
     /// What the database says.
     pub fn hasten(&mut self, now: Timestamp) -> Result<(), StoreError> {
         self.write("trying mails at once", |db| {
             let sql = "UPDATE outbox SET due = ?1
-                 WHERE state = 'waiting' AND due > ?1 AND attempts > 0";
+                 WHERE state = 'waiting' AND due > ?1 AND (attempts > 0 OR created > ?1)";
             db.prepare_cached(sql)?.execute([now])?;
             Ok(())
         })

@@ -212,7 +212,7 @@ fn later(minute: u32, client: &str) -> String {
 }
 
 #[test]
-fn a_word_on_an_incident_that_has_grown_is_on_what_joined_it() {
+fn what_follows_a_word_is_an_incident_of_its_own() {
     let home = Home::new("");
     let add = ["tokens", "add", "ci", "expires_at=2025-01-01"];
     assert!(home.output_with(&add, "exk-a-0123456789abcdef").status.success());
@@ -221,23 +221,21 @@ fn a_word_on_an_incident_that_has_grown_is_on_what_joined_it() {
         home.print(&["replay", "--save", "logs/access.log"]);
     };
     let open = || home.json(&["alerts", "list", "--open", "--json"]);
-    grow(later(0, "192.0.2.7"));
-    let incident = open()[0]["incident"].as_str().unwrap().to_owned();
-    let say = || home.print(&["alerts", "ack", &incident, "--confirmed"]);
-    say();
-    assert_eq!(open().len(), 0);
-    grow(later(5, "198.51.100.9"));
-    let joined = open();
-    assert_eq!((joined.len(), &joined[0]["incident"]), (1, &incident.clone().into()), "{joined:?}");
-    let said = say();
-    assert!(said.contains("198.51.100.0/24") && !said.contains("192.0.2.0/24"), "{said}");
-    assert_eq!(open().len(), 0);
-    assert!(say().contains("already acknowledged"));
-    // What comes after somebody expected it is an incident of its own.
-    home.print(&["alerts", "ack", &incident, "--expected"]);
-    grow(later(7, "203.0.113.9"));
-    let own = open();
-    assert!(own.len() == 1 && own[0]["incident"] != incident, "{own:?}");
+    let mut before = String::new();
+    let clients = ["192.0.2.7", "198.51.100.9", "203.0.113.9"];
+    for (minute, (client, verdict)) in
+        (0..).zip(clients.iter().zip(["--confirmed", "--expected", "--confirmed"]))
+    {
+        grow(later(minute, client));
+        let own = open();
+        let incident = own[0]["incident"].as_str().unwrap().to_owned();
+        assert!(own.len() == 1 && incident != before, "{own:?}");
+        home.print(&["alerts", "ack", &incident, verdict]);
+        assert_eq!(open().len(), 0);
+        let again = home.print(&["alerts", "ack", &incident, verdict]);
+        assert!(again.contains("already acknowledged"), "{again}");
+        before = incident;
+    }
 }
 
 #[test]
