@@ -13,8 +13,7 @@ use crate::engine::alert::{Alert, Incident, Value};
 use crate::engine::geo::Place;
 use crate::engine::profile::Family;
 pub use crate::engine::profile::{Brought, Heard, Known, Sighting, Verdict, Word};
-use crate::engine::stats::whole;
-use crate::engine::time::{DAY, Timestamp};
+use crate::engine::time::{DAY, Timestamp, lasting};
 
 /// The most actors in a word: those of an hour, which are seldom more than two.
 const ACTORS: usize = 32;
@@ -161,7 +160,7 @@ impl Words {
             return Heard { has_forgotten, ..Heard::default() };
         }
         let keys = actor();
-        let watched = i64::from(whole(days)) * DAY;
+        let watched = lasting(days, DAY);
         let watches = keys.iter().filter_map(|key| self.watches.get(key)).flatten();
         let in_force =
             watches.filter(|watch| watch.since <= time && watch.end.is_none_or(|end| time < end));

@@ -8,12 +8,12 @@ use smol_str::SmolStr;
 
 use crate::engine::alert::{Facts, Value};
 use crate::engine::profile::{Family, Told, section};
-use crate::engine::stats::{key, whole};
-use crate::engine::time::{HOUR, SECOND, Timestamp};
+use crate::engine::stats::key;
+use crate::engine::time::{HOUR, SECOND, Timestamp, lasting};
 use crate::engine::usage::Outcome;
 
 use super::words::span;
-use super::{Case, Detector, Judgement::Usage, because, fact, state, usual};
+use super::{Case, Detector, Judgement::Usage, Params, because, fact, state, usual};
 
 const NAME: &str = "dead-token-tried";
 
@@ -66,10 +66,11 @@ fn judge(case: &Case<'_>, told: &mut Told, facts: &mut Facts) {
     let Some(known_since) = signals.known_since else { return };
     let since = last.map_or(end.at, |last| last.max(end.at));
     let rest = usage.time.since(since.max(known_since));
-    let is_rested = rest >= hours(params.rest_hours);
+    let rest_least = lasting(params.rest_hours, HOUR);
+    let is_rested = rest >= rest_least;
     let is_stranger = signals.novel.has(Family::Client) && is_elsewhere(case);
     let is_found = is_stranger || (is_rested && !end.is_planned);
-    let is_old = usage.time.since(end.at) >= hours(params.rest_hours);
+    let is_old = usage.time.since(end.at) >= rest_least;
     let is_stale = !is_found && !is_rested && is_old && last.is_some();
     let stale_hours = params.stale_days * super::DAY_HOURS;
     // Who found it is told of; its next tries are not those of a stale client.
@@ -108,10 +109,6 @@ fn words(seconds: i64) -> String {
     span(u32::try_from(seconds).unwrap_or(u32::MAX).into())
 }
 
-fn hours(hours: f64) -> i64 {
-    i64::from(whole(hours)).saturating_mul(HOUR)
-}
-
 /// Tells whether the network, or the neighbourhood where it is unknown, is none of the principal's.
 fn is_elsewhere(case: &Case<'_>) -> bool {
     let family = if case.placed.place.asn.is_some() { Family::Network } else { Family::Prefix };
@@ -120,20 +117,20 @@ fn is_elsewhere(case: &Case<'_>) -> bool {
 
 /// Returns the earliest end that has passed: the registry's before that which the token names.
 fn end_of(case: &Case<'_>) -> Option<End> {
-    let grace = case.params.expired.grace_seconds;
-    let overlap = case.params.rotated.overlap_hours;
-    let passed = |at: Option<Timestamp>, how| {
+    let Params { expired, revoked, rotated, .. } = case.params;
+    let passed = |at: Option<Timestamp>, how, grace| {
         case.seconds_after(at, grace)?;
         Some(End { at: at?, how, is_planned: false })
     };
     let row = case.row;
-    let rotated = row.and_then(|row| row.rotated_at).map(|at| at.plus(hours(overlap)));
+    let overlap = lasting(rotated.overlap_hours, HOUR);
+    let rotated = row.and_then(|row| row.rotated_at).map(|at| at.plus(overlap));
     let registered = [
-        passed(row.and_then(|row| row.revoked_at), "revoked"),
-        passed(row.and_then(|row| row.expires_at), "expired"),
-        passed(rotated, "rotated"),
+        passed(row.and_then(|row| row.revoked_at), "revoked", revoked.grace_seconds),
+        passed(row.and_then(|row| row.expires_at), "expired", expired.grace_seconds),
+        passed(rotated, "rotated", 0.0),
     ];
-    let claimed = passed(case.placed.usage.claims.expires_at, "expired");
+    let claimed = passed(case.placed.usage.claims.expires_at, "expired", expired.grace_seconds);
     let claimed = claimed.map(|end| End { is_planned: true, ..end });
     registered.into_iter().flatten().min_by_key(|end| end.at).or(claimed)
 }
@@ -145,7 +142,7 @@ mod tests {
     use crate::engine::geo::Place;
     use crate::engine::profile::tests::{Life, START, berlin, lagos, stolen, usage};
     use crate::engine::registry::Registered;
-    use crate::engine::time::{DAY, HOUR, MINUTE};
+    use crate::engine::time::{DAY, HOUR, MINUTE, SECOND};
     use crate::engine::usage::{Claims, Usage};
 
     /// What is told of refused uses after five steady days: `(found, stale)`.
@@ -163,6 +160,16 @@ mod tests {
             }
         }
         (found, stale)
+    }
+
+    #[test]
+    fn a_revoked_token_had_the_grace_of_an_expired_one() {
+        let end = Some(START.plus(5 * DAY));
+        let half_a_minute_later = || [(stolen(5 * DAY + 30 * SECOND), lagos())];
+        let revoked = Registered { revoked_at: end, ..row() };
+        assert_eq!(told(half_a_minute_later(), &revoked), (1, 0));
+        let expired = Registered { expires_at: end, ..row() };
+        assert_eq!(told(half_a_minute_later(), &expired), (0, 0));
     }
 
     fn revoked() -> Registered {

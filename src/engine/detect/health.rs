@@ -9,7 +9,7 @@ use crate::engine::profile::section;
 use crate::engine::pulse::{Gap, Loss, Spell, WINDOW_MINUTES};
 
 use crate::engine::stats::whole;
-use crate::engine::time::{DAY, HOUR, MINUTE, SECOND, Timestamp};
+use crate::engine::time::{DAY, HOUR, MINUTE, SECOND, Timestamp, lasting};
 
 use super::{Detector, Judgement::Log, because, fact, state, usual};
 
@@ -175,9 +175,9 @@ impl Health {
             Eye::Atlas => (self.geoip_days, DAY),
             Eye::Mail => (self.mail_hours, HOUR),
             Eye::Lag => (self.lag_seconds, SECOND),
-            Eye::Database => (0.0, 1),
+            Eye::Database => (0.0, SECOND),
         };
-        i64::from(whole(limit)).saturating_mul(unit)
+        lasting(limit, unit)
     }
 
     /// Tells whether an address is a proxy's.

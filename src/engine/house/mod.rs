@@ -104,9 +104,6 @@ impl Member<'_> {
     }
 }
 
-/// So many days late a line may be without being taken for one with the right clock.
-const LATEST: i64 = 2;
-
 const POPULATION: &str = "population";
 const CHANGES: &str = "changes";
 const SCORES: &str = "scores";
@@ -180,12 +177,12 @@ impl House {
             .collect()
     }
 
-    /// Lets a day begin, if the usage is the first of one: priors are fitted to the population as it
-    /// was at its end. A usage of the day before, that came late, changes nothing; a day far ahead of
-    /// all others does not last: a wrong clock wrote it.
-    pub fn begin_day(&mut self, day: i64) {
+    /// Begins a day if one has begun by the site's clock: priors are fitted to the population as it is. A line with a
+    /// wrong time changes nothing, since it does not move the clock.
+    pub fn begin_day(&mut self) {
+        let day = self.clock.value.hour().div_euclid(24);
         let since = day.saturating_sub(self.population.value.day());
-        if !(-LATEST..=0).contains(&since) {
+        if since != 0 {
             self.priors = self.population.change().fit(day);
             self.scores.change().begin_day(since);
         }

@@ -149,17 +149,15 @@ fn lost(gap: &Gap, of: Followed<'_>) -> Finding {
 
 fn alert(rule: &Rule, found: &Finding, principal: &str) -> Alert {
     let Finding { time, what, facts, evidence, .. } = found;
-    let when = time.0.to_string();
     let apart = match what.as_str() {
-        // Of a gap the file says when it was found: its time is that of looking.
-        gap if gap.starts_with("gap ") => gap,
-        // A log's clock may be off in the same moment.
-        "lag" => &format!("lag {when}"),
-        _ => &when,
+        // The file says when a gap was found; its time is when it was looked at.
+        gap if gap.starts_with("gap ") => gap.to_owned(),
+        // Two kinds of faults of one log may be found in the same second.
+        what => format!("{what} {}", time.0),
     };
     let reasons = reasons(rule, facts);
     Alert {
-        id: stable_id("al", &[&rule.head.id, principal, apart]),
+        id: stable_id("al", &[&rule.head.id, principal, &apart]),
         time: *time,
         rule: rule.head.clone(),
         principal: SmolStr::new(principal),

@@ -98,7 +98,7 @@ impl Judge {
         let Some(Recalled { principal, subject, house, fleet }) = memory.subject(handle) else {
             return;
         };
-        house.begin_day(usage.time.day());
+        house.begin_day();
         let placed = Placed::new(usage, place);
         let row = self.registry.row(usage);
         let profile = &mut subject.profile;

@@ -260,7 +260,7 @@ impl Turns {
 
 /// Returns the window in seconds.
 fn window(params: &Concurrent) -> i64 {
-    i64::from(whole(params.window_minutes)) * 60
+    i64::from(whole(params.window_minutes * 60.0))
 }
 
 impl Profile {
