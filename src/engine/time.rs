@@ -5,8 +5,6 @@ use std::fmt;
 use chrono::{DateTime, SecondsFormat, Utc};
 use serde::{Deserialize, Serialize};
 
-use crate::engine::stats;
-
 /// One second, in the unit of [`Timestamp`].
 pub const SECOND: i64 = 1_000_000;
 /// One minute, in the unit of [`Timestamp`].
@@ -17,13 +15,6 @@ pub const HOUR: i64 = 60 * MINUTE;
 pub const DAY: i64 = 24 * HOUR;
 /// One week, in the unit of [`Timestamp`].
 pub const WEEK: i64 = 7 * DAY;
-
-/// Returns a duration of so many units, to the second, in the unit of [`Timestamp`]; at most 136 years.
-#[must_use]
-pub fn lasting(number: f64, unit: i64) -> i64 {
-    let seconds = u32::try_from(unit / SECOND).unwrap_or(u32::MAX);
-    i64::from(stats::whole(number * f64::from(seconds))) * SECOND
-}
 
 /// Parses a duration of a whole number and one unit: `90s`, `20m`, `24h`, `10d`, `2w`; in the unit of [`Timestamp`].
 /// Returns `None` for anything else, including negative and too large numbers.
@@ -167,13 +158,6 @@ mod tests {
         for text in ["", "m", "20", "-1h", "+1h", "1 h", "1y", "1h30m", "9999999999999999d"] {
             assert_eq!(duration(text), None, "{text}");
         }
-    }
-
-    #[test]
-    fn a_part_of_a_unit_was_none() {
-        assert_eq!(lasting(0.5, HOUR), 30 * MINUTE);
-        assert_eq!(lasting(1.5, DAY), 36 * HOUR);
-        assert_eq!(lasting(f64::MAX, DAY), i64::from(u32::MAX) * SECOND);
     }
 
     #[test]

@@ -13,7 +13,8 @@ use crate::engine::alert::{Alert, Incident, Value};
 use crate::engine::geo::Place;
 use crate::engine::profile::Family;
 pub use crate::engine::profile::{Brought, Heard, Known, Sighting, Verdict, Word};
-use crate::engine::time::{DAY, Timestamp, lasting};
+use crate::engine::stats::units;
+use crate::engine::time::{DAY, Timestamp};
 
 /// The most actors in a word: those of an hour, which are seldom more than two.
 const ACTORS: usize = 32;
@@ -160,7 +161,7 @@ impl Words {
             return Heard { has_forgotten, ..Heard::default() };
         }
         let keys = actor();
-        let watched = lasting(days, DAY);
+        let watched = units(days, DAY);
         let watches = keys.iter().filter_map(|key| self.watches.get(key)).flatten();
         let in_force =
             watches.filter(|watch| watch.since <= time && watch.end.is_none_or(|end| time < end));

@@ -7,7 +7,8 @@ use smol_str::{SmolStr, ToSmolStr};
 
 use crate::engine::alert::{Facts, Value};
 use crate::engine::profile::Told;
-use crate::engine::time::{DAY, lasting};
+use crate::engine::stats::units;
+use crate::engine::time::DAY;
 
 use super::words::counted;
 use super::{Case, Detector, Judgement::Usage, because, fact, state, usual};
@@ -38,7 +39,7 @@ fn judge(case: &Case<'_>, told: &mut Told, facts: &mut Facts) {
         return;
     }
     // Whoever has been told of a stranger knows him, as with the score.
-    let period = lasting(case.params.profile.score.actor_repeat_days, DAY);
+    let period = units(case.params.profile.score.actor_repeat_days, DAY);
     if told.tell(turn.stranger, case.placed.usage.time, period).is_none() {
         return;
     }

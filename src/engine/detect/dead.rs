@@ -8,8 +8,8 @@ use smol_str::SmolStr;
 
 use crate::engine::alert::{Facts, Value};
 use crate::engine::profile::{Family, Told, section};
-use crate::engine::stats::key;
-use crate::engine::time::{HOUR, SECOND, Timestamp, lasting};
+use crate::engine::stats::{key, units};
+use crate::engine::time::{HOUR, SECOND, Timestamp};
 use crate::engine::usage::Outcome;
 
 use super::words::span;
@@ -66,7 +66,7 @@ fn judge(case: &Case<'_>, told: &mut Told, facts: &mut Facts) {
     let Some(known_since) = signals.known_since else { return };
     let since = last.map_or(end.at, |last| last.max(end.at));
     let rest = usage.time.since(since.max(known_since));
-    let rest_least = lasting(params.rest_hours, HOUR);
+    let rest_least = units(params.rest_hours, HOUR);
     let is_rested = rest >= rest_least;
     let is_stranger = signals.novel.has(Family::Client) && is_elsewhere(case);
     let is_found = is_stranger || (is_rested && !end.is_planned);
@@ -123,7 +123,7 @@ fn end_of(case: &Case<'_>) -> Option<End> {
         Some(End { at: at?, how, is_planned: false })
     };
     let row = case.row;
-    let overlap = lasting(rotated.overlap_hours, HOUR);
+    let overlap = units(rotated.overlap_hours, HOUR);
     let rotated = row.and_then(|row| row.rotated_at).map(|at| at.plus(overlap));
     let registered = [
         passed(row.and_then(|row| row.revoked_at), "revoked", revoked.grace_seconds),

@@ -8,8 +8,8 @@ use crate::engine::alert::{Facts, Value};
 use crate::engine::profile::section;
 use crate::engine::pulse::{Gap, Loss, Spell, WINDOW_MINUTES};
 
-use crate::engine::stats::whole;
-use crate::engine::time::{DAY, HOUR, MINUTE, SECOND, Timestamp, lasting};
+use crate::engine::stats::{units, whole};
+use crate::engine::time::{DAY, HOUR, MINUTE, SECOND, Timestamp};
 
 use super::{Detector, Judgement::Log, because, fact, state, usual};
 
@@ -177,7 +177,7 @@ impl Health {
             Eye::Lag => (self.lag_seconds, SECOND),
             Eye::Database => (0.0, SECOND),
         };
-        lasting(limit, unit)
+        units(limit, unit)
     }
 
     /// Tells whether an address is a proxy's.

@@ -8,8 +8,8 @@ use smol_str::SmolStr;
 
 use crate::engine::house::{Member, value_name};
 use crate::engine::profile::{Family, section};
-use crate::engine::stats::whole;
-use crate::engine::time::{DAY, HOUR, MINUTE, Timestamp, lasting};
+use crate::engine::stats::{units, whole};
+use crate::engine::time::{DAY, HOUR, MINUTE, Timestamp};
 
 section! {
     /// What many principals take to at once is one event.
@@ -135,9 +135,9 @@ impl What {
     /// For how many minutes it is shared, once it is.
     fn minutes(self, params: &Fleet) -> i64 {
         match self {
-            Self::Value(..) => lasting(params.keep_days, DAY) / MINUTE,
-            Self::Rush => lasting(params.rush_hours, HOUR) / MINUTE,
-            Self::Fault(_) => lasting(params.fault_hours, HOUR) / MINUTE,
+            Self::Value(..) => units(params.keep_days, DAY) / MINUTE,
+            Self::Rush => units(params.rush_hours, HOUR) / MINUTE,
+            Self::Fault(_) => units(params.fault_hours, HOUR) / MINUTE,
         }
     }
 }

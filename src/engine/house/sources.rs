@@ -14,8 +14,8 @@ use super::window::{Gaps, Limits, Window};
 use crate::engine::commit::HouseRow;
 use crate::engine::geo::Prefix;
 use crate::engine::profile::{Placed, section};
-use crate::engine::stats::{key, whole};
-use crate::engine::time::{HOUR, SECOND, lasting};
+use crate::engine::stats::{key, units, whole};
+use crate::engine::time::{HOUR, SECOND};
 use crate::engine::usage::{Carrier, Identity, Outcome, Usage};
 
 section! {
@@ -293,7 +293,7 @@ impl Sources {
             let is_found =
                 usage.outcome() == Outcome::Ok && source.is_found(usage, address, is_new_here);
             let seconds = now.saturating_sub(source.last);
-            let is_soon = seconds.abs() <= lasting(params.success_hours, HOUR) / SECOND;
+            let is_soon = seconds.abs() <= units(params.success_hours, HOUR) / SECOND;
             if is_told && is_found && is_soon && source.day.is_mostly_strange() {
                 let Window { tries, strange, .. } = &source.day;
                 let tokens = strange.count().min(*tries);

@@ -19,7 +19,6 @@ use crate::engine::commit::Notice;
 use crate::engine::geo::Prefix;
 use crate::engine::mute::Mute;
 use crate::engine::rule::{Dimension, Once, Rule};
-use crate::engine::stats;
 use crate::engine::time::{DAY, HOUR, MINUTE, Timestamp};
 use crate::engine::usage::{Outcome, Usage};
 use crate::engine::word::Words;
@@ -79,7 +78,7 @@ struct Open {
     due: Timestamp,
     /// Hashes of the rules and actors that were mailed.
     #[serde(default)]
-    known: Vec<u32>,
+    known: Vec<u64>,
 }
 
 /// An alert that was raised: its subject, its time and its level.
@@ -190,7 +189,7 @@ impl Open {
     /// Returns whether the rule of an alert or its actor has not been mailed yet; remembers both.
     fn is_news(&mut self, alert: &Alert) -> bool {
         let n_known = self.known.len();
-        let rule = stats::key(&[b"rule", alert.rule.name.as_bytes()]);
+        let rule = digest(&["rule", &alert.rule.name]);
         for key in [rule, actor(alert)] {
             if !self.known.contains(&key) && self.known.len() < MAX_MAILED {
                 self.known.push(key);
@@ -210,11 +209,10 @@ impl Open {
 }
 
 /// Returns a hash of who did it and whether the server accepted it: the operator, or the prefix if that is unknown.
-fn actor(alert: &Alert) -> u32 {
+fn actor(alert: &Alert) -> u64 {
     let by_prefix = || alert.client.map(|ip| Prefix::of(ip).to_string()).unwrap_or_default();
     let place = alert.place.asn.map_or_else(by_prefix, |asn| asn.to_string());
-    let answer = [u8::from(Outcome::of(alert.status).is_accepted())];
-    stats::key(&[b"actor", place.as_bytes(), &answer])
+    digest(&["actor", &place, &Outcome::of(alert.status).is_accepted().to_string()])
 }
 
 /// Returns `prefix_` and 16 hex digits that depend only on the parts.

@@ -85,7 +85,7 @@ fn write_open(to: &mut Writer, open: &Open) {
         to.len(level_at(level));
         to.from(open.incident.opened.0, open.due.0);
         to.len(open.known.len());
-        open.known.iter().for_each(|key| to.key(*key));
+        open.known.iter().for_each(|key| to.word64(*key));
     }
 }
 
@@ -120,7 +120,7 @@ fn read_open(from: &mut Reader<'_>, version: u8) -> Read<Open> {
     if version == VERSION {
         open.due = Timestamp(from.from(open.incident.opened.0)?);
         for _ in 0..from.len(MAX_MAILED)? {
-            open.known.push(from.key()?);
+            open.known.push(from.word64()?);
         }
     }
     Ok(open)
@@ -166,7 +166,7 @@ mod tests {
     fn open() -> impl Strategy<Value = Open> {
         let names = ("in_[0-9a-f]{16}", "(tw1_[0-9a-f]{32}|[a-zA-Z0-9äé/-]{0,40})");
         let times = (any::<i64>(), any::<i64>());
-        let known = prop::collection::vec(any::<u32>(), 0..=MAX_MAILED);
+        let known = prop::collection::vec(any::<u64>(), 0..=MAX_MAILED);
         let mailed = prop::option::of((level(), any::<i64>(), known));
         (names, times, level(), any::<(u32, u32)>(), mailed).prop_map(
             |((id, principal), (opened, last), level, (revision, alerts), mailed)| {

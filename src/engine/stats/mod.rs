@@ -15,6 +15,6 @@ pub use counts::{least_count, surprise};
 pub use days::Days;
 pub use maxima::Maxima;
 pub use most::{Most, log};
-pub use num::{Nats, narrow, whole};
+pub use num::{Nats, narrow, units, whole};
 pub use sketch::Sketch;
 pub use top::{Slot, Top, key};

@@ -44,9 +44,24 @@ pub const fn whole(x: f64) -> u32 {
     x as u32
 }
 
+/// Returns `number` units, in thousandths of a unit, so that half an hour is not cut to none; 4 million units at most.
+#[must_use]
+pub fn units(number: f64, unit: i64) -> i64 {
+    i64::from(whole(number * 1000.0)).saturating_mul(unit / 1000)
+}
+
 #[cfg(test)]
 mod tests {
     use super::*;
+
+    #[test]
+    fn a_part_of_a_unit_was_none() {
+        let hour = 3_600_000_000;
+        assert_eq!(units(0.5, hour), hour / 2);
+        assert_eq!(units(1.5, hour), hour + hour / 2);
+        assert_eq!(units(-1.0, hour), 0);
+        assert_eq!(units(f64::MAX, i64::MAX), i64::MAX);
+    }
 
     #[test]
     fn nats_are_kept_in_sixteenths() {
