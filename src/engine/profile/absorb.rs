@@ -1,4 +1,4 @@
-//! Makes a usage part of the past, unless somebody unknown did it: then it is held back.
+//! Makes a usage part of the past, or holds it back if somebody unknown did it.
 
 use crate::engine::profile::actor::{Actor, Actors, Tier, Voice, minute};
 use crate::engine::profile::compare::{is_stranger, route_bit};
@@ -11,19 +11,19 @@ use crate::engine::profile::{Profile, Story, day_of};
 use crate::engine::stats::{Nats, narrow};
 use crate::engine::time::{DAY, HOUR, Timestamp};
 
-/// So many late usages in a row, each by more than a day, and it was the last that was wrong: one
-/// line from the future must not make a principal deaf.
+/// Consecutive usages, each late by more than a day, after which the last time is the wrong one: one
+/// line from the future must not block a principal for good.
 const LATE_RUN: u8 = 64;
-/// Of one day's errors, so many times the expected and a few are learned.
+/// The most errors learned from one day: this many times the expected number, plus a few.
 const ERRORS_LEARNED: (f64, f64) = (3.0, 10.0);
 
 impl Profile {
     /// Makes a compared usage part of the past. `signals` are those of this usage and this profile.
     ///
-    /// What becomes normal, and when: values of known actors at once. Values of a new actor at
-    /// once if they are little evidence, else on its third day of accepted use, or its fourteenth if
-    /// it is suspect. A usage that the server refused to an actor with any new value teaches
-    /// nothing at all, but its evidence counts.
+    /// Values of known actors become normal at once. Values of a new actor become normal at once if they
+    /// are little evidence, otherwise on its third day of accepted use, or on its fourteenth if it is
+    /// suspect. A usage that the server refused to an actor with any new value teaches nothing, but its
+    /// evidence counts.
     pub fn absorb(&mut self, seen: &Placed<'_>, signals: &Signals, params: &Params) -> Absorbed {
         if signals.is_late {
             self.count_late(seen.usage.time);
@@ -78,7 +78,7 @@ impl Profile {
         self.story = None;
     }
 
-    /// Notes the score of a story: it begins when something is told, and lasts as long as that is not told again.
+    /// Notes the score of a story, which begins when something is reported and lasts until it may be reported again.
     fn note_score(&mut self, signals: &Signals, params: &Params) -> Option<Rise> {
         let minute = minute(signals.time);
         let score = Nats::new(signals.score + signals.lead);
@@ -99,7 +99,7 @@ impl Profile {
         Some(Rise { from: story.map(|story| story.score.get()), to: score.get() })
     }
 
-    /// Notes who did it and what was told; tells whether its values are held back.
+    /// Notes the actor and what was reported; returns whether the actor's values are held back.
     fn note_actor(&mut self, seen: &Placed<'_>, signals: &Signals, params: &Params) -> bool {
         let (time, day) = (signals.time, self.today(signals.time));
         let (is_refused, is_own) = (!signals.is_accepted, !signals.is_somebody_else);
@@ -126,7 +126,7 @@ impl Profile {
             return true;
         }
         let identity = signals.novelty;
-        // What is known by now says nothing more, though its evidence is kept for a day.
+        // A value that has become known adds no evidence, but its earlier evidence is kept for a day.
         let is_still_new = identity > 0.0 && signals.is_somebody_else;
         actor.is_suspect |= signals.is_serious && is_still_new;
         let is_new = identity >= hold || (actor.days > 0 && identity > 0.0); // once held, to the end
@@ -154,7 +154,7 @@ impl Profile {
         true
     }
 
-    /// Notes which families had something new today, at the most once a day.
+    /// Notes which families had something new today, at most once a day.
     fn count_novelty(&mut self, signals: &Signals) {
         let families = Family::IDENTITY.into_iter().chain([Family::Hop]);
         let is_new = |family: &Family| signals.evidence.get(*family) > Nats(0);
@@ -201,7 +201,7 @@ impl Profile {
         }
     }
 
-    /// Lets the last active day pass.
+    /// Ends the last active day.
     fn begin_day(&mut self, time: Timestamp) {
         let [errors, requests] = self.errors_today.map(f64::from);
         let limit = ERRORS_LEARNED.0 * requests * self.error_rate() + ERRORS_LEARNED.1;

@@ -1,10 +1,10 @@
-//! Who is at work: up to four pairs of network and client, each with the evidence against it.
+//! The actors: up to four pairs of network and client, each with the evidence against it.
 
 use crate::engine::profile::family::Evidence;
 use crate::engine::profile::signals::Keys;
 use crate::engine::time::{DAY, MINUTE, Timestamp};
 
-/// How much a score is worth telling.
+/// How urgently a score is reported.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq, PartialOrd, Ord)]
 pub enum Tier {
     /// Nothing.
@@ -48,21 +48,21 @@ impl Tier {
     }
 }
 
-/// What was told at most, and when (minutes since 1970).
+/// The highest tier reported, and when (minutes since 1970).
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
 pub(super) struct Voice {
     /// The highest tier.
     pub tier: Tier,
-    /// When it was told.
+    /// When it was reported.
     pub minute: i64,
-    /// Whether the server had turned away what was told of.
+    /// Whether the server had refused the reported usage.
     pub is_refused: bool,
     /// Whether it was the owner, as far as is known.
     pub is_own: bool,
 }
 
 impl Voice {
-    /// Returns the tier that need not be told again, if what was told is not older than `hours`.
+    /// Returns the tier that need not be reported again, if the last report is at most `hours` old.
     #[must_use]
     pub(super) fn within(self, time: Timestamp, hours: f64) -> Tier {
         let minutes = minute(time).saturating_sub(self.minute).clamp(0, i64::from(u32::MAX));
@@ -70,16 +70,16 @@ impl Voice {
         if age < hours { self.tier } else { Tier::None }
     }
 
-    /// Returns the same of what may be another story: that somebody gets in is news to whoever was told that he did not, and a
-    /// stranger to whoever was told of the owner.
+    /// Like [`within`](Self::within), but another story is news: an accepted use is news after a report of a refused
+    /// one, and a stranger is news after a report about the owner.
     #[must_use]
     pub(super) fn covers(self, time: Timestamp, hours: f64, by: By) -> Tier {
         let is_news = by.is_somebody_else && (self.is_own || self.is_refused && by.is_accepted);
         if is_news { Tier::None } else { self.within(time, hours) }
     }
 
-    /// Returns what is told now beside what was told before: together they cover what either does, or who is turned away and
-    /// gets in by turns would be told of each time.
+    /// Combines this report with the one before, so that they cover what either covers. Otherwise an actor that is
+    /// refused and accepted by turns would be reported each time.
     #[must_use]
     pub(super) fn beside(self, before: Self, time: Timestamp, hours: f64) -> Self {
         match before.within(time, hours) {
@@ -94,7 +94,7 @@ impl Voice {
     }
 }
 
-/// Who is at work, and whether the server lets him.
+/// Who is at work, and whether the server accepts it.
 #[derive(Clone, Copy, Debug)]
 pub(super) struct By {
     /// Whether this is an accepted use.
@@ -115,16 +115,16 @@ pub(super) struct Actor {
     pub key: u32,
     /// The last day on which it was active, since 1970.
     pub day: i32,
-    /// Distinct days of use that the server accepted, while it is held back.
+    /// Distinct days of accepted use while the actor is held back.
     pub days: u8,
     /// Whether today is among them.
     pub is_day_counted: bool,
-    /// Whether it was somebody else with a score of the tier alert, told or not: a budget of mails decides what
-    /// is told, never what is learned.
+    /// Whether it was somebody else with a score of the tier alert, reported or not: a mail budget decides what
+    /// is reported, never what is learned.
     pub is_suspect: bool,
-    /// What was told of it.
+    /// What was reported about it.
     pub told: Voice,
-    /// When the evidence began to be collected, in minutes since 1970; it is kept for a day.
+    /// When the evidence began to accumulate, in minutes since 1970; it is kept for a day.
     pub since: i64,
     /// The most evidence of each family since then.
     pub evidence: Evidence,
@@ -132,7 +132,7 @@ pub(super) struct Actor {
     pub requests: u32,
     /// Of these, refused or not found.
     pub errors: u32,
-    /// A bit for each route used today that the principal never used: a linear counter.
+    /// A bit for each route used today that is new to the principal: a linear counter.
     pub routes: u64,
 }
 
@@ -159,7 +159,7 @@ impl Actor {
         self.evidence = kept.or(evidence);
     }
 
-    /// Tells whether it is being watched: somebody else, as far as is known.
+    /// Returns whether it is being watched: somebody else, as far as is known.
     #[must_use]
     pub(super) const fn is_held(&self) -> bool {
         self.days > 0 || self.is_suspect
@@ -180,13 +180,13 @@ impl Actors {
         self.0.iter().find(|actor| actor.key == key)
     }
 
-    /// Returns the actors that somebody with these values may be kept as.
+    /// Returns the actors under which somebody with these values may be stored.
     pub(super) fn known_as(&mut self, keys: &Keys) -> impl Iterator<Item = &mut Actor> {
         let known = keys.actors();
         self.0.iter_mut().filter(move |actor| known.contains(&actor.key))
     }
 
-    /// Returns an actor, made if need be. The plainest and longest unseen makes room.
+    /// Returns an actor, adding it if necessary. It evicts the least suspicious actor that was unseen for longest.
     pub(super) fn entry(&mut self, key: u32) -> Option<&mut Actor> {
         let at = match self.0.iter().position(|actor| actor.key == key) {
             Some(at) => at,

@@ -1,4 +1,4 @@
-//! Requests that came faster than ever: in which window, how many, against what is usual.
+//! Requests faster than ever: in which window, how many, and how many are usual.
 
 use crate::engine::stats::Nats;
 
@@ -16,7 +16,7 @@ pub enum Window {
 }
 
 impl Window {
-    /// All, shortest first.
+    /// All windows, shortest first.
     pub const ALL: [Self; 4] = [Self::FiveMinutes, Self::Hour, Self::Day, Self::ThreeDays];
 
     /// Returns the window's name for people.
@@ -42,11 +42,11 @@ pub struct Burst {
     pub count: u32,
     /// Requests expected in it.
     pub expected: f32,
-    /// Requests in it that were usual at the most; of an extreme burst the most that there ever were.
+    /// The usual maximum of the window; for an extreme burst, the largest count ever.
     pub usual: u32,
-    /// Whether it is more than restarts and retries bring, and several times the most of all past days.
+    /// Whether it exceeds what restarts and retries cause, and several times the largest count of all past days.
     pub is_extreme: bool,
-    /// Whether the evidence is of now, not of an earlier moment of the day.
+    /// Whether the evidence is from now, not from an earlier moment of the day.
     pub is_now: bool,
     /// The surprise of the day's worst moment.
     pub surprise: f32,

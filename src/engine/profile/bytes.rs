@@ -1,39 +1,39 @@
-//! The values that a profile's bits consist of: integers, differences, faded days, floats (see `codec`).
+//! The values that an encoded profile consists of: integers, differences, faded days, floats (see `codec`).
 //!
-//! Until version 5 each took whole bytes; a [`Reader`] reads both.
+//! Until version 5 each value took whole bytes; a [`Reader`] reads both forms.
 
 use crate::engine::stats::Days;
 
-/// Stored bytes that are no profile.
+/// Stored bytes that are not a profile.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, thiserror::Error)]
 pub enum CodecError {
-    /// The bytes end within a value, or go on after the last.
+    /// The bytes end within a value, or continue after the last.
     #[error("profile has the wrong length")]
     Length,
     /// Written by a later version.
     #[error("profile has version {0}, newer than this program")]
     Version(u8),
-    /// A value that no profile has.
+    /// A value that no profile can have.
     #[error("profile holds an impossible {0}")]
     Value(&'static str),
 }
 
 pub(crate) type Read<T> = Result<T, CodecError>;
 
-/// A faded number of days has so many bits: it does not reach 44 of the 64 that they hold.
+/// Bits of a faded number of days: it does not reach 44 of the 64 that fit.
 const DAYS_BITS: u32 = 14;
-/// What stands where the days are more all the same, ahead of them.
+/// Marks a larger number of days, which follows.
 const MORE_DAYS: u64 = (1 << DAYS_BITS) - 1;
-/// Of a set of up to so many, the members are written one by one.
+/// Largest set whose members are written one by one.
 const FEW: u32 = 9;
-/// What stands for the number of members where there are more.
+/// Replaces the number of members of a larger set.
 const MANY: u64 = 15;
 
 /// Writes values one after another, the lowest bit first.
 #[derive(Default)]
 pub(crate) struct Writer {
     bytes: Vec<u8>,
-    /// What does not fill four bytes yet, and how many bits that is.
+    /// The bits that do not fill four bytes yet, and their number.
     open: u64,
     filled: u32,
 }
@@ -43,7 +43,7 @@ impl Writer {
         Self { bytes: Vec::with_capacity(bytes), ..Self::default() }
     }
 
-    /// Writes the lowest bits of a value, 32 at the most.
+    /// Writes the lowest bits of a value, at most 32.
     pub(crate) fn bits(&mut self, value: impl Into<u64>, count: u32) {
         self.open |= (value.into() & lowest(count)) << self.filled;
         self.filled += count;
@@ -68,12 +68,12 @@ impl Writer {
         self.bits(word >> 32, 32);
     }
 
-    /// Four bits say how many times four bits follow: most values are 0, or small.
+    /// Writes a count of nibbles in four bits, then the nibbles: most values are 0 or small.
     pub(crate) fn uint(&mut self, value: impl Into<u64>) {
         let value = value.into();
         let nibbles = (64 - value.leading_zeros()).div_ceil(4);
         if nibbles < 8 {
-            // Both at once.
+            // Count and nibbles at once.
             return self.bits(value << 4 | u64::from(nibbles), 4 + nibbles * 4);
         }
         self.bits(nibbles.min(15), 4);
@@ -82,7 +82,7 @@ impl Writer {
         self.bits(value >> 32, count.saturating_sub(32));
     }
 
-    /// A difference, in wrapping arithmetic: any two values have one.
+    /// Writes a difference in wrapping arithmetic, which any two values have.
     pub(crate) fn from(&mut self, base: i64, value: i64) {
         let difference = value.wrapping_sub(base);
         self.uint(((difference << 1) ^ (difference >> 63)).cast_unsigned());
@@ -104,14 +104,14 @@ impl Writer {
         self.bits(days.0, if is_more { 16 } else { 0 });
     }
 
-    /// A value of a table, or its hash: one to four bytes and, ahead of them, how many.
+    /// Writes a table's value or its hash: the number of bytes, then one to four bytes.
     pub(crate) fn key(&mut self, key: u32) {
         let bytes = (32 - key.leading_zeros()).div_ceil(8).max(1);
         self.bits(bytes - 1, 2);
         self.bits(key, bytes * 8);
     }
 
-    /// A set of numbers below 64, few of them as a rule.
+    /// Writes a set of numbers below 64, usually few.
     pub(crate) fn set(&mut self, set: u64) {
         if set.count_ones() > FEW {
             self.bits(MANY, 4);
@@ -125,7 +125,7 @@ impl Writer {
         }
     }
 
-    /// Fills the last byte.
+    /// Completes the last byte.
     pub(crate) fn end(mut self) -> Vec<u8> {
         let count = usize::try_from(self.filled.div_ceil(8)).unwrap_or(0);
         self.bytes.extend(self.open.to_le_bytes().into_iter().take(count));
@@ -142,7 +142,7 @@ pub(crate) struct Reader<'a> {
     rest: &'a [u8],
     open: u64,
     filled: u32,
-    /// Whether values take as many bits as they need, and not whole bytes.
+    /// Whether values take only the bits they need, not whole bytes.
     pub(crate) is_packed: bool,
 }
 
@@ -151,7 +151,7 @@ impl<'a> Reader<'a> {
         Self { rest: bytes, open: 0, filled: 0, is_packed: true }
     }
 
-    /// Tells whether nothing is left but what fills the last byte.
+    /// Returns whether nothing is left but padding of the last byte.
     pub(crate) const fn is_at_end(&self) -> bool {
         self.rest.is_empty() && self.filled < 8 && self.open == 0
     }
@@ -179,12 +179,12 @@ impl<'a> Reader<'a> {
         Ok(())
     }
 
-    /// A truth: a bit, or a byte that is not 0.
+    /// Reads a boolean: a bit, or a byte that is not 0.
     pub(crate) fn is(&mut self) -> Read<bool> {
         Ok(self.bits(if self.is_packed { 1 } else { 8 })? != 0)
     }
 
-    /// Up to eight bits.
+    /// Reads up to eight bits.
     fn small(&mut self, count: u32) -> Read<u8> {
         let [low, ..] = self.bits(count)?.to_le_bytes();
         Ok(low)
@@ -218,7 +218,7 @@ impl<'a> Reader<'a> {
         Ok(self.bits(count.min(32))? | self.bits(count.saturating_sub(32))? << 32)
     }
 
-    /// Seven bits a byte, the lowest first.
+    /// Reads seven bits per byte, the lowest first.
     fn varint(&mut self) -> Read<u64> {
         let mut value = 0u64;
         for shift in (0..64).step_by(7) {

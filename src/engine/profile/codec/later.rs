@@ -20,7 +20,7 @@ pub(super) fn read_class(from: &mut Reader<'_>, version: u8) -> Read<Class> {
     Ok(Class::ALL.get(at).copied().unwrap_or_default())
 }
 
-/// A place whose run is kept, in seconds; before, only the minute of the last use was.
+/// The version that stores a place's run in seconds; earlier ones store only the minute of the last use.
 const IN_SECONDS: u8 = 8;
 
 fn second(time: Timestamp) -> i64 {

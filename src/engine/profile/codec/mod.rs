@@ -1,4 +1,4 @@
-//! A profile as bytes, and back without loss.
+//! Encodes a profile as bytes, and decodes it without loss.
 //!
 //! ```text
 //! version (1 byte) | clock | days | hazards | 7 tables | hours | errors | place | pace | actors | told | class
@@ -11,7 +11,7 @@
 //! families   a bit mask, then what belongs to each family in it
 //! ```
 //!
-//! Values stand bit by bit, the lowest first, and only the last byte is filled: a profile of one day has about
+//! Values are packed bit by bit, the lowest first, and only the last byte is padded: a profile of one day takes about
 //! 160 bytes, a full one less than 1 KB (docs/detection.md, State size).
 
 mod later;
@@ -35,19 +35,19 @@ use crate::engine::time::Timestamp;
 
 /// The version that is written.
 const VERSION: u8 = 7;
-/// In whole bytes. Version 6 is read as the one that is written: of what was told it does not say whether it was refused.
+/// Whole bytes. Version 6 is read like the current one: it does not say whether what was reported had been refused.
 const IN_BYTES: u8 = 5;
-/// The one before: without a rhythm and without loads, which begin anew.
+/// The version before: no rhythm and no loads, which start empty.
 const WITHOUT_RHYTHM: u8 = 4;
-/// The one before that: no word was taken in, and without a story, whose score is counted once more.
+/// The version before that: no words, and no story, whose score is counted once more.
 const WITHOUT_WORDS: u8 = 3;
-/// The one before that: without turns and hours, which begin anew.
+/// The version before that: no turns and hours, which start empty.
 const WITHOUT_HOURS: u8 = 2;
-/// The first: without a class, which the next day finds out.
+/// The first version: no class, which the next day determines.
 const WITHOUT_CLASS: u8 = 1;
 
 impl Profile {
-    /// Writes the profile as bytes, less than 1 KB as a rule.
+    /// Encodes the profile, usually in less than 1 KB.
     #[must_use]
     pub fn encode(&self) -> Vec<u8> {
         let mut to = Writer::with_capacity(640);
@@ -89,10 +89,10 @@ impl Profile {
         to.end()
     }
 
-    /// Reads what [`encode`](Self::encode) wrote, the same bit for bit.
+    /// Decodes what [`encode`](Self::encode) wrote, bit for bit the same.
     ///
     /// # Errors
-    /// Bytes that are no profile, or one of a later version.
+    /// Bytes that are not a profile, or a profile of a later version.
     pub fn decode(bytes: &[u8]) -> Result<Self, CodecError> {
         let mut from = Reader::new(bytes);
         let version = from.byte()?;
@@ -151,7 +151,7 @@ fn write_top<const N: usize>(to: &mut Writer, top: &Top<N>, day: i32) {
     for slot in top.slots() {
         to.key(slot.key);
         let seen = (slot.weight, slot.day);
-        // values that came on the same days, and those of every day
+        // values seen on the same days, and those seen every day
         to.is(before == Some(seen));
         if before != Some(seen) {
             to.days(slot.weight);
@@ -363,7 +363,7 @@ fn read_pace(from: &mut Reader<'_>, hour: i64, version: u8) -> Read<Pace> {
     Ok(pace)
 }
 
-/// What tells an outcome from the next in what was told.
+/// The step from one outcome to the next in an encoded report.
 const TIERS: usize = Tier::ALL.len();
 
 fn write_voice(to: &mut Writer, voice: Voice, base: i64) {
@@ -384,7 +384,7 @@ fn read_voice(from: &mut Reader<'_>, base: i64) -> Read<Voice> {
     Ok(Voice { tier, minute: base.wrapping_sub(from.from(0)?), is_refused, is_own })
 }
 
-/// The score plus one, so that 0 is none, and when it began.
+/// Writes the score plus one, so that 0 means none, and when the story began.
 fn write_story(to: &mut Writer, story: Option<Story>, base: i64) {
     to.uint(story.map_or(0, |story| u64::from(story.score.0) + 1));
     let _ = story.map(|story| to.from(story.minute, base));
@@ -453,7 +453,7 @@ fn read_actors(from: &mut Reader<'_>, day: i32) -> Read<Actors> {
     Ok(actors)
 }
 
-/// Each time is the difference to the one before: what is told, is told together.
+/// Writes each time as the difference from the one before: reports cluster in time.
 fn write_told(to: &mut Writer, told: &Told, base: i64) {
     to.len(told.0.len());
     let mut before = base;

@@ -1,4 +1,4 @@
-//! How large a profile becomes at the most, and profiles as earlier versions wrote them.
+//! The largest size of a profile, and profiles as earlier versions wrote them.
 
 use super::*;
 use crate::engine::profile::fan::Fan;
@@ -30,7 +30,7 @@ fn a_profile_in_whole_bytes_is_read_without_loss_and_becomes_smaller() {
     assert_eq!(profile.fix.as_ref().unwrap().city, "Frankfurt am Main");
     assert_eq!((profile.n_days, profile.actors.0.len(), profile.rhythm.days), (60, 4, 55));
     let new = profile.encode();
-    // What the version before told is told of both outcomes, so it is written alike.
+    // What the earlier version reported covers both outcomes, so it is written alike.
     let before: Vec<u8> = [6].into_iter().chain(new.iter().copied().skip(1)).collect();
     assert_eq!(Profile::decode(&before).as_ref(), Ok(&profile));
     assert_eq!(Profile::decode(&new), Ok(profile));
@@ -50,7 +50,7 @@ fn a_profile_of_version_4_is_read_without_what_came_later() {
 
 const TODAY: i32 = 20_514;
 
-/// A table full of values of so many bits, each seen on other days.
+/// A table full of values with this many bits, each seen on different days.
 fn table<const N: usize>(bits: u32) -> Top<N> {
     let mut top = Top::default();
     for n in 0..u32::try_from(N).unwrap() {
@@ -157,8 +157,8 @@ fn rhythm(second: i64) -> Rhythm {
     }
 }
 
-/// Every table is full, values are as wide as they get (counts of ten million, years of use), and no two were seen on
-/// the same days.
+/// A profile in which every table is full, values are as wide as possible (counts of ten million, years of use), and
+/// no two were seen on the same days.
 fn widest() -> Profile {
     let last = Timestamp(i64::from(TODAY) * DAY + 23 * HOUR + 3_599_999_999);
     let minute = last.0 / 60_000_000 - 10_000;
