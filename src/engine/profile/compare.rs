@@ -1,4 +1,4 @@
-//! Compares a usage with the past: evidence by family, the actor's sum, the tier that is to be told.
+//! Compares a usage with the past: evidence by family, the actor's sum, the tier to report.
 
 use crate::engine::geo::{Atlas, NetworkKind};
 use crate::engine::profile::actor::{By, Tier, distinct};
@@ -13,27 +13,27 @@ use crate::engine::profile::{DISORDER, Profile, day_of};
 use crate::engine::stats::{Days, Nats, Slot, narrow, surprise};
 use crate::engine::time::{DAY, MINUTE, Timestamp};
 
-/// A gap is worth a word from a week on.
+/// The shortest gap worth reporting: a week.
 const WEEK_DAYS: i64 = 7;
 const SHORTEST_GAP: i64 = WEEK_DAYS * DAY;
-/// Fewer refused or missing objects of an actor in a day are bad luck, however rare they are.
+/// Fewer refused or missing objects per actor and day are chance, however rare they are.
 const LEAST_ERRORS: u32 = 3;
-/// Countries, each used for a day at least, from which on a principal is everywhere at home.
+/// Number of countries, each used for at least a day, from which a principal is at home everywhere.
 const DISTRIBUTED: usize = 3;
-/// Principals of a class that use a value, from which on it is known to the class: Entra ID disregards locations
+/// Number of principals of a class that must use a value before the class knows it: Entra ID disregards locations
 /// that others of the organisation use. Where only machines are at home, a person is as strange as ever.
 const KNOWN_HERE: u32 = 3;
-/// ln 4: a value that its like use is so much likelier to be brought by the owner.
+/// ln 4: how much likelier the owner is to bring a value that its peers use.
 const KNOWN_DISCOUNT: f64 = 1.386_294_361_119_890_6;
 
-/// How much of a family's evidence counts beside what it follows from (docs/detection.md, Identity).
+/// Returns the share of a family's evidence that counts beside what it follows from (docs/detection.md, Identity).
 fn chain(family: Family, novel: Families, placed: &Placed<'_>) -> f64 {
     let is_v6 = placed.prefix.is_some_and(|prefix| prefix.address().is_ipv6());
     let network = placed.place.network;
     match family {
-        // an exit's country is its user's choice: it says little beside the exit itself
+        // the user chooses a VPN exit's country: it says little beside the exit itself
         Family::Country if network == Some(NetworkKind::Vpn) && novel.has(Family::Kind) => 0.5,
-        // an access provider's customers are where it is: a thief abroad comes by another, the database errs
+        // an access provider's customers are where it is: a thief abroad uses another one, so the database is wrong
         Family::Country | Family::Hop if is_access_known(novel, placed) => 0.35,
         Family::Kind => match network {
             Some(NetworkKind::Hosting | NetworkKind::Vpn) => 1.0,
@@ -46,14 +46,14 @@ fn chain(family: Family, novel: Families, placed: &Placed<'_>) -> f64 {
         // privacy addresses and dual stack: within a known network a new /48 is next to nothing
         Family::Prefix if is_v6 => 0.35,
         Family::Hop => 0.6,
-        // who travels lives by the clock of where he is
+        // travellers live by local time
         Family::Hour if novel.has(Family::Country) => 0.35,
         Family::Hour => 0.7,
         _ => 1.0,
     }
 }
 
-/// Tells whether the operator is known, and none whose machines anybody can rent anywhere.
+/// Returns whether the operator is known and is not one whose machines anybody can rent anywhere.
 fn is_access_known(novel: Families, placed: &Placed<'_>) -> bool {
     let place = placed.place;
     place.asn.is_some() && !novel.has(Family::Network) && !is_rented(place.network)
@@ -63,16 +63,17 @@ const fn is_rented(kind: Option<NetworkKind>) -> bool {
     matches!(kind, Some(NetworkKind::Hosting | NetworkKind::Vpn))
 }
 
-/// What a value's evidence is less, because others of the class use it too: ln 4 (docs/detection.md, Peers).
+/// Returns the discount on a value's evidence if others of the class use it: ln 4 (docs/detection.md, Peers).
 fn discount(class: Class, family: Family, keys: &Keys, peers: &dyn Peers) -> f64 {
     let is_known = |key| peers.known_by(class, family, key) >= KNOWN_HERE;
     let is_shared = Family::COMMON.contains(&family) && keys.get(family).is_some_and(is_known);
     if is_shared { KNOWN_DISCOUNT } else { 0.0 }
 }
 
-/// What many took to at once says nothing of one of them: of who moved, where; of who was given another client,
-/// with what. Only one of both: an office that moves keeps its programs, and a deployment its network, but whoever
-/// stole many tokens brings both. And nobody moves abroad to machines that anybody can rent by the hour.
+/// Returns the families that a fleet change explains: what many took to at once says nothing about one of them.
+/// A shared network explains where a principal is, a shared client what it uses, but not both: an office that moves
+/// keeps its programs, and a deployment its network, whereas a thief of many tokens brings both. And nobody moves
+/// abroad to machines that anybody can rent by the hour.
 fn explained(signals: &Signals, seen: &Placed<'_>, peers: &dyn Peers) -> Families {
     let novel = signals.novel;
     let by_operator = seen.place.asn.map_or(Family::Prefix, |_| Family::Network);
@@ -153,12 +154,12 @@ impl Profile {
         signals
     }
 
-    /// Active days before this one: what is said of the first use of a day is said of the second, whichever of both lines came first.
+    /// Returns the active days before this one: the same for a day's first and second use, whichever line came first.
     fn days_before(&self, day: i32) -> u32 {
         self.n_days.saturating_sub(u32::from(self.day >= day))
     }
 
-    /// The day of a usage, or the one that has begun already.
+    /// Returns the day of a usage, or the current one if that has already begun.
     pub(super) fn today(&self, time: Timestamp) -> i32 {
         day_of(time.max(self.last))
     }
@@ -168,7 +169,7 @@ impl Profile {
         f64::from(late) >= params.learning.late_minutes && self.last.since(time) > 0
     }
 
-    /// Returns the autonomous system by which the operator of this one is known; itself if he is not.
+    /// Returns the autonomous system by which the operator of this one is known, or itself if the operator is unknown.
     fn operator(&self, asn: u32, atlas: &dyn Atlas) -> u32 {
         let known = || self.networks.slots().iter().map(|slot| slot.key);
         let is_known = self.networks.has(asn);
@@ -176,7 +177,7 @@ impl Profile {
         if is_known { asn } else { sibling().unwrap_or(asn) }
     }
 
-    /// Which identity values the tables do not hold.
+    /// Returns which identity values are not in the tables.
     fn novel(&self, keys: &Keys, operator: Option<u32>) -> Families {
         let mut novel = Families::default();
         let mut note = |family, is_new: bool| {
@@ -235,7 +236,7 @@ impl Profile {
         }
         if signals.novel.has(Family::Prefix) && signals.is_accepted {
             signals.hop = self.hop(signals.time, seen, params, world);
-            // machines do not travel: who rents some elsewhere is there at once
+            // machines do not travel: one rented elsewhere is there at once
             let is_rental = self.is_rented() && is_rented(seen.place.network);
             let counts = self.is_warm(params) && !is_rental;
             let is_evidence = |hop: &Hop| counts && is_evidence(hop, params);
@@ -244,7 +245,7 @@ impl Profile {
             }
         }
         signals.novelty = evidence.identity();
-        // what many do is no excuse for somebody whose misuse a person has confirmed
+        // what many do does not excuse an actor whose misuse a person has confirmed
         if !world.heard.is_watched {
             signals.explained = explained(signals, seen, world.peers);
         }
@@ -264,7 +265,7 @@ impl Profile {
         self.fix.as_ref()?.hop(time, seen.place, world.atlas, &params.travel)
     }
 
-    /// Hour, routes, errors, dormancy.
+    /// Compares hour, routes, errors and dormancy.
     fn compare_conduct(
         &self,
         signals: &mut Signals,
@@ -289,7 +290,7 @@ impl Profile {
                 let usual =
                     (f64::from(self.hazards.routes) / 256.0 + 0.3) / (self.days.get() + 1.0);
                 let nats = (surprise(signals.routes, usual, 1.0) - 0.5).min(caps.routes);
-                // a release brings both: another version, which asks for what it could not before
+                // a release brings both: another version, and routes that the old one could not request
                 let is_version = |evidence: Evidence| evidence.get(Family::Version) > Nats(0);
                 let has_version = is_version(signals.evidence)
                     || actor.is_some_and(|actor| is_version(actor.evidence_at(time)));
@@ -311,8 +312,8 @@ impl Profile {
         self.compare_gap(signals, params);
     }
 
-    /// Dormancy: the first use after a long gap. Who is held back does not end the gap for others, but has used it
-    /// since: it is no first use of that actor.
+    /// Compares dormancy: the first use after a long gap. An actor that is held back does not end the gap for others,
+    /// but its next use is no longer its first.
     fn compare_gap(&self, signals: &mut Signals, params: &Params) {
         let (time, cap) = (signals.time, params.caps.dormancy);
         let gap = time.since(self.trusted);
@@ -343,7 +344,7 @@ impl Profile {
         }
     }
 
-    /// Returns a burst that is a record as well, if it is one.
+    /// Returns the burst, with the peak in its place if there is one.
     fn burst_with(
         &self,
         burst: Option<Burst>,
@@ -364,8 +365,8 @@ impl Profile {
         })
     }
 
-    /// Tells whether a usage counts for the pace: requests that the server refused to somebody
-    /// unknown do not, or whoever can write to the service could move the baseline.
+    /// Returns whether a usage counts for the pace. Requests that the server refused to somebody unknown do
+    /// not: otherwise anybody who can send requests to the service could move the baseline.
     pub(super) fn is_counted(&self, signals: &Signals, params: &Params) -> bool {
         signals.is_accepted || !is_stranger(signals, params)
     }
@@ -379,10 +380,10 @@ impl Profile {
         signals.is_rushing = is_record || now >= score.notice;
         let is_extreme = is_record && !peers.is_rush(signals.time);
         let most = if is_extreme { score.alert } else { score.notice };
-        // several times the most that there ever was is worth telling, however much people's days differ
+        // several times the largest count ever is worth reporting, however much people's days differ
         let alone = if is_extreme { most } else { now.min(most) };
-        // Nobody else is there: what the rate adds to hours and routes says how busy the owner is, so it lifts
-        // no story beyond what the rate alone may.
+        // Nobody else is there: what the rate adds to hours and routes only says how busy the owner is, so it
+        // raises no story above what the rate alone may reach.
         let beside = match signals.actor.identity() > 0.0 {
             true => 0.5 * rate,
             false => (0.5 * rate).min((most - sum).max(0.0)),
@@ -401,9 +402,9 @@ impl Profile {
         self.rank(signals, score, is_extreme);
     }
 
-    /// Who rents machines moves them seldom: of somebody new, who is not on an office's network either, a person is
-    /// told sooner, at no more false alarms than of people (docs/detection.md, Tiers and risk). Another machine of the
-    /// same operator's and another version are what each release brings.
+    /// Returns the lead for a token of rented machines. These rarely move, so somebody new who is not on an office
+    /// network is reported sooner, with no more false alarms than for people (docs/detection.md, Tiers and risk).
+    /// Each release brings another machine of the same operator and another version: these do not count.
     fn lead(&self, signals: &Signals, score: &Score) -> f64 {
         let of_release = [Family::Prefix, Family::Version].into_iter().collect();
         let is_somebody_new = signals.actor.without(of_release).identity() > 0.0;
@@ -411,7 +412,7 @@ impl Profile {
         if is_somebody_new && !is_office && self.is_rented() { score.rented_lead } else { 0.0 }
     }
 
-    /// Which tiers are to be told: those above what was told already.
+    /// Determines the tiers to report: those above what was reported already.
     fn rank(&self, signals: &mut Signals, score: &Score, is_extreme: bool) {
         let time = signals.time;
         let Signals { is_accepted, is_somebody_else, .. } = *signals;
@@ -432,7 +433,7 @@ impl Profile {
         signals.rate_tier = newly(Tier::of(rate_now(signals), score), told);
     }
 
-    /// What so many errors of so many requests of a day are worth.
+    /// Returns the evidence of this many errors among this many requests of a day.
     fn error_nats(&self, (errors, requests): (u32, u32)) -> f64 {
         let usual = f64::from(requests) * self.error_rate();
         if errors < LEAST_ERRORS { 0.0 } else { surprise(errors, usual, 0.5) - 1.5 }
@@ -443,7 +444,7 @@ impl Profile {
         (errors + 0.3) / (requests + 30.0)
     }
 
-    /// Returns what is usual: asked for only when something is told.
+    /// Returns what is usual; used only when something is reported.
     #[must_use]
     pub fn usual(&self) -> Usual {
         Usual {
@@ -470,12 +471,12 @@ fn is_evidence(hop: &Hop, params: &Params) -> bool {
     hop.km > params.travel.evidence_distance_km && hop.kmh > params.travel.min_speed_kmh
 }
 
-/// Tells whether a usage is by somebody whose values are not to be learned from a refusal.
+/// Returns whether a usage is by somebody whose values must not be learned from a refusal.
 pub(super) fn is_stranger(signals: &Signals, params: &Params) -> bool {
     signals.evidence.identity() >= params.learning.hold || is_somebody_new(signals.novel)
 }
 
-/// Tells whether country, network, neighbourhood or client were never seen.
+/// Returns whether country, network, neighbourhood or client is new.
 fn is_somebody_new(novel: Families) -> bool {
     [Family::Country, Family::Network, Family::Prefix, Family::Client]
         .into_iter()

@@ -1,4 +1,4 @@
-//! The families of evidence, their hazards, and the evidence that something never seen is.
+//! The families of evidence, their hazards, and the evidence of a value never seen before.
 
 use serde::{Deserialize, Serialize};
 
@@ -64,14 +64,14 @@ impl Family {
         Self::Watched,
     ];
 
-    /// The families whose values are learned, or held back: who is it?
+    /// The families whose values are learned or held back: they identify who it is.
     pub const IDENTITY: [Self; 6] =
         [Self::Country, Self::Kind, Self::Network, Self::Prefix, Self::Client, Self::Version];
 
-    /// The families of which it matters who else has a value.
+    /// The families in which it matters who else has a value.
     pub const COMMON: [Self; 3] = [Self::Network, Self::Prefix, Self::Client];
 
-    /// Returns the fact that names its evidence.
+    /// Returns the name of the fact that states its evidence.
     #[must_use]
     pub const fn fact(self) -> &'static str {
         match self {
@@ -90,7 +90,7 @@ impl Family {
         }
     }
 
-    /// Returns its place in what is stored by family.
+    /// Returns its index in whatever is stored by family.
     #[must_use]
     pub const fn index(self) -> usize {
         self as usize
@@ -116,7 +116,7 @@ impl Family {
         Law { attack, alpha, beta }
     }
 
-    /// Returns the most that it may add.
+    /// Returns the most that it may add to the score.
     #[must_use]
     pub const fn cap(self, caps: &Caps) -> f64 {
         match self {
@@ -145,7 +145,7 @@ pub struct Prior {
     pub beta: f64,
 }
 
-/// The priors of all families: empirical Bayes, fixed until they are fitted to the site's own tokens.
+/// The priors of all families: empirical Bayes, fixed until fitted to the site's own tokens.
 #[derive(Clone, Copy, Debug, PartialEq)]
 pub struct Priors([Prior; Family::COUNT]);
 
@@ -166,19 +166,19 @@ impl Priors {
         self.0.get(family.index()).copied().unwrap_or(none)
     }
 
-    /// Replaces the prior of a family, clamped to what a fit may say: beta from 1 to 30.
+    /// Replaces the prior of a family, with beta clamped to 1 to 30, the range of a fit.
     pub fn set(&mut self, family: Family, prior: Prior) {
         if let Some(slot) = self.0.get_mut(family.index()) {
             *slot = Prior { beta: prior.beta.clamp(1.0, 30.0), ..prior };
         }
     }
 
-    /// Returns the evidence that an attacker and not the owner brings something new:
+    /// Returns the evidence that an attacker, not the owner, brings something new:
     ///
     /// `ln(p_attack / p_user)`, `p_user = (nu + alpha) / (A + beta) (1 + 4 2^-A)`
     ///
     /// after `days` = A active days, on `seen` = nu of which something new appeared. The last
-    /// factor is the measured age effect: young principals change more.
+    /// factor is the measured effect of age: young principals change more.
     #[must_use]
     pub fn evidence(&self, family: Family, seen: f64, days: f64) -> f64 {
         let Prior { alpha, beta } = self.get(family);
@@ -192,24 +192,24 @@ impl Priors {
 pub struct Families(pub u16);
 
 impl Families {
-    /// Tells whether a family is in the set.
+    /// Returns whether a family is in the set.
     #[must_use]
     pub const fn has(self, family: Family) -> bool {
         self.0 & family.bit() != 0
     }
 
-    /// Tells whether no family is in the set.
+    /// Returns whether the set is empty.
     #[must_use]
     pub const fn is_empty(self) -> bool {
         self.0 == 0
     }
 
-    /// Puts a family in.
+    /// Adds a family.
     pub const fn add(&mut self, family: Family) {
         self.0 |= family.bit();
     }
 
-    /// Returns the families of both sets.
+    /// Returns the union of both sets.
     #[must_use]
     pub const fn or(self, other: Self) -> Self {
         Self(self.0 | other.0)
@@ -272,7 +272,7 @@ impl Evidence {
         self.0.iter().map(|nats| nats.get()).sum()
     }
 
-    /// Returns the sum of what says that somebody else is there.
+    /// Returns the sum of the evidence that somebody else is there.
     #[must_use]
     pub fn identity(&self) -> f64 {
         Family::IDENTITY.into_iter().map(|family| self.get(family).get()).sum()
@@ -292,7 +292,7 @@ pub(super) struct Hazards {
     pub days: [Days; 7],
     /// New routes, not days, in steps of 1/256, faded.
     pub routes: u32,
-    /// What was counted today already.
+    /// The families already counted today.
     pub today: Families,
 }
 
@@ -314,7 +314,7 @@ impl Hazards {
         }
     }
 
-    /// Notes, because a person says so, that the family had something new: a day, or a route.
+    /// Counts something new in the family, a day or a route, because a person says so.
     pub(super) fn add(&mut self, family: Family) {
         if family == Family::Routes {
             self.routes = self.routes.saturating_add(256);
@@ -324,7 +324,7 @@ impl Hazards {
         }
     }
 
-    /// Lets one active day pass.
+    /// Fades the counts by one active day.
     pub(super) fn fade(&mut self) {
         self.days.iter_mut().for_each(|days| *days = days.faded());
         // as Days, in 32 bits: steps of 1/256

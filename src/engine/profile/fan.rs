@@ -1,4 +1,4 @@
-//! How many neighbourhoods use a token within an hour, beside what is usual and what was usual weeks ago.
+//! How many neighbourhoods use a token within an hour, compared with the usual number now and weeks ago.
 
 use crate::engine::profile::actor::distinct;
 use crate::engine::profile::params::FanOut;
@@ -10,11 +10,11 @@ pub struct Spread {
     pub prefixes: u32,
     /// Neighbourhoods in the hour before.
     pub before: u32,
-    /// The usual most: of the last week, or of the older one if it is that which stands out.
+    /// The usual maximum: that of the last week, or of the older week if the count stands out against that one.
     pub usual: u32,
 }
 
-/// Distinct neighbourhoods by hour, and the most of past weeks.
+/// Distinct neighbourhoods per hour, and the maxima of past weeks.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
 pub(super) struct Fan {
     /// A bit for each neighbourhood of this hour: a linear counter.
@@ -25,11 +25,11 @@ pub(super) struct Fan {
     pub before: (u16, u32),
     /// The two busiest hours of today.
     pub top: [u16; 2],
-    /// The most that two hours of a day reached: this week so far, and the three before. A week is seven active days.
+    /// The most that two hours of a day reached, this week so far and in the three before. A week is seven active days.
     pub weeks: [u16; 4],
     /// Days in this week.
     pub days: u8,
-    /// Whole weeks, 3 at the most.
+    /// Whole weeks, at most 3.
     pub whole_weeks: u8,
 }
 
@@ -42,7 +42,7 @@ impl Fan {
         self.requests = self.requests.saturating_add(1);
     }
 
-    /// Lets the hour end; `is_next` tells whether the hour after it is the next one of the clock.
+    /// Ends the hour; `is_next` says whether the hour after it is the next one of the clock.
     pub(super) fn end_hour(&mut self, is_next: bool) {
         let count = u16::try_from(distinct(self.bits)).unwrap_or(u16::MAX);
         let [most, second] = self.top;
@@ -51,7 +51,7 @@ impl Fan {
         (self.bits, self.requests) = (0, 0);
     }
 
-    /// Lets the day end. What counts is its second-busiest hour: what is told are two hours.
+    /// Ends the day. Its second-busiest hour counts, because a report takes two hours.
     pub(super) fn end_day(&mut self) {
         let [_, second] = std::mem::take(&mut self.top);
         let [week, first, other, _] = self.weeks;
@@ -66,7 +66,7 @@ impl Fan {
         self.whole_weeks = self.whole_weeks.saturating_add(1).min(Self::OLDEST);
     }
 
-    /// Tells whether this hour and the one before stand out, with so many neighbourhoods in this.
+    /// Returns the spread if this hour, with this many neighbourhoods, and the one before stand out.
     pub(super) fn spread(&self, prefixes: u32, params: &FanOut) -> Option<Spread> {
         let (before, requests_before) = (u32::from(self.before.0), self.before.1);
         let least = f64::from(prefixes.min(before));

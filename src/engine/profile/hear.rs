@@ -1,4 +1,4 @@
-//! Takes in what a person says of an incident: whose values they are after all, or that they are nobody's.
+//! Applies what a person says about an incident: the values are the principal's own after all, or they are not.
 
 use crate::engine::profile::family::Family;
 use crate::engine::profile::params::Params;
@@ -6,30 +6,30 @@ use crate::engine::profile::word::{Sighting, Verdict, Word};
 use crate::engine::profile::{Keys, Profile, Voice};
 use crate::engine::time::HOUR;
 
-/// Which values a word made a principal's own, and which it took from it.
+/// The values that a word made a principal's own, and those that it took away.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
 pub struct Taught {
     /// Values that are its own from now on.
     pub learned: Vec<(Family, u32)>,
-    /// Values that are no more.
+    /// Values that are no longer its own.
     pub forgotten: Vec<(Family, u32)>,
 }
 
 impl Profile {
-    /// Returns the number of the last word that was taken in.
+    /// Returns the number of the last word applied.
     #[must_use]
     pub const fn heard(&self) -> u32 {
         self.heard
     }
 
-    /// Takes in a word (docs/detection.md, Words).
+    /// Applies a word (docs/detection.md, Words).
     pub fn hear(&mut self, word: &Word, params: &Params) -> Taught {
         self.heard = word.number;
         let mut taught = Taught::default();
         match word.verdict {
             Verdict::Expected => self.trust(word, params, &mut taught),
             Verdict::Confirmed => {
-                // Somebody else may come yet, and this one may come back: both are news.
+                // Somebody else may still come, and this one may come back: both are news.
                 (self.told_score, self.story) = (Voice::default(), None);
                 word.actors.iter().for_each(|seen| self.distrust(seen, &mut taught));
             }
@@ -38,7 +38,7 @@ impl Profile {
     }
 
     fn trust(&mut self, word: &Word, params: &Params, taught: &mut Taught) {
-        // Of whom somebody else is nothing was said.
+        // Nothing was said about anybody else.
         (self.told_score, self.story) = (Voice::default(), None);
         for seen in &word.actors {
             let keys = seen.keys();
@@ -65,7 +65,7 @@ impl Profile {
         }
     }
 
-    /// Forgets what an actor brought: whatever was there before its first alert is no news of it.
+    /// Forgets what an actor brought; values that were there before its first alert stay.
     fn distrust(&mut self, seen: &Sighting, taught: &mut Taught) {
         let keys = seen.keys();
         let brought = values(&keys).filter(|(family, _)| seen.novel.has(*family));
@@ -80,7 +80,7 @@ impl Profile {
         if has_moved && self.fix.as_ref().is_some_and(is_there) {
             self.fix = None;
         }
-        // Should it come back, that is news.
+        // Its return would be news.
         self.forget_turns(keys.network, keys.prefix);
         for actor in self.actors.known_as(&keys) {
             (actor.days, actor.told) = (0, Voice::default());

@@ -1,4 +1,4 @@
-//! What an hour brings: requests, from how many neighbourhoods, and how many bytes.
+//! What an hour brings: requests, neighbourhoods and bytes.
 //!
 //! Only accepted uses count. The hour and the day are those of the clock, UTC.
 
@@ -34,7 +34,7 @@ impl Default for Hourly {
 }
 
 impl Hourly {
-    /// Lets the hours until this one pass.
+    /// Ends the hours before this one.
     fn roll(&mut self, hour: i64) {
         if hour <= self.hour {
             return;
@@ -52,7 +52,7 @@ impl Hourly {
         self.hour = hour;
     }
 
-    /// Sets the clock back, where it had been set wrong, and begins the hour and the day anew.
+    /// Turns a clock that was wrong back, and starts the hour and the day again.
     pub(super) fn turn_back(&mut self, hour: i64) {
         self.hour = self.hour.min(hour);
         (self.fan.bits, self.fan.requests, self.fan.before, self.fan.top) = (0, 0, (0, 0), [0; 2]);
@@ -60,7 +60,7 @@ impl Hourly {
         self.load.turn_back();
     }
 
-    /// Returns what it is with one more usage.
+    /// Returns a copy with one more usage.
     fn with(&self, signals: &Signals, seen: &Placed<'_>) -> Self {
         let mut next = self.clone();
         next.count(signals, seen);
@@ -75,7 +75,7 @@ impl Hourly {
     }
 }
 
-/// The counter's bit for a neighbourhood. Of IPv6 it is the operator's, where that is known: privacy addresses and
+/// Returns the counter's bit for a neighbourhood. For IPv6 it is the operator's, where known: privacy addresses and
 /// phones change their prefixes all the time.
 fn bit_of(signals: &Signals, seen: &Placed<'_>) -> Option<u64> {
     let is_v6 = seen.prefix?.address().is_ipv6();
@@ -85,7 +85,7 @@ fn bit_of(signals: &Signals, seen: &Placed<'_>) -> Option<u64> {
 }
 
 impl Profile {
-    /// Tells whether an accepted usage makes this hour stand out, by neighbourhoods, bytes or requests.
+    /// Returns whether an accepted usage makes this hour stand out, by neighbourhoods, bytes or requests.
     pub(super) fn compare_hour(
         &self,
         signals: &Signals,

@@ -1,17 +1,17 @@
-//! At which hours a principal is active, apart for working days and weekends.
+//! The hours at which a principal is active, separately for working days and weekends.
 
 use crate::engine::profile::family::{Family, Priors};
 use crate::engine::stats::Days;
 use crate::engine::time::Timestamp;
 
-/// Days on which each hour was active, faded: 24 of working days, then 24 of weekends.
+/// Days on which each hour was active, faded: 24 for working days, then 24 for weekends.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub(super) struct Hours {
     /// The hours.
     pub bins: [Days; 48],
     /// Active working days and active weekend days.
     pub days: [Days; 2],
-    /// The hours that today was counted for, one bit each.
+    /// The hours already counted today, one bit each.
     pub today: u32,
 }
 
@@ -26,10 +26,10 @@ fn class(time: Timestamp) -> usize {
 }
 
 impl Hours {
-    /// A neighbouring hour speaks for so much of this one.
+    /// The weight of a neighbouring hour for this one.
     const NEIGHBOUR: f64 = 0.8;
 
-    /// Returns how often this hour is active, in days, and of how many days.
+    /// Returns on how many days this hour was active, and out of how many.
     #[must_use]
     pub(super) fn usual(&self, time: Timestamp) -> (f64, f64) {
         let (class, hour) = (class(time), time.hour_of_day());
@@ -49,7 +49,7 @@ impl Hours {
         priors.evidence(Family::Hour, usual, days).clamp(0.0, cap)
     }
 
-    /// Returns how many hours of an active day are active, in the mean.
+    /// Returns the mean number of active hours in an active day.
     #[must_use]
     pub(super) fn mean_of_day(&self) -> f64 {
         let active: f64 = self.bins.iter().map(|bin| bin.get()).sum();

@@ -1,19 +1,19 @@
-//! How many requests come in five minutes and in an hour, beside the most of past days.
+//! Requests in five minutes and in an hour, compared with the largest counts of past days.
 //!
 //! The pace asks what is likely at this hour, and people's hours differ so much that ten times the usual is hardly
-//! surprising. This asks less and is surer of it: was it ever anything like that? (docs/detection.md, Rate alone.)
+//! surprising. The load asks a simpler question: was there ever anything like it? (docs/detection.md, Rate alone.)
 
 use crate::engine::profile::burst::Window;
 use crate::engine::profile::params::Rate;
 use crate::engine::stats::{Most, Nats, log};
 use crate::engine::time::{HOUR, MINUTE, Timestamp};
 
-/// Several times the requests that there ever were.
+/// Several times the largest number of requests ever.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(super) struct Peak {
     pub window: Window,
     pub count: u32,
-    /// The largest count of past days, as far as is remembered.
+    /// The largest count of past days, as far as remembered.
     pub largest: u32,
     pub nats: Nats,
 }
@@ -33,7 +33,7 @@ pub(super) struct Load {
 impl Load {
     const WINDOWS: [Window; 2] = [Window::FiveMinutes, Window::Hour];
 
-    /// Counts a request of the hour; one that comes late counts for the newest five minutes.
+    /// Counts a request of the hour; a late one counts for the newest five minutes.
     pub(super) fn count(&mut self, time: Timestamp) {
         let five = (time.0.rem_euclid(HOUR) / (5 * MINUTE)).to_le_bytes()[0];
         if five > self.five.0 {
@@ -60,12 +60,12 @@ impl Load {
         self.past.iter_mut().zip(today).for_each(|(past, most)| past.learn(most));
     }
 
-    /// Sets the clock back, where it had been set wrong, and begins the day anew.
+    /// Turns a clock that was wrong back, and starts the day again.
     pub(super) fn turn_back(&mut self) {
         *self = Self { past: self.past, ..Self::default() };
     }
 
-    /// Returns the window that stands out most, if one holds more than restarts and retries bring, and several
+    /// Returns the window that stands out most, if one exceeds what restarts and retries cause, and several
     /// times the largest count so far.
     pub(super) fn peak(&self, params: &Rate, cap: f64) -> Option<Peak> {
         let counts = [self.five.1, self.in_hour];

@@ -5,7 +5,7 @@
 //! decoded again; nothing is lost by it, so it does not matter where a stream is cut.
 //!
 //! The unit is the active day, not the request: requests of one day are not independent. Time is
-//! event time; it runs backwards by two minutes at the most, and usages that come too late are counted only.
+//! event time; it runs backwards by at most two minutes, and usages that come too late are only counted.
 
 mod absorb;
 mod actor;
@@ -65,30 +65,30 @@ use crate::engine::profile::turns::Turns;
 use crate::engine::stats::{Days, Nats, Top};
 use crate::engine::time::{HOUR, MINUTE, Timestamp};
 
-/// Lines of one another's time stand within so much of their order: buffers, and requests that are written
-/// when they end. What depends on time is kept open for so long.
+/// How far lines may be out of order: writes are buffered, and a request is logged when it
+/// ends. Whatever depends on time stays open for this long.
 const DISORDER: i64 = 2 * MINUTE;
 
-/// The score of some hours at its highest: what is counted for the budget of mails.
+/// The highest score of a story, which lasts some hours; counted for the mail budget.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 struct Story {
-    /// In sixteenths of a nat, cut; a lead is added, so that stories of all are counted against one threshold.
+    /// In sixteenths of a nat, clamped, lead included, so that all stories are counted against one threshold.
     score: Nats,
     /// When it began, in minutes since 1970.
     minute: i64,
 }
 
-/// One principal's normal. `Default` knows nothing.
+/// What is normal for one principal. `Default` knows nothing.
 #[derive(Clone, Debug, PartialEq)]
 pub struct Profile {
     /// Time of the last usage.
     last: Timestamp,
-    /// Time of the last usage that was learned from.
+    /// Time of the last usage that was learned.
     trusted: Timestamp,
     /// Late usages, and how many in a row were late by more than a day.
     late: u32,
     late_run: u8,
-    /// The last active day since 1970, the active days so far, and these faded.
+    /// The last active day since 1970, the active days so far, and the same faded.
     day: i32,
     n_days: u32,
     days: Days,
@@ -103,7 +103,7 @@ pub struct Profile {
     hours: Hours,
     /// The longest gap between two active hours.
     max_gap_hours: u32,
-    /// Refused and missing objects, and requests: of the past, faded, and of today.
+    /// Refused and missing objects, and requests: of the past (faded), and of today.
     errors: [f32; 2],
     errors_today: [u32; 2],
     fix: Option<Fix>,
@@ -116,7 +116,7 @@ pub struct Profile {
     class: Class,
     turns: Turns,
     hourly: Hourly,
-    /// The number of the last word that was taken in.
+    /// The number of the last word applied.
     heard: u32,
     rhythm: Rhythm,
 }
@@ -160,7 +160,7 @@ impl Default for Profile {
 }
 
 impl Profile {
-    /// Returns what was told lately, for detectors to ask and to write down.
+    /// Returns what was reported lately, for detectors to query and to update.
     pub const fn told(&mut self) -> &mut Told {
         &mut self.told
     }
@@ -171,13 +171,13 @@ impl Profile {
         (self.last > Timestamp(i64::MIN)).then_some(self.last)
     }
 
-    /// Returns how many days the principal was active on and trusted.
+    /// Returns the number of days on which the principal was active and trusted.
     #[must_use]
     pub const fn active_days(&self) -> u32 {
         self.n_days
     }
 
-    /// Returns the hour in which something was learned first.
+    /// Returns the hour in which something was first learned.
     pub(crate) fn known_since(&self) -> Option<Timestamp> {
         let hour = self.pace.born;
         (self.n_days > 0 && hour > i64::MIN).then(|| Timestamp(hour.saturating_mul(HOUR)))
@@ -190,7 +190,7 @@ impl Profile {
     }
 }
 
-/// The day since 1970, cut to what is kept.
+/// Returns the day since 1970, clamped to the range that is stored.
 fn day_of(time: Timestamp) -> i32 {
     i32::try_from(time.day()).unwrap_or(i32::MAX)
 }
