@@ -24,7 +24,7 @@ pub trait Section {
     /// Returns the parameters in the order in which they are documented.
     fn list(&self) -> &'static [Parameter];
 
-    /// Returns the place of a value.
+    /// Returns the field of a value.
     fn field(&mut self, key: &str) -> Option<&mut f64>;
 }
 
@@ -87,7 +87,7 @@ section! {
 }
 
 impl Score {
-    /// Returns a threshold with a lead taken off, though none sooner than a note.
+    /// Returns a threshold minus a lead, but never below that of a note.
     #[must_use]
     pub const fn sooner(&self, threshold: f64, lead: f64) -> f64 {
         (threshold - lead).max(self.notice.min(threshold))
@@ -223,7 +223,7 @@ section! {
 /// What a profile needs to compare and absorb.
 #[derive(Clone, Copy, Debug, Default, PartialEq)]
 pub struct Params {
-    /// From which evidence on something is told.
+    /// The evidence from which something is reported.
     pub score: Score,
     /// When new values become normal.
     pub learning: Learning,
@@ -239,7 +239,7 @@ pub struct Params {
     pub fan_out: FanOut,
     /// Bytes by hour and day.
     pub volume: Bytes,
-    /// Who always calls.
+    /// Principals that call regularly.
     pub silence: Silence,
 }
 

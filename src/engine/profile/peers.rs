@@ -8,21 +8,21 @@ use crate::engine::profile::signals::kind_of;
 use crate::engine::stats::Days;
 use crate::engine::time::Timestamp;
 
-/// What kind of user a principal is: the two change at quite different rates.
+/// The kind of user that a principal is: the two change at quite different rates.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq, PartialOrd, Ord, Hash)]
 pub enum Class {
     /// Everybody who is not clearly a machine.
     #[default]
     Human,
-    /// A program at work around the clock, or from one neighbourhood, or from rented machines only.
+    /// A program at work around the clock, from one neighbourhood, or from rented machines only.
     Machine,
 }
 
 impl Class {
-    /// Both.
+    /// Both classes.
     pub const ALL: [Self; 2] = [Self::Human, Self::Machine];
 
-    /// Returns its place in what is kept by class.
+    /// Returns its index in whatever is stored by class.
     #[must_use]
     pub const fn index(self) -> usize {
         self as usize
@@ -49,7 +49,7 @@ pub const SHARED: [Family; 7] = [
     Family::Hop,
 ];
 
-/// What one principal adds to the experience of its class.
+/// What one principal contributes to the experience of its class.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub struct Share {
     /// Its class.
@@ -65,18 +65,18 @@ pub trait Peers {
     /// Returns how often new values appear for principals of a class.
     fn priors(&self, class: Class) -> &Priors;
 
-    /// Returns how many principals of a class have made a value of a family their own, as far as is kept.
+    /// Returns how many principals of a class have made a value of a family their own, as far as stored.
     fn known_by(&self, class: Class, family: Family, key: u32) -> u32;
 
-    /// Tells whether many principals took to a value at once not long before a time, so that it says nothing of one of them.
+    /// Returns whether many principals took to a value at once shortly before a time: then it says nothing about one.
     fn is_shared_change(&self, family: Family, key: u32, time: Timestamp) -> bool;
 
-    /// Tells whether many principals are far busier than ever, not long before a time: then it says little of
-    /// one that it is, too.
+    /// Returns whether many principals became far busier than ever shortly before a time: then it says little that
+    /// one of them is, too.
     fn is_rush(&self, time: Timestamp) -> bool;
 
-    /// Tells whether many principals met far more refused and missing answers than ever, and this route's among them, not long
-    /// before a time: then such an answer of it says nothing of one that meets it, too.
+    /// Returns whether many principals met far more refused and missing answers than ever shortly before a time, among
+    /// them this route's: then such an answer of the route says nothing about a principal that meets it.
     fn is_fault(&self, route: u32, time: Timestamp) -> bool;
 }
 
@@ -106,15 +106,15 @@ impl Peers for Alone {
     }
 }
 
-/// Active hours in a day from which on a principal works around the clock (docs/detection.md, Priors).
+/// Active hours in a day from which a principal works around the clock (docs/detection.md, Priors).
 const MACHINE_HOURS: f64 = 20.0;
 /// Active days after which one neighbourhood is a habit: people leave theirs within a week.
 const HABIT_DAYS: f64 = 5.0;
-/// Active days after which nothing but rented machines is one: people begin at a desk, or with a telephone.
+/// Active days after which using only rented machines is a habit: people start at a desk, or with a phone.
 const RENTED_DAYS: f64 = 2.0;
-/// Active days after which a principal that nobody registered speaks for others: what an alerted actor does takes as
-/// long to become normal for one. A token that somebody made up is a principal as soon as a public page answers it.
-/// No parameter: what was added under one value could not be taken out under another.
+/// Active days after which an unregistered principal speaks for others: what an alerted actor does takes as long
+/// to become normal for one principal. A made-up token is a principal as soon as a public page answers it.
+/// Not a parameter: what was added under one value could not be subtracted under another.
 const SETTLED_DAYS: u32 = 14;
 
 impl Profile {
@@ -124,13 +124,13 @@ impl Profile {
         self.class
     }
 
-    /// Tells whether it has lived long enough to speak for others.
+    /// Returns whether it has been active long enough to speak for others.
     #[must_use]
     pub const fn is_settled(&self) -> bool {
         self.n_days > SETTLED_DAYS
     }
 
-    /// Returns what the principal adds to the experience of its class; `None` while nobody knows whether it is one.
+    /// Returns what the principal contributes to the experience of its class; `None` until it is settled.
     #[must_use]
     pub fn share(&self) -> Option<Share> {
         let new = self.hazards.days;
@@ -142,18 +142,18 @@ impl Profile {
         !self.kinds.slots().is_empty() && kinds.all(|kind| kind == Some(NetworkKind::Hosting))
     }
 
-    /// Tells whether it has been on rented machines only.
+    /// Returns whether it has used only rented machines.
     pub(super) fn is_rented(&self) -> bool {
         self.days.get() >= RENTED_DAYS && self.is_only_hosting()
     }
 
-    /// Tells whether it is certainly nobody who carries a laptop: at work around the clock, or on rented machines. Who
-    /// has only one neighbourhood may be a person at home.
+    /// Returns whether it is certainly not a person carrying a laptop: at work around the clock, or on rented machines.
+    /// A principal with only one neighbourhood may be a person at home.
     pub(super) fn is_program(&self) -> bool {
         self.is_rented() || self.hours.mean_of_day() >= MACHINE_HOURS
     }
 
-    /// Works the class out from the past days.
+    /// Determines the class from the past days.
     pub(super) fn classify(&self) -> Class {
         let is_fixed = self.days.get() >= HABIT_DAYS && self.prefixes.slots().len() == 1;
         if is_fixed || self.is_program() { Class::Machine } else { Class::Human }

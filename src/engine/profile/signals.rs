@@ -1,4 +1,4 @@
-//! What a comparison says: a usage as it is placed, and how it differs from the past.
+//! The result of a comparison: a usage with its place, and how it differs from the past.
 
 use std::net::IpAddr;
 
@@ -34,14 +34,14 @@ impl<'a> Placed<'a> {
         Self { usage, place, prefix: usage.client.map(Prefix::of) }
     }
 
-    /// Tells whether the server accepted the token, or at least did not say that it did not.
+    /// Returns whether the server accepted the token, or at least did not say otherwise.
     #[must_use]
     pub const fn is_accepted(&self) -> bool {
         self.usage.is_accepted()
     }
 
-    /// Tells whether an object was refused or missing: a 4xx that says nothing of the token itself
-    /// (401, 407) nor of the pace (429).
+    /// Returns whether an object was refused or missing: a 4xx that does not concern the token itself
+    /// (401, 407) or the pace (429).
     #[must_use]
     pub fn is_error(&self) -> bool {
         self.usage.status.is_some_and(|status| {
@@ -57,13 +57,13 @@ pub struct World<'a> {
     pub atlas: &'a dyn Atlas,
     /// What the other principals say.
     pub peers: &'a dyn Peers,
-    /// What people said of this usage's actor.
+    /// What people said about this usage's actor.
     pub heard: Heard,
-    /// The score from which on a person is told at once, where a budget of mails says so.
+    /// The score from which a person is notified at once, if a mail budget sets it.
     pub threshold: Option<f64>,
 }
 
-/// What a usage is compared by: its values as they are kept.
+/// The values of a usage that are compared, as they are stored.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
 pub(crate) struct Keys {
     pub country: Option<u32>,
@@ -79,7 +79,7 @@ impl Keys {
     pub(crate) fn of(placed: &Placed<'_>) -> Self {
         let Placed { usage, place, prefix } = placed;
         let route = key(&[usage.method.as_bytes(), usage.route.as_bytes()]);
-        // 24 bits: many are kept, and two that clash do no harm
+        // 24 bits: many are stored, and collisions do no harm
         Self { route: route & 0x00ff_ffff, ..Self::new(place, *prefix, &usage.agent) }
     }
 
@@ -110,9 +110,9 @@ impl Keys {
         }
     }
 
-    /// Returns what an actor is known by: its client, and its operator; operator and country where only the country
-    /// is new, or who comes from another country of a large operator would be somebody else in each neighbourhood;
-    /// neighbourhood where none of the three is new, or operators are unknown.
+    /// Returns the key of an actor: its client and its operator; operator and country if only the country is new,
+    /// because somebody from another country of a large operator would otherwise be a new actor in each
+    /// neighbourhood; the neighbourhood if none of the three is new, or operators are unknown.
     pub(crate) fn actor(&self, novel: Families) -> u32 {
         let [country, network, prefix] = [self.country, self.network, self.prefix]
             .map(|value| value.unwrap_or_default().to_le_bytes());
@@ -126,7 +126,7 @@ impl Keys {
         }
     }
 
-    /// Returns all that somebody with these values may be known by, whatever of them is new.
+    /// Returns all keys that an actor with these values may have, whichever of them are new.
     pub(crate) fn actors(&self) -> [u32; 3] {
         [
             Families::default(),
@@ -161,7 +161,7 @@ pub(super) fn kind_of(key: u32) -> Option<NetworkKind> {
     KINDS.iter().zip(0..).find(|(_, of)| *of == key).map(|(kind, _)| *kind)
 }
 
-/// A /24 is its own 24 bits, a /48 a hash with the top bit set.
+/// Returns the key of a neighbourhood: a /24 is its own 24 bits, a /48 a hash with the top bit set.
 fn prefix_key(prefix: Prefix) -> u32 {
     match prefix.address() {
         IpAddr::V4(v4) => v4.to_bits() >> 8,
@@ -178,28 +178,28 @@ pub struct Signals {
     pub is_late: bool,
     /// The server accepted the token.
     pub is_accepted: bool,
-    /// Whether what is new of who it is, is so much that it is held back: somebody else, as far as is known.
+    /// Its new identity values are worth enough to be held back: somebody else, as far as is known.
     pub is_somebody_else: bool,
-    /// A person said that this actor is no friend: nothing of it is to be learned.
+    /// A person said that this actor is hostile: nothing of it may be learned.
     pub is_barred: bool,
-    /// Its rate alone is worth a word, whoever else is busy.
+    /// Its rate alone is worth reporting, whoever else is busy.
     pub is_rushing: bool,
     /// Active days before this one.
     pub active_days: u32,
-    /// Of what is new, some may have been seen: a person said that it is none of its own.
+    /// Some of what is new may have been seen: a person said that it is not the principal's own.
     pub has_forgotten: bool,
-    /// What was never seen. While nothing is known, that is everything.
+    /// The values never seen. While nothing is known, these are all.
     pub novel: Families,
     /// Country and network are both known.
     pub is_place_known: bool,
     /// The principal is at home in three countries or more.
     pub is_distributed: bool,
-    /// What says nothing of this principal, because many took to it at once.
+    /// The families that say nothing about this principal, because many took to the same value at once.
     pub explained: Families,
     /// Evidence of this usage.
     pub evidence: Evidence,
-    /// What its values are worth in nats, whether explained or not: a value that many have stolen tokens with is
-    /// none to be learned at once.
+    /// What its values are worth in nats, explained or not: a value that came with many stolen tokens
+    /// must not be learned at once.
     pub novelty: f64,
     /// The most of each family within a day, by this usage's actor, this usage included.
     pub actor: Evidence,
@@ -212,24 +212,24 @@ pub struct Signals {
     pub is_rate_alone: bool,
     /// What the rate adds to the score.
     pub rate_share: f64,
-    /// How much less than of a person's token is enough, in nats: of somebody new with that of rented machines.
+    /// How many nats less than usual suffice, for somebody new with a token of rented machines.
     pub lead: f64,
-    /// The score from which on a person is told at once, in nats.
+    /// The score from which a person is notified at once, in nats.
     pub threshold: f64,
-    /// What of the score is to be told now, by the threshold in force: `None` if nothing or if it was told.
+    /// The tier to report now, by the threshold in force: `None` if there is nothing to report, or it was reported.
     pub tier: Tier,
-    /// The score reaches the tier alert as it is configured, whatever the threshold in force and told or not: who
-    /// is somebody else is not learned soon.
+    /// The score reaches the configured tier alert, whatever the threshold in force and reported or not: somebody
+    /// else with such a score is not learned soon.
     pub is_serious: bool,
-    /// What of the rate is to be told now.
+    /// The tier of the rate to report now.
     pub rate_tier: Tier,
-    /// The way from the last trusted place, if the address is new and both were accepted.
+    /// The hop from the last trusted place, if the address is new and both uses were accepted.
     pub hop: Option<Hop>,
     /// Routes never used before that the actor used today.
     pub routes: u32,
     /// The actor's refused or missing objects today, and its requests.
     pub errors: (u32, u32),
-    /// Whether this usage met an error that many meet, which is none of this one's.
+    /// Whether this usage met an error that many meet, which is not held against it.
     pub is_fault: bool,
     /// The route that this usage found refused or missing, if that is evidence.
     pub fault: Option<u32>,
@@ -239,7 +239,7 @@ pub struct Signals {
     pub known_since: Option<Timestamp>,
     /// The autonomous system by which the principal knows the operator, if it does.
     pub(super) operator: Option<u32>,
-    /// Two places that take turns, this usage the third of them.
+    /// Two places that take turns; this usage is the third of the sequence.
     pub turn: Option<Turn>,
     /// More neighbourhoods within this hour and the one before than ever.
     pub spread: Option<Spread>,
@@ -250,28 +250,28 @@ pub struct Signals {
 }
 
 impl Signals {
-    /// Returns this usage's value of a family whose values are learned, as it is kept.
+    /// Returns this usage's value of a family whose values are learned, as it is stored.
     #[must_use]
     pub fn value(&self, family: Family) -> Option<(Family, u32)> {
         self.keys.get(family).map(|key| (family, key))
     }
 }
 
-/// What became of a usage: which of its values are the principal's own from now on, and which it
-/// brought that are not, though the server accepted it.
+/// What became of a usage: which of its values are now the principal's own, and which it brought
+/// that are not, although the server accepted it.
 #[derive(Clone, Debug, Default, PartialEq)]
 pub struct Absorbed {
     /// Values that are learned now.
     pub learned: Families,
     /// Values that came for the first time, learned or held back, after the first days.
     pub brought: Families,
-    /// All values that are its own, if it turned out to be of another class, or to be settled; empty if not.
+    /// All values of its own, if its class changed or it became settled; otherwise empty.
     pub reclassed: Vec<(Family, u32)>,
-    /// The principal's story of these hours is a new one, or worse than it was.
+    /// The principal's current story is new, or worse than before.
     pub rise: Option<Rise>,
 }
 
-/// A story's score, that is a new one or higher than before, in nats.
+/// The score, in nats, of a story that is new or that rose.
 #[derive(Clone, Copy, Debug, PartialEq)]
 pub struct Rise {
     /// What it was before; `None` if it begins.

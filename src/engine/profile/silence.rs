@@ -1,7 +1,7 @@
-//! Who always calls, and from when on it would be news that it calls no more.
+//! Principals that call regularly, and when it becomes news that one has stopped.
 //!
 //! Time is counted in the site's hours: those in which anybody called (see `house::clock`). An hour whose log was
-//! lost, or in which all rested, is none, and is held against nobody.
+//! lost, or in which everybody rested, does not count against anybody.
 
 use crate::engine::profile::{Class, Profile, section};
 use crate::engine::stats::key;
@@ -22,50 +22,50 @@ section! {
     }
 }
 
-/// Pauses are kept in steps of 1/256 of an hour, so that they fade.
+/// One hour: pauses are stored in steps of 1/256 of an hour, so that they fade.
 const ONE: u32 = 256;
 
 /// 2^(-1/30) in 1/65536: half is forgotten after thirty active days (docs/detection.md, Units).
 const FADE: u32 = 64_039;
 
-/// How regular a principal calls.
+/// How regularly a principal calls.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
 pub(super) struct Rhythm {
     /// The site's hour of the last call.
     pub beat: u32,
-    /// Active days since it paused for too long; 0 before the first call. The last of them, since 1970.
+    /// Active days since it last paused for too long (0 before the first call), and the last of them, since 1970.
     pub days: u16,
     pub day: i32,
-    /// Its longest pause on these, faded.
+    /// Its longest pause on these days, faded.
     pub pause: u32,
-    /// Hours of silence from which on it is news; 0 while it need not call.
+    /// Hours of silence from which it is news; 0 while no call is expected.
     pub wait: u16,
-    /// Which token it used last, and whether others before, on these days.
+    /// The token that it used last, and whether it used others before on these days.
     pub token: u16,
     pub is_renewed: bool,
-    /// When that token ends by its own words, in seconds since 1970.
+    /// When that token expires by its own `exp`, in seconds since 1970.
     pub ends: Option<i64>,
-    /// This silence was looked at.
+    /// This silence was examined.
     pub is_told: bool,
 }
 
-/// A principal that always called, and calls no more.
+/// A principal that called regularly and has stopped.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub struct Silent {
     /// Hours without a call in which others called.
     pub hours: u32,
     /// The longest pause before, in hours.
     pub longest: u32,
-    /// On how many active days.
+    /// The number of active days observed.
     pub days: u32,
     /// The last call.
     pub last: Timestamp,
-    /// The one token that it used has ended by its own words.
+    /// The one token that it used has expired by its own `exp`.
     pub is_over: bool,
 }
 
 impl Rhythm {
-    /// Takes in a call, the first in one of the site's hours.
+    /// Notes a call, the first in one of the site's hours.
     fn call(&mut self, (usage, beat): (&Usage, u32), is_machine: bool, params: &Silence) {
         let paused = beat.saturating_sub(self.beat).saturating_sub(1);
         if !is_machine || f64::from(paused) > params.longest_pause_hours {
@@ -101,7 +101,7 @@ impl Rhythm {
         u16::try_from(crate::engine::stats::whole(libm::ceil(hours))).unwrap_or(u16::MAX)
     }
 
-    /// The site's hour at whose begin its silence is news: so many whole hours lie between.
+    /// Returns the site's hour at whose start its silence is news: after this many whole hours.
     fn due(&self) -> Option<u32> {
         let is_expected = self.wait > 0 && !self.is_told;
         is_expected.then(|| self.beat.saturating_add(u32::from(self.wait) + 1))
@@ -109,28 +109,28 @@ impl Rhythm {
 }
 
 impl Profile {
-    /// Takes in that there was a call in one of the site's hours; only the first in each says something.
+    /// Notes that there was a call in one of the site's hours; only the first in each counts.
     pub fn call(&mut self, usage: &Usage, beat: u32, params: &Silence) {
         if self.rhythm.beat != beat {
             self.rhythm.call((usage, beat), self.class == Class::Machine, params);
         }
     }
 
-    /// Returns the site's hour at whose begin its silence is news; `None` if it need not call, or that was looked at.
+    /// Returns the site's hour at whose start its silence is news; `None` if no call is expected or it was examined.
     #[must_use]
     pub fn due(&self) -> Option<u32> {
         self.rhythm.due()
     }
 
-    /// Returns for how many hours it may be silent before that is news; `None` if it need not call.
+    /// Returns how many hours it may be silent before that is news; `None` if no call is expected.
     #[must_use]
     pub fn patience(&self) -> Option<u16> {
         Some(self.rhythm.wait).filter(|hours| *hours > 0)
     }
 
-    /// Looks at the silence at the begin of one of the site's hours; `hour` is which since 1970. If it is news, it
-    /// is not looked at again before the next call. The hours of a day must have passed, too: where logs are read out
-    /// of order, the site's hours may run ahead of them; then it is due later.
+    /// Examines the silence at the start of one of the site's hours; `hour` is that hour since 1970. A silence that is
+    /// news is not examined again before the next call. That many hours of the clock must have passed, too: where logs
+    /// are read out of order, the site's hours may run ahead of the clock, and the silence is due later.
     pub fn silence(&mut self, beat: u32, hour: i64) -> Option<Silent> {
         let Self { rhythm, last, .. } = self;
         if rhythm.due()? > beat {

@@ -1,4 +1,4 @@
-//! Scenes: a principal's life, told in usages. `detect` tells its scenes with the same words.
+//! Scenes: a principal's life, as a series of usages. `detect` builds its scenes with the same helpers.
 #![allow(clippy::float_cmp, reason = "exact on purpose")]
 
 use proptest::prelude::*;
@@ -16,7 +16,7 @@ use crate::engine::word::Heard;
 /// Monday, 2 March 2026.
 pub(crate) const START: Timestamp = Timestamp(20_514 * DAY);
 
-/// A usage at `START` + `micros`: one request of a machine that is as usual as can be.
+/// A usage at `START` + `micros`: one request of a machine, as usual as can be.
 pub(crate) fn usage(micros: i64) -> Usage {
     Usage {
         time: START.plus(micros),
@@ -70,13 +70,13 @@ pub(crate) fn rented() -> Place {
     place("SG", "Singapore", (1.35, 103.8), 64999, NetworkKind::Hosting)
 }
 
-/// A principal that lives; each usage is encoded and decoded in between.
+/// A live principal; each usage is followed by encoding and decoding.
 #[derive(Default)]
 pub(crate) struct Life {
     pub(crate) profile: Profile,
     pub(crate) params: Params,
     peers: Alone,
-    /// Where a budget of mails has the threshold.
+    /// The threshold set by a mail budget.
     threshold: Option<f64>,
 }
 
@@ -96,7 +96,7 @@ impl Life {
         signals
     }
 
-    /// Lives usages and returns the highest score that was to be told.
+    /// Applies usages and returns the highest score to report.
     pub(crate) fn told(&mut self, lives: impl IntoIterator<Item = (Usage, Place)>) -> f64 {
         let mut most = 0.0f64;
         for (usage, place) in lives {
@@ -108,7 +108,7 @@ impl Life {
         most
     }
 
-    /// A machine in Berlin, every ten minutes for so many days.
+    /// A machine in Berlin that calls every ten minutes for a number of days.
     pub(crate) fn steady(&mut self, days: i64) -> f64 {
         self.told((0..days * 144).map(|n| (usage(n * 10 * MINUTE), berlin())))
     }

@@ -1,42 +1,42 @@
-//! What was told lately, so that it is not told again.
+//! What was reported lately, so that it is not repeated.
 
 use crate::engine::stats;
 use crate::engine::time::{DAY, MINUTE, Timestamp};
 
-/// One thing that was told.
+/// One report.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(super) struct Telling {
-    /// What: a hash.
+    /// The key of its subject: a hash.
     pub key: u32,
-    /// When it was told last, in minutes since 1970.
+    /// When it was last reported, in minutes since 1970.
     pub minute: i64,
-    /// How often it happened since then and was not told.
+    /// How often it has been suppressed since.
     pub silent: u32,
 }
 
-/// What is to be told of one of many things of a sort.
+/// What to report about one of many things of a sort.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Many {
-    /// This one, which was kept back so often.
+    /// This one, which was suppressed this many times.
     One(u32),
-    /// That there are further ones, all of which were kept back so often.
+    /// That there are further ones, which were suppressed this many times in all.
     Further(u32),
 }
 
-/// The last things that were told of one principal. Bounded: who makes more of them at a time is
-/// told of more often, never less.
+/// The last reports about one principal. Their number is bounded: a principal that causes more at a time
+/// is reported more often, never less.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
 pub struct Told(pub(super) Vec<Telling>);
 
 impl Told {
-    /// How many are remembered.
+    /// How many reports are remembered.
     pub const SLOTS: usize = 24;
 
-    /// How many things of a sort are told by name within a period.
+    /// How many things of a sort are reported by name within a period.
     pub const NAMED: u32 = 5;
 
-    /// Asks whether to tell something now: yes, if that was not done within `period` (microseconds).
-    /// Returns how often it was kept back since the last time.
+    /// Returns how often something was suppressed since it was last reported, if it is to be reported now: that is,
+    /// if it was not reported within `period` (microseconds). Otherwise suppresses it and returns `None`.
     pub fn tell(&mut self, key: u32, now: Timestamp, period: i64) -> Option<u32> {
         let minute = now.0.div_euclid(MINUTE);
         if let Some(telling) = self.0.iter_mut().find(|telling| telling.key == key) {
@@ -60,13 +60,13 @@ impl Told {
             return None;
         };
         let last = telling.minute;
-        // Not in the far future, where a line with a wrong clock was.
+        // Not in the far future, where a line with a wrong clock may have set it.
         let is_sane = last.saturating_sub(minute).saturating_mul(MINUTE) <= DAY;
         telling.minute = if is_sane { minute.max(last) } else { minute };
         is_sane.then(|| Timestamp(last.saturating_mul(MINUTE)))
     }
 
-    /// Has something be news when it happens next.
+    /// Makes the next occurrence of something news.
     pub(super) fn forget(&mut self, key: u32) {
         self.0.retain(|telling| telling.key != key);
     }
@@ -83,15 +83,15 @@ impl Told {
 }
 
 impl Told {
-    /// The same for one of many things of a sort: the first [`NAMED`](Self::NAMED) of a period are
-    /// told each, then once that there are further ones.
+    /// Like [`tell`](Self::tell), for one of many things of a sort: the first [`NAMED`](Self::NAMED) of a period are
+    /// reported individually, then once that there are further ones.
     pub fn tell_one(&mut self, sort: u32, key: u32, now: Timestamp, period: i64) -> Option<Many> {
         if !self.is_due(key, now, period) {
             return self.tell(key, now, period).map(Many::One);
         }
         let [count, further] =
             [b"count", b"other"].map(|of| stats::key(&[&sort.to_le_bytes(), of]));
-        // How many were told since the first of them: a telling of its own, whose silence is that number.
+        // The number reported since the first of them is a report of its own; its suppressed count is that number.
         if self.is_due(count, now, period) {
             self.tell(count, now, period);
         }
@@ -103,7 +103,7 @@ impl Told {
         self.tell(further, now, period).map(Many::Further)
     }
 
-    /// Tells whether a thing was not told within the period.
+    /// Returns whether something was not reported within the period.
     fn is_due(&self, key: u32, now: Timestamp, period: i64) -> bool {
         let minute = now.0.div_euclid(MINUTE);
         let known = self.0.iter().find(|telling| telling.key == key);
@@ -114,7 +114,7 @@ impl Told {
 impl Telling {
     fn is_old(&self, minute: i64, period: i64) -> bool {
         let since = minute.saturating_sub(self.minute).saturating_mul(MINUTE);
-        // Told in the far future: by a line with a wrong clock, which must not silence the present.
+        // A report in the far future: from a line with a wrong clock, which must not suppress present ones.
         since >= period || since.saturating_neg() > period.saturating_add(DAY)
     }
 }

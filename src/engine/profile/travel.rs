@@ -1,4 +1,4 @@
-//! The last trusted place, and how fast one would have had to travel from there.
+//! The last trusted place, and the speed of a journey from there.
 
 use smol_str::{SmolStr, format_smolstr};
 
@@ -7,7 +7,7 @@ use crate::engine::profile::params::Travel;
 use crate::engine::stats::narrow;
 use crate::engine::time::{SECOND, Timestamp};
 
-/// Where a principal was last, as far as it is kept.
+/// Where a principal was last, as far as it is stored.
 #[derive(Clone, Debug, PartialEq)]
 pub(super) struct Fix {
     /// When.
@@ -31,19 +31,19 @@ pub(super) struct Fix {
 pub struct Hop {
     /// Distance between the edges of both accuracy radii.
     pub km: f64,
-    /// Time between, at the least a minute.
+    /// Time between both uses, at least a minute.
     pub seconds: f64,
-    /// Less than that lay between.
+    /// Whether the actual time was shorter.
     pub is_sooner: bool,
     /// Speed.
     pub kmh: f64,
-    /// From where: `Berlin, DE`.
+    /// The place left: `Berlin, DE`.
     pub from: SmolStr,
-    /// What kind of network that was.
+    /// The kind of network there.
     pub from_network: Option<NetworkKind>,
 }
 
-/// The longest city name that is kept.
+/// The longest city name stored.
 const CITY_BYTES: usize = 23;
 
 /// Names a place as precisely as possible: `Berlin, DE`, `DE`, or nothing.
@@ -57,7 +57,7 @@ pub fn name(city: &str, country: Option<Country>) -> SmolStr {
 }
 
 impl Fix {
-    /// Keeps a place; `None` if nothing is known of it, or if it hides where its user is.
+    /// Stores a place; `None` if nothing is known about it, or if it hides where its user is.
     #[must_use]
     pub(super) fn of(time: Timestamp, place: &Place) -> Option<Self> {
         let is_hidden = place.network == Some(NetworkKind::Vpn);
@@ -75,7 +75,7 @@ impl Fix {
         })
     }
 
-    /// Returns the hop from here to a place; `None` where it cannot be told, within one network,
+    /// Returns the hop from here to a place; `None` if the distance is unknown, within one network,
     /// or if the place hides where its user is.
     ///
     /// With coordinates at both ends: the great circle less both radii. Otherwise the least

@@ -1,13 +1,13 @@
 //! Two places that take turns within minutes: A, B, and A again.
 //!
-//! Of each place the run is kept, that is its first and last use without a rest of half an hour between: a use of B falls
-//! between two of A if their runs overlap, in whatever order the lines came.
+//! The run of each place is stored, that is, its first and last use without a rest of half an hour between: a use of B
+//! falls between two of A if their runs overlap, in whatever order the lines came.
 //!
-//! A place is a network in a country with a client. Two places differ if their networks differ and, beside it, country or client:
-//! the two address families of one line, or a laptop that is carried from one network to another, are one
-//! place. A program around the clock, or on rented machines, is carried nowhere: of its places it is enough that
-//! the operators differ. Whoever takes turns as a habit (phone and laptop, a VPN that goes on and off, a service in
-//! many regions) is known by the days on which that happened. (docs/detection.md, Turns.)
+//! A place is a network in a country with a client. Two places differ if their networks differ and, in addition, their
+//! country or client: the two address families of one line, or a laptop carried from one network to another, are one
+//! place. A program around the clock, or on rented machines, is not carried anywhere: its places differ if the
+//! operators do. A principal that takes turns as a habit (phone and laptop, a VPN that goes on and off, a service in
+//! many regions) is recognised by the days on which it did. (docs/detection.md, Turns.)
 
 use crate::engine::geo::Country;
 use crate::engine::profile::Profile;
@@ -16,12 +16,12 @@ use crate::engine::profile::signals::{Signals, country_of};
 use crate::engine::stats::{Days, key, whole};
 use crate::engine::time::SECOND;
 
-/// A network, in 24 bits: two that clash do no harm.
+/// A network, in 24 bits: collisions do no harm.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(super) enum Net {
     /// An autonomous system.
     System(u32),
-    /// One whose number has more than 24 bits: its lower ones.
+    /// An autonomous system whose number has more than 24 bits: its lower ones.
     Large(u32),
     /// A neighbourhood of an unknown operator, by the family of its addresses.
     V4(u32),
@@ -35,14 +35,14 @@ impl Net {
         match (asn, prefix) {
             (Some(asn), _) if asn > Self::BITS => Some(Self::Large(asn & Self::BITS)),
             (Some(asn), _) => Some(Self::System(asn)),
-            // A prefix' top bit says that it is of IPv6.
+            // The top bit of a prefix's key marks IPv6.
             (None, Some(prefix)) if prefix >> 31 == 1 => Some(Self::V6(prefix & Self::BITS)),
             (None, Some(prefix)) => Some(Self::V4(prefix & Self::BITS)),
             (None, None) => None,
         }
     }
 
-    /// Returns the sort and the number, as they are kept.
+    /// Returns the sort and the number, as they are stored.
     pub(super) const fn parts(self) -> (u8, u32) {
         match self {
             Self::System(number) => (0, number),
@@ -61,7 +61,7 @@ impl Net {
         }
     }
 
-    /// What it is known again by where something was told of it.
+    /// Returns the key under which reports about it are remembered.
     fn key(self) -> u32 {
         let (sort, number) = self.parts();
         key(&[b"turn", &[sort], &number.to_le_bytes()])
@@ -71,8 +71,8 @@ impl Net {
         matches!(self, Self::System(_) | Self::Large(_))
     }
 
-    /// Tells whether it is certainly another network. Where operators are unknown, addresses of both
-    /// families may be of one line.
+    /// Returns whether it is certainly another network. If operators are unknown, addresses of both families may
+    /// belong to one line.
     fn is_other(self, other: Self) -> bool {
         use Net::{V4, V6};
         let is_comparable = (self.is_operator() && other.is_operator())
@@ -85,11 +85,11 @@ impl Net {
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(super) struct Spot {
     pub net: Net,
-    /// As it is kept, 0 if unknown.
+    /// As it is stored, 0 if unknown.
     pub country: u16,
     /// 16 bits of the client's key.
     pub client: u16,
-    /// When its run began and when it was used last, in seconds since 1970.
+    /// When its run began and when it was last used, in seconds since 1970.
     pub since: i64,
     pub last: i64,
     /// Whether it was somebody else's then, as far as was known: its values were held back.
@@ -111,32 +111,32 @@ impl Spot {
         })
     }
 
-    /// Tells whether it is the same in all.
+    /// Returns whether network, country and client are the same.
     fn is_same(&self, other: &Self) -> bool {
         let of = |spot: &Self| (spot.net, spot.country, spot.client);
         of(self) == of(other)
     }
 
-    /// Tells whether it rested before a use, or after it.
+    /// Returns whether it rested before a use, or after it.
     fn rested(&self, second: i64, params: &Concurrent) -> bool {
         second.abs_diff(self.last) > window(params).unsigned_abs()
     }
 
-    /// Tells whether a use of one is between two of the other.
+    /// Returns whether a use of one is between two of the other.
     const fn overlaps(&self, other: &Self) -> bool {
         self.since < other.last && other.since < self.last
     }
 
-    /// Returns the run with an earlier one of the same place. Strange it stays until it rests: what became known in
-    /// between, became so by these very uses. Nothing older than two windows matters.
+    /// Returns the run joined with an earlier one of the same place. It stays strange until it rests: what became known
+    /// meanwhile became known by these very uses. Nothing older than two windows matters.
     fn after(&self, before: &Self, params: &Concurrent) -> Self {
         let last = self.last.max(before.last);
         let since = self.since.min(before.since).max(last.saturating_sub(2 * window(params)));
         Self { since, last, is_strange: self.is_strange || before.is_strange, ..*self }
     }
 
-    /// Tells whether nobody is at both at once: networks differ, and country or client does. A person carries a laptop
-    /// from one network to another; a program is with one operator until it moves, and then no longer with the other.
+    /// Returns whether nobody can be at both at once: networks differ, and country or client does. A person carries a
+    /// laptop from one network to another; a program stays with one operator until it moves, and then leaves it.
     fn is_elsewhere(&self, other: &Self, is_program: impl Fn() -> bool) -> bool {
         let are_known = self.country != 0 && other.country != 0;
         let is_abroad = are_known && self.country != other.country;
@@ -148,24 +148,24 @@ impl Spot {
 /// Two places that took turns.
 #[derive(Clone, Copy, Debug, PartialEq)]
 pub struct Turn {
-    /// Within how many minutes.
+    /// The minutes within which they did.
     pub minutes: i64,
     /// The other's country.
     pub country: Option<Country>,
-    /// The other's autonomous system, if it is known and has 24 bits at the most.
+    /// The other's autonomous system, if it is known and has at most 24 bits.
     pub network: Option<u32>,
     /// Whether this one is somebody else's, as far as is known.
     pub is_stranger_here: bool,
     /// Whether the other one is.
     pub is_stranger_there: bool,
-    /// What the network of the one that is somebody else's is known again by.
+    /// The key of the stranger's network.
     pub stranger: u32,
-    /// On how many of the past days places took turns, of so many, both faded.
+    /// On how many past days places took turns, and out of how many, both faded.
     pub days: (f64, f64),
 }
 
 impl Turn {
-    /// Tells whether one of both is known and the other is somebody else's.
+    /// Returns whether exactly one of the two is somebody else's.
     #[must_use]
     pub const fn is_strange(&self) -> bool {
         self.is_stranger_here != self.is_stranger_there
@@ -179,7 +179,7 @@ impl Turn {
 /// The places used last, and how often places take turns.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
 pub(super) struct Turns {
-    /// The latest first.
+    /// The places, latest first.
     pub recent: Vec<Spot>,
     /// Days on which known places took turns, faded.
     pub habit: Days,
@@ -188,11 +188,11 @@ pub(super) struct Turns {
 }
 
 impl Turns {
-    /// How many places are kept. Who uses more of them in turn takes turns as a habit.
+    /// How many places are stored. A principal that uses more of them in turn does so as a habit.
     pub(super) const SLOTS: usize = 3;
 
-    /// Returns the place with which this one takes turns, this one's run, and within how many seconds at the most; of
-    /// several places one that is strange if this one is not, known if this one is strange, then the latest.
+    /// Returns the place with which this one takes turns, this one's run, and the seconds within which they did. Of
+    /// several places it prefers a strange one if this one is not, a known one if this one is strange, then the latest.
     fn turn(
         &self,
         here: &Spot,
@@ -206,14 +206,14 @@ impl Turns {
             before.is_none_or(|before| !before.overlaps(other) || before.last < other.last)
         };
         let others = || {
-            // What costs the most is asked last: most runs do not overlap.
+            // The most expensive test comes last: most runs do not overlap.
             recent().filter(|other| {
                 run.overlaps(other) && is_news(other) && here.is_elsewhere(other, &is_program)
             })
         };
         let is_of_another = |other: &&Spot| other.is_strange != run.is_strange;
         let there = *others().find(is_of_another).or_else(|| others().next())?;
-        // Where only the other came before, this line is late: it stands between two of the other's run.
+        // If only the other was used before, this line is late: it falls between two uses of the other's run.
         let span = || there.last.saturating_sub(there.since).min(window(params));
         let seconds = before
             .map_or_else(span, |before| here.last.saturating_sub(before.last).saturating_abs());
@@ -232,8 +232,8 @@ impl Turns {
         self.make_room();
     }
 
-    /// Lets go of what was used the longest ago. The only known place stays among strangers: who comes by ever other
-    /// exits would push the owner out, and take turns with nobody. So does the only strange one among known places.
+    /// Evicts the place unseen for longest. The only known place stays among strangers: somebody who keeps changing
+    /// exits would otherwise push the owner out, and take turns with nobody. So does the only strange one among known.
     fn make_room(&mut self) {
         let n_strange = self.recent.iter().filter(|spot| spot.is_strange).count();
         let n_known = self.recent.len() - n_strange;
@@ -245,7 +245,7 @@ impl Turns {
         }
     }
 
-    /// Lets one active day pass.
+    /// Fades the habit by one active day.
     pub(super) fn begin_day(&mut self) {
         self.habit = self.habit.faded();
         self.is_counted = false;
@@ -264,7 +264,7 @@ fn window(params: &Concurrent) -> i64 {
 }
 
 impl Profile {
-    /// Tells whether an accepted usage makes two places take turns.
+    /// Returns the turn that an accepted usage completes, if it does.
     pub(super) fn compare_turns(&self, signals: &Signals, params: &Params) -> Option<Turn> {
         let here = Spot::of(signals, params).filter(|_| signals.is_accepted)?;
         let (run, there, seconds) =
@@ -283,16 +283,16 @@ impl Profile {
         })
     }
 
-    /// Has the turns that a network takes be news again.
+    /// Makes the turns of a network news again.
     pub(super) fn forget_turns(&mut self, network: Option<u32>, prefix: Option<u32>) {
         let net = Net::of(network, prefix);
         net.iter().for_each(|net| self.told.forget(net.key()));
     }
 
-    /// Notes where an accepted usage came from, and the day if known places took turns.
+    /// Notes the place of an accepted usage, and the day if known places took turns.
     pub(super) fn note_turn(&mut self, signals: &Signals, params: &Params) {
         let Some(here) = Spot::of(signals, params).filter(|_| signals.is_accepted) else { return };
-        // Those of strangers are no habit: two exits used in turns, at night, would buy silence for the day.
+        // Turns of strangers are not a habit: two exits used in turns, at night, would silence the whole day.
         if signals.turn.is_some_and(|turn| turn.is_of_known()) {
             self.turns.count();
         }

@@ -1,4 +1,4 @@
-//! How many bytes a token takes away in an hour and in a day, beside the most of past days.
+//! How many bytes a token downloads in an hour and in a day, compared with the largest amounts of past days.
 
 use crate::engine::profile::burst::Window;
 use crate::engine::profile::params::Bytes;
@@ -7,20 +7,20 @@ use crate::engine::stats::{Most, log};
 /// More bytes than ever.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub struct Flood {
-    /// Within which time; `None` if it is one answer of a route never used.
+    /// The period; `None` if it is one answer of a route never used.
     pub window: Option<Window>,
-    /// So many bytes.
+    /// Bytes in it.
     pub bytes: u64,
-    /// The usual most, of an hour or a day.
+    /// The usual maximum, of an hour or a day.
     pub usual: u64,
 }
 
-/// Bytes by hour and day.
+/// Bytes per hour and day.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
 pub(super) struct Volume {
     pub in_hour: u64,
     pub in_day: u64,
-    /// The largest hour of today, as a logarithm to the base 2, in 1/256.
+    /// The largest hour of today, as a binary logarithm in steps of 1/256.
     pub most: u16,
     pub hours: Most,
     pub days: Most,
@@ -41,7 +41,7 @@ impl Volume {
         self.days.learn(log(std::mem::take(&mut self.in_day)));
     }
 
-    /// Tells what stands out: the hour, the day, or one answer of a route never used.
+    /// Returns what stands out: the hour, the day, or one answer of a route never used.
     pub(super) fn flood(&self, answer: Option<u64>, params: &Bytes) -> Option<Flood> {
         let kib = |bytes: u64| f64::from(u32::try_from(bytes >> 10).unwrap_or(u32::MAX));
         let is_large = |bytes: u64| kib(bytes) >= 1024.0 * params.least_mib;

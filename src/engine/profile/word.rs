@@ -1,4 +1,4 @@
-//! A person's word on an actor, as a profile takes it in.
+//! A person's word about an actor, as a profile applies it.
 
 use std::net::IpAddr;
 
@@ -11,7 +11,7 @@ use crate::engine::profile::signals::Keys;
 use crate::engine::time::Timestamp;
 use crate::engine::usage::Agent;
 
-/// What a person makes of an alert.
+/// A person's verdict on an alert.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(rename_all = "lowercase")]
 pub enum Verdict {
@@ -31,17 +31,17 @@ impl Verdict {
         }
     }
 
-    /// Reads a verdict's word.
+    /// Parses a verdict's word.
     #[must_use]
     pub fn parse(word: &str) -> Option<Self> {
         [Self::Expected, Self::Confirmed].into_iter().find(|verdict| verdict.as_str() == word)
     }
 }
 
-/// What a usage that made an alert brought with it: kept with the alert, for a word that may come.
+/// What the usage behind an alert brought with it: stored with the alert, for a word that may follow.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Serialize, Deserialize)]
 pub struct Brought {
-    /// What its principal's tables did not hold.
+    /// The values that were not in its principal's tables.
     pub novel: Families,
     /// The surprise of the day's worst moment so far (docs/detection.md, Rate); 0 if the rate was usual.
     pub surprise: f32,
@@ -50,30 +50,30 @@ pub struct Brought {
 /// An actor as alerts saw it.
 #[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
 pub struct Sighting {
-    /// When it was seen last.
+    /// When it was last seen.
     pub time: Timestamp,
-    /// From which address.
+    /// Its address.
     pub client: Option<IpAddr>,
     /// Where that is.
     pub place: Place,
-    /// With which program.
+    /// Its program.
     pub agent: Agent,
-    /// Which of its values the principal's tables did not hold.
+    /// The values that were not in the principal's tables.
     pub novel: Families,
-    /// Which kinds of evidence there were.
+    /// The kinds of evidence.
     pub families: Families,
     /// The surprise of the rate, if that was evidence.
     pub surprise: f32,
 }
 
 impl Sighting {
-    /// Returns its values as profiles keep them; the route is unknown.
+    /// Returns its values as profiles store them; the route is unknown.
     pub(crate) fn keys(&self) -> Keys {
         Keys::new(&self.place, self.client.map(Prefix::of), &self.agent)
     }
 
-    /// Returns what it is known again by: network and client, or neighbourhood and client where the principal
-    /// uses both of the former itself; `None` if nothing tells it from the principal.
+    /// Returns the key by which it is recognised: network and client, or neighbourhood and client if the principal
+    /// itself uses that network and client; `None` if nothing distinguishes it from the principal.
     pub(crate) fn stranger(&self) -> Option<u32> {
         let is_new = |family: &Family| self.novel.has(*family);
         let by = [Family::Country, Family::Network, Family::Client, Family::Prefix];
@@ -88,19 +88,19 @@ impl Sighting {
     }
 }
 
-/// What a person said of an alert or an incident, and of whom.
+/// What a person said about an alert or an incident, and about which actors.
 #[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
 pub struct Word {
-    /// Grows with each word; 0 before it is kept.
+    /// Grows with each word; 0 before it is stored.
     #[serde(skip)]
     pub number: u32,
     /// When it was said.
     pub at: Timestamp,
-    /// On whom it takes effect.
+    /// The principal that it applies to.
     pub principal: SmolStr,
     /// What was said.
     pub verdict: Verdict,
-    /// Of whom: each once.
+    /// The actors, each once.
     pub actors: Vec<Sighting>,
     /// Of which incident; `None` before it is kept, and of words from before that was.
     #[serde(default)]
@@ -117,19 +117,19 @@ pub struct Known {
 }
 
 impl Word {
-    /// Returns the kinds of evidence that there were.
+    /// Returns the kinds of evidence.
     #[must_use]
     pub fn families(&self) -> Families {
         self.actors.iter().fold(Families::default(), |all, actor| all.or(actor.families))
     }
 
-    /// Returns the largest surprise of the rate; 0 if that was no evidence.
+    /// Returns the largest surprise of the rate; 0 if that was not evidence.
     #[must_use]
     pub fn surprise(&self) -> f32 {
         self.actors.iter().fold(0.0, |most, actor| most.max(actor.surprise))
     }
 
-    /// Tells whether there is somebody to be known again.
+    /// Returns whether there is an actor to recognise.
     #[must_use]
     pub fn has_stranger(&self) -> bool {
         self.actors.iter().any(|actor| actor.stranger().is_some())
@@ -140,13 +140,13 @@ impl Word {
     }
 }
 
-/// What is known of the actor of one usage from words.
+/// What words say about the actor of one usage.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
 pub struct Heard {
-    /// Misuse from this network, with this client, was confirmed not long ago.
+    /// Misuse from this network, with this client, was confirmed recently.
     pub is_watched: bool,
     /// It was misuse of this very principal: never to be learned.
     pub is_barred: bool,
-    /// Misuse of this principal was confirmed, by whomever: what that had brought was seen, and forgotten.
+    /// Misuse of this principal by any actor was confirmed: what that actor brought was seen, and forgotten.
     pub has_forgotten: bool,
 }

@@ -1,19 +1,19 @@
-//! What a pace learns from hours and days that are over.
+//! What a pace learns from finished hours and days.
 
 use super::{Factor, ONE, Pace, hour_of_day, weekday_of};
 use crate::engine::profile::burst::Window;
 use crate::engine::profile::params::Rate;
 use crate::engine::stats::{narrow, whole};
 
-/// Idle hours that are learned from at a time; a longer silence is a pause, not a new normal.
+/// The most idle hours learned at a time; a longer silence is a pause, not a new normal.
 const LONGEST_IDLE: i64 = 7 * 24;
-/// While a day is idle, the level falls so much slower.
+/// How much more slowly the level falls while a day is idle.
 const IDLE_GAIN: f64 = 0.25;
-/// Evidence in nats that a day's worst moment is worth a note for (docs/detection.md, Tiers and risk).
+/// Evidence in nats from which a day's worst moment is worth a note (docs/detection.md, Tiers and risk).
 const NEWS: f64 = 6.0;
 
 impl Pace {
-    /// Lets the hours pass until `to`, learning from each; of a long silence from the first week.
+    /// Ends the hours before `to` and learns from each; of a long silence only from the first week.
     pub(super) fn roll(&mut self, to: i64, params: &Rate) {
         while self.hour < to {
             self.close_hour(params);
@@ -29,7 +29,7 @@ impl Pace {
         }
     }
 
-    /// Nothing is known of the hours between.
+    /// Skips hours about which nothing is known.
     fn skip_to(&mut self, hour: i64, params: &Rate) {
         if self.in_day > 0 {
             self.close_day(params);
@@ -50,8 +50,8 @@ impl Pace {
         (self.five, self.squares, self.in_hour) = ((0, 0), 0.0, 0);
     }
 
-    /// Learns level, hour of the day and dispersion from the hour; a count beyond four standard
-    /// deviations is cut to them, so that an attack does not become normal at once.
+    /// Learns level, hour of the day and dispersion from the hour. A count beyond four standard
+    /// deviations is cut to that limit, so that an attack does not become normal at once.
     fn learn_hour(&mut self, params: &Rate) {
         let n = f64::from(self.hours);
         let (mu, phi) = (self.mean(self.hour), self.dispersion());
@@ -90,7 +90,7 @@ impl Pace {
         let mut counted = self.in_day;
         if self.in_day > 0 && self.age(self.hour) >= params.warm_up_hours {
             let y = libm::sqrt(2.0 * f64::from(self.peak));
-            // What was news on its own day is not news again as a part of the next two days' windows.
+            // What was news on its own day is not news again in the windows of the next two days.
             if self.maxima.days > 0 && y >= self.maxima.maximum_at(NEWS) {
                 counted = counted.min(whole(self.expected.into()));
             }

@@ -5,8 +5,8 @@
 //! three days) against a negative binomial, and then against the principal's own daily maxima.
 //! Windows are aligned to the clock, so a burst that straddles two is seen with half its size.
 //!
-//! A window stays open until [`DISORDER`] after its end, and what comes meanwhile for the next five minutes is
-//! counted apart: what is learned does not depend on the order of lines that stand so near one another.
+//! A window stays open until [`DISORDER`] after its end, and requests of the next five minutes are counted separately
+//! meanwhile: what is learned does not depend on the order of lines this close together.
 //! (docs/detection.md, Rate.)
 
 mod learn;
@@ -42,7 +42,7 @@ pub(super) struct Pace {
     pub(super) dow: [Factor; 7],
     /// Dispersion of hours as a ratio of moments: EW of (k - mu)^2 - mu, and of mu^2.
     pub(super) excess: [f32; 2],
-    /// The first of both for five minutes; the second is a twelfth of the hours'.
+    /// The first of these two for five minutes; the second is a twelfth of the hours'.
     pub(super) five_excess: f32,
     /// Dispersion of days, likewise.
     pub(super) day_excess: [f32; 2],
@@ -54,22 +54,22 @@ pub(super) struct Pace {
     pub(super) five: (u8, u32),
     /// Requests of the five minutes after these, which may be the next hour's.
     pub(super) early: u32,
-    /// Squares of the requests in the hour's finished five minutes, summed up.
+    /// Sum of the squared requests in the hour's finished five minutes.
     pub(super) squares: f32,
     /// Requests in the hour so far.
     pub(super) in_hour: u32,
     /// Requests in the day so far.
     pub(super) in_day: u32,
-    /// Requests in the day's finished hours, extremes cut: what is learned from.
+    /// Requests in the day's finished hours, extremes cut: the value that is learned.
     pub(super) learned: f32,
     /// Requests expected in the day's finished hours.
     pub(super) expected: f32,
-    /// Requests of the day before and of the one before that, and how many were expected.
+    /// Requests of the day before and of the day before that, with the number expected.
     pub(super) before: [(u32, f32); 2],
-    /// The last day whose worst moment was cut before it was learned, since 1970, and its surprise: a person
-    /// may yet say that it was in order.
+    /// The last day whose worst moment was cut before it was learned (since 1970), and its surprise: a person
+    /// may still say that it was in order.
     pub(super) cut: (i64, f32),
-    /// From which count on each window is worth a closer look, for this hour.
+    /// The count of each window that is worth a closer look, for this hour.
     pub(super) limits: [u32; 4],
 }
 
@@ -102,22 +102,22 @@ impl Default for Pace {
     }
 }
 
-/// An expected count is never smaller: dividing by next to nothing says nothing.
+/// The least expected count: dividing by next to nothing says nothing.
 const LEAST_MU: f64 = 0.02;
-/// Of a day's requests, so many are expected at once: people start earlier on some days.
+/// The share of a day's requests expected at its start: people start earlier on some days.
 const LEAST_OF_DAY: f64 = 0.25;
-/// Dispersion of days: the prior, and how many days it is worth.
+/// Dispersion of days: the prior, and the number of days it is worth.
 const DAY_PRIOR: (f64, f64) = (0.3, 3.0);
 
 /// Five minutes in an hour.
 const FIVES: i64 = 12;
 
-/// Returns the five minutes since 1970.
+/// Returns the number of five-minute windows since 1970.
 const fn five_of(time: Timestamp) -> i64 {
     time.0.div_euclid(5 * MINUTE)
 }
 
-/// Returns which five minutes of their hour they are.
+/// Returns the index of a five-minute window within its hour.
 const fn of_hour(five: i64) -> u8 {
     five.rem_euclid(FIVES).to_le_bytes()[0]
 }
@@ -137,13 +137,13 @@ impl Pace {
         self.hour
     }
 
-    /// Returns the same counts without anything learned: what a first hour looks like.
+    /// Returns the same counts with nothing learned, as in a first hour.
     pub(super) fn unlearned(&self) -> Self {
         let Self { hour, born, hours, days, five, early, squares, in_hour, in_day, .. } = *self;
         Self { hour, born, hours, days, five, early, squares, in_hour, in_day, ..Self::default() }
     }
 
-    /// Sets the clock back, where it had been set wrong, and begins the hour and the day anew.
+    /// Turns a clock that was wrong back, and starts the hour and the day again.
     pub(super) fn turn_back(&mut self, hour: i64) {
         (self.hour, self.born) = (hour, self.born.min(hour));
         (self.five, self.early, self.squares) = ((0, 0), 0, 0.0);
@@ -152,7 +152,7 @@ impl Pace {
         self.limits = [u32::MAX; 4];
     }
 
-    /// Tells whether this request makes a closer look worth it: integer comparisons only.
+    /// Returns whether this request is worth a closer look; compares integers only.
     #[must_use]
     pub(super) fn is_notable(&self, time: Timestamp) -> bool {
         let counts = self.counts(time);
@@ -205,8 +205,8 @@ impl Pace {
         })
     }
 
-    /// Takes a day's worst moment for usual, because a person says so: uncut, and once more if that would
-    /// still be evidence of `least` nats. The day may have become worse since it was told.
+    /// Learns a day's worst moment as usual because a person says so: uncut, and once more if it would
+    /// still be evidence of `least` nats. The day may have become worse since it was reported.
     pub(super) fn expect(&mut self, surprise: f32, time: Timestamp, least: f64, cap: f64) {
         let days = [(self.hour.div_euclid(24), self.peak), self.cut];
         let of_day = days.into_iter().filter(|(day, _)| *day == time.day());
@@ -218,13 +218,13 @@ impl Pace {
         }
     }
 
-    /// The most requests of a window on a usual day.
+    /// Returns the most requests of a window on a usual day.
     fn usual_most(&self, mu: f64, phi: f64) -> u32 {
         let usual = self.maxima.usual();
         least_count((usual * usual / 2.0).max(0.1), mu, phi).saturating_sub(1)
     }
 
-    /// Counts a request. `score` is the evidence from which on [`is_notable`](Self::is_notable).
+    /// Counts a request. `score` is the evidence from which a request [`is_notable`](Self::is_notable).
     pub(super) fn count(&mut self, time: Timestamp, params: &Rate, score: f64) {
         if self.hour == i64::MIN {
             (self.hour, self.born) = (time.hour(), time.hour());
@@ -242,12 +242,12 @@ impl Pace {
         }
     }
 
-    /// The five minutes that are open, since 1970.
+    /// Returns the open five-minute window, since 1970.
     fn open_five(&self) -> i64 {
         self.hour.saturating_mul(FIVES).saturating_add(self.five.0.into())
     }
 
-    /// Closes what is over and opens these five minutes, if they are not open yet.
+    /// Closes what is over and opens this five-minute window, unless it is open already.
     fn open(&mut self, five: i64, params: &Rate) {
         let next = self.open_five().saturating_add(1);
         if five < next {
@@ -263,7 +263,7 @@ impl Pace {
         }
     }
 
-    /// Lets the time pass until these five minutes.
+    /// Advances to this five-minute window.
     fn pass(&mut self, five: i64, params: &Rate) {
         let hour = five.div_euclid(FIVES);
         if hour > self.hour {
@@ -281,7 +281,7 @@ impl Pace {
         self.in_day = self.in_day.saturating_add(requests);
     }
 
-    /// The counts of the windows with one request more, of this hour.
+    /// Returns the counts of this hour's windows with one more request.
     fn counts(&self, time: Timestamp) -> [u32; 4] {
         let five = match five_of(time).saturating_sub(self.open_five()) {
             ..=0 => self.five.1,
@@ -299,7 +299,7 @@ impl Pace {
         self.before.iter().fold(in_day, |sum, (count, _)| sum.saturating_add(*count))
     }
 
-    /// Mean and dispersion of a window's count at this hour.
+    /// Returns the mean and dispersion of a window's count at this hour.
     fn expectation(&self, window: Window) -> (f64, f64) {
         let hour = self.hour;
         let beside = self.mean(hour - 1).max(self.mean(hour + 1));
@@ -355,7 +355,7 @@ impl Pace {
         (excess / square.max(1e-9)).clamp(0.0, 1e6)
     }
 
-    /// Within an hour people come in bursts, far more than the hours differ.
+    /// Returns the dispersion of five minutes: within an hour people come in bursts, far more than the hours differ.
     fn five_dispersion(&self) -> f64 {
         let square = f64::from(self.excess[1]) / 12.0;
         let seen = (f64::from(self.five_excess) / square.max(1e-9)).clamp(0.0, 1e6);
