@@ -1,38 +1,38 @@
-//! How many scores a week reach what, and the threshold that keeps mails within a budget.
+//! How many scores a week reach a level, and the threshold that keeps mails within a budget.
 
 use serde::{Deserialize, Serialize};
 
 use crate::engine::profile::{Rise, Score};
 
-/// Scores by quarters of a nat; the last bin holds all that are higher.
+/// Number of bins, each a quarter of a nat; the last one holds all higher scores.
 const BINS: usize = 64;
 
-/// Bins in a nat.
+/// Bins per nat.
 const STEPS: f64 = 4.0;
 
-/// Counts and days are kept in steps of 1/256, so that they fade exactly.
+/// One: counts and days are kept in steps of 1/256, so that they fade exactly.
 const ONE: u32 = 256;
 
-/// 2^(-1/28) in 1/65536: half of what was is forgotten in four weeks. A budget is weekly, and few scores a
-/// week say little of the next one.
+/// 2^(-1/28) in 1/65536: a half-life of four weeks. A budget is weekly, and a few scores a week say
+/// little about the next one.
 const FADE: u64 = 63_933;
 
-/// Days of counting, faded, before they say anything: about a week.
+/// Days of counting, faded, before the counts are used: about a week.
 const LEAST_DAYS: f64 = 6.0;
 
-/// Days that pass at a time at the most: nothing is known of a longer pause, and a wrong clock must not
-/// make all be forgotten.
+/// The most days that pass at a time: nothing is known about a longer pause, and a wrong clock must not
+/// erase all counts.
 const LONGEST: i64 = 7;
 
-/// Below the default the threshold goes only while this part of the budget is not used up: what lies there
-/// is the weakest, and there is most of it.
+/// The share of the budget within which the threshold falls below the default: scores there are the weakest
+/// and the most frequent.
 const MUCH_ROOM: f64 = 0.5;
 
 /// Scores, faded by days: each story of a principal at its highest.
 #[derive(Clone, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
 pub(super) struct Scores {
     now: Counts,
-    /// As they were at the begin of the day: what the threshold is fitted to.
+    /// The counts at the start of the day, to which the threshold is fitted.
     fitted: Counts,
     has_begun: bool,
 }
@@ -43,19 +43,19 @@ struct Counts {
     bins: Vec<u32>,
 }
 
-/// The threshold that is in force, and why.
+/// The threshold in force, and why.
 #[derive(Clone, Copy, Debug, PartialEq)]
 pub struct Threshold {
-    /// The score from which on a person is told at once, in nats.
+    /// The score from which a person is notified at once, in nats.
     pub nats: f64,
-    /// Scores a week that reach the configured one; `None` before a week has been counted.
+    /// Scores a week that reach the configured threshold; `None` before a week has been counted.
     pub weekly: Option<f64>,
     /// Scores a week that reach this one.
     pub mailed: Option<f64>,
 }
 
 impl Scores {
-    /// Lets a day begin that is so many days after the last one; the past of a wrong clock is none.
+    /// Starts a day this many days after the last one; a negative number, from a wrong clock, counts as none.
     pub(super) fn begin_day(&mut self, since: i64) {
         let n_days = if self.has_begun { since.clamp(0, LONGEST) } else { 0 };
         self.has_begun = true;
@@ -75,7 +75,7 @@ impl Scores {
     }
 
     /// Returns the least threshold within the budget: from `alert` up, but never above `critical`; down to
-    /// `notice` if there is much room. A budget of 0 is none.
+    /// `notice` if there is much room. A budget of 0 means no budget.
     pub(super) fn threshold(&self, budget: f64, score: &Score) -> Threshold {
         let weekly = |nats: f64| self.fitted.weekly(nats);
         let Some(at_alert) = weekly(score.alert) else {
@@ -108,7 +108,7 @@ impl Counts {
         self.bins.get_mut(place(nats))
     }
 
-    /// Returns how many scores a week reach so many nats; `None` while too few days were counted.
+    /// Returns how many scores a week reach this many nats; `None` while too few days have been counted.
     fn weekly(&self, nats: f64) -> Option<f64> {
         let days = f64::from(self.days) / f64::from(ONE);
         let reach: u64 = self.bins.iter().skip(place(nats)).map(|bin| u64::from(*bin)).sum();

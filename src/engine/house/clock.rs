@@ -1,39 +1,39 @@
 //! The site's hours: those of event time in which anybody called, counted.
 //!
-//! They are what silence is measured in: while all are silent, a log is lost, or nobody is at work, no hour passes.
+//! Silence is measured in them: while everybody is silent, a log is lost, or nobody is at work, no hour passes.
 
 use serde::{Deserialize, Serialize};
 
 use crate::engine::time::Timestamp;
 
-/// Lines that stand so many hours from the clock are out of order, or their clock is wrong.
+/// Lines this many hours from the clock are out of order, or have a wrong clock.
 const FAR: i64 = 24;
 
-/// So many of them in a row, and it is the clock that is wrong, or time has passed: as many as turn a profile back.
+/// After this many of them in a row the site's clock is wrong, or time has passed: as many as turn a profile back.
 const RUN: u8 = 64;
 
 /// The site's clock.
 #[derive(Clone, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
 pub(super) struct Clock {
-    /// The hour since 1970 that is under way.
+    /// The current hour since 1970.
     hour: i64,
-    /// Which of the site's hours it is, from 1; 0 before the first.
+    /// Its number among the site's hours, from 1; 0 before the first.
     beat: u32,
-    /// Lines far from it, in a row.
+    /// Consecutive lines far from it.
     far: u8,
-    /// When those called last who were silent together: the first and the last hour. Who is told later to have been
-    /// silent since then is one of them.
+    /// The first and the last hour in which those who fell silent together last called. A principal that is reported
+    /// later and has been silent since then is one of them.
     lost: Option<(i64, i64)>,
 }
 
 impl Clock {
-    /// Tells whether a line changes anything: most stand in the hour that is under way.
+    /// Returns whether a line changes anything: most fall in the current hour.
     pub(super) const fn is_moved_by(&self, time: Timestamp) -> bool {
         let hour = time.hour();
         self.beat == 0 || hour > self.hour || self.far > 0 || hour < self.hour.saturating_sub(FAR)
     }
 
-    /// Takes in the time of a line; tells whether one of the site's hours begins with it.
+    /// Applies the time of a line; returns whether one of the site's hours begins with it.
     pub(super) const fn pass(&mut self, time: Timestamp) -> bool {
         let hour = time.hour();
         let ahead = hour.saturating_sub(self.hour);
@@ -48,7 +48,7 @@ impl Clock {
             return false;
         }
         self.hour = hour;
-        // Turned back, the hour was counted before.
+        // After turning back, the hour was counted before.
         let begins = self.beat == 0 || ahead > 0;
         if begins {
             self.beat = self.beat.saturating_add(1);
@@ -56,28 +56,28 @@ impl Clock {
         begins
     }
 
-    /// Returns which of the site's hours is under way.
+    /// Returns the number of the current hour among the site's hours.
     pub(super) const fn beat(&self) -> u32 {
         self.beat
     }
 
-    /// Returns which hour since 1970 is under way.
+    /// Returns the current hour since 1970.
     pub(super) const fn hour(&self) -> i64 {
         self.hour
     }
 
-    /// Returns a day since 1970, or the site's own if it lies far ahead of that: a wrong clock wrote it.
+    /// Returns a day since 1970, or the site's own if the day lies far ahead of it, as from a wrong clock.
     pub(super) const fn believed(&self, day: i64) -> i64 {
         let today = self.hour.div_euclid(24);
         if self.beat > 0 && day > today + FAR / 24 { today } else { day }
     }
 
-    /// Notes when those called last who are silent together.
+    /// Notes when those who are silent together last called.
     pub(super) const fn lose(&mut self, first: i64, last: i64) {
         self.lost = Some((first, last));
     }
 
-    /// Tells whether who called last in an hour is one of those who are silent together.
+    /// Returns whether a principal that last called in an hour is one of those who are silent together.
     pub(super) fn is_lost(&self, hour: i64) -> bool {
         self.lost.is_some_and(|(first, last)| (first..=last).contains(&hour))
     }

@@ -1,4 +1,4 @@
-//! Which values principals have made their own: networks, neighbourhoods, clients that are known here.
+//! The values that principals have made their own: networks, neighbourhoods and clients known here.
 
 use std::collections::BTreeMap;
 
@@ -7,17 +7,17 @@ use serde::{Deserialize, Serialize};
 use crate::engine::house::value_name;
 use crate::engine::profile::{Class, Family};
 
-/// How many parts the table is kept in.
+/// Number of parts in which the table is stored.
 pub(super) const BUCKETS: usize = 64;
 
-/// Values that a part holds: 8,192 in all, those that somebody learned last.
+/// Values per part: 8,192 in all, those learned last.
 const VALUES: usize = 128;
 
-/// Values of a part that one principal is kept with: a profile holds 40 networks, neighbourhoods and clients, which
-/// are spread over all parts, so that nobody who does not invent them has so many in one.
+/// Values per part and principal: a profile has 40 networks, neighbourhoods and clients, which are spread over all
+/// parts, so that nobody has this many in one part without inventing them.
 const VALUES_EACH: usize = 8;
 
-/// Principals of a class that are told apart for one value; more make no difference.
+/// Principals per class that are distinguished for one value; more make no difference.
 const PRINCIPALS: usize = 4;
 
 /// Returns the part that holds a value.
@@ -32,13 +32,13 @@ pub(super) fn bucket_of(family: Family, key: u32) -> usize {
 #[derive(Clone, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
 pub(super) struct Bucket(BTreeMap<String, Custom>);
 
-/// Who has made a value their own, people and machines: hashes of names, the last to come at the end.
+/// The principals that made a value their own, people and machines: hashes of names, the latest last.
 #[derive(Clone, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
 struct Custom {
     by: Vec<u32>,
     #[serde(default, skip_serializing_if = "Vec::is_empty")]
     by_machines: Vec<u32>,
-    /// When that was, in days since 1970.
+    /// When that last happened, in days since 1970.
     day: i64,
 }
 
@@ -65,7 +65,7 @@ impl Bucket {
         by.push(who);
     }
 
-    /// Notes that a value is a principal's own no more.
+    /// Notes that a value is no longer a principal's own.
     pub(super) fn forget(&mut self, (family, key): (Family, u32), who: u32) {
         self.take_from(&value_name(family, key), who);
     }
@@ -77,7 +77,7 @@ impl Bucket {
         custom.map_or([0; 2], |custom| [&custom.by, &custom.by_machines].map(count))
     }
 
-    /// Of whoever has as many values as one may, the one that was learned first is its own no more.
+    /// Drops the value learned first by a principal that has as many values as allowed.
     fn make_room(&mut self, name: &str, who: u32) {
         let own = || self.0.iter().filter(|(_, custom)| custom.has(who));
         if own().any(|(own, _)| own == name) || own().count() < VALUES_EACH {
@@ -97,7 +97,7 @@ impl Bucket {
         }
     }
 
-    /// What few have and nobody took to for longest goes.
+    /// Evicts the value that few have and that nobody took to for longest.
     fn evict(&mut self) {
         let worth = |custom: &Custom| (custom.count() > 1, custom.day);
         let least = self.0.iter().min_by_key(|(_, custom)| worth(custom));

@@ -1,5 +1,5 @@
-//! What many principals took to at once: a company that moved, a deployment of a new client, a launch that
-//! makes all of them busy. It is one event, told once, and says nothing of any one of them.
+//! What many principals took to at once: a company that moved, a deployment of a new client, a launch that makes
+//! all of them busy. It is one event, reported once, and says nothing about any one of them.
 
 use std::collections::BTreeMap;
 
@@ -29,33 +29,33 @@ section! {
     }
 }
 
-/// Values whose arrivals are counted at a time.
+/// Number of values whose arrivals are counted at a time.
 const VALUES: usize = 256;
 
-/// Arrivals that are kept of one value: as many at once are a fleet, however many are asked for.
+/// Arrivals stored per value: this many at once are a fleet, whatever number is configured.
 const ARRIVALS: usize = 64;
 
-/// What the name of a route's errors begins with.
+/// Prefix of the name of a route's errors.
 const FAULT: &str = "fault:";
 
-/// Characters of a principal's name that are kept, to say who took to something.
+/// Characters stored of a principal's name, to say who took to something.
 const NAME: usize = 64;
 
-/// Returns a principal's name as alerts of many tokens have it.
+/// Returns a principal's name as alerts about many tokens have it.
 #[must_use]
 pub fn short_name(principal: &str) -> SmolStr {
     principal.chars().take(NAME).collect()
 }
 
-/// What arrived lately. A value is `family:key`.
+/// Recent arrivals. A value is `family:key`.
 #[derive(Clone, Debug, Default, PartialEq, Serialize, Deserialize)]
 pub(super) struct Changes(BTreeMap<String, Change>);
 
 #[derive(Clone, Debug, Default, PartialEq, Serialize, Deserialize)]
 struct Change {
-    /// Who took to it last, each once.
+    /// The principals that took to it last, each once.
     arrivals: Vec<Arrival>,
-    /// From when until when it is known as shared, in minutes since 1970.
+    /// The period in which it is known as shared, in minutes since 1970.
     shared: Option<(i64, i64)>,
 }
 
@@ -63,20 +63,20 @@ struct Change {
 struct Arrival {
     /// Hash of the name.
     who: u32,
-    /// The name, cut.
+    /// The name, truncated.
     name: SmolStr,
     /// In minutes since 1970.
     at: i64,
 }
 
 impl Change {
-    /// Tells whether it is shared at a minute. One that began far ahead is none: a wrong clock wrote it, and
-    /// it must not speak for anybody for years.
+    /// Returns whether it is shared at a minute. A period that begins far ahead does not count: it comes from a wrong
+    /// clock, and must not excuse anybody for years.
     fn is_shared_at(&self, minute: i64) -> bool {
         self.shared.is_some_and(|(from, until)| from - DAY / MINUTE <= minute && minute < until)
     }
 
-    /// Tells whether it would be shared with one more principal.
+    /// Returns whether it would be shared with one more principal.
     fn is_shared_with(&self, who: impl FnOnce() -> u32, minute: i64, params: &Fleet) -> bool {
         let enough = |arrivals: usize| real(arrivals + 1) >= params.principals;
         if self.shared.is_some() || !enough(self.arrivals.len()) {
@@ -104,22 +104,22 @@ fn real(count: usize) -> f64 {
 pub enum What {
     /// A value of a family: a network, a prefix, a client.
     Value(Family, u32),
-    /// Requests far faster than on their own worst days.
+    /// Requests far faster than on each principal's own worst days.
     Rush,
-    /// Far more refused and missing answers than ever, the last of them of this route.
+    /// Far more refused and missing answers than ever, the last of them on this route.
     Fault(u32),
 }
 
 /// A change that many principals have in common.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Shared {
-    /// What it is a change of.
+    /// What changed.
     pub what: What,
-    /// Who took to it so far, in their order.
+    /// The principals that took to it so far, in that order.
     pub principals: Vec<SmolStr>,
-    /// Since when.
+    /// When it began.
     pub since: Timestamp,
-    /// For how many minutes it then says nothing of others.
+    /// For how many minutes it then says nothing about others.
     pub minutes: i64,
 }
 
@@ -132,7 +132,7 @@ impl What {
         }
     }
 
-    /// For how many minutes it is shared, once it is.
+    /// Returns how many minutes it stays shared.
     fn minutes(self, params: &Fleet) -> i64 {
         match self {
             Self::Value(..) => units(params.keep_days, DAY) / MINUTE,
@@ -143,8 +143,8 @@ impl What {
 }
 
 impl Changes {
-    /// Tells whether many took to something lately, or would have with this principal, if it counts: whoever makes
-    /// it a change of many is one of them.
+    /// Returns whether many took to something lately, or would have with this principal, if it counts: the one that
+    /// makes it a change of many is one of them.
     pub(super) fn is_shared(
         &self,
         what: What,
@@ -159,13 +159,13 @@ impl Changes {
         })
     }
 
-    /// Tells whether many took to something lately.
+    /// Returns whether many took to something lately.
     pub(super) fn is_known(&self, what: What, time: Timestamp) -> bool {
         self.get(what).is_some_and(|change| change.is_shared_at(time.0.div_euclid(MINUTE)))
     }
 
     fn get(&self, what: What) -> Option<&Change> {
-        // as a rule there is none, and no name to make
+        // usually there is none, and no name to build
         if self.0.is_empty() { None } else { self.0.get(&what.name()) }
     }
 
@@ -204,7 +204,7 @@ impl Changes {
         Some(Shared { what, principals, since: Timestamp(first * MINUTE), minutes })
     }
 
-    /// Drops what is over: what is shared no more, and who arrived too long ago to be one of many.
+    /// Drops what is over: what is no longer shared, and arrivals too old to be among many.
     fn pass(&mut self, minute: i64, window: i64) {
         self.0.retain(|_, change| {
             change.arrivals.retain(|one| (minute - one.at).abs() <= window);
@@ -215,7 +215,7 @@ impl Changes {
         });
     }
 
-    /// What is not shared and nobody took to for longest goes; errors first, of which one scanner makes any number.
+    /// Evicts what is not shared and nobody took to for longest; errors first, because one scanner makes any number.
     fn evict(&mut self) {
         let last = |change: &Change| change.arrivals.iter().map(|one| one.at).max();
         let is_fault = |name: &str| name.starts_with(FAULT);

@@ -1,8 +1,8 @@
 //! What is known beyond one principal: how often principals of a kind change, which values many of
 //! them use, and what many of them took to at once.
 //!
-//! It is bounded, it is part of each commit, and it is exact: whatever way the log was cut, the same
-//! usages leave the same house. It is kept in parts, so that a commit writes only those that changed.
+//! It is bounded, part of each commit, and exact: the same usages produce the same house, however the
+//! log was cut. It is stored in parts, so that a commit writes only those that changed.
 
 mod budget;
 mod clock;
@@ -51,11 +51,11 @@ pub struct House {
     askers: Askers,
     scores: Part<Scores>,
     clock: Part<Clock>,
-    /// By class; worked out from the population.
+    /// By class; computed from the population.
     priors: [Priors; Class::ALL.len()],
 }
 
-/// Something that is kept by itself, and written when it has changed.
+/// A value that is stored separately, and written when it has changed.
 #[derive(Clone, Debug, Default, PartialEq)]
 pub struct Part<T> {
     value: T,
@@ -63,19 +63,19 @@ pub struct Part<T> {
 }
 
 impl<T: Default + PartialEq + Serialize + DeserializeOwned> Part<T> {
-    /// Returns it to be changed.
+    /// Returns it for modification.
     pub const fn change(&mut self) -> &mut T {
         self.is_dirty = true;
         &mut self.value
     }
 
-    /// Takes it out under a name, if it has changed since the last time.
+    /// Returns its row under a name, if it has changed since the last call.
     pub fn take(&mut self, name: SmolStr) -> Option<HouseRow> {
         let body = || serde_json::to_vec(&self.value).unwrap_or_default();
         std::mem::take(&mut self.is_dirty).then(|| HouseRow { name, body: body() })
     }
 
-    /// Reads what was kept under a name; false if it cannot be read, and then it is as if new.
+    /// Restores the row stored under a name; returns false if it cannot be read, and leaves the value new.
     #[must_use]
     pub fn restore(&mut self, rows: &[HouseRow], name: &str) -> bool {
         let Some(row) = rows.iter().find(|row| row.name == name) else { return true };
@@ -86,15 +86,15 @@ impl<T: Default + PartialEq + Serialize + DeserializeOwned> Part<T> {
     }
 }
 
-/// Somebody of the site, as the house knows it.
+/// A principal of the site, as the house knows it.
 #[derive(Clone, Copy, Debug)]
 pub struct Member<'a> {
     /// The principal.
     pub principal: &'a str,
     /// Its class.
     pub class: Class,
-    /// It speaks for others: the site registered it, or it is settled. Anybody can make tokens up that a public
-    /// page answers, and what they do must excuse nobody.
+    /// Whether it speaks for others: the site registered it, or it is settled. Anybody can invent tokens that a
+    /// public page answers, and what they do must not excuse anybody.
     pub counts: bool,
 }
 
@@ -109,7 +109,7 @@ const CHANGES: &str = "changes";
 const SCORES: &str = "scores";
 const CLOCK: &str = "clock";
 
-/// Names a value among others of its table: `family:key`.
+/// Returns a value's name in its table: `family:key`.
 fn value_name(family: Family, key: u32) -> String {
     format!("{}:{key}", family.index())
 }
@@ -134,7 +134,7 @@ impl Default for House {
 }
 
 impl House {
-    /// Puts the house together from what was kept; returns the names of the parts that cannot be read.
+    /// Restores the house from its rows; returns it with the names of the parts that cannot be read.
     #[must_use]
     pub fn restore(rows: &[HouseRow]) -> (Self, Vec<SmolStr>) {
         let mut house = Self::default();
@@ -158,7 +158,7 @@ impl House {
         (house, faults)
     }
 
-    /// Takes out the parts that changed since the last time.
+    /// Returns the parts that changed since the last call.
     pub fn take(&mut self) -> Vec<HouseRow> {
         let customs =
             self.customs.iter_mut().enumerate().map(|(at, part)| part.take(name_of_bucket(at)));
@@ -188,18 +188,18 @@ impl House {
         }
     }
 
-    /// Takes in the time of a line; tells whether one of the site's hours begins with it.
+    /// Applies the time of a line; returns whether one of the site's hours begins with it.
     pub fn begin_hour(&mut self, time: Timestamp) -> bool {
         self.clock.value.is_moved_by(time) && self.clock.change().pass(time)
     }
 
-    /// Returns which of the site's hours is under way, and which since 1970.
+    /// Returns the current hour: its number among the site's hours, and since 1970.
     #[must_use]
     pub const fn beat(&self) -> (u32, i64) {
         (self.clock.value.beat(), self.clock.value.hour())
     }
 
-    /// Returns which of the site's hours will be under way after lines of these times, if one begins with them.
+    /// Returns the number of the site's hour after lines of these times, if one begins with them.
     pub fn beat_after(&self, times: impl Iterator<Item = Timestamp>) -> Option<u32> {
         let mut clock = None;
         for time in times {
@@ -211,7 +211,7 @@ impl House {
         Some(clock?.beat()).filter(|beat| *beat != self.clock.value.beat())
     }
 
-    /// Notes that principals are silent together; `last` is when they called last.
+    /// Notes that principals are silent together; `last` is when each last called.
     pub fn lose(&mut self, last: &[Timestamp]) {
         let hours = || last.iter().map(|time| time.hour());
         if let (Some(first), Some(last)) = (hours().min(), hours().max()) {
@@ -219,22 +219,22 @@ impl House {
         }
     }
 
-    /// Tells whether who called last at a time is one of those who are silent together, as was told.
+    /// Returns whether a principal that last called at a time is one of those reported as silent together.
     #[must_use]
     pub fn is_lost(&self, last: Timestamp) -> bool {
         self.clock.value.is_lost(last.hour())
     }
 
-    /// Returns the score from which on a person is told at once, within a budget of mails a week.
+    /// Returns the score from which a person is notified at once, within a weekly mail budget.
     #[must_use]
     pub fn threshold(&self, budget: f64, score: &Score) -> Threshold {
         self.scores.value.threshold(budget, score)
     }
 
-    /// Takes in what became of a principal's profile by one usage: what it adds to the experience of
-    /// its class, and the values that it made its own.
+    /// Applies what one usage changed in a principal's profile: its contribution to the experience of its
+    /// class, and the values that it made its own.
     ///
-    /// Returns the change that it has in common with many others, if it is the one that makes it so.
+    /// Returns the change that it shares with many others, if this usage makes it one.
     pub fn absorb(
         &mut self,
         member: Member<'_>,
@@ -262,7 +262,7 @@ impl House {
         let has_network = signals.value(Family::Network).is_some();
         let is_change = |family: &Family| match family {
             Family::Network | Family::Client => true,
-            // where operators are unknown, the prefix stands for them
+            // if operators are unknown, the prefix stands in for them
             Family::Prefix => !has_network,
             _ => false,
         };
@@ -279,14 +279,14 @@ impl House {
         shared
     }
 
-    /// Takes in a use of an unknown token that the server turned away. Returns what is to be told of its
-    /// source now.
+    /// Notes a use of an unknown token that the server refused. Returns what to report about its source
+    /// now.
     pub fn fail(&mut self, placed: &Placed<'_>, params: &Guessing) -> Option<Guesses> {
         self.sources.fail(placed, params)
     }
 
-    /// Takes in a use of a known token. Returns what is to be told if it was accepted, from where tokens
-    /// were guessed.
+    /// Notes a use of a known token. Returns what to report if it was accepted from where tokens were
+    /// guessed.
     pub fn meet(
         &mut self,
         placed: &Placed<'_>,
@@ -296,14 +296,14 @@ impl House {
         self.sources.meet(placed, signals.novel.has(Family::Prefix), params)
     }
 
-    /// Takes in a usage of a principal; returns what is to be told if it asked for one object after
-    /// another that it may not have.
+    /// Notes a usage of a principal; returns what to report if it requested one forbidden or missing object
+    /// after another.
     pub fn ask(&mut self, principal: &str, usage: &Usage, params: &Objects) -> Option<Enumeration> {
         let object = usage.object.as_ref()?;
         objects::ask(&mut self.askers, principal, (object, usage.time), params)
     }
 
-    /// Takes in what a person's word taught a principal on a day.
+    /// Applies what a person's word taught a principal on a day.
     pub fn hear(&mut self, member: Member<'_>, taught: &Taught, day: i64) {
         let who = member.who();
         for value in taught.learned.iter().filter(|_| member.counts) {
@@ -337,7 +337,7 @@ impl House {
     }
 }
 
-/// What the others of a site say to one principal.
+/// What the other principals of a site say about one.
 #[derive(Clone, Copy, Debug)]
 pub struct Others<'a> {
     house: &'a House,
@@ -346,7 +346,7 @@ pub struct Others<'a> {
 }
 
 impl House {
-    /// Returns what the others say to a principal.
+    /// Returns what the others say about a principal.
     #[must_use]
     pub const fn others<'a>(&'a self, member: Member<'a>, fleet: &'a Fleet) -> Others<'a> {
         Others { house: self, member, fleet }
