@@ -1,6 +1,6 @@
-//! Who asks for one object after another that may not be had: the tokens that walk through ids.
+//! Tokens that request one forbidden or missing object after another: those that walk through ids.
 //!
-//! 4,096 principals at the most, those that asked for most; nothing is done for a request that was answered.
+//! At most 4,096 principals, those that requested most; a request that was answered costs nothing.
 
 use serde::{Deserialize, Serialize};
 use smol_str::SmolStr;
@@ -29,22 +29,22 @@ section! {
 
 const DAY: i64 = 86_400;
 
-/// Steps that say something of an order, as a share of the objects.
+/// The number of steps, as a share of the objects, from which an order is meaningful.
 const STEPS: f64 = 0.75;
 
 pub(super) type Askers = Table<Asker, 64>;
 
-/// A principal that asked for what may not be had.
+/// A principal that requested forbidden or missing objects.
 #[derive(Clone, Debug, Default, PartialEq, Serialize, Deserialize)]
 pub(super) struct Asker {
-    /// Of which objects are what fails.
+    /// The window of failed objects.
     window: Window,
     /// The last number, and the steps up and down within the window.
     number: Option<u32>,
     steps: [u32; 2],
-    /// When it asked last, in seconds since 1970.
+    /// When it last made such a request, in seconds since 1970.
     last: i64,
-    /// What was told, and when.
+    /// What was reported, and when.
     told: Option<(Order, i64)>,
 }
 
@@ -56,11 +56,11 @@ impl Entry for Asker {
     }
 }
 
-/// In which order objects are asked for.
+/// The order in which objects are requested.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Serialize, Deserialize)]
 #[serde(rename_all = "lowercase")]
 pub enum Order {
-    /// In none, or they have no numbers.
+    /// No order, or objects without numbers.
     Scattered,
     /// Downwards.
     Falling,
@@ -68,22 +68,22 @@ pub enum Order {
     Rising,
 }
 
-/// One principal's walk through objects that may not be had.
+/// One principal's walk through forbidden or missing objects.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub struct Enumeration {
     /// Different objects.
     pub objects: u32,
     /// Requests for them.
     pub requests: u32,
-    /// Since the first of them.
+    /// Seconds since the first of them.
     pub seconds: i64,
-    /// In which order.
+    /// Their order.
     pub order: Order,
-    /// The most of such a window on other days.
+    /// The most in such a window on other days.
     pub usual: u32,
 }
 
-/// Takes in a request of a principal for an object that may not be had. Returns what is to be told now.
+/// Notes a principal's request for a forbidden or missing object. Returns what to report now.
 pub(super) fn ask(
     askers: &mut Askers,
     principal: &str,
@@ -95,17 +95,17 @@ pub(super) fn ask(
     let now = time.0.div_euclid(SECOND);
     let asker = askers.enter(at, now)?;
     asker.note(object, now, params);
-    // Who asks is known: its past is an excuse.
+    // The principal is known, so its past is an excuse.
     asker.window.known.add(key(&[name]));
     asker.news(now, params)
 }
 
-/// Takes out the parts that changed since the last time.
+/// Returns the parts that changed since the last call.
 pub(super) fn take(askers: &mut Askers) -> impl Iterator<Item = HouseRow> {
     askers.take("askers")
 }
 
-/// Reads what was kept; returns the names of the parts that cannot be read.
+/// Restores the table from its rows; returns the names of the parts that cannot be read.
 pub(super) fn restore(askers: &mut Askers, rows: &[HouseRow]) -> Vec<SmolStr> {
     askers.restore(rows, "askers")
 }
@@ -123,7 +123,7 @@ impl Asker {
         }
         if let (Some(last), Some(number)) = (self.number, object.number) {
             let [up, down] = &mut self.steps;
-            // only the lower bits of a number are kept: which way round is shorter
+            // only the lower bits of a number are stored: take the shorter way round
             let step = if number.wrapping_sub(last) < 1 << 31 { up } else { down };
             *step = step.saturating_add(1);
         }

@@ -4,10 +4,10 @@ use serde::{Deserialize, Serialize};
 
 use crate::engine::profile::{Class, Prior, Priors, SHARED, Share};
 
-/// Principals whose experience the default priors are worth.
+/// How many principals the default priors are worth.
 const DEFAULTS_WORTH: f64 = 20.0;
 
-/// Active days of which each of them would have told.
+/// How many active days each of them stands for.
 const DEFAULT_DAYS: f64 = 20.0;
 
 /// Steps in a day: [`crate::engine::stats::Days`].
@@ -22,8 +22,8 @@ pub(super) struct Population {
     day: i64,
 }
 
-/// Sums over the principals of one class: of A, the faded active days, and of nu, those of them with
-/// something new. In steps of 1/256 a day, so that they are exact, whatever comes and goes.
+/// Sums over the principals of one class: of A, the faded active days, and of nu, the days among them with
+/// something new. They are in steps of 1/256 day, so that adding and subtracting is exact.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
 struct Moments {
     /// How many principals.
@@ -40,7 +40,7 @@ impl Population {
         self.day
     }
 
-    /// Replaces what a principal adds.
+    /// Replaces what a principal contributes.
     pub(super) fn replace(&mut self, before: Option<&Share>, after: Option<&Share>) {
         if let Some(share) = before {
             self.add(share, u64::wrapping_sub);
@@ -77,7 +77,7 @@ impl Population {
 }
 
 impl Moments {
-    /// Fits a Gamma-Poisson to each family by moments, drawn towards the defaults while principals are few.
+    /// Fits a Gamma-Poisson to each family by moments, shrunk towards the defaults while principals are few.
     fn priors(&self) -> Priors {
         let mut priors = Priors::default();
         for (family, new) in SHARED.into_iter().zip(&self.new) {

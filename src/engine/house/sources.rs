@@ -1,8 +1,8 @@
-//! Who tries tokens that nobody knows: by source, and by what many sources have in common.
+//! Guessing of unknown tokens: by source, and by what many sources have in common.
 //!
-//! Bounded whatever attackers send: 4,096 sources and 1,024 groups, each of fixed size; nothing is kept
-//! of a token but a bit. Of a token that is known nothing is done but a look into the table, and a bit
-//! where its source or group has failed lately.
+//! Bounded whatever attackers send: 4,096 sources and 1,024 groups, each of fixed size, and one bit per
+//! token. A known token costs only a look into the table, and a bit where its source or group has failed
+//! lately.
 
 use std::net::IpAddr;
 
@@ -48,23 +48,23 @@ section! {
 
 const DAY: i64 = 86_400;
 
-/// Who fails, and what many of them have in common.
+/// The sources that fail, and what many of them have in common.
 #[derive(Clone, Debug, Default, PartialEq)]
 pub(super) struct Sources {
     one: Table<Source, 64>,
     many: Table<Group, 16>,
 }
 
-/// A /24 or /64 from which tokens were tried that nobody knows.
+/// A /24 or /64 that tried unknown tokens.
 #[derive(Clone, Debug, Default, PartialEq, Serialize, Deserialize)]
 struct Source {
     burst: Window,
     day: Window,
-    /// Between tokens that were tried for the first time, within the day's window.
+    /// Gaps between tokens tried for the first time, within the day's window.
     gaps: Gaps,
-    /// When it tried last, in seconds since 1970.
+    /// When it last tried, in seconds since 1970.
     last: i64,
-    /// Addresses and clients that tried, as bits: within the day's window.
+    /// Addresses and clients that tried within the day's window, as bits.
     addresses: u64,
     clients: u64,
     /// Tokens accepted from there that were never used from there before, likewise.
@@ -82,7 +82,7 @@ struct Group {
     told: Option<Telling>,
 }
 
-/// What was told, and when (seconds since 1970).
+/// What was reported, and when (seconds since 1970).
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
 struct Telling {
     is_slow: bool,
@@ -124,24 +124,24 @@ pub enum Manner {
     Spread,
 }
 
-/// Tokens that nobody knows, tried from one source or many.
+/// Unknown tokens, tried from one source or many.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Guesses {
-    /// Tells sources apart.
+    /// Identifies the source.
     pub key: u64,
-    /// From where: `203.0.113.0/24`, `AS64500`, `curl GET /v1/items`.
+    /// The source: `203.0.113.0/24`, `AS64500`, `curl GET /v1/items`.
     pub source: SmolStr,
-    /// How.
+    /// The manner.
     pub manner: Manner,
-    /// Different tokens, those of one JWT subject counted once.
+    /// Different tokens; those of one JWT subject count once.
     pub tokens: u32,
     /// Requests with them.
     pub tries: u32,
-    /// Since the first of them.
+    /// Seconds since the first of them.
     pub seconds: i64,
     /// Sources.
     pub sources: u32,
-    /// Principals known here that came from there meanwhile.
+    /// Known principals that came from there meanwhile.
     pub known: u32,
     /// Tokens accepted from there meanwhile that were never used from there before.
     pub accepted: u32,
@@ -152,15 +152,15 @@ pub struct Guesses {
 /// An accepted use from where tokens were guessed.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub struct Success {
-    /// Tokens that were tried from there in vain.
+    /// Tokens whose tries from there failed.
     pub tokens: u32,
     /// Requests with them.
     pub tries: u32,
-    /// Since the last of them.
+    /// Seconds since the last of them.
     pub seconds: i64,
 }
 
-/// The key of a source: 24 bits of a v4 address, 64 of a v6 one (none of which is so small).
+/// Returns the key of a source: 24 bits of an IPv4 address, 64 of an IPv6 one (none of which is so small).
 fn key_of_source(address: IpAddr) -> u64 {
     match address.to_canonical() {
         IpAddr::V4(v4) => u64::from(v4.to_bits() >> 8),
@@ -168,7 +168,7 @@ fn key_of_source(address: IpAddr) -> u64 {
     }
 }
 
-/// What a source may have in common with others, the narrowest first.
+/// Returns what a source may have in common with others, the narrowest first.
 fn keys_of_groups(placed: &Placed<'_>) -> [Option<u64>; 3] {
     const SITE: u64 = 1 << 56;
     const OPERATOR: u64 = 2 << 56;
@@ -195,7 +195,7 @@ fn name_of_source(address: IpAddr) -> SmolStr {
     format_smolstr!("{}/{length}", Prefix::subscriber(address))
 }
 
-/// Who fails or is known: the subject of a JWT, of which each refresh makes another, else the token.
+/// Returns who fails or is known: the subject of a JWT, whose token changes with each refresh, otherwise the token.
 fn who(usage: &Usage) -> u32 {
     match &usage.identity {
         Some(Identity::Jwt { issuer, subject }) => key(&[issuer.as_bytes(), subject.as_bytes()]),
@@ -206,7 +206,7 @@ fn who(usage: &Usage) -> u32 {
     }
 }
 
-/// One bit of 64.
+/// Returns one bit of 64.
 const fn bit(hash: u32) -> u64 {
     1 << (hash.wrapping_mul(0x9e37_79b1) >> 26)
 }
@@ -222,9 +222,9 @@ fn seconds(minutes: f64) -> i64 {
     i64::from(whole(minutes * 60.0))
 }
 
-/// Tells whether a use of an unknown token is a try: the server turned it away (4xx), and did not merely fail,
-/// or an outage would look like guessing. A Referer is nobody's use; a JWT that says whose it is and that its time is over is a client that was late, as all
-/// clients are when the service that refreshes them is down.
+/// Returns whether a use of an unknown token is a try: the server refused it (4xx). A server error is not one, or an
+/// outage would look like guessing. Nor is a token in a Referer, which was not used, or a JWT that names its subject
+/// and has expired: every client sends those while the service that refreshes them is down.
 fn is_try(usage: &Usage) -> bool {
     let is_over = usage.claims.expires_at.is_some_and(|end| end <= usage.time);
     let is_late = matches!(usage.identity, Some(Identity::Jwt { .. })) && is_over;
@@ -233,7 +233,7 @@ fn is_try(usage: &Usage) -> bool {
 }
 
 impl Sources {
-    /// Takes in a use of an unknown token that made it no known one. Returns what is to be told now.
+    /// Notes a use of an unknown token that leaves it unknown. Returns what to report now.
     pub(super) fn fail(&mut self, placed: &Placed<'_>, params: &Guessing) -> Option<Guesses> {
         let usage = placed.usage;
         let address = usage.client.filter(|_| is_try(usage))?;
@@ -251,7 +251,7 @@ impl Sources {
         self.fail_together(placed, (bit(key(&[&at.to_le_bytes()])), who, now), params)
     }
 
-    /// Counts a try for what its source has in common with others, up to the first that is known to guess.
+    /// Counts a try for what its source has in common with others, up to the first group known to guess.
     fn fail_together(
         &mut self,
         placed: &Placed<'_>,
@@ -273,8 +273,8 @@ impl Sources {
         None
     }
 
-    /// Takes in a use of a token that is known, whatever the answer. `is_new_here`: its principal's
-    /// profile does not know the place that it comes from. Returns what is to be told if it was accepted.
+    /// Notes a use of a known token, whatever the answer. `is_new_here`: its principal's profile does not
+    /// know the place that it comes from. Returns what to report if it was accepted.
     pub(super) fn meet(
         &mut self,
         placed: &Placed<'_>,
@@ -331,27 +331,27 @@ impl Sources {
         }
     }
 
-    /// Takes out the parts that changed since the last time.
+    /// Returns the parts that changed since the last call.
     pub(super) fn take(&mut self) -> impl Iterator<Item = HouseRow> {
         self.one.take("sources").chain(self.many.take("groups"))
     }
 
-    /// Reads what was kept; returns the names of the parts that cannot be read.
+    /// Restores the tables from their rows; returns the names of the parts that cannot be read.
     pub(super) fn restore(&mut self, rows: &[HouseRow]) -> Vec<SmolStr> {
         let mut faults = self.one.restore(rows, "sources");
         faults.extend(self.many.restore(rows, "groups"));
         faults
     }
 
-    /// Returns how many sources and groups there are.
+    /// Returns the number of sources and groups.
     #[cfg(test)]
     pub(super) fn len(&self) -> (usize, usize) {
         (self.one.len(), self.many.len())
     }
 }
 
-/// Tokens that one of many sources must have tried for a success to be one of guessing: who has one
-/// stale session and logs in again has tried one.
+/// Tokens that one of many sources must have tried for a success to count as guessing: a user with one
+/// stale session who logs in again has tried one.
 const SPREAD_LEAST: u32 = 3;
 
 fn bit_of_token(usage: &Usage) -> u64 {
@@ -377,10 +377,10 @@ impl Source {
         Telling::lasts(self.told, now).is_some()
     }
 
-    /// How it guesses, if that is to be told now.
+    /// Returns how it guesses, if that is to be reported now.
     fn news(&mut self, now: i64, params: &Guessing) -> Option<Manner> {
         let manner = self.manner(params)?;
-        // Told or not: of what is usual neither window says anything.
+        // Reported or not: neither window says anything about what is usual.
         self.burst.discount();
         self.day.discount();
         let told = Telling::lasts(self.told, now);
@@ -409,7 +409,7 @@ impl Source {
         guesses(source, manner, window, (1, self.accepted.count_ones()), now)
     }
 
-    /// Tells whether a token may have been found by guessing: it is new here, and comes from an address or
+    /// Returns whether a token may have been found by guessing: it is new here, and comes from an address or
     /// by a client that guesses.
     fn is_found(&self, usage: &Usage, address: IpAddr, is_new_here: bool) -> bool {
         let is_new = is_new_here || self.accepted & bit_of_token(usage) != 0;

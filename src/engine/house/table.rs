@@ -1,5 +1,5 @@
-//! A table that cannot grow: kept in parts, so that a commit writes only those that changed, each with
-//! room for so many; of a full part the entry that matters least goes.
+//! A table of bounded size: stored in parts, so that a commit writes only those that changed. Each part
+//! has a fixed number of entries; a full part evicts the entry that matters least.
 
 use std::collections::BTreeMap;
 
@@ -10,20 +10,20 @@ use smol_str::{SmolStr, format_smolstr};
 use super::Part;
 use crate::engine::commit::HouseRow;
 
-/// How many parts a table is kept in.
+/// How many parts a table is stored in.
 const PARTS: usize = 64;
 
-/// What a table holds.
+/// An entry of a table.
 pub trait Entry: Clone + Default + PartialEq + Serialize + DeserializeOwned {
-    /// Returns how much it matters at a time (seconds since 1970): the least goes first.
+    /// Returns how much it matters at a time (seconds since 1970): the least is evicted first.
     fn worth(&self, now: i64) -> impl Ord;
 }
 
-/// At most 64 times `ROOM` entries, by a key that is spread evenly.
+/// At most 64 times `ROOM` entries, under evenly spread keys.
 #[derive(Clone, Debug, PartialEq)]
 pub struct Table<T, const ROOM: usize> {
     parts: Vec<Part<BTreeMap<u64, T>>>,
-    /// Of each part the bits of its keys: most that are asked for are not there, and need no search.
+    /// The bits of each part's keys: most keys looked up are absent, and need no search.
     bits: Vec<u64>,
 }
 
@@ -43,7 +43,7 @@ fn part_of(key: u64) -> usize {
     usize::try_from(spread(key) >> 58).unwrap_or(0)
 }
 
-/// One of 64 bits, by others than those that tell the part.
+/// Returns one of 64 bits, chosen by other bits of the key than the part is.
 const fn bit_of(key: u64) -> u64 {
     1 << ((spread(key) >> 52) & 63)
 }
@@ -66,7 +66,7 @@ impl<T: Entry, const ROOM: usize> Table<T, ROOM> {
         self.parts.get(at)?.value.get(&key)
     }
 
-    /// Returns an entry to be changed, if there is one.
+    /// Returns an entry for modification, if there is one.
     pub fn change(&mut self, key: u64) -> Option<&mut T> {
         let part = self.parts.get_mut(part_of(key))?;
         let entry = part.value.get_mut(&key)?;
@@ -74,7 +74,7 @@ impl<T: Entry, const ROOM: usize> Table<T, ROOM> {
         Some(entry)
     }
 
-    /// Returns an entry to be changed, a new one if there is none. Never `None`.
+    /// Returns an entry for modification, a new one if there is none. Never `None`.
     pub fn enter(&mut self, key: u64, now: i64) -> Option<&mut T> {
         let at = part_of(key);
         let (values, bits) = (self.parts.get_mut(at)?.change(), self.bits.get_mut(at)?);
@@ -88,13 +88,13 @@ impl<T: Entry, const ROOM: usize> Table<T, ROOM> {
         Some(values.entry(key).or_default())
     }
 
-    /// Takes out the parts that changed since the last time.
+    /// Returns the parts that changed since the last call.
     pub fn take(&mut self, table: &'static str) -> impl Iterator<Item = HouseRow> {
         let parts = self.parts.iter_mut().enumerate();
         parts.filter_map(move |(at, part)| part.take(name_of_part(table, at)))
     }
 
-    /// Reads what was kept; returns the names of the parts that cannot be read.
+    /// Restores the table from its rows; returns the names of the parts that cannot be read.
     pub fn restore(&mut self, rows: &[HouseRow], table: &str) -> Vec<SmolStr> {
         let names = (0..PARTS).map(|at| name_of_part(table, at));
         let parts = self.parts.iter_mut().zip(names);
@@ -104,7 +104,7 @@ impl<T: Entry, const ROOM: usize> Table<T, ROOM> {
         faults
     }
 
-    /// Returns how many entries there are.
+    /// Returns the number of entries.
     #[cfg(test)]
     pub(super) fn len(&self) -> usize {
         self.parts.iter().map(|part| part.value.len()).sum()

@@ -1,34 +1,34 @@
-//! One window over a source: which tokens failed in it, who is known that came from there meanwhile, and
-//! what is usual there.
+//! One window over a source: the tokens that failed in it, the known principals that came from there meanwhile,
+//! and what is usual there.
 
 use serde::{Deserialize, Serialize};
 
 use crate::engine::stats::Sketch;
 
-/// Days with failures after which a source's own usual is what it is measured by.
+/// Days with failures after which a source is measured by its own usual.
 const HISTORY: u8 = 3;
 
-/// From where on what fails within a window is no accident.
+/// The limits above which failures within a window are no accident.
 #[derive(Clone, Copy, Debug)]
 pub(super) struct Limits {
-    /// Different ones that fail, at the least.
+    /// The least number of different ones that fail.
     pub strange: f64,
-    /// Failures, at the least.
+    /// The least number of failures.
     pub tries: f64,
-    /// Times what is usual, where the past is an excuse.
+    /// The multiple of what is usual, where the past is an excuse.
     pub times: f64,
 }
 
-/// The worst that was found of a window; it decides what the window says of what is usual.
+/// The worst finding about a window; it decides what the window teaches about what is usual.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq, PartialOrd, Ord, Serialize, Deserialize)]
 enum Standing {
     /// Few failed, or few beside those who are known: that is usual from now on.
     #[default]
     Ordinary,
-    /// Only the past excuses it: it teaches no more than the past, else a little more each day would in the
-    /// end make anything usual.
+    /// Only the past excuses it: it teaches no more than that past, because a little more each day would
+    /// otherwise make anything usual in the end.
     Excused,
-    /// It is no accident, told or not: it teaches nothing.
+    /// It is no accident, reported or not: it teaches nothing.
     Strange,
 }
 
@@ -38,20 +38,20 @@ impl Standing {
     }
 }
 
-/// What happens in a window that begins with the first failure after the last one ended.
+/// A window that begins with the first failure after the last one ended.
 #[derive(Clone, Debug, Default, PartialEq, Serialize, Deserialize)]
 pub(super) struct Window {
     /// When it began, in seconds since 1970.
     since: i64,
     /// Failures.
     pub tries: u32,
-    /// Whose: tokens, or those whom tokens name.
+    /// What failed: tokens, or the subjects that they name.
     pub strange: Sketch,
-    /// Who is known and came from there, whatever the answer.
+    /// The known ones that came from there, whatever the answer.
     pub known: Sketch,
     #[serde(default, skip_serializing_if = "Standing::is_ordinary")]
     standing: Standing,
-    /// Its day since 1970, and the most of a window on this day and on days before.
+    /// Its day since 1970, and the largest window of this day and of the days before.
     day: i64,
     today: u32,
     before: u32,
@@ -59,8 +59,8 @@ pub(super) struct Window {
 }
 
 impl Window {
-    /// Counts a failure; begins anew if the window is over. Tells whether it did, and whether somebody
-    /// new failed. A time far before the window's begins anew too: it was the other that was wrong.
+    /// Counts a failure, in a new window if the last one is over. Returns whether it is new, and whether somebody
+    /// new failed. A time far before the window also starts a new one: the earlier time was wrong.
     pub(super) fn fail(&mut self, who: u32, now: i64, seconds: i64) -> (bool, bool) {
         let is_over = !self.is_open(now, seconds);
         if is_over {
@@ -70,12 +70,12 @@ impl Window {
         (is_over, self.strange.add(who))
     }
 
-    /// Tells whether a time lies within the window.
+    /// Returns whether a time lies within the window.
     pub(super) const fn is_open(&self, now: i64, seconds: i64) -> bool {
         self.tries > 0 && now.saturating_sub(self.since).abs() < seconds
     }
 
-    /// Tells whether somebody who is known is to be counted.
+    /// Returns whether somebody known is still to be counted.
     pub(super) fn misses(&self, who: u32, now: i64, seconds: i64) -> bool {
         self.is_open(now, seconds) && !self.known.has(who)
     }
@@ -101,7 +101,7 @@ impl Window {
         .after(self.day, has_failed);
     }
 
-    /// Lets the days pass: what was most fades by an eighth a day with failures.
+    /// Advances to a day: the maximum fades by an eighth for each further day with failures.
     fn after(mut self, day: i64, has_failed: bool) -> Self {
         if has_failed && day != self.day {
             self.before = self.today.max(self.before - self.before.div_ceil(8));
@@ -111,33 +111,33 @@ impl Window {
         self
     }
 
-    /// Returns seconds from the window's beginning.
+    /// Returns the seconds since the window began.
     pub(super) fn seconds(&self, now: i64) -> i64 {
         now.saturating_sub(self.since).max(0)
     }
 
-    /// Returns the most that failed in a window before.
+    /// Returns the most that failed in an earlier window.
     pub(super) fn usual(&self) -> u32 {
         self.before.max(self.today)
     }
 
-    /// Tells whether so many failed by now that it is no accident, and has the window remember that.
+    /// Returns whether enough have failed that it is no accident, and records that in the window.
     pub(super) fn is_strange(&mut self, limits: &Limits) -> bool {
         let now = self.standing_by(limits);
         self.standing = self.standing.max(now);
         now == Standing::Strange
     }
 
-    /// Has the window say nothing of what is usual: it is part of something strange.
+    /// Makes the window teach nothing about what is usual: it is part of something strange.
     pub(super) const fn discount(&mut self) {
         self.standing = Standing::Strange;
     }
 
-    /// Judges what failed by now. Where somebody known comes from and others failed on days before, by that
-    /// past: `times` as many as ever are no accident. Elsewhere twice as many as are known, so that a source
-    /// from where nobody comes but who guesses has no excuse. So neither the ordinary failures of an office nor
-    /// those of all clients behind one proxy are anything. Where so many times the usual are more than can be
-    /// counted, it is again the known who say whether a full counter is an accident.
+    /// Judges what has failed so far. Where somebody known comes from there and others failed on days before, the past
+    /// decides: `times` the usual is no accident. Elsewhere it is twice the known, so that a source of nothing but
+    /// guessing has no excuse. Neither the ordinary failures of an office nor those of all clients behind one proxy
+    /// stand out. Where `times` the usual exceeds what can be counted, the known again decide whether a full counter is
+    /// an accident.
     fn standing_by(&self, limits: &Limits) -> Standing {
         let strange = self.strange.count();
         if f64::from(strange) < limits.strange || f64::from(self.tries) < limits.tries {
@@ -154,7 +154,7 @@ impl Window {
         }
     }
 
-    /// Tells whether twice as many failed as are known.
+    /// Returns whether at least twice as many failed as are known.
     pub(super) fn is_mostly_strange(&self) -> bool {
         2 * self.known.count() <= self.strange.count()
     }
@@ -164,7 +164,7 @@ impl Window {
     }
 }
 
-/// How regular something comes: what a timer does, and people do not.
+/// How regularly something comes: timers are regular, people are not.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
 pub(super) struct Gaps {
     last: i64,
@@ -174,7 +174,7 @@ pub(super) struct Gaps {
 }
 
 impl Gaps {
-    /// Begins with the first.
+    /// Starts with the first.
     pub(super) const fn from(now: i64) -> Self {
         Self { last: now, n: 0, sum: 0, squares: 0 }
     }
@@ -188,9 +188,9 @@ impl Gaps {
         self.squares = self.squares.saturating_add(gap.saturating_mul(gap));
     }
 
-    /// Returns the mean gap in seconds if gaps are regular: the standard deviation below half of the
-    /// mean (chance arrivals have as much as the mean, a timer with 50 % of jitter 0.29 of it), over an
-    /// hour at least.
+    /// Returns the mean gap in seconds if gaps are regular: the standard deviation is below half of the
+    /// mean (for chance arrivals it equals the mean, for a timer with 50 % of jitter it is 0.29 of it), over
+    /// at least an hour.
     pub(super) fn regular(&self) -> Option<u64> {
         const LEAST: u32 = 8;
         const HOUR: u64 = 3_600;
