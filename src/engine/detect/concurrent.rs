@@ -1,6 +1,6 @@
 //! `concurrent-use`: somebody known and somebody unknown use the token in turns.
 //!
-//! Quiet where places take turns as a habit, and where both are known or neither is. (docs/detection.md,
+//! Silent if places take turns as a habit, and if both are known or neither is. (docs/detection.md,
 //! Turns.)
 
 use smol_str::{SmolStr, ToSmolStr};
@@ -38,7 +38,7 @@ fn judge(case: &Case<'_>, told: &mut Told, facts: &mut Facts) {
     if is_young || habit * 100.0 > params.habit_percent * days {
         return;
     }
-    // Whoever has been told of a stranger knows him, as with the score.
+    // A stranger is reported once per period, as with the score.
     let period = units(case.params.profile.score.actor_repeat_days, DAY);
     if told.tell(turn.stranger, case.placed.usage.time, period).is_none() {
         return;
@@ -46,7 +46,7 @@ fn judge(case: &Case<'_>, told: &mut Told, facts: &mut Facts) {
     let place = case.placed.place;
     let here = name(place.country.map(|country| country.to_smolstr()), place.asn);
     let there = name(turn.country.map(|country| country.to_smolstr()), turn.network);
-    // This use may be the owner's: who reads an alert has to know which of the two to look at.
+    // This use may be the owner's: the reader of an alert must know which of the two to look at.
     let (known, unknown) = if turn.is_stranger_here { (&there, &here) } else { (&here, &there) };
     let within = match turn.minutes {
         0 => "a minute".to_owned(),

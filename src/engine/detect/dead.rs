@@ -1,4 +1,4 @@
-//! `dead-token-tried`: somebody has found a token that is no longer good, and the server refuses it.
+//! `dead-token-tried`: somebody has found a token that is no longer valid, and the server refuses it.
 //!
 //! The most common refusal there is comes from a client that was not told: it goes on through the
 //! token's end and is no news, but once. Somebody has found the token if it is tried after it
@@ -45,7 +45,7 @@ section! {
 struct End {
     at: Timestamp,
     how: &'static str,
-    /// Known from the token alone: its owner's client asks for a new one when it is refused.
+    /// Known from the token alone: its owner's client requests a new one when it is refused.
     is_planned: bool,
 }
 
@@ -56,10 +56,10 @@ fn judge(case: &Case<'_>, told: &mut Told, facts: &mut Facts) {
     if !matches!(outcome, Outcome::Denied | Outcome::Ok) {
         return;
     }
-    // JWTs end by the dozen: each would push out something that was told.
+    // JWTs expire by the dozen: each would push out another report.
     let what = key(&[&usage.token.0, b"dead"]);
     let last = if end.is_planned { None } else { told.touch(what, usage.time) };
-    // A server that goes on accepting it keeps it from its rest; `revoked` and its like tell of that.
+    // While a server goes on accepting it, it is not at rest; `revoked` and its like report that.
     if outcome == Outcome::Ok {
         return;
     }
@@ -73,7 +73,7 @@ fn judge(case: &Case<'_>, told: &mut Told, facts: &mut Facts) {
     let is_old = usage.time.since(end.at) >= rest_least;
     let is_stale = !is_found && !is_rested && is_old && last.is_some();
     let stale_hours = params.stale_days * super::DAY_HOURS;
-    // Who found it is told of; its next tries are not those of a stale client.
+    // Somebody who found it is reported; the next tries are not those of a stale client.
     let is_first = (is_found || is_stale) && case.tell(told, &[b"stale"], stale_hours).is_some();
     let is_news = match is_found {
         true => case.tell_by_source(told, NAME, case.params.repeat.dead_hours).is_some(),
@@ -109,13 +109,13 @@ fn words(seconds: i64) -> String {
     span(u32::try_from(seconds).unwrap_or(u32::MAX).into())
 }
 
-/// Tells whether the network, or the neighbourhood where it is unknown, is none of the principal's.
+/// Returns whether the network, or the neighbourhood if the network is unknown, is not the principal's.
 fn is_elsewhere(case: &Case<'_>) -> bool {
     let family = if case.placed.place.asn.is_some() { Family::Network } else { Family::Prefix };
     case.signals.novel.has(family)
 }
 
-/// Returns the earliest end that has passed: the registry's before that which the token names.
+/// Returns the earliest end that has passed: the registry's before the token's own.
 fn end_of(case: &Case<'_>) -> Option<End> {
     let Params { expired, revoked, rotated, .. } = case.params;
     let passed = |at: Option<Timestamp>, how, grace| {
@@ -145,7 +145,7 @@ mod tests {
     use crate::engine::time::{DAY, HOUR, MINUTE, SECOND};
     use crate::engine::usage::{Claims, Usage};
 
-    /// What is told of refused uses after five steady days: `(found, stale)`.
+    /// Returns what is reported about refused uses after five steady days: `(found, stale)`.
     fn told(uses: impl IntoIterator<Item = (Usage, Place)>, row: &Registered) -> (usize, usize) {
         let mut life = Life::default();
         life.steady(5);

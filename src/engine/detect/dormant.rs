@@ -1,4 +1,4 @@
-//! `dormant-token-woke`: a token that had rested for far longer than ever is used again.
+//! `dormant-token-woke`: a token that was idle for far longer than ever is used again.
 
 use crate::engine::alert::{Facts, Value};
 use crate::engine::profile::{Told, section};
@@ -33,7 +33,7 @@ fn judge(case: &Case<'_>, told: &mut Told, facts: &mut Facts) {
     if !case.signals.is_accepted || !is_long {
         return;
     }
-    // Who is held back does not end the gap: it is told once all the same.
+    // An actor that is held back does not end the gap, but it is reported once all the same.
     if case.tell(told, &[NAME.as_bytes()], case.params.repeat.new_hours).is_none() {
         return;
     }

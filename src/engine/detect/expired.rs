@@ -1,4 +1,4 @@
-//! `expired-token-accepted`: the server took a token after its end.
+//! `expired-token-accepted`: the server accepted a token after its end.
 
 use crate::engine::alert::{Facts, Value};
 use crate::engine::profile::{Told, section};

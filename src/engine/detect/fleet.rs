@@ -48,7 +48,7 @@ pub fn shared(change: &Shared, placed: &Placed<'_>) -> Facts {
     stated(what, (principals, minutes), &value, sentence(change, &value, minutes))
 }
 
-/// Says who it is so far, what else it may be, and what of it is not told of others.
+/// Says who it is so far, what else it may be, and what is not reported about others.
 fn sentence(change: &Shared, value: &str, minutes: i64) -> String {
     let (who, within) = (change.principals.len(), minutes.max(1));
     let names = listed(&change.principals);
@@ -70,7 +70,7 @@ fn sentence(change: &Shared, value: &str, minutes: i64) -> String {
     }
 }
 
-/// States what so many principals have in common, within so many minutes.
+/// States what a number of principals have in common, within a number of minutes.
 pub(super) fn stated(
     what: &'static str,
     (principals, minutes): (i64, i64),

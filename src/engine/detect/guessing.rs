@@ -1,4 +1,4 @@
-//! `token-guessing`: somebody tries tokens that nobody knows; `success-after-guessing`: and found one.
+//! `token-guessing`: somebody tries unknown tokens; `success-after-guessing`: and has found one.
 
 use smol_str::SmolStr;
 
@@ -120,7 +120,7 @@ fn sentence(guesses: &Guesses, minutes: i64) -> String {
     text
 }
 
-/// A full sketch counts no further.
+/// Formats a count; a full sketch counts no further.
 fn about(tokens: u32) -> String {
     if tokens < Sketch::FULL { tokens.to_string() } else { format!("{tokens} or more") }
 }

@@ -1,4 +1,4 @@
-//! `monitor-health`: what keeps the monitor itself from seeing. It judges logs, not usages.
+//! `monitor-health`: what prevents the monitor itself from seeing. It judges logs, not usages.
 
 use std::net::IpAddr;
 
@@ -88,7 +88,7 @@ section! {
 }
 
 impl Health {
-    /// Tells whether so many rejected lines among so many lines are too many.
+    /// Returns whether this many rejected lines among this many lines are too many.
     #[must_use]
     pub fn is_bad(&self, lines: u64, rejected: u64) -> bool {
         let (lines, rejected) = (number(lines), number(rejected));
@@ -98,14 +98,14 @@ impl Health {
     }
 }
 
-/// A log that has fallen silent. All hours are such in which any log had lines.
+/// A log that has fallen silent. All hours counted are those in which any log had lines.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub struct Unheard {
     /// Hours without a line so far.
     pub hours: u32,
-    /// After how many it was news.
+    /// The number after which it was news.
     pub wait: u32,
-    /// In the week before: hours with lines, of how many, and the longest pause.
+    /// In the week before: hours with lines, their total number, and the longest pause.
     pub heard: u32,
     /// See `heard`.
     pub of: u32,
@@ -120,22 +120,22 @@ pub struct Unheard {
 /// Many principals behind one address.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub struct Crowd {
-    /// Where they come from.
+    /// The address.
     pub address: IpAddr,
-    /// How many come from there.
+    /// The number of principals that come from there.
     pub behind: u64,
-    /// Of how many.
+    /// The number of principals in all.
     pub principals: u64,
-    /// Accepted uses by all that are in the log.
+    /// Accepted uses by all of them in the log.
     pub usages: u64,
-    /// Within so many hours.
+    /// The hours within which these were counted.
     pub hours: i64,
 }
 
-/// What the monitor sees by, or is heard by.
+/// What the monitor depends on to see or to be heard.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Eye {
-    /// The clock, against a log's lines.
+    /// The clock, compared with a log's lines.
     Clock,
     /// A GeoIP file.
     Atlas,
@@ -147,27 +147,27 @@ pub enum Eye {
     Database,
 }
 
-/// How one of these is doing.
+/// The state of one of these.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Strain {
-    /// Whom alerts are about.
+    /// The principal of its alerts.
     pub principal: SmolStr,
     /// Which.
     pub eye: Eye,
-    /// The log or the file; of a lost database, what became of it.
+    /// The log or the file; for a lost database, what became of it.
     pub about: String,
-    /// By how much lines are ahead, how old the file is, how long the oldest mail or bytes of the log have waited.
+    /// How far lines are ahead, how old the file is, or how long the oldest mail or bytes of the log have waited.
     pub micros: i64,
 }
 
 impl Health {
-    /// Tells whether something is too far off.
+    /// Returns whether something is over its limit.
     #[must_use]
     pub fn is_strained(&self, strain: &Strain) -> bool {
         strain.micros > self.limit(strain.eye)
     }
 
-    /// Returns how far off is not too far, in microseconds.
+    /// Returns the limit in microseconds.
     #[must_use]
     pub fn limit(&self, eye: Eye) -> i64 {
         let (limit, unit) = match eye {
@@ -180,7 +180,7 @@ impl Health {
         units(limit, unit)
     }
 
-    /// Tells whether an address is a proxy's.
+    /// Returns whether an address is a proxy's.
     #[must_use]
     pub fn is_proxied(&self, crowd: &Crowd) -> bool {
         self.proxy_principals <= number(crowd.principals)
@@ -188,12 +188,12 @@ impl Health {
             && self.proxy_percent < rejected_percent(crowd.principals, crowd.behind)
     }
 
-    /// Returns after how many hours without a line a log is missing that had some in `heard` of `of`; `None` if it need not
-    /// have any.
+    /// Returns the hours without a line after which a log that had lines in `heard` of `of` hours is missing;
+    /// `None` if no lines are expected.
     ///
-    /// Laplace's rule of succession gives the chance of an empty hour, `p = (of - heard + 1) / (of + 2)`; N of them in a row
-    /// come by chance once in `p^-N` hours. Empty hours are no dice, though: they come in nights. So its
-    /// longest pause counts too.
+    /// Laplace's rule of succession gives the chance of an empty hour, `p = (of - heard + 1) / (of + 2)`; N of
+    /// them in a row come by chance once in `p^-N` hours. Empty hours are not independent, though: they come in
+    /// nights. So its longest pause counts too.
     #[must_use]
     pub fn patience(&self, heard: u32, of: u32, longest: u32) -> Option<u32> {
         const HOURS_OF_YEAR: f64 = 8760.0;
@@ -208,7 +208,7 @@ impl Health {
     }
 }
 
-/// Returns the share of rejected lines in percent; 0 of no lines.
+/// Returns the share of rejected lines in percent; 0 if there are no lines.
 #[must_use]
 pub fn rejected_percent(lines: u64, rejected: u64) -> f64 {
     100.0 * number(rejected) / number(lines).max(1.0)
@@ -220,7 +220,7 @@ fn number(count: u64) -> f64 {
 
 /// States the facts of a log that cannot be read. `file` is where it is followed.
 ///
-/// No byte of a line is among them: what a rejected line holds, nobody knows.
+/// They contain no byte of a line: a rejected line may hold anything.
 #[must_use]
 pub fn misread(spell: &Spell, file: &str, params: &Health) -> Facts {
     let mut facts = Facts::default();
@@ -243,7 +243,7 @@ pub fn misread(spell: &Spell, file: &str, params: &Health) -> Facts {
     facts
 }
 
-/// States the facts of bytes that were gone before they could be read. `file` is where they stood.
+/// States the facts of bytes that were gone before they could be read. `file` is where they were.
 pub fn gone(gap: &Gap, file: &str) -> Facts {
     let mut facts = Facts::default();
     let Gap { offset, bytes, loss } = gap;
@@ -296,7 +296,7 @@ pub fn crowded(crowd: &Crowd, file: &str) -> Facts {
     facts
 }
 
-/// States the facts of what is too far off.
+/// States the facts of what is over its limit.
 pub fn strained(strain: &Strain) -> Facts {
     let mut facts = Facts::default();
     let Strain { eye, about, micros, .. } = strain;

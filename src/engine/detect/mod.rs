@@ -1,8 +1,13 @@
 //! Detectors: facts of one kind each, from a usage, its signals and the registry.
 //!
-//! Contract: [`detect`] asks all of [`ALL`]. A fact is a measured statement; whether it makes an alert
-//! is for the rules. What was told lately is not told again: detectors ask the principal's [`Told`]
-//! before they speak. Of a log that cannot be read the facts are stated by [`misread`], of bytes that were lost by [`gone`], of a log without lines by [`missing`], of principals behind one address by [`crowded`], of what many do at once by [`shared`] and [`lost`], of who calls no more by [`fell_silent`], of who has no token yet by [`guessed`], of who may have found one by [`found`], of who walks through objects by [`walked`]. Statistics never speak alone but through the score, in `unusual`.
+//! Contract: [`detect`] runs all of [`ALL`]. A fact is a measured statement; the rules decide whether it makes an
+//! alert. Recent reports are not repeated: detectors ask the principal's [`Told`] first. Statistics never speak
+//! alone, only through the score, in `unusual`.
+//!
+//! Other facts are stated by a function each: [`misread`] (a log that cannot be read), [`gone`] (bytes that were
+//! lost), [`missing`] (a log without lines), [`crowded`] (principals behind one address), [`shared`] and [`lost`]
+//! (what many do at once), [`fell_silent`] (a principal that has stopped calling), [`guessed`] (guessing),
+//! [`found`] (a token that may have been guessed) and [`walked`] (a walk through objects).
 
 mod concurrent;
 mod dead;
@@ -67,7 +72,7 @@ const fn fact(name: &'static str, about: &'static str) -> FactName {
 /// One detector.
 #[derive(Clone, Copy, Debug)]
 pub struct Detector {
-    /// The alert kind that its facts speak for: the rule's name.
+    /// The alert kind that its facts support: the rule's name.
     pub name: &'static str,
     /// When it speaks, in a sentence.
     pub about: &'static str,
@@ -80,11 +85,11 @@ pub struct Detector {
 /// What a detector, or a rule, judges.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum About {
-    /// Usages, each beside the past of its principal.
+    /// Usages, each compared with the past of its principal.
     Usages,
     /// Logs, and whether they can be read.
     Logs,
-    /// What is no usage of a principal: many at once, somebody who has no token yet, one that calls no more.
+    /// What is not one principal's usage: many at once, somebody without a token yet, a principal that has stopped.
     Site,
 }
 
@@ -94,7 +99,7 @@ type OfOne = fn(&Case<'_>, &mut Told, &mut Facts);
 #[derive(Clone, Copy, Debug)]
 enum Judgement {
     Usage(OfOne),
-    /// Of usages, by what is known beyond their principal.
+    /// Usages, by what is known beyond their principal.
     House,
     Log,
     Site,
@@ -149,8 +154,8 @@ pub const ALL: &[Detector] = &[
     health::DETECTOR,
 ];
 
-/// States all facts of a usage. `row` is what the registry says of its token or principal; the profile is that of
-/// the principal before the usage, and notes what is told.
+/// States all facts of a usage. `row` is what the registry says about its token or principal; the profile is that of
+/// the principal before the usage, and notes what is reported.
 #[must_use]
 pub fn detect(
     placed: &Placed<'_>,
@@ -162,7 +167,7 @@ pub fn detect(
     let mut facts = Facts::default();
     let mut told = std::mem::take(profile.told());
     let case = Case { placed, signals, row, profile, params };
-    // A token in a Referer was exposed, not used: nothing else can be said of it.
+    // A token in a Referer was exposed, not used: nothing else can be said about it.
     let detectors = match placed.usage.carrier {
         Carrier::Referer(_) => &[url::REFERER],
         _ => ALL,
@@ -183,12 +188,12 @@ struct Case<'a> {
 }
 
 impl Case<'_> {
-    /// The server accepted the token, and the log says so.
+    /// Returns whether the server accepted the token and the log says so.
     fn is_ok(&self) -> bool {
         self.placed.usage.outcome() == Outcome::Ok
     }
 
-    /// Asks whether to tell something of this usage's token now; it was kept back so often.
+    /// Returns how often something about this usage's token was suppressed, if it is to be reported now.
     fn tell(&self, told: &mut Told, what: &[&[u8]], hours: f64) -> Option<u32> {
         let mut parts = vec![self.placed.usage.token.0.as_slice()];
         parts.extend(what);
@@ -196,14 +201,14 @@ impl Case<'_> {
         told.tell(key(&parts), self.placed.usage.time, minutes * MINUTE)
     }
 
-    /// The same, apart for each neighbourhood and answer.
+    /// Like [`tell`](Self::tell), separately for each neighbourhood and answer.
     fn tell_by_source(&self, told: &mut Told, kind: &str, hours: f64) -> Option<u32> {
         let source = self.placed.prefix.map(|prefix| prefix.to_string()).unwrap_or_default();
         let answer = [u8::from(self.is_ok())];
         self.tell(told, &[kind.as_bytes(), source.as_bytes(), &answer], hours)
     }
 
-    /// Seconds from an instant to this usage, if that is more than `grace` seconds.
+    /// Returns the seconds from an instant to this usage, if they are more than `grace`.
     fn seconds_after(&self, instant: Option<Timestamp>, grace: f64) -> Option<i64> {
         let seconds = self.placed.usage.time.since(instant?).div_euclid(SECOND);
         (seconds > i64::from(whole(grace))).then_some(seconds)

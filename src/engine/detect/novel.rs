@@ -50,8 +50,8 @@ pub(super) const CLIENT: Detector = Detector {
     judge: Usage(judge_client),
 };
 
-/// Tells whether a value is new to a principal that is old enough, and was not told of it lately. What many took to
-/// at once is told once for all.
+/// Returns whether a value is new to a principal that is old enough, and was not reported lately. What many took to
+/// at once is reported once for all.
 fn is_news<V: AsRef<str>>(
     case: &Case<'_>,
     told: &mut Told,
@@ -70,7 +70,7 @@ fn is_news<V: AsRef<str>>(
     case.tell(told, &what, case.params.repeat.new_hours).is_some()
 }
 
-/// Says that something is new: it was never seen, or it may have been, and was forgotten since that was misuse.
+/// Says that something is new: it was never seen, or it was forgotten because it was misuse.
 pub(super) fn never(case: &Case<'_>) -> String {
     let days = counted(case.signals.active_days, "active day");
     let what = if case.signals.has_forgotten { "not one of its own" } else { "never seen" };

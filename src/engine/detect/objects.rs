@@ -1,4 +1,4 @@
-//! `object-enumeration`: one token asks for one object after another that it may not have.
+//! `object-enumeration`: one token requests one forbidden or missing object after another.
 
 use smol_str::SmolStr;
 

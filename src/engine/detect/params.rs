@@ -60,9 +60,9 @@ pub enum BadParameter {
     /// There is no such section.
     #[error("unknown section \"detect.{section}\"{}", hint(.suggestion.as_deref()))]
     Section {
-        /// What was asked for.
+        /// The name given.
         section: String,
-        /// What was probably meant.
+        /// The name probably meant.
         suggestion: Option<String>,
     },
     /// The section has no such key.
@@ -70,12 +70,12 @@ pub enum BadParameter {
     Key {
         /// The section.
         section: String,
-        /// What was asked for.
+        /// The name given.
         key: String,
-        /// What was probably meant.
+        /// The name probably meant.
         suggestion: Option<String>,
     },
-    /// The value is negative or no number.
+    /// The value is negative or not a number.
     #[error("expected a number not below 0, found {0}")]
     Value(f64),
 }
@@ -110,7 +110,7 @@ impl Params {
     /// Sets the parameter `key` of `[detect.section]`.
     ///
     /// # Errors
-    /// No such section or key, with the nearest name that there is; or a value that is none.
+    /// No such section or key, with the nearest existing name; or an invalid value.
     pub fn set(&mut self, section: &str, key: &str, value: f64) -> Result<(), BadParameter> {
         if !value.is_finite() || value < 0.0 {
             return Err(BadParameter::Value(value));
@@ -134,7 +134,7 @@ impl Params {
     }
 }
 
-/// Returns the name that is most like what was written, if any is.
+/// Returns the name most similar to what was written, if any is similar.
 pub(crate) fn nearest(written: &str, names: Vec<&str>) -> Option<String> {
     const ALIKE: f64 = 0.75;
     let likeness = |name: &&str| strsim::jaro_winkler(written, name);

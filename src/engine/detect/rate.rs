@@ -35,7 +35,7 @@ fn judge(case: &Case<'_>, _: &mut Told, facts: &mut Facts) {
     because(facts, NAME, burst.nats.get(), sentence(burst));
 }
 
-/// `37 requests in 5 min, usually at most 4`; `usually none`; of a record `never more than 69 before`.
+/// `37 requests in 5 min, usually at most 4`; `usually none`; for a record `never more than 69 before`.
 pub(super) fn sentence(burst: &Burst) -> String {
     let usual = grouped(burst.usual.into());
     let usual = match burst.usual {

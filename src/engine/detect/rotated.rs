@@ -1,4 +1,4 @@
-//! `rotated-token-used`: a predecessor is used though its successor has taken over.
+//! `rotated-token-used`: a token is used although its successor has taken over.
 
 use crate::engine::alert::{Facts, Value};
 use crate::engine::profile::{Told, section};

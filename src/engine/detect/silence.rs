@@ -1,4 +1,4 @@
-//! `silence`: a principal that always calls has stopped. It judges what is not there, at the begin of an hour.
+//! `silence`: a principal that calls regularly has stopped. It is judged at the start of an hour.
 
 use crate::engine::alert::{Facts, Value};
 use crate::engine::profile::Silent;
@@ -19,7 +19,7 @@ pub(super) const DETECTOR: Detector = Detector {
     judge: Site,
 };
 
-/// States the facts of a principal that calls no more.
+/// States the facts of a principal that has stopped calling.
 #[must_use]
 pub fn fell_silent(silent: &Silent) -> Facts {
     let Silent { hours, longest, days, .. } = *silent;

@@ -1,4 +1,4 @@
-//! Scenes for the detectors: what must be told, and what must not.
+//! Scenes for the detectors: what must be reported, and what must not.
 
 use std::collections::BTreeSet;
 
@@ -9,7 +9,7 @@ use crate::engine::time::{DAY, SECOND, Timestamp};
 use crate::engine::usage::{Carrier, Transport, Usage};
 
 impl Life {
-    /// Lives one usage as the Judge does, and returns its facts.
+    /// Applies one usage as the Judge does, and returns its facts.
     pub(super) fn judged(
         &mut self,
         usage: &Usage,

@@ -1,4 +1,4 @@
-//! `insecure-transport`: a token crossed the wire in clear, or as good as.
+//! `insecure-transport`: a token was sent in clear text, or nearly so.
 
 use smol_str::SmolStr;
 
@@ -31,7 +31,7 @@ fn judge(case: &Case<'_>, told: &mut Told, facts: &mut Facts) {
         Transport::Unknown | Transport::Tls => return,
     };
     let is_accepted = case.is_ok() && !matches!(usage.status, Some(300..400));
-    // A refusal first must not silence that it is accepted then.
+    // An earlier refusal must not suppress a later acceptance.
     let answer: &[u8] = if is_accepted { b"accepted" } else { b"refused" };
     let client = usage.agent.family.as_bytes();
     let what: [&[u8]; 4] = [NAME.as_bytes(), scheme.as_bytes(), client, answer];

@@ -1,8 +1,8 @@
 //! `impossible-travel`: two places too far apart for the time between.
 //!
-//! Quiet within one operator, for places that are both usual, for principals at home in three
+//! Silent within one operator, for places that are both usual, for principals at home in three
 //! countries, and where either end is a VPN or a rented machine: there the address says nothing
-//! of a person. (docs/detection.md, Travel.)
+//! about a person. (docs/detection.md, Travel.)
 
 use crate::engine::alert::{Facts, Value};
 use crate::engine::geo::NetworkKind;

@@ -92,13 +92,13 @@ fn judge(case: &Case<'_>, _: &mut Told, facts: &mut Facts) {
     facts.reasons.extend(reasons);
 }
 
-/// A sentence with what it adds to the score.
+/// Returns a sentence with what it adds to the score.
 fn reason(fact: &'static str, nats: f64, how: &str, text: String) -> Reason {
     let (kind, fact) = (SmolStr::new_static(NAME), SmolStr::new_static(fact));
     Reason { kind, nats: narrow(nats), how: how.into(), fact, text }
 }
 
-/// What is usual for the values that are not.
+/// States what is usual for the values that are not.
 fn state_usual(case: &Case<'_>, facts: &mut Facts) {
     let known = case.profile.usual();
     let text = |names: String| Value::Text(SmolStr::new(names));
@@ -116,11 +116,11 @@ fn state_usual(case: &Case<'_>, facts: &mut Facts) {
     }
 }
 
-/// One sentence for one kind of evidence.
+/// Returns the sentence for one kind of evidence.
 fn sentence(case: &Case<'_>, family: Family) -> String {
     let (signals, usage, place) = (case.signals, case.placed.usage, case.placed.place);
     let never = super::novel::never(case);
-    // evidence of an earlier use of this actor: its value is not at hand
+    // evidence from an earlier use by this actor: its value is not available
     let is_now = signals.evidence.get(family).0 > 0;
     let value = |now: String, before: &str| if is_now { now } else { before.to_owned() };
     match family {

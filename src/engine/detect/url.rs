@@ -1,4 +1,4 @@
-//! `token-in-url` and `token-in-referer`: a token stands where logs, histories and proxies keep it.
+//! `token-in-url` and `token-in-referer`: a token appears where logs, histories and proxies keep it.
 
 use smol_str::SmolStr;
 
@@ -80,8 +80,8 @@ const fn further(news: Many) -> &'static str {
     }
 }
 
-/// Once per route and parameter, and only the first few of a day by name, or a token that is sent in every URL
-/// would flood; so would hourly JWTs, and all tokens of a principal count as one.
+/// Reports once per route and parameter, and only the first few of a day by name: a token sent in every URL would
+/// flood, and so would hourly JWTs. All tokens of a principal count as one.
 fn tell(case: &Case<'_>, told: &mut Told, kind: &str, parameter: &str) -> Option<Many> {
     let route = case.placed.usage.route.as_bytes();
     let key = crate::engine::stats::key(&[kind.as_bytes(), parameter.as_bytes(), route]);

@@ -1,6 +1,6 @@
 //! `volume-spike`: far more bytes than on the principal's own largest days.
 //!
-//! In an hour, in a day, or in one answer of a route that was never used. (docs/detection.md, Volume.)
+//! It looks at an hour, a day, or one answer of a route that was never used. (docs/detection.md, Volume.)
 
 use smol_str::SmolStr;
 

@@ -3,13 +3,13 @@
 pub(super) use crate::engine::numbers::{counted, grouped, size, span};
 use crate::engine::profile::Hop;
 
-/// Prints a span of time that was not filled: `within a minute`.
+/// Prints an upper bound on a span of time: `within a minute`.
 pub(super) fn within(seconds: f64) -> String {
     let is_minute = (59.5..60.5).contains(&seconds);
     if is_minute { "within a minute".to_owned() } else { format!("within {}", span(seconds)) }
 }
 
-/// Prints when a hop was, by the use before: `12 min later`, `within a minute`.
+/// Prints when a hop was, relative to the use before: `12 min later`, `within a minute`.
 pub(super) fn later(hop: &Hop) -> String {
     if hop.is_sooner { within(hop.seconds) } else { format!("{} later", span(hop.seconds)) }
 }

@@ -1,4 +1,4 @@
-//! How well logs are read: what keeps the monitor from seeing is told of the log.
+//! How well logs are read: what prevents the monitor from seeing is reported for the log.
 
 use std::path::Path;
 
@@ -17,32 +17,32 @@ use crate::engine::rule::view::View;
 use crate::engine::time::Timestamp;
 use crate::engine::usage::{Origin, Outcome, Usage};
 
-/// A log whose lines were read, and the clock for when it says no time.
+/// A log whose lines were read, and the clock for lines without a time.
 #[derive(Clone, Copy, Debug)]
 pub struct Followed<'a> {
     /// Where it is followed.
     pub path: &'a Path,
-    /// Where the file stands that was read: it may be rotated.
+    /// The file that was read: it may be rotated.
     pub file: &'a Path,
-    /// The stream that the lines are of.
+    /// The stream of the lines.
     pub stream: StreamId,
-    /// What time it is.
+    /// The current time.
     pub now: Timestamp,
 }
 
-/// Something that was found out of a log.
+/// A finding about a log.
 struct Finding {
     time: Timestamp,
-    /// What tells it from others of the log; empty where nothing does for as long as the rule says.
+    /// What distinguishes it from other findings of the log; empty if nothing does for as long as the rule says.
     what: SmolStr,
     facts: Facts,
     evidence: Vec<Origin>,
-    /// It can be: not where mails are what fails.
+    /// Whether it can be mailed: not if mail itself fails.
     is_mailed: bool,
 }
 
 impl Judge {
-    /// Judges how well the lines of a log were read. What is found out is left in `memory`.
+    /// Judges how well the lines of a log were read. Leaves its findings in `memory`.
     pub fn check(&self, memory: &mut Memory, log: &mut Log, of: Followed<'_>, pulse: &Pulse) {
         let health = &self.params.health;
         for stretch in pulse.stretches() {
@@ -60,7 +60,7 @@ impl Judge {
 
     /// Judges where the usages of a log come from.
     pub fn count(&self, memory: &mut Memory, log: &mut Log, of: Followed<'_>, usages: &[Usage]) {
-        // Who guesses tokens comes from one address, too.
+        // Somebody who guesses tokens comes from one address, too.
         let accepted = |usage: &&Usage| usage.outcome() == Outcome::Ok && is_used(usage);
         for usage in usages.iter().filter(accepted) {
             let whose = || hashed(&self.registry.principal(usage));
@@ -76,8 +76,8 @@ impl Judge {
         }
     }
 
-    /// Looks for logs that have fallen silent, of those that are to have more lines. To be asked when all that there is of any
-    /// log was judged.
+    /// Looks for logs that have fallen silent among those that are to have more lines. Call it when everything
+    /// available of any log has been judged.
     pub fn look(&self, memory: &mut Memory, roll: &mut Roll, has_more: impl Fn(&str) -> bool) {
         for (principal, found) in roll.missing(has_more, &self.params.health) {
             let Some(desk) = roll.tell(&principal) else { continue };
@@ -93,7 +93,7 @@ impl Judge {
         }
     }
 
-    /// Tells what has begun to be too far off; `now` is the clock's time.
+    /// Reports what has begun to exceed its limit; `now` is the clock's time.
     pub fn strain(&self, memory: &mut Memory, roll: &mut Roll, strains: &[Strain], now: Timestamp) {
         for strain in roll.strained(strains, &self.params.health) {
             let Some(desk) = roll.spell(strain) else { continue };
@@ -136,7 +136,7 @@ impl Judge {
     }
 }
 
-/// Each gap is news of its own: the transaction that tells of it takes note of it, so that it is found once.
+/// Reports a gap. Each is news of its own: the transaction that reports it also records it, so it is found once.
 fn lost(gap: &Gap, of: Followed<'_>) -> Finding {
     Finding {
         time: of.now,

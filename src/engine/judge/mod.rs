@@ -1,4 +1,5 @@
-//! Steps 6 to 9: usages become alerts, and so do logs that cannot be read. Pure: what it knows is in [`Memory`], what it is told are arguments.
+//! Steps 6 to 9: usages become alerts, and so do logs that cannot be read. Pure: its state is in [`Memory`],
+//! everything else comes as arguments.
 
 mod health;
 mod silence;
@@ -29,19 +30,19 @@ use crate::engine::word::{Brought, Heard, Words};
 
 pub use health::Followed;
 
-/// Addresses whose place is kept at hand.
+/// Addresses whose place is cached.
 const MAX_PLACES: usize = 64 * 1024;
 
-/// Everything that is judged by.
+/// Everything on which a judgement depends.
 #[derive(Debug)]
 pub struct Judge {
     /// Windows, floors and caps of the detectors.
     pub params: Params,
     /// Which facts make an alert.
     pub rules: Arc<RuleSet>,
-    /// What the site knows of its tokens.
+    /// What the site knows about its tokens.
     pub registry: Registry,
-    /// Who is told what, and what people said of it.
+    /// Who is notified of what, and what people said about it.
     pub policy: Policy,
     /// A cache: places by address.
     places: HashMap<IpAddr, Place, FixedState>,
@@ -65,7 +66,7 @@ impl Judge {
         self.places.clear();
     }
 
-    /// Judges usages in their order. What is found out and learned is left in `memory`.
+    /// Judges usages in their order. Leaves findings and what was learned in `memory`.
     pub fn judge(&mut self, memory: &mut Memory, usages: &[Usage], atlas: &dyn Atlas) {
         for usage in usages {
             if memory.house_mut().begin_hour(usage.time) {
@@ -78,7 +79,7 @@ impl Judge {
         }
     }
 
-    /// Judges a use of a token that nobody knows: it has no principal, only a source.
+    /// Judges a use of an unknown token: it has no principal, only a source.
     fn judge_stranger(&mut self, memory: &mut Memory, usage: &Usage, atlas: &dyn Atlas) {
         let place = place(&mut self.places, usage.client, atlas);
         let placed = Placed::new(usage, place);
@@ -113,7 +114,7 @@ impl Judge {
         let signals = profile.compare(&placed, &self.params.profile, &world);
         let mut facts = detect(&placed, &signals, row, profile, &self.params);
         let mut change = None;
-        // Exposed in a Referer, not used by this request: no behaviour of its principal.
+        // A token exposed in a Referer was not used by this request: it says nothing about its principal's behaviour.
         if is_used(usage) {
             profile.call(usage, house.beat().0, &self.params.profile.silence);
             let absorbed = profile.absorb(&placed, &signals, &self.params.profile);
@@ -121,7 +122,7 @@ impl Judge {
             change = house.absorb(of, shares, (&signals, absorbed), &self.params.fleet);
             let success = house.meet(&placed, &signals, &self.params.guessing);
             success.iter().for_each(|success| found(success, &placed, &mut facts));
-            // a fault of the service refuses whatever is asked for
+            // a fault of the service refuses every request
             let walk = house.ask(principal, usage, &self.params.objects);
             let walk = walk.filter(|_| !signals.is_fault);
             walk.iter().for_each(|walk| walked(walk, &mut facts));
@@ -137,7 +138,7 @@ impl Judge {
         let mut told = told_of(&self.rules, &self.policy, &mut subject.desk, &placed, &of);
         if let Some(change) = change {
             let facts = shared(&change, &placed);
-            // what they have in common, for a word that may come
+            // what they have in common, for a word that may follow
             let brought = Brought { novel: signals.novel, surprise: 0.0 };
             let of = Of { brought, ..Of::site(FLEET, &facts) };
             told.extend(told_of(&self.rules, &self.policy, fleet.change(), &placed, &of));
@@ -149,12 +150,12 @@ impl Judge {
     }
 }
 
-/// Tells whether a token was used by the request, and not only exposed in its Referer.
+/// Returns whether the request used the token, rather than only exposing it in its Referer.
 const fn is_used(usage: &Usage) -> bool {
     !matches!(usage.carrier, Carrier::Referer(_))
 }
 
-/// Returns a principal as the house knows it: the registry tells who is the site's own.
+/// Returns a principal as the house knows it: the registry says which are the site's own.
 #[must_use]
 pub fn member<'a>(
     principal: &'a str,
@@ -166,8 +167,8 @@ pub fn member<'a>(
     Member { principal, class: profile.class(), counts: is_sound || profile.is_settled() }
 }
 
-/// Has a profile take in the words that are due before a usage. The usage is not absorbed yet: whoever keeps
-/// a principal's share of the population has to ask for it before.
+/// Applies the words that are due before a usage to a profile. The usage is not absorbed yet: a caller that keeps
+/// a principal's share of the population must get it before.
 pub fn hear(
     words: &Words,
     principal: &str,
@@ -182,7 +183,7 @@ pub fn hear(
     due.map(|word| profile.hear(word, &params.profile)).collect()
 }
 
-/// Returns what people said of a usage's actor.
+/// Returns what people said about a usage's actor.
 #[must_use]
 pub fn heard(words: &Words, principal: &str, placed: &Placed<'_>, params: &Params) -> Heard {
     let actor = || Keys::of(placed).actors();
@@ -190,14 +191,14 @@ pub fn heard(words: &Words, principal: &str, placed: &Placed<'_>, params: &Param
     words.about(principal, actor, placed.usage.time, days)
 }
 
-/// Returns the score from which on a person is told at once, if a budget of mails sets it.
+/// Returns the score from which a person is notified at once, if a mail budget sets it.
 #[must_use]
 pub fn threshold(house: &House, policy: &Policy, params: &Params) -> Option<f64> {
     let within = || house.threshold(policy.budget, &params.profile.score).nats;
     (policy.budget > 0.0).then(within)
 }
 
-/// Returns what a usage brought, for a word that may come.
+/// Returns what a usage brought, for a word that may follow.
 fn brought(signals: &Signals) -> Brought {
     let burst = signals.burst.as_ref();
     Brought { novel: signals.novel, surprise: burst.map_or(0.0, |burst| burst.surprise) }
@@ -206,7 +207,7 @@ fn brought(signals: &Signals) -> Brought {
 /// The principal of what many do at once.
 pub const FLEET: &str = "fleet";
 
-/// What was found out, and about whom.
+/// A finding, and its subject.
 struct Of<'a> {
     about: About,
     principal: &'a str,
@@ -216,14 +217,14 @@ struct Of<'a> {
 }
 
 impl<'a> Of<'a> {
-    /// Something that concerns no single principal, and no token.
+    /// Returns a finding that concerns no single principal, and no token.
     fn site(principal: &'a str, facts: &'a Facts) -> Self {
         let brought = Brought::default();
         Self { about: About::Site, principal, facts, token: None, brought }
     }
 }
 
-/// Returns the alerts that rules make of facts, those that are news, each with what became of its incident.
+/// Returns the alerts that the rules make of facts, as far as they are news, each with what became of its incident.
 fn told_of(
     rules: &RuleSet,
     policy: &Policy,
@@ -275,13 +276,13 @@ fn place<'a>(
     places.entry(client).or_insert_with(|| atlas.place(client))
 }
 
-/// Makes the alert of a match; `key` says what it is about.
+/// Makes the alert of a match; `key` identifies its subject.
 fn alert(rule: &Rule, key: u64, placed: &Placed<'_>, of: &Of<'_>) -> Alert {
     let usage = placed.usage;
     let Of { principal, facts, .. } = of;
     let token = usage.token.to_string();
     let time = usage.time.0.to_string();
-    // Logs have whole seconds: two pieces of news may share all else.
+    // Logs have whole seconds: two alerts may share everything else.
     let key = key.to_string();
     let reasons = reasons(rule, facts);
     Alert {
@@ -311,7 +312,7 @@ fn by_name(values: &[(&'static str, Value)]) -> Values {
     values.iter().map(|(name, value)| (SmolStr::new_static(name), value.clone())).collect()
 }
 
-/// The reasons that speak for this rule, heaviest first; all of them for a rule of the site's own.
+/// Returns the reasons that support this rule, heaviest first; all of them for a rule of the site's own.
 fn reasons(rule: &Rule, facts: &Facts) -> Vec<Reason> {
     let own: Vec<Reason> =
         facts.reasons.iter().filter(|reason| reason.kind == rule.head.name).cloned().collect();
@@ -327,7 +328,7 @@ fn sentence(rule: &Rule, reasons: &[Reason]) -> String {
     reasons.iter().map(|reason| reason.text.as_str()).collect::<Vec<_>>().join("; ")
 }
 
-/// The score's risk for statistics; for plain facts what their level is worth.
+/// Returns the score's risk for statistics, and for plain facts the risk of their level.
 fn risk_of(rule: &Rule, facts: &Facts) -> u8 {
     let of_level = match rule.head.level {
         Level::Informational => 5,

@@ -1,4 +1,4 @@
-//! At the begin of each of the site's hours: whose silence is news.
+//! Determines, at the start of each of the site's hours, whose silence is news.
 
 use smol_str::SmolStr;
 
@@ -13,8 +13,8 @@ use crate::engine::rule::view::View;
 use crate::engine::time::{HOUR, Timestamp};
 
 impl Judge {
-    /// Looks at the silence of those that fall due, before the first usage of the hour is judged. Of many at once
-    /// one thing is told: a log that is lost, a network that is down.
+    /// Examines the silences that fall due, before the first usage of the hour is judged. Many at once are reported as
+    /// one thing: a log that is lost, a network that is down.
     pub(super) fn begin_hour(&self, memory: &mut Memory) {
         let (beat, hour) = memory.house().beat();
         let time = Timestamp(hour.saturating_mul(HOUR));
@@ -40,8 +40,8 @@ impl Judge {
         told.into_iter().for_each(|(alert, joined)| memory.tell(alert, joined));
     }
 
-    /// Looks at one silence; returns it if it is news. It is none if all tokens have ended, or if it is part of what
-    /// was told of many.
+    /// Examines one silence; returns it if it is news. It is not if all tokens have ended, or if it is part of a
+    /// report about many.
     fn silence(
         &self,
         memory: &mut Memory,
@@ -85,7 +85,7 @@ impl Judge {
     }
 }
 
-/// It has no usage, and so no line: what is told is that there is none.
+/// Makes the alert of a silence. It has no usage, and so no line: that there is none is what it reports.
 fn alert_of_silence(rule: &Rule, principal: &str, facts: &Facts, time: Timestamp) -> Alert {
     let reasons = reasons(rule, facts);
     Alert {

@@ -1,4 +1,4 @@
-//! What was told, and what is news beside it.
+//! What was reported, and what is news after it.
 
 use super::*;
 

@@ -72,7 +72,7 @@ pub(super) fn judge() -> Judge {
     Judge::new(params, RuleSet::built_in(), registry(), Policy::default())
 }
 
-/// What a store holds after commits: later rows replace, counts are summed, news is appended.
+/// The contents of a store after commits: later rows replace, counts are summed, news is appended.
 #[derive(Debug, Default, PartialEq)]
 pub(super) struct Books {
     subjects: BTreeMap<SmolStr, Vec<u8>>,
