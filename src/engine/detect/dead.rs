@@ -33,9 +33,9 @@ pub(super) const DETECTOR: Detector = Detector {
 section! {
     /// When a dead token is at rest.
     Dead = "dead" {
-        /// Hours without a try, after its end.
+        /// Hours without a try after the token's end.
         rest_hours = 24.0, "h", "own choice: what runs at all runs once a day";
-        /// How long a stale client is known.
+        /// How long a stale client is remembered.
         stale_days = 30.0, "d", "own choice: one reminder a month";
     }
 }

@@ -22,7 +22,7 @@ section! {
     Dormant = "dormant" {
         /// Days without use.
         min_days = 30.0, "d", "own choice: a monthly job is not asleep";
-        /// Times the longest gap so far.
+        /// Multiple of the longest gap so far.
         factor = 5.0, "times", "own choice: a holiday after working weeks";
     }
 }

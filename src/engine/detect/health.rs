@@ -54,35 +54,35 @@ pub(super) const DETECTOR: Detector = Detector {
 section! {
     /// When a log cannot be read.
     Health = "health" {
-        /// Rejected lines, above which a log's format is the wrong one.
+        /// Percentage of rejected lines above which a log's format is wrong.
         rejected_percent = 1.0, "%", "own choice: scanners that send no HTTP make fewer";
-        /// Rejected lines in ten minutes, below which they are odd ones.
+        /// Rejected lines in ten minutes below which they are isolated.
         least_rejected = 5.0, "lines", "own choice: fewer are somebody's odd request";
-        /// Lines in ten minutes, below which one percent says nothing.
+        /// Lines in ten minutes below which one percent says nothing.
         least_lines = 100.0, "lines", "own choice: one percent of fewer is no whole line";
-        /// Rejected lines that are too much of a log with fewer lines: what it mostly holds cannot be read.
+        /// Percentage of rejected lines that is too much for a log with fewer lines: most of it cannot be read.
         quiet_percent = 50.0, "%", "own choice: a wrong format fits hardly any line";
-        /// Hours of a week in which a log had lines, to be expected to have some.
+        /// Percentage of a week's hours with lines from which a log is expected to have some.
         silent_percent = 90.0, "%", "own choice: nearly every hour; who has nights or weekends has fewer";
-        /// Hours without a line, at the least.
+        /// Minimum hours without a line.
         silent_hours = 1.0, "h", "own choice: what is told sooner is a restart";
-        /// Times its longest pause of that week.
+        /// Multiple of its longest pause of that week.
         silent_factor = 5.0, "times", "as `silence.factor`, for tokens";
         /// Years in which chance alone may make a log silent once.
         silent_years = 3.0, "years", "own choice: many logs of many hosts, and a person for each alert";
-        /// Principals of a log that come from one address, above which it is a proxy's.
+        /// Percentage of a log's principals from one address above which it is a proxy's.
         proxy_percent = 90.0, "%", "own choice: an office has people outside, a proxy has none";
-        /// Principals, below which that says nothing.
+        /// Principals below which that says nothing.
         proxy_principals = 10.0, "principals", "own choice: nine services may well run on one host";
-        /// Accepted uses within six hours, below which that says nothing.
+        /// Accepted uses within six hours below which that says nothing.
         proxy_uses = 1000.0, "uses", "own choice: a quiet log is no site's front";
         /// Seconds by which lines may be ahead of the clock.
         skew_seconds = 120.0, "s", "own choice: hosts without NTP drift by less in a month";
-        /// Days that a GeoIP file may be old.
+        /// Maximum age of a GeoIP file in days.
         geoip_days = 30.0, "d", "MaxMind and DB-IP renew theirs weekly or monthly";
         /// Hours that a mail may wait.
         mail_hours = 1.0, "h", "own choice: greylisting ends after minutes";
-        /// Seconds for which bytes of a log may stand unread.
+        /// Seconds for which bytes of a log may remain unread.
         lag_seconds = 60.0, "s", "own choice: a file that cannot be read is tried again every second";
     }
 }

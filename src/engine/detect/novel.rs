@@ -16,7 +16,7 @@ const NEW_CLIENT: &str = "new-client";
 section! {
     /// When something new is worth a word.
     New = "new" {
-        /// Active days after which it is.
+        /// Active days after which something new is reported.
         min_active_days = 3.0, "d", "docs/detection.md, Cold start";
     }
 }

@@ -16,15 +16,15 @@ section! {
     Fleet = "fleet" {
         /// Principals that take to the same new network or client.
         principals = 5.0, "principals", "docs/detection.md, Fleet";
-        /// Within so long.
+        /// Period in which they are counted.
         window_minutes = 60.0, "min", "docs/detection.md, Fleet";
-        /// Principals that know a value, from which on it is new for nobody.
+        /// Principals that know a value from which it is new for nobody.
         known = 3.0, "principals", "docs/detection.md, Fleet";
-        /// For how long a network or client then says nothing of one principal.
+        /// How long a network or client then says nothing about one principal.
         keep_days = 14.0, "d", "docs/detection.md, Learning: as long as a suspect actor is watched";
-        /// For how long a rush of many then says nothing of one principal.
+        /// How long a rush of many then says nothing about one principal.
         rush_hours = 24.0, "h", "own choice: a launch, a month's end, the day after an outage";
-        /// For how long refused and missing answers of a route that many met say nothing of one principal.
+        /// How long refused and missing answers of a route that many met say nothing about one principal.
         fault_hours = 24.0, "h", "own choice: a release is mended or taken back within a day";
     }
 }

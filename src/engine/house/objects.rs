@@ -18,11 +18,11 @@ section! {
     Objects = "objects" {
         /// Different objects, refused (403) or missing (404).
         objects = 20.0, "objects", "between CrowdSec, http-probing (10), and Elastic, web fuzzing (250)";
-        /// Within so long.
+        /// Period in which they are counted.
         window_minutes = 10.0, "min", "Elastic, web fuzzing: 10 min";
-        /// Times the principal's own usual, below which it is as ever.
+        /// Multiple of the principal's own usual below which it is unremarkable.
         usual_factor = 5.0, "times", "own choice: clearly more than the worst of other days";
-        /// Steps from number to number that go one way, from which on ids are walked through.
+        /// Percentage of steps from number to number in one direction from which ids are walked through.
         one_way_percent = 90.0, "%", "own choice: by chance half of them do";
     }
 }

@@ -21,11 +21,11 @@ use crate::engine::usage::{Carrier, Identity, Outcome, Usage};
 section! {
     /// Tokens that nobody knows, tried one after another.
     Guessing = "guessing" {
-        /// Unknown tokens that one source tries in vain within `window_minutes`.
+        /// Unknown tokens that one source tries without success within `window_minutes`.
         tokens = 15.0, "tokens", "Elastic, Okta credential stuffing: 15 users";
-        /// Tries that they make at the least.
+        /// Minimum tries with them.
         tries = 25.0, "tries", "Elastic, Okta credential stuffing: 25 attempts";
-        /// Within so long.
+        /// Period in which they are counted.
         window_minutes = 15.0, "min", "Elastic, Okta credential stuffing: 15 min";
         /// Unknown tokens of one source within a day, however slowly.
         day_tokens = 50.0, "tokens", "own choice: twice 25; no client has fifty wrong tokens";
@@ -35,13 +35,13 @@ section! {
         spread_tokens = 25.0, "tokens", "Elastic, Okta password spray: 25 attempts";
         /// Sources (/24, /64) that share them.
         spread_sources = 5.0, "sources", "Elastic, Okta password spray: 5 addresses";
-        /// Tokens of one of them that count.
+        /// Tokens of each source that count.
         spread_each = 5.0, "tokens", "Elastic, Okta password spray: 5 a user";
-        /// Within so long.
+        /// Period in which they are counted.
         spread_minutes = 60.0, "min", "own choice: an incident is an hour";
-        /// Times its own usual, below which a source with a past is as ever.
+        /// Multiple of its own usual below which a source with a past is unremarkable.
         usual_factor = 5.0, "times", "own choice: clearly more than the worst of other days";
-        /// For how long an accepted use from there is news.
+        /// How long an accepted use from there is news.
         success_hours = 6.0, "h", "Elastic, Okta: success is correlated within 6 h";
     }
 }

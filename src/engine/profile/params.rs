@@ -73,15 +73,15 @@ section! {
     Score = "score" {
         /// Evidence at which a usage is worth a note in the digest.
         notice = 6.0, "nats", "docs/detection.md, Tiers and risk";
-        /// Evidence at which a person is told at once.
+        /// Evidence at which a person is notified at once.
         alert = 7.0, "nats", "docs/detection.md, Tiers and risk";
         /// Evidence that makes an incident critical.
         critical = 10.0, "nats", "docs/detection.md, Tiers and risk";
-        /// How much less is enough of somebody new with the token of rented machines; never less than a note.
+        /// How much less evidence suffices for somebody new with a token of rented machines; never less than a note.
         rented_lead = 1.0, "nats", "docs/detection.md, Tiers and risk";
-        /// Hours for which a principal's score must rise a level to be told again.
+        /// Hours for which a principal's score must rise a level to be reported again.
         repeat_hours = 24.0, "h", "own choice: one story a day";
-        /// Days for which an actor's score must rise a level to be told again.
+        /// Days for which an actor's score must rise a level to be reported again.
         actor_repeat_days = 30.0, "d", "own choice: a person who has been told of an actor knows it";
     }
 }
@@ -97,17 +97,17 @@ impl Score {
 section! {
     /// When new values become normal.
     Learning = "learning" {
-        /// Active days after which something new is evidence; before, all is learned.
+        /// Active days after which something new is evidence; before, everything is learned.
         warm_up = 1.5, "active days", "docs/detection.md, Cold start";
-        /// Evidence of novelty from which on an actor's values are not learned at once.
+        /// Evidence of novelty from which an actor's values are not learned at once.
         hold = 2.5, "nats", "docs/detection.md, Learning";
-        /// Days of use after which they are.
+        /// Days of use after which they are learned.
         promote_days = 3.0, "d", "docs/detection.md, Learning";
-        /// Days of use after which those of an actor that is suspect are.
+        /// Days of use after which those of a suspect actor are learned.
         promote_alerted_days = 14.0, "d", "Entra ID learns atypical travel for 14 days";
-        /// How far behind the principal's last a usage may be, to be scored and learned.
+        /// How far a usage may be behind the principal's last to be scored and learned.
         late_minutes = 10.0, "min", "own choice: log hosts that lag behind one another";
-        /// For how long network and client of confirmed misuse are evidence, whoever they use.
+        /// How long network and client of confirmed misuse are evidence against any principal's usage.
         watch_days = 30.0, "d", "docs/detection.md, Words: as long as an actor is not told again";
     }
 }
@@ -125,11 +125,11 @@ section! {
         prefix = 4.0, "nats", "docs/detection.md, Identity";
         /// A client program never seen.
         client = 5.0, "nats", "docs/detection.md, Identity";
-        /// A version of it never seen.
+        /// A version of a known client never seen.
         version = 1.5, "nats", "docs/detection.md, Identity";
         /// A distance that nobody travels.
         hop = 5.0, "nats", "docs/detection.md, Travel";
-        /// An hour in which it is never used.
+        /// An hour in which the token is never used.
         hour = 3.0, "nats", "docs/detection.md, Hour";
         /// Routes never used.
         routes = 4.0, "nats", "docs/detection.md, Routes";
@@ -137,7 +137,7 @@ section! {
         errors = 6.0, "nats", "docs/detection.md, Errors";
         /// A gap longer than ever.
         dormancy = 4.0, "nats", "docs/detection.md, Dormancy";
-        /// Network and client of misuse that was confirmed lately.
+        /// Network and client of recently confirmed misuse.
         watched = 1.0, "nats", "docs/detection.md, Words";
         /// Requests more frequent than ever.
         rate = 12.0, "nats", "docs/detection.md, Rate";
@@ -149,15 +149,15 @@ section! {
     Rate = "rate" {
         /// Hours of history before bursts are evidence.
         warm_up_hours = 48.0, "h", "docs/detection.md, Cold start";
-        /// Hours of history before a day's sum is.
+        /// Hours of history before a day's sum is evidence.
         day_warm_up_hours = 120.0, "h", "docs/detection.md, Cold start";
         /// Requests in a window below which its rate says nothing.
         least_requests = 10.0, "requests", "own choice: a person's clicks";
-        /// Requests in a window, below which a burst alone is for the digest.
+        /// Requests in a window below which a burst alone is for the digest.
         alone_requests = 50.0, "requests", "docs/detection.md, Rate alone";
-        /// Times the most of all past days, below which a burst alone is for the digest.
+        /// Multiple of the largest count of all past days below which a burst alone is for the digest.
         alone_factor = 3.0, "times", "docs/detection.md, Rate alone";
-        /// Active days before which the most so far says little.
+        /// Active days before which the largest count so far says little.
         alone_days = 7.0, "d", "own choice: a week has a weekly batch";
         /// Half-life of the level.
         level_half_life_days = 4.0, "d", "docs/detection.md, Rate";
@@ -167,15 +167,15 @@ section! {
 section! {
     /// Places too far apart for the time between two uses.
     Travel = "travel" {
-        /// Speed, from which on it is impossible.
+        /// Speed from which travel is impossible.
         min_speed_kmh = 900.0, "km/h", "airliners; Panther 900, Okta 805, Elastic 800";
-        /// Distance between the edges of both accuracy radii, below which it is no travel.
+        /// Distance between the edges of both accuracy radii below which it is not travel.
         min_distance_km = 500.0, "km", "Elastic 500, CrowdSec 1000";
         /// The same for evidence that only adds to the score.
         evidence_distance_km = 100.0, "km", "BuffaLogs 100";
-        /// Accuracy radius where the data has none.
+        /// Accuracy radius if the data has none.
         radius_km = 50.0, "km", "own choice: a large city and its surroundings";
-        /// Least radius of phone networks, whose gateways stand far from their users.
+        /// Least radius of mobile networks, whose gateways are far from their users.
         mobile_radius_km = 200.0, "km", "Elastic: carrier hubs move phones between regions";
         /// Least time between two uses.
         min_seconds = 60.0, "s", "own choice: clocks of two log hosts differ";
@@ -185,11 +185,11 @@ section! {
 section! {
     /// Two places that take turns.
     Concurrent = "concurrent" {
-        /// Within so long the first place, the other, and the first again.
+        /// Period within which the first place, the other, and the first again are used.
         window_minutes = 30.0, "min", "own choice: shorter than most ways from one network to another";
-        /// Active days before which taking turns may be a habit that is not known yet.
+        /// Active days before which taking turns may be a habit not known yet.
         min_active_days = 7.0, "d", "own choice: a week, working days and weekend";
-        /// Days of a hundred with turns, from which on they are a habit.
+        /// Percentage of days with turns from which they are a habit.
         habit_percent = 5.0, "%", "own choice: one day in twenty";
     }
 }
@@ -197,11 +197,11 @@ section! {
 section! {
     /// A token in many hands.
     FanOut = "fan_out" {
-        /// Neighbourhoods within an hour, below which they are few.
+        /// Neighbourhoods within an hour below which they are few.
         least = 4.0, "prefixes", "own choice: home, work, phone, and one more";
-        /// Times the usual most.
+        /// Multiple of the usual maximum.
         factor = 3.0, "times", "own choice: growth of 5 % a day makes less of it in three weeks";
-        /// Requests of each within the hour, above which they are servers, not hands.
+        /// Requests per neighbourhood within the hour above which they are servers, not people.
         most_requests = 30.0, "requests", "own choice: one in two minutes";
     }
 }
@@ -209,13 +209,13 @@ section! {
 section! {
     /// Bytes by hour and day.
     Bytes = "volume" {
-        /// Size below which nothing is much.
+        /// Size below which nothing is reported.
         least_mib = 10.0, "MiB", "own choice: a thousand answers of 10 KiB";
-        /// Times the largest so far, of which half is forgotten in 32 active days.
+        /// Multiple of the largest so far, of which half is forgotten in 32 active days.
         factor = 4.0, "times", "own choice: an export of last month is half forgotten, and may grow to twice its size";
-        /// Evidence against the past days' largest.
+        /// Evidence compared with the past days' largest.
         nats = 6.0, "nats", "docs/detection.md, Tiers and risk";
-        /// Active days after which it is judged.
+        /// Active days after which volume is judged.
         min_active_days = 7.0, "d", "own choice: a week has a weekly batch";
     }
 }

@@ -11,13 +11,13 @@ use crate::engine::usage::Usage;
 section! {
     /// A token that always calls stopped.
     Silence = "silence" {
-        /// Hours without a call, at the least.
+        /// Minimum hours without a call.
         min_hours = 3.0, "h", "own choice: a restart, a deployment and most outages are over by then";
-        /// Times its longest pause so far.
+        /// Multiple of its longest pause so far.
         factor = 5.0, "times", "own choice: as for a token that is asleep, `dormant.factor`";
-        /// Active days without a longer pause, before it is expected to call.
+        /// Active days without a longer pause before it is expected to call.
         active_days = 14.0, "d", "Entra ID, atypical travel: learns for 14 days";
-        /// The longest pause of somebody who always calls.
+        /// The longest pause of a regular caller.
         longest_pause_hours = 36.0, "h", "own choice: a nightly job pauses for 23, a person for a weekend";
     }
 }
