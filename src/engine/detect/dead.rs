@@ -1,8 +1,8 @@
 //! `dead-token-tried`: somebody has found a token that is no longer valid, and the server refuses it.
 //!
-//! The most common refusal there is comes from a client that was not told: it goes on through the
-//! token's end and is no news, but once. Somebody has found the token if it is tried after it
-//! had come to rest, or by a network and a client that its principal never used. (docs/detection.md, Dead tokens.)
+//! Most refusals come from a client that was not informed: it continues past the token's end, which is
+//! news only once. Somebody has found the token if it is tried after it had come to rest, or from a network
+//! and by a client that its principal never used. (docs/detection.md, Dead tokens.)
 
 use smol_str::SmolStr;
 

@@ -12,7 +12,7 @@ use super::revoked::Revoked;
 use super::rotated::Rotated;
 
 profile::section! {
-    /// For how long the same fact is not told again.
+    /// How long the same fact is not repeated.
     Repeat = "repeat" {
         /// A token used after it expired, leaked, was revoked or rotated, from one neighbourhood.
         dead_hours = 24.0, "h", "own choice: once a day while it goes on";
@@ -48,7 +48,7 @@ pub struct Params {
     pub guessing: Guessing,
     /// Of `object-enumeration`.
     pub objects: Objects,
-    /// When facts are told again.
+    /// When facts are repeated.
     pub repeat: Repeat,
     /// Of `monitor-health`.
     pub health: Health,

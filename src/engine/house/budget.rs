@@ -127,7 +127,7 @@ fn place(nats: f64) -> usize {
 mod tests {
     use super::*;
 
-    /// Four weeks with so many stories of these scores a day.
+    /// Returns four weeks with one story of each of these scores a day.
     fn lived(scores: &[f64]) -> Scores {
         let mut lived = Scores::default();
         lived.begin_day(20_000);

@@ -167,7 +167,7 @@ impl Asker {
 mod tests {
     use super::*;
 
-    /// Asks for objects, one every so many seconds; returns what is told.
+    /// Requests objects at a fixed interval in seconds; returns what is reported.
     fn asked(
         askers: &mut Askers,
         objects: impl IntoIterator<Item = Object>,
@@ -209,7 +209,7 @@ mod tests {
         assert_eq!(asked(&mut Askers::default(), (0..100).map(numbered), (0, 60)), []);
     }
 
-    /// What is told on each day on which so many objects are walked through.
+    /// Returns what is reported on each day, given the number of objects walked through.
     fn told_daily(n_objects: &[u32]) -> Vec<usize> {
         let mut askers = Askers::default();
         let mut told = Vec::new();

@@ -209,7 +209,8 @@ fn a_source_that_goes_on_is_told_once_a_day() {
     assert!((2..=5).contains(&told.len()), "{days:?}");
 }
 
-/// Tells on which days it is told that a source tries so many tokens, and a known one comes from there if `is_known`.
+/// Returns the days on which it is reported that a source tries a number of tokens; a known one comes from there
+/// if `is_known`.
 fn told_on(n_tokens: &[u32], is_known: bool) -> Vec<usize> {
     let mut scene = Scene::default();
     let mut days = Vec::new();

@@ -227,7 +227,7 @@ fn what_three_others_use_is_weaker_evidence() {
     }
     let (shared, _) = company.live(4, &elsewhere(26 * DAY), &rented());
     assert!(shared < alone - 1.0, "{shared} {alone}");
-    // who is no machine is a stranger where only machines are at home
+    // a principal that is not a machine is a stranger where only machines are at home
     let peers = company.house.clone();
     let by = |class| {
         let fleet = Fleet::default();

@@ -22,7 +22,7 @@ pub(super) struct Limits {
 /// The worst finding about a window; it decides what the window teaches about what is usual.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq, PartialOrd, Ord, Serialize, Deserialize)]
 enum Standing {
-    /// Few failed, or few beside those who are known: that is usual from now on.
+    /// Few failed, or few compared with the known: that is usual from now on.
     #[default]
     Ordinary,
     /// Only the past excuses it: it teaches no more than that past, because a little more each day would
@@ -223,7 +223,7 @@ mod tests {
         });
     }
 
-    /// A day on which so many fail, and so many known come from there; tells whether that is strange.
+    /// Applies a day on which `n` fail and `n_known` come from there; returns whether that is strange.
     fn lived(window: &mut Window, day: i64, n: u32, n_known: u32) -> bool {
         let from = 10_000 * u32::try_from(day).unwrap();
         failed(window, from, 1, day * 86_400);

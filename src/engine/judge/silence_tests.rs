@@ -24,7 +24,7 @@ fn sorted(usages: impl IntoIterator<Item = Usage>) -> Vec<Usage> {
     usages
 }
 
-/// What is told of silence: of whom, by which rule, in which hour.
+/// Returns the silences reported: principal, rule and hour.
 fn told_by(judge: &mut Judge, usages: &[Usage]) -> Vec<(String, String, i64)> {
     let mut memory = Memory::new(usize::MAX);
     Books::default().judge(&mut memory, judge, usages);
@@ -74,7 +74,7 @@ fn hours_in_which_nobody_calls_are_no_silence() {
     let on = [0..480, 485..500, 620..660];
     let all = |n| on.clone().into_iter().flat_map(move |hours| calls(n, hours));
     assert_eq!(told(&sorted(all(10).chain(all(11)))), []);
-    // It is nobody's pause: who stops afterwards is told as soon as ever.
+    // It is nobody's pause: a principal that stops afterwards is reported as soon as ever.
     let stopped = [0..480, 485..500].into_iter().flat_map(|hours| calls(10, hours));
     let go_on = [0..480, 485..600].into_iter().flat_map(|hours| calls(11, hours));
     assert_eq!(told(&sorted(stopped.chain(go_on))), [(who(10), "silence".into(), 503)]);

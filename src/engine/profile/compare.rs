@@ -41,7 +41,7 @@ fn chain(family: Family, novel: Families, placed: &Placed<'_>) -> f64 {
         },
         Family::Network if novel.has(Family::Country) => 0.35,
         Family::Prefix if novel.has(Family::Network) => 0.15,
-        // where operators are unknown, the prefix stands for them
+        // if operators are unknown, the prefix stands in for them
         Family::Prefix if placed.place.asn.is_none() && novel.has(Family::Country) => 0.35,
         // privacy addresses and dual stack: within a known network a new /48 is next to nothing
         Family::Prefix if is_v6 => 0.35,

@@ -345,7 +345,7 @@ mod tests {
         let young = priors.evidence(Family::Country, 0.0, 3.0);
         assert!((young - (0.6 / (0.25 / 23.0 * 1.5f64)).ln()).abs() < 1e-12);
         assert!((young - 3.6).abs() < 0.01);
-        // who changes always is no likelier to be somebody else
+        // a principal that always changes is no likelier to be somebody else
         assert!(priors.evidence(Family::Prefix, 40.0, 42.0) < 0.0);
     }
 

@@ -90,7 +90,7 @@ mod tests {
 
     const NONE: [u32; 0] = [];
 
-    /// Lives days of ten hours, each with so many neighbourhoods, and returns the days on which something stood out.
+    /// Applies days of ten hours, each with a number of neighbourhoods, and returns the days that stood out.
     fn told(days: u32, of_day: impl Fn(u32) -> u32) -> Vec<u32> {
         let mut fan = Fan::default();
         let mut told = Vec::new();

@@ -141,7 +141,7 @@ impl Profile {
     }
 }
 
-/// The values that say who it is.
+/// Returns the values that identify an actor.
 fn values(keys: &Keys) -> impl Iterator<Item = (Family, u32)> {
     Family::IDENTITY.into_iter().filter_map(|family| Some((family, keys.get(family)?)))
 }

@@ -91,7 +91,7 @@ mod tests {
     use super::*;
     use crate::engine::time::SECOND;
 
-    /// Lives days with so many requests within a quarter of an hour, and returns the last day's evidence.
+    /// Applies days with a number of requests within a quarter of an hour, and returns the last day's evidence.
     fn last_day(counts: &[u32]) -> Option<Peak> {
         let mut load = Load::default();
         let mut peak = None;

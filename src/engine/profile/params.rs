@@ -69,7 +69,7 @@ macro_rules! section {
 pub(crate) use section;
 
 section! {
-    /// From which evidence on something is told.
+    /// The evidence from which something is reported.
     Score = "score" {
         /// Evidence at which a usage is worth a note in the digest.
         notice = 6.0, "nats", "docs/detection.md, Tiers and risk";

@@ -197,7 +197,7 @@ fn who_is_held_back_and_comes_daily_is_not_told_to_have_slept() {
     assert!(!slept(&life.compare(&stolen(20 * DAY), &rented())));
 }
 
-/// A service on rented machines: every ten minutes for so many days, in Frankfurt.
+/// A service on rented machines in Frankfurt that calls every ten minutes for a number of days.
 fn served(days: i64) -> Life {
     let mut life = Life::default();
     life.told((0..days * 144).map(|n| (usage(n * 10 * MINUTE), frankfurt())));
@@ -247,7 +247,7 @@ fn somebody_new_with_the_token_of_rented_machines_is_told_sooner() {
     assert!(busy.iter().all(|signals| signals.threshold == 7.0), "nobody is new");
 }
 
-/// A new machine of the same operator, with another version, which asks for so many new routes.
+/// A new machine of the same operator, with another version, which requests a number of new routes.
 fn released(version: &str, n_routes: u8) -> impl Iterator<Item = (Usage, Place)> {
     let agent = Agent { family: "orders-sync".into(), version: version.into() };
     (0..n_routes).map(move |n| {
@@ -344,7 +344,7 @@ fn an_actor_whose_first_request_of_each_day_is_refused_is_learned_too() {
     assert!(!life.compare(&office(13 * DAY), &berlin()).novel.has(Family::Prefix));
 }
 
-/// The tiers that are told of so many requests, one every so many seconds, by a machine that calls every ten minutes.
+/// Returns the tiers reported for `n` requests at intervals of `seconds` by a machine that calls every ten minutes.
 fn told_of_burst(n: i64, seconds: i64) -> Vec<Tier> {
     let mut life = Life::default();
     life.steady(10);
@@ -504,13 +504,13 @@ fn what_comes_late_is_counted_and_nothing_else() {
     assert!(signals.is_late && signals.tier == Tier::None);
     assert_eq!(life.profile.late(), 1);
     assert_eq!(Profile { late: 0, ..life.profile.clone() }.pace, before.pace);
-    // a little out of order is not late, and time runs backwards by two minutes at the most
+    // a little out of order is not late, and time runs backwards by at most two minutes
     let signals = life.live(&usage(10 * DAY - 15 * MINUTE), &berlin());
     assert!(!signals.is_late);
     assert_eq!(signals.time, START.plus(10 * DAY - 12 * MINUTE));
 }
 
-/// What is told of a thief who comes as the owner's client for four days, and then with tools.
+/// Returns what is reported about a thief who uses the owner's client for four days, and then tools.
 fn told_of_a_patient_thief(threshold: Option<f64>) -> Vec<Tier> {
     let mut life = Life { threshold, ..Life::default() };
     life.params.score.critical = 15.0;

@@ -309,7 +309,7 @@ mod tests {
         Spot { net, country, client, since: second, last: second, is_strange: false }
     }
 
-    /// Sees uses of a person, and tells whether the last of them makes places take turns.
+    /// Applies uses by a person, and returns the minutes of the turn if the last one makes places take turns.
     fn takes_turns(uses: &[Spot]) -> Option<i64> {
         turns_of(false, uses)
     }

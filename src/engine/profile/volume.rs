@@ -73,7 +73,7 @@ mod tests {
 
     const MIB: u64 = 1 << 20;
 
-    /// Lives days with so many bytes in one hour, and returns those on which something stood out.
+    /// Applies days with a number of bytes in one hour, and returns those that stood out.
     fn told(days: u64, of_day: impl Fn(u64) -> u64) -> Vec<u64> {
         let mut volume = Volume::default();
         let lived = (0..days).filter(|day| {

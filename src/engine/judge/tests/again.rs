@@ -2,7 +2,7 @@
 
 use super::*;
 
-/// Twenty days of a registered token, then what comes; how often `unusual-use` is told.
+/// Returns how often `unusual-use` is reported after twenty days of a registered token and the given usages.
 fn told_of(after: &[Usage]) -> usize {
     let days = (0..20).flat_map(|n| [own(1, n * DAY), own(6, n * DAY + MINUTE)]);
     let usages: Vec<Usage> = days.chain(after.iter().cloned()).collect();
@@ -29,7 +29,7 @@ fn one_refused_request_hid_the_theft_of_the_next_day() {
     assert_eq!(told_of(std::slice::from_ref(&theft)), 1);
     let noise = refused(stranger(1, 20 * DAY));
     assert_eq!(told_of(&[noise.clone(), theft.clone()]), 2);
-    // Nobody gets in the second time either; and who was told that somebody got in need not hear of more of it.
+    // Nobody gets in the second time either; and after a report that somebody got in, no further one is needed.
     assert_eq!(told_of(&[noise, refused(theft.clone())]), 1);
     assert_eq!(told_of(&[stranger(1, 20 * DAY), refused(theft.clone())]), 1);
     assert_eq!(told_of(&[stranger(1, 20 * DAY), theft]), 1);
@@ -56,7 +56,7 @@ fn what_the_owner_did_hid_a_theft_of_the_same_day() {
     let page: Vec<Usage> = (0..12).map(missed).collect();
     let n_told = told_of(&page);
     assert!(n_told > 0);
-    // The owner goes on; the day's errors are still held against him, and were told.
+    // The owner goes on; the day's errors are still held against him, and were reported.
     let goes_on = [own(1, 20 * DAY + MINUTE), own(1, 20 * DAY + HOUR)];
     assert_eq!(told_of(&[&page[..], &goes_on[..]].concat()), n_told);
     let theft = [stranger(1, 20 * DAY + HOUR)];

@@ -105,7 +105,7 @@ fn each_gap_is_told_with_its_file_its_bytes_and_its_cause() {
     );
 }
 
-/// Uses of so many tokens in turn, a second apart; each Nth is from elsewhere.
+/// Uses of a number of tokens in turn, a second apart; each Nth is from elsewhere.
 fn crowd(n_tokens: u8, n_uses: i64, elsewhere: u8) -> Vec<Usage> {
     let one = |n: i64| {
         let token = u8::try_from(n % i64::from(n_tokens)).unwrap();
@@ -121,7 +121,7 @@ fn crowd(n_tokens: u8, n_uses: i64, elsewhere: u8) -> Vec<Usage> {
     (0..n_uses).map(one).collect()
 }
 
-/// The reasons told, from a log that is cut into batches of so many usages and restarted after each.
+/// Returns the reasons reported for a log cut into batches of `size` usages, with a restart after each.
 fn counted(usages: &[Usage], size: usize) -> Vec<String> {
     let (judge, mut memory, mut log) = (judge(), Memory::new(9), Log::default());
     let path = Path::new("/var/log/a.log");

@@ -1,4 +1,4 @@
-//! Lives of several principals through the whole Judge: told once, and the same however they are cut.
+//! Lives of several principals through the whole Judge: reported once, and the same however they are cut.
 
 mod again;
 mod health;
@@ -61,7 +61,7 @@ fn registry() -> Registry {
     ])
 }
 
-/// Guessing is told early, so that short streams reach it.
+/// Returns a judge that reports guessing early, so that short streams reach it.
 pub(super) fn judge() -> Judge {
     let mut params = Params::default();
     params.guessing.tokens = 3.0;
@@ -516,7 +516,7 @@ fn what_was_confirmed_is_forgotten_and_never_learned() {
     let confirmed = word(&told, 1, Verdict::Confirmed, 22);
     let books = judged_with(&stays, std::slice::from_ref(&confirmed));
     assert_eq!((last(&judged(&stays)) > 40, last(&books)), (true, 20));
-    // Confirmed late: what it taught is gone, and it is told when it comes back.
+    // Confirmed late: what it taught is gone, and it is reported when it comes back.
     let late: Vec<Usage> = stays.iter().cloned().chain(at(63)).collect();
     let confirmed = Word { at: START.plus(62 * DAY), ..confirmed };
     let before = judged(&stays).alerts.len();

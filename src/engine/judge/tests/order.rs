@@ -1,14 +1,14 @@
-//! The order of lines that stand within two minutes of one another does not change what is told.
+//! The order of lines within two minutes of one another does not change what is reported.
 //!
-//! The lives are the same in each run: evidence that hangs on what came a moment before may still reach another height in
-//! another order, about once in a thousand alerts (docs/detection.md, Determinism).
+//! The lives are the same in each run: evidence that depends on what came a moment before may still reach another
+//! height in another order, about once in a thousand alerts (docs/detection.md, Determinism).
 
 use proptest::strategy::ValueTree;
 use proptest::test_runner::TestRunner;
 
 use super::*;
 
-/// How far lines may stand from their place.
+/// How far lines may be out of order.
 const WITHIN: i64 = 2 * MINUTE;
 
 /// Tokens of four principals, so that none of them is one of a fleet; one leaked, one is bait, one was revoked.
@@ -23,8 +23,8 @@ const COUNTING: [&str; 4] = ["unusual-use", "rate-spike", "volume-spike", "fan-o
 /// A day, minutes, a token, a place, a client, requests, in so many seconds, and chance.
 type Visit = (i64, i64, usize, usize, u8, i64, i64, u8);
 
-/// Visits to tokens: mostly from home, now and then by somebody else; not at midnight, since a day that has only lines
-/// within two minutes of its end is no day if the next one's come first.
+/// Visits to tokens: mostly from home, now and then by somebody else. None is at midnight: a day that has only lines
+/// within two minutes of its end does not count if the next day's lines come first.
 fn visits() -> impl Strategy<Value = Vec<Visit>> {
     let minute = prop_oneof![3 => 8 * 60..18 * 60i64, 1 => 5..23 * 60i64];
     let token =
@@ -36,8 +36,8 @@ fn visits() -> impl Strategy<Value = Vec<Visit>> {
     prop::collection::vec(visit, 30..120)
 }
 
-/// The requests of visits, in the order of their times. Each day begins with a use from home: whoever comes first on a day
-/// is compared with one active day less.
+/// Returns the requests of visits, in the order of their times. Each day begins with a use from home: the first use of a
+/// day is compared with one active day less.
 fn lived(visits: &[Visit]) -> Vec<Usage> {
     let mut usages: Vec<Usage> = Vec::new();
     for (day, minute, token, client, agent, requests, seconds, chance) in visits.iter().copied() {
@@ -84,7 +84,7 @@ fn written(usages: &[Usage], delays: &[i64], is_double: impl Fn(usize) -> bool) 
     lines.into_iter().map(|(_, usage)| usage.clone()).collect()
 }
 
-/// About whom, by which rule, how bad at the most. What is told worse first is not told milder, too.
+/// Principal, rule and worst level. What was reported at a worse level first is not reported at a milder one, too.
 type Told = BTreeSet<(SmolStr, SmolStr, Level)>;
 
 fn told(usages: &[Usage]) -> Told {

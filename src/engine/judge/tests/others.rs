@@ -7,7 +7,7 @@ fn elsewhere(n: u8, micros: i64) -> Usage {
     Usage { client: Some("198.51.100.7".parse().unwrap()), ..own(n, micros) }
 }
 
-/// Twenty days of registered tokens, and one of them stolen at the end: what is told of it.
+/// Returns what is reported about a theft after twenty days of registered tokens.
 fn theft_beside(others: impl Iterator<Item = Usage>) -> Vec<(Level, String)> {
     let days = (0..20).flat_map(|n| [own(1, n * DAY), own(6, n * DAY + MINUTE)]);
     let mut usages: Vec<Usage> = days.chain(others).chain([elsewhere(1, 20 * DAY)]).collect();
@@ -50,7 +50,7 @@ fn fleet() -> (Judge, Vec<Usage>) {
     (judge, (0..480).step_by(6).flat_map(|hour| (1..=12).map(move |n| own(n, hour))).collect())
 }
 
-/// What is told from the twenty-first day on: rule and principal.
+/// Returns what is reported from the twenty-first day on: rule and principal.
 fn told(mut judge: Judge, usages: &[Usage]) -> Vec<(String, String)> {
     let mut memory = Memory::new(64);
     Books::default().judge(&mut memory, &mut judge, usages);
