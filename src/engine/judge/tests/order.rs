@@ -36,8 +36,8 @@ fn visits() -> impl Strategy<Value = Vec<Visit>> {
     prop::collection::vec(visit, 30..120)
 }
 
-/// Returns the requests of visits, in the order of their times. Each day begins with a use from home: the first use of a
-/// day is compared with one active day less.
+/// Returns the requests of visits, in the order of their times. Each day begins with a use from home: the first use
+/// of a day is compared with one active day less.
 fn lived(visits: &[Visit]) -> Vec<Usage> {
     let mut usages: Vec<Usage> = Vec::new();
     for (day, minute, token, client, agent, requests, seconds, chance) in visits.iter().copied() {
