@@ -59,7 +59,7 @@ pub enum StoreError {
         path: PathBuf,
     },
     /// Something else than a file stands in the place of the database: a link, a pipe.
-    #[error("{}: is a symbolic link or a pipe, not a regular file; put the database here, or set `state_dir` to where it is", path.display())]
+    #[error("{}: a symbolic link or a pipe, not a regular file; put the database here, or set `state_dir` to where it is", path.display())]
     NoFile {
         /// The database.
         path: PathBuf,

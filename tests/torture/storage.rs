@@ -423,7 +423,7 @@ fn a_backup_that_does_not_fit_is_told_and_not_made() {
     site.wait();
     assert_eq!(site.n_said("No backup was made"), 1, "{}", site.home.daemon_log());
     wait_until("status shows it", || {
-        site.home.print(&["status"]).contains("backup: tokenwatch.db.backup: the try ")
+        site.home.print(&["status"]).contains("backup: tokenwatch.db.backup: the attempt ")
     });
     site.prove(daemon);
 }

@@ -377,7 +377,7 @@ fn a_database_that_was_a_link_had_root_write_into_what_it_led_to() {
     for command in [&["replay", "--save", "logs/a.log"][..], &["tokens", "list"], &["status"]] {
         let refused = site.home.output(command);
         let told = String::from_utf8_lossy(&refused.stderr);
-        assert!(!refused.status.success() && told.contains("a link or a pipe"), "{told}");
+        assert!(!refused.status.success() && told.contains("a symbolic link or a pipe"), "{told}");
         assert!(!String::from_utf8_lossy(&refused.stdout).contains("kim"));
     }
     assert_eq!(fs::read(&secret).unwrap(), whole);
