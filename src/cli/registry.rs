@@ -1,16 +1,18 @@
 //! Reads registry files: CSV with a heading, or JSON lines with the same names.
 
 use std::collections::BTreeMap;
-use std::io::Read;
+use std::io::{Read, Write as _};
 use std::path::{Path, PathBuf};
 
 use anyhow::Context;
 use serde_json::Value;
 use zeroize::Zeroizing;
 
-use crate::cli::print::counted;
+use crate::cli::print::{counted, safe};
+use crate::cli::state::NEVER_FOUND;
 use crate::engine::registry::{COLUMNS, Changes};
-use crate::engine::secret::SealKey;
+use crate::engine::secret::{SealKey, TokenId};
+use crate::engine::token::is_ever_found;
 
 /// A larger file is the wrong file.
 const MAX_FILE: u64 = 256 << 20;
@@ -37,10 +39,15 @@ pub fn read_registry(path: &Path, key: &SealKey) -> anyhow::Result<Vec<Changes>>
     let text = text.with_context(doing)?;
     let text = text.trim_start_matches('\u{feff}');
     let is_json = text.trim_start().starts_with('{');
-    let (rows, mut faults) = if is_json { json(text, key) } else { csv(text, key) };
+    let Found { rows, mut faults, doubts } = if is_json { json(text, key) } else { csv(text, key) };
     faults.extend(contradictions(&rows));
     faults.sort_by_key(|fault| fault.line);
     if faults.is_empty() {
+        for line in doubts {
+            let file = safe(path.to_string_lossy());
+            // Nobody may be reading, and the file is still imported.
+            writeln!(std::io::stderr(), "warning: {file}:{line}: {NEVER_FOUND}").ok();
+        }
         return Ok(rows.into_iter().map(|(_, row)| row).collect());
     }
     Err(BadRows { path: path.to_owned(), faults }.into())
@@ -87,8 +94,45 @@ impl Fault {
     }
 }
 
-/// Rows with their lines, and what is wrong with others.
-type Rows = (Vec<(u64, Changes)>, Vec<Fault>);
+/// What a file contains.
+#[derive(Default)]
+struct Found {
+    /// Rows with their lines.
+    rows: Vec<(u64, Changes)>,
+    /// What is wrong with other rows.
+    faults: Vec<Fault>,
+    /// The lines of secrets that will never be found in a log.
+    doubts: Vec<u64>,
+}
+
+impl Found {
+    fn fail(&mut self, line: u64, message: impl Into<String>) {
+        self.faults.push(Fault::new(line, message));
+    }
+
+    /// Adds the row of a line, or what is wrong with it.
+    fn add<'a>(
+        &mut self,
+        line: u64,
+        columns: impl Iterator<Item = (&'a str, &'a str)> + Clone,
+        key: &SealKey,
+    ) {
+        let is_doubtful = |(column, text): (&str, &str)| column == "token" && is_never_found(text);
+        match row(columns.clone(), key) {
+            Ok(row) => {
+                self.rows.push((line, row));
+                self.doubts.extend({ columns }.any(is_doubtful).then_some(line));
+            }
+            Err(fault) => self.fail(line, fault),
+        }
+    }
+}
+
+/// Returns whether a cell holds a secret that no log will be found to hold; an id is no secret.
+fn is_never_found(text: &str) -> bool {
+    let text = text.trim();
+    !text.is_empty() && text.parse::<TokenId>().is_err() && !is_ever_found(text.as_bytes())
+}
 
 /// Finds rows that say something else of whom a row above speaks of: nobody can tell which of the two is meant.
 fn contradictions(rows: &[(u64, Changes)]) -> Vec<Fault> {
@@ -108,34 +152,34 @@ fn contradictions(rows: &[(u64, Changes)]) -> Vec<Fault> {
     faults
 }
 
-fn csv(text: &str, key: &SealKey) -> Rows {
+fn csv(text: &str, key: &SealKey) -> Found {
     let mut reader = csv::ReaderBuilder::new().trim(csv::Trim::All).from_reader(text.as_bytes());
-    let (mut rows, mut faults) = (Vec::new(), Vec::new());
+    let mut found = Found::default();
     let headings = match reader.headers() {
         Ok(headings) => headings.clone(),
-        Err(error) => return (rows, vec![Fault::new(1, error.to_string())]),
+        Err(error) => {
+            found.fail(1, error.to_string());
+            return found;
+        }
     };
     let unknown = (1..).zip(headings.iter()).filter(|(_, name)| !COLUMNS.contains(name));
-    faults.extend(unknown.map(|(n, name)| Fault::new(1, unknown_column(n, name))));
-    if !faults.is_empty() {
-        return (rows, faults);
+    unknown.for_each(|(n, name)| found.fail(1, unknown_column(n, name)));
+    if !found.faults.is_empty() {
+        return found;
     }
     for record in reader.records() {
-        let record = match record {
-            Ok(record) => record,
+        match record {
+            Ok(record) => {
+                let line = record.position().map_or(0, csv::Position::line);
+                found.add(line, headings.iter().zip(record.iter()), key);
+            }
             Err(error) => {
                 let line = error.position().map_or(0, csv::Position::line);
-                faults.push(Fault::new(line, unequal(&error)));
-                continue;
+                found.fail(line, unequal(&error));
             }
-        };
-        let line = record.position().map_or(0, csv::Position::line);
-        match row(headings.iter().zip(record.iter()), key) {
-            Ok(row) => rows.push((line, row)),
-            Err(fault) => faults.push(Fault::new(line, fault)),
         }
     }
-    (rows, faults)
+    found
 }
 
 fn unequal(error: &csv::Error) -> String {
@@ -148,26 +192,23 @@ fn unequal(error: &csv::Error) -> String {
     }
 }
 
-fn json(text: &str, key: &SealKey) -> Rows {
-    let (mut rows, mut faults) = (Vec::new(), Vec::new());
+fn json(text: &str, key: &SealKey) -> Found {
+    let mut found = Found::default();
     for (line, text) in (1..).zip(text.lines()).filter(|(_, text)| !text.trim().is_empty()) {
         let object = match serde_json::from_str::<BTreeMap<String, Value>>(text) {
             Ok(object) => object,
             // The parser's own message may repeat what stands there, which may be a secret.
             Err(error) => {
                 let fault = Fault::new(line, "expected a JSON object on one line");
-                faults.push(Fault { column: Some(error.column()), ..fault });
+                found.faults.push(Fault { column: Some(error.column()), ..fault });
                 continue;
             }
         };
         let columns: Vec<(String, Zeroizing<String>)> =
             object.into_iter().map(|(name, value)| (name, Zeroizing::new(plain(value)))).collect();
-        match row(columns.iter().map(|(name, value)| (name.as_str(), value.as_str())), key) {
-            Ok(row) => rows.push((line, row)),
-            Err(fault) => faults.push(Fault::new(line, fault)),
-        }
+        found.add(line, columns.iter().map(|(name, value)| (name.as_str(), value.as_str())), key);
     }
-    (rows, faults)
+    found
 }
 
 fn plain(value: Value) -> String {
@@ -215,6 +256,7 @@ fn unknown_column(n: usize, name: &str) -> String {
 #[cfg(test)]
 mod tests {
     use super::*;
+    use crate::engine::secret::Secret;
 
     fn read(text: &str) -> anyhow::Result<Vec<Changes>> {
         let file = tempfile::NamedTempFile::new().unwrap();
@@ -238,6 +280,19 @@ mod tests {
         let json = "{\"token\":\"exk_1234567890abcdef\",\"name\":\"bait\",\"decoy\":true}\n\n{\"token\":null,\"name\":\"jwt:iss:sub\",\"decoy\":\"\"}\n";
         assert_eq!(csv, read(json).unwrap());
         assert_eq!(csv.len(), 2);
+    }
+
+    #[test]
+    fn a_secret_that_no_log_will_show_was_imported_without_a_word() {
+        let key = SealKey::new(b"key");
+        let id = key.seal(&Secret::new(b"abc"));
+        let text =
+            format!("token,name\nabc,a\naaaaaaaaaaaaaaaa,b\nexk_1234567890abcdef,c\n,d\n{id},e\n");
+        assert_eq!(csv(&text, &key).doubts, [2, 3]);
+        let json = json("{\"name\":\"e\"}\n{\"token\":\"[redacted]\",\"name\":\"a\"}", &key);
+        assert_eq!((json.doubts, json.rows.len()), (vec![2], 2));
+        let fault = &csv("token\nBearer exk_1234567890abcdef\n", &key).faults[0];
+        assert!(fault.message.contains("without words such as Bearer"), "{fault:?}");
     }
 
     #[test]

@@ -1,7 +1,7 @@
 //! What commands ask of the state: the database, and the token that a command line means.
 
 use std::collections::BTreeMap;
-use std::io::Read;
+use std::io::{Read, Write as _};
 use std::path::Path;
 
 use anyhow::Context as _;
@@ -18,10 +18,15 @@ use crate::engine::line::StreamId;
 use crate::engine::secret::{Secret, TokenId};
 use crate::engine::shape;
 use crate::engine::time::Timestamp;
+use crate::engine::token::is_ever_found;
 use crate::store::{Found, Reader, StoreError, TokenFilter, Who, backed_up};
 
 /// A longer secret is the wrong file.
 const MAX_SECRET: u64 = 64 << 10;
+
+/// What is said of a secret that no line of a log will be found to hold.
+pub(super) const NEVER_FOUND: &str = "no use of this secret will be found: it is shorter than 4 characters, one \
+    repeated character, or looks masked or truncated";
 
 /// Tokens whose principals an unknown name is compared with, at most: those that were used last.
 const MAX_COMPARED: u32 = 10_000;
@@ -210,10 +215,14 @@ pub(super) fn refuse_secret(text: &str) -> anyhow::Result<()> {
 pub(super) fn seal(site: &Site, from: impl Read) -> anyhow::Result<TokenId> {
     let secret = read_secret(from)?;
     let id = std::str::from_utf8(&secret).ok().and_then(|text| text.parse().ok());
-    Ok(match id {
-        Some(id) => id,
-        None => site.key()?.seal(&Secret::new(&secret)),
-    })
+    if let Some(id) = id {
+        return Ok(id);
+    }
+    if !is_ever_found(&secret) {
+        // Nobody may be reading, and what was asked for is still done.
+        writeln!(std::io::stderr(), "warning: {NEVER_FOUND}").ok();
+    }
+    Ok(site.key()?.seal(&Secret::new(&secret)))
 }
 
 /// Reads the secret of a file.

@@ -109,7 +109,10 @@ impl Registered {
         let time = || instant(text).map(Some).ok_or_else(|| fault("a date or RFC 3339 time"));
         let is_true = || truth(text).ok_or_else(|| fault("true or false"));
         match column {
-            "token" => self.token = Some(token(text, key)),
+            "token" => {
+                let without_scheme = "one token without white space, without words such as Bearer";
+                self.token = Some(token(text, key).ok_or_else(|| fault(without_scheme))?);
+            }
             "name" => self.name = SmolStr::new(text),
             "owner" => self.owner = SmolStr::new(text),
             "issued_at" => self.issued_at = time()?,
@@ -204,8 +207,10 @@ impl Changes {
     }
 }
 
-fn token(text: &str, key: &SealKey) -> TokenId {
-    text.parse().unwrap_or_else(|_| key.seal(&Secret::new(text.as_bytes())))
+fn token(text: &str, key: &SealKey) -> Option<TokenId> {
+    let is_one = !text.contains(|c: char| c.is_ascii_whitespace());
+    let seal = || is_one.then(|| key.seal(&Secret::new(text.as_bytes())));
+    text.parse().ok().or_else(seal)
 }
 
 fn instant(text: &str) -> Option<Timestamp> {
@@ -419,6 +424,16 @@ mod tests {
     fn a_token_may_be_given_by_its_id() {
         let secret = row(&[("token", "hunter2-hunter2")]).unwrap().token.unwrap();
         assert_eq!(row(&[("token", &secret.to_string())]).unwrap().token, Some(secret));
+    }
+
+    #[test]
+    fn a_token_with_its_scheme_was_sealed_together_with_it_and_never_found_again() {
+        for text in ["Bearer hunter2-hunter2", "token\thunter2-hunter2"] {
+            let fault = row(&[("token", text)]).unwrap_err().to_string();
+            assert!(fault.ends_with("without words such as Bearer"), "{fault}");
+            assert!(!fault.contains("hunter2"), "{fault}");
+        }
+        assert_eq!(row(&[("token", " hunter2-hunter2 ")]), row(&[("token", "hunter2-hunter2")]));
     }
 
     #[test]

@@ -301,6 +301,12 @@ fn verdict(value: &[u8], need: Need) -> Option<Verdict> {
     })
 }
 
+/// Returns whether a value is taken for a token at least where a token is certain to stand, as after `Bearer`.
+#[must_use]
+pub fn is_ever_found(value: &[u8]) -> bool {
+    verdict(value, Need::Any).is_some()
+}
+
 /// Returns whether a value has neither spaces nor control characters, like all tokens.
 fn is_text(value: &[u8]) -> bool {
     value.iter().all(|b| 0x20 < *b && *b != 0x7f)
