@@ -63,6 +63,12 @@ impl BuiltIn {
         u64::from(self.built)
     }
 
+    /// Returns whether a code is that of a country: ISO 3166-1, and XK for Kosovo.
+    #[must_use]
+    pub fn has(&self, country: Country) -> bool {
+        self.triangle_row(country).is_some()
+    }
+
     /// Returns the country in which the address is registered or announced.
     #[must_use]
     pub fn country(&self, address: IpAddr) -> Option<Country> {

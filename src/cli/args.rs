@@ -7,6 +7,7 @@ use clap::{Args, Parser, Subcommand, ValueEnum};
 use smol_str::SmolStr;
 
 use crate::cli::choice;
+use crate::cli::country::unknown;
 use crate::engine::alert::Level;
 use crate::engine::geo::Country;
 use crate::engine::mute::Scope;
@@ -470,7 +471,8 @@ fn network(text: &str) -> Result<u32, String> {
 
 fn country(text: &str) -> Result<Country, String> {
     let code = Country::parse(&text.to_ascii_uppercase());
-    code.ok_or_else(|| "expected a country code of two letters such as DE".to_owned())
+    let code = code.ok_or("expected a country code of two letters such as DE")?;
+    unknown(code).map_or(Ok(code), Err)
 }
 
 fn route(text: &str) -> Result<SmolStr, String> {
@@ -500,6 +502,14 @@ mod tests {
             let words = help.split_whitespace().collect::<Vec<_>>().join(" ");
             assert!(words.contains("nginx-main (nginx-combined)"), "{command}: {words}");
         }
+    }
+
+    #[test]
+    fn a_mute_of_a_country_that_does_not_exist_muted_nothing() {
+        assert_eq!(country("gb"), Ok(Country::parse("GB").unwrap()));
+        let gb = "no country has the code UK: the United Kingdom is GB";
+        assert_eq!(country("uk"), Err(gb.to_owned()));
+        assert!(country("XX").is_err() && country("DEU").is_err());
     }
 
     #[test]

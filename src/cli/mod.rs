@@ -6,6 +6,7 @@ mod alerts;
 pub mod args;
 mod check;
 mod choice;
+mod country;
 pub mod exit;
 mod explain;
 mod forget;

@@ -8,7 +8,7 @@ use serde_json::{Value as Json, json};
 use crate::cli::args::{TokensAdd, TokensMark};
 use crate::cli::exit::usage;
 use crate::cli::print::{self, Printer};
-use crate::cli::registry::read_registry;
+use crate::cli::registry::{self, read_registry};
 use crate::cli::several::{self, Extent};
 use crate::cli::tokens::registered_json;
 use crate::cli::{Context, state, used, when};
@@ -169,7 +169,7 @@ fn take(changes: &mut Changes, text: &str, key: &SealKey) -> Result<(), String> 
     if changes.has(name) {
         return Err(format!("column {name}: given twice"));
     }
-    changes.set(name, value, key).map_err(|fault| fault.to_string())
+    registry::set(changes, name, value, key)
 }
 
 fn has_token(store: &Store, who: &Who) -> anyhow::Result<bool> {

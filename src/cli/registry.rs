@@ -8,6 +8,7 @@ use anyhow::Context;
 use serde_json::Value;
 use zeroize::Zeroizing;
 
+use crate::cli::country;
 use crate::cli::print::{counted, safe};
 use crate::cli::state::NEVER_FOUND;
 use crate::engine::registry::{COLUMNS, Changes};
@@ -19,6 +20,9 @@ const MAX_FILE: u64 = 256 << 20;
 
 /// From this likeness on (Jaro-Winkler) a heading is taken for a column's name with a mistake.
 const LIKENESS: f64 = 0.85;
+
+/// The shortest text that may be a secret, in bytes.
+const SHORTEST_SECRET: usize = 4;
 
 /// Faults that one error lists.
 const MAX_FAULTS: usize = 20;
@@ -38,8 +42,11 @@ pub fn read_registry(path: &Path, key: &SealKey) -> anyhow::Result<Vec<Changes>>
     };
     let text = text.with_context(doing)?;
     let text = text.trim_start_matches('\u{feff}');
-    let is_json = text.trim_start().starts_with('{');
-    let Found { rows, mut faults, doubts } = if is_json { json(text, key) } else { csv(text, key) };
+    let Found { rows, mut faults, doubts } = match text.trim_start().chars().next() {
+        Some('{') => json(text, key),
+        Some('[') => Found::of_nothing("expected JSON objects, one per line, found an array"),
+        _ => csv(text, key),
+    };
     faults.extend(contradictions(&rows));
     faults.sort_by_key(|fault| fault.line);
     if faults.is_empty() {
@@ -106,6 +113,10 @@ struct Found {
 }
 
 impl Found {
+    fn of_nothing(why: &str) -> Self {
+        Self { faults: vec![Fault::new(1, why)], ..Self::default() }
+    }
+
     fn fail(&mut self, line: u64, message: impl Into<String>) {
         self.faults.push(Fault::new(line, message));
     }
@@ -154,7 +165,7 @@ fn contradictions(rows: &[(u64, Changes)]) -> Vec<Fault> {
 
 fn csv(text: &str, key: &SealKey) -> Found {
     let mut reader = csv::ReaderBuilder::new().trim(csv::Trim::All).from_reader(text.as_bytes());
-    let mut found = Found::default();
+    let (mut found, mut lines) = (Found::default(), Lines::of(text));
     let headings = match reader.headers() {
         Ok(headings) => headings.clone(),
         Err(error) => {
@@ -162,24 +173,52 @@ fn csv(text: &str, key: &SealKey) -> Found {
             return found;
         }
     };
+    let line = lines.at(headings.position());
     let unknown = (1..).zip(headings.iter()).filter(|(_, name)| !COLUMNS.contains(name));
-    unknown.for_each(|(n, name)| found.fail(1, unknown_column(n, name)));
+    unknown.for_each(|(n, name)| found.fail(line, unknown_column(n, name)));
     if !found.faults.is_empty() {
         return found;
     }
     for record in reader.records() {
         match record {
             Ok(record) => {
-                let line = record.position().map_or(0, csv::Position::line);
+                let line = lines.at(record.position());
                 found.add(line, headings.iter().zip(record.iter()), key);
             }
             Err(error) => {
-                let line = error.position().map_or(0, csv::Position::line);
+                let line = lines.at(error.position());
                 found.fail(line, unequal(&error));
             }
         }
     }
     found
+}
+
+/// Counts the lines up to a row. The reader's own count takes empty lines before a row, and the half of CRLF that ends
+/// the row before, for a part of it, and leaves some out.
+struct Lines<'t> {
+    rest: &'t [u8],
+    byte: u64,
+    line: u64,
+}
+
+impl<'t> Lines<'t> {
+    fn of(text: &'t str) -> Self {
+        Self { rest: text.as_bytes(), byte: 0, line: 1 }
+    }
+
+    /// Returns the line on which the row at a position begins; positions are asked for in ascending order.
+    fn at(&mut self, position: Option<&csv::Position>) -> u64 {
+        let byte = position.map_or(self.byte, csv::Position::byte);
+        let before = usize::try_from(byte.saturating_sub(self.byte)).unwrap_or(usize::MAX);
+        let is_end = |byte: &u8| matches!(byte, b'\r' | b'\n');
+        let n_ends = self.rest.iter().skip(before).take_while(|byte| is_end(byte)).count();
+        let (passed, rest) = self.rest.split_at(self.rest.len().min(before.saturating_add(n_ends)));
+        self.line += memchr::memchr_iter(b'\n', passed).count() as u64;
+        self.byte += passed.len() as u64;
+        self.rest = rest;
+        self.line
+    }
 }
 
 fn unequal(error: &csv::Error) -> String {
@@ -226,12 +265,38 @@ fn row<'a>(
 ) -> Result<Changes, String> {
     let mut row = Changes::default();
     for (column, text) in columns {
-        row.set(column, text, key).map_err(|fault| fault.to_string())?;
+        set(&mut row, column, text, key)?;
     }
     if row.subject() == (None, "") {
         return Err("expected a token or a name, found neither".to_owned());
     }
     Ok(row)
+}
+
+/// Sets one column of a row, or says what is wrong with its text.
+pub(super) fn set(
+    row: &mut Changes,
+    column: &str,
+    text: &str,
+    key: &SealKey,
+) -> Result<(), String> {
+    row.set(column, text, key).map_err(|fault| match is_no_secret(text.trim()) {
+        true => format!("{fault}, found {:?}", text.trim()),
+        false => fault.to_string(),
+    })?;
+    let unknown = row.countries().iter().find_map(|country| country::unknown(*country));
+    unknown.map_or(Ok(()), |why| Err(format!("column countries: {why}")))
+}
+
+/// Returns whether a text in the wrong column may be repeated: it is too short for a secret, or a date in numbers.
+fn is_no_secret(text: &str) -> bool {
+    const MOST_DIGITS: usize = 14;
+    let is_mark = |c: char| matches!(c, '-' | '.' | '/' | ':' | ' ');
+    let n_digits = text.chars().filter(char::is_ascii_digit).count();
+    let n_marks = text.chars().filter(|c| is_mark(*c)).count();
+    let is_of_both = n_digits + n_marks == text.chars().count() && 0 < n_marks;
+    let is_date = is_of_both && (1..=MOST_DIGITS).contains(&n_digits) && n_marks <= n_digits;
+    is_date || (1..SHORTEST_SECRET).contains(&text.len())
 }
 
 /// A heading is repeated only if it is nearly a column's name: in a file without headings a secret
@@ -293,6 +358,60 @@ mod tests {
         assert_eq!((json.doubts, json.rows.len()), (vec![2], 2));
         let fault = &csv("token\nBearer exk_1234567890abcdef\n", &key).faults[0];
         assert!(fault.message.contains("without words such as Bearer"), "{fault:?}");
+    }
+
+    fn faults(text: &str) -> Vec<String> {
+        let error = read(text).unwrap_err();
+        let lines = error.downcast_ref::<BadRows>().unwrap().lines();
+        lines.map(|line| line.split_once(':').unwrap().1.to_owned()).collect()
+    }
+
+    #[test]
+    fn line_ends_of_two_bytes_and_empty_lines_made_the_wrong_lines_bad() {
+        for (text, line) in [
+            ("name,decoy\na,so\n", "2"),
+            ("name,decoy\r\na,so\r\n", "2"),
+            ("name,decoy\r\na,1\r\n\r\nb,so\r\n", "4"),
+            ("\n\nname,decoy\n\n\na,so\n", "6"),
+            ("name,decoy\n\"a\nb\",1\n\nc,so", "5"),
+        ] {
+            let told = faults(text).concat();
+            assert_eq!(
+                told,
+                format!("{line}: column decoy: expected true or false, found \"so\""),
+                "{text:?}"
+            );
+        }
+        assert!(faults("\r\n\r\nnmae\r\n")[0].starts_with("3: unknown column"));
+        assert!(faults("name\r\n\r\na,b\r\n")[0].starts_with("3: expected 1 column"));
+        let told = faults("[{\"name\":\"a\"}]");
+        assert_eq!(told, ["1: expected JSON objects, one per line, found an array"]);
+    }
+
+    #[test]
+    fn a_bad_value_was_not_shown_even_if_it_can_be_no_secret() {
+        let told =
+            |column: &str, text: &str| faults(&format!("name,{column}\na,{text}\n")).concat();
+        let found = |column: &str, text: &str| {
+            let told = told(column, text);
+            told.split_once(", found ").map(|(_, found)| found.to_owned())
+        };
+        assert_eq!(found("expires_at", "01.06.2027").as_deref(), Some("\"01.06.2027\""));
+        assert_eq!(
+            found("expires_at", "2027-06-01 10:00").as_deref(),
+            Some("\"2027-06-01 10:00\"")
+        );
+        assert_eq!(found("countries", "DEU").as_deref(), Some("\"DEU\""));
+        for text in ["123456789012", "1234-5678-9012-3456", "exk_secret", "hunter2"] {
+            assert_eq!(found("expires_at", text), None);
+        }
+    }
+
+    #[test]
+    fn a_code_that_is_no_country_allowed_use_from_nowhere() {
+        let told = faults("name,countries\na,DE UK\nb,EU\nc,de GB XK\n");
+        let gb = "2: column countries: no country has the code UK: the United Kingdom is GB";
+        assert_eq!(told, [gb, "3: column countries: no country has the code EU"]);
     }
 
     #[test]

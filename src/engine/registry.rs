@@ -168,6 +168,12 @@ impl Changes {
         self.columns.contains(column)
     }
 
+    /// Returns the countries that are named.
+    #[must_use]
+    pub fn countries(&self) -> &[Country] {
+        &self.values.countries
+    }
+
     /// Returns which row is meant: a token's, else that of a name.
     #[must_use]
     pub fn subject(&self) -> (Option<TokenId>, &str) {
