@@ -34,7 +34,7 @@ const FAMILIES: [(&str, &str); 13] = [
 ];
 
 /// Facts whose usual values say something, and what they are called then.
-const USUAL: [(&str, &str); 16] = [
+const USUAL: [(&str, &str); 14] = [
     ("dormant.days", "longest gap"),
     ("fan.prefixes", "networks in an hour"),
     ("health.silent_hours", "longest silence"),
@@ -45,11 +45,9 @@ const USUAL: [(&str, &str); 16] = [
     ("pinned.network", "allowed networks"),
     ("rate.count", "requests"),
     ("silence.hours", "longest silence"),
-    ("transport.scheme", "scheme"),
     ("unusual.country", "country"),
     ("unusual.kind", "kind"),
     ("unusual.network", "network"),
-    ("url.carrier", "carrier"),
     ("volume.bytes", "bytes"),
 ];
 

@@ -295,6 +295,14 @@ fn a_token_in_the_urls_of_a_thousand_routes_is_told_a_handful_of_times_a_day() {
 }
 
 #[test]
+fn a_carrier_and_a_scheme_that_were_never_seen_were_called_usual() {
+    let loud = Usage { carrier: Carrier::Userinfo, transport: Transport::Plain, ..usage(0) };
+    let facts = Life::default().judged(&loud, &berlin(), None);
+    assert!(has(&facts, "url.carrier") && has(&facts, "transport.scheme"));
+    assert_eq!(facts.usual, []);
+}
+
+#[test]
 fn plain_http_is_told_and_tls_is_not() {
     let judged =
         |transport| Life::default().judged(&Usage { transport, ..usage(0) }, &berlin(), None);

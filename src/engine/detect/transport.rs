@@ -6,7 +6,7 @@ use crate::engine::alert::{Facts, Value};
 use crate::engine::profile::Told;
 use crate::engine::usage::Transport;
 
-use super::{Case, Detector, Judgement::Usage, because, fact, state, usual};
+use super::{Case, Detector, Judgement::Usage, because, fact, state};
 
 const NAME: &str = "insecure-transport";
 
@@ -40,6 +40,5 @@ fn judge(case: &Case<'_>, told: &mut Told, facts: &mut Facts) {
     }
     state(facts, "transport.scheme", Value::Text(SmolStr::new_static(scheme)));
     state(facts, "transport.accepted", Value::Bool(is_accepted));
-    usual(facts, "transport.scheme", Value::Text(SmolStr::new_static("https")));
     because(facts, NAME, 0.0, format!("sent {words}"));
 }

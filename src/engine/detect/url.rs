@@ -6,7 +6,7 @@ use crate::engine::alert::{Facts, Value};
 use crate::engine::profile::{Many, Told};
 use crate::engine::usage::Carrier;
 
-use super::{Case, Detector, Judgement::Usage, because, fact, state, usual};
+use super::{Case, Detector, Judgement::Usage, because, fact, state};
 
 const NAME: &str = "token-in-url";
 const REFERER_NAME: &str = "token-in-referer";
@@ -49,7 +49,6 @@ fn judge(case: &Case<'_>, told: &mut Told, facts: &mut Facts) {
     state(facts, "url.route", Value::Text(usage.route.clone()));
     state(facts, "url.accepted", Value::Bool(case.is_ok()));
     state(facts, "url.count", Value::Int(i64::from(before) + 1));
-    usual(facts, "url.carrier", Value::Text(SmolStr::new_static("header")));
     let place = match carrier {
         "userinfo" => "user part of the URL".to_owned(),
         _ => format!("{carrier} parameter {parameter}"),
