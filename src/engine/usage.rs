@@ -199,10 +199,16 @@ pub enum Transport {
     Unknown,
     /// Plain HTTP.
     Plain,
-    /// TLS of an unknown version.
+    /// TLS of an unknown version, or 1.2 and newer.
     Tls,
-    /// TLS older than 1.2, or SSL.
-    OldTls,
+    /// SSL, of any version.
+    Ssl,
+    /// TLS 1.0.
+    #[serde(rename = "tls1.0")]
+    Tls10,
+    /// TLS 1.1.
+    #[serde(rename = "tls1.1")]
+    Tls11,
 }
 
 /// How the server responded.

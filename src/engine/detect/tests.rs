@@ -307,7 +307,15 @@ fn plain_http_is_told_and_tls_is_not() {
     let judged =
         |transport| Life::default().judged(&Usage { transport, ..usage(0) }, &berlin(), None);
     assert_eq!(judged(Transport::Plain).get("transport.scheme"), Some(&Value::Text("http".into())));
-    assert!(has(&judged(Transport::OldTls), "transport.scheme"));
+    for (transport, text) in [
+        (Transport::Ssl, "sent over SSL, older than TLS 1.2"),
+        (Transport::Tls10, "sent over TLS 1.0, older than 1.2"),
+        (Transport::Tls11, "sent over TLS 1.1, older than 1.2"),
+    ] {
+        let facts = judged(transport);
+        assert_eq!(facts.get("transport.scheme"), Some(&Value::Text("old-tls".into())));
+        assert_eq!(reasons(&facts, "insecure-transport"), [text], "the version was not said");
+    }
     assert!(judged(Transport::Tls).is_empty() && judged(Transport::Unknown).is_empty());
 }
 

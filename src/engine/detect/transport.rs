@@ -1,4 +1,4 @@
-//! `insecure-transport`: a token was sent in clear text, or nearly so.
+//! `insecure-transport`: a token crossed the wire in clear, or under a cipher that can be broken.
 
 use smol_str::SmolStr;
 
@@ -27,7 +27,9 @@ fn judge(case: &Case<'_>, told: &mut Told, facts: &mut Facts) {
     let usage = case.placed.usage;
     let (scheme, words) = match usage.transport {
         Transport::Plain => ("http", "over plain HTTP"),
-        Transport::OldTls => ("old-tls", "over TLS older than 1.2"),
+        Transport::Ssl => ("old-tls", "over SSL, older than TLS 1.2"),
+        Transport::Tls10 => ("old-tls", "over TLS 1.0, older than 1.2"),
+        Transport::Tls11 => ("old-tls", "over TLS 1.1, older than 1.2"),
         Transport::Unknown | Transport::Tls => return,
     };
     let is_accepted = case.is_ok() && !matches!(usage.status, Some(300..400));

@@ -124,12 +124,14 @@ fn by_tls(text: &[u8]) -> Option<Transport> {
     }
     let lower = text.trim_ascii().to_ascii_lowercase();
     if lower.starts_with(b"ssl") {
-        return Some(Transport::OldTls);
+        return Some(Transport::Ssl);
     }
     let rest = lower.strip_prefix(b"tls").unwrap_or(&lower);
     let digits: Vec<u8> = rest.iter().copied().filter(u8::is_ascii_digit).collect();
     match digits.as_slice() {
-        b"1" | b"10" | b"11" | b"768" | b"769" | b"770" => Some(Transport::OldTls),
+        b"768" => Some(Transport::Ssl),
+        b"1" | b"10" | b"769" => Some(Transport::Tls10),
+        b"11" | b"770" => Some(Transport::Tls11),
         b"12" | b"13" | b"771" | b"772" => Some(Transport::Tls),
         _ if rest.len() < lower.len() => Some(Transport::Tls),
         _ => None,
@@ -158,8 +160,16 @@ mod tests {
                 ..Record::default()
             })
         };
-        for tls in ["SSLv3", "TLSv1", "TLSv1.0", "TLSv1.1", "tls1_1", "769"] {
-            assert_eq!(of(tls, "https", "/", ""), Transport::OldTls, "{tls}");
+        for (tls, transport) in [
+            ("SSLv3", Transport::Ssl),
+            ("768", Transport::Ssl),
+            ("TLSv1", Transport::Tls10),
+            ("TLSv1.0", Transport::Tls10),
+            ("769", Transport::Tls10),
+            ("TLSv1.1", Transport::Tls11),
+            ("tls1_1", Transport::Tls11),
+        ] {
+            assert_eq!(of(tls, "https", "/", ""), transport, "{tls}");
         }
         for tls in ["TLSv1.2", "TLSv1.3", "tls1.3", "1.3", "772", "TLS"] {
             assert_eq!(of(tls, "http", "/", ""), Transport::Tls, "{tls}");
