@@ -144,6 +144,14 @@ pub struct Reason {
     pub text: String,
 }
 
+impl Reason {
+    /// Returns whether it says that the registry does not allow the place of use.
+    #[must_use]
+    pub fn is_pinned(&self) -> bool {
+        self.fact.starts_with("pinned.")
+    }
+}
+
 /// Severity, with Sigma's names.
 #[derive(
     Clone, Copy, Debug, Default, PartialEq, Eq, PartialOrd, Ord, Hash, Serialize, Deserialize,

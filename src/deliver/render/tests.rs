@@ -207,6 +207,24 @@ fn the_subject_says_what_is_wrong_with_a_log_and_what_was_not_allowed() {
 }
 
 #[test]
+fn the_subject_named_the_signs_and_not_that_the_country_is_not_allowed() {
+    let mut pinned = sample::earlier();
+    pinned.rule.name = "new-country".into();
+    pinned.facts = [("pinned.country".into(), Value::Text("NG".into()))].into_iter().collect();
+    let subject = |alerts: &[Alert]| incident(&sample::incident(), alerts, &context(&[])).subject;
+    let told = subject(&[sample::alert(), pinned.clone()]);
+    assert!(told.ends_with(": country not allowed, unusual use, new country"), "{told}");
+    let leaked = subject(&[named("leaked-token-used"), sample::alert(), pinned]);
+    assert!(leaked.ends_with(": leaked token used, country not allowed, unusual use"), "{leaked}");
+}
+
+fn named(rule: &str) -> Alert {
+    let mut alert = sample::alert();
+    alert.rule.name = rule.into();
+    alert
+}
+
+#[test]
 fn a_token_of_which_only_the_id_is_known_is_shown_by_it() {
     let mut alert = sample::alert();
     let token = alert.token.as_mut().unwrap();

@@ -139,6 +139,10 @@ pub(super) fn kinds(alerts: &[Alert]) -> String {
         }
     };
     for alert in alerts {
+        if alert.is_score() {
+            // A plain fact says more than the signs of it.
+            alerts.iter().filter(|alert| is_pinned(alert)).for_each(|alert| add(kind(alert)));
+        }
         add(kind(alert));
         if alert.is_score() {
             strongest(&alert.facts).into_iter().for_each(|family| add(family.to_owned()));
@@ -150,7 +154,6 @@ pub(super) fn kinds(alerts: &[Alert]) -> String {
 
 /// Returns what an alert is about: its rule's name, or more exactly where several things have one name.
 fn kind(alert: &Alert) -> String {
-    let has = |fact: &str| alert.facts.contains(fact);
     match alert.rule.name.as_str() {
         "monitor-health" if !alert.rule.title.is_empty() => {
             let title = plain(&alert.rule.title, MAX_TITLE);
@@ -158,9 +161,18 @@ fn kind(alert: &Alert) -> String {
             let first = letters.next().into_iter().flat_map(char::to_lowercase);
             first.collect::<String>() + letters.as_str()
         }
-        "new-country" if has("pinned.country") => "country not allowed".to_owned(),
-        "new-network" if has("pinned.network") => "network not allowed".to_owned(),
+        "new-country" if is_pinned(alert) => "country not allowed".to_owned(),
+        "new-network" if is_pinned(alert) => "network not allowed".to_owned(),
         name => plain(name, MAX_RULE).replace('-', " "),
+    }
+}
+
+/// Returns whether an alert is about a use from where the registry does not allow it.
+fn is_pinned(alert: &Alert) -> bool {
+    match alert.rule.name.as_str() {
+        "new-country" => alert.facts.contains("pinned.country"),
+        "new-network" => alert.facts.contains("pinned.network"),
+        _ => false,
     }
 }
 

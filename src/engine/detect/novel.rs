@@ -3,7 +3,7 @@
 
 use smol_str::{SmolStr, format_smolstr};
 
-use crate::engine::alert::{Facts, Value};
+use crate::engine::alert::{Facts, Reason, Value};
 use crate::engine::profile::{Family, Told, Usual, section};
 
 use super::words::{counted, listed};
@@ -95,7 +95,7 @@ fn judge_country(case: &Case<'_>, told: &mut Told, facts: &mut Facts) {
             usual(facts, "pinned.country", Value::Text(listed(pinned).into()));
             let text =
                 format!("country {country} is not among the allowed ones: {}", listed(pinned));
-            because(facts, NEW_COUNTRY, 0.0, text);
+            refuse(facts, NEW_COUNTRY, "pinned.country", text);
         }
     }
     if is_news(case, told, Family::Country, || country.as_str()) {
@@ -105,6 +105,12 @@ fn judge_country(case: &Case<'_>, told: &mut Told, facts: &mut Facts) {
         let text = format!("country {country}, {}", never(case));
         because(facts, NEW_COUNTRY, nats(case, Family::Country), text);
     }
+}
+
+/// Says that the registry does not allow a place.
+fn refuse(facts: &mut Facts, kind: &'static str, fact: &'static str, text: String) {
+    let (kind, fact) = (SmolStr::new_static(kind), SmolStr::new_static(fact));
+    facts.reasons.push(Reason { kind, fact, text, ..Reason::default() });
 }
 
 fn judge_network(case: &Case<'_>, told: &mut Told, facts: &mut Facts) {
@@ -118,7 +124,7 @@ fn judge_network(case: &Case<'_>, told: &mut Told, facts: &mut Facts) {
         state(facts, "pinned.network", Value::Text(format_smolstr!("{address}")));
         usual(facts, "pinned.network", Value::Text(listed(pinned).into()));
         let text = format!("address {address} is not in an allowed network: {}", listed(pinned));
-        because(facts, NEW_NETWORK, 0.0, text);
+        refuse(facts, NEW_NETWORK, "pinned.network", text);
     }
     let Some(asn) = place.asn else { return };
     if is_news(case, told, Family::Network, || format_smolstr!("{asn}")) {

@@ -312,12 +312,15 @@ fn by_name(values: &[(&'static str, Value)]) -> Values {
     values.iter().map(|(name, value)| (SmolStr::new_static(name), value.clone())).collect()
 }
 
-/// Returns the reasons that support this rule, heaviest first; all of them for a rule of the site's own.
+/// Returns the reasons that support this rule, heaviest first; all of them for a rule of the site's own. A place that
+/// the registry does not allow comes first: it is certain, and the first thing to know about a score.
 fn reasons(rule: &Rule, facts: &Facts) -> Vec<Reason> {
-    let own: Vec<Reason> =
-        facts.reasons.iter().filter(|reason| reason.kind == rule.head.name).cloned().collect();
+    let is_score = rule.head.name == "unusual-use";
+    let is_own =
+        |reason: &&Reason| reason.kind == rule.head.name || (is_score && reason.is_pinned());
+    let own: Vec<Reason> = facts.reasons.iter().filter(is_own).cloned().collect();
     let mut reasons = if own.is_empty() { facts.reasons.clone() } else { own };
-    reasons.sort_by(|a, b| b.nats.total_cmp(&a.nats));
+    reasons.sort_by(|a, b| b.is_pinned().cmp(&a.is_pinned()).then(b.nats.total_cmp(&a.nats)));
     reasons
 }
 

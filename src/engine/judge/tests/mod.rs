@@ -397,6 +397,35 @@ fn names(books: &Books, after: usize) -> Vec<&str> {
 }
 
 #[test]
+fn that_a_country_is_not_allowed_stood_behind_the_signs_of_it() {
+    let abroad = Usage { client: Some("198.51.100.7".parse().unwrap()), ..stranger(1, 20 * DAY) };
+    let mut usages = theft();
+    usages.pop();
+    usages.push(abroad);
+    let pinned = Registered {
+        token: Some(TokenId([1; 16])),
+        name: "orders".into(),
+        countries: vec![Country::parse("DE").unwrap()],
+        ..Registered::default()
+    };
+    let mut judge = judge();
+    judge.registry = Registry::new([pinned]);
+    let (mut books, mut memory) = (Books::default(), Memory::new(2));
+    books.judge(&mut memory, &mut judge, &usages);
+    books.commit(memory.take());
+    let last = START.plus(20 * DAY);
+    let of = |name: &str| {
+        let told = books.alerts.iter().filter(|alert| alert.time == last);
+        told.filter(|alert| alert.rule.name == name).map(|alert| &alert.reasons[0].text).next()
+    };
+    assert!(of("unusual-use").is_some(), "{:?}", names(&books, 0));
+    for name in ["unusual-use", "new-country"] {
+        assert!(of(name).is_none_or(|text| text.contains("not among the allowed")), "{name}");
+    }
+    assert!(of("new-client").is_none_or(|text| text.starts_with("client curl")));
+}
+
+#[test]
 fn what_was_expected_is_not_told_again_and_news_weighs_less() {
     let theft = theft();
     let told = judged(&theft);
