@@ -340,6 +340,7 @@ pub enum Alerts {
     /// End a mute.
     Unmute {
         /// Its number, as `alerts mute` lists it.
+        #[arg(value_parser = mute)]
         id: i64,
     },
 }
@@ -463,6 +464,10 @@ fn level(name: &str) -> Result<Level, String> {
     })
 }
 
+fn mute(text: &str) -> Result<i64, String> {
+    text.parse().map_err(|_| "expected the number of a mute, as `alerts mute` lists it".to_owned())
+}
+
 fn network(text: &str) -> Result<u32, String> {
     let number = text.strip_prefix("AS").or_else(|| text.strip_prefix("as")).unwrap_or(text);
     let number = number.parse().ok().filter(|number| 0 < *number);
@@ -510,6 +515,12 @@ mod tests {
         let gb = "no country has the code UK: the United Kingdom is GB";
         assert_eq!(country("uk"), Err(gb.to_owned()));
         assert!(country("XX").is_err() && country("DEU").is_err());
+    }
+
+    #[test]
+    fn a_mute_that_is_no_number_was_an_invalid_digit() {
+        assert_eq!((mute("7"), mute("-7")), (Ok(7), Ok(-7)));
+        assert!(mute("xx").is_err_and(|why| why.starts_with("expected the number of a mute")));
     }
 
     #[test]

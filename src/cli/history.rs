@@ -66,9 +66,9 @@ fn print_tokens(
         [token] => tokens::head(printer, token, now)?,
         several => {
             let sum = sum(several);
-            let requests = print::number(sum.requests);
+            let requests = print::counted(sum.requests, "request");
             let name = print::bold(print::safe(state::name(who)));
-            printer.line(format_args!("{name}: {} tokens, {requests} requests", several.len()))?;
+            printer.line(format_args!("{name}: {} tokens, {requests}", several.len()))?;
             printer.line(tokens::drawn(several, now))?;
         }
     }

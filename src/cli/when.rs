@@ -3,7 +3,25 @@
 use chrono::{DateTime, NaiveDate, NaiveDateTime};
 
 use crate::cli::exit::usage;
-use crate::engine::time::{self, DAY, Timestamp};
+use crate::engine::time::{DAY, HOUR, MINUTE, SECOND, Timestamp, WEEK};
+
+/// Instants in UTC as the program itself writes them, and as people shorten them.
+const PRINTED: [&str; 5] = [
+    "%Y-%m-%d %H:%M:%S UTC",
+    "%Y-%m-%d %H:%MZ",
+    "%Y-%m-%d %H:%M:%S",
+    "%Y-%m-%d %H:%M",
+    "%Y-%m-%dT%H:%M",
+];
+
+/// Units of durations under the names that people give them.
+const UNITS: [(&[&str], i64); 5] = [
+    (&["s", "sec", "secs", "second", "seconds"], SECOND),
+    (&["m", "min", "mins", "minute", "minutes"], MINUTE),
+    (&["h", "hour", "hours"], HOUR),
+    (&["d", "day", "days"], DAY),
+    (&["w", "week", "weeks"], WEEK),
+];
 
 /// Reads an instant; durations lie before `now`, dates begin at midnight UTC.
 ///
@@ -24,14 +42,14 @@ pub fn instant(text: &str, now: Timestamp) -> anyhow::Result<Timestamp> {
     // As the program itself writes them: what is read can be given back.
     let printed = || {
         let read = |form| NaiveDateTime::parse_from_str(text, form).ok();
-        let time = read("%Y-%m-%d %H:%M:%S UTC").or_else(|| read("%Y-%m-%d %H:%MZ"))?;
-        Some(time.and_utc().into())
+        Some(PRINTED.into_iter().find_map(read)?.and_utc().into())
     };
-    let before = || Some(now.plus(-time::duration(text.trim_start_matches('-'))?));
+    let before = || Some(now.plus(-span(text.trim_start_matches('-'))?));
     match exact().or_else(date).or_else(printed).or_else(before) {
         Some(time) => Ok(time),
         None => Err(usage(format_args!(
-            "{text:?} is not a time: expected 2h, 3d, today, yesterday, 2026-03-02 or 2026-03-02T08:00:00Z"
+            "{text:?} is not a time: expected 2h, 1h30m, 3d, today, yesterday, 2026-03-02, \
+             \"2026-03-02 08:00\" (UTC) or 2026-03-02T08:00:00Z"
         ))),
     }
 }
@@ -57,12 +75,30 @@ pub fn window(
     }
 }
 
+/// Reads one or more numbers with units: `2h`, `1h30m`, `7days`, `7 days`; in the unit of [`Timestamp`].
+fn span(text: &str) -> Option<i64> {
+    let mut rest = text;
+    let mut sum = 0_i64;
+    while !rest.is_empty() {
+        let (number, after) = split(rest, |c| !c.is_ascii_digit());
+        let (unit, after) = split(after.trim_start(), |c| !c.is_ascii_alphabetic());
+        let (_, unit) = UNITS.iter().find(|(names, _)| names.contains(&unit))?;
+        sum = sum.checked_add(number.parse::<i64>().ok()?.checked_mul(*unit)?)?;
+        rest = after.trim_start();
+    }
+    (!text.is_empty()).then_some(sum)
+}
+
+fn split(text: &str, is_end: impl Fn(char) -> bool) -> (&str, &str) {
+    text.split_at_checked(text.find(is_end).unwrap_or(text.len())).unwrap_or((text, ""))
+}
+
 /// Reads a duration such as `90s`, `30m`, `8h`, `30d`, `2w`, in the unit of [`Timestamp`].
 ///
 /// # Errors
 /// The text is no duration, or a duration of nothing.
 pub fn duration(text: &str) -> anyhow::Result<i64> {
-    match time::duration(text.trim()) {
+    match span(text.trim()) {
         Some(micros) if micros > 0 => Ok(micros),
         _ => Err(usage(format_args!("{text:?} is not a duration: expected 30m, 8h, 30d or 2w"))),
     }
@@ -72,6 +108,21 @@ pub fn duration(text: &str) -> anyhow::Result<i64> {
 mod tests {
     use super::*;
     use crate::cli::print;
+
+    #[test]
+    fn forms_that_people_type_first_were_refused() {
+        let now = Timestamp::from_seconds(1_795_453_833); // 2026-11-23T17:10:33Z
+        let say = |text| instant(text, now).unwrap().to_string();
+        for text in ["2026-11-22 10:00", "2026-11-22 10:00:00", "2026-11-22T10:00"] {
+            assert_eq!(say(text), "2026-11-22T10:00:00Z", "{text}");
+        }
+        for text in ["1h30m", "90min", "1 hour 30 minutes", "5400s"] {
+            assert_eq!(say(text), "2026-11-23T15:40:33Z", "{text}");
+        }
+        for text in ["7days", "7 days", "1w", "1week"] {
+            assert_eq!((say(text), duration(text).unwrap()), (say("7d"), WEEK), "{text}");
+        }
+    }
 
     #[test]
     fn people_say_when_in_many_ways() {
@@ -86,7 +137,7 @@ mod tests {
             assert_eq!(instant(&time.to_words(), time).unwrap(), time);
         }
         assert_eq!(say(&print::minute(now)), "2026-11-23T17:10:00Z");
-        for text in ["", "soon", "2h30m", "2026-13-01", "h"] {
+        for text in ["", "soon", "2h30", "2026-13-01", "h", "3 months", "99999999999999w"] {
             assert!(instant(text, now).is_err(), "{text}");
         }
         for text in ["0d", "0s", "-1d", "30"] {

@@ -5,6 +5,7 @@ use std::collections::{BTreeMap, BTreeSet};
 use crate::engine::alert::Alert;
 use crate::engine::ledger::Facet;
 use crate::engine::line::StreamId;
+use crate::engine::numbers::{counted, number};
 use crate::engine::registry::Background;
 use crate::engine::time::Timestamp;
 use crate::store::{Found, Reader, StoreError, StoredAlert, Summary};
@@ -77,7 +78,7 @@ pub(super) fn history(
     let mut lines = Vec::new();
     if let Some(first) = history.tokens.iter().filter_map(|token| token.first_seen).min() {
         let day = first.to_chrono().date_naive();
-        lines.push(format!("known since {day}, {requests} requests"));
+        lines.push(format!("known since {day}, {}", counted(requests, "request")));
     }
     for (facet, name) in [(Facet::Country, "countries"), (Facet::Client, "clients")] {
         let rows = history.facets.get(&facet).map(Vec::as_slice).unwrap_or_default();
@@ -85,7 +86,7 @@ pub(super) fn history(
             .iter()
             .filter(|row| !row.value.is_empty())
             .take(MAX_SHOWN)
-            .map(|row| format!("{} ({})", row.value, row.span.count))
+            .map(|row| format!("{} ({})", row.value, number(row.span.count)))
             .collect();
         if !shown.is_empty() {
             lines.push(format!("{name}: {}", shown.join(", ")));

@@ -441,7 +441,7 @@ fn a_command_line_that_cannot_be_meant_ends_with_the_status_of_usage() {
     let cases: [&[&str]; 30] = [
         &["history", "ci", "--since", "soon"],
         &["history", "ci", "--until", "2026-13-01"],
-        &["alerts", "list", "--since", "2h30m"],
+        &["alerts", "list", "--since", "2h30"],
         &["alerts", "list", "--level", "loud"],
         &["alerts", "show", ""],
         &["alerts", "mute", "--for", "8h"],
