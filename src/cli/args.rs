@@ -146,8 +146,8 @@ pub struct Replay {
     /// Keep what was learned, so that a new installation has baselines before its first day.
     #[arg(long)]
     pub save: bool,
-    /// Use this registry (CSV or JSON lines) for this run; with --save, import it [default: without --save, each
-    /// registry.csv in the directories].
+    /// Import this registry (CSV or JSON lines) on top of what is registered in the state: for this run only, or for
+    /// good with --save [default: without --save, each registry.csv in the directories].
     #[arg(long, value_name = "FILE")]
     pub registry: Option<PathBuf>,
     /// Exit with status 1 if there is an alert of this level or above.

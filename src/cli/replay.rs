@@ -15,6 +15,7 @@ use crate::cli::args::Replay as Options;
 use crate::cli::print::{self, Printer};
 use crate::cli::registering::taken_back;
 use crate::cli::registry::read_registry;
+use crate::cli::state::reader_if_any;
 use crate::cli::{Context, exit};
 use crate::clock::{monotonic, now};
 use crate::daemon::recovery;
@@ -59,6 +60,9 @@ fn learn(context: &mut Context, options: &Options) -> anyhow::Result<ExitCode> {
     let rows = registry_rows(options, &key)?;
     let mut lock = options.save.then(|| Lock::take(&site.state, Role::Command)).transpose()?;
     let mut store = store_of(site, lock.as_mut())?;
+    if lock.is_none() {
+        register_known(site, &mut store)?;
+    }
     for said in store.import(&rows, "", now())?.iter().filter_map(taken_back) {
         // Nobody may be reading, and the logs are not read yet.
         writeln!(anstream::stderr(), "{said}").ok();
@@ -119,6 +123,19 @@ fn store_of(site: &Site, lock: Option<&mut Lock>) -> anyhow::Result<Store> {
     let Some(lock) = lock else { return Ok(Store::in_memory()?) };
     recovery::announce(site);
     recovery::open(site, lock)
+}
+
+/// Gives a run that keeps nothing what is registered in the state, as a run that keeps all has it, and says so on
+/// standard error.
+fn register_known(site: &Site, store: &mut Store) -> anyhow::Result<()> {
+    let known = reader_if_any(site)?.map_or_else(|| Ok(Vec::new()), |known| known.registry())?;
+    if !known.is_empty() {
+        store.register(&known, "", now())?;
+        let name = print::safe(site.database().to_string_lossy());
+        let n_rows = print::counted(known.len() as u64, "row");
+        writeln!(anstream::stderr(), "registry: {name}: {n_rows} for this run").ok();
+    }
+    Ok(())
 }
 
 /// Lists the logs that are meant, and what could not be found of them; at least one is there.

@@ -292,6 +292,27 @@ fn a_registry_beside_the_logs_was_imported_for_good() {
 }
 
 #[test]
+fn a_replay_that_keeps_nothing_did_not_know_what_is_registered() {
+    let home = leaked();
+    home.append("logs/access.log", story());
+    let replay = |options: &[&str]| {
+        let output = home.output(&[&["--json", "replay"], options, &["logs"]].concat());
+        assert!(output.status.success(), "{}", errors(&output));
+        let is_leak = String::from_utf8_lossy(&output.stdout).contains("leaked-token-used");
+        (is_leak, errors(&output))
+    };
+    let (is_leak, told) = replay(&[]);
+    assert!(is_leak && told.contains("tokenwatch.db: 1 row for this run\n"), "{told}");
+    home.append("other.csv", format!("token,owner\n{SECRET},ann\n"));
+    assert!(replay(&["--registry", "other.csv"]).0, "it says nothing of the leak");
+    assert_eq!(registered(&home).0["owner"], "ops", "nothing is kept");
+    home.append("back.csv", format!("token,leaked_at\n{SECRET},\n"));
+    assert!(!replay(&["--registry", "back.csv"]).0, "taken back, for this run");
+    let (is_leak, told) = replay(&["--save"]);
+    assert!(is_leak && !told.contains("registry:"), "{told}");
+}
+
+#[test]
 fn an_import_says_which_marks_an_empty_cell_takes_back() {
     let home = leaked();
     home.print(&["tokens", "decoy", "ci"]);
