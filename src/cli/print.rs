@@ -217,6 +217,13 @@ pub fn ago(time: Timestamp, now: Timestamp) -> String {
     if micros > 0 { format!("{text} ago") } else { format!("in {text}") }
 }
 
+/// Says on standard error that a list has reached its limit, since there may be more; also of JSON, which shows no end.
+pub fn say_limit(n_shown: usize, limit: u32) {
+    if u32::try_from(n_shown).is_ok_and(|n| limit <= n) {
+        writeln!(anstream::stderr(), "{limit} shown; -n for more").ok();
+    }
+}
+
 /// Eight heights of blocks, scaled to the highest value.
 #[must_use]
 pub fn sparkline(values: &[u64]) -> String {

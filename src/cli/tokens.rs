@@ -1,6 +1,5 @@
 //! `tokens`: what is known of them. What people say of them is in `registering`.
 
-use std::io::Write as _;
 use std::process::ExitCode;
 
 use anstyle::{AnsiColor, Style};
@@ -57,15 +56,13 @@ fn list(context: &mut Context, options: &TokensList) -> anyhow::Result<()> {
     let tokens = state::reader(&context.site)?.tokens(&filter, now)?;
     let printer = &mut context.printer;
     if printer.is_json() {
-        return Ok(tokens.iter().try_for_each(|token| printer.json(&token_json(token)))?);
+        tokens.iter().try_for_each(|token| printer.json(&token_json(token)))?;
+    } else if tokens.is_empty() {
+        printer.line("no tokens")?;
+    } else {
+        printer.line(drawn(&tokens, now))?;
     }
-    if tokens.is_empty() {
-        return Ok(printer.line("no tokens")?);
-    }
-    printer.line(drawn(&tokens, now))?;
-    if u32::try_from(tokens.len()).is_ok_and(|n| options.limit <= n) {
-        writeln!(anstream::stderr(), "{} shown; -n for more", options.limit)?;
-    }
+    print::say_limit(tokens.len(), options.limit);
     Ok(())
 }
 

@@ -313,6 +313,19 @@ fn a_replay_that_keeps_nothing_did_not_know_what_is_registered() {
 }
 
 #[test]
+fn a_list_in_json_ended_at_its_limit_without_a_word() {
+    let home = home();
+    for what in ["alerts", "tokens"] {
+        let of = |arguments: &[&str]| {
+            let output = home.output(&[&[what, "list", "--json"], arguments].concat());
+            (String::from_utf8_lossy(&output.stdout).lines().count(), errors(&output))
+        };
+        assert_eq!(of(&["-n", "1"]), (1, "1 shown; -n for more\n".into()), "{what}");
+        assert_eq!(of(&[]).1, "", "{what}");
+    }
+}
+
+#[test]
 fn an_import_says_which_marks_an_empty_cell_takes_back() {
     let home = leaked();
     home.print(&["tokens", "decoy", "ci"]);

@@ -5,7 +5,6 @@ mod mute;
 mod sum;
 
 use std::collections::BTreeMap;
-use std::io::Write as _;
 use std::path::Path;
 use std::process::ExitCode;
 
@@ -76,18 +75,14 @@ fn list(context: &mut Context, options: &AlertsList) -> anyhow::Result<()> {
     let printer = &mut context.printer;
     if printer.is_json() {
         let paths = state::paths(&reader)?;
-        return Ok(alerts
-            .iter()
-            .try_for_each(|alert| printer.json(&stored_json(alert, &paths)))?);
+        alerts.iter().try_for_each(|alert| printer.json(&stored_json(alert, &paths)))?;
+    } else if alerts.is_empty() {
+        printer.line("no alerts")?;
+    } else {
+        let drawn = if table::is_narrow() { narrow(&alerts, now) } else { wide(&alerts) };
+        printer.line(table::coloured(&drawn, |word| Level::parse(word).map(print::style)))?;
     }
-    if alerts.is_empty() {
-        return Ok(printer.line("no alerts")?);
-    }
-    let drawn = if table::is_narrow() { narrow(&alerts, now) } else { wide(&alerts) };
-    printer.line(table::coloured(&drawn, |word| Level::parse(word).map(print::style)))?;
-    if u32::try_from(alerts.len()).is_ok_and(|n| options.limit <= n) {
-        writeln!(anstream::stderr(), "{} shown; -n for more", options.limit)?;
-    }
+    print::say_limit(alerts.len(), options.limit);
     Ok(())
 }
 
