@@ -8,13 +8,17 @@ use serde_json::{Value as Json, json};
 use crate::atlas::Layer;
 use crate::cli::lives::{Life, by_log};
 use crate::cli::print::{self, Printer};
+use crate::cli::unseen::Unseen;
 use crate::engine::detect::{Eye, Health};
-use crate::engine::health::{Log, Roll, principal};
+use crate::engine::health::{Log, Roll, path_of, principal};
 use crate::engine::time::{DAY, SECOND, Timestamp};
 use crate::store::{OutboxStats, backup_of};
 
 /// One is made a day; a running daemon makes it at most a few hours late.
 const BACKUP_AGE: i64 = 2 * DAY;
+
+/// Why bytes are not read, for all that the database says.
+const WHY: &str = "either the file cannot be read (see the journal) or lines arrive faster than they are processed";
 
 /// One thing that is wrong.
 pub(super) struct Trouble {
@@ -34,6 +38,7 @@ impl Trouble {
 /// What is looked at, and when.
 pub(super) struct Look<'a> {
     pub lives: &'a [Life<'a>],
+    pub unseen: &'a Unseen,
     pub roll: &'a Roll,
     /// What waits to be mailed; `None` where there is no server for it.
     pub outbox: Option<&'a OutboxStats>,
@@ -49,6 +54,7 @@ impl Look<'_> {
         for (path, lives) in &by_log(self.lives) {
             self.look_at_log(path, lives, &mut found);
         }
+        self.look_beside(&mut found);
         found.extend(self.layers.iter().filter_map(|layer| self.old(layer)));
         let limit = self.params.limit(Eye::Mail);
         let oldest = self.outbox.and_then(|outbox| outbox.oldest);
@@ -62,6 +68,27 @@ impl Look<'_> {
             ),
         }));
         found
+    }
+
+    /// Looks at the logs of which nothing was ever read.
+    fn look_beside(&self, found: &mut Vec<Trouble>) {
+        let is_known =
+            |path: &Path| self.lives.iter().any(|life| life.stream.position.path == path);
+        let mut add = |kind, path: &Path, text| {
+            let about = path.to_string_lossy().into_owned();
+            found.push(Trouble { kind, about, text });
+        };
+        for pattern in &self.unseen.absent {
+            add("absent", pattern, "no file matches: nothing is read".to_owned());
+        }
+        for (path, refusal) in self.unseen.refused.iter().filter(|(path, _)| !is_known(path)) {
+            add("unreadable", path, format!("cannot be opened: {refusal}"));
+        }
+        let late = self.roll.late().map(path_of);
+        for path in late.filter(|path| !is_known(path) && !self.unseen.refused.contains_key(*path))
+        {
+            add("lag", path, format!("nothing has been read: {WHY}"));
+        }
     }
 
     fn look_at_log(&self, path: &Path, lives: &[&Life<'_>], found: &mut Vec<Trouble>) {
@@ -79,13 +106,16 @@ impl Look<'_> {
         }
         let lag = lives.iter().map(|life| life.lag(self.now)).max();
         let limit = self.params.limit(Eye::Lag) / SECOND;
+        let refusal = |life: &Life<'_>| {
+            let refusal = self.unseen.refused.get(&life.stream.position.path)?;
+            life.has_rest().then(|| refusal.to_string())
+        };
         // By whoever asks: the daemon's user, or one who may do more.
-        if let Some(fault) = lives.iter().find_map(|life| life.fault()) {
+        let fault = lives.iter().find_map(|life| life.fault().map(|fault| fault.to_string()));
+        if let Some(fault) = fault.or_else(|| lives.iter().find_map(|life| refusal(life))) {
             add("unreadable", format!("cannot be opened: {fault}"));
         } else if let Some(lag) = lag.filter(|lag| *lag > limit) {
-            let why = "either the file cannot be read (see the journal) or lines arrive faster than they are \
-                       processed";
-            add("lag", format!("bytes have not been read for {lag} s: {why}"));
+            add("lag", format!("bytes have not been read for {lag} s: {WHY}"));
         } else if self.roll.is_late(&name) {
             add("lag", format!("bytes are read more than {limit} s after they were written"));
         }
@@ -213,7 +243,16 @@ mod tests {
         };
         let (params, roll) = (Health::default(), Roll::default());
         let look_at = |outbox: Option<&OutboxStats>, params: &Health| {
-            told(&Look { lives: &[], roll: &roll, outbox, layers: &layers, params, now })
+            let unseen = Unseen::default();
+            told(&Look {
+                lives: &[],
+                unseen: &unseen,
+                roll: &roll,
+                outbox,
+                layers: &layers,
+                params,
+                now,
+            })
         };
         let look_by = |outbox: OutboxStats, params: &Health| look_at(Some(&outbox), params);
         let look = |outbox| look_by(outbox, &params);

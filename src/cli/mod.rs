@@ -16,6 +16,7 @@ mod history;
 mod lines;
 mod lives;
 mod parse;
+mod permit;
 pub mod print;
 mod registering;
 pub mod registry;
@@ -31,6 +32,7 @@ mod status;
 pub mod table;
 mod test_mail;
 mod tokens;
+mod unseen;
 mod used;
 pub mod when;
 

@@ -12,7 +12,9 @@ use crate::cli::advice::Place;
 use crate::cli::args::{Global, Status as Options};
 use crate::cli::health::{Look, Trouble};
 use crate::cli::lives::{self, Life, by_log};
+use crate::cli::permit::Permit;
 use crate::cli::print::{self, Printer};
+use crate::cli::unseen::Unseen;
 use crate::cli::{Context, advice, exit, health as troubles, state, table};
 use crate::clock::now;
 use crate::daemon::recovery;
@@ -65,8 +67,11 @@ pub(super) fn run(context: &mut Context, options: &Options) -> anyhow::Result<Ex
     // A faulty table of thresholds is for `check` to tell.
     let health = context.site.params().map(|params| params.health).unwrap_or_default();
     let lives = lives::look(&state.streams);
+    let holder = Lock::holder(&context.site.state);
+    let unseen = Unseen::of(&context.site, &lives, &Permit::of(&context.site.state, holder));
     let look = Look {
         lives: &lives,
+        unseen: &unseen,
         roll: &state.roll,
         outbox: context.site.config.mail.as_ref().map(|_| &state.stats.outbox),
         layers: &layers,
@@ -78,7 +83,6 @@ pub(super) fn run(context: &mut Context, options: &Options) -> anyhow::Result<Ex
     let lost = lost.map(|damage| troubles::lost(&database, recovery::told(&damage, &database)));
     let backup = troubles::backup(&database, state.backed_up, state.backup_failed, now);
     let found: Vec<_> = lost.into_iter().chain(backup).chain(look.troubles()).collect();
-    let holder = Lock::holder(&context.site.state);
     let is_well = matches!(holder, Some(Holder::Process(_, Role::Daemon)))
         && !found.iter().any(Trouble::is_under_way);
     let code = ExitCode::from(if options.check && !is_well { exit::CONDITION } else { 0 });

@@ -5,7 +5,7 @@ use std::io;
 use std::path::{Path, PathBuf};
 
 use super::SourceError;
-use super::discover::Walk;
+use super::discover::{Walk, origin};
 use super::old::{Next, OldFile, STDIN};
 use super::rotation::{self, Seen};
 
@@ -85,6 +85,12 @@ impl Listing {
             Err(cause) => self.faults.push(access("looking at", &path, cause)),
         }
     }
+}
+
+/// Returns whether a pattern names a path, or the log from which the path was rotated.
+#[must_use]
+pub fn names(pattern: &Path, path: &Path) -> bool {
+    origin(pattern, path).is_some()
 }
 
 fn real(path: &Path) -> PathBuf {

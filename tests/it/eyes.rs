@@ -81,7 +81,7 @@ fn a_log_that_is_not_read_is_told_and_shown_until_it_is() {
     // Before, a command of another user could be the one who makes the files beside the database.
     wait_until("it runs", || home.daemon_log().matches("Started.").count() == 2);
     wait_until("it is told", || told(&home, "health.lag_seconds").len() == 1);
-    assert_eq!(troubles(&home), [if is_root { "lag" } else { "unreadable" }]);
+    assert_eq!(troubles(&home), ["unreadable"]);
     let mut status = home.command(&["status"]);
     as_nobody(&mut status);
     let status = String::from_utf8(status.output().unwrap().stdout).unwrap();
@@ -100,6 +100,52 @@ fn a_log_that_is_not_read_is_told_and_shown_until_it_is() {
     wait_until("it is over", || is_over(&home));
     assert_eq!(troubles(&home), [""; 0]);
     assert_eq!(told(&home, "health.lag_seconds").len(), 1);
+    assert!(daemon.terminate().success(), "{}", home.daemon_log());
+}
+
+#[test]
+fn the_status_did_not_know_a_log_that_was_never_opened() {
+    let home = Home::new(&format!("{LOGS}[output]\njournal = false\n"));
+    let check = || home.output(&["status", "--check"]).status.code();
+    home.append("logs/a.log", line(1));
+    let allow = |mode| {
+        fs::set_permissions(home.path("logs/a.log"), fs::Permissions::from_mode(mode)).unwrap();
+    };
+    fs::create_dir(home.path("state")).unwrap();
+    fs::set_permissions(home.path("state"), fs::Permissions::from_mode(0o700)).unwrap();
+    let is_root = rustix::process::geteuid().is_root();
+    for path in ["", "logs", "logs/a.log", "state"].iter().filter(|_| is_root) {
+        std::os::unix::fs::chown(home.path(path), Some(65_534), Some(65_534)).unwrap();
+    }
+    allow(0o000);
+    let daemon = home.run_with(&[], |command| {
+        if is_root {
+            command.uid(65_534).gid(65_534);
+        }
+    });
+    wait_until("it runs", || home.daemon_log().contains("Started."));
+    assert_eq!((troubles(&home), check()), (vec!["unreadable".to_owned()], Some(1)));
+    let text = home.print(&["status"]);
+    assert!(text.contains("/logs/a.log: cannot be opened: "), "{text}");
+    allow(0o400);
+    wait_until("it is read", || home.committed_lines() == 1);
+    assert_eq!((troubles(&home), check()), (vec![], Some(0)));
+    fs::remove_file(home.path("logs/a.log")).unwrap();
+    assert_eq!(troubles(&home), [""; 0], "a log that was there is being rotated");
+    assert!(daemon.terminate().success(), "{}", home.daemon_log());
+}
+
+#[test]
+fn a_pattern_that_matches_nothing_was_no_problem_to_the_status() {
+    let more = "[[source]]\npaths = [\"elsewhere/*.log\"]\n";
+    let home = Home::new(&format!("{LOGS}{more}"));
+    home.append("logs/a.log", line(1));
+    let daemon = home.run(&[]);
+    wait_until("the line is committed", || home.committed_lines() == 1);
+    assert_eq!(troubles(&home), ["absent"]);
+    assert_eq!(home.output(&["status", "--check"]).status.code(), Some(1));
+    let text = home.print(&["status"]);
+    assert!(text.contains("/elsewhere/*.log: no file matches"), "{text}");
     assert!(daemon.terminate().success(), "{}", home.daemon_log());
 }
 

@@ -97,6 +97,12 @@ impl Roll {
         spell.is_some_and(|spell| spell.is_open)
     }
 
+    /// Returns the logs that were read too late at their latest measurement.
+    pub fn late(&self) -> impl Iterator<Item = &str> {
+        let open = self.strains.iter().filter(|(_, spell)| spell.is_open);
+        open.filter_map(|(name, _)| name.strip_prefix(LAG))
+    }
+
     /// Unpacks the stored form; `None` if it is damaged or of a later version.
     #[must_use]
     pub fn decode(bytes: &[u8]) -> Option<Self> {
@@ -235,9 +241,12 @@ impl Roll {
     }
 }
 
+/// The prefix of the spells of lag.
+const LAG: &str = "lag ";
+
 /// Returns the name of a spell: clock and lag of a log are separate.
 fn name_of(eye: Eye, principal: &SmolStr) -> SmolStr {
-    if eye == Eye::Lag { format_smolstr!("lag {principal}") } else { principal.clone() }
+    if eye == Eye::Lag { format_smolstr!("{LAG}{principal}") } else { principal.clone() }
 }
 
 /// The end of an hour.
