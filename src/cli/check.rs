@@ -13,10 +13,11 @@ use serde::Serialize;
 use crate::atlas::Layer;
 use crate::cli::advice::Place;
 use crate::cli::args::Global;
+use crate::cli::permit::{Permit, Refusal};
 use crate::cli::print::{Printer, safe};
 use crate::cli::sample::{Sample, lines};
 use crate::cli::{advice, credentials, exit, print};
-use crate::config::{Fault, Faults, Source, SourceFrom, Span};
+use crate::config::{At, Fault, Faults, PasswordFrom, Source, SourceFrom, Span};
 use crate::daemon::outbox::mailer;
 use crate::daemon::site::Site;
 use crate::engine::detect::Health;
@@ -27,7 +28,7 @@ use crate::engine::token::Finder;
 use crate::engine::trial::try_rule;
 use crate::source::listing::{list, sample};
 use crate::source::{SourceError, journal};
-use crate::store::{Reader, StoreError, private};
+use crate::store::{Lock, Reader, StoreError, private};
 
 /// Checks a site; of one with faults in its configuration what can be told from the files all the same. `None`
 /// is one whose files make no sense at all.
@@ -59,7 +60,9 @@ fn check(report: &mut Report, site: &Site, global: &Global) {
     report.ok("configuration", from);
     let params = site.params();
     let health = params.as_ref().map(|params| params.health).unwrap_or_default();
-    sources(report, site, &Bounds { global, health, finder: Finder::new(&site.names()) });
+    let permit = Permit::of(&site.state, Lock::holder(&site.state));
+    own_files(report, site, &permit);
+    sources(report, site, &Bounds { global, health, finder: Finder::new(&site.names()), permit });
     match params {
         Ok(_) => report.ok("detect", "parameters"),
         Err(faults) => report.faults("detect", &faults),
@@ -202,11 +205,38 @@ fn outcome(check: &'static str, level: Level, message: impl Into<String>) -> Out
     Outcome { check, level, message: message.into(), file, line, column, hint, log }
 }
 
+/// Checks whether the daemon may read its configuration and its password: root may, whoever runs it.
+fn own_files(report: &mut Report, site: &Site, permit: &Permit) {
+    for path in &site.config.files {
+        if let Some(refusal) = permit.refusal(path) {
+            report.0.push(refused("configuration", path, &refusal));
+        }
+    }
+    let password = site.config.mail.as_ref().and_then(|mail| mail.password.as_ref());
+    // A credential is read by systemd.
+    if let Some(At { value: PasswordFrom::File(path), span }) = password
+        && let Some(refusal) = permit.refusal(path)
+    {
+        report.0.push(refused("mail", path, &refusal).at(span));
+    }
+}
+
+/// Says what keeps the daemon from a file.
+fn refused(check: &'static str, path: &Path, refusal: &Refusal) -> Outcome {
+    let level = match refusal {
+        Refusal::Unsure(_) => Level::Warning,
+        Refusal::Denied(_) | Refusal::Closed(_) => Level::Fault,
+    };
+    let message = format!("{}: {refusal}", path.display());
+    Outcome { hint: refusal.remedy(), ..outcome(check, level, message) }
+}
+
 /// What logs are held against, and how to look at one in this way.
 struct Bounds<'a> {
     global: &'a Global,
     health: Health,
     finder: Finder,
+    permit: Permit,
 }
 
 /// A source, and how its lines are read if its format can be understood.
@@ -258,6 +288,12 @@ fn pattern_of(
         report.0.push(outcome("source", level, fault.to_string()).at(span));
     }
     for path in paths {
+        if let Some(refusal) = bounds.permit.refusal(&path) {
+            report.0.push(refused("source", &path, &refusal).at(span));
+            if !matches!(refusal, Refusal::Unsure(_)) {
+                continue;
+            }
+        }
         match sample(&path) {
             Err(fault) => {
                 report.0.push(outcome("source", Level::Fault, fault.to_string()).at(span));

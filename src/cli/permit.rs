@@ -10,6 +10,7 @@ use std::path::{Path, PathBuf};
 
 use rustix::process::geteuid;
 
+use crate::cli::advice;
 use crate::store::{Holder, Role};
 
 /// The user of the service and its `SupplementaryGroups=`: systemd/tokenwatch.service.
@@ -63,6 +64,16 @@ pub(super) struct Barrier {
     mode: u32,
     owner: u32,
     group: u32,
+}
+
+impl Refusal {
+    /// Returns a command that grants the access; empty if the permissions are not what is in the way.
+    pub(super) fn remedy(&self) -> String {
+        let (Self::Closed(barrier) | Self::Unsure(barrier)) = self else { return String::new() };
+        let Barrier { path, user, .. } = barrier;
+        let right = if path.is_dir() { "x" } else { "r" };
+        format!("`setfacl -m u:{user}:{right} {}` grants it", advice::quoted(path.as_os_str()))
+    }
 }
 
 impl fmt::Display for Refusal {

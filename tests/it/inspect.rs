@@ -252,6 +252,55 @@ fn check_tells_every_fault_at_once() {
 }
 
 #[test]
+fn check_by_root_called_a_log_readable_that_the_daemon_may_not_open() {
+    let home = Home::new("[[source]]\npaths = [\"logs/*.log\"]\n");
+    home.append("logs/a.log", combined("/", "-", ""));
+    fs::create_dir(home.path("state")).unwrap();
+    let allow = |path: &str, mode| {
+        fs::set_permissions(home.path(path), fs::Permissions::from_mode(mode)).unwrap();
+    };
+    allow("state", 0o700);
+    let is_root = rustix::process::geteuid().is_root();
+    let user = if is_root { 65_534 } else { rustix::process::geteuid().as_raw() };
+    for path in ["", "state"].iter().filter(|_| is_root) {
+        std::os::unix::fs::chown(home.path(path), Some(user), None).unwrap();
+    }
+    let faults = || {
+        let output = home.output(&["check", "--json"]);
+        let text = String::from_utf8(output.stdout).unwrap();
+        let all = text.lines().map(|line| serde_json::from_str::<Value>(line).unwrap());
+        let faults: Vec<Value> = all.filter(|one| one["level"] == "fault").collect();
+        assert_eq!(output.status.code(), Some(if faults.is_empty() { 0 } else { 78 }), "{text}");
+        faults
+    };
+    allow("logs/a.log", 0o644);
+    assert_eq!(faults(), [""; 0]);
+    allow("logs/a.log", 0o000);
+    let found = faults();
+    assert_eq!(
+        (found.len(), &found[0]["check"], &found[0]["line"]),
+        (1, &json!("source"), &json!(3))
+    );
+    allow("logs/a.log", 0o644);
+    // The configuration, and a directory above a log.
+    if is_root {
+        allow("tokenwatch.toml", 0o600);
+        let found = faults();
+        assert_eq!((found.len(), &found[0]["check"]), (1, &json!("configuration")));
+        let hint = found[0]["hint"].as_str().unwrap();
+        assert!(hint.contains("setfacl -m u:65534:r "), "{hint}");
+        allow("tokenwatch.toml", 0o644);
+        allow("logs", 0o700);
+        let found = faults().remove(0);
+        let message = found["message"].as_str().unwrap();
+        assert!(
+            message.contains("user 65534 may not read") && message.contains("0700"),
+            "{message}"
+        );
+    }
+}
+
+#[test]
 fn check_is_content_with_a_good_site_and_warns_of_rejects() {
     let home = Home::new("[[source]]\npaths = [\"logs/*.log\"]\nformat = \"nginx-combined\"\n");
     home.append("logs/a.log", combined("/", "-", "") + "no request at all\n");
