@@ -2,6 +2,7 @@
 //! has no clock of arrival, and asks for none of it.
 
 use std::collections::BTreeMap;
+use std::fs::{self, File};
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
 use std::time::Duration;
@@ -40,6 +41,7 @@ impl Strains {
             principal: format!("database:{}", damage.time.seconds()).into(),
             eye: Eye::Database,
             about: recovery::told(&damage, database),
+            cause: String::new(),
             micros: 1,
         });
         Self { atlas, ahead: BTreeMap::new(), asked: None, lost }
@@ -80,28 +82,43 @@ impl Strains {
             principal: principal(path),
             eye,
             about: path.to_string_lossy().into_owned(),
+            cause: String::new(),
             micros,
         };
         let mut strains: Vec<Strain> =
             self.ahead.iter().map(|(path, ahead)| of_log(Eye::Clock, path, *ahead)).collect();
         strains.extend(lags(monotonic).into_iter().map(|(path, lag)| {
-            of_log(Eye::Lag, &path, i64::try_from(lag.as_micros()).unwrap_or(i64::MAX))
+            let micros = i64::try_from(lag.as_micros()).unwrap_or(i64::MAX);
+            let cause = if lag.is_zero() { String::new() } else { refusal(&path) };
+            Strain { cause, ..of_log(Eye::Lag, &path, micros) }
         }));
         // The built-in table is as old as the program; whoever wants a newer one names a file.
         strains.extend(self.atlas.files().into_iter().filter_map(|layer| {
             let about = layer.path?.to_string_lossy().into_owned();
             let built = Timestamp::from_seconds(i64::try_from(layer.built?).ok()?);
             let principal = format!("geoip:{about}").into();
-            Some(Strain { principal, eye: Eye::Atlas, about, micros: now.since(built) })
+            let (eye, cause) = (Eye::Atlas, String::new());
+            Some(Strain { principal, eye, about, cause, micros: now.since(built) })
         }));
         strains.push(Strain {
             principal: "mails".into(),
             eye: Eye::Mail,
             about: "mails".to_owned(),
+            cause: String::new(),
             micros: queued.map_or(0, |queued| now.since(queued)),
         });
         strains.extend(self.lost.clone());
         worker.strain(&strains, now);
         Ok(())
     }
+}
+
+/// Returns why a log cannot be opened; empty if it can, or is no regular file: opening a pipe waits for its writer.
+fn refusal(path: &Path) -> String {
+    let opened = match fs::metadata(path) {
+        Ok(found) if found.is_file() => File::open(path).map(drop),
+        Ok(_) => Ok(()),
+        Err(error) => Err(error),
+    };
+    opened.err().map(|error| error.to_string()).unwrap_or_default()
 }

@@ -109,6 +109,7 @@ fn fired(
             principal: principal(path),
             eye: Eye::Clock,
             about: (*file).to_owned(),
+            cause: String::new(),
             micros: newest.since(clock),
         });
         judge.strain(&mut memory, &mut roll, strain.as_slice(), *now);

@@ -95,6 +95,7 @@ fn a_log_that_is_not_read_is_told_and_shown_until_it_is() {
         reason.starts_with(&format!("bytes of {} have not been read for ", path.display())),
         "{reason}"
     );
+    assert!(reason.contains("cannot be opened: Permission denied"), "{reason}");
     allow(0o644);
     wait_until("all is read", || home.committed_lines() == 3);
     wait_until("it is over", || is_over(&home));

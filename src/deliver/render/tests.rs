@@ -225,6 +225,35 @@ fn named(rule: &str) -> Alert {
 }
 
 #[test]
+fn the_subject_named_all_that_degrades_the_monitoring_and_not_what_does() {
+    let rules = include_str!("../../../rules/monitor-health.yml");
+    let subject = |id: &str, fact: &str| {
+        let mut alert = sample::alert();
+        alert.rule.id = id.into();
+        alert.rule.name = "monitor-health".into();
+        alert.rule.title = "Monitoring degraded: clock, lag".into();
+        alert.facts = [(fact.into(), Value::Int(7))].into_iter().collect();
+        incident(&sample::incident(), &[alert], &context(&[])).subject
+    };
+    let built_in = "71c4d9e8-2f35-4a60-9b81-d60e5f3a7c12";
+    assert!(rules.contains(&format!("\nid: {built_in}\n")));
+    for (fact, words) in [
+        ("health.skew_seconds", ": lines are dated in the future"),
+        ("health.lag_seconds", ": lines are not read in time"),
+        ("health.geoip_days", ": GeoIP data is old"),
+        ("health.mail_minutes", ": mails are not sent"),
+        ("health.database", ": database was lost"),
+    ] {
+        assert!(rules.contains(fact), "{fact}");
+        let subject = subject(built_in, fact);
+        assert!(subject.ends_with(words), "{subject}");
+    }
+    // A rule of one's own keeps its title.
+    let own = subject("0c2d9e8a-2f35-4a60-9b81-d60e5f3a7c12", "health.lag_seconds");
+    assert!(own.contains(": monitoring degraded"), "{own}");
+}
+
+#[test]
 fn a_token_of_which_only_the_id_is_known_is_shown_by_it() {
     let mut alert = sample::alert();
     let token = alert.token.as_mut().unwrap();

@@ -152,8 +152,30 @@ pub(super) fn kinds(alerts: &[Alert]) -> String {
     kinds.join(", ")
 }
 
+/// The built-in rule about several things that degrade the monitoring: rules/monitor-health.yml.
+const DEGRADED: &str = "71c4d9e8-2f35-4a60-9b81-d60e5f3a7c12";
+
+/// Which of them it is, by the fact that says so.
+const DEGRADATIONS: [(&str, &str); 5] = [
+    ("health.skew_seconds", "lines are dated in the future"),
+    ("health.lag_seconds", "lines are not read in time"),
+    ("health.geoip_days", "GeoIP data is old"),
+    ("health.mail_minutes", "mails are not sent"),
+    ("health.database", "database was lost"),
+];
+
+/// Returns which thing degrades the monitoring.
+fn degradation(alert: &Alert) -> Option<&'static str> {
+    let is_built_in = alert.rule.id == DEGRADED;
+    let mut known = DEGRADATIONS.iter().filter(|(fact, _)| alert.facts.contains(fact));
+    known.next().map(|(_, words)| *words).filter(|_| is_built_in)
+}
+
 /// Returns what an alert is about: its rule's name, or more exactly where several things have one name.
 fn kind(alert: &Alert) -> String {
+    if let Some(words) = degradation(alert) {
+        return words.to_owned();
+    }
     match alert.rule.name.as_str() {
         "monitor-health" if !alert.rule.title.is_empty() => {
             let title = plain(&alert.rule.title, MAX_TITLE);

@@ -156,7 +156,9 @@ pub struct Strain {
     pub eye: Eye,
     /// The log or the file; for a lost database, what became of it.
     pub about: String,
-    /// How far lines are ahead, how old the file is, or how long the oldest mail or bytes of the log have waited.
+    /// Why, as far as it is known: the error of a log that cannot be opened.
+    pub cause: String,
+    /// By how much lines are ahead, how old the file is, how long the oldest mail or bytes of the log have waited.
     pub micros: i64,
 }
 
@@ -296,16 +298,40 @@ pub fn crowded(crowd: &Crowd, file: &str) -> Facts {
     facts
 }
 
-/// States the facts of what is over its limit.
+/// Returns by which zone's offset lines are ahead, if it is one: `2 h`, `5 h 30 min`. Offsets are whole quarters of an hour,
+/// up to 14 h (tz database); lines take a moment to arrive.
+fn zone_ahead(micros: i64) -> Option<String> {
+    const QUARTER: i64 = 15 * MINUTE;
+    const SLACK: i64 = MINUTE;
+    const MOST: i64 = 14 * HOUR;
+    let offset = micros.saturating_add(SLACK) / QUARTER * QUARTER;
+    let is_zone = (QUARTER..=MOST).contains(&offset) && (micros - offset).abs() <= SLACK;
+    let (hours, minutes) = (offset / HOUR, offset % HOUR / MINUTE);
+    let text = match (hours, minutes) {
+        (0, minutes) => format!("{minutes} min"),
+        (hours, 0) => format!("{hours} h"),
+        (hours, minutes) => format!("{hours} h {minutes} min"),
+    };
+    is_zone.then_some(text)
+}
+
+/// States the facts of what is too far off.
 pub fn strained(strain: &Strain) -> Facts {
     let mut facts = Facts::default();
-    let Strain { eye, about, micros, .. } = strain;
+    let Strain { eye, about, cause, micros, .. } = strain;
     let (name, value, text) = match eye {
         Eye::Clock => {
             let seconds = micros / SECOND;
-            let text = format!(
-                "lines of {about} are dated {seconds} s in the future: its clock or this host's is wrong"
+            let why = zone_ahead(*micros).map_or_else(
+                || "its clock or this host's is wrong".to_owned(),
+                |zone| {
+                    format!(
+                        "times without a zone are read as UTC; if the server is on a clock {zone} ahead, set \
+                         time_zone in the log's [[source]], else its clock or this host's is wrong"
+                    )
+                },
             );
+            let text = format!("lines of {about} are dated {seconds} s in the future: {why}");
             ("health.skew_seconds", Value::Int(seconds), text)
         }
         Eye::Atlas => {
@@ -327,10 +353,13 @@ pub fn strained(strain: &Strain) -> Facts {
         }
         Eye::Lag => {
             let seconds = micros / SECOND;
-            let text = format!(
-                "bytes of {about} have not been read for {seconds} s: either the file cannot be read (see the \
-                 journal) or lines arrive faster than they are processed"
-            );
+            let why = if cause.is_empty() {
+                "either the file cannot be read (see the journal) or lines arrive faster than they are processed"
+                    .to_owned()
+            } else {
+                format!("it cannot be opened: {cause}; let the daemon's user read it")
+            };
+            let text = format!("bytes of {about} have not been read for {seconds} s: {why}");
             ("health.lag_seconds", Value::Int(seconds), text)
         }
     };
@@ -367,6 +396,37 @@ mod tests {
             assert_eq!(health.is_bad(lines, rejected), expected, "{rejected} of {lines}");
         }
         assert!(!Health { rejected_percent: 100.0, ..health }.is_bad(1000, 1000));
+    }
+
+    #[test]
+    fn the_cause_of_a_wrong_clock_or_an_unread_log_was_not_told() {
+        let reason = |eye: Eye, cause: &str, micros: i64| {
+            let (about, cause) = ("a.log".to_owned(), cause.to_owned());
+            let strain = Strain { principal: "log:a.log".into(), eye, about, cause, micros };
+            strained(&strain).reasons[0].text.to_string()
+        };
+        for (seconds, zone) in [
+            (3599, "1 h"),
+            (3660, "1 h"),
+            (19_798, "5 h 30 min"),
+            (50_400, "14 h"),
+            (900, "15 min"),
+        ] {
+            let text = reason(Eye::Clock, "", seconds * SECOND);
+            assert!(
+                text.contains("time_zone") && text.contains(&format!("{zone} ahead")),
+                "{text}"
+            );
+        }
+        for seconds in [150, 700, 3661, 3500, 54_000, i64::MAX / SECOND] {
+            let text = reason(Eye::Clock, "", seconds * SECOND);
+            assert!(text.ends_with("in the future: its clock or this host's is wrong"), "{text}");
+        }
+        let text = reason(Eye::Lag, "Permission denied (os error 13)", 60 * SECOND);
+        assert!(
+            text.contains("a.log have not been read for 60 s: it cannot be opened: Permission")
+        );
+        assert!(reason(Eye::Lag, "", 60 * SECOND).contains("see the journal"));
     }
 
     #[test]

@@ -160,6 +160,7 @@ fn what_is_too_far_off_is_told_once_for_as_long_as_it_lasts_and_waiting_mails_by
             principal: format!("{eye:?}").into(),
             eye,
             about: "a.mmdb".to_owned(),
+            cause: String::new(),
             micros,
         };
         judge.strain(&mut memory, &mut roll, &[strain], START.plus(day * DAY));
@@ -194,6 +195,7 @@ fn a_log_that_nobody_looks_at_any_more_is_late_no_longer() {
         principal: log.into(),
         eye: Eye::Lag,
         about: log.to_owned(),
+        cause: String::new(),
         micros: HOUR,
     };
     let ask = |roll: &mut Roll, logs: &[&str]| {
