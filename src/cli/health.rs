@@ -163,6 +163,11 @@ pub(super) fn lost(database: &Path, text: String) -> Trouble {
     Trouble { kind: "database", about, text }
 }
 
+/// Too many lines of a log cannot be read.
+pub(super) fn rejected(log: &Path, text: String) -> Trouble {
+    Trouble { kind: "rejected", about: log.to_string_lossy().into_owned(), text }
+}
+
 /// The backup is not what it should be: the last try failed, or it is old.
 pub(super) fn backup(
     database: &Path,

@@ -3,7 +3,6 @@
 use std::path::Path;
 use std::process::ExitCode;
 
-use anstyle::AnsiColor;
 use serde_json::{Value as Json, json};
 
 use crate::atlas::Layer;
@@ -82,7 +81,9 @@ pub(super) fn run(context: &mut Context, options: &Options) -> anyhow::Result<Ex
     let lost = Damage::last(&database, now);
     let lost = lost.map(|damage| troubles::lost(&database, recovery::told(&damage, &database)));
     let backup = troubles::backup(&database, state.backed_up, state.backup_failed, now);
-    let found: Vec<_> = lost.into_iter().chain(backup).chain(look.troubles()).collect();
+    let found = lost.into_iter().chain(backup).chain(look.troubles());
+    let at = At { global: &context.global, health, now };
+    let found: Vec<_> = found.chain(unreadable(&lives, &at)).collect();
     let is_well = matches!(holder, Some(Holder::Process(_, Role::Daemon)))
         && !found.iter().any(Trouble::is_under_way);
     let code = ExitCode::from(if options.check && !is_well { exit::CONDITION } else { 0 });
@@ -100,7 +101,7 @@ pub(super) fn run(context: &mut Context, options: &Options) -> anyhow::Result<Ex
         printer
             .line(format_args!("no database yet: {}", print::safe(database.to_string_lossy())))?;
     }
-    print_logs(printer, &lives, &At { global: &context.global, health, now })?;
+    print_logs(printer, &lives, now)?;
     troubles::print(printer, &found)?;
     print_holder(printer, holder)?;
     print_counts(printer, &state, context.site.config.mail.is_some(), now)?;
@@ -194,7 +195,7 @@ fn is_past(stream: &StreamStatus, now: Timestamp) -> bool {
 }
 
 /// Prints a row for each log: of its files how much is read, of all of their lives what it came to.
-fn print_logs(printer: &mut Printer, lives: &[Life<'_>], at: &At<'_>) -> anyhow::Result<()> {
+fn print_logs(printer: &mut Printer, lives: &[Life<'_>], now: Timestamp) -> anyhow::Result<()> {
     if lives.is_empty() {
         return Ok(());
     }
@@ -202,12 +203,9 @@ fn print_logs(printer: &mut Printer, lives: &[Life<'_>], at: &At<'_>) -> anyhow:
         table::table(&["log", "size", "read", "lines", "rejected", "in 10 min", "missing", "lag"]);
     let logs = by_log(lives);
     for (path, lives) in &logs {
-        table.add_row(row(path, lives, at.now));
+        table.add_row(row(path, lives, now));
     }
     printer.line(table::coloured(&table, |_| None))?;
-    for latest in logs.values().filter_map(|lives| latest(lives)) {
-        print_bad(printer, latest.stream, lives, at)?;
-    }
     printer.line("")?;
     Ok(())
 }
@@ -249,29 +247,22 @@ fn latest<'a>(lives: &[&'a Life<'a>]) -> Option<&'a Life<'a>> {
     lives.iter().copied().max_by_key(|life| life.stream.updated)
 }
 
-/// Says so if a log cannot be read, and how to see why.
-fn print_bad(
-    printer: &mut Printer,
-    stream: &StreamStatus,
-    lives: &[Life<'_>],
-    at: &At<'_>,
-) -> anyhow::Result<()> {
-    let window = window(stream).filter(|_| !is_past(stream, at.now));
-    let Some((lines, rejected)) =
-        window.filter(|(lines, rejected)| at.health.is_bad(*lines, *rejected))
-    else {
-        return Ok(());
+/// Returns the logs of which too many of the latest lines cannot be read, and how to see why.
+fn unreadable(lives: &[Life<'_>], at: &At<'_>) -> Vec<Trouble> {
+    let logs = by_log(lives);
+    let latest = logs.values().filter_map(|lives| latest(lives));
+    let one = |life: &Life<'_>| {
+        let window = window(life.stream).filter(|_| !is_past(life.stream, at.now));
+        let (lines, rejected) =
+            window.filter(|(lines, rejected)| at.health.is_bad(*lines, *rejected))?;
+        let look = look_at(life.stream, lives, at.global);
+        let look = look.unwrap_or_else(|| advice::command(at.global, "check"));
+        let share = percent(rejected, lines);
+        let text =
+            format!("{share} of the latest {lines} lines cannot be read; `{look}` shows the first");
+        Some(troubles::rejected(&life.stream.position.path, text))
     };
-    let path = print::safe(stream.position.path.to_string_lossy());
-    let look = look_at(stream, lives, at.global);
-    let look = print::safe(look.unwrap_or_else(|| advice::command(at.global, "check")));
-    let red = AnsiColor::Red.on_default();
-    let share = percent(rejected, lines);
-    printer.line(format_args!(
-        "{red}cannot be read{red:#}: {path}: {share} of the latest {lines} lines; \
-         `{look}` shows the first"
-    ))?;
-    Ok(())
+    latest.filter_map(one).collect()
 }
 
 /// A share, 0 to 1.

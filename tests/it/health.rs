@@ -224,6 +224,20 @@ fn the_status_shows_the_share_of_rejected_lines_of_each_log() {
 }
 
 #[test]
+fn lines_that_cannot_be_read_were_no_problem_to_a_status_that_is_asked_for_a_check() {
+    let home = Home::new(CONFIG);
+    let check = || home.output(&["status", "--check"]).status.code();
+    home.append("logs/a.log", lines(1, 401, 200));
+    let daemon = home.run(&[]);
+    wait_until("it is read", || home.committed_lines() == 400);
+    assert_eq!((troubles(&home), check()), (vec![], Some(0)), "a scanner's lines");
+    home.append("logs/a.log", lines(401, 801, 20));
+    wait_until("it is read", || home.committed_lines() == 800);
+    assert_eq!((troubles(&home), check()), (vec!["rejected".to_owned()], Some(1)));
+    assert!(daemon.terminate().success(), "{}", home.daemon_log());
+}
+
+#[test]
 fn bytes_that_are_gone_are_one_alert_whenever_the_daemon_is_killed() {
     let server = server();
     let home = Home::new(&config(&server));
