@@ -1,5 +1,6 @@
 //! `check`: everything that can be found wrong before the daemon starts, all at once.
 
+use std::collections::BTreeMap;
 use std::fs;
 use std::io::ErrorKind;
 use std::os::unix::fs::PermissionsExt as _;
@@ -244,6 +245,13 @@ type Known<'a> = (&'a Source, Option<&'a Reading>);
 
 fn sources(report: &mut Report, site: &Site, bounds: &Bounds<'_>) {
     let readings = site.sources().map_err(|faults| report.faults("format", &faults));
+    if site.config.sources.is_empty() {
+        report.warn(
+            "source",
+            "no [[source]]: there is nothing to follow, so the daemon does not start",
+        );
+    }
+    let mut first = BTreeMap::new();
     if readings.is_ok() {
         let n_sources = site.config.sources.len() as u64;
         report.ok("format", format!("formats of {}", print::counted(n_sources, "source")));
@@ -264,21 +272,50 @@ fn sources(report: &mut Report, site: &Site, bounds: &Bounds<'_>) {
             }
             SourceFrom::Files(patterns) => {
                 for pattern in patterns {
-                    pattern_of(report, site, known, bounds, (&pattern.value, &pattern.span));
+                    let paths =
+                        pattern_of(report, site, known, bounds, (&pattern.value, &pattern.span));
+                    for path in paths {
+                        let known = *first.entry(path.clone()).or_insert(source);
+                        if !is_same(known, source) {
+                            report.0.push(named_twice(&path, known).at(&pattern.span));
+                        }
+                    }
                 }
             }
         }
     }
 }
 
-/// Checks what one pattern of a source matches.
+/// Returns whether two sources read a file in the same way.
+fn is_same(a: &Source, b: &Source) -> bool {
+    let like = |source: &Source| Source {
+        from: a.from.clone(),
+        span: a.span.clone(),
+        format: At { span: a.format.span.clone(), value: source.format.value.clone() },
+        ..source.clone()
+    };
+    like(a) == like(b)
+}
+
+/// A file that another source names first, with other settings.
+fn named_twice(path: &Path, first: &Source) -> Outcome {
+    let place = first.span.line_and_column().map_or(0, |(line, _)| line);
+    let file = first.span.path().map(|path| path.display().to_string()).unwrap_or_default();
+    let message = format!(
+        "{}: another [[source]] with other settings names it first, and those count: {file}:{place}",
+        path.display()
+    );
+    outcome("source", Level::Warning, message)
+}
+
+/// Checks what one pattern of a source matches, and returns that.
 fn pattern_of(
     report: &mut Report,
     site: &Site,
     known: Known<'_>,
     bounds: &Bounds<'_>,
     (pattern, span): (&str, &Span),
-) {
+) -> Vec<PathBuf> {
     let (paths, faults) = list(&[PathBuf::from(pattern)], Some(&site.state));
     for fault in &faults {
         let is_absent = matches!(
@@ -287,20 +324,21 @@ fn pattern_of(
         let level = if is_absent { Level::Warning } else { Level::Fault };
         report.0.push(outcome("source", level, fault.to_string()).at(span));
     }
-    for path in paths {
-        if let Some(refusal) = bounds.permit.refusal(&path) {
-            report.0.push(refused("source", &path, &refusal).at(span));
+    for path in &paths {
+        if let Some(refusal) = bounds.permit.refusal(path) {
+            report.0.push(refused("source", path, &refusal).at(span));
             if !matches!(refusal, Refusal::Unsure(_)) {
                 continue;
             }
         }
-        match sample(&path) {
+        match sample(path) {
             Err(fault) => {
                 report.0.push(outcome("source", Level::Fault, fault.to_string()).at(span));
             }
-            Ok(bytes) => log(report, known, bounds, &path, &bytes),
+            Ok(bytes) => log(report, known, bounds, path, &bytes),
         }
     }
+    paths
 }
 
 /// Says what a log looks like, how many of its first lines fit its format, and which does not.

@@ -23,6 +23,8 @@ pub struct DetectTable {
     /// The last place where each detector is named.
     names: BTreeMap<String, At<()>>,
     asked: BTreeMap<&'static str, BTreeSet<&'static str>>,
+    /// The values that were read, by detector and key.
+    set: Vec<(&'static str, &'static str, Span)>,
     faults: Faults,
 }
 
@@ -69,12 +71,21 @@ impl DetectTable {
     ) -> Option<T> {
         self.asked.entry(detector).or_default().insert(key);
         let entry = self.detectors.get_mut(detector)?.remove(key)?;
+        self.set.push((detector, key, entry.value.clone()));
         match entry.value.read(read) {
             Ok(value) => Some(value),
             Err(faults) => {
                 self.faults.extend(faults);
                 None
             }
+        }
+    }
+
+    /// Reports a value of which another one makes no sense, where the files set it.
+    pub fn refuse(&mut self, detector: &str, key: &str, expected: &str) {
+        let set = self.set.iter().find(|(one, name, _)| *one == detector && *name == key);
+        if let Some((_, _, span)) = set {
+            self.faults.extend([span.fault(format!("found {}", span.text()), expected, "")]);
         }
     }
 

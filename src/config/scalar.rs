@@ -34,7 +34,19 @@ pub(super) fn texts(node: Node<'_>) -> Reading<Vec<At<String>>> {
 
 /// Reads one path and makes it absolute.
 pub(super) fn path(node: Node<'_>) -> Reading<PathBuf> {
-    text(node).map(|path| node.resolve(&path))
+    let path = text(node)?;
+    without_home(node, &path)?;
+    Ok(node.resolve(&path))
+}
+
+/// Refuses `~`: only shells replace it, so it would be a directory of that name.
+fn without_home(node: Node<'_>, path: &str) -> Reading<()> {
+    if path == "~" || path.starts_with("~/") {
+        return Err(
+            node.wrong("an absolute path", "only shells replace `~`: write the home directory out")
+        );
+    }
+    Ok(())
 }
 
 /// Reads one path or a list of paths and makes them absolute.
@@ -49,6 +61,7 @@ pub(super) fn globs(node: Node<'_>) -> Reading<Vec<At<String>>> {
 
 fn glob(node: Node<'_>) -> Reading<String> {
     let text = text(node)?;
+    without_home(node, &text)?;
     if let Err(error) = glob::Pattern::new(&text) {
         let hint = "`*` and `?` stand for characters, `**` for folders, `[...]` for a set";
         return Err(node.wrong(format!("a path or a pattern of paths ({})", error.msg), hint));

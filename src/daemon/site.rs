@@ -194,6 +194,16 @@ impl Site {
                 params.set(parameter.section, parameter.key, value).ok();
             }
         }
+        let score = params.profile.score;
+        if !score.is_ordered() {
+            let (notice, alert, critical) = (score.notice, score.alert, score.critical);
+            let expected = format!(
+                "notice <= alert <= critical in [detect.score], which are {notice}, {alert} and {critical}"
+            );
+            for key in ["notice", "alert", "critical"] {
+                table.refuse("score", key, &expected);
+            }
+        }
         table.finish().map(|()| params)
     }
 

@@ -301,6 +301,55 @@ fn check_by_root_called_a_log_readable_that_the_daemon_may_not_open() {
 }
 
 #[test]
+fn check_accepted_settings_that_mean_something_else() {
+    let found = |config: &str| {
+        let home = Home::new(config);
+        home.append("logs/a.log", combined("/", "-", ""));
+        let output = home.output(&["check", "--json"]);
+        let text = String::from_utf8(output.stdout).unwrap();
+        let all = text.lines().map(|line| serde_json::from_str::<Value>(line).unwrap());
+        let told = all.filter(|one| one["level"] != "ok" && one["check"] != "mail").map(|one| {
+            let line = one["line"].as_u64().unwrap_or(0);
+            format!(
+                "{}:{line}: {}",
+                one["level"].as_str().unwrap(),
+                one["message"].as_str().unwrap()
+            )
+        });
+        (output.status.code(), told.collect::<Vec<_>>())
+    };
+    let logs = "[[source]]\npaths = [\"logs/*.log\"]\n";
+    assert_eq!(found(logs), (Some(0), vec![]));
+    for score in ["alert = 12", "alert = 5", "notice = 8", "critical = 6.5"] {
+        let (code, told) = found(&format!("{logs}[detect.score]\n{score}\n"));
+        assert_eq!((code, told.len()), (Some(78), 1), "{told:?}");
+        assert!(
+            told[0].starts_with("fault:5: ") && told[0].contains("notice <= alert"),
+            "{told:?}"
+        );
+    }
+    let ordered = "[detect.score]\nalert = 12\ncritical = 12\n";
+    assert_eq!(found(&format!("{logs}{ordered}")), (Some(0), vec![]));
+    let (code, told) = found("");
+    assert_eq!((code, told.len()), (Some(0), 1), "{told:?}");
+    assert!(told[0].starts_with("warning:0: no [[source]]"), "{told:?}");
+    let other = "[[source]]\npaths = [\"logs/a.log\"]\n";
+    assert_eq!(found(&format!("{logs}{other}")), (Some(0), vec![]), "both say the same");
+    let (code, told) = found(&format!("{logs}{other}service = \"shop\"\n"));
+    assert_eq!((code, told.len()), (Some(0), 1), "{told:?}");
+    assert!(told[0].starts_with("warning:5: "), "{told:?}");
+    assert!(
+        told[0].contains("names it first") && told[0].ends_with("tokenwatch.toml:2"),
+        "{told:?}"
+    );
+    for text in ["[[source]]\npaths = [\"~/logs/*.log\"]\n", "[geoip]\ncity = \"~/c.mmdb\"\n"] {
+        let (code, told) = found(text);
+        assert_eq!((code, told.len()), (Some(78), 1), "{told:?}");
+        assert!(told[0].contains("an absolute path"), "{told:?}");
+    }
+}
+
+#[test]
 fn check_is_content_with_a_good_site_and_warns_of_rejects() {
     let home = Home::new("[[source]]\npaths = [\"logs/*.log\"]\nformat = \"nginx-combined\"\n");
     home.append("logs/a.log", combined("/", "-", "") + "no request at all\n");

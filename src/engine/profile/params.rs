@@ -87,6 +87,12 @@ section! {
 }
 
 impl Score {
+    /// Returns whether a note needs no more than an alert, and that no more than a critical one.
+    #[must_use]
+    pub fn is_ordered(&self) -> bool {
+        self.notice <= self.alert && self.alert <= self.critical
+    }
+
     /// Returns a threshold minus a lead, but never below that of a note.
     #[must_use]
     pub const fn sooner(&self, threshold: f64, lead: f64) -> f64 {
