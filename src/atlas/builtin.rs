@@ -126,7 +126,9 @@ impl Atlas for BuiltIn {
     }
 
     fn is_one_operator(&self, a: u32, b: u32) -> bool {
-        let of = |asn| self.operator(asn).map(|name| (name, network_kind(Some(asn), name)));
+        // Reserved numbers have a placeholder for a name: `-Reserved AS-`.
+        let name = |asn| self.operator(asn).filter(|name| !name.starts_with('-'));
+        let of = |asn| name(asn).map(|name| (name, network_kind(Some(asn), name)));
         a == b || of(a).is_some_and(|known| of(b) == Some(known))
     }
 }

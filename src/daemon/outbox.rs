@@ -220,7 +220,7 @@ impl Pump {
         let Some(first) = rest.first() else { return Ok(false) };
         let last = self.store.bundled()?;
         // A clock that was set back must not hold the digest for longer than that, nor what it queued before.
-        let is_another_hour = last.is_none_or(|last| HOUR < now.since(last).abs());
+        let is_another_hour = last.is_none_or(|last| !(0..=HOUR).contains(&now.since(last)));
         let is_gathering = (0..GATHER).contains(&now.since(first.created));
         Ok(is_another_hour && !is_gathering)
     }
@@ -276,7 +276,9 @@ impl Pump {
     fn send_off(&mut self, outgoing: &Outgoing, now: Timestamp) -> Result<(), StoreError> {
         match self.write(outgoing)? {
             Written::Settled => self.store.settled(outgoing, now),
-            Written::Mail(_) | Written::Gone => self.bury(outgoing, now).map(drop),
+            // An alert came between: it waits for the next turn.
+            Written::Mail(_) => Ok(()),
+            Written::Gone => self.bury(outgoing, now).map(drop),
         }
     }
 

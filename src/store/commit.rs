@@ -5,7 +5,7 @@ use rusqlite::{Connection, Result, ToSql, params, params_from_iter};
 
 use crate::engine::alert::{Alert, Incident};
 use crate::engine::commit::{Commit, HouseRow, Notice, SubjectRow};
-use crate::engine::time::Timestamp;
+use crate::engine::time::{MINUTE, Timestamp};
 
 use super::codec::{count, to_json};
 use super::{Store, StoreError, alerts, digest, ledger, slot, storm, streams};
@@ -171,6 +171,9 @@ fn last_alert(db: &Connection) -> Result<i64> {
     db.prepare_cached("SELECT coalesce(max(number), 0) FROM alert")?.query_row([], |row| row.get(0))
 }
 
+/// An update that is due sooner may be on its way already.
+const SENDING: i64 = MINUTE;
+
 /// Queues a mail for each, as long as few wait; the others share one, about the alerts after `last`.
 fn put_notices(db: &Connection, notices: &[Notice], last: i64, now: Timestamp) -> Result<usize> {
     if notices.is_empty() {
@@ -191,20 +194,21 @@ fn put_notices(db: &Connection, notices: &[Notice], last: i64, now: Timestamp) -
            'waiting', 0, '')
          ON CONFLICT (message_id) DO NOTHING",
     )?;
-    // What is mailed now tells what an update is still gathering.
-    let mut supersede = db.prepare_cached(
-        "UPDATE outbox SET state = 'empty'
-         WHERE incident = ?1 AND state = 'waiting' AND attempts = 0 AND due > ?2",
+    // An update that is gathering reports this as well, at the earlier of both times. Not one that may be on its way.
+    let mut join = db.prepare_cached(
+        "UPDATE outbox SET due = min(due, ?2)
+         WHERE incident = ?1 AND state = 'waiting' AND attempts = 0 AND due > ?3",
     )?;
     let mut added = n_shared;
     for notice in own {
         let Notice { incident, revision, delay } = notice;
-        if *revision > 1 {
-            supersede.execute(params![incident.as_str(), now])?;
+        let due = now.plus(*delay);
+        let is_first = *revision <= 1;
+        if !is_first && join.execute(params![incident.as_str(), due, now.plus(SENDING)])? > 0 {
+            continue;
         }
         let message_id = format!("{incident}.{revision}");
-        let row = params![message_id, incident.as_str(), revision, now, now.plus(*delay)];
-        added += put.execute(row)?;
+        added += put.execute(params![message_id, incident.as_str(), revision, now, due])?;
     }
     Ok(added)
 }

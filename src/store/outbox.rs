@@ -110,7 +110,9 @@ impl Reader {
     /// What the database says.
     pub fn oldest_mail(&self) -> Result<Option<Timestamp>, StoreError> {
         self.read("looking for the oldest mail", |db| {
-            let sql = "SELECT min(created) FROM outbox WHERE state = 'waiting'";
+            // An update waits from when it is due.
+            let sql = "SELECT min(CASE attempts WHEN 0 THEN max(created, due) ELSE created END)
+                 FROM outbox WHERE state = 'waiting'";
             db.prepare_cached(sql)?.query_row([], |row| row.get(0))
         })
     }
@@ -446,8 +448,14 @@ mod tests {
         assert_eq!(store.next_due().unwrap(), Some(NOON));
         assert_eq!(ids(&store, NOON.plus(HOUR)), ["i.1", "i.2"]);
         queue(&mut store, 3, 0);
-        assert_eq!(ids(&store, NOON), ["i.1", "i.3"], "it tells all that there is");
-        assert_eq!(ids(&store, NOON.plus(HOUR)), ["i.1", "i.3"]);
+        assert_eq!(ids(&store, NOON), ["i.1", "i.2"], "what is worse hastens the update");
+        assert_eq!(ids(&store, NOON.plus(HOUR)), ["i.1", "i.2"]);
+        queue(&mut store, 4, MINUTE / 2);
+        queue(&mut store, 5, MINUTE * 5);
+        queue(&mut store, 6, MINUTE * 11);
+        let all = ["i.1", "i.2", "i.4", "i.5"];
+        assert_eq!(ids(&store, NOON.plus(5 * MINUTE)), all, "none takes another's place");
+        assert_eq!(ids(&store, NOON.plus(HOUR)), all);
     }
 
     #[test]

@@ -86,7 +86,8 @@ fn outbox(db: &Connection) -> rusqlite::Result<OutboxStats> {
         "SELECT count(*) FILTER (WHERE state = 'waiting') AS waiting,
            count(*) FILTER (WHERE state = 'waiting' AND incident IN
              (SELECT id FROM incident WHERE level >= ?1)) AS critical,
-           min(created) FILTER (WHERE state = 'waiting') AS oldest,
+           min(CASE attempts WHEN 0 THEN max(created, due) ELSE created END)
+             FILTER (WHERE state = 'waiting') AS oldest,
            count(*) FILTER (WHERE state = 'dead') AS dead,
            count(*) FILTER (WHERE state = 'sent' AND error <> '') AS refused,
            max(sent_at) AS last_sent

@@ -104,6 +104,9 @@ impl Member<'_> {
     }
 }
 
+/// Days by which a line may be late and still count as having the right clock.
+const LATEST: i64 = 2;
+
 const POPULATION: &str = "population";
 const CHANGES: &str = "changes";
 const SCORES: &str = "scores";
@@ -177,12 +180,12 @@ impl House {
             .collect()
     }
 
-    /// Begins a day if one has begun by the site's clock: priors are fitted to the population as it is. A line with a
-    /// wrong time changes nothing, since it does not move the clock.
-    pub fn begin_day(&mut self) {
-        let day = self.clock.value.hour().div_euclid(24);
+    /// Starts a day if the usage is the first of one: priors are fitted to the population at the end of the
+    /// day before. A late usage of the day before changes nothing; a day far ahead of all others, from a
+    /// wrong clock, does not last.
+    pub fn begin_day(&mut self, day: i64) {
         let since = day.saturating_sub(self.population.value.day());
-        if since != 0 {
+        if !(-LATEST..=0).contains(&since) {
             self.priors = self.population.change().fit(day);
             self.scores.change().begin_day(since);
         }

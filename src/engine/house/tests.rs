@@ -6,7 +6,7 @@ use proptest::prelude::*;
 use super::*;
 use crate::engine::geo::Place;
 use crate::engine::profile::tests::{Life, berlin, rented, usage};
-use crate::engine::profile::{Placed, Prior, Profile, Rise, SHARED, World};
+use crate::engine::profile::{Placed, Prior, Profile, SHARED, World};
 use crate::engine::stats::Days;
 use crate::engine::time::{DAY, HOUR, MINUTE};
 use crate::engine::usage::{Agent, Usage};
@@ -22,30 +22,11 @@ fn restored(house: &mut House) -> House {
     restored
 }
 
-/// Takes in the time of a line, as the judge does.
-fn begin(house: &mut House, time: Timestamp) {
-    house.begin_hour(time);
-    house.begin_day();
-}
-
-#[test]
-fn a_wrong_clock_made_the_scores_of_weeks_be_forgotten() {
-    let mut house = House::default();
-    let pass = |house: &mut House, day: i64| begin(house, Timestamp(day * DAY));
-    house.scores.change().note(Rise { from: None, to: 8.0 });
-    (20_000..20_030).for_each(|day| pass(&mut house, day));
-    let before = house.scores.value.clone();
-    (0..20).for_each(|n| pass(&mut house, if n % 2 == 0 { 47_000 } else { 20_029 }));
-    assert_eq!(house.scores.value, before);
-    pass(&mut house, 20_030);
-    assert_ne!(house.scores.value, before, "a day fades");
-}
-
 #[test]
 fn few_principals_leave_the_defaults() {
     let mut house = House::default();
     house.population.change().replace(None, Some(&share(Class::Machine, 4, 0)));
-    begin(&mut house, Timestamp(20_000 * DAY));
+    house.begin_day(20_000);
     let (fitted, default) = (&house.priors[Class::Machine.index()], Priors::default());
     for family in SHARED {
         let ratio = |of: &Priors| of.get(family).alpha / of.get(family).beta;
@@ -62,7 +43,7 @@ fn many_steady_principals_make_news_rarer_than_the_default() {
         population.replace(None, Some(&share(Class::Machine, 30, u16::from(n % 100 == 0))));
         population.replace(None, Some(&share(Class::Human, 20, n % 2 * 16)));
     }
-    begin(&mut house, Timestamp(20_000 * DAY));
+    house.begin_day(20_000);
     let rate = |class: Class, family| {
         let Prior { alpha, beta } = house.priors[class.index()].get(family);
         alpha / beta
@@ -77,10 +58,12 @@ fn many_steady_principals_make_news_rarer_than_the_default() {
 #[test]
 fn a_day_far_ahead_does_not_stop_the_fitting() {
     let mut house = House::default();
-    for (day, fitted) in [(20_000, 20_000), (30_000, 20_000), (20_001, 20_001), (20_000, 20_001)] {
-        begin(&mut house, Timestamp(day * DAY));
-        assert_eq!(house.population.value.day(), fitted, "{day}");
-    }
+    house.begin_day(20_000);
+    house.begin_day(30_000);
+    house.begin_day(20_001);
+    assert_eq!(house.population.value.day(), 20_001);
+    house.begin_day(20_000);
+    assert_eq!(house.population.value.day(), 20_001);
 }
 
 proptest! {
@@ -131,7 +114,7 @@ impl Company {
 
     fn live(&mut self, at: usize, usage: &Usage, place: &Place) -> (f64, Option<Shared>) {
         let Self { house, lives, is_registered } = self;
-        begin(house, usage.time);
+        house.begin_day(usage.time.day());
         let Life { profile, params, .. } = &mut lives[at];
         let placed = Placed::new(usage, place);
         let name = format!("service-{at}");
@@ -312,7 +295,7 @@ fn what_unsettled_tokens_use_is_known_to_nobody_and_what_settled_ones_have_is() 
     };
     let mut company = Company::of(3, false);
     assert_eq!(known(&company), 0);
-    begin(&mut company.house, usage(11 * DAY).time);
+    company.house.begin_day(usage(11 * DAY).time.day());
     assert_eq!(company.house.priors, House::default().priors);
     for hour in 240..360 {
         company.all_at_home(hour);

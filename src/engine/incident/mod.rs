@@ -33,12 +33,12 @@ const MAX_TOLD: usize = 64;
 /// The delay between a mail and the first update of its incident; it doubles with each further update.
 const GATHER: i64 = 5 * MINUTE;
 
-/// An update that is due sooner than this may be on its way already: a new alert needs another one.
-const SENDING: i64 = MINUTE;
-
-/// How many rules and actors of an incident are remembered as mailed. Beyond that only a higher level is mailed: an
-/// attacker who keeps changing addresses is one story.
+/// How many rules, answers and actors of an incident are remembered as mailed.
 const MAX_MAILED: usize = 32;
+
+/// How many of them leave room for actors: an attacker who keeps changing addresses is one story, and leaves room for
+/// what else is new.
+const MAX_ACTORS: usize = 24;
 
 /// What is reported, and when.
 #[derive(Clone, Debug)]
@@ -76,7 +76,10 @@ struct Open {
     /// When the last mail was due.
     #[serde(default)]
     due: Timestamp,
-    /// Hashes of the rules and actors that were mailed.
+    /// How many updates were gathered.
+    #[serde(default)]
+    updates: u32,
+    /// Hashes of the rules, answers and actors that were mailed.
     #[serde(default)]
     known: Vec<u64>,
 }
@@ -169,16 +172,17 @@ impl Open {
             revision: 0,
             alerts: 0,
         };
-        Self { incident, mailed: None, due: Timestamp::default(), known: Vec::new() }
+        let (due, updates, known) = (Timestamp::default(), 0, Vec::new());
+        Self { incident, mailed: None, due, updates, known }
     }
 
-    /// Returns the mail that an alert needs; none if it is no news, or if a waiting mail will report it.
+    /// Returns the mail that an alert needs; none if it is no news. An update that waits already is the one it needs.
     fn mail(&mut self, alert: &Alert) -> Option<Notice> {
         let is_worse = self.mailed.is_none_or(|level| level < alert.rule.level);
         if !self.is_news(alert) && !is_worse {
             return None;
         }
-        let due = if is_worse { alert.time } else { self.next_update(alert.time)? };
+        let due = if is_worse { alert.time } else { self.next_update(alert.time) };
         self.mailed = self.mailed.max(Some(alert.rule.level));
         self.due = due;
         self.incident.revision += 1;
@@ -186,33 +190,39 @@ impl Open {
         Some(Notice { incident: id.clone(), revision: *revision, delay: due.since(alert.time) })
     }
 
-    /// Returns whether the rule of an alert or its actor has not been mailed yet; remembers both.
+    /// Returns whether an alert's rule, answer or actor has not been mailed yet; remembers them.
     fn is_news(&mut self, alert: &Alert) -> bool {
         let n_known = self.known.len();
-        let rule = digest(&["rule", &alert.rule.name]);
-        for key in [rule, actor(alert)] {
-            if !self.known.contains(&key) && self.known.len() < MAX_MAILED {
+        let place = place(alert);
+        let answer = Outcome::of(alert.status).is_accepted().to_string();
+        let keys = [
+            (digest(&["rule", &alert.rule.name]), MAX_MAILED),
+            (digest(&["answer", &answer]), MAX_MAILED),
+            (digest(&["actor", &place, &answer]), MAX_ACTORS),
+        ];
+        for (key, most) in keys {
+            if !self.known.contains(&key) && self.known.len() < most {
                 self.known.push(key);
             }
         }
         self.known.len() > n_known
     }
 
-    /// Returns when an update about an alert at `time` is due; `None` if a waiting mail will report it.
-    fn next_update(&self, time: Timestamp) -> Option<Timestamp> {
-        if time.plus(SENDING) < self.due {
-            return None;
+    /// Returns when an update about an alert at `time` is due: with the one that waits, or as the next one.
+    fn next_update(&mut self, time: Timestamp) -> Timestamp {
+        if time < self.due {
+            return self.due;
         }
-        let updates = self.incident.revision.saturating_sub(1).min(8);
-        Some(time.max(self.due.plus(GATHER << updates)))
+        let due = self.due.plus(GATHER << self.updates.min(8));
+        self.updates = self.updates.saturating_add(1);
+        time.max(due)
     }
 }
 
-/// Returns a hash of who did it and whether the server accepted it: the operator, or the prefix if that is unknown.
-fn actor(alert: &Alert) -> u64 {
+/// Returns where an alert came from: the operator, or the prefix if that is unknown.
+fn place(alert: &Alert) -> String {
     let by_prefix = || alert.client.map(|ip| Prefix::of(ip).to_string()).unwrap_or_default();
-    let place = alert.place.asn.map_or_else(by_prefix, |asn| asn.to_string());
-    digest(&["actor", &place, &Outcome::of(alert.status).is_accepted().to_string()])
+    alert.place.asn.map_or_else(by_prefix, |asn| asn.to_string())
 }
 
 /// Returns `prefix_` and 16 hex digits that depend only on the parts.
@@ -288,8 +298,14 @@ mod tests {
         joined.iter().filter(|joined| joined.notice.is_some()).count()
     }
 
-    /// When mails are due of alerts: minute, rule, address, status.
+    /// When mails about alerts (minute, rule, address, status) are due, each time once.
     fn due(alerts: &[(i64, &str, &str, u16)]) -> Vec<i64> {
+        let mut due = notices(alerts);
+        due.dedup();
+        due
+    }
+
+    fn notices(alerts: &[(i64, &str, &str, u16)]) -> Vec<i64> {
         let mut desk = Desk::default();
         let join = |&(minute, rule, client, status): &(i64, &str, &str, u16)| {
             let mut alert = alert(minute);
@@ -312,13 +328,18 @@ mod tests {
         assert_eq!(due(&[theft, (1, "unusual-use", "198.51.100.7", 200)]), [0, 5]);
         let refused = (0, "unusual-use", THIEF, 401);
         assert_eq!(due(&[refused, (1, "unusual-use", THIEF, 200)]), [0, 5], "he got in");
+        let late = (-2, "revoked-token-used", THIEF, 200);
+        assert_eq!(notices(&[theft, late]), [0, 0], "a late line is mailed as well");
     }
 
     #[test]
     fn an_attacker_with_ever_other_addresses_is_a_mail_and_few_updates() {
         let addresses: Vec<String> = (0..59).map(|n| format!("198.51.{n}.7")).collect();
         let all = (0..59).zip(&addresses).map(|(minute, ip)| (minute, "rule", ip.as_str(), 200));
-        assert_eq!(due(&all.collect::<Vec<_>>()), [0, 5, 15, 35]);
+        let mut all: Vec<_> = all.collect();
+        assert_eq!(due(&all), [0, 5, 15, 35]);
+        all.push((59, "revoked-token-used", "198.51.99.7", 200));
+        assert_eq!(due(&all), [0, 5, 15, 35, 75], "and what else is new is seen");
     }
 
     #[test]

@@ -84,6 +84,7 @@ fn write_open(to: &mut Writer, open: &Open) {
     if let Some(level) = open.mailed {
         to.len(level_at(level));
         to.from(open.incident.opened.0, open.due.0);
+        to.uint(open.updates);
         to.len(open.known.len());
         open.known.iter().for_each(|key| to.word64(*key));
     }
@@ -112,13 +113,14 @@ fn read_open(from: &mut Reader<'_>, version: u8) -> Read<Open> {
         revision: from.uint()?,
         alerts: from.uint()?,
     };
-    let (due, known) = (Timestamp::default(), Vec::new());
+    let (due, updates, known) = (Timestamp::default(), 0, Vec::new());
     if !from.is()? {
-        return Ok(Open { incident, mailed: None, due, known });
+        return Ok(Open { incident, mailed: None, due, updates, known });
     }
-    let mut open = Open { mailed: Some(read_level(from)?), incident, due, known };
+    let mut open = Open { mailed: Some(read_level(from)?), incident, due, updates, known };
     if version == VERSION {
         open.due = Timestamp(from.from(open.incident.opened.0)?);
+        open.updates = from.uint()?;
         for _ in 0..from.len(MAX_MAILED)? {
             open.known.push(from.word64()?);
         }
@@ -167,17 +169,19 @@ mod tests {
         let names = ("in_[0-9a-f]{16}", "(tw1_[0-9a-f]{32}|[a-zA-Z0-9äé/-]{0,40})");
         let times = (any::<i64>(), any::<i64>());
         let known = prop::collection::vec(any::<u64>(), 0..=MAX_MAILED);
-        let mailed = prop::option::of((level(), any::<i64>(), known));
+        let mailed = prop::option::of((level(), any::<i64>(), any::<u32>(), known));
         (names, times, level(), any::<(u32, u32)>(), mailed).prop_map(
             |((id, principal), (opened, last), level, (revision, alerts), mailed)| {
                 let (opened, last) = (Timestamp(opened), Timestamp(last));
                 let (id, principal) = (id.into(), principal.into());
                 let incident = Incident { id, principal, opened, last, level, revision, alerts };
-                let (mailed, due, known) = match mailed {
-                    Some((level, due, known)) => (Some(level), Timestamp(due), known),
-                    None => (None, Timestamp::default(), Vec::new()),
+                let (mailed, due, updates, known) = match mailed {
+                    Some((level, due, updates, known)) => {
+                        (Some(level), Timestamp(due), updates, known)
+                    }
+                    None => (None, Timestamp::default(), 0, Vec::new()),
                 };
-                Open { incident, mailed, due, known }
+                Open { incident, mailed, due, updates, known }
             },
         )
     }
@@ -245,8 +249,8 @@ mod tests {
             until: opened.plus(86_400_000_000),
             level: Level::Low,
         };
-        let (due, known) = (Timestamp::default(), Vec::new());
-        let open = Some(Open { incident, mailed: None, due, known });
+        let (due, updates, known) = (Timestamp::default(), 0, Vec::new());
+        let open = Some(Open { incident, mailed: None, due, updates, known });
         let desk = Desk { open, told: (0..3).map(told).collect() };
         let [packed, json] = [desk.encode().len(), serde_json::to_vec(&desk).unwrap().len()];
         assert!(packed < 100 && json > 400, "{packed} B, as JSON {json} B");

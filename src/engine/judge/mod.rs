@@ -99,7 +99,7 @@ impl Judge {
         let Some(Recalled { principal, subject, house, fleet }) = memory.subject(handle) else {
             return;
         };
-        house.begin_day();
+        house.begin_day(usage.time.day());
         let placed = Placed::new(usage, place);
         let row = self.registry.row(usage);
         let profile = &mut subject.profile;
@@ -123,8 +123,8 @@ impl Judge {
             let success = house.meet(&placed, &signals, &self.params.guessing);
             success.iter().for_each(|success| found(success, &placed, &mut facts));
             // a fault of the service refuses every request
-            let walk = house.ask(principal, usage, &self.params.objects);
-            let walk = walk.filter(|_| !signals.is_fault);
+            let asks = usage.object.is_some() && !signals.is_fault;
+            let walk = asks.then(|| house.ask(principal, usage, &self.params.objects)).flatten();
             walk.iter().for_each(|walk| walked(walk, &mut facts));
         }
         let of = Of {

@@ -98,8 +98,7 @@ impl Profile {
     #[must_use]
     pub fn compare(&self, seen: &Placed<'_>, params: &Params, world: &World<'_>) -> Signals {
         let keys = Keys::of(seen);
-        let operator = keys.network.map(|asn| self.operator(asn, world.atlas));
-        let novel = self.novel(&keys, operator);
+        let novel = self.novel(&keys, world.atlas);
         let time = seen.usage.time.max(self.last.plus(-DISORDER));
         let mut signals = Signals {
             time,
@@ -133,7 +132,6 @@ impl Profile {
             errors: (0, 0),
             gap_days: (0.0, 0.0),
             known_since: self.known_since(),
-            operator,
             turn: None,
             spread: None,
             flood: None,
@@ -146,7 +144,7 @@ impl Profile {
         self.compare_identity(&mut signals, seen, params, world);
         self.compare_conduct(&mut signals, seen, params, world.peers);
         self.compare_rate(&mut signals, params);
-        signals.turn = self.compare_turns(&signals, params);
+        signals.turn = self.compare_turns(&signals, params, world.atlas);
         let (spread, flood, peak) = self.compare_hour(&signals, seen, params);
         (signals.spread, signals.flood) = (spread, flood);
         signals.burst = self.burst_with(signals.burst, peak, signals.time);
@@ -169,16 +167,14 @@ impl Profile {
         f64::from(late) >= params.learning.late_minutes && self.last.since(time) > 0
     }
 
-    /// Returns the autonomous system by which the operator of this one is known, or itself if the operator is unknown.
-    fn operator(&self, asn: u32, atlas: &dyn Atlas) -> u32 {
-        let known = || self.networks.slots().iter().map(|slot| slot.key);
-        let is_known = self.networks.has(asn);
-        let sibling = || known().find(|known| atlas.is_one_operator(*known, asn));
-        if is_known { asn } else { sibling().unwrap_or(asn) }
+    /// Returns whether an autonomous system is known, or another one of its operator.
+    fn knows_operator(&self, asn: u32, atlas: &dyn Atlas) -> bool {
+        let mut known = self.networks.slots().iter().map(|slot| slot.key);
+        self.networks.has(asn) || known.any(|known| atlas.is_one_operator(known, asn))
     }
 
     /// Returns which identity values are not in the tables.
-    fn novel(&self, keys: &Keys, operator: Option<u32>) -> Families {
+    fn novel(&self, keys: &Keys, atlas: &dyn Atlas) -> Families {
         let mut novel = Families::default();
         let mut note = |family, is_new: bool| {
             if is_new {
@@ -187,7 +183,7 @@ impl Profile {
         };
         note(Family::Country, keys.country.is_some_and(|key| !self.countries.has(key)));
         note(Family::Kind, keys.kind.is_some_and(|key| !self.kinds.has(key)));
-        note(Family::Network, operator.is_some_and(|asn| !self.networks.has(asn)));
+        note(Family::Network, keys.network.is_some_and(|asn| !self.knows_operator(asn, atlas)));
         note(Family::Prefix, keys.prefix.is_some_and(|key| !self.prefixes.has(key)));
         let is_new_client = !self.clients.has(keys.client);
         note(Family::Client, is_new_client);

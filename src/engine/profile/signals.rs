@@ -237,8 +237,6 @@ pub struct Signals {
     pub gap_days: (f64, f64),
     /// When the principal began to be known; `None` before anything was learned.
     pub known_since: Option<Timestamp>,
-    /// The autonomous system by which the principal knows the operator, if it does.
-    pub(super) operator: Option<u32>,
     /// Two places that take turns; this usage is the third of the sequence.
     pub turn: Option<Turn>,
     /// More neighbourhoods within this hour and the one before than ever.

@@ -9,7 +9,7 @@
 //! operators do. A principal that takes turns as a habit (phone and laptop, a VPN that goes on and off, a service in
 //! many regions) is recognised by the days on which it did. (docs/detection.md, Turns.)
 
-use crate::engine::geo::Country;
+use crate::engine::geo::{Atlas, Country};
 use crate::engine::profile::Profile;
 use crate::engine::profile::params::{Concurrent, Params};
 use crate::engine::profile::signals::{Signals, country_of};
@@ -73,8 +73,11 @@ impl Net {
 
     /// Returns whether it is certainly another network. If operators are unknown, addresses of both families may
     /// belong to one line.
-    fn is_other(self, other: Self) -> bool {
-        use Net::{V4, V6};
+    fn is_other(self, other: Self, atlas: &dyn Atlas) -> bool {
+        use Net::{System, V4, V6};
+        if let (System(a), System(b)) = (self, other) {
+            return !atlas.is_one_operator(a, b);
+        }
         let is_comparable = (self.is_operator() && other.is_operator())
             || matches!((self, other), (V4(_), V4(_)) | (V6(_), V6(_)));
         is_comparable && self != other
@@ -102,7 +105,7 @@ impl Spot {
         let country = keys.country.and_then(|country| u16::try_from(country).ok());
         let second = signals.time.0.div_euclid(SECOND);
         Some(Self {
-            net: Net::of(signals.operator, keys.prefix)?,
+            net: Net::of(keys.network, keys.prefix)?,
             country: country.unwrap_or(0),
             client: u16::try_from(keys.client & 0xffff).unwrap_or(0),
             since: second,
@@ -137,11 +140,12 @@ impl Spot {
 
     /// Returns whether nobody can be at both at once: networks differ, and country or client does. A person carries a
     /// laptop from one network to another; a program stays with one operator until it moves, and then leaves it.
-    fn is_elsewhere(&self, other: &Self, is_program: impl Fn() -> bool) -> bool {
+    fn is_elsewhere(&self, other: &Self, is_program: impl Fn() -> bool, atlas: &dyn Atlas) -> bool {
         let are_known = self.country != 0 && other.country != 0;
         let is_abroad = are_known && self.country != other.country;
         let is_with_both = || self.net.is_operator() && other.net.is_operator() && is_program();
-        self.net.is_other(other.net) && (is_abroad || self.client != other.client || is_with_both())
+        self.net.is_other(other.net, atlas)
+            && (is_abroad || self.client != other.client || is_with_both())
     }
 }
 
@@ -197,6 +201,7 @@ impl Turns {
         &self,
         here: &Spot,
         is_program: impl Fn() -> bool,
+        atlas: &dyn Atlas,
         params: &Concurrent,
     ) -> Option<(Spot, Spot, i64)> {
         let recent = || self.recent.iter().filter(|spot| !spot.rested(here.last, params));
@@ -208,7 +213,9 @@ impl Turns {
         let others = || {
             // The most expensive test comes last: most runs do not overlap.
             recent().filter(|other| {
-                run.overlaps(other) && is_news(other) && here.is_elsewhere(other, &is_program)
+                run.overlaps(other)
+                    && is_news(other)
+                    && here.is_elsewhere(other, &is_program, atlas)
             })
         };
         let is_of_another = |other: &&Spot| other.is_strange != run.is_strange;
@@ -265,10 +272,15 @@ fn window(params: &Concurrent) -> i64 {
 
 impl Profile {
     /// Returns the turn that an accepted usage completes, if it does.
-    pub(super) fn compare_turns(&self, signals: &Signals, params: &Params) -> Option<Turn> {
+    pub(super) fn compare_turns(
+        &self,
+        signals: &Signals,
+        params: &Params,
+        atlas: &dyn Atlas,
+    ) -> Option<Turn> {
         let here = Spot::of(signals, params).filter(|_| signals.is_accepted)?;
         let (run, there, seconds) =
-            self.turns.turn(&here, || self.is_program(), &params.concurrent)?;
+            self.turns.turn(&here, || self.is_program(), atlas, &params.concurrent)?;
         Some(Turn {
             minutes: seconds / 60,
             country: country_of(there.country.into()),
@@ -303,6 +315,7 @@ impl Profile {
 #[cfg(test)]
 mod tests {
     use super::*;
+    use crate::engine::geo::NoAtlas;
 
     fn spot(net: Net, country: u16, client: u16, minute: i64) -> Spot {
         let second = minute * 60;
@@ -318,7 +331,8 @@ mod tests {
         let (mut turns, params) = (Turns::default(), Concurrent::default());
         let mut last = None;
         for here in uses {
-            last = turns.turn(here, || is_program, &params).map(|(_, _, seconds)| seconds / 60);
+            let turn = turns.turn(here, || is_program, &NoAtlas, &params);
+            last = turn.map(|(_, _, seconds)| seconds / 60);
             turns.see(*here, &params);
         }
         last
@@ -388,7 +402,7 @@ mod tests {
         let stranger = Spot { is_strange: true, ..spot(Net::System(2), 2, 2, 1) };
         [a, stranger, spot(Net::System(3), 1, 3, 2)].iter().for_each(|of| turns.see(*of, &params));
         let again = Spot { since: 180, last: 180, ..a };
-        let (_, there, _) = turns.turn(&again, || false, &params).unwrap();
+        let (_, there, _) = turns.turn(&again, || false, &NoAtlas, &params).unwrap();
         assert_eq!(there, stranger);
     }
 
@@ -400,7 +414,7 @@ mod tests {
         let owner = spot(Net::System(1), 1, 1, 1);
         let other = Spot { country: 3, ..strange(2, 3) };
         [strange(0, 2), owner, other].iter().for_each(|of| turns.see(*of, &params));
-        let (_, there, _) = turns.turn(&strange(3, 2), || false, &params).unwrap();
+        let (_, there, _) = turns.turn(&strange(3, 2), || false, &NoAtlas, &params).unwrap();
         assert_eq!(there, owner);
     }
 
@@ -414,7 +428,7 @@ mod tests {
             turns.see(Spot { is_strange: true, ..exit }, &params);
             assert!(turns.recent.len() <= Turns::SLOTS);
         }
-        let (run, there, _) = turns.turn(&owner(10), || false, &params).unwrap();
+        let (run, there, _) = turns.turn(&owner(10), || false, &NoAtlas, &params).unwrap();
         assert_eq!((run.is_strange, there.is_strange), (false, true));
     }
 

@@ -197,9 +197,14 @@ fn a_fault_that_refuses_every_object_is_no_enumeration_of_each_token() {
         ..own(n, 20 * DAY + i64::from(n) * MINUTE + i64::from(nth) * SECOND)
     };
     usages.extend((1..=12).flat_map(|n| (0..30).map(move |nth| ask(n, nth))));
+    // A walk elsewhere on the same day is none of the fault's.
+    usages.extend((0..30).map(|nth| {
+        let asked = ask(12, nth);
+        Usage { time: asked.time.plus(2 * HOUR), route: "/v1/users/{id}".into(), ..asked }
+    }));
     let told = told(judge, &usages);
     // until the fifth meets it, nobody knows
-    assert_eq!(count(&told, "object-enumeration"), 4, "{told:?}");
+    assert_eq!(count(&told, "object-enumeration"), 5, "{told:?}");
 }
 
 #[test]

@@ -1,9 +1,9 @@
 //! What a pace learns from finished hours and days.
 
-use super::{Factor, ONE, Pace, hour_of_day, weekday_of};
+use super::{Factor, LEAST_MU, ONE, Pace, hour_of_day, weekday_of};
 use crate::engine::profile::burst::Window;
 use crate::engine::profile::params::Rate;
-use crate::engine::stats::{narrow, whole};
+use crate::engine::stats::{narrow, surprise, whole};
 
 /// The most idle hours learned at a time; a longer silence is a pause, not a new normal.
 const LONGEST_IDLE: i64 = 7 * 24;
@@ -91,7 +91,9 @@ impl Pace {
         if self.in_day > 0 && self.age(self.hour) >= params.warm_up_hours {
             let y = libm::sqrt(2.0 * f64::from(self.peak));
             // What was news on its own day is not news again in the windows of the next two days.
-            if self.maxima.days > 0 && y >= self.maxima.maximum_at(NEWS) {
+            let mu = f64::from(self.expected).max(LEAST_MU);
+            let own = libm::sqrt(2.0 * surprise(self.in_day, mu, self.day_dispersion()));
+            if self.maxima.days > 0 && own >= self.maxima.maximum_at(NEWS) {
                 counted = counted.min(whole(self.expected.into()));
             }
             if self.maxima.absorb(y) {
