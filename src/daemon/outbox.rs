@@ -24,8 +24,7 @@ use crate::engine::alert::Level;
 use crate::engine::time::{DAY, HOUR, MINUTE, SECOND, Timestamp};
 use crate::store::{About, Found, Outgoing, Store, StoreError, Summary};
 
-/// How long the first mail beyond the cap waits for others, before the digest of its hour goes out: what
-/// comes after the digest has to wait for the next, so it should hold the whole of a burst.
+/// How long the first mail beyond the cap waits for others before the digest of its hour: that should hold a whole burst.
 const GATHER: i64 = 2 * MINUTE;
 
 /// While more is due than may go out, a rule has one mail in so long: what Alertmanager takes for `group_interval`.
@@ -37,8 +36,7 @@ const AT_A_TIME: u32 = 5000;
 /// Alerts that one mail tells of in full; the rest is counted.
 const MAX_ALERTS: usize = 200;
 
-/// Checks what the configuration says of mail and makes the mailer of it. `credentials` is where
-/// systemd put credentials.
+/// Makes the mailer that the configuration asks for. `credentials` is where systemd put credentials.
 ///
 /// # Errors
 /// The password or the certificate cannot be read, or a setting cannot work.
@@ -214,8 +212,7 @@ impl Pump {
         Ok(usize::try_from(room).unwrap_or(usize::MAX))
     }
 
-    /// Tells whether what is beyond the cap goes out now, as one: no more than once an hour, restarts
-    /// of the daemon included.
+    /// Returns whether what is beyond the cap is sent now, as one: at most once an hour, across restarts.
     fn may_bundle(&self, rest: &[&Outgoing], now: Timestamp) -> Result<bool, StoreError> {
         let Some(first) = rest.first() else { return Ok(false) };
         let last = self.store.bundled()?;
