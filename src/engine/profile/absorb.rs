@@ -212,8 +212,11 @@ impl Profile {
         self.errors_today = [0, 0];
 
         self.day = day_of(time);
-        self.n_days = self.n_days.saturating_add(1);
-        self.days = self.days.faded().and_one();
+        if self.calendar.count(self.day) {
+            self.n_days = self.n_days.saturating_add(1);
+            self.days = self.days.faded().and_one();
+            self.hazards.fade();
+        }
         self.countries.fade();
         self.kinds.fade();
         self.networks.fade();
@@ -221,7 +224,6 @@ impl Profile {
         self.clients.fade();
         self.versions.fade();
         self.routes.fade();
-        self.hazards.fade();
         self.hours.begin_day(time);
         self.turns.begin_day();
         self.class = self.classify();

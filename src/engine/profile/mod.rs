@@ -11,6 +11,7 @@ mod absorb;
 mod actor;
 mod burst;
 mod bytes;
+mod calendar;
 mod codec;
 mod compare;
 mod family;
@@ -55,6 +56,7 @@ pub use volume::Flood;
 pub use word::{Brought, Heard, Known, Sighting, Verdict, Word};
 
 use crate::engine::profile::actor::{Actors, Voice};
+use crate::engine::profile::calendar::Calendar;
 use crate::engine::profile::family::Hazards;
 use crate::engine::profile::hourly::Hourly;
 use crate::engine::profile::hours::Hours;
@@ -90,6 +92,7 @@ pub struct Profile {
     late_run: u8,
     /// The last active day since 1970, the active days so far, and the same faded.
     day: i32,
+    calendar: Calendar,
     n_days: u32,
     days: Days,
     hazards: Hazards,
@@ -129,6 +132,7 @@ impl Default for Profile {
             late: 0,
             late_run: 0,
             day: 0,
+            calendar: Calendar::default(),
             n_days: 0,
             days: Days(0),
             hazards: Hazards::default(),

@@ -541,6 +541,19 @@ fn one_line_from_the_future_does_not_deafen() {
 }
 
 #[test]
+fn a_second_log_of_the_same_days_counts_no_day_again() {
+    let mut life = Life::default();
+    life.steady(10);
+    let once = (life.profile.active_days(), life.profile.days);
+    let again = (0..10 * 144).map(|n| (usage(n * 10 * MINUTE), berlin()));
+    life.told(again);
+    assert_eq!(life.profile.late(), 64, "then the clock was set back");
+    assert_eq!((life.profile.active_days(), life.profile.days), once);
+    life.steady(11);
+    assert_eq!(life.profile.active_days(), once.0 + 1);
+}
+
+#[test]
 fn a_full_profile_has_less_than_a_kilobyte_and_a_young_one_little() {
     let mut young = Life::default();
     young.live(&usage(0), &berlin());

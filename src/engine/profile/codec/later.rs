@@ -1,7 +1,11 @@
 //! The parts of a profile that later versions added.
 
-use super::{CodecError, Read, Reader, WITHOUT_CLASS, WITHOUT_HOURS, WITHOUT_RHYTHM, Writer};
+use super::{
+    CodecError, Read, Reader, WITHOUT_CALENDAR, WITHOUT_CLASS, WITHOUT_HOURS, WITHOUT_RHYTHM,
+    Writer,
+};
 use crate::engine::profile::actor::minute;
+use crate::engine::profile::calendar::Calendar;
 use crate::engine::profile::fan::Fan;
 use crate::engine::profile::hourly::Hourly;
 use crate::engine::profile::load::Load;
@@ -20,7 +24,7 @@ pub(super) fn read_class(from: &mut Reader<'_>, version: u8) -> Read<Class> {
     Ok(Class::ALL.get(at).copied().unwrap_or_default())
 }
 
-/// The version that stores a place's run in seconds; earlier ones store only the minute of the last use.
+/// The flag of a place whose run is stored in seconds; without it, only the minute of the last use is.
 const IN_SECONDS: u8 = 8;
 
 fn second(time: Timestamp) -> i64 {
@@ -201,4 +205,18 @@ pub(super) fn read_load(from: &mut Reader<'_>, version: u8) -> Read<Load> {
         }
     }
     Ok(load)
+}
+
+pub(super) fn write_calendar(to: &mut Writer, calendar: Calendar, day: i32) {
+    to.from(day.into(), calendar.newest.into());
+    to.uint(calendar.before);
+}
+
+/// Reads the calendar; of an earlier version only the last active day is known to be counted.
+pub(super) fn read_calendar(from: &mut Reader<'_>, version: u8, day: i32) -> Read<Calendar> {
+    if version <= WITHOUT_CALENDAR {
+        return Ok(Calendar { newest: day, before: 0 });
+    }
+    let newest = i32::try_from(from.from(day.into())?).map_err(|_| CodecError::Value("day"))?;
+    Ok(Calendar { newest, before: from.uint()? })
 }

@@ -2,7 +2,7 @@
 //!
 //! ```text
 //! version (1 byte) | clock | days | hazards | 7 tables | hours | errors | place | pace | actors | told | class
-//!     | turns | hours | word | story | rhythm | load
+//!     | turns | hours | word | story | rhythm | load | calendar
 //!
 //! integers   4 bits that say how many times 4 bits follow; differences zigzag
 //! days       14 bits
@@ -23,6 +23,7 @@ use smol_str::SmolStr;
 use crate::engine::geo::{Country, NetworkKind};
 use crate::engine::profile::actor::{Actor, Actors, Tier, Voice};
 use crate::engine::profile::bytes::{CodecError, Read, Reader, Writer};
+use crate::engine::profile::calendar::Calendar;
 use crate::engine::profile::family::{Evidence, Families, Family, Hazards};
 use crate::engine::profile::hours::Hours;
 use crate::engine::profile::pace::Pace;
@@ -34,8 +35,11 @@ use crate::engine::stats::{Days, Maxima, Nats, Slot, Top};
 use crate::engine::time::Timestamp;
 
 /// The version that is written.
-const VERSION: u8 = 7;
-/// Whole bytes. Version 6 is read like the current one: it does not say whether what was reported had been refused.
+const VERSION: u8 = 8;
+/// No calendar: only the last day is known to be counted. Version 6 is read like it: it does not say whether what was
+/// reported had been refused.
+const WITHOUT_CALENDAR: u8 = 7;
+/// Whole bytes.
 const IN_BYTES: u8 = 5;
 /// The version before: no rhythm and no loads, which start empty.
 const WITHOUT_RHYTHM: u8 = 4;
@@ -86,6 +90,7 @@ impl Profile {
         write_story(&mut to, self.story, base);
         later::write_rhythm(&mut to, &self.rhythm, self.last);
         later::write_load(&mut to, &self.hourly.load);
+        later::write_calendar(&mut to, self.calendar, self.day);
         to.end()
     }
 
@@ -113,6 +118,7 @@ impl Profile {
             late,
             late_run,
             day,
+            calendar: Calendar::default(),
             n_days,
             days,
             hazards,
@@ -141,6 +147,7 @@ impl Profile {
             rhythm: later::read_rhythm(&mut from, version, last)?,
         };
         profile.hourly.load = later::read_load(&mut from, version)?;
+        profile.calendar = later::read_calendar(&mut from, version, day)?;
         if from.is_at_end() { Ok(profile) } else { Err(CodecError::Length) }
     }
 }
