@@ -1,4 +1,4 @@
-//! Alerts and incidents as they are asked for: whether somebody said something of them, whether they are muted.
+//! Queries alerts and incidents: with people's acknowledgements, and whether they are muted.
 
 use std::borrow::Cow;
 
@@ -21,25 +21,25 @@ impl FromSql for Verdict {
     }
 }
 
-/// What a person said of an alert, or of an incident and so of the alerts that it had by then.
+/// A person's verdict on an alert, or on an incident and so on the alerts that it had by then.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Ack {
     /// The id of an alert or an incident.
     pub subject: SmolStr,
-    /// What it was.
+    /// The verdict.
     pub verdict: Verdict,
-    /// In words; may be empty.
+    /// An explanation; may be empty.
     pub note: String,
-    /// When it was said.
+    /// When it was given.
     pub at: Timestamp,
 }
 
-/// An alert as it was committed, and what people have to say of it.
+/// An alert as it was committed, and what has become of it since.
 #[derive(Clone, Debug, PartialEq)]
 pub struct StoredAlert {
     /// The alert.
     pub alert: Alert,
-    /// What was said of it, else of its incident.
+    /// Its own acknowledgement, else that of its incident.
     pub ack: Option<Ack>,
     /// Whether a mute covers it.
     pub is_muted: bool,
@@ -52,11 +52,11 @@ pub struct StoredIncident {
     pub incident: Incident,
     /// Its alerts, by time.
     pub alerts: Vec<StoredAlert>,
-    /// What was said of it.
+    /// Its acknowledgement.
     pub ack: Option<Ack>,
 }
 
-/// Which alerts to return. The default asks for all.
+/// Which alerts to return. The default returns all.
 #[derive(Clone, Debug, Default)]
 pub struct AlertFilter {
     /// Of usages from this time on.
@@ -71,15 +71,15 @@ pub struct AlertFilter {
     pub principal: Option<SmolStr>,
     /// Of one token.
     pub token: Option<TokenId>,
-    /// Only those that nobody has said anything of.
+    /// Only those that nobody has acknowledged.
     pub only_unacked: bool,
-    /// At most so many; `None` for no limit.
+    /// At most this many; `None` for no limit.
     pub limit: Option<u32>,
 }
 
-/// What an alert's query selects, up to its conditions. What was said of an incident was said of the alerts
-/// that it had by then: one that was committed later is news, whatever the incident was taken for, and of whatever
-/// time it is.
+/// What a query for alerts selects, up to its conditions. An acknowledgement of an incident applies to the alerts that
+/// it had by then: one that was committed later is news, whatever the verdict on the incident and whatever its own
+/// time.
 const SELECT: &str = "SELECT a.number, a.body, k.subject, k.verdict, k.note, k.at
     FROM alert AS a
     LEFT JOIN ack AS own ON own.subject = a.id
@@ -90,7 +90,7 @@ impl Reader {
     /// Returns alerts, newest first.
     ///
     /// # Errors
-    /// What the database says.
+    /// Any database error.
     pub fn alerts(&self, filter: &AlertFilter) -> Result<Vec<StoredAlert>, StoreError> {
         let sql = format!(
             "{SELECT}
@@ -121,10 +121,10 @@ impl Reader {
         })
     }
 
-    /// Returns an alert by its id or the beginning of it.
+    /// Returns an alert by its id or a prefix of it.
     ///
     /// # Errors
-    /// What the database says.
+    /// Any database error.
     pub fn alert(&self, id: &str) -> Result<Found<StoredAlert>, StoreError> {
         let sql = format!(
             "{SELECT} WHERE a.id BETWEEN :id AND :id || char(1114111)
@@ -137,10 +137,10 @@ impl Reader {
         })
     }
 
-    /// Returns an incident with its alerts, by its id or the beginning of it.
+    /// Returns an incident with its alerts, by its id or a prefix of it.
     ///
     /// # Errors
-    /// What the database says.
+    /// Any database error.
     pub fn incident(&self, id: &str) -> Result<Found<StoredIncident>, StoreError> {
         let sql = format!(
             "SELECT id, principal, opened, last, level, revision, alerts FROM incident
@@ -158,11 +158,11 @@ impl Reader {
 }
 
 impl Store {
-    /// Keeps what a person says of an alert or an incident as it is now, in place of what was said before, and the word
-    /// that it is to the Judge, after all others.
+    /// Stores a person's verdict on an alert, or on an incident as it is now, in place of an earlier one, and adds its
+    /// word for the Judge after all others.
     ///
     /// # Errors
-    /// What the database says.
+    /// Any database error.
     pub fn ack(&mut self, ack: &Ack, word: Option<&Word>) -> Result<(), StoreError> {
         self.write("acknowledging", |db| {
             word.map(|word| words::keep(db, word, &ack.subject)).transpose()?;
@@ -193,7 +193,7 @@ pub(super) fn between(
     stored(db, &sql, named_params! { ":after": after, ":upto": upto, ":below": below })
 }
 
-/// Visits the alerts of a condition one by one, with their numbers; what cannot be read is told of, and passed over.
+/// Visits the alerts that meet a condition one by one, with their numbers. Unreadable ones are logged and skipped.
 pub(super) fn each(
     db: &Connection,
     condition: &str,
@@ -210,7 +210,7 @@ pub(super) fn each(
     Ok(())
 }
 
-/// Reads an incident's row.
+/// Reads the row of an incident.
 pub(super) fn incident(row: &Row<'_>) -> rusqlite::Result<Incident> {
     Ok(Incident {
         id: get_text(row, "id")?,
@@ -223,7 +223,7 @@ pub(super) fn incident(row: &Row<'_>) -> rusqlite::Result<Incident> {
     })
 }
 
-/// Returns an alert without the numbers that JSON cannot write (infinite, not a number).
+/// Returns an alert without the numbers that JSON cannot represent (infinite, not a number).
 pub(super) fn finite(alert: &Alert) -> Cow<'_, Alert> {
     let is_finite = |value: &Value| !matches!(value, Value::Float(float) if !float.is_finite());
     let mut values = alert.facts.iter().chain(alert.usual.iter()).map(|(_, value)| value);
@@ -364,7 +364,7 @@ mod tests {
         come(&mut store, "after", NOON.plus(3 * HOUR));
         come(&mut store, "shipped", NOON.plus(HOUR));
         assert_eq!(ids(&store, &open), ["after", "shipped", "i1-a"]);
-        // A log may be ahead of the clock: what was there was meant.
+        // A log may be ahead of the clock: the verdict applies to all that was there.
         store.ack(&ack(NOON), None).unwrap();
         assert_eq!(ids(&store, &open), ["i1-a"]);
     }
@@ -449,7 +449,7 @@ mod tests {
         assert_eq!(muted(&store), [false; 3], "what was before it was said is told");
         store.db.execute("UPDATE mute SET after_alert = 0", []).unwrap();
         assert_eq!(muted(&store), [false, false, true]);
-        // What it covered before it was ended stays muted.
+        // What it covered before it ended stays muted.
         assert!(store.unmute(number, NOON.plus(HOUR - 1)).unwrap());
         assert!(!store.unmute(number, NOON.plus(HOUR)).unwrap());
         assert_eq!(muted(&store), [false, false, true]);

@@ -1,4 +1,5 @@
-//! What the registry says of whom an alert is about: the alert is a record, and this is read when somebody looks.
+//! What the registry states about the subject of an alert: the alert is a record, and this is read when somebody looks
+//! at it.
 
 use rusqlite::{Connection, OptionalExtension};
 use smol_str::SmolStr;
@@ -12,10 +13,11 @@ use super::registry::{self, LifecycleRow, Who};
 use super::{Reader, StoreError};
 
 impl Reader {
-    /// Returns what is known of a token, or without one of all that a principal has; marks are those that hold `at` a time.
+    /// Returns what is registered about a token or, without one, about all tokens of a principal. Only a token has
+    /// marks: those that are in effect `at` a time.
     ///
     /// # Errors
-    /// What the database says.
+    /// Any database error.
     pub fn background(
         &self,
         token: Option<TokenId>,
@@ -34,7 +36,7 @@ impl Reader {
     }
 }
 
-/// Returns the row of a token, else that of its principal's name; without a token all of the name.
+/// Returns the row of a token, else that of its principal's name; without a token, all rows of the name.
 fn rows(
     db: &Connection,
     token: Option<TokenId>,
@@ -51,7 +53,7 @@ fn rows(
     Ok(named)
 }
 
-/// Puts different texts together, each once.
+/// Joins the different texts, each once.
 fn joined<'a>(texts: impl Iterator<Item = &'a SmolStr>) -> SmolStr {
     let mut different: Vec<&str> = Vec::new();
     for text in texts.filter(|text| !text.is_empty()) {
@@ -95,7 +97,7 @@ fn marks(
     Ok(marks)
 }
 
-/// Returns the last word of a kind, of those that speak of a time if one is given.
+/// Returns the last entry of a kind or, if a time is given, the last one about that time.
 fn word<'a>(
     said: &'a [LifecycleRow],
     what: &str,
@@ -106,7 +108,7 @@ fn word<'a>(
     said.iter().filter(is_meant).max_by_key(|row| row.noted)
 }
 
-/// Returns when a token says itself that it ends.
+/// Returns the expiry time that the token itself states.
 fn own_expiry(db: &Connection, token: TokenId) -> rusqlite::Result<Option<Timestamp>> {
     let Some(number) = token_number(db, token)? else { return Ok(None) };
     let found = db
@@ -146,10 +148,10 @@ mod tests {
         let of =
             |owner: &str, marks| Background { owner: owner.into(), notes: notes.clone(), marks };
         assert_eq!(told(Some(id(1)), NOON.plus(1)), of("ann", vec![revoked]));
-        // It was in order at that time, and the other one is.
+        // It was valid at that time, and the other one still is.
         assert_eq!(told(Some(id(1)), NOON), of("ann", vec![]));
         assert_eq!(told(Some(id(2)), NOON.plus(9)), of("bob", vec![]));
-        // A program that fell silent has no token of its own to name.
+        // A principal that fell silent has no token to name.
         assert_eq!(told(None, NOON.plus(9)), of("ann, bob", vec![]));
         assert_eq!(store.background(Some(id(9)), "ci", NOON).unwrap(), Background::default());
         assert_eq!(store.background(None, "", NOON).unwrap(), Background::default());

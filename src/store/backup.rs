@@ -1,4 +1,4 @@
-//! Copies of the database that are known to be whole, and moving a damaged one out of the way.
+//! Verified copies of the database, and moving a damaged database out of the way.
 
 use std::ffi::OsString;
 use std::fs::File;
@@ -14,22 +14,23 @@ use crate::engine::time::{DAY, HOUR, Timestamp};
 
 use super::{JOURNAL_BYTES, Reader, Store, StoreError, connect, private};
 
-/// How thoroughly a database is looked through.
+/// How thoroughly a database is checked.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(super) enum Check {
-    /// Its structure: all that can make reading fail (`PRAGMA quick_check`).
+    /// Its structure: everything that can make reading fail (`PRAGMA quick_check`).
     Quick,
-    /// Its indices against its tables too.
+    /// Also its indices against its tables.
     Full,
 }
 
-/// Returns where the backup of the database at `path` is kept.
+/// Returns the path of the backup of the database at `path`.
 #[must_use]
 pub fn backup_of(path: &Path) -> PathBuf {
     beside(path, ".backup")
 }
 
-/// Returns when the backup of the database at `path` was made, if there is one: only a whole one ever has that name.
+/// Returns when the backup of the database at `path` was made, if there is one. Only a complete backup ever has that
+/// name.
 #[must_use]
 pub fn backed_up(path: &Path) -> Option<Timestamp> {
     let made = std::fs::metadata(backup_of(path)).and_then(|file| file.modified()).ok()?;
@@ -39,7 +40,7 @@ pub fn backed_up(path: &Path) -> Option<Timestamp> {
 /// Removes the backup of the database at `path`.
 ///
 /// # Errors
-/// What the file system says.
+/// Any file system error.
 pub fn remove_backup(path: &Path) -> Result<(), StoreError> {
     remove(&backup_of(path))
 }
@@ -49,24 +50,24 @@ fn instant(time: SystemTime) -> Timestamp {
     Timestamp(i64::try_from(since.as_micros()).unwrap_or(i64::MAX))
 }
 
-/// How old a database is when its first backup is made: tokens were registered by hand, old logs replayed.
+/// How old a database is when its first backup is made: by then, tokens were registered by hand and old logs replayed.
 const FIRST: i64 = HOUR;
 
 impl Reader {
-    /// Tells whether a backup is to be made: the last one is a day old or, where there is none, the database an hour, and
-    /// it holds something. By the files' own times, so that restarts make no backups.
+    /// Returns whether a backup is due: the last one is a day old or, if there is none, the database is an hour old,
+    /// and it contains something. Uses the files' own times, so that restarts make no backups.
     ///
     /// # Errors
-    /// What the database says.
+    /// Any database error.
     pub fn is_backup_due(&self, now: Timestamp) -> Result<bool, StoreError> {
-        // Not every file system knows when a file was made; what it does not know is old.
+        // Not every file system knows when a file was created; an unknown time counts as old.
         let made = || {
             let made = std::fs::metadata(&self.path).and_then(|file| file.created());
             made.map(instant).unwrap_or_default()
         };
         let (last, wait) =
             backed_up(&self.path).map_or_else(|| (made(), FIRST), |last| (last, DAY));
-        // A clock that was set back must not put the next one off for longer.
+        // A clock that was set back must not postpone the next backup any longer.
         if now.since(last).abs() < wait {
             return Ok(false);
         }
@@ -76,7 +77,7 @@ impl Reader {
         })
     }
 
-    /// Looks through the whole database.
+    /// Checks the whole database.
     ///
     /// # Errors
     /// [`StoreError::Corrupt`] if it is damaged.
@@ -84,15 +85,15 @@ impl Reader {
         verify(&self.db, &self.path, Check::Full)
     }
 
-    /// Copies the last commit to `to` (0600), in place of what was there. The copy takes that name
-    /// only after it was found whole and the disk has it; the daemon may go on writing.
+    /// Copies the last commit to `to` (0600), replacing what was there. The copy gets that name only after it was
+    /// verified and is on disk. The daemon may keep writing.
     ///
     /// # Errors
-    /// [`StoreError::Room`] if it would take the last of the disk; [`StoreError::Corrupt`] with the path of the
-    /// database if that is damaged, with the path of the copy if only the copy is not whole. It then is removed.
+    /// [`StoreError::Room`] if it would take the last space on the disk; [`StoreError::Corrupt`] with the path of the
+    /// database if that is damaged, with the path of the copy if only the copy is. The copy is then removed.
     pub fn backup(&self, to: &Path) -> Result<(), StoreError> {
         let partial = beside(to, ".partial");
-        // One that was cut short must not take the room of the next.
+        // An interrupted backup must not take the space of the next one.
         remove(&partial)?;
         self.find_room(to)?;
         let outcome = self.copy(&partial).and_then(|()| {
@@ -104,13 +105,13 @@ impl Reader {
             remove(&partial)?;
         }
         match outcome {
-            // Which of the two is it?
+            // Is the database damaged, or only the copy?
             Err(StoreError::Corrupt { .. }) => self.verify().and(outcome),
             outcome => outcome,
         }
     }
 
-    /// A backup must leave the room that the database itself may need next: for its log of writes.
+    /// Checks that a backup leaves the space that the database itself may need next, for its write-ahead log.
     fn find_room(&self, to: &Path) -> Result<(), StoreError> {
         let directory = directory(to);
         let system = statvfs(directory)
@@ -127,10 +128,10 @@ impl Reader {
         private::make(to).map_err(|source| StoreError::file(to, "making a backup", source))?;
         let mut copy = connect(to, OpenFlags::SQLITE_OPEN_READ_WRITE)?;
         let mut fill = || {
-            // All pages in one step: one snapshot, which no writer has to wait for.
+            // All pages in one step: a single snapshot, for which no writer has to wait.
             let pause = Duration::from_millis(10);
             Backup::new(&self.db, &mut copy)?.run_to_completion(i32::MAX, pause, None)?;
-            // One file, without a log beside it.
+            // A single file, without a write-ahead log beside it.
             copy.pragma_update(None, "journal_mode", "DELETE")
         };
         fill().map_err(|source| StoreError::database(to, "backing up", source))?;
@@ -140,10 +141,10 @@ impl Reader {
 }
 
 impl Reader {
-    /// Returns when the last try of a backup came to nothing, if none was made since.
+    /// Returns when the last attempt at a backup failed, if none has succeeded since.
     ///
     /// # Errors
-    /// What the database says.
+    /// Any database error.
     pub fn backup_failed(&self) -> Result<Option<Timestamp>, StoreError> {
         self.read("reading how the backup went", |db| {
             let sql = "SELECT max(value) FROM setting WHERE name = 'backup_failed'";
@@ -153,10 +154,10 @@ impl Reader {
 }
 
 impl Store {
-    /// Notes when a backup came to nothing, or that one was made.
+    /// Records when a backup failed, or that one was made.
     ///
     /// # Errors
-    /// What the database says.
+    /// Any database error.
     pub fn note_backup(&mut self, failed: Option<Timestamp>) -> Result<(), StoreError> {
         self.write("noting how the backup went", |db| {
             db.execute("DELETE FROM setting WHERE name = 'backup_failed'", [])?;
@@ -169,7 +170,7 @@ impl Store {
     }
 }
 
-/// Looks through a database for damage.
+/// Checks a database for damage.
 pub(super) fn verify(db: &Connection, path: &Path, check: Check) -> Result<(), StoreError> {
     let doing = "looking for damage";
     let sql = match check {
@@ -183,11 +184,11 @@ pub(super) fn verify(db: &Connection, path: &Path, check: Check) -> Result<(), S
     }
 }
 
-/// Moves a damaged database and the files beside it out of the way, for a person to look at:
-/// `tokenwatch.db.damaged-1795453833`. Returns the new path. Nobody may have it open.
+/// Moves a damaged database and the files beside it out of the way, to `tokenwatch.db.damaged-1795453833`, for a person
+/// to look at. Returns the new path. Nobody may have the database open.
 ///
 /// # Errors
-/// What the file system says.
+/// Any file system error.
 pub(super) fn set_aside(path: &Path, now: Timestamp) -> Result<PathBuf, StoreError> {
     let aside = aside_of(path, now);
     for part in ["-wal", "-shm", ""] {
@@ -202,12 +203,12 @@ pub(super) fn set_aside(path: &Path, now: Timestamp) -> Result<PathBuf, StoreErr
     Ok(aside)
 }
 
-/// Where a database goes that was found damaged at this time.
+/// Returns the path to which a database is moved that was found damaged at this time.
 pub(super) fn aside_of(path: &Path, found: Timestamp) -> PathBuf {
     beside(path, &format!(".damaged-{}", found.seconds()))
 }
 
-/// The directory that a file stands in.
+/// Returns the directory of a file.
 pub(super) fn directory(path: &Path) -> &Path {
     let directory = path.parent().filter(|path| !path.as_os_str().is_empty());
     directory.unwrap_or(Path::new("."))
@@ -219,7 +220,7 @@ pub(super) fn beside(path: &Path, ending: &str) -> PathBuf {
     PathBuf::from(name)
 }
 
-/// Removes a file that need not be there.
+/// Removes a file if it exists.
 pub(super) fn remove(path: &Path) -> Result<(), StoreError> {
     match std::fs::remove_file(path) {
         Err(source) if source.kind() != ErrorKind::NotFound => {

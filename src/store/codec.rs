@@ -1,4 +1,4 @@
-//! How engine types stand in columns. Whole numbers, text and blobs only; a code once used keeps its meaning.
+//! How engine types are stored in columns: integers, text and blobs only. A code keeps its meaning once used.
 
 use rusqlite::types::{FromSql, FromSqlError, FromSqlResult, ToSql, ToSqlOutput, ValueRef};
 use rusqlite::{Result, Row};
@@ -14,12 +14,11 @@ use crate::engine::time::Timestamp;
 
 use super::error::is_illegible;
 
-/// Counters stop here: the largest whole number that every JSON reader holds exactly (2^53 - 1,
-/// RFC 8259, section 6). Two of them always fit in a column's 64 bits, so sums cannot overflow
-/// whatever sizes a log line claims.
+/// Counters stop here: the largest integer that every JSON reader represents exactly (2^53 - 1, RFC 8259, section 6).
+/// Two of them always fit into a column's 64 bits, so sums cannot overflow, whatever sizes a log line claims.
 pub(super) const MAX_COUNT: i64 = (1 << 53) - 1;
 
-/// Returns a count as a column holds it.
+/// Returns a count as it is stored.
 pub(super) fn count(value: u64) -> i64 {
     i64::try_from(value).map_or(MAX_COUNT, |value| value.min(MAX_COUNT))
 }
@@ -39,8 +38,8 @@ pub(super) fn get_text(row: &Row<'_>, column: &str) -> Result<SmolStr> {
     Ok(SmolStr::new(row.get_ref(column)?.as_str()?))
 }
 
-/// Collects the rows that can be read. One whose bytes have changed is told and passed over: it must hide no other, and
-/// end nobody.
+/// Collects the readable rows. A row whose bytes have changed is logged and skipped: it must neither hide others nor
+/// stop the program.
 pub(super) fn legible<T>(
     what: &'static str,
     rows: impl Iterator<Item = Result<T>>,
@@ -55,18 +54,18 @@ pub(super) fn legible<T>(
     rows.filter(|row| !passed_over(row)).collect()
 }
 
-/// Reads a text of which only the whole makes sense: bytes that are no UTF-8 are for its own reader to refuse.
+/// Reads text that only its own parser can judge: invalid UTF-8 is replaced, and left for that parser to reject.
 pub(super) fn get_lossy(row: &Row<'_>, column: &str) -> Result<String> {
     Ok(String::from_utf8_lossy(row.get_ref(column)?.as_bytes()?).into_owned())
 }
 
-/// Reads a value kept as JSON.
+/// Reads a value stored as JSON.
 pub(super) fn get_json<T: DeserializeOwned>(row: &Row<'_>, column: &str) -> Result<T> {
     let text = row.get_ref(column)?.as_str()?;
     serde_json::from_str(text).map_err(|fault| FromSqlError::Other(Box::new(fault)).into())
 }
 
-/// What most alerts take as JSON: made with less, a text would grow four times.
+/// Initial capacity, enough for most alerts as JSON: with less, a text would grow four times.
 const JSON_BYTES: usize = 2048;
 
 /// Returns a value as JSON.
@@ -88,7 +87,7 @@ pub(super) fn get_activity(row: &Row<'_>) -> Result<Activity> {
     })
 }
 
-/// Adds one activity to another; both ends stay where they are at the limit.
+/// Adds one activity to another; the counters saturate.
 pub(super) const fn add_activity(sum: &mut Activity, other: &Activity) {
     sum.requests = sum.requests.saturating_add(other.requests);
     sum.ok = sum.ok.saturating_add(other.ok);

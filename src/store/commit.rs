@@ -1,4 +1,4 @@
-//! The one transaction: everything a batch of lines led to, or none of it.
+//! The one transaction: everything that a batch of lines led to, or nothing.
 
 use rusqlite::types::ToSqlOutput;
 use rusqlite::{Connection, Result, ToSql, params, params_from_iter};
@@ -10,7 +10,7 @@ use crate::engine::time::{MINUTE, Timestamp};
 use super::codec::{count, to_json};
 use super::{Store, StoreError, alerts, digest, ledger, slot, storm, streams};
 
-/// What a commit brought that was not there before.
+/// What a commit added.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
 pub struct Committed {
     /// Alerts.
@@ -24,12 +24,12 @@ pub struct Committed {
 impl Store {
     /// Commits a batch: positions and everything that they vouch for.
     ///
-    /// Alerts and notices that exist are left as they are, and incidents never go back to a lower
-    /// revision; counters are added. After an error nothing has changed, and if
-    /// [`StoreError::is_temporary`] says so, the same commit may be tried again.
+    /// Existing alerts and notices are left as they are, incidents never go back to a lower revision, and counters are
+    /// added. After an error nothing has changed; if [`StoreError::is_temporary`] is true, the same commit may be
+    /// retried.
     ///
     /// # Errors
-    /// What the database says.
+    /// Any database error.
     pub fn commit(&mut self, commit: &Commit, now: Timestamp) -> Result<Committed, StoreError> {
         self.write("committing", |db| {
             streams::add(db, &commit.streams, now)?;
@@ -91,7 +91,8 @@ fn furnish(db: &Connection, house: &[HouseRow]) -> Result<()> {
     Ok(())
 }
 
-/// Whose an incident is and when it opened is part of its id: the indexes of both are not touched as it grows.
+/// Inserts or updates incidents. Their ids include principal and opening time: the indexes of both are not touched as
+/// an incident grows.
 fn put_incidents(db: &Connection, incidents: &[Incident]) -> Result<usize> {
     put_rows(
         db,
@@ -136,11 +137,11 @@ fn put_alerts(db: &Connection, new: &[Alert]) -> Result<usize> {
     )
 }
 
-/// How many rows one statement puts: it opens each index of its table, and writes down the last number, once for all.
-/// Eight save a quarter of what an alert's row takes (counted); more save little more.
+/// How many rows one statement inserts: it opens each index of its table, and stores the last number, only once. Eight
+/// save a quarter of the cost of an alert's row (counted); more save little more.
 const AT_ONCE: usize = 8;
 
-/// Puts rows of `N` columns; returns how many are new or have changed.
+/// Inserts rows of `N` columns. Returns how many are new or have changed.
 fn put_rows<'a, T, const N: usize>(
     db: &Connection,
     insert: &str,
@@ -155,26 +156,26 @@ fn put_rows<'a, T, const N: usize>(
         db.prepare_cached(&format!("{insert} {marks} {on_conflict}"))?
             .execute(params_from_iter(values.iter().flatten()))
     };
-    // Two statements are kept for it, not one for each number of rows.
+    // Two statements are cached, not one for each number of rows.
     let (full, rest) = rows.as_chunks::<AT_ONCE>();
     let chunks = full.iter().map(<[T; AT_ONCE]>::as_slice).chain(rest.chunks(1));
     chunks.map(put).sum()
 }
 
-/// The bytes of the token's id; none where no token is concerned.
+/// Returns the bytes of the token's id; none if the alert is not about a token.
 fn token(alert: &Alert) -> &[u8] {
     alert.token.as_ref().map_or(&[], |token| token.id.0.as_slice())
 }
 
-/// The number of the newest alert, 0 without any.
+/// Returns the number of the newest alert, or 0.
 fn last_alert(db: &Connection) -> Result<i64> {
     db.prepare_cached("SELECT coalesce(max(number), 0) FROM alert")?.query_row([], |row| row.get(0))
 }
 
-/// An update that is due sooner may be on its way already.
+/// An update that is due sooner than this may already be on its way.
 const SENDING: i64 = MINUTE;
 
-/// Queues a mail for each, as long as few wait; the others share one, about the alerts after `last`.
+/// Queues a mail for each notice as long as few are waiting; the others share one, about the alerts after `last`.
 fn put_notices(db: &Connection, notices: &[Notice], last: i64, now: Timestamp) -> Result<usize> {
     if notices.is_empty() {
         return Ok(0);
@@ -194,7 +195,8 @@ fn put_notices(db: &Connection, notices: &[Notice], last: i64, now: Timestamp) -
            'waiting', 0, '')
          ON CONFLICT (message_id) DO NOTHING",
     )?;
-    // An update that is gathering reports this as well, at the earlier of both times. Not one that may be on its way.
+    // An update that is still gathering reports this one as well, at the earlier of both times; not one that may be on
+    // its way.
     let mut join = db.prepare_cached(
         "UPDATE outbox SET due = min(due, ?2)
          WHERE incident = ?1 AND state = 'waiting' AND attempts = 0 AND due > ?3",

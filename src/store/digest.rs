@@ -1,4 +1,4 @@
-//! Digests: the mail about what was not mailed at once, queued once a day. Each begins where the one before ended.
+//! Digests: the mail about what was not mailed at once, queued once a day. Each begins where the previous one ended.
 
 use std::collections::BTreeSet;
 
@@ -12,11 +12,11 @@ use super::outbox::{About, Outgoing};
 use super::{Reader, Store, StoreError, mutes};
 
 impl Reader {
-    /// Returns the alerts of a digest below a level, by time; of another mail, none. A repeat of the
-    /// same digest has the same alerts, unless they were pruned, muted or acknowledged meanwhile.
+    /// Returns the alerts of a digest below a level, by time; for any other mail, none. Repeating the same digest
+    /// returns the same alerts, unless they were pruned, muted or acknowledged in between.
     ///
     /// # Errors
-    /// What the database says.
+    /// Any database error.
     pub fn digest_alerts(
         &self,
         mail: &Outgoing,
@@ -26,10 +26,10 @@ impl Reader {
         self.read("reading the alerts of a digest", |db| alerts::between(db, *after, *upto, below))
     }
 
-    /// Returns the mutes that ended since the digest before, those that covered something; of another mail, none.
+    /// Returns the mutes that ended since the previous digest and covered something; for any other mail, none.
     ///
     /// # Errors
-    /// What the database says.
+    /// Any database error.
     pub fn digest_mutes(&self, mail: &Outgoing) -> Result<Vec<EndedMute>, StoreError> {
         let About::Digest { .. } = &mail.about else { return Ok(Vec::new()) };
         self.read("reading the mutes of a digest", |db| {
@@ -40,7 +40,7 @@ impl Reader {
             let before = digest_before(db, mail.created)?;
             let is_new = |mute: &&Mute| mute.until > Some(before);
             let ended = over.iter().filter(is_new).map(|mute| {
-                // What several covered is told with the one that ended last.
+                // What several mutes covered is reported with the one that ended last.
                 let end = |mute: &Mute| (mute.until, mute.id);
                 let later = over.iter().filter(|other| end(other) > end(mute));
                 ended(db, mute.clone(), &lasting.iter().chain(later).cloned().collect::<Vec<_>>())
@@ -52,7 +52,7 @@ impl Reader {
 }
 
 impl Reader {
-    /// Tells whether the digest of a day was queued, or had nothing to tell.
+    /// Returns whether the digest of a day was queued, or had nothing to report.
     fn has_digest(&self, day: &str) -> Result<bool, StoreError> {
         self.read("looking for a digest", |db| {
             let sql = "SELECT EXISTS (SELECT 1 FROM outbox WHERE message_id = 'digest.' || ?1)";
@@ -62,11 +62,11 @@ impl Reader {
 }
 
 impl Store {
-    /// Queues the digest of a day, once a day, about the alerts below a level that were committed, and the mutes that
-    /// ended, since the digest before; tells whether it was queued. A day without either has no mail.
+    /// Queues the digest of a day, once a day: the alerts below a level that were committed, and the mutes that ended,
+    /// since the previous digest. Returns whether it was queued. A day without either has no mail.
     ///
     /// # Errors
-    /// What the database says.
+    /// Any database error.
     pub fn queue_digest(
         &mut self,
         day: &str,
@@ -74,7 +74,7 @@ impl Store {
         due: Timestamp,
         now: Timestamp,
     ) -> Result<bool, StoreError> {
-        // Asked at each turn of a day's rest: nobody is to wait for a write that changes nothing.
+        // Called at every turn for the rest of the day: a write that changes nothing must not make anybody wait.
         if self.has_digest(day)? {
             return Ok(false);
         }
@@ -107,7 +107,7 @@ impl Store {
     }
 }
 
-/// Returns when the digest before a time was due; the beginning of time if there was none.
+/// Returns when the last digest before a time was queued; the epoch if there was none.
 fn digest_before(db: &Connection, created: Timestamp) -> rusqlite::Result<Timestamp> {
     let sql =
         "SELECT coalesce(max(created), 0) FROM outbox WHERE day <> 'skipped' AND created < ?1";
@@ -139,9 +139,9 @@ fn ended(db: &Connection, mute: Mute, lasting: &[Mute]) -> rusqlite::Result<Ende
     Ok(ended)
 }
 
-/// Keeps the alerts that there are so far out of the next digest: as a digest of nothing, which ends here.
+/// Excludes the alerts so far from the next digest, by means of an empty digest that ends here.
 pub(super) fn skip(db: &Connection, now: Timestamp) -> rusqlite::Result<()> {
-    // The row of the one before goes: the newest digest is the one that is never pruned.
+    // Replaces the row of an earlier skip: the newest digest is never pruned.
     let sql = "INSERT OR REPLACE INTO outbox (message_id, principal, day, after_alert, upto_alert,
             created, due, state, attempts, error)
         SELECT 'digest.skipped', '', 'skipped', coalesce(max(number), 0), coalesce(max(number), 0),
@@ -173,7 +173,7 @@ mod tests {
             let mute = Mute { scope, until: Some(until), since: NOON, ..Mute::default() };
             store.mute(&mute).unwrap()
         };
-        // Asks for the digest of a day that begins at a time: whether it was queued, and what it says of mutes.
+        // Queues the digest of a day that begins at a time. Returns whether it was queued, and its mutes.
         let digest = |store: &mut Store, day: &str, at| {
             let is_queued = store.queue_digest(day, Level::High, at, at).unwrap();
             let mails = store.due(at, 10).unwrap();

@@ -1,4 +1,4 @@
-//! What can go wrong with the state, told apart by what a caller or a person would do about it.
+//! What can go wrong with the state, distinguished by what a caller or a person would do about it.
 
 use std::io;
 use std::path::{Path, PathBuf};
@@ -9,18 +9,18 @@ use rusqlite::ErrorCode;
 
 use super::Role;
 
-/// Why the store could not do what it was asked for.
+/// Why the store could not do what it was asked to do.
 #[derive(Debug, thiserror::Error)]
 pub enum StoreError {
-    /// Another daemon or command works on this state.
+    /// Another daemon or command is using this state.
     #[error("{}: held by another {}", path.display(), named(*holder))]
     Locked {
         /// The lock file.
         path: PathBuf,
-        /// The other's process id and role, as far as it wrote them.
+        /// The process id and role of the other, as far as it recorded them.
         holder: Option<(u32, Role)>,
     },
-    /// The state lies on a network file system.
+    /// The state is on a network file system.
     #[error("{}: a network file system, on which the database does not work; set `state_dir` to a local directory", path.display())]
     Remote {
         /// The state directory.
@@ -32,7 +32,7 @@ pub enum StoreError {
         /// The database.
         path: PathBuf,
     },
-    /// A later release wrote it.
+    /// It was written by a later release.
     #[error("{}: schema version {found}, this program knows up to {known}; a newer tokenwatch wrote it", path.display())]
     Newer {
         /// The database.
@@ -42,7 +42,7 @@ pub enum StoreError {
         /// The newest version that this program knows.
         known: i64,
     },
-    /// An older release wrote it, and a reader may not upgrade it.
+    /// It was written by an older release, and a reader may not upgrade it.
     #[error("{}: schema version {found}, expected {known}; start the daemon once to upgrade it", path.display())]
     Older {
         /// The database.
@@ -52,29 +52,29 @@ pub enum StoreError {
         /// The version that this program reads.
         known: i64,
     },
-    /// A database, but somebody else's.
+    /// A database of another program.
     #[error("{}: a database of another program", path.display())]
     Foreign {
         /// The database.
         path: PathBuf,
     },
-    /// Something else than a file stands in the place of the database: a link, a pipe.
+    /// In place of the database there is something other than a regular file: a symbolic link, a pipe.
     #[error("{}: a symbolic link or a pipe, not a regular file; put the database here, or set `state_dir` to where it is", path.display())]
     NoFile {
         /// The database.
         path: PathBuf,
     },
-    /// The file's bytes make no sense.
+    /// The contents of the file are invalid.
     #[error("{}: {doing}: the database is damaged: {detail}", path.display())]
     Corrupt {
         /// The database.
         path: PathBuf,
         /// What was being done.
         doing: &'static str,
-        /// What the database says.
+        /// What the database reported.
         detail: String,
     },
-    /// Another process holds the database for longer than the store waits.
+    /// Another process has locked the database for longer than the store waits.
     #[error("{}: {doing}: the database is locked by another process", path.display())]
     Busy {
         /// The database.
@@ -82,7 +82,7 @@ pub enum StoreError {
         /// What was being done.
         doing: &'static str,
     },
-    /// No space left.
+    /// The disk is full.
     #[error("{}: {doing}: the disk is full", path.display())]
     Full {
         /// The database.
@@ -90,12 +90,12 @@ pub enum StoreError {
         /// What was being done.
         doing: &'static str,
     },
-    /// There is no room for a copy of the database.
+    /// There is no space for a copy of the database.
     #[error("{}: a backup needs {needs} B of room, and there are {has}", path.display())]
     Room {
         /// The backup.
         path: PathBuf,
-        /// Bytes that it would take, with those that the database may need next.
+        /// Bytes that it would take, including those that the database may need next.
         needs: u64,
         /// Bytes that are free.
         has: u64,
@@ -103,21 +103,21 @@ pub enum StoreError {
     /// A file or directory of the state cannot be used.
     #[error("{}: {doing}: {source}", path.display())]
     File {
-        /// Which.
+        /// The file or directory.
         path: PathBuf,
         /// What was being done.
         doing: &'static str,
-        /// Why not.
+        /// The cause.
         source: io::Error,
     },
-    /// Anything else that the database refuses.
+    /// Any other error of the database.
     #[error("{}: {doing}: {source}", path.display())]
     Database {
         /// The database.
         path: PathBuf,
         /// What was being done.
         doing: &'static str,
-        /// Why not.
+        /// The cause.
         source: rusqlite::Error,
     },
 }
@@ -131,13 +131,13 @@ fn named(holder: Option<(u32, Role)>) -> String {
 }
 
 impl StoreError {
-    /// Tells whether the same call may succeed later, with nothing changed but time: the database
-    /// is locked, the disk is full, or the device failed. Nothing of the call has taken effect.
+    /// Returns whether the same call may succeed later, with no change but time: the database is locked, the disk is
+    /// full, or the device failed. Nothing of the call has taken effect.
     #[must_use]
     pub fn is_temporary(&self) -> bool {
         match self {
             Self::Busy { .. } | Self::Full { .. } => true,
-            // A full file system shows here too: the shared memory beside the database cannot grow.
+            // A full file system can appear as this, too: the shared memory beside the database cannot grow.
             Self::Database { source, .. } => {
                 source.sqlite_error_code() == Some(ErrorCode::SystemIoFailure)
             }
@@ -145,7 +145,7 @@ impl StoreError {
         }
     }
 
-    /// Tells whether the database at `path` is damaged.
+    /// Returns whether the database at `path` is damaged.
     #[must_use]
     pub fn is_damage_of(&self, database: &Path) -> bool {
         matches!(self, Self::Corrupt { path, .. } if path == database)
@@ -154,7 +154,7 @@ impl StoreError {
     pub(super) fn database(path: &Path, doing: &'static str, source: rusqlite::Error) -> Self {
         let path = path.to_owned();
         match source.sqlite_error_code() {
-            // Columns hold what they are declared to (STRICT), unless their bytes have changed.
+            // Columns contain what they are declared to (STRICT), unless their bytes have changed.
             None if is_illegible(&source) => {
                 Self::Corrupt { path, doing, detail: source.to_string() }
             }
@@ -172,17 +172,18 @@ impl StoreError {
     }
 }
 
-/// So often in a row a database is asked before it counts as damaged ...
+/// How many times in a row a database is queried before it counts as damaged.
 const TRIES: u32 = 5;
 
-/// ... with so long in between.
+/// The pause between two of these attempts.
 const PAUSE: Duration = Duration::from_millis(100);
 
-/// Asks until the answer is no damage, a few times at most. SQLite says the same of a disk that could not read (EIO makes
-/// `SQLITE_IOERR_CORRUPTFS`, and that `SQLITE_CORRUPT`, in its `unixRead` and `sqlite3VdbeExec`): damage is still there at the next read.
+/// Calls `ask` until it reports no damage, a few times at most. SQLite reports the same for a disk that could not read
+/// (EIO becomes `SQLITE_IOERR_CORRUPTFS`, and that `SQLITE_CORRUPT`, in its `unixRead` and `sqlite3VdbeExec`), but
+/// damage is still there at the next read.
 ///
 /// # Errors
-/// The last answer.
+/// The error of the last attempt.
 pub fn certain<T>(mut ask: impl FnMut() -> Result<T, StoreError>) -> Result<T, StoreError> {
     for _ in 1..TRIES {
         match ask() {
@@ -193,7 +194,7 @@ pub fn certain<T>(mut ask: impl FnMut() -> Result<T, StoreError>) -> Result<T, S
     ask()
 }
 
-/// Tells whether a row was found and one of its values makes no sense.
+/// Returns whether a row was found but one of its values is invalid.
 pub(super) const fn is_illegible(source: &rusqlite::Error) -> bool {
     use rusqlite::Error::{
         FromSqlConversionFailure, IntegralValueOutOfRange, InvalidColumnType, Utf8Error,

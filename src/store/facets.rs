@@ -1,14 +1,14 @@
-//! Where, with what and for what a token was used: all of its values in one row, packed.
+//! Where, with what and for what a token was used: all of its values packed into one row.
 //!
-//! A row for each value would cost a search for each value of each commit, which was most of what a commit cost. Here
-//! the one row of a token is read, merged with what is new, and written.
+//! One row per value would need a lookup for each value of each commit, which took most of a commit's time. Instead, a
+//! token's only row is read, merged with the new values, and written back.
 //!
 //! ```text
 //! body    version (1), values, ascending by facet and text
 //! value   facet (one byte, as its code in columns), length of the text, text,
-//!         first time less that of the value before (zigzag), last time less the first, count
+//!         first time minus that of the previous value (zigzag), last time minus the first, count
 //! ```
-//! Numbers are LEB128, times microseconds. The empty text sums up what was folded away of its facet.
+//! Numbers are LEB128, times are in microseconds. The empty text is the sum of the folded values of its facet.
 
 use std::cmp::Reverse;
 
@@ -20,9 +20,9 @@ use crate::engine::time::Timestamp;
 
 use super::codec::{MAX_COUNT, get_count, get_text, legible};
 
-/// How many values of one facet are kept of one token. A commit that takes it beyond twice as many
-/// folds all but the most recently seen into the empty value, so that folding is rare and an
-/// attacker who invents addresses costs a bounded row, and hides no address that a log vouches for.
+/// How many values of one facet are kept per token. A commit that exceeds twice this limit folds all but the most
+/// recently seen values into the empty value. So folding is rare, and an attacker who invents addresses costs a bounded
+/// row and hides no address that a log vouches for.
 pub const FACET_LIMIT: u32 = 256;
 
 /// Changes with the packing, not with the schema.
@@ -32,10 +32,10 @@ const GET: &str = "SELECT body FROM facets WHERE token = ?1";
 const PUT: &str = "INSERT INTO facets (token, body) VALUES (?1, ?2)
     ON CONFLICT (token) DO UPDATE SET body = excluded.body";
 
-/// How many values a token has, by facet, the folded ones aside.
+/// How many values a token has, by facet, without the folded ones.
 pub(super) type Counts = [u32; Facet::ALL.len()];
 
-/// One value of a token, as it stands in a body.
+/// One value of a token, as stored in a body.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 struct Value<'a> {
     facet: Facet,
@@ -57,7 +57,7 @@ impl<'a> Value<'a> {
     }
 }
 
-/// Adds to the values of tokens, with statements that are prepared once.
+/// Adds values to those of tokens, with statements that are prepared once.
 pub(super) struct Writer<'a> {
     get: CachedStatement<'a>,
     put: CachedStatement<'a>,
@@ -68,12 +68,13 @@ impl<'a> Writer<'a> {
         Ok(Self { get: db.prepare_cached(GET)?, put: db.prepare_cached(PUT)? })
     }
 
-    /// Puts the values, ascending by facet and text, of a token that is new: none are looked for. Returns how many there are.
+    /// Stores the values, ascending by facet and text, of a new token, without looking for old ones. Returns how many
+    /// it has.
     pub(super) fn begin(&mut self, number: i64, new: &[Seen]) -> Result<Counts> {
         self.merge(number, &[], new)
     }
 
-    /// Adds values, ascending by facet and text, to those of a token; returns how many it has then.
+    /// Adds values, ascending by facet and text, to those of a token. Returns how many it has then.
     pub(super) fn add(&mut self, number: i64, new: &[Seen]) -> Result<Counts> {
         let old = get(&mut self.get, number)?.unwrap_or_default();
         self.merge(number, &old, new)
@@ -95,7 +96,8 @@ pub(super) fn of_token(db: &Connection, number: i64) -> Result<Vec<Seen>> {
     Ok(read(&body).into_iter().map(owned).collect())
 }
 
-/// Removes the values of a token that were last seen before a time; returns how many, and how many are left.
+/// Removes the values of a token that were last seen before a time. Returns how many were removed, and how many are
+/// left.
 pub(super) fn prune(db: &Connection, number: i64, before: Timestamp) -> Result<(usize, Counts)> {
     let body = get(&mut db.prepare_cached(GET)?, number)?.unwrap_or_default();
     let mut values = read(&body);
@@ -108,7 +110,7 @@ pub(super) fn prune(db: &Connection, number: i64, before: Timestamp) -> Result<(
     Ok((n_gone, counts(&values)))
 }
 
-/// Version 7 to 8 of the schema: a row for each value becomes a row for each token.
+/// Upgrades the schema from version 7 to 8: one row per value becomes one row per token.
 pub(super) fn pack_rows(db: &Connection) -> Result<()> {
     db.execute_batch("CREATE TABLE facets (token INTEGER PRIMARY KEY, body BLOB NOT NULL) STRICT")?;
     let mut all = db.prepare(
@@ -127,7 +129,7 @@ pub(super) fn pack_rows(db: &Connection) -> Result<()> {
         if open.as_ref().is_some_and(|(before, _)| *before != number) {
             open.take().map(&mut close).transpose()?;
         }
-        // One that cannot be read is told, and left behind.
+        // An unreadable row is logged and dropped.
         let Some(seen) = legible("a value of a token", std::iter::once(seen(row)))?.pop() else {
             continue;
         };
@@ -148,7 +150,7 @@ fn get(statement: &mut CachedStatement<'_>, number: i64) -> Result<Option<Vec<u8
     statement.query_row([number], |row| row.get(0)).optional()
 }
 
-/// Unpacks a body. One that cannot be read is told, and starts anew: it must end nobody.
+/// Unpacks a body. An unreadable one is logged and treated as empty: it must not stop the program.
 fn read(body: &[u8]) -> Vec<Value<'_>> {
     if body.is_empty() {
         return Vec::new();
@@ -159,7 +161,7 @@ fn read(body: &[u8]) -> Vec<Value<'_>> {
     })
 }
 
-/// Merges two ascending lists into one. What stands in both was seen in both.
+/// Merges two ascending lists into one. The spans of a value that is in both are added up.
 fn merge<'a>(old: Vec<Value<'a>>, new: impl ExactSizeIterator<Item = Value<'a>>) -> Vec<Value<'a>> {
     let mut merged = Vec::with_capacity(old.len() + new.len());
     let mut old = old.into_iter().peekable();
@@ -187,7 +189,7 @@ fn fold(values: &mut Vec<Value<'_>>) {
     for (facet, _) in Facet::ALL.into_iter().zip(sizes).filter(|(_, n)| *n > 2 * FACET_LIMIT) {
         let is_of = |value: &Value<'_>| value.facet == facet && !value.text.is_empty();
         let mut all: Vec<_> = values.iter().copied().filter(is_of).collect();
-        // Those most recently seen stay; what a client may have made up goes before any that is real.
+        // The most recently seen values stay. Those that a client may have forged are folded before any real one.
         all.sort_unstable_by_key(|value @ Value { text, span, .. }| {
             (value.may_be_forged(), Reverse(span.last), Reverse(span.count), *text)
         });
@@ -227,7 +229,7 @@ fn encode(values: &[Value<'_>]) -> Vec<u8> {
     body
 }
 
-/// `None` for bytes that [`encode`] does not write.
+/// Unpacks a body; `None` for bytes that [`encode`] does not write.
 fn decode(body: &[u8]) -> Option<Vec<Value<'_>>> {
     let (version, mut rest) = body.split_first()?;
     if *version != VERSION {
@@ -251,7 +253,7 @@ fn decode(body: &[u8]) -> Option<Vec<Value<'_>>> {
     values.is_sorted_by(|a, b| a.key() < b.key()).then_some(values)
 }
 
-/// The place in [`Facet::ALL`].
+/// Returns the index in [`Facet::ALL`].
 const fn code(facet: Facet) -> u8 {
     match facet {
         Facet::Address => 0,

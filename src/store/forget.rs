@@ -1,4 +1,4 @@
-//! Forgetting: everything that is kept of a token or a principal, in one transaction.
+//! Forgetting: removes everything stored about a token or a principal, in one transaction.
 
 use rusqlite::{Connection, params};
 use smol_str::{SmolStr, ToSmolStr};
@@ -12,11 +12,12 @@ use super::recall::token_number;
 use super::registry::{self, Who};
 use super::{Store, StoreError, slot, tokens, words};
 
-/// Two statements, since they are found by two indexes: alerts of a principal that is not the alert's token ...
+/// Alerts of a principal that is not the alert's own token. Two statements, since they use different indexes: this one
+/// ...
 const DROP_OTHER: &str = "DELETE FROM alert
     WHERE principal = ?1 AND principal <> 'tw1_' || lower(hex(token))";
 
-/// ... and those of one that is.
+/// ... and one for the alerts of a principal that is.
 const DROP_OWN: &str = "DELETE FROM alert WHERE principal = ?1 AND token = ?2";
 
 const DROP_MENTIONS: &str = "DELETE FROM alert
@@ -26,15 +27,14 @@ const DROP_MENTIONS: &str = "DELETE FROM alert
       OR instr(body, ', ' || ?1 || ' and '))";
 
 impl Store {
-    /// Removes a token or a principal with all its tokens: registry, lifecycle, history, profile,
-    /// alerts, mutes and mails. What several tokens share stays until the last of them is forgotten.
-    /// Tells whether there was anything.
+    /// Removes a token, or a principal with all its tokens: registry, lifecycle, history, profile, alerts, mutes and
+    /// mails. What several tokens share stays until the last of them is forgotten. Returns whether there was anything
+    /// to remove.
     ///
-    /// A running daemon must let go of the profile that it has in memory: the version of the registry
-    /// grows to tell it.
+    /// The version of the registry grows, so that a running daemon drops the profile that it has in memory.
     ///
     /// # Errors
-    /// What the database says.
+    /// Any database error.
     pub fn forget(&mut self, who: &Who) -> Result<bool, StoreError> {
         self.write("forgetting", |db| {
             let n_gone = match who {
@@ -58,7 +58,7 @@ impl Store {
     }
 }
 
-/// Returns how many rows are gone.
+/// Removes everything about a token. Returns how many rows were removed.
 fn forget_token(db: &Connection, token: TokenId) -> rusqlite::Result<usize> {
     let mut principals = vec![token.to_smolstr()];
     principals.extend(registry::of(db, &Who::Token(token))?.into_iter().map(|row| row.name));
@@ -82,7 +82,7 @@ fn forget_token(db: &Connection, token: TokenId) -> rusqlite::Result<usize> {
     Ok(n_gone)
 }
 
-/// Removes a token's row with its hours and facets; returns how many rows are gone.
+/// Removes a token's row with its hours and facets. Returns how many rows were removed.
 pub(super) fn drop_history(db: &Connection, number: i64) -> rusqlite::Result<usize> {
     let mut n_gone = 0;
     for sql in [
@@ -95,7 +95,7 @@ pub(super) fn drop_history(db: &Connection, number: i64) -> rusqlite::Result<usi
     Ok(n_gone)
 }
 
-/// Removes a principal's profile; tells whether it had one.
+/// Removes a principal's profile. Returns whether it had one.
 pub(super) fn drop_profile(db: &Connection, name: &str) -> rusqlite::Result<bool> {
     let n_gone = db
         .prepare_cached(
@@ -105,7 +105,7 @@ pub(super) fn drop_profile(db: &Connection, name: &str) -> rusqlite::Result<bool
     Ok(n_gone > 0)
 }
 
-/// Returns the principal in a token's row; empty for the token itself.
+/// Returns the principal stored in a token's row; empty for the token itself.
 pub(super) fn stored_principal(db: &Connection, number: i64) -> rusqlite::Result<SmolStr> {
     db.prepare_cached("SELECT principal FROM token WHERE number = ?1")?
         .query_row([number], |row| super::codec::get_text(row, "principal"))
@@ -135,14 +135,14 @@ fn drop_alerts(db: &Connection, name: &str) -> rusqlite::Result<usize> {
     Ok(n_gone)
 }
 
-/// Removes alerts of many tokens at once that name a principal: whole names of a list, as `detect::fleet` writes it; of
-/// two long names that begin alike nobody can tell which one is meant.
+/// Removes alerts about many tokens at once that name a principal: whole names in a list, as `detect::fleet` writes it.
+/// Long names are shortened; two that begin alike cannot be told apart.
 fn drop_mentions(db: &Connection, name: &str) -> rusqlite::Result<usize> {
     let quoted = serde_json::Value::from(short_name(name).as_str()).to_string();
     db.prepare_cached(DROP_MENTIONS)?.execute([quoted.trim_matches('"')])
 }
 
-/// Removes what was about alerts that are gone.
+/// Removes incidents, mails and acknowledgements whose alerts are gone.
 fn sweep_incidents(db: &Connection) -> rusqlite::Result<()> {
     db.execute_batch(
         "DELETE FROM incident WHERE NOT EXISTS (
@@ -153,7 +153,7 @@ fn sweep_incidents(db: &Connection) -> rusqlite::Result<()> {
     sweep_acks(db)
 }
 
-/// Removes what was said of alerts and incidents that are gone.
+/// Removes acknowledgements of alerts and incidents that are gone.
 pub(super) fn sweep_acks(db: &Connection) -> rusqlite::Result<()> {
     db.execute_batch(
         "DELETE FROM ack WHERE NOT EXISTS (SELECT 1 FROM alert WHERE alert.id = ack.subject)

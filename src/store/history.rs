@@ -1,4 +1,4 @@
-//! The life of a token or principal: hours, places, clients, routes, incidents, and what was said of it.
+//! The history of a token or principal: hours, places, clients, routes, incidents, and its lifecycle in the registry.
 
 use std::collections::BTreeMap;
 
@@ -15,18 +15,19 @@ use super::registry::{self, LifecycleRow, Who};
 use super::tokens::{self, Numbered, TokenSummary};
 use super::{Reader, StoreError, alerts, facets, slot};
 
-/// What is kept of a token, or of all tokens of one principal together.
+/// What is stored about a token, or about all tokens of one principal together.
 #[derive(Clone, Debug, Default, PartialEq)]
 pub struct History {
-    /// The tokens, last used first.
+    /// The tokens, most recently used first.
     pub tokens: Vec<TokenSummary>,
     /// Hours with usages, in order.
     pub hours: Vec<HourRow>,
-    /// Values seen, by facet, most used first; the empty value sums up those folded away.
+    /// Values seen, by facet, most used first; the empty value is the sum of the folded ones.
     pub facets: BTreeMap<Facet, Vec<FacetRow>>,
     /// Incidents, in order.
     pub incidents: Vec<Incident>,
-    /// What was said of it in the registry, as it was said; of a window also what takes effect within.
+    /// Its entries in the registry's record, in the order in which they were made. In a window, also those that take
+    /// effect within it.
     pub lifecycle: Vec<LifecycleRow>,
 }
 
@@ -42,13 +43,13 @@ pub struct HourRow {
 /// One value of a facet.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct FacetRow {
-    /// The value; empty for the sum of those folded away.
+    /// The value; empty for the sum of the folded ones.
     pub value: SmolStr,
     /// When it was seen, and how often.
     pub span: Span,
 }
 
-/// From when to before when.
+/// From `since` to before `until`.
 #[derive(Clone, Copy)]
 struct Window {
     since: Timestamp,
@@ -62,12 +63,11 @@ impl Window {
 }
 
 impl Reader {
-    /// Returns the history of a token or principal from `since` to before `until`; hours count
-    /// that overlap. Facets are those seen within; their counts are of all time. Empty throughout if
-    /// nobody knows it.
+    /// Returns the history of a token or principal from `since` to before `until`, including hours that overlap. Facets
+    /// are those seen within; their counts are of all time. Empty throughout if it is unknown.
     ///
     /// # Errors
-    /// What the database says.
+    /// Any database error.
     pub fn history(
         &self,
         who: &Who,
@@ -147,7 +147,7 @@ fn facets(
     Ok(facets)
 }
 
-/// Returns the incidents in which one of the tokens, or the principal itself, played a part.
+/// Returns the incidents that involve one of the tokens or the principal itself.
 fn incidents(
     db: &Connection,
     tokens: &[TokenId],

@@ -1,4 +1,4 @@
-//! History as it is written: a token's totals and hours; its places, clients and routes are in `facets`.
+//! Writes the history: a token's totals and hours. Its places, clients and routes are written by `facets`.
 
 use rusqlite::{CachedStatement, Connection, Result, params};
 
@@ -10,7 +10,7 @@ use super::facets::{self, Counts};
 use super::recall::FIND_TOKEN;
 use super::slot::{self, Slot};
 
-/// Adds a batch to the history; returns how many tokens are new.
+/// Adds a batch to the history. Returns how many tokens are new.
 pub(super) fn add(db: &Connection, ledger: &Ledger) -> Result<usize> {
     let mut writer = Writer::new(db)?;
     let mut added = 0;
@@ -77,7 +77,7 @@ impl<'a> Writer<'a> {
         })
     }
 
-    /// Adds the hours of a token; returns their sum.
+    /// Adds the hours of a token. Returns their sum.
     fn add_hours(&mut self, number: i64, token: &TokenUse) -> Result<Activity> {
         let mut total = Activity::default();
         for (hour, activity) in &token.hours {

@@ -1,4 +1,4 @@
-//! One daemon per state directory: a lock that the kernel takes back when its holder dies.
+//! One daemon per state directory: a lock that the kernel releases when its holder dies.
 
 use std::fs::{File, OpenOptions};
 use std::io::{self, Read};
@@ -13,12 +13,12 @@ use crate::mount::is_remote;
 
 /// The right to judge and to mail for one state directory, until dropped.
 ///
-/// Only `run` and `replay --save` need it. Commands that change the registry write beside a
-/// running daemon, each in a transaction of its own.
+/// Only `run` and `replay --save` need it. Commands that change the registry write beside a running daemon, each in a
+/// transaction of its own.
 #[derive(Debug)]
 pub struct Lock {
-    // Closing the file gives the lock back. The file itself stays: removing it would let two
-    // daemons hold locks on two files of one name.
+    // Closing the file releases the lock. The file itself stays: removing it would let two daemons hold locks on two
+    // files of the same name.
     file: File,
     role: Role,
     has_run: bool,
@@ -27,17 +27,17 @@ pub struct Lock {
 /// What the lock is held for.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Role {
-    /// To watch.
+    /// Watching.
     Daemon,
-    /// For a command that comes to an end: `replay --save`, `tokens rekey`.
+    /// A command that ends by itself: `replay --save`, `tokens rekey`.
     Command,
 }
 
-/// A start of whoever holds the lock. Only at a later one can a database be lost: a first one may be cut short at any point,
-/// and leave an empty file or none.
+/// Which start the holder of the lock makes. Only at a later one can a database be lost: the first may be interrupted
+/// at any point and leave an empty file or none.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Start {
-    /// There never was a database.
+    /// There was never a database.
     First,
     /// There was one.
     Later,
@@ -55,24 +55,25 @@ pub enum Holder {
 /// The kernel's list of locks.
 const LOCKS: &str = "/proc/locks";
 
-/// What stands in the file below its holder's process id once there was a database.
+/// What the file contains below its holder's process id once there was a database.
 const RAN: &str = "has run\n";
 
-/// What stands below that while a command holds it. A daemon writes nothing, as all did once.
+/// What the file contains below that while a command holds the lock. A daemon writes nothing, as earlier versions
+/// always did.
 const COMMAND: &str = "command\n";
 
-/// More than what stands in the file.
+/// More than the length of the file.
 const MAX_TEXT: u64 = 64;
 
 impl Lock {
     /// The lock's file name in the state directory. Its first line is the process id of its holder.
     pub const FILE: &'static str = "tokenwatch.lock";
 
-    /// Takes the lock of a state directory, which is made (0700) if it is absent.
+    /// Takes the lock of a state directory, which is created (0700) if it is absent.
     ///
     /// # Errors
-    /// [`StoreError::Locked`] if another process holds it; [`StoreError::Remote`] if the directory lies
-    /// on another machine; otherwise what the file system says.
+    /// [`StoreError::Locked`] if another process holds it; [`StoreError::Remote`] if the directory is on another
+    /// machine; otherwise any file system error.
     pub fn take(directory: &Path, role: Role) -> Result<Self, StoreError> {
         private_directory(directory)?;
         let is_remote = is_remote(directory)
@@ -101,9 +102,9 @@ impl Lock {
         }
     }
 
-    /// Tells who holds the lock of a state directory; `None` if that cannot be known.
+    /// Returns who holds the lock of a state directory; `None` if that cannot be determined.
     ///
-    /// The kernel's list says it: to try the lock would keep a daemon from its start for that moment.
+    /// Reads the kernel's list: trying to take the lock could make a daemon's start fail at that moment.
     #[must_use]
     pub fn holder(directory: &Path) -> Option<Holder> {
         let path = directory.join(Self::FILE);
@@ -117,21 +118,21 @@ impl Lock {
         if pids.is_empty() {
             return Some(Holder::Nobody);
         }
-        // Inodes of two file systems may be alike, and a container has process ids of its own.
+        // Inode numbers of two file systems may be equal, and a container has process ids of its own.
         let (pid, role) = holder(&mut file).filter(|(pid, _)| pids.contains(pid))?;
         Some(Holder::Process(pid, role))
     }
 
-    /// Tells whether there was a database under this lock before.
+    /// Returns whether there was a database under this lock before.
     #[must_use]
     pub const fn start(&self) -> Start {
         if self.has_run { Start::Later } else { Start::First }
     }
 
-    /// Notes that there is a database.
+    /// Records that there is a database.
     ///
     /// # Errors
-    /// What the file system says.
+    /// Any file system error.
     pub fn note_run(&mut self, directory: &Path) -> Result<(), StoreError> {
         if self.has_run {
             return Ok(());
@@ -144,7 +145,7 @@ impl Lock {
         })
     }
 
-    /// Written over what is there before it is cut: a kill in between leaves what was noted.
+    /// Overwrites the file before truncating it: a kill in between leaves what was recorded.
     fn write(&mut self) -> io::Result<()> {
         let role = match self.role {
             Role::Daemon => "",
@@ -156,7 +157,8 @@ impl Lock {
     }
 }
 
-/// Returns who holds an exclusive flock(2) on an inode, if a line of the kernel's list says so (see `proc_locks(5)`):
+/// Returns the process that holds an exclusive flock(2) on an inode, if this line of the kernel's list names one (see
+/// `proc_locks(5)`):
 ///
 /// ```text
 /// 2: FLOCK  ADVISORY  WRITE 2001 08:01:7864554 0 EOF

@@ -1,16 +1,16 @@
-//! Opening a database that may be damaged, empty or gone: what stands of it is set aside, the backup takes its place,
-//! and a note says so. For whoever holds the lock; readers only report.
+//! Opening a database that may be damaged, empty or missing: what is left of it is set aside, the backup replaces it,
+//! and a note reports it. Only for the holder of the lock; readers just report.
 //!
-//! A kill at any point is made good by the next opening. The note is written before anything is moved, and says that
-//! it is not done; what has been moved is known by the names that are there:
+//! A kill at any point is repaired by the next opening. The note is written before anything is moved, and says that the
+//! work is not finished; which files exist shows what has been moved:
 //!
 //! ```text
-//! tokenwatch.db.suspect           a run ended since it found damage: look through all of it
-//! tokenwatch.db.cleared           that was done, and no damage found: if the next run ends like that too, the backup is
-//!                                 taken, once
-//! tokenwatch.db.damage            the note: what was found, and what became of it
-//! tokenwatch.db.damaged-SECONDS   what was set aside, with -wal and -shm; the database itself goes last
-//! tokenwatch.db.restoring         a copy of the backup on its way
+//! tokenwatch.db.suspect           a run ended after it found damage: check the whole database
+//! tokenwatch.db.cleared           that check found no damage: if the next run ends the same way, the backup is
+//!                                 used, once
+//! tokenwatch.db.damage            the note: what was found, and what was done about it
+//! tokenwatch.db.damaged-SECONDS   what was set aside, with -wal and -shm; the database itself is moved last
+//! tokenwatch.db.restoring         a copy of the backup in progress
 //! ```
 
 use std::fs::{self, File, OpenOptions};
@@ -26,55 +26,55 @@ use super::backup::{
 };
 use super::{Reader, Start, Store, StoreError, certain, private};
 
-/// Larger databases are looked through only after something was found in them: 256 MiB take less than half a second
-/// from memory (measured: 618 MB in 0.9 s) and three from a slow disk, and every start waits for it.
+/// Larger databases are checked only after damage was found in them: 256 MiB take less than half a second from memory
+/// (measured: 618 MB in 0.9 s) and three from a slow disk, and every start waits for it.
 const CHECKED_AT_START: u64 = 256 << 20;
 
-/// Where nothing was set aside, the note is shown for so long.
+/// How long the note is shown if nothing was set aside.
 const SHOWN: i64 = 30 * DAY;
 
-/// What a database was found to be.
+/// The state in which a database was found.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(rename_all = "lowercase")]
 pub enum Ruin {
-    /// Its bytes make no sense.
+    /// Its contents are invalid.
     Damaged,
-    /// There is a file, and nothing in it.
+    /// There is a file with nothing in it.
     Empty,
     /// There is no file.
     Gone,
 }
 
-/// What became of it.
+/// What was done about it.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(rename_all = "lowercase")]
 pub enum Outcome {
-    /// Not known yet: that opening was cut short.
+    /// Not known yet: that opening was interrupted.
     Open,
-    /// The backup of this time took its place.
+    /// The backup of this time replaced it.
     Restored(Timestamp),
-    /// There was no backup: a new one began.
+    /// There was no backup: a new database was begun.
     Anew,
-    /// The backup was damaged too: a new one began.
+    /// The backup was damaged too: a new database was begun.
     AnewForBadBackup,
 }
 
-/// The note of a database that was lost.
+/// The note about a lost database.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
 pub struct Damage {
-    /// When it was found out.
+    /// When the loss was detected.
     pub time: Timestamp,
     /// What was found.
     pub found: Ruin,
-    /// What the database said.
+    /// What the database reported.
     pub detail: String,
-    /// What became of it.
+    /// What was done about it.
     pub outcome: Outcome,
 }
 
 impl Damage {
-    /// Returns what happened last to the database at `path`, as long as a person should see it: what was set aside
-    /// still stands or, where there was nothing, for 30 days.
+    /// Returns what last happened to the database at `path`, as long as a person should see it: while the file that was
+    /// set aside still exists or, if there was none, for 30 days.
     #[must_use]
     pub fn last(path: &Path, now: Timestamp) -> Option<Self> {
         let damage = Self::read(path).filter(|damage| damage.outcome != Outcome::Open)?;
@@ -83,14 +83,14 @@ impl Damage {
         is_shown.then_some(damage)
     }
 
-    /// Returns where the damaged file stands, if it still does.
+    /// Returns the path of the damaged file, if it still exists.
     #[must_use]
     pub fn aside(&self, path: &Path) -> Option<PathBuf> {
         let aside = aside_of(path, self.time);
         (self.found == Ruin::Damaged && aside.exists()).then_some(aside)
     }
 
-    /// What cannot be read, of a later release perhaps, says nothing.
+    /// Returns `None` for a note that is unreadable, perhaps written by a later release.
     fn read(path: &Path) -> Option<Self> {
         serde_json::from_slice(&private::read(&beside(path, ".damage")).ok()?).ok()
     }
@@ -101,36 +101,35 @@ impl Damage {
     }
 }
 
-/// Notes that the database at `path` was found damaged while it was in use, so that the next opening looks through
-/// all of it.
+/// Records that the database at `path` was found damaged while in use, so that the next opening checks the whole of it.
 ///
 /// # Errors
-/// What the file system says.
+/// Any file system error.
 pub fn suspect(path: &Path, why: &StoreError) -> Result<(), StoreError> {
     write_whole(&beside(path, ".suspect"), why.to_string().as_bytes())
 }
 
-/// Notes that a run ended well: what was once suspected of the database at `path` has come to nothing.
+/// Records that a run ended well: an earlier suspicion about the database at `path` is dropped.
 ///
 /// # Errors
-/// What the file system says.
+/// Any file system error.
 pub fn absolve(path: &Path) -> Result<(), StoreError> {
     remove(&beside(path, ".cleared"))
 }
 
-/// Tells whether opening takes its time: all of the database is looked through, or a copy is made.
+/// Returns whether opening takes long: the whole database is checked, or a copy is made.
 #[must_use]
 pub fn is_suspect(path: &Path) -> bool {
     beside(path, ".suspect").exists()
         || Damage::read(path).is_some_and(|damage| damage.outcome == Outcome::Open)
 }
 
-/// Opens the database at `path` as [`Store::open`] does; one that is damaged, or was there before and is not, is
-/// replaced first, by its backup or by a new one. Returns what happened then.
+/// Opens the database at `path` as [`Store::open`] does. If it is damaged, or existed before and is gone, it is first
+/// replaced by its backup or by a new one. Returns what happened in that case.
 ///
 /// # Errors
-/// As [`Store::open`], but for damage; and what the file system says. A database that this program does not know is not
-/// damaged.
+/// As for [`Store::open`], except for damage; and any file system error. A database that this program does not know is
+/// not damaged.
 pub fn open(
     path: &Path,
     start: Start,
@@ -149,13 +148,13 @@ pub fn open(
     Ok((Store::open(path)?, damage))
 }
 
-/// Takes the marks of a database back that was replaced.
+/// Removes the marks of a database that was replaced.
 fn unmark(path: &Path) -> Result<(), StoreError> {
     remove(&beside(path, ".cleared"))?;
     remove(&beside(path, ".suspect"))
 }
 
-/// Takes the mark back for which the database was looked through; another says that nothing was found.
+/// Replaces the mark that demanded a check of the whole database by one that says that nothing was found.
 fn clear(path: &Path) -> Result<(), StoreError> {
     let (suspect, cleared) = (beside(path, ".suspect"), beside(path, ".cleared"));
     match fs::rename(&suspect, &cleared) {
@@ -166,8 +165,8 @@ fn clear(path: &Path) -> Result<(), StoreError> {
     }
 }
 
-/// Returns why two runs in a row ended, if the checks of the database find nothing wrong with it and there is a backup that
-/// has not been tried.
+/// Returns why two runs in a row ended, if the checks of the database find nothing wrong with it and there is a backup
+/// that has not been tried.
 fn twice(path: &Path) -> Option<String> {
     let made = backed_up(path)?;
     let was_tried = Damage::read(path).is_some_and(|last| last.outcome == Outcome::Restored(made));
@@ -176,7 +175,7 @@ fn twice(path: &Path) -> Option<String> {
     is_twice.then(|| String::from_utf8_lossy(&why).into_owned())
 }
 
-/// Looks whether the database is as it should be.
+/// Checks whether the database is in order.
 fn look(path: &Path, start: Start, now: Timestamp) -> Result<Option<Damage>, StoreError> {
     let was_there = start == Start::Later || backed_up(path).is_some();
     let lost = |found, detail| Damage { time: now, found, detail, outcome: Outcome::Open };
@@ -195,7 +194,7 @@ fn look(path: &Path, start: Start, now: Timestamp) -> Result<Option<Damage>, Sto
     })
 }
 
-/// Reads all that a database is made of: where the disk cannot, the bytes are no damage, and not there to be set aside either.
+/// Reads all files of a database. What the disk cannot read is not known to be damaged, and cannot be set aside either.
 fn read_through(path: &Path) -> Result<(), StoreError> {
     for part in ["", "-wal"] {
         let path = beside(path, part);
@@ -210,7 +209,7 @@ fn read_through(path: &Path) -> Result<(), StoreError> {
 }
 
 impl Reader {
-    /// Looks through all of a database in which damage was found, through the structure of one that is not large.
+    /// Checks the whole of a database in which damage was found, and the structure of any other that is not large.
     fn inspect(&self) -> Result<(), StoreError> {
         if beside(&self.path, ".suspect").exists() {
             return self.verify();
@@ -223,9 +222,10 @@ impl Reader {
 /// Sets aside what is there and puts the backup in its place.
 fn replace(path: &Path, mut damage: Damage) -> Result<Damage, StoreError> {
     damage.write(path)?;
-    // What stands where nothing was found is the copy already: it takes that name when it is whole.
+    // If no file was found, one that exists now is the copy already: it gets that name once it is complete.
     let is_restored = damage.found == Ruin::Gone && path.exists();
-    // The database goes last: if it is there, so is the rest of it, and what has its name now is the copy.
+    // The database is moved last: if it was set aside, so was the rest of it, and the file that has its name now is the
+    // copy.
     if !is_restored && !aside_of(path, damage.time).exists() {
         set_aside(path, damage.time)?;
     }
@@ -246,7 +246,7 @@ fn restore(path: &Path) -> Result<Outcome, StoreError> {
         io::copy(&mut backup, &mut private::make_anew(&draft)?)
     };
     if let Err(source) = copy() {
-        // Half a copy must not take the room that others wait for.
+        // Half a copy must not take up space that others wait for.
         remove(&draft)?;
         return Err(fault("copying the backup")(source));
     }
@@ -265,7 +265,7 @@ fn restore(path: &Path) -> Result<Outcome, StoreError> {
     Ok(Outcome::Restored(made))
 }
 
-/// Writes a file (0600) whole or not at all.
+/// Writes a file (0600) completely or not at all.
 fn write_whole(path: &Path, text: &[u8]) -> Result<(), StoreError> {
     let draft = beside(path, ".draft");
     let write = || {
@@ -283,7 +283,7 @@ mod tests {
     use super::*;
     use crate::store::sample::{NOON, commit_of, state};
 
-    /// A database of 200 tokens, its backup of 100 of them.
+    /// A database of 200 tokens, and its backup with 100 of them.
     fn lived() -> (tempfile::TempDir, PathBuf) {
         let (directory, path) = state();
         let mut store = Store::open(&path).unwrap();
@@ -309,7 +309,7 @@ mod tests {
         let (_directory, path) = lived();
         assert_eq!(tokens(&path), (200, None));
         assert!(Damage::last(&path, NOON).is_none());
-        // What somebody suspected, or replaced by hand since, is looked through, and that is all.
+        // A database that was suspected, or replaced by hand since, is checked, and that is all.
         let why = StoreError::Absent { path: path.clone() };
         suspect(&path, &why).unwrap();
         assert!(is_suspect(&path));

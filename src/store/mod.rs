@@ -1,13 +1,12 @@
-//! Step 10, commit: positions, memory, history, alerts and mails in one database, one transaction a batch.
+//! Step 10, commit: positions, memory, history, alerts and mails in one database, one transaction per batch.
 //!
-//! A [`Store`] writes, a [`Reader`] only reads; a `Store` answers whatever a `Reader` does. Any
-//! number of both may work on one file at a time, in one process or several: each write is a
-//! `BEGIN IMMEDIATE` transaction that waits for the one before it, and readers see the last commit
-//! without waiting. So the mail pump and the commands open a `Store` of their own beside the
-//! loop's; nothing is shared in memory and no lock is held between calls. Only judging must not
-//! happen twice: that is what [`Lock`] is for.
+//! A [`Store`] writes, a [`Reader`] only reads; a `Store` dereferences to a `Reader`. Any number of both may use one
+//! file at a time, in one process or several: each write is a `BEGIN IMMEDIATE` transaction that waits for the one
+//! before it, and readers see the last commit without waiting. So the mail pump and the commands open a `Store` of
+//! their own beside the loop's; nothing is shared in memory and no lock is held between calls. Only judging must not
+//! happen twice: [`Lock`] prevents that.
 //!
-//! The store never asks for the time; `now` is an argument. It keeps no secret: tokens come as ids.
+//! The store never reads a clock; `now` is an argument. It stores no secret: tokens are passed in as ids.
 
 use std::fs::DirBuilder;
 use std::io::ErrorKind;
@@ -64,26 +63,27 @@ pub use storm::Summary;
 pub use streams::StreamStatus;
 pub use tokens::{Distinct, TokenFilter, TokenState, TokenSummary};
 
-/// How long a call waits for another process's transaction before it says [`StoreError::Busy`].
+/// How long a call waits for another process's transaction before it returns [`StoreError::Busy`].
 const BUSY_TIMEOUT: Duration = Duration::from_secs(5);
 
-/// Page cache of one connection in KiB. The kernel caches the file: with four times as much, replays took as long.
+/// Page cache of one connection, in KiB. The kernel caches the file as well: replays were no faster with four times as
+/// much.
 const CACHE_KIB: i64 = 8 * 1024;
 
-/// The same of one that looks up keys beside another one that writes.
+/// Page cache, in KiB, of a connection that looks up keys beside another one that writes.
 const READING_CACHE_KIB: i64 = 4 * 1024;
 
-/// The write-ahead log is folded back after this many pages (64 MB): with sorted keys, rare
-/// checkpoints are what doubles the rate of upserts, measured.
+/// The write-ahead log is checkpointed after this many pages (64 MB). With sorted keys, rare checkpoints double the
+/// rate of upserts (measured).
 const CHECKPOINT_PAGES: i64 = 16_000;
 
-/// Bytes that a write-ahead log may keep on disk after a checkpoint.
+/// Bytes of write-ahead log that may stay on disk after a checkpoint.
 const JOURNAL_BYTES: i64 = 64 << 20;
 
-/// Prepared statements kept by one connection: more than there are on the hot path.
+/// Prepared statements cached per connection: more than the hot path uses.
 const STATEMENTS: usize = 64;
 
-/// A connection that only reads; works while the daemon writes.
+/// A connection that only reads. It works while the daemon writes.
 #[derive(Debug)]
 pub struct Reader {
     db: Connection,
@@ -101,9 +101,8 @@ impl Reader {
     /// Opens the database at `path` for reading.
     ///
     /// # Errors
-    /// [`StoreError::Absent`] if there is no database or an empty one; [`StoreError::Older`],
-    /// [`StoreError::Newer`] or [`StoreError::Foreign`] if it is not of this version;
-    /// [`StoreError::Corrupt`].
+    /// [`StoreError::Absent`] if there is no database or it is empty; [`StoreError::Older`], [`StoreError::Newer`] or
+    /// [`StoreError::Foreign`] if it is not of this version; [`StoreError::Corrupt`].
     pub fn open(path: &Path) -> Result<Self, StoreError> {
         let absent = || StoreError::Absent { path: path.to_owned() };
         let fault = |source| StoreError::database(path, "opening", source);
@@ -124,13 +123,13 @@ impl Reader {
         }
     }
 
-    /// Returns where the database is; `:memory:` for one in memory.
+    /// Returns the path of the database; `:memory:` for one in memory.
     #[must_use]
     pub fn path(&self) -> &Path {
         &self.path
     }
 
-    /// Asks within one snapshot: all statements of `query` see the same commit.
+    /// Queries within one snapshot: all statements of `query` see the same commit.
     fn read<T>(
         &self,
         doing: &'static str,
@@ -147,18 +146,18 @@ impl Reader {
 }
 
 impl Store {
-    /// Opens the database at `path` for writing, makes it (0600, in a directory that is made 0700
-    /// if absent) or upgrades it as needed.
+    /// Opens the database at `path` for writing. Creates it (0600, in a directory that is created 0700 if absent) or
+    /// upgrades it as needed.
     ///
     /// # Errors
-    /// [`StoreError::Newer`], [`StoreError::Foreign`] and [`StoreError::Corrupt`] for files that
-    /// are left as they are; otherwise what the database or the file system says.
+    /// [`StoreError::Newer`], [`StoreError::Foreign`] and [`StoreError::Corrupt`] for files that are left as they are;
+    /// otherwise any database or file system error.
     pub fn open(path: &Path) -> Result<Self, StoreError> {
         if let Some(directory) = path.parent().filter(|path| !path.as_os_str().is_empty()) {
             private_directory(directory)?;
         }
-        // SQLite gives the files beside the database its mode, and as root its owner.
-        // One that is there is not opened here: closing it would give back the locks that this process holds on it.
+        // SQLite gives the files beside the database its mode and, if run as root, its owner. An existing database is
+        // not opened here: closing it would release the locks that this process holds on it.
         if let Err(source) = private::make(path)
             && source.kind() != ErrorKind::AlreadyExists
         {
@@ -173,10 +172,10 @@ impl Store {
         Ok(Self { reader: Reader { db, path: path.to_owned() }, is_new })
     }
 
-    /// Makes a database in memory, for `replay` and tests.
+    /// Creates a database in memory, for `replay` and tests.
     ///
     /// # Errors
-    /// What the database says.
+    /// Any database error.
     pub fn in_memory() -> Result<Self, StoreError> {
         let path = Path::new(":memory:");
         let fault = |source| StoreError::database(path, "opening", source);
@@ -186,8 +185,8 @@ impl Store {
         Ok(Self { reader: Reader { db, path: path.to_owned() }, is_new: true })
     }
 
-    /// Opens the same database once more, for this connection to read only from now on, with few pages at hand; `None`
-    /// for one in memory.
+    /// Opens the same database once more; this connection must only read from then on, and its page cache shrinks.
+    /// Returns `None` for a database in memory.
     ///
     /// # Errors
     /// As for [`Store::open`].
@@ -201,8 +200,8 @@ impl Store {
         Self::open(path).map(Some)
     }
 
-    /// Tells whether opening found no state and started an empty one. A daemon that has run here
-    /// before must not pass over that in silence.
+    /// Returns whether opening found no state and created an empty one. A daemon that has run here before must report
+    /// that.
     #[must_use]
     pub const fn is_new(&self) -> bool {
         self.is_new
@@ -216,7 +215,7 @@ impl Store {
     ) -> Result<T, StoreError> {
         let Reader { db, path } = &mut self.reader;
         let write = || {
-            // IMMEDIATE: a transaction that starts as a reader cannot wait its turn to write.
+            // IMMEDIATE: a transaction that starts as a reader cannot wait for its turn to write.
             let transaction = db.transaction_with_behavior(TransactionBehavior::Immediate)?;
             let answer = change(&transaction)?;
             transaction.commit()?;
@@ -234,11 +233,11 @@ impl Deref for Store {
     }
 }
 
-/// Opens the database that has this name itself: a link in its place could lead root, in the state of the daemon's user, to
-/// what only root may write, and a pipe would be waited for.
+/// Opens the database, which must be a regular file. A symbolic link in its place, put there by the daemon's user,
+/// could lead root to a file that only root may write, and opening a pipe would block.
 ///
 /// # Errors
-/// [`StoreError::NoFile`]; [`StoreError::File`] if nothing is there; otherwise what the database says.
+/// [`StoreError::NoFile`]; [`StoreError::File`] if nothing is there; otherwise any database error.
 fn connect(path: &Path, access: OpenFlags) -> Result<Connection, StoreError> {
     let looking = |source| StoreError::file(path, "looking at the database", source);
     let found = std::fs::symlink_metadata(path).map_err(looking)?;
@@ -268,7 +267,7 @@ fn prepare_for_writing(db: &Connection) -> rusqlite::Result<()> {
     db.pragma_update(None, "journal_size_limit", JOURNAL_BYTES)
 }
 
-/// Makes a directory that only its owner may enter; one that exists is left as it is.
+/// Creates a directory that only its owner may enter; an existing one is left as it is.
 fn private_directory(path: &Path) -> Result<(), StoreError> {
     DirBuilder::new()
         .recursive(true)

@@ -1,4 +1,4 @@
-//! What nobody wants to be told of, and a number that changes whenever that changes.
+//! Mutes: what nobody wants to be notified about, and a number that grows with each change.
 
 use rusqlite::{Connection, params};
 
@@ -13,11 +13,11 @@ use super::status::setting;
 use super::{Reader, Store, StoreError};
 
 impl Reader {
-    /// Returns all mutes, oldest first, those that have ended too: they still say why old alerts
-    /// were not mailed.
+    /// Returns all mutes, oldest first, including those that have ended: they still explain why old alerts were not
+    /// mailed.
     ///
     /// # Errors
-    /// What the database says.
+    /// Any database error.
     pub fn mutes(&self) -> Result<Vec<Mute>, StoreError> {
         self.read("reading mutes", all)
     }
@@ -25,17 +25,17 @@ impl Reader {
     /// Returns a number that grows with each change to the mutes.
     ///
     /// # Errors
-    /// What the database says.
+    /// Any database error.
     pub fn mutes_version(&self) -> Result<u64, StoreError> {
         self.read("reading the version of the mutes", |db| setting(db, "mutes_version"))
     }
 }
 
 impl Store {
-    /// Keeps a mute of what comes from now on; its own id is passed over, the one that it got is returned.
+    /// Stores a mute of alerts from now on. Its own id is ignored; the one assigned to it is returned.
     ///
     /// # Errors
-    /// What the database says.
+    /// Any database error.
     pub fn mute(&mut self, mute: &Mute) -> Result<i64, StoreError> {
         let scope = &mute.scope;
         self.write("muting", |db| {
@@ -60,10 +60,10 @@ impl Store {
         })
     }
 
-    /// Ends a mute; tells whether there was one that had not ended. What it covered until then stays muted.
+    /// Ends a mute. Returns whether there was one that had not ended. What it covered until then stays muted.
     ///
     /// # Errors
-    /// What the database says.
+    /// Any database error.
     pub fn unmute(&mut self, id: i64, now: Timestamp) -> Result<bool, StoreError> {
         self.write("unmuting", |db| {
             let sql = "UPDATE mute SET until = ?2 WHERE id = ?1 AND (until IS NULL OR until > ?2)";
@@ -74,7 +74,7 @@ impl Store {
     }
 }
 
-/// Tells whether an alert of this number is muted.
+/// Returns whether an alert with this number is muted.
 pub(super) fn cover(mutes: &[Mute], number: i64, alert: &Alert) -> bool {
     mutes.iter().any(|mute| mute.after < number && mute.covers(alert))
 }

@@ -1,8 +1,8 @@
-//! Mails that are to be sent: queued with what they tell of, marked when a server took them.
+//! Mails to be sent: queued with what they are about, marked as sent once a server accepts them.
 //!
-//! Who sends them decides when to try again, and how much an hour; here it is only written down.
-//! Each call is a small transaction. The pump opens a [`Store`] of its own, so that it waits for the
-//! loop's transaction, not for the loop.
+//! The sender decides when to retry and how many mails an hour may have; this module only records it. Each call is a
+//! small transaction. The pump opens a [`Store`] of its own, so that it waits for the loop's transaction, not for the
+//! loop.
 
 use std::collections::BTreeSet;
 
@@ -16,32 +16,32 @@ use super::codec::{get_text, get_u32};
 use super::error::is_illegible;
 use super::{Reader, Store, StoreError, storm};
 
-/// A mail that is to be sent.
+/// A mail to be sent.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Outgoing {
-    /// Number of the row.
+    /// The row's number.
     pub id: i64,
-    /// What a repeat of this mail shares with it: the part of the Message-ID before the `@`.
+    /// The part of the Message-ID before the `@`, the same for every repeat of this mail.
     pub message_id: SmolStr,
-    /// Whom it is about; empty if about many.
+    /// The principal that it is about; empty if about many.
     pub principal: SmolStr,
-    /// The rule of the heaviest alert that it tells of; empty if about many.
+    /// The rule of the most severe alert that it reports; empty if about many.
     pub rule: SmolStr,
-    /// It tells of something critical.
+    /// Whether it reports something critical.
     pub is_critical: bool,
-    /// What it tells of.
+    /// What it is about.
     pub about: About,
     /// When it was queued.
     pub created: Timestamp,
-    /// When it is to be tried.
+    /// When the next attempt is due.
     pub due: Timestamp,
-    /// How often it was tried.
+    /// How many attempts there were.
     pub attempts: u32,
-    /// Why the last try was in vain; empty before the first.
+    /// Why the last attempt failed; empty before the first.
     pub error: String,
 }
 
-/// What a mail tells of.
+/// What a mail is about.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub enum About {
     /// One incident.
@@ -51,18 +51,18 @@ pub enum About {
         /// Its revision when the mail was queued; the incident may have grown since.
         revision: u32,
     },
-    /// The alerts that were committed since the digest before.
+    /// The alerts that were committed since the previous digest.
     Digest {
-        /// The day it is for, as it was given to [`Store::queue_digest`].
+        /// The day it is for, as passed to [`Store::queue_digest`].
         day: SmolStr,
-        /// It begins after this alert's number ...
+        /// It begins after the alert with this number ...
         after: i64,
         /// ... and ends with this one.
         upto: i64,
     },
     /// The incidents of a storm: alerts that were committed after one number, up to another.
     Storm {
-        /// It begins after this alert's number ...
+        /// It begins after the alert with this number ...
         after: i64,
         /// ... and ends with this one.
         upto: i64,
@@ -72,11 +72,11 @@ pub enum About {
 }
 
 impl Reader {
-    /// Returns mails that are due, those of principals of whom something critical is to be told first, then the oldest, at
-    /// most `limit`. Mails of one principal keep their order: one that waits for another try holds back those after it.
+    /// Returns mails that are due, at most `limit`: first those of principals with something critical to report, then
+    /// the oldest. Mails of one principal keep their order: one that waits for a retry holds back those after it.
     ///
     /// # Errors
-    /// What the database says.
+    /// Any database error.
     pub fn due(&self, now: Timestamp, limit: u32) -> Result<Vec<Outgoing>, StoreError> {
         self.read("reading the outbox", |db| {
             let mut statement = db.prepare_cached(
@@ -104,23 +104,23 @@ impl Reader {
         })
     }
 
-    /// Returns when the oldest mail that waits was queued.
+    /// Returns when the oldest waiting mail was queued.
     ///
     /// # Errors
-    /// What the database says.
+    /// Any database error.
     pub fn oldest_mail(&self) -> Result<Option<Timestamp>, StoreError> {
         self.read("looking for the oldest mail", |db| {
-            // An update waits from when it is due.
+            // An update counts as waiting only once it is due.
             let sql = "SELECT min(CASE attempts WHEN 0 THEN max(created, due) ELSE created END)
                  FROM outbox WHERE state = 'waiting'";
             db.prepare_cached(sql)?.query_row([], |row| row.get(0))
         })
     }
 
-    /// Returns why the last mail that was given up or refused by a recipient was; empty without any.
+    /// Returns why the last mail that was given up, or refused by a recipient, failed; empty if there is none.
     ///
     /// # Errors
-    /// What the database says.
+    /// Any database error.
     pub fn last_refusal(&self) -> Result<String, StoreError> {
         self.read("looking for refused mails", |db| {
             let mut statement = db.prepare_cached(
@@ -132,10 +132,10 @@ impl Reader {
         })
     }
 
-    /// Returns when the next waiting mail is due, if any waits.
+    /// Returns when the next waiting mail is due; `None` if none is waiting.
     ///
     /// # Errors
-    /// What the database says.
+    /// Any database error.
     pub fn next_due(&self) -> Result<Option<Timestamp>, StoreError> {
         self.read("reading the outbox", |db| {
             db.prepare_cached("SELECT min(due) FROM outbox WHERE state = 'waiting'")?
@@ -143,11 +143,11 @@ impl Reader {
         })
     }
 
-    /// Counts the mails sent from a time on until `now`, without those of what is beyond the cap of an hour. One from
-    /// before the clock was set back is of no time that is over.
+    /// Counts the mails sent from `time` until `now`, without bundles of what exceeds the hourly cap. A mail sent
+    /// before the clock was set back, at a time that is now in the future, is not counted.
     ///
     /// # Errors
-    /// What the database says.
+    /// Any database error.
     pub fn sent_since(&self, time: Timestamp, now: Timestamp) -> Result<u64, StoreError> {
         self.read("counting sent mails", |db| {
             db.prepare_cached(
@@ -158,11 +158,11 @@ impl Reader {
         })
     }
 
-    /// Returns when the mail goes out of the hour with which `cap` mails are sent, until when no more may be sent; `None` if that
-    /// is now.
+    /// Returns until when no more mails may be sent: when the oldest of the last `cap` mails is an hour old. Returns
+    /// `None` if mails may be sent now.
     ///
     /// # Errors
-    /// What the database says.
+    /// Any database error.
     pub fn full_until(&self, cap: u32, now: Timestamp) -> Result<Option<Timestamp>, StoreError> {
         self.read("looking when the hour has room again", |db| {
             let sql = "SELECT sent_at FROM outbox
@@ -176,10 +176,10 @@ impl Reader {
         })
     }
 
-    /// Returns the rules that mails of their own told of from a time on until `now`.
+    /// Returns the rules that were reported in mails of their own from `time` until `now`.
     ///
     /// # Errors
-    /// What the database says.
+    /// Any database error.
     pub fn rules_told_since(
         &self,
         time: Timestamp,
@@ -198,10 +198,10 @@ impl Reader {
         })
     }
 
-    /// Returns when the last mail went out that stood for what is beyond the cap of its hour.
+    /// Returns when the last bundle of what exceeded the hourly cap was sent.
     ///
     /// # Errors
-    /// What the database says.
+    /// Any database error.
     pub fn bundled(&self) -> Result<Option<Timestamp>, StoreError> {
         self.read("reading when mails were bundled", |db| {
             db.prepare_cached("SELECT max(value) FROM setting WHERE name = 'mails_bundled'")?
@@ -211,19 +211,19 @@ impl Reader {
 }
 
 impl Store {
-    /// Marks a mail as sent; `refused` says which recipients refused it for good, and why.
+    /// Marks a mail as sent; `refused` lists the recipients that permanently refused it, and why.
     ///
     /// # Errors
-    /// What the database says.
+    /// Any database error.
     pub fn sent(&mut self, id: i64, refused: &str, now: Timestamp) -> Result<(), StoreError> {
         self.write("marking a mail as sent", |db| mark_sent(db, &[id], id, refused, now))
     }
 
-    /// Marks mails as sent in the one message of what is beyond the cap of an hour. It told of a storm up to the
-    /// alert `upto`; what came later waits.
+    /// Marks mails as sent in one bundle of what exceeds the hourly cap. The bundle reported a storm up to the alert
+    /// `upto`; later alerts keep waiting.
     ///
     /// # Errors
-    /// What the database says.
+    /// Any database error.
     pub fn sent_bundled(
         &mut self,
         ids: &[i64],
@@ -248,10 +248,10 @@ impl Store {
         })
     }
 
-    /// Notes that a try was in vain, why, and when the next is due.
+    /// Records a failed attempt, its cause, and when the next one is due.
     ///
     /// # Errors
-    /// What the database says.
+    /// Any database error.
     pub fn failed(&mut self, id: i64, error: &str, next: Timestamp) -> Result<(), StoreError> {
         self.write("marking a mail as delayed", |db| {
             db.prepare_cached(
@@ -263,11 +263,11 @@ impl Store {
         })
     }
 
-    /// Makes mails due now that wait for a retry, or were queued by a clock that was ahead. Updates that gather alerts
-    /// keep their time.
+    /// Makes mails due now that wait for a retry, or that were queued by a clock that was ahead. Updates that gather
+    /// alerts keep their time.
     ///
     /// # Errors
-    /// What the database says.
+    /// Any database error.
     pub fn hasten(&mut self, now: Timestamp) -> Result<(), StoreError> {
         self.write("trying mails at once", |db| {
             let sql = "UPDATE outbox SET due = ?1
@@ -277,10 +277,11 @@ impl Store {
         })
     }
 
-    /// Drops a mail whose alerts were all acknowledged or muted. What a storm grew by since it was read waits on.
+    /// Drops a mail whose alerts were all acknowledged or muted. What a storm has grown by since it was read keeps
+    /// waiting.
     ///
     /// # Errors
-    /// What the database says.
+    /// Any database error.
     pub fn settled(&mut self, mail: &Outgoing, now: Timestamp) -> Result<(), StoreError> {
         self.write("dropping a mail", |db| {
             if has_grown(db, mail, now)? {
@@ -291,10 +292,10 @@ impl Store {
         })
     }
 
-    /// Gives a mail up. It stays visible in `status`. What a storm grew by since it was read waits on.
+    /// Gives up a mail; it stays visible in `status`. What a storm has grown by since it was read keeps waiting.
     ///
     /// # Errors
-    /// What the database says.
+    /// Any database error.
     pub fn dead(&mut self, mail: &Outgoing, error: &str, now: Timestamp) -> Result<(), StoreError> {
         self.write("giving a mail up", |db| {
             if has_grown(db, mail, now)? {
@@ -310,14 +311,15 @@ impl Store {
     }
 }
 
-/// Tells whether a mail is of a storm that grew since it was read: then its row stands for the rest, and waits on.
+/// Returns whether a mail is about a storm that has grown since it was read. If so, its row now represents the rest and
+/// keeps waiting.
 fn has_grown(db: &Connection, mail: &Outgoing, now: Timestamp) -> rusqlite::Result<bool> {
     let About::Storm { upto, .. } = mail.about else { return Ok(false) };
     storm::keep_rest(db, mail.id, upto, now)
 }
 
-/// Marks rows as sent in one mail: of its own, that of the row; of what is beyond the cap of an hour, the first of its
-/// rows, negative, whether that row is done with or not.
+/// Marks rows as sent in one mail. For a mail of its own, `sent_in` is the id of its row; for a bundle of what exceeds
+/// the hourly cap, it is the negated id of its first row, whether that row is finished or not.
 fn mark_sent(
     db: &Connection,
     ids: &[i64],
@@ -336,7 +338,7 @@ fn mark_sent(
     Ok(())
 }
 
-/// Reads a row; of one that cannot be read, as much as it takes to give it up.
+/// Reads a row; of an unreadable row, only what is needed to give it up.
 fn outgoing(row: &Row<'_>) -> rusqlite::Result<Outgoing> {
     match legible_outgoing(row) {
         Err(fault) if is_illegible(&fault) => Ok(Outgoing {

@@ -1,5 +1,6 @@
-//! Files for the owner of the state directory alone. Whatever root does by hand there (`tokens rekey`, `replay --save`) leaves
-//! nothing behind that the daemon of another user could not read: a file that root makes is given to the directory's owner.
+//! Files for the owner of the state directory alone. What root does there by hand (`tokens rekey`, `replay --save`)
+//! leaves nothing behind that the daemon, as another user, could not read: a file that root creates is given to the
+//! directory's owner.
 
 use std::ffi::OsStr;
 use std::fs::{self, File, OpenOptions};
@@ -12,20 +13,20 @@ use rustix::process::geteuid;
 
 use super::backup::directory;
 
-/// Makes a file (0600), open for reading and writing.
+/// Creates a file (0600), open for reading and writing.
 ///
 /// # Errors
-/// It is there already, or what the file system says.
+/// [`ErrorKind::AlreadyExists`] if it exists; otherwise any file system error.
 pub fn make(path: &Path) -> io::Result<File> {
     let file = opening().create_new(true).mode(0o600).open(path)?;
     give(&file, directory(path))?;
     Ok(file)
 }
 
-/// Makes a file as [`make`] does, in place of one that was left behind.
+/// Creates a file as [`make`] does, replacing one that was left behind.
 ///
 /// # Errors
-/// What the file system says.
+/// Any file system error.
 pub fn make_anew(path: &Path) -> io::Result<File> {
     match fs::remove_file(path) {
         Err(error) if error.kind() != ErrorKind::NotFound => Err(error),
@@ -33,13 +34,13 @@ pub fn make_anew(path: &Path) -> io::Result<File> {
     }
 }
 
-/// Opens a file that is there, if it is one of the directory's owner, of root or of whoever runs, under this name alone. The
-/// directory's owner could lay a link there to what only root may read or write.
+/// Opens an existing file if it belongs to the directory's owner, to root or to the current user, and has no other
+/// name. The directory's owner could put a link there to a file that only root may read or write.
 ///
 /// # Errors
-/// [`ErrorKind::PermissionDenied`] if it is something else; otherwise what the file system says, of a symbolic link too.
+/// [`ErrorKind::PermissionDenied`] for anything else; otherwise any file system error, also for a symbolic link.
 pub(super) fn open(path: &Path, options: &mut OpenOptions) -> io::Result<File> {
-    // A pipe is not waited for.
+    // Opening a pipe must not block.
     let flags = OFlags::NOFOLLOW | OFlags::NONBLOCK;
     let file = options.custom_flags(flags.bits().cast_signed()).open(path)?;
     let found = file.metadata()?;
@@ -51,7 +52,7 @@ pub(super) fn open(path: &Path, options: &mut OpenOptions) -> io::Result<File> {
     Err(io::Error::new(ErrorKind::PermissionDenied, why))
 }
 
-/// Reads a file of the program's own notes, 64 KiB at the most.
+/// Reads a file of the program's own notes, at most 64 KiB.
 ///
 /// # Errors
 /// As for [`open`].
@@ -61,10 +62,10 @@ pub(super) fn read(path: &Path) -> io::Result<Vec<u8>> {
     Ok(text)
 }
 
-/// More than any note of ours has.
+/// More than any of the program's notes needs.
 const MAX_NOTE: u64 = 64 * 1024;
 
-/// Opens a file for reading and writing, as it is; one that is not there is made.
+/// Opens a file for reading and writing, as it is; if there is none, creates it.
 ///
 /// # Errors
 /// As for [`open`].
@@ -75,17 +76,17 @@ pub(super) fn open_or_make(path: &Path) -> io::Result<File> {
     }
 }
 
-/// Returns the program's files in a directory that belong to somebody else than the directory does, with that user's id.
+/// Returns the program's files in a directory that belong to another user than the directory, with that user's id.
 ///
 /// # Errors
-/// What the file system says.
+/// Any file system error.
 pub fn foreign(directory: &Path) -> io::Result<Vec<(PathBuf, u32)>> {
     let owner = fs::metadata(directory)?.uid();
     let mut found = Vec::new();
     for entry in fs::read_dir(directory)? {
         let entry = entry?;
         let file = match entry.metadata() {
-            // The daemon removes files, and names others anew.
+            // The daemon removes and renames files.
             Err(error) if error.kind() == ErrorKind::NotFound => continue,
             file => file?,
         };
@@ -109,15 +110,15 @@ fn opening() -> OpenOptions {
     options
 }
 
-/// Gives a file to the owner of its directory, if root made it. Only one that was made just now: the directory's owner could
-/// lay a link there, and root would give away what that leads to.
+/// Gives a file to the owner of its directory, if root created it. Only for a file created just now: the directory's
+/// owner could put a link in place of an older one, and root would give away what that leads to.
 fn give(file: &File, directory: &Path) -> io::Result<()> {
     let owner = fs::metadata(directory)?;
     if !geteuid().is_root() || owner.uid() == 0 {
         return Ok(());
     }
     match fchown(file, Some(owner.uid()), Some(owner.gid())) {
-        // Root of a container may not; then `check` names the file.
+        // Root of a container may lack the permission; `check` then names the file.
         Err(error) if error.kind() == ErrorKind::PermissionDenied => Ok(()),
         given => given,
     }

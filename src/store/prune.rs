@@ -1,4 +1,4 @@
-//! Old rows go, a bounded number at a time, so that no commit waits long for it.
+//! Removes old rows, a bounded number at a time, so that no commit waits long.
 
 use std::time::Duration;
 
@@ -11,24 +11,25 @@ use super::forget::{drop_history, drop_profile, stored_principal, sweep_acks};
 use super::registry::is_in_use;
 use super::{Store, StoreError};
 
-/// How many tokens one call looks at: some ms of work.
+/// How many tokens one call looks at: a few milliseconds of work.
 const TOKENS_A_CALL: i64 = 256;
 
-/// How many alerts, incidents and mails one call removes at the most, each.
+/// The maximum number of alerts, of incidents and of mails that one call removes.
 const ROWS_A_CALL: i64 = 1_000;
 
-/// An incident ends within an hour of its opening, which has an index; its end, which each alert moves, has none.
+/// Uses the index on `opened`: an incident ends within an hour of its opening, and its end, which each alert moves, has
+/// none.
 const DROP_INCIDENTS: &str = "DELETE FROM incident WHERE id IN (
     SELECT id FROM incident WHERE opened < ?1 AND last < ?1 ORDER BY opened LIMIT ?2)";
 
-/// How long things are kept after they last happened. `None` keeps them for good.
+/// How long data is kept after it was last seen. `None` keeps it forever.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
 pub struct Retention {
     /// Hours of a token's activity.
     pub activity: Option<Duration>,
     /// Addresses, networks, countries, clients and routes of a token.
     pub facets: Option<Duration>,
-    /// Alerts, incidents, what was said of them, mutes that have ended.
+    /// Alerts, incidents, their acknowledgements, mutes that have ended.
     pub alerts: Option<Duration>,
     /// Tokens that are not registered, and the profiles of principals without any token left.
     pub tokens: Option<Duration>,
@@ -47,17 +48,17 @@ pub struct Pruned {
     pub alerts: usize,
     /// Mails.
     pub mails: usize,
-    /// Whether the walk over all tokens has come to its end and nothing else was left to remove: no
-    /// need to call again soon.
+    /// Whether the walk over all tokens has reached its end and nothing else is left to remove: no need to call again
+    /// soon.
     pub is_done: bool,
 }
 
 impl Store {
-    /// Removes some of what is older than it is to be kept. Each call goes on where the last one
-    /// stopped, over restarts too; call it now and then, and again until it is done.
+    /// Removes some of the data that is older than its retention. Each call continues where the last one stopped,
+    /// across restarts too. Call it now and then, and repeat until it is done.
     ///
     /// # Errors
-    /// What the database says.
+    /// Any database error.
     pub fn prune(&mut self, retention: &Retention, now: Timestamp) -> Result<Pruned, StoreError> {
         self.write("pruning", |db| {
             let mut pruned = Pruned::default();
@@ -70,7 +71,7 @@ impl Store {
     }
 }
 
-/// Returns the time before which things are old.
+/// Returns the time before which data is old.
 fn before(now: Timestamp, kept: Option<Duration>) -> Timestamp {
     match kept.map(|kept| i64::try_from(kept.as_micros())) {
         Some(Ok(micros)) => now.plus(-micros),
@@ -78,7 +79,7 @@ fn before(now: Timestamp, kept: Option<Duration>) -> Timestamp {
     }
 }
 
-/// Looks at the next tokens after the cursor; tells whether it came to the last one.
+/// Looks at the next tokens after the cursor. Returns whether it reached the last one.
 fn walk(
     db: &Connection,
     retention: &Retention,
@@ -158,7 +159,7 @@ fn prune_history(
     Ok(n_hours + n_facets)
 }
 
-/// Tells whether there may be more to remove.
+/// Removes old alerts, incidents and mutes. Returns whether there may be more to remove.
 fn prune_alerts(db: &Connection, before: Timestamp, pruned: &mut Pruned) -> rusqlite::Result<bool> {
     let n_alerts = db
         .prepare_cached(
@@ -177,7 +178,7 @@ fn prune_alerts(db: &Connection, before: Timestamp, pruned: &mut Pruned) -> rusq
     Ok([n_alerts, n_incidents].iter().any(|n_gone| i64::try_from(*n_gone) == Ok(ROWS_A_CALL)))
 }
 
-/// Keeps the newest digest: the next one begins where it ends.
+/// Removes old mails, but not the newest digest: the next one begins where it ends. Returns whether there may be more.
 fn prune_mails(db: &Connection, before: Timestamp, pruned: &mut Pruned) -> rusqlite::Result<bool> {
     pruned.mails = db
         .prepare_cached(

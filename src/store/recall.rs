@@ -1,4 +1,4 @@
-//! What the Judge asks before it judges a batch: thousands of keys, one prepared statement.
+//! What the Judge looks up before it judges a batch: thousands of keys with one prepared statement.
 
 use rusqlite::{CachedStatement, Connection, Result, Row};
 use smol_str::SmolStr;
@@ -14,15 +14,15 @@ use super::{Reader, StoreError};
 pub(super) const FIND_TOKEN: &str =
     "SELECT number, id FROM token WHERE number BETWEEN ?1 AND ?2 ORDER BY number";
 
-/// Finds what is remembered of a principal.
+/// Finds what is remembered about a principal.
 const FIND_SUBJECT: &str = "SELECT principal, body, due FROM profile
     WHERE number BETWEEN ?1 AND ?1 + 255 AND principal = ?2";
 
 impl Reader {
-    /// Returns what is remembered of the given principals; those unknown are left out.
+    /// Returns what is remembered about the given principals; unknown ones are left out.
     ///
     /// # Errors
-    /// What the database says.
+    /// Any database error.
     pub fn recall_subjects(&self, principals: &[SmolStr]) -> Result<Vec<SubjectRow>, StoreError> {
         self.read("recalling profiles", |db| {
             let mut find = db.prepare_cached(FIND_SUBJECT)?;
@@ -34,12 +34,12 @@ impl Reader {
         })
     }
 
-    /// Returns what is remembered of the principals whose silence is to be looked at in one of the site's hours, or
-    /// was to be in an earlier one, but for those who are known better. Between two commits of a replay these are nearly all
-    /// who called.
+    /// Returns what is remembered about the principals whose silence is due to be judged in one of the site's hours or
+    /// an earlier one, except those that `is_known` selects: newer data about them is in memory. Between two commits of
+    /// a replay, those are nearly all that were active.
     ///
     /// # Errors
-    /// What the database says.
+    /// Any database error.
     pub fn due_subjects(
         &self,
         beat: u32,
@@ -57,10 +57,10 @@ impl Reader {
         })
     }
 
-    /// Returns all that is known beyond one principal.
+    /// Returns everything that is known beyond one principal.
     ///
     /// # Errors
-    /// What the database says.
+    /// Any database error.
     pub fn house(&self) -> Result<Vec<HouseRow>, StoreError> {
         self.read("recalling the house", |db| {
             let mut all = db.prepare_cached("SELECT name, body FROM house ORDER BY name")?;
@@ -71,10 +71,10 @@ impl Reader {
         })
     }
 
-    /// Returns those of the given tokens that have been used before.
+    /// Returns those of the given tokens that were used before.
     ///
     /// # Errors
-    /// What the database says.
+    /// Any database error.
     pub fn known_tokens(&self, ids: &[TokenId]) -> Result<Vec<TokenId>, StoreError> {
         self.read("looking up tokens", |db| {
             let mut find = db.prepare_cached(FIND_TOKEN)?;
@@ -90,7 +90,7 @@ impl Reader {
     }
 }
 
-/// Returns what is remembered of one principal.
+/// Returns what is remembered about one principal.
 pub(super) fn subject(db: &Connection, principal: &str) -> Result<Option<SubjectRow>> {
     subject_by(&mut db.prepare_cached(FIND_SUBJECT)?, principal)
 }
@@ -108,7 +108,7 @@ fn subject_row(row: &Row<'_>) -> Result<SubjectRow> {
     })
 }
 
-/// Returns the number of a token's row, if it has one.
+/// Returns the number of a token's row, if there is one.
 pub(super) fn token_number(db: &Connection, id: TokenId) -> Result<Option<i64>> {
     let mut find = db.prepare_cached(FIND_TOKEN)?;
     match slot::find(&mut find, slot::of_token(id), &id.0)? {

@@ -1,4 +1,4 @@
-//! What the site says of its tokens, and a record of what was said when.
+//! What the site knows about its tokens, and a record of every change.
 
 use std::collections::{BTreeMap, BTreeSet};
 
@@ -16,7 +16,7 @@ use super::forget::drop_profile;
 use super::status::setting;
 use super::{Reader, Store, StoreError, recall, slot};
 
-/// Whom a command is about.
+/// What a command is about.
 #[derive(Clone, Debug, PartialEq, Eq, PartialOrd, Ord)]
 pub enum Who {
     /// One token.
@@ -28,34 +28,34 @@ pub enum Who {
 /// A registry row that is new or has changed.
 #[derive(Clone, Debug, PartialEq)]
 pub struct Changed {
-    /// As it was, if it was there.
+    /// The row before, if there was one.
     pub before: Option<Registered>,
-    /// As it is.
+    /// The row after.
     pub after: Registered,
 }
 
-/// One thing that happened to a token or principal in the registry.
+/// One change of a token or principal in the registry.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct LifecycleRow {
     /// The token; `None` for a principal that is registered by name.
     pub token: Option<TokenId>,
     /// The registered name at that time; may be empty.
     pub name: SmolStr,
-    /// From when on it holds.
+    /// From when it is in effect.
     pub time: Timestamp,
-    /// `registered`, `changed`, `renamed`, `rotated`, `revoked`, `leaked`, `decoy`; or taken back:
-    /// `unrotated`, `unrevoked`, `unleaked`, `no decoy`.
+    /// `registered`, `changed`, `renamed`, `rotated`, `revoked`, `leaked`, `decoy`; or taken back: `unrotated`,
+    /// `unrevoked`, `unleaked`, `no decoy`.
     pub what: SmolStr,
-    /// By whom and why, in the words of who said it.
+    /// By whom and why, in that person's own words.
     pub note: String,
-    /// When it was said.
+    /// When it was recorded.
     pub noted: Timestamp,
-    /// When a later word took its place, its opposite or the same of another time.
+    /// When a later entry replaced it: its opposite, or the same with another time.
     pub taken_back: Option<Timestamp>,
 }
 
 impl LifecycleRow {
-    /// Returns what a word and its opposite are about; nothing for what cannot be taken back.
+    /// Returns what an entry and its opposite have in common; `None` for what cannot be taken back.
     fn subject(&self) -> Option<&str> {
         match self.what.as_str() {
             "revoked" | "unrevoked" => Some("revoked"),
@@ -74,7 +74,7 @@ impl Reader {
     /// Returns the whole registry, by name and token.
     ///
     /// # Errors
-    /// What the database says.
+    /// Any database error.
     pub fn registry(&self) -> Result<Vec<Registered>, StoreError> {
         self.read("reading the registry", |db| {
             rows(db, &format!("{SELECT} ORDER BY name, token"), [])
@@ -84,7 +84,7 @@ impl Reader {
     /// Returns the row of a token, or all those of a name, by token.
     ///
     /// # Errors
-    /// What the database says.
+    /// Any database error.
     pub fn registered(&self, who: &Who) -> Result<Vec<Registered>, StoreError> {
         self.read("reading what is registered", |db| of(db, who))
     }
@@ -92,19 +92,18 @@ impl Reader {
     /// Returns a number that grows with each change to the registry.
     ///
     /// # Errors
-    /// What the database says.
+    /// Any database error.
     pub fn registry_version(&self) -> Result<u64, StoreError> {
         self.read("reading the version of the registry", |db| setting(db, "registry_version"))
     }
 }
 
 impl Store {
-    /// Registers tokens and principals: each row takes the place of the one with its token, or of
-    /// the one with its name if it has no token. What that means for its lifecycle is noted. Returns
-    /// how many rows are new or have changed.
+    /// Registers tokens and principals: each row replaces the one with its token or, without a token, the one with its
+    /// name. The resulting changes are added to its lifecycle. Returns how many rows are new or have changed.
     ///
     /// # Errors
-    /// What the database says.
+    /// Any database error.
     pub fn register(
         &mut self,
         new: &[Registered],
@@ -114,11 +113,11 @@ impl Store {
         self.write("registering", |db| put_all(db, new, note, now))
     }
 
-    /// Takes in what a file says of tokens and principals, row after row: what it does not name of a row stays as it
-    /// is. Returns the rows that are new or have changed.
+    /// Imports what a file states about tokens and principals, row by row; fields that it does not name stay as they
+    /// are. Returns the rows that are new or have changed.
     ///
     /// # Errors
-    /// What the database says.
+    /// Any database error.
     pub fn import(
         &mut self,
         file: &[Changes],
@@ -142,12 +141,11 @@ impl Store {
         })
     }
 
-    /// Changes the registry rows of a token, or all those of a name, and returns them. Where there is
-    /// none yet, one is made first. `change` may rename a token, but not turn one row into another:
-    /// what has no token keeps its name.
+    /// Changes the registry rows of a token, or all those of a name, and returns them. If there is none, one is created
+    /// first. `change` may rename a token, but not turn one row into another: a row without a token keeps its name.
     ///
     /// # Errors
-    /// What the database says.
+    /// Any database error.
     pub fn amend(
         &mut self,
         who: &Who,
@@ -176,7 +174,7 @@ impl Store {
     /// Marks as revoked at a time.
     ///
     /// # Errors
-    /// What the database says.
+    /// Any database error.
     pub fn revoke(
         &mut self,
         who: &Who,
@@ -190,7 +188,7 @@ impl Store {
     /// Marks as leaked at a time.
     ///
     /// # Errors
-    /// What the database says.
+    /// Any database error.
     pub fn leak(
         &mut self,
         who: &Who,
@@ -204,7 +202,7 @@ impl Store {
     /// Marks as bait.
     ///
     /// # Errors
-    /// What the database says.
+    /// Any database error.
     pub fn decoy(
         &mut self,
         who: &Who,
@@ -225,7 +223,7 @@ pub(super) fn of(db: &Connection, who: &Who) -> rusqlite::Result<Vec<Registered>
     }
 }
 
-/// Returns what was said of the given tokens and of a name, in the order in which it was said.
+/// Returns the lifecycle of the given tokens and of a name, in the order of its recording.
 pub(super) fn lifecycle(
     db: &Connection,
     tokens: &[TokenId],
@@ -247,7 +245,7 @@ pub(super) fn lifecycle(
     Ok(found)
 }
 
-/// Marks what was said of one token, or one name, and then taken back.
+/// Marks the entries of one token, or one name, that were taken back later.
 fn taken_back(mut said: Vec<LifecycleRow>) -> Vec<LifecycleRow> {
     let mut later = BTreeMap::new();
     for row in said.iter_mut().rev() {
@@ -264,10 +262,10 @@ fn rows(db: &Connection, sql: &str, parameters: impl Params) -> rusqlite::Result
 }
 
 impl Store {
-    /// Drops the profiles of principals to whom nothing belongs any more.
+    /// Drops the profiles of principals to which nothing belongs any more.
     ///
     /// # Errors
-    /// What the database says.
+    /// Any database error.
     pub fn drop_unused(&mut self, principals: &BTreeSet<SmolStr>) -> Result<(), StoreError> {
         if principals.is_empty() {
             return Ok(());
@@ -297,8 +295,8 @@ fn put_all(
     Ok(n_changed)
 }
 
-/// A token that is named, or named anew, keeps its baseline: what was learned under its id, or under
-/// its old name if no other token bears that, goes on under the new one, unless that has one already.
+/// Lets a token that is named or renamed keep its baseline. What was learned under its id, or under its old name if no
+/// other token has that name, moves to the new name, unless that has a baseline already.
 fn inherit(db: &Connection, old: Option<&Registered>, row: &Registered) -> rusqlite::Result<()> {
     let Some(token) = row.token.filter(|_| !row.name.is_empty()) else { return Ok(()) };
     let before = match old.filter(|old| !old.name.is_empty()) {
@@ -316,7 +314,7 @@ fn inherit(db: &Connection, old: Option<&Registered>, row: &Registered) -> rusql
     Ok(())
 }
 
-/// Returns the row of a token, or without one that of a name.
+/// Returns the row of a token or, without one, that of a name.
 fn standing(
     db: &Connection,
     token: Option<TokenId>,
@@ -329,7 +327,7 @@ fn standing(
     Ok(found.into_iter().next())
 }
 
-/// Puts one row in its place; tells whether that changed anything.
+/// Stores one row. Returns whether that changed anything.
 fn put(db: &Connection, row: &Registered, note: &str, now: Timestamp) -> rusqlite::Result<bool> {
     let name = row.name.as_str();
     let old = standing(db, row.token, name)?;
@@ -380,7 +378,7 @@ fn insert(db: &Connection, row: &Registered) -> rusqlite::Result<()> {
     Ok(())
 }
 
-/// Says what became of a row, and when, where the row itself knows.
+/// Returns what changed in a row, and when, if the row itself states it.
 fn changes(old: Option<&Registered>, new: &Registered) -> Vec<(&'static str, Option<Timestamp>)> {
     let fresh = Registered::default();
     let before = old.unwrap_or(&fresh);
@@ -444,8 +442,8 @@ fn lifecycle_row(row: &Row<'_>) -> rusqlite::Result<LifecycleRow> {
     })
 }
 
-/// Tells whether anything but its profile still belongs to a principal. A token belongs to whom the registry says; its own
-/// row says so from its next use on.
+/// Returns whether anything but its profile still belongs to a principal. A token belongs to the principal that the
+/// registry names; its own row names it only from its next use on.
 pub(super) fn is_in_use(db: &Connection, principal: &str) -> rusqlite::Result<bool> {
     let found = db
         .prepare_cached(

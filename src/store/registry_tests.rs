@@ -1,4 +1,4 @@
-//! What is said of tokens: kept, changed, inherited.
+//! Tests of the registry: what is kept, changed, inherited.
 
 use super::*;
 use crate::engine::commit::Commit;
@@ -102,7 +102,7 @@ fn what_was_taken_back_stood_as_if_it_held() {
         row("revoked", None),
     ];
     assert_eq!(life(0, None), all);
-    // When it was said counts as well as when it takes effect.
+    // The time of recording counts as well as the time of taking effect.
     assert_eq!(life(80, None), [row("leaked", Some(2))]);
     assert_eq!(life(-90, Some(at(-85))), [row("leaked", Some(4))]);
     assert_eq!(life(5, Some(at(6))), [row("revoked", None)]);
@@ -131,10 +131,10 @@ fn a_token_that_was_used_lost_its_baseline_with_its_name() {
     };
     store.register(&[named(1, "bea-laptop")], "", NOON).unwrap();
     assert_eq!((blob(&store, "bea"), blob(&store, "bea-laptop")), (None, Some(vec![1])));
-    // The other token of that name still bears it.
+    // Another token still has that name.
     store.register(&[named(2, "deploy")], "", NOON).unwrap();
     assert_eq!((blob(&store, "ci"), blob(&store, "deploy")), (Some(vec![3]), None));
-    // Written once more under the old name by who had not heard of the new one.
+    // A late write under the old name, by a writer that did not know the new one.
     let late = SubjectRow { principal: "bea".into(), blob: vec![9], due: Some(7) };
     store.commit(&Commit { subjects: vec![late], ..Commit::default() }, NOON).unwrap();
     store.drop_unused(&["bea".into(), "ci".into()].into()).unwrap();

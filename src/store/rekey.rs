@@ -1,32 +1,32 @@
-//! What hangs on the seal key: ids are keyed hashes of secrets, so that another key gives all of them others.
+//! What depends on the seal key: ids are keyed hashes of secrets, so another key changes all of them.
 
 use rusqlite::Connection;
 
 use super::codec::get_count;
 use super::{Reader, Store, StoreError};
 
-/// What another key leaves behind, and what goes on.
+/// What is lost with another key, and what continues.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
 pub struct Bound {
-    /// Tokens whose history stays under ids that do not come again.
+    /// Tokens whose history stays under ids that will not occur again.
     pub tokens: u64,
-    /// Profiles of tokens that have no other name than their id: they are learned anew.
+    /// Profiles of tokens with no name other than their id: they are learned again.
     pub profiles: u64,
-    /// Profiles under a name, registered or said by the token itself: they go on.
+    /// Profiles under a name, registered or stated by the token itself: they continue.
     pub named: u64,
-    /// Registry rows of tokens: what they say has to be registered again, from the secrets.
+    /// Registry rows of tokens: these have to be registered again, from the secrets.
     pub registered: u64,
-    /// Registry rows by name: they hold as they are.
+    /// Registry rows by name: they stay valid.
     pub by_name: u64,
-    /// Mutes of a token that has no other name than its id.
+    /// Mutes of a token with no name other than its id.
     pub mutes: u64,
 }
 
 impl Reader {
-    /// Counts what hangs on the key.
+    /// Counts what depends on the key.
     ///
     /// # Errors
-    /// What the database says.
+    /// Any database error.
     pub fn bound_to_key(&self) -> Result<Bound, StoreError> {
         self.read("counting what hangs on the key", |db: &Connection| {
             let one = |sql| db.query_row(sql, [], |row| get_count(row, "n"));
@@ -43,11 +43,11 @@ impl Reader {
 }
 
 impl Store {
-    /// Expects no more of principals that have no other name than an id of the old key: that they are silent from now on is
-    /// no news. One that is used all the same is expected again from then on.
+    /// Stops expecting principals with no name other than an id of the old key: their silence is no news from now on.
+    /// One that is used nevertheless is expected again from then on.
     ///
     /// # Errors
-    /// What the database says.
+    /// Any database error.
     pub fn expect_no_ids(&mut self) -> Result<(), StoreError> {
         self.write("expecting no old ids", |db| {
             let sql =

@@ -1,4 +1,4 @@
-//! From what a person types to what it means: names, principals, ids and their beginnings.
+//! Resolves what a person types: names, principals, ids and prefixes of ids.
 
 use rusqlite::{Connection, OptionalExtension, params};
 use smol_str::SmolStr;
@@ -10,22 +10,22 @@ use super::registry::{self, Who};
 use super::slot;
 use super::{Reader, StoreError};
 
-/// What a name or the beginning of an id stands for.
+/// What a name or the prefix of an id refers to.
 #[derive(Clone, Debug, PartialEq)]
 pub enum Found<T> {
-    /// This.
+    /// Exactly one.
     One(T),
-    /// One of several; the first [`Found::MOST`] of them.
+    /// Several; the first [`Found::MOST`] of them.
     Many(Vec<T>),
     /// Nothing.
     None,
 }
 
 impl<T> Found<T> {
-    /// How many are returned of several.
+    /// How many are returned at most.
     pub const MOST: usize = 20;
 
-    /// Takes the one that is exactly meant, if there is one, else all that may be.
+    /// Returns the exact match if there is one, else all candidates.
     pub(super) fn unless_exact(mut found: Vec<T>, is_exact: impl Fn(&T) -> bool) -> Self {
         if let Some(at) = found.iter().position(is_exact) {
             return Self::One(found.swap_remove(at));
@@ -39,11 +39,11 @@ impl<T> Found<T> {
 }
 
 impl Reader {
-    /// Finds whom a TOKEN argument means: a registered name, a principal, an id, or the beginning of
-    /// an id (`tw1_` and at least one digit).
+    /// Finds the token or principal that a TOKEN argument refers to: a registered name, a principal, an id, or the
+    /// prefix of an id (`tw1_` and at least one digit).
     ///
     /// # Errors
-    /// What the database says.
+    /// Any database error.
     pub fn resolve(&self, text: &str) -> Result<Found<Who>, StoreError> {
         self.read("looking up a token", |db| {
             if let Ok(id) = text.parse::<TokenId>() {
@@ -61,7 +61,7 @@ impl Reader {
     }
 }
 
-/// Tells whether there is a principal of this name: with a token, a registry row or a profile.
+/// Returns whether there is a principal of this name: with a token, a registry row or a profile.
 fn is_principal(db: &Connection, name: &str) -> rusqlite::Result<bool> {
     if name.is_empty() {
         return Ok(false);
@@ -90,8 +90,8 @@ fn range(text: &str) -> Option<(TokenId, TokenId)> {
     Some((low, high))
 }
 
-/// Returns the first tokens, used or registered, from one id to another. Numbers ascend as ids do,
-/// so the range of ids is a range of numbers too.
+/// Returns the first tokens, used or registered, from one id to another. Numbers have the order of ids, so a range of
+/// ids is a range of numbers too.
 fn between(db: &Connection, low: TokenId, high: TokenId) -> rusqlite::Result<Vec<TokenId>> {
     let mut statement = db.prepare_cached(
         "SELECT id FROM (

@@ -27,7 +27,7 @@ pub(super) fn state() -> (TempDir, PathBuf) {
 }
 
 impl super::Reader {
-    /// How a query is answered: with which indexes, what is walked over or sorted.
+    /// Returns the plan of a query: which indexes it uses, what it scans or sorts.
     pub(super) fn plan(&self, sql: &str) -> String {
         let mut plan = self.db.prepare(&format!("EXPLAIN QUERY PLAN {sql}")).unwrap();
         // Parameters are NULL: the plan is made before they are known.
@@ -94,7 +94,7 @@ pub(super) fn position(offset: u64) -> Position {
     }
 }
 
-/// One usage at noon of each token, with everything that a commit holds but alerts.
+/// One usage at noon of each token, with everything that a commit contains except alerts.
 pub(super) fn commit_of(tokens: &[u8]) -> Commit {
     let mut ledger = Ledger::default();
     tokens.iter().for_each(|token| record(&mut ledger, id(*token), NOON, "192.0.2.7"));
@@ -120,7 +120,7 @@ pub(super) fn commit_of(tokens: &[u8]) -> Commit {
     }
 }
 
-/// What is remembered of a principal.
+/// What is remembered about a principal.
 pub(super) fn subject(principal: &str, byte: u8) -> SubjectRow {
     SubjectRow { principal: principal.into(), blob: vec![1, byte], due: Some(byte.into()) }
 }

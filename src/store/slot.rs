@@ -1,9 +1,9 @@
-//! Integer row numbers for keys that are no integers.
+//! Integer row numbers for keys that are not integers.
 //!
-//! A key's hash gives the row's number, so that one B-tree serves where a table and an index would
-//! (measured: a fifth to a half faster), and keys sorted by number touch each page once. The low
-//! eight bits are left for keys whose other 56 bits agree. Who wanted to fill all 256 of them would
-//! have to find 256 principals with one 56-bit hash: about 2^55 SHA-256 for the last.
+//! The row number is a hash of the key, so that one B-tree serves where a table and an index would otherwise be needed
+//! (measured: a fifth to a half faster), and keys sorted by number touch each page once. The low eight bits are
+//! reserved for keys whose other 56 bits are equal. To fill all 256 of them, an attacker would have to find 256
+//! principals with the same 56-bit hash: about 2^55 SHA-256 for the last one.
 
 use rusqlite::types::ValueRef;
 use rusqlite::{CachedStatement, Error, Result, ffi, params};
@@ -11,10 +11,10 @@ use sha2::{Digest, Sha256};
 
 use crate::engine::secret::TokenId;
 
-/// How many rows follow a key's base number at the most.
+/// The maximum number of rows after a key's base number.
 pub(super) const SPREAD: i64 = 0xff;
 
-/// Returns a token's base number; numbers ascend as ids do.
+/// Returns a token's base number. Numbers have the order of ids.
 pub(super) fn of_token(id: TokenId) -> i64 {
     (id.short() ^ (1 << 63)).cast_signed() & !SPREAD
 }
@@ -26,12 +26,12 @@ pub(super) fn of_principal(name: &str) -> i64 {
     first.cast_signed() & !SPREAD
 }
 
-/// Where a key is kept.
+/// Where a key is stored.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(super) enum Slot {
-    /// It has this row.
+    /// The key has this row.
     Taken(i64),
-    /// It has none yet; this number is free for it.
+    /// The key has no row yet; this number is free for it.
     Free(i64),
 }
 
@@ -44,7 +44,7 @@ impl Slot {
     }
 }
 
-/// Looks a key up. `statement` returns (number, key) of the rows between its two parameters, ascending.
+/// Looks up a key. `statement` returns (number, key) of the rows between its two parameters, in ascending order.
 pub(super) fn find(statement: &mut CachedStatement<'_>, base: i64, key: &[u8]) -> Result<Slot> {
     let mut free = base;
     let mut rows = statement.query(params![base, base + SPREAD])?;

@@ -1,4 +1,4 @@
-//! How the store is doing: sums for `status`.
+//! The state of the store: sums for `status`.
 
 use rusqlite::{Connection, OptionalExtension};
 
@@ -8,12 +8,12 @@ use crate::engine::time::Timestamp;
 use super::codec::get_count;
 use super::{Reader, StoreError};
 
-/// Sums over all of the store.
+/// Sums over the whole store.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
 pub struct Stats {
     /// Usages judged since the beginning.
     pub usages: u64,
-    /// Refused usages of tokens that nobody knows: counted only.
+    /// Refused usages of unknown tokens, which are only counted.
     pub refused_unknown: u64,
     /// Tokens that were used.
     pub tokens: u64,
@@ -31,28 +31,28 @@ pub struct Stats {
     pub outbox: OutboxStats,
 }
 
-/// How the mails are doing.
+/// The state of the mails.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
 pub struct OutboxStats {
     /// Waiting to be sent.
     pub waiting: u64,
-    /// Those of them that tell of something critical.
+    /// Waiting mails that report something critical.
     pub critical: u64,
-    /// When the oldest of them was queued.
+    /// When the oldest waiting mail was queued.
     pub oldest: Option<Timestamp>,
     /// Given up.
     pub dead: u64,
-    /// Sent, but some recipient refused it for good.
+    /// Sent, but permanently refused by some recipient.
     pub refused: u64,
     /// When the last one was sent.
     pub last_sent: Option<Timestamp>,
 }
 
 impl Reader {
-    /// Sums everything up.
+    /// Returns the sums over the whole store.
     ///
     /// # Errors
-    /// What the database says.
+    /// Any database error.
     pub fn stats(&self) -> Result<Stats, StoreError> {
         self.read("summing up", |db| {
             let one = |sql| db.query_row(sql, [], |row| get_count(row, "n"));

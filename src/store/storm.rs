@@ -1,6 +1,8 @@
-//! A storm of alerts: the mails beyond those that wait one by one share one row, which names their alerts from which number to which.
+//! A storm of alerts: mails beyond those that wait one by one share one row, which states the range of their alert
+//! numbers.
 //!
-//! So the outbox does not grow with the storm, and what the row stands for can be summed up without holding it.
+//! So the outbox does not grow with the storm, and what the row represents can be summed up without holding it in
+//! memory.
 
 use std::cmp::Reverse;
 use std::collections::BTreeSet;
@@ -13,33 +15,35 @@ use crate::engine::time::Timestamp;
 
 use super::{Reader, StoreError, alerts, mutes};
 
-/// Mails that wait with a row of their own. Far more than any mail lists; each is looked at whenever mails are sent.
+/// The maximum number of waiting mails with a row of their own: far more than any mail lists. Each is looked at
+/// whenever mails are sent.
 const MAX_WAITING: i64 = 1000;
 
-/// The same where one tells of something critical, which must not end in a number because of a storm of lesser things:
-/// as many again. Beyond that it is the critical ones that storm, and the heaviest of them come first in what is told.
+/// The same for mails about something critical, which a storm of lesser incidents must not reduce to a number: as many
+/// again. Beyond that, the critical incidents themselves are the storm, and the most severe are reported first.
 const MAX_WAITING_CRITICAL: i64 = 2 * MAX_WAITING;
 
-/// What tells such a row from the others.
+/// What distinguishes the row of a storm from the others.
 const IS_STORM: &str = "incident IS NULL AND day IS NULL";
 
-/// What many alerts come to.
+/// The sum of many alerts.
 #[derive(Clone, Debug, Default, PartialEq)]
 pub struct Summary {
-    /// The heaviest of them.
+    /// The most severe of them.
     pub alerts: Vec<Alert>,
-    /// All of them.
+    /// The number of all of them.
     pub n_alerts: u64,
-    /// The incidents that they are of.
+    /// The number of their incidents.
     pub n_incidents: u64,
 }
 
 impl Reader {
-    /// Sums up the alerts after one number up to another that are neither muted nor acknowledged and belong to incidents of a level or higher,
-    /// other than `told` and those that have a row of their own as they are now. At most `most` of them come back whole, and no more are ever held.
+    /// Sums up the alerts after one number up to another that are neither muted nor acknowledged and belong to
+    /// incidents of a level or higher, except the incidents in `told` and those whose current revision has a row of its
+    /// own. Returns at most `most` alerts in full, and never holds more than twice as many.
     ///
     /// # Errors
-    /// What the database says.
+    /// Any database error.
     pub fn summary(
         &self,
         (after, upto): (i64, i64),
@@ -74,13 +78,13 @@ impl Reader {
     }
 }
 
-/// Keeps the heaviest alerts, of those alike the first.
+/// Keeps the most severe alerts; of equal ones, the first.
 fn keep_heaviest(alerts: &mut Vec<Alert>, most: usize) {
     alerts.sort_by_key(|alert| Reverse((alert.rule.level, alert.risk)));
     alerts.truncate(most);
 }
 
-/// How many mails wait already, those of this commit among them.
+/// How many mails are waiting, including those of this commit.
 pub(super) struct Room {
     waiting: i64,
 }
@@ -91,7 +95,7 @@ impl Room {
         db.prepare_cached(sql)?.query_row([], |row| Ok(Self { waiting: row.get(0)? }))
     }
 
-    /// Takes a row for the mail about an incident; false if it has to share the row of the storm.
+    /// Takes a row for the mail about an incident; false if that has to share the row of the storm.
     pub(super) fn take(&mut self, db: &Connection, incident: &str) -> rusqlite::Result<bool> {
         let has_room = self.waiting < MAX_WAITING
             || (self.waiting < MAX_WAITING_CRITICAL && is_critical(db, incident)?);
@@ -105,7 +109,7 @@ fn is_critical(db: &Connection, incident: &str) -> rusqlite::Result<bool> {
         .query_row(params![incident, Level::Critical], |row| row.get(0))
 }
 
-/// Adds to the row of the storm, or begins it, the alerts that were committed after `before`.
+/// Adds the alerts that were committed after `before` to the row of the storm, or creates it.
 pub(super) fn grow(db: &Connection, before: i64, now: Timestamp) -> rusqlite::Result<()> {
     let sql = format!(
         "UPDATE outbox SET upto_alert = (SELECT max(number) FROM alert)
@@ -124,8 +128,8 @@ pub(super) fn grow(db: &Connection, before: i64, now: Timestamp) -> rusqlite::Re
     Ok(())
 }
 
-/// Has the row of a storm that grew while a mail told of it up to `upto` stand for the rest, and wait on.
-/// Tells whether it did.
+/// Lets the row of a storm that grew while a mail reported it up to `upto` represent the rest and keep waiting. Returns
+/// whether it did.
 pub(super) fn keep_rest(
     db: &Connection,
     id: i64,
@@ -147,7 +151,7 @@ mod tests {
     use crate::store::sample::{NOON, incident_commit};
     use crate::store::{About, Store};
 
-    /// Incidents of one token each, in one commit.
+    /// Commits incidents of one token each.
     fn storm(store: &mut Store, numbers: std::ops::Range<u32>) {
         let mut all = Commit::default();
         for n in numbers {
@@ -183,7 +187,7 @@ mod tests {
         assert_eq!(summary.alerts.len(), 10);
     }
 
-    /// One incident more, of a level.
+    /// Commits one more incident, of a level.
     fn happen(store: &mut Store, name: &str, level: Level) {
         let mut one = incident_commit(name, 1, 1);
         for incident in &mut one.incidents {
@@ -203,7 +207,7 @@ mod tests {
         let first = due.first().unwrap();
         assert_eq!((first.message_id.as_str(), first.is_critical), ("bait.1", true));
         assert_eq!(due.len(), 1002);
-        // And is counted once.
+        // It is also counted only once.
         let (_, range) = row(&store).unwrap();
         let storm = store.summary(range, Level::High, &BTreeSet::new(), 10).unwrap();
         assert_eq!(storm.n_incidents, 501);
@@ -233,7 +237,7 @@ mod tests {
         assert_eq!(row(&store).unwrap(), (id, (1500, 1600)));
         store.sent_bundled(&[id], 1600, "", NOON).unwrap();
         assert_eq!(row(&store), None);
-        // And the next storm has a row of its own.
+        // The next storm has a row of its own.
         storm(&mut store, 1600..1700);
         assert_eq!(row(&store).unwrap().1, (1600, 1700));
     }

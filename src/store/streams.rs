@@ -13,18 +13,18 @@ use crate::engine::time::Timestamp;
 use super::codec::{count, get_count, get_lossy, get_u32};
 use super::{Reader, Store, StoreError};
 
-/// One stream: where it stands and what was read of it since it was first seen.
+/// One stream: its position, and what was read of it since it was first seen.
 #[derive(Clone, Debug, PartialEq)]
 pub struct StreamStatus {
-    /// Which.
+    /// Its number.
     pub stream: StreamId,
-    /// How far it is read.
+    /// How far it has been read.
     pub position: Position,
-    /// What became of its bytes, in all.
+    /// What became of its bytes, in total.
     pub tally: Tally,
-    /// When its last commit was.
+    /// When it was last committed.
     pub updated: Timestamp,
-    /// How well its log is read, packed by the engine; empty if that was never said.
+    /// How well its log is read, packed by the engine; empty if that was never recorded.
     pub health: String,
 }
 
@@ -32,7 +32,7 @@ impl Reader {
     /// Returns the position of every stream, by its number.
     ///
     /// # Errors
-    /// What the database says.
+    /// Any database error.
     pub fn positions(&self) -> Result<Vec<(StreamId, Position)>, StoreError> {
         self.read("reading the positions", |db| {
             let mut statement = db.prepare_cached(
@@ -46,10 +46,10 @@ impl Reader {
         })
     }
 
-    /// Returns where a stream's file was last seen; `None` if the stream is not known.
+    /// Returns where a stream's file was last seen; `None` if the stream is unknown.
     ///
     /// # Errors
-    /// What the database says.
+    /// Any database error.
     pub fn path_of(&self, stream: StreamId) -> Result<Option<PathBuf>, StoreError> {
         self.read("reading the path of a stream", |db| {
             let mut statement = db.prepare_cached("SELECT path FROM stream WHERE stream = ?1")?;
@@ -57,11 +57,11 @@ impl Reader {
         })
     }
 
-    /// Hands on how well each file's log was read, oldest first, packed by the engine; one at a time, since rotated files
-    /// are many.
+    /// Passes on how well each file's log was read, oldest first, packed by the engine; one at a time, since there are
+    /// many rotated files.
     ///
     /// # Errors
-    /// What the database says.
+    /// Any database error.
     pub fn healths(&self, mut each: impl FnMut(PathBuf, String)) -> Result<(), StoreError> {
         self.read("reading how logs were read", |db| {
             let mut statement = db.prepare_cached(
@@ -78,7 +78,7 @@ impl Reader {
     /// Returns every stream with its counters, by its number.
     ///
     /// # Errors
-    /// What the database says.
+    /// Any database error.
     pub fn streams(&self) -> Result<Vec<StreamStatus>, StoreError> {
         self.read("reading the positions", |db| {
             let mut statement = db.prepare_cached(
@@ -93,10 +93,10 @@ impl Reader {
 }
 
 impl Store {
-    /// Forgets streams whose files are gone for good; returns how many were known.
+    /// Forgets streams whose files are gone for good. Returns how many were known.
     ///
     /// # Errors
-    /// What the database says.
+    /// Any database error.
     pub fn forget_streams(&mut self, streams: &[StreamId]) -> Result<usize, StoreError> {
         self.write("forgetting streams", |db| {
             let mut forget = db.prepare_cached("DELETE FROM stream WHERE stream = ?1")?;

@@ -1,4 +1,4 @@
-//! Tokens as they are asked for: used, registered or both, with the state they are in at a given time.
+//! Queries tokens: used, registered or both, with their state at a given time.
 
 use rusqlite::types::{FromSql, FromSqlError, FromSqlResult, ValueRef};
 use rusqlite::{Connection, Row, ToSql, named_params};
@@ -11,7 +11,7 @@ use crate::engine::time::Timestamp;
 use super::codec::{get_activity, get_count, get_text, legible};
 use super::{Reader, StoreError};
 
-/// What a token is, at a given time. Of several that hold, the first in this order is told.
+/// The state of a token at a given time. If several apply, the first in this order is reported.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum TokenState {
     /// Bait.
@@ -22,16 +22,16 @@ pub enum TokenState {
     Revoked,
     /// Replaced by a successor.
     Rotated,
-    /// Past its end, as the registry or the token itself says.
+    /// Past its expiry time, as the registry or the token itself states it.
     Expired,
-    /// Used, but nobody has registered it.
+    /// Used, but not registered.
     Unregistered,
-    /// Registered and good.
+    /// Registered and valid.
     Active,
 }
 
 impl TokenState {
-    /// All states, the one that is told first first.
+    /// All states, in order of precedence.
     pub const ALL: [Self; 7] = [
         Self::Decoy,
         Self::Leaked,
@@ -42,7 +42,7 @@ impl TokenState {
         Self::Active,
     ];
 
-    /// Returns the state's name, as JSON has it.
+    /// Returns the state's name, as used in JSON.
     #[must_use]
     pub const fn as_str(self) -> &'static str {
         match self {
@@ -56,7 +56,7 @@ impl TokenState {
         }
     }
 
-    /// Reads a state's name.
+    /// Parses a state's name.
     #[must_use]
     pub fn parse(name: &str) -> Option<Self> {
         Self::ALL.into_iter().find(|state| state.as_str() == name)
@@ -69,8 +69,7 @@ impl FromSql for TokenState {
     }
 }
 
-/// How many different values are kept of a token, by facet. Beyond [`super::FACET_LIMIT`] there may have
-/// been more.
+/// How many different values of a token are stored, by facet. Beyond [`super::FACET_LIMIT`] there may have been more.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
 pub struct Distinct {
     /// Client addresses.
@@ -92,19 +91,19 @@ pub struct TokenSummary {
     pub token: Option<TokenId>,
     /// Its registered name; may be empty.
     pub name: SmolStr,
-    /// Who to ask; may be empty.
+    /// Whom to ask; may be empty.
     pub owner: SmolStr,
     /// Its kind; empty if never used.
     pub kind: SmolStr,
     /// What a person may see of it; empty if never used.
     pub hint: SmolStr,
-    /// Whose it is: the registered name, else what it said itself, else its id.
+    /// Its principal: the registered name, else the one that the token states itself, else its id.
     pub principal: SmolStr,
-    /// What it is now.
+    /// Its state.
     pub state: TokenState,
-    /// When it was issued, as the registry, else the token, says.
+    /// When it was issued, according to the registry, else to the token.
     pub issued_at: Option<Timestamp>,
-    /// When it expires, as the registry, else the token, says.
+    /// When it expires, according to the registry, else to the token.
     pub expires_at: Option<Timestamp>,
     /// First usage.
     pub first_seen: Option<Timestamp>,
@@ -112,21 +111,21 @@ pub struct TokenSummary {
     pub last_seen: Option<Timestamp>,
     /// All usages.
     pub activity: Activity,
-    /// How many different places, clients and routes.
+    /// How many different places, clients and routes it has.
     pub distinct: Distinct,
 }
 
-/// Which tokens to return. The default asks for all.
+/// Which tokens to return. The default returns all.
 #[derive(Clone, Debug, Default)]
 pub struct TokenFilter {
-    /// Found in the name, owner, principal, kind or hint (ASCII letters in either case), or as the
-    /// beginning of the id.
+    /// Occurs in the name, owner, principal, kind or hint (ignoring the case of ASCII letters), or is a prefix of the
+    /// id.
     pub text: Option<String>,
     /// In this state.
     pub state: Option<TokenState>,
     /// Used at this time or later.
     pub since: Option<Timestamp>,
-    /// At most so many; `None` for no limit.
+    /// At most this many; `None` for no limit.
     pub limit: Option<u32>,
 }
 
@@ -136,8 +135,8 @@ pub(super) struct Numbered {
     pub(super) summary: TokenSummary,
 }
 
-/// Builds the query that summarises used tokens `t` and never used registry rows `r`, each
-/// under its own condition. Needs `:now`.
+/// Builds the query that summarises used tokens `t` and never used registry rows `r`, each under its own condition.
+/// Needs `:now`.
 ///
 /// A token's registry row is its own, else the one of its principal's name.
 fn summaries(used: &str, unused: &str) -> String {
@@ -193,7 +192,7 @@ impl Reader {
     /// Returns tokens that were used and tokens that are registered, with their state at `now`.
     ///
     /// # Errors
-    /// What the database says.
+    /// Any database error.
     pub fn tokens(
         &self,
         filter: &TokenFilter,
@@ -218,13 +217,13 @@ impl Reader {
     }
 }
 
-/// Builds the query of a list. Needs `:now` and all that the filter says.
+/// Builds the query of a list. Needs `:now` and all values of the filter.
 ///
-/// Of used tokens only those are summed up that may be on the page, where their rows alone tell which: looking at each
-/// row takes a quarter of the time. An index on when they were last seen would tell without, but moves at each use: a
-/// replay of 100,000 tokens in turn took a tenth longer with it, measured.
+/// If the rows of used tokens alone decide which of them may be on the page, only those are summarised: looking at each
+/// row takes a quarter of the time. An index on `last_seen` would save even that, but changes at each use: a replay of
+/// 100,000 tokens in turn took a tenth longer with it (measured).
 fn listing(filter: &TokenFilter) -> String {
-    // The last used first, the never used last.
+    // Most recently used first, never used last.
     const KEY: &str = "coalesce(-last_seen, 9223372036854775807)";
     const PAGE: &str = "(:since IS NULL OR last_seen >= :since)";
     let is_told_by_row = filter.text.is_none() && filter.state.is_none() && filter.limit.is_some();
@@ -260,8 +259,8 @@ pub(super) fn of_token(
     numbered(db, &sql, named_params! { ":now": now, ":slot": base, ":token": id })
 }
 
-/// Returns the summaries of a principal's tokens: those that say so, and those of its name in the
-/// registry; last used first.
+/// Returns the summaries of a principal's tokens: those whose rows name it, and those registered under its name; most
+/// recently used first.
 pub(super) fn of_principal(
     db: &Connection,
     name: &str,
@@ -325,7 +324,7 @@ mod tests {
     use crate::store::Store;
     use crate::store::sample::{NOON, id, record, registered};
 
-    /// Tokens 1 to `n`, token N used N times, the last time N seconds after noon.
+    /// Tokens 1 to `n`: token N is used N times, the last time N seconds after noon.
     fn used(n: u8) -> Store {
         let mut store = Store::in_memory().unwrap();
         let mut ledger = Ledger::default();

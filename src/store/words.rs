@@ -1,4 +1,4 @@
-//! What people said of alerts, for the Judge, and a number that changes whenever that changes.
+//! People's words on alerts, for the Judge, and a number that grows with each change.
 
 use rusqlite::{Connection, OptionalExtension, params};
 
@@ -10,10 +10,10 @@ use super::status::setting;
 use super::{Reader, StoreError};
 
 impl Reader {
-    /// Returns all words, in the order in which they were said.
+    /// Returns all words, in the order in which they were given.
     ///
     /// # Errors
-    /// What the database says.
+    /// Any database error.
     pub fn words(&self) -> Result<Vec<Word>, StoreError> {
         self.read("reading what people said", |db| {
             let mut statement =
@@ -29,13 +29,13 @@ impl Reader {
     /// Returns a number that grows with each change to the words.
     ///
     /// # Errors
-    /// What the database says.
+    /// Any database error.
     pub fn words_version(&self) -> Result<u64, StoreError> {
         self.read("reading the version of the words", |db| setting(db, "words_version"))
     }
 }
 
-/// Keeps a word about an alert or an incident after all others; its own number is passed over.
+/// Stores a word about an alert or an incident, after all others; its own number is ignored.
 pub(super) fn keep(db: &Connection, word: &Word, subject: &str) -> rusqlite::Result<()> {
     let word = Word { about: known(db, subject)?, ..word.clone() };
     db.execute(
@@ -55,7 +55,7 @@ fn known(db: &Connection, subject: &str) -> rusqlite::Result<Option<Known>> {
     .optional()
 }
 
-/// Removes the words of a principal; returns how many there were.
+/// Removes the words of a principal. Returns how many there were.
 pub(super) fn forget(db: &Connection, principal: &str) -> rusqlite::Result<usize> {
     let n_gone = db.execute("DELETE FROM word WHERE principal = ?1", [principal])?;
     bump(db, "words_version", u64::from(n_gone > 0))?;
