@@ -272,7 +272,7 @@ fn with_alerts(db: &Connection, incident: Incident) -> rusqlite::Result<StoredIn
     let mut said =
         db.prepare_cached("SELECT subject, verdict, note, at FROM ack WHERE subject = ?1")?;
     let said = said.query_map([incident.id.as_str()], ack)?;
-    let ack = legible("what was said of an incident", said)?.into_iter().flatten().next();
+    let ack = legible("an acknowledgement", said)?.into_iter().flatten().next();
     Ok(StoredIncident { incident, alerts, ack })
 }
 

@@ -24,7 +24,7 @@ impl Reader {
         principal: &str,
         at: Timestamp,
     ) -> Result<Background, StoreError> {
-        self.read("reading what is registered of whom an alert is about", |db| {
+        self.read("reading the registry rows of an alert", |db| {
             let rows = rows(db, token, principal)?;
             let marks = token.map(|token| marks(db, token, rows.first(), at)).transpose()?;
             Ok(Background {

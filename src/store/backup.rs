@@ -98,7 +98,7 @@ impl Reader {
         self.find_room(to)?;
         let outcome = self.copy(&partial).and_then(|()| {
             std::fs::rename(&partial, to)
-                .map_err(|source| StoreError::file(to, "naming the backup", source))?;
+                .map_err(|source| StoreError::file(to, "renaming the backup", source))?;
             sync(directory(to))
         });
         if outcome.is_err() {
@@ -115,7 +115,7 @@ impl Reader {
     fn find_room(&self, to: &Path) -> Result<(), StoreError> {
         let directory = directory(to);
         let system = statvfs(directory)
-            .map_err(|errno| StoreError::file(directory, "asking for room", errno.into()))?;
+            .map_err(|errno| StoreError::file(directory, "checking free space", errno.into()))?;
         let has = system.f_bavail.saturating_mul(system.f_frsize);
         let needs = self.stats()?.bytes.saturating_add(JOURNAL_BYTES.unsigned_abs());
         if has < needs {
@@ -172,7 +172,7 @@ impl Store {
 
 /// Checks a database for damage.
 pub(super) fn verify(db: &Connection, path: &Path, check: Check) -> Result<(), StoreError> {
-    let doing = "looking for damage";
+    let doing = "checking for damage";
     let sql = match check {
         Check::Quick => "PRAGMA quick_check(1)",
         Check::Full => "PRAGMA integrity_check(1)",

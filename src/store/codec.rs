@@ -46,7 +46,7 @@ pub(super) fn legible<T>(
 ) -> Result<Vec<T>> {
     let passed_over = |row: &Result<T>| match row {
         Err(fault) if is_illegible(fault) => {
-            error!(what, %fault, "A row of the database cannot be read; it is passed over.");
+            error!(what, %fault, "A row of the database cannot be read; it is skipped.");
             true
         }
         _ => false,

@@ -91,7 +91,7 @@ pub enum StoreError {
         doing: &'static str,
     },
     /// There is no space for a copy of the database.
-    #[error("{}: a backup needs {needs} B of room, and there are {has}", path.display())]
+    #[error("{}: a backup needs {needs} B of free space, but only {has} B are available", path.display())]
     Room {
         /// The backup.
         path: PathBuf,

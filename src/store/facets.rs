@@ -156,7 +156,7 @@ fn read(body: &[u8]) -> Vec<Value<'_>> {
         return Vec::new();
     }
     decode(body).unwrap_or_else(|| {
-        error!("What was kept of where a token was used cannot be read; it starts anew.");
+        error!("The stored values of a token cannot be read; they are reset.");
         Vec::new()
     })
 }

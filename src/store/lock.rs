@@ -77,7 +77,7 @@ impl Lock {
     pub fn take(directory: &Path, role: Role) -> Result<Self, StoreError> {
         private_directory(directory)?;
         let is_remote = is_remote(directory)
-            .map_err(|cause| StoreError::file(directory, "asking for the file system", cause))?;
+            .map_err(|cause| StoreError::file(directory, "identifying the file system", cause))?;
         if is_remote {
             return Err(StoreError::Remote { path: directory.to_owned() });
         }

@@ -159,7 +159,7 @@ fn clear(path: &Path) -> Result<(), StoreError> {
     let (suspect, cleared) = (beside(path, ".suspect"), beside(path, ".cleared"));
     match fs::rename(&suspect, &cleared) {
         Err(source) if source.kind() != ErrorKind::NotFound => {
-            Err(StoreError::file(&suspect, "taking back a mark", source))
+            Err(StoreError::file(&suspect, "replacing a mark", source))
         }
         _ => Ok(()),
     }
@@ -202,7 +202,7 @@ fn read_through(path: &Path) -> Result<(), StoreError> {
         if let Err(source) = read
             && source.kind() != ErrorKind::NotFound
         {
-            return Err(StoreError::file(&path, "reading it through", source));
+            return Err(StoreError::file(&path, "reading the whole file", source));
         }
     }
     Ok(())

@@ -164,7 +164,7 @@ impl Reader {
     /// # Errors
     /// Any database error.
     pub fn full_until(&self, cap: u32, now: Timestamp) -> Result<Option<Timestamp>, StoreError> {
-        self.read("looking when the hour has room again", |db| {
+        self.read("checking the hourly cap", |db| {
             let sql = "SELECT sent_at FROM outbox
                  WHERE state = 'sent' AND sent_at BETWEEN ?1 AND ?2 AND sent_in = id
                  ORDER BY sent_at DESC LIMIT 1 OFFSET ?3";
@@ -185,7 +185,7 @@ impl Reader {
         time: Timestamp,
         now: Timestamp,
     ) -> Result<BTreeSet<SmolStr>, StoreError> {
-        self.read("looking which rules were told", |db| {
+        self.read("reading which rules were mailed", |db| {
             let mut statement = db.prepare_cached(
                 "SELECT DISTINCT (SELECT rule FROM alert WHERE alert.incident = mail.incident
                      ORDER BY level DESC, number LIMIT 1) AS rule
@@ -231,7 +231,7 @@ impl Store {
         refused: &str,
         now: Timestamp,
     ) -> Result<(), StoreError> {
-        self.write("marking mails as sent in one", |db| {
+        self.write("marking mails as sent in a bundle", |db| {
             db.prepare_cached(
                 "INSERT INTO setting (name, value) VALUES ('mails_bundled', ?1)
                  ON CONFLICT (name) DO UPDATE SET value = excluded.value",
@@ -269,7 +269,7 @@ impl Store {
     /// # Errors
     /// Any database error.
     pub fn hasten(&mut self, now: Timestamp) -> Result<(), StoreError> {
-        self.write("trying mails at once", |db| {
+        self.write("retrying mails at once", |db| {
             let sql = "UPDATE outbox SET due = ?1
                  WHERE state = 'waiting' AND due > ?1 AND (attempts > 0 OR created > ?1)";
             db.prepare_cached(sql)?.execute([now])?;
@@ -297,7 +297,7 @@ impl Store {
     /// # Errors
     /// Any database error.
     pub fn dead(&mut self, mail: &Outgoing, error: &str, now: Timestamp) -> Result<(), StoreError> {
-        self.write("giving a mail up", |db| {
+        self.write("giving up a mail", |db| {
             if has_grown(db, mail, now)? {
                 return Ok(());
             }

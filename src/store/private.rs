@@ -48,7 +48,7 @@ pub(super) fn open(path: &Path, options: &mut OpenOptions) -> io::Result<File> {
     if found.is_file() && found.nlink() == 1 && owners.contains(&found.uid()) {
         return Ok(file);
     }
-    let why = "not a file of the directory's owner under this name alone";
+    let why = "expected a regular file with a single link, owned by the directory's owner";
     Err(io::Error::new(ErrorKind::PermissionDenied, why))
 }
 

@@ -45,7 +45,7 @@ impl Reader {
         beat: u32,
         is_known: impl Fn(&str) -> bool,
     ) -> Result<Vec<SubjectRow>, StoreError> {
-        self.read("recalling who is silent", |db| {
+        self.read("recalling silent principals", |db| {
             let mut all = db.prepare_cached(
                 "SELECT principal, body, due FROM profile WHERE due <= ?1 ORDER BY due, number",
             )?;
@@ -67,7 +67,7 @@ impl Reader {
             let row = |row: &Row<'_>| {
                 Ok(HouseRow { name: get_text(row, "name")?, body: row.get("body")? })
             };
-            legible("what is known of all", all.query_map([], row)?)
+            legible("a part of the house", all.query_map([], row)?)
         })
     }
 

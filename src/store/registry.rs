@@ -86,7 +86,7 @@ impl Reader {
     /// # Errors
     /// Any database error.
     pub fn registered(&self, who: &Who) -> Result<Vec<Registered>, StoreError> {
-        self.read("reading what is registered", |db| of(db, who))
+        self.read("reading rows of the registry", |db| of(db, who))
     }
 
     /// Returns a number that grows with each change to the registry.

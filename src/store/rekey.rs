@@ -28,7 +28,7 @@ impl Reader {
     /// # Errors
     /// Any database error.
     pub fn bound_to_key(&self) -> Result<Bound, StoreError> {
-        self.read("counting what hangs on the key", |db: &Connection| {
+        self.read("counting what depends on the key", |db: &Connection| {
             let one = |sql| db.query_row(sql, [], |row| get_count(row, "n"));
             Ok(Bound {
                 tokens: one("SELECT count(*) AS n FROM token")?,
@@ -49,7 +49,7 @@ impl Store {
     /// # Errors
     /// Any database error.
     pub fn expect_no_ids(&mut self) -> Result<(), StoreError> {
-        self.write("expecting no old ids", |db| {
+        self.write("ending the expectation of old ids", |db| {
             let sql =
                 "UPDATE profile SET due = NULL WHERE principal GLOB 'tw1_*' AND due IS NOT NULL";
             db.execute(sql, []).map(drop)

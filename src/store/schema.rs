@@ -1,7 +1,7 @@
 //! The tables, as a list of migrations that only grows.
 //!
-//! Times are microseconds since 1970 in UTC. No table references another by a constraint: each has
-//! its own retention, and a check per inserted row is paid on the hottest path for nothing.
+//! Times are microseconds since 1970 in UTC. No table references another by a constraint: each has its own retention,
+//! and a check per inserted row would slow down the hottest path for nothing.
 
 use std::path::Path;
 
@@ -9,10 +9,10 @@ use rusqlite::{Connection, Transaction, TransactionBehavior};
 
 use super::{StoreError, facets};
 
-/// `tkwt`: what marks a database as ours (`PRAGMA application_id`).
+/// `tkwt`: marks a database as ours (`PRAGMA application_id`).
 const APPLICATION: i64 = 0x746b_7774;
 
-/// Entry N takes a database from version N to N + 1.
+/// Entry N upgrades a database from version N to N + 1.
 const MIGRATIONS: &[Migration] = &[
     Migration::Sql(V1),
     Migration::Sql(V2),
@@ -28,10 +28,10 @@ const MIGRATIONS: &[Migration] = &[
     Migration::Sql(V12),
 ];
 
-/// What takes a database to the next version.
+/// Upgrades a database to the next version.
 enum Migration {
     Sql(&'static str),
-    /// Where rows have to be read and written anew.
+    /// Where rows have to be read and rewritten.
     Code(fn(&Connection) -> rusqlite::Result<()>),
 }
 
@@ -51,8 +51,8 @@ CREATE TABLE setting (
   value INTEGER NOT NULL
 ) STRICT, WITHOUT ROWID;
 
--- How far each log file has been read, how it is told from others, what became of its bytes.
--- Numbers without a sign (device, inode, hashes) are kept as the signed number of the same bits.
+-- How far each log file has been read, how to tell it from others, what became of its bytes.
+-- Unsigned numbers (device, inode, hashes) are stored as the signed number with the same bits.
 CREATE TABLE stream (
   stream INTEGER PRIMARY KEY,
   path BLOB NOT NULL,
@@ -77,8 +77,8 @@ CREATE TABLE stream (
   updated INTEGER NOT NULL
 ) STRICT;
 
--- Tokens that were used, with totals. The number comes from the id (see slot.rs). The principal is
--- empty where it is the token's own id. The last five columns count the rows of facet, without the
+-- Tokens that were used, with totals. The number is derived from the id (see slot.rs). The principal
+-- is empty if it is the token's own id. The last five columns count the rows of facet, without the
 -- folded ones.
 CREATE TABLE token (
   number INTEGER PRIMARY KEY,
@@ -103,7 +103,7 @@ CREATE TABLE token (
 ) STRICT;
 CREATE INDEX token_principal ON token (principal) WHERE principal <> '';
 
--- What the Judge remembers of a principal. The number comes from its name; the body carries its version.
+-- What the Judge remembers about a principal. The number is derived from its name; the body carries its version.
 CREATE TABLE profile (
   number INTEGER PRIMARY KEY,
   principal TEXT NOT NULL,
@@ -122,7 +122,7 @@ CREATE TABLE activity (
   PRIMARY KEY (token, hour)
 ) STRICT, WITHOUT ROWID;
 
--- Where, with what and for what a token was used. The empty value sums up those folded away.
+-- Where, with what and for what a token was used. The empty value is the sum of the folded ones.
 CREATE TABLE facet (
   token INTEGER NOT NULL,
   facet INTEGER NOT NULL,
@@ -133,8 +133,8 @@ CREATE TABLE facet (
   PRIMARY KEY (token, facet, value)
 ) STRICT, WITHOUT ROWID;
 
--- What the site says of its tokens. Without a token: a principal by name. The slot is the base
--- number of the token's row in token. Lists are JSON arrays.
+-- What the site knows about its tokens. A row without a token is a principal by name. The slot is the
+-- base number of the token's row in token. Lists are JSON arrays.
 CREATE TABLE registry (
   number INTEGER PRIMARY KEY,
   token BLOB UNIQUE,
@@ -157,7 +157,7 @@ CREATE TABLE registry (
 CREATE INDEX registry_name ON registry (name);
 CREATE UNIQUE INDEX registry_principal ON registry (name) WHERE token IS NULL;
 
--- What happened to registry rows: at which time, said when, with which note.
+-- What happened to registry rows: when a change takes effect, when it was recorded, with which note.
 CREATE TABLE lifecycle (
   number INTEGER PRIMARY KEY,
   token BLOB,
@@ -183,9 +183,9 @@ CREATE TABLE incident (
 CREATE INDEX incident_principal ON incident (principal, last);
 CREATE INDEX incident_last ON incident (last);
 
--- Alerts: columns to ask by, and the whole of it as JSON. Numbers ascend in the order of commits
--- and are never used again, so that a digest can say from which to which it goes. An alert about
--- a log has no bytes in token.
+-- Alerts: columns to query by, and the whole alert as JSON. Numbers ascend in the order of commits
+-- and are never reused, so that a digest can state its range. An alert about a log has no bytes in
+-- token.
 CREATE TABLE alert (
   number INTEGER PRIMARY KEY AUTOINCREMENT,
   id TEXT NOT NULL UNIQUE,
@@ -202,7 +202,7 @@ CREATE INDEX alert_incident ON alert (incident);
 CREATE INDEX alert_principal ON alert (principal, time);
 CREATE INDEX alert_token ON alert (token);
 
--- What nobody wants to be told of.
+-- What nobody wants to be notified about.
 CREATE TABLE mute (
   id INTEGER PRIMARY KEY AUTOINCREMENT,
   rule TEXT NOT NULL,
@@ -212,7 +212,7 @@ CREATE TABLE mute (
   until INTEGER
 ) STRICT;
 
--- What a person said of an alert or an incident: expected or confirmed.
+-- A person's verdict on an alert or an incident: expected or confirmed.
 CREATE TABLE ack (
   subject TEXT PRIMARY KEY,
   verdict TEXT NOT NULL,
@@ -222,8 +222,8 @@ CREATE TABLE ack (
 
 -- Mails: waiting, sent, dead (given up), empty (a digest of nothing). An incident's row names
 -- incident and revision; a digest's row its day and the alerts after one number up to another; a
--- storm's row such alerts and no day. The error of a mail that was sent: who refused it. The number
--- of a row in sent_in: it went out in a mail of its own; negative: in one of what was beyond the cap.
+-- storm's row such alerts and no day. The error of a mail that was sent names who refused it. sent_in
+-- is the row's own number for a mail of its own, negative for a bundle of what exceeded the cap.
 CREATE TABLE outbox (
   id INTEGER PRIMARY KEY AUTOINCREMENT,
   message_id TEXT NOT NULL UNIQUE,
@@ -248,13 +248,13 @@ PRAGMA application_id = 0x746b7774;
 ";
 
 const V2: &str = r"
--- The lines of a log that name the columns of those behind them, in force at the offset; the journal's
--- name of the last message.
+-- The lines of a log that name the columns of later lines, in force at the offset; the journal's
+-- cursor of the last message.
 ALTER TABLE stream ADD COLUMN directives BLOB NOT NULL DEFAULT x'';
 ALTER TABLE stream ADD COLUMN cursor TEXT NOT NULL DEFAULT '';
--- Where reading began: what stands before was there already, or was read of another file.
+-- Where reading began: what is before it existed already, or was read from another file.
 ALTER TABLE stream ADD COLUMN began INTEGER NOT NULL DEFAULT 0;
--- How well the lines of the log were read lately, and what was told of it: JSON of the engine.
+-- How well the lines of the log were read recently, and what was reported about it: JSON of the engine.
 ALTER TABLE stream ADD COLUMN health TEXT NOT NULL DEFAULT '';
 ";
 
@@ -267,8 +267,8 @@ CREATE TABLE house (
 ";
 
 const V4: &str = r"
--- What people said of alerts, for the Judge: JSON of the engine. Numbers ascend and are never used
--- again: profiles remember the last that they took in.
+-- People's words on alerts, for the Judge: JSON of the engine. Numbers ascend and are never reused:
+-- profiles remember the last one that they absorbed.
 CREATE TABLE word (
   number INTEGER PRIMARY KEY AUTOINCREMENT,
   principal TEXT NOT NULL,
@@ -277,14 +277,14 @@ CREATE TABLE word (
 ";
 
 const V5: &str = r"
--- Mutes of a network (0 for every one), a country, a client (empty for every one).
+-- Mutes of a network (0 for any), a country, a client (empty for any).
 ALTER TABLE mute ADD COLUMN network INTEGER NOT NULL DEFAULT 0;
 ALTER TABLE mute ADD COLUMN country TEXT NOT NULL DEFAULT '';
 ALTER TABLE mute ADD COLUMN client TEXT NOT NULL DEFAULT '';
 ";
 
 const V6: &str = r"
--- In which of the site's hours a principal that always calls would have been silent for too long.
+-- In which of the site's hours a principal that is always active would have been silent for too long.
 ALTER TABLE profile ADD COLUMN due INTEGER;
 CREATE INDEX profile_due ON profile (due) WHERE due IS NOT NULL;
 ";
@@ -294,15 +294,15 @@ const V7: &str = r"
 ALTER TABLE stream ADD COLUMN early INTEGER NOT NULL DEFAULT 0;
 ";
 
-/// What takes version 8 on; [`facets::pack_rows`] made it.
+/// Continues from version 8, which [`facets::pack_rows`] creates.
 const V9: &str = r"
--- Most alerts are of a token that is its own principal: whoever asks for such a principal asks alert_token. In this
--- index, whose keys are the longest, are the others.
+-- Most alerts are about a token that is its own principal: queries for such a principal use alert_token. This
+-- index, whose keys are the longest, contains the others.
 DROP INDEX alert_principal;
 CREATE INDEX alert_principal ON alert (principal)
   WHERE principal <> 'tw1_' || lower(hex(token));
 
--- Of what an incident is found by, nothing may change as it grows: each alert would move it in these indexes, too.
+-- Nothing that an incident is found by may change as it grows: each alert would move it in these indexes, too.
 DROP INDEX incident_principal;
 CREATE INDEX incident_principal ON incident (principal);
 DROP INDEX incident_last;
@@ -310,9 +310,9 @@ CREATE INDEX incident_opened ON incident (opened);
 ";
 
 const V10: &str = r"
--- When the file was last written to, as it was last read; ns since 1970, 0 if that is not known.
+-- When the file was last written to, as of the last read; ns since 1970, 0 if unknown.
 ALTER TABLE stream ADD COLUMN written INTEGER NOT NULL DEFAULT 0;
--- The last alert before a mute was said.
+-- The last alert before a mute was set.
 ALTER TABLE mute ADD COLUMN after_alert INTEGER NOT NULL DEFAULT 0;
 ";
 
@@ -321,7 +321,7 @@ ALTER TABLE mute ADD COLUMN route TEXT NOT NULL DEFAULT '';
 ";
 
 const V12: &str = r"
--- The last alert before something was said of an incident; before, its time told what was later.
+-- The last alert before an incident was acknowledged; earlier versions went by its time.
 ALTER TABLE ack ADD COLUMN upto_alert INTEGER NOT NULL DEFAULT 0;
 UPDATE ack SET upto_alert = coalesce((
   SELECT max(number) FROM alert WHERE alert.incident = ack.subject AND alert.time <= ack.at), 0);
@@ -332,7 +332,7 @@ pub(super) fn known() -> i64 {
     i64::try_from(MIGRATIONS.len()).unwrap_or(i64::MAX)
 }
 
-/// Returns the version of a database, 0 for an empty one, if it is one of ours that we can know.
+/// Returns the version of a database, 0 for an empty one, if it belongs to this program and is not too new.
 pub(super) fn version(db: &Connection, path: &Path) -> Result<i64, StoreError> {
     let fault = |source| StoreError::database(path, "reading the schema version", source);
     let ask = |sql| db.query_row(sql, [], |row| row.get::<_, i64>(0)).map_err(fault);
@@ -346,8 +346,8 @@ pub(super) fn version(db: &Connection, path: &Path) -> Result<i64, StoreError> {
     }
 }
 
-/// Brings a database to the newest version in one transaction, so that nobody sees one in between;
-/// returns the version it had.
+/// Upgrades a database to the newest version in one transaction, so that nobody sees a version in between. Returns the
+/// version that it had.
 pub(super) fn upgrade(db: &Connection, path: &Path) -> Result<i64, StoreError> {
     let fault = |source| StoreError::database(path, "upgrading the schema", source);
     let before = version(db, path)?;
@@ -355,7 +355,7 @@ pub(super) fn upgrade(db: &Connection, path: &Path) -> Result<i64, StoreError> {
         return Ok(before);
     }
     let upgrade = Transaction::new_unchecked(db, TransactionBehavior::Immediate).map_err(fault)?;
-    // Asked again inside the transaction: another process may have been quicker.
+    // Checked again inside the transaction: another process may have been faster.
     let from = usize::try_from(version(&upgrade, path)?).unwrap_or(usize::MAX);
     for migration in MIGRATIONS.iter().skip(from) {
         migration.run(&upgrade).map_err(fault)?;

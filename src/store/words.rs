@@ -15,7 +15,7 @@ impl Reader {
     /// # Errors
     /// Any database error.
     pub fn words(&self) -> Result<Vec<Word>, StoreError> {
-        self.read("reading what people said", |db| {
+        self.read("reading the words on alerts", |db| {
             let mut statement =
                 db.prepare_cached("SELECT number, body FROM word ORDER BY number")?;
             let rows = statement.query_map([], |row| {

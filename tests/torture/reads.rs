@@ -214,7 +214,7 @@ fn a_start_waits_for_a_disk_that_cannot_read_the_database_and_takes_it_for_whole
     let daemon = site.run_under(&[&trace[..], &["-e", rest, "-e", whole, "--"]].concat());
     site.wait_for_word("The database cannot be opened; the start waits until it can.");
     assert_eq!(
-        site.n_said("reading it through: Input/output error"),
+        site.n_said("reading the whole file: Input/output error"),
         1,
         "{}",
         site.home.daemon_log()
