@@ -1,13 +1,13 @@
-//! Alerts as structured records, for the systemd journal and whatever else reads our log.
+//! Alerts as structured records, for the systemd journal and any other reader of our log.
 //!
-//! An alert is one `tracing` record of the target [`TARGET`], with the fields `level`, `rule`,
-//! `principal`, `incident`, `alert`, `risk`, `reason` and, where known, `token` and `source`. Where the
-//! daemon logs to the journal, `tracing-journald` makes fields of these (`F_RULE=`, ...), so that
-//! `journalctl F_RULE=impossible-travel` finds them; elsewhere they are text or JSON (text leaves
-//! `reason` to the message). A subscriber that wants alerts only, or none, filters by the target.
+//! An alert is one `tracing` record with the target [`TARGET`] and the fields `level`, `rule`, `principal`, `incident`,
+//! `alert`, `risk`, `reason` and, if known, `token` and `source`. If the daemon logs to the journal, `tracing-journald`
+//! turns these into journal fields (`F_RULE=`, ...), so that `journalctl F_RULE=impossible-travel` finds them;
+//! otherwise they are text or JSON (text leaves `reason` to the message). A subscriber that wants alerts only, or none,
+//! filters by the target.
 //!
-//! The message is for those who read along, and all values are safe to show: `tracing` would hand a
-//! terminal the control characters of a log.
+//! The message is for people who read along, and all values are safe to show: `tracing` would pass the control
+//! characters of a log on to a terminal.
 
 use crate::engine::alert::{Alert, Level};
 
@@ -16,7 +16,7 @@ use super::render::safe;
 /// The `tracing` target of alerts.
 pub const TARGET: &str = "tokenwatch::alert";
 
-/// Records an alert: critical and high as warnings, the rest as information.
+/// Records an alert: critical and high ones as warnings, the others as information.
 pub fn record(alert: &Alert) {
     let (rule, principal) = (safe(&alert.rule.name), safe(&alert.principal));
     let (reason, level) = (safe(&alert.reason), alert.rule.level);

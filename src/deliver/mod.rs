@@ -1,8 +1,8 @@
-//! Tells people and machines: mail, the journal, JSON on stdout. What is told is decided elsewhere.
+//! Notifies people and machines: mail, the journal, JSON on stdout. What to report is decided elsewhere.
 //!
-//! [`render`] makes a [`render::Mail`] of an incident, [`email`] hands it to an SMTP server,
-//! [`stdout`] makes the JSON of one alert, [`journal`] its structured record. Nothing here keeps
-//! state: what was sent, and when to try again, is the outbox's business.
+//! [`render`] makes a [`render::Mail`] of an incident, [`email`] hands it to an SMTP server, [`stdout`] makes the JSON
+//! of one alert, [`journal`] its structured record. Nothing here keeps state: the outbox knows what was sent and when
+//! to retry.
 //!
 //! Text from logs becomes safe to show in [`render::safe`] and nowhere else.
 

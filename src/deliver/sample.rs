@@ -19,7 +19,7 @@ pub(super) const NOW: Timestamp = Timestamp(1_795_453_833_000_000);
 
 pub(super) static HOST: LazyLock<Host> = LazyLock::new(|| named("log1.example.org"));
 
-/// A host whose program looks for configuration and state where it does by itself.
+/// A host whose program uses the default configuration and state.
 pub(super) fn named(name: &str) -> Host {
     Host { name: name.to_owned(), program: "tokenwatch".to_owned() }
 }
@@ -121,7 +121,7 @@ pub(super) fn incident() -> Incident {
 /// What an attacker would like to see in a mail.
 pub(super) const HOSTILE: &str = "x\r\nBcc: evil@example.org\r\n\r\n<script>alert(1)</script>\"'&\u{202e}gpj.exe\u{1b}[2Jhttps://evil.example";
 
-/// The alert with hostile text wherever a log, a token or an atlas has a say.
+/// The alert with hostile text in everything that comes from a log, a token or an atlas.
 pub(super) fn hostile() -> Alert {
     let text = || SmolStr::new(HOSTILE);
     let values = || std::iter::once((text(), Value::Text(text()))).collect();
@@ -152,7 +152,7 @@ pub(super) fn hostile() -> Alert {
     }
 }
 
-/// A registry with the same in each of its texts.
+/// A registry with the same text in each of its fields.
 pub(super) fn hostile_background() -> Background {
     let text = || SmolStr::new(HOSTILE);
     let mark = Mark { what: "leaked", since: Some(NOW), successor: text(), note: HOSTILE.into() };

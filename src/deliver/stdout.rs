@@ -1,4 +1,4 @@
-//! The JSON of one alert, as `replay --json` and `run` print it: names of the Elastic Common Schema.
+//! The JSON of one alert, as `replay --json` and `run` print it, with names of the Elastic Common Schema.
 //!
 //! ```json
 //! {"@timestamp":"2026-11-23T17:10:33Z","rule":{"id":"...","name":"impossible-travel","level":"high"},
@@ -22,13 +22,13 @@ use crate::engine::secret::TokenId;
 
 use super::render::Files;
 
-/// Returns an alert as JSON. `files` knows the paths of the evidence.
+/// Returns an alert as JSON. `files` returns the paths of the evidence.
 #[must_use]
 pub fn alert_json(alert: &Alert, files: &Files<'_>) -> Json {
     serde_json::to_value(printed(alert, files)).unwrap_or_default()
 }
 
-/// Returns the same, to be written without a tree of it in between: replays print alerts by the ten thousand.
+/// Returns the same for direct serialisation, without an intermediate tree: replays print alerts by the ten thousand.
 pub fn printed<'a>(alert: &'a Alert, files: &Files<'_>) -> impl Serialize + use<'a> {
     let rule = &alert.rule;
     let evidence = alert.evidence.iter();
@@ -49,7 +49,7 @@ pub fn printed<'a>(alert: &'a Alert, files: &Files<'_>) -> impl Serialize + use<
     }
 }
 
-/// An alert as it is printed. Here and below, keys stand in the order of the alphabet.
+/// An alert as it is printed. Here and below, keys are in alphabetical order.
 #[derive(Serialize)]
 struct Printed<'a> {
     #[serde(rename = "@timestamp")]

@@ -12,12 +12,12 @@ use super::recall::token_number;
 use super::registry::{self, Who};
 use super::{Store, StoreError, slot, tokens, words};
 
-/// Alerts of a principal that is not the alert's own token. Two statements, since they use different indexes: this one
-/// ...
+/// Deletes the alerts of a principal that is not the alert's own token. Not one statement with [`DROP_OWN`], since each
+/// uses an index of its own.
 const DROP_OTHER: &str = "DELETE FROM alert
     WHERE principal = ?1 AND principal <> 'tw1_' || lower(hex(token))";
 
-/// ... and one for the alerts of a principal that is.
+/// Deletes the alerts of a principal that is the alert's own token.
 const DROP_OWN: &str = "DELETE FROM alert WHERE principal = ?1 AND token = ?2";
 
 const DROP_MENTIONS: &str = "DELETE FROM alert

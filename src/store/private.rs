@@ -35,7 +35,7 @@ pub fn make_anew(path: &Path) -> io::Result<File> {
 }
 
 /// Opens an existing file if it belongs to the directory's owner, to root or to the current user, and has no other
-/// name. The directory's owner could put a link there to a file that only root may read or write.
+/// name. Otherwise the directory's owner could put a link there to a file that only root may read or write.
 ///
 /// # Errors
 /// [`ErrorKind::PermissionDenied`] for anything else; otherwise any file system error, also for a symbolic link.
@@ -52,7 +52,7 @@ pub(super) fn open(path: &Path, options: &mut OpenOptions) -> io::Result<File> {
     Err(io::Error::new(ErrorKind::PermissionDenied, why))
 }
 
-/// Reads a file of the program's own notes, at most 64 KiB.
+/// Reads one of the program's own notes, at most 64 KiB of it.
 ///
 /// # Errors
 /// As for [`open`].

@@ -35,8 +35,8 @@ impl Reader {
     }
 
     /// Returns what is remembered about the principals whose silence is due to be judged in one of the site's hours or
-    /// an earlier one, except those that `is_known` selects: newer data about them is in memory. Between two commits of
-    /// a replay, those are nearly all that were active.
+    /// an earlier one, except those that `is_known` selects, about which memory has newer data: between two commits of
+    /// a replay, nearly all that were active.
     ///
     /// # Errors
     /// Any database error.

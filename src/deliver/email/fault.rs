@@ -1,8 +1,7 @@
 //! Why a mail was not sent, whether to try again, and what a person can do about it.
 //!
-//! lettre says `is_permanent` of refusals only; a refused connection or a certificate that nobody
-//! vouches for is neither permanent nor transient to it. So whatever is not a permanent refusal is
-//! temporary here.
+//! lettre calls only refusals permanent (`is_permanent`); a refused connection or an untrusted certificate is neither
+//! permanent nor transient to it. So everything but a permanent refusal is temporary here.
 
 use std::error::Error;
 use std::fmt;
@@ -39,13 +38,13 @@ pub enum MailFault {
     Address {
         /// Which setting.
         setting: &'static str,
-        /// What it says.
+        /// Its value.
         found: String,
     },
     /// Not a host's name.
     #[error("mail.hello_name: expected a host's name, found {found:?}")]
     HelloName {
-        /// What it says.
+        /// Its value.
         found: String,
     },
     /// No certificate in the file.
@@ -54,12 +53,12 @@ pub enum MailFault {
     /// TLS cannot be set up.
     #[error("mail.ca_file: {cause}")]
     Tls {
-        /// What rustls says.
+        /// What rustls reports.
         cause: String,
     },
 }
 
-/// What a send was about to do.
+/// What a send was doing.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord)]
 pub enum Stage {
     /// Connecting, and waiting for the greeting.
@@ -72,7 +71,7 @@ pub enum Stage {
     Sender,
     /// RCPT TO.
     Recipient,
-    /// DATA; the server may have taken the mail or not.
+    /// DATA; the server may have accepted the mail or not.
     Content,
 }
 
@@ -92,37 +91,37 @@ impl fmt::Display for Stage {
 /// Why a mail was not sent.
 #[derive(Clone, Debug, PartialEq, Eq, thiserror::Error)]
 pub enum SendFault {
-    /// The connection was not made.
+    /// The connection was not established.
     #[error("connecting to {server}: {cause}")]
     Connect {
         /// The server.
         server: String,
-        /// What the system says.
+        /// What the system reports.
         cause: String,
     },
-    /// The server's certificate is not trusted, or TLS went wrong.
+    /// The server's certificate is not trusted, or TLS failed.
     #[error("starting TLS with {server}: {cause}")]
     Tls {
         /// The server.
         server: String,
-        /// What rustls says.
+        /// What rustls reports.
         cause: String,
-        /// What would cure it.
+        /// How to fix it.
         cure: &'static str,
     },
-    /// The server has no STARTTLS, and nothing is sent without.
+    /// The server has no STARTTLS, and nothing is sent without it.
     #[error("{server} does not offer STARTTLS")]
     NoStartTls {
         /// The server.
         server: String,
     },
-    /// The server lets nobody log in, or in ways that are not known here.
+    /// The server offers no login, or only mechanisms that are not supported here.
     #[error("{server} does not offer a login by PLAIN or LOGIN")]
     NoLogin {
         /// The server.
         server: String,
     },
-    /// The server refused, for now (4xx) or for good (5xx).
+    /// The server refused, temporarily (4xx) or permanently (5xx).
     #[error("{stage}: {server} answered {code} {text}")]
     Refused {
         /// The server.
@@ -139,19 +138,19 @@ pub enum SendFault {
     TimedOut {
         /// The server.
         server: String,
-        /// What it did not answer.
+        /// What it did not respond to.
         stage: Stage,
         /// How long the send was allowed to take.
         seconds: u64,
     },
-    /// The connection ended early, or what came over it was no SMTP.
+    /// The connection ended early, or what the server sent was not SMTP.
     #[error("{stage}: lost {server}: {cause}")]
     Lost {
         /// The server.
         server: String,
-        /// What was under way.
+        /// What was in progress.
         stage: Stage,
-        /// What the system says.
+        /// What the system reports.
         cause: String,
     },
     /// The mail cannot be written.
@@ -163,19 +162,19 @@ pub enum SendFault {
 }
 
 impl SendFault {
-    /// Tells whether the same mail may be taken later.
+    /// Returns whether the same mail may be accepted later.
     #[must_use]
     pub const fn is_temporary(&self) -> bool {
         match self {
-            // For good is what the server says of a recipient or of this mail. A login or a sender that
-            // is refused, and a server that greets with 554, are ours or the server's to mend.
+            // Only what the server says about a recipient or this mail is permanent. A refused login or sender, and a
+            // server that greets with 554, are for us or the server's operator to fix.
             Self::Refused { code, stage: Stage::Recipient | Stage::Content, .. } => *code < 500,
             Self::Unwritable { .. } => false,
             _ => true,
         }
     }
 
-    /// Tells whether it says nothing of the mail: any other would have met it, too.
+    /// Returns whether the fault is not about this mail: any other would have met it, too.
     #[must_use]
     pub fn is_of_server(&self) -> bool {
         match self {
@@ -190,7 +189,7 @@ impl SendFault {
         }
     }
 
-    /// Returns what a person can do about it; empty where waiting is all.
+    /// Returns what a person can do about it; empty if all that helps is to wait.
     #[must_use]
     pub fn remedy(&self) -> &'static str {
         match self {
@@ -215,7 +214,7 @@ impl SendFault {
     }
 }
 
-/// Finds out what lettre's error is about.
+/// Determines what lettre's error is about.
 pub(super) fn of(server: &Server, stage: Stage, error: &SmtpError) -> SendFault {
     let name = server.to_string();
     let text = || safe(&error.source().map_or_else(|| error.to_string(), ToString::to_string));
@@ -226,7 +225,7 @@ pub(super) fn of(server: &Server, stage: Stage, error: &SmtpError) -> SendFault 
         let cure = cure(server, tls);
         return SendFault::Tls { server: name, cause: safe(&tls.to_string()), cure };
     }
-    // a greeting that never came is a lost connection; one that was never made has an I/O error
+    // A greeting that never came is a lost connection; a connection that was never established has an I/O error.
     match stage {
         Stage::Connect if !error.is_response() => {
             SendFault::Connect { server: name, cause: text() }
@@ -235,11 +234,11 @@ pub(super) fn of(server: &Server, stage: Stage, error: &SmtpError) -> SendFault 
     }
 }
 
-/// Finds rustls's error among the causes.
+/// Finds the error of rustls among the causes.
 fn tls_error(error: &SmtpError) -> Option<&rustls::Error> {
     let mut cause = error.source();
     while let Some(error) = cause {
-        // an I/O error does not name the error within as its source, but the latter's source
+        // The source of an I/O error is not the error inside it, but that error's source.
         let within = error.downcast_ref::<std::io::Error>().and_then(std::io::Error::get_ref);
         let found = within.and_then(|within| within.downcast_ref());
         if let Some(found) = found.or_else(|| error.downcast_ref()) {
@@ -250,7 +249,7 @@ fn tls_error(error: &SmtpError) -> Option<&rustls::Error> {
     None
 }
 
-/// Returns what cures a fault of TLS.
+/// Returns how to fix a TLS fault.
 fn cure(server: &Server, error: &rustls::Error) -> &'static str {
     match error {
         rustls::Error::InvalidCertificate(certificate) => match certificate {
@@ -277,7 +276,7 @@ fn cure(server: &Server, error: &rustls::Error) -> &'static str {
     }
 }
 
-/// webpki's errors reach us as text only: their type is not ours to name.
+/// webpki's errors are available as text only: we cannot name their type.
 fn certificate_says(error: &CertificateError, word: &str) -> bool {
     format!("{error:?}").contains(word)
 }

@@ -1,4 +1,4 @@
-//! Writes a mail as RFC 5322 wants it: headers, and both parts as alternatives.
+//! Writes a mail as RFC 5322 requires: headers, and both parts as alternatives.
 
 use std::time::{Duration, UNIX_EPOCH};
 
@@ -11,11 +11,10 @@ use crate::engine::time::Timestamp;
 
 use super::fault::SendFault;
 
-/// The last second of the year 9999, after which a Date header cannot be written.
+/// The last second of the year 9999: a Date header cannot contain a later time.
 const LAST_DATE: u64 = 253_402_300_799;
 
-/// Returns the bytes of the mail. The recipients stand in it for people to see; who gets it is said
-/// by the envelope.
+/// Returns the bytes of the mail. Its recipients are for people to see; the envelope determines who gets it.
 pub(super) fn bytes(mail: &Mail, from: &Mailbox, to: &[Mailbox]) -> Result<Vec<u8>, SendFault> {
     let mut builder = Message::builder()
         .message_id(Some(mail.message_id.clone()))
@@ -44,7 +43,7 @@ fn header(name: &'static str, value: &str) -> HeaderValue {
     HeaderValue::new(HeaderName::new_from_ascii_str(name), value.to_owned())
 }
 
-/// Returns the time since 1970, brought into the years that a Date header can have.
+/// Returns the time since 1970, limited to the years that a Date header can contain.
 fn date(time: Timestamp) -> Duration {
     Duration::from_secs(u64::try_from(time.seconds()).unwrap_or(0).min(LAST_DATE))
 }

@@ -1,7 +1,8 @@
-//! Hands mails to an SMTP server: TLS or nothing, one connection a mail, each recipient on its own.
+//! Hands mails to an SMTP server: TLS or nothing, one connection per mail, each recipient on its own.
 //!
-//! A send ends within [`MailSettings::timeout`], whatever the server does; what it comes to is told
-//! for each recipient, since a server may take a mail for one and refuse it for another. When to try again is for the outbox to decide, by [`SendFault::is_temporary`].
+//! A send ends within [`MailSettings::timeout`], whatever the server does. The result is reported for each recipient,
+//! since a server may accept a mail for one and refuse it for another. The outbox decides when to retry, by
+//! [`SendFault::is_temporary`].
 //!
 //! Nothing is pooled: mails are rare, and a fresh connection has no state to go stale.
 
@@ -24,7 +25,7 @@ pub use settings::{MailSettings, Password, Security, Server};
 
 use crate::deliver::render::Mail;
 
-/// Sends mails as the settings say.
+/// Sends mails according to its settings.
 pub struct Mailer {
     server: Server,
     tls: Option<TlsParameters>,
@@ -40,24 +41,24 @@ pub struct Mailer {
 pub struct Delivery {
     /// The recipient's address.
     pub to: String,
-    /// Nothing, if the server took the mail.
+    /// `Ok` if the server accepted the mail.
     pub result: Result<(), SendFault>,
 }
 
-/// Where a send has got to, and what is known of each recipient by then.
+/// How far a send has got, and what is known about each recipient so far.
 struct Progress<'a> {
     stage: Stage,
     recipients: Vec<(&'a Mailbox, Option<Result<(), SendFault>>)>,
 }
 
-/// Makes ring the provider of cryptography for all of rustls in this process, if none is yet.
+/// Makes ring the cryptography provider of rustls in this process, unless there is one already.
 pub fn install_crypto() {
-    // an error says that there is one already, which is as good
+    // An error means that there is one already, which is as good.
     drop(rustls::crypto::ring::default_provider().install_default());
 }
 
 impl Mailer {
-    /// Checks the settings and reads the system's certificates, unless the settings hold a CA.
+    /// Checks the settings and reads the system's certificates, unless the settings contain a CA.
     ///
     /// # Errors
     /// The first setting that cannot work.
@@ -94,18 +95,18 @@ impl Mailer {
         self.to.iter().map(|mailbox| mailbox.email.to_string())
     }
 
-    /// Sends a mail to all recipients; says for each what came of it.
+    /// Sends a mail to all recipients. Returns the result for each.
     pub async fn send(&self, mail: &Mail) -> Vec<Delivery> {
         self.send_to(mail, |_| true).await
     }
 
-    /// Sends a mail to those recipients whose address is `wanted`: the ones that a send before has
-    /// not served. The mail itself is the same.
+    /// Sends a mail to those recipients whose address is `wanted`: the ones that an earlier send did not serve. The
+    /// mail itself is the same.
     pub async fn send_to(&self, mail: &Mail, wanted: impl Fn(&str) -> bool) -> Vec<Delivery> {
         let chosen = self.to.iter().filter(|mailbox| wanted(mailbox.email.as_ref()));
         let recipients = chosen.map(|mailbox| (mailbox, None)).collect();
         let mut progress = Progress { stage: Stage::Connect, recipients };
-        // whatever is not finished by then is dropped, and with it the connection
+        // Whatever is not finished by then is dropped, and with it the connection.
         let attempt = Box::pin(self.attempt(mail, &mut progress));
         let end = tokio::time::timeout(self.timeout, attempt).await;
         let fault = match end {
@@ -135,7 +136,7 @@ impl Mailer {
         let bytes = message::bytes(mail, &self.from, &self.to)?;
         let mut connection = self.connect(progress).await?;
         self.hand_over(&mut connection, &bytes, progress).await?;
-        // QUIT; what it answers no longer matters
+        // QUIT; its answer no longer matters.
         connection.abort().await;
         Ok(())
     }
@@ -202,7 +203,7 @@ impl Mailer {
         Ok(())
     }
 
-    /// Asks for SMTPUTF8 where an address needs it (RFC 6531); a server without it refuses.
+    /// Requests SMTPUTF8 if an address needs it (RFC 6531); a server without it refuses.
     fn parameters(&self) -> Vec<MailParameter> {
         let mut mailboxes = std::iter::once(&self.from).chain(&self.to);
         let is_ascii = mailboxes.all(|mailbox| mailbox.email.to_string().is_ascii());
@@ -216,7 +217,7 @@ impl std::fmt::Debug for Mailer {
     }
 }
 
-/// Prepares TLS. A CA of the settings is trusted instead of the system's, not beside them.
+/// Prepares TLS. A CA in the settings is trusted instead of the system's, not in addition.
 fn tls(server: &Server, ca_pem: Option<&[u8]>) -> Result<Option<TlsParameters>, MailFault> {
     if server.security == Security::Plain {
         return Ok(None);
@@ -231,5 +232,5 @@ fn tls(server: &Server, ca_pem: Option<&[u8]>) -> Result<Option<TlsParameters>, 
     builder.build_rustls().map(Some).map_err(fault)
 }
 
-/// What every certificate in PEM begins with (RFC 7468).
+/// The beginning of every PEM certificate (RFC 7468).
 const PEM_BEGIN: &[u8] = b"-----BEGIN CERTIFICATE-----";

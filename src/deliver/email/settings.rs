@@ -1,4 +1,4 @@
-//! What a mail server is, and how it is written in a configuration.
+//! Mail servers and senders, and how they are written in a configuration.
 
 use std::fmt;
 use std::net::IpAddr;
@@ -10,31 +10,31 @@ use zeroize::Zeroizing;
 
 use super::fault::MailFault;
 
-/// How to send mail. A plain structure: whoever reads the configuration and the secrets fills it.
+/// How to send mail. A plain structure, filled by the code that reads the configuration and the secrets.
 #[derive(Debug)]
 pub struct MailSettings {
     /// The server.
     pub server: Server,
-    /// Who to log in as; `None` for a server that asks nobody.
+    /// The user to log in as; `None` for a server that requires no login.
     pub user: Option<String>,
     /// The user's password.
     pub password: Option<Password>,
-    /// Certificates in PEM of the authority that the server's certificate comes from. They are
-    /// trusted instead of the system's.
+    /// PEM certificates of the authority that issued the server's certificate. They are trusted instead of the
+    /// system's.
     pub ca_pem: Option<Vec<u8>>,
     /// The sender: `tokenwatch@example.org` or `Tokenwatch <tokenwatch@example.org>`.
     pub from: String,
-    /// The recipients, written as the sender is.
+    /// The recipients, in the same form as the sender.
     pub to: Vec<String>,
-    /// How to introduce ourselves; `None` for the host's name.
+    /// The name to greet the server with; `None` for the host's name.
     pub hello_name: Option<String>,
     /// How long one send may take, from connecting to the last answer.
     pub timeout: Duration,
 }
 
 impl MailSettings {
-    /// How long a send may take unless the settings say otherwise. RFC 5321, section 4.5.3.2, allows
-    /// minutes; a server that takes so long gets the mail at the next try.
+    /// How long a send may take unless the settings say otherwise. RFC 5321, section 4.5.3.2, allows minutes; a server
+    /// that takes that long gets the mail at the next attempt.
     pub const TIMEOUT: Duration = Duration::from_secs(30);
 }
 
@@ -43,7 +43,7 @@ impl MailSettings {
 pub struct Password(Zeroizing<String>);
 
 impl Password {
-    /// Takes the password as it is; one line end after it belongs to the file it was read from.
+    /// Takes the password as it is, except for one line end after it, which belongs to the file it was read from.
     #[must_use]
     pub fn new(password: String) -> Self {
         let mut password = Zeroizing::new(password);
@@ -56,7 +56,7 @@ impl Password {
         Self(password)
     }
 
-    /// Returns the password. Logging in is the only caller.
+    /// Returns the password. Only the login calls this.
     pub(super) fn expose(&self) -> &str {
         &self.0
     }
@@ -75,7 +75,7 @@ pub enum Security {
     StartTls,
     /// TLS from the first byte (`smtps://`, port 465).
     Tls,
-    /// None: to this host itself only (`smtp+insecure://`, port 25).
+    /// None: only to this host itself (`smtp+insecure://`, port 25).
     Plain,
 }
 
@@ -101,7 +101,7 @@ pub struct Server {
 }
 
 impl Server {
-    /// Tells whether the server is this host, so that nothing leaves it unprotected.
+    /// Returns whether the server is this host, so that nothing leaves it unprotected.
     #[must_use]
     pub fn is_loopback(&self) -> bool {
         let is_loopback = |ip: IpAddr| ip.to_canonical().is_loopback();
@@ -120,12 +120,12 @@ impl fmt::Display for Server {
     }
 }
 
-/// Reads an address of the settings.
+/// Parses an address from the settings.
 pub(super) fn address(setting: &'static str, text: &str) -> Result<Mailbox, MailFault> {
     text.parse().map_err(|_| MailFault::Address { setting, found: text.to_owned() })
 }
 
-/// Returns how to introduce ourselves: the name, which must be one, else the host's.
+/// Returns the name to greet the server with: the given one, which must be valid, else the host's.
 pub(super) fn hello_name(name: Option<String>) -> Result<ClientId, MailFault> {
     let Some(name) = name else { return Ok(ClientId::default()) };
     let is_name = |c: char| c.is_ascii_alphanumeric() || "-._[]:".contains(c);

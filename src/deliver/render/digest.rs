@@ -1,4 +1,4 @@
-//! The mail about many incidents: the day's, or those beyond the cap of mails an hour.
+//! The mail about many incidents: those of a day, or those that exceed the hourly cap of mails.
 
 use std::cmp::Reverse;
 use std::collections::{BTreeMap, BTreeSet};
@@ -13,9 +13,9 @@ use super::page::{Page, Part};
 use super::safe::{plain, safe_within};
 use super::{Context, Host, MAX_IDS, Mail, words};
 
-/// How many principals a digest counts one by one.
+/// How many principals a digest counts individually.
 const MAX_PRINCIPALS: usize = 20;
-/// How many rules a digest counts one by one.
+/// How many rules a digest counts individually.
 const MAX_RULES: usize = 40;
 /// How many incidents a digest lists.
 const MAX_INCIDENTS: usize = 50;
@@ -24,39 +24,40 @@ const MAX_MUTES: usize = 20;
 /// The longest value in a table, in characters.
 const MAX_CELL: usize = 48;
 
-/// What the `day` of a digest begins with that is none: all that was found before a replay began, at the time behind it.
+/// The prefix of `day` in a digest that is not of a day: it covers what was found before a replay began, and a time
+/// follows.
 pub const UNTIL: &str = "until ";
 
-/// Why several incidents come in one mail.
+/// Why several incidents share one mail.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Bundle<'a> {
     /// The digest of a day, or of what came before a replay.
     Daily {
-        /// E.g. `2026-11-23`, or [`UNTIL`] and a time.
+        /// For example `2026-11-23`, or [`UNTIL`] and a time.
         day: &'a str,
-        /// The mutes that ended since the one before.
+        /// The mutes that ended since the previous digest.
         mutes: &'a [EndedMute],
     },
-    /// So many mails were sent within the hour; these would have been the next. One an hour.
+    /// This many mails were sent within the hour; these would have been the next. Sent once an hour.
     Overflow(u32),
 }
 
-/// What a digest tells.
+/// What a digest is about.
 #[derive(Clone, Copy, Debug)]
 pub struct Digest<'a> {
     /// The part of the message id before the `@`.
     pub id: &'a str,
-    /// Why.
+    /// Why there is a digest.
     pub bundle: Bundle<'a>,
-    /// The heaviest alerts, in any order; those with one `incident` are one line.
+    /// The most severe alerts, in any order; those with the same `incident` share one line.
     pub alerts: &'a [Alert],
-    /// All alerts that it stands for, those that are counted only included.
+    /// The number of all alerts that it represents, including those that are only counted.
     pub n_alerts: u64,
-    /// Their incidents.
+    /// The number of their incidents.
     pub n_incidents: u64,
 }
 
-/// The alerts of one incident, as far as they are in a digest.
+/// The alerts of one incident, as far as a digest contains them.
 struct Group<'a> {
     heaviest: &'a Alert,
     opened: Timestamp,
@@ -101,7 +102,7 @@ impl Digest<'_> {
     }
 }
 
-/// Says what a digest is of: `Daily digest of 2026-11-23`, `Digest up to 2026-11-23T17:10:33Z`.
+/// Returns what a digest is of: `Daily digest of 2026-11-23`, `Digest up to 2026-11-23T17:10:33Z`.
 fn of(day: &str) -> String {
     match day.strip_prefix(UNTIL) {
         Some(time) => format!("Digest up to {}", plain(time, MAX_CELL)),
@@ -109,7 +110,7 @@ fn of(day: &str) -> String {
     }
 }
 
-/// How many alerts were kept back until now.
+/// Returns how many alerts were suppressed until now, for the title.
 fn muted(mutes: &[EndedMute]) -> String {
     match mutes.iter().map(|ended| ended.n_alerts).sum() {
         0 => String::new(),
@@ -117,7 +118,7 @@ fn muted(mutes: &[EndedMute]) -> String {
     }
 }
 
-/// One line for each mute, the one with the worst first.
+/// Returns one line for each mute, the one with the most severe alert first.
 fn mutes(ended: &[EndedMute]) -> Part {
     let mut ended: Vec<&EndedMute> = ended.iter().collect();
     ended.sort_by_key(|ended| (Reverse(ended.level), ended.mute.id));
@@ -139,7 +140,7 @@ fn mutes(ended: &[EndedMute]) -> Part {
     Part::Table("Suppressed by mutes that have ended", head, rows, more)
 }
 
-/// Names the only one, or counts them.
+/// Returns the only name, or the number of names.
 fn names(principals: &BTreeSet<SmolStr>) -> String {
     match principals.first().filter(|_| principals.len() == 1) {
         Some(name) => safe_within(name, MAX_CELL),
@@ -183,7 +184,7 @@ fn parts(digest: &Digest<'_>, groups: &[Group<'_>], host: &Host) -> Vec<Part> {
     ]
 }
 
-/// Returns the incidents, heaviest first, then by time.
+/// Returns the incidents, most severe first, then by time.
 fn groups(alerts: &[Alert]) -> Vec<Group<'_>> {
     let mut groups: BTreeMap<&str, Group<'_>> = BTreeMap::new();
     for alert in alerts {
@@ -226,7 +227,7 @@ fn tally(alerts: &[Alert], name: impl Fn(&Alert) -> String) -> Vec<(String, u64)
     tally
 }
 
-/// Prints the largest counts, and how much the others come to.
+/// Prints the largest counts, and the sum of the others.
 fn top(tally: Vec<(String, u64)>, n_shown: usize) -> Vec<(String, String)> {
     let n_others = tally.len().saturating_sub(n_shown);
     let others: u64 = tally.iter().skip(n_shown).map(|(_, count)| count).sum();

@@ -1,4 +1,4 @@
-//! The mail about one incident: what happened, why it stands out, where it is written, what to do.
+//! The mail about one incident: what happened, why it stands out, where the evidence is, what to do.
 
 use std::collections::BTreeSet;
 
@@ -13,7 +13,7 @@ use super::page::{Page, Part};
 use super::safe::{is_shell_word, plain, safe, safe_within};
 use super::{Context, Host, MAX_IDS, Mail, words};
 
-/// An incident's first mail has revision 0 or 1: the count stands at what was told when it was made.
+/// An incident's first mail has revision 0 or 1: the revision counts what was reported up to the mail.
 const FIRST_REVISION: u32 = 1;
 
 /// The longest name in a subject, in characters.
@@ -31,8 +31,8 @@ const MAX_CELL: usize = 40;
 
 /// Makes the mail about an incident as of `incident.revision`.
 ///
-/// `alerts` are the incident's, heaviest first: the first is told in full, all are listed, up to a
-/// limit. None (they were pruned) leaves what the incident itself says.
+/// `alerts` are the incident's, most severe first: the first is reported in full, all are listed, up to a limit. If
+/// there are none (they were pruned), the mail contains only what the incident itself states.
 #[must_use]
 pub fn incident(incident: &Incident, alerts: &[Alert], context: &Context<'_>) -> Mail {
     let is_update = FIRST_REVISION < incident.revision;
@@ -59,8 +59,8 @@ pub fn incident(incident: &Incident, alerts: &[Alert], context: &Context<'_>) ->
     }
 }
 
-/// Returns what it is about, without a byte from a log: the token's registered name, else its id; of an
-/// alert about a log the file's name, about a source its prefix.
+/// Returns what an alert is about, without a byte from a log: the token's registered name, else its id; for an alert
+/// about a log, the name of the file; for one about a source, its prefix.
 fn name(alert: &Alert) -> String {
     let Some(token) = &alert.token else {
         return match alert.principal.split_once(':') {
@@ -76,19 +76,19 @@ fn name(alert: &Alert) -> String {
     if name.is_empty() { format!("token {}", short(token)) } else { name }
 }
 
-/// What the principal of an alert about a log begins with.
+/// The beginning of the principal of an alert about a log.
 const LOG: &str = "log";
 
 fn is_about_log(alert: &Alert) -> bool {
     alert.principal.split_once(':').is_some_and(|(kind, _)| kind == LOG)
 }
 
-/// Returns enough of a token's id to know it by: `tw1_e72ab08728`.
+/// Returns enough of a token's id to recognise it: `tw1_e72ab08728`.
 fn short(token: &TokenRef) -> String {
     token.id.to_string().chars().take(14).collect()
 }
 
-/// Returns the heaviest alert's strongest reason as a sentence; all of them stand below.
+/// Returns the most severe alert's strongest reason as a sentence; all reasons are listed further down.
 fn lead(alerts: &[Alert]) -> String {
     let Some(alert) = alerts.first() else {
         return "Its alerts are no longer kept.".to_owned();
@@ -127,7 +127,7 @@ fn parts(
     parts
 }
 
-/// Returns the alerts that brought a further rule or a higher level after the first, latest first.
+/// Returns the alerts after the first that added a rule or raised the level, latest first.
 fn news(alerts: &[Alert]) -> Vec<String> {
     let mut by_time: Vec<&Alert> = alerts.iter().collect();
     by_time.sort_by_key(|alert| alert.time);
@@ -147,7 +147,7 @@ fn news(alerts: &[Alert]) -> Vec<String> {
     later
 }
 
-/// Returns the rows that say who, when, from where and with what.
+/// Returns the rows that state who, when, from where and with what.
 fn who(incident: &Incident, alerts: &[Alert], context: &Context<'_>) -> Vec<(String, String)> {
     let mut rows = vec![("Principal".to_owned(), safe(&incident.principal))];
     rows.extend(context.background.into_iter().flat_map(registered));
@@ -185,7 +185,7 @@ fn who(incident: &Incident, alerts: &[Alert], context: &Context<'_>) -> Vec<(Str
     rows
 }
 
-/// Returns the rows that the registry has to say: whom to ask, and what was said of the token.
+/// Returns the rows from the registry: whom to ask, and what is registered about the token.
 fn registered(background: &Background) -> Vec<(String, String)> {
     let texts = [("Owner", &background.owner), ("Notes", &background.notes)];
     let known = texts.into_iter().filter(|(_, text)| !text.trim().is_empty());
@@ -225,7 +225,7 @@ fn reasons(alert: &Alert) -> Vec<String> {
     lines
 }
 
-/// Returns what is usual, under names for people; nothing twice, and nothing where nothing is known.
+/// Returns what is usual, under names for people; no duplicates, and no unknown values.
 fn usual(alert: &Alert) -> Vec<(String, String)> {
     let mut rows: Vec<(String, String)> = Vec::new();
     for (fact, value) in alert.usual.iter() {
@@ -243,7 +243,7 @@ fn evidence(alert: &Alert, context: &Context<'_>) -> Vec<String> {
     shown.chain(more(alert.evidence.len(), MAX_EVIDENCE)).collect()
 }
 
-/// Returns the line that says how many are not shown.
+/// Returns the line that states how many are not shown.
 fn more(n_all: usize, n_shown: usize) -> Option<String> {
     let more = n_all.saturating_sub(n_shown);
     (more > 0).then(|| format!("and {more} more"))
@@ -270,7 +270,7 @@ fn others(incident: &Incident, alerts: &[Alert]) -> Option<Part> {
         .then(|| Part::Table("Alerts of this incident", head, rows, more(n_all, MAX_ALERTS)))
 }
 
-/// Returns the commands that come next. Names that a shell would read are replaced by the token's id.
+/// Returns the commands to run next. Names that a shell would interpret are replaced by the token's id.
 fn commands(incident: &Incident, alerts: &[Alert], host: &Host) -> Vec<(String, &'static str)> {
     let mut commands = Vec::new();
     let heaviest = alerts.first();
@@ -301,14 +301,14 @@ fn commands(incident: &Incident, alerts: &[Alert], host: &Host) -> Vec<(String, 
     commands
 }
 
-/// Tells whether it is about a token that is revoked already, or a decoy, which opens nothing. That says nothing of
-/// the principal's other tokens: a thief may try an old one beside one that works.
+/// Returns whether an alert is about a token that is revoked already, or about a decoy, which gives access to nothing.
+/// That says nothing about the principal's other tokens: a thief may try an old one beside one that works.
 fn is_about_end(alert: &Alert) -> bool {
     ["revoked.seconds", "dead.seconds", "decoy.used"].iter().any(|fact| alert.facts.contains(fact))
 }
 
-/// Returns the commands that say what it was, and what that does. Of a log or a source there is no baseline that could learn; what
-/// many do is nobody's own; and a fact about the token stays one, whoever uses it.
+/// Returns the commands that record a verdict, and what each of them does. A log or a source has no baseline that could
+/// learn; what many tokens do belongs to none of them; and a fact about the token stays one, whoever uses it.
 fn words_on(incident: &Incident, alerts: &[Alert], host: &Host) -> Vec<(String, &'static str)> {
     let ack = |verdict: &str| host.command(&format!("alerts ack {} --{verdict}", incident.id));
     let heaviest = alerts.first();
@@ -338,13 +338,13 @@ fn words_on(incident: &Incident, alerts: &[Alert], host: &Host) -> Vec<(String, 
     commands
 }
 
-/// What is said of a token itself, whoever uses it.
+/// Facts about a token itself, whoever uses it.
 const OF_TOKENS: [&str; 9] =
     ["decoy", "leaked", "expired", "revoked", "rotated", "dead", "url", "referer", "transport"];
-/// What a client does to its token day after day, until somebody mends it.
+/// What a client does to its token day after day, until somebody fixes it.
 const EXPOSURES: [&str; 3] = ["url", "referer", "transport"];
 
-/// Tells whether all facts of alerts are of some families, e.g. `url.route` of `url`.
+/// Returns whether all facts of the alerts belong to some families, for example `url.route` to `url`.
 fn are_only(alerts: &[Alert], families: &[&str]) -> bool {
     let is_of = |fact: &SmolStr| fact.split('.').next().is_some_and(|of| families.contains(&of));
     let mut facts =
@@ -352,7 +352,7 @@ fn are_only(alerts: &[Alert], families: &[&str]) -> bool {
     facts.peek().is_some() && facts.all(is_of)
 }
 
-/// Returns the command that keeps such alerts of one principal from being mailed.
+/// Returns the command that stops such alerts of one principal from being mailed.
 fn mute(alert: &Alert, host: &Host) -> Option<(String, &'static str)> {
     let is_named = is_shell_word(&alert.principal) && is_shell_word(&alert.rule.name);
     let (rule, whom, route) = (&alert.rule.name, &alert.principal, &alert.route);

@@ -1,8 +1,7 @@
 //! Turns incidents and digests into mails: a subject of fixed words, a text part, an HTML part.
 //!
-//! Whatever a log, a token or a rule said passes [`safe()`] on its way into a mail. The subject holds
-//! nothing from a log at all: the level, the names of rules, and a registered name of letters and
-//! digits, else the token's id.
+//! Everything from a log, a token or a rule passes [`safe()`] on its way into a mail. The subject contains nothing from
+//! a log at all: the level, the names of rules, and a registered name of letters and digits, else the token's id.
 
 mod digest;
 mod incident;
@@ -23,31 +22,31 @@ pub use safe::{MAX_SHOWN, is_shell_word, plain, safe, safe_within};
 
 use page::{Page, Part};
 
-/// How many alerts' ids a mail's headers name.
+/// How many alert ids the headers of a mail contain.
 const MAX_IDS: usize = 20;
 
-/// The longest path that is shown whole, in characters.
+/// The longest path that is shown in full, in characters.
 const MAX_PATH: usize = 1000;
 
-/// Knows the path of a stream, as it was last seen.
+/// A function that returns the path of a stream, as it was last seen.
 pub type Files<'a> = dyn Fn(StreamId) -> Option<String> + 'a;
 
-/// A mail, but for who sends it to whom.
+/// A mail, without its sender and recipients.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Mail {
-    /// `<part@host>`: a repeat of the same mail has the same.
+    /// `<part@host>`: the same for every repeat of the mail.
     pub message_id: String,
-    /// The thread that it belongs to, as the id of the thread's first mail.
+    /// The thread that it belongs to, as the id of its first mail.
     pub thread: Option<String>,
-    /// When what it says was known.
+    /// When its content was known.
     pub date: Timestamp,
-    /// One line; no byte of a log.
+    /// One line, without a byte from a log.
     pub subject: String,
     /// For people, in plain text.
     pub text: String,
     /// The same in HTML.
     pub html: String,
-    /// The alerts' ids; the first 20 of them.
+    /// The ids of its alerts, at most 20.
     pub alerts: Vec<SmolStr>,
 }
 
@@ -56,18 +55,18 @@ pub struct Mail {
 pub struct Host {
     /// Its name.
     pub name: String,
-    /// How the program is called there to speak of the state that a mail is about, ready for a shell.
+    /// How to call the program there for the state that a mail is about, ready for a shell.
     pub program: String,
 }
 
 impl Host {
-    /// Returns a command to be copied; `words` are plain ones of the program's own, or [`is_shell_word`].
+    /// Returns a command to be copied; `words` are plain words of the program's own, or pass [`is_shell_word`].
     fn command(&self, words: &str) -> String {
         format!("{} {words}", self.program)
     }
 }
 
-/// What a mail says beside what it is about.
+/// What a mail contains besides what it is about.
 pub struct Context<'a> {
     /// This host.
     pub host: &'a Host,
@@ -77,18 +76,18 @@ pub struct Context<'a> {
     pub files: &'a Files<'a>,
     /// What the token did before, one line each; may be empty.
     pub history: &'a [String],
-    /// What the registry says of whom it is about, if it is about somebody.
+    /// What the registry states about the principal or token, if the mail is about one.
     pub background: Option<&'a Background>,
 }
 
 impl Context<'_> {
-    /// Prints where a line stands: `/var/log/nginx/access.log:12345`, the offset in bytes.
+    /// Prints the place of a line: `/var/log/nginx/access.log:12345`, with the offset in bytes.
     fn place(&self, origin: Origin) -> String {
         let path = (self.files)(origin.stream).unwrap_or_else(|| "(file unknown)".to_owned());
         format!("{}:{}", safe_within(&path, MAX_PATH), origin.offset)
     }
 
-    /// Puts a mail together. `id` is the part of the message id before the `@`.
+    /// Assembles a mail. `id` is the part of the message id before the `@`.
     fn mail(&self, id: &str, subject: String, page: &Page) -> Mail {
         Mail {
             message_id: self.message_id(id),
@@ -112,7 +111,7 @@ impl Context<'_> {
     }
 }
 
-/// Makes the mail of `test-mail`: it says that mail works. `id` tells one test from another.
+/// Makes the mail of `test-mail`, which states that mail works. `id` distinguishes one test from another.
 #[must_use]
 pub fn test(id: &str, context: &Context<'_>) -> Mail {
     let facts = vec![
@@ -130,7 +129,7 @@ pub fn test(id: &str, context: &Context<'_>) -> Mail {
     context.mail(&format!("test.{id}"), "[tokenwatch] test mail".to_owned(), &page)
 }
 
-/// Makes the mail that nothing can be written to the database; the context's date is since when.
+/// Makes the mail that reports that the database cannot be written; the context's date is when that began.
 #[must_use]
 pub fn blocked(why: &str, context: &Context<'_>) -> Mail {
     let facts = vec![

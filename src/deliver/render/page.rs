@@ -1,20 +1,20 @@
-//! A mail's content, once, and its two printings: plain text and HTML.
+//! The content of a mail, and its two renderings: plain text and HTML.
 //!
-//! Everything in a [`Page`] is safe to show already; the HTML printing escapes all of it again for
-//! HTML. It has no links, no images, no scripts, nothing remote, and sets no colours but those of the
-//! level's badge, so that light and dark mail programs show it in their own.
+//! Everything in a [`Page`] is safe to show already; the HTML rendering escapes all of it again for HTML. It has no
+//! links, no images, no scripts, nothing remote, and sets no colours but those of the level's badge, so that light and
+//! dark mail programs use their own.
 
 use crate::engine::alert::Level;
 
 use super::safe::html;
 
-/// Text is folded at this column, as RFC 5322, section 2.1.1 asks.
+/// Text is folded at this column, as RFC 5322, section 2.1.1, recommends.
 const WIDTH: usize = 78;
 
-/// What a mail says.
+/// The content of a mail.
 #[derive(Debug, Default)]
 pub(super) struct Page {
-    /// How bad; `None` where nothing is.
+    /// How severe it is; `None` if nothing is wrong.
     pub(super) level: Option<Level>,
     /// The headline.
     pub(super) title: String,
@@ -33,7 +33,7 @@ pub(super) enum Part {
     Rows(&'static str, Vec<(String, String)>),
     /// One line each.
     Items(&'static str, Vec<String>),
-    /// Commands, and what each is for.
+    /// Commands, and the purpose of each.
     Commands(&'static str, Vec<(String, &'static str)>),
     /// Columns, rows, and a last line for what did not fit.
     Table(&'static str, Vec<&'static str>, Vec<Vec<String>>, Option<String>),
@@ -60,7 +60,7 @@ impl Part {
 }
 
 impl Page {
-    /// Prints the page as text.
+    /// Renders the page as text.
     pub(super) fn text(&self) -> String {
         let mut out = String::new();
         let level = self.level.map(|level| format!("{}  ", level.as_str().to_uppercase()));
@@ -81,7 +81,7 @@ impl Page {
         out
     }
 
-    /// Prints the page as HTML.
+    /// Renders the page as HTML.
     pub(super) fn html(&self) -> String {
         let mut out = String::from(HEAD);
         if let Some(level) = self.level {
@@ -118,7 +118,7 @@ fn part_text(out: &mut String, part: &Part) {
         Part::Items(_, items) => items.iter().for_each(|item| fold(out, "  ", item)),
         Part::Commands(_, commands) => {
             for (command, purpose) in commands {
-                // never folded: it is to be copied
+                // Never folded: it is to be copied.
                 out.push_str(&format!("  {command}\n      {purpose}\n"));
             }
         }
@@ -143,7 +143,7 @@ fn part_text(out: &mut String, part: &Part) {
     }
 }
 
-/// Writes `first` and the words after it, lines after the first indented as deep as `first` is long.
+/// Writes `first` and the words after it; further lines are indented by the length of `first`.
 fn fold(out: &mut String, first: &str, text: &str) {
     let indent = first.chars().count();
     let mut column = indent;
@@ -185,7 +185,7 @@ const CELL: &str =
 const RULED: &str = "padding:4px 12px 4px 0;vertical-align:top;text-align:left;\
                      border-bottom:1px solid #888888;word-break:break-word";
 
-/// Returns a badge's background; white on it has a contrast of at least 5 to 1.
+/// Returns the background of a badge; white on it has a contrast of at least 5 to 1.
 const fn colour(level: Level) -> &'static str {
     match level {
         Level::Critical => "#8b1a1a",
@@ -239,7 +239,7 @@ fn part_html(out: &mut String, part: &Part) {
     }
 }
 
-/// Writes one element; whatever it holds is escaped here.
+/// Writes one element and escapes its content.
 fn element(out: &mut String, tag: &str, style: &str, text: &str) {
     let end = if matches!(tag, "td" | "th") { "" } else { "\n" };
     out.push_str(&format!("<{tag} style=\"{style}\">{}</{tag}>{end}", html(text)));

@@ -1,20 +1,20 @@
-//! Makes text that others wrote safe to show: one line, bounded, nothing invisible, no links.
+//! Makes text from others safe to show: one line, bounded, nothing invisible, no links.
 
 use std::fmt::Write;
 
-/// The longest text that is shown of any one value, in characters.
+/// How much of any one value is shown, in characters.
 pub const MAX_SHOWN: usize = 300;
 
 /// Returns `text` as one line of visible characters, at most [`MAX_SHOWN`] of them.
 ///
-/// Control, bidirectional, invisible and odd space characters are shown as `\u{202e}`. `://` and
-/// `www.` become `[:]//` and `www[.]`, since mail programs make links of them by themselves.
+/// Control, bidirectional, invisible and odd space characters are shown as `\u{202e}`. `://` and `www.` become `[:]//`
+/// and `www[.]`, since mail programs turn them into links by themselves.
 #[must_use]
 pub fn safe(text: &str) -> String {
     safe_within(text, MAX_SHOWN)
 }
 
-/// As [`safe`], at most `max` characters; what is cut off is shown as `...`.
+/// As [`safe`], but at most `max` characters; `...` stands for what is cut off.
 #[must_use]
 pub fn safe_within(text: &str, max: usize) -> String {
     let mut shown = String::with_capacity(text.len().min(max));
@@ -37,7 +37,7 @@ pub fn safe_within(text: &str, max: usize) -> String {
     unlinked(shown)
 }
 
-/// Breaks what mail programs would make a link of.
+/// Breaks what mail programs would turn into links.
 fn unlinked(text: String) -> String {
     if !text.contains("://") && !text.contains("www.") {
         return text;
@@ -45,8 +45,8 @@ fn unlinked(text: String) -> String {
     text.replace("://", "[:]//").replace("www.", "www[.]")
 }
 
-/// Returns a name for a subject: letters, digits, spaces and `._-@:/+#` of it, at most `max`
-/// characters; empty if nothing is left.
+/// Returns a name for a subject: its letters, digits, spaces and `._-@:/+#`, at most `max` characters; empty if nothing
+/// is left.
 #[must_use]
 pub fn plain(name: &str, max: usize) -> String {
     let is_plain = |c: &char| c.is_alphanumeric() || " ._-@:/+#".contains(*c);
@@ -54,7 +54,7 @@ pub fn plain(name: &str, max: usize) -> String {
     unlinked(kept.split_whitespace().collect::<Vec<_>>().join(" "))
 }
 
-/// Tells whether a shell takes the text as one plain word, and no command takes it as an option.
+/// Returns whether a shell treats the text as one plain word, and no command treats it as an option.
 #[must_use]
 pub fn is_shell_word(text: &str) -> bool {
     let is_plain = |c: char| c.is_ascii_alphanumeric() || "._-@+".contains(c);
@@ -78,7 +78,8 @@ pub(super) fn html(text: &str) -> String {
     escaped
 }
 
-/// Returns the part of a header that may stand in a message id: letters, digits, `.`, `_` and `-`.
+/// Returns text as a part of a message id: letters, digits, `.`, `_` and `-` of it; others become `_` and their code in
+/// hex.
 pub(super) fn atom(text: &str) -> String {
     let mut atom = String::new();
     for c in text.chars().take(100) {
@@ -91,10 +92,10 @@ pub(super) fn atom(text: &str) -> String {
     atom
 }
 
-/// Tells whether a character shows itself, and changes nothing about others.
+/// Returns whether a character is visible and changes nothing about others.
 ///
-/// Hidden: general categories Cc, Cf, Zl, Zp and Co, every space but U+0020, and the letters and
-/// marks that have no shape (Unicode 16: `DerivedGeneralCategory`, `Default_Ignorable_Code_Point`).
+/// Hidden: general categories Cc, Cf, Zl, Zp and Co, every space but U+0020, and the letters and marks that have no
+/// shape (Unicode 16: `DerivedGeneralCategory`, `Default_Ignorable_Code_Point`).
 fn is_visible(c: char) -> bool {
     if c.is_control() || (c.is_whitespace() && c != ' ') {
         return false;

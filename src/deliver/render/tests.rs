@@ -248,7 +248,7 @@ fn the_subject_named_all_that_degrades_the_monitoring_and_not_what_does() {
         let subject = subject(built_in, fact);
         assert!(subject.ends_with(words), "{subject}");
     }
-    // A rule of one's own keeps its title.
+    // A user's own rule keeps its title.
     let own = subject("0c2d9e8a-2f35-4a60-9b81-d60e5f3a7c12", "health.lag_seconds");
     assert!(own.contains(": monitoring degraded"), "{own}");
 }

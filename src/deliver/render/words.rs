@@ -1,4 +1,4 @@
-//! Numbers, times, places and rule names in the words of people.
+//! Numbers, times, places and rule names in words for people.
 
 use crate::engine::alert::{Alert, Value, Values};
 use crate::engine::geo::Place;
@@ -16,7 +16,7 @@ const MAX_RULE: usize = 40;
 /// The longest title of a rule in a subject, in characters.
 const MAX_TITLE: usize = 60;
 
-/// What the score's families are called. The facts hold their evidence in nats.
+/// The names of the score's families. The facts contain their evidence in nats.
 const FAMILIES: [(&str, &str); 13] = [
     ("unusual.country", "new country"),
     ("unusual.hop", "impossible travel"),
@@ -33,7 +33,7 @@ const FAMILIES: [(&str, &str); 13] = [
     ("unusual.watched", "confirmed misuse"),
 ];
 
-/// Facts whose usual values say something, and what they are called then.
+/// Facts whose usual values are informative, and the names of these values.
 const USUAL: [(&str, &str); 14] = [
     ("dormant.days", "longest gap"),
     ("fan.prefixes", "networks in an hour"),
@@ -51,14 +51,14 @@ const USUAL: [(&str, &str); 14] = [
     ("volume.bytes", "bytes"),
 ];
 
-/// Returns text with a capital as its first letter.
+/// Returns the text with its first letter in upper case.
 pub(super) fn capital(text: &str) -> String {
     let mut letters = text.chars();
     let first: String = letters.next().into_iter().flat_map(char::to_uppercase).collect();
     first + letters.as_str()
 }
 
-/// Prints a fact's value with the unit that the fact's name ends with: `volume.bytes`, `travel.speed_kmh`.
+/// Prints a fact's value with the unit in which the fact's name ends: `volume.bytes`, `travel.speed_kmh`.
 pub(super) fn value(fact: &str, value: &Value) -> String {
     let last = fact.rsplit(['.', '_']).next().unwrap_or_default();
     if let ("bytes", Value::Int(bytes)) = (last, value) {
@@ -78,8 +78,8 @@ pub(super) fn value(fact: &str, value: &Value) -> String {
     }
 }
 
-/// Returns what people call the usual value of a fact. `None` where that is a limit, or says only
-/// that such things do not happen: 0 seconds after its end, no use of a decoy.
+/// Returns the name of a fact's usual value. `None` if that is a limit, or says only that such things do not happen: 0
+/// seconds after its end, no use of a decoy.
 pub(super) fn usual(fact: &str) -> Option<&'static str> {
     USUAL.iter().find(|(name, _)| *name == fact).map(|(_, words)| *words)
 }
@@ -130,7 +130,7 @@ pub(super) fn status(status: Option<u16>) -> Option<String> {
     status.map(|status| format!("{status} ({meaning})"))
 }
 
-/// Returns what kinds of alerts these are, heaviest first, for a subject: `unusual use, new country`.
+/// Returns the kinds of these alerts, most severe first, for a subject: `unusual use, new country`.
 pub(super) fn kinds(alerts: &[Alert]) -> String {
     let mut kinds: Vec<String> = Vec::new();
     let mut add = |kind: String| {
@@ -152,10 +152,10 @@ pub(super) fn kinds(alerts: &[Alert]) -> String {
     kinds.join(", ")
 }
 
-/// The built-in rule about several things that degrade the monitoring: rules/monitor-health.yml.
+/// The built-in rule for several causes of degraded monitoring: rules/monitor-health.yml.
 const DEGRADED: &str = "71c4d9e8-2f35-4a60-9b81-d60e5f3a7c12";
 
-/// Which of them it is, by the fact that says so.
+/// These causes, by the fact that reports each.
 const DEGRADATIONS: [(&str, &str); 5] = [
     ("health.skew_seconds", "lines are dated in the future"),
     ("health.lag_seconds", "lines are not read in time"),
@@ -164,14 +164,14 @@ const DEGRADATIONS: [(&str, &str); 5] = [
     ("health.database", "database was lost"),
 ];
 
-/// Returns which thing degrades the monitoring.
+/// Returns the cause of degraded monitoring.
 fn degradation(alert: &Alert) -> Option<&'static str> {
     let is_built_in = alert.rule.id == DEGRADED;
     let mut known = DEGRADATIONS.iter().filter(|(fact, _)| alert.facts.contains(fact));
     known.next().map(|(_, words)| *words).filter(|_| is_built_in)
 }
 
-/// Returns what an alert is about: its rule's name, or more exactly where several things have one name.
+/// Returns what an alert is about: its rule's name, or something more exact if several things share one name.
 fn kind(alert: &Alert) -> String {
     if let Some(words) = degradation(alert) {
         return words.to_owned();
