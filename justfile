@@ -1,4 +1,4 @@
-# What is done often. `just` lists it.
+# Common tasks. `just` lists them.
 
 _default:
     @just --list
@@ -11,11 +11,11 @@ ci:
 torture:
     TORTURE=full cargo test --locked --test torture --test it -- --nocapture
 
-# Runs torture and the tests of the program N times; prints which failed how often, also when interrupted.
+# Runs torture and the tests of the program N times; prints how often each failed, even if interrupted.
 torture-repeat N="20":
     .ci/repeat {{N}} torture it
 
-# Writes, rotates, kills and stops for MINUTES; then every line has to be counted once. Prints the table of SECURITY.md.
+# Writes, rotates, kills and stops for MINUTES; then every line must be counted once. Prints the table of SECURITY.md.
 soak MINUTES="30" SEED="1":
     cargo bench --locked --bench soak -- {{MINUTES}} {{SEED}}
 
@@ -23,7 +23,7 @@ soak MINUTES="30" SEED="1":
 soak-peer MINUTES="30" SEED="1":
     cargo bench --locked --bench soak -- {{MINUTES}} {{SEED}} peer
 
-# Asks whether a weakness is known of any crate; needs the network and cargo-deny.
+# Checks the crates for known vulnerabilities; needs the network and cargo-deny.
 audit:
     cargo deny --locked check
 
@@ -31,7 +31,7 @@ audit:
 demo:
     cargo run --release -- replay sample-logs
 
-# Measures the whole pipeline beside what bounds it; prints ratios. What else it takes stands in benches/throughput.rs.
+# Measures the whole pipeline beside what bounds it; prints ratios. Further settings: benches/throughput.rs.
 bench LINES="1000000":
     cargo bench --locked --bench throughput -- {{LINES}}
 
@@ -39,7 +39,7 @@ bench LINES="1000000":
 bench-steps NAME="":
     cargo bench --locked --bench steps -- {{NAME}}
 
-# Measures what a line costs by principals, days and files; draws docs/growth.svg.
+# Measures the cost of a line by the number of principals, days and files; draws docs/growth.svg.
 bench-growth LINES="2000000":
     cargo bench --locked --bench growth -- {{LINES}}
 
@@ -47,32 +47,32 @@ bench-growth LINES="2000000":
 bench-live SECONDS="60" RATE="5000":
     cargo bench --locked --bench live -- {{SECONDS}} {{RATE}}
 
-# Takes the instructions that `replay --save` needs now for what it may need; say why in the commit.
+# Accepts the number of instructions that `replay --save` needs now; say why in the commit.
 accept-instructions:
     .ci/instructions accept
 
-# Measures how fast each format is read, beside combined.
+# Measures how fast each format is read, compared with combined.
 bench-formats:
     cargo bench --bench formats
 
-# Measures the Judge alone: usages a second, bytes a principal.
+# Measures the Judge alone: usages per second, bytes per principal.
 bench-judge:
     cargo bench --bench judge
 
-# Writes a labelled log to score on: an invented company, other ways to live and to steal.
+# Writes a labelled log for scoring: an invented company, with habits and attacks of its own.
 traffic SEED DIR:
     cargo bench --bench traffic -- {{SEED}} {{DIR}}
 
-# Scores the Judge beside plain rules on a labelled log.
+# Scores the Judge and plain rules on a labelled log.
 bench-detection DIR:
     cargo bench --bench detection -- {{DIR}}
 
-# Feeds one parser what a fuzzer makes up: fuzz/README.md.
+# Fuzzes one parser: fuzz/README.md.
 fuzz TARGET SECONDS="120":
     mkdir -p fuzz/corpus/{{TARGET}} fuzz/seeds/{{TARGET}}
     cargo fuzz run --sanitizer none {{TARGET}} fuzz/corpus/{{TARGET}} fuzz/seeds/{{TARGET}} tests/formats -- \
         -dict=fuzz/words.dict -max_total_time={{SECONDS}} -max_len=70000 -timeout=5
 
-# Feeds every parser for two minutes each.
+# Fuzzes every parser, two minutes each.
 fuzz-all:
     for target in $(cargo fuzz list); do just fuzz "$target" || exit 1; done

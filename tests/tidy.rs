@@ -1,8 +1,7 @@
 //! Keeps the source in the shape that ARCHITECTURE.md promises.
 //!
-//! One crate has no walls, so this test is the wall: who may import whom, what
-//! the pure part may name, how long a file may grow. It reads `src/` as text
-//! and needs nothing but the standard library.
+//! One crate has no walls, so this test is the wall: which module may import which, what the pure part may name, how
+//! long a file may be. It reads `src/` as text and needs nothing but the standard library.
 
 #![allow(clippy::expect_used, reason = "a test may panic")]
 
@@ -13,8 +12,7 @@ use std::{
 
 /// Every module and the modules it may import, lowest layer first.
 ///
-/// A module may only list modules that stand above it in this table, so the
-/// table cannot describe a cycle.
+/// A module may list only modules above it in this table, so the table cannot describe a cycle.
 const LAYERS: &[(&str, &[&str])] = &[
     // Pure: values in, values out. In the order of flow.
     ("engine::time", &[]),
@@ -215,8 +213,8 @@ const IMPURE: &[&str] = &[
     "async fn",
 ];
 
-/// Who may look at a secret: what makes an id of it, what finds and seals it, what takes it out of texts; and of the
-/// mail server's password, who logs in with it.
+/// The files that may look at a secret: those that make an id of it, find and seal it, or remove it from texts; and the
+/// one that logs in with the mail server's password.
 const EXPOSING: &[&str] = &[
     "src/engine/secret.rs",
     "src/engine/token/seal.rs",
@@ -235,7 +233,7 @@ fn layers_have_no_cycle() {
                 Some(prefix) => !rest.iter().skip(1).any(|(m, _)| m.starts_with(prefix)),
                 None => above.iter().any(|(m, _)| m == dep),
             };
-            assert!(known, "{module} lists {dep}, which does not stand above it");
+            assert!(known, "{module} lists {dep}, which is not above it");
         }
     }
 }
@@ -295,14 +293,14 @@ fn secrets_are_looked_at_in_few_places() {
             if line.contains(".expose()") {
                 exposing.push(file.shown());
                 if !EXPOSING.contains(&file.shown().as_str()) {
-                    faults.push(format!("{}:{n}: a secret is looked at", file.shown()));
+                    faults.push(format!("{}:{n}: may not look at a secret", file.shown()));
                 }
             }
         }
     }
     assert!(faults.is_empty(), "\n{}\n", faults.join("\n"));
     for file in EXPOSING {
-        assert!(exposing.iter().any(|path| path == file), "{file} looks at none any more");
+        assert!(exposing.iter().any(|path| path == file), "{file} no longer looks at a secret");
     }
 }
 
@@ -327,7 +325,7 @@ struct Source {
 }
 
 impl Source {
-    /// `engine/record/json.rs` is in `engine::record`; `store/schema.rs` in `store`.
+    /// Returns the module of the file: `engine/record/json.rs` is in `engine::record`; `store/schema.rs` in `store`.
     fn module(&self) -> String {
         let parts: Vec<&str> = self.path.iter().filter_map(|p| p.to_str()).collect();
         let stem = |s: &str| s.trim_end_matches(".rs").to_owned();
@@ -348,7 +346,7 @@ impl Source {
         format!("src/{}", self.path.display())
     }
 
-    /// Numbered lines without comments, up to the unit tests.
+    /// Returns the numbered lines without comments, up to the unit tests.
     fn code(&self) -> Vec<(usize, String)> {
         self.text
             .lines()
@@ -359,7 +357,7 @@ impl Source {
     }
 }
 
-/// The module that a path after `crate::` lands in.
+/// Returns the module that a path after `crate::` refers to.
 fn target(path: &str) -> String {
     let mut idents = path
         .split("::")
