@@ -6,7 +6,7 @@
 //! otherwise they are text or JSON (text leaves `reason` to the message). A subscriber that wants alerts only, or none,
 //! filters by the target.
 //!
-//! The message is for people who read along, and all values are safe to show: `tracing` would pass the control
+//! The message is for people who follow the log, and all values are safe to show: `tracing` would pass the control
 //! characters of a log on to a terminal.
 
 use crate::engine::alert::{Alert, Level};

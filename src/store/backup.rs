@@ -203,7 +203,7 @@ pub(super) fn set_aside(path: &Path, now: Timestamp) -> Result<PathBuf, StoreErr
     Ok(aside)
 }
 
-/// Returns the path to which a database is moved that was found damaged at this time.
+/// Returns the path to which a database found damaged at this time is moved.
 pub(super) fn aside_of(path: &Path, found: Timestamp) -> PathBuf {
     beside(path, &format!(".damaged-{}", found.seconds()))
 }

@@ -12,8 +12,8 @@ use super::recall::token_number;
 use super::registry::{self, Who};
 use super::{Store, StoreError, slot, tokens, words};
 
-/// Deletes the alerts of a principal that is not the alert's own token. Not one statement with [`DROP_OWN`], since each
-/// uses an index of its own.
+/// Deletes the alerts of a principal that is not the alert's own token. Separate from [`DROP_OWN`], since each uses an
+/// index of its own.
 const DROP_OTHER: &str = "DELETE FROM alert
     WHERE principal = ?1 AND principal <> 'tw1_' || lower(hex(token))";
 

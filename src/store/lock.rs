@@ -33,8 +33,8 @@ pub enum Role {
     Command,
 }
 
-/// Which start the holder of the lock makes. Only at a later one can a database be lost: the first may be interrupted
-/// at any point and leave an empty file or none.
+/// Whether a start of the lock's holder is the first. Only at a later one can a database be lost: the first may be
+/// interrupted at any point and leave an empty file or none.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Start {
     /// There was never a database.

@@ -53,9 +53,9 @@ pub enum Outcome {
     Open,
     /// The backup of this time replaced it.
     Restored(Timestamp),
-    /// There was no backup: a new database was begun.
+    /// There was no backup: a new database was created.
     Anew,
-    /// The backup was damaged too: a new database was begun.
+    /// The backup was damaged too: a new database was created.
     AnewForBadBackup,
 }
 

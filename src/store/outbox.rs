@@ -1,6 +1,6 @@
 //! Mails to be sent: queued with what they are about, marked as sent once a server accepts them.
 //!
-//! The sender decides when to retry and how many mails an hour may have; this module only records it. Each call is a
+//! The sender decides when to retry and how many mails to send per hour; this module only records it. Each call is a
 //! small transaction. The pump opens a [`Store`] of its own, so that it waits for the loop's transaction, not for the
 //! loop.
 
@@ -263,7 +263,7 @@ impl Store {
         })
     }
 
-    /// Makes mails due now that wait for a retry, or that were queued by a clock that was ahead. Updates that gather
+    /// Makes due now the mails that wait for a retry or were queued by a clock that was ahead. Updates that gather
     /// alerts keep their time.
     ///
     /// # Errors

@@ -41,7 +41,7 @@ pub struct LifecycleRow {
     pub token: Option<TokenId>,
     /// The registered name at that time; may be empty.
     pub name: SmolStr,
-    /// From when it is in effect.
+    /// When it takes effect.
     pub time: Timestamp,
     /// `registered`, `changed`, `renamed`, `rotated`, `revoked`, `leaked`, `decoy`; or taken back: `unrotated`,
     /// `unrevoked`, `unleaked`, `no decoy`.
@@ -223,7 +223,7 @@ pub(super) fn of(db: &Connection, who: &Who) -> rusqlite::Result<Vec<Registered>
     }
 }
 
-/// Returns the lifecycle of the given tokens and of a name, in the order of its recording.
+/// Returns the lifecycle of the given tokens and of a name, in the order in which it was recorded.
 pub(super) fn lifecycle(
     db: &Connection,
     tokens: &[TokenId],

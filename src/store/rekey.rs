@@ -43,7 +43,7 @@ impl Reader {
 }
 
 impl Store {
-    /// Stops expecting principals with no name other than an id of the old key: their silence is no news from now on.
+    /// Stops expecting principals with no name other than an id of the old key: their silence is not reported from now on.
     /// One that is used nevertheless is expected again from then on.
     ///
     /// # Errors

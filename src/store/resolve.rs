@@ -90,7 +90,7 @@ fn range(text: &str) -> Option<(TokenId, TokenId)> {
     Some((low, high))
 }
 
-/// Returns the first tokens, used or registered, from one id to another. Numbers have the order of ids, so a range of
+/// Returns the first tokens, used or registered, from one id to another. Numbers are in the order of ids, so a range of
 /// ids is a range of numbers too.
 fn between(db: &Connection, low: TokenId, high: TokenId) -> rusqlite::Result<Vec<TokenId>> {
     let mut statement = db.prepare_cached(

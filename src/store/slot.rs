@@ -14,7 +14,7 @@ use crate::engine::secret::TokenId;
 /// The maximum number of rows after a key's base number.
 pub(super) const SPREAD: i64 = 0xff;
 
-/// Returns a token's base number. Numbers have the order of ids.
+/// Returns a token's base number. Numbers are in the order of ids.
 pub(super) fn of_token(id: TokenId) -> i64 {
     (id.short() ^ (1 << 63)).cast_signed() & !SPREAD
 }

@@ -24,8 +24,7 @@ const MAX_MUTES: usize = 20;
 /// The longest value in a table, in characters.
 const MAX_CELL: usize = 48;
 
-/// The prefix of `day` in a digest that is not of a day: it covers what was found before a replay began, and a time
-/// follows.
+/// The prefix of `day` in a digest that does not cover a day but what was found before a replay began; a time follows.
 pub const UNTIL: &str = "until ";
 
 /// Why several incidents share one mail.

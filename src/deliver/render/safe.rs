@@ -78,7 +78,7 @@ pub(super) fn html(text: &str) -> String {
     escaped
 }
 
-/// Returns text as a part of a message id: letters, digits, `.`, `_` and `-` of it; others become `_` and their code in
+/// Returns text as a part of a message id: letters, digits, `.`, `_` and `-` stay; others become `_` and their code in
 /// hex.
 pub(super) fn atom(text: &str) -> String {
     let mut atom = String::new();

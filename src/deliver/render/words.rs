@@ -58,7 +58,7 @@ pub(super) fn capital(text: &str) -> String {
     first + letters.as_str()
 }
 
-/// Prints a fact's value with the unit in which the fact's name ends: `volume.bytes`, `travel.speed_kmh`.
+/// Prints a fact's value with the unit that the fact's name ends with: `volume.bytes`, `travel.speed_kmh`.
 pub(super) fn value(fact: &str, value: &Value) -> String {
     let last = fact.rsplit(['.', '_']).next().unwrap_or_default();
     if let ("bytes", Value::Int(bytes)) = (last, value) {
@@ -140,7 +140,7 @@ pub(super) fn kinds(alerts: &[Alert]) -> String {
     };
     for alert in alerts {
         if alert.is_score() {
-            // A plain fact says more than the signs of it.
+            // A plain fact is more informative than the signs of it.
             alerts.iter().filter(|alert| is_pinned(alert)).for_each(|alert| add(kind(alert)));
         }
         add(kind(alert));
@@ -189,7 +189,7 @@ fn kind(alert: &Alert) -> String {
     }
 }
 
-/// Returns whether an alert is about a use from where the registry does not allow it.
+/// Returns whether an alert is about a use from a place that the registry does not allow.
 fn is_pinned(alert: &Alert) -> bool {
     match alert.rule.name.as_str() {
         "new-country" => alert.facts.contains("pinned.country"),
