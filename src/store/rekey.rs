@@ -43,8 +43,8 @@ impl Reader {
 }
 
 impl Store {
-    /// Stops expecting principals with no name other than an id of the old key: their silence is not reported from now on.
-    /// One that is used nevertheless is expected again from then on.
+    /// Stops expecting principals with no name other than an id of the old key: from now on, their silence is not
+    /// reported. One that is used nevertheless is expected again from then on.
     ///
     /// # Errors
     /// Any database error.

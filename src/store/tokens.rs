@@ -219,8 +219,8 @@ impl Reader {
 
 /// Builds the query of a list. Needs `:now` and all values of the filter.
 ///
-/// If their rows alone decide which used tokens may be on the page, only those are summarised: looking at each row takes
-/// a quarter of the time. An index on `last_seen` would save even that, but changes at each use: a replay of
+/// If their rows alone decide which used tokens may be on the page, only those are summarised: looking at each row
+/// takes a quarter of the time. An index on `last_seen` would save even that, but changes at each use: a replay of
 /// 100,000 tokens in turn took a tenth longer with it (measured).
 fn listing(filter: &TokenFilter) -> String {
     // Most recently used first, never used last.

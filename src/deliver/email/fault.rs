@@ -198,7 +198,7 @@ impl SendFault {
             Self::NoStartTls { .. } => {
                 "use smtps:// if the server has TLS from the start, or smtp+insecure:// on this host"
             }
-            Self::NoLogin { .. } => "leave out mail.user, or use the server's port for submission",
+            Self::NoLogin { .. } => "leave out mail.user, or use the server's submission port",
             Self::Refused { stage: Stage::LogIn, code: 500.., .. } => {
                 "check mail.user and mail.password_file"
             }
@@ -207,7 +207,7 @@ impl SendFault {
             }
             Self::Refused { stage: Stage::Recipient, code: 500.., .. } => "check mail.to",
             Self::TimedOut { stage: Stage::Connect, .. } => {
-                "check mail.server: smtps:// goes with port 465, smtp:// with 587 and 25"
+                "check mail.server: smtps:// uses port 465, smtp:// uses 587 or 25"
             }
             _ => "",
         }
@@ -270,7 +270,7 @@ fn cure(server: &Server, error: &rustls::Error) -> &'static str {
             _ => "check the server's certificate",
         },
         rustls::Error::InvalidMessage(_) if server.security == Security::Tls => {
-            "the server does not start with TLS on this port: use smtp://, which is STARTTLS"
+            "the server does not start with TLS on this port: use smtp://, which uses STARTTLS"
         }
         _ => "",
     }
