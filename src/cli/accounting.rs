@@ -1,5 +1,5 @@
-//! The accounting equation that `status` shows: each byte that was committed was read, rejected or passed over, or had
-//! been there before the file was followed.
+//! The accounting equation that `status` shows: each committed byte was read, rejected or passed over, or was in the
+//! file before it was followed.
 
 use anstyle::AnsiColor;
 use serde_json::{Value as Json, json};
@@ -9,18 +9,18 @@ use crate::cli::table;
 use crate::engine::line::Tally;
 use crate::store::StreamStatus;
 
-/// What became of all bytes.
+/// Where all bytes went.
 pub(super) struct Account<'a> {
-    /// Up to where the files are read, and what was lost before it could be.
+    /// The position of the files, plus the bytes lost before they could be read.
     committed: u64,
-    /// What of that was passed over where following began.
+    /// The committed bytes before the position where following began.
     left_out: u64,
     tally: Tally,
-    /// The files of which it does not hold, each with the bytes that are missing.
+    /// The files whose bytes do not add up, each with the missing number of bytes.
     wrong: Vec<(&'a StreamStatus, i128)>,
 }
 
-/// Returns how many of a stream's committed bytes nothing accounts for; below 0 if more were counted than committed.
+/// Returns how many committed bytes of a stream are unaccounted for; negative if more were counted than committed.
 pub(super) fn unaccounted(stream: &StreamStatus) -> i128 {
     i128::from(stream.position.committed()) - i128::from(stream.tally.committed())
 }
@@ -40,7 +40,7 @@ impl<'a> Account<'a> {
         }
     }
 
-    /// Says in one line that it holds, or of which files it does not, and by how much.
+    /// Prints one line: the equation, or the files whose bytes do not add up and by how much.
     pub(super) fn print(&self, printer: &mut Printer) -> std::io::Result<()> {
         let room = usize::from(table::width()).saturating_sub(18);
         let mut name = "accounting";
@@ -79,7 +79,7 @@ impl<'a> Account<'a> {
         format!("adds up: {} B committed = {}", print::number(self.committed), terms.join(" + "))
     }
 
-    /// The same, for programs.
+    /// Returns the equation as JSON.
     pub(super) fn to_json(&self) -> Json {
         let wrong = self.wrong.iter().map(|(stream, bytes)| {
             json!({"path": stream.position.path.to_string_lossy(), "bytes": bytes})

@@ -1,4 +1,4 @@
-//! Commands that are named to the user, ready to be pasted into a shell.
+//! Commands in texts for the user, ready to be pasted into a shell.
 
 use std::ffi::OsStr;
 use std::fmt::Write as _;
@@ -9,7 +9,7 @@ use crate::cli::args::Global;
 use crate::config::DEFAULT_PATH;
 use crate::telemetry::is_unsafe;
 
-/// Where a line stands in its log.
+/// Where a line is in its log.
 pub(super) enum Place {
     /// Its number, counted from 1.
     Line(u64),
@@ -29,21 +29,20 @@ pub(super) fn explain(global: &Global, path: &Path, place: &Place) -> String {
     format!("{} explain {} {place}", program(global), quoted(path.as_os_str()))
 }
 
-/// Returns a command of plain words, as this one was called.
+/// Returns a command of plain words, with the configuration and state of this one.
 pub(super) fn command(global: &Global, words: &str) -> String {
     format!("{} {words}", program(global))
 }
 
-/// The program under the configuration and state of this command.
+/// Returns the program's name with the configuration and state of this command.
 fn program(global: &Global) -> String {
     call(global.config.as_deref(), global.state_dir.as_deref())
 }
 
-/// Returns the program under the configuration and `state` of this command, for somebody who stands in another
-/// directory and has another environment. `found` is where a state is found without a word; what the program
-/// finds by itself is not named.
+/// Returns the program's name with the configuration of this command and `state`, for somebody in another directory
+/// with another environment. `found` lists the state directories that the program finds by itself; these are left out.
 pub(super) fn from_anywhere(global: &Global, state: &Path, found: &[PathBuf]) -> String {
-    // Only an empty path, or one below a directory that is gone, has no absolute form.
+    // Only an empty path, or one below a deleted directory, has no absolute form.
     let whole = |path: &Path| std::path::absolute(path).unwrap_or_else(|_| path.to_owned());
     let config = global.config.as_deref().map(whole);
     let config = config.filter(|path| path != Path::new(DEFAULT_PATH));
@@ -61,8 +60,8 @@ fn call(config: Option<&Path>, state: Option<&Path>) -> String {
     program
 }
 
-/// Returns a word as a shell reads it (POSIX.1-2024, Shell Command Language, 2.2 Quoting). What would not
-/// survive being shown on a terminal stands as `\NNN` in dollar-single-quotes.
+/// Quotes a word for a shell (POSIX.1-2024, Shell Command Language, 2.2 Quoting). Bytes that are unsafe on a terminal
+/// become `\NNN` in dollar-single-quotes.
 pub(super) fn quoted(word: &OsStr) -> String {
     let is_plain = |b: &u8| b.is_ascii_alphanumeric() || b"/._-+:@%,".contains(b);
     match word.to_str() {

@@ -32,8 +32,8 @@ pub struct Cli {
 /// Options that may be given before or after the command.
 #[derive(Clone, Debug, Args)]
 pub struct Global {
-    /// Read this configuration file [default: `$TOKENWATCH_CONFIG`, else /etc/tokenwatch/tokenwatch.toml if it
-    /// exists].
+    /// The variable that names the configuration if the command line does not. Not read through clap, which would treat
+    /// an empty variable as an option without a value.
     #[arg(long, value_name = "FILE", global = true)]
     pub config: Option<PathBuf>,
     /// The variable that names the configuration if the command line does not. Clap would take an empty one for an
@@ -76,7 +76,7 @@ pub enum When {
     Never,
 }
 
-/// What a directory stands for: `source::discover`.
+/// What a directory contains, by the rules of `source::discover`.
 const LOGS_OF_DIRECTORIES: &str = "\
 A directory stands for the logs in it and in its subdirectories: files whose names contain .log or access, or end in .json, .jsonl, \
 .ndjson, .txt or .out, plus whatever rotation and compression append (.1, -20260101, .gz, ...). Hidden files and README* are skipped, and \

@@ -1,4 +1,4 @@
-//! `check`: everything that can be found wrong before the daemon starts, all at once.
+//! `check`: reports all problems that can be found before the daemon starts, at once.
 
 use std::collections::BTreeMap;
 use std::fs;
@@ -31,8 +31,8 @@ use crate::source::listing::{list, sample};
 use crate::source::{SourceError, journal};
 use crate::store::{Lock, Reader, StoreError, private};
 
-/// Checks a site; of one with faults in its configuration what can be told from the files all the same. `None`
-/// is one whose files make no sense at all.
+/// Checks a site. If its configuration has faults, checks whatever still can be checked. `site` is `None` if the files
+/// make no sense at all.
 pub(super) fn run(
     printer: &mut Printer,
     site: Option<&Site>,
@@ -77,8 +77,8 @@ fn check(report: &mut Report, site: &Site, global: &Global) {
     database(report, site);
 }
 
-/// Checks what a file with faults says of formats, parameters and rules. Logs, mail and state wait: what is
-/// left out for its fault would be missed there.
+/// Checks the formats, parameters and rules of a site with faults. Logs, mail and state are skipped: a setting left out
+/// for its fault would be missing there.
 fn draft(report: &mut Report, site: &Site) {
     if let Err(faults) = site.sources() {
         report.faults("format", &faults);
@@ -89,7 +89,7 @@ fn draft(report: &mut Report, site: &Site) {
     rules(report, site);
 }
 
-/// What was looked at and how it is.
+/// The results of all checks.
 #[derive(Default)]
 struct Report(Vec<Outcome>);
 
@@ -101,7 +101,7 @@ enum Level {
     Fault,
 }
 
-/// One thing that was looked at.
+/// The result of one check.
 #[derive(Serialize)]
 struct Outcome {
     check: &'static str,
@@ -115,7 +115,7 @@ struct Outcome {
     column: Option<usize>,
     #[serde(skip_serializing_if = "String::is_empty")]
     hint: String,
-    /// Of a log, how its first lines fit.
+    /// For a log: how its first lines fit the format.
     #[serde(skip_serializing_if = "Option::is_none")]
     log: Option<Sample>,
 }
@@ -169,7 +169,7 @@ impl Report {
         faults.iter().for_each(|fault| self.configured(check, fault));
     }
 
-    /// A fault in a configuration file.
+    /// Adds a fault in a configuration file.
     fn configured(&mut self, check: &'static str, fault: &Fault) {
         let Fault { span, found, expected, hint } = fault;
         let expected =
@@ -206,7 +206,8 @@ fn outcome(check: &'static str, level: Level, message: impl Into<String>) -> Out
     Outcome { check, level, message: message.into(), file, line, column, hint, log }
 }
 
-/// Checks whether the daemon may read its configuration and its password: root may, whoever runs it.
+/// Checks whether the daemon may read its configuration and its password file, whoever runs the check: root may read
+/// everything.
 fn own_files(report: &mut Report, site: &Site, permit: &Permit) {
     for path in &site.config.files {
         if let Some(refusal) = permit.refusal(path) {
@@ -214,7 +215,7 @@ fn own_files(report: &mut Report, site: &Site, permit: &Permit) {
         }
     }
     let password = site.config.mail.as_ref().and_then(|mail| mail.password.as_ref());
-    // A credential is read by systemd.
+    // systemd reads a credential.
     if let Some(At { value: PasswordFrom::File(path), span }) = password
         && let Some(refusal) = permit.refusal(path)
     {
@@ -222,7 +223,7 @@ fn own_files(report: &mut Report, site: &Site, permit: &Permit) {
     }
 }
 
-/// Says what keeps the daemon from a file.
+/// Returns the result for a file that the daemon cannot read.
 fn refused(check: &'static str, path: &Path, refusal: &Refusal) -> Outcome {
     let level = match refusal {
         Refusal::Unsure(_) => Level::Warning,
@@ -232,7 +233,7 @@ fn refused(check: &'static str, path: &Path, refusal: &Refusal) -> Outcome {
     Outcome { hint: refusal.remedy(), ..outcome(check, level, message) }
 }
 
-/// What logs are held against, and how to look at one in this way.
+/// What logs are checked against.
 struct Bounds<'a> {
     global: &'a Global,
     health: Health,
@@ -240,7 +241,7 @@ struct Bounds<'a> {
     permit: Permit,
 }
 
-/// A source, and how its lines are read if its format can be understood.
+/// A source, and how to read its lines if its format is valid.
 type Known<'a> = (&'a Source, Option<&'a Reading>);
 
 fn sources(report: &mut Report, site: &Site, bounds: &Bounds<'_>) {
@@ -297,7 +298,7 @@ fn is_same(a: &Source, b: &Source) -> bool {
     like(a) == like(b)
 }
 
-/// A file that another source names first, with other settings.
+/// Returns the warning about a file that another source, with other settings, names first.
 fn named_twice(path: &Path, first: &Source) -> Outcome {
     let place = first.span.line_and_column().map_or(0, |(line, _)| line);
     let file = first.span.path().map(|path| path.display().to_string()).unwrap_or_default();
@@ -308,7 +309,7 @@ fn named_twice(path: &Path, first: &Source) -> Outcome {
     outcome("source", Level::Warning, message)
 }
 
-/// Checks what one pattern of a source matches, and returns that.
+/// Checks the files that a source's pattern matches, and returns them.
 fn pattern_of(
     report: &mut Report,
     site: &Site,
@@ -341,7 +342,7 @@ fn pattern_of(
     paths
 }
 
-/// Says what a log looks like, how many of its first lines fit its format, and which does not.
+/// Reports which format a log looks like, how many of its first lines fit, and the first that does not.
 fn log(
     report: &mut Report,
     (source, reading): Known<'_>,
@@ -369,14 +370,14 @@ fn log(
         let parse = format!("parse {}", advice::quoted(path.as_os_str()));
         outcome.hint = format!("`{}` shows what is seen", advice::command(bounds.global, &parse));
     }
-    // However few lines there are: who checks a configuration wants to know early.
+    // However few lines there are: a check of the configuration should warn early.
     if sample.rejected_percent() > bounds.health.rejected_percent || sample.is_clientless() {
         outcome = Outcome { level: Level::Warning, ..outcome }.at(&source.format.span);
     }
     report.0.push(Outcome { log: Some(sample), ..outcome });
 }
 
-/// Where a line can be found again: messages of the journal have no lasting numbers.
+/// Returns where to find a line again. Messages of the journal have no lasting numbers.
 fn place(from: &SourceFrom, bytes: &[u8], number: u64) -> Place {
     let line = || lines(bytes).find(|(known, _, _)| *known == number);
     let cursor = match from {
@@ -398,7 +399,7 @@ fn rules(report: &mut Report, site: &Site) {
     faults.iter().for_each(|fault| report.rule(fault));
     let rules = Arc::new(rules);
     let mut held = 0_usize;
-    // The program's own examples held when it was made.
+    // The built-in rules' examples passed when the program was built.
     for rule in rules.rules().iter().filter(|rule| !is_built_in(&rule.file)) {
         for trial in try_rule(rule, &rules) {
             match trial.fault {
@@ -440,17 +441,18 @@ fn mail(report: &mut Report, site: &Site, global: &Global) {
     }
 }
 
-/// A database that no command can read is one that the daemon cannot go on with.
+/// Reports a database that no command can read: the daemon cannot continue with it.
 fn database(report: &mut Report, site: &Site) {
     match Reader::open(&site.database()) {
-        // An older program's is upgraded when the daemon starts; what cannot be looked at is told above.
+        // The daemon upgrades an older program's database when it starts. `state` reports a database that cannot be
+        // opened.
         Ok(_)
         | Err(StoreError::Absent { .. } | StoreError::Older { .. } | StoreError::File { .. }) => {}
         Err(error) => report.fault("state", error.to_string(), ""),
     }
 }
 
-/// Database and key are for the daemon alone: 0600, in a directory 0700.
+/// Checks that the database and the key are accessible to the daemon alone: 0600, in a directory of mode 0700.
 fn state(report: &mut Report, site: &Site) {
     let key = site.state.join("seal.key");
     let is_keyed = key.exists();
@@ -475,13 +477,14 @@ fn state(report: &mut Report, site: &Site) {
         }
     }
     owners(report, site);
-    // Of a key that is there only: asking for it makes one.
+    // Only if there is a key: `key()` would create one.
     if let Some(error) = is_keyed.then(|| site.key().err()).flatten() {
         report.fault("state", format!("{error:#}"), "");
     }
 }
 
-/// What root left in the directory of another user, that user's daemon cannot read. What cannot be looked at is told above.
+/// Reports files of another user in the state directory, such as root's: the daemon cannot read them. `state` reports a
+/// directory that cannot be listed.
 fn owners(report: &mut Report, site: &Site) {
     let state = site.state.display();
     let reference = advice::quoted(site.state.as_os_str());
@@ -490,7 +493,7 @@ fn owners(report: &mut Report, site: &Site) {
         let found = format!(
             "{shown}: owned by user {user}, unlike {state}: the daemon may be unable to read it"
         );
-        // That user may lay a link there before this is pasted.
+        // -h: that user may put a link there before the command is pasted.
         let hint = format!("chown -h --reference={reference} {}", advice::quoted(file.as_os_str()));
         report.fault("state", found, &hint);
     }

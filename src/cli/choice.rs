@@ -1,28 +1,28 @@
-//! Which lines of a log are meant: all of them, those with some numbers, or the one that holds a byte.
+//! Which lines of a log are selected: all, those with certain numbers, or the one that contains a byte.
 
 use std::ops::{Range, RangeInclusive};
 
 use crate::cli::args::Lines as Options;
 
-/// The lines that are meant.
+/// The selected lines.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub(super) enum Choice {
     /// All of them.
     All,
     /// Those with these numbers, counted from 1.
     Numbers(RangeInclusive<u64>),
-    /// The one that holds this byte, counted from 0, as evidence and `status` name it.
+    /// The one that contains this byte, counted from 0, as in evidence and `status`.
     Holding(u64),
 }
 
 impl Choice {
-    /// Takes the choice from a command line, which holds one at most.
+    /// Returns the selection of a command line, which has at most one.
     pub(super) fn new(options: &Options) -> Self {
         let numbers = options.line.clone().map(Self::Numbers);
         numbers.or(options.offset.map(Self::Holding)).unwrap_or(Self::All)
     }
 
-    /// Tells whether a line is meant, by its number and its bytes.
+    /// Returns whether a line is selected, by its number and its bytes.
     pub(super) fn takes(&self, number: u64, bytes: Range<u64>) -> bool {
         match self {
             Self::All => true,
@@ -31,7 +31,7 @@ impl Choice {
         }
     }
 
-    /// Tells whether no line is meant behind one with this number that ends at this byte.
+    /// Returns whether no line after this one, which has this number and ends at this byte, is selected.
     pub(super) fn ends_before(&self, number: u64, end: u64) -> bool {
         match self {
             Self::All => false,
@@ -41,7 +41,7 @@ impl Choice {
     }
 }
 
-/// Reads `7`, `7..12` (both ends are meant) or `7..`.
+/// Parses `7`, `7..12` (inclusive) or `7..`.
 pub(super) fn numbers(text: &str) -> Result<RangeInclusive<u64>, String> {
     const EXPECTED: &str = "expected a line's number, counted from 1, or a range such as 10..20";
     let number = |text: &str| text.parse().ok().filter(|number| 0 < *number);

@@ -1,9 +1,9 @@
-//! Country codes that people type: only those of countries are meant.
+//! Checks of country codes that people type.
 
 use crate::atlas::BuiltIn;
 use crate::engine::geo::Country;
 
-/// Says what is wrong with a code that no country has (ISO 3166-1, and XK for Kosovo); `None` if there is one.
+/// Returns why a country code is wrong (no country of ISO 3166-1, nor XK for Kosovo); `None` if it is right.
 pub(super) fn unknown(country: Country) -> Option<String> {
     if BuiltIn::get().is_none_or(|table| table.has(country)) {
         return None;

@@ -1,4 +1,4 @@
-//! What the exit status says, after sysexits(3) where that knows a word for it.
+//! The exit statuses, from sysexits(3) where it has a suitable one.
 
 use std::fmt::Display;
 use std::io;
@@ -7,28 +7,28 @@ use crate::config::Faults;
 use crate::daemon::site::FaultyRules;
 use crate::store::StoreError;
 
-/// An alert was found, the daemon is not well, or a rule is faulty: what was asked about is true.
+/// The condition asked about is true: an alert was found, the daemon is unhealthy, or a rule is faulty.
 pub const CONDITION: u8 = 1;
-/// The command line is wrong, as clap or the program itself finds it, or names something unknown; clap's own status.
+/// The command line is wrong, according to clap or to the program, or names something unknown; clap's own status.
 pub const USAGE: u8 = 2;
-/// Something that should work did not; a file or a database that is not there, too.
+/// Something failed that should work; also a missing file or database.
 pub const FAILED: u8 = 70;
 /// Another process holds the state: the daemon, or a `replay --save`.
 pub const HELD: u8 = 75;
 /// The configuration is wrong.
 pub const CONFIGURATION: u8 = 78;
 
-/// What is wrong with the command line, where clap cannot know it.
+/// A fault in the command line that clap cannot find.
 #[derive(Debug, thiserror::Error)]
 #[error("{0}")]
 pub struct Usage(String);
 
-/// Makes an error of a command line that cannot be meant: [`USAGE`].
+/// Makes the error of a wrong command line: [`USAGE`].
 pub fn usage(why: impl Display) -> anyhow::Error {
     Usage(why.to_string()).into()
 }
 
-/// Returns the status of an error. A reader that has seen enough is none.
+/// Returns the exit status of an error: 0 if a reader closed the pipe.
 #[must_use]
 pub fn of(error: &anyhow::Error) -> u8 {
     let is_closed_pipe = |cause: &(dyn std::error::Error + 'static)| {

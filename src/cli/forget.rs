@@ -1,4 +1,4 @@
-//! `tokens forget`: what that takes away, and doing it.
+//! `tokens forget`: shows what would be deleted, and deletes it.
 
 use std::io::Write as _;
 
@@ -20,7 +20,7 @@ pub(super) fn run(
     is_sure: bool,
 ) -> anyhow::Result<()> {
     let Context { site, printer, .. } = context;
-    // An absent database is not made only to find nothing in it.
+    // No database is created only to find nothing in it.
     let reader = state::reader(site)?;
     let now = now();
     let who = state::known(site, &reader, text)?;
@@ -58,7 +58,7 @@ fn say(printer: &mut Printer, who: &Who, history: &History, is_done: bool) -> an
     ))?)
 }
 
-/// Says which words go with it: what makes use of a token an alert makes none any more.
+/// Reports the deleted marks: later use of these tokens is no longer an alert for that.
 fn lost_words(printer: &mut Printer, rows: &[Registered]) -> anyhow::Result<()> {
     if printer.is_json() {
         return Ok(());

@@ -1,4 +1,4 @@
-//! `completions` and `man`: made from the definition of the command line.
+//! `completions` and `man`, generated from the definition of the command line.
 
 use std::fs;
 use std::path::Path;
@@ -11,14 +11,14 @@ use clap_complete::Shell;
 use crate::cli::args::Cli;
 use crate::cli::print::Printer;
 
-/// Prints the script that completes our commands in a shell.
+/// Prints the completion script of a shell.
 pub(super) fn completions(printer: &mut Printer, shell: Shell) -> anyhow::Result<ExitCode> {
     let mut script = Vec::new();
     clap_complete::generate(shell, &mut Cli::command(), "tokenwatch", &mut script);
     print(printer, &script)
 }
 
-/// Prints the manual page, or writes one page a command into a directory, which is made if absent.
+/// Prints the manual page, or writes one page per command to a directory, which is created if absent.
 pub(super) fn man(printer: &mut Printer, directory: Option<&Path>) -> anyhow::Result<ExitCode> {
     let mut command = without_help(Cli::command());
     command.build();
@@ -33,7 +33,7 @@ pub(super) fn man(printer: &mut Printer, directory: Option<&Path>) -> anyhow::Re
     Ok(ExitCode::SUCCESS)
 }
 
-/// Takes the `help` of each command away: a page on `help show` says nothing that the page on `show` does not.
+/// Removes the `help` of each command: a page on `help show` repeats the page on `show`.
 fn without_help(command: Command) -> Command {
     let names = command.get_subcommands().map(|of| of.get_name().to_owned()).collect::<Vec<_>>();
     let command = command.disable_help_subcommand(true);

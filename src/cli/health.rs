@@ -1,4 +1,4 @@
-//! What keeps the monitor from seeing, as `status` shows it: a line for each log, and for what logs share.
+//! The problems that `status` lists: a line for each problem of a log, and of the parts that logs share.
 
 use std::path::Path;
 
@@ -14,33 +14,33 @@ use crate::engine::health::{Log, Roll, path_of, principal};
 use crate::engine::time::{DAY, SECOND, Timestamp};
 use crate::store::{OutboxStats, backup_of};
 
-/// One is made a day; a running daemon makes it at most a few hours late.
+/// A backup is made daily; a running daemon makes it at most a few hours late.
 const BACKUP_AGE: i64 = 2 * DAY;
 
-/// Why bytes are not read, for all that the database says.
+/// Why bytes are not read, as far as the database shows.
 const WHY: &str = "either the file cannot be read (see the journal) or lines arrive faster than they are processed";
 
-/// One thing that is wrong.
+/// One problem.
 pub(super) struct Trouble {
     kind: &'static str,
-    /// Which log, file or part.
+    /// The log, file or part.
     about: String,
     text: String,
 }
 
 impl Trouble {
-    /// Tells whether it lasts: what is over is shown for as long as the files are known.
+    /// Returns whether the problem is current. Past ones are shown for as long as the files are known.
     pub(super) fn is_under_way(&self) -> bool {
         !matches!(self.kind, "gap" | "bad_time")
     }
 }
 
-/// What is looked at, and when.
+/// What is examined, and when.
 pub(super) struct Look<'a> {
     pub lives: &'a [Life<'a>],
     pub unseen: &'a Unseen,
     pub roll: &'a Roll,
-    /// What waits to be mailed; `None` where there is no server for it.
+    /// The outbox; `None` without a mail server.
     pub outbox: Option<&'a OutboxStats>,
     pub layers: &'a [Layer],
     pub params: &'a Health,
@@ -48,7 +48,7 @@ pub(super) struct Look<'a> {
 }
 
 impl Look<'_> {
-    /// Returns all that is wrong, log by log, then what logs share.
+    /// Returns all problems, log by log, then those of the parts that logs share.
     pub(super) fn troubles(&self) -> Vec<Trouble> {
         let mut found = Vec::new();
         for (path, lives) in &by_log(self.lives) {
@@ -70,7 +70,7 @@ impl Look<'_> {
         found
     }
 
-    /// Looks at the logs of which nothing was ever read.
+    /// Adds the logs of which nothing was ever read.
     fn look_beside(&self, found: &mut Vec<Trouble>) {
         let is_known =
             |path: &Path| self.lives.iter().any(|life| life.stream.position.path == path);
@@ -110,7 +110,7 @@ impl Look<'_> {
             let refusal = self.unseen.refused.get(&life.stream.position.path)?;
             life.has_rest().then(|| refusal.to_string())
         };
-        // By whoever asks: the daemon's user, or one who may do more.
+        // The caller opens the file: the daemon's user, or one with more rights.
         let fault = lives.iter().find_map(|life| life.fault().map(|fault| fault.to_string()));
         if let Some(fault) = fault.or_else(|| lives.iter().find_map(|life| refusal(life))) {
             add("unreadable", format!("cannot be opened: {fault}"));
@@ -144,7 +144,7 @@ impl Look<'_> {
         }
     }
 
-    /// The built-in table is as old as the program; whoever wants a newer one names a file.
+    /// The built-in table is as old as the program, so only a configured file can be too old.
     fn old(&self, layer: &Layer) -> Option<Trouble> {
         let path = layer.path.as_ref()?;
         let built = Timestamp::from_seconds(i64::try_from(layer.built?).ok()?);
@@ -157,18 +157,18 @@ impl Look<'_> {
     }
 }
 
-/// The database was lost, and replaced: the first thing to know.
+/// Returns the problem of a database that was lost and replaced: the first to know about.
 pub(super) fn lost(database: &Path, text: String) -> Trouble {
     let about = database.file_name().unwrap_or_default().to_string_lossy().into_owned();
     Trouble { kind: "database", about, text }
 }
 
-/// Too many lines of a log cannot be read.
+/// Returns the problem of a log with too many unreadable lines.
 pub(super) fn rejected(log: &Path, text: String) -> Trouble {
     Trouble { kind: "rejected", about: log.to_string_lossy().into_owned(), text }
 }
 
-/// The backup is not what it should be: the last try failed, or it is old.
+/// Returns the problem of a backup that is old or whose last attempt failed.
 pub(super) fn backup(
     database: &Path,
     made: Option<Timestamp>,
@@ -186,7 +186,7 @@ pub(super) fn backup(
     Some(Trouble { kind: "backup", ..lost(&backup_of(database), text) })
 }
 
-/// Prints one line for each.
+/// Prints one line per problem.
 pub(super) fn print(printer: &mut Printer, troubles: &[Trouble]) -> std::io::Result<()> {
     let red = AnsiColor::Red.on_default();
     for Trouble { kind, about, text } in troubles {
@@ -196,7 +196,7 @@ pub(super) fn print(printer: &mut Printer, troubles: &[Trouble]) -> std::io::Res
     Ok(())
 }
 
-/// The same, for programs.
+/// Returns the problems as JSON.
 pub(super) fn to_json(troubles: &[Trouble]) -> Json {
     let one = |Trouble { kind, about, text }: &Trouble| json!({"kind": kind, "about": about, "text": text});
     troubles.iter().map(one).collect()
@@ -266,7 +266,7 @@ mod tests {
         let waiting = "mail: mails: the oldest was queued 2 h ago and has not been sent";
         assert_eq!(look(outbox(2)), [old, waiting]);
         assert_eq!(look_at(None, &params), [old], "there is no server for mails");
-        // What is configured counts, here as for the daemon.
+        // The configured limits apply, here as for the daemon.
         let patient = Health { geoip_days: 31.0, mail_hours: 2.0, ..params };
         assert_eq!(look_by(outbox(2), &patient), [""; 0]);
     }

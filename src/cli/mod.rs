@@ -1,4 +1,4 @@
-//! The command line: one file a command, and what they share.
+//! The command line: one file per command, and the parts that they share.
 
 mod accounting;
 mod advice;
@@ -50,10 +50,10 @@ use crate::daemon::{self, site::Site};
 use crate::deliver::render::Host;
 use crate::telemetry;
 
-/// Where root's state is, and so that of a service of the system.
+/// The state directory of root, and therefore of the system service.
 const ROOT_STATE: &str = "/var/lib/tokenwatch";
 
-/// Does what the command line asks for and returns the exit status.
+/// Runs the command that the command line names and returns the exit status.
 #[must_use]
 pub fn run() -> ExitCode {
     let cli = match Cli::try_parse() {
@@ -78,7 +78,7 @@ pub fn run() -> ExitCode {
 struct Context {
     site: Site,
     printer: Printer,
-    /// As typed, for commands that are named to the user.
+    /// As typed, for the commands that texts tell the user to run.
     global: Global,
 }
 
@@ -92,7 +92,7 @@ fn dispatch(cli: Cli) -> anyhow::Result<ExitCode> {
         Ok(code)
     };
     match command {
-        // A faulty configuration is not in the way of these.
+        // These work even if the configuration is faulty.
         Command::Completions { shell } => generate::completions(&mut printer, shell),
         Command::Man { directory } => generate::man(&mut printer, directory.as_deref()),
         Command::Check => {
@@ -114,10 +114,10 @@ fn dispatch(cli: Cli) -> anyhow::Result<ExitCode> {
     }
 }
 
-/// Names the variable that the configuration is taken from if the command line does not say.
+/// The variable that names the configuration if the command line does not.
 const CONFIG_VARIABLE: &str = "TOKENWATCH_CONFIG";
 
-/// Adds what the environment says to what was typed; an empty variable says nothing.
+/// Adds the settings of the environment to the typed options. An empty variable counts as unset.
 fn completed(global: Global) -> Global {
     if global.config.is_some() {
         return global;
@@ -126,20 +126,20 @@ fn completed(global: Global) -> Global {
     Global { config_variable: config.is_some().then_some(CONFIG_VARIABLE), config, ..global }
 }
 
-/// Reads the configuration that the command line points at.
+/// Reads the configuration that the command line names.
 fn load(global: &Global) -> Result<Site, Faults> {
     let site = Site::load(global.config.as_deref(), global.state_dir.clone(), default_state);
     site.map_err(|faults| traced(global, faults))
 }
 
-/// Reads the same as far as it can be understood, and everything that is wrong.
+/// Reads as much of the configuration as can be understood, and returns all its faults.
 fn draft(global: &Global) -> (Option<Site>, Faults) {
     let (site, faults) =
         Site::draft(global.config.as_deref(), global.state_dir.clone(), default_state);
     (site, traced(global, faults))
 }
 
-/// Says of files that cannot be read, and that nobody typed, where their name comes from.
+/// Adds to the fault of a file that cannot be read, and that nobody typed, the variable that its name comes from.
 fn traced(global: &Global, faults: Faults) -> Faults {
     let Some(variable) = global.config_variable else { return faults };
     let add = |fault: Fault| {
@@ -153,7 +153,7 @@ fn traced(global: &Global, faults: Faults) -> Faults {
     faults.into_iter().map(add).collect()
 }
 
-/// Where systemd put credentials (systemd.exec(5), LoadCredential=).
+/// Returns the directory of systemd's credentials (systemd.exec(5), LoadCredential=).
 fn credentials() -> Option<PathBuf> {
     #[allow(clippy::disallowed_methods, reason = "set by systemd, no setting of ours")]
     std::env::var_os("CREDENTIALS_DIRECTORY").map(PathBuf::from)
@@ -164,18 +164,18 @@ fn start_logging(global: &Global) {
     telemetry::init(global.log_format, steps, global.log_filter.as_deref());
 }
 
-/// Where the state is if nobody says: what systemd made for the service, else where a user's is.
+/// Returns the default state directory: the one that systemd made for the service, else the user's.
 fn default_state() -> PathBuf {
     service_state().unwrap_or_else(user_state)
 }
 
-/// What systemd made for the service (`StateDirectory=` of systemd.exec(5)).
+/// Returns the directory that systemd made for the service (`StateDirectory=` of systemd.exec(5)).
 fn service_state() -> Option<PathBuf> {
     variable("STATE_DIRECTORY")
 }
 
-/// Where the state is for whoever calls the program by hand and says nothing: the system's place for
-/// root, else the user's (XDG base directories).
+/// Returns the default state directory of a program started by hand: the system's for root, else the user's (XDG base
+/// directories).
 fn user_state() -> PathBuf {
     if rustix::process::geteuid().is_root() {
         return PathBuf::from(ROOT_STATE);
@@ -184,14 +184,14 @@ fn user_state() -> PathBuf {
     variable("XDG_STATE_HOME").unwrap_or_else(home).join("tokenwatch")
 }
 
-/// Returns the path that a variable holds, unless it is empty: that is as if it were not set (XDG base directories).
+/// Returns the path in a variable. An empty variable counts as unset (XDG base directories).
 fn variable(name: &str) -> Option<PathBuf> {
     #[allow(clippy::disallowed_methods, reason = "names of files, as the command line has them")]
     let value = std::env::var_os(name);
     value.filter(|value| !value.is_empty()).map(PathBuf::from)
 }
 
-/// Returns what mails say of this host. A service's state is for root to look at.
+/// Returns what mails say about this host. The commands in the mails of a service are for root.
 fn host(global: &Global, site: &Site) -> Host {
     let root = service_state().map(|_| PathBuf::from(ROOT_STATE));
     let found = site.config.state_dir.clone().map_or_else(
@@ -201,7 +201,7 @@ fn host(global: &Global, site: &Site) -> Host {
     Host { name: daemon::run::host(), program: advice::from_anywhere(global, &site.state, &found) }
 }
 
-/// Says on standard error what went wrong; a closed pipe is nothing to talk about.
+/// Reports an error on standard error. A closed pipe is not reported.
 fn report(error: &anyhow::Error, color: When) {
     if exit::of(error) == 0 {
         return;
@@ -225,7 +225,7 @@ fn report(error: &anyhow::Error, color: When) {
     writeln!(stderr, "tokenwatch: {}", print::safe(sentence(error))).ok();
 }
 
-/// Returns what went wrong and why, each once: an adapter's error may end with its cause, and name it too.
+/// Returns an error with its causes, each once: an adapter's error may already end with its cause.
 fn sentence(error: &anyhow::Error) -> String {
     let mut text = String::new();
     for cause in error.chain().map(ToString::to_string) {
