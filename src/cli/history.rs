@@ -1,4 +1,4 @@
-//! `history`: what a token did, from its first use on.
+//! `history`: what a token did since its first use.
 
 use std::collections::BTreeMap;
 use std::process::ExitCode;
@@ -15,13 +15,13 @@ use crate::engine::ledger::{Activity, Facet, read_address};
 use crate::engine::time::{DAY, HOUR, Timestamp};
 use crate::store::{FacetRow, History, HourRow, LifecycleRow, TokenSummary, Who};
 
-/// Rows of each table that people are shown; JSON has all.
+/// Rows shown of each table; JSON has all of them.
 const MOST: usize = 20;
 
 /// Values seen, by facet.
 type Facets = BTreeMap<Facet, Vec<FacetRow>>;
 
-/// Columns that stand before a sparkline's end on narrow terminals.
+/// Columns before a sparkline on narrow terminals.
 const MARGIN: u16 = 4;
 
 /// The longest sparkline.
@@ -35,7 +35,7 @@ pub(super) fn run(context: &mut Context, options: &Options) -> anyhow::Result<Ex
     let history = reader.history(&who, since, until, now)?;
     let printer = &mut context.printer;
     if printer.is_json() {
-        // Of several tokens all is counted over all time, as their requests are.
+        // The facets of several tokens are counted over all time, like their requests.
         let whole = since.or(until).map(|_| reader.history(&who, None, None, now)).transpose()?;
         let facets = &whole.as_ref().unwrap_or(&history).facets;
         printer.json(&history_json(&who, &history, facets))?;
@@ -75,12 +75,12 @@ fn print_tokens(
     Ok(())
 }
 
-/// Sums up what tokens did.
+/// Adds up the activity of tokens.
 fn sum(tokens: &[TokenSummary]) -> Activity {
     tokens.iter().fold(Activity::default(), |sum, token| plus(sum, token.activity))
 }
 
-/// Adds up what was done.
+/// Adds two activities.
 pub(super) const fn plus(a: Activity, b: Activity) -> Activity {
     Activity {
         requests: a.requests.saturating_add(b.requests),
@@ -104,8 +104,7 @@ fn print_hours(printer: &mut Printer, hours: &[HourRow]) -> anyhow::Result<()> {
     Ok(())
 }
 
-/// Sums requests up by the hour, the day, or as many days as it takes to have no more sums than
-/// `most`. Returns the unit too.
+/// Adds up requests by hour, by day, or by as many days as leave at most `most` sums. Returns the unit too.
 fn buckets(hours: &[HourRow], most: usize) -> (i64, Vec<u64>) {
     let at = |unit: i64, row: &HourRow| row.hour.0.div_euclid(unit);
     let span = |unit| match (hours.first(), hours.last()) {
@@ -220,7 +219,7 @@ fn print_lifecycle(printer: &mut Printer, lifecycle: &[LifecycleRow]) -> anyhow:
     Ok(())
 }
 
-/// Says what was said: `leaked ci, as of 2026-03-01 00:00:00 UTC, taken back 2026-03-02 09:00:00 UTC: in a gist`.
+/// Returns a row in words: `leaked ci, as of 2026-03-01 00:00:00 UTC, taken back 2026-03-02 09:00:00 UTC: in a gist`.
 fn word(row: &LifecycleRow) -> String {
     let mut text = format!("{} {}", row.what, row.name).trim().to_owned();
     if row.time != row.noted {
@@ -257,8 +256,8 @@ fn history_json(who: &Who, history: &History, facets: &Facets) -> Json {
     json
 }
 
-/// The fields of several tokens of one principal: its last used token's, with all that can be
-/// counted counted over all of them, and each token by itself under `tokens`.
+/// Returns the fields of a principal's tokens: those of the last used one, with counts over all of them, and each token
+/// under `tokens`.
 fn sum_json(who: &Who, tokens: &[TokenSummary], facets: &Facets) -> Json {
     let Activity { requests, ok, denied, failed, bytes } = sum(tokens);
     let first = tokens.iter().filter_map(|token| token.first_seen).min();
@@ -281,7 +280,7 @@ fn sum_json(who: &Who, tokens: &[TokenSummary], facets: &Facets) -> Json {
     json
 }
 
-/// Returns how many different values of a facet are known: those that were folded away are not.
+/// Returns how many different values of a facet are known; folded values are not.
 pub(super) fn distinct(facets: &Facets, facet: Facet) -> usize {
     let rows = facets.get(&facet).map(Vec::as_slice).unwrap_or_default();
     rows.iter().filter(|row| !row.value.is_empty()).count()

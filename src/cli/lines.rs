@@ -1,4 +1,4 @@
-//! The lines that `parse` and `explain` are given: which source each log is of, which lines are meant.
+//! The lines that `parse` and `explain` show: the source of each log, and which lines are selected.
 
 use std::path::{Path, PathBuf};
 use std::{fs, iter};
@@ -18,9 +18,9 @@ use crate::source::listing::Listing;
 use crate::source::replay::{Input, Replay};
 use crate::source::rotation::unrotated;
 
-/// The logs that a command line names: files in its order, then units of the journal.
+/// The logs that a command line names: files in the order given, then units of the journal.
 pub(super) struct Logs {
-    /// What reads them.
+    /// Reads the logs.
     pub reader: Reader,
     logs: Vec<Log>,
     choice: Choice,
@@ -43,24 +43,24 @@ pub(super) struct Numbered<'a> {
     pub number: u64,
     /// The line.
     pub line: Line<'a>,
-    /// The columns that lines above it name.
+    /// The columns that the lines above it define.
     pub columns: &'a Columns,
-    /// How far the log has come with the lines above it.
+    /// The latest time in the log above this line.
     pub reach: Reach,
 }
 
-/// What a command does with lines: each in turn, and something after each batch.
+/// What a command does with lines: something for each line, and something after each batch.
 pub(super) trait Visit {
-    /// Sees a line.
+    /// Visits a line.
     fn line(&mut self, reader: &Reader, line: &Numbered<'_>) -> anyhow::Result<()>;
-    /// Sees that the next line may be long in coming.
+    /// Called when the next line may take a while.
     fn pause(&mut self) -> anyhow::Result<()>;
 }
 
-/// How many files are named that a log was rotated to.
+/// Rotated files that a hint lists at most.
 const MAX_ROTATED: usize = 3;
 
-/// Says to which files a log was rotated: the line that an alert points at may stand in one of them now.
+/// Returns a hint that lists a log's rotated files: the line that an alert points at may be in one of them.
 fn rotated(path: &Path) -> String {
     let folder = path.parent().filter(|folder| !folder.as_os_str().is_empty());
     let entries = fs::read_dir(folder.unwrap_or(Path::new("."))).into_iter().flatten().flatten();
@@ -80,7 +80,7 @@ fn rotated(path: &Path) -> String {
 }
 
 impl Logs {
-    /// Finds the logs; none named is standard input.
+    /// Finds the logs; standard input if none is named.
     pub(super) fn find(site: &Site, options: &Options) -> anyhow::Result<Self> {
         let (units, mut paths): (Vec<_>, Vec<_>) =
             options.paths.iter().cloned().partition(|path| UnitWatch::named(path).is_some());
@@ -105,20 +105,20 @@ impl Logs {
         Ok(Self { reader: site.reader(sources)?, logs, choice, faults })
     }
 
-    /// Tells whether lines have to name their file.
+    /// Returns whether lines must name their file.
     pub(super) const fn is_many(&self) -> bool {
         self.logs.len() > 1
     }
 
-    /// Tells whether all lines are meant.
+    /// Returns whether all lines are selected.
     pub(super) fn is_whole(&self) -> bool {
         self.choice == Choice::All
     }
 
-    /// Shows the lines that are meant, file after file.
+    /// Visits the selected lines, file after file.
     ///
     /// # Errors
-    /// The visitor's at once; at the end, everything that could not be read.
+    /// The visitor's error, at once; at the end, everything that could not be read.
     pub(super) fn read(&self, visitor: &mut impl Visit) -> anyhow::Result<()> {
         let mut faults = self.faults.clone();
         for log in &self.logs {
@@ -143,7 +143,7 @@ impl Logs {
                 Ok(batch) => {
                     self.show(&path, &batch, &mut passed, visitor)?;
                     visitor.pause()?;
-                    // More may be long in coming, and no line of it is meant.
+                    // The next batch may take a while, and no line of it is selected.
                     if self.choice.ends_before(passed.n_lines, passed.n_bytes) {
                         break;
                     }
@@ -159,7 +159,7 @@ impl Logs {
         Ok(())
     }
 
-    /// Shows those lines of a batch that are meant.
+    /// Visits the selected lines of a batch.
     fn show(
         &self,
         path: &Path,
@@ -176,7 +176,7 @@ impl Logs {
             columns.note(&line.bytes);
             let mut end = line.offset + line.length;
             if end == whole {
-                // What was cut off an over-long line is of that line.
+                // The bytes cut off an overlong line belong to it.
                 end += batch.missing.discarded;
             }
             passed.n_bytes = end;
@@ -188,12 +188,12 @@ impl Logs {
             }
             self.pass(source, &line.bytes, &columns, passed);
         }
-        // A line that was in parts is of several.
+        // Counts a line of several parts once per part.
         passed.n_lines += batch.bytes.split_inclusive(|byte| *byte == b'\n').count() as u64;
         Ok(())
     }
 
-    /// Takes note of how far a log has come, where the time of lines behind depends on it.
+    /// Notes the latest time of a log if the time zone of later lines depends on it.
     fn pass(&self, source: usize, line: &[u8], columns: &Columns, passed: &mut Passed) {
         if self.reader.sources().get(source).is_some_and(|source| source.zone.is_named()) {
             let time = self.reader.time_of(source, line, columns, passed.reach);
@@ -212,7 +212,7 @@ impl Log {
 
     fn batches(&self) -> Box<dyn Iterator<Item = Result<Batch, String>>> {
         match self {
-            // One file at a time is not merged by time, and no time is asked for.
+            // A single file is not merged by time, so no times are needed.
             Self::File(input) => Box::new(
                 Replay::open(vec![input.clone()], |_, _, _, _| None)
                     .map(|batch| batch.map_err(|fault| fault.to_string())),
@@ -230,7 +230,7 @@ impl Log {
     }
 }
 
-/// Refuses what names a place in one log where there are several, or in a log that has no such places.
+/// Refuses options that name a place in one log if there are several logs, or if the log has no such places.
 fn refuse_vague(logs: &[Log], choice: &Choice, options: &Options) -> anyhow::Result<()> {
     let is_narrow = *choice != Choice::All || options.cursor.is_some();
     if is_narrow && logs.len() > 1 {
@@ -246,7 +246,7 @@ fn refuse_vague(logs: &[Log], choice: &Choice, options: &Options) -> anyhow::Res
     Ok(())
 }
 
-/// How much of a log went by.
+/// How much of a log was read.
 #[derive(Default)]
 struct Passed {
     n_lines: u64,
@@ -255,7 +255,7 @@ struct Passed {
     reach: Reach,
 }
 
-/// Returns bytes of a log as text: what is not UTF-8 as `\xNN`.
+/// Returns bytes of a log as text; those that are not UTF-8 become `\xNN`.
 pub(super) fn text(bytes: &[u8]) -> std::borrow::Cow<'_, str> {
     if let Ok(text) = std::str::from_utf8(bytes) {
         return text.into();

@@ -1,4 +1,4 @@
-//! Streams as their files stand now: what is there of each, and what of it was not read.
+//! Streams and the present state of their files: what exists of each, and how much of it is unread.
 
 use std::collections::BTreeMap;
 use std::fs::{self, File, Metadata};
@@ -11,26 +11,26 @@ use crate::engine::time::{SECOND, Timestamp};
 use crate::source::rotation::unrotated;
 use crate::store::StreamStatus;
 
-/// What became of a stream's file.
+/// The present state of a stream's file.
 enum Standing {
-    /// It is there.
+    /// It exists.
     There(Metadata),
-    /// It is in a later life: nothing more can be read of this one.
+    /// It has a later life: nothing more can be read of this one.
     Over,
-    /// Another file stands under its path, or none.
+    /// Its path is absent, or is another file now.
     Gone,
-    /// It cannot be looked at, or is none: the journal, standard input.
+    /// It cannot be examined, or there is no file: the journal, standard input.
     Unknown(io::Error),
 }
 
-/// A stream, which is one life of a file, and what became of that.
+/// A stream, which is one life of a file, and the state of that file.
 pub(super) struct Life<'a> {
-    /// What is known of it.
+    /// The stored stream.
     pub stream: &'a StreamStatus,
     standing: Standing,
 }
 
-/// Looks at the files of all streams.
+/// Examines the files of all streams.
 pub(super) fn look(streams: &[StreamStatus]) -> Vec<Life<'_>> {
     let mut latest = BTreeMap::new();
     for position in streams.iter().map(|stream| &stream.position) {
@@ -44,12 +44,12 @@ pub(super) fn look(streams: &[StreamStatus]) -> Vec<Life<'_>> {
 
 /// Device and inode.
 type FileId = (u64, u64);
-/// What has no device and inode.
+/// The id of what has no device and inode.
 const NO_FILE: FileId = (0, 0);
 /// Birth and generation: the later, the higher.
 type Age = (i64, u32);
 
-/// Returns which file a position is of, and which life of it. An inode is used again, so another birth is another life.
+/// Returns the file and the life of a position. Inodes are reused, so another birth time means another life.
 const fn life_of(position: &Position) -> (FileId, Age) {
     ((position.device, position.inode), (position.born, position.generation))
 }
@@ -67,7 +67,7 @@ fn standing(stream: &StreamStatus, latest: &BTreeMap<FileId, Age>) -> Standing {
     }
 }
 
-/// Puts together the lives of each log, those of its rotated files too.
+/// Groups lives by log, including those of its rotated files.
 pub(super) fn by_log<'a>(lives: &'a [Life<'a>]) -> BTreeMap<PathBuf, Vec<&'a Life<'a>>> {
     let mut logs = BTreeMap::<_, Vec<_>>::new();
     for life in lives {
@@ -77,7 +77,7 @@ pub(super) fn by_log<'a>(lives: &'a [Life<'a>]) -> BTreeMap<PathBuf, Vec<&'a Lif
 }
 
 impl Life<'_> {
-    /// Tells whether its file is there, in this life; nothing if that cannot be known.
+    /// Returns whether its file exists, in this life; `None` if that cannot be known.
     pub(super) const fn is_there(&self) -> Option<bool> {
         match self.standing {
             Standing::There(_) => Some(true),
@@ -86,31 +86,31 @@ impl Life<'_> {
         }
     }
 
-    /// Tells whether bytes of it were not read.
+    /// Returns whether some of its bytes are unread.
     pub(super) fn has_rest(&self) -> bool {
         self.stream.position.offset < self.size()
     }
 
-    /// Returns its size: of the file if it is there, else as it was; of a life that is over, up to where it was read: what was
-    /// beyond is lost, and counted so, or is read of its copy.
+    /// Returns its size: the file's if it exists, else the last known one. A life that is over ends where it was read:
+    /// the bytes after that are counted as lost, or are read from a copy.
     pub(super) fn size(&self) -> u64 {
         let position = &self.stream.position;
         match &self.standing {
-            // A packed file's offset counts unpacked bytes: its own size says nothing.
+            // The offset in a compressed file counts uncompressed bytes, so the file's own size says nothing.
             Standing::There(file) => file.len().max(position.size),
             Standing::Over => position.offset,
             Standing::Gone | Standing::Unknown(_) => position.size,
         }
     }
 
-    /// Returns for how many seconds it has had bytes that were not read: since its last commit, if its file is longer than
-    /// what was read by more than a line without an end.
+    /// Returns for how many seconds it has had unread bytes: the time since its last commit, unless only an unfinished
+    /// line is unread.
     pub(super) fn lag(&self, now: Timestamp) -> i64 {
         let is_behind = self.has_rest() && self.has_line();
         if is_behind { (now.since(self.stream.updated) / SECOND).max(0) } else { 0 }
     }
 
-    /// Tells whether a whole line, or too long a one, stands behind what was read; so is what cannot be looked at.
+    /// Returns whether a whole or overlong line is unread; true if the file cannot be examined.
     fn has_line(&self) -> bool {
         let Some(file) = self.regular().and_then(|_| File::open(&self.stream.position.path).ok())
         else {
@@ -123,14 +123,14 @@ impl Life<'_> {
         }
     }
 
-    /// Returns why it cannot be opened if it was not read to its end.
+    /// Returns why the file cannot be opened, unless it was read to its end.
     pub(super) fn fault(&self) -> Option<io::Error> {
         let position = &self.stream.position;
         match &self.standing {
             Standing::There(_) if self.has_rest() => {
                 self.regular().and_then(|_| File::open(&position.path).err())
             }
-            // In a folder that is closed nothing can be looked at.
+            // Nothing can be examined in a directory without access.
             Standing::Unknown(cause) if cause.kind() == io::ErrorKind::PermissionDenied => {
                 Some(cause.kind().into())
             }
@@ -138,7 +138,7 @@ impl Life<'_> {
         }
     }
 
-    /// Returns its file if that is there and may be opened: opening a pipe would wait for its writer.
+    /// Returns its file if that exists and is safe to open: opening a pipe would wait for its writer.
     fn regular(&self) -> Option<&Metadata> {
         match &self.standing {
             Standing::There(file) => Some(file).filter(|file| file.is_file()),

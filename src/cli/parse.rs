@@ -1,4 +1,4 @@
-//! `parse`: how each line is read, one JSON object a line; nothing is kept.
+//! `parse`: shows how each line is parsed, one JSON object per line; nothing is saved.
 
 use std::borrow::Cow;
 use std::io::Write as _;
@@ -34,7 +34,7 @@ struct Parser<'p> {
     count: Count,
 }
 
-/// What became of the lines. The daemon's tally counts a line that was passed over among those that were read.
+/// What happened to the lines. The daemon's tally counts a skipped line as read.
 #[derive(Default)]
 struct Count {
     read: u64,
@@ -44,7 +44,7 @@ struct Count {
 }
 
 impl Count {
-    /// Says it on standard error.
+    /// Prints the counts on standard error.
     fn say(&self) -> std::io::Result<()> {
         let Self { read, passed_over, rejected, tokens } = *self;
         let lines = counted(read + passed_over + rejected, "line");
@@ -85,7 +85,7 @@ impl Visit for Parser<'_> {
             }
             Ok(None) => {
                 self.count.passed_over += 1;
-                // It says something, if not of a request. What says nothing is not shown.
+                // A directive says something, though not about a request. Lines that say nothing are not shown.
                 if seen.line.bytes.starts_with(b"#") {
                     self.printer.json(&Rejected { head, error: Why::of_directive() })?;
                 }
@@ -104,10 +104,10 @@ impl Visit for Parser<'_> {
     }
 }
 
-/// Which line it is.
+/// Where a line is.
 #[derive(Serialize)]
 pub(super) struct Head<'a> {
-    /// Its file, where there are several.
+    /// Its file, if there are several.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub file: Option<Cow<'a, str>>,
     /// Its number, counted from 1.
@@ -130,21 +130,21 @@ struct Rejected<'a> {
     error: Why<'a>,
 }
 
-/// Why a line was rejected. No more than one character of the line is in it.
+/// Why a line was rejected. Contains at most one character of the line.
 #[derive(Serialize)]
 struct Why<'a> {
     message: String,
     column: usize,
-    /// The template that the line does not fit.
+    /// The template that the line does not match.
     #[serde(skip_serializing_if = "Option::is_none")]
     template: Option<&'a str>,
-    /// Up to where in it the line fits.
+    /// The column of the template up to which the line matches.
     #[serde(skip_serializing_if = "Option::is_none")]
     template_column: Option<usize>,
 }
 
 impl<'a> Why<'a> {
-    /// A directive is no record, and none is missed in it: it is shown, but not counted as rejected.
+    /// A directive is no record, and none is missing: it is shown, but not counted as rejected.
     fn of_directive() -> Self {
         let message = "expected a request, found a directive: skipped".to_owned();
         Self { message, column: 1, template: None, template_column: None }
@@ -160,7 +160,7 @@ impl<'a> Why<'a> {
     }
 }
 
-/// A token of a line.
+/// A token in a line.
 #[derive(Serialize)]
 pub(super) struct Token<'a> {
     id: TokenId,
@@ -176,8 +176,8 @@ impl<'a> Token<'a> {
     }
 }
 
-/// A record in the names of the Elastic Common Schema, without its secrets. What the line does not
-/// say is left out.
+/// A record in the field names of the Elastic Common Schema, without its secrets. Fields that the line does not have
+/// are left out.
 #[derive(Serialize)]
 pub(super) struct Shown<'a> {
     #[serde(rename = "@timestamp", skip_serializing_if = "Option::is_none")]
@@ -199,7 +199,7 @@ pub(super) struct Shown<'a> {
 #[derive(Serialize)]
 struct Address {
     ip: IpAddr,
-    /// What a header said: the log names no peer.
+    /// The address comes from a header: the log names no peer.
     #[serde(skip_serializing_if = "is_empty")]
     forgeable: bool,
 }
@@ -259,7 +259,7 @@ struct Name<'a> {
     name: Cow<'a, str>,
 }
 
-/// The version of TLS as ECS has it, in two parts (ECS field reference, "TLS fields"): logs spell it in many ways.
+/// The version of TLS in ECS's two parts (ECS field reference, "TLS fields"): logs spell it in many ways.
 #[derive(Debug, PartialEq, Serialize)]
 struct Tls<'a> {
     #[serde(skip_serializing_if = "Option::is_none")]
@@ -269,8 +269,8 @@ struct Tls<'a> {
 }
 
 impl<'a> Tls<'a> {
-    /// Reads `TLSv1.2`, `TLS 1.3`, `tls1_1`, `TLSv12`, `1.3`, `SSLv3` and the numbers of the record layer (RFC 8446, section
-    /// 4.2.1); `none` is Cloudflare's word for plain HTTP. What is something else is shown as it is.
+    /// Parses `TLSv1.2`, `TLS 1.3`, `tls1_1`, `TLSv12`, `1.3`, `SSLv3` and the numbers of the record layer (RFC 8446,
+    /// section 4.2.1); `none` is Cloudflare's word for plain HTTP. Other text is shown unchanged.
     fn new(text: Cow<'a, str>) -> Option<Self> {
         let lower = text.to_ascii_lowercase();
         let (protocol, rest) = match (lower.strip_prefix("tls"), lower.strip_prefix("ssl")) {
@@ -300,7 +300,7 @@ fn is_empty<T: Default + PartialEq>(value: &T) -> bool {
 }
 
 impl<'a> Shown<'a> {
-    /// Shows a record; `cleaner` takes out its secrets.
+    /// Returns the record to show; `cleaner` removes its secrets.
     pub(super) fn new(record: &'a Record<'_>, cleaner: &Cleaner<'_>) -> Self {
         let show = |field: &'a Option<Cow<'_, [u8]>>| Some(clean(field.as_deref()?, cleaner));
         Self {
@@ -325,7 +325,7 @@ impl<'a> Shown<'a> {
 }
 
 impl<'a> Url<'a> {
-    /// The target is cleaned before it is split: a secret may hold whatever splits it.
+    /// The target is cleaned before it is split: a secret may contain a separator.
     fn new<'r: 'a>(
         record: &'a Record<'r>,
         show: impl Fn(&'a Option<Cow<'r, [u8]>>) -> Option<Cow<'a, str>>,
@@ -356,7 +356,7 @@ impl<'a> Url<'a> {
     }
 }
 
-/// Splits at the first such character, and borrows where the text is borrowed.
+/// Splits at the first `at`, and borrows if the text is borrowed.
 fn split(whole: Cow<'_, str>, at: char) -> (Cow<'_, str>, Option<Cow<'_, str>>) {
     match whole {
         Cow::Borrowed(text) => match text.split_once(at) {
@@ -388,9 +388,9 @@ fn without_port(host: Cow<'_, str>) -> Cow<'_, str> {
     }
 }
 
-/// Returns a field without its secrets. JSON holds no bytes: what is not UTF-8 is U+FFFD, one for each maximal
-/// part (Unicode, section 3.9), as Elastic, Vector and Python's `errors="replace"` write it. An escape in its place
-/// could not be told from the same characters in the log.
+/// Returns a field without its secrets. JSON cannot contain bytes: each maximal part that is not UTF-8 becomes U+FFFD
+/// (Unicode, section 3.9), as in Elastic, Vector and Python's `errors="replace"`. An escape could not be told from the
+/// same characters in the log.
 fn clean<'a>(field: &'a [u8], cleaner: &Cleaner<'_>) -> Cow<'a, str> {
     match cleaner.clean(field) {
         Cow::Borrowed(field) => String::from_utf8_lossy(field),

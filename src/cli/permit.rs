@@ -1,5 +1,5 @@
-//! Whether the daemon's user may read a path. Root may read everything, so for root this is judged by owner, groups,
-//! mode and ACL; for everyone else opening the file is the proof.
+//! Whether the daemon's user may read a path. Root may read everything, so root's check looks at owner, groups, mode
+//! and ACL; anyone else's opens the file.
 
 use std::collections::BTreeSet;
 use std::fmt;
@@ -17,7 +17,7 @@ use crate::store::{Holder, Role};
 const SERVICE_USER: &str = "tokenwatch";
 const SERVICE_GROUPS: [&str; 2] = ["adm", "systemd-journal"];
 
-/// `CAP_DAC_OVERRIDE` and `CAP_DAC_READ_SEARCH` (capabilities(7)): no permission is asked for.
+/// `CAP_DAC_OVERRIDE` and `CAP_DAC_READ_SEARCH` (capabilities(7)): permissions are not checked.
 const READS_ALL: u64 = 1 << 1 | 1 << 2;
 
 /// The ACL of a file, as the kernel stores it: acl(5).
@@ -30,33 +30,33 @@ const ENTER: u32 = 1;
 
 /// Whose permissions count.
 pub(super) enum Permit {
-    /// Those of the process itself: it is asked to open the file.
+    /// Those of this process: it tries to open the file.
     Own,
-    /// Another user's, of which root knows this.
+    /// Another user's, as far as root knows it.
     Of(User),
 }
 
-/// A user, as far as permissions are concerned.
+/// What determines a user's permissions.
 pub(super) struct User {
     id: u32,
     groups: BTreeSet<u32>,
-    /// The groups are those of the running daemon. Otherwise its unit may add some.
+    /// The groups are those of the running daemon. Otherwise its unit may add more.
     is_certain: bool,
     reads_all: bool,
 }
 
-/// What keeps the daemon from a path.
+/// Why the daemon cannot read a path.
 #[derive(Debug)]
 pub(super) enum Refusal {
-    /// The system says no.
+    /// The system refuses.
     Denied(io::Error),
-    /// The permissions of this file or directory say no.
+    /// The permissions of this file or directory refuse.
     Closed(Barrier),
-    /// They let a group in, of which it is unknown whether the daemon is a member.
+    /// They grant a group access, but the daemon may not be a member of it.
     Unsure(Barrier),
 }
 
-/// A file or directory, and whom it keeps out.
+/// A file or directory, and the user that it keeps out.
 #[derive(Debug)]
 pub(super) struct Barrier {
     path: PathBuf,
@@ -67,7 +67,7 @@ pub(super) struct Barrier {
 }
 
 impl Refusal {
-    /// Returns a command that grants the access; empty if the permissions are not what is in the way.
+    /// Returns a command that grants access; empty if permissions are not the problem.
     pub(super) fn remedy(&self) -> String {
         let (Self::Closed(barrier) | Self::Unsure(barrier)) = self else { return String::new() };
         let Barrier { path, user, .. } = barrier;
@@ -93,7 +93,8 @@ impl fmt::Display for Refusal {
 }
 
 impl Permit {
-    /// Returns whose permissions count for a state directory: those of the running daemon, else those of the directory's owner.
+    /// Returns whose permissions count for a state directory: the running daemon's, else those of the directory's
+    /// owner.
     pub(super) fn of(state: &Path, holder: Option<Holder>) -> Self {
         if !geteuid().is_root() {
             return Self::Own;
@@ -106,7 +107,7 @@ impl Permit {
         user.map_or(Self::Own, |user| if user.id == 0 { Self::Own } else { Self::Of(user) })
     }
 
-    /// Returns what keeps the daemon from reading a file; `None` for what is no regular file or is gone.
+    /// Returns why the daemon cannot read a file; `None` if it can, or if the path is gone or not a regular file.
     pub(super) fn refusal(&self, path: &Path) -> Option<Refusal> {
         let found = match fs::metadata(path) {
             Ok(found) => found,
@@ -124,7 +125,7 @@ impl Permit {
 }
 
 impl User {
-    /// Returns whom a process runs as: `/proc/PID/status` (proc(5)).
+    /// Returns the user of a process: `/proc/PID/status` (proc(5)).
     fn running(pid: u32) -> Option<Self> {
         let text = fs::read_to_string(format!("/proc/{pid}/status")).ok()?;
         let words = |name: &str| {
@@ -135,13 +136,13 @@ impl User {
             words(name)?.iter().map(|word| word.parse().ok()).collect::<Option<Vec<u32>>>()
         };
         let capable = u64::from_str_radix(words("CapEff:")?.first()?, 16).ok()?;
-        // The real, effective, saved and file system's id: the last counts.
+        // The real, effective, saved and file system's id; the last one counts.
         let id = *ids("Uid:")?.last()?;
         let groups = ids("Groups:")?.into_iter().chain(ids("Gid:")?.last().copied()).collect();
         Some(Self { id, groups, is_certain: true, reads_all: capable & READS_ALL != 0 })
     }
 
-    /// Returns the owner of a directory, with the groups that `/etc/passwd`, `/etc/group` and the service's unit give.
+    /// Returns the owner of a directory, with the groups from `/etc/passwd`, `/etc/group` and the service's unit.
     fn owning(directory: &Path) -> Option<Self> {
         let found = fs::metadata(directory).ok()?;
         let read = |path: &str| fs::read_to_string(path).unwrap_or_default();
@@ -199,8 +200,8 @@ impl User {
         }
     }
 
-    /// Returns whether an ACL grants something, by the algorithm of acl(5); `None` if only a group that the user is not
-    /// known to be in is granted it.
+    /// Returns whether an ACL grants access, by the algorithm of acl(5); `None` if it grants it only to a group that
+    /// the user may not be in.
     fn may(&self, acl: &[(Tag, u32)], (owner, group): (u32, u32), want: u32) -> Option<bool> {
         if self.reads_all {
             return Some(true);
@@ -230,7 +231,7 @@ impl User {
     }
 }
 
-/// Whom an entry of an ACL is about.
+/// Whom an entry of an ACL applies to.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 enum Tag {
     Owner,
@@ -241,7 +242,7 @@ enum Tag {
     Other,
 }
 
-/// Returns the ACL of a path, with the bits of each entry; `None` if it has none beside its mode.
+/// Returns the entries of a path's ACL with their bits; `None` if it has only its mode.
 ///
 /// ```text
 /// version: u32 = 2, then for each entry: tag: u16, bits: u16, id: u32 (little endian; linux/posix_acl_xattr.h)
@@ -289,7 +290,7 @@ mod tests {
             (0o640, (0, 33), Some(true)),
             (0o640, (0, 4), None),
             (0o644, (0, 4), Some(true)),
-            // The first class that fits counts.
+            // The first matching class counts.
             (0o044, (1000, 33), Some(false)),
             (0o604, (0, 33), Some(false)),
         ];

@@ -1,4 +1,4 @@
-//! Everything that commands print, safe for a terminal: text from logs cannot move the cursor.
+//! All output of commands, made safe for a terminal: text from logs cannot move the cursor.
 
 use std::fmt::{self, Write as _};
 use std::io::{self, BufWriter, Write as _};
@@ -13,16 +13,16 @@ pub use crate::engine::numbers::{counted, number, size};
 use crate::engine::time::{DAY, HOUR, MINUTE, Timestamp};
 use crate::telemetry::{is_unsafe, write_safe};
 
-/// Bytes that wait at most before they are handed on.
+/// Size of the output buffer.
 const BUFFER: usize = 64 * 1024;
 
-/// Where a command prints to: standard output, once it is flushed or dropped.
+/// The output of a command: standard output, once flushed or dropped.
 pub struct Printer {
-    /// Printed line by line, a log of millions would cost a system call each.
+    /// Buffered: printing a log of millions of lines one by one would cost a system call each.
     out: BufWriter<io::Stdout>,
-    /// The JSON of one line, kept so that each need not grow anew.
+    /// The JSON of one line; kept to reuse its memory.
     json: Vec<u8>,
-    /// Styles are taken off.
+    /// Styles are removed.
     is_plain: bool,
     is_json: bool,
 }
@@ -41,17 +41,16 @@ impl Printer {
         Self { out, json: Vec::new(), is_plain: choice == anstream::ColorChoice::Never, is_json }
     }
 
-    /// Tells whether JSON was asked for.
+    /// Returns whether JSON was requested.
     #[must_use]
     pub const fn is_json(&self) -> bool {
         self.is_json
     }
 
-    /// Prints a line of our own words, which may hold styles. What comes from logs must be
-    /// [`Safe`] in it.
+    /// Prints a line of the program's own text, which may contain styles. Text from logs must be wrapped in [`Safe`].
     ///
     /// # Errors
-    /// What the system says; a closed pipe is told by its kind.
+    /// Those of the system; the kind of a closed pipe is `BrokenPipe`.
     pub fn line(&mut self, text: impl fmt::Display) -> io::Result<()> {
         if !self.is_plain {
             return writeln!(self.out, "{text}");
@@ -59,15 +58,15 @@ impl Printer {
         writeln!(self.out, "{}", anstream::adapter::strip_str(&text.to_string()))
     }
 
-    /// Prints one JSON object on a line. Control and bidirectional characters are escaped in it too.
+    /// Prints one JSON object on a line, with control and bidirectional characters escaped.
     ///
     /// # Errors
-    /// What the system says.
+    /// Those of the system.
     pub fn json(&mut self, value: &impl Serialize) -> io::Result<()> {
         let Self { out, json, .. } = self;
         json.clear();
         serde_json::to_writer(&mut *json, value)?;
-        // All plain ASCII, as nearly always: below DEL, and JSON escapes what is below a space.
+        // All plain ASCII, as nearly always: below DEL; JSON escapes what is below a space.
         if json.iter().copied().fold(0, u8::max) < 0x7f {
             json.push(b'\n');
             return out.write_all(json);
@@ -76,16 +75,16 @@ impl Printer {
         writeln!(out, "{}", JsonSafe(text))
     }
 
-    /// Hands on what is waiting.
+    /// Writes the buffer.
     ///
     /// # Errors
-    /// What the system says.
+    /// Those of the system.
     pub fn flush(&mut self) -> io::Result<()> {
         self.out.flush()
     }
 }
 
-/// Shows text from logs: what could change the screen is shown as `\xNN` or `\u{...}`.
+/// Displays text from logs: characters that could change the screen become `\xNN` or `\u{...}`.
 #[derive(Clone, Copy, Debug)]
 pub struct Safe<T>(pub T);
 
@@ -95,13 +94,13 @@ impl<T: AsRef<str>> fmt::Display for Safe<T> {
     }
 }
 
-/// Returns text from logs as it may be shown.
+/// Returns text from logs in a form that is safe to show.
 #[must_use]
 pub fn safe(text: impl AsRef<str>) -> String {
     Safe(text).to_string()
 }
 
-/// JSON escapes the C0 controls by itself; the rest of what [`is_unsafe`] tells of becomes `\uNNNN`.
+/// JSON escapes the C0 controls; the other characters of [`is_unsafe`] become `\uNNNN`.
 pub(super) struct JsonSafe<'a>(pub(super) &'a str);
 
 impl fmt::Display for JsonSafe<'_> {
@@ -121,7 +120,7 @@ impl fmt::Display for JsonSafe<'_> {
 /// The narrowest column that text is wrapped into.
 const NARROWEST: usize = 20;
 
-/// Breaks text into lines of so many characters at most: between words, or in a word that is longer.
+/// Wraps text into lines of at most `width` characters: between words, or within a longer word.
 #[must_use]
 pub fn wrapped(text: &str, width: usize) -> Vec<String> {
     let width = width.max(NARROWEST);
@@ -148,7 +147,7 @@ pub fn wrapped(text: &str, width: usize) -> Vec<String> {
     lines
 }
 
-/// Returns a JSON object of what is known: null, empty text and empty objects have no key.
+/// Returns a JSON object without its unknown fields: null, empty text and empty objects.
 #[must_use]
 pub fn object<const N: usize>(fields: [(&str, Json); N]) -> Json {
     let is_known = |value: &Json| match value {
@@ -161,7 +160,7 @@ pub fn object<const N: usize>(fields: [(&str, Json); N]) -> Json {
     Json::Object(known.map(|(name, value)| (name.to_owned(), value)).collect())
 }
 
-/// Returns an instant as JSON has it: RFC 3339, null if there is none.
+/// Returns an instant as RFC 3339 in JSON; null for none.
 #[must_use]
 pub fn time(time: impl Into<Option<Timestamp>>) -> Json {
     time.into().map_or(Json::Null, |time| Json::String(time.to_string()))
@@ -179,7 +178,7 @@ pub const fn style(level: Level) -> Style {
     }
 }
 
-/// Returns a level in its colour, at least `width` wide.
+/// Returns a level in its colour, padded to `width`.
 #[must_use]
 pub fn level(level: Level, width: usize) -> String {
     let style = style(level);
@@ -193,8 +192,7 @@ pub fn bold(text: impl fmt::Display) -> String {
     format!("{bold}{text}{bold:#}")
 }
 
-/// `2026-03-12 02:13Z`: to the minute, for tables and lists; an instant by itself is written by [`Timestamp::to_words`]. In
-/// UTC too, as the letter says.
+/// `2026-03-12 02:13Z`: to the minute in UTC, for tables and lists; elsewhere [`Timestamp::to_words`].
 #[must_use]
 pub fn minute(time: Timestamp) -> String {
     time.to_chrono().format("%Y-%m-%d %H:%MZ").to_string()
@@ -217,14 +215,14 @@ pub fn ago(time: Timestamp, now: Timestamp) -> String {
     if micros > 0 { format!("{text} ago") } else { format!("in {text}") }
 }
 
-/// Says on standard error that a list has reached its limit, since there may be more; also of JSON, which shows no end.
+/// Warns on standard error that a list has reached its limit and may have more; JSON output cannot show that.
 pub fn say_limit(n_shown: usize, limit: u32) {
     if u32::try_from(n_shown).is_ok_and(|n| limit <= n) {
         writeln!(anstream::stderr(), "{limit} shown; -n for more").ok();
     }
 }
 
-/// Eight heights of blocks, scaled to the highest value.
+/// Draws values as blocks of eight heights, scaled to the highest value.
 #[must_use]
 pub fn sparkline(values: &[u64]) -> String {
     const BLOCKS: [char; 8] = ['▁', '▂', '▃', '▄', '▅', '▆', '▇', '█'];
