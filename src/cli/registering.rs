@@ -1,4 +1,4 @@
-//! `tokens add, import, set, revoke, leak, decoy`: what people say of tokens.
+//! `tokens add, import, set, revoke, leak, decoy`: commands that change the registry.
 
 use std::path::Path;
 
@@ -23,7 +23,7 @@ pub(super) fn add(context: &mut Context, options: &TokensAdd) -> anyhow::Result<
     state::refuse_secret(&options.name)?;
     let changes = changes(&options.columns, &site.key()?)?;
     let mut row = Registered { name: options.name.clone(), ..Registered::default() };
-    // Who names itself is registered by that name, with whatever tokens it uses.
+    // A principal that states its own identity is registered by it, whatever tokens it uses.
     if options.secret_file.is_some() || !state::is_identity(&row.name) {
         row.token = Some(match &options.secret_file {
             Some(path) => state::seal_file(site, path)?,
@@ -71,7 +71,7 @@ pub(super) fn import(context: &mut Context, file: &Path) -> anyhow::Result<()> {
     Ok(changed.iter().filter_map(taken_back).try_for_each(|said| printer.line(said))?)
 }
 
-/// Says what an import took back of what would have been an alert, in one line; `None` where it took nothing back.
+/// Returns a line that lists the marks that an import undid; `None` if it undid none.
 pub(super) fn taken_back(changed: &Changed) -> Option<String> {
     let columns = marks_taken_back(changed);
     let named = || format!("{}: no longer has {}", called(&changed.after), columns.join(", "));
@@ -84,7 +84,7 @@ fn taken_back_json(changed: &Changed) -> Option<Json> {
     (!columns.is_empty()).then(|| json!({"token": token, "name": name, "columns": columns}))
 }
 
-/// Returns the columns that held a mark and do no more.
+/// Returns the columns whose mark is gone.
 fn marks_taken_back(changed: &Changed) -> Vec<&'static str> {
     let marks = |row: &Registered| {
         [
@@ -99,7 +99,7 @@ fn marks_taken_back(changed: &Changed) -> Vec<&'static str> {
     gone.filter(|((_, was), (_, is))| *was && !is).map(|((column, _), _)| column).collect()
 }
 
-/// Columns that speak of one token; the others may be meant of all that bear a name.
+/// Columns of a single token; the others may apply to all tokens of a name.
 const OF_ONE: [&str; 7] =
     ["issued_at", "expires_at", "revoked_at", "rotated_to", "rotated_at", "decoy", "leaked_at"];
 
@@ -128,7 +128,7 @@ pub(super) fn set(
     say(printer, &rows, "changed")
 }
 
-/// Reads the columns of a command line, and says all that is wrong with them.
+/// Parses the columns of a command line; the error lists all faults.
 fn changes(texts: &[String], key: &SealKey) -> anyhow::Result<Changes> {
     let mut changes = Changes::default();
     let mut faults = Vec::new();
@@ -154,7 +154,7 @@ fn like(name: &str) -> String {
     best.map_or_else(|| ":".to_owned(), |column| format!(", did you mean \"{column}\"?"))
 }
 
-/// Takes one `COLUMN=VALUE`, or says what is wrong with it.
+/// Applies one `COLUMN=VALUE`, or returns what is wrong with it.
 fn take(changes: &mut Changes, text: &str, key: &SealKey) -> Result<(), String> {
     let Some((name, value)) = text.split_once('=') else {
         return Err(format!("expected COLUMN=VALUE, with one of the columns {}", columns()));
@@ -179,7 +179,7 @@ fn has_token(store: &Store, who: &Who) -> anyhow::Result<bool> {
     })
 }
 
-/// What can be said of a token in one word.
+/// A mark that one command sets.
 #[derive(Clone, Copy, PartialEq, Eq)]
 pub(super) enum Mark {
     Revoked,
@@ -188,7 +188,7 @@ pub(super) enum Mark {
 }
 
 impl Mark {
-    /// Tells whether it was said of a token already, and has taken effect.
+    /// Returns whether a row already has the mark, and it is in force.
     fn holds(self, row: &Registered, now: Timestamp) -> bool {
         let is_past = |time: Option<Timestamp>| time.is_some_and(|time| time <= now);
         match self {
@@ -241,7 +241,7 @@ pub(super) fn mark(context: &mut Context, options: &TokensMark, mark: Mark) -> a
     Ok(())
 }
 
-/// Says from when on a mark holds: it may be one for later.
+/// Returns from when on a mark is in force; it may be in the future.
 fn since(what: &str, at: Timestamp, now: Timestamp) -> String {
     let time = at.to_words();
     match at <= now {
@@ -250,7 +250,7 @@ fn since(what: &str, at: Timestamp, now: Timestamp) -> String {
     }
 }
 
-/// Says what became of registry rows, one line each.
+/// Prints what was done to registry rows, one line each.
 fn say(printer: &mut Printer, rows: &[Registered], what: &str) -> anyhow::Result<()> {
     for row in rows {
         if printer.is_json() {
@@ -262,7 +262,7 @@ fn say(printer: &mut Printer, rows: &[Registered], what: &str) -> anyhow::Result
     Ok(())
 }
 
-/// Returns what a registry row is called: its name and its id, as far as it has them.
+/// Returns the label of a registry row: its name and its id, whichever it has.
 pub(super) fn called(row: &Registered) -> String {
     let id = row.token.map(|id| id.to_string()).unwrap_or_default();
     let parts = [print::safe(&row.name), id];

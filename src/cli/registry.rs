@@ -18,19 +18,19 @@ use crate::engine::token::is_ever_found;
 /// A larger file is the wrong file.
 const MAX_FILE: u64 = 256 << 20;
 
-/// From this likeness on (Jaro-Winkler) a heading is taken for a column's name with a mistake.
+/// A heading at least this similar (Jaro-Winkler) to a column's name is taken for a misspelling.
 const LIKENESS: f64 = 0.85;
 
 /// The shortest text that may be a secret, in bytes.
 const SHORTEST_SECRET: usize = 4;
 
-/// Faults that one error lists.
+/// Faults that an error lists at most.
 const MAX_FAULTS: usize = 20;
 
 /// Reads a registry file; `-` is standard input. Secrets in it are sealed at once.
 ///
 /// # Errors
-/// The file cannot be read, or rows of it cannot be understood: all of these, with their lines.
+/// The file cannot be read, or rows of it are invalid: all of these, with their lines.
 pub fn read_registry(path: &Path, key: &SealKey) -> anyhow::Result<Vec<Changes>> {
     let doing = || format!("reading the registry {}", path.display());
     let text = if path.as_os_str() == "-" {
@@ -52,7 +52,7 @@ pub fn read_registry(path: &Path, key: &SealKey) -> anyhow::Result<Vec<Changes>>
     if faults.is_empty() {
         for line in doubts {
             let file = safe(path.to_string_lossy());
-            // Nobody may be reading, and the file is still imported.
+            // The write may fail if nobody reads; the file is imported all the same.
             writeln!(std::io::stderr(), "warning: {file}:{line}: {NEVER_FOUND}").ok();
         }
         return Ok(rows.into_iter().map(|(_, row)| row).collect());
@@ -60,7 +60,7 @@ pub fn read_registry(path: &Path, key: &SealKey) -> anyhow::Result<Vec<Changes>>
     Err(BadRows { path: path.to_owned(), faults }.into())
 }
 
-/// Reads all that there is; more than so many bytes are refused, since a row that is cut would be taken for another.
+/// Reads everything. More than `most` bytes are refused: a truncated row would look like another.
 fn whole(from: impl Read, most: u64) -> anyhow::Result<Zeroizing<String>> {
     let mut text = Zeroizing::new(String::new());
     from.take(most + 1).read_to_string(&mut text)?;
@@ -68,7 +68,7 @@ fn whole(from: impl Read, most: u64) -> anyhow::Result<Zeroizing<String>> {
     Ok(text)
 }
 
-/// Rows that cannot be understood: nothing of the file is taken.
+/// Invalid rows: nothing of the file is imported.
 #[derive(Debug, thiserror::Error)]
 #[error("{}: {} cannot be read; nothing was imported", .path.display(), counted(.faults.len() as u64, "row"))]
 pub struct BadRows {
@@ -76,17 +76,17 @@ pub struct BadRows {
     faults: Vec<Fault>,
 }
 
-/// What is wrong with a row. Nothing of the row is in it: a secret may stand in the wrong column.
+/// A fault in a row. Contains no text of the row: a secret may be in the wrong column.
 #[derive(Debug)]
 struct Fault {
     line: u64,
-    /// In characters, if it is known.
+    /// In characters, if known.
     column: Option<usize>,
     message: String,
 }
 
 impl BadRows {
-    /// Returns the first faults, `FILE:LINE: what was expected`, one a line.
+    /// Returns the first faults, one per line: `FILE:LINE: what was expected`.
     pub fn lines(&self) -> impl Iterator<Item = String> {
         self.faults.iter().take(MAX_FAULTS).map(|Fault { line, column, message }| {
             let column = column.map(|column| format!(":{column}")).unwrap_or_default();
@@ -106,7 +106,7 @@ impl Fault {
 struct Found {
     /// Rows with their lines.
     rows: Vec<(u64, Changes)>,
-    /// What is wrong with other rows.
+    /// Faults in other rows.
     faults: Vec<Fault>,
     /// The lines of secrets that will never be found in a log.
     doubts: Vec<u64>,
@@ -121,7 +121,7 @@ impl Found {
         self.faults.push(Fault::new(line, message));
     }
 
-    /// Adds the row of a line, or what is wrong with it.
+    /// Adds the row on a line, or its fault.
     fn add<'a>(
         &mut self,
         line: u64,
@@ -139,13 +139,13 @@ impl Found {
     }
 }
 
-/// Returns whether a cell holds a secret that no log will be found to hold; an id is no secret.
+/// Returns whether a cell contains a secret that will never be found in a log; an id is no secret.
 fn is_never_found(text: &str) -> bool {
     let text = text.trim();
     !text.is_empty() && text.parse::<TokenId>().is_err() && !is_ever_found(text.as_bytes())
 }
 
-/// Finds rows that say something else of whom a row above speaks of: nobody can tell which of the two is meant.
+/// Finds rows that contradict a row above with the same subject: it is unclear which of the two is right.
 fn contradictions(rows: &[(u64, Changes)]) -> Vec<Fault> {
     let mut first = BTreeMap::new();
     let mut faults = Vec::new();
@@ -194,8 +194,8 @@ fn csv(text: &str, key: &SealKey) -> Found {
     found
 }
 
-/// Counts the lines up to a row. The reader's own count takes empty lines before a row, and the half of CRLF that ends
-/// the row before, for a part of it, and leaves some out.
+/// Counts the lines up to a row. The reader's own count includes empty lines before a row, and the rest of a CRLF that
+/// ends the row before, in the row, and misses some lines.
 struct Lines<'t> {
     rest: &'t [u8],
     byte: u64,
@@ -207,7 +207,7 @@ impl<'t> Lines<'t> {
         Self { rest: text.as_bytes(), byte: 0, line: 1 }
     }
 
-    /// Returns the line on which the row at a position begins; positions are asked for in ascending order.
+    /// Returns the line where the row at a position begins; positions must be ascending.
     fn at(&mut self, position: Option<&csv::Position>) -> u64 {
         let byte = position.map_or(self.byte, csv::Position::byte);
         let before = usize::try_from(byte.saturating_sub(self.byte)).unwrap_or(usize::MAX);
@@ -236,7 +236,7 @@ fn json(text: &str, key: &SealKey) -> Found {
     for (line, text) in (1..).zip(text.lines()).filter(|(_, text)| !text.trim().is_empty()) {
         let object = match serde_json::from_str::<BTreeMap<String, Value>>(text) {
             Ok(object) => object,
-            // The parser's own message may repeat what stands there, which may be a secret.
+            // The parser's message may quote the text, which may be a secret.
             Err(error) => {
                 let fault = Fault::new(line, "expected a JSON object on one line");
                 found.faults.push(Fault { column: Some(error.column()), ..fault });
@@ -273,7 +273,7 @@ fn row<'a>(
     Ok(row)
 }
 
-/// Sets one column of a row, or says what is wrong with its text.
+/// Sets one column of a row, or returns what is wrong with its text.
 pub(super) fn set(
     row: &mut Changes,
     column: &str,
@@ -288,7 +288,7 @@ pub(super) fn set(
     unknown.map_or(Ok(()), |why| Err(format!("column countries: {why}")))
 }
 
-/// Returns whether a text in the wrong column may be repeated: it is too short for a secret, or a date in numbers.
+/// Returns whether a text in the wrong column may be quoted: it is too short for a secret, or a numeric date.
 fn is_no_secret(text: &str) -> bool {
     const MOST_DIGITS: usize = 14;
     let is_mark = |c: char| matches!(c, '-' | '.' | '/' | ':' | ' ');
@@ -299,8 +299,8 @@ fn is_no_secret(text: &str) -> bool {
     is_date || (1..SHORTEST_SECRET).contains(&text.len())
 }
 
-/// A heading is repeated only if it is nearly a column's name: in a file without headings a secret
-/// stands there.
+/// Describes an unknown heading. Quotes it only if it is nearly a column's name: in a file without headings it may be a
+/// secret.
 fn unknown_column(n: usize, name: &str) -> String {
     let is_near = |column: &&str| LIKENESS <= strsim::jaro_winkler(column, name);
     let columns = COLUMNS.join(", ");

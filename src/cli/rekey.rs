@@ -1,4 +1,4 @@
-//! `tokens rekey`: another seal key, and what that costs.
+//! `tokens rekey`: replaces the seal key, or shows what that costs.
 
 use std::io::Write as _;
 
@@ -11,7 +11,7 @@ use crate::store::{Bound, Lock, Role, Store, StoreError, backed_up, backup_of, r
 
 pub(super) fn run(context: &mut Context, is_sure: bool) -> anyhow::Result<()> {
     let Context { site, printer, .. } = context;
-    // Without a database nothing hangs on the key, and none is made to find nothing in it.
+    // Without a database nothing depends on the key, and none is created only to find nothing in it.
     let reader = state::reader(site)?;
     if !is_sure {
         say(printer, &reader.bound_to_key()?, false)?;
@@ -22,7 +22,7 @@ pub(super) fn run(context: &mut Context, is_sure: bool) -> anyhow::Result<()> {
     let lock = Lock::take(&site.state, Role::Command)?;
     let mut store = site.store()?;
     let bound = store.bound_to_key()?;
-    // First: whoever is used after a kill in between is expected again.
+    // First: after a kill in between, every token is still expected to return.
     store.expect_no_ids()?;
     renew_backup(&store)?;
     site.rekey()?;
@@ -30,8 +30,7 @@ pub(super) fn run(context: &mut Context, is_sure: bool) -> anyhow::Result<()> {
     say(printer, &bound, true)
 }
 
-/// What is restored later must be what is there now: the backup of yesterday expects old ids, and lacks what was registered
-/// since.
+/// Renews the backup, if there is one: the old one expects the old ids, and lacks what was registered since.
 fn renew_backup(store: &Store) -> Result<(), StoreError> {
     let path = store.path();
     if backed_up(path).is_none() {
@@ -47,7 +46,7 @@ fn renew_backup(store: &Store) -> Result<(), StoreError> {
     }
 }
 
-/// Says what is kept and what is not.
+/// Prints what is kept and what is not.
 fn say(printer: &mut Printer, bound: &Bound, is_done: bool) -> anyhow::Result<()> {
     let Bound { tokens, profiles, named, registered, by_name, mutes } = bound;
     if printer.is_json() {

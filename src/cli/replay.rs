@@ -1,4 +1,4 @@
-//! `replay`: old logs through the loop, and what came of them.
+//! `replay`: processes old logs as if they were live, and prints what was found.
 
 use std::collections::{BTreeMap, BTreeSet, HashSet};
 use std::hash::BuildHasher as _;
@@ -38,7 +38,7 @@ use crate::source::replay::{Input, Replay, STDIN};
 use crate::source::rotation::unrotated;
 use crate::store::{Lock, Role, Store};
 
-/// A registry in a directory that is replayed is used by itself, unless what comes of it is kept.
+/// The registry of a replayed directory, read by default unless the results are saved.
 const REGISTRY: &str = "registry.csv";
 
 pub(super) fn run(context: &mut Context, options: &Options) -> anyhow::Result<ExitCode> {
@@ -64,18 +64,18 @@ fn learn(context: &mut Context, options: &Options) -> anyhow::Result<ExitCode> {
         register_known(site, &mut store)?;
     }
     for said in store.import(&rows, "", now())?.iter().filter_map(taken_back) {
-        // Nobody may be reading, and the logs are not read yet.
+        // The write may fail if nobody reads; the logs are still to be read.
         writeln!(anstream::stderr(), "{said}").ok();
     }
     if let Some(mail) = &site.config.mail {
-        // What the daemon found before belongs to a digest of its own.
+        // Alerts that the daemon found before belong to their own digest.
         store.queue_digest(&format!("{UNTIL}{}", now()), mail.at_once, now(), now())?;
     }
     let judge = site.judge_of(&store)?;
     let atlas = Arc::new(site.atlas());
     let mut worker = Worker::new(judge, store, atlas, Delivery::Past, site.memory_bound())?;
 
-    // Asked of every line where files overlap in time, mostly under the same directives.
+    // Called for every line if files overlap in time, mostly under the same directives.
     let last = Mutex::new((Directives::default(), Columns::default()));
     let time_of = |source, line: &[u8], above: &Directives, reach| {
         let mut last = last.lock().unwrap_or_else(PoisonError::into_inner);
@@ -101,7 +101,7 @@ fn learn(context: &mut Context, options: &Options) -> anyhow::Result<ExitCode> {
             told = printer.json(&printed(&alert, files));
         }
     });
-    // Printed though it failed half way: what was committed by then is not found again.
+    // Printed even after a failure: what was committed is not found again.
     told?;
     incidents.print(printer)?;
     printer.flush()?;
@@ -112,21 +112,20 @@ fn learn(context: &mut Context, options: &Options) -> anyhow::Result<ExitCode> {
     let must_fail = options.fail_on.is_some_and(|level| incidents.worst() >= Some(level));
     Ok(ExitCode::from(match must_fail {
         true => exit::CONDITION,
-        // What could not be read may have held anything.
+        // Anything may be in the files that could not be read.
         false if !summary.faults.is_empty() => exit::FAILED,
         false => 0,
     }))
 }
 
-/// Returns the database of the state that is locked, else one that ends with this run.
+/// Returns the database of the locked state, else one in memory for this run.
 fn store_of(site: &Site, lock: Option<&mut Lock>) -> anyhow::Result<Store> {
     let Some(lock) = lock else { return Ok(Store::in_memory()?) };
     recovery::announce(site);
     recovery::open(site, lock)
 }
 
-/// Gives a run that keeps nothing what is registered in the state, as a run that keeps all has it, and says so on
-/// standard error.
+/// Imports the registry of the state into a run that saves nothing, and reports that on standard error.
 fn register_known(site: &Site, store: &mut Store) -> anyhow::Result<()> {
     let known = reader_if_any(site)?.map_or_else(|| Ok(Vec::new()), |known| known.registry())?;
     if !known.is_empty() {
@@ -138,17 +137,17 @@ fn register_known(site: &Site, store: &mut Store) -> anyhow::Result<()> {
     Ok(())
 }
 
-/// Lists the logs that are meant, and what could not be found of them; at least one is there.
+/// Lists the selected logs, at least one, and the faults of those that were not found.
 fn logs(options: &Options, state: &Path) -> anyhow::Result<(Vec<PathBuf>, Vec<SourceError>)> {
     let Listing { paths, faults, passed_over, .. } = Listing::of(&options.paths, Some(state));
     say_passed_over(&passed_over);
     anyhow::ensure!(!paths.is_empty(), "{}", join(&faults));
-    // What is kept is found again from everywhere, and by the daemon.
+    // Saved paths must be found from everywhere, and by the daemon.
     let paths = if options.save { paths.into_iter().map(whole).collect() } else { paths };
     Ok((paths, faults))
 }
 
-/// Says on standard error how many files of directories were not taken for logs, if anybody listens.
+/// Reports on standard error how many files in directories were skipped because their names are not those of logs.
 pub(super) fn say_passed_over(files: &BTreeSet<PathBuf>) {
     let is_used = |path: &Path| path.file_name().is_some_and(|name| name == REGISTRY);
     let files: Vec<_> = files.iter().filter(|path| !is_used(path)).collect();
@@ -159,13 +158,13 @@ pub(super) fn say_passed_over(files: &BTreeSet<PathBuf>) {
     writeln!(anstream::stderr(), "{said}").ok();
 }
 
-/// Returns a file's path as the daemon has it.
+/// Returns a file's path as the daemon knows it.
 fn whole(path: PathBuf) -> PathBuf {
     if path.as_os_str() == STDIN { path } else { std::path::absolute(&path).unwrap_or(path) }
 }
 
-/// Gives each file its source: the configured one whose pattern it matches, or the log that it was rotated
-/// from; else one that recognises the format line by line, or reads in the format that the command line names.
+/// Assigns a source to each file: the configured one that matches it or the log that it was rotated from; else one that
+/// detects the format line by line, or has the format of the command line.
 pub(super) fn assign(
     mut sources: Vec<Source>,
     watches: &[Watch],
@@ -188,8 +187,8 @@ pub(super) fn assign(
     Ok((sources, inputs))
 }
 
-/// Reads the registry that the command line names, else those of the directories that are replayed, and says which on
-/// standard error. What is kept is taken from the command line alone: whoever may write logs could take a revocation back.
+/// Reads the registry of the command line, else those of the replayed directories, and reports which on standard error.
+/// A saved registry comes from the command line alone: whoever may write logs could undo a revocation.
 fn registry_rows(options: &Options, key: &SealKey) -> anyhow::Result<Vec<Changes>> {
     let mut files = Vec::new();
     match &options.registry {
@@ -226,20 +225,21 @@ fn find_registries(directory: &Path, files: &mut Vec<PathBuf>) {
     }
 }
 
-/// Incidents that are printed, the worst: nobody reads more, and what they take in memory must not grow with a flood.
+/// Incidents that are printed at most, the worst first to stay: nobody reads more, and memory must not grow with a
+/// flood.
 const MAX_PRINTED: usize = 10_000;
 
-/// What is kept of a replay's alerts: of the worst incidents what is printed.
+/// The alerts of a replay, reduced to what is printed about the worst incidents.
 #[derive(Default)]
 struct Incidents {
     told: BTreeMap<SmolStr, Told>,
-    /// By the hash of their ids: all that there were.
+    /// The hashes of the ids of all incidents.
     seen: HashSet<u64, FixedState>,
-    /// The worst level of all.
+    /// The worst level of all alerts.
     worst: Option<Level>,
 }
 
-/// An incident: its worst alert, and by which rules it was told.
+/// An incident: its worst alert, and the rules of all its alerts.
 struct Told {
     opened: Timestamp,
     worst: (Level, u8),
@@ -249,7 +249,7 @@ struct Told {
 }
 
 impl Incidents {
-    /// Counts an alert of which nothing else is to be kept.
+    /// Counts an alert without keeping more of it.
     fn count_in(&mut self, alert: &Alert) {
         self.seen.insert(FixedState::default().hash_one(&alert.incident));
         self.worst = self.worst.max(Some(alert.rule.level));
@@ -269,7 +269,7 @@ impl Incidents {
         if worst > told.worst {
             (told.worst, told.reason) = (worst, alert.reason);
         }
-        // Rarely, so that the sorting costs little by alert.
+        // Rarely, so that sorting costs little per alert.
         if self.told.len() > 2 * MAX_PRINTED {
             self.keep_worst();
         }
@@ -279,7 +279,7 @@ impl Incidents {
         let mut worst: Vec<(Level, u8)> = self.told.values().map(|told| told.worst).collect();
         worst.sort_unstable_by(|a, b| b.cmp(a));
         let Some(last) = worst.get(MAX_PRINTED).copied() else { return };
-        // As many of the last rank as there is room for, in the order of their ids.
+        // As many of the lowest kept rank as fit, in the order of their ids.
         let mut room = MAX_PRINTED - worst.partition_point(|rank| *rank > last);
         self.told.retain(|_, told| {
             let is_last = told.worst == last && room > 0;
@@ -323,7 +323,7 @@ impl Incidents {
     }
 }
 
-/// The closing summary, on standard error.
+/// Prints the closing summary on standard error.
 fn say(summary: &Summary, store: &Store, incidents: usize, took: Duration) -> anyhow::Result<()> {
     let seconds = took.as_secs_f64();
     let tally = &summary.tally;
@@ -365,7 +365,7 @@ fn rate(lines: f64, seconds: f64) -> u64 {
     (lines / seconds.max(1e-3)) as u64
 }
 
-/// The most memory that this process has had, as the kernel counts it (proc(5), `VmHWM`).
+/// Returns the peak memory of this process, as the kernel counts it (proc(5), `VmHWM`).
 fn peak_memory() -> Option<u64> {
     let status = std::fs::read_to_string("/proc/self/status").ok()?;
     let line = status.lines().find_map(|line| line.strip_prefix("VmHWM:"))?;

@@ -1,4 +1,4 @@
-//! `rules`: which are in force, where each comes from, and whether their examples hold.
+//! `rules`: lists the rules in force and their files, and checks and tests rules.
 
 use std::fs;
 use std::path::{Path, PathBuf};
@@ -73,7 +73,7 @@ fn show(site: &Site, printer: &mut Printer, name: &str) -> anyhow::Result<ExitCo
     Ok(ExitCode::SUCCESS)
 }
 
-/// Says why there is no rule of this name.
+/// Returns why there is no rule of this name.
 fn absent(site: &Site, name: &str, rules: &RuleSet) -> String {
     if site.config.rules.disable.iter().any(|at| at.value == name) {
         return format!("the rule {name:?} is not in force: [rules] disable names it");
@@ -83,7 +83,7 @@ fn absent(site: &Site, name: &str, rules: &RuleSet) -> String {
     format!("no rule in force is named {name:?}{}", near.unwrap_or_default())
 }
 
-/// The text of a rule file as it is in force: of ours, or on the disk.
+/// Returns the text of a rule file in force: a built-in one, or one on the disk.
 fn text_of(file: &str) -> anyhow::Result<String> {
     match BUILT_IN.iter().find(|(name, _)| *name == file) {
         Some((_, text)) => Ok((*text).to_owned()),
@@ -91,15 +91,15 @@ fn text_of(file: &str) -> anyhow::Result<String> {
     }
 }
 
-/// Names the file of a rule, where the program brings it along too.
+/// Returns the file of a rule; built-in ones have a prefix.
 pub(super) fn origin(file: &str) -> String {
     if is_built_in(file) { format!("built-in:{file}") } else { file.to_owned() }
 }
 
-/// The rules of these files, those in force beside them, and what is wrong.
+/// The rules of the chosen files, next to those in force, and their faults.
 struct Chosen {
     rules: Arc<RuleSet>,
-    /// The files as rules name them; empty for all.
+    /// The files, as rules name them; empty for all.
     names: Vec<String>,
     faults: Vec<RuleFault>,
 }
@@ -137,7 +137,7 @@ impl Chosen {
     }
 }
 
-/// A path as rules of that file name it; never the name of one of ours.
+/// Returns a path as the rules of that file name it; never the name of a built-in file.
 fn named(path: &Path) -> String {
     let name = path.display().to_string();
     if is_built_in(&name) { format!("./{name}") } else { name }
@@ -155,7 +155,7 @@ fn check(site: &Site, printer: &mut Printer, files: &[PathBuf]) -> anyhow::Resul
     Ok(code)
 }
 
-/// Prints what is wrong; any fault fails.
+/// Prints faults. Fails if there are any.
 fn told(printer: &mut Printer, faults: &[RuleFault]) -> anyhow::Result<ExitCode> {
     for fault in faults {
         let RuleFault { file, line, message } = fault;

@@ -44,7 +44,7 @@ pub(super) fn run(
     Ok(ExitCode::SUCCESS)
 }
 
-/// What the configuration says, or the logs that the command line names, from their start.
+/// Returns the configured sources, or the logs that the command line names, read from their start.
 fn inputs(site: &Site, files: &[PathBuf]) -> anyhow::Result<(Vec<Source>, Followed)> {
     if files.is_empty() {
         return Ok((site.sources()?, Followed { watches: site.watches(), units: site.units() }));
@@ -56,7 +56,7 @@ fn inputs(site: &Site, files: &[PathBuf]) -> anyhow::Result<(Vec<Source>, Follow
     Ok((vec![source], Followed { watches: vec![watch], units: Vec::new() }))
 }
 
-/// Prints alerts as JSON, one a line.
+/// Prints alerts as JSON, one per line.
 fn json_sink() -> Sink {
     Box::new(|alert, files| {
         let text = alert_json(alert, files).to_string();
@@ -65,7 +65,7 @@ fn json_sink() -> Sink {
     })
 }
 
-/// Prints alerts for people, one line each.
+/// Prints alerts in words, one line each.
 fn line_sink() -> Sink {
     Box::new(|alert, _| {
         let level = print::level(alert.rule.level, 13);

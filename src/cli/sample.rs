@@ -1,4 +1,4 @@
-//! What the first lines of a log look like, how they fit its format, and what is seen in them.
+//! The first lines of a log: what they look like, how they fit its format, and what is found in them.
 
 use std::fmt;
 use std::path::Path;
@@ -17,19 +17,19 @@ use crate::engine::zone::Reach;
 pub(super) struct Sample {
     path: String,
     format: String,
-    /// What the lines look like, and which part of them does, 0 to 1.
+    /// What the lines look like, and the share of them that does, 0 to 1.
     guess: &'static str,
     guess_share: f64,
     lines: usize,
     fit: usize,
-    /// Of those that fit: how many have a client's address, and how many a token.
+    /// Of those that fit: how many have a client address, and how many a token.
     with_client: usize,
     with_token: usize,
     #[serde(skip_serializing_if = "Option::is_none")]
     pub(super) first: Option<Numbered>,
 }
 
-/// A line that does not fit, and its number. No byte of it is told.
+/// A line that does not fit, and its number. Contains no byte of the line.
 #[derive(Serialize)]
 pub(super) struct Numbered {
     pub(super) line: u64,
@@ -38,7 +38,7 @@ pub(super) struct Numbered {
 }
 
 impl Sample {
-    /// `None` if there are no lines yet.
+    /// Returns `None` if there are no lines yet.
     pub(super) fn new(
         reading: &Reading,
         finder: &Finder,
@@ -77,13 +77,13 @@ impl Sample {
         self.with_token += usize::from(!sightings.is_empty());
     }
 
-    /// Tells whether lines fit, and yet none has a token: perhaps nobody calls the site with one, but a format that misses
-    /// a field looks the same.
+    /// Returns whether lines fit, but none has a token: perhaps the site has no callers with tokens, but a format that
+    /// misses a field looks the same.
     pub(super) const fn is_tokenless(&self) -> bool {
         self.fit > 0 && self.with_token == 0
     }
 
-    /// Tells whether lines fit, and yet none says whose it is: no server logs so.
+    /// Returns whether lines fit, but none has a client address: no server logs that way.
     pub(super) const fn is_clientless(&self) -> bool {
         self.fit > 0 && self.with_client == 0
     }
@@ -121,7 +121,7 @@ fn some(n: usize) -> String {
     if n == 0 { "none".to_owned() } else { n.to_string() }
 }
 
-/// Returns lines with their numbers and offsets, without empty ones.
+/// Returns the lines that are not empty, with their numbers and offsets.
 pub(super) fn lines(bytes: &[u8]) -> impl Iterator<Item = (u64, u64, &[u8])> {
     let mut offset = 0;
     let lines = (1..).zip(bytes.split(|byte| *byte == b'\n')).map(move |(number, line)| {

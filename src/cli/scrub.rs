@@ -1,5 +1,5 @@
-//! Takes secrets out of what is shown: of records by what was found in them, of lines that no format
-//! fits by trying every word, since nobody told where their fields are.
+//! Removes secrets from output: from records by what was found in them, from lines that fit no format by trying every
+//! word, since their fields are unknown.
 
 use std::borrow::Cow;
 
@@ -9,18 +9,18 @@ use crate::engine::record::{FieldName, Record};
 use crate::engine::shape::is_secretive;
 use crate::engine::token::{MAX_SIGHTINGS, Redaction, Sighting};
 
-/// What stands for a word that looks like a secret.
+/// Replaces a word that looks like a secret.
 const HIDDEN: &[u8] = b"[...]";
 
-/// A text with more secrets than this is not shown at all: each costs a search through the text.
+/// A text with more secrets is not shown at all: each costs a search through the text.
 const MAX_SECRETS: usize = 64;
 
-/// Takes the secrets of one record out of its fields.
+/// Removes the secrets of one record from its fields.
 pub(super) struct Cleaner<'a> {
     reader: &'a Reader,
     /// `None` for a record without secrets.
     redaction: Option<Redaction>,
-    /// There may be more secrets than were looked for.
+    /// There may be more secrets than the limit of a search.
     is_full: bool,
 }
 
@@ -33,7 +33,7 @@ impl<'a> Cleaner<'a> {
         }
     }
 
-    /// Takes out what was found, and what only its name tells to be a secret.
+    /// Removes the secrets that were found, and those that only the field's name reveals.
     pub(super) fn clean<'f>(&self, field: &'f [u8]) -> Cow<'f, [u8]> {
         let finder = self.reader.finder();
         let clean = match &self.redaction {
@@ -50,9 +50,8 @@ impl<'a> Cleaner<'a> {
     }
 }
 
-/// Returns the line with ids in the place of its secrets. Where a secret is cannot be known, so every
-/// word is tried: as a value of the name before it, as a URL, as what follows a scheme such as
-/// `Bearer`; and what merely looks random is hidden.
+/// Returns the line with ids in place of its secrets. A secret may be anywhere, so every word is tried: as the value of
+/// the name before it, as a URL, and after a scheme such as `Bearer`; words that merely look random are hidden.
 pub(super) fn scrub(reader: &Reader, line: &[u8]) -> Vec<u8> {
     let line = &hide_lists(line)[..];
     let words: Vec<&[u8]> =
@@ -85,7 +84,7 @@ pub(super) fn scrub(reader: &Reader, line: &[u8]) -> Vec<u8> {
     hide_random(&reader.finder().hide(&clean))
 }
 
-/// Hides lists of numbers: a journal's JSON has a message so that is no UTF-8, byte by byte.
+/// Hides lists of numbers: a journal's JSON gives a message that is not UTF-8 byte by byte.
 fn hide_lists(line: &[u8]) -> Vec<u8> {
     const SHORTEST: usize = 16;
     let mut clean = Vec::with_capacity(line.len());
@@ -114,7 +113,7 @@ const fn is_between(byte: u8) -> bool {
         )
 }
 
-/// A word as a URL, and as a field of its own.
+/// Returns a word as a URL and as a field.
 fn of_word(word: &[u8]) -> Record<'_> {
     let has_query = memchr::memchr2(b'?', b'/', word).is_some();
     let target = if has_query { word.into() } else { [b"?", word].concat().into() };
@@ -122,7 +121,7 @@ fn of_word(word: &[u8]) -> Record<'_> {
     Record { target: Some(target), fields, ..Record::default() }
 }
 
-/// Two words as a name with its value, and as a header that says how to sign in.
+/// Returns two words as a name with its value, and as an Authorization header.
 fn of_pair<'a>(name: &'a [u8], value: &'a [u8]) -> [Record<'a>; 2] {
     let header = |text| vec![(FieldName::Header("authorization".into()), text)];
     let name = name.strip_suffix(b":").unwrap_or(name);
@@ -134,14 +133,13 @@ fn of_pair<'a>(name: &'a [u8], value: &'a [u8]) -> [Record<'a>; 2] {
     [Record { fields: named, ..Record::default() }, Record { fields: signed, ..Record::default() }]
 }
 
-/// Returns a user's name without what looks random: where a server takes a token for the user, a
-/// token without a known shape may stand there.
+/// Returns a user name without its random-looking words: servers may take a token, of unknown shape, as the user name.
 pub(super) fn user(name: Cow<'_, str>) -> Cow<'_, str> {
     let hidden = hide_random(name.as_bytes());
     if hidden == name.as_bytes() { name } else { text(&hidden).into_owned().into() }
 }
 
-/// Hides words that look like tokens or at random; ids of ours stay.
+/// Hides words that look like tokens or random; sealed ids stay.
 fn hide_random(line: &[u8]) -> Vec<u8> {
     let is_part = |byte: &u8| byte.is_ascii_alphanumeric() || matches!(byte, b'-' | b'_');
     let mut clean = Vec::with_capacity(line.len());

@@ -1,4 +1,4 @@
-//! Which tokens are meant by a name that several bear: rotation keeps the name, and the successor must not be hit for it.
+//! Chooses between tokens of the same name: rotation keeps the name, and a mark must not hit the successor.
 
 use std::io::Write as _;
 
@@ -8,10 +8,10 @@ use crate::engine::registry::Registered;
 use crate::engine::time::Timestamp;
 use crate::store::{Reader, TokenSummary, Who};
 
-/// How many tokens are listed where one has to be chosen.
+/// Tokens that are listed at most where one has to be chosen.
 const MOST: usize = 20;
 
-/// How many of the tokens of a name are meant.
+/// How many tokens of a name to choose.
 #[derive(Clone, Copy, PartialEq, Eq)]
 pub(super) enum Extent {
     One,
@@ -24,8 +24,8 @@ impl From<bool> for Extent {
     }
 }
 
-/// Returns whom something is to be said of. Of tokens with one name that is the only one of which it does not hold already,
-/// or with `All` each of these; all of them where it holds of all.
+/// Returns the tokens to change. If several share the name: the only one for which `holds` is false, or with `All` each
+/// of these; all of them if it is true for all.
 ///
 /// # Errors
 /// It is not clear which token is meant: they are listed.
@@ -53,7 +53,7 @@ pub(super) fn meant(
     }
 }
 
-/// Lists the tokens of a name on standard error, and makes the error that one of them has to be named.
+/// Lists the tokens of a name on standard error, and returns the error that asks for one of them.
 fn unclear(
     reader: &Reader,
     who: &Who,
@@ -68,7 +68,7 @@ fn unclear(
             writeln!(stderr, "  {name}, registered by its name")?;
             continue;
         };
-        // Its sum only: nothing was done from now on.
+        // Only its totals: there is no activity after now.
         let found = reader.history(&Who::Token(token), Some(now), None, now)?.tokens;
         let line = found.first().map(line).unwrap_or_default();
         writeln!(stderr, "  {token}{line}")?;
@@ -79,7 +79,7 @@ fn unclear(
     Ok(usage("nothing was changed: give the id of one token, or --all"))
 }
 
-/// Prints what tells a token from others: ` ghp_...4f2a  revoked, first used 2026-03-02 00:05Z, last ...`.
+/// Returns what tells a token from others: ` ghp_...4f2a  revoked, first used 2026-03-02 00:05Z, last ...`.
 fn line(token: &TokenSummary) -> String {
     let hint = print::safe(&token.hint);
     let gap = if hint.is_empty() { "" } else { " " };

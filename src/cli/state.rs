@@ -1,4 +1,4 @@
-//! What commands ask of the state: the database, and the token that a command line means.
+//! What commands read of the state: the database, and the token that a command line names.
 
 use std::collections::BTreeMap;
 use std::io::{Read, Write as _};
@@ -21,17 +21,17 @@ use crate::engine::time::Timestamp;
 use crate::engine::token::is_ever_found;
 use crate::store::{Found, Reader, StoreError, TokenFilter, Who, backed_up};
 
-/// A longer secret is the wrong file.
+/// The maximal length of a secret; a longer text is the wrong file.
 const MAX_SECRET: u64 = 64 << 10;
 
-/// What is said of a secret that no line of a log will be found to hold.
+/// The warning about a secret that will never be found in a log.
 pub(super) const NEVER_FOUND: &str = "no use of this secret will be found: it is shorter than 4 characters, one \
     repeated character, or looks masked or truncated";
 
-/// Tokens whose principals an unknown name is compared with, at most: those that were used last.
+/// Tokens whose principals an unknown name is compared with at most: the last used ones.
 const MAX_COMPARED: u32 = 10_000;
 
-/// What principals that say themselves who they are begin with.
+/// Prefixes of principals that state their own identity.
 const IDENTITIES: [&str; 3] = ["jwt:", "basic:", "aws:"];
 
 /// Opens the database for reading; works while the daemon writes.
@@ -49,11 +49,11 @@ fn none_yet(site: &Site) -> anyhow::Error {
     )
 }
 
-/// Refuses a name where there is no database that could know it: neither that nor a key is made for a slip.
+/// Refuses a name if no database could know it: a mistyped name creates neither a database nor a key.
 pub(super) fn expect_database_for(site: &Site, name: &str) -> anyhow::Result<()> {
     refuse_secret(name)?;
     let database = site.database();
-    // One that was lost is for the daemon to restore.
+    // A lost database is for the daemon to restore.
     let is_absent = || {
         let found = Reader::open(&database);
         matches!(found, Err(StoreError::Absent { .. })) && backed_up(&database).is_none()
@@ -71,7 +71,7 @@ pub(super) fn reader_if_any(site: &Site) -> anyhow::Result<Option<Reader>> {
     }
 }
 
-/// Returns the path of each stream, as it was last seen.
+/// Returns the last known path of each stream.
 pub(super) fn paths(reader: &Reader) -> anyhow::Result<BTreeMap<StreamId, String>> {
     let path = |(stream, position): (StreamId, crate::engine::line::Position)| {
         (stream, position.path.display().to_string())
@@ -79,7 +79,7 @@ pub(super) fn paths(reader: &Reader) -> anyhow::Result<BTreeMap<StreamId, String
     Ok(reader.positions()?.into_iter().map(path).collect())
 }
 
-/// Finds the token or principal that is meant, which must be known.
+/// Finds the named token or principal, which must be known.
 pub(super) fn known(site: &Site, reader: &Reader, text: &str) -> anyhow::Result<Who> {
     match find(site, reader, text)? {
         (_, Some(who)) => Ok(who),
@@ -90,8 +90,7 @@ pub(super) fn known(site: &Site, reader: &Reader, text: &str) -> anyhow::Result<
     }
 }
 
-/// Finds the token or principal that is meant; a whole id, a secret or a principal such as
-/// `jwt:ISS:SUB` may be new.
+/// Finds the named token or principal. A whole id, a secret or a principal such as `jwt:ISS:SUB` may be new.
 pub(super) fn meant(site: &Site, reader: &Reader, text: &str) -> anyhow::Result<Who> {
     match find(site, reader, text)? {
         (_, Some(who)) | (Some(who), None) => Ok(who),
@@ -99,13 +98,13 @@ pub(super) fn meant(site: &Site, reader: &Reader, text: &str) -> anyhow::Result<
     }
 }
 
-/// Tells whether a principal's name is what it says of itself: `jwt:ISS:SUB` and the like.
+/// Returns whether a principal's name is its own statement: `jwt:ISS:SUB` and the like.
 pub(super) fn is_identity(name: &str) -> bool {
     IDENTITIES.iter().any(|start| start.len() < name.len() && name.starts_with(start))
 }
 
-/// Returns the principal that is meant: that of the token that is named, or one that is known. Who says
-/// itself who it is may show up later; any other unknown name is a slip, and would mute nothing.
+/// Returns the named principal, or that of the named token. One that states its own identity need not be known yet; any
+/// other unknown name is a mistake, and would mute nothing.
 pub(super) fn principal(reader: &Reader, name: &str, now: Timestamp) -> anyhow::Result<SmolStr> {
     refuse_secret(name)?;
     match reader.resolve(name)? {
@@ -119,12 +118,12 @@ pub(super) fn principal(reader: &Reader, name: &str, now: Timestamp) -> anyhow::
     }
 }
 
-/// Tells whether a principal may be named that is not known yet: by a whole id, or by what it will say of itself.
+/// Returns whether a name may be that of an unknown principal: a whole id, or its own statement.
 fn is_new(name: &str) -> bool {
     name.parse::<TokenId>().is_ok() || is_identity(name)
 }
 
-/// Tells whether a name is that of a principal without tokens: where guesses come from, all together, a log.
+/// Returns whether a name is that of a principal without tokens: a source of guesses, the fleet, a log.
 fn is_of_no_token(reader: &Reader, name: &str) -> anyhow::Result<bool> {
     let is_source = name.strip_prefix("source:").is_some_and(|source| !source.is_empty());
     Ok(is_source || name == FLEET || logs(reader)?.iter().any(|log| log == name))
@@ -135,7 +134,7 @@ fn logs(reader: &Reader) -> anyhow::Result<Vec<SmolStr>> {
     Ok(reader.positions()?.iter().map(|(_, position)| health::principal(&position.path)).collect())
 }
 
-/// Returns what the text means by itself, and what it means among what is known.
+/// Returns what the text means by itself, and which known token or principal it means.
 fn find(site: &Site, reader: &Reader, text: &str) -> anyhow::Result<(Option<Who>, Option<Who>)> {
     refuse_secret(text)?;
     let (exact, text) = if text == "-" {
@@ -165,7 +164,7 @@ fn candidates(all: &[Who]) -> String {
     format!("{}{more}", names.join(", "))
 }
 
-/// Returns how a token or principal is called; as safe as what it is made of.
+/// Returns the name of a token or principal; not made safe.
 pub(super) fn name(who: &Who) -> String {
     match who {
         Who::Token(id) => id.to_string(),
@@ -173,7 +172,7 @@ pub(super) fn name(who: &Who) -> String {
     }
 }
 
-/// Makes the error that a name is nobody's, with the known names that it is most like.
+/// Returns the error about an unknown name, with the known names most like it.
 fn unknown(reader: &Reader, text: &str) -> anyhow::Result<anyhow::Error> {
     let filter = TokenFilter { limit: Some(MAX_COMPARED), ..TokenFilter::default() };
     let tokens = reader.tokens(&filter, Timestamp::default())?;
@@ -184,7 +183,7 @@ fn unknown(reader: &Reader, text: &str) -> anyhow::Result<anyhow::Error> {
 }
 
 fn nobody(text: &str, known: &[SmolStr]) -> anyhow::Error {
-    // What looks as random as a secret may be one, in a place where it should not be repeated.
+    // A text as random as a secret may be one, in a place where it must not be repeated.
     let shown = if !text.starts_with(TokenId::PREFIX) && shape::is_secretive(text.as_bytes()) {
         "what was given".to_owned()
     } else {
@@ -199,7 +198,7 @@ fn nobody(text: &str, known: &[SmolStr]) -> anyhow::Error {
     ))
 }
 
-/// Refuses a secret in a place that the shell's history and the list of processes show.
+/// Refuses a secret on the command line, where the shell's history and the process list show it.
 pub(super) fn refuse_secret(text: &str) -> anyhow::Result<()> {
     let is_id = text.starts_with(TokenId::PREFIX);
     if !is_id && shape::is_token_shaped(text.as_bytes()) {
@@ -211,7 +210,7 @@ pub(super) fn refuse_secret(text: &str) -> anyhow::Result<()> {
     Ok(())
 }
 
-/// Reads a secret and returns its id; an id instead of the secret is taken as it is.
+/// Reads a secret and returns its id; an id instead of the secret is returned as it is.
 pub(super) fn seal(site: &Site, from: impl Read) -> anyhow::Result<TokenId> {
     let secret = read_secret(from)?;
     let id = std::str::from_utf8(&secret).ok().and_then(|text| text.parse().ok());
@@ -219,13 +218,13 @@ pub(super) fn seal(site: &Site, from: impl Read) -> anyhow::Result<TokenId> {
         return Ok(id);
     }
     if !is_ever_found(&secret) {
-        // Nobody may be reading, and what was asked for is still done.
+        // The write may fail if nobody reads; the command continues all the same.
         writeln!(std::io::stderr(), "warning: {NEVER_FOUND}").ok();
     }
     Ok(site.key()?.seal(&Secret::new(&secret)))
 }
 
-/// Reads the secret of a file.
+/// Seals the secret in a file.
 pub(super) fn seal_file(site: &Site, path: &Path) -> anyhow::Result<TokenId> {
     let doing = || format!("reading the secret in {}", path.display());
     let file = std::fs::File::open(path).with_context(doing)?;
@@ -233,7 +232,7 @@ pub(super) fn seal_file(site: &Site, path: &Path) -> anyhow::Result<TokenId> {
 }
 
 fn read_secret(from: impl Read) -> anyhow::Result<Zeroizing<Vec<u8>>> {
-    // As long as it may become: growing would leave copies behind.
+    // Allocated at full size: growing would leave copies behind.
     let capacity = usize::try_from(MAX_SECRET + 1).unwrap_or_default();
     let mut text = Zeroizing::new(Vec::with_capacity(capacity));
     from.take(MAX_SECRET + 1).read_to_end(&mut text).context("reading the secret")?;
