@@ -194,8 +194,8 @@ fn csv(text: &str, key: &SealKey) -> Found {
     found
 }
 
-/// Counts the lines up to a row. The reader's own count includes empty lines before a row, and the rest of a CRLF that
-/// ends the row before, in the row, and misses some lines.
+/// Counts the lines up to a row. The reader's own count adds to a row the empty lines before it and the rest of the
+/// CRLF that ends the row before, and misses some lines.
 struct Lines<'t> {
     rest: &'t [u8],
     byte: u64,

@@ -225,8 +225,7 @@ fn find_registries(directory: &Path, files: &mut Vec<PathBuf>) {
     }
 }
 
-/// Incidents that are printed at most, the worst first to stay: nobody reads more, and memory must not grow with a
-/// flood.
+/// Incidents printed at most, the worst ones: nobody reads more, and memory must not grow with a flood.
 const MAX_PRINTED: usize = 10_000;
 
 /// The alerts of a replay, reduced to what is printed about the worst incidents.

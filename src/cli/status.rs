@@ -1,4 +1,4 @@
-//! `status`: how the daemon is doing: what was read, what waits, what is lost.
+//! `status`: shows how the daemon is doing: what was read, what is waiting, what is lost.
 
 use std::path::Path;
 use std::process::ExitCode;
@@ -30,13 +30,13 @@ use crate::source::journal;
 use crate::store::mend::Damage;
 use crate::store::{Holder, Lock, OutboxStats, Role, Stats, StreamStatus, backed_up};
 
-/// Mails whose errors are looked at.
+/// Mails whose errors are read at most.
 const MAILS: u32 = 100;
 
-/// The score from which on a person is told at once of somebody new with a token of rented machines.
+/// The score from which a new actor on a token used only from hosting networks is mailed at once.
 type Rented = f64;
 
-/// What the store says, all zero without a database.
+/// What the database contains; all zero without a database.
 #[derive(Default)]
 struct State {
     is_there: bool,
@@ -48,11 +48,11 @@ struct State {
     roll: Roll,
     backed_up: Option<Timestamp>,
     backup_failed: Option<Timestamp>,
-    /// Until then mails wait for the cap of an hour.
+    /// Until when mails wait because of the hourly cap.
     full_until: Option<Timestamp>,
 }
 
-/// When the streams are looked at, and what they are held against.
+/// When the streams are examined, and what they are checked against.
 struct At<'a> {
     global: &'a Global,
     health: Health,
@@ -63,7 +63,7 @@ pub(super) fn run(context: &mut Context, options: &Options) -> anyhow::Result<Ex
     let now = now();
     let state = state_of(context, now)?;
     let layers = context.site.atlas().status();
-    // A faulty table of thresholds is for `check` to tell.
+    // `check` reports faults in the thresholds.
     let health = context.site.params().map(|params| params.health).unwrap_or_default();
     let lives = lives::look(&state.streams);
     let holder = Lock::holder(&context.site.state);
@@ -117,7 +117,7 @@ pub(super) fn run(context: &mut Context, options: &Options) -> anyhow::Result<Ex
 
 fn state_of(context: &Context, now: Timestamp) -> anyhow::Result<State> {
     let Some(reader) = state::reader_if_any(&context.site)? else { return Ok(State::default()) };
-    // Whatever is due at the end of time: all that waits.
+    // Due at the end of time: all waiting mails.
     let waiting = reader.due(Timestamp(i64::MAX), MAILS)?;
     let last_error = waiting.into_iter().map(|mail| mail.error).rfind(|error| !error.is_empty());
     let mut streams = reader.streams()?;
@@ -143,7 +143,7 @@ fn state_of(context: &Context, now: Timestamp) -> anyhow::Result<State> {
     })
 }
 
-/// Returns from which score on a person is told at once; a faulty configuration is for `check` to tell.
+/// Returns the score from which an alert is mailed at once; `check` reports a faulty configuration.
 fn threshold(site: &Site, house: &[HouseRow]) -> Option<(Threshold, Rented)> {
     let params = site.params().ok()?;
     let score = &params.profile.score;
@@ -152,7 +152,7 @@ fn threshold(site: &Site, house: &[HouseRow]) -> Option<(Threshold, Rented)> {
     Some((threshold, score.sooner(threshold.nats, score.rented_lead)))
 }
 
-/// Says where the threshold is, and why: `mailed at once    scores from 9.25 nats on (...): ...`.
+/// Prints the threshold and its reason: `mailed at once    scores from 9.25 nats on (...): ...`.
 fn print_threshold(
     printer: &mut Printer,
     (threshold, rented): &(Threshold, Rented),
@@ -174,7 +174,7 @@ fn print_threshold(
     Ok(print_wrapped(printer, "mailed at once", &text)?)
 }
 
-/// Returns the lines of the log's latest ten minutes, and the rejected ones among them.
+/// Returns the numbers of lines and of rejected lines in the log's latest ten minutes.
 fn window(stream: &StreamStatus) -> Option<(u64, u64)> {
     Some(Log::decode(&stream.health)?.window.sums())
 }
@@ -184,17 +184,17 @@ fn look_at(stream: &StreamStatus, lives: &[Life<'_>], global: &Global) -> Option
     let origin = Log::decode(&stream.health)?.window.first()?.origin();
     let mut streams = lives.iter().map(|life| life.stream);
     let position = &streams.find(|one| one.stream == origin.stream)?.position;
-    // A message of the journal cannot be found again by its offset.
+    // A message of the journal cannot be found by its offset.
     (!journal::is_journal(position))
         .then(|| advice::explain(global, &position.path, &Place::Offset(origin.offset)))
 }
 
-/// Tells whether those ten minutes are over: nothing was read of the log since.
+/// Returns whether those ten minutes are past: nothing was read of the log since.
 fn is_past(stream: &StreamStatus, now: Timestamp) -> bool {
     now.since(stream.updated) > WINDOW_MINUTES * 60 * SECOND
 }
 
-/// Prints a row for each log: of its files how much is read, of all of their lives what it came to.
+/// Prints a row for each log: how much of its files is read, and the totals over all their lives.
 fn print_logs(printer: &mut Printer, lives: &[Life<'_>], now: Timestamp) -> anyhow::Result<()> {
     if lives.is_empty() {
         return Ok(());
@@ -232,8 +232,8 @@ fn row(path: &Path, lives: &[&Life<'_>], now: Timestamp) -> [String; 8] {
     ]
 }
 
-/// Returns the files of a log that say how far it is read: the one under its name, and whatever is not wholly read. If there
-/// are none, the latest one.
+/// Returns the files that determine how far a log is read: the one under its name, and those with unread bytes. If
+/// there are none, the latest one.
 fn present<'a>(path: &Path, lives: &[&'a Life<'a>]) -> Vec<&'a Life<'a>> {
     let is_log = |life: &&&Life<'_>| {
         life.is_there() == Some(true) && life.stream.position.path == path || life.has_rest()
@@ -242,12 +242,12 @@ fn present<'a>(path: &Path, lives: &[&'a Life<'a>]) -> Vec<&'a Life<'a>> {
     if found.is_empty() { latest(lives).into_iter().collect() } else { found }
 }
 
-/// Returns the life of a log that something was read of last.
+/// Returns the life of a log that was read last.
 fn latest<'a>(lives: &[&'a Life<'a>]) -> Option<&'a Life<'a>> {
     lives.iter().copied().max_by_key(|life| life.stream.updated)
 }
 
-/// Returns the logs of which too many of the latest lines cannot be read, and how to see why.
+/// Returns the logs with too many unreadable lines among the latest, and the command that shows why.
 fn unreadable(lives: &[Life<'_>], at: &At<'_>) -> Vec<Trouble> {
     let logs = by_log(lives);
     let latest = logs.values().filter_map(|lives| latest(lives));
@@ -265,12 +265,12 @@ fn unreadable(lives: &[Life<'_>], at: &At<'_>) -> Vec<Trouble> {
     latest.filter_map(one).collect()
 }
 
-/// A share, 0 to 1.
+/// Returns a share, 0 to 1.
 fn share(part: u64, all: u64) -> f64 {
     rejected_percent(all, part) / 100.0
 }
 
-/// `12.3 %`, cut, so that nothing is 100 % but all of it.
+/// Returns `12.3 %`, rounded down, so that only all of it is 100 %.
 fn percent(part: u64, all: u64) -> String {
     if all == 0 {
         return "-".to_owned();
@@ -279,7 +279,7 @@ fn percent(part: u64, all: u64) -> String {
     format!("{}.{} %", tenths / 10, tenths % 10)
 }
 
-/// Prints what was counted; whether mails have a server to go to is the site's word.
+/// Prints the counts. `has_mail` says whether the site has a mail server.
 fn print_counts(
     printer: &mut Printer,
     state: &State,
@@ -333,7 +333,7 @@ fn mails(of: &OutboxStats, has_mail: bool, now: Timestamp) -> String {
     .concat()
 }
 
-/// What mails wait for while the cap of an hour is reached.
+/// Returns why mails wait while the hourly cap is reached.
 fn full(until: Timestamp) -> String {
     let until = until.to_words();
     format!(
@@ -341,7 +341,7 @@ fn full(until: Timestamp) -> String {
     )
 }
 
-/// Prints a text under a name, over as many lines as it takes; nothing if there is none.
+/// Prints a text under a name, wrapped; nothing if it is empty.
 fn print_wrapped(printer: &mut Printer, mut name: &str, text: &str) -> std::io::Result<()> {
     if text.is_empty() {
         return Ok(());
@@ -422,7 +422,7 @@ fn print_holder(printer: &mut Printer, holder: Option<Holder>) -> std::io::Resul
     }
 }
 
-/// Whether the daemon runs, or a command works on the state; null if that cannot be known.
+/// Whether the daemon runs, or a command works on the state; null if unknown.
 fn holder_json(holder: Option<Holder>) -> Json {
     match holder {
         Some(Holder::Process(pid, Role::Daemon)) => json!({"running": true, "pid": pid}),

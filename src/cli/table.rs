@@ -3,13 +3,13 @@
 use anstyle::Style;
 use comfy_table::{ContentArrangement, Table, presets};
 
-/// Columns of a table where there is no terminal: wide, for logs and pipes.
+/// Width of a table without a terminal: wide, for logs and pipes.
 const WIDE: u16 = 160;
 
 /// Narrower terminals get tables of fewer columns.
 const NARROW: u16 = 110;
 
-/// Begins a table with these headings, without borders, as wide as the terminal.
+/// Starts a table with these headings, without borders, as wide as the terminal.
 #[must_use]
 pub fn table(headings: &[&str]) -> Table {
     let mut table = Table::new();
@@ -20,8 +20,8 @@ pub fn table(headings: &[&str]) -> Table {
     table
 }
 
-/// Draws a table with the words of its first column in their colours: those that `style` knows.
-/// Styles inside of cells would count as text, so they come in afterwards.
+/// Draws a table, with the words of its first column in the colours that `style` gives. Styles are added afterwards: in
+/// cells they would count as text.
 pub fn coloured(table: &Table, style: impl Fn(&str) -> Option<Style>) -> String {
     let line = |line: String| {
         let line = line.trim_end();
@@ -35,12 +35,12 @@ pub fn coloured(table: &Table, style: impl Fn(&str) -> Option<Style>) -> String 
     table.lines().map(line).collect::<Vec<_>>().join("\n")
 }
 
-/// Tells whether a table should have only the columns that matter most.
+/// Returns whether a table should have only the most important columns.
 pub fn is_narrow() -> bool {
     width() < NARROW
 }
 
-/// Returns the terminal's width, else what COLUMNS says, else wide.
+/// Returns the width of the terminal, else that in COLUMNS, else a wide default.
 pub fn width() -> u16 {
     let terminal = rustix::termios::tcgetwinsize(std::io::stdout()).map(|size| size.ws_col);
     #[allow(clippy::disallowed_methods, reason = "a convention of terminals, no setting of ours")]

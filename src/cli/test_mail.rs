@@ -1,4 +1,4 @@
-//! `test-mail`: one mail through the configured server, and what the server said to each recipient.
+//! `test-mail`: sends one mail through the configured server, and shows its reply for each recipient.
 
 use std::process::ExitCode;
 

@@ -1,4 +1,4 @@
-//! `tokens`: what is known of them. What people say of them is in `registering`.
+//! `tokens`: what is known about tokens. The commands that change the registry are in `registering`.
 
 use std::process::ExitCode;
 
@@ -125,7 +125,7 @@ fn narrow(tokens: &[TokenSummary], now: Timestamp) -> comfy_table::Table {
     table
 }
 
-/// Returns what a person calls a token: its name, else what may be seen of it and its id.
+/// Returns the label of a token: its name, else its hint and its id.
 pub(super) fn label(token: &TokenSummary) -> String {
     let id = token.token.map(|id| id.to_string()).unwrap_or_default();
     if !token.name.is_empty() {
@@ -215,7 +215,7 @@ fn row_of<'a>(registry: &'a [Registered], token: &TokenSummary) -> Option<&'a Re
     own.or_else(named)
 }
 
-/// Prints the first lines of what is told of a token: who it is, since when, how much.
+/// Prints the first lines about a token: its identity, since when and how much it was used.
 pub(super) fn head(
     printer: &mut Printer,
     token: &TokenSummary,
@@ -292,7 +292,7 @@ fn pinned(row: &Registered) -> String {
     countries.chain(networks).collect::<Vec<_>>().join(" ")
 }
 
-/// Prints a named value, if there is one.
+/// Prints a named value, unless it is empty.
 pub(super) fn field(
     printer: &mut Printer,
     name: &str,

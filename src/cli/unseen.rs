@@ -1,5 +1,5 @@
-//! What the configuration names and the daemon does not see: patterns without a file, files that it may not open. The
-//! database does not know them, since nothing was read of them.
+//! Configured logs that the daemon does not see: patterns without a file, and files that it may not open. The database
+//! does not know them, since nothing was read of them.
 
 use std::collections::BTreeMap;
 use std::path::PathBuf;
@@ -9,17 +9,17 @@ use crate::cli::permit::{Permit, Refusal};
 use crate::daemon::site::Site;
 use crate::source::listing::{list, names};
 
-/// What is not seen.
+/// The unseen logs.
 #[derive(Default)]
 pub(super) struct Unseen {
-    /// Patterns that no file matches and nothing was ever read of.
+    /// Patterns without a file of which nothing was ever read.
     pub absent: Vec<PathBuf>,
     /// Files that the daemon certainly may not open.
     pub refused: BTreeMap<PathBuf, Refusal>,
 }
 
 impl Unseen {
-    /// Looks for what each source names.
+    /// Finds the unseen logs of all sources.
     pub(super) fn of(site: &Site, lives: &[Life<'_>], permit: &Permit) -> Self {
         let mut unseen = Self::default();
         for pattern in site.watches().into_iter().flat_map(|watch| watch.patterns) {

@@ -1,4 +1,4 @@
-//! Whether a token was used since a time: the first question when a leak is found late.
+//! Whether a token was used since a time: the first question when a leak is discovered late.
 
 use serde_json::{Value as Json, json};
 
@@ -11,32 +11,32 @@ use crate::engine::registry::Registered;
 use crate::engine::time::{HOUR, Timestamp};
 use crate::store::{History, Reader, StoreError, Who};
 
-/// What was done with the tokens of a registry row since a time. Requests are kept by the hour, so those of the hour in
-/// which that time lies are counted from its beginning, unless all of them are later.
+/// The use of a registry row's tokens since a time. Requests are stored by hour, so those of the hour of that time are
+/// counted from its beginning, unless the tokens were first used later.
 pub(super) struct Used {
     since: Timestamp,
     counted_from: Timestamp,
     requests: Activity,
-    /// The hour of the first request that is counted, and how many are of it.
+    /// The hour of the first counted request, and the requests in it.
     first_hour: Option<(Timestamp, u64)>,
-    /// The last request, also if that was before.
+    /// The last request, even if before that time.
     last: Option<Timestamp>,
     networks: Distinct,
     countries: Distinct,
 }
 
-/// How many different values were seen.
+/// The number of different values seen.
 #[derive(Clone, Copy)]
 struct Distinct {
     known: u64,
-    /// Some were folded away: there may have been more.
+    /// Some were folded: there may have been more.
     is_least: bool,
 }
 
-/// Reads what was done with a token, or with all of a name that is registered as such, since a time.
+/// Reads the use of a token, or of all tokens of a registered name, since a time.
 ///
 /// # Errors
-/// What the database says.
+/// Those of the database.
 pub(super) fn since(
     reader: &Reader,
     row: &Registered,
@@ -81,7 +81,7 @@ impl Used {
         self.last.is_some_and(|last| self.since <= last)
     }
 
-    /// Says it in lines, with the command that shows all of it.
+    /// Returns the use in words, with the command that shows all of it.
     pub(super) fn lines(&self, row: &Registered, global: &Global) -> Vec<String> {
         let Some(last) = self.last else {
             return vec!["never used, as far as is known".to_owned()];

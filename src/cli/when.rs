@@ -5,7 +5,7 @@ use chrono::{DateTime, NaiveDate, NaiveDateTime};
 use crate::cli::exit::usage;
 use crate::engine::time::{DAY, HOUR, MINUTE, SECOND, Timestamp, WEEK};
 
-/// Instants in UTC as the program itself writes them, and as people shorten them.
+/// Instants in UTC as the program prints them, and as people shorten them.
 const PRINTED: [&str; 5] = [
     "%Y-%m-%d %H:%M:%S UTC",
     "%Y-%m-%d %H:%MZ",
@@ -14,7 +14,7 @@ const PRINTED: [&str; 5] = [
     "%Y-%m-%dT%H:%M",
 ];
 
-/// Units of durations under the names that people give them.
+/// Units of durations, with the names that people use.
 const UNITS: [(&[&str], i64); 5] = [
     (&["s", "sec", "secs", "second", "seconds"], SECOND),
     (&["m", "min", "mins", "minute", "minutes"], MINUTE),
@@ -23,10 +23,10 @@ const UNITS: [(&[&str], i64); 5] = [
     (&["w", "week", "weeks"], WEEK),
 ];
 
-/// Reads an instant; durations lie before `now`, dates begin at midnight UTC.
+/// Parses an instant; durations count back from `now`, dates begin at midnight UTC.
 ///
 /// # Errors
-/// The text is none of the forms, which the error lists.
+/// The text has none of the forms, which the error lists.
 pub fn instant(text: &str, now: Timestamp) -> anyhow::Result<Timestamp> {
     let text = text.trim();
     let midnight = Timestamp(now.day() * DAY);
@@ -39,7 +39,7 @@ pub fn instant(text: &str, now: Timestamp) -> anyhow::Result<Timestamp> {
     }
     let date = || Some(text.parse::<NaiveDate>().ok()?.and_hms_opt(0, 0, 0)?.and_utc().into());
     let exact = || DateTime::parse_from_rfc3339(text).ok().map(|time| time.to_utc().into());
-    // As the program itself writes them: what is read can be given back.
+    // The program's own forms: printed times can be given back.
     let printed = || {
         let read = |form| NaiveDateTime::parse_from_str(text, form).ok();
         Some(PRINTED.into_iter().find_map(read)?.and_utc().into())
@@ -54,10 +54,10 @@ pub fn instant(text: &str, now: Timestamp) -> anyhow::Result<Timestamp> {
     }
 }
 
-/// Reads the instants from which and until which something is asked for.
+/// Parses the start and the end of a period.
 ///
 /// # Errors
-/// One of them is none, or they hold nothing between them.
+/// One of them is invalid, or the period is empty.
 pub fn window(
     since: Option<&str>,
     until: Option<&str>,
@@ -75,7 +75,7 @@ pub fn window(
     }
 }
 
-/// Reads one or more numbers with units: `2h`, `1h30m`, `7days`, `7 days`; in the unit of [`Timestamp`].
+/// Parses one or more numbers with units: `2h`, `1h30m`, `7days`, `7 days`; in the unit of [`Timestamp`].
 fn span(text: &str) -> Option<i64> {
     let mut rest = text;
     let mut sum = 0_i64;
@@ -93,10 +93,10 @@ fn split(text: &str, is_end: impl Fn(char) -> bool) -> (&str, &str) {
     text.split_at_checked(text.find(is_end).unwrap_or(text.len())).unwrap_or((text, ""))
 }
 
-/// Reads a duration such as `90s`, `30m`, `8h`, `30d`, `2w`, in the unit of [`Timestamp`].
+/// Parses a duration such as `90s`, `30m`, `8h`, `30d`, `2w`, in the unit of [`Timestamp`].
 ///
 /// # Errors
-/// The text is no duration, or a duration of nothing.
+/// The text is not a duration, or is a duration of zero.
 pub fn duration(text: &str) -> anyhow::Result<i64> {
     match span(text.trim()) {
         Some(micros) if micros > 0 => Ok(micros),

@@ -1,4 +1,4 @@
-//! `alerts ack`: a person's word, and what it will do.
+//! `alerts ack`: records a person's word, and shows its effects.
 
 use anyhow::Context as _;
 use serde_json::{Value as Json, json};
@@ -15,7 +15,7 @@ use crate::engine::profile::{Families, Family};
 use crate::engine::word::{Sighting, Verdict, Word};
 use crate::store::{Ack, Store};
 
-/// Says the same of each that is named, once each is found.
+/// Acknowledges all named alerts and incidents, once all are found.
 pub(super) fn run(context: &mut Context, options: &AlertsAck) -> anyhow::Result<()> {
     let reader = state::reader(&context.site)?;
     let mut subjects = Vec::new();
@@ -25,7 +25,7 @@ pub(super) fn run(context: &mut Context, options: &AlertsAck) -> anyhow::Result<
             subjects.push(subject);
         }
     }
-    // What can fail, before the first is acknowledged.
+    // Anything that can fail comes before the first acknowledgement.
     let days = context.site.params().context("reading [detect]")?.profile.learning.watch_days;
     let mut store = context.site.store()?;
     let mut said = |subject| acknowledge(context, &mut store, subject, (options, days));
@@ -81,7 +81,7 @@ fn acknowledge(
     Ok(())
 }
 
-/// What a word on many tokens at once will do: no baseline is the one that it speaks of.
+/// Returns the effects of a word on many tokens at once: it is about no single baseline.
 fn of_many(word: &Word, watch_days: f64) -> Vec<String> {
     let all = Family::IDENTITY.into_iter().collect();
     let seen = word.actors.iter().map(|seen| names(seen, all)).collect::<Vec<_>>().join("; and ");
@@ -104,7 +104,7 @@ fn of_many(word: &Word, watch_days: f64) -> Vec<String> {
     }
 }
 
-/// What a word will do, a sentence each.
+/// Returns the effects of a word, one sentence each.
 fn effects(word: &Word, watch_days: f64) -> Vec<String> {
     let principal = &word.principal;
     let all = Family::IDENTITY.into_iter().collect();
@@ -150,7 +150,7 @@ fn effects(word: &Word, watch_days: f64) -> Vec<String> {
     effects
 }
 
-/// The values of an actor, of some families, in words.
+/// Returns an actor's values of some families in words.
 fn names(seen: &Sighting, families: Families) -> String {
     let named = |family: Family| match family {
         Family::Country => seen.place.country.map(|country| format!("country {country}")),

@@ -1,4 +1,4 @@
-//! `alerts`: what was told and why, what people said of it, and what they want to hear no more of.
+//! `alerts`: shows, acknowledges and mutes alerts.
 
 mod ack;
 mod mute;
@@ -31,7 +31,7 @@ use crate::engine::usage::Origin;
 use crate::source::journal::UnitWatch;
 use crate::store::{Ack, AlertFilter, Found, Reader, StoreError, StoredAlert, StoredIncident, Who};
 
-/// How much of an alert's id a table shows: enough to name one among millions, `al_` and 10 digits.
+/// Characters of an alert's id in a table, `al_` and 10 digits: enough to identify one among millions.
 const SHORT_ID: usize = 13;
 
 pub(super) fn run(context: &mut Context, options: &Alerts) -> anyhow::Result<ExitCode> {
@@ -86,7 +86,7 @@ fn list(context: &mut Context, options: &AlertsList) -> anyhow::Result<()> {
     Ok(())
 }
 
-/// Refuses the name of a principal that nobody bears, or bore when some alert was raised.
+/// Refuses the name of a principal that does not exist, unless an alert has it.
 fn refuse_stranger(reader: &Reader, name: &SmolStr, now: Timestamp) -> anyhow::Result<()> {
     let principal = Some(name.clone());
     let any = AlertFilter { principal, limit: Some(1), ..AlertFilter::default() };
@@ -96,8 +96,8 @@ fn refuse_stranger(reader: &Reader, name: &SmolStr, now: Timestamp) -> anyhow::R
     Ok(())
 }
 
-/// Refuses the name of a rule that no alert can have. A rule that is disabled or gone may have left some, of
-/// another time or level than was asked for.
+/// Refuses the name of a rule that no alert can have. A disabled or removed rule may have left alerts of another time
+/// or level.
 fn refuse_slip(site: &Site, reader: &Reader, rule: &SmolStr) -> anyhow::Result<()> {
     let any = AlertFilter { rule: Some(rule.clone()), limit: Some(1), ..AlertFilter::default() };
     let is_disabled = site.config.rules.disable.iter().any(|name| name.value == **rule);
@@ -145,14 +145,14 @@ fn short(id: &str) -> String {
     print::safe(id.chars().take(SHORT_ID).collect::<String>())
 }
 
-/// Returns where a client was: country and address, in as few words as a table has room for.
+/// Returns where a client was: country and address, short enough for a table.
 fn place(alert: &Alert) -> String {
     let country = alert.place.country.map(|country| country.to_string());
     let client = alert.client.map(|client| client.to_string());
     country.into_iter().chain(client).collect::<Vec<_>>().join(" ")
 }
 
-/// Returns what people have to say of an alert, in a word or two.
+/// Returns what people decided about an alert, in a word or two.
 fn said(stored: &StoredAlert) -> String {
     let verdict = stored.ack.as_ref().map(|ack| ack.verdict.as_str());
     let muted = stored.is_muted.then_some("muted");
@@ -179,7 +179,7 @@ fn ack_json(ack: Option<&Ack>) -> Json {
     })
 }
 
-/// What an id of an alert or an incident stands for.
+/// The alert or incident of an id.
 enum Subject {
     Alert(Box<StoredAlert>),
     Incident(StoredIncident),
@@ -252,7 +252,7 @@ fn show(context: &mut Context, id: &str) -> anyhow::Result<()> {
     Ok(())
 }
 
-/// What is shown of an alert beside what it holds itself comes from here.
+/// What is needed to show more about an alert than it contains itself.
 struct Beside<'a> {
     reader: &'a Reader,
     paths: &'a BTreeMap<StreamId, String>,
@@ -261,14 +261,14 @@ struct Beside<'a> {
 }
 
 impl Beside<'_> {
-    /// Returns what the registry says of whom an alert is about.
+    /// Returns what the registry says about the alert's token or principal.
     fn background(&self, alert: &Alert) -> Result<Background, StoreError> {
         let token = alert.token.as_ref().map(|token| token.id);
         self.reader.background(token, &alert.principal, alert.time)
     }
 }
 
-/// An alert with what else it rests on: the weight of each reason, the request; and what is registered.
+/// Returns an alert with its basis: the weight of each reason, the request, and the registry's entry.
 fn shown_json(stored: &StoredAlert, beside: &Beside<'_>) -> anyhow::Result<Json> {
     let alert = &stored.alert;
     let mut json = stored_json(stored, beside.paths);
@@ -327,7 +327,7 @@ fn show_incident(
     field(printer, "alerts", incident.alerts.to_string())?;
     show_ack(printer, stored.ack.as_ref())?;
     for (at, told) in stored.alerts.iter().enumerate() {
-        // Several rules match one request, and rest on the same facts.
+        // Several rules match one request with the same facts.
         let is_same = |other: &&StoredAlert| {
             let (one, other) = (&told.alert, &other.alert);
             (&one.evidence, &one.facts) == (&other.evidence, &other.facts)
@@ -340,7 +340,7 @@ fn show_incident(
     Ok(())
 }
 
-/// Shows an alert; its facts only if none before it rests on the same.
+/// Shows an alert; its facts only if no alert before it has the same.
 fn show_alert(
     printer: &mut Printer,
     stored: &StoredAlert,
@@ -383,7 +383,7 @@ fn show_alert(
     Ok(field(printer, "look", look)?)
 }
 
-/// Shows whom to ask, and what was said of the token.
+/// Shows whom to ask, and the marks of the token.
 fn show_background(printer: &mut Printer, background: &Background) -> std::io::Result<()> {
     field(printer, "owner", &background.owner)?;
     field(printer, "notes", &background.notes)?;
@@ -403,7 +403,7 @@ fn look(alert: &Alert, paths: &BTreeMap<StreamId, String>, global: &Global) -> O
     alert.evidence.iter().find_map(in_file)
 }
 
-/// Returns all that is known of where a client was.
+/// Returns everything known about where a client was.
 fn client(alert: &Alert) -> String {
     let place = &alert.place;
     let where_to =

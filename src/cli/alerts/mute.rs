@@ -1,4 +1,4 @@
-//! `alerts mute` and `alerts unmute`: what people want to hear no more of, for how long, and why.
+//! `alerts mute` and `alerts unmute`: which alerts people do not want to receive, for how long, and why.
 
 use serde_json::{Value as Json, json};
 
@@ -13,7 +13,7 @@ use crate::engine::detect::nearest;
 use crate::engine::mute::{Mute, Scope};
 use crate::engine::time::{DAY, Timestamp};
 
-/// How long a mute lasts if nobody says: long enough for a journey, short enough to be thought of again.
+/// The default duration of a mute: long enough for a journey, short enough to be reconsidered.
 const LASTING: i64 = 30 * DAY;
 
 pub(super) fn run(context: &mut Context, options: &AlertsMute) -> anyhow::Result<()> {
@@ -68,7 +68,7 @@ pub(super) fn run(context: &mut Context, options: &AlertsMute) -> anyhow::Result
     Ok(())
 }
 
-/// Refuses a scope that can hold nothing; tells whether alerts of its rules are heard anyway.
+/// Refuses a scope that can match nothing. Returns whether critical alerts are delivered despite the mute.
 fn check(site: &Site, scope: &Scope) -> anyhow::Result<bool> {
     let (rules, _) = site.rules()?;
     let named = |name: &str| scope.rule.is_empty() || scope.rule == name;

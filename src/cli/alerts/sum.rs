@@ -1,4 +1,4 @@
-//! The arithmetic of a score: every sentence with what it adds, what is usual, the sum and what it is held against.
+//! The arithmetic of a score: each reason with its weight and what is usual, the sum, and the tiers.
 
 use serde_json::{Value as Json, json};
 
@@ -8,15 +8,15 @@ use crate::daemon::site::Site;
 use crate::engine::alert::{Alert, Value};
 use crate::engine::profile::Score;
 
-/// Narrower terminals get no column for what is usual: it stands with the facts.
+/// Narrower terminals get no column for what is usual: the facts show it.
 const WIDE: u16 = 110;
 
-/// Returns the scores of the tiers; a faulty configuration is for `check` to tell.
+/// Returns the scores of the tiers; `check` reports a faulty configuration.
 pub(super) fn scores(site: &Site) -> Score {
     site.params().map(|params| params.profile.score).unwrap_or_default()
 }
 
-/// The score of an alert, and from which on it was told at once.
+/// Returns the score of an alert, and the threshold from which it was mailed at once.
 fn of(alert: &Alert) -> Option<(f64, Option<f64>)> {
     let fact = |name| match alert.facts.get(name) {
         Some(Value::Float(nats)) => Some(*nats),
@@ -26,7 +26,7 @@ fn of(alert: &Alert) -> Option<(f64, Option<f64>)> {
     Some((fact("unusual.score").filter(|_| is_sum)?, fact("unusual.threshold")))
 }
 
-/// What the score is held against: the threshold of its time, not today's.
+/// Returns the tiers' scores, with the threshold of the alert's time, not today's.
 fn tiers(threshold: Option<f64>, scores: &Score) -> [f64; 3] {
     [scores.notice, threshold.unwrap_or(scores.alert), scores.critical]
 }
@@ -72,7 +72,7 @@ pub(super) fn show(printer: &mut Printer, alert: &Alert, scores: &Score) -> std:
     printer.line(format_args!("    {tiers}; {risk}"))
 }
 
-/// Names the tiers that a score can reach: one that begins where a higher one does is never told.
+/// Names the tiers that a score can reach; a tier that begins where a higher one does is never reported.
 fn reachable([medium, high, critical]: [f64; 3]) -> String {
     let all = [("medium", medium, high.min(critical)), ("high", high, critical)];
     let told = all.into_iter().filter(|(_, from, next)| from < next);

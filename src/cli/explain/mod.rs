@@ -1,4 +1,4 @@
-//! `explain`: lines walked through all ten steps, for people; nothing is kept.
+//! `explain`: walks lines through all ten steps; nothing is saved.
 
 mod sketch;
 mod walk;
@@ -21,7 +21,7 @@ use crate::engine::reader::Reader;
 use crate::engine::record::Columns;
 use crate::engine::zone::Reach;
 
-/// Lines that are walked through unless all are asked for: the last ones.
+/// Lines that are explained by default: the last ones.
 const LINES: usize = 20;
 
 pub(super) fn run(
@@ -46,7 +46,7 @@ pub(super) fn run(
     read.map(|()| ExitCode::SUCCESS)
 }
 
-/// Explains each line as it comes.
+/// Explains each line at once.
 struct AtOnce<'a> {
     walk: &'a mut Walk,
     printer: &'a mut Printer,
@@ -91,7 +91,7 @@ impl Kept {
 }
 
 impl Last {
-    /// Says so on standard error if there were more lines.
+    /// Reports on standard error whether earlier lines were left out.
     fn say_what_was_left_out(&self) -> anyhow::Result<()> {
         if u64::try_from(self.kept.len()).is_ok_and(|n_kept| n_kept < self.n_seen) {
             let n_seen = print::number(self.n_seen);
@@ -127,7 +127,7 @@ impl Visit for Last {
     }
 }
 
-/// What one line comes to: the steps of the line, and those of each use of a token.
+/// A line's explanation: the steps of the line, and those of each usage.
 struct Explained {
     file: String,
     line: u64,
@@ -136,7 +136,7 @@ struct Explained {
     reject: Option<Rejected>,
 }
 
-/// One step and what it says.
+/// One step and its values.
 struct Step {
     number: u8,
     name: &'static str,
@@ -148,7 +148,7 @@ impl Step {
         Self { number, name, says: Vec::new() }
     }
 
-    /// Notes a value; what is said twice is numbered.
+    /// Adds a value; a repeated name is numbered.
     fn say(&mut self, what: impl Into<String>, value: impl Into<Json>) {
         let what = what.into();
         let same = |known: &str| {
@@ -160,30 +160,30 @@ impl Step {
     }
 }
 
-/// A line that no format fits, its secrets taken out.
+/// A line that no format matches, without its secrets.
 struct Rejected {
-    /// The part of the line around the place where it stopped fitting.
+    /// The part of the line around the place where it stopped matching.
     text: String,
-    /// Where in that text it stopped fitting, in characters.
+    /// The position of that place in the text, in characters.
     at: usize,
     column: usize,
     expected: String,
     found: String,
     template: Option<Parting>,
-    /// Of a line that no preset reads, a template that may.
+    /// For a line that no preset reads: a template that may.
     sketch: Option<String>,
-    /// It is a line of JSON, whose keys a site may name.
+    /// It is a line of JSON, for which a source may name keys.
     is_object: bool,
 }
 
-/// Where a template and a line part.
+/// Where a line stops matching a template.
 struct Parting {
     template: String,
-    /// Where in it the line stops fitting, as it is shown.
+    /// That place in the template, as shown.
     at: usize,
-    /// The same, counted from 1.
+    /// The column of that place, counted from 1.
     column: usize,
-    /// The variables before that place, and what they hold, secrets taken out.
+    /// The variables before that place and their values, without secrets.
     values: Vec<(String, String)>,
 }
 
@@ -301,7 +301,7 @@ fn print_steps(printer: &mut Printer, steps: &[Step]) -> anyhow::Result<()> {
     Ok(())
 }
 
-/// Measures are for people: two digits behind the point.
+/// Rounds a measure to two decimal places, for people.
 fn shortened(number: &serde_json::Number) -> String {
     match number.as_f64().filter(|_| number.is_f64()) {
         Some(measure) => format!("{measure:.2}"),

@@ -1,25 +1,25 @@
-//! Sketches a template from one line that no preset reads: a beginning for whoever has to write it.
+//! Sketches a template from one line that no preset reads, as a start for whoever writes one.
 //!
-//! The line is cut at its separators, quotes and brackets, and each piece is named by what it looks like. What
-//! comes of it is tried on the line: a sketch that does not read it is none.
+//! The line is cut at its separators, quotes and brackets, and each piece is named by what it looks like. The template
+//! must read the line; otherwise there is no sketch.
 
 use crate::engine::record::{Format, parse_address, time};
 use crate::engine::shape;
 
-/// Longer lines are no rows of columns.
+/// Longer lines are not rows of columns.
 const MAX_LINE: usize = 4096;
 
-/// What stands between the columns of logs.
+/// Characters between the columns of logs.
 const SEPARATORS: [char; 5] = [' ', '\t', '|', ';', ','];
 
-/// What stands around columns that hold separators.
+/// Characters around columns that contain separators.
 const PAIRS: [(char, char); 2] = [('"', '"'), ('[', ']')];
 
 /// Methods of RFC 9110, section 9, and RFC 5789.
 const METHODS: [&str; 9] =
     ["GET", "HEAD", "POST", "PUT", "DELETE", "CONNECT", "OPTIONS", "TRACE", "PATCH"];
 
-/// What names a client before an address, without `_` and `-`. Other names may be a server's.
+/// Names of a client before an address, without `_` and `-`. Other names may be a server's.
 #[rustfmt::skip]
 const CLIENTS: [&str; 17] = [
     "addr", "address", "caller", "client", "clientaddr", "clientip", "from", "ip", "peer", "realip", "remote",
@@ -50,16 +50,16 @@ pub(super) fn sketch(line: &[u8]) -> Option<String> {
 #[derive(Default)]
 struct Sketch<'a> {
     template: String,
-    /// What stands before the next column, as in `client=`.
+    /// The label before the next column, such as `client=`.
     label: &'a str,
-    /// An address of the line has the label of a client: the others are not its.
+    /// An address in the line has a client's label: other addresses are not the client's.
     has_client: bool,
     used: Vec<&'static str>,
     n_others: usize,
 }
 
 impl<'a> Sketch<'a> {
-    /// Adds what the text begins with, and returns what follows.
+    /// Adds the first piece of the text, and returns the rest.
     fn piece(&mut self, text: &'a str) -> Option<&'a str> {
         if let Some((label, rest)) = label(text) {
             self.label = label;
@@ -106,7 +106,7 @@ impl<'a> Sketch<'a> {
         }
     }
 
-    /// Names a column by what it holds; a name is given once.
+    /// Names a column by its content; each name is used once.
     fn name(&self, text: &str) -> Option<&'static str> {
         let is_number = text.bytes().all(|b| b.is_ascii_digit());
         let is_status = is_number && text.len() == 3 && ("100"..="599").contains(&text);
@@ -132,7 +132,7 @@ impl<'a> Sketch<'a> {
     }
 }
 
-/// Returns the name that the text begins with, as in `client=192.0.2.1`, and what follows its `=`. A `=` after that
+/// Returns the label at the start of the text, as in `client=192.0.2.1`, and the text after its `=`. A later `=`
 /// belongs to a query, or to the padding of base64.
 fn label(text: &str) -> Option<(&str, &str)> {
     let (label, rest) = text.split_once('=')?;
@@ -152,13 +152,13 @@ fn is_address(text: &str) -> bool {
     parse_address(text.as_bytes()).is_some()
 }
 
-/// Tells whether a column may hold a key: an address and a time may be as long and varied as one.
+/// Returns whether a column may be a key: an address and a time may be as long and varied as one.
 fn is_key(text: &str) -> bool {
     let is_other = is_address(text) || time::read(text.as_bytes()).is_some();
     shape::is_secretive(text.as_bytes()) && !is_other
 }
 
-/// Shorter numbers are no seconds since 1970 of any year of interest.
+/// Shorter numbers are not seconds since 1970 of any relevant year.
 const SHORTEST_TIME: usize = 10;
 
 fn name_of_time(text: &str) -> Option<&'static str> {
@@ -169,7 +169,7 @@ fn name_of_time(text: &str) -> Option<&'static str> {
     Some(if text.contains('-') { "time_iso8601" } else { "msec" })
 }
 
-/// Returns where a time ends that the text begins with and that has a space in it.
+/// Returns the end of a time with a space in it at the start of the text.
 fn end_of_time(text: &str) -> Option<usize> {
     let (date, rest) = text.split_once(' ')?;
     let clock = rest.split(SEPARATORS).next()?;

@@ -1,4 +1,4 @@
-//! The walk itself: one line through the Reader and the Judge, noting what each step hands on.
+//! Walks one line through the Reader and the Judge, and notes what each step hands on.
 
 use std::collections::BTreeMap;
 use std::path::{Path, PathBuf};
@@ -31,19 +31,19 @@ use crate::engine::usage::{Origin, Usage};
 use crate::source::listing::sample;
 use crate::store::{self, AlertFilter, StoreError};
 
-/// Characters of a rejected line that are shown before and behind the place where it stopped fitting.
+/// Characters of a rejected line shown before and after the place where it stopped matching.
 const AROUND: usize = 90;
 
-/// Characters that are shown of a line that does not fit from its first byte on: what is wrong may stand
-/// anywhere in it, such as the message in an envelope of JSON.
+/// Characters shown of a line that does not match from its first byte on: the fault may be anywhere in it, such as in
+/// the message in an envelope of JSON.
 const WHOLE: usize = 600;
 
-/// Everything that a line is walked through by. What the walk learns stays in memory and is dropped.
+/// Everything needed to walk a line through the steps. What it learns stays in memory and is dropped.
 pub(super) struct Walk {
     judge: Judge,
     memory: Memory,
     atlas: Reloading,
-    /// The stored state; `None` where there is none yet.
+    /// The stored state; `None` if there is none yet.
     store: Option<store::Reader>,
     /// What the first lines of each file look like.
     looks: BTreeMap<PathBuf, Option<String>>,
@@ -122,7 +122,8 @@ impl Walk {
         Ok(explained)
     }
 
-    /// Says what was told of the line when it was read. It is judged by what is known today, which may have learned from it.
+    /// Adds the alerts raised when the line was read. The walk itself uses today's knowledge, which may have learned
+    /// from the line.
     fn told_before(&self, step: &mut Step, usage: &Usage) -> anyhow::Result<()> {
         let Some(store) = &self.store else { return Ok(()) };
         let filter = AlertFilter {
@@ -145,7 +146,7 @@ impl Walk {
         Ok(())
     }
 
-    /// What a file looks like by its first lines; of standard input, by this line.
+    /// Returns what a file looks like by its first lines; for standard input, by this line.
     fn looks_like(&mut self, seen: &Numbered<'_>) -> Option<String> {
         if seen.path == Path::new("-") {
             return looks(&seen.line.bytes);
@@ -154,7 +155,7 @@ impl Walk {
         self.looks.entry(seen.path.to_owned()).or_insert_with(look).clone()
     }
 
-    /// Steps 5 to 10 of one usage.
+    /// Walks one usage through steps 5 to 10.
     fn usage(&mut self, usage: &Usage) -> anyhow::Result<Vec<Step>> {
         let principal = self.judge.registry.principal(usage);
         let mut steps = vec![sealed(usage, &principal)];
@@ -199,7 +200,7 @@ impl Walk {
         Ok(steps)
     }
 
-    /// Brings what is stored of these usages' principals into memory.
+    /// Loads the stored principals of these usages into memory.
     fn recall(&mut self, usages: &[Usage]) -> anyhow::Result<()> {
         let Some(store) = &self.store else {
             self.memory.admit(usages, &[], &self.judge.registry);
@@ -215,7 +216,7 @@ impl Walk {
         Ok(())
     }
 
-    /// The facts as the Judge will find them.
+    /// Returns the facts that the Judge will find.
     fn facts(&self, usage: &Usage, place: &Place, mut profile: Profile) -> Facts {
         let placed = Placed::new(usage, place);
         let Judge { registry, params, policy, .. } = &self.judge;
@@ -255,7 +256,7 @@ fn looks(bytes: &[u8]) -> Option<String> {
         .then(|| format!("{}, {share:.0} % of {} lines", guess.name, guess.lines))
 }
 
-/// The record, field by field.
+/// Adds the record, field by field.
 fn fields(step: &mut Step, reader: &Reader, record: &Record<'_>, sightings: &[Sighting<'_>]) {
     let cleaner = Cleaner::new(reader, sightings);
     let shown = serde_json::to_value(Shown::new(record, &cleaner)).unwrap_or_default();
@@ -404,7 +405,7 @@ fn detected(facts: &Facts) -> Step {
     step
 }
 
-/// What a person would be told.
+/// Adds how a person would be notified.
 fn tell(step: &mut Step, commit: &Commit, policy: &Policy, has_matches: bool) {
     for alert in &commit.alerts {
         let is_mailed = commit.notices.iter().any(|notice| notice.incident == alert.incident);
@@ -424,12 +425,12 @@ fn tell(step: &mut Step, commit: &Commit, policy: &Policy, has_matches: bool) {
     }
 }
 
-/// The part of a rejected line around the place where it stopped fitting, without what may be secret.
+/// Returns the part of a rejected line around the place where it stopped matching, without what may be secret.
 fn rejected(reader: &Reader, source: &Source, line: &[u8], reject: &Reject) -> Rejected {
     let before = line.get(..reject.column.saturating_sub(1)).unwrap_or(line);
     let (whole, before) = (scrub(reader, line), scrub(reader, before));
     let is_object = line.first() == Some(&b'{') && source.format.template_text().is_none();
-    // Where the column is inside of a secret, the caret stands under its beginning.
+    // If the column is inside a secret, the caret is under its beginning.
     let same = whole.iter().zip(&before).take_while(|(a, b)| a == b).count();
     let (left, right) = whole.split_at_checked(same).unwrap_or((&whole, b""));
     let (left, right) = (safe(text(left)), safe(text(right)));
@@ -451,7 +452,7 @@ fn rejected(reader: &Reader, source: &Source, line: &[u8], reject: &Reject) -> R
     }
 }
 
-/// The template that a line does not fit, and what its variables hold up to where the two part.
+/// Returns the template that a line does not match, and the values of the variables before the mismatch.
 fn parting(reader: &Reader, source: &Source, line: &[u8], reject: &Reject) -> Option<Parting> {
     let template = source.format.template_text()?;
     let fits = reject.template.unwrap_or(1).saturating_sub(1);
