@@ -45,7 +45,7 @@ pub(super) struct Numbered<'a> {
     pub line: Line<'a>,
     /// The columns that the lines above it define.
     pub columns: &'a Columns,
-    /// The latest time in the log above this line.
+    /// The newest time in the log above this line.
     pub reach: Reach,
 }
 
@@ -193,7 +193,7 @@ impl Logs {
         Ok(())
     }
 
-    /// Notes the latest time of a log if the time zone of later lines depends on it.
+    /// Notes the newest time of a log if the time zone of later lines depends on it.
     fn pass(&self, source: usize, line: &[u8], columns: &Columns, passed: &mut Passed) {
         if self.reader.sources().get(source).is_some_and(|source| source.zone.is_named()) {
             let time = self.reader.time_of(source, line, columns, passed.reach);

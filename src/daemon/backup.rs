@@ -1,4 +1,4 @@
-//! The daily backup, on a thread and a connection of its own: neither the loop nor the mails wait for it.
+//! The daily backup, on its own thread and connection: neither the loop nor the mails wait for it.
 
 use std::panic::{AssertUnwindSafe, catch_unwind};
 use std::path::{Path, PathBuf};
@@ -12,45 +12,46 @@ use crate::clock::{monotonic, now};
 use crate::daemon::housekeeper::Chore;
 use crate::store::{Reader, StoreError, backup_of, certain};
 
-/// How often it is asked whether one is due.
+/// Interval between checks of whether a backup is due.
 const EVERY: Duration = Duration::from_mins(1);
 
-/// After one that came to nothing, the next is not tried for so long.
+/// Wait after a failed backup.
 const PAUSE: Duration = Duration::from_hours(6);
 
 /// The database's backups.
 pub struct Backups {
     database: PathBuf,
-    /// Where it is told how one went.
+    /// Receives the outcome.
     chores: SyncSender<Chore>,
     asked: Option<Duration>,
-    /// How long to wait before it is asked again.
+    /// Wait before the next check.
     wait: Duration,
     is_running: bool,
 }
 
-/// How a backup went.
+/// The outcome of a backup.
 pub enum Outcome {
     /// None was due.
     NotDue,
-    /// It was made.
+    /// A backup was made.
     Made,
-    /// It came to nothing.
+    /// The backup failed.
     Failed(StoreError),
-    /// It never came to an end.
+    /// The backup panicked.
     Panicked,
 }
 
 impl Backups {
-    /// Makes backups of this database, the first one when it is due.
+    /// Creates the backups of this database.
     #[must_use]
     pub const fn new(database: PathBuf, chores: SyncSender<Chore>) -> Self {
         Self { database, chores, asked: None, wait: EVERY, is_running: false }
     }
 
-    /// Begins a backup if one is due. Returns how long there is nothing to do, unless [`Chore::BackedUp`] comes before.
+    /// Starts a backup if one is due. Returns how long there is nothing to do, unless [`Chore::BackedUp`] arrives
+    /// before.
     ///
-    /// One that runs when the daemon ends is not waited for: it has another name until it is whole.
+    /// The end of the daemon does not wait for a running backup: it gets its final name only when it is complete.
     pub fn turn(&mut self) -> Duration {
         let asked = self.asked.map(|asked| monotonic().saturating_sub(asked));
         if self.is_running || asked.is_some_and(|ago| ago < self.wait) {
@@ -61,7 +62,7 @@ impl Backups {
         let (database, chores) = (self.database.clone(), self.chores.clone());
         let begun = thread::Builder::new().name("backup".into()).spawn(move || {
             let outcome = outcome(|| certain(|| back_up(&database)));
-            // Full: it has time. Nobody listens once the daemon ends.
+            // The queue may be full: there is no hurry. The receiver is gone once the daemon ends.
             chores.send(Chore::BackedUp(Box::new(outcome))).ok();
         });
         match begun {
@@ -71,7 +72,7 @@ impl Backups {
         EVERY
     }
 
-    /// Tells how it went; true if there is a new backup, false if there should be one.
+    /// Logs an outcome. Returns whether there is a new backup; `None` if none was due.
     ///
     /// # Errors
     /// The database is damaged.
@@ -99,7 +100,7 @@ impl Backups {
     }
 }
 
-/// Waits for what is being done, and for its panic: nobody else would hear of it.
+/// Returns the outcome of a backup. Catches its panic, which would go unnoticed otherwise.
 fn outcome(action: impl FnOnce() -> Result<bool, StoreError>) -> Outcome {
     match catch_unwind(AssertUnwindSafe(action)) {
         Ok(Ok(false)) => Outcome::NotDue,
@@ -109,7 +110,7 @@ fn outcome(action: impl FnOnce() -> Result<bool, StoreError>) -> Outcome {
     }
 }
 
-/// Makes a backup if one is due; tells whether it was.
+/// Makes a backup if one is due; returns whether it was.
 fn back_up(database: &Path) -> Result<bool, StoreError> {
     let reader = Reader::open(database)?;
     if !reader.is_backup_due(now())? {
@@ -129,7 +130,7 @@ mod tests {
     use crate::engine::time::Timestamp;
     use crate::store::{Store, backed_up};
 
-    /// A database that holds something, beside a backup of 1970.
+    /// A database with contents, next to a backup from 1970.
     fn site() -> (tempfile::TempDir, PathBuf) {
         let directory = tempfile::tempdir().unwrap();
         let path = directory.path().join("tokenwatch.db");
@@ -140,11 +141,11 @@ mod tests {
         (directory, path)
     }
 
-    /// Makes one backup, if it is due; returns what was noted, and how long to wait for the next.
+    /// Makes one backup, if it is due; returns the noted result, and how long to wait for the next.
     fn finish(database: &Path) -> (Result<Option<bool>, StoreError>, Duration) {
         let (chores, reports) = sync_channel(1);
         let mut backups = Backups::new(database.to_owned(), chores);
-        // It is not looked after while it runs: it reports.
+        // The thread reports by itself, so a second turn does nothing.
         assert_eq!([backups.turn(), backups.turn()], [EVERY; 2]);
         let Chore::BackedUp(outcome) = reports.recv().unwrap() else { panic!() };
         assert!(reports.try_recv().is_err(), "one at a time");

@@ -1,4 +1,5 @@
-//! A database that takes nothing, a full disk mostly, cannot take a mail either: that one goes out without it.
+//! Mails about a database that cannot be written, usually because the disk is full. They bypass the outbox, which is in
+//! that database.
 
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 use std::time::Duration;
@@ -12,24 +13,24 @@ use crate::deliver::email::Mailer;
 use crate::deliver::render::{self, Context, Host};
 use crate::engine::time::Timestamp;
 
-/// Between two such mails: a disk that is full now and then is one piece of news.
+/// Interval between two such mails: a disk that is full now and then is one piece of news.
 const APART: Duration = Duration::from_hours(1);
 
-/// Between two tries.
+/// Interval between two attempts.
 const RETRY: Duration = Duration::from_secs(30);
 
-/// Since when nothing can be written, and why. Whoever finds out says so here, whoever mails looks here: a message could be
-/// lost in a queue that is full, and it is said once only.
+/// Since when the database cannot be written, and why. Shared between threads instead of sent: a message could be lost
+/// in a full queue, and would be sent only once.
 #[derive(Clone, Debug, Default)]
 pub struct Spell(Arc<Mutex<Option<(Timestamp, String)>>>);
 
 impl Spell {
-    /// Nothing can be written from now on.
+    /// Records that nothing can be written from now on.
     pub fn begin(&self, why: String) {
         self.lock().get_or_insert_with(|| (now(), why));
     }
 
-    /// It can be again.
+    /// Records that the database can be written again.
     pub fn end(&self) {
         *self.lock() = None;
     }
@@ -39,31 +40,31 @@ impl Spell {
     }
 }
 
-/// What is told of such spells.
+/// The mails about such spells.
 #[derive(Debug, Default)]
 pub struct Blocked {
     spell: Spell,
-    /// When the spell began that was told last.
+    /// The start of the last reported spell.
     told_of: Option<Timestamp>,
     told: Option<Duration>,
     tried: Option<Duration>,
 }
 
 impl Blocked {
-    /// Tells of these spells.
+    /// Reports these spells.
     #[must_use]
     pub fn new(spell: Spell) -> Self {
         Self { spell, ..Self::default() }
     }
 
-    /// Mails what is due.
+    /// Sends a mail if one is due.
     pub fn tell(&mut self, pump: &Pump) {
         if let Some((since, why)) = self.due() {
             self.note(since, pump.tell_blocked(since, &why));
         }
     }
 
-    /// Returns what is to be mailed now: each spell once, and not more than one an hour.
+    /// Returns the spell to report now: each once, and at most one an hour.
     pub fn due(&self) -> Option<(Timestamp, String)> {
         let (since, why) = self.spell.lock().clone()?;
         let is_within = |time: Option<Duration>, wait| {
@@ -75,7 +76,7 @@ impl Blocked {
         (!has_to_wait).then_some((since, why))
     }
 
-    /// Notes how it went.
+    /// Notes the outcome of an attempt.
     pub fn note(&mut self, since: Timestamp, outcome: Result<(), String>) {
         self.tried = Some(monotonic());
         match outcome {
@@ -97,7 +98,7 @@ impl Blocked {
 /// Sends a mail, bypassing the database, that the database has not been writable since a time.
 ///
 /// # Errors
-/// Nobody took the mail, with what was said.
+/// No recipient accepted the mail; the error contains the replies.
 pub async fn mail_blocked(
     mailer: &Mailer,
     host: &Host,

@@ -1,7 +1,7 @@
-//! The live loop: batches from followed files go through the worker until somebody says stop.
+//! The live loop: passes batches from followed files to the worker until it is stopped.
 //!
-//! Runs on a thread of its own. What others want of it comes as an [`Order`], and is done between
-//! batches, directly after a commit.
+//! Runs on its own thread. Other threads send it an [`Order`], which it carries out between batches, directly after a
+//! commit.
 
 use std::collections::VecDeque;
 use std::path::Path;
@@ -28,103 +28,103 @@ use crate::source::follow::{Follower, Watch};
 use crate::source::journal::{Journals, UnitWatch};
 use crate::store::{self, StoreError, certain};
 
-/// How long the loop sleeps at most when nothing happens.
+/// The longest sleep of an idle loop.
 const IDLE: Duration = Duration::from_secs(1);
 
-/// How long an alert waits for its commit once its batch is judged: the cost is shared where there are many.
+/// Wait of an alert between its judgement and its commit, so that several alerts share the cost.
 const SOON: Duration = Duration::from_millis(5);
 
-/// So many times as long as the last commit took the next one waits, alert or not: where each batch has an alert, commits
-/// would take most of the time.
+/// An alert waits at least so many times the duration of the last commit: if every batch has an alert, commits would
+/// otherwise take most of the time.
 const COMMITS: u32 = 4;
 
-/// When something was committed last, and how long that took.
+/// When the last commit ended, and how long it took.
 #[derive(Clone, Copy, Debug)]
 struct Committed {
     at: Duration,
     took: Duration,
 }
 
-/// Waits between two tries of a commit or a recall: the first, and the longest.
+/// Waits between retries of a database access: the first, and the longest.
 const RETRY: (Duration, Duration) = (Duration::from_millis(50), Duration::from_secs(5));
 
-/// After this long without a commit, a person is told why.
+/// Time without a commit after which the cause is reported.
 const PATIENCE: Duration = Duration::from_secs(5);
 
-/// How long trying goes on when the program is to end; what was not committed is read again.
+/// Time for retries when the program is ending; what was not committed is read again later.
 const LAST_TRIES: Duration = Duration::from_secs(3);
 
-/// What the loop is asked to do.
+/// An order to the loop.
 pub enum Order {
-    /// Go on with another configuration.
+    /// Continue with another configuration.
     Reload(Box<Reload>),
-    /// Addresses may lie elsewhere by now: a GeoIP file was replaced.
+    /// Look up addresses again: a GeoIP file was replaced.
     ForgetPlaces,
-    /// The database is damaged: end with this.
+    /// End with this error: the database is damaged.
     Damaged(Box<StoreError>),
     /// Commit and end.
     Stop,
 }
 
-/// What a reload replaces.
+/// The parts that a reload replaces.
 pub struct Reload {
-    /// How lines are read.
+    /// Parses the lines.
     pub reader: Arc<Reader>,
-    /// What is judged by.
+    /// Judges the usages.
     pub judge: Judge,
-    /// Which files are followed.
+    /// The files to follow.
     pub watches: Vec<Watch>,
-    /// Which units of the journal are followed.
+    /// The units of the journal to follow.
     pub units: Vec<UnitWatch>,
-    /// How long usages may wait for their commit.
+    /// The longest time between a usage and its commit.
     pub commit_interval: Duration,
-    /// Whether people are told by mail.
+    /// Whether alerts are mailed.
     pub delivery: Delivery,
 }
 
-/// What the loop tells others.
+/// What the loop reports to other threads.
 pub trait Listener {
     /// The loop is alive: called at least once a second unless something hangs.
     fn alive(&mut self);
-    /// All files have been looked at once: what comes now is followed from its beginning.
+    /// All files were examined once: files that appear from now on are followed from their beginning.
     fn ready(&mut self);
-    /// These alerts are committed; mails may be due. `files` knows the paths of their evidence.
+    /// These alerts are committed; mails may be due. `files` returns the paths of their evidence.
     fn told(&mut self, alerts: &[Alert], files: &Files<'_>);
-    /// Nothing can be written, and nothing is read.
+    /// The database cannot be written, so nothing is read.
     fn blocked(&mut self, why: &StoreError);
-    /// It can be again.
+    /// The database can be written again.
     fn unblocked(&mut self);
-    /// Somebody wants the loop to end, so that it must not wait for long.
+    /// Returns whether the program is ending, so that the loop must not wait for long.
     fn is_stopping(&self) -> bool;
 }
 
-/// The live loop and everything that it works with.
+/// The live loop and its parts.
 pub struct Loop<'a, L> {
-    /// Where batches of files come from. It wakes the loop for the journal too.
+    /// Returns batches of files. Also wakes the loop for the journal.
     pub follower: Follower,
-    /// Where batches of the journal come from.
+    /// Returns batches of the journal.
     pub journals: Journals,
-    /// How lines are read.
+    /// Parses the lines.
     pub reader: Arc<Reader>,
-    /// Who judges and commits.
+    /// Judges and commits.
     pub worker: Worker,
-    /// How long usages may wait for their commit.
+    /// The longest time between a usage and its commit.
     pub commit_interval: Duration,
-    /// What the database was like when the worker's judge was made.
+    /// The database's versions when the worker's judge was created.
     pub versions: Versions,
-    /// What the clock tells of the monitor's own eyes.
+    /// The monitor's own problems, by the clock.
     pub strains: Strains,
-    /// What others want.
+    /// Orders from other threads.
     pub orders: &'a Receiver<Order>,
-    /// Who is told.
+    /// Receives the loop's reports.
     pub listener: L,
 }
 
 impl<L: Listener> Loop<'_, L> {
-    /// Works until told to stop.
+    /// Runs until the loop is stopped.
     ///
     /// # Errors
-    /// What the store says when trying again is of no use.
+    /// Those of the store that a retry cannot cure.
     pub fn run(mut self) -> anyhow::Result<()> {
         let mut committed = Committed { at: monotonic(), took: Duration::ZERO };
         self.keep_logs();
@@ -134,7 +134,7 @@ impl<L: Listener> Loop<'_, L> {
             batches.extend(self.journals.poll(monotonic()));
             self.listener.ready();
             let is_idle = batches.is_empty();
-            // Before anything is judged: what a person just said of a token holds for its next use.
+            // Before anything is judged: a mark just set on a token applies to its next use.
             let found = self.find_versions()?;
             if found != self.versions {
                 self.commit(&mut committed)?;
@@ -142,7 +142,7 @@ impl<L: Listener> Loop<'_, L> {
             }
             while let Some(batch) = batches.pop_front() {
                 self.take(batch)?;
-                // What begins together is committed together: see `source::follow`.
+                // Batches that begin together are committed together: see `source::follow`.
                 if batches.front().is_none_or(|next| !next.bytes.is_empty()) {
                     self.commit_if_due(&mut committed)?;
                 }
@@ -196,13 +196,13 @@ impl<L: Listener> Loop<'_, L> {
         })
     }
 
-    /// Commits when it is time to.
+    /// Commits if a commit is due.
     fn commit_if_due(&mut self, committed: &mut Committed) -> anyhow::Result<()> {
         let is_due = self.worker.is_full() || self.rest(*committed).is_zero();
         if is_due { self.commit(committed) } else { Ok(()) }
     }
 
-    /// Commits what there is.
+    /// Commits all changes.
     fn commit(&mut self, committed: &mut Committed) -> anyhow::Result<()> {
         if !self.worker.has_changes() {
             return Ok(());
@@ -217,12 +217,12 @@ impl<L: Listener> Loop<'_, L> {
         }
         let files =
             retry(listener, "reading the positions", || telling::files(&worker.store, &alerts));
-        // They are committed, and told only here: without their paths, if need be.
+        // The alerts are committed, and reported only here: without their paths, if necessary.
         listener.told(&alerts, &|stream| files.as_ref().ok()?.get(&stream).cloned());
         files.map(drop)
     }
 
-    /// How long changes may wait for their commit.
+    /// Returns how long changes may still wait for their commit.
     fn rest(&self, committed: Committed) -> Duration {
         let Committed { at, took } = committed;
         let soon = SOON.max(took * COMMITS).min(self.commit_interval);
@@ -230,7 +230,7 @@ impl<L: Listener> Loop<'_, L> {
         longest.saturating_sub(monotonic().saturating_sub(at))
     }
 
-    /// Removes what is stored of files that the follower forgot, once all that was read of them is committed.
+    /// Deletes the state of files that the follower forgot, once all that was read of them is committed.
     fn forget(&mut self, committed: &mut Committed) -> anyhow::Result<()> {
         let streams = self.follower.take_forgotten();
         if streams.is_empty() {
@@ -243,14 +243,14 @@ impl<L: Listener> Loop<'_, L> {
 
     fn reload(&mut self, reload: Reload) -> anyhow::Result<()> {
         let Reload { reader, mut judge, watches, units, commit_interval, delivery } = reload;
-        // Before what they count is read: what changes meanwhile is found by the next turn.
+        // Before the contents are read: the next turn finds what changes meanwhile.
         self.versions = self.find_versions()?;
         let registry = self.read("reading the registry", store::Reader::registry)?;
         let mutes = self.read("reading the mutes", store::Reader::mutes)?;
         let words = self.read("reading what people said", store::Reader::words)?;
         let positions = self.read("reading the positions", store::Reader::positions)?;
         self.reader = reader;
-        // What names there were is asked below.
+        // `set_registry` compares the old names with the new ones.
         judge.registry = std::mem::take(&mut self.worker.judge.registry);
         self.worker.set_judge(judge, delivery);
         self.set_registry(Registry::new(registry))?;
@@ -278,7 +278,7 @@ impl<L: Listener> Loop<'_, L> {
         worker.keep_logs(is_followed);
     }
 
-    /// Takes in what commands changed in the database: registry, mutes and words.
+    /// Loads what commands changed in the database: registry, mutes and words.
     fn refresh(&mut self, found: Versions) -> anyhow::Result<()> {
         let known = std::mem::replace(&mut self.versions, found);
         if found.0 != known.0 {
@@ -306,7 +306,7 @@ impl<L: Listener> Loop<'_, L> {
         self.read("looking for changes", versions)
     }
 
-    /// Asks the database until it answers.
+    /// Reads from the database, with retries.
     fn read<T>(
         &mut self,
         doing: &'static str,
@@ -323,13 +323,13 @@ pub type Versions = (u64, u64, u64);
 /// Returns the versions of what commands change in the database.
 ///
 /// # Errors
-/// What the database says.
+/// Those of the database.
 pub fn versions(store: &store::Reader) -> Result<Versions, StoreError> {
     Ok((store.registry_version()?, store.mutes_version()?, store.words_version()?))
 }
 
-/// Tries again as long as the store's trouble may pass: nothing is read meanwhile, so nothing is lost
-/// and memory does not grow.
+/// Retries as long as the store's error may be temporary. Meanwhile nothing is read, so nothing is lost and memory does
+/// not grow.
 fn retry<T, L: Listener>(
     listener: &mut L,
     doing: &'static str,

@@ -1,4 +1,4 @@
-//! The daemon's second thread: what has time beside the loop.
+//! The daemon's second thread: work that the loop must not wait for.
 
 use std::sync::atomic::{AtomicBool, Ordering};
 use std::sync::mpsc::{Receiver, RecvTimeoutError, Sender};
@@ -17,32 +17,32 @@ use crate::deliver::render::Host;
 use crate::engine::time::Timestamp;
 use crate::store::{Pruned, Retention, Store, StoreError, certain};
 
-/// GeoIP files are looked at this often.
+/// Interval between checks of the GeoIP files.
 const REFRESH: Duration = Duration::from_mins(1);
 
-/// Old history is pruned this often, a bounded piece at a time.
+/// Interval between prunings of old history, a bounded piece at a time.
 const PRUNE: Duration = Duration::from_hours(1);
 
-/// The pump looks at the outbox at least this often.
+/// The longest interval between two looks at the outbox.
 const PUMP: Duration = Duration::from_secs(30);
 
-/// What the second thread is asked to do beside its rounds.
+/// A request to the second thread besides its regular work.
 pub enum Chore {
-    /// Mails may be due, or there is something to tell without the database.
+    /// Mails may be due, or a blocked database is to be reported.
     Mail,
-    /// A backup has come to an end.
+    /// A backup has ended.
     BackedUp(Box<backup::Outcome>),
     /// End.
     Stop,
 }
 
-/// What a reload leaves for the second thread: through whom mails go out from now on, if at all. Only the newest counts,
-/// and nobody waits for the mails that are under way.
+/// The mailer that a reload leaves for the second thread, if there is a mail server. Only the newest counts, and the
+/// reload does not wait for mails under way.
 #[derive(Clone, Default)]
 pub struct Replacement(Arc<Mutex<Option<Option<Post>>>>);
 
 impl Replacement {
-    /// Leaves it, in place of what was not taken yet.
+    /// Leaves a mailer, in place of one not yet taken.
     pub fn leave(&self, post: Option<Post>) {
         *self.slot() = Some(post);
     }
@@ -56,36 +56,36 @@ impl Replacement {
     }
 }
 
-/// Does what has time: mails, GeoIP files, pruning, backups.
+/// Sends mails, reloads GeoIP files, prunes, and starts backups.
 pub struct Housekeeper {
-    /// A connection of its own.
+    /// Its own connection.
     pub store: Store,
     /// How long history is kept.
     pub retention: Retention,
     /// GeoIP files that may be replaced.
     pub atlas: Arc<Reloading>,
-    /// Tells the loop what has changed.
+    /// Sends orders to the loop.
     pub orders: Sender<Order>,
-    /// Copies of the database.
+    /// The backups of the database.
     pub backups: Backups,
-    /// What is told of a database that takes nothing.
+    /// The mails about a database that cannot be written.
     pub blocked: Blocked,
-    /// Sends mails, where there is a server.
+    /// Sends mails, if there is a server.
     pub pump: Option<Pump>,
-    /// Where mails come from.
+    /// The host that mails name.
     pub host: Host,
-    /// What a reload leaves.
+    /// The mailer that a reload leaves.
     pub replacement: Replacement,
-    /// What a pump is to be opened for.
+    /// The mailer to open a pump with.
     pub post: Option<Post>,
-    /// The database keeps it from sending, and that was told.
+    /// The database prevents mails, and that was logged.
     pub is_hindered: bool,
     /// The daemon is about to end.
     pub stopping: Arc<AtomicBool>,
 }
 
 impl Housekeeper {
-    /// Works until it is told to stop.
+    /// Works until it is stopped.
     pub fn work(mut self, chores: &Receiver<Chore>) {
         let (mut refreshed, mut pruned) = (monotonic(), monotonic());
         loop {
@@ -100,7 +100,7 @@ impl Housekeeper {
             }
             if let Some(post) = self.replacement.take() {
                 self.replace(post);
-                // Whoever reloads may have put a GeoIP file right.
+                // A faulty GeoIP file may be the reason for the reload.
                 self.refresh_atlas();
             }
             if let Some(pump) = &self.pump {
@@ -116,7 +116,7 @@ impl Housekeeper {
         }
     }
 
-    /// Goes on with the mails as a reload says. One that is open stays so: the database may take nothing.
+    /// Replaces the mailer after a reload. An open pump stays open: the database may not be writable.
     fn replace(&mut self, post: Option<Post>) {
         self.post = None;
         match (post, &mut self.pump) {
@@ -126,7 +126,7 @@ impl Housekeeper {
         }
     }
 
-    /// Opens the pump that a reload asked for; until that succeeds, each turn tries.
+    /// Opens the pump that a reload requested; each turn tries until it succeeds.
     fn open_pump(&mut self) -> Result<(), StoreError> {
         if self.post.is_none() {
             return Ok(());
@@ -146,7 +146,7 @@ impl Housekeeper {
         self.pump.as_mut().map(|pump| certain(|| pump.turn(now()))).transpose()
     }
 
-    /// Returns how long there is nothing to do.
+    /// Sends mails, and returns how long there is nothing to do.
     fn send_mail(&mut self) -> Duration {
         match self.turn() {
             Ok(None) => PUMP,
@@ -162,7 +162,7 @@ impl Housekeeper {
                 PUMP
             }
             Err(error) => {
-                // Once, however often it is tried: a disk may be full for days.
+                // Logged once, however often it is tried: a disk may be full for days.
                 if !std::mem::replace(&mut self.is_hindered, true) {
                     warn!(%error, "Mails are waiting because the database cannot be read or written.");
                 }
@@ -171,7 +171,7 @@ impl Housekeeper {
         }
     }
 
-    /// Keeps for `status` whether there should be a backup and is none.
+    /// Saves for `status` whether a backup is due and has failed.
     fn note_backup(&mut self, outcome: backup::Outcome) {
         let failed = match self.backups.note(outcome) {
             Ok(None) => return,
@@ -185,9 +185,9 @@ impl Housekeeper {
         }
     }
 
-    /// The loop may never come to the pages that are damaged: it is told.
+    /// Stops the loop, which may never read the damaged pages itself.
     fn end_on(&self, damage: StoreError) {
-        // It is gone only if it ended by itself.
+        // The loop is gone only if it ended by itself.
         self.orders.send(Order::Damaged(Box::new(damage))).ok();
     }
 
@@ -206,7 +206,7 @@ impl Housekeeper {
         }
     }
 
-    /// Prunes a piece; true once nothing is left to prune.
+    /// Prunes a piece; returns true once nothing is left to prune.
     fn prune(&mut self) -> bool {
         match certain(|| self.store.prune(&self.retention, now())) {
             Ok(Pruned { is_done, .. }) => is_done,

@@ -1,4 +1,5 @@
-//! The seal key of a site: read, made at first need, replaced. A kill at any point leaves a whole key, or none where there was none.
+//! The seal key of a site: read, created at first need, replaced. A kill at any point leaves a whole key, or none if
+//! there was none.
 
 use std::fs;
 use std::io::{ErrorKind, Read, Write};
@@ -14,29 +15,29 @@ use crate::store::{backed_up, private};
 /// The seal key's name in the state directory.
 const KEY: &str = "seal.key";
 
-/// The one before it.
+/// The name of the previous key.
 const OLD_KEY: &str = "seal.key.old";
 
-/// Bytes of a key that is made here; it is kept as twice as many hex digits.
+/// Bytes of a new key; stored as twice as many hex digits.
 const KEY_BYTES: usize = 32;
 
-/// A longer key file is the wrong file.
+/// The longest key, in bytes; a longer file is the wrong file.
 const MAX_KEY: usize = 4096;
 
-/// So many bytes of the file are read: enough to see that it is too long.
+/// Bytes of the file that are read: enough to see that it is too long.
 const MAX_FILE: u64 = 8192;
 
-/// The shortest key, in bytes: half of what SHA-256 returns (FIPS 198, section 3). Whatever stands in fewer, it is not the
-/// 128 bits of strength that an id of 128 bits is to have: HMAC is as strong as its key at most (NIST SP 800-107, section 5.3.4),
-/// and whoever guesses it from the id of a secret that he knows can test other secrets. RFC 2104, section 3 advises
-/// against less than 32; how random a text is, nobody can tell.
+/// The shortest key, in bytes: half the output of SHA-256 (FIPS 198, section 3). A shorter one cannot have the 128 bits
+/// of strength that an id of 128 bits needs: HMAC is at most as strong as its key (NIST SP 800-107, section 5.3.4), and
+/// whoever guesses the key from the id of a known secret can test other secrets. RFC 2104, section 3 advises against
+/// less than 32; the randomness of a text cannot be measured.
 const MIN_KEY: usize = 16;
 
 impl Site {
-    /// Reads the seal key, or makes one: 0600, in a directory 0700.
+    /// Reads the seal key, or creates one with mode 0600, in a directory of mode 0700.
     ///
     /// # Errors
-    /// It cannot be read or made, or is too short or too long to be one.
+    /// It cannot be read or created, or is too short or too long.
     pub fn key(&self) -> anyhow::Result<SealKey> {
         let text = self.key_text()?;
         let key = text.trim_ascii();
@@ -57,10 +58,10 @@ impl Site {
         )
     }
 
-    /// Reads what the key's file holds, or makes a key. A key that is too short is enough for whoever replaces it.
+    /// Reads the text of the key file, or creates a key. Does not check its length: a short key can still be replaced.
     ///
     /// # Errors
-    /// It cannot be read or made.
+    /// It cannot be read or created.
     pub(super) fn key_text(&self) -> anyhow::Result<zeroize::Zeroizing<Vec<u8>>> {
         let path = self.state.join(KEY);
         let doing = || format!("reading the seal key {}", path.display());
@@ -83,17 +84,17 @@ impl Site {
         }
     }
 
-    /// Removes what a kill left behind while a key was made. For whoever holds the lock.
+    /// Removes what a kill left behind while a key was created. The caller holds the lock.
     ///
     /// # Errors
-    /// What the file system says.
+    /// Those of the file system.
     pub fn tidy_keys(&self) -> anyhow::Result<()> {
         remove_drafts(&self.state).with_context(|| format!("tidying {}", self.state.display()))
     }
 
-    /// Puts a new seal key in the place of the one that is there, which is kept beside it. For whoever holds the lock.
+    /// Replaces the seal key; the old one is kept beside it. The caller holds the lock.
     ///
-    /// A kill leaves the old key or the new one, and never none.
+    /// A kill leaves the old key or the new one, never none.
     ///
     /// # Errors
     /// There is no key, or the file system refuses.
@@ -108,12 +109,12 @@ impl Site {
         );
         let replace = || {
             remove_drafts(&self.state)?;
-            // Linked under another name first, so that the one before it goes only when this one is there.
+            // Linked under another name first, so that the previous old key goes only when this one is in place.
             let (old, spare) = (self.state.join(OLD_KEY), self.state.join(format!(".{OLD_KEY}")));
             remove(&spare)?;
             fs::hard_link(&path, &spare)?;
             fs::rename(&spare, &old)?;
-            // Two names of one file stay (rename(2)): after a kill in between it is the old one already.
+            // rename(2) keeps both names of one file: after a kill in between, the old key has this name already.
             remove(&spare)?;
             let (draft, _) = draft_key(&self.state)?;
             fs::rename(&draft, &path)?;
@@ -123,7 +124,7 @@ impl Site {
     }
 }
 
-/// Removes a file that need not be there.
+/// Removes a file if it exists.
 fn remove(path: &Path) -> std::io::Result<()> {
     match fs::remove_file(path) {
         Err(error) if error.kind() != ErrorKind::NotFound => Err(error),
@@ -132,13 +133,13 @@ fn remove(path: &Path) -> std::io::Result<()> {
 }
 
 fn make_key(state: &Path, path: &Path) -> std::io::Result<zeroize::Zeroizing<Vec<u8>>> {
-    // Written whole under another name, then linked: of two programs that start at once one wins,
-    // and nobody ever reads half a key.
+    // Written completely under another name, then linked: of two programs that start at once one wins, and nobody reads
+    // half a key.
     let (draft, text) = draft_key(state)?;
     let linked = fs::hard_link(&draft, path);
     remove(&draft)?;
     match linked {
-        // A draft may be gone only once there is a key.
+        // A draft can be gone only once there is a key.
         Err(error) if matches!(error.kind(), ErrorKind::AlreadyExists | ErrorKind::NotFound) => {
             fs::read(path).map(Into::into)
         }
@@ -146,8 +147,8 @@ fn make_key(state: &Path, path: &Path) -> std::io::Result<zeroize::Zeroizing<Vec
     }
 }
 
-/// Removes the drafts of keys that a kill left behind: each is a secret that nobody needs. Only where there is a key, so
-/// that whoever makes the first one has its own.
+/// Removes the drafts of keys that a kill left behind: each is an unused secret. Only if there is a key, so that a
+/// program that is creating the first one keeps its draft.
 fn remove_drafts(state: &Path) -> std::io::Result<()> {
     if !state.join(KEY).exists() {
         return Ok(());
@@ -164,7 +165,7 @@ fn remove_drafts(state: &Path) -> std::io::Result<()> {
     Ok(())
 }
 
-/// Makes a key under a name of its own.
+/// Writes a new key under a temporary name.
 fn draft_key(state: &Path) -> std::io::Result<(PathBuf, zeroize::Zeroizing<Vec<u8>>)> {
     fs::DirBuilder::new().recursive(true).mode(0o700).create(state)?;
     let mut bytes = zeroize::Zeroizing::new([0; KEY_BYTES]);

@@ -1,6 +1,7 @@
-//! Which log a file is of, whatever it is called by now.
+//! The log that a file belongs to, whatever the file's name is now.
 //!
-//! Each batch asks, and of logs that overlap a batch may be a line: to work it out each time would take as long as to judge the line.
+//! Called for each batch, and a batch of overlapping logs may be a single line: computing the name each time would take
+//! as long as judging the line.
 
 use std::collections::HashMap;
 use std::ffi::OsString;
@@ -14,24 +15,24 @@ use crate::engine::health::principal;
 use crate::engine::line::StreamId;
 use crate::source::rotation::unrotated;
 
-/// Streams whose names are at hand; with more, all are worked out anew.
+/// Streams whose names are cached; with more, the cache is cleared.
 const MAX_STREAMS: usize = 4096;
 
 /// The logs of streams.
 #[derive(Debug, Default)]
 pub(super) struct Names(HashMap<StreamId, (OsString, Name), FixedState>);
 
-/// What a log is called.
+/// The names of a log.
 #[derive(Clone, Debug)]
 pub(super) struct Name {
-    /// Where it is followed.
+    /// The path where it is followed.
     pub(super) log: Arc<Path>,
-    /// Of alerts about it.
+    /// The principal of alerts about it.
     pub(super) principal: SmolStr,
 }
 
 impl Names {
-    /// Returns the name of the log whose stream is in this file.
+    /// Returns the name of a stream's log; the stream is in this file now.
     pub(super) fn of(&mut self, stream: StreamId, file: &Path) -> &Name {
         if self.0.len() >= MAX_STREAMS && !self.0.contains_key(&stream) {
             self.0.clear();
@@ -46,7 +47,7 @@ impl Names {
 }
 
 impl Name {
-    /// Returns the name of the log that a file is of.
+    /// Returns the name of the log that a file belongs to.
     pub(super) fn of(file: &Path) -> Self {
         let log = unrotated(file);
         let principal = principal(&log);

@@ -1,5 +1,5 @@
-//! Opening what the daemon works on. A full disk or a database that another process holds is waited out here: a daemon that
-//! ends for it is started again a few times, and then for good no more.
+//! Opens the daemon's state. Waits while the disk is full or another process holds the database: systemd restarts a
+//! daemon that ends only a few times, then gives up.
 
 use std::io::{self, ErrorKind};
 use std::path::Path;
@@ -24,39 +24,39 @@ use crate::engine::geo::Atlas;
 use crate::engine::line::{Position, StreamId};
 use crate::store::{Lock, Role, Store, StoreError};
 
-/// Between two tries: the first time, and the longest. Each may copy a backup and look through it.
+/// Waits between attempts: the first, and the longest. Each attempt may copy a backup and check it.
 const AGAIN: (Duration, Duration) = (Duration::from_secs(1), Duration::from_secs(30));
 
-/// All that a daemon holds of its state, each part with a connection of its own.
+/// The daemon's state, each part with its own connection.
 pub struct Opened {
-    /// Who judges and commits.
+    /// Judges and commits.
     pub worker: Worker,
-    /// What the database was like before the worker's judge was made.
+    /// The database's versions before the worker's judge was created.
     pub versions: Versions,
-    /// How far each stream was read.
+    /// The position of each stream.
     pub positions: Vec<(StreamId, Position)>,
-    /// Who mails, where there is a server.
+    /// Sends mails, if there is a server.
     pub pump: Option<Pump>,
-    /// For what has time.
+    /// For the second thread.
     pub store: Store,
 }
 
-/// Where and by what it is opened.
+/// What to open, and with what.
 pub struct Opening<'a> {
     /// The site.
     pub site: &'a Site,
-    /// Where addresses lie.
+    /// Locates addresses.
     pub places: Arc<dyn Atlas>,
-    /// Where systemd put credentials.
+    /// The directory of systemd's credentials.
     pub credentials: Option<&'a Path>,
-    /// Where mails come from.
+    /// The host that mails name.
     pub host: &'a Host,
     /// The daemon is about to end.
     pub stopping: &'a Arc<AtomicBool>,
 }
 
 impl Opening<'_> {
-    /// Opens everything under the lock, which is taken if it was not. What is there already stays as it is.
+    /// Opens everything under the lock, and takes the lock if it is not held yet. Existing parts stay as they are.
     fn open(&self, lock: &mut Option<Lock>) -> anyhow::Result<Opened> {
         let Self { site, .. } = self;
         let lock = match lock {
@@ -64,7 +64,7 @@ impl Opening<'_> {
             None => lock.insert(Lock::take(&site.state, Role::Daemon)?),
         };
         let store = recovery::open(site, lock)?;
-        // Before what they count is read: what is said meanwhile is found by the loop's first turn.
+        // Before the contents are read: the loop's first turn finds what changes meanwhile.
         let versions = versions(&store)?;
         let judge = site.judge_of(&store)?;
         let positions = store.positions()?;
@@ -74,7 +74,7 @@ impl Opening<'_> {
         Ok(Opened { worker, versions, positions, pump, store: site.store()? })
     }
 
-    /// Makes who mails, where there is a server.
+    /// Creates the pump, if there is a mail server.
     fn pump(&self) -> anyhow::Result<Option<Pump>> {
         let Some(Post { mailer, rules }) = post(self.site, self.credentials)? else {
             return Ok(None);
@@ -83,10 +83,10 @@ impl Opening<'_> {
         Pump::new(self.site.store()?, mailer, rules, host, stopping).map(Some)
     }
 
-    /// Opens everything, as often as it takes; `None` if the process is to end before.
+    /// Opens everything, with retries; `None` if the process is to end first.
     ///
     /// # Errors
-    /// Another daemon holds the state, or something that trying again does not cure.
+    /// Another daemon holds the state, or a retry cannot cure the error.
     pub fn wait(
         &self,
         lock: &mut Option<Lock>,
@@ -111,7 +111,7 @@ impl Opening<'_> {
             let told = told.get_or_insert_with(|| self.tell(&error));
             recovery::ask_for_time();
             let is_over = runtime.block_on(async {
-                // A mail that is dropped half-way is told by the journal all the same.
+                // If the mail is dropped half-way, the cause is still in the journal.
                 tokio::select! {
                     () = signals.end() => true,
                     () = told.rest(wait) => false,
@@ -125,25 +125,25 @@ impl Opening<'_> {
         }
     }
 
-    /// Says once that the start has to wait.
+    /// Reports once that the start has to wait.
     fn tell(&self, error: &anyhow::Error) -> Told {
         let why = format!("{error:#}");
         warn!(error = why, "The database cannot be opened; the start waits until it can.");
         notify(&[NotifyState::Status(&format!("Waiting: {why}"))]);
         let spell = Spell::default();
-        // Whoever locked it is at work on this host, and nothing is broken.
+        // Another process on this host holds the lock; nothing is broken.
         if !error.chain().any(|cause| matches!(cause.downcast_ref(), Some(StoreError::Busy { .. })))
         {
             spell.begin(why);
         }
         let mail = self.site.config.mail.as_ref();
-        // What is wrong with the settings is told as soon as the database can be opened.
+        // Faulty settings are reported as soon as the database can be opened.
         let mailer = mail.and_then(|mail| mailer(mail, self.credentials).ok());
         Told { blocked: Blocked::new(spell), mailer, host: self.host.clone() }
     }
 }
 
-/// Who mails that the start has to wait.
+/// Mails that the start has to wait.
 struct Told {
     blocked: Blocked,
     mailer: Option<Mailer>,
@@ -162,7 +162,7 @@ impl Told {
     }
 }
 
-/// Returns through whom mails go out, where there is a server. Asks nothing of the database.
+/// Returns the mailer and its rules, if there is a server. Does not use the database.
 ///
 /// # Errors
 /// The settings cannot work.
@@ -173,14 +173,14 @@ pub fn post(site: &Site, credentials: Option<&Path>) -> anyhow::Result<Option<Po
     Ok(Some(Post { mailer: mailer(mail, credentials)?, rules }))
 }
 
-/// Mails are queued only where there is a server to send them through.
+/// Returns whether mails are queued: only if there is a server.
 #[must_use]
 pub const fn delivery(site: &Site) -> Delivery {
     if site.config.mail.is_some() { Delivery::Mail } else { Delivery::Silent }
 }
 
-/// Tells whether time may cure it: a full disk, or one that fails. Files beside the database (the lock, the key, a copy of the
-/// backup) need it as well.
+/// Returns whether an error may be temporary: a full disk, or an I/O error. Also for files beside the database (the
+/// lock, the key, a copy of the backup).
 fn is_temporary(error: &anyhow::Error) -> bool {
     let may_pass = |error: &io::Error| {
         matches!(error.kind(), ErrorKind::StorageFull | ErrorKind::QuotaExceeded)

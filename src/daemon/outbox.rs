@@ -1,8 +1,7 @@
-//! The pump: sends the mails that are due, tries again what failed, keeps to the cap of mails an hour.
+//! The pump: sends the mails that are due, retries those that failed, and obeys the hourly cap.
 //!
-//! Works on a thread and a database connection of its own, so that no mail server can hold up the
-//! loop. A mail is marked sent only after the server took it: it may be sent twice, with the same
-//! Message-ID, and is never lost.
+//! Works on its own thread and database connection, so that no mail server can block the loop. A mail is marked as sent
+//! only after the server accepted it: it may be sent twice, with the same Message-ID, but is never lost.
 
 use std::collections::BTreeSet;
 use std::sync::Arc;
@@ -24,19 +23,19 @@ use crate::engine::alert::Level;
 use crate::engine::time::{DAY, HOUR, MINUTE, SECOND, Timestamp};
 use crate::store::{About, Found, Outgoing, Store, StoreError, Summary};
 
-/// How long the first mail beyond the cap waits for others before the digest of its hour: that should hold a whole burst.
+/// How long the first mail beyond the cap waits for others before the hourly digest: enough for a whole burst.
 const GATHER: i64 = 2 * MINUTE;
 
-/// While more is due than may go out, a rule has one mail in so long: what Alertmanager takes for `group_interval`.
+/// Interval between two mails of a rule while more is due than may be sent: Alertmanager's `group_interval`.
 const ONE_A_RULE: i64 = 5 * MINUTE;
 
-/// Mails that are looked at in one turn, and so the most that a digest of an hour stands for.
+/// Mails read per turn, and so the most that an hourly digest stands for.
 const AT_A_TIME: u32 = 5000;
 
-/// Alerts that one mail tells of in full; the rest is counted.
+/// Alerts that a mail contains in full; the rest is counted.
 const MAX_ALERTS: usize = 200;
 
-/// Makes the mailer that the configuration asks for. `credentials` is where systemd put credentials.
+/// Creates the configured mailer. `credentials` is the directory of systemd's credentials.
 ///
 /// # Errors
 /// The password or the certificate cannot be read, or a setting cannot work.
@@ -75,36 +74,36 @@ pub struct Pump {
     host: Host,
     runtime: tokio::runtime::Runtime,
     served: Served,
-    /// When it looked at the outbox last; `None` after a start or a reload: whoever did that may have put the mail server
-    /// right, and what waits for its next try is tried once.
+    /// The last turn; `None` after a start or a reload, which may have repaired the mail server: mails that wait for a
+    /// retry are then tried once.
     turned: Option<Timestamp>,
-    /// Until then nothing is tried: the server took no mail.
+    /// No mail is tried before this time: the server accepted none.
     out_until: Option<Timestamp>,
     stopping: Arc<AtomicBool>,
 }
 
-/// When mail goes out.
+/// When mails are sent.
 #[derive(Clone, Copy, Debug)]
 pub struct Rules {
-    /// Below this level alerts wait for the digest.
+    /// Alerts below this level wait for the digest.
     pub at_once: Level,
-    /// When the digest goes out, in UTC.
+    /// Time of the digest, in UTC.
     pub digest: NaiveTime,
-    /// No more mails than this go out in any hour, and one digest of what is beyond them. A quarter, rounded down, is kept for
-    /// what is critical, so that a flood of lesser alerts cannot hold it up.
+    /// Mails per hour at most, plus one digest of those beyond. A quarter, rounded down, is reserved for critical
+    /// alerts, so that a flood of lesser ones cannot hold them up.
     pub max_per_hour: u32,
 }
 
-/// Through whom mails go out, and when.
+/// The mailer, and when to use it.
 pub struct Post {
-    /// Who sends them.
+    /// Sends the mails.
     pub mailer: Mailer,
-    /// When.
+    /// When to send.
     pub rules: Rules,
 }
 
 impl Pump {
-    /// Makes a pump that works on a connection of its own.
+    /// Creates a pump with its own connection.
     ///
     /// # Errors
     /// The runtime for sending cannot be started.
@@ -120,19 +119,19 @@ impl Pump {
         Ok(Self { store, mailer, rules, host, runtime, served, turned, out_until, stopping })
     }
 
-    /// Sends from now on through these, and tries at once what waits for its next try.
+    /// Replaces the mailer and its rules, and tries at once the mails that wait for a retry.
     pub fn replace(&mut self, post: Post) {
         (self.mailer, self.rules) = (post.mailer, post.rules);
         self.turned = None;
     }
 
-    /// Sends what is due and returns when there will be something to do again.
+    /// Sends what is due, and returns when there will be something to do again.
     ///
     /// # Errors
-    /// What the store says; nothing is lost by it.
+    /// Those of the store; nothing is lost.
     pub fn turn(&mut self, now: Timestamp) -> Result<Timestamp, StoreError> {
         self.queue_digest(now)?;
-        // What a clock that was ahead queued or put off is not to wait until it is that late again, either.
+        // Mails queued or postponed by a clock that was ahead must not wait until that time comes again, either.
         if self.turned.is_none_or(|turned| now < turned) {
             self.store.hasten(now)?;
             self.out_until = None;
@@ -144,7 +143,7 @@ impl Pump {
         self.next_turn(now)
     }
 
-    /// Tells whether the server took no mail a moment ago. A clock that was set back must not hold the next try up.
+    /// Returns whether the server accepted no mail a moment ago. A clock set back must not delay the next try.
     fn is_out(&self, now: Timestamp) -> bool {
         self.out_until.is_some_and(|until| (1..=PROBE).contains(&until.since(now)))
     }
@@ -163,8 +162,8 @@ impl Pump {
         Ok(())
     }
 
-    /// Sends what may have a mail of its own; returns what is to wait for the digest of the hour. If that is more than
-    /// may go out, no rule has more than one mail in a while: a storm of one is not to take the place of all others.
+    /// Sends the mails that may go out singly; returns those that wait for the hourly digest. If more are due than may
+    /// be sent, a rule has one mail per interval: a storm of one rule must not displace all others.
     fn send_singly<'a>(
         &mut self,
         incidents: &'a [Outgoing],
@@ -186,12 +185,12 @@ impl Pump {
             }
             let is_shared = matches!(mail.about, About::Storm { .. });
             let is_told = told.as_ref().is_some_and(|told| told.contains(&mail.rule));
-            // What is critical waits for nothing that is not, and goes ahead of what waits for the digest.
+            // A critical mail waits only for critical ones, and overtakes those that wait for the digest.
             let is_ahead = mail.is_critical && has_room_for_critical;
             let is_full = room <= if mail.is_critical { 0 } else { reserve };
             let is_behind = is_told || waiting.contains(&mail.principal);
             if is_full || is_shared || is_behind && !is_ahead {
-                // What is about many is in no order with anything.
+                // A mail about many principals is not ordered with others.
                 waiting.extend(Some(mail.principal.clone()).filter(|name| !name.is_empty()));
                 rest.push(mail);
                 continue;
@@ -205,18 +204,18 @@ impl Pump {
         Ok(rest)
     }
 
-    /// Returns how many mails may go out now; the digest of an hour is beside the cap.
+    /// Returns how many mails may be sent now; the hourly digest does not count.
     fn room(&self, now: Timestamp) -> Result<usize, StoreError> {
         let n_sent = self.store.sent_since(now.plus(-HOUR), now)?;
         let room = u64::from(self.rules.max_per_hour).saturating_sub(n_sent);
         Ok(usize::try_from(room).unwrap_or(usize::MAX))
     }
 
-    /// Returns whether what is beyond the cap is sent now, as one: at most once an hour, across restarts.
+    /// Returns whether the mails beyond the cap are sent now, as one: at most once an hour, across restarts.
     fn may_bundle(&self, rest: &[&Outgoing], now: Timestamp) -> Result<bool, StoreError> {
         let Some(first) = rest.first() else { return Ok(false) };
         let last = self.store.bundled()?;
-        // A clock that was set back must not hold the digest for longer than that, nor what it queued before.
+        // A clock set back must not delay the digest by more than an hour, nor the mails queued before.
         let is_another_hour = last.is_none_or(|last| !(0..=HOUR).contains(&now.since(last)));
         let is_gathering = (0..GATHER).contains(&now.since(first.created));
         Ok(is_another_hour && !is_gathering)
@@ -238,7 +237,7 @@ impl Pump {
         if today > now { today } else { today.plus(DAY) }
     }
 
-    /// The digest's time on the day of `now`.
+    /// Returns the digest's time on the day of `now`.
     fn digest_of(&self, now: Timestamp) -> Timestamp {
         let day = now.to_chrono().date_naive();
         day.and_time(self.rules.digest).and_utc().into()
@@ -263,17 +262,17 @@ impl Pump {
         }
     }
 
-    /// Its incident was pruned or forgotten, or its rows are damaged: there is nothing left to tell.
+    /// Gives up a mail whose incident was pruned or forgotten, or whose rows are damaged.
     fn bury(&mut self, outgoing: &Outgoing, now: Timestamp) -> Result<Tried, StoreError> {
         self.store.dead(outgoing, "what it tells of is gone, or cannot be read", now)?;
         Ok(Tried::Done)
     }
 
-    /// Lets go of one of many that tell of nothing together.
+    /// Closes one of several mails that have nothing to report together.
     fn send_off(&mut self, outgoing: &Outgoing, now: Timestamp) -> Result<(), StoreError> {
         match self.write(outgoing)? {
             Written::Settled => self.store.settled(outgoing, now),
-            // An alert came between: it waits for the next turn.
+            // An alert was added meanwhile: it waits for the next turn.
             Written::Mail(_) => Ok(()),
             Written::Gone => self.bury(outgoing, now).map(drop),
         }
@@ -282,10 +281,10 @@ impl Pump {
     /// Sends a mail, bypassing the database, that the database has not been writable since a time.
     ///
     /// # Errors
-    /// Nobody took the mail, with what was said.
+    /// No recipient accepted the mail; the error contains the replies.
     pub fn tell_blocked(&self, since: Timestamp, why: &str) -> Result<(), String> {
         self.runtime.block_on(async {
-            // The journal has it too: whoever ends the daemon need not wait.
+            // The journal has it too, so the daemon's end need not wait.
             tokio::select! {
                 outcome = mail_blocked(&self.mailer, &self.host, since, why) => outcome,
                 () = until(&self.stopping) => Err("the daemon ends".to_owned()),
@@ -307,12 +306,12 @@ impl Pump {
         self.send(rest, &mail, Sent::Bundle { upto }, now).map(drop)
     }
 
-    /// Returns what several mails tell of, and up to which alert a storm among them does.
+    /// Returns the alerts of several mails, and the last alert of a storm among them.
     fn sum_up(&self, rest: &[&Outgoing]) -> Result<(Summary, i64), StoreError> {
         let mut alerts = Vec::new();
         let mut told = BTreeSet::new();
         for outgoing in rest {
-            // An incident that grew while it waited has a row for each revision, and is told once.
+            // An incident that grew while it waited has a row per revision, and is included once.
             if let About::Incident { incident, .. } = &outgoing.about
                 && told.insert(incident)
                 && let Found::One(found) = self.store.incident(incident)?
@@ -335,7 +334,7 @@ impl Pump {
         Ok((all, last))
     }
 
-    /// Writes a mail.
+    /// Composes a mail.
     fn write(&self, outgoing: &Outgoing) -> Result<Written, StoreError> {
         match &outgoing.about {
             About::Incident { incident, revision } => {
@@ -367,7 +366,7 @@ impl Pump {
                 let alerts = self.store.digest_alerts(outgoing, self.rules.at_once)?;
                 let alerts = summary(open(&alerts));
                 let mutes = self.store.digest_mutes(outgoing)?;
-                // What was not to be mailed at once anyway is worth a line, not a mail.
+                // Mutes of alerts that would not have been mailed at once are worth a line, not a mail.
                 if alerts.n_alerts == 0
                     && mutes.iter().all(|ended| ended.level < self.rules.at_once)
                 {
@@ -377,7 +376,7 @@ impl Pump {
                 let mail = self.digest(&outgoing.message_id, bundle, alerts, outgoing.created)?;
                 Ok(Written::Mail(mail))
             }
-            // It has no mail of its own, and is asked for only if nothing is left of it to tell.
+            // It has no mail of its own, and is composed only if it has nothing left to report.
             About::Storm { .. } => Ok(Written::Settled),
             About::Illegible => Ok(Written::Gone),
         }
@@ -404,7 +403,7 @@ impl Pump {
         Ok(render::digest(&Digest { id, bundle, alerts: &told, n_alerts, n_incidents }, &context))
     }
 
-    /// Sends one mail that stands for one or several rows of the outbox.
+    /// Sends one mail for one or several rows of the outbox.
     fn send(
         &mut self,
         rows: &[&Outgoing],
@@ -413,12 +412,12 @@ impl Pump {
         now: Timestamp,
     ) -> Result<Tried, StoreError> {
         let Some(first) = rows.first() else { return Ok(Tried::Done) };
-        // Whoever has all that this mail tells does not get it again.
+        // Recipients that have all of this mail do not get it again.
         let served = self.served.with(rows);
         let stopping = Arc::clone(&self.stopping);
         let sending = self.mailer.send_to(mail, |address| !served.contains(address));
         let sent = self.runtime.block_on(async {
-            // A mail that is dropped half-way stays in the outbox, and is sent again as it is.
+            // A mail dropped half-way stays in the outbox, and is sent again unchanged.
             tokio::select! {
                 deliveries = sending => Some(deliveries),
                 () = until(&stopping) => None,
@@ -471,29 +470,29 @@ async fn until(stopping: &AtomicBool) {
     }
 }
 
-/// What came of writing a mail.
+/// The result of composing a mail.
 enum Written {
     Mail(Mail),
-    /// All that it would tell was muted or acknowledged meanwhile.
+    /// All its alerts were muted or acknowledged meanwhile.
     Settled,
-    /// What it tells of is gone, or cannot be read.
+    /// Its contents are gone or unreadable.
     Gone,
 }
 
-/// How a mail counts once it is sent.
+/// How a sent mail counts.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 enum Sent {
-    /// As one under the cap.
+    /// As one mail under the cap.
     Single,
-    /// As the digest of its hour, which told of a storm up to this alert.
+    /// As the hourly digest, which covers a storm up to this alert.
     Bundle { upto: i64 },
 }
 
-/// What came of a mail.
+/// The result of sending a mail.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 enum Tried {
-    /// It is sent, or given up.
+    /// It was sent, or given up.
     Done,
-    /// It waits on, and so does what comes after it about the same principal.
+    /// It keeps waiting, and so do later mails about the same principal.
     InVain,
 }

@@ -1,4 +1,4 @@
-//! A database that was lost: the daemon opens what can be had instead, and says so until a person has seen it.
+//! Recovery of a lost database: the daemon opens the best replacement, and reports it until a person has seen it.
 
 use std::path::Path;
 use std::time::Duration;
@@ -12,17 +12,16 @@ use crate::daemon::systemd::notify;
 use crate::store::mend::{self, Damage, Outcome, Ruin};
 use crate::store::{Lock, Store, StoreError};
 
-/// Looking through a database and copying its backup may take so long: a terabyte from a slow disk takes longer, and
-/// then systemd tries again.
+/// Time to check a database and copy its backup: a terabyte on a slow disk takes longer, and then systemd tries again.
 const LONGEST: Duration = Duration::from_hours(1);
 
-/// Opens the site's database for whoever holds the lock; one that is damaged, empty or gone is replaced first. Where there
-/// never was one, that is a first start.
+/// Opens the site's database for the holder of the lock. A damaged, empty or missing one is replaced first; if there
+/// never was one, this is a first start.
 ///
 /// # Errors
-/// What the store says.
+/// Those of the store.
 pub fn open(site: &Site, lock: &mut Lock) -> anyhow::Result<Store> {
-    // So that a database without a key is always one that lost it.
+    // Ensures that a database without a key has lost it.
     site.key()?;
     site.tidy_keys()?;
     let path = site.database();
@@ -34,7 +33,7 @@ pub fn open(site: &Site, lock: &mut Lock) -> anyhow::Result<Store> {
     Ok(store)
 }
 
-/// Says that opening takes its time, if it will.
+/// Announces that opening will take a while, if it will.
 pub fn announce(site: &Site) {
     let path = site.database();
     if mend::is_suspect(&path) {
@@ -49,7 +48,8 @@ pub fn ask_for_time() {
     notify(&[NotifyState::ExtendTimeoutUsec(micros)]);
 }
 
-/// Has the next opening look through all of the database if damage of it is what ended this run; twice in a row is enough.
+/// Makes the next start check the whole database if its damage ended this run; if that happens twice in a row, the
+/// backup is used even if the check finds nothing. A clean end removes the mark.
 pub fn note_end<T>(site: &Site, ended: &anyhow::Result<T>) {
     let path = site.database();
     let Err(ended) = ended else {
@@ -65,7 +65,7 @@ pub fn note_end<T>(site: &Site, ended: &anyhow::Result<T>) {
     }
 }
 
-/// Says what happened to a database, in one sentence without its end.
+/// Returns what happened to a database, in one sentence without a full stop.
 #[must_use]
 pub fn told(damage: &Damage, path: &Path) -> String {
     let was = match damage.found {
@@ -87,5 +87,5 @@ pub fn told(damage: &Damage, path: &Path) -> String {
     format!("the database {} {was}{kept}: {became}", path.display())
 }
 
-/// What it means to have no backup.
+/// The consequences of having no backup.
 const ANEW: &str = "everything starts anew: logs are read as on a first start, and tokens have to be registered again";

@@ -1,4 +1,4 @@
-//! Old logs through the same loop as live ones: reading, judging and committing each on a thread.
+//! Replays old logs through the same worker as live ones: reading, judging and committing each have a thread.
 
 use std::collections::{BTreeMap, HashSet};
 use std::path::PathBuf;
@@ -23,26 +23,26 @@ use crate::engine::usage::Usage;
 use crate::source::SourceError;
 use crate::store::{Store, StoreError, certain};
 
-/// Bundles of readings that may wait for the Judge: enough to keep both threads busy, little memory.
+/// Bundles of readings that may wait for the Judge: enough to keep both threads busy, with little memory.
 const WAITING: usize = 4;
 
-/// Readings are handed on together until they are of so many bytes, or so many: of logs that overlap a batch may be a line.
+/// A bundle ends at so many bytes, or so many readings: a batch of overlapping logs may be a single line.
 const WORTH_WAKING: usize = 64 << 10;
 const MOST_READS: usize = 256;
 
-/// A commit is due after so many bytes of log, if not before.
+/// Bytes of logs between two commits at most.
 const BYTES: u64 = 64 << 20;
 
-/// What a replay came to.
+/// The result of a replay.
 #[derive(Debug, Default)]
 pub struct Summary {
-    /// What became of the bytes.
+    /// What happened to the bytes.
     pub tally: Tally,
     /// How many alerts were raised.
     pub alerts: usize,
     /// Files that could not be read to their end.
     pub faults: Vec<SourceError>,
-    /// The first lines that no format fits: file, offset, why.
+    /// The first lines that no format matches: file, offset, reason.
     pub rejects: Vec<(Position, u64, Reject)>,
 }
 
@@ -52,7 +52,7 @@ const MAX_REJECTS: usize = 3;
 /// The principals of logs that are to have more lines.
 type UnderWay = HashSet<SmolStr, FixedState>;
 
-/// A batch as the reading thread hands it on.
+/// A batch from the reading thread.
 struct Read {
     stream: StreamId,
     /// The principal of its log.
@@ -61,17 +61,17 @@ struct Read {
     reading: Reading,
 }
 
-/// What the reading thread hands on, and where the lists of usages go back to it once they are judged.
+/// The channels of the reading thread: readings come, and lists of judged usages go back for reuse.
 struct Reads {
     came: Receiver<Vec<Result<Read, SourceError>>>,
     spent: SyncSender<Vec<Usage>>,
 }
 
-/// Reads all batches, judges them and commits; hands each new alert to `tell` once it is committed. `unread` are the files
-/// that hold something which is in these batches.
+/// Reads, judges and commits all batches; calls `tell` with each new alert once it is committed. `unread` are the files
+/// with unread lines in these batches.
 ///
 /// # Errors
-/// The store's. A file that cannot be read to its end is no error: it is in the summary.
+/// Those of the store. A file that cannot be read to its end is not an error: the summary lists it.
 pub fn replay(
     reader: &Reader,
     worker: &mut Worker,
@@ -82,7 +82,7 @@ pub fn replay(
 ) -> anyhow::Result<Summary> {
     let (sender, came) = sync_channel(WAITING);
     let (spent, lists) = sync_channel(WAITING);
-    // Reading is ahead of judging, so it keeps account itself.
+    // Reading is ahead of judging, so it tracks the times itself.
     let mut reaches = worker.reaches();
     let under_way = unread.iter().map(|path| Name::of(path).principal).collect();
     let twin = worker.store.twin().context("opening the database once more")?;
@@ -105,9 +105,9 @@ pub fn replay(
                     continue;
                 }
                 n_bytes = 0;
-                // As many are to be expected.
+                // The next bundle will probably be as large.
                 let next = Vec::with_capacity(reads.len());
-                // The other side is gone only after an error of its own.
+                // The receiver is gone only after an error of its own.
                 if sender.send(std::mem::replace(&mut reads, next)).is_err() {
                     return;
                 }
@@ -119,7 +119,7 @@ pub fn replay(
     })
 }
 
-/// What came of a replay so far.
+/// The result of a replay so far.
 struct Account<T> {
     summary: Summary,
     paths: BTreeMap<StreamId, String>,
@@ -127,7 +127,7 @@ struct Account<T> {
 }
 
 impl<T: FnMut(Alert, &Files<'_>)> Account<T> {
-    /// Tells alerts that are committed.
+    /// Reports committed alerts.
     fn note(&mut self, alerts: Vec<Alert>) {
         let Self { summary, paths, tell } = self;
         summary.alerts += alerts.len();
@@ -136,12 +136,12 @@ impl<T: FnMut(Alert, &Files<'_>)> Account<T> {
     }
 }
 
-/// Where what was judged is committed.
+/// Where commits happen.
 enum Books {
-    /// On the Judge's thread, by its own connection.
+    /// On the Judge's thread, with its own connection.
     Here,
-    /// On a thread with a connection of its own, one commit at a time, while the Judge goes on: it takes about as long
-    /// as judging does.
+    /// On a thread and connection of its own, one commit at a time, while the Judge continues: committing takes about
+    /// as long as judging.
     Beside {
         commits: SyncSender<(Commit, Timestamp)>,
         outcomes: Receiver<Result<Vec<Alert>, StoreError>>,
@@ -165,8 +165,8 @@ impl Books {
         Self::Beside { commits, outcomes, is_busy: false }
     }
 
-    /// Commits what has changed, or begins to, and tells the alerts of what is committed by now: those of the commit before
-    /// are told though this one may fail.
+    /// Commits the changes, or begins to, and reports the alerts committed by now: those of the previous commit are
+    /// reported even if this one fails.
     fn commit<T: FnMut(Alert, &Files<'_>)>(
         &mut self,
         worker: &mut Worker,
@@ -184,7 +184,7 @@ impl Books {
         Ok(())
     }
 
-    /// Waits for the commit that is under way, and returns its alerts.
+    /// Waits for the commit under way, and returns its alerts.
     fn wait(&mut self, worker: &mut Worker) -> anyhow::Result<Vec<Alert>> {
         let Self::Beside { outcomes, is_busy, .. } = self else { return Ok(Vec::new()) };
         if !std::mem::take(is_busy) {
@@ -207,7 +207,7 @@ fn judge_all(
     let (summary, paths) = (Summary::default(), BTreeMap::new());
     let mut account = Account { summary, paths, tell };
     let judged = judge(worker, reads, &mut books, under_way, now, &mut account);
-    // What was committed meanwhile is told though something failed: nobody reads those lines again.
+    // Alerts committed meanwhile are reported despite a failure: their lines are not read again.
     match books.wait(worker) {
         Ok(alerts) => account.note(alerts),
         Err(fault) => return judged.and(Err(fault)),
@@ -224,7 +224,7 @@ fn judge<T: FnMut(Alert, &Files<'_>)>(
     account: &mut Account<T>,
 ) -> anyhow::Result<()> {
     let mut uncommitted = 0;
-    // The log's time is the clock; only if no line of any log has said one yet, the real one is.
+    // The logs' own time is the clock, or the real one until a line has a time.
     let mut newest: Option<Timestamp> = None;
     for read in came.into_iter().flatten() {
         let Read { stream, log, position, reading } = match read {
@@ -243,10 +243,10 @@ fn judge<T: FnMut(Alert, &Files<'_>)>(
         note_end(&mut under_way, log, &position);
         certain(|| worker.take(stream, position.clone(), &reading, time))
             .context("recalling principals")?;
-        // If there is no room, enough are on their way back.
+        // If there is no room, enough lists are on their way back.
         spent.try_send(reading.usages).ok();
-        // All that is older was read: files come in the order of their lines. A log at its end need not have more, nor one that
-        // an earlier run read.
+        // All older lines were read: files come in the order of their lines. A log at its end need not have more lines,
+        // nor one that an earlier run read.
         worker.look(|log| under_way.contains(log));
         if worker.is_full() || uncommitted >= BYTES {
             books.commit(worker, now(), account)?;
@@ -259,7 +259,7 @@ fn judge<T: FnMut(Alert, &Files<'_>)>(
     Ok(())
 }
 
-/// Notes whether a log is read to the end of its file.
+/// Notes whether a log was read to the end of its file.
 fn note_end(under_way: &mut UnderWay, log: SmolStr, position: &Position) {
     if position.offset >= position.size {
         under_way.remove(&log);
@@ -300,7 +300,7 @@ mod tests {
             Worker::new(judge, store, Arc::new(NoAtlas), Delivery::Past, 1 << 20).unwrap();
         let (told, outcomes) = sync_channel(1);
         told.send(Ok(vec![Alert::default()])).unwrap();
-        // Its other end is gone, as if the thread that commits had ended.
+        // The other end is gone, as if the committing thread had ended.
         let (commits, _) = sync_channel(1);
         let mut books = Books::Beside { commits, outcomes, is_busy: true };
         let mut n_told = 0;

@@ -36,25 +36,25 @@ use crate::source::journal::{Journals, UnitWatch, is_journal};
 use crate::source::listing::list;
 use crate::store::{Retention, StoreError};
 
-/// What `run` needs beside the site.
+/// What `run` needs besides the site.
 pub struct Setup {
-    /// How lines are read, by the index of the source.
+    /// The sources, which parse the lines, by index.
     pub sources: Vec<Source>,
-    /// What is followed.
+    /// What to follow.
     pub followed: Followed,
-    /// Where alerts go beside the database, as they are committed.
+    /// Receives the committed alerts, besides the database.
     pub sink: Sink,
-    /// Whether alerts go to the journal too.
+    /// Whether alerts also go to the journal.
     pub journal: bool,
-    /// Reads the configuration anew, for a reload.
+    /// Reads the configuration again, for a reload.
     pub load: Load,
-    /// Where systemd put credentials.
+    /// The directory of systemd's credentials.
     pub credentials: Option<PathBuf>,
-    /// Where mails come from.
+    /// The host that mails name.
     pub host: Host,
 }
 
-/// What is followed, each with the index of its source.
+/// What to follow, each with the index of its source.
 pub struct Followed {
     /// Files.
     pub watches: Vec<Watch>,
@@ -62,22 +62,22 @@ pub struct Followed {
     pub units: Vec<UnitWatch>,
 }
 
-/// Reads the configuration anew: the site, how its lines are read, what is followed.
+/// Reads the configuration again: the site, its sources, what to follow.
 pub type Load = Box<dyn Fn() -> anyhow::Result<(Site, Vec<Source>, Followed)>>;
 
-/// Prints one alert; false once nobody listens any more.
+/// Prints one alert; returns false once nobody reads any more.
 pub type Sink = Box<dyn FnMut(&Alert, &Files<'_>) -> bool + Send>;
 
-/// Runs until SIGTERM or SIGINT; everything that was read is committed then.
+/// Runs until SIGTERM or SIGINT; then everything that was read is committed.
 ///
 /// # Errors
-/// Another daemon holds the state, or something that trying again does not cure.
+/// Another daemon holds the state, or a retry cannot cure the error.
 pub fn run(site: &Site, setup: Setup) -> anyhow::Result<()> {
-    // A huge page is 2 MB for each piece of memory that is touched: they make a daemon of 45 MB one of 64. Not to be
-    // without them costs memory, and nothing else.
+    // Transparent huge pages take 2 MB for each touched piece of memory: a daemon of 45 MB becomes one of 64. If they
+    // cannot be disabled, that only costs memory.
     rustix::thread::disable_transparent_huge_pages(true).ok();
     let runtime = tokio::runtime::Builder::new_current_thread().enable_all().build()?;
-    // First of all: a signal that comes while the parts are put together must not kill.
+    // First of all: a signal during the assembly must not kill the process.
     let mut signals = Signals::listen(&runtime)?;
     let (atlas, stopping) = (Arc::new(site.atlas()), Arc::default());
     let opening = Opening {
@@ -167,7 +167,7 @@ impl Parts {
                 orders,
                 listener,
             };
-            // Nobody listens only if the main thread is gone, and then nothing is left to tell.
+            // Nobody receives only if the main thread is gone, and then nobody needs the result.
             drop(tell_end.send(work.run()));
         })?;
         Ok(Self {
@@ -186,10 +186,10 @@ impl Parts {
         })
     }
 
-    /// Waits for signals and for the loop's end.
+    /// Waits for signals and for the end of the loop.
     async fn supervise(mut self, site: &Site, mut signals: Signals) -> anyhow::Result<()> {
         let ended = loop {
-            // Losing a branch loses nothing: signals stay pending, what the loop sent stays sent.
+            // Losing a branch loses nothing: signals stay pending, and so does what the loop sent.
             tokio::select! {
                 ended = &mut self.ended => break ended,
                 _ = &mut self.chores_ended => break self.give_up().await,
@@ -204,7 +204,7 @@ impl Parts {
             }
         };
         self.stopping.store(true, Ordering::Relaxed);
-        // Full: then the other thread is busy, and sees the flag when it is done.
+        // The queue may be full: then the other thread is busy, and sees the flag when it is done.
         self.chores.try_send(Chore::Stop).ok();
         self.chores_thread.join().ok();
         info!("Stopped.");
@@ -219,7 +219,7 @@ impl Parts {
         (&mut self.ended).await
     }
 
-    /// Ends since nobody mails, prunes or backs up any more: that must not pass for a service that is well.
+    /// Ends the daemon, which cannot mail, prune or back up any more: it must not pass for a healthy service.
     async fn give_up(&mut self) -> Result<anyhow::Result<()>, oneshot::error::RecvError> {
         let ended = self.stop().await?;
         Ok(ended.and_then(|()| {
@@ -227,7 +227,7 @@ impl Parts {
         }))
     }
 
-    /// Checks the new configuration; puts it in force between two batches, or keeps the old one.
+    /// Checks the new configuration and applies it between two batches, or keeps the old one.
     fn reload(&mut self, old: &Site) {
         let micros = i128::from(monotonic_usec());
         notify(&[NotifyState::Reloading, NotifyState::MonotonicUsec(micros)]);
@@ -258,7 +258,7 @@ impl Parts {
         let delivery = delivery(&site);
         let reload = Reload { reader, judge, watches, units, commit_interval, delivery };
         self.replacement.leave(post);
-        // Full: then the other thread is busy, and looks for it when it is done.
+        // The queue may be full: then the other thread is busy, and checks for a replacement when it is done.
         self.chores.try_send(Chore::Mail).ok();
         self.orders.send(Order::Reload(Box::new(reload))).context("the loop is gone")?;
         self.waker.wake();
@@ -266,21 +266,21 @@ impl Parts {
     }
 }
 
-/// Starts a thread; returns what hears of its end, by a panic too.
+/// Starts a thread; the receiver reports its end, even by a panic.
 fn spawn(
     name: &str,
     work: impl FnOnce() + Send + 'static,
 ) -> std::io::Result<(thread::JoinHandle<()>, oneshot::Receiver<()>)> {
     let (alive, ended) = oneshot::channel();
     let thread = thread::Builder::new().name(name.into()).spawn(move || {
-        // Dropped at the end, whichever that is: nothing is ever sent.
+        // Dropped at any end of the thread; nothing is ever sent.
         let _alive: oneshot::Sender<()> = alive;
         work();
     })?;
     Ok((thread, ended))
 }
 
-/// Goes on in files and in the journal from where each was committed to.
+/// Continues files and the journal from their committed positions.
 fn follow(
     site: &Site,
     followed: Followed,
@@ -300,14 +300,14 @@ fn first_fault(error: &anyhow::Error) -> String {
     fault.map(ToString::to_string).unwrap_or_default()
 }
 
-/// This host's name, for mails.
+/// Returns this host's name, for mails.
 #[must_use]
 pub fn host() -> String {
-    // Asked of the kernel: the service's sandbox hides /proc/sys.
+    // From the kernel: the service's sandbox hides /proc/sys.
     rustix::system::uname().nodename().to_string_lossy().into_owned()
 }
 
-/// A typing mistake in a path must not pass for a quiet log.
+/// Warns of patterns without a file: a mistyped path must not pass for a quiet log.
 fn warn_of_nothing(watches: &[Watch]) {
     for pattern in watches.iter().flat_map(|watch| &watch.patterns) {
         if list(std::slice::from_ref(pattern), None).0.is_empty() {
@@ -327,7 +327,7 @@ fn retention(site: &Site) -> Retention {
     }
 }
 
-/// What the loop says, and where it goes.
+/// Reports of the loop, and where they go.
 struct Voice {
     tell_ready: Option<oneshot::Sender<()>>,
     sink: Option<Sink>,
@@ -335,13 +335,13 @@ struct Voice {
     chores: SyncSender<Chore>,
     spell: Spell,
     stopping: Arc<AtomicBool>,
-    /// How often systemd wants to hear that all is well.
+    /// How often systemd expects a sign of life.
     watchdog: Option<Duration>,
     pinged: Duration,
 }
 
 impl Voice {
-    /// Returns it, and what hears when all files have been looked at once.
+    /// Returns the voice, and a receiver that reports when all files were examined once.
     fn new(
         sink: Sink,
         is_journaled: bool,
@@ -376,7 +376,7 @@ impl Listener for Voice {
 
     fn ready(&mut self) {
         if let Some(tell) = self.tell_ready.take() {
-            // Nobody listens once the program is ending.
+            // Nobody receives once the program is ending.
             tell.send(()).ok();
         }
     }
@@ -391,15 +391,15 @@ impl Listener for Voice {
                 self.sink = None;
             }
         }
-        // Full: the pump has enough to wake up for.
+        // The queue may be full: then the pump wakes up anyway.
         self.chores.try_send(Chore::Mail).ok();
     }
 
     fn blocked(&mut self, why: &StoreError) {
-        // Whoever locked it is at work on this host, and nothing is broken.
+        // Another process on this host holds the lock; nothing is broken.
         if !matches!(why, StoreError::Busy { .. }) {
             self.spell.begin(why.to_string());
-            // Full: then the other thread looks at it by itself.
+            // The queue may be full: then the other thread looks at the spell by itself.
             self.chores.try_send(Chore::Mail).ok();
         }
     }

@@ -1,4 +1,4 @@
-//! A site: its configuration, its state directory, and the parts that are assembled from them.
+//! A site: its configuration, its state directory, and the parts assembled from them.
 
 use std::fmt;
 use std::fs;
@@ -26,28 +26,28 @@ use crate::source::follow::{ReadFrom, Watch};
 use crate::source::journal::{UnitWatch, whole_name};
 use crate::store::{self, Store, backed_up};
 
-/// The database's name in the state directory.
+/// The name of the database in the state directory.
 const DATABASE: &str = "tokenwatch.db";
 
-/// What the process takes beside subjects and tokens, about: the program, the built-in places, buffers, SQLite's caches, and
-/// while a replay commits, what is judged meanwhile; the allocator keeps some of what is free.
+/// Approximate memory of the process besides subjects and tokens: the program, the built-in places, buffers, SQLite's
+/// caches, what is judged while a replay commits, and free memory that the allocator keeps.
 const REST_BYTES: u64 = 136 << 20;
 
-/// A configuration and where its state is.
+/// A configuration and its state directory.
 #[derive(Clone, Debug)]
 pub struct Site {
-    /// What the files say.
+    /// The contents of the files.
     pub config: Config,
-    /// Where database and key are.
+    /// The directory of the database and the key.
     pub state: PathBuf,
 }
 
 impl Site {
-    /// Reads the configuration. `state` is what the command line says of the state directory,
-    /// `environment` and `home` what is used if nobody says anything.
+    /// Reads the configuration. `state` is the command line's state directory; `fallback` returns the default if neither
+    /// the command line nor the configuration names one.
     ///
     /// # Errors
-    /// Everything that is wrong in the files.
+    /// All faults in the files.
     pub fn load(
         config: Option<&Path>,
         state: Option<PathBuf>,
@@ -59,7 +59,7 @@ impl Site {
         }
     }
 
-    /// Reads the same, and returns what can be understood of it beside everything that is wrong in the files.
+    /// Reads as much of the configuration as can be understood, and returns all faults in the files.
     #[must_use]
     pub fn draft(
         config: Option<&Path>,
@@ -74,20 +74,20 @@ impl Site {
         (site, faults)
     }
 
-    /// Returns where the database is.
+    /// Returns the path of the database.
     #[must_use]
     pub fn database(&self) -> PathBuf {
         self.state.join(DATABASE)
     }
 
-    /// Opens the database for writing; makes it at first need.
+    /// Opens the database for writing, and creates it if there is none.
     ///
     /// # Errors
-    /// What the store says.
+    /// Those of the store.
     pub fn store(&self) -> anyhow::Result<Store> {
-        // So that a database without a key is always one that lost it.
+        // Ensures that a database without a key has lost it.
         self.key_text()?;
-        // A new one in the place of a lost one would keep the daemon from restoring it.
+        // A new database in place of a lost one would keep the daemon from restoring it.
         let is_there = fs::metadata(self.database()).is_ok_and(|file| file.len() > 0);
         anyhow::ensure!(
             is_there || backed_up(&self.database()).is_none(),
@@ -97,7 +97,7 @@ impl Site {
         Ok(Store::open(&self.database())?)
     }
 
-    /// Returns the names of places where tokens stand.
+    /// Returns the names of fields that contain tokens.
     #[must_use]
     pub fn names(&self) -> Names {
         let tokens = &self.config.tokens;
@@ -111,10 +111,10 @@ impl Site {
         }
     }
 
-    /// Returns how the configured sources are read, in their order.
+    /// Returns the configured sources, in their order.
     ///
     /// # Errors
-    /// Every format that cannot be understood.
+    /// Every invalid format.
     pub fn sources(&self) -> Result<Vec<Source>, Faults> {
         let mut faults = Vec::new();
         let mut sources = Vec::new();
@@ -132,10 +132,10 @@ impl Site {
         if faults.is_empty() { Ok(sources) } else { Err(faults.into_iter().collect()) }
     }
 
-    /// Makes a reader of these sources, with the site's names.
+    /// Creates a reader of these sources, with the site's names.
     ///
     /// # Errors
-    /// The key's.
+    /// Those of the key.
     pub fn reader(&self, sources: Vec<Source>) -> anyhow::Result<Reader> {
         let names = self.names();
         let sources = sources.into_iter().map(|source| {
@@ -146,7 +146,7 @@ impl Site {
         Ok(Reader::new(Finder::new(&names), Sealer::new(self.key()?, &names), sources))
     }
 
-    /// Returns which files are followed: those of source N with the index N.
+    /// Returns the files to follow; those of source N have the index N.
     #[must_use]
     pub fn watches(&self) -> Vec<Watch> {
         let sources = self.config.sources.iter().enumerate();
@@ -163,7 +163,7 @@ impl Site {
             .collect()
     }
 
-    /// Returns which units of the journal are followed: that of source N with the index N.
+    /// Returns the units of the journal to follow; that of source N has the index N.
     #[must_use]
     pub fn units(&self) -> Vec<UnitWatch> {
         let sources = self.config.sources.iter().enumerate();
@@ -183,14 +183,14 @@ impl Site {
     /// Returns the detectors' parameters.
     ///
     /// # Errors
-    /// Every key that no detector has, and every value that is none.
+    /// Every unknown key and every invalid value.
     pub fn params(&self) -> Result<Params, Faults> {
         let mut table = self.config.detect.clone();
         let mut params = Params::default();
         for parameter in Params::list() {
             let range = 0.0..=f64::MAX;
             if let Some(value) = table.number(parameter.section, parameter.key, range) {
-                // The name comes from the list and the value from its range: nothing is left to refuse.
+                // The name comes from the list and the value from its range, so `set` accepts both.
                 params.set(parameter.section, parameter.key, value).ok();
             }
         }
@@ -207,10 +207,10 @@ impl Site {
         table.finish().map(|()| params)
     }
 
-    /// Returns the rules in force, and what is wrong with those of the site.
+    /// Returns the rules in force, and the faults in the site's rules.
     ///
     /// # Errors
-    /// The rules' folder is named and cannot be read.
+    /// The configured folder of rules cannot be read.
     pub fn rules(&self) -> anyhow::Result<(RuleSet, Vec<RuleFault>)> {
         let folder = &self.config.rules.dir;
         let files = rule_files(&folder.value);
@@ -228,7 +228,7 @@ impl Site {
         Ok(RuleSet::new(files, &disabled))
     }
 
-    /// Returns from which level on incidents are mailed at once; without mail, the default.
+    /// Returns from which level incidents are mailed at once; without mail, the default.
     #[must_use]
     pub fn policy(&self) -> Policy {
         let policy = Policy::default();
@@ -236,10 +236,10 @@ impl Site {
         Policy { at_once, budget: self.config.alerts.budget, ..policy }
     }
 
-    /// Makes a judge with the rules and parameters of the site.
+    /// Creates a judge with the site's rules and parameters.
     ///
     /// # Errors
-    /// Everything that is wrong with them.
+    /// All faults in them.
     pub fn judge(&self, registry: Registry, policy: Policy) -> anyhow::Result<Judge> {
         let params = self.params()?;
         let (rules, faults) = self.rules()?;
@@ -247,18 +247,18 @@ impl Site {
         Ok(Judge::new(params, rules, registry, policy))
     }
 
-    /// Makes a judge that knows what the state says: registry, mutes, what people said of alerts.
+    /// Creates a judge that knows the state: registry, mutes and words.
     ///
     /// # Errors
-    /// Everything that is wrong with rules and parameters, and what the store says.
+    /// All faults in rules and parameters, and those of the store.
     pub fn judge_of(&self, store: &store::Reader) -> anyhow::Result<Judge> {
         let words = Words::new(store.words()?);
         let policy = Policy { mutes: store.mutes()?, words, ..self.policy() };
         self.judge(Registry::new(store.registry()?), policy)
     }
 
-    /// Opens the GeoIP files, configured or found at the usual places. Never fails: what cannot be
-    /// read is told by the atlas, and the built-in table answers.
+    /// Opens the GeoIP files, configured or in the usual places. Never fails: the atlas reports files that it cannot
+    /// read, and the built-in table is used instead.
     #[must_use]
     pub fn atlas(&self) -> Reloading {
         let geoip = &self.config.geoip;
@@ -277,7 +277,7 @@ impl Site {
     }
 }
 
-/// Rules of the site that are not understood: without them, what they would tell is not told, in silence.
+/// Invalid rules of the site: without them, their alerts would be missing silently.
 #[derive(Debug, thiserror::Error)]
 pub struct FaultyRules(Vec<RuleFault>);
 
@@ -299,7 +299,7 @@ const fn read_from(source: &ConfiguredSource) -> ReadFrom {
     }
 }
 
-/// Compiles what a source says of its format.
+/// Compiles the format of a source.
 fn format(source: &ConfiguredSource) -> Result<Format, Box<Fault>> {
     let At { value, span } = &source.format;
     match value {
@@ -326,7 +326,7 @@ fn suggestion(name: &str) -> String {
     if near.is_empty() { String::new() } else { format!("did you mean {}?", near.join(" or ")) }
 }
 
-/// Compiles what the command line says of a format: a preset's name or a template.
+/// Compiles the format of a command line: a preset's name or a template.
 ///
 /// # Errors
 /// It is neither.

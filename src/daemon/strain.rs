@@ -1,5 +1,5 @@
-//! What the clock tells of the monitor's own eyes: lines from the future, logs that are read too late, old GeoIP data, mails that nobody takes. A replay
-//! has no clock of arrival, and asks for none of it.
+//! The monitor's own problems, by the clock: lines from the future, logs that are read too late, old GeoIP data, mails
+//! that cannot be sent. A replay has no clock of arrival, and checks none of these.
 
 use std::collections::BTreeMap;
 use std::fs::{self, File};
@@ -19,24 +19,24 @@ use crate::source::rotation::unrotated;
 use crate::store::StoreError;
 use crate::store::mend::Damage;
 
-/// It is asked this often.
+/// Interval between checks.
 const EVERY: Duration = Duration::from_secs(10);
 
-/// What is watched, and what was found since it was asked last.
+/// The watched parts, and what was found since the last check.
 pub struct Strains {
     atlas: Arc<Reloading>,
     /// By how many microseconds each log's latest batch was ahead of the clock.
     ahead: BTreeMap<PathBuf, i64>,
     asked: Option<Duration>,
-    /// A database that was lost: the loop's first turn tells of it.
+    /// A lost database; the loop's first turn reports it.
     lost: Option<Strain>,
 }
 
 impl Strains {
-    /// Watches this atlas, and whether the database was lost.
+    /// Watches this atlas, and checks whether the database was lost.
     #[must_use]
     pub fn new(atlas: Arc<Reloading>, database: &Path, now: Timestamp) -> Self {
-        // Each loss is its own: a backup that is restored may know of another one.
+        // Each loss has its own principal: a restored backup may know of an earlier one.
         let lost = Damage::last(database, now).map(|damage| Strain {
             principal: format!("database:{}", damage.time.seconds()).into(),
             eye: Eye::Database,
@@ -47,21 +47,21 @@ impl Strains {
         Self { atlas, ahead: BTreeMap::new(), asked: None, lost }
     }
 
-    /// Forgets the logs that are not followed any more.
+    /// Forgets the logs that are no longer followed.
     pub fn keep_logs(&mut self, is_followed: impl Fn(&Path) -> bool) {
         self.ahead.retain(|path, _| is_followed(path));
     }
 
-    /// Notes how a batch's newest line stands to the clock.
+    /// Notes how far a batch's newest line is ahead of the clock.
     pub fn note(&mut self, batch: &Batch, reading: &Reading, now: Timestamp) {
         let Some(newest) = reading.pulse.newest().max(reading.bad_times.newest) else { return };
         self.ahead.insert(unrotated(&batch.position.path), newest.since(now));
     }
 
-    /// Has the worker tell what has begun to be wrong; every ten seconds. `lags` is asked by how much each log is behind.
+    /// Reports new problems to the worker, every ten seconds. `lags` returns how far behind each log is.
     ///
     /// # Errors
-    /// What the store says.
+    /// Those of the store.
     pub fn ask(
         &mut self,
         worker: &mut Worker,
@@ -72,7 +72,7 @@ impl Strains {
         if self.asked.is_some_and(|asked| monotonic < asked + EVERY) {
             return Ok(());
         }
-        // Without a server for them nobody takes mails, and nobody is to: those of another time wait for one.
+        // Without a mail server, mails queued earlier wait for one, and that is no problem.
         let queued = match worker.delivery {
             Delivery::Mail => worker.store.oldest_mail()?,
             Delivery::Silent | Delivery::Past => None,
@@ -92,7 +92,7 @@ impl Strains {
             let cause = if lag.is_zero() { String::new() } else { refusal(&path) };
             Strain { cause, ..of_log(Eye::Lag, &path, micros) }
         }));
-        // The built-in table is as old as the program; whoever wants a newer one names a file.
+        // The built-in table is as old as the program, so only a configured file can be too old.
         strains.extend(self.atlas.files().into_iter().filter_map(|layer| {
             let about = layer.path?.to_string_lossy().into_owned();
             let built = Timestamp::from_seconds(i64::try_from(layer.built?).ok()?);
@@ -113,7 +113,8 @@ impl Strains {
     }
 }
 
-/// Returns why a log cannot be opened; empty if it can, or is no regular file: opening a pipe waits for its writer.
+/// Returns why a log cannot be opened; empty if it can, or if it is not a regular file: opening a pipe waits for its
+/// writer.
 fn refusal(path: &Path) -> String {
     let opened = match fs::metadata(path) {
         Ok(found) if found.is_file() => File::open(path).map(drop),

@@ -1,4 +1,4 @@
-//! What systemd is told and asked; without it, nobody.
+//! Messages to and from systemd; without effect in its absence.
 
 use std::time::Duration;
 
@@ -6,7 +6,7 @@ use sd_notify::NotifyState;
 use tokio::signal::unix::{Signal, SignalKind, signal};
 use tracing::warn;
 
-/// What others ask of the process.
+/// The signals to the process.
 pub struct Signals {
     /// SIGTERM.
     pub terminate: Signal,
@@ -17,10 +17,10 @@ pub struct Signals {
 }
 
 impl Signals {
-    /// Listens from now on; a signal that comes before anybody waits for it is kept.
+    /// Listens from now on; a signal that arrives before it is awaited is kept.
     ///
     /// # Errors
-    /// What the system says.
+    /// Those of the system.
     pub fn listen(runtime: &tokio::runtime::Runtime) -> std::io::Result<Self> {
         let _context = runtime.enter();
         Ok(Self {
@@ -40,20 +40,20 @@ impl Signals {
     }
 }
 
-/// Tells systemd.
+/// Notifies systemd.
 pub fn notify(states: &[NotifyState<'_>]) {
     if let Err(error) = sd_notify::notify(states) {
         warn!(%error, "systemd cannot be told of the state.");
     }
 }
 
-/// Returns how often it wants to hear that all is well.
+/// Returns how often systemd expects a sign of life.
 #[must_use]
 pub fn watchdog() -> Option<Duration> {
     sd_notify::watchdog_enabled()
 }
 
-/// Returns its clock for reloads (`MONOTONIC_USEC` in `sd_notify(3)`).
+/// Returns systemd's clock for reloads (`MONOTONIC_USEC` in `sd_notify(3)`).
 #[must_use]
 pub fn monotonic_usec() -> u64 {
     let time = rustix::time::clock_gettime(rustix::time::ClockId::Monotonic);

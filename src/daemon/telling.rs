@@ -1,4 +1,4 @@
-//! What mails tell beside the alerts themselves, as the store has it.
+//! The contents of mails besides the alerts themselves, from the store.
 
 use std::collections::{BTreeMap, BTreeSet};
 
@@ -10,16 +10,16 @@ use crate::engine::registry::Background;
 use crate::engine::time::Timestamp;
 use crate::store::{Found, Reader, StoreError, StoredAlert, Summary};
 
-/// Countries and clients that a mail names as usual.
+/// Countries and clients that a mail lists as usual, at most.
 const MAX_SHOWN: usize = 5;
 
-/// Returns the alerts that no mute covers and that nobody has said anything of.
+/// Returns the alerts that are neither muted nor acknowledged.
 pub(super) fn open(alerts: &[StoredAlert]) -> Vec<Alert> {
     let is_open = |stored: &&StoredAlert| !stored.is_muted && stored.ack.is_none();
     alerts.iter().filter(is_open).map(|stored| stored.alert.clone()).collect()
 }
 
-/// Returns the alerts that no mute covers.
+/// Returns the alerts that are not muted.
 pub(super) fn plain(alerts: &[StoredAlert]) -> Vec<Alert> {
     alerts.iter().filter(|stored| !stored.is_muted).map(|stored| stored.alert.clone()).collect()
 }
@@ -34,7 +34,7 @@ pub(super) fn summary(alerts: Vec<Alert>) -> Summary {
 /// Returns the paths of the files that alerts name.
 ///
 /// # Errors
-/// What the store says.
+/// Those of the store.
 pub(super) fn files(
     store: &Reader,
     alerts: &[Alert],
@@ -48,10 +48,10 @@ pub(super) fn files(
     Ok(files)
 }
 
-/// Returns what the registry says of whom the first of alerts is about: it is told in full.
+/// Returns the registry's entry for the first alert, which is shown in full.
 ///
 /// # Errors
-/// What the store says.
+/// Those of the store.
 pub(super) fn background(
     store: &Reader,
     alerts: &[Alert],
@@ -63,10 +63,10 @@ pub(super) fn background(
     alerts.first().map(of).transpose()
 }
 
-/// What a principal did before, in a few lines.
+/// Returns a principal's earlier use, in a few lines.
 ///
 /// # Errors
-/// What the store says.
+/// Those of the store.
 pub(super) fn history(
     store: &Reader,
     principal: &str,

@@ -1,4 +1,4 @@
-//! What is to be done after a try to send a mail, who has it already, and when the next try is due.
+//! What follows an attempt to send a mail: who has it already, and when the next try is due.
 
 use std::collections::{BTreeMap, BTreeSet};
 
@@ -6,24 +6,24 @@ use crate::deliver::email::{Delivery, SendFault};
 use crate::engine::time::{MINUTE, SECOND};
 use crate::store::{About, Outgoing};
 
-/// Waits between two tries of a mail: the first; each further is twice as long, up to the longest.
+/// Waits between attempts to send a mail: the first, doubled after each attempt up to the longest.
 const BACKOFF: (i64, i64) = (30 * SECOND, 30 * MINUTE);
 
-/// So often one mail is tried while the server takes none.
+/// Interval at which a single mail is tried while the server accepts none.
 pub(super) const PROBE: i64 = BACKOFF.0;
 
-/// What is to be done after a try.
+/// What follows an attempt.
 pub(super) enum Outcome {
     /// Every recipient has it, or refused it for good.
     Sent { refused: String },
-    /// Somebody may take it later. `is_out` says that the server takes no mail now.
+    /// Somebody may accept it later. `is_out` means that the server accepts no mail now.
     Later { why: String, is_out: bool },
-    /// Nobody will ever take it.
+    /// Nobody will ever accept it.
     Never { why: String },
 }
 
 impl Outcome {
-    /// Returns it; `has_served` says whether some recipients had the mail before.
+    /// Returns the outcome; `has_served` says whether some recipients already had the mail.
     pub(super) fn of(deliveries: &[Delivery], has_served: bool) -> Self {
         let say = |delivery: &Delivery| match &delivery.result {
             Ok(()) => String::new(),
@@ -44,26 +44,26 @@ impl Outcome {
     }
 }
 
-/// Twice as long after each try, up to half an hour; a tenth of it differs from mail to mail, so
-/// that not all come back at once.
+/// Returns the wait: twice as long after each attempt, up to half an hour; a tenth of it differs between mails, so that
+/// they are not all retried at once.
 pub(super) fn backoff(attempts: u32, id: i64) -> i64 {
     let wait = BACKOFF.0.saturating_mul(1 << attempts.min(20)).min(BACKOFF.1);
     wait + wait / 100 * id.rem_euclid(10)
 }
 
-/// Recipients that have a mail which others still wait for, by the row and how far it told: a storm's row that has grown
-/// since tells more. Lost with the process: then they may get it twice.
+/// Recipients that have a mail which others still wait for, by the row and its last alert: a storm's row that has grown
+/// contains more. Lost when the process ends: then they may get it twice.
 #[derive(Debug, Default)]
 pub(super) struct Served(BTreeMap<(i64, i64), BTreeSet<String>>);
 
 impl Served {
-    /// Returns who has all that these rows tell.
+    /// Returns who has everything in these rows.
     pub(super) fn with(&self, rows: &[&Outgoing]) -> BTreeSet<String> {
         let of_row = |row: &&Outgoing| self.0.get(&told_by(row)).cloned().unwrap_or_default();
         rows.iter().map(of_row).reduce(|all, one| &all & &one).unwrap_or_default()
     }
 
-    /// Notes who took a mail about these rows.
+    /// Notes who accepted a mail of these rows.
     pub(super) fn note(&mut self, rows: &[&Outgoing], deliveries: &[Delivery]) {
         for row in rows {
             let taken = deliveries.iter().filter(|delivery| delivery.result.is_ok());
@@ -71,7 +71,7 @@ impl Served {
         }
     }
 
-    /// Forgets rows for which nobody waits any more.
+    /// Forgets rows that nobody waits for any more.
     pub(super) fn forget(&mut self, rows: &[&Outgoing]) {
         self.0.retain(|(id, _), _| rows.iter().all(|row| row.id != *id));
     }

@@ -1,4 +1,4 @@
-//! The one loop of live and replay: a batch's reading is judged, then committed with the position that vouches for it.
+//! Judges and commits, live and in a replay: a reading is committed together with the position that vouches for it.
 
 use std::collections::{BTreeMap, BTreeSet, HashMap};
 use std::path::Path;
@@ -24,7 +24,7 @@ use crate::engine::time::Timestamp;
 use crate::engine::zone::Reach;
 use crate::store::{Store, StoreError};
 
-/// Under which name the store keeps in which hours logs had lines.
+/// The store's name for the hours in which logs had lines.
 pub const ROLL: &str = "logs";
 
 /// Changed principals that may wait for a commit ...
@@ -33,55 +33,56 @@ const MAX_DIRTY: usize = 20_000;
 /// ... and uses of tokens, of 48 bytes each ...
 const MAX_USES: usize = 500_000;
 
-/// ... and alerts, of some 3 KB each, as many again while a replay commits beside.
+/// ... and alerts, of some 3 KB each; as many again while a replay commits on another thread.
 const MAX_ALERTS: usize = 6_000;
 
-/// Whether people are told of what is found.
+/// Whether people are notified.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Delivery {
     /// Mails are queued in the transaction of their alerts.
     Mail,
-    /// Nobody is there to be mailed to.
+    /// There is nobody to mail to.
     Silent,
-    /// Nothing is mailed, in no digest either: the past is learned from, and news of it is old.
+    /// Nothing is mailed, not even in a digest: a replay learns from the past, which is no news.
     Past,
 }
 
-/// What is kept of each log, by its path.
+/// A value for each log, by path.
 pub(super) type ByLog<T> = HashMap<Arc<Path>, T, FixedState>;
 
-/// Judges readings and commits what comes of them.
+/// Judges readings and commits the results.
 pub struct Worker {
-    /// What is judged by; may be replaced between batches.
+    /// Judges; may be replaced between batches.
     pub judge: Judge,
-    /// Where the state is kept.
+    /// Contains the state.
     pub store: Store,
     atlas: Arc<dyn Atlas>,
-    /// Whether people are told.
+    /// Whether people are notified.
     pub delivery: Delivery,
     memory: Memory,
     /// How well logs are read, by path.
     logs: ByLog<Log>,
     names: Names,
-    /// In which hours they had lines.
+    /// The hours in which they had lines.
     roll: Roll,
-    /// Logs are followed, and were not only replayed.
+    /// Logs are followed, not only replayed.
     is_live: bool,
     streams: BTreeMap<StreamId, StreamUpdate>,
-    /// A commit that failed for a while: it goes first, as it is.
+    /// A commit that failed: it is retried first, unchanged.
     stuck: Option<Commit>,
 }
 
-/// Has no alert count as mailed where nothing is mailed.
+/// Keeps alerts from counting as mailed if nothing is mailed.
 fn silence(judge: &mut Judge, delivery: Delivery) {
     judge.policy.at_once = judge.policy.at_once.filter(|_| delivery == Delivery::Mail);
 }
 
 impl Worker {
-    /// Makes a worker whose memory keeps at most `bound` bytes of subjects and tokens, and recalls how logs were read.
+    /// Creates a worker whose memory holds at most `bound` bytes of subjects and tokens, and recalls how logs were
+    /// read.
     ///
     /// # Errors
-    /// What the store says.
+    /// Those of the store.
     pub fn new(
         mut judge: Judge,
         store: Store,
@@ -116,16 +117,16 @@ impl Worker {
         })
     }
 
-    /// Puts another configuration in force.
+    /// Applies another configuration.
     pub fn set_judge(&mut self, mut judge: Judge, delivery: Delivery) {
         silence(&mut judge, delivery);
         (self.judge, self.delivery) = (judge, delivery);
     }
 
-    /// Judges what a batch says; `now` is for logs that say no time. Nothing has taken effect before the next [`Worker::commit`].
+    /// Judges the reading of a batch; `now` is for logs without times. Takes effect with the next [`Worker::commit`].
     ///
     /// # Errors
-    /// What the store says when it is asked for principals. The batch may be given again.
+    /// Those of the store while principals are recalled. The batch may be passed again.
     pub fn take(
         &mut self,
         stream: StreamId,
@@ -135,7 +136,7 @@ impl Worker {
     ) -> Result<(), StoreError> {
         self.recall(reading)?;
         self.judge.judge(&mut self.memory, &reading.usages, self.atlas.as_ref());
-        // Under whatever name a file was rotated to, it is one log.
+        // A rotated file still belongs to its log, whatever its name.
         let Name { log: path, principal } = self.names.of(stream, &position.path);
         let log = self.logs.entry(Arc::clone(path)).or_default();
         let of = Followed { path, file: &position.path, stream, now };
@@ -159,32 +160,32 @@ impl Worker {
         Ok(())
     }
 
-    /// Returns how far the log of a file has come.
+    /// Returns the newest time in a file's log.
     #[must_use]
     pub fn reach(&self, path: &Path) -> Reach {
         self.logs.get(&Name::of(path).log).map(|log| log.reach).unwrap_or_default()
     }
 
-    /// Returns how far each log has come, of those of which it matters.
+    /// Returns the newest time of each log with a named zone.
     #[must_use]
     pub(super) fn reaches(&self) -> ByLog<Reach> {
         let logs = self.logs.iter().filter(|(_, log)| !log.reach.is_empty());
         logs.map(|(path, log)| (Arc::clone(path), log.reach)).collect()
     }
 
-    /// Looks for logs that have fallen silent, of those that are to have more lines; to be called when all that there is was
-    /// taken.
+    /// Looks for logs that have fallen silent, among those that are to have more lines; to be called when everything
+    /// available was taken.
     pub fn look(&mut self, has_more: impl Fn(&str) -> bool) {
         self.judge.look(&mut self.memory, &mut self.roll, has_more);
     }
 
-    /// Tells what has begun to be too far off.
+    /// Reports problems that have begun.
     pub fn strain(&mut self, strains: &[Strain], now: Timestamp) {
         self.judge.strain(&mut self.memory, &mut self.roll, strains, now);
     }
 
-    /// Forgets the logs that are not followed any more: their silence is no news. What is taken from now on is of logs that
-    /// are followed.
+    /// Forgets the logs that are no longer followed: their silence is no news. From now on, all readings are of
+    /// followed logs.
     pub fn keep_logs(&mut self, is_followed: impl Fn(&Path) -> bool) {
         self.is_live = true;
         self.memory.keep_few_open();
@@ -212,13 +213,13 @@ impl Worker {
         Ok(())
     }
 
-    /// A subject that cannot be unpacked starts anew, and a person is told: losing one baseline is
-    /// better than losing the lines of all.
+    /// Recalls subjects. One that cannot be unpacked is reset and reported: losing one baseline is better than losing
+    /// the lines of all.
     fn remember(&mut self, rows: Vec<SubjectRow>) {
         report(&self.memory.remember(rows));
     }
 
-    /// Tells whether so much has changed since the last commit that another is due, whatever the clock says.
+    /// Returns whether so much has changed since the last commit that the next one is due, whatever the clock says.
     #[must_use]
     pub fn is_full(&self) -> bool {
         self.memory.dirty() >= MAX_DIRTY
@@ -226,13 +227,13 @@ impl Worker {
             || self.memory.alerts().len() >= MAX_ALERTS
     }
 
-    /// Tells whether an alert waits for its commit.
+    /// Returns whether an alert waits for its commit.
     #[must_use]
     pub fn has_alerts(&self) -> bool {
         !self.memory.alerts().is_empty()
     }
 
-    /// Tells whether there is anything to commit.
+    /// Returns whether there is anything to commit.
     #[must_use]
     pub fn has_changes(&self) -> bool {
         self.stuck.is_some() || !self.streams.is_empty() || self.roll.is_changed()
@@ -241,7 +242,7 @@ impl Worker {
     /// Commits everything since the last commit in one transaction and returns the new alerts.
     ///
     /// # Errors
-    /// What the store says. Nothing is lost: the same commit is tried again by the next call.
+    /// Those of the store. Nothing is lost: the next call retries the same commit.
     pub fn commit(&mut self, now: Timestamp) -> Result<Vec<Alert>, StoreError> {
         let commit = match self.stuck.take() {
             Some(commit) => commit,
@@ -259,12 +260,12 @@ impl Worker {
         }
     }
 
-    /// Makes room in memory, once what was taken is committed.
+    /// Frees memory once the changes are committed.
     pub fn settle(&mut self) {
         self.memory.forget();
     }
 
-    /// Takes out everything that changed since the last time, to be committed.
+    /// Takes the changes since the last call, to be committed.
     pub fn take_changes(&mut self) -> Commit {
         let mut streams: Vec<_> = std::mem::take(&mut self.streams).into_values().collect();
         for update in &mut streams {
@@ -287,10 +288,10 @@ impl Worker {
         commit
     }
 
-    /// Puts another registry in force. Principals may have new names, so memory starts from the store.
+    /// Replaces the registry. Principals may have new names, so memory is cleared and filled from the store.
     ///
-    /// Only right directly after a commit. Returns the old names: that commit may have written under them once more, while
-    /// what is normal stands under the new ones.
+    /// Only valid directly after a commit. Returns the old names: that commit may have written to them once more, while
+    /// the baselines are under the new ones.
     #[must_use]
     pub fn set_registry(&mut self, registry: Registry) -> BTreeSet<SmolStr> {
         let names = self.judge.registry.renamed_in(&registry);
@@ -306,7 +307,7 @@ fn report(faults: &[(SmolStr, CodecError)]) {
     }
 }
 
-/// Recalls how each log was read last. Of the files that were followed under one path, the latest counts.
+/// Recalls how each log was last read. Of the files that were followed under one path, the latest counts.
 fn logs(store: &Store) -> Result<ByLog<Log>, StoreError> {
     let mut logs = ByLog::default();
     store.healths(|path, health| match Log::decode(&health) {
