@@ -378,10 +378,10 @@ pub struct AlertsAck {
     /// The ids of alerts or incidents, or their first characters.
     #[arg(required = true)]
     pub ids: Vec<String>,
-    /// It was legitimate: who it was is learned and not reported again.
+    /// It was legitimate: the actor is learned and no longer reported.
     #[arg(long, group = "verdict")]
     pub expected: bool,
-    /// It was misuse: who it was is forgotten, never learned, and watched for 30 days.
+    /// It was misuse: the actor is forgotten, never learned, and watched for 30 days.
     #[arg(long, group = "verdict")]
     pub confirmed: bool,
     /// A note. Without this option an earlier note is kept; an empty one removes it.

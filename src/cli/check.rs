@@ -303,7 +303,7 @@ fn named_twice(path: &Path, first: &Source) -> Outcome {
     let place = first.span.line_and_column().map_or(0, |(line, _)| line);
     let file = first.span.path().map(|path| path.display().to_string()).unwrap_or_default();
     let message = format!(
-        "{}: another [[source]] with other settings names it first, and those count: {file}:{place}",
+        "{}: another [[source]] with other settings names it first and takes precedence: {file}:{place}",
         path.display()
     );
     outcome("source", Level::Warning, message)

@@ -45,9 +45,8 @@ pub(super) fn run(context: &mut Context, options: &Options) -> anyhow::Result<Ex
     print_hours(printer, &history.hours)?;
     if since.or(until).is_some() && history.facets.values().any(|rows| !rows.is_empty()) {
         printer.line("")?;
-        printer.line(
-            "seen in that time; their request counts, and the summary above, are of all time:",
-        )?;
+        printer
+            .line("seen in that period; request counts and the summary above are for all time:")?;
     }
     print_facets(printer, &history, now)?;
     print_incidents(printer, &history.incidents)?;

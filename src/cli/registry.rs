@@ -64,7 +64,7 @@ pub fn read_registry(path: &Path, key: &SealKey) -> anyhow::Result<Vec<Changes>>
 fn whole(from: impl Read, most: u64) -> anyhow::Result<Zeroizing<String>> {
     let mut text = Zeroizing::new(String::new());
     from.take(most + 1).read_to_string(&mut text)?;
-    anyhow::ensure!(text.len() as u64 <= most, "more than {most} B are no registry");
+    anyhow::ensure!(text.len() as u64 <= most, "a registry has at most {most} B");
     Ok(text)
 }
 
@@ -155,7 +155,7 @@ fn contradictions(rows: &[(u64, Changes)]) -> Vec<Fault> {
         if other != row {
             let whose = if token.is_some() { "token" } else { "name" };
             let message = format!(
-                "the {whose} of line {above} again, with other values: keep one of the two"
+                "repeats the {whose} of line {above} with other values: keep one of the two"
             );
             faults.push(Fault::new(*line, message));
         }

@@ -412,7 +412,7 @@ fn print_holder(printer: &mut Printer, holder: Option<Holder>) -> std::io::Resul
             printer.line(format_args!("{:<17} process {pid}", "daemon"))
         }
         Some(Holder::Process(pid, Role::Command)) => printer.line(format_args!(
-            "{:<17} does not run: nothing is watched; a command is at work, process {pid}",
+            "{:<17} not running: nothing is watched; a command holds the state, process {pid}",
             "daemon"
         )),
         Some(Holder::Nobody) => {

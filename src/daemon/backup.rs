@@ -87,11 +87,11 @@ impl Backups {
             }
             Outcome::Failed(error) if error.is_damage_of(&self.database) => return Err(error),
             Outcome::Failed(error) => {
-                warn!(%error, "No backup was made; the last one stays, and the next is tried in 6 h.");
+                warn!(%error, "The backup failed; the last one is kept, and the next attempt is in 6 h.");
             }
             Outcome::Panicked => {
                 error!(
-                    "The backup ended in a fault of the program; the last one stays, and the next is tried in 6 h."
+                    "The backup panicked; the last one is kept, and the next attempt is in 6 h."
                 );
             }
         }

@@ -83,12 +83,12 @@ impl Blocked {
             Ok(()) => {
                 self.told_of = Some(since);
                 self.told = self.tried;
-                info!("Mail was sent: the database cannot be written.");
+                info!("The mail about the blocked database was sent.");
             }
             Err(error) => {
                 warn!(
                     error,
-                    "The mail that the database cannot be written was not sent; it is tried again."
+                    "The mail about the blocked database was not sent; it will be retried."
                 );
             }
         }

@@ -163,7 +163,7 @@ impl<L: Listener> Loop<'_, L> {
                     self.commit(&mut committed)?;
                     self.reload(*reload)?;
                 }
-                Ok(Order::Damaged(error)) => return Err(*error).context("beside the loop"),
+                Ok(Order::Damaged(error)) => return Err(*error).context("outside the loop"),
                 Ok(Order::ForgetPlaces) => self.worker.judge.forget_places(),
                 Err(TryRecvError::Empty) => {}
             }

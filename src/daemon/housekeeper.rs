@@ -180,7 +180,7 @@ impl Housekeeper {
         };
         match certain(|| self.store.note_backup(failed)) {
             Err(error) if error.is_damage_of(self.store.path()) => self.end_on(error),
-            Err(error) => warn!(%error, "How the backup went cannot be noted."),
+            Err(error) => warn!(%error, "The outcome of the backup cannot be saved."),
             Ok(()) => {}
         }
     }
@@ -199,9 +199,9 @@ impl Housekeeper {
                     self.orders.send(Order::ForgetPlaces).ok();
                 }
                 Change::Faulty(layer) => {
-                    warn!(?layer, "A GeoIP file cannot be used; what was in use stays in use.");
+                    warn!(?layer, "A GeoIP file cannot be used; the previous data stays in use.");
                 }
-                Change::Recovered(layer) => info!(?layer, "A GeoIP file is in order again."),
+                Change::Recovered(layer) => info!(?layer, "A GeoIP file can be used again."),
             }
         }
     }

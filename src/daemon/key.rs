@@ -47,9 +47,9 @@ impl Site {
             _ => "long",
         };
         let remedy = if self.database().exists() {
-            "make another: `tokenwatch tokens rekey` says what that costs"
+            "replace it: `tokenwatch tokens rekey` shows what that costs"
         } else {
-            "remove it, and another is made"
+            "remove it, and a new one is created"
         };
         let path = self.state.join(KEY);
         anyhow::bail!(
@@ -74,8 +74,8 @@ impl Site {
             Err(error) if error.kind() == ErrorKind::NotFound => {
                 anyhow::ensure!(
                     !self.database().exists() && backed_up(&self.database()).is_none(),
-                    "the seal key {} is gone, but the database beside it, or its backup, is not: put the key back \
-                     from a backup, or move the database away to start anew",
+                    "the seal key {} is missing, but the database beside it, or its backup, is not: restore the key \
+                     from a backup, or move the database away to start over",
                     path.display()
                 );
                 make_key(&self.state, &path).with_context(doing)
@@ -104,7 +104,7 @@ impl Site {
         let is_file = fs::symlink_metadata(&path).with_context(doing)?.is_file();
         anyhow::ensure!(
             is_file,
-            "the seal key {} is no file: replace what it leads to",
+            "the seal key {} is not a file: replace the file that it leads to",
             path.display()
         );
         let replace = || {

@@ -100,7 +100,7 @@ impl Opening<'_> {
             let error = match self.open(lock) {
                 Ok(opened) => {
                     if told.is_some() {
-                        info!("The database could be opened.");
+                        info!("The database was opened.");
                         notify(&[NotifyState::Status("")]);
                     }
                     return Ok(Some(opened));

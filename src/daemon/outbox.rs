@@ -264,7 +264,7 @@ impl Pump {
 
     /// Gives up a mail whose incident was pruned or forgotten, or whose rows are damaged.
     fn bury(&mut self, outgoing: &Outgoing, now: Timestamp) -> Result<Tried, StoreError> {
-        self.store.dead(outgoing, "what it tells of is gone, or cannot be read", now)?;
+        self.store.dead(outgoing, "its alerts are gone or unreadable", now)?;
         Ok(Tried::Done)
     }
 
@@ -430,7 +430,7 @@ impl Pump {
         match outcome {
             Outcome::Sent { refused } => {
                 if !refused.is_empty() {
-                    error!(refused, "Mail was refused for some recipients, for good.");
+                    error!(refused, "Mail was refused permanently for some recipients.");
                 }
                 let ids: Vec<i64> = rows.iter().map(|row| row.id).collect();
                 match kind {
@@ -445,7 +445,7 @@ impl Pump {
             Outcome::Later { why, is_out } => {
                 self.out_until = is_out.then(|| began.plus(PROBE));
                 let next = now.plus(backoff(first.attempts, first.id));
-                warn!(id = mail.message_id, error = why, next = %next, "Mail was not sent; it is tried again.");
+                warn!(id = mail.message_id, error = why, next = %next, "Mail was not sent; it will be retried.");
                 for row in rows {
                     self.store.failed(row.id, &why, next)?;
                 }

@@ -38,7 +38,7 @@ pub fn announce(site: &Site) {
     let path = site.database();
     if mend::is_suspect(&path) {
         ask_for_time();
-        warn!(database = %path.display(), "Damage was found in the database; it is looked through.");
+        warn!(database = %path.display(), "Damage was found in the database; all of it is checked.");
     }
 }
 
@@ -54,14 +54,14 @@ pub fn note_end<T>(site: &Site, ended: &anyhow::Result<T>) {
     let path = site.database();
     let Err(ended) = ended else {
         if let Err(error) = mend::absolve(&path) {
-            warn!(%error, "A mark of the last end cannot be removed.");
+            warn!(%error, "A mark of an earlier check of the database cannot be removed.");
         }
         return;
     };
     let store = ended.chain().find_map(|cause| cause.downcast_ref::<StoreError>());
     let Some(damage) = store.filter(|error| error.is_damage_of(&path)) else { return };
     if let Err(error) = mend::suspect(&path, damage) {
-        error!(%error, "The damage cannot be noted; what is not found again at the start stays.");
+        error!(%error, "The damage cannot be recorded, so the next start may not find it.");
     }
 }
 
@@ -78,8 +78,8 @@ pub fn told(damage: &Damage, path: &Path) -> String {
         kept.map_or_else(String::new, |aside| format!(", and is kept as {}", aside.display()));
     let became = match damage.outcome {
         Outcome::Restored(made) => format!(
-            "its backup of {made} took its place, logs are read again from where they were then, and what was \
-             registered, muted or acknowledged since then has to be again"
+            "it was replaced by its backup of {made}; logs are read again from where they were then, and whatever \
+             was registered, muted or acknowledged since then must be entered again"
         ),
         Outcome::Anew | Outcome::Open => format!("there was no backup, so {ANEW}"),
         Outcome::AnewForBadBackup => format!("its backup is damaged too, so {ANEW}"),
@@ -88,4 +88,4 @@ pub fn told(damage: &Damage, path: &Path) -> String {
 }
 
 /// The consequences of having no backup.
-const ANEW: &str = "everything starts anew: logs are read as on a first start, and tokens have to be registered again";
+const ANEW: &str = "everything starts over: logs are read as on a first start, and tokens must be registered again";

@@ -85,7 +85,7 @@ pub fn replay(
     // Reading is ahead of judging, so it tracks the times itself.
     let mut reaches = worker.reaches();
     let under_way = unread.iter().map(|path| Name::of(path).principal).collect();
-    let twin = worker.store.twin().context("opening the database once more")?;
+    let twin = worker.store.twin().context("opening a second connection to the database")?;
     thread::scope(|scope| {
         scope.spawn(move || {
             let (mut reads, mut n_bytes, mut names) = (Vec::new(), 0, Names::default());

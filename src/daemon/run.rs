@@ -208,7 +208,7 @@ impl Parts {
         self.chores.try_send(Chore::Stop).ok();
         self.chores_thread.join().ok();
         info!("Stopped.");
-        ended.unwrap_or_else(|_| Err(anyhow::anyhow!("the loop ended without a word")))
+        ended.unwrap_or_else(|_| Err(anyhow::anyhow!("the loop ended unexpectedly")))
     }
 
     async fn stop(&mut self) -> Result<anyhow::Result<()>, oneshot::error::RecvError> {
@@ -223,7 +223,7 @@ impl Parts {
     async fn give_up(&mut self) -> Result<anyhow::Result<()>, oneshot::error::RecvError> {
         let ended = self.stop().await?;
         Ok(ended.and_then(|()| {
-            Err(anyhow::anyhow!("the thread of mails and backups ended without a word"))
+            Err(anyhow::anyhow!("the thread of mails and backups ended unexpectedly"))
         }))
     }
 
@@ -311,7 +311,7 @@ pub fn host() -> String {
 fn warn_of_nothing(watches: &[Watch]) {
     for pattern in watches.iter().flat_map(|watch| &watch.patterns) {
         if list(std::slice::from_ref(pattern), None).0.is_empty() {
-            warn!(path = %pattern.display(), "No log is there yet; it is followed once it comes.");
+            warn!(path = %pattern.display(), "No such log exists yet; it will be followed once it does.");
         }
     }
 }
@@ -387,7 +387,7 @@ impl Listener for Voice {
                 journal::record(alert);
             }
             if self.sink.as_mut().is_some_and(|sink| !sink(alert, files)) {
-                warn!("Nobody reads standard output any more; alerts are not printed there.");
+                warn!("Standard output is closed; alerts are no longer printed there.");
                 self.sink = None;
             }
         }

@@ -43,7 +43,7 @@ impl Signals {
 /// Notifies systemd.
 pub fn notify(states: &[NotifyState<'_>]) {
     if let Err(error) = sd_notify::notify(states) {
-        warn!(%error, "systemd cannot be told of the state.");
+        warn!(%error, "systemd cannot be notified.");
     }
 }
 

@@ -303,7 +303,7 @@ impl Worker {
 
 fn report(faults: &[(SmolStr, CodecError)]) {
     for (principal, fault) in faults {
-        error!(%principal, %fault, "A stored profile cannot be read; it starts anew.");
+        error!(%principal, %fault, "A stored profile is unreadable and was reset.");
     }
 }
 
@@ -314,7 +314,7 @@ fn logs(store: &Store) -> Result<ByLog<Log>, StoreError> {
         Some(log) => drop(logs.insert(Name::of(&path).log, log)),
         None => {
             let path = path.display();
-            warn!(%path, "How this log was read cannot be recalled; counting starts anew.");
+            warn!(%path, "The statistics of this log are unreadable and were reset.");
         }
     })?;
     Ok(logs)

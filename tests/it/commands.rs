@@ -357,7 +357,7 @@ fn of_a_token_that_stood_twice_in_a_file_the_last_line_won() {
     assert_eq!(
         (error.as_str(), code),
         (
-            "a.csv:4: the token of line 2 again, with other values: keep one of the two\n\
+            "a.csv:4: repeats the token of line 2 with other values: keep one of the two\n\
              tokenwatch: a.csv: 1 row cannot be read; nothing was imported\n",
             Some(70)
         )

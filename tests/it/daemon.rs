@@ -186,7 +186,7 @@ fn a_replay_that_keeps_was_taken_for_the_daemon() {
     let status = home.output(&["status", "--check"]);
     let text = String::from_utf8_lossy(&status.stdout);
     assert_eq!(status.status.code(), Some(1), "{text}");
-    let said = format!("does not run: nothing is watched; a command is at work, process {pid}");
+    let said = format!("not running: nothing is watched; a command holds the state, process {pid}");
     assert!(text.contains(&said), "{text}");
     let daemon = home.output(&["run"]);
     let text = String::from_utf8_lossy(&daemon.stderr);

@@ -219,7 +219,7 @@ fn mails_wait_for_a_server_that_is_down_and_outlive_the_daemon() {
             daemon = home.run(&[]);
         }
     }
-    wait_until("a try has failed", || home.daemon_log().contains("it is tried again"));
+    wait_until("a try has failed", || home.daemon_log().contains("it will be retried"));
     assert_eq!(outbox(&home, "waiting"), 8);
     server.restart();
     // The next try is half a minute away; a start does not wait for it.
@@ -251,7 +251,7 @@ fn of_many_mails_one_is_tried_while_the_server_is_down() {
     let mut server = SmtpServer::start(Options { is_down: true, ..options() });
     let home = home(&server, &config(&server, "max_per_hour = 100"));
     let daemon = home.run(&[]);
-    let n_tries = || home.daemon_log().matches("it is tried again").count();
+    let n_tries = || home.daemon_log().matches("it will be retried").count();
     home.append("logs/access.log", (0..6).map(|n| leak_in_url(n, n)).collect::<String>());
     wait_until("one was tried", || outbox(&home, "waiting") == 6 && n_tries() == 1);
     // A reload tries at once.

@@ -244,9 +244,9 @@ fn a_history_of_a_time_says_which_of_its_counts_are_of_all_time() {
     let token = home.json(&["tokens", "list", "--json"])[0]["token"]["id"].clone();
     let token = token.as_str().unwrap();
     let all = said(&home, &["history", token], 0);
-    assert!(!all.contains("of all time") && all.contains("requests per hour"), "{all}");
+    assert!(!all.contains("for all time") && all.contains("requests per hour"), "{all}");
     let some = said(&home, &["history", token, "--since", "2026-03-01"], 0);
-    assert!(some.contains("are of all time"), "{some}");
+    assert!(some.contains("are for all time"), "{some}");
 }
 
 #[test]

@@ -130,9 +130,9 @@ fn the_backup_of_a_lost_database_is_restored_and_the_logs_are_read_on_from_there
         site.wait();
         assert_eq!(n_failed, 0, "{loss:?}");
         assert_eq!(site.n_said("ERROR"), 1, "{loss:?}: {}", site.home.daemon_log());
-        assert_eq!(site.n_said("took its place"), 1, "{loss:?}: {}", site.home.daemon_log());
+        assert_eq!(site.n_said("by its backup"), 1, "{loss:?}: {}", site.home.daemon_log());
         wait_until("the alert", || alerts(&site).len() == 1);
-        assert!(alerts(&site)[0].contains("took its place"), "{:?}", alerts(&site));
+        assert!(alerts(&site)[0].contains("by its backup"), "{:?}", alerts(&site));
         let status = site.home.print(&["status"]);
         assert!(status.contains("database: tokenwatch.db: "), "{loss:?}: {status}");
         let mut aside = names(&site, "damaged-");
@@ -163,10 +163,10 @@ fn without_a_backup_a_lost_database_begins_anew_and_says_so() {
         // As on a first start, what was rotated before is left alone.
         let daemon = site.start();
         site.wait_but_for(400);
-        assert_eq!(site.n_said("everything starts anew"), 1, "{}", site.home.daemon_log());
+        assert_eq!(site.n_said("everything starts over"), 1, "{}", site.home.daemon_log());
         wait_until("the alert", || alerts(&site).len() == 1);
-        assert!(alerts(&site)[0].contains("everything starts anew"), "{:?}", alerts(&site));
-        assert!(site.home.print(&["status"]).contains("everything starts anew"));
+        assert!(alerts(&site)[0].contains("everything starts over"), "{:?}", alerts(&site));
+        assert!(site.home.print(&["status"]).contains("everything starts over"));
         assert!(daemon.terminate().success());
     }
 }
@@ -187,7 +187,7 @@ fn damage_that_is_found_while_running_ends_the_daemon_and_the_next_one_restores(
     assert!(names(&site, "damaged-").is_empty());
     let (daemon, _) = restart(&site);
     site.wait();
-    assert_eq!(site.n_said("took its place"), 1, "{}", site.home.daemon_log());
+    assert_eq!(site.n_said("by its backup"), 1, "{}", site.home.daemon_log());
     assert!(names(&site, "suspect").is_empty());
     site.prove(daemon);
 }
@@ -208,7 +208,7 @@ fn garbled(sql: &str) -> (Site, Running, u32) {
 fn damage_that_no_check_finds_ends_the_daemon_twice_and_then_the_backup_is_restored() {
     let (site, daemon, n_failed) = garbled("UPDATE stream SET cursor = CAST(x'ff' AS TEXT)");
     assert_eq!(n_failed, 2, "{}", site.home.daemon_log());
-    assert_eq!(site.n_said("took its place"), 1, "{}", site.home.daemon_log());
+    assert_eq!(site.n_said("by its backup"), 1, "{}", site.home.daemon_log());
     assert!(names(&site, "suspect").is_empty() && names(&site, "cleared").is_empty());
     site.prove(daemon);
 }
@@ -243,7 +243,7 @@ fn a_kill_anywhere_in_the_restoring_is_made_good_by_the_next_start() {
                 let (daemon, _) = restart(&site);
                 site.wait();
                 wait_until("the alert", || !alerts(&site).is_empty());
-                assert!(alerts(&site)[0].contains("took its place"), "{loss:?} {call} {n}");
+                assert!(alerts(&site)[0].contains("by its backup"), "{loss:?} {call} {n}");
                 site.prove(daemon);
                 assert!(names(&site, "restoring").is_empty(), "{loss:?} {call} {n}");
             }

@@ -385,7 +385,7 @@ fn a_full_disk_is_told_though_the_mails_before_it_hang_and_what_waits_is_told_on
     site.wait_for_word("The database cannot be written; reading stops until it can.");
     // What hangs ends, and the next try is half a minute later.
     server.stop();
-    site.wait_for_word("The mail that the database cannot be written was not sent");
+    site.wait_for_word("The mail about the blocked database was not sent");
     server.restart();
     wait_until("the mail about the database", || {
         server.messages().iter().any(|mail| {
@@ -417,7 +417,7 @@ fn a_backup_that_does_not_fit_is_told_and_not_made() {
         .set_modified(SystemTime::UNIX_EPOCH)
         .unwrap();
     let daemon = site.start();
-    site.wait_for_word("No backup was made; the last one stays");
+    site.wait_for_word("The backup failed; the last one is kept");
     assert_eq!(fs::read(&backup).unwrap(), b"an old one");
     site.append("logs/a.log", 10);
     site.wait();

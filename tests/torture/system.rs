@@ -107,7 +107,7 @@ struct Pinned {
 const TOKEN: &str = "exk_000000010123456789abcdefgh";
 const IN_GERMANY: &str = "2d00:1::7";
 const IN_NORWAY: &str = "2d00:2::7";
-const CANNOT: &str = "A GeoIP file cannot be used; what was in use stays in use.";
+const CANNOT: &str = "A GeoIP file cannot be used; the previous data stays in use.";
 
 impl Pinned {
     fn new() -> Self {

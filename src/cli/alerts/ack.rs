@@ -88,7 +88,7 @@ fn of_many(word: &Word, watch_days: f64) -> Vec<String> {
     let each = "acknowledge each token's own incident as well";
     match word.verdict {
         Verdict::Expected => vec![
-            format!("{seen}: they do not count as evidence, or no longer"),
+            format!("{seen} do not count as evidence, or no longer do"),
             format!(
                 "each token learns what is new to it in three days of use; to do so sooner, {each}"
             ),

@@ -139,8 +139,8 @@ impl Walk {
         for alert in alerts.filter(is_here) {
             let (name, id) = (&alert.rule.name, &alert.id);
             step.say(
-                format!("told {name}"),
-                format!("when it was read, by what was known then: `alerts show {id}`"),
+                format!("reported {name}"),
+                format!("when the line was read: `alerts show {id}`"),
             );
         }
         Ok(())
@@ -414,14 +414,14 @@ fn tell(step: &mut Step, commit: &Commit, policy: &Policy, has_matches: bool) {
             _ if policy.mutes.iter().any(|mute| mute.covers(alert)) => "muted",
             _ if is_urgent && is_mailed => "mailed at once",
             _ if is_urgent => "in a mail that was sent recently",
-            _ if is_mailed => "beside what is mailed",
+            _ if is_mailed => "in a mail with a worse alert",
             _ => "in the digest",
         };
         step.say(format!("alert {}", alert.rule.name), format!("{how}: {}", alert.reason));
     }
     if commit.alerts.is_empty() {
         let why = if has_matches { "nothing: it was reported recently" } else { "nothing" };
-        step.say("told", why);
+        step.say("reported", why);
     }
 }
 
