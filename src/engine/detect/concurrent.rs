@@ -17,7 +17,7 @@ const NAME: &str = "concurrent-use";
 
 pub(super) const DETECTOR: Detector = Detector {
     name: NAME,
-    about: "within half an hour a known place and another that is not use the token in turns",
+    about: "a known and an unknown place use the token in turns within half an hour",
     facts: &[
         fact(
             "concurrent.minutes",

@@ -19,13 +19,13 @@ const NAME: &str = "dead-token-tried";
 
 pub(super) const DETECTOR: Detector = Detector {
     name: NAME,
-    about: "the server refused a dead token that had come to rest, or that a stranger tried; a stale client once",
+    about: "the server refused a dead token that nobody had tried for a while, or that a stranger tried; a stale client, once",
     facts: &[
         fact("dead.seconds", "seconds since the token's end"),
         fact("dead.how", "expired, revoked or rotated"),
         fact("dead.rested", "seconds since it was last tried or accepted, or since its end"),
-        fact("dead.is_stranger", "whether network and client are such as its principal never used"),
-        fact("dead.is_stale", "whether it is only a client that goes on trying"),
+        fact("dead.is_stranger", "whether network and client are new to its principal"),
+        fact("dead.is_stale", "whether it is only a client that keeps trying"),
     ],
     judge: Usage(judge),
 };

@@ -9,10 +9,10 @@ const NAME: &str = "dormant-token-woke";
 
 pub(super) const DETECTOR: Detector = Detector {
     name: NAME,
-    about: "the first accepted use after a month and more, and after several times the longest gap so far",
+    about: "the first accepted use after at least a month, and after several times the longest gap so far",
     facts: &[
         fact("dormant.days", "days since the last use"),
-        fact("dormant.longest", "the longest gap before, in days"),
+        fact("dormant.longest", "the longest earlier gap, in days"),
     ],
     judge: Usage(judge),
 };

@@ -10,7 +10,7 @@ const NAME: &str = "expired-token-accepted";
 
 pub(super) const DETECTOR: Detector = Detector {
     name: NAME,
-    about: "the server accepted a token after the end that the token (exp) or the registry names",
+    about: "the server accepted a token after its expiry, by the token itself (exp) or the registry",
     facts: &[fact("expired.seconds", "seconds since the token's end")],
     judge: Usage(judge),
 };

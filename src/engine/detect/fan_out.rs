@@ -12,11 +12,11 @@ const NAME: &str = "fan-out";
 
 pub(super) const DETECTOR: Detector = Detector {
     name: NAME,
-    about: "two hours running, several times as many neighbourhoods as ever use the token, each a little",
+    about: "in two consecutive hours, several times as many neighbourhoods as ever use the token, each a little",
     facts: &[
         fact("fan.prefixes", "neighbourhoods in this hour so far"),
         fact("fan.before", "neighbourhoods in the hour before"),
-        fact("fan.usual", "the most that two hours of a day had, last week or three weeks ago"),
+        fact("fan.usual", "the usual maximum for two hours of a day, last week or three weeks ago"),
     ],
     judge: Usage(judge),
 };

@@ -16,11 +16,11 @@ const NAME: &str = "fleet-change";
 
 pub(super) const DETECTOR: Detector = Detector {
     name: NAME,
-    about: "many principals took to the same new network or client within an hour, or to far more requests, or fell silent: one event, told once instead of once for each",
+    about: "within an hour, many principals changed to the same new network or client, made far more requests, got far more errors, or fell silent: one event, reported once instead of once for each",
     facts: &[
-        fact("fleet.principals", "principals that took to it within [detect.fleet] window_minutes"),
-        fact("fleet.change", "of what: network, prefix, client, rate, errors or silence"),
-        fact("fleet.value", "to which"),
+        fact("fleet.principals", "principals that changed within [detect.fleet] window_minutes"),
+        fact("fleet.change", "what changed: network, prefix, client, rate, errors or silence"),
+        fact("fleet.value", "what they have in common, in words"),
         fact("fleet.minutes", "minutes from the first to the last of them"),
     ],
     judge: Site,

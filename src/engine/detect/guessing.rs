@@ -15,18 +15,18 @@ const FOUND: &str = "success-after-guessing";
 
 pub(super) const GUESSING: Detector = Detector {
     name: NAME,
-    about: "one source, or many of one kind, tried tokens one after another that nobody knows, and the server turned them away",
+    about: "one source, or many of one kind, tried unknown tokens one after another, and the server refused them",
     facts: &[
         fact(
             "guessing.source",
-            "/24, IPv6 /64; of many: /48, autonomous system, or client and route",
+            "/24, IPv6 /64; for many sources: /48, autonomous system, or client and route",
         ),
         fact("guessing.manner", "burst, day, slow or spread"),
         fact("guessing.tokens", "different unknown tokens; those of one JWT subject count once"),
         fact("guessing.tries", "requests with them"),
         fact("guessing.minutes", "minutes since the first of them"),
         fact("guessing.sources", "sources (/24, /64) that share them"),
-        fact("guessing.known", "tokens known here that came from there meanwhile"),
+        fact("guessing.known", "known tokens used from there meanwhile"),
         fact(
             "guessing.accepted",
             "tokens accepted meanwhile that were never used from there before",
@@ -37,9 +37,9 @@ pub(super) const GUESSING: Detector = Detector {
 
 pub(super) const SUCCESS: Detector = Detector {
     name: FOUND,
-    about: "accepted from where tokens were guessed within six hours, and never used from there before",
+    about: "a token was accepted from where tokens were guessed within six hours, and was never used from there before",
     facts: &[
-        fact("guessed.tokens", "unknown tokens that were tried from there"),
+        fact("guessed.tokens", "unknown tokens tried from there"),
         fact("guessed.tries", "requests with them"),
         fact("guessed.minutes", "minutes since the last of them"),
     ],

@@ -10,10 +10,10 @@ const NAME: &str = "silence";
 
 pub(super) const DETECTOR: Detector = Detector {
     name: NAME,
-    about: "a program that calls at all times has stopped, while others go on",
+    about: "a program that calls at all times has stopped, while others continue",
     facts: &[
-        fact("silence.hours", "hours without a request in which others called"),
-        fact("silence.longest_gap_hours", "the longest pause before, in such hours, faded"),
+        fact("silence.hours", "hours in which others called, but not this principal"),
+        fact("silence.longest_gap_hours", "its longest earlier pause, in such hours, faded"),
         fact("silence.active_days", "active days without a longer pause"),
     ],
     judge: Site,

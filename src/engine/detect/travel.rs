@@ -15,12 +15,12 @@ const NAME: &str = "impossible-travel";
 
 pub(super) const DETECTOR: Detector = Detector {
     name: NAME,
-    about: "two accepted uses stand farther apart than anybody travels in the time between",
+    about: "two accepted uses are farther apart than anybody can travel in the time between them",
     facts: &[
-        fact("travel.speed_kmh", "distance by time, in km/h"),
-        fact("travel.distance_km", "distance less both accuracy radii, in km"),
-        fact("travel.seconds", "seconds between both uses, 60 at the least"),
-        fact("travel.from", "the place before"),
+        fact("travel.speed_kmh", "speed, in km/h"),
+        fact("travel.distance_km", "distance minus both accuracy radii, in km"),
+        fact("travel.seconds", "seconds between the two uses, at least 60"),
+        fact("travel.from", "the previous place"),
         fact("travel.to", "this place"),
     ],
     judge: Usage(judge),

@@ -14,14 +14,14 @@ const NAME: &str = "unusual-use";
 
 pub(super) const DETECTOR: Detector = Detector {
     name: NAME,
-    about: "the evidence that somebody else uses the token reaches [detect.score] notice, alert or critical; told when it does",
+    about: "the evidence that somebody else uses the token reaches [detect.score] notice, alert or critical; reported when it does",
     facts: &[
         fact("unusual.score", "all evidence against the actor within a day, in nats"),
         fact(
             "unusual.tier",
-            "what the score reaches of [detect.score]: 1 notice, 2 alert, 3 critical",
+            "the tier of [detect.score] that the score reaches: 1 notice, 2 alert, 3 critical",
         ),
-        fact("unusual.threshold", "nats from which on the score is told at once"),
+        fact("unusual.threshold", "nats from which a score is mailed at once"),
         fact("unusual.families", "how many kinds of evidence it consists of"),
         fact("unusual.accepted", "whether the server accepted this use"),
         fact("unusual.country", "nats: country never seen"),
@@ -35,7 +35,7 @@ pub(super) const DETECTOR: Detector = Detector {
         fact("unusual.routes", "nats: routes never used"),
         fact("unusual.errors", "nats: refused and missing objects"),
         fact("unusual.dormancy", "nats: first use after a long gap"),
-        fact("unusual.watched", "nats: network and client of misuse that was confirmed lately"),
+        fact("unusual.watched", "nats: network and client of recently confirmed misuse"),
         fact("unusual.rate", "nats: requests faster than ever"),
     ],
     judge: Usage(judge),

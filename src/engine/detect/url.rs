@@ -13,23 +13,23 @@ const REFERER_NAME: &str = "token-in-referer";
 
 pub(super) const DETECTOR: Detector = Detector {
     name: NAME,
-    about: "a token stands in the query, the path or the user part of a URL; once a day for each route and parameter, by name for five",
+    about: "a token is in the query, the path or the user part of a URL; once a day for each route and parameter, the first five by name",
     facts: &[
         fact("url.carrier", "query, path or userinfo"),
         fact("url.parameter", "the parameter's name; empty for userinfo"),
         fact("url.route", "the route"),
         fact("url.accepted", "whether the server accepted the token"),
-        fact("url.count", "uses since it was told last, this one included"),
+        fact("url.count", "uses since the last alert, this one included"),
     ],
     judge: Usage(judge),
 };
 
 pub(super) const REFERER: Detector = Detector {
     name: REFERER_NAME,
-    about: "a token stands in the Referer: the page before had it in its URL",
+    about: "a token is in the Referer: the previous page had it in its URL",
     facts: &[
         fact("referer.parameter", "the parameter's name"),
-        fact("referer.route", "the route that was asked for"),
+        fact("referer.route", "the requested route"),
     ],
     judge: Usage(judge_referer),
 };

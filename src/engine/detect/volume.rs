@@ -17,7 +17,7 @@ pub(super) const DETECTOR: Detector = Detector {
     about: "more bytes in an hour or a day than on the principal's largest days, or as many as in its largest hours in one answer of a new route",
     facts: &[
         fact("volume.bytes", "bytes within the window so far"),
-        fact("volume.usual", "bytes that were usual at the most"),
+        fact("volume.usual", "the usual maximum of bytes"),
         fact("volume.window", "1 h, 1 day, or answer: one answer of a route never used"),
     ],
     judge: Usage(judge),
