@@ -1,6 +1,6 @@
-//! Reading speed of every format, per byte, beside combined. `cargo bench --bench formats [-- NAME]`
+//! Reading speed of every format, per byte, relative to combined. `cargo bench --bench formats [-- NAME]`
 //!
-//! Each log of `tests/formats` is read again and again by its own preset and by `auto`, in turn with the combined
+//! Each log of `tests/formats` is read repeatedly with its own preset and with `auto`, alternating with the combined
 //! log. Prints a table of ratios; asserts nothing.
 
 #![allow(clippy::disallowed_methods, reason = "a benchmark reads the clock")]

@@ -1,9 +1,9 @@
-//! Instructions of `replay --save` on fixed logs, beside those that were accepted (`.ci/instructions.txt`).
+//! Instructions of `replay --save` on fixed logs, compared with the accepted numbers (`.ci/instructions.txt`).
 //! `cargo bench --profile dev --bench instructions -- PROGRAM [accept]`; `.ci/instructions` builds both.
 //!
-//! Ends with 1 if a log takes more than [`LEEWAY`] more. Counted by callgrind, which runs threads in turn and shows
-//! the program one kind of processor, so that load and machine hardly matter; compiler and C library do. Seal key, zone
-//! and core are pinned. What the first lines take is taken off: it is the start.
+//! Exits with 1 if a log takes more than [`LEEWAY`] more. Callgrind counts them: it runs threads in turn and emulates
+//! one kind of processor, so load and machine hardly matter; compiler and C library do. Seal key, zone and core are
+//! pinned. The instructions of the first lines are subtracted: they are the start of the program.
 
 #![allow(clippy::disallowed_methods, reason = "a benchmark reads the clock")]
 #![allow(

@@ -1,9 +1,10 @@
-//! The Judge alone: usages a second on one core, and bytes of memory a principal. `cargo bench --bench judge [-- PRINCIPALS...]`
+//! The Judge alone: usages per second on one core, and bytes of memory per principal.
+//! `cargo bench --bench judge [-- PRINCIPALS...]`
 //!
-//! Each principal is used twice a day for a week (for two days, of many principals), by day and in turn, so that neighbours in time are strangers in memory. What
-//! changed is taken out as for a commit after each 8,192 usages. Memory is the resident set beside that before (`/proc/self/status`), divided by the principals: all are
-//! kept, as many of them open as by default.
-//! Times on a shared machine mean little alone.
+//! Each principal is used twice a day for a week (two days if there are many principals), by day and in turn, so that
+//! neighbours in time are far apart in memory. Changes are taken out, as for a commit, after every 8,192 usages. Memory
+//! is the growth of the resident set (`/proc/self/status`) divided by the number of principals: all are kept, and as
+//! many of them open as by default. On a shared machine, absolute times mean little.
 
 #![allow(clippy::disallowed_methods, reason = "a benchmark reads the clock")]
 #![allow(clippy::unwrap_used, clippy::print_stdout, reason = "a benchmark may fail and prints")]

@@ -1,4 +1,4 @@
-//! A log to measure with: the same arguments give the same bytes.
+//! A log for measurements: the same arguments give the same bytes.
 
 use std::fmt::Write as _;
 use std::fs::File;

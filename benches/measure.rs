@@ -1,4 +1,4 @@
-//! What a command takes: wall, processor, peak memory. And the middle of several runs.
+//! The cost of a command: wall time, processor time, peak memory. Also the median of several runs.
 
 use std::io::Read as _;
 use std::process::{Command, Stdio};

@@ -1,6 +1,6 @@
 //! Each step of the pipeline alone. `cargo bench --bench steps [-- NAME]`
 //!
-//! Steps 2 to 5 take 1,000 lines an iteration; the others say what they take.
+//! Steps 2 to 5 process 1,000 lines per iteration; the others print their number.
 
 #![allow(clippy::disallowed_methods, reason = "a benchmark reads the clock")]
 #![allow(missing_docs, reason = "criterion makes a public function")]

@@ -1,10 +1,10 @@
-//! The whole pipeline beside what bounds it, in turn on the same logs. `cargo bench --bench throughput [-- LINES]`
+//! The whole pipeline and its upper bounds, in turn on the same logs. `cargo bench --bench throughput [-- LINES]`
 //!
-//! Prints tables of medians and ratios; asserts nothing. Times on a shared machine mean little alone: read the ratios.
-//! Logs are made here, or named by `COMBINED_LOG` and `JSON_LOG` (keys as in `benches/log.rs`). `LIMITS` names a program
-//! that splits a log by hand (`LIMITS split-full FILE`) and reads JSON (`LIMITS json-sonic FILE`), and with `MMDB` also
-//! runs the prototype (`LIMITS pipe FILE MMDB DATABASE [json]`); without it, lines are only found. `goaccess` and `crowdsec` run
-//! if they are installed, on the first lines.
+//! Prints tables of medians and ratios; asserts nothing. On a shared machine, absolute times mean little: read the
+//! ratios. Logs are generated, or named by `COMBINED_LOG` and `JSON_LOG` (keys as in `benches/log.rs`). `LIMITS` names
+//! a program that splits a log by hand (`LIMITS split-full FILE`) and parses JSON (`LIMITS json-sonic FILE`), and with
+//! `MMDB` also runs the prototype (`LIMITS pipe FILE MMDB DATABASE [json]`); without it, only line ends are searched.
+//! `goaccess` and `crowdsec` run if they are installed, on the first lines.
 
 #![allow(clippy::disallowed_methods, reason = "a benchmark reads the clock")]
 #![allow(

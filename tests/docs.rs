@@ -1,5 +1,5 @@
-//! What docs/detection.md says of detectors and parameters, and README.md and docs/formats.md of formats, is
-//! what the program has.
+//! The detectors and parameters of docs/detection.md, and the formats of README.md and docs/formats.md, are those of
+//! the program.
 
 #![allow(clippy::unwrap_used, reason = "a test may panic")]
 

@@ -1,9 +1,10 @@
-//! How much is found, and how often in vain: the Judge beside three plain rules, on the same labelled log.
+//! How much is detected, and how many alerts are false: the Judge and three plain rules on the same labelled log.
 //! `cargo bench --bench detection -- DIR`, or `just bench-detection DIR`
 //!
-//! DIR holds `access.log`, `registry.csv`, `City.mmdb`, `ASN.mmdb` and `labels.json`: `start`, `days`, `tokens`; `classes` (human, machine) by principal; `attacks`
-//! with `principal` (`*` for none), `kind`, `start`, `end`, `takeover` and `well_posed`; `examples`, a JWT by principal. The plain rules are those that
-//! are usually written first. All see the same usages: what the Reader makes of the log.
+//! DIR contains `access.log`, `registry.csv`, `City.mmdb`, `ASN.mmdb` and `labels.json`: `start`, `days`, `tokens`;
+//! `classes` (human, machine) by principal; `attacks` with `principal` (`*` for none), `kind`, `start`, `end`,
+//! `takeover` and `well_posed`; `examples`, a JWT by principal. The plain rules are those that people usually write
+//! first. All judge the same usages, which the Reader extracts from the log.
 
 #![allow(
     clippy::unwrap_used,

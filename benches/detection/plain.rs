@@ -1,4 +1,4 @@
-//! Three rules as they are usually written first. Each speaks once a principal in 24 hours, and not on the first day.
+//! Three rules that people usually write first. Each alerts once per principal in 24 hours, and not on the first day.
 
 use std::collections::{BTreeMap, BTreeSet};
 

@@ -1,8 +1,9 @@
 //! Compares alerts with labels.
 //!
-//! An attack is **found** by an alert about its principal between its first line (less a second: alerts may be rounded) and 24 h after its last. A
-//! **false alarm** is an incident whose first alert lies outside of all attacks of its principal. An alert about a token that no label
-//! names counts as one without a principal (`*`): while somebody guesses, these are expected.
+//! An attack is **found** by an alert about its principal between its first line (less a second: alerts may be rounded)
+//! and 24 h after its last. A **false alarm** is an incident whose first alert is outside all attacks of its principal.
+//! An alert about a token that no label names counts as one without a principal (`*`): during guessing, these are
+//! expected.
 
 use std::collections::{BTreeMap, BTreeSet};
 

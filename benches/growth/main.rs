@@ -1,8 +1,8 @@
-//! What a line costs, by the number of principals, by days of history, and by the number of files.
+//! The cost of a line by number of principals, days of history, and number of files.
 //! `cargo bench --bench growth [-- LINES]`
 //!
-//! Before a log is timed, another has taught the program: each principal, or each day of history. So a line is a
-//! use of a token that is known; what the first use of each costs stands beside it. Prints tables, draws `docs/growth.svg`.
+//! Before a log is timed, another log teaches the program each principal, or each day of history. So each line uses a
+//! known token; the cost of first uses is listed next to it. Prints tables, and draws `docs/growth.svg`.
 
 #![allow(clippy::disallowed_methods, reason = "a benchmark reads the clock")]
 #![allow(

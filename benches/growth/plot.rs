@@ -1,4 +1,4 @@
-//! The plot: µs a line against what grows, in panels that share their height. Grey that reads on white and on black.
+//! The plot: µs per line against what grows, in panels of the same height. Its grey is readable on white and on black.
 
 use std::fmt::Write as _;
 

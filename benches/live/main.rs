@@ -1,7 +1,7 @@
-//! The daemon at work: how long a line takes to an alert and to a mail, and what it costs to wait.
+//! The daemon at work: the time from a line to an alert and to a mail, and the cost of waiting.
 //! `cargo bench --bench live [-- SECONDS] [RATE]`
 //!
-//! Logs, database and mail server are real, on this machine. Prints tables; asserts nothing.
+//! Logs, database and mail server are real, on the same machine. Prints tables; asserts nothing.
 
 #![allow(clippy::disallowed_methods, reason = "a benchmark reads the clock")]
 #![allow(

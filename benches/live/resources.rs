@@ -1,4 +1,4 @@
-//! What the daemon takes: memory with many tokens, the processor while nothing happens, time to start and to answer.
+//! Resources of the daemon: memory with many tokens, processor time while idle, time to start and to answer.
 
 use std::os::unix::net::UnixDatagram;
 use std::process::Stdio;

@@ -1,4 +1,4 @@
-//! One log: its lines go to a file, which is rotated in the log's way. Nothing is removed before it was read.
+//! One log: writes lines to a file and rotates it in the log's way. Nothing is deleted before it was read.
 
 use std::fs::{self, File};
 use std::io::{self, Write};

@@ -1,8 +1,9 @@
 //! The soak: writers, rotations, SIGKILL, SIGSTOP and a mail server that comes and goes, for a while; then every line
-//! has to be counted once. `cargo bench --bench soak -- [MINUTES] [SEED] [RATE] [HASTE] [peer]`
+//! must have been counted once. `cargo bench --bench soak -- [MINUTES] [SEED] [RATE] [HASTE] [peer]`
 //!
-//! HASTE shortens all pauses by that factor. Prints a table; ends with 1 if a line was lost or counted twice, or an alert was not mailed, and keeps the files. With `peer`, rsyslogd
-//! reads in place of the daemon, under the same plan, and nothing is asserted.
+//! HASTE shortens all pauses by that factor. Prints a table; exits with 1, and keeps the files, if a line was lost or
+//! counted twice, or an alert was not mailed. With `peer`, rsyslogd reads instead of the daemon, under the same plan,
+//! and nothing is asserted.
 
 #![allow(clippy::disallowed_methods, reason = "a benchmark reads the clock")]
 #![allow(

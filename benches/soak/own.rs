@@ -1,4 +1,4 @@
-//! Tokenwatch under test: its configuration, and what its database says in the end.
+//! Tokenwatch under test: its configuration, and the contents of its database at the end.
 
 use std::collections::{BTreeMap, BTreeSet};
 use std::fmt::Write as _;

@@ -1,8 +1,8 @@
-//! The peer under test: rsyslogd with imfile, from a configuration of its own, which writes the serial number of
-//! each line to a file.
+//! The peer under test: rsyslogd with imfile and its own configuration, which writes the serial number of each line to
+//! a file.
 //!
-//! It gets what its documentation advises against loss: files by a wildcard, from their start, read anew when
-//! truncated; positions written after each batch was handed on; a queue that is none, so that nothing waits in memory.
+//! It is configured as its documentation advises against loss: files by a wildcard, from their start, read again after
+//! a truncation; positions written after each batch is handed on; no queue, so that nothing waits in memory.
 
 use std::fs::File;
 use std::io::{BufRead, BufReader};

@@ -1,4 +1,4 @@
-//! What is done to logs, reader and mail server, and when: the same seed gives the same plan.
+//! What happens to logs, reader and mail server, and when: the same seed gives the same plan.
 
 use std::time::Duration;
 

@@ -1,4 +1,4 @@
-//! Who is under test: a process that is started, killed and stopped, and what the kernel says of it.
+//! The reader under test: a process that is started, killed and stopped, and the kernel's figures about it.
 
 use std::collections::BTreeMap;
 use std::fs::{self, File};

@@ -1,4 +1,4 @@
-//! The table, as SECURITY.md takes it.
+//! The table, in the form of SECURITY.md.
 
 use std::time::Duration;
 

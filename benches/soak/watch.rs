@@ -1,4 +1,4 @@
-//! Looks at the reader as it runs, and does to it what the plan says.
+//! Watches the reader as it runs, and carries out the plan on it.
 
 use std::collections::VecDeque;
 use std::sync::atomic::Ordering;

@@ -1,4 +1,4 @@
-//! What goes wrong: at most once a token, between day 16 and the end.
+//! The attacks and mistakes: at most one per token, between day 16 and the end.
 
 use crate::habits::{Token, World, pick};
 use crate::random::Random;

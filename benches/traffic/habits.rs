@@ -1,4 +1,4 @@
-//! Who uses tokens, and how: ten archetypes, and what changes for the company at large.
+//! Who uses tokens, and how: ten archetypes, and changes that affect the whole company.
 
 use crate::random::Random;
 use crate::world::{NETS, Place};

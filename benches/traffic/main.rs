@@ -1,8 +1,8 @@
-//! Writes the access log of an invented company with what is wrong in it, for `cargo bench --bench detection`.
+//! Writes the access log of an invented company, with attacks and mistakes in it, for `cargo bench --bench detection`.
 //! `cargo bench --bench traffic -- SEED DIR`, or `just traffic SEED DIR`
 //!
-//! The same seed gives the same bytes. DIR then holds `access.log`, `labels.json`, `registry.csv`, `City.mmdb`, `ASN.mmdb` and `tokenwatch.toml`. `habits.rs` says
-//! who is in it, `attacks.rs` what goes wrong.
+//! The same seed gives the same bytes. DIR then contains `access.log`, `labels.json`, `registry.csv`, `City.mmdb`,
+//! `ASN.mmdb` and `tokenwatch.toml`. `habits.rs` defines the users, `attacks.rs` what goes wrong.
 
 #![allow(
     clippy::unwrap_used,

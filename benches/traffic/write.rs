@@ -1,4 +1,4 @@
-//! Writes the log, its labels, and what is needed to read it.
+//! Writes the log, its labels, and the files needed to read it.
 
 use std::collections::BTreeMap;
 use std::fs;

@@ -1,4 +1,4 @@
-//! Each byte that was committed is accounted for, whatever became of it.
+//! Every committed byte is accounted for, whatever happened to it.
 
 use std::fs::{self, File};
 

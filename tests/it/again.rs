@@ -1,4 +1,4 @@
-//! Old logs are read once, however often they are replayed, and a daemon goes on behind them.
+//! Old logs are read once, however often they are replayed, and a daemon continues after them.
 
 use std::fs;
 use std::io::Write;

@@ -1,8 +1,8 @@
-//! Secrets are planted wherever a log can hold one, and are found nowhere behind the seal.
+//! Secrets are planted wherever a log can contain one, and never appear beyond the seal.
 //!
-//! Searched for are the secrets as they are, percent-encoded, in hex and in base64 at all three
-//! alignments; in the database and the files beside it, in mails, in the daemon's log, and in what
-//! every command prints. Shown of a secret may be its vendor's prefix and its last four characters.
+//! The secrets are searched for in clear, percent-encoded, in hex and in base64 at all three alignments; in the
+//! database and the files beside it, in mails, in the daemon's log, and in the output of every command. Only the
+//! vendor's prefix and the last four characters of a secret may be shown.
 
 use std::fs;
 use std::hash::BuildHasher as _;

@@ -1,4 +1,4 @@
-//! Times that cannot be, and times in every unit: the daemon believes what can be, and goes on judging the present.
+//! Impossible times, and times in every unit: the daemon accepts plausible times, and keeps judging the present.
 
 use serde_json::Value;
 use tokenwatch::clock;

@@ -1,4 +1,4 @@
-//! The commands that ask and amend the state: what people see, what programs read, what is refused.
+//! The commands that read and change the state: their output for people and programs, and what they refuse.
 
 use std::collections::BTreeSet;
 use std::io::Read;

@@ -1,4 +1,4 @@
-//! The daemon as a service: signals, reloads, readiness, files that come, go and shrink, a busy database.
+//! The daemon as a service: signals, reloads, readiness, files that appear, disappear and shrink, a busy database.
 
 use std::fs::{self, File};
 use std::io::{BufRead, BufReader};

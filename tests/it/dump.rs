@@ -1,4 +1,4 @@
-//! What a database holds, to be compared with what another does.
+//! The contents of a database, to compare with another.
 
 use std::collections::BTreeMap;
 use std::fmt::Write;

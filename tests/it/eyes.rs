@@ -1,5 +1,5 @@
-//! What the clock tells of the monitor's own eyes, through the real daemon: logs that are read too late, old GeoIP data,
-//! mails that nobody takes.
+//! The monitor's own problems, by the clock, with the real daemon: logs that are read too late, old GeoIP data, mails
+//! that cannot be sent.
 
 use std::fs;
 use std::os::unix::fs::PermissionsExt;

@@ -1,4 +1,4 @@
-//! Addresses that clients may make up: only what the trusted hop says is taken, and what no peer vouches for is marked.
+//! Addresses that clients may forge: only the trusted hop's header is used, and addresses without a peer are marked.
 
 use serde_json::{Value, json};
 

@@ -1,4 +1,4 @@
-//! A log that cannot be read is told, once, and a log that can be is not.
+//! A log that cannot be read is reported once; a readable one is not.
 
 use std::collections::BTreeSet;
 use std::fs::{self, File};

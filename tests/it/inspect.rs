@@ -1,4 +1,4 @@
-//! What the program says of lines, rules, configuration and itself.
+//! What the program reports about lines, rules, configuration and itself.
 
 use std::fs;
 use std::os::unix::fs::PermissionsExt as _;

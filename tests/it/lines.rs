@@ -1,4 +1,4 @@
-//! The lines that other commands name can be looked at, and are counted as the daemon counts them.
+//! Lines that other commands name can be shown, and are numbered as the daemon numbers them.
 
 use std::fs::Permissions;
 use std::os::unix::fs::PermissionsExt;

@@ -1,4 +1,4 @@
-//! The daemon under rotation and SIGKILL: what it has counted, learned and told equals one replay.
+//! The daemon under rotation and SIGKILL: its counts, profiles and alerts equal those of one replay.
 
 use std::collections::BTreeMap;
 use std::fs;

@@ -1,4 +1,4 @@
-//! Mails between the real `Mailer` and a real server: every way in which that can go.
+//! Mails between the real `Mailer` and a real server: every possible outcome.
 
 use std::time::Duration;
 

@@ -1,4 +1,4 @@
-//! Drives the real program, and its outer parts, against real files and real servers on loopback.
+//! Runs the real program and its outer parts against real files and real servers on loopback.
 
 #![allow(
     clippy::unwrap_used,

@@ -1,4 +1,4 @@
-//! What people get wrong, and what they are told: all of it at once, and nothing that is not so.
+//! Mistakes of users, and the messages about them: complete, and nothing false.
 
 use std::fs;
 use std::process::{Command, Output};

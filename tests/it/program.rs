@@ -1,4 +1,4 @@
-//! Drives the real binary: a home of its own for each test, commands, a running daemon.
+//! Runs the real binary: a home for each test, commands, a running daemon.
 
 use std::fs::{self, OpenOptions};
 use std::io::Write;

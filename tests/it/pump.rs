@@ -1,4 +1,4 @@
-//! The cap of mails an hour, by a clock that the test turns: the real pump, database and server.
+//! The hourly cap of mails, with a clock set by the test: the real pump, database and server.
 
 use std::collections::{BTreeMap, BTreeSet};
 use std::sync::Arc;

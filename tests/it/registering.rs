@@ -1,4 +1,4 @@
-//! What people say of tokens: what comes of it, where it is shown, and when it is not clear which token is meant.
+//! Registering and marking tokens: the effects, where they are shown, and names that match several tokens.
 
 use std::process::Output;
 

@@ -1,4 +1,4 @@
-//! `tokens rekey`: what goes on under a new seal key, and what does not.
+//! `tokens rekey`: what continues under a new seal key, and what does not.
 
 use std::fs;
 use std::os::unix::fs::PermissionsExt;

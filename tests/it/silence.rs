@@ -1,4 +1,4 @@
-//! A program that always calls stops between two runs: what the first one stored is asked by the second.
+//! A program that always calls stops between two runs: the second run reads what the first stored.
 
 use serde_json::Value;
 

@@ -1,7 +1,7 @@
-//! The sample logs, replayed: exactly what their stories tell is told.
+//! The sample logs, replayed, raise exactly the alerts of their stories.
 //!
-//! `UPDATE_EXPECTED=1 cargo test --test it stories` writes what each is expected to tell (`stories/NAME.json`)
-//! anew; read what changed before it is committed.
+//! `UPDATE_EXPECTED=1 cargo test --test it stories` rewrites the expected alerts (`stories/NAME.json`); review the
+//! changes before you commit them.
 
 use std::collections::{BTreeMap, BTreeSet};
 use std::fs;

@@ -1,4 +1,4 @@
-//! What people say of alerts while the daemon runs.
+//! Acknowledging alerts while the daemon runs.
 
 use serde_json::Value;
 

@@ -1,4 +1,4 @@
-//! Times without a zone, of a clock that has summer and winter.
+//! Times without a zone, from a clock with daylight saving time.
 
 use serde_json::Value;
 use tokenwatch::engine::time::{DAY, HOUR, MINUTE, Timestamp};

@@ -1,8 +1,8 @@
-//! Scenarios: what people and programs do over weeks, and what must be told of it, and what must not.
+//! Scenarios: what people and programs do over weeks, and which alerts that must and must not raise.
 //!
-//! Each `NAME.scn` is a story (README.md has its grammar). It is written out as a log, with a registry and GeoIP files of its own, and the
-//! real program replays it. What a scenario does not ask for must not be told, from level medium on. `SCENARIO=NAME cargo test --test scenarios`
-//! runs one alone and prints all that was told.
+//! Each `NAME.scn` is a story (README.md describes the grammar). It is written out as a log, with its own registry and
+//! GeoIP files, and the real program replays it. From level medium on, every alert must be one that the scenario asks
+//! for. `SCENARIO=NAME cargo test --test scenarios` runs one alone and prints all alerts.
 
 #![allow(
     clippy::unwrap_used,

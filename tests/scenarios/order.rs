@@ -1,5 +1,4 @@
-//! The order of lines that stand within two minutes of one another is an accident of buffers and hosts: what a person is told must not
-//! depend on it.
+//! The order of lines within two minutes of one another depends on buffers and hosts: alerts must not depend on it.
 
 use std::collections::BTreeSet;
 use std::path::Path;

@@ -1,4 +1,4 @@
-//! Writes a story out as the log of a server: JSON, a line a request.
+//! Writes a story as a server's log: JSON, one line per request.
 
 use serde_json::json;
 

@@ -1,4 +1,4 @@
-//! Reads a scenario: README.md beside this file has the grammar.
+//! Parses a scenario; README.md beside this file describes the grammar.
 
 use crate::random::Random;
 use crate::world::{Place, World};

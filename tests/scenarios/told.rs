@@ -1,4 +1,4 @@
-//! Compares what was told with what a scenario asks for.
+//! Compares the alerts with those that a scenario asks for.
 
 use std::fmt;
 use std::path::Path;

@@ -1,4 +1,4 @@
-//! Places: invented operators and cities, with addresses that nobody uses, and the GeoIP files that know them.
+//! Places: invented operators and cities, with addresses that nobody uses, and GeoIP files that contain them.
 
 use std::net::{Ipv4Addr, Ipv6Addr};
 use std::path::Path;

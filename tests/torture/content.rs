@@ -1,4 +1,4 @@
-//! Section b: lines that are torn, endless, or never end.
+//! Section b: lines that are torn, overlong, or never end.
 
 #[path = "../../src/engine/record/hostile.rs"]
 mod hostile;

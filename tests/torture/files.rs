@@ -1,4 +1,4 @@
-//! Section a: files that are renamed, copied, cut, deleted, linked, forbidden, many, and large.
+//! Section a: files that are renamed, copied, truncated, deleted, linked, forbidden, numerous, or large.
 
 use std::ffi::OsStr;
 use std::fs::{self, File, OpenOptions};

@@ -1,4 +1,4 @@
-//! Sections e and f: alerts and tokens without number.
+//! Sections e and f: unlimited numbers of alerts and tokens.
 
 use std::collections::BTreeMap;
 use std::sync::Arc;

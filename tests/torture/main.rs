@@ -1,8 +1,9 @@
-//! Torture: the real daemon against faults provoked by real means: renames, real SIGKILL, full disks, locked
-//! databases, no rights. SECURITY.md, section "Faults", numbers them and names the test of each.
+//! Torture: the real daemon with faults provoked by real means: renames, real SIGKILL, full disks, locked databases,
+//! missing permissions. SECURITY.md, section "Faults", numbers them and names the test of each.
 //!
-//! What a case needs and this machine refuses (root, namespaces, tracing) is said on standard error ("NOT RUN"), and the case
-//! passes. So is a program that is missing, unless `CI` is `true`: `.ci/run` installs them all. Slow cases are sampled; `TORTURE=full` (`just torture`) runs them whole.
+//! If the machine refuses what a case needs (root, namespaces, tracing), the case says so on standard error ("NOT RUN")
+//! and passes. The same holds for a missing program, unless `CI` is `true`: `.ci/run` installs them all. Slow cases are
+//! sampled; `TORTURE=full` (`just torture`) runs them completely.
 
 #![allow(
     clippy::unwrap_used,

@@ -1,4 +1,4 @@
-//! Section d: what goes on while reads of the database fail, or the disk is full.
+//! Section d: what continues while reads of the database fail, or the disk is full.
 
 use std::fs;
 use std::os::unix::net::UnixDatagram;

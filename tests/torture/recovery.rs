@@ -1,4 +1,4 @@
-//! Section d: a database that is damaged, empty or gone, with a backup and without.
+//! Section d: a database that is damaged, empty or missing, with and without a backup.
 
 use std::collections::BTreeSet;
 use std::fs::{self, File};

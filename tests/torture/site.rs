@@ -1,4 +1,4 @@
-//! A site whose lines are numbered: each has a token of its own, so that the database shows each number once.
+//! A site with numbered lines: each has its own token, so the database must contain each number once.
 
 use std::fs::{self, File, OpenOptions};
 use std::io::{ErrorKind, Write as _};

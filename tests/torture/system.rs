@@ -1,4 +1,4 @@
-//! Section f: signals in a storm, rules that would cost time, secrets in what the program says of itself.
+//! Section f: storms of signals, expensive rules, secrets in the program's own messages.
 
 use std::fs;
 use std::os::unix::fs::{MetadataExt, PermissionsExt, chown, symlink};

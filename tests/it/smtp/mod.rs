@@ -1,7 +1,7 @@
-//! A scripted SMTP server on loopback: a mail trap that can also refuse, hang, and go away.
+//! A scripted SMTP server on loopback: a mail trap that can also refuse, hang, and disconnect.
 //!
-//! It speaks EHLO, HELO, STARTTLS, AUTH PLAIN and LOGIN, MAIL, RCPT, DATA, RSET, NOOP and QUIT, with a
-//! certificate of its own authority. What it accepts is kept for the test to wait for; nobody sleeps.
+//! It supports EHLO, HELO, STARTTLS, AUTH PLAIN and LOGIN, MAIL, RCPT, DATA, RSET, NOOP and QUIT, with a certificate of
+//! its own authority. Tests wait for the mails that it accepts; nobody sleeps.
 
 mod session;
 

@@ -1,4 +1,4 @@
-//! One connection to the server: the commands, and what the script makes of them.
+//! One connection to the server: the commands, and the script's replies.
 
 use std::time::{Duration, Instant};
 
