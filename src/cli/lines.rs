@@ -188,7 +188,7 @@ impl Logs {
             }
             self.pass(source, &line.bytes, &columns, passed);
         }
-        // Counts a line of several parts once per part.
+        // A line in parts spans several lines of the log.
         passed.n_lines += batch.bytes.split_inclusive(|byte| *byte == b'\n').count() as u64;
         Ok(())
     }

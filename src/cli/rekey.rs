@@ -22,7 +22,7 @@ pub(super) fn run(context: &mut Context, is_sure: bool) -> anyhow::Result<()> {
     let lock = Lock::take(&site.state, Role::Command)?;
     let mut store = site.store()?;
     let bound = store.bound_to_key()?;
-    // First: after a kill in between, every token is still expected to return.
+    // First: after a kill in between, a principal that is used again is expected again.
     store.expect_no_ids()?;
     renew_backup(&store)?;
     site.rekey()?;

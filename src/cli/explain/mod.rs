@@ -91,7 +91,7 @@ impl Kept {
 }
 
 impl Last {
-    /// Reports on standard error whether earlier lines were left out.
+    /// Reports on standard error if earlier lines were left out.
     fn say_what_was_left_out(&self) -> anyhow::Result<()> {
         if u64::try_from(self.kept.len()).is_ok_and(|n_kept| n_kept < self.n_seen) {
             let n_seen = print::number(self.n_seen);
