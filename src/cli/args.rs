@@ -137,7 +137,8 @@ pub struct Run {
 /// Options of `replay`.
 #[derive(Debug, Args)]
 pub struct Replay {
-    /// Files, patterns, or directories of logs; - is standard input. Compressed logs are read too (.gz, .zst, .bz2, .xz).
+    /// Files, patterns, or directories of logs; - is standard input. Compressed logs are read too (.gz, .zst, .bz2,
+    /// .xz).
     #[arg(value_name = "PATH", required = true)]
     pub paths: Vec<PathBuf>,
     /// Read every line in this format instead of detecting it.
@@ -249,7 +250,7 @@ pub enum Tokens {
     /// Replace the seal key once somebody else may have it: every secret gets a new id.
     ///
     /// Without --yes, only reports what that costs; the daemon must be stopped. Profiles under a name continue; history
-    /// and alerts of tokens stay under their old ids; tokens have to be registered again from their secrets. The old key
+    /// and alerts of tokens stay under their old ids; tokens must be registered again from their secrets. The old key
     /// is kept as seal.key.old.
     Rekey {
         /// Replace it.
@@ -304,7 +305,8 @@ pub struct TokensMark {
     /// Why, where, who.
     #[arg(long, default_value = "")]
     pub note: String,
-    /// If several tokens share the name, mark every one that is not marked yet. Without --all there must be exactly one.
+    /// If several tokens share the name, mark every one that is not marked yet. Without --all there must be exactly
+    /// one.
     #[arg(long)]
     pub all: bool,
 }

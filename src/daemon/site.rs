@@ -43,8 +43,8 @@ pub struct Site {
 }
 
 impl Site {
-    /// Reads the configuration. `state` is the command line's state directory; `fallback` returns the default if neither
-    /// the command line nor the configuration names one.
+    /// Reads the configuration. `state` is the command line's state directory; `fallback` returns the default if
+    /// neither the command line nor the configuration names one.
     ///
     /// # Errors
     /// All faults in the files.
