@@ -335,7 +335,7 @@ mod tests {
         let size = rows.len() as u64;
         assert_eq!(whole(rows.as_bytes(), size).unwrap().as_str(), rows);
         let fault = whole(rows.as_bytes(), size - 4).unwrap_err().to_string();
-        assert!(fault.contains("more than 23 B"), "{fault}");
+        assert!(fault.contains("at most 23 B"), "{fault}");
     }
 
     #[test]

@@ -17,7 +17,7 @@ const MAX_RULE: usize = 40;
 const MAX_TITLE: usize = 60;
 
 /// The names of the score's families. The facts contain their evidence in nats.
-const FAMILIES: [(&str, &str); 13] = [
+const FAMILIES: [(&str, &str); 14] = [
     ("unusual.country", "new country"),
     ("unusual.hop", "impossible travel"),
     ("unusual.kind", "new kind of network"),
@@ -31,6 +31,7 @@ const FAMILIES: [(&str, &str); 13] = [
     ("unusual.routes", "new routes"),
     ("unusual.dormancy", "dormant"),
     ("unusual.watched", "confirmed misuse"),
+    ("unusual.strangers", "many new networks"),
 ];
 
 /// Facts whose usual values are informative, and the names of these values.

@@ -36,6 +36,7 @@ pub(super) const DETECTOR: Detector = Detector {
         fact("unusual.errors", "nats: refused and missing objects"),
         fact("unusual.dormancy", "nats: first use after a long gap"),
         fact("unusual.watched", "nats: network and client of recently confirmed misuse"),
+        fact("unusual.strangers", "nats: many new networks in one day"),
         fact("unusual.rate", "nats: requests faster than ever"),
     ],
     judge: Usage(judge),
@@ -173,6 +174,8 @@ fn sentence(case: &Case<'_>, family: Family) -> String {
             let (network, client) = (network_name(place), client_name(&usage.agent.family));
             format!("{network} with {client}: misuse by these was confirmed recently")
         }
+        Family::Strangers if !is_now => "many new networks in one day".to_owned(),
+        Family::Strangers => format!("{} new networks today", signals.networks),
     }
 }
 

@@ -34,6 +34,9 @@ impl Profile {
         if self.is_counted(signals, params) {
             self.pace.count(signals.time, &params.rate, params.score.notice);
         }
+        if let Some(network) = signals.stranger {
+            self.strangers.note(network, self.today(signals.time), self.days.get());
+        }
         self.note_turn(signals, params);
         self.note_hour(signals, seen);
         let rise = self.note_score(signals, params);
@@ -216,6 +219,7 @@ impl Profile {
             self.n_days = self.n_days.saturating_add(1);
             self.days = self.days.faded().and_one();
             self.hazards.fade();
+            self.strangers.fade();
         }
         self.countries.fade();
         self.kinds.fade();

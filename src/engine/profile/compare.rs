@@ -3,13 +3,13 @@
 use crate::engine::geo::{Atlas, NetworkKind};
 use crate::engine::profile::actor::{By, Tier, distinct};
 use crate::engine::profile::burst::Burst;
-use crate::engine::profile::family::{Evidence, Families, Family};
+use crate::engine::profile::family::{Evidence, Families, Family, Priors};
 use crate::engine::profile::load::Peak;
 use crate::engine::profile::params::{Params, Score};
 use crate::engine::profile::peers::{Class, Peers};
 use crate::engine::profile::signals::{Keys, Placed, Signals, Usual, World, country_of, kind_of};
 use crate::engine::profile::travel::Hop;
-use crate::engine::profile::{DISORDER, Profile, day_of};
+use crate::engine::profile::{DISORDER, Profile, day_of, strangers};
 use crate::engine::stats::{Days, Nats, Slot, narrow, surprise};
 use crate::engine::time::{DAY, MINUTE, Timestamp};
 
@@ -129,6 +129,8 @@ impl Profile {
             rate_tier: Tier::None,
             hop: None,
             routes: 0,
+            stranger: None,
+            networks: 0,
             errors: (0, 0),
             gap_days: (0.0, 0.0),
             known_since: self.known_since(),
@@ -306,6 +308,7 @@ impl Profile {
             }
         }
         self.compare_gap(signals, params);
+        self.compare_strangers(signals, params, priors);
     }
 
     /// Compares dormancy: the first use after a long gap. An actor that is held back does not end the gap for others,
@@ -325,6 +328,21 @@ impl Profile {
             let nats = 1.5 * libm::log(signals.gap_days.0 / (signals.gap_days.1 + 1.0));
             signals.evidence.raise(Family::Dormancy, Nats::new(nats.min(cap)));
         }
+    }
+
+    /// Compares the number of today's new networks, if this usage comes from one of them.
+    fn compare_strangers(&self, signals: &mut Signals, params: &Params, priors: &Priors) {
+        let family = if signals.keys.network.is_some() { Family::Network } else { Family::Prefix };
+        let is_new = signals.novel.has(family) && !signals.explained.has(family);
+        if !is_new || !signals.is_accepted || !self.is_warm(params) {
+            return;
+        }
+        let Some(network) = signals.keys.get(family) else { return };
+        signals.stranger = Some(network);
+        signals.networks = self.strangers.with(network, self.today(signals.time));
+        let expected = self.strangers.expected(self.days.get(), priors.get(Family::Network));
+        let nats = strangers::evidence(signals.networks, expected).min(params.caps.strangers);
+        signals.evidence.raise(Family::Strangers, Nats::new(nats));
     }
 
     fn compare_rate(&self, signals: &mut Signals, params: &Params) {

@@ -32,6 +32,8 @@ pub enum Family {
     Dormancy,
     /// Network and client of misuse that a person confirmed.
     Watched,
+    /// Many new networks in one day.
+    Strangers,
 }
 
 /// How a hazard is weighed: the table in docs/detection.md, Identity.
@@ -46,7 +48,7 @@ struct Law {
 
 impl Family {
     /// How many there are.
-    pub const COUNT: usize = 12;
+    pub const COUNT: usize = 13;
 
     /// All, in the order in which they are stored.
     pub const ALL: [Self; Self::COUNT] = [
@@ -62,6 +64,7 @@ impl Family {
         Self::Errors,
         Self::Dormancy,
         Self::Watched,
+        Self::Strangers,
     ];
 
     /// The families whose values are learned or held back: they identify who it is.
@@ -87,6 +90,7 @@ impl Family {
             Self::Errors => "unusual.errors",
             Self::Dormancy => "unusual.dormancy",
             Self::Watched => "unusual.watched",
+            Self::Strangers => "unusual.strangers",
         }
     }
 
@@ -111,7 +115,9 @@ impl Family {
             Self::Hop => (0.50, 0.15, 10.0),
             Self::Hour => (0.45, 0.30, 1.0),
             // these are no hazards; their evidence has formulas of its own
-            Self::Routes | Self::Errors | Self::Dormancy | Self::Watched => (1.0, 1.0, 1.0),
+            Self::Routes | Self::Errors | Self::Dormancy | Self::Watched | Self::Strangers => {
+                (1.0, 1.0, 1.0)
+            }
         };
         Law { attack, alpha, beta }
     }
@@ -132,6 +138,7 @@ impl Family {
             Self::Errors => caps.errors,
             Self::Dormancy => caps.dormancy,
             Self::Watched => caps.watched,
+            Self::Strangers => caps.strangers,
         }
     }
 }

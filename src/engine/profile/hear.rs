@@ -59,6 +59,9 @@ impl Profile {
             }
         }
         word.families().iter().for_each(|family| self.hazards.add(family));
+        if word.families().has(Family::Strangers) {
+            self.strangers.expect();
+        }
         let last = word.actors.iter().map(|seen| seen.time).max();
         if let Some(last) = last.filter(|_| word.surprise() > 0.0) {
             self.pace.expect(word.surprise(), last, params.score.notice, params.caps.rate);

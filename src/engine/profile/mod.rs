@@ -25,6 +25,7 @@ mod params;
 mod peers;
 mod signals;
 mod silence;
+mod strangers;
 mod told;
 mod travel;
 mod turns;
@@ -62,6 +63,7 @@ use crate::engine::profile::hourly::Hourly;
 use crate::engine::profile::hours::Hours;
 use crate::engine::profile::pace::Pace;
 use crate::engine::profile::silence::Rhythm;
+use crate::engine::profile::strangers::Strangers;
 use crate::engine::profile::travel::Fix;
 use crate::engine::profile::turns::Turns;
 use crate::engine::stats::{Days, Nats, Top};
@@ -110,6 +112,7 @@ pub struct Profile {
     errors: [f32; 2],
     errors_today: [u32; 2],
     fix: Option<Fix>,
+    strangers: Strangers,
     pace: Pace,
     actors: Actors,
     told_score: Voice,
@@ -148,6 +151,7 @@ impl Default for Profile {
             errors: [0.0; 2],
             errors_today: [0; 2],
             fix: None,
+            strangers: Strangers::default(),
             pace: Pace::default(),
             actors: Actors::default(),
             told_score: Voice::default(),

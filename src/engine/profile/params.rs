@@ -145,6 +145,8 @@ section! {
         dormancy = 4.0, "nats", "docs/detection.md, Dormancy";
         /// Network and client of recently confirmed misuse.
         watched = 1.0, "nats", "docs/detection.md, Words";
+        /// Many new networks in one day.
+        strangers = 4.0, "nats", "docs/detection.md, Strangers";
         /// Requests more frequent than ever.
         rate = 12.0, "nats", "docs/detection.md, Rate";
     }

@@ -225,6 +225,10 @@ pub struct Signals {
     pub rate_tier: Tier,
     /// The hop from the last trusted place, if the address is new and both uses were accepted.
     pub hop: Option<Hop>,
+    /// The network (prefix, if the operator is unknown) if it is new and accepted.
+    pub stranger: Option<u32>,
+    /// Such networks today, this one included.
+    pub networks: u32,
     /// Routes never used before that the actor used today.
     pub routes: u32,
     /// The actor's refused or missing objects today, and its requests.

@@ -11,6 +11,7 @@ use crate::engine::profile::hourly::Hourly;
 use crate::engine::profile::load::Load;
 use crate::engine::profile::peers::Class;
 use crate::engine::profile::silence::Rhythm;
+use crate::engine::profile::strangers::Strangers;
 use crate::engine::profile::turns::{Net, Spot, Turns};
 use crate::engine::profile::volume::Volume;
 use crate::engine::stats::{Days, Most};
@@ -219,4 +220,25 @@ pub(super) fn read_calendar(from: &mut Reader<'_>, version: u8, day: i32) -> Rea
     }
     let newest = i32::try_from(from.from(day.into())?).map_err(|_| CodecError::Value("day"))?;
     Ok(Calendar { newest, before: from.uint()? })
+}
+
+pub(super) fn write_strangers(to: &mut Writer, strangers: Strangers, day: i32) {
+    let Strangers { day: last, today, past } = strangers;
+    to.uint(today);
+    to.uint(past.to_bits());
+    if strangers != Strangers::default() {
+        to.from(day.into(), last.into());
+    }
+}
+
+pub(super) fn read_strangers(from: &mut Reader<'_>, version: u8, day: i32) -> Read<Strangers> {
+    if version <= WITHOUT_CALENDAR {
+        return Ok(Strangers::default());
+    }
+    let (today, past) = (from.uint()?, f32::from_bits(from.uint()?));
+    if today == 0 && past == 0.0 {
+        return Ok(Strangers::default());
+    }
+    let last = i32::try_from(from.from(day.into())?).map_err(|_| CodecError::Value("day"))?;
+    Ok(Strangers { day: last, today, past })
 }

@@ -2,7 +2,7 @@
 //!
 //! ```text
 //! version (1 byte) | clock | days | hazards | 7 tables | hours | errors | place | pace | actors | told | class
-//!     | turns | hours | word | story | rhythm | load | calendar
+//!     | turns | hours | word | story | rhythm | load | calendar | strangers
 //!
 //! integers   4 bits that say how many times 4 bits follow; differences zigzag
 //! days       14 bits
@@ -28,6 +28,7 @@ use crate::engine::profile::family::{Evidence, Families, Family, Hazards};
 use crate::engine::profile::hours::Hours;
 use crate::engine::profile::pace::Pace;
 use crate::engine::profile::signals::{country_key, country_of, kind_key, kind_of};
+use crate::engine::profile::strangers::Strangers;
 use crate::engine::profile::told::{Telling, Told};
 use crate::engine::profile::travel::Fix;
 use crate::engine::profile::{Profile, Story};
@@ -36,7 +37,7 @@ use crate::engine::time::Timestamp;
 
 /// The version that is written.
 const VERSION: u8 = 8;
-/// No calendar: only the last day is known to be counted. Version 6 is read like it: it does not say whether what was
+/// No calendar and no strangers: only the last day is known to be counted. Version 6 is read like it: it does not say whether what was
 /// reported had been refused.
 const WITHOUT_CALENDAR: u8 = 7;
 /// Whole bytes.
@@ -91,6 +92,7 @@ impl Profile {
         later::write_rhythm(&mut to, &self.rhythm, self.last);
         later::write_load(&mut to, &self.hourly.load);
         later::write_calendar(&mut to, self.calendar, self.day);
+        later::write_strangers(&mut to, self.strangers, self.day);
         to.end()
     }
 
@@ -134,6 +136,7 @@ impl Profile {
             errors: [from.float()?, from.float()?],
             errors_today: [from.uint()?, from.uint()?],
             fix: read_fix(&mut from, last)?,
+            strangers: Strangers::default(),
             pace: read_pace(&mut from, last.hour(), version)?,
             actors: read_actors(&mut from, day)?,
             told_score: read_voice(&mut from, base)?,
@@ -148,6 +151,7 @@ impl Profile {
         };
         profile.hourly.load = later::read_load(&mut from, version)?;
         profile.calendar = later::read_calendar(&mut from, version, day)?;
+        profile.strangers = later::read_strangers(&mut from, version, day)?;
         if from.is_at_end() { Ok(profile) } else { Err(CodecError::Length) }
     }
 }
