@@ -223,7 +223,7 @@ pub enum Outcome {
     Denied,
     /// Other 4xx and 5xx.
     Failed,
-    /// The log has no status.
+    /// The log has no status, or no answer was sent.
     Unknown,
 }
 

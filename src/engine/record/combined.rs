@@ -345,7 +345,8 @@ fn set_request<'a>(record: &mut Record<'a>, request: Quoted<'a>) {
 /// Returns whether a status may follow the request's closing quote.
 fn is_status_next(rest: &[u8]) -> bool {
     match rest {
-        [b' ', b'-', rest @ ..] => is_end(rest),
+        // Caddy's transform encoder and Traefik write 0 where nginx writes 000.
+        [b' ', b'-' | b'0', rest @ ..] if is_end(rest) => true,
         [b' ', a, b, c, rest @ ..] => status(&[*a, *b, *c]).is_some() && is_end(rest),
         _ => false,
     }

@@ -94,7 +94,8 @@ impl<'a> Draft<'a> {
         match part {
             Part::Time => return time::read(&raw).is_some_and(|time| self.time(rank, time)),
             Part::Status => {
-                return scan::status(&raw).is_some_and(|status| self.status(rank, status));
+                return raw[..] == *b"0"
+                    || scan::status(&raw).is_some_and(|status| self.status(rank, status));
             }
             Part::Bytes => {
                 return scan::decimal(&raw).is_some_and(|bytes| self.bytes(rank, bytes));

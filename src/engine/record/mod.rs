@@ -80,7 +80,7 @@ pub struct Record<'a> {
     pub target: Option<Text<'a>>,
     /// HTTP version without the name: `1.1`, `2.0`.
     pub version: Option<Text<'a>>,
-    /// Status code of the answer to the client.
+    /// Status code of the answer to the client; `None` too if there was none: `0`, `000`, `-1`.
     pub status: Option<u16>,
     /// Bytes sent to the client: the body's size, where the log separates it from the headers'.
     pub bytes: Option<u64>,

@@ -32,12 +32,19 @@ pub(super) fn read<'a>(
         // Columns in the decoded text differ from those in the given line.
         read = record.map_err(|reject| Reject { column: 1, ..reject });
     }
+    if let Ok(record) = &mut read {
+        record.status = record.status.filter(|status| *status != NO_ANSWER);
+    }
     if read.as_ref().is_ok_and(|record| record.time.is_none() && record.may_hold_token()) {
         // Nobody could judge its token without a time, and skipping it silently would lose the token.
         return Err(Miss { rest: 0, expected: NO_TIME }.reject(line));
     }
     read
 }
+
+/// The status of a request to which no answer was sent: `000` of nginx, Squid and CloudFront, `0` in JSON. `HAProxy`
+/// writes `-1` and others `-` for the same.
+const NO_ANSWER: u16 = 0;
 
 /// The missing time of a line, and what to do about it.
 const NO_TIME: &str = "a time: use a format that has one, or log through an envelope that has (syslog, a \

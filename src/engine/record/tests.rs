@@ -309,6 +309,46 @@ fn an_envelope_lends_its_time_to_a_line_that_has_none() {
 }
 
 #[test]
+fn a_status_of_zero_was_a_redirect_in_some_formats_and_no_answer_in_others() {
+    let auto = preset("auto");
+    let w3c = "#Fields: date time c-ip cs-method cs-uri-stem sc-status";
+    let mut columns = Columns::default();
+    columns.note(w3c.as_bytes());
+    let template = Format::template("$remote_addr [$time_local] \"$request\" $status").unwrap();
+    for (format, line) in [
+        (
+            &auto,
+            r#"192.0.2.1 - - [02/Mar/2026:08:00:00 +0000] "GET /a HTTP/1.1" STATUS 0 "-" "c/1""#,
+        ),
+        (
+            &auto,
+            r#"{"ts":1,"request":{"remote_ip":"192.0.2.1","method":"GET","uri":"/a"},"status":STATUS}"#,
+        ),
+        (
+            &auto,
+            r#"{"ts":1,"client_ip":"192.0.2.1","method":"GET","path":"/a","response_code":"STATUS"}"#,
+        ),
+        (&auto, "ts=1795453833.5 method=GET path=/a status=STATUS remote_addr=192.0.2.1"),
+        (
+            &auto,
+            "1795453833.537 12 192.0.2.1 TCP_MISS_ABORTED/STATUS 0 GET http://a/ - HIER_DIRECT/- -",
+        ),
+        (&auto, "2026-03-02 08:00:00 192.0.2.1 GET /a STATUS"),
+        (&template, r#"192.0.2.1 [02/Mar/2026:08:00:00 +0000] "GET /a HTTP/1.1" STATUS"#),
+    ] {
+        for (said, status) in [("0", None), ("000", None), ("302", Some(302)), ("200", Some(200))] {
+            let line = line.replace("STATUS", said);
+            // JSON has no number with leading zeros, and Squid none without.
+            if line.ends_with(":000}") || line.contains("/0 ") {
+                continue;
+            }
+            let record = format.parse_under(line.as_bytes(), &columns);
+            assert_eq!(record.unwrap().status, status, "{line}");
+        }
+    }
+}
+
+#[test]
 fn haproxy_lines_are_read() {
     let haproxy = preset("haproxy");
     let head = "192.0.2.1:43278 [23/Nov/2026:17:11:40.346] f1 b/<NOSRV> 0/-1/-1/-1/0";
