@@ -49,6 +49,11 @@ fn walk(
     Some(client)
 }
 
+/// Returns the last entry of a list of hops, if it is an address.
+pub(super) fn last_hop(list: &[u8]) -> Option<IpAddr> {
+    list.rsplit(|b| *b == b',').next().and_then(hop_address)
+}
+
 /// Parses one entry: an address, or the `for=` of an RFC 7239 element.
 fn hop_address(hop: &[u8]) -> Option<IpAddr> {
     if memchr::memchr(b'=', hop).is_none() {

@@ -44,6 +44,13 @@ pub(super) enum Slot {
     Skip,
 }
 
+impl Slot {
+    /// Returns whether the value is a header with the proxies that a request passed.
+    pub(super) fn is_hops(&self) -> bool {
+        matches!(self, Self::Header(name) if matches!(&**name, "x-forwarded-for" | "forwarded"))
+    }
+}
+
 /// How the log escaped a value.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(super) enum Escape {

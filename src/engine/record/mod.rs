@@ -119,6 +119,12 @@ impl Record<'_> {
         of("x-forwarded-for").or_else(|| of("forwarded"))
     }
 
+    /// Takes the last hop of `X-Forwarded-For` for the client, in a log that names no peer.
+    fn take_last_hop(&mut self) {
+        self.client = self.forwarded().and_then(client::last_hop);
+        self.is_forwarded = self.client.is_some();
+    }
+
     /// Returns whether the record has a place where a token could be: a URL, a header, a cookie, an id.
     fn may_hold_token(&self) -> bool {
         let is_named = |(name, _): &(FieldName<'_>, Text<'_>)| {

@@ -59,6 +59,8 @@ enum End {
     Pattern,
     /// Where its list ends: nginx's values of several upstream servers.
     List,
+    /// At the first occurrence of the literal that no comma precedes: hops without quotes.
+    Hops,
     /// At the first occurrence of the literal followed by a time of Apache's: a text without quotes.
     Time,
 }
@@ -136,7 +138,11 @@ impl Template {
             }
             _ => {}
         }
-        Ok(draft.finish())
+        let mut record = draft.finish();
+        if self.steps.iter().all(|step| step.slot != Slot::Part(Part::Client)) {
+            record.take_last_hop();
+        }
+        Ok(record)
     }
 
     /// Returns the reject of a line that continues after the template's end.
@@ -221,6 +227,8 @@ impl Step {
             End::Slash => memchr::memchr(b'/', rest).unwrap_or(rest.len()),
             End::Pattern => self.length_of_pattern(rest)?,
             End::List => self.length_of_list(rest)?,
+            End::Hops => memmem::find_iter(rest, &self.after)
+                .find(|at| rest.get(..*at).is_some_and(|hops| !hops.ends_with(b",")))?,
             End::Time => {
                 let time = later.first()?.pattern.as_ref()?;
                 memmem::find_iter(rest, &self.after).find(|at| {
@@ -473,6 +481,7 @@ fn set_ends(lead: &[u8], steps: &mut [Step]) {
             _ if upstreams::is_list(&step.written) && upstreams::is_ended_by(&step.after) => {
                 End::List
             }
+            _ if is_loose && step.slot.is_hops() => End::Hops,
             _ if is_loose && is_status_behind => End::Status,
             _ if is_loose && is_pattern_behind => End::Time,
             _ if is_loose && is_last_loose && !has_quote_behind && !is_last => End::Back,

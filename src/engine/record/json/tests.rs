@@ -199,6 +199,21 @@ fn client(line: &str) -> (String, bool) {
 }
 
 #[test]
+fn json_with_no_address_but_the_forwarded_one_had_no_client() {
+    let of = |line: &str| {
+        let record = preset("auto").parse(line.as_bytes()).unwrap().into_owned();
+        (record.client.map(|client| client.to_string()), record.is_forwarded)
+    };
+    for list in ["203.0.113.9", "6.6.6.6, 203.0.113.9"] {
+        let line = format!(r#"{{"ts":1,"http_x_forwarded_for":"{list}","uri":"/p"}}"#);
+        assert_eq!(of(&line), (Some("203.0.113.9".to_owned()), true), "{line}");
+    }
+    let socket =
+        r#"{"ts":1,"remote_addr":"unix:","http_x_forwarded_for":"203.0.113.9","uri":"/p"}"#;
+    assert_eq!(of(socket), (None, false));
+}
+
+#[test]
 fn the_forged_first_element_of_an_array_of_hops_won() {
     for line in [
         r#"{"ts":1,"uri":"/p","remote_addr":"10.0.0.1","headers":{"X-Forwarded-For":["9.9.9.9","203.0.113.9"]}}"#,

@@ -128,8 +128,8 @@ impl Meaning {
     pub(super) fn is_hops(&self) -> bool {
         match &self.slot {
             Some((Slot::Part(Part::Client), _)) => true,
-            Some((Slot::Header(name), _)) => matches!(&**name, "x-forwarded-for" | "forwarded"),
-            _ => false,
+            Some((slot, _)) => slot.is_hops(),
+            None => false,
         }
     }
 

@@ -19,6 +19,8 @@ pub(in crate::engine::record) struct Said<'a> {
     pub(in crate::engine::record) draft: Draft<'a>,
     /// The list under a client key, and its last hop.
     hops: Option<(IpAddr, Text<'a>)>,
+    /// A key names the peer, or something in its place.
+    has_peer: bool,
     /// A key of the line itself gave the target, not one in an application's object.
     has_target: bool,
     day: Option<Text<'a>>,
@@ -34,6 +36,7 @@ impl<'a> Said<'a> {
         let Some((slot, rank)) = &meaning.slot else { return };
         let Some(text) = self.formed(meaning.form, text) else { return };
         self.has_target |= *rank > 0 && matches!(slot, Slot::Part(Part::Target | Part::Request));
+        self.has_peer |= matches!(slot, Slot::Part(Part::Client));
         match slot {
             Slot::Part(Part::Client) if let Some(last) = last_hop(&text) => {
                 self.hops.get_or_insert((last, text));
@@ -119,6 +122,9 @@ impl<'a> Said<'a> {
         if self.is_encoded {
             let is_encoded = |text: &Text<'_>| memchr::memmem::find(text, b"://").is_none();
             record.referer = record.referer.map(|t| if is_encoded(&t) { decoded(t) } else { t });
+        }
+        if !self.has_peer {
+            record.take_last_hop();
         }
         let Some((last, list)) = self.hops else { return record };
         if record.client.is_none() {
