@@ -72,6 +72,8 @@ pub(super) fn promise(name: &[u8]) -> Name {
     }
 }
 
+/// Not `appid`: that of one weather service is an API key, but so many others (`app_id` of 3scale, of Steam,
+/// of Agora, with the same 32 hex digits) are public that `[tokens]` `query` has to name it.
 #[rustfmt::skip]
 const fn is_sure(folded: &[u8]) -> bool {
     matches!(
@@ -83,6 +85,8 @@ const fn is_sure(folded: &[u8]) -> bool {
         | b"connectsid" | b"uisessionid" | b"usertoken" | b"jobtoken" | b"deploytoken" | b"sharetoken"
         | b"licensekey" | b"privatekey" | b"xapikey" | b"xtoken" | b"xauthtoken" | b"xaccesstoken"
         | b"feedtoken" | b"rsstoken"
+        // Azure API Management, "Subscriptions" (learn.microsoft.com): the default names of a parameter and a header.
+        | b"subscriptionkey" | b"ocpapimsubscriptionkey"
     )
 }
 
@@ -112,6 +116,12 @@ fn is_likely(folded: &[u8]) -> bool {
             | b"appkey"
             | b"xkey"
             | b"apikeyid"
+            // 3scale, "Administering the API gateway", "Credentials": elsewhere the name or number of a user.
+            | b"userkey"
+            // OAuth 1.0, WooCommerce's REST API: the public half of a pair, which still tells the callers apart.
+            | b"consumerkey"
+            // Google's Picker and the YouTube Data API: an API key.
+            | b"developerkey"
     );
     is_whole || endings.iter().any(|end| folded.ends_with(end))
 }

@@ -208,6 +208,29 @@ fn credentials_are_found_in_queries() {
 }
 
 #[test]
+fn keys_of_azure_and_3scale_were_missed() {
+    // Thirty-two hex digits that repeat so much that a likely name would not do.
+    let key = "11112222333344445555666677778888";
+    find_in_targets(&[
+        (format!("/v1?subscription-key={key}"), "query:subscription-key opaque"),
+        (format!("/v1?user_key={RANDOM}"), "query:user_key opaque"),
+        (format!("/v1?consumer_key=ck_{RANDOM}"), "query:consumer_key opaque"),
+        (format!("/v1?developerKey={RANDOM}"), "query:developerKey opaque"),
+        ("/v1?user_key=JIRAUSER10101".into(), ""),
+        ("/v1?user_key=6ba7b810".into(), ""),
+        ("/v1?consumer_key=web-frontend".into(), ""),
+        ("/v1?subscription-key=***".into(), ""),
+        ("/v1?subscription=0123456789abcdef0123456789abcdef".into(), ""),
+        ("/v1?appid=0123456789abcdef0123456789abcdef&app_id=80a4e03b".into(), ""),
+    ]);
+    find_in_headers(&[
+        ("ocp-apim-subscription-key", key.into(), "opaque"),
+        ("user-key", RANDOM.into(), "opaque"),
+        ("ocp-apim-trace", "true".into(), ""),
+    ]);
+}
+
+#[test]
 fn a_token_was_missed_if_a_space_or_quote_stood_behind_it() {
     for end in [" foo", "\n", "\t", "\"", "'", "<b>", ">", ";x", "%20foo", "%22", "%3Cb"] {
         let query = format!("/x?access_token={STRIPE}{end}");
