@@ -80,6 +80,7 @@ const LAYERS: &[(&str, &[&str])] = &[
         "engine::detect",
         &[
             "engine::time",
+            "engine::zone",
             "engine::stats",
             "engine::numbers",
             "engine::geo",
