@@ -154,7 +154,7 @@ fn reader(format: Format) -> Reader {
     let names = names();
     let source = Source {
         trusted_proxies: vec!["10.0.0.0/8".parse().unwrap(), "fd00::/8".parse().unwrap()],
-        zone: Zone::named("Europe/Berlin").unwrap_or_default(),
+        zone: Zone::named("Europe/Berlin"),
         ..Source::of(format.with_ids(&names.ids))
     };
     let sealer = Sealer::new(SealKey::new(b"key"), &names);

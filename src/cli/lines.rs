@@ -195,7 +195,12 @@ impl Logs {
 
     /// Notes the newest time of a log if the time zone of later lines depends on it.
     fn pass(&self, source: usize, line: &[u8], columns: &Columns, passed: &mut Passed) {
-        if self.reader.sources().get(source).is_some_and(|source| source.zone.is_named()) {
+        if self
+            .reader
+            .sources()
+            .get(source)
+            .is_some_and(|source| source.zone.is_some_and(|zone| zone.is_named()))
+        {
             let time = self.reader.time_of(source, line, columns, passed.reach);
             time.into_iter().for_each(|time| passed.reach.note(time));
         }

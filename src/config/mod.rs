@@ -78,7 +78,7 @@ pub struct Source {
     /// The service of the logs; empty if not configured.
     pub service: String,
     /// The clock of times without a zone.
-    pub zone: Zone,
+    pub zone: Option<Zone>,
     /// Finds changes of files by looking once a second, without the kernel's notifications.
     pub is_polled: bool,
     /// Where the table begins.
@@ -405,7 +405,7 @@ impl Source {
             read_from: if is_start { ReadFrom::Start } else { ReadFrom::End },
             trusted_proxies: raw.trusted_proxies.or_default(),
             service: raw.service.or_default(),
-            zone: raw.time_zone.or_default(),
+            zone: raw.time_zone.value(),
             is_polled: raw.poll.or_default(),
             span,
         })

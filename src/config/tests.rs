@@ -102,7 +102,7 @@ fn a_source_says_where_from_and_in_which_format() {
     assert_eq!(first.format.value, FormatChoice::Preset("auto".into()));
     let nets: Vec<_> = first.trusted_proxies.iter().map(ToString::to_string).collect();
     assert_eq!(nets, ["10.0.0.0/8", "2001:db8::1/128"]);
-    assert_eq!((first.zone, second.zone), (Zone::Fixed(-12_600), Zone::default()));
+    assert_eq!((first.zone, second.zone), (Some(Zone::Fixed(-12_600)), None));
     let SourceFrom::Journal { unit, directory } = &second.from else { panic!("{second:?}") };
     assert_eq!(unit.value, "haproxy.service");
     assert_eq!(directory.as_deref(), Some(Path::new("/etc/tokenwatch/remote")));

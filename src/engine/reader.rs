@@ -34,8 +34,8 @@ pub struct Source {
     pub trusted_proxies: Vec<IpNet>,
     /// The service's name, or empty to use the host in each line.
     pub service: SmolStr,
-    /// The clock of times without a zone.
-    pub zone: Zone,
+    /// The clock of times without a zone; `None` is the one by which a line's envelope was written, else UTC.
+    pub zone: Option<Zone>,
 }
 
 /// Reads batches.
@@ -208,12 +208,7 @@ impl Source {
     /// Creates a source of which only the format is known.
     #[must_use]
     pub fn of(format: Format) -> Self {
-        Self {
-            format,
-            trusted_proxies: Vec::new(),
-            service: SmolStr::default(),
-            zone: Zone::default(),
-        }
+        Self { format, trusted_proxies: Vec::new(), service: SmolStr::default(), zone: None }
     }
 
     /// Parses one line, and converts a time without a zone by the source's clock.
@@ -226,9 +221,12 @@ impl Source {
         let mut parsed = self.format.parse_under(line, columns);
         if let Ok(record) = &mut parsed {
             if record.is_local {
-                record.time = record.time.map(|time| self.zone.instant(time, *reach));
+                let written = record.written;
+                let zone_of = |time| self.zone.or_else(|| Some(Zone::of_clock(time, written?)));
+                record.time =
+                    record.time.map(|time| zone_of(time).unwrap_or_default().instant(time, *reach));
             }
-            if self.zone.is_named() {
+            if self.zone.is_some_and(|zone| zone.is_named()) {
                 record.time.into_iter().for_each(|time| reach.note(time));
             }
         }
@@ -381,7 +379,7 @@ mod tests {
     fn cuts_in_the_doubled_hour_change_nothing() {
         let zone = Zone::named("Europe/Berlin").unwrap();
         let names = Names::default();
-        let source = Source { zone, ..Source::of(Format::preset("auto").unwrap()) };
+        let source = Source { zone: Some(zone), ..Source::of(Format::preset("auto").unwrap()) };
         let sealer = Sealer::new(SealKey::new(b"key"), &names);
         let reader = Reader::new(Finder::new(&names), sealer, vec![source]);
         let lines: Vec<String> = ["01:50:00", "02:10:00", "02:59:00", "02:01:00", "02:20:00", "02:59:00", "03:00:00"]
@@ -407,6 +405,67 @@ mod tests {
     }
 
     #[test]
+    fn the_zone_that_a_lines_envelope_names_was_not_used() {
+        let haproxy = |clock: &str| {
+            format!(
+                "192.0.2.1:58430 [27/Nov/2026:{clock}.100] web~ api/a 0/0/1/2/3 200 5 - - ---- 1/1/0/0/0 0/0 \"GET / HTTP/1.1\""
+            )
+        };
+        let json =
+            |clock: &str| format!(r#"{{"time":"2026-11-27 {clock}","uri":"/","status":200}}"#);
+        let iso = |clock: &str| {
+            format!("2026-11-27T09:54:00.123456+01:00 lb1 haproxy[1]: {}", haproxy(clock))
+        };
+        let rfc5424 = |clock: &str| {
+            format!("<134>1 2026-11-27T08:54:00Z lb1 haproxy 1 - - {}", haproxy(clock))
+        };
+        let cri = |clock: &str| format!("2026-11-27T08:54:00.5Z stdout F {}", json(clock));
+        let docker = |clock: &str| {
+            serde_json::json!({"log": haproxy(clock), "stream": "stdout", "time": "2026-11-27T08:54:00.5Z"}).to_string()
+        };
+        let journal = |clock: &str| {
+            serde_json::json!({"MESSAGE": haproxy(clock), "__REALTIME_TIMESTAMP": "1795769640500000"}).to_string()
+        };
+        let shipped = |clock: &str| {
+            serde_json::json!({"message": haproxy(clock), "agent": {"type": "filebeat"}, "@timestamp": "2026-11-27T08:54:00.5Z"}).to_string()
+        };
+        let bsd = |clock: &str| format!("Nov 27 09:54:00 lb1 haproxy[1]: {}", haproxy(clock));
+        let time_by = |source: &Source, line: &str| {
+            let record = source.record(line.as_bytes(), &Columns::default(), &mut Reach::default());
+            record.unwrap().unwrap().time.unwrap().to_rfc3339(0)
+        };
+        let auto = Source::of(Format::preset("auto").unwrap());
+        let time = |line: &str| time_by(&auto, line);
+        for (shown, utc) in [
+            // Berlin, New York, Kolkata, UTC; and a request that took a minute.
+            ("09:54:00", "08:54:00"),
+            ("03:54:00", "08:54:00"),
+            ("14:24:00", "08:54:00"),
+            ("08:54:00", "08:54:00"),
+            ("09:53:00", "08:53:00"),
+            // One that took twenty minutes, and one from before any zone: as without an envelope.
+            ("09:34:00", "09:34:00"),
+            ("08:04:00", "08:04:00"),
+        ] {
+            let utc = format!("2026-11-27T{utc}Z");
+            for line in [iso(shown), rfc5424(shown), cri(shown), docker(shown), journal(shown)] {
+                assert_eq!(time(&line), utc, "{line}");
+            }
+            // A shipper may come long after, and an envelope without a zone knows no better.
+            for line in [shipped(shown), bsd(shown), haproxy(shown)] {
+                assert_eq!(time(&line), format!("2026-11-27T{shown}Z"), "{line}");
+            }
+        }
+        // What is configured counts, and so does what the line says.
+        for zone in [Zone::named("UTC"), Some(Zone::Fixed(0))] {
+            let source = Source { zone, ..Source::of(Format::preset("auto").unwrap()) };
+            assert_eq!(time_by(&source, &iso("09:54:00")), "2026-11-27T09:54:00Z");
+        }
+        let zoned = "2026-11-27T08:54:00.5Z stdout F {\"time\":\"2026-11-27T09:54:00Z\",\"uri\":\"/\",\"status\":200}";
+        assert_eq!(time(zoned), "2026-11-27T09:54:00Z");
+    }
+
+    #[test]
     fn a_time_without_a_zone_is_of_the_sources_clock() {
         let hour = 3600;
         let cases = [
@@ -426,7 +485,7 @@ mod tests {
             ("ts=1772442000 method=GET path=/ status=200", 9),
         ];
         let auto = || Source::of(Format::preset("auto").unwrap());
-        let (utc, berlin) = (auto(), Source { zone: Zone::Fixed(hour), ..auto() });
+        let (utc, berlin) = (auto(), Source { zone: Some(Zone::Fixed(hour)), ..auto() });
         for (line, expected) in cases {
             let at = |source: &Source| {
                 let record = source

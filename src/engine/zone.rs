@@ -7,12 +7,32 @@ use chrono::{MappedLocalTime, NaiveDateTime, Offset, TimeZone};
 use chrono_tz::{TZ_VARIANTS, Tz};
 use serde::{Deserialize, Serialize};
 
-use super::time::{DAY, MINUTE, SECOND, Timestamp};
+use super::time::{DAY, HOUR, MINUTE, SECOND, Timestamp};
+
+/// Every zone is ahead of UTC by whole quarters of an hour (tz database) ...
+const QUARTER: i64 = 15 * MINUTE;
+
+/// ... and by no more than this, east or west.
+const FURTHEST: i64 = 14 * HOUR;
 
 /// A line may be this late and still belong to the first pass of a repeated hour: requests are logged when they end,
 /// some of them with the time at which they began. A log whose clock is set back steps back by more than that, unless
 /// it is silent for most of an hour: then the pass is unknown.
 const LATE: i64 = 5 * MINUTE;
+
+/// Returns the offset from UTC that explains by how much a clock is ahead, all in microseconds; `None` if no offset does
+/// to within `slack`, or none is needed.
+#[must_use]
+pub fn offset_near(ahead: i64, slack: i64) -> Option<i64> {
+    let ahead = ahead.clamp(-DAY, DAY);
+    let offset = (ahead + QUARTER / 2).div_euclid(QUARTER) * QUARTER;
+    let is_zone = offset != 0 && offset.abs() <= FURTHEST && (ahead - offset).abs() <= slack;
+    is_zone.then_some(offset)
+}
+
+/// A line is written so long after its time at most, as far as a zone is told by the moment at which it was written:
+/// most requests end within it.
+const WRITING: i64 = 2 * MINUTE;
 
 /// How far a clock is ahead of UTC.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -71,6 +91,14 @@ impl Zone {
     #[must_use]
     pub const fn is_named(&self) -> bool {
         matches!(self, Self::Named(_))
+    }
+
+    /// Returns the zone of a clock that showed a time when it was this late by another clock. If no zone explains the
+    /// difference, it is UTC: a request may be logged long after it began.
+    #[must_use]
+    pub fn of_clock(shown: Timestamp, late: Timestamp) -> Self {
+        let offset = offset_near(shown.since(late), WRITING);
+        Self::Fixed(offset.unwrap_or(0) / SECOND)
     }
 
     /// Returns the instant of a time on this clock, given as if it were UTC, in a log that has come this far.

@@ -70,6 +70,8 @@ pub struct Record<'a> {
     pub time_digits: u8,
     /// The log names no zone: `time` is read as UTC until the zone is known.
     pub is_local: bool,
+    /// When the line was written, if an envelope knows it with its zone.
+    pub written: Option<Timestamp>,
     /// The peer that the server saw or, if that is a trusted proxy, the client behind it.
     pub client: Option<IpAddr>,
     /// The log names no peer: `client` is the last hop of `X-Forwarded-For`.
@@ -147,6 +149,7 @@ impl Record<'_> {
             time: self.time,
             time_digits: self.time_digits,
             is_local: self.is_local,
+            written: self.written,
             client: self.client,
             is_forwarded: self.is_forwarded,
             method: text(self.method),

@@ -104,11 +104,11 @@ impl Parser {
         if syslog::is_field(line) {
             return Err(Reject::new(1, "a journal's MESSAGE=", "another field of it"));
         }
-        let Envelope { line: inside, time } =
-            syslog::peel(line, around.columns).ok_or_else(|| none.clone())?;
+        let envelope = syslog::peel(line, around.columns).ok_or_else(|| none.clone())?;
+        let Envelope { line: inside, time, .. } = envelope;
         let shift = line.len() - inside.len();
         self.read(inside, around.within(time).ok_or(none)?)
-            .map(|record| lend(record, time))
+            .map(|record| lend(record, &envelope))
             .map_err(|reject| Reject { column: reject.column + shift, ..reject })
     }
 
@@ -120,14 +120,14 @@ impl Parser {
     ) -> Option<Result<Record<'a>, Reject>> {
         let sealed = json::envelope(line)?;
         let is_text = matches!(sealed, Sealed::Text(_));
-        let Envelope { line: inside, time } = match sealed {
+        let envelope = match sealed {
             Sealed::Cut(why) => return Some(Err(part_of(why))),
             Sealed::Line(envelope) | Sealed::Text(envelope) => envelope,
         };
-        match self.read(&inside, around.within(time)?) {
+        match self.read(&envelope.line, around.within(envelope.time)?) {
             Ok(_) if is_text => Some(Err(Reject::new(1, SHIPPED, "a message that is a line"))),
             Err(_) if is_text => None,
-            Ok(record) => Some(Ok(lend(record.into_owned(), time))),
+            Ok(record) => Some(Ok(lend(record.into_owned(), &envelope))),
             // The inner line is escaped, so its columns differ from those of the given line.
             Err(reject) => Some(Err(Reject { column: 1, ..reject })),
         }
@@ -185,11 +185,13 @@ fn directive() -> Reject {
     Reject::new(1, "a request", "a directive")
 }
 
-/// Gives a record without a time that of its envelope.
-fn lend(mut record: Record<'_>, time: Option<Time>) -> Record<'_> {
-    if let (None, Some(time)) = (record.time, time) {
+/// Gives a record without a time that of its envelope, and notes when the line was written: what the innermost envelope
+/// says of it, which is closest to the server.
+fn lend<'a, L>(mut record: Record<'a>, envelope: &Envelope<L>) -> Record<'a> {
+    if let (None, Some(time)) = (record.time, envelope.time) {
         record.set_time(time);
     }
+    record.written = record.written.or_else(|| envelope.written());
     record
 }
 

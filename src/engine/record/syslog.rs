@@ -18,6 +18,7 @@
 use super::columns::Columns;
 use super::scan::{found_in, quoted, word};
 use super::time::{self, Time};
+use crate::engine::time::Timestamp;
 
 /// What is expected in place of a partial line.
 pub(super) const WHOLE: &str = "a whole line (the container runtime cuts at 16 KiB)";
@@ -37,6 +38,19 @@ pub(super) struct Envelope<L> {
     pub(super) line: L,
     /// The envelope's time, if its year is known.
     pub(super) time: Option<Time>,
+    /// A shipper wrapped the line, perhaps long after it was written.
+    pub(super) is_shipped: bool,
+}
+
+impl<L> Envelope<L> {
+    const fn new(line: L, time: Option<Time>) -> Self {
+        Self { line, time, is_shipped: false }
+    }
+
+    /// Returns when the line was written, if the envelope is from that moment and names its zone.
+    pub(super) fn written(&self) -> Option<Timestamp> {
+        self.time.filter(|time| !time.is_local && !self.is_shipped).map(|time| time.at)
+    }
 }
 
 /// Returns whether the line begins like an envelope and unlike any server's line.
@@ -57,43 +71,43 @@ pub(super) fn is_likely(line: &[u8]) -> bool {
 /// Removes one envelope; the server's line is the end of `line`.
 pub(super) fn peel<'a>(line: &'a [u8], columns: &Columns) -> Option<Envelope<&'a [u8]>> {
     if let Some(line) = line.strip_prefix(MESSAGE) {
-        return Some(Envelope { line, time: columns.realtime() });
+        return Some(Envelope::new(line, columns.realtime()));
     }
     if let (Some(line), Some(time)) = (after_length(line), columns.realtime()) {
-        return Some(Envelope { line, time: Some(time) });
+        return Some(Envelope::new(line, Some(time)));
     }
     let line = after_count(line).unwrap_or(line);
     let rest = after_priority(line);
     if rest.len() < line.len()
         && let Some(rest) = rest.strip_prefix(b"1 ")
     {
-        return Some(Envelope { line: after_rfc5424(rest)?, time: time::iso(word(rest).1) });
+        return Some(Envelope::new(after_rfc5424(rest)?, time::iso(word(rest).1)));
     }
     if let Some(length) = time::syslog_length(rest) {
         let line = after_tag(rest.get(length..)?.strip_prefix(b" ")?)?;
-        return Some(Envelope { line, time: time::syslog(rest, columns.written()) });
+        return Some(Envelope::new(line, time::syslog(rest, columns.written())));
     }
     let (after, stamp) = word(rest);
     if let Some(time) = time::iso(stamp) {
         let line = after_stream(after).or_else(|| after_tag(after))?;
-        return Some(Envelope { line, time: Some(time) });
+        return Some(Envelope::new(line, Some(time)));
     }
     if let Some((line, time)) = after_asctime(rest).or_else(|| after_console(rest)) {
-        return Some(Envelope { line, time: Some(time) });
+        return Some(Envelope::new(line, Some(time)));
     }
     if stamp.ends_with(b":") && stamp.contains(&b'[') {
-        return Some(Envelope { line: after, time: None });
+        return Some(Envelope::new(after, None));
     }
     if is_name(stamp)
         && let (line, tag) = word(after)
         && let Some(tag) = tag.strip_suffix(b":")
         && tag.first().is_some_and(u8::is_ascii_alphabetic)
     {
-        return Some(Envelope { line, time: None });
+        return Some(Envelope::new(line, None));
     }
     let bar = after.trim_ascii_start();
     let line = (is_name(stamp) && after.len() < rest.len()).then(|| bar.strip_prefix(b"| "))??;
-    Some(Envelope { line, time: None })
+    Some(Envelope::new(line, None))
 }
 
 /// Returns whether the line is a part of one that a container runtime split: `2026-11-23T17:10:33.5Z stdout P ...`.
@@ -310,7 +324,7 @@ mod tests {
             let time = time::iso(stamp.as_bytes()).map(|time| Time { is_local, ..time });
             assert_eq!(
                 peel(line.as_bytes(), &Columns::default()),
-                Some(Envelope { line: inside, time }),
+                Some(Envelope::new(inside, time)),
                 "{head}"
             );
         }

@@ -50,7 +50,8 @@ pub(crate) fn envelope(line: &[u8]) -> Option<Sealed<'_>> {
         return Some(Sealed::Cut(why));
     }
     let is_shippers = object.is_shippers();
-    let envelope = Envelope { line: object.line?, time: object.time };
+    let is_shipped = object.holder != Holder::Journal && !object.has_stream;
+    let envelope = Envelope { line: object.line?, time: object.time, is_shipped };
     Some(if is_shippers { Sealed::Line(envelope) } else { Sealed::Text(envelope) })
 }
 
@@ -89,6 +90,8 @@ struct Object<'a> {
     holder: Holder,
     /// A key shows a shipper.
     is_shipped: bool,
+    /// It names a container's output, which the runtime stamps line by line.
+    has_stream: bool,
     /// A key shows an application's logger.
     is_logged: bool,
     time: Option<Time>,
@@ -127,6 +130,7 @@ impl<'a> Object<'a> {
         if holder == Holder::Nobody {
             self.is_shipped |= is_shippers(key, next);
             self.is_logged |= is_loggers(key);
+            self.has_stream |= key == b"stream";
             return self.about(key);
         }
         match next {
@@ -368,11 +372,12 @@ mod tests {
         let time = time::read(b"1795453833537001");
         let line = Cow::Borrowed(&b"a"[..]);
         let sealed = br#"{"MESSAGE":"a","__REALTIME_TIMESTAMP":"1795453833537001"}"#;
-        assert_eq!(envelope(sealed), Some(Sealed::Line(Envelope { line: line.clone(), time })));
+        let of = |is_shipped| Envelope { line: line.clone(), time, is_shipped };
+        assert_eq!(envelope(sealed), Some(Sealed::Line(of(false))));
         let text = br#"{"ts":1795453833.537001,"msg":"a"}"#;
-        assert_eq!(envelope(text), Some(Sealed::Text(Envelope { line: line.clone(), time })));
+        assert_eq!(envelope(text), Some(Sealed::Text(of(true))));
         let shipped = br#"{"ts":1795453833.537001,"msg":"a","stream":"stdout"}"#;
-        assert_eq!(envelope(shipped), Some(Sealed::Line(Envelope { line, time })));
+        assert_eq!(envelope(shipped), Some(Sealed::Line(of(false))));
         for none in ["", "{", "{}", "{\"a\":1}", "{\"log\":{}}", "{\"log\":\"x"] {
             assert_eq!(envelope(none.as_bytes()), None, "{none}");
         }
