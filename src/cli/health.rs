@@ -9,7 +9,7 @@ use crate::atlas::Layer;
 use crate::cli::lives::{Life, by_log};
 use crate::cli::print::{self, Printer};
 use crate::cli::unseen::Unseen;
-use crate::engine::detect::{Eye, Health};
+use crate::engine::detect::{Eye, Health, skewed};
 use crate::engine::health::{Log, Roll, path_of, principal};
 use crate::engine::time::{DAY, SECOND, Timestamp};
 use crate::store::{OutboxStats, backup_of};
@@ -120,10 +120,7 @@ impl Look<'_> {
             add("lag", format!("bytes are read more than {limit} s after they were written"));
         }
         let latest = lives.iter().map(|life| life.stream).max_by_key(|stream| stream.updated);
-        let Some((stream, log)) = latest.and_then(|one| Some((one, Log::decode(&one.health)?)))
-        else {
-            return;
-        };
+        let Some(log) = latest.and_then(|stream| Log::decode(&stream.health)) else { return };
         if let Some(crowd) = log.callers.crowd(self.params) {
             let (behind, principals, address) = (crowd.behind, crowd.principals, crowd.address);
             let text = format!(
@@ -138,9 +135,9 @@ impl Look<'_> {
                 "lines are dated more than a day in the future; they count as of when they arrived";
             add("bad_time", format!("{lines} {text}"));
         }
-        let ahead = log.window.newest().map_or(0, |newest| newest.since(stream.updated));
-        if ahead > self.params.limit(Eye::Clock) {
-            add("skew", format!("its latest lines are dated {} s in the future", ahead / SECOND));
+        let skew = log.skew.micros();
+        if skew.saturating_abs() > self.params.limit(Eye::Clock) {
+            add("skew", format!("its latest lines are {}", skewed(skew)));
         }
     }
 

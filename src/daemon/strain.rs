@@ -1,4 +1,4 @@
-//! The monitor's own problems, by the clock: lines from the future, logs that are read too late, old GeoIP data, mails
+//! The monitor's own problems, by the clock: lines from a wrong clock, logs that are read too late, old GeoIP data, mails
 //! that cannot be sent. A replay has no clock of arrival, and checks none of these.
 
 use std::collections::BTreeMap;
@@ -25,8 +25,8 @@ const EVERY: Duration = Duration::from_secs(10);
 /// The watched parts, and what was found since the last check.
 pub struct Strains {
     atlas: Arc<Reloading>,
-    /// By how many microseconds each log's latest batch was ahead of the clock.
-    ahead: BTreeMap<PathBuf, i64>,
+    /// By how many microseconds each log's latest batch was ahead of the clock, if it had an impossible time.
+    heard: BTreeMap<PathBuf, Option<i64>>,
     asked: Option<Duration>,
     /// A lost database; the loop's first turn reports it.
     lost: Option<Strain>,
@@ -44,18 +44,18 @@ impl Strains {
             cause: String::new(),
             micros: 1,
         });
-        Self { atlas, ahead: BTreeMap::new(), asked: None, lost }
+        Self { atlas, heard: BTreeMap::new(), asked: None, lost }
     }
 
     /// Forgets the logs that are no longer followed.
     pub fn keep_logs(&mut self, is_followed: impl Fn(&Path) -> bool) {
-        self.ahead.retain(|path, _| is_followed(path));
+        self.heard.retain(|path, _| is_followed(path));
     }
 
-    /// Notes how far a batch's newest line is ahead of the clock.
+    /// Notes how far the impossible times of a batch are ahead of the clock.
     pub fn note(&mut self, batch: &Batch, reading: &Reading, now: Timestamp) {
-        let Some(newest) = reading.pulse.newest().max(reading.bad_times.newest) else { return };
-        self.ahead.insert(unrotated(&batch.position.path), newest.since(now));
+        let ahead = reading.bad_times.newest.map(|newest| newest.since(now));
+        self.heard.insert(unrotated(&batch.position.path), ahead);
     }
 
     /// Reports new problems to the worker, every ten seconds. `lags` returns how far behind each log is.
@@ -85,8 +85,10 @@ impl Strains {
             cause: String::new(),
             micros,
         };
-        let mut strains: Vec<Strain> =
-            self.ahead.iter().map(|(path, ahead)| of_log(Eye::Clock, path, *ahead)).collect();
+        let of_clock = |(path, ahead): (&PathBuf, &Option<i64>)| {
+            of_log(Eye::Clock, path, ahead.unwrap_or_else(|| worker.skew(path)))
+        };
+        let mut strains: Vec<Strain> = self.heard.iter().map(of_clock).collect();
         strains.extend(lags(monotonic).into_iter().map(|(path, lag)| {
             let micros = i64::try_from(lag.as_micros()).unwrap_or(i64::MAX);
             let cause = if lag.is_zero() { String::new() } else { refusal(&path) };

@@ -147,6 +147,7 @@ impl Worker {
         self.roll.hear(principal, &reading.pulse, &log.window, now);
         if self.is_live {
             self.roll.follow(principal);
+            log.skew.note(reading.pulse.newest(), reading.local, now);
         }
         let update = self.streams.entry(stream).or_insert_with(|| StreamUpdate {
             stream,
@@ -164,6 +165,12 @@ impl Worker {
     #[must_use]
     pub fn reach(&self, path: &Path) -> Reach {
         self.logs.get(&Name::of(path).log).map(|log| log.reach).unwrap_or_default()
+    }
+
+    /// Returns by how many microseconds a log's clock is ahead; less than 0 if it is behind.
+    #[must_use]
+    pub fn skew(&self, log: &Path) -> i64 {
+        self.logs.get(log).map_or(0, |log| log.skew.micros())
     }
 
     /// Returns the newest time of each log with a named zone.

@@ -63,6 +63,8 @@ pub struct Reading {
     pub reach: Reach,
     /// Lines with an impossible time.
     pub bad_times: BadTimes,
+    /// The newest time of lines that name no zone.
+    pub local: Option<Timestamp>,
 }
 
 /// Lines with a time more than a day ahead of the clock, which count as of the moment when they were read.
@@ -196,6 +198,9 @@ impl Reader {
         let record = source.record(&line.bytes, columns, &mut reading.reach)?;
         let Some(mut record) = record else { return Ok(None) };
         record.time = record.time.map(|said| reading.bad_times.believe(said, now));
+        if record.is_local {
+            reading.local = reading.local.max(record.time);
+        }
         let origin = Origin { stream: batch.stream, offset: line.offset };
         let mut sightings = Vec::new();
         self.finder.find(&record, &mut sightings);

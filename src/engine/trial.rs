@@ -110,7 +110,8 @@ fn fired(
             eye: Eye::Clock,
             about: (*file).to_owned(),
             cause: String::new(),
-            micros: newest.since(clock),
+            // Late lines are no fault.
+            micros: newest.since(clock).max(0),
         });
         judge.strain(&mut memory, &mut roll, strain.as_slice(), *now);
         roll.hear(&principal(path), &reading.pulse, &log.window, *now);

@@ -227,14 +227,15 @@ fn named(rule: &str) -> Alert {
 #[test]
 fn the_subject_named_all_that_degrades_the_monitoring_and_not_what_does() {
     let rules = include_str!("../../../rules/monitor-health.yml");
-    let subject = |id: &str, fact: &str| {
+    let subject_of = |id: &str, fact: &str, value: i64| {
         let mut alert = sample::alert();
         alert.rule.id = id.into();
         alert.rule.name = "monitor-health".into();
         alert.rule.title = "Monitoring degraded: clock, lag".into();
-        alert.facts = [(fact.into(), Value::Int(7))].into_iter().collect();
+        alert.facts = [(fact.into(), Value::Int(value))].into_iter().collect();
         incident(&sample::incident(), &[alert], &context(&[])).subject
     };
+    let subject = |id: &str, fact: &str| subject_of(id, fact, 7);
     let built_in = "71c4d9e8-2f35-4a60-9b81-d60e5f3a7c12";
     assert!(rules.contains(&format!("\nid: {built_in}\n")));
     for (fact, words) in [
@@ -248,6 +249,8 @@ fn the_subject_named_all_that_degrades_the_monitoring_and_not_what_does() {
         let subject = subject(built_in, fact);
         assert!(subject.ends_with(words), "{subject}");
     }
+    let behind = subject_of(built_in, "health.skew_seconds", -18_000);
+    assert!(behind.ends_with(": lines are dated in the past"), "{behind}");
     // A user's own rule keeps its title.
     let own = subject("0c2d9e8a-2f35-4a60-9b81-d60e5f3a7c12", "health.lag_seconds");
     assert!(own.contains(": monitoring degraded"), "{own}");

@@ -167,9 +167,14 @@ const DEGRADATIONS: [(&str, &str); 5] = [
 
 /// Returns the cause of degraded monitoring.
 fn degradation(alert: &Alert) -> Option<&'static str> {
-    let is_built_in = alert.rule.id == DEGRADED;
+    if alert.rule.id != DEGRADED {
+        return None;
+    }
+    if matches!(alert.facts.get("health.skew_seconds"), Some(Value::Int(..0))) {
+        return Some("lines are dated in the past");
+    }
     let mut known = DEGRADATIONS.iter().filter(|(fact, _)| alert.facts.contains(fact));
-    known.next().map(|(_, words)| *words).filter(|_| is_built_in)
+    known.next().map(|(_, words)| *words)
 }
 
 /// Returns what an alert is about: its rule's name, or something more exact if several things share one name.

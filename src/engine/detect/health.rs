@@ -10,6 +10,7 @@ use crate::engine::pulse::{Gap, Loss, Spell, WINDOW_MINUTES};
 
 use crate::engine::stats::{units, whole};
 use crate::engine::time::{DAY, HOUR, MINUTE, SECOND, Timestamp};
+use crate::engine::zone::offset_near;
 
 use super::{Detector, Judgement::Log, because, fact, state, usual};
 
@@ -39,7 +40,10 @@ pub(super) const DETECTOR: Detector = Detector {
         fact("health.proxy_share", "their share of the examined principals, in percent"),
         fact("health.proxy_principals", "examined principals"),
         fact("health.proxy_uses", "accepted uses in the examined hours"),
-        fact("health.skew_seconds", "by how many seconds lines are ahead of the clock"),
+        fact(
+            "health.skew_seconds",
+            "by how many seconds lines are ahead of the clock; below 0, behind",
+        ),
         fact("health.geoip_days", "how many days ago a GeoIP file was built"),
         fact("health.mail_minutes", "for how many minutes the oldest mail has waited"),
         fact("health.lag_seconds", "for how many seconds bytes of a log have not been read"),
@@ -158,7 +162,7 @@ pub struct Strain {
     pub about: String,
     /// Why, as far as it is known: the error of a log that cannot be opened.
     pub cause: String,
-    /// By how much lines are ahead, how old the file is, how long the oldest mail or bytes of the log have waited.
+    /// By how much lines are ahead (less than 0: behind), how old the file is, how long the oldest mail or bytes of the log have waited.
     pub micros: i64,
 }
 
@@ -166,7 +170,11 @@ impl Health {
     /// Returns whether something is over its limit.
     #[must_use]
     pub fn is_strained(&self, strain: &Strain) -> bool {
-        strain.micros > self.limit(strain.eye)
+        let off = match strain.eye {
+            Eye::Clock => strain.micros.saturating_abs(),
+            Eye::Atlas | Eye::Mail | Eye::Lag | Eye::Database => strain.micros,
+        };
+        off > self.limit(strain.eye)
     }
 
     /// Returns the limit in microseconds.
@@ -298,21 +306,30 @@ pub fn crowded(crowd: &Crowd, file: &str) -> Facts {
     facts
 }
 
-/// Returns by which zone's offset lines are ahead, if it is one: `2 h`, `5 h 30 min`. Offsets are whole quarters of an hour,
-/// up to 14 h (tz database); lines take a moment to arrive.
-fn zone_ahead(micros: i64) -> Option<String> {
-    const QUARTER: i64 = 15 * MINUTE;
-    const SLACK: i64 = MINUTE;
-    const MOST: i64 = 14 * HOUR;
-    let offset = micros.saturating_add(SLACK) / QUARTER * QUARTER;
-    let is_zone = (QUARTER..=MOST).contains(&offset) && (micros - offset).abs() <= SLACK;
-    let (hours, minutes) = (offset / HOUR, offset % HOUR / MINUTE);
-    let text = match (hours, minutes) {
+/// States by how much a log's clock is off, and what to do: `dated 3600 s in the future: ...`.
+#[must_use]
+pub fn skewed(micros: i64) -> String {
+    let (tense, side) = if micros < 0 { ("past", "behind") } else { ("future", "ahead") };
+    let why = offset_near(micros, MINUTE).map_or_else(
+        || "its clock or this host's is wrong".to_owned(),
+        |offset| {
+            let offset = in_hours(offset.abs());
+            format!(
+                "times without a zone are read as UTC; if the server is on a clock {offset} {side}, set time_zone in the \
+                 log's [[source]], else its clock or this host's is wrong"
+            )
+        },
+    );
+    format!("dated {} s in the {tense}: {why}", micros.saturating_abs() / SECOND)
+}
+
+/// Formats an offset: `2 h`, `5 h 30 min`.
+fn in_hours(offset: i64) -> String {
+    match (offset / HOUR, offset % HOUR / MINUTE) {
         (0, minutes) => format!("{minutes} min"),
         (hours, 0) => format!("{hours} h"),
         (hours, minutes) => format!("{hours} h {minutes} min"),
-    };
-    is_zone.then_some(text)
+    }
 }
 
 /// States the facts of what is too far off.
@@ -322,16 +339,7 @@ pub fn strained(strain: &Strain) -> Facts {
     let (name, value, text) = match eye {
         Eye::Clock => {
             let seconds = micros / SECOND;
-            let why = zone_ahead(*micros).map_or_else(
-                || "its clock or this host's is wrong".to_owned(),
-                |zone| {
-                    format!(
-                        "times without a zone are read as UTC; if the server is on a clock {zone} ahead, set \
-                         time_zone in the log's [[source]], else its clock or this host's is wrong"
-                    )
-                },
-            );
-            let text = format!("lines of {about} are dated {seconds} s in the future: {why}");
+            let text = format!("lines of {about} are {}", skewed(*micros));
             ("health.skew_seconds", Value::Int(seconds), text)
         }
         Eye::Atlas => {
@@ -405,18 +413,17 @@ mod tests {
             let strain = Strain { principal: "log:a.log".into(), eye, about, cause, micros };
             strained(&strain).reasons[0].text.to_string()
         };
-        for (seconds, zone) in [
-            (3599, "1 h"),
-            (3660, "1 h"),
-            (19_798, "5 h 30 min"),
-            (50_400, "14 h"),
-            (900, "15 min"),
+        for (seconds, clock) in [
+            (3599, "1 h ahead"),
+            (3660, "1 h ahead"),
+            (19_798, "5 h 30 min ahead"),
+            (50_400, "14 h ahead"),
+            (900, "15 min ahead"),
+            (-18_000, "5 h behind"),
+            (-12_600, "3 h 30 min behind"),
         ] {
             let text = reason(Eye::Clock, "", seconds * SECOND);
-            assert!(
-                text.contains("time_zone") && text.contains(&format!("{zone} ahead")),
-                "{text}"
-            );
+            assert!(text.contains("time_zone") && text.contains(clock), "{text}");
         }
         for seconds in [150, 700, 3661, 3500, 54_000, i64::MAX / SECOND] {
             let text = reason(Eye::Clock, "", seconds * SECOND);

@@ -40,7 +40,7 @@ use smol_str::SmolStr;
 pub use fleet::shared;
 pub use guessing::{found, guessed};
 pub use health::{
-    Crowd, Eye, Health, Strain, Unheard, crowded, gone, misread, missing, rejected_percent,
+    Crowd, Eye, Health, Strain, Unheard, crowded, gone, misread, missing, rejected_percent, skewed,
     strained,
 };
 pub use objects::walked;

@@ -6,6 +6,7 @@
 mod callers;
 mod hours;
 mod roll;
+mod skew;
 #[cfg(test)]
 mod tests;
 
@@ -16,6 +17,7 @@ use smol_str::{SmolStr, format_smolstr};
 
 pub use callers::{Callers, hashed};
 pub use roll::Roll;
+pub use skew::Skew;
 
 use crate::engine::incident::Desk;
 use crate::engine::pulse::Window;
@@ -34,6 +36,9 @@ pub struct Log {
     /// How far it has come, if its clock shows an hour twice.
     #[serde(default, skip_serializing_if = "Reach::is_empty")]
     pub reach: Reach,
+    /// How its clock stands to the moments at which its lines arrive, if it is followed.
+    #[serde(default)]
+    pub skew: Skew,
     /// Lines with an impossible time.
     #[serde(default, skip_serializing_if = "is_none")]
     pub bad_times: u64,
