@@ -487,3 +487,21 @@ fn a_clock_that_is_ahead_is_told_once_and_shown_by_the_status() {
     assert_eq!(told.len(), 1, "{told:?}");
     assert!(told[0]["facts"]["health.skew_seconds"].as_u64() > Some(120), "{told:?}");
 }
+
+#[test]
+fn a_clock_that_was_set_right_was_still_shown_as_ahead() {
+    let server = server();
+    let home = Home::new(&config(&server));
+    let line = |hours: i64| {
+        let time = chrono::Utc::now() + chrono::TimeDelta::hours(hours);
+        format!("time={} method=GET path=/v1 status=200\n", time.format("%FT%T"))
+    };
+    home.append("logs/a.log", line(2));
+    run(&home, 1, 1, &server);
+    assert_eq!(troubles(&home), ["skew"]);
+    let reason = health(&home)[0]["event"]["reason"].to_string();
+    assert!(reason.contains("a clock 2 h ahead, set time_zone"), "{reason}");
+    home.append("logs/a.log", line(0));
+    run(&home, 2, 1, &server);
+    assert_eq!(troubles(&home), [""; 0]);
+}
