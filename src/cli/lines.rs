@@ -7,7 +7,7 @@ use crate::cli::args::Lines as Options;
 use crate::cli::choice::Choice;
 use crate::cli::exit::usage;
 use crate::cli::print::counted;
-use crate::cli::replay::{assign, say_passed_over};
+use crate::cli::replay::{Manner, assign, say_passed_over};
 use crate::daemon::site::Site;
 use crate::engine::line::{Batch, Line};
 use crate::engine::reader::Reader;
@@ -89,14 +89,18 @@ impl Logs {
         }
         let Listing { paths, faults, passed_over, .. } = Listing::of(&paths, Some(&site.state));
         say_passed_over(&passed_over);
-        let format = options.format.as_deref();
-        let (sources, inputs) = assign(site.sources()?, &site.watches(), paths, format)?;
+        let manner = Manner::of(site, options.format.as_deref(), options.like.as_deref())?;
+        let (sources, inputs) = assign(site.sources()?, &site.watches(), paths, manner)?;
         let unnamed = sources.len() - 1;
         let mut logs: Vec<_> = inputs.into_iter().map(Log::File).collect();
-        let watches = if format.is_some() { Vec::new() } else { site.units() };
+        let watches = site.units();
         for named in units.iter().filter_map(|path| UnitWatch::named(path)) {
             let is_same = |watch: &&UnitWatch| watch.path() == named.path();
-            let source = watches.iter().find(is_same).map_or(unnamed, |watch| watch.source);
+            let source = match manner {
+                Manner::Found => watches.iter().find(is_same).map_or(unnamed, |w| w.source),
+                Manner::Format(_) => unnamed,
+                Manner::Source(source) => source,
+            };
             logs.push(Log::Unit(UnitWatch { source, ..named }, options.cursor.clone()));
         }
         let choice = Choice::new(options);

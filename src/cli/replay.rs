@@ -33,6 +33,7 @@ use crate::engine::secret::SealKey;
 use crate::engine::time::Timestamp;
 use crate::source::SourceError;
 use crate::source::follow::Watch;
+use crate::source::journal::UnitWatch;
 use crate::source::listing::Listing;
 use crate::source::replay::{Input, Replay, STDIN};
 use crate::source::rotation::unrotated;
@@ -53,8 +54,7 @@ fn learn(context: &mut Context, options: &Options) -> anyhow::Result<ExitCode> {
     let began = monotonic();
     let Context { site, printer, .. } = context;
     let (paths, faults) = logs(options, &site.state)?;
-    let format = options.format.as_deref();
-    let (sources, inputs) = assign(site.sources()?, &site.watches(), paths, format)?;
+    let (sources, inputs) = inputs(site, options, paths)?;
     let reader = site.reader(sources)?;
     let key = site.key()?;
     let rows = registry_rows(options, &key)?;
@@ -163,28 +163,96 @@ fn whole(path: PathBuf) -> PathBuf {
     if path.as_os_str() == STDIN { path } else { std::path::absolute(&path).unwrap_or(path) }
 }
 
-/// Assigns a source to each file: the configured one that matches it or the log that it was rotated from; else one that
-/// detects the format line by line, or has the format of the command line.
+/// Returns the sources, and each file with its source.
+fn inputs(
+    site: &Site,
+    options: &Options,
+    paths: Vec<PathBuf>,
+) -> anyhow::Result<(Vec<Source>, Vec<Input>)> {
+    let manner = Manner::of(site, options.format.as_deref(), options.like.as_deref())?;
+    let (sources, inputs) = assign(site.sources()?, &site.watches(), paths, manner)?;
+    if manner == Manner::Found {
+        say_unnamed(&inputs, sources.len() - 1);
+    }
+    Ok((sources, inputs))
+}
+
+/// How files are read.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(super) enum Manner<'a> {
+    /// Each by the configured source that names it or the log that it was rotated from; the others by detecting the
+    /// format of each line.
+    Found,
+    /// All in this format.
+    Format(&'a str),
+    /// All by this source.
+    Source(usize),
+}
+
+impl<'a> Manner<'a> {
+    /// Returns how the command line asks for files to be read: in a format, or like a log.
+    pub(super) fn of(
+        site: &Site,
+        format: Option<&'a str>,
+        like: Option<&Path>,
+    ) -> anyhow::Result<Self> {
+        let Some(log) = like else { return Ok(format.map_or(Self::Found, Self::Format)) };
+        let source = match UnitWatch::named(log) {
+            Some(unit) => {
+                let units = site.units();
+                units.iter().find(|watch| watch.path() == unit.path()).map(|watch| watch.source)
+            }
+            None => source_of(&site.watches(), log),
+        };
+        source.map(Self::Source).ok_or_else(|| {
+            exit::usage(format!("--as {}: no [[source]] names this log", log.display()))
+        })
+    }
+}
+
+/// Returns the configured source that names a file, or the log that it was rotated from.
+fn source_of(watches: &[Watch], path: &Path) -> Option<usize> {
+    let path = std::path::absolute(path).unwrap_or_else(|_| path.to_owned());
+    let mut names = [path.clone(), unrotated(&path)].into_iter();
+    names.find_map(|path| watches.iter().find(|watch| watch.names(&path)).map(|w| w.source))
+}
+
+/// Assigns a source to each file. The last source is that of files that no configured one names.
 pub(super) fn assign(
     mut sources: Vec<Source>,
     watches: &[Watch],
     paths: Vec<PathBuf>,
-    named: Option<&str>,
+    manner: Manner<'_>,
 ) -> anyhow::Result<(Vec<Source>, Vec<Input>)> {
     let other = sources.len();
-    let format =
-        format_of(named.unwrap_or("auto")).map_err(|why| exit::usage(format!("{why:#}")))?;
+    let name = if let Manner::Format(name) = manner { name } else { "auto" };
+    let format = format_of(name).map_err(|why| exit::usage(format!("{why:#}")))?;
     sources.push(Source::of(format));
-    let source_of = |path: &Path| {
-        let path = std::path::absolute(path).unwrap_or_else(|_| path.to_owned());
-        let watch = [path.clone(), unrotated(&path)]
-            .into_iter()
-            .find_map(|path| watches.iter().find(|watch| watch.names(&path)));
-        watch.filter(|_| named.is_none()).map_or(other, |watch| watch.source)
+    let source_of = |path: &Path| match manner {
+        Manner::Found => source_of(watches, path).unwrap_or(other),
+        Manner::Format(_) => other,
+        Manner::Source(source) => source,
     };
     let inputs = paths.into_iter().map(|path| Input { source: source_of(&path), path });
     let inputs = inputs.collect();
     Ok((sources, inputs))
+}
+
+/// Reports on standard error which files no configured source names, and how they are read. `other` is the index behind
+/// the last configured source.
+fn say_unnamed(inputs: &[Input], other: usize) {
+    let unnamed: Vec<_> = inputs.iter().filter(|input| input.source == other).collect();
+    let Some(first) = unnamed.first().filter(|_| other > 0) else { return };
+    let more = match unnamed.len() {
+        1 => String::new(),
+        n => format!(" and {} more", n - 1),
+    };
+    let first = print::safe(first.path.to_string_lossy());
+    let said = format!(
+        "no [[source]] names {first}{more}: read as auto, in UTC, without trusted proxies; --as LOG reads all files \
+         like a log of a [[source]]"
+    );
+    writeln!(anstream::stderr(), "{said}").ok();
 }
 
 /// Reads the registry of the command line, else those of the replayed directories, and reports which on standard error.

@@ -134,3 +134,47 @@ fn a_zone_that_is_none_is_told_with_the_nearest_name() {
     assert!(text.contains("tokenwatch.toml:5:13"), "{text}");
     assert!(text.contains("did you mean \"Europe/Berlin\"?"), "{text}");
 }
+
+#[test]
+fn old_logs_elsewhere_were_replayed_without_their_sources_settings_and_nobody_was_told() {
+    let config = CONFIG.replace("\ntime_zone", "\ntrusted_proxies = [\"192.0.2.7\"]\ntime_zone");
+    let home = Home::new(&config);
+    let line = lines("2026-07-15", &["12:00:00"])
+        .replace("\"request\"", "\"http_x_forwarded_for\":\"203.0.113.9\",\"request\"");
+    std::fs::create_dir(home.path("old")).unwrap();
+    home.append("old/a.log", &line);
+    let seen = |args: &[&str], input: &str| {
+        let output = home.output_with(&[&["parse"], args].concat(), input);
+        let said: Value = serde_json::from_slice(&output.stdout).unwrap();
+        (said["@timestamp"].to_string(), said["source"]["ip"].to_string())
+    };
+    let (utc, berlin) = ("\"2026-07-15T12:00:00Z\"", "\"2026-07-15T10:00:00Z\"");
+    let is = |time: &str, client: &str| (time.to_owned(), format!("\"{client}\""));
+    let like = home.path("logs/a.log");
+    let like = ["--as", like.to_str().unwrap()];
+    assert_eq!(seen(&["old/a.log"], ""), is(utc, "192.0.2.7"));
+    assert_eq!(seen(&[&like[..], &["old/a.log"]].concat(), ""), is(berlin, "203.0.113.9"));
+    assert_eq!(seen(&[&like[..], &["-"]].concat(), &line), is(berlin, "203.0.113.9"));
+
+    let replayed = |args: &[&str]| {
+        // Who reads no standard input may have ended before it is written.
+        let input = if args.contains(&"-") { &line } else { "" };
+        let output = home.output_with(&[&["replay"], args].concat(), input);
+        (output.status.code(), String::from_utf8(output.stderr).unwrap())
+    };
+    for path in ["old/a.log", "-"] {
+        let (code, said) = replayed(&[path]);
+        let told = said.lines().filter(|line| line.starts_with("no [[source]] names ")).count();
+        assert_eq!((code, told), (Some(0), 1), "{said}");
+        assert!(said.contains("--as LOG"), "{said}");
+        let (code, said) = replayed(&[&like[..], &[path]].concat());
+        assert_eq!((code, said.contains("[[source]]")), (Some(0), false), "{said}");
+    }
+    // Nor is it told of what a source names, or where a format says how.
+    home.append("logs/a.log", &line);
+    for args in [&["logs/a.log"][..], &["--format", "json", "old"]] {
+        assert!(!replayed(args).1.contains("[[source]]"), "{args:?}");
+    }
+    let (code, said) = replayed(&["--as", "/var/log/other.log", "old"]);
+    assert_eq!((code, said.contains("no [[source]] names this log")), (Some(2), true), "{said}");
+}
