@@ -18,7 +18,7 @@ use crate::engine::judge::{Followed, Judge};
 use crate::engine::line::{Position, StreamId, Tally};
 use crate::engine::memory::Memory;
 use crate::engine::profile::CodecError;
-use crate::engine::reader::Reading;
+use crate::engine::reader::{Reading, TOO_FAR_AHEAD};
 use crate::engine::registry::Registry;
 use crate::engine::time::Timestamp;
 use crate::engine::zone::Reach;
@@ -135,6 +135,7 @@ impl Worker {
         now: Timestamp,
     ) -> Result<(), StoreError> {
         self.recall(reading)?;
+        self.judge.latest = self.is_live.then(|| now.plus(TOO_FAR_AHEAD));
         self.judge.judge(&mut self.memory, &reading.usages, self.atlas.as_ref());
         // A rotated file still belongs to its log, whatever its name.
         let Name { log: path, principal } = self.names.of(stream, &position.path);

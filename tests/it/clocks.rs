@@ -100,3 +100,24 @@ fn an_epoch_is_read_in_whatever_unit_it_is() {
     assert_eq!(home.json(&["status", "--json"])[0]["streams"][0]["bad_time"], 0);
     assert!(daemon.terminate().success(), "{}", home.daemon_log());
 }
+
+#[test]
+fn a_clock_that_was_ahead_does_not_blind_the_days_that_it_skipped() {
+    let home = Home::new(CONFIG);
+    let now = clock::now();
+    let days = (1..=30).rev().map(|day| now.plus(-day * DAY));
+    // A clock that was three days ahead for a moment, with that of the log.
+    let times = days.chain([now.plus(3 * DAY)]);
+    home.append("old.log", times.map(|time| line(&quoted(time), "own")).collect::<String>());
+    let output = home.output(&["replay", "--save", "old.log"]);
+    assert!(output.status.success(), "{output:?}");
+    let daemon = home.run(&[]);
+    let theft = line(&quoted(clock::now()), "own")
+        .replace("192.0.2.7", "198.51.100.7")
+        .replace("curl/8.5.0", "python-requests/2.31");
+    home.append("logs/a.log", theft);
+    wait_until("the line is committed", || home.committed_lines() == 32);
+    let told = home.json(&["alerts", "list", "--json", "--rule", "unusual-use"]);
+    assert_eq!(told.len(), 1, "{told:?}");
+    daemon.kill();
+}

@@ -25,6 +25,7 @@ use crate::engine::profile::{Keys, Placed, Profile, Signals, Taught, World};
 use crate::engine::registry::{Registered, Registry};
 use crate::engine::rule::view::View;
 use crate::engine::rule::{Rule, RuleSet};
+use crate::engine::time::Timestamp;
 use crate::engine::usage::{Carrier, Usage};
 use crate::engine::word::{Brought, Heard, Words};
 
@@ -44,6 +45,8 @@ pub struct Judge {
     pub registry: Registry,
     /// Who is notified of what, and what people said about it.
     pub policy: Policy,
+    /// The latest time that a usage can have, if the time of arrival is known.
+    pub latest: Option<Timestamp>,
     /// A cache: places by address.
     places: HashMap<IpAddr, Place, FixedState>,
 }
@@ -58,7 +61,7 @@ impl Judge {
         policy: Policy,
     ) -> Self {
         let places = HashMap::with_hasher(FixedState::default());
-        Self { params, rules: rules.into(), registry, policy, places }
+        Self { params, rules: rules.into(), registry, policy, latest: None, places }
     }
 
     /// Forgets the places of addresses: the atlas has changed.
@@ -103,6 +106,9 @@ impl Judge {
         let placed = Placed::new(usage, place);
         let row = self.registry.row(usage);
         let profile = &mut subject.profile;
+        if let Some(latest) = self.latest {
+            profile.correct_clock(usage.time, latest);
+        }
         let (before, due) = (profile.share(), profile.due());
         for taught in hear(&self.policy.words, principal, profile, usage, &self.params) {
             house.hear(member(principal, profile, row, usage), &taught, usage.time.day());

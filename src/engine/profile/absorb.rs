@@ -66,9 +66,19 @@ impl Profile {
         self.late = self.late.saturating_add(1);
         let is_far = self.last.since(time) > DAY;
         self.late_run = if is_far { self.late_run.saturating_add(1) } else { 0 };
-        if self.late_run < LATE_RUN {
-            return;
+        if self.late_run >= LATE_RUN {
+            self.turn_back(time);
         }
+    }
+
+    /// Sets the principal's clock to a usage if it is later than any usage can be: the machine's clock was wrong then.
+    pub fn correct_clock(&mut self, time: Timestamp, latest: Timestamp) {
+        if self.last > latest {
+            self.turn_back(time);
+        }
+    }
+
+    fn turn_back(&mut self, time: Timestamp) {
         self.late_run = 0;
         self.last = time;
         self.trusted = self.trusted.min(time);
