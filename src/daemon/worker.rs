@@ -18,9 +18,9 @@ use crate::engine::judge::{Followed, Judge};
 use crate::engine::line::{Position, StreamId, Tally};
 use crate::engine::memory::Memory;
 use crate::engine::profile::CodecError;
-use crate::engine::reader::{Reading, TOO_FAR_AHEAD};
+use crate::engine::reader::Reading;
 use crate::engine::registry::Registry;
-use crate::engine::time::Timestamp;
+use crate::engine::time::{MINUTE, Timestamp};
 use crate::engine::zone::Reach;
 use crate::store::{Store, StoreError};
 
@@ -29,6 +29,8 @@ pub const ROLL: &str = "logs";
 
 /// Changed principals that may wait for a commit ...
 const MAX_DIRTY: usize = 20_000;
+/// How far ahead of its arrival a usage is believed to be; a clock that is ahead by more is reported (`skew_seconds`).
+const AHEAD: i64 = 2 * MINUTE;
 
 /// ... and uses of tokens, of 48 bytes each ...
 const MAX_USES: usize = 500_000;
@@ -135,7 +137,9 @@ impl Worker {
         now: Timestamp,
     ) -> Result<(), StoreError> {
         self.recall(reading)?;
-        self.judge.latest = self.is_live.then(|| now.plus(TOO_FAR_AHEAD));
+        if self.is_live {
+            self.judge.latest = now.plus(AHEAD);
+        }
         self.judge.judge(&mut self.memory, &reading.usages, self.atlas.as_ref());
         // A rotated file still belongs to its log, whatever its name.
         let Name { log: path, principal } = self.names.of(stream, &position.path);

@@ -23,7 +23,7 @@ const MAX_REJECTS: usize = 8;
 
 /// A line further ahead of the clock than this has an impossible time: no two zones differ by more than 26 hours, and
 /// clocks that are wrong by less are reported.
-pub const TOO_FAR_AHEAD: i64 = DAY;
+const TOO_FAR_AHEAD: i64 = DAY;
 
 /// How the lines of one configured source are read.
 #[derive(Debug)]

@@ -101,23 +101,35 @@ fn an_epoch_is_read_in_whatever_unit_it_is() {
     assert!(daemon.terminate().success(), "{}", home.daemon_log());
 }
 
-#[test]
-fn a_clock_that_was_ahead_does_not_blind_the_days_that_it_skipped() {
+/// Replays thirty days of a token, and a last line that is so far ahead; then the service sees a theft. Returns what it
+/// reports.
+fn told_after_a_line_ahead(ahead: i64, is_live: bool) -> Vec<Value> {
     let home = Home::new(CONFIG);
     let now = clock::now();
     let days = (1..=30).rev().map(|day| now.plus(-day * DAY));
-    // A clock that was three days ahead for a moment, with that of the log.
-    let times = days.chain([now.plus(3 * DAY)]);
-    home.append("old.log", times.map(|time| line(&quoted(time), "own")).collect::<String>());
+    home.append("old.log", days.map(|time| line(&quoted(time), "own")).collect::<String>());
+    let log = if is_live { "logs/a.log" } else { "old.log" };
+    home.append(log, line(&quoted(now.plus(ahead)), "own"));
     let output = home.output(&["replay", "--save", "old.log"]);
     assert!(output.status.success(), "{output:?}");
     let daemon = home.run(&[]);
+    if is_live {
+        wait_until("the line is committed", || home.committed_lines() == 31);
+    }
     let theft = line(&quoted(clock::now()), "own")
         .replace("192.0.2.7", "198.51.100.7")
         .replace("curl/8.5.0", "python-requests/2.31");
     home.append("logs/a.log", theft);
-    wait_until("the line is committed", || home.committed_lines() == 32);
+    wait_until("the theft is committed", || home.committed_lines() == 32);
     let told = home.json(&["alerts", "list", "--json", "--rule", "unusual-use"]);
-    assert_eq!(told.len(), 1, "{told:?}");
     daemon.kill();
+    told
+}
+
+#[test]
+fn a_clock_that_was_ahead_does_not_blind_until_the_calendar_catches_up() {
+    for (ahead, is_live) in [(3 * DAY, false), (8 * HOUR, false), (8 * HOUR, true)] {
+        let told = told_after_a_line_ahead(ahead, is_live);
+        assert_eq!(told.len(), 1, "{} h, live: {is_live}: {told:?}", ahead / HOUR);
+    }
 }

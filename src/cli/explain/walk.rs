@@ -227,7 +227,8 @@ impl Walk {
         let row = registry.row(usage);
         let member = judge::member(&principal, &profile, row, usage);
         let peers = &self.memory.house().others(member, &params.fleet);
-        let world = World { atlas: &self.atlas, peers, heard, threshold };
+        let world =
+            World { atlas: &self.atlas, peers, heard, threshold, latest: self.judge.latest };
         let signals = profile.compare(&placed, &params.profile, &world);
         detect(&placed, &signals, row, &mut profile, params)
     }

@@ -129,6 +129,7 @@ impl Company {
             peers: &house.others(member(profile), &fleet),
             heard: Heard::default(),
             threshold: None,
+            latest: Timestamp(i64::MAX),
         };
         let signals = profile.compare(&placed, params, &world);
         let before = profile.share();

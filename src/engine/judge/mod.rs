@@ -45,8 +45,8 @@ pub struct Judge {
     pub registry: Registry,
     /// Who is notified of what, and what people said about it.
     pub policy: Policy,
-    /// The latest time that a usage can have, if the time of arrival is known.
-    pub latest: Option<Timestamp>,
+    /// The latest time that a usage counts as of: its arrival and a little more, if that is known.
+    pub latest: Timestamp,
     /// A cache: places by address.
     places: HashMap<IpAddr, Place, FixedState>,
 }
@@ -61,7 +61,7 @@ impl Judge {
         policy: Policy,
     ) -> Self {
         let places = HashMap::with_hasher(FixedState::default());
-        Self { params, rules: rules.into(), registry, policy, latest: None, places }
+        Self { params, rules: rules.into(), registry, policy, latest: Timestamp(i64::MAX), places }
     }
 
     /// Forgets the places of addresses: the atlas has changed.
@@ -106,9 +106,7 @@ impl Judge {
         let placed = Placed::new(usage, place);
         let row = self.registry.row(usage);
         let profile = &mut subject.profile;
-        if let Some(latest) = self.latest {
-            profile.correct_clock(usage.time, latest);
-        }
+        profile.correct_clock(usage.time, self.latest, &self.params.profile);
         let (before, due) = (profile.share(), profile.due());
         for taught in hear(&self.policy.words, principal, profile, usage, &self.params) {
             house.hear(member(principal, profile, row, usage), &taught, usage.time.day());
@@ -116,7 +114,7 @@ impl Judge {
         let heard = heard(&self.policy.words, principal, &placed, &self.params);
         let threshold = threshold(house, &self.policy, &self.params);
         let peers = &house.others(member(principal, profile, row, usage), &self.params.fleet);
-        let world = World { atlas, peers, heard, threshold };
+        let world = World { atlas, peers, heard, threshold, latest: self.latest };
         let signals = profile.compare(&placed, &self.params.profile, &world);
         let mut facts = detect(&placed, &signals, row, profile, &self.params);
         let mut change = None;

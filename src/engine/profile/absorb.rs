@@ -71,9 +71,10 @@ impl Profile {
         }
     }
 
-    /// Sets the principal's clock to a usage if it is later than any usage can be: the machine's clock was wrong then.
-    pub fn correct_clock(&mut self, time: Timestamp, latest: Timestamp) {
-        if self.last > latest {
+    /// Sets the principal's clock to a usage if it is so far ahead that even the latest possible usage would be late:
+    /// the clock of the machine or of a log was wrong then.
+    pub fn correct_clock(&mut self, time: Timestamp, latest: Timestamp, params: &Params) {
+        if self.is_late(latest, params) {
             self.turn_back(time);
         }
     }

@@ -99,7 +99,7 @@ impl Profile {
     pub fn compare(&self, seen: &Placed<'_>, params: &Params, world: &World<'_>) -> Signals {
         let keys = Keys::of(seen);
         let novel = self.novel(&keys, world.atlas);
-        let time = seen.usage.time.max(self.last.plus(-DISORDER));
+        let time = seen.usage.time.min(world.latest).max(self.last.plus(-DISORDER));
         let mut signals = Signals {
             time,
             is_late: self.is_late(seen.usage.time, params),
@@ -164,7 +164,7 @@ impl Profile {
         day_of(time.max(self.last))
     }
 
-    fn is_late(&self, time: Timestamp, params: &Params) -> bool {
+    pub(super) fn is_late(&self, time: Timestamp, params: &Params) -> bool {
         let late = u32::try_from(self.last.since(time) / MINUTE).unwrap_or(0);
         f64::from(late) >= params.learning.late_minutes && self.last.since(time) > 0
     }

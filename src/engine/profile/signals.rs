@@ -61,6 +61,8 @@ pub struct World<'a> {
     pub heard: Heard,
     /// The score from which a person is notified at once, if a mail budget sets it.
     pub threshold: Option<f64>,
+    /// The latest time that a usage counts as of: a clock that is ahead must not make the present late.
+    pub latest: Timestamp,
 }
 
 /// The values of a usage that are compared, as they are stored.

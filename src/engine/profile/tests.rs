@@ -84,7 +84,7 @@ impl Life {
     pub(crate) fn compare(&self, usage: &Usage, place: &Place) -> Signals {
         let Self { peers, threshold, .. } = self;
         let (heard, threshold) = (Heard::default(), *threshold);
-        let world = World { atlas: &NoAtlas, peers, heard, threshold };
+        let world = World { atlas: &NoAtlas, peers, heard, threshold, latest: Timestamp(i64::MAX) };
         self.profile.compare(&Placed::new(usage, place), &self.params, &world)
     }
 
@@ -289,6 +289,7 @@ fn numbers_of_one_operator_are_one_network() {
             peers: &Alone::default(),
             heard: Heard::default(),
             threshold: None,
+            latest: Timestamp(i64::MAX),
         };
         let usage = from(1, 20 * DAY);
         let signals = life.profile.compare(&Placed::new(&usage, &place), &life.params, &world);
