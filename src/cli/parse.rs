@@ -70,7 +70,7 @@ impl Visit for Parser<'_> {
     fn line(&mut self, reader: &Reader, seen: &Numbered<'_>) -> anyhow::Result<()> {
         let file = self.has_files.then(|| seen.path.to_string_lossy());
         let head = Head { file, line: seen.number };
-        let Some(source) = reader.sources().get(seen.source) else { return Ok(()) };
+        let Some(source) = reader.source(seen.source, seen.path) else { return Ok(()) };
         match source.record(&seen.line.bytes, seen.columns, &mut { seen.reach }) {
             Ok(Some(record)) => {
                 let mut sightings = Vec::new();

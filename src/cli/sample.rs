@@ -8,7 +8,7 @@ use serde::Serialize;
 use crate::engine::detect::rejected_percent;
 use crate::engine::pulse::Misfit;
 use crate::engine::reader::Source as Reading;
-use crate::engine::record::{Columns, Record, guess};
+use crate::engine::record::{Columns, Record, guess, is_error_log};
 use crate::engine::token::Finder;
 use crate::engine::zone::Reach;
 
@@ -45,6 +45,8 @@ impl Sample {
         path: &Path,
         bytes: &[u8],
     ) -> Option<Self> {
+        let of_errors = is_error_log(path).then(|| reading.for_error_logs());
+        let reading = of_errors.as_ref().unwrap_or(reading);
         let guess = guess(lines(bytes).map(|(_, _, line)| line));
         let mut sample = Self {
             path: path.display().to_string(),

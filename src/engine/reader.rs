@@ -1,13 +1,15 @@
 //! Steps 2 to 5: bytes become usages. Pure, so that threads may share one Reader: the directives above a batch come
 //! with the batch, and how far its log has come is passed on in the reading.
 
+use std::path::Path;
+
 use ipnet::IpNet;
 use smol_str::SmolStr;
 
-use crate::engine::line::{Batch, Line, Tally};
+use crate::engine::line::{Batch, Line, StreamId, Tally};
 use crate::engine::pulse::{Gap, Pulse};
 use crate::engine::record::{
-    Columns, Format, Record, Reject, client_behind, client_beyond_private,
+    Columns, Format, Record, Reject, client_behind, client_beyond_private, is_error_log,
 };
 use crate::engine::time::{DAY, Timestamp};
 use crate::engine::token::{Finder, Sealer};
@@ -26,7 +28,7 @@ const MAX_REJECTS: usize = 8;
 const TOO_FAR_AHEAD: i64 = DAY;
 
 /// How the lines of one configured source are read.
-#[derive(Debug)]
+#[derive(Clone, Debug)]
 pub struct Source {
     /// The format of its lines.
     pub format: Format,
@@ -44,6 +46,8 @@ pub struct Reader {
     finder: Finder,
     sealer: Sealer,
     sources: Vec<Source>,
+    /// The same sources, for their error logs.
+    error_logs: Vec<Source>,
 }
 
 /// The contents of a batch.
@@ -93,8 +97,16 @@ impl BadTimes {
 impl Reader {
     /// Creates a reader of these sources; batches refer to theirs by index.
     #[must_use]
-    pub const fn new(finder: Finder, sealer: Sealer, sources: Vec<Source>) -> Self {
-        Self { finder, sealer, sources }
+    pub fn new(finder: Finder, sealer: Sealer, sources: Vec<Source>) -> Self {
+        let error_logs = sources.iter().map(Source::for_error_logs).collect();
+        Self { finder, sealer, sources, error_logs }
+    }
+
+    /// Returns a source as it reads a file.
+    #[must_use]
+    pub fn source(&self, index: usize, path: &Path) -> Option<&Source> {
+        let sources = if is_error_log(path) { &self.error_logs } else { &self.sources };
+        sources.get(index)
     }
 
     /// Returns the sources, in the order of their indices.
@@ -147,11 +159,12 @@ impl Reader {
         if let Some(loss) = batch.loss {
             reading.pulse.lose(Gap { offset: batch.from, bytes: batch.missing.gap, loss });
         }
+        let source = self.source(batch.source, &batch.position.path);
         let mut columns = Columns::new(&batch.directives);
         for line in batch.lines() {
             columns.note(&line.bytes);
             reading.tally.lines += 1;
-            match self.read_line(batch, &line, &columns, now, &mut reading) {
+            match self.read_line(source, batch.stream, &line, &columns, now, &mut reading) {
                 Ok(time) => {
                     reading.pulse.read(time);
                     reading.tally.parsed += 1;
@@ -185,15 +198,14 @@ impl Reader {
 
     fn read_line(
         &self,
-        batch: &Batch,
+        source: Option<&Source>,
+        stream: StreamId,
         line: &Line<'_>,
         columns: &Columns,
         now: Option<Timestamp>,
         reading: &mut Reading,
     ) -> Result<Option<Timestamp>, Reject> {
-        let source = self
-            .sources
-            .get(batch.source)
+        let source = source
             .ok_or_else(|| Reject::new(1, "a line of a configured source", "one of another"))?;
         let record = source.record(&line.bytes, columns, &mut reading.reach)?;
         let Some(mut record) = record else { return Ok(None) };
@@ -201,7 +213,7 @@ impl Reader {
         if record.is_local {
             reading.local = reading.local.max(record.time);
         }
-        let origin = Origin { stream: batch.stream, offset: line.offset };
+        let origin = Origin { stream, offset: line.offset };
         let mut sightings = Vec::new();
         self.finder.find(&record, &mut sightings);
         self.sealer.seal(&record, &sightings, origin, &source.service, &mut reading.usages);
@@ -236,6 +248,12 @@ impl Source {
             }
         }
         parsed
+    }
+
+    /// Returns the source as it reads error logs.
+    #[must_use]
+    pub fn for_error_logs(&self) -> Self {
+        Self { format: self.format.for_error_logs(), ..self.clone() }
     }
 
     /// Parses one line under the columns that lines above it name, and replaces the peer by the client behind the

@@ -82,7 +82,7 @@ impl Walk {
             usages: Vec::new(),
             reject: None,
         };
-        let Some(source) = reader.sources().get(seen.source) else { return Ok(explained) };
+        let Some(source) = reader.source(seen.source, seen.path) else { return Ok(explained) };
         let mut parse = Step::new(3, "parse");
         parse.say("format", source.format.name());
         if let Some(looks) = self.looks_like(seen) {

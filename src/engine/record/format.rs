@@ -1,6 +1,7 @@
 //! Formats: the compiled parser of one kind of log, its presets, and the preset that recognises each line.
 
 use std::collections::BTreeMap;
+use std::path::Path;
 
 use smol_str::SmolStr;
 
@@ -32,6 +33,8 @@ pub(super) enum Parser {
     Combined(Tail),
     Family(&'static Family),
     Timeless(&'static Family),
+    /// Any error log, whose lines may be followed by a client's text.
+    Errors,
     Json(json::Own),
     Template(Template),
 }
@@ -209,6 +212,16 @@ impl Format {
         Ok(Self::new("json", Parser::Json(own)))
     }
 
+    /// Returns the format for error logs, in which `auto` accepts lines of error logs only.
+    ///
+    /// nginx writes the decoded path of a request into its error log, line ends included, so a client could forge whole
+    /// lines of an access log there.
+    #[must_use]
+    pub fn for_error_logs(&self) -> Self {
+        let is_auto = matches!(self.parser, Parser::Auto(_));
+        if is_auto { Self::new("auto", Parser::Errors) } else { self.clone() }
+    }
+
     /// Returns the same format, which reads JSON and logfmt keys, W3C columns and template variables with these
     /// names as ids of tokens. Letter case is ignored, and `-` equals `_`. Fields of the combined family have no
     /// names; headers keep theirs, for the [`Finder`](crate::engine::token::Finder).
@@ -217,7 +230,11 @@ impl Format {
         match &mut self.parser {
             Parser::Auto(own) | Parser::Json(own) => own.ids = names.to_vec(),
             Parser::Template(template) => template.name_ids(names),
-            Parser::Columns | Parser::Combined(_) | Parser::Family(_) | Parser::Timeless(_) => {}
+            Parser::Columns
+            | Parser::Combined(_)
+            | Parser::Family(_)
+            | Parser::Timeless(_)
+            | Parser::Errors => {}
         }
         self.ids = names.to_vec();
         self
@@ -275,9 +292,35 @@ impl Format {
     }
 }
 
+/// Returns whether a file is named as an error log, such as `error.log.1` or `ssl_error_log`.
+#[must_use]
+pub fn is_error_log(path: &Path) -> bool {
+    let name = path.file_name().unwrap_or_default().to_string_lossy().to_ascii_lowercase();
+    name.contains("error") && !name.contains("access")
+}
+
 #[cfg(test)]
 mod tests {
     use super::*;
+
+    #[test]
+    fn a_client_forged_an_access_line_in_an_error_log() {
+        let auto = Format::preset("auto").unwrap();
+        let forged = br#"192.0.2.7 - - [02/Mar/2026:08:00:00 +0000] "GET /v1 HTTP/1.1" 200 5 "-" "-" "Bearer exk_0""#;
+        let own = br#"2026/03/02 08:00:00 [error] 7#7: *1 open() "/srv/x" failed (2: No such file or directory), client: 192.0.2.7, server: api.example.com, request: "GET /x HTTP/1.1", host: "api.example.com""#;
+        for name in ["error.log", "error.log.2.gz", "ssl_error_log", "api.example.com-Error.log"] {
+            assert!(is_error_log(&Path::new("/var/log/nginx").join(name)), "{name}");
+        }
+        for name in ["access.log", "error-pages.access.log", "api.log", "-"] {
+            assert!(!is_error_log(&Path::new("/var/log/errors").join(name)), "{name}");
+        }
+        let format = auto.for_error_logs();
+        assert!(format.parse(own).is_ok());
+        let reject = format.parse(forged).unwrap_err();
+        assert!(reject.expected.contains("error log"), "{reject:?}");
+        let named = Format::preset("nginx-combined").unwrap();
+        assert!(named.for_error_logs().parse(forged).is_ok(), "the site says so");
+    }
 
     #[test]
     fn every_other_name_is_of_a_preset_and_hides_none() {

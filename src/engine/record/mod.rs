@@ -51,7 +51,7 @@ use std::net::IpAddr;
 
 pub use client::{address_and_port, client_behind, client_beyond_private, parse_address};
 pub use columns::Columns;
-pub use format::Format;
+pub use format::{Format, is_error_log};
 pub use guess::{Guess, guess};
 pub(crate) use names::is_same;
 pub use template_fault::TemplateFault;

@@ -147,6 +147,7 @@ impl Parser {
             Self::Timeless(family) => {
                 timeless(family, line, around.lent).map_err(|m| m.reject(line))
             }
+            Self::Errors => errors(line, around).map_err(|miss| miss.reject(line)),
             Self::Json(own) => json::read(line, own, around.lent),
             Self::Template(template) => template.read(line),
         }
@@ -232,6 +233,22 @@ fn auto<'a>(line: &'a [u8], own: &json::Own, around: Around<'_>) -> Result<Recor
     };
     combined::read_bare(line).map_err(|_| miss.reject(line))
 }
+
+/// Parses a line of any error log.
+fn errors<'a>(line: &'a [u8], around: Around<'_>) -> Result<Record<'a>, Miss> {
+    let mut best = Miss { rest: line.len(), expected: ERROR_LINE };
+    for family in FAMILIES.iter().filter(|family| family.is_error && (family.is_likely)(line)) {
+        match family.read(line, around.ids) {
+            Ok(record) => return Ok(record),
+            Err(miss) => best = best.further(miss),
+        }
+    }
+    Err(best)
+}
+
+/// What is expected in an error log, and what to do about anything else.
+const ERROR_LINE: &str = "a line of an error log, as the file is named: others may be a client's text; if they are not, \
+     set the source's format";
 
 /// Parses a line of a format without a time, which an envelope must have supplied.
 fn timeless<'a>(family: &Family, line: &'a [u8], lent: Option<Time>) -> Result<Record<'a>, Miss> {
