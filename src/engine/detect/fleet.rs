@@ -31,12 +31,14 @@ pub(super) const DETECTOR: Detector = Detector {
 #[must_use]
 pub fn shared(change: &Shared, placed: &Placed<'_>) -> Facts {
     let (what, value) = match change.what {
-        What::Value(Family::Network, _) => ("network", network_name(placed.place)),
-        What::Value(Family::Client, _) => ("client", client_name(&placed.usage.agent.family)),
-        What::Value(..) => {
-            let prefix = placed.prefix.map(|prefix| prefix.to_string());
-            ("prefix", format!("addresses {}", prefix.unwrap_or_default()))
-        }
+        What::Value(value) => match value.family {
+            Family::Network => ("network", network_name(placed.place)),
+            Family::Client => ("client", client_name(&placed.usage.agent.family)),
+            _ => {
+                let prefix = placed.prefix.map(|prefix| prefix.to_string());
+                ("prefix", format!("addresses {}", prefix.unwrap_or_default()))
+            }
+        },
         What::Rush => ("rate", "far more requests than ever".to_owned()),
         What::Fault(_) => {
             let Usage { method, route, .. } = &placed.usage;

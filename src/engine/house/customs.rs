@@ -5,7 +5,7 @@ use std::collections::BTreeMap;
 use serde::{Deserialize, Serialize};
 
 use crate::engine::house::value_name;
-use crate::engine::profile::{Class, Family};
+use crate::engine::profile::{Class, Value};
 
 /// Number of parts in which the table is stored.
 pub(super) const BUCKETS: usize = 64;
@@ -21,11 +21,19 @@ const VALUES_EACH: usize = 8;
 const PRINCIPALS: usize = 4;
 
 /// Returns the part that holds a value.
-pub(super) fn bucket_of(family: Family, key: u32) -> usize {
-    let family = u32::try_from(family.index()).unwrap_or(0).wrapping_mul(0x85eb_ca6b);
+pub(super) fn bucket_of(value: Value) -> usize {
+    let family = u32::try_from(value.family.index()).unwrap_or(0).wrapping_mul(0x85eb_ca6b);
     // the upper bits of a product depend on all lower ones (Fibonacci hashing)
-    let mixed = (key ^ family).wrapping_mul(0x9e37_79b1);
+    let mixed = (value.key ^ family).wrapping_mul(0x9e37_79b1);
     usize::try_from(mixed >> 26).unwrap_or(0)
+}
+
+/// A principal that makes a value its own.
+#[derive(Clone, Copy, Debug)]
+pub(super) struct Owner {
+    pub class: Class,
+    /// Hash of its name.
+    pub who: u32,
 }
 
 /// One part of the table. A value is `family:key`.
@@ -43,14 +51,10 @@ struct Custom {
 }
 
 impl Bucket {
-    /// Notes that a principal of a class has made a value its own.
-    pub(super) fn note(
-        &mut self,
-        (family, key): (Family, u32),
-        (class, who): (Class, u32),
-        day: i64,
-    ) {
-        let name = value_name(family, key);
+    /// Notes that a principal has made a value its own.
+    pub(super) fn note(&mut self, value: Value, owner: Owner, day: i64) {
+        let Owner { class, who } = owner;
+        let name = value_name(value);
         self.make_room(&name, who);
         if self.0.len() >= VALUES && !self.0.contains_key(&name) {
             self.evict();
@@ -66,13 +70,13 @@ impl Bucket {
     }
 
     /// Notes that a value is no longer a principal's own.
-    pub(super) fn forget(&mut self, (family, key): (Family, u32), who: u32) {
-        self.take_from(&value_name(family, key), who);
+    pub(super) fn forget(&mut self, value: Value, who: u32) {
+        self.take_from(&value_name(value), who);
     }
 
     /// Returns how many principals of each class have made a value their own, up to four.
-    pub(super) fn known_by(&self, family: Family, key: u32) -> [u32; 2] {
-        let custom = self.0.get(&value_name(family, key));
+    pub(super) fn known_by(&self, value: Value) -> [u32; 2] {
+        let custom = self.0.get(&value_name(value));
         let count = |by: &Vec<u32>| u32::try_from(by.len()).unwrap_or(u32::MAX);
         custom.map_or([0; 2], |custom| [&custom.by, &custom.by_machines].map(count))
     }
@@ -131,53 +135,61 @@ impl Custom {
 #[cfg(test)]
 mod tests {
     use super::*;
+    use crate::engine::profile::Family;
+
+    const CLIENT: Value = Value::new(Family::Client, 9);
+    const NETWORK: Value = Value::new(Family::Network, 64_500);
+
+    fn human(who: u32) -> Owner {
+        Owner { class: Class::Human, who }
+    }
 
     #[test]
     fn principals_are_counted_once_and_up_to_four() {
         let mut bucket = Bucket::default();
         for who in [1, 2, 1, 3, 2, 4, 5, 6] {
-            bucket.note((Family::Client, 9), (Class::Human, who), 1);
+            bucket.note(CLIENT, human(who), 1);
         }
-        assert_eq!(bucket.known_by(Family::Client, 9), [4, 0]);
-        assert_eq!(bucket.known_by(Family::Network, 9), [0, 0]);
+        assert_eq!(bucket.known_by(CLIENT), [4, 0]);
+        assert_eq!(bucket.known_by(Value { family: Family::Network, ..CLIENT }), [0, 0]);
     }
 
     #[test]
     fn a_principal_whose_class_changes_is_counted_in_the_new_one_only() {
         let mut bucket = Bucket::default();
-        bucket.note((Family::Client, 9), (Class::Human, 1), 1);
-        bucket.note((Family::Client, 9), (Class::Machine, 1), 2);
-        assert_eq!(bucket.known_by(Family::Client, 9), [0, 1]);
-        bucket.forget((Family::Client, 9), 1);
+        bucket.note(CLIENT, human(1), 1);
+        bucket.note(CLIENT, Owner { class: Class::Machine, ..human(1) }, 2);
+        assert_eq!(bucket.known_by(CLIENT), [0, 1]);
+        bucket.forget(CLIENT, 1);
         assert_eq!(bucket, Bucket::default());
     }
 
     #[test]
     fn what_one_principal_invents_does_not_push_out_what_many_share() {
         let mut bucket = Bucket::default();
-        (1..=3).for_each(|who| bucket.note((Family::Network, 64_500), (Class::Human, who), 1));
-        (0..10_000).for_each(|key| bucket.note((Family::Prefix, key), (Class::Human, 77), 2));
-        assert_eq!(bucket.known_by(Family::Network, 64_500), [3, 0]);
+        let prefix = |key| Value::new(Family::Prefix, key);
+        (1..=3).for_each(|who| bucket.note(NETWORK, human(who), 1));
+        (0..10_000).for_each(|key| bucket.note(prefix(key), human(77), 2));
+        assert_eq!(bucket.known_by(NETWORK), [3, 0]);
         assert_eq!(bucket.0.len(), 1 + VALUES_EACH);
-        assert_eq!(bucket.known_by(Family::Prefix, 9_999), [1, 0]);
+        assert_eq!(bucket.known_by(prefix(9_999)), [1, 0]);
     }
 
     #[test]
     fn what_two_invent_together_does_not_push_out_what_one_has() {
         let mut bucket = Bucket::default();
-        bucket.note((Family::Network, 64_500), (Class::Human, 1), 1);
+        bucket.note(NETWORK, human(1), 1);
         for key in 0..10_000 {
-            [77, 78]
-                .into_iter()
-                .for_each(|who| bucket.note((Family::Client, key), (Class::Human, who), 2));
+            let client = Value::new(Family::Client, key);
+            [77, 78].into_iter().for_each(|who| bucket.note(client, human(who), 2));
         }
-        assert_eq!(bucket.known_by(Family::Network, 64_500), [1, 0]);
+        assert_eq!(bucket.known_by(NETWORK), [1, 0]);
     }
 
     #[test]
     fn values_are_spread_over_all_parts() {
         let mut hits = [0; BUCKETS];
-        (0..6_400).for_each(|key| hits[bucket_of(Family::Network, key)] += 1);
+        (0..6_400).for_each(|key| hits[bucket_of(Value { key, ..NETWORK })] += 1);
         assert!(hits.iter().all(|hits| (50..200).contains(hits)), "{hits:?}");
     }
 }

@@ -7,7 +7,7 @@ use serde::{Deserialize, Serialize};
 use smol_str::SmolStr;
 
 use crate::engine::house::{Member, value_name};
-use crate::engine::profile::{Family, section};
+use crate::engine::profile::{Value, section};
 use crate::engine::stats::{units, whole};
 use crate::engine::time::{DAY, HOUR, MINUTE, Timestamp};
 
@@ -103,7 +103,7 @@ fn real(count: usize) -> f64 {
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum What {
     /// A value of a family: a network, a prefix, a client.
-    Value(Family, u32),
+    Value(Value),
     /// Requests far faster than on each principal's own worst days.
     Rush,
     /// Far more refused and missing answers than ever, the last of them on this route.
@@ -126,7 +126,7 @@ pub struct Shared {
 impl What {
     fn name(self) -> String {
         match self {
-            Self::Value(family, key) => value_name(family, key),
+            Self::Value(value) => value_name(value),
             Self::Rush => "rush".to_owned(),
             Self::Fault(route) => format!("{FAULT}{route}"),
         }

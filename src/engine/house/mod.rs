@@ -29,13 +29,13 @@ pub use table::{Entry, Table};
 use crate::engine::commit::HouseRow;
 use crate::engine::house::budget::Scores;
 use crate::engine::house::clock::Clock;
-use crate::engine::house::customs::{BUCKETS, Bucket, bucket_of};
+use crate::engine::house::customs::{BUCKETS, Bucket, Owner, bucket_of};
 use crate::engine::house::fleet::Changes;
 use crate::engine::house::objects::Askers;
 use crate::engine::house::population::Population;
 use crate::engine::house::sources::Sources;
 use crate::engine::profile::{
-    Absorbed, Class, Family, Peers, Placed, Priors, Score, Share, Signals, Taught,
+    Absorbed, Class, Families, Family, Peers, Placed, Priors, Score, Share, Signals, Taught, Value,
 };
 use crate::engine::stats;
 use crate::engine::time::Timestamp;
@@ -102,6 +102,10 @@ impl Member<'_> {
     fn who(&self) -> u32 {
         stats::key(&[self.principal.as_bytes()])
     }
+
+    fn owner(&self) -> Owner {
+        Owner { class: self.class, who: self.who() }
+    }
 }
 
 /// Days by which a line may be late and still count as having the right clock.
@@ -113,7 +117,7 @@ const SCORES: &str = "scores";
 const CLOCK: &str = "clock";
 
 /// Returns a value's name in its table: `family:key`.
-fn value_name(family: Family, key: u32) -> String {
+fn value_name(Value { family, key }: Value) -> String {
     format!("{}:{key}", family.index())
 }
 
@@ -234,20 +238,23 @@ impl House {
         self.scores.value.threshold(budget, score)
     }
 
-    /// Applies what one usage changed in a principal's profile: its contribution to the experience of its
-    /// class, and the values that it made its own.
+    /// Replaces what a principal contributes to the experience of its class, if a usage or a word changed it.
+    pub fn replace_share(&mut self, before: Option<Share>, after: Option<Share>) {
+        if before != after {
+            self.population.change().replace(before.as_ref(), after.as_ref());
+        }
+    }
+
+    /// Applies what became of a principal's usage: the score that it reached, the values that it made its own.
     ///
     /// Returns the change that it shares with many others, if this usage makes it one.
     pub fn absorb(
         &mut self,
         member: Member<'_>,
-        [before, after]: [Option<Share>; 2],
-        (signals, absorbed): (&Signals, Absorbed),
+        signals: &Signals,
+        absorbed: Absorbed,
         params: &Fleet,
     ) -> Option<Shared> {
-        if before != after {
-            self.population.change().replace(before.as_ref(), after.as_ref());
-        }
         if let Some(rise) = absorbed.rise {
             self.scores.change().note(rise);
         }
@@ -257,11 +264,22 @@ impl House {
         if !member.counts || is_quiet && conduct == [None; 2] {
             return None;
         }
-        let (who, day) = (member.who(), signals.time.day());
+        let (owner, day) = (member.owner(), signals.time.day());
         let learned = absorbed.learned.iter().filter_map(|family| signals.value(family));
         for value in learned.chain(absorbed.reclassed) {
-            self.note(value, (member.class, who), day);
+            self.note(value, owner, day);
         }
+        let values = self.strange(absorbed.brought, signals, params).into_iter().map(What::Value);
+        let mut shared = None;
+        for what in values.chain(conduct.into_iter().flatten()) {
+            let found = self.changes.change().note(what, &member, signals.time, params);
+            shared = shared.or(found);
+        }
+        shared
+    }
+
+    /// Returns the values that a usage brought, as far as they may be a change of many and are not known here.
+    fn strange(&self, brought: Families, signals: &Signals, params: &Fleet) -> Vec<Value> {
         let has_network = signals.value(Family::Network).is_some();
         let is_change = |family: &Family| match family {
             Family::Network | Family::Client => true,
@@ -269,17 +287,9 @@ impl House {
             Family::Prefix => !has_network,
             _ => false,
         };
-        let brought = absorbed.brought.iter().filter(is_change);
-        let brought = brought.filter_map(|family| signals.value(family));
-        let strange: Vec<_> =
-            brought.filter(|(family, key)| !self.is_custom(*family, *key, params)).collect();
-        let mut shared = None;
-        let values = strange.into_iter().map(|(family, key)| What::Value(family, key));
-        for what in values.chain(conduct.into_iter().flatten()) {
-            let found = self.changes.change().note(what, &member, signals.time, params);
-            shared = shared.or(found);
-        }
-        shared
+        let brought = brought.iter().filter(is_change);
+        let values = brought.filter_map(|family| signals.value(family));
+        values.filter(|value| !self.is_custom(*value, params)).collect()
     }
 
     /// Notes a use of an unknown token that the server refused. Returns what to report about its source
@@ -308,35 +318,35 @@ impl House {
 
     /// Applies what a person's word taught a principal on a day.
     pub fn hear(&mut self, member: Member<'_>, taught: &Taught, day: i64) {
-        let who = member.who();
+        let owner = member.owner();
         for value in taught.learned.iter().filter(|_| member.counts) {
-            self.note(*value, (member.class, who), day);
+            self.note(*value, owner, day);
         }
-        for (family, key) in &taught.forgotten {
-            if let Some(part) = self.customs.get_mut(bucket_of(*family, *key)) {
-                part.change().forget((*family, *key), who);
+        for value in &taught.forgotten {
+            if let Some(part) = self.customs.get_mut(bucket_of(*value)) {
+                part.change().forget(*value, owner.who);
             }
         }
     }
 
-    /// Notes that a principal of a class has made a value its own.
-    fn note(&mut self, (family, key): (Family, u32), who: (Class, u32), day: i64) {
+    /// Notes that a principal has made a value its own.
+    fn note(&mut self, value: Value, owner: Owner, day: i64) {
         let day = self.clock.value.believed(day);
-        if Family::COMMON.contains(&family)
-            && let Some(part) = self.customs.get_mut(bucket_of(family, key))
+        if Family::COMMON.contains(&value.family)
+            && let Some(part) = self.customs.get_mut(bucket_of(value))
         {
-            part.change().note((family, key), who, day);
+            part.change().note(value, owner, day);
         }
     }
 
-    fn is_custom(&self, family: Family, key: u32, params: &Fleet) -> bool {
-        f64::from(self.users_of(family, key).iter().sum::<u32>()) >= params.known
+    fn is_custom(&self, value: Value, params: &Fleet) -> bool {
+        f64::from(self.users_of(value).iter().sum::<u32>()) >= params.known
     }
 
     /// Returns how many principals of each class have made a value their own.
-    fn users_of(&self, family: Family, key: u32) -> [u32; 2] {
-        let bucket = self.customs.get(bucket_of(family, key));
-        bucket.map_or([0; 2], |part| part.value.known_by(family, key))
+    fn users_of(&self, value: Value) -> [u32; 2] {
+        let bucket = self.customs.get(bucket_of(value));
+        bucket.map_or([0; 2], |part| part.value.known_by(value))
     }
 }
 
@@ -368,12 +378,12 @@ impl Peers for Others<'_> {
         self.house.priors.get(class.index()).unwrap_or(&NONE)
     }
 
-    fn known_by(&self, class: Class, family: Family, key: u32) -> u32 {
-        self.house.users_of(family, key).get(class.index()).copied().unwrap_or(0)
+    fn known_by(&self, class: Class, value: Value) -> u32 {
+        self.house.users_of(value).get(class.index()).copied().unwrap_or(0)
     }
 
-    fn is_shared_change(&self, family: Family, key: u32, time: Timestamp) -> bool {
-        self.is_shared(What::Value(family, key), time)
+    fn is_shared_change(&self, value: Value, time: Timestamp) -> bool {
+        self.is_shared(What::Value(value), time)
     }
 
     fn is_rush(&self, time: Timestamp) -> bool {

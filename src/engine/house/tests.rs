@@ -134,11 +134,15 @@ impl Company {
         let signals = profile.compare(&placed, params, &world);
         let before = profile.share();
         let absorbed = profile.absorb(&placed, &signals, params);
-        let shares = [before, profile.share()];
-        let change = house.absorb(member(profile), shares, (&signals, absorbed), &fleet);
+        house.replace_share(before, profile.share());
+        let change = house.absorb(member(profile), &signals, absorbed, &fleet);
         *house = restored_all(house);
         (signals.score, change)
     }
+}
+
+fn network_of(place: &Place) -> What {
+    What::Value(Value::new(Family::Network, place.asn.unwrap()))
 }
 
 /// Rented machines in the same city.
@@ -165,10 +169,7 @@ fn a_company_that_moves_is_one_change_and_the_rest_of_it_is_quiet() {
     let lived: Vec<_> = (0..12).map(|n| company.live(n, &moved(n), &rack())).collect();
     let changes: Vec<_> = lived.iter().filter_map(|(_, change)| change.clone()).collect();
     assert_eq!(changes.len(), 1, "{changes:?}");
-    assert_eq!(
-        (matches!(changes[0].what, What::Value(Family::Network, _)), changes[0].principals.len()),
-        (true, 5)
-    );
+    assert_eq!((changes[0].what, changes[0].principals.len()), (network_of(&rack()), 5));
     // the fifth is one of the many, those before it were judged as anybody is
     assert!(lived[0].0 > 6.0 && lived[4..].iter().all(|(score, _)| *score < 1.0), "{lived:?}");
 }
@@ -215,8 +216,8 @@ fn what_three_others_use_is_weaker_evidence() {
     let peers = company.house.clone();
     let by = |class| {
         let fleet = Fleet::default();
-        let network = rented().asn.unwrap();
-        peers.others(ANYBODY, &fleet).known_by(class, Family::Network, network)
+        let network = Value::new(Family::Network, rented().asn.unwrap());
+        peers.others(ANYBODY, &fleet).known_by(class, network)
     };
     assert_eq!((by(Class::Machine), by(Class::Human)), (3, 0));
 }
@@ -239,13 +240,13 @@ fn a_change_under_a_clock_far_ahead_spoke_for_everybody_for_years() {
     let ahead = usage(3650 * DAY).time;
     for who in ["a", "b", "c", "d", "e"] {
         changes.note(
-            What::Value(Family::Network, rented().asn.unwrap()),
+            network_of(&rented()),
             &Member { principal: who, ..ANYBODY },
             ahead,
             &Fleet::default(),
         );
     }
-    let network = What::Value(Family::Network, rented().asn.unwrap());
+    let network = network_of(&rented());
     assert!(changes.is_shared(network, &ANYBODY, ahead, &Fleet::default()));
     company.house.changes.value = changes;
     let (score, _) = company.live(0, &moved(0, 10 * DAY), &rented());
@@ -256,16 +257,17 @@ fn a_change_under_a_clock_far_ahead_spoke_for_everybody_for_years() {
 fn a_value_under_a_clock_far_ahead_takes_no_place_for_years() {
     let mut house = House::default();
     let at = |day: i64| usage(day * DAY).time;
+    let client = |key: u32| Value::new(Family::Client, key);
     let mut note = |key: u32, day: i64, written: i64| {
         house.begin_hour(at(day));
         for who in 1..=2 {
-            house.note((Family::Client, key), (Class::Human, who), at(written).day());
+            let owner = Owner { class: Class::Human, who };
+            house.note(client(key), owner, at(written).day());
         }
-        house.users_of(Family::Client, 9)
+        house.users_of(client(9))
     };
     assert_eq!(note(9, 0, 3650), [2, 0]);
-    let others =
-        (10..40_000).filter(|key| bucket_of(Family::Client, *key) == bucket_of(Family::Client, 9));
+    let others = (10..40_000).filter(|key| bucket_of(client(*key)) == bucket_of(client(9)));
     let left: Vec<[u32; 2]> = others.map(|key| note(key, 1, 1)).collect();
     assert_eq!(left.last(), Some(&[0, 0]));
 }
@@ -291,7 +293,8 @@ fn tokens_that_nobody_registered_make_no_fleet_before_they_are_settled() {
 fn what_unsettled_tokens_use_is_known_to_nobody_and_what_settled_ones_have_is() {
     let known = |company: &Company| {
         let (house, fleet) = (&company.house, Fleet::default());
-        let by = |class| house.others(ANYBODY, &fleet).known_by(class, Family::Prefix, 0xc0_00_02);
+        let prefix = Value::new(Family::Prefix, 0xc0_00_02);
+        let by = |class| house.others(ANYBODY, &fleet).known_by(class, prefix);
         Class::ALL.map(by).into_iter().sum::<u32>()
     };
     let mut company = Company::of(3, false);

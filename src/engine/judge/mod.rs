@@ -122,8 +122,9 @@ impl Judge {
         if is_used(usage) {
             profile.call(usage, house.beat().0, &self.params.profile.silence);
             let absorbed = profile.absorb(&placed, &signals, &self.params.profile);
-            let (of, shares) = (member(principal, profile, row, usage), [before, profile.share()]);
-            change = house.absorb(of, shares, (&signals, absorbed), &self.params.fleet);
+            let member = member(principal, profile, row, usage);
+            house.replace_share(before, profile.share());
+            change = house.absorb(member, &signals, absorbed, &self.params.fleet);
             let success = house.meet(&placed, &signals, &self.params.guessing);
             success.iter().for_each(|success| found(success, &placed, &mut facts));
             // a fault of the service refuses every request

@@ -65,8 +65,8 @@ const fn is_rented(kind: Option<NetworkKind>) -> bool {
 
 /// Returns the discount on a value's evidence if others of the class use it: ln 4 (docs/detection.md, Peers).
 fn discount(class: Class, family: Family, keys: &Keys, peers: &dyn Peers) -> f64 {
-    let is_known = |key| peers.known_by(class, family, key) >= KNOWN_HERE;
-    let is_shared = Family::COMMON.contains(&family) && keys.get(family).is_some_and(is_known);
+    let is_known = |value| peers.known_by(class, value) >= KNOWN_HERE;
+    let is_shared = Family::COMMON.contains(&family) && keys.value(family).is_some_and(is_known);
     if is_shared { KNOWN_DISCOUNT } else { 0.0 }
 }
 
@@ -81,8 +81,8 @@ fn explained(signals: &Signals, seen: &Placed<'_>, peers: &dyn Peers) -> Familie
         return Families::default();
     }
     let is_shared = |family: Family| {
-        let key = signals.keys.get(family);
-        key.is_some_and(|key| peers.is_shared_change(family, key, signals.time))
+        let value = signals.value(family);
+        value.is_some_and(|value| peers.is_shared_change(value, signals.time))
     };
     let has_moved = is_shared(Family::Network) || is_shared(Family::Prefix);
     let place = [Family::Country, Family::Kind, Family::Network, Family::Prefix, Family::Hop];

@@ -36,6 +36,23 @@ pub enum Family {
     Strangers,
 }
 
+/// A value of a family, as it is stored: a network, a neighbourhood, a hash of a client's name.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct Value {
+    /// Its family.
+    pub family: Family,
+    /// What distinguishes it from others of the family.
+    pub key: u32,
+}
+
+impl Value {
+    /// Names a value.
+    #[must_use]
+    pub const fn new(family: Family, key: u32) -> Self {
+        Self { family, key }
+    }
+}
+
 /// How a hazard is weighed: the table in docs/detection.md, Identity.
 struct Law {
     /// Probability that an attacker brings something new.

@@ -1,6 +1,6 @@
 //! Applies what a person says about an incident: the values are the principal's own after all, or they are not.
 
-use crate::engine::profile::family::Family;
+use crate::engine::profile::family::{Family, Value};
 use crate::engine::profile::params::Params;
 use crate::engine::profile::word::{Sighting, Verdict, Word};
 use crate::engine::profile::{Keys, Profile, Voice};
@@ -10,9 +10,9 @@ use crate::engine::time::HOUR;
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
 pub struct Taught {
     /// Values that are its own from now on.
-    pub learned: Vec<(Family, u32)>,
+    pub learned: Vec<Value>,
     /// Values that are no longer its own.
-    pub forgotten: Vec<(Family, u32)>,
+    pub forgotten: Vec<Value>,
 }
 
 impl Profile {
@@ -42,10 +42,10 @@ impl Profile {
         (self.told_score, self.story) = (Voice::default(), None);
         for seen in &word.actors {
             let keys = seen.keys();
-            for (family, key) in values(&keys) {
-                if !self.has(family, key) {
-                    self.see(family, key);
-                    taught.learned.push((family, key));
+            for value in values(&keys) {
+                if !self.has(value) {
+                    self.see(value);
+                    taught.learned.push(value);
                 }
             }
             for actor in self.actors.known_as(&keys) {
@@ -71,10 +71,10 @@ impl Profile {
     /// Forgets what an actor brought; values that were there before its first alert stay.
     fn distrust(&mut self, seen: &Sighting, taught: &mut Taught) {
         let keys = seen.keys();
-        let brought = values(&keys).filter(|(family, _)| seen.novel.has(*family));
-        for (family, key) in brought {
-            if self.forget(family, key) {
-                taught.forgotten.push((family, key));
+        let brought = values(&keys).filter(|value| seen.novel.has(value.family));
+        for value in brought {
+            if self.forget(value) {
+                taught.forgotten.push(value);
             }
         }
         let has_moved = seen.novel.has(Family::Country) || seen.novel.has(Family::Network);
@@ -90,7 +90,7 @@ impl Profile {
         }
     }
 
-    fn has(&self, family: Family, key: u32) -> bool {
+    fn has(&self, Value { family, key }: Value) -> bool {
         match family {
             Family::Country => self.countries.has(key),
             Family::Kind => self.kinds.has(key),
@@ -103,7 +103,7 @@ impl Profile {
     }
 
     /// Returns all values that are its own.
-    pub(super) fn values(&self) -> Vec<(Family, u32)> {
+    pub(super) fn values(&self) -> Vec<Value> {
         let of = |family: Family| {
             let slots = match family {
                 Family::Country => self.countries.slots(),
@@ -114,12 +114,12 @@ impl Profile {
                 Family::Version => self.versions.slots(),
                 _ => &[],
             };
-            slots.iter().map(move |slot| (family, slot.key))
+            slots.iter().map(move |slot| Value::new(family, slot.key))
         };
         Family::IDENTITY.into_iter().flat_map(of).collect()
     }
 
-    fn see(&mut self, family: Family, key: u32) {
+    fn see(&mut self, Value { family, key }: Value) {
         match family {
             Family::Country => self.countries.see(key, self.day),
             Family::Kind => self.kinds.see(key, self.day),
@@ -131,7 +131,7 @@ impl Profile {
         }
     }
 
-    fn forget(&mut self, family: Family, key: u32) -> bool {
+    fn forget(&mut self, Value { family, key }: Value) -> bool {
         match family {
             Family::Country => self.countries.forget(key),
             Family::Kind => self.kinds.forget(key),
@@ -145,6 +145,6 @@ impl Profile {
 }
 
 /// Returns the values that identify an actor.
-fn values(keys: &Keys) -> impl Iterator<Item = (Family, u32)> {
-    Family::IDENTITY.into_iter().filter_map(|family| Some((family, keys.get(family)?)))
+fn values(keys: &Keys) -> impl Iterator<Item = Value> {
+    Family::IDENTITY.into_iter().filter_map(|family| keys.value(family))
 }

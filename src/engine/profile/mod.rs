@@ -39,7 +39,7 @@ pub use actor::Tier;
 pub use burst::{Burst, Window};
 pub use bytes::CodecError;
 pub(crate) use bytes::{Read, Reader, Writer};
-pub use family::{Evidence, Families, Family, Prior, Priors};
+pub use family::{Evidence, Families, Family, Prior, Priors, Value};
 pub use fan::Spread;
 pub use hear::Taught;
 pub(crate) use params::section;

@@ -3,7 +3,7 @@
 
 use crate::engine::geo::NetworkKind;
 use crate::engine::profile::Profile;
-use crate::engine::profile::family::{Family, Priors};
+use crate::engine::profile::family::{Family, Priors, Value};
 use crate::engine::profile::signals::kind_of;
 use crate::engine::stats::Days;
 use crate::engine::time::Timestamp;
@@ -65,11 +65,11 @@ pub trait Peers {
     /// Returns how often new values appear for principals of a class.
     fn priors(&self, class: Class) -> &Priors;
 
-    /// Returns how many principals of a class have made a value of a family their own, as far as stored.
-    fn known_by(&self, class: Class, family: Family, key: u32) -> u32;
+    /// Returns how many principals of a class have made a value their own, as far as stored.
+    fn known_by(&self, class: Class, value: Value) -> u32;
 
     /// Returns whether many principals took to a value at once shortly before a time: then it says nothing about one.
-    fn is_shared_change(&self, family: Family, key: u32, time: Timestamp) -> bool;
+    fn is_shared_change(&self, value: Value, time: Timestamp) -> bool;
 
     /// Returns whether many principals became far busier than ever shortly before a time: then it says little that
     /// one of them is, too.
@@ -89,11 +89,11 @@ impl Peers for Alone {
         &self.0
     }
 
-    fn known_by(&self, _: Class, _: Family, _: u32) -> u32 {
+    fn known_by(&self, _: Class, _: Value) -> u32 {
         0
     }
 
-    fn is_shared_change(&self, _: Family, _: u32, _: Timestamp) -> bool {
+    fn is_shared_change(&self, _: Value, _: Timestamp) -> bool {
         false
     }
 

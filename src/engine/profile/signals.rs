@@ -5,7 +5,7 @@ use std::net::IpAddr;
 use crate::engine::geo::{Atlas, Country, NetworkKind, Place, Prefix};
 use crate::engine::profile::actor::Tier;
 use crate::engine::profile::burst::Burst;
-use crate::engine::profile::family::{Evidence, Families, Family};
+use crate::engine::profile::family::{Evidence, Families, Family, Value};
 use crate::engine::profile::fan::Spread;
 use crate::engine::profile::peers::Peers;
 use crate::engine::profile::travel::Hop;
@@ -110,6 +110,10 @@ impl Keys {
             Family::Version => Some(self.version),
             _ => None,
         }
+    }
+
+    pub(super) fn value(&self, family: Family) -> Option<Value> {
+        self.get(family).map(|key| Value::new(family, key))
     }
 
     /// Returns the key of an actor: its client and its operator; operator and country if only the country is new,
@@ -256,8 +260,8 @@ pub struct Signals {
 impl Signals {
     /// Returns this usage's value of a family whose values are learned, as it is stored.
     #[must_use]
-    pub fn value(&self, family: Family) -> Option<(Family, u32)> {
-        self.keys.get(family).map(|key| (family, key))
+    pub fn value(&self, family: Family) -> Option<Value> {
+        self.keys.value(family)
     }
 }
 
@@ -270,7 +274,7 @@ pub struct Absorbed {
     /// Values that came for the first time, learned or held back, after the first days.
     pub brought: Families,
     /// All values of its own, if its class changed or it became settled; otherwise empty.
-    pub reclassed: Vec<(Family, u32)>,
+    pub reclassed: Vec<Value>,
     /// The principal's current story is new, or worse than before.
     pub rise: Option<Rise>,
 }
