@@ -306,7 +306,7 @@ impl House {
         signals: &Signals,
         params: &Guessing,
     ) -> Option<Success> {
-        self.sources.meet(placed, signals.novel.has(Family::Prefix), params)
+        self.sources.meet(placed, signals.novel, params)
     }
 
     /// Notes a usage of a principal; returns what to report if it requested one forbidden or missing object

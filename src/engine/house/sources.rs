@@ -13,7 +13,7 @@ use super::table::{Entry, Table};
 use super::window::{Gaps, Limits, Window};
 use crate::engine::commit::HouseRow;
 use crate::engine::geo::Prefix;
-use crate::engine::profile::{Placed, section};
+use crate::engine::profile::{Families, Family, Placed, section};
 use crate::engine::stats::{key, units, whole};
 use crate::engine::time::{HOUR, SECOND};
 use crate::engine::usage::{Carrier, Identity, Outcome, Usage};
@@ -160,6 +160,33 @@ pub struct Success {
     pub seconds: i64,
 }
 
+/// A use of a token as it is counted: from where, by whom, when.
+#[derive(Clone, Copy, Debug)]
+struct Visit {
+    address: IpAddr,
+    /// The key of its source.
+    source: u64,
+    /// Who fails or is known: the subject of a JWT, whose token changes with each refresh, otherwise the token.
+    who: u32,
+    /// In seconds since 1970.
+    now: i64,
+}
+
+impl Visit {
+    /// Returns the visit of a usage; `None` if nobody knows from where.
+    fn of(usage: &Usage) -> Option<Self> {
+        let address = usage.client?;
+        let now = usage.time.0.div_euclid(SECOND);
+        Some(Self { address, source: key_of_source(address), who: who(usage), now })
+    }
+}
+
+/// A source or a group, as alerts name it.
+struct Named {
+    key: u64,
+    name: SmolStr,
+}
+
 /// Returns the key of a source: 24 bits of an IPv4 address, 64 of an IPv6 one (none of which is so small).
 fn key_of_source(address: IpAddr) -> u64 {
     match address.to_canonical() {
@@ -195,7 +222,6 @@ fn name_of_source(address: IpAddr) -> SmolStr {
     format_smolstr!("{}/{length}", Prefix::subscriber(address))
 }
 
-/// Returns who fails or is known: the subject of a JWT, whose token changes with each refresh, otherwise the token.
 fn who(usage: &Usage) -> u32 {
     match &usage.identity {
         Some(Identity::Jwt { issuer, subject }) => key(&[issuer.as_bytes(), subject.as_bytes()]),
@@ -236,72 +262,66 @@ impl Sources {
     /// Notes a use of an unknown token that leaves it unknown. Returns what to report now.
     pub(super) fn fail(&mut self, placed: &Placed<'_>, params: &Guessing) -> Option<Guesses> {
         let usage = placed.usage;
-        let address = usage.client.filter(|_| is_try(usage))?;
-        let (at, who) = (key_of_source(address), who(usage));
-        let now = usage.time.0.div_euclid(SECOND);
-        let source = self.one.enter(at, now)?;
-        source.fail(usage, (who, now), params);
-        if let Some(manner) = source.news(now, params) {
-            return Some(source.tell((at, name_of_source(address)), manner, now));
-        }
-        let is_one_of_many = f64::from(source.burst.strange.count()) <= params.spread_each;
-        if source.is_told(now) || !is_one_of_many {
+        if !is_try(usage) {
             return None;
         }
-        self.fail_together(placed, (bit(key(&[&at.to_le_bytes()])), who, now), params)
+        let visit = Visit::of(usage)?;
+        let source = self.one.enter(visit.source, visit.now)?;
+        source.fail(&visit, usage, params);
+        if let Some(manner) = source.news(visit.now, params) {
+            return Some(source.tell(&visit, manner));
+        }
+        let is_one_of_many = f64::from(source.burst.strange.count()) <= params.spread_each;
+        if source.is_told(visit.now) || !is_one_of_many {
+            return None;
+        }
+        self.fail_together(&visit, placed, params)
     }
 
     /// Counts a try for what its source has in common with others, up to the first group known to guess.
     fn fail_together(
         &mut self,
+        visit: &Visit,
         placed: &Placed<'_>,
-        (source, who, now): (u64, u32, i64),
         params: &Guessing,
     ) -> Option<Guesses> {
         let keys = keys_of_groups(placed);
-        for (n, at) in keys.into_iter().enumerate().filter_map(|(n, at)| Some((n, at?))) {
-            let group = self.many.enter(at, now)?;
-            group.fail(source, who, now, params);
+        for (n, key) in keys.into_iter().enumerate().filter_map(|(n, key)| Some((n, key?))) {
+            let group = self.many.enter(key, visit.now)?;
+            group.fail(visit, params);
             let is_guessing = group.is_guessing(params);
             if group.told.is_some() {
                 break;
             }
             if is_guessing {
-                return Some(group.tell((at, name_of_group(n, placed)), now));
+                let named = Named { key, name: name_of_group(n, placed) };
+                return Some(group.tell(named, visit.now));
             }
         }
         None
     }
 
-    /// Notes a use of a known token, whatever the answer. `is_new_here`: its principal's profile does not
-    /// know the place that it comes from. Returns what to report if it was accepted.
+    /// Notes a use of a known token, whatever the answer; `novel` is what its principal's profile does not know.
+    /// Returns what to report if it was accepted.
     pub(super) fn meet(
         &mut self,
         placed: &Placed<'_>,
-        is_new_here: bool,
+        novel: Families,
         params: &Guessing,
     ) -> Option<Success> {
         let usage = placed.usage;
-        let address = usage.client?;
-        let (at, now) = (key_of_source(address), usage.time.0.div_euclid(SECOND));
+        let visit = Visit::of(usage)?;
         let mut success = None;
         let groups = keys_of_groups(placed);
-        if let Some(source) = self.one.get(at) {
-            let is_told = source.is_told(now)
+        if let Some(source) = self.one.get(visit.source) {
+            let is_told = source.is_told(visit.now)
                 || source.day.strange.count() >= SPREAD_LEAST
-                    && groups.into_iter().flatten().any(|at| self.is_told(at, now));
-            let is_found =
-                usage.outcome() == Outcome::Ok && source.is_found(usage, address, is_new_here);
-            let seconds = now.saturating_sub(source.last);
-            let is_soon = seconds.abs() <= units(params.success_hours, HOUR) / SECOND;
-            if is_told && is_found && is_soon && source.day.is_mostly_strange() {
-                let Window { tries, strange, .. } = &source.day;
-                let tokens = strange.count().min(*tries);
-                success = Some(Success { tokens, tries: *tries, seconds });
-            }
-            self.note_known(at, usage, is_found, now, params);
+                    && groups.into_iter().flatten().any(|at| self.is_told(at, visit.now));
+            let found = source.found(&visit, usage, novel);
+            success = found.filter(|_| is_told).and_then(|_| source.success(visit.now, params));
+            self.note_known(&visit, found.unwrap_or(0), params);
         }
-        let who = who(usage);
+        let Visit { who, now, .. } = visit;
         for at in groups.into_iter().flatten() {
             let length = seconds(params.spread_minutes);
             if self.many.get(at).is_some_and(|group| group.window.misses(who, now, length)) {
@@ -316,9 +336,10 @@ impl Sources {
         self.many.get(group).is_some_and(|group| Telling::lasts(group.told, now).is_some())
     }
 
-    fn note_known(&mut self, at: u64, usage: &Usage, is_found: bool, now: i64, params: &Guessing) {
+    /// Notes who came, and the bit of a token that may have been found.
+    fn note_known(&mut self, visit: &Visit, found: u64, params: &Guessing) {
+        let Visit { source: at, who, now, .. } = *visit;
         let Some(source) = self.one.get(at) else { return };
-        let (who, found) = (who(usage), if is_found { bit_of_token(usage) } else { 0 });
         let burst = source.burst.misses(who, now, seconds(params.window_minutes));
         let day = source.day.misses(who, now, DAY);
         if !burst && !day && source.accepted & found == found {
@@ -359,7 +380,8 @@ fn bit_of_token(usage: &Usage) -> u64 {
 }
 
 impl Source {
-    fn fail(&mut self, usage: &Usage, (who, now): (u32, i64), params: &Guessing) {
+    fn fail(&mut self, visit: &Visit, usage: &Usage, params: &Guessing) {
+        let Visit { address, who, now, .. } = *visit;
         self.burst.fail(who, now, seconds(params.window_minutes));
         let (is_over, is_new) = self.day.fail(who, now, DAY);
         if is_over {
@@ -369,7 +391,7 @@ impl Source {
             self.gaps.add(now);
         }
         self.last = now;
-        self.addresses |= usage.client.map_or(0, bit_of_address);
+        self.addresses |= bit_of_address(address);
         self.clients |= bit(key(&[usage.agent.family.as_bytes()]));
     }
 
@@ -403,26 +425,44 @@ impl Source {
         }
     }
 
-    fn tell(&mut self, source: (u64, SmolStr), manner: Manner, now: i64) -> Guesses {
-        self.told = Some(Telling { is_slow: manner == Manner::Slow, at: now });
+    fn tell(&mut self, visit: &Visit, manner: Manner) -> Guesses {
+        self.told = Some(Telling { is_slow: manner == Manner::Slow, at: visit.now });
         let window = if manner == Manner::Burst { &self.burst } else { &self.day };
-        guesses(source, manner, window, (1, self.accepted.count_ones()), now)
+        let named = Named { key: visit.source, name: name_of_source(visit.address) };
+        let accepted = self.accepted.count_ones();
+        Guesses { accepted, ..guesses(named, manner, window, visit.now) }
     }
 
-    /// Returns whether a token may have been found by guessing: it is new here, and comes from an address or
-    /// by a client that guesses.
-    fn is_found(&self, usage: &Usage, address: IpAddr, is_new_here: bool) -> bool {
-        let is_new = is_new_here || self.accepted & bit_of_token(usage) != 0;
+    /// Returns the bit of a token that may have been found by guessing: it was accepted and is new here, and comes
+    /// from an address or by a client that guesses.
+    fn found(&self, visit: &Visit, usage: &Usage, novel: Families) -> Option<u64> {
+        if usage.outcome() != Outcome::Ok {
+            return None;
+        }
+        let token = bit_of_token(usage);
+        let is_new = novel.has(Family::Prefix) || self.accepted & token != 0;
         let client = bit(key(&[usage.agent.family.as_bytes()]));
-        is_new && (self.addresses & bit_of_address(address) != 0 || self.clients & client != 0)
+        let is_same_hand =
+            || self.addresses & bit_of_address(visit.address) != 0 || self.clients & client != 0;
+        (is_new && is_same_hand()).then_some(token)
+    }
+
+    /// Returns how its guessing succeeded with a token that was found, if it tried others shortly before.
+    fn success(&self, now: i64, params: &Guessing) -> Option<Success> {
+        let seconds = now.saturating_sub(self.last);
+        let is_soon = seconds.abs() <= units(params.success_hours, HOUR) / SECOND;
+        let Window { tries, strange, .. } = &self.day;
+        let success = || Success { tokens: strange.count().min(*tries), tries: *tries, seconds };
+        (is_soon && self.day.is_mostly_strange()).then(success)
     }
 }
 
 impl Group {
-    fn fail(&mut self, source: u64, who: u32, now: i64, params: &Guessing) {
+    fn fail(&mut self, visit: &Visit, params: &Guessing) {
+        let Visit { source, who, now, .. } = *visit;
         self.told = Telling::lasts(self.told, now);
         let (is_over, _) = self.window.fail(who, now, seconds(params.spread_minutes));
-        self.sources = source | if is_over { 0 } else { self.sources };
+        self.sources = bit(key(&[&source.to_le_bytes()])) | if is_over { 0 } else { self.sources };
         self.last = now;
     }
 
@@ -432,31 +472,26 @@ impl Group {
         spread_sources <= f64::from(self.sources.count_ones()) && self.window.is_strange(&limits)
     }
 
-    fn tell(&mut self, source: (u64, SmolStr), now: i64) -> Guesses {
+    fn tell(&mut self, named: Named, now: i64) -> Guesses {
         self.told = Some(Telling { is_slow: false, at: now });
-        let n_sources = self.sources.count_ones();
-        guesses(source, Manner::Spread, &self.window, (n_sources, 0), now)
+        let sources = self.sources.count_ones();
+        Guesses { sources, ..guesses(named, Manner::Spread, &self.window, now) }
     }
 }
 
-fn guesses(
-    (key, source): (u64, SmolStr),
-    manner: Manner,
-    window: &Window,
-    (sources, accepted): (u32, u32),
-    now: i64,
-) -> Guesses {
+/// Returns what a window says about one source, of whose tokens none was accepted.
+fn guesses(named: Named, manner: Manner, window: &Window, now: i64) -> Guesses {
     let Window { tries, strange, known, .. } = window;
     Guesses {
-        key,
-        source,
+        key: named.key,
+        source: named.name,
         manner,
         tokens: strange.count().min(*tries),
         tries: *tries,
         seconds: window.seconds(now),
-        sources,
+        sources: 1,
         known: known.count(),
-        accepted,
+        accepted: 0,
         usual: window.usual(),
     }
 }

@@ -38,9 +38,11 @@ impl Scene {
         self.fail_at(usage, &Place::default())
     }
 
+    /// A known token comes from where its principal is new, or was before.
     fn meet(&mut self, usage: &Usage, is_new_here: bool) -> Option<Success> {
         let place = Place::default();
-        self.0.meet(&Placed::new(usage, &place), is_new_here, &Guessing::default())
+        let novel = is_new_here.then_some(Family::Prefix).into_iter().collect();
+        self.0.meet(&Placed::new(usage, &place), novel, &Guessing::default())
     }
 
     fn all(&mut self, usages: impl IntoIterator<Item = Usage>) -> Vec<Guesses> {
