@@ -46,8 +46,9 @@ pub fn shared(change: &Shared, placed: &Placed<'_>) -> Facts {
         }
     };
     let minutes = placed.usage.time.since(change.since) / MINUTE;
-    let principals = i64::try_from(change.principals.len()).unwrap_or(i64::MAX);
-    stated(what, (principals, minutes), &value, sentence(change, &value, minutes))
+    let common =
+        Common { change: what, value: &value, principals: change.principals.len(), minutes };
+    common.stated(sentence(change, &value, minutes))
 }
 
 /// Says who it is so far, what else it may be, and what is not reported about others.
@@ -72,19 +73,27 @@ fn sentence(change: &Shared, value: &str, minutes: i64) -> String {
     }
 }
 
-/// States what a number of principals have in common, within a number of minutes.
-pub(super) fn stated(
-    what: &'static str,
-    (principals, minutes): (i64, i64),
-    value: &str,
-    text: String,
-) -> Facts {
-    let mut facts = Facts::default();
-    state(&mut facts, "fleet.principals", Value::Int(principals));
-    state(&mut facts, "fleet.change", Value::Text(SmolStr::new_static(what)));
-    state(&mut facts, "fleet.value", Value::Text(SmolStr::new(value)));
-    state(&mut facts, "fleet.minutes", Value::Int(minutes));
-    usual(&mut facts, "fleet.principals", Value::Int(0));
-    because(&mut facts, NAME, 0.0, text);
-    facts
+/// What a number of principals have in common.
+pub(super) struct Common<'a> {
+    /// What changed, as `fleet.change` has it, and to which value.
+    pub change: &'static str,
+    pub value: &'a str,
+    pub principals: usize,
+    /// From the first to the last of them.
+    pub minutes: i64,
+}
+
+impl Common<'_> {
+    /// States it as facts, for the reason `text`.
+    pub(super) fn stated(self, text: String) -> Facts {
+        let mut facts = Facts::default();
+        let principals = i64::try_from(self.principals).unwrap_or(i64::MAX);
+        state(&mut facts, "fleet.principals", Value::Int(principals));
+        state(&mut facts, "fleet.change", Value::Text(SmolStr::new_static(self.change)));
+        state(&mut facts, "fleet.value", Value::Text(SmolStr::new(self.value)));
+        state(&mut facts, "fleet.minutes", Value::Int(self.minutes));
+        usual(&mut facts, "fleet.principals", Value::Int(0));
+        because(&mut facts, NAME, 0.0, text);
+        facts
+    }
 }

@@ -4,7 +4,8 @@ use crate::engine::alert::{Facts, Value};
 use crate::engine::profile::Silent;
 use crate::engine::time::HOUR;
 
-use super::{Detector, Judgement::Site, because, fact, fleet, state, usual};
+use super::fleet::Common;
+use super::{Detector, Judgement::Site, because, fact, state, usual};
 
 const NAME: &str = "silence";
 
@@ -48,8 +49,7 @@ pub fn lost(silent: &[Silent]) -> Facts {
     let principals = silent.len();
     let value = format!("no request for {hours} h");
     let text = format!("{value} from {principals} principals that always call, the last at {last}");
-    let principals = i64::try_from(principals).unwrap_or(i64::MAX);
-    fleet::stated("silence", (principals, minutes), &value, text)
+    Common { change: "silence", value: &value, principals, minutes }.stated(text)
 }
 
 #[cfg(test)]

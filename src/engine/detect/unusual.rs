@@ -4,7 +4,7 @@ use smol_str::SmolStr;
 
 use crate::engine::alert::{Facts, Reason, Value};
 use crate::engine::geo::Place;
-use crate::engine::profile::{Family, Tier, Told};
+use crate::engine::profile::{Errors, Family, Tier, Told};
 use crate::engine::stats::{narrow, whole};
 
 use super::words::{counted, grouped, later, listed};
@@ -161,8 +161,8 @@ fn sentence(case: &Case<'_>, family: Family) -> String {
         Family::Routes => format!("{} never used before", counted(signals.routes, "route")),
         Family::Errors if !is_now => "many requests today refused or not found".to_owned(),
         Family::Errors => {
-            let (errors, requests) = signals.errors;
-            format!("{errors} of {requests} requests today refused or not found")
+            let Errors { count, requests } = signals.errors;
+            format!("{count} of {requests} requests today refused or not found")
         }
         Family::Dormancy if !is_now => "first use after a long gap".to_owned(),
         Family::Dormancy => {

@@ -38,7 +38,7 @@ use crate::engine::profile::{
     Absorbed, Class, Families, Family, Peers, Placed, Priors, Score, Share, Signals, Taught, Value,
 };
 use crate::engine::stats;
-use crate::engine::time::Timestamp;
+use crate::engine::time::{HOUR, Timestamp};
 use crate::engine::usage::Usage;
 
 /// What is known beyond one principal.
@@ -200,10 +200,16 @@ impl House {
         self.clock.value.is_moved_by(time) && self.clock.change().pass(time)
     }
 
-    /// Returns the current hour: its number among the site's hours, and since 1970.
+    /// Returns the number of the current one of the site's hours.
     #[must_use]
-    pub const fn beat(&self) -> (u32, i64) {
-        (self.clock.value.beat(), self.clock.value.hour())
+    pub const fn beat(&self) -> u32 {
+        self.clock.value.beat()
+    }
+
+    /// Returns when that hour began.
+    #[must_use]
+    pub const fn hour(&self) -> Timestamp {
+        Timestamp(self.clock.value.hour().saturating_mul(HOUR))
     }
 
     /// Returns the number of the site's hour after lines of these times, if one begins with them.
@@ -312,8 +318,7 @@ impl House {
     /// Notes a usage of a principal; returns what to report if it requested one forbidden or missing object
     /// after another.
     pub fn ask(&mut self, principal: &str, usage: &Usage, params: &Objects) -> Option<Enumeration> {
-        let object = usage.object.as_ref()?;
-        objects::ask(&mut self.askers, principal, (object, usage.time), params)
+        objects::ask(&mut self.askers, principal, usage, params)
     }
 
     /// Applies what a person's word taught a principal on a day.

@@ -10,8 +10,8 @@ use super::window::{Limits, Window};
 use crate::engine::commit::HouseRow;
 use crate::engine::profile::section;
 use crate::engine::stats::{key, whole};
-use crate::engine::time::{SECOND, Timestamp};
-use crate::engine::usage::Object;
+use crate::engine::time::SECOND;
+use crate::engine::usage::{Object, Usage};
 
 section! {
     /// Objects that one token asks for and may not have.
@@ -83,16 +83,17 @@ pub struct Enumeration {
     pub usual: u32,
 }
 
-/// Notes a principal's request for a forbidden or missing object. Returns what to report now.
+/// Notes a principal's request, if it was for a forbidden or missing object. Returns what to report now.
 pub(super) fn ask(
     askers: &mut Askers,
     principal: &str,
-    (object, time): (&Object, Timestamp),
+    usage: &Usage,
     params: &Objects,
 ) -> Option<Enumeration> {
+    let object = usage.object.as_ref()?;
     let name = principal.as_bytes();
     let at = u64::from(key(&[name])) << 32 | u64::from(key(&[b"asker", name]));
-    let now = time.0.div_euclid(SECOND);
+    let now = usage.time.0.div_euclid(SECOND);
     let asker = askers.enter(at, now)?;
     asker.note(object, now, params);
     // The principal is known, so its past is an excuse.
@@ -166,17 +167,24 @@ impl Asker {
 #[cfg(test)]
 mod tests {
     use super::*;
+    use crate::engine::profile::tests::usage;
 
-    /// Requests objects at a fixed interval in seconds; returns what is reported.
+    /// A request for an object, some seconds after the start.
+    fn request(object: Object, second: i64) -> Usage {
+        Usage { object: Some(object), ..usage(second * SECOND) }
+    }
+
+    /// Requests objects on a day, at a fixed interval in seconds; returns what is reported.
     fn asked(
         askers: &mut Askers,
         objects: impl IntoIterator<Item = Object>,
-        (from, step): (i64, i64),
+        day: i64,
+        step: i64,
     ) -> Vec<Enumeration> {
-        let times = (0..).map(|n| Timestamp((from + n * step) * SECOND));
-        let asked = objects.into_iter().zip(times);
+        let times = (0..).map(|n| day * DAY + n * step);
+        let requests = objects.into_iter().zip(times).map(|(object, at)| request(object, at));
         let params = Objects::default();
-        asked.filter_map(|(object, time)| ask(askers, "orders", (&object, time), &params)).collect()
+        requests.filter_map(|usage| ask(askers, "orders", &usage, &params)).collect()
     }
 
     fn numbered(n: u32) -> Object {
@@ -195,7 +203,7 @@ mod tests {
             ((0..60).map(|n| numbered(n * 7919 % 61)).collect(), Order::Scattered),
             ((0..60).map(named).collect(), Order::Scattered),
         ] {
-            let told = asked(&mut Askers::default(), objects, (0, 2));
+            let told = asked(&mut Askers::default(), objects, 0, 2);
             assert_eq!(told.len(), 1, "{told:?}");
             assert_eq!((told[0].order, told[0].usual), (order, 0));
             assert!((19..=22).contains(&told[0].requests), "{told:?}");
@@ -205,8 +213,8 @@ mod tests {
     #[test]
     fn few_objects_or_slow_ones_are_not() {
         let again = (0..500).map(|n| numbered(n % 15));
-        assert_eq!(asked(&mut Askers::default(), again, (0, 1)), []);
-        assert_eq!(asked(&mut Askers::default(), (0..100).map(numbered), (0, 60)), []);
+        assert_eq!(asked(&mut Askers::default(), again, 0, 1), []);
+        assert_eq!(asked(&mut Askers::default(), (0..100).map(numbered), 0, 60), []);
     }
 
     /// Returns what is reported on each day, given the number of objects walked through.
@@ -215,7 +223,7 @@ mod tests {
         let mut told = Vec::new();
         for (n, day) in n_objects.iter().zip(0u32..) {
             let objects = (0..*n).map(|n| numbered(10_000 * day + n));
-            told.push(asked(&mut askers, objects, (i64::from(day) * DAY, 1)).len());
+            told.push(asked(&mut askers, objects, i64::from(day), 1).len());
         }
         told
     }
@@ -234,7 +242,7 @@ mod tests {
     #[test]
     fn a_walk_of_hours_is_told_once_a_day_and_makes_nothing_usual() {
         let mut askers = Askers::default();
-        let mut walk = |day: i64| asked(&mut askers, (0..4000).map(numbered), (day * DAY, 3)).len();
+        let mut walk = |day: i64| asked(&mut askers, (0..4000).map(numbered), day, 3).len();
         assert_eq!([0, 1, 2, 3, 4].map(&mut walk), [1; 5]);
     }
 
@@ -242,8 +250,8 @@ mod tests {
     fn a_hundred_thousand_principals_leave_it_bounded() {
         let mut askers = Askers::default();
         for n in 0..100_000 {
-            let object = (&numbered(n), Timestamp(i64::from(n) * SECOND));
-            ask(&mut askers, &format!("p{n}"), object, &Objects::default());
+            let usage = request(numbered(n), i64::from(n));
+            ask(&mut askers, &format!("p{n}"), &usage, &Objects::default());
         }
         assert!(askers.len() <= 4096);
         let rows: Vec<_> = take(&mut askers).collect();

@@ -8,7 +8,7 @@ use crate::engine::geo::Place;
 use crate::engine::profile::tests::{Life, berlin, rented, usage};
 use crate::engine::profile::{Placed, Prior, Profile, SHARED, World};
 use crate::engine::stats::Days;
-use crate::engine::time::{DAY, HOUR, MINUTE};
+use crate::engine::time::{DAY, MINUTE};
 use crate::engine::usage::{Agent, Usage};
 use crate::engine::word::Heard;
 

@@ -92,6 +92,19 @@ struct Told {
     level: Level,
 }
 
+/// A rule that matched.
+#[derive(Clone, Copy, Debug)]
+pub struct Match<'a> {
+    /// The rule.
+    pub rule: &'a Rule,
+    /// Whose facts it matched.
+    pub principal: &'a str,
+    /// When.
+    pub time: Timestamp,
+    /// Identifies its subject: [`key`], [`key_of`], [`key_of_log`].
+    pub key: u64,
+}
+
 /// The result of joining an alert that was not dropped.
 #[derive(Clone, Debug, PartialEq)]
 pub struct Joined {
@@ -108,15 +121,10 @@ impl Desk {
         self.open.is_none() && self.told.is_empty()
     }
 
-    /// Returns whether a match at a time is news; if so, remembers it. `key` identifies its subject. Everything is news
-    /// again once a person has confirmed misuse of the principal: it should be over.
-    pub fn is_news(
-        &mut self,
-        rule: &Rule,
-        (principal, time): (&str, Timestamp),
-        key: u64,
-        words: &Words,
-    ) -> bool {
+    /// Returns whether a match is news; if so, remembers it. Everything is news again once a person has confirmed misuse
+    /// of the principal: it should be over.
+    pub fn is_news(&mut self, found: &Match<'_>, words: &Words) -> bool {
+        let Match { rule, principal, time, key } = *found;
         self.told.retain(|told| time < told.until);
         // Reported in the far future, by a line with a wrong clock, which must not silence the present.
         let is_near = |told: &Told| told.until.since(time) <= rule.once.within + DAY;

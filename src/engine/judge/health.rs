@@ -7,7 +7,7 @@ use smol_str::{SmolStr, format_smolstr};
 use crate::engine::alert::{Alert, Facts};
 use crate::engine::detect::{About, Eye, Strain, crowded, gone, misread, missing, strained};
 use crate::engine::health::{Log, PREFIX, Roll, hashed, principal};
-use crate::engine::incident::{Desk, Joined, key_of, key_of_log, stable_id};
+use crate::engine::incident::{Desk, Joined, Match, key_of, key_of_log, stable_id};
 use crate::engine::judge::{Judge, by_name, is_used, reasons, risk_of, sentence};
 use crate::engine::line::StreamId;
 use crate::engine::memory::Memory;
@@ -125,7 +125,8 @@ impl Judge {
                 "" => key_of_log(rule),
                 what => key_of(rule, what),
             };
-            if desk.is_news(rule, (principal, found.time), key, &self.policy.words) {
+            let this = Match { rule, principal, time: found.time, key };
+            if desk.is_news(&this, &self.policy.words) {
                 let mut alert = alert(rule, found, principal);
                 let joined = desk.join(&mut alert, &self.policy);
                 let notice = joined.notice.filter(|_| found.is_mailed);

@@ -19,7 +19,7 @@ use crate::engine::alert::{Alert, Facts, Level, Reason, TokenRef, Value, Values}
 use crate::engine::detect::{About, Params, detect, found, guessed, risk, shared, walked};
 use crate::engine::geo::{Atlas, Place};
 use crate::engine::house::{House, Member};
-use crate::engine::incident::{Desk, Joined, Policy, key, stable_id};
+use crate::engine::incident::{Desk, Joined, Match, Policy, key, stable_id};
 use crate::engine::memory::{Handle, Memory, Recalled};
 use crate::engine::profile::{Keys, Placed, Profile, Signals, Taught, World};
 use crate::engine::registry::{Registered, Registry};
@@ -120,7 +120,7 @@ impl Judge {
         let mut change = None;
         // A token exposed in a Referer was not used by this request: it says nothing about its principal's behaviour.
         if is_used(usage) {
-            profile.call(usage, house.beat().0, &self.params.profile.silence);
+            profile.call(usage, house.beat(), &self.params.profile.silence);
             let absorbed = profile.absorb(&placed, &signals, &self.params.profile);
             let member = member(principal, profile, row, usage);
             house.replace_share(before, profile.share());
@@ -242,9 +242,9 @@ fn told_of(
     let view = View { about: *about, usage: Some((usage, place)), principal, facts };
     let mut told = Vec::new();
     for rule in rules.matching(&view) {
-        let key = key(rule, usage);
-        if desk.is_news(rule, (principal, usage.time), key, &policy.words) {
-            let mut alert = alert(rule, key, placed, of);
+        let found = Match { rule, principal, time: usage.time, key: key(rule, usage) };
+        if desk.is_news(&found, &policy.words) {
+            let mut alert = alert(&found, placed, of);
             let joined = desk.join(&mut alert, policy);
             told.push((alert, joined));
         }
@@ -281,14 +281,14 @@ fn place<'a>(
     places.entry(client).or_insert_with(|| atlas.place(client))
 }
 
-/// Makes the alert of a match; `key` identifies its subject.
-fn alert(rule: &Rule, key: u64, placed: &Placed<'_>, of: &Of<'_>) -> Alert {
+/// Makes the alert of a match.
+fn alert(found: &Match<'_>, placed: &Placed<'_>, of: &Of<'_>) -> Alert {
     let usage = placed.usage;
-    let Of { principal, facts, .. } = of;
+    let (Match { rule, principal, .. }, facts) = (*found, of.facts);
     let token = usage.token.to_string();
     let time = usage.time.0.to_string();
     // Logs have whole seconds: two alerts may share everything else.
-    let key = key.to_string();
+    let key = found.key.to_string();
     let reasons = reasons(rule, facts);
     Alert {
         id: stable_id("al", &[&rule.head.id, principal, &token, &time, &key]),

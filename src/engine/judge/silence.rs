@@ -4,24 +4,22 @@ use smol_str::SmolStr;
 
 use crate::engine::alert::{Alert, Facts, TokenRef};
 use crate::engine::detect::{About, fell_silent, lost};
-use crate::engine::incident::{Desk, Joined, key_of_log, stable_id};
+use crate::engine::incident::{Desk, Joined, Match, key_of_log, stable_id};
 use crate::engine::judge::{FLEET, Judge, by_name, reasons, risk_of, sentence};
 use crate::engine::memory::{Handle, Memory, Recalled};
 use crate::engine::profile::Silent;
 use crate::engine::rule::Rule;
 use crate::engine::rule::view::View;
-use crate::engine::time::{HOUR, Timestamp};
+use crate::engine::time::Timestamp;
 
 impl Judge {
     /// Examines the silences that fall due, before the first usage of the hour is judged. Many at once are reported as
     /// one thing: a log that is lost, a network that is down.
     pub(super) fn begin_hour(&self, memory: &mut Memory) {
-        let (beat, hour) = memory.house().beat();
-        let time = Timestamp(hour.saturating_mul(HOUR));
+        let (beat, time) = (memory.house().beat(), memory.house().hour());
         let due = memory.due(beat).into_iter();
-        let silent: Vec<(Handle, Silent)> = due
-            .filter_map(|handle| Some((handle, self.silence(memory, handle, (beat, time))?)))
-            .collect();
+        let silent: Vec<(Handle, Silent)> =
+            due.filter_map(|handle| Some((handle, self.silence(memory, handle)?))).collect();
         let principals = u32::try_from(silent.len()).unwrap_or(u32::MAX);
         let mut told = Vec::new();
         if f64::from(principals) < self.params.fleet.principals {
@@ -40,16 +38,12 @@ impl Judge {
         told.into_iter().for_each(|(alert, joined)| memory.tell(alert, joined));
     }
 
-    /// Examines one silence; returns it if it is news. It is not if all tokens have ended, or if it is part of a
+    /// Examines one silence at the start of the current hour; returns it if it is news. It is not if all tokens have ended, or if it is part of a
     /// report about many.
-    fn silence(
-        &self,
-        memory: &mut Memory,
-        handle: Handle,
-        (beat, time): (u32, Timestamp),
-    ) -> Option<Silent> {
+    fn silence(&self, memory: &mut Memory, handle: Handle) -> Option<Silent> {
         let Recalled { principal, subject, house, .. } = memory.subject(handle)?;
-        let found = subject.profile.silence(beat, time.hour());
+        let time = house.hour();
+        let found = subject.profile.silence(house.beat(), time.hour());
         let is_news = |found: &Silent| {
             !found.is_over && !house.is_lost(found.last) && !self.registry.is_over(principal, time)
         };
@@ -74,7 +68,8 @@ impl Judge {
         let view = View { about: About::Site, usage: None, principal, facts };
         let mut told = Vec::new();
         for rule in self.rules.matching(&view) {
-            if desk.is_news(rule, (principal, time), key_of_log(rule), &self.policy.words) {
+            let found = Match { rule, principal, time, key: key_of_log(rule) };
+            if desk.is_news(&found, &self.policy.words) {
                 let token = self.token_of(principal, time);
                 let mut alert = Alert { token, ..alert_of_silence(rule, principal, facts, time) };
                 let joined = desk.join(&mut alert, &self.policy);

@@ -7,7 +7,9 @@ use crate::engine::profile::family::{Evidence, Families, Family, Priors};
 use crate::engine::profile::load::Peak;
 use crate::engine::profile::params::{Params, Score};
 use crate::engine::profile::peers::{Class, Peers};
-use crate::engine::profile::signals::{Keys, Placed, Signals, Usual, World, country_of, kind_of};
+use crate::engine::profile::signals::{
+    Errors, Keys, Placed, Signals, Usual, World, country_of, kind_of,
+};
 use crate::engine::profile::travel::Hop;
 use crate::engine::profile::{DISORDER, Profile, day_of, strangers};
 use crate::engine::stats::{Days, Nats, Slot, narrow, surprise};
@@ -131,7 +133,7 @@ impl Profile {
             routes: 0,
             stranger: None,
             networks: 0,
-            errors: (0, 0),
+            errors: Errors::default(),
             gap_days: (0.0, 0.0),
             known_since: self.known_since(),
             turn: None,
@@ -280,7 +282,7 @@ impl Profile {
         let actor = self.actors.get(signals.actor_key);
         let (requests, errors, bits) =
             actor.map_or((0, 0, 0), |actor| actor.today(self.today(time)));
-        signals.errors = (errors, requests.saturating_add(1));
+        signals.errors = Errors { count: errors, requests: requests.saturating_add(1) };
         if !self.routes.has(signals.keys.route) {
             signals.novel.add(Family::Routes);
             signals.routes = distinct(bits | route_bit(signals.keys.route));
@@ -298,7 +300,7 @@ impl Profile {
         }
         if seen.is_error() {
             let route = signals.keys.route;
-            let counted = (errors.saturating_add(1), signals.errors.1);
+            let counted = Errors { count: errors.saturating_add(1), ..signals.errors };
             let nats = if self.is_warm(params) { self.error_nats(counted) } else { 0.0 };
             signals.fault = (nats > 0.0).then_some(route);
             signals.is_fault = peers.is_fault(route, time);
@@ -447,10 +449,10 @@ impl Profile {
         signals.rate_tier = newly(Tier::of(rate_now(signals), score), told);
     }
 
-    /// Returns the evidence of this many errors among this many requests of a day.
-    fn error_nats(&self, (errors, requests): (u32, u32)) -> f64 {
+    /// Returns the evidence of a day's errors.
+    fn error_nats(&self, Errors { count, requests }: Errors) -> f64 {
         let usual = f64::from(requests) * self.error_rate();
-        if errors < LEAST_ERRORS { 0.0 } else { surprise(errors, usual, 0.5) - 1.5 }
+        if count < LEAST_ERRORS { 0.0 } else { surprise(count, usual, 0.5) - 1.5 }
     }
 
     pub(super) fn error_rate(&self) -> f64 {

@@ -48,7 +48,7 @@ pub use params::{
 };
 pub use peers::{Alone, Class, Peers, SHARED, Share};
 pub(crate) use signals::Keys;
-pub use signals::{Absorbed, Placed, Rise, Signals, Usual, World};
+pub use signals::{Absorbed, Errors, Placed, Rise, Signals, Usual, World};
 pub use silence::{Silence, Silent};
 pub use told::{Many, Told};
 pub use travel::{Hop, name as place_name};

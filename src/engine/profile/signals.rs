@@ -175,6 +175,15 @@ fn prefix_key(prefix: Prefix) -> u32 {
     }
 }
 
+/// Refused or missing objects among requests.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub struct Errors {
+    /// How many.
+    pub count: u32,
+    /// Of how many requests.
+    pub requests: u32,
+}
+
 /// How a usage differs from what its principal did before.
 #[derive(Clone, Debug, PartialEq)]
 pub struct Signals {
@@ -238,7 +247,7 @@ pub struct Signals {
     /// Routes never used before that the actor used today.
     pub routes: u32,
     /// The actor's refused or missing objects today, and its requests.
-    pub errors: (u32, u32),
+    pub errors: Errors,
     /// Whether this usage met an error that many meet, which is not held against it.
     pub is_fault: bool,
     /// The route that this usage found refused or missing, if that is evidence.

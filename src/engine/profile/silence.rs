@@ -65,12 +65,13 @@ pub struct Silent {
 }
 
 impl Rhythm {
+    /// Returns the hours without a call since the last, before a call in one of the site's hours.
+    const fn pause_before(&self, beat: u32) -> u32 {
+        beat.saturating_sub(self.beat).saturating_sub(1)
+    }
+
     /// Notes a call, the first in one of the site's hours.
-    fn call(&mut self, (usage, beat): (&Usage, u32), is_machine: bool, params: &Silence) {
-        let paused = beat.saturating_sub(self.beat).saturating_sub(1);
-        if !is_machine || f64::from(paused) > params.longest_pause_hours {
-            *self = Self::default();
-        }
+    fn call(&mut self, usage: &Usage, beat: u32, params: &Silence) {
         let day = i32::try_from(usage.time.day()).unwrap_or(i32::MAX);
         if self.days == 0 || day > self.day {
             self.pause =
@@ -78,7 +79,7 @@ impl Rhythm {
             (self.days, self.day) = (self.days.saturating_add(1), day);
         }
         if self.beat > 0 {
-            self.pause = self.pause.max(paused.saturating_mul(ONE));
+            self.pause = self.pause.max(self.pause_before(beat).saturating_mul(ONE));
         }
         let [low, high, ..] = key(&[&usage.token.0]).to_le_bytes();
         let token = u16::from_le_bytes([low, high]);
@@ -109,11 +110,17 @@ impl Rhythm {
 }
 
 impl Profile {
-    /// Notes that there was a call in one of the site's hours; only the first in each counts.
+    /// Notes that there was a call in one of the site's hours; only the first in each counts. Nobody expects a person to
+    /// call, or whoever paused for too long: that starts from the beginning.
     pub fn call(&mut self, usage: &Usage, beat: u32, params: &Silence) {
-        if self.rhythm.beat != beat {
-            self.rhythm.call((usage, beat), self.class == Class::Machine, params);
+        if self.rhythm.beat == beat {
+            return;
         }
+        let paused = f64::from(self.rhythm.pause_before(beat));
+        if self.class != Class::Machine || paused > params.longest_pause_hours {
+            self.rhythm = Rhythm::default();
+        }
+        self.rhythm.call(usage, beat, params);
     }
 
     /// Returns the site's hour at whose start its silence is news; `None` if no call is expected or it was examined.
@@ -190,7 +197,7 @@ mod tests {
 
     #[test]
     fn the_wait_follows_the_longest_pause_which_fades() {
-        let mut rhythm = Rhythm::default();
+        let mut profile = Profile { class: Class::Machine, ..Profile::default() };
         let params = Silence::default();
         let usage = |hour: u32| Usage {
             time: Timestamp(i64::from(hour) * HOUR),
@@ -198,16 +205,18 @@ mod tests {
         };
         let mut waits = Vec::new();
         for hour in (1..=24 * 80).filter(|hour| !(240..250).contains(hour)) {
-            rhythm.call((&usage(hour), hour), true, &params);
+            profile.call(&usage(hour), hour, &params);
             if hour % 240 == 239 {
-                waits.push(rhythm.wait);
+                waits.push(profile.rhythm.wait);
             }
         }
         // 5 * ceil(10 * 2^(-n/30)) after n of 9, 19, ... further days; a day loses up to a step more
         assert_eq!(waits, [0, 45, 35, 30, 25, 20, 15, 10]);
-        rhythm.call((&usage(3000), 3000), true, &params);
-        assert_eq!((rhythm.days, rhythm.wait), (1, 0), "paused for too long: it begins anew");
-        rhythm.call((&usage(3001), 3001), false, &params);
-        assert_eq!(rhythm.days, 1, "a person is never expected");
+        profile.call(&usage(3000), 3000, &params);
+        let Rhythm { days, wait, .. } = profile.rhythm;
+        assert_eq!((days, wait), (1, 0), "paused for too long: it begins anew");
+        profile.class = Class::Human;
+        profile.call(&usage(3001), 3001, &params);
+        assert_eq!(profile.rhythm.days, 1, "a person is never expected");
     }
 }
