@@ -13,8 +13,8 @@ use crate::cli::print;
 use crate::daemon::site::Site;
 use crate::engine::detect::nearest;
 use crate::engine::health;
-use crate::engine::judge::FLEET;
 use crate::engine::line::StreamId;
+use crate::engine::reserved::Reserved;
 use crate::engine::secret::{Secret, TokenId};
 use crate::engine::shape;
 use crate::engine::time::Timestamp;
@@ -125,8 +125,12 @@ fn is_new(name: &str) -> bool {
 
 /// Returns whether a name is that of a principal without tokens: a source of guesses, the fleet, a log.
 fn is_of_no_token(reader: &Reader, name: &str) -> anyhow::Result<bool> {
-    let is_source = name.strip_prefix("source:").is_some_and(|source| !source.is_empty());
-    Ok(is_source || name == FLEET || logs(reader)?.iter().any(|log| log == name))
+    Ok(match Reserved::parse(name) {
+        Some(Reserved::Fleet) => true,
+        Some(Reserved::Source(prefix)) => !prefix.is_empty(),
+        Some(Reserved::Log(_)) => logs(reader)?.iter().any(|log| log == name),
+        None => false,
+    })
 }
 
 /// Returns the principals of alerts about logs.

@@ -20,6 +20,7 @@ pub mod pulse;
 pub mod reader;
 pub mod record;
 pub mod registry;
+pub mod reserved;
 pub mod route;
 pub mod rule;
 pub mod secret;

@@ -4,6 +4,7 @@ use rusqlite::{Connection, params};
 use smol_str::{SmolStr, ToSmolStr};
 
 use crate::engine::house::short_name;
+use crate::engine::reserved::Reserved;
 use crate::engine::secret::TokenId;
 use crate::engine::time::Timestamp;
 
@@ -21,7 +22,7 @@ const DROP_OTHER: &str = "DELETE FROM alert
 const DROP_OWN: &str = "DELETE FROM alert WHERE principal = ?1 AND token = ?2";
 
 const DROP_MENTIONS: &str = "DELETE FROM alert
-    WHERE principal = 'fleet' AND principal <> 'tw1_' || lower(hex(token)) AND (
+    WHERE principal = ?2 AND principal <> 'tw1_' || lower(hex(token)) AND (
       instr(body, ': ' || ?1 || ',') OR instr(body, ', ' || ?1 || ',')
       OR instr(body, ', ' || ?1 || ';') OR instr(body, ': ' || ?1 || ';')
       OR instr(body, ', ' || ?1 || ' and '))";
@@ -139,7 +140,7 @@ fn drop_alerts(db: &Connection, name: &str) -> rusqlite::Result<usize> {
 /// Long names are shortened; two that begin alike cannot be told apart.
 fn drop_mentions(db: &Connection, name: &str) -> rusqlite::Result<usize> {
     let quoted = serde_json::Value::from(short_name(name).as_str()).to_string();
-    db.prepare_cached(DROP_MENTIONS)?.execute([quoted.trim_matches('"')])
+    db.prepare_cached(DROP_MENTIONS)?.execute([quoted.trim_matches('"'), Reserved::FLEET])
 }
 
 /// Removes incidents, mails and acknowledgements whose alerts are gone.

@@ -7,6 +7,7 @@ use smol_str::SmolStr;
 use crate::engine::alert::{Alert, Incident, Level, TokenRef};
 use crate::engine::mute::Scope;
 use crate::engine::registry::{Background, Mark};
+use crate::engine::reserved::Reserved;
 use crate::engine::time::SECOND;
 
 use super::page::{Page, Part};
@@ -63,24 +64,21 @@ pub fn incident(incident: &Incident, alerts: &[Alert], context: &Context<'_>) ->
 /// about a log, the name of the file; for one about a source, its prefix.
 fn name(alert: &Alert) -> String {
     let Some(token) = &alert.token else {
-        return match alert.principal.split_once(':') {
-            Some((LOG, path)) => {
+        return match Reserved::parse(&alert.principal) {
+            Some(Reserved::Log(path)) => {
                 format!("log {}", plain(path.rsplit('/').next().unwrap_or_default(), MAX_NAME))
             }
-            Some(("source", prefix)) => format!("source {}", plain(prefix, MAX_NAME)),
-            None if alert.principal == "fleet" => "many tokens".to_owned(),
-            _ => "a principal".to_owned(),
+            Some(Reserved::Source(prefix)) => format!("source {}", plain(prefix, MAX_NAME)),
+            Some(Reserved::Fleet) => "many tokens".to_owned(),
+            None => "a principal".to_owned(),
         };
     };
     let name = plain(&token.name, MAX_NAME);
     if name.is_empty() { format!("token {}", short(token)) } else { name }
 }
 
-/// The beginning of the principal of an alert about a log.
-const LOG: &str = "log";
-
 fn is_about_log(alert: &Alert) -> bool {
-    alert.principal.split_once(':').is_some_and(|(kind, _)| kind == LOG)
+    matches!(Reserved::parse(&alert.principal), Some(Reserved::Log(_)))
 }
 
 /// Returns enough of a token's id to recognise it: `tw1_e72ab08728`.

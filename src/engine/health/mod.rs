@@ -13,7 +13,7 @@ mod tests;
 use std::path::Path;
 
 use serde::{Deserialize, Serialize};
-use smol_str::{SmolStr, format_smolstr};
+use smol_str::{SmolStr, ToSmolStr};
 
 pub use callers::{Callers, hashed};
 pub use roll::Roll;
@@ -21,6 +21,7 @@ pub use skew::Skew;
 
 use crate::engine::incident::Desk;
 use crate::engine::pulse::Window;
+use crate::engine::reserved::Reserved;
 use crate::engine::zone::Reach;
 
 /// What is remembered about one log.
@@ -66,14 +67,14 @@ impl Log {
 /// Returns the log that a principal names.
 #[must_use]
 pub fn path_of(principal: &str) -> &Path {
-    Path::new(principal.strip_prefix(PREFIX).unwrap_or(principal))
+    Path::new(match Reserved::parse(principal) {
+        Some(Reserved::Log(path)) => path,
+        _ => principal,
+    })
 }
-
-/// The prefix of the principals of logs.
-pub const PREFIX: &str = "log:";
 
 /// Returns the principal of alerts about a log: `log:/var/log/nginx/access.log`.
 #[must_use]
 pub fn principal(path: &Path) -> SmolStr {
-    format_smolstr!("{PREFIX}{}", path.display())
+    Reserved::Log(&path.to_string_lossy()).to_smolstr()
 }

@@ -6,7 +6,7 @@ use smol_str::{SmolStr, format_smolstr};
 
 use crate::engine::alert::{Alert, Facts};
 use crate::engine::detect::{About, Eye, Strain, crowded, gone, misread, missing, strained};
-use crate::engine::health::{Log, PREFIX, Roll, hashed, principal};
+use crate::engine::health::{Log, Roll, hashed, path_of, principal};
 use crate::engine::incident::{Desk, Joined, Match, key_of, key_of_log, stable_id};
 use crate::engine::judge::{Judge, by_name, is_used, reasons, risk_of, sentence};
 use crate::engine::line::StreamId;
@@ -81,11 +81,10 @@ impl Judge {
     pub fn look(&self, memory: &mut Memory, roll: &mut Roll, has_more: impl Fn(&str) -> bool) {
         for (principal, found) in roll.missing(has_more, &self.params.health) {
             let Some(desk) = roll.tell(&principal) else { continue };
-            let file = principal.strip_prefix(PREFIX).unwrap_or(&principal);
             let found = Finding {
                 time: found.time,
                 what: "silent".into(),
-                facts: missing(&found, file),
+                facts: missing(&found, &path_of(&principal).to_string_lossy()),
                 evidence: Vec::new(),
                 is_mailed: true,
             };

@@ -23,6 +23,7 @@ use crate::engine::incident::{Desk, Joined, Match, Policy, key, stable_id};
 use crate::engine::memory::{Handle, Memory, Recalled};
 use crate::engine::profile::{Keys, Placed, Profile, Signals, Taught, World};
 use crate::engine::registry::{Registered, Registry};
+use crate::engine::reserved::Reserved;
 use crate::engine::rule::view::View;
 use crate::engine::rule::{Rule, RuleSet};
 use crate::engine::time::Timestamp;
@@ -90,7 +91,7 @@ impl Judge {
         let Some(guesses) = memory.house_mut().fail(&placed, guessing) else { return };
         let Some(desk) = memory.desk_of_source(guesses.key, usage.time) else { return };
         let facts = guessed(&guesses);
-        let principal = format!("source:{}", guesses.source);
+        let principal = Reserved::Source(&guesses.source).to_string();
         let of = Of::site(&principal, &facts);
         let told = told_of(&self.rules, &self.policy, desk, &placed, &of);
         told.into_iter().for_each(|(alert, joined)| memory.tell(alert, joined));
@@ -145,7 +146,7 @@ impl Judge {
             let facts = shared(&change, &placed);
             // what they have in common, for a word that may follow
             let brought = Brought { novel: signals.novel, surprise: 0.0 };
-            let of = Of { brought, ..Of::site(FLEET, &facts) };
+            let of = Of { brought, ..Of::site(Reserved::FLEET, &facts) };
             told.extend(told_of(&self.rules, &self.policy, fleet.change(), &placed, &of));
         }
         if is_due_anew {
@@ -208,9 +209,6 @@ fn brought(signals: &Signals) -> Brought {
     let burst = signals.burst.as_ref();
     Brought { novel: signals.novel, surprise: burst.map_or(0.0, |burst| burst.surprise) }
 }
-
-/// The principal of what many do at once.
-pub const FLEET: &str = "fleet";
 
 /// A finding, and its subject.
 struct Of<'a> {

@@ -5,9 +5,10 @@ use smol_str::SmolStr;
 use crate::engine::alert::{Alert, Facts, TokenRef};
 use crate::engine::detect::{About, fell_silent, lost};
 use crate::engine::incident::{Desk, Joined, Match, key_of_log, stable_id};
-use crate::engine::judge::{FLEET, Judge, by_name, reasons, risk_of, sentence};
+use crate::engine::judge::{Judge, by_name, reasons, risk_of, sentence};
 use crate::engine::memory::{Handle, Memory, Recalled};
 use crate::engine::profile::Silent;
+use crate::engine::reserved::Reserved;
 use crate::engine::rule::Rule;
 use crate::engine::rule::view::View;
 use crate::engine::time::Timestamp;
@@ -33,7 +34,7 @@ impl Judge {
         } else {
             let silent: Vec<Silent> = silent.into_iter().map(|(_, found)| found).collect();
             memory.house_mut().lose(&silent.iter().map(|found| found.last).collect::<Vec<_>>());
-            told = self.tell_silence(memory.fleet_desk(), FLEET, &lost(&silent), time);
+            told = self.tell_silence(memory.fleet_desk(), Reserved::FLEET, &lost(&silent), time);
         }
         told.into_iter().for_each(|(alert, joined)| memory.tell(alert, joined));
     }
