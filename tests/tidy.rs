@@ -54,7 +54,10 @@ const LAYERS: &[(&str, &[&str])] = &[
             "engine::token",
         ],
     ),
-    ("engine::registry", &["engine::time", "engine::secret", "engine::geo", "engine::usage"]),
+    (
+        "engine::registry",
+        &["engine::time", "engine::secret", "engine::geo", "engine::usage", "engine::reserved"],
+    ),
     ("engine::profile", &["engine::time", "engine::stats", "engine::geo", "engine::usage"]),
     (
         "engine::alert",

@@ -13,7 +13,7 @@ use crate::cli::several::{self, Extent};
 use crate::cli::tokens::registered_json;
 use crate::cli::{Context, state, used, when};
 use crate::clock::now;
-use crate::engine::registry::{COLUMNS, Changes, Registered};
+use crate::engine::registry::{COLUMNS, Changes, Registered, free_name};
 use crate::engine::secret::SealKey;
 use crate::engine::time::Timestamp;
 use crate::store::{Changed, Store, Who};
@@ -22,7 +22,8 @@ pub(super) fn add(context: &mut Context, options: &TokensAdd) -> anyhow::Result<
     let Context { site, printer, .. } = context;
     state::refuse_secret(&options.name)?;
     let changes = changes(&options.columns, &site.key()?)?;
-    let mut row = Registered { name: options.name.clone(), ..Registered::default() };
+    let name = free_name(&options.name).map_err(|fault| usage(fault.to_string()))?;
+    let mut row = Registered { name, ..Registered::default() };
     // A principal that states its own identity is registered by it, whatever tokens it uses.
     if options.secret_file.is_some() || !state::is_identity(&row.name) {
         row.token = Some(match &options.secret_file {

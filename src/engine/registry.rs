@@ -9,6 +9,7 @@ use serde::{Deserialize, Serialize};
 use smol_str::{SmolStr, ToSmolStr};
 
 use crate::engine::geo::Country;
+use crate::engine::reserved::Reserved;
 use crate::engine::secret::{SealKey, Secret, TokenId};
 use crate::engine::time::Timestamp;
 use crate::engine::usage::Usage;
@@ -113,7 +114,7 @@ impl Registered {
                 let without_scheme = "one token without white space, without words such as Bearer";
                 self.token = Some(token(text, key).ok_or_else(|| fault(without_scheme))?);
             }
-            "name" => self.name = SmolStr::new(text),
+            "name" => self.name = free_name(text)?,
             "owner" => self.owner = SmolStr::new(text),
             "issued_at" => self.issued_at = time()?,
             "expires_at" => self.expires_at = time()?,
@@ -211,6 +212,18 @@ impl Changes {
             row.rotated_at = row.rotated_at.or(rotated_before).or(Some(now));
         }
     }
+}
+
+/// Returns the name that a text is.
+///
+/// # Errors
+/// The name is that of alerts about no token: a token's own alerts would be mistaken for those.
+pub fn free_name(text: &str) -> Result<SmolStr, ColumnFault> {
+    let fault = || ColumnFault {
+        column: "name".to_owned(),
+        expected: "another name: fleet, log:... and source:... are those of alerts about no token",
+    };
+    Reserved::parse(text).map_or_else(|| Ok(SmolStr::new(text)), |_| Err(fault()))
 }
 
 fn token(text: &str, key: &SealKey) -> Option<TokenId> {
@@ -424,6 +437,17 @@ mod tests {
         let day = Some(Timestamp::from_seconds(1_772_323_200));
         assert_eq!(change(&[("rotated_at", "2026-03-01"), ("rotated_to", "ci-3")], 4), day);
         assert_eq!(change(&[("rotated_at", ""), ("rotated_to", "")], 5), None, "taken back");
+    }
+
+    #[test]
+    fn a_token_was_registered_under_the_name_of_alerts_about_many_or_about_a_log() {
+        for name in ["fleet", "log:/var/log/nginx/access.log", "log:x", "source:203.0.113.0/24"] {
+            let fault = row(&[("name", name)]).unwrap_err().to_string();
+            assert!(fault.starts_with("column name: expected another name: fleet, "), "{fault}");
+        }
+        for name in ["fleet-7", "logs", "login:ci", "jwt:https://id.example.org:bob"] {
+            assert_eq!(row(&[("name", name)]).unwrap().name, name);
+        }
     }
 
     #[test]

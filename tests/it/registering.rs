@@ -64,6 +64,25 @@ fn an_alert_shows_whom_to_ask_and_what_was_said() {
 }
 
 #[test]
+fn a_token_was_registered_under_a_name_by_which_mails_took_its_alerts_for_those_of_a_log() {
+    let home = Home::new("");
+    add(&home, "sue", OLD, &[]);
+    home.append("tokens.csv", format!("token,name\n{NEW},log:x\n"));
+    for arguments in [
+        &["tokens", "add", "fleet"][..],
+        &["tokens", "set", "sue", "name=source:203.0.113.0/24"],
+        &["tokens", "import", "tokens.csv"],
+    ] {
+        let (error, code) = refused(&home, arguments);
+        assert!(error.contains("expected another name: fleet, "), "{arguments:?}: {error}");
+        assert_eq!(code, Some(if arguments[1] == "import" { 70 } else { 2 }), "{arguments:?}");
+    }
+    let tokens = home.json(&["tokens", "list", "--json"]);
+    let names: Vec<&Value> = tokens.iter().map(|token| &token["token"]["name"]).collect();
+    assert_eq!(names, ["sue"]);
+}
+
+#[test]
 fn an_alert_about_a_token_that_nobody_registered_shows_nothing_of_the_registry() {
     let home = Home::new("");
     let log = format!(
