@@ -39,28 +39,30 @@ pub struct Outcome {
 #[must_use]
 pub fn try_rule(rule: &Rule, rules: &Arc<RuleSet>) -> Vec<Outcome> {
     let examples = &rule.examples;
-    let fire = examples.fire.iter().map(|example| (example, true));
-    let quiet = examples.quiet.iter().map(|example| (example, false));
-    fire.chain(quiet)
-        .map(|(example, must_fire)| Outcome {
-            title: example.title.clone(),
-            must_fire,
-            fault: fault(rule, example, must_fire, rules),
-        })
-        .collect()
+    let title = |example: &Example| example.title.clone();
+    let fire = examples.fire.iter().map(|example| Outcome {
+        title: title(example),
+        must_fire: true,
+        fault: must_fire(rule, example, rules).err(),
+    });
+    let quiet = examples.quiet.iter().map(|example| Outcome {
+        title: title(example),
+        must_fire: false,
+        fault: must_not_fire(rule, example, rules).err(),
+    });
+    fire.chain(quiet).collect()
 }
 
-fn fault(rule: &Rule, example: &Example, must_fire: bool, rules: &Arc<RuleSet>) -> Option<String> {
-    let fired = match fired(example, rule.about, Arc::clone(rules)) {
-        Ok(fired) => fired,
-        Err(message) => return Some(message),
-    };
-    let has_fired = fired.contains_key(&rule.head.id);
-    match (must_fire, has_fired) {
-        (true, false) => Some(format!("did not fire; fired: {}", list(&fired))),
-        (false, true) => Some("fired, and must not".to_owned()),
-        _ => None,
-    }
+fn must_fire(rule: &Rule, example: &Example, rules: &Arc<RuleSet>) -> Result<(), String> {
+    let fired = fired(example, rule.about, Arc::clone(rules))?;
+    let fault = || format!("did not fire; fired: {}", list(&fired));
+    fired.contains_key(&rule.head.id).then_some(()).ok_or_else(fault)
+}
+
+fn must_not_fire(rule: &Rule, example: &Example, rules: &Arc<RuleSet>) -> Result<(), String> {
+    let fired = fired(example, rule.about, Arc::clone(rules))?;
+    let is_quiet = !fired.contains_key(&rule.head.id);
+    is_quiet.then_some(()).ok_or_else(|| "fired, and must not".to_owned())
 }
 
 fn list(fired: &BTreeMap<SmolStr, String>) -> String {

@@ -89,26 +89,13 @@ impl Window {
         };
         let most = self.today.max(taught);
         let day = now.div_euclid(86_400);
-        let has_failed = self.tries > 0;
-        *self = Self {
-            since: now,
-            day,
-            today: most,
-            before: self.before,
-            n_days: self.n_days,
-            ..Self::default()
+        let (mut today, mut before, mut n_days) = (most, self.before, self.n_days);
+        if self.tries > 0 && day != self.day {
+            // the maximum fades by an eighth for each further day with failures
+            before = most.max(before - before.div_ceil(8));
+            (today, n_days) = (0, n_days.saturating_add(1));
         }
-        .after(self.day, has_failed);
-    }
-
-    /// Advances to a day: the maximum fades by an eighth for each further day with failures.
-    fn after(mut self, day: i64, has_failed: bool) -> Self {
-        if has_failed && day != self.day {
-            self.before = self.today.max(self.before - self.before.div_ceil(8));
-            self.today = 0;
-            self.n_days = self.n_days.saturating_add(1);
-        }
-        self
+        *self = Self { since: now, day, today, before, n_days, ..Self::default() };
     }
 
     /// Returns the seconds since the window began.

@@ -415,7 +415,9 @@ impl Profile {
 
         signals.lead = self.lead(signals, score);
         signals.threshold = score.sooner(signals.threshold, signals.lead);
-        self.rank(signals, score, is_extreme);
+        // a rate that is held at the tier notice stays there, however low the threshold
+        let is_held = signals.is_rate_alone && !is_extreme;
+        self.rank(signals, score, if is_held { Tier::Notice } else { Tier::Critical });
     }
 
     /// Returns the lead for a token of rented machines. These rarely move, so somebody new who is not on an office
@@ -428,8 +430,8 @@ impl Profile {
         if is_somebody_new && !is_office && self.is_rented() { score.rented_lead } else { 0.0 }
     }
 
-    /// Determines the tiers to report: those above what was reported already.
-    fn rank(&self, signals: &mut Signals, score: &Score, is_extreme: bool) {
+    /// Determines the tiers to report: those above what was reported already, up to `most`.
+    fn rank(&self, signals: &mut Signals, score: &Score, most: Tier) {
         let time = signals.time;
         let Signals { is_accepted, is_somebody_else, .. } = *signals;
         let by = By { is_accepted, is_somebody_else };
@@ -437,9 +439,6 @@ impl Profile {
             actor.told.covers(time, score.actor_repeat_days * 24.0, by)
         });
         let told = self.told_score.covers(time, score.repeat_hours, by).max(by_actor);
-        // a rate that is held at the tier notice stays there, however low the threshold
-        let is_held = signals.is_rate_alone && !is_extreme;
-        let most = if is_held { Tier::Notice } else { Tier::Critical };
         let tier = |alert| Tier::of(signals.score, &Score { alert, ..*score }).min(most);
         let configured = score.sooner(score.alert, signals.lead);
         let (to_tell, is_serious) =

@@ -42,13 +42,18 @@ impl Fan {
         self.requests = self.requests.saturating_add(1);
     }
 
-    /// Ends the hour; `is_next` says whether the hour after it is the next one of the clock.
-    pub(super) fn end_hour(&mut self, is_next: bool) {
+    /// Ends the hour.
+    pub(super) fn end_hour(&mut self) {
         let count = u16::try_from(distinct(self.bits)).unwrap_or(u16::MAX);
         let [most, second] = self.top;
         self.top = if count > most { [count, most] } else { [most, second.max(count)] };
-        self.before = if is_next { (count, self.requests) } else { (0, 0) };
+        self.before = (count, self.requests);
         (self.bits, self.requests) = (0, 0);
+    }
+
+    /// Passes over idle hours.
+    pub(super) const fn idle(&mut self) {
+        self.before = (0, 0);
     }
 
     /// Ends the day. Its second-busiest hour counts, because a report takes two hours.
@@ -95,7 +100,7 @@ mod tests {
         let mut fan = Fan::default();
         let mut told = Vec::new();
         for day in 0..days {
-            for hour in 0..10 {
+            for _ in 0..10 {
                 // As many bits as a linear counter has for a count: 64 (1 - e^(-n/64)).
                 let expected = 64.0 * (1.0 - libm::exp(-f64::from(of_day(day)) / 64.0));
                 let ones = crate::engine::stats::whole(expected + 0.5);
@@ -104,8 +109,9 @@ mod tests {
                 if fan.spread(distinct(fan.bits), &FanOut::default()).is_some() {
                     told.push(day);
                 }
-                fan.end_hour(hour < 9);
+                fan.end_hour();
             }
+            fan.idle();
             fan.end_day();
         }
         told.dedup();

@@ -40,7 +40,10 @@ impl Hourly {
             return;
         }
         if self.hour > i64::MIN {
-            self.fan.end_hour(hour == self.hour.saturating_add(1));
+            self.fan.end_hour();
+            if hour > self.hour.saturating_add(1) {
+                self.fan.idle();
+            }
             self.volume.end_hour();
             self.load.end_hour();
             if hour.div_euclid(24) != self.hour.div_euclid(24) {

@@ -7,21 +7,27 @@ use crate::engine::rule::view;
 
 /// Returns whether a rule may match without any fact. In doubt, it may.
 pub(super) fn is_plain(detections: &Detections) -> bool {
-    detections.conditions.iter().any(|condition| can_be(true, condition, detections))
+    detections.conditions.iter().any(|condition| can_hold(condition, detections))
 }
 
-/// Returns whether a condition may evaluate to `wanted`.
-fn can_be(wanted: bool, condition: &ConditionExpr, detections: &Detections) -> bool {
-    let can = |part: &ConditionExpr| can_be(wanted, part, detections);
+/// Returns whether a condition may be true.
+fn can_hold(condition: &ConditionExpr, detections: &Detections) -> bool {
     match condition {
-        ConditionExpr::And(parts) if wanted => parts.iter().all(can),
-        ConditionExpr::Or(parts) if !wanted => parts.iter().all(can),
-        ConditionExpr::And(parts) | ConditionExpr::Or(parts) => parts.iter().any(can),
-        ConditionExpr::Not(part) => can_be(!wanted, part, detections),
-        ConditionExpr::Identifier(name) => {
-            !wanted || detections.named.get(name).is_none_or(can_match)
-        }
-        ConditionExpr::Selector { .. } => !wanted || detections.named.values().any(can_match),
+        ConditionExpr::And(parts) => parts.iter().all(|part| can_hold(part, detections)),
+        ConditionExpr::Or(parts) => parts.iter().any(|part| can_hold(part, detections)),
+        ConditionExpr::Not(part) => can_fail(part, detections),
+        ConditionExpr::Identifier(name) => detections.named.get(name).is_none_or(can_match),
+        ConditionExpr::Selector { .. } => detections.named.values().any(can_match),
+    }
+}
+
+/// Returns whether a condition may be false.
+fn can_fail(condition: &ConditionExpr, detections: &Detections) -> bool {
+    match condition {
+        ConditionExpr::And(parts) => parts.iter().any(|part| can_fail(part, detections)),
+        ConditionExpr::Or(parts) => parts.iter().all(|part| can_fail(part, detections)),
+        ConditionExpr::Not(part) => can_hold(part, detections),
+        ConditionExpr::Identifier(_) | ConditionExpr::Selector { .. } => true,
     }
 }
 
