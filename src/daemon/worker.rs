@@ -4,7 +4,7 @@ use std::collections::{BTreeMap, BTreeSet, HashMap};
 use std::path::Path;
 use std::sync::Arc;
 
-use foldhash::fast::FixedState;
+use foldhash::fast::{FixedState, SeedableRandomState};
 use smol_str::SmolStr;
 use tracing::{error, warn};
 
@@ -74,9 +74,11 @@ pub struct Worker {
     stuck: Option<Commit>,
 }
 
-/// Keeps alerts from counting as mailed if nothing is mailed.
-fn silence(judge: &mut Judge, delivery: Delivery) {
+/// Keeps alerts from counting as mailed if nothing is mailed, and hashes what clients choose by a seed that they cannot
+/// know: with a known one they could make all collide.
+fn prepare(judge: &mut Judge, delivery: Delivery) {
     judge.policy.at_once = judge.policy.at_once.filter(|_| delivery == Delivery::Mail);
+    judge.hash_by(SeedableRandomState::random());
 }
 
 impl Worker {
@@ -92,8 +94,8 @@ impl Worker {
         delivery: Delivery,
         bound: usize,
     ) -> Result<Self, StoreError> {
-        silence(&mut judge, delivery);
-        let mut memory = Memory::new(bound);
+        prepare(&mut judge, delivery);
+        let mut memory = Memory::hashing(bound, SeedableRandomState::random());
         let house = store.house()?;
         let roll = house.iter().find(|row| row.name == ROLL);
         let roll = roll.map_or_else(|| Some(Roll::default()), |row| Roll::decode(&row.body));
@@ -121,7 +123,7 @@ impl Worker {
 
     /// Applies another configuration.
     pub fn set_judge(&mut self, mut judge: Judge, delivery: Delivery) {
-        silence(&mut judge, delivery);
+        prepare(&mut judge, delivery);
         (self.judge, self.delivery) = (judge, delivery);
     }
 

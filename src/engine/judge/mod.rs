@@ -12,7 +12,7 @@ use std::collections::HashMap;
 use std::net::IpAddr;
 use std::sync::Arc;
 
-use foldhash::fast::FixedState;
+use foldhash::fast::SeedableRandomState;
 use smol_str::SmolStr;
 
 use crate::engine::alert::{Alert, Facts, Level, Reason, TokenRef, Value, Values};
@@ -49,7 +49,7 @@ pub struct Judge {
     /// The latest time that a usage counts as of: its arrival and a little more, if that is known.
     pub latest: Timestamp,
     /// A cache: places by address.
-    places: HashMap<IpAddr, Place, FixedState>,
+    places: HashMap<IpAddr, Place, SeedableRandomState>,
 }
 
 impl Judge {
@@ -61,8 +61,13 @@ impl Judge {
         registry: Registry,
         policy: Policy,
     ) -> Self {
-        let places = HashMap::with_hasher(FixedState::default());
+        let places = HashMap::with_hasher(SeedableRandomState::fixed());
         Self { params, rules: rules.into(), registry, policy, latest: Timestamp(i64::MAX), places }
+    }
+
+    /// Hashes what clients choose in this way from now on. No result depends on it.
+    pub fn hash_by(&mut self, by: SeedableRandomState) {
+        self.places = HashMap::with_hasher(by);
     }
 
     /// Forgets the places of addresses: the atlas has changed.
@@ -260,7 +265,7 @@ fn token(usage: &Usage, row: Option<&Registered>) -> TokenRef {
 }
 
 fn place<'a>(
-    places: &'a mut HashMap<IpAddr, Place, FixedState>,
+    places: &'a mut HashMap<IpAddr, Place, SeedableRandomState>,
     client: Option<IpAddr>,
     atlas: &dyn Atlas,
 ) -> &'a Place {

@@ -3,7 +3,7 @@
 use std::collections::{BTreeMap, HashMap};
 use std::hash::{BuildHasher as _, Hash};
 
-use foldhash::fast::FixedState;
+use foldhash::fast::SeedableRandomState;
 use smol_str::{SmolStr, ToSmolStr as _, format_smolstr};
 
 use crate::engine::geo::Place;
@@ -13,25 +13,26 @@ use crate::engine::time::Timestamp;
 use crate::engine::usage::{Outcome, Usage};
 
 /// The values that tokens were seen with since the last commit.
-#[derive(Debug, Default)]
+#[derive(Debug)]
 struct Values {
-    /// By the hash of facet and value, so that a known value needs no new string.
-    numbers: HashMap<u64, u32, FixedState>,
+    /// By the hash of facet and value, so that a known value needs no new string. Whoever chooses values cannot know the
+    /// seed, or one of equal hash would count as another.
+    numbers: HashMap<u64, u32, SeedableRandomState>,
     known: Vec<(Facet, SmolStr)>,
 }
 
 impl Values {
     fn number(&mut self, facet: Facet, value: impl Hash, name: impl FnOnce() -> SmolStr) -> u32 {
         let Self { numbers, known } = self;
-        *numbers.entry(FixedState::default().hash_one((facet, value))).or_insert_with(|| {
+        *numbers.entry(numbers.hasher().hash_one((facet, value))).or_insert_with(|| {
             known.push((facet, name()));
             u32::try_from(known.len() - 1).unwrap_or(u32::MAX)
         })
     }
 
-    /// Takes out all values, each with its rank, ascending by facet and name; values with equal names share a rank.
-    fn take(&mut self) -> Ranked {
-        let known = std::mem::take(self).known;
+    /// Returns all values, each with its rank, ascending by facet and name; values with equal names share a rank.
+    fn rank(self) -> Ranked {
+        let known = self.known;
         let mut order: Vec<usize> = (0..known.len()).collect();
         order.sort_unstable_by_key(|number| known.get(*number));
         let mut ranks = vec![0; known.len()];
@@ -91,7 +92,7 @@ const NONE: u32 = u32::MAX;
 
 /// What tokens did since the last commit: use after use, summarised only when taken out. Sums per token would touch a
 /// cold place in memory for each use.
-#[derive(Debug, Default)]
+#[derive(Debug)]
 pub(super) struct Journal {
     tokens: Vec<(TokenId, TokenUse)>,
     uses: Vec<Use>,
@@ -99,6 +100,12 @@ pub(super) struct Journal {
 }
 
 impl Journal {
+    /// Creates an empty journal that hashes values in this way.
+    pub(super) fn hashing(by: SeedableRandomState) -> Self {
+        let values = Values { numbers: HashMap::with_hasher(by), known: Vec::new() };
+        Self { tokens: Vec::new(), uses: Vec::new(), values }
+    }
+
     /// Returns the number of uses.
     pub(super) const fn len(&self) -> usize {
         self.uses.len()
@@ -154,8 +161,9 @@ impl Journal {
 
     /// Takes out everything that tokens did, by token.
     pub(super) fn take(&mut self) -> BTreeMap<TokenId, TokenUse> {
-        let Self { mut tokens, mut uses, mut values } = std::mem::take(self);
-        let values = values.take();
+        let empty = Self::hashing(self.values.numbers.hasher().clone());
+        let Self { mut tokens, mut uses, values } = std::mem::replace(self, empty);
+        let values = values.rank();
         // Each token has a use, or it would have no number.
         uses.sort_unstable_by_key(|used| used.token);
         let by_token = uses.chunk_by(|a, b| a.token == b.token);
@@ -188,12 +196,18 @@ mod tests {
     use crate::engine::profile::tests::usage;
     use crate::engine::time::{HOUR, SECOND};
 
+    fn new() -> Journal {
+        Journal::hashing(SeedableRandomState::fixed())
+    }
+
     proptest! {
         #[test]
         fn every_value_is_there_once_with_all_its_uses(
             uses in prop::collection::vec((0_i64..100, 0_u8..120, 0_u8..2), 1..300),
+            is_fixed: bool,
         ) {
-            let mut journal = Journal::default();
+            let random = || Journal::hashing(SeedableRandomState::random());
+            let mut journal = if is_fixed { new() } else { random() };
             let mut expected: BTreeMap<(Facet, SmolStr), Span> = BTreeMap::new();
             let mut token = None;
             for (minute, host, client) in uses {
@@ -227,7 +241,7 @@ mod tests {
         let mut usages = [1, 2, 3].map(|minute| usage(minute * 60 * SECOND));
         usages.iter_mut().for_each(|usage| usage.client = Some([192, 0, 2, 7].into()));
         usages[1].is_forgeable = true;
-        let mut journal = Journal::default();
+        let mut journal = new();
         let token = journal.begin(&SmolStr::default(), &usages[0]);
         usages.iter().for_each(|usage| journal.add(token, usage, &Place::default()));
         let (_, used) = journal.take().pop_first().unwrap();
@@ -238,9 +252,24 @@ mod tests {
     }
 
     #[test]
+    fn addresses_that_collide_under_a_known_seed_were_recorded_as_one() {
+        // Of these, foldhash's product is zero under its fixed seeds, whatever else they say.
+        let usages = ["2001:db8:1", "2001:db8:2"].map(|prefix| {
+            let client = format!("{prefix}::dd50:7cc9:b729:acc0").parse().unwrap();
+            Usage { client: Some(client), ..usage(0) }
+        });
+        let mut journal = Journal::hashing(SeedableRandomState::random());
+        let token = journal.begin(&SmolStr::default(), &usages[0]);
+        usages.iter().for_each(|usage| journal.add(token, usage, &Place::default()));
+        let (_, used) = journal.take().pop_first().unwrap();
+        let addresses = used.facets.iter().filter(|seen| seen.facet == Facet::Address);
+        assert_eq!(addresses.count(), 2);
+    }
+
+    #[test]
     fn hours_ascend_in_whatever_order_they_come() {
         let times = [5, 3, 4, 3, 5].map(|hour| usage(hour * HOUR));
-        let mut journal = Journal::default();
+        let mut journal = new();
         let token = journal.begin(&SmolStr::default(), &times[0]);
         times.iter().for_each(|usage| journal.add(token, usage, &Place::default()));
         let first = times[1].time.hour();

@@ -14,7 +14,7 @@ mod subjects;
 
 use std::collections::{BTreeMap, BTreeSet, HashMap};
 
-use foldhash::fast::FixedState;
+use foldhash::fast::{FixedState, SeedableRandomState};
 use serde::{Deserialize, Serialize};
 use smol_str::SmolStr;
 
@@ -143,11 +143,17 @@ impl Memory {
     /// Creates an empty memory whose subjects and tokens take about `bound` bytes at most after a commit.
     #[must_use]
     pub fn new(bound: usize) -> Self {
+        Self::hashing(bound, SeedableRandomState::fixed())
+    }
+
+    /// Creates one that hashes what clients choose in this way. No result depends on it.
+    #[must_use]
+    pub fn hashing(bound: usize, by: SeedableRandomState) -> Self {
         Self {
             bound,
             subjects: Subjects::new(bound / OPEN),
             tokens: HashMap::with_hasher(FixedState::default()),
-            journal: Journal::default(),
+            journal: Journal::hashing(by),
             refused_unknown: 0,
             alerts: Vec::new(),
             incidents: BTreeMap::new(),

@@ -1,9 +1,8 @@
 //! The subjects in memory. Recently used ones are open. The others rest, packed in their stored form, at a third of the
 //! size: opening one again takes a microsecond or two, recalling it from the store ten times that.
 
-use std::collections::{HashMap, VecDeque};
+use std::collections::{BTreeMap, VecDeque};
 
-use foldhash::fast::FixedState;
 use smol_str::SmolStr;
 
 use super::Subject;
@@ -22,7 +21,8 @@ const BUSY: u8 = 2;
 #[derive(Debug)]
 pub(super) struct Subjects {
     slots: Vec<Slot>,
-    by_name: HashMap<SmolStr, usize, FixedState>,
+    /// Ordered: whoever sends JWTs chooses names, and in a table they could be made to collide.
+    by_name: BTreeMap<SmolStr, usize>,
     /// Places of open subjects, in the order in which they were opened or passed over.
     open: VecDeque<usize>,
     /// The most subjects that may be open.
@@ -79,7 +79,7 @@ impl Subjects {
     pub(super) fn new(n_open_bytes: usize) -> Self {
         Self {
             slots: Vec::new(),
-            by_name: HashMap::with_hasher(FixedState::default()),
+            by_name: BTreeMap::new(),
             open: VecDeque::new(),
             most_open: most_open(n_open_bytes),
             dirty: Vec::new(),
