@@ -1,0 +1,85 @@
+//! Bursts, days, and lines whose time is wrong.
+
+use super::*;
+
+/// Returns the tiers reported for `n` requests at intervals of `seconds` by a machine that calls every ten minutes.
+fn told_of_burst(n: i64, seconds: i64) -> Vec<Tier> {
+    let mut life = Life::default();
+    life.steady(10);
+    let burst = (0..n).map(|n| life.live(&usage(10 * DAY + n * seconds * SECOND), &berlin()).tier);
+    burst.filter(|tier| *tier > Tier::None).collect()
+}
+
+#[test]
+fn a_restart_with_ten_retries_is_not_mailed_and_a_flood_is() {
+    assert_eq!(told_of_burst(12, 20), [Tier::Notice]);
+    assert_eq!(told_of_burst(45, 5), [Tier::Notice]);
+    assert_eq!(told_of_burst(300, 2), [Tier::Notice, Tier::Alert]);
+    assert_eq!(told_of_burst(5000, 1), [Tier::Notice, Tier::Alert], "never critical alone");
+}
+
+#[test]
+fn a_burst_of_twenty_times_is_told_and_a_growing_machine_is_not() {
+    let mut life = Life::default();
+    let grown = (0..40i64).flat_map(|day| {
+        let n = 300 + day * 9;
+        (0..n).map(move |i| (usage(day * DAY + i * DAY / n), berlin()))
+    });
+    assert_eq!(life.told(grown), 0.0);
+    let noon = 40 * DAY + 12 * HOUR;
+    let rest = (0..300).map(|i| (usage(40 * DAY + i * DAY / 700), berlin()));
+    assert_eq!(life.told(rest), 0.0);
+    let burst = (0..90).map(|i| (usage(noon + i * 6 * SECOND), berlin()));
+    let told = life.told(burst);
+    assert!(told >= 6.0, "{told}");
+}
+
+#[test]
+fn a_day_counts_when_it_is_over_whoever_comes_first_in_it() {
+    let mut life = Life::default();
+    life.steady(3);
+    let theft = stolen(3 * DAY + HOUR);
+    let before_the_owner = life.compare(&theft, &lagos());
+    life.live(&usage(3 * DAY + MINUTE), &berlin());
+    let after_the_owner = life.compare(&theft, &lagos());
+    assert_eq!([before_the_owner.active_days, after_the_owner.active_days], [3, 3]);
+}
+
+#[test]
+fn what_comes_late_is_counted_and_nothing_else() {
+    let mut life = Life::default();
+    life.steady(10);
+    let before = life.profile.clone();
+    let signals = life.live(&stolen(9 * DAY), &rented());
+    assert!(signals.is_late && signals.tier == Tier::None);
+    assert_eq!(life.profile.late(), 1);
+    assert_eq!(Profile { late: 0, ..life.profile.clone() }.pace, before.pace);
+    // a little out of order is not late, and time runs backwards by at most two minutes
+    let signals = life.live(&usage(10 * DAY - 15 * MINUTE), &berlin());
+    assert!(!signals.is_late);
+    assert_eq!(signals.time, START.plus(10 * DAY - 12 * MINUTE));
+}
+
+#[test]
+fn a_second_log_of_the_same_days_counts_no_day_again() {
+    let mut life = Life::default();
+    life.steady(10);
+    let once = (life.profile.active_days(), life.profile.days);
+    let again = (0..10 * 144).map(|n| (usage(n * 10 * MINUTE), berlin()));
+    life.told(again);
+    assert_eq!(life.profile.late(), 64, "then the clock was set back");
+    assert_eq!((life.profile.active_days(), life.profile.days), once);
+    life.steady(11);
+    assert_eq!(life.profile.active_days(), once.0 + 1);
+}
+
+#[test]
+fn one_line_from_the_future_does_not_deafen() {
+    let mut life = Life::default();
+    life.steady(10);
+    life.live(&usage(4000 * DAY), &berlin());
+    let days = (10 * 144..12 * 144).map(|n| (usage(n * 10 * MINUTE), berlin()));
+    assert_eq!(life.told(days), 0.0);
+    let signals = life.live(&stolen(12 * DAY), &rented());
+    assert!(!signals.is_late && signals.score >= 8.0, "{signals:?}");
+}
