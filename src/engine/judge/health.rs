@@ -8,11 +8,10 @@ use crate::engine::alert::{Alert, Facts};
 use crate::engine::detect::{About, Eye, Strain, crowded, gone, misread, missing, strained};
 use crate::engine::health::{Log, Roll, hashed, path_of, principal};
 use crate::engine::incident::{Desk, Joined, Match, key_of, key_of_log, stable_id};
-use crate::engine::judge::{Judge, by_name, is_used, reasons, risk_of, sentence};
+use crate::engine::judge::{Judge, is_used, stated};
 use crate::engine::line::StreamId;
 use crate::engine::memory::Memory;
 use crate::engine::pulse::{Gap, Pulse, Spell};
-use crate::engine::rule::Rule;
 use crate::engine::rule::view::View;
 use crate::engine::time::Timestamp;
 use crate::engine::usage::{Origin, Outcome, Usage};
@@ -126,7 +125,7 @@ impl Judge {
             };
             let this = Match { rule, principal, time: found.time, key };
             if desk.is_news(&this, &self.policy.words) {
-                let mut alert = alert(rule, found, principal);
+                let mut alert = alert(&this, found);
                 let joined = desk.join(&mut alert, &self.policy);
                 let notice = joined.notice.filter(|_| found.is_mailed);
                 let joined = Joined { notice, ..joined };
@@ -147,7 +146,7 @@ fn lost(gap: &Gap, of: Followed<'_>) -> Finding {
     }
 }
 
-fn alert(rule: &Rule, found: &Finding, principal: &str) -> Alert {
+fn alert(this: &Match<'_>, found: &Finding) -> Alert {
     let Finding { time, what, facts, evidence, .. } = found;
     let apart = match what.as_str() {
         // The file says when a gap was found; its time is when it was looked at.
@@ -155,18 +154,6 @@ fn alert(rule: &Rule, found: &Finding, principal: &str) -> Alert {
         // Two kinds of faults of one log may be found in the same second.
         what => format!("{what} {}", time.0),
     };
-    let reasons = reasons(rule, facts);
-    Alert {
-        id: stable_id("al", &[&rule.head.id, principal, &apart]),
-        time: *time,
-        rule: rule.head.clone(),
-        principal: SmolStr::new(principal),
-        risk: risk_of(rule, facts),
-        reason: sentence(rule, &reasons),
-        reasons,
-        facts: by_name(&facts.values),
-        usual: by_name(&facts.usual),
-        evidence: evidence.clone(),
-        ..Alert::default()
-    }
+    let id = stable_id("al", &[&this.rule.head.id, this.principal, &apart]);
+    Alert { id, evidence: evidence.clone(), ..stated(this, facts) }
 }

@@ -287,32 +287,40 @@ fn place<'a>(
 /// Makes the alert of a match.
 fn alert(found: &Match<'_>, placed: &Placed<'_>, of: &Of<'_>) -> Alert {
     let usage = placed.usage;
-    let (Match { rule, principal, .. }, facts) = (*found, of.facts);
+    let Match { rule, principal, .. } = *found;
     let token = usage.token.to_string();
     let time = usage.time.0.to_string();
     // Logs have whole seconds: two alerts may share everything else.
     let key = found.key.to_string();
-    let reasons = reasons(rule, facts);
     Alert {
         id: stable_id("al", &[&rule.head.id, principal, &token, &time, &key]),
-        incident: SmolStr::default(),
-        time: usage.time,
-        rule: rule.head.clone(),
         token: of.token.clone(),
-        principal: SmolStr::new(principal),
         client: usage.client,
         is_forgeable: usage.is_forgeable,
         place: placed.place.clone(),
         agent: usage.agent.clone(),
         route: smol_str::format_smolstr!("{} {}", usage.method, usage.route),
         status: usage.status,
+        evidence: vec![usage.origin],
+        brought: of.brought,
+        ..stated(found, of.facts)
+    }
+}
+
+/// Makes an alert of what a rule and facts say, without id, usage and evidence.
+fn stated(found: &Match<'_>, facts: &Facts) -> Alert {
+    let Match { rule, principal, time, .. } = *found;
+    let reasons = reasons(rule, facts);
+    Alert {
+        time,
+        rule: rule.head.clone(),
+        principal: SmolStr::new(principal),
         risk: risk_of(rule, facts),
         reason: sentence(rule, &reasons),
         reasons,
         facts: by_name(&facts.values),
         usual: by_name(&facts.usual),
-        evidence: vec![usage.origin],
-        brought: of.brought,
+        ..Alert::default()
     }
 }
 

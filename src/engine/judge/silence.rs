@@ -5,11 +5,10 @@ use smol_str::SmolStr;
 use crate::engine::alert::{Alert, Facts, TokenRef};
 use crate::engine::detect::{About, fell_silent, lost};
 use crate::engine::incident::{Desk, Joined, Match, key_of_log, stable_id};
-use crate::engine::judge::{Judge, by_name, reasons, risk_of, sentence};
+use crate::engine::judge::{Judge, stated};
 use crate::engine::memory::{Handle, Memory, Recalled};
 use crate::engine::profile::Silent;
 use crate::engine::reserved::Reserved;
-use crate::engine::rule::Rule;
 use crate::engine::rule::view::View;
 use crate::engine::time::Timestamp;
 
@@ -72,7 +71,7 @@ impl Judge {
             let found = Match { rule, principal, time, key: key_of_log(rule) };
             if desk.is_news(&found, &self.policy.words) {
                 let token = self.token_of(principal, time);
-                let mut alert = Alert { token, ..alert_of_silence(rule, principal, facts, time) };
+                let mut alert = Alert { token, ..alert(&found, facts) };
                 let joined = desk.join(&mut alert, &self.policy);
                 told.push((alert, joined));
             }
@@ -82,18 +81,8 @@ impl Judge {
 }
 
 /// Makes the alert of a silence. It has no usage, and so no line: that there is none is what it reports.
-fn alert_of_silence(rule: &Rule, principal: &str, facts: &Facts, time: Timestamp) -> Alert {
-    let reasons = reasons(rule, facts);
-    Alert {
-        id: stable_id("al", &[&rule.head.id, principal, &time.0.to_string()]),
-        time,
-        rule: rule.head.clone(),
-        principal: SmolStr::new(principal),
-        risk: risk_of(rule, facts),
-        reason: sentence(rule, &reasons),
-        reasons,
-        facts: by_name(&facts.values),
-        usual: by_name(&facts.usual),
-        ..Alert::default()
-    }
+fn alert(found: &Match<'_>, facts: &Facts) -> Alert {
+    let Match { rule, principal, time, .. } = *found;
+    let id = stable_id("al", &[&rule.head.id, principal, &time.0.to_string()]);
+    Alert { id, ..stated(found, facts) }
 }
