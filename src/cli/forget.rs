@@ -13,6 +13,13 @@ use crate::clock::now;
 use crate::engine::registry::Registered;
 use crate::store::{History, Who};
 
+/// Whether something is only shown beforehand, or was done.
+#[derive(Clone, Copy, PartialEq, Eq)]
+pub(super) enum Deed {
+    Planned,
+    Done,
+}
+
 pub(super) fn run(
     context: &mut Context,
     text: &str,
@@ -27,7 +34,7 @@ pub(super) fn run(
     several::meant(&reader, who.clone(), extent, now, |_| false)?;
     let history = reader.history(&who, None, None, now)?;
     if !is_sure {
-        say(printer, &who, &history, false)?;
+        say(printer, &who, &history, Deed::Planned)?;
         lost_words(printer, &reader.registered(&who)?)?;
         printer.flush()?;
         writeln!(anstream::stderr(), "nothing was forgotten: give --yes to forget it")?;
@@ -36,10 +43,10 @@ pub(super) fn run(
     if !site.store()?.forget(&who)? {
         return Err(usage(format!("nothing is known about {}", print::safe(state::name(&who)))));
     }
-    say(printer, &who, &history, true)
+    say(printer, &who, &history, Deed::Done)
 }
 
-fn say(printer: &mut Printer, who: &Who, history: &History, is_done: bool) -> anyhow::Result<()> {
+fn say(printer: &mut Printer, who: &Who, history: &History, deed: Deed) -> anyhow::Result<()> {
     let requests = history.tokens.iter().map(|token| token.activity.requests).sum();
     let (n_tokens, n_incidents) = (history.tokens.len(), history.incidents.len());
     if printer.is_json() {
@@ -48,11 +55,17 @@ fn say(printer: &mut Printer, who: &Who, history: &History, is_done: bool) -> an
             Who::Token(id) => ("token", json!({"id": id})),
             Who::Principal(name) => ("principal", json!(name)),
         };
-        let what = if is_done { "forgotten" } else { "to_forget" };
+        let what = match deed {
+            Deed::Planned => "to_forget",
+            Deed::Done => "forgotten",
+        };
         return Ok(printer.json(&json!({field: name, what: counts}))?);
     }
     let (name, requests) = (print::safe(state::name(who)), print::number(requests));
-    let head = if is_done { "forgot" } else { "would forget" };
+    let head = match deed {
+        Deed::Planned => "would forget",
+        Deed::Done => "forgot",
+    };
     Ok(printer.line(format_args!(
         "{head} {name}: tokens {n_tokens}, requests {requests}, incidents {n_incidents}"
     ))?)

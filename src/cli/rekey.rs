@@ -5,6 +5,7 @@ use std::io::Write as _;
 use serde_json::json;
 use tracing::warn;
 
+use crate::cli::forget::Deed;
 use crate::cli::print::{self, Printer};
 use crate::cli::{Context, state};
 use crate::store::{Bound, Lock, Role, Store, StoreError, backed_up, backup_of, remove_backup};
@@ -14,7 +15,7 @@ pub(super) fn run(context: &mut Context, is_sure: bool) -> anyhow::Result<()> {
     // Without a database nothing depends on the key, and none is created only to find nothing in it.
     let reader = state::reader(site)?;
     if !is_sure {
-        say(printer, &reader.bound_to_key()?, false)?;
+        say(printer, &reader.bound_to_key()?, Deed::Planned)?;
         printer.flush()?;
         writeln!(anstream::stderr(), "nothing was changed: give --yes to make a new key")?;
         return Ok(());
@@ -27,7 +28,7 @@ pub(super) fn run(context: &mut Context, is_sure: bool) -> anyhow::Result<()> {
     renew_backup(&store)?;
     site.rekey()?;
     drop(lock);
-    say(printer, &bound, true)
+    say(printer, &bound, Deed::Done)
 }
 
 /// Renews the backup, if there is one: the old one expects the old ids, and lacks what was registered since.
@@ -47,21 +48,24 @@ fn renew_backup(store: &Store) -> Result<(), StoreError> {
 }
 
 /// Prints what is kept and what is not.
-fn say(printer: &mut Printer, bound: &Bound, is_done: bool) -> anyhow::Result<()> {
+fn say(printer: &mut Printer, bound: &Bound, deed: Deed) -> anyhow::Result<()> {
     let Bound { tokens, profiles, named, registered, by_name, mutes } = bound;
     if printer.is_json() {
         return Ok(printer.json(&json!({
-            "rekeyed": is_done,
+            "rekeyed": deed == Deed::Done,
             "tokens": tokens,
             "profiles": {"kept": named, "left_behind": profiles},
             "registered": {"kept": by_name, "left_behind": registered},
             "mutes": {"left_behind": mutes},
         }))?);
     }
-    let head = if is_done {
-        "the new seal key takes effect at the next start of the daemon; the old one is kept as seal.key.old"
-    } else {
-        "a new seal key gives every secret a new id, which cannot be matched with the old one"
+    let head = match deed {
+        Deed::Planned => {
+            "a new seal key gives every secret a new id, which cannot be matched with the old one"
+        }
+        Deed::Done => {
+            "the new seal key takes effect at the next start of the daemon; the old one is kept as seal.key.old"
+        }
     };
     printer.line(head)?;
     let rows = [

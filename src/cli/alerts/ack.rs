@@ -5,7 +5,7 @@ use serde_json::{Value as Json, json};
 
 use super::{Subject, ack_json, find};
 use crate::cli::args::AlertsAck;
-use crate::cli::print;
+use crate::cli::print::{self, Printer};
 use crate::cli::{Context, state};
 use crate::clock::now;
 use crate::engine::alert::Alert;
@@ -28,17 +28,19 @@ pub(super) fn run(context: &mut Context, options: &AlertsAck) -> anyhow::Result<
     // Anything that can fail comes before the first acknowledgement.
     let days = context.site.params().context("reading [detect]")?.profile.learning.watch_days;
     let mut store = context.site.store()?;
-    let mut said = |subject| acknowledge(context, &mut store, subject, (options, days));
+    let printer = &mut context.printer;
+    let mut said = |subject| acknowledge(printer, &mut store, subject, options, days);
     subjects.into_iter().try_for_each(&mut said)
 }
 
+/// Says one; `watch_days` is how long misuse is watched for.
 fn acknowledge(
-    context: &mut Context,
+    printer: &mut Printer,
     store: &mut Store,
     subject: Subject,
-    (options, days): (&AlertsAck, f64),
+    options: &AlertsAck,
+    watch_days: f64,
 ) -> anyhow::Result<()> {
-    let printer = &mut context.printer;
     let (id, before, mut stored) = match subject {
         Subject::Alert(stored) => {
             let before = stored.ack.clone().filter(|ack| ack.subject == stored.alert.id);
@@ -66,8 +68,8 @@ fn acknowledge(
         }
         _ if is_repeated => vec!["already acknowledged; nothing is new".to_owned()],
         None => vec!["noted; there is no baseline to learn from it".to_owned()],
-        Some(word) if alerts.iter().all(|alert| alert.token.is_none()) => of_many(word, days),
-        Some(word) => effects(word, days),
+        Some(word) if alerts.iter().all(|alert| alert.token.is_none()) => of_many(word, watch_days),
+        Some(word) => effects(word, watch_days),
     };
     if printer.is_json() {
         let mut json = ack_json(Some(&ack));

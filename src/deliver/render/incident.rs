@@ -36,18 +36,17 @@ const MAX_CELL: usize = 40;
 /// there are none (they were pruned), the mail contains only what the incident itself states.
 #[must_use]
 pub fn incident(incident: &Incident, alerts: &[Alert], context: &Context<'_>) -> Mail {
-    let is_update = FIRST_REVISION < incident.revision;
     let headline = match alerts.first() {
         Some(alert) => format!("{}: {}", name(alert), words::kinds(alerts)),
         None => "incident".to_owned(),
     };
     let level = incident.level.as_str().to_uppercase();
-    let update = if is_update { " (update)" } else { "" };
+    let update = if is_update(incident) { " (update)" } else { "" };
     let page = Page {
         level: Some(incident.level),
         title: format!("{headline}{update}"),
         lead: lead(alerts),
-        parts: parts(incident, alerts, is_update, context),
+        parts: parts(incident, alerts, context),
         foot: format!("Incident {}, {}", safe(&incident.id), context.foot()),
     };
     let subject = format!("[tokenwatch] {level} {headline}{update}");
@@ -102,14 +101,13 @@ fn lead(alerts: &[Alert]) -> String {
     words::capital(&reason) + end
 }
 
-fn parts(
-    incident: &Incident,
-    alerts: &[Alert],
-    is_update: bool,
-    context: &Context<'_>,
-) -> Vec<Part> {
+fn is_update(incident: &Incident) -> bool {
+    FIRST_REVISION < incident.revision
+}
+
+fn parts(incident: &Incident, alerts: &[Alert], context: &Context<'_>) -> Vec<Part> {
     let mut parts = Vec::new();
-    if is_update {
+    if is_update(incident) {
         parts.push(Part::Items("New since the incident began", news(alerts)));
     }
     parts.push(Part::Rows("", who(incident, alerts, context)));
