@@ -4,7 +4,6 @@ use std::collections::BTreeMap;
 
 use serde::{Deserialize, Serialize};
 
-use crate::engine::house::value_name;
 use crate::engine::profile::{Class, Value};
 
 /// Number of parts in which the table is stored.
@@ -36,67 +35,72 @@ pub(super) struct Owner {
     pub who: u32,
 }
 
-/// One part of the table. A value is `family:key`.
+/// One part of the table.
 #[derive(Clone, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
-pub(super) struct Bucket(BTreeMap<String, Custom>);
+pub(super) struct Bucket(BTreeMap<Value, Custom>);
 
 /// The principals that made a value their own, people and machines: hashes of names, the latest last.
 #[derive(Clone, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
 struct Custom {
-    by: Vec<u32>,
-    #[serde(default, skip_serializing_if = "Vec::is_empty")]
-    by_machines: Vec<u32>,
+    by: Few,
+    #[serde(default, skip_serializing_if = "Few::is_empty")]
+    by_machines: Few,
     /// When that last happened, in days since 1970.
     day: i64,
+}
+
+/// Up to [`PRINCIPALS`], in place: a part is searched for one of them.
+#[derive(Clone, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(from = "Vec<u32>", into = "Vec<u32>")]
+struct Few {
+    who: [u32; PRINCIPALS],
+    len: usize,
 }
 
 impl Bucket {
     /// Notes that a principal has made a value its own.
     pub(super) fn note(&mut self, value: Value, owner: Owner, day: i64) {
         let Owner { class, who } = owner;
-        let name = value_name(value);
-        self.make_room(&name, who);
-        if self.0.len() >= VALUES && !self.0.contains_key(&name) {
+        self.make_room(value, who);
+        if self.0.len() >= VALUES && !self.0.contains_key(&value) {
             self.evict();
         }
-        let custom = self.0.entry(name).or_default();
+        let custom = self.0.entry(value).or_default();
         custom.day = custom.day.max(day);
         custom.forget(who);
-        let by = custom.of(class);
-        if by.len() >= PRINCIPALS {
-            by.remove(0);
-        }
-        by.push(who);
+        custom.of(class).push(who);
     }
 
     /// Notes that a value is no longer a principal's own.
     pub(super) fn forget(&mut self, value: Value, who: u32) {
-        self.take_from(&value_name(value), who);
+        self.take_from(value, who);
     }
 
     /// Returns how many principals of each class have made a value their own, up to four.
     pub(super) fn known_by(&self, value: Value) -> [u32; 2] {
-        let custom = self.0.get(&value_name(value));
-        let count = |by: &Vec<u32>| u32::try_from(by.len()).unwrap_or(u32::MAX);
+        let custom = self.0.get(&value);
+        let count = |by: &Few| u32::try_from(by.len).unwrap_or(u32::MAX);
         custom.map_or([0; 2], |custom| [&custom.by, &custom.by_machines].map(count))
     }
 
     /// Drops the value learned first by a principal that has as many values as allowed.
-    fn make_room(&mut self, name: &str, who: u32) {
-        let own = || self.0.iter().filter(|(_, custom)| custom.has(who));
-        if own().any(|(own, _)| own == name) || own().count() < VALUES_EACH {
+    fn make_room(&mut self, value: Value, who: u32) {
+        if self.0.get(&value).is_some_and(|custom| custom.has(who)) {
             return;
         }
-        let Some(oldest) = own().min_by_key(|(_, custom)| custom.day) else { return };
-        let oldest = oldest.0.clone();
-        self.take_from(&oldest, who);
+        let own = || self.0.iter().filter(|(_, custom)| custom.has(who));
+        if own().count() < VALUES_EACH {
+            return;
+        }
+        let oldest = own().min_by_key(|(_, custom)| custom.day).map(|(value, _)| *value);
+        oldest.into_iter().for_each(|oldest| self.take_from(oldest, who));
     }
 
-    fn take_from(&mut self, name: &str, who: u32) {
-        if let Some(custom) = self.0.get_mut(name) {
+    fn take_from(&mut self, value: Value, who: u32) {
+        if let Some(custom) = self.0.get_mut(&value) {
             custom.forget(who);
             if custom.count() == 0 {
-                self.0.remove(name);
+                self.0.remove(&value);
             }
         }
     }
@@ -105,14 +109,14 @@ impl Bucket {
     fn evict(&mut self) {
         let worth = |custom: &Custom| (custom.count() > 1, custom.day);
         let least = self.0.iter().min_by_key(|(_, custom)| worth(custom));
-        if let Some(name) = least.map(|(name, _)| name.clone()) {
-            self.0.remove(&name);
+        if let Some(value) = least.map(|(value, _)| *value) {
+            self.0.remove(&value);
         }
     }
 }
 
 impl Custom {
-    const fn of(&mut self, class: Class) -> &mut Vec<u32> {
+    const fn of(&mut self, class: Class) -> &mut Few {
         match class {
             Class::Human => &mut self.by,
             Class::Machine => &mut self.by_machines,
@@ -120,15 +124,60 @@ impl Custom {
     }
 
     fn forget(&mut self, who: u32) {
-        Class::ALL.into_iter().for_each(|class| self.of(class).retain(|by| *by != who));
+        Class::ALL.into_iter().for_each(|class| self.of(class).remove(who));
     }
 
     fn has(&self, who: u32) -> bool {
-        self.by.contains(&who) || self.by_machines.contains(&who)
+        self.by.all().contains(&who) || self.by_machines.all().contains(&who)
     }
 
     const fn count(&self) -> usize {
-        self.by.len() + self.by_machines.len()
+        self.by.len + self.by_machines.len
+    }
+}
+
+impl Few {
+    fn all(&self) -> &[u32] {
+        self.who.get(..self.len).unwrap_or_default()
+    }
+
+    const fn is_empty(&self) -> bool {
+        self.len == 0
+    }
+
+    /// Adds one, in the place of the first if there is no room.
+    fn push(&mut self, who: u32) {
+        if self.len == PRINCIPALS {
+            self.who.rotate_left(1);
+            self.len -= 1;
+        }
+        if let Some(free) = self.who.get_mut(self.len) {
+            (*free, self.len) = (who, self.len + 1);
+        }
+    }
+
+    fn remove(&mut self, who: u32) {
+        let others = self.all().iter().filter(|by| **by != who);
+        *self = others.fold(Self::default(), |mut few, by| {
+            few.push(*by);
+            few
+        });
+    }
+}
+
+impl From<Vec<u32>> for Few {
+    /// Keeps the latest, if there are too many.
+    fn from(all: Vec<u32>) -> Self {
+        all.into_iter().fold(Self::default(), |mut few, who| {
+            few.push(who);
+            few
+        })
+    }
+}
+
+impl From<Few> for Vec<u32> {
+    fn from(few: Few) -> Self {
+        few.all().to_vec()
     }
 }
 
@@ -184,6 +233,18 @@ mod tests {
             [77, 78].into_iter().for_each(|who| bucket.note(client, human(who), 2));
         }
         assert_eq!(bucket.known_by(NETWORK), [1, 0]);
+    }
+
+    #[test]
+    fn parts_are_stored_under_the_names_of_their_values() {
+        let mut bucket = Bucket::default();
+        for who in 1..=6 {
+            bucket.note(NETWORK, Owner { class: Class::Machine, who }, 3);
+        }
+        let stored = r#"{"2:64500":{"by":[],"by_machines":[3,4,5,6],"day":3}}"#;
+        assert_eq!(serde_json::to_string(&bucket).unwrap(), stored);
+        assert_eq!(serde_json::from_str::<Bucket>(stored).unwrap(), bucket);
+        assert!(serde_json::from_str::<Bucket>(&stored.replace("2:", "77:")).is_err());
     }
 
     #[test]

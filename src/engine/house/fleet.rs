@@ -6,7 +6,7 @@ use std::collections::BTreeMap;
 use serde::{Deserialize, Serialize};
 use smol_str::SmolStr;
 
-use crate::engine::house::{Member, value_name};
+use crate::engine::house::Member;
 use crate::engine::profile::{Value, section};
 use crate::engine::stats::{units, whole};
 use crate::engine::time::{DAY, HOUR, MINUTE, Timestamp};
@@ -126,7 +126,7 @@ pub struct Shared {
 impl What {
     fn name(self) -> String {
         match self {
-            Self::Value(value) => value_name(value),
+            Self::Value(value) => value.to_string(),
             Self::Rush => "rush".to_owned(),
             Self::Fault(route) => format!("{FAULT}{route}"),
         }

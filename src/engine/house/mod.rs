@@ -116,11 +116,6 @@ const CHANGES: &str = "changes";
 const SCORES: &str = "scores";
 const CLOCK: &str = "clock";
 
-/// Returns a value's name in its table: `family:key`.
-fn value_name(Value { family, key }: Value) -> String {
-    format!("{}:{key}", family.index())
-}
-
 fn name_of_bucket(at: usize) -> SmolStr {
     format_smolstr!("customs.{at:02}")
 }

@@ -1,5 +1,7 @@
 //! The families of evidence, their hazards, and the evidence of a value never seen before.
 
+use std::fmt;
+
 use serde::{Deserialize, Serialize};
 
 use crate::engine::profile::params::Caps;
@@ -37,7 +39,8 @@ pub enum Family {
 }
 
 /// A value of a family, as it is stored: a network, a neighbourhood, a hash of a client's name.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Serialize, Deserialize)]
+#[serde(into = "String", try_from = "String")]
 pub struct Value {
     /// Its family.
     pub family: Family,
@@ -50,6 +53,32 @@ impl Value {
     #[must_use]
     pub const fn new(family: Family, key: u32) -> Self {
         Self { family, key }
+    }
+}
+
+impl fmt::Display for Value {
+    /// Writes the name under which it is stored: `family:key`.
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        write!(f, "{}:{}", self.family.index(), self.key)
+    }
+}
+
+impl From<Value> for String {
+    fn from(value: Value) -> Self {
+        value.to_string()
+    }
+}
+
+impl TryFrom<String> for Value {
+    type Error = &'static str;
+
+    fn try_from(name: String) -> Result<Self, Self::Error> {
+        let parse = || {
+            let (family, key) = name.split_once(':')?;
+            let family = Family::ALL.get(family.parse::<usize>().ok()?)?;
+            Some(Self::new(*family, key.parse().ok()?))
+        };
+        parse().ok_or("no name of a value")
     }
 }
 
