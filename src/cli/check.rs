@@ -21,6 +21,7 @@ use crate::cli::{advice, credentials, exit, print};
 use crate::config::{At, Fault, Faults, PasswordFrom, Source, SourceFrom, Span};
 use crate::daemon::outbox::mailer;
 use crate::daemon::site::Site;
+use crate::deliver::email::Timeouts;
 use crate::engine::detect::Health;
 use crate::engine::reader::Source as Reading;
 use crate::engine::record::guess;
@@ -424,7 +425,7 @@ fn mail(report: &mut Report, site: &Site, global: &Global) {
         report.warn("mail", "no [mail]: no mail is sent");
         return;
     };
-    match mailer(mail, credentials().as_deref()) {
+    match mailer(mail, credentials().as_deref(), Timeouts::PATIENT) {
         Ok(mailer) => {
             let to = mailer.recipients().collect::<Vec<_>>().join(", ");
             let test = advice::command(global, "test-mail");

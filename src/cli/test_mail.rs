@@ -7,6 +7,7 @@ use anyhow::Context as _;
 use crate::cli::{Context, credentials, exit, host, print};
 use crate::clock::now;
 use crate::daemon::outbox::mailer;
+use crate::deliver::email::Timeouts;
 use crate::deliver::render;
 
 pub(super) fn run(context: &mut Context) -> anyhow::Result<ExitCode> {
@@ -15,7 +16,7 @@ pub(super) fn run(context: &mut Context) -> anyhow::Result<ExitCode> {
         site.config.mail.as_ref().context(
             "no mail is configured: [mail] needs server, from and to (see tokenwatch.toml)",
         )?;
-    let mailer = mailer(mail, credentials().as_deref())?;
+    let mailer = mailer(mail, credentials().as_deref(), Timeouts::BRIEF)?;
     let now = now();
     let host = host(global, site);
     let words = render::Context {

@@ -105,8 +105,11 @@ pub async fn mail_blocked(
     since: Timestamp,
     why: &str,
 ) -> Result<(), String> {
-    let words = Context { host, date: since, files: &|_| None, history: &[], background: None };
-    let deliveries = mailer.send(&render::blocked(why, &words)).await;
+    let mail = {
+        let words = Context { host, date: since, files: &|_| None, history: &[], background: None };
+        render::blocked(why, &words)
+    };
+    let deliveries = mailer.send(&mail).await;
     match Outcome::of(&deliveries, true) {
         Outcome::Sent { .. } if deliveries.iter().any(|one| one.result.is_ok()) => Ok(()),
         Outcome::Sent { refused: why } | Outcome::Later { why, .. } | Outcome::Never { why } => {

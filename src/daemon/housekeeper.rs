@@ -1,8 +1,8 @@
 //! The daemon's second thread: work that the loop must not wait for.
 
-use std::sync::atomic::{AtomicBool, Ordering};
+use std::sync::Arc;
+use std::sync::atomic::Ordering;
 use std::sync::mpsc::{Receiver, RecvTimeoutError, Sender};
-use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 use std::time::Duration;
 
 use tracing::{error, info, warn};
@@ -12,7 +12,8 @@ use crate::clock::{monotonic, now};
 use crate::daemon::backup::{self, Backups};
 use crate::daemon::blocked::Blocked;
 use crate::daemon::follow::Order;
-use crate::daemon::outbox::{Post, Pump};
+use crate::daemon::outbox::Pump;
+use crate::daemon::post::{Cut, Post};
 use crate::deliver::render::Host;
 use crate::engine::time::Timestamp;
 use crate::store::{Pruned, Retention, Store, StoreError, certain};
@@ -36,26 +37,6 @@ pub enum Chore {
     Stop,
 }
 
-/// The mailer that a reload leaves for the second thread, if there is a mail server. Only the newest counts, and the
-/// reload does not wait for mails under way.
-#[derive(Clone, Default)]
-pub struct Replacement(Arc<Mutex<Option<Option<Post>>>>);
-
-impl Replacement {
-    /// Leaves a mailer, in place of one not yet taken.
-    pub fn leave(&self, post: Option<Post>) {
-        *self.slot() = Some(post);
-    }
-
-    fn take(&self) -> Option<Option<Post>> {
-        self.slot().take()
-    }
-
-    fn slot(&self) -> MutexGuard<'_, Option<Option<Post>>> {
-        self.0.lock().unwrap_or_else(PoisonError::into_inner)
-    }
-}
-
 /// Sends mails, reloads GeoIP files, prunes, and starts backups.
 pub struct Housekeeper {
     /// Its own connection.
@@ -74,14 +55,12 @@ pub struct Housekeeper {
     pub pump: Option<Pump>,
     /// The host that mails name.
     pub host: Host,
-    /// The mailer that a reload leaves.
-    pub replacement: Replacement,
     /// The mailer to open a pump with.
     pub post: Option<Post>,
     /// The database prevents mails, and that was logged.
     pub is_hindered: bool,
-    /// The daemon is about to end.
-    pub stopping: Arc<AtomicBool>,
+    /// The end of the daemon, or a new mailer.
+    pub cut: Cut,
 }
 
 impl Housekeeper {
@@ -90,7 +69,7 @@ impl Housekeeper {
         let (mut refreshed, mut pruned) = (monotonic(), monotonic());
         loop {
             let wait = self.send_mail();
-            if self.stopping.load(Ordering::Relaxed) {
+            if self.cut.stopping.load(Ordering::Relaxed) {
                 return;
             }
             match chores.recv_timeout(wait.min(self.backups.turn())) {
@@ -98,7 +77,7 @@ impl Housekeeper {
                 Ok(Chore::BackedUp(outcome)) => self.note_backup(*outcome),
                 Ok(Chore::Mail) | Err(RecvTimeoutError::Timeout) => {}
             }
-            if let Some(post) = self.replacement.take() {
+            if let Some(post) = self.cut.replacement.take() {
                 self.replace(post);
                 // A faulty GeoIP file may be the reason for the reload.
                 self.refresh_atlas();
@@ -133,8 +112,7 @@ impl Housekeeper {
         }
         let store = Store::open(self.store.path())?;
         let Some(Post { mailer, rules }) = self.post.take() else { return Ok(()) };
-        let (host, stopping) = (self.host.clone(), Arc::clone(&self.stopping));
-        match Pump::new(store, mailer, rules, host, stopping) {
+        match Pump::new(store, mailer, rules, self.host.clone(), self.cut.clone()) {
             Ok(pump) => self.pump = Some(pump),
             Err(error) => error!(%error, "No mails can be sent until the next reload."),
         }

@@ -8,6 +8,7 @@ mod key;
 mod names;
 pub mod opening;
 pub mod outbox;
+pub mod post;
 pub mod recovery;
 pub mod replay;
 pub mod run;

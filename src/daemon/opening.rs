@@ -4,24 +4,26 @@
 use std::io::{self, ErrorKind};
 use std::path::Path;
 use std::sync::Arc;
-use std::sync::atomic::AtomicBool;
 use std::time::Duration;
 
 use rustix::io::Errno;
 use sd_notify::NotifyState;
+use tokio::task::JoinHandle;
 use tracing::{info, warn};
 
 use crate::daemon::blocked::{Blocked, Spell, mail_blocked};
 use crate::daemon::follow::{Versions, versions};
-use crate::daemon::outbox::{Post, Pump, Rules, mailer};
+use crate::daemon::outbox::{Pump, mailer};
+use crate::daemon::post::{Cut, Post, Rules};
 use crate::daemon::recovery;
 use crate::daemon::site::Site;
 use crate::daemon::systemd::{Signals, notify};
 use crate::daemon::worker::{Delivery, Worker};
-use crate::deliver::email::Mailer;
+use crate::deliver::email::{Mailer, Timeouts};
 use crate::deliver::render::Host;
 use crate::engine::geo::Atlas;
 use crate::engine::line::{Position, StreamId};
+use crate::engine::time::Timestamp;
 use crate::store::{Lock, Role, Store, StoreError};
 
 /// Waits between attempts: the first, and the longest. Each attempt may copy a backup and check it.
@@ -51,8 +53,8 @@ pub struct Opening<'a> {
     pub credentials: Option<&'a Path>,
     /// The host that mails name.
     pub host: &'a Host,
-    /// The daemon is about to end.
-    pub stopping: &'a Arc<AtomicBool>,
+    /// The end of the daemon, or a new mailer.
+    pub cut: &'a Cut,
 }
 
 impl Opening<'_> {
@@ -79,8 +81,8 @@ impl Opening<'_> {
         let Some(Post { mailer, rules }) = post(self.site, self.credentials)? else {
             return Ok(None);
         };
-        let (host, stopping) = (self.host.clone(), Arc::clone(self.stopping));
-        Pump::new(self.site.store()?, mailer, rules, host, stopping).map(Some)
+        let (host, cut) = (self.host.clone(), self.cut.clone());
+        Pump::new(self.site.store()?, mailer, rules, host, cut).map(Some)
     }
 
     /// Opens everything, with retries; `None` if the process is to end first.
@@ -138,27 +140,40 @@ impl Opening<'_> {
         }
         let mail = self.site.config.mail.as_ref();
         // Faulty settings are reported as soon as the database can be opened.
-        let mailer = mail.and_then(|mail| mailer(mail, self.credentials).ok());
-        Told { blocked: Blocked::new(spell), mailer, host: self.host.clone() }
+        let mailer = mail.and_then(|mail| mailer(mail, self.credentials, Timeouts::PATIENT).ok());
+        let mailer = mailer.map(Arc::new);
+        Told { blocked: Blocked::new(spell), mailer, host: self.host.clone(), sending: None }
     }
 }
 
 /// Mails that the start has to wait.
 struct Told {
     blocked: Blocked,
-    mailer: Option<Mailer>,
+    mailer: Option<Arc<Mailer>>,
     host: Host,
+    /// The mail under way, and the spell that it is about. A slow server does not hold up the start.
+    sending: Option<(Timestamp, JoinHandle<Result<(), String>>)>,
 }
 
 impl Told {
     async fn rest(&mut self, wait: Duration) {
-        if let Some(mailer) = &self.mailer
-            && let Some((since, why)) = self.blocked.due()
-        {
-            let outcome = mail_blocked(mailer, &self.host, since, &why).await;
-            self.blocked.note(since, outcome);
+        match self.sending.take() {
+            Some((since, sending)) if sending.is_finished() => {
+                let outcome = sending.await.unwrap_or_else(|error| Err(error.to_string()));
+                self.blocked.note(since, outcome);
+            }
+            Some(sending) => self.sending = Some(sending),
+            None => self.sending = self.send(),
         }
         tokio::time::sleep(wait).await;
+    }
+
+    /// Begins the mail that is due; it is finished even if the start succeeds meanwhile.
+    fn send(&self) -> Option<(Timestamp, JoinHandle<Result<(), String>>)> {
+        let (mailer, host) = (Arc::clone(self.mailer.as_ref()?), self.host.clone());
+        let (since, why) = self.blocked.due()?;
+        let sending = async move { mail_blocked(&mailer, &host, since, &why).await };
+        Some((since, tokio::spawn(sending)))
     }
 }
 
@@ -168,9 +183,13 @@ impl Told {
 /// The settings cannot work.
 pub fn post(site: &Site, credentials: Option<&Path>) -> anyhow::Result<Option<Post>> {
     let Some(mail) = &site.config.mail else { return Ok(None) };
-    let rules =
-        Rules { at_once: mail.at_once, digest: mail.digest, max_per_hour: mail.max_per_hour };
-    Ok(Some(Post { mailer: mailer(mail, credentials)?, rules }))
+    let rules = Rules {
+        at_once: mail.at_once,
+        digest: mail.digest,
+        max_per_hour: mail.max_per_hour,
+        turn: Rules::TURN,
+    };
+    Ok(Some(Post { mailer: mailer(mail, credentials, Timeouts::PATIENT)?, rules }))
 }
 
 /// Returns whether mails are queued: only if there is a server.

@@ -4,22 +4,19 @@
 //! only after the server accepted it: it may be sent twice, with the same Message-ID, but is never lost.
 
 use std::collections::BTreeSet;
-use std::sync::Arc;
-use std::sync::atomic::{AtomicBool, Ordering};
 use std::time::Duration;
 
 use anyhow::Context as _;
-use chrono::NaiveTime;
 use tracing::{error, info, warn};
 
-use crate::clock;
+use crate::clock::{self, monotonic};
 use crate::config::{Mail as MailConfig, Security as ConfiguredSecurity};
 use crate::daemon::blocked::mail_blocked;
+use crate::daemon::post::{Cut, Post, Rules};
 use crate::daemon::telling::{background, files, history, open, plain, summary};
 use crate::daemon::tries::{Outcome, PROBE, Served, backoff};
-use crate::deliver::email::{MailSettings, Mailer, Password, Security, Server};
+use crate::deliver::email::{MailSettings, Mailer, Password, Security, Server, Timeouts};
 use crate::deliver::render::{self, Bundle, Context, Digest, Host, Mail};
-use crate::engine::alert::Level;
 use crate::engine::time::{DAY, HOUR, MINUTE, SECOND, Timestamp};
 use crate::store::{About, Found, Outgoing, Store, StoreError, Summary};
 
@@ -42,6 +39,7 @@ const MAX_ALERTS: usize = 200;
 pub fn mailer(
     config: &MailConfig,
     credentials: Option<&std::path::Path>,
+    timeouts: Timeouts,
 ) -> anyhow::Result<Mailer> {
     let server = &config.server.value;
     let security = match server.security {
@@ -61,7 +59,7 @@ pub fn mailer(
         from: config.from.clone(),
         to: config.to.clone(),
         hello_name: config.hello_name.clone(),
-        timeout: MailSettings::TIMEOUT,
+        timeouts,
     };
     Ok(Mailer::new(settings)?)
 }
@@ -79,27 +77,9 @@ pub struct Pump {
     turned: Option<Timestamp>,
     /// No mail is tried before this time: the server accepted none.
     out_until: Option<Timestamp>,
-    stopping: Arc<AtomicBool>,
-}
-
-/// When mails are sent.
-#[derive(Clone, Copy, Debug)]
-pub struct Rules {
-    /// Alerts below this level wait for the digest.
-    pub at_once: Level,
-    /// Time of the digest, in UTC.
-    pub digest: NaiveTime,
-    /// Mails per hour at most, plus one digest of those beyond. A quarter, rounded down, is reserved for critical
-    /// alerts, so that a flood of lesser ones cannot hold them up.
-    pub max_per_hour: u32,
-}
-
-/// The mailer, and when to use it.
-pub struct Post {
-    /// Sends the mails.
-    pub mailer: Mailer,
-    /// When to send.
-    pub rules: Rules,
+    /// When the turn began.
+    began: Duration,
+    cut: Cut,
 }
 
 impl Pump {
@@ -112,11 +92,12 @@ impl Pump {
         mailer: Mailer,
         rules: Rules,
         host: Host,
-        stopping: Arc<AtomicBool>,
+        cut: Cut,
     ) -> anyhow::Result<Self> {
         let runtime = tokio::runtime::Builder::new_current_thread().enable_all().build()?;
         let (served, turned, out_until) = (Served::default(), None, None);
-        Ok(Self { store, mailer, rules, host, runtime, served, turned, out_until, stopping })
+        let began = monotonic();
+        Ok(Self { store, mailer, rules, host, runtime, served, turned, out_until, began, cut })
     }
 
     /// Replaces the mailer and its rules, and tries at once the mails that wait for a retry.
@@ -130,6 +111,7 @@ impl Pump {
     /// # Errors
     /// Those of the store; nothing is lost.
     pub fn turn(&mut self, now: Timestamp) -> Result<Timestamp, StoreError> {
+        self.began = monotonic();
         self.queue_digest(now)?;
         // Mails queued or postponed by a clock that was ahead must not wait until that time comes again, either.
         if self.turned.is_none_or(|turned| now < turned) {
@@ -146,6 +128,11 @@ impl Pump {
     /// Returns whether the server accepted no mail a moment ago. A clock set back must not delay the next try.
     fn is_out(&self, now: Timestamp) -> bool {
         self.out_until.is_some_and(|until| (1..=PROBE).contains(&until.since(now)))
+    }
+
+    /// Returns whether no further mail is to be begun in this turn.
+    fn is_over(&self) -> bool {
+        self.cut.is_due() || monotonic().saturating_sub(self.began) >= self.rules.turn
     }
 
     fn send_due(&mut self, now: Timestamp) -> Result<(), StoreError> {
@@ -252,7 +239,7 @@ impl Pump {
     }
 
     fn send_one(&mut self, outgoing: &Outgoing, now: Timestamp) -> Result<Tried, StoreError> {
-        if self.stopping.load(Ordering::Relaxed) || self.is_out(now) {
+        if self.is_over() || self.is_out(now) {
             return Ok(Tried::InVain);
         }
         match self.write(outgoing)? {
@@ -284,17 +271,20 @@ impl Pump {
     /// No recipient accepted the mail; the error contains the replies.
     pub fn tell_blocked(&self, since: Timestamp, why: &str) -> Result<(), String> {
         self.runtime.block_on(async {
-            // The journal has it too, so the daemon's end need not wait.
+            // The journal has it too, so neither the daemon's end nor a reload need wait.
             tokio::select! {
                 outcome = mail_blocked(&self.mailer, &self.host, since, why) => outcome,
-                () = until(&self.stopping) => Err("the daemon ends".to_owned()),
+                () = self.cut.fall() => Err("the daemon ends, or has a new mailer".to_owned()),
             }
         })
     }
 
     /// Sends several mails as one.
     fn send_bundle(&mut self, rest: &[&Outgoing], now: Timestamp) -> Result<(), StoreError> {
-        let Some(first) = rest.first().filter(|_| !self.is_out(now)) else { return Ok(()) };
+        let Some(first) = rest.first() else { return Ok(()) };
+        if self.is_over() || self.is_out(now) {
+            return Ok(());
+        }
         let (alerts, upto) = self.sum_up(rest)?;
         if alerts.n_alerts == 0 {
             return rest.iter().try_for_each(|outgoing| self.send_off(outgoing, now));
@@ -414,13 +404,14 @@ impl Pump {
         let Some(first) = rows.first() else { return Ok(Tried::Done) };
         // Recipients that have all of this mail do not get it again.
         let served = self.served.with(rows);
-        let stopping = Arc::clone(&self.stopping);
+        let cut = self.cut.clone();
         let sending = self.mailer.send_to(mail, |address| !served.contains(address));
         let sent = self.runtime.block_on(async {
-            // A mail dropped half-way stays in the outbox, and is sent again unchanged.
+            // A mail dropped half-way stays in the outbox, and is sent again unchanged: twice to a server that had all
+            // of it.
             tokio::select! {
                 deliveries = sending => Some(deliveries),
-                () = until(&stopping) => None,
+                () = cut.fall() => None,
             }
         });
         let Some(deliveries) = sent else { return Ok(Tried::InVain) };
@@ -460,13 +451,6 @@ impl Pump {
         }
         self.served.forget(rows);
         Ok(Tried::Done)
-    }
-}
-
-/// Waits until the program is to end.
-async fn until(stopping: &AtomicBool) {
-    while !stopping.load(Ordering::Relaxed) {
-        tokio::time::sleep(Duration::from_millis(50)).await;
     }
 }
 

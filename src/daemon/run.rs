@@ -18,8 +18,9 @@ use crate::config::Faults;
 use crate::daemon::backup::Backups;
 use crate::daemon::blocked::{Blocked, Spell};
 use crate::daemon::follow::{Listener, Loop, Order, Reload};
-use crate::daemon::housekeeper::{Chore, Housekeeper, Replacement};
+use crate::daemon::housekeeper::{Chore, Housekeeper};
 use crate::daemon::opening::{Opened, Opening, delivery, post};
+use crate::daemon::post::{Cut, Replacement};
 use crate::daemon::recovery;
 use crate::daemon::site::Site;
 use crate::daemon::strain::Strains;
@@ -79,19 +80,19 @@ pub fn run(site: &Site, setup: Setup) -> anyhow::Result<()> {
     let runtime = tokio::runtime::Builder::new_current_thread().enable_all().build()?;
     // First of all: a signal during the assembly must not kill the process.
     let mut signals = Signals::listen(&runtime)?;
-    let (atlas, stopping) = (Arc::new(site.atlas()), Arc::default());
+    let (atlas, cut) = (Arc::new(site.atlas()), Cut::default());
     let opening = Opening {
         site,
         places: Arc::clone(&atlas) as _,
         credentials: setup.credentials.as_deref(),
         host: &setup.host,
-        stopping: &stopping,
+        cut: &cut,
     };
     let mut lock = None;
     let opened = opening.wait(&mut lock, &runtime, &mut signals);
     let ended = opened.and_then(|opened| {
         let Some(opened) = opened else { return Ok(()) };
-        let parts = Parts::assemble(site, setup, opened, atlas, stopping)?;
+        let parts = Parts::assemble(site, setup, opened, atlas, cut)?;
         runtime.block_on(parts.supervise(site, signals))
     });
     recovery::note_end(site, &ended);
@@ -121,7 +122,7 @@ impl Parts {
         setup: Setup,
         opened: Opened,
         atlas: Arc<Reloading>,
-        stopping: Arc<AtomicBool>,
+        cut: Cut,
     ) -> anyhow::Result<Self> {
         let Setup { sources, followed, sink, journal, load, credentials, host } = setup;
         let Opened { worker, versions, positions, pump, store } = opened;
@@ -132,7 +133,7 @@ impl Parts {
 
         let (orders, orders_out) = channel();
         let (chores, chores_out) = sync_channel(8);
-        let replacement = Replacement::default();
+        let Cut { stopping, replacement } = cut.clone();
         let spell = Spell::default();
         let (listener, ready) =
             Voice::new(sink, journal, chores.clone(), spell.clone(), Arc::clone(&stopping));
@@ -146,10 +147,9 @@ impl Parts {
             orders: orders.clone(),
             pump,
             host,
-            replacement: replacement.clone(),
             post: None,
             is_hindered: false,
-            stopping: Arc::clone(&stopping),
+            cut,
         };
         let (chores_thread, chores_ended) = spawn("chores", move || housekeeper.work(&chores_out))?;
         let commit_interval = site.config.limits.commit_interval;

@@ -5,6 +5,7 @@ use std::time::Duration;
 use mail_parser::MessageParser;
 use tokenwatch::deliver::email::{
     Delivery, MailFault, MailSettings, Mailer, Password, Security, SendFault, Server, Stage,
+    Timeouts,
 };
 use tokenwatch::deliver::render::{Context, Host, Mail, test};
 use tokenwatch::engine::time::Timestamp;
@@ -12,6 +13,8 @@ use tokenwatch::engine::time::Timestamp;
 use crate::smtp::{Encryption, Options, Shown, SmtpServer};
 
 const DEADLINE: Duration = Duration::from_secs(20);
+
+const TIMEOUTS: Timeouts = Timeouts { answer: DEADLINE, opening: DEADLINE, content: DEADLINE };
 
 fn mail() -> Mail {
     let date = Timestamp::from_seconds(1_795_453_833);
@@ -33,7 +36,7 @@ fn settings(server: &SmtpServer, security: Security) -> MailSettings {
         from: "Tokenwatch <tokenwatch@example.org>".into(),
         to: vec!["security@example.org".into()],
         hello_name: Some("log1.example.org".into()),
-        timeout: DEADLINE,
+        timeouts: TIMEOUTS,
     }
 }
 
@@ -264,11 +267,41 @@ fn a_connection_lost_before_the_answer_is_temporary_and_the_repeat_is_the_same_m
 fn a_server_that_never_answers_is_left_in_time() {
     let server = SmtpServer::start(Options::default());
     server.script(|script| script.hang = 1);
-    let timeout = Duration::from_secs(2);
-    let fault = fault(MailSettings { timeout, ..anonymous(&server, Security::StartTls) });
+    let timeouts = Timeouts { content: Duration::from_secs(2), ..TIMEOUTS };
+    let fault = fault(MailSettings { timeouts, ..anonymous(&server, Security::StartTls) });
     let expected = matches!(fault, SendFault::TimedOut { stage: Stage::Content, seconds: 2, .. });
     assert!(expected && fault.is_temporary(), "{fault}");
     assert_eq!(server.unanswered().len(), 1);
+}
+
+#[test]
+fn a_server_that_never_greets_is_left_in_time_and_gets_the_mail_later() {
+    let short = Duration::from_secs(1);
+    for timeouts in
+        [Timeouts { answer: short, ..TIMEOUTS }, Timeouts { opening: short, ..TIMEOUTS }]
+    {
+        let server = SmtpServer::start(Options { tls: Encryption::Off, ..Options::default() });
+        server.script(|script| script.mute = 1);
+        let settings = || MailSettings { timeouts, ..anonymous(&server, Security::Plain) };
+        let fault = fault(settings());
+        let expected =
+            matches!(fault, SendFault::TimedOut { stage: Stage::Connect, seconds: 1, .. });
+        assert!(expected && fault.is_temporary(), "{fault}");
+        assert_eq!(send(settings(), &mail())[0].result, Ok(()));
+        assert_eq!(server.messages().len(), 1);
+    }
+}
+
+#[test]
+fn a_server_that_took_long_over_a_mail_got_it_again_and_again() {
+    let server = SmtpServer::start(Options { tls: Encryption::Off, ..Options::default() });
+    let short = Duration::from_secs(4);
+    server.script(|script| script.delay = short + Duration::from_secs(1));
+    // What bounds the answers before it does not bound the one that says whose the mail is now.
+    let timeouts = Timeouts { answer: short, opening: short, ..TIMEOUTS };
+    let settings = MailSettings { timeouts, ..anonymous(&server, Security::Plain) };
+    assert_eq!(send(settings, &mail())[0].result, Ok(()));
+    assert_eq!((server.messages().len(), server.n_goodbyes()), (1, 1));
 }
 
 #[test]

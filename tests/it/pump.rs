@@ -1,15 +1,15 @@
 //! The hourly cap of mails, with a clock set by the test: the real pump, database and server.
 
 use std::collections::{BTreeMap, BTreeSet};
-use std::sync::Arc;
-use std::sync::atomic::AtomicBool;
+use std::time::Duration;
 
 use chrono::NaiveTime;
 use mail_parser::MessageParser;
 use serde_json::json;
 use tokenwatch::clock;
-use tokenwatch::daemon::outbox::{Pump, Rules};
-use tokenwatch::deliver::email::{MailSettings, Mailer, Security, Server};
+use tokenwatch::daemon::outbox::Pump;
+use tokenwatch::daemon::post::{Cut, Post, Rules};
+use tokenwatch::deliver::email::{MailSettings, Mailer, Security, Server, Timeouts};
 use tokenwatch::deliver::render::Host;
 use tokenwatch::engine::alert::{Incident, Level};
 use tokenwatch::engine::commit::{Commit, Notice};
@@ -39,7 +39,7 @@ struct Mail {
     text: String,
 }
 
-fn pump(directory: &tempfile::TempDir, server: &SmtpServer) -> Pump {
+fn post(server: &SmtpServer, turn: Duration) -> Post {
     let settings = MailSettings {
         server: Server { security: Security::Plain, host: "127.0.0.1".into(), port: server.port() },
         user: None,
@@ -48,17 +48,22 @@ fn pump(directory: &tempfile::TempDir, server: &SmtpServer) -> Pump {
         from: "tokenwatch@example.org".into(),
         to: vec!["security@example.org".into()],
         hello_name: None,
-        timeout: MailSettings::TIMEOUT,
+        timeouts: Timeouts::PATIENT,
     };
     let rules = Rules {
         at_once: Level::High,
         digest: NaiveTime::from_hms_opt(7, 30, 0).unwrap(),
         max_per_hour: CAP,
+        turn,
     };
+    Post { mailer: Mailer::new(settings).unwrap(), rules }
+}
+
+fn pump(directory: &tempfile::TempDir, server: &SmtpServer) -> Pump {
+    let Post { mailer, rules } = post(server, Rules::TURN);
     let store = Store::open(&directory.path().join("tokenwatch.db")).unwrap();
-    let stopping = Arc::new(AtomicBool::new(false));
     let host = Host { name: "host".into(), program: "tokenwatch".into() };
-    Pump::new(store, Mailer::new(settings).unwrap(), rules, host, stopping).unwrap()
+    Pump::new(store, mailer, rules, host, Cut::default()).unwrap()
 }
 
 impl Site {
@@ -164,6 +169,25 @@ fn no_hour_has_more_mails_than_the_cap_and_one_digest() {
         let n_told = site.sent.iter().filter(|(_, mail)| mail.text.contains(&name)).count();
         assert_eq!(n_told, 1, "{name} is told of once");
     }
+}
+
+#[test]
+fn a_slow_server_held_up_all_that_shares_the_thread_until_the_last_mail() {
+    let (mut site, now) = (Site::new(), clock::now());
+    let short = Duration::from_secs(1);
+    site.pump.replace(post(&site.server, short));
+    site.server.script(|script| script.delay = 2 * short);
+    (0..3).for_each(|_| site.happen(Level::Critical, now));
+    for n in 1..=3_u8 {
+        site.turn(now.plus(i64::from(n) * SECOND));
+        assert_eq!(site.sent.len(), usize::from(n), "a mail a turn");
+    }
+    // A server that is well gets all of them in one turn.
+    site.server.script(|script| script.delay = Duration::ZERO);
+    site.pump.replace(post(&site.server, Rules::TURN));
+    (0..2).for_each(|_| site.happen(Level::Critical, now));
+    site.turn(now.plus(MINUTE));
+    assert_eq!(site.sent.len(), 5);
 }
 
 #[test]

@@ -1,14 +1,14 @@
 //! Sections e and f: unlimited numbers of alerts and tokens.
 
 use std::collections::BTreeMap;
-use std::sync::Arc;
 use std::time::Duration;
 
 use chrono::NaiveTime;
 use mail_parser::MessageParser;
 use tokenwatch::clock;
-use tokenwatch::daemon::outbox::{Pump, Rules};
-use tokenwatch::deliver::email::{MailSettings, Mailer, Security, Server};
+use tokenwatch::daemon::outbox::Pump;
+use tokenwatch::daemon::post::{Cut, Rules};
+use tokenwatch::deliver::email::{MailSettings, Mailer, Security, Server, Timeouts};
 use tokenwatch::deliver::render::Host;
 use tokenwatch::engine::alert::Level;
 use tokenwatch::engine::time::{HOUR, MINUTE};
@@ -180,14 +180,14 @@ fn pump(site: &Site, server: &SmtpServer) -> Pump {
         from: "tokenwatch@example.org".into(),
         to: vec!["security@example.org".into()],
         hello_name: None,
-        timeout: MailSettings::TIMEOUT,
+        timeouts: Timeouts::PATIENT,
     };
     let digest = NaiveTime::from_hms_opt(0, 0, 0).expect("midnight");
-    let rules = Rules { at_once: Level::High, digest, max_per_hour: 12 };
+    let rules = Rules { at_once: Level::High, digest, max_per_hour: 12, turn: Rules::TURN };
     let store = Store::open(&site.home.path("state/tokenwatch.db")).expect("database");
     let mailer = Mailer::new(settings).expect("mailer");
     let host = Host { name: "host".into(), program: "tokenwatch".into() };
-    Pump::new(store, mailer, rules, host, Arc::default()).expect("pump")
+    Pump::new(store, mailer, rules, host, Cut::default()).expect("pump")
 }
 
 fn subject_and_text(message: &Message) -> (String, String) {

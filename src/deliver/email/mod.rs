@@ -1,6 +1,6 @@
 //! Hands mails to an SMTP server: TLS or nothing, one connection per mail, each recipient on its own.
 //!
-//! A send ends within [`MailSettings::timeout`], whatever the server does. The result is reported for each recipient,
+//! A send ends within its [`Timeouts`], whatever the server does. The result is reported for each recipient,
 //! since a server may accept a mail for one and refuse it for another. The outbox decides when to retry, by
 //! [`SendFault::is_temporary`].
 //!
@@ -13,6 +13,7 @@ mod settings;
 use std::time::Duration;
 
 use lettre::message::Mailbox;
+use lettre::transport::smtp::Error as SmtpError;
 use lettre::transport::smtp::authentication::{Credentials, DEFAULT_MECHANISMS};
 use lettre::transport::smtp::client::{
     AsyncSmtpConnection, Certificate, CertificateStore, TlsParameters,
@@ -21,7 +22,7 @@ use lettre::transport::smtp::commands::{Data, Mail as MailFrom, Rcpt};
 use lettre::transport::smtp::extension::{ClientId, MailParameter};
 
 pub use fault::{MailFault, SendFault, Stage};
-pub use settings::{MailSettings, Password, Security, Server};
+pub use settings::{MailSettings, Password, Security, Server, Timeouts};
 
 use crate::deliver::render::Mail;
 
@@ -33,7 +34,7 @@ pub struct Mailer {
     from: Mailbox,
     to: Vec<Mailbox>,
     hello_name: ClientId,
-    timeout: Duration,
+    timeouts: Timeouts,
 }
 
 /// What became of a mail for one recipient.
@@ -51,6 +52,16 @@ struct Progress<'a> {
     recipients: Vec<(&'a Mailbox, Option<Result<(), SendFault>>)>,
 }
 
+impl Progress<'_> {
+    /// Returns whether the server has accepted a recipient.
+    fn is_wanted(&self) -> bool {
+        self.recipients.iter().any(|(_, result)| result.is_none())
+    }
+}
+
+/// How long to wait for the answer to QUIT, which nobody needs.
+const GOODBYE: Duration = Duration::from_secs(10);
+
 /// Makes ring the cryptography provider of rustls in this process, unless there is one already.
 pub fn install_crypto() {
     // An error means that there is one already, which is as good.
@@ -64,7 +75,7 @@ impl Mailer {
     /// The first setting that cannot work.
     pub fn new(settings: MailSettings) -> Result<Self, MailFault> {
         install_crypto();
-        let MailSettings { server, user, password, ca_pem, from, to, hello_name, timeout } =
+        let MailSettings { server, user, password, ca_pem, from, to, hello_name, timeouts } =
             settings;
         if server.security == Security::Plain && !server.is_loopback() {
             return Err(MailFault::Plaintext { host: server.host });
@@ -86,7 +97,7 @@ impl Mailer {
             from: settings::address("from", &from)?,
             to: to.collect::<Result<_, _>>()?,
             hello_name: settings::hello_name(hello_name)?,
-            timeout,
+            timeouts,
         })
     }
 
@@ -106,18 +117,7 @@ impl Mailer {
         let chosen = self.to.iter().filter(|mailbox| wanted(mailbox.email.as_ref()));
         let recipients = chosen.map(|mailbox| (mailbox, None)).collect();
         let mut progress = Progress { stage: Stage::Connect, recipients };
-        // Whatever is not finished by then is dropped, and with it the connection.
-        let attempt = Box::pin(self.attempt(mail, &mut progress));
-        let end = tokio::time::timeout(self.timeout, attempt).await;
-        let fault = match end {
-            Ok(Ok(())) => None,
-            Ok(Err(fault)) => Some(fault),
-            Err(_) => Some(SendFault::TimedOut {
-                server: self.server.to_string(),
-                seconds: self.timeout.as_secs(),
-                stage: progress.stage,
-            }),
-        };
+        let fault = Box::pin(self.attempt(mail, &mut progress)).await.err();
         let missing = || {
             fault.clone().unwrap_or(SendFault::Lost {
                 server: self.server.to_string(),
@@ -134,30 +134,58 @@ impl Mailer {
 
     async fn attempt(&self, mail: &Mail, progress: &mut Progress<'_>) -> Result<(), SendFault> {
         let bytes = message::bytes(mail, &self.from, &self.to)?;
-        let mut connection = self.connect(progress).await?;
-        self.hand_over(&mut connection, &bytes, progress).await?;
+        let Timeouts { opening, answer, .. } = self.timeouts;
+        // Whatever is not finished by then is dropped, and with it the connection.
+        let opened = tokio::time::timeout(opening, self.open(progress)).await;
+        let mut connection = opened.unwrap_or_else(|_| Err(self.late(progress.stage, opening)))?;
+        if progress.is_wanted() {
+            self.hand_over(&mut connection, &bytes, progress).await?;
+        }
         // QUIT; its answer no longer matters.
-        connection.abort().await;
+        tokio::time::timeout(answer.min(GOODBYE), connection.abort()).await.ok();
         Ok(())
+    }
+
+    /// Does all that comes before the content.
+    async fn open(&self, progress: &mut Progress<'_>) -> Result<AsyncSmtpConnection, SendFault> {
+        let mut connection = self.connect(progress).await?;
+        self.address(&mut connection, progress).await?;
+        Ok(connection)
+    }
+
+    /// Waits for one step of a send.
+    async fn step<T>(
+        &self,
+        stage: Stage,
+        limit: Duration,
+        step: impl Future<Output = Result<T, SmtpError>>,
+    ) -> Result<T, SendFault> {
+        match tokio::time::timeout(limit, step).await {
+            Ok(answer) => answer.map_err(|error| fault::of(&self.server, stage, &error)),
+            Err(_) => Err(self.late(stage, limit)),
+        }
+    }
+
+    fn late(&self, stage: Stage, limit: Duration) -> SendFault {
+        let server = self.server.to_string();
+        SendFault::TimedOut { server, stage, seconds: limit.as_secs() }
     }
 
     /// Connects, encrypts and logs in.
     async fn connect(&self, progress: &mut Progress<'_>) -> Result<AsyncSmtpConnection, SendFault> {
-        let fault = |stage, error| fault::of(&self.server, stage, &error);
         let from_start = self.tls.clone().filter(|_| self.server.security == Security::Tls);
         let address = (self.server.host.as_str(), self.server.port);
-        let (limit, name) = (Some(self.timeout), &self.hello_name);
-        let mut connection =
-            AsyncSmtpConnection::connect_tokio1(address, limit, name, from_start, None)
-                .await
-                .map_err(|error| fault(Stage::Connect, error))?;
+        let (limit, name) = (self.timeouts.answer, &self.hello_name);
+        let within = Some(limit.min(Timeouts::CONNECTION));
+        let connecting =
+            AsyncSmtpConnection::connect_tokio1(address, within, name, from_start, None);
+        let mut connection = self.step(Stage::Connect, limit, connecting).await?;
         if let Some(tls) = self.tls.clone().filter(|_| !connection.is_encrypted()) {
             progress.stage = Stage::Encrypt;
             if !connection.can_starttls() {
                 return Err(SendFault::NoStartTls { server: self.server.to_string() });
             }
-            let upgraded = connection.starttls(tls, name).await;
-            upgraded.map_err(|error| fault(Stage::Encrypt, error))?;
+            self.step(Stage::Encrypt, limit, connection.starttls(tls, name)).await?;
         }
         if let Some((user, password)) = &self.login {
             progress.stage = Stage::LogIn;
@@ -165,38 +193,47 @@ impl Mailer {
                 return Err(SendFault::NoLogin { server: self.server.to_string() });
             }
             let credentials = Credentials::new(user.clone(), password.expose().to_owned());
-            let answer = connection.auth(DEFAULT_MECHANISMS, &credentials).await;
-            answer.map_err(|error| fault(Stage::LogIn, error))?;
+            let login = connection.auth(DEFAULT_MECHANISMS, &credentials);
+            self.step(Stage::LogIn, limit, login).await?;
         }
         Ok(connection)
     }
 
-    /// Hands the mail over, in one transaction for all recipients that the server accepts.
+    /// Begins one transaction for all recipients that the server accepts.
+    async fn address(
+        &self,
+        connection: &mut AsyncSmtpConnection,
+        progress: &mut Progress<'_>,
+    ) -> Result<(), SendFault> {
+        let limit = self.timeouts.answer;
+        progress.stage = Stage::Sender;
+        let from = MailFrom::new(Some(self.from.email.clone()), self.parameters());
+        self.step(Stage::Sender, limit, connection.command(from)).await?;
+        progress.stage = Stage::Recipient;
+        for (mailbox, result) in &mut progress.recipients {
+            let to = connection.command(Rcpt::new(mailbox.email.clone(), vec![]));
+            match self.step(Stage::Recipient, limit, to).await {
+                Ok(_) => {}
+                Err(refused @ SendFault::Refused { .. }) => *result = Some(Err(refused)),
+                Err(lost) => return Err(lost),
+            }
+        }
+        if progress.is_wanted() {
+            progress.stage = Stage::Content;
+            self.step(Stage::Content, limit, connection.command(Data)).await?;
+        }
+        Ok(())
+    }
+
+    /// Hands the mail over.
     async fn hand_over(
         &self,
         connection: &mut AsyncSmtpConnection,
         bytes: &[u8],
         progress: &mut Progress<'_>,
     ) -> Result<(), SendFault> {
-        let fault = |stage, error| fault::of(&self.server, stage, &error);
-        progress.stage = Stage::Sender;
-        let from = MailFrom::new(Some(self.from.email.clone()), self.parameters());
-        connection.command(from).await.map_err(|error| fault(Stage::Sender, error))?;
-        progress.stage = Stage::Recipient;
-        for (mailbox, result) in &mut progress.recipients {
-            let answer = connection.command(Rcpt::new(mailbox.email.clone(), vec![])).await;
-            match answer.map_err(|error| fault(Stage::Recipient, error)) {
-                Ok(_) => {}
-                Err(refused @ SendFault::Refused { .. }) => *result = Some(Err(refused)),
-                Err(lost) => return Err(lost),
-            }
-        }
-        if progress.recipients.iter().all(|(_, result)| result.is_some()) {
-            return Ok(());
-        }
-        progress.stage = Stage::Content;
-        connection.command(Data).await.map_err(|error| fault(Stage::Content, error))?;
-        connection.message(bytes).await.map_err(|error| fault(Stage::Content, error))?;
+        let limit = self.timeouts.content;
+        self.step(Stage::Content, limit, connection.message(bytes)).await?;
         for (_, result) in &mut progress.recipients {
             result.get_or_insert(Ok(()));
         }

@@ -28,14 +28,42 @@ pub struct MailSettings {
     pub to: Vec<String>,
     /// The name to greet the server with; `None` for the host's name.
     pub hello_name: Option<String>,
-    /// How long one send may take, from connecting to the last answer.
-    pub timeout: Duration,
+    /// How long to wait for the server.
+    pub timeouts: Timeouts,
 }
 
-impl MailSettings {
-    /// How long a send may take unless the settings say otherwise. RFC 5321, section 4.5.3.2, allows minutes; a server
-    /// that takes that long gets the mail at the next attempt.
-    pub const TIMEOUT: Duration = Duration::from_secs(30);
+/// How long to wait for a server. One that is left before the content gets the mail once, at a later attempt; one that
+/// is left afterwards may have accepted it already, and gets it again.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct Timeouts {
+    /// For each answer before the content. Connecting with all that follows up to the server's features, STARTTLS and
+    /// a login count as one each.
+    pub answer: Duration,
+    /// For everything before the content.
+    pub opening: Duration,
+    /// For the content, from its first byte to the answer to its end.
+    pub content: Duration,
+}
+
+impl Timeouts {
+    /// How long the system may take to connect to one address: nobody is slow at that who is there.
+    pub(super) const CONNECTION: Duration = Duration::from_secs(30);
+
+    /// RFC 5321, section 4.5.3.2: 5 min for the greeting, MAIL, RCPT each; for the content 3 min, for the answer to
+    /// its end 10 min. The sum before the content is bounded, since each recipient may add to it.
+    pub const PATIENT: Self = Self {
+        answer: Duration::from_mins(5),
+        opening: Duration::from_mins(15),
+        content: Duration::from_mins(13),
+    };
+
+    /// For a person who waits at a terminal. The answer to the content is waited for all the same: only then is it
+    /// known whether the mail was accepted.
+    pub const BRIEF: Self = Self {
+        answer: Duration::from_secs(30),
+        opening: Duration::from_secs(30),
+        content: Self::PATIENT.content,
+    };
 }
 
 /// A password: never printed, wiped when dropped.

@@ -81,6 +81,10 @@ pub(crate) struct Script {
     pub(crate) hang: usize,
     /// After so many DATAs the connection is closed instead of an answer.
     pub(crate) lose: usize,
+    /// So many connections are never greeted.
+    pub(crate) mute: usize,
+    /// DATAs are answered so much later.
+    pub(crate) delay: Duration,
     /// While this is set, DATAs are taken but not answered.
     pub(crate) is_holding: bool,
 }

@@ -39,6 +39,9 @@ pub(super) async fn serve(stream: Box<dyn Duplex>, setup: &Setup) -> std::io::Re
         from: None,
         to: Vec::new(),
     };
+    if setup.shared.change(|state| take_one(&mut state.script.mute)) {
+        std::future::pending::<()>().await;
+    }
     session.say("220 localhost ESMTP").await?;
     while let Some(line) = session.line().await? {
         match session.obey(&line).await? {
@@ -199,6 +202,8 @@ impl Session<'_> {
             state.messages.push(message);
             state.messages.len()
         });
+        let delay = self.setup.shared.state().script.delay;
+        tokio::time::sleep(delay).await;
         while self.setup.shared.state().script.is_holding {
             tokio::time::sleep(Duration::from_millis(5)).await;
         }
