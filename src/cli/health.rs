@@ -160,6 +160,12 @@ pub(super) fn lost(database: &Path, text: String) -> Trouble {
     Trouble { kind: "database", about, text }
 }
 
+/// Returns the problem of a daemon without a database: it begins by creating one.
+pub(super) fn absent(database: &Path) -> Trouble {
+    let text = "there is none though the daemon runs: it was removed, or cannot be created; see the journal";
+    lost(database, text.to_owned())
+}
+
 /// Returns the problem of a log with too many unreadable lines.
 pub(super) fn rejected(log: &Path, text: String) -> Trouble {
     Trouble { kind: "rejected", about: log.to_string_lossy().into_owned(), text }

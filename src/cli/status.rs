@@ -81,11 +81,12 @@ pub(super) fn run(context: &mut Context, options: &Options) -> anyhow::Result<Ex
     let lost = Damage::last(&database, now);
     let lost = lost.map(|damage| troubles::lost(&database, recovery::told(&damage, &database)));
     let backup = troubles::backup(&database, state.backed_up, state.backup_failed, now);
-    let found = lost.into_iter().chain(backup).chain(look.troubles());
+    let is_running = matches!(holder, Some(Holder::Process(_, Role::Daemon)));
+    let absent = (is_running && !state.is_there).then(|| troubles::absent(&database));
+    let found = absent.into_iter().chain(lost).chain(backup).chain(look.troubles());
     let at = At { global: &context.global, health, now };
     let found: Vec<_> = found.chain(unreadable(&lives, &at)).collect();
-    let is_well = matches!(holder, Some(Holder::Process(_, Role::Daemon)))
-        && !found.iter().any(Trouble::is_under_way);
+    let is_well = is_running && !found.iter().any(Trouble::is_under_way);
     let code = ExitCode::from(if options.check && !is_well { exit::CONDITION } else { 0 });
     let printer = &mut context.printer;
     if printer.is_json() {
@@ -97,7 +98,7 @@ pub(super) fn run(context: &mut Context, options: &Options) -> anyhow::Result<Ex
         printer.json(&status)?;
         return Ok(code);
     }
-    if !state.is_there {
+    if !state.is_there && !is_running {
         printer
             .line(format_args!("no database yet: {}", print::safe(database.to_string_lossy())))?;
     }

@@ -134,6 +134,8 @@ impl<L: Listener> Loop<'_, L> {
             batches.extend(self.journals.poll(monotonic()));
             self.listener.ready();
             let is_idle = batches.is_empty();
+            // Nothing more is to be written where nobody will look for it: the next start restores what was lost.
+            self.worker.store.expect_in_place()?;
             // Before anything is judged: a mark just set on a token applies to its next use.
             let found = self.find_versions()?;
             if found != self.versions {

@@ -64,6 +64,12 @@ pub enum StoreError {
         /// The database.
         path: PathBuf,
     },
+    /// A file of the database is not the one that was opened.
+    #[error("{}: removed or replaced while it was in use", path.display())]
+    Moved {
+        /// The file.
+        path: PathBuf,
+    },
     /// The contents of the file are invalid.
     #[error("{}: {doing}: the database is damaged: {detail}", path.display())]
     Corrupt {

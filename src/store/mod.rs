@@ -32,6 +32,7 @@ mod lock;
 pub mod mend;
 mod mutes;
 mod outbox;
+mod place;
 pub mod private;
 mod prune;
 mod recall;
@@ -95,6 +96,7 @@ pub struct Reader {
 pub struct Store {
     reader: Reader,
     is_new: bool,
+    place: place::Place,
 }
 
 impl Reader {
@@ -169,7 +171,8 @@ impl Store {
         schema::version(&db, path)?;
         prepare_for_writing(&db).map_err(fault)?;
         let is_new = schema::upgrade(&db, path)? == 0;
-        Ok(Self { reader: Reader { db, path: path.to_owned() }, is_new })
+        let place = place::Place::of(path);
+        Ok(Self { reader: Reader { db, path: path.to_owned() }, is_new, place })
     }
 
     /// Creates a database in memory, for `replay` and tests.
@@ -182,7 +185,8 @@ impl Store {
         let db = Connection::open_in_memory().map_err(fault)?;
         configure(&db).map_err(fault)?;
         schema::upgrade(&db, path)?;
-        Ok(Self { reader: Reader { db, path: path.to_owned() }, is_new: true })
+        let place = place::Place::default();
+        Ok(Self { reader: Reader { db, path: path.to_owned() }, is_new: true, place })
     }
 
     /// Opens the same database once more; this connection must only read from then on, and its page cache shrinks.

@@ -5,6 +5,7 @@ use std::io::Read;
 use std::process::{Output, Stdio};
 
 use serde_json::Value;
+use tokenwatch::store::{Lock, Role, Store};
 
 use crate::program::Home;
 
@@ -808,6 +809,21 @@ fn without_a_database_there_is_advice() {
     assert_eq!((&status["usages"], &status["streams"]), (&0.into(), &serde_json::json!([])));
     assert!(home.print(&["status"]).contains("no database yet"));
     assert!(!home.path("state/tokenwatch.db").exists());
+}
+
+#[test]
+fn without_a_database_a_daemon_that_runs_is_not_well() {
+    let home = Home::new("");
+    let daemon = Lock::take(&home.path("state"), Role::Daemon).unwrap();
+    let told = "database: tokenwatch.db: there is none though the daemon runs";
+    let output = home.output(&["status", "--check"]);
+    let text = String::from_utf8(output.stdout).unwrap();
+    assert!(output.status.code() == Some(1) && text.contains(told), "{text}");
+    let health = first(&home, &["status", "--json"])["health"].clone();
+    assert_eq!(health[0]["kind"], "database", "{health}");
+    drop(Store::open(&home.path("state/tokenwatch.db")).unwrap());
+    assert_eq!(home.output(&["status", "--check"]).status.code(), Some(0));
+    drop(daemon);
 }
 
 #[test]

@@ -192,6 +192,54 @@ fn damage_that_is_found_while_running_ends_the_daemon_and_the_next_one_restores(
     site.prove(daemon);
 }
 
+/// Removes what a daemon has open; returns whether the next one finds its database gone.
+type Removal = fn(&Site) -> bool;
+
+#[test]
+fn a_database_that_was_removed_or_replaced_under_the_daemon_was_written_on_into_nothing() {
+    let cases: [Removal; 4] = [
+        |site| {
+            ["", "-wal", "-shm"].iter().for_each(|ending| remove(site, ending));
+            true
+        },
+        |site| {
+            remove(site, "");
+            true
+        },
+        |site| {
+            remove(site, "-wal");
+            false
+        },
+        |site| {
+            let [backup, database] =
+                [".backup", ""].map(|end| site.home.path(format!("state/tokenwatch.db{end}")));
+            fs::copy(&backup, site.home.path("state/copy")).unwrap();
+            fs::rename(site.home.path("state/copy"), database).unwrap();
+            false
+        },
+    ];
+    for befall in cases {
+        let mut site = lived();
+        let daemon = site.start();
+        site.wait();
+        let is_gone = befall(&site);
+        assert_eq!(daemon.wait().code(), Some(70), "{}", site.home.daemon_log());
+        assert_eq!(site.n_said("removed or replaced while it was in use"), 1);
+        assert_eq!(site.home.output(&["status", "--check"]).status.code(), Some(1));
+        site.append("logs/a.log", 100);
+        let (daemon, n_failed) = restart(&site);
+        site.wait();
+        assert_eq!((n_failed, site.n_said("by its backup")), (0, usize::from(is_gone)));
+        // Beside a database that is gone, there may be a write-ahead log to set aside.
+        assert!(is_gone || names(&site, "damaged-").is_empty(), "{}", site.home.daemon_log());
+        site.prove(daemon);
+    }
+}
+
+fn remove(site: &Site, ending: &str) {
+    fs::remove_file(site.home.path(format!("state/tokenwatch.db{ending}"))).unwrap();
+}
+
 /// A site that lived, whose rows then got bytes that no check of the database minds, and what it went on with.
 fn garbled(sql: &str) -> (Site, Running, u32) {
     let mut site = lived();
