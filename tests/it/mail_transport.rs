@@ -305,6 +305,27 @@ fn a_server_that_took_long_over_a_mail_got_it_again_and_again() {
 }
 
 #[test]
+fn an_answer_without_a_line_end_took_memory_until_the_time_was_up() {
+    for (tls, security, endless, stage) in [
+        (Encryption::Off, Security::Plain, "", Stage::Connect),
+        (Encryption::Off, Security::Plain, "RCPT", Stage::Recipient),
+        (Encryption::StartTls, Security::StartTls, "", Stage::Connect),
+        (Encryption::StartTls, Security::StartTls, "EHLO", Stage::Encrypt),
+        (Encryption::Always, Security::Tls, "", Stage::Connect),
+        (Encryption::Always, Security::Tls, "DATA", Stage::Content),
+    ] {
+        let server = SmtpServer::start(Options { tls, ..Options::default() });
+        server.script(|script| script.endless = Some(endless));
+        let fault = fault(anonymous(&server, security));
+        let (told, when) = (fault.to_string(), stage.to_string());
+        assert!(told.contains("it sent more than 1024 KiB") && told.starts_with(&when), "{told}");
+        assert!(fault.is_temporary(), "{fault}");
+        server.script(|script| script.endless = None);
+        assert_eq!(send(anonymous(&server, security), &mail())[0].result, Ok(()));
+    }
+}
+
+#[test]
 fn settings_that_cannot_work_are_refused_before_anything_is_sent() {
     let server = SmtpServer::start(Options { is_down: true, ..Options::default() });
     let base = || settings(&server, Security::StartTls);

@@ -7,6 +7,7 @@
 //! Nothing is pooled: mails are rare, and a fresh connection has no state to go stale.
 
 mod fault;
+mod measured;
 mod message;
 mod settings;
 
@@ -15,6 +16,8 @@ use std::time::Duration;
 use lettre::message::Mailbox;
 use lettre::transport::smtp::Error as SmtpError;
 use lettre::transport::smtp::authentication::{Credentials, DEFAULT_MECHANISMS};
+#[allow(deprecated, reason = "see `measured`")]
+use lettre::transport::smtp::client::AsyncNetworkStream;
 use lettre::transport::smtp::client::{
     AsyncSmtpConnection, Certificate, CertificateStore, TlsParameters,
 };
@@ -25,6 +28,8 @@ pub use fault::{MailFault, SendFault, Stage};
 pub use settings::{MailSettings, Password, Security, Server, Timeouts};
 
 use crate::deliver::render::Mail;
+
+use self::measured::Measured;
 
 /// Sends mails according to its settings.
 pub struct Mailer {
@@ -177,10 +182,15 @@ impl Mailer {
         let address = (self.server.host.as_str(), self.server.port);
         let (limit, name) = (self.timeouts.answer, &self.hello_name);
         let within = Some(limit.min(Timeouts::CONNECTION));
-        let connecting =
-            AsyncSmtpConnection::connect_tokio1(address, within, name, from_start, None);
+        let connecting = async {
+            #[allow(deprecated, reason = "see `measured`")]
+            let stream =
+                AsyncNetworkStream::connect_tokio1(address, within, from_start, None).await?;
+            let stream = Box::new(Measured::new(stream));
+            AsyncSmtpConnection::connect_with_transport(stream, name).await
+        };
         let mut connection = self.step(Stage::Connect, limit, connecting).await?;
-        if let Some(tls) = self.tls.clone().filter(|_| !connection.is_encrypted()) {
+        if let Some(tls) = self.tls.clone().filter(|_| self.server.security == Security::StartTls) {
             progress.stage = Stage::Encrypt;
             if !connection.can_starttls() {
                 return Err(SendFault::NoStartTls { server: self.server.to_string() });

@@ -83,6 +83,8 @@ pub(crate) struct Script {
     pub(crate) lose: usize,
     /// So many connections are never greeted.
     pub(crate) mute: usize,
+    /// The answer to this command, or the greeting for an empty one, is a line without end; where there is TLS, in it.
+    pub(crate) endless: Option<&'static str>,
     /// DATAs are answered so much later.
     pub(crate) delay: Duration,
     /// While this is set, DATAs are taken but not answered.

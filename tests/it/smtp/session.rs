@@ -42,6 +42,9 @@ pub(super) async fn serve(stream: Box<dyn Duplex>, setup: &Setup) -> std::io::Re
     if setup.shared.change(|state| take_one(&mut state.script.mute)) {
         std::future::pending::<()>().await;
     }
+    if setup.shared.state().script.endless == Some("") {
+        session.babble().await?;
+    }
     session.say("220 localhost ESMTP").await?;
     while let Some(line) = session.line().await? {
         match session.obey(&line).await? {
@@ -72,6 +75,13 @@ impl Session<'_> {
         self.stream.flush().await
     }
 
+    /// Sends a line without end, for as long as the client reads.
+    async fn babble(&mut self) -> std::io::Result<()> {
+        loop {
+            self.stream.write_all(&[b'2'; 4096]).await?;
+        }
+    }
+
     /// Reads a command, which must end with CR LF; `None` at the end.
     async fn line(&mut self) -> std::io::Result<Option<String>> {
         let mut bytes = Vec::new();
@@ -84,6 +94,11 @@ impl Session<'_> {
 
     async fn obey(&mut self, line: &str) -> std::io::Result<Next> {
         let (verb, rest) = line.split_once(' ').unwrap_or((line, ""));
+        let Options { tls, .. } = self.setup.options;
+        let is_endless = self.setup.shared.state().script.endless == Some(verb);
+        if is_endless && (self.is_encrypted || tls == Encryption::Off) {
+            self.babble().await?;
+        }
         match verb.to_ascii_uppercase().as_str() {
             "EHLO" => self.hello().await?,
             "HELO" => self.say("250 localhost").await?,
