@@ -445,8 +445,7 @@ fn mail(report: &mut Report, site: &Site, global: &Global) {
 /// Reports a database that no command can read: the daemon cannot continue with it.
 fn database(report: &mut Report, site: &Site) {
     match Reader::open(&site.database()) {
-        // The daemon upgrades an older program's database when it starts. `state` reports a database that cannot be
-        // opened.
+        // The daemon upgrades an older one when it starts. `state` reports one that cannot be opened.
         Ok(_)
         | Err(StoreError::Absent { .. } | StoreError::Older { .. } | StoreError::File { .. }) => {}
         Err(error) => report.fault("state", error.to_string(), ""),

@@ -1,7 +1,8 @@
 //! Makes a usage part of the past, or holds it back if somebody unknown did it.
 
 use crate::engine::profile::actor::{Actor, Actors, Tier, Voice, minute};
-use crate::engine::profile::compare::{is_stranger, route_bit};
+use crate::engine::profile::compare::is_stranger;
+use crate::engine::profile::conduct::route_bit;
 use crate::engine::profile::family::{Families, Family};
 use crate::engine::profile::params::Params;
 use crate::engine::profile::signals::{Absorbed, Placed, Rise, Signals};

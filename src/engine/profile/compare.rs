@@ -1,9 +1,9 @@
 //! Compares a usage with the past: evidence by family, the actor's sum, the tier to report.
 
 use crate::engine::geo::{Atlas, NetworkKind};
-use crate::engine::profile::actor::{By, Tier, distinct};
+use crate::engine::profile::actor::{By, Tier};
 use crate::engine::profile::burst::Burst;
-use crate::engine::profile::family::{Evidence, Families, Family, Priors};
+use crate::engine::profile::family::{Evidence, Families, Family};
 use crate::engine::profile::load::Peak;
 use crate::engine::profile::params::{Params, Score};
 use crate::engine::profile::peers::{Class, Peers};
@@ -11,15 +11,10 @@ use crate::engine::profile::signals::{
     Errors, Keys, Placed, Signals, Usual, World, country_of, kind_of,
 };
 use crate::engine::profile::travel::Hop;
-use crate::engine::profile::{DISORDER, Profile, day_of, strangers};
-use crate::engine::stats::{Days, Nats, Slot, narrow, surprise};
-use crate::engine::time::{DAY, MINUTE, Timestamp};
+use crate::engine::profile::{DISORDER, Profile, day_of};
+use crate::engine::stats::{Days, Nats, Slot, narrow};
+use crate::engine::time::{MINUTE, Timestamp};
 
-/// The shortest gap worth reporting: a week.
-const WEEK_DAYS: i64 = 7;
-const SHORTEST_GAP: i64 = WEEK_DAYS * DAY;
-/// Fewer refused or missing objects per actor and day are chance, however rare they are.
-const LEAST_ERRORS: u32 = 3;
 /// Number of countries, each used for at least a day, from which a principal is at home everywhere.
 const DISTRIBUTED: usize = 3;
 /// Number of principals of a class that must use a value before the class knows it: Entra ID disregards locations
@@ -29,7 +24,7 @@ const KNOWN_HERE: u32 = 3;
 const KNOWN_DISCOUNT: f64 = 1.386_294_361_119_890_6;
 
 /// Returns the share of a family's evidence that counts beside what it follows from (docs/detection.md, Identity).
-fn chain(family: Family, novel: Families, placed: &Placed<'_>) -> f64 {
+pub(super) fn chain(family: Family, novel: Families, placed: &Placed<'_>) -> f64 {
     let is_v6 = placed.prefix.is_some_and(|prefix| prefix.address().is_ipv6());
     let network = placed.place.network;
     match family {
@@ -265,88 +260,6 @@ impl Profile {
         self.fix.as_ref()?.hop(time, seen.place, world.atlas, &params.travel)
     }
 
-    /// Compares hour, routes, errors and dormancy.
-    fn compare_conduct(
-        &self,
-        signals: &mut Signals,
-        seen: &Placed<'_>,
-        params: &Params,
-        peers: &dyn Peers,
-    ) {
-        let priors = peers.priors(self.class);
-        let (time, caps, warm_up) = (signals.time, &params.caps, params.learning.warm_up);
-        let hour = self.hours.evidence(time, priors, warm_up, caps.hour);
-        signals
-            .evidence
-            .raise(Family::Hour, Nats::new(hour * chain(Family::Hour, signals.novel, seen)));
-        let actor = self.actors.get(signals.actor_key);
-        let (requests, errors, bits) =
-            actor.map_or((0, 0, 0), |actor| actor.today(self.today(time)));
-        signals.errors = Errors { count: errors, requests: requests.saturating_add(1) };
-        if !self.routes.has(signals.keys.route) {
-            signals.novel.add(Family::Routes);
-            signals.routes = distinct(bits | route_bit(signals.keys.route));
-            if self.is_warm(params) {
-                let usual =
-                    (f64::from(self.hazards.routes) / 256.0 + 0.3) / (self.days.get() + 1.0);
-                let nats = (surprise(signals.routes, usual, 1.0) - 0.5).min(caps.routes);
-                // a release brings both: another version, and routes that the old one could not request
-                let is_version = |evidence: Evidence| evidence.get(Family::Version) > Nats(0);
-                let has_version = is_version(signals.evidence)
-                    || actor.is_some_and(|actor| is_version(actor.evidence_at(time)));
-                let chain = if has_version { 0.5 } else { 1.0 };
-                signals.evidence.raise(Family::Routes, Nats::new(nats * chain));
-            }
-        }
-        if seen.is_error() {
-            let route = signals.keys.route;
-            let counted = Errors { count: errors.saturating_add(1), ..signals.errors };
-            let nats = if self.is_warm(params) { self.error_nats(counted) } else { 0.0 };
-            signals.fault = (nats > 0.0).then_some(route);
-            signals.is_fault = peers.is_fault(route, time);
-            if !signals.is_fault {
-                signals.errors = counted;
-                signals.evidence.raise(Family::Errors, Nats::new(nats.min(caps.errors)));
-            }
-        }
-        self.compare_gap(signals, params);
-        self.compare_strangers(signals, params, priors);
-    }
-
-    /// Compares dormancy: the first use after a long gap. An actor that is held back does not end the gap for others,
-    /// but its next use is no longer its first.
-    fn compare_gap(&self, signals: &mut Signals, params: &Params) {
-        let (time, cap) = (signals.time, params.caps.dormancy);
-        let gap = time.since(self.trusted);
-        if gap <= SHORTEST_GAP || !self.is_warm(params) {
-            return;
-        }
-        let days =
-            |micros: i64| f64::from(u32::try_from(micros / MINUTE).unwrap_or(u32::MAX)) / 1440.0;
-        signals.gap_days = (days(gap), f64::from(self.max_gap_hours) / 24.0);
-        let was_here = self.actors.get(signals.actor_key);
-        let is_first = was_here.is_none_or(|actor| time.day() - i64::from(actor.day) > WEEK_DAYS);
-        if is_first {
-            let nats = 1.5 * libm::log(signals.gap_days.0 / (signals.gap_days.1 + 1.0));
-            signals.evidence.raise(Family::Dormancy, Nats::new(nats.min(cap)));
-        }
-    }
-
-    /// Compares the number of today's new networks, if this usage comes from one of them.
-    fn compare_strangers(&self, signals: &mut Signals, params: &Params, priors: &Priors) {
-        let family = if signals.keys.network.is_some() { Family::Network } else { Family::Prefix };
-        let is_new = signals.novel.has(family) && !signals.explained.has(family);
-        if !is_new || !signals.is_accepted || !self.is_warm(params) {
-            return;
-        }
-        let Some(network) = signals.keys.get(family) else { return };
-        signals.stranger = Some(network);
-        signals.networks = self.strangers.with(network, self.today(signals.time));
-        let expected = self.strangers.expected(self.days.get(), priors.get(Family::Network));
-        let nats = strangers::evidence(signals.networks, expected).min(params.caps.strangers);
-        signals.evidence.raise(Family::Strangers, Nats::new(nats));
-    }
-
     fn compare_rate(&self, signals: &mut Signals, params: &Params) {
         let time = signals.time;
         let actor = self.actors.get(signals.actor_key);
@@ -448,17 +361,6 @@ impl Profile {
         signals.rate_tier = newly(Tier::of(rate_now(signals), score), told);
     }
 
-    /// Returns the evidence of a day's errors.
-    fn error_nats(&self, Errors { count, requests }: Errors) -> f64 {
-        let usual = f64::from(requests) * self.error_rate();
-        if count < LEAST_ERRORS { 0.0 } else { surprise(count, usual, 0.5) - 1.5 }
-    }
-
-    pub(super) fn error_rate(&self) -> f64 {
-        let [errors, requests] = self.errors.map(f64::from);
-        (errors + 0.3) / (requests + 30.0)
-    }
-
     /// Returns what is usual; used only when something is reported.
     #[must_use]
     pub fn usual(&self) -> Usual {
@@ -496,10 +398,6 @@ fn is_somebody_new(novel: Families) -> bool {
     [Family::Country, Family::Network, Family::Prefix, Family::Client]
         .into_iter()
         .any(|family| novel.has(family))
-}
-
-pub(super) const fn route_bit(route: u32) -> u64 {
-    1 << (route % 64)
 }
 
 fn heaviest(slots: &[Slot]) -> impl Iterator<Item = u32> {

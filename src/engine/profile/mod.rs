@@ -14,6 +14,7 @@ mod bytes;
 mod calendar;
 mod codec;
 mod compare;
+mod conduct;
 mod family;
 mod fan;
 mod hear;

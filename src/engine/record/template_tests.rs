@@ -194,31 +194,6 @@ fn what_a_variable_tells_of_the_client_and_its_token_is_kept() {
 }
 
 #[test]
-fn a_log_with_no_address_but_the_forwarded_one_had_no_client() {
-    let rest = r#"- - [23/Nov/2026:17:10:33 +0000] "GET / HTTP/1.1" 200 5"#;
-    let apache = r#"LogFormat "%{X-Forwarded-For}i %l %u %t \"%r\" %>s %b" proxied"#;
-    let nginx = r#"$http_x_forwarded_for - - [$time_local] "$request" $status $body_bytes_sent"#;
-    let peer = apache.replace("%l", "%h");
-    let of = |template: &str, line: &str| {
-        let record =
-            Format::template(template).unwrap().parse(line.as_bytes()).unwrap().into_owned();
-        (record.client.map(|client| client.to_string()), record.is_forwarded)
-    };
-    let forwarded = |client: &str| (Some(client.to_owned()), true);
-    for template in [apache, nginx] {
-        let of = |list: &str| of(template, &format!("{list} {rest}"));
-        assert_eq!(of("203.0.113.9"), forwarded("203.0.113.9"), "{template}");
-        assert_eq!(of("6.6.6.6, 203.0.113.9"), forwarded("203.0.113.9"), "{template}");
-        assert_eq!(of("-"), (None, false), "{template}");
-        assert_eq!(of("203.0.113.9, unknown"), (None, false), "{template}");
-    }
-    let line = format!("203.0.113.9 {}", rest.replacen('-', "10.0.0.1", 1));
-    assert_eq!(of(&peer, &line), (Some("10.0.0.1".to_owned()), false));
-    let name = format!("203.0.113.9 {}", rest.replacen('-', "cache.example.org", 1));
-    assert_eq!(of(&peer, &name), (None, false), "a name is a peer too");
-}
-
-#[test]
 fn a_pasted_directive_is_read_as_its_template() {
     let line = r#"192.0.2.1 [23/Nov/2026:17:10:33 +0000] "GET / HTTP/1.1" 200 "curl/8""#;
     for pasted in [
