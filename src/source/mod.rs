@@ -12,6 +12,7 @@
 //! Everything here blocks and belongs on its own thread. Time is an argument.
 
 mod admit;
+mod anew;
 mod cut;
 mod decode;
 mod discover;
