@@ -60,8 +60,13 @@ impl Follower {
             }
             return Ok(true);
         };
-        if self.tails.get(original).is_some_and(|tail| tail.place == Place::Gone) {
+        if self.is_succeeded(original, size)? {
+            let holds_rest = self.compare_with(original, |other| is_beginning(other, &file))?;
             self.take_over(original, at);
+            if let Some(tail) = self.tails.get_mut(original).filter(|_| holds_rest) {
+                // Also a last line without an end.
+                tail.set_finished();
+            }
             return Ok(self.tails.get(at).is_some_and(|tail| tail.is_judged));
         }
         let is_open = self.open(original)?;
@@ -79,6 +84,19 @@ impl Follower {
             }
         }
         Ok(self.tails.get(at).is_some_and(|tail| tail.is_judged))
+    }
+
+    /// Returns whether a file of this size, which begins with what was read of an original, is read in its place: the
+    /// original has lost its last name, and everything that was written to it before was read. It may stay open for
+    /// seconds, and in the meantime the copy may itself be replaced by a copy.
+    fn is_succeeded(&self, original: usize, size: u64) -> io::Result<bool> {
+        let Some(tail) = self.tails.get(original) else { return Ok(false) };
+        match tail.place {
+            Place::Gone => Ok(true),
+            Place::Deleted if tail.has_news() || size < tail.position.offset => Ok(false),
+            Place::Deleted => Ok(self.held_under_a_name(original)?.is_none()),
+            _ => Ok(false),
+        }
     }
 
     /// Returns the current size of an open file that has a name. A deleted file may have been moved to another file
@@ -111,7 +129,7 @@ impl Follower {
             } else {
                 tail.marks().is_some_and(|marks| head.agrees(marks.first()))
                     && self.open(other)?
-                    && self.begins_with(other, file)?
+                    && self.compare_with(other, |original| is_beginning(file, original))?
             };
             if is_original {
                 (best, furthest) = (Some(other), offset);
@@ -120,9 +138,13 @@ impl Follower {
         Ok(best)
     }
 
-    fn begins_with(&self, original: usize, copy: &File) -> io::Result<bool> {
+    fn compare_with(
+        &self,
+        original: usize,
+        compare: impl Fn(&File) -> io::Result<bool>,
+    ) -> io::Result<bool> {
         let file = self.tails.get(original).and_then(|tail| tail.file.as_ref());
-        file.map_or(Ok(false), |file| is_beginning(copy, file))
+        file.map_or(Ok(false), compare)
     }
 
     /// Called before the first bytes of a file are read that has changed since it was first seen: admits the copies

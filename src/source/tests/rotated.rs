@@ -205,6 +205,51 @@ fn a_file_replaced_by_rename_is_read_to_its_end_first() {
 }
 
 #[test]
+fn a_log_replaced_twice_by_a_longer_copy_of_itself_was_no_longer_read() {
+    // A look after each replacement, or after the last one only; the second time, within a line.
+    for looks in 0..8_u8 {
+        for half in ["", "two, "] {
+            let mut bench = Bench::start(&["a"]);
+            bench.write("a", format!("one\n{half}"));
+            bench.poll();
+            for (n, line) in ["two\n", "three\n", "four\n"].into_iter().enumerate() {
+                bench.copy("a", "new");
+                bench.write("new", line);
+                bench.rename("new", "a");
+                if looks & (1 << n) != 0 {
+                    bench.poll();
+                }
+            }
+            bench.rest();
+            bench.restart();
+            bench.rest();
+            let two = format!("{half}two");
+            assert_eq!(bench.take(), ["one", &two, "three", "four"], "{looks}");
+            assert_eq!(bench.missing, Missing::default(), "{looks}");
+        }
+    }
+}
+
+#[test]
+fn a_file_whose_longer_copy_replaced_it_is_read_on_while_it_is_written() {
+    let mut bench = Bench::start(&["a"]);
+    bench.write("a", "one\n");
+    let mut writer = OpenOptions::new().append(true).open(bench.path("a")).unwrap();
+    bench.poll();
+    bench.copy("a", "new");
+    bench.write("new", "two\n");
+    // Only in the original, before and after it lost its name.
+    writer.write_all(b"thr").unwrap();
+    bench.poll();
+    bench.rename("new", "a");
+    bench.poll();
+    writer.write_all(b"ee\nfour").unwrap();
+    bench.rest();
+    assert_eq!(bench.take(), ["one", "two", "three", "four"]);
+    assert_eq!(bench.missing, Missing::default());
+}
+
+#[test]
 fn both_targets_of_a_link_that_was_pointed_elsewhere_are_read() {
     let mut bench = Bench::start(&["link"]);
     fs::create_dir(bench.path("pods")).unwrap();
