@@ -278,8 +278,9 @@ impl Follower {
             self.tails.iter().filter(is_listed).map(|tail| tail.resolved.as_path()).collect();
         let mut fronts = BTreeMap::<PathBuf, Front>::new();
         for (at, tail) in self.tails.iter().enumerate() {
+            // A watch may also name rotated files.
             let is_away = tail.source.is_some()
-                && !matches!(tail.place, Place::Unseen | Place::Listed)
+                && tail.place != Place::Unseen
                 && !at_home.contains(tail.home.as_path());
             if !is_away {
                 continue;
@@ -321,7 +322,7 @@ impl Follower {
             is_whole && front.modified > 0 && self.is_later(found, front.modified, siblings)
         } else {
             let known_name = known.resolved.file_name().unwrap_or_default();
-            let is_named = known.place == Place::Rotated;
+            let is_named = matches!(known.place, Place::Rotated | Place::Listed);
             let is_later = seen.modified > known.seen.modified
                 || (seen.modified == known.seen.modified && seen.began() > front.began);
             seen.began() >= front.began

@@ -6,6 +6,7 @@
 
 use std::fs::File;
 use std::io;
+use std::os::unix::fs::MetadataExt;
 
 use super::admit::name_of;
 use super::follow::{Follower, Place};
@@ -287,11 +288,14 @@ impl Follower {
     }
 
     /// Returns whether a compressed file has the same contents as a deleted file of the group that is still open and
-    /// not yet read: it is read there.
+    /// not yet read: it is read there. It may have been deleted since names were listed.
     fn is_held(&self, group: u64, found: &Found) -> io::Result<bool> {
         let is_unread = |tail: &&Tail| tail.group == group && tail.position.offset == 0;
-        let deleted = self.tails.iter().filter(|tail| tail.place == Place::Deleted);
-        for held in deleted.filter(is_unread).filter_map(|tail| tail.file.as_ref()) {
+        for tail in self.tails.iter().filter(is_unread) {
+            let Some(held) = &tail.file else { continue };
+            if tail.place != Place::Deleted && held.metadata()?.nlink() > 0 {
+                continue;
+            }
             let Some(file) = OldFile::reopen(0, found)? else { return Ok(false) };
             if file.begins(held)? {
                 return Ok(true);

@@ -8,6 +8,7 @@ mod lines;
 mod looks;
 mod moments;
 mod packed;
+mod packing;
 mod refused;
 mod rotated;
 mod watched;
