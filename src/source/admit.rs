@@ -337,7 +337,7 @@ impl Follower {
 
     /// Returns whether a name that leads back to a log belongs to no other log. If a number may be part of another
     /// log's name, it belongs to this log only if a file of this log has had such a name.
-    fn is_name_of(&self, name: &OsStr, home: &Path) -> bool {
+    pub(super) fn is_name_of(&self, name: &OsStr, home: &Path) -> bool {
         let log = home.file_name().unwrap_or_default();
         let is_ambiguous = |name: &OsStr| rotation::is_ambiguous(name, log);
         let is_given =

@@ -6,9 +6,12 @@ use std::path::Path;
 use rustix::io::Errno;
 
 use super::SourceError;
-use super::follow::Follower;
+use super::follow::{Follower, Place};
 use super::look::{self, Found};
-use super::rotation::Meaning;
+use super::old::OldFile;
+use super::rotation::{self, Meaning, Youth};
+use super::search::{compare, is_beginning, open_found};
+use super::tail::Tail;
 use crate::engine::line::Loss;
 
 /// Returns whether opening failed for lack of descriptors or memory, which is temporary.
@@ -19,9 +22,23 @@ fn is_shortage(cause: &io::Error) -> bool {
 }
 
 impl Follower {
-    pub(super) fn is_truncated(&mut self, at: usize) -> io::Result<bool> {
+    /// Begins a file anew if it lost its contents; returns whether it did.
+    ///
+    /// The first time after a start, it may have been copied and cut, and begin again with what was read of it.
+    pub(super) fn renew_if_cut(&mut self, at: usize) -> io::Result<bool> {
         let Some(tail) = self.tails.get_mut(at) else { return Ok(false) };
-        Ok(tail.meaning()? == Meaning::Truncated)
+        let is_first = tail.marks().is_none();
+        if tail.meaning()? == Meaning::Truncated {
+            self.begin_anew(at);
+            return Ok(true);
+        }
+        let cut = if is_first { self.find_cut_alike(at) } else { None };
+        let Some((copy, others)) = cut else { return Ok(false) };
+        let began = self.began_after(at, &copy, &others);
+        // First: what follows the heading is not known to have been read.
+        self.renew(at, began);
+        self.admit_between(at, others);
+        Ok(true)
     }
 
     /// Handles a file that lost its contents: reads the remaining ones from a copy, then starts the file again.
@@ -37,17 +54,32 @@ impl Follower {
                 None
             }
         };
-        let mut began = self.tails.get(at).map(|tail| tail.began);
-        match copy {
+        let began = match copy {
             Some((copy, siblings)) => {
-                began = began.max(Some(copy.seen.began())).max(self.began_behind(at, &siblings));
+                let began = self.began_after(at, &copy, &siblings);
                 self.admit_between(at, siblings);
+                began
             }
-            None => self.tell_gap(at, Loss::Truncated),
-        }
+            None => {
+                self.tell_gap(at, Loss::Truncated);
+                self.tails.get(at).map(|tail| tail.began)
+            }
+        };
+        self.renew(at, began);
+    }
+
+    /// Returns when the copies of a file began, after which it is read.
+    fn began_after(&self, at: usize, copy: &Found, siblings: &[Found]) -> Option<i64> {
+        let own = self.tails.get(at).map(|tail| tail.began);
+        own.max(Some(copy.seen.began())).max(self.began_behind(at, siblings))
+    }
+
+    /// Starts a file again.
+    fn renew(&mut self, at: usize, began: Option<i64>) {
         let turn = self.next_turn();
         let Some(tail) = self.tails.get_mut(at) else { return };
-        tracing::info!(path = %path.display(), "File was truncated; starting from its beginning.");
+        let path = tail.resolved.display();
+        tracing::info!(%path, "File was truncated; starting from its beginning.");
         tail.renew();
         (tail.began, tail.turn) = (began.unwrap_or_default(), turn);
         tail.backlog = tail.seen.size;
@@ -75,5 +107,54 @@ impl Follower {
         let mut siblings = look::settled(path).unwrap_or(siblings);
         siblings.retain(|found| found.seen.modified >= copy.seen.modified);
         Ok(Some((copy, siblings)))
+    }
+
+    /// Finds the copy of a file that was cut although it has all bytes that were read of it, since each of its lives
+    /// begins with them: the heading of its columns, a banner. Such a copy was made since, under the name of a rotated
+    /// file, and continues differently. The oldest one is read first, then those that are no older.
+    fn find_cut_alike(&mut self, at: usize) -> Option<(Found, Vec<Found>)> {
+        let tail = self.tails.get(at)?;
+        if tail.place != Place::Listed || tail.has_rotated_name() || tail.position.offset == 0 {
+            return None;
+        }
+        let path = tail.resolved.clone();
+        let has_any =
+            self.folders.siblings(&path)?.iter().any(|found| self.is_made_since(at, found));
+        let mut made = if has_any { look::settled(&path)? } else { return None };
+        made.retain(|found| self.is_made_since(at, found));
+        made.sort_by_key(|found| found.seen.modified);
+        let is_cut = |found: &Found| self.goes_on_otherwise(at, found).unwrap_or(false);
+        let others = made.split_off(made.iter().position(is_cut)?);
+        let copy = others.first()?.clone();
+        self.continue_in(at, &copy).then_some((copy, others))
+    }
+
+    /// Returns whether an unread file may be a copy of a log that was made after the log was last read.
+    fn is_made_since(&self, at: usize, found: &Found) -> bool {
+        let Some(tail) = self.tails.get(at) else { return false };
+        let (name, seen) = (found.path.file_name().unwrap_or_default(), &found.seen);
+        let is_known = |one: &Tail| {
+            one.identity() == seen.identity && (one.is_judged || one.place == Place::Gone)
+        };
+        seen.modified > tail.position.directives.written
+            && (tail.position.born == 0 || seen.identity.born >= tail.position.born)
+            && rotation::youth(name) < Youth::Log
+            && self.is_name_of(name, &tail.home)
+            && !self.tails.iter().any(is_known)
+    }
+
+    /// Returns whether another file contains what was read of a log, and then something that the log does not.
+    fn goes_on_otherwise(&self, at: usize, found: &Found) -> io::Result<bool> {
+        let Some(tail) = self.tails.get(at) else { return Ok(false) };
+        let Some(log) = &tail.file else { return Ok(false) };
+        if !rotation::is_compressed(&found.path) {
+            let Some((_, file)) = open_found(found)? else { return Ok(false) };
+            return Ok(
+                compare(&file, &tail.position)? == Meaning::Copied && !is_beginning(&file, log)?
+            );
+        }
+        let Some(mut file) = OldFile::reopen(0, found)? else { return Ok(false) };
+        let Some(whole) = OldFile::reopen(0, found)? else { return Ok(false) };
+        Ok(file.skip_to(&tail.position) && !whole.begins(log)?)
     }
 }

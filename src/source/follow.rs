@@ -24,7 +24,7 @@ use super::discover;
 use super::drain::Drain;
 use super::look::Folders;
 use super::quiet::Quiet;
-use super::rotation::{self, Identity, Meaning, Seen};
+use super::rotation::{self, Identity, Seen};
 pub use super::tail::Place;
 use super::tail::{READ, Rank, Rest, Step, Tail};
 use super::wake::{Wake, Waker};
@@ -309,11 +309,10 @@ impl Follower {
         if !self.open(at)? || !self.is_own(at)? {
             return Ok(None);
         }
-        let Some(tail) = self.tails.get_mut(at) else { return Ok(None) };
-        if tail.meaning()? == Meaning::Truncated {
-            self.begin_anew(at);
+        if self.renew_if_cut(at)? {
             return Ok(Some(0));
         }
+        let Some(tail) = self.tails.get_mut(at) else { return Ok(None) };
         let unread = (tail.position.offset == 0).then(|| tail.position.clone());
         let step = tail.step(&mut self.scratch, rest)?;
         if std::mem::take(&mut tail.is_warned) {

@@ -72,9 +72,8 @@ impl Follower {
         let is_open = self.open(original)?;
         // Its size before it is found to be complete.
         let held = self.held_under_a_name(original)?;
-        if is_open && self.is_truncated(original)? {
-            self.begin_anew(original);
-        } else if let Some(tail) = self.tails.get_mut(at) {
+        let is_cut = is_open && self.renew_if_cut(original)?;
+        if !is_cut && let Some(tail) = self.tails.get_mut(at) {
             // A file with more contents than a complete file is no copy of it, but only has the same beginning, for
             // example the heading of a day without requests. Else the original is complete, or was just moved: then the
             // next sweep finds out.
@@ -330,6 +329,12 @@ impl Follower {
         };
         let below = self.folders.below(&tail.home);
         self.find_copy(at, &below, written)
+    }
+
+    /// Continues in a copy of a file, plain or compressed; returns false if it is gone.
+    pub(super) fn continue_in(&mut self, at: usize, found: &Found) -> bool {
+        self.go_on_in(at, found);
+        !rotation::is_compressed(&found.path) || self.drain_rest(at, found).unwrap_or(false)
     }
 
     /// Continues in a plain copy of a file, unless it is known as one.

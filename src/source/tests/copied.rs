@@ -152,6 +152,63 @@ fn a_log_that_is_copied_and_cut_before_its_first_bytes_are_read_is_read_whole() 
     }
 }
 
+/// A heading within the markers, and one beyond them.
+fn headings() -> [String; 2] {
+    [60, 1100].map(|length| format!("#{}\n", "h".repeat(length)))
+}
+
+#[test]
+fn what_was_copied_and_cut_while_down_was_lost_if_only_the_heading_had_been_read() {
+    for heading in headings() {
+        for (pattern, is_packed) in [("a", false), ("a*", false), ("a", true), ("a*", true)] {
+            let mut bench = Bench::start(&[pattern]);
+            bench.write("a", &heading);
+            bench.rest();
+            for (line, copy) in [("one\n", "a.2"), ("two, longer\n", "a.1")] {
+                bench.write("a", line);
+                bench.copy("a", copy);
+                if is_packed {
+                    bench.gzip(copy);
+                }
+                bench.truncate("a");
+                bench.write("a", &heading);
+            }
+            bench.write("a", "three\n");
+            for _ in 0..2 {
+                bench.restart();
+                bench.rest();
+            }
+            let mut read = bench.take();
+            read.retain(|line| !line.starts_with('#'));
+            assert_eq!(read, ["one", "two, longer", "three"], "{pattern} {is_packed}");
+            assert_eq!(bench.missing, Missing::default(), "{pattern} {is_packed}");
+        }
+    }
+}
+
+#[test]
+fn a_log_that_was_copied_while_down_but_not_cut_is_read_on() {
+    for heading in headings() {
+        for pattern in ["a.log", "a*.log*"] {
+            let mut bench = Bench::start(&[pattern]);
+            bench.write("a.log", &heading);
+            bench.rest();
+            bench.write("a.log", "one\n");
+            bench.copy("a.log", "a.log.1");
+            bench.write("a.log", "two\n");
+            // Another log.
+            bench.write("a-8080.log", format!("{heading}other\n"));
+            bench.restart();
+            bench.rest();
+            let mut read = bench.take();
+            read.retain(|line| !line.starts_with('#') && line != "other");
+            assert_eq!(read, ["one", "two"], "{pattern}");
+            let generations = bench.known.values().map(|position| position.generation);
+            assert_eq!(generations.max(), Some(0), "{pattern}");
+        }
+    }
+}
+
 #[test]
 fn copies_whose_names_are_shifted_while_the_log_begins_anew_are_all_read() {
     // Names are looked at in order: the tenth before the ninth.
