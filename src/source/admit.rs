@@ -42,6 +42,27 @@ struct Front {
     modified: i64,
 }
 
+/// Adds a known file of a log, which may be its youngest.
+fn add_front(fronts: &mut BTreeMap<PathBuf, Front>, home: PathBuf, at: usize, tail: &Tail) {
+    // A compressed file has a later birth than its content, but keeps the content's time.
+    let is_compressed = rotation::is_compressed(&tail.resolved);
+    let began = match tail.place {
+        _ if is_compressed => 0,
+        Place::Gone | Place::Sought => tail.position.born,
+        _ => tail.began,
+    };
+    let modified = tail.written();
+    let front = Front { at, group: tail.group, began, modified };
+    let front = fronts.entry(home).or_insert(front);
+    if (front.began, front.modified) <= (began, modified) {
+        // When a missing file was last written to is unknown; another file's time is used.
+        let modified = if modified == 0 { front.modified } else { modified };
+        *front = Front { at, group: tail.group, began, modified };
+    } else if front.modified == 0 {
+        front.modified = modified;
+    }
+}
+
 /// An unknown file, and how it was found.
 enum Unknown {
     /// A watch names it, or did so when names were listed; and how it was found now.
@@ -277,33 +298,22 @@ impl Follower {
         let at_home: BTreeSet<&Path> =
             self.tails.iter().filter(is_listed).map(|tail| tail.resolved.as_path()).collect();
         let mut fronts = BTreeMap::<PathBuf, Front>::new();
-        for (at, tail) in self.tails.iter().enumerate() {
-            // A watch may also name rotated files.
-            let is_away = tail.source.is_some()
-                && tail.place != Place::Unseen
-                && !at_home.contains(tail.home.as_path());
-            if !is_away {
-                continue;
-            }
-            // A compressed file has a later birth than its content, but keeps the content's time.
-            let is_compressed = rotation::is_compressed(&tail.resolved);
-            let began = match tail.place {
-                _ if is_compressed => 0,
-                Place::Gone | Place::Sought => tail.position.born,
-                _ => tail.began,
-            };
-            let modified = tail.written();
-            let front = Front { at, group: tail.group, began, modified };
-            let front = fronts.entry(tail.home.clone()).or_insert(front);
-            if (front.began, front.modified) <= (began, modified) {
-                // When a missing file was last written to is unknown; another file's time is used.
-                let modified = if modified == 0 { front.modified } else { modified };
-                *front = Front { at, group: tail.group, began, modified };
-            } else if front.modified == 0 {
-                front.modified = modified;
+        let is_known = |tail: &Tail| tail.source.is_some() && tail.place != Place::Unseen;
+        for (at, tail) in self.tails.iter().enumerate().filter(|(_, tail)| is_known(tail)) {
+            for home in self.homes_of(tail).filter(|home| !at_home.contains(home.as_path())) {
+                add_front(&mut fronts, home, at, tail);
             }
         }
         fronts
+    }
+
+    /// Returns the path that a file had before any rotation that was seen, and before any at all: if a watch names both
+    /// the log and its rotated files, the file may have been rotated when it was first seen.
+    fn homes_of(&self, tail: &Tail) -> impl Iterator<Item = PathBuf> {
+        let first = rotation::unrotated(&tail.home);
+        let is_watched =
+            first != tail.home && self.watched.iter().any(|one| one.watch.names(&first));
+        [Some(tail.home.clone()), is_watched.then_some(first)].into_iter().flatten()
     }
 
     /// Returns whether a file was rotated from `home` and is younger than the youngest known one. Files that were

@@ -189,3 +189,29 @@ fn a_file_that_was_deleted_once_compressed_between_two_looks_was_read_twice() {
     ];
     packed_at_any_moment("a*", &paces).unwrap();
 }
+
+#[test]
+fn what_was_compressed_unseen_after_a_file_that_was_first_seen_rotated_was_not_read() {
+    for (patterns, is_watched) in [(&["a*"][..], true), (&["a", "a.1"], true), (&["a.1"], false)] {
+        let mut bench = Bench::start(patterns);
+        bench.write("a", "one\n");
+        bench.rename("a", "a.1");
+        bench.poll();
+        bench.rename("a.1", "a.9");
+        bench.gzip("a.9");
+        for (line, name) in [("two\n", "a.8"), ("three\n", "a.7")] {
+            bench.write("a", line);
+            bench.rename("a", name);
+            bench.gzip(name);
+        }
+        bench.write("a", "four\n");
+        for _ in 0..2 {
+            bench.rest();
+            let all = ["one", "two", "three", "four"];
+            // Files that no watch names are left alone.
+            assert_eq!(bench.lines, if is_watched { &all[..] } else { &all[..1] }, "{patterns:?}");
+            assert_eq!(bench.missing, Missing::default());
+            bench.restart();
+        }
+    }
+}
