@@ -6,7 +6,7 @@ use base64::engine::{DecodePaddingMode, GeneralPurposeConfig};
 use zeroize::Zeroizing;
 
 /// How many bytes of a presumed header are decoded.
-const MAX_HEADER: usize = 2 * 1024;
+pub(super) const MAX_HEADER: usize = 2 * 1024;
 
 /// What a text is in terms of JSON web tokens.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -28,7 +28,7 @@ pub fn jwt(text: &[u8]) -> Jwt {
     if !(text.starts_with(b"ey") || text.starts_with(b"ew")) {
         return Jwt::Other;
     }
-    if !text.iter().all(|b| b.is_ascii_alphanumeric() || matches!(b, b'-' | b'_' | b'.' | b'=')) {
+    if !text.iter().all(|b| is_of_jwt(*b)) {
         return Jwt::Other;
     }
     let n_parts = memchr::memchr_iter(b'.', text).count() + 1;
@@ -42,13 +42,19 @@ pub fn jwt(text: &[u8]) -> Jwt {
     }
 }
 
-fn header_has_algorithm(header: &[u8]) -> bool {
+/// Returns whether a byte may be part of a JSON web token.
+pub(super) const fn is_of_jwt(byte: u8) -> bool {
+    byte.is_ascii_alphanumeric() || matches!(byte, b'-' | b'_' | b'.' | b'=')
+}
+
+/// Returns whether a text is the header of a JSON web token.
+pub(super) fn header_has_algorithm(header: &[u8]) -> bool {
     header.len() <= MAX_HEADER
         && decode(header).is_some_and(|json| memchr::memmem::find(&json, b"\"alg\"").is_some())
 }
 
 /// Returns whether a text without dots begins with one of the first member names that headers have.
-fn begins_as_header(text: &[u8]) -> bool {
+pub(super) fn begins_as_header(text: &[u8]) -> bool {
     // `{"alg"`, `{"typ"`, `{"kid"`, `{"enc"`, `{"x5t"`: eight base64 characters are six bytes.
     let names: [&[u8]; 5] = [b"eyJhbGci", b"eyJ0eXAi", b"eyJraWQi", b"eyJlbmMi", b"eyJ4NXQi"];
     names.iter().any(|name| text.starts_with(name))

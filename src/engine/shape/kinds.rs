@@ -72,6 +72,11 @@ impl Kind {
         self
     }
 
+    /// Returns how many of the first bytes are of the kind's alphabet.
+    fn run(&self, text: &[u8]) -> usize {
+        text.iter().take_while(|b| self.set.holds(**b)).count()
+    }
+
     fn fits(&self, body: &[u8]) -> bool {
         self.shortest <= body.len()
             && body.len() <= self.longest
@@ -109,6 +114,51 @@ pub fn vendor(token: &[u8]) -> Option<&'static Kind> {
     by_first(*first).iter().find(fits)
 }
 
+/// Returns the length of the token with which a text begins: of its prefix, and of all that may follow in a token of
+/// its kind, without the dots of a sentence.
+pub(super) fn length(text: &[u8]) -> Option<usize> {
+    let (first, _) = text.split_first()?;
+    if first.is_ascii_digit()
+        && let Some(length) = telegram_length(text)
+    {
+        return text.get(..length).is_some_and(is_telegram).then_some(length);
+    }
+    by_first(*first).iter().find_map(|kind| {
+        let rest = text.strip_prefix(kind.prefix.as_bytes())?;
+        let body = rest.get(..kind.run(rest))?;
+        let end = body.iter().rposition(|b| *b != b'.')? + 1;
+        body.get(..end).is_some_and(|body| kind.fits(body)).then_some(kind.prefix.len() + end)
+    })
+}
+
+/// Returns how much of a text must be hidden from `at` on because it looks like a token: more than the token, if that
+/// may go on. A short prefix inside of a word is part of the word.
+pub(super) fn hidden_length(text: &[u8], at: usize) -> Option<usize> {
+    const DISTINCT: usize = 4;
+    let (before, text) = text.split_at_checked(at)?;
+    let is_inside = before.last().is_some_and(u8::is_ascii_alphanumeric);
+    let lengths = by_first(*text.first()?).iter().filter_map(|kind| {
+        let rest = text.strip_prefix(kind.prefix.as_bytes())?;
+        let run = kind.run(rest);
+        let is_prefix = !is_inside || DISTINCT <= kind.prefix.len();
+        (is_prefix && kind.shortest <= run).then_some(kind.prefix.len() + run)
+    });
+    lengths.max().or_else(|| telegram_length(text))
+}
+
+/// Returns the length of a bot's number, the colon, and all that may follow in its token.
+fn telegram_length(text: &[u8]) -> Option<usize> {
+    const LONGEST: usize = 16;
+    let number = text.iter().take(LONGEST).take_while(|b| b.is_ascii_digit()).count();
+    let body = text.get(number..)?.strip_prefix(b":")?;
+    let run = body.iter().take_while(|b| Set::Word.holds(**b)).count();
+    let token = text.get(..number + 1 + TELEGRAM_BODY)?;
+    (TELEGRAM_BODY <= run && is_telegram(token)).then_some(number + 1 + run)
+}
+
+/// The length of the part of a bot's token after the colon.
+const TELEGRAM_BODY: usize = 35;
+
 const TELEGRAM: Kind = Kind::new("telegram-bot", "", Set::Dotted, 0, 0);
 
 /// A bot's number, a colon, `A` and 34 characters.
@@ -118,7 +168,7 @@ fn is_telegram(token: &[u8]) -> bool {
     5 <= number.len()
         && number.len() <= 16
         && number.iter().all(u8::is_ascii_digit)
-        && body.len() == 35
+        && body.len() == TELEGRAM_BODY
         && body.starts_with(b"A")
         && body.iter().all(|b| Set::Word.holds(*b))
 }

@@ -3,10 +3,12 @@
 mod check;
 mod jwt;
 mod kinds;
+mod within;
 
 pub use check::entropy;
 pub use jwt::{Jwt, decode, jwt};
 pub use kinds::{Kind, SHORTEST, vendor};
+pub use within::{apart, may_hold, suspects};
 
 use crate::engine::secret::TokenId;
 

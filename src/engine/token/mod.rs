@@ -21,6 +21,7 @@ mod url;
 mod words;
 
 use smol_str::SmolStr;
+use zeroize::Zeroizing;
 
 use crate::engine::record::{FieldName, Record, is_same};
 use crate::engine::secret::{Bytes, Secret, TokenId};
@@ -234,14 +235,34 @@ struct Search<'s, 'a> {
 }
 
 impl<'a> Search<'_, 'a> {
-    /// Adds a value if it is a credential.
+    /// Adds a value if it is a credential; where only its shape can prove it, also those that stand apart in it.
     fn add(&mut self, carrier: impl FnOnce() -> Carrier, value: Bytes<'a>, need: Need) {
-        if let Some(verdict) = verdict(&value, need) {
-            let seen = match verdict {
-                Verdict::Secret(form) => Seen::Secret(value.into(), form),
-                Verdict::Hash => Seen::Reference(SmolStr::new_static("sha256-8"), value.into()),
-            };
-            self.push(carrier(), seen);
+        match verdict(&value, need) {
+            Some(Verdict::Secret(form)) => {
+                self.push(carrier(), Seen::Secret(value.into(), form));
+            }
+            Some(Verdict::Hash) => {
+                let scheme = SmolStr::new_static("sha256-8");
+                self.push(carrier(), Seen::Reference(scheme, value.into()));
+            }
+            None if need == Need::Shape && shape::may_hold(&value) => {
+                self.add_apart(carrier, &value);
+            }
+            None => {}
+        }
+    }
+
+    fn add_apart(&mut self, carrier: impl FnOnce() -> Carrier, value: &Bytes<'a>) {
+        let mut tokens = shape::apart(value).peekable();
+        if tokens.peek().is_none() {
+            return;
+        }
+        let carrier = carrier();
+        for token in tokens {
+            if let Some(Verdict::Secret(form)) = verdict(token, Need::Shape) {
+                let token = Bytes::Own(Zeroizing::new(token.to_vec()));
+                self.push(carrier.clone(), Seen::Secret(token.into(), form));
+            }
         }
     }
 

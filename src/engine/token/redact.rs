@@ -7,7 +7,7 @@ use zeroize::Zeroizing;
 use super::names::{Name, promise};
 use super::{Finder, Form, Need, is_short_hash, masked, percent, verdict};
 use crate::engine::secret::{Secret, TokenId};
-use crate::engine::shape::{decode, is_secretive};
+use crate::engine::shape::{decode, is_secretive, suspects};
 
 /// The replacement of a value that was hidden because of its name.
 const HIDDEN: &[u8] = b"[...]";
@@ -18,13 +18,19 @@ const LONGEST_NAME: usize = 120;
 /// How many bytes of a value are judged; they are enough for a longer one.
 const MAX_VALUE: usize = 1024;
 
-/// How many times a name is percent-decoded at most.
+/// How many times a text is percent-decoded at most.
 const MAX_ENCODED: usize = 3;
+
+/// A text with more suspects is not shown at all: each costs a search through the text.
+const MAX_SUSPECTS: usize = 64;
+
+/// A secret, and what is shown instead.
+type Pattern = (Zeroizing<Vec<u8>>, Cow<'static, [u8]>);
 
 /// The secrets of one record, ready to be removed from its fields.
 pub struct Redaction {
     /// Longest first, so that of two with the same beginning the longer one is found whole.
-    patterns: Vec<(Zeroizing<Vec<u8>>, TokenId)>,
+    patterns: Vec<Pattern>,
 }
 
 impl std::fmt::Debug for Redaction {
@@ -40,12 +46,38 @@ impl Redaction {
     ) -> Self {
         let mut patterns = Vec::new();
         for (id, secret, form) in secrets {
-            patterns.push((Zeroizing::new(secret.expose().to_vec()), id));
+            let shown = || Cow::Owned(format!("[{id}]").into_bytes());
+            patterns.push((Zeroizing::new(secret.expose().to_vec()), shown()));
             if let Some(pair) = decode(secret.expose()).filter(|_| form == Form::BASIC) {
-                patterns.push((pair, id));
+                patterns.push((pair, shown()));
             }
         }
         patterns.retain(|(pattern, _)| !pattern.is_empty());
+        Self::sorted(patterns)
+    }
+
+    /// Collects what has the shape of a token in a text or in what it decodes to; `None` if there is too much.
+    fn of_suspects(field: &[u8]) -> Option<Self> {
+        let mut patterns: Vec<Pattern> = Vec::new();
+        let mut text = Zeroizing::new(field.to_vec());
+        for _ in 0..=MAX_ENCODED {
+            for suspect in suspects(&text) {
+                if !patterns.iter().any(|(known, _)| **known == suspect) {
+                    patterns.push((Zeroizing::new(suspect.to_vec()), Cow::Borrowed(HIDDEN)));
+                }
+                if MAX_SUSPECTS < patterns.len() {
+                    return None;
+                }
+            }
+            if memchr::memchr(b'%', &text).is_none() {
+                break;
+            }
+            text = Zeroizing::new(percent::decode(&text).to_vec());
+        }
+        Some(Self::sorted(patterns))
+    }
+
+    fn sorted(mut patterns: Vec<Pattern>) -> Self {
         patterns.sort_by_key(|(pattern, _)| std::cmp::Reverse(pattern.len()));
         Self { patterns }
     }
@@ -58,9 +90,9 @@ impl Redaction {
         let (mut kept, mut at) = (0, 0);
         while let Some(rest) = field.get(at..).filter(|rest| !rest.is_empty()) {
             match self.occurrence(rest) {
-                Some((length, id)) => {
+                Some((length, shown)) => {
                     clean.extend_from_slice(field.get(kept..at).unwrap_or_default());
-                    clean.extend_from_slice(format!("[{id}]").as_bytes());
+                    clean.extend_from_slice(shown);
                     at += length;
                     kept = at;
                 }
@@ -74,16 +106,24 @@ impl Redaction {
         Cow::Owned(clean)
     }
 
-    fn occurrence(&self, rest: &[u8]) -> Option<(usize, TokenId)> {
-        self.patterns.iter().find_map(|(pattern, id)| Some((length(rest, pattern)?, *id)))
+    fn occurrence(&self, rest: &[u8]) -> Option<(usize, &[u8])> {
+        self.patterns.iter().find_map(|(pattern, shown)| Some((length(rest, pattern)?, &**shown)))
     }
 }
 
 impl Finder {
-    /// Replaces the values of credential names by `[...]` wherever a text contains `name=value`: the last safeguard,
-    /// for anything that was not found as a token. Our ids and masks are kept. Borrows if there is none.
+    /// Replaces by `[...]` the values of credential names, wherever a text contains `name=value`, and everything that
+    /// has the shape of a vendor's token or of a JSON web token, whatever stands around it: the last safeguard, for
+    /// anything that was not found as a token. Our ids and masks are kept. Borrows if there is none.
     #[must_use]
     pub fn hide<'f>(&self, field: &'f [u8]) -> Cow<'f, [u8]> {
+        match self.hide_named(field) {
+            Cow::Borrowed(field) => hide_shaped(field),
+            Cow::Owned(field) => Cow::Owned(hide_shaped(&field).into_owned()),
+        }
+    }
+
+    fn hide_named<'f>(&self, field: &'f [u8]) -> Cow<'f, [u8]> {
         let mut clean = Vec::new();
         let (mut kept, mut at) = (0, 0);
         while let Some(rest) = field.get(at..) {
@@ -132,6 +172,13 @@ impl Finder {
             Name::Likely => !is_harmless(value) && verdict(value, Need::Likely).is_some(),
             Name::Never | Name::Unknown => false,
         }
+    }
+}
+
+fn hide_shaped(field: &[u8]) -> Cow<'_, [u8]> {
+    match Redaction::of_suspects(field) {
+        Some(redaction) => redaction.apply(field),
+        None => Cow::Borrowed(HIDDEN),
     }
 }
 
@@ -246,6 +293,65 @@ mod tests {
             let shown = String::from_utf8(finder.hide(text.as_bytes()).into_owned()).unwrap();
             proptest::prop_assert!(!shown.contains(&token), "{}", shown);
         }
+
+        #[test]
+        fn no_token_is_shown_whatever_stands_around_it(
+            token in proptest::prop_oneof![
+                "(ghp_|gho_|npm_)[0-9A-Za-z]{36}",
+                "(sk|rk)_live_[0-9A-Za-z]{24}",
+                "glpat-[0-9A-Za-z_-]{20}",
+                "xoxb-[0-9]{12}-[0-9A-Za-z]{24}",
+                "AIza[0-9A-Za-z_-]{35}",
+                "eyJhbGciOiJIUzI1NiJ9\\.eyJ[0-9A-Za-z]{20}\\.[0-9A-Za-z_-]{43}",
+            ],
+            before in "\\PC{0,12}|[a-zA-Z0-9%&=/;,.:_-]{0,12}",
+            after in "\\PC{0,12}|[a-zA-Z0-9%&=/;,.:_-]{0,12}",
+        ) {
+            let text = format!("{before}{token}{after}");
+            let shown = Finder::default().hide(text.as_bytes()).into_owned();
+            let shown = String::from_utf8_lossy(&shown);
+            let secret = token.get(token.len() - 16..).unwrap();
+            proptest::prop_assert!(!shown.contains(secret), "{}", shown);
+        }
+    }
+
+    #[test]
+    fn tokens_that_were_no_words_of_their_own_were_shown() {
+        let ghp = format!("ghp_{}", "q8Wz3Lp0Vt6Y".repeat(3));
+        let jwt = "eyJhbGciOiJIUzI1NiJ9.eyJzdWIiOiJhbm4ifQ.c2lnbmF0dXJl";
+        let bot = format!("12345678:A{}", "b4".repeat(17));
+        let vault = format!("s.{}", "q8Wz3Lp0Vt6Y".repeat(2));
+        let cases = [
+            ("/v1/x;T", "/v1/x;[...]"),
+            ("(T)", "([...])"),
+            ("a,T,b", "a,[...],b"),
+            ("q=Bearer%20T", "q=Bearer%20[...]"),
+            ("%2522T%2522", "%2522[...]%2522"),
+            ("T/1.0", "[...]/1.0"),
+            ("\\x22T\\x22", "\\x22[...]\\x22"),
+        ];
+        for token in [&ghp, jwt] {
+            for (text, expected) in cases {
+                let text = text.replace('T', token);
+                let shown = Finder::default().hide(text.as_bytes()).into_owned();
+                assert_eq!(String::from_utf8(shown).unwrap(), expected, "{text}");
+            }
+        }
+        let encoded: String = ghp.bytes().map(|b| format!("%{b:02X}")).collect();
+        for (text, expected) in [
+            (format!("x{ghp}x"), "x[...]"),
+            (format!("x{encoded},"), "x[...],"),
+            (format!("a {vault}"), "a [...]"),
+            (format!("/bot{bot}/x"), "/bot[...]/x"),
+            (
+                vec![ghp.as_str(); MAX_SUSPECTS + 1].join(" "),
+                &vec!["[...]"; MAX_SUSPECTS + 1].join(" "),
+            ),
+            ((0..=MAX_SUSPECTS).map(|i| format!("{ghp}{i} ")).collect(), "[...]"),
+        ] {
+            let shown = Finder::default().hide(text.as_bytes()).into_owned();
+            assert_eq!(String::from_utf8(shown).unwrap(), expected, "{text}");
+        }
     }
 
     #[test]
@@ -266,6 +372,9 @@ mod tests {
             "key=name",
             "csrf_token=q8Wz3Lp0Vt6Yc1Nb",
             "code=q8Wz3Lp0Vt6Yc1Nb",
+            "/styles.5d41402abc4b2a76b9719d911017c592.css",
+            "/monkeys/hf_and/ghp_/eyewear-and-eyJ/sk-learn/6ba7b810-9dad-11d1-80b4-00c04fd430c8",
+            "ghp_****4f2a [tw1_e72ab087281c9e371d43de6784010c4e]",
         ] {
             assert_eq!(Finder::default().hide(stays.as_bytes()), stays.as_bytes(), "{stays}");
         }

@@ -168,17 +168,21 @@ impl<'a> Search<'_, 'a> {
     fn segment(&mut self, segment: &'a [u8], place: Place) {
         let (segment, mut parameters) = split_once(segment, b';');
         if shape::SHORTEST <= segment.len() {
-            let segment = uncluttered(segment);
             let segment =
                 segment.strip_prefix(b"bot").filter(|id| is_telegram(id)).unwrap_or(segment);
             self.add(|| place.path(b"segment"), percent::decode(segment), Need::Shape);
         }
         while let Some(rest) = parameters {
             let (parameter, after) = split_once(rest, b';');
-            if let (name, Some(value)) = split_once(parameter, b'=') {
-                let name = percent::decode(name);
-                let need = self.need(&name, promise(&name));
-                self.add(|| place.path(&name), plain(uncluttered(value), need), need);
+            match split_once(parameter, b'=') {
+                (name, Some(value)) => {
+                    let name = percent::decode(name);
+                    let need = self.need(&name, promise(&name));
+                    self.add(|| place.path(&name), plain(value, need), need);
+                }
+                (bare, None) => {
+                    self.add(|| place.path(b"segment"), percent::decode(bare), Need::Shape);
+                }
             }
             parameters = after;
         }
@@ -219,14 +223,13 @@ impl<'a> Search<'_, 'a> {
         for parameter in parameters.take(MAX_PARAMETERS) {
             match split_once(parameter, b'=') {
                 (name, Some(value)) if super::SHORTEST <= value.len() => {
-                    self.parameter(name, uncluttered(value), place);
+                    self.parameter(name, value, place);
                 }
                 (_, Some(_)) => {}
                 (bare, None) => match self.split_encoded(bare) {
-                    Some((name, value)) => self.parameter(name, uncluttered(value), place),
+                    Some((name, value)) => self.parameter(name, value, place),
                     None => {
-                        let bare = percent::decode(uncluttered(bare));
-                        self.add(|| place.query(b""), bare, Need::Shape);
+                        self.add(|| place.query(b""), percent::decode(bare), Need::Shape);
                     }
                 },
             }
@@ -249,7 +252,7 @@ impl<'a> Search<'_, 'a> {
         let name = percent::decode(name);
         let promised = promise(&name);
         if promised == Name::AwsCredential {
-            self.aws(place.query(&name), percent::decode(value));
+            self.aws(place.query(&name), percent::decode(uncluttered(value)));
             return;
         }
         let need = self.need(&name, promised);
@@ -257,11 +260,16 @@ impl<'a> Search<'_, 'a> {
         if !is_named && need != Need::Likely && value.len() < shape::SHORTEST {
             return;
         }
-        let value = plain(value, need);
-        if !is_named && is_nested(&value) {
-            self.nested(value, place);
+        let before = self.out.len();
+        let own = plain(value, need);
+        if !is_named && is_nested(&own) {
+            self.nested(own, place);
         } else {
-            self.add(|| place.query(&name), value, need);
+            self.add(|| place.query(&name), own, need);
+        }
+        // `token=Bearer%20T`: behind what ends a token there may be one that its shape proves.
+        if need != Need::Shape && need != Need::Vendor && self.out.len() == before {
+            self.add(|| place.query(&name), percent::decode(value), Need::Shape);
         }
     }
 
@@ -307,9 +315,14 @@ pub(super) fn uncluttered(value: &[u8]) -> &[u8] {
     value.get(..end).unwrap_or_default()
 }
 
-/// Decodes a value. A password may contain anything that was encoded; a token ends there as well.
+/// Decodes a value. A password may contain anything that was encoded; a token ends there as well. One that only its
+/// shape can prove is searched for in the whole value.
 fn plain(value: &[u8], need: Need) -> Bytes<'_> {
-    let is_whole = matches!(need, Need::Any | Need::Password | Need::Shape | Need::Vendor);
+    if need == Need::Shape {
+        return percent::decode(value);
+    }
+    let value = uncluttered(value);
+    let is_whole = matches!(need, Need::Any | Need::Password | Need::Vendor);
     match percent::decode(value) {
         Bytes::Own(mut own) if !is_whole => {
             let length = uncluttered(&own).len();

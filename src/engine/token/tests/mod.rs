@@ -1,5 +1,6 @@
 //! Tests of finding and sealing together: records in, usages out.
 
+mod apart;
 mod headers;
 mod ids;
 mod privacy;

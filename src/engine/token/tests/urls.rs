@@ -112,7 +112,7 @@ fn a_token_was_missed_behind_a_list_name_a_semicolon_or_an_encoded_sign() {
         (format!("/x?access_token%3D{RANDOM}"), "query:access_token opaque"),
         (format!("/x?x=1&access%5Ftoken%3d{RANDOM}"), "query:access_token opaque"),
         (format!("/x?color%3D{RANDOM}"), ""),
-        (format!("/x?{STRIPE}%3D"), ""),
+        (format!("/x?{STRIPE}%3D"), "query:other stripe-live"),
         (format!("/x?form[_token]={RANDOM}"), ""),
     ]);
 }
