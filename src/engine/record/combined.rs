@@ -91,7 +91,7 @@ pub(super) fn read_bare(line: &[u8]) -> Result<Record<'_>, Miss> {
     record.referer = present(referer).map(unescape);
     record.agent = present(agent).map(unescape);
     if let Some(id) = names::credential(last) {
-        push_field(&mut record, FieldName::Unnamed, Cow::Borrowed(id));
+        push_field(&mut record, FieldName::OfServer, Cow::Borrowed(id));
     }
     Ok(record)
 }
@@ -437,9 +437,23 @@ fn after_forwarded<'a>(record: &mut Record<'a>, rest: &'a [u8]) -> &'a [u8] {
     }
 }
 
-/// Parses further fields: quoted, bare, `key=value`, `key="value"`. Numbers and absent values are skipped.
-pub(super) fn further<'a>(record: &mut Record<'a>, mut rest: &'a [u8]) {
+/// Parses further fields: quoted, bare, `key=value`, `key="value"`. Numbers and absent values are skipped. What clients
+/// send is quoted, so a bare word is the server's.
+pub(super) fn further<'a>(record: &mut Record<'a>, rest: &'a [u8]) {
+    further_of(record, rest, FieldName::OfServer);
+}
+
+/// Parses further fields, of which bare words are `words`.
+pub(super) fn further_of<'a>(
+    record: &mut Record<'a>,
+    mut rest: &'a [u8],
+    mut words: FieldName<'static>,
+) {
     while !rest.is_empty() {
+        if rest.starts_with(b"[") {
+            // ingress-nginx: its last word is the request id, which a client may send.
+            words = FieldName::Unnamed;
+        }
         if let Some((after, text)) = quoted_or_absent(rest) {
             if let Some(text) = text.filter(|t| names::credential(t).is_some()) {
                 push_field(record, FieldName::Unnamed, text);
@@ -447,17 +461,17 @@ pub(super) fn further<'a>(record: &mut Record<'a>, mut rest: &'a [u8]) {
             rest = after;
             continue;
         }
-        rest = bare(record, rest);
+        rest = bare(record, rest, &words);
     }
 }
 
 /// Parses one field that does not begin with a quote and returns the text after it.
-fn bare<'a>(record: &mut Record<'a>, rest: &'a [u8]) -> &'a [u8] {
+fn bare<'a>(record: &mut Record<'a>, rest: &'a [u8], words: &FieldName<'static>) -> &'a [u8] {
     let (after, text) = word(rest);
     let Some((key, value)) = memchr::memchr(b'=', text).and_then(|at| text.split_at_checked(at))
     else {
         if let Some(text) = names::credential(text) {
-            push_field(record, FieldName::Unnamed, Cow::Borrowed(text));
+            push_field(record, words.clone(), Cow::Borrowed(text));
         }
         return after;
     };
@@ -469,7 +483,7 @@ fn bare<'a>(record: &mut Record<'a>, rest: &'a [u8]) -> &'a [u8] {
         (after, present(value).map(Cow::Borrowed))
     };
     let Some(value) = value else { return after };
-    let name = names::pair(key, &value);
+    let name = names::pair(key);
     let is_id = matches!(name, FieldName::Id(_));
     if names::credential(&value).is_some() || is_id && names::is_given(&value) {
         push_field(record, name, value);

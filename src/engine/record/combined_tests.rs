@@ -116,7 +116,7 @@ fn a_further_field_named_token_was_taken_for_an_id() {
         (format!("api_key={token}"), format!("header:api-key={token}")),
         (format!("authorization={token}"), format!("header:authorization={token}")),
         (format!("token_id={token}"), format!("id:token_id={token}")),
-        (format!("token={id}"), format!("id:token={id}")),
+        (format!("token={id}"), format!("header:token={id}")),
     ] {
         let line = format!(r#"192.0.2.1 - - {TIME} {GET} "-" "curl" {further}"#);
         let read = read(&preset("auto"), &line);

@@ -38,8 +38,11 @@ pub(super) enum Slot {
     /// A parameter of the query that the log writes separately.
     Argument(Cow<'static, str>),
     Id(Cow<'static, str>),
-    /// A name that the site chose; the value shows what it means.
+    /// A name that the site chose for something that a client may have sent.
     Named(Cow<'static, str>),
+    /// A variable of the site's own, which is no header; the value shows what it means.
+    Variable(Cow<'static, str>),
+    OfServer,
     Unnamed,
     Skip,
 }
@@ -83,7 +86,9 @@ impl<'a> Draft<'a> {
             Slot::Header(name) => FieldName::Header(name.clone()),
             Slot::Cookie(name) => FieldName::Cookie(name.clone()),
             Slot::Id(name) => FieldName::Id(name.clone()),
-            Slot::Named(name) => names::field(name, &raw).into_owned(),
+            Slot::Named(name) => names::field(name).into_owned(),
+            Slot::Variable(name) => names::variable(name, &raw).into_owned(),
+            Slot::OfServer => FieldName::OfServer,
             Slot::Unnamed => FieldName::Unnamed,
             Slot::Argument(name) => {
                 if self.arguments.len() < MAX_FIELDS {

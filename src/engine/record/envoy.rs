@@ -185,7 +185,8 @@ fn read_added<'a>(record: &mut Record<'a>, added: &'a [u8]) {
         }
         None => rest = added,
     }
-    combined::further(record, rest);
+    // Istio's words have among them the name that the client asked for in its TLS handshake.
+    combined::further_of(record, rest, FieldName::Unnamed);
 }
 
 #[cfg(test)]

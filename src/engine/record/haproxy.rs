@@ -132,7 +132,9 @@ fn captured<'a>(record: &mut Record<'a>, values: &'a [u8], is_request: bool) {
         if is_request && record.agent.is_none() && is_product(value) {
             record.agent = Some(unescape_hash(value));
         } else {
-            push_field(record, FieldName::Unnamed, unescape_hash(value));
+            // A client's headers are in the first block; the second one holds the response's.
+            let name = if is_request { FieldName::Unnamed } else { FieldName::OfServer };
+            push_field(record, name, unescape_hash(value));
         }
     }
 }

@@ -130,7 +130,7 @@ impl Record<'_> {
     /// Returns whether the record has a place where a token could be: a URL, a header, a cookie, an id.
     fn may_hold_token(&self) -> bool {
         let is_named = |(name, _): &(FieldName<'_>, Text<'_>)| {
-            !matches!(name, FieldName::Other(_) | FieldName::Unnamed)
+            !matches!(name, FieldName::Other(_) | FieldName::OfServer | FieldName::Unnamed)
         };
         self.target.is_some() || self.fields.iter().any(is_named)
     }
@@ -179,7 +179,9 @@ pub enum FieldName<'a> {
     Id(Cow<'a, str>),
     /// A field with a name of the site's own, whose meaning only the site knows: `ref=...`.
     Other(Cow<'a, str>),
-    /// A field whose meaning the format does not define.
+    /// A field without a name that the server wrote on its own, not for a client: it may be a token's id.
+    OfServer,
+    /// A field whose meaning the format does not define. A client may have sent it.
     Unnamed,
 }
 
@@ -190,6 +192,7 @@ impl FieldName<'_> {
             Self::Cookie(name) => FieldName::Cookie(Cow::Owned(name.into_owned())),
             Self::Id(name) => FieldName::Id(Cow::Owned(name.into_owned())),
             Self::Other(name) => FieldName::Other(Cow::Owned(name.into_owned())),
+            Self::OfServer => FieldName::OfServer,
             Self::Unnamed => FieldName::Unnamed,
         }
     }

@@ -101,20 +101,33 @@ pub(super) fn header(name: &[u8]) -> Option<Cow<'static, str>> {
     (!is_harmless).then(|| Cow::Owned(lower.to_owned()))
 }
 
-/// Returns what a field is by its name, which the site chose, and its value. The name of a credential header makes
-/// it that header; another name that mentions a token makes it an id. A value that begins like one of our ids is
-/// an id in either case.
-pub(super) fn field<'a>(name: &'a str, value: &[u8]) -> FieldName<'a> {
-    let credential = credential_header(name);
-    if is_id(name) || (credential.is_some() && value.starts_with(b"tw1_")) {
-        return FieldName::Id(Cow::Borrowed(name));
+/// Returns what a field is by its name, which the site chose. The name of a credential header makes it that header, and
+/// so does nginx's name of any header; another name that mentions a token makes it an id. What a client sends is no id,
+/// even if it looks like one.
+pub(super) fn field(name: &str) -> FieldName<'_> {
+    if let Some(header) = credential_header(name).or_else(|| header_of_nginx(name)) {
+        return FieldName::Header(header);
     }
-    credential.map_or(FieldName::Other(Cow::Borrowed(name)), FieldName::Header)
+    let own = Cow::Borrowed(name);
+    if is_id(name) { FieldName::Id(own) } else { FieldName::Other(own) }
+}
+
+/// Returns what a variable of the site's own is: as [`field`], but a value that begins like one of our ids is one even
+/// under the name of a credential, since no client can set it.
+pub(super) fn variable<'a>(name: &'a str, value: &[u8]) -> FieldName<'a> {
+    match field(name) {
+        FieldName::Header(_) if value.starts_with(b"tw1_") => FieldName::Id(Cow::Borrowed(name)),
+        name => name,
+    }
 }
 
 /// Returns what a `key=value` at the end of a log line is.
-pub(super) fn pair<'a>(key: &'a [u8], value: &[u8]) -> FieldName<'a> {
-    std::str::from_utf8(key).map_or(FieldName::Unnamed, |name| field(name, value))
+pub(super) fn pair(key: &[u8]) -> FieldName<'_> {
+    std::str::from_utf8(key).map_or(FieldName::Unnamed, field)
+}
+
+fn header_of_nginx(name: &str) -> Option<Cow<'static, str>> {
+    header(name.strip_prefix("http_")?.as_bytes())
 }
 
 /// Returns whether a field name suggests a token's id.
@@ -211,16 +224,19 @@ mod tests {
             ("X-Auth-Token", "x-auth-token"),
             ("cookie", "cookie"),
         ] {
-            assert_eq!(field(name, b"abc"), FieldName::Header(header.into()), "{name}");
-            assert_eq!(field(name, b"tw1_0f"), FieldName::Id(name.into()), "{name}");
+            assert_eq!(field(name), FieldName::Header(header.into()), "{name}");
+            assert_eq!(variable(name, b"abc"), FieldName::Header(header.into()), "{name}");
+            assert_eq!(variable(name, b"tw1_0f"), FieldName::Id(name.into()), "{name}");
         }
         for name in
             ["jti", "kid", "key_id", "api_key_id", "token_id", "x_tw_id", "consumer", "token_hash"]
         {
-            assert_eq!(field(name, b"abc"), FieldName::Id(name.into()), "{name}");
+            assert_eq!(field(name), FieldName::Id(name.into()), "{name}");
         }
         for name in ["sub", "request_id", "rt", ""] {
-            assert_eq!(field(name, b"tw1_0f"), FieldName::Other(name.into()), "{name}");
+            assert_eq!(field(name), FieldName::Other(name.into()), "{name}");
+            assert_eq!(variable(name, b"tw1_0f"), FieldName::Other(name.into()), "{name}");
         }
+        assert_eq!(field("http_x_token_id"), FieldName::Header("x-token-id".into()));
     }
 }

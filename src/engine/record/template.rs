@@ -399,7 +399,8 @@ impl Step {
     fn is_spacious(&self) -> bool {
         match &self.slot {
             Slot::Part(part) => matches!(part, Part::Request | Part::Agent | Part::User),
-            Slot::Header(_) | Slot::Named(_) | Slot::Unnamed => true,
+            Slot::Header(_) | Slot::Named(_) | Slot::Variable(_) => true,
+            Slot::OfServer | Slot::Unnamed => true,
             Slot::Cookie(_) | Slot::Argument(_) | Slot::Id(_) | Slot::Skip => false,
         }
     }

@@ -114,7 +114,7 @@ fn of_the_site(name: &str) -> Slot {
     if names::is_id(name) {
         Slot::Id(Cow::Owned(name.to_owned()))
     } else if names::is_told(name) {
-        Slot::Named(Cow::Owned(name.to_owned()))
+        Slot::Variable(Cow::Owned(name.to_owned()))
     } else {
         Slot::Unnamed
     }

@@ -133,33 +133,26 @@ impl<'a> Search<'_, 'a> {
         }
     }
 
-    /// Searches a field of unknown meaning for an id, a scheme with its credential, or a token's shape; also after a
-    /// name, as in `token="..."`.
+    /// Searches a field that the server wrote on its own: for an id too.
+    pub(super) fn of_server(&mut self, value: &'a [u8]) {
+        let own = unquoted(value.trim_ascii());
+        if own.starts_with(TokenId::PREFIX.as_bytes()) {
+            self.sealed(Carrier::Field, own);
+        } else {
+            self.unnamed(value);
+        }
+    }
+
+    /// Searches a field of unknown meaning for a scheme with its credential, or for a token's shape. Whatever looks like
+    /// an id may have been sent by a client that has read it somewhere.
     pub(super) fn unnamed(&mut self, value: &'a [u8]) {
         let value = unquoted(value.trim_ascii());
-        if value.len() < super::SHORTEST {
-            return;
-        }
-        if value.starts_with(TokenId::PREFIX.as_bytes()) {
-            self.sealed(Carrier::Field, value);
-            return;
-        }
         let (scheme, rest) = Scheme::of(value);
         let is_scheme = !matches!(scheme, Scheme::None | Scheme::Unknown | Scheme::Proof);
         if is_scheme && (!rest.contains(&b' ') || scheme == Scheme::AwsV4) {
             self.authorization(Carrier::Field, value);
-            return;
-        }
-        self.add(|| Carrier::Field, Bytes::Line(value), Need::Shape);
-        match split_once(value, b'=') {
-            (b"jti", Some(id)) => self.id("jti", id),
-            (_, Some(inner)) if inner.starts_with(TokenId::PREFIX.as_bytes()) => {
-                self.sealed(Carrier::Field, inner);
-            }
-            (_, Some(inner)) => {
-                self.add(|| Carrier::Field, Bytes::Line(unquoted(inner)), Need::Shape);
-            }
-            (_, None) => {}
+        } else {
+            self.add(|| Carrier::Field, Bytes::Line(value), Need::Shape);
         }
     }
 

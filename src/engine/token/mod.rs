@@ -161,6 +161,7 @@ impl Finder {
                 FieldName::Header(name) => search.header(name, value),
                 FieldName::Cookie(name) => search.cookie(name.as_bytes(), value),
                 FieldName::Id(name) => search.id(name, value),
+                FieldName::OfServer => search.of_server(value),
                 FieldName::Other(_) | FieldName::Unnamed => search.unnamed(value),
             }
         }

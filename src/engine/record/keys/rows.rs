@@ -207,8 +207,10 @@ pub(super) static ROWS: &[(Scope, Meaning, &[&str])] = &[
     (Scope::Root, Meaning::slot(Slot::Unnamed), &[
         "token", "access_token", "refresh_token", "id_token", "api_key", "apiKey", "jwt", "bearer",
         "session", "session_id", "sessionid", "sid", "secret", "key", "auth", "securityToken",
-        "security-token", "customField",
+        "security-token",
     ]),
+    // Akamai's: the site writes it.
+    (Scope::Root, Meaning::slot(Slot::OfServer), &["customField"]),
     // The request's own sizes and so on are not the response's.
     (Scope::Request, Meaning::NOTHING, &["size", "bytes", "content_length", "length", "body_bytes"]),
     (Scope::Request, either(Part::Target, 3, Scope::Url).formed(Form::Whole), &["url"]),

@@ -56,7 +56,7 @@ pub(super) fn shown(record: &Record<'_>) -> String {
             FieldName::Header(name) => format!("header:{name}"),
             FieldName::Cookie(name) => format!("cookie:{name}"),
             FieldName::Id(name) => format!("id:{name}"),
-            FieldName::Other(_) | FieldName::Unnamed => "field".to_owned(),
+            FieldName::Other(_) | FieldName::OfServer | FieldName::Unnamed => "field".to_owned(),
         };
         write!(out, "{name}={} ", text.escape_ascii()).unwrap();
     }

@@ -112,7 +112,7 @@ fn ids_are_those_that_proxies_compute() {
     let cases = [
         (with_header("authorization", &bearer), STRIPE_ID.to_owned()),
         (with_target(&query), STRIPE_ID.to_owned()),
-        (with_field(FieldName::Unnamed, STRIPE_ID), STRIPE_ID.to_owned()),
+        (with_field(FieldName::OfServer, STRIPE_ID), STRIPE_ID.to_owned()),
         (
             with_header("authorization", "Basic dXNlcjpwYXNz"),
             "tw1_3b23b25f9bae656ebe99deb2fda3a94a".to_owned(),

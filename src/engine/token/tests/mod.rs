@@ -3,6 +3,7 @@
 mod apart;
 mod headers;
 mod ids;
+mod posed;
 mod privacy;
 mod sealed;
 mod urls;

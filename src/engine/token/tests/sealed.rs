@@ -11,7 +11,7 @@ fn one_token_in_several_places_is_one_usage_at_the_most_exposed() {
     record.referer = Some(text(&referer));
     assert_eq!(shown(&record), "header:authorization stripe-live");
     record.target = Some(text(&target));
-    record.fields.push((FieldName::Unnamed, text(STRIPE_ID)));
+    record.fields.push((FieldName::OfServer, text(STRIPE_ID)));
     assert_eq!(shown(&record), "query:access_token stripe-live");
 }
 
@@ -26,12 +26,13 @@ fn two_tokens_in_one_line_are_two_usages() {
 
 #[test]
 fn a_reference_beside_the_token_means_the_token() {
-    let mut record = with_field(FieldName::Unnamed, STRIPE_ID);
-    record.fields.push((FieldName::Unnamed, text("pfx=sk_live_51H8")));
-    record.fields.push((FieldName::Unnamed, text("jti=abc-123")));
+    let jti = || FieldName::Id(Cow::Borrowed("jti"));
+    let mut record = with_field(FieldName::OfServer, STRIPE_ID);
+    record.fields.push((FieldName::Other("pfx".into()), text("sk_live_51H8")));
+    record.fields.push((jti(), text("abc-123")));
     assert_eq!(shown(&record), "field sealed");
     let referer = format!("https://example.org/?token={RANDOM}");
-    let mut record = with_field(FieldName::Unnamed, "jti=abc-123");
+    let mut record = with_field(jti(), "abc-123");
     record.referer = Some(text(&referer));
     assert_eq!(shown(&record), "referer:token opaque, id:jti reference");
 }
