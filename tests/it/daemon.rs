@@ -358,7 +358,7 @@ fn a_directory_on_the_command_line_is_followed() {
     home.append("logs/access.log", lines(10..11));
     wait_for_lines(&home, 11);
     assert!(daemon.terminate().success());
-    assert!(!home.daemon_log().contains("No log is there yet"), "{}", home.daemon_log());
+    assert!(!home.daemon_log().contains("No such log exists yet"), "{}", home.daemon_log());
 }
 
 #[test]
@@ -368,7 +368,7 @@ fn a_directory_without_logs_does_not_pass_for_a_quiet_log() {
     let checked = home.print(&["check"]);
     assert!(checked.contains("no log is there"), "{checked}");
     let daemon = home.run(&[]);
-    wait_for_log(&home, "No log is there yet");
+    wait_for_log(&home, "No such log exists yet");
     home.append("logs/access.log", lines(0..3));
     wait_for_lines(&home, 3);
     assert!(daemon.terminate().success());

@@ -564,7 +564,7 @@ fn a_recipient_who_is_refused_for_good_does_not_keep_the_mail_from_others() {
     wait_until("both are marked", || outbox(&home, "sent") == 2);
     let log = home.daemon_log();
     assert!(
-        log.contains("refused for some recipients") && log.contains("gone@example.org"),
+        log.contains("refused permanently for some recipients") && log.contains("gone@example.org"),
         "{log}"
     );
     let status = home.json(&["status", "--json"]).remove(0);

@@ -421,7 +421,7 @@ fn a_backup_that_does_not_fit_is_told_and_not_made() {
     assert_eq!(fs::read(&backup).unwrap(), b"an old one");
     site.append("logs/a.log", 10);
     site.wait();
-    assert_eq!(site.n_said("No backup was made"), 1, "{}", site.home.daemon_log());
+    assert_eq!(site.n_said("The backup failed"), 1, "{}", site.home.daemon_log());
     wait_until("status shows it", || {
         site.home.print(&["status"]).contains("backup: tokenwatch.db.backup: the attempt ")
     });
