@@ -466,9 +466,9 @@ mod tests {
             ("14:24:00", "08:54:00"),
             ("08:54:00", "08:54:00"),
             ("09:53:00", "08:53:00"),
-            // One that took twenty minutes, and one from before any zone: as without an envelope.
-            ("09:34:00", "09:34:00"),
-            ("08:04:00", "08:04:00"),
+            // Requests that took twelve minutes, and twenty: hours off would be too late to be judged.
+            ("03:42:00", "08:42:00"),
+            ("09:34:00", "08:49:00"),
         ] {
             let utc = format!("2026-11-27T{utc}Z");
             for line in [iso(shown), rfc5424(shown), cri(shown), docker(shown), journal(shown)] {

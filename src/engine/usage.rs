@@ -211,6 +211,9 @@ pub enum Transport {
     Tls11,
 }
 
+/// The status of a use to which no answer was sent, or of which an error log does not say which.
+pub const NO_ANSWER: u16 = 0;
+
 /// How the server responded.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash, Serialize, Deserialize)]
 #[serde(rename_all = "lowercase")]
@@ -221,9 +224,9 @@ pub enum Outcome {
     Redirected,
     /// 401, 403 and 407: the credential was refused.
     Denied,
-    /// Other 4xx and 5xx.
+    /// Other 4xx and 5xx, and 0: no answer was sent, or an error log does not say which.
     Failed,
-    /// The log has no status, or no answer was sent.
+    /// The log has no status.
     Unknown,
 }
 
@@ -235,7 +238,7 @@ impl Outcome {
             None => Self::Unknown,
             Some(200..=299 | 301 | 304 | 307 | 308) => Self::Ok,
             Some(401 | 403 | 407) => Self::Denied,
-            Some(400..) => Self::Failed,
+            Some(NO_ANSWER | 400..) => Self::Failed,
             Some(_) => Self::Redirected,
         }
     }

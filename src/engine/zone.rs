@@ -30,8 +30,7 @@ pub fn offset_near(ahead: i64, slack: i64) -> Option<i64> {
     is_zone.then_some(offset)
 }
 
-/// A line is written so long after its time at most, as far as a zone is told by the moment at which it was written:
-/// most requests end within it.
+/// A line may show a time this far ahead of the moment at which it was written, by differences of clocks and buffers.
 const WRITING: i64 = 2 * MINUTE;
 
 /// How far a clock is ahead of UTC.
@@ -93,12 +92,14 @@ impl Zone {
         matches!(self, Self::Named(_))
     }
 
-    /// Returns the zone of a clock that showed a time when it was this late by another clock. If no zone explains the
-    /// difference, it is UTC: a request may be logged long after it began.
+    /// Returns the zone of a clock that showed a time when, or before, it was this late by another clock: the nearest
+    /// one by which the time has passed. A request may be logged long after it began, which puts the time wrong by no
+    /// more than it took.
     #[must_use]
     pub fn of_clock(shown: Timestamp, late: Timestamp) -> Self {
-        let offset = offset_near(shown.since(late), WRITING);
-        Self::Fixed(offset.unwrap_or(0) / SECOND)
+        let ahead = shown.since(late).clamp(-DAY, DAY).saturating_sub(WRITING);
+        let offset = ahead.saturating_add(QUARTER - 1).div_euclid(QUARTER) * QUARTER;
+        Self::Fixed(if offset.abs() <= FURTHEST { offset / SECOND } else { 0 })
     }
 
     /// Returns the instant of a time on this clock, given as if it were UTC, in a log that has come this far.

@@ -116,11 +116,13 @@ fn told_after_a_line_ahead(ahead: i64, is_live: bool) -> Vec<Value> {
     if is_live {
         wait_until("the line is committed", || home.committed_lines() == 31);
     }
+    // The clock stays ahead for the owner's uses.
+    home.append("logs/a.log", line(&quoted(clock::now().plus(ahead.min(8 * HOUR))), "own"));
     let theft = line(&quoted(clock::now()), "own")
         .replace("192.0.2.7", "198.51.100.7")
         .replace("curl/8.5.0", "python-requests/2.31");
     home.append("logs/a.log", theft);
-    wait_until("the theft is committed", || home.committed_lines() == 32);
+    wait_until("the theft is committed", || home.committed_lines() == 33);
     let told = home.json(&["alerts", "list", "--json", "--rule", "unusual-use"]);
     daemon.kill();
     told

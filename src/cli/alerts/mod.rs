@@ -27,7 +27,7 @@ use crate::engine::line::StreamId;
 use crate::engine::profile::Score;
 use crate::engine::registry::{Background, Mark};
 use crate::engine::time::Timestamp;
-use crate::engine::usage::Origin;
+use crate::engine::usage::{NO_ANSWER, Origin};
 use crate::source::journal::UnitWatch;
 use crate::store::{Ack, AlertFilter, Found, Reader, StoreError, StoredAlert, StoredIncident, Who};
 
@@ -364,7 +364,8 @@ fn show_alert(
     field(printer, "client", client(alert) + forgeable)?;
     let agent = [alert.agent.family.as_str(), &alert.agent.version].join(" ");
     field(printer, "with", agent)?;
-    let status = alert.status.map(|status| format!(" -> {status}")).unwrap_or_default();
+    let answered = alert.status.filter(|status| *status != NO_ANSWER);
+    let status = answered.map(|status| format!(" -> {status}")).unwrap_or_default();
     field(printer, "request", format!("{}{status}", alert.route))?;
     field(printer, "why", &alert.reason)?;
     field(printer, "risk", format!("{} of 100", alert.risk))?;

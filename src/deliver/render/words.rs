@@ -3,7 +3,7 @@
 use crate::engine::alert::{Alert, Value, Values};
 use crate::engine::geo::Place;
 pub(super) use crate::engine::numbers::{counted, number, size, span};
-use crate::engine::usage::{Agent, Outcome};
+use crate::engine::usage::{Agent, NO_ANSWER, Outcome};
 
 use super::safe::{plain, safe};
 
@@ -121,6 +121,9 @@ pub(super) fn client(agent: &Agent) -> Option<String> {
 
 /// Prints a status and what it means: `200 (accepted)`.
 pub(super) fn status(status: Option<u16>) -> Option<String> {
+    if status == Some(NO_ANSWER) {
+        return Some("none".to_owned());
+    }
     let meaning = match Outcome::of(status) {
         Outcome::Ok => "accepted",
         Outcome::Redirected => "redirected",

@@ -26,7 +26,7 @@ use crate::engine::registry::{Registered, Registry};
 use crate::engine::reserved::Reserved;
 use crate::engine::rule::view::View;
 use crate::engine::rule::{Rule, RuleSet};
-use crate::engine::time::Timestamp;
+use crate::engine::time::{DAY, Timestamp};
 use crate::engine::usage::{Carrier, Usage};
 use crate::engine::word::{Brought, Heard, Words};
 
@@ -112,7 +112,11 @@ impl Judge {
         let placed = Placed::new(usage, place);
         let row = self.registry.row(usage);
         let profile = &mut subject.profile;
-        profile.correct_clock(usage.time, self.latest, &self.params.profile);
+        // If the whole site is ahead, it is this machine's clock that is behind, as at a start before it was set.
+        if house.hour().since(self.latest) <= DAY {
+            let time = usage.time.min(self.latest);
+            profile.correct_clock(time, self.latest, &self.params.profile);
+        }
         let (before, due) = (profile.share(), profile.due());
         for taught in hear(&self.policy.words, principal, profile, usage, &self.params) {
             house.hear(member(principal, profile, row, usage), &taught, usage.time.day());

@@ -30,7 +30,7 @@ use crate::engine::profile::{CodecError, Profile};
 use crate::engine::registry::Registry;
 use crate::engine::secret::TokenId;
 use crate::engine::time::{SECOND, Timestamp};
-use crate::engine::usage::{Carrier, Usage};
+use crate::engine::usage::{Carrier, NO_ANSWER, Usage};
 
 /// What is remembered about one principal.
 #[derive(Clone, Debug, Default, PartialEq)]
@@ -384,5 +384,6 @@ impl Memory {
 /// rate is checked first. A server error (5xx) shows nothing about the token. A redirect does make it known: many
 /// APIs respond with one.
 const fn makes_known(usage: &Usage) -> bool {
-    !matches!(usage.status, Some(400..=599)) && !matches!(usage.carrier, Carrier::Referer(_))
+    !matches!(usage.status, Some(NO_ANSWER | 400..=599))
+        && !matches!(usage.carrier, Carrier::Referer(_))
 }

@@ -62,7 +62,7 @@ impl Profile {
             }
         }
         self.compare_gap(signals, params);
-        self.compare_strangers(signals, params, priors);
+        self.compare_strangers(signals, seen, params, priors);
     }
 
     /// Compares dormancy: the first use after a long gap. An actor that is held back does not end the gap for others,
@@ -85,16 +85,25 @@ impl Profile {
     }
 
     /// Compares the number of today's new networks, if this usage comes from one of them.
-    fn compare_strangers(&self, signals: &mut Signals, params: &Params, priors: &Priors) {
+    fn compare_strangers(
+        &self,
+        signals: &mut Signals,
+        seen: &Placed<'_>,
+        params: &Params,
+        priors: &Priors,
+    ) {
         let family = if signals.keys.network.is_some() { Family::Network } else { Family::Prefix };
         let is_new = signals.novel.has(family) && !signals.explained.has(family);
+        // without operators, each privacy address of IPv6 may look like a network of its own
+        let is_v6 = seen.prefix.is_some_and(|prefix| prefix.address().is_ipv6());
+        let is_new = is_new && !(is_v6 && family == Family::Prefix);
         if !is_new || !signals.is_accepted || !self.is_warm(params) {
             return;
         }
         let Some(network) = signals.keys.get(family) else { return };
         signals.stranger = Some(network);
         signals.networks = self.strangers.with(network, self.today(signals.time));
-        let expected = self.strangers.expected(self.days.get(), priors.get(Family::Network));
+        let expected = self.strangers.expected(self.days.get(), priors.get(family));
         let nats = strangers::evidence(signals.networks, expected).min(params.caps.strangers);
         signals.evidence.raise(Family::Strangers, Nats::new(nats));
     }

@@ -6,6 +6,8 @@ use crate::engine::stats::{narrow, surprise};
 
 /// New networks in one day that a trip brings: the airport's, the hotel's and the roaming partner's.
 const TRIP: u32 = 3;
+/// The least that is expected of a day with several new networks: a day out has as many for whoever never moves.
+const LEAST: f64 = 0.5;
 /// The most new networks learned from one day: this many times the expected number, plus those of a trip.
 const LEARNED: f64 = 3.0;
 
@@ -40,7 +42,8 @@ impl Strangers {
 
     /// Returns the number expected on a day, after `days` active days.
     pub(super) fn expected(&self, days: f64, prior: Prior) -> f64 {
-        (f64::from(self.past) + prior.alpha) / (days + prior.beta)
+        let often = (f64::from(self.past) + prior.alpha) / (days + prior.beta);
+        often.max(LEAST)
     }
 
     /// Makes the networks of the last such day usual, all of them, because a person says so.
@@ -79,8 +82,10 @@ mod tests {
     #[test]
     fn a_trip_is_no_evidence_and_a_market_is() {
         assert_eq!([0, 1, 2, 3].map(|networks| evidence(networks, 0.05)), [0.0; 4]);
-        assert!(evidence(5, 0.05) > 4.0, "five networks, of somebody who never moves");
-        assert!(evidence(5, 2.0) < 1.0, "of somebody who always does");
+        let expected = Strangers::default().expected(30.0, PRIOR);
+        assert!((0.5..1.0).contains(&evidence(4, expected)), "a fourth on a day out");
+        assert!(evidence(8, expected) > 4.0, "eight, of somebody who never moves");
+        assert!(evidence(8, 4.0) < 2.0, "of somebody who always does");
     }
 
     #[test]
@@ -102,6 +107,6 @@ mod tests {
         assert!((28..45).contains(&strangers.with(30, 40)));
         assert_eq!(strangers.with(30, 41), 1, "the next day has its own");
         strangers.note(30, 41, 30.0);
-        assert!(strangers.expected(30.0, PRIOR) < 0.1);
+        assert_eq!(strangers.expected(30.0, PRIOR), LEAST);
     }
 }

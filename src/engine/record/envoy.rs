@@ -60,6 +60,7 @@ pub(super) fn read(line: &[u8]) -> Result<Record<'_>, Miss> {
     let (rest, code) = word(after.get(1..).unwrap_or_default());
     // 0 means that no response was started.
     record.status = status(code);
+    record.is_unanswered = record.status.is_none();
     let rest = numbers(&mut record, rest);
     let (quoted, added) = rest.split_at(quoted_length(rest));
     texts(&mut record, quoted);

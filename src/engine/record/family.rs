@@ -36,10 +36,14 @@ enum Read {
 impl Family {
     /// Parses a line. `ids` are the site's own names of fields that contain a token's id.
     pub(super) fn read<'a>(&self, line: &'a [u8], ids: &[SmolStr]) -> Result<Record<'a>, Miss> {
-        match self.read {
+        let mut read = match self.read {
             Read::Line(read) => read(line),
             Read::Named(read) => read(line, ids),
+        };
+        if let Ok(record) = &mut read {
+            record.is_unanswered |= self.is_error;
         }
+        read
     }
 }
 

@@ -292,11 +292,12 @@ impl Format {
     }
 }
 
-/// Returns whether a file is named as an error log, such as `error.log.1` or `ssl_error_log`.
+/// Returns whether a file is named as an error log, such as `error.log.1` or `ssl_error_log`; a journal's unit never is.
 #[must_use]
 pub fn is_error_log(path: &Path) -> bool {
     let name = path.file_name().unwrap_or_default().to_string_lossy().to_ascii_lowercase();
-    name.contains("error") && !name.contains("access")
+    let endings = ["error.log", "errors.log", "error_log", "error-log"];
+    !name.contains(':') && endings.iter().any(|ending| name.contains(ending))
 }
 
 #[cfg(test)]
@@ -311,7 +312,9 @@ mod tests {
         for name in ["error.log", "error.log.2.gz", "ssl_error_log", "api.example.com-Error.log"] {
             assert!(is_error_log(&Path::new("/var/log/nginx").join(name)), "{name}");
         }
-        for name in ["access.log", "error-pages.access.log", "api.log", "-"] {
+        for name in
+            ["access.log", "error-pages.access.log", "errors.example.com.log", "api.log", "-"]
+        {
             assert!(!is_error_log(&Path::new("/var/log/errors").join(name)), "{name}");
         }
         let format = auto.for_error_logs();

@@ -72,7 +72,8 @@ fn numbers<'a>(record: &mut Record<'a>, rest: &'a [u8]) -> Result<&'a [u8], Miss
         return Err(Miss { rest: at_status.len(), expected });
     }
     record.status = status(code);
-    if record.status.is_none() && code != b"-1" && code != b"-" {
+    record.is_unanswered = record.status.is_none();
+    if record.is_unanswered && code != b"-1" && code != b"-" {
         return Err(Miss { rest: at_status.len(), expected: "a status" });
     }
     let (mut rest, size) = before(at_bytes, b" ", "the number of bytes sent")?;

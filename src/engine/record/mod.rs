@@ -74,6 +74,8 @@ pub struct Record<'a> {
     pub written: Option<Timestamp>,
     /// The peer that the server saw or, if that is a trusted proxy, the client behind it.
     pub client: Option<IpAddr>,
+    /// No answer was sent, or it is an error log, which does not say which: neither accepted nor refused.
+    pub is_unanswered: bool,
     /// The log names no peer: `client` is the last hop of `X-Forwarded-For`.
     pub is_forwarded: bool,
     /// HTTP method.
@@ -151,6 +153,7 @@ impl Record<'_> {
             is_local: self.is_local,
             written: self.written,
             client: self.client,
+            is_unanswered: self.is_unanswered,
             is_forwarded: self.is_forwarded,
             method: text(self.method),
             target: text(self.target),

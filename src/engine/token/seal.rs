@@ -13,7 +13,7 @@ use crate::engine::record::Record;
 use crate::engine::route::{OTHER, path, route};
 use crate::engine::secret::{SealKey, Secret, TokenId, mask};
 use crate::engine::shape::{decode, is_secretive, is_token_shaped};
-use crate::engine::usage::{Agent, Carrier, Claims, Identity, Object, Origin, Usage};
+use crate::engine::usage::{Agent, Carrier, Claims, Identity, NO_ANSWER, Object, Origin, Usage};
 
 /// The longest path that counts as an object.
 const MAX_PATH: usize = 512;
@@ -91,7 +91,7 @@ impl Sealer {
                 agent: user_agent.clone(),
                 method: method(record),
                 route: route.clone(),
-                status: record.status,
+                status: if record.is_unanswered { Some(NO_ANSWER) } else { record.status },
                 bytes: record.bytes.unwrap_or_default(),
                 transport: transport(record),
                 service: service.clone(),

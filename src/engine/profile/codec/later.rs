@@ -226,7 +226,7 @@ pub(super) fn write_strangers(to: &mut Writer, strangers: Strangers, day: i32) {
     let Strangers { day: last, today, past } = strangers;
     to.uint(today);
     to.uint(past.to_bits());
-    if strangers != Strangers::default() {
+    if today != 0 || past != 0.0 {
         to.from(day.into(), last.into());
     }
 }

@@ -194,6 +194,8 @@ fn a_log_with_no_address_but_the_forwarded_one_had_no_client() {
         assert_eq!(of("6.6.6.6, 203.0.113.9"), forwarded("203.0.113.9"), "{template}");
         assert_eq!(of("-"), (None, false), "{template}");
         assert_eq!(of("203.0.113.9, unknown"), (None, false), "{template}");
+        // A client that ends its list with a comma made the line unreadable.
+        assert_eq!(of("203.0.113.9,"), (None, false), "{template}");
     }
     let line = format!("203.0.113.9 {}", rest.replacen('-', "10.0.0.1", 1));
     assert_eq!(of(&peer, &line), (Some("10.0.0.1".to_owned()), false));

@@ -2,20 +2,6 @@
 
 use super::*;
 
-/// Parses a line for a site with these ids, and returns the sealed ids found.
-fn sealed_in(format: Format, ids: &[&str], line: &str) -> Vec<String> {
-    let ids: Vec<SmolStr> = ids.iter().map(SmolStr::new).collect();
-    let format = format.with_ids(&ids);
-    let record = format.parse(line.as_bytes()).unwrap();
-    let mut found = Vec::new();
-    Finder::new(&Names { ids, ..Names::default() }).find(&record, &mut found);
-    let sealed = found.iter().filter_map(|sighting| match &sighting.seen {
-        Seen::Sealed(id) => Some(format!("{} {id}", sighting.carrier)),
-        _ => None,
-    });
-    sealed.collect()
-}
-
 #[test]
 fn an_id_in_a_header_counts_where_the_site_says_so_and_nowhere_else() {
     let traefik = format!(

@@ -82,3 +82,17 @@ fn shown(record: &Record<'_>) -> String {
 fn id(secret: &str) -> TokenId {
     SealKey::new(KEY).seal(&Secret::new(secret.as_bytes()))
 }
+
+/// Parses a line for a site with these ids, and returns the sealed ids found.
+fn sealed_in(format: Format, ids: &[&str], line: &str) -> Vec<String> {
+    let ids: Vec<SmolStr> = ids.iter().map(SmolStr::new).collect();
+    let format = format.with_ids(&ids);
+    let record = format.parse(line.as_bytes()).unwrap();
+    let mut found = Vec::new();
+    Finder::new(&Names { ids, ..Names::default() }).find(&record, &mut found);
+    let sealed = found.iter().filter_map(|sighting| match &sighting.seen {
+        Seen::Sealed(id) => Some(format!("{} {id}", sighting.carrier)),
+        _ => None,
+    });
+    sealed.collect()
+}
