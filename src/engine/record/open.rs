@@ -11,7 +11,6 @@ use super::scan::{Miss, word};
 use super::syslog::{self, Envelope};
 use super::time::Time;
 use super::{Record, Reject, utf16};
-use crate::engine::usage::NO_ANSWER;
 
 /// The deepest nesting of envelopes: a container's around a syslog daemon's.
 const MAX_ENVELOPES: usize = 3;
@@ -34,7 +33,6 @@ pub(super) fn read<'a>(
         read = record.map_err(|reject| Reject { column: 1, ..reject });
     }
     if let Ok(record) = &mut read {
-        // `000` of nginx, Squid and CloudFront, `0` in JSON.
         record.is_unanswered |= record.status == Some(NO_ANSWER);
         record.status = record.status.filter(|status| *status != NO_ANSWER);
     }
@@ -44,6 +42,9 @@ pub(super) fn read<'a>(
     }
     read
 }
+
+/// The status of a request to which no answer was sent: `000` of nginx, Squid and CloudFront, `0` in JSON.
+const NO_ANSWER: u16 = 0;
 
 /// The missing time of a line, and what to do about it.
 const NO_TIME: &str = "a time: use a format that has one, or log through an envelope that has (syslog, a \

@@ -6,7 +6,7 @@ use std::borrow::Cow;
 use memchr::memmem;
 use smol_str::SmolStr;
 
-use super::client::{is_address_list, parse_address};
+use super::client::{is_address_list, is_between_hops};
 use super::draft::{Draft, Escape, Part, Slot};
 use super::names::is_same;
 use super::scan::{Miss, present, quoted, status, unescaped_quoted};
@@ -494,14 +494,4 @@ fn set_ends(lead: &[u8], steps: &mut [Step]) {
         is_status_behind = step.slot == Slot::Part(Part::Status);
         is_pattern_behind = step.pattern.is_some();
     }
-}
-
-/// Returns whether a space in a list of hops is between two of them: a comma precedes it, and another hop follows. A list
-/// that a client ended with a comma must not take the next field for a hop.
-fn is_between_hops(list: &[u8], space: usize) -> bool {
-    let Some((before, behind)) = list.split_at_checked(space) else { return false };
-    let next = behind.trim_ascii_start();
-    let end = next.iter().position(|byte| b", ".contains(byte)).unwrap_or(next.len());
-    let hop = next.get(..end).unwrap_or_default();
-    before.ends_with(b",") && (parse_address(hop).is_some() || hop.eq_ignore_ascii_case(b"unknown"))
 }
