@@ -144,7 +144,7 @@ pub struct Replay {
     /// Read every line in this format instead of detecting it.
     #[arg(long, value_name = "FORMAT", long_help = formats("Read every line in this format instead of detecting it"))]
     pub format: Option<String>,
-    /// Read every file like this log: with the format, time zone, trusted proxies and service of the [[source]] that
+    /// Read every file like this log: with the format, time zone, trusted proxies and service of the configured source that
     /// names it. For old files elsewhere and for standard input; journal:UNIT stands for a unit's source.
     #[arg(long = "as", value_name = "LOG", conflicts_with = "format")]
     pub like: Option<PathBuf>,
@@ -170,7 +170,7 @@ pub struct Lines {
     /// A preset such as nginx-combined, or an nginx `log_format` or Apache `LogFormat` in quotes.
     #[arg(long, value_name = "FORMAT", long_help = formats("Read lines in this format instead of detecting it"))]
     pub format: Option<String>,
-    /// Read lines like those of this log, with all settings of the [[source]] that names it.
+    /// Read lines like those of this log, with all settings of the configured source that names it.
     #[arg(long = "as", value_name = "LOG", conflicts_with = "format")]
     pub like: Option<PathBuf>,
     /// Only this line, counted from 1, or this range: 10..20 (inclusive), 10..
