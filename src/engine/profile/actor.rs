@@ -182,7 +182,7 @@ impl Actors {
 
     /// Returns the actors under which somebody with these values may be stored.
     pub(super) fn known_as(&mut self, keys: &Keys) -> impl Iterator<Item = &mut Actor> {
-        let known = keys.actors();
+        let known = keys.all_remembered();
         self.0.iter_mut().filter(move |actor| known.contains(&actor.key))
     }
 

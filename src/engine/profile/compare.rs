@@ -135,7 +135,7 @@ impl Profile {
             spread: None,
             flood: None,
             keys,
-            actor_key: keys.actor(novel),
+            actor_key: keys.remembered(novel),
         };
         if signals.is_late || self.n_days == 0 {
             return signals;

@@ -132,6 +132,34 @@ impl Keys {
         }
     }
 
+    /// Returns the key under which a profile remembers an actor. From a network or a country that is new, all known
+    /// clients are one actor: a new office brings all of its programs, and each of them would be reported.
+    pub(super) fn remembered(&self, novel: Families) -> u32 {
+        let [country, network] =
+            [self.country, self.network].map(|value| value.unwrap_or_default().to_le_bytes());
+        if self.network.is_none() || novel.has(Family::Client) {
+            self.actor(novel)
+        } else if novel.has(Family::Network) {
+            key(&[b"network", &network])
+        } else if novel.has(Family::Country) {
+            key(&[b"network", &network, &country])
+        } else {
+            self.actor(novel)
+        }
+    }
+
+    /// Returns all keys under which a profile may remember an actor with these values, whichever of them are new.
+    pub(super) fn all_remembered(&self) -> [u32; 5] {
+        let new = |families: &[Family]| families.iter().copied().collect();
+        [
+            self.actor(Families::default()),
+            self.actor(new(&[Family::Client])),
+            self.actor(new(&[Family::Country])),
+            self.remembered(new(&[Family::Network])),
+            self.remembered(new(&[Family::Country])),
+        ]
+    }
+
     /// Returns all keys that an actor with these values may have, whichever of them are new.
     pub(crate) fn actors(&self) -> [u32; 3] {
         [

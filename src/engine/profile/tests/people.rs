@@ -85,3 +85,47 @@ fn a_traveller_with_the_same_client_does_not_alert() {
     }));
     assert!(told < 8.0, "{told}");
 }
+
+/// Working days of a team behind one address: six clients, every other one in a second office if there is one.
+fn team(days: std::ops::Range<i64>, has_second: bool) -> Vec<(Usage, Place)> {
+    const CLIENTS: [&str; 6] = ["AcmeDesk", "Firefox", "Chrome", "Safari", "okhttp", "AcmeShop"];
+    let second = place("DE", "Munich", (48.1, 11.6), 64540, NetworkKind::Business);
+    let working = days.filter(|day| day % 7 < 5);
+    let calls = working.flat_map(|day| (0..CLIENTS.len()).map(move |n| (day, n)));
+    calls
+        .map(|(day, n)| {
+            let agent = Agent { family: CLIENTS[n].into(), version: "5".into() };
+            let at = day * DAY + 9 * HOUR + i64::try_from(n).unwrap() * 10 * MINUTE;
+            let is_second = has_second && (day + i64::try_from(n).unwrap()) % 2 == 1;
+            let (address, place) =
+                if is_second { ("198.51.100.9", second.clone()) } else { ("192.0.2.1", berlin()) };
+            let client = Some(address.parse().unwrap());
+            (Usage { client, agent, ..usage(at) }, place)
+        })
+        .collect()
+}
+
+/// How often somebody would be told of what a life brings.
+fn times_told(life: &mut Life, lives: Vec<(Usage, Place)>) -> usize {
+    lives.iter().filter(|(usage, place)| life.live(usage, place).tier > Tier::None).count()
+}
+
+#[test]
+fn a_second_office_was_told_of_again_with_each_of_its_clients() {
+    let mut life = Life::default();
+    assert_eq!(times_told(&mut life, team(0..28, false)), 0);
+    let told = times_told(&mut life, team(28..56, true));
+    assert!((1..=2).contains(&told), "once, or once more at a higher tier: {told}");
+}
+
+#[test]
+fn a_client_never_seen_from_an_office_that_was_told_of_is_news() {
+    let mut life = Life::default();
+    times_told(&mut life, team(0..28, false));
+    let office = team(28..30, true);
+    assert!(times_told(&mut life, office.clone()) > 0);
+    let (last, there) = office.into_iter().rfind(|(_, place)| place.asn == Some(64540)).unwrap();
+    let agent = Agent { family: "curl".into(), version: "8".into() };
+    let thief = Usage { agent, time: last.time.plus(25 * HOUR), ..last };
+    assert!(life.live(&thief, &there).tier > Tier::None);
+}
