@@ -74,7 +74,8 @@ fn judge(case: &Case<'_>, told: &mut Told, facts: &mut Facts) {
     let is_stale = !is_found && !is_rested && is_old && last.is_some();
     let stale_hours = params.stale_days * super::DAY_HOURS;
     // Somebody who found it is reported; the next tries are not those of a stale client.
-    let is_first = (is_found || is_stale) && case.tell(told, &[b"stale"], stale_hours).is_some();
+    let is_first =
+        (is_found || is_stale) && case.tell_of_token(told, &[b"stale"], stale_hours).is_some();
     let is_news = match is_found {
         true => case.tell_by_source(told, NAME, case.params.repeat.dead_hours).is_some(),
         false => is_stale && is_first,

@@ -193,19 +193,25 @@ impl Case<'_> {
         self.placed.usage.outcome() == Outcome::Ok
     }
 
-    /// Returns how often something about this usage's token was suppressed, if it is to be reported now.
+    /// Returns how often something about this usage's principal was suppressed, if it is to be reported now.
     fn tell(&self, told: &mut Told, what: &[&[u8]], hours: f64) -> Option<u32> {
-        let mut parts = vec![self.placed.usage.token.0.as_slice()];
-        parts.extend(what);
         let minutes = i64::from(whole(hours * 60.0));
-        told.tell(key(&parts), self.placed.usage.time, minutes * MINUTE)
+        told.tell(key(what), self.placed.usage.time, minutes * MINUTE)
     }
 
-    /// Like [`tell`](Self::tell), separately for each neighbourhood and answer.
+    /// Like [`tell`](Self::tell), separately for each token of the principal. What concerns the principal must not be
+    /// told this way: its JWTs change by the hour, and each would push out other reports.
+    fn tell_of_token(&self, told: &mut Told, what: &[&[u8]], hours: f64) -> Option<u32> {
+        let mut parts = vec![self.placed.usage.token.0.as_slice()];
+        parts.extend(what);
+        self.tell(told, &parts, hours)
+    }
+
+    /// Like [`tell_of_token`](Self::tell_of_token), separately for each neighbourhood and answer.
     fn tell_by_source(&self, told: &mut Told, kind: &str, hours: f64) -> Option<u32> {
         let source = self.placed.prefix.map(|prefix| prefix.to_string()).unwrap_or_default();
         let answer = [u8::from(self.is_ok())];
-        self.tell(told, &[kind.as_bytes(), source.as_bytes(), &answer], hours)
+        self.tell_of_token(told, &[kind.as_bytes(), source.as_bytes(), &answer], hours)
     }
 
     /// Returns the seconds from an instant to this usage, if they are more than `grace`.

@@ -5,7 +5,8 @@ use std::collections::BTreeSet;
 use super::*;
 use crate::engine::geo::{Country, NetworkKind, Place};
 use crate::engine::profile::tests::{Life, START, berlin, lagos, place, rented, stolen, usage};
-use crate::engine::time::{DAY, SECOND, Timestamp};
+use crate::engine::secret::TokenId;
+use crate::engine::time::{DAY, HOUR, SECOND, Timestamp};
 use crate::engine::usage::{Carrier, Transport, Usage};
 
 impl Life {
@@ -346,5 +347,33 @@ fn times_at_the_ends_of_the_range_do_no_harm() {
             let odd = Usage { time: Timestamp(time), ..usage(0) };
             life.judged(&odd, &lagos(), Some(&row));
         }
+    }
+}
+
+#[test]
+fn each_new_jwt_of_a_principal_made_all_else_news_again() {
+    let mut life = Life::default();
+    life.steady(10);
+    let mut news = 0;
+    for hour in 0..48_u8 {
+        let token = TokenId([hour + 1; 16]);
+        let theirs = Usage { token, ..stolen(10 * DAY + i64::from(hour) * HOUR) };
+        let facts = life.judged(&theirs, &rented(), None);
+        news += usize::from(has(&facts, "new.network"));
+        life.judged(&usage(10 * DAY + i64::from(hour) * HOUR + SECOND), &berlin(), None);
+    }
+    assert_eq!(news, 1);
+}
+
+#[test]
+fn each_opaque_token_of_a_principal_is_told_of_when_it_is_leaked() {
+    let mut life = Life::default();
+    life.steady(10);
+    let leaked = Registered { leaked_at: Some(START), ..row() };
+    for token in [TokenId([1; 16]), TokenId([2; 16])] {
+        let use_of = |at| Usage { token, ..usage(at) };
+        assert!(has(&life.judged(&use_of(10 * DAY), &berlin(), Some(&leaked)), "leaked.seconds"));
+        let again = life.judged(&use_of(10 * DAY + HOUR), &berlin(), Some(&leaked));
+        assert!(!has(&again, "leaked.seconds"));
     }
 }

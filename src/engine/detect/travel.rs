@@ -9,7 +9,7 @@ use crate::engine::geo::NetworkKind;
 use crate::engine::profile::{Told, place_name};
 
 use super::words::{grouped, span, within};
-use super::{Case, DAY_HOURS, Detector, Judgement::Usage, because, fact, state, usual};
+use super::{Case, Detector, Judgement::Usage, because, fact, state, usual};
 
 const NAME: &str = "impossible-travel";
 
@@ -37,7 +37,7 @@ fn judge(case: &Case<'_>, told: &mut Told, facts: &mut Facts) {
     }
     let to = place_name(&case.placed.place.city, case.placed.place.country);
     let way: [&[u8]; 3] = [NAME.as_bytes(), hop.from.as_bytes(), to.as_bytes()];
-    if case.tell(told, &way, DAY_HOURS).is_none() {
+    if case.tell(told, &way, case.params.repeat.new_hours).is_none() {
         return;
     }
     let (from, km, kmh) = (&hop.from, grouped(hop.km), grouped(hop.kmh));
