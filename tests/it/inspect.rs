@@ -320,7 +320,7 @@ fn check_accepted_settings_that_mean_something_else() {
     };
     let logs = "[[source]]\npaths = [\"logs/*.log\"]\n";
     assert_eq!(found(logs), (Some(0), vec![]));
-    for score in ["alert = 12", "alert = 5", "notice = 8", "critical = 6.5"] {
+    for score in ["alert = 12", "alert = 5", "notice = 9", "critical = 6.5"] {
         let (code, told) = found(&format!("{logs}[detect.score]\n{score}\n"));
         assert_eq!((code, told.len()), (Some(78), 1), "{told:?}");
         assert!(

@@ -94,7 +94,7 @@ mod tests {
     #[test]
     fn a_tier_that_nothing_reaches_was_named() {
         for (tiers, text) in [
-            ([6.0, 7.0, 10.0], "medium 6, high 7, critical 10"),
+            ([6.0, 8.0, 10.0], "medium 6, high 8, critical 10"),
             ([6.0, 6.0, 10.0], "high 6, critical 10"),
             ([6.0, 10.0, 10.0], "medium 6, critical 10"),
             ([10.0, 10.0, 10.0], "critical 10"),

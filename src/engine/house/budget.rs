@@ -153,20 +153,20 @@ mod tests {
     fn with_much_room_it_falls_as_far_as_notice_and_with_little_it_stays() {
         assert_eq!(threshold(&[], 5.0), 6.0);
         assert_eq!(threshold(&[7.1], 15.0), 6.0);
-        assert_eq!(threshold(&[7.1], 10.0), 7.0);
-        assert_eq!(threshold(&[8.1], 10.0), 7.0);
+        assert_eq!(threshold(&[7.1], 10.0), 7.25);
+        assert_eq!(threshold(&[8.1], 10.0), 8.0);
     }
 
     #[test]
     fn without_a_budget_or_before_a_week_it_is_the_configured_one() {
-        assert_eq!(threshold(&[8.1; 99], 0.0), 7.0);
+        assert_eq!(threshold(&[8.1; 99], 0.0), 8.0);
         let mut young = Scores::default();
         young.begin_day(20_000);
         (0..5).for_each(|_| {
             young.note(Rise { from: None, to: 9.0 });
             young.begin_day(1);
         });
-        assert_eq!(young.threshold(0.1, &Score::default()).nats, 7.0);
+        assert_eq!(young.threshold(0.1, &Score::default()).nats, 8.0);
     }
 
     #[test]

@@ -74,11 +74,11 @@ section! {
         /// Evidence at which a usage is worth a note in the digest.
         notice = 6.0, "nats", "docs/detection.md, Tiers and risk";
         /// Evidence at which a person is notified at once.
-        alert = 7.0, "nats", "docs/detection.md, Tiers and risk";
+        alert = 8.0, "nats", "docs/detection.md, Tiers and risk";
         /// Evidence that makes an incident critical.
         critical = 10.0, "nats", "docs/detection.md, Tiers and risk";
         /// How much less evidence suffices for somebody new with a token of rented machines; never less than a note.
-        rented_lead = 1.0, "nats", "docs/detection.md, Tiers and risk";
+        rented_lead = 2.0, "nats", "docs/detection.md, Tiers and risk";
         /// Hours for which a principal's score must rise a level to be reported again.
         repeat_hours = 24.0, "h", "own choice: one story a day";
         /// Days for which an actor's score must rise a level to be reported again.

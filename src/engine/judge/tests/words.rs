@@ -104,7 +104,7 @@ fn a_quiet_site_with_a_budget_hears_of_less() {
     let mut judge = judge();
     let mut memory = Memory::new(9);
     Books::default().judge(&mut memory, &mut judge, &theft());
-    assert_eq!(threshold(&memory.take().alerts), Some(Value::Float(7.0)));
+    assert_eq!(threshold(&memory.take().alerts), Some(Value::Float(8.0)));
 }
 
 #[test]

@@ -41,15 +41,15 @@ fn somebody_new_with_the_token_of_rented_machines_is_told_sooner() {
     assert!((6.0..7.0).contains(&other.score), "{}", other.score);
     assert_eq!((other.threshold, other.tier), (6.0, Tier::Alert));
     let office = life.compare(&from(1, 20 * DAY), &at(64801, NetworkKind::Business));
-    assert_eq!((office.threshold, office.tier), (7.0, Tier::Notice), "its people's own");
+    assert_eq!((office.threshold, office.tier), (8.0, Tier::Notice), "its people's own");
     let mut desk = Life::default();
     desk.steady(20);
     let home = desk.compare(&from(1, 20 * DAY), &at(64801, NetworkKind::Hosting));
-    assert_eq!(home.threshold, 7.0, "who has one place may be a person");
+    assert_eq!(home.threshold, 8.0, "who has one place may be a person");
     let busy = (0..40).map(|n| usage(20 * DAY + n * SECOND));
     let mut life = life;
     let busy: Vec<Signals> = busy.map(|usage| life.live(&usage, &frankfurt())).collect();
-    assert!(busy.iter().all(|signals| signals.threshold == 7.0), "nobody is new");
+    assert!(busy.iter().all(|signals| signals.threshold == 8.0), "nobody is new");
 }
 
 /// A new machine of the same operator, with another version, which requests a number of new routes.
