@@ -7,8 +7,8 @@
 use smol_str::SmolStr;
 
 use crate::engine::alert::{Facts, Value};
-use crate::engine::profile::{Family, Told, section};
-use crate::engine::stats::{key, units};
+use crate::engine::profile::{Family, Told, section, subject};
+use crate::engine::stats::units;
 use crate::engine::time::{HOUR, SECOND, Timestamp};
 use crate::engine::usage::Outcome;
 
@@ -57,7 +57,9 @@ fn judge(case: &Case<'_>, told: &mut Told, facts: &mut Facts) {
         return;
     }
     // JWTs expire by the dozen: each would push out another report.
-    let what = key(&[&usage.token.0, b"dead"]);
+    let what = subject(b"dead", &[&usage.token.0]);
+    // Whoever is not among the last of many may have been forgotten: nothing says that it rested.
+    let may_be_forgotten = told.is_full();
     let last = if end.is_planned { None } else { told.touch(what, usage.time) };
     // While a server goes on accepting it, it is not at rest; `revoked` and its like report that.
     if outcome == Outcome::Ok {
@@ -67,16 +69,18 @@ fn judge(case: &Case<'_>, told: &mut Told, facts: &mut Facts) {
     let since = last.map_or(end.at, |last| last.max(end.at));
     let rest = usage.time.since(since.max(known_since));
     let rest_least = units(params.rest_hours, HOUR);
-    let is_rested = rest >= rest_least;
+    let is_rested = rest >= rest_least && (last.is_some() || !may_be_forgotten);
     let is_stranger = signals.novel.has(Family::Client) && is_elsewhere(case);
     let is_found = is_stranger || (is_rested && !end.is_planned);
     let is_old = usage.time.since(end.at) >= rest_least;
     let is_stale = !is_found && !is_rested && is_old && last.is_some();
     let stale_hours = params.stale_days * super::DAY_HOURS;
     // Somebody who found it is reported; the next tries are not those of a stale client.
-    let is_first =
-        (is_found || is_stale) && case.tell_of_token(told, &[b"stale"], stale_hours).is_some();
+    let is_first = (is_found || is_stale)
+        && case.tell_one(told, "stale", [&[], &usage.token.0], stale_hours).is_some();
     let is_news = match is_found {
+        // A client that first tries the JWT that it has is told of once, not with each JWT.
+        true if end.is_planned => case.tell_by_source(told, NAME, stale_hours).is_some(),
         true => case.tell_by_source(told, NAME, case.params.repeat.dead_hours).is_some(),
         false => is_stale && is_first,
     };

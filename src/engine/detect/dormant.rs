@@ -34,7 +34,7 @@ fn judge(case: &Case<'_>, told: &mut Told, facts: &mut Facts) {
         return;
     }
     // An actor that is held back does not end the gap, but it is reported once all the same.
-    if case.tell(told, &[NAME.as_bytes()], case.params.repeat.new_hours).is_none() {
+    if case.tell(told, NAME, &[], case.params.repeat.new_hours).is_none() {
         return;
     }
     state(facts, "dormant.days", Value::Float(days));

@@ -31,7 +31,7 @@ fn judge(case: &Case<'_>, told: &mut Told, facts: &mut Facts) {
     let claimed = case.seconds_after(case.placed.usage.claims.expires_at, grace);
     let registered = case.seconds_after(case.row.and_then(|row| row.expires_at), grace);
     let Some(seconds) = claimed.max(registered) else { return };
-    if case.tell_by_source(told, NAME, case.params.repeat.dead_hours).is_none() {
+    if !is_news(case, told, seconds, registered.is_some()) {
         return;
     }
     let whose = if claimed >= registered { "token itself" } else { "registry" };
@@ -39,4 +39,14 @@ fn judge(case: &Case<'_>, told: &mut Told, facts: &mut Facts) {
     usual(facts, "expired.seconds", Value::Int(0));
     let ago = span(u32::try_from(seconds).unwrap_or(u32::MAX).into());
     because(facts, NAME, 0.0, format!("accepted {ago} after it expired, according to the {whose}"));
+}
+/// Returns whether a use so long after the end is to be reported. Many servers accept every JWT some minutes too long
+/// (.NET's default leeway is five): that is reported once a week by principal; a JWT that is used much later, at once.
+fn is_news(case: &Case<'_>, told: &mut Told, seconds: i64, is_registered: bool) -> bool {
+    let repeat = &case.params.repeat;
+    let (kind, hours) = match is_registered {
+        true => (NAME.to_owned(), repeat.dead_hours),
+        false => (format!("{NAME} {}", seconds.ilog10()), repeat.new_hours),
+    };
+    case.tell_by_source(told, &kind, hours).is_some()
 }

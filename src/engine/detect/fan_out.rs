@@ -6,7 +6,7 @@
 use crate::engine::alert::{Facts, Value};
 use crate::engine::profile::Told;
 
-use super::{Case, DAY_HOURS, Detector, Judgement::Usage, because, fact, state, usual};
+use super::{Case, Detector, Judgement::Usage, because, fact, state, usual};
 
 const NAME: &str = "fan-out";
 
@@ -23,7 +23,7 @@ pub(super) const DETECTOR: Detector = Detector {
 
 fn judge(case: &Case<'_>, told: &mut Told, facts: &mut Facts) {
     let Some(spread) = case.signals.spread else { return };
-    if case.tell(told, &[NAME.as_bytes()], DAY_HOURS).is_none() {
+    if case.tell(told, NAME, &[], case.params.repeat.new_hours).is_none() {
         return;
     }
     state(facts, "fan.prefixes", Value::Int(spread.prefixes.into()));

@@ -26,6 +26,11 @@ mod rate;
 mod revoked;
 mod rotated;
 mod silence;
+/// Returns a period in microseconds.
+fn period(hours: f64) -> i64 {
+    i64::from(whole(hours * 60.0)) * MINUTE
+}
+
 #[cfg(test)]
 mod tests;
 mod transport;
@@ -50,9 +55,9 @@ pub use silence::{fell_silent, lost};
 pub use unusual::{client_name, network_name, risk};
 
 use crate::engine::alert::{Facts, Reason, Value};
-use crate::engine::profile::{Placed, Profile, Signals, Told};
+use crate::engine::profile::{Many, Placed, Profile, Signals, Told, subject};
 use crate::engine::registry::Registered;
-use crate::engine::stats::{key, narrow, whole};
+use crate::engine::stats::{narrow, whole};
 use crate::engine::time::{MINUTE, SECOND, Timestamp};
 use crate::engine::usage::{Carrier, Outcome};
 
@@ -194,24 +199,43 @@ impl Case<'_> {
     }
 
     /// Returns how often something about this usage's principal was suppressed, if it is to be reported now.
-    fn tell(&self, told: &mut Told, what: &[&[u8]], hours: f64) -> Option<u32> {
-        let minutes = i64::from(whole(hours * 60.0));
-        told.tell(key(what), self.placed.usage.time, minutes * MINUTE)
+    fn tell(&self, told: &mut Told, kind: &str, what: &[&[u8]], hours: f64) -> Option<u32> {
+        told.tell(subject(kind.as_bytes(), what), self.placed.usage.time, period(hours))
     }
 
-    /// Like [`tell`](Self::tell), separately for each token of the principal. What concerns the principal must not be
-    /// told this way: its JWTs change by the hour, and each would push out other reports.
-    fn tell_of_token(&self, told: &mut Told, what: &[&[u8]], hours: f64) -> Option<u32> {
-        let mut parts = vec![self.placed.usage.token.0.as_slice()];
-        parts.extend(what);
-        self.tell(told, &parts, hours)
+    /// Like [`tell`](Self::tell), for one of many things, such as a route, by `group`, such as a token: the first few
+    /// of a group are told by name, then once that there are further ones.
+    fn tell_one(
+        &self,
+        told: &mut Told,
+        kind: &str,
+        [group, what]: [&[u8]; 2],
+        hours: f64,
+    ) -> Option<Many> {
+        let key = |of: &[u8]| subject(kind.as_bytes(), &[group, of]);
+        let many = [what, b"count", b"further"].map(key);
+        told.tell_one(many, self.placed.usage.time, period(hours))
     }
 
-    /// Like [`tell_of_token`](Self::tell_of_token), separately for each neighbourhood and answer.
+    /// Like [`tell_one`](Self::tell_one), separately for each operator (neighbourhood, if that is unknown) and answer.
     fn tell_by_source(&self, told: &mut Told, kind: &str, hours: f64) -> Option<u32> {
-        let source = self.placed.prefix.map(|prefix| prefix.to_string()).unwrap_or_default();
+        let Placed { place, prefix, .. } = self.placed;
+        let source = match (place.asn, prefix) {
+            (Some(asn), _) => asn.to_string(),
+            (None, prefix) => prefix.map(|prefix| prefix.to_string()).unwrap_or_default(),
+        };
         let answer = [u8::from(self.is_ok())];
-        self.tell_of_token(told, &[kind.as_bytes(), source.as_bytes(), &answer], hours)
+        let source = [source.as_bytes(), &answer].concat();
+        let many = self.tell_one(told, kind, [self.series(), &source], hours)?;
+        let (Many::One(silent) | Many::Further(silent)) = many;
+        Some(silent)
+    }
+
+    /// Returns the token, or nothing if it is one of a series of JWTs that change by the hour, of which each would be
+    /// told, and would push out other reports.
+    fn series(&self) -> &[u8] {
+        let usage = self.placed.usage;
+        if usage.claims.expires_at.is_some() { &[] } else { &usage.token.0 }
     }
 
     /// Returns the seconds from an instant to this usage, if they are more than `grace`.

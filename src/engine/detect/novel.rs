@@ -50,6 +50,9 @@ pub(super) const CLIENT: Detector = Detector {
     judge: Usage(judge_client),
 };
 
+/// The least evidence of a new value worth a report, in nats: below it, new values are what its principal is known for.
+const LEAST: f64 = 1.0;
+
 /// Returns whether a value is new to a principal that is old enough, and was not reported lately. What many took to
 /// at once is reported once for all.
 fn is_news<V: AsRef<str>>(
@@ -61,13 +64,15 @@ fn is_news<V: AsRef<str>>(
     let signals = case.signals;
     let is_old = f64::from(signals.active_days) >= case.params.new.min_active_days;
     let is_its_own = signals.novel.has(family) && !signals.explained.has(family);
-    let is_new = signals.is_accepted && !signals.is_late && is_its_own;
+    // A principal of more networks than its profile holds meets each of them as if for the first time.
+    let is_evidence = signals.evidence.get(family).get() >= LEAST;
+    let is_new = signals.is_accepted && !signals.is_late && is_its_own && is_evidence;
     if !is_old || !is_new {
         return false;
     }
     let value = value();
-    let what: [&[u8]; 2] = [family.fact().as_bytes(), value.as_ref().as_bytes()];
-    case.tell(told, &what, case.params.repeat.new_hours).is_some()
+    let what = [value.as_ref().as_bytes()];
+    case.tell(told, family.fact(), &what, case.params.repeat.new_hours).is_some()
 }
 
 /// Says that something is new: it was never seen, or it was forgotten because it was misuse.
@@ -89,8 +94,8 @@ fn judge_country(case: &Case<'_>, told: &mut Told, facts: &mut Facts) {
     let Some(country) = case.placed.place.country else { return };
     let pinned = case.row.map(|row| row.countries.as_slice()).unwrap_or_default();
     if !pinned.is_empty() && !pinned.contains(&country) {
-        let what: [&[u8]; 2] = [b"pinned", country.as_str().as_bytes()];
-        if case.tell(told, &what, DAY_HOURS).is_some() {
+        let what = [country.as_str().as_bytes()];
+        if case.tell(told, "pinned country", &what, DAY_HOURS).is_some() {
             state(facts, "pinned.country", Value::Text(country.as_str().into()));
             usual(facts, "pinned.country", Value::Text(listed(pinned).into()));
             let text =

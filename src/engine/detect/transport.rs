@@ -36,8 +36,8 @@ fn judge(case: &Case<'_>, told: &mut Told, facts: &mut Facts) {
     // An earlier refusal must not suppress a later acceptance.
     let answer: &[u8] = if is_accepted { b"accepted" } else { b"refused" };
     let client = usage.agent.family.as_bytes();
-    let what: [&[u8]; 4] = [NAME.as_bytes(), scheme.as_bytes(), client, answer];
-    if case.tell(told, &what, case.params.repeat.exposed_hours).is_none() {
+    let what: [&[u8]; 3] = [scheme.as_bytes(), client, answer];
+    if case.tell(told, NAME, &what, case.params.repeat.exposed_hours).is_none() {
         return;
     }
     state(facts, "transport.scheme", Value::Text(SmolStr::new_static(scheme)));

@@ -36,8 +36,8 @@ fn judge(case: &Case<'_>, told: &mut Told, facts: &mut Facts) {
         return;
     }
     let to = place_name(&case.placed.place.city, case.placed.place.country);
-    let way: [&[u8]; 3] = [NAME.as_bytes(), hop.from.as_bytes(), to.as_bytes()];
-    if case.tell(told, &way, case.params.repeat.new_hours).is_none() {
+    let way: [&[u8]; 2] = [hop.from.as_bytes(), to.as_bytes()];
+    if case.tell(told, NAME, &way, case.params.repeat.new_hours).is_none() {
         return;
     }
     let (from, km, kmh) = (&hop.from, grouped(hop.km), grouped(hop.kmh));

@@ -83,8 +83,6 @@ const fn further(news: Many) -> &'static str {
 /// flood, and so would hourly JWTs. All tokens of a principal count as one.
 fn tell(case: &Case<'_>, told: &mut Told, kind: &str, parameter: &str) -> Option<Many> {
     let route = case.placed.usage.route.as_bytes();
-    let key = crate::engine::stats::key(&[kind.as_bytes(), parameter.as_bytes(), route]);
-    let minutes = i64::from(crate::engine::stats::whole(case.params.repeat.exposed_hours * 60.0));
-    let sort = crate::engine::stats::key(&[kind.as_bytes()]);
-    told.tell_one(sort, key, case.placed.usage.time, minutes * crate::engine::time::MINUTE)
+    let what = [parameter.as_bytes(), b" ", route].concat();
+    case.tell_one(told, kind, [&[], &what], case.params.repeat.exposed_hours)
 }

@@ -26,7 +26,7 @@ pub(super) const DETECTOR: Detector = Detector {
 fn judge(case: &Case<'_>, told: &mut Told, facts: &mut Facts) {
     let Some(flood) = case.signals.flood else { return };
     let window = flood.window.map_or("answer", |window| window.as_str());
-    if case.tell(told, &[NAME.as_bytes(), window.as_bytes()], DAY_HOURS).is_none() {
+    if case.tell(told, NAME, &[window.as_bytes()], DAY_HOURS).is_none() {
         return;
     }
     let count = |bytes: u64| Value::Int(i64::try_from(bytes).unwrap_or(i64::MAX));

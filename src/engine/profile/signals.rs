@@ -133,11 +133,15 @@ impl Keys {
     }
 
     /// Returns the key under which a profile remembers an actor. From a network or a country that is new, all known
-    /// clients are one actor: a new office brings all of its programs, and each of them would be reported.
+    /// clients are one actor: a new office brings all of its programs, and each of them would be reported. A new client
+    /// is one actor wherever it is used, as long as that is known: a new phone moves about.
     pub(super) fn remembered(&self, novel: Families) -> u32 {
         let [country, network] =
             [self.country, self.network].map(|value| value.unwrap_or_default().to_le_bytes());
-        if self.network.is_none() || novel.has(Family::Client) {
+        let is_elsewhere = novel.has(Family::Network) || novel.has(Family::Country);
+        if novel.has(Family::Client) && self.network.is_some() && !is_elsewhere {
+            key(&[b"client", &self.client.to_le_bytes()])
+        } else if self.network.is_none() || novel.has(Family::Client) {
             self.actor(novel)
         } else if novel.has(Family::Network) {
             key(&[b"network", &network])
@@ -149,11 +153,12 @@ impl Keys {
     }
 
     /// Returns all keys under which a profile may remember an actor with these values, whichever of them are new.
-    pub(super) fn all_remembered(&self) -> [u32; 5] {
+    pub(super) fn all_remembered(&self) -> [u32; 6] {
         let new = |families: &[Family]| families.iter().copied().collect();
         [
             self.actor(Families::default()),
             self.actor(new(&[Family::Client])),
+            self.remembered(new(&[Family::Client])),
             self.actor(new(&[Family::Country])),
             self.remembered(new(&[Family::Network])),
             self.remembered(new(&[Family::Country])),

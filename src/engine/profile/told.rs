@@ -23,8 +23,17 @@ pub enum Many {
     Further(u32),
 }
 
+/// Returns the key of a report: its sort in the upper 8 bits, its subject in the others.
+#[must_use]
+pub fn subject(sort: &[u8], parts: &[&[u8]]) -> u32 {
+    stats::key(&[sort]) & SORT | stats::key(parts) & !SORT
+}
+
+/// The bits of a key that are its sort.
+const SORT: u32 = 0xff00_0000;
+
 /// The last reports about one principal. Their number is bounded: a principal that causes more at a time
-/// is reported more often, never less.
+/// is reported more often, never less. What floods pushes out reports of its own sort first.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
 pub struct Told(pub(super) Vec<Telling>);
 
@@ -66,15 +75,24 @@ impl Told {
         is_sane.then(|| Timestamp(last.saturating_mul(MINUTE)))
     }
 
+    /// Returns whether something may have been forgotten.
+    pub(crate) fn is_full(&self) -> bool {
+        self.0.len() >= Self::SLOTS
+    }
+
     /// Makes the next occurrence of something news.
     pub(super) fn forget(&mut self, key: u32) {
         self.0.retain(|telling| telling.key != key);
     }
 
     fn push(&mut self, telling: Telling) {
-        if self.0.len() >= Self::SLOTS {
-            let oldest = self.0.iter().enumerate().min_by_key(|(_, telling)| telling.minute);
-            if let Some((at, _)) = oldest {
+        if self.is_full() {
+            let sort = |telling: &Telling| telling.key & SORT;
+            let n_of =
+                |one: &Telling| self.0.iter().filter(|other| sort(other) == sort(one)).count();
+            let worth = |one: &Telling| (std::cmp::Reverse(n_of(one)), one.minute);
+            let least = self.0.iter().enumerate().min_by_key(|(_, telling)| worth(telling));
+            if let Some((at, _)) = least {
                 self.0.remove(at);
             }
         }
@@ -83,14 +101,17 @@ impl Told {
 }
 
 impl Told {
-    /// Like [`tell`](Self::tell), for one of many things of a sort: the first [`NAMED`](Self::NAMED) of a period are
-    /// reported individually, then once that there are further ones.
-    pub fn tell_one(&mut self, sort: u32, key: u32, now: Timestamp, period: i64) -> Option<Many> {
+    /// Like [`tell`](Self::tell), for one of many things of a group: the first [`NAMED`](Self::NAMED) of a period are
+    /// reported individually, then once that there are further ones. `count` and `further` are keys of the group.
+    pub fn tell_one(
+        &mut self,
+        [key, count, further]: [u32; 3],
+        now: Timestamp,
+        period: i64,
+    ) -> Option<Many> {
         if !self.is_due(key, now, period) {
             return self.tell(key, now, period).map(Many::One);
         }
-        let [count, further] =
-            [b"count", b"other"].map(|of| stats::key(&[&sort.to_le_bytes(), of]));
         // The number reported since the first of them is a report of its own; its suppressed count is that number.
         if self.is_due(count, now, period) {
             self.tell(count, now, period);
@@ -139,8 +160,9 @@ mod tests {
         let (mut told, start) = (Told::default(), Timestamp(1_000 * HOUR));
         for period in 0..3 {
             let at = |n: u32| start.plus(period * 24 * HOUR + i64::from(n) * MINUTE);
-            let all: Vec<Many> =
-                (0..1000).filter_map(|n| told.tell_one(9, 100 + n, at(n), 24 * HOUR)).collect();
+            let all: Vec<Many> = (0..1000)
+                .filter_map(|n| told.tell_one([100 + n, 1, 2], at(n), 24 * HOUR))
+                .collect();
             assert_eq!(all.len(), 6, "{all:?}");
             let kept = if period == 0 { 0 } else { 994 };
             assert_eq!(all.last(), Some(&Many::Further(kept)), "{period}");
@@ -152,6 +174,17 @@ mod tests {
         let mut told = Told::default();
         (0..100)
             .for_each(|key| assert_eq!(told.tell(key, Timestamp(i64::from(key)), HOUR), Some(0)));
+        assert_eq!(told.0.len(), Told::SLOTS);
+    }
+
+    #[test]
+    fn a_flood_of_one_sort_pushed_out_reports_of_all_others() {
+        let mut told = Told::default();
+        let of = |sort: &[u8], n: u32| subject(sort, &[&n.to_le_bytes()]);
+        let at = |n: u32| Timestamp(i64::from(n) * MINUTE);
+        told.tell(of(b"turn", 0), at(0), 24 * HOUR);
+        (0..100).for_each(|n| _ = told.tell(of(b"dead", n), at(n), 24 * HOUR));
+        assert_eq!(told.tell(of(b"turn", 0), at(100), 24 * HOUR), None);
         assert_eq!(told.0.len(), Told::SLOTS);
     }
 }
