@@ -157,20 +157,28 @@ fn what_stood_in_a_log_before_it_was_followed_is_learned_of_its_copies_too() {
     assert_eq!(counts(&home), (125, 125));
 }
 
-/// Lines with a token each in their URL, which is an alert each.
+/// Lines with a token each in their URL, which is an alert each if it is registered.
 fn exposed(from: usize, to: usize) -> String {
     let line = |n: usize| {
         format!(
-            "192.0.2.7 - - [12/Mar/2026:08:00:00 +0000] \"GET /v1/items?access_token=exk_{n:08}0123456789abcdefgh HTTP/1.1\" 200 5 \"-\" \"curl/8.5.0\"\n"
+            "192.0.2.7 - - [12/Mar/2026:08:00:00 +0000] \"GET /v1/items?access_token={} HTTP/1.1\" 200 5 \"-\" \"curl/8.5.0\"\n",
+            token(n)
         )
     };
     (from..to).map(line).collect()
+}
+
+fn token(n: usize) -> String {
+    format!("exk_{n:08}0123456789abcdefgh")
 }
 
 #[test]
 fn a_replay_that_fails_half_way_prints_the_alerts_that_it_committed() {
     for is_json in [true, false] {
         let home = Home::new(CONFIG);
+        let rows: String = (0..18_000).map(|n| format!("{},app-{n}\n", token(n))).collect();
+        let csv = format!("token,name\n{rows}");
+        assert!(home.output_with(&["tokens", "import", "-"], &csv).status.success());
         let how = if is_json { "--json" } else { "--quiet" };
         let mut command = home.command(&["replay", "--save", how, "-"]);
         let printed = fs::File::create(home.path("printed")).unwrap();

@@ -5,6 +5,7 @@ use std::time::Duration;
 
 use chrono::NaiveTime;
 use mail_parser::MessageParser;
+use serde_json::Value;
 use tokenwatch::clock;
 use tokenwatch::daemon::outbox::Pump;
 use tokenwatch::daemon::post::{Cut, Rules};
@@ -21,8 +22,8 @@ use crate::smtp::{Encryption, Message, Options, SmtpServer};
 /// Memory of the whole process, in KiB: what `[limits] memory` says by default.
 const MEMORY: u64 = 256 * 1024;
 
-/// Writes lines of random tokens that the server answered so, `n_full` in a full run, a piece at a time; returns the peak of memory.
-fn flood(status: u16, n_full: u32) -> (Site, u64) {
+/// Writes such lines of random tokens, `n_full` in a full run, a piece at a time; returns the peak of memory.
+fn flood(line: fn(u32, &str) -> String, n_full: u32) -> (Site, u64) {
     // A sample is too short for the default to matter: about 4,000 principals stay.
     let memory = if is_full() { "" } else { "\nmemory = \"64MiB\"" };
     let limits = format!("commit_interval = \"5ms\"{memory}");
@@ -39,14 +40,14 @@ fn flood(status: u16, n_full: u32) -> (Site, u64) {
             .map(|n| {
                 let token =
                     format!("exk_{:016x}{:016x}", random.below(u64::MAX), random.below(u64::MAX));
-                line_of(piece * 60 + n / 200, &token, status)
+                line(piece * 60 + n / 200, &token)
             })
             .collect();
         site.home.append("logs/a.log", lines);
         site.wait_with(u64::from(piece * n_lines));
     }
     let peak = site.peak_memory();
-    eprintln!("status {status}: {peak} KiB");
+    eprintln!("{peak} KiB");
     daemon.terminate();
     let kept = profiles(&site);
     assert!(known.iter().all(|(name, body)| kept.get(name) == Some(body)), "of known tokens");
@@ -63,7 +64,7 @@ fn profiles(site: &Site) -> BTreeMap<String, Vec<u8>> {
 
 #[test]
 fn invented_tokens_that_are_refused_leave_no_row_and_one_alert() {
-    let (site, peak) = flood(401, 1_000_000);
+    let (site, peak) = flood(|serial, token| line_of(serial, token, 401), 1_000_000);
     assert!(peak < MEMORY, "{peak} KiB");
     let one = |sql| site.database().query_row(sql, [], |row| row.get::<_, i64>(0)).unwrap();
     assert_eq!(one("SELECT count(*) FROM token"), 20);
@@ -75,9 +76,24 @@ fn invented_tokens_that_are_refused_leave_no_row_and_one_alert() {
 
 #[test]
 fn invented_tokens_that_a_public_page_answers_stay_within_memory() {
-    let (site, peak) = flood(200, 200_000);
+    let (site, peak) = flood(line_with_url, 200_000);
     assert!(peak < MEMORY, "{peak} KiB");
     wait_until("the commands answer", || !site.home.print(&["status"]).is_empty());
+    // 200,000 tokens come in the minutes of two hours. Twenty of each are reported, and that there are more.
+    let told = site.home.json(&["alerts", "list", "--json"]);
+    let is_exposed = |alert: &&Value| alert["rule"]["name"] == "token-in-url";
+    let n_told = told.iter().filter(is_exposed).count();
+    assert_eq!(n_told, if is_full() { 42 } else { 21 });
+    let count = |sql| site.database().query_row(sql, [], |row| row.get::<_, i64>(0)).unwrap();
+    let n_incidents = usize::try_from(count("SELECT count(*) FROM incident")).unwrap();
+    assert!(n_incidents <= n_told + 1, "{n_incidents}: one more at most, of the log");
+    assert!(count("SELECT count(*) FROM token") > 20_000, "they are known");
+}
+
+/// A request with a token in its URL that the server answered.
+fn line_with_url(serial: u32, token: &str) -> String {
+    let line = line_of(serial, "", 200).replace("\"Bearer \"", "\"-\"");
+    line.replace(" HTTP/1.1", &format!("?api_key={token} HTTP/1.1"))
 }
 
 #[test]
@@ -157,16 +173,21 @@ fn a_compressed_file_that_unpacks_to_far_more_costs_no_memory() {
     assert_eq!(site.home.json(&["tokens", "list", "--json"]).len(), 20);
 }
 
-/// A request of a token of its own, which stands in the URL: an alert of level high. All of them come within a minute, each from
+fn leaked(n: u32) -> String {
+    format!("exk_{n:08}0123456789abcdefgh")
+}
+
+/// A request of a token of its own, which stands in the URL: an alert of level high if it is registered. All of them come within a minute, each from
 /// somewhere else.
 fn leak(n: u32, of: u32) -> String {
     format!(
-        "198.{}.{}.{} - - [02/Mar/2026:08:00:{:02} +0000] \"GET /v1/feed?access_token=exk_{n:08}0123456789abcdefgh HTTP/1.1\" \
+        "198.{}.{}.{} - - [02/Mar/2026:08:00:{:02} +0000] \"GET /v1/feed?access_token={} HTTP/1.1\" \
          200 612 \"-\" \"curl/8.5.0\"\n",
         18 + n / 65_536,
         n / 256 % 256,
         n % 256,
         u64::from(n) * 60 / u64::from(of),
+        leaked(n),
     )
 }
 
@@ -201,6 +222,9 @@ fn a_storm_of_alerts_is_one_mail_a_rule_and_a_digest_with_the_exact_total() {
     let n_tokens = if is_full() { 100_000 } else { 5_000 };
     let server = SmtpServer::start(Options { tls: Encryption::Off, ..Options::default() });
     let site = Site::with(&mailing(&server));
+    let rows: String = (0..n_tokens).map(|n| format!("{},app-{n}\n", leaked(n))).collect();
+    let csv = format!("token,name\n{rows}");
+    assert!(site.home.output_with(&["tokens", "import", "-"], &csv).status.success());
     let lines: String = (0..n_tokens).map(|n| leak(n, n_tokens)).collect();
     site.home.append("logs/a.log", lines);
     let daemon = site.start();

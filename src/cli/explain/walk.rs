@@ -230,7 +230,8 @@ impl Walk {
         let world =
             World { atlas: &self.atlas, peers, heard, threshold, latest: self.judge.latest };
         let signals = profile.compare(&placed, &params.profile, &world);
-        detect(&placed, &signals, row, &mut profile, params)
+        let mut exposures = self.memory.house().exposures().clone();
+        detect(&placed, &signals, row, &mut profile, &mut exposures, params)
     }
 }
 

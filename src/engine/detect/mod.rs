@@ -55,6 +55,7 @@ pub use silence::{fell_silent, lost};
 pub use unusual::{client_name, network_name, risk};
 
 use crate::engine::alert::{Facts, Reason, Value};
+use crate::engine::house::Exposures;
 use crate::engine::profile::{Many, Placed, Profile, Signals, Told, subject};
 use crate::engine::registry::Registered;
 use crate::engine::stats::{narrow, whole};
@@ -101,31 +102,28 @@ pub enum About {
 /// States the facts of a usage.
 type OfOne = fn(&Case<'_>, &mut Told, &mut Facts);
 
+/// The same, by what was reported about others.
+type OfNews = fn(&Case<'_>, &mut Told, &mut Exposures, &mut Facts);
+
 #[derive(Clone, Copy, Debug)]
 enum Judgement {
     Usage(OfOne),
+    Exposure(OfNews),
     /// Usages, by what is known beyond their principal.
     House,
     Log,
     Site,
 }
-use Judgement::{House, Log, Site, Usage};
+use Judgement::{Exposure, House, Log, Site, Usage};
 
 impl Detector {
     /// Returns what it judges.
     #[must_use]
     pub const fn of(&self) -> About {
         match self.judge {
-            Usage(_) | House => About::Usages,
+            Usage(_) | Exposure(_) | House => About::Usages,
             Log => About::Logs,
             Site => About::Site,
-        }
-    }
-
-    const fn of_usages(&self) -> Option<OfOne> {
-        match self.judge {
-            Usage(judge) => Some(judge),
-            House | Log | Site => None,
         }
     }
 }
@@ -160,13 +158,14 @@ pub const ALL: &[Detector] = &[
 ];
 
 /// States all facts of a usage. `row` is what the registry says about its token or principal; the profile is that of
-/// the principal before the usage, and notes what is reported.
+/// the principal before the usage, and notes what is reported, as do the exposures.
 #[must_use]
 pub fn detect(
     placed: &Placed<'_>,
     signals: &Signals,
     row: Option<&Registered>,
     profile: &mut Profile,
+    exposures: &mut Exposures,
     params: &Params,
 ) -> Facts {
     let mut facts = Facts::default();
@@ -177,8 +176,13 @@ pub fn detect(
         Carrier::Referer(_) => &[url::REFERER],
         _ => ALL,
     };
-    let judgements = detectors.iter().filter_map(Detector::of_usages);
-    judgements.for_each(|judge| judge(&case, &mut told, &mut facts));
+    for detector in detectors {
+        match detector.judge {
+            Usage(judge) => judge(&case, &mut told, &mut facts),
+            Exposure(judge) => judge(&case, &mut told, exposures, &mut facts),
+            House | Log | Site => {}
+        }
+    }
     *profile.told() = told;
     facts
 }
@@ -196,6 +200,14 @@ impl Case<'_> {
     /// Returns whether the server accepted the token and the log says so.
     fn is_ok(&self) -> bool {
         self.placed.usage.outcome() == Outcome::Ok
+    }
+
+    /// Returns whether nobody but the sender of this request vouches for the principal: it is not registered, and was
+    /// not used on an earlier day. A day on which it got redirects alone is no active one, but the profile has its time.
+    fn is_new_here(&self) -> bool {
+        let last = self.profile.last_seen();
+        let is_first_day = last.is_none_or(|last| last.day() >= self.placed.usage.time.day());
+        self.row.is_none() && self.signals.active_days == 0 && is_first_day
     }
 
     /// Returns how often something about this usage's principal was suppressed, if it is to be reported now.

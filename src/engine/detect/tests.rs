@@ -19,7 +19,8 @@ impl Life {
     ) -> Facts {
         let (placed, params) = (Placed::new(usage, place), Params::default());
         let signals = self.compare(usage, place);
-        let facts = detect(&placed, &signals, row, &mut self.profile, &params);
+        let facts =
+            detect(&placed, &signals, row, &mut self.profile, &mut Exposures::default(), &params);
         self.profile.absorb(&placed, &signals, &params.profile);
         facts
     }

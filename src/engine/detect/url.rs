@@ -3,17 +3,18 @@
 use smol_str::SmolStr;
 
 use crate::engine::alert::{Facts, Value};
+use crate::engine::house::{Exposed, Exposures, NAMED, Room};
 use crate::engine::profile::{Many, Told};
 use crate::engine::usage::Carrier;
 
-use super::{Case, Detector, Judgement::Usage, because, fact, state};
+use super::{Case, Detector, Judgement::Exposure, because, fact, state};
 
 const NAME: &str = "token-in-url";
 const REFERER_NAME: &str = "token-in-referer";
 
 pub(super) const DETECTOR: Detector = Detector {
     name: NAME,
-    about: "a token is in the query, the path or the user part of a URL; once a day for each route and parameter, the first five by name",
+    about: "a token is in the query, the path or the user part of a URL; once a day for each route and parameter, the first five by name; of tokens that are new here, twenty-one an hour",
     facts: &[
         fact("url.carrier", "query, path or userinfo"),
         fact("url.parameter", "the parameter's name; empty for userinfo"),
@@ -21,7 +22,7 @@ pub(super) const DETECTOR: Detector = Detector {
         fact("url.accepted", "whether the server accepted the token"),
         fact("url.count", "uses since the last alert, this one included"),
     ],
-    judge: Usage(judge),
+    judge: Exposure(judge),
 };
 
 pub(super) const REFERER: Detector = Detector {
@@ -31,10 +32,10 @@ pub(super) const REFERER: Detector = Detector {
         fact("referer.parameter", "the parameter's name"),
         fact("referer.route", "the requested route"),
     ],
-    judge: Usage(judge_referer),
+    judge: Exposure(judge_referer),
 };
 
-fn judge(case: &Case<'_>, told: &mut Told, facts: &mut Facts) {
+fn judge(case: &Case<'_>, told: &mut Told, exposures: &mut Exposures, facts: &mut Facts) {
     let usage = case.placed.usage;
     let (carrier, parameter) = match &usage.carrier {
         Carrier::Query(name) => ("query", name.clone()),
@@ -42,8 +43,8 @@ fn judge(case: &Case<'_>, told: &mut Told, facts: &mut Facts) {
         Carrier::Userinfo => ("userinfo", SmolStr::default()),
         _ => return,
     };
-    let Some(news) = tell(case, told, NAME, &parameter) else { return };
-    let (Many::One(before) | Many::Further(before)) = news;
+    let Some(news) = tell(case, told, exposures, Exposed::Url, &parameter) else { return };
+    let (Many::One(before) | Many::Further(before)) = news.many;
     state(facts, "url.carrier", Value::Text(SmolStr::new_static(carrier)));
     state(facts, "url.parameter", Value::Text(parameter.clone()));
     state(facts, "url.route", Value::Text(usage.route.clone()));
@@ -53,36 +54,72 @@ fn judge(case: &Case<'_>, told: &mut Told, facts: &mut Facts) {
         "userinfo" => "user part of the URL".to_owned(),
         _ => format!("{carrier} parameter {parameter}"),
     };
-    because(
-        facts,
-        NAME,
-        0.0,
-        format!("token in the {place} of {}{}, where logs keep it", usage.route, further(news)),
-    );
+    let (route, further, rest) = (&usage.route, news.further(), news.rest());
+    let text = format!("token in the {place} of {route}{further}, where logs keep it{rest}");
+    because(facts, NAME, 0.0, text);
 }
 
-fn judge_referer(case: &Case<'_>, told: &mut Told, facts: &mut Facts) {
+fn judge_referer(case: &Case<'_>, told: &mut Told, exposures: &mut Exposures, facts: &mut Facts) {
     let usage = case.placed.usage;
     let Carrier::Referer(parameter) = &usage.carrier else { return };
-    let Some(news) = tell(case, told, REFERER_NAME, parameter) else { return };
+    let Some(news) = tell(case, told, exposures, Exposed::Referer, parameter) else { return };
     state(facts, "referer.parameter", Value::Text(parameter.clone()));
     state(facts, "referer.route", Value::Text(usage.route.clone()));
-    let (route, further) = (&usage.route, further(news));
-    let text = format!("token in parameter {parameter} of the Referer, sent to {route}{further}");
+    let (route, further, rest) = (&usage.route, news.further(), news.rest());
+    let text =
+        format!("token in parameter {parameter} of the Referer, sent to {route}{further}{rest}");
     because(facts, REFERER_NAME, 0.0, text);
 }
 
-const fn further(news: Many) -> &'static str {
-    match news {
-        Many::One(_) => "",
-        Many::Further(_) => " and further routes",
+/// What to report about an exposure.
+struct News {
+    /// Of its principal.
+    many: Many,
+    /// Of all that are new here.
+    room: Room,
+}
+
+impl News {
+    const fn further(&self) -> &'static str {
+        match self.many {
+            Many::One(_) => "",
+            Many::Further(_) => " and further routes",
+        }
+    }
+
+    fn rest(&self) -> String {
+        match self.room {
+            Room::One => String::new(),
+            Room::Last => format!(
+                "; of tokens first used that day, {NAMED} such alerts came in this hour, so further ones are not reported"
+            ),
+        }
     }
 }
 
 /// Reports once per route and parameter, and only the first few of a day by name: a token sent in every URL would
-/// flood, and so would hourly JWTs. All tokens of a principal count as one.
-fn tell(case: &Case<'_>, told: &mut Told, kind: &str, parameter: &str) -> Option<Many> {
+/// flood, and so would hourly JWTs. All tokens of a principal count as one. Of principals that are new here, an hour
+/// has a number of reports: anybody can invent those.
+fn tell(
+    case: &Case<'_>,
+    told: &mut Told,
+    exposures: &mut Exposures,
+    of: Exposed,
+    parameter: &str,
+) -> Option<News> {
+    let kind = match of {
+        Exposed::Url => NAME,
+        Exposed::Referer => REFERER_NAME,
+    };
     let route = case.placed.usage.route.as_bytes();
     let what = [parameter.as_bytes(), b" ", route].concat();
-    case.tell_one(told, kind, [&[], &what], case.params.repeat.exposed_hours)
+    let before = case.is_new_here().then(|| told.clone());
+    let many = case.tell_one(told, kind, [&[], &what], case.params.repeat.exposed_hours)?;
+    let Some(before) = before else { return Some(News { many, room: Room::One }) };
+    let room = exposures.note(of, case.placed.usage.time);
+    if room.is_none() {
+        // It was not told, and will be as soon as it is no longer new.
+        *told = before;
+    }
+    Some(News { many, room: room? })
 }

@@ -7,6 +7,7 @@
 mod budget;
 mod clock;
 mod customs;
+mod exposures;
 mod fleet;
 mod objects;
 mod population;
@@ -21,6 +22,7 @@ use serde::de::DeserializeOwned;
 use smol_str::{SmolStr, format_smolstr};
 
 pub use budget::Threshold;
+pub use exposures::{Exposed, Exposures, NAMED, Room};
 pub use fleet::{Fleet, Shared, What, short_name};
 pub use objects::{Enumeration, Objects, Order};
 pub use sources::{Guesses, Guessing, Manner, Success};
@@ -49,6 +51,7 @@ pub struct House {
     changes: Part<Changes>,
     sources: Sources,
     askers: Askers,
+    exposures: Exposures,
     scores: Part<Scores>,
     clock: Part<Clock>,
     /// By class; computed from the population.
@@ -128,6 +131,7 @@ impl Default for House {
             changes: Part::default(),
             sources: Sources::default(),
             askers: Askers::default(),
+            exposures: Exposures::default(),
             scores: Part::default(),
             clock: Part::default(),
             priors: [Priors::default(); Class::ALL.len()],
@@ -156,6 +160,7 @@ impl House {
         }
         faults.extend(house.sources.restore(rows));
         faults.extend(objects::restore(&mut house.askers, rows));
+        faults.extend(house.exposures.restore(rows));
         house.priors = house.population.value.priors();
         (house, faults)
     }
@@ -176,6 +181,7 @@ impl House {
             .flatten()
             .chain(self.sources.take())
             .chain(objects::take(&mut self.askers))
+            .chain(self.exposures.take())
             .collect()
     }
 
@@ -314,6 +320,17 @@ impl House {
     /// after another.
     pub fn ask(&mut self, principal: &str, usage: &Usage, params: &Objects) -> Option<Enumeration> {
         objects::ask(&mut self.askers, principal, usage, params)
+    }
+
+    /// Returns how many exposures of tokens that are new here were reported.
+    #[must_use]
+    pub const fn exposures(&self) -> &Exposures {
+        &self.exposures
+    }
+
+    /// Returns the same, for changes.
+    pub const fn exposures_mut(&mut self) -> &mut Exposures {
+        &mut self.exposures
     }
 
     /// Applies what a person's word taught a principal on a day.

@@ -126,7 +126,8 @@ impl Judge {
         let peers = &house.others(member(principal, profile, row, usage), &self.params.fleet);
         let world = World { atlas, peers, heard, threshold, latest: self.latest };
         let signals = profile.compare(&placed, &self.params.profile, &world);
-        let mut facts = detect(&placed, &signals, row, profile, &self.params);
+        let mut facts =
+            detect(&placed, &signals, row, profile, house.exposures_mut(), &self.params);
         let mut change = None;
         // A token exposed in a Referer was not used by this request: it says nothing about its principal's behaviour.
         if is_used(usage) {

@@ -2,6 +2,7 @@
 
 mod again;
 mod cuts;
+mod exposed;
 mod health;
 mod order;
 mod others;

@@ -1,0 +1,105 @@
+//! Tokens in URLs: of those that are new here, an hour has a number of alerts; others are always reported.
+
+use std::ops::Range;
+
+use super::*;
+
+/// A use of the nth token, with the token in its URL.
+fn exposed(n: u32, micros: i64) -> Usage {
+    let mut token = [0xee; 16];
+    token[..4].copy_from_slice(&n.to_be_bytes());
+    let carrier = Carrier::Query("api_key".into());
+    Usage { token: TokenId(token), carrier, ..usage(micros) }
+}
+
+/// Uses of invented tokens that a public page answers, ten a second.
+fn flood(tokens: Range<u32>, start: i64) -> Vec<Usage> {
+    let times = (0..).map(|n| start + n * SECOND / 10);
+    tokens.zip(times).map(|(n, at)| exposed(1_000 + n, at)).collect()
+}
+
+/// Returns the alerts about tokens in URLs.
+fn told(books: &Books) -> Vec<&Alert> {
+    books.alerts.iter().filter(|alert| alert.rule.name == "token-in-url").collect()
+}
+
+fn is_of(alert: &Alert, usage: &Usage) -> bool {
+    alert.token.as_ref().is_some_and(|token| token.id == usage.token)
+}
+
+#[test]
+fn a_flood_of_invented_tokens_in_urls_had_an_alert_for_each() {
+    let lives = [flood(0..3_000, 0), flood(3_000..6_000, HOUR)];
+    let books = judged(&lives.concat());
+    let is_last = |alert: &&Alert| alert.reason.ends_with("so further ones are not reported");
+    let last: Vec<usize> =
+        told(&books).iter().enumerate().filter(|(_, of)| is_last(of)).map(|(n, _)| n).collect();
+    assert_eq!((told(&books).len(), books.incidents.len()), (42, 42));
+    assert_eq!(last, [20, 41]);
+    assert_eq!(books.tokens.len(), 6_000, "they are known all the same");
+}
+
+#[test]
+fn in_a_flood_a_token_that_is_registered_or_was_active_before_is_reported() {
+    let known =
+        |micros| Usage { carrier: Carrier::Header("authorization".into()), ..exposed(1, micros) };
+    let registered = Usage { token: TokenId([6; 16]), ..exposed(0, DAY + MINUTE) };
+    let real = exposed(1, DAY + MINUTE);
+    let lives =
+        [vec![known(0)], flood(0..1_000, DAY), vec![registered.clone(), real.clone()]].concat();
+    let books = judged(&lives);
+    let told = told(&books);
+    assert_eq!(told.len(), 23);
+    assert!(is_of(told[21], &registered) && is_of(told[22], &real));
+    assert!(told[21..].iter().all(|alert| alert.reason.ends_with("where logs keep it")));
+}
+
+#[test]
+fn a_real_token_that_first_appears_in_a_flood_is_reported_the_next_day_at_the_latest() {
+    for status in [Some(200), Some(302), None] {
+        let real = |micros| Usage { status, ..exposed(1, micros) };
+        // At the end of the first day, and at the start of the next, in floods.
+        let (end, start) = (DAY - HOUR, DAY);
+        let lives = [
+            flood(0..100, end),
+            vec![real(end + MINUTE), real(end + 2 * MINUTE)],
+            flood(100..200, start),
+            vec![real(start + MINUTE), real(start + 2 * MINUTE)],
+        ];
+        let books = judged(&lives.concat());
+        let own: Vec<_> = told(&books).into_iter().filter(|of| is_of(of, &real(0))).collect();
+        assert_eq!(own.len(), 1, "{status:?}");
+        assert_eq!(own[0].time, real(start + MINUTE).time);
+    }
+}
+
+#[test]
+fn tokens_in_referers_have_reports_of_their_own() {
+    let in_header =
+        |usage: Usage| Usage { carrier: Carrier::Header("authorization".into()), ..usage };
+    let in_referer = |usage: Usage| Usage { carrier: Carrier::Referer("token".into()), ..usage };
+    let used = flood(0..100, 0).into_iter().map(in_header);
+    let passed = flood(0..100, MINUTE).into_iter().map(in_referer);
+    let books = judged(&used.chain(passed).chain(flood(0..100, 2 * MINUTE)).collect::<Vec<_>>());
+    let n_told = |name| books.alerts.iter().filter(|alert| alert.rule.name == name).count();
+    assert_eq!((n_told("token-in-referer"), n_told("token-in-url")), (21, 21));
+}
+
+#[test]
+fn a_restart_in_a_flood_does_not_begin_anew() {
+    let usages = flood(0..300, 0);
+    let cuts: BTreeSet<usize> = (0..300).step_by(7).collect();
+    let cut = judged_in_parts(&usages, &cuts, 1, After::Restart, &[]);
+    assert_eq!(told(&cut).len(), 21);
+    assert_eq!(cut, judged(&usages));
+}
+
+#[test]
+fn lines_out_of_order_at_the_turn_of_an_hour_have_as_many_reports() {
+    let mut usages = flood(0..1_200, HOUR - MINUTE);
+    let hours: BTreeSet<i64> = usages.iter().map(|usage| usage.time.hour()).collect();
+    let n_in_order = told(&judged(&usages)).len();
+    usages.reverse();
+    assert_eq!((n_in_order, told(&judged(&usages)).len()), (21 * hours.len(), 21 * hours.len()));
+    assert_eq!(hours.len(), 2);
+}
