@@ -6,7 +6,7 @@ use super::*;
 use crate::engine::geo::{Country, NetworkKind, Place};
 use crate::engine::profile::tests::{Life, START, berlin, lagos, place, rented, stolen, usage};
 use crate::engine::secret::TokenId;
-use crate::engine::time::{DAY, HOUR, SECOND, Timestamp};
+use crate::engine::time::{DAY, HOUR, MINUTE, SECOND, Timestamp};
 use crate::engine::usage::{Carrier, Transport, Usage};
 
 impl Life {
@@ -377,4 +377,50 @@ fn each_opaque_token_of_a_principal_is_told_of_when_it_is_leaked() {
         let again = life.judged(&use_of(10 * DAY + HOUR), &berlin(), Some(&leaked));
         assert!(!has(&again, "leaked.seconds"));
     }
+}
+
+#[test]
+fn a_server_that_accepts_each_jwt_some_minutes_too_long_was_told_of_with_each() {
+    let mut life = Life::default();
+    life.steady(10);
+    let mut used = |hour: i64, late: i64| {
+        let at = 10 * DAY + hour * HOUR;
+        let token = TokenId([u8::try_from(hour + 1).unwrap(); 16]);
+        let mut jwt = Usage { token, ..usage(at) };
+        jwt.claims.expires_at = Some(START.plus(at - late * SECOND));
+        has(&life.judged(&jwt, &berlin(), None), "expired.seconds")
+    };
+    assert_eq!((0..48).filter(|hour| used(*hour, 200)).count(), 1);
+    assert!(used(48, 90_000), "one that is used a day later is another story");
+}
+
+#[test]
+fn a_leaked_key_on_many_phones_was_told_of_with_each_of_their_networks() {
+    let mut life = Life::default();
+    life.steady(10);
+    let leaked = Registered { leaked_at: Some(START), ..row() };
+    let mut told = 0;
+    for n in 0..200_u32 {
+        let there = place("DE", "Berlin", (52.5, 13.4), 65000 + n % 100, NetworkKind::Mobile);
+        let use_of = usage(10 * DAY + i64::from(n) * MINUTE);
+        told += usize::from(has(&life.judged(&use_of, &there, Some(&leaked)), "leaked.seconds"));
+    }
+    assert_eq!(told, 6, "five by name, and that there are more");
+}
+
+#[test]
+fn of_many_dead_tokens_those_that_were_forgotten_were_said_to_have_rested() {
+    let mut life = Life::default();
+    life.steady(10);
+    let mut reasons_told = Vec::new();
+    for round in 0..60_i64 {
+        for n in 0..40_u8 {
+            let revoked = Registered { revoked_at: Some(START.plus(10 * DAY)), ..row() };
+            let at = 10 * DAY + round * 2 * HOUR + i64::from(n) * SECOND + 20 * SECOND;
+            let tried = Usage { token: TokenId([n; 16]), status: Some(401), ..usage(at) };
+            let facts = life.judged(&tried, &berlin(), Some(&revoked));
+            reasons_told.extend(reasons(&facts, "dead-token-tried"));
+        }
+    }
+    assert!(reasons_told.iter().all(|text| text.contains("keeps trying")), "{reasons_told:?}");
 }

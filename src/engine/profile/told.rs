@@ -26,7 +26,10 @@ pub enum Many {
 /// Returns the key of a report: its sort in the upper 8 bits, its subject in the others.
 #[must_use]
 pub fn subject(sort: &[u8], parts: &[&[u8]]) -> u32 {
-    stats::key(&[sort]) & SORT | stats::key(parts) & !SORT
+    let whole: Vec<&[u8]> = std::iter::once(sort).chain(parts.iter().copied()).collect();
+    // the upper bits of a product depend on all lower ones (Fibonacci hashing)
+    let sort = stats::key(&[sort]).wrapping_mul(0x9e37_79b1);
+    sort & SORT | stats::key(&whole) & !SORT
 }
 
 /// The bits of a key that are its sort.
