@@ -32,8 +32,8 @@ pub struct Cli {
 /// Options that may be given before or after the command.
 #[derive(Clone, Debug, Args)]
 pub struct Global {
-    /// The variable that names the configuration if the command line does not. Not read through clap, which would treat
-    /// an empty variable as an option without a value.
+    /// Read this configuration file [default: `$TOKENWATCH_CONFIG`, else /etc/tokenwatch/tokenwatch.toml if it
+    /// exists].
     #[arg(long, value_name = "FILE", global = true)]
     pub config: Option<PathBuf>,
     /// The variable that names the configuration if the command line does not. Clap would take an empty one for an

@@ -952,3 +952,11 @@ fn a_reader_that_has_seen_enough_is_no_failure() {
     child.stderr.take().unwrap().read_to_string(&mut said).unwrap();
     assert!(status.success() && said.is_empty(), "{status}: {said}");
 }
+
+#[test]
+fn the_help_of_config_was_a_remark_for_programmers() {
+    let help = Home::new("").print(&["status", "--help"]);
+    let help = help.split_whitespace().collect::<Vec<_>>().join(" ");
+    let text = "Read this configuration file [default: `$TOKENWATCH_CONFIG`, else /etc/tokenwatch/tokenwatch.toml";
+    assert!(help.contains(text), "{help}");
+}

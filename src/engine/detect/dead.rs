@@ -57,9 +57,10 @@ fn judge(case: &Case<'_>, told: &mut Told, facts: &mut Facts) {
         return;
     }
     // JWTs expire by the dozen: each would push out another report.
+    let rest_least = units(params.rest_hours, HOUR);
     let what = subject(b"dead", &[&usage.token.0]);
     // Whoever is not among the last of many may have been forgotten: nothing says that it rested.
-    let may_be_forgotten = told.is_full();
+    let may_be_forgotten = !end.is_planned && told.may_forget(b"dead", usage.time, rest_least);
     let last = if end.is_planned { None } else { told.touch(what, usage.time) };
     // While a server goes on accepting it, it is not at rest; `revoked` and its like report that.
     if outcome == Outcome::Ok {
@@ -68,12 +69,11 @@ fn judge(case: &Case<'_>, told: &mut Told, facts: &mut Facts) {
     let Some(known_since) = signals.known_since else { return };
     let since = last.map_or(end.at, |last| last.max(end.at));
     let rest = usage.time.since(since.max(known_since));
-    let rest_least = units(params.rest_hours, HOUR);
     let is_rested = rest >= rest_least && (last.is_some() || !may_be_forgotten);
     let is_stranger = signals.novel.has(Family::Client) && is_elsewhere(case);
     let is_found = is_stranger || (is_rested && !end.is_planned);
     let is_old = usage.time.since(end.at) >= rest_least;
-    let is_stale = !is_found && !is_rested && is_old && last.is_some();
+    let is_stale = !is_found && !is_rested && is_old && (last.is_some() || may_be_forgotten);
     let stale_hours = params.stale_days * super::DAY_HOURS;
     // Somebody who found it is reported; the next tries are not those of a stale client.
     let is_first = (is_found || is_stale)

@@ -40,6 +40,7 @@ fn judge(case: &Case<'_>, told: &mut Told, facts: &mut Facts) {
     let ago = span(u32::try_from(seconds).unwrap_or(u32::MAX).into());
     because(facts, NAME, 0.0, format!("accepted {ago} after it expired, according to the {whose}"));
 }
+
 /// Returns whether a use so long after the end is to be reported. Many servers accept every JWT some minutes too long
 /// (.NET's default leeway is five): that is reported once a week by principal; a JWT that is used much later, at once.
 fn is_news(case: &Case<'_>, told: &mut Told, seconds: i64, is_registered: bool) -> bool {

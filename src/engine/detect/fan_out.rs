@@ -23,7 +23,9 @@ pub(super) const DETECTOR: Detector = Detector {
 
 fn judge(case: &Case<'_>, told: &mut Told, facts: &mut Facts) {
     let Some(spread) = case.signals.spread else { return };
-    if case.tell(told, NAME, &[], case.params.repeat.new_hours).is_none() {
+    // More users are news once; several times as many are news again.
+    let size = [u8::try_from(spread.prefixes.max(1).ilog2()).unwrap_or(u8::MAX)];
+    if case.tell(told, NAME, &[&size], case.params.repeat.new_hours).is_none() {
         return;
     }
     state(facts, "fan.prefixes", Value::Int(spread.prefixes.into()));

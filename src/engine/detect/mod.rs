@@ -26,11 +26,6 @@ mod rate;
 mod revoked;
 mod rotated;
 mod silence;
-/// Returns a period in microseconds.
-fn period(hours: f64) -> i64 {
-    i64::from(whole(hours * 60.0)) * MINUTE
-}
-
 #[cfg(test)]
 mod tests;
 mod transport;
@@ -236,18 +231,20 @@ impl Case<'_> {
             (Some(asn), _) => asn.to_string(),
             (None, prefix) => prefix.map(|prefix| prefix.to_string()).unwrap_or_default(),
         };
-        let answer = [u8::from(self.is_ok())];
-        let source = [source.as_bytes(), &answer].concat();
-        let many = self.tell_one(told, kind, [self.series(), &source], hours)?;
+        // Refusals from everywhere must not keep a later acceptance quiet.
+        let group = [self.series(), &[u8::from(self.is_ok())]].concat();
+        let many = self.tell_one(told, kind, [&group, source.as_bytes()], hours)?;
         let (Many::One(silent) | Many::Further(silent)) = many;
         Some(silent)
     }
 
     /// Returns the token, or nothing if it is one of a series of JWTs that change by the hour, of which each would be
-    /// told, and would push out other reports.
+    /// told, and would push out other reports. Those that somebody registered one by one are no series.
     fn series(&self) -> &[u8] {
         let usage = self.placed.usage;
-        if usage.claims.expires_at.is_some() { &[] } else { &usage.token.0 }
+        let is_registered = self.row.is_some_and(|row| row.token.is_some());
+        let is_series = usage.claims.expires_at.is_some() && !is_registered;
+        if is_series { &[] } else { &usage.token.0 }
     }
 
     /// Returns the seconds from an instant to this usage, if they are more than `grace`.
@@ -271,6 +268,11 @@ fn usual(facts: &mut Facts, name: &'static str, value: Value) {
 fn because(facts: &mut Facts, kind: &'static str, nats: f64, text: String) {
     let kind = SmolStr::new_static(kind);
     facts.reasons.push(Reason { kind, nats: narrow(nats), text, ..Reason::default() });
+}
+
+/// Returns a period in microseconds.
+fn period(hours: f64) -> i64 {
+    i64::from(whole(hours * 60.0)) * MINUTE
 }
 
 /// A day, in hours.

@@ -94,7 +94,7 @@ fn judge_country(case: &Case<'_>, told: &mut Told, facts: &mut Facts) {
     let Some(country) = case.placed.place.country else { return };
     let pinned = case.row.map(|row| row.countries.as_slice()).unwrap_or_default();
     if !pinned.is_empty() && !pinned.contains(&country) {
-        let what = [country.as_str().as_bytes()];
+        let what = [case.series(), country.as_str().as_bytes(), &[u8::from(case.is_ok())]];
         if case.tell(told, "pinned country", &what, DAY_HOURS).is_some() {
             state(facts, "pinned.country", Value::Text(country.as_str().into()));
             usual(facts, "pinned.country", Value::Text(listed(pinned).into()));

@@ -14,13 +14,13 @@ use super::rotated::Rotated;
 profile::section! {
     /// How long the same fact is not repeated.
     Repeat = "repeat" {
-        /// A token used after it expired, leaked, was revoked or rotated, from one neighbourhood.
+        /// A token used after it expired, leaked, was revoked or rotated, from one operator.
         dead_hours = 24.0, "h", "own choice: once a day while it goes on";
-        /// A decoy, from one neighbourhood.
+        /// A decoy, from one operator.
         decoy_hours = 1.0, "h", "Canarytokens: a minute; an incident is an hour";
         /// An exposed token: one route and parameter, or one client.
         exposed_hours = 24.0, "h", "own choice: once a day until it is mended";
-        /// A new country, network or client that is not learned yet.
+        /// What is new and not learned yet: country, network, client, journey, fan-out, waking, a server's leeway.
         new_hours = 168.0, "h", "own choice: it is new once";
     }
 }

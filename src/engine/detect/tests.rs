@@ -4,6 +4,7 @@ use std::collections::BTreeSet;
 
 use super::*;
 use crate::engine::geo::{Country, NetworkKind, Place};
+use crate::engine::profile::Family;
 use crate::engine::profile::tests::{Life, START, berlin, lagos, place, rented, stolen, usage};
 use crate::engine::secret::TokenId;
 use crate::engine::time::{DAY, HOUR, MINUTE, SECOND, Timestamp};
@@ -422,5 +423,46 @@ fn of_many_dead_tokens_those_that_were_forgotten_were_said_to_have_rested() {
             reasons_told.extend(reasons(&facts, "dead-token-tried"));
         }
     }
-    assert!(reasons_told.iter().all(|text| text.contains("keeps trying")), "{reasons_told:?}");
+    let is_stale = |text: &String| text.contains("keeps trying");
+    assert!(reasons_told.iter().all(is_stale), "{reasons_told:?}");
+    assert_eq!(reasons_told.len(), 6, "five by name, and that there are more");
+}
+
+#[test]
+fn refusals_from_everywhere_kept_a_leaked_key_that_was_accepted_quiet() {
+    let mut life = Life::default();
+    life.steady(10);
+    let leaked = Registered { leaked_at: Some(START), ..row() };
+    let from = |n: u32| place("DE", "Berlin", (52.5, 13.4), 65000 + n, NetworkKind::Mobile);
+    for n in 0..20_u32 {
+        let refused = Usage { status: Some(401), ..usage(10 * DAY + i64::from(n) * MINUTE) };
+        life.judged(&refused, &from(n), Some(&leaked));
+    }
+    let accepted = life.judged(&usage(10 * DAY + HOUR), &from(3), Some(&leaked));
+    assert_eq!(accepted.get("leaked.accepted"), Some(&Value::Bool(true)));
+}
+
+#[test]
+fn every_sort_of_report_is_remembered_by_itself() {
+    // Detectors that remember nothing this way, or by the names below.
+    const OTHERS: [&str; 12] = [
+        "concurrent-use",
+        "fleet-change",
+        "monitor-health",
+        "new-client",
+        "new-country",
+        "new-network",
+        "object-enumeration",
+        "rate-spike",
+        "silence",
+        "success-after-guessing",
+        "token-guessing",
+        "unusual-use",
+    ];
+    let more = ["stale", "dead", "turn", "pinned", "pinned country", "expired-token-accepted 3"];
+    let families = [Family::Country, Family::Network, Family::Client].map(Family::fact);
+    let names = ALL.iter().map(|detector| detector.name).filter(|name| !OTHERS.contains(name));
+    let names: BTreeSet<&str> = names.chain(more).chain(families).collect();
+    let sorts: BTreeSet<u32> = names.iter().map(|of| subject(of.as_bytes(), &[]) >> 24).collect();
+    assert_eq!(sorts.len(), names.len());
 }

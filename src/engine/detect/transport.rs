@@ -36,7 +36,7 @@ fn judge(case: &Case<'_>, told: &mut Told, facts: &mut Facts) {
     // An earlier refusal must not suppress a later acceptance.
     let answer: &[u8] = if is_accepted { b"accepted" } else { b"refused" };
     let client = usage.agent.family.as_bytes();
-    let what: [&[u8]; 3] = [scheme.as_bytes(), client, answer];
+    let what: [&[u8]; 4] = [case.series(), scheme.as_bytes(), client, answer];
     if case.tell(told, NAME, &what, case.params.repeat.exposed_hours).is_none() {
         return;
     }

@@ -45,7 +45,7 @@ pub(super) const DETECTOR: Detector = Detector {
 /// Returns the risk in percent of a score in nats: `100 logistic(0.67 (S - 7))`.
 ///
 /// False alarms were measured to fall as exp(-0.67 S), not exp(-S): kinds of evidence depend on
-/// one another. 6, 7, 10 nats are 34, 50, 88 percent. (docs/detection.md, Tiers and risk.)
+/// one another. 6, 8, 10 nats are 34, 66, 88 percent. (docs/detection.md, Tiers and risk.)
 #[must_use]
 pub fn risk(score: f64) -> u8 {
     let percent = 100.0 / (1.0 + libm::exp(-0.67 * (score - 7.0)));

@@ -134,10 +134,14 @@ impl Keys {
 
     /// Returns the key under which a profile remembers an actor. From a network or a country that is new, all known
     /// clients are one actor: a new office brings all of its programs, and each of them would be reported. A new client
-    /// is one actor wherever it is used, as long as that is known: a new phone moves about.
+    /// is one actor wherever it is used, as long as that is known: a new phone moves about. On hosting networks and VPNs
+    /// strangers share an operator, so there each client is an actor of its own.
     pub(super) fn remembered(&self, novel: Families) -> u32 {
         let [country, network] =
             [self.country, self.network].map(|value| value.unwrap_or_default().to_le_bytes());
+        if matches!(self.kind.and_then(kind_of), Some(NetworkKind::Hosting | NetworkKind::Vpn)) {
+            return self.actor(novel);
+        }
         let is_elsewhere = novel.has(Family::Network) || novel.has(Family::Country);
         if novel.has(Family::Client) && self.network.is_some() && !is_elsewhere {
             key(&[b"client", &self.client.to_le_bytes()])

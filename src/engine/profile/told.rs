@@ -27,10 +27,12 @@ pub enum Many {
 #[must_use]
 pub fn subject(sort: &[u8], parts: &[&[u8]]) -> u32 {
     let whole: Vec<&[u8]> = std::iter::once(sort).chain(parts.iter().copied()).collect();
-    // the upper bits of a product depend on all lower ones (Fibonacci hashing)
-    let sort = stats::key(&[sort]).wrapping_mul(0x9e37_79b1);
-    sort & SORT | stats::key(&whole) & !SORT
+    // These 8 bits differ between all sorts there are, which a test of the detectors checks.
+    stats::key(&[sort]) << 16 & SORT | stats::key(&whole) & !SORT
 }
+
+/// The reports of one group: those by name, their count, and that there are further ones.
+const GROUP: usize = Told::NAMED as usize + 2;
 
 /// The bits of a key that are its sort.
 const SORT: u32 = 0xff00_0000;
@@ -78,8 +80,18 @@ impl Told {
         is_sane.then(|| Timestamp(last.saturating_mul(MINUTE)))
     }
 
-    /// Returns whether something may have been forgotten.
-    pub(crate) fn is_full(&self) -> bool {
+    /// Returns whether something of a sort that happened within `period` may have been forgotten: the oldest of a sort
+    /// goes first, so an older one that is left proves that none was.
+    #[must_use]
+    pub fn may_forget(&self, sort: &[u8], now: Timestamp, period: i64) -> bool {
+        let sort = subject(sort, &[]) & SORT;
+        let minute = now.0.div_euclid(MINUTE);
+        let mut all = self.0.iter().filter(|telling| telling.key & SORT == sort).peekable();
+        let has_any = all.peek().is_some();
+        self.is_full() && has_any && !all.any(|telling| telling.is_old(minute, period))
+    }
+
+    fn is_full(&self) -> bool {
         self.0.len() >= Self::SLOTS
     }
 
@@ -93,7 +105,8 @@ impl Told {
             let sort = |telling: &Telling| telling.key & SORT;
             let n_of =
                 |one: &Telling| self.0.iter().filter(|other| sort(other) == sort(one)).count();
-            let worth = |one: &Telling| (std::cmp::Reverse(n_of(one)), one.minute);
+            // Small sorts are equal: one group of things told by name must not push out its own beginning.
+            let worth = |one: &Telling| (std::cmp::Reverse(n_of(one).max(GROUP)), one.minute);
             let least = self.0.iter().enumerate().min_by_key(|(_, telling)| worth(telling));
             if let Some((at, _)) = least {
                 self.0.remove(at);
@@ -189,5 +202,18 @@ mod tests {
         (0..100).for_each(|n| _ = told.tell(of(b"dead", n), at(n), 24 * HOUR));
         assert_eq!(told.tell(of(b"turn", 0), at(100), 24 * HOUR), None);
         assert_eq!(told.0.len(), Told::SLOTS);
+    }
+
+    #[test]
+    fn a_few_are_told_by_name_even_if_much_else_is_remembered() {
+        let mut told = Told::default();
+        let of = |sort: u8, n: u32| subject(&[sort], &[&n.to_le_bytes()]);
+        for sort in 1..9 {
+            (0..3).for_each(|n| _ = told.tell(of(sort, n), Timestamp(0), 30 * DAY));
+        }
+        let at = |n: u32| Timestamp(DAY + i64::from(n) * MINUTE);
+        let keys = |n: u32| [of(99, n % 100), of(99, 1000), of(99, 1001)];
+        let all = (0..200).filter_map(|n| told.tell_one(keys(n), at(n), DAY));
+        assert_eq!(all.count(), 6);
     }
 }

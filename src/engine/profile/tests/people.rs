@@ -106,24 +106,24 @@ fn team(days: std::ops::Range<i64>, has_second: bool) -> Vec<(Usage, Place)> {
 }
 
 /// How often somebody would be told of what a life brings.
-fn times_told(life: &mut Life, lives: Vec<(Usage, Place)>) -> usize {
+fn times_told(life: &mut Life, lives: &[(Usage, Place)]) -> usize {
     lives.iter().filter(|(usage, place)| life.live(usage, place).tier > Tier::None).count()
 }
 
 #[test]
 fn a_second_office_was_told_of_again_with_each_of_its_clients() {
     let mut life = Life::default();
-    assert_eq!(times_told(&mut life, team(0..28, false)), 0);
-    let told = times_told(&mut life, team(28..56, true));
+    assert_eq!(times_told(&mut life, &team(0..28, false)), 0);
+    let told = times_told(&mut life, &team(28..56, true));
     assert!((1..=2).contains(&told), "once, or once more at a higher tier: {told}");
 }
 
 #[test]
 fn a_client_never_seen_from_an_office_that_was_told_of_is_news() {
     let mut life = Life::default();
-    times_told(&mut life, team(0..28, false));
+    times_told(&mut life, &team(0..28, false));
     let office = team(28..30, true);
-    assert!(times_told(&mut life, office.clone()) > 0);
+    assert!(times_told(&mut life, &office) > 0);
     let (last, there) = office.into_iter().rfind(|(_, place)| place.asn == Some(64540)).unwrap();
     let agent = Agent { family: "curl".into(), version: "8".into() };
     let thief = Usage { agent, time: last.time.plus(25 * HOUR), ..last };
