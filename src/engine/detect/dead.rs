@@ -7,7 +7,7 @@
 use smol_str::SmolStr;
 
 use crate::engine::alert::{Facts, Value};
-use crate::engine::profile::{Family, Told, section, subject};
+use crate::engine::profile::{Family, Told, report_key, section};
 use crate::engine::stats::units;
 use crate::engine::time::{HOUR, SECOND, Timestamp};
 use crate::engine::usage::Outcome;
@@ -58,7 +58,7 @@ fn judge(case: &Case<'_>, told: &mut Told, facts: &mut Facts) {
     }
     // JWTs expire by the dozen: each would push out another report.
     let rest_least = units(params.rest_hours, HOUR);
-    let what = subject(b"dead", &[&usage.token.0]);
+    let what = report_key(b"dead", &[&usage.token.0]);
     // Whoever is not among the last of many may have been forgotten: nothing says that it rested.
     let may_be_forgotten = !end.is_planned && told.may_forget(b"dead", usage.time, rest_least);
     let last = if end.is_planned { None } else { told.touch(what, usage.time) };

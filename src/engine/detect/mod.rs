@@ -51,7 +51,7 @@ pub use unusual::{client_name, network_name, risk};
 
 use crate::engine::alert::{Facts, Reason, Value};
 use crate::engine::house::Exposures;
-use crate::engine::profile::{Many, Placed, Profile, Signals, Told, subject};
+use crate::engine::profile::{Many, Placed, Profile, Signals, Told, report_key};
 use crate::engine::registry::Registered;
 use crate::engine::stats::{narrow, whole};
 use crate::engine::time::{MINUTE, SECOND, Timestamp};
@@ -207,7 +207,7 @@ impl Case<'_> {
 
     /// Returns how often something about this usage's principal was suppressed, if it is to be reported now.
     fn tell(&self, told: &mut Told, kind: &str, what: &[&[u8]], hours: f64) -> Option<u32> {
-        told.tell(subject(kind.as_bytes(), what), self.placed.usage.time, period(hours))
+        told.tell(report_key(kind.as_bytes(), what), self.placed.usage.time, period(hours))
     }
 
     /// Like [`tell`](Self::tell), for one of many things, such as a route, by `group`, such as a token: the first few
@@ -219,7 +219,7 @@ impl Case<'_> {
         [group, what]: [&[u8]; 2],
         hours: f64,
     ) -> Option<Many> {
-        let key = |of: &[u8]| subject(kind.as_bytes(), &[group, of]);
+        let key = |of: &[u8]| report_key(kind.as_bytes(), &[group, of]);
         let many = [what, b"count", b"further"].map(key);
         told.tell_one(many, self.placed.usage.time, period(hours))
     }

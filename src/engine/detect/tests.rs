@@ -463,6 +463,7 @@ fn every_sort_of_report_is_remembered_by_itself() {
     let families = [Family::Country, Family::Network, Family::Client].map(Family::fact);
     let names = ALL.iter().map(|detector| detector.name).filter(|name| !OTHERS.contains(name));
     let names: BTreeSet<&str> = names.chain(more).chain(families).collect();
-    let sorts: BTreeSet<u32> = names.iter().map(|of| subject(of.as_bytes(), &[]) >> 24).collect();
+    let sorts: BTreeSet<u32> =
+        names.iter().map(|of| report_key(of.as_bytes(), &[]) >> 24).collect();
     assert_eq!(sorts.len(), names.len());
 }

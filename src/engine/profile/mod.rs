@@ -51,7 +51,7 @@ pub use peers::{Alone, Class, Peers, SHARED, Share};
 pub(crate) use signals::Keys;
 pub use signals::{Absorbed, Errors, Placed, Rise, Signals, Usual, World};
 pub use silence::{Silence, Silent};
-pub use told::{Many, Told, subject};
+pub use told::{Many, Told, report_key};
 pub use travel::{Hop, name as place_name};
 pub use turns::Turn;
 pub use volume::Flood;

@@ -139,20 +139,16 @@ impl Keys {
     pub(super) fn remembered(&self, novel: Families) -> u32 {
         let [country, network] =
             [self.country, self.network].map(|value| value.unwrap_or_default().to_le_bytes());
-        if matches!(self.kind.and_then(kind_of), Some(NetworkKind::Hosting | NetworkKind::Vpn)) {
+        let is_shared =
+            matches!(self.kind.and_then(kind_of), Some(NetworkKind::Hosting | NetworkKind::Vpn));
+        if is_shared || self.network.is_none() {
             return self.actor(novel);
         }
-        let is_elsewhere = novel.has(Family::Network) || novel.has(Family::Country);
-        if novel.has(Family::Client) && self.network.is_some() && !is_elsewhere {
-            key(&[b"client", &self.client.to_le_bytes()])
-        } else if self.network.is_none() || novel.has(Family::Client) {
-            self.actor(novel)
-        } else if novel.has(Family::Network) {
-            key(&[b"network", &network])
-        } else if novel.has(Family::Country) {
-            key(&[b"network", &network, &country])
-        } else {
-            self.actor(novel)
+        match [Family::Client, Family::Network, Family::Country].map(|family| novel.has(family)) {
+            [true, false, false] => key(&[b"client", &self.client.to_le_bytes()]),
+            [false, true, _] => key(&[b"network", &network]),
+            [false, false, true] => key(&[b"network", &network, &country]),
+            _ => self.actor(novel),
         }
     }
 

@@ -25,7 +25,7 @@ pub enum Many {
 
 /// Returns the key of a report: its sort in the upper 8 bits, its subject in the others.
 #[must_use]
-pub fn subject(sort: &[u8], parts: &[&[u8]]) -> u32 {
+pub fn report_key(sort: &[u8], parts: &[&[u8]]) -> u32 {
     let whole: Vec<&[u8]> = std::iter::once(sort).chain(parts.iter().copied()).collect();
     // These 8 bits differ between all sorts there are, which a test of the detectors checks.
     stats::key(&[sort]) << 16 & SORT | stats::key(&whole) & !SORT
@@ -84,7 +84,7 @@ impl Told {
     /// goes first, so an older one that is left proves that none was.
     #[must_use]
     pub fn may_forget(&self, sort: &[u8], now: Timestamp, period: i64) -> bool {
-        let sort = subject(sort, &[]) & SORT;
+        let sort = report_key(sort, &[]) & SORT;
         let minute = now.0.div_euclid(MINUTE);
         let mut all = self.0.iter().filter(|telling| telling.key & SORT == sort).peekable();
         let has_any = all.peek().is_some();
@@ -196,7 +196,7 @@ mod tests {
     #[test]
     fn a_flood_of_one_sort_pushed_out_reports_of_all_others() {
         let mut told = Told::default();
-        let of = |sort: &[u8], n: u32| subject(sort, &[&n.to_le_bytes()]);
+        let of = |sort: &[u8], n: u32| report_key(sort, &[&n.to_le_bytes()]);
         let at = |n: u32| Timestamp(i64::from(n) * MINUTE);
         told.tell(of(b"turn", 0), at(0), 24 * HOUR);
         (0..100).for_each(|n| _ = told.tell(of(b"dead", n), at(n), 24 * HOUR));
@@ -207,7 +207,7 @@ mod tests {
     #[test]
     fn a_few_are_told_by_name_even_if_much_else_is_remembered() {
         let mut told = Told::default();
-        let of = |sort: u8, n: u32| subject(&[sort], &[&n.to_le_bytes()]);
+        let of = |sort: u8, n: u32| report_key(&[sort], &[&n.to_le_bytes()]);
         for sort in 1..9 {
             (0..3).for_each(|n| _ = told.tell(of(sort, n), Timestamp(0), 30 * DAY));
         }

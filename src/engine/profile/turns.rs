@@ -13,7 +13,7 @@ use crate::engine::geo::{Atlas, Country};
 use crate::engine::profile::Profile;
 use crate::engine::profile::params::{Concurrent, Params};
 use crate::engine::profile::signals::{Signals, country_of};
-use crate::engine::profile::told::subject;
+use crate::engine::profile::told::report_key;
 use crate::engine::stats::{Days, whole};
 use crate::engine::time::SECOND;
 
@@ -65,7 +65,7 @@ impl Net {
     /// Returns the key under which reports about it are remembered.
     fn key(self) -> u32 {
         let (sort, number) = self.parts();
-        subject(b"turn", &[&[sort], &number.to_le_bytes()])
+        report_key(b"turn", &[&[sort], &number.to_le_bytes()])
     }
 
     const fn is_operator(self) -> bool {
