@@ -162,11 +162,13 @@ fn old_geoip_data_is_told_once_until_it_is_replaced() {
     };
     home.append("logs/a.log", line(1));
     write(40);
-    for _ in 0..2 {
+    for n in 1..=2 {
         let daemon = home.run(&[]);
         wait_until("it is told", || {
             home.committed_lines() > 0 && told(&home, "health.geoip_days").len() == 1
         });
+        // What the first run left is there before the second one heeds signals.
+        wait_until("it runs", || home.daemon_log().matches("Started.").count() == n);
         assert!(daemon.terminate().success());
     }
     let alert = told(&home, "health.geoip_days").remove(0);
