@@ -24,6 +24,7 @@ pub(crate) fn usage(n: u64, principals: u64) -> Usage {
     // Two places of its own, and a new one now and then.
     let net = (who * 3 + round % 2 + u64::from((who + round).is_multiple_of(11)) * 500) % 65_000;
     Usage {
+        took_millis: 0,
         time: START.plus(day as i64 * DAY + second as i64 * 1_000_000),
         token: TokenId(id),
         kind: "opaque".into(),

@@ -194,6 +194,15 @@ pub(super) struct Shown<'a> {
     user: Option<Name<'a>>,
     #[serde(skip_serializing_if = "Option::is_none")]
     tls: Option<Tls<'a>>,
+    #[serde(skip_serializing_if = "is_empty")]
+    event: Event,
+}
+
+/// How long before the line's time the request began.
+#[derive(Default, PartialEq, Serialize)]
+struct Event {
+    #[serde(rename = "duration", skip_serializing_if = "is_empty")]
+    nanoseconds: u64,
 }
 
 #[derive(Serialize)]
@@ -320,6 +329,7 @@ impl<'a> Shown<'a> {
             user_agent: show(&record.agent).map(|original| Original { original }),
             user: show(&record.user).map(|name| Name { name: scrub::user(name) }),
             tls: show(&record.tls).and_then(Tls::new),
+            event: Event { nanoseconds: u64::from(record.took_millis) * 1_000_000 },
         }
     }
 }

@@ -10,13 +10,16 @@ use smol_str::SmolStr;
 
 use crate::engine::line::StreamId;
 use crate::engine::secret::TokenId;
-use crate::engine::time::Timestamp;
+use crate::engine::time::{SECOND, Timestamp};
 
 /// One use of one token.
 #[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
 pub struct Usage {
     /// When it happened according to the log.
     pub time: Timestamp,
+    /// How long before `time` the request began, in milliseconds; 0 if `time` is its beginning, or nothing says it.
+    #[serde(default, skip_serializing_if = "is_zero")]
+    pub took_millis: u32,
     /// Which token.
     pub token: TokenId,
     /// The kind of token, e.g. `github-pat`, `jwt`, `basic`, `opaque`.
@@ -65,6 +68,13 @@ pub struct Object {
 }
 
 impl Usage {
+    /// Returns when the request began, as far as the log says. The server looked at the token then: what ends the token
+    /// later ends no request that is under way (a download, server-sent events).
+    #[must_use]
+    pub fn began(&self) -> Timestamp {
+        self.time.plus(-i64::from(self.took_millis) * (SECOND / 1000))
+    }
+
     /// Returns how the server responded.
     #[must_use]
     pub const fn outcome(&self) -> Outcome {
@@ -76,6 +86,12 @@ impl Usage {
     pub const fn is_accepted(&self) -> bool {
         self.outcome().is_accepted()
     }
+}
+
+/// Returns whether a number is zero.
+#[expect(clippy::trivially_copy_pass_by_ref, reason = "serde hands over a reference")]
+const fn is_zero(number: &u32) -> bool {
+    *number == 0
 }
 
 /// The position of a usage in the logs.

@@ -247,9 +247,9 @@ impl Case<'_> {
         if is_series { &[] } else { &usage.token.0 }
     }
 
-    /// Returns the seconds from an instant to this usage, if they are more than `grace`.
+    /// Returns the seconds from an instant to the beginning of this usage, if they are more than `grace`.
     fn seconds_after(&self, instant: Option<Timestamp>, grace: f64) -> Option<i64> {
-        let seconds = self.placed.usage.time.since(instant?).div_euclid(SECOND);
+        let seconds = self.placed.usage.began().since(instant?).div_euclid(SECOND);
         (seconds > i64::from(whole(grace))).then_some(seconds)
     }
 }

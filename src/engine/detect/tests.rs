@@ -8,7 +8,7 @@ use crate::engine::profile::Family;
 use crate::engine::profile::tests::{Life, START, berlin, lagos, place, rented, stolen, usage};
 use crate::engine::secret::TokenId;
 use crate::engine::time::{DAY, HOUR, MINUTE, SECOND, Timestamp};
-use crate::engine::usage::{Carrier, Transport, Usage};
+use crate::engine::usage::{Carrier, Claims, Transport, Usage};
 
 impl Life {
     /// Applies one usage as the Judge does, and returns its facts.
@@ -236,6 +236,24 @@ fn dead_tokens_are_told_once_a_day_and_source() {
     let facts = life.judged(&refused, &berlin(), Some(&dead));
     assert_eq!(facts.get("revoked.accepted"), Some(&Value::Bool(false)));
     assert!(has(&life.judged(&usage(2 * DAY), &berlin(), Some(&dead)), "revoked.seconds"));
+}
+
+#[test]
+fn what_ends_a_token_ends_no_request_under_way() {
+    let dead = Registered { revoked_at: Some(START.plus(HOUR)), ..row() };
+    let stream = |took_millis| Usage { took_millis, ..usage(90 * MINUTE) };
+    let judged = |took| Life::default().judged(&stream(took), &berlin(), Some(&dead));
+    assert!(!has(&judged(80 * 60_000), "revoked.seconds"), "server-sent events");
+    assert_eq!(judged(20 * 60_000).get("revoked.seconds"), Some(&Value::Int(600)));
+
+    let expires_at = Some(START.plus(HOUR));
+    let claims = Claims { expires_at, ..Claims::default() };
+    let judged = |took| {
+        let jwt = Usage { claims: claims.clone(), ..stream(took) };
+        Life::default().judged(&jwt, &berlin(), None)
+    };
+    assert!(!has(&judged(80 * 60_000), "expired.seconds"));
+    assert_eq!(judged(20 * 60_000).get("expired.seconds"), Some(&Value::Int(600)));
 }
 
 #[test]

@@ -20,6 +20,7 @@ use foldhash::fast::FixedState;
 use smol_str::SmolStr;
 
 use super::draft::{Draft, Escape, Part, Slot};
+use super::duration::Whole;
 use super::scan::{Miss, present};
 use super::time::{self, Time};
 use super::{Record, client, keys, names, w3c};
@@ -189,6 +190,8 @@ impl Holds {
             "cs-protocol" | "cs-uri-scheme" => part(Part::Scheme, 3),
             "ssl-protocol" | "crypt-protocol" | "cs-tls-version" => part(Part::Tls, 3),
             "s-xff" | "x-forwarded-for" => Self::Other(Slot::Header("x-forwarded-for".into()), 1),
+            // IIS counts milliseconds, CloudFront seconds with a fraction.
+            "time-taken" => Self::Other(Slot::Took(Whole::Millis), 1),
             "password" => Self::Other(Slot::Skip, 0),
             lower => Self::header_or_id(lower),
         }

@@ -3,6 +3,7 @@
 use std::borrow::Cow;
 use std::ops::Range;
 
+use super::duration::{self, Whole};
 use super::time::Time;
 use super::{FieldName, Record, Text, client, names, scan, time};
 
@@ -42,6 +43,8 @@ pub(super) enum Slot {
     Named(Cow<'static, str>),
     /// A variable of the site's own, which is no header; the value shows what it means.
     Variable(Cow<'static, str>),
+    /// How long the request took until it was logged.
+    Took(Whole),
     OfServer,
     Unnamed,
     Skip,
@@ -94,6 +97,10 @@ impl<'a> Draft<'a> {
                 if self.arguments.len() < MAX_FIELDS {
                     self.arguments.push((name.clone(), unescaped(raw, escape)));
                 }
+                return true;
+            }
+            Slot::Took(whole) => {
+                self.record.took_millis = duration::read(&raw, *whole).unwrap_or_default();
                 return true;
             }
             Slot::Skip => return true,

@@ -15,6 +15,7 @@ use std::borrow::Cow;
 
 use super::client::{address_and_port, parse_address};
 use super::draft::put_request;
+use super::duration::{self, Whole};
 use super::scan::{Miss, before, decimal, given, literal, status, unescaped_quoted, word};
 use super::{Record, time};
 
@@ -74,6 +75,8 @@ pub(super) fn read_application(line: &[u8]) -> Result<Record<'_>, Miss> {
 pub(super) fn read_classic(line: &[u8]) -> Result<Record<'_>, Miss> {
     let mut record = Record::default();
     read_from_time(&mut record, line)?;
+    // Unlike the other one's, its time is when the request was received.
+    record.took_millis = 0;
     Ok(record)
 }
 
@@ -124,10 +127,12 @@ fn tls(rest: &[u8]) -> Option<&[u8]> {
 
 /// Parses the fields from the target to the bytes sent.
 fn numbers<'a>(record: &mut Record<'a>, mut rest: &'a [u8]) -> Result<&'a [u8], Miss> {
-    for expected in
-        ["the target and its port", "the first time", "the second time", "the third time"]
-    {
-        rest = before(rest, b" ", expected)?.0;
+    rest = before(rest, b" ", "the target and its port")?.0;
+    for expected in ["the first time", "the second time", "the third time"] {
+        let (after, seconds) = before(rest, b" ", expected)?;
+        // -1 if the request did not get that far.
+        record.took_millis += duration::read(seconds, Whole::Unknown).unwrap_or_default();
+        rest = after;
     }
     let (after, code) = before(rest, b" ", "a status")?;
     record.status = status(code);

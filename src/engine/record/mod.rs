@@ -9,6 +9,7 @@ mod columns;
 mod combined;
 mod directive;
 mod draft;
+mod duration;
 mod elb;
 mod envoy;
 mod family;
@@ -72,6 +73,8 @@ pub struct Record<'a> {
     pub is_local: bool,
     /// When the line was written, if an envelope knows it with its zone.
     pub written: Option<Timestamp>,
+    /// How long before `time` the request began, in milliseconds; 0 if `time` is its beginning, or nothing says it.
+    pub took_millis: u32,
     /// The peer that the server saw or, if that is a trusted proxy, the client behind it.
     pub client: Option<IpAddr>,
     /// No answer was sent, or it is an error log, which does not say which: neither accepted nor refused.
@@ -152,6 +155,7 @@ impl Record<'_> {
             time_digits: self.time_digits,
             is_local: self.is_local,
             written: self.written,
+            took_millis: self.took_millis,
             client: self.client,
             is_unanswered: self.is_unanswered,
             is_forwarded: self.is_forwarded,

@@ -10,6 +10,7 @@
 
 use super::client::parse_address;
 use super::draft::{push_field, put_target};
+use super::duration::{self, Whole};
 use super::scan::{Miss, before, decimal, given, present, status, unescape_percent, word};
 use super::{FieldName, Record, combined, names, time};
 
@@ -51,7 +52,8 @@ pub(super) fn read(line: &[u8]) -> Result<Record<'_>, Miss> {
         return Err(Miss { rest: line.len(), expected: "a time like 1795453833.537" });
     };
     record.set_time(time);
-    let (rest, _elapsed) = before(rest.trim_ascii_start(), b" ", "the milliseconds it took")?;
+    let (rest, elapsed) = before(rest.trim_ascii_start(), b" ", "the milliseconds it took")?;
+    record.took_millis = duration::read(elapsed, Whole::Millis).unwrap_or_default();
     let (at_result, client) = before(rest, b" ", "the client's address")?;
     record.client = parse_address(client);
     let (at_bytes, result) = before(at_result, b" ", "the result, like TCP_MISS/200")?;

@@ -305,7 +305,10 @@ impl Step {
     fn surplus(&self, value: &[u8]) -> Option<usize> {
         let is_word = matches!(
             self.slot,
-            Slot::Part(Part::Status | Part::Bytes | Part::Client) | Slot::Id(_) | Slot::Skip
+            Slot::Part(Part::Status | Part::Bytes | Part::Client)
+                | Slot::Id(_)
+                | Slot::Took(_)
+                | Slot::Skip
         );
         if self.end != End::Line || !is_word {
             return None;
@@ -402,7 +405,8 @@ impl Step {
             Slot::Part(part) => matches!(part, Part::Request | Part::Agent | Part::User),
             Slot::Header(_) | Slot::Named(_) | Slot::Variable(_) => true,
             Slot::OfServer | Slot::Unnamed => true,
-            Slot::Cookie(_) | Slot::Argument(_) | Slot::Id(_) | Slot::Skip => false,
+            Slot::Cookie(_) | Slot::Argument(_) | Slot::Id(_) => false,
+            Slot::Took(_) | Slot::Skip => false,
         }
     }
 }

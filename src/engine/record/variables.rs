@@ -3,6 +3,7 @@
 use std::borrow::Cow;
 
 use super::draft::{Part, Slot};
+use super::duration::Whole;
 use super::keys;
 use super::names;
 
@@ -36,7 +37,6 @@ const NGINX_OTHERS: &[&str] = &[
     "request_filename",
     "request_id",
     "request_length",
-    "request_time",
     "sent_",
     "server_addr",
     "server_port",
@@ -72,6 +72,7 @@ pub(super) fn nginx(name: &str) -> Meaning {
         "scheme" => part(Part::Scheme, 3),
         "https" => part(Part::Scheme, 2),
         "ssl_protocol" => part(Part::Tls, 3),
+        "request_time" => (Slot::Took(Whole::Unknown), 1),
         "proxy_add_x_forwarded_for" => (Slot::Header(Cow::Borrowed("x-forwarded-for")), 1),
         _ if let Some(header) = of_the_answer(name) => (header, 1),
         _ if NGINX_OTHERS.iter().any(|other| name.starts_with(other)) => (Slot::Skip, 0),
@@ -158,7 +159,7 @@ pub(super) fn apache(letter: char, argument: Option<&str>) -> Option<Meaning> {
 
 /// Our names of fields, for an error about an unknown one; some have a second name.
 pub(super) const FIELD_NAMES: &str = "time, client, request, method, target, query, version, status, bytes, referer, \
-     agent, user, host, scheme, tls, forwarded, authorization, cookie, x_api_key, id";
+     agent, user, host, scheme, tls, forwarded, authorization, cookie, x_api_key, id, duration";
 
 /// Returns where a field of the site's `fields` table is stored, by our name of it.
 pub(super) fn field(name: &str) -> Option<Slot> {
@@ -187,6 +188,7 @@ pub(super) fn field(name: &str) -> Option<Slot> {
         "host" => part(Part::Host),
         "scheme" => part(Part::Scheme),
         "tls" => part(Part::Tls),
+        "duration" => Some(Slot::Took(Whole::Millis)),
         "forwarded" | "x_forwarded_for" => Some(Slot::Header(Cow::Borrowed("x-forwarded-for"))),
         "authorization" => Some(Slot::Header(Cow::Borrowed("authorization"))),
         "cookie" => Some(Slot::Header(Cow::Borrowed("cookie"))),

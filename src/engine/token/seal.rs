@@ -80,6 +80,7 @@ impl Sealer {
         for token in self.distinct(sightings, &scrub) {
             out.push(Usage {
                 time,
+                took_millis: record.took_millis,
                 token: token.id,
                 kind: token.kind,
                 hint: token.hint,

@@ -26,6 +26,7 @@ pub(crate) const START: Timestamp = Timestamp(20_514 * DAY);
 pub(crate) fn usage(micros: i64) -> Usage {
     Usage {
         time: START.plus(micros),
+        took_millis: 0,
         token: TokenId([7; 16]),
         kind: "opaque".into(),
         hint: "...".into(),

@@ -11,7 +11,7 @@ use std::borrow::Cow;
 use smol_str::SmolStr;
 
 use crate::engine::record::draft::{Escape, Part, Slot};
-use crate::engine::record::keys::{self, Meaning, Said, Scope};
+use crate::engine::record::keys::{self, Form, Meaning, Said, Scope};
 use crate::engine::record::names;
 use crate::engine::record::scan::{self, Quoted};
 use crate::engine::record::time::Time;
@@ -287,11 +287,12 @@ impl<'a, 'o> Walk<'a, 'o> {
                 }
             }
             Slot::Part(Part::Time) => {
+                self.said.has_beginning |= meaning.form == Form::Beginning;
                 if let Some(time) = time::epoch(plain).or_else(|| exponent(plain)) {
                     self.said.draft.time(*rank, time);
                 }
             }
-            Slot::Part(Part::Bytes) => {
+            Slot::Part(Part::Bytes) | Slot::Took(_) => {
                 self.said.draft.put(slot, *rank, Cow::Borrowed(plain), Escape::None);
             }
             Slot::Part(Part::Tls) => {

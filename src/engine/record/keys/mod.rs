@@ -84,6 +84,8 @@ pub(super) enum Form {
     Akamai,
     /// An object that is present only if the connection had TLS.
     Secured,
+    /// The time at which a request began, not that of its answer.
+    Beginning,
 }
 
 impl Meaning {
@@ -116,7 +118,8 @@ impl Meaning {
     /// Returns the same meaning in a [`Scope::Loose`].
     fn loosened(&self) -> Self {
         let is_part = matches!(self.slot, Some((Slot::Part(_), _)));
-        let slot = self.slot.clone().map(|(slot, rank)| (slot, if is_part { 0 } else { rank }));
+        let slot = self.slot.clone().filter(|(slot, _)| !matches!(slot, Slot::Took(_)));
+        let slot = slot.map(|(slot, rank)| (slot, if is_part { 0 } else { rank }));
         let scope = self.scope.map(|scope| match scope {
             Scope::Root | Scope::Request | Scope::Http => Scope::Loose,
             other => other,
@@ -207,7 +210,7 @@ pub(super) fn followed(mut scope: Scope, mut key: &[u8]) -> Option<Meaning> {
 fn by_prefix(key: &[u8]) -> Option<Meaning> {
     match key {
         [b'h', b't', b't', b'p', b'_', name @ ..] => Some(header(name)),
-        // Traefik's header names are capitalised, which distinguishes `request_Cookie` from nginx's `request_time`.
+        // Traefik's header names are capitalised, which distinguishes `request_Cookie` from nginx's `request_length`.
         [b'r', b'e', b'q', b'u', b'e', b's', b't', b'_', name @ ..] => {
             name.first().is_some_and(u8::is_ascii_uppercase).then(|| header(name))
         }
@@ -260,7 +263,7 @@ mod tests {
         }
         assert_eq!(slot("request_User-agent"), Some(Slot::Part(Part::Agent)));
         assert_eq!(slot("_remote_addr"), Some(Slot::Part(Part::Client)));
-        for key in ["request_time", "http_accept", "level", "_", "_level"] {
+        for key in ["request_length", "http_accept", "level", "_", "_level"] {
             assert_eq!(slot(key), None, "{key}");
         }
     }

@@ -11,6 +11,7 @@
 use std::borrow::Cow;
 
 use crate::engine::record::draft::{Part, Slot};
+use crate::engine::record::duration::Whole;
 use crate::engine::record::keys::{Form, Meaning, Scope};
 
 const fn part(part: Part, rank: u8) -> Meaning {
@@ -41,13 +42,19 @@ pub(super) static ROWS: &[(Scope, Meaning, &[&str])] = &[
     // Time.
     (Scope::Root, part(Part::Time, 3), &[
         "time", "ts", "msec", "timestamp", "time_iso8601", "time_local", "datetime", "date_time", "date",
-        "StartUTC", "start_time", "startTime", "started_at", "requestTimeEpoch", "EdgeStartTimestamp",
         "timeLocal", "event_time", "epoch", "reqTimeSec", "timeStamp", "log_timestamp", "TS", "detected_at",
         "Datetime", "Timestamp", "@t", "asctime", "timeMillis", "timeUnixNano", "time_unix_nano", "_time",
-        "written_at", "requestReceivedTimestamp", "request_time_iso8601", "Time",
+        "written_at", "request_time_iso8601", "Time",
     ]),
-    (Scope::Root, part(Part::Time, 2), &["@timestamp", "StartLocal", "EdgeEndTimestamp", "requestTime"]),
+    (Scope::Root, part(Part::Time, 3).formed(Form::Beginning), &[
+        "StartUTC", "start_time", "startTime", "started_at", "requestTimeEpoch", "EdgeStartTimestamp",
+        "requestReceivedTimestamp",
+    ]),
+    (Scope::Root, part(Part::Time, 2), &["@timestamp", "EdgeEndTimestamp"]),
+    (Scope::Root, part(Part::Time, 2).formed(Form::Beginning), &["StartLocal", "requestTime"]),
     (Scope::Root, part(Part::Time, 1), &["stageTimestamp", "receiveTimestamp", "observedTimeUnixNano"]),
+    (Scope::Root, Meaning::slot(Slot::Took(Whole::Unknown)), &["request_time", "duration", "timeTaken"]),
+    (Scope::Root, Meaning::slot(Slot::Took(Whole::Millis)), &["responseTime", "time-taken"]),
     // Client.
     (Scope::Root, part(Part::Client, 5), &["socketIp"]),
     (Scope::Root, part(Part::Client, 4), &[

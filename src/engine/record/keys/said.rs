@@ -23,6 +23,8 @@ pub(in crate::engine::record) struct Said<'a> {
     has_peer: bool,
     /// A key of the line itself gave the target, not one in an application's object.
     has_target: bool,
+    /// A key names the time at which the request began.
+    pub(in crate::engine::record) has_beginning: bool,
     day: Option<Text<'a>>,
     clock: Option<Text<'a>>,
     /// The line's Referer is percent-encoded.
@@ -67,6 +69,10 @@ impl<'a> Said<'a> {
     fn formed(&mut self, form: Form, text: Text<'a>) -> Option<Text<'a>> {
         match form {
             Form::Plain | Form::Secured => Some(text),
+            Form::Beginning => {
+                self.has_beginning = true;
+                Some(text)
+            }
             Form::Target => is_target(&text).then_some(text),
             Form::Whole => {
                 if text.starts_with(b"https://") {
@@ -119,6 +125,9 @@ impl<'a> Said<'a> {
     pub(in crate::engine::record) fn finish(mut self) -> Record<'a> {
         self.join_time();
         let mut record = self.draft.finish();
+        if self.has_beginning {
+            record.took_millis = 0;
+        }
         if self.is_encoded {
             let is_encoded = |text: &Text<'_>| memchr::memmem::find(text, b"://").is_none();
             record.referer = record.referer.map(|t| if is_encoded(&t) { decoded(t) } else { t });

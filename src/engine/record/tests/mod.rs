@@ -11,6 +11,7 @@ mod family;
 mod properties;
 mod real;
 mod templates;
+mod took;
 
 use std::collections::BTreeMap;
 use std::fmt::Write;
