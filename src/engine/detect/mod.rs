@@ -210,6 +210,13 @@ impl Case<'_> {
         told.tell(report_key(kind.as_bytes(), what), self.placed.usage.time, period(hours))
     }
 
+    /// Notes that something is reported. Returns whether it was within a week before: then this is a reminder.
+    fn is_reminder(&self, told: &mut Told, kind: &str, what: &[&[u8]]) -> bool {
+        let time = self.placed.usage.time;
+        let last = told.touch(report_key(REMINDER, &[&[kind.as_bytes()], what].concat()), time);
+        last.is_some_and(|last| time.since(last) < period(self.params.repeat.new_hours))
+    }
+
     /// Like [`tell`](Self::tell), for one of many things, such as a route, by `group`, such as a token: the first few
     /// of a group are told by name, then once that there are further ones.
     fn tell_one(
@@ -269,6 +276,9 @@ fn because(facts: &mut Facts, kind: &'static str, nats: f64, text: String) {
     let kind = SmolStr::new_static(kind);
     facts.reasons.push(Reason { kind, nats: narrow(nats), text, ..Reason::default() });
 }
+
+/// The sort of the reports of [`Case::is_reminder`].
+const REMINDER: &[u8] = b"reminder";
 
 /// Returns a period in microseconds.
 fn period(hours: f64) -> i64 {

@@ -316,6 +316,25 @@ fn a_token_in_the_urls_of_a_thousand_routes_is_told_a_handful_of_times_a_day() {
 }
 
 #[test]
+fn what_goes_on_was_mailed_again_each_day() {
+    let mut life = Life::default();
+    let carrier = Carrier::Query("api_key".into());
+    let mut again = |micros, carrier: &Carrier, status| {
+        let loud = Usage { transport: Transport::Plain, status: Some(status), ..usage(micros) };
+        let loud = Usage { carrier: carrier.clone(), ..loud };
+        let facts = life.judged(&loud, &berlin(), None);
+        ["url.again", "transport.again"].map(|name| facts.get(name) == Some(&Value::Bool(true)))
+    };
+    assert_eq!(again(0, &carrier, 200), [false; 2]);
+    for day in 1..20 {
+        assert_eq!(again(day * DAY, &carrier, 200), [true; 2], "day {day}");
+    }
+    assert_eq!(again(28 * DAY, &carrier, 200), [false; 2], "after a week");
+    assert_eq!(again(29 * DAY, &Carrier::Query("token".into()), 200), [false, true]);
+    assert_eq!(again(30 * DAY, &carrier, 401), [false; 2], "refused");
+}
+
+#[test]
 fn a_carrier_and_a_scheme_that_were_never_seen_were_called_usual() {
     let loud = Usage { carrier: Carrier::Userinfo, transport: Transport::Plain, ..usage(0) };
     let facts = Life::default().judged(&loud, &berlin(), None);

@@ -19,6 +19,7 @@ pub(super) const DETECTOR: Detector = Detector {
             "transport.accepted",
             "whether the server accepted the token; a redirect comes too late",
         ),
+        fact("transport.again", "whether the same was reported within the last week"),
     ],
     judge: Usage(judge),
 };
@@ -42,5 +43,7 @@ fn judge(case: &Case<'_>, told: &mut Told, facts: &mut Facts) {
     }
     state(facts, "transport.scheme", Value::Text(SmolStr::new_static(scheme)));
     state(facts, "transport.accepted", Value::Bool(is_accepted));
-    because(facts, NAME, 0.0, format!("sent {words}"));
+    let is_again = case.is_reminder(told, NAME, &[scheme.as_bytes(), answer]);
+    state(facts, "transport.again", Value::Bool(is_again));
+    because(facts, NAME, 0.0, format!("{}sent {words}", if is_again { "still " } else { "" }));
 }

@@ -21,6 +21,7 @@ pub(super) const DETECTOR: Detector = Detector {
         fact("url.route", "the route"),
         fact("url.accepted", "whether the server accepted the token"),
         fact("url.count", "uses since the last alert, this one included"),
+        fact("url.again", "whether the same was reported within the last week"),
     ],
     judge: Exposure(judge),
 };
@@ -50,12 +51,16 @@ fn judge(case: &Case<'_>, told: &mut Told, exposures: &mut Exposures, facts: &mu
     state(facts, "url.route", Value::Text(usage.route.clone()));
     state(facts, "url.accepted", Value::Bool(case.is_ok()));
     state(facts, "url.count", Value::Int(i64::from(before) + 1));
+    let answer: &[u8] = if case.is_ok() { b"accepted" } else { b"refused" };
+    let is_again = case.is_reminder(told, NAME, &[parameter.as_bytes(), answer]);
+    state(facts, "url.again", Value::Bool(is_again));
     let place = match carrier {
         "userinfo" => "user part of the URL".to_owned(),
         _ => format!("{carrier} parameter {parameter}"),
     };
     let (route, further, rest) = (&usage.route, news.further(), news.rest());
-    let text = format!("token in the {place} of {route}{further}, where logs keep it{rest}");
+    let still = if is_again { "still " } else { "" };
+    let text = format!("token {still}in the {place} of {route}{further}, where logs keep it{rest}");
     because(facts, NAME, 0.0, text);
 }
 
