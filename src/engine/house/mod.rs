@@ -287,11 +287,13 @@ impl House {
 
     /// Returns the values that a usage brought, as far as they may be a change of many and are not known here.
     fn strange(&self, brought: Families, signals: &Signals, params: &Fleet) -> Vec<Value> {
-        let has_network = signals.value(Family::Network).is_some();
+        // An operator that is unknown, or that others use, does not distinguish an office or a gateway; its prefix does.
+        // Phones come from their carrier's gateways by chance.
+        let is_operator = brought.has(Family::Network)
+            && signals.value(Family::Network).is_some_and(|value| !self.is_custom(value, params));
         let is_change = |family: &Family| match family {
             Family::Network | Family::Client => true,
-            // if operators are unknown, the prefix stands in for them
-            Family::Prefix => !has_network,
+            Family::Prefix => !is_operator && !signals.is_mobile(),
             _ => false,
         };
         let brought = brought.iter().filter(is_change);

@@ -4,7 +4,7 @@
 use proptest::prelude::*;
 
 use super::*;
-use crate::engine::geo::Place;
+use crate::engine::geo::{NetworkKind, Place};
 use crate::engine::profile::tests::{Life, berlin, rented, usage};
 use crate::engine::profile::{Placed, Prior, Profile, SHARED, World};
 use crate::engine::stats::Days;
@@ -172,6 +172,25 @@ fn a_company_that_moves_is_one_change_and_the_rest_of_it_is_quiet() {
     assert_eq!((changes[0].what, changes[0].principals.len()), (network_of(&rack()), 5));
     // the fifth is one of the many, those before it were judged as anybody is
     assert!(lived[0].0 > 6.0 && lived[4..].iter().all(|(score, _)| *score < 1.0), "{lived:?}");
+}
+
+#[test]
+fn many_that_move_within_an_operator_are_one_change() {
+    for (kind, n_changes) in [(NetworkKind::Residential, 1), (NetworkKind::Mobile, 0)] {
+        let mut company = Company::settled(8);
+        let there = Place { network: Some(kind), ..berlin() };
+        let moved = |n: usize| {
+            let micros = 10 * DAY + i64::try_from(n).unwrap() * 5 * MINUTE;
+            Usage { client: Some("203.0.113.9".parse().unwrap()), ..usage(micros) }
+        };
+        let lived: Vec<_> = (0..8).map(|n| company.live(n, &moved(n), &there)).collect();
+        let changes: Vec<_> = lived.iter().filter_map(|(_, change)| change.clone()).collect();
+        assert_eq!(changes.len(), n_changes, "{kind:?} {changes:?}");
+        for change in changes {
+            let What::Value(value) = change.what else { panic!("{change:?}") };
+            assert_eq!((value.family, change.principals.len()), (Family::Prefix, 5));
+        }
+    }
 }
 
 #[test]

@@ -218,8 +218,11 @@ impl Profile {
             return;
         }
         let priors = world.peers.priors(self.class);
+        // A value does not become stranger while its actor is watched: the days since then say nothing about it.
+        let watched = self.actors.get(signals.actor_key).map_or(0, |actor| actor.days);
+        let days = (self.days.get() - f64::from(watched)).max(0.0);
         let weigh = |family: Family| {
-            let (seen_days, days) = (self.hazards.get(family), self.days.get());
+            let seen_days = self.hazards.get(family);
             let known = discount(self.class, family, &signals.keys, world.peers);
             let nats = priors.evidence(family, seen_days, days) - known;
             let nats = nats.clamp(0.0, family.cap(&params.caps));

@@ -134,8 +134,8 @@ impl Keys {
 
     /// Returns the key under which a profile remembers an actor. From a network or a country that is new, all known
     /// clients are one actor: a new office brings all of its programs, and each of them would be reported. A new client
-    /// is one actor wherever it is used, as long as that is known: a new phone moves about. On hosting networks and VPNs
-    /// strangers share an operator, so there each client is an actor of its own.
+    /// is one actor in all known countries: a new phone moves about. On hosting networks and VPNs strangers share an
+    /// operator, so there each client is an actor of its own.
     pub(super) fn remembered(&self, novel: Families) -> u32 {
         let [country, network] =
             [self.country, self.network].map(|value| value.unwrap_or_default().to_le_bytes());
@@ -145,7 +145,7 @@ impl Keys {
             return self.actor(novel);
         }
         match [Family::Client, Family::Network, Family::Country].map(|family| novel.has(family)) {
-            [true, false, false] => key(&[b"client", &self.client.to_le_bytes()]),
+            [true, _, false] => key(&[b"client", &self.client.to_le_bytes()]),
             [false, true, _] => key(&[b"network", &network]),
             [false, false, true] => key(&[b"network", &network, &country]),
             _ => self.actor(novel),
@@ -304,6 +304,12 @@ impl Signals {
     #[must_use]
     pub fn value(&self, family: Family) -> Option<Value> {
         self.keys.value(family)
+    }
+
+    /// Returns whether it came over a mobile network.
+    #[must_use]
+    pub fn is_mobile(&self) -> bool {
+        self.keys.kind.and_then(kind_of) == Some(NetworkKind::Mobile)
     }
 }
 

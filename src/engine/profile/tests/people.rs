@@ -129,3 +129,40 @@ fn a_client_never_seen_from_an_office_that_was_told_of_is_news() {
     let thief = Usage { agent, time: last.time.plus(25 * HOUR), ..last };
     assert!(life.live(&thief, &there).tier > Tier::None);
 }
+
+#[test]
+fn a_new_phone_at_ever_new_networks_was_told_of_at_each() {
+    let mut life = Life::default();
+    life.told(person(0..28, |_, _| ("192.0.2.1".into(), berlin())));
+    let phone = person(28..56, |day, _| {
+        let asn = 65_000 + u32::try_from(day % 10).unwrap();
+        let there = place("DE", "Berlin", (52.5, 13.4), asn, NetworkKind::Residential);
+        (format!("198.51.{}.1", day % 10), there)
+    });
+    let agent = Agent { family: "AcmeShop".into(), version: "3.0".into() };
+    let phone = phone.into_iter().map(|(usage, at)| (Usage { agent: agent.clone(), ..usage }, at));
+    let told = times_told(&mut life, &phone.collect::<Vec<_>>());
+    assert!((1..=2).contains(&told), "once, or once more at a higher tier: {told}");
+}
+
+#[test]
+fn an_actor_that_is_watched_became_stranger_day_by_day() {
+    let mut life = Life::default();
+    life.told(person(0..14, |_, _| ("192.0.2.1".into(), berlin())));
+    let abroad = place("FR", "Paris", (48.9, 2.4), 64901, NetworkKind::Residential);
+    let both = person(14..28, |_, n| match n % 2 {
+        0 => ("192.0.2.1".into(), berlin()),
+        _ => ("198.51.100.1".into(), abroad.clone()),
+    });
+    let days: Vec<(i64, f64)> = both
+        .iter()
+        .map(|(usage, at)| (usage.time.day(), life.live(usage, at).evidence.sum()))
+        .collect();
+    let most = |of: i64| {
+        days.iter().filter(|(day, _)| *day == of).map(|(_, sum)| *sum).fold(0.0, f64::max)
+    };
+    let first = most(days[0].0);
+    assert!(first > 5.0, "{first}");
+    let last = most(days[days.len() - 1].0);
+    assert!(last <= first + 0.1, "{last} {first}");
+}
