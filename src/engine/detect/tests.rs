@@ -195,6 +195,8 @@ fn a_burst_is_told_with_its_numbers() {
     for n in 0..300 {
         let facts = life.judged(&usage(10 * DAY + n * 2 * SECOND), &berlin(), None);
         told.extend(reasons(&facts, "rate-spike"));
+        let is_notice = facts.get("unusual.tier") == Some(&Value::Int(1));
+        assert!(!is_notice, "a burst had two names");
         if has(&facts, "rate.count") {
             assert_eq!(facts.get("rate.window"), Some(&Value::Text("5 min".into())));
         }
@@ -496,7 +498,15 @@ fn every_sort_of_report_is_remembered_by_itself() {
         "token-guessing",
         "unusual-use",
     ];
-    let more = ["stale", "dead", "turn", "pinned", "pinned country", "expired-token-accepted 3"];
+    let more = [
+        "stale",
+        "dead",
+        "turn",
+        "pinned",
+        "pinned country",
+        "expired-token-accepted 3",
+        "reminder",
+    ];
     let families = [Family::Country, Family::Network, Family::Client].map(Family::fact);
     let names = ALL.iter().map(|detector| detector.name).filter(|name| !OTHERS.contains(name));
     let names: BTreeSet<&str> = names.chain(more).chain(families).collect();
