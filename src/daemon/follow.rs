@@ -150,8 +150,11 @@ impl<L: Listener> Loop<'_, L> {
                 }
             }
             if !self.follower.is_behind() {
-                let (journals, now) = (&self.journals, monotonic());
-                self.worker.look(|log| !journals.is_behind(path_of(log), now));
+                let (follower, journals, now) = (&self.follower, &self.journals, monotonic());
+                self.worker.look(
+                    |log| !journals.is_behind(path_of(log), now),
+                    |log| follower.source_of(path_of(log)),
+                );
             }
             self.ask()?;
             self.commit_if_due(&mut committed)?;

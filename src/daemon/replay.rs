@@ -247,7 +247,7 @@ fn judge<T: FnMut(Alert, &Files<'_>)>(
         spent.try_send(reading.usages).ok();
         // All older lines were read: files come in the order of their lines. A log at its end need not have more lines,
         // nor one that an earlier run read.
-        worker.look(|log| under_way.contains(log));
+        worker.look(|log| under_way.contains(log), |_| None);
         if worker.is_full() || uncommitted >= BYTES {
             books.commit(worker, now(), account)?;
             uncommitted = 0;

@@ -188,9 +188,13 @@ impl Worker {
     }
 
     /// Looks for logs that have fallen silent, among those that are to have more lines; to be called when everything
-    /// available was taken.
-    pub fn look(&mut self, has_more: impl Fn(&str) -> bool) {
-        self.judge.look(&mut self.memory, &mut self.roll, has_more);
+    /// available was taken. `source_of` says which logs may continue one another.
+    pub fn look(
+        &mut self,
+        has_more: impl Fn(&str) -> bool,
+        source_of: impl Fn(&str) -> Option<usize>,
+    ) {
+        self.judge.look(&mut self.memory, &mut self.roll, has_more, source_of);
     }
 
     /// Reports problems that have begun.

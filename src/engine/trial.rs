@@ -118,7 +118,7 @@ fn fired(
         judge.strain(&mut memory, &mut roll, strain.as_slice(), *now);
         roll.hear(&principal(path), &reading.pulse, &log.window, *now);
     }
-    judge.look(&mut memory, &mut roll, |_| true);
+    judge.look(&mut memory, &mut roll, |_| true, |_| None);
     let told = memory.alerts().iter().map(|alert| &alert.rule);
     Ok(told.map(|rule| (rule.id.clone(), format!("{} ({})", rule.name, rule.level))).collect())
 }

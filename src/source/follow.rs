@@ -257,7 +257,8 @@ impl Follower {
     }
 
     /// Returns the source whose watch names a path, or the log from which a path was rotated.
-    pub(super) fn source_of(&self, path: &Path) -> Option<usize> {
+    #[must_use]
+    pub fn source_of(&self, path: &Path) -> Option<usize> {
         let comes_from = |pattern: &PathBuf| discover::origin(pattern, path).is_some();
         self.watched
             .iter()

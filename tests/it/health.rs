@@ -415,6 +415,20 @@ fn a_log_that_falls_silent_is_told_once_whatever_the_daemon_goes_through() {
 }
 
 #[test]
+fn a_log_that_ended_with_its_month_was_called_silent() {
+    let server = server();
+    let home = Home::new(&config(&server));
+    home.append("logs/other.log", half_hours(0, 400));
+    home.append("logs/month-03.log", half_hours(0, 400));
+    run(&home, 800, 0, &server);
+    home.append("logs/other.log", half_hours(400, 480));
+    home.append("logs/month-04.log", half_hours(400, 480));
+    run(&home, 960, 0, &server);
+    assert_eq!(health(&home).len(), 0);
+    assert_eq!(troubles(&home), [""; 0]);
+}
+
+#[test]
 fn a_log_of_a_past_replay_is_not_called_silent() {
     let home = Home::new("");
     home.append("logs/other.log", half_hours(0, 480));

@@ -45,6 +45,9 @@ struct Heard {
     hours: Hours,
     /// Its newest hour when its silence was reported.
     told: Option<i64>,
+    /// Its newest hour when another log of its source continued it: it has ended, and is not silent.
+    #[serde(default)]
+    ended: Option<i64>,
     /// The daemon follows it; it is not from a finished replay.
     #[serde(default)]
     is_followed: bool,
@@ -183,7 +186,7 @@ impl Roll {
     #[must_use]
     pub fn unheard(&self, principal: &str, params: &Health) -> Option<Unheard> {
         let log = self.logs.get(principal)?;
-        let last = log.hours.newest()?;
+        let last = log.hours.newest().filter(|last| log.ended != Some(*last))?;
         let now = self.site.newest().filter(|now| now.saturating_sub(last) < KEPT)?;
         let (heard, of, longest) = self.week(log, last)?;
         let wait = params.patience(heard, of, longest)?;
@@ -215,10 +218,12 @@ impl Roll {
     }
 
     /// Returns the logs that have fallen silent since the last check, among those that should have more lines. Checks
-    /// only once another hour has begun.
+    /// only once another hour has begun. A log that another one of its source (`source_of`) continues has ended: that of
+    /// a container or a month.
     pub fn missing(
         &mut self,
         has_more: impl Fn(&str) -> bool,
+        source_of: impl Fn(&str) -> Option<usize>,
         params: &Health,
     ) -> Vec<(SmolStr, Unheard)> {
         let now = self.site.newest();
@@ -227,9 +232,32 @@ impl Roll {
         }
         let is_told = |log: &Heard| log.told.is_some() && log.told == log.hours.newest();
         let names = self.logs.iter().filter(|(name, log)| !is_told(log) && has_more(name));
-        let missing =
+        let silent =
             names.filter_map(|(name, _)| Some((name.clone(), self.unheard(name, params)?)));
-        missing.collect()
+        let is_ended = |(name, found): &(SmolStr, Unheard)| {
+            source_of(name).is_some_and(|source| {
+                self.is_continued(name, found.time, |other| source_of(other) == Some(source))
+            })
+        };
+        let (ended, missing): (Vec<_>, Vec<_>) = silent.partition(is_ended);
+        for (name, _) in ended {
+            if let Some(log) = self.logs.get_mut(&name) {
+                log.ended = log.hours.newest();
+                self.is_changed = true;
+            }
+        }
+        missing
+    }
+
+    /// Returns whether another log of the same source began when this one ended (an hour before its last line at the
+    /// earliest), and before its silence was news.
+    fn is_continued(&self, name: &str, news: Timestamp, is_kin: impl Fn(&str) -> bool) -> bool {
+        let last = self.logs.get(name).and_then(|log| log.hours.newest());
+        last.is_some_and(|last| {
+            let period = last.saturating_sub(1)..=news.hour();
+            let began = |log: &Heard| log.hours.oldest().is_some_and(|hour| period.contains(&hour));
+            self.logs.iter().any(|(other, log)| other != name && began(log) && is_kin(other))
+        })
     }
 
     /// Notes that a log's silence is reported, and returns what was reported about the log.

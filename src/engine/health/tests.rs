@@ -24,7 +24,8 @@ fn hear(roll: &mut Roll, log: &str, hours: impl IntoIterator<Item = i64>) {
 
 /// The missing logs, for how many hours, and since when.
 fn missing(roll: &mut Roll) -> Vec<(String, u32, i64)> {
-    let found = roll.missing(|_| true, &Health::default());
+    let source_of = |log: &str| log.split_once(':').map(|(source, _)| source.len());
+    let found = roll.missing(|_| true, source_of, &Health::default());
     for (name, _) in &found {
         roll.tell(name);
     }
@@ -63,6 +64,31 @@ fn who_is_not_known_for_a_week_or_rests_often_need_not_have_lines() {
     hear(&mut roll, "office", (0..200).filter(|hour| (8..18).contains(&(hour % 24))));
     hear(&mut roll, "all", 0..400);
     assert_eq!(missing(&mut roll), []);
+}
+
+#[test]
+fn a_log_that_ended_with_its_month_was_called_silent() {
+    let logs = [("web:march", 0..200), ("web:april", 199..400), ("web:may", 400..500)];
+    let mut roll = Roll::default();
+    for hour in 0..500 {
+        hear(&mut roll, "other", [hour]);
+        for (log, hours) in &logs {
+            hear(&mut roll, log, Some(hour).filter(|hour| hours.contains(hour)));
+        }
+        roll = Roll::decode(&serde_json::to_vec(&roll).unwrap()).unwrap();
+        assert_eq!(missing(&mut roll), [], "{hour}");
+    }
+    assert_eq!(roll.unheard("web:april", &Health::default()), None);
+}
+
+#[test]
+fn a_log_of_another_source_or_of_before_continues_none() {
+    let mut roll = Roll::default();
+    hear(&mut roll, "web:a", 0..200);
+    hear(&mut roll, "web:b", 197..300);
+    hear(&mut roll, "web:c", 204..300);
+    hear(&mut roll, "proxy:new", 200..300);
+    assert_eq!(missing(&mut roll), [("web:a".to_owned(), 2, 202)]);
 }
 
 #[test]

@@ -75,10 +75,16 @@ impl Judge {
         }
     }
 
-    /// Looks for logs that have fallen silent among those that are to have more lines. Call it when everything
-    /// available of any log has been judged.
-    pub fn look(&self, memory: &mut Memory, roll: &mut Roll, has_more: impl Fn(&str) -> bool) {
-        for (principal, found) in roll.missing(has_more, &self.params.health) {
+    /// Looks for logs that have fallen silent among those that are to have more lines, and that no other log of their
+    /// source continues. Call it when everything available of any log has been judged.
+    pub fn look(
+        &self,
+        memory: &mut Memory,
+        roll: &mut Roll,
+        has_more: impl Fn(&str) -> bool,
+        source_of: impl Fn(&str) -> Option<usize>,
+    ) {
+        for (principal, found) in roll.missing(has_more, source_of, &self.params.health) {
             let Some(desk) = roll.tell(&principal) else { continue };
             let found = Finding {
                 time: found.time,
