@@ -13,6 +13,7 @@ mod objects;
 mod population;
 mod sources;
 mod table;
+mod telling;
 #[cfg(test)]
 mod tests;
 mod window;

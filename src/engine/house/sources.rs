@@ -10,6 +10,7 @@ use serde::{Deserialize, Serialize};
 use smol_str::{SmolStr, format_smolstr};
 
 use super::table::{Entry, Table};
+use super::telling::Telling;
 use super::window::{Gaps, Limits, Window};
 use crate::engine::commit::HouseRow;
 use crate::engine::geo::Prefix;
@@ -80,19 +81,6 @@ struct Group {
     sources: u64,
     last: i64,
     told: Option<Telling>,
-}
-
-/// What was reported, and when (seconds since 1970).
-#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
-struct Telling {
-    is_slow: bool,
-    at: i64,
-}
-
-impl Telling {
-    fn lasts(this: Option<Self>, now: i64) -> Option<Self> {
-        this.filter(|told| now.saturating_sub(told.at).abs() < DAY)
-    }
 }
 
 impl Entry for Source {
@@ -290,10 +278,13 @@ impl Sources {
             let group = self.many.enter(key, visit.now)?;
             group.fail(visit, params);
             let is_guessing = group.is_guessing(params);
-            if group.told.is_some() {
+            if Telling::lasts(group.told, visit.now).is_some() {
                 break;
             }
             if is_guessing {
+                if Telling::repeats(&mut group.told, &group.window, visit.now) {
+                    break;
+                }
                 let named = Named { key, name: name_of_group(n, placed) };
                 return Some(group.tell(named, visit.now));
             }
@@ -391,6 +382,7 @@ impl Source {
             self.gaps.add(now);
         }
         self.last = now;
+        Telling::follow(&mut self.told, who, now);
         self.addresses |= bit_of_address(address);
         self.clients |= bit(key(&[usage.agent.family.as_bytes()]));
     }
@@ -405,8 +397,11 @@ impl Source {
         // Reported or not: neither window says anything about what is usual.
         self.burst.discount();
         self.day.discount();
-        let told = Telling::lasts(self.told, now);
-        told.is_none_or(|told| told.is_slow && manner != Manner::Slow).then_some(manner)
+        let is_news = match Telling::lasts(self.told, now) {
+            Some(told) => told.is_slow && manner != Manner::Slow,
+            None => !Telling::repeats(&mut self.told, &self.day, now),
+        };
+        is_news.then_some(manner)
     }
 
     fn manner(&mut self, params: &Guessing) -> Option<Manner> {
@@ -426,7 +421,7 @@ impl Source {
     }
 
     fn tell(&mut self, visit: &Visit, manner: Manner) -> Guesses {
-        self.told = Some(Telling { is_slow: manner == Manner::Slow, at: visit.now });
+        self.told = Some(Telling::new(manner == Manner::Slow, &self.day, visit.now));
         let window = if manner == Manner::Burst { &self.burst } else { &self.day };
         let named = Named { key: visit.source, name: name_of_source(visit.address) };
         let accepted = self.accepted.count_ones();
@@ -460,7 +455,7 @@ impl Source {
 impl Group {
     fn fail(&mut self, visit: &Visit, params: &Guessing) {
         let Visit { source, who, now, .. } = *visit;
-        self.told = Telling::lasts(self.told, now);
+        Telling::follow(&mut self.told, who, now);
         let (is_over, _) = self.window.fail(who, now, seconds(params.spread_minutes));
         self.sources = bit(key(&[&source.to_le_bytes()])) | if is_over { 0 } else { self.sources };
         self.last = now;
@@ -473,7 +468,7 @@ impl Group {
     }
 
     fn tell(&mut self, named: Named, now: i64) -> Guesses {
-        self.told = Some(Telling { is_slow: false, at: now });
+        self.told = Some(Telling::new(false, &self.window, now));
         let sources = self.sources.count_ones();
         Guesses { sources, ..guesses(named, Manner::Spread, &self.window, now) }
     }

@@ -211,6 +211,44 @@ fn a_source_that_goes_on_is_told_once_a_day() {
     assert!((2..=5).contains(&told.len()), "{days:?}");
 }
 
+/// The days of five on which 18 kiosks and, from the third on, further ones are reported; each tries its own token.
+fn kiosks_told_on(n_further: u32) -> Vec<(i64, Manner)> {
+    let mut scene = Scene::default();
+    let mut told = Vec::new();
+    for day in 0..5 {
+        let n_kiosks = 18 + if day < 2 { 0 } else { n_further };
+        for n in 0..4 * n_kiosks {
+            let at = day * DAY * SECOND + i64::from(n) * 6 * SECOND;
+            let guesses = scene.fail(&tried(n % n_kiosks, "203.0.113.9", at));
+            told.extend(guesses.map(|guesses| (day, guesses.manner)));
+        }
+        let living =
+            Usage { status: Some(200), ..tried(900, "203.0.113.9", (day * DAY + 600) * SECOND) };
+        assert_eq!(scene.meet(&living, true).is_some(), told.iter().any(|(on, _)| *on == day));
+    }
+    told
+}
+
+#[test]
+fn stale_clients_that_try_the_same_tokens_were_guessing_anew_each_day() {
+    assert_eq!(kiosks_told_on(0), [(0, Manner::Burst)]);
+    assert_eq!(kiosks_told_on(3), [(0, Manner::Burst)], "a few more of them");
+    assert_eq!(kiosks_told_on(18), [(0, Manner::Burst), (2, Manner::Burst)], "as many others");
+}
+
+#[test]
+fn phones_with_a_withdrawn_app_are_told_once() {
+    let mut scene = Scene::default();
+    let told = (0..5).map(|day| {
+        let phone = |n: u32| {
+            let at = day * DAY * SECOND + i64::from(n) * 20 * SECOND;
+            tried(n, &format!("10.{n}.113.9"), at)
+        };
+        (0..100).filter_map(|n| scene.fail_at(&phone(n), &hosted())).count()
+    });
+    assert_eq!(told.collect::<Vec<_>>(), [1, 0, 0, 0, 0]);
+}
+
 /// Returns the days on which it is reported that a source tries a number of tokens; a known one comes from there
 /// if `is_known`.
 fn told_on(n_tokens: &[u32], is_known: bool) -> Vec<usize> {

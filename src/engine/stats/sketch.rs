@@ -43,6 +43,17 @@ impl Sketch {
         whole(-Self::BITS * libm::log(clear / Self::BITS) + 0.5)
     }
 
+    /// Returns whether at least three quarters of these values are among others. Of more than 117 others (60 % of the
+    /// bits) that cannot be told: other values would share their bits by chance.
+    #[must_use]
+    pub fn is_mostly_in(&self, others: &Self) -> bool {
+        const MOST: u32 = 76;
+        let count = |words: [u64; 2]| words.iter().map(|word| word.count_ones()).sum::<u32>();
+        let ([a, b], [c, d]) = (self.0, others.0);
+        let (own, shared) = (count(self.0), count([a & c, b & d]));
+        own > 0 && 4 * shared >= 3 * own && count(others.0) <= MOST
+    }
+
     /// Returns the bit of a hash. The upper bits of a product depend on all lower ones (Fibonacci hashing).
     fn place(hash: u32) -> (usize, u64) {
         let mixed = hash.wrapping_mul(0x9e37_79b1) >> 25;
@@ -77,5 +88,24 @@ mod tests {
         });
         assert_eq!(sketch.count(), Sketch::FULL);
         assert!(sketch.has(7) && !sketch.add(7));
+    }
+
+    #[test]
+    fn the_same_values_again_are_told_from_others() {
+        let of = |values: std::ops::Range<u32>| {
+            let mut sketch = Sketch::default();
+            values.for_each(|value| _ = sketch.add(key(&[&value.to_le_bytes()])));
+            sketch
+        };
+        assert!(of(0..15).is_mostly_in(&of(0..20)) && of(0..100).is_mostly_in(&of(0..100)));
+        assert!(of(2..20).is_mostly_in(&of(0..18)), "16 of 18");
+        assert!(!of(9..27).is_mostly_in(&of(0..18)), "half of them");
+        let n_mistaken = |n_values: u32| {
+            let others = (1..1000).map(|n| of(n * 1000..n * 1000 + n_values));
+            others.filter(|others| others.is_mostly_in(&of(0..80))).count()
+        };
+        assert!(n_mistaken(25) < 20, "at first one in a hundred");
+        assert_eq!(n_mistaken(50), 0, "and soon none");
+        assert!(!of(0..0).is_mostly_in(&of(0..9)) && !of(0..200).is_mostly_in(&of(0..200)));
     }
 }

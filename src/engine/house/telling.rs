@@ -1,0 +1,60 @@
+//! What was reported about a source of guesses, and whether it is the same story again: stale clients try the same
+//! tokens day after day, a guesser tries others.
+
+use serde::{Deserialize, Serialize};
+
+use super::window::Window;
+use crate::engine::stats::Sketch;
+
+/// In seconds.
+const DAY: i64 = 86_400;
+
+/// How long a story is remembered after its latest day, in seconds: own choice, as long as a stale client.
+const STORY: i64 = 30 * DAY;
+
+/// A report.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
+pub(super) struct Telling {
+    /// Few were tried, as from a timer.
+    pub is_slow: bool,
+    /// When it was reported, in seconds since 1970.
+    at: i64,
+    /// The tokens that it was about, with those that followed within a day.
+    #[serde(default)]
+    tokens: Sketch,
+    /// The latest time at which the same was tried again, in seconds since 1970.
+    #[serde(default)]
+    seen: i64,
+}
+
+impl Telling {
+    /// Makes a report about what a window holds.
+    pub(super) const fn new(is_slow: bool, window: &Window, now: i64) -> Self {
+        Self { is_slow, at: now, tokens: window.strange, seen: now }
+    }
+
+    /// Returns the report, if it is of the last day.
+    pub(super) fn lasts(this: Option<Self>, now: i64) -> Option<Self> {
+        this.filter(|told| now.saturating_sub(told.at).abs() < DAY)
+    }
+
+    /// Notes a token that is tried within a day of the report: it belongs to the story.
+    pub(super) fn follow(this: &mut Option<Self>, who: u32, now: i64) {
+        if let Some(told) = this
+            && Self::lasts(Some(*told), now).is_some()
+        {
+            told.tokens.add(who);
+        }
+    }
+
+    /// Returns whether a window holds what was reported: the same tokens, for the most part.
+    pub(super) fn repeats(this: &mut Option<Self>, window: &Window, now: i64) -> bool {
+        let Some(told) = this else { return false };
+        let is_lately = now.saturating_sub(told.seen).abs() < STORY;
+        let is_same = is_lately && window.strange.is_mostly_in(&told.tokens);
+        if is_same {
+            told.seen = now;
+        }
+        is_same
+    }
+}
