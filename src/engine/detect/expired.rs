@@ -1,10 +1,11 @@
 //! `expired-token-accepted`: the server accepted a token after its end.
 
 use crate::engine::alert::{Facts, Value};
+use crate::engine::house::{Exposed, Exposures, Room};
 use crate::engine::profile::{Told, section};
 
 use super::words::span;
-use super::{Case, Detector, Judgement::Usage, because, fact, state, usual};
+use super::{Case, Detector, Judgement::Exposure, because, fact, rest, state, usual};
 
 const NAME: &str = "expired-token-accepted";
 
@@ -12,7 +13,7 @@ pub(super) const DETECTOR: Detector = Detector {
     name: NAME,
     about: "the server accepted a token after its expiry, by the token itself (exp) or the registry",
     facts: &[fact("expired.seconds", "seconds since the token's end")],
-    judge: Usage(judge),
+    judge: Exposure(judge),
 };
 
 section! {
@@ -23,7 +24,7 @@ section! {
     }
 }
 
-fn judge(case: &Case<'_>, told: &mut Told, facts: &mut Facts) {
+fn judge(case: &Case<'_>, told: &mut Told, exposures: &mut Exposures, facts: &mut Facts) {
     if !case.is_ok() {
         return; // a stale client that is refused is the most common 401 there is
     }
@@ -31,23 +32,30 @@ fn judge(case: &Case<'_>, told: &mut Told, facts: &mut Facts) {
     let claimed = case.seconds_after(case.placed.usage.claims.expires_at, grace);
     let registered = case.seconds_after(case.row.and_then(|row| row.expires_at), grace);
     let Some(seconds) = claimed.max(registered) else { return };
-    if !is_news(case, told, seconds, registered.is_some()) {
+    let Some(room) = room_for(case, told, exposures, (seconds, registered.is_some())) else {
         return;
-    }
+    };
     let whose = if claimed >= registered { "token itself" } else { "registry" };
     state(facts, "expired.seconds", Value::Int(seconds));
     usual(facts, "expired.seconds", Value::Int(0));
     let ago = span(u32::try_from(seconds).unwrap_or(u32::MAX).into());
-    because(facts, NAME, 0.0, format!("accepted {ago} after it expired, according to the {whose}"));
+    let text = format!("accepted {ago} after it expired, according to the {whose}{}", rest(room));
+    because(facts, NAME, 0.0, text);
 }
 
-/// Returns whether a use so long after the end is to be reported. Many servers accept every JWT some minutes too long
+/// Returns the room for a report about a use so long after the end, if it is to be reported. Many servers accept every JWT some minutes too long
 /// (.NET's default leeway is five): that is reported once a week by principal; a JWT that is used much later, at once.
-fn is_news(case: &Case<'_>, told: &mut Told, seconds: i64, is_registered: bool) -> bool {
+fn room_for(
+    case: &Case<'_>,
+    told: &mut Told,
+    exposures: &mut Exposures,
+    (seconds, is_registered): (i64, bool),
+) -> Option<Room> {
     let repeat = &case.params.repeat;
     let (kind, hours) = match is_registered {
         true => (NAME.to_owned(), repeat.dead_hours),
         false => (format!("{NAME} {}", seconds.ilog10()), repeat.new_hours),
     };
-    case.tell_by_source(told, &kind, hours).is_some()
+    let tell = |told: &mut Told| case.tell_by_source(told, &kind, hours);
+    case.tell_in_room(told, (exposures, Exposed::Expired), tell).map(|(_, room)| room)
 }

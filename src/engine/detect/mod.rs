@@ -50,7 +50,7 @@ pub use silence::{fell_silent, lost};
 pub use unusual::{client_name, network_name, risk};
 
 use crate::engine::alert::{Facts, Reason, Value};
-use crate::engine::house::Exposures;
+use crate::engine::house::{Exposed, Exposures, NAMED, Room};
 use crate::engine::profile::{Many, Placed, Profile, Signals, Told, report_key};
 use crate::engine::registry::Registered;
 use crate::engine::stats::{narrow, whole};
@@ -210,6 +210,25 @@ impl Case<'_> {
         told.tell(report_key(kind.as_bytes(), what), self.placed.usage.time, period(hours))
     }
 
+    /// Reports something through `tell`. Of principals that are new here, an hour has a number of reports of a sort:
+    /// anybody can invent those.
+    fn tell_in_room<T>(
+        &self,
+        told: &mut Told,
+        (exposures, of): (&mut Exposures, Exposed),
+        tell: impl FnOnce(&mut Told) -> Option<T>,
+    ) -> Option<(T, Room)> {
+        let before = self.is_new_here().then(|| told.clone());
+        let news = tell(told)?;
+        let Some(before) = before else { return Some((news, Room::One)) };
+        let room = exposures.note(of, self.placed.usage.time);
+        if room.is_none() {
+            // It was not told, and will be as soon as it is no longer new.
+            *told = before;
+        }
+        Some((news, room?))
+    }
+
     /// Notes that something is reported. Returns whether it was within a week before: then this is a reminder.
     fn is_reminder(&self, told: &mut Told, kind: &str, what: &[&[u8]]) -> bool {
         let time = self.placed.usage.time;
@@ -279,6 +298,16 @@ fn because(facts: &mut Facts, kind: &'static str, nats: f64, text: String) {
 
 /// The sort of the reports of [`Case::is_reminder`].
 const REMINDER: &[u8] = b"reminder";
+
+/// Says that an hour has no further reports, at its last one.
+fn rest(room: Room) -> String {
+    match room {
+        Room::One => String::new(),
+        Room::Last => format!(
+            "; of tokens first used that day, {NAMED} such alerts came in this hour, so further ones are not reported"
+        ),
+    }
+}
 
 /// Returns a period in microseconds.
 fn period(hours: f64) -> i64 {

@@ -3,16 +3,17 @@
 use smol_str::SmolStr;
 
 use crate::engine::alert::{Facts, Value};
+use crate::engine::house::{Exposed, Exposures};
 use crate::engine::profile::Told;
 use crate::engine::usage::Transport;
 
-use super::{Case, Detector, Judgement::Usage, because, fact, state};
+use super::{Case, Detector, Judgement::Exposure, because, fact, rest, state};
 
 const NAME: &str = "insecure-transport";
 
 pub(super) const DETECTOR: Detector = Detector {
     name: NAME,
-    about: "a token is sent over plain HTTP or TLS below 1.2; once a day for each client and answer",
+    about: "a token is sent over plain HTTP or TLS below 1.2; once a day for each client and answer; of tokens that are new here, twenty-one an hour",
     facts: &[
         fact("transport.scheme", "http or old-tls"),
         fact(
@@ -21,10 +22,10 @@ pub(super) const DETECTOR: Detector = Detector {
         ),
         fact("transport.again", "whether the same was reported within the last week"),
     ],
-    judge: Usage(judge),
+    judge: Exposure(judge),
 };
 
-fn judge(case: &Case<'_>, told: &mut Told, facts: &mut Facts) {
+fn judge(case: &Case<'_>, told: &mut Told, exposures: &mut Exposures, facts: &mut Facts) {
     let usage = case.placed.usage;
     let (scheme, words) = match usage.transport {
         Transport::Plain => ("http", "over plain HTTP"),
@@ -38,12 +39,14 @@ fn judge(case: &Case<'_>, told: &mut Told, facts: &mut Facts) {
     let answer: &[u8] = if is_accepted { b"accepted" } else { b"refused" };
     let client = usage.agent.family.as_bytes();
     let what: [&[u8]; 4] = [case.series(), scheme.as_bytes(), client, answer];
-    if case.tell(told, NAME, &what, case.params.repeat.exposed_hours).is_none() {
+    let tell = |told: &mut Told| case.tell(told, NAME, &what, case.params.repeat.exposed_hours);
+    let Some((_, room)) = case.tell_in_room(told, (exposures, Exposed::Insecure), tell) else {
         return;
-    }
+    };
     state(facts, "transport.scheme", Value::Text(SmolStr::new_static(scheme)));
     state(facts, "transport.accepted", Value::Bool(is_accepted));
     let is_again = case.is_reminder(told, NAME, &[scheme.as_bytes(), answer]);
     state(facts, "transport.again", Value::Bool(is_again));
-    because(facts, NAME, 0.0, format!("{}sent {words}", if is_again { "still " } else { "" }));
+    let still = if is_again { "still " } else { "" };
+    because(facts, NAME, 0.0, format!("{still}sent {words}{}", rest(room)));
 }

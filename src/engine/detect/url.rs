@@ -3,11 +3,11 @@
 use smol_str::SmolStr;
 
 use crate::engine::alert::{Facts, Value};
-use crate::engine::house::{Exposed, Exposures, NAMED, Room};
+use crate::engine::house::{Exposed, Exposures, Room};
 use crate::engine::profile::{Many, Told};
 use crate::engine::usage::Carrier;
 
-use super::{Case, Detector, Judgement::Exposure, because, fact, state};
+use super::{Case, Detector, Judgement::Exposure, because, fact, rest, state};
 
 const NAME: &str = "token-in-url";
 const REFERER_NAME: &str = "token-in-referer";
@@ -44,7 +44,8 @@ fn judge(case: &Case<'_>, told: &mut Told, exposures: &mut Exposures, facts: &mu
         Carrier::Userinfo => ("userinfo", SmolStr::default()),
         _ => return,
     };
-    let Some(news) = tell(case, told, exposures, Exposed::Url, &parameter) else { return };
+    let room = (exposures, Exposed::Url);
+    let Some(news) = tell(case, told, room, NAME, &parameter) else { return };
     let (Many::One(before) | Many::Further(before)) = news.many;
     state(facts, "url.carrier", Value::Text(SmolStr::new_static(carrier)));
     state(facts, "url.parameter", Value::Text(parameter.clone()));
@@ -58,7 +59,7 @@ fn judge(case: &Case<'_>, told: &mut Told, exposures: &mut Exposures, facts: &mu
         "userinfo" => "user part of the URL".to_owned(),
         _ => format!("{carrier} parameter {parameter}"),
     };
-    let (route, further, rest) = (&usage.route, news.further(), news.rest());
+    let (route, further, rest) = (&usage.route, news.further(), rest(news.room));
     let still = if is_again { "still " } else { "" };
     let text = format!("token {still}in the {place} of {route}{further}, where logs keep it{rest}");
     because(facts, NAME, 0.0, text);
@@ -67,10 +68,11 @@ fn judge(case: &Case<'_>, told: &mut Told, exposures: &mut Exposures, facts: &mu
 fn judge_referer(case: &Case<'_>, told: &mut Told, exposures: &mut Exposures, facts: &mut Facts) {
     let usage = case.placed.usage;
     let Carrier::Referer(parameter) = &usage.carrier else { return };
-    let Some(news) = tell(case, told, exposures, Exposed::Referer, parameter) else { return };
+    let room = (exposures, Exposed::Referer);
+    let Some(news) = tell(case, told, room, REFERER_NAME, parameter) else { return };
     state(facts, "referer.parameter", Value::Text(parameter.clone()));
     state(facts, "referer.route", Value::Text(usage.route.clone()));
-    let (route, further, rest) = (&usage.route, news.further(), news.rest());
+    let (route, further, rest) = (&usage.route, news.further(), rest(news.room));
     let text =
         format!("token in parameter {parameter} of the Referer, sent to {route}{further}{rest}");
     because(facts, REFERER_NAME, 0.0, text);
@@ -91,40 +93,21 @@ impl News {
             Many::Further(_) => " and further routes",
         }
     }
-
-    fn rest(&self) -> String {
-        match self.room {
-            Room::One => String::new(),
-            Room::Last => format!(
-                "; of tokens first used that day, {NAMED} such alerts came in this hour, so further ones are not reported"
-            ),
-        }
-    }
 }
 
 /// Reports once per route and parameter, and only the first few of a day by name: a token sent in every URL would
-/// flood, and so would hourly JWTs. All tokens of a principal count as one. Of principals that are new here, an hour
-/// has a number of reports: anybody can invent those.
+/// flood, and so would hourly JWTs. All tokens of a principal count as one.
 fn tell(
     case: &Case<'_>,
     told: &mut Told,
-    exposures: &mut Exposures,
-    of: Exposed,
+    (exposures, of): (&mut Exposures, Exposed),
+    kind: &str,
     parameter: &str,
 ) -> Option<News> {
-    let kind = match of {
-        Exposed::Url => NAME,
-        Exposed::Referer => REFERER_NAME,
-    };
     let route = case.placed.usage.route.as_bytes();
     let what = [parameter.as_bytes(), b" ", route].concat();
-    let before = case.is_new_here().then(|| told.clone());
-    let many = case.tell_one(told, kind, [&[], &what], case.params.repeat.exposed_hours)?;
-    let Some(before) = before else { return Some(News { many, room: Room::One }) };
-    let room = exposures.note(of, case.placed.usage.time);
-    if room.is_none() {
-        // It was not told, and will be as soon as it is no longer new.
-        *told = before;
-    }
-    Some(News { many, room: room? })
+    let hours = case.params.repeat.exposed_hours;
+    let tell = |told: &mut Told| case.tell_one(told, kind, [&[], &what], hours);
+    let (many, room) = case.tell_in_room(told, (exposures, of), tell)?;
+    Some(News { many, room })
 }

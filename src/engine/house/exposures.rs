@@ -1,5 +1,6 @@
-//! Exposures of tokens that are new here. Anybody can invent tokens that a public page answers, and links that work
-//! once bring new ones all day: of an hour the first are reported, then once that further ones are not.
+//! Exposures of tokens that are new here, and their use after the end that they state. Anybody can invent tokens that a
+//! public page answers, and links that work once bring new ones all day: of an hour the first are reported, then once
+//! that further ones are not.
 
 use serde::{Deserialize, Serialize};
 use smol_str::SmolStr;
@@ -13,19 +14,23 @@ use crate::engine::time::Timestamp;
 pub const NAMED: u32 = 20;
 
 /// How many counts are kept. Logs that are read side by side come from different hours, if one is behind or in another
-/// zone: both sorts, in the hours of a day.
-const COUNTS: usize = 48;
+/// zone: all four sorts, in the hours of a day.
+const COUNTS: usize = 96;
 
 const NAME: &str = "exposures";
 
-/// How a token was exposed.
+/// What happened to a token.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(rename_all = "lowercase")]
 pub enum Exposed {
-    /// In the URL of a request.
+    /// It was in the URL of a request.
     Url,
-    /// In a Referer.
+    /// It was in a Referer.
     Referer,
+    /// It crossed the wire in clear.
+    Insecure,
+    /// It was accepted after its end.
+    Expired,
 }
 
 /// What there is room for in the reports of an hour.

@@ -3,6 +3,7 @@
 use std::ops::Range;
 
 use super::*;
+use crate::engine::usage::{Claims, Transport};
 
 /// A use of the nth token, with the token in its URL.
 fn exposed(n: u32, micros: i64) -> Usage {
@@ -83,6 +84,22 @@ fn tokens_in_referers_have_reports_of_their_own() {
     let books = judged(&used.chain(passed).chain(flood(0..100, 2 * MINUTE)).collect::<Vec<_>>());
     let n_told = |name| books.alerts.iter().filter(|alert| alert.rule.name == name).count();
     assert_eq!((n_told("token-in-referer"), n_told("token-in-url")), (21, 21));
+}
+
+#[test]
+fn a_flood_of_invented_tokens_over_plain_http_or_that_have_expired_had_an_alert_for_each() {
+    let plain = |usage: Usage| Usage { transport: Transport::Plain, ..usage };
+    let late = |usage: Usage| {
+        let expires_at = Some(usage.time.plus(-HOUR));
+        Usage { claims: Claims { expires_at, ..Claims::default() }, ..usage }
+    };
+    let flood = flood(0..1_000, 0).into_iter().map(plain).map(late).collect::<Vec<_>>();
+    let books = judged(&flood);
+    for name in ["insecure-transport", "expired-token-accepted"] {
+        let all: Vec<_> = books.alerts.iter().filter(|alert| alert.rule.name == name).collect();
+        assert_eq!(all.len(), 21, "{name}");
+        assert!(all[20].reason.contains("further ones are not reported"), "{}", all[20].reason);
+    }
 }
 
 #[test]
