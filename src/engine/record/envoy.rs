@@ -28,7 +28,7 @@ use super::scan::{
     BETWEEN, Miss, before, decimal, field, found_in, given, literal, present, status,
     unescaped_request, word,
 };
-use super::{FieldName, Record, combined, time};
+use super::{FieldName, Record, further, time};
 
 /// The most bytes between the request and its numbers, including the reason for an upstream failure.
 const NEAR: usize = 512;
@@ -187,7 +187,9 @@ fn read_added<'a>(record: &mut Record<'a>, added: &'a [u8]) {
         None => rest = added,
     }
     // Istio's words have among them the name that the client asked for in its TLS handshake.
-    combined::further_of(record, rest, FieldName::Unnamed);
+    further::further_of(record, rest, FieldName::Unnamed);
+    // The time is that of the request's beginning.
+    record.took_millis = 0;
 }
 
 #[cfg(test)]

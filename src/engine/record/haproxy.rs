@@ -17,7 +17,7 @@ use std::borrow::Cow;
 
 use super::draft::{push_field, put_request};
 use super::scan::{Miss, before, decimal, found_in, given, literal, status, unescape_hash, word};
-use super::{FieldName, Record, Text, client, combined, names, time};
+use super::{FieldName, Record, Text, client, further, names, time};
 
 /// Bytes of a request that are logged unless `tune.http.logurilen` is larger: its default is 1024, of which the
 /// last terminates the text.
@@ -55,6 +55,8 @@ pub(super) fn read(line: &[u8]) -> Result<Record<'_>, Miss> {
     };
     set_request(&mut record, raw);
     read_tail(&mut record, rest.strip_prefix(b" ").unwrap_or(rest));
+    // The time is that of the request's beginning.
+    record.took_millis = 0;
     Ok(record)
 }
 
@@ -204,7 +206,7 @@ fn whole_length(target: &[u8]) -> usize {
 /// Parses the text after the request: httpslog's `0/-/-/-/0 sni/TLSv1.3/cipher`, or the site's own fields.
 fn read_tail<'a>(record: &mut Record<'a>, rest: &'a [u8]) {
     let Some((rest, connection)) = https_tail(rest) else {
-        combined::further(record, rest);
+        further::further(record, rest);
         return;
     };
     let mut parts = connection.rsplitn(3, |b| *b == b'/');
@@ -213,7 +215,7 @@ fn read_tail<'a>(record: &mut Record<'a>, rest: &'a [u8]) {
     if record.host.is_none() {
         record.host = sni.filter(|name| is_host(name)).and_then(given);
     }
-    combined::further(record, rest);
+    further::further(record, rest);
 }
 
 /// Splits off httpslog's two words and returns the second. The client chooses the name in it, which may contain a

@@ -14,6 +14,7 @@ mod elb;
 mod envoy;
 mod family;
 mod format;
+mod further;
 mod guess;
 mod haproxy;
 #[cfg(test)]

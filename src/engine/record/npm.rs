@@ -10,8 +10,8 @@
 //! whose last two fields have no quotes. Both escape like nginx.
 
 use super::client::parse_address;
-use super::combined;
 use super::draft::put_request;
+use super::further;
 use super::scan::word;
 use super::scan::{
     Miss, before, decimal, given, is_end, literal, present, quoted, status, unescape,
@@ -79,10 +79,10 @@ pub(super) fn read(line: &[u8]) -> Result<Record<'_>, Miss> {
     let (rest, _) = in_brackets(rest, b" [Gzip ", "a space and [Gzip ...]")?;
     let rest = in_brackets(rest, b" [Sent-to ", "").map_or(rest, |(rest, _)| rest);
     let rest = rest.strip_prefix(b" ").unwrap_or(rest);
-    let (rest, agent) = combined::quoted_or_cut(rest).unwrap_or((rest, None));
-    let (rest, referer) = combined::quoted_or_absent(rest).unwrap_or((rest, None));
+    let (rest, agent) = further::quoted_or_cut(rest).unwrap_or((rest, None));
+    let (rest, referer) = further::quoted_or_absent(rest).unwrap_or((rest, None));
     (record.agent, record.referer) = (agent, referer);
-    combined::further(&mut record, rest);
+    further::further(&mut record, rest);
     Ok(record)
 }
 

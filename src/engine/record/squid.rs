@@ -12,7 +12,7 @@ use super::client::parse_address;
 use super::draft::{push_field, put_target};
 use super::duration::{self, Whole};
 use super::scan::{Miss, before, decimal, given, present, status, unescape_percent, word};
-use super::{FieldName, Record, combined, names, time};
+use super::{FieldName, Record, further, names, time};
 
 /// The end of a header's line in the log.
 const LINE_END: &[u8] = b"%0D%0A";
@@ -105,7 +105,7 @@ fn is_hierarchy(word: &[u8]) -> bool {
 /// Parses the text after the type: bracketed headers, or the site's own fields.
 fn read_tail<'a>(record: &mut Record<'a>, rest: &'a [u8]) {
     let Some(inside) = rest.strip_prefix(b"[") else {
-        combined::further(record, rest);
+        further::further(record, rest);
         return;
     };
     // Brackets inside are escaped. The response's headers, in the second pair, do not concern the client.

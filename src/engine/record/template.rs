@@ -405,8 +405,7 @@ impl Step {
             Slot::Part(part) => matches!(part, Part::Request | Part::Agent | Part::User),
             Slot::Header(_) | Slot::Named(_) | Slot::Variable(_) => true,
             Slot::OfServer | Slot::Unnamed => true,
-            Slot::Cookie(_) | Slot::Argument(_) | Slot::Id(_) => false,
-            Slot::Took(_) | Slot::Skip => false,
+            _ => false,
         }
     }
 }

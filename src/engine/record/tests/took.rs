@@ -23,6 +23,10 @@ fn a_duration_counts_back_from_the_time_of_the_answer() {
         // Times at which requests began: nothing is to be subtracted.
         (r#"{"start_time":"2026-03-02T08:00:00Z","path":"/","duration":2.5}"#, 0),
         (r#"{"duration":2.5,"started_at":1795453833000,"request":{"uri":"/"}}"#, 0),
+        (
+            r#"192.0.2.1:1 [23/Nov/2026:17:11:40.346] f b/s 0/0/0/0/0 200 1 - - ---- 1/1/0/0/0 0/0 "GET / HTTP/1.1" rt=2.5"#,
+            0,
+        ),
         ("ts=2026-03-02T08:00:00Z method=GET path=/ duration=2.5", 2500),
         (
             "1795453833.537   1234 192.0.2.1 TCP_MISS/200 612 GET http://example.org/ - HIER_DIRECT/192.0.2.9 text/html",
