@@ -51,7 +51,7 @@ fn judge(case: &Case<'_>, told: &mut Told, facts: &mut Facts) {
 mod tests {
     use super::super::tests::{has, reasons};
     use crate::engine::profile::tests::{Life, berlin, rented, stolen, usage};
-    use crate::engine::time::{DAY, HOUR};
+    use crate::engine::time::{DAY, HOUR, SECOND};
     use crate::engine::usage::Usage;
 
     #[test]
@@ -70,5 +70,22 @@ mod tests {
         own.steady(5);
         assert!(has(&own.judged(&usage(60 * DAY), &berlin(), None), "dormant.days"));
         assert!(!has(&own.judged(&usage(60 * DAY + 1), &berlin(), None), "dormant.days"));
+    }
+
+    #[test]
+    fn a_weekly_job_that_moved_was_said_to_wake_each_week() {
+        let mut life = Life::default();
+        let week = |n: i64| (0..20).map(move |q| n * 7 * DAY + q * SECOND);
+        for micros in (0..7).flat_map(week) {
+            life.judged(&usage(micros), &berlin(), None);
+        }
+        for micros in (7..20).flat_map(week) {
+            let moved = Usage { client: Some("198.51.100.7".parse().unwrap()), ..usage(micros) };
+            assert!(
+                !has(&life.judged(&moved, &rented(), None), "dormant.days"),
+                "{}",
+                micros / DAY
+            );
+        }
     }
 }

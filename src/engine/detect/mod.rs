@@ -229,11 +229,11 @@ impl Case<'_> {
         Some((news, room?))
     }
 
-    /// Notes that something is reported. Returns whether it was within a week before: then this is a reminder.
+    /// Notes that something is reported. Returns whether it was within seven days before: then this is a reminder.
     fn is_reminder(&self, told: &mut Told, kind: &str, what: &[&[u8]]) -> bool {
         let time = self.placed.usage.time;
         let last = told.touch(report_key(REMINDER, &[&[kind.as_bytes()], what].concat()), time);
-        last.is_some_and(|last| time.since(last) < period(self.params.repeat.new_hours))
+        last.is_some_and(|last| time.since(last) < period(7.0 * DAY_HOURS))
     }
 
     /// Like [`tell`](Self::tell), for one of many things, such as a route, by `group`, such as a token: the first few

@@ -21,7 +21,7 @@ profile::section! {
         /// An exposed token: one route and parameter, or one client.
         exposed_hours = 24.0, "h", "own choice: once a day until it is mended";
         /// What is new and not learned yet: country, network, client, journey, fan-out, waking, a server's leeway.
-        new_hours = 168.0, "h", "own choice: it is new once";
+        new_hours = 720.0, "h", "own choice: as long as its actor (score.actor_repeat_days)";
     }
 }
 

@@ -8,7 +8,7 @@ use crate::engine::profile::peers::Peers;
 use crate::engine::profile::signals::{Errors, Placed, Signals};
 use crate::engine::profile::{Profile, strangers};
 use crate::engine::stats::{Nats, surprise};
-use crate::engine::time::{DAY, MINUTE};
+use crate::engine::time::{DAY, MINUTE, Timestamp};
 
 /// The shortest gap worth reporting: a week.
 const WEEK_DAYS: i64 = 7;
@@ -66,17 +66,19 @@ impl Profile {
     }
 
     /// Compares dormancy: the first use after a long gap. An actor that is held back does not end the gap for others,
-    /// but its next use is no longer its first.
+    /// but it does for itself.
     fn compare_gap(&self, signals: &mut Signals, params: &Params) {
         let (time, cap) = (signals.time, params.caps.dormancy);
-        let gap = time.since(self.trusted);
+        let was_here = self.actors.get(signals.actor_key);
+        let used = was_here.filter(|actor| actor.days > 0);
+        let used = used.map(|actor| Timestamp(i64::from(actor.day).saturating_mul(DAY)));
+        let gap = time.since(used.map_or(self.trusted, |used| used.max(self.trusted)));
         if gap <= SHORTEST_GAP || !self.is_warm(params) {
             return;
         }
         let days =
             |micros: i64| f64::from(u32::try_from(micros / MINUTE).unwrap_or(u32::MAX)) / 1440.0;
         signals.gap_days = (days(gap), f64::from(self.max_gap_hours) / 24.0);
-        let was_here = self.actors.get(signals.actor_key);
         let is_first = was_here.is_none_or(|actor| time.day() - i64::from(actor.day) > WEEK_DAYS);
         if is_first {
             let nats = 1.5 * libm::log(signals.gap_days.0 / (signals.gap_days.1 + 1.0));
