@@ -292,7 +292,8 @@ fn extend<const N: usize>(json: &mut Json, all: [(&str, Json); N]) {
     }
 }
 
-fn facet_json(facet: Facet, FacetRow { value, span }: &FacetRow) -> Json {
+/// Returns a value of a facet as JSON.
+pub(super) fn facet_json(facet: Facet, FacetRow { value, span }: &FacetRow) -> Json {
     let (value, is_forgeable) =
         if facet == Facet::Address { read_address(value) } else { (value.as_str(), false) };
     let mut json = json!({"value": value, "first": span.first.to_string(),

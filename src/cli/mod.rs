@@ -35,6 +35,7 @@ mod tokens;
 mod unseen;
 mod used;
 pub mod when;
+mod who;
 
 use std::io::{self, IsTerminal, Write as _};
 use std::path::PathBuf;
@@ -107,6 +108,7 @@ fn dispatch(cli: Cli) -> anyhow::Result<ExitCode> {
         }
         Command::Tokens(options) => on_site(printer, &mut |at| tokens::run(at, &options)),
         Command::History(options) => on_site(printer, &mut |at| history::run(at, &options)),
+        Command::Who(options) => on_site(printer, &mut |at| who::run(at, &options)),
         Command::Alerts(options) => on_site(printer, &mut |at| alerts::run(at, &options)),
         Command::Rules(options) => on_site(printer, &mut |at| rules::run(at, &options)),
         Command::Status(options) => on_site(printer, &mut |context| status::run(context, &options)),

@@ -49,14 +49,34 @@ pub struct FacetRow {
     pub span: Span,
 }
 
-/// From `since` to before `until`.
-#[derive(Clone, Copy)]
-struct Window {
+/// From one time to before another; by default all time.
+#[derive(Clone, Copy, Debug)]
+pub struct Window {
     since: Timestamp,
     until: Timestamp,
 }
 
+impl Default for Window {
+    fn default() -> Self {
+        Self::new(None, None)
+    }
+}
+
 impl Window {
+    /// Creates a window from `since` to before `until`; without one of them it is open.
+    #[must_use]
+    pub fn new(since: Option<Timestamp>, until: Option<Timestamp>) -> Self {
+        Self {
+            since: since.unwrap_or(Timestamp(i64::MIN)),
+            until: until.unwrap_or(Timestamp(i64::MAX)),
+        }
+    }
+
+    /// Returns whether something was seen within it, as far as its first and last time say.
+    pub(super) fn meets(self, span: Span) -> bool {
+        self.since <= span.last && span.first < self.until
+    }
+
     fn holds(self, time: Timestamp) -> bool {
         self.since <= time && time < self.until
     }
@@ -75,10 +95,7 @@ impl Reader {
         until: Option<Timestamp>,
         now: Timestamp,
     ) -> Result<History, StoreError> {
-        let window = Window {
-            since: since.unwrap_or(Timestamp(i64::MIN)),
-            until: until.unwrap_or(Timestamp(i64::MAX)),
-        };
+        let window = Window::new(since, until);
         self.read("reading a history", |db| {
             let found = match who {
                 Who::Token(id) => tokens::of_token(db, *id, slot::of_token(*id), now)?,
@@ -130,7 +147,7 @@ fn facets(
     let mut spans: BTreeMap<(Facet, SmolStr), Span> = BTreeMap::new();
     for number in tokens.iter().filter_map(|token| token.number) {
         for Seen { facet, value, span } in facets::of_token(db, number)? {
-            if window.since <= span.last && span.first < window.until {
+            if window.meets(span) {
                 let sum = spans.entry((facet, value)).or_insert(Span { count: 0, ..span });
                 *sum = sum.and(span);
             }

@@ -45,6 +45,7 @@ mod status;
 mod storm;
 mod streams;
 mod tokens;
+mod whence;
 mod words;
 
 pub use alerts::{Ack, AlertFilter, StoredAlert, StoredIncident};
@@ -52,7 +53,7 @@ pub use backup::{backed_up, backup_of, remove_backup};
 pub use commit::Committed;
 pub use error::{StoreError, certain};
 pub use facets::FACET_LIMIT;
-pub use history::{FacetRow, History, HourRow};
+pub use history::{FacetRow, History, HourRow, Window};
 pub use lock::{Holder, Lock, Role, Start};
 pub use outbox::{About, Outgoing};
 pub use prune::{Pruned, Retention};
@@ -63,6 +64,7 @@ pub use status::{OutboxStats, Stats};
 pub use storm::Summary;
 pub use streams::StreamStatus;
 pub use tokens::{Distinct, TokenFilter, TokenState, TokenSummary};
+pub use whence::{Visitor, Whence};
 
 /// How long a call waits for another process's transaction before it returns [`StoreError::Busy`].
 const BUSY_TIMEOUT: Duration = Duration::from_secs(5);

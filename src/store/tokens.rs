@@ -278,6 +278,17 @@ pub(super) fn of_principal(
     numbered(db, &sql, named_params! { ":now": now, ":name": name })
 }
 
+/// Returns the summary of the token in a row.
+pub(super) fn of_number(
+    db: &Connection,
+    number: i64,
+    now: Timestamp,
+) -> rusqlite::Result<Option<TokenSummary>> {
+    let sql = summaries("t.number = :number", "false");
+    let found = numbered(db, &sql, named_params! { ":now": now, ":number": number })?;
+    Ok(found.into_iter().next().map(|numbered| numbered.summary))
+}
+
 fn numbered(
     db: &Connection,
     sql: &str,

@@ -404,6 +404,8 @@ fn commands(outcomes: &mut Vec<Outcome>, home: &Home, secrets: &[String]) {
         &["tokens", "show", MARKER],
         &["history", MARKER],
         &["history", MARKER, "--json"],
+        &["who", "0.0.0.0/0"],
+        &["who", "0.0.0.0/0", "--json"],
         &["alerts", "list"],
         &["alerts", "list", "--json"],
         &["check"],

@@ -473,7 +473,9 @@ fn a_format_that_is_none_is_answered_with_those_that_are_like_it() {
 #[test]
 fn a_command_line_that_cannot_be_meant_ends_with_the_status_of_usage() {
     let home = home();
-    let cases: [&[&str]; 30] = [
+    let cases: [&[&str]; 32] = [
+        &["who", "somewhere"],
+        &["who", "DE", "--since", "soon"],
         &["history", "ci", "--since", "soon"],
         &["history", "ci", "--until", "2026-13-01"],
         &["alerts", "list", "--since", "2h30"],
@@ -545,6 +547,28 @@ fn an_id_needs_no_database() {
     assert_eq!(home.output_with(&["tokens", "id"], "exk-a-0123456789abcdef").stdout, id);
     assert!(id.starts_with(b"tw1_") && id.len() == 37);
     assert!(home.path("state/seal.key").exists() && !home.path("state/tokenwatch.db").exists());
+}
+
+#[test]
+fn who_was_there_is_shown_by_address_network_operator_and_country() {
+    let home = home();
+    snapshot!(&home, shown(&home, 120, &["who", "0.0.0.0/0"]));
+    let country = home.json(&["who", "de", "--json"]);
+    let ci = country.iter().find(|row| row["principal"] == "ci").unwrap();
+    assert_eq!(ci["from"][0]["value"], "DE");
+    assert_eq!(ci["from"][0]["count"], 288);
+    let address = ci_address(&home);
+    let there = home.json(&["who", &address, "--json"]);
+    assert!(there.iter().any(|row| row["principal"] == "ci"), "{there:?}");
+    assert!(there.iter().all(|row| row["from"][0]["value"] == address.as_str()), "{there:?}");
+    assert_eq!(home.json(&["who", &address, "--since", "2026-03-20", "--json"]), [] as [Value; 0]);
+    assert_eq!(shown(&home, 80, &["who", "2001:db8::/32"]), "no token was used from there\n");
+}
+
+/// The address from which `ci` was used most.
+fn ci_address(home: &Home) -> String {
+    let history = first(home, &["history", "ci", "--json"]);
+    history["facets"]["address"][0]["value"].as_str().unwrap().to_owned()
 }
 
 #[test]

@@ -1,17 +1,20 @@
 //! The command line as it is typed: commands, options, help.
 
+mod alerts;
+mod parsers;
+
 use std::ops::RangeInclusive;
 use std::path::PathBuf;
 
 use clap::{Args, Parser, Subcommand, ValueEnum};
 use smol_str::SmolStr;
 
+pub use alerts::{Alerts, AlertsAck, AlertsList, AlertsMute};
+
 use crate::cli::choice;
-use crate::cli::country::unknown;
 use crate::engine::alert::Level;
-use crate::engine::geo::Country;
-use crate::engine::mute::Scope;
 use crate::engine::record::Format;
+use crate::store::Whence;
 use crate::telemetry::LogFormat;
 
 /// Watches server logs for API tokens used in unusual ways, and mails what it finds.
@@ -104,6 +107,8 @@ pub enum Command {
     Tokens(Tokens),
     /// Show what a token did.
     History(History),
+    /// Show which tokens were used from an address, a network, an operator or a country.
+    Who(Who),
     /// Show, acknowledge and mute alerts.
     #[command(subcommand)]
     Alerts(Alerts),
@@ -156,7 +161,7 @@ pub struct Replay {
     #[arg(long, value_name = "FILE")]
     pub registry: Option<PathBuf>,
     /// Exit with status 1 if there is an alert of this level or above.
-    #[arg(long, value_name = "LEVEL", value_parser = level)]
+    #[arg(long, value_name = "LEVEL", value_parser = parsers::level)]
     pub fail_on: Option<Level>,
 }
 
@@ -318,6 +323,23 @@ pub struct TokensMark {
     pub all: bool,
 }
 
+/// Options of `who`.
+#[derive(Debug, Args)]
+pub struct Who {
+    /// An address, a network such as 203.0.113.0/24, an operator such as AS64500, or a country such as NG.
+    #[arg(value_name = "ADDRESS|NETWORK|AS|COUNTRY", value_parser = parsers::whence)]
+    pub whence: Whence,
+    /// Only use from this time on: 2h, yesterday, 2026-03-02 (days begin at midnight UTC), RFC 3339, or as printed.
+    #[arg(long, value_name = "TIME")]
+    pub since: Option<String>,
+    /// Only use before this time.
+    #[arg(long, value_name = "TIME")]
+    pub until: Option<String>,
+    /// List at most this many.
+    #[arg(long, short = 'n', default_value_t = 100)]
+    pub limit: u32,
+}
+
 /// Options of `history`.
 #[derive(Debug, Args)]
 pub struct History {
@@ -329,105 +351,6 @@ pub struct History {
     /// Only before this time.
     #[arg(long, value_name = "TIME")]
     pub until: Option<String>,
-}
-
-/// `alerts ...`
-#[derive(Debug, Subcommand)]
-pub enum Alerts {
-    /// List alerts, newest first.
-    List(AlertsList),
-    /// Show an alert or incident with all its evidence.
-    Show {
-        /// The id of an alert or incident, or its first characters.
-        id: String,
-    },
-    /// Say whether an alert or incident was expected or misuse; the baseline learns from it.
-    Ack(AlertsAck),
-    /// Do not mail alerts of a rule, principal, network, country, client or route, or of a combination of these;
-    /// without options, list the mutes in force.
-    Mute(AlertsMute),
-    /// End a mute.
-    Unmute {
-        /// Its number, as `alerts mute` lists it.
-        #[arg(value_parser = mute)]
-        id: i64,
-    },
-}
-
-/// Options of `alerts list`.
-#[derive(Debug, Args)]
-pub struct AlertsList {
-    /// Only from this time on: 2h, yesterday, 2026-03-02 (days begin at midnight UTC), RFC 3339, or as printed.
-    #[arg(long, value_name = "TIME")]
-    pub since: Option<String>,
-    /// Only before this time.
-    #[arg(long, value_name = "TIME")]
-    pub until: Option<String>,
-    /// Only this level and above.
-    #[arg(long, value_parser = level)]
-    pub level: Option<Level>,
-    /// Only alerts of this rule.
-    #[arg(long)]
-    pub rule: Option<SmolStr>,
-    /// Only alerts about this principal.
-    #[arg(long)]
-    pub principal: Option<SmolStr>,
-    /// Only alerts that are not acknowledged.
-    #[arg(long)]
-    pub open: bool,
-    /// List at most this many.
-    #[arg(long, short = 'n', default_value_t = 100)]
-    pub limit: u32,
-}
-
-/// Options of `alerts ack`.
-#[derive(Debug, Args)]
-#[command(group(clap::ArgGroup::new("verdict").required(true)))]
-pub struct AlertsAck {
-    /// The ids of alerts or incidents, or their first characters.
-    #[arg(required = true)]
-    pub ids: Vec<String>,
-    /// It was legitimate: the actor is learned and no longer reported.
-    #[arg(long, group = "verdict")]
-    pub expected: bool,
-    /// It was misuse: the actor is forgotten, never learned, and watched for 30 days.
-    #[arg(long, group = "verdict")]
-    pub confirmed: bool,
-    /// A note. Without this option an earlier note is kept; an empty one removes it.
-    #[arg(long)]
-    pub note: Option<String>,
-}
-
-/// Options of `alerts mute`.
-#[derive(Debug, Args)]
-pub struct AlertsMute {
-    /// Alerts of this rule.
-    #[arg(long)]
-    pub rule: Option<SmolStr>,
-    /// Alerts about this principal.
-    #[arg(long)]
-    pub principal: Option<SmolStr>,
-    /// Alerts from this network: AS64500.
-    #[arg(long, value_name = "AS", value_parser = network)]
-    pub network: Option<u32>,
-    /// Alerts from this country: DE.
-    #[arg(long, value_name = "CODE", value_parser = country)]
-    pub country: Option<Country>,
-    /// Alerts about this client, as alerts name it: curl.
-    #[arg(long, value_name = "NAME")]
-    pub client: Option<SmolStr>,
-    /// Alerts about this method and route, as alerts name it: "GET /v1/items/{id}".
-    #[arg(long, value_parser = route)]
-    pub route: Option<SmolStr>,
-    /// For how long: 8h, 30d [default: 30d].
-    #[arg(long = "for", value_name = "DURATION")]
-    pub lasting: Option<String>,
-    /// Until `alerts unmute` ends it.
-    #[arg(long, conflicts_with = "lasting")]
-    pub forever: bool,
-    /// Why; required to mute.
-    #[arg(long)]
-    pub reason: Option<SmolStr>,
 }
 
 /// `rules ...`
@@ -466,34 +389,6 @@ fn formats(what: &str) -> String {
     )
 }
 
-fn level(name: &str) -> Result<Level, String> {
-    Level::parse(name).ok_or_else(|| {
-        let names = Level::ALL.map(Level::as_str).join(", ");
-        format!("expected one of {names}")
-    })
-}
-
-fn mute(text: &str) -> Result<i64, String> {
-    text.parse().map_err(|_| "expected the number of a mute, as `alerts mute` lists it".to_owned())
-}
-
-fn network(text: &str) -> Result<u32, String> {
-    let number = text.strip_prefix("AS").or_else(|| text.strip_prefix("as")).unwrap_or(text);
-    let number = number.parse().ok().filter(|number| 0 < *number);
-    number.ok_or_else(|| "expected an autonomous system such as AS64500".to_owned())
-}
-
-fn country(text: &str) -> Result<Country, String> {
-    let code = Country::parse(&text.to_ascii_uppercase());
-    let code = code.ok_or("expected a country code of two letters such as DE")?;
-    unknown(code).map_or(Ok(code), Err)
-}
-
-fn route(text: &str) -> Result<SmolStr, String> {
-    let why = "expected a method and a path as alerts name them, such as \"GET /v1/items/{id}\"";
-    Scope::is_route(text).then(|| text.into()).ok_or_else(|| why.to_owned())
-}
-
 #[cfg(test)]
 mod tests {
     use clap::CommandFactory;
@@ -516,20 +411,6 @@ mod tests {
             let words = help.split_whitespace().collect::<Vec<_>>().join(" ");
             assert!(words.contains("nginx-main (nginx-combined)"), "{command}: {words}");
         }
-    }
-
-    #[test]
-    fn a_mute_of_a_country_that_does_not_exist_muted_nothing() {
-        assert_eq!(country("gb"), Ok(Country::parse("GB").unwrap()));
-        let gb = "no country has the code UK: the United Kingdom is GB";
-        assert_eq!(country("uk"), Err(gb.to_owned()));
-        assert!(country("XX").is_err() && country("DEU").is_err());
-    }
-
-    #[test]
-    fn a_mute_that_is_no_number_was_an_invalid_digit() {
-        assert_eq!((mute("7"), mute("-7")), (Ok(7), Ok(-7)));
-        assert!(mute("xx").is_err_and(|why| why.starts_with("expected the number of a mute")));
     }
 
     #[test]
