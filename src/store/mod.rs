@@ -203,7 +203,14 @@ impl Store {
         }
         db.pragma_update(None, "cache_size", -READING_CACHE_KIB)
             .map_err(|source| StoreError::database(path, "opening", source))?;
-        Self::open(path).map(Some)
+        let twin = Self::open(path)?;
+        // A statement that inserts several rows can be undone alone: SQLite copies the pages that it changes first, by
+        // default into a file, and more than go into the database if there are many alerts. This connection only
+        // commits, and its statements change few pages each.
+        twin.db
+            .pragma_update(None, "temp_store", "MEMORY")
+            .map_err(|source| StoreError::database(path, "opening", source))?;
+        Ok(Some(twin))
     }
 
     /// Returns whether opening found no state and created an empty one. A daemon that has run here before must report
@@ -320,6 +327,18 @@ mod tests {
         assert_eq!(ask("PRAGMA journal_mode").unwrap(), "wal".to_owned().into());
         assert_eq!(ask("PRAGMA synchronous").unwrap(), 2.into());
         assert_eq!(ask("PRAGMA wal_autocheckpoint").unwrap(), CHECKPOINT_PAGES.into());
+    }
+
+    #[test]
+    fn pages_that_a_statement_might_restore_were_written_to_a_file() {
+        let (_directory, path) = state();
+        let store = Store::open(&path).unwrap();
+        let twin = store.twin().unwrap().unwrap();
+        let temp_store = |store: &Store| {
+            store.db.query_row("PRAGMA temp_store", [], |row| row.get::<_, i64>(0)).unwrap()
+        };
+        // 0 is a file if it is large; 2 is memory, however large.
+        assert_eq!((temp_store(&store), temp_store(&twin)), (0, 2));
     }
 
     #[test]
