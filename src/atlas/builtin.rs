@@ -128,8 +128,9 @@ impl Atlas for BuiltIn {
     fn is_one_operator(&self, a: u32, b: u32) -> bool {
         // Reserved numbers have a placeholder for a name: `-Reserved AS-`.
         let name = |asn| self.operator(asn).filter(|name| !name.starts_with('-'));
-        let of = |asn| name(asn).map(|name| (name, network_kind(Some(asn), name)));
-        a == b || of(a).is_some_and(|known| of(b) == Some(known))
+        let has_name = |known: &str| name(b) == Some(known);
+        let is_alike = |name: &str| network_kind(Some(a), name) == network_kind(Some(b), name);
+        a == b || name(a).is_some_and(|name| has_name(name) && is_alike(name))
     }
 }
 
