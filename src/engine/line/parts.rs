@@ -109,9 +109,19 @@ impl<'a> Seams<'a> {
     }
 }
 
-/// Returns whether there may be anything to join, at the cost of two searches.
+/// Returns whether there may be anything to join, at the cost of one search.
 pub(super) fn may_be_in(lines: &[u8]) -> bool {
-    PART.find(lines).is_some() || (lines.len() > DOCKER_CHUNK && DOCKER.find(lines).is_some())
+    PART.find(lines).is_some() || (has_long_line(lines) && DOCKER.find(lines).is_some())
+}
+
+/// Returns whether a line is long enough to be a part from docker. Examines little: from each place where one might end
+/// back to the previous line end.
+fn has_long_line(mut lines: &[u8]) -> bool {
+    while let Some(near) = lines.get(..DOCKER_CHUNK) {
+        let Some(end) = memchr::memrchr(b'\n', near) else { return true };
+        lines = lines.get(end + 1..).unwrap_or_default();
+    }
+    false
 }
 
 /// The lines as they are in the file.
@@ -359,6 +369,8 @@ mod tests {
         let part = "x".repeat(DOCKER_CHUNK - 3) + "\\\\n";
         let log = format!("{}\n{}\n", object(&part, 1), object("end\\n", 2));
         assert_eq!(texts(&log), [object(&format!("{part}end\\n"), 2)]);
+        let around = format!("short\n{log}short\n");
+        assert_eq!(texts(&around), ["short", &object(&format!("{part}end\\n"), 2), "short"]);
         let whole = part.replace("\\\\n", "\\\\\\n");
         let log = format!("{}\n{}\n", object(&whole, 1), object("end\\n", 2));
         assert_eq!(texts(&log), [object(&whole, 1), object("end\\n", 2)]);
