@@ -92,9 +92,12 @@ impl<const N: usize> Top<N> {
 
     /// Removes the lightest value; of equally light ones, the one not seen for longest, then the first.
     fn evict(&mut self) {
-        let lightest = self.slots().iter().min_by_key(|slot| (slot.weight, slot.day));
-        if let Some(key) = lightest.map(|slot| slot.key) {
-            self.forget(key);
+        let slots = self.slots().iter().enumerate();
+        let lightest = slots.min_by_key(|(_, slot)| (slot.weight, slot.day));
+        let Some(at) = lightest.map(|(at, _)| at) else { return };
+        if let Some(rest) = self.slots_mut().get_mut(at..) {
+            rest.rotate_left(1);
+            self.len -= 1;
         }
     }
 
@@ -152,6 +155,13 @@ mod tests {
         let mut top = Top::<2>::default();
         [(1, 1), (1, 2), (2, 2), (3, 3)].into_iter().for_each(|(key, day)| top.see(key, day));
         assert!(top.has(1) && top.has(3) && !top.has(2));
+    }
+
+    #[test]
+    fn who_stays_keeps_its_place() {
+        let mut top = Top::<3>::default();
+        [(1, 2), (2, 1), (3, 3), (4, 4)].into_iter().for_each(|(key, day)| top.see(key, day));
+        assert_eq!(top.slots().iter().map(|slot| slot.key).collect::<Vec<_>>(), [1, 3, 4]);
     }
 
     #[test]
