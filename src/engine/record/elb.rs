@@ -131,7 +131,8 @@ fn numbers<'a>(record: &mut Record<'a>, mut rest: &'a [u8]) -> Result<&'a [u8], 
     for expected in ["the first time", "the second time", "the third time"] {
         let (after, seconds) = before(rest, b" ", expected)?;
         // -1 if the request did not get that far.
-        record.took_millis += duration::read(seconds, Whole::Unknown).unwrap_or_default();
+        let millis = duration::read(seconds, Whole::Unknown).unwrap_or_default();
+        record.took_millis = duration::sum(record.took_millis, millis);
         rest = after;
     }
     let (after, code) = before(rest, b" ", "a status")?;

@@ -188,8 +188,6 @@ fn read_added<'a>(record: &mut Record<'a>, added: &'a [u8]) {
     }
     // Istio's words have among them the name that the client asked for in its TLS handshake.
     further::further_of(record, rest, FieldName::Unnamed);
-    // The time is that of the request's beginning.
-    record.took_millis = 0;
 }
 
 #[cfg(test)]

@@ -4,7 +4,6 @@
 use std::borrow::Cow;
 
 use super::draft::push_field;
-use super::duration::{self, Whole};
 use super::scan::{Quoted, is_end, present, quoted, word};
 use super::{FieldName, Record, Text, names};
 
@@ -49,14 +48,11 @@ pub(super) fn further_of<'a>(
     mut rest: &'a [u8],
     mut words: FieldName<'static>,
 ) {
-    let mut last = rest;
     while !rest.is_empty() {
         if rest.starts_with(b"[") {
             // ingress-nginx: its last word is the request id, which a client may send.
             words = FieldName::Unnamed;
-            took(record, word(last).1);
         }
-        last = rest;
         if let Some((after, text)) = quoted_or_absent(rest) {
             if let Some(text) = text.filter(|t| names::credential(t).is_some()) {
                 push_field(record, FieldName::Unnamed, text);
@@ -65,13 +61,6 @@ pub(super) fn further_of<'a>(
             continue;
         }
         rest = bare(record, rest, &words);
-    }
-}
-
-/// Stores how long the request took, unless that is known.
-fn took(record: &mut Record<'_>, seconds: &[u8]) {
-    if record.took_millis == 0 {
-        record.took_millis = duration::read(seconds, Whole::Unknown).unwrap_or_default();
     }
 }
 
@@ -93,10 +82,6 @@ fn bare<'a>(record: &mut Record<'a>, rest: &'a [u8], words: &FieldName<'static>)
         (after, present(value).map(Cow::Borrowed))
     };
     let Some(value) = value else { return after };
-    if matches!(key, b"rt" | b"request_time") {
-        took(record, &value);
-        return after;
-    }
     let name = names::pair(key);
     let is_id = matches!(name, FieldName::Id(_));
     if names::credential(&value).is_some() || is_id && names::is_given(&value) {

@@ -55,8 +55,6 @@ pub(super) fn read(line: &[u8]) -> Result<Record<'_>, Miss> {
     };
     set_request(&mut record, raw);
     read_tail(&mut record, rest.strip_prefix(b" ").unwrap_or(rest));
-    // The time is that of the request's beginning.
-    record.took_millis = 0;
     Ok(record)
 }
 

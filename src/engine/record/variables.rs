@@ -159,7 +159,7 @@ pub(super) fn apache(letter: char, argument: Option<&str>) -> Option<Meaning> {
 
 /// Our names of fields, for an error about an unknown one; some have a second name.
 pub(super) const FIELD_NAMES: &str = "time, client, request, method, target, query, version, status, bytes, referer, \
-     agent, user, host, scheme, tls, forwarded, authorization, cookie, x_api_key, id, duration";
+     agent, user, host, scheme, tls, forwarded, authorization, cookie, x_api_key, id";
 
 /// Returns where a field of the site's `fields` table is stored, by our name of it.
 pub(super) fn field(name: &str) -> Option<Slot> {
@@ -188,7 +188,6 @@ pub(super) fn field(name: &str) -> Option<Slot> {
         "host" => part(Part::Host),
         "scheme" => part(Part::Scheme),
         "tls" => part(Part::Tls),
-        "duration" => Some(Slot::Took(Whole::Millis)),
         "forwarded" | "x_forwarded_for" => Some(Slot::Header(Cow::Borrowed("x-forwarded-for"))),
         "authorization" => Some(Slot::Header(Cow::Borrowed("authorization"))),
         "cookie" => Some(Slot::Header(Cow::Borrowed("cookie"))),

@@ -292,7 +292,11 @@ impl<'a, 'o> Walk<'a, 'o> {
                     self.said.draft.time(*rank, time);
                 }
             }
-            Slot::Part(Part::Bytes) | Slot::Took(_) => {
+            Slot::Took(_) => {
+                self.said.needs_request_object |= meaning.form == Form::BesideRequest;
+                self.said.draft.put(slot, *rank, Cow::Borrowed(plain), Escape::None);
+            }
+            Slot::Part(Part::Bytes) => {
                 self.said.draft.put(slot, *rank, Cow::Borrowed(plain), Escape::None);
             }
             Slot::Part(Part::Tls) => {

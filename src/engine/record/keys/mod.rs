@@ -86,6 +86,8 @@ pub(super) enum Form {
     Secured,
     /// The time at which a request began, not that of its answer.
     Beginning,
+    /// A value that counts only beside an object for the request, as Caddy writes it.
+    BesideRequest,
 }
 
 impl Meaning {

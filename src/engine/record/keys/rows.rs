@@ -53,8 +53,11 @@ pub(super) static ROWS: &[(Scope, Meaning, &[&str])] = &[
     (Scope::Root, part(Part::Time, 2), &["@timestamp", "EdgeEndTimestamp"]),
     (Scope::Root, part(Part::Time, 2).formed(Form::Beginning), &["StartLocal", "requestTime"]),
     (Scope::Root, part(Part::Time, 1), &["stageTimestamp", "receiveTimestamp", "observedTimeUnixNano"]),
-    (Scope::Root, Meaning::slot(Slot::Took(Whole::Unknown)), &["request_time", "duration", "timeTaken"]),
-    (Scope::Root, Meaning::slot(Slot::Took(Whole::Millis)), &["responseTime", "time-taken"]),
+    (Scope::Root, Meaning::slot(Slot::Took(Whole::Unknown)), &["request_time", "timeTaken"]),
+    (Scope::Root, Meaning::slot(Slot::Took(Whole::Millis)), &["time-taken"]),
+    (Scope::Root, Meaning::slot(Slot::Took(Whole::AllMillis)), &["responseTime"]),
+    // Of loggers without such an object, some count milliseconds.
+    (Scope::Root, Meaning::slot(Slot::Took(Whole::Unknown)).formed(Form::BesideRequest), &["duration"]),
     // Client.
     (Scope::Root, part(Part::Client, 5), &["socketIp"]),
     (Scope::Root, part(Part::Client, 4), &[

@@ -10,7 +10,7 @@ use std::borrow::Cow;
 use std::net::IpAddr;
 
 use crate::engine::record::draft::{Draft, Escape, Part, Slot};
-use crate::engine::record::keys::{Form, Meaning};
+use crate::engine::record::keys::{Form, Meaning, Scope};
 use crate::engine::record::{FieldName, Record, Text, parse_address, scan, time};
 
 /// A line being parsed into a record.
@@ -25,6 +25,10 @@ pub(in crate::engine::record) struct Said<'a> {
     has_target: bool,
     /// A key names the time at which the request began.
     pub(in crate::engine::record) has_beginning: bool,
+    /// There is an object for the request.
+    has_request_object: bool,
+    /// The duration counts only beside one.
+    pub(in crate::engine::record) needs_request_object: bool,
     day: Option<Text<'a>>,
     clock: Option<Text<'a>>,
     /// The line's Referer is percent-encoded.
@@ -56,6 +60,7 @@ impl<'a> Said<'a> {
         if meaning.form == Form::Secured {
             self.scheme(b"https");
         }
+        self.has_request_object |= meaning.scope == Some(Scope::Request);
     }
 
     /// Returns whether anything of a request is known. A path alone in an application's object may be a file's,
@@ -71,6 +76,10 @@ impl<'a> Said<'a> {
             Form::Plain | Form::Secured => Some(text),
             Form::Beginning => {
                 self.has_beginning = true;
+                Some(text)
+            }
+            Form::BesideRequest => {
+                self.needs_request_object = true;
                 Some(text)
             }
             Form::Target => is_target(&text).then_some(text),
@@ -125,7 +134,7 @@ impl<'a> Said<'a> {
     pub(in crate::engine::record) fn finish(mut self) -> Record<'a> {
         self.join_time();
         let mut record = self.draft.finish();
-        if self.has_beginning {
+        if self.has_beginning || self.needs_request_object && !self.has_request_object {
             record.took_millis = 0;
         }
         if self.is_encoded {

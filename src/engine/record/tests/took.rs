@@ -5,7 +5,7 @@ use super::*;
 #[test]
 fn a_duration_counts_back_from_the_time_of_the_answer() {
     let combined = r#"192.0.2.1 - - [10/Oct/2000:13:55:36 -0700] "GET / HTTP/1.1" 200 5 "-" "c/1""#;
-    let alb = r#"h2 2026-11-23T17:10:33.537001Z app/web/50dc6c495c0c9188 192.0.2.1:2817 10.0.0.1:80 0.001 5399.998 0.001 200 200 34 366 "GET https://api.example.org:443/ HTTP/2.0" "c/1" ECDHE TLSv1.2 arn "-" "-" "-""#;
+    let alb = &alb(["0.001", "5399.998", "0.001"]);
     let classic = "2026-11-23T17:10:33.537001Z web 192.0.2.1:2817 10.0.0.1:80 0.001 5399.998 0.001 200 200 0 29 \"GET http://api.example.org:80/ HTTP/1.1\"";
     let cases = [
         (
@@ -27,7 +27,9 @@ fn a_duration_counts_back_from_the_time_of_the_answer() {
             r#"192.0.2.1:1 [23/Nov/2026:17:11:40.346] f b/s 0/0/0/0/0 200 1 - - ---- 1/1/0/0/0 0/0 "GET / HTTP/1.1" rt=2.5"#,
             0,
         ),
-        ("ts=2026-03-02T08:00:00Z method=GET path=/ duration=2.5", 2500),
+        ("ts=2026-03-02T08:00:00Z method=GET path=/ duration=2.5", 0),
+        (r#"{"time":1795453833,"method":"GET","path":"/","duration":5000.33}"#, 0),
+        (r#"{"time":1795453833,"req":{"method":"GET","url":"/"},"responseTime":9519.804}"#, 9520),
         (
             "1795453833.537   1234 192.0.2.1 TCP_MISS/200 612 GET http://example.org/ - HIER_DIRECT/192.0.2.9 text/html",
             1234,
@@ -40,16 +42,29 @@ fn a_duration_counts_back_from_the_time_of_the_answer() {
         let record = preset("auto").parse(line.as_bytes()).unwrap();
         assert_eq!(record.took_millis, millis, "{line}");
     }
-    for (tail, millis) in [
-        (" 1.250 462", 0),
-        (" rt=1.250 uct=0.001", 1250),
-        (" request_time=\"0.75\"", 750),
-        (" 395 5400.004 [web-80] [] 10.0.0.9:80 26 0.004 200 2f5d", 5_400_004),
+    for tail in [
+        " 1.250 462",
+        " rt=1.250 uct=0.001",
+        " 395 5400.004 [web-80] [] 10.0.0.9:80 26 0.004 200 2f5d",
     ] {
         let line = format!("{combined}{tail}");
         let record = preset("auto").parse(line.as_bytes()).unwrap();
-        assert_eq!(record.took_millis, millis, "{line}");
+        assert_eq!(record.took_millis, 0, "a client may have written it: {line}");
     }
+}
+
+#[test]
+fn times_of_a_load_balancer_that_are_too_long_together_overflowed() {
+    let line = alb(["86400.0", "86400.0", "4294967.0"]);
+    assert_eq!(preset("auto").parse(line.as_bytes()).unwrap().took_millis, 0);
+    let line = alb(["0.001", "-1", "-1"]);
+    assert_eq!(preset("auto").parse(line.as_bytes()).unwrap().took_millis, 1);
+}
+
+fn alb([request, target, response]: [&str; 3]) -> String {
+    format!(
+        r#"h2 2026-11-23T17:10:33.537001Z app/web/50dc6c495c0c9188 192.0.2.1:2817 10.0.0.1:80 {request} {target} {response} 200 200 34 366 "GET https://api.example.org:443/ HTTP/2.0" "c/1" ECDHE TLSv1.2 arn "-" "-" "-""#
+    )
 }
 
 #[test]
