@@ -39,13 +39,6 @@ impl Hours {
         (!self.is_empty()).then_some(self.newest)
     }
 
-    /// Returns the oldest hour that is kept; `None` before the first.
-    pub(super) fn oldest(&self) -> Option<i64> {
-        let (at, word) = (0..).zip(&self.bits).filter(|(_, word)| **word != 0).last()?;
-        let bit = WORD - 1 - i64::from(word.leading_zeros());
-        Some(self.newest.saturating_sub(at * WORD + bit))
-    }
-
     /// Returns whether an hour is known to have had a line.
     pub(super) fn has(&self, hour: i64) -> bool {
         let Some((word, bit)) = place(self.newest.saturating_sub(hour)) else { return false };
@@ -107,7 +100,6 @@ mod tests {
                 set.retain(|old| newest - old < KEPT);
             }
             prop_assert_eq!(hours.newest(), set.last().copied());
-            prop_assert_eq!(hours.oldest(), set.first().copied());
             for hour in 900..2700 {
                 prop_assert_eq!(hours.has(hour), set.contains(&hour), "{}", hour);
             }

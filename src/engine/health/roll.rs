@@ -45,6 +45,12 @@ struct Heard {
     hours: Hours,
     /// Its newest hour when its silence was reported.
     told: Option<i64>,
+    /// The hour of its first line; `None` if that is long ago.
+    #[serde(default)]
+    began: Option<i64>,
+    /// It continues another log, which has ended.
+    #[serde(default)]
+    continues: bool,
     /// Its newest hour when another log of its source continued it: it has ended, and is not silent.
     #[serde(default)]
     ended: Option<i64>,
@@ -59,6 +65,14 @@ struct Heard {
 struct Spell {
     is_open: bool,
     desk: Desk,
+}
+
+impl Heard {
+    /// Notes an hour with a line; returns whether it is new.
+    fn note(&mut self, hour: i64) -> bool {
+        self.began = self.began.map(|began| began.min(hour));
+        self.hours.note(hour)
+    }
 }
 
 impl Roll {
@@ -138,15 +152,16 @@ impl Roll {
             last = Some(hour);
             self.is_changed |= self.site.note(hour);
             self.is_changed |= match self.logs.get_mut(principal) {
-                Some(log) => log.hours.note(hour),
-                None => self.begin(principal).hours.note(hour),
+                Some(log) => log.note(hour),
+                None => self.begin(principal, hour).note(hour),
             };
         }
     }
 
-    fn begin(&mut self, principal: &SmolStr) -> &mut Heard {
+    fn begin(&mut self, principal: &SmolStr, hour: i64) -> &mut Heard {
         self.make_room();
-        self.logs.entry(principal.clone()).or_default()
+        let new = || Heard { began: Some(hour), ..Heard::default() };
+        self.logs.entry(principal.clone()).or_insert_with(new)
     }
 
     fn make_room(&mut self) {
@@ -218,8 +233,8 @@ impl Roll {
     }
 
     /// Returns the logs that have fallen silent since the last check, among those that should have more lines. Checks
-    /// only once another hour has begun. A log that another one of its source (`source_of`) continues has ended: that of
-    /// a container or a month.
+    /// only once another hour has begun. A log that another one of its source (`source_of`) continues has ended: that
+    /// of a container or a month.
     pub fn missing(
         &mut self,
         has_more: impl Fn(&str) -> bool,
@@ -234,30 +249,34 @@ impl Roll {
         let names = self.logs.iter().filter(|(name, log)| !is_told(log) && has_more(name));
         let silent =
             names.filter_map(|(name, _)| Some((name.clone(), self.unheard(name, params)?)));
-        let is_ended = |(name, found): &(SmolStr, Unheard)| {
-            source_of(name).is_some_and(|source| {
-                self.is_continued(name, found.time, |other| source_of(other) == Some(source))
-            })
-        };
-        let (ended, missing): (Vec<_>, Vec<_>) = silent.partition(is_ended);
-        for (name, _) in ended {
-            if let Some(log) = self.logs.get_mut(&name) {
-                log.ended = log.hours.newest();
-                self.is_changed = true;
-            }
-        }
-        missing
+        let mut silent: Vec<(SmolStr, Unheard)> = silent.collect();
+        silent.retain(|(name, found)| !self.end(name, found.time, &source_of));
+        silent
     }
 
-    /// Returns whether another log of the same source began when this one ended (an hour before its last line at the
-    /// earliest), and before its silence was news.
-    fn is_continued(&self, name: &str, news: Timestamp, is_kin: impl Fn(&str) -> bool) -> bool {
+    /// Notes that a silent log has ended, if another log of its source began when it ended (an hour before its last line
+    /// at the earliest), and before its silence was news. Each log continues one. Returns whether it has ended.
+    fn end(
+        &mut self,
+        name: &SmolStr,
+        news: Timestamp,
+        source_of: impl Fn(&str) -> Option<usize>,
+    ) -> bool {
         let last = self.logs.get(name).and_then(|log| log.hours.newest());
-        last.is_some_and(|last| {
-            let period = last.saturating_sub(1)..=news.hour();
-            let began = |log: &Heard| log.hours.oldest().is_some_and(|hour| period.contains(&hour));
-            self.logs.iter().any(|(other, log)| other != name && began(log) && is_kin(other))
-        })
+        let (Some(source), Some(last)) = (source_of(name), last) else { return false };
+        let period = last.saturating_sub(1)..news.hour();
+        let continues = |other: &SmolStr, log: &Heard| {
+            let is_new = !log.continues && log.began.is_some_and(|began| period.contains(&began));
+            is_new && other != name && source_of(other) == Some(source)
+        };
+        let next = self.logs.iter_mut().filter(|(other, log)| continues(other, log));
+        let Some((_, next)) = next.min_by_key(|(_, log)| log.began) else { return false };
+        next.continues = true;
+        if let Some(log) = self.logs.get_mut(name) {
+            log.ended = Some(last);
+        }
+        self.is_changed = true;
+        true
     }
 
     /// Notes that a log's silence is reported, and returns what was reported about the log.

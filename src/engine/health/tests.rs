@@ -86,9 +86,31 @@ fn a_log_of_another_source_or_of_before_continues_none() {
     let mut roll = Roll::default();
     hear(&mut roll, "web:a", 0..200);
     hear(&mut roll, "web:b", 197..300);
-    hear(&mut roll, "web:c", 204..300);
+    hear(&mut roll, "web:c", 202..300);
     hear(&mut roll, "proxy:new", 200..300);
     assert_eq!(missing(&mut roll), [("web:a".to_owned(), 2, 202)]);
+}
+
+#[test]
+fn one_log_that_began_vouched_for_all_that_stopped() {
+    for (began, n_missing) in [(197, 2), (198, 1), (201, 1), (202, 2)] {
+        let mut roll = Roll::default();
+        hear(&mut roll, "web:a", 0..200);
+        hear(&mut roll, "web:b", 0..200);
+        hear(&mut roll, "web:new", began..300);
+        hear(&mut roll, "other", 0..300);
+        assert_eq!(missing(&mut roll).len(), n_missing, "{began}");
+    }
+}
+
+#[test]
+fn a_log_that_is_rarely_written_began_with_each_line() {
+    let mut roll = Roll::default();
+    hear(&mut roll, "web:rare", [-600]);
+    hear(&mut roll, "web:a", 0..200);
+    hear(&mut roll, "web:rare", [200]);
+    hear(&mut roll, "other", 0..300);
+    assert_eq!(missing(&mut roll).len(), 1);
 }
 
 #[test]
