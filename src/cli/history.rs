@@ -168,7 +168,8 @@ fn print_facets(printer: &mut Printer, history: &History, now: Timestamp) -> any
     Ok(())
 }
 
-fn shown(facet: Facet, value: &str) -> String {
+/// Returns a value of a facet for people.
+pub(super) fn shown(facet: Facet, value: &str) -> String {
     match facet {
         _ if value.is_empty() => "(others)".to_owned(),
         Facet::Address => match read_address(value) {

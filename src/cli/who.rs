@@ -5,7 +5,7 @@ use std::process::ExitCode;
 use serde_json::{Value as Json, json};
 
 use crate::cli::args::Who as Options;
-use crate::cli::history::facet_json;
+use crate::cli::history::{facet_json, shown};
 use crate::cli::print;
 use crate::cli::tokens::{label, style, token_json};
 use crate::cli::{Context, state, table, when};
@@ -41,7 +41,7 @@ fn drawn(whence: Whence, visitors: &[Visitor], now: Timestamp) -> String {
         table::table(&["state", "token", "from", "requests", "first seen", "last seen"]);
     for Visitor { token, values, span } in visitors {
         let from = match values.as_slice() {
-            [one] => print::safe(&one.value),
+            [one] => shown(whence.facet(), &one.value),
             several if whence.facet() == Facet::Address => format!("{} addresses", several.len()),
             several => print::counted(several.len() as u64, "name"),
         };

@@ -11,7 +11,7 @@ const NAME: &str = "expired-token-accepted";
 
 pub(super) const DETECTOR: Detector = Detector {
     name: NAME,
-    about: "the server accepted a token after its expiry, by the token itself (exp) or the registry",
+    about: "the server accepted a token after its expiry, by the token itself (exp) or the registry; of tokens that are new here, twenty-one an hour",
     facts: &[fact("expired.seconds", "seconds since the token's end")],
     judge: Exposure(judge),
 };
@@ -43,8 +43,9 @@ fn judge(case: &Case<'_>, told: &mut Told, exposures: &mut Exposures, facts: &mu
     because(facts, NAME, 0.0, text);
 }
 
-/// Returns the room for a report about a use so long after the end, if it is to be reported. Many servers accept every JWT some minutes too long
-/// (.NET's default leeway is five): that is reported once a week by principal; a JWT that is used much later, at once.
+/// Returns the room for a report about a use so long after the end, if it is to be reported. Many servers accept every
+/// JWT some minutes too long (.NET's default leeway is five): that is reported once in thirty days by principal; a JWT
+/// that is used much later, at once.
 fn room_for(
     case: &Case<'_>,
     told: &mut Told,

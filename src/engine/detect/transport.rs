@@ -45,7 +45,7 @@ fn judge(case: &Case<'_>, told: &mut Told, exposures: &mut Exposures, facts: &mu
     };
     state(facts, "transport.scheme", Value::Text(SmolStr::new_static(scheme)));
     state(facts, "transport.accepted", Value::Bool(is_accepted));
-    let is_again = case.is_reminder(told, NAME, &[scheme.as_bytes(), answer]);
+    let is_again = case.is_reminder(told, NAME, &what);
     state(facts, "transport.again", Value::Bool(is_again));
     let still = if is_again { "still " } else { "" };
     because(facts, NAME, 0.0, format!("{still}sent {words}{}", rest(room)));

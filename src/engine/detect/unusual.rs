@@ -54,8 +54,7 @@ pub fn risk(score: f64) -> u8 {
 
 fn judge(case: &Case<'_>, _: &mut Told, facts: &mut Facts) {
     let signals = case.signals;
-    // A rate alone at the tier notice is what `rate-spike` says.
-    if signals.tier == Tier::None || signals.is_rate_alone && signals.tier == Tier::Notice {
+    if signals.tier == Tier::None {
         return;
     }
     let families = signals.actor.families();

@@ -53,7 +53,7 @@ fn judge(case: &Case<'_>, told: &mut Told, exposures: &mut Exposures, facts: &mu
     state(facts, "url.accepted", Value::Bool(case.is_ok()));
     state(facts, "url.count", Value::Int(i64::from(before) + 1));
     let answer: &[u8] = if case.is_ok() { b"accepted" } else { b"refused" };
-    let is_again = case.is_reminder(told, NAME, &[parameter.as_bytes(), answer]);
+    let is_again = case.is_reminder(told, NAME, &[case.series(), parameter.as_bytes(), answer]);
     state(facts, "url.again", Value::Bool(is_again));
     let place = match carrier {
         "userinfo" => "user part of the URL".to_owned(),

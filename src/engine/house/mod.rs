@@ -288,13 +288,14 @@ impl House {
 
     /// Returns the values that a usage brought, as far as they may be a change of many and are not known here.
     fn strange(&self, brought: Families, signals: &Signals, params: &Fleet) -> Vec<Value> {
-        // An operator that is unknown, or that others use, does not distinguish an office or a gateway; its prefix does.
-        // Phones come from their carrier's gateways by chance.
+        // An operator that others use does not distinguish an office or a gateway; its prefix does. Access providers'
+        // customers share prefixes by chance.
+        let has_network = signals.value(Family::Network).is_some();
         let is_operator = brought.has(Family::Network)
             && signals.value(Family::Network).is_some_and(|value| !self.is_custom(value, params));
         let is_change = |family: &Family| match family {
             Family::Network | Family::Client => true,
-            Family::Prefix => !is_operator && !signals.is_mobile(),
+            Family::Prefix => !has_network || !is_operator && signals.is_of_site(),
             _ => false,
         };
         let brought = brought.iter().filter(is_change);

@@ -260,7 +260,7 @@ impl Sources {
             return Some(source.tell(&visit, manner));
         }
         let is_one_of_many = f64::from(source.burst.strange.count()) <= params.spread_each;
-        if source.is_told(visit.now) || !is_one_of_many {
+        if Telling::goes_on(source.told, visit.now) || !is_one_of_many {
             return None;
         }
         self.fail_together(&visit, placed, params)

@@ -237,6 +237,34 @@ fn stale_clients_that_try_the_same_tokens_were_guessing_anew_each_day() {
 }
 
 #[test]
+fn new_guesses_hid_behind_those_that_were_reported() {
+    let mut scene = Scene::default();
+    let day = |day: i64, n: std::ops::Range<u32>| {
+        n.map(move |n| tried(n, "203.0.113.9", day * DAY * SECOND + i64::from(n) * 6 * SECOND))
+    };
+    assert_eq!(scene.all(day(0, 0..60)).len(), 1);
+    assert_eq!(scene.all(day(2, 0..60)).len(), 0);
+    assert_eq!(scene.all(day(4, 0..75)).len(), 1, "the same, and fifteen others");
+    let found = Usage { status: Some(200), ..tried(900, "203.0.113.9", 4 * DAY * SECOND + HOUR) };
+    assert!(scene.meet(&found, true).is_some());
+}
+
+#[test]
+fn offices_of_one_operator_with_stale_clients_are_not_many_that_guess() {
+    let mut scene = Scene::default();
+    let told = (0..4).map(|day| {
+        let kiosk = |n: u32| {
+            let at = day * DAY * SECOND + i64::from(n) * 6 * SECOND;
+            tried(n, &format!("10.{}.113.9", n % 6), at)
+        };
+        let lives = (0..4).flat_map(|_| (0..108).map(kiosk)).collect::<Vec<_>>();
+        lives.iter().filter_map(|usage| scene.fail_at(usage, &hosted())).count()
+    });
+    let told: Vec<usize> = told.collect();
+    assert_eq!(told[2..], [0, 0], "{told:?}");
+}
+
+#[test]
 fn phones_with_a_withdrawn_app_are_told_once() {
     let mut scene = Scene::default();
     let told = (0..5).map(|day| {
@@ -244,7 +272,7 @@ fn phones_with_a_withdrawn_app_are_told_once() {
             let at = day * DAY * SECOND + i64::from(n) * 20 * SECOND;
             tried(n, &format!("10.{n}.113.9"), at)
         };
-        (0..100).filter_map(|n| scene.fail_at(&phone(n), &hosted())).count()
+        (0..60).filter_map(|n| scene.fail_at(&phone(n), &hosted())).count()
     });
     assert_eq!(told.collect::<Vec<_>>(), [1, 0, 0, 0, 0]);
 }

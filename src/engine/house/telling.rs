@@ -9,6 +9,9 @@ use crate::engine::stats::Sketch;
 /// In seconds.
 const DAY: i64 = 86_400;
 
+/// How long somebody whose story goes on is not counted among others: over a weekend.
+const PAUSE: i64 = 3 * DAY;
+
 /// How long a story is remembered after its latest day, in seconds: own choice, as long as a stale client.
 const STORY: i64 = 30 * DAY;
 
@@ -38,6 +41,11 @@ impl Telling {
         this.filter(|told| now.saturating_sub(told.at).abs() < DAY)
     }
 
+    /// Returns whether the story went on lately.
+    pub(super) fn goes_on(this: Option<Self>, now: i64) -> bool {
+        this.is_some_and(|told| now.saturating_sub(told.seen).abs() < PAUSE)
+    }
+
     /// Notes a token that is tried within a day of the report: it belongs to the story.
     pub(super) fn follow(this: &mut Option<Self>, who: u32, now: i64) {
         if let Some(told) = this
@@ -47,7 +55,7 @@ impl Telling {
         }
     }
 
-    /// Returns whether a window holds what was reported: the same tokens, for the most part.
+    /// Returns whether a window holds what was reported: the same tokens, and hardly any others. Then the story goes on.
     pub(super) fn repeats(this: &mut Option<Self>, window: &Window, now: i64) -> bool {
         let Some(told) = this else { return false };
         let is_lately = now.saturating_sub(told.seen).abs() < STORY;

@@ -176,7 +176,7 @@ fn a_company_that_moves_is_one_change_and_the_rest_of_it_is_quiet() {
 
 #[test]
 fn many_that_move_within_an_operator_are_one_change() {
-    for (kind, n_changes) in [(NetworkKind::Residential, 1), (NetworkKind::Mobile, 0)] {
+    for (kind, n_changes) in [(NetworkKind::Business, 1), (NetworkKind::Residential, 0)] {
         let mut company = Company::settled(8);
         let there = Place { network: Some(kind), ..berlin() };
         let moved = |n: usize| {

@@ -13,7 +13,7 @@ use crate::engine::profile::signals::{
 use crate::engine::profile::travel::Hop;
 use crate::engine::profile::{DISORDER, Profile, day_of};
 use crate::engine::stats::{Days, Nats, Slot, narrow};
-use crate::engine::time::{MINUTE, Timestamp};
+use crate::engine::time::{DAY, MINUTE, Timestamp};
 
 /// Number of countries, each used for at least a day, from which a principal is at home everywhere.
 const DISTRIBUTED: usize = 3;
@@ -218,9 +218,7 @@ impl Profile {
             return;
         }
         let priors = world.peers.priors(self.class);
-        // A value does not become stranger while its actor is watched: the days since then say nothing about it.
-        let watched = self.actors.get(signals.actor_key).map_or(0, |actor| actor.days);
-        let days = (self.days.get() - f64::from(watched)).max(0.0);
+        let days = self.days_before_actor(signals);
         let weigh = |family: Family| {
             let seen_days = self.hazards.get(family);
             let known = discount(self.class, family, &signals.keys, world.peers);
@@ -251,6 +249,14 @@ impl Profile {
         if world.heard.is_watched && self.is_warm(params) && is_somebody_new(signals.novel) {
             signals.evidence.raise(Family::Watched, Nats::new(params.caps.watched));
         }
+    }
+
+    /// Returns the active days before an actor that is held back: a value does not become stranger while its actor is
+    /// watched and its principal lives on. Where nobody else was there for a day, those days did not pass.
+    fn days_before_actor(&self, signals: &Signals) -> f64 {
+        let lives_on = signals.time.since(self.trusted) <= DAY;
+        let watched = self.actors.get(signals.actor_key).map_or(0, |actor| actor.days);
+        self.days.before(if lives_on { watched } else { 0 })
     }
 
     fn hop(
@@ -359,6 +365,9 @@ impl Profile {
         let configured = score.sooner(score.alert, signals.lead);
         let (to_tell, is_serious) =
             (newly(tier(signals.threshold), told), tier(configured) >= Tier::Alert);
+        // What nothing but the rate says at the tier notice, `rate-spike` says.
+        let is_of_rate = signals.is_rate_alone && signals.actor.identity() <= 0.0;
+        let to_tell = if is_of_rate && to_tell == Tier::Notice { Tier::None } else { to_tell };
         (signals.tier, signals.is_serious) = (to_tell, is_serious);
         let told = self.told_rate.within(time, score.repeat_hours);
         signals.rate_tier = newly(Tier::of(rate_now(signals), score), told);

@@ -306,10 +306,11 @@ impl Signals {
         self.keys.value(family)
     }
 
-    /// Returns whether it came over a mobile network.
+    /// Returns whether it came from an office or a data centre, whose addresses are its own.
     #[must_use]
-    pub fn is_mobile(&self) -> bool {
-        self.keys.kind.and_then(kind_of) == Some(NetworkKind::Mobile)
+    pub fn is_of_site(&self) -> bool {
+        let kind = self.keys.kind.and_then(kind_of);
+        matches!(kind, Some(NetworkKind::Business | NetworkKind::Hosting))
     }
 }
 

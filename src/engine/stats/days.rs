@@ -26,6 +26,13 @@ impl Days {
         Self(self.0.saturating_add(Self::ONE.0))
     }
 
+    /// Returns what the count was, in days, a number of active days ago, if it had one more on each of them.
+    #[must_use]
+    pub fn before(self, n_days: u8) -> f64 {
+        let fade = f64::from(Self::FADE) / 65_536.0;
+        (0..n_days).fold(self.get(), |days, _| (days - 1.0).max(0.0) / fade)
+    }
+
     /// Returns the count in days.
     #[must_use]
     pub fn get(self) -> f64 {
@@ -41,6 +48,15 @@ mod tests {
     fn half_is_forgotten_after_thirty_days() {
         let after = (0..30).fold(Days(40 * 256), |days, _| days.faded());
         assert!((after.get() - 20.0).abs() < 0.1, "{after:?}");
+    }
+
+    #[test]
+    fn what_was_before_is_counted_back() {
+        let lived = |n: u32| (0..n).fold(Days::default(), |days, _| days.faded().and_one());
+        for n in [0, 1, 5, 30, 300] {
+            let (then, now) = (lived(n).get(), lived(n + 14).before(14));
+            assert!((then - now).abs() < 0.3, "{n}: {then} {now}");
+        }
     }
 
     #[test]

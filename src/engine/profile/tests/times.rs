@@ -6,8 +6,14 @@ use super::*;
 fn told_of_burst(n: i64, seconds: i64) -> Vec<Tier> {
     let mut life = Life::default();
     life.steady(10);
-    let burst = (0..n).map(|n| life.live(&usage(10 * DAY + n * seconds * SECOND), &berlin()).tier);
-    burst.filter(|tier| *tier > Tier::None).collect()
+    let burst = (0..n).map(|n| {
+        let signals = life.live(&usage(10 * DAY + n * seconds * SECOND), &berlin());
+        // At notice a rate has a name of its own.
+        signals.tier.max(signals.rate_tier.min(Tier::Notice))
+    });
+    let mut told: Vec<Tier> = burst.filter(|tier| *tier > Tier::None).collect();
+    told.dedup();
+    told
 }
 
 #[test]
