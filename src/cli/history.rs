@@ -180,7 +180,8 @@ pub(super) fn shown(facet: Facet, value: &str) -> String {
     }
 }
 
-fn seen(time: Timestamp, now: Timestamp) -> String {
+/// Returns a time as a date and as an age.
+pub(super) fn seen(time: Timestamp, now: Timestamp) -> String {
     format!("{} ({})", print::minute(time), print::ago(time, now))
 }
 

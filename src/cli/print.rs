@@ -215,10 +215,15 @@ pub fn ago(time: Timestamp, now: Timestamp) -> String {
     if micros > 0 { format!("{text} ago") } else { format!("in {text}") }
 }
 
+/// Prints a remark for people to standard error.
+pub fn say(remark: impl fmt::Display) {
+    writeln!(anstream::stderr(), "{remark}").ok();
+}
+
 /// Warns on standard error that a list has reached its limit and may have more; JSON output cannot show that.
 pub fn say_limit(n_shown: usize, limit: u32) {
     if u32::try_from(n_shown).is_ok_and(|n| limit <= n) {
-        writeln!(anstream::stderr(), "{limit} shown; -n for more").ok();
+        say(format_args!("{limit} shown; -n for more"));
     }
 }
 

@@ -1,68 +1,143 @@
 //! `who`: which tokens were used from an address, a network, an operator or a country.
 
+use std::collections::BTreeMap;
 use std::process::ExitCode;
 
 use serde_json::{Value as Json, json};
+use smol_str::SmolStr;
 
 use crate::cli::args::Who as Options;
-use crate::cli::history::{facet_json, shown};
-use crate::cli::print;
+use crate::cli::history::{facet_json, seen, shown};
 use crate::cli::tokens::{label, style, token_json};
-use crate::cli::{Context, state, table, when};
+use crate::cli::{Context, print, state, table, when};
 use crate::clock::now;
-use crate::engine::ledger::Facet;
+use crate::engine::ledger::{Facet, Span};
 use crate::engine::time::Timestamp;
-use crate::store::{TokenState, Visitor, Whence, Window};
+use crate::store::{FACET_LIMIT, FacetRow, TokenState, TokenSummary, Visitor, Whence, Window};
+
+/// The most tokens that are looked up; those used there last.
+const MOST: u32 = 20_000;
+
+/// The tokens of one principal that were used there: it may have a new JWT every hour.
+struct Group {
+    /// The one used there last.
+    token: TokenSummary,
+    n_tokens: usize,
+    /// Values from which they were used.
+    values: BTreeMap<SmolStr, Span>,
+    span: Span,
+}
 
 pub(super) fn run(context: &mut Context, options: &Options) -> anyhow::Result<ExitCode> {
     let now = now();
     let (since, until) = when::window(options.since.as_deref(), options.until.as_deref(), now)?;
-    let reader = state::reader(&context.site)?;
-    let visitors =
-        reader.visitors(options.whence, Window::new(since, until), options.limit, now)?;
+    let (whence, window) = (options.whence, Window::new(since, until));
+    let found = state::reader(&context.site)?.visitors(whence, window, MOST, now)?;
+    let mut groups = grouped(found.visitors);
+    let (n_groups, limit) = (groups.len(), usize::try_from(options.limit)?);
+    groups.truncate(limit);
     let printer = &mut context.printer;
     if printer.is_json() {
-        visitors.iter().try_for_each(|one| printer.json(&visitor_json(options.whence, one)))?;
-    } else if visitors.is_empty() {
-        printer.line("no token was used from there")?;
+        groups.iter().try_for_each(|group| printer.json(&group.json(whence)))?;
+    } else if n_groups == 0 {
+        printer.line("no known token was used from there")?;
     } else {
-        printer.line(drawn(options.whence, &visitors, now))?;
+        printer.line(drawn(whence, &groups, now))?;
         if since.or(until).is_some() {
-            printer.line("seen in that period; request counts are for all time")?;
+            printer.line(
+                "used from there in that period, or before and after it; counts are for all time",
+            )?;
         }
     }
-    print::say_limit(visitors.len(), options.limit);
+    if n_groups > limit {
+        print::say(format_args!("{limit} of {n_groups} shown; -n for more"));
+    }
+    if found.n_folded > 0 {
+        let (tokens, kept) = (print::counted(found.n_folded as u64, "token"), FACET_LIMIT);
+        print::say(format_args!("of {tokens} only the latest {kept} or more addresses are known"));
+    }
     Ok(ExitCode::SUCCESS)
 }
 
+/// Joins the tokens of each principal, in the order of their last use.
+fn grouped(visitors: Vec<Visitor>) -> Vec<Group> {
+    let mut groups: Vec<Group> = Vec::new();
+    let mut known: BTreeMap<SmolStr, usize> = BTreeMap::new();
+    for visitor in visitors {
+        let at = *known.entry(visitor.token.principal.clone()).or_insert(groups.len());
+        match groups.get_mut(at) {
+            Some(group) => group.add(&visitor),
+            None => groups.push(Group::of(visitor)),
+        }
+    }
+    groups
+}
+
+impl Group {
+    fn of(Visitor { token, values, span }: Visitor) -> Self {
+        let values = values.into_iter().map(|row| (row.value, row.span)).collect();
+        Self { token, n_tokens: 1, values, span }
+    }
+
+    fn add(&mut self, visitor: &Visitor) {
+        self.n_tokens += 1;
+        self.span = self.span.and(visitor.span);
+        for FacetRow { value, span } in &visitor.values {
+            let sum = self.values.entry(value.clone()).or_insert(Span { count: 0, ..*span });
+            *sum = sum.and(*span);
+        }
+    }
+
+    /// Returns the values, most used first.
+    fn rows(&self) -> Vec<FacetRow> {
+        let rows =
+            self.values.iter().map(|(value, span)| FacetRow { value: value.clone(), span: *span });
+        let mut rows: Vec<FacetRow> = rows.collect();
+        rows.sort_by_key(|row| std::cmp::Reverse(row.span.count));
+        rows
+    }
+
+    /// Returns the last token, and what its principal's tokens did there.
+    fn json(&self, whence: Whence) -> Json {
+        let mut of_token = token_json(&self.token);
+        let mut own = |name: &str| of_token.get_mut(name).map(Json::take).unwrap_or_default();
+        let from = self.rows();
+        let from: Vec<Json> = from.iter().map(|row| facet_json(whence.facet(), row)).collect();
+        json!({
+            "token": own("token"), "principal": own("principal"), "state": own("state"),
+            "tokens": self.n_tokens, "requests": self.span.count,
+            "first_seen": self.span.first.to_string(), "last_seen": self.span.last.to_string(),
+            "from": from,
+        })
+    }
+
+    fn label(&self) -> String {
+        match self.n_tokens {
+            1 => label(&self.token),
+            n => format!("{} ({n} tokens)", print::safe(&self.token.principal)),
+        }
+    }
+}
+
 /// Draws a table; requests and times are those from there.
-fn drawn(whence: Whence, visitors: &[Visitor], now: Timestamp) -> String {
+fn drawn(whence: Whence, groups: &[Group], now: Timestamp) -> String {
     let mut table =
         table::table(&["state", "token", "from", "requests", "first seen", "last seen"]);
-    for Visitor { token, values, span } in visitors {
-        let from = match values.as_slice() {
+    for group in groups {
+        let from = match group.rows().as_slice() {
             [one] => shown(whence.facet(), &one.value),
             several if whence.facet() == Facet::Address => format!("{} addresses", several.len()),
             several => print::counted(several.len() as u64, "name"),
         };
+        let Span { first, last, count } = group.span;
         table.add_row([
-            token.state.as_str().to_owned(),
-            label(token),
+            group.token.state.as_str().to_owned(),
+            group.label(),
             from,
-            print::number(span.count),
-            print::ago(span.first, now),
-            print::ago(span.last, now),
+            print::number(count),
+            seen(first, now),
+            seen(last, now),
         ]);
     }
     table::coloured(&table, |word| TokenState::parse(word).map(style))
-}
-
-/// Returns the fields of a token, with the values from which it was used under `from`.
-fn visitor_json(whence: Whence, Visitor { token, values, .. }: &Visitor) -> Json {
-    let mut json = token_json(token);
-    let from: Vec<Json> = values.iter().map(|row| facet_json(whence.facet(), row)).collect();
-    if let Some(fields) = json.as_object_mut() {
-        fields.insert("from".to_owned(), json!(from));
-    }
-    json
 }

@@ -64,7 +64,7 @@ pub use status::{OutboxStats, Stats};
 pub use storm::Summary;
 pub use streams::StreamStatus;
 pub use tokens::{Distinct, TokenFilter, TokenState, TokenSummary};
-pub use whence::{Visitor, Whence};
+pub use whence::{Visitor, Visitors, Whence};
 
 /// How long a call waits for another process's transaction before it returns [`StoreError::Busy`].
 const BUSY_TIMEOUT: Duration = Duration::from_secs(5);

@@ -62,10 +62,19 @@ pub struct Visitor {
     pub span: Span,
 }
 
+/// The tokens that were used from there.
+#[derive(Clone, Debug, Default, PartialEq)]
+pub struct Visitors {
+    /// Those used from there last come first.
+    pub visitors: Vec<Visitor>,
+    /// How many of all tokens have further values that are no longer known, of which one may be there.
+    pub n_folded: usize,
+}
+
 impl Reader {
-    /// Returns the tokens that were used from somewhere, from `since` to before `until`, most recently used from there
-    /// first, at most `limit`. Counts are of all time. Of a token the last [`FACET_LIMIT`](super::FACET_LIMIT) addresses
-    /// are known, at least.
+    /// Returns the tokens that were used from somewhere, the `limit` that were used from there last. A window selects
+    /// values whose first and last use it meets; counts are of all time. Of a token the last
+    /// [`FACET_LIMIT`](super::FACET_LIMIT) addresses are known, at least.
     ///
     /// # Errors
     /// Any database error.
@@ -75,9 +84,9 @@ impl Reader {
         window: Window,
         limit: u32,
         now: Timestamp,
-    ) -> Result<Vec<Visitor>, StoreError> {
+    ) -> Result<Visitors, StoreError> {
         self.read("looking for who was there", |db| {
-            let mut found = found(db, whence, window)?;
+            let (mut found, n_folded) = found(db, whence, window)?;
             found.sort_by_key(|found| (std::cmp::Reverse(found.span.last), found.number));
             found.truncate(usize::try_from(limit).unwrap_or(usize::MAX));
             let mut visitors = Vec::new();
@@ -86,7 +95,7 @@ impl Reader {
                 let token = tokens::of_number(db, number, now)?;
                 visitors.extend(token.map(|token| Visitor { token, values, span }));
             }
-            Ok(visitors)
+            Ok(Visitors { visitors, n_folded })
         })
     }
 }
@@ -98,12 +107,15 @@ struct Found {
     span: Span,
 }
 
-fn found(db: &Connection, whence: Whence, window: Window) -> rusqlite::Result<Vec<Found>> {
+/// Returns the tokens with a value there, and the number of those that have values which are no longer known.
+fn found(db: &Connection, whence: Whence, window: Window) -> rusqlite::Result<(Vec<Found>, usize)> {
     let is_wanted = |seen: &Seen| {
         seen.facet == whence.facet() && window.meets(seen.span) && whence.holds(&seen.value)
     };
-    let mut all = Vec::new();
+    let (mut all, mut n_folded) = (Vec::new(), 0);
     facets::each(db, |number, values| {
+        let is_folded = |seen: &Seen| seen.facet == whence.facet() && seen.value.is_empty();
+        n_folded += usize::from(values.iter().any(is_folded));
         let values = values.into_iter().filter(is_wanted);
         let values: Vec<FacetRow> =
             values.map(|Seen { value, span, .. }| FacetRow { value, span }).collect();
@@ -111,7 +123,7 @@ fn found(db: &Connection, whence: Whence, window: Window) -> rusqlite::Result<Ve
             all.push(Found { number, values, span });
         }
     })?;
-    Ok(all)
+    Ok((all, n_folded))
 }
 
 #[cfg(test)]
@@ -136,7 +148,7 @@ mod tests {
     }
 
     fn who(store: &Store, whence: Whence, window: Window) -> Vec<(u8, u64)> {
-        let found = store.reader.visitors(whence, window, 100, NOON).unwrap();
+        let found = store.reader.visitors(whence, window, 100, NOON).unwrap().visitors;
         found.iter().map(|one| (one.token.token.unwrap().0[0], one.span.count)).collect()
     }
 

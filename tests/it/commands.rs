@@ -473,7 +473,8 @@ fn a_format_that_is_none_is_answered_with_those_that_are_like_it() {
 #[test]
 fn a_command_line_that_cannot_be_meant_ends_with_the_status_of_usage() {
     let home = home();
-    let cases: [&[&str]; 32] = [
+    let cases: [&[&str]; 33] = [
+        &["who", "DE", "-n", "0"],
         &["who", "somewhere"],
         &["who", "DE", "--since", "soon"],
         &["history", "ci", "--since", "soon"],
@@ -552,7 +553,7 @@ fn an_id_needs_no_database() {
 #[test]
 fn who_was_there_is_shown_by_address_network_operator_and_country() {
     let home = home();
-    snapshot!(&home, shown(&home, 120, &["who", "0.0.0.0/0"]));
+    snapshot!(&home, shown(&home, 160, &["who", "0.0.0.0/0"]));
     let country = home.json(&["who", "de", "--json"]);
     let ci = country.iter().find(|row| row["principal"] == "ci").unwrap();
     assert_eq!(ci["from"][0]["value"], "DE");
@@ -562,7 +563,15 @@ fn who_was_there_is_shown_by_address_network_operator_and_country() {
     assert!(there.iter().any(|row| row["principal"] == "ci"), "{there:?}");
     assert!(there.iter().all(|row| row["from"][0]["value"] == address.as_str()), "{there:?}");
     assert_eq!(home.json(&["who", &address, "--since", "2026-03-20", "--json"]), [] as [Value; 0]);
-    assert_eq!(shown(&home, 80, &["who", "2001:db8::/32"]), "no token was used from there\n");
+    let added = home.output_with(&["tokens", "add", "ci"], OTHER);
+    assert!(added.status.success(), "{}", errors(&added));
+    let both = home.json(&["who", "0.0.0.0/0", "--json"]);
+    assert_eq!(both.len(), 1, "tokens of one name are one row: {both:?}");
+    assert_eq!([&both[0]["tokens"], &both[0]["requests"]], [2, 606]);
+    assert_eq!(both[0]["from"].as_array().unwrap().len(), 3);
+    assert_eq!(both[0]["last_seen"], "2026-03-14T02:13:29Z");
+    let nobody = "no known token was used from there\n";
+    assert_eq!(shown(&home, 80, &["who", "2001:db8::/32"]), nobody);
 }
 
 /// The address from which `ci` was used most.

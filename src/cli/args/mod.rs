@@ -107,7 +107,8 @@ pub enum Command {
     Tokens(Tokens),
     /// Show what a token did.
     History(History),
-    /// Show which tokens were used from an address, a network, an operator or a country.
+    /// Show which tokens were used from an address, a network, an operator or a country. Unknown tokens that the server
+    /// refused are not kept.
     Who(Who),
     /// Show, acknowledge and mute alerts.
     #[command(subcommand)]
@@ -335,8 +336,8 @@ pub struct Who {
     /// Only use before this time.
     #[arg(long, value_name = "TIME")]
     pub until: Option<String>,
-    /// List at most this many.
-    #[arg(long, short = 'n', default_value_t = 100)]
+    /// List at most this many principals.
+    #[arg(long, short = 'n', default_value_t = 100, value_parser = clap::value_parser!(u32).range(1..))]
     pub limit: u32,
 }
 

@@ -2,7 +2,7 @@
 
 use std::net::IpAddr;
 
-use ipnet::IpNet;
+use ipnet::{IpNet, Ipv4Net, Ipv6Net};
 use smol_str::SmolStr;
 
 use crate::cli::country::unknown;
@@ -47,7 +47,7 @@ pub(super) fn whence(text: &str) -> Result<Whence, String> {
         return Ok(Whence::Addresses(IpNet::from(address.to_canonical())));
     }
     if let Ok(network) = text.parse::<IpNet>() {
-        return Ok(Whence::Addresses(network.trunc()));
+        return Ok(Whence::Addresses(unmapped(network).trunc()));
     }
     match text.len() {
         2 => country(text).map(Whence::Country),
@@ -55,6 +55,18 @@ pub(super) fn whence(text: &str) -> Result<Whence, String> {
             network(text).map(Whence::Operator)
         }
         _ => Err(EXPECTED.to_owned()),
+    }
+}
+
+/// Returns the IPv4 network that an IPv6 one stands for: addresses are stored unmapped.
+fn unmapped(network: IpNet) -> IpNet {
+    let v4 = |v6: Ipv6Net| {
+        let length = v6.prefix_len().checked_sub(96)?;
+        Ipv4Net::new(v6.addr().to_ipv4_mapped()?, length).ok()
+    };
+    match network {
+        IpNet::V6(v6) => v4(v6).map_or(network, IpNet::V4),
+        IpNet::V4(_) => network,
     }
 }
 
@@ -83,6 +95,7 @@ mod tests {
             ("203.0.113.7", network("203.0.113.7/32")),
             ("::ffff:203.0.113.7", network("203.0.113.7/32")),
             ("203.0.113.7/24", network("203.0.113.0/24")),
+            ("::ffff:203.0.113.7/120", network("203.0.113.0/24")),
             ("2001:db8::/32", network("2001:db8::/32")),
             ("as64500", Whence::Operator(64_500)),
             ("ng", Whence::Country(Country::parse("NG").unwrap())),

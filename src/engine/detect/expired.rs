@@ -39,7 +39,8 @@ fn judge(case: &Case<'_>, told: &mut Told, exposures: &mut Exposures, facts: &mu
     state(facts, "expired.seconds", Value::Int(seconds));
     usual(facts, "expired.seconds", Value::Int(0));
     let ago = span(u32::try_from(seconds).unwrap_or(u32::MAX).into());
-    let text = format!("accepted {ago} after it expired, according to the {whose}{}", rest(room));
+    let (length, rest) = (case.length(), rest(room));
+    let text = format!("accepted {ago} after it expired, according to the {whose}{length}{rest}");
     because(facts, NAME, 0.0, text);
 }
 

@@ -273,6 +273,14 @@ impl Case<'_> {
         if is_series { &[] } else { &usage.token.0 }
     }
 
+    /// Says how long the request took, where that explains when the token was used.
+    fn length(&self) -> String {
+        const NOTABLE: u32 = 60_000;
+        let millis = self.placed.usage.took_millis;
+        let length = || format!("; the request took {}", words::span(f64::from(millis) / 1000.0));
+        if millis < NOTABLE { String::new() } else { length() }
+    }
+
     /// Returns the seconds from an instant to the beginning of this usage, if they are more than `grace`.
     fn seconds_after(&self, instant: Option<Timestamp>, grace: f64) -> Option<i64> {
         let seconds = self.placed.usage.began().since(instant?).div_euclid(SECOND);

@@ -39,5 +39,6 @@ fn judge(case: &Case<'_>, told: &mut Told, facts: &mut Facts) {
     usual(facts, "revoked.accepted", Value::Bool(false));
     let ago = span(u32::try_from(seconds).unwrap_or(u32::MAX).into());
     let what = if case.is_ok() { "accepted" } else { "tried and refused" };
-    because(facts, NAME, 0.0, format!("{what} {ago} after it was revoked"));
+    let text = format!("{what} {ago} after it was revoked{}", case.length());
+    because(facts, NAME, 0.0, text);
 }

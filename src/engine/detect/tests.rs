@@ -247,6 +247,8 @@ fn what_ends_a_token_ends_no_request_under_way() {
     let judged = |took| Life::default().judged(&stream(took), &berlin(), Some(&dead));
     assert!(!has(&judged(80 * 60_000), "revoked.seconds"), "server-sent events");
     assert_eq!(judged(20 * 60_000).get("revoked.seconds"), Some(&Value::Int(600)));
+    let told = reasons(&judged(20 * 60_000), "revoked-token-used");
+    assert_eq!(told, ["accepted 10 min after it was revoked; the request took 20 min"]);
 
     let expires_at = Some(START.plus(HOUR));
     let claims = Claims { expires_at, ..Claims::default() };

@@ -250,6 +250,8 @@ impl Roll {
         let silent =
             names.filter_map(|(name, _)| Some((name.clone(), self.unheard(name, params)?)));
         let mut silent: Vec<(SmolStr, Unheard)> = silent.collect();
+        // The first to be missed comes first, also if several are found at once.
+        silent.sort_by(|(a, one), (b, other)| (one.time, a).cmp(&(other.time, b)));
         silent.retain(|(name, found)| !self.end(name, found.time, &source_of));
         silent
     }
