@@ -140,7 +140,8 @@ fn unit_name(unit: i64) -> String {
     }
 }
 
-const fn plural(facet: Facet) -> &'static str {
+/// Returns the name of several values of a facet.
+pub(super) const fn plural(facet: Facet) -> &'static str {
     match facet {
         Facet::Address => "addresses",
         Facet::Network => "networks",

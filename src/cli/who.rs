@@ -7,7 +7,7 @@ use serde_json::{Value as Json, json};
 use smol_str::SmolStr;
 
 use crate::cli::args::Who as Options;
-use crate::cli::history::{facet_json, seen, shown};
+use crate::cli::history::{facet_json, plural, seen, shown};
 use crate::cli::tokens::{label, style, token_json};
 use crate::cli::{Context, print, state, table, when};
 use crate::clock::now;
@@ -54,7 +54,8 @@ pub(super) fn run(context: &mut Context, options: &Options) -> anyhow::Result<Ex
     }
     if found.n_folded > 0 {
         let (tokens, kept) = (print::counted(found.n_folded as u64, "token"), FACET_LIMIT);
-        print::say(format_args!("of {tokens} only the latest {kept} or more addresses are known"));
+        let values = plural(whence.facet());
+        print::say(format_args!("of {tokens} only the latest {kept} or more {values} are known"));
     }
     Ok(ExitCode::SUCCESS)
 }

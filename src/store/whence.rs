@@ -56,7 +56,7 @@ impl Whence {
 pub struct Visitor {
     /// The token.
     pub token: TokenSummary,
-    /// The values from which it was used, the most used first.
+    /// The values from which it was used.
     pub values: Vec<FacetRow>,
     /// When and how often it was used from all of them.
     pub span: Span,
@@ -90,8 +90,7 @@ impl Reader {
             found.sort_by_key(|found| (std::cmp::Reverse(found.span.last), found.number));
             found.truncate(usize::try_from(limit).unwrap_or(usize::MAX));
             let mut visitors = Vec::new();
-            for Found { number, mut values, span } in found {
-                values.sort_by(|a, b| (b.span.count, &a.value).cmp(&(a.span.count, &b.value)));
+            for Found { number, values, span } in found {
                 let token = tokens::of_number(db, number, now)?;
                 visitors.extend(token.map(|token| Visitor { token, values, span }));
             }
