@@ -3,7 +3,7 @@
 use smol_str::SmolStr;
 
 use crate::engine::alert::{Facts, Value};
-use crate::engine::profile::{Burst, Tier, Told};
+use crate::engine::profile::{Burst, Busy, Tier, Told};
 
 use super::words::grouped;
 use super::{Case, Detector, Judgement::Usage, because, fact, state, usual};
@@ -39,7 +39,7 @@ fn judge(case: &Case<'_>, _: &mut Told, facts: &mut Facts) {
 pub(super) fn sentence(burst: &Burst) -> String {
     let usual = grouped(burst.usual.into());
     let usual = match burst.usual {
-        _ if burst.is_extreme => format!("never more than {usual} before"),
+        _ if burst.busy == Busy::Extremely => format!("never more than {usual} before"),
         0 => "usually none".to_owned(),
         _ => format!("usually at most {usual}"),
     };
@@ -61,13 +61,13 @@ mod tests {
             count,
             expected: 0.1,
             usual,
-            is_extreme: false,
+            busy: Busy::More,
             is_now: true,
             surprise: 20.0,
         };
         assert_eq!(sentence(&burst(10, 0)), "10 requests in 5 min, usually none");
         assert_eq!(sentence(&burst(3700, 4)), "3,700 requests in 5 min, usually at most 4");
-        let record = Burst { is_extreme: true, ..burst(209, 69) };
+        let record = Burst { busy: Busy::Extremely, ..burst(209, 69) };
         assert_eq!(sentence(&record), "209 requests in 5 min, never more than 69 before");
     }
 }

@@ -128,12 +128,14 @@ impl Profile {
             self.told_rate = voice(signals.rate_tier);
         }
         let Some(actor) = self.actors.entry(signals.actor_key) else { return false };
+        let before = if signals.is_reminder { actor.told.tier } else { Tier::None };
         count_today(actor, seen, signals, day);
         if signals.evidence.sum() > 0.0 {
             actor.add(time, &signals.evidence);
         }
         let hold = params.learning.hold;
         if signals.tier > Tier::None {
+            let told = Voice { tier: told.tier.max(before), ..told };
             actor.told = told.beside(actor.told, time, score.actor_repeat_days * 24.0);
         }
         if signals.is_barred {

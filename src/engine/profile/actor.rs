@@ -70,12 +70,16 @@ impl Voice {
         if age < hours { self.tier } else { Tier::None }
     }
 
-    /// Like [`within`](Self::within), but another story is news: an accepted use is news after a report of a refused
-    /// one, and a stranger is news after a report about the owner.
+    /// Like [`within`](Self::within), but another story is [news](Self::is_news).
     #[must_use]
     pub(super) fn covers(self, time: Timestamp, hours: f64, by: By) -> Tier {
-        let is_news = by.is_somebody_else && (self.is_own || self.is_refused && by.is_accepted);
-        if is_news { Tier::None } else { self.within(time, hours) }
+        if self.is_news(by) { Tier::None } else { self.within(time, hours) }
+    }
+
+    /// Returns whether something is another story than what was reported: an accepted use after a report of a refused
+    /// one, a stranger after a report about the owner.
+    const fn is_news(self, by: By) -> bool {
+        by.is_somebody_else && (self.is_own || self.is_refused && by.is_accepted)
     }
 
     /// Combines this report with the one before, so that they cover what either covers. Otherwise an actor that is
@@ -142,6 +146,14 @@ impl Actor {
     pub(super) fn evidence_at(&self, time: Timestamp) -> Evidence {
         let age = minute(time).saturating_sub(self.since);
         if age.saturating_mul(MINUTE) < DAY { self.evidence } else { Evidence::default() }
+    }
+
+    /// Returns the highest tier reported about it, if it goes on: it was never away for `days`, and what it does is not
+    /// news by itself.
+    #[must_use]
+    pub(super) fn reported(&self, day: i32, days: f64, by: By) -> Tier {
+        let is_going_on = f64::from(day.saturating_sub(self.day)) <= days;
+        if is_going_on && !self.told.is_news(by) { self.told.tier } else { Tier::None }
     }
 
     /// Returns today's requests, errors and bits of new routes.

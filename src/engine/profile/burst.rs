@@ -31,7 +31,18 @@ impl Window {
     }
 }
 
-/// Requests that came faster than ever.
+/// How a principal's busiest windows compare with those of its past days.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Busy {
+    /// As before: no window exceeds the largest count that is remembered by more than has been forgotten since.
+    AsBefore,
+    /// More than that, or the past days are too few to tell.
+    More,
+    /// More than restarts and retries cause, and several times the largest count of all past days.
+    Extremely,
+}
+
+/// Requests that came faster than expected.
 #[derive(Clone, Copy, Debug, PartialEq)]
 pub struct Burst {
     /// How much evidence the day's worst moment is.
@@ -44,8 +55,8 @@ pub struct Burst {
     pub expected: f32,
     /// The usual maximum of the window; for an extreme burst, the largest count ever.
     pub usual: u32,
-    /// Whether it exceeds what restarts and retries cause, and several times the largest count of all past days.
-    pub is_extreme: bool,
+    /// Whether there was anything like it before.
+    pub busy: Busy,
     /// Whether the evidence is from now, not from an earlier moment of the day.
     pub is_now: bool,
     /// The surprise of the day's worst moment.

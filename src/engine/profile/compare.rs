@@ -2,7 +2,7 @@
 
 use crate::engine::geo::{Atlas, NetworkKind};
 use crate::engine::profile::actor::{By, Tier};
-use crate::engine::profile::burst::Burst;
+use crate::engine::profile::burst::{Burst, Busy};
 use crate::engine::profile::family::{Evidence, Families, Family};
 use crate::engine::profile::load::Peak;
 use crate::engine::profile::params::{Params, Score};
@@ -122,6 +122,7 @@ impl Profile {
             lead: 0.0,
             threshold: world.threshold.unwrap_or(params.score.alert),
             tier: Tier::None,
+            is_reminder: false,
             is_serious: false,
             rate_tier: Tier::None,
             hop: None,
@@ -278,7 +279,8 @@ impl Profile {
             || time.hour() != self.pace.current_hour()
             || self.pace.is_notable(time);
         if is_wanted && self.is_counted(signals, params) {
-            signals.burst = self.pace.burst(time, &params.rate, params.caps.rate);
+            let (load, cap) = (&self.hourly.load, params.caps.rate);
+            signals.burst = self.pace.burst(time, load, &params.rate, cap);
         }
     }
 
@@ -297,7 +299,7 @@ impl Profile {
             count,
             expected: narrow(self.pace.expected(time.hour(), window)),
             usual: largest,
-            is_extreme: true,
+            busy: Busy::Extremely,
             is_now: true,
             surprise,
         })
@@ -314,10 +316,14 @@ impl Profile {
         let now = rate_now(signals);
         let sum = signals.actor.sum();
         let score = &params.score;
-        let is_record = signals.burst.is_some_and(|burst| burst.is_extreme);
-        signals.is_rushing = is_record || now >= score.notice;
-        let is_extreme = is_record && !peers.is_rush(signals.time);
-        let most = if is_extreme { score.alert } else { score.notice };
+        let busy = signals.burst.map_or(Busy::More, |burst| burst.busy);
+        signals.is_rushing = busy == Busy::Extremely || now >= score.notice;
+        let is_extreme = busy == Busy::Extremely && !peers.is_rush(signals.time);
+        let most = match busy {
+            Busy::AsBefore => 0.0,
+            Busy::Extremely if is_extreme => score.alert,
+            _ => score.notice,
+        };
         // several times the largest count ever is worth reporting, however much people's days differ
         let alone = if is_extreme { most } else { now.min(most) };
         // Nobody else is there: what the rate adds to hours and routes only says how busy the owner is, so it
@@ -357,18 +363,21 @@ impl Profile {
         let time = signals.time;
         let Signals { is_accepted, is_somebody_else, .. } = *signals;
         let by = By { is_accepted, is_somebody_else };
-        let by_actor = self.actors.get(signals.actor_key).map_or(Tier::None, |actor| {
-            actor.told.covers(time, score.actor_repeat_days * 24.0, by)
-        });
+        let (actor, days) = (self.actors.get(signals.actor_key), score.actor_repeat_days);
+        let by_actor = actor.map_or(Tier::None, |actor| actor.told.covers(time, days * 24.0, by));
+        let before = actor.map_or(Tier::None, |actor| actor.reported(self.today(time), days, by));
         let told = self.told_score.covers(time, score.repeat_hours, by).max(by_actor);
         let tier = |alert| Tier::of(signals.score, &Score { alert, ..*score }).min(most);
         let configured = score.sooner(score.alert, signals.lead);
-        let (to_tell, is_serious) =
-            (newly(tier(signals.threshold), told), tier(configured) >= Tier::Alert);
+        let is_serious = tier(configured) >= Tier::Alert;
+        // Who was reported, and goes on, is no news: the digest says so again.
+        let tier = tier(signals.threshold);
+        let to_tell = newly(if tier <= before { tier.min(Tier::Notice) } else { tier }, told);
         // What nothing but the rate says at the tier notice, `rate-spike` says.
         let is_of_rate = signals.is_rate_alone && signals.actor.identity() <= 0.0;
         let to_tell = if is_of_rate && to_tell == Tier::Notice { Tier::None } else { to_tell };
         (signals.tier, signals.is_serious) = (to_tell, is_serious);
+        signals.is_reminder = to_tell > Tier::None && tier <= before;
         let told = self.told_rate.within(time, score.repeat_hours);
         signals.rate_tier = newly(Tier::of(rate_now(signals), score), told);
     }
@@ -386,9 +395,9 @@ impl Profile {
     }
 }
 
-/// Returns what the rate adds where it stands out right now.
+/// Returns what the rate adds where it stands out right now, and is not one that came before.
 fn rate_now(signals: &Signals) -> f64 {
-    let now = signals.burst.filter(|burst| burst.is_now);
+    let now = signals.burst.filter(|burst| burst.is_now && burst.busy != Busy::AsBefore);
     now.map_or(0.0, |burst| burst.nats.get())
 }
 

@@ -1,7 +1,8 @@
-//! Requests in five minutes and in an hour, compared with the largest counts of past days.
+//! Requests in five minutes, an hour and a day, compared with the largest counts of past days.
 //!
-//! The pace asks what is likely at this hour, and people's hours differ so much that ten times the usual is hardly
-//! surprising. The load asks a simpler question: was there ever anything like it? (docs/detection.md, Rate alone.)
+//! The pace asks what is likely at this hour. People's hours differ so much that ten times the usual is hardly
+//! surprising, and a weekly batch surprises it every week. The load asks a simpler question: was there ever anything
+//! like it? (docs/detection.md, Rate alone.)
 
 use crate::engine::profile::burst::Window;
 use crate::engine::profile::params::Rate;
@@ -18,16 +19,19 @@ pub(super) struct Peak {
     pub nats: Nats,
 }
 
-/// Accepted requests in five minutes and in an hour of the clock.
+/// Accepted requests in five minutes, an hour and a day of the clock.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
 pub(super) struct Load {
     /// Which five minutes of the hour are being counted, and their requests.
     pub five: (u8, u32),
     pub in_hour: u32,
-    /// The largest of today's finished windows, as [`log`]s.
+    pub in_day: u32,
+    /// The largest of today's finished five minutes and hours, as [`log`]s.
     pub today: [u16; 2],
-    /// The largest of past days.
+    /// The largest of past days' five minutes and hours.
     pub past: [Most; 2],
+    /// The largest of past days.
+    pub days: Most,
 }
 
 impl Load {
@@ -41,6 +45,7 @@ impl Load {
         }
         self.five.1 = self.five.1.saturating_add(1);
         self.in_hour = self.in_hour.saturating_add(1);
+        self.in_day = self.in_day.saturating_add(1);
     }
 
     fn end_five(&mut self, next: u8) {
@@ -58,11 +63,22 @@ impl Load {
     pub(super) fn end_day(&mut self) {
         let today = std::mem::take(&mut self.today);
         self.past.iter_mut().zip(today).for_each(|(past, most)| past.learn(most));
+        self.days.learn(log(std::mem::take(&mut self.in_day).into()));
     }
 
     /// Turns a clock that was wrong back, and starts the day again.
     pub(super) fn turn_back(&mut self) {
-        *self = Self { past: self.past, ..Self::default() };
+        *self = Self { past: self.past, days: self.days, ..Self::default() };
+    }
+
+    /// Returns whether the requests in each [window](Window::ALL) are as many as there were before; three days are if
+    /// each of them is.
+    pub(super) fn is_as_before(&self, counts: [u32; 4], params: &Rate) -> bool {
+        let [five, hour] = self.past;
+        [five, hour, self.days].into_iter().zip(counts).all(|(past, count)| {
+            f64::from(past.days) >= params.alone_days
+                && !past.is_record(count.into(), params.usual_factor)
+        })
     }
 
     /// Returns the window that stands out most, if one exceeds what restarts and retries cause, and several
@@ -122,6 +138,25 @@ mod tests {
     #[test]
     fn a_busy_hour_as_there_was_one_is_none() {
         assert_eq!(last_day(&[&BUSY[..], &[110]].concat()), None);
+    }
+
+    #[test]
+    fn the_batch_of_last_month_is_as_before_and_twice_as_much_is_not() {
+        let mut load = Load::default();
+        let day = |load: &mut Load, requests: u32| {
+            let is_as_before = load.is_as_before([requests; 4], &Rate::default());
+            (0..requests).for_each(|_| load.count(Timestamp(0)));
+            load.end_hour();
+            load.end_day();
+            is_as_before
+        };
+        assert_eq!([40, 20].map(|n| day(&mut load, n)), [false; 2], "two days say little");
+        (0..8).for_each(|_| _ = day(&mut load, 20));
+        assert!(!day(&mut load, 400));
+        (0..30).for_each(|_| assert!(day(&mut load, 20)));
+        assert!(day(&mut load, 390));
+        (0..30).for_each(|_| _ = day(&mut load, 20));
+        assert!(!day(&mut load, 500));
     }
 
     #[test]

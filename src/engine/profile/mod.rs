@@ -37,7 +37,7 @@ mod word;
 pub(crate) mod tests;
 
 pub use actor::Tier;
-pub use burst::{Burst, Window};
+pub use burst::{Burst, Busy, Window};
 pub use bytes::CodecError;
 pub(crate) use bytes::{Read, Reader, Writer};
 pub use family::{Evidence, Families, Family, Prior, Priors, Value};

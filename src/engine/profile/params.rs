@@ -165,6 +165,8 @@ section! {
         alone_requests = 50.0, "requests", "docs/detection.md, Rate alone";
         /// Multiple of the largest count of all past days below which a burst alone is for the digest.
         alone_factor = 3.0, "times", "docs/detection.md, Rate alone";
+        /// Multiple of the largest count of all past days below which a burst alone is nothing new.
+        usual_factor = 2.0, "times", "own choice: a batch of last month is half forgotten";
         /// Active days before which the largest count so far says little.
         alone_days = 7.0, "d", "own choice: a week has a weekly batch";
         /// Half-life of the level.

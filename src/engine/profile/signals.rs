@@ -266,6 +266,8 @@ pub struct Signals {
     pub threshold: f64,
     /// The tier to report now, by the threshold in force: `None` if there is nothing to report, or it was reported.
     pub tier: Tier,
+    /// The same actor was reported before, as urgently, and has gone on since: this is said in the digest.
+    pub is_reminder: bool,
     /// The score reaches the configured tier alert, whatever the threshold in force and reported or not: somebody
     /// else with such a score is not learned soon.
     pub is_serious: bool,

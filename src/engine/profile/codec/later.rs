@@ -1,8 +1,8 @@
 //! The parts of a profile that later versions added.
 
 use super::{
-    CodecError, Read, Reader, WITHOUT_CALENDAR, WITHOUT_CLASS, WITHOUT_HOURS, WITHOUT_RHYTHM,
-    Writer,
+    CodecError, Read, Reader, WITHOUT_CALENDAR, WITHOUT_CLASS, WITHOUT_DAY_LOADS, WITHOUT_HOURS,
+    WITHOUT_RHYTHM, Writer,
 };
 use crate::engine::profile::actor::minute;
 use crate::engine::profile::calendar::Calendar;
@@ -179,7 +179,7 @@ pub(super) fn read_rhythm(from: &mut Reader<'_>, version: u8, last: Timestamp) -
 }
 
 pub(super) fn write_load(to: &mut Writer, load: &Load) {
-    let Load { five, in_hour, today, past } = load;
+    let Load { five, in_hour, today, past, .. } = load;
     to.uint(five.0);
     to.uint(five.1);
     to.uint(*in_hour);
@@ -206,6 +206,26 @@ pub(super) fn read_load(from: &mut Reader<'_>, version: u8) -> Read<Load> {
         }
     }
     Ok(load)
+}
+
+pub(super) fn write_day_load(to: &mut Writer, load: &Load) {
+    to.uint(load.in_day);
+    to.uint(load.days.days);
+    if load.days.days > 0 {
+        write_most(to, &load.days);
+    }
+}
+
+pub(super) fn read_day_load(from: &mut Reader<'_>, version: u8, load: &mut Load) -> Read<()> {
+    if version <= WITHOUT_DAY_LOADS {
+        return Ok(());
+    }
+    load.in_day = from.uint()?;
+    let days = from.uint()?;
+    if days > 0 {
+        load.days = read_most(from, days)?;
+    }
+    Ok(())
 }
 
 pub(super) fn write_calendar(to: &mut Writer, calendar: Calendar, day: i32) {

@@ -2,7 +2,7 @@
 //!
 //! ```text
 //! version (1 byte) | clock | days | hazards | 7 tables | hours | errors | place | pace | actors | told | class
-//!     | turns | hours | word | story | rhythm | load | calendar | strangers
+//!     | turns | hours | word | story | rhythm | load | calendar | strangers | days' loads
 //!
 //! integers   4 bits that say how many times 4 bits follow; differences zigzag
 //! days       14 bits
@@ -36,7 +36,9 @@ use crate::engine::stats::{Days, Maxima, Nats, Slot, Top};
 use crate::engine::time::Timestamp;
 
 /// The version that is written.
-const VERSION: u8 = 8;
+const VERSION: u8 = 9;
+/// No loads of whole days, which start empty.
+const WITHOUT_DAY_LOADS: u8 = 8;
 /// No calendar and no strangers: only the last day is known to be counted. Version 6 is read like it: it does not say whether what was
 /// reported had been refused.
 const WITHOUT_CALENDAR: u8 = 7;
@@ -93,6 +95,7 @@ impl Profile {
         later::write_load(&mut to, &self.hourly.load);
         later::write_calendar(&mut to, self.calendar, self.day);
         later::write_strangers(&mut to, self.strangers, self.day);
+        later::write_day_load(&mut to, &self.hourly.load);
         to.end()
     }
 
@@ -152,6 +155,7 @@ impl Profile {
         profile.hourly.load = later::read_load(&mut from, version)?;
         profile.calendar = later::read_calendar(&mut from, version, day)?;
         profile.strangers = later::read_strangers(&mut from, version, day)?;
+        later::read_day_load(&mut from, version, &mut profile.hourly.load)?;
         if from.is_at_end() { Ok(profile) } else { Err(CodecError::Length) }
     }
 }

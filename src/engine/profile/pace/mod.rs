@@ -14,7 +14,8 @@ mod learn;
 mod tests;
 
 use crate::engine::profile::DISORDER;
-use crate::engine::profile::burst::{Burst, Window};
+use crate::engine::profile::burst::{Burst, Busy, Window};
+use crate::engine::profile::load::Load;
 use crate::engine::profile::params::Rate;
 use crate::engine::stats::{Maxima, Nats, least_count, narrow, surprise, whole};
 use crate::engine::time::{HOUR, MINUTE, Timestamp};
@@ -159,22 +160,29 @@ impl Pace {
         time.hour() == self.hour && counts.iter().zip(&self.limits).any(|(k, limit)| k >= limit)
     }
 
-    /// Returns how far this request's rate stands out, itself included; `None` if it does not.
+    /// Returns how far this request's rate stands out, itself included; `None` if it does not. `load` knows the most
+    /// of past days.
     #[must_use]
-    pub(super) fn burst(&self, time: Timestamp, params: &Rate, cap: f64) -> Option<Burst> {
+    pub(super) fn burst(
+        &self,
+        time: Timestamp,
+        load: &Load,
+        params: &Rate,
+        cap: f64,
+    ) -> Option<Burst> {
         if self.maxima.days == 0 {
             return None; // no past to judge by
         }
         let is_near = five_of(time) <= self.open_five().saturating_add(1);
         if is_near && time.hour() == self.hour {
-            return self.burst_now(time, params, cap);
+            return self.burst_now(time, load, params, cap);
         }
         let mut rolled = self.clone();
         rolled.open(five_of(time), params);
-        rolled.burst_now(time, params, cap)
+        rolled.burst_now(time, load, params, cap)
     }
 
-    fn burst_now(&self, time: Timestamp, params: &Rate, cap: f64) -> Option<Burst> {
+    fn burst_now(&self, time: Timestamp, load: &Load, params: &Rate, cap: f64) -> Option<Burst> {
         let counts = self.counts(time);
         let past = self.peak_with_five(params);
         let mut worst = (0.0, Window::FiveMinutes, 0, LEAST_MU, 0.0);
@@ -199,7 +207,7 @@ impl Pace {
             count,
             expected: narrow(mu),
             usual: self.usual_most(mu, phi),
-            is_extreme: false,
+            busy: if load.is_as_before(counts, params) { Busy::AsBefore } else { Busy::More },
             is_now: now >= past,
             surprise: narrow(now.max(past)),
         })

@@ -12,7 +12,7 @@ fn feed(pace: &mut Pace, times: impl IntoIterator<Item = i64>) -> Vec<f64> {
     let mut most = Vec::new();
     for seconds in times {
         let time = START.plus(seconds * SECOND);
-        let burst = pace.burst(time, &params, 12.0);
+        let burst = pace.burst(time, &Load::default(), &params, 12.0);
         let day = usize::try_from(seconds / 86_400).unwrap();
         most.resize(most.len().max(day + 1), 0.0f64);
         if let Some(burst) = burst {

@@ -41,7 +41,7 @@ fn other_bytes_are_no_profile() {
     life.steady(3);
     let bytes = life.profile.encode();
     assert_eq!(Profile::decode(&[]), Err(CodecError::Length));
-    assert_eq!(Profile::decode(&[9]), Err(CodecError::Version(9)));
+    assert_eq!(Profile::decode(&[10]), Err(CodecError::Version(10)));
     for cut in 0..bytes.len() {
         assert!(Profile::decode(&bytes[..cut]).is_err(), "{cut}");
     }
