@@ -7,6 +7,8 @@ use std::path::{Path, PathBuf};
 use std::sync::Arc;
 use std::time::Duration;
 
+use smol_str::ToSmolStr;
+
 use crate::atlas::Reloading;
 use crate::daemon::recovery;
 use crate::daemon::worker::{Delivery, Worker};
@@ -14,6 +16,7 @@ use crate::engine::detect::{Eye, Strain};
 use crate::engine::health::principal;
 use crate::engine::line::Batch;
 use crate::engine::reader::Reading;
+use crate::engine::reserved::Reserved;
 use crate::engine::time::Timestamp;
 use crate::source::rotation::unrotated;
 use crate::store::StoreError;
@@ -38,7 +41,7 @@ impl Strains {
     pub fn new(atlas: Arc<Reloading>, database: &Path, now: Timestamp) -> Self {
         // Each loss has its own principal: a restored backup may know of an earlier one.
         let lost = Damage::last(database, now).map(|damage| Strain {
-            principal: format!("database:{}", damage.time.seconds()).into(),
+            principal: Reserved::Database(&damage.time.seconds().to_string()).to_smolstr(),
             eye: Eye::Database,
             about: recovery::told(&damage, database),
             cause: String::new(),
@@ -98,12 +101,12 @@ impl Strains {
         strains.extend(self.atlas.files().into_iter().filter_map(|layer| {
             let about = layer.path?.to_string_lossy().into_owned();
             let built = Timestamp::from_seconds(i64::try_from(layer.built?).ok()?);
-            let principal = format!("geoip:{about}").into();
+            let principal = Reserved::Geoip(&about).to_smolstr();
             let (eye, cause) = (Eye::Atlas, String::new());
             Some(Strain { principal, eye, about, cause, micros: now.since(built) })
         }));
         strains.push(Strain {
-            principal: "mails".into(),
+            principal: Reserved::Mails.to_smolstr(),
             eye: Eye::Mail,
             about: "mails".to_owned(),
             cause: String::new(),

@@ -221,7 +221,7 @@ impl Changes {
 pub fn free_name(text: &str) -> Result<SmolStr, ColumnFault> {
     let fault = || ColumnFault {
         column: "name".to_owned(),
-        expected: "another name: fleet, log:... and source:... are those of alerts about no token",
+        expected: "another name: fleet, mails, log:..., source:..., geoip:... and database:... are those of alerts about no token",
     };
     Reserved::parse(text).map_or_else(|| Ok(SmolStr::new(text)), |_| Err(fault()))
 }

@@ -1,4 +1,5 @@
-//! The names of principals that are no token's: alerts about a log, about a source of guesses, about many at once.
+//! The names of principals that are no token's: alerts about a log, about a source of guesses, about many at once,
+//! about the monitor's own parts.
 
 use std::fmt;
 
@@ -11,21 +12,37 @@ pub enum Reserved<'a> {
     Log(&'a str),
     /// A source that guesses tokens, by its prefix: `source:203.0.113.0/24`.
     Source(&'a str),
+    /// A GeoIP file, by its path: `geoip:/var/lib/GeoIP/GeoLite2-City.mmdb`.
+    Geoip(&'a str),
+    /// A database that was lost, by the second of the loss: `database:1772400000`.
+    Database(&'a str),
+    /// The mails that wait for a server: `mails`.
+    Mails,
 }
 
 const LOG: &str = "log:";
 const SOURCE: &str = "source:";
+const GEOIP: &str = "geoip:";
+const DATABASE: &str = "database:";
 
 impl<'a> Reserved<'a> {
     /// The name of [`Reserved::Fleet`].
     pub const FLEET: &'static str = "fleet";
+    /// The name of [`Reserved::Mails`].
+    pub const MAILS: &'static str = "mails";
 
     /// Parses the name of a principal; `None` if it is not reserved.
     #[must_use]
     pub fn parse(principal: &'a str) -> Option<Self> {
-        let log = || principal.strip_prefix(LOG).map(Self::Log);
-        let source = || principal.strip_prefix(SOURCE).map(Self::Source);
-        (principal == Self::FLEET).then_some(Self::Fleet).or_else(log).or_else(source)
+        let rest = |start| principal.strip_prefix(start);
+        match principal {
+            Self::FLEET => Some(Self::Fleet),
+            Self::MAILS => Some(Self::Mails),
+            _ => (rest(LOG).map(Self::Log))
+                .or_else(|| rest(SOURCE).map(Self::Source))
+                .or_else(|| rest(GEOIP).map(Self::Geoip))
+                .or_else(|| rest(DATABASE).map(Self::Database)),
+        }
     }
 }
 
@@ -35,6 +52,9 @@ impl fmt::Display for Reserved<'_> {
             Self::Fleet => f.write_str(Self::FLEET),
             Self::Log(path) => write!(f, "{LOG}{path}"),
             Self::Source(prefix) => write!(f, "{SOURCE}{prefix}"),
+            Self::Geoip(path) => write!(f, "{GEOIP}{path}"),
+            Self::Database(second) => write!(f, "{DATABASE}{second}"),
+            Self::Mails => f.write_str(Self::MAILS),
         }
     }
 }
@@ -45,10 +65,20 @@ mod tests {
 
     #[test]
     fn what_is_printed_is_parsed_and_nothing_else() {
-        for name in ["fleet", "log:/var/log/nginx/access.log", "log:", "source:203.0.113.0/24"] {
+        for name in [
+            "fleet",
+            "log:/var/log/nginx/access.log",
+            "log:",
+            "source:203.0.113.0/24",
+            "geoip:/var/lib/GeoIP/City.mmdb",
+            "database:1772400000",
+            "mails",
+        ] {
             assert_eq!(Reserved::parse(name).map(|of| of.to_string()).as_deref(), Some(name));
         }
-        for name in ["", "ci", "fleet-7", "Fleet", "log", "login:ci", "jwt:log:x"] {
+        for name in
+            ["", "ci", "fleet-7", "Fleet", "log", "login:ci", "jwt:log:x", "mails-7", "database"]
+        {
             assert_eq!(Reserved::parse(name), None, "{name}");
         }
     }

@@ -60,13 +60,14 @@ pub fn incident(incident: &Incident, alerts: &[Alert], context: &Context<'_>) ->
 }
 
 /// Returns what an alert is about, without a byte from a log: the token's registered name, else its id; for an alert
-/// about a log, the name of the file; for one about a source, its prefix.
+/// about a log or a GeoIP file, the name of the file; for one about a source, its prefix.
 fn name(alert: &Alert) -> String {
     let Some(token) = &alert.token else {
         return match Reserved::parse(&alert.principal) {
-            Some(Reserved::Log(path)) => {
-                format!("log {}", plain(path.rsplit('/').next().unwrap_or_default(), MAX_NAME))
-            }
+            Some(Reserved::Log(path)) => format!("log {}", file_name(path)),
+            Some(Reserved::Geoip(path)) => format!("GeoIP file {}", file_name(path)),
+            Some(Reserved::Database(_)) => "the database".to_owned(),
+            Some(Reserved::Mails) => "the mails".to_owned(),
             Some(Reserved::Source(prefix)) => format!("source {}", plain(prefix, MAX_NAME)),
             Some(Reserved::Fleet) => "many tokens".to_owned(),
             None => "a principal".to_owned(),
@@ -74,6 +75,10 @@ fn name(alert: &Alert) -> String {
     };
     let name = plain(&token.name, MAX_NAME);
     if name.is_empty() { format!("token {}", short(token)) } else { name }
+}
+
+fn file_name(path: &str) -> String {
+    plain(path.rsplit('/').next().unwrap_or_default(), MAX_NAME)
 }
 
 fn is_about_log(alert: &Alert) -> bool {

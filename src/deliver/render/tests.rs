@@ -117,6 +117,9 @@ fn an_alert_without_token_and_log_is_known_by_what_it_is_about() {
     for (principal, name) in [
         ("source:203.0.113.0/24", "source 203.0.113.0/24"),
         ("fleet", "many tokens"),
+        ("geoip:/var/lib/GeoIP/City.mmdb", "GeoIP file City.mmdb"),
+        ("database:1772400000", "the database"),
+        ("mails", "the mails"),
         ("jwt:https://idp.example.org:alice", "a principal"),
         ("alice", "a principal"),
     ] {

@@ -24,7 +24,7 @@ pub(super) const DETECTOR: Detector = Detector {
         fact("unusual.threshold", "nats from which a score is mailed at once"),
         fact("unusual.families", "how many kinds of evidence it consists of"),
         fact("unusual.accepted", "whether the server accepted this use"),
-        fact("unusual.again", "whether the same actor was reported before and has gone on"),
+        fact("unusual.again", "true if the same actor was reported before and has gone on"),
         fact("unusual.country", "nats: country never seen"),
         fact("unusual.kind", "nats: kind of network never seen"),
         fact("unusual.network", "nats: network operator never seen"),
@@ -68,7 +68,6 @@ fn judge(case: &Case<'_>, _: &mut Told, facts: &mut Facts) {
     state(facts, "unusual.threshold", Value::Float(signals.threshold));
     state(facts, "unusual.families", Value::Int(i64::try_from(kinds).unwrap_or(0)));
     state(facts, "unusual.accepted", Value::Bool(signals.is_accepted));
-    state(facts, "unusual.again", Value::Bool(signals.is_reminder));
     usual(facts, "unusual.score", Value::Float(0.0));
     let mut reasons = Vec::new();
     for family in families.iter() {
@@ -93,6 +92,7 @@ fn judge(case: &Case<'_>, _: &mut Told, facts: &mut Facts) {
         reasons.push(reason("unusual.rate", signals.rate_share, &how, text));
     }
     if signals.is_reminder {
+        state(facts, "unusual.again", Value::Bool(true));
         reasons.push(reason("unusual.again", 0.0, "", AGAIN.to_owned()));
     }
     state_usual(case, facts);
