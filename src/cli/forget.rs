@@ -11,7 +11,7 @@ use crate::cli::several::{self, Extent};
 use crate::cli::{Context, state};
 use crate::clock::now;
 use crate::engine::registry::Registered;
-use crate::store::{History, Who};
+use crate::store::{History, Lock, Role, StoreError, Who, remove_backup};
 
 /// Whether something is only shown beforehand, or was done.
 #[derive(Clone, Copy, PartialEq, Eq)]
@@ -40,8 +40,18 @@ pub(super) fn run(
         writeln!(anstream::stderr(), "nothing was forgotten: give --yes to forget it")?;
         return Ok(());
     }
-    if !site.store()?.forget(&who)? {
+    let mut store = site.store()?;
+    if !store.forget(&who)? {
         return Err(usage(format!("nothing is known about {}", print::safe(state::name(&who)))));
+    }
+    match Lock::take(&site.state, Role::Command) {
+        Ok(_held) => {
+            store.forget_again()?;
+            state::renew_backup(&store)?;
+        }
+        // Whoever holds it forgets it once more; a daemon makes the next backup within a minute.
+        Err(StoreError::Locked { .. }) => remove_backup(store.path())?,
+        Err(error) => return Err(error.into()),
     }
     say(printer, &who, &history, Deed::Done)
 }

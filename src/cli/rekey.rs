@@ -2,13 +2,11 @@
 
 use std::io::Write as _;
 
-use serde_json::json;
-use tracing::warn;
-
 use crate::cli::forget::Deed;
 use crate::cli::print::{self, Printer};
 use crate::cli::{Context, state};
-use crate::store::{Bound, Lock, Role, Store, StoreError, backed_up, backup_of, remove_backup};
+use crate::store::{Bound, Lock, Role};
+use serde_json::json;
 
 pub(super) fn run(context: &mut Context, is_sure: bool) -> anyhow::Result<()> {
     let Context { site, printer, .. } = context;
@@ -25,26 +23,11 @@ pub(super) fn run(context: &mut Context, is_sure: bool) -> anyhow::Result<()> {
     let bound = store.bound_to_key()?;
     // First: after a kill in between, a principal that is used again is expected again.
     store.expect_no_ids()?;
-    renew_backup(&store)?;
+    // The old one expects the old ids, and lacks what was registered since.
+    state::renew_backup(&store)?;
     site.rekey()?;
     drop(lock);
     say(printer, &bound, Deed::Done)
-}
-
-/// Renews the backup, if there is one: the old one expects the old ids, and lacks what was registered since.
-fn renew_backup(store: &Store) -> Result<(), StoreError> {
-    let path = store.path();
-    if backed_up(path).is_none() {
-        return Ok(());
-    }
-    match store.backup(&backup_of(path)) {
-        Err(error) if error.is_damage_of(path) => Err(error),
-        Err(error) => {
-            warn!(%error, "No backup can be made now; the old one is removed, and the daemon makes the next.");
-            remove_backup(path)
-        }
-        Ok(()) => Ok(()),
-    }
 }
 
 /// Prints what is kept and what is not.

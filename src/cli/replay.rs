@@ -60,8 +60,9 @@ fn learn(context: &mut Context, options: &Options) -> anyhow::Result<ExitCode> {
     let rows = registry_rows(options, &key)?;
     let mut lock = options.save.then(|| Lock::take(&site.state, Role::Command)).transpose()?;
     let mut store = store_of(site, lock.as_mut())?;
-    if lock.is_none() {
-        register_known(site, &mut store)?;
+    match lock {
+        Some(_) => store.forget_again()?,
+        None => register_known(site, &mut store)?,
     }
     for said in store.import(&rows, "", now())?.iter().filter_map(taken_back) {
         // The write may fail if nobody reads; the logs are still to be read.

@@ -6,6 +6,7 @@ use std::path::Path;
 
 use anyhow::Context as _;
 use smol_str::SmolStr;
+use tracing::warn;
 use zeroize::Zeroizing;
 
 use crate::cli::exit::usage;
@@ -19,7 +20,9 @@ use crate::engine::secret::{Secret, TokenId};
 use crate::engine::shape;
 use crate::engine::time::Timestamp;
 use crate::engine::token::is_ever_found;
-use crate::store::{Found, Reader, StoreError, TokenFilter, Who, backed_up};
+use crate::store::{
+    Found, Reader, Store, StoreError, TokenFilter, Who, backed_up, backup_of, remove_backup,
+};
 
 /// The maximal length of a secret; a longer text is the wrong file.
 const MAX_SECRET: u64 = 64 << 10;
@@ -118,17 +121,36 @@ pub(super) fn principal(reader: &Reader, name: &str, now: Timestamp) -> anyhow::
     }
 }
 
+/// Makes a new backup in the place of the old one, if there is one: that contains what was given up since.
+pub(super) fn renew_backup(store: &Store) -> Result<(), StoreError> {
+    let path = store.path();
+    if backed_up(path).is_none() {
+        return Ok(());
+    }
+    match store.backup(&backup_of(path)) {
+        Err(error) if error.is_damage_of(path) => Err(error),
+        Err(error) => {
+            warn!(%error, "No backup can be made now; the old one is removed, and the daemon makes the next.");
+            remove_backup(path)
+        }
+        Ok(()) => Ok(()),
+    }
+}
+
 /// Returns whether a name may be that of an unknown principal: a whole id, or its own statement.
 fn is_new(name: &str) -> bool {
     name.parse::<TokenId>().is_ok() || is_identity(name)
 }
 
-/// Returns whether a name is that of a principal without tokens: a source of guesses, the fleet, a log.
+/// Returns whether a name is that of a principal without tokens: a source of guesses, the fleet, a log, a
+/// part of the monitor.
 fn is_of_no_token(reader: &Reader, name: &str) -> anyhow::Result<bool> {
     Ok(match Reserved::parse(name) {
         Some(Reserved::Fleet) => true,
         Some(Reserved::Source(prefix)) => !prefix.is_empty(),
         Some(Reserved::Log(_)) => logs(reader)?.iter().any(|log| log == name),
+        Some(Reserved::Geoip(of) | Reserved::Database(of)) => !of.is_empty(),
+        Some(Reserved::Mails) => true,
         None => false,
     })
 }

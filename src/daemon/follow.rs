@@ -304,7 +304,8 @@ impl<L: Listener> Loop<'_, L> {
     fn set_registry(&mut self, registry: Registry) -> anyhow::Result<()> {
         let old_names = self.worker.set_registry(registry);
         let Self { worker, listener, .. } = self;
-        retry(listener, "dropping old names", || worker.store.drop_unused(&old_names))
+        retry(listener, "dropping old names", || worker.store.drop_unused(&old_names))?;
+        retry(listener, "forgetting", || worker.store.forget_again())
     }
 
     fn find_versions(&mut self) -> anyhow::Result<Versions> {

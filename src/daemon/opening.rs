@@ -65,7 +65,8 @@ impl Opening<'_> {
             Some(lock) => lock,
             None => lock.insert(Lock::take(&site.state, Role::Daemon)?),
         };
-        let store = recovery::open(site, lock)?;
+        let mut store = recovery::open(site, lock)?;
+        store.forget_again()?;
         // Before the contents are read: the loop's first turn finds what changes meanwhile.
         let versions = versions(&store)?;
         let judge = site.judge_of(&store)?;

@@ -382,7 +382,8 @@ mod tests {
             let ack = Ack { subject: subject.into(), verdict, note: String::new(), at };
             store.ack(&ack, None).unwrap();
         }
-        let back = "ALTER TABLE ack DROP COLUMN upto_alert; PRAGMA user_version = 11";
+        let back = "ALTER TABLE ack DROP COLUMN upto_alert; DROP TABLE forgotten;
+            PRAGMA user_version = 11";
         store.db.execute_batch(back).unwrap();
         drop(store);
         let store = Store::open(&path).unwrap();

@@ -32,31 +32,75 @@ impl Store {
     /// mails. What several tokens share stays until the last of them is forgotten. Returns whether there was anything
     /// to remove.
     ///
-    /// The version of the registry grows, so that a running daemon drops the profile that it has in memory.
+    /// The version of the registry grows: a running daemon commits what it has in memory, drops it, and
+    /// [forgets this once more](Self::forget_again).
     ///
     /// # Errors
     /// Any database error.
     pub fn forget(&mut self, who: &Who) -> Result<bool, StoreError> {
         self.write("forgetting", |db| {
-            let n_gone = match who {
-                Who::Token(token) => forget_token(db, *token)?,
-                Who::Principal(name) => {
-                    let mut n_gone = 0;
-                    for found in tokens::of_principal(db, name, Timestamp::default())? {
-                        if let Some(token) = found.summary.token {
-                            n_gone += forget_token(db, token)?;
-                        }
-                    }
-                    n_gone +=
-                        db.execute("DELETE FROM registry WHERE name = ?1", [name.as_str()])?;
-                    n_gone + forget_principal(db, name)?
-                }
-            };
-            sweep_incidents(db)?;
+            let n_gone = erase(db, who)?;
+            if n_gone > 0 {
+                note(db, who)?;
+            }
             bump(db, "registry_version", u64::from(n_gone > 0))?;
             Ok(n_gone > 0)
         })
     }
+
+    /// Removes what was written after it was forgotten, by somebody who still had it in memory. Whoever commits calls
+    /// this when nothing of it is in memory any more.
+    ///
+    /// # Errors
+    /// Any database error.
+    pub fn forget_again(&mut self) -> Result<(), StoreError> {
+        self.write("forgetting once more", |db| {
+            for who in noted(db)? {
+                erase(db, &who)?;
+            }
+            db.execute("DELETE FROM forgotten", []).map(drop)
+        })
+    }
+}
+
+fn note(db: &Connection, who: &Who) -> rusqlite::Result<()> {
+    let (token, principal) = match who {
+        Who::Token(token) => (Some(*token), None),
+        Who::Principal(name) => (None, Some(name.as_str())),
+    };
+    let sql = "INSERT INTO forgotten (token, principal) VALUES (?1, ?2)";
+    db.execute(sql, params![token, principal]).map(drop)
+}
+
+fn noted(db: &Connection) -> rusqlite::Result<Vec<Who>> {
+    let mut find = db.prepare("SELECT token, principal FROM forgotten")?;
+    let rows = find.query_map([], |row| {
+        let name: Option<String> = row.get("principal")?;
+        Ok(match name {
+            Some(name) => Who::Principal(name.into()),
+            None => Who::Token(row.get("token")?),
+        })
+    })?;
+    rows.collect()
+}
+
+/// Removes everything about a token or a principal. Returns how many rows were removed.
+fn erase(db: &Connection, who: &Who) -> rusqlite::Result<usize> {
+    let n_gone = match who {
+        Who::Token(token) => forget_token(db, *token)?,
+        Who::Principal(name) => {
+            let mut n_gone = 0;
+            for found in tokens::of_principal(db, name, Timestamp::default())? {
+                if let Some(token) = found.summary.token {
+                    n_gone += forget_token(db, token)?;
+                }
+            }
+            n_gone += db.execute("DELETE FROM registry WHERE name = ?1", [name.as_str()])?;
+            n_gone + forget_principal(db, name)?
+        }
+    };
+    sweep_incidents(db)?;
+    Ok(n_gone)
 }
 
 /// Removes everything about a token. Returns how many rows were removed.
@@ -210,6 +254,30 @@ mod tests {
         assert!(store.forget(&Who::Token(id(1))).unwrap());
         assert_eq!(rows(&store), []);
         assert_eq!(store.registry_version().unwrap(), 2);
+    }
+
+    #[test]
+    fn what_was_still_in_memory_came_back_with_the_next_commit() {
+        let mut commit = commit_of(&[1, 2]);
+        commit.subjects = vec![subject("billing", 1)];
+        commit.ledger.tokens.get_mut(&id(1)).unwrap().principal = "billing".into();
+        for who in [Who::Token(id(1)), Who::Principal("billing".into())] {
+            let mut store = Store::in_memory().unwrap();
+            store.commit(&commit, NOON).unwrap();
+            assert!(store.forget(&who).unwrap());
+            store.commit(&commit, NOON).unwrap();
+            let left = |store: &Store| {
+                let n_profiles = store.recall_subjects(&["billing".into()]).unwrap().len();
+                (n_profiles, store.stats().unwrap().tokens)
+            };
+            assert_eq!(left(&store), (1, 2));
+            store.forget_again().unwrap();
+            assert_eq!(left(&store), (0, 1), "{who:?}");
+            // It is over: what is used from now on is new.
+            store.commit(&commit, NOON).unwrap();
+            store.forget_again().unwrap();
+            assert_eq!(left(&store), (1, 2));
+        }
     }
 
     #[test]

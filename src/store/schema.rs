@@ -26,6 +26,7 @@ const MIGRATIONS: &[Migration] = &[
     Migration::Sql(V10),
     Migration::Sql(V11),
     Migration::Sql(V12),
+    Migration::Sql(V13),
 ];
 
 /// Upgrades a database to the next version.
@@ -325,6 +326,15 @@ const V12: &str = r"
 ALTER TABLE ack ADD COLUMN upto_alert INTEGER NOT NULL DEFAULT 0;
 UPDATE ack SET upto_alert = coalesce((
   SELECT max(number) FROM alert WHERE alert.incident = ack.subject AND alert.time <= ack.at), 0);
+";
+
+const V13: &str = r"
+-- Tokens and principals that were forgotten while somebody who had them in memory could still commit them. Whoever
+-- commits forgets them once more, and empties this table.
+CREATE TABLE forgotten (
+  token BLOB,
+  principal TEXT
+) STRICT;
 ";
 
 /// The newest version that this program knows.

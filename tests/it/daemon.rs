@@ -119,6 +119,27 @@ fn sigterm_ends_soon_with_everything_committed() {
 }
 
 #[test]
+fn what_a_daemon_had_in_memory_of_a_forgotten_token_came_back() {
+    let home = Home::new(CONFIG);
+    home.append("logs/access.log", lines(0..1));
+    let daemon = home.run(&[]);
+    wait_for_lines(&home, 1);
+    assert!(daemon.terminate().success(), "{}", home.daemon_log());
+    home.configure(&CONFIG.replace("5ms", "60s"));
+    let _daemon = home.run(&["-v"]);
+    wait_for_start(&home, 2);
+    home.append("logs/access.log", lines(1..2));
+    wait_for_log(&home, "lines=1");
+    assert_eq!(home.committed_lines(), 1, "the second is in memory");
+    let list = home.json(&["tokens", "list", "--json"]);
+    let id = list[0]["token"]["id"].as_str().expect("an id");
+    home.print(&["tokens", "forget", id, "--yes"]);
+    // What a command changes is looked for at every turn; before it is used, all is committed.
+    wait_for_lines(&home, 2);
+    wait_until("it is forgotten", || home.print(&["tokens", "list"]) == "no tokens\n");
+}
+
+#[test]
 fn a_broken_configuration_is_told_and_the_old_one_stays() {
     let home = Home::new(CONFIG);
     let daemon = home.run(&[]);
