@@ -1,5 +1,6 @@
 //! The first lines of a log: what they look like, how they fit its format, and what is found in them.
 
+use std::collections::BTreeSet;
 use std::fmt;
 use std::path::Path;
 
@@ -9,7 +10,7 @@ use crate::engine::detect::rejected_percent;
 use crate::engine::pulse::Misfit;
 use crate::engine::reader::Source as Reading;
 use crate::engine::record::{Columns, Record, guess, is_error_log};
-use crate::engine::token::Finder;
+use crate::engine::token::{Finder, Seen};
 use crate::engine::zone::Reach;
 
 /// How the first lines of a log fit its format.
@@ -25,6 +26,8 @@ pub(super) struct Sample {
     /// Of those that fit: how many have a client address, and how many a token.
     with_client: usize,
     with_token: usize,
+    /// Where the log has secrets themselves, not ids in their place.
+    in_clear: BTreeSet<String>,
     #[serde(skip_serializing_if = "Option::is_none")]
     pub(super) first: Option<Numbered>,
 }
@@ -77,6 +80,8 @@ impl Sample {
         self.fit += 1;
         self.with_client += usize::from(record.client.is_some());
         self.with_token += usize::from(!sightings.is_empty());
+        let secrets = sightings.iter().filter(|one| matches!(one.seen, Seen::Secret(..)));
+        self.in_clear.extend(secrets.map(|one| one.carrier.to_string()));
     }
 
     /// Returns whether lines fit, but none has a token: perhaps the site has no callers with tokens, but a format that
@@ -96,7 +101,7 @@ impl Sample {
     }
 }
 
-/// `/var/log/a.log: auto, looks like common (98 %); 196 of the first 200 lines fit, 12 with a token, ...`
+/// `/var/log/a.log: auto, looks like common (98 %); 196 of the first 200 lines fit, 12 with a token (in clear: header:authorization), ...`
 impl fmt::Display for Sample {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         let Self { path, format, guess, lines, fit, .. } = self;
@@ -108,6 +113,10 @@ impl fmt::Display for Sample {
         write!(f, "{fit} of the first {lines} lines fit")?;
         if *fit > 0 {
             write!(f, ", {} with a token", some(self.with_token))?;
+        }
+        if !self.in_clear.is_empty() {
+            let carriers: Vec<&str> = self.in_clear.iter().map(String::as_str).collect();
+            write!(f, " (in clear: {})", carriers.join(", "))?;
         }
         if *fit > 0 && self.with_client < *fit {
             write!(f, ", {} with a client's address", some(self.with_client))?;

@@ -275,8 +275,17 @@ fn a_log_whose_tokens_are_not_seen_was_ok() {
         "[[source]]\npaths = [\"logs/*.log\"]\nfields = { client = \"peer\", authorization = \"q.cred\" }\n",
     );
     let told = said(&home, &["check"], 0);
-    assert!(told.contains("ok      source") && told.contains("1 with a token"), "{told}");
+    assert!(told.contains("ok      source"), "{told}");
+    assert!(told.contains("1 with a token (in clear: header:authorization)"), "{told}");
     assert!(!told.contains("client's address"), "{told}");
+    // An id is no secret.
+    home.configure("[[source]]\npaths = [\"logs/*.log\"]\n");
+    let request =
+        "192.0.2.7 - - [02/Mar/2026:08:00:00 +0000] \"GET / HTTP/1.1\" 200 6 \"-\" \"curl/8.5.0\"";
+    let line = format!("{request} tw1_0123456789abcdef0123456789abcdef\n");
+    fs::write(home.path("logs/a.log"), line).unwrap();
+    let told = said(&home, &["check"], 0);
+    assert!(told.contains("1 with a token") && !told.contains("in clear"), "{told}");
 }
 
 #[test]
