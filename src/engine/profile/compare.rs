@@ -280,7 +280,13 @@ impl Profile {
             || self.pace.is_notable(time);
         if is_wanted && self.is_counted(signals, params) {
             let (load, cap) = (&self.hourly.load, params.caps.rate);
-            signals.burst = self.pace.burst(time, load, &params.rate, cap);
+            let burst = self.pace.burst(time, load, &params.rate, cap);
+            // At an hour of rest it is news, however many there were at other hours.
+            let is_at_rest = signals.evidence.get(Family::Hour) > Nats(0);
+            signals.burst = match burst {
+                Some(burst) if is_at_rest => Some(Burst { busy: Busy::More, ..burst }),
+                burst => burst,
+            };
         }
     }
 
