@@ -56,7 +56,9 @@ pub enum Change {
 /// is used. The built-in table supplies what no file knows.
 pub struct Reloading {
     settings: Settings,
+    /// Locked while files are read, which may take long: only [`Self::refresh`] waits for it.
     slots: Mutex<Vec<Slot>>,
+    /// What the last refresh found. Locked only to be replaced.
     layers: RwLock<Arc<Layers>>,
 }
 
@@ -70,7 +72,7 @@ impl Reloading {
     }
 
     /// Checks whether files changed, appeared or disappeared, and swaps in the new ones. If nothing changed, reads only
-    /// a few directory entries.
+    /// a few directory entries. Meanwhile, all other functions answer from the refresh before.
     pub fn refresh(&self) -> Vec<Change> {
         let mut slots = self.slots.lock().unwrap_or_else(PoisonError::into_inner);
         let mut changes = Vec::new();
@@ -89,10 +91,8 @@ impl Reloading {
                 .any(|slot| slot.is_loaded() && wanted.iter().any(|p| slot.is_for(role, p)));
             slots.retain(|slot| slot.role != role || !is_served || wanted.contains(&slot.path));
         }
-        if !changes.is_empty() {
-            let layers = Arc::new(Layers::of(&slots));
-            *self.layers.write().unwrap_or_else(PoisonError::into_inner) = layers;
-        }
+        let layers = Arc::new(Layers::of(&slots));
+        *self.layers.write().unwrap_or_else(PoisonError::into_inner) = layers;
         changes
     }
 
@@ -100,8 +100,7 @@ impl Reloading {
     /// takes memory once it is used.
     #[must_use]
     pub fn files(&self) -> Vec<Layer> {
-        let slots = self.slots.lock().unwrap_or_else(PoisonError::into_inner);
-        slots.iter().map(Slot::layer).collect()
+        self.layers().slots.iter().map(Slot::layer).collect()
     }
 
     /// Returns all layers in the order in which they are used, the built-in table last.
@@ -125,7 +124,7 @@ impl Reloading {
         if !is_public(address) {
             return Vec::new();
         }
-        let slots = self.slots.lock().unwrap_or_else(PoisonError::into_inner);
+        let layers = self.layers();
         let knows =
             |slot: &&Slot| slot.loaded.as_ref().is_some_and(|file| file.find(address).is_some());
         let known = BuiltIn::get().filter(|table| table.country(address).is_some());
@@ -136,7 +135,7 @@ impl Reloading {
             built: Some(table.built()),
             fault: None,
         });
-        slots.iter().filter(knows).map(Slot::layer).chain(built_in).collect()
+        layers.slots.iter().filter(knows).map(Slot::layer).chain(built_in).collect()
     }
 
     /// Returns the layers with a current fault.
@@ -165,6 +164,7 @@ impl Atlas for Reloading {
 }
 
 /// A path, the last good file found there, and the fault of the current one.
+#[derive(Clone)]
 struct Slot {
     role: Role,
     path: PathBuf,
@@ -229,9 +229,10 @@ impl Slot {
     }
 }
 
-/// The files in use.
+/// The files in use, and what was found at each path.
 #[derive(Default)]
 struct Layers {
+    slots: Vec<Slot>,
     city: Vec<Arc<Mmdb>>,
     asn: Vec<Arc<Mmdb>>,
 }
@@ -242,7 +243,7 @@ impl Layers {
             let slots = slots.iter().filter(|slot| slot.role == role);
             slots.filter_map(|slot| slot.loaded.clone()).collect()
         };
-        Self { city: files(Role::City), asn: files(Role::Asn) }
+        Self { slots: slots.to_vec(), city: files(Role::City), asn: files(Role::Asn) }
     }
 
     fn place(&self, address: IpAddr) -> Place {
@@ -276,5 +277,32 @@ impl Layers {
             organization: network.organization,
             network: None,
         })
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use std::sync::mpsc;
+    use std::thread;
+    use std::time::Duration;
+
+    use super::*;
+
+    #[test]
+    fn the_loop_waited_until_a_file_was_read() {
+        let directory = tempfile::tempdir().unwrap();
+        let city = vec![directory.path().join("missing.mmdb")];
+        let atlas = Reloading::open(Settings { city, asn: vec![], usual: vec![] });
+        let reading = atlas.slots.lock().unwrap();
+        let (tell, told) = mpsc::channel();
+        thread::scope(|scope| {
+            scope.spawn(|| {
+                let n_knowing = atlas.knowing([8, 8, 8, 8].into()).len();
+                tell.send((atlas.files().len(), n_knowing)).unwrap();
+            });
+            let answer = told.recv_timeout(Duration::from_mins(1));
+            drop(reading);
+            assert_eq!(answer, Ok((1, 1)));
+        });
     }
 }
