@@ -21,8 +21,17 @@ use crate::store::{Pruned, Retention, Store, StoreError, certain};
 /// Interval between checks of the GeoIP files.
 const REFRESH: Duration = Duration::from_mins(1);
 
-/// Interval between prunings of old history, a bounded piece at a time.
+/// Interval between the end of one pruning of old history and the next.
 const PRUNE: Duration = Duration::from_hours(1);
+
+/// The longest wait between two pieces of one pruning: a million tokens take an hour.
+const PIECE: Duration = Duration::from_secs(1);
+
+/// Wait before the first pruning, if the last one is older than [`OVERDUE`]: a start has more urgent work.
+const FIRST: Duration = Duration::from_mins(1);
+
+/// The age of the last pruning from which on the next does not wait for an hour without a restart.
+const OVERDUE: Duration = Duration::from_hours(24);
 
 /// The longest interval between two looks at the outbox.
 const PUMP: Duration = Duration::from_secs(30);
@@ -35,6 +44,29 @@ pub enum Chore {
     BackedUp(Box<backup::Outcome>),
     /// End.
     Stop,
+}
+
+/// When the next piece of old history is pruned, by the monotonic clock.
+struct Pruning(Duration);
+
+impl Pruning {
+    /// `last` is when one was last done, if that is known.
+    fn after(last: Option<Timestamp>, now: Timestamp, monotonic: Duration) -> Self {
+        let age = last.map(|last| u64::try_from(now.since(last)).unwrap_or_default());
+        let is_overdue = age.is_none_or(|age| Duration::from_micros(age) > OVERDUE);
+        Self(monotonic + if is_overdue { FIRST } else { PRUNE })
+    }
+
+    fn wait(&self, monotonic: Duration) -> Duration {
+        self.0.saturating_sub(monotonic)
+    }
+
+    /// Prunes a piece if it is time; `prune` returns true once nothing is left.
+    fn turn(&mut self, monotonic: Duration, prune: impl FnOnce() -> bool) {
+        if self.wait(monotonic).is_zero() {
+            self.0 = monotonic + if prune() { PRUNE } else { PIECE };
+        }
+    }
 }
 
 /// Sends mails, reloads GeoIP files, prunes, and starts backups.
@@ -66,9 +98,11 @@ pub struct Housekeeper {
 impl Housekeeper {
     /// Works until it is stopped.
     pub fn work(mut self, chores: &Receiver<Chore>) {
-        let (mut refreshed, mut pruned) = (monotonic(), monotonic());
+        let mut refreshed = monotonic();
+        // If the database cannot be read, pruning finds out why.
+        let mut pruning = Pruning::after(self.store.pruned().unwrap_or(None), now(), refreshed);
         loop {
-            let wait = self.send_mail();
+            let wait = self.send_mail().min(pruning.wait(monotonic()));
             if self.cut.stopping.load(Ordering::Relaxed) {
                 return;
             }
@@ -89,9 +123,7 @@ impl Housekeeper {
                 self.refresh_atlas();
                 refreshed = monotonic();
             }
-            if monotonic().saturating_sub(pruned) >= PRUNE && self.prune() {
-                pruned = monotonic();
-            }
+            pruning.turn(monotonic(), || self.prune());
         }
     }
 
@@ -196,6 +228,43 @@ impl Housekeeper {
                 warn!(%error, "Old history cannot be pruned now.");
                 true
             }
+        }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::engine::time::{DAY, HOUR};
+
+    /// Returns the waits between pieces, the last of which leaves nothing.
+    fn waits(mut pruning: Pruning, n_pieces: usize) -> Vec<Duration> {
+        let mut at = Duration::ZERO;
+        let piece = |n: usize| {
+            at += pruning.wait(at);
+            pruning.turn(at, || n == n_pieces);
+            pruning.turn(at, || unreachable!("it is not time yet"));
+            pruning.wait(at)
+        };
+        (1..=n_pieces).map(piece).collect()
+    }
+
+    #[test]
+    fn a_walk_over_a_million_tokens_took_more_than_a_day() {
+        let pruning = Pruning::after(None, Timestamp(0), Duration::ZERO);
+        assert_eq!(waits(pruning, 4), [PIECE, PIECE, PIECE, PRUNE]);
+    }
+
+    #[test]
+    fn a_daemon_that_restarts_every_hour_never_pruned() {
+        let now = Timestamp(7 * DAY);
+        for (last, wait) in [
+            (None, FIRST),
+            (Some(now.plus(-DAY - 1)), FIRST),
+            (Some(now.plus(-DAY)), PRUNE),
+            (Some(now.plus(HOUR)), PRUNE),
+        ] {
+            assert_eq!(Pruning::after(last, now, PIECE).wait(PIECE), wait, "{last:?}");
         }
     }
 }

@@ -9,7 +9,7 @@ use crate::engine::time::Timestamp;
 use super::facets;
 use super::forget::{drop_history, drop_profile, stored_principal, sweep_acks};
 use super::registry::is_in_use;
-use super::{Store, StoreError};
+use super::{Reader, Store, StoreError};
 
 /// How many tokens one call looks at: a few milliseconds of work.
 const TOKENS_A_CALL: i64 = 256;
@@ -53,9 +53,25 @@ pub struct Pruned {
     pub is_done: bool,
 }
 
+impl Reader {
+    /// Returns when pruning was last done, if ever.
+    ///
+    /// # Errors
+    /// Any database error.
+    pub fn pruned(&self) -> Result<Option<Timestamp>, StoreError> {
+        self.read("reading when old history was pruned", |db| {
+            let sql = "SELECT max(value) FROM setting WHERE name = 'pruned'";
+            db.query_row(sql, [], |row| row.get(0))
+        })
+    }
+}
+
 impl Store {
     /// Removes some of the data that is older than its retention. Each call continues where the last one stopped,
     /// across restarts too. Call it now and then, and repeat until it is done.
+    ///
+    /// Mails are removed at the end of the walk over the tokens: no index knows the old ones, and each search for them
+    /// looks at the whole outbox.
     ///
     /// # Errors
     /// Any database error.
@@ -64,8 +80,12 @@ impl Store {
             let mut pruned = Pruned::default();
             let has_ended = walk(db, retention, now, &mut pruned)?;
             let alerts_full = prune_alerts(db, before(now, retention.alerts), &mut pruned)?;
-            let mails_full = prune_mails(db, before(now, retention.mails), &mut pruned)?;
+            let mails_full =
+                has_ended && prune_mails(db, before(now, retention.mails), &mut pruned)?;
             pruned.is_done = has_ended && !alerts_full && !mails_full;
+            if pruned.is_done {
+                end_walk(db, now)?;
+            }
             Ok(pruned)
         })
     }
@@ -79,7 +99,7 @@ fn before(now: Timestamp, kept: Option<Duration>) -> Timestamp {
     }
 }
 
-/// Looks at the next tokens after the cursor. Returns whether it reached the last one.
+/// Looks at the next tokens after the cursor, and moves it. Returns whether it reached the last one.
 fn walk(
     db: &Connection,
     retention: &Retention,
@@ -104,16 +124,22 @@ fn walk(
             pruned.history += prune_history(db, *number, retention, now)?;
         }
     }
-    let has_ended = i64::try_from(next.len()).is_ok_and(|n_seen| n_seen < TOKENS_A_CALL);
-    match next.last().filter(|_| !has_ended) {
-        Some((number, _)) => db.execute(
-            "INSERT INTO setting (name, value) VALUES ('prune_cursor', ?1)
-             ON CONFLICT (name) DO UPDATE SET value = excluded.value",
-            [number],
-        )?,
-        None => db.execute("DELETE FROM setting WHERE name = 'prune_cursor'", [])?,
-    };
-    Ok(has_ended)
+    if let Some((number, _)) = next.last() {
+        note(db, "prune_cursor", *number)?;
+    }
+    Ok(i64::try_from(next.len()).is_ok_and(|n_seen| n_seen < TOKENS_A_CALL))
+}
+
+/// Lets the next walk begin at the first token.
+fn end_walk(db: &Connection, now: Timestamp) -> rusqlite::Result<()> {
+    db.execute("DELETE FROM setting WHERE name = 'prune_cursor'", [])?;
+    note(db, "pruned", now.0)
+}
+
+fn note(db: &Connection, name: &str, value: i64) -> rusqlite::Result<()> {
+    let sql = "INSERT INTO setting (name, value) VALUES (?1, ?2)
+         ON CONFLICT (name) DO UPDATE SET value = excluded.value";
+    db.execute(sql, params![name, value]).map(drop)
 }
 
 fn is_registered(db: &Connection, number: i64) -> rusqlite::Result<bool> {
@@ -265,6 +291,35 @@ mod tests {
         assert_eq!(gone.iter().sum::<usize>(), 599);
         let left = store.tokens(&TokenFilter::default(), NOON).unwrap();
         assert!(left.iter().all(|token| token.last_seen == Some(NOON.plus(30 * DAY))));
+    }
+
+    #[test]
+    fn each_piece_of_a_walk_searched_the_whole_outbox() {
+        let mut store = Store::in_memory().unwrap();
+        let mut ledger = Ledger::default();
+        for n in 0..300_u128 {
+            record(&mut ledger, TokenId((n << 100).to_be_bytes()), NOON, "192.0.2.7");
+        }
+        store.commit(&Commit { ledger, ..Commit::default() }, NOON).unwrap();
+        let n_mails = usize::try_from(ROWS_A_CALL).unwrap() + 1;
+        let sql = "WITH RECURSIVE n (n) AS (VALUES (1) UNION ALL SELECT n + 1 FROM n LIMIT ?1)
+            INSERT INTO outbox (message_id, principal, created, due, state, attempts, error, sent_at)
+            SELECT n, '', ?2, ?2, 'sent', 1, '', ?2 FROM n";
+        store.write("queueing", |db| db.execute(sql, params![ROWS_A_CALL + 1, NOON])).unwrap();
+        let retention = Retention { mails: WEEK, ..Retention::default() };
+        let now = NOON.plus(8 * DAY);
+        let mut pieces = Vec::new();
+        while pieces.last().is_none_or(|piece: &Pruned| !piece.is_done) {
+            assert_eq!(store.pruned().unwrap(), None);
+            pieces.push(store.prune(&retention, now).unwrap());
+        }
+        let mails: Vec<usize> = pieces.iter().map(|piece| piece.mails).collect();
+        assert_eq!(
+            mails,
+            [0, n_mails - 1, 1],
+            "none before the end, and no second walk for the rest"
+        );
+        assert_eq!(store.pruned().unwrap(), Some(now));
     }
 
     #[test]
