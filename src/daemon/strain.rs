@@ -29,7 +29,7 @@ const EVERY: Duration = Duration::from_secs(10);
 pub struct Strains {
     atlas: Arc<Reloading>,
     /// By how many microseconds each log's latest batch was ahead of the clock, if it had an impossible time.
-    heard: BTreeMap<PathBuf, Option<i64>>,
+    pub(super) heard: BTreeMap<PathBuf, Option<i64>>,
     asked: Option<Duration>,
     /// A lost database; the loop's first turn reports it.
     lost: Option<Strain>,
@@ -50,9 +50,9 @@ impl Strains {
         Self { atlas, heard: BTreeMap::new(), asked: None, lost }
     }
 
-    /// Forgets the logs that are no longer followed.
-    pub fn keep_logs(&mut self, is_followed: impl Fn(&Path) -> bool) {
-        self.heard.retain(|path, _| is_followed(path));
+    /// Forgets logs that are not to be kept.
+    pub fn drop_logs(&mut self, is_kept: impl Fn(&Path) -> bool) {
+        self.heard.retain(|path, _| is_kept(path));
     }
 
     /// Notes how far the impossible times of a batch are ahead of the clock.

@@ -63,7 +63,7 @@ pub struct Worker {
     pub delivery: Delivery,
     memory: Memory,
     /// How well logs are read, by path.
-    logs: ByLog<Log>,
+    pub(super) logs: ByLog<Log>,
     names: Names,
     /// The hours in which they had lines.
     roll: Roll,
@@ -208,6 +208,11 @@ impl Worker {
         self.is_live = true;
         self.memory.keep_few_open();
         self.roll.retain(|principal| is_followed(path_of(principal)));
+    }
+
+    /// Forgets how logs were read that are not to be kept. Correct only directly after a commit.
+    pub fn drop_logs(&mut self, is_kept: impl Fn(&Path) -> bool) {
+        self.logs.retain(|path, _| is_kept(path));
     }
 
     fn recall(&mut self, reading: &Reading) -> Result<(), StoreError> {

@@ -266,6 +266,13 @@ impl Follower {
             .map(|watched| watched.watch.source)
     }
 
+    /// Returns the logs of which a watched file is remembered.
+    #[must_use]
+    pub fn logs(&self) -> BTreeSet<PathBuf> {
+        let watched = self.tails.iter().filter(|tail| tail.source.is_some());
+        watched.map(|tail| rotation::unrotated(&tail.position.path)).collect()
+    }
+
     /// Returns for each group the lowest rank that must be read before others.
     pub(super) fn ahead(&self) -> BTreeMap<u64, Rank> {
         let mut ahead = BTreeMap::new();
