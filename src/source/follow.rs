@@ -117,7 +117,8 @@ pub struct Follower {
     pub(super) quiet: Quiet,
     pub(super) wake: Wake,
     pub(super) n_turns: u64,
-    pub(super) warned: BTreeSet<PathBuf>,
+    /// Paths with a logged fault, and when they last had it.
+    pub(super) warned: BTreeMap<PathBuf, Duration>,
     /// The program's own output, never followed: each of its messages would cause another one.
     pub(super) own: Vec<Identity>,
     /// Streams that are no longer remembered.
@@ -164,7 +165,7 @@ impl Follower {
             wake: Wake::new(),
             // Lower turns are for files known before the start.
             n_turns: 1 << 32,
-            warned: BTreeSet::new(),
+            warned: BTreeMap::new(),
             own: rotation::own_output(),
             folders: Folders::default(),
             n_uses: 0,

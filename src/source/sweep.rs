@@ -15,6 +15,9 @@ use super::rotation::{self, Identity, Seen};
 use super::tail::{Rest, Tail};
 use crate::engine::line::{Loss, StreamId};
 
+/// Time without a fault of a path after which its next fault is logged again.
+pub(super) const CURED: Duration = Duration::from_hours(1);
+
 /// A file that a watch names.
 #[derive(Clone, Debug)]
 pub(super) struct Listed {
@@ -62,6 +65,7 @@ impl Follower {
     fn sweep(&mut self, now: Duration, moved: &BTreeSet<PathBuf>) {
         (self.swept, self.looked) = (Some(now), Some(now));
         self.quiet.has_faults = false;
+        self.warned.retain(|_, failed| now < *failed + CURED);
         if let Some(folder) = &mut self.options.exclude
             && let Ok(real) = folder.canonicalize()
         {
@@ -214,13 +218,14 @@ impl Follower {
     }
 
     pub(super) fn warn_once(&mut self, faults: Vec<SourceError>) {
+        let now = self.swept.unwrap_or_default();
         for fault in faults {
             let (SourceError::Access { path, .. } | SourceError::Pattern { pattern: path, .. }) =
                 &fault
             else {
                 continue;
             };
-            if self.warned.insert(path.clone()) {
+            if self.warned.insert(path.clone(), now).is_none() {
                 tracing::warn!(%fault, "Looking for log files was not possible everywhere.");
             }
         }

@@ -5,6 +5,7 @@ use std::os::unix::fs::symlink;
 use std::process::{Command, Stdio};
 
 use super::super::rotation::Seen;
+use super::super::sweep::CURED;
 use super::*;
 
 /// Counts the looks at files and directories during `act`.
@@ -308,4 +309,27 @@ fn a_copy_that_is_met_while_all_is_at_rest_is_given_time_to_end_its_last_line() 
     bench.write("a-20270101", "lf\n");
     bench.rest();
     assert_eq!(bench.take(), ["one", "half"]);
+}
+
+#[test]
+fn the_second_fault_of_a_path_was_never_logged() {
+    let mut bench = Bench::start(&["a"]);
+    let pass = |bench: &mut Bench, n_minutes: u64| {
+        for _ in 0..n_minutes {
+            bench.now += Duration::from_mins(1);
+            bench.read();
+        }
+    };
+    let n_minutes = CURED.as_secs() / 60;
+    symlink(bench.path("a"), bench.path("a")).unwrap();
+    bench.poll();
+    let failing = bench.follower.warned.clone();
+    assert_eq!(failing.len(), 1);
+    pass(&mut bench, 2 * n_minutes);
+    assert!(bench.follower.warned.keys().eq(failing.keys()), "it still fails: logged once");
+    fs::remove_file(bench.path("a")).unwrap();
+    pass(&mut bench, n_minutes / 2);
+    assert_eq!(bench.follower.warned.len(), 1, "it may fail now and then");
+    pass(&mut bench, n_minutes);
+    assert!(bench.follower.warned.is_empty());
 }
