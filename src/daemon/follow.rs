@@ -181,7 +181,8 @@ impl<L: Listener> Loop<'_, L> {
     }
 
     fn take(&mut self, batch: Batch) -> anyhow::Result<()> {
-        let reach = self.worker.reach(&batch.position.path);
+        let log = self.worker.log_of(batch.stream, &batch.position.path);
+        let reach = self.worker.reach(&log);
         let batch = &Batch { reach, ..batch };
         let reading = self.reader.read_now(batch, now());
         debug!(
@@ -195,7 +196,7 @@ impl<L: Listener> Loop<'_, L> {
             );
         }
         let Self { worker, listener, strains, .. } = self;
-        strains.note(batch, &reading, now());
+        strains.note(log, &reading, now());
         retry(listener, "recalling principals", || {
             worker.take(batch.stream, batch.position.clone(), &reading, now())
         })
@@ -487,5 +488,16 @@ mod tests {
         (1..4).for_each(|second| turn(&mut work, second));
         work.keep_logs();
         assert_eq!(n_logs(&work), (1, 1));
+    }
+
+    #[test]
+    fn the_name_of_a_log_was_computed_again_for_each_batch() {
+        let folder = tempfile::tempdir().unwrap();
+        let (_orders, orders_out) = channel();
+        let mut work = forgetful(folder.path(), "a.log", &orders_out);
+        fs::write(folder.path().join("a.log"), "a line\n").unwrap();
+        turn(&mut work, 1);
+        let name = work.strains.heard.keys().next().unwrap();
+        assert!(work.worker.logs.keys().all(|log| Arc::ptr_eq(log, name)), "it is passed on");
     }
 }

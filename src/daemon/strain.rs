@@ -14,11 +14,9 @@ use crate::daemon::recovery;
 use crate::daemon::worker::{Delivery, Worker};
 use crate::engine::detect::{Eye, Strain};
 use crate::engine::health::principal;
-use crate::engine::line::Batch;
 use crate::engine::reader::Reading;
 use crate::engine::reserved::Reserved;
 use crate::engine::time::Timestamp;
-use crate::source::rotation::unrotated;
 use crate::store::StoreError;
 use crate::store::mend::Damage;
 
@@ -29,7 +27,7 @@ const EVERY: Duration = Duration::from_secs(10);
 pub struct Strains {
     atlas: Arc<Reloading>,
     /// By how many microseconds each log's latest batch was ahead of the clock, if it had an impossible time.
-    pub(super) heard: BTreeMap<PathBuf, Option<i64>>,
+    pub(super) heard: BTreeMap<Arc<Path>, Option<i64>>,
     asked: Option<Duration>,
     /// A lost database; the loop's first turn reports it.
     lost: Option<Strain>,
@@ -55,10 +53,10 @@ impl Strains {
         self.heard.retain(|path, _| is_kept(path));
     }
 
-    /// Notes how far the impossible times of a batch are ahead of the clock.
-    pub fn note(&mut self, batch: &Batch, reading: &Reading, now: Timestamp) {
+    /// Notes how far the impossible times of a log's batch are ahead of the clock.
+    pub fn note(&mut self, log: Arc<Path>, reading: &Reading, now: Timestamp) {
         let ahead = reading.bad_times.newest.map(|newest| newest.since(now));
-        self.heard.insert(unrotated(&batch.position.path), ahead);
+        self.heard.insert(log, ahead);
     }
 
     /// Reports new problems to the worker, every ten seconds. `lags` returns how far behind each log is.
@@ -88,7 +86,7 @@ impl Strains {
             cause: String::new(),
             micros,
         };
-        let of_clock = |(path, ahead): (&PathBuf, &Option<i64>)| {
+        let of_clock = |(path, ahead): (&Arc<Path>, &Option<i64>)| {
             of_log(Eye::Clock, path, ahead.unwrap_or_else(|| worker.skew(path)))
         };
         let mut strains: Vec<Strain> = self.heard.iter().map(of_clock).collect();

@@ -168,10 +168,15 @@ impl Worker {
         Ok(())
     }
 
-    /// Returns the newest time in a file's log.
+    /// Returns the log of a stream that is in this file now.
+    pub fn log_of(&mut self, stream: StreamId, file: &Path) -> Arc<Path> {
+        Arc::clone(&self.names.of(stream, file).log)
+    }
+
+    /// Returns the newest time in a log.
     #[must_use]
-    pub fn reach(&self, path: &Path) -> Reach {
-        self.logs.get(&Name::of(path).log).map(|log| log.reach).unwrap_or_default()
+    pub fn reach(&self, log: &Path) -> Reach {
+        self.logs.get(log).map(|log| log.reach).unwrap_or_default()
     }
 
     /// Returns by how many microseconds a log's clock is ahead; less than 0 if it is behind.
