@@ -12,6 +12,7 @@ mod due;
 mod journal;
 mod subjects;
 
+use std::collections::hash_map::Entry;
 use std::collections::{BTreeMap, BTreeSet, HashMap};
 
 use foldhash::fast::{FixedState, SeedableRandomState};
@@ -21,7 +22,7 @@ use smol_str::SmolStr;
 use crate::engine::alert::{Alert, Incident};
 use crate::engine::commit::{Commit, HouseRow, Notice, SubjectRow};
 use crate::engine::geo::Place;
-use crate::engine::house::{Entry, House, Part, Table};
+use crate::engine::house::{self, House, Part, Table};
 use crate::engine::incident::{Desk, Joined};
 use crate::engine::ledger::Ledger;
 use crate::engine::memory::journal::Journal;
@@ -69,6 +70,8 @@ pub struct Memory {
     bound: usize,
     subjects: Subjects,
     tokens: HashMap<TokenId, TokenSlot, FixedState>,
+    /// The tokens that were admitted since the last commit and were not known then.
+    strange: Vec<TokenId>,
     /// What tokens did since the last commit.
     journal: Journal,
     refused_unknown: u64,
@@ -92,7 +95,7 @@ struct Told {
     last: i64,
 }
 
-impl Entry for Told {
+impl house::Entry for Told {
     fn worth(&self, _: i64) -> impl Ord {
         self.last
     }
@@ -153,6 +156,7 @@ impl Memory {
             bound,
             subjects: Subjects::new(bound / OPEN),
             tokens: HashMap::with_hasher(FixedState::default()),
+            strange: Vec::new(),
             journal: Journal::hashing(by),
             refused_unknown: 0,
             alerts: Vec::new(),
@@ -201,7 +205,10 @@ impl Memory {
             .collect();
         for (token, is_known, principal) in strange {
             let slot = self.subjects.enter(principal);
-            self.tokens.entry(token).or_insert(TokenSlot { slot, is_known, entry: None });
+            if let Entry::Vacant(place) = self.tokens.entry(token) {
+                place.insert(TokenSlot { slot, is_known, entry: None });
+                self.strange.extend((!is_known).then_some(token));
+            }
         }
     }
 
@@ -335,10 +342,7 @@ impl Memory {
             tokens: self.journal.take(),
             refused_unknown: std::mem::take(&mut self.refused_unknown),
         };
-        self.tokens.retain(|_, token| {
-            token.entry = None;
-            token.is_known
-        });
+        self.close_entries(&ledger);
         let fleet = self.fleet.take(FLEET_DESK.into());
         let sources: Vec<HouseRow> = self.sources.take(SOURCE_DESKS).collect();
         Commit {
@@ -352,12 +356,30 @@ impl Memory {
         }
     }
 
+    /// Ends the entries of tokens in the journal, and gives up the places of those that did not become known. Visits only
+    /// these: memory may hold a million others.
+    fn close_entries(&mut self, ledger: &Ledger) {
+        for token in ledger.tokens.keys() {
+            if let Some(slot) = self.tokens.get_mut(token) {
+                slot.entry = None;
+            }
+        }
+        for token in self.strange.drain(..) {
+            if let Entry::Occupied(place) = self.tokens.entry(token)
+                && !place.get().is_known
+            {
+                place.remove();
+            }
+        }
+    }
+
     /// Forgets everything that the store also has, because registry or profiles were changed from outside.
     ///
     /// Correct only directly after a commit.
     pub fn clear(&mut self) {
         self.subjects.clear();
         self.tokens.clear();
+        self.strange.clear();
     }
 
     /// Forgets subjects beyond the bound; those used since it was last reached go last.
@@ -386,4 +408,53 @@ impl Memory {
 const fn makes_known(usage: &Usage) -> bool {
     !matches!(usage.status, Some(NO_ANSWER | 400..=599))
         && !matches!(usage.carrier, Carrier::Referer(_))
+}
+
+#[cfg(test)]
+mod tests {
+    use proptest::prelude::*;
+
+    use super::*;
+    use crate::engine::profile::tests::usage;
+
+    fn of(token: u8) -> Usage {
+        Usage { token: TokenId([token; 16]), ..usage(0) }
+    }
+
+    /// Returns the tokens in memory: whether each is known, and whether it has an entry in the journal.
+    fn places(memory: &Memory) -> BTreeMap<TokenId, (bool, bool)> {
+        let slots = memory.tokens.iter();
+        slots.map(|(token, slot)| (*token, (slot.is_known, slot.entry.is_some()))).collect()
+    }
+
+    proptest! {
+        #[test]
+        fn a_commit_ends_all_entries_and_removes_exactly_the_tokens_that_are_not_known(
+            acts in prop::collection::vec((0_u8..4, 0_u8..8), 1..200),
+        ) {
+            let mut memory = Memory::new(4 * TOKEN_BYTES * 2);
+            for (act, token) in acts {
+                let usage = of(token);
+                match act {
+                    0 => {
+                        let known: Vec<TokenId> = (token < 3).then_some(usage.token).into_iter().collect();
+                        memory.admit(&[usage], &known, &Registry::default());
+                    }
+                    1 => if let Some(handle) = memory.find(&usage) {
+                        memory.subject(handle);
+                        memory.record(handle, &usage, &Place::default());
+                    },
+                    2 => {
+                        let mut expected = places(&memory);
+                        expected.retain(|_, (is_known, _)| *is_known);
+                        expected.values_mut().for_each(|(_, has_entry)| *has_entry = false);
+                        memory.take();
+                        prop_assert_eq!(places(&memory), expected);
+                        prop_assert!(memory.strange.is_empty());
+                    }
+                    _ => memory.forget(),
+                }
+            }
+        }
+    }
 }
