@@ -19,6 +19,7 @@ use crate::source::SourceError;
 pub use crate::source::old::STDIN;
 use crate::source::old::{Next, OldFile};
 use crate::source::resume::Known;
+use crate::source::rotation::youth;
 
 /// The most files open at a time, each with 256 KiB and its decoder's memory.
 pub const MAX_OPEN: usize = 128;
@@ -111,7 +112,10 @@ impl<F: Fn(usize, &[u8], &Directives, Reach) -> Option<Timestamp>> Replay<F> {
                 replay.look_into(input)
             })
             .collect();
-        waiting.sort_by_key(|one| (one.first, Reverse(age(&one.input.path))));
+        // Without times, or with equal ones, the names decide, as for files that are followed.
+        waiting.sort_by_cached_key(|one| {
+            (one.first, youth(one.input.path.file_name().unwrap_or_default()))
+        });
         replay.waiting = waiting.into_iter().enumerate().collect();
         replay
     }
@@ -318,17 +322,6 @@ fn lines(block: &[u8]) -> impl Iterator<Item = &[u8]> {
         rest = after;
         (!line.is_empty()).then_some(line)
     })
-}
-
-/// Returns how many times a file was rotated, by its number: `.3` is older than `.2`, and `.2` than no number.
-fn age(path: &Path) -> u32 {
-    let name = path.file_name().unwrap_or_default().to_string_lossy();
-    let is_number = |part: &str| (1..=4).contains(&part.len());
-    name.rsplit('.')
-        .take(2)
-        .filter(|part| is_number(part))
-        .find_map(|part| part.parse().ok())
-        .unwrap_or(0)
 }
 
 #[cfg(test)]

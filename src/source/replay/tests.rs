@@ -64,6 +64,27 @@ fn a_rotated_set_comes_in_the_order_of_time() {
 }
 
 #[test]
+fn files_without_times_came_in_an_order_of_their_own() {
+    for oldest_first in [
+        ["a.log-2", "a.log-1", "a.log"],
+        ["a.log.10000", "a.log.2.gz", "a.log.1"],
+        ["a.log-20251231", "a.log-20260101", "a.log"],
+        ["a-2025-12-31.log", "a-2026-01-01.log", "a.log"],
+        ["a.log-20260101", "a.log.1", "a.log"],
+    ] {
+        let dir = tempfile::tempdir().unwrap();
+        let mut paths = oldest_first.map(|name| dir.path().join(name));
+        for (path, name) in paths.iter().zip(oldest_first) {
+            fs::write(path, format!("{name}\n")).unwrap();
+        }
+        for _ in &oldest_first {
+            paths.rotate_left(1);
+            assert_eq!(read(&paths), oldest_first, "{paths:?}");
+        }
+    }
+}
+
+#[test]
 fn lines_of_files_that_overlap_are_merged() {
     let dir = tempfile::tempdir().unwrap();
     let paths = [dir.path().join("a.log"), dir.path().join("b.log")];
