@@ -29,14 +29,15 @@ pub const ROLL: &str = "logs";
 
 /// Changed principals that may wait for a commit ...
 const MAX_DIRTY: usize = 20_000;
-/// How far ahead of its arrival a usage is believed to be; a clock that is ahead by more is reported (`skew_seconds`).
-const AHEAD: i64 = 2 * MINUTE;
 
 /// ... and uses of tokens, of 48 bytes each ...
 const MAX_USES: usize = 500_000;
 
 /// ... and alerts, of some 3 KB each; as many again while a replay commits on another thread.
 const MAX_ALERTS: usize = 6_000;
+
+/// How far ahead of its arrival a usage is believed to be; a clock that is ahead by more is reported (`skew_seconds`).
+const AHEAD: i64 = 2 * MINUTE;
 
 /// Whether people are notified.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
