@@ -213,7 +213,7 @@ impl Follower {
         self.wake.wait(timeout)
     }
 
-    /// Reads new contents: whole lines, at most 1 MiB per batch and about 4 MiB per call, each file in turn. An empty
+    /// Reads new contents: whole lines, at most 256 KiB per batch and about 4 MiB per call, each file in turn. An empty
     /// result means that there is nothing until the next change.
     ///
     /// `now` is the time since any fixed moment and must not go back.

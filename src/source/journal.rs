@@ -25,7 +25,7 @@ use crate::engine::line::{Batch, Directives, MAX_LINE, Missing, Position, Stream
 /// The most chunks that wait to be taken. A chunk is at most [`READ`] long.
 const MAX_WAITING: usize = 16;
 /// The most bytes of one read.
-const READ: usize = 256 * 1024;
+const READ: usize = super::MAX_BATCH;
 /// The most chunks of one unit per call of [`Journals::poll`], so that others get their turn.
 const MAX_CHUNKS: usize = 8;
 /// The delay before a child that ended is started again; it doubles with each further end.

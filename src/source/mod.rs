@@ -42,8 +42,8 @@ use std::path::PathBuf;
 
 pub use wake::Waker;
 
-/// The most bytes of one batch.
-pub const MAX_BATCH: usize = 1024 * 1024;
+/// The most bytes of one batch: what is read at once.
+pub const MAX_BATCH: usize = 256 * 1024;
 
 /// Why bytes could not be read. What was read before the fault is valid.
 #[derive(Debug, thiserror::Error)]

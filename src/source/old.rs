@@ -14,7 +14,7 @@ use super::{SourceError, as_length, search};
 use crate::engine::line::{Batch, Directives, MAX_LINE, Missing, Position, StreamId};
 
 /// The size of a file's buffer. Four lines of the greatest length fit.
-pub(super) const BUFFER: usize = 256 * 1024;
+pub(super) const BUFFER: usize = super::MAX_BATCH;
 /// The size of the first read, which is often the only one: it shows when a file begins.
 const FIRST: usize = 16 * 1024;
 

@@ -17,7 +17,7 @@ use crate::engine::line::{
 };
 
 /// The size of one read in bytes.
-pub(super) const READ: usize = 256 * 1024;
+pub(super) const READ: usize = super::MAX_BATCH;
 /// How far before the place where reading begins directives are searched for: servers repeat them on each start.
 const LOOK_BACK: u64 = 64 * 1024 * 1024;
 /// The bytes of an over-long line that are skipped in one step, so that other files get their turn.
