@@ -13,7 +13,7 @@ use tokio::sync::oneshot;
 use tracing::{error, info, warn};
 
 use crate::atlas::Reloading;
-use crate::clock::{monotonic, now};
+use crate::clock::{monotonic, monotonic_usec, now};
 use crate::config::Faults;
 use crate::daemon::backup::Backups;
 use crate::daemon::blocked::{Blocked, Spell};
@@ -24,7 +24,7 @@ use crate::daemon::post::{Cut, Replacement};
 use crate::daemon::recovery;
 use crate::daemon::site::Site;
 use crate::daemon::strain::Strains;
-use crate::daemon::systemd::{Signals, monotonic_usec, notify, watchdog};
+use crate::daemon::systemd::{Signals, notify, watchdog};
 use crate::deliver::journal;
 use crate::deliver::render::{Files, Host};
 use crate::engine::alert::Alert;

@@ -52,11 +52,3 @@ pub fn notify(states: &[NotifyState<'_>]) {
 pub fn watchdog() -> Option<Duration> {
     sd_notify::watchdog_enabled()
 }
-
-/// Returns systemd's clock for reloads (`MONOTONIC_USEC` in `sd_notify(3)`).
-#[must_use]
-pub fn monotonic_usec() -> u64 {
-    let time = rustix::time::clock_gettime(rustix::time::ClockId::Monotonic);
-    let seconds = u64::try_from(time.tv_sec).unwrap_or_default();
-    seconds * 1_000_000 + u64::try_from(time.tv_nsec).unwrap_or_default() / 1000
-}
