@@ -1,4 +1,4 @@
-//! Mails about a database that cannot be written, usually because the disk is full. They bypass the outbox, which is in
+//! Mails about a database that cannot be used, usually because the disk is full. They bypass the outbox, which is in
 //! that database.
 
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
@@ -19,18 +19,18 @@ const APART: Duration = Duration::from_hours(1);
 /// Interval between two attempts.
 const RETRY: Duration = Duration::from_secs(30);
 
-/// Since when the database cannot be written, and why. Shared between threads instead of sent: a message could be lost
+/// Since when the database cannot be used, and why. Shared between threads instead of sent: a message could be lost
 /// in a full queue, and would be sent only once.
 #[derive(Clone, Debug, Default)]
 pub struct Spell(Arc<Mutex<Option<(Timestamp, String)>>>);
 
 impl Spell {
-    /// Records that nothing can be written from now on.
+    /// Records that it cannot be used from now on.
     pub fn begin(&self, why: String) {
         self.lock().get_or_insert_with(|| (now(), why));
     }
 
-    /// Records that the database can be written again.
+    /// Records that the database can be used again.
     pub fn end(&self) {
         *self.lock() = None;
     }

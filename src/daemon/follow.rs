@@ -90,9 +90,9 @@ pub trait Listener {
     fn ready(&mut self);
     /// These alerts are committed; mails may be due. `files` returns the paths of their evidence.
     fn told(&mut self, alerts: &[Alert], files: &Files<'_>);
-    /// The database cannot be written, so nothing is read.
+    /// The database cannot be used, so nothing is read.
     fn blocked(&mut self, why: &StoreError);
-    /// The database can be written again.
+    /// The database can be used again.
     fn unblocked(&mut self);
     /// Returns whether the program is ending, so that the loop must not wait for long.
     fn is_stopping(&self) -> bool;
@@ -374,7 +374,7 @@ fn retry<T, L: Listener>(
             return Err(error).context(doing);
         }
         if !is_told && monotonic().saturating_sub(since) >= PATIENCE {
-            warn!(doing, %error, "The database cannot be written; reading stops until it can.");
+            warn!(doing, %error, "The database cannot be used; reading stops until it can.");
             listener.blocked(&error);
             is_told = true;
         }

@@ -81,7 +81,7 @@ pub struct Housekeeper {
     pub orders: Sender<Order>,
     /// The backups of the database.
     pub backups: Backups,
-    /// The mails about a database that cannot be written.
+    /// The mails about a database that cannot be used.
     pub blocked: Blocked,
     /// Sends mails, if there is a server.
     pub pump: Option<Pump>,

@@ -425,7 +425,7 @@ fn a_locked_database_delays_and_loses_nothing() {
     let other = Connection::open(home.path("state/tokenwatch.db")).expect("database");
     other.execute_batch("BEGIN IMMEDIATE").expect("lock");
     home.append("logs/access.log", lines(10..500));
-    wait_for_log(&home, "The database cannot be written");
+    wait_for_log(&home, "The database cannot be used");
     assert_eq!(home.committed_lines(), 10);
     home.append("logs/access.log", lines(500..600));
     other.execute_batch("COMMIT").expect("unlock");
@@ -444,7 +444,7 @@ fn a_locked_database_does_not_hold_up_the_end() {
     let other = Connection::open(home.path("state/tokenwatch.db")).expect("database");
     other.execute_batch("BEGIN IMMEDIATE").expect("lock");
     home.append("logs/access.log", lines(10..20));
-    wait_for_log(&home, "The database cannot be written");
+    wait_for_log(&home, "The database cannot be used");
     let (_, took) = daemon.end();
     assert!(took < LONGEST_END, "{took:?}");
     other.execute_batch("ROLLBACK").expect("unlock");

@@ -82,7 +82,7 @@ fn reads_that_fail_in_every_commit_are_waited_out_and_told() {
     fs::write(site.home.path("registry.csv"), "token,name\ntw1_0,ci\n").unwrap();
     site.home.print(&["tokens", "import", "registry.csv"]);
     site.append("logs/a.log", 60);
-    site.wait_for_word("The database cannot be written; reading stops until it can.");
+    site.wait_for_word("The database cannot be used; reading stops until it can.");
     daemon.signal("HUP");
     while !next_notice(&socket).starts_with("RELOADING=1") {}
     assert_eq!(site.home.committed_lines(), 200);
@@ -159,9 +159,9 @@ fn a_reload_is_taken_in_though_the_database_takes_nothing() {
         wait(&site, n);
     }
     site.append("logs/a.log", 300);
-    site.wait_for_word("The database cannot be written; reading stops until it can.");
+    site.wait_for_word("The database cannot be used; reading stops until it can.");
     let mails = server.wait_for(1, Duration::from_secs(60));
-    assert!(String::from_utf8_lossy(&mails[0].bytes).contains("the database cannot be written"));
+    assert!(String::from_utf8_lossy(&mails[0].bytes).contains("the database cannot be used"));
     // What was read has to be committed first.
     let n = reload(&site, CONFIG);
     fs::remove_file(filler).unwrap();

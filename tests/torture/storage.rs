@@ -212,7 +212,7 @@ fn a_locked_database_costs_no_memory_and_commands_still_answer() {
     other.execute_batch("BEGIN EXCLUSIVE").unwrap();
     // More than one commit takes: the daemon has read what it can when it says so.
     site.append("logs/a.log", 500);
-    site.wait_for_word("The database cannot be written; reading stops until it can.");
+    site.wait_for_word("The database cannot be used; reading stops until it can.");
     let before = site.peak_memory();
     let filler =
         "192.0.2.7 - - [02/Mar/2026:08:00:00 +0000] \"GET / HTTP/1.1\" 200 5 \"-\" \"-\"\n";
@@ -266,7 +266,7 @@ fn whoever_reads_for_long_keeps_no_commit_waiting_and_commands_answer_meanwhile(
     });
     println!("answers while 20 batches were committed: {n_answers:?}");
     assert_eq!(seen(&reader), 50, "its snapshot stays");
-    assert_eq!(site.n_said("cannot be written"), 0, "{}", site.home.daemon_log());
+    assert_eq!(site.n_said("cannot be used"), 0, "{}", site.home.daemon_log());
     drop(reader);
     site.prove(daemon);
 }
@@ -310,7 +310,7 @@ fn a_full_disk_stops_reading_and_room_resumes_it() {
         let filler = small.fill();
         site.append("logs/a.log", 300);
         wait_until("the daemon says that it waits", || {
-            site.n_said("The database cannot be written; reading stops until it can.") == round
+            site.n_said("The database cannot be used; reading stops until it can.") == round
         });
         assert!(site.home.committed_lines() < site.written());
         let before = site.peak_memory();
@@ -339,15 +339,12 @@ fn a_full_disk_is_told_by_mail_once_though_no_mail_can_be_queued() {
         let filler = small.fill();
         site.append("logs/a.log", 300);
         wait_until("the daemon says that it waits", || {
-            site.n_said("The database cannot be written; reading stops until it can.") == n_spells
+            site.n_said("The database cannot be used; reading stops until it can.") == n_spells
         });
         if n_spells == 1 {
             let mails = server.wait_for(1, Duration::from_secs(90));
             let text = String::from_utf8_lossy(&mails[0].bytes).into_owned();
-            assert!(
-                text.contains("Subject: [tokenwatch] the database cannot be written"),
-                "{text}"
-            );
+            assert!(text.contains("Subject: [tokenwatch] the database cannot be used"), "{text}");
             assert!(text.contains("the disk is full"), "{text}");
         }
         fs::remove_file(filler).unwrap();
@@ -382,14 +379,14 @@ fn a_full_disk_is_told_though_the_mails_before_it_hang_and_what_waits_is_told_on
     let filling: String =
         (0..300).map(|n| crate::site::line_of(n, &format!("exk_{n:026}"), 200)).collect();
     append(&site.home.path("logs/a.log"), filling.as_bytes());
-    site.wait_for_word("The database cannot be written; reading stops until it can.");
+    site.wait_for_word("The database cannot be used; reading stops until it can.");
     // What hangs ends, and the next try is half a minute later.
     server.stop();
     site.wait_for_word("The mail about the blocked database was not sent");
     server.restart();
     wait_until("the mail about the database", || {
         server.messages().iter().any(|mail| {
-            String::from_utf8_lossy(&mail.bytes).contains("the database cannot be written")
+            String::from_utf8_lossy(&mail.bytes).contains("the database cannot be used")
         })
     });
     let said = "Mails are waiting because the database cannot be read or written.";

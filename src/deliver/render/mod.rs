@@ -129,7 +129,7 @@ pub fn test(id: &str, context: &Context<'_>) -> Mail {
     context.mail(&format!("test.{id}"), "[tokenwatch] test mail".to_owned(), &page)
 }
 
-/// Makes the mail that reports that the database cannot be written; the context's date is when that began.
+/// Makes the mail that reports that the database cannot be used; the context's date is when that began.
 #[must_use]
 pub fn blocked(why: &str, context: &Context<'_>) -> Mail {
     let facts = vec![
@@ -138,7 +138,7 @@ pub fn blocked(why: &str, context: &Context<'_>) -> Mail {
         ("Error".to_owned(), safe_within(why, MAX_PATH)),
     ];
     let page = Page {
-        title: "Tokenwatch cannot write its database".to_owned(),
+        title: "Tokenwatch cannot use its database".to_owned(),
         lead: "No logs are read until it can. What happens meanwhile is judged afterwards, as far as the logs still \
                contain it; alerts are delayed until then."
             .to_owned(),
@@ -146,7 +146,7 @@ pub fn blocked(why: &str, context: &Context<'_>) -> Mail {
         foot: context.foot(),
         level: None,
     };
-    let subject = "[tokenwatch] the database cannot be written".to_owned();
+    let subject = "[tokenwatch] the database cannot be used".to_owned();
     context.mail(&format!("blocked.{}", context.date.0), subject, &page)
 }
 
