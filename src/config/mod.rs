@@ -193,7 +193,8 @@ pub struct Alerts {
 /// `[limits]`
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub struct Limits {
-    /// The approximate limit of the process's memory in bytes; below 96 MiB only its profiles obey it.
+    /// The approximate limit of the process's memory in bytes. One of less than 182 MiB may be exceeded: profiles and
+    /// tokens then take a quarter of it, besides the 136 MiB of the program itself.
     pub memory: u64,
     /// How long data that was read may wait for its transaction.
     pub commit_interval: Duration,

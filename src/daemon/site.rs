@@ -268,7 +268,8 @@ impl Site {
         Reloading::open(Settings { city, asn: paths(&geoip.asn), ..Settings::default() })
     }
 
-    /// Returns how many bytes of memory subjects and tokens may take.
+    /// Returns how many bytes of memory subjects and tokens may take: what the limit leaves, but at least a quarter of
+    /// it. With fewer, a daemon would do little else than recall them; and it rarely takes all of [`REST_BYTES`].
     #[must_use]
     pub fn memory_bound(&self) -> usize {
         let memory = self.config.limits.memory;
@@ -357,4 +358,23 @@ fn rule_files(folder: &Path) -> std::io::Result<Vec<(String, String)>> {
     }
     files.sort();
     Ok(files)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_limit_of_memory_that_is_not_kept_was_said_to_be() {
+        for (mebibytes, bound, is_kept) in
+            [(16, 4, false), (96, 24, false), (181, 45, false), (182, 46, true), (256, 120, true)]
+        {
+            let mut config = Config::default();
+            config.limits.memory = mebibytes << 20;
+            let site = Site { config, state: PathBuf::new() };
+            let most = u64::try_from(site.memory_bound()).unwrap();
+            assert_eq!(most >> 20, bound, "{mebibytes} MiB");
+            assert_eq!(most + REST_BYTES <= mebibytes << 20, is_kept, "{mebibytes} MiB");
+        }
+    }
 }
