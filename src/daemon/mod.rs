@@ -2,6 +2,7 @@
 
 pub mod backup;
 pub mod blocked;
+mod compose;
 pub mod follow;
 pub mod housekeeper;
 mod key;

@@ -12,13 +12,13 @@ use tracing::{error, info, warn};
 use crate::clock::{self, monotonic};
 use crate::config::{Mail as MailConfig, Security as ConfiguredSecurity};
 use crate::daemon::blocked::mail_blocked;
+use crate::daemon::compose::{Composer, Written};
 use crate::daemon::post::{Cut, Post, Rules};
-use crate::daemon::telling::{background, files, history, open, plain, summary};
 use crate::daemon::tries::{Outcome, PROBE, Served, backoff};
 use crate::deliver::email::{MailSettings, Mailer, Password, Security, Server, Timeouts};
-use crate::deliver::render::{self, Bundle, Context, Digest, Host, Mail};
+use crate::deliver::render::{Host, Mail};
 use crate::engine::time::{DAY, HOUR, MINUTE, SECOND, Timestamp};
-use crate::store::{About, Found, Outgoing, Store, StoreError, Summary};
+use crate::store::{About, Outgoing, Store, StoreError};
 
 /// How long the first mail beyond the cap waits for others before the hourly digest: enough for a whole burst.
 const GATHER: i64 = 2 * MINUTE;
@@ -28,9 +28,6 @@ const ONE_A_RULE: i64 = 5 * MINUTE;
 
 /// Mails read per turn, and so the most that an hourly digest stands for.
 const AT_A_TIME: u32 = 5000;
-
-/// Alerts that a mail contains in full; the rest is counted.
-const MAX_ALERTS: usize = 200;
 
 /// Creates the configured mailer. `credentials` is the directory of systemd's credentials.
 ///
@@ -238,11 +235,15 @@ impl Pump {
         Ok(())
     }
 
+    fn composer(&self) -> Composer<'_> {
+        Composer { store: &self.store, rules: &self.rules, host: &self.host }
+    }
+
     fn send_one(&mut self, outgoing: &Outgoing, now: Timestamp) -> Result<Tried, StoreError> {
         if self.is_over() || self.is_out(now) {
             return Ok(Tried::InVain);
         }
-        match self.write(outgoing)? {
+        match self.composer().write(outgoing)? {
             Written::Mail(mail) => self.send(&[outgoing], &mail, Sent::Single, now),
             Written::Settled => self.store.settled(outgoing, now).map(|()| Tried::Done),
             Written::Gone => self.bury(outgoing, now),
@@ -257,7 +258,7 @@ impl Pump {
 
     /// Closes one of several mails that have nothing to report together.
     fn send_off(&mut self, outgoing: &Outgoing, now: Timestamp) -> Result<(), StoreError> {
-        match self.write(outgoing)? {
+        match self.composer().write(outgoing)? {
             Written::Settled => self.store.settled(outgoing, now),
             // An alert was added meanwhile: it waits for the next turn.
             Written::Mail(_) => Ok(()),
@@ -281,116 +282,13 @@ impl Pump {
 
     /// Sends several mails as one.
     fn send_bundle(&mut self, rest: &[&Outgoing], now: Timestamp) -> Result<(), StoreError> {
-        let Some(first) = rest.first() else { return Ok(()) };
         if self.is_over() || self.is_out(now) {
             return Ok(());
         }
-        let (alerts, upto) = self.sum_up(rest)?;
-        if alerts.n_alerts == 0 {
+        let Some((mail, upto)) = self.composer().bundle(rest)? else {
             return rest.iter().try_for_each(|outgoing| self.send_off(outgoing, now));
-        }
-        let last = rest.last().map_or(first.id, |last| last.id);
-        let id = format!("{}.bundle.{last}.{upto}", first.message_id);
-        let bundle = Bundle::Overflow(self.rules.max_per_hour);
-        let mail = self.digest(&id, bundle, alerts, first.created)?;
-        self.send(rest, &mail, Sent::Bundle { upto }, now).map(drop)
-    }
-
-    /// Returns the alerts of several mails, and the last alert of a storm among them.
-    fn sum_up(&self, rest: &[&Outgoing]) -> Result<(Summary, i64), StoreError> {
-        let mut alerts = Vec::new();
-        let mut told = BTreeSet::new();
-        for outgoing in rest {
-            // An incident that grew while it waited has a row per revision, and is included once.
-            if let About::Incident { incident, .. } = &outgoing.about
-                && told.insert(incident)
-                && let Found::One(found) = self.store.incident(incident)?
-            {
-                alerts.extend(open(&found.alerts));
-            }
-        }
-        let mut all = summary(alerts);
-        let mut last = 0;
-        for outgoing in rest {
-            if let About::Storm { after, upto } = outgoing.about {
-                let range = (after, upto);
-                let storm = self.store.summary(range, self.rules.at_once, &told, MAX_ALERTS)?;
-                all.alerts.extend(storm.alerts);
-                all.n_alerts += storm.n_alerts;
-                all.n_incidents += storm.n_incidents;
-                last = upto;
-            }
-        }
-        Ok((all, last))
-    }
-
-    /// Composes a mail.
-    fn write(&self, outgoing: &Outgoing) -> Result<Written, StoreError> {
-        match &outgoing.about {
-            About::Incident { incident, revision } => {
-                let found = match self.store.incident(incident)? {
-                    Found::One(found) if !found.alerts.is_empty() => found,
-                    _ => return Ok(Written::Gone),
-                };
-                if open(&found.alerts).is_empty() {
-                    return Ok(Written::Settled);
-                }
-                let mut alerts = plain(&found.alerts);
-                alerts.sort_by_key(|alert| std::cmp::Reverse(alert.weight()));
-                alerts.truncate(MAX_ALERTS);
-                let mut incident = found.incident;
-                incident.revision = *revision;
-                let files = files(&self.store, &alerts)?;
-                let history = history(&self.store, &incident.principal, outgoing.created)?;
-                let background = background(&self.store, &alerts)?;
-                let context = Context {
-                    host: &self.host,
-                    date: outgoing.created,
-                    files: &|stream| files.get(&stream).cloned(),
-                    history: &history,
-                    background: background.as_ref(),
-                };
-                Ok(Written::Mail(render::incident(&incident, &alerts, &context)))
-            }
-            About::Digest { day, .. } => {
-                let alerts = self.store.digest_alerts(outgoing, self.rules.at_once)?;
-                let alerts = summary(open(&alerts));
-                let mutes = self.store.digest_mutes(outgoing)?;
-                // Mutes of alerts that would not have been mailed at once are worth a line, not a mail.
-                if alerts.n_alerts == 0
-                    && mutes.iter().all(|ended| ended.level < self.rules.at_once)
-                {
-                    return Ok(Written::Settled);
-                }
-                let bundle = Bundle::Daily { day, mutes: &mutes };
-                let mail = self.digest(&outgoing.message_id, bundle, alerts, outgoing.created)?;
-                Ok(Written::Mail(mail))
-            }
-            // It has no mail of its own, and is composed only if it has nothing left to report.
-            About::Storm { .. } => Ok(Written::Settled),
-            About::Illegible => Ok(Written::Gone),
-        }
-    }
-
-    fn digest(
-        &self,
-        id: &str,
-        bundle: Bundle<'_>,
-        summary: Summary,
-        date: Timestamp,
-    ) -> Result<Mail, StoreError> {
-        let Summary { alerts: mut told, n_alerts, n_incidents } = summary;
-        told.sort_by_key(|alert| std::cmp::Reverse(alert.weight()));
-        told.truncate(MAX_ALERTS);
-        let files = files(&self.store, &told)?;
-        let context = Context {
-            host: &self.host,
-            date,
-            files: &|stream| files.get(&stream).cloned(),
-            history: &[],
-            background: None,
         };
-        Ok(render::digest(&Digest { id, bundle, alerts: &told, n_alerts, n_incidents }, &context))
+        self.send(rest, &mail, Sent::Bundle { upto }, now).map(drop)
     }
 
     /// Sends one mail for one or several rows of the outbox.
@@ -452,15 +350,6 @@ impl Pump {
         self.served.forget(rows);
         Ok(Tried::Done)
     }
-}
-
-/// The result of composing a mail.
-enum Written {
-    Mail(Mail),
-    /// All its alerts were muted or acknowledged meanwhile.
-    Settled,
-    /// Its contents are gone or unreadable.
-    Gone,
 }
 
 /// How a sent mail counts.

@@ -1,0 +1,152 @@
+//! Composes mails from what is stored: about an incident, about a day, about what exceeds the hourly cap.
+
+use std::collections::BTreeSet;
+
+use crate::daemon::post::Rules;
+use crate::daemon::telling::{background, files, history, open, plain, summary};
+use crate::deliver::render::{self, Bundle, Context, Digest, Host, Mail};
+use crate::engine::time::Timestamp;
+use crate::store::{About, Found, Outgoing, Reader, StoreError, Summary};
+
+/// Alerts that a mail contains in full; the rest is counted.
+const MAX_ALERTS: usize = 200;
+
+/// The result of composing a mail.
+pub(super) enum Written {
+    /// The mail.
+    Mail(Mail),
+    /// All its alerts were muted or acknowledged meanwhile.
+    Settled,
+    /// Its contents are gone or unreadable.
+    Gone,
+}
+
+/// What mails are composed of.
+pub(super) struct Composer<'a> {
+    /// What is known.
+    pub(super) store: &'a Reader,
+    /// What is to be mailed.
+    pub(super) rules: &'a Rules,
+    /// Who mails it.
+    pub(super) host: &'a Host,
+}
+
+impl Composer<'_> {
+    /// Composes the mail of a row.
+    ///
+    /// # Errors
+    /// Those of the store.
+    pub(super) fn write(&self, outgoing: &Outgoing) -> Result<Written, StoreError> {
+        match &outgoing.about {
+            About::Incident { incident, revision } => {
+                let found = match self.store.incident(incident)? {
+                    Found::One(found) if !found.alerts.is_empty() => found,
+                    _ => return Ok(Written::Gone),
+                };
+                if open(&found.alerts).is_empty() {
+                    return Ok(Written::Settled);
+                }
+                let mut alerts = plain(&found.alerts);
+                alerts.sort_by_key(|alert| std::cmp::Reverse(alert.weight()));
+                alerts.truncate(MAX_ALERTS);
+                let mut incident = found.incident;
+                incident.revision = *revision;
+                let files = files(self.store, &alerts)?;
+                let history = history(self.store, &incident.principal, outgoing.created)?;
+                let background = background(self.store, &alerts)?;
+                let context = Context {
+                    host: self.host,
+                    date: outgoing.created,
+                    files: &|stream| files.get(&stream).cloned(),
+                    history: &history,
+                    background: background.as_ref(),
+                };
+                Ok(Written::Mail(render::incident(&incident, &alerts, &context)))
+            }
+            About::Digest { day, .. } => {
+                let alerts = self.store.digest_alerts(outgoing, self.rules.at_once)?;
+                let alerts = summary(open(&alerts));
+                let mutes = self.store.digest_mutes(outgoing)?;
+                // Mutes of alerts that would not have been mailed at once are worth a line, not a mail.
+                if alerts.n_alerts == 0
+                    && mutes.iter().all(|ended| ended.level < self.rules.at_once)
+                {
+                    return Ok(Written::Settled);
+                }
+                let bundle = Bundle::Daily { day, mutes: &mutes };
+                let mail = self.digest(&outgoing.message_id, bundle, alerts, outgoing.created)?;
+                Ok(Written::Mail(mail))
+            }
+            // It has no mail of its own, and is composed only if it has nothing left to report.
+            About::Storm { .. } => Ok(Written::Settled),
+            About::Illegible => Ok(Written::Gone),
+        }
+    }
+
+    /// Composes a mail about many incidents.
+    fn digest(
+        &self,
+        id: &str,
+        bundle: Bundle<'_>,
+        summary: Summary,
+        date: Timestamp,
+    ) -> Result<Mail, StoreError> {
+        let Summary { alerts: mut told, n_alerts, n_incidents } = summary;
+        told.sort_by_key(|alert| std::cmp::Reverse(alert.weight()));
+        told.truncate(MAX_ALERTS);
+        let files = files(self.store, &told)?;
+        let context = Context {
+            host: self.host,
+            date,
+            files: &|stream| files.get(&stream).cloned(),
+            history: &[],
+            background: None,
+        };
+        Ok(render::digest(&Digest { id, bundle, alerts: &told, n_alerts, n_incidents }, &context))
+    }
+
+    /// Composes one mail for several rows, and returns it with the last alert of a storm among them; `None` if they
+    /// have nothing left to report.
+    ///
+    /// # Errors
+    /// Those of the store.
+    pub(super) fn bundle(&self, rows: &[&Outgoing]) -> Result<Option<(Mail, i64)>, StoreError> {
+        let Some(first) = rows.first() else { return Ok(None) };
+        let (alerts, upto) = self.sum_up(rows)?;
+        if alerts.n_alerts == 0 {
+            return Ok(None);
+        }
+        let last = rows.last().map_or(first.id, |last| last.id);
+        let id = format!("{}.bundle.{last}.{upto}", first.message_id);
+        let bundle = Bundle::Overflow(self.rules.max_per_hour);
+        Ok(Some((self.digest(&id, bundle, alerts, first.created)?, upto)))
+    }
+
+    /// Returns the alerts of several rows, and the last alert of a storm among them.
+    fn sum_up(&self, rest: &[&Outgoing]) -> Result<(Summary, i64), StoreError> {
+        let mut alerts = Vec::new();
+        let mut told = BTreeSet::new();
+        for outgoing in rest {
+            // An incident that grew while it waited has a row per revision, and is included once.
+            if let About::Incident { incident, .. } = &outgoing.about
+                && told.insert(incident)
+                && let Found::One(found) = self.store.incident(incident)?
+            {
+                alerts.extend(open(&found.alerts));
+            }
+        }
+        let mut all = summary(alerts);
+        let mut last = 0;
+        for outgoing in rest {
+            if let About::Storm { after, upto } = outgoing.about {
+                let range = (after, upto);
+                let storm = self.store.summary(range, self.rules.at_once, &told, MAX_ALERTS)?;
+                all.alerts.extend(storm.alerts);
+                all.n_alerts += storm.n_alerts;
+                all.n_incidents += storm.n_incidents;
+                last = upto;
+            }
+        }
+        Ok((all, last))
+    }
+}
