@@ -237,14 +237,11 @@ impl Store {
                  ON CONFLICT (name) DO UPDATE SET value = excluded.value",
             )?
             .execute([now])?;
-            let mut whole = Vec::new();
             for id in ids {
-                if !storm::keep_rest(db, *id, upto, now)? {
-                    whole.push(*id);
-                }
+                storm::leave_rest(db, *id, upto, now)?;
             }
             let first = ids.first().copied().unwrap_or_default();
-            mark_sent(db, &whole, -first, refused, now)
+            mark_sent(db, ids, -first, refused, now)
         })
     }
 
@@ -284,9 +281,7 @@ impl Store {
     /// Any database error.
     pub fn settled(&mut self, mail: &Outgoing, now: Timestamp) -> Result<(), StoreError> {
         self.write("dropping a mail", |db| {
-            if has_grown(db, mail, now)? {
-                return Ok(());
-            }
+            leave_rest(db, mail, now)?;
             let sql = "UPDATE outbox SET state = 'empty' WHERE id = ?1 AND state = 'waiting'";
             db.prepare_cached(sql)?.execute([mail.id]).map(drop)
         })
@@ -298,9 +293,7 @@ impl Store {
     /// Any database error.
     pub fn dead(&mut self, mail: &Outgoing, error: &str, now: Timestamp) -> Result<(), StoreError> {
         self.write("giving up a mail", |db| {
-            if has_grown(db, mail, now)? {
-                return Ok(());
-            }
+            leave_rest(db, mail, now)?;
             db.prepare_cached(
                 "UPDATE outbox SET state = 'dead', attempts = attempts + 1, error = ?2
                  WHERE id = ?1 AND state = 'waiting'",
@@ -311,15 +304,14 @@ impl Store {
     }
 }
 
-/// Returns whether a mail is about a storm that has grown since it was read. If so, its row now represents the rest and
-/// keeps waiting.
-fn has_grown(db: &Connection, mail: &Outgoing, now: Timestamp) -> rusqlite::Result<bool> {
-    let About::Storm { upto, .. } = mail.about else { return Ok(false) };
-    storm::keep_rest(db, mail.id, upto, now)
+/// Leaves what a storm has grown by since a mail about it was read.
+fn leave_rest(db: &Connection, mail: &Outgoing, now: Timestamp) -> rusqlite::Result<()> {
+    let About::Storm { upto, .. } = mail.about else { return Ok(()) };
+    storm::leave_rest(db, mail.id, upto, now)
 }
 
 /// Marks rows as sent in one mail. For a mail of its own, `sent_in` is the id of its row; for a bundle of what exceeds
-/// the hourly cap, it is the negated id of its first row, whether that row is finished or not.
+/// the hourly cap, it is the negated id of its first row.
 fn mark_sent(
     db: &Connection,
     ids: &[i64],

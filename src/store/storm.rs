@@ -128,20 +128,26 @@ pub(super) fn grow(db: &Connection, before: i64, now: Timestamp) -> rusqlite::Re
     Ok(())
 }
 
-/// Lets the row of a storm that grew while a mail reported it up to `upto` represent the rest and keep waiting. Returns
-/// whether it did.
-pub(super) fn keep_rest(
+/// Narrows the row of a storm that grew while a mail reported it up to `upto` to what that mail reported. A new row
+/// represents the rest, and waits.
+pub(super) fn leave_rest(
     db: &Connection,
     id: i64,
     upto: i64,
     now: Timestamp,
-) -> rusqlite::Result<bool> {
+) -> rusqlite::Result<()> {
+    let has_grown = format!("id = ?1 AND state = 'waiting' AND upto_alert > ?2 AND {IS_STORM}");
     let sql = format!(
-        "UPDATE outbox SET message_id = 'storm.' || ?2, after_alert = ?2, created = ?3, due = ?3,
-           attempts = 0, error = ''
-         WHERE id = ?1 AND state = 'waiting' AND upto_alert > ?2 AND {IS_STORM}"
+        "INSERT INTO outbox
+           (message_id, principal, after_alert, upto_alert, created, due, state, attempts, error)
+         SELECT 'storm.' || ?2, '', ?2, upto_alert, ?3, ?3, 'waiting', 0, ''
+         FROM outbox WHERE {has_grown}"
     );
-    Ok(db.prepare_cached(&sql)?.execute(params![id, upto, now])? > 0)
+    if db.prepare_cached(&sql)?.execute(params![id, upto, now])? > 0 {
+        let sql = format!("UPDATE outbox SET upto_alert = ?2 WHERE {has_grown}");
+        db.prepare_cached(&sql)?.execute(params![id, upto])?;
+    }
+    Ok(())
 }
 
 #[cfg(test)]
@@ -234,8 +240,13 @@ mod tests {
         let (id, (_, upto)) = row(&store).unwrap();
         storm(&mut store, 1500..1600);
         store.sent_bundled(&[id], upto, "", NOON).unwrap();
-        assert_eq!(row(&store).unwrap(), (id, (1500, 1600)));
-        store.sent_bundled(&[id], 1600, "", NOON).unwrap();
+        let (rest, range) = row(&store).unwrap();
+        assert_eq!(range, (1500, 1600));
+        let sql = "SELECT state, upto_alert FROM outbox WHERE id = ?1";
+        let read = |row: &rusqlite::Row<'_>| Ok((row.get(0)?, row.get(1)?));
+        let told: (String, i64) = store.db.query_row(sql, [id], read).unwrap();
+        assert_eq!(told, ("sent".to_owned(), upto), "what the mail reported");
+        store.sent_bundled(&[rest], 1600, "", NOON).unwrap();
         assert_eq!(row(&store), None);
         // The next storm has a row of its own.
         storm(&mut store, 1600..1700);
@@ -250,7 +261,8 @@ mod tests {
         let read = due.iter().find(|mail| matches!(mail.about, About::Storm { .. })).unwrap();
         storm(&mut store, 1500..1600);
         store.dead(read, "550", NOON).unwrap();
-        assert_eq!(row(&store).unwrap(), (read.id, (1500, 1600)));
+        assert_eq!(row(&store).unwrap().1, (1500, 1600));
+        assert_eq!(store.stats().unwrap().outbox.dead, 1, "what was read");
     }
 
     #[test]
