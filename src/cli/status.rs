@@ -118,9 +118,12 @@ pub(super) fn run(context: &mut Context, options: &Options) -> anyhow::Result<Ex
 
 fn state_of(context: &Context, now: Timestamp) -> anyhow::Result<State> {
     let Some(reader) = state::reader_if_any(&context.site)? else { return Ok(State::default()) };
-    // Due at the end of time: all waiting mails.
-    let waiting = reader.due(Timestamp(i64::MAX), MAILS)?;
-    let last_error = waiting.into_iter().map(|mail| mail.error).rfind(|error| !error.is_empty());
+    // Due at the end of time: all of them.
+    let always = Timestamp(i64::MAX);
+    let postponed = reader.postponed(always, MAILS)?.into_iter();
+    let postponed = postponed.flat_map(|mail| mail.whom.into_values());
+    let waiting = reader.due(always, MAILS)?.into_iter().map(|mail| mail.error);
+    let last_error = postponed.chain(waiting).rfind(|error| !error.is_empty());
     let mut streams = reader.streams()?;
     streams.sort_by(|a, b| (&a.position.path, a.updated).cmp(&(&b.position.path, b.updated)));
     let stats = reader.stats()?;
@@ -326,6 +329,7 @@ fn mails(of: &OutboxStats, has_mail: bool, now: Timestamp) -> String {
     [
         waiting,
         some(of.critical, "critical"),
+        some(of.postponed, "postponed by a recipient"),
         oldest.unwrap_or_default(),
         some(of.dead, "given up"),
         some(of.refused, "refused by a recipient"),
@@ -373,10 +377,12 @@ fn print_layers(printer: &mut Printer, layers: &[Layer], now: Timestamp) -> std:
 
 fn status_json(state: &State, lives: &[Life<'_>], layers: &[Layer], now: Timestamp) -> Json {
     let stats = &state.stats;
-    let OutboxStats { waiting, critical, oldest, dead, refused, last_sent } = stats.outbox;
+    let OutboxStats { waiting, critical, postponed, oldest, dead, refused, last_sent } =
+        stats.outbox;
     let outbox = print::object([
         ("waiting", json!(waiting)),
         ("critical", json!(critical)),
+        ("postponed", json!(postponed)),
         ("full_until", print::time(state.full_until)),
         ("oldest", print::time(oldest)),
         ("dead", json!(dead)),

@@ -8,7 +8,7 @@ use tracing::{info, warn};
 
 use crate::clock::{monotonic, now};
 use crate::daemon::outbox::Pump;
-use crate::daemon::tries::Outcome;
+use crate::daemon::tries::Answered;
 use crate::deliver::email::Mailer;
 use crate::deliver::render::{self, Context, Host};
 use crate::engine::time::Timestamp;
@@ -109,13 +109,11 @@ pub async fn mail_blocked(
         let words = Context { host, date: since, files: &|_| None, history: &[], background: None };
         render::blocked(why, &words)
     };
-    let deliveries = mailer.send(&mail).await;
-    match Outcome::of(&deliveries, true) {
-        Outcome::Sent { .. } if deliveries.iter().any(|one| one.result.is_ok()) => Ok(()),
-        Outcome::Sent { refused: why } | Outcome::Later { why, .. } | Outcome::Never { why } => {
-            Err(why)
-        }
+    let Answered { n_accepted, refused, postponed, .. } = Answered::of(&mailer.send(&mail).await);
+    if n_accepted > 0 {
+        return Ok(());
     }
+    Err(postponed.into_values().chain(refused).collect::<Vec<_>>().join(", "))
 }
 
 #[cfg(test)]

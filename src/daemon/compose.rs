@@ -83,6 +83,19 @@ impl Composer<'_> {
         }
     }
 
+    /// Composes a mail again that somebody has, for others.
+    ///
+    /// # Errors
+    /// Those of the store.
+    pub(super) fn again(&self, outgoing: &Outgoing) -> Result<Written, StoreError> {
+        let rows = self.store.bundled_with(outgoing.id)?;
+        if rows.is_empty() {
+            return self.write(outgoing);
+        }
+        let mail = self.bundle(&rows.iter().collect::<Vec<_>>())?;
+        Ok(mail.map_or(Written::Settled, |(mail, _)| Written::Mail(mail)))
+    }
+
     /// Composes a mail about many incidents.
     fn digest(
         &self,
@@ -116,7 +129,7 @@ impl Composer<'_> {
         if alerts.n_alerts == 0 {
             return Ok(None);
         }
-        let last = rows.last().map_or(first.id, |last| last.id);
+        let last = rows.iter().map(|row| row.id).max().unwrap_or(first.id);
         let id = format!("{}.bundle.{last}.{upto}", first.message_id);
         let bundle = Bundle::Overflow(self.rules.max_per_hour);
         Ok(Some((self.digest(&id, bundle, alerts, first.created)?, upto)))

@@ -14,11 +14,11 @@ use crate::config::{Mail as MailConfig, Security as ConfiguredSecurity};
 use crate::daemon::blocked::mail_blocked;
 use crate::daemon::compose::{Composer, Written};
 use crate::daemon::post::{Cut, Post, Rules};
-use crate::daemon::tries::{Outcome, PROBE, Served, backoff};
+use crate::daemon::tries::{Answered, GIVE_UP, PROBE, backoff};
 use crate::deliver::email::{MailSettings, Mailer, Password, Security, Server, Timeouts};
 use crate::deliver::render::{Host, Mail};
 use crate::engine::time::{DAY, HOUR, MINUTE, SECOND, Timestamp};
-use crate::store::{About, Outgoing, Store, StoreError};
+use crate::store::{About, Answers, Outgoing, Postponed, Store, StoreError};
 
 /// How long the first mail beyond the cap waits for others before the hourly digest: enough for a whole burst.
 const GATHER: i64 = 2 * MINUTE;
@@ -68,7 +68,6 @@ pub struct Pump {
     rules: Rules,
     host: Host,
     runtime: tokio::runtime::Runtime,
-    served: Served,
     /// The last turn; `None` after a start or a reload, which may have repaired the mail server: mails that wait for a
     /// retry are then tried once.
     turned: Option<Timestamp>,
@@ -92,9 +91,9 @@ impl Pump {
         cut: Cut,
     ) -> anyhow::Result<Self> {
         let runtime = tokio::runtime::Builder::new_current_thread().enable_all().build()?;
-        let (served, turned, out_until) = (Served::default(), None, None);
+        let (turned, out_until) = (None, None);
         let began = monotonic();
-        Ok(Self { store, mailer, rules, host, runtime, served, turned, out_until, began, cut })
+        Ok(Self { store, mailer, rules, host, runtime, turned, out_until, began, cut })
     }
 
     /// Replaces the mailer and its rules, and tries at once the mails that wait for a retry.
@@ -143,7 +142,7 @@ impl Pump {
         if self.may_bundle(&rest, now)? {
             self.send_bundle(&rest, now)?;
         }
-        Ok(())
+        self.ask_again(now)
     }
 
     /// Sends the mails that may go out singly; returns those that wait for the hourly digest. If more are due than may
@@ -300,56 +299,117 @@ impl Pump {
         now: Timestamp,
     ) -> Result<Tried, StoreError> {
         let Some(first) = rows.first() else { return Ok(Tried::Done) };
-        // Recipients that have all of this mail do not get it again.
-        let served = self.served.with(rows);
-        let cut = self.cut.clone();
-        let sending = self.mailer.send_to(mail, |address| !served.contains(address));
-        let sent = self.runtime.block_on(async {
-            // A mail dropped half-way stays in the outbox, and is sent again unchanged: twice to a server that had all
-            // of it.
-            tokio::select! {
-                deliveries = sending => Some(deliveries),
-                () = cut.fall() => None,
-            }
-        });
-        let Some(deliveries) = sent else { return Ok(Tried::InVain) };
+        let Some(answered) = self.hand_over(mail, |_| true) else { return Ok(Tried::InVain) };
         let (began, now) = (now, clock::now().max(now));
-        let outcome = Outcome::of(&deliveries, !served.is_empty());
-        self.served.note(rows, &deliveries);
-        match outcome {
-            Outcome::Sent { refused } => {
-                if !refused.is_empty() {
-                    error!(refused, "Mail was refused permanently for some recipients.");
-                }
-                let ids: Vec<i64> = rows.iter().map(|row| row.id).collect();
-                match kind {
-                    Sent::Single => self.store.sent(first.id, &refused, now)?,
-                    Sent::Bundle { upto } => self.store.sent_bundled(&ids, upto, &refused, now)?,
-                }
-                info!(id = mail.message_id, rows = rows.len(), "Mail was sent.");
-                if self.out_until.take().is_some() {
-                    self.store.hasten(now)?;
-                }
+        if answered.n_accepted > 0 {
+            info!(id = mail.message_id, rows = rows.len(), "Mail was sent.");
+            let answers = answers(mail, first, answered, now.plus(GIVE_UP), now);
+            let ids: Vec<i64> = rows.iter().map(|row| row.id).collect();
+            match kind {
+                Sent::Single => self.store.sent(first.id, &answers, now)?,
+                Sent::Bundle { upto } => self.store.sent_bundled(&ids, upto, &answers, now)?,
             }
-            Outcome::Later { why, is_out } => {
-                self.out_until = is_out.then(|| began.plus(PROBE));
-                let next = now.plus(backoff(first.attempts, first.id));
-                warn!(id = mail.message_id, error = why, next = %next, "Mail was not sent; it will be retried.");
-                for row in rows {
-                    self.store.failed(row.id, &why, next)?;
-                }
-                return Ok(Tried::InVain);
-            }
-            Outcome::Never { why } => {
-                error!(id = mail.message_id, error = why, "Mail cannot be sent, and is given up.");
-                for row in rows {
-                    self.store.dead(row, &why, now)?;
-                }
-            }
+            return self.is_up(now).map(|()| Tried::Done);
         }
-        self.served.forget(rows);
+        if let Some(why) = answered.postponed.values().next() {
+            self.out_until = answered.is_out.then(|| began.plus(PROBE));
+            let next = now.plus(backoff(first.attempts, first.id));
+            warn!(id = mail.message_id, error = why, next = %next, "Mail was not sent; it will be retried.");
+            for row in rows {
+                self.store.failed(row.id, why, next)?;
+            }
+            return Ok(Tried::InVain);
+        }
+        let why = answered.refused.join(", ");
+        error!(id = mail.message_id, error = why, "Mail cannot be sent, and is given up.");
+        for row in rows {
+            self.store.dead(row, &why, now)?;
+        }
         Ok(Tried::Done)
     }
+
+    /// Hands a mail to the server for those recipients whose address is `wanted`. Returns what they answered, or `None`
+    /// if it was cut off: it stays in the outbox, and is sent again unchanged, twice to a server that had all of it.
+    fn hand_over(&self, mail: &Mail, wanted: impl Fn(&str) -> bool) -> Option<Answered> {
+        let sending = self.mailer.send_to(mail, wanted);
+        let deliveries = self.runtime.block_on(async {
+            tokio::select! {
+                deliveries = sending => Some(deliveries),
+                () = self.cut.fall() => None,
+            }
+        });
+        deliveries.map(|deliveries| Answered::of(&deliveries))
+    }
+
+    /// Notes that the server accepts mails: after a while in which it did not, all are tried.
+    fn is_up(&mut self, now: Timestamp) -> Result<(), StoreError> {
+        if self.out_until.take().is_some() { self.store.hasten(now) } else { Ok(()) }
+    }
+
+    /// Asks those again who postponed a mail that others accepted, until one of them postpones it again: others would
+    /// most likely meet the same full mailbox.
+    fn ask_again(&mut self, now: Timestamp) -> Result<(), StoreError> {
+        for mail in self.store.postponed(now, AT_A_TIME)? {
+            if self.is_over() || self.is_out(now) || self.repeat(&mail, now)? == Tried::InVain {
+                break;
+            }
+        }
+        Ok(())
+    }
+
+    fn repeat(&mut self, postponed: &Postponed, now: Timestamp) -> Result<Tried, StoreError> {
+        let Postponed { mail: row, whom, give_up_at } = postponed;
+        let nobody = Answers { refused: row.error.clone(), ..Answers::default() };
+        // Somebody who is no longer a recipient need not be asked.
+        if !self.mailer.recipients().any(|address| whom.contains_key(&address)) {
+            return self.store.asked_again(row, &nobody, None).map(|()| Tried::Done);
+        }
+        let Written::Mail(mail) = self.composer().again(row)? else {
+            return self.store.asked_again(row, &nobody, None).map(|()| Tried::Done);
+        };
+        let answered = self.hand_over(&mail, |address| whom.contains_key(address));
+        let Some(answered) = answered else { return Ok(Tried::InVain) };
+        let (began, now) = (now, clock::now().max(now));
+        let is_accepted = answered.n_accepted > 0;
+        let is_in_vain = !is_accepted && !answered.postponed.is_empty();
+        let is_out = answered.is_out;
+        let mut answers = answers(&mail, row, answered, *give_up_at, now);
+        let refused =
+            [row.error.clone(), answers.refused].into_iter().filter(|why| !why.is_empty());
+        answers.refused = refused.collect::<Vec<_>>().join(", ");
+        self.store.asked_again(row, &answers, is_accepted.then_some(now))?;
+        if is_accepted {
+            info!(id = mail.message_id, "Mail was sent to those who had postponed it.");
+            self.is_up(now)?;
+        } else if is_out {
+            self.out_until = Some(began.plus(PROBE));
+        }
+        Ok(if is_in_vain { Tried::InVain } else { Tried::Done })
+    }
+}
+
+/// Returns what is to be kept of the answers to a mail that somebody accepted, now or before. Those who postponed it
+/// are given up from a time on.
+fn answers(
+    mail: &Mail,
+    row: &Outgoing,
+    mut answered: Answered,
+    give_up_at: Timestamp,
+    now: Timestamp,
+) -> Answers {
+    if give_up_at <= now {
+        answered.give_up();
+    }
+    let Answered { refused, postponed, .. } = answered;
+    let next = now.plus(backoff(row.attempts, row.id));
+    if let Some(why) = postponed.values().next() {
+        warn!(id = mail.message_id, error = why, next = %next, "Mail was postponed by some recipients; it will be retried.");
+    }
+    let refused = refused.join(", ");
+    if !refused.is_empty() {
+        error!(refused, "Mail was refused permanently for some recipients.");
+    }
+    Answers { refused, postponed, next, give_up_at }
 }
 
 /// How a sent mail counts.

@@ -383,6 +383,8 @@ mod tests {
             store.ack(&ack, None).unwrap();
         }
         let back = "ALTER TABLE ack DROP COLUMN upto_alert; DROP TABLE forgotten;
+            DROP INDEX outbox_bundled; DROP INDEX outbox_postponed;
+            ALTER TABLE outbox DROP COLUMN postponed; ALTER TABLE outbox DROP COLUMN give_up_at;
             PRAGMA user_version = 11";
         store.db.execute_batch(back).unwrap();
         drop(store);

@@ -14,6 +14,7 @@ use crate::engine::time::{HOUR, Timestamp};
 
 use super::codec::{get_text, get_u32};
 use super::error::is_illegible;
+use super::postponed::{self, Answers};
 use super::{Reader, Store, StoreError, storm};
 
 /// A mail to be sent.
@@ -71,6 +72,13 @@ pub enum About {
     Illegible,
 }
 
+/// What a query for mails selects.
+pub(super) const SELECT: &str = "SELECT id, message_id, principal, incident, revision, day,
+    after_alert, upto_alert, created, due, attempts, error,
+    coalesce((SELECT rule FROM alert WHERE alert.incident = mail.incident
+      ORDER BY level DESC, number LIMIT 1), '') AS rule,
+    coalesce((SELECT level FROM incident WHERE id = mail.incident), 0) AS level";
+
 impl Reader {
     /// Returns mails that are due, at most `limit`: first those of principals with something critical to report, then
     /// the oldest. Mails of one principal keep their order: one that waits for a retry holds back those after it.
@@ -79,40 +87,36 @@ impl Reader {
     /// Any database error.
     pub fn due(&self, now: Timestamp, limit: u32) -> Result<Vec<Outgoing>, StoreError> {
         self.read("reading the outbox", |db| {
-            let mut statement = db.prepare_cached(
-                "SELECT id, message_id, principal, incident, revision, day, after_alert, upto_alert,
-                   created, due, attempts, error,
-                   coalesce((SELECT rule FROM alert WHERE alert.incident = mail.incident
-                     ORDER BY level DESC, number LIMIT 1), '') AS rule,
-                   EXISTS (
+            let mut statement = db.prepare_cached(&format!(
+                "{SELECT}, EXISTS (
                      SELECT 1 FROM outbox AS other JOIN incident ON incident.id = other.incident
                      WHERE other.state = 'waiting' AND other.principal = mail.principal
-                       AND incident.level >= :critical) AS urgent,
-                   coalesce((SELECT level FROM incident WHERE id = mail.incident), 0) >= :critical
-                     AS critical
+                       AND incident.level >= :critical) AS urgent
                  FROM outbox AS mail
                  WHERE state = 'waiting' AND due <= :now AND NOT EXISTS (
                    SELECT 1 FROM outbox AS earlier
                    WHERE earlier.state = 'waiting' AND earlier.principal = mail.principal
                      AND mail.principal <> '' AND earlier.id < mail.id AND earlier.due > :now
                      AND earlier.attempts > 0)
-                 ORDER BY urgent DESC, id LIMIT :limit",
-            )?;
+                 ORDER BY urgent DESC, id LIMIT :limit"
+            ))?;
             let parameters =
                 named_params! { ":now": now, ":limit": limit, ":critical": Level::Critical };
             statement.query_map(parameters, outgoing)?.collect()
         })
     }
 
-    /// Returns when the oldest waiting mail was queued.
+    /// Returns when the oldest mail was queued that is waiting, or that somebody postponed.
     ///
     /// # Errors
     /// Any database error.
     pub fn oldest_mail(&self) -> Result<Option<Timestamp>, StoreError> {
         self.read("looking for the oldest mail", |db| {
             // An update counts as waiting only once it is due.
-            let sql = "SELECT min(CASE attempts WHEN 0 THEN max(created, due) ELSE created END)
-                 FROM outbox WHERE state = 'waiting'";
+            let sql = "SELECT min(queued) FROM (
+                   SELECT CASE attempts WHEN 0 THEN max(created, due) ELSE created END AS queued
+                   FROM outbox WHERE state = 'waiting'
+                   UNION ALL SELECT created FROM outbox WHERE give_up_at IS NOT NULL)";
             db.prepare_cached(sql)?.query_row([], |row| row.get(0))
         })
     }
@@ -132,14 +136,16 @@ impl Reader {
         })
     }
 
-    /// Returns when the next waiting mail is due; `None` if none is waiting.
+    /// Returns when the next mail is due that is waiting or postponed; `None` if there is none.
     ///
     /// # Errors
     /// Any database error.
     pub fn next_due(&self) -> Result<Option<Timestamp>, StoreError> {
         self.read("reading the outbox", |db| {
-            db.prepare_cached("SELECT min(due) FROM outbox WHERE state = 'waiting'")?
-                .query_row([], |row| row.get(0))
+            let sql = "SELECT min(due) FROM (
+                   SELECT due FROM outbox WHERE state = 'waiting'
+                   UNION ALL SELECT due FROM outbox WHERE give_up_at IS NOT NULL)";
+            db.prepare_cached(sql)?.query_row([], |row| row.get(0))
         })
     }
 
@@ -211,12 +217,15 @@ impl Reader {
 }
 
 impl Store {
-    /// Marks a mail as sent; `refused` lists the recipients that permanently refused it, and why.
+    /// Marks a mail as sent: somebody accepted it.
     ///
     /// # Errors
     /// Any database error.
-    pub fn sent(&mut self, id: i64, refused: &str, now: Timestamp) -> Result<(), StoreError> {
-        self.write("marking a mail as sent", |db| mark_sent(db, &[id], id, refused, now))
+    pub fn sent(&mut self, id: i64, answers: &Answers, now: Timestamp) -> Result<(), StoreError> {
+        self.write("marking a mail as sent", |db| {
+            mark_sent(db, &[id], id, &answers.refused, now)?;
+            postponed::keep(db, id, answers)
+        })
     }
 
     /// Marks mails as sent in one bundle of what exceeds the hourly cap. The bundle reported a storm up to the alert
@@ -228,7 +237,7 @@ impl Store {
         &mut self,
         ids: &[i64],
         upto: i64,
-        refused: &str,
+        answers: &Answers,
         now: Timestamp,
     ) -> Result<(), StoreError> {
         self.write("marking mails as sent in a bundle", |db| {
@@ -241,7 +250,8 @@ impl Store {
                 storm::leave_rest(db, *id, upto, now)?;
             }
             let first = ids.first().copied().unwrap_or_default();
-            mark_sent(db, ids, -first, refused, now)
+            mark_sent(db, ids, -first, &answers.refused, now)?;
+            postponed::keep(db, first, answers)
         })
     }
 
@@ -260,7 +270,7 @@ impl Store {
         })
     }
 
-    /// Makes due now the mails that wait for a retry or were queued by a clock that was ahead. Updates that gather
+    /// Makes due now the mails that wait for a retry, or that somebody postponed, or that were queued by a clock that was ahead. Updates that gather
     /// alerts keep their time.
     ///
     /// # Errors
@@ -268,7 +278,8 @@ impl Store {
     pub fn hasten(&mut self, now: Timestamp) -> Result<(), StoreError> {
         self.write("retrying mails at once", |db| {
             let sql = "UPDATE outbox SET due = ?1
-                 WHERE state = 'waiting' AND due > ?1 AND (attempts > 0 OR created > ?1)";
+                 WHERE due > ?1 AND (give_up_at IS NOT NULL
+                   OR state = 'waiting' AND (attempts > 0 OR created > ?1))";
             db.prepare_cached(sql)?.execute([now])?;
             Ok(())
         })
@@ -331,7 +342,7 @@ fn mark_sent(
 }
 
 /// Reads a row; of an unreadable row, only what is needed to give it up.
-fn outgoing(row: &Row<'_>) -> rusqlite::Result<Outgoing> {
+pub(super) fn outgoing(row: &Row<'_>) -> rusqlite::Result<Outgoing> {
     match legible_outgoing(row) {
         Err(fault) if is_illegible(&fault) => Ok(Outgoing {
             id: row.get("id")?,
@@ -367,7 +378,7 @@ fn legible_outgoing(row: &Row<'_>) -> rusqlite::Result<Outgoing> {
         message_id: get_text(row, "message_id")?,
         principal: get_text(row, "principal")?,
         rule: get_text(row, "rule")?,
-        is_critical: row.get("critical")?,
+        is_critical: row.get::<_, Level>("level")? >= Level::Critical,
         about,
         created: row.get("created")?,
         due: row.get("due")?,
@@ -403,7 +414,7 @@ mod tests {
         let again = store.due(NOON.plus(MINUTE), 10).unwrap().remove(0);
         assert_eq!((again.attempts, again.error.as_str()), (1, "450 try later"));
         assert_eq!(again.message_id, mail.message_id);
-        store.sent(mail.id, "", NOON.plus(MINUTE)).unwrap();
+        store.sent(mail.id, &Answers::default(), NOON.plus(MINUTE)).unwrap();
         assert_eq!(ids(&store, NOON.plus(DAY)), [""; 0]);
         store.failed(mail.id, "too late to fail", NOON).unwrap();
         assert_eq!(ids(&store, NOON.plus(DAY)), [""; 0], "sent is sent");
@@ -459,9 +470,9 @@ mod tests {
             store.commit(&incident_commit("i", 1, revision), NOON).unwrap();
         }
         let due: Vec<i64> = store.due(NOON, 10).unwrap().iter().map(|mail| mail.id).collect();
-        store.sent(due[0], "", NOON.plus(-HOUR)).unwrap();
-        store.sent_bundled(&due[1..3], 0, "", NOON).unwrap();
-        store.sent(due[3], "", NOON).unwrap();
+        store.sent(due[0], &Answers::default(), NOON.plus(-HOUR)).unwrap();
+        store.sent_bundled(&due[1..3], 0, &Answers::default(), NOON).unwrap();
+        store.sent(due[3], &Answers::default(), NOON).unwrap();
         assert_eq!(store.sent_since(NOON.plus(-HOUR), NOON).unwrap(), 2);
         assert_eq!(store.sent_since(NOON, NOON).unwrap(), 1);
         assert_eq!(store.sent_since(NOON.plus(1), NOON.plus(HOUR)).unwrap(), 0);
@@ -474,7 +485,7 @@ mod tests {
         let mut store = Store::open(&path).unwrap();
         assert_eq!(store.bundled().unwrap(), None);
         store.commit(&incident_commit("i", 1, 1), NOON).unwrap();
-        store.sent_bundled(&[1], 0, "", NOON).unwrap();
+        store.sent_bundled(&[1], 0, &Answers::default(), NOON).unwrap();
         drop(store);
         let store = Store::open(&path).unwrap();
         assert_eq!(store.bundled().unwrap(), Some(NOON));
@@ -490,7 +501,7 @@ mod tests {
         for revision in 1..=5 {
             daemon.commit(&incident_commit("i", 1, revision), NOON).unwrap();
             let due = pump.due(NOON, 10).unwrap();
-            pump.sent(due[0].id, "", NOON).unwrap();
+            pump.sent(due[0].id, &Answers::default(), NOON).unwrap();
         }
         assert_eq!(daemon.stats().unwrap().outbox.waiting, 0);
         assert_eq!(daemon.sent_since(NOON, NOON).unwrap(), 5);

@@ -210,6 +210,7 @@ fn prune_mails(db: &Connection, before: Timestamp, pruned: &mut Pruned) -> rusql
         .prepare_cached(
             "DELETE FROM outbox WHERE id IN (
                SELECT id FROM outbox WHERE state <> 'waiting' AND coalesce(sent_at, created) < ?1
+                 AND give_up_at IS NULL
                  AND id <> coalesce((SELECT max(id) FROM outbox WHERE day IS NOT NULL), 0)
                ORDER BY id LIMIT ?2)",
         )?
@@ -227,7 +228,7 @@ mod tests {
     use crate::engine::secret::TokenId;
     use crate::engine::time::{DAY, HOUR};
     use crate::store::sample::{NOON, alert, commit_of, id, incident_commit, record, registered};
-    use crate::store::{TokenFilter, Who};
+    use crate::store::{Answers, TokenFilter, Who};
 
     const WEEK: Option<Duration> = Some(Duration::from_secs(7 * 86_400));
 
@@ -367,7 +368,7 @@ mod tests {
             store.queue_digest(&day.to_string(), Level::High, NOON, NOON).unwrap();
         }
         let due: Vec<i64> = store.due(NOON, 10).unwrap().iter().map(|mail| mail.id).collect();
-        store.sent_bundled(&due, 0, "", NOON).unwrap();
+        store.sent_bundled(&due, 0, &Answers::default(), NOON).unwrap();
         let retention = Retention { mails: WEEK, ..Retention::default() };
         assert_eq!(store.prune(&retention, NOON.plus(8 * DAY)).unwrap().mails, 1);
         assert!(!store.queue_digest("9", Level::High, NOON, NOON).unwrap());

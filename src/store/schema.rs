@@ -27,6 +27,7 @@ const MIGRATIONS: &[Migration] = &[
     Migration::Sql(V11),
     Migration::Sql(V12),
     Migration::Sql(V13),
+    Migration::Sql(V14),
 ];
 
 /// Upgrades a database to the next version.
@@ -335,6 +336,16 @@ CREATE TABLE forgotten (
   token BLOB,
   principal TEXT
 ) STRICT;
+";
+
+const V14: &str = r"
+-- Which recipients postponed a mail that others accepted, and what was answered: JSON. They are asked again when the
+-- row is due, and given up at a time; NULL if none is left to ask. Of several rows that went out as one mail, the first
+-- has this.
+ALTER TABLE outbox ADD COLUMN postponed TEXT NOT NULL DEFAULT '';
+ALTER TABLE outbox ADD COLUMN give_up_at INTEGER;
+CREATE INDEX outbox_postponed ON outbox (due) WHERE give_up_at IS NOT NULL;
+CREATE INDEX outbox_bundled ON outbox (sent_in) WHERE sent_in < 0;
 ";
 
 /// The newest version that this program knows.

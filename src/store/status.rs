@@ -38,7 +38,9 @@ pub struct OutboxStats {
     pub waiting: u64,
     /// Waiting mails that report something critical.
     pub critical: u64,
-    /// When the oldest waiting mail was queued.
+    /// Sent, but postponed by some recipient, who is asked again.
+    pub postponed: u64,
+    /// When the oldest mail was queued that is waiting or postponed.
     pub oldest: Option<Timestamp>,
     /// Given up.
     pub dead: u64,
@@ -87,7 +89,8 @@ fn outbox(db: &Connection) -> rusqlite::Result<OutboxStats> {
            count(*) FILTER (WHERE state = 'waiting' AND incident IN
              (SELECT id FROM incident WHERE level >= ?1)) AS critical,
            min(CASE attempts WHEN 0 THEN max(created, due) ELSE created END)
-             FILTER (WHERE state = 'waiting') AS oldest,
+             FILTER (WHERE state = 'waiting' OR give_up_at IS NOT NULL) AS oldest,
+           count(give_up_at) AS postponed,
            count(*) FILTER (WHERE state = 'dead') AS dead,
            count(*) FILTER (WHERE state = 'sent' AND error <> '') AS refused,
            max(sent_at) AS last_sent
@@ -97,6 +100,7 @@ fn outbox(db: &Connection) -> rusqlite::Result<OutboxStats> {
             Ok(OutboxStats {
                 waiting: get_count(row, "waiting")?,
                 critical: get_count(row, "critical")?,
+                postponed: get_count(row, "postponed")?,
                 oldest: row.get("oldest")?,
                 dead: get_count(row, "dead")?,
                 refused: get_count(row, "refused")?,

@@ -155,7 +155,7 @@ mod tests {
     use super::*;
     use crate::engine::commit::Commit;
     use crate::store::sample::{NOON, incident_commit};
-    use crate::store::{About, Store};
+    use crate::store::{About, Answers, Store};
 
     /// Commits incidents of one token each.
     fn storm(store: &mut Store, numbers: std::ops::Range<u32>) {
@@ -239,14 +239,14 @@ mod tests {
         storm(&mut store, 0..1500);
         let (id, (_, upto)) = row(&store).unwrap();
         storm(&mut store, 1500..1600);
-        store.sent_bundled(&[id], upto, "", NOON).unwrap();
+        store.sent_bundled(&[id], upto, &Answers::default(), NOON).unwrap();
         let (rest, range) = row(&store).unwrap();
         assert_eq!(range, (1500, 1600));
         let sql = "SELECT state, upto_alert FROM outbox WHERE id = ?1";
         let read = |row: &rusqlite::Row<'_>| Ok((row.get(0)?, row.get(1)?));
         let told: (String, i64) = store.db.query_row(sql, [id], read).unwrap();
         assert_eq!(told, ("sent".to_owned(), upto), "what the mail reported");
-        store.sent_bundled(&[rest], 1600, "", NOON).unwrap();
+        store.sent_bundled(&[rest], 1600, &Answers::default(), NOON).unwrap();
         assert_eq!(row(&store), None);
         // The next storm has a row of its own.
         storm(&mut store, 1600..1700);

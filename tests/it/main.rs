@@ -27,6 +27,7 @@ mod live;
 mod mail;
 mod mail_transport;
 mod mistakes;
+mod postponed;
 mod program;
 mod pump;
 mod registering;

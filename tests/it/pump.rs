@@ -17,36 +17,37 @@ use tokenwatch::engine::geo::Place;
 use tokenwatch::engine::mute::{Mute, Scope};
 use tokenwatch::engine::time::{HOUR, MINUTE, SECOND, Timestamp};
 use tokenwatch::engine::word::Verdict;
-use tokenwatch::store::{About, Ack, Store};
+use tokenwatch::store::{About, Ack, Answers, Store};
 
 use crate::smtp::{Encryption, Message, Options, SmtpServer};
 
-const CAP: u32 = 5;
+pub(crate) const CAP: u32 = 5;
 
 /// A site with mail, and when each of its mails went out.
-struct Site {
+pub(crate) struct Site {
     directory: tempfile::TempDir,
-    server: SmtpServer,
-    store: Store,
+    to: &'static [&'static str],
+    pub(crate) server: SmtpServer,
+    pub(crate) store: Store,
     pump: Pump,
     n_incidents: usize,
-    sent: Vec<(Timestamp, Mail)>,
+    pub(crate) sent: Vec<(Timestamp, Mail)>,
 }
 
 /// What a mail tells of.
-struct Mail {
-    is_bundle: bool,
+pub(crate) struct Mail {
+    pub(crate) is_bundle: bool,
     text: String,
 }
 
-fn post(server: &SmtpServer, turn: Duration) -> Post {
+fn post(to: &[&str], server: &SmtpServer, turn: Duration) -> Post {
     let settings = MailSettings {
         server: Server { security: Security::Plain, host: "127.0.0.1".into(), port: server.port() },
         user: None,
         password: None,
         ca_pem: None,
         from: "tokenwatch@example.org".into(),
-        to: vec!["security@example.org".into()],
+        to: to.iter().map(ToString::to_string).collect(),
         hello_name: None,
         timeouts: Timeouts::PATIENT,
     };
@@ -59,8 +60,8 @@ fn post(server: &SmtpServer, turn: Duration) -> Post {
     Post { mailer: Mailer::new(settings).unwrap(), rules }
 }
 
-fn pump(directory: &tempfile::TempDir, server: &SmtpServer) -> Pump {
-    let Post { mailer, rules } = post(server, Rules::TURN);
+fn pump(directory: &tempfile::TempDir, to: &[&str], server: &SmtpServer) -> Pump {
+    let Post { mailer, rules } = post(to, server, Rules::TURN);
     let store = Store::open(&directory.path().join("tokenwatch.db")).unwrap();
     let host = Host { name: "host".into(), program: "tokenwatch".into() };
     Pump::new(store, mailer, rules, host, Cut::default()).unwrap()
@@ -68,15 +69,20 @@ fn pump(directory: &tempfile::TempDir, server: &SmtpServer) -> Pump {
 
 impl Site {
     fn new() -> Self {
+        Self::to(&["security@example.org"])
+    }
+
+    /// A site that mails to these.
+    pub(crate) fn to(to: &'static [&'static str]) -> Self {
         let directory = tempfile::tempdir().unwrap();
         let server = SmtpServer::start(Options { tls: Encryption::Off, ..Options::default() });
         let store = Store::open(&directory.path().join("tokenwatch.db")).unwrap();
-        let pump = pump(&directory, &server);
-        Self { directory, server, store, pump, n_incidents: 0, sent: Vec::new() }
+        let pump = pump(&directory, to, &server);
+        Self { directory, to, server, store, pump, n_incidents: 0, sent: Vec::new() }
     }
 
-    fn restart(&mut self) {
-        self.pump = pump(&self.directory, &self.server);
+    pub(crate) fn restart(&mut self) {
+        self.pump = pump(&self.directory, self.to, &self.server);
     }
 
     /// One more incident of a principal of its own.
@@ -86,7 +92,7 @@ impl Site {
     }
 
     /// One more incident.
-    fn happen_to(&mut self, principal: &str, level: Level, now: Timestamp) {
+    pub(crate) fn happen_to(&mut self, principal: &str, level: Level, now: Timestamp) {
         let id = format!("in_{:04}", self.n_incidents);
         self.n_incidents += 1;
         let alert = json!({
@@ -116,9 +122,14 @@ impl Site {
         self.store.commit(&commit, now).unwrap();
     }
 
-    fn turn(&mut self, now: Timestamp) {
+    pub(crate) fn tell_blocked(&self, since: Timestamp) -> Result<(), String> {
+        self.pump.tell_blocked(since, "the disk is full")
+    }
+
+    /// Lets the pump have a turn; returns when it is to have the next.
+    pub(crate) fn turn(&mut self, now: Timestamp) -> Timestamp {
         let before = self.sent.len();
-        self.pump.turn(now).unwrap();
+        let next = self.pump.turn(now).unwrap();
         let new: Vec<Message> = self.server.messages().split_off(before);
         for message in new {
             let mail = MessageParser::default().parse(&message.bytes).unwrap();
@@ -126,6 +137,7 @@ impl Site {
             let text = mail.body_text(0).unwrap().into_owned();
             self.sent.push((now, Mail { is_bundle, text }));
         }
+        next
     }
 
     /// Counts the single mails and the digests of the hour that ends at a time.
@@ -175,7 +187,7 @@ fn no_hour_has_more_mails_than_the_cap_and_one_digest() {
 fn a_slow_server_held_up_all_that_shares_the_thread_until_the_last_mail() {
     let (mut site, now) = (Site::new(), clock::now());
     let short = Duration::from_secs(1);
-    site.pump.replace(post(&site.server, short));
+    site.pump.replace(post(site.to, &site.server, short));
     site.server.script(|script| script.delay = 2 * short);
     (0..3).for_each(|_| site.happen(Level::Critical, now));
     for n in 1..=3_u8 {
@@ -184,7 +196,7 @@ fn a_slow_server_held_up_all_that_shares_the_thread_until_the_last_mail() {
     }
     // A server that is well gets all of them in one turn.
     site.server.script(|script| script.delay = Duration::ZERO);
-    site.pump.replace(post(&site.server, Rules::TURN));
+    site.pump.replace(post(site.to, &site.server, Rules::TURN));
     (0..2).for_each(|_| site.happen(Level::Critical, now));
     site.turn(now.plus(MINUTE));
     assert_eq!(site.sent.len(), 5);
@@ -223,7 +235,7 @@ fn a_storm_of_which_more_waits_leaves_the_cap_as_it_is() {
     let storm = due.iter().find(|mail| matches!(mail.about, About::Storm { .. })).unwrap();
     let About::Storm { upto, .. } = storm.about else { unreachable!() };
     // It grew by one while the mail of it was on its way.
-    site.store.sent_bundled(&[storm.id], upto - 1, "", start).unwrap();
+    site.store.sent_bundled(&[storm.id], upto - 1, &Answers::default(), start).unwrap();
     site.turn(start.plus(MINUTE));
     assert_eq!(site.of_hour(start.plus(MINUTE)), (CAP as usize, 0));
 }
@@ -259,7 +271,7 @@ fn stormy(start: Timestamp) -> Site {
 }
 
 impl Site {
-    fn n_in(&self, state: &str) -> i64 {
+    pub(crate) fn n_in(&self, state: &str) -> i64 {
         let database = self.directory.path().join("tokenwatch.db");
         let database = rusqlite::Connection::open(database).unwrap();
         let sql = "SELECT count(*) FROM outbox WHERE state = ?1";
@@ -379,7 +391,7 @@ fn a_server_that_says_later_for_six_hours_is_asked_ever_more_seldom_and_gets_all
     assert!(place(0).is_some() && place(1).is_some() && place(0) < place(2), "{ids:?}");
 }
 
-fn id_of(message: &Message) -> String {
+pub(crate) fn id_of(message: &Message) -> String {
     let mail = MessageParser::default().parse(&message.bytes).unwrap();
     mail.message_id().unwrap().to_owned()
 }

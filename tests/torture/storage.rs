@@ -111,6 +111,10 @@ const BACK_TO_1: &str = "
     ALTER TABLE mute DROP COLUMN route;
     ALTER TABLE mute DROP COLUMN after_alert;
     ALTER TABLE ack DROP COLUMN upto_alert;
+    DROP INDEX outbox_bundled;
+    DROP INDEX outbox_postponed;
+    ALTER TABLE outbox DROP COLUMN postponed;
+    ALTER TABLE outbox DROP COLUMN give_up_at;
     DROP INDEX alert_principal;
     CREATE INDEX alert_principal ON alert (principal, time);
     DROP INDEX incident_principal;

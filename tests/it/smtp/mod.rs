@@ -77,6 +77,8 @@ pub(crate) struct Script {
     pub(crate) greylist: usize,
     /// These recipients are answered with 550.
     pub(crate) refused: Vec<String>,
+    /// These recipients are answered with 452.
+    pub(crate) full: Vec<String>,
     /// After so many DATAs no answer ever comes.
     pub(crate) hang: usize,
     /// After so many DATAs the connection is closed instead of an answer.

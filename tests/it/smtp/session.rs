@@ -6,7 +6,7 @@ use base64::Engine;
 use base64::engine::general_purpose::STANDARD;
 use tokio::io::{AsyncBufReadExt, AsyncRead, AsyncWrite, AsyncWriteExt, BufReader};
 
-use super::{Encryption, Message, Options, Setup};
+use super::{Encryption, Message, Options, Script, Setup};
 
 pub(super) trait Duplex: AsyncRead + AsyncWrite + Unpin + Send {}
 impl<T: AsyncRead + AsyncWrite + Unpin + Send> Duplex for T {}
@@ -185,9 +185,12 @@ impl Session<'_> {
         if is_early {
             return self.say("451 4.7.1 greylisted, try again later").await;
         }
-        let is_refused = self.setup.shared.state().script.refused.contains(&to);
-        if is_refused {
+        let Script { refused, full, .. } = self.setup.shared.state().script.clone();
+        if refused.contains(&to) {
             return self.say("550 5.1.1 no such user").await;
+        }
+        if full.contains(&to) {
+            return self.say("452 4.2.2 mailbox full").await;
         }
         self.to.push(to);
         self.say("250 recipient noted").await

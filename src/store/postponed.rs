@@ -1,0 +1,111 @@
+//! Mails that some recipients accepted and others postponed: whom to ask again, and until when.
+//!
+//! Such a mail counts as sent. It holds no other mail back: whoever has a full mailbox must not keep mails from others.
+
+use std::collections::BTreeMap;
+
+use rusqlite::{Connection, Row, params};
+
+use crate::engine::time::Timestamp;
+
+use super::codec::{get_json, to_json};
+use super::error::is_illegible;
+use super::outbox::{Outgoing, SELECT, outgoing};
+use super::{Reader, Store, StoreError};
+
+/// What the recipients of a mail answered that at least one of them accepted.
+#[derive(Clone, Debug, Default, PartialEq, Eq)]
+pub struct Answers {
+    /// Who refused it for good or was given up, and why; empty if nobody did.
+    pub refused: String,
+    /// The addresses of those who postponed it, and what was answered.
+    pub postponed: BTreeMap<String, String>,
+    /// When they are to be asked again.
+    pub next: Timestamp,
+    /// When they are given up.
+    pub give_up_at: Timestamp,
+}
+
+/// A mail that somebody postponed.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Postponed {
+    /// Its row; its first one if several went out as one mail. The error says who refused it for good.
+    pub mail: Outgoing,
+    /// The addresses of those who are to be asked again, and what was answered.
+    pub whom: BTreeMap<String, String>,
+    /// When they are given up.
+    pub give_up_at: Timestamp,
+}
+
+impl Reader {
+    /// Returns the postponed mails that are due, the oldest first, at most `limit`.
+    ///
+    /// # Errors
+    /// Any database error.
+    pub fn postponed(&self, now: Timestamp, limit: u32) -> Result<Vec<Postponed>, StoreError> {
+        let sql = format!(
+            "{SELECT}, postponed, give_up_at FROM outbox AS mail
+             WHERE give_up_at IS NOT NULL AND due <= ?1 ORDER BY id LIMIT ?2"
+        );
+        self.read("reading postponed mails", |db| {
+            db.prepare_cached(&sql)?.query_map(params![now, limit], postponed)?.collect()
+        })
+    }
+
+    /// Returns the rows that went out in one mail, `first` at the beginning; none if that had a mail of its own.
+    ///
+    /// # Errors
+    /// Any database error.
+    pub fn bundled_with(&self, first: i64) -> Result<Vec<Outgoing>, StoreError> {
+        let sql = format!(
+            "{SELECT} FROM outbox AS mail
+             WHERE sent_in < 0 AND sent_in = -?1 ORDER BY id <> ?1, id"
+        );
+        self.read("reading the mails of a bundle", |db| {
+            db.prepare_cached(&sql)?.query_map([first], outgoing)?.collect()
+        })
+    }
+}
+
+impl Store {
+    /// Records what those answered who were asked again, and when somebody accepted the mail.
+    ///
+    /// # Errors
+    /// Any database error.
+    pub fn asked_again(
+        &mut self,
+        mail: &Outgoing,
+        answers: &Answers,
+        accepted: Option<Timestamp>,
+    ) -> Result<(), StoreError> {
+        self.write("noting who has a mail", |db| {
+            // Under the cap, the mail counts from the last time that somebody accepted it.
+            let sql = "UPDATE outbox SET attempts = attempts + 1, error = ?2,
+                   sent_at = coalesce(?3, sent_at) WHERE id = ?1";
+            db.prepare_cached(sql)?.execute(params![mail.id, answers.refused, accepted])?;
+            keep(db, mail.id, answers)
+        })
+    }
+}
+
+/// Keeps whom to ask again about a mail.
+pub(super) fn keep(db: &Connection, id: i64, answers: &Answers) -> rusqlite::Result<()> {
+    let Answers { postponed, next, give_up_at, .. } = answers;
+    if postponed.is_empty() {
+        let sql = "UPDATE outbox SET postponed = '', give_up_at = NULL
+             WHERE id = ?1 AND give_up_at IS NOT NULL";
+        return db.prepare_cached(sql)?.execute([id]).map(drop);
+    }
+    let sql = "UPDATE outbox SET postponed = ?2, due = ?3, give_up_at = ?4 WHERE id = ?1";
+    let of = params![id, to_json(postponed)?, next, give_up_at];
+    db.prepare_cached(sql)?.execute(of).map(drop)
+}
+
+/// Reads a row; in an unreadable one, nobody is left to ask.
+fn postponed(row: &Row<'_>) -> rusqlite::Result<Postponed> {
+    let whom = match get_json(row, "postponed") {
+        Err(fault) if is_illegible(&fault) => BTreeMap::new(),
+        outcome => outcome?,
+    };
+    Ok(Postponed { mail: outgoing(row)?, whom, give_up_at: row.get("give_up_at")? })
+}

@@ -1,0 +1,84 @@
+//! A recipient who postpones mails that others accept, with a clock set by the test: the real pump, database and server.
+
+use tokenwatch::clock;
+use tokenwatch::engine::alert::Level;
+use tokenwatch::engine::time::{DAY, HOUR, MINUTE, Timestamp};
+
+use crate::pump::{Site, id_of};
+use crate::smtp::Message;
+
+const ANA: &str = "ana@example.org";
+const BEN: &str = "ben@example.org";
+
+/// A site that mails to both, and Ben has no room for mail.
+fn site() -> Site {
+    let site = Site::to(&[ANA, BEN]);
+    site.server.script(|script| script.full = vec![BEN.into()]);
+    site
+}
+
+fn make_room(site: &Site) {
+    site.server.script(|script| script.full.clear());
+}
+
+/// The mails that somebody got, in their order, by Message-ID.
+fn got(site: &Site, whom: &str) -> Vec<String> {
+    let messages = site.server.messages();
+    let of = |message: &&Message| message.to.iter().any(|to| to == whom);
+    messages.iter().filter(of).map(id_of).collect()
+}
+
+/// Lets the pump work as the daemon does, until a time.
+fn run(site: &mut Site, from: Timestamp, until: Timestamp) -> Timestamp {
+    let mut now = from;
+    while now < until {
+        let next = site.turn(now);
+        assert!(now < next, "it rests between two turns");
+        now = next.min(until);
+    }
+    now
+}
+
+#[test]
+fn a_recipient_with_a_full_mailbox_kept_later_mails_from_everybody() {
+    let (mut site, mut now) = (site(), clock::now().plus(HOUR));
+    for n in 1..=3 {
+        site.happen_to("deploy-bot", Level::Critical, now);
+        now = run(&mut site, now, now.plus(5 * MINUTE));
+        assert_eq!(got(&site, ANA).len(), n, "each mail, once");
+    }
+    site.restart();
+    now = run(&mut site, now, now.plus(5 * MINUTE));
+    assert_eq!(got(&site, ANA).len(), 3, "and none again");
+    assert_eq!((got(&site, BEN).len(), site.n_in("waiting")), (0, 0));
+    make_room(&site);
+    run(&mut site, now, now.plus(2 * HOUR));
+    let (mut ana, mut ben) = (got(&site, ANA), got(&site, BEN));
+    ana.sort();
+    ben.sort();
+    assert_eq!((ana.len(), ana), (3, ben));
+}
+
+#[test]
+fn a_mail_about_a_full_disk_came_again_and_again_where_one_recipient_postponed_it() {
+    let (site, now) = (site(), clock::now());
+    assert_eq!(site.tell_blocked(now), Ok(()), "somebody knows");
+    assert_eq!(got(&site, ANA).len(), 1);
+}
+
+#[test]
+fn a_recipient_whose_mailbox_stayed_full_was_asked_for_ever() {
+    let (mut site, start) = (site(), clock::now().plus(HOUR));
+    site.happen_to("deploy-bot", Level::High, start);
+    let now = run(&mut site, start, start.plus(4 * DAY));
+    assert!(site.store.next_due().unwrap().is_some(), "for days");
+    assert_eq!(site.store.last_refusal().unwrap(), "", "it was not refused");
+    let now = run(&mut site, now, start.plus(6 * DAY));
+    assert_eq!(site.store.next_due().unwrap(), None);
+    let why = site.store.last_refusal().unwrap();
+    assert!(why.contains(BEN) && why.contains("mailbox full; given up"), "{why}");
+    assert_eq!(site.store.stats().unwrap().outbox.refused, 1);
+    make_room(&site);
+    run(&mut site, now, now.plus(DAY));
+    assert_eq!((got(&site, ANA).len(), got(&site, BEN).len()), (1, 0));
+}
