@@ -153,7 +153,7 @@ impl Pump {
         now: Timestamp,
     ) -> Result<Vec<&'a Outgoing>, StoreError> {
         let mut room = self.room(now)?;
-        let reserve = usize::try_from(self.rules.max_per_hour / 4).unwrap_or(0);
+        let reserve = self.reserve();
         let n_critical = incidents.iter().filter(|mail| mail.is_critical).count();
         let has_room_for_critical = n_critical <= room;
         let mut told = None;
@@ -192,6 +192,11 @@ impl Pump {
         let n_sent = self.store.sent_since(now.plus(-HOUR), now)?;
         let room = u64::from(self.rules.max_per_hour).saturating_sub(n_sent);
         Ok(usize::try_from(room).unwrap_or(usize::MAX))
+    }
+
+    /// Returns how much of the room is for critical mails only.
+    fn reserve(&self) -> usize {
+        usize::try_from(self.rules.max_per_hour / 4).unwrap_or(0)
     }
 
     /// Returns whether the mails beyond the cap are sent now, as one: at most once an hour, across restarts.
@@ -347,9 +352,11 @@ impl Pump {
     }
 
     /// Asks those again who postponed a mail that others accepted, until one of them postpones it again: others would
-    /// most likely meet the same full mailbox.
+    /// most likely meet the same full mailbox. They have the cap, too, once their mailbox has room for a day of mails.
     fn ask_again(&mut self, now: Timestamp) -> Result<(), StoreError> {
-        for mail in self.store.postponed(now, AT_A_TIME)? {
+        let room = self.room(now)?.saturating_sub(self.reserve());
+        let most = u32::try_from(room).unwrap_or(AT_A_TIME).min(AT_A_TIME);
+        for mail in self.store.postponed(now, most)? {
             if self.is_over() || self.is_out(now) || self.repeat(&mail, now)? == Tried::InVain {
                 break;
             }

@@ -4,7 +4,7 @@ use tokenwatch::clock;
 use tokenwatch::engine::alert::Level;
 use tokenwatch::engine::time::{DAY, HOUR, MINUTE, Timestamp};
 
-use crate::pump::{Site, id_of};
+use crate::pump::{CAP, Mail, Site, id_of};
 use crate::smtp::Message;
 
 const ANA: &str = "ana@example.org";
@@ -26,6 +26,16 @@ fn got(site: &Site, whom: &str) -> Vec<String> {
     let messages = site.server.messages();
     let of = |message: &&Message| message.to.iter().any(|to| to == whom);
     messages.iter().filter(of).map(id_of).collect()
+}
+
+/// Counts the single mails and the digests that somebody got in the hour that ends at a time.
+fn of_hour(site: &Site, whom: &str, end: Timestamp) -> (usize, usize) {
+    let within = |time: &Timestamp, mail: &Mail| {
+        time.0 <= end.0 && end.since(*time) <= HOUR && mail.to.iter().any(|to| to == whom)
+    };
+    let mails = site.sent.iter().filter(|(time, mail)| within(time, mail));
+    let (bundles, single): (Vec<_>, Vec<_>) = mails.partition(|(_, mail)| mail.is_bundle);
+    (single.len(), bundles.len())
 }
 
 /// Lets the pump work as the daemon does, until a time.
@@ -81,4 +91,36 @@ fn a_recipient_whose_mailbox_stayed_full_was_asked_for_ever() {
     make_room(&site);
     run(&mut site, now, now.plus(DAY));
     assert_eq!((got(&site, ANA).len(), got(&site, BEN).len()), (1, 0));
+}
+
+#[test]
+fn mails_that_one_recipient_postponed_did_not_count_under_the_cap() {
+    let (mut site, mut now) = (site(), clock::now().plus(HOUR));
+    let fits = |site: &Site, now| {
+        for whom in [ANA, BEN] {
+            let (n_single, _) = of_hour(site, whom, now);
+            assert!(n_single <= CAP as usize, "{whom}: {n_single}");
+        }
+    };
+    for n in 0..3 * CAP {
+        site.happen_to(&format!("principal-{n:04}-"), Level::Critical, now);
+        now = run(&mut site, now, now.plus(MINUTE));
+        fits(&site, now);
+    }
+    assert_eq!(of_hour(&site, ANA, now), (CAP as usize, 1), "one digest, once");
+    // Two hours of mails wait for Ben when he has room again.
+    for n in 0..12 * 60 {
+        if n == 120 {
+            make_room(&site);
+        }
+        if n % 20 == 0 {
+            site.happen_to(&format!("principal-{n:04}-"), Level::Critical, now);
+        }
+        now = run(&mut site, now, now.plus(MINUTE));
+        fits(&site, now);
+    }
+    let (mut ana, mut ben) = (got(&site, ANA), got(&site, BEN));
+    ana.sort();
+    ben.sort();
+    assert_eq!(ana, ben, "both have all, once");
 }

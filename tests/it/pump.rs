@@ -34,9 +34,10 @@ pub(crate) struct Site {
     pub(crate) sent: Vec<(Timestamp, Mail)>,
 }
 
-/// What a mail tells of.
+/// What a mail tells of, and whom.
 pub(crate) struct Mail {
     pub(crate) is_bundle: bool,
+    pub(crate) to: Vec<String>,
     text: String,
 }
 
@@ -135,7 +136,7 @@ impl Site {
             let mail = MessageParser::default().parse(&message.bytes).unwrap();
             let is_bundle = mail.subject().unwrap().contains("beyond");
             let text = mail.body_text(0).unwrap().into_owned();
-            self.sent.push((now, Mail { is_bundle, text }));
+            self.sent.push((now, Mail { is_bundle, to: message.to, text }));
         }
         next
     }
