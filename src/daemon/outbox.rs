@@ -249,25 +249,29 @@ impl Pump {
         }
         match self.composer().write(outgoing)? {
             Written::Mail(mail) => self.send(&[outgoing], &mail, Sent::Single, now),
-            Written::Settled => self.store.settled(outgoing, now).map(|()| Tried::Done),
-            Written::Gone => self.bury(outgoing, now),
+            Written::Settled => self.store.settled(&[outgoing], now).map(|()| Tried::Done),
+            Written::Gone => self.bury(&[outgoing], now).map(|()| Tried::Done),
         }
     }
 
-    /// Gives up a mail whose incident was pruned or forgotten, or whose rows are damaged.
-    fn bury(&mut self, outgoing: &Outgoing, now: Timestamp) -> Result<Tried, StoreError> {
-        self.store.dead(outgoing, "its alerts are gone or unreadable", now)?;
-        Ok(Tried::Done)
+    /// Gives up mails whose incidents were pruned or forgotten, or whose rows are damaged.
+    fn bury(&mut self, mails: &[&Outgoing], now: Timestamp) -> Result<(), StoreError> {
+        self.store.dead(mails, "its alerts are gone or unreadable", now)
     }
 
-    /// Closes one of several mails that have nothing to report together.
-    fn send_off(&mut self, outgoing: &Outgoing, now: Timestamp) -> Result<(), StoreError> {
-        match self.composer().write(outgoing)? {
-            Written::Settled => self.store.settled(outgoing, now),
-            // An alert was added meanwhile: it waits for the next turn.
-            Written::Mail(_) => Ok(()),
-            Written::Gone => self.bury(outgoing, now).map(drop),
+    /// Closes mails that have nothing to report together.
+    fn send_off(&mut self, mails: &[&Outgoing], now: Timestamp) -> Result<(), StoreError> {
+        let (mut settled, mut gone) = (Vec::new(), Vec::new());
+        for outgoing in mails {
+            match self.composer().write(outgoing)? {
+                Written::Settled => settled.push(*outgoing),
+                Written::Gone => gone.push(*outgoing),
+                // An alert was added meanwhile: it waits for the next turn.
+                Written::Mail(_) => {}
+            }
         }
+        self.store.settled(&settled, now)?;
+        self.bury(&gone, now)
     }
 
     /// Sends a mail, bypassing the database, that the database has not been writable since a time.
@@ -290,7 +294,7 @@ impl Pump {
             return Ok(());
         }
         let Some((mail, upto)) = self.composer().bundle(rest)? else {
-            return rest.iter().try_for_each(|outgoing| self.send_off(outgoing, now));
+            return self.send_off(rest, now);
         };
         self.send(rest, &mail, Sent::Bundle { upto }, now).map(drop)
     }
@@ -306,10 +310,10 @@ impl Pump {
         let Some(first) = rows.first() else { return Ok(Tried::Done) };
         let Some(answered) = self.hand_over(mail, |_| true) else { return Ok(Tried::InVain) };
         let (began, now) = (now, clock::now().max(now));
+        let ids: Vec<i64> = rows.iter().map(|row| row.id).collect();
         if answered.n_accepted > 0 {
             info!(id = mail.message_id, rows = rows.len(), "Mail was sent.");
             let answers = answers(mail, first, answered, now.plus(GIVE_UP), now);
-            let ids: Vec<i64> = rows.iter().map(|row| row.id).collect();
             match kind {
                 Sent::Single => self.store.sent(first.id, &answers, now)?,
                 Sent::Bundle { upto } => self.store.sent_bundled(&ids, upto, &answers, now)?,
@@ -320,17 +324,11 @@ impl Pump {
             self.out_until = answered.is_out.then(|| began.plus(PROBE));
             let next = now.plus(backoff(first.attempts, first.id));
             warn!(id = mail.message_id, error = why, next = %next, "Mail was not sent; it will be retried.");
-            for row in rows {
-                self.store.failed(row.id, why, next)?;
-            }
-            return Ok(Tried::InVain);
+            return self.store.failed(&ids, why, next).map(|()| Tried::InVain);
         }
         let why = answered.refused.join(", ");
         error!(id = mail.message_id, error = why, "Mail cannot be sent, and is given up.");
-        for row in rows {
-            self.store.dead(row, &why, now)?;
-        }
-        Ok(Tried::Done)
+        self.store.dead(rows, &why, now).map(|()| Tried::Done)
     }
 
     /// Hands a mail to the server for those recipients whose address is `wanted`. Returns what they answered, or `None`

@@ -255,18 +255,17 @@ impl Store {
         })
     }
 
-    /// Records a failed attempt, its cause, and when the next one is due.
+    /// Records a failed attempt at one mail for these rows, its cause, and when the next one is due.
     ///
     /// # Errors
     /// Any database error.
-    pub fn failed(&mut self, id: i64, error: &str, next: Timestamp) -> Result<(), StoreError> {
+    pub fn failed(&mut self, ids: &[i64], error: &str, next: Timestamp) -> Result<(), StoreError> {
         self.write("marking a mail as delayed", |db| {
-            db.prepare_cached(
+            let mut delay = db.prepare_cached(
                 "UPDATE outbox SET attempts = attempts + 1, error = ?2, due = ?3
                  WHERE id = ?1 AND state = 'waiting'",
-            )?
-            .execute(params![id, error, next])?;
-            Ok(())
+            )?;
+            ids.iter().try_for_each(|id| delay.execute(params![id, error, next]).map(drop))
         })
     }
 
@@ -285,32 +284,41 @@ impl Store {
         })
     }
 
-    /// Drops a mail whose alerts were all acknowledged or muted. What a storm has grown by since it was read keeps
+    /// Drops mails whose alerts were all acknowledged or muted. What a storm has grown by since it was read keeps
     /// waiting.
     ///
     /// # Errors
     /// Any database error.
-    pub fn settled(&mut self, mail: &Outgoing, now: Timestamp) -> Result<(), StoreError> {
-        self.write("dropping a mail", |db| {
-            leave_rest(db, mail, now)?;
+    pub fn settled(&mut self, mails: &[&Outgoing], now: Timestamp) -> Result<(), StoreError> {
+        self.write("dropping mails", |db| {
             let sql = "UPDATE outbox SET state = 'empty' WHERE id = ?1 AND state = 'waiting'";
-            db.prepare_cached(sql)?.execute([mail.id]).map(drop)
+            let mut drop_one = db.prepare_cached(sql)?;
+            mails.iter().try_for_each(|mail| {
+                leave_rest(db, mail, now)?;
+                drop_one.execute([mail.id]).map(drop)
+            })
         })
     }
 
-    /// Gives up a mail; it stays visible in `status`. What a storm has grown by since it was read keeps waiting.
+    /// Gives up mails; they stay visible in `status`. What a storm has grown by since it was read keeps waiting.
     ///
     /// # Errors
     /// Any database error.
-    pub fn dead(&mut self, mail: &Outgoing, error: &str, now: Timestamp) -> Result<(), StoreError> {
-        self.write("giving up a mail", |db| {
-            leave_rest(db, mail, now)?;
-            db.prepare_cached(
+    pub fn dead(
+        &mut self,
+        mails: &[&Outgoing],
+        error: &str,
+        now: Timestamp,
+    ) -> Result<(), StoreError> {
+        self.write("giving up mails", |db| {
+            let mut give_up = db.prepare_cached(
                 "UPDATE outbox SET state = 'dead', attempts = attempts + 1, error = ?2
                  WHERE id = ?1 AND state = 'waiting'",
-            )?
-            .execute(params![mail.id, error])?;
-            Ok(())
+            )?;
+            mails.iter().try_for_each(|mail| {
+                leave_rest(db, mail, now)?;
+                give_up.execute(params![mail.id, error]).map(drop)
+            })
         })
     }
 }
@@ -406,7 +414,7 @@ mod tests {
         let mail = store.due(NOON, 10).unwrap().remove(0);
         assert_eq!(mail.message_id, "i.2");
         assert_eq!(mail.about, About::Incident { incident: "i".into(), revision: 2 });
-        store.failed(mail.id, "450 try later", NOON.plus(MINUTE)).unwrap();
+        store.failed(&[mail.id], "450 try later", NOON.plus(MINUTE)).unwrap();
         drop(store);
         let mut store = Store::open(&path).unwrap();
         assert_eq!(ids(&store, NOON.plus(SECOND)), [""; 0]);
@@ -416,7 +424,7 @@ mod tests {
         assert_eq!(again.message_id, mail.message_id);
         store.sent(mail.id, &Answers::default(), NOON.plus(MINUTE)).unwrap();
         assert_eq!(ids(&store, NOON.plus(DAY)), [""; 0]);
-        store.failed(mail.id, "too late to fail", NOON).unwrap();
+        store.failed(&[mail.id], "too late to fail", NOON).unwrap();
         assert_eq!(ids(&store, NOON.plus(DAY)), [""; 0], "sent is sent");
         assert_eq!(store.stats().unwrap().outbox.last_sent, Some(NOON.plus(MINUTE)));
     }
@@ -429,9 +437,9 @@ mod tests {
         }
         assert_eq!(ids(&store, NOON), ["i.1", "i.2", "j.1"]);
         let first = store.due(NOON, 1).unwrap().remove(0);
-        store.failed(first.id, "450", NOON.plus(HOUR)).unwrap();
+        store.failed(&[first.id], "450", NOON.plus(HOUR)).unwrap();
         assert_eq!(ids(&store, NOON), ["j.1"]);
-        store.dead(&first, "550", NOON).unwrap();
+        store.dead(&[&first], "550", NOON).unwrap();
         assert_eq!(ids(&store, NOON), ["i.2", "j.1"], "what is given up holds nothing back");
         assert_eq!(store.stats().unwrap().outbox.dead, 1);
     }

@@ -260,7 +260,7 @@ mod tests {
         let due = store.due(NOON, 5000).unwrap();
         let read = due.iter().find(|mail| matches!(mail.about, About::Storm { .. })).unwrap();
         storm(&mut store, 1500..1600);
-        store.dead(read, "550", NOON).unwrap();
+        store.dead(&[read], "550", NOON).unwrap();
         assert_eq!(row(&store).unwrap().1, (1500, 1600));
         assert_eq!(store.stats().unwrap().outbox.dead, 1, "what was read");
     }

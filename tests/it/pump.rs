@@ -69,8 +69,11 @@ fn pump(directory: &tempfile::TempDir, to: &[&str], server: &SmtpServer) -> Pump
 }
 
 impl Site {
+    /// Who gets mail, unless a test says otherwise.
+    const TO: [&str; 1] = ["security@example.org"];
+
     fn new() -> Self {
-        Self::to(&["security@example.org"])
+        Self::to(&Self::TO)
     }
 
     /// A site that mails to these.
@@ -305,6 +308,28 @@ fn a_storm_of_which_everything_was_muted_was_given_up() {
     site.turn(start.plus(5 * MINUTE));
     let states = ["sent", "dead", "waiting"].map(|state| site.n_in(state));
     assert_eq!(states, [CAP.into(), 0, 0]);
+}
+
+#[test]
+fn a_digest_of_many_mails_that_was_not_accepted_was_a_transaction_for_each_of_them() {
+    let start = clock::now();
+    for (greylist, refused, state) in [(1, vec![], "waiting"), (0, Site::TO.to_vec(), "dead")] {
+        let mut site = stormy(start);
+        let n_written = |site: &Site| {
+            let log = site.directory.path().join("tokenwatch.db-wal");
+            std::fs::metadata(log).unwrap().len()
+        };
+        let before = n_written(&site);
+        site.server.script(|script| {
+            script.greylist = greylist;
+            script.refused = refused.into_iter().map(Into::into).collect();
+        });
+        site.turn(start.plus(5 * MINUTE));
+        assert_eq!(site.n_in(state), 1001, "all in one mail");
+        // Each transaction writes at least a page of 4 KiB.
+        let n_pages = (n_written(&site) - before) / 4096;
+        assert!(n_pages < 500, "{state}: {n_pages} pages");
+    }
 }
 
 #[test]
