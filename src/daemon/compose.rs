@@ -52,7 +52,7 @@ impl Composer<'_> {
                 let mut incident = found.incident;
                 incident.revision = *revision;
                 let files = files(self.store, &alerts)?;
-                let history = history(self.store, &incident.principal, outgoing.created)?;
+                let history = history(self.store, &incident.principal)?;
                 let background = background(self.store, &alerts)?;
                 let context = Context {
                     host: self.host,

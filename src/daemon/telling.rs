@@ -7,7 +7,6 @@ use crate::engine::ledger::Facet;
 use crate::engine::line::StreamId;
 use crate::engine::numbers::{counted, number};
 use crate::engine::registry::Background;
-use crate::engine::time::Timestamp;
 use crate::store::{Found, Reader, StoreError, StoredAlert, Summary};
 
 /// Countries and clients that a mail lists as usual, at most.
@@ -67,21 +66,16 @@ pub(super) fn background(
 ///
 /// # Errors
 /// Those of the store.
-pub(super) fn history(
-    store: &Reader,
-    principal: &str,
-    now: Timestamp,
-) -> Result<Vec<String>, StoreError> {
+pub(super) fn history(store: &Reader, principal: &str) -> Result<Vec<String>, StoreError> {
     let Found::One(who) = store.resolve(principal)? else { return Ok(Vec::new()) };
-    let history = store.history(&who, None, None, now)?;
-    let requests: u64 = history.tokens.iter().map(|token| token.activity.requests).sum();
+    let outline = store.outline(&who)?;
     let mut lines = Vec::new();
-    if let Some(first) = history.tokens.iter().filter_map(|token| token.first_seen).min() {
+    if let Some(first) = outline.first_seen {
         let day = first.to_chrono().date_naive();
-        lines.push(format!("known since {day}, {}", counted(requests, "request")));
+        lines.push(format!("known since {day}, {}", counted(outline.requests, "request")));
     }
     for (facet, name) in [(Facet::Country, "countries"), (Facet::Client, "clients")] {
-        let rows = history.facets.get(&facet).map(Vec::as_slice).unwrap_or_default();
+        let rows = outline.facets.get(&facet).map(Vec::as_slice).unwrap_or_default();
         let shown: Vec<String> = rows
             .iter()
             .filter(|row| !row.value.is_empty())

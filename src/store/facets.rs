@@ -88,10 +88,11 @@ impl<'a> Writer<'a> {
     }
 }
 
-/// Returns the values of a token, ascending by facet and text.
-pub(super) fn of_token(db: &Connection, number: i64) -> Result<Vec<Seen>> {
+/// Returns the values of some facets of a token, ascending by facet and text.
+pub(super) fn of_token(db: &Connection, number: i64, wanted: &[Facet]) -> Result<Vec<Seen>> {
     let body = get(&mut db.prepare_cached(GET)?, number)?.unwrap_or_default();
-    Ok(owned(&body))
+    let values = read(&body).into_iter().filter(|value| wanted.contains(&value.facet));
+    Ok(values.map(owned).collect())
 }
 
 /// Hands the values of each token, with its number, to a function.
@@ -99,15 +100,13 @@ pub(super) fn each(db: &Connection, mut of: impl FnMut(i64, Vec<Seen>)) -> Resul
     let mut all = db.prepare_cached("SELECT token, body FROM facets")?;
     let mut rows = all.query([])?;
     while let Some(row) = rows.next()? {
-        of(row.get(0)?, owned(row.get_ref(1)?.as_blob()?));
+        of(row.get(0)?, read(row.get_ref(1)?.as_blob()?).into_iter().map(owned).collect());
     }
     Ok(())
 }
 
-fn owned(body: &[u8]) -> Vec<Seen> {
-    let owned =
-        |value: Value<'_>| Seen { facet: value.facet, value: value.text.into(), span: value.span };
-    read(body).into_iter().map(owned).collect()
+fn owned(value: Value<'_>) -> Seen {
+    Seen { facet: value.facet, value: value.text.into(), span: value.span }
 }
 
 /// Removes the values of a token that were last seen before a time. Returns how many were removed, and how many are

@@ -2,7 +2,7 @@
 
 use std::collections::BTreeMap;
 
-use rusqlite::{Connection, params};
+use rusqlite::{Connection, Row, named_params, params};
 use smol_str::SmolStr;
 
 use crate::engine::alert::Incident;
@@ -10,9 +10,9 @@ use crate::engine::ledger::{Activity, Facet, Seen, Span};
 use crate::engine::secret::TokenId;
 use crate::engine::time::Timestamp;
 
-use super::codec::{add_activity, get_activity, legible};
+use super::codec::{add_activity, get_activity, get_count, legible};
 use super::registry::{self, LifecycleRow, Who};
-use super::tokens::{self, Numbered, TokenSummary};
+use super::tokens::{self, TokenSummary};
 use super::{Reader, StoreError, alerts, facets, slot};
 
 /// What is stored about a token, or about all tokens of one principal together.
@@ -47,6 +47,17 @@ pub struct FacetRow {
     pub value: SmolStr,
     /// When it was seen, and how often.
     pub span: Span,
+}
+
+/// What a few lines say about a history.
+#[derive(Clone, Debug, Default, PartialEq, Eq)]
+pub struct Outline {
+    /// First usage.
+    pub first_seen: Option<Timestamp>,
+    /// All usages.
+    pub requests: u64,
+    /// Countries and clients, as in [`History::facets`].
+    pub facets: BTreeMap<Facet, Vec<FacetRow>>,
 }
 
 /// From one time to before another; by default all time.
@@ -108,9 +119,10 @@ impl Reader {
             };
             let mut lifecycle = registry::lifecycle(db, &ids, name)?;
             lifecycle.retain(|row| window.holds(row.noted) || window.holds(row.time));
+            let numbers: Vec<i64> = found.iter().filter_map(|row| row.number).collect();
             Ok(History {
-                hours: hours(db, &found, window)?,
-                facets: facets(db, &found, window)?,
+                hours: hours(db, &numbers, window)?,
+                facets: facets(db, &numbers, &Facet::ALL, window)?,
                 incidents: incidents(db, &ids, name, window)?,
                 lifecycle,
                 tokens: found.into_iter().map(|row| row.summary).collect(),
@@ -119,14 +131,57 @@ impl Reader {
     }
 }
 
-fn hours(db: &Connection, tokens: &[Numbered], window: Window) -> rusqlite::Result<Vec<HourRow>> {
+impl Reader {
+    /// Returns the outline of all that is stored about a token or principal. Reads no hours and no incidents: a
+    /// principal whose tokens change by the hour has tens of thousands of both.
+    ///
+    /// # Errors
+    /// Any database error.
+    pub fn outline(&self, who: &Who) -> Result<Outline, StoreError> {
+        self.read("reading the outline of a history", |db| {
+            let mut outline = Outline::default();
+            let mut numbers = Vec::new();
+            for (number, first_seen, requests) in used(db, who)? {
+                outline.first_seen =
+                    Some(outline.first_seen.map_or(first_seen, |known| known.min(first_seen)));
+                outline.requests = outline.requests.saturating_add(requests);
+                numbers.push(number);
+            }
+            let wanted = [Facet::Country, Facet::Client];
+            outline.facets = facets(db, &numbers, &wanted, Window::default())?;
+            Ok(outline)
+        })
+    }
+}
+
+/// Returns the number, the first usage and the count of usages of each token that was used.
+fn used(db: &Connection, who: &Who) -> rusqlite::Result<Vec<(i64, Timestamp, u64)>> {
+    let read = |row: &Row<'_>| {
+        Ok((row.get("number")?, row.get("first_seen")?, get_count(row, "requests")?))
+    };
+    let select = "SELECT number, first_seen, requests FROM token WHERE number";
+    match who {
+        Who::Token(id) => {
+            let sql = format!("{select} BETWEEN :slot AND :slot + 255 AND id = :id");
+            let of = named_params! { ":slot": slot::of_token(*id), ":id": id };
+            legible("a token", db.prepare_cached(&sql)?.query_map(of, read)?)
+        }
+        Who::Principal(name) => {
+            let sql = format!("{select} IN ({})", tokens::NUMBERS_OF_PRINCIPAL);
+            let of = named_params! { ":name": name.as_str() };
+            legible("a token", db.prepare_cached(&sql)?.query_map(of, read)?)
+        }
+    }
+}
+
+fn hours(db: &Connection, numbers: &[i64], window: Window) -> rusqlite::Result<Vec<HourRow>> {
     let mut statement = db.prepare_cached(
         "SELECT hour, requests, ok, denied, failed, bytes FROM activity
          WHERE token = ?1 AND hour BETWEEN ?2 AND ?3",
     )?;
     let (first, last) = (window.since.hour(), window.until.plus(-1).hour());
     let mut hours: BTreeMap<i64, Activity> = BTreeMap::new();
-    for number in tokens.iter().filter_map(|token| token.number) {
+    for number in numbers {
         let mut rows = statement.query(params![number, first, last])?;
         while let Some(row) = rows.next()? {
             add_activity(hours.entry(row.get("hour")?).or_default(), &get_activity(row)?);
@@ -141,12 +196,13 @@ fn hours(db: &Connection, tokens: &[Numbered], window: Window) -> rusqlite::Resu
 
 fn facets(
     db: &Connection,
-    tokens: &[Numbered],
+    numbers: &[i64],
+    wanted: &[Facet],
     window: Window,
 ) -> rusqlite::Result<BTreeMap<Facet, Vec<FacetRow>>> {
     let mut spans: BTreeMap<(Facet, SmolStr), Span> = BTreeMap::new();
-    for number in tokens.iter().filter_map(|token| token.number) {
-        for Seen { facet, value, span } in facets::of_token(db, number)? {
+    for number in numbers {
+        for Seen { facet, value, span } in facets::of_token(db, *number, wanted)? {
             if window.meets(span) {
                 let sum = spans.entry((facet, value)).or_insert(Span { count: 0, ..span });
                 *sum = sum.and(span);
@@ -154,7 +210,7 @@ fn facets(
         }
     }
     let mut facets: BTreeMap<Facet, Vec<FacetRow>> =
-        Facet::ALL.into_iter().map(|facet| (facet, Vec::new())).collect();
+        wanted.iter().map(|facet| (*facet, Vec::new())).collect();
     for ((facet, value), span) in spans {
         facets.entry(facet).or_default().push(FacetRow { value, span });
     }
@@ -237,6 +293,25 @@ mod tests {
         assert_eq!(history.facets[&Facet::Route], []);
         assert_eq!(history.incidents, [incident("i", 1, 1)]);
         assert_eq!(history.lifecycle.len(), 2);
+    }
+
+    #[test]
+    fn an_outline_read_every_hour_and_incident() {
+        let store = store();
+        for who in [Who::Principal("billing".into()), Who::Token(id(1)), Who::Token(id(9))] {
+            let mut history = store.history(&who, None, None, NOON).unwrap();
+            history.facets.retain(|facet, _| matches!(facet, Facet::Country | Facet::Client));
+            let tokens = history.tokens.iter();
+            let whole = Outline {
+                first_seen: tokens.clone().filter_map(|token| token.first_seen).min(),
+                requests: tokens.map(|token| token.activity.requests).sum(),
+                facets: history.facets,
+            };
+            assert_eq!(store.outline(&who).unwrap(), whole);
+        }
+        store.db.execute_batch("DROP TABLE activity; DROP TABLE incident").unwrap();
+        let outline = store.outline(&Who::Principal("billing".into())).unwrap();
+        assert_eq!((outline.first_seen, outline.requests), (Some(NOON), 3));
     }
 
     #[test]

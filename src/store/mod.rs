@@ -54,7 +54,7 @@ pub use backup::{backed_up, backup_of, remove_backup};
 pub use commit::Committed;
 pub use error::{StoreError, certain};
 pub use facets::FACET_LIMIT;
-pub use history::{FacetRow, History, HourRow, Window};
+pub use history::{FacetRow, History, HourRow, Outline, Window};
 pub use lock::{Holder, Lock, Role, Start};
 pub use outbox::{About, Outgoing};
 pub use postponed::{Answers, Postponed};

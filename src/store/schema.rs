@@ -434,7 +434,7 @@ mod tests {
         drop(old);
         let store = Store::open(&path).unwrap();
         let values = |number| {
-            let seen = facets::of_token(&store.db, number).unwrap().into_iter();
+            let seen = facets::of_token(&store.db, number, &Facet::ALL).unwrap().into_iter();
             let row = |Seen { facet, value, span }: Seen| {
                 (facet, value.to_string(), [span.first.0, span.last.0], span.count)
             };

@@ -259,6 +259,13 @@ pub(super) fn of_token(
     numbered(db, &sql, named_params! { ":now": now, ":slot": base, ":token": id })
 }
 
+/// The numbers of a principal's tokens that were used. Needs `:name`.
+pub(super) const NUMBERS_OF_PRINCIPAL: &str = "
+    SELECT number FROM token WHERE principal = :name AND principal <> ''
+    UNION SELECT s.number FROM registry AS n
+      JOIN token AS s ON s.number BETWEEN n.slot AND n.slot + 255 AND s.id = n.token
+      WHERE n.name = :name";
+
 /// Returns the summaries of a principal's tokens: those whose rows name it, and those registered under its name; most
 /// recently used first.
 pub(super) fn of_principal(
@@ -266,14 +273,9 @@ pub(super) fn of_principal(
     name: &str,
     now: Timestamp,
 ) -> rusqlite::Result<Vec<Numbered>> {
-    let used = "t.number IN (
-        SELECT number FROM token WHERE principal = :name AND principal <> ''
-        UNION SELECT s.number FROM registry AS n
-          JOIN token AS s ON s.number BETWEEN n.slot AND n.slot + 255 AND s.id = n.token
-          WHERE n.name = :name)";
     let sql = format!(
         "{} ORDER BY coalesce(-last_seen, 9223372036854775807), id",
-        summaries(used, "r.name = :name")
+        summaries(&format!("t.number IN ({NUMBERS_OF_PRINCIPAL})"), "r.name = :name")
     );
     numbered(db, &sql, named_params! { ":now": now, ":name": name })
 }
