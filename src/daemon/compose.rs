@@ -64,13 +64,11 @@ impl Composer<'_> {
                 Ok(Written::Mail(render::incident(&incident, &alerts, &context)))
             }
             About::Digest { day, .. } => {
-                let alerts = self.store.digest_alerts(outgoing, self.rules.at_once)?;
-                let alerts = summary(open(&alerts));
+                let at_once = self.rules.at_once;
+                let alerts = self.store.digest_summary(outgoing, at_once, MAX_ALERTS)?;
                 let mutes = self.store.digest_mutes(outgoing)?;
                 // Mutes of alerts that would not have been mailed at once are worth a line, not a mail.
-                if alerts.n_alerts == 0
-                    && mutes.iter().all(|ended| ended.level < self.rules.at_once)
-                {
+                if alerts.n_alerts == 0 && mutes.iter().all(|ended| ended.level < at_once) {
                     return Ok(Written::Settled);
                 }
                 let bundle = Bundle::Daily { day, mutes: &mutes };

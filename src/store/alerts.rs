@@ -179,20 +179,6 @@ impl Store {
     }
 }
 
-/// Returns the alerts of a digest: committed after one number up to another, below a level.
-pub(super) fn between(
-    db: &Connection,
-    after: i64,
-    upto: i64,
-    below: Level,
-) -> rusqlite::Result<Vec<StoredAlert>> {
-    let sql = format!(
-        "{SELECT} WHERE a.number > :after AND a.number <= :upto AND a.level < :below
-         ORDER BY a.time, a.number"
-    );
-    stored(db, &sql, named_params! { ":after": after, ":upto": upto, ":below": below })
-}
-
 /// Visits the alerts that meet a condition one by one, with their numbers. Unreadable ones are logged and skipped.
 pub(super) fn each(
     db: &Connection,

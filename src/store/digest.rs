@@ -7,23 +7,32 @@ use crate::engine::mute::{EndedMute, Mute, Scope};
 use crate::engine::time::Timestamp;
 use rusqlite::{Connection, named_params, params};
 
-use super::alerts::{self, StoredAlert};
+use super::alerts;
 use super::outbox::{About, Outgoing};
+use super::storm::{self, Summary};
 use super::{Reader, Store, StoreError, mutes};
 
 impl Reader {
-    /// Returns the alerts of a digest below a level, by time; for any other mail, none. Repeating the same digest
-    /// returns the same alerts, unless they were pruned, muted or acknowledged in between.
+    /// Sums up the alerts of a digest below a level that are neither muted nor acknowledged; for any other mail, none.
+    /// Returns at most `most` of them in full. Repeating the same digest returns the same alerts, unless they were
+    /// pruned, muted or acknowledged in between.
     ///
     /// # Errors
     /// Any database error.
-    pub fn digest_alerts(
+    pub fn digest_summary(
         &self,
         mail: &Outgoing,
         below: Level,
-    ) -> Result<Vec<StoredAlert>, StoreError> {
-        let About::Digest { after, upto, .. } = &mail.about else { return Ok(Vec::new()) };
-        self.read("reading the alerts of a digest", |db| alerts::between(db, *after, *upto, below))
+        most: usize,
+    ) -> Result<Summary, StoreError> {
+        let About::Digest { after, upto, .. } = &mail.about else { return Ok(Summary::default()) };
+        self.read("summing up the alerts of a digest", |db| {
+            let condition = "WHERE a.number > :after AND a.number <= :upto AND a.level < :below
+                   AND k.subject IS NULL
+                 ORDER BY a.number";
+            let parameters = named_params! { ":after": after, ":upto": upto, ":below": below };
+            storm::sum_up(db, condition, parameters, &BTreeSet::new(), most)
+        })
     }
 
     /// Returns the mutes that ended since the previous digest and covered something; for any other mail, none.
@@ -225,6 +234,24 @@ mod tests {
     }
 
     #[test]
+    fn a_digest_held_every_alert_of_its_day() {
+        let mut store = Store::in_memory().unwrap();
+        let one = |n: usize| {
+            let mut one = alert(&format!("a{n}"), &format!("i{}", n / 2), 1, NOON);
+            one.rule.level = if n == 45 { Level::Medium } else { Level::Low };
+            one
+        };
+        let commit = Commit { alerts: (0..50).map(one).collect(), ..Commit::default() };
+        store.commit(&commit, NOON).unwrap();
+        assert!(store.queue_digest("2026-11-23", Level::High, NOON, NOON).unwrap());
+        let mail = store.due(NOON, 1).unwrap().remove(0);
+        let told = store.digest_summary(&mail, Level::High, 3).unwrap();
+        assert_eq!((told.n_alerts, told.n_incidents), (50, 25), "the totals are exact");
+        let ids: Vec<&str> = told.alerts.iter().map(|alert| alert.id.as_str()).collect();
+        assert_eq!(ids, ["a45", "a0", "a1"], "the heaviest, then the first");
+    }
+
+    #[test]
     fn a_digest_tells_each_alert_once_and_not_at_all_on_quiet_days() {
         let mut store = Store::in_memory().unwrap();
         let commit = |store: &mut Store, names: &[&str], level| {
@@ -248,8 +275,8 @@ mod tests {
             .due(NOON, 10)
             .unwrap()
             .iter()
-            .map(|mail| store.digest_alerts(mail, Level::High).unwrap())
-            .map(|alerts| alerts.into_iter().map(|stored| stored.alert.id).collect())
+            .map(|mail| store.digest_summary(mail, Level::High, 10).unwrap())
+            .map(|summary| summary.alerts.into_iter().map(|alert| alert.id).collect())
             .collect();
         assert_eq!(told, [vec!["a", "b"], vec!["c"]]);
         let mails = store.due(NOON, 10).unwrap().into_iter();

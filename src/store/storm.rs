@@ -7,7 +7,7 @@
 use std::cmp::Reverse;
 use std::collections::BTreeSet;
 
-use rusqlite::{Connection, named_params, params};
+use rusqlite::{Connection, ToSql, named_params, params};
 use smol_str::SmolStr;
 
 use crate::engine::alert::{Alert, Level};
@@ -52,35 +52,47 @@ impl Reader {
         most: usize,
     ) -> Result<Summary, StoreError> {
         self.read("summing up a storm of alerts", |db| {
-            let mutes = mutes::all(db)?;
-            let (mut summary, mut incidents) = (Summary::default(), BTreeSet::new());
             let condition = "JOIN incident AS i ON i.id = a.incident
                  WHERE a.number > :after AND a.number <= :upto AND i.level >= :level
                    AND k.subject IS NULL AND NOT EXISTS (
                      SELECT 1 FROM outbox WHERE message_id = i.id || '.' || i.revision)
                  ORDER BY a.number";
             let parameters = named_params! { ":after": after, ":upto": upto, ":level": at_least };
-            alerts::each(db, condition, parameters, |number, alert| {
-                if told.contains(&alert.incident) || mutes::cover(&mutes, number, &alert) {
-                    return;
-                }
-                summary.n_alerts += 1;
-                incidents.insert(alert.incident.clone());
-                summary.alerts.push(alert);
-                if summary.alerts.len() >= most.saturating_mul(2) {
-                    keep_heaviest(&mut summary.alerts, most);
-                }
-            })?;
-            keep_heaviest(&mut summary.alerts, most);
-            summary.n_incidents = u64::try_from(incidents.len()).unwrap_or(u64::MAX);
-            Ok(summary)
+            sum_up(db, condition, parameters, told, most)
         })
     }
 }
 
-/// Keeps the most severe alerts; of equal ones, the first.
+/// Sums up the alerts that meet a condition, are not muted and do not belong to an incident in `told`. Returns at most
+/// `most` of them in full, and never holds more than twice as many.
+pub(super) fn sum_up(
+    db: &Connection,
+    condition: &str,
+    parameters: &[(&str, &dyn ToSql)],
+    told: &BTreeSet<&SmolStr>,
+    most: usize,
+) -> rusqlite::Result<Summary> {
+    let mutes = mutes::all(db)?;
+    let (mut summary, mut incidents) = (Summary::default(), BTreeSet::new());
+    alerts::each(db, condition, parameters, |number, alert| {
+        if told.contains(&alert.incident) || mutes::cover(&mutes, number, &alert) {
+            return;
+        }
+        summary.n_alerts += 1;
+        incidents.insert(alert.incident.clone());
+        summary.alerts.push(alert);
+        if summary.alerts.len() >= most.saturating_mul(2) {
+            keep_heaviest(&mut summary.alerts, most);
+        }
+    })?;
+    keep_heaviest(&mut summary.alerts, most);
+    summary.n_incidents = u64::try_from(incidents.len()).unwrap_or(u64::MAX);
+    Ok(summary)
+}
+
+/// Keeps the heaviest alerts; of equal ones, the first.
 fn keep_heaviest(alerts: &mut Vec<Alert>, most: usize) {
-    alerts.sort_by_key(|alert| Reverse((alert.rule.level, alert.risk)));
+    alerts.sort_by_key(|alert| Reverse(alert.weight()));
     alerts.truncate(most);
 }
 
@@ -282,7 +294,8 @@ mod tests {
             let due = store.due(NOON, 5000).unwrap();
             due.into_iter().find(|mail| matches!(mail.about, About::Digest { .. })).unwrap()
         };
-        let told = store.digest_alerts(&digests(&store), Level::Critical).unwrap();
-        assert_eq!(told.len(), 1500);
+        let told = store.digest_summary(&digests(&store), Level::Critical, 10).unwrap();
+        assert_eq!((told.n_alerts, told.n_incidents), (1500, 1500));
+        assert_eq!(told.alerts.len(), 10, "of a day with a storm, no more is held than of a storm");
     }
 }
