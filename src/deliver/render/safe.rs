@@ -5,6 +5,9 @@ use std::fmt::Write;
 /// How much of any one value is shown, in characters.
 pub const MAX_SHOWN: usize = 300;
 
+/// How names begin that are links to mail programs.
+const WEB: &str = "www.";
+
 /// Returns `text` as one line of visible characters, at most [`MAX_SHOWN`] of them.
 ///
 /// Control, bidirectional, invisible and odd space characters are shown as `\u{202e}`. `://` and `www.` become `[:]//`
@@ -37,12 +40,23 @@ pub fn safe_within(text: &str, max: usize) -> String {
     unlinked(shown)
 }
 
-/// Breaks what mail programs would turn into links.
+/// Breaks what mail programs would turn into links, in capitals too.
 fn unlinked(text: String) -> String {
-    if !text.contains("://") && !text.contains("www.") {
+    // The same bytes at the same places.
+    let lower = text.to_ascii_lowercase();
+    if !lower.contains("://") && !lower.contains(WEB) {
         return text;
     }
-    text.replace("://", "[:]//").replace("www.", "www[.]")
+    let mut unlinked = String::with_capacity(text.len() + WEB.len());
+    let mut done = 0;
+    for (at, _) in lower.match_indices(WEB) {
+        let dot = at + WEB.len() - 1;
+        unlinked.push_str(text.get(done..dot).unwrap_or_default());
+        unlinked.push_str("[.]");
+        done = dot + 1;
+    }
+    unlinked.push_str(text.get(done..).unwrap_or_default());
+    unlinked.replace("://", "[:]//")
 }
 
 /// Returns a name for a subject: its letters, digits, spaces and `._-@:/+#`, at most `max` characters; empty if nothing
@@ -169,6 +183,14 @@ mod tests {
     fn mail_programs_find_no_link() {
         assert_eq!(safe("jwt:https://idp.example.org:a"), "jwt:https[:]//idp.example.org:a");
         assert_eq!(safe("www.example.org"), "www[.]example.org");
+        assert_eq!(plain("a www.example.org", 60), "a www[.]example.org");
+    }
+
+    #[test]
+    fn a_name_in_capitals_was_a_link() {
+        assert_eq!(safe("WWW.evil.example"), "WWW[.]evil.example");
+        assert_eq!(safe("süß Www.a wwwW. HTTP://wWw.b"), "süß Www[.]a wwwW[.] HTTP[:]//wWw[.]b");
+        assert_eq!(plain("WwW.evil.example", 60), "WwW[.]evil.example");
     }
 
     #[test]
