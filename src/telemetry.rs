@@ -13,6 +13,8 @@ use tracing_subscriber::layer::SubscriberExt;
 use tracing_subscriber::util::SubscriberInitExt;
 use tracing_subscriber::{EnvFilter, Layer, Registry};
 
+use crate::engine::visible::is_visible;
+
 /// The form of log messages.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq, clap::ValueEnum)]
 pub enum LogFormat {
@@ -111,19 +113,9 @@ impl Debug for Shown<'_> {
 pub fn write_safe(out: &mut impl fmt::Write, text: &str) -> fmt::Result {
     text.chars().try_for_each(|c| match c {
         c if c.is_ascii_control() => write!(out, "\\x{:02x}", u32::from(c)),
-        c if is_unsafe(c) => write!(out, "\\u{{{:x}}}", u32::from(c)),
+        c if !is_visible(c) => write!(out, "\\u{{{:x}}}", u32::from(c)),
         c => out.write_char(c),
     })
-}
-
-/// Returns whether a character is a control, or reorders or hides text: bidirectional controls (UAX #9), zero-width
-/// characters, line and paragraph separators, the byte-order mark, tags.
-#[must_use]
-pub fn is_unsafe(c: char) -> bool {
-    c.is_control()
-        || matches!(c,
-            '\u{ad}' | '\u{61c}' | '\u{180e}' | '\u{200b}'..='\u{200f}' | '\u{2028}'..='\u{202e}'
-            | '\u{2060}'..='\u{206f}' | '\u{feff}' | '\u{fff9}'..='\u{fffb}' | '\u{e0000}'..='\u{e007f}')
 }
 
 impl<V: VisitOutput<fmt::Result>> VisitOutput<fmt::Result> for Unsaid<V> {
@@ -193,7 +185,7 @@ mod tests {
         });
         let shown = r"b\x1b[31m\x0a2026-11-27 ERROR forged\u{202e}.log";
         assert_eq!(text.lines().count(), 1, "{text}");
-        assert!(!text.trim_end().chars().any(is_unsafe), "{text}");
+        assert!(text.trim_end().chars().all(is_visible), "{text}");
         for part in [format!("{shown} is away"), format!("path={shown}"), format!("fault={shown}")]
         {
             assert!(text.contains(&part), "{part} in {text}");

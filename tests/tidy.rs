@@ -23,6 +23,7 @@ const LAYERS: &[(&str, &[&str])] = &[
     ("engine::stats", &[]),
     ("engine::numbers", &[]),
     ("engine::reserved", &[]),
+    ("engine::visible", &[]),
     ("engine::record", &["engine::time", "engine::line"]),
     ("engine::usage", &["engine::time", "engine::secret", "engine::line"]),
     ("engine::pulse", &["engine::time", "engine::line", "engine::record", "engine::usage"]),
@@ -169,7 +170,7 @@ const LAYERS: &[(&str, &[&str])] = &[
     ("engine", &["engine::*"]),
     // Adapters: each touches one part of the world and knows only the engine.
     ("clock", &["engine::time"]),
-    ("telemetry", &[]),
+    ("telemetry", &["engine::visible"]),
     ("mount", &[]),
     ("atlas", &["engine::geo"]),
     ("config", &["engine::alert", "engine::zone"]),

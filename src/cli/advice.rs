@@ -7,7 +7,7 @@ use std::path::{Path, PathBuf};
 
 use crate::cli::args::Global;
 use crate::config::DEFAULT_PATH;
-use crate::telemetry::is_unsafe;
+use crate::engine::visible::is_visible;
 
 /// Where a line is in its log.
 pub(super) enum Place {
@@ -66,7 +66,9 @@ pub(super) fn quoted(word: &OsStr) -> String {
     let is_plain = |b: &u8| b.is_ascii_alphanumeric() || b"/._-+:@%,".contains(b);
     match word.to_str() {
         Some(text) if !text.is_empty() && text.bytes().all(|b| is_plain(&b)) => text.to_owned(),
-        Some(text) if !text.contains(is_unsafe) => format!("'{}'", text.replace('\'', r"'\''")),
+        Some(text) if text.chars().all(is_visible) => {
+            format!("'{}'", text.replace('\'', r"'\''"))
+        }
         _ => {
             let mut shown = "$'".to_owned();
             for byte in word.as_bytes() {
@@ -130,7 +132,7 @@ mod tests {
         ];
         for word in words {
             let quoted = quoted(OsStr::from_bytes(word));
-            assert!(!quoted.contains(is_unsafe), "{quoted}");
+            assert!(quoted.chars().all(is_visible), "{quoted}");
             let script = format!("printf %s {quoted}");
             let output = std::process::Command::new("bash").arg("-c").arg(script).output().unwrap();
             assert_eq!(output.stdout, word, "{quoted}");

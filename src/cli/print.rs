@@ -11,7 +11,8 @@ use crate::cli::args::When;
 use crate::engine::alert::Level;
 pub use crate::engine::numbers::{counted, number, size};
 use crate::engine::time::{DAY, HOUR, MINUTE, Timestamp};
-use crate::telemetry::{is_unsafe, write_safe};
+use crate::engine::visible::is_visible;
+use crate::telemetry::write_safe;
 
 /// Size of the output buffer.
 const BUFFER: usize = 64 * 1024;
@@ -100,17 +101,17 @@ pub fn safe(text: impl AsRef<str>) -> String {
     Safe(text).to_string()
 }
 
-/// JSON escapes the C0 controls; the other characters of [`is_unsafe`] become `\uNNNN`.
+/// JSON escapes the C0 controls; the other characters that are not visible become `\uNNNN`.
 pub(super) struct JsonSafe<'a>(pub(super) &'a str);
 
 impl fmt::Display for JsonSafe<'_> {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         for c in self.0.chars() {
-            if is_unsafe(c) {
+            if is_visible(c) {
+                f.write_char(c)?;
+            } else {
                 let mut units = [0; 2];
                 c.encode_utf16(&mut units).iter().try_for_each(|u| write!(f, "\\u{u:04x}"))?;
-            } else {
-                f.write_char(c)?;
             }
         }
         Ok(())
@@ -248,6 +249,14 @@ mod tests {
         assert_eq!(safe("a\x1b[2Jb\r\n\tc"), "a\\x1b[2Jb\\x0d\\x0a\\x09c");
         assert_eq!(safe("x\u{202e}y\u{9b}z\u{200b}"), "x\\u{202e}y\\u{9b}z\\u{200b}");
         assert_eq!(safe("Grüße 北京 ok"), "Grüße 北京 ok");
+    }
+
+    #[test]
+    fn what_has_no_shape_was_shown_as_nothing() {
+        for (hidden, shown) in [('\u{3164}', "3164"), ('\u{2800}', "2800"), ('\u{e000}', "e000")] {
+            assert_eq!(safe(format!("ci{hidden}")), format!("ci\\u{{{shown}}}"));
+            assert_eq!(JsonSafe(&hidden.to_string()).to_string(), format!("\\u{shown}"));
+        }
     }
 
     #[test]

@@ -30,5 +30,6 @@ pub mod time;
 pub mod token;
 pub mod trial;
 pub mod usage;
+pub mod visible;
 pub mod word;
 pub mod zone;

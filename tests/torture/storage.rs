@@ -103,6 +103,7 @@ const BACK_TO_1: &str = "
     ALTER TABLE stream DROP COLUMN health;
     ALTER TABLE stream DROP COLUMN early;
     ALTER TABLE stream DROP COLUMN written;
+    DROP TABLE forgotten;
     DROP TABLE house;
     DROP TABLE word;
     ALTER TABLE mute DROP COLUMN network;

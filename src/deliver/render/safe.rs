@@ -2,6 +2,8 @@
 
 use std::fmt::Write;
 
+use crate::engine::visible::is_visible;
+
 /// How much of any one value is shown, in characters.
 pub const MAX_SHOWN: usize = 300;
 
@@ -63,7 +65,8 @@ fn unlinked(text: String) -> String {
 /// is left.
 #[must_use]
 pub fn plain(name: &str, max: usize) -> String {
-    let is_plain = |c: &char| c.is_alphanumeric() || " ._-@:/+#".contains(*c);
+    // Some letters have no shape.
+    let is_plain = |c: &char| c.is_alphanumeric() && is_visible(*c) || " ._-@:/+#".contains(*c);
     let kept: String = name.chars().filter(is_plain).take(max).collect();
     unlinked(kept.split_whitespace().collect::<Vec<_>>().join(" "))
 }
@@ -104,45 +107,6 @@ pub(super) fn atom(text: &str) -> String {
         }
     }
     atom
-}
-
-/// Returns whether a character is visible and changes nothing about others.
-///
-/// Hidden: general categories Cc, Cf, Zl, Zp and Co, every space but U+0020, and the letters and marks that have no
-/// shape (Unicode 16: `DerivedGeneralCategory`, `Default_Ignorable_Code_Point`).
-fn is_visible(c: char) -> bool {
-    if c.is_control() || (c.is_whitespace() && c != ' ') {
-        return false;
-    }
-    !matches!(
-        u32::from(c),
-        0xAD | 0x34F
-            | 0x600..=0x605
-            | 0x61C
-            | 0x6DD
-            | 0x70F
-            | 0x890..=0x891
-            | 0x8E2
-            | 0x115F..=0x1160
-            | 0x17B4..=0x17B5
-            | 0x180B..=0x180F
-            | 0x200B..=0x200F
-            | 0x2028..=0x202F
-            | 0x2060..=0x206F
-            | 0x2800
-            | 0x3164
-            | 0xE000..=0xF8FF
-            | 0xFE00..=0xFE0F
-            | 0xFEFF
-            | 0xFFA0
-            | 0xFFF0..=0xFFFF
-            | 0x110BD
-            | 0x110CD
-            | 0x13430..=0x1343F
-            | 0x1BCA0..=0x1BCA3
-            | 0x1D173..=0x1D17A
-            | 0xE0000..=0x0010_FFFF
-    )
 }
 
 #[cfg(test)]
@@ -199,6 +163,7 @@ mod tests {
         assert_eq!(plain("bücher <b>\r\nBcc: x@example.org", 60), "bücher bBcc: x@example.org");
         assert_eq!(plain("\u{202e}$()\u{7}", 60), "");
         assert_eq!(plain("abcdef", 3), "abc");
+        assert_eq!(plain("root\u{3164}\u{115f}", 60), "root", "letters that nobody sees");
     }
 
     #[test]
