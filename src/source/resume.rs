@@ -38,6 +38,9 @@ impl Known {
     fn open_behind(&self, source: usize, path: &Path) -> Result<OldFile, SourceError> {
         let mut file = OldFile::open(source, path)?;
         if path.as_os_str() == STDIN {
+            // What comes this way has no identity: each time is a life of its own.
+            let last = self.of_file(file.identity());
+            file.begin(last.map_or(0, |last| last.generation.saturating_add(1)));
             return Ok(file);
         }
         let own = self.of_file(file.identity());

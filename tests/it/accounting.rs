@@ -42,6 +42,18 @@ fn home_with_losses() -> Home {
 }
 
 #[test]
+fn what_was_piped_in_twice_did_not_add_up() {
+    let home = Home::new("");
+    for n in [1_u64, 2] {
+        let input = LINE.repeat(usize::try_from(3 - n).unwrap());
+        assert!(home.output_with(&["replay", "--save", "-"], &input).status.success());
+        let account = account(&home);
+        assert_eq!(account["holds"], true, "{account}");
+        assert_eq!(account["committed"], LINE.len() as u64 * (n + 1), "{account}");
+    }
+}
+
+#[test]
 fn whatever_becomes_of_bytes_they_add_up() {
     let home = home_with_losses();
     let account = account(&home);
