@@ -77,15 +77,15 @@ impl Change {
     }
 
     /// Returns whether it would be shared with one more principal.
-    fn is_shared_with(&self, who: impl FnOnce() -> u32, minute: i64, params: &Fleet) -> bool {
+    fn is_shared_with(&self, member: &Member<'_>, minute: i64, params: &Fleet) -> bool {
         let enough = |arrivals: usize| real(arrivals + 1) >= params.principals;
         if self.shared.is_some() || !enough(self.arrivals.len()) {
             return false;
         }
-        let (who, window) = (who(), params.window());
-        let others =
-            self.arrivals.iter().filter(|one| one.who != who && (minute - one.at).abs() <= window);
-        enough(others.count())
+        let (own, window) = (member.names(), params.window());
+        let is_other =
+            |one: &&Arrival| !own.contains(&one.who) && (minute - one.at).abs() <= window;
+        enough(self.arrivals.iter().filter(is_other).count())
     }
 }
 
@@ -154,7 +154,7 @@ impl Changes {
     ) -> bool {
         let minute = time.0.div_euclid(MINUTE);
         self.get(what).is_some_and(|change| {
-            let is_last = || change.is_shared_with(|| member.who(), minute, params);
+            let is_last = || change.is_shared_with(member, minute, params);
             change.is_shared_at(minute) || member.counts && is_last()
         })
     }
@@ -187,10 +187,10 @@ impl Changes {
         if change.shared.is_some() {
             return None;
         }
-        let who = member.who();
-        change.arrivals.retain(|one| one.who != who);
+        let own = member.names();
+        change.arrivals.retain(|one| !own.contains(&one.who));
         if change.arrivals.len() < ARRIVALS {
-            let name = short_name(member.principal);
+            let (who, name) = (member.who(), short_name(member.principal));
             change.arrivals.push(Arrival { who, name, at: minute });
         }
         if real(change.arrivals.len()) < params.principals && change.arrivals.len() < ARRIVALS {

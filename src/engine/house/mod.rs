@@ -20,7 +20,7 @@ mod window;
 
 use serde::Serialize;
 use serde::de::DeserializeOwned;
-use smol_str::{SmolStr, format_smolstr};
+use smol_str::{SmolStr, ToSmolStr as _, format_smolstr};
 
 pub use budget::Threshold;
 pub use exposures::{Exposed, Exposures, NAMED, Room};
@@ -40,6 +40,7 @@ use crate::engine::house::sources::Sources;
 use crate::engine::profile::{
     Absorbed, Class, Families, Family, Peers, Placed, Priors, Score, Share, Signals, Taught, Value,
 };
+use crate::engine::secret::TokenId;
 use crate::engine::stats;
 use crate::engine::time::{HOUR, Timestamp};
 use crate::engine::usage::Usage;
@@ -95,6 +96,8 @@ impl<T: Default + PartialEq + Serialize + DeserializeOwned> Part<T> {
 pub struct Member<'a> {
     /// The principal.
     pub principal: &'a str,
+    /// The token that it uses now.
+    pub token: TokenId,
     /// Its class.
     pub class: Class,
     /// Whether it speaks for others: the site registered it, or it is settled. Anybody can invent tokens that a
@@ -105,6 +108,11 @@ pub struct Member<'a> {
 impl Member<'_> {
     fn who(&self) -> u32 {
         stats::key(&[self.principal.as_bytes()])
+    }
+
+    /// Returns the names under which it may have been seen: its token may have been registered meanwhile.
+    fn names(&self) -> [u32; 2] {
+        [self.who(), stats::key(&[self.token.to_smolstr().as_bytes()])]
     }
 
     fn owner(&self) -> Owner {

@@ -7,6 +7,7 @@ use super::*;
 use crate::engine::geo::{NetworkKind, Place};
 use crate::engine::profile::tests::{Life, berlin, rented, usage};
 use crate::engine::profile::{Placed, Prior, Profile, SHARED, World};
+use crate::engine::secret::TokenId;
 use crate::engine::stats::Days;
 use crate::engine::time::{DAY, MINUTE};
 use crate::engine::usage::{Agent, Usage};
@@ -81,7 +82,8 @@ proptest! {
     }
 }
 
-const ANYBODY: Member<'_> = Member { principal: "anybody", class: Class::Human, counts: true };
+const ANYBODY: Member<'_> =
+    Member { principal: "anybody", token: TokenId([0; 16]), class: Class::Human, counts: true };
 
 /// A company: lives that share a house. It registers its tokens.
 struct Company {
@@ -121,6 +123,7 @@ impl Company {
         let (fleet, is_registered) = (Fleet::default(), *is_registered);
         let member = |profile: &Profile| Member {
             principal: &name,
+            token: usage.token,
             class: profile.class(),
             counts: is_registered || profile.is_settled(),
         };
@@ -270,6 +273,21 @@ fn a_change_under_a_clock_far_ahead_spoke_for_everybody_for_years() {
     company.house.changes.value = changes;
     let (score, _) = company.live(0, &moved(0, 10 * DAY), &rented());
     assert!(score > 6.0, "{score}");
+}
+
+#[test]
+fn a_token_that_got_a_name_counted_twice() {
+    let mut changes = Changes::default();
+    let (network, time) = (network_of(&rented()), usage(0).time);
+    let mut note = |principal: &str, token: u8| {
+        let member = Member { principal, token: TokenId([token; 16]), ..ANYBODY };
+        changes.note(network, &member, time, &Fleet::default()).is_some()
+    };
+    let ids = [1, 2, 3].map(|n| TokenId([n; 16]).to_string());
+    let known = [1, 2, 3].map(|n| note(&ids[usize::from(n) - 1], n));
+    let named = [("ci", 1), ("web", 2)].map(|(name, token)| note(name, token));
+    assert_eq!((known, named), ([false; 3], [false; 2]));
+    assert_eq!([("a", 4), ("b", 5)].map(|(name, token)| note(name, token)), [false, true]);
 }
 
 #[test]

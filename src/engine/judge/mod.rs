@@ -180,7 +180,8 @@ pub fn member<'a>(
     usage: &Usage,
 ) -> Member<'a> {
     let is_sound = row.is_some_and(|row| row.is_sound(usage.time));
-    Member { principal, class: profile.class(), counts: is_sound || profile.is_settled() }
+    let counts = is_sound || profile.is_settled();
+    Member { principal, token: usage.token, class: profile.class(), counts }
 }
 
 /// Applies the words that are due before a usage to a profile. The usage is not absorbed yet: a caller that keeps
