@@ -67,7 +67,7 @@ pub struct AlertFilter {
     pub level: Level,
     /// Of one rule, by name.
     pub rule: Option<SmolStr>,
-    /// Of one principal.
+    /// Of one principal, and of the tokens that are registered under its name, whatever they were called then.
     pub principal: Option<SmolStr>,
     /// Of one token.
     pub token: Option<TokenId>,
@@ -97,7 +97,8 @@ impl Reader {
              WHERE (:since IS NULL OR a.time >= :since) AND (:until IS NULL OR a.time < :until)
                AND a.level >= :level
                AND (:rule IS NULL OR a.rule = :rule)
-               AND (:principal IS NULL OR a.principal = :principal)
+               AND (:principal IS NULL OR a.principal = :principal
+                 OR a.token IN (SELECT token FROM registry WHERE name = :principal))
                AND (:token IS NULL OR a.token = :token)
                AND (NOT :only_unacked OR k.subject IS NULL)
              ORDER BY a.time DESC, a.number DESC LIMIT :limit"

@@ -55,6 +55,14 @@ fn known(db: &Connection, subject: &str) -> rusqlite::Result<Option<Known>> {
     .optional()
 }
 
+/// Lets the words of a principal be about its new name.
+pub(super) fn rename(db: &Connection, from: &str, to: &str) -> rusqlite::Result<()> {
+    let sql = "UPDATE word SET principal = ?2, body = json_set(body, '$.principal', ?2)
+        WHERE principal = ?1";
+    let n_renamed = db.execute(sql, [from, to])?;
+    bump(db, "words_version", u64::from(n_renamed > 0))
+}
+
 /// Removes the words of a principal. Returns how many there were.
 pub(super) fn forget(db: &Connection, principal: &str) -> rusqlite::Result<usize> {
     let n_gone = db.execute("DELETE FROM word WHERE principal = ?1", [principal])?;

@@ -62,6 +62,35 @@ fn what_is_expected_holds_for_the_next_line_of_a_running_daemon() {
 }
 
 #[test]
+fn a_word_on_a_token_that_gets_a_name_was_lost() {
+    for is_named_first in [true, false] {
+        let (home, _daemon, [expected, other, _]) = visited();
+        let name = |token: &str, name| {
+            assert!(home.output_with(&["tokens", "add", name], token).status.success());
+        };
+        if is_named_first {
+            name(&expected, "billing");
+            name(&other, "export");
+        }
+        say(&home, &expected, "--expected");
+        if !is_named_first {
+            name(&expected, "billing");
+            name(&other, "export");
+        }
+        for token in [&expected, &other] {
+            home.append("logs/access.log", request(token, 0, (STRANGER.0, "Go-http-client/1.1")));
+        }
+        wait_for(&home, 4);
+        // A name has the alerts of its token from before, too.
+        let told = |name| {
+            let list = ["alerts", "list", "--rule", "unusual-use", "--json", "--principal", name];
+            home.json(&list).len()
+        };
+        assert_eq!(["billing", "export"].map(told), [1, 2], "{is_named_first}");
+    }
+}
+
+#[test]
 fn confirmed_misuse_is_looked_for_at_other_tokens_by_a_running_daemon() {
     let (home, _daemon, [stolen, _, third]) = visited();
     say(&home, &stolen, "--confirmed");

@@ -12,8 +12,9 @@ use crate::engine::alert::Alert;
 use crate::engine::detect::{client_name, network_name};
 use crate::engine::geo::Prefix;
 use crate::engine::profile::{Families, Family};
+use crate::engine::secret::TokenId;
 use crate::engine::word::{Sighting, Verdict, Word};
-use crate::store::{Ack, Store};
+use crate::store::{Ack, Store, Who};
 
 /// Acknowledges all named alerts and incidents, once all are found.
 pub(super) fn run(context: &mut Context, options: &AlertsAck) -> anyhow::Result<()> {
@@ -61,6 +62,7 @@ fn acknowledge(
     let is_repeated = is_repeated && stored.is_empty();
     let alerts: Vec<Alert> = stored.into_iter().map(|stored| stored.alert).collect();
     let word = Word::of(verdict, at, &alerts.iter().collect::<Vec<&Alert>>());
+    let word = word.map(|word| renamed(store, word)).transpose()?;
     store.ack(&ack, word.as_ref())?;
     let effects = match &word {
         _ if is_repeated && is_noted => {
@@ -81,6 +83,14 @@ fn acknowledge(
     printer.line(format_args!("{}: {}", print::Safe(&ack.subject), verdict.as_str()))?;
     effects.iter().try_for_each(|effect| printer.line(print::safe(format!("  {effect}"))))?;
     Ok(())
+}
+
+/// Returns a word about the name that a token has by now: alerts keep the id that it had.
+fn renamed(store: &Store, word: Word) -> anyhow::Result<Word> {
+    let Ok(token) = word.principal.parse::<TokenId>() else { return Ok(word) };
+    let rows = store.registered(&Who::Token(token))?;
+    let name = rows.into_iter().map(|row| row.name).find(|name| !name.is_empty());
+    Ok(Word { principal: name.unwrap_or(word.principal), ..word })
 }
 
 /// Returns the effects of a word on many tokens at once: it is about no single baseline.
