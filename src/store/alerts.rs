@@ -77,14 +77,42 @@ pub struct AlertFilter {
     pub limit: Option<u32>,
 }
 
-/// What a query for alerts selects, up to its conditions. An acknowledgement of an incident applies to the alerts that
+/// The alerts of a filter.
+const FILTERED: &str = "WHERE (:since IS NULL OR a.time >= :since)
+    AND (:until IS NULL OR a.time < :until)
+    AND a.level >= :level
+    AND (:rule IS NULL OR a.rule = :rule)
+    AND (:principal IS NULL OR a.principal = :principal
+      OR a.token IN (SELECT token FROM registry WHERE name = :principal))
+    AND (:token IS NULL OR a.token = :token)
+    AND (NOT :only_unacked OR k.subject IS NULL)";
+
+/// What a query for alerts selects. An acknowledgement of an incident applies to the alerts that
 /// it had by then: one that was committed later is news, whatever the verdict on the incident and whatever its own
 /// time.
-const SELECT: &str = "SELECT a.number, a.body, k.subject, k.verdict, k.note, k.at
-    FROM alert AS a
+const SELECT: &str = "SELECT a.number, a.body, k.subject, k.verdict, k.note, k.at";
+
+/// Alerts with their acknowledgements.
+const ALERTS: &str = "FROM alert AS a
     LEFT JOIN ack AS own ON own.subject = a.id
     LEFT JOIN ack AS k ON k.subject = coalesce(own.subject, a.incident)
       AND (own.subject IS NOT NULL OR a.number <= k.upto_alert)";
+
+impl AlertFilter {
+    /// Passes on the parameters of [`FILTERED`], and the limit.
+    fn with_parameters<T>(&self, ask: impl FnOnce(&[(&str, &dyn ToSql)]) -> T) -> T {
+        ask(named_params! {
+            ":since": self.since,
+            ":until": self.until,
+            ":level": self.level,
+            ":rule": self.rule.as_deref(),
+            ":principal": self.principal.as_deref(),
+            ":token": self.token,
+            ":only_unacked": self.only_unacked,
+            ":limit": self.limit.map_or(-1, i64::from),
+        })
+    }
+}
 
 impl Reader {
     /// Returns alerts, newest first.
@@ -93,32 +121,30 @@ impl Reader {
     /// Any database error.
     pub fn alerts(&self, filter: &AlertFilter) -> Result<Vec<StoredAlert>, StoreError> {
         let sql = format!(
-            "{SELECT}
-             WHERE (:since IS NULL OR a.time >= :since) AND (:until IS NULL OR a.time < :until)
-               AND a.level >= :level
-               AND (:rule IS NULL OR a.rule = :rule)
-               AND (:principal IS NULL OR a.principal = :principal
-                 OR a.token IN (SELECT token FROM registry WHERE name = :principal))
-               AND (:token IS NULL OR a.token = :token)
-               AND (NOT :only_unacked OR k.subject IS NULL)
-             ORDER BY a.time DESC, a.number DESC LIMIT :limit"
+            "{SELECT} {ALERTS} {FILTERED} ORDER BY a.time DESC, a.number DESC LIMIT :limit"
         );
-        let limit = filter.limit.map_or(-1, i64::from);
         self.read("reading alerts", |db| {
-            stored(
-                db,
-                &sql,
-                named_params! {
-                    ":since": filter.since,
-                    ":until": filter.until,
-                    ":level": filter.level,
-                    ":rule": filter.rule.as_deref(),
-                    ":principal": filter.principal.as_deref(),
-                    ":token": filter.token,
-                    ":only_unacked": filter.only_unacked,
-                    ":limit": limit,
-                },
-            )
+            filter.with_parameters(|parameters| stored(db, &sql, parameters))
+        })
+    }
+
+    /// Returns the incidents of alerts, newest first, each with all its alerts.
+    ///
+    /// # Errors
+    /// Any database error.
+    pub fn incidents(&self, filter: &AlertFilter) -> Result<Vec<StoredIncident>, StoreError> {
+        let sql = format!(
+            "SELECT id, principal, opened, last, level, revision, alerts FROM incident
+             WHERE id IN (SELECT a.incident {ALERTS} {FILTERED})
+             ORDER BY opened DESC, id LIMIT :limit"
+        );
+        self.read("reading incidents", |db| {
+            let found = filter.with_parameters(|parameters| {
+                let mut statement = db.prepare_cached(&sql)?;
+                let rows = statement.query_map(parameters, incident)?;
+                legible("an incident", rows)
+            })?;
+            found.into_iter().map(|incident| with_alerts(db, incident)).collect()
         })
     }
 
@@ -128,7 +154,7 @@ impl Reader {
     /// Any database error.
     pub fn alert(&self, id: &str) -> Result<Found<StoredAlert>, StoreError> {
         let sql = format!(
-            "{SELECT} WHERE a.id BETWEEN :id AND :id || char(1114111)
+            "{SELECT} {ALERTS} WHERE a.id BETWEEN :id AND :id || char(1114111)
              ORDER BY a.id LIMIT {}",
             Found::<StoredAlert>::MOST
         );
@@ -187,7 +213,7 @@ pub(super) fn each(
     parameters: &[(&str, &dyn ToSql)],
     mut visit: impl FnMut(i64, Alert),
 ) -> rusqlite::Result<()> {
-    let mut statement = db.prepare_cached(&format!("{SELECT} {condition}"))?;
+    let mut statement = db.prepare_cached(&format!("{SELECT} {ALERTS} {condition}"))?;
     let rows = statement
         .query_map(parameters, |row| Ok((row.get("number")?, get_json::<Alert>(row, "body")?)))?;
     for row in rows {
@@ -254,7 +280,7 @@ fn ack(row: &Row<'_>) -> rusqlite::Result<Option<Ack>> {
 }
 
 fn with_alerts(db: &Connection, incident: Incident) -> rusqlite::Result<StoredIncident> {
-    let sql = format!("{SELECT} WHERE a.incident = :incident ORDER BY a.time, a.number");
+    let sql = format!("{SELECT} {ALERTS} WHERE a.incident = :incident ORDER BY a.time, a.number");
     let alerts = stored(db, &sql, named_params! { ":incident": incident.id.as_str() })?;
     let mut said =
         db.prepare_cached("SELECT subject, verdict, note, at FROM ack WHERE subject = ?1")?;

@@ -20,6 +20,7 @@ mod dump;
 mod eyes;
 mod forged;
 mod health;
+mod incidents;
 mod inspect;
 mod journal;
 mod lines;

@@ -1,6 +1,7 @@
 //! `alerts`: shows, acknowledges and mutes alerts.
 
 mod ack;
+mod incidents;
 mod mute;
 mod sum;
 
@@ -65,12 +66,18 @@ fn list(context: &mut Context, options: &AlertsList) -> anyhow::Result<()> {
             _ => filter.principal = Some(name.clone()),
         }
     }
-    let alerts = reader.alerts(&filter)?;
-    if let (true, Some(rule)) = (alerts.is_empty(), &options.rule) {
-        refuse_slip(&context.site, &reader, rule)?;
+    if options.incidents {
+        let found = reader.incidents(&filter)?;
+        if found.is_empty() {
+            refuse_slips(context, &reader, &filter, now)?;
+        }
+        incidents::list(&mut context.printer, &found)?;
+        print::say_limit(found.len(), options.limit);
+        return Ok(());
     }
-    if let (true, Some(name)) = (alerts.is_empty(), &filter.principal) {
-        refuse_stranger(&reader, name, now)?;
+    let alerts = reader.alerts(&filter)?;
+    if alerts.is_empty() {
+        refuse_slips(context, &reader, &filter, now)?;
     }
     let printer = &mut context.printer;
     if printer.is_json() {
@@ -83,6 +90,22 @@ fn list(context: &mut Context, options: &AlertsList) -> anyhow::Result<()> {
         printer.line(table::coloured(&drawn, |word| Level::parse(word).map(print::style)))?;
     }
     print::say_limit(alerts.len(), options.limit);
+    Ok(())
+}
+
+/// Refuses a filter that finds nothing because of a slip in a name.
+fn refuse_slips(
+    context: &Context,
+    reader: &Reader,
+    filter: &AlertFilter,
+    now: Timestamp,
+) -> anyhow::Result<()> {
+    if let Some(rule) = &filter.rule {
+        refuse_slip(&context.site, reader, rule)?;
+    }
+    if let Some(name) = &filter.principal {
+        refuse_stranger(reader, name, now)?;
+    }
     Ok(())
 }
 

@@ -51,6 +51,9 @@ pub struct AlertsList {
     /// Only alerts that are not acknowledged.
     #[arg(long)]
     pub open: bool,
+    /// List the incidents of these alerts, with the ids that mails name.
+    #[arg(long)]
+    pub incidents: bool,
     /// List at most this many.
     #[arg(long, short = 'n', default_value_t = 100)]
     pub limit: u32,
