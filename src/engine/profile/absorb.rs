@@ -128,6 +128,9 @@ impl Profile {
             self.told_rate = voice(signals.rate_tier);
         }
         let Some(actor) = self.actors.entry(signals.actor_key) else { return false };
+        if actor.was_away(day, score.actor_repeat_days) {
+            actor.told = Voice::default();
+        }
         let before = if signals.is_reminder { actor.told.tier } else { Tier::None };
         count_today(actor, seen, signals, day);
         if signals.evidence.sum() > 0.0 {

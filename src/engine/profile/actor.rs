@@ -148,12 +148,16 @@ impl Actor {
         if age.saturating_mul(MINUTE) < DAY { self.evidence } else { Evidence::default() }
     }
 
-    /// Returns the highest tier reported about it, if it goes on: it was never away for `days`, and what it does is not
-    /// news by itself.
+    /// Returns the highest tier reported about it, as long as it is watched, and what it does is not news by itself.
     #[must_use]
-    pub(super) fn reported(&self, day: i32, days: f64, by: By) -> Tier {
-        let is_going_on = f64::from(day.saturating_sub(self.day)) <= days;
-        if is_going_on && !self.told.is_news(by) { self.told.tier } else { Tier::None }
+    pub(super) fn reported(&self, by: By) -> Tier {
+        if self.is_held() && !self.told.is_news(by) { self.told.tier } else { Tier::None }
+    }
+
+    /// Returns whether it was not there for so many days until this one.
+    #[must_use]
+    pub(super) fn was_away(&self, day: i32, days: f64) -> bool {
+        f64::from(day.saturating_sub(self.day)) > days
     }
 
     /// Returns today's requests, errors and bits of new routes.

@@ -371,12 +371,13 @@ impl Profile {
         let by = By { is_accepted, is_somebody_else };
         let (actor, days) = (self.actors.get(signals.actor_key), score.actor_repeat_days);
         let by_actor = actor.map_or(Tier::None, |actor| actor.told.covers(time, days * 24.0, by));
-        let before = actor.map_or(Tier::None, |actor| actor.reported(self.today(time), days, by));
+        let lasting = actor.filter(|actor| !actor.was_away(self.today(time), days));
+        let before = lasting.map_or(Tier::None, |actor| actor.reported(by));
         let told = self.told_score.covers(time, score.repeat_hours, by).max(by_actor);
         let tier = |alert| Tier::of(signals.score, &Score { alert, ..*score }).min(most);
         let configured = score.sooner(score.alert, signals.lead);
         let is_serious = tier(configured) >= Tier::Alert;
-        // Who was reported, and goes on, is no news: the digest says so again.
+        // Somebody else who was reported, and goes on, is no news: the digest says so again.
         let tier = tier(signals.threshold);
         let to_tell = newly(if tier <= before { tier.min(Tier::Notice) } else { tier }, told);
         // What nothing but the rate says at the tier notice, `rate-spike` says.
