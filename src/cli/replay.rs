@@ -108,6 +108,10 @@ fn learn(context: &mut Context, options: &Options) -> anyhow::Result<ExitCode> {
     printer.flush()?;
     let mut summary = replayed?;
     summary.faults.extend(faults);
+    if lock.is_some() {
+        // What a command forgot meanwhile was still in memory.
+        worker.store.forget_again()?;
+    }
     drop(lock);
     say(&summary, &worker.store, incidents.count(), monotonic().saturating_sub(began))?;
     let must_fail = options.fail_on.is_some_and(|level| incidents.worst() >= Some(level));

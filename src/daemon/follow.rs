@@ -252,9 +252,10 @@ impl<L: Listener> Loop<'_, L> {
     fn drop_logs(&mut self) {
         let Self { worker, follower, journals, strains, .. } = self;
         let logs = follower.logs();
-        let is_kept = |path: &Path| logs.contains(path) || journals.follows(path);
-        strains.drop_logs(is_kept);
-        worker.drop_logs(is_kept);
+        let is_watched = |path: &Path| logs.get(path) == Some(&true) || journals.follows(path);
+        strains.drop_logs(is_watched);
+        // A source that is taken away and comes back by two reloads goes on.
+        worker.drop_logs(|path| logs.contains_key(path) || journals.follows(path));
     }
 
     fn reload(&mut self, reload: Reload) -> anyhow::Result<()> {
@@ -292,7 +293,7 @@ impl<L: Listener> Loop<'_, L> {
         // A pattern such as `access.*` names the files of a log that has no file of its own name.
         let logs = follower.logs();
         worker.keep_logs(|path| {
-            follower.follows(path) || logs.contains(path) || journals.follows(path)
+            follower.follows(path) || logs.get(path) == Some(&true) || journals.follows(path)
         });
         self.drop_logs();
     }
@@ -476,7 +477,7 @@ mod tests {
         assert_eq!(n_logs(&work), (1, 1), "one is left");
         work.follower.set_watches(Vec::new());
         work.keep_logs();
-        assert_eq!(n_logs(&work), (0, 0), "none is followed");
+        assert_eq!(n_logs(&work), (1, 0), "none is watched, and one is remembered");
     }
 
     #[test]

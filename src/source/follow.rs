@@ -267,11 +267,15 @@ impl Follower {
             .map(|watched| watched.watch.source)
     }
 
-    /// Returns the logs of which a watched file is remembered.
+    /// Returns the logs of which a file is remembered, and whether one of these is watched.
     #[must_use]
-    pub fn logs(&self) -> BTreeSet<PathBuf> {
-        let watched = self.tails.iter().filter(|tail| tail.source.is_some());
-        watched.map(|tail| rotation::unrotated(&tail.position.path)).collect()
+    pub fn logs(&self) -> BTreeMap<PathBuf, bool> {
+        let mut logs = BTreeMap::new();
+        for tail in &self.tails {
+            let log = rotation::unrotated(&tail.position.path);
+            *logs.entry(log).or_default() |= tail.source.is_some();
+        }
+        logs
     }
 
     /// Returns for each group the lowest rank that must be read before others.

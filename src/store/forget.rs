@@ -39,7 +39,7 @@ impl Store {
     /// Any database error.
     pub fn forget(&mut self, who: &Who) -> Result<bool, StoreError> {
         self.write("forgetting", |db| {
-            let n_gone = erase(db, who)?;
+            let n_gone = erase(db, who, Extent::All)?;
             if n_gone > 0 {
                 note(db, who)?;
             }
@@ -48,15 +48,15 @@ impl Store {
         })
     }
 
-    /// Removes what was written after it was forgotten, by somebody who still had it in memory. Whoever commits calls
-    /// this when nothing of it is in memory any more.
+    /// Removes what was committed after it was forgotten, by somebody who still had it in memory. Whoever commits calls
+    /// this when nothing of it is in memory any more. What people said since stays.
     ///
     /// # Errors
     /// Any database error.
     pub fn forget_again(&mut self) -> Result<(), StoreError> {
         self.write("forgetting once more", |db| {
             for who in noted(db)? {
-                erase(db, &who)?;
+                erase(db, &who, Extent::Committed)?;
             }
             db.execute("DELETE FROM forgotten", []).map(drop)
         })
@@ -84,27 +84,38 @@ fn noted(db: &Connection) -> rusqlite::Result<Vec<Who>> {
     rows.collect()
 }
 
-/// Removes everything about a token or a principal. Returns how many rows were removed.
-fn erase(db: &Connection, who: &Who) -> rusqlite::Result<usize> {
+/// What is removed.
+#[derive(Clone, Copy, PartialEq, Eq)]
+enum Extent {
+    /// Everything.
+    All,
+    /// What is committed with lines, and nothing that a person said: not the registry, mutes and acknowledgements.
+    Committed,
+}
+
+/// Removes a token or a principal. Returns how many rows were removed.
+fn erase(db: &Connection, who: &Who, extent: Extent) -> rusqlite::Result<usize> {
     let n_gone = match who {
-        Who::Token(token) => forget_token(db, *token)?,
+        Who::Token(token) => forget_token(db, *token, extent)?,
         Who::Principal(name) => {
             let mut n_gone = 0;
             for found in tokens::of_principal(db, name, Timestamp::default())? {
                 if let Some(token) = found.summary.token {
-                    n_gone += forget_token(db, token)?;
+                    n_gone += forget_token(db, token, extent)?;
                 }
             }
-            n_gone += db.execute("DELETE FROM registry WHERE name = ?1", [name.as_str()])?;
-            n_gone + forget_principal(db, name)?
+            if extent == Extent::All {
+                n_gone += db.execute("DELETE FROM registry WHERE name = ?1", [name.as_str()])?;
+            }
+            n_gone + forget_principal(db, name, extent)?
         }
     };
     sweep_incidents(db)?;
     Ok(n_gone)
 }
 
-/// Removes everything about a token. Returns how many rows were removed.
-fn forget_token(db: &Connection, token: TokenId) -> rusqlite::Result<usize> {
+/// Removes a token. Returns how many rows were removed.
+fn forget_token(db: &Connection, token: TokenId, extent: Extent) -> rusqlite::Result<usize> {
     let mut principals = vec![token.to_smolstr()];
     principals.extend(registry::of(db, &Who::Token(token))?.into_iter().map(|row| row.name));
     let mut n_gone = 0;
@@ -112,16 +123,17 @@ fn forget_token(db: &Connection, token: TokenId) -> rusqlite::Result<usize> {
         principals.push(stored_principal(db, number)?);
         n_gone += drop_history(db, number)?;
     }
-    for sql in [
-        "DELETE FROM registry WHERE token = ?1",
-        "DELETE FROM lifecycle WHERE token = ?1",
-        "DELETE FROM alert WHERE token = ?1",
-    ] {
-        n_gone += db.prepare_cached(sql)?.execute([token])?;
+    n_gone += db.prepare_cached("DELETE FROM alert WHERE token = ?1")?.execute([token])?;
+    if extent == Extent::All {
+        for sql in
+            ["DELETE FROM registry WHERE token = ?1", "DELETE FROM lifecycle WHERE token = ?1"]
+        {
+            n_gone += db.prepare_cached(sql)?.execute([token])?;
+        }
     }
     for principal in principals.iter().filter(|name| !name.is_empty()) {
         if !registry::is_in_use(db, principal)? {
-            n_gone += forget_principal(db, principal)?;
+            n_gone += forget_principal(db, principal, extent)?;
         }
     }
     Ok(n_gone)
@@ -156,16 +168,24 @@ pub(super) fn stored_principal(db: &Connection, number: i64) -> rusqlite::Result
         .query_row([number], |row| super::codec::get_text(row, "principal"))
 }
 
-fn forget_principal(db: &Connection, name: &str) -> rusqlite::Result<usize> {
+fn forget_principal(db: &Connection, name: &str, extent: Extent) -> rusqlite::Result<usize> {
     let mut n_gone = usize::from(drop_profile(db, name)?);
-    for sql in [
-        "DELETE FROM lifecycle WHERE name = ?1 AND token IS NULL",
-        "DELETE FROM incident WHERE principal = ?1",
-        "DELETE FROM outbox WHERE principal = ?1",
-    ] {
+    for sql in
+        ["DELETE FROM incident WHERE principal = ?1", "DELETE FROM outbox WHERE principal = ?1"]
+    {
         n_gone += db.prepare_cached(sql)?.execute([name])?;
     }
     n_gone += drop_alerts(db, name)? + drop_mentions(db, name)?;
+    if extent == Extent::All {
+        n_gone += forget_said(db, name)?;
+    }
+    Ok(n_gone)
+}
+
+/// Removes what people said of a principal.
+fn forget_said(db: &Connection, name: &str) -> rusqlite::Result<usize> {
+    let sql = "DELETE FROM lifecycle WHERE name = ?1 AND token IS NULL";
+    let n_gone = db.prepare_cached(sql)?.execute([name])?;
     let n_mutes = db.prepare_cached("DELETE FROM mute WHERE principal = ?1")?.execute([name])?;
     bump(db, "mutes_version", u64::from(n_mutes > 0))?;
     Ok(n_gone + n_mutes + words::forget(db, name)?)
@@ -278,6 +298,21 @@ mod tests {
             store.forget_again().unwrap();
             assert_eq!(left(&store), (1, 2));
         }
+    }
+
+    #[test]
+    fn what_was_registered_after_it_was_forgotten_went_too() {
+        let mut store = Store::in_memory().unwrap();
+        let rows = [registered(Some(1), "ci"), registered(Some(2), "web")];
+        store.register(&rows, "", NOON).unwrap();
+        store.commit(&commit_of(&[1, 2]), NOON).unwrap();
+        store.forget(&Who::Principal("ci".into())).unwrap();
+        store.forget(&Who::Token(id(2))).unwrap();
+        let again = [registered(Some(3), "ci"), registered(Some(2), "web")];
+        store.register(&again, "", NOON).unwrap();
+        store.commit(&commit_of(&[1, 2]), NOON).unwrap();
+        store.forget_again().unwrap();
+        assert_eq!((store.registry().unwrap().len(), store.stats().unwrap().tokens), (2, 1));
     }
 
     #[test]

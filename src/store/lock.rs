@@ -13,8 +13,8 @@ use crate::mount::is_remote;
 
 /// The right to judge and to mail for one state directory, until dropped.
 ///
-/// Only `run` and `replay --save` need it. Commands that change the registry write beside a running daemon, each in a
-/// transaction of its own.
+/// `run` and `replay --save` need it, and so does what replaces the key or the backup. Other commands that change
+/// something write beside a running daemon, each in a transaction of its own.
 #[derive(Debug)]
 pub struct Lock {
     // Closing the file releases the lock. The file itself stays: removing it would let two daemons hold locks on two
@@ -29,7 +29,7 @@ pub struct Lock {
 pub enum Role {
     /// Watching.
     Daemon,
-    /// A command that ends by itself: `replay --save`, `tokens rekey`.
+    /// A command that ends by itself: `replay --save`, `tokens rekey`, `tokens forget`.
     Command,
 }
 

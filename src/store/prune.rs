@@ -111,10 +111,11 @@ fn walk(
         .optional()?;
     let next: Vec<(i64, Timestamp)> = db
         .prepare_cached(
-            "SELECT number, last_seen FROM token WHERE ?1 IS NULL OR number > ?1
-             ORDER BY number LIMIT ?2",
+            "SELECT number, last_seen FROM token WHERE number > ?1 ORDER BY number LIMIT ?2",
         )?
-        .query_map(params![cursor, TOKENS_A_CALL], |row| Ok((row.get(0)?, row.get(1)?)))?
+        .query_map(params![cursor.unwrap_or(i64::MIN), TOKENS_A_CALL], |row| {
+            Ok((row.get(0)?, row.get(1)?))
+        })?
         .collect::<rusqlite::Result<_>>()?;
     for (number, last_seen) in &next {
         if *last_seen < before(now, retention.tokens) && !is_registered(db, *number)? {
