@@ -60,9 +60,8 @@ fn learn(context: &mut Context, options: &Options) -> anyhow::Result<ExitCode> {
     let rows = registry_rows(options, &key)?;
     let mut lock = options.save.then(|| Lock::take(&site.state, Role::Command)).transpose()?;
     let mut store = store_of(site, lock.as_mut())?;
-    match lock {
-        Some(_) => store.forget_again()?,
-        None => register_known(site, &mut store)?,
+    if lock.is_none() {
+        register_known(site, &mut store)?;
     }
     for said in store.import(&rows, "", now())?.iter().filter_map(taken_back) {
         // The write may fail if nobody reads; the logs are still to be read.
@@ -108,10 +107,8 @@ fn learn(context: &mut Context, options: &Options) -> anyhow::Result<ExitCode> {
     printer.flush()?;
     let mut summary = replayed?;
     summary.faults.extend(faults);
-    if lock.is_some() {
-        // What a command forgot meanwhile was still in memory.
-        worker.store.forget_again()?;
-    }
+    // What a command forgot meanwhile was still in memory.
+    worker.store.forget_again()?;
     drop(lock);
     say(&summary, &worker.store, incidents.count(), monotonic().saturating_sub(began))?;
     let must_fail = options.fail_on.is_some_and(|level| incidents.worst() >= Some(level));
@@ -127,7 +124,9 @@ fn learn(context: &mut Context, options: &Options) -> anyhow::Result<ExitCode> {
 fn store_of(site: &Site, lock: Option<&mut Lock>) -> anyhow::Result<Store> {
     let Some(lock) = lock else { return Ok(Store::in_memory()?) };
     recovery::announce(site);
-    recovery::open(site, lock)
+    let mut store = recovery::open(site, lock)?;
+    store.forget_again()?;
+    Ok(store)
 }
 
 /// Imports the registry of the state into a run that saves nothing, and reports that on standard error.
