@@ -257,8 +257,8 @@ impl Source {
     }
 
     /// Parses one line under the columns that lines above it name, and replaces the peer by the client behind the
-    /// trusted proxies. Returns `None` for a line that [contains nothing](Format::is_silent). Advances `reach`, which
-    /// is how far its log has come.
+    /// trusted proxies. Returns `None` for a line that [contains nothing](Format::is_silent) or is a message of the
+    /// [server's own](Reject::is_of_server). Advances `reach`, which is how far its log has come.
     ///
     /// # Errors
     /// Reports why the line does not match.
@@ -270,7 +270,7 @@ impl Source {
     ) -> Result<Option<Record<'a>>, Reject> {
         let mut record = match self.parse(line, columns, reach) {
             Ok(record) => record,
-            Err(_) if self.format.is_silent(line) => return Ok(None),
+            Err(reject) if reject.is_of_server() || self.format.is_silent(line) => return Ok(None),
             Err(reject) => return Err(reject),
         };
         let forwarded = record.forwarded();

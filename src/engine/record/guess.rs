@@ -10,7 +10,7 @@ use crate::engine::line::comment;
 pub struct Guess {
     /// The preset that most of the lines match, or `auto` if none matches any.
     pub name: &'static str,
-    /// Lines examined. Empty lines and comments do not count.
+    /// Lines examined. Empty lines, comments and messages of the server's own do not count.
     pub lines: usize,
     /// Lines that match no preset.
     pub rejected: usize,
@@ -31,8 +31,12 @@ pub fn guess<'a>(lines: impl Iterator<Item = &'a [u8]>) -> Guess {
         if comment(line).is_some() {
             continue;
         }
+        let parsed = auto.as_ref().map(|auto| auto.parse_under(line, &columns));
+        if matches!(&parsed, Some(Err(reject)) if reject.is_of_server()) {
+            continue;
+        }
         seen += 1;
-        let record = auto.as_ref().and_then(|auto| auto.parse_under(line, &columns).ok());
+        let record = parsed.and_then(Result::ok);
         let name = record.map(|record| name_of(line, &record, &columns));
         match counts.iter_mut().zip(&names).find(|(_, known)| Some(**known) == name) {
             Some((count, _)) => *count += 1,

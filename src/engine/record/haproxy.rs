@@ -17,20 +17,24 @@ use std::borrow::Cow;
 
 use super::draft::{push_field, put_request};
 use super::scan::{Miss, before, decimal, found_in, given, literal, status, unescape_hash, word};
-use super::{FieldName, Record, Text, client, further, names, time};
+use super::{FieldName, Record, Text, client, further, haproxy_own, names, time};
 
 /// Bytes of a request that are logged unless `tune.http.logurilen` is larger: its default is 1024, of which the
 /// last terminates the text.
 const REQUEST: usize = 1023;
 
-/// Returns whether a line begins with a peer (an address, `unix`), its port, and a bracket.
+/// Returns whether a line begins with a peer (an address, `unix`), its port, and a bracket, or is a message of
+/// `HAProxy`'s own.
 pub(super) fn is_likely(line: &[u8]) -> bool {
     let (rest, peer) = word(line.get(..64).unwrap_or(line));
-    rest.starts_with(b"[") && peer.contains(&b':')
+    (rest.starts_with(b"[") && peer.contains(&b':')) || haproxy_own::is_message(line)
 }
 
 /// Parses a line of the HTTP log.
 pub(super) fn read(line: &[u8]) -> Result<Record<'_>, Miss> {
+    if haproxy_own::is_message(line) {
+        return Err(Miss { rest: 0, expected: haproxy_own::OWN });
+    }
     let (rest, peer) = before(line, b" ", "a space after the client's address")?;
     let (inside, _) = literal(rest, b"[", "'[' before the time")?;
     let (rest, text) = before(inside, b"]", "']' after the time")?;
@@ -41,6 +45,7 @@ pub(super) fn read(line: &[u8]) -> Result<Record<'_>, Miss> {
     let mut record = Record { client: client::address_and_port(peer), ..Record::default() };
     record.set_time(time);
     let (rest, _) = literal(rest, b" ", "a space after the time")?;
+    haproxy_own::expect_request(rest)?;
     let (rest, frontend) = before(rest, b" ", "the frontend")?;
     if frontend.ends_with(b"~") {
         record.scheme = Some(Cow::Borrowed(b"https"));

@@ -17,6 +17,7 @@ mod format;
 mod further;
 mod guess;
 mod haproxy;
+mod haproxy_own;
 #[cfg(test)]
 mod hostile;
 mod json;
@@ -227,6 +228,13 @@ impl Reject {
         found: impl Into<Cow<'static, str>>,
     ) -> Self {
         Self { column, expected: expected.into(), found: found.into(), template: None }
+    }
+
+    /// Returns whether the line is a message of the server's own, in a log that is otherwise of requests: it makes no
+    /// request and is no fault.
+    #[must_use]
+    pub fn is_of_server(&self) -> bool {
+        self.expected == haproxy_own::OWN
     }
 }
 

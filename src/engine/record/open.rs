@@ -259,7 +259,12 @@ fn timeless<'a>(family: &Family, line: &'a [u8], lent: Option<Time>) -> Result<R
     }
 }
 
-/// Returns the reject that got further; if equal, the first.
+/// Returns the reject that recognised the line, else the one that got further; if equal, the first.
 fn furthest(one: Reject, other: Reject) -> Reject {
-    if other.column > one.column { other } else { one }
+    match (one.is_of_server(), other.is_of_server()) {
+        (true, _) => one,
+        (false, true) => other,
+        (false, false) if one.column < other.column => other,
+        (false, false) => one,
+    }
 }
