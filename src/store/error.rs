@@ -116,15 +116,31 @@ pub enum StoreError {
         /// The cause.
         source: io::Error,
     },
-    /// Any other error of the database.
-    #[error("{}: {doing}: {source}", path.display())]
+    /// Whoever may not write beside it cannot read all of it.
+    #[error(
+        "{}: may still be written, so that only a user who may write to its directory can read it: run this as the \
+         owner of the database, or copy the whole directory and give the copy as `--state-dir`",
+        path.display()
+    )]
+    Open {
+        /// The database.
+        path: PathBuf,
+    },
+    /// Somebody wrote to it while it was read by a user who cannot be kept from a mixture.
+    #[error("{}: it was written while it was read; run this again", path.display())]
+    Changed {
+        /// The database.
+        path: PathBuf,
+    },
+    /// Any other error of the database. The cause is no source: its own cause is the same text again.
+    #[error("{}: {doing}: {error}", path.display())]
     Database {
         /// The database.
         path: PathBuf,
         /// What was being done.
         doing: &'static str,
         /// The cause.
-        source: rusqlite::Error,
+        error: rusqlite::Error,
     },
 }
 
@@ -144,8 +160,8 @@ impl StoreError {
         match self {
             Self::Busy { .. } | Self::Full { .. } => true,
             // A full file system can appear as this, too: the shared memory beside the database cannot grow.
-            Self::Database { source, .. } => {
-                source.sqlite_error_code() == Some(ErrorCode::SystemIoFailure)
+            Self::Database { error, .. } => {
+                error.sqlite_error_code() == Some(ErrorCode::SystemIoFailure)
             }
             _ => false,
         }
@@ -157,19 +173,19 @@ impl StoreError {
         matches!(self, Self::Corrupt { path, .. } if path == database)
     }
 
-    pub(super) fn database(path: &Path, doing: &'static str, source: rusqlite::Error) -> Self {
+    pub(super) fn database(path: &Path, doing: &'static str, error: rusqlite::Error) -> Self {
         let path = path.to_owned();
-        match source.sqlite_error_code() {
+        match error.sqlite_error_code() {
             // Columns contain what they are declared to (STRICT), unless their bytes have changed.
-            None if is_illegible(&source) => {
-                Self::Corrupt { path, doing, detail: source.to_string() }
+            None if is_illegible(&error) => {
+                Self::Corrupt { path, doing, detail: error.to_string() }
             }
             Some(ErrorCode::DatabaseBusy | ErrorCode::DatabaseLocked) => Self::Busy { path, doing },
             Some(ErrorCode::DiskFull) => Self::Full { path, doing },
             Some(ErrorCode::DatabaseCorrupt | ErrorCode::NotADatabase) => {
-                Self::Corrupt { path, doing, detail: source.to_string() }
+                Self::Corrupt { path, doing, detail: error.to_string() }
             }
-            _ => Self::Database { path, doing, source },
+            _ => Self::Database { path, doing, error },
         }
     }
 
@@ -217,6 +233,16 @@ pub(super) const fn is_illegible(source: &rusqlite::Error) -> bool {
 #[cfg(test)]
 mod tests {
     use super::*;
+
+    #[test]
+    fn a_refusal_of_the_database_was_said_twice() {
+        let code = rusqlite::ffi::Error::new(rusqlite::ffi::SQLITE_READONLY);
+        let said = "attempt to write a readonly database".to_owned();
+        let error = rusqlite::Error::SqliteFailure(code, Some(said.clone()));
+        let error = StoreError::database(Path::new("db"), "opening", error);
+        assert_eq!(error.to_string(), format!("db: opening: {said}"));
+        assert!(std::error::Error::source(&error).is_none());
+    }
 
     #[test]
     fn damage_is_believed_only_if_it_stays() {

@@ -18,6 +18,7 @@ use std::time::Duration;
 use rusqlite::{Connection, OpenFlags, Transaction, TransactionBehavior};
 
 mod alerts;
+mod at_rest;
 mod background;
 mod backup;
 mod codec;
@@ -48,6 +49,8 @@ mod streams;
 mod tokens;
 mod whence;
 mod words;
+
+use at_rest::AtRest;
 
 pub use alerts::{Ack, AlertFilter, StoredAlert, StoredIncident};
 pub use backup::{backed_up, backup_of, remove_backup};
@@ -93,6 +96,8 @@ const STATEMENTS: usize = 64;
 pub struct Reader {
     db: Connection,
     path: PathBuf,
+    /// The database, if it is read by a user who could not prevent others from writing.
+    rest: Option<AtRest>,
 }
 
 /// A connection that reads and writes.
@@ -104,28 +109,36 @@ pub struct Store {
 }
 
 impl Reader {
-    /// Opens the database at `path` for reading.
+    /// Opens the database at `path` for reading, also as a user who may not write to its directory.
     ///
     /// # Errors
     /// [`StoreError::Absent`] if there is no database or it is empty; [`StoreError::Older`], [`StoreError::Newer`] or
-    /// [`StoreError::Foreign`] if it is not of this version; [`StoreError::Corrupt`].
+    /// [`StoreError::Foreign`] if it is not of this version; [`StoreError::Open`] if this user cannot read all of it;
+    /// [`StoreError::Corrupt`].
     pub fn open(path: &Path) -> Result<Self, StoreError> {
-        let absent = || StoreError::Absent { path: path.to_owned() };
-        let fault = |source| StoreError::database(path, "opening", source);
         let db = match connect(path, OpenFlags::SQLITE_OPEN_READ_ONLY) {
             Err(StoreError::File { source, .. }) if source.kind() == ErrorKind::NotFound => {
-                return Err(absent());
+                return Err(StoreError::Absent { path: path.to_owned() });
             }
-            db => db?,
+            db => db,
         };
-        configure(&db).map_err(fault)?;
-        let known = schema::known();
-        match schema::version(&db, path)? {
-            0 => Err(absent()),
-            found if found < known => {
-                Err(StoreError::Older { path: path.to_owned(), found, known })
-            }
-            _ => Ok(Self { db, path: path.to_owned() }),
+        db.and_then(|db| Self::new(db, path, None)).or_else(|refusal| Self::at_rest(path, refusal))
+    }
+
+    /// Opens the database at `path`, to which nobody may be writing: it could not be opened in the usual way.
+    fn at_rest(path: &Path, refusal: StoreError) -> Result<Self, StoreError> {
+        let (db, rest) = AtRest::open(path, refusal)?;
+        Self::new(db, path, Some(rest))
+    }
+
+    /// Creates a reader of an open database, which must be of this version.
+    fn new(db: Connection, path: &Path, rest: Option<AtRest>) -> Result<Self, StoreError> {
+        configure(&db).map_err(|error| StoreError::database(path, "opening", error))?;
+        let (known, path) = (schema::known(), path.to_owned());
+        match schema::version(&db, &path)? {
+            0 => Err(StoreError::Absent { path }),
+            found if found < known => Err(StoreError::Older { path, found, known }),
+            _ => Ok(Self { db, path, rest }),
         }
     }
 
@@ -147,7 +160,9 @@ impl Reader {
             snapshot.commit()?;
             Ok(answer)
         };
-        ask().map_err(|source| StoreError::database(&self.path, doing, source))
+        let answer = ask().map_err(|error| StoreError::database(&self.path, doing, error));
+        self.rest.iter().try_for_each(AtRest::expect_unchanged)?;
+        answer
     }
 }
 
@@ -176,7 +191,8 @@ impl Store {
         prepare_for_writing(&db).map_err(fault)?;
         let is_new = schema::upgrade(&db, path)? == 0;
         let place = place::Place::of(path);
-        Ok(Self { reader: Reader { db, path: path.to_owned() }, is_new, place })
+        let reader = Reader { db, path: path.to_owned(), rest: None };
+        Ok(Self { reader, is_new, place })
     }
 
     /// Creates a database in memory, for `replay` and tests.
@@ -190,7 +206,8 @@ impl Store {
         configure(&db).map_err(fault)?;
         schema::upgrade(&db, path)?;
         let place = place::Place::default();
-        Ok(Self { reader: Reader { db, path: path.to_owned() }, is_new: true, place })
+        let reader = Reader { db, path: path.to_owned(), rest: None };
+        Ok(Self { reader, is_new: true, place })
     }
 
     /// Opens the same database once more; this connection must only read from then on, and its page cache shrinks.
@@ -199,7 +216,7 @@ impl Store {
     /// # Errors
     /// As for [`Store::open`].
     pub fn twin(&self) -> Result<Option<Self>, StoreError> {
-        let Reader { db, path } = &self.reader;
+        let Reader { db, path, .. } = &self.reader;
         if db.path().is_none_or(str::is_empty) {
             return Ok(None);
         }
@@ -228,7 +245,7 @@ impl Store {
         doing: &'static str,
         change: impl FnOnce(&Transaction<'_>) -> rusqlite::Result<T>,
     ) -> Result<T, StoreError> {
-        let Reader { db, path } = &mut self.reader;
+        let Reader { db, path, .. } = &mut self.reader;
         let write = || {
             // IMMEDIATE: a transaction that starts as a reader cannot wait for its turn to write.
             let transaction = db.transaction_with_behavior(TransactionBehavior::Immediate)?;
@@ -254,17 +271,27 @@ impl Deref for Store {
 /// # Errors
 /// [`StoreError::NoFile`]; [`StoreError::File`] if nothing is there; otherwise any database error.
 fn connect(path: &Path, access: OpenFlags) -> Result<Connection, StoreError> {
+    Connection::open_with_flags(regular(path)?, flags(access))
+        .map_err(|source| StoreError::database(path, "opening", source))
+}
+
+/// Returns the path of the database without links in its directory: SQLite refuses a link anywhere in a path, but
+/// directories may be links.
+///
+/// # Errors
+/// As for [`connect`].
+fn regular(path: &Path) -> Result<PathBuf, StoreError> {
     let looking = |source| StoreError::file(path, "looking at the database", source);
     let found = std::fs::symlink_metadata(path).map_err(looking)?;
     if !found.is_file() {
         return Err(StoreError::NoFile { path: path.to_owned() });
     }
-    // SQLite refuses a link anywhere in a path; directories may be links.
     let directory = backup::directory(path).canonicalize().map_err(looking)?;
-    let real = path.file_name().map_or_else(|| path.to_owned(), |name| directory.join(name));
-    let flags = access | OpenFlags::SQLITE_OPEN_NO_MUTEX | OpenFlags::SQLITE_OPEN_NOFOLLOW;
-    Connection::open_with_flags(real, flags)
-        .map_err(|source| StoreError::database(path, "opening", source))
+    Ok(path.file_name().map_or_else(|| path.to_owned(), |name| directory.join(name)))
+}
+
+fn flags(access: OpenFlags) -> OpenFlags {
+    access | OpenFlags::SQLITE_OPEN_NO_MUTEX | OpenFlags::SQLITE_OPEN_NOFOLLOW
 }
 
 fn configure(db: &Connection) -> rusqlite::Result<()> {

@@ -121,7 +121,7 @@ impl Site {
     }
 
     /// Where the program is: in the home, if others than us have to find it.
-    fn program(&self) -> PathBuf {
+    pub(crate) fn program(&self) -> PathBuf {
         let own = self.home.path("tokenwatch");
         if own.exists() { own } else { env!("CARGO_BIN_EXE_tokenwatch").into() }
     }

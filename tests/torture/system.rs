@@ -3,7 +3,7 @@
 use std::fs;
 use std::os::unix::fs::{MetadataExt, PermissionsExt, chown, symlink};
 use std::path::{Path, PathBuf};
-use std::process::Command;
+use std::process::{Command, Output};
 use std::time::{Duration, Instant};
 
 use rustix::fs::{CWD, FileType, Mode, mknodat};
@@ -468,4 +468,58 @@ fn what_root_made_in_the_state_of_another_user_kept_that_users_daemon_from_its_s
     own.home.print(&["tokens", "add", "jwt:https://id.example.org:kim"]);
     assert_eq!(fs::metadata(own.home.path("state/tokenwatch.db")).unwrap().uid(), 0);
     assert!(!checked(&own).contains("owned by"));
+}
+
+/// Runs a command as a user who may read everything of the site and write nothing.
+fn read_as_nobody(site: &Site, arguments: &[&str]) -> Output {
+    let allowed = Command::new("chmod").args(["-R", "a+rX"]).arg(site.home.path("")).status();
+    assert!(allowed.unwrap().success());
+    let mut command = Command::new("setpriv");
+    command.args(["--reuid=65534", "--regid=65534", "--clear-groups", "--"]);
+    command.arg(site.program()).arg("--config").arg(site.home.path("tokenwatch.toml"));
+    command.args(arguments).current_dir(site.home.path("")).output().unwrap()
+}
+
+#[test]
+fn a_state_in_which_its_reader_may_not_write_could_not_be_read() {
+    let Some(mut site) = site_of_nobody() else { return };
+    site.give_to(0);
+    let tokens = |site: &Site| {
+        let output = read_as_nobody(site, &["tokens", "list", "--json"]);
+        let errors = String::from_utf8_lossy(&output.stderr).into_owned();
+        (String::from_utf8_lossy(&output.stdout).lines().count(), errors)
+    };
+    let state = site.home.path("state");
+    let n_files = || fs::read_dir(&state).unwrap().count();
+    let daemon = site.start();
+    site.wait();
+    assert_eq!(tokens(&site), (3, String::new()), "beside the daemon");
+    daemon.kill();
+    assert_eq!(tokens(&site), (3, String::new()), "what a killed daemon left");
+
+    // Most of it is in the write-ahead log, which nobody can read without its index.
+    let index = state.join("tokenwatch.db-shm");
+    fs::remove_file(&index).unwrap();
+    let (n_tokens, errors) = tokens(&site);
+    assert!(n_tokens == 0 && errors.contains("copy the whole directory"), "{errors}");
+    assert!(!errors.to_lowercase().contains("readonly"), "{errors}");
+
+    let daemon = site.start();
+    site.append("logs/a.log", 2);
+    site.wait();
+    assert!(daemon.terminate().success(), "{}", site.home.daemon_log());
+    let before = n_files();
+    assert_eq!(tokens(&site), (5, String::new()), "after a clean end");
+    for arguments in [
+        &["status"][..],
+        &["alerts", "list"],
+        &["who", "192.0.2.7"],
+        &["history", "tw1_", "--json"],
+        &["replay", "logs/a.log"],
+    ] {
+        let output = read_as_nobody(&site, arguments);
+        let errors = String::from_utf8_lossy(&output.stderr);
+        assert_ne!(output.status.code(), Some(70), "{arguments:?}: {errors}");
+    }
+    assert_eq!(n_files(), before);
 }
