@@ -1,12 +1,16 @@
 //! Composes mails from what is stored: about an incident, about a day, about what exceeds the hourly cap.
 
-use std::collections::BTreeSet;
+use std::cmp::Reverse;
+use std::collections::{BTreeMap, BTreeSet};
+
+use smol_str::SmolStr;
 
 use crate::daemon::post::Rules;
 use crate::daemon::telling::{background, files, history, open, plain, summary};
 use crate::deliver::render::{self, Bundle, Context, Digest, Host, Mail};
+use crate::engine::alert::Alert;
 use crate::engine::time::Timestamp;
-use crate::store::{About, Found, Outgoing, Reader, StoreError, Summary};
+use crate::store::{About, Found, Outgoing, Reader, StoreError, StoredIncident, Summary};
 
 /// Alerts that a mail contains in full; the rest is counted.
 const MAX_ALERTS: usize = 200;
@@ -29,6 +33,8 @@ pub(super) struct Composer<'a> {
     pub(super) rules: &'a Rules,
     /// Who mails it.
     pub(super) host: &'a Host,
+    /// The newest alert: a mail that was never sent reports its incident up to it.
+    pub(super) upto: i64,
 }
 
 impl Composer<'_> {
@@ -38,31 +44,7 @@ impl Composer<'_> {
     /// Those of the store.
     pub(super) fn write(&self, outgoing: &Outgoing) -> Result<Written, StoreError> {
         match &outgoing.about {
-            About::Incident { incident, revision } => {
-                let found = match self.store.incident(incident)? {
-                    Found::One(found) if !found.alerts.is_empty() => found,
-                    _ => return Ok(Written::Gone),
-                };
-                if open(&found.alerts).is_empty() {
-                    return Ok(Written::Settled);
-                }
-                let mut alerts = plain(&found.alerts);
-                alerts.sort_by_key(|alert| std::cmp::Reverse(alert.weight()));
-                alerts.truncate(MAX_ALERTS);
-                let mut incident = found.incident;
-                incident.revision = *revision;
-                let files = files(self.store, &alerts)?;
-                let history = history(self.store, &incident.principal)?;
-                let background = background(self.store, &alerts)?;
-                let context = Context {
-                    host: self.host,
-                    date: outgoing.created,
-                    files: &|stream| files.get(&stream).cloned(),
-                    history: &history,
-                    background: background.as_ref(),
-                };
-                Ok(Written::Mail(render::incident(&incident, &alerts, &context)))
-            }
+            About::Incident { .. } => self.about_incident(outgoing),
             About::Digest { day, .. } => {
                 let at_once = self.rules.at_once;
                 let alerts = self.store.digest_summary(outgoing, at_once, MAX_ALERTS)?;
@@ -79,6 +61,36 @@ impl Composer<'_> {
             About::Storm { .. } => Ok(Written::Settled),
             About::Illegible => Ok(Written::Gone),
         }
+    }
+
+    /// Composes the mail of a row about an incident.
+    fn about_incident(&self, outgoing: &Outgoing) -> Result<Written, StoreError> {
+        let About::Incident { incident, revision, upto } = &outgoing.about else {
+            return Ok(Written::Gone);
+        };
+        let Found::One(found) = self.store.incident(incident)? else { return Ok(Written::Gone) };
+        let found = found.as_of(upto.unwrap_or(self.upto));
+        if found.alerts.is_empty() {
+            return Ok(Written::Gone);
+        }
+        if open(&found.alerts).is_empty() {
+            return Ok(Written::Settled);
+        }
+        let mut alerts = heaviest(&found);
+        alerts.truncate(MAX_ALERTS);
+        let mut incident = found.incident;
+        incident.revision = *revision;
+        let files = files(self.store, &alerts)?;
+        let history = history(self.store, &incident.principal)?;
+        let background = background(self.store, &alerts)?;
+        let context = Context {
+            host: self.host,
+            date: outgoing.created,
+            files: &|stream| files.get(&stream).cloned(),
+            history: &history,
+            background: background.as_ref(),
+        };
+        Ok(Written::Mail(render::incident(&incident, &alerts, &context)))
     }
 
     /// Composes a mail again that somebody has, for others.
@@ -103,7 +115,7 @@ impl Composer<'_> {
         date: Timestamp,
     ) -> Result<Mail, StoreError> {
         let Summary { alerts: mut told, n_alerts, n_incidents } = summary;
-        told.sort_by_key(|alert| std::cmp::Reverse(alert.weight()));
+        told.sort_by_key(|alert| Reverse(alert.weight()));
         told.truncate(MAX_ALERTS);
         let files = files(self.store, &told)?;
         let context = Context {
@@ -137,13 +149,15 @@ impl Composer<'_> {
     fn sum_up(&self, rest: &[&Outgoing]) -> Result<(Summary, i64), StoreError> {
         let mut alerts = Vec::new();
         let mut told = BTreeSet::new();
+        let ends = self.ends(rest);
         for outgoing in rest {
             // An incident that grew while it waited has a row per revision, and is included once.
             if let About::Incident { incident, .. } = &outgoing.about
                 && told.insert(incident)
                 && let Found::One(found) = self.store.incident(incident)?
             {
-                alerts.extend(open(&found.alerts));
+                let upto = ends.get(incident).copied().unwrap_or(self.upto);
+                alerts.extend(open(&found.as_of(upto).alerts));
             }
         }
         let mut all = summary(alerts);
@@ -160,4 +174,23 @@ impl Composer<'_> {
         }
         Ok((all, last))
     }
+
+    /// Returns up to which alert a mail for several rows reports each of their incidents.
+    fn ends<'b>(&self, rows: &[&'b Outgoing]) -> BTreeMap<&'b SmolStr, i64> {
+        let mut ends = BTreeMap::new();
+        for row in rows {
+            if let About::Incident { incident, upto, .. } = &row.about {
+                let end = ends.entry(incident).or_default();
+                *end = upto.unwrap_or(self.upto).max(*end);
+            }
+        }
+        ends
+    }
+}
+
+/// Returns the alerts of an incident that are not muted, the heaviest first.
+fn heaviest(found: &StoredIncident) -> Vec<Alert> {
+    let mut alerts = plain(&found.alerts);
+    alerts.sort_by_key(|alert| Reverse(alert.weight()));
+    alerts
 }

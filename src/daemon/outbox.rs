@@ -239,16 +239,22 @@ impl Pump {
         Ok(())
     }
 
-    fn composer(&self) -> Composer<'_> {
-        Composer { store: &self.store, rules: &self.rules, host: &self.host }
+    fn composer(&self) -> Result<Composer<'_>, StoreError> {
+        let upto = self.store.last_alert()?;
+        Ok(Composer { store: &self.store, rules: &self.rules, host: &self.host, upto })
     }
 
     fn send_one(&mut self, outgoing: &Outgoing, now: Timestamp) -> Result<Tried, StoreError> {
         if self.is_over() || self.is_out(now) {
             return Ok(Tried::InVain);
         }
-        match self.composer().write(outgoing)? {
-            Written::Mail(mail) => self.send(&[outgoing], &mail, Sent::Single, now),
+        let composer = self.composer()?;
+        let upto = composer.upto;
+        match composer.write(outgoing)? {
+            Written::Mail(mail) => {
+                self.store.fix(&[outgoing], upto)?;
+                self.send(&[outgoing], &mail, Sent::Single, now)
+            }
             Written::Settled => self.store.settled(&[outgoing], now).map(|()| Tried::Done),
             Written::Gone => self.bury(&[outgoing], now).map(|()| Tried::Done),
         }
@@ -263,7 +269,7 @@ impl Pump {
     fn send_off(&mut self, mails: &[&Outgoing], now: Timestamp) -> Result<(), StoreError> {
         let (mut settled, mut gone) = (Vec::new(), Vec::new());
         for outgoing in mails {
-            match self.composer().write(outgoing)? {
+            match self.composer()?.write(outgoing)? {
                 Written::Settled => settled.push(*outgoing),
                 Written::Gone => gone.push(*outgoing),
                 // An alert was added meanwhile: it waits for the next turn.
@@ -293,9 +299,12 @@ impl Pump {
         if self.is_over() || self.is_out(now) {
             return Ok(());
         }
-        let Some((mail, upto)) = self.composer().bundle(rest)? else {
+        let composer = self.composer()?;
+        let last = composer.upto;
+        let Some((mail, upto)) = composer.bundle(rest)? else {
             return self.send_off(rest, now);
         };
+        self.store.fix(rest, last)?;
         self.send(rest, &mail, Sent::Bundle { upto }, now).map(drop)
     }
 
@@ -369,7 +378,7 @@ impl Pump {
         if !self.mailer.recipients().any(|address| whom.contains_key(&address)) {
             return self.store.asked_again(row, &nobody, None).map(|()| Tried::Done);
         }
-        let Written::Mail(mail) = self.composer().again(row)? else {
+        let Written::Mail(mail) = self.composer()?.again(row)? else {
             return self.store.asked_again(row, &nobody, None).map(|()| Tried::Done);
         };
         let answered = self.hand_over(&mail, |address| whom.contains_key(address));

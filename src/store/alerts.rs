@@ -37,6 +37,8 @@ pub struct Ack {
 /// An alert as it was committed, and what has become of it since.
 #[derive(Clone, Debug, PartialEq)]
 pub struct StoredAlert {
+    /// Its number in the order of commits.
+    pub number: i64,
     /// The alert.
     pub alert: Alert,
     /// Its own acknowledgement, else that of its incident.
@@ -54,6 +56,24 @@ pub struct StoredIncident {
     pub alerts: Vec<StoredAlert>,
     /// Its acknowledgement.
     pub ack: Option<Ack>,
+}
+
+impl StoredIncident {
+    /// Returns the incident as it was with an alert: without those that were committed later.
+    #[must_use]
+    pub fn as_of(mut self, upto: i64) -> Self {
+        let n_all = self.alerts.len();
+        self.alerts.retain(|stored| stored.number <= upto);
+        let n_later = n_all.saturating_sub(self.alerts.len());
+        if n_later > 0 {
+            let Incident { opened, level, last, alerts, .. } = &mut self.incident;
+            let left = || self.alerts.iter().map(|stored| &stored.alert);
+            *level = left().map(|alert| alert.rule.level).max().unwrap_or_default();
+            *last = left().map(|alert| alert.time).max().unwrap_or(*opened);
+            *alerts = alerts.saturating_sub(u32::try_from(n_later).unwrap_or(u32::MAX));
+        }
+        self
+    }
 }
 
 /// Which alerts to return. The default returns all.
@@ -261,8 +281,9 @@ fn stored(
     let mut statement = db.prepare_cached(sql)?;
     let rows = statement.query_map(parameters, |row| {
         let alert: Alert = get_json(row, "body")?;
-        let is_muted = mutes::cover(&mutes, row.get("number")?, &alert);
-        Ok(StoredAlert { alert, ack: ack(row)?, is_muted })
+        let number = row.get("number")?;
+        let is_muted = mutes::cover(&mutes, number, &alert);
+        Ok(StoredAlert { number, alert, ack: ack(row)?, is_muted })
     })?;
     legible("an alert", rows)
 }
@@ -297,7 +318,7 @@ mod tests {
     use crate::engine::mute::{Mute, Scope};
     use crate::engine::time::HOUR;
     use crate::engine::word::Known;
-    use crate::store::sample::{NOON, alert, id, incident_commit, state};
+    use crate::store::sample::{NOON, alert, id, incident, incident_commit, state};
     use smol_str::ToSmolStr;
 
     fn store() -> Store {
@@ -398,6 +419,7 @@ mod tests {
         let back = "ALTER TABLE ack DROP COLUMN upto_alert; DROP TABLE forgotten;
             DROP INDEX outbox_bundled; DROP INDEX outbox_postponed;
             ALTER TABLE outbox DROP COLUMN postponed; ALTER TABLE outbox DROP COLUMN give_up_at;
+            ALTER TABLE outbox DROP COLUMN reported_upto;
             PRAGMA user_version = 11";
         store.db.execute_batch(back).unwrap();
         drop(store);
@@ -426,6 +448,31 @@ mod tests {
         let known = |incident: &str, n_alerts| Some(Known { incident: incident.into(), n_alerts });
         let about: Vec<_> = store.words().unwrap().into_iter().map(|word| word.about).collect();
         assert_eq!(about, [known("i1", 4), known("i2", 1), None]);
+    }
+
+    #[test]
+    fn an_incident_as_of_an_alert_is_without_those_that_came_later() {
+        let mut store = store();
+        let mut worse = alert("worse", "i2", 2, NOON.plus(2 * HOUR));
+        worse.rule.level = Level::Critical;
+        let grown = Incident {
+            last: worse.time,
+            level: Level::Critical,
+            alerts: 3,
+            ..incident("i2", 2, 1)
+        };
+        let (alerts, incidents) = (vec![worse], vec![grown.clone()]);
+        store.commit(&Commit { alerts, incidents, ..Commit::default() }, NOON).unwrap();
+        let Found::One(found) = store.incident("i2").unwrap() else { panic!() };
+        let as_of = |upto| {
+            let StoredIncident { incident, alerts, .. } = found.clone().as_of(upto);
+            assert_eq!(alerts.len(), incident.alerts as usize);
+            (incident.alerts, incident.level, incident.last)
+        };
+        assert_eq!(found.clone().as_of(4).incident, grown);
+        assert_eq!(as_of(3), (2, Level::High, NOON.plus(HOUR)));
+        assert_eq!(as_of(2), (1, Level::Medium, NOON));
+        assert_eq!(as_of(1), (0, Level::default(), NOON));
     }
 
     #[test]

@@ -168,7 +168,7 @@ fn token(alert: &Alert) -> &[u8] {
 }
 
 /// Returns the number of the newest alert, or 0.
-fn last_alert(db: &Connection) -> Result<i64> {
+pub(super) fn last_alert(db: &Connection) -> Result<i64> {
     db.prepare_cached("SELECT coalesce(max(number), 0) FROM alert")?.query_row([], |row| row.get(0))
 }
 
@@ -199,7 +199,7 @@ fn put_notices(db: &Connection, notices: &[Notice], last: i64, now: Timestamp) -
     // its way.
     let mut join = db.prepare_cached(
         "UPDATE outbox SET due = min(due, ?2)
-         WHERE incident = ?1 AND state = 'waiting' AND attempts = 0 AND due > ?3",
+         WHERE incident = ?1 AND state = 'waiting' AND reported_upto IS NULL AND due > ?3",
     )?;
     let mut added = n_shared;
     for notice in own {

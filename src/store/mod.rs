@@ -40,6 +40,7 @@ mod prune;
 mod recall;
 mod registry;
 mod rekey;
+mod reported;
 mod resolve;
 mod schema;
 mod slot;

@@ -51,6 +51,8 @@ pub enum About {
         incident: SmolStr,
         /// Its revision when the mail was queued; the incident may have grown since.
         revision: u32,
+        /// The last alert that it reports; `None` until it is first sent.
+        upto: Option<i64>,
     },
     /// The alerts that were committed since the previous digest.
     Digest {
@@ -74,7 +76,7 @@ pub enum About {
 
 /// What a query for mails selects.
 pub(super) const SELECT: &str = "SELECT id, message_id, principal, incident, revision, day,
-    after_alert, upto_alert, created, due, attempts, error,
+    after_alert, upto_alert, reported_upto, created, due, attempts, error,
     coalesce((SELECT rule FROM alert WHERE alert.incident = mail.incident
       ORDER BY level DESC, number LIMIT 1), '') AS rule,
     coalesce((SELECT level FROM incident WHERE id = mail.incident), 0) AS level";
@@ -371,7 +373,8 @@ pub(super) fn outgoing(row: &Row<'_>) -> rusqlite::Result<Outgoing> {
 fn legible_outgoing(row: &Row<'_>) -> rusqlite::Result<Outgoing> {
     let about = match row.get::<_, Option<String>>("incident")? {
         Some(incident) => {
-            About::Incident { incident: incident.into(), revision: get_u32(row, "revision")? }
+            let (revision, upto) = (get_u32(row, "revision")?, row.get("reported_upto")?);
+            About::Incident { incident: incident.into(), revision, upto }
         }
         None => {
             let (after, upto) = (row.get("after_alert")?, row.get("upto_alert")?);
@@ -413,7 +416,7 @@ mod tests {
         assert_eq!(ids(&store, NOON.plus(-1)), [""; 0]);
         let mail = store.due(NOON, 10).unwrap().remove(0);
         assert_eq!(mail.message_id, "i.2");
-        assert_eq!(mail.about, About::Incident { incident: "i".into(), revision: 2 });
+        assert_eq!(mail.about, About::Incident { incident: "i".into(), revision: 2, upto: None });
         store.failed(&[mail.id], "450 try later", NOON.plus(MINUTE)).unwrap();
         drop(store);
         let mut store = Store::open(&path).unwrap();

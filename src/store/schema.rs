@@ -28,6 +28,7 @@ const MIGRATIONS: &[Migration] = &[
     Migration::Sql(V12),
     Migration::Sql(V13),
     Migration::Sql(V14),
+    Migration::Sql(V15),
 ];
 
 /// Upgrades a database to the next version.
@@ -346,6 +347,11 @@ ALTER TABLE outbox ADD COLUMN postponed TEXT NOT NULL DEFAULT '';
 ALTER TABLE outbox ADD COLUMN give_up_at INTEGER;
 CREATE INDEX outbox_postponed ON outbox (due) WHERE give_up_at IS NOT NULL;
 CREATE INDEX outbox_bundled ON outbox (sent_in) WHERE sent_in < 0;
+";
+
+const V15: &str = r"
+-- The last alert that a mail about an incident reports; NULL until it is first sent.
+ALTER TABLE outbox ADD COLUMN reported_upto INTEGER;
 ";
 
 /// The newest version that this program knows.

@@ -38,5 +38,6 @@ mod sample;
 mod silence;
 mod smtp;
 mod stories;
+mod updates;
 mod words;
 mod zone;

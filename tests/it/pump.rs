@@ -11,7 +11,7 @@ use tokenwatch::daemon::outbox::Pump;
 use tokenwatch::daemon::post::{Cut, Post, Rules};
 use tokenwatch::deliver::email::{MailSettings, Mailer, Security, Server, Timeouts};
 use tokenwatch::deliver::render::Host;
-use tokenwatch::engine::alert::{Incident, Level};
+use tokenwatch::engine::alert::{Alert, Incident, Level};
 use tokenwatch::engine::commit::{Commit, Notice};
 use tokenwatch::engine::geo::Place;
 use tokenwatch::engine::mute::{Mute, Scope};
@@ -39,6 +39,35 @@ pub(crate) struct Mail {
     pub(crate) is_bundle: bool,
     pub(crate) to: Vec<String>,
     text: String,
+}
+
+/// An incident with one alert.
+pub(crate) fn incident(id: &str, principal: &str, level: Level, now: Timestamp) -> Incident {
+    Incident {
+        id: id.into(),
+        principal: principal.into(),
+        opened: now,
+        last: now,
+        level,
+        revision: 1,
+        alerts: 1,
+    }
+}
+
+/// The latest alert of an incident.
+pub(crate) fn alert(of: &Incident, rule: &str, level: Level, now: Timestamp) -> Alert {
+    let alert = json!({
+        "id": format!("al_{}_{}", of.id, of.alerts), "incident": of.id, "time": now.0,
+        "rule": { "id": "r", "name": rule, "level": level, "title": rule },
+        "token": {
+            "id": format!("tw1_{:0>32}", of.id.trim_start_matches("in_")),
+            "name": "", "kind": "opaque", "hint": "...4f2a",
+        },
+        "principal": of.principal, "client": null, "place": Place::default(), "agent": { "family": "", "version": "" },
+        "route": "GET /", "status": 200, "risk": 75, "reason": "why", "reasons": [], "facts": {},
+        "usual": {}, "evidence": [],
+    });
+    serde_json::from_value(alert).unwrap()
 }
 
 fn post(to: &[&str], server: &SmtpServer, turn: Duration) -> Post {
@@ -99,28 +128,12 @@ impl Site {
     pub(crate) fn happen_to(&mut self, principal: &str, level: Level, now: Timestamp) {
         let id = format!("in_{:04}", self.n_incidents);
         self.n_incidents += 1;
-        let alert = json!({
-            "id": format!("al_{id}"), "incident": id, "time": now.0,
-            "rule": { "id": "r", "name": "token-in-url", "level": level, "title": "Token in a URL" },
-            "token": { "id": format!("tw1_{:032x}", self.n_incidents), "name": "", "kind": "opaque", "hint": "...4f2a" },
-            "principal": principal, "client": null, "place": Place::default(), "agent": { "family": "", "version": "" },
-            "route": "GET /", "status": 200, "risk": 75, "reason": "why", "reasons": [], "facts": {},
-            "usual": {}, "evidence": [],
-        });
-        let incident = Incident {
-            id: id.clone().into(),
-            principal: principal.into(),
-            opened: now,
-            last: now,
-            level,
-            revision: 1,
-            alerts: 1,
-        };
+        let incident = incident(&id, principal, level, now);
         let notice = Notice { incident: id.into(), revision: 1, delay: 0 };
         let commit = Commit {
-            alerts: vec![serde_json::from_value(alert).unwrap()],
-            incidents: vec![incident],
+            alerts: vec![alert(&incident, "token-in-url", level, now)],
             notices: if level < Level::High { Vec::new() } else { vec![notice] },
+            incidents: vec![incident],
             ..Commit::default()
         };
         self.store.commit(&commit, now).unwrap();

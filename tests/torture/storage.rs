@@ -116,6 +116,7 @@ const BACK_TO_1: &str = "
     DROP INDEX outbox_postponed;
     ALTER TABLE outbox DROP COLUMN postponed;
     ALTER TABLE outbox DROP COLUMN give_up_at;
+    ALTER TABLE outbox DROP COLUMN reported_upto;
     DROP INDEX alert_principal;
     CREATE INDEX alert_principal ON alert (principal, time);
     DROP INDEX incident_principal;

@@ -1,0 +1,37 @@
+//! What mails about incidents have reported: their alerts up to one that is fixed before a mail is first sent.
+//!
+//! So a mail that is sent again, after a restart too, is the same under its Message-ID.
+
+use rusqlite::params;
+
+use super::outbox::{About, Outgoing};
+use super::{Reader, Store, StoreError, commit};
+
+impl Reader {
+    /// Returns the number of the newest alert, or 0.
+    ///
+    /// # Errors
+    /// Any database error.
+    pub fn last_alert(&self) -> Result<i64, StoreError> {
+        self.read("looking for the newest alert", commit::last_alert)
+    }
+}
+
+impl Store {
+    /// Fixes up to which alert a mail for these rows reports their incidents, before it is first sent.
+    ///
+    /// # Errors
+    /// Any database error.
+    pub fn fix(&mut self, mails: &[&Outgoing], upto: i64) -> Result<(), StoreError> {
+        let is_open = |mail: &&&Outgoing| matches!(mail.about, About::Incident { upto: None, .. });
+        let open: Vec<i64> = mails.iter().filter(is_open).map(|mail| mail.id).collect();
+        if open.is_empty() {
+            return Ok(());
+        }
+        self.write("noting what a mail reports", |db| {
+            let sql = "UPDATE outbox SET reported_upto = coalesce(reported_upto, ?2) WHERE id = ?1";
+            let mut fix = db.prepare_cached(sql)?;
+            open.iter().try_for_each(|id| fix.execute(params![id, upto]).map(drop))
+        })
+    }
+}

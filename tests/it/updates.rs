@@ -1,0 +1,148 @@
+//! Updates of incidents, with a clock set by the test: the real pump, database and server.
+
+use mail_parser::MessageParser;
+use tokenwatch::clock;
+use tokenwatch::engine::alert::{Incident, Level};
+use tokenwatch::engine::commit::{Commit, Notice};
+use tokenwatch::engine::time::{DAY, HOUR, MINUTE, Timestamp};
+
+use crate::pump::{CAP, Site, alert, id_of, incident};
+use crate::smtp::Message;
+
+const ANA: &str = "ana@example.org";
+const BEN: &str = "ben@example.org";
+
+/// The next midnight: the digest of the day is hours away.
+fn midnight() -> Timestamp {
+    Timestamp((clock::now().0 / DAY + 1) * DAY)
+}
+
+/// An incident that grows.
+struct Growing {
+    site: Site,
+    incident: Incident,
+}
+
+impl Growing {
+    fn at(now: Timestamp) -> Self {
+        let none = Incident { revision: 0, alerts: 0, ..incident("in_1", "ci", Level::High, now) };
+        Self { site: Site::to(&[ANA, BEN]), incident: none }
+    }
+
+    /// Commits alerts of the level high, each with a notice; the first is mailed at once, the others in an update.
+    fn grow(&mut self, rules: &[&str], now: Timestamp) {
+        let mut commit = Commit::default();
+        for rule in rules {
+            let of = &mut self.incident;
+            of.revision += 1;
+            of.alerts += 1;
+            of.last = now;
+            commit.alerts.push(alert(of, rule, Level::High, now));
+            let delay = if of.revision == 1 { 0 } else { 5 * MINUTE };
+            commit.notices.push(Notice { incident: of.id.clone(), revision: of.revision, delay });
+        }
+        commit.incidents.push(self.incident.clone());
+        self.site.store.commit(&commit, now).unwrap();
+    }
+
+    /// The alerts of each mail that somebody got, by Message-ID.
+    fn got(&self, whom: &str) -> Vec<(String, String)> {
+        let messages = self.site.server.messages();
+        let of = |message: &&Message| message.to.iter().any(|to| to == whom);
+        messages.iter().filter(of).map(told).collect()
+    }
+
+    /// The mails that Ana got: how many alerts each was about.
+    fn n_told(&self) -> Vec<usize> {
+        self.got(ANA).iter().map(|(_, alerts)| alerts.split(' ').count()).collect()
+    }
+}
+
+fn is_bundle(message: &Message) -> bool {
+    id_of(message).contains(".bundle.")
+}
+
+/// The text of a mail.
+fn text(message: &Message) -> String {
+    let mail = MessageParser::default().parse(&message.bytes).unwrap();
+    mail.body_text(0).unwrap().into_owned()
+}
+
+/// The Message-ID of a mail and its alerts, in their order.
+fn told(message: &Message) -> (String, String) {
+    let text = String::from_utf8_lossy(&message.bytes).replace("\r\n ", " ");
+    let header = text.lines().find_map(|line| line.strip_prefix("X-Tokenwatch-Alert: "));
+    (id_of(message), header.unwrap_or_default().to_owned())
+}
+
+#[test]
+fn what_came_after_the_first_mail_is_told_once_by_an_update() {
+    let start = midnight();
+    let mut growing = Growing::at(start);
+    growing.grow(&["token-in-url", "unusual-use"], start);
+    growing.site.turn(start);
+    growing.grow(&["revoked-token-used"], start.plus(MINUTE));
+    growing.site.restart();
+    growing.site.turn(start.plus(6 * MINUTE));
+    growing.site.restart();
+    growing.site.turn(start.plus(HOUR));
+    assert_eq!(growing.n_told(), [2, 3]);
+    assert_eq!((growing.site.n_in("sent"), growing.site.n_in("waiting")), (2, 0));
+}
+
+#[test]
+fn a_mail_that_somebody_postponed_came_with_other_alerts_under_its_message_id() {
+    let start = midnight();
+    let mut growing = Growing::at(start);
+    growing.site.server.script(|script| script.full = vec![BEN.into()]);
+    growing.grow(&["token-in-url"], start);
+    growing.site.turn(start);
+    assert_eq!((growing.got(ANA).len(), growing.got(BEN).len()), (1, 0));
+    growing.grow(&["revoked-token-used"], start.plus(1));
+    growing.site.server.script(|script| script.full.clear());
+    growing.site.restart();
+    growing.site.turn(start.plus(MINUTE));
+    assert_eq!(growing.got(ANA), growing.got(BEN));
+    growing.site.turn(start.plus(6 * MINUTE));
+    assert_eq!(growing.got(ANA), growing.got(BEN));
+    assert_eq!(growing.n_told(), [1, 2]);
+}
+
+#[test]
+fn a_bundle_that_somebody_postponed_comes_as_it_was_sent_first() {
+    let start = midnight();
+    let mut growing = Growing::at(start);
+    for n in 0..CAP {
+        growing.site.happen_to(&format!("principal-{n}-"), Level::Critical, start);
+    }
+    growing.site.turn(start);
+    growing.site.server.script(|script| script.full = vec![BEN.into()]);
+    growing.grow(&["token-in-url"], start);
+    growing.site.turn(start.plus(3 * MINUTE));
+    growing.grow(&["revoked-token-used"], start.plus(3 * MINUTE));
+    growing.site.server.script(|script| script.full.clear());
+    growing.site.restart();
+    growing.site.turn(start.plus(HOUR + MINUTE));
+    let bundles: Vec<Message> =
+        growing.site.server.messages().into_iter().filter(is_bundle).collect();
+    let [ana, ben] = bundles.as_slice() else { panic!("{bundles:?}") };
+    assert_eq!((&ana.to[0], &ben.to[0]), (&ANA.into(), &BEN.into()));
+    assert_eq!(text(ana), text(ben));
+}
+
+#[test]
+fn a_mail_whose_answer_was_lost_came_with_other_alerts_under_its_message_id() {
+    let start = midnight();
+    let mut growing = Growing::at(start);
+    growing.site.server.script(|script| script.lose = 1);
+    growing.grow(&["token-in-url"], start);
+    growing.site.turn(start);
+    growing.grow(&["revoked-token-used"], start.plus(1));
+    growing.site.restart();
+    growing.site.turn(start.plus(MINUTE));
+    growing.site.turn(start.plus(6 * MINUTE));
+    assert_eq!(growing.n_told().last(), Some(&2));
+    let lost = growing.site.server.unanswered();
+    let first = growing.got(ANA).into_iter().find(|(id, _)| id.starts_with("in_1.1@")).unwrap();
+    assert!(lost.iter().map(told).all(|lost| lost == first), "{first:?}");
+}
