@@ -202,11 +202,9 @@ impl Pump {
     /// Returns whether the mails beyond the cap are sent now, as one: at most once an hour, across restarts.
     fn may_bundle(&self, rest: &[&Outgoing], now: Timestamp) -> Result<bool, StoreError> {
         let Some(first) = rest.first() else { return Ok(false) };
-        let last = self.store.bundled()?;
-        // A clock set back must not delay the digest by more than an hour, nor the mails queued before.
-        let is_another_hour = last.is_none_or(|last| !(0..=HOUR).contains(&now.since(last)));
+        // A clock set back must not delay the mails queued before.
         let is_gathering = (0..GATHER).contains(&now.since(first.created));
-        Ok(is_another_hour && !is_gathering)
+        Ok(is_another_hour(self.store.bundled()?, now) && !is_gathering)
     }
 
     fn next_turn(&self, now: Timestamp) -> Result<Timestamp, StoreError> {
@@ -359,11 +357,20 @@ impl Pump {
     }
 
     /// Asks those again who postponed a mail that others accepted, until one of them postpones it again: others would
-    /// most likely meet the same full mailbox. They have the cap, too, once their mailbox has room for a day of mails.
+    /// most likely meet the same full mailbox. They have the cap, too, once their mailbox has room for a day of mails,
+    /// and one of the digests that they missed per hour.
     fn ask_again(&mut self, now: Timestamp) -> Result<(), StoreError> {
-        let room = self.room(now)?.saturating_sub(self.reserve());
-        let most = u32::try_from(room).unwrap_or(AT_A_TIME).min(AT_A_TIME);
-        for mail in self.store.postponed(now, most)? {
+        let mut room = self.room(now)?.saturating_sub(self.reserve());
+        if room == 0 {
+            return Ok(());
+        }
+        let mut room_for_bundles = usize::from(is_another_hour(self.store.bundle_repeated()?, now));
+        for mail in self.store.postponed(now, AT_A_TIME)? {
+            let room = if mail.is_bundle { &mut room_for_bundles } else { &mut room };
+            if *room == 0 {
+                continue;
+            }
+            *room -= 1;
             if self.is_over() || self.is_out(now) || self.repeat(&mail, now)? == Tried::InVain {
                 break;
             }
@@ -372,7 +379,7 @@ impl Pump {
     }
 
     fn repeat(&mut self, postponed: &Postponed, now: Timestamp) -> Result<Tried, StoreError> {
-        let Postponed { mail: row, whom, give_up_at } = postponed;
+        let Postponed { mail: row, whom, give_up_at, .. } = postponed;
         let nobody = Answers { refused: row.error.clone(), ..Answers::default() };
         // Somebody who is no longer a recipient need not be asked.
         if !self.mailer.recipients().any(|address| whom.contains_key(&address)) {
@@ -400,6 +407,12 @@ impl Pump {
         }
         Ok(if is_in_vain { Tried::InVain } else { Tried::Done })
     }
+}
+
+/// Returns whether more than an hour has passed since the last of what is sent once an hour. A clock set back must not
+/// delay it by more than an hour.
+fn is_another_hour(last: Option<Timestamp>, now: Timestamp) -> bool {
+    last.is_none_or(|last| !(0..=HOUR).contains(&now.since(last)))
 }
 
 /// Returns what is to be kept of the answers to a mail that somebody accepted, now or before. Those who postponed it

@@ -31,6 +31,8 @@ pub struct Answers {
 pub struct Postponed {
     /// Its row; its first one if several went out as one mail. The error says who refused it for good.
     pub mail: Outgoing,
+    /// Whether it was a bundle of what exceeded the hourly cap.
+    pub is_bundle: bool,
     /// The addresses of those who are to be asked again, and what was answered.
     pub whom: BTreeMap<String, String>,
     /// When they are given up.
@@ -44,7 +46,7 @@ impl Reader {
     /// Any database error.
     pub fn postponed(&self, now: Timestamp, limit: u32) -> Result<Vec<Postponed>, StoreError> {
         let sql = format!(
-            "{SELECT}, postponed, give_up_at FROM outbox AS mail
+            "{SELECT}, postponed, give_up_at, sent_in < 0 AS is_bundle FROM outbox AS mail
              WHERE give_up_at IS NOT NULL AND due <= ?1 ORDER BY id LIMIT ?2"
         );
         self.read("reading postponed mails", |db| {
@@ -65,6 +67,17 @@ impl Reader {
             db.prepare_cached(&sql)?.query_map([first], outgoing)?.collect()
         })
     }
+
+    /// Returns when somebody last accepted a bundle that they had postponed.
+    ///
+    /// # Errors
+    /// Any database error.
+    pub fn bundle_repeated(&self) -> Result<Option<Timestamp>, StoreError> {
+        self.read("reading when a bundle was repeated", |db| {
+            db.prepare_cached("SELECT max(value) FROM setting WHERE name = 'bundle_repeated'")?
+                .query_row([], |row| row.get(0))
+        })
+    }
 }
 
 impl Store {
@@ -83,6 +96,12 @@ impl Store {
             let sql = "UPDATE outbox SET attempts = attempts + 1, error = ?2,
                    sent_at = coalesce(?3, sent_at) WHERE id = ?1";
             db.prepare_cached(sql)?.execute(params![mail.id, answers.refused, accepted])?;
+            // A bundle does not count under the cap.
+            let sql = "INSERT INTO setting (name, value)
+                 SELECT 'bundle_repeated', ?2 FROM outbox
+                 WHERE id = ?1 AND sent_in < 0 AND ?2 IS NOT NULL
+                 ON CONFLICT (name) DO UPDATE SET value = excluded.value";
+            db.prepare_cached(sql)?.execute(params![mail.id, accepted])?;
             keep(db, mail.id, answers)
         })
     }
@@ -107,5 +126,6 @@ fn postponed(row: &Row<'_>) -> rusqlite::Result<Postponed> {
         Err(fault) if is_illegible(&fault) => BTreeMap::new(),
         outcome => outcome?,
     };
-    Ok(Postponed { mail: outgoing(row)?, whom, give_up_at: row.get("give_up_at")? })
+    let (is_bundle, give_up_at) = (row.get("is_bundle")?, row.get("give_up_at")?);
+    Ok(Postponed { mail: outgoing(row)?, is_bundle, whom, give_up_at })
 }

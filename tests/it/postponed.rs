@@ -30,8 +30,12 @@ fn got(site: &Site, whom: &str) -> Vec<String> {
 
 /// Counts the single mails and the digests that somebody got in the hour that ends at a time.
 fn of_hour(site: &Site, whom: &str, end: Timestamp) -> (usize, usize) {
+    of_hours(site, whom, end, 1)
+}
+
+fn of_hours(site: &Site, whom: &str, end: Timestamp, n_hours: i64) -> (usize, usize) {
     let within = |time: &Timestamp, mail: &Mail| {
-        time.0 <= end.0 && end.since(*time) <= HOUR && mail.to.iter().any(|to| to == whom)
+        time.0 <= end.0 && end.since(*time) <= n_hours * HOUR && mail.to.iter().any(|to| to == whom)
     };
     let mails = site.sent.iter().filter(|(time, mail)| within(time, mail));
     let (bundles, single): (Vec<_>, Vec<_>) = mails.partition(|(_, mail)| mail.is_bundle);
@@ -123,4 +127,22 @@ fn mails_that_one_recipient_postponed_did_not_count_under_the_cap() {
     ana.sort();
     ben.sort();
     assert_eq!(ana, ben, "both have all, once");
+}
+
+#[test]
+fn all_digests_that_one_recipient_missed_came_at_once() {
+    let (mut site, mut now) = (site(), clock::now().plus(HOUR));
+    for n in 0..4 * 4 * CAP {
+        site.happen_to(&format!("principal-{n:04}-"), Level::High, now);
+        now = run(&mut site, now, now.plus(3 * MINUTE));
+    }
+    now = run(&mut site, now, now.plus(2 * HOUR));
+    let n_missed = of_hours(&site, ANA, now, 24).1;
+    assert!(4 <= n_missed, "{n_missed}");
+    make_room(&site);
+    for _ in 0..n_missed + 1 {
+        now = run(&mut site, now, now.plus(HOUR));
+        assert!(of_hour(&site, BEN, now).1 <= 1, "one an hour");
+    }
+    assert_eq!(of_hours(&site, BEN, now, 24).1, n_missed, "and all of them");
 }
