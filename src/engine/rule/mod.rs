@@ -9,12 +9,13 @@ pub mod example;
 mod plain;
 #[cfg(test)]
 mod tests;
+mod text;
 pub mod view;
 
 use std::fmt;
 use std::sync::{Arc, LazyLock};
 
-use rsigma_parser::{SigmaRule, parse_sigma_yaml};
+use rsigma_parser::SigmaRule;
 use serde::Deserialize;
 use serde::de::IntoDeserializer;
 use smol_str::SmolStr;
@@ -24,6 +25,7 @@ pub use crate::engine::detect::About;
 use crate::engine::detect::nearest;
 use crate::engine::rule::condition::Condition;
 use crate::engine::rule::example::Examples;
+use crate::engine::rule::text::Wholeness;
 use crate::engine::rule::view::View;
 use crate::engine::time::{HOUR, duration};
 
@@ -269,31 +271,25 @@ impl RuleSet {
 
 /// Parses one file, which may contain several rules (`---` between them).
 fn parse_file(file: &str, text: &str) -> (Vec<(Rule, SigmaRule)>, Vec<RuleFault>) {
-    let fault =
-        |message: String| RuleFault { file: SmolStr::new(file), line: line_of(&message), message };
+    let fault = |line, message: String| RuleFault { file: SmolStr::new(file), line, message };
     if text.len() > MAX_FILE {
         let message = format!("{} bytes; a rule file has {MAX_FILE} at most", text.len());
-        return (Vec::new(), vec![fault(message)]);
+        return (Vec::new(), vec![fault(0, message)]);
     }
-    let collection = match parse_sigma_yaml(text) {
-        Ok(collection) => collection,
-        Err(error) => return (Vec::new(), vec![fault(error.to_string())]),
-    };
-    let mut faults: Vec<RuleFault> = collection.errors.iter().cloned().map(fault).collect();
-    if !collection.correlations.is_empty() {
-        faults.push(fault("correlation rules are not supported: profiles count over time".into()));
-    }
-    if !collection.filters.is_empty() {
-        faults.push(fault("filter rules are not supported: override the rule by its id".into()));
-    }
+    let parsed = text::parse(text);
+    let told = parsed.faults.into_iter().map(|(line, message)| fault(line, message));
+    let mut faults: Vec<RuleFault> = told.collect();
     let mut rules = Vec::new();
-    for sigma in collection.rules {
-        match rule_of(file, &sigma) {
-            Ok(rule) => rules.push((rule, sigma)),
-            Err(Wrong(wrong)) => faults.extend(wrong.into_iter().map(|(at, message)| RuleFault {
-                line: line_at(text, &at),
-                ..fault(format!("rule {:?}: {message}", sigma.title))
-            })),
+    for (sigma, wholeness) in parsed.rules {
+        let read = rule_of(file, &sigma);
+        match (read, wholeness) {
+            (Ok(rule), Wholeness::Whole) => rules.push((rule, sigma)),
+            (read, _) => {
+                let Wrong(wrong) = read.err().unwrap_or_default().and_condition(&sigma);
+                faults.extend(wrong.into_iter().map(|(at, message)| {
+                    fault(line_at(text, &at), format!("rule {:?}: {message}", sigma.title))
+                }));
+            }
         }
     }
     (rules, faults)
@@ -309,12 +305,6 @@ fn twice(rule: &Rule, known: &Rule) -> RuleFault {
 /// Joins the lines of a message that was formatted for a terminal.
 fn in_a_line(message: &str) -> String {
     message.lines().map(str::trim).filter(|line| !line.is_empty()).collect::<Vec<_>>().join(" ")
-}
-
-/// Extracts the line from a parser message, which contains the position as `at line 3 column 5`.
-fn line_of(message: &str) -> usize {
-    let after = message.split("line ").nth(1).unwrap_or_default();
-    after.chars().take_while(char::is_ascii_digit).collect::<String>().parse().unwrap_or(0)
 }
 
 /// Where in a rule a fault is.
@@ -333,6 +323,13 @@ impl Wrong {
     /// Records a fault, so that the rest of the rule is checked too.
     fn keep<T>(&mut self, key: &str, read: Result<T, String>) -> Option<T> {
         read.map_err(|message| self.0.push((At::Key(key.to_owned()), message))).ok()
+    }
+
+    /// Adds the fault of the condition, which is compiled only if nothing else is wrong.
+    fn and_condition(mut self, sigma: &SigmaRule) -> Self {
+        let fault = Condition::of(sigma).err().map(|error| in_a_line(&error.to_string()));
+        self.0.extend(fault.map(|message| (At::Field("condition".to_owned()), message)));
+        self
     }
 }
 

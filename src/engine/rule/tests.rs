@@ -2,6 +2,8 @@
 
 use std::collections::BTreeSet;
 
+use rsigma_parser::parse_sigma_yaml;
+
 use super::*;
 use crate::engine::alert::{Facts, Value};
 use crate::engine::detect::{self, About};
@@ -215,6 +217,53 @@ fn all_that_is_wrong_with_a_rule_is_told_where_it_stands() {
         let is_told = |fault: &String| fault.starts_with(&place) && fault.contains(expected);
         assert!(faults.iter().any(is_told), "{place}{expected}: {faults:#?}");
     }
+}
+
+#[test]
+fn a_modifier_that_is_none_hid_all_other_faults_of_its_rule() {
+    let text = rule("level: high", "level: hihg\nwithn: 24h");
+    let text =
+        text.replace("new.country: NG", "new.country|startwith: N\n    new.county|contians: G");
+    let text = text.replace("condition: selection", "condition: selction");
+    let (set, mut faults) = set(&[("own.yml", &text)], &[]);
+    faults.sort();
+    let expected = [
+        "own.yml:10: rule \"Own\": `level` has to be one of informational, low, medium, high, critical",
+        "own.yml:11: rule \"Own\": unknown key `withn`, did you mean `within`?",
+        "own.yml:7: unknown modifier `startwith`, did you mean `startswith`?",
+        "own.yml:8: rule \"Own\": unknown field or fact `new.county`, did you mean `new.country`?",
+        "own.yml:8: unknown modifier `contians`, did you mean `contains`?",
+        "own.yml:9: rule \"Own\": unknown detection identifier: selction",
+    ];
+    assert_eq!(faults, expected);
+    assert!(set.rules().iter().all(|rule| rule.head.name != "own"));
+}
+
+#[test]
+fn a_rule_is_not_in_force_without_a_modifier_that_is_none() {
+    let faulty = rule("new.country:", "new.country|startwith:");
+    let whole = faulty.replace("startwith", "startswith").replace("0f0b7f2e", "0f0b7f2f");
+    let two = format!("{faulty}---\n{}", whole.replace("name: own", "name: other"));
+    let (set, faults) = set(&[("own.yml", &two)], &[]);
+    assert_eq!(faults, ["own.yml:7: unknown modifier `startwith`, did you mean `startswith`?"]);
+    let is_there = |name| set.rules().iter().any(|rule| rule.head.name == name);
+    assert!(!is_there("own") && is_there("other"));
+}
+
+#[test]
+fn keys_that_are_alike_without_a_modifier_are_told_no_fault_that_they_do_not_have() {
+    let two = "new.country|contians: N\n    new.country: G";
+    let (_, faults) = set(&[("own.yml", &rule("new.country: NG", two))], &[]);
+    assert_eq!(faults, ["own.yml: Unknown modifier 'contians'"]);
+}
+
+#[test]
+fn many_modifiers_that_are_none_are_told_in_bounded_time() {
+    let fields: String = (0..4000).map(|n| format!("    f{n}|m{n}: NG\n")).collect();
+    let text = rule("    new.country: NG\n", &fields);
+    let (_, faults) = set(&[("own.yml", &text)], &[]);
+    let is_of_modifier = |fault: &&String| fault.to_lowercase().contains("unknown modifier");
+    assert_eq!(faults.iter().filter(is_of_modifier).count(), 17);
 }
 
 #[test]
