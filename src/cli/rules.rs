@@ -1,9 +1,9 @@
 //! `rules`: lists the rules in force and their files, and checks and tests rules.
 
-use std::fs;
 use std::path::{Path, PathBuf};
 use std::process::ExitCode;
 use std::sync::Arc;
+use std::{fs, io};
 
 use anyhow::Context as _;
 use serde_json::json;
@@ -12,7 +12,7 @@ use crate::cli::args::Rules as Options;
 use crate::cli::print::{Printer, safe};
 use crate::cli::table::table;
 use crate::cli::{Context, exit, print};
-use crate::daemon::site::Site;
+use crate::daemon::site::{Site, rule_files};
 use crate::engine::detect::nearest;
 use crate::engine::rule::{BUILT_IN, Rule, RuleFault, RuleSet, is_built_in};
 use crate::engine::trial::try_rule;
@@ -96,11 +96,11 @@ pub(super) fn origin(file: &str) -> String {
     if is_built_in(file) { format!("built-in:{file}") } else { file.to_owned() }
 }
 
-/// The rules of the chosen files, next to those in force, and their faults.
+/// The rules of the chosen files and directories, next to those in force, and their faults.
 struct Chosen {
     rules: Arc<RuleSet>,
-    /// The files, as rules name them; empty for all.
-    names: Vec<String>,
+    /// The files, as rules name them; `None` for all.
+    names: Option<Vec<String>>,
     faults: Vec<RuleFault>,
 }
 
@@ -108,21 +108,20 @@ impl Chosen {
     fn new(site: &Site, files: &[PathBuf]) -> anyhow::Result<Self> {
         if files.is_empty() {
             let (rules, faults) = site.rules()?;
-            return Ok(Self { rules: Arc::new(rules), names: Vec::new(), faults });
+            return Ok(Self { rules: Arc::new(rules), names: None, faults });
         }
         let (mut texts, mut faults) = (Vec::new(), Vec::new());
         for path in files {
-            let file = named(path);
-            match fs::read_to_string(path) {
-                Ok(text) => texts.push((file, text)),
+            match read(path) {
+                Ok(found) => texts.extend(found),
                 Err(error) => faults.push(RuleFault {
-                    file: file.into(),
+                    file: named(path).into(),
                     line: 0,
                     message: format!("cannot be read: {error}"),
                 }),
             }
         }
-        let names = files.iter().map(|path| named(path)).collect();
+        let names = Some(texts.iter().map(|(name, _)| name.clone()).collect());
         let texts = texts.iter().map(|(name, text)| (name.as_str(), text.as_str()));
         let (rules, faulty) = RuleSet::new(texts, &[]);
         faults.extend(faulty);
@@ -131,9 +130,19 @@ impl Chosen {
 
     fn rules(&self) -> impl Iterator<Item = &Rule> {
         let is_chosen = |rule: &&Rule| {
-            self.names.is_empty() || self.names.iter().any(|name| *name == *rule.file)
+            let names = self.names.as_deref();
+            names.is_none_or(|names| names.iter().any(|name| *name == *rule.file))
         };
         self.rules.rules().iter().filter(is_chosen)
+    }
+}
+
+/// Reads a rule file, or all rule files of a directory as the daemon does.
+fn read(path: &Path) -> io::Result<Vec<(String, String)>> {
+    if path.is_dir() {
+        rule_files(path)
+    } else {
+        Ok(vec![(named(path), fs::read_to_string(path)?)])
     }
 }
 

@@ -348,7 +348,11 @@ pub fn format_of(text: &str) -> anyhow::Result<Format> {
     )
 }
 
-fn rule_files(folder: &Path) -> std::io::Result<Vec<(String, String)>> {
+/// Reads the rule files in a directory, each with its path.
+///
+/// # Errors
+/// One of them, or the directory, cannot be read.
+pub fn rule_files(folder: &Path) -> std::io::Result<Vec<(String, String)>> {
     let mut files = Vec::new();
     for entry in fs::read_dir(folder)? {
         let path = entry?.path();

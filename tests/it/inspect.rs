@@ -409,6 +409,26 @@ fn rules_are_listed_shown_checked_and_tried() {
 }
 
 #[test]
+fn a_directory_of_rules_was_none() {
+    let home = Home::new("[rules]\ndir = \"rules.d\"\n");
+    fs::create_dir_all(home.path("rules.d/empty")).unwrap();
+    fs::write(home.path("rules.d/own.yml"), OWN).unwrap();
+    fs::write(home.path("rules.d/notes.txt"), "title: [").unwrap();
+    for directory in ["rules.d", "rules.d/", "./rules.d"] {
+        let said = home.json(&["rules", "check", "--json", directory]);
+        assert_eq!(said, [json!({"rules": 1, "faults": 0})], "{directory}");
+        let output = home.output(&["rules", "test", directory]);
+        let text = String::from_utf8(output.stdout).unwrap();
+        assert!(text.contains("own.yml: items-read: \"somebody reads orders\""), "{text}");
+    }
+    let said = home.json(&["rules", "check", "--json", "rules.d/empty"]);
+    assert_eq!(said, [json!({"rules": 0, "faults": 0})]);
+    let output = home.output(&["rules", "check", "rules.d", "none"]);
+    let text = String::from_utf8(output.stdout).unwrap();
+    assert!(output.status.code() == Some(1) && text.contains("none: cannot be read"), "{text}");
+}
+
+#[test]
 fn completions_and_manual_pages_need_no_valid_configuration() {
     let home = Home::new("unknown = 1\n");
     for shell in ["bash", "elvish", "fish", "powershell", "zsh"] {

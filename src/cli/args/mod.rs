@@ -366,12 +366,14 @@ pub enum Rules {
     },
     /// Check rule files, or the rules in force if none are given.
     Check {
-        /// Rule files.
+        /// Rule files, or directories of them.
+        #[arg(value_name = "PATH")]
         files: Vec<PathBuf>,
     },
     /// Run the examples of rule files, or of the rules in force if none are given.
     Test {
-        /// Rule files.
+        /// Rule files, or directories of them.
+        #[arg(value_name = "PATH")]
         files: Vec<PathBuf>,
     },
 }
