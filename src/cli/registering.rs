@@ -5,13 +5,13 @@ use std::path::Path;
 use anyhow::bail;
 use serde_json::{Value as Json, json};
 
-use crate::cli::args::{TokensAdd, TokensMark};
+use crate::cli::args::{Global, TokensAdd, TokensMark};
 use crate::cli::exit::usage;
 use crate::cli::print::{self, Printer};
 use crate::cli::registry::{self, read_registry};
 use crate::cli::several::{self, Extent};
 use crate::cli::tokens::registered_json;
-use crate::cli::{Context, state, used, when};
+use crate::cli::{Context, advice, state, used, when};
 use crate::clock::now;
 use crate::engine::registry::{COLUMNS, Changes, Registered, free_name};
 use crate::engine::secret::SealKey;
@@ -220,26 +220,50 @@ pub(super) fn mark(context: &mut Context, options: &TokensMark, mark: Mark) -> a
             Mark::Decoy => store.decoy(who, note, now)?,
         });
     }
-    let what = match mark {
-        Mark::Revoked => since("revoked", at, now),
-        Mark::Leaked => since("leaked", at, now),
-        Mark::Decoy => return say(printer, &rows, "a decoy; its use is an alert from now on"),
+    let (what, since) = match mark {
+        Mark::Revoked => (since("revoked", at, now), at),
+        Mark::Leaked => (since("leaked", at, now), at),
+        Mark::Decoy => ("a decoy; its use is an alert from now on".to_owned(), used::EVER),
     };
     for row in &rows {
-        let used = used::since(&store, row, at, now)?;
+        let used = used::since(&store, row, since, now)?;
         if printer.is_json() {
             let mut json = registered_json(row);
             if let Some(fields) = json.as_object_mut() {
                 fields.insert("used".to_owned(), used.json());
+                let n_tokens = row.token.is_none().then(|| json!(used.n_tokens()));
+                fields.extend(n_tokens.map(|n_tokens| ("tokens".to_owned(), n_tokens)));
             }
             printer.json(&json)?;
             continue;
         }
         printer.line(format_args!("{}: {what}", called(row)))?;
-        let lines = if at <= now { used.lines(row, global) } else { Vec::new() };
+        let mut lines: Vec<String> = of_name(row, used.n_tokens()).into_iter().collect();
+        lines.extend(if at <= now { used.lines(row, global) } else { Vec::new() });
+        lines.extend((mark == Mark::Decoy && used.is_used()).then(|| not_bait(row, global)));
         lines.iter().try_for_each(|line| printer.line(format_args!("  {line}")))?;
     }
     Ok(())
+}
+
+/// Returns which tokens a mark is about that was set on a name; `None` for the mark of one token.
+fn of_name(row: &Registered, n_tokens: u64) -> Option<String> {
+    let known = match n_tokens {
+        0 => "no token of it is known yet: about those issued from now on".to_owned(),
+        1 => "about its one known token, and those issued from now on".to_owned(),
+        _ => {
+            let tokens = print::counted(n_tokens, "token");
+            format!("about all {tokens} of it, and those issued from now on")
+        }
+    };
+    row.token.is_none().then_some(known)
+}
+
+/// Returns what to do about a decoy that somebody uses: it is nearly always another token than was meant.
+fn not_bait(row: &Registered, global: &Global) -> String {
+    let name = row.token.map_or_else(|| row.name.to_string(), |id| id.to_string());
+    let set = format!("tokens set {} decoy=", advice::quoted(std::ffi::OsStr::new(&name)));
+    format!("bait is used by nobody; if another one was meant: {}", advice::command(global, &set))
 }
 
 /// Returns from when on a mark is in force; it may be in the future.

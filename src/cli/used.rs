@@ -11,10 +11,15 @@ use crate::engine::registry::Registered;
 use crate::engine::time::{HOUR, Timestamp};
 use crate::store::{History, Reader, StoreError, Who};
 
+/// Since a token was first used.
+pub(super) const EVER: Timestamp = Timestamp(0);
+
 /// The use of a registry row's tokens since a time. Requests are stored by hour, so those of the hour of that time are
 /// counted from its beginning, unless the tokens were first used later.
 pub(super) struct Used {
     since: Timestamp,
+    /// The known tokens, used or not.
+    n_tokens: u64,
     counted_from: Timestamp,
     requests: Activity,
     /// The hour of the first counted request, and the requests in it.
@@ -33,7 +38,7 @@ struct Distinct {
     is_least: bool,
 }
 
-/// Reads the use of a token, or of all tokens of a registered name, since a time.
+/// Reads the use of a token, or of all tokens of a registered name, since a time or [`EVER`].
 ///
 /// # Errors
 /// Those of the database.
@@ -52,6 +57,7 @@ pub(super) fn since(
     let is_new = history.tokens.iter().all(|token| token.first_seen.is_none_or(|at| since <= at));
     Ok(Used {
         since,
+        n_tokens: history.tokens.iter().filter(|token| token.token.is_some()).count() as u64,
         counted_from: first_hour
             .map_or(since, |(hour, _)| if is_new { since } else { hour.min(since) }),
         requests: hours.iter().fold(Activity::default(), |sum, row| plus(sum, row.activity)),
@@ -77,8 +83,13 @@ impl Distinct {
 }
 
 impl Used {
-    fn is_used(&self) -> bool {
+    pub(super) fn is_used(&self) -> bool {
         self.last.is_some_and(|last| self.since <= last)
+    }
+
+    /// Returns how many tokens are known; what is registered by its name has tokens to come, too.
+    pub(super) const fn n_tokens(&self) -> u64 {
+        self.n_tokens
     }
 
     /// Returns the use in words, with the command that shows all of it.
@@ -97,7 +108,8 @@ impl Used {
         let from = if from.is_empty() { from } else { format!(", from {from}") };
         let requests = print::counted(self.requests.requests, "request");
         let accepted = print::number(self.requests.ok);
-        let mut lines = vec![format!("used since then: {requests}, {accepted} accepted{from}")];
+        let when = if self.since == EVER { "so far" } else { "since then" };
+        let mut lines = vec![format!("used {when}: {requests}, {accepted} accepted{from}")];
         let last = last.to_words();
         lines.extend(self.first_hour.map(|(hour, requests)| {
             let (from, end) = (print::minute(hour), print::minute(hour.plus(HOUR)));
@@ -114,16 +126,17 @@ impl Used {
     }
 
     pub(super) fn json(&self) -> Json {
+        let since = Some(self.since).filter(|since| *since != EVER);
         if !self.is_used() {
             return print::object([
-                ("since", print::time(self.since)),
+                ("since", print::time(since)),
                 ("requests", json!(0)),
                 ("last", print::time(self.last)),
             ]);
         }
         print::object([
-            ("since", print::time(self.since)),
-            ("counted_from", print::time(self.counted_from)),
+            ("since", print::time(since)),
+            ("counted_from", print::time(since.map(|_| self.counted_from))),
             ("requests", json!(self.requests.requests)),
             ("ok", json!(self.requests.ok)),
             ("first_hour", print::time(self.first_hour.map(|(hour, _)| hour))),
@@ -136,5 +149,10 @@ impl Used {
 
 fn history_of(row: &Registered, since: Timestamp) -> String {
     let name = row.token.map_or_else(|| row.name.to_string(), |id| id.to_string());
-    format!("history {} --since {since}", advice::quoted(std::ffi::OsStr::new(&name)))
+    let name = advice::quoted(std::ffi::OsStr::new(&name));
+    if since == EVER {
+        format!("history {name}")
+    } else {
+        format!("history {name} --since {since}")
+    }
 }

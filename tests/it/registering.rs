@@ -33,8 +33,13 @@ fn add(home: &Home, name: &str, secret: &str, columns: &[&str]) -> String {
 
 /// Reads one request at a time of 12 March 2026, `02:13:07`.
 fn use_at(home: &Home, time: &str, client: &str, secret: &str) {
+    use_with(home, time, client, &format!("Bearer {secret}"));
+}
+
+/// The same with this `Authorization`.
+fn use_with(home: &Home, time: &str, client: &str, authorization: &str) {
     let request = "\"GET /v1/items/17 HTTP/1.1\" 200 612 \"-\" \"curl/8.5.0\"";
-    let line = format!("{client} - - [12/Mar/2026:{time} +0000] {request} \"Bearer {secret}\"\n");
+    let line = format!("{client} - - [12/Mar/2026:{time} +0000] {request} \"{authorization}\"\n");
     home.append("logs/access.log", line);
     home.print(&["replay", "--save", "logs/access.log"]);
 }
@@ -143,11 +148,53 @@ fn whether_a_token_was_used_since_it_leaked_was_not_said() {
     let expected =
         json!({"since": "2026-03-12T04:00:01Z", "requests": 0, "last": "2026-03-12T04:00:00Z"});
     assert_eq!(used["used"], expected);
-    // What is only for later says nothing of now; nor does bait.
+    // What is only for later says nothing of now.
     assert_eq!(leak("2099-01-01", &[]).lines().count(), 1);
-    assert_eq!(home.print(&["tokens", "decoy", "gus"]).lines().count(), 1);
     let told = home.print(&["tokens", "revoke", "gus", "--at", day]);
     assert!(told.contains("  used since then: 4 requests, 4 accepted"), "{told}");
+}
+
+#[test]
+fn a_decoy_that_was_in_use_was_taken_without_a_word() {
+    let home = Home::new("");
+    let id = add(&home, "gus", OLD, &[]);
+    let head = format!("gus {id}: a decoy; its use is an alert from now on\n");
+    let told = home.print(&["tokens", "decoy", "gus"]);
+    assert_eq!(told, format!("{head}  never used, as far as is known\n"));
+    home.print(&["tokens", "set", "gus", "decoy="]);
+    use_at(&home, "02:13:07", "84.150.1.9", OLD);
+    let told = home.print(&["tokens", "decoy", "gus"]);
+    let used = "  used so far: 1 request, 1 accepted, from 1 network, 1 country\n";
+    assert!(told.starts_with(&format!("{head}{used}")), "{told}");
+    assert!(told.contains(&format!(" history {id}\n")), "{told}");
+    let config = home.path("tokenwatch.toml");
+    let set = format!("tokenwatch --config {} tokens set {id} decoy=\n", config.display());
+    assert!(told.ends_with(&format!("if another one was meant: {set}")), "{told}");
+    let told = home.print(&["tokens", "decoy", "gus", "--json"]);
+    let told: Value = serde_json::from_str(&told).expect("JSON");
+    let used = &told["used"];
+    assert_eq!((&used["requests"], used.get("since")), (&json!(1), None), "{used}");
+}
+
+#[test]
+fn a_mark_on_a_principal_did_not_say_how_many_tokens_it_is_about() {
+    let home = Home::new("");
+    let principal = "basic:ann";
+    let about = |command: &str| {
+        let told = home.print(&["tokens", command, principal]);
+        told.lines().nth(1).expect("a second line").trim().to_owned()
+    };
+    assert_eq!(about("leak"), "no token of it is known yet: about those issued from now on");
+    for (n, words) in [(1, "its one known token"), (2, "all 2 tokens of it")] {
+        // The password is a part of the token, the principal is the user.
+        let password = format!("ann:secret-of-ann-{n}");
+        let basic = base64::Engine::encode(&base64::engine::general_purpose::STANDARD, password);
+        use_with(&home, &format!("0{n}:13:07"), "84.150.1.9", &format!("Basic {basic}"));
+        assert_eq!(about("leak"), format!("about {words}, and those issued from now on"));
+    }
+    let told = home.print(&["tokens", "revoke", principal, "--json"]);
+    let told: Value = serde_json::from_str(&told).expect("JSON");
+    assert_eq!(told["tokens"], 2, "{told}");
 }
 
 /// A home where `sue` has a token in use and its successor, which nobody has used yet; with their ids.
