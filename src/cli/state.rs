@@ -1,6 +1,6 @@
 //! What commands read of the state: the database, and the token that a command line names.
 
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, BTreeSet};
 use std::io::{Read, Write as _};
 use std::path::Path;
 
@@ -216,12 +216,28 @@ fn nobody(text: &str, known: &[SmolStr]) -> anyhow::Error {
         format!("\"{}\"", print::safe(text))
     };
     let near = nearest(text, known.iter().map(SmolStr::as_str).collect());
-    let hint = near.map(|near| format!(", did you mean \"{}\"?", print::safe(near)));
+    let mut meant = of_subject(text, known);
+    meant.extend(near.filter(|_| meant.is_empty()));
+    let meant: Vec<String> =
+        meant.iter().map(|name| format!("\"{}\"", print::safe(name))).collect();
+    let hint = (!meant.is_empty()).then(|| format!(", did you mean {}?", meant.join(" or ")));
     usage(format!(
         "no token or principal is known as {shown}{} expected a name, an id (tw1_...) or its \
          beginning, or - with the secret on standard input; `tokenwatch tokens list` shows all",
         hint.unwrap_or_else(|| ":".to_owned())
     ))
+}
+
+/// Returns the principals whose own name is a text: the subject of a JWT, the user, the key id.
+fn of_subject(text: &str, known: &[SmolStr]) -> Vec<String> {
+    /// As many as are read before they are copied.
+    const MOST: usize = 3;
+    let is_of = |name: &&SmolStr| {
+        let issuer = name.strip_suffix(text).and_then(|before| before.strip_suffix(':'));
+        !text.is_empty() && is_identity(name) && issuer.is_some()
+    };
+    let found: BTreeSet<&SmolStr> = known.iter().filter(is_of).collect();
+    found.into_iter().take(MOST).map(ToString::to_string).collect()
 }
 
 /// Refuses a secret on the command line, where the shell's history and the process list show it.
@@ -299,6 +315,32 @@ mod tests {
         let most = usize::try_from(MAX_SECRET).unwrap();
         assert!(read_secret("x".repeat(most).as_bytes()).is_ok());
         assert!(read_secret("x".repeat(most + 1).as_bytes()).is_err());
+    }
+
+    #[test]
+    fn a_user_was_not_found_by_the_own_name() {
+        let issuer = "jwt:https://id.example.org:";
+        let known = [
+            format!("{issuer}ann").into(),
+            format!("{issuer}ann").into(),
+            format!("{issuer}anna:2").into(),
+            "basic:ann".into(),
+            "basic:bob".into(),
+            "aws:AKIAIOSFODNN7EXAMPLE".into(),
+            "job:carl".into(),
+        ];
+        for (text, meant) in [
+            ("ann", format!("\"basic:ann\" or \"{issuer}ann\"")),
+            ("bob", "\"basic:bob\"".to_owned()),
+            ("anna:2", format!("\"{issuer}anna:2\"")),
+            ("AKIAIOSFODNN7EXAMPLE", "\"aws:AKIAIOSFODNN7EXAMPLE\"".to_owned()),
+        ] {
+            let told = nobody(text, &known).to_string();
+            assert!(told.contains(&format!(", did you mean {meant}?")), "{told}");
+        }
+        for text in ["", "carl", "an"] {
+            assert_eq!(of_subject(text, &known), [""; 0], "{text}");
+        }
     }
 
     #[test]
