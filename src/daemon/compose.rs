@@ -10,7 +10,9 @@ use crate::daemon::telling::{background, files, history, open, plain, summary};
 use crate::deliver::render::{self, Bundle, Context, Digest, Host, Mail};
 use crate::engine::alert::Alert;
 use crate::engine::time::Timestamp;
-use crate::store::{About, Found, Outgoing, Reader, StoreError, StoredIncident, Summary};
+use crate::store::{
+    About, Found, Outgoing, Reader, StoreError, StoredAlert, StoredIncident, Summary,
+};
 
 /// Alerts that a mail contains in full; the rest is counted.
 const MAX_ALERTS: usize = 200;
@@ -19,7 +21,7 @@ const MAX_ALERTS: usize = 200;
 pub(super) enum Written {
     /// The mail.
     Mail(Mail),
-    /// All its alerts were muted or acknowledged meanwhile.
+    /// All its alerts were muted or acknowledged meanwhile, or told by other mails.
     Settled,
     /// Its contents are gone or unreadable.
     Gone,
@@ -73,7 +75,7 @@ impl Composer<'_> {
         if found.alerts.is_empty() {
             return Ok(Written::Gone);
         }
-        if open(&found.alerts).is_empty() {
+        if open(&found.alerts).is_empty() || self.is_told(outgoing)? {
             return Ok(Written::Settled);
         }
         let mut alerts = heaviest(&found);
@@ -91,6 +93,29 @@ impl Composer<'_> {
             background: background.as_ref(),
         };
         Ok(Written::Mail(render::incident(&incident, &alerts, &context)))
+    }
+
+    /// Returns whether other mails have told all that a mail about their incident is for. It was queued for alerts that
+    /// one of them, composed later, could tell already. What is not mailed at once is no reason for an update.
+    ///
+    /// # Errors
+    /// Those of the store.
+    pub(super) fn is_told(&self, outgoing: &Outgoing) -> Result<bool, StoreError> {
+        // A mail that is sent again must not fall silent.
+        let About::Incident { incident, upto: None, .. } = &outgoing.about else {
+            return Ok(false);
+        };
+        let Some(told) = self.store.reported(outgoing)? else { return Ok(false) };
+        let Found::One(found) = self.store.incident(incident)? else { return Ok(false) };
+        let later = found.alerts.iter().filter(|stored| stored.number > told);
+        let later: Vec<StoredAlert> = later.cloned().collect();
+        if open(&later).iter().any(|alert| alert.rule.level >= self.rules.at_once) {
+            return Ok(false);
+        }
+        // Of very many alerts, a mail does not name each.
+        let earlier = heaviest(&found.as_of(told));
+        let named = render::named(&earlier);
+        Ok(earlier.iter().all(|alert| named.contains(alert.rule.name.as_str())))
     }
 
     /// Composes a mail again that somebody has, for others.

@@ -297,6 +297,7 @@ impl Pump {
         if self.is_over() || self.is_out(now) {
             return Ok(());
         }
+        let rest = &self.untold(rest, now)?;
         let composer = self.composer()?;
         let last = composer.upto;
         let Some((mail, upto)) = composer.bundle(rest)? else {
@@ -304,6 +305,21 @@ impl Pump {
         };
         self.store.fix(rest, last)?;
         self.send(rest, &mail, Sent::Bundle { upto }, now).map(drop)
+    }
+
+    /// Returns the mails that have something to tell, and closes the others: mails sent in this turn told it.
+    fn untold<'a>(
+        &mut self,
+        mails: &[&'a Outgoing],
+        now: Timestamp,
+    ) -> Result<Vec<&'a Outgoing>, StoreError> {
+        let (mut untold, mut told) = (Vec::new(), Vec::new());
+        let composer = self.composer()?;
+        for mail in mails {
+            if composer.is_told(mail)? { told.push(*mail) } else { untold.push(*mail) }
+        }
+        self.store.settled(&told, now)?;
+        Ok(untold)
     }
 
     /// Sends one mail for one or several rows of the outbox.

@@ -286,7 +286,7 @@ impl Store {
         })
     }
 
-    /// Drops mails whose alerts were all acknowledged or muted. What a storm has grown by since it was read keeps
+    /// Drops mails whose alerts were all acknowledged or muted, or told by other mails. What a storm has grown by since it was read keeps
     /// waiting.
     ///
     /// # Errors

@@ -1,8 +1,9 @@
 //! What mails about incidents have reported: their alerts up to one that is fixed before a mail is first sent.
 //!
-//! So a mail that is sent again, after a restart too, is the same under its Message-ID.
+//! So a mail that is sent again, after a restart too, is the same under its Message-ID, and an update can tell what
+//! the mails before it did not.
 
-use rusqlite::params;
+use rusqlite::{OptionalExtension, params};
 
 use super::outbox::{About, Outgoing};
 use super::{Reader, Store, StoreError, commit};
@@ -14,6 +15,24 @@ impl Reader {
     /// Any database error.
     pub fn last_alert(&self) -> Result<i64, StoreError> {
         self.read("looking for the newest alert", commit::last_alert)
+    }
+
+    /// Returns the last alert up to which another mail has reported the incident of this one; `None` if none has. A
+    /// bundle does not count: it only names the most severe alert of an incident.
+    ///
+    /// # Errors
+    /// Any database error.
+    pub fn reported(&self, mail: &Outgoing) -> Result<Option<i64>, StoreError> {
+        let About::Incident { incident, .. } = &mail.about else { return Ok(None) };
+        self.read("reading what was mailed of an incident", |db| {
+            // The Message-IDs, which an index has, begin with the incident and a dot; a slash comes next.
+            let sql = "SELECT max(reported_upto) FROM outbox
+                 WHERE message_id > ?1 || '.' AND message_id < ?1 || '/' AND incident = ?1
+                   AND id <> ?2 AND state = 'sent' AND sent_in = id";
+            let mut statement = db.prepare_cached(sql)?;
+            let found = statement.query_row(params![incident.as_str(), mail.id], |row| row.get(0));
+            found.optional().map(Option::flatten)
+        })
     }
 }
 

@@ -45,6 +45,15 @@ impl Growing {
         self.site.store.commit(&commit, now).unwrap();
     }
 
+    /// Adds an alert that nobody is mailed about.
+    fn add(&mut self, rule: &str, level: Level, now: Timestamp) {
+        self.incident.alerts += 1;
+        let alerts = vec![alert(&self.incident, rule, level, now)];
+        let incidents = vec![self.incident.clone()];
+        let commit = Commit { alerts, incidents, ..Commit::default() };
+        self.site.store.commit(&commit, now).unwrap();
+    }
+
     /// The alerts of each mail that somebody got, by Message-ID.
     fn got(&self, whom: &str) -> Vec<(String, String)> {
         let messages = self.site.server.messages();
@@ -76,6 +85,20 @@ fn told(message: &Message) -> (String, String) {
 }
 
 #[test]
+fn what_the_first_mail_had_told_came_again_as_an_update() {
+    let start = midnight();
+    let mut growing = Growing::at(start);
+    growing.grow(&["token-in-url", "unusual-use"], start);
+    growing.site.turn(start);
+    growing.site.restart();
+    // For the digest of the day, not for an update.
+    growing.add("new-client", Level::Medium, start.plus(MINUTE));
+    growing.site.turn(start.plus(6 * MINUTE));
+    assert_eq!(growing.n_told(), [2]);
+    assert_eq!((growing.site.n_in("empty"), growing.site.n_in("waiting")), (1, 0));
+}
+
+#[test]
 fn what_came_after_the_first_mail_is_told_once_by_an_update() {
     let start = midnight();
     let mut growing = Growing::at(start);
@@ -88,6 +111,21 @@ fn what_came_after_the_first_mail_is_told_once_by_an_update() {
     growing.site.turn(start.plus(HOUR));
     assert_eq!(growing.n_told(), [2, 3]);
     assert_eq!((growing.site.n_in("sent"), growing.site.n_in("waiting")), (2, 0));
+}
+
+#[test]
+fn a_rule_that_the_first_mail_had_no_room_to_name_is_told_by_an_update() {
+    let start = midnight();
+    let mut growing = Growing::at(start);
+    let mut rules = vec!["token-in-url"; 12];
+    rules.push("unusual-use");
+    growing.grow(&rules, start);
+    growing.site.turn(start);
+    growing.site.turn(start.plus(6 * MINUTE));
+    assert_eq!(growing.n_told(), [13, 13]);
+    let update = growing.site.server.messages().pop().unwrap();
+    let text = String::from_utf8_lossy(&update.bytes).into_owned();
+    assert!(text.contains("unusual-use (high)"), "{text}");
 }
 
 #[test]

@@ -128,6 +128,12 @@ fn parts(incident: &Incident, alerts: &[Alert], context: &Context<'_>) -> Vec<Pa
     parts
 }
 
+/// Returns the rules that a mail about alerts names, the heaviest of them first.
+#[must_use]
+pub fn named(alerts: &[Alert]) -> BTreeSet<&str> {
+    alerts.iter().take(MAX_ALERTS).map(|alert| alert.rule.name.as_str()).collect()
+}
+
 /// Returns the alerts after the first that added a rule or raised the level, latest first.
 fn news(alerts: &[Alert]) -> Vec<String> {
     let mut by_time: Vec<&Alert> = alerts.iter().collect();

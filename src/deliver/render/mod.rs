@@ -17,7 +17,7 @@ use crate::engine::time::Timestamp;
 use crate::engine::usage::Origin;
 
 pub use digest::{Bundle, Digest, UNTIL, digest};
-pub use incident::incident;
+pub use incident::{incident, named};
 pub use safe::{MAX_SHOWN, is_shell_word, plain, safe, safe_within};
 
 use page::{Page, Part};
