@@ -324,13 +324,14 @@ fn mails(of: &OutboxStats, has_mail: bool, now: Timestamp) -> String {
         n if n > 0 && !has_mail => format!("{n} waiting, but no [mail] is configured"),
         n => format!("{n} waiting"),
     };
-    let oldest = of.oldest.map(|time| format!(", the oldest queued {}", ago(time)));
+    let oldest = of.late_since(now).map(|time| format!(", the oldest queued {}", ago(time)));
+    let next = || of.next_due.map(|time| format!(", the next due {}", ago(time)));
     let sent = of.last_sent.map(|time| format!(", last sent {}", ago(time)));
     [
         waiting,
         some(of.critical, "critical"),
         some(of.postponed, "postponed by a recipient"),
-        oldest.unwrap_or_default(),
+        oldest.or_else(next).unwrap_or_default(),
         some(of.dead, "given up"),
         some(of.refused, "refused by a recipient"),
         sent.unwrap_or_default(),
@@ -377,14 +378,15 @@ fn print_layers(printer: &mut Printer, layers: &[Layer], now: Timestamp) -> std:
 
 fn status_json(state: &State, lives: &[Life<'_>], layers: &[Layer], now: Timestamp) -> Json {
     let stats = &state.stats;
-    let OutboxStats { waiting, critical, postponed, oldest, dead, refused, last_sent } =
+    let OutboxStats { waiting, critical, postponed, next_due, dead, refused, last_sent, .. } =
         stats.outbox;
     let outbox = print::object([
         ("waiting", json!(waiting)),
         ("critical", json!(critical)),
         ("postponed", json!(postponed)),
         ("full_until", print::time(state.full_until)),
-        ("oldest", print::time(oldest)),
+        ("oldest", print::time(stats.outbox.late_since(now))),
+        ("next_due", print::time(next_due)),
         ("dead", json!(dead)),
         ("refused", json!(refused)),
         ("last_sent", print::time(last_sent)),
@@ -479,4 +481,27 @@ fn layer_json(layer: &Layer) -> Json {
         ("built", print::time(built.map(Timestamp::from_seconds))),
         ("fault", json!(layer.fault.as_ref().map(ToString::to_string))),
     ])
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::engine::time::MINUTE;
+
+    #[test]
+    fn an_update_that_gathers_was_the_oldest_mail_queued_in_the_future() {
+        let now = Timestamp::from_seconds(1_800_000_000);
+        let at = |minutes: i64| Some(now.plus(minutes * MINUTE));
+        let mails = |oldest, next_due| {
+            let outbox = OutboxStats { waiting: 1, oldest, next_due, ..OutboxStats::default() };
+            let state = State { stats: Stats { outbox, ..Stats::default() }, ..State::default() };
+            let json = &status_json(&state, &[], &[], now)["outbox"];
+            (super::mails(&outbox, true, now), json["oldest"].is_null(), json["next_due"].clone())
+        };
+        let time = |minutes| print::time(at(minutes));
+        let gathers = "1 waiting, the next due in 4 min".to_owned();
+        assert_eq!(mails(at(4), at(4)), (gathers, true, time(4)));
+        let is_tried_again = "1 waiting, the oldest queued 3 min ago".to_owned();
+        assert_eq!(mails(at(-3), at(9)), (is_tried_again, false, time(9)));
+    }
 }

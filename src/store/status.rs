@@ -40,14 +40,25 @@ pub struct OutboxStats {
     pub critical: u64,
     /// Sent, but postponed by some recipient, who is asked again.
     pub postponed: u64,
-    /// When the oldest mail was queued that is waiting or postponed.
+    /// When the oldest mail was queued that is waiting or postponed; an update that gathers counts from when it is due,
+    /// which may be in the future.
     pub oldest: Option<Timestamp>,
+    /// When the next attempt is due at one of them.
+    pub next_due: Option<Timestamp>,
     /// Given up.
     pub dead: u64,
     /// Sent, but permanently refused by some recipient.
     pub refused: u64,
     /// When the last one was sent.
     pub last_sent: Option<Timestamp>,
+}
+
+impl OutboxStats {
+    /// Returns when the oldest mail was queued that should have been sent by now; `None` if there is none.
+    #[must_use]
+    pub fn late_since(&self, now: Timestamp) -> Option<Timestamp> {
+        self.oldest.filter(|oldest| *oldest <= now)
+    }
 }
 
 impl Reader {
@@ -90,6 +101,7 @@ fn outbox(db: &Connection) -> rusqlite::Result<OutboxStats> {
              (SELECT id FROM incident WHERE level >= ?1)) AS critical,
            min(CASE attempts WHEN 0 THEN max(created, due) ELSE created END)
              FILTER (WHERE state = 'waiting' OR give_up_at IS NOT NULL) AS oldest,
+           min(due) FILTER (WHERE state = 'waiting' OR give_up_at IS NOT NULL) AS next_due,
            count(give_up_at) AS postponed,
            count(*) FILTER (WHERE state = 'dead') AS dead,
            count(*) FILTER (WHERE state = 'sent' AND error <> '') AS refused,
@@ -102,6 +114,7 @@ fn outbox(db: &Connection) -> rusqlite::Result<OutboxStats> {
                 critical: get_count(row, "critical")?,
                 postponed: get_count(row, "postponed")?,
                 oldest: row.get("oldest")?,
+                next_due: row.get("next_due")?,
                 dead: get_count(row, "dead")?,
                 refused: get_count(row, "refused")?,
                 last_sent: row.get("last_sent")?,
