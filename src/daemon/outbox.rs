@@ -142,7 +142,8 @@ impl Pump {
         if self.may_bundle(&rest, now)? {
             self.send_bundle(&rest, now)?;
         }
-        self.ask_again(now)
+        // New mails come first.
+        if rest.is_empty() { self.ask_again(now) } else { Ok(()) }
     }
 
     /// Sends the mails that may go out singly; returns those that wait for the hourly digest. If more are due than may
@@ -205,6 +206,15 @@ impl Pump {
         // A clock set back must not delay the mails queued before.
         let is_gathering = (0..GATHER).contains(&now.since(first.created));
         Ok(is_another_hour(self.store.bundled()?, now) && !is_gathering)
+    }
+
+    /// Returns how many mails may be repeated now: as many per hour as are reserved for critical ones. Whoever has room
+    /// again for a day of mails must not take that of new ones.
+    fn room_for_repeats(&self, now: Timestamp) -> Result<usize, StoreError> {
+        let n_repeated = self.store.repeated_since(now.plus(-HOUR), now)?;
+        let n_repeated = usize::try_from(n_repeated).unwrap_or(usize::MAX);
+        let room = self.room(now)?.saturating_sub(self.reserve());
+        Ok(room.min(self.reserve().max(1).saturating_sub(n_repeated)))
     }
 
     fn next_turn(&self, now: Timestamp) -> Result<Timestamp, StoreError> {
@@ -373,10 +383,10 @@ impl Pump {
     }
 
     /// Asks those again who postponed a mail that others accepted, until one of them postpones it again: others would
-    /// most likely meet the same full mailbox. They have the cap, too, once their mailbox has room for a day of mails,
-    /// and one of the digests that they missed per hour.
+    /// most likely meet the same full mailbox.
+    /// One of the digests that they missed is sent per hour.
     fn ask_again(&mut self, now: Timestamp) -> Result<(), StoreError> {
-        let mut room = self.room(now)?.saturating_sub(self.reserve());
+        let mut room = self.room_for_repeats(now)?;
         if room == 0 {
             return Ok(());
         }

@@ -160,7 +160,7 @@ impl Reader {
         self.read("counting sent mails", |db| {
             db.prepare_cached(
                 "SELECT count(*) AS n FROM outbox
-                 WHERE state = 'sent' AND sent_at BETWEEN ?1 AND ?2 AND sent_in = id",
+                 WHERE state = 'sent' AND sent_at BETWEEN ?1 AND ?2 AND sent_in >= 0",
             )?
             .query_row([time, now], |row| super::codec::get_count(row, "n"))
         })
@@ -174,7 +174,7 @@ impl Reader {
     pub fn full_until(&self, cap: u32, now: Timestamp) -> Result<Option<Timestamp>, StoreError> {
         self.read("checking the hourly cap", |db| {
             let sql = "SELECT sent_at FROM outbox
-                 WHERE state = 'sent' AND sent_at BETWEEN ?1 AND ?2 AND sent_in = id
+                 WHERE state = 'sent' AND sent_at BETWEEN ?1 AND ?2 AND sent_in >= 0
                  ORDER BY sent_at DESC LIMIT 1 OFFSET ?3";
             let mut statement = db.prepare_cached(sql)?;
             let sent: Option<Timestamp> = statement
@@ -184,7 +184,8 @@ impl Reader {
         })
     }
 
-    /// Returns the rules that were reported in mails of their own from `time` until `now`.
+    /// Returns the rules that were reported in mails of their own from `time` until `now`. A mail that was repeated
+    /// since reported something new only if it was queued then.
     ///
     /// # Errors
     /// Any database error.
@@ -198,8 +199,8 @@ impl Reader {
                 "SELECT DISTINCT (SELECT rule FROM alert WHERE alert.incident = mail.incident
                      ORDER BY level DESC, number LIMIT 1) AS rule
                  FROM outbox AS mail
-                 WHERE state = 'sent' AND sent_at BETWEEN ?1 AND ?2 AND sent_in = id
-                   AND incident IS NOT NULL",
+                 WHERE state = 'sent' AND sent_at BETWEEN ?1 AND ?2 AND incident IS NOT NULL
+                   AND (sent_in = id OR sent_in = 0 AND created >= ?1)",
             )?;
             let rules = statement.query_map([time, now], |row| row.get::<_, Option<String>>(0))?;
             rules.filter_map(|rule| rule.map(|rule| rule.map(SmolStr::from)).transpose()).collect()
@@ -331,8 +332,8 @@ fn leave_rest(db: &Connection, mail: &Outgoing, now: Timestamp) -> rusqlite::Res
     storm::leave_rest(db, mail.id, upto, now)
 }
 
-/// Marks rows as sent in one mail. For a mail of its own, `sent_in` is the id of its row; for a bundle of what exceeds
-/// the hourly cap, it is the negated id of its first row.
+/// Marks rows as sent in one mail. For a mail of its own, `sent_in` is the id of its row, and 0 once somebody has it who
+/// had postponed it; for a bundle of what exceeds the hourly cap, it is the negated id of its first row.
 fn mark_sent(
     db: &Connection,
     ids: &[i64],

@@ -8,7 +8,7 @@ use rusqlite::{Connection, Row, params};
 
 use crate::engine::time::Timestamp;
 
-use super::codec::{get_json, to_json};
+use super::codec::{get_count, get_json, to_json};
 use super::error::is_illegible;
 use super::outbox::{Outgoing, SELECT, outgoing};
 use super::{Reader, Store, StoreError};
@@ -68,6 +68,18 @@ impl Reader {
         })
     }
 
+    /// Counts the mails of their own that somebody who had postponed them accepted from `time` until `now`.
+    ///
+    /// # Errors
+    /// Any database error.
+    pub fn repeated_since(&self, time: Timestamp, now: Timestamp) -> Result<u64, StoreError> {
+        self.read("counting repeated mails", |db| {
+            let sql = "SELECT count(*) AS n FROM outbox
+                 WHERE state = 'sent' AND sent_at BETWEEN ?1 AND ?2 AND sent_in = 0";
+            db.prepare_cached(sql)?.query_row([time, now], |row| get_count(row, "n"))
+        })
+    }
+
     /// Returns when somebody last accepted a bundle that they had postponed.
     ///
     /// # Errors
@@ -94,7 +106,8 @@ impl Store {
         self.write("noting who has a mail", |db| {
             // Under the cap, the mail counts from the last time that somebody accepted it.
             let sql = "UPDATE outbox SET attempts = attempts + 1, error = ?2,
-                   sent_at = coalesce(?3, sent_at) WHERE id = ?1";
+                   sent_at = coalesce(?3, sent_at), sent_in = iif(?3 IS NULL, sent_in, min(sent_in, 0))
+                 WHERE id = ?1";
             db.prepare_cached(sql)?.execute(params![mail.id, answers.refused, accepted])?;
             // A bundle does not count under the cap.
             let sql = "INSERT INTO setting (name, value)
@@ -128,4 +141,41 @@ fn postponed(row: &Row<'_>) -> rusqlite::Result<Postponed> {
     };
     let (is_bundle, give_up_at) = (row.get("is_bundle")?, row.get("give_up_at")?);
     Ok(Postponed { mail: outgoing(row)?, is_bundle, whom, give_up_at })
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::engine::time::{DAY, HOUR, MINUTE};
+    use crate::store::sample::{NOON, incident_commit, state};
+
+    /// What somebody answers who has no room.
+    fn postponed_by(whom: &str) -> Answers {
+        let postponed = [(whom.to_owned(), "later".to_owned())].into();
+        Answers { postponed, next: NOON, give_up_at: NOON.plus(DAY), ..Answers::default() }
+    }
+
+    #[test]
+    fn a_rule_of_yesterday_that_was_repeated_counted_as_reported_anew() {
+        let (_directory, path) = state();
+        let mut store = Store::open(&path).unwrap();
+        store.commit(&incident_commit("i", 1, 1), NOON.plus(-DAY)).unwrap();
+        store.commit(&incident_commit("j", 2, 1), NOON.plus(-MINUTE)).unwrap();
+        let counts = |store: &Store| {
+            let from = NOON.plus(-5 * MINUTE);
+            let told = store.rules_told_since(from, NOON).unwrap().len();
+            (told, store.repeated_since(from, NOON).unwrap(), store.sent_since(from, NOON).unwrap())
+        };
+        for (mail, sent) in store.due(NOON, 2).unwrap().iter().zip([-2 * HOUR, -MINUTE]) {
+            store.sent(mail.id, &postponed_by("ben"), NOON.plus(sent)).unwrap();
+        }
+        assert_eq!(counts(&store), (1, 0, 1));
+        let missed = store.postponed(NOON, 2).unwrap();
+        store.asked_again(&missed[1].mail, &postponed_by("ben"), None).unwrap();
+        assert_eq!(counts(&store), (1, 0, 1), "nobody accepted it");
+        store.asked_again(&missed[1].mail, &Answers::default(), Some(NOON)).unwrap();
+        assert_eq!(counts(&store), (1, 1, 1), "it is as new as before");
+        store.asked_again(&missed[0].mail, &Answers::default(), Some(NOON)).unwrap();
+        assert_eq!(counts(&store), (1, 2, 2), "and one more is under the cap");
+    }
 }

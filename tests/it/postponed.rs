@@ -66,7 +66,7 @@ fn a_recipient_with_a_full_mailbox_kept_later_mails_from_everybody() {
     assert_eq!(got(&site, ANA).len(), 3, "and none again");
     assert_eq!((got(&site, BEN).len(), site.n_in("waiting")), (0, 0));
     make_room(&site);
-    run(&mut site, now, now.plus(2 * HOUR));
+    run(&mut site, now, now.plus(3 * HOUR));
     let (mut ana, mut ben) = (got(&site, ANA), got(&site, BEN));
     ana.sort();
     ben.sort();
@@ -113,7 +113,7 @@ fn mails_that_one_recipient_postponed_did_not_count_under_the_cap() {
     }
     assert_eq!(of_hour(&site, ANA, now), (CAP as usize, 1), "one digest, once");
     // Two hours of mails wait for Ben when he has room again.
-    for n in 0..12 * 60 {
+    for n in 0..18 * 60 {
         if n == 120 {
             make_room(&site);
         }
@@ -145,4 +145,22 @@ fn all_digests_that_one_recipient_missed_came_at_once() {
         assert!(of_hour(&site, BEN, now).1 <= 1, "one an hour");
     }
     assert_eq!(of_hours(&site, BEN, now, 24).1, n_missed, "and all of them");
+}
+
+#[test]
+fn what_one_recipient_missed_left_no_room_for_new_mails() {
+    let (mut site, mut now) = (site(), clock::now().plus(HOUR));
+    let mut happen = |site: &mut Site, n_mails, wait| {
+        for _ in 0..n_mails {
+            site.happen_to(&format!("principal-{}-", now.0), Level::High, now);
+            now = run(site, now, now.plus(wait));
+        }
+        now
+    };
+    happen(&mut site, 20, HOUR);
+    make_room(&site);
+    let now = happen(&mut site, 20, 20 * MINUTE);
+    assert_eq!(of_hours(&site, ANA, now, DAY / HOUR * 2), (40, 0), "none waited for the digest");
+    let now = run(&mut site, now, now.plus(DAY));
+    assert_eq!(of_hours(&site, BEN, now, DAY / HOUR * 3), (40, 0));
 }
