@@ -108,17 +108,16 @@ impl Reader {
         })
     }
 
-    /// Returns when the oldest mail was queued that is waiting, or that somebody postponed.
+    /// Returns when the oldest mail was queued that is waiting. One that only some recipients postponed is not: others
+    /// have it.
     ///
     /// # Errors
     /// Any database error.
     pub fn oldest_mail(&self) -> Result<Option<Timestamp>, StoreError> {
         self.read("looking for the oldest mail", |db| {
             // An update counts as waiting only once it is due.
-            let sql = "SELECT min(queued) FROM (
-                   SELECT CASE attempts WHEN 0 THEN max(created, due) ELSE created END AS queued
-                   FROM outbox WHERE state = 'waiting'
-                   UNION ALL SELECT created FROM outbox WHERE give_up_at IS NOT NULL)";
+            let sql = "SELECT min(CASE attempts WHEN 0 THEN max(created, due) ELSE created END)
+                 FROM outbox WHERE state = 'waiting'";
             db.prepare_cached(sql)?.query_row([], |row| row.get(0))
         })
     }

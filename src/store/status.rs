@@ -40,10 +40,10 @@ pub struct OutboxStats {
     pub critical: u64,
     /// Sent, but postponed by some recipient, who is asked again.
     pub postponed: u64,
-    /// When the oldest mail was queued that is waiting or postponed; an update that gathers counts from when it is due,
-    /// which may be in the future.
+    /// When the oldest mail was queued that is waiting; an update that gathers counts from when it is due, which may be
+    /// in the future.
     pub oldest: Option<Timestamp>,
-    /// When the next attempt is due at one of them.
+    /// When the next attempt is due, also at one that is postponed.
     pub next_due: Option<Timestamp>,
     /// Given up.
     pub dead: u64,
@@ -100,7 +100,7 @@ fn outbox(db: &Connection) -> rusqlite::Result<OutboxStats> {
            count(*) FILTER (WHERE state = 'waiting' AND incident IN
              (SELECT id FROM incident WHERE level >= ?1)) AS critical,
            min(CASE attempts WHEN 0 THEN max(created, due) ELSE created END)
-             FILTER (WHERE state = 'waiting' OR give_up_at IS NOT NULL) AS oldest,
+             FILTER (WHERE state = 'waiting') AS oldest,
            min(due) FILTER (WHERE state = 'waiting' OR give_up_at IS NOT NULL) AS next_due,
            count(give_up_at) AS postponed,
            count(*) FILTER (WHERE state = 'dead') AS dead,

@@ -164,3 +164,13 @@ fn what_one_recipient_missed_left_no_room_for_new_mails() {
     let now = run(&mut site, now, now.plus(DAY));
     assert_eq!(of_hours(&site, BEN, now, DAY / HOUR * 3), (40, 0));
 }
+
+#[test]
+fn a_mail_that_one_recipient_postponed_counted_as_one_that_nobody_has() {
+    let (mut site, now) = (site(), clock::now().plus(HOUR));
+    site.happen_to("deploy-bot", Level::High, now);
+    run(&mut site, now, now.plus(2 * HOUR));
+    let outbox = site.store.stats().unwrap().outbox;
+    assert_eq!((outbox.waiting, outbox.postponed, outbox.oldest), (0, 1, None));
+    assert_eq!(site.store.oldest_mail().unwrap(), None);
+}
