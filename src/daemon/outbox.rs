@@ -382,8 +382,8 @@ impl Pump {
         if self.out_until.take().is_some() { self.store.hasten(now) } else { Ok(()) }
     }
 
-    /// Asks those again who postponed a mail that others accepted, until one of them postpones it again: others would
-    /// most likely meet the same full mailbox.
+    /// Asks those again who postponed a mail that others accepted, until they postpone one again: others would most
+    /// likely meet the same full mailbox.
     /// One of the digests that they missed is sent per hour.
     fn ask_again(&mut self, now: Timestamp) -> Result<(), StoreError> {
         let mut room = self.room_for_repeats(now)?;
@@ -391,20 +391,31 @@ impl Pump {
             return Ok(());
         }
         let mut room_for_bundles = usize::from(is_another_hour(self.store.bundle_repeated()?, now));
+        let mut full = BTreeSet::new();
         for mail in self.store.postponed(now, AT_A_TIME)? {
+            if self.is_over() || self.is_out(now) {
+                break;
+            }
             let room = if mail.is_bundle { &mut room_for_bundles } else { &mut room };
-            if *room == 0 {
+            let are_full = mail.whom.keys().all(|address| full.contains(address));
+            if *room == 0 || are_full && !mail.whom.is_empty() {
                 continue;
             }
-            *room -= 1;
-            if self.is_over() || self.is_out(now) || self.repeat(&mail, now)? == Tried::InVain {
-                break;
+            match self.repeat(&mail, &mut full, now)? {
+                Tried::Done => *room -= 1,
+                Tried::InVain => {}
             }
         }
         Ok(())
     }
 
-    fn repeat(&mut self, postponed: &Postponed, now: Timestamp) -> Result<Tried, StoreError> {
+    /// Asks again who postponed a mail, and adds to `full` who still does.
+    fn repeat(
+        &mut self,
+        postponed: &Postponed,
+        full: &mut BTreeSet<String>,
+        now: Timestamp,
+    ) -> Result<Tried, StoreError> {
         let Postponed { mail: row, whom, give_up_at, .. } = postponed;
         let nobody = Answers { refused: row.error.clone(), ..Answers::default() };
         // Somebody who is no longer a recipient need not be asked.
@@ -420,6 +431,7 @@ impl Pump {
         let is_accepted = answered.n_accepted > 0;
         let is_in_vain = !is_accepted && !answered.postponed.is_empty();
         let is_out = answered.is_out;
+        full.extend(answered.postponed.keys().cloned());
         let mut answers = answers(&mail, row, answered, *give_up_at, now);
         let refused =
             [row.error.clone(), answers.refused].into_iter().filter(|why| !why.is_empty());

@@ -40,14 +40,15 @@ pub struct Postponed {
 }
 
 impl Reader {
-    /// Returns the postponed mails that are due, the oldest first, at most `limit`.
+    /// Returns the postponed mails that are due, at most `limit`: first the one that waits longest to be
+    /// asked.
     ///
     /// # Errors
     /// Any database error.
     pub fn postponed(&self, now: Timestamp, limit: u32) -> Result<Vec<Postponed>, StoreError> {
         let sql = format!(
             "{SELECT}, postponed, give_up_at, sent_in < 0 AS is_bundle FROM outbox AS mail
-             WHERE give_up_at IS NOT NULL AND due <= ?1 ORDER BY id LIMIT ?2"
+             WHERE give_up_at IS NOT NULL AND due <= ?1 ORDER BY due, id LIMIT ?2"
         );
         self.read("reading postponed mails", |db| {
             db.prepare_cached(&sql)?.query_map(params![now, limit], postponed)?.collect()

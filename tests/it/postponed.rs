@@ -2,13 +2,15 @@
 
 use tokenwatch::clock;
 use tokenwatch::engine::alert::Level;
-use tokenwatch::engine::time::{DAY, HOUR, MINUTE, Timestamp};
+use tokenwatch::engine::time::{DAY, HOUR, MINUTE, SECOND, Timestamp};
+use tokenwatch::store::Answers;
 
 use crate::pump::{CAP, Mail, Site, id_of};
 use crate::smtp::Message;
 
 const ANA: &str = "ana@example.org";
 const BEN: &str = "ben@example.org";
+const CARL: &str = "carl@example.org";
 
 /// A site that mails to both, and Ben has no room for mail.
 fn site() -> Site {
@@ -173,4 +175,33 @@ fn a_mail_that_one_recipient_postponed_counted_as_one_that_nobody_has() {
     let outbox = site.store.stats().unwrap().outbox;
     assert_eq!((outbox.waiting, outbox.postponed, outbox.oldest), (0, 1, None));
     assert_eq!(site.store.oldest_mail().unwrap(), None);
+}
+
+/// Mails that Ana accepted and somebody postponed. They are due.
+fn postpone(site: &mut Site, whom: &str, n_mails: usize, now: Timestamp) {
+    for _ in 0..n_mails {
+        site.happen_to("deploy-bot", Level::High, now);
+        let mail = site.store.due(now, 1).unwrap().remove(0);
+        let answers = Answers {
+            postponed: [(whom.to_owned(), "later".to_owned())].into(),
+            next: now,
+            give_up_at: now.plus(DAY),
+            ..Answers::default()
+        };
+        site.store.sent(mail.id, &answers, now.plus(-2 * HOUR)).unwrap();
+    }
+}
+
+#[test]
+fn a_full_mailbox_kept_missed_mails_from_somebody_who_has_room() {
+    let (mut site, now) = (Site::to(&[ANA, BEN, CARL]), clock::now().plus(HOUR));
+    site.server.script(|script| script.full = vec![BEN.into()]);
+    postpone(&mut site, BEN, 10, now);
+    let now = run(&mut site, now, now.plus(105 * SECOND));
+    let left = site.store.postponed(Timestamp(i64::MAX), 100).unwrap();
+    assert!(left.iter().all(|one| one.mail.attempts > 1), "none before all others: {left:?}");
+    postpone(&mut site, CARL, 1, now);
+    site.turn(now);
+    assert_eq!(got(&site, CARL).len(), 1);
+    assert_eq!(site.store.postponed(Timestamp(i64::MAX), 100).unwrap().len(), 10);
 }
