@@ -29,6 +29,9 @@ const ONE_A_RULE: i64 = 5 * MINUTE;
 /// Mails read per turn, and so the most that an hourly digest stands for.
 const AT_A_TIME: u32 = 5000;
 
+/// Why a mail is given up whose incidents were pruned or forgotten, or whose rows are damaged.
+const GONE: &str = "its alerts are gone or unreadable";
+
 /// Creates the configured mailer. `credentials` is the directory of systemd's credentials.
 ///
 /// # Errors
@@ -270,7 +273,7 @@ impl Pump {
 
     /// Gives up mails whose incidents were pruned or forgotten, or whose rows are damaged.
     fn bury(&mut self, mails: &[&Outgoing], now: Timestamp) -> Result<(), StoreError> {
-        self.store.dead(mails, "its alerts are gone or unreadable", now)
+        self.store.dead(mails, GONE, now)
     }
 
     /// Closes mails that have nothing to report together.
@@ -417,12 +420,16 @@ impl Pump {
         now: Timestamp,
     ) -> Result<Tried, StoreError> {
         let Postponed { mail: row, whom, give_up_at, .. } = postponed;
-        let nobody = Answers { refused: row.error.clone(), ..Answers::default() };
+        let mut nobody = Answers { refused: row.error.clone(), ..Answers::default() };
         // Somebody who is no longer a recipient need not be asked.
         if !self.mailer.recipients().any(|address| whom.contains_key(&address)) {
             return self.store.asked_again(row, &nobody, None).map(|()| Tried::Done);
         }
-        let Written::Mail(mail) = self.composer()?.again(row)? else {
+        let written = self.composer()?.again(row)?;
+        if matches!(written, Written::Gone) {
+            nobody.refused = joined(&row.error, &format!("{GONE}; given up"));
+        }
+        let Written::Mail(mail) = written else {
             return self.store.asked_again(row, &nobody, None).map(|()| Tried::Done);
         };
         let answered = self.hand_over(&mail, |address| whom.contains_key(address));
@@ -433,9 +440,7 @@ impl Pump {
         let is_out = answered.is_out;
         full.extend(answered.postponed.keys().cloned());
         let mut answers = answers(&mail, row, answered, *give_up_at, now);
-        let refused =
-            [row.error.clone(), answers.refused].into_iter().filter(|why| !why.is_empty());
-        answers.refused = refused.collect::<Vec<_>>().join(", ");
+        answers.refused = joined(&row.error, &answers.refused);
         self.store.asked_again(row, &answers, is_accepted.then_some(now))?;
         if is_accepted {
             info!(id = mail.message_id, "Mail was sent to those who had postponed it.");
@@ -445,6 +450,12 @@ impl Pump {
         }
         Ok(if is_in_vain { Tried::InVain } else { Tried::Done })
     }
+}
+
+/// Returns what was said of a mail before and now.
+fn joined(before: &str, now: &str) -> String {
+    let said: Vec<&str> = [before, now].into_iter().filter(|why| !why.is_empty()).collect();
+    said.join(", ")
 }
 
 /// Returns whether more than an hour has passed since the last of what is sent once an hour. A clock set back must not

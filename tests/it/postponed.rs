@@ -205,3 +205,18 @@ fn a_full_mailbox_kept_missed_mails_from_somebody_who_has_room() {
     assert_eq!(got(&site, CARL).len(), 1);
     assert_eq!(site.store.postponed(Timestamp(i64::MAX), 100).unwrap().len(), 10);
 }
+
+#[test]
+fn a_missed_mail_whose_alerts_were_pruned_was_dropped_without_a_word() {
+    let (mut site, now) = (site(), clock::now().plus(HOUR));
+    site.happen_to("deploy-bot", Level::High, now);
+    let now = run(&mut site, now, now.plus(HOUR));
+    let database = rusqlite::Connection::open(site.store.path()).unwrap();
+    database.execute("DELETE FROM alert", []).unwrap();
+    make_room(&site);
+    run(&mut site, now, now.plus(HOUR));
+    let outbox = site.store.stats().unwrap().outbox;
+    assert_eq!((outbox.postponed, outbox.refused), (0, 1));
+    let why = site.store.last_refusal().unwrap();
+    assert_eq!(why, "its alerts are gone or unreadable; given up");
+}
