@@ -11,7 +11,7 @@ use crate::engine::time::Timestamp;
 use super::commit::bump;
 use super::recall::token_number;
 use super::registry::{self, Who};
-use super::{Store, StoreError, slot, tokens, words};
+use super::{Store, StoreError, postponed, slot, tokens, words};
 
 /// Deletes the alerts of a principal that is not the alert's own token. Separate from [`DROP_OWN`], since each uses an
 /// index of its own.
@@ -170,11 +170,9 @@ pub(super) fn stored_principal(db: &Connection, number: i64) -> rusqlite::Result
 
 fn forget_principal(db: &Connection, name: &str, extent: Extent) -> rusqlite::Result<usize> {
     let mut n_gone = usize::from(drop_profile(db, name)?);
-    for sql in
-        ["DELETE FROM incident WHERE principal = ?1", "DELETE FROM outbox WHERE principal = ?1"]
-    {
-        n_gone += db.prepare_cached(sql)?.execute([name])?;
-    }
+    let sql = "DELETE FROM incident WHERE principal = ?1";
+    n_gone += db.prepare_cached(sql)?.execute([name])?;
+    n_gone += postponed::drop_mails(db, "principal = ?1", [name])?;
     n_gone += drop_alerts(db, name)? + drop_mentions(db, name)?;
     if extent == Extent::All {
         n_gone += forget_said(db, name)?;
@@ -211,10 +209,11 @@ fn drop_mentions(db: &Connection, name: &str) -> rusqlite::Result<usize> {
 fn sweep_incidents(db: &Connection) -> rusqlite::Result<()> {
     db.execute_batch(
         "DELETE FROM incident WHERE NOT EXISTS (
-           SELECT 1 FROM alert WHERE alert.incident = incident.id);
-         DELETE FROM outbox WHERE incident IS NOT NULL AND NOT EXISTS (
-           SELECT 1 FROM incident WHERE incident.id = outbox.incident);",
+           SELECT 1 FROM alert WHERE alert.incident = incident.id);",
     )?;
+    let without = "incident IS NOT NULL AND NOT EXISTS (
+           SELECT 1 FROM incident WHERE incident.id = outbox.incident)";
+    postponed::drop_mails(db, without, [])?;
     sweep_acks(db)
 }
 

@@ -4,7 +4,7 @@
 
 use std::collections::BTreeMap;
 
-use rusqlite::{Connection, Row, params};
+use rusqlite::{Connection, Params, Row, params};
 
 use crate::engine::time::Timestamp;
 
@@ -134,6 +134,42 @@ pub(super) fn keep(db: &Connection, id: i64, answers: &Answers) -> rusqlite::Res
     db.prepare_cached(sql)?.execute(of).map(drop)
 }
 
+/// Removes the mails that a condition names, and returns how many these were. Whom to ask again about a bundle stays known:
+/// its next row takes the place of the first.
+pub(super) fn drop_mails(
+    db: &Connection,
+    condition: &str,
+    parameters: impl Params,
+) -> rusqlite::Result<usize> {
+    // First rows last, so that a row that stays takes their place.
+    let sql = format!("SELECT id FROM outbox WHERE {condition} ORDER BY sent_in IS -id");
+    let ids: Vec<i64> =
+        db.prepare(&sql)?.query_map(parameters, |row| row.get("id"))?.collect::<Result<_, _>>()?;
+    for id in &ids {
+        hand_on(db, *id)?;
+        db.prepare_cached("DELETE FROM outbox WHERE id = ?1")?.execute([id])?;
+    }
+    Ok(ids.len())
+}
+
+/// Lets another row take the place of the first one of a bundle that somebody postponed.
+fn hand_on(db: &Connection, first: i64) -> rusqlite::Result<()> {
+    let sql = "SELECT min(other.id) FROM outbox AS mail JOIN outbox AS other
+         ON other.sent_in < 0 AND other.sent_in = -mail.id AND other.id <> mail.id
+         WHERE mail.id = ?1 AND mail.give_up_at IS NOT NULL";
+    let next: Option<i64> = db.prepare_cached(sql)?.query_row([first], |row| row.get(0))?;
+    let Some(next) = next else { return Ok(()) };
+    for sql in [
+        "UPDATE outbox SET (due, attempts, error, sent_at, postponed, give_up_at) = (
+           SELECT due, attempts, error, sent_at, postponed, give_up_at FROM outbox WHERE id = ?1)
+         WHERE id = ?2",
+        "UPDATE outbox SET sent_in = -?2 WHERE sent_in < 0 AND sent_in = -?1",
+    ] {
+        db.prepare_cached(sql)?.execute([first, next])?;
+    }
+    Ok(())
+}
+
 /// Reads a row; in an unreadable one, nobody is left to ask.
 fn postponed(row: &Row<'_>) -> rusqlite::Result<Postponed> {
     let whom = match get_json(row, "postponed") {
@@ -148,7 +184,8 @@ fn postponed(row: &Row<'_>) -> rusqlite::Result<Postponed> {
 mod tests {
     use super::*;
     use crate::engine::time::{DAY, HOUR, MINUTE};
-    use crate::store::sample::{NOON, incident_commit, state};
+    use crate::store::Who;
+    use crate::store::sample::{NOON, id, incident_commit, state};
 
     /// What somebody answers who has no room.
     fn postponed_by(whom: &str) -> Answers {
@@ -178,5 +215,31 @@ mod tests {
         assert_eq!(counts(&store), (1, 1, 1), "it is as new as before");
         store.asked_again(&missed[0].mail, &Answers::default(), Some(NOON)).unwrap();
         assert_eq!(counts(&store), (1, 2, 2), "and one more is under the cap");
+    }
+
+    #[test]
+    fn a_missed_digest_about_many_was_forgotten_with_the_first_of_them() {
+        let (_directory, path) = state();
+        let mut store = Store::open(&path).unwrap();
+        for (name, token) in [("i", 1), ("j", 2), ("k", 3)] {
+            store.commit(&incident_commit(name, token, 1), NOON).unwrap();
+        }
+        store.sent_bundled(&[2, 1, 3], 0, &postponed_by("ben"), NOON).unwrap();
+        let missed = |store: &Store| {
+            let ids = |mail: Postponed| {
+                assert_eq!((mail.is_bundle, mail.whom.len()), (true, 1));
+                let rows = store.bundled_with(mail.mail.id).unwrap();
+                rows.iter().map(|row| row.id).collect::<Vec<_>>()
+            };
+            let all = store.postponed(NOON, 3).unwrap();
+            all.into_iter().map(ids).collect::<Vec<_>>()
+        };
+        assert_eq!(missed(&store), [[2, 1, 3]]);
+        store.forget(&Who::Token(id(2))).unwrap();
+        assert_eq!(missed(&store), [[1, 3]]);
+        store.forget(&Who::Token(id(3))).unwrap();
+        assert_eq!(missed(&store), [[1]]);
+        store.forget(&Who::Token(id(1))).unwrap();
+        assert_eq!(missed(&store), [[0; 0]; 0]);
     }
 }
