@@ -95,7 +95,7 @@ impl Blocked {
     }
 }
 
-/// Sends a mail, bypassing the database, that the database has not been writable since a time.
+/// Sends a mail, bypassing the database, that the database cannot be used since a time.
 ///
 /// # Errors
 /// No recipient accepted the mail; the error contains the replies.

@@ -291,7 +291,7 @@ impl Pump {
         self.bury(&gone, now)
     }
 
-    /// Sends a mail, bypassing the database, that the database has not been writable since a time.
+    /// Sends a mail, bypassing the database, that the database cannot be used since a time.
     ///
     /// # Errors
     /// No recipient accepted the mail; the error contains the replies.
