@@ -69,6 +69,25 @@ impl Pruning {
     }
 }
 
+/// When the outbox is looked at next, by the monotonic clock.
+struct Mailing(Duration);
+
+impl Mailing {
+    /// Looks at once.
+    const NOW: Self = Self(Duration::ZERO);
+
+    fn wait(&self, monotonic: Duration) -> Duration {
+        self.0.saturating_sub(monotonic)
+    }
+
+    /// Looks at the outbox if it is time; `send` returns how long there is nothing to do.
+    fn turn(&mut self, monotonic: Duration, send: impl FnOnce() -> Duration) {
+        if self.wait(monotonic).is_zero() {
+            self.0 = monotonic + send();
+        }
+    }
+}
+
 /// Sends mails, reloads GeoIP files, prunes, and starts backups.
 pub struct Housekeeper {
     /// Its own connection.
@@ -101,18 +120,22 @@ impl Housekeeper {
         let mut refreshed = monotonic();
         // If the database cannot be read, pruning finds out why.
         let mut pruning = Pruning::after(self.store.pruned().unwrap_or(None), now(), refreshed);
+        let mut mailing = Mailing::NOW;
         loop {
-            let wait = self.send_mail().min(pruning.wait(monotonic()));
+            mailing.turn(monotonic(), || self.send_mail());
+            let wait = mailing.wait(monotonic()).min(pruning.wait(monotonic()));
             if self.cut.stopping.load(Ordering::Relaxed) {
                 return;
             }
             match chores.recv_timeout(wait.min(self.backups.turn())) {
                 Ok(Chore::Stop) | Err(RecvTimeoutError::Disconnected) => return,
                 Ok(Chore::BackedUp(outcome)) => self.note_backup(*outcome),
-                Ok(Chore::Mail) | Err(RecvTimeoutError::Timeout) => {}
+                Ok(Chore::Mail) => mailing = Mailing::NOW,
+                Err(RecvTimeoutError::Timeout) => {}
             }
             if let Some(post) = self.cut.replacement.take() {
                 self.replace(post);
+                mailing = Mailing::NOW;
                 // A faulty GeoIP file may be the reason for the reload.
                 self.refresh_atlas();
             }
@@ -253,6 +276,24 @@ mod tests {
     fn a_walk_over_a_million_tokens_took_more_than_a_day() {
         let pruning = Pruning::after(None, Timestamp(0), Duration::ZERO);
         assert_eq!(waits(pruning, 4), [PIECE, PIECE, PIECE, PRUNE]);
+    }
+
+    #[test]
+    fn the_outbox_was_read_between_all_pieces_of_a_walk() {
+        let (mut mailing, mut n_looks) = (Mailing::NOW, 0);
+        let mut look_until = |mailing: &mut Mailing, end: u32| {
+            for n in 0..end {
+                mailing.turn(PIECE * n, || {
+                    n_looks += 1;
+                    PUMP
+                });
+            }
+            n_looks
+        };
+        assert_eq!(look_until(&mut mailing, 30), 1);
+        assert_eq!(look_until(&mut mailing, 31), 2);
+        mailing = Mailing::NOW;
+        assert_eq!(look_until(&mut mailing, 30), 3, "there are new ones");
     }
 
     #[test]
