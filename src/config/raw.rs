@@ -139,8 +139,10 @@ impl Raw {
         let broken: Vec<_> = faults.iter().map(line).collect();
         let mut top = Section::of_file(file, &table);
         self.read_top(&mut top);
-        // The contents of an unreadable line are a guess.
-        faults.extend(top.finish().into_iter().filter(|fault| !broken.contains(&line(fault))));
+        // The contents of an unreadable line are a guess, and so is the table of what is below a header that is one.
+        let guessed = below_headers(content, &broken);
+        let is_guess = |at: Option<usize>| broken.contains(&at) || guessed.contains(&at);
+        faults.extend(top.finish().into_iter().filter(|fault| !is_guess(line(fault))));
         self.is_broken |= !broken.is_empty();
         faults
     }
@@ -158,6 +160,19 @@ impl Raw {
         top.section("retention", |section| self.retention.read(section));
         top.section("limits", |section| self.limits.read(section));
     }
+}
+
+/// Returns the lines, counted from 1, from the broken headers of tables to the next headers.
+fn below_headers(content: &str, broken: &[Option<usize>]) -> Vec<Option<usize>> {
+    let mut is_below = false;
+    let mut below = Vec::new();
+    for (number, line) in (1..).zip(content.lines()) {
+        if line.trim_start().starts_with('[') {
+            is_below = broken.contains(&Some(number));
+        }
+        below.extend(is_below.then_some(Some(number)));
+    }
+    below
 }
 
 impl RawSource {
