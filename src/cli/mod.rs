@@ -43,10 +43,10 @@ use std::process::ExitCode;
 
 use clap::Parser;
 
-use crate::cli::args::{Cli, Command, Global, When};
+use crate::cli::args::{Alerts, Cli, Command, Global, Tokens, When};
 use crate::cli::print::Printer;
 use crate::cli::registry::BadRows;
-use crate::config::{Colour, Fault, Faults};
+use crate::config::{Colour, Config, Fault, Faults};
 use crate::daemon::{self, site::Site};
 use crate::deliver::render::Host;
 use crate::telemetry;
@@ -86,12 +86,16 @@ struct Context {
 fn dispatch(cli: Cli) -> anyhow::Result<ExitCode> {
     let Cli { global, command } = cli;
     let mut printer = Printer::new(global.color, global.json);
-    let on_site = |printer, act: &mut dyn FnMut(&mut Context) -> anyhow::Result<ExitCode>| {
-        let mut context = Context { site: load(&global)?, printer, global: global.clone() };
+    let on = |site, printer, act: &mut dyn FnMut(&mut Context) -> anyhow::Result<ExitCode>| {
+        let mut context = Context { site, printer, global: global.clone() };
         let code = act(&mut context)?;
         context.printer.flush()?;
         Ok(code)
     };
+    let on_site =
+        |printer, act: &mut dyn FnMut(&mut Context) -> _| on(load(&global)?, printer, act);
+    let on_state =
+        |printer, act: &mut dyn FnMut(&mut Context) -> _| on(load_to_show(&global)?, printer, act);
     match command {
         // These work even if the configuration is faulty.
         Command::Completions { shell } => generate::completions(&mut printer, shell),
@@ -106,12 +110,18 @@ fn dispatch(cli: Cli) -> anyhow::Result<ExitCode> {
         Command::Explain(options) => {
             on_site(printer, &mut |at| explain::run(at, &options, global.verbose > 0))
         }
+        Command::Tokens(options @ (Tokens::List(_) | Tokens::Show { .. })) => {
+            on_state(printer, &mut |at| tokens::run(at, &options))
+        }
         Command::Tokens(options) => on_site(printer, &mut |at| tokens::run(at, &options)),
-        Command::History(options) => on_site(printer, &mut |at| history::run(at, &options)),
-        Command::Who(options) => on_site(printer, &mut |at| who::run(at, &options)),
+        Command::History(options) => on_state(printer, &mut |at| history::run(at, &options)),
+        Command::Who(options) => on_state(printer, &mut |at| who::run(at, &options)),
+        Command::Alerts(options @ (Alerts::List(_) | Alerts::Show { .. })) => {
+            on_state(printer, &mut |at| alerts::run(at, &options))
+        }
         Command::Alerts(options) => on_site(printer, &mut |at| alerts::run(at, &options)),
         Command::Rules(options) => on_site(printer, &mut |at| rules::run(at, &options)),
-        Command::Status(options) => on_site(printer, &mut |context| status::run(context, &options)),
+        Command::Status(options) => on_state(printer, &mut |at| status::run(at, &options)),
         Command::TestMail => on_site(printer, &mut test_mail::run),
     }
 }
@@ -132,6 +142,54 @@ fn completed(global: Global) -> Global {
 fn load(global: &Global) -> Result<Site, Faults> {
     let site = Site::load(global.config.as_deref(), global.state_dir.clone(), default_state);
     site.map_err(|faults| traced(global, faults))
+}
+
+/// Reads the configuration for a command that only shows the state: a daemon runs on with its old configuration when the
+/// new one is faulty, and what it found must be visible. The faults become a warning, if it is known where the state is.
+fn load_to_show(global: &Global) -> Result<Site, Faults> {
+    let (site, faults) = draft(global);
+    let is_known = |site: &Site| {
+        global.state_dir.is_some() || site.config.state_dir.is_some() || faults.is_empty()
+    };
+    let site = match (site, &global.state_dir) {
+        (Some(site), _) if is_known(&site) => site,
+        (None, Some(state)) if is_text(&faults) => {
+            Site { config: Config::default(), state: state.clone() }
+        }
+        _ if !is_text(&faults) => return Err(faults),
+        _ => {
+            // The write may fail if nobody reads; the faults are reported all the same.
+            let state = advice::quoted(default_state().as_os_str());
+            writeln!(
+                anstream::stderr(),
+                "tokenwatch: what is in the state can be shown all the same: add --state-dir DIR, usually {state}"
+            )
+            .ok();
+            return Err(faults);
+        }
+    };
+    if let Some(first) = faults.iter().next() {
+        let more = faults.iter().count() - 1;
+        let more = if more > 0 {
+            format!(" (and {more} more: `tokenwatch check`)")
+        } else {
+            String::new()
+        };
+        let state = site.state.display().to_string();
+        writeln!(
+            anstream::stderr(),
+            "warning: the configuration is faulty: {}{more}; this is the state in {}",
+            print::safe(first.to_string()),
+            print::safe(state)
+        )
+        .ok();
+    }
+    Ok(site)
+}
+
+/// Returns whether all faults are in what was read: a file that is not there is another mistake.
+fn is_text(faults: &Faults) -> bool {
+    faults.iter().all(|fault| fault.span.line_and_column().is_some())
 }
 
 /// Reads as much of the configuration as can be understood, and returns all its faults.

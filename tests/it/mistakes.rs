@@ -310,3 +310,37 @@ fn a_faulty_rule_ended_the_daemon_with_70() {
     let told = said(&home, &["check"], 78);
     assert!(told.contains("did you mean `cs-method`?"), "{told}");
 }
+
+#[test]
+fn a_typing_error_in_the_configuration_hid_the_alerts_of_the_daemon_that_runs_on() {
+    let home = Home::new("");
+    home.append("logs/access.log", "x\n");
+    home.print(&["replay", "--save", "logs/access.log"]);
+    let shows: [&[&str]; 4] =
+        [&["alerts", "list"], &["tokens", "list"], &["status"], &["who", "192.0.2.7"]];
+    // What can be understood names the state.
+    home.configure("[[source]]\npahts = [\"logs/access.log\"]\n");
+    for show in shows {
+        let output = home.output(show);
+        let said = String::from_utf8(output.stderr).unwrap();
+        assert_eq!(output.status.code(), Some(0), "{show:?}: {said}");
+        assert!(said.starts_with("warning: the configuration is faulty: "), "{said}");
+        assert!(said.contains("more: `tokenwatch check`") && said.lines().count() == 1, "{said}");
+    }
+    // Where nothing can be, the command line has to.
+    home.configure("[[source]\npaths = [\"logs/access.log\"]\n");
+    for show in shows {
+        let output = home.output(show);
+        let said = String::from_utf8(output.stderr).unwrap();
+        assert_eq!(output.status.code(), Some(78), "{said}");
+        assert!(said.contains("add --state-dir DIR") && !said.contains("unknown key"), "{said}");
+        let state = home.path("state");
+        let output = home.output(&[show, &["--state-dir", state.to_str().unwrap()]].concat());
+        let said = String::from_utf8(output.stderr).unwrap();
+        assert_eq!(output.status.code(), Some(0), "{show:?}: {said}");
+        assert!(said.contains(":2:10: ") && said.lines().count() == 1, "{said}");
+    }
+    // What changes something needs a configuration without faults.
+    let change = ["alerts", "mute", "--rule", "new-country", "--state-dir", "state"];
+    assert_eq!(home.output(&change).status.code(), Some(78));
+}
