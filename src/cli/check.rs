@@ -19,7 +19,7 @@ use crate::cli::print::{Printer, safe};
 use crate::cli::sample::{Sample, lines};
 use crate::cli::{advice, credentials, exit, print};
 use crate::config::{At, Fault, Faults, PasswordFrom, Source, SourceFrom, Span};
-use crate::daemon::outbox::mailer;
+use crate::daemon::post::mailer;
 use crate::daemon::site::Site;
 use crate::deliver::email::Timeouts;
 use crate::engine::detect::Health;

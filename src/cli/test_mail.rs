@@ -6,7 +6,7 @@ use anyhow::Context as _;
 
 use crate::cli::{Context, credentials, exit, host, print};
 use crate::clock::now;
-use crate::daemon::outbox::mailer;
+use crate::daemon::post::mailer;
 use crate::deliver::email::Timeouts;
 use crate::deliver::render;
 

@@ -13,8 +13,8 @@ use tracing::{info, warn};
 
 use crate::daemon::blocked::{Blocked, Spell, mail_blocked};
 use crate::daemon::follow::{Versions, versions};
-use crate::daemon::outbox::{Pump, mailer};
-use crate::daemon::post::{Cut, Post, Rules};
+use crate::daemon::outbox::Pump;
+use crate::daemon::post::{Cut, Post, Rules, mailer};
 use crate::daemon::recovery;
 use crate::daemon::site::Site;
 use crate::daemon::systemd::{Signals, notify};

@@ -6,16 +6,14 @@
 use std::collections::BTreeSet;
 use std::time::Duration;
 
-use anyhow::Context as _;
 use tracing::{error, info, warn};
 
 use crate::clock::{self, monotonic};
-use crate::config::{Mail as MailConfig, Security as ConfiguredSecurity};
 use crate::daemon::blocked::mail_blocked;
 use crate::daemon::compose::{Composer, Written};
 use crate::daemon::post::{Cut, Post, Rules};
 use crate::daemon::tries::{Answered, GIVE_UP, PROBE, backoff};
-use crate::deliver::email::{MailSettings, Mailer, Password, Security, Server, Timeouts};
+use crate::deliver::email::Mailer;
 use crate::deliver::render::{Host, Mail};
 use crate::engine::time::{DAY, HOUR, MINUTE, SECOND, Timestamp};
 use crate::store::{About, Answers, Outgoing, Postponed, Store, StoreError};
@@ -31,38 +29,6 @@ const AT_A_TIME: u32 = 5000;
 
 /// Why a mail is given up whose incidents were pruned or forgotten, or whose rows are damaged.
 const GONE: &str = "its alerts are gone or unreadable";
-
-/// Creates the configured mailer. `credentials` is the directory of systemd's credentials.
-///
-/// # Errors
-/// The password or the certificate cannot be read, or a setting cannot work.
-pub fn mailer(
-    config: &MailConfig,
-    credentials: Option<&std::path::Path>,
-    timeouts: Timeouts,
-) -> anyhow::Result<Mailer> {
-    let server = &config.server.value;
-    let security = match server.security {
-        ConfiguredSecurity::Tls => Security::Tls,
-        ConfiguredSecurity::StartTls => Security::StartTls,
-        ConfiguredSecurity::None => Security::Plain,
-    };
-    let ca_pem = config.ca_file.as_ref().map(|file| {
-        std::fs::read(&file.value).with_context(|| format!("reading {}", file.value.display()))
-    });
-    let password = config.password(credentials)?;
-    let settings = MailSettings {
-        server: Server { security, host: server.host.clone(), port: server.port },
-        user: config.user.clone(),
-        password: password.map(|password| Password::new(password.to_string())),
-        ca_pem: ca_pem.transpose()?,
-        from: config.from.clone(),
-        to: config.to.clone(),
-        hello_name: config.hello_name.clone(),
-        timeouts,
-    };
-    Ok(Mailer::new(settings)?)
-}
 
 /// Sends mails.
 pub struct Pump {

@@ -1,13 +1,15 @@
-//! The mailer that a reload leaves for the thread that mails, and what cuts off a mail under way.
+//! The configured mailer, the one that a reload leaves for the thread that mails, and what cuts off a mail under way.
 
 use std::sync::atomic::{AtomicBool, Ordering};
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 use std::time::Duration;
 
+use anyhow::Context as _;
 use chrono::NaiveTime;
 use tokio::time::sleep;
 
-use crate::deliver::email::Mailer;
+use crate::config::{Mail as MailConfig, Security as ConfiguredSecurity};
+use crate::deliver::email::{MailSettings, Mailer, Password, Security, Server, Timeouts};
 use crate::engine::alert::Level;
 
 /// How long a mail under way may still take after a reload. A server that is well has answered by then, and one that is
@@ -42,6 +44,38 @@ pub struct Rules {
 impl Rules {
     /// How long a turn lasts: a slow server takes minutes for each mail.
     pub const TURN: Duration = Duration::from_mins(1);
+}
+
+/// Creates the configured mailer. `credentials` is the directory of systemd's credentials.
+///
+/// # Errors
+/// The password or the certificate cannot be read, or a setting cannot work.
+pub fn mailer(
+    config: &MailConfig,
+    credentials: Option<&std::path::Path>,
+    timeouts: Timeouts,
+) -> anyhow::Result<Mailer> {
+    let server = &config.server.value;
+    let security = match server.security {
+        ConfiguredSecurity::Tls => Security::Tls,
+        ConfiguredSecurity::StartTls => Security::StartTls,
+        ConfiguredSecurity::None => Security::Plain,
+    };
+    let ca_pem = config.ca_file.as_ref().map(|file| {
+        std::fs::read(&file.value).with_context(|| format!("reading {}", file.value.display()))
+    });
+    let password = config.password(credentials)?;
+    let settings = MailSettings {
+        server: Server { security, host: server.host.clone(), port: server.port },
+        user: config.user.clone(),
+        password: password.map(|password| Password::new(password.to_string())),
+        ca_pem: ca_pem.transpose()?,
+        from: config.from.clone(),
+        to: config.to.clone(),
+        hello_name: config.hello_name.clone(),
+        timeouts,
+    };
+    Ok(Mailer::new(settings)?)
 }
 
 /// The mailer that a reload leaves for the second thread, if there is a mail server. Only the newest counts, and the
