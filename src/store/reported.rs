@@ -28,7 +28,7 @@ impl Reader {
             // The Message-IDs, which an index has, begin with the incident and a dot; a slash comes next.
             let sql = "SELECT max(reported_upto) FROM outbox
                  WHERE message_id > ?1 || '.' AND message_id < ?1 || '/' AND incident = ?1
-                   AND id <> ?2 AND state = 'sent' AND sent_in = id";
+                   AND id <> ?2 AND state = 'sent' AND sent_in >= 0";
             let mut statement = db.prepare_cached(sql)?;
             let found = statement.query_row(params![incident.as_str(), mail.id], |row| row.get(0));
             found.optional().map(Option::flatten)
