@@ -351,9 +351,8 @@ impl Pump {
         if self.out_until.take().is_some() { self.store.hasten(now) } else { Ok(()) }
     }
 
-    /// Asks those again who postponed a mail that others accepted, until they postpone one again: others would most
-    /// likely meet the same full mailbox.
-    /// One of the digests that they missed is sent per hour.
+    /// Asks those again who postponed a mail that others accepted. Whoever postpones one again is left alone for the
+    /// rest of the turn: others would meet the same full mailbox. Of the digests that they missed, one per hour is sent.
     fn ask_again(&mut self, now: Timestamp) -> Result<(), StoreError> {
         let mut room = self.room_for_repeats(now)?;
         if room == 0 {
