@@ -54,9 +54,14 @@ impl Store {
     /// # Errors
     /// Any database error.
     pub fn forget_again(&mut self) -> Result<(), StoreError> {
+        // Usually there is nothing to write, and the disk may be full.
+        let noted = self.read("reading what was forgotten", noted)?;
+        if noted.is_empty() {
+            return Ok(());
+        }
         self.write("forgetting once more", |db| {
-            for who in noted(db)? {
-                erase(db, &who, Extent::Committed)?;
+            for who in &noted {
+                erase(db, who, Extent::Committed)?;
             }
             db.execute("DELETE FROM forgotten", []).map(drop)
         })
