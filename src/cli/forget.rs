@@ -8,7 +8,7 @@ use crate::cli::exit::usage;
 use crate::cli::print::{self, Printer};
 use crate::cli::registering::called;
 use crate::cli::several::{self, Extent};
-use crate::cli::{Context, state};
+use crate::cli::{Context, backup, state};
 use crate::clock::now;
 use crate::engine::registry::Registered;
 use crate::store::{History, Lock, Role, StoreError, Who, remove_backup};
@@ -47,7 +47,7 @@ pub(super) fn run(
     match Lock::take(&site.state, Role::Command) {
         Ok(_held) => {
             store.forget_again()?;
-            state::renew_backup(&store)?;
+            backup::renew(&store)?;
         }
         // Whoever holds it forgets it once more; a daemon makes the next backup within a minute.
         Err(StoreError::Locked { .. }) => remove_backup(store.path())?,

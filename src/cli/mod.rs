@@ -4,6 +4,7 @@ mod accounting;
 mod advice;
 mod alerts;
 pub mod args;
+mod backup;
 mod check;
 mod choice;
 mod country;

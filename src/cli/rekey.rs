@@ -4,7 +4,7 @@ use std::io::Write as _;
 
 use crate::cli::forget::Deed;
 use crate::cli::print::{self, Printer};
-use crate::cli::{Context, state};
+use crate::cli::{Context, backup, state};
 use crate::store::{Bound, Lock, Role};
 use serde_json::json;
 
@@ -24,7 +24,7 @@ pub(super) fn run(context: &mut Context, is_sure: bool) -> anyhow::Result<()> {
     // First: after a kill in between, a principal that is used again is expected again.
     store.expect_no_ids()?;
     // The old one expects the old ids, and lacks what was registered since.
-    state::renew_backup(&store)?;
+    backup::renew(&store)?;
     site.rekey()?;
     drop(lock);
     say(printer, &bound, Deed::Done)

@@ -6,7 +6,6 @@ use std::path::Path;
 
 use anyhow::Context as _;
 use smol_str::SmolStr;
-use tracing::warn;
 use zeroize::Zeroizing;
 
 use crate::cli::exit::usage;
@@ -20,9 +19,7 @@ use crate::engine::secret::{Secret, TokenId};
 use crate::engine::shape;
 use crate::engine::time::Timestamp;
 use crate::engine::token::is_ever_found;
-use crate::store::{
-    Found, Reader, Store, StoreError, TokenFilter, Who, backed_up, backup_of, remove_backup,
-};
+use crate::store::{Found, Reader, StoreError, TokenFilter, Who, backed_up};
 
 /// The maximal length of a secret; a longer text is the wrong file.
 const MAX_SECRET: u64 = 64 << 10;
@@ -118,22 +115,6 @@ pub(super) fn principal(reader: &Reader, name: &str, now: Timestamp) -> anyhow::
         Found::One(Who::Principal(principal)) => Ok(principal),
         Found::None if is_new(name) || is_of_no_token(reader, name)? => Ok(name.into()),
         Found::Many(_) | Found::None => Err(unknown(reader, name)?),
-    }
-}
-
-/// Makes a new backup in the place of the old one, if there is one: that contains what was given up since.
-pub(super) fn renew_backup(store: &Store) -> Result<(), StoreError> {
-    let path = store.path();
-    if backed_up(path).is_none() {
-        return Ok(());
-    }
-    match store.backup(&backup_of(path)) {
-        Err(error) if error.is_damage_of(path) => Err(error),
-        Err(error) => {
-            warn!(%error, "No backup can be made now; the old one is removed, and the daemon makes the next.");
-            remove_backup(path)
-        }
-        Ok(()) => Ok(()),
     }
 }
 

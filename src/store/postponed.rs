@@ -40,8 +40,7 @@ pub struct Postponed {
 }
 
 impl Reader {
-    /// Returns the postponed mails that are due, at most `limit`: first the one that waits longest to be
-    /// asked.
+    /// Returns the postponed mails that are due, at most `limit`: first the one that waits longest to be asked.
     ///
     /// # Errors
     /// Any database error.
