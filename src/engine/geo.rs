@@ -115,6 +115,10 @@ pub enum NetworkKind {
 }
 
 impl NetworkKind {
+    /// All, in the order in which they are stored.
+    pub const ALL: [Self; 5] =
+        [Self::Residential, Self::Mobile, Self::Hosting, Self::Vpn, Self::Business];
+
     /// Returns its name, as in JSON.
     #[must_use]
     pub const fn as_str(self) -> &'static str {

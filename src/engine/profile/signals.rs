@@ -184,20 +184,12 @@ pub(super) fn country_of(key: u32) -> Option<Country> {
     u16::try_from(key).ok().and_then(|code| Country::new(code.to_be_bytes()))
 }
 
-const KINDS: [NetworkKind; 5] = [
-    NetworkKind::Residential,
-    NetworkKind::Mobile,
-    NetworkKind::Hosting,
-    NetworkKind::Vpn,
-    NetworkKind::Business,
-];
-
 pub(super) fn kind_key(kind: NetworkKind) -> u32 {
-    KINDS.iter().zip(0..).find(|(of, _)| **of == kind).map_or(0, |(_, key)| key)
+    NetworkKind::ALL.iter().zip(0..).find(|(of, _)| **of == kind).map_or(0, |(_, key)| key)
 }
 
 pub(super) fn kind_of(key: u32) -> Option<NetworkKind> {
-    KINDS.iter().zip(0..).find(|(_, of)| *of == key).map(|(kind, _)| *kind)
+    NetworkKind::ALL.iter().zip(0..).find(|(_, of)| *of == key).map(|(kind, _)| *kind)
 }
 
 /// Returns the key of a neighbourhood: a /24 is its own 24 bits, a /48 a hash with the top bit set.

@@ -10,6 +10,7 @@ mod plain;
 #[cfg(test)]
 mod tests;
 mod text;
+mod values;
 pub mod view;
 
 use std::fmt;
@@ -281,7 +282,7 @@ fn parse_file(file: &str, text: &str) -> (Vec<(Rule, SigmaRule)>, Vec<RuleFault>
     let mut faults: Vec<RuleFault> = told.collect();
     let mut rules = Vec::new();
     for (sigma, wholeness) in parsed.rules {
-        let read = rule_of(file, &sigma);
+        let read = rule_of(file, &sigma, wholeness);
         match (read, wholeness) {
             (Ok(rule), Wholeness::Whole) => rules.push((rule, sigma)),
             (read, _) => {
@@ -333,7 +334,7 @@ impl Wrong {
     }
 }
 
-fn rule_of(file: &str, sigma: &SigmaRule) -> Result<Rule, Wrong> {
+fn rule_of(file: &str, sigma: &SigmaRule, wholeness: Wholeness) -> Result<Rule, Wrong> {
     let mut wrong = Wrong::default();
     let id = sigma.id.as_deref().filter(|id| is_uuid(id));
     let id = id.ok_or_else(|| "`id` has to be a UUID, as `uuidgen` makes them".to_owned());
@@ -351,6 +352,9 @@ fn rule_of(file: &str, sigma: &SigmaRule) -> Result<Rule, Wrong> {
     }
     let about = wrong.keep("logsource", check_source(sigma));
     let fields = about.into_iter().flat_map(|of| view::check_fields(&sigma.detection, of));
+    // A modifier that was left out would have made another value of it.
+    let values = (wholeness == Wholeness::Whole).then(|| values::check_values(&sigma.detection));
+    let fields = fields.chain(values.into_iter().flatten());
     wrong.0.extend(fields.map(|(field, message)| (At::Field(field), message)));
     let per = wrong.keep("once_per", attribute(sigma, "once_per"));
     let within = wrong.keep("within", within_of(sigma));

@@ -96,6 +96,32 @@ fn a_rule_about_logs_names_facts_of_logs_only_and_sees_no_usage() {
 }
 
 #[test]
+fn a_value_that_a_field_never_has_is_a_fault() {
+    for (detection, expected) in [
+        ("event.outcome: success", "one of ok, redirected, denied, failed, unknown"),
+        ("event.outcome: [ok, denyed]", "did you mean `denied`?"),
+        ("new.network_kind: home", "one of residential, mobile, hosting, vpn, business"),
+        ("source.geo.country_iso_code: germany", "a country code of two letters"),
+        ("source.as.number: AS64500", "a number, as in 64500"),
+        ("sc-status: forbidden", "a number, as in 403"),
+    ] {
+        let (_, faults) = set(&[("own.yml", &rule("new.country: NG", detection))], &[]);
+        assert!(faults.len() == 1 && faults[0].contains(expected), "{detection}: {faults:?}");
+    }
+    for detection in [
+        "event.outcome: [OK, denied]",
+        "event.outcome|contains: den",
+        "new.country: [ng, null]",
+        "source.as.number: 64500",
+        "source.geo.country_iso_code: '*'",
+        "url.path: /v1/export/{id}",
+    ] {
+        let (_, faults) = set(&[("own.yml", &rule("new.country: NG", detection))], &[]);
+        assert_eq!(faults, [""; 0], "{detection}");
+    }
+}
+
+#[test]
 fn a_rule_of_the_site_joins_the_built_in_ones() {
     let text = rule("", "");
     let (set, faults) = set(&[("own.yml", &text)], &[]);

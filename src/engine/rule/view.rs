@@ -50,6 +50,11 @@ pub const FIELDS: &[(&str, &str)] = &[
 
 const PRINCIPAL: &str = "principal";
 
+/// Returns the ECS name of a field that may be named as Sigma does; other names as they are.
+pub(super) fn ecs_name(name: &str) -> &str {
+    FIELDS.iter().find(|(_, sigma)| *sigma == name).map_or(name, |(ecs, _)| ecs)
+}
+
 /// Checks that a rule names only fields and facts of what it judges: others would silently never match. Returns each
 /// other name, and a message with the name that was probably meant.
 pub(super) fn check_fields(detections: &Detections, about: About) -> Vec<(String, String)> {
@@ -107,7 +112,7 @@ fn collect_fields<'a>(detection: &'a Detection, named: &mut Vec<&'a str>) {
 
 impl View<'_> {
     fn field(&self, name: &str) -> Option<EventValue<'_>> {
-        let ecs = FIELDS.iter().find(|(_, sigma)| *sigma == name).map_or(name, |(ecs, _)| ecs);
+        let ecs = ecs_name(name);
         if ecs == PRINCIPAL {
             return text(self.principal);
         }
@@ -185,7 +190,7 @@ fn owned<'a>(text: String) -> EventValue<'a> {
 }
 
 /// Returns the name of an outcome in rules.
-const fn outcome(outcome: Outcome) -> &'static str {
+pub(super) const fn outcome(outcome: Outcome) -> &'static str {
     match outcome {
         Outcome::Ok => "ok",
         Outcome::Redirected => "redirected",
