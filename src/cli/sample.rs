@@ -23,8 +23,9 @@ pub(super) struct Sample {
     guess_share: f64,
     lines: usize,
     fit: usize,
-    /// Of those that fit: how many have a client address, and how many a token.
+    /// Of those that fit: how many have a client address, how many a status, and how many a token.
     with_client: usize,
+    with_status: usize,
     with_token: usize,
     /// Where the log has secrets themselves, not ids in their place.
     in_clear: BTreeSet<String>,
@@ -79,6 +80,7 @@ impl Sample {
         finder.find(record, &mut sightings);
         self.fit += 1;
         self.with_client += usize::from(record.client.is_some());
+        self.with_status += usize::from(record.status.is_some());
         self.with_token += usize::from(!sightings.is_empty());
         let secrets = sightings.iter().filter(|one| matches!(one.seen, Seen::Secret(..)));
         self.in_clear.extend(secrets.map(|one| one.carrier.to_string()));
@@ -93,6 +95,11 @@ impl Sample {
     /// Returns whether lines fit, but none has a client address: no server logs that way.
     pub(super) const fn is_clientless(&self) -> bool {
         self.fit > 0 && self.with_client == 0
+    }
+
+    /// Returns whether lines fit, but none has a status: whether a token was accepted is not known then.
+    pub(super) const fn is_without_status(&self) -> bool {
+        self.fit > 0 && self.with_status == 0
     }
 
     pub(super) fn rejected_percent(&self) -> f64 {
@@ -120,6 +127,9 @@ impl fmt::Display for Sample {
         }
         if *fit > 0 && self.with_client < *fit {
             write!(f, ", {} with a client's address", some(self.with_client))?;
+        }
+        if self.is_without_status() {
+            write!(f, ", none with a status: whether a token was accepted is not known")?;
         }
         let Some(Numbered { line, misfit }) = &self.first else { return Ok(()) };
         let Misfit { offset, column, expected } = misfit;

@@ -107,9 +107,9 @@ impl Used {
         let from = from.into_iter().flatten().collect::<Vec<_>>().join(", ");
         let from = if from.is_empty() { from } else { format!(", from {from}") };
         let requests = print::counted(self.requests.requests, "request");
-        let accepted = print::number(self.requests.ok);
+        let accepted = self.accepted();
         let when = if self.since == EVER { "so far" } else { "since then" };
-        let mut lines = vec![format!("used {when}: {requests}, {accepted} accepted{from}")];
+        let mut lines = vec![format!("used {when}: {requests}, {accepted}{from}")];
         let last = last.to_words();
         lines.extend(self.first_hour.map(|(hour, requests)| {
             let (from, end) = (print::minute(hour), print::minute(hour.plus(HOUR)));
@@ -123,6 +123,15 @@ impl Used {
         }));
         lines.push(advice::command(global, &history_of(row, self.since)));
         lines
+    }
+
+    /// `12 accepted`, or that a log without a status does not say so.
+    fn accepted(&self) -> String {
+        let Activity { ok, denied, failed, .. } = self.requests;
+        match ok + denied + failed {
+            0 => "answers unknown".to_owned(),
+            _ => format!("{} accepted", print::number(ok)),
+        }
     }
 
     pub(super) fn json(&self) -> Json {

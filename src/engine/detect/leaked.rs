@@ -4,7 +4,7 @@ use crate::engine::alert::{Facts, Value};
 use crate::engine::profile::Told;
 
 use super::words::span;
-use super::{Case, Detector, Judgement::Usage, because, fact, state, usual};
+use super::{Case, Detector, Judgement::Usage, UNANSWERED, because, fact, state, usual};
 
 const NAME: &str = "leaked-token-used";
 
@@ -29,6 +29,10 @@ fn judge(case: &Case<'_>, told: &mut Told, facts: &mut Facts) {
     state(facts, "leaked.accepted", Value::Bool(case.is_ok()));
     usual(facts, "leaked.accepted", Value::Bool(false));
     let ago = span(u32::try_from(seconds).unwrap_or(u32::MAX).into());
-    let what = if case.is_ok() { "accepted" } else { "tried but not accepted" };
+    let what = match case.answer() {
+        Some(true) => "accepted",
+        Some(false) => "tried but not accepted",
+        None => UNANSWERED,
+    };
     because(facts, NAME, 0.0, format!("{what} {ago} after it leaked"));
 }

@@ -273,6 +273,11 @@ impl Case<'_> {
         if is_series { &[] } else { &usage.token.0 }
     }
 
+    /// Returns whether the server accepted the token; `None` if the log has no status.
+    fn answer(&self) -> Option<bool> {
+        (self.placed.usage.status.is_some()).then(|| self.is_ok())
+    }
+
     /// Says how long the request took, where that explains when the token was used.
     fn length(&self) -> String {
         const NOTABLE: u32 = 60_000;
@@ -303,6 +308,9 @@ fn because(facts: &mut Facts, kind: &'static str, nats: f64, text: String) {
     let kind = SmolStr::new_static(kind);
     facts.reasons.push(Reason { kind, nats: narrow(nats), text, ..Reason::default() });
 }
+
+/// What became of a use of which the log has no status.
+const UNANSWERED: &str = "used (the log does not say whether it was accepted)";
 
 /// The sort of the reports of [`Case::is_reminder`].
 const REMINDER: &[u8] = b"reminder";

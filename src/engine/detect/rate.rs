@@ -3,7 +3,7 @@
 use smol_str::SmolStr;
 
 use crate::engine::alert::{Facts, Value};
-use crate::engine::profile::{Burst, Busy, Tier, Told};
+use crate::engine::profile::{Burst, Busy, Tier, Told, Window};
 
 use super::words::grouped;
 use super::{Case, Detector, Judgement::Usage, because, fact, state, usual};
@@ -43,14 +43,20 @@ pub(super) fn sentence(burst: &Burst) -> String {
         0 => "usually none".to_owned(),
         _ => format!("usually at most {usual}"),
     };
-    let (count, window) = (grouped(burst.count.into()), burst.window.as_str());
-    format!("{count} requests in {window}, {usual}")
+    let count = grouped(burst.count.into());
+    let when = match burst.window {
+        Window::FiveMinutes => "in 5 min",
+        Window::Hour => "in 1 h",
+        // What is usual is what such a day had by this hour.
+        Window::Day => "today so far",
+        Window::ThreeDays => "in 3 days so far",
+    };
+    format!("{count} requests {when}, {usual}")
 }
 
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::engine::profile::Window;
     use crate::engine::stats::Nats;
 
     #[test]

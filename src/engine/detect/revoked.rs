@@ -4,7 +4,7 @@ use crate::engine::alert::{Facts, Value};
 use crate::engine::profile::{Told, section};
 
 use super::words::span;
-use super::{Case, Detector, Judgement::Usage, because, fact, state, usual};
+use super::{Case, Detector, Judgement::Usage, UNANSWERED, because, fact, state, usual};
 
 const NAME: &str = "revoked-token-used";
 
@@ -13,7 +13,7 @@ pub(super) const DETECTOR: Detector = Detector {
     about: "a token is used after the registry says that it was revoked",
     facts: &[
         fact("revoked.seconds", "seconds since the revocation"),
-        fact("revoked.accepted", "whether the server accepted it"),
+        fact("revoked.accepted", "whether the server accepted it, if the log says so"),
     ],
     judge: Usage(judge),
 };
@@ -35,10 +35,16 @@ fn judge(case: &Case<'_>, told: &mut Told, facts: &mut Facts) {
         return;
     }
     state(facts, "revoked.seconds", Value::Int(seconds));
-    state(facts, "revoked.accepted", Value::Bool(case.is_ok()));
-    usual(facts, "revoked.accepted", Value::Bool(false));
+    if let Some(is_accepted) = case.answer() {
+        state(facts, "revoked.accepted", Value::Bool(is_accepted));
+        usual(facts, "revoked.accepted", Value::Bool(false));
+    }
     let ago = span(u32::try_from(seconds).unwrap_or(u32::MAX).into());
-    let what = if case.is_ok() { "accepted" } else { "tried and refused" };
+    let what = match case.answer() {
+        Some(true) => "accepted",
+        Some(false) => "tried and refused",
+        None => UNANSWERED,
+    };
     let text = format!("{what} {ago} after it was revoked{}", case.length());
     because(facts, NAME, 0.0, text);
 }
