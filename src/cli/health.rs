@@ -160,6 +160,15 @@ pub(super) fn lost(database: &Path, text: String) -> Trouble {
     Trouble { kind: "database", about, text }
 }
 
+/// Returns the problem of a configuration that the daemon cannot have read: if it was told to, it runs on with the one
+/// before, and it will not start again.
+pub(super) fn misconfigured(first: &str) -> Trouble {
+    let text = format!(
+        "{first}; it is not in effect, and the daemon will not start with it: `tokenwatch check`"
+    );
+    Trouble { kind: "configuration", about: "configuration".to_owned(), text }
+}
+
 /// Returns the problem of a daemon without a database: it begins by creating one.
 pub(super) fn absent(database: &Path) -> Trouble {
     let text = "there is none though the daemon runs: it was removed, or cannot be created; see the journal";

@@ -68,7 +68,9 @@ fn print_tokens(
             let requests = print::counted(sum.requests, "request");
             let name = print::bold(print::safe(state::name(who)));
             printer.line(format_args!("{name}: {} tokens, {requests}", several.len()))?;
-            printer.line(tokens::drawn(several, now))?;
+            let shown = several.get(..MOST).unwrap_or(several);
+            printer.line(tokens::drawn(shown, now))?;
+            more(printer, several.len())?;
         }
     }
     Ok(())

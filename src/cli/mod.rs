@@ -82,19 +82,21 @@ struct Context {
     printer: Printer,
     /// As typed, for the commands that texts tell the user to run.
     global: Global,
+    /// The first fault of the configuration, if this command works all the same.
+    faulty: Option<String>,
 }
 
 fn dispatch(cli: Cli) -> anyhow::Result<ExitCode> {
     let Cli { global, command } = cli;
     let mut printer = Printer::new(global.color, global.json);
-    let on = |site, printer, act: &mut dyn FnMut(&mut Context) -> anyhow::Result<ExitCode>| {
-        let mut context = Context { site, printer, global: global.clone() };
+    let on = |(site, faulty), printer, act: &mut dyn FnMut(&mut Context) -> _| {
+        let mut context = Context { site, printer, global: global.clone(), faulty };
         let code = act(&mut context)?;
         context.printer.flush()?;
         Ok(code)
     };
     let on_site =
-        |printer, act: &mut dyn FnMut(&mut Context) -> _| on(load(&global)?, printer, act);
+        |printer, act: &mut dyn FnMut(&mut Context) -> _| on((load(&global)?, None), printer, act);
     let on_state =
         |printer, act: &mut dyn FnMut(&mut Context) -> _| on(load_to_show(&global)?, printer, act);
     match command {
@@ -146,8 +148,9 @@ fn load(global: &Global) -> Result<Site, Faults> {
 }
 
 /// Reads the configuration for a command that only shows the state: a daemon runs on with its old configuration when the
-/// new one is faulty, and what it found must be visible. The faults become a warning, if it is known where the state is.
-fn load_to_show(global: &Global) -> Result<Site, Faults> {
+/// new one is faulty, and what it found must be visible. The faults become a warning, of which the first is returned, if it
+/// is known where the state is.
+fn load_to_show(global: &Global) -> Result<(Site, Option<String>), Faults> {
     let (site, faults) = draft(global);
     let is_known = |site: &Site| {
         global.state_dir.is_some() || site.config.state_dir.is_some() || faults.is_empty()
@@ -169,7 +172,8 @@ fn load_to_show(global: &Global) -> Result<Site, Faults> {
             return Err(faults);
         }
     };
-    if let Some(first) = faults.iter().next() {
+    let first = faults.iter().next().map(ToString::to_string);
+    if let Some(first) = &first {
         let more = faults.iter().count() - 1;
         let more = if more > 0 {
             format!(" (and {more} more: `tokenwatch check`)")
@@ -180,12 +184,12 @@ fn load_to_show(global: &Global) -> Result<Site, Faults> {
         writeln!(
             anstream::stderr(),
             "warning: the configuration is faulty: {}{more}; this is the state in {}",
-            print::safe(first.to_string()),
+            print::safe(first),
             print::safe(state)
         )
         .ok();
     }
-    Ok(site)
+    Ok((site, first))
 }
 
 /// Returns whether all faults are in what was read: a file that is not there is another mistake.

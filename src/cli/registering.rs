@@ -201,7 +201,7 @@ impl Mark {
 }
 
 pub(super) fn mark(context: &mut Context, options: &TokensMark, mark: Mark) -> anyhow::Result<()> {
-    let Context { site, printer, global } = context;
+    let Context { site, printer, global, .. } = context;
     let now = now();
     if mark == Mark::Decoy && options.at.is_some() {
         return Err(usage("a decoy is bait at any time: leave out --at"));

@@ -24,6 +24,9 @@ use crate::store::{Found, Reader, StoreError, TokenFilter, Who, backed_up};
 /// The maximal length of a secret; a longer text is the wrong file.
 const MAX_SECRET: u64 = 64 << 10;
 
+/// What some editors put in front of UTF-8.
+const BYTE_ORDER_MARK: &[u8] = "\u{feff}".as_bytes();
+
 /// The warning about a secret that will never be found in a log.
 pub(super) const NEVER_FOUND: &str = "no use of this secret will be found: it is shorter than 4 characters, one \
     repeated character, or looks masked or truncated";
@@ -268,6 +271,9 @@ fn read_secret(from: impl Read) -> anyhow::Result<Zeroizing<Vec<u8>>> {
             text.pop();
         }
     }
+    if text.starts_with(BYTE_ORDER_MARK) {
+        text.drain(..BYTE_ORDER_MARK.len());
+    }
     if text.is_empty() {
         return Err(usage(
             "the secret is empty: pass it on standard input, as in `printf %s \"$TOKEN\" | ...`",
@@ -278,6 +284,11 @@ fn read_secret(from: impl Read) -> anyhow::Result<Zeroizing<Vec<u8>>> {
             "the secret contains white space: give one token, without words such as Bearer",
         ));
     }
+    if let [first @ (b'"' | b'\''), .., last] = text.as_slice()
+        && first == last
+    {
+        return Err(usage("the secret is in quotation marks: give it without"));
+    }
     Ok(text)
 }
 
@@ -287,10 +298,10 @@ mod tests {
 
     #[test]
     fn one_line_end_is_no_part_of_a_secret() {
-        for (text, secret) in [("abc", "abc"), ("abc\n", "abc"), ("abc\r\n", "abc")] {
+        for (text, secret) in [("abc", "abc"), ("abc\n", "abc"), ("\u{feff}abc\r\n", "abc")] {
             assert_eq!(read_secret(text.as_bytes()).unwrap().as_slice(), secret.as_bytes());
         }
-        for text in ["", "\n", "abc\n\n", "Bearer abc", " abc", "abc\t"] {
+        for text in ["", "\n", "abc\n\n", "Bearer abc", " abc", "abc\t", "\"abc\"", "'abc'\n"] {
             assert!(read_secret(text.as_bytes()).is_err(), "{text:?}");
         }
         let most = usize::try_from(MAX_SECRET).unwrap();

@@ -83,7 +83,8 @@ pub(super) fn run(context: &mut Context, options: &Options) -> anyhow::Result<Ex
     let backup = troubles::backup(&database, state.backed_up, state.backup_failed, now);
     let is_running = matches!(holder, Some(Holder::Process(_, Role::Daemon)));
     let absent = (is_running && !state.is_there).then(|| troubles::absent(&database));
-    let found = absent.into_iter().chain(lost).chain(backup).chain(look.troubles());
+    let faulty = context.faulty.as_deref().map(troubles::misconfigured);
+    let found = faulty.into_iter().chain(absent).chain(lost).chain(backup).chain(look.troubles());
     let at = At { global: &context.global, health, now };
     let found: Vec<_> = found.chain(unreadable(&lives, &at)).collect();
     let is_well = is_running && !found.iter().any(Trouble::is_under_way);

@@ -11,7 +11,7 @@ use crate::deliver::email::Timeouts;
 use crate::deliver::render;
 
 pub(super) fn run(context: &mut Context) -> anyhow::Result<ExitCode> {
-    let Context { site, printer, global } = context;
+    let Context { site, printer, global, .. } = context;
     let mail =
         site.config.mail.as_ref().context(
             "no mail is configured: [mail] needs server, from and to (see tokenwatch.toml)",

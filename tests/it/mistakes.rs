@@ -327,6 +327,11 @@ fn a_typing_error_in_the_configuration_hid_the_alerts_of_the_daemon_that_runs_on
         assert!(said.starts_with("warning: the configuration is faulty: "), "{said}");
         assert!(said.contains("more: `tokenwatch check`") && said.lines().count() == 1, "{said}");
     }
+    let told = home.print(&["status"]);
+    assert!(
+        told.contains("configuration: configuration: ") && told.contains("not in effect"),
+        "{told}"
+    );
     // Where nothing can be, the command line has to.
     home.configure("[[source]\npaths = [\"logs/access.log\"]\n");
     for show in shows {
@@ -343,4 +348,75 @@ fn a_typing_error_in_the_configuration_hid_the_alerts_of_the_daemon_that_runs_on
     // What changes something needs a configuration without faults.
     let change = ["alerts", "mute", "--rule", "new-country", "--state-dir", "state"];
     assert_eq!(home.output(&change).status.code(), Some(78));
+}
+
+/// A log of which nobody wrote the status down.
+#[test]
+fn a_log_without_a_status_hid_that_a_revoked_token_is_used() {
+    let home = Home::new("[[source]]\npaths = [\"logs/a.log\"]\nformat = \"nginx-json\"\n");
+    let line = |minute| {
+        format!(
+            "{{\"time\":\"2026-03-02T08:{minute:02}:00Z\",\"remote_addr\":\"192.0.2.7\",\"request_method\":\"GET\",\
+             \"request_uri\":\"/v1/items\",\"http_authorization\":\"Bearer exk-a-0123456789abcdef\"}}\n"
+        )
+    };
+    fs::write(home.path("logs/a.log"), (0..10).map(line).collect::<String>()).unwrap();
+    let told = said(&home, &["check"], 0);
+    let warning = told.lines().find(|line| line.contains("a.log")).unwrap();
+    assert!(warning.starts_with("warning") && warning.contains("none with a status"), "{told}");
+    fs::write(
+        home.path("registry.csv"),
+        "token,name,revoked_at\nexk-a-0123456789abcdef,orders,2026-03-02T08:01:00Z\n",
+    )
+    .unwrap();
+    let alerts =
+        home.json(&["replay", "--save", "--json", "--registry", "registry.csv", "logs/a.log"]);
+    let revoked =
+        alerts.iter().find(|alert| alert["rule"]["name"] == "revoked-token-used").unwrap();
+    assert_eq!(revoked["rule"]["level"], "high");
+    let why = revoked["event"]["reason"].as_str().unwrap();
+    assert!(why.contains("the log does not say whether it was accepted"), "{why}");
+    let id = revoked["token"]["id"].as_str().unwrap();
+    let told = said(&home, &["tokens", "revoke", id, "--at", "2026-03-02T08:01:00Z"], 0);
+    assert!(told.contains("10 requests, answers unknown"), "{told}");
+}
+
+#[test]
+fn an_alert_of_an_own_rule_gave_the_reason_of_another() {
+    let home = Home::new("[rules]\ndir = \"rules\"\n");
+    fs::create_dir(home.path("rules")).unwrap();
+    let rule = "title: Items are read\nid: 5f3c1c52-7c4f-4a52-9a1e-3c6d1f0b7a11\nname: items-read\n\
+                logsource: { product: tokenwatch }\ndetection:\n  selection:\n    url.path: /v1/items\n\
+                \x20 condition: selection\nlevel: high\n";
+    fs::write(home.path("rules/a.yml"), rule).unwrap();
+    home.append("logs/access.log", LINE);
+    fs::write(
+        home.path("registry.csv"),
+        "token,name,leaked_at\nexk-a-0123456789abcdef,orders,2026-03-01T00:00:00Z\n",
+    )
+    .unwrap();
+    let alerts = home.json(&["replay", "--json", "--registry", "registry.csv", "logs/access.log"]);
+    let why = |name: &str| {
+        let alert = alerts.iter().find(|alert| alert["rule"]["name"] == name).unwrap();
+        alert["event"]["reason"].as_str().unwrap().to_owned()
+    };
+    assert!(why("items-read").starts_with("Items are read; "), "{}", why("items-read"));
+    assert!(!why("leaked-token-used").contains("Items"), "{}", why("leaked-token-used"));
+}
+
+#[test]
+fn history_printed_every_token_of_a_principal() {
+    let home = Home::new("");
+    let lines = (0..25).map(|n| LINE.replace("cdef", &format!("{n:04}")));
+    fs::write(home.path("logs/access.log"), lines.collect::<String>()).unwrap();
+    let rows = (0..25).map(|n| format!("exk-a-0123456789ab{n:04},orders\n"));
+    fs::write(home.path("registry.csv"), format!("token,name\n{}", rows.collect::<String>()))
+        .unwrap();
+    home.print(&["tokens", "import", "registry.csv"]);
+    home.print(&["replay", "--save", "logs/access.log"]);
+    let told = home.print(&["history", "orders"]);
+    assert!(
+        told.contains("25 tokens") && told.contains(" and 5 more, which --json shows"),
+        "{told}"
+    );
 }

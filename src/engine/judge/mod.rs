@@ -322,7 +322,7 @@ fn stated(found: &Match<'_>, facts: &Facts) -> Alert {
         rule: rule.head.clone(),
         principal: SmolStr::new(principal),
         risk: risk_of(rule, facts),
-        reason: sentence(rule, &reasons),
+        reason: sentence(&reasons),
         reasons,
         facts: by_name(&facts.values),
         usual: by_name(&facts.usual),
@@ -334,22 +334,24 @@ fn by_name(values: &[(&'static str, Value)]) -> Values {
     values.iter().map(|(name, value)| (SmolStr::new_static(name), value.clone())).collect()
 }
 
-/// Returns the reasons that support this rule, heaviest first; all of them for a rule of the site's own. A place that
-/// the registry does not allow comes first: it is certain, and the first thing to know about a score.
+/// Returns the reasons that support this rule, heaviest first; for a rule of the site's own its title, then all of them.
+/// A place that the registry does not allow comes first: it is certain, and the first thing to know about a score.
 fn reasons(rule: &Rule, facts: &Facts) -> Vec<Reason> {
     let is_score = rule.head.name == "unusual-use";
     let is_own =
         |reason: &&Reason| reason.kind == rule.head.name || (is_score && reason.is_pinned());
     let own: Vec<Reason> = facts.reasons.iter().filter(is_own).cloned().collect();
+    let of_site = own.is_empty().then(|| Reason {
+        kind: rule.head.name.clone(),
+        text: rule.head.title.to_string(),
+        ..Reason::default()
+    });
     let mut reasons = if own.is_empty() { facts.reasons.clone() } else { own };
     reasons.sort_by(|a, b| b.is_pinned().cmp(&a.is_pinned()).then(b.nats.total_cmp(&a.nats)));
-    reasons
+    of_site.into_iter().chain(reasons).collect()
 }
 
-fn sentence(rule: &Rule, reasons: &[Reason]) -> String {
-    if reasons.is_empty() {
-        return rule.head.title.to_string();
-    }
+fn sentence(reasons: &[Reason]) -> String {
     reasons.iter().map(|reason| reason.text.as_str()).collect::<Vec<_>>().join("; ")
 }
 
