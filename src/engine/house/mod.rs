@@ -194,10 +194,10 @@ impl House {
             .collect()
     }
 
-    /// Starts a day if the usage is the first of one: priors are fitted to the population at the end of the
-    /// day before. A late usage of the day before changes nothing; a day far ahead of all others, from a
-    /// wrong clock, does not last.
-    pub fn begin_day(&mut self, day: i64) {
+    /// Starts a day if the site's hour is the first of one: priors are fitted to the population at the end of the
+    /// day before. A day shortly before changes nothing; a day far ahead of all others, from a wrong clock, does not
+    /// last.
+    fn begin_day(&mut self, day: i64) {
         let since = day.saturating_sub(self.population.value.day());
         if !(-LATEST..=0).contains(&since) {
             self.priors = self.population.change().fit(day);
@@ -205,9 +205,14 @@ impl House {
         }
     }
 
-    /// Applies the time of a line; returns whether one of the site's hours begins with it.
+    /// Applies the time of a line; returns whether one of the site's hours begins with it. Days begin with hours, not
+    /// with lines: one of a wrong clock would begin a day, and the next one would end it.
     pub fn begin_hour(&mut self, time: Timestamp) -> bool {
-        self.clock.value.is_moved_by(time) && self.clock.change().pass(time)
+        let begins = self.clock.value.is_moved_by(time) && self.clock.change().pass(time);
+        if begins {
+            self.begin_day(self.hour().day());
+        }
+        begins
     }
 
     /// Returns the number of the current one of the site's hours.

@@ -108,7 +108,6 @@ impl Judge {
         let Some(Recalled { principal, subject, house, fleet }) = memory.subject(handle) else {
             return;
         };
-        house.begin_day(usage.time.day());
         let placed = Placed::new(usage, place);
         let row = self.registry.row(usage);
         let profile = &mut subject.profile;

@@ -108,6 +108,29 @@ fn a_quiet_site_with_a_budget_hears_of_less() {
 }
 
 #[test]
+fn old_lines_between_present_ones_leave_the_counts_of_a_budget_alone() {
+    // A thief a day, each of another token that was at home for a week.
+    let thefts = (0..30).flat_map(|n: u8| {
+        let first = i64::from(n) * DAY;
+        let own = (0..7).map(move |day| own(30 + n, first + day * DAY));
+        own.chain([stranger(30 + n, first + 7 * DAY)])
+    });
+    let mut usages: Vec<Usage> = thefts.collect();
+    usages.sort_by_key(|usage| usage.time);
+    let threshold = |usages: &[Usage]| {
+        let (mut judge, mut memory) = (judge(), Memory::new(64));
+        Books::default().judge(&mut memory, &mut judge, usages);
+        memory.house().threshold(5.0, &judge.params.profile.score)
+    };
+    let before = threshold(&usages);
+    assert!(before.weekly.is_some_and(|weekly| weekly > 5.0), "{before:?}");
+    let last = usages.last().unwrap().time.since(START);
+    let old = (0..50).flat_map(|n| [own(99, (n - 2000) * MINUTE - 2000 * DAY), own(30, last + n)]);
+    usages.extend(old);
+    assert_eq!(threshold(&usages), before);
+}
+
+#[test]
 fn what_was_confirmed_is_forgotten_and_never_learned() {
     let theft = theft();
     let told = judged(&theft);
