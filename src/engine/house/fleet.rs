@@ -169,17 +169,17 @@ impl Changes {
         if self.0.is_empty() { None } else { self.0.get(&what.name()) }
     }
 
-    /// Notes that a principal took to something; returns what is shared if that makes it so.
+    /// Notes that a principal took to something, in one of the site's hours; returns what is shared if that makes it so.
     pub(super) fn note(
         &mut self,
         what: What,
         member: &Member<'_>,
-        time: Timestamp,
+        [time, hour]: [Timestamp; 2],
         params: &Fleet,
     ) -> Option<Shared> {
-        let minute = time.0.div_euclid(MINUTE);
+        let [minute, hour] = [time, hour].map(|time| time.0.div_euclid(MINUTE));
         let (name, window) = (what.name(), params.window());
-        self.pass(minute, window);
+        self.pass([minute, hour], window);
         if self.0.len() >= VALUES && !self.0.contains_key(&name) {
             self.evict();
         }
@@ -193,23 +193,30 @@ impl Changes {
             let (who, name) = (member.who(), short_name(member.principal));
             change.arrivals.push(Arrival { who, name, at: minute });
         }
-        if real(change.arrivals.len()) < params.principals && change.arrivals.len() < ARRIVALS {
+        let is_near = |one: &Arrival| (minute - one.at).abs() <= window;
+        let n_near = change.arrivals.iter().filter(|one| is_near(one)).count();
+        if real(n_near) < params.principals && n_near < ARRIVALS {
             return None;
         }
         let minutes = what.minutes(params);
-        let arrivals = std::mem::take(&mut change.arrivals);
+        let mut arrivals = std::mem::take(&mut change.arrivals);
+        arrivals.retain(is_near);
         let first = arrivals.iter().map(|one| one.at).min().unwrap_or(minute);
         change.shared = Some((first, minute + minutes));
         let principals = arrivals.into_iter().map(|one| one.name).collect();
         Some(Shared { what, principals, since: Timestamp(first * MINUTE), minutes })
     }
 
-    /// Drops what is over: what is no longer shared, and arrivals too old to be among many.
-    fn pass(&mut self, minute: i64, window: i64) {
+    /// Drops what is over: what is no longer shared, and arrivals too old to be among many. A line with a wrong clock
+    /// ends nothing that lasts by the site's, and that may be far behind after a rest.
+    fn pass(&mut self, now: [i64; 2], window: i64) {
+        // The site's hour has sixty minutes.
+        let is_near =
+            |one: &Arrival| now.iter().any(|now| (now - one.at).abs() <= window + HOUR / MINUTE);
         self.0.retain(|_, change| {
-            change.arrivals.retain(|one| (minute - one.at).abs() <= window);
+            change.arrivals.retain(is_near);
             match change.shared {
-                Some(_) => change.is_shared_at(minute),
+                Some(_) => now.iter().any(|now| change.is_shared_at(*now)),
                 None => !change.arrivals.is_empty(),
             }
         });

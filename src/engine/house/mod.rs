@@ -291,9 +291,9 @@ impl House {
             self.note(value, owner, day);
         }
         let values = self.strange(absorbed.brought, signals, params).into_iter().map(What::Value);
-        let mut shared = None;
+        let (mut shared, times) = (None, [signals.time, self.hour()]);
         for what in values.chain(conduct.into_iter().flatten()) {
-            let found = self.changes.change().note(what, &member, signals.time, params);
+            let found = self.changes.change().note(what, &member, times, params);
             shared = shared.or(found);
         }
         shared

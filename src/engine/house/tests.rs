@@ -264,7 +264,7 @@ fn a_change_under_a_clock_far_ahead_spoke_for_everybody_for_years() {
         changes.note(
             network_of(&rented()),
             &Member { principal: who, ..ANYBODY },
-            ahead,
+            [ahead; 2],
             &Fleet::default(),
         );
     }
@@ -281,13 +281,48 @@ fn a_token_that_got_a_name_counted_twice() {
     let (network, time) = (network_of(&rented()), usage(0).time);
     let mut note = |principal: &str, token: u8| {
         let member = Member { principal, token: TokenId([token; 16]), ..ANYBODY };
-        changes.note(network, &member, time, &Fleet::default()).is_some()
+        changes.note(network, &member, [time; 2], &Fleet::default()).is_some()
     };
     let ids = [1, 2, 3].map(|n| TokenId([n; 16]).to_string());
     let known = [1, 2, 3].map(|n| note(&ids[usize::from(n) - 1], n));
     let named = [("ci", 1), ("web", 2)].map(|(name, token)| note(name, token));
     assert_eq!((known, named), ([false; 3], [false; 2]));
     assert_eq!([("a", 4), ("b", 5)].map(|(name, token)| note(name, token)), [false, true]);
+}
+
+#[test]
+fn a_line_with_a_wrong_clock_ended_all_changes_of_the_fleet() {
+    let fleet = Fleet::default();
+    let (network, now) = (network_of(&rented()), usage(0).time);
+    for wrong in [-2000, 2000].map(|days| usage(days * DAY).time) {
+        let mut changes = Changes::default();
+        let mut note = |principal: &str| {
+            let member = Member { principal, ..ANYBODY };
+            let found = changes.note(network, &member, [now; 2], &fleet).is_some();
+            let odd = Member { principal: "odd", ..ANYBODY };
+            assert!(changes.note(What::Rush, &odd, [wrong, now], &fleet).is_none());
+            (found, changes.is_shared(network, &odd, now, &fleet))
+        };
+        let lived = ["a", "b", "c", "d", "e"].map(&mut note);
+        assert_eq!(
+            lived[3..],
+            [(false, true), (true, true)],
+            "the fourth makes it one with the next"
+        );
+        assert_eq!(note("f"), (false, true));
+    }
+}
+
+#[test]
+fn a_change_after_a_rest_begins_before_the_sites_clock_knows() {
+    let fleet = Fleet::default();
+    let (network, now, before) = (network_of(&rented()), usage(0).time, usage(-3 * DAY).time);
+    let mut changes = Changes::default();
+    let mut note = |principal: &str| {
+        let member = Member { principal, ..ANYBODY };
+        changes.note(network, &member, [now, before], &fleet).is_some()
+    };
+    assert_eq!(["a", "b", "c", "d", "e"].map(&mut note), [false, false, false, false, true]);
 }
 
 #[test]
