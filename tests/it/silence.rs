@@ -37,7 +37,7 @@ fn a_program_that_stopped_before_a_restart_is_told_after_it_and_shown_in_words()
     assert_eq!(told[0]["facts"]["silence.hours"], 3);
     assert_eq!(told[0]["rule"]["level"], "low");
     let shown = home.print(&["alerts", "show", told[0]["alert"].as_str().unwrap()]);
-    let why = "no request for 3 h; on the 15 active days before that it called in every hour";
+    let why = "no request for 3 h in which others called; on the 15 active days before that it called in every such hour";
     assert!(shown.contains(why), "{shown}");
     assert!(shown.contains("silence.longest_gap_hours"), "{shown}");
     let file = home.path("logs/c.log");

@@ -30,11 +30,13 @@ pub fn fell_silent(silent: &Silent) -> Facts {
     state(&mut facts, "silence.active_days", Value::Int(days.into()));
     usual(&mut facts, "silence.hours", Value::Int(longest.into()));
     let before = match longest {
-        0 => "called in every hour".to_owned(),
-        hours => format!("never paused for longer than {hours} h"),
+        0 => "called in every such hour".to_owned(),
+        1 => "never paused for longer than 1 such hour".to_owned(),
+        hours => format!("never paused for longer than {hours} such hours"),
     };
-    let text =
-        format!("no request for {hours} h; on the {days} active days before that it {before}");
+    let text = format!(
+        "no request for {hours} h in which others called; on the {days} active days before that it {before}"
+    );
     because(&mut facts, NAME, 0.0, text);
     facts
 }
@@ -64,10 +66,12 @@ mod tests {
     #[test]
     fn the_sentence_says_for_how_long_and_what_is_usual() {
         let facts = fell_silent(&silent(9, 1));
-        let text = "no request for 9 h; on the 40 active days before that it never paused for longer than 1 h";
+        let text = "no request for 9 h in which others called; on the 40 active days before that it never paused \
+                    for longer than 1 such hour";
         assert_eq!(facts.reasons[0].text, text);
         assert_eq!(facts.usual, [("silence.hours", Value::Int(1))]);
-        let text = "no request for 3 h; on the 40 active days before that it called in every hour";
+        let text = "no request for 3 h in which others called; on the 40 active days before that it called in \
+                    every such hour";
         assert_eq!(fell_silent(&silent(3, 0)).reasons[0].text, text);
     }
 

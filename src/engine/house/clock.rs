@@ -1,4 +1,4 @@
-//! The site's hours: those of event time in which anybody called, counted.
+//! The site's hours: those of event time in which anybody called and was not turned away, counted.
 //!
 //! Silence is measured in them: while everybody is silent, a log is lost, or nobody is at work, no hour passes.
 

@@ -20,7 +20,7 @@ use crate::engine::detect::{About, Params, detect, found, guessed, risk, shared,
 use crate::engine::geo::{Atlas, Place};
 use crate::engine::house::{House, Member};
 use crate::engine::incident::{Desk, Joined, Match, Policy, key, stable_id};
-use crate::engine::memory::{Handle, Memory, Recalled};
+use crate::engine::memory::{Handle, Memory, Recalled, makes_known};
 use crate::engine::profile::{Keys, Placed, Profile, Signals, Taught, World};
 use crate::engine::registry::{Registered, Registry};
 use crate::engine::reserved::Reserved;
@@ -78,7 +78,8 @@ impl Judge {
     /// Judges usages in their order. Leaves findings and what was learned in `memory`.
     pub fn judge(&mut self, memory: &mut Memory, usages: &[Usage], atlas: &dyn Atlas) {
         for usage in usages {
-            if memory.house_mut().begin_hour(usage.time) {
+            // Nobody is missed in hours in which nothing came but what the server turned away.
+            if makes_known(usage) && memory.house_mut().begin_hour(usage.time) {
                 self.begin_hour(memory);
             }
             match memory.find(usage) {

@@ -81,6 +81,14 @@ fn hours_in_which_nobody_calls_are_no_silence() {
 }
 
 #[test]
+fn who_calls_by_day_was_missed_because_a_scanner_came_at_night() {
+    let by_day = |n| (0..25).flat_map(move |day| calls(n, day * 24 + 8..day * 24 + 18));
+    let scan = |hour: i64| Usage { status: Some(401), ..own(50, hour * HOUR + 7 * MINUTE) };
+    let scans = (20..30).map(|hour| scan(20 * 24 + hour));
+    assert_eq!(told(&sorted(by_day(10).chain(by_day(11)).chain(scans))), []);
+}
+
+#[test]
 fn many_at_once_are_one_and_who_follows_is_one_of_them() {
     let four = (10..14).flat_map(|n| calls(n, 0..480));
     let all = sorted(four.chain(calls(20, 0..600)));

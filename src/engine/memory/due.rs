@@ -2,7 +2,7 @@
 
 use smol_str::SmolStr;
 
-use super::{Handle, Memory};
+use super::{Handle, Memory, makes_known};
 use crate::engine::commit::SubjectRow;
 use crate::engine::incident::Desk;
 use crate::engine::profile::CodecError;
@@ -13,7 +13,8 @@ impl Memory {
     /// principals must be recalled first ([`Memory::invite`]). Returns `None` if no hour begins, so none falls due.
     #[must_use]
     pub fn due_by(&self, usages: &[Usage]) -> Option<u32> {
-        self.house.beat_after(usages.iter().map(|usage| usage.time))
+        let counted = usages.iter().filter(|usage| makes_known(usage));
+        self.house.beat_after(counted.map(|usage| usage.time))
     }
 
     /// Returns whether a principal is in memory.

@@ -405,7 +405,7 @@ impl Memory {
 /// that is in a Referer or is refused, and a made-up token also gets 400, 404 or 429 where the route, the form or the
 /// rate is checked first. A server error (5xx) shows nothing about the token. A redirect does make it known: many
 /// APIs respond with one.
-const fn makes_known(usage: &Usage) -> bool {
+pub(super) const fn makes_known(usage: &Usage) -> bool {
     !matches!(usage.status, Some(NO_ANSWER | 400..=599))
         && !matches!(usage.carrier, Carrier::Referer(_))
 }
