@@ -21,6 +21,12 @@ pub(super) struct Clock {
     beat: u32,
     /// Consecutive lines far from it.
     far: u8,
+    /// The hour that it last leapt to, forward or back.
+    #[serde(default)]
+    leapt: i64,
+    /// The hour from which it last leapt back: those up to it were counted.
+    #[serde(default)]
+    left: Option<i64>,
     /// The first and the last hour in which those who fell silent together last called. A principal that is reported
     /// later and has been silent since then is one of them.
     lost: Option<(i64, i64)>,
@@ -34,26 +40,40 @@ impl Clock {
     }
 
     /// Applies the time of a line; returns whether one of the site's hours begins with it.
-    pub(super) const fn pass(&mut self, time: Timestamp) -> bool {
+    pub(super) fn pass(&mut self, time: Timestamp) -> bool {
         let hour = time.hour();
         let ahead = hour.saturating_sub(self.hour);
         if self.beat > 0 && ahead.saturating_abs() > FAR {
             self.far += 1;
-            if self.far < RUN {
-                return false;
-            }
+            return self.far >= RUN && self.leap(hour);
         }
         self.far = 0;
-        if self.beat > 0 && -FAR <= ahead && ahead <= 0 {
+        if self.beat > 0 && ahead <= 0 {
             return false;
         }
         self.hour = hour;
-        // After turning back, the hour was counted before.
-        let begins = self.beat == 0 || ahead > 0;
-        if begins {
-            self.beat = self.beat.saturating_add(1);
+        self.beat = self.beat.saturating_add(1);
+        true
+    }
+
+    /// Sets the clock to a far hour; returns whether one of the site's hours begins with it. Where two logs take turns,
+    /// one of them with a wrong clock, the hours of both are counted once.
+    fn leap(&mut self, hour: i64) -> bool {
+        let from = std::mem::replace(&mut self.hour, hour);
+        (self.far, self.leapt) = (0, hour);
+        if hour < from {
+            self.left = Some(from);
+            return false;
         }
+        let left = self.left.take_if(|left| left.saturating_sub(FAR) <= hour);
+        let begins = left.is_none_or(|left| left < hour);
+        self.beat = self.beat.saturating_add(u32::from(begins));
         begins
+    }
+
+    /// Returns the hour that it last leapt to, since 1970: before that, hours of the day say little.
+    pub(super) const fn leapt(&self) -> i64 {
+        self.leapt
     }
 
     /// Returns the number of the current hour among the site's hours.
@@ -126,6 +146,16 @@ mod tests {
             [19_000, 20_000, 20_001]
         );
         assert_eq!([20_002, 99_999, i64::MAX].map(|day| clock.believed(day)), [20_000; 3]);
+    }
+
+    #[test]
+    fn two_clocks_that_take_turns_count_each_hour_once() {
+        let run = |start: i64| (0..70).map(move |n| start + n);
+        let turns = (0..6).flat_map(|n| run(2 * DAY + n * MINUTE).chain(run(n * MINUTE)));
+        assert_eq!(beats(turns), (1, 0));
+        let on = run(2 * DAY + HOUR).chain(run(HOUR));
+        let all = run(0).chain(run(2 * DAY)).chain(run(1)).chain(on);
+        assert_eq!(beats(all), (3, 1));
     }
 
     #[test]

@@ -227,6 +227,12 @@ impl House {
         Timestamp(self.clock.value.hour().saturating_mul(HOUR))
     }
 
+    /// Returns the hour that the site's clock last leapt to, since 1970.
+    #[must_use]
+    pub const fn leapt(&self) -> i64 {
+        self.clock.value.leapt()
+    }
+
     /// Returns the number of the site's hour after lines of these times, if one begins with them.
     pub fn beat_after(&self, times: impl Iterator<Item = Timestamp>) -> Option<u32> {
         let mut clock = None;

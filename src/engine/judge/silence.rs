@@ -43,7 +43,7 @@ impl Judge {
     fn silence(&self, memory: &mut Memory, handle: Handle) -> Option<Silent> {
         let Recalled { principal, subject, house, .. } = memory.subject(handle)?;
         let time = house.hour();
-        let found = subject.profile.silence(house.beat(), time.hour());
+        let found = subject.profile.silence(house.beat(), time.hour(), house.leapt());
         let is_news = |found: &Silent| {
             !found.is_over && !house.is_lost(found.last) && !self.registry.is_over(principal, time)
         };

@@ -9,7 +9,7 @@ use crate::engine::judge::Judge;
 use crate::engine::memory::Memory;
 use crate::engine::profile::tests::START;
 use crate::engine::registry::{Registered, Registry};
-use crate::engine::time::{DAY, HOUR, MINUTE};
+use crate::engine::time::{DAY, HOUR, MINUTE, SECOND};
 use crate::engine::usage::{Claims, Identity, Usage};
 use crate::engine::word::{Verdict, Word};
 
@@ -149,6 +149,19 @@ fn a_line_far_ahead_silences_nobody_and_makes_nobody_silent() {
     let mut all = sorted(calls(10, 0..480).chain(calls(11, 0..600)));
     all.insert(801, ahead);
     assert_eq!(told(&all), [(who(10), "silence".into(), 483)]);
+}
+
+#[test]
+fn a_log_whose_clock_is_two_days_ahead_made_everybody_silent() {
+    let mut all = sorted((10..13).flat_map(|n| calls(n, 0..480)));
+    let run = |n: u8, start: i64| (0..64).map(move |k| own(n, start + k * SECOND));
+    for hour in 480..500 {
+        let now = hour * HOUR + 10 * MINUTE;
+        all.extend((10..13).map(|n| own(n, hour * HOUR + i64::from(n))));
+        let turns = (0..5).map(|n| now + n * 8 * MINUTE);
+        all.extend(turns.flat_map(|now| run(20, now + 2 * DAY).chain(run(21, now))));
+    }
+    assert_eq!(told(&all), []);
 }
 
 proptest! {

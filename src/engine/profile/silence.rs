@@ -135,17 +135,18 @@ impl Profile {
         Some(self.rhythm.wait).filter(|hours| *hours > 0)
     }
 
-    /// Examines the silence at the start of one of the site's hours; `hour` is that hour since 1970. A silence that is
-    /// news is not examined again before the next call. That many hours of the clock must have passed, too: where logs
-    /// are read out of order, the site's hours may run ahead of the clock, and the silence is due later.
-    pub fn silence(&mut self, beat: u32, hour: i64) -> Option<Silent> {
+    /// Examines the silence at the start of one of the site's hours; `hour` is that hour since 1970, `leapt` the one that
+    /// the site's clock last leapt to. A silence that is news is not examined again before the next call. That many hours
+    /// of the clock must have passed, too, without a leap: where logs are read out of order, the site's hours may run
+    /// ahead of the clock, and after a leap nobody had the time to call. Then the silence is due later.
+    pub fn silence(&mut self, beat: u32, hour: i64, leapt: i64) -> Option<Silent> {
         let Self { rhythm, last, .. } = self;
         if rhythm.due()? > beat {
             return None;
         }
         let wait = u32::from(rhythm.wait);
         let passed = hour.saturating_sub(last.hour()).saturating_sub(1);
-        let missing = i64::from(wait).saturating_sub(passed);
+        let missing = i64::from(wait).saturating_sub(passed.min(hour.saturating_sub(leapt)));
         if missing > 0 {
             let missing = u32::try_from(missing).unwrap_or(u32::MAX);
             rhythm.beat = beat.saturating_add(missing).saturating_sub(wait + 1);
@@ -179,20 +180,31 @@ mod tests {
     fn silence_is_news_after_so_many_whole_hours_and_once() {
         let mut profile = expected();
         assert_eq!((profile.due(), profile.patience()), (Some(14), Some(3)));
-        assert_eq!(profile.silence(13, 103), None);
-        assert_eq!(profile.silence(14, 104).map(|silent| silent.hours), Some(3));
-        assert_eq!((profile.due(), profile.silence(15, 105)), (None, None));
+        assert_eq!(profile.silence(13, 103, 0), None);
+        assert_eq!(profile.silence(14, 104, 0).map(|silent| silent.hours), Some(3));
+        assert_eq!((profile.due(), profile.silence(15, 105, 0)), (None, None));
     }
 
     #[test]
     fn where_the_sites_hours_run_ahead_those_of_the_day_are_waited_for() {
         let mut profile = expected();
-        assert_eq!(profile.silence(14, 101), None);
-        assert_eq!((profile.due(), profile.silence(16, 103)), (Some(17), None));
-        assert_eq!(profile.silence(17, 104).map(|silent| silent.hours), Some(3));
+        assert_eq!(profile.silence(14, 101, 0), None);
+        assert_eq!((profile.due(), profile.silence(16, 103, 0)), (Some(17), None));
+        assert_eq!(profile.silence(17, 104, 0).map(|silent| silent.hours), Some(3));
         // Far ahead itself: by a line with a wrong clock.
         let mut profile = Profile { last: Timestamp(100_000 * DAY), ..expected() };
-        assert_eq!((profile.silence(14, 104), profile.silence(5000, 5000)), (None, None));
+        assert_eq!((profile.silence(14, 104, 0), profile.silence(5000, 5000, 0)), (None, None));
+    }
+
+    #[test]
+    fn after_a_leap_of_the_clock_there_is_time_to_call() {
+        let mut profile = expected();
+        assert_eq!(profile.silence(14, 204, 204), None);
+        assert_eq!(profile.due(), Some(17));
+        assert_eq!(
+            profile.silence(17, 207, 204).map(|silent| silent.last),
+            Some(Timestamp(100 * HOUR))
+        );
     }
 
     #[test]
