@@ -85,12 +85,25 @@ impl Profile {
         self.last = time;
         self.trusted = self.trusted.min(time);
         self.day = self.day.min(day_of(time));
+        self.rhythm.day = self.rhythm.day.min(day_of(time));
+        self.max_gap_hours = self.max_gap_hours.min(self.longest_gap_before(time));
         self.pace.turn_back(time.hour());
         self.hourly.turn_back(time.hour());
         self.turns.recent.clear();
         (self.fix, self.actors, self.told) = (None, Actors::default(), Told::default());
         (self.told_score, self.told_rate) = (Voice::default(), Voice::default());
         self.story = None;
+    }
+
+    /// Returns how many hours nothing can have been used for at most, by the number of active days before a time: the
+    /// longest gap must not be the one to a wrong clock.
+    fn longest_gap_before(&self, time: Timestamp) -> u32 {
+        let Some(born) = self.known_since().filter(|born| *born <= time) else { return u32::MAX };
+        let active = i64::from(self.n_days.saturating_sub(1)); // one is of the wrong clock
+        let lived = time.day() - born.day() + 1;
+        // It begins within an active day, and ends within one.
+        let most = lived.saturating_sub(active).max(0) + 2;
+        u32::try_from(most.saturating_mul(DAY / HOUR)).unwrap_or(u32::MAX)
     }
 
     /// Notes the score of a story, which begins when something is reported and lasts until it may be reported again.

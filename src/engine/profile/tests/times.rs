@@ -89,3 +89,25 @@ fn one_line_from_the_future_does_not_deafen() {
     let signals = life.live(&stolen(12 * DAY), &rented());
     assert!(!signals.is_late && signals.score >= 8.0, "{signals:?}");
 }
+
+#[test]
+fn one_line_from_the_future_ended_dormancy_and_silence_for_good() {
+    let mut life = Life::default();
+    life.steady(10);
+    life.live(&usage(500 * DAY), &berlin());
+    life.told((10 * 144..30 * 144).map(|n| (usage(n * 10 * MINUTE), berlin())));
+    assert_eq!(life.profile.patience(), Some(3), "it is expected to call again");
+    let (gap, longest) = life.compare(&usage(65 * DAY), &berlin()).gap_days;
+    assert!(gap > 30.0 && longest <= 3.0, "{gap} {longest}");
+}
+
+#[test]
+fn a_wrong_clock_leaves_a_long_gap_of_the_past() {
+    let mut life = Life::default();
+    life.steady(10);
+    life.told((50 * 144..60 * 144).map(|n| (usage(n * 10 * MINUTE), berlin())));
+    life.live(&usage(500 * DAY), &berlin());
+    life.told((60 * 144..62 * 144).map(|n| (usage(n * 10 * MINUTE), berlin())));
+    let (_, longest) = life.compare(&usage(90 * DAY), &berlin()).gap_days;
+    assert!((40.0..=43.0).contains(&longest), "{longest}");
+}
