@@ -66,7 +66,7 @@ fn is_news<V: AsRef<str>>(
     let is_its_own = signals.novel.has(family) && !signals.explained.has(family);
     // A principal of more networks than its profile holds meets each of them as if for the first time.
     let is_evidence = signals.evidence.get(family).get() >= LEAST;
-    let is_new = signals.is_accepted && !signals.is_late && is_its_own && is_evidence;
+    let is_new = signals.is_accepted && is_its_own && is_evidence;
     if !is_old || !is_new {
         return false;
     }

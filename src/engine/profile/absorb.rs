@@ -28,18 +28,15 @@ impl Profile {
     pub fn absorb(&mut self, seen: &Placed<'_>, signals: &Signals, params: &Params) -> Absorbed {
         if signals.is_late {
             self.count_late(seen.usage.time);
-            return Absorbed::default();
+        } else {
+            self.note_time(seen, signals, params);
         }
-        self.late_run = 0;
-        self.last = self.last.max(signals.time);
-        if self.is_counted(signals, params) {
-            self.pace.count(signals.time, &params.rate, params.score.notice);
+        if signals.is_outdated {
+            return Absorbed::default();
         }
         if let Some(network) = signals.stranger {
             self.strangers.note(network, self.today(signals.time), self.days.get());
         }
-        self.note_turn(signals, params);
-        self.note_hour(signals, seen);
         let rise = self.note_score(signals, params);
         let is_held = self.note_actor(seen, signals, params);
         let is_refused = !signals.is_accepted && is_stranger(signals, params);
@@ -61,6 +58,17 @@ impl Profile {
             }
         }
         absorbed
+    }
+
+    /// Notes what a usage says about when the principal is active.
+    fn note_time(&mut self, seen: &Placed<'_>, signals: &Signals, params: &Params) {
+        self.late_run = 0;
+        self.last = self.last.max(signals.time);
+        if self.is_counted(signals, params) {
+            self.pace.count(signals.time, &params.rate, params.score.notice);
+        }
+        self.note_turn(signals, params);
+        self.note_hour(signals, seen);
     }
 
     fn count_late(&mut self, time: Timestamp) {
@@ -196,10 +204,11 @@ impl Profile {
     }
 
     fn learn(&mut self, seen: &Placed<'_>, signals: &Signals, params: &Params) {
-        let (time, day) = (signals.time, self.today(signals.time));
-        if self.n_days == 0 || day > self.day {
-            self.begin_day(time.max(self.last));
+        let is_new_day = self.n_days == 0 || self.today(signals.time) > self.day;
+        if is_new_day && !signals.is_late {
+            self.begin_day(signals.time.max(self.last));
         }
+        let day = self.day;
         if self.days.get() > params.learning.warm_up {
             self.count_novelty(signals);
         }
@@ -216,20 +225,31 @@ impl Profile {
             }
             self.routes.see(keys.route, day);
         }
-        self.hours.see(time.max(Timestamp(i64::from(self.day).saturating_mul(DAY))));
         let [errors, requests] = &mut self.errors_today;
         *requests = requests.saturating_add(1);
         *errors = errors.saturating_add(u32::from(seen.is_error()));
+        if !signals.is_late {
+            self.learn_time(signals.time);
+        }
+        if signals.is_accepted && !signals.is_late {
+            self.learn_place(signals.time, seen);
+        }
+    }
+
+    /// Learns when the principal is active.
+    fn learn_time(&mut self, time: Timestamp) {
+        self.hours.see(time.max(Timestamp(i64::from(self.day).saturating_mul(DAY))));
         let gap_hours = u32::try_from(time.since(self.trusted) / HOUR).unwrap_or(0);
         if self.n_days > 1 {
             self.max_gap_hours = self.max_gap_hours.max(gap_hours);
         }
         self.trusted = self.trusted.max(time);
+    }
+
+    /// Learns where the principal was last.
+    fn learn_place(&mut self, time: Timestamp, seen: &Placed<'_>) {
         let is_latest = self.fix.as_ref().is_none_or(|fix| fix.time <= time);
-        if signals.is_accepted
-            && is_latest
-            && let Some(fix) = Fix::of(time, seen.place)
-        {
+        if is_latest && let Some(fix) = Fix::of(time, seen.place) {
             self.fix = Some(fix);
         }
     }

@@ -97,9 +97,11 @@ impl Profile {
         let keys = Keys::of(seen);
         let novel = self.novel(&keys, world.atlas);
         let time = seen.usage.time.min(world.latest).max(self.last.plus(-DISORDER));
+        let is_late = self.is_late(seen.usage.time, params);
         let mut signals = Signals {
             time,
-            is_late: self.is_late(seen.usage.time, params),
+            is_late,
+            is_outdated: is_late && self.is_outdated(seen.usage.time),
             is_accepted: seen.is_accepted(),
             is_somebody_else: false,
             is_fault: false,
@@ -138,18 +140,36 @@ impl Profile {
             keys,
             actor_key: keys.remembered(novel),
         };
-        if signals.is_late || self.n_days == 0 {
+        if signals.is_outdated || self.n_days == 0 {
             return signals;
         }
         self.compare_identity(&mut signals, seen, params, world);
         self.compare_conduct(&mut signals, seen, params, world.peers);
         self.compare_rate(&mut signals, params);
-        signals.turn = self.compare_turns(&signals, params, world.atlas);
-        let (spread, flood, peak) = self.compare_hour(&signals, seen, params);
-        (signals.spread, signals.flood) = (spread, flood);
-        signals.burst = self.burst_with(signals.burst, peak, signals.time);
+        if !signals.is_late {
+            self.compare_moment(&mut signals, seen, params, world.atlas);
+        }
         self.score(&mut signals, params, world.peers);
         signals
+    }
+
+    /// Compares what only an hour, or the places of the last minutes, can say.
+    fn compare_moment(
+        &self,
+        signals: &mut Signals,
+        seen: &Placed<'_>,
+        params: &Params,
+        atlas: &dyn Atlas,
+    ) {
+        signals.turn = self.compare_turns(signals, params, atlas);
+        let (spread, flood, peak) = self.compare_hour(signals, seen, params);
+        (signals.spread, signals.flood) = (spread, flood);
+        signals.burst = self.burst_with(signals.burst, peak, signals.time);
+    }
+
+    /// Returns whether a late usage says nothing any more.
+    fn is_outdated(&self, time: Timestamp) -> bool {
+        self.n_days == 0 || self.last.since(time) > DAY
     }
 
     /// Returns the active days before this one: the same for a day's first and second use, whichever line came first.
@@ -231,7 +251,7 @@ impl Profile {
         if self.is_warm(params) {
             signals.novel.iter().for_each(|family| evidence.raise(family, weigh(family)));
         }
-        if signals.novel.has(Family::Prefix) && signals.is_accepted {
+        if signals.novel.has(Family::Prefix) && signals.is_accepted && !signals.is_late {
             signals.hop = self.hop(signals.time, seen, params, world);
             // machines do not travel: one rented elsewhere is there at once
             let is_rental = self.is_rented() && is_rented(seen.place.network);
@@ -278,7 +298,7 @@ impl Profile {
         let is_wanted = signals.actor != Evidence::default()
             || time.hour() != self.pace.current_hour()
             || self.pace.is_notable(time);
-        if is_wanted && self.is_counted(signals, params) {
+        if is_wanted && !signals.is_late && self.is_counted(signals, params) {
             let (load, cap) = (&self.hourly.load, params.caps.rate);
             let burst = self.pace.burst(time, load, &params.rate, cap);
             // At an hour of rest it is news, however many there were at other hours.

@@ -27,10 +27,12 @@ impl Profile {
     ) {
         let priors = peers.priors(self.class);
         let (time, caps, warm_up) = (signals.time, &params.caps, params.learning.warm_up);
-        let hour = self.hours.evidence(time, priors, warm_up, caps.hour);
-        signals
-            .evidence
-            .raise(Family::Hour, Nats::new(hour * chain(Family::Hour, signals.novel, seen)));
+        if !signals.is_late {
+            let hour = self.hours.evidence(time, priors, warm_up, caps.hour);
+            let hour = hour * chain(Family::Hour, signals.novel, seen);
+            signals.evidence.raise(Family::Hour, Nats::new(hour));
+            self.compare_gap(signals, params);
+        }
         let actor = self.actors.get(signals.actor_key);
         let (requests, errors, bits) =
             actor.map_or((0, 0, 0), |actor| actor.today(self.today(time)));
@@ -61,7 +63,6 @@ impl Profile {
                 signals.evidence.raise(Family::Errors, Nats::new(nats.min(caps.errors)));
             }
         }
-        self.compare_gap(signals, params);
         self.compare_strangers(signals, seen, params, priors);
     }
 

@@ -5,7 +5,8 @@
 //! decoded again; nothing is lost by it, so it does not matter where a stream is cut.
 //!
 //! The unit is the active day, not the request: requests of one day are not independent. Time is
-//! event time; it runs backwards by at most two minutes, and usages that come too late are only counted.
+//! event time; it runs backwards by at most two minutes. A usage that comes late says who, but not when; one that comes
+//! later by more than a day is only counted.
 
 mod absorb;
 mod actor;
@@ -192,7 +193,7 @@ impl Profile {
         (self.n_days > 0 && hour > i64::MIN).then(|| Timestamp(hour.saturating_mul(HOUR)))
     }
 
-    /// Returns how many usages came too late to be scored.
+    /// Returns how many usages came late.
     #[must_use]
     pub const fn late(&self) -> u32 {
         self.late

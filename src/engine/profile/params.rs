@@ -111,7 +111,7 @@ section! {
         promote_days = 3.0, "d", "docs/detection.md, Learning";
         /// Days of use after which those of a suspect actor are learned.
         promote_alerted_days = 14.0, "d", "Entra ID learns atypical travel for 14 days";
-        /// How far a usage may be behind the principal's last to be scored and learned.
+        /// How far a usage may be behind the principal's last to say when it was.
         late_minutes = 10.0, "min", "own choice: log hosts that lag behind one another";
         /// How long network and client of confirmed misuse are evidence against any principal's usage.
         watch_days = 30.0, "d", "docs/detection.md, Words: as long as an actor is not told again";

@@ -214,8 +214,10 @@ pub struct Errors {
 pub struct Signals {
     /// The usage's time, never more than two minutes before the principal's last.
     pub time: Timestamp,
-    /// It came too late to be scored.
+    /// It came late: who it is is judged and learned as always, but nothing about when.
     pub is_late: bool,
+    /// It came later than that, or before anything was known: it is only counted.
+    pub is_outdated: bool,
     /// The server accepted the token.
     pub is_accepted: bool,
     /// Its new identity values are worth enough to be held back: somebody else, as far as is known.

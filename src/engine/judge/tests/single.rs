@@ -32,6 +32,17 @@ fn that_a_country_is_not_allowed_stood_behind_the_signs_of_it() {
 }
 
 #[test]
+fn a_slow_download_is_told_though_its_line_is_older_than_the_owners_last() {
+    let mut usages = theft();
+    usages.insert(usages.len() - 1, own(1, 20 * DAY + 16 * MINUTE));
+    let books = judged(&usages);
+    let told: Vec<&str> = books.alerts.iter().map(|alert| alert.rule.name.as_str()).collect();
+    for name in ["unusual-use", "new-country", "new-network", "new-client"] {
+        assert!(told.contains(&name), "{told:?}");
+    }
+}
+
+#[test]
 fn two_pieces_of_news_of_one_second_have_ids_of_their_own() {
     let bait = |client: &str| Usage {
         token: TokenId([4; 16]),

@@ -52,18 +52,55 @@ fn a_day_counts_when_it_is_over_whoever_comes_first_in_it() {
 }
 
 #[test]
-fn what_comes_late_is_counted_and_nothing_else() {
+fn what_comes_a_day_late_is_counted_and_nothing_else() {
     let mut life = Life::default();
     life.steady(10);
     let before = life.profile.clone();
-    let signals = life.live(&stolen(9 * DAY), &rented());
-    assert!(signals.is_late && signals.tier == Tier::None);
+    let signals = life.live(&stolen(9 * DAY - 11 * MINUTE), &rented());
+    assert!(signals.is_outdated && signals.tier == Tier::None);
     assert_eq!(life.profile.late(), 1);
-    assert_eq!(Profile { late: 0, ..life.profile.clone() }.pace, before.pace);
+    let Profile { late, late_run, rhythm, .. } = life.profile;
+    assert_eq!(life.profile, Profile { late, late_run, rhythm, ..before });
     // a little out of order is not late, and time runs backwards by at most two minutes
     let signals = life.live(&usage(10 * DAY - 15 * MINUTE), &berlin());
     assert!(!signals.is_late);
     assert_eq!(signals.time, START.plus(10 * DAY - 12 * MINUTE));
+}
+
+#[test]
+fn a_thief_who_read_slowly_was_never_judged() {
+    for late in [11 * MINUTE, 16 * MINUTE, 23 * HOUR] {
+        let mut life = Life::default();
+        life.steady(10);
+        let before = life.profile.clone();
+        let signals = life.live(&stolen(10 * DAY - 10 * MINUTE - late), &rented());
+        assert!(signals.is_late && signals.tier >= Tier::Alert, "{signals:?}");
+        // It says nothing about when, and is held back.
+        let of_time = [Family::Hop, Family::Hour, Family::Dormancy];
+        assert!(of_time.into_iter().all(|family| signals.evidence.get(family) == Nats(0)));
+        assert!(signals.hop.is_none() && signals.turn.is_none() && signals.burst.is_none());
+        let Profile { actors, told_score, story, strangers, late, rhythm, .. } =
+            life.profile.clone();
+        assert!(late == 1 && actors.get(signals.actor_key).unwrap().is_suspect);
+        let held = Profile { actors, told_score, story, strangers, late, rhythm, ..before };
+        assert_eq!(life.profile, held);
+    }
+}
+
+#[test]
+fn what_the_owner_does_late_teaches_values_and_no_time() {
+    let mut life = Life::default();
+    life.steady(10);
+    let before = life.profile.clone();
+    let agent = Agent { family: "orders-sync".into(), version: "1.5".into() };
+    let new = Usage { agent, route: "/v1/export".into(), ..usage(10 * DAY - HOUR) };
+    assert!(life.live(&new, &berlin()).is_late);
+    let later = life.compare(&Usage { time: START.plus(10 * DAY), ..new }, &berlin());
+    assert_eq!(later.novel, Families::default());
+    let Profile { pace, hours, hourly, turns, fix, trusted, last, day, .. } = &life.profile;
+    assert_eq!((pace, hours, hourly), (&before.pace, &before.hours, &before.hourly));
+    assert_eq!((turns, fix), (&before.turns, &before.fix));
+    assert_eq!((trusted, last, day), (&before.trusted, &before.last, &before.day));
 }
 
 #[test]
