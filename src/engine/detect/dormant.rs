@@ -3,6 +3,7 @@
 use crate::engine::alert::{Facts, Value};
 use crate::engine::profile::{Told, section};
 
+use super::words::gap;
 use super::{Case, Detector, Judgement::Usage, because, fact, state, usual};
 
 const NAME: &str = "dormant-token-woke";
@@ -11,7 +12,7 @@ pub(super) const DETECTOR: Detector = Detector {
     name: NAME,
     about: "the first accepted use after at least a month, and after several times the longest gap so far",
     facts: &[
-        fact("dormant.days", "days since the last use"),
+        fact("dormant.days", "days since the last use, less those on which nobody called"),
         fact("dormant.longest", "the longest earlier gap, in days"),
     ],
     judge: Usage(judge),
@@ -44,7 +45,8 @@ fn judge(case: &Case<'_>, told: &mut Told, facts: &mut Facts) {
         days if days < 1.0 => "the longest gap was less than a day".to_owned(),
         days => format!("the longest gap was {days:.0} days"),
     };
-    because(facts, NAME, 0.0, format!("first use in {days:.0} days, {before}"));
+    let text = format!("first use in {}, {before}", gap(case.signals));
+    because(facts, NAME, 0.0, text);
 }
 
 #[cfg(test)]

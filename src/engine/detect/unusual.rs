@@ -7,7 +7,7 @@ use crate::engine::geo::Place;
 use crate::engine::profile::{Errors, Family, Tier, Told};
 use crate::engine::stats::{narrow, whole};
 
-use super::words::{counted, grouped, later, listed};
+use super::words::{counted, gap, grouped, later, listed};
 use super::{Case, Detector, Judgement::Usage, fact, state, usual};
 
 const NAME: &str = "unusual-use";
@@ -173,8 +173,8 @@ fn sentence(case: &Case<'_>, family: Family) -> String {
         }
         Family::Dormancy if !is_now => "first use after a long gap".to_owned(),
         Family::Dormancy => {
-            let (gap, longest) = signals.gap_days;
-            format!("first use in {gap:.0} days, the longest gap was {longest:.0} days")
+            let (_, longest) = signals.gap_days;
+            format!("first use in {}, the longest gap was {longest:.0} days", gap(signals))
         }
         Family::Watched if !is_now => "network and client of recently confirmed misuse".to_owned(),
         Family::Watched => {

@@ -1,7 +1,7 @@
 //! Words of reasons that several detectors share.
 
 pub(super) use crate::engine::numbers::{counted, grouped, size, span};
-use crate::engine::profile::Hop;
+use crate::engine::profile::{Hop, Signals};
 
 /// Prints an upper bound on a span of time: `within a minute`.
 pub(super) fn within(seconds: f64) -> String {
@@ -12,6 +12,17 @@ pub(super) fn within(seconds: f64) -> String {
 /// Prints when a hop was, relative to the use before: `12 min later`, `within a minute`.
 pub(super) fn later(hop: &Hop) -> String {
     if hop.is_sooner { within(hop.seconds) } else { format!("{} later", span(hop.seconds)) }
+}
+
+/// Prints the days since the last use: `60 days on which others called, and 32 on which nobody did`.
+pub(super) fn gap(signals: &Signals) -> String {
+    let (days, _) = signals.gap_days;
+    match signals.rested_hours / 24 {
+        0 => format!("{days:.0} days"),
+        rested => {
+            format!("{days:.0} days on which others called, and {rested} on which nobody did")
+        }
+    }
 }
 
 /// Joins at most five names.

@@ -12,6 +12,12 @@ const FAR: i64 = 24;
 /// After this many of them in a row the site's clock is wrong, or time has passed: as many as turn a profile back.
 const RUN: u8 = 64;
 
+/// Hours without a call from which the whole site rested. Weekends are part of how often principals call.
+const REST: i64 = 72;
+
+/// Rests that are remembered: years of holidays and outages.
+const RESTS: usize = 16;
+
 /// The site's clock.
 #[derive(Clone, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
 pub(super) struct Clock {
@@ -19,14 +25,19 @@ pub(super) struct Clock {
     hour: i64,
     /// Its number among the site's hours, from 1; 0 before the first.
     beat: u32,
-    /// Consecutive lines far from it.
+    /// Consecutive lines far from it, and the hour of the first of them.
     far: u8,
+    #[serde(default)]
+    far_from: i64,
     /// The hour that it last leapt to, forward or back.
     #[serde(default)]
     leapt: i64,
     /// The hour from which it last leapt back: those up to it were counted.
     #[serde(default)]
     left: Option<i64>,
+    /// The longest rests: from the last hour in which anybody called to the next.
+    #[serde(default)]
+    rests: Vec<(i64, i64)>,
     /// The first and the last hour in which those who fell silent together last called. A principal that is reported
     /// later and has been silent since then is one of them.
     lost: Option<(i64, i64)>,
@@ -44,6 +55,9 @@ impl Clock {
         let hour = time.hour();
         let ahead = hour.saturating_sub(self.hour);
         if self.beat > 0 && ahead.saturating_abs() > FAR {
+            if self.far == 0 {
+                self.far_from = hour;
+            }
             self.far += 1;
             return self.far >= RUN && self.leap(hour);
         }
@@ -63,12 +77,39 @@ impl Clock {
         (self.far, self.leapt) = (0, hour);
         if hour < from {
             self.left = Some(from);
+            // What lies ahead was a wrong clock's.
+            self.rests.retain(|(_, until)| *until <= hour);
             return false;
         }
         let left = self.left.take_if(|left| left.saturating_sub(FAR) <= hour);
         let begins = left.is_none_or(|left| left < hour);
+        self.note_rest(left.map_or(from, |left| left.max(from)), self.far_from.min(hour));
         self.beat = self.beat.saturating_add(u32::from(begins));
         begins
+    }
+
+    /// Notes a rest between two hours, if it was one. The shortest makes room.
+    fn note_rest(&mut self, from: i64, until: i64) {
+        if until.saturating_sub(from) <= REST {
+            return;
+        }
+        self.rests.push((from, until));
+        let length = |(from, until): (i64, i64)| until.saturating_sub(from);
+        let shortest = self.rests.iter().enumerate().min_by_key(|(_, rest)| length(**rest));
+        if let Some(at) = shortest.map(|(at, _)| at).filter(|_| self.rests.len() > RESTS) {
+            self.rests.remove(at);
+        }
+    }
+
+    /// Returns how many hours between two hours lie in rests. One that has just ended is among them: the clock has not
+    /// leapt yet.
+    pub(super) fn rested(&self, from: i64, until: i64) -> i64 {
+        let end = if self.far > 0 { self.far_from } else { until };
+        let is_rest = self.beat > 0 && end.saturating_sub(self.hour) > REST;
+        let last = is_rest.then_some((self.hour, end));
+        let within =
+            |(start, end): (i64, i64)| end.min(until).saturating_sub(start.max(from)).max(0);
+        self.rests.iter().copied().chain(last).map(within).sum()
     }
 
     /// Returns the hour that it last leapt to, since 1970: before that, hours of the day say little.
@@ -156,6 +197,42 @@ mod tests {
         let on = run(2 * DAY + HOUR).chain(run(HOUR));
         let all = run(0).chain(run(2 * DAY)).chain(run(1)).chain(on);
         assert_eq!(beats(all), (3, 1));
+    }
+
+    /// A clock after lines of these hours, each of them often enough to be believed.
+    fn lived(hours: impl IntoIterator<Item = i64>) -> Clock {
+        let mut clock = Clock::default();
+        for hour in hours {
+            (0..i64::from(RUN)).for_each(|n| _ = clock.pass(Timestamp(hour * HOUR + n)));
+        }
+        clock
+    }
+
+    #[test]
+    fn days_on_which_nobody_called_are_a_rest() {
+        let clock = lived([0, 20, 92, 200, 210, 600]);
+        assert_eq!(clock.rests, [(92, 200), (210, 600)]);
+        assert_eq!([clock.rested(0, 600), clock.rested(100, 220)], [108 + 390, 100 + 10]);
+        // It has not leapt yet: the first line after a rest, and the second.
+        let mut clock = lived([0, 20]);
+        assert_eq!([clock.rested(0, 92), clock.rested(0, 100)], [0, 80]);
+        clock.pass(Timestamp(100 * HOUR));
+        assert_eq!(clock.rested(10, 190), 80);
+    }
+
+    #[test]
+    fn neither_a_wrong_clock_nor_old_lines_leave_a_rest() {
+        assert_eq!(lived([1000, 1001, 5000, 1002, 1003]).rests, []);
+        assert_eq!(lived([1000, 1001, 5, 6, 1002, 1003]).rests, []);
+        assert_eq!(lived([1000, 1100, 5000, 1101]).rests, [(1000, 1100)]);
+    }
+
+    #[test]
+    fn the_longest_rests_are_remembered() {
+        let weeks = (0..40).flat_map(|week| [week * 168, week * 168 + 100]);
+        let clock = lived(weeks.chain([40 * 168 + 900]).filter(|hour| *hour != 5 * 168));
+        assert_eq!(clock.rests.len(), RESTS);
+        assert_eq!(clock.rests[0], (4 * 168 + 100, 5 * 168 + 100));
     }
 
     #[test]

@@ -120,6 +120,9 @@ impl Member<'_> {
     }
 }
 
+/// Settled principals from which a rest of all of them is the site's: fewer may well rest together by chance.
+const MANY: u64 = 3;
+
 /// Days by which a line may be late and still count as having the right clock.
 const LATEST: i64 = 2;
 
@@ -432,5 +435,11 @@ impl Peers for Others<'_> {
 
     fn is_fault(&self, route: u32, time: Timestamp) -> bool {
         self.house.changes.value.is_known(What::Fault(route), time)
+    }
+
+    fn rested(&self, from: Timestamp, until: Timestamp) -> i64 {
+        let is_of_site = self.house.population.value.principals() >= MANY;
+        let hours = || self.house.clock.value.rested(from.hour(), until.hour());
+        if is_of_site { hours() } else { 0 }
     }
 }

@@ -40,6 +40,11 @@ impl Population {
         self.day
     }
 
+    /// Returns how many principals contribute.
+    pub(super) fn principals(&self) -> u64 {
+        self.now.iter().map(|moments| moments.n).fold(0, u64::saturating_add)
+    }
+
     /// Replaces what a principal contributes.
     pub(super) fn replace(&mut self, before: Option<&Share>, after: Option<&Share>) {
         if let Some(share) = before {

@@ -229,7 +229,7 @@ impl Profile {
         *requests = requests.saturating_add(1);
         *errors = errors.saturating_add(u32::from(seen.is_error()));
         if !signals.is_late {
-            self.learn_time(signals.time);
+            self.learn_time(signals);
         }
         if signals.is_accepted && !signals.is_late {
             self.learn_place(signals.time, seen);
@@ -237,9 +237,11 @@ impl Profile {
     }
 
     /// Learns when the principal is active.
-    fn learn_time(&mut self, time: Timestamp) {
+    fn learn_time(&mut self, signals: &Signals) {
+        let time = signals.time;
         self.hours.see(time.max(Timestamp(i64::from(self.day).saturating_mul(DAY))));
-        let gap_hours = u32::try_from(time.since(self.trusted) / HOUR).unwrap_or(0);
+        let gap_hours = time.since(self.trusted) / HOUR - signals.rested_hours;
+        let gap_hours = u32::try_from(gap_hours).unwrap_or(0);
         if self.n_days > 1 {
             self.max_gap_hours = self.max_gap_hours.max(gap_hours);
         }

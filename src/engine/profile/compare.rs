@@ -133,6 +133,7 @@ impl Profile {
             networks: 0,
             errors: Errors::default(),
             gap_days: (0.0, 0.0),
+            rested_hours: 0,
             known_since: self.known_since(),
             turn: None,
             spread: None,

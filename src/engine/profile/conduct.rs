@@ -8,7 +8,7 @@ use crate::engine::profile::peers::Peers;
 use crate::engine::profile::signals::{Errors, Placed, Signals};
 use crate::engine::profile::{Profile, strangers};
 use crate::engine::stats::{Nats, surprise};
-use crate::engine::time::{DAY, MINUTE, Timestamp};
+use crate::engine::time::{DAY, HOUR, MINUTE, Timestamp};
 
 /// The shortest gap worth reporting: a week.
 const WEEK_DAYS: i64 = 7;
@@ -31,7 +31,7 @@ impl Profile {
             let hour = self.hours.evidence(time, priors, warm_up, caps.hour);
             let hour = hour * chain(Family::Hour, signals.novel, seen);
             signals.evidence.raise(Family::Hour, Nats::new(hour));
-            self.compare_gap(signals, params);
+            self.compare_gap(signals, params, peers);
         }
         let actor = self.actors.get(signals.actor_key);
         let (requests, errors, bits) =
@@ -67,14 +67,21 @@ impl Profile {
     }
 
     /// Compares dormancy: the first use after a long gap. An actor that is held back does not end the gap for others,
-    /// but it does for itself.
-    fn compare_gap(&self, signals: &mut Signals, params: &Params) {
+    /// but it does for itself. When nobody called, a log was lost, or all had a holiday: that is no gap of one principal.
+    fn compare_gap(&self, signals: &mut Signals, params: &Params, peers: &dyn Peers) {
         let (time, cap) = (signals.time, params.caps.dormancy);
         let was_here = self.actors.get(signals.actor_key);
         let used = was_here.filter(|actor| actor.days > 0);
         let used = used.map(|actor| Timestamp(i64::from(actor.day).saturating_mul(DAY)));
-        let gap = time.since(used.map_or(self.trusted, |used| used.max(self.trusted)));
-        if gap <= SHORTEST_GAP || !self.is_warm(params) {
+        if time.since(self.trusted) > DAY {
+            signals.rested_hours = peers.rested(self.trusted, time);
+        }
+        let last = used.map_or(self.trusted, |used| used.max(self.trusted));
+        if time.since(last) <= SHORTEST_GAP || !self.is_warm(params) {
+            return;
+        }
+        let gap = time.since(last) - peers.rested(last, time) * HOUR;
+        if gap <= SHORTEST_GAP {
             return;
         }
         let days =

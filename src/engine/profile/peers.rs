@@ -78,6 +78,10 @@ pub trait Peers {
     /// Returns whether many principals met far more refused and missing answers than ever shortly before a time, among
     /// them this route's: then such an answer of the route says nothing about a principal that meets it.
     fn is_fault(&self, route: u32, time: Timestamp) -> bool;
+
+    /// Returns for how many hours between two times nobody called, counting only rests of more than three days: a log
+    /// that is lost, holidays.
+    fn rested(&self, from: Timestamp, until: Timestamp) -> i64;
 }
 
 /// A principal without peers: default priors, nothing known.
@@ -103,6 +107,10 @@ impl Peers for Alone {
 
     fn is_fault(&self, _: u32, _: Timestamp) -> bool {
         false
+    }
+
+    fn rested(&self, _: Timestamp, _: Timestamp) -> i64 {
+        0
     }
 }
 

@@ -281,8 +281,10 @@ pub struct Signals {
     pub is_fault: bool,
     /// The route that this usage found refused or missing, if that is evidence.
     pub fault: Option<u32>,
-    /// Days since the last trusted use, and the longest gap before.
+    /// Days since the last trusted use, less those on which nobody called, and the longest gap before.
     pub gap_days: (f64, f64),
+    /// Hours since the last trusted use in which nobody called, counting only rests of more than three days.
+    pub rested_hours: i64,
     /// When the principal began to be known; `None` before anything was learned.
     pub known_since: Option<Timestamp>,
     /// Two places that take turns; this usage is the third of the sequence.

@@ -91,6 +91,21 @@ fn whose_tokens_move_abroad_to_rented_machines_is_told_for_each() {
     assert_eq!((count(&told, "fleet-change"), count(&told, "unusual-use")), (1, 12), "{told:?}");
 }
 
+#[test]
+fn when_nobody_called_for_a_month_each_token_was_said_to_wake() {
+    let days = |days: std::ops::Range<i64>| days.flat_map(|day| (0..4).map(move |n| 4 * day + n));
+    let of = |n: u8, at: i64| own(n, at * 6 * HOUR + i64::from(n) * SECOND);
+    // One of them rests later, while the others go on.
+    let all = days(0..20).chain(days(52..120)).flat_map(|at| (30..34).map(move |n| of(n, at)));
+    let rest = START.plus(60 * DAY)..START.plus(110 * DAY);
+    let is_asleep = |usage: &Usage| usage.token == own(33, 0).token && rest.contains(&usage.time);
+    let usages: Vec<Usage> = all.filter(|usage| !is_asleep(usage)).collect();
+    let told = told(judge(), &usages);
+    let woke: Vec<_> = told.iter().filter(|(rule, _)| rule == "dormant-token-woke").collect();
+    assert_eq!(woke, [&("dormant-token-woke".into(), own(33, 0).token.to_string())]);
+    assert_eq!(count(&told, "unusual-use"), 0, "{told:?}");
+}
+
 /// All come from one provider of another city once; weeks later one of them comes again.
 #[test]
 fn what_many_did_once_is_not_learned() {
