@@ -1,0 +1,112 @@
+//! Tests of registry files: what is read, and which faults are told.
+
+use super::*;
+use crate::engine::secret::Secret;
+
+fn read(text: &str) -> anyhow::Result<Vec<Changes>> {
+    let file = tempfile::NamedTempFile::new().unwrap();
+    std::fs::write(file.path(), text).unwrap();
+    read_registry(file.path(), &SealKey::new(b"key"))
+}
+
+#[test]
+fn a_file_that_is_too_large_was_cut_in_the_middle_of_a_row() {
+    let rows = "token\nexk_1234567890abcdef\n";
+    let size = rows.len() as u64;
+    assert_eq!(whole(rows.as_bytes(), size).unwrap().as_str(), rows);
+    let fault = whole(rows.as_bytes(), size - 4).unwrap_err().to_string();
+    assert!(fault.contains("at most 23 B"), "{fault}");
+}
+
+#[test]
+fn csv_and_json_lines_say_the_same() {
+    let csv = read("token,name,decoy\nexk_1234567890abcdef,bait,true\n,jwt:iss:sub,\n").unwrap();
+    let json = "{\"token\":\"exk_1234567890abcdef\",\"name\":\"bait\",\"decoy\":true}\n\n{\"token\":null,\"name\":\"jwt:iss:sub\",\"decoy\":\"\"}\n";
+    assert_eq!(csv, read(json).unwrap());
+    assert_eq!(csv.len(), 2);
+}
+
+#[test]
+fn a_secret_that_no_log_will_show_was_imported_without_a_word() {
+    let key = SealKey::new(b"key");
+    let id = key.seal(&Secret::new(b"abc"));
+    let text =
+        format!("token,name\nabc,a\naaaaaaaaaaaaaaaa,b\nexk_1234567890abcdef,c\n,d\n{id},e\n");
+    assert_eq!(csv(&text, &key).doubts, [2, 3]);
+    let json = json("{\"name\":\"e\"}\n{\"token\":\"[redacted]\",\"name\":\"a\"}", &key);
+    assert_eq!((json.doubts, json.rows.len()), (vec![2], 2));
+    let fault = &csv("token\nBearer exk_1234567890abcdef\n", &key).faults[0];
+    assert!(fault.message.contains("without words such as Bearer"), "{fault:?}");
+}
+
+fn faults(text: &str) -> Vec<String> {
+    let error = read(text).unwrap_err();
+    let lines = error.downcast_ref::<BadRows>().unwrap().lines();
+    lines.map(|line| line.split_once(':').unwrap().1.to_owned()).collect()
+}
+
+#[test]
+fn line_ends_of_two_bytes_and_empty_lines_made_the_wrong_lines_bad() {
+    for (text, line) in [
+        ("name,decoy\na,so\n", "2"),
+        ("name,decoy\r\na,so\r\n", "2"),
+        ("name,decoy\r\na,1\r\n\r\nb,so\r\n", "4"),
+        ("\n\nname,decoy\n\n\na,so\n", "6"),
+        ("name,decoy\n\"a\nb\",1\n\nc,so", "5"),
+    ] {
+        let told = faults(text).concat();
+        assert_eq!(
+            told,
+            format!("{line}: column decoy: expected true or false, found \"so\""),
+            "{text:?}"
+        );
+    }
+    assert!(faults("\r\n\r\nnmae\r\n")[0].starts_with("3: unknown column"));
+    assert!(faults("name\r\n\r\na,b\r\n")[0].starts_with("3: expected 1 column"));
+    let told = faults("[{\"name\":\"a\"}]");
+    assert_eq!(told, ["1: expected JSON objects, one per line, found an array"]);
+}
+
+#[test]
+fn a_bad_value_was_not_shown_even_if_it_can_be_no_secret() {
+    let told = |column: &str, text: &str| faults(&format!("name,{column}\na,{text}\n")).concat();
+    let found = |column: &str, text: &str| {
+        let told = told(column, text);
+        told.split_once(", found ").map(|(_, found)| found.to_owned())
+    };
+    assert_eq!(found("expires_at", "01.06.2027").as_deref(), Some("\"01.06.2027\""));
+    assert_eq!(found("expires_at", "2027-06-01 10:00").as_deref(), Some("\"2027-06-01 10:00\""));
+    assert_eq!(found("countries", "DEU").as_deref(), Some("\"DEU\""));
+    for text in ["123456789012", "1234-5678-9012-3456", "exk_secret", "hunter2"] {
+        assert_eq!(found("expires_at", text), None);
+    }
+}
+
+#[test]
+fn a_code_that_is_no_country_allowed_use_from_nowhere() {
+    let told = faults("name,countries\na,DE UK\nb,EU\nc,de GB XK\n");
+    let gb = "2: column countries: no country has the code UK: the United Kingdom is GB";
+    assert_eq!(told, [gb, "3: column countries: no country has the code EU"]);
+}
+
+#[test]
+fn all_faults_are_told_with_their_lines_and_without_secrets() {
+    let faults = |text| {
+        let error = read(text).unwrap_err();
+        let lines: Vec<_> = error.downcast_ref::<BadRows>().unwrap().lines().collect();
+        assert!(!lines.concat().contains("exk_secret"), "{lines:?}");
+        lines
+    };
+    let told = faults(
+        "token,name,expires_at\nexk_secret,a,soon\n,,\nexk_secret,b,2026-01-01\nexk_secret\n",
+    );
+    assert_eq!(told.len(), 3);
+    assert!(told[0].contains(":2: column expires_at: expected a date"), "{told:?}");
+    assert!(told[1].contains(":3: expected a token or a name, found neither"), "{told:?}");
+    assert!(told[2].contains(":5: expected 3 columns, as the heading has, found 1"), "{told:?}");
+    assert!(faults("token,nmae\n")[0].contains("unknown column \"nmae\""));
+    let told = faults("exk_secret,ops\n");
+    assert!(told[0].contains(":1: column 1 of the heading is unknown"), "{told:?}");
+    let told = faults("{\"token\": exk_secret}");
+    assert!(told[0].ends_with(":1:11: expected a JSON object on one line"), "{told:?}");
+}
