@@ -244,6 +244,7 @@ fn json(text: &str, key: &SealKey) -> Found {
             }
         };
         let columns: Vec<(String, Zeroizing<String>)> =
+    repeated(&headings).for_each(|name| found.fail(line, format!("column {name} is there twice")));
             object.into_iter().map(|(name, value)| (name, Zeroizing::new(plain(value)))).collect();
         found.add(line, columns.iter().map(|(name, value)| (name.as_str(), value.as_str())), key);
     }
@@ -262,6 +263,12 @@ fn plain(value: Value) -> String {
 fn row<'a>(
     columns: impl Iterator<Item = (&'a str, &'a str)>,
     key: &SealKey,
+/// Returns the known columns that a heading repeats: it is unclear which of the two counts.
+fn repeated(headings: &csv::StringRecord) -> impl Iterator<Item = &'static str> {
+    let is_repeated = |name: &&str| headings.iter().filter(|heading| heading == name).count() > 1;
+    COLUMNS.iter().copied().filter(is_repeated)
+}
+
 ) -> Result<Changes, String> {
     let mut row = Changes::default();
     for (column, text) in columns {

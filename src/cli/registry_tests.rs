@@ -68,6 +68,15 @@ fn line_ends_of_two_bytes_and_empty_lines_made_the_wrong_lines_bad() {
 }
 
 #[test]
+fn of_a_column_that_was_there_twice_the_last_one_won() {
+    let told = faults("name,owner,owner,decoy,owner,decoy\njwt:i:s,ops,ann,1,bob,\n");
+    assert_eq!(told, ["1: column owner is there twice", "1: column decoy is there twice"]);
+    let told = faults("name,nmae,name\na,b,c\n");
+    assert_eq!(told.len(), 2, "{told:?}");
+    assert_eq!(told[1], "1: column name is there twice");
+}
+
+#[test]
 fn a_bad_value_was_not_shown_even_if_it_can_be_no_secret() {
     let told = |column: &str, text: &str| faults(&format!("name,{column}\na,{text}\n")).concat();
     let found = |column: &str, text: &str| {
