@@ -59,8 +59,10 @@ pub(super) fn add(context: &mut Context, options: &TokensAdd) -> anyhow::Result<
 
 pub(super) fn import(context: &mut Context, file: &Path) -> anyhow::Result<()> {
     let Context { site, printer, .. } = context;
-    let rows = read_registry(file, &site.key()?)?;
-    let changed = site.store()?.import(&rows, "", now())?;
+    let file = read_registry(file, &site.key()?)?;
+    let mut store = site.store()?;
+    let rows = file.meant(&store.registry()?)?;
+    let changed = store.import(&rows, "", now())?;
     let (n_rows, n_changed) = (rows.len(), changed.len());
     if printer.is_json() {
         let taken_back = changed.iter().filter_map(taken_back_json).collect::<Vec<_>>();

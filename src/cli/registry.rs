@@ -10,8 +10,8 @@ use zeroize::Zeroizing;
 
 use crate::cli::country;
 use crate::cli::print::{counted, safe};
-use crate::cli::state::NEVER_FOUND;
-use crate::engine::registry::{COLUMNS, Changes};
+use crate::cli::state::{NEVER_FOUND, is_identity};
+use crate::engine::registry::{COLUMNS, Changes, Registered};
 use crate::engine::secret::{SealKey, TokenId};
 use crate::engine::token::is_ever_found;
 
@@ -27,11 +27,19 @@ const SHORTEST_SECRET: usize = 4;
 /// Faults that an error lists at most.
 const MAX_FAULTS: usize = 20;
 
+/// A registry file that was read.
+#[derive(Debug)]
+pub struct RegistryFile {
+    path: PathBuf,
+    /// Rows with their lines.
+    rows: Vec<(u64, Changes)>,
+}
+
 /// Reads a registry file; `-` is standard input. Secrets in it are sealed at once.
 ///
 /// # Errors
 /// The file cannot be read, or rows of it are invalid: all of these, with their lines.
-pub fn read_registry(path: &Path, key: &SealKey) -> anyhow::Result<Vec<Changes>> {
+pub fn read_registry(path: &Path, key: &SealKey) -> anyhow::Result<RegistryFile> {
     let doing = || format!("reading the registry {}", path.display());
     let text = if path.as_os_str() == "-" {
         whole(std::io::stdin().lock(), MAX_FILE)
@@ -55,9 +63,69 @@ pub fn read_registry(path: &Path, key: &SealKey) -> anyhow::Result<Vec<Changes>>
             // The write may fail if nobody reads; the file is imported all the same.
             writeln!(std::io::stderr(), "warning: {file}:{line}: {NEVER_FOUND}").ok();
         }
-        return Ok(rows.into_iter().map(|(_, row)| row).collect());
+        return Ok(RegistryFile { path: path.to_owned(), rows });
     }
     Err(BadRows { path: path.to_owned(), faults }.into())
+}
+
+impl RegistryFile {
+    /// Returns how many rows it has.
+    #[must_use]
+    pub const fn n_rows(&self) -> usize {
+        self.rows.len()
+    }
+
+    /// Returns the rows. One with a name alone is about the only token of that name, unless the name is a principal's own
+    /// statement: no usage ever has another name by itself, and the row would apply to nothing.
+    ///
+    /// # Errors
+    /// Rows with the name of no token or of several, or that contradict another one's: all of these, with their lines.
+    pub fn meant(self, known: &[Registered]) -> Result<Vec<Changes>, BadRows> {
+        let Self { path, rows } = self;
+        let tokens = tokens_by_name(known, &rows);
+        let (mut meant, mut faults) = (Vec::new(), Vec::new());
+        for (line, row) in &rows {
+            match meant_by(row, &tokens) {
+                Ok(row) => meant.push((*line, row)),
+                Err(fault) => faults.push(Fault::new(*line, fault)),
+            }
+        }
+        faults.extend(contradictions(&meant));
+        faults.sort_by_key(|fault| fault.line);
+        if !faults.is_empty() {
+            return Err(BadRows { path, faults });
+        }
+        Ok(meant.into_iter().map(|(_, row)| row).collect())
+    }
+}
+
+/// Returns the tokens of each name, as they will be once these rows are imported.
+fn tokens_by_name<'a>(
+    known: &'a [Registered],
+    rows: &'a [(u64, Changes)],
+) -> BTreeMap<&'a str, Vec<TokenId>> {
+    let before = known.iter().filter_map(|row| Some((row.token?, row.name.as_str())));
+    let after = rows.iter().filter_map(|(_, row)| Some((row.subject().0?, row.name()?)));
+    let names: BTreeMap<TokenId, &str> = before.chain(after).collect();
+    let mut tokens = BTreeMap::<&str, Vec<TokenId>>::new();
+    names.into_iter().for_each(|(token, name)| tokens.entry(name).or_default().push(token));
+    tokens
+}
+
+/// Returns a row about the token that it means, or why that is unclear.
+fn meant_by(row: &Changes, tokens: &BTreeMap<&str, Vec<TokenId>>) -> Result<Changes, String> {
+    let (None, name) = row.subject() else { return Ok(row.clone()) };
+    if is_identity(name) {
+        return Ok(row.clone());
+    }
+    match tokens.get(name).map(Vec::as_slice) {
+        Some([token]) => Ok(row.clone().of_token(*token)),
+        Some(tokens) => {
+            let n_tokens = tokens.len();
+            Err(format!("expected one token and not only a name that {n_tokens} tokens have"))
+        }
+        None => Err("expected a token and not only a name that no token has".to_owned()),
+    }
 }
 
 /// Reads everything. More than `most` bytes are refused: a truncated row would look like another.
@@ -176,6 +244,7 @@ fn csv(text: &str, key: &SealKey) -> Found {
     let line = lines.at(headings.position());
     let unknown = (1..).zip(headings.iter()).filter(|(_, name)| !COLUMNS.contains(name));
     unknown.for_each(|(n, name)| found.fail(line, unknown_column(n, name)));
+    repeated(&headings).for_each(|name| found.fail(line, format!("column {name} is there twice")));
     if !found.faults.is_empty() {
         return found;
     }
@@ -192,6 +261,12 @@ fn csv(text: &str, key: &SealKey) -> Found {
         }
     }
     found
+}
+
+/// Returns the known columns that a heading repeats: it is unclear which of the two counts.
+fn repeated(headings: &csv::StringRecord) -> impl Iterator<Item = &'static str> {
+    let is_repeated = |name: &&str| headings.iter().filter(|heading| heading == name).count() > 1;
+    COLUMNS.iter().copied().filter(is_repeated)
 }
 
 /// Counts the lines up to a row. The reader's own count adds to a row the empty lines before it and the rest of the
@@ -244,7 +319,6 @@ fn json(text: &str, key: &SealKey) -> Found {
             }
         };
         let columns: Vec<(String, Zeroizing<String>)> =
-    repeated(&headings).for_each(|name| found.fail(line, format!("column {name} is there twice")));
             object.into_iter().map(|(name, value)| (name, Zeroizing::new(plain(value)))).collect();
         found.add(line, columns.iter().map(|(name, value)| (name.as_str(), value.as_str())), key);
     }
@@ -263,12 +337,6 @@ fn plain(value: Value) -> String {
 fn row<'a>(
     columns: impl Iterator<Item = (&'a str, &'a str)>,
     key: &SealKey,
-/// Returns the known columns that a heading repeats: it is unclear which of the two counts.
-fn repeated(headings: &csv::StringRecord) -> impl Iterator<Item = &'static str> {
-    let is_repeated = |name: &&str| headings.iter().filter(|heading| heading == name).count() > 1;
-    COLUMNS.iter().copied().filter(is_repeated)
-}
-
 ) -> Result<Changes, String> {
     let mut row = Changes::default();
     for (column, text) in columns {

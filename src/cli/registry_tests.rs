@@ -6,7 +6,7 @@ use crate::engine::secret::Secret;
 fn read(text: &str) -> anyhow::Result<Vec<Changes>> {
     let file = tempfile::NamedTempFile::new().unwrap();
     std::fs::write(file.path(), text).unwrap();
-    read_registry(file.path(), &SealKey::new(b"key"))
+    Ok(read_registry(file.path(), &SealKey::new(b"key"))?.meant(&[])?)
 }
 
 #[test]
@@ -65,6 +65,44 @@ fn line_ends_of_two_bytes_and_empty_lines_made_the_wrong_lines_bad() {
     assert!(faults("name\r\n\r\na,b\r\n")[0].starts_with("3: expected 1 column"));
     let told = faults("[{\"name\":\"a\"}]");
     assert_eq!(told, ["1: expected JSON objects, one per line, found an array"]);
+}
+
+#[test]
+fn a_row_with_a_name_alone_was_imported_and_applied_to_nothing() {
+    let token = |n| TokenId([n; 16]);
+    let known = |n, name: &str| Registered {
+        token: Some(token(n)),
+        name: name.into(),
+        ..Registered::default()
+    };
+    let known = [known(1, "ci"), known(2, "web"), known(3, "web"), known(4, "old")];
+    let meant = |rows: &str| {
+        let file = tempfile::NamedTempFile::new().unwrap();
+        std::fs::write(file.path(), format!("token,name,revoked_at\n{rows}")).unwrap();
+        let file = read_registry(file.path(), &SealKey::new(b"key")).unwrap();
+        file.meant(&known).map_err(|error| {
+            let lines = error.lines();
+            lines.map(|line| line.split_once(':').unwrap().1.to_owned()).collect::<Vec<_>>()
+        })
+    };
+    let rows = meant(",ci,2026-01-01\n,jwt:i:s,2026-01-01\n").unwrap();
+    let subjects: Vec<_> = rows.iter().map(Changes::subject).collect();
+    assert_eq!(subjects, [(Some(token(1)), ""), (None, "jwt:i:s")]);
+    assert_eq!(
+        meant(",ghost,2026-01-01\n,ci,\n,web,2026-01-01\n,jwt:,\n").unwrap_err(),
+        [
+            "2: expected a token and not only a name that no token has",
+            "4: expected one token and not only a name that 2 tokens have",
+            "5: expected a token and not only a name that no token has",
+        ]
+    );
+    // Names count as they are once the file is imported.
+    let fault = "3: expected a token and not only a name that no token has";
+    assert_eq!(meant(&format!("{},new,\n,old,2026-01-01\n", token(4))).unwrap_err(), [fault]);
+    let fault = "3: expected one token and not only a name that 2 tokens have";
+    assert_eq!(meant(&format!("{},ci,\n,ci,2026-01-01\n", token(5))).unwrap_err(), [fault]);
+    let fault = "3: repeats the token of line 2 with other values: keep one of the two";
+    assert_eq!(meant(&format!("{},ci,\n,ci,2026-01-01\n", token(1))).unwrap_err(), [fault]);
 }
 
 #[test]

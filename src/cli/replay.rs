@@ -14,7 +14,7 @@ use smol_str::SmolStr;
 use crate::cli::args::Replay as Options;
 use crate::cli::print::{self, Printer};
 use crate::cli::registering::taken_back;
-use crate::cli::registry::read_registry;
+use crate::cli::registry::{RegistryFile, read_registry};
 use crate::cli::state::reader_if_any;
 use crate::cli::{Context, exit};
 use crate::clock::{monotonic, now};
@@ -28,7 +28,6 @@ use crate::engine::alert::{Alert, Level};
 use crate::engine::line::Directives;
 use crate::engine::reader::Source;
 use crate::engine::record::Columns;
-use crate::engine::registry::Changes;
 use crate::engine::secret::SealKey;
 use crate::engine::time::Timestamp;
 use crate::source::SourceError;
@@ -57,16 +56,13 @@ fn learn(context: &mut Context, options: &Options) -> anyhow::Result<ExitCode> {
     let (sources, inputs) = inputs(site, options, paths)?;
     let reader = site.reader(sources)?;
     let key = site.key()?;
-    let rows = registry_rows(options, &key)?;
+    let files = registry_files(options, &key)?;
     let mut lock = options.save.then(|| Lock::take(&site.state, Role::Command)).transpose()?;
     let mut store = store_of(site, lock.as_mut())?;
     if lock.is_none() {
         register_known(site, &mut store)?;
     }
-    for said in store.import(&rows, "", now())?.iter().filter_map(taken_back) {
-        // The write may fail if nobody reads; the logs are still to be read.
-        writeln!(anstream::stderr(), "{said}").ok();
-    }
+    import(files, &mut store)?;
     if let Some(mail) = &site.config.mail {
         // Alerts that the daemon found before belong to their own digest.
         store.queue_digest(&format!("{UNTIL}{}", now()), mail.at_once, now(), now())?;
@@ -261,27 +257,39 @@ fn say_unnamed(inputs: &[Input], other: usize) {
 
 /// Reads the registry of the command line, else those of the replayed directories, and reports which on standard error.
 /// A saved registry comes from the command line alone: whoever may write logs could undo a revocation.
-fn registry_rows(options: &Options, key: &SealKey) -> anyhow::Result<Vec<Changes>> {
-    let mut files = Vec::new();
+fn registry_files(options: &Options, key: &SealKey) -> anyhow::Result<Vec<RegistryFile>> {
+    let mut paths = Vec::new();
     match &options.registry {
-        Some(named) => files.push(named.clone()),
-        None => options.paths.iter().for_each(|path| find_registries(path, &mut files)),
+        Some(named) => paths.push(named.clone()),
+        None => options.paths.iter().for_each(|path| find_registries(path, &mut paths)),
     }
     let is_ignored = options.save && options.registry.is_none();
-    let mut rows = Vec::new();
-    for file in files {
-        let name = print::safe(file.to_string_lossy());
+    let mut files = Vec::new();
+    for path in paths {
+        let name = print::safe(path.to_string_lossy());
         let said = if is_ignored {
             format!("{name}: not imported: with --save, name it with --registry")
         } else {
-            let found = read_registry(&file, key)?;
-            let n_rows = print::counted(found.len() as u64, "row");
-            rows.extend(found);
+            let file = read_registry(&path, key)?;
+            let n_rows = print::counted(file.n_rows() as u64, "row");
+            files.push(file);
             format!("{name}: {n_rows} {}", if options.save { "imported" } else { "for this run" })
         };
         writeln!(anstream::stderr(), "registry: {said}").ok();
     }
-    Ok(rows)
+    Ok(files)
+}
+
+/// Imports registries, and reports on standard error which marks they took back.
+fn import(files: Vec<RegistryFile>, store: &mut Store) -> anyhow::Result<()> {
+    for file in files {
+        let rows = file.meant(&store.registry()?)?;
+        for said in store.import(&rows, "", now())?.iter().filter_map(taken_back) {
+            // The write may fail if nobody reads; the logs are still to be read.
+            writeln!(anstream::stderr(), "{said}").ok();
+        }
+    }
+    Ok(())
 }
 
 fn find_registries(directory: &Path, files: &mut Vec<PathBuf>) {

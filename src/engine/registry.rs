@@ -175,6 +175,20 @@ impl Changes {
         &self.values.countries
     }
 
+    /// Returns the name that is given, which may be empty; `None` if that column is not named.
+    #[must_use]
+    pub fn name(&self) -> Option<&str> {
+        self.has("name").then_some(self.values.name.as_str())
+    }
+
+    /// Returns the same about a token.
+    #[must_use]
+    pub fn of_token(mut self, token: TokenId) -> Self {
+        self.values.token = Some(token);
+        self.columns.insert("token");
+        self
+    }
+
     /// Returns which row is meant: a token's, else that of a name.
     #[must_use]
     pub fn subject(&self) -> (Option<TokenId>, &str) {

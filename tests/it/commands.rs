@@ -234,6 +234,27 @@ fn a_registry_file_is_imported() {
     assert!(error.contains("bad.csv:2") && !error.contains("exk-b"), "{error}");
 }
 
+#[test]
+fn a_revocation_by_name_was_imported_beside_the_token_of_that_name() {
+    let home = Home::new("");
+    assert!(home.output_with(&["tokens", "add", "ci"], SECRET).status.success());
+    home.append("bad.csv", "name,decoy\nghost,true\n");
+    let (error, code) = refused(&home, &["tokens", "import", "bad.csv"], "");
+    let told = "bad.csv:2: expected a token and not only a name that no token has\n";
+    assert!(error.starts_with(told) && code == Some(70), "{error}");
+    home.append("logs/access.log", story());
+    let (error, code) = refused(&home, &["replay", "--registry", "bad.csv", "logs"], "");
+    assert!(error.contains(told) && code == Some(70), "{error}");
+
+    home.append("ci.csv", "name,revoked_at\nci,2026-01-01\n");
+    let alerts = home.print(&["replay", "--json", "--registry", "ci.csv", "logs"]);
+    assert!(alerts.contains("revoked-token-used"), "{alerts}");
+    let said = home.print(&["tokens", "import", "ci.csv"]);
+    assert_eq!(said, "1 row read, 1 of them new or changed\n");
+    assert_eq!(home.json(&["tokens", "list", "--json"]).len(), 1);
+    assert_eq!(registered(&home).1, "revoked");
+}
+
 /// What is registered of `ci`, and its state.
 fn registered(home: &Home) -> (Value, Value) {
     let ci = first(home, &["tokens", "show", "ci", "--json"]);
