@@ -4,7 +4,7 @@ use std::borrow::Cow;
 
 use rusqlite::types::{FromSql, FromSqlError, FromSqlResult, ValueRef};
 use rusqlite::{Connection, Row, ToSql, named_params, params};
-use smol_str::SmolStr;
+use smol_str::{SmolStr, ToSmolStr};
 
 use crate::engine::alert::{Alert, Incident, Level, Value};
 use crate::engine::secret::TokenId;
@@ -110,7 +110,8 @@ const FILTERED: &str = "WHERE (:since IS NULL OR a.time >= :since)
 /// What a query for alerts selects. An acknowledgement of an incident applies to the alerts that
 /// it had by then: one that was committed later is news, whatever the verdict on the incident and whatever its own
 /// time.
-const SELECT: &str = "SELECT a.number, a.body, k.subject, k.verdict, k.note, k.at";
+const SELECT: &str = "SELECT a.number, a.body, k.subject, k.verdict, k.note, k.at,
+    (SELECT name FROM registry WHERE registry.token = a.token) AS name";
 
 /// Alerts with their acknowledgements.
 const ALERTS: &str = "FROM alert AS a
@@ -226,21 +227,33 @@ impl Store {
     }
 }
 
-/// Visits the alerts that meet a condition one by one, with their numbers. Unreadable ones are logged and skipped.
+/// An alert with its number and what its token is called by now: its name, else its id; empty if it is about no token.
+pub(super) struct Numbered {
+    pub(super) number: i64,
+    pub(super) alert: Alert,
+    pub(super) called: SmolStr,
+}
+
+/// Visits the alerts that meet a condition one by one. Unreadable ones are logged and skipped.
 pub(super) fn each(
     db: &Connection,
     condition: &str,
     parameters: &[(&str, &dyn ToSql)],
-    mut visit: impl FnMut(i64, Alert),
+    mut visit: impl FnMut(Numbered),
 ) -> rusqlite::Result<()> {
     let mut statement = db.prepare_cached(&format!("{SELECT} {ALERTS} {condition}"))?;
-    let rows = statement
-        .query_map(parameters, |row| Ok((row.get("number")?, get_json::<Alert>(row, "body")?)))?;
-    for row in rows {
-        let found = legible("an alert", std::iter::once(row))?;
-        found.into_iter().for_each(|(number, alert)| visit(number, alert));
+    for row in statement.query_map(parameters, numbered)? {
+        legible("an alert", std::iter::once(row))?.into_iter().for_each(&mut visit);
     }
     Ok(())
+}
+
+fn numbered(row: &Row<'_>) -> rusqlite::Result<Numbered> {
+    let alert: Alert = get_json(row, "body")?;
+    let name = row.get::<_, Option<String>>("name")?.filter(|name| !name.is_empty());
+    let id = || alert.token.as_ref().map(|token| token.id.to_smolstr());
+    let called = name.map(SmolStr::from).or_else(id).unwrap_or_default();
+    Ok(Numbered { number: row.get("number")?, alert, called })
 }
 
 /// Reads the row of an incident.
@@ -280,9 +293,9 @@ fn stored(
     let mutes = mutes::all(db)?;
     let mut statement = db.prepare_cached(sql)?;
     let rows = statement.query_map(parameters, |row| {
-        let alert: Alert = get_json(row, "body")?;
-        let number = row.get("number")?;
-        let is_muted = mutes::cover(&mutes, number, &alert);
+        let numbered = numbered(row)?;
+        let is_muted = mutes::cover(&mutes, &numbered);
+        let Numbered { number, alert, .. } = numbered;
         Ok(StoredAlert { number, alert, ack: ack(row)?, is_muted })
     })?;
     legible("an alert", rows)
@@ -319,7 +332,6 @@ mod tests {
     use crate::engine::time::HOUR;
     use crate::engine::word::Known;
     use crate::store::sample::{NOON, alert, id, incident, incident_commit, state};
-    use smol_str::ToSmolStr;
 
     fn store() -> Store {
         let mut store = Store::in_memory().unwrap();

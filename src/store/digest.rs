@@ -134,12 +134,15 @@ fn ended(db: &Connection, mute: Mute, lasting: &[Mute]) -> rusqlite::Result<Ende
     alerts::each(
         db,
         "WHERE a.number > :after AND a.time < :until AND k.subject IS NULL
-           AND :rule IN ('', a.rule) AND :principal IN ('', a.principal)",
+           AND :rule IN ('', a.rule) AND (:principal IN ('', a.principal)
+             OR :principal = 'tw1_' || lower(hex(a.token))
+             OR a.token IN (SELECT token FROM registry WHERE name = :principal))",
         parameters,
-        |number, alert| {
-            if !ended.mute.covers(&alert) || mutes::cover(lasting, number, &alert) {
+        |numbered| {
+            if !mutes::covers(&ended.mute, &numbered) || mutes::cover(lasting, &numbered) {
                 return;
             }
+            let alert = numbered.alert;
             ended.n_alerts += 1;
             ended.level = ended.level.max(alert.rule.level);
             ended.principals.insert(alert.principal);

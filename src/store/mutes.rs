@@ -7,6 +7,7 @@ use crate::engine::geo::Country;
 use crate::engine::mute::{Mute, Scope};
 use crate::engine::time::Timestamp;
 
+use super::alerts::Numbered;
 use super::codec::{get_text, get_u32, legible};
 use super::commit::bump;
 use super::status::setting;
@@ -74,9 +75,23 @@ impl Store {
     }
 }
 
-/// Returns whether an alert with this number is muted.
-pub(super) fn cover(mutes: &[Mute], number: i64, alert: &Alert) -> bool {
-    mutes.iter().any(|mute| mute.after < number && mute.covers(alert))
+/// Returns whether an alert is muted.
+pub(super) fn cover(mutes: &[Mute], numbered: &Numbered) -> bool {
+    mutes.iter().any(|mute| covers(mute, numbered))
+}
+
+/// Returns whether a mute covers an alert. Mutes follow a token to its new name, and alerts keep the old one.
+pub(super) fn covers(mute: &Mute, Numbered { number, alert, called }: &Numbered) -> bool {
+    let as_of_now = || Alert { principal: called.clone(), ..alert.clone() };
+    mute.after < *number
+        && (mute.covers(alert) || mute.scope.principal == *called && mute.covers(&as_of_now()))
+}
+
+/// Lets the mutes of a principal be about its new name.
+pub(super) fn rename(db: &Connection, from: &str, to: &str) -> rusqlite::Result<()> {
+    let sql = "UPDATE mute SET principal = ?2 WHERE principal = ?1";
+    let n_renamed = db.execute(sql, [from, to])?;
+    bump(db, "mutes_version", u64::from(n_renamed > 0))
 }
 
 pub(super) fn all(db: &Connection) -> rusqlite::Result<Vec<Mute>> {

@@ -14,7 +14,7 @@ use super::codec::{get_json, get_text, legible, to_json};
 use super::commit::{bump, remember};
 use super::forget::drop_profile;
 use super::status::setting;
-use super::{Reader, Store, StoreError, recall, slot, words};
+use super::{Reader, Store, StoreError, mutes, recall, slot, words};
 
 /// What a command is about.
 #[derive(Clone, Debug, PartialEq, Eq, PartialOrd, Ord)]
@@ -296,7 +296,8 @@ fn put_all(
 }
 
 /// Lets a token that is named or renamed keep its baseline. What was learned under its id, or under its old name if no
-/// other token has that name, moves to the new name, unless that has a baseline already; and so do people's words.
+/// other token has that name, moves to the new name, unless that has a baseline already; and so do mutes and people's
+/// words.
 fn inherit(db: &Connection, old: Option<&Registered>, row: &Registered) -> rusqlite::Result<()> {
     let Some(token) = row.token.filter(|_| !row.name.is_empty()) else { return Ok(()) };
     let before = match old.filter(|old| !old.name.is_empty()) {
@@ -311,6 +312,7 @@ fn inherit(db: &Connection, old: Option<&Registered>, row: &Registered) -> rusql
         remember(db, &[SubjectRow { principal: row.name.clone(), ..subject }])?;
         drop_profile(db, &before)?;
     }
+    mutes::rename(db, &before, &row.name)?;
     words::rename(db, &before, &row.name)
 }
 

@@ -1,11 +1,15 @@
 //! Tests of the registry: what is kept, changed, inherited.
 
 use super::*;
+use crate::engine::alert::Alert;
 use crate::engine::commit::Commit;
 use crate::engine::geo::Country;
 use crate::engine::ledger::Ledger;
+use crate::engine::mute::{Mute, Scope};
 use crate::engine::time::DAY;
-use crate::store::sample::{NOON, id, record, registered, state};
+use crate::engine::word::{Verdict, Word};
+use crate::store::sample::{NOON, alert, id, record, registered, state};
+use crate::store::{Ack, AlertFilter};
 
 fn full() -> Registered {
     Registered {
@@ -161,4 +165,65 @@ fn a_token_that_is_named_keeps_its_baseline() {
     store.register(&[named("deploy")], "", Timestamp(0)).unwrap();
     assert_eq!(recall(&store, "deploy"), [row("deploy")]);
     assert!(recall(&store, "ci").is_empty());
+}
+
+/// A token that is used under a name, with a baseline, a mute and a word.
+fn used_as(name: &str) -> Store {
+    let mut store = Store::in_memory().unwrap();
+    store.register(&[registered(Some(1), name)], "", NOON).unwrap();
+    commit_as(&mut store, name);
+    let scope = Scope { principal: name.into(), ..Scope::default() };
+    store.mute(&Mute { scope, since: NOON, ..Mute::default() }).unwrap();
+    let word = Word {
+        number: 0,
+        at: NOON,
+        principal: name.into(),
+        verdict: Verdict::Expected,
+        actors: Vec::new(),
+        about: None,
+    };
+    let ack = Ack { subject: "a".into(), verdict: word.verdict, note: String::new(), at: word.at };
+    store.ack(&ack, Some(&word)).unwrap();
+    store
+}
+
+/// Commits a use under a name.
+fn commit_as(store: &mut Store, name: &str) {
+    let subject = SubjectRow { principal: name.into(), blob: vec![1], due: Some(7) };
+    let mut ledger = Ledger::default();
+    record(&mut ledger, id(1), NOON, "192.0.2.7");
+    ledger.tokens.values_mut().for_each(|used| used.principal = name.into());
+    let commit = Commit { subjects: vec![subject], ledger, ..Commit::default() };
+    store.commit(&commit, NOON).unwrap();
+}
+
+/// Everybody who has a baseline, and in which hour its silence is news.
+type Baselines = Vec<(String, Option<u32>)>;
+
+/// Returns the baselines, whom mutes are about, and words.
+fn about(store: &Store) -> (Baselines, Vec<SmolStr>, Vec<SmolStr>) {
+    let mut all =
+        store.db.prepare("SELECT principal, due FROM profile ORDER BY principal").unwrap();
+    let rows = all.query_map([], |row| Ok((row.get(0)?, row.get(1)?))).unwrap();
+    let mutes = store.mutes().unwrap().into_iter().map(|mute| mute.scope.principal);
+    let words = store.words().unwrap().into_iter().map(|word| word.principal);
+    (rows.map(Result::unwrap).collect(), mutes.collect(), words.collect())
+}
+
+#[test]
+fn the_mutes_of_a_token_that_was_renamed_held_no_longer() {
+    let mut store = used_as("ci");
+    let told = Alert { principal: "ci".into(), ..alert("a", "i", 1, NOON) };
+    store.commit(&Commit { alerts: vec![told], ..Commit::default() }, NOON).unwrap();
+    for name in ["deploy", "web"] {
+        let version = store.mutes_version().unwrap();
+        store.register(&[registered(Some(1), name)], "", NOON).unwrap();
+        let called = SmolStr::from(name);
+        let (_, mutes, words) = about(&store);
+        assert_eq!((&mutes, &words), (&vec![called.clone()], &vec![called]));
+        assert_eq!(store.mutes_version().unwrap(), version + 1);
+        // What it covered under the old name stays muted.
+        let alerts = store.alerts(&AlertFilter::default()).unwrap();
+        assert!(alerts.iter().all(|stored| stored.is_muted) && alerts.len() == 1, "{name}");
+    }
 }

@@ -74,10 +74,11 @@ pub(super) fn sum_up(
 ) -> rusqlite::Result<Summary> {
     let mutes = mutes::all(db)?;
     let (mut summary, mut incidents) = (Summary::default(), BTreeSet::new());
-    alerts::each(db, condition, parameters, |number, alert| {
-        if told.contains(&alert.incident) || mutes::cover(&mutes, number, &alert) {
+    alerts::each(db, condition, parameters, |numbered| {
+        if told.contains(&numbered.alert.incident) || mutes::cover(&mutes, &numbered) {
             return;
         }
+        let alert = numbered.alert;
         summary.n_alerts += 1;
         incidents.insert(alert.incident.clone());
         summary.alerts.push(alert);
