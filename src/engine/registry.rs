@@ -374,15 +374,17 @@ impl Registry {
         principal.parse().ok().or_else(|| only?.token)
     }
 
-    /// Returns the principals whose tokens have a different name in another registry.
+    /// Returns the principals whose tokens have a different name in another registry, or none any more.
     #[must_use]
     pub fn renamed_in(&self, other: &Self) -> BTreeSet<SmolStr> {
-        let name = |token: &TokenId| {
-            let name = self.token(*token).map(|row| row.name.clone());
-            name.filter(|name| !name.is_empty()).unwrap_or_else(|| token.to_smolstr())
-        };
-        let rows = other.by_token.iter().filter(|(_, row)| !row.name.is_empty());
-        rows.filter(|(token, row)| name(token) != row.name).map(|(token, _)| name(token)).collect()
+        let tokens = other.by_token.keys().map(|token| (self.called(*token), other.called(*token)));
+        tokens.filter(|(before, after)| before != after).map(|(before, _)| before).collect()
+    }
+
+    /// Returns the name of a token, else its id.
+    fn called(&self, token: TokenId) -> SmolStr {
+        let name = self.token(token).map(|row| row.name.clone());
+        name.filter(|name| !name.is_empty()).unwrap_or_else(|| token.to_smolstr())
     }
 
     fn named<'a>(&'a self, name: &'a str) -> impl Iterator<Item = &'a Registered> {

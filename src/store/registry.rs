@@ -272,6 +272,7 @@ impl Store {
         }
         self.write("dropping the profiles of old names", |db| {
             for principal in principals {
+                disown(db, principal)?;
                 if !is_in_use(db, principal)? {
                     drop_profile(db, principal)?;
                 }
@@ -295,25 +296,43 @@ fn put_all(
     Ok(n_changed)
 }
 
-/// Lets a token that is named or renamed keep its baseline. What was learned under its id, or under its old name if no
-/// other token has that name, moves to the new name, unless that has a baseline already; and so do mutes and people's
-/// words.
+/// Lets a token that gets, changes or loses its name keep its baseline. What was learned under its id, or under its old
+/// name if no other token has that name, moves to what it is called now, unless that has a baseline already; and so do
+/// mutes and people's words.
 fn inherit(db: &Connection, old: Option<&Registered>, row: &Registered) -> rusqlite::Result<()> {
-    let Some(token) = row.token.filter(|_| !row.name.is_empty()) else { return Ok(()) };
-    let before = match old.filter(|old| !old.name.is_empty()) {
-        Some(old) if is_in_use(db, &old.name)? => return Ok(()),
-        Some(old) => old.name.clone(),
-        None => token.to_smolstr(),
+    let Some(token) = row.token else { return Ok(()) };
+    let called = |row: &Registered| match row.name.as_str() {
+        "" => token.to_smolstr(),
+        _ => row.name.clone(),
     };
-    if before == row.name || recall::subject(db, &row.name)?.is_some() {
+    let (before, after) = (old.map_or_else(|| token.to_smolstr(), called), called(row));
+    if before == after {
         return Ok(());
     }
-    if let Some(subject) = recall::subject(db, &before)? {
-        remember(db, &[SubjectRow { principal: row.name.clone(), ..subject }])?;
-        drop_profile(db, &before)?;
+    disown(db, &before)?;
+    if is_in_use(db, &before)? {
+        return Ok(());
     }
-    mutes::rename(db, &before, &row.name)?;
-    words::rename(db, &before, &row.name)
+    let subject = recall::subject(db, &before)?;
+    // Nobody uses the old name any more, and its silence is no news.
+    drop_profile(db, &before)?;
+    if recall::subject(db, &after)?.is_some() {
+        return Ok(());
+    }
+    if let Some(subject) = subject {
+        // Whether a token without a name states one itself is known from its next use on: until then it is not expected.
+        let due = subject.due.filter(|_| !row.name.is_empty());
+        remember(db, &[SubjectRow { principal: after.clone(), due, ..subject }])?;
+    }
+    mutes::rename(db, &before, &after)?;
+    words::rename(db, &before, &after)
+}
+
+/// Takes a name from the tokens that lost it, whose own rows name it until their next use.
+fn disown(db: &Connection, name: &str) -> rusqlite::Result<()> {
+    let sql = "UPDATE token SET principal = '' WHERE principal = ?1 AND principal <> ''
+        AND id IN (SELECT token FROM registry WHERE token IS NOT NULL AND name = '')";
+    db.prepare_cached(sql)?.execute([name]).map(drop)
 }
 
 /// Returns the row of a token or, without one, that of a name.

@@ -211,14 +211,43 @@ fn about(store: &Store) -> (Baselines, Vec<SmolStr>, Vec<SmolStr>) {
 }
 
 #[test]
+fn a_token_that_lost_its_name_lost_its_baseline_and_was_missed_under_the_name() {
+    let mut store = used_as("ci");
+    let cleared = registered(Some(1), "");
+    store.register(&[cleared], "", NOON).unwrap();
+    let own = id(1).to_smolstr();
+    let baseline = vec![(own.to_string(), None)];
+    let expected = (baseline.clone(), vec![own.clone()], vec![own.clone()]);
+    assert_eq!(about(&store), expected);
+    // A daemon commits what it has in memory, before it knows of the change.
+    commit_as(&mut store, "ci");
+    store.drop_unused(&["ci".into()].into()).unwrap();
+    assert_eq!(about(&store).0, baseline);
+    // It gets the name back.
+    store.register(&[registered(Some(1), "ci")], "", NOON).unwrap();
+    let expected = (vec![("ci".to_owned(), None)], vec!["ci".into()], vec!["ci".into()]);
+    assert_eq!(about(&store), expected);
+}
+
+#[test]
+fn a_name_that_another_token_has_keeps_its_baseline_when_one_loses_it() {
+    let mut store = used_as("ci");
+    let version = store.mutes_version().unwrap();
+    store.register(&[registered(Some(2), "ci"), registered(Some(1), "")], "", NOON).unwrap();
+    let expected = (vec![("ci".to_owned(), Some(7))], vec!["ci".into()], vec!["ci".into()]);
+    assert_eq!(about(&store), expected);
+    assert_eq!(store.mutes_version().unwrap(), version);
+}
+
+#[test]
 fn the_mutes_of_a_token_that_was_renamed_held_no_longer() {
     let mut store = used_as("ci");
     let told = Alert { principal: "ci".into(), ..alert("a", "i", 1, NOON) };
     store.commit(&Commit { alerts: vec![told], ..Commit::default() }, NOON).unwrap();
-    for name in ["deploy", "web"] {
+    for name in ["deploy", ""] {
         let version = store.mutes_version().unwrap();
         store.register(&[registered(Some(1), name)], "", NOON).unwrap();
-        let called = SmolStr::from(name);
+        let called = if name.is_empty() { id(1).to_smolstr() } else { name.into() };
         let (_, mutes, words) = about(&store);
         assert_eq!((&mutes, &words), (&vec![called.clone()], &vec![called]));
         assert_eq!(store.mutes_version().unwrap(), version + 1);
@@ -226,4 +255,13 @@ fn the_mutes_of_a_token_that_was_renamed_held_no_longer() {
         let alerts = store.alerts(&AlertFilter::default()).unwrap();
         assert!(alerts.iter().all(|stored| stored.is_muted) && alerts.len() == 1, "{name}");
     }
+}
+
+#[test]
+fn a_token_that_joined_others_was_missed_under_its_old_name() {
+    let mut store = used_as("ci");
+    let subjects = vec![SubjectRow { principal: "web".into(), blob: vec![9], due: Some(9) }];
+    store.commit(&Commit { subjects, ..Commit::default() }, NOON).unwrap();
+    store.register(&[registered(Some(2), "web"), registered(Some(1), "web")], "", NOON).unwrap();
+    assert_eq!(about(&store).0, [("web".to_owned(), Some(9))]);
 }

@@ -103,3 +103,16 @@ fn a_principal_is_over_with_the_last_of_its_tokens() {
     assert_eq!((only("a"), only(&own), only("unknown")), (token(2), token(4), None));
     assert_eq!(registry.only_token("a", Timestamp(0)), None);
 }
+
+#[test]
+fn a_name_that_was_cleared_is_an_old_one_like_any_other() {
+    let row = |n: u8, name: &str| Registered {
+        token: Some(TokenId([n; 16])),
+        name: name.into(),
+        ..Registered::default()
+    };
+    let before = Registry::new([row(1, "a"), row(2, "b"), row(3, ""), row(4, "d"), row(5, "")]);
+    let rows = [row(1, ""), row(2, "c"), row(3, "e"), row(4, "d"), row(5, ""), row(6, "")];
+    let id = TokenId([3; 16]).to_smolstr();
+    assert_eq!(before.renamed_in(&Registry::new(rows)), ["a".into(), "b".into(), id].into());
+}
