@@ -2,6 +2,7 @@
 
 use std::process::Output;
 
+use rusqlite::Connection;
 use serde_json::{Value, json};
 
 use crate::program::Home;
@@ -69,6 +70,29 @@ fn an_alert_shows_whom_to_ask_and_what_was_said() {
 }
 
 #[test]
+#[test]
+fn a_word_on_an_alert_from_before_a_token_was_renamed_was_about_nobody() {
+    let home = Home::new("");
+    add(&home, "tom", OLD, &["decoy=true"]);
+    use_at(&home, "02:13:07", "84.150.1.9", OLD);
+    let alert = first(&home, &["alerts", "list", "--json"]);
+    let id = alert["alert"].as_str().expect("an id");
+    home.print(&["tokens", "set", "tom", "name=tim"]);
+    let told = home.print(&["alerts", "ack", id, "--expected"]);
+    assert!(told.contains("  from its next use on, tim knows "), "{told}");
+    home.print(&["tokens", "set", "tim", "name="]);
+    let own = alert["token"]["id"].as_str().expect("an id");
+    let told = home.print(&["alerts", "ack", id, "--confirmed"]);
+    assert!(told.contains(own) && !told.contains("tom") && !told.contains("tim"), "{told}");
+    // Nothing of its address is left behind.
+    home.print(&["tokens", "set", own, "name=tom"]);
+    home.print(&["tokens", "forget", "tom", "--yes"]);
+    let database = Connection::open(home.path("state/tokenwatch.db")).expect("a database");
+    let n_words: i64 =
+        database.query_row("SELECT count(*) FROM word", [], |row| row.get(0)).expect("a count");
+    assert_eq!(n_words, 0);
+}
+
 fn a_token_was_registered_under_a_name_by_which_mails_took_its_alerts_for_those_of_a_log() {
     let home = Home::new("");
     add(&home, "sue", OLD, &[]);

@@ -1,7 +1,10 @@
 //! `alerts ack`: records a person's word, and shows its effects.
 
+use std::collections::BTreeSet;
+
 use anyhow::Context as _;
 use serde_json::{Value as Json, json};
+use smol_str::{SmolStr, ToSmolStr};
 
 use super::{Subject, ack_json, find};
 use crate::cli::args::AlertsAck;
@@ -62,7 +65,7 @@ fn acknowledge(
     let is_repeated = is_repeated && stored.is_empty();
     let alerts: Vec<Alert> = stored.into_iter().map(|stored| stored.alert).collect();
     let word = Word::of(verdict, at, &alerts.iter().collect::<Vec<&Alert>>());
-    let word = word.map(|word| renamed(store, word)).transpose()?;
+    let word = word.map(|word| renamed(store, word, &alerts)).transpose()?;
     store.ack(&ack, word.as_ref())?;
     let effects = match &word {
         _ if is_repeated && is_noted => {
@@ -85,12 +88,28 @@ fn acknowledge(
     Ok(())
 }
 
-/// Returns a word about the name that a token has by now: alerts keep the id that it had.
-fn renamed(store: &Store, word: Word) -> anyhow::Result<Word> {
-    let Ok(token) = word.principal.parse::<TokenId>() else { return Ok(word) };
-    let rows = store.registered(&Who::Token(token))?;
-    let name = rows.into_iter().map(|row| row.name).find(|name| !name.is_empty());
-    Ok(Word { principal: name.unwrap_or(word.principal), ..word })
+/// Returns a word about the name that the tokens of its alerts have by now: alerts keep the one that they had. If some
+/// still have it, or have different ones, the word stays about that.
+fn renamed(store: &Store, word: Word, alerts: &[Alert]) -> anyhow::Result<Word> {
+    let tokens = alerts.iter().filter_map(|alert| alert.token.as_ref());
+    let tokens: BTreeSet<TokenId> = tokens.map(|token| token.id).collect();
+    let mut names = BTreeSet::new();
+    for token in tokens {
+        names.insert(called(store, token, &word.principal)?);
+    }
+    let only = names.pop_first().filter(|_| names.is_empty());
+    Ok(Word { principal: only.unwrap_or(word.principal), ..word })
+}
+
+/// Returns the name that a token has by now; `before` is the one that it had.
+fn called(store: &Store, token: TokenId, before: &SmolStr) -> anyhow::Result<SmolStr> {
+    let row = store.registered(&Who::Token(token))?.into_iter().next();
+    Ok(match row {
+        Some(row) if !row.name.is_empty() => row.name,
+        // Its name was cleared, unless it states one itself.
+        Some(_) if !state::is_identity(before) => token.to_smolstr(),
+        _ => before.clone(),
+    })
 }
 
 /// Returns the effects of a word on many tokens at once: it is about no single baseline.
