@@ -3,6 +3,7 @@
 use std::io::Write as _;
 
 use serde_json::json;
+use tracing::warn;
 
 use crate::cli::exit::usage;
 use crate::cli::print::{self, Printer};
@@ -11,7 +12,7 @@ use crate::cli::several::{self, Extent};
 use crate::cli::{Context, backup, state};
 use crate::clock::now;
 use crate::engine::registry::Registered;
-use crate::store::{History, Lock, Role, StoreError, Who, remove_backup};
+use crate::store::{History, Lock, Role, Store, StoreError, Who, remove_backup};
 
 /// Whether something is only shown beforehand, or was done.
 #[derive(Clone, Copy, PartialEq, Eq)]
@@ -47,6 +48,7 @@ pub(super) fn run(
     match Lock::take(&site.state, Role::Command) {
         Ok(_held) => {
             store.forget_again()?;
+            compact(&mut store)?;
             backup::renew(&store)?;
         }
         // Whoever holds it forgets it once more; a daemon makes the next backup within a minute.
@@ -54,6 +56,17 @@ pub(super) fn run(
         Err(error) => return Err(error.into()),
     }
     say(printer, &who, &history, Deed::Done)
+}
+
+/// Rewrites the database without what unused parts of it still hold, if there is room to do so.
+fn compact(store: &mut Store) -> Result<(), StoreError> {
+    match store.compact() {
+        Err(error) if !error.is_damage_of(store.path()) => {
+            warn!(%error, "Unused parts of the database may still hold what was forgotten.");
+            Ok(())
+        }
+        done => done,
+    }
 }
 
 fn say(printer: &mut Printer, who: &Who, history: &History, deed: Deed) -> anyhow::Result<()> {

@@ -1,4 +1,8 @@
-//! Forgetting: removes everything stored about a token or a principal, in one transaction.
+//! Forgetting: removes everything stored about a token or a principal, in one transaction, and overwrites it.
+//!
+//! SQLite leaves what is deleted in the file until the room is used again. Rows that are deleted here are overwritten, and
+//! the write-ahead log is emptied. Earlier versions of rows, and copies of them from when pages were split, remain until
+//! the database is [compacted](Store::compact).
 
 use rusqlite::{Connection, params};
 use smol_str::{SmolStr, ToSmolStr};
@@ -38,7 +42,7 @@ impl Store {
     /// # Errors
     /// Any database error.
     pub fn forget(&mut self, who: &Who) -> Result<bool, StoreError> {
-        self.write("forgetting", |db| {
+        self.overwrite("forgetting", |db| {
             let n_gone = erase(db, who, Extent::All)?;
             if n_gone > 0 {
                 note(db, who)?;
@@ -59,13 +63,49 @@ impl Store {
         if noted.is_empty() {
             return Ok(());
         }
-        self.write("forgetting once more", |db| {
+        self.overwrite("forgetting once more", |db| {
             for who in &noted {
                 erase(db, who, Extent::Committed)?;
             }
             db.execute("DELETE FROM forgotten", []).map(drop)
         })
     }
+
+    /// Rewrites the database, so that its file holds nothing but what is stored. Whoever else wants to write waits as long as
+    /// copying it takes.
+    ///
+    /// # Errors
+    /// Any database error; [`StoreError::Full`] if there is no room for a copy. The database stays as it was.
+    pub fn compact(&mut self) -> Result<(), StoreError> {
+        let done = self.db.execute_batch("VACUUM").and_then(|()| empty_log(&self.db));
+        done.map_err(|source| StoreError::database(self.path(), "compacting the database", source))
+    }
+
+    /// Makes a change that overwrites what it deletes, in the database and in its write-ahead log.
+    fn overwrite<T>(
+        &mut self,
+        doing: &'static str,
+        change: impl FnOnce(&Connection) -> rusqlite::Result<T>,
+    ) -> Result<T, StoreError> {
+        let fault = |store: &Self, source| StoreError::database(store.path(), doing, source);
+        let secure = |store: &Self, is_on: bool| {
+            let done = store.db.pragma_update(None, "secure_delete", is_on);
+            done.map_err(|source| fault(store, source))
+        };
+        secure(self, true)?;
+        let answer = self.write(doing, |db| change(db));
+        // Everything else that is deleted all day long would cost more writes.
+        secure(self, false)?;
+        let answer = answer?;
+        empty_log(&self.db).map_err(|source| fault(self, source))?;
+        Ok(answer)
+    }
+}
+
+/// Moves the write-ahead log into the database and empties it. If others read for longer than a call waits, it is emptied
+/// later: the next time that all of it was moved and it is written to.
+fn empty_log(db: &Connection) -> rusqlite::Result<()> {
+    db.query_row("PRAGMA wal_checkpoint(TRUNCATE)", [], |_| Ok(()))
 }
 
 fn note(db: &Connection, who: &Who) -> rusqlite::Result<()> {
@@ -233,9 +273,10 @@ pub(super) fn sweep_acks(db: &Connection) -> rusqlite::Result<()> {
 #[cfg(test)]
 mod tests {
     use super::*;
+    use crate::engine::registry::Registered;
     use crate::engine::word::Verdict;
     use crate::store::Ack;
-    use crate::store::sample::{NOON, commit_of, id, incident_commit, registered, subject};
+    use crate::store::sample::{NOON, commit_of, id, incident_commit, registered, state, subject};
 
     const TABLES: [&str; 10] = [
         "token",
@@ -278,6 +319,57 @@ mod tests {
         assert!(store.forget(&Who::Token(id(1))).unwrap());
         assert_eq!(rows(&store), []);
         assert_eq!(store.registry_version().unwrap(), 2);
+    }
+
+    /// Returns the files of a directory that contain a text.
+    fn files_with(directory: &std::path::Path, text: &str) -> Vec<std::ffi::OsString> {
+        let files = std::fs::read_dir(directory).unwrap().map(|entry| entry.unwrap());
+        let has = |path: std::path::PathBuf| {
+            memchr::memmem::find(&std::fs::read(path).unwrap(), text.as_bytes()).is_some()
+        };
+        files.filter(|file| has(file.path())).map(|file| file.file_name()).collect()
+    }
+
+    #[test]
+    fn what_was_forgotten_could_still_be_read_in_the_files() {
+        const NAME: &str = "the-bot-of-ann";
+        let (directory, path) = state();
+        let mut store = Store::open(&path).unwrap();
+        // Somebody else has the database open: closing this connection alone moves nothing.
+        let other = Store::open(&path).unwrap();
+        let mut commit = commit_of(&[1]);
+        commit.subjects.push(subject(NAME, 1));
+        store.commit(&commit, NOON).unwrap();
+        store.register(&[registered(Some(1), NAME)], "", NOON).unwrap();
+        assert!(!files_with(directory.path(), NAME).is_empty());
+        store.forget(&Who::Principal(NAME.into())).unwrap();
+        store.forget_again().unwrap();
+        assert_eq!(files_with(directory.path(), NAME), [""; 0]);
+        drop(other);
+    }
+
+    #[test]
+    fn earlier_versions_of_what_was_forgotten_stayed_in_unused_parts_of_the_database() {
+        const NAME: &str = "the-bot-of-ann";
+        let (directory, path) = state();
+        let mut store = Store::open(&path).unwrap();
+        for n in 0..50 {
+            let name = format!("{NAME}-{n}");
+            let mut commit = commit_of(&[1]);
+            commit.subjects = vec![subject(&name, 1)];
+            commit.subjects[0].blob = name.repeat(1 + n * 20).into_bytes();
+            store.commit(&commit, NOON).unwrap();
+            let notes = "at will ".repeat(n * 7 % 50).into();
+            store
+                .register(&[Registered { notes, ..registered(Some(1), &name) }], "", NOON)
+                .unwrap();
+        }
+        store.forget(&Who::Token(id(1))).unwrap();
+        store.forget_again().unwrap();
+        assert_eq!(files_with(directory.path(), NAME), ["tokenwatch.db"]);
+        store.compact().unwrap();
+        assert_eq!(files_with(directory.path(), NAME), [""; 0]);
+        assert!(store.verify().is_ok());
     }
 
     #[test]

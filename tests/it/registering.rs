@@ -4,6 +4,7 @@ use std::process::Output;
 
 use rusqlite::Connection;
 use serde_json::{Value, json};
+use tokenwatch::store::Reader;
 
 use crate::program::Home;
 
@@ -70,7 +71,6 @@ fn an_alert_shows_whom_to_ask_and_what_was_said() {
 }
 
 #[test]
-#[test]
 fn a_word_on_an_alert_from_before_a_token_was_renamed_was_about_nobody() {
     let home = Home::new("");
     add(&home, "tom", OLD, &["decoy=true"]);
@@ -93,6 +93,7 @@ fn a_word_on_an_alert_from_before_a_token_was_renamed_was_about_nobody() {
     assert_eq!(n_words, 0);
 }
 
+#[test]
 fn a_token_was_registered_under_a_name_by_which_mails_took_its_alerts_for_those_of_a_log() {
     let home = Home::new("");
     add(&home, "sue", OLD, &[]);
@@ -332,6 +333,38 @@ fn forgetting_asked_nothing() {
     let (home, _) = rotated();
     home.print(&["tokens", "forget", "sue", "--all", "--yes"]);
     assert_eq!(home.print(&["tokens", "list"]), "no tokens\n");
+}
+
+#[test]
+fn what_was_forgotten_could_still_be_read_in_the_database_and_in_its_backup() {
+    let home = Home::new("");
+    let id = add(&home, "the-bot-of-ann", OLD, &["owner=ann-of-accounting"]);
+    for minute in 10..40 {
+        use_at(&home, &format!("02:{minute}:07"), "84.150.1.9", OLD);
+        home.print(&["tokens", "set", "the-bot-of-ann", &format!("notes=n{minute}")]);
+    }
+    home.print(&["tokens", "decoy", "the-bot-of-ann"]);
+    use_at(&home, "03:13:07", "84.150.1.9", OLD);
+    let database = home.path("state/tokenwatch.db");
+    let backup = home.path("state/tokenwatch.db.backup");
+    Reader::open(&database).expect("a database").backup(&backup).expect("a backup");
+    let found = || {
+        let files = std::fs::read_dir(home.path("state")).expect("the state");
+        let names = files.map(|file| file.expect("a file").file_name().into_string());
+        let mut found: Vec<(String, &str)> = Vec::new();
+        for name in names.map(|name| name.expect("UTF-8")) {
+            let bytes = std::fs::read(home.path("state").join(&name)).expect("bytes");
+            for text in ["the-bot-of-ann", "ann-of-accounting", id.as_str()] {
+                let has = bytes.windows(text.len()).any(|part| part == text.as_bytes());
+                found.extend(has.then(|| (name.clone(), text)));
+            }
+        }
+        found
+    };
+    assert!(found().len() > 4, "{:?}", found());
+    home.print(&["tokens", "forget", "the-bot-of-ann", "--yes"]);
+    assert!(backup.exists());
+    assert_eq!(found(), []);
 }
 
 #[test]
