@@ -7,7 +7,8 @@ use std::process::ExitCode;
 use crate::cli::args::{Global, Run as Options};
 use crate::cli::exit::usage;
 use crate::cli::{Context, credentials, host, load, print};
-use crate::daemon::run::{Followed, Setup, Sink, run as run_daemon};
+use crate::daemon::lifetime::Lifetime;
+use crate::daemon::run::{Followed, Output, Setup, Sink, run as run_daemon};
 use crate::daemon::site::{Site, format_of};
 use crate::deliver::stdout::alert_json;
 use crate::engine::reader::Source;
@@ -32,6 +33,8 @@ pub(super) fn run(
         (false, true) => Box::new(|_, _| true),
     };
     let journal = site.config.output.journal && files.is_empty();
+    let lifetime = if files.is_empty() { Lifetime::Service } else { Lifetime::Command };
+    let output = Output { sink, journal, lifetime };
     let host = host(global, site);
     let global = global.clone();
     let load = Box::new(move || {
@@ -40,7 +43,7 @@ pub(super) fn run(
         Ok((site, sources, followed))
     });
     let credentials = credentials();
-    run_daemon(site, Setup { sources, followed, sink, journal, load, credentials, host })?;
+    run_daemon(site, Setup { sources, followed, output, load, credentials, host })?;
     Ok(ExitCode::SUCCESS)
 }
 

@@ -6,6 +6,7 @@ mod compose;
 pub mod follow;
 pub mod housekeeper;
 mod key;
+pub mod lifetime;
 mod names;
 pub mod opening;
 pub mod outbox;

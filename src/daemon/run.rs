@@ -19,12 +19,13 @@ use crate::daemon::backup::Backups;
 use crate::daemon::blocked::{Blocked, Spell};
 use crate::daemon::follow::{Listener, Loop, Order, Reload};
 use crate::daemon::housekeeper::{Chore, Housekeeper};
+use crate::daemon::lifetime::Lifetime;
 use crate::daemon::opening::{Opened, Opening, delivery, post};
 use crate::daemon::post::{Cut, Replacement};
 use crate::daemon::recovery;
 use crate::daemon::site::Site;
 use crate::daemon::strain::Strains;
-use crate::daemon::systemd::{Signals, notify, watchdog};
+use crate::daemon::systemd::{Asked, Signals, notify, watchdog};
 use crate::deliver::journal;
 use crate::deliver::render::{Files, Host};
 use crate::engine::alert::Alert;
@@ -43,10 +44,8 @@ pub struct Setup {
     pub sources: Vec<Source>,
     /// What to follow.
     pub followed: Followed,
-    /// Receives the committed alerts, besides the database.
-    pub sink: Sink,
-    /// Whether alerts also go to the journal.
-    pub journal: bool,
+    /// Where committed alerts go, besides the database.
+    pub output: Output,
     /// Reads the configuration again, for a reload.
     pub load: Load,
     /// The directory of systemd's credentials.
@@ -63,13 +62,23 @@ pub struct Followed {
     pub units: Vec<UnitWatch>,
 }
 
+/// Where committed alerts go, and how long somebody is there for them.
+pub struct Output {
+    /// Prints them.
+    pub sink: Sink,
+    /// Whether they also go to the journal.
+    pub journal: bool,
+    /// How long the daemon runs.
+    pub lifetime: Lifetime,
+}
+
 /// Reads the configuration again: the site, its sources, what to follow.
 pub type Load = Box<dyn Fn() -> anyhow::Result<(Site, Vec<Source>, Followed)>>;
 
 /// Prints one alert; returns false once nobody reads any more.
 pub type Sink = Box<dyn FnMut(&Alert, &Files<'_>) -> bool + Send>;
 
-/// Runs until SIGTERM or SIGINT; then everything that was read is committed.
+/// Runs until SIGTERM, SIGINT or the end of its [`Lifetime`]; then everything that was read is committed.
 ///
 /// # Errors
 /// Another daemon holds the state, or a retry cannot cure the error.
@@ -79,7 +88,7 @@ pub fn run(site: &Site, setup: Setup) -> anyhow::Result<()> {
     rustix::thread::disable_transparent_huge_pages(true).ok();
     let runtime = tokio::runtime::Builder::new_current_thread().enable_all().build()?;
     // First of all: a signal during the assembly must not kill the process.
-    let mut signals = Signals::listen(&runtime)?;
+    let mut signals = Signals::listen(&runtime, setup.output.lifetime)?;
     let (atlas, cut) = (Arc::new(site.atlas()), Cut::default());
     let opening = Opening {
         site,
@@ -124,7 +133,7 @@ impl Parts {
         atlas: Arc<Reloading>,
         cut: Cut,
     ) -> anyhow::Result<Self> {
-        let Setup { sources, followed, sink, journal, load, credentials, host } = setup;
+        let Setup { sources, followed, output, load, credentials, host } = setup;
         let Opened { worker, versions, positions, pump, store } = opened;
         warn_of_nothing(&followed.watches);
         let reader = Arc::new(site.reader(sources)?);
@@ -135,8 +144,7 @@ impl Parts {
         let (chores, chores_out) = sync_channel(8);
         let Cut { stopping, replacement } = cut.clone();
         let spell = Spell::default();
-        let (listener, ready) =
-            Voice::new(sink, journal, chores.clone(), spell.clone(), Arc::clone(&stopping));
+        let (listener, ready) = Voice::new(output, &orders, &chores, &spell, &stopping);
         let strains = Strains::new(Arc::clone(&atlas), &site.database(), now());
         let housekeeper = Housekeeper {
             store,
@@ -153,8 +161,7 @@ impl Parts {
         };
         let (chores_thread, chores_ended) = spawn("chores", move || housekeeper.work(&chores_out))?;
         let commit_interval = site.config.limits.commit_interval;
-        let (tell_end, ended) = oneshot::channel();
-        thread::Builder::new().name("loop".into()).spawn(move || {
+        let ended = spawn_loop(move || {
             let orders = &orders_out;
             let work = Loop {
                 follower,
@@ -167,8 +174,7 @@ impl Parts {
                 orders,
                 listener,
             };
-            // Nobody receives only if the main thread is gone, and then nobody needs the result.
-            drop(tell_end.send(work.run()));
+            work.run()
         })?;
         Ok(Self {
             orders,
@@ -193,9 +199,10 @@ impl Parts {
             tokio::select! {
                 ended = &mut self.ended => break ended,
                 _ = &mut self.chores_ended => break self.give_up().await,
-                _ = signals.terminate.recv() => break self.stop().await,
-                _ = signals.interrupt.recv() => break self.stop().await,
-                _ = signals.hangup.recv() => self.reload(site),
+                asked = signals.next() => match asked {
+                    Asked::End => break self.stop().await,
+                    Asked::Reload => self.reload(site),
+                },
                 Ok(()) = &mut self.ready, if !self.is_ready => {
                     self.is_ready = true;
                     info!(state = %site.state.display(), "Started.");
@@ -266,6 +273,18 @@ impl Parts {
     }
 }
 
+/// Starts the thread of the loop; the receiver gets its result.
+fn spawn_loop(
+    work: impl FnOnce() -> anyhow::Result<()> + Send + 'static,
+) -> std::io::Result<oneshot::Receiver<anyhow::Result<()>>> {
+    let (tell_end, ended) = oneshot::channel();
+    thread::Builder::new().name("loop".into()).spawn(move || {
+        // Nobody receives only if the main thread is gone, and then nobody needs the result.
+        drop(tell_end.send(work()));
+    })?;
+    Ok(ended)
+}
+
 /// Starts a thread; the receiver reports its end, even by a panic.
 fn spawn(
     name: &str,
@@ -332,6 +351,8 @@ struct Voice {
     tell_ready: Option<oneshot::Sender<()>>,
     sink: Option<Sink>,
     is_journaled: bool,
+    lifetime: Lifetime,
+    orders: Sender<Order>,
     chores: SyncSender<Chore>,
     spell: Spell,
     stopping: Arc<AtomicBool>,
@@ -343,20 +364,22 @@ struct Voice {
 impl Voice {
     /// Returns the voice, and a receiver that reports when all files were examined once.
     fn new(
-        sink: Sink,
-        is_journaled: bool,
-        chores: SyncSender<Chore>,
-        spell: Spell,
-        stopping: Arc<AtomicBool>,
+        output: Output,
+        orders: &Sender<Order>,
+        chores: &SyncSender<Chore>,
+        spell: &Spell,
+        stopping: &Arc<AtomicBool>,
     ) -> (Self, oneshot::Receiver<()>) {
         let (tell_ready, ready) = oneshot::channel();
         let voice = Self {
             tell_ready: Some(tell_ready),
-            sink: Some(sink),
-            is_journaled,
-            chores,
-            spell,
-            stopping,
+            sink: Some(output.sink),
+            is_journaled: output.journal,
+            lifetime: output.lifetime,
+            orders: orders.clone(),
+            chores: chores.clone(),
+            spell: spell.clone(),
+            stopping: Arc::clone(stopping),
             watchdog: watchdog(),
             pinged: Duration::ZERO,
         };
@@ -366,6 +389,10 @@ impl Voice {
 
 impl Listener for Voice {
     fn alive(&mut self) {
+        if self.lifetime.is_over() {
+            // The loop is gone once it has ended for another reason.
+            self.orders.send(Order::Stop).ok();
+        }
         let Some(period) = self.watchdog else { return };
         let now = monotonic();
         if now.saturating_sub(self.pinged) >= period / 3 {
@@ -387,8 +414,10 @@ impl Listener for Voice {
                 journal::record(alert);
             }
             if self.sink.as_mut().is_some_and(|sink| !sink(alert, files)) {
-                warn!("Standard output is closed; alerts are no longer printed there.");
                 self.sink = None;
+                if !self.lifetime.is_over() {
+                    warn!("Standard output is closed; alerts are no longer printed there.");
+                }
             }
         }
         // The queue may be full: then the pump wakes up anyway.

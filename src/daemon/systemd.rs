@@ -6,14 +6,23 @@ use sd_notify::NotifyState;
 use tokio::signal::unix::{Signal, SignalKind, signal};
 use tracing::warn;
 
+use crate::daemon::lifetime::Lifetime;
+
 /// The signals to the process.
 pub struct Signals {
-    /// SIGTERM.
-    pub terminate: Signal,
-    /// SIGINT.
-    pub interrupt: Signal,
-    /// SIGHUP.
-    pub hangup: Signal,
+    terminate: Signal,
+    interrupt: Signal,
+    hangup: Signal,
+    on_hangup: Asked,
+}
+
+/// What a signal asks for.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Asked {
+    /// The end.
+    End,
+    /// Another configuration.
+    Reload,
 }
 
 impl Signals {
@@ -21,21 +30,34 @@ impl Signals {
     ///
     /// # Errors
     /// Those of the system.
-    pub fn listen(runtime: &tokio::runtime::Runtime) -> std::io::Result<Self> {
+    pub fn listen(runtime: &tokio::runtime::Runtime, lifetime: Lifetime) -> std::io::Result<Self> {
         let _context = runtime.enter();
+        let on_hangup = lifetime.on_hangup();
         Ok(Self {
             terminate: signal(SignalKind::terminate())?,
             interrupt: signal(SignalKind::interrupt())?,
             hangup: signal(SignalKind::hangup())?,
+            on_hangup,
         })
+    }
+
+    /// Waits for the next signal.
+    pub async fn next(&mut self) -> Asked {
+        // Losing a branch loses nothing: a signal stays pending.
+        tokio::select! {
+            _ = self.terminate.recv() => Asked::End,
+            _ = self.interrupt.recv() => Asked::End,
+            _ = self.hangup.recv() => self.on_hangup,
+        }
     }
 
     /// Waits until the process is to end.
     pub async fn end(&mut self) {
-        // Losing a branch loses nothing: a signal stays pending.
+        // As above; this also leaves a reload pending.
         tokio::select! {
             _ = self.terminate.recv() => {}
             _ = self.interrupt.recv() => {}
+            _ = self.hangup.recv(), if self.on_hangup == Asked::End => {}
         }
     }
 }

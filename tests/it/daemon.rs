@@ -312,6 +312,54 @@ fn alerts_are_printed_as_json_if_asked_for() {
 }
 
 #[test]
+fn a_run_on_named_files_outlived_its_terminal() {
+    let home = Home::new("[output]\njournal = false\n");
+    home.append("access.log", lines(0..3));
+    let run = home.run(&["-v", "access.log"]);
+    wait_for_start(&home, 1);
+    run.signal("HUP");
+    assert!(run.wait().success(), "{}", home.daemon_log());
+    assert_eq!(requests(&home), 3);
+    // With nohup it is to outlive it.
+    let run = home.run_with(&["-v", "access.log"], |command| {
+        let mut nohup = std::process::Command::new("nohup");
+        nohup.arg(command.get_program()).args(command.get_args()).current_dir(home.path(""));
+        let log = File::options().append(true).open(home.path("daemon.log")).expect("log");
+        nohup.stdin(Stdio::null()).stdout(Stdio::null()).stderr(log);
+        *command = nohup;
+    });
+    wait_for_start(&home, 2);
+    run.signal("HUP");
+    wait_for_log(&home, "The configuration was reloaded");
+    home.append("access.log", lines(3..4));
+    wait_for_lines(&home, 4);
+    assert!(run.terminate().success());
+}
+
+#[test]
+fn a_run_on_named_files_outlived_its_reader() {
+    let home = Home::new("[output]\njournal = false\n");
+    home.append(
+        "access.log",
+        line(4, "-").replace("/4 HTTP", &format!("/4?access_token={} HTTP", token(9))),
+    );
+    let mut run = home
+        .command(&["run", "access.log"])
+        .stdin(Stdio::null())
+        .stdout(Stdio::piped())
+        .stderr(File::create(home.path("daemon.log")).expect("log"))
+        .spawn()
+        .expect("start");
+    let mut line = String::new();
+    BufReader::new(run.stdout.take().expect("stdout")).read_line(&mut line).expect("a line");
+    assert!(line.contains("token-in-url"), "{line}");
+    // Nobody reads any more, and no further alert is there to be printed.
+    wait_until("it ends", || run.try_wait().expect("wait").is_some());
+    assert!(run.wait().expect("wait").success());
+    assert!(!home.daemon_log().contains("WARN"), "{}", home.daemon_log());
+}
+
+#[test]
 fn copytruncate_loses_nothing_while_the_daemon_keeps_up() {
     let home = Home::new(CONFIG);
     let daemon = home.run(&[]);
