@@ -12,7 +12,7 @@ use crate::clock::{self, monotonic};
 use crate::daemon::blocked::mail_blocked;
 use crate::daemon::compose::{Composer, Written};
 use crate::daemon::post::{Cut, Post, Rules};
-use crate::daemon::tries::{Answered, GIVE_UP, PROBE, backoff};
+use crate::daemon::tries::{Answered, GIVE_UP, PROBE, answers, backoff, joined};
 use crate::deliver::email::Mailer;
 use crate::deliver::render::{Host, Mail};
 use crate::engine::time::{DAY, HOUR, MINUTE, SECOND, Timestamp};
@@ -417,40 +417,10 @@ impl Pump {
     }
 }
 
-/// Returns what was said of a mail before and now.
-fn joined(before: &str, now: &str) -> String {
-    let said: Vec<&str> = [before, now].into_iter().filter(|why| !why.is_empty()).collect();
-    said.join(", ")
-}
-
 /// Returns whether more than an hour has passed since the last of what is sent once an hour. A clock set back must not
 /// delay it by more than an hour.
 fn is_another_hour(last: Option<Timestamp>, now: Timestamp) -> bool {
     last.is_none_or(|last| !(0..=HOUR).contains(&now.since(last)))
-}
-
-/// Returns what is to be kept of the answers to a mail that somebody accepted, now or before. Those who postponed it
-/// are given up from a time on.
-fn answers(
-    mail: &Mail,
-    row: &Outgoing,
-    mut answered: Answered,
-    give_up_at: Timestamp,
-    now: Timestamp,
-) -> Answers {
-    if give_up_at <= now {
-        answered.give_up();
-    }
-    let Answered { refused, postponed, .. } = answered;
-    let next = now.plus(backoff(row.attempts, row.id));
-    if let Some(why) = postponed.values().next() {
-        warn!(id = mail.message_id, error = why, next = %next, "Mail was postponed by some recipients; it will be retried.");
-    }
-    let refused = refused.join(", ");
-    if !refused.is_empty() {
-        error!(refused, "Mail was refused permanently for some recipients.");
-    }
-    Answers { refused, postponed, next, give_up_at }
 }
 
 /// How a sent mail counts.

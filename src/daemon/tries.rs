@@ -2,8 +2,12 @@
 
 use std::collections::BTreeMap;
 
+use tracing::{error, warn};
+
 use crate::deliver::email::{Delivery, SendFault};
-use crate::engine::time::{DAY, MINUTE, SECOND};
+use crate::deliver::render::Mail;
+use crate::engine::time::{DAY, MINUTE, SECOND, Timestamp};
+use crate::store::{Answers, Outgoing};
 
 /// Waits between attempts to send a mail: the first, doubled after each attempt up to the longest.
 const BACKOFF: (i64, i64) = (30 * SECOND, 30 * MINUTE);
@@ -57,6 +61,36 @@ fn say(to: &str, fault: &SendFault) -> String {
         "" => format!("{to}: {fault}"),
         remedy => format!("{to}: {fault}; {remedy}"),
     }
+}
+
+/// Returns what was said of a mail before and now.
+pub(super) fn joined(before: &str, now: &str) -> String {
+    let said: Vec<&str> = [before, now].into_iter().filter(|why| !why.is_empty()).collect();
+    said.join(", ")
+}
+
+/// Returns what is to be kept of the answers to a mail that somebody accepted, now or before. Those who postponed it
+/// are given up from a time on.
+pub(super) fn answers(
+    mail: &Mail,
+    row: &Outgoing,
+    mut answered: Answered,
+    give_up_at: Timestamp,
+    now: Timestamp,
+) -> Answers {
+    if give_up_at <= now {
+        answered.give_up();
+    }
+    let Answered { refused, postponed, .. } = answered;
+    let next = now.plus(backoff(row.attempts, row.id));
+    if let Some(why) = postponed.values().next() {
+        warn!(id = mail.message_id, error = why, next = %next, "Mail was postponed by some recipients; it will be retried.");
+    }
+    let refused = refused.join(", ");
+    if !refused.is_empty() {
+        error!(refused, "Mail was refused permanently for some recipients.");
+    }
+    Answers { refused, postponed, next, give_up_at }
 }
 
 /// Returns the wait: twice as long after each attempt, up to half an hour; a tenth of it differs between mails, so that
