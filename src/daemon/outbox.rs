@@ -1,7 +1,8 @@
 //! The pump: sends the mails that are due, retries those that failed, and obeys the hourly cap.
 //!
 //! Works on its own thread and database connection, so that no mail server can block the loop. A mail is marked as sent
-//! only after the server accepted it: it may be sent twice, with the same Message-ID, but is never lost.
+//! only after the server accepted it: it may be sent twice, with the same Message-ID, but is never lost. What cannot be
+//! marked is not sent again for that: marking it is all that is tried until it succeeds.
 
 use std::collections::BTreeSet;
 use std::time::Duration;
@@ -30,6 +31,9 @@ const AT_A_TIME: u32 = 5000;
 /// Why a mail is given up whose incidents were pruned or forgotten, or whose rows are damaged.
 const GONE: &str = "its alerts are gone or unreadable";
 
+/// Notes in the database what became of a mail.
+type Note = Box<dyn Fn(&mut Store) -> Result<(), StoreError> + Send>;
+
 /// Sends mails.
 pub struct Pump {
     store: Store,
@@ -42,6 +46,8 @@ pub struct Pump {
     turned: Option<Timestamp>,
     /// No mail is tried before this time: the server accepted none.
     out_until: Option<Timestamp>,
+    /// What became of the last mail, if the database did not take it.
+    unnoted: Option<Note>,
     /// When the turn began.
     began: Duration,
     cut: Cut,
@@ -60,9 +66,9 @@ impl Pump {
         cut: Cut,
     ) -> anyhow::Result<Self> {
         let runtime = tokio::runtime::Builder::new_current_thread().enable_all().build()?;
-        let (turned, out_until) = (None, None);
+        let (turned, out_until, unnoted) = (None, None, None);
         let began = monotonic();
-        Ok(Self { store, mailer, rules, host, runtime, turned, out_until, began, cut })
+        Ok(Self { store, mailer, rules, host, runtime, turned, out_until, unnoted, began, cut })
     }
 
     /// Replaces the mailer and its rules, and tries at once the mails that wait for a retry.
@@ -77,6 +83,7 @@ impl Pump {
     /// Those of the store; nothing is lost.
     pub fn turn(&mut self, now: Timestamp) -> Result<Timestamp, StoreError> {
         self.began = monotonic();
+        self.catch_up()?;
         self.queue_digest(now)?;
         // Mails queued or postponed by a clock that was ahead must not wait until that time comes again, either.
         if self.turned.is_none_or(|turned| now < turned) {
@@ -312,25 +319,47 @@ impl Pump {
         let Some(first) = rows.first() else { return Ok(Tried::Done) };
         let Some(answered) = self.hand_over(mail, |_| true) else { return Ok(Tried::InVain) };
         let (began, now) = (now, clock::now().max(now));
-        let ids: Vec<i64> = rows.iter().map(|row| row.id).collect();
+        let (id, ids) = (first.id, rows.iter().map(|row| row.id).collect::<Vec<_>>());
         if answered.n_accepted > 0 {
             info!(id = mail.message_id, rows = rows.len(), "Mail was sent.");
             let answers = answers(mail, first, answered, now.plus(GIVE_UP), now);
-            match kind {
-                Sent::Single => self.store.sent(first.id, &answers, now)?,
-                Sent::Bundle { upto } => self.store.sent_bundled(&ids, upto, &answers, now)?,
-            }
+            self.note(move |store| match kind {
+                Sent::Single => store.sent(id, &answers, now),
+                Sent::Bundle { upto } => store.sent_bundled(&ids, upto, &answers, now),
+            })?;
             return self.is_up(now).map(|()| Tried::Done);
         }
-        if let Some(why) = answered.postponed.values().next() {
+        if let Some(why) = answered.postponed.into_values().next() {
             self.out_until = answered.is_out.then(|| began.plus(PROBE));
             let next = now.plus(backoff(first.attempts, first.id));
-            warn!(id = mail.message_id, error = why, next = %next, "Mail was not sent; it will be retried.");
-            return self.store.failed(&ids, why, next).map(|()| Tried::InVain);
+            warn!(id = mail.message_id, error = %why, next = %next, "Mail was not sent; it will be retried.");
+            self.note(move |store| store.failed(&ids, &why, next))?;
+            return Ok(Tried::InVain);
         }
         let why = answered.refused.join(", ");
         error!(id = mail.message_id, error = why, "Mail cannot be sent, and is given up.");
-        self.store.dead(rows, &why, now).map(|()| Tried::Done)
+        let rows: Vec<Outgoing> = rows.iter().copied().cloned().collect();
+        self.note(move |store| store.dead(&rows.iter().collect::<Vec<_>>(), &why, now))?;
+        Ok(Tried::Done)
+    }
+
+    /// Notes what became of a mail. While the database does not take it, no mail is sent: it would be sent each second,
+    /// and not count under the cap.
+    fn note(
+        &mut self,
+        note: impl Fn(&mut Store) -> Result<(), StoreError> + Send + 'static,
+    ) -> Result<(), StoreError> {
+        self.unnoted = Some(Box::new(note));
+        self.catch_up()
+    }
+
+    /// Notes what became of the last mail, if that is still to be done.
+    fn catch_up(&mut self) -> Result<(), StoreError> {
+        if let Some(note) = &self.unnoted {
+            note(&mut self.store)?;
+            self.unnoted = None;
+        }
+        Ok(())
     }
 
     /// Hands a mail to the server for those recipients whose address is `wanted`. Returns what they answered, or `None`
@@ -406,7 +435,8 @@ impl Pump {
         full.extend(answered.postponed.keys().cloned());
         let mut answers = answers(&mail, row, answered, *give_up_at, now);
         answers.refused = joined(&row.error, &answers.refused);
-        self.store.asked_again(row, &answers, is_accepted.then_some(now))?;
+        let asked = row.clone();
+        self.note(move |store| store.asked_again(&asked, &answers, is_accepted.then_some(now)))?;
         if is_accepted {
             info!(id = mail.message_id, "Mail was sent to those who had postponed it.");
             self.is_up(now)?;

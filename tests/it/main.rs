@@ -38,6 +38,7 @@ mod sample;
 mod silence;
 mod smtp;
 mod stories;
+mod unnoted;
 mod updates;
 mod words;
 mod zone;

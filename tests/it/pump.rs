@@ -29,7 +29,7 @@ pub(crate) struct Site {
     to: &'static [&'static str],
     pub(crate) server: SmtpServer,
     pub(crate) store: Store,
-    pump: Pump,
+    pub(crate) pump: Pump,
     n_incidents: usize,
     pub(crate) sent: Vec<(Timestamp, Mail)>,
 }
@@ -101,7 +101,7 @@ impl Site {
     /// Who gets mail, unless a test says otherwise.
     const TO: [&str; 1] = ["security@example.org"];
 
-    fn new() -> Self {
+    pub(crate) fn new() -> Self {
         Self::to(&Self::TO)
     }
 
