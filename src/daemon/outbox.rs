@@ -13,7 +13,7 @@ use crate::clock::{self, monotonic};
 use crate::daemon::blocked::mail_blocked;
 use crate::daemon::compose::{Composer, Written};
 use crate::daemon::post::{Cut, Post, Rules};
-use crate::daemon::tries::{Answered, GIVE_UP, PROBE, answers, backoff, joined};
+use crate::daemon::tries::{Answered, GIVE_UP, Pause, answers, backoff, joined};
 use crate::deliver::email::Mailer;
 use crate::deliver::render::{Host, Mail};
 use crate::engine::time::{DAY, HOUR, MINUTE, SECOND, Timestamp};
@@ -44,8 +44,8 @@ pub struct Pump {
     /// The last turn; `None` after a start or a reload, which may have repaired the mail server: mails that wait for a
     /// retry are then tried once.
     turned: Option<Timestamp>,
-    /// No mail is tried before this time: the server accepted none.
-    out_until: Option<Timestamp>,
+    /// The last pause, after a try that showed that the server accepts no mail; `None` once it accepted one.
+    pause: Option<Pause>,
     /// What became of the last mail, if the database did not take it.
     unnoted: Option<Note>,
     /// When the turn began.
@@ -66,9 +66,9 @@ impl Pump {
         cut: Cut,
     ) -> anyhow::Result<Self> {
         let runtime = tokio::runtime::Builder::new_current_thread().enable_all().build()?;
-        let (turned, out_until, unnoted) = (None, None, None);
+        let (turned, pause, unnoted) = (None, None, None);
         let began = monotonic();
-        Ok(Self { store, mailer, rules, host, runtime, turned, out_until, unnoted, began, cut })
+        Ok(Self { store, mailer, rules, host, runtime, turned, pause, unnoted, began, cut })
     }
 
     /// Replaces the mailer and its rules, and tries at once the mails that wait for a retry.
@@ -88,7 +88,7 @@ impl Pump {
         // Mails queued or postponed by a clock that was ahead must not wait until that time comes again, either.
         if self.turned.is_none_or(|turned| now < turned) {
             self.store.hasten(now)?;
-            self.out_until = None;
+            self.pause = None;
         }
         self.turned = Some(now);
         if !self.is_out(now) {
@@ -97,9 +97,9 @@ impl Pump {
         self.next_turn(now)
     }
 
-    /// Returns whether the server accepted no mail a moment ago. A clock set back must not delay the next try.
+    /// Returns whether the server accepted no mail a moment ago.
     fn is_out(&self, now: Timestamp) -> bool {
-        self.out_until.is_some_and(|until| (1..=PROBE).contains(&until.since(now)))
+        self.pause.is_some_and(|pause| pause.lasts(now))
     }
 
     /// Returns whether no further mail is to be begun in this turn.
@@ -195,8 +195,8 @@ impl Pump {
 
     fn next_turn(&self, now: Timestamp) -> Result<Timestamp, StoreError> {
         let next = self.store.next_due()?.unwrap_or_else(|| now.plus(DAY));
-        let next = match self.out_until.filter(|_| self.is_out(now)) {
-            Some(until) => next.max(until),
+        let next = match self.pause.filter(|pause| pause.lasts(now)) {
+            Some(pause) => next.max(pause.until),
             // A mail that is due and not sent waits for room under the cap.
             None if next <= now => now.plus(10 * SECOND),
             None => next,
@@ -329,8 +329,8 @@ impl Pump {
             })?;
             return self.is_up(now).map(|()| Tried::Done);
         }
+        self.pause = Pause::after(self.pause, &answered, began);
         if let Some(why) = answered.postponed.into_values().next() {
-            self.out_until = answered.is_out.then(|| began.plus(PROBE));
             let next = now.plus(backoff(first.attempts, first.id));
             warn!(id = mail.message_id, error = %why, next = %next, "Mail was not sent; it will be retried.");
             self.note(move |store| store.failed(&ids, &why, next))?;
@@ -377,7 +377,7 @@ impl Pump {
 
     /// Notes that the server accepts mails: after a while in which it did not, all are tried.
     fn is_up(&mut self, now: Timestamp) -> Result<(), StoreError> {
-        if self.out_until.take().is_some() { self.store.hasten(now) } else { Ok(()) }
+        if self.pause.take().is_some() { self.store.hasten(now) } else { Ok(()) }
     }
 
     /// Asks those again who postponed a mail that others accepted. Whoever postpones one again is left alone for the
@@ -431,7 +431,7 @@ impl Pump {
         let (began, now) = (now, clock::now().max(now));
         let is_accepted = answered.n_accepted > 0;
         let is_in_vain = !is_accepted && !answered.postponed.is_empty();
-        let is_out = answered.is_out;
+        let pause = Pause::after(self.pause, &answered, began);
         full.extend(answered.postponed.keys().cloned());
         let mut answers = answers(&mail, row, answered, *give_up_at, now);
         answers.refused = joined(&row.error, &answers.refused);
@@ -440,8 +440,8 @@ impl Pump {
         if is_accepted {
             info!(id = mail.message_id, "Mail was sent to those who had postponed it.");
             self.is_up(now)?;
-        } else if is_out {
-            self.out_until = Some(began.plus(PROBE));
+        } else {
+            self.pause = pause;
         }
         Ok(if is_in_vain { Tried::InVain } else { Tried::Done })
     }

@@ -13,7 +13,7 @@ use crate::store::{Answers, Outgoing};
 const BACKOFF: (i64, i64) = (30 * SECOND, 30 * MINUTE);
 
 /// Interval at which a single mail is tried while the server accepts none.
-pub(super) const PROBE: i64 = BACKOFF.0;
+const PROBE: i64 = BACKOFF.0;
 
 /// How long those who postponed a mail are asked again after others accepted it: RFC 5321, section 4.5.4.1, asks for four
 /// to five days.
@@ -29,7 +29,9 @@ pub(super) struct Answered {
     /// What those said who may accept it later, by address.
     pub(super) postponed: BTreeMap<String, String>,
     /// Whether the server accepts no mail now.
-    pub(super) is_out: bool,
+    is_out: bool,
+    /// Whether that is for a person to change.
+    is_unwelcome: bool,
 }
 
 impl Answered {
@@ -41,6 +43,7 @@ impl Answered {
                 Ok(()) => answered.n_accepted += 1,
                 Err(fault) if fault.is_temporary() => {
                     answered.is_out |= fault.is_of_server();
+                    answered.is_unwelcome |= fault.is_about_us();
                     answered.postponed.insert(to.clone(), say(to, fault));
                 }
                 Err(fault) => answered.refused.push(say(to, fault)),
@@ -53,6 +56,41 @@ impl Answered {
     pub(super) fn give_up(&mut self) {
         let postponed = std::mem::take(&mut self.postponed).into_values();
         self.refused.extend(postponed.map(|answer| format!("{answer}; given up")));
+    }
+}
+
+/// How long no mail is tried, because the server accepts none.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(super) struct Pause {
+    pub(super) until: Timestamp,
+    wait: i64,
+    /// How often the server refused what a person has to change. Such tries become ever rarer: mail providers lock an
+    /// account after some failed logins, and go on counting.
+    n_refused: u32,
+}
+
+impl Pause {
+    /// Returns the pause after a try that nobody accepted; the one before if the server was not to blame.
+    pub(super) fn after(
+        before: Option<Self>,
+        answered: &Answered,
+        began: Timestamp,
+    ) -> Option<Self> {
+        if !answered.is_out {
+            return before;
+        }
+        let n_before = before.map_or(0, |pause| pause.n_refused);
+        let (wait, n_refused) = if answered.is_unwelcome {
+            (backoff(n_before, 0), n_before.saturating_add(1))
+        } else {
+            (PROBE, n_before)
+        };
+        Some(Self { until: began.plus(wait), wait, n_refused })
+    }
+
+    /// Returns whether it lasts. A clock set back must not delay the next try.
+    pub(super) fn lasts(self, now: Timestamp) -> bool {
+        (1..=self.wait).contains(&self.until.since(now))
     }
 }
 

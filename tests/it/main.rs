@@ -31,6 +31,7 @@ mod mistakes;
 mod postponed;
 mod program;
 mod pump;
+mod refusing;
 mod registering;
 mod rekey;
 #[path = "../../src/atlas/sample.rs"]

@@ -9,7 +9,7 @@ use serde_json::json;
 use tokenwatch::clock;
 use tokenwatch::daemon::outbox::Pump;
 use tokenwatch::daemon::post::{Cut, Post, Rules};
-use tokenwatch::deliver::email::{MailSettings, Mailer, Security, Server, Timeouts};
+use tokenwatch::deliver::email::{MailSettings, Mailer, Password, Security, Server, Timeouts};
 use tokenwatch::deliver::render::Host;
 use tokenwatch::engine::alert::{Alert, Incident, Level};
 use tokenwatch::engine::commit::{Commit, Notice};
@@ -22,6 +22,10 @@ use tokenwatch::store::{About, Ack, Answers, Store};
 use crate::smtp::{Encryption, Message, Options, SmtpServer};
 
 pub(crate) const CAP: u32 = 5;
+
+const USER: &str = "tokenwatch";
+
+const PASSWORD: &str = "s3cret of the mail server";
 
 /// A site with mail, and when each of its mails went out.
 pub(crate) struct Site {
@@ -73,8 +77,8 @@ pub(crate) fn alert(of: &Incident, rule: &str, level: Level, now: Timestamp) -> 
 fn post(to: &[&str], server: &SmtpServer, turn: Duration) -> Post {
     let settings = MailSettings {
         server: Server { security: Security::Plain, host: "127.0.0.1".into(), port: server.port() },
-        user: None,
-        password: None,
+        user: Some(USER.into()),
+        password: Some(Password::new(PASSWORD.into())),
         ca_pem: None,
         from: "tokenwatch@example.org".into(),
         to: to.iter().map(ToString::to_string).collect(),
@@ -108,7 +112,9 @@ impl Site {
     /// A site that mails to these.
     pub(crate) fn to(to: &'static [&'static str]) -> Self {
         let directory = tempfile::tempdir().unwrap();
-        let server = SmtpServer::start(Options { tls: Encryption::Off, ..Options::default() });
+        let login = Some((USER.to_owned(), PASSWORD.to_owned()));
+        let tls = Encryption::Off;
+        let server = SmtpServer::start(Options { tls, login, ..Options::default() });
         let store = Store::open(&directory.path().join("tokenwatch.db")).unwrap();
         let pump = pump(&directory, to, &server);
         Self { directory, to, server, store, pump, n_incidents: 0, sent: Vec::new() }

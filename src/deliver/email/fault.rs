@@ -189,6 +189,12 @@ impl SendFault {
         }
     }
 
+    /// Returns whether the server refuses us until a person changes something.
+    #[must_use]
+    pub const fn is_about_us(&self) -> bool {
+        matches!(self, Self::Refused { stage: Stage::LogIn, code: 500.., .. })
+    }
+
     /// Returns what a person can do about it; empty if all that helps is to wait.
     #[must_use]
     pub fn remedy(&self) -> &'static str {

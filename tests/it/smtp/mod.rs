@@ -77,6 +77,8 @@ pub(crate) struct Script {
     pub(crate) greylist: usize,
     /// These recipients are answered with 550.
     pub(crate) refused: Vec<String>,
+    /// Every login is answered with 535.
+    pub(crate) is_locked: bool,
     /// These recipients are answered with 452.
     pub(crate) full: Vec<String>,
     /// After so many DATAs no answer ever comes.

@@ -150,7 +150,8 @@ impl Session<'_> {
         } else {
             (self.ask("Username:").await?, self.ask("Password:").await?)
         };
-        if self.setup.options.login.as_ref() == Some(&given) {
+        let is_locked = self.setup.shared.state().script.is_locked;
+        if self.setup.options.login.as_ref() == Some(&given) && !is_locked {
             self.user = Some(given.0);
             return self.say("235 welcome").await;
         }

@@ -1,0 +1,46 @@
+//! A mail server that refuses us until a person changes something, with a clock set by the test: the real pump, database
+//! and server.
+
+use tokenwatch::clock;
+use tokenwatch::engine::alert::Level;
+use tokenwatch::engine::time::{DAY, HOUR, SECOND, Timestamp};
+
+use crate::pump::Site;
+
+/// A site with this many mails that wait.
+fn site(n_mails: u32, now: Timestamp) -> Site {
+    let mut site = Site::new();
+    for n in 0..n_mails {
+        site.happen_to(&format!("principal-{n:04}-"), Level::Critical, now);
+    }
+    site
+}
+
+/// Lets the pump work as the daemon does, until a time.
+fn run(site: &mut Site, from: Timestamp, until: Timestamp) -> Timestamp {
+    let mut now = from;
+    while now < until {
+        let next = site.turn(now);
+        assert!(now < next, "it rests between two turns");
+        now = next.min(until);
+    }
+    now
+}
+
+#[test]
+fn a_wrong_password_was_tried_twice_a_minute_while_mails_waited() {
+    let start = clock::now().plus(HOUR);
+    let mut site = site(60, start);
+    site.server.script(|script| script.is_locked = true);
+    let now = run(&mut site, start, start.plus(DAY));
+    // 30 s to 16 min is half an hour, and then twice an hour.
+    let n_tries = site.server.n_refused_logins();
+    assert!((47..=54).contains(&n_tries), "{n_tries}");
+    site.restart();
+    let now = run(&mut site, now, now.plus(SECOND));
+    assert_eq!(site.server.n_refused_logins(), n_tries + 1, "a start tries at once");
+    site.server.script(|script| script.is_locked = false);
+    site.restart();
+    run(&mut site, now, now.plus(SECOND));
+    assert!(!site.sent.is_empty());
+}
