@@ -56,18 +56,22 @@ impl Look<'_> {
         }
         self.look_beside(&mut found);
         found.extend(self.layers.iter().filter_map(|layer| self.old(layer)));
-        let limit = self.params.limit(Eye::Mail);
-        let oldest = self.outbox.and_then(|outbox| outbox.oldest);
-        let waiting = oldest.filter(|oldest| self.now.since(*oldest) > limit);
-        found.extend(waiting.map(|oldest| Trouble {
-            kind: "mail",
-            about: "mails".to_owned(),
-            text: format!(
-                "the oldest was queued {} and has not been sent",
-                print::ago(oldest, self.now)
-            ),
-        }));
+        self.look_at_mails(&mut found);
         found
+    }
+
+    fn look_at_mails(&self, found: &mut Vec<Trouble>) {
+        let Some(outbox) = self.outbox else { return };
+        let mut add = |text| found.push(Trouble { kind: "mail", about: "mails".to_owned(), text });
+        let limit = self.params.limit(Eye::Mail);
+        if let Some(oldest) = outbox.oldest.filter(|oldest| self.now.since(*oldest) > limit) {
+            let queued = print::ago(oldest, self.now);
+            add(format!("the oldest was queued {queued} and has not been sent"));
+        }
+        if outbox.lost > 0 {
+            let n_lost = print::number(outbox.lost);
+            add(format!("{n_lost} given up since the last one was sent"));
+        }
     }
 
     /// Adds the logs of which nothing was ever read.
@@ -277,6 +281,9 @@ mod tests {
         assert_eq!(look(outbox(1)), [old]);
         let waiting = "mail: mails: the oldest was queued 2 h ago and has not been sent";
         assert_eq!(look(outbox(2)), [old, waiting]);
+        let lost = OutboxStats { lost: 2, ..OutboxStats::default() };
+        let given_up = "mail: mails: 2 given up since the last one was sent";
+        assert_eq!(look(lost), [old, given_up]);
         assert_eq!(look_at(None, &params), [old], "there is no server for mails");
         // The configured limits apply, here as for the daemon.
         let patient = Health { geoip_days: 31.0, mail_hours: 2.0, ..params };

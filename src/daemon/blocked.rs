@@ -109,7 +109,9 @@ pub async fn mail_blocked(
         let words = Context { host, date: since, files: &|_| None, history: &[], background: None };
         render::blocked(why, &words)
     };
-    let Answered { n_accepted, refused, postponed, .. } = Answered::of(&mailer.send(&mail).await);
+    let deliveries = mailer.send(&mail).await;
+    let Answered { n_accepted, refused, postponed, .. } =
+        Answered::of(&deliveries, deliveries.len());
     if n_accepted > 0 {
         return Ok(());
     }

@@ -329,8 +329,9 @@ impl Pump {
             })?;
             return self.is_up(now).map(|()| Tried::Done);
         }
+        let why = answered.to_retry(now.since(first.created));
         self.pause = Pause::after(self.pause, &answered, began);
-        if let Some(why) = answered.postponed.into_values().next() {
+        if let Some(why) = why {
             let next = now.plus(backoff(first.attempts, first.id));
             warn!(id = mail.message_id, error = %why, next = %next, "Mail was not sent; it will be retried.");
             self.note(move |store| store.failed(&ids, &why, next))?;
@@ -372,7 +373,8 @@ impl Pump {
                 () = self.cut.fall() => None,
             }
         });
-        deliveries.map(|deliveries| Answered::of(&deliveries))
+        let n_recipients = self.mailer.recipients().count();
+        deliveries.map(|deliveries| Answered::of(&deliveries, n_recipients))
     }
 
     /// Notes that the server accepts mails: after a while in which it did not, all are tried.

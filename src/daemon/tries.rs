@@ -15,8 +15,8 @@ const BACKOFF: (i64, i64) = (30 * SECOND, 30 * MINUTE);
 /// Interval at which a single mail is tried while the server accepts none.
 const PROBE: i64 = BACKOFF.0;
 
-/// How long those who postponed a mail are asked again after others accepted it: RFC 5321, section 4.5.4.1, asks for four
-/// to five days.
+/// How long those who postponed a mail are asked again after others accepted it, and how long a server that has something
+/// against us is: RFC 5321, section 4.5.4.1, asks for four to five days.
 pub(super) const GIVE_UP: i64 = 5 * DAY;
 
 /// What the recipients of a mail answered.
@@ -30,26 +30,40 @@ pub(super) struct Answered {
     pub(super) postponed: BTreeMap<String, String>,
     /// Whether the server accepts no mail now.
     is_out: bool,
-    /// Whether that is for a person to change.
+    /// Whether it has something against us, which is for a person to change.
     is_unwelcome: bool,
 }
 
 impl Answered {
-    /// Sums up a send.
-    pub(super) fn of(deliveries: &[Delivery]) -> Self {
+    /// Sums up a send to some recipients of `n_recipients`.
+    pub(super) fn of(deliveries: &[Delivery], n_recipients: usize) -> Self {
         let mut answered = Self::default();
         for Delivery { to, result } in deliveries {
             match result {
                 Ok(()) => answered.n_accepted += 1,
-                Err(fault) if fault.is_temporary() => {
-                    answered.is_out |= fault.is_of_server();
-                    answered.is_unwelcome |= fault.is_about_us();
-                    answered.postponed.insert(to.clone(), say(to, fault));
-                }
-                Err(fault) => answered.refused.push(say(to, fault)),
+                Err(fault) => answered.add(to, fault),
             }
         }
+        // What a server has against us, it may say of each recipient.
+        answered.is_out |= answered.is_unwelcome && answered.refused.len() == n_recipients;
         answered
+    }
+
+    fn add(&mut self, to: &str, fault: &SendFault) {
+        self.is_unwelcome |= fault.is_about_us();
+        if fault.is_temporary() {
+            self.is_out |= fault.is_of_server();
+            self.postponed.insert(to.to_owned(), say(to, fault));
+        } else {
+            self.refused.push(say(to, fault));
+        }
+    }
+
+    /// Returns why a mail that nobody accepted is to be tried again; `None` if it is to be given up. What the server has
+    /// against us is not the fault of a mail, until a person has had time to change it.
+    pub(super) fn to_retry(&self, age: i64) -> Option<String> {
+        let postponed = self.postponed.values().next().cloned();
+        postponed.or_else(|| (self.is_out && age < GIVE_UP).then(|| self.refused.join(", ")))
     }
 
     /// Gives up those who postponed the mail.
@@ -144,15 +158,43 @@ mod tests {
     use crate::deliver::email::Stage;
 
     fn delivery(to: &str, code: u16) -> Delivery {
-        let (server, text) = ("localhost:25".to_owned(), "so".to_owned());
+        answer(to, code, "so")
+    }
+
+    fn answer(to: &str, code: u16, text: &str) -> Delivery {
+        let (server, text) = ("localhost:25".to_owned(), text.to_owned());
         let fault = SendFault::Refused { server, stage: Stage::Recipient, code, text };
         Delivery { to: to.to_owned(), result: if code < 400 { Ok(()) } else { Err(fault) } }
     }
 
     #[test]
+    fn what_a_server_had_against_us_was_taken_for_the_fault_of_the_recipients() {
+        let refused = |texts: &[&str]| {
+            let deliveries: Vec<_> = texts.iter().map(|text| answer("a", 550, text)).collect();
+            Answered::of(&deliveries, texts.len())
+        };
+        for (texts, is_retried) in [
+            (&["5.7.1 <a>: Relay access denied"][..], true),
+            (&["5.1.8 <us>: Sender address rejected: Domain not found"], true),
+            (&["no"], true),
+            (&["5.1.1 no such user", "5.7.1 <b>: Relay access denied"], true),
+            (&["5.1.1 no such user"], false),
+            (&["5.1.10 null MX"], false),
+            (&["5.2.1 mailbox disabled"], false),
+        ] {
+            let answered = refused(texts);
+            assert_eq!(answered.to_retry(GIVE_UP - 1).is_some(), is_retried, "{texts:?}");
+            assert_eq!(answered.to_retry(GIVE_UP), None, "{texts:?}");
+            assert_eq!(Pause::after(None, &answered, Timestamp(0)).is_some(), is_retried);
+        }
+        let repeated = Answered::of(&[answer("a", 550, "5.7.1 no")], 2);
+        assert_eq!(repeated.to_retry(0), None, "others have it");
+    }
+
+    #[test]
     fn each_recipient_answers_for_itself() {
         let deliveries = [("a", 250), ("b", 452), ("c", 550)].map(|(to, code)| delivery(to, code));
-        let mut answered = Answered::of(&deliveries);
+        let mut answered = Answered::of(&deliveries, 3);
         assert_eq!((answered.n_accepted, answered.is_out), (1, false));
         let postponed: Vec<&str> = answered.postponed.keys().map(String::as_str).collect();
         assert_eq!((answered.refused.len(), postponed), (1, vec!["b"]));

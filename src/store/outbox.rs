@@ -302,7 +302,7 @@ impl Store {
         })
     }
 
-    /// Gives up mails; they stay visible in `status`. What a storm has grown by since it was read keeps waiting.
+    /// Gives up mails, at the time that is their `due` then; they stay visible in `status`. What a storm has grown by since it was read keeps waiting.
     ///
     /// # Errors
     /// Any database error.
@@ -314,12 +314,12 @@ impl Store {
     ) -> Result<(), StoreError> {
         self.write("giving up mails", |db| {
             let mut give_up = db.prepare_cached(
-                "UPDATE outbox SET state = 'dead', attempts = attempts + 1, error = ?2
+                "UPDATE outbox SET state = 'dead', attempts = attempts + 1, error = ?2, due = ?3
                  WHERE id = ?1 AND state = 'waiting'",
             )?;
             mails.iter().try_for_each(|mail| {
                 leave_rest(db, mail, now)?;
-                give_up.execute(params![mail.id, error]).map(drop)
+                give_up.execute(params![mail.id, error, now]).map(drop)
             })
         })
     }

@@ -47,6 +47,8 @@ pub struct OutboxStats {
     pub next_due: Option<Timestamp>,
     /// Given up.
     pub dead: u64,
+    /// Given up since the last one was sent.
+    pub lost: u64,
     /// Sent, but permanently refused by some recipient.
     pub refused: u64,
     /// When the last one was sent.
@@ -104,6 +106,8 @@ fn outbox(db: &Connection) -> rusqlite::Result<OutboxStats> {
            min(due) FILTER (WHERE state = 'waiting' OR give_up_at IS NOT NULL) AS next_due,
            count(give_up_at) AS postponed,
            count(*) FILTER (WHERE state = 'dead') AS dead,
+           count(*) FILTER (WHERE state = 'dead'
+             AND due > (SELECT coalesce(max(sent_at), 0) FROM outbox WHERE state = 'sent')) AS lost,
            count(*) FILTER (WHERE state = 'sent' AND error <> '') AS refused,
            max(sent_at) AS last_sent
          FROM outbox",
@@ -116,6 +120,7 @@ fn outbox(db: &Connection) -> rusqlite::Result<OutboxStats> {
                 oldest: row.get("oldest")?,
                 next_due: row.get("next_due")?,
                 dead: get_count(row, "dead")?,
+                lost: get_count(row, "lost")?,
                 refused: get_count(row, "refused")?,
                 last_sent: row.get("last_sent")?,
             })

@@ -599,7 +599,9 @@ fn a_mail_that_all_refuse_is_given_up_shown_and_never_tried_again() {
         let text = home.print(&["status"]);
         assert!(text.contains("1 given up") && text.contains("last refused"), "{text}");
     };
+    let check = || home.output(&["status", "--check"]).status.code();
     told();
+    assert_eq!(check(), Some(1), "{}", home.print(&["status"]));
     server.script(|script| script.refused.clear());
     // Neither a reload nor a restart wakes it, and what comes later gets through.
     daemon.signal("HUP");
@@ -612,6 +614,7 @@ fn a_mail_that_all_refuse_is_given_up_shown_and_never_tried_again() {
     assert!(shown(&mail).text.contains(&id(&home, 1)));
     wait_until("it is marked", || outbox(&home, "sent") == 1);
     told();
+    assert_eq!(check(), Some(0), "what is sent shows that it works again");
     assert!(daemon.terminate().success());
     assert_eq!((server.n_connections(), outbox(&home, "dead")), (n_tries + 1, 1));
 }

@@ -44,3 +44,36 @@ fn a_wrong_password_was_tried_twice_a_minute_while_mails_waited() {
     run(&mut site, now, now.plus(SECOND));
     assert!(!site.sent.is_empty());
 }
+
+#[test]
+fn a_server_that_denied_relaying_for_an_hour_lost_every_alert_of_it() {
+    let start = clock::now().plus(HOUR);
+    let mut site = site(3, start);
+    site.server.script(|script| script.is_denying = true);
+    let now = run(&mut site, start, start.plus(HOUR));
+    assert_eq!((site.n_in("waiting"), site.n_in("dead")), (3, 0));
+    let n_tries = site.server.n_connections();
+    assert!((7..=9).contains(&n_tries), "as seldom as with a wrong password: {n_tries}");
+    site.server.script(|script| script.is_denying = false);
+    run(&mut site, now, now.plus(HOUR / 2));
+    assert_eq!((site.sent.len(), site.n_in("sent")), (3, 3));
+}
+
+#[test]
+fn a_server_that_denies_relaying_for_five_days_gets_no_older_mail_and_status_knows() {
+    let start = clock::now().plus(HOUR);
+    let mut site = site(1, start);
+    site.server.script(|script| script.is_denying = true);
+    let now = run(&mut site, start, start.plus(5 * DAY - HOUR));
+    assert_eq!((site.n_in("waiting"), site.n_in("dead")), (1, 0));
+    let now = run(&mut site, now, now.plus(2 * HOUR));
+    assert_eq!((site.n_in("waiting"), site.n_in("dead")), (0, 1));
+    let lost = |site: &Site| site.store.stats().unwrap().outbox.lost;
+    assert_eq!(lost(&site), 1);
+    let why = site.store.last_refusal().unwrap();
+    assert!(why.contains("Relay access denied; check mail.to, mail.from"), "{why}");
+    site.server.script(|script| script.is_denying = false);
+    site.happen_to("deploy-bot", Level::High, now);
+    run(&mut site, now, now.plus(HOUR));
+    assert_eq!((site.sent.len(), lost(&site)), (1, 0), "what is sent shows that it works again");
+}

@@ -189,10 +189,17 @@ impl SendFault {
         }
     }
 
-    /// Returns whether the server refuses us until a person changes something.
+    /// Returns whether the server refuses us until a person changes something. By default, Postfix says only of the
+    /// recipients what it has against our address, name, login or sender (`smtpd_delay_reject`).
     #[must_use]
-    pub const fn is_about_us(&self) -> bool {
-        matches!(self, Self::Refused { stage: Stage::LogIn, code: 500.., .. })
+    pub fn is_about_us(&self) -> bool {
+        match self {
+            Self::Refused { stage: Stage::LogIn, code, .. } => *code >= 500,
+            Self::Refused { stage: Stage::Recipient, code, text, .. } => {
+                *code >= 500 && !is_about_recipient(text)
+            }
+            _ => false,
+        }
     }
 
     /// Returns what a person can do about it; empty if all that helps is to wait.
@@ -211,6 +218,9 @@ impl SendFault {
             Self::Refused { stage: Stage::Sender, code: 500.., .. } => {
                 "check mail.from, and whether the server wants mail.user"
             }
+            Self::Refused { stage: Stage::Recipient, code: 500.., .. } if self.is_about_us() => {
+                "check mail.to, mail.from, and whether the server accepts mails from this host or wants mail.user"
+            }
             Self::Refused { stage: Stage::Recipient, code: 500.., .. } => "check mail.to",
             Self::TimedOut { stage: Stage::Connect, .. } => {
                 "check mail.server: smtps:// uses port 465, smtp:// uses 587 or 25"
@@ -218,6 +228,14 @@ impl SendFault {
             _ => "",
         }
     }
+}
+
+/// Returns whether a refusal's enhanced status code (RFC 3463) is about the recipient: his address (5.1) or mailbox (5.2).
+/// Of the codes about addresses, three are or may be about the sender's.
+fn is_about_recipient(text: &str) -> bool {
+    let code = text.split_whitespace().next().unwrap_or_default();
+    let is_about_sender = matches!(code, "5.1.0" | "5.1.7" | "5.1.8");
+    code.starts_with("5.2.") || code.starts_with("5.1.") && !is_about_sender
 }
 
 /// Determines what lettre's error is about.

@@ -77,6 +77,8 @@ pub(crate) struct Script {
     pub(crate) greylist: usize,
     /// These recipients are answered with 550.
     pub(crate) refused: Vec<String>,
+    /// Every RCPT is answered with 554.
+    pub(crate) is_denying: bool,
     /// Every login is answered with 535.
     pub(crate) is_locked: bool,
     /// These recipients are answered with 452.

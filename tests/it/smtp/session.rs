@@ -186,7 +186,10 @@ impl Session<'_> {
         if is_early {
             return self.say("451 4.7.1 greylisted, try again later").await;
         }
-        let Script { refused, full, .. } = self.setup.shared.state().script.clone();
+        let Script { refused, full, is_denying, .. } = self.setup.shared.state().script.clone();
+        if is_denying {
+            return self.say(&format!("554 5.7.1 <{to}>: Relay access denied")).await;
+        }
         if refused.contains(&to) {
             return self.say("550 5.1.1 no such user").await;
         }
