@@ -190,7 +190,7 @@ impl Composer<'_> {
         for outgoing in rest {
             if let About::Storm { after, upto } = outgoing.about {
                 let range = (after, upto);
-                let storm = self.store.summary(range, self.rules.at_once, &told, MAX_ALERTS)?;
+                let storm = self.store.summary(range, &told, MAX_ALERTS)?;
                 all.alerts.extend(storm.alerts);
                 all.n_alerts += storm.n_alerts;
                 all.n_incidents += storm.n_incidents;

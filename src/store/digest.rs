@@ -12,26 +12,51 @@ use super::outbox::{About, Outgoing};
 use super::storm::{self, Summary};
 use super::{Reader, Store, StoreError, mutes};
 
+/// Which alerts no mail tells. Whether a mail was due for an alert was decided by the settings of its time, so rows say
+/// it, and today's `:at_once` does not.
+///
+/// The mail about an incident tells the alerts up to the one that was fixed when it was first sent. Beyond those, more of
+/// what it named is no news if it is of a level that is mailed at once. Until it is fixed, it is sure to tell only that
+/// level: it is dropped if others told that. A storm tells the incidents that had a mail coming and have no row of their
+/// own.
+const UNTOLD: &str = "NOT EXISTS (
+       SELECT 1 FROM outbox AS mail
+       WHERE mail.message_id > a.incident || '.' AND mail.message_id < a.incident || '/'
+         AND mail.incident = a.incident AND mail.state IN ('waiting', 'sent')
+         AND (a.number <= mail.reported_upto OR a.level >= :at_once AND (
+           mail.reported_upto IS NULL OR EXISTS (
+             SELECT 1 FROM alert AS told
+             WHERE told.incident = a.incident AND told.rule = a.rule
+               AND told.number <= mail.reported_upto))))
+     AND NOT EXISTS (
+       SELECT 1 FROM outbox AS storm JOIN incident AS i ON i.id = a.incident
+       WHERE storm.message_id > 'storm.' AND storm.message_id < 'storm/'
+         AND storm.state IN ('waiting', 'sent')
+         AND storm.after_alert < a.number AND a.number <= storm.upto_alert AND i.revision > 0
+         AND NOT EXISTS (
+           SELECT 1 FROM outbox WHERE message_id = i.id || '.' || i.revision))";
+
 impl Reader {
-    /// Sums up the alerts of a digest below a level that are neither muted nor acknowledged; for any other mail, none.
-    /// Returns at most `most` of them in full. Repeating the same digest returns the same alerts, unless they were
-    /// pruned, muted or acknowledged in between.
+    /// Sums up the alerts of a digest that no other mail tells and that are neither muted nor acknowledged; for any other
+    /// mail, none. Returns at most `most` of them in full. Repeating the same digest returns the same alerts, unless they
+    /// were pruned, muted, acknowledged, or told by the mail about their incident in between.
     ///
     /// # Errors
     /// Any database error.
     pub fn digest_summary(
         &self,
         mail: &Outgoing,
-        below: Level,
+        at_once: Level,
         most: usize,
     ) -> Result<Summary, StoreError> {
         let About::Digest { after, upto, .. } = &mail.about else { return Ok(Summary::default()) };
         self.read("summing up the alerts of a digest", |db| {
-            let condition = "WHERE a.number > :after AND a.number <= :upto AND a.level < :below
-                   AND k.subject IS NULL
-                 ORDER BY a.number";
-            let parameters = named_params! { ":after": after, ":upto": upto, ":below": below };
-            storm::sum_up(db, condition, parameters, &BTreeSet::new(), most)
+            let condition = format!(
+                "WHERE a.number > :after AND a.number <= :upto AND k.subject IS NULL AND {UNTOLD}
+                 ORDER BY a.number"
+            );
+            let parameters = named_params! { ":after": after, ":upto": upto, ":at_once": at_once };
+            storm::sum_up(db, &condition, parameters, &BTreeSet::new(), most)
         })
     }
 
@@ -71,15 +96,15 @@ impl Reader {
 }
 
 impl Store {
-    /// Queues the digest of a day, once a day: the alerts below a level that were committed, and the mutes that ended,
-    /// since the previous digest. Returns whether it was queued. A day without either has no mail.
+    /// Queues the digest of a day, once a day: the alerts that were committed since the previous digest and that no other
+    /// mail tells, and the mutes that ended since. Returns whether it was queued. A day without either has no mail.
     ///
     /// # Errors
     /// Any database error.
     pub fn queue_digest(
         &mut self,
         day: &str,
-        below: Level,
+        at_once: Level,
         due: Timestamp,
         now: Timestamp,
     ) -> Result<bool, StoreError> {
@@ -92,9 +117,12 @@ impl Store {
             let after =
                 number("SELECT coalesce(max(upto_alert), 0) FROM outbox WHERE day IS NOT NULL")?;
             let upto = number("SELECT coalesce(max(number), 0) FROM alert")?.max(after);
-            let n_alerts: i64 = db.query_row(
-                "SELECT count(*) FROM alert WHERE number > ?1 AND number <= ?2 AND level < ?3",
-                params![after, upto, below],
+            let has_alerts: bool = db.query_row(
+                &format!(
+                    "SELECT EXISTS (SELECT 1 FROM alert AS a
+                       WHERE a.number > :after AND a.number <= :upto AND {UNTOLD})"
+                ),
+                named_params! { ":after": after, ":upto": upto, ":at_once": at_once },
                 |row| row.get(0),
             )?;
             let n_ended: i64 = db.query_row(
@@ -102,7 +130,7 @@ impl Store {
                 params![digest_before(db, now)?, now],
                 |row| row.get(0),
             )?;
-            let is_due = n_alerts + n_ended > 0;
+            let is_due = has_alerts || n_ended > 0;
             let state = if is_due { "waiting" } else { "empty" };
             let n_queued = db.execute(
                 "INSERT INTO outbox (message_id, principal, day, after_alert, upto_alert,
@@ -151,6 +179,16 @@ fn ended(db: &Connection, mute: Mute, lasting: &[Mute]) -> rusqlite::Result<Ende
     Ok(ended)
 }
 
+/// Returns the number of the last alert of which no further digest will be composed: the rows that tell later ones must
+/// stay, or a digest would take those for untold.
+pub(super) fn settled_upto(db: &Connection) -> rusqlite::Result<i64> {
+    let sql = "SELECT coalesce(
+           min(after_alert) FILTER (WHERE state = 'waiting' OR give_up_at IS NOT NULL),
+           max(upto_alert), 0)
+         FROM outbox WHERE day IS NOT NULL";
+    db.query_row(sql, [], |row| row.get(0))
+}
+
 /// Excludes the alerts so far from the next digest, by means of an empty digest that ends here.
 pub(super) fn skip(db: &Connection, now: Timestamp) -> rusqlite::Result<()> {
     // Replaces the row of an earlier skip: the newest digest is never pruned.
@@ -166,11 +204,11 @@ mod tests {
     use smol_str::SmolStr;
 
     use super::*;
-    use crate::engine::commit::Commit;
+    use crate::engine::commit::{Commit, Notice};
     use crate::engine::time::{DAY, HOUR};
     use crate::engine::word::Verdict;
-    use crate::store::Ack;
     use crate::store::sample::{NOON, alert, state};
+    use crate::store::{Ack, Answers};
 
     #[test]
     fn what_a_mute_covered_is_told_once_it_has_ended() {
@@ -178,7 +216,9 @@ mod tests {
         let commit = |store: &mut Store, id, principal: &str, time| {
             let mut alert = alert(id, id, 1, time);
             (alert.rule.level, alert.principal) = (Level::High, principal.into());
-            let commit = Commit { alerts: vec![alert], ..Commit::default() };
+            // What is not muted is told by a mail of its own.
+            let notices = vec![Notice { incident: id.into(), revision: 1, delay: 0 }];
+            let commit = Commit { alerts: vec![alert], notices, ..Commit::default() };
             store.commit(&commit, time).unwrap();
         };
         let mute = |store: &mut Store, scope, until| {
@@ -224,6 +264,91 @@ mod tests {
         assert_eq!(told.len(), 1, "what nothing else covers any more");
     }
 
+    /// Commits one more alert of an incident, by a rule, and returns its number.
+    fn commit_one(store: &mut Store, incident: &str, rule: &str, level: Level) -> i64 {
+        let number = store.last_alert().unwrap() + 1;
+        let mut one = alert(&format!("a{number}"), incident, 1, NOON);
+        (one.rule.name, one.rule.level) = (rule.into(), level);
+        store.commit(&Commit { alerts: vec![one], ..Commit::default() }, NOON).unwrap();
+        number
+    }
+
+    /// Queues the mail about an incident, and returns it.
+    fn queue_mail(store: &mut Store, incident: &str, revision: u32) -> Outgoing {
+        let notices = vec![Notice { incident: incident.into(), revision, delay: 0 }];
+        store.commit(&Commit { notices, ..Commit::default() }, NOON).unwrap();
+        store.due(NOON, 10).unwrap().pop().unwrap()
+    }
+
+    /// Queues the mail about an incident as it is now, and sends it.
+    fn mail(store: &mut Store, incident: &str, revision: u32) {
+        let mail = queue_mail(store, incident, revision);
+        store.fix(&[&mail], store.last_alert().unwrap()).unwrap();
+        store.sent(mail.id, &Answers::default(), NOON).unwrap();
+    }
+
+    /// Returns the alerts of a digest of everything; none if there is none.
+    fn digest_of_all(store: &mut Store, at_once: Level) -> Vec<SmolStr> {
+        if !store.queue_digest("2026-11-23", at_once, NOON, NOON).unwrap() {
+            return Vec::new();
+        }
+        let mails = store.due(NOON, 10).unwrap();
+        let is_digest = |mail: &&Outgoing| matches!(mail.about, About::Digest { .. });
+        let mail = mails.iter().find(is_digest).unwrap();
+        let told = store.digest_summary(mail, at_once, 10).unwrap();
+        told.alerts.into_iter().map(|alert| alert.id).collect()
+    }
+
+    #[test]
+    fn an_alert_from_before_the_level_was_lowered_was_told_by_no_mail() {
+        let mut store = Store::in_memory().unwrap();
+        commit_one(&mut store, "i", "new-country", Level::High);
+        assert_eq!(digest_of_all(&mut store, Level::High), ["a1"]);
+    }
+
+    #[test]
+    fn an_alert_that_was_mailed_before_the_level_was_raised_was_told_again() {
+        let mut store = Store::in_memory().unwrap();
+        commit_one(&mut store, "i", "new-country", Level::High);
+        mail(&mut store, "i", 1);
+        assert_eq!(digest_of_all(&mut store, Level::Critical), [""; 0]);
+    }
+
+    #[test]
+    fn a_digest_tells_what_came_after_a_mail_except_more_of_what_was_urgent() {
+        let mut store = Store::in_memory().unwrap();
+        commit_one(&mut store, "i", "new-client", Level::Medium);
+        commit_one(&mut store, "i", "new-country", Level::High);
+        mail(&mut store, "i", 1);
+        commit_one(&mut store, "i", "new-client", Level::Medium);
+        commit_one(&mut store, "i", "new-country", Level::High);
+        commit_one(&mut store, "i", "travel", Level::High);
+        commit_one(&mut store, "i.", "travel", Level::High);
+        let told = digest_of_all(&mut store, Level::High);
+        assert_eq!(told, ["a5", "a6", "a3"], "neither the mailed ones nor more of them");
+    }
+
+    #[test]
+    fn a_digest_tells_what_a_waiting_mail_may_drop_or_a_mail_that_was_given_up_had_to_tell() {
+        for (is_given_up, expected) in [(false, vec!["a1"]), (true, vec!["a2", "a1"])] {
+            let mut store = Store::in_memory().unwrap();
+            commit_one(&mut store, "i", "new-client", Level::Medium);
+            commit_one(&mut store, "i", "new-country", Level::High);
+            let mail = queue_mail(&mut store, "i", 1);
+            if is_given_up {
+                store.dead(&[&mail], "550", NOON).unwrap();
+            }
+            assert_eq!(digest_of_all(&mut store, Level::High), expected);
+        }
+    }
+
+    #[test]
+    fn what_other_mails_tell_is_found_by_an_index() {
+        let store = Store::in_memory().unwrap();
+        let plan = store.plan(&format!("SELECT 1 FROM alert AS a WHERE a.number > 1 AND {UNTOLD}"));
+        assert!(!plan.contains("SCAN"), "{plan}");
+    }
+
     #[test]
     fn a_digest_that_was_queued_was_asked_for_as_if_it_had_to_be_written() {
         let (_directory, path) = state();
@@ -267,7 +392,8 @@ mod tests {
             store.queue_digest(day, Level::High, NOON, NOON).unwrap()
         };
         commit(&mut store, &["a", "b"], Level::Medium);
-        commit(&mut store, &["loud"], Level::High);
+        commit_one(&mut store, "loud", "new-country", Level::High);
+        mail(&mut store, "loud", 1);
         assert!(queue(&mut store, "2026-11-23"));
         assert!(!queue(&mut store, "2026-11-23"), "once a day");
         assert!(!queue(&mut store, "2026-11-24"), "nothing new");

@@ -9,7 +9,7 @@ use crate::engine::time::Timestamp;
 use super::facets;
 use super::forget::{drop_history, drop_profile, stored_principal, sweep_acks};
 use super::registry::is_in_use;
-use super::{Reader, Store, StoreError};
+use super::{Reader, Store, StoreError, digest};
 
 /// How many tokens one call looks at: a few milliseconds of work.
 const TOKENS_A_CALL: i64 = 256;
@@ -205,17 +205,19 @@ fn prune_alerts(db: &Connection, before: Timestamp, pruned: &mut Pruned) -> rusq
     Ok([n_alerts, n_incidents].iter().any(|n_gone| i64::try_from(*n_gone) == Ok(ROWS_A_CALL)))
 }
 
-/// Removes old mails, but not the newest digest: the next one begins where it ends. Returns whether there may be more.
+/// Removes old mails, but not the newest digest: the next one begins where it ends; nor those that told what it may take
+/// for untold. Returns whether there may be more.
 fn prune_mails(db: &Connection, before: Timestamp, pruned: &mut Pruned) -> rusqlite::Result<bool> {
     pruned.mails = db
         .prepare_cached(
             "DELETE FROM outbox WHERE id IN (
                SELECT id FROM outbox WHERE state <> 'waiting' AND coalesce(sent_at, created) < ?1
                  AND give_up_at IS NULL
+                 AND max(coalesce(reported_upto, 0), coalesce(upto_alert, 0)) <= ?3
                  AND id <> coalesce((SELECT max(id) FROM outbox WHERE day IS NOT NULL), 0)
                ORDER BY id LIMIT ?2)",
         )?
-        .execute(params![before, ROWS_A_CALL])?;
+        .execute(params![before, ROWS_A_CALL, digest::settled_upto(db)?])?;
     Ok(i64::try_from(pruned.mails) == Ok(ROWS_A_CALL))
 }
 
@@ -373,5 +375,19 @@ mod tests {
         let retention = Retention { mails: WEEK, ..Retention::default() };
         assert_eq!(store.prune(&retention, NOON.plus(8 * DAY)).unwrap().mails, 1);
         assert!(!store.queue_digest("9", Level::High, NOON, NOON).unwrap());
+    }
+
+    #[test]
+    fn a_mail_stays_until_a_digest_knows_that_it_told_its_alerts() {
+        let mut store = Store::in_memory().unwrap();
+        store.commit(&incident_commit("i", 1, 1), NOON).unwrap();
+        let mail = store.due(NOON, 1).unwrap().remove(0);
+        store.fix(&[&mail], 1).unwrap();
+        store.sent(mail.id, &Answers::default(), NOON).unwrap();
+        let retention = Retention { mails: WEEK, ..Retention::default() };
+        let now = NOON.plus(8 * DAY);
+        assert_eq!(store.prune(&retention, now).unwrap().mails, 0);
+        assert!(!store.queue_digest("1", Level::Critical, now, now).unwrap(), "nothing to tell");
+        assert_eq!(store.prune(&retention, now).unwrap().mails, 1);
     }
 }

@@ -39,25 +39,24 @@ pub struct Summary {
 
 impl Reader {
     /// Sums up the alerts after one number up to another that are neither muted nor acknowledged and belong to
-    /// incidents of a level or higher, except the incidents in `told` and those whose current revision has a row of its
-    /// own. Returns at most `most` alerts in full, and never holds more than twice as many.
+    /// incidents that had a mail coming, except the incidents in `told` and those whose current revision has a row of
+    /// its own. Returns at most `most` alerts in full, and never holds more than twice as many.
     ///
     /// # Errors
     /// Any database error.
     pub fn summary(
         &self,
         (after, upto): (i64, i64),
-        at_least: Level,
         told: &BTreeSet<&SmolStr>,
         most: usize,
     ) -> Result<Summary, StoreError> {
         self.read("summing up a storm of alerts", |db| {
             let condition = "JOIN incident AS i ON i.id = a.incident
-                 WHERE a.number > :after AND a.number <= :upto AND i.level >= :level
+                 WHERE a.number > :after AND a.number <= :upto AND i.revision > 0
                    AND k.subject IS NULL AND NOT EXISTS (
                      SELECT 1 FROM outbox WHERE message_id = i.id || '.' || i.revision)
                  ORDER BY a.number";
-            let parameters = named_params! { ":after": after, ":upto": upto, ":level": at_least };
+            let parameters = named_params! { ":after": after, ":upto": upto };
             sum_up(db, condition, parameters, told, most)
         })
     }
@@ -201,7 +200,7 @@ mod tests {
         assert_eq!(range, (600, 3000));
         let told: SmolStr = "i2000".into();
         let told = BTreeSet::from([&told]);
-        let summary = store.summary(range, Level::Informational, &told, 10).unwrap();
+        let summary = store.summary(range, &told, 10).unwrap();
         assert_eq!((summary.n_alerts, summary.n_incidents), (1999, 1999));
         assert_eq!(summary.alerts.len(), 10);
     }
@@ -228,7 +227,7 @@ mod tests {
         assert_eq!(due.len(), 1002);
         // It is also counted only once.
         let (_, range) = row(&store).unwrap();
-        let storm = store.summary(range, Level::High, &BTreeSet::new(), 10).unwrap();
+        let storm = store.summary(range, &BTreeSet::new(), 10).unwrap();
         assert_eq!(storm.n_incidents, 501);
     }
 
@@ -241,7 +240,7 @@ mod tests {
         }
         assert_eq!(store.stats().unwrap().outbox.waiting, 2000);
         let (_, range) = row(&store).unwrap();
-        let storm = store.summary(range, Level::High, &BTreeSet::new(), 10).unwrap();
+        let storm = store.summary(range, &BTreeSet::new(), 10).unwrap();
         assert!(storm.alerts.iter().all(|alert| alert.rule.level == Level::Critical));
         assert_eq!(storm.n_incidents, 100 + 11, "the rest of both storms");
     }
@@ -287,16 +286,23 @@ mod tests {
     }
 
     #[test]
-    fn a_storm_hides_nothing_from_the_digest_of_the_day() {
+    fn a_storm_hides_nothing_from_the_digest_of_the_day_and_is_not_told_there_again() {
         let mut store = Store::in_memory().unwrap();
         storm(&mut store, 0..1500);
-        assert!(store.queue_digest("2026-11-23", Level::Critical, NOON, NOON).unwrap());
-        let digests = |store: &Store| {
-            let due = store.due(NOON, 5000).unwrap();
-            due.into_iter().find(|mail| matches!(mail.about, About::Digest { .. })).unwrap()
-        };
-        let told = store.digest_summary(&digests(&store), Level::Critical, 10).unwrap();
-        assert_eq!((told.n_alerts, told.n_incidents), (1500, 1500));
-        assert_eq!(told.alerts.len(), 10, "of a day with a storm, no more is held than of a storm");
+        for n in 0..30 {
+            let mut one = incident_commit(&format!("quiet{n}"), 1, 0);
+            one.notices.clear();
+            store.commit(&one, NOON).unwrap();
+        }
+        storm(&mut store, 1500..1600);
+        assert!(store.queue_digest("2026-11-23", Level::Medium, NOON, NOON).unwrap());
+        let due = store.due(NOON, 5000).unwrap();
+        let of_day = due.iter().find(|mail| matches!(mail.about, About::Digest { .. })).unwrap();
+        let told = store.digest_summary(of_day, Level::Medium, 10).unwrap();
+        assert_eq!((told.n_alerts, told.n_incidents), (30, 30));
+        assert_eq!(told.alerts.len(), 10, "no more is held than of a storm");
+        let (_, range) = row(&store).unwrap();
+        let told = store.summary(range, &BTreeSet::new(), 10).unwrap();
+        assert_eq!((range, told.n_incidents), ((0, 1630), 600));
     }
 }

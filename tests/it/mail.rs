@@ -469,6 +469,21 @@ fn what_is_not_urgent_waits_for_the_digest() {
 }
 
 #[test]
+fn what_was_urgent_before_there_was_a_server_for_mails_was_never_told() {
+    let server = SmtpServer::start(options());
+    let home = home(&server, SOURCE);
+    let daemon = home.run(&[]);
+    home.append("logs/access.log", leak_in_url(0, 0));
+    wait_until("the line is committed", || home.committed_lines() == 1);
+    home.configure(&config(&server, ""));
+    daemon.signal("HUP");
+    let digest = shown(&server.wait_for(1, PATIENCE)[0]);
+    assert!(digest.subject.contains("digest of ") && digest.subject.contains("HIGH"));
+    assert!(digest.text.contains(&id(&home, 0)), "{}", digest.text);
+    assert!(daemon.terminate().success());
+}
+
+#[test]
 fn what_a_mute_kept_back_is_in_the_digest_once_the_mute_has_ended() {
     let server = SmtpServer::start(options());
     let home = home(&server, SOURCE);
