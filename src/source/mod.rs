@@ -27,6 +27,7 @@ mod marks;
 mod moment;
 mod old;
 mod quiet;
+mod reap;
 pub mod replay;
 mod resume;
 pub mod rotation;

@@ -1,7 +1,6 @@
 //! The sweep: looks at all names and files, once a second unless all is quiet. Its results are authoritative.
 
 use std::collections::{BTreeMap, BTreeSet};
-use std::io;
 use std::path::{Path, PathBuf};
 use std::time::Duration;
 
@@ -12,7 +11,7 @@ use super::look::{self, Folders, Found, Look, Looks};
 use super::marks;
 use super::quiet::{is_glanced_at, note_swept};
 use super::rotation::{self, Identity, Seen};
-use super::tail::{Rest, Tail};
+use super::tail::Tail;
 use crate::engine::line::{Loss, StreamId};
 
 /// Time without a fault of a path after which its next fault is logged again.
@@ -361,50 +360,6 @@ impl Follower {
         }
     }
 
-    /// Takes the last lines of rotated files that are no longer written to, and closes the files.
-    fn reap(&mut self, now: Duration) {
-        // If the watches name rotated files too, those with a successor count as rotated.
-        let has_first_name = |tail: &&Tail| tail.place == Place::Listed && !tail.has_rotated_name();
-        let live = self.tails.iter().filter(has_first_name);
-        let live: BTreeMap<u64, i64> = live.map(|tail| (tail.group, tail.seen.began())).collect();
-        self.quiet.is_reaping = false;
-        for at in 0..self.tails.len() {
-            let Some(tail) = self.tails.get(at) else { continue };
-            let is_rotated = matches!(tail.place, Place::Rotated | Place::Deleted)
-                || live.get(&tail.group).is_some_and(|began| was_rotated(tail, *began));
-            let is_rotated = is_rotated && tail.place != Place::Gone;
-            self.quiet.is_reaping |= is_rotated && !tail.is_finished();
-            let is_over =
-                is_rotated && !tail.has_news() && now >= tail.changed_at + self.options.rotate_wait;
-            if !is_over {
-                continue;
-            }
-            if !tail.is_finished() && tail.is_judged {
-                match self.take_last_words(at) {
-                    Ok(true) => {}
-                    Ok(false) => continue,
-                    Err(cause) => {
-                        self.pause(at, cause);
-                        continue;
-                    }
-                }
-            }
-            let Some(tail) = self.tails.get_mut(at) else { continue };
-            tail.set_finished();
-            tail.file = None;
-            if tail.place == Place::Deleted {
-                tail.place = Place::Gone;
-            }
-        }
-    }
-
-    /// Takes what follows the last line end. Returns false if there was more than that.
-    fn take_last_words(&mut self, at: usize) -> io::Result<bool> {
-        let has_rest = self.tails.get(at).is_some_and(|t| t.seen.size > t.position.offset);
-        while has_rest && self.try_advance(at, Rest::Take)?.is_some() {}
-        Ok(self.tails.get(at).is_some_and(|tail| tail.seen.size <= tail.position.offset))
-    }
-
     /// Forgets the oldest of the files that are gone. The youngest file of each log is forgotten last, and among those
     /// the ones whose directories are gone, since they may come back with the directories.
     fn forget(&mut self) {
@@ -457,14 +412,6 @@ pub(super) fn appear(tail: &mut Tail, listed: &Listed, now: Duration) {
 /// Returns whether a link is broken: its target may appear without being reported.
 fn is_broken_link(path: &Path) -> bool {
     !rotation::is_compressed(path) && path.is_symlink() && !path.exists()
-}
-
-/// Returns whether a file was rotated from a log that began at `began`. If a short number in its name may belong to
-/// another log, it was only if it had another name before, or was not written to since.
-fn was_rotated(tail: &Tail, began: i64) -> bool {
-    let is_numbered = tail.resolved.file_name().is_some_and(rotation::is_numbered);
-    let is_left = tail.home != tail.resolved || tail.seen.modified <= began;
-    tail.has_rotated_name() && (!is_numbered || is_left)
 }
 
 /// Returns the files of a tail's log; if the tail has a name, in their state at one moment.
