@@ -1,5 +1,6 @@
 //! The sweep: looks at all names and files, once a second unless all is quiet. Its results are authoritative.
 
+use std::cmp::Reverse;
 use std::collections::{BTreeMap, BTreeSet};
 use std::path::{Path, PathBuf};
 use std::time::Duration;
@@ -84,9 +85,7 @@ impl Follower {
             }
         }
         folders.settle(&self.logs_to_find(&lost, &mut looks));
-        // Files with unread contents are searched for first, since an unknown file could belong to any of them.
-        let is_whole = |tail: &Tail| tail.position.size <= tail.position.offset;
-        lost.sort_by_key(|at| self.tails.get(*at).is_some_and(is_whole));
+        lost.sort_by_key(|at| self.tails.get(*at).map(order_of_search));
         lost.retain(|at| self.relocate(*at, &mut folders, now).is_some());
         lost.sort_unstable();
         let logs = self.logs_in_doubt(&lost, &listed, &mut folders);
@@ -407,6 +406,13 @@ pub(super) fn appear(tail: &mut Tail, listed: &Listed, now: Duration) {
     tail.is_link = found.is_link;
     tail.position.path.clone_from(&found.path);
     tail.group = group_of(&found.resolved);
+}
+
+/// Returns the order in which lost files are searched for. Those with unread contents come first, since an unknown file
+/// could belong to any of them; then those that were read furthest: a log that became another file several times
+/// contains what was read of each of these, and continues after the last one.
+const fn order_of_search(tail: &Tail) -> (bool, Reverse<u64>) {
+    (tail.position.size <= tail.position.offset, Reverse(tail.position.offset))
 }
 
 /// Returns whether a link is broken: its target may appear without being reported.

@@ -17,6 +17,7 @@
 )]
 
 mod content;
+mod copies;
 #[path = "../it/dump.rs"]
 #[allow(dead_code, reason = "shared with the other tests of the program")]
 mod dump;

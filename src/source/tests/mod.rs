@@ -10,6 +10,7 @@ mod moments;
 mod packed;
 mod packing;
 mod refused;
+mod replaced;
 mod rotated;
 mod watched;
 
