@@ -41,6 +41,31 @@ impl Follower {
         Ok(true)
     }
 
+    /// Begins a known file anew if the contents of a younger one, `by`, were copied into it: `cp a.log a.log.1`, as after
+    /// the rotation before.
+    ///
+    /// Only an older name counts, or files with exchanged contents would take turns for ever.
+    pub(super) fn renew_if_overwritten(
+        &mut self,
+        at: usize,
+        found: &Found,
+        by: usize,
+    ) -> io::Result<()> {
+        let youth = |path: &Path| rotation::youth(path.file_name().unwrap_or_default());
+        let is_older =
+            self.tails.get(by).is_some_and(|by| youth(&found.path) < youth(&by.resolved));
+        let looked = self.looked.unwrap_or_default();
+        let Some(tail) = self.tails.get_mut(at).filter(|tail| is_older && tail.is_judged) else {
+            return Ok(());
+        };
+        let Some((_, file)) = open_found(found)? else { return Ok(()) };
+        if compare(&file, &tail.position)? == Meaning::New {
+            tail.note(found.seen, looked);
+            self.begin_anew(at);
+        }
+        Ok(())
+    }
+
     /// Handles a file that lost its contents: reads the remaining ones from a copy, then starts the file again.
     pub(super) fn begin_anew(&mut self, at: usize) {
         let path = self.tails.get(at).map(|tail| tail.resolved.clone()).unwrap_or_default();

@@ -77,9 +77,15 @@ impl Follower {
             // A file with more contents than a complete file is no copy of it, but only has the same beginning, for
             // example the heading of a day without requests. Else the original is complete, or was just moved: then the
             // next sweep finds out.
-            tail.is_judged = is_open && held.is_some_and(|held| held < size);
+            let held = held.filter(|_| is_open);
+            tail.is_judged = held.is_some_and(|held| held < size);
             if !tail.is_judged {
                 tail.set_read();
+            }
+            if held.is_some_and(|held| size <= held) && std::mem::take(&mut tail.position.size) > 0
+            {
+                // All of it is in the original: nothing is lost if the copy is removed, or made anew.
+                self.ready.push_back(tail.announce());
             }
         }
         Ok(self.tails.get(at).is_some_and(|tail| tail.is_judged))
@@ -310,7 +316,7 @@ impl Follower {
             };
             match is_match {
                 Ok(true) => {
-                    self.go_on_in(at, found);
+                    self.go_on_in(at, found)?;
                     return Ok(Some(found.clone()));
                 }
                 Err(cause) if may_hold_more(found, &position, written) && may_open(&cause) => {
@@ -333,20 +339,26 @@ impl Follower {
 
     /// Continues in a copy of a file, plain or compressed; returns false if it is gone.
     pub(super) fn continue_in(&mut self, at: usize, found: &Found) -> bool {
-        self.go_on_in(at, found);
-        !rotation::is_compressed(&found.path) || self.drain_rest(at, found).unwrap_or(false)
+        if rotation::is_compressed(&found.path) {
+            return self.drain_rest(at, found).unwrap_or(false);
+        }
+        self.go_on_in(at, found).is_ok()
     }
 
     /// Continues in a plain copy of a file, unless it is known as one.
-    fn go_on_in(&mut self, at: usize, found: &Found) {
+    fn go_on_in(&mut self, at: usize, found: &Found) -> io::Result<()> {
         if rotation::is_compressed(&found.path) {
-            return;
+            return Ok(());
         }
         let claimed = self.tails.iter().position(|t| t.identity() == found.seen.identity);
+        if let Some(copy) = claimed {
+            self.renew_if_overwritten(copy, found, at)?;
+        }
         let copy = claimed.unwrap_or_else(|| self.admit(Place::Rotated, found, at));
         if self.tails.get(copy).is_some_and(|tail| !tail.is_judged) {
             self.take_over(at, copy);
         }
+        Ok(())
     }
 
     /// Finds the compressed form of an unread file, and arranges that it is read. The file was last written to when it

@@ -2,7 +2,7 @@
 
 use std::fs::File;
 use std::io;
-use std::path::PathBuf;
+use std::path::{Path, PathBuf};
 use std::time::Duration;
 
 use rustix::fs::{SeekFrom, seek};
@@ -130,7 +130,8 @@ impl Tail {
         Self {
             stream,
             source: None,
-            is_judged: position.offset > 0 || position.generation > 0,
+            is_judged: position.offset > 0
+                || (position.generation > 0 && !has_rotated_name(&resolved)),
             seen: Seen { size: position.size, ..Seen::default() },
             home: resolved.clone(),
             resolved,
@@ -169,7 +170,7 @@ impl Tail {
 
     /// Returns whether its name is one that logs get when they are rotated.
     pub(super) fn has_rotated_name(&self) -> bool {
-        self.resolved.file_name().is_some_and(|name| rotation::base(name) != name)
+        has_rotated_name(&self.resolved)
     }
 
     /// Returns when it was last written to, as far as known, in ns since 1970; 0 if unknown. The position contains that
@@ -243,6 +244,8 @@ impl Tail {
         position.directives = std::mem::take(&mut self.position.directives);
         self.stream = identity.stream(generation);
         self.adopt(position);
+        // The log may have been copied into it: `cp a.log a.log.1`.
+        self.is_judged = !self.has_rotated_name();
         self.marks = Some(Marks::default());
     }
 
@@ -439,6 +442,10 @@ impl Tail {
         let position = self.position.clone();
         Batch { stream, source, from, bytes, directives, position, missing, ..Batch::default() }
     }
+}
+
+fn has_rotated_name(path: &Path) -> bool {
+    path.file_name().is_some_and(|name| rotation::base(name) != name)
 }
 
 /// Returns the directives in force at an offset. Only a file that begins with a comment has any; they are searched for

@@ -2,7 +2,7 @@
 
 use std::fs;
 
-use crate::site::{Site, append};
+use crate::site::{CONFIG, Site, append, truncate};
 
 /// Gives a file this name and content at once, as a pull of logs does.
 fn bring(site: &Site, name: &str, content: &[u8]) {
@@ -25,4 +25,51 @@ fn a_log_that_is_another_file_after_each_restart_is_read_once() {
     let daemon = site.start();
     site.wait();
     site.prove(daemon);
+}
+
+/// Copies the log into the same file as before, with lines that may be unread, and cuts it.
+fn rotate(site: &mut Site) {
+    let (log, copy) = (site.home.path("logs/a.log"), site.home.path("logs/a.log.1"));
+    site.append("logs/a.log", 2);
+    fs::copy(&log, &copy).unwrap();
+    truncate(&log);
+    site.append("logs/a.log", 3);
+}
+
+#[test]
+fn a_log_that_is_copied_into_the_same_file_at_each_rotation_is_read_once() {
+    for is_down in [false, true] {
+        let mut site = Site::new();
+        site.append("logs/a.log", 10);
+        let mut daemon = site.start();
+        for _ in 0..4 {
+            site.append("logs/a.log", 10);
+            site.wait();
+            if is_down {
+                daemon.kill();
+                rotate(&mut site);
+                daemon = site.start();
+            } else {
+                rotate(&mut site);
+            }
+            site.wait();
+        }
+        site.prove(daemon);
+        assert_eq!(site.sum("gap_bytes"), 0);
+    }
+}
+
+#[test]
+fn a_copy_that_is_made_anew_of_a_log_that_goes_on_is_not_read() {
+    let mut site = Site::with(&CONFIG.replace("*.log", "*.log*"));
+    let daemon = site.start();
+    for _ in 0..4 {
+        site.append("logs/a.log", 5);
+        site.wait();
+        fs::copy(site.home.path("logs/a.log"), site.home.path("logs/a.log.1")).unwrap();
+    }
+    site.append("logs/a.log", 1);
+    site.wait();
+    site.prove(daemon);
+    assert_eq!(site.sum("gap_bytes"), 0);
 }
