@@ -1,16 +1,19 @@
 //! Ends the reading of rotated files that are no longer written to.
 
 use std::collections::BTreeMap;
+use std::fs::File;
 use std::io;
 use std::time::Duration;
 
 use super::follow::{Follower, Place};
+use super::look::{Folders, Found};
 use super::rotation;
+use super::search::{is_beginning, open_found};
 use super::tail::{Rest, Tail};
 
 impl Follower {
     /// Takes the last lines of rotated files that are no longer written to, and closes the files.
-    pub(super) fn reap(&mut self, now: Duration) {
+    pub(super) fn reap(&mut self, folders: &mut Folders, now: Duration) {
         // If the watches name rotated files too, those with a successor count as rotated.
         let has_first_name = |tail: &&Tail| tail.place == Place::Listed && !tail.has_rotated_name();
         let live = self.tails.iter().filter(has_first_name);
@@ -27,7 +30,9 @@ impl Follower {
             if !is_over {
                 continue;
             }
-            if !tail.is_finished() && tail.is_judged {
+            let (is_finished, is_judged) = (tail.is_finished(), tail.is_judged);
+            let rest = self.find_rest(at, folders);
+            if !is_finished && is_judged && !matches!(rest, Ok(Some(_))) {
                 match self.take_last_words(at) {
                     Ok(true) => {}
                     Ok(false) => continue,
@@ -37,12 +42,41 @@ impl Follower {
                     }
                 }
             }
-            let Some(tail) = self.tails.get_mut(at) else { continue };
-            tail.set_finished();
-            tail.file = None;
-            if tail.place == Place::Deleted {
-                tail.place = Place::Gone;
-            }
+            self.close(at, rest);
+        }
+    }
+
+    fn close(&mut self, at: usize, rest: io::Result<Option<Found>>) {
+        let is_sought = rest.map_err(|cause| self.pause(at, cause)).is_err();
+        let Some(tail) = self.tails.get_mut(at) else { return };
+        tail.set_finished();
+        tail.file = None;
+        if tail.place == Place::Deleted {
+            tail.place = if is_sought { Place::Sought } else { Place::Gone };
+        }
+    }
+
+    /// Finds the file in which a deleted one continues, and arranges that it is read from there: whoever pulls the logs
+    /// of another machine may replace the log before bringing the rest of the old one under the name of a rotated file.
+    ///
+    /// That file is no older and contains all of the deleted one, or else could be from before the first start.
+    fn find_rest(&mut self, at: usize, folders: &mut Folders) -> io::Result<Option<Found>> {
+        let is_read = |tail: &&Tail| tail.place == Place::Deleted && tail.position.offset > 0;
+        let Some(tail) = self.tails.get(at).filter(is_read) else { return Ok(None) };
+        let Some(held) = &tail.file else { return Ok(None) };
+        let written = tail.written();
+        let is_rest = |found: &Found| {
+            rotation::as_kept(written, found.seen.modified) <= found.seen.modified
+                // One that cannot be opened now is searched for again.
+                && contains(found, held).unwrap_or(true)
+        };
+        let mut beside = folders.siblings(&tail.resolved).unwrap_or_default();
+        let mut below = self.folders.below(&tail.home);
+        beside.retain(is_rest);
+        below.retain(is_rest);
+        match self.find_copy(at, &beside, written)? {
+            Some(found) => Ok(Some(found)),
+            None => self.find_copy(at, &below, written),
         }
     }
 
@@ -52,6 +86,16 @@ impl Follower {
         while has_rest && self.try_advance(at, Rest::Take)?.is_some() {}
         Ok(self.tails.get(at).is_some_and(|tail| tail.seen.size <= tail.position.offset))
     }
+}
+
+/// Returns whether the file that was found begins with all contents of an open one. A compressed file, which was
+/// complete when it was compressed, is not compared here.
+fn contains(found: &Found, held: &File) -> io::Result<bool> {
+    if rotation::is_compressed(&found.path) {
+        return Ok(true);
+    }
+    let opened = open_found(found)?;
+    opened.map_or(Ok(false), |(_, file)| is_beginning(held, &file))
 }
 
 /// Returns whether a file was rotated from a log that began at `began`. If a short number in its name may belong to

@@ -94,7 +94,7 @@ impl Follower {
         self.rank_known(&mut folders);
         self.admit_unknown(listed, &logs, &mut folders);
         self.judge_drains();
-        self.reap(now);
+        self.reap(&mut folders, now);
         self.forget();
         let polled = |watched: &&Watched| watched.watch.is_polled;
         let polled: BTreeSet<usize> =

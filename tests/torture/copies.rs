@@ -73,3 +73,18 @@ fn a_copy_that_is_made_anew_of_a_log_that_goes_on_is_not_read() {
     site.prove(daemon);
     assert_eq!(site.sum("gap_bytes"), 0);
 }
+
+#[test]
+fn a_pull_that_brings_the_rest_of_a_log_last_loses_nothing() {
+    let mut site = Site::new();
+    site.append("logs/a.log", 10);
+    let daemon = site.start();
+    site.wait();
+    let seen = fs::read(site.home.path("logs/a.log")).unwrap();
+    let (rest, new) = (site.lines(5), site.lines(7));
+    bring(&site, "logs/a.log", new.as_bytes());
+    site.wait_but_for(5);
+    bring(&site, "logs/a.log.1", &[seen.as_slice(), rest.as_bytes()].concat());
+    site.wait();
+    site.prove(daemon);
+}

@@ -70,7 +70,7 @@ fn hear_of(bench: &mut Bench, path: &Path) {
 }
 
 /// Waits until the next change in the directory will show in its time.
-fn pass_a_tick(bench: &Bench) {
+pub(super) fn pass_a_tick(bench: &Bench) {
     let known = fs::metadata(bench.dir.path()).unwrap().modified().unwrap();
     let elsewhere = tempfile::tempdir().unwrap();
     let time = || {

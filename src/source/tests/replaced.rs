@@ -1,5 +1,6 @@
 //! Logs that become other files, and rotated files that others are copied into: each line is read once.
 
+use super::looks::pass_a_tick;
 use super::*;
 
 /// A log becomes another file with the same contents: it is restored, moved, or pulled from another machine.
@@ -173,4 +174,55 @@ fn another_file_written_over_a_rotated_one_is_read() {
     read.sort();
     let expected = ["0", "0 over it, and longer", "1", "1 over it, and longer", "2"];
     assert_eq!(read, [&expected[..], &["2 over it, and longer", "one", "two"]].concat());
+}
+
+#[test]
+fn the_rest_of_a_replaced_log_came_under_another_name_and_was_lost() {
+    for name in ["a.1", "a.1.gz", "old/a.1", "old/a.1.gz"] {
+        for (seen, rest) in [("one\ntwo\n", "late\n"), ("one\ntw", "o\nlate\n"), ("one\ntwo\n", "")]
+        {
+            for pattern in ["a", "a*"] {
+                let mut bench = Bench::start(&[pattern]);
+                fs::create_dir(bench.path("old")).unwrap();
+                bench.write("a", seen);
+                bench.poll();
+                // As a pull does it: each file is complete when it gets its name.
+                bench.write("new", "three\n");
+                bench.rename("new", "a");
+                bench.poll();
+                bench.write("rotated", format!("{seen}{rest}"));
+                if name.ends_with(".gz") {
+                    bench.gzip("rotated");
+                    bench.rename("rotated.gz", name);
+                } else {
+                    bench.rename("rotated", name);
+                }
+                bench.rest();
+                bench.restart();
+                bench.rest();
+                let mut read = bench.take();
+                read.sort();
+                let mut expected = vec!["one", "three", "two"];
+                if !rest.is_empty() {
+                    expected.insert(0, "late");
+                }
+                assert_eq!(read, expected, "{name} {seen:?} {pattern}");
+                assert_eq!(bench.missing, Missing::default(), "{name} {seen:?} {pattern}");
+            }
+        }
+    }
+}
+
+#[test]
+fn a_deleted_log_of_which_only_the_heading_was_read_brings_back_no_file_from_before() {
+    let mut bench = Bench::start(&["a"]);
+    bench.write("a.1", "#heading\nbefore the first start\n");
+    pass_a_tick(&bench);
+    bench.write("a", "#heading\n");
+    bench.poll();
+    fs::remove_file(bench.path("a")).unwrap();
+    bench.poll();
+    bench.rest();
+    assert!(bench.places().all(|place| place == Place::Gone));
+    assert_eq!(bench.take(), ["#heading"]);
 }
