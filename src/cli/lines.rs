@@ -190,7 +190,7 @@ impl Logs {
                 let line = Numbered { path, source, number, line, columns, reach: passed.reach };
                 visitor.line(&self.reader, &line)?;
             }
-            self.pass(source, &line.bytes, &columns, passed);
+            self.pass(path, source, &line.bytes, &columns, passed);
         }
         // A line in parts spans several lines of the log.
         passed.n_lines += batch.bytes.split_inclusive(|byte| *byte == b'\n').count() as u64;
@@ -198,14 +198,21 @@ impl Logs {
     }
 
     /// Notes the newest time of a log if the time zone of later lines depends on it.
-    fn pass(&self, source: usize, line: &[u8], columns: &Columns, passed: &mut Passed) {
+    fn pass(
+        &self,
+        path: &Path,
+        source: usize,
+        line: &[u8],
+        columns: &Columns,
+        passed: &mut Passed,
+    ) {
         if self
             .reader
             .sources()
             .get(source)
             .is_some_and(|source| source.zone.is_some_and(|zone| zone.is_named()))
         {
-            let time = self.reader.time_of(source, line, columns, passed.reach);
+            let time = self.reader.time_of(source, path, line, columns, passed.reach);
             time.into_iter().for_each(|time| passed.reach.note(time));
         }
     }

@@ -73,12 +73,12 @@ fn learn(context: &mut Context, options: &Options) -> anyhow::Result<ExitCode> {
 
     // Called for every line if files overlap in time, mostly under the same directives.
     let last = Mutex::new((Directives::default(), Columns::default()));
-    let time_of = |source, line: &[u8], above: &Directives, reach| {
+    let time_of = |input: &Input, line: &[u8], above: &Directives, reach| {
         let mut last = last.lock().unwrap_or_else(PoisonError::into_inner);
         if last.0 != *above {
             *last = (above.clone(), Columns::new(above));
         }
-        reader.time_of(source, line, &last.1, reach)
+        reader.time_of(input.source, &input.path, line, &last.1, reach)
     };
     let known = worker.store.positions()?.into_iter().map(|(_, position)| position).collect();
     let batches = match options.save {

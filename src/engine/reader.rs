@@ -184,16 +184,18 @@ impl Reader {
         reading
     }
 
-    /// Returns the time of a source's line if it can be parsed with these columns, in a log that has come this far.
+    /// Returns the time of a line of a file if its source can parse it with these columns, in a log that has come this
+    /// far.
     #[must_use]
     pub fn time_of(
         &self,
         source: usize,
+        path: &Path,
         line: &[u8],
         columns: &Columns,
         mut reach: Reach,
     ) -> Option<Timestamp> {
-        self.sources.get(source)?.parse(line, columns, &mut reach).ok()?.time
+        self.source(source, path)?.parse(line, columns, &mut reach).ok()?.time
     }
 
     fn read_line(

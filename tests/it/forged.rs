@@ -115,3 +115,30 @@ fn a_history_says_which_addresses_may_be_forged() {
     assert_eq!(text.matches("203.0.113.9 (forgeable)").count(), 1, "{text}");
     assert_eq!(text.matches("(forgeable)").count(), 1, "{text}");
 }
+
+#[test]
+fn a_forged_line_in_an_error_log_put_the_lines_after_it_behind_all_others() {
+    let home = Home::new(CONFIG);
+    let token = |n: u32| format!("exk_{n:08}0123456789abcdefgh");
+    let query = |n: u32| format!("?access_token={}", token(n));
+    let failed = |clock: &str, n: u32| {
+        format!(
+            "2026/03/02 {clock} [error] 7#7: *1 open() \"/x\" failed (2: No such file or directory), client: 192.0.2.7, \
+             server: _, request: \"GET /{} HTTP/1.1\", host: \"api.example.org\"\n",
+            query(n)
+        )
+    };
+    let served = |clock: &str, n: u32| nginx("192.0.2.7", "", &query(n)).replace("08:00:00", clock);
+    home.append("logs/error.log", failed("08:00:00", 1));
+    home.append("logs/error.log", served("08:00:00", 9).replace("02/Mar/2026", "01/Jan/2099"));
+    home.append("logs/error.log", failed("08:02:00", 3));
+    home.append("logs/access.log", served("08:01:00", 2) + &served("08:03:00", 4));
+    // The use of a decoy is reported whatever the response, which an error log does not tell.
+    let rows: String = (1..5).map(|n| format!("{},true\n", token(n))).collect();
+    home.append("logs/registry.csv", format!("token,decoy\n{rows}"));
+    let mut alerts = home.json(&["replay", "--json", "logs"]);
+    alerts.retain(|alert| alert["rule"]["name"] == "honeytoken-used");
+    let times: Vec<_> = alerts.iter().filter_map(|alert| alert["@timestamp"].as_str()).collect();
+    let expected = ["08:00", "08:01", "08:02", "08:03"].map(|at| format!("2026-03-02T{at}:00Z"));
+    assert_eq!(times, expected, "{alerts:?}");
+}

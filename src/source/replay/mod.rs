@@ -50,7 +50,7 @@ struct Waiting {
 #[derive(Debug)]
 struct Open {
     file: OldFile,
-    source: usize,
+    input: Input,
     key: Option<Timestamp>,
     /// The key includes the next line, whose time need not be determined again, which costs as much as reading it.
     is_of_next: bool,
@@ -76,8 +76,8 @@ pub struct Replay<F> {
     over: BTreeSet<PathBuf>,
 }
 
-impl<F: Fn(usize, &[u8], &Directives, Reach) -> Option<Timestamp>> Replay<F> {
-    /// Prepares reading. `time_of` returns the time of a source's line (without its line end), given the directives
+impl<F: Fn(&Input, &[u8], &Directives, Reach) -> Option<Timestamp>> Replay<F> {
+    /// Prepares reading. `time_of` returns the time of a line of an input (without its line end), given the directives
     /// above it and how far its file has come.
     ///
     /// If there are several files, each is opened briefly to see when it begins.
@@ -152,12 +152,12 @@ impl<F: Fn(usize, &[u8], &Directives, Reach) -> Option<Timestamp>> Replay<F> {
                 let mut lines = lines(file.unread().get(..n).unwrap_or_default());
                 lines.by_ref().take(MAX_HEADER).find_map(|line| {
                     above.note(line);
-                    self.time(input.source, line, &above, None)
+                    self.time(&input, line, &above, None)
                 })
             }
             Next::Long | Next::Nuls => {
                 let line = file.unread().get(..MAX_LINE).unwrap_or_default();
-                self.time(input.source, line, file.directives(), None)
+                self.time(&input, line, file.directives(), None)
             }
         };
         let file = (input.path.as_os_str() == STDIN).then_some(file);
@@ -166,13 +166,13 @@ impl<F: Fn(usize, &[u8], &Directives, Reach) -> Option<Timestamp>> Replay<F> {
 
     fn time(
         &self,
-        source: usize,
+        input: &Input,
         line: &[u8],
         above: &Directives,
         newest: Option<Timestamp>,
     ) -> Option<Timestamp> {
         let line = line.strip_suffix(b"\n").unwrap_or(line);
-        (self.time_of)(source, line.strip_suffix(b"\r").unwrap_or(line), above, newest.into())
+        (self.time_of)(input, line.strip_suffix(b"\r").unwrap_or(line), above, newest.into())
     }
 
     /// Opens the files whose turn it is.
@@ -186,7 +186,7 @@ impl<F: Fn(usize, &[u8], &Directives, Reach) -> Option<Timestamp>> Replay<F> {
             match file.map_or_else(|| self.known.open(input.source, &input.path), Ok) {
                 Ok(file) => {
                     let file = self.without_copied_start(file, &input.path);
-                    let open = Open { file, source: input.source, key: first, is_of_next: false };
+                    let open = Open { file, input, key: first, is_of_next: false };
                     self.open.insert(order, Box::new(open));
                     self.turns.push(Reverse((first, order)));
                 }
@@ -255,7 +255,7 @@ impl<F: Fn(usize, &[u8], &Directives, Reach) -> Option<Timestamp>> Replay<F> {
             above.note(line);
             let key = match at {
                 0 if is_known => open.key,
-                _ => open.key.max(self.time(open.source, line, &above, open.key)),
+                _ => open.key.max(self.time(&open.input, line, &above, open.key)),
             };
             let is_seam = seams.are_before(line);
             open.key = key;
@@ -274,25 +274,25 @@ impl<F: Fn(usize, &[u8], &Directives, Reach) -> Option<Timestamp>> Replay<F> {
         let last = memchr::memrchr(b'\n', inner).map_or(0, |at| at + 1);
         let mut above = open.file.directives().clone();
         above.note_all(block);
-        self.time(open.source, block.get(last..).unwrap_or_default(), &above, open.key)
+        self.time(&open.input, block.get(last..).unwrap_or_default(), &above, open.key)
     }
 
     fn next_time(&self, open: &mut Open) -> Option<Timestamp> {
         match open.file.look() {
             Next::Lines(n) => {
                 let line = lines(open.file.unread().get(..n).unwrap_or_default()).next();
-                line.and_then(|line| self.time(open.source, line, open.file.directives(), open.key))
+                line.and_then(|line| self.time(&open.input, line, open.file.directives(), open.key))
             }
             Next::Long => {
                 let line = open.file.unread().get(..MAX_LINE)?;
-                self.time(open.source, line, open.file.directives(), open.key)
+                self.time(&open.input, line, open.file.directives(), open.key)
             }
             Next::Nuls | Next::End => None,
         }
     }
 }
 
-impl<F: Fn(usize, &[u8], &Directives, Reach) -> Option<Timestamp>> Iterator for Replay<F> {
+impl<F: Fn(&Input, &[u8], &Directives, Reach) -> Option<Timestamp>> Iterator for Replay<F> {
     type Item = Result<Batch, SourceError>;
 
     fn next(&mut self) -> Option<Self::Item> {

@@ -11,7 +11,7 @@ use crate::source::follow::{Follower, Options, ReadFrom, Watch};
 use crate::source::listing::{list, sample};
 
 /// The lines of these tests begin with their time in seconds.
-fn time_of(_source: usize, line: &[u8], _: &Directives, _: Reach) -> Option<Timestamp> {
+fn time_of(_: &Input, line: &[u8], _: &Directives, _: Reach) -> Option<Timestamp> {
     let text = std::str::from_utf8(line).ok()?;
     text.split(' ').next()?.parse().ok().map(Timestamp::from_seconds)
 }
@@ -170,9 +170,9 @@ fn over_long_lines_and_nuls_are_counted() {
 fn files_that_do_not_overlap_are_asked_for_few_times() {
     let dir = tempfile::tempdir().unwrap();
     let n_asked = Cell::new(0);
-    let ask = |source: usize, line: &[u8], above: &Directives, reach: Reach| {
+    let ask = |input: &Input, line: &[u8], above: &Directives, reach: Reach| {
         n_asked.set(n_asked.get() + 1);
-        time_of(source, line, above, reach)
+        time_of(input, line, above, reach)
     };
     let mut paths = Vec::new();
     for file in 0..3 {
@@ -193,9 +193,9 @@ fn files_that_do_not_overlap_are_asked_for_few_times() {
 fn lines_of_files_that_overlap_were_asked_for_their_times_three_times_each() {
     let dir = tempfile::tempdir().unwrap();
     let n_asked = Cell::new(0);
-    let ask = |source: usize, line: &[u8], above: &Directives, reach: Reach| {
+    let ask = |input: &Input, line: &[u8], above: &Directives, reach: Reach| {
         n_asked.set(n_asked.get() + 1);
-        time_of(source, line, above, reach)
+        time_of(input, line, above, reach)
     };
     let mut paths = Vec::new();
     for file in 0..3 {
@@ -218,13 +218,14 @@ fn many_files_are_read_with_few_open() {
         fs::write(dir.path().join(format!("{:04}.log", 999 - n)), text).unwrap();
     }
     let (paths, _) = list(&[dir.path().to_owned()], None);
+    let input = Input { source: 0, path: PathBuf::new() };
     let mut replay = Replay::open(inputs(&paths), time_of);
     let mut last = None;
     let mut n_lines = 0;
     while let Some(batch) = replay.next() {
         assert!(replay.open.len() <= 3);
         for line in batch.unwrap().lines() {
-            let time = time_of(0, &line.bytes, &Directives::default(), Reach::default());
+            let time = time_of(&input, &line.bytes, &Directives::default(), Reach::default());
             assert!(time > last);
             (last, n_lines) = (time, n_lines + 1);
         }
