@@ -135,8 +135,7 @@ impl Look<'_> {
         }
         if log.bad_times > 0 {
             let lines = print::number(log.bad_times);
-            let text =
-                "lines are dated more than a day in the future; they count as of when they arrived";
+            let text = "lines are dated more than a day in the future; they count as of their arrival, or of the lines above";
             add("bad_time", format!("{lines} {text}"));
         }
         let skew = log.skew.micros();

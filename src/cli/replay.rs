@@ -2,7 +2,7 @@
 
 use std::collections::{BTreeMap, BTreeSet, HashSet};
 use std::hash::BuildHasher as _;
-use std::io::Write as _;
+use std::io::Write;
 use std::path::{Path, PathBuf};
 use std::process::ExitCode;
 use std::sync::{Arc, Mutex, PoisonError};
@@ -26,10 +26,11 @@ use crate::deliver::render::UNTIL;
 use crate::deliver::stdout::printed;
 use crate::engine::alert::{Alert, Level};
 use crate::engine::line::Directives;
-use crate::engine::reader::Source;
+use crate::engine::reader::{Arrival, BadTimes, Reader, Source};
 use crate::engine::record::Columns;
 use crate::engine::secret::SealKey;
 use crate::engine::time::Timestamp;
+use crate::engine::zone::Reach;
 use crate::source::SourceError;
 use crate::source::follow::Watch;
 use crate::source::journal::UnitWatch;
@@ -71,15 +72,8 @@ fn learn(context: &mut Context, options: &Options) -> anyhow::Result<ExitCode> {
     let atlas = Arc::new(site.atlas());
     let mut worker = Worker::new(judge, store, atlas, Delivery::Past, site.memory_bound())?;
 
-    // Called for every line if files overlap in time, mostly under the same directives.
-    let last = Mutex::new((Directives::default(), Columns::default()));
-    let time_of = |input: &Input, line: &[u8], above: &Directives, reach| {
-        let mut last = last.lock().unwrap_or_else(PoisonError::into_inner);
-        if last.0 != *above {
-            *last = (above.clone(), Columns::new(above));
-        }
-        reader.time_of(input.source, &input.path, line, &last.1, reach)
-    };
+    let arrival = arrival(options);
+    let time_of = times(&reader, arrival);
     let known = worker.store.positions()?.into_iter().map(|(_, position)| position).collect();
     let batches = match options.save {
         true => Replay::resume(inputs, known, time_of),
@@ -88,7 +82,7 @@ fn learn(context: &mut Context, options: &Options) -> anyhow::Result<ExitCode> {
     let unread: Vec<PathBuf> = batches.unread().map(Path::to_owned).collect();
     let mut incidents = Incidents::default();
     let mut told = Ok(());
-    let replayed = replay(&reader, &mut worker, batches, &unread, now, |alert, files| {
+    let replayed = replay(&reader, &mut worker, batches, &unread, arrival, now, |alert, files| {
         if !printer.is_json() {
             return incidents.add(alert);
         }
@@ -114,6 +108,29 @@ fn learn(context: &mut Context, options: &Options) -> anyhow::Result<ExitCode> {
         false if !summary.faults.is_empty() => exit::FAILED,
         false => 0,
     }))
+}
+
+/// Returns what is known of when lines came. If nothing is kept, that is nothing: the same logs give the same result on
+/// every machine, at any time, and also if they were made for a time to come.
+fn arrival(options: &Options) -> Arrival {
+    if options.save { Arrival::Before { now: now(), newest: None } } else { Arrival::Unknown }
+}
+
+/// Returns the times by which lines are merged: those that are possible.
+fn times(
+    reader: &Reader,
+    arrival: Arrival,
+) -> impl Fn(&Input, &[u8], &Directives, Reach) -> Option<Timestamp> {
+    // Called for every line if files overlap in time, mostly under the same directives.
+    let last = Mutex::new((Directives::default(), Columns::default()));
+    move |input, line, above, reach| {
+        let mut last = last.lock().unwrap_or_else(PoisonError::into_inner);
+        if last.0 != *above {
+            *last = (above.clone(), Columns::new(above));
+        }
+        let time = reader.time_of(input.source, &input.path, line, &last.1, reach);
+        time.filter(|said| arrival.allows(*said))
+    }
 }
 
 /// Returns the database of the locked state, else one in memory for this run.
@@ -417,6 +434,7 @@ fn say(summary: &Summary, store: &Store, incidents: usize, took: Duration) -> an
     if tally.bytes() == 0 && summary.faults.is_empty() && !store.positions()?.is_empty() {
         writeln!(stderr, "Nothing new: what was read before is not read again.")?;
     }
+    say_ahead(summary, &mut stderr)?;
     let lines = u32::try_from(tally.lines).map_or(f64::INFINITY, f64::from);
     writeln!(
         stderr,
@@ -432,6 +450,27 @@ fn say(summary: &Summary, store: &Store, incidents: usize, took: Duration) -> an
             .map(|bytes| format!(", {} peak memory", print::size(bytes)))
             .unwrap_or_default(),
     )?;
+    Ok(())
+}
+
+/// Reports lines that are dated in the future. They count as of that time only if nothing is kept.
+fn say_ahead(summary: &Summary, mut to: impl Write) -> anyhow::Result<()> {
+    let BadTimes { lines, newest } = summary.bad_times;
+    if let Some(newest) = newest {
+        let (lines, newest) = (print::counted(lines, "line"), print::minute(newest));
+        writeln!(
+            to,
+            "dated more than a day in the future: {lines}, up to {newest}; counted as of the lines above"
+        )?;
+    }
+    let clock = Arrival::Now(now());
+    if let Some(newest) = summary.newest.filter(|newest| !clock.allows(*newest)) {
+        let newest = print::minute(newest);
+        writeln!(
+            to,
+            "dated more than a day in the future: lines up to {newest}; with --save they count as of the lines above"
+        )?;
+    }
     Ok(())
 }
 

@@ -11,12 +11,12 @@ use foldhash::fast::FixedState;
 use smol_str::SmolStr;
 
 use crate::daemon::names::{Name, Names};
-use crate::daemon::worker::Worker;
+use crate::daemon::worker::{ByLog, Worker};
 use crate::deliver::render::Files;
 use crate::engine::alert::Alert;
 use crate::engine::commit::Commit;
 use crate::engine::line::{Batch, Position, StreamId, Tally};
-use crate::engine::reader::{Reader, Reading};
+use crate::engine::reader::{Arrival, BadTimes, Reader, Reading};
 use crate::engine::record::Reject;
 use crate::engine::time::Timestamp;
 use crate::engine::usage::Usage;
@@ -38,6 +38,10 @@ const BYTES: u64 = 64 << 20;
 pub struct Summary {
     /// What happened to the bytes.
     pub tally: Tally,
+    /// Lines with an impossible time.
+    pub bad_times: BadTimes,
+    /// The newest time of a line.
+    pub newest: Option<Timestamp>,
     /// How many alerts were raised.
     pub alerts: usize,
     /// Files that could not be read to their end.
@@ -68,7 +72,7 @@ struct Reads {
 }
 
 /// Reads, judges and commits all batches; calls `tell` with each new alert once it is committed. `unread` are the files
-/// with unread lines in these batches.
+/// with unread lines in these batches, `arrival` is what is known of when lines came.
 ///
 /// # Errors
 /// Those of the store. A file that cannot be read to its end is not an error: the summary lists it.
@@ -77,6 +81,7 @@ pub fn replay(
     worker: &mut Worker,
     batches: impl Iterator<Item = Result<Batch, SourceError>> + Send,
     unread: &[PathBuf],
+    arrival: Arrival,
     now: impl Fn() -> Timestamp,
     tell: impl FnMut(Alert, &Files<'_>),
 ) -> anyhow::Result<Summary> {
@@ -84,6 +89,7 @@ pub fn replay(
     let (spent, lists) = sync_channel(WAITING);
     // Reading is ahead of judging, so it tracks the times itself.
     let mut reaches = worker.reaches();
+    let mut arrivals = ByLog::<Arrival>::default();
     let under_way = unread.iter().map(|path| Name::of(path).principal).collect();
     let twin = worker.store.twin().context("opening a second connection to the database")?;
     thread::scope(|scope| {
@@ -94,7 +100,9 @@ pub fn replay(
                     n_bytes += batch.bytes.len();
                     let Name { log, principal } = names.of(batch.stream, &batch.position.path);
                     batch.reach = reaches.get(log).copied().unwrap_or_default();
-                    let reading = reader.read_into(&batch, lists.try_recv().unwrap_or_default());
+                    let arrival = arrivals.entry(Arc::clone(log)).or_insert(arrival);
+                    let spent = lists.try_recv().unwrap_or_default();
+                    let reading = reader.read_into(&batch, arrival, spent);
                     if reading.reach != batch.reach {
                         reaches.insert(Arc::clone(log), reading.reach);
                     }
@@ -224,8 +232,6 @@ fn judge<T: FnMut(Alert, &Files<'_>)>(
     account: &mut Account<T>,
 ) -> anyhow::Result<()> {
     let mut uncommitted = 0;
-    // The logs' own time is the clock, or the real one until a line has a time.
-    let mut newest: Option<Timestamp> = None;
     for read in came.into_iter().flatten() {
         let Read { stream, log, position, reading } = match read {
             Ok(read) => read,
@@ -238,8 +244,10 @@ fn judge<T: FnMut(Alert, &Files<'_>)>(
         account.summary.tally.add(&reading.tally);
         uncommitted += reading.tally.bytes();
         account.paths.entry(stream).or_insert_with(|| position.path.display().to_string());
-        newest = newest.max(reading.pulse.newest());
-        let time = newest.unwrap_or_else(&now);
+        account.summary.bad_times.add(reading.bad_times);
+        account.summary.newest = account.summary.newest.max(reading.pulse.newest());
+        // The logs' own time is the clock, or the real one until a line has a time.
+        let time = account.summary.newest.unwrap_or_else(&now);
         note_end(&mut under_way, log, &position);
         certain(|| worker.take(stream, position.clone(), &reading, time))
             .context("recalling principals")?;

@@ -71,7 +71,7 @@ pub struct Reading {
     pub local: Option<Timestamp>,
 }
 
-/// Lines with a time more than a day ahead of the clock, which count as of the moment when they were read.
+/// Lines with a time more than a day ahead of the clock, which count as of their [`Arrival`].
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
 pub struct BadTimes {
     /// How many.
@@ -81,15 +81,56 @@ pub struct BadTimes {
 }
 
 impl BadTimes {
-    /// Returns the time to use for a line; counts the line if its own time is impossible.
-    fn believe(&mut self, said: Timestamp, now: Option<Timestamp>) -> Timestamp {
-        match now {
-            Some(now) if said.since(now) > TOO_FAR_AHEAD => {
-                self.lines += 1;
-                self.newest = self.newest.max(Some(said));
-                now
+    fn note(&mut self, said: Timestamp) {
+        self.lines += 1;
+        self.newest = self.newest.max(Some(said));
+    }
+
+    /// Adds those of another reading.
+    pub fn add(&mut self, other: Self) {
+        self.lines += other.lines;
+        self.newest = self.newest.max(other.newest);
+    }
+}
+
+/// What is known of when the next lines of a log came, apart from what they say.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub enum Arrival {
+    /// Nothing: they are believed.
+    #[default]
+    Unknown,
+    /// They come now.
+    Now(Timestamp),
+    /// They came before now, after lines whose newest time is `newest`.
+    Before {
+        /// The present.
+        now: Timestamp,
+        /// The newest possible time of the lines above.
+        newest: Option<Timestamp>,
+    },
+}
+
+impl Arrival {
+    /// Returns whether lines may have been written at this time.
+    #[must_use]
+    pub fn allows(self, said: Timestamp) -> bool {
+        match self {
+            Self::Unknown => true,
+            Self::Now(now) | Self::Before { now, .. } => said.since(now) <= TOO_FAR_AHEAD,
+        }
+    }
+
+    /// Returns the time of the next line, or, if what it says is impossible, the time as of which it counts.
+    fn believe(&mut self, said: Timestamp) -> Result<Timestamp, Timestamp> {
+        let is_possible = self.allows(said);
+        match self {
+            Self::Now(now) if !is_possible => Err(*now),
+            Self::Before { now, newest } if !is_possible => Err(newest.unwrap_or(*now).min(*now)),
+            Self::Before { newest, .. } => {
+                *newest = (*newest).max(Some(said));
+                Ok(said)
             }
-            _ => said,
+            Self::Unknown | Self::Now(_) => Ok(said),
         }
     }
 }
@@ -130,23 +171,24 @@ impl Reader {
     /// Reads a batch without any clock but its log's. Lines of a nonexistent source are rejected.
     #[must_use]
     pub fn read(&self, batch: &Batch) -> Reading {
-        self.read_into(batch, Vec::new())
-    }
-
-    /// Reads a batch like [`Reader::read`], reusing the list of an earlier reading's usages, so that frequent calls do
-    /// not allocate one of this size each time.
-    #[must_use]
-    pub fn read_into(&self, batch: &Batch, usages: Vec<Usage>) -> Reading {
-        self.read_by(batch, None, usages)
+        self.read_into(batch, &mut Arrival::Unknown, Vec::new())
     }
 
     /// Reads a batch of a followed log; `now` is when the batch came.
     #[must_use]
     pub fn read_now(&self, batch: &Batch, now: Timestamp) -> Reading {
-        self.read_by(batch, Some(now), Vec::new())
+        self.read_into(batch, &mut Arrival::Now(now), Vec::new())
     }
 
-    fn read_by(&self, batch: &Batch, now: Option<Timestamp>, mut usages: Vec<Usage>) -> Reading {
+    /// Reads a batch, whose lines take the `arrival` of its log further. Reuses the list of an earlier reading's usages,
+    /// so that frequent calls do not allocate one of this size each time.
+    #[must_use]
+    pub fn read_into(
+        &self,
+        batch: &Batch,
+        arrival: &mut Arrival,
+        mut usages: Vec<Usage>,
+    ) -> Reading {
         usages.clear();
         usages.reserve(batch.bytes.len().div_ceil(BYTES_A_USAGE));
         let mut reading = Reading {
@@ -164,7 +206,7 @@ impl Reader {
         for line in batch.lines() {
             columns.note(&line.bytes);
             reading.tally.lines += 1;
-            match self.read_line(source, batch.stream, &line, &columns, now, &mut reading) {
+            match self.read_line(source, batch.stream, &line, &columns, arrival, &mut reading) {
                 Ok(time) => {
                     reading.pulse.read(time);
                     reading.tally.parsed += 1;
@@ -204,14 +246,19 @@ impl Reader {
         stream: StreamId,
         line: &Line<'_>,
         columns: &Columns,
-        now: Option<Timestamp>,
+        arrival: &mut Arrival,
         reading: &mut Reading,
     ) -> Result<Option<Timestamp>, Reject> {
         let source = source
             .ok_or_else(|| Reject::new(1, "a line of a configured source", "one of another"))?;
         let record = source.record(&line.bytes, columns, &mut reading.reach)?;
         let Some(mut record) = record else { return Ok(None) };
-        record.time = record.time.map(|said| reading.bad_times.believe(said, now));
+        record.time = record.time.map(|said| {
+            arrival.believe(said).unwrap_or_else(|came| {
+                reading.bad_times.note(said);
+                came
+            })
+        });
         if record.is_local {
             reading.local = reading.local.max(record.time);
         }

@@ -135,3 +135,74 @@ fn a_clock_that_was_ahead_does_not_blind_until_the_calendar_catches_up() {
         assert_eq!(told.len(), 1, "{} h, live: {is_live}: {told:?}", ahead / HOUR);
     }
 }
+
+/// How many lines with an impossible time `status` counts.
+fn n_bad(home: &Home) -> u64 {
+    let status = home.json(&["status", "--json"]).remove(0);
+    let streams = status["streams"].as_array().unwrap().iter();
+    streams.map(|stream| stream["bad_time"].as_u64().unwrap()).sum()
+}
+
+/// Replays the logs; returns what is said of them.
+fn said_of_replay(home: &Home, options: &[&str]) -> String {
+    let output = home.output(&[&["replay", "logs"], options].concat());
+    assert!(output.status.success(), "{output:?}");
+    String::from_utf8(output.stderr).unwrap()
+}
+
+#[test]
+fn a_line_of_next_year_was_stored_as_it_is_by_a_replay() {
+    let home = Home::new(CONFIG);
+    let now = clock::now();
+    let then = Timestamp::from_seconds(now.plus(-10 * DAY).seconds());
+    for (time, token) in [(then, "good"), (now.plus(364 * DAY), "bad"), (then.plus(-HOUR), "old")] {
+        home.append("logs/a.log", line(&quoted(time), token));
+    }
+    home.append("logs/a.log", line(&quoted(now.plus(365 * DAY)), "worse"));
+    // Another log does not say when the lines of this one came.
+    home.append("logs/b.log", line(&quoted(now.plus(DAY + HOUR)), "first"));
+    home.append("logs/b.log", line(&quoted(then.plus(HOUR)), "other"));
+    let said = said_of_replay(&home, &["--save"]);
+    assert!(said.contains("dated more than a day in the future: 3 lines, up to "), "{said}");
+    let expected = [
+        ("good", then),
+        ("bad", then),
+        ("old", then.plus(-HOUR)),
+        ("worse", then),
+        ("other", then.plus(HOUR)),
+    ];
+    for (name, expected) in expected {
+        for key in ["first_seen", "last_seen"] {
+            assert_eq!(time(&token(&home, name)[key]), expected, "{name} {key}");
+        }
+    }
+    let first = time(&token(&home, "first")["last_seen"]);
+    assert!(now.plus(-MINUTE) <= first && first <= clock::now(), "{first:?}");
+    assert_eq!(n_bad(&home), 3);
+    let text = home.print(&["status"]);
+    assert!(text.contains("lines are dated more than a day in the future"), "{text}");
+}
+
+#[test]
+fn a_log_of_next_year_is_saved_as_of_now_and_shown_as_it_is_with_a_word_about_it() {
+    let home = Home::new(CONFIG);
+    let now = clock::now();
+    let times = (0..3).map(|n| now.plus(364 * DAY + n * HOUR));
+    home.append("logs/a.log", times.map(|time| line(&quoted(time), "bad")).collect::<String>());
+    let query = line(&quoted(now.plus(365 * DAY)), "bad")
+        .replace("/items", "?access_token=exk_leak0123456789abcdef");
+    home.append("logs/a.log", query);
+    let said = said_of_replay(&home, &[]);
+    assert!(said.contains("dated more than a day in the future: lines up to "), "{said}");
+    let told = home.json(&["replay", "--json", "logs"]);
+    assert!(time(&told[0]["@timestamp"]).since(now) > 300 * DAY, "{told:?}");
+    let said = said_of_replay(&home, &["--save"]);
+    assert!(said.contains("dated more than a day in the future: 4 lines, up to "), "{said}");
+    for key in ["first_seen", "last_seen"] {
+        let seen = time(&token(&home, "bad")[key]);
+        assert!(now.plus(-MINUTE) <= seen && seen <= clock::now(), "{key}: {seen:?}");
+    }
+    let told = home.json(&["alerts", "list", "--json"]);
+    assert!(time(&told[0]["@timestamp"]).since(now) < MINUTE, "{told:?}");
+    assert_eq!(n_bad(&home), 4);
+}
