@@ -40,6 +40,7 @@ mod syntax;
 mod syslog;
 mod template;
 mod template_fault;
+mod template_step;
 pub mod time;
 mod upstreams;
 mod utf16;
