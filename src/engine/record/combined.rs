@@ -16,7 +16,7 @@ use std::borrow::Cow;
 
 use nom::Err;
 
-use super::client::{is_address_list, parse_address};
+use super::client::{is_address_list, last_hop, parse_address};
 use super::draft::{Request, push_field};
 use super::further::{further, quoted_or_absent, quoted_or_cut};
 use super::scan::{Miss, Quoted, Scan, decimal, given, is_end, literal, miss, present, quoted};
@@ -151,7 +151,7 @@ fn after_host<'a>(record: &mut Record<'a>, line: &'a [u8]) -> &'a [u8] {
 
 /// Parses everything before the request.
 fn head<'a>(record: &mut Record<'a>, line: &'a [u8]) -> Result<&'a [u8], Miss> {
-    let (rest, first) = clients(line);
+    let (rest, first) = word(line);
     if first.len() == line.len() {
         return Err(Miss { rest: 0, expected: "a space after the client's address" });
     }
@@ -163,7 +163,7 @@ fn head<'a>(record: &mut Record<'a>, line: &'a [u8]) -> Result<&'a [u8], Miss> {
         return Err(Miss { rest: rest.len(), expected: "the words before the time" });
     }
     let (rest, (between, time)) = time_after(rest)?;
-    set_names(record, first, between);
+    set_names(record, line.get(..first.len() + 1 + between.len()).unwrap_or_default());
     if let Some(time) = time {
         record.set_time(time);
     }
@@ -266,21 +266,6 @@ fn bracket(input: &[u8]) -> Scan<'_, Option<Time>> {
     }
 }
 
-/// Splits off the client: one word, or the words of a list of addresses.
-fn clients(input: &[u8]) -> (&[u8], &[u8]) {
-    let mut rest = input;
-    loop {
-        let last;
-        (rest, last) = word(rest);
-        if rest.is_empty() || !last.ends_with(b",") {
-            break;
-        }
-    }
-    let end = input.len() - rest.len();
-    let list = input.get(..end).unwrap_or(input);
-    (rest, list.strip_suffix(b" ").unwrap_or(list))
-}
-
 /// Stores the client. In a list, the last address is the peer's, or that of the last known proxy.
 fn set_client<'a>(record: &mut Record<'a>, text: &'a [u8]) {
     let Some(comma) = memchr::memrchr(b',', text) else {
@@ -295,32 +280,77 @@ fn set_client<'a>(record: &mut Record<'a>, text: &'a [u8]) {
 }
 
 /// Sorts the words before the time into host, client and user.
-fn set_names<'a>(record: &mut Record<'a>, first: &'a [u8], between: &'a [u8]) {
+fn set_names<'a>(record: &mut Record<'a>, names: &'a [u8]) {
+    let (between, first) = word(names);
     if between == b"- -" {
         set_client(record, first);
         return;
     }
-    // A user name may contain a comma too; then it is no list.
-    let list = Some(clients(between)).filter(|(_, list)| is_address_list(list));
-    if let Some((_, list)) = list {
-        set_client(record, list);
-    }
-    let (more, second) = list.unwrap_or_else(|| word(between));
-    let user = if record.client.is_some() || (is_host_with_port(first) && !more.is_empty()) {
-        record.host = present(first).map(Cow::Borrowed);
-        word(more).0
-    } else {
-        set_client(record, first);
-        // lighttpd writes the virtual host in place of ident. Answers of ident are no host names.
-        if record.client.is_some() && is_host(second) {
-            record.host = Some(Cow::Borrowed(second));
+    let user = match hops(names) {
+        Some((user, list)) => {
+            set_hops(record, list);
+            user
         }
-        more
+        None => set_client_and_host(record, first, between),
     };
+    // What a client calls itself may look like the end of a list, with the address in front as what it sent.
+    record.is_forwarded |= hops(user).is_some();
     if !user.ends_with(b" -") {
         let inside = user.strip_prefix(b"\"").and_then(|user| user.strip_suffix(b"\""));
         record.user = present(inside.unwrap_or(user)).map(unescape);
     }
+}
+
+/// Splits off a list of hops in the client's place: returns the user behind it, and the list. A client can write
+/// anything into the list, but its proxy adds a comma and an address, which `-` or a host follows. A comma behind a
+/// lone address that is followed like that is in the user's name.
+fn hops(names: &[u8]) -> Option<(&[u8], &[u8])> {
+    let mut rest = names;
+    let mut is_behind_comma = false;
+    while !rest.is_empty() {
+        let (after, text) = word(rest);
+        let (user, ident) = word(after);
+        let comma = memchr::memrchr(b',', text);
+        let hop = comma.and_then(|at| text.get(at + 1..)).unwrap_or(text);
+        let is_followed = !user.is_empty() && (ident == b"-" || is_host(ident));
+        if is_followed && parse_address(hop).is_some() {
+            let list = names.get(..names.len() - after.len() - 1)?;
+            return (is_behind_comma || comma.is_some()).then_some((user, list));
+        }
+        is_behind_comma = text.ends_with(b",") || (text.is_empty() && is_behind_comma);
+        rest = after;
+    }
+    None
+}
+
+/// Stores a list of hops, and the host that precedes it.
+fn set_hops<'a>(record: &mut Record<'a>, list: &'a [u8]) {
+    let (addresses, host) = word(list);
+    let is_host_first = !host.ends_with(b",") && is_address_list(addresses);
+    if is_host_first {
+        record.host = present(host).map(Cow::Borrowed);
+    }
+    set_client(record, if is_host_first { addresses } else { list });
+}
+
+/// Stores the client, and the host in front of it or in place of ident. Returns the user.
+fn set_client_and_host<'a>(
+    record: &mut Record<'a>,
+    first: &'a [u8],
+    between: &'a [u8],
+) -> &'a [u8] {
+    let (more, second) = word(between);
+    record.client = parse_address(second);
+    if record.client.is_some() || (is_host_with_port(first) && !more.is_empty()) {
+        record.host = present(first).map(Cow::Borrowed);
+        return word(more).0;
+    }
+    set_client(record, first);
+    // lighttpd writes the virtual host in place of ident. Answers of ident are no host names.
+    if record.client.is_some() && is_host(second) {
+        record.host = Some(Cow::Borrowed(second));
+    }
+    more
 }
 
 /// Returns whether a word looks like a host name, with or without a port.
@@ -397,11 +427,11 @@ fn read_tail<'a>(record: &mut Record<'a>, rest: &'a [u8], tail: Tail) {
     }
 }
 
-/// Splits off a list of addresses directly after the user agent, where X-Forwarded-For is logged. Addresses
-/// further back are something else: an upstream's, the server's own.
+/// Splits off a list of hops directly after the user agent, where X-Forwarded-For is logged: whatever a client wrote
+/// there, its proxy added an address. Addresses further back are something else: an upstream's, the server's own.
 fn after_forwarded<'a>(record: &mut Record<'a>, rest: &'a [u8]) -> &'a [u8] {
     match quoted_or_absent(rest) {
-        Some((after, Some(text))) if is_address_list(&text) => {
+        Some((after, Some(text))) if last_hop(&text).is_some() => {
             push_field(record, FieldName::Header("x-forwarded-for".into()), text);
             after
         }

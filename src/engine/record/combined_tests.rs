@@ -178,3 +178,50 @@ fn a_host_between_time_and_request_was_read_as_a_part_of_the_request() {
     let line = format!("x - - {TIME} 192.0.2.1 {GET}");
     assert!(read(&preset("auto"), &line).contains("'\"' before the request"));
 }
+
+#[test]
+fn a_word_of_the_clients_hid_its_address_behind_the_proxy() {
+    for sent in ["x", "x y", "1.2.3.4 z", "\\x22, unknown", "a=b"] {
+        let line =
+            format!(r#"10.1.1.1 - - {TIME} {GET} "-" "curl" "{sent}, 203.0.113.9" "Bearer abc""#);
+        assert_eq!(client(&line), "203.0.113.9", "{line}");
+        assert!(read(&preset("auto"), &line).ends_with("field=Bearer abc"), "{line}");
+    }
+    for other in ["x", "203.0.113.9, x", "Bearer abc"] {
+        let line = format!(r#"10.1.1.1 - - {TIME} {GET} "-" "curl" "{other}""#);
+        assert_eq!(client(&line), "10.1.1.1", "{line}");
+    }
+}
+
+#[test]
+fn a_word_of_the_clients_before_a_list_in_its_place_hid_its_address() {
+    let auto = preset("auto");
+    for sent in ["x y", "1.1.1.1 ", "x, y", "1.1.1.1 x", "6.6.6.6, 1.1.1.1 x", "x - y"] {
+        for user in ["-", "ann", "CN=ann, OU=x"] {
+            let line = format!("{sent}, 203.0.113.66 - {user} {TIME} {GET} \"-\" \"curl\"");
+            let record = auto.parse(line.as_bytes()).unwrap();
+            let client = record.client.map(|client| client.to_string());
+            assert_eq!(client.as_deref(), Some("203.0.113.66"), "{line}");
+            assert!(record.is_forwarded, "{line}");
+            let said = (user != "-").then_some(user.as_bytes());
+            assert_eq!(record.user.as_deref(), said, "{line}");
+        }
+    }
+}
+
+#[test]
+fn a_users_name_that_looks_like_the_end_of_a_list_makes_the_address_forgeable() {
+    let auto = preset("auto");
+    for (names, is_forwarded) in [
+        ("203.0.113.9 - CN=ann, OU=x", false),
+        ("203.0.113.9 - x, 6.6.6.6", false),
+        ("203.0.113.9 - x, 6.6.6.6 - -", true),
+        ("203.0.113.9 api.example.org x, 6.6.6.6 - -", true),
+        ("api.example.org 203.0.113.9 - x, 6.6.6.6 - -", true),
+    ] {
+        let line = format!("{names} {TIME} {GET} \"-\" \"curl\"");
+        let record = auto.parse(line.as_bytes()).unwrap();
+        assert_eq!(record.client, Some("203.0.113.9".parse().unwrap()), "{line}");
+        assert_eq!(record.is_forwarded, is_forwarded, "{line}");
+    }
+}

@@ -4,9 +4,9 @@ use std::borrow::Cow;
 
 use memchr::memmem;
 
-use super::client::{is_address_list, is_between_hops};
+use super::client::{is_address_list, is_between_hops, last_hop};
 use super::draft::{Draft, Escape, Part, Slot};
-use super::scan::{Miss, present, quoted, status, unescaped_quoted};
+use super::scan::{Miss, last_word, present, quoted, status, unescaped_quoted};
 use super::strftime::{Moments, Pattern};
 use super::syntax::Variable;
 use super::template_fault::{TemplateFault, adjacent};
@@ -99,9 +99,7 @@ impl Step {
             End::Slash => memchr::memchr(b'/', rest).unwrap_or(rest.len()),
             End::Pattern => self.length_of_pattern(rest)?,
             End::List => self.length_of_list(rest)?,
-            End::Hops => {
-                memmem::find_iter(rest, &self.after).find(|at| !is_between_hops(rest, *at))?
-            }
+            End::Hops => self.length_of_hops(rest)?,
             End::Time => {
                 let time = later.first()?.pattern.as_ref()?;
                 memmem::find_iter(rest, &self.after).find(|at| {
@@ -130,6 +128,22 @@ impl Step {
         let length = self.pattern.as_ref()?.read(rest, &mut Moments::default());
         let length = length.or_else(|| rest.starts_with(b"-").then_some(1))?;
         rest.get(length..)?.starts_with(&self.after).then_some(length)
+    }
+
+    /// Returns the length of a list of hops. A client may have written words into it, but its proxy added a comma and an
+    /// address, which the dash of an absent field may follow. Otherwise it ends at the first space that is not between
+    /// two hops.
+    fn length_of_hops(&self, rest: &[u8]) -> Option<usize> {
+        let near = rest.get(..memchr::memchr(b'"', rest).unwrap_or(rest.len()))?;
+        let mut spaces = memmem::find_iter(near, &self.after);
+        let is_end = |at: &usize| {
+            let (hops, behind) = near.split_at(*at);
+            let (before, hop) = last_word(hops);
+            let is_added = before.is_empty() || hop.contains(&b',') || before.ends_with(b",");
+            behind.starts_with(b" - ") && is_added && last_hop(hop).is_some()
+        };
+        let end = if rest.starts_with(b"- ") { None } else { spaces.find(is_end) };
+        end.or_else(|| memmem::find_iter(rest, &self.after).find(|at| !is_between_hops(rest, *at)))
     }
 
     fn length_of_list(&self, rest: &[u8]) -> Option<usize> {

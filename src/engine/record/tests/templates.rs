@@ -202,3 +202,25 @@ fn a_log_with_no_address_but_the_forwarded_one_had_no_client() {
     let name = format!("203.0.113.9 {}", rest.replacen('-', "cache.example.org", 1));
     assert_eq!(of(&peer, &name), (None, false), "a name is a peer too");
 }
+
+#[test]
+fn a_word_of_the_clients_before_the_forwarded_address_shifted_the_fields() {
+    let template = r#"%{X-Forwarded-For}i %l %u %t "%r" %>s"#;
+    let format = Format::template(template).unwrap();
+    let rest = r#"[05/Mar/2026:10:20:30 +0000] "GET / HTTP/1.1" 200"#;
+    for (hops, client) in [
+        ("203.0.113.9", Some("203.0.113.9")),
+        ("6.6.6.6, 203.0.113.9", Some("203.0.113.9")),
+        ("x y, 203.0.113.9", Some("203.0.113.9")),
+        ("1.1.1.1 , 203.0.113.9", Some("203.0.113.9")),
+        ("1.1.1.1 x,203.0.113.9", Some("203.0.113.9")),
+        ("-", None),
+    ] {
+        for user in ["-", "ann"] {
+            let line = format!("{hops} - {user} {rest}");
+            let record = format.parse(line.as_bytes()).unwrap();
+            assert_eq!(record.client, client.map(|client| client.parse().unwrap()), "{line}");
+            assert_eq!(record.user.as_deref(), (user == "ann").then_some(&b"ann"[..]), "{line}");
+        }
+    }
+}
