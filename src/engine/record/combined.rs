@@ -155,7 +155,8 @@ fn head<'a>(record: &mut Record<'a>, line: &'a [u8]) -> Result<&'a [u8], Miss> {
     if first.len() == line.len() {
         return Err(Miss { rest: 0, expected: "a space after the client's address" });
     }
-    if first.is_empty() || is_tag(first) {
+    let is_absent = first.is_empty() && rest.starts_with(b"- ");
+    if !is_absent && (first.is_empty() || is_tag(first)) {
         return Err(Miss { rest: line.len(), expected: "the client's address" });
     }
     // Two spaces or a bar: docker compose put its own name before the line, so the word is no client.
@@ -170,9 +171,10 @@ fn head<'a>(record: &mut Record<'a>, line: &'a [u8]) -> Result<&'a [u8], Miss> {
     Ok(rest)
 }
 
-/// Returns whether a word is a daemon's tag such as `haproxy[674]:` rather than a host or client.
+/// Returns whether a word is a daemon's tag such as `haproxy[674]:` rather than a host or client. For a client without an
+/// address, nginx writes `unix:`, and Gunicorn nothing.
 fn is_tag(word: &[u8]) -> bool {
-    word.ends_with(b":") && !word.ends_with(b"::")
+    word.ends_with(b":") && !word.ends_with(b"::") && word != b"unix:"
 }
 
 /// Returns the text before the bracketed time, and the time. A user name may contain brackets and even a time, so

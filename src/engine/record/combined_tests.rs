@@ -225,3 +225,19 @@ fn a_users_name_that_looks_like_the_end_of_a_list_makes_the_address_forgeable() 
         assert_eq!(record.is_forwarded, is_forwarded, "{line}");
     }
 }
+
+#[test]
+fn a_client_behind_a_socket_has_no_address_and_its_lines_were_rejected() {
+    let said = "method=GET target=/v1/items version=1.1 agent=curl";
+    for client in ["", "unix:"] {
+        for (user, shown) in [("-", ""), ("ann", "user=ann ")] {
+            let line = format!("{client} - {user} {TIME} {GET} \"-\" \"curl\"");
+            let expected = format!("2026-03-05T10:20:30Z {said} {shown}200 bytes=1234");
+            for name in ["auto", "apache-combined"] {
+                assert_eq!(read(&preset(name), &line), expected, "{line}");
+            }
+        }
+    }
+    let line = format!("haproxy: - - {TIME} {GET} \"-\" \"curl\"");
+    assert!(read(&preset("apache-combined"), &line).contains("the client's address"), "{line}");
+}
