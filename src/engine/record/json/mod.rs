@@ -279,6 +279,9 @@ impl<'a, 'o> Walk<'a, 'o> {
 
     /// Stores a number as its key requires.
     fn put_plain(&mut self, meaning: &Meaning, plain: &'a [u8]) {
+        if plain == b"null" {
+            return self.said.absent(meaning);
+        }
         let Some((slot, rank)) = &meaning.slot else { return };
         match slot {
             Slot::Part(Part::Status) => {

@@ -3,8 +3,8 @@
 use proptest::prelude::*;
 use serde_json::{Value, json};
 
-use crate::engine::record::client_behind;
 use crate::engine::record::tests::{preset, read};
+use crate::engine::record::{Format, client_behind};
 
 fn check(cases: &[(&str, &str)]) {
     for (line, expected) in cases {
@@ -466,5 +466,39 @@ proptest! {
         prop_assert_eq!(record.fields.first().map(|(_, text)| &text[..]), Some(token.as_bytes()));
         prop_assert_eq!(record.status, Some(status));
         prop_assert_eq!(record.time.map(|time| time.0), Some((100_000_000_000 + millis) * 1000));
+    }
+}
+
+#[test]
+fn a_malformed_request_was_taken_for_a_line_of_another_format() {
+    let auto = preset("auto");
+    let time = "2026-03-02T08:00:00Z";
+    for (rest, said) in [
+        (r#""remote_addr":"192.0.2.1","request":"","status":400"#, "client=192.0.2.1 400"),
+        (r#""remote_addr":"192.0.2.1","request":"-","status":"408""#, "client=192.0.2.1 408"),
+        (r#""method":null,"path":null,"response_code":400"#, "400"),
+        (r#""method":null,"path":null,"response_code":0"#, ""),
+        (r#""request_uri":"","remote_addr":"192.0.2.1""#, "client=192.0.2.1"),
+        (
+            r#""request":{"method":"","uri":"","remote_ip":"192.0.2.1"},"status":400"#,
+            "client=192.0.2.1 400",
+        ),
+    ] {
+        let line = format!(r#"{{"time":"{time}",{rest}}}"#);
+        assert_eq!(read(&auto, &line), format!("{time} {said}").trim_end(), "{line}");
+    }
+    let template = Format::template(
+        r#"{"t":"$time_iso8601","a":"$remote_addr","r":"$request","s":"$status"}"#,
+    );
+    let line = format!(r#"{{"t":"{time}","a":"192.0.2.1","r":"","s":"400"}}"#);
+    assert_eq!(read(&template.unwrap(), &line), format!("{time} client=192.0.2.1 400"));
+    for rest in [
+        r#""method":null,"path":"""#,
+        r#""status":400,"remote_addr":"192.0.2.1""#,
+        r#""method":"login","remote_addr":"192.0.2.1""#,
+        r#""status":400,"context":{"path":""}"#,
+    ] {
+        let line = format!(r#"{{"time":"{time}",{rest}}}"#);
+        assert!(read(&auto, &line).contains("a key for the request"), "{line}");
     }
 }

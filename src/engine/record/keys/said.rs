@@ -23,6 +23,8 @@ pub(in crate::engine::record) struct Said<'a> {
     has_peer: bool,
     /// A key of the line itself gave the target, not one in an application's object.
     has_target: bool,
+    /// A key of the line itself is that of a request, but has no value: the server could not parse what was sent.
+    has_empty_request: bool,
     /// A key names the time at which the request began.
     pub(in crate::engine::record) has_beginning: bool,
     /// There is an object for the request.
@@ -41,6 +43,9 @@ impl<'a> Said<'a> {
     pub(in crate::engine::record) fn put(&mut self, meaning: &Meaning, text: Text<'a>) {
         let Some((slot, rank)) = &meaning.slot else { return };
         let Some(text) = self.formed(meaning.form, text) else { return };
+        if scan::present(&text).is_none() {
+            self.absent(meaning);
+        }
         self.has_target |= *rank > 0 && matches!(slot, Slot::Part(Part::Target | Part::Request));
         self.has_peer |= matches!(slot, Slot::Part(Part::Client));
         match slot {
@@ -55,6 +60,13 @@ impl<'a> Said<'a> {
         }
     }
 
+    /// Notes a key without a value: `null`, `""` or `-`.
+    pub(in crate::engine::record) fn absent(&mut self, meaning: &Meaning) {
+        let Some((Slot::Part(part), rank)) = &meaning.slot else { return };
+        let is_of_request = matches!(part, Part::Request | Part::Method | Part::Target);
+        self.has_empty_request |= *rank > 0 && is_of_request;
+    }
+
     /// Notes an object under a key, whose presence alone can have a meaning.
     pub(in crate::engine::record) fn opened(&mut self, meaning: &Meaning) {
         if meaning.form == Form::Secured {
@@ -64,10 +76,13 @@ impl<'a> Said<'a> {
     }
 
     /// Returns whether anything of a request is known. A path alone in an application's object may be a file's,
-    /// with the request in the message next to it.
+    /// with the request in the message next to it. Of a request that was refused as malformed, servers know only
+    /// what they answered, and whom.
     pub(in crate::engine::record) const fn has_request(&self) -> bool {
         let draft = &self.draft;
-        draft.has_request() && (self.has_target || draft.has_method() || draft.has_status())
+        let is_refused = self.has_empty_request && (draft.has_status() || draft.has_client());
+        is_refused
+            || draft.has_request() && (self.has_target || draft.has_method() || draft.has_status())
     }
 
     /// Decodes a key's value by its form; `None` if the value does not have that form.
