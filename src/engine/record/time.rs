@@ -32,6 +32,7 @@ pub fn read(text: &[u8]) -> Option<Time> {
         [_, _, _, _, b'/', ..] => slashed(text),
         [_, b'/', ..] | [_, _, b'/', ..] => clf(text),
         [_, _, _, b',', ..] => http(text),
+        [_, _, _, _, _, _, _, _, b'T', ..] => basic(text),
         _ => epoch(text),
     }
 }
@@ -59,6 +60,18 @@ pub fn iso(text: &[u8]) -> Option<Time> {
     };
     let date = Date::of([y1, y2, y3, y4], [m1, m2], [d1, d2])?;
     clock(&date, rest)
+}
+
+/// Parses ISO 8601 without separators, `20261123T171033Z`, with any fraction and zone; without a zone the time is UTC.
+#[must_use]
+pub fn basic(text: &[u8]) -> Option<Time> {
+    let (&[y1, y2, y3, y4, m1, m2, d1, d2, b'T', h1, h2, n1, n2, s1, s2], rest) =
+        text.split_first_chunk::<15>()?
+    else {
+        return None;
+    };
+    let date = Date::of([y1, y2, y3, y4], [m1, m2], [d1, d2])?;
+    instant(&date, [[h1, h2], [n1, n2], [s1, s2]], rest)
 }
 
 /// Parses a separate day and time of day: `2026-11-23` and `17:10:33.537`. UTC.
@@ -255,7 +268,12 @@ fn clock(date: &Date, text: &[u8]) -> Option<Time> {
     let (&[h1, h2, b':', m1, m2, b':', s1, s2], rest) = text.split_first_chunk::<8>()? else {
         return None;
     };
-    let (hour, minute, second) = (number([h1, h2])?, number([m1, m2])?, number([s1, s2])?);
+    instant(date, [[h1, h2], [m1, m2], [s1, s2]], rest)
+}
+
+/// Combines a date with the digits of hour, minute and second, and with the `[.fraction][ ][zone]` after them.
+fn instant(date: &Date, [hour, minute, second]: [[u8; 2]; 3], rest: &[u8]) -> Option<Time> {
+    let (hour, minute, second) = (number(hour)?, number(minute)?, number(second)?);
     let days = days_since_1970(date)?;
     // A leap second is written as second 60 and is the first second of the next minute in Unix time.
     if hour > 23 || minute > 59 || second > 60 {
@@ -289,10 +307,10 @@ fn fraction_of(text: &[u8]) -> Option<((i64, u8), &[u8])> {
     Some(((micros, kept), digits.get(length..)?))
 }
 
-/// Parses `+0100`, `-03:30`, `+01`, `Z`, nothing (UTC): seconds east of Greenwich.
+/// Parses `+0100`, `-03:30`, `+01`, `Z`, `UTC`, nothing (UTC): seconds east of Greenwich.
 pub(super) fn zone(text: &[u8]) -> Option<i64> {
     let (sign, hours, minutes) = match *text {
-        [] | [b'Z' | b'z'] => return Some(0),
+        [] | [b'Z' | b'z'] | [b'U', b'T', b'C'] => return Some(0),
         [sign, h1, h2, m1, m2] | [sign, h1, h2, b':', m1, m2] => (sign, [h1, h2], [m1, m2]),
         [sign, h1, h2] => (sign, [h1, h2], *b"00"),
         _ => return None,

@@ -13,7 +13,7 @@ use smol_str::SmolStr;
 use crate::engine::record::draft::{Escape, Part, Slot};
 use crate::engine::record::keys::{self, Form, Meaning, Said, Scope};
 use crate::engine::record::names;
-use crate::engine::record::scan::{self, Quoted};
+use crate::engine::record::scan::{self, Miss, Quoted};
 use crate::engine::record::time::Time;
 use crate::engine::record::{Record, Reject, Text, time};
 
@@ -74,7 +74,7 @@ pub(super) fn read<'a>(
     own: &Own,
     lent: Option<Time>,
 ) -> Result<Record<'a>, Reject> {
-    let mut walk = Walk { text: Cursor::new(line), said: Said::default(), own };
+    let mut walk = Walk { text: Cursor::new(line), said: Said::default(), own, unread_time: None };
     if walk.line().is_err() {
         return Err(walk.text.miss().reject(line));
     }
@@ -83,7 +83,7 @@ pub(super) fn read<'a>(
         return Err(absent("a key for the request (request, uri, path, method with status)"));
     }
     if !walk.said.draft.has_time() && lent.is_none() {
-        return Err(absent(keys::NO_TIME));
+        return Err(walk.no_time(line));
     }
     Ok(walk.said.finish())
 }
@@ -97,6 +97,8 @@ struct Walk<'a, 'o> {
     text: Cursor<'a>,
     said: Said<'a>,
     own: &'o Own,
+    /// The key of the first value that should be a time and is none, and the length of the line from that value on.
+    unread_time: Option<(String, usize)>,
 }
 
 impl<'a, 'o> Walk<'a, 'o> {
@@ -105,6 +107,13 @@ impl<'a, 'o> Walk<'a, 'o> {
         let path = (!self.own.paths.is_empty()).then_some("");
         self.object(Some(Scope::Root), path, MAX_DEPTH)?;
         self.text.end()
+    }
+
+    /// Returns the reject of a line without a time: at the value in its place, if there is one.
+    fn no_time(&self, line: &[u8]) -> Reject {
+        let Some((key, rest)) = &self.unread_time else { return absent(keys::NO_TIME) };
+        let found = format!("something else under {key:?}").into();
+        Reject { found, ..Miss { rest: *rest, expected: keys::TIMES }.reject(line) }
     }
 
     /// Parses an object after its opening brace. `path` is its position in the site's table, with a trailing dot;
@@ -138,10 +147,16 @@ impl<'a, 'o> Walk<'a, 'o> {
         path: Option<&'o str>,
         depth: usize,
     ) -> Result<(), Broken> {
-        if !self.own.is_empty() {
-            return self.own_member(key, scope, path, depth);
+        let rest = self.text.miss().rest;
+        if self.own.is_empty() {
+            self.common_member(key, scope, None, depth)?;
+        } else {
+            self.own_member(key, scope, path, depth)?;
         }
-        self.common_member(key, scope, None, depth)
+        if self.said.has_unread_time && self.unread_time.is_none() {
+            self.unread_time = Some((String::from_utf8_lossy(key).into_owned(), rest));
+        }
+        Ok(())
     }
 
     /// Parses the value of a key that may be in the site's table.
@@ -291,8 +306,11 @@ impl<'a, 'o> Walk<'a, 'o> {
             }
             Slot::Part(Part::Time) => {
                 self.said.has_beginning |= meaning.form == Form::Beginning;
-                if let Some(time) = time::epoch(plain).or_else(|| exponent(plain)) {
-                    self.said.draft.time(*rank, time);
+                match time::epoch(plain).or_else(|| exponent(plain)) {
+                    Some(time) => {
+                        self.said.draft.time(*rank, time);
+                    }
+                    None => self.said.has_unread_time = true,
                 }
             }
             Slot::Took(_) => {

@@ -408,7 +408,7 @@ fn cloudfronts_day_and_clock_were_no_time() {
         ),
         (
             r#"{"time":"10:20:30.5","uri":"/p"}"#,
-            "1: a key for the time (time, ts, msec, @timestamp) / an object without it",
+            "9: a time (2026-11-28T02:00:00Z, 28/Nov/2026:02:00:00 +0000, seconds since 1970) / something else under \"time\"",
         ),
     ]);
 }
@@ -500,5 +500,32 @@ fn a_malformed_request_was_taken_for_a_line_of_another_format() {
     ] {
         let line = format!(r#"{{"time":"{time}",{rest}}}"#);
         assert!(read(&auto, &line).contains("a key for the request"), "{line}");
+    }
+}
+
+#[test]
+fn a_time_of_another_form_was_told_as_a_missing_key() {
+    let auto = preset("auto");
+    let rest = r#""uri":"/","status":200}"#;
+    let times = "a time (2026-11-28T02:00:00Z, 28/Nov/2026:02:00:00 +0000, seconds since 1970)";
+    for (time, column, key) in [
+        (r#""time":"28.11.2026 02:00:00""#, 9, "time"),
+        (r#""ts": -5"#, 7, "ts"),
+        (r#""level":"info","@timestamp":"now""#, 30, "@timestamp"),
+        (r#""date":"2026-11-28""#, 9, "date"),
+    ] {
+        let line = format!("{{{time},{rest}");
+        let expected = format!("{column}: {times} / something else under {key:?}");
+        assert_eq!(read(&auto, &line), expected, "{line}");
+    }
+    for time in [r#""time":null"#, r#""time":"""#, r#""level":"info""#] {
+        let line = format!("{{{time},{rest}");
+        assert!(read(&auto, &line).contains("a key for the time"), "{line}");
+    }
+    for time in ["2026-11-28 02:00:00 UTC", "20261128T020000Z", "20261128T030000.000+0100"] {
+        let line = format!(r#"{{"time":"{time}",{rest}"#);
+        let record = auto.parse(line.as_bytes()).unwrap();
+        assert!(!record.is_local, "{line}");
+        assert_eq!(record.time.unwrap().to_rfc3339(0), "2026-11-28T02:00:00Z", "{line}");
     }
 }

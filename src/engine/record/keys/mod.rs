@@ -17,6 +17,9 @@ pub(super) use said::Said;
 /// What is expected if no key gives a time.
 pub(super) const NO_TIME: &str = "a key for the time (time, ts, msec, @timestamp)";
 
+/// What is expected if the value of such a key is no time.
+pub(super) const TIMES: &str = "a time (2026-11-28T02:00:00Z, 28/Nov/2026:02:00:00 +0000, seconds since 1970)";
+
 /// The kind of object that contains a key.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
 pub(super) enum Scope {

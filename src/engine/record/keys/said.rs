@@ -25,6 +25,8 @@ pub(in crate::engine::record) struct Said<'a> {
     has_target: bool,
     /// A key of the line itself is that of a request, but has no value: the server could not parse what was sent.
     has_empty_request: bool,
+    /// A value under a key for the time is none.
+    pub(in crate::engine::record) has_unread_time: bool,
     /// A key names the time at which the request began.
     pub(in crate::engine::record) has_beginning: bool,
     /// There is an object for the request.
@@ -126,7 +128,10 @@ impl<'a> Said<'a> {
     fn time(&mut self, rank: u8, text: Text<'a>) {
         if let Some(time) = time::read(&text) {
             self.draft.time(rank, time);
-        } else if is_day(&text) {
+            return;
+        }
+        self.has_unread_time |= scan::present(&text).is_some();
+        if is_day(&text) {
             self.day.get_or_insert(text);
         } else if text.get(2) == Some(&b':') {
             self.clock.get_or_insert(text);
