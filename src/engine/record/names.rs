@@ -143,24 +143,26 @@ pub(super) fn is_told(name: &str) -> bool {
     is_id(name) || credential_header(name).is_some()
 }
 
+/// The endings of a credential's own name.
+const ENDINGS: &[&str] = &[
+    "token",
+    "api-key",
+    "apikey",
+    "access-key",
+    "accesskey",
+    "secret-key",
+    "secretkey",
+    "auth-key",
+    "authkey",
+    "secret",
+    "password",
+    "authorization",
+    "jwt",
+    "bearer",
+];
+
 /// Returns the credential header with this name, with or without `http_` in front, if there is one.
 fn credential_header(name: &str) -> Option<Cow<'static, str>> {
-    const ENDINGS: &[&str] = &[
-        "token",
-        "api-key",
-        "apikey",
-        "access-key",
-        "accesskey",
-        "secret-key",
-        "secretkey",
-        "auth-key",
-        "authkey",
-        "secret",
-        "password",
-        "authorization",
-        "jwt",
-        "bearer",
-    ];
     let header = header(name.as_bytes())?;
     let header = match header.strip_prefix("http-") {
         Some(own) => Cow::Owned(own.to_owned()),
@@ -168,6 +170,16 @@ fn credential_header(name: &str) -> Option<Cow<'static, str>> {
     };
     let is_named = header == "cookie" || ENDINGS.iter().any(|end| header.ends_with(end));
     is_named.then_some(header)
+}
+
+/// Returns the credential header that a key is named after, if any. Compares endings first: most keys are none, and
+/// normalising each would cost more than parsing it.
+pub(super) fn credential_key(key: &[u8]) -> Option<Cow<'static, str>> {
+    let ends_with = |end: &&str| {
+        let at = key.len().checked_sub(end.len());
+        at.and_then(|at| key.get(at..)).is_some_and(|tail| is_same(tail, end.as_bytes()))
+    };
+    ENDINGS.iter().any(|end| ends_with(&end)).then(|| header(key))?
 }
 
 fn contains_ignoring_case(text: &[u8], part: &[u8]) -> bool {

@@ -504,6 +504,47 @@ fn a_malformed_request_was_taken_for_a_line_of_another_format() {
 }
 
 #[test]
+fn an_opaque_key_under_a_credentials_name_was_no_header() {
+    let auto = preset("auto");
+    for (key, header) in [
+        ("api_key", "api-key"),
+        ("apikey", "apikey"),
+        ("apiKey", "apikey"),
+        ("api-key", "api-key"),
+        ("token", "token"),
+        ("access_token", "access-token"),
+        ("accessToken", "accesstoken"),
+        ("auth_token", "auth-token"),
+        ("session_token", "session-token"),
+        ("x_auth_token", "x-auth-token"),
+        ("bearer", "bearer"),
+        ("jwt", "jwt"),
+        ("client_secret", "client-secret"),
+        ("secret", "secret"),
+        ("_api_key", "api-key"),
+    ] {
+        let json = format!(
+            r#"{{"time":"2026-03-02T08:00:00Z","uri":"/","status":200,"{key}":"opaquekey0"}}"#
+        );
+        let logfmt = format!("time=2026-03-02T08:00:00Z uri=/ status=200 {key}=opaquekey0");
+        for line in [json, logfmt] {
+            let read = read(&auto, &line);
+            assert!(read.ends_with(&format!("header:{header}=opaquekey0")), "{line}: {read}");
+        }
+    }
+    for key in
+        ["key", "_token", "sent_http_x_token", "origin_X-Token", "tokens", "token_type", "keyboard"]
+    {
+        let line = format!(
+            r#"{{"time":"2026-03-02T08:00:00Z","uri":"/","status":200,"{key}":"opaquekey0"}}"#
+        );
+        assert!(!read(&auto, &line).contains("header:"), "{line}");
+    }
+    let line = r#"{"time":"2026-03-02T08:00:00Z","uri":"/","status":200,"secret":true,"token":7}"#;
+    assert!(auto.parse(line.as_bytes()).unwrap().fields.is_empty());
+}
+
+#[test]
 fn a_time_of_another_form_was_told_as_a_missing_key() {
     let auto = preset("auto");
     let rest = r#""uri":"/","status":200}"#;

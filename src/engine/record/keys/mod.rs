@@ -18,7 +18,8 @@ pub(super) use said::Said;
 pub(super) const NO_TIME: &str = "a key for the time (time, ts, msec, @timestamp)";
 
 /// What is expected if the value of such a key is no time.
-pub(super) const TIMES: &str = "a time (2026-11-28T02:00:00Z, 28/Nov/2026:02:00:00 +0000, seconds since 1970)";
+pub(super) const TIMES: &str =
+    "a time (2026-11-28T02:00:00Z, 28/Nov/2026:02:00:00 +0000, seconds since 1970)";
 
 /// The kind of object that contains a key.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
@@ -228,10 +229,22 @@ fn by_prefix(key: &[u8]) -> Option<Meaning> {
         }
         // CloudFront uses W3C header names as keys, and writes a space in their values as %20.
         [b'c', b's', b'(', name @ .., b')'] => Some(header(name).formed(Form::Percent)),
-        // GELF prefixes all additional fields with an underscore.
-        [b'_', name @ ..] => known(Scope::Root, name).cloned(),
-        _ => None,
+        // GELF prefixes all additional fields with an underscore. (`_token` is Laravel's, against forged requests.)
+        [b'_', name @ ..] => {
+            let credential = || credential(name).filter(|_| name != b"token");
+            known(Scope::Root, name).cloned().or_else(credential)
+        }
+        _ => credential(key),
     }
+}
+
+/// A key with a credential's own name, like the header of that name: `api_key`, `accessToken`. Not one of a header in the
+/// answer, as nginx and Traefik name those: it was issued, not used.
+fn credential(key: &[u8]) -> Option<Meaning> {
+    const OF_ANSWERS: [&[u8]; 4] = [b"sent_http_", b"upstream_http_", b"origin_", b"downstream_"];
+    let is_of_answer = || OF_ANSWERS.iter().any(|start| key.starts_with(start));
+    let name = names::credential_key(key).filter(|_| !is_of_answer())?;
+    Some(Meaning::slot(Slot::Header(name)))
 }
 
 fn owned(name: &[u8]) -> Cow<'static, str> {

@@ -213,12 +213,9 @@ pub(super) static ROWS: &[(Scope, Meaning, &[&str])] = &[
     (Scope::Root, id("certificate"), &["ClientMTLSAuthCertFingerprint", "ssl_client_fingerprint", "TLSClientSubject"]),
     (Scope::Root, id("client_token"), &["client_token"]),
     (Scope::Root, id("accessor"), &["client_token_accessor"]),
-    (Scope::Root, Meaning { slot: Some((Slot::Unnamed, 1)), scope: Some(Scope::Credential), form: Form::Plain }, &["apikey"]),
-    (Scope::Root, Meaning::slot(Slot::Unnamed), &[
-        "token", "access_token", "refresh_token", "id_token", "api_key", "apiKey", "jwt", "bearer",
-        "session", "session_id", "sessionid", "sid", "secret", "key", "auth", "securityToken",
-        "security-token",
-    ]),
+    (Scope::Root, Meaning { slot: Some((Slot::Header(Cow::Borrowed("apikey")), 1)), scope: Some(Scope::Credential), form: Form::Plain }, &["apikey"]),
+    // What has a credential's own name (`token`, `api_key`) needs no row.
+    (Scope::Root, Meaning::slot(Slot::Unnamed), &["session", "session_id", "sessionid", "sid", "key", "auth"]),
     // Akamai's: the site writes it.
     (Scope::Root, Meaning::slot(Slot::OfServer), &["customField"]),
     // The request's own sizes and so on are not the response's.

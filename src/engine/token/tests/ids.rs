@@ -134,3 +134,36 @@ fn ids_in_logs_of_real_proxies_agree_with_ours() {
     }
     assert_eq!(n_compared, 2);
 }
+
+#[test]
+fn an_opaque_key_under_its_own_name_was_no_token_in_json_and_logfmt() {
+    let auto = Format::preset("auto").unwrap();
+    let found = |key: &str, value: &str| {
+        let json = format!(
+            r#"{{"time":"2026-03-02T08:00:00Z","uri":"/","status":200,"{key}":"{value}"}}"#
+        );
+        let logfmt = format!("time=2026-03-02T08:00:00Z uri=/ status=200 {key}={value}");
+        let [json, logfmt] = [json, logfmt].map(|line| {
+            let record = auto.parse(line.as_bytes()).unwrap().into_owned();
+            shown(&record)
+        });
+        assert_eq!(json, logfmt, "{key}");
+        json
+    };
+    for (key, carrier) in [
+        ("api_key", "header:api-key"),
+        ("apiKey", "header:apikey"),
+        ("token", "header:token"),
+        ("auth_token", "header:auth-token"),
+        ("client_secret", "header:client-secret"),
+    ] {
+        assert_eq!(found(key, RANDOM), format!("{carrier} opaque"));
+        assert_eq!(found(key, &format!("Bearer{RANDOM}")), format!("{carrier} opaque"));
+        for value in ["valid", "true", "redacted", "********", "q8Wz***Nb"] {
+            assert_eq!(found(key, value), "", "{key} {value}");
+        }
+    }
+    for key in ["key", "csrf_token", "next_token", "session"] {
+        assert_eq!(found(key, RANDOM), "", "{key}");
+    }
+}
