@@ -124,3 +124,35 @@ fn a_sites_own_keys_win() {
     let unknown = [("clint".to_owned(), "x".to_owned())].into();
     assert!(Format::json(&unknown).unwrap_err().found.contains("clint"));
 }
+
+#[test]
+fn white_space_at_a_lines_edge_lost_its_last_field() {
+    let combined = r#"192.0.2.1 - - [05/Mar/2026:10:20:30 +0000] "GET / HTTP/1.1" 200 5 "-" "curl" "Bearer abc""#;
+    let logfmt = "time=2026-03-05T10:20:30Z method=GET path=/ status=200 token=abcdefgh";
+    let json = r#"{"time":"2026-03-05T10:20:30Z","uri":"/","status":200,"http_authorization":"Bearer abc"}"#;
+    let syslog = format!("<158>1 2026-03-05T10:20:30Z host nginx 1 - - {combined}");
+    let docker = format!(
+        "{{\"log\":{},\"stream\":\"stdout\",\"time\":\"2026-03-05T10:20:30Z\"}}",
+        serde_json::Value::from(format!("  {combined}\r\r\n"))
+    );
+    let auto = preset("auto");
+    assert_eq!(read(&auto, &docker), read(&auto, combined));
+    for line in [combined, logfmt, json, &syslog] {
+        let expected = read(&auto, line);
+        for end in ["\r", "\r\r", " ", "\t", " \r"] {
+            for begin in ["", " ", "    "] {
+                // A tab may end an empty column, and is only taken off behind a quote.
+                if end == "\t" && line == logfmt {
+                    continue;
+                }
+                let line = format!("{begin}{line}{end}");
+                assert_eq!(read(&auto, &line), expected, "{line:?}");
+            }
+        }
+    }
+    let template = Format::template(r#"$remote_addr - - [$time_local] "$request" $status $body_bytes_sent "$http_referer" "$http_user_agent" "$http_authorization""#).unwrap();
+    let line = format!("  {combined}\r");
+    assert!(read(&template, &line).ends_with("header:authorization=Bearer abc"), "{line:?}");
+    // With a tab, loggers mark what continues a message.
+    assert!(auto.parse(format!("\t{json}").as_bytes()).is_err());
+}

@@ -63,10 +63,9 @@ fn half_a_secret_is_no_token() {
         assert_eq!(text.matches("exk").count(), referer, "{text}");
     }
     assert_eq!(read(&format, &line).matches("exk_1234").count(), 2);
-    // A truncated user agent is still its beginning; and a quote before two line ends closes nothing.
+    // A truncated user agent is still its beginning.
     let agent = line.find("agent").unwrap();
     assert!(read(&format, &line[..agent + 3]).contains("agent=age"));
-    assert_eq!(read(&format, &format!("{line}\r")).matches("exk_1234").count(), 1);
     let npm = Format::preset("npm").unwrap();
     let line = r#"[10/Oct/2000:13:55:36 -0700] - 200 200 - GET https example.org "/" [Client 192.0.2.1] [Length 5] [Gzip -] [Sent-to 192.0.2.9] "agent" "https://example.org/?api_key=exk_1234""#;
     assert_eq!(read(&npm, line).matches("exk_1234").count(), 1, "{}", read(&npm, line));
