@@ -14,7 +14,7 @@
 
 use std::borrow::Cow;
 
-use super::parts;
+use super::{parts, unmarked};
 
 /// More words than the longest of these envelopes has.
 const MAX_WORDS: usize = 9;
@@ -23,6 +23,7 @@ const MAX_WORDS: usize = 9;
 #[must_use]
 pub fn comment(line: &[u8]) -> Option<Cow<'_, [u8]>> {
     let (head, text) = line.split_at_checked(memchr::memchr(b'#', line)?)?;
+    let head = unmarked(head);
     if head.is_empty() || is_envelope(head) {
         return Some(Cow::Borrowed(text));
     }

@@ -18,6 +18,12 @@ pub use parts::{Lines, Seams, settled};
 /// The longest line that is parsed whole: of a longer one, the first 64 KiB are parsed and the rest is discarded.
 pub const MAX_LINE: usize = 64 * 1024;
 
+/// Removes the byte order mark of UTF-8, with which Windows' tools begin a file.
+#[must_use]
+pub fn unmarked(line: &[u8]) -> &[u8] {
+    line.strip_prefix("\u{feff}".as_bytes()).unwrap_or(line)
+}
+
 /// One life of a file: from its creation or last truncation to the next.
 #[derive(
     Clone, Copy, Debug, Default, PartialEq, Eq, PartialOrd, Ord, Hash, Serialize, Deserialize,

@@ -11,6 +11,7 @@ use super::scan::{Miss, word};
 use super::syslog::{self, Envelope};
 use super::time::Time;
 use super::{Record, Reject, utf16};
+use crate::engine::line::unmarked;
 
 /// The deepest nesting of envelopes: a container's around a syslog daemon's.
 const MAX_ENVELOPES: usize = 3;
@@ -23,8 +24,12 @@ pub(super) fn read<'a>(
     columns: &Columns,
 ) -> Result<Record<'a>, Reject> {
     let around = || Around { columns, ids, lent: None, depth: MAX_ENVELOPES };
+    let text = unmarked(line);
     // Inspected in place: a record is 400 bytes, and each `?` would move it.
-    let mut read = parser.read(line, around());
+    let mut read = parser.read(text, around());
+    if let Err(reject) = &mut read {
+        reject.column += line.len() - text.len();
+    }
     if read.is_err()
         && let Some(text) = utf16::decoded(line)
     {

@@ -156,3 +156,24 @@ fn white_space_at_a_lines_edge_lost_its_last_field() {
     // With a tab, loggers mark what continues a message.
     assert!(auto.parse(format!("\t{json}").as_bytes()).is_err());
 }
+
+#[test]
+fn a_byte_order_mark_hid_the_first_client() {
+    let mark = "\u{feff}";
+    let combined =
+        r#"192.0.2.1 - - [05/Mar/2026:10:20:30 +0000] "GET / HTTP/1.1" 200 5 "-" "curl""#;
+    let json = r#"{"time":"2026-03-05T10:20:30Z","uri":"/","status":200}"#;
+    let auto = preset("auto");
+    for line in [combined, json] {
+        assert_eq!(read(&auto, &format!("{mark}{line}")), read(&auto, line));
+    }
+    let broken = auto.parse("192.0.2.1 - - x".as_bytes()).unwrap_err();
+    let marked = format!("{mark}192.0.2.1 - - x");
+    assert_eq!(auto.parse(marked.as_bytes()).unwrap_err().column, broken.column + mark.len());
+    let mut columns = Columns::default();
+    let fields = format!("{mark}#Fields: date time c-ip cs-uri-stem sc-status");
+    columns.note(fields.as_bytes());
+    assert!(auto.is_silent(fields.as_bytes()));
+    let record = auto.parse_under(b"2026-03-02 09:00:00 192.0.2.7 / 200", &columns).unwrap();
+    assert_eq!(record.client, Some("192.0.2.7".parse().unwrap()));
+}
