@@ -132,17 +132,24 @@ impl Site {
         if faults.is_empty() { Ok(sources) } else { Err(faults.into_iter().collect()) }
     }
 
+    /// Returns the sources with the site's names of ids, without which their lines lack these.
+    #[must_use]
+    pub fn with_ids(&self, sources: Vec<Source>) -> Vec<Source> {
+        let ids = self.names().ids;
+        let with_ids = |source: Source| {
+            let format = source.format.with_ids(&ids);
+            Source { format, ..source }
+        };
+        sources.into_iter().map(with_ids).collect()
+    }
+
     /// Creates a reader of these sources, with the site's names.
     ///
     /// # Errors
     /// Those of the key.
     pub fn reader(&self, sources: Vec<Source>) -> anyhow::Result<Reader> {
         let names = self.names();
-        let sources = sources.into_iter().map(|source| {
-            let format = source.format.with_ids(&names.ids);
-            Source { format, ..source }
-        });
-        let sources = sources.collect();
+        let sources = self.with_ids(sources);
         Ok(Reader::new(Finder::new(&names), Sealer::new(self.key()?, &names), sources))
     }
 

@@ -501,6 +501,19 @@ fn check_shows_what_each_log_looks_like_and_the_first_line_that_does_not_fit() {
 }
 
 #[test]
+fn check_did_not_look_for_the_sites_own_ids() {
+    let template = r#"$remote_addr - - [$time_local] "$request" $status "$auth_sha256""#;
+    let home = Home::new(&format!(
+        "[[source]]\npaths = [\"logs/a.log\"]\ntemplate = '{template}'\n[tokens]\nids = [\"auth_sha256\"]\n"
+    ));
+    let line =
+        r#"192.0.2.7 - - [12/Mar/2026:02:13:07 +0000] "GET / HTTP/1.1" 200 "0f3a9c77d1e2b4855a6b""#;
+    home.append("logs/a.log", format!("{line}\n"));
+    let text = home.print(&["check"]);
+    assert!(text.contains("1 of the first 1 lines fit, 1 with a token"), "{text}");
+}
+
+#[test]
 fn what_a_directory_holds_beside_logs_is_not_passed_over_in_silence() {
     let home = Home::new("");
     let line = "192.0.2.7 - - [02/Mar/2026:08:00:00 +0000] \"GET /v1 HTTP/1.1\" 200 6\n";
