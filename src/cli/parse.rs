@@ -77,11 +77,15 @@ impl Visit for Parser<'_> {
                 reader.finder().find(&record, &mut sightings);
                 let sealed = reader.sealer().tokens(&sightings);
                 let cleaner = Cleaner::new(reader, &sightings);
+                let lack = record.lack.as_deref();
                 let record = Shown::new(&record, &cleaner);
                 let tokens: Vec<_> = sealed.iter().map(Token::new).collect();
-                self.count.read += 1;
                 self.count.tokens += tokens.len() as u64;
-                self.printer.json(&Parsed { head, record, tokens })?;
+                let template = source.format.template_text();
+                let error = lack.map(|lack| Why::new(lack, template));
+                self.count.read += u64::from(error.is_none());
+                self.count.rejected += u64::from(error.is_some());
+                self.printer.json(&Parsed { head, record, tokens, error })?;
             }
             Ok(None) => {
                 self.count.passed_over += 1;
@@ -121,6 +125,9 @@ struct Parsed<'a> {
     #[serde(flatten)]
     record: Shown<'a>,
     tokens: Vec<Token<'a>>,
+    /// What the line lacks of its template.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    error: Option<Why<'a>>,
 }
 
 #[derive(Serialize)]

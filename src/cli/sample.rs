@@ -62,13 +62,17 @@ impl Sample {
         let mut columns = Columns::default();
         for (number, offset, line) in lines(bytes) {
             columns.note(line);
-            match reading.record(line, &columns, &mut Reach::default()) {
+            let misfit = match reading.record(line, &columns, &mut Reach::default()) {
                 Ok(None) => continue,
-                Ok(Some(record)) => sample.see(&record, finder),
-                Err(reject) => {
-                    let misfit = Misfit::new(offset, &reject);
-                    sample.first.get_or_insert(Numbered { line: number, misfit });
+                Ok(Some(Record { lack: Some(lack), .. })) => Some(Misfit::new(offset, &lack)),
+                Ok(Some(record)) => {
+                    sample.see(&record, finder);
+                    None
                 }
+                Err(reject) => Some(Misfit::new(offset, &reject)),
+            };
+            if let Some(misfit) = misfit {
+                sample.first.get_or_insert(Numbered { line: number, misfit });
             }
             sample.lines += 1;
         }

@@ -59,7 +59,7 @@ pub struct Reading {
     pub usages: Vec<Usage>,
     /// What became of the bytes.
     pub tally: Tally,
-    /// The first lines that match no format, by offset.
+    /// The first lines that match no format, or not to its end, by offset.
     pub rejects: Vec<(u64, Reject)>,
     /// Which lines were read and which were not.
     pub pulse: Pulse,
@@ -69,6 +69,17 @@ pub struct Reading {
     pub bad_times: BadTimes,
     /// The newest time of lines that name no zone.
     pub local: Option<Timestamp>,
+}
+
+impl Reading {
+    /// Counts a line that was not read, or not whole.
+    fn reject(&mut self, line: &Line<'_>, why: Reject) {
+        self.tally.rejected += 1;
+        self.tally.rejected_bytes += line.length;
+        if self.rejects.len() < MAX_REJECTS {
+            self.rejects.push((line.offset, why));
+        }
+    }
 }
 
 /// Lines with a time more than a day ahead of the clock, which count as of their [`Arrival`].
@@ -207,18 +218,18 @@ impl Reader {
             columns.note(&line.bytes);
             reading.tally.lines += 1;
             match self.read_line(source, batch.stream, &line, &columns, arrival, &mut reading) {
-                Ok(time) => {
+                Ok((time, None)) => {
                     reading.pulse.read(time);
                     reading.tally.parsed += 1;
                     reading.tally.parsed_bytes += line.length;
                 }
+                Ok((time, Some(lack))) => {
+                    reading.pulse.read_in_part(time, line.offset, &lack);
+                    reading.reject(&line, *lack);
+                }
                 Err(reject) => {
                     reading.pulse.reject(line.offset, &reject);
-                    reading.tally.rejected += 1;
-                    reading.tally.rejected_bytes += line.length;
-                    if reading.rejects.len() < MAX_REJECTS {
-                        reading.rejects.push((line.offset, reject));
-                    }
+                    reading.reject(&line, reject);
                 }
             }
         }
@@ -240,6 +251,7 @@ impl Reader {
         self.source(source, path)?.parse(line, columns, &mut reach).ok()?.time
     }
 
+    /// Adds the usages of a line. Returns its time, and what it lacks of its template.
     fn read_line(
         &self,
         source: Option<&Source>,
@@ -248,11 +260,11 @@ impl Reader {
         columns: &Columns,
         arrival: &mut Arrival,
         reading: &mut Reading,
-    ) -> Result<Option<Timestamp>, Reject> {
+    ) -> Result<(Option<Timestamp>, Option<Box<Reject>>), Reject> {
         let source = source
             .ok_or_else(|| Reject::new(1, "a line of a configured source", "one of another"))?;
         let record = source.record(&line.bytes, columns, &mut reading.reach)?;
-        let Some(mut record) = record else { return Ok(None) };
+        let Some(mut record) = record else { return Ok((None, None)) };
         record.time = record.time.map(|said| {
             arrival.believe(said).unwrap_or_else(|came| {
                 reading.bad_times.note(said);
@@ -266,7 +278,8 @@ impl Reader {
         let mut sightings = Vec::new();
         self.finder.find(&record, &mut sightings);
         self.sealer.seal(&record, &sightings, origin, &source.service, &mut reading.usages);
-        Ok(record.time)
+        drop(sightings);
+        Ok((record.time, record.lack))
     }
 }
 

@@ -501,6 +501,31 @@ fn check_shows_what_each_log_looks_like_and_the_first_line_that_does_not_fit() {
 }
 
 #[test]
+fn lines_of_an_older_log_format_were_read_without_a_word_about_their_tokens() {
+    let template = r#"$remote_addr - $remote_user [$time_local] "$request" $status $body_bytes_sent "$http_referer" "$http_user_agent" "$http_authorization""#;
+    let home =
+        Home::new(&format!("[[source]]\npaths = [\"logs/a.log\"]\ntemplate = '{template}'\n"));
+    let short = combined(&format!("/?api_key={SECRET}"), "-", "");
+    home.append("logs/a.log", short.repeat(6));
+    let findings = home.json(&["check", "--json"]);
+    let log = findings.iter().find(|one| one.get("log").is_some()).unwrap();
+    assert_eq!((&log["level"], &log["log"]["fit"]), (&json!("warning"), &json!(0)));
+    assert_eq!(log["log"]["first"]["expected"], "the whole $http_authorization");
+    let parsed = home.json(&["parse", "logs/a.log"]);
+    assert_eq!(parsed[0]["tokens"][0]["carrier"], "query:api_key");
+    assert!(
+        parsed[0]["error"]["message"].as_str().unwrap().contains("the whole $http_authorization")
+    );
+    let explained = home.print(&["explain", "--line", "1", "logs/a.log"]);
+    assert!(explained.contains("expected the whole $http_authorization"), "{explained}");
+    assert!(explained.contains("query:api_key"), "{explained}");
+    let alerts = home.json(&["replay", "--json", "--save", "logs/a.log"]);
+    let of_log = alerts.iter().find(|one| one["facts"]["health.rejected"].is_u64());
+    assert!(of_log.is_some(), "{alerts:?}");
+    assert_eq!(home.json(&["tokens", "list", "--json"]).len(), 1);
+}
+
+#[test]
 fn check_did_not_look_for_the_sites_own_ids() {
     let template = r#"$remote_addr - - [$time_local] "$request" $status "$auth_sha256""#;
     let home = Home::new(&format!(

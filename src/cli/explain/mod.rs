@@ -225,7 +225,8 @@ impl Explained {
             if let Some(sketch) = sketch {
                 object.insert("sketch".into(), sketch.as_str().into());
             }
-        } else {
+        }
+        if self.reject.is_none() || !self.usages.is_empty() {
             let usages = self.usages.iter().map(|steps| steps_json(steps)).collect();
             object.insert("usages".into(), usages);
         }

@@ -108,6 +108,8 @@ impl Walk {
         reader.finder().find(&record, &mut sightings);
         fields(&mut parse, reader, &record, &sightings);
         explained.steps.push(parse);
+        let lack = record.lack.as_deref();
+        explained.reject = lack.map(|lack| rejected(reader, source, &seen.line.bytes, lack));
         explained.steps.push(found(reader, &sightings));
         let usages = seal(reader, source, &record, &sightings, seen.line.offset);
         for usage in &usages {

@@ -290,7 +290,7 @@ pub struct Tally {
     pub usages: u64,
     /// Bytes of lines that were parsed.
     pub parsed_bytes: u64,
-    /// Bytes of lines that match no format.
+    /// Bytes of lines that match no format, or not to its end.
     pub rejected_bytes: u64,
     /// Bytes skipped.
     pub missing: Missing,

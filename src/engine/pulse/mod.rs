@@ -31,7 +31,7 @@ pub struct Pulse {
 pub struct Stretch {
     /// The newest time of those that were read; all are in its minute. `None` if they contain no time.
     pub time: Option<Timestamp>,
-    /// How many were read.
+    /// How many were read, whole.
     pub read: u64,
     /// How many were rejected.
     pub rejected: u64,
@@ -82,6 +82,13 @@ impl Pulse {
             last.rejected += 1;
             last.first.get_or_insert_with(|| Misfit::new(offset, why));
         }
+    }
+
+    /// Adds a line that was read, but not whole: it counts as rejected, at its time.
+    pub fn read_in_part(&mut self, time: Option<Timestamp>, offset: u64, why: &Reject) {
+        // A stretch of its own, so that cuts between such lines do not matter.
+        self.stretches.push(Stretch { time, ..Stretch::default() });
+        self.reject(offset, why);
     }
 
     /// Records bytes from which no line could be read.

@@ -108,6 +108,8 @@ pub struct Record<'a> {
     pub tls: Option<Text<'a>>,
     /// All other fields that may contain a credential.
     pub fields: Vec<(FieldName<'a>, Text<'a>)>,
+    /// The line ends before its template does, here: tokens may be missing.
+    pub lack: Option<Box<Reject>>,
 }
 
 impl Record<'_> {
@@ -174,6 +176,7 @@ impl Record<'_> {
             scheme: text(self.scheme),
             tls: text(self.tls),
             fields: self.fields.into_iter().map(field).collect(),
+            lack: self.lack,
         }
     }
 }

@@ -38,6 +38,9 @@ pub(super) fn read<'a>(
         read = record.map_err(|reject| Reject { column: 1, ..reject });
     }
     if let Ok(record) = &mut read {
+        if let Some(lack) = &mut record.lack {
+            lack.column = line.len() + 1;
+        }
         record.is_unanswered |= record.status == Some(NO_ANSWER);
         record.status = record.status.filter(|status| *status != NO_ANSWER);
     }

@@ -48,7 +48,7 @@ impl Template {
         &self.text
     }
 
-    /// Parses a line. One that ends early is read as far as it goes, provided that it has the status.
+    /// Parses a line. One that ends early is read as far as it goes, provided that it has the status, with what it lacks.
     pub(super) fn read<'a>(&self, line: &'a [u8]) -> Result<Record<'a>, Reject> {
         let Some(mut rest) = line.strip_prefix(&self.lead[..]) else {
             return Err(reject(line, line.len(), quote(&self.lead), 1));
@@ -57,6 +57,7 @@ impl Template {
         let mut moments = Moments::default();
         // Where the first part of a time is, in case all of them are absent.
         let mut time = None;
+        let mut lack = None;
         for (at, step) in self.steps.iter().enumerate() {
             let later = self.steps.get(at + 1..).unwrap_or_default();
             let (raw, after) = match step.cut(rest, later) {
@@ -66,6 +67,7 @@ impl Template {
                     None if step.slot == Slot::Part(Part::Agent) => (rest, &b""[..]),
                     // Half a secret is no token.
                     None => {
+                        lack = Some(Box::new(step.lacking(line)));
                         rest = b"";
                         break;
                     }
@@ -96,6 +98,7 @@ impl Template {
             _ => {}
         }
         let mut record = draft.finish();
+        record.lack = lack;
         if self.steps.iter().all(|step| step.slot != Slot::Part(Part::Client)) {
             record.take_last_hop();
         }

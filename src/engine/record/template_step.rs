@@ -249,6 +249,11 @@ impl Step {
         Some(text.len())
     }
 
+    /// Returns the reject of a line that ends before or in this value.
+    pub(super) fn lacking(&self, line: &[u8]) -> Reject {
+        reject(line, 0, format!("the whole {}", self.written), self.column)
+    }
+
     /// Describes what the value should have been.
     pub(super) fn expected(&self) -> &'static str {
         match self.slot {

@@ -114,7 +114,7 @@ impl Window {
     }
 
     fn read(&mut self, time: Option<Timestamp>, n_lines: u64, now: Timestamp) {
-        if n_lines == 0 {
+        if n_lines == 0 && time.is_none() {
             return;
         }
         self.n_in_row = 0;

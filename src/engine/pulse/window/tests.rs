@@ -10,21 +10,26 @@ use crate::engine::time::{HOUR, MINUTE, SECOND};
 const NOON: Timestamp = Timestamp::from_seconds(1_795_435_200);
 const LOG: StreamId = StreamId(7);
 
-/// A line: read with its time, or rejected.
+/// A line: read with its time, whole or in part, or rejected.
 #[derive(Clone, Copy, Debug)]
 enum Line {
     Read(Option<i64>),
+    InPart(Option<i64>),
     Rejected,
 }
 
-use Line::{Read, Rejected};
+use Line::{InPart, Read, Rejected};
 
 fn pulse(lines: &[Line], offset: u64) -> Pulse {
     let mut pulse = Pulse::default();
+    let reject = Reject::new(3, "a time", "'x'");
     for (n, line) in (offset..).zip(lines) {
         match line {
             Read(micros) => pulse.read(micros.map(|micros| NOON.plus(micros))),
-            Rejected => pulse.reject(n, &Reject::new(3, "a time", "'x'")),
+            InPart(micros) => {
+                pulse.read_in_part(micros.map(|micros| NOON.plus(micros)), n, &reject);
+            }
+            Rejected => pulse.reject(n, &reject),
         }
     }
     pulse
@@ -149,6 +154,17 @@ fn a_log_that_stops_fitting_goes_by_the_clock_again() {
 }
 
 #[test]
+fn lines_that_are_read_in_part_count_as_rejected_at_their_time() {
+    let mut window = Window::default();
+    let lines: Vec<Line> = (0..300).map(|n| InPart(Some(n * SECOND))).collect();
+    let spells = counted(&mut window, &lines, &[], NOON.plus(DAY));
+    assert_eq!((spells[0].lines, spells[0].rejected), (100, 100));
+    assert_eq!(spells[0].time, NOON.plus(99 * SECOND));
+    assert_eq!(window.newest(), Some(NOON.plus(299 * SECOND)));
+    assert_eq!(window.sums(), (300, 300));
+}
+
+#[test]
 fn what_is_kept_can_be_kept() {
     let mut window = Window::default();
     counted(&mut window, &one_in(7, 900), &[], NOON);
@@ -163,6 +179,7 @@ fn line() -> impl Strategy<Value = Line> {
         2 => (0..20 * SECOND).prop_map(|micros| Read(Some(micros))),
         1 => (-9 * DAY..9 * DAY).prop_map(|micros| Read(Some(micros))),
         1 => Just(Read(None)),
+        2 => (-30..90 * MINUTE).prop_map(|micros| InPart(Some(micros))),
         3 => Just(Rejected),
     ]
 }

@@ -220,6 +220,31 @@ fn a_word_of_the_clients_before_the_forwarded_address_shifted_the_fields() {
             let record = format.parse(line.as_bytes()).unwrap();
             assert_eq!(record.client, client.map(|client| client.parse().unwrap()), "{line}");
             assert_eq!(record.user.as_deref(), (user == "ann").then_some(&b"ann"[..]), "{line}");
+            assert!(record.lack.is_none(), "{line}");
+        }
+    }
+}
+
+#[test]
+fn a_line_that_ends_before_its_template_was_not_told() {
+    let template = r#"$remote_addr - $remote_user [$time_local] "$request" $status $body_bytes_sent "$http_referer" "$http_user_agent" $request_time "$http_x_api_key" "$http_authorization""#;
+    let format = Format::template(template).unwrap();
+    let line = r#"203.0.113.9 - - [05/Mar/2026:10:20:30 +0000] "GET /?api_key=exk_1 HTTP/1.1" 200 5 "-" "curl""#;
+    for (rest, lack) in [
+        ("", Some("the whole $request_time")),
+        (" 0.1", Some("the whole $request_time")),
+        (r#" 0.1 "-""#, Some("the whole $http_authorization")),
+        (r#" garbage garbage2 "x""#, Some("the whole $http_authorization")),
+        (r#" 0.1 "-" "Bearer exk_1"#, Some("the whole $http_authorization")),
+        (r#" 0.1 "-" "-""#, None),
+    ] {
+        for envelope in ["", "<158>Mar  5 10:20:30 host nginx: "] {
+            let line = format!("{envelope}{line}{rest}");
+            let record = format.parse(line.as_bytes()).unwrap();
+            assert_eq!(record.target.as_deref(), Some(&b"/?api_key=exk_1"[..]), "{line}");
+            let said = record.lack.map(|lack| (lack.column, lack.expected.into_owned()));
+            let expected = lack.map(|lack| (line.len() + 1, lack.to_owned()));
+            assert_eq!(said, expected, "{line}");
         }
     }
 }
