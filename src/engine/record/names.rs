@@ -179,7 +179,7 @@ pub(super) fn credential_key(key: &[u8]) -> Option<Cow<'static, str>> {
         let at = key.len().checked_sub(end.len());
         at.and_then(|at| key.get(at..)).is_some_and(|tail| is_same(tail, end.as_bytes()))
     };
-    ENDINGS.iter().any(|end| ends_with(&end)).then(|| header(key))?
+    ENDINGS.iter().any(ends_with).then(|| header(key))?
 }
 
 fn contains_ignoring_case(text: &[u8], part: &[u8]) -> bool {
