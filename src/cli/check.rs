@@ -246,8 +246,7 @@ struct Bounds<'a> {
 type Known<'a> = (&'a Source, Option<&'a Reading>);
 
 fn sources(report: &mut Report, site: &Site, bounds: &Bounds<'_>) {
-    let readings = site.sources().map(|sources| site.with_ids(sources));
-    let readings = readings.map_err(|faults| report.faults("format", &faults));
+    let readings = site.sources().map_err(|faults| report.faults("format", &faults));
     if site.config.sources.is_empty() {
         report.warn(
             "source",

@@ -111,7 +111,7 @@ impl Site {
         }
     }
 
-    /// Returns the configured sources, in their order.
+    /// Returns the configured sources, in their order, with the site's names of ids.
     ///
     /// # Errors
     /// Every invalid format.
@@ -129,12 +129,15 @@ impl Site {
                 Err(fault) => faults.push(*fault),
             }
         }
-        if faults.is_empty() { Ok(sources) } else { Err(faults.into_iter().collect()) }
+        if faults.is_empty() {
+            Ok(self.with_ids(sources))
+        } else {
+            Err(faults.into_iter().collect())
+        }
     }
 
-    /// Returns the sources with the site's names of ids, without which their lines lack these.
-    #[must_use]
-    pub fn with_ids(&self, sources: Vec<Source>) -> Vec<Source> {
+    /// Returns the sources with the site's names of ids.
+    fn with_ids(&self, sources: Vec<Source>) -> Vec<Source> {
         let ids = self.names().ids;
         let with_ids = |source: Source| {
             let format = source.format.with_ids(&ids);
@@ -143,7 +146,7 @@ impl Site {
         sources.into_iter().map(with_ids).collect()
     }
 
-    /// Creates a reader of these sources, with the site's names.
+    /// Creates a reader of these sources, with the site's names: a format that a command names has none yet.
     ///
     /// # Errors
     /// Those of the key.
