@@ -234,7 +234,8 @@ pub const NO_ANSWER: u16 = 0;
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash, Serialize, Deserialize)]
 #[serde(rename_all = "lowercase")]
 pub enum Outcome {
-    /// Accepted: 2xx, and the redirects that cannot lead to a login (301, 304, 307, 308).
+    /// Accepted: 2xx, the handshake of a `WebSocket` (101), and the redirects that cannot lead to a login (301, 304,
+    /// 307, 308).
     Ok,
     /// 302 and 303, which may lead to a login, and other 1xx and 3xx: neither accepted nor refused.
     Redirected,
@@ -252,7 +253,7 @@ impl Outcome {
     pub const fn of(status: Option<u16>) -> Self {
         match status {
             None => Self::Unknown,
-            Some(200..=299 | 301 | 304 | 307 | 308) => Self::Ok,
+            Some(101 | 200..=299 | 301 | 304 | 307 | 308) => Self::Ok,
             Some(401 | 403 | 407) => Self::Denied,
             Some(NO_ANSWER | 400..) => Self::Failed,
             Some(_) => Self::Redirected,
@@ -274,9 +275,14 @@ mod tests {
     fn accepted_means_that_no_login_can_follow() {
         let of = |status| Outcome::of(Some(status));
         assert_eq!([of(200), of(204), of(304), of(308)], [Outcome::Ok; 4]);
-        assert_eq!([of(302), of(303), of(101)], [Outcome::Redirected; 3]);
+        assert_eq!([of(302), of(303), of(102)], [Outcome::Redirected; 3]);
         assert_eq!([of(401), of(403), of(407)], [Outcome::Denied; 3]);
         assert_eq!([of(400), of(404), of(499), of(500)], [Outcome::Failed; 4]);
         assert_eq!(Outcome::of(None), Outcome::Unknown);
+    }
+
+    #[test]
+    fn a_websocket_that_was_opened_counted_as_a_redirect() {
+        assert_eq!(Outcome::of(Some(101)), Outcome::Ok);
     }
 }
