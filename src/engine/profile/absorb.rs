@@ -1,6 +1,6 @@
 //! Makes a usage part of the past, or holds it back if somebody unknown did it.
 
-use crate::engine::profile::actor::{Actor, Actors, Tier, Voice, minute};
+use crate::engine::profile::actor::{Actor, Actors, Newcomer, Tier, Voice, minute};
 use crate::engine::profile::compare::is_stranger;
 use crate::engine::profile::conduct::route_bit;
 use crate::engine::profile::family::{Families, Family};
@@ -148,7 +148,8 @@ impl Profile {
         if signals.rate_tier > Tier::None {
             self.told_rate = voice(signals.rate_tier);
         }
-        let Some(actor) = self.actors.entry(signals.actor_key) else { return false };
+        let newcomer = newcomer(signals, day, score.actor_repeat_days);
+        let Some(actor) = self.actors.entry(&newcomer) else { return false };
         if actor.was_away(day, score.actor_repeat_days) {
             actor.told = Voice::default();
         }
@@ -284,6 +285,13 @@ impl Profile {
         self.turns.begin_day();
         self.class = self.classify();
     }
+}
+
+fn newcomer(signals: &Signals, day: i32, watch_days: f64) -> Newcomer {
+    // what others explain is no evidence, but held back
+    let is_evident = signals.evidence.sum() > 0.0 || signals.novelty > 0.0;
+    let is_notable = is_evident || signals.is_barred;
+    Newcomer { key: signals.actor_key, day, watch_days, is_notable }
 }
 
 fn count_today(actor: &mut Actor, seen: &Placed<'_>, signals: &Signals, day: i32) {

@@ -180,6 +180,28 @@ impl Actor {
     pub(super) const fn is_held(&self) -> bool {
         self.days > 0 || self.is_suspect
     }
+
+    /// Returns how much would be lost with it: suspects first, then others that are held, then whoever was seen last.
+    /// Who was away for too long is neither: three suspects of last year would otherwise leave one slot for everybody.
+    fn worth(&self, newcomer: &Newcomer) -> Worth {
+        let is_here = !self.was_away(newcomer.day, newcomer.watch_days);
+        (is_here && self.is_suspect, is_here && self.is_held(), self.day)
+    }
+}
+
+type Worth = (bool, bool, i32);
+
+/// Somebody who needs a slot.
+#[derive(Clone, Copy, Debug)]
+pub(super) struct Newcomer {
+    /// The key of the actor.
+    pub key: u32,
+    /// Its day, since 1970.
+    pub day: i32,
+    /// After how many days somebody who was away is not watched any more.
+    pub watch_days: f64,
+    /// Whether anything about this use is evidence.
+    pub is_notable: bool,
 }
 
 /// The actors seen last.
@@ -202,22 +224,24 @@ impl Actors {
         self.0.iter_mut().filter(move |actor| known.contains(&actor.key))
     }
 
-    /// Returns an actor, adding it if necessary. It evicts the least suspicious actor that was unseen for longest.
-    pub(super) fn entry(&mut self, key: u32) -> Option<&mut Actor> {
-        let at = match self.0.iter().position(|actor| actor.key == key) {
-            Some(at) => at,
-            None => {
-                if self.0.len() >= Self::SLOTS {
-                    let worth = |actor: &Actor| (actor.is_suspect, actor.is_held(), actor.day);
-                    let least = self.0.iter().enumerate().min_by_key(|(_, actor)| worth(actor));
-                    let at = least.map_or(0, |(at, _)| at);
-                    self.0.remove(at);
-                }
-                self.0.push(Actor { key, ..Actor::default() });
-                self.0.len() - 1
+    /// Returns an actor, adding it if necessary, in place of the least suspicious one that was unseen for longest.
+    /// `None` if all others are watched, and nothing about this one is notable: each request of the owner would
+    /// otherwise erase the evidence against a thief.
+    pub(super) fn entry(&mut self, newcomer: &Newcomer) -> Option<&mut Actor> {
+        let key = newcomer.key;
+        if self.get(key).is_none() {
+            if self.0.len() >= Self::SLOTS {
+                self.evict(newcomer)?;
             }
-        };
-        self.0.get_mut(at)
+            self.0.push(Actor { key, ..Actor::default() });
+        }
+        self.0.iter_mut().find(|actor| actor.key == key)
+    }
+
+    fn evict(&mut self, newcomer: &Newcomer) -> Option<Actor> {
+        let worth = self.0.iter().map(|actor| actor.worth(newcomer)).enumerate();
+        let (at, (_, is_held, _)) = worth.min_by_key(|(_, worth)| *worth)?;
+        (newcomer.is_notable || !is_held).then(|| self.0.remove(at))
     }
 }
 
@@ -255,10 +279,39 @@ mod tests {
     #[test]
     fn the_alerted_stay_when_a_slot_is_needed() {
         let mut actors = Actors::default();
-        actors.entry(1).unwrap().is_suspect = true;
-        (2..100).for_each(|key| actors.entry(key).unwrap().day = 9);
+        actors.entry(&newcomer(1, 9)).unwrap().is_suspect = true;
+        (2..100).for_each(|key| actors.entry(&newcomer(key, 9)).unwrap().day = 9);
         assert_eq!(actors.0.len(), Actors::SLOTS);
         assert!(actors.get(1).is_some() && actors.get(99).is_some());
+    }
+
+    fn newcomer(key: u32, day: i32) -> Newcomer {
+        Newcomer { key, day, watch_days: 30.0, is_notable: false }
+    }
+
+    /// Four suspects, seen on day 0 to 3.
+    fn suspects() -> Actors {
+        let of = |key: u32, day| Actor { key, day, is_suspect: true, ..Actor::default() };
+        Actors((0..4).zip(0..).map(|(key, day)| of(key, day)).collect())
+    }
+
+    #[test]
+    fn a_suspect_that_was_away_for_a_month_kept_its_slot() {
+        let mut actors = suspects();
+        assert_eq!(actors.entry(&newcomer(9, 30)), None);
+        assert!(actors.entry(&newcomer(9, 31)).is_some());
+        assert!(actors.get(0).is_none() && actors.get(3).is_some());
+    }
+
+    #[test]
+    fn a_use_without_evidence_took_the_slot_of_somebody_who_is_watched() {
+        let mut actors = suspects();
+        assert_eq!(actors.entry(&newcomer(9, 4)), None);
+        assert_eq!(actors, suspects());
+        assert!(actors.entry(&Newcomer { is_notable: true, ..newcomer(9, 4) }).is_some());
+        assert!(actors.get(0).is_none());
+        assert!(actors.entry(&newcomer(10, 4)).is_some(), "nobody watches the other one");
+        assert!(actors.get(9).is_none() && actors.get(3).is_some());
     }
 
     #[test]

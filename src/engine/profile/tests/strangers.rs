@@ -127,3 +127,27 @@ fn what_a_budget_keeps_quiet_about_is_not_learned_sooner() {
     assert_eq!(told[0], [Alert, Nothing, Nothing, Nothing, Critical]);
     assert_eq!(told[1], [Notice, Nothing, Nothing, Nothing, Critical]);
 }
+
+#[test]
+fn the_requests_of_the_owner_erased_the_evidence_against_somebody_else() {
+    for day in [13, 50] {
+        let mut life = Life::default();
+        life.steady(10);
+        for (thief, n) in (64_990..64_993).zip(10..) {
+            life.live(&stolen(n * DAY), &Place { asn: Some(thief), ..rented() });
+        }
+        life.told((13..day).map(|day| (usage(day * DAY), berlin())));
+        let elsewhere = Place { asn: Some(64_777), ..berlin() };
+        let ask = |n: i64| {
+            let client = Some("203.0.113.9".parse().unwrap());
+            let route = format!("/v1/secrets-{n}").into();
+            Usage { client, route, ..usage(day * DAY + n * 10 * MINUTE) }
+        };
+        let mut routes = Vec::new();
+        for n in 0..10 {
+            routes.push(life.live(&ask(n), &elsewhere).routes);
+            life.live(&usage(day * DAY + n * 10 * MINUTE + MINUTE), &berlin());
+        }
+        assert!(routes.is_sorted() && routes[9] >= 8, "day {day}: {routes:?}");
+    }
+}
