@@ -11,7 +11,7 @@ const NAME: &str = "expired-token-accepted";
 
 pub(super) const DETECTOR: Detector = Detector {
     name: NAME,
-    about: "the server accepted a token after its expiry, by the token itself (exp) or the registry; of tokens that are new here, twenty-one an hour",
+    about: "the server accepted a token after its expiry, by the token itself (exp) or the registry; of tokens that are new here, twenty-one an hour; of those that are not registered, within ten minutes of their own exp, twenty-one in thirty days",
     facts: &[fact("expired.seconds", "seconds since the token's end")],
     judge: Exposure(judge),
 };
@@ -44,9 +44,13 @@ fn judge(case: &Case<'_>, told: &mut Told, exposures: &mut Exposures, facts: &mu
     because(facts, NAME, 0.0, text);
 }
 
+/// The seconds after its end within which a server that accepts a JWT does so by a leeway: RFC 7519 allows "some small
+/// leeway, usually no more than a few minutes", and .NET's default is five.
+const LEEWAY: i64 = 600;
+
 /// Returns the room for a report about a use so long after the end, if it is to be reported. Many servers accept every
-/// JWT some minutes too long (.NET's default leeway is five): that is reported once in thirty days by principal; a JWT
-/// that is used much later, at once.
+/// JWT some minutes too long: that is reported once in thirty days by principal, and of the first few principals only,
+/// since it says something about the server; a JWT that is used much later, at once.
 fn room_for(
     case: &Case<'_>,
     told: &mut Told,
@@ -58,6 +62,11 @@ fn room_for(
         true => (NAME.to_owned(), repeat.dead_hours),
         false => (format!("{NAME} {}", seconds.ilog10()), repeat.new_hours),
     };
+    let is_leeway = seconds <= LEEWAY && case.row.is_none();
+    let of = match case.is_new_here() {
+        true => Some(Exposed::Expired),
+        false => is_leeway.then_some(Exposed::Leeway),
+    };
     let tell = |told: &mut Told| case.tell_by_source(told, &kind, hours);
-    case.tell_in_room(told, (exposures, Exposed::Expired), tell).map(|(_, room)| room)
+    case.tell_one_of(told, (exposures, of), tell).map(|(_, room)| room)
 }

@@ -218,12 +218,23 @@ impl Case<'_> {
         (exposures, of): (&mut Exposures, Exposed),
         tell: impl FnOnce(&mut Told) -> Option<T>,
     ) -> Option<(T, Room)> {
-        let before = self.is_new_here().then(|| told.clone());
+        let of = self.is_new_here().then_some(of);
+        self.tell_one_of(told, (exposures, of), tell)
+    }
+
+    /// Reports something through `tell`, if it is one of a sort only within the sort's room.
+    fn tell_one_of<T>(
+        &self,
+        told: &mut Told,
+        (exposures, of): (&mut Exposures, Option<Exposed>),
+        tell: impl FnOnce(&mut Told) -> Option<T>,
+    ) -> Option<(T, Room)> {
+        let Some(of) = of else { return Some((tell(told)?, Room::One)) };
+        let before = told.clone();
         let news = tell(told)?;
-        let Some(before) = before else { return Some((news, Room::One)) };
         let room = exposures.note(of, self.placed.usage.time);
         if room.is_none() {
-            // It was not told, and will be as soon as it is no longer new.
+            // It was not told, and will be as soon as there is room, or it is no longer one of the sort.
             *told = before;
         }
         Some((news, room?))
@@ -315,11 +326,14 @@ const UNANSWERED: &str = "used (the log does not say whether it was accepted)";
 /// The sort of the reports of [`Case::is_reminder`].
 const REMINDER: &[u8] = b"reminder";
 
-/// Says that an hour has no further reports, at its last one.
+/// Says that an hour, or thirty days, have no further reports, at the last one.
 fn rest(room: Room) -> String {
     match room {
         Room::One => String::new(),
-        Room::Last => format!(
+        Room::Last(Exposed::Leeway) => format!(
+            "; {NAMED} such alerts came within thirty days: the server accepts tokens some minutes too long, so further ones are not reported"
+        ),
+        Room::Last(_) => format!(
             "; of tokens first used that day, {NAMED} such alerts came in this hour, so further ones are not reported"
         ),
     }

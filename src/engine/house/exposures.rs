@@ -1,6 +1,6 @@
 //! Exposures of tokens that are new here, and their use after the end that they state. Anybody can invent tokens that a
 //! public page answers, and links that work once bring new ones all day: of an hour the first are reported, then once
-//! that further ones are not.
+//! that further ones are not. So it is with a server's leeway, which everybody meets, within thirty days.
 
 use serde::{Deserialize, Serialize};
 use smol_str::SmolStr;
@@ -9,13 +9,17 @@ use super::Part;
 use crate::engine::commit::HouseRow;
 use crate::engine::time::Timestamp;
 
-/// How many exposures of one sort are reported individually within an hour: enough to see what they are. With the
+/// How many exposures of one sort are reported individually within a period: enough to see what they are. With the
 /// last one of each hour and 2 KiB each, a flood that never ends fills a megabyte a day.
 pub const NAMED: u32 = 20;
 
-/// How many counts are kept. Logs that are read side by side come from different hours, if one is behind or in another
-/// zone: all four sorts, in the hours of a day.
-const COUNTS: usize = 96;
+/// How many counts of a sort are kept. Logs that are read side by side come from different hours, if one is behind or in
+/// another zone: the hours of a day.
+const COUNTS: usize = 24;
+
+/// The hours for which a server's leeway is known: as long as the same is not reported again of one principal
+/// (`repeat.new_hours`).
+const LEEWAY_HOURS: i64 = 30 * 24;
 
 const NAME: &str = "exposures";
 
@@ -31,15 +35,27 @@ pub enum Exposed {
     Insecure,
     /// It was accepted after its end.
     Expired,
+    /// It is not new here, and was accepted a few minutes after the end that it states.
+    Leeway,
 }
 
-/// What there is room for in the reports of an hour.
+impl Exposed {
+    /// Returns for how many hours from the first on reports share a room.
+    const fn hours(self) -> i64 {
+        match self {
+            Self::Leeway => LEEWAY_HOURS,
+            Self::Url | Self::Referer | Self::Insecure | Self::Expired => 1,
+        }
+    }
+}
+
+/// What there is room for in the reports of an hour, or of thirty days.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Room {
     /// This exposure, and at least one more.
     One,
-    /// This exposure, with the word that further ones are not reported.
-    Last,
+    /// This exposure, with the word that further ones of its sort are not reported.
+    Last(Exposed),
 }
 
 /// How many exposures of tokens that are new here were reported lately.
@@ -53,23 +69,25 @@ struct Counts(Vec<Count>);
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
 struct Count {
     of: Exposed,
-    /// Since 1970.
+    /// Since 1970, the first.
     hour: i64,
     /// Reports: one more than [`NAMED`] at most.
     n: u32,
 }
 
 impl Exposures {
-    /// Counts an exposure of a token that is new here. Returns what to report; `None` if its hour has had its reports.
+    /// Counts an exposure of a token that is new here, or a leeway. Returns what to report; `None` if its hour, or its
+    /// thirty days, have had their reports.
     pub fn note(&mut self, of: Exposed, time: Timestamp) -> Option<Room> {
-        let n = self.0.value.of(of, time.hour());
+        let count = self.0.value.of(of, time.hour());
+        let n = count.n;
         // Beyond the limit nothing changes, so a flood costs no write.
         let room = match n {
             ..NAMED => Room::One,
-            NAMED => Room::Last,
+            NAMED => Room::Last(of),
             _ => return None,
         };
-        self.0.change().set(Count { of, hour: time.hour(), n: n + 1 });
+        self.0.change().set(Count { n: n + 1, ..count });
         Some(room)
     }
 
@@ -85,15 +103,19 @@ impl Exposures {
 }
 
 impl Counts {
-    fn of(&self, of: Exposed, hour: i64) -> u32 {
-        let known = self.0.iter().find(|count| (count.of, count.hour) == (of, hour));
-        known.map_or(0, |count| count.n)
+    /// Returns the count that an hour belongs to.
+    fn of(&self, of: Exposed, hour: i64) -> Count {
+        let is_near = |count: &&Count| count.of == of && (hour - count.hour).abs() < of.hours();
+        self.0.iter().find(is_near).copied().unwrap_or(Count { of, hour, n: 0 })
     }
 
     fn set(&mut self, count: Count) {
         self.0.retain(|other| (other.of, other.hour) != (count.of, count.hour));
-        if self.0.len() >= COUNTS {
-            self.0.remove(0);
+        let is_alike = |other: &&Count| other.of == count.of;
+        if self.0.iter().filter(is_alike).count() >= COUNTS
+            && let Some(oldest) = self.0.iter().find(is_alike).copied()
+        {
+            self.0.retain(|other| *other != oldest);
         }
         self.0.push(count);
     }
@@ -116,7 +138,7 @@ mod tests {
         let hour: Vec<i64> = (0..1_000).collect();
         for of in [Exposed::Url, Exposed::Referer] {
             let rooms = noted(&mut exposures, of, &hour);
-            assert_eq!(rooms, [&[Room::One; 20][..], &[Room::Last]].concat(), "{of:?}");
+            assert_eq!(rooms, [&[Room::One; 20][..], &[Room::Last(of)]].concat(), "{of:?}");
         }
         assert_eq!(noted(&mut exposures, Exposed::Url, &[HOUR - 1, HOUR]), [Room::One]);
     }
@@ -127,7 +149,7 @@ mod tests {
         let mixed: Vec<i64> = (0..200).map(|n| times[n * 77 % 200]).collect();
         for times in [times, mixed] {
             let rooms = noted(&mut Exposures::default(), Exposed::Url, &times);
-            let n_last = rooms.iter().filter(|room| **room == Room::Last).count();
+            let n_last = rooms.iter().filter(|room| **room == Room::Last(Exposed::Url)).count();
             assert_eq!((rooms.len(), n_last), (42, 2));
         }
     }
@@ -148,6 +170,20 @@ mod tests {
         assert_eq!(restored.take(), None);
         let damaged = HouseRow { name: NAME.into(), body: b"{".to_vec() };
         assert_eq!(restored.restore(&[damaged]), Some(NAME.into()));
+    }
+
+    #[test]
+    fn a_leeway_is_told_for_thirty_days_whatever_else_is_exposed() {
+        let mut exposures = Exposures::default();
+        let mut leeways = |day: i64| {
+            let at = Timestamp(START + day * DAY);
+            let n = (0..15).filter_map(|_| exposures.note(Exposed::Leeway, at)).count();
+            (0..24).for_each(|hour| {
+                exposures.note(Exposed::Url, at.plus(hour * HOUR));
+            });
+            n
+        };
+        assert_eq!([0, 1, 2, 29, 30].map(&mut leeways), [15, 6, 0, 0, 15]);
     }
 
     #[test]

@@ -102,6 +102,39 @@ fn a_flood_of_invented_tokens_over_plain_http_or_that_have_expired_had_an_alert_
     }
 }
 
+/// A use of the nth token on a day, so many seconds after the end that it states; the token was used the day before.
+fn late(n: u32, day: i64, seconds: i64) -> [Usage; 2] {
+    let in_header =
+        |usage: Usage| Usage { carrier: Carrier::Header("authorization".into()), ..usage };
+    let at = day * DAY + i64::from(n) * MINUTE;
+    let expires_at = Some(START.plus(at - seconds * SECOND));
+    let used = in_header(exposed(n, at));
+    let claims = Claims { expires_at, ..Claims::default() };
+    [Usage { time: used.time.plus(-DAY), ..used.clone() }, Usage { claims, ..used }]
+}
+
+/// Returns the alerts about 200 principals, of which 25 a day are once accepted so long after the end.
+fn expired(seconds: i64) -> Vec<Alert> {
+    let mut usages: Vec<Usage> =
+        (0..200).flat_map(|n| late(n, 1 + i64::from(n) / 25, seconds)).collect();
+    usages.sort_by_key(|usage| usage.time);
+    let alerts = judged(&usages).alerts.into_iter();
+    alerts.filter(|alert| alert.rule.name == "expired-token-accepted").collect()
+}
+
+#[test]
+fn a_servers_leeway_was_told_of_everybody_who_met_it() {
+    let told = expired(150);
+    assert_eq!(told.len(), 21);
+    assert!(told[20].reason.ends_with("so further ones are not reported"), "{:?}", told[20]);
+    assert!(!told[19].reason.contains("further"), "{:?}", told[19]);
+}
+
+#[test]
+fn what_no_leeway_explains_is_told_of_everybody() {
+    assert_eq!(expired(601).len(), 200);
+}
+
 #[test]
 fn a_restart_in_a_flood_does_not_begin_anew() {
     let usages = flood(0..300, 0);
