@@ -15,6 +15,9 @@ const WEEK_DAYS: i64 = 7;
 const SHORTEST_GAP: i64 = WEEK_DAYS * DAY;
 /// Fewer refused or missing objects per actor and day are chance, however rare they are.
 const LEAST_ERRORS: u32 = 3;
+/// Errors of the owner, as far as is known, from which they may say as much as errors ever do. Dead links and missing
+/// files come in clumps: where there usually are none, chance explains three no worse than one.
+const ENOUGH_ERRORS: f64 = 10.0;
 
 impl Profile {
     /// Compares hour, routes, errors and dormancy.
@@ -53,17 +56,35 @@ impl Profile {
             }
         }
         if seen.is_error() {
-            let route = signals.keys.route;
-            let counted = Errors { count: errors.saturating_add(1), ..signals.errors };
-            let nats = if self.is_warm(params) { self.error_nats(counted) } else { 0.0 };
-            signals.fault = (nats > 0.0).then_some(route);
-            signals.is_fault = peers.is_fault(route, time);
-            if !signals.is_fault {
-                signals.errors = counted;
-                signals.evidence.raise(Family::Errors, Nats::new(nats.min(caps.errors)));
-            }
+            self.compare_errors(signals, errors, params, peers);
         }
         self.compare_strangers(signals, seen, params, priors);
+    }
+
+    /// Compares errors, of which the actor had so many today before this one.
+    fn compare_errors(
+        &self,
+        signals: &mut Signals,
+        before: u32,
+        params: &Params,
+        peers: &dyn Peers,
+    ) {
+        let (time, route, cap) = (signals.time, signals.keys.route, params.caps.errors);
+        let counted = Errors { count: before.saturating_add(1), ..signals.errors };
+        let nats = if self.is_warm(params) { self.error_nats(counted).min(cap) } else { 0.0 };
+        let share = (f64::from(counted.count) / ENOUGH_ERRORS).min(1.0);
+        let of_owner = nats.min(cap * share);
+        // fewer are chance, and on a large site there are always some who met a few
+        let is_full = nats > 0.0 && of_owner >= cap;
+        signals.fault = is_full.then_some(route);
+        signals.is_fault = peers.is_fault(route, time);
+        if !signals.is_fault {
+            let past = self.actors.get(signals.actor_key).map(|actor| actor.evidence_at(time));
+            let is_somebody_new = past.unwrap_or_default().or(&signals.evidence).identity() > 0.0;
+            let nats = if is_somebody_new { nats } else { of_owner };
+            signals.errors = counted;
+            signals.evidence.raise(Family::Errors, Nats::new(nats));
+        }
     }
 
     /// Compares dormancy: the first use after a long gap. An actor that is held back does not end the gap for others,

@@ -279,7 +279,7 @@ pub struct Signals {
     pub errors: Errors,
     /// Whether this usage met an error that many meet, which is not held against it.
     pub is_fault: bool,
-    /// The route that this usage found refused or missing, if that is evidence.
+    /// The route that this usage found refused or missing, if errors are as much evidence as they may be.
     pub fault: Option<u32>,
     /// Days since the last trusted use, less those on which nobody called, and the longest gap before.
     pub gap_days: (f64, f64),

@@ -176,3 +176,33 @@ fn a_thief_does_not_become_less_strange_where_the_owner_is_idle() {
         (3..15).map(|day| life.live(&thief(day), &lagos()).evidence.sum()).collect();
     assert!(sums.iter().all(|sum| *sum >= sums[0] - 0.1), "{sums:?}");
 }
+
+/// Returns the score that is reported of an owner who meets some dead links.
+fn dead_links(n: i64) -> f64 {
+    let mut life = Life::default();
+    life.steady(30);
+    let missing = |nth: i64| Usage { status: Some(404), ..usage(30 * DAY + nth * 10 * MINUTE) };
+    life.told((0..n).map(|nth| (missing(nth), berlin())))
+}
+
+#[test]
+fn three_dead_links_of_the_owner_were_reported() {
+    assert_eq!([3, 5, 9].map(dead_links), [0.0; 3]);
+}
+
+#[test]
+fn ten_errors_where_there_usually_are_none_are_reported() {
+    assert_eq!(dead_links(10), 6.0);
+    assert_eq!(dead_links(30), 6.0);
+}
+
+#[test]
+fn three_errors_of_somebody_new_count_in_full() {
+    let mut life = Life::default();
+    life.steady(30);
+    let client = Some("203.0.113.9".parse().unwrap());
+    let missing =
+        |nth: i64| Usage { client, status: Some(404), ..usage(30 * DAY + nth * 10 * MINUTE) };
+    let evidence = (0..3).map(|nth| life.live(&missing(nth), &berlin()).evidence).last().unwrap();
+    assert_eq!(evidence.get(Family::Errors).get(), 6.0);
+}
