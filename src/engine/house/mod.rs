@@ -25,7 +25,7 @@ use smol_str::{SmolStr, ToSmolStr as _, format_smolstr};
 pub use budget::Threshold;
 pub use exposures::{Exposed, Exposures, NAMED, Room};
 pub use fleet::{Fleet, Shared, What, short_name};
-pub use objects::{Enumeration, Objects, Order};
+pub use objects::{Blame, Enumeration, Objects, Order};
 pub use sources::{Guesses, Guessing, Manner, Success};
 pub use table::{Entry, Table};
 
@@ -344,7 +344,12 @@ impl House {
 
     /// Notes a usage of a principal; returns what to report if it requested one forbidden or missing object
     /// after another.
-    pub fn ask(&mut self, principal: &str, usage: &Usage, params: &Objects) -> Option<Enumeration> {
+    pub fn ask(
+        &mut self,
+        principal: &str,
+        usage: (&Usage, Blame),
+        params: &Objects,
+    ) -> Option<Enumeration> {
         objects::ask(&mut self.askers, principal, usage, params)
     }
 

@@ -29,6 +29,15 @@ section! {
 
 const DAY: i64 = 86_400;
 
+/// Whose fault it may be that an object is refused or missing.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Blame {
+    /// Whoever requests it.
+    Asker,
+    /// A fault of the service, which many meet: a few objects say nothing about one of them.
+    Service,
+}
+
 /// The number of steps, as a share of the objects, from which an order is meaningful.
 const STEPS: f64 = 0.75;
 
@@ -87,7 +96,7 @@ pub struct Enumeration {
 pub(super) fn ask(
     askers: &mut Askers,
     principal: &str,
-    usage: &Usage,
+    (usage, blame): (&Usage, Blame),
     params: &Objects,
 ) -> Option<Enumeration> {
     let object = usage.object.as_ref()?;
@@ -98,7 +107,7 @@ pub(super) fn ask(
     asker.note(object, now, params);
     // The principal is known, so its past is an excuse.
     asker.window.known.add(key(&[name]));
-    asker.news(now, params)
+    asker.news(now, blame, params)
 }
 
 /// Returns the parts that changed since the last call.
@@ -131,7 +140,7 @@ impl Asker {
         self.number = object.number.or(self.number);
     }
 
-    fn news(&mut self, now: i64, params: &Objects) -> Option<Enumeration> {
+    fn news(&mut self, now: i64, blame: Blame, params: &Objects) -> Option<Enumeration> {
         let Objects { objects: least, usual_factor: times, .. } = *params;
         if !self.window.is_strange(&Limits { strange: least, tries: least, times }) {
             return None;
@@ -139,6 +148,11 @@ impl Asker {
         let Window { tries, strange, .. } = &self.window;
         let objects = strange.count().min(*tries);
         let order = self.order(params);
+        // during a fault, the least number is what everybody meets, unless somebody goes through ids
+        let is_usual = blame == Blame::Service && order == Order::Scattered;
+        if is_usual && f64::from(objects) < times * least {
+            return None;
+        }
         let told = self.told.filter(|(_, at)| now.saturating_sub(*at).abs() < DAY);
         let is_worse = |(told, _)| told == Order::Scattered && order != Order::Scattered;
         if told.is_some_and(|told| !is_worse(told)) {
@@ -181,10 +195,19 @@ mod tests {
         day: i64,
         step: i64,
     ) -> Vec<Enumeration> {
+        asked_blaming(Blame::Asker, askers, objects, (day, step))
+    }
+
+    fn asked_blaming(
+        blame: Blame,
+        askers: &mut Askers,
+        objects: impl IntoIterator<Item = Object>,
+        (day, step): (i64, i64),
+    ) -> Vec<Enumeration> {
         let times = (0..).map(|n| day * DAY + n * step);
         let requests = objects.into_iter().zip(times).map(|(object, at)| request(object, at));
         let params = Objects::default();
-        requests.filter_map(|usage| ask(askers, "orders", &usage, &params)).collect()
+        requests.filter_map(|usage| ask(askers, "orders", (&usage, blame), &params)).collect()
     }
 
     fn numbered(n: u32) -> Object {
@@ -215,6 +238,19 @@ mod tests {
         let again = (0..500).map(|n| numbered(n % 15));
         assert_eq!(asked(&mut Askers::default(), again, 0, 1), []);
         assert_eq!(asked(&mut Askers::default(), (0..100).map(numbered), 0, 60), []);
+    }
+
+    #[test]
+    fn during_a_fault_ids_that_are_walked_through_and_many_objects_are_told() {
+        let asked = |objects: &mut dyn Iterator<Item = Object>| {
+            asked_blaming(Blame::Service, &mut Askers::default(), objects, (0, 2))
+        };
+        assert_eq!(asked(&mut (0..30).map(named)), []);
+        let told = asked(&mut (0..30).map(numbered));
+        assert_eq!((told.len(), told[0].order), (1, Order::Rising));
+        let told = asked(&mut (0..150).map(named));
+        assert_eq!(told.len(), 1);
+        assert!((95..=110).contains(&told[0].requests), "{told:?}");
     }
 
     /// Returns what is reported on each day, given the number of objects walked through.
@@ -251,7 +287,7 @@ mod tests {
         let mut askers = Askers::default();
         for n in 0..100_000 {
             let usage = request(numbered(n), i64::from(n));
-            ask(&mut askers, &format!("p{n}"), &usage, &Objects::default());
+            ask(&mut askers, &format!("p{n}"), (&usage, Blame::Asker), &Objects::default());
         }
         assert!(askers.len() <= 4096);
         let rows: Vec<_> = take(&mut askers).collect();

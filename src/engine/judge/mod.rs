@@ -18,7 +18,7 @@ use smol_str::SmolStr;
 use crate::engine::alert::{Alert, Facts, Level, Reason, TokenRef, Value, Values};
 use crate::engine::detect::{About, Params, detect, found, guessed, risk, shared, walked};
 use crate::engine::geo::{Atlas, Place};
-use crate::engine::house::{House, Member};
+use crate::engine::house::{Blame, House, Member};
 use crate::engine::incident::{Desk, Joined, Match, Policy, key, stable_id};
 use crate::engine::memory::{Handle, Memory, Recalled, makes_known};
 use crate::engine::profile::{Keys, Placed, Profile, Signals, Taught, World};
@@ -138,9 +138,8 @@ impl Judge {
             change = house.absorb(member, &signals, absorbed, &self.params.fleet);
             let success = house.meet(&placed, &signals, &self.params.guessing);
             success.iter().for_each(|success| found(success, &placed, &mut facts));
-            // a fault of the service refuses every request
-            let asks = usage.object.is_some() && !signals.is_fault;
-            let walk = asks.then(|| house.ask(principal, usage, &self.params.objects)).flatten();
+            let blame = if signals.is_fault { Blame::Service } else { Blame::Asker };
+            let walk = house.ask(principal, (usage, blame), &self.params.objects);
             walk.iter().for_each(|walk| walked(walk, &mut facts));
         }
         let of = Of {

@@ -213,6 +213,19 @@ fn a_few_missing_files_of_many_were_a_fault() {
 }
 
 #[test]
+fn a_walk_through_ids_during_a_fault_was_not_told() {
+    let (judge, mut usages) = unhurried();
+    usages.extend(faulty(|_| "/v1/orders/{id}".to_owned()));
+    usages.extend((0..30).map(|nth: u8| Usage {
+        object: Some(Object { hash: nth.into(), number: Some(nth.into()) }),
+        route: "/v1/orders/{id}".into(),
+        status: Some(404),
+        ..own(12, 20 * DAY + 2 * HOUR + i64::from(nth) * SECOND)
+    }));
+    assert_eq!(count(&told(judge, &usages), "object-enumeration"), 1);
+}
+
+#[test]
 fn a_faulty_release_was_told_for_everybody_who_met_it() {
     let (judge, mut usages) = unhurried();
     usages.extend(faulty(|_| "/v2/orders".to_owned()));
