@@ -372,8 +372,7 @@ fn log(
         outcome.hint = format!("`{}` shows what is seen", advice::command(bounds.global, &parse));
     }
     // However few lines there are: a check of the configuration should warn early.
-    let is_incomplete = sample.is_clientless() || sample.is_without_status();
-    if sample.rejected_percent() > bounds.health.rejected_percent || is_incomplete {
+    if sample.rejected_percent() > bounds.health.rejected_percent || sample.is_incomplete() {
         outcome = Outcome { level: Level::Warning, ..outcome }.at(&source.format.span);
     }
     report.0.push(Outcome { log: Some(sample), ..outcome });

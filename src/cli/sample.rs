@@ -96,14 +96,9 @@ impl Sample {
         self.fit > 0 && self.with_token == 0
     }
 
-    /// Returns whether lines fit, but none has a client address: no server logs that way.
-    pub(super) const fn is_clientless(&self) -> bool {
-        self.fit > 0 && self.with_client == 0
-    }
-
-    /// Returns whether lines fit, but none has a status: whether a token was accepted is not known then.
-    pub(super) const fn is_without_status(&self) -> bool {
-        self.fit > 0 && self.with_status == 0
+    /// Returns whether lines fit, but none has a client address, which every server logs, or none has a status.
+    pub(super) const fn is_incomplete(&self) -> bool {
+        self.fit > 0 && (self.with_client == 0 || self.with_status == 0)
     }
 
     pub(super) fn rejected_percent(&self) -> f64 {
@@ -132,7 +127,7 @@ impl fmt::Display for Sample {
         if *fit > 0 && self.with_client < *fit {
             write!(f, ", {} with a client's address", some(self.with_client))?;
         }
-        if self.is_without_status() {
+        if *fit > 0 && self.with_status == 0 {
             write!(f, ", none with a status: whether a token was accepted is not known")?;
         }
         let Some(Numbered { line, misfit }) = &self.first else { return Ok(()) };
