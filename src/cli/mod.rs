@@ -20,6 +20,7 @@ mod parse;
 mod permit;
 pub mod print;
 mod registering;
+mod registries;
 pub mod registry;
 mod rekey;
 mod replay;

@@ -69,6 +69,12 @@ pub fn read_registry(path: &Path, key: &SealKey) -> anyhow::Result<RegistryFile>
 }
 
 impl RegistryFile {
+    /// Returns its path.
+    #[must_use]
+    pub fn path(&self) -> &Path {
+        &self.path
+    }
+
     /// Returns how many rows it has.
     #[must_use]
     pub const fn n_rows(&self) -> usize {
@@ -80,11 +86,10 @@ impl RegistryFile {
     ///
     /// # Errors
     /// Rows with the name of no token or of several, or that contradict another one's: all of these, with their lines.
-    pub fn meant(self, known: &[Registered]) -> Result<Vec<Changes>, BadRows> {
-        let Self { path, rows } = self;
-        let tokens = tokens_by_name(known, &rows);
+    pub fn meant(&self, known: &[Registered]) -> Result<Vec<Changes>, BadRows> {
+        let tokens = tokens_by_name(known, &self.rows);
         let (mut meant, mut faults) = (Vec::new(), Vec::new());
-        for (line, row) in &rows {
+        for (line, row) in &self.rows {
             match meant_by(row, &tokens) {
                 Ok(row) => meant.push((*line, row)),
                 Err(fault) => faults.push(Fault::new(*line, fault)),
@@ -93,7 +98,7 @@ impl RegistryFile {
         faults.extend(contradictions(&meant));
         faults.sort_by_key(|fault| fault.line);
         if !faults.is_empty() {
-            return Err(BadRows { path, faults });
+            return Err(BadRows { path: self.path.clone(), faults });
         }
         Ok(meant.into_iter().map(|(_, row)| row).collect())
     }

@@ -13,8 +13,7 @@ use smol_str::SmolStr;
 
 use crate::cli::args::Replay as Options;
 use crate::cli::print::{self, Printer};
-use crate::cli::registering::taken_back;
-use crate::cli::registry::{RegistryFile, read_registry};
+use crate::cli::registries;
 use crate::cli::state::reader_if_any;
 use crate::cli::{Context, exit};
 use crate::clock::{monotonic, now};
@@ -28,7 +27,6 @@ use crate::engine::alert::{Alert, Level};
 use crate::engine::line::Directives;
 use crate::engine::reader::{Arrival, BadTimes, Reader, Source};
 use crate::engine::record::Columns;
-use crate::engine::secret::SealKey;
 use crate::engine::time::Timestamp;
 use crate::engine::zone::Reach;
 use crate::source::SourceError;
@@ -38,9 +36,6 @@ use crate::source::listing::Listing;
 use crate::source::replay::{Input, Replay, STDIN};
 use crate::source::rotation::unrotated;
 use crate::store::{Lock, Role, Store};
-
-/// The registry of a replayed directory, read by default unless the results are saved.
-const REGISTRY: &str = "registry.csv";
 
 pub(super) fn run(context: &mut Context, options: &Options) -> anyhow::Result<ExitCode> {
     let ended = learn(context, options);
@@ -57,13 +52,13 @@ fn learn(context: &mut Context, options: &Options) -> anyhow::Result<ExitCode> {
     let (sources, inputs) = inputs(site, options, paths)?;
     let reader = site.reader(sources)?;
     let key = site.key()?;
-    let files = registry_files(options, &key)?;
+    let files = registries::read(options, &key)?;
     let mut lock = options.save.then(|| Lock::take(&site.state, Role::Command)).transpose()?;
     let mut store = store_of(site, lock.as_mut())?;
     if lock.is_none() {
         register_known(site, &mut store)?;
     }
-    import(files, &mut store)?;
+    registries::import(files, &mut store, options)?;
     if let Some(mail) = &site.config.mail {
         // Alerts that the daemon found before belong to their own digest.
         store.queue_digest(&format!("{UNTIL}{}", now()), mail.at_once, now(), now())?;
@@ -166,7 +161,7 @@ fn logs(options: &Options, state: &Path) -> anyhow::Result<(Vec<PathBuf>, Vec<So
 
 /// Reports on standard error how many files in directories were skipped because their names are not those of logs.
 pub(super) fn say_passed_over(files: &BTreeSet<PathBuf>) {
-    let is_used = |path: &Path| path.file_name().is_some_and(|name| name == REGISTRY);
+    let is_used = |path: &Path| path.file_name().is_some_and(|name| name == registries::REGISTRY);
     let files: Vec<_> = files.iter().filter(|path| !is_used(path)).collect();
     let Some(first) = files.first() else { return };
     let n_files = print::counted(files.len() as u64, "file");
@@ -270,56 +265,6 @@ fn say_unnamed(inputs: &[Input], other: usize) {
          like a log of a [[source]]"
     );
     writeln!(anstream::stderr(), "{said}").ok();
-}
-
-/// Reads the registry of the command line, else those of the replayed directories, and reports which on standard error.
-/// A saved registry comes from the command line alone: whoever may write logs could undo a revocation.
-fn registry_files(options: &Options, key: &SealKey) -> anyhow::Result<Vec<RegistryFile>> {
-    let mut paths = Vec::new();
-    match &options.registry {
-        Some(named) => paths.push(named.clone()),
-        None => options.paths.iter().for_each(|path| find_registries(path, &mut paths)),
-    }
-    let is_ignored = options.save && options.registry.is_none();
-    let mut files = Vec::new();
-    for path in paths {
-        let name = print::safe(path.to_string_lossy());
-        let said = if is_ignored {
-            format!("{name}: not imported: with --save, name it with --registry")
-        } else {
-            let file = read_registry(&path, key)?;
-            let n_rows = print::counted(file.n_rows() as u64, "row");
-            files.push(file);
-            format!("{name}: {n_rows} {}", if options.save { "imported" } else { "for this run" })
-        };
-        writeln!(anstream::stderr(), "registry: {said}").ok();
-    }
-    Ok(files)
-}
-
-/// Imports registries, and reports on standard error which marks they took back.
-fn import(files: Vec<RegistryFile>, store: &mut Store) -> anyhow::Result<()> {
-    for file in files {
-        let rows = file.meant(&store.registry()?)?;
-        for said in store.import(&rows, "", now())?.iter().filter_map(taken_back) {
-            // The write may fail if nobody reads; the logs are still to be read.
-            writeln!(anstream::stderr(), "{said}").ok();
-        }
-    }
-    Ok(())
-}
-
-fn find_registries(directory: &Path, files: &mut Vec<PathBuf>) {
-    let Ok(entries) = std::fs::read_dir(directory) else { return };
-    let mut paths: Vec<PathBuf> = entries.flatten().map(|entry| entry.path()).collect();
-    paths.sort();
-    for path in paths {
-        if path.is_dir() && !path.is_symlink() {
-            find_registries(&path, files);
-        } else if path.file_name().is_some_and(|name| name == REGISTRY) {
-            files.push(path);
-        }
-    }
 }
 
 /// Incidents printed at most, the worst ones: nobody reads more, and memory must not grow with a flood.

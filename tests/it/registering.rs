@@ -1,5 +1,6 @@
 //! Registering and marking tokens: the effects, where they are shown, and names that match several tokens.
 
+use std::fs;
 use std::process::Output;
 
 use rusqlite::Connection;
@@ -386,4 +387,24 @@ fn the_lifecycle_showed_the_future_and_hid_when_it_was_said() {
     let rows = first(&home, &["history", "fay", "--json"])["lifecycle"].clone();
     assert_eq!(rows[1]["taken_back"], rows[2]["noted"]);
     assert_eq!((rows[3].get("taken_back"), &rows[3]["note"]), (None, &"INC-7".into()));
+}
+
+#[test]
+fn a_registry_named_the_token_of_another_one_beside_it() {
+    let home = Home::new("");
+    let line = "192.0.2.7 - - [02/Mar/2026:08:00:07 +0000] \"GET /v1/items HTTP/1.1\" 200 5 \"-\" \"curl/8.5.0\" \"Bearer exk-a-0123456789abcdef\"\n";
+    for directory in ["logs/a", "logs/b"] {
+        fs::create_dir_all(home.path(directory)).unwrap();
+    }
+    home.append("logs/a/access.log", line);
+    fs::write(home.path("logs/a/registry.csv"), "name,revoked_at\nci,2026-01-01\n").unwrap();
+    fs::write(home.path("logs/b/registry.csv"), "token,name\nexk-a-0123456789abcdef,ci\n").unwrap();
+    let told = home.print(&["replay", "logs"]);
+    assert!(told.contains("revoked-token-used"), "{told}");
+    // A name that nobody has stays a fault, and nothing is said to be imported.
+    fs::remove_file(home.path("logs/b/registry.csv")).unwrap();
+    let output = home.output(&["replay", "logs"]);
+    let told = String::from_utf8(output.stderr).unwrap();
+    assert_eq!(output.status.code(), Some(70), "{told}");
+    assert!(told.contains("a name that no token has") && !told.contains("1 row for"), "{told}");
 }
