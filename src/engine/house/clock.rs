@@ -55,8 +55,10 @@ impl Clock {
         let hour = time.hour();
         let ahead = hour.saturating_sub(self.hour);
         if self.beat > 0 && ahead.saturating_abs() > FAR {
-            if self.far == 0 {
-                self.far_from = hour;
+            // One line from the past among those after a rest begins no run of its own.
+            let is_ahead = self.far_from > self.hour;
+            if self.far == 0 || is_ahead != (ahead > 0) {
+                (self.far, self.far_from) = (0, hour);
             }
             self.far += 1;
             return self.far >= RUN && self.leap(hour);
@@ -218,6 +220,16 @@ mod tests {
         assert_eq!([clock.rested(0, 92), clock.rested(0, 100)], [0, 80]);
         clock.pass(Timestamp(100 * HOUR));
         assert_eq!(clock.rested(10, 190), 80);
+    }
+
+    #[test]
+    fn an_old_line_after_a_rest_hides_no_rest() {
+        let mut clock = lived([0, 20]);
+        clock.pass(Timestamp(-1000 * HOUR));
+        for n in 0..i64::from(RUN) {
+            clock.pass(Timestamp(900 * HOUR + n));
+        }
+        assert_eq!(clock.rests, [(20, 900)]);
     }
 
     #[test]

@@ -184,7 +184,8 @@ impl Changes {
             self.evict();
         }
         let change = self.0.entry(name).or_default();
-        if change.shared.is_some() {
+        // By the site's hour it may last a little longer than by this line, and be shared anew.
+        if change.shared.is_some_and(|(_, until)| minute < until) {
             return None;
         }
         let own = member.names();

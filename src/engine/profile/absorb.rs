@@ -289,8 +289,8 @@ impl Profile {
 
 fn newcomer(signals: &Signals, day: i32, watch_days: f64) -> Newcomer {
     // what others explain is no evidence, but held back
-    let is_evident = signals.evidence.sum() > 0.0 || signals.novelty > 0.0;
-    let is_notable = is_evident || signals.is_barred;
+    let is_new = signals.evidence.identity() > 0.0 || signals.novelty > 0.0;
+    let is_notable = is_new || signals.is_barred;
     Newcomer { key: signals.actor_key, day, watch_days, is_notable }
 }
 
