@@ -389,7 +389,7 @@ impl Voice {
 
 impl Listener for Voice {
     fn alive(&mut self) {
-        if self.lifetime.is_over() {
+        if self.lifetime.is_over() && !self.stopping.swap(true, Ordering::Relaxed) {
             // The loop is gone once it has ended for another reason.
             self.orders.send(Order::Stop).ok();
         }

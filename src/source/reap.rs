@@ -1,4 +1,4 @@
-//! Ends the reading of rotated files that are no longer written to.
+//! Ends the reading of rotated files that are no longer written to, and finds the rest of those that were replaced.
 
 use std::collections::BTreeMap;
 use std::fs::File;
@@ -32,7 +32,8 @@ impl Follower {
             }
             let (is_finished, is_judged) = (tail.is_finished(), tail.is_judged);
             let rest = self.find_rest(at, folders);
-            if !is_finished && is_judged && !matches!(rest, Ok(Some(_))) {
+            // Half a line is not taken while its rest may be found.
+            if !is_finished && is_judged && matches!(rest, Ok(None)) {
                 match self.take_last_words(at) {
                     Ok(true) => {}
                     Ok(false) => continue,

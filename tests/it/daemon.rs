@@ -14,7 +14,7 @@ use tokenwatch::engine::secret::SealKey;
 use tokenwatch::engine::time::Timestamp;
 use tokenwatch::store::Store;
 
-use crate::program::{CONFIG, Home, PATIENCE, wait_until};
+use crate::program::{CONFIG, Home, PATIENCE, Running, wait_until};
 
 /// The promise is 5 s; a machine under load gets four times as long.
 const LONGEST_END: Duration = Duration::from_secs(20);
@@ -311,23 +311,29 @@ fn alerts_are_printed_as_json_if_asked_for() {
     });
 }
 
+/// Runs on a named file by means of another program, which becomes the daemon.
+fn run_by(home: &Home, program: &[&str]) -> Running {
+    home.run_with(&["-v", "access.log"], |command| {
+        let mut by = std::process::Command::new(program[0]);
+        by.args(&program[1..]).arg(command.get_program()).args(command.get_args());
+        let log = File::options().append(true).open(home.path("daemon.log")).expect("log");
+        by.stdin(Stdio::null()).stdout(Stdio::null()).stderr(log).current_dir(home.path(""));
+        *command = by;
+    })
+}
+
 #[test]
 fn a_run_on_named_files_outlived_its_terminal() {
     let home = Home::new("[output]\njournal = false\n");
     home.append("access.log", lines(0..3));
-    let run = home.run(&["-v", "access.log"]);
+    // The tests themselves may run with nohup.
+    let run = run_by(&home, &["env", "--default-signal=HUP"]);
     wait_for_start(&home, 1);
     run.signal("HUP");
     assert!(run.wait().success(), "{}", home.daemon_log());
     assert_eq!(requests(&home), 3);
     // With nohup it is to outlive it.
-    let run = home.run_with(&["-v", "access.log"], |command| {
-        let mut nohup = std::process::Command::new("nohup");
-        nohup.arg(command.get_program()).args(command.get_args()).current_dir(home.path(""));
-        let log = File::options().append(true).open(home.path("daemon.log")).expect("log");
-        nohup.stdin(Stdio::null()).stdout(Stdio::null()).stderr(log);
-        *command = nohup;
-    });
+    let run = run_by(&home, &["nohup"]);
     wait_for_start(&home, 2);
     run.signal("HUP");
     wait_for_log(&home, "The configuration was reloaded");

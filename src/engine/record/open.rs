@@ -66,7 +66,7 @@ impl Parser {
     /// Parses a line in its envelopes. Terminal colours are removed if they are at either end of the line, or if
     /// the line cannot be parsed with them.
     fn read<'a>(&self, line: &'a [u8], around: Around<'_>) -> Result<Record<'a>, Reject> {
-        let line = without_blanks(line);
+        let line = self.without_blanks(line);
         let plain = || {
             let plain = syslog::uncoloured(line)?;
             let record = self.read(&plain, around.within(None)?);
@@ -85,15 +85,28 @@ impl Parser {
         self.enveloped(line, around).or_else(|reject| otherwise().unwrap_or(Err(reject)))
     }
 
-    /// Parses a line behind the spaces at its beginning. Not behind a tab: with one, loggers mark what continues a
-    /// message, which may be a client's text.
+    /// Removes the line ends that a line still has, and blanks behind a quote, which would not be taken for the last
+    /// field's. Other blanks may be an empty column; in a template, those behind a quote, too.
+    fn without_blanks<'a>(&self, line: &'a [u8]) -> &'a [u8] {
+        let text = line.trim_ascii_end();
+        if text.ends_with(b"\"") && !matches!(self, Self::Template(_)) {
+            return text;
+        }
+        let length = line.iter().rposition(|byte| *byte != b'\r').map_or(0, |at| at + 1);
+        line.get(..length).unwrap_or_default()
+    }
+
+    /// Parses a line behind the spaces at its beginning, in a format that the site has named. Programs indent what
+    /// continues a message, which may be a client's text; behind a tab, as most do, nothing is read at all.
     fn indented<'a>(
         &self,
         line: &'a [u8],
         around: Around<'_>,
     ) -> Option<Result<Record<'a>, Reject>> {
         let shift = line.iter().take_while(|byte| **byte == b' ').count();
-        let inside = line.get(shift..).filter(|inside| shift > 0 && !inside.is_empty())?;
+        let is_named = !matches!(self, Self::Auto(_));
+        let inside =
+            line.get(shift..).filter(|inside| is_named && shift > 0 && !inside.is_empty())?;
         let shifted = |reject: Reject| Reject { column: reject.column + shift, ..reject };
         Some(self.read(inside, around).map_err(shifted))
     }
@@ -175,17 +188,6 @@ impl Parser {
             Self::Template(template) => template.read(line),
         }
     }
-}
-
-/// Removes the line ends that a line still has, and white space behind a quote, which would not be taken for the last
-/// field's. Other blanks may be an empty column, or in a template.
-fn without_blanks(line: &[u8]) -> &[u8] {
-    let text = line.trim_ascii_end();
-    if text.ends_with(b"\"") {
-        return text;
-    }
-    let length = line.iter().rposition(|byte| *byte != b'\r').map_or(0, |at| at + 1);
-    line.get(..length).unwrap_or_default()
 }
 
 /// What is known about a line before it is parsed.
