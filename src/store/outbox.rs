@@ -302,7 +302,8 @@ impl Store {
         })
     }
 
-    /// Gives up mails, at the time that is their `due` then; they stay visible in `status`. What a storm has grown by since it was read keeps waiting.
+    /// Gives up mails; their `due` is the time of that from then on, and they stay visible in `status`. What a storm has
+    /// grown by since it was read keeps waiting.
     ///
     /// # Errors
     /// Any database error.

@@ -282,13 +282,13 @@ impl Batch {
 pub struct Tally {
     /// Lines seen.
     pub lines: u64,
-    /// Lines that were parsed.
+    /// Lines that were parsed to their end.
     pub parsed: u64,
-    /// Lines that match no format.
+    /// Lines that match no format, or not to its end.
     pub rejected: u64,
     /// Usages found.
     pub usages: u64,
-    /// Bytes of lines that were parsed.
+    /// Bytes of lines that were parsed to their end.
     pub parsed_bytes: u64,
     /// Bytes of lines that match no format, or not to its end.
     pub rejected_bytes: u64,

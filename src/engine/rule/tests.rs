@@ -114,6 +114,7 @@ fn a_value_that_a_field_never_has_is_a_fault() {
         "new.country: [ng, null]",
         "source.as.number: 64500",
         "source.geo.country_iso_code: '*'",
+        "source.geo.country_iso_code: ''",
         "url.path: /v1/export/{id}",
     ] {
         let (_, faults) = set(&[("own.yml", &rule("new.country: NG", detection))], &[]);

@@ -42,6 +42,8 @@ fn faults(item: &DetectionItem) -> impl Iterator<Item = (String, String)> + '_ {
 /// Returns what a field may be, if it is never this.
 fn expected(field: &str, text: &str) -> Option<String> {
     match field {
+        // Sigma's empty value: there is none.
+        _ if text.is_empty() => None,
         "event.outcome" => one_of(&OUTCOMES.map(outcome), text),
         "new.network_kind" => one_of(&NetworkKind::ALL.map(NetworkKind::as_str), text),
         "source.geo.country_iso_code" | "new.country" => {
