@@ -380,8 +380,8 @@ fn sources() -> Vec<Source> {
     fn walk(dir: &Path, root: &Path, out: &mut Vec<Source>) {
         for entry in fs::read_dir(dir).expect("readable directory").flatten() {
             let path = entry.path();
-            let is_test =
-                matches!(path.file_stem().and_then(|stem| stem.to_str()), Some("tests" | "sample"));
+            let stem = path.file_stem().and_then(|stem| stem.to_str()).unwrap_or_default();
+            let is_test = matches!(stem, "tests" | "sample") || stem.ends_with("_tests");
             if is_test {
                 continue;
             }

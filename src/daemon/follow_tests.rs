@@ -1,0 +1,115 @@
+//! Tests of the live loop: which logs are remembered, and under which names.
+
+use std::fs;
+use std::sync::mpsc::channel;
+
+use super::*;
+use crate::atlas::{Reloading, Settings};
+use crate::engine::detect::Params;
+use crate::engine::geo::NoAtlas;
+use crate::engine::incident::Policy;
+use crate::engine::reader::Source;
+use crate::engine::record::Format;
+use crate::engine::rule::RuleSet;
+use crate::engine::secret::SealKey;
+use crate::engine::token::{Finder, Names, Sealer};
+use crate::source::follow::{Options, ReadFrom};
+use crate::store::Store;
+
+struct Quiet;
+
+impl Listener for Quiet {
+    fn alive(&mut self) {}
+    fn ready(&mut self) {}
+    fn told(&mut self, _: &[Alert], _: &Files<'_>) {}
+    fn blocked(&mut self, _: &StoreError) {}
+    fn unblocked(&mut self) {}
+    fn is_stopping(&self) -> bool {
+        true
+    }
+}
+
+/// A loop that remembers no file that is gone.
+fn forgetful<'a>(folder: &Path, pattern: &str, orders: &'a Receiver<Order>) -> Loop<'a, Quiet> {
+    let patterns = vec![folder.join(pattern)];
+    let watch = Watch { patterns, read_from: ReadFrom::Start, ..Watch::default() };
+    let options = Options { max_gone: 0, rotate_wait: Duration::ZERO, ..Options::default() };
+    let follower = Follower::new(vec![watch], Vec::new(), options);
+    let journals = Journals::new(Vec::new(), &[], follower.waker());
+    let (rules, params) = (RuleSet::built_in(), Params::default());
+    let judge = Judge::new(params, rules, Registry::default(), Policy::default());
+    let store = Store::in_memory().unwrap();
+    let worker = Worker::new(judge, store, Arc::new(NoAtlas), Delivery::Silent, 1 << 20);
+    let names = Names::default();
+    let sealer = Sealer::new(SealKey::new(b"key"), &names);
+    let source = Source::of(Format::preset("auto").unwrap());
+    let reader = Reader::new(Finder::new(&names), sealer, vec![source]);
+    let atlas = Reloading::open(Settings { city: vec![], asn: vec![], usual: vec![] });
+    Loop {
+        follower,
+        journals,
+        reader: Arc::new(reader),
+        worker: worker.unwrap(),
+        commit_interval: Duration::ZERO,
+        versions: (0, 0, 0),
+        strains: Strains::new(Arc::new(atlas), folder, now()),
+        orders,
+        listener: Quiet,
+    }
+}
+
+/// One turn of the loop, at so many seconds.
+fn turn<L: Listener>(work: &mut Loop<'_, L>, second: u64) {
+    let mut committed = Committed { at: Duration::ZERO, took: Duration::ZERO };
+    for batch in work.follower.poll(Duration::from_secs(second)) {
+        work.take(batch).unwrap();
+    }
+    work.commit(&mut committed).unwrap();
+    work.forget(&mut committed).unwrap();
+}
+
+fn n_logs<L>(work: &Loop<'_, L>) -> (usize, usize) {
+    (work.worker.logs.len(), work.strains.heard.len())
+}
+
+#[test]
+fn each_log_that_ever_was_stayed_in_memory() {
+    let folder = tempfile::tempdir().unwrap();
+    let (_orders, orders_out) = channel();
+    let mut work = forgetful(folder.path(), "*.log", &orders_out);
+    for name in ["a", "b", "c"] {
+        fs::write(folder.path().join(name).with_extension("log"), "a line\n").unwrap();
+    }
+    (1..4).for_each(|second| turn(&mut work, second));
+    assert_eq!(n_logs(&work), (3, 3));
+    for name in ["a.log", "b.log"] {
+        fs::remove_file(folder.path().join(name)).unwrap();
+    }
+    (4..20).for_each(|second| turn(&mut work, second));
+    assert_eq!(n_logs(&work), (1, 1), "one is left");
+    work.follower.set_watches(Vec::new());
+    work.keep_logs();
+    assert_eq!(n_logs(&work), (1, 0), "none is watched, and one is remembered");
+}
+
+#[test]
+fn a_log_that_has_no_file_of_its_name_is_kept() {
+    let folder = tempfile::tempdir().unwrap();
+    let (_orders, orders_out) = channel();
+    let mut work = forgetful(folder.path(), "access.*", &orders_out);
+    fs::write(folder.path().join("access.2026.11.27"), "a line\n").unwrap();
+    (1..4).for_each(|second| turn(&mut work, second));
+    work.keep_logs();
+    assert_eq!(n_logs(&work), (1, 1));
+}
+
+#[test]
+fn the_name_of_a_log_was_computed_again_for_each_batch() {
+    let folder = tempfile::tempdir().unwrap();
+    let (_orders, orders_out) = channel();
+    let mut work = forgetful(folder.path(), "a.log", &orders_out);
+    fs::write(folder.path().join("a.log"), "a line\n").unwrap();
+    turn(&mut work, 1);
+    let name = work.strains.heard.keys().next().unwrap();
+    assert!(work.worker.logs.keys().all(|log| Arc::ptr_eq(log, name)), "it is passed on");
+}
