@@ -42,10 +42,12 @@ const LAYERS: &[(&str, &[&str])] = &[
             "engine::route",
         ],
     ),
+    ("engine::arrival", &["engine::time"]),
     (
         "engine::reader",
         &[
             "engine::time",
+            "engine::arrival",
             "engine::zone",
             "engine::secret",
             "engine::line",

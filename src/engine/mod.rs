@@ -3,6 +3,7 @@
 
 pub mod agent;
 pub mod alert;
+pub mod arrival;
 pub mod commit;
 pub mod detect;
 pub mod geo;
