@@ -26,6 +26,7 @@ mod commit;
 mod digest;
 mod error;
 mod facets;
+mod filter;
 mod forget;
 mod history;
 mod ledger;
@@ -53,11 +54,12 @@ mod words;
 
 use at_rest::AtRest;
 
-pub use alerts::{Ack, AlertFilter, StoredAlert, StoredIncident};
+pub use alerts::{Ack, StoredAlert, StoredIncident};
 pub use backup::{backed_up, backup_of, remove_backup};
 pub use commit::Committed;
 pub use error::{StoreError, certain};
 pub use facets::FACET_LIMIT;
+pub use filter::AlertFilter;
 pub use history::{FacetRow, History, HourRow, Outline, Window};
 pub use lock::{Holder, Lock, Role, Start};
 pub use outbox::{About, Outgoing};
