@@ -44,31 +44,20 @@ fn of_hours(site: &Site, whom: &str, end: Timestamp, n_hours: i64) -> (usize, us
     (single.len(), bundles.len())
 }
 
-/// Lets the pump work as the daemon does, until a time.
-fn run(site: &mut Site, from: Timestamp, until: Timestamp) -> Timestamp {
-    let mut now = from;
-    while now < until {
-        let next = site.turn(now);
-        assert!(now < next, "it rests between two turns");
-        now = next.min(until);
-    }
-    now
-}
-
 #[test]
 fn a_recipient_with_a_full_mailbox_kept_later_mails_from_everybody() {
     let (mut site, mut now) = (site(), clock::now().plus(HOUR));
     for n in 1..=3 {
         site.happen_to("deploy-bot", Level::Critical, now);
-        now = run(&mut site, now, now.plus(5 * MINUTE));
+        now = site.run(now, now.plus(5 * MINUTE));
         assert_eq!(got(&site, ANA).len(), n, "each mail, once");
     }
     site.restart();
-    now = run(&mut site, now, now.plus(5 * MINUTE));
+    now = site.run(now, now.plus(5 * MINUTE));
     assert_eq!(got(&site, ANA).len(), 3, "and none again");
     assert_eq!((got(&site, BEN).len(), site.n_in("waiting")), (0, 0));
     make_room(&site);
-    run(&mut site, now, now.plus(3 * HOUR));
+    site.run(now, now.plus(3 * HOUR));
     let (mut ana, mut ben) = (got(&site, ANA), got(&site, BEN));
     ana.sort();
     ben.sort();
@@ -86,16 +75,16 @@ fn a_mail_about_a_full_disk_came_again_and_again_where_one_recipient_postponed_i
 fn a_recipient_whose_mailbox_stayed_full_was_asked_for_ever() {
     let (mut site, start) = (site(), clock::now().plus(HOUR));
     site.happen_to("deploy-bot", Level::High, start);
-    let now = run(&mut site, start, start.plus(4 * DAY));
+    let now = site.run(start, start.plus(4 * DAY));
     assert!(site.store.next_due().unwrap().is_some(), "for days");
     assert_eq!(site.store.last_refusal().unwrap(), "", "it was not refused");
-    let now = run(&mut site, now, start.plus(6 * DAY));
+    let now = site.run(now, start.plus(6 * DAY));
     assert_eq!(site.store.next_due().unwrap(), None);
     let why = site.store.last_refusal().unwrap();
     assert!(why.contains(BEN) && why.contains("mailbox full; given up"), "{why}");
     assert_eq!(site.store.stats().unwrap().outbox.refused, 1);
     make_room(&site);
-    run(&mut site, now, now.plus(DAY));
+    site.run(now, now.plus(DAY));
     assert_eq!((got(&site, ANA).len(), got(&site, BEN).len()), (1, 0));
 }
 
@@ -110,7 +99,7 @@ fn mails_that_one_recipient_postponed_did_not_count_under_the_cap() {
     };
     for n in 0..3 * CAP {
         site.happen_to(&format!("principal-{n:04}-"), Level::Critical, now);
-        now = run(&mut site, now, now.plus(MINUTE));
+        now = site.run(now, now.plus(MINUTE));
         fits(&site, now);
     }
     assert_eq!(of_hour(&site, ANA, now), (CAP as usize, 1), "one digest, once");
@@ -122,7 +111,7 @@ fn mails_that_one_recipient_postponed_did_not_count_under_the_cap() {
         if n % 20 == 0 {
             site.happen_to(&format!("principal-{n:04}-"), Level::Critical, now);
         }
-        now = run(&mut site, now, now.plus(MINUTE));
+        now = site.run(now, now.plus(MINUTE));
         fits(&site, now);
     }
     let (mut ana, mut ben) = (got(&site, ANA), got(&site, BEN));
@@ -136,14 +125,14 @@ fn all_digests_that_one_recipient_missed_came_at_once() {
     let (mut site, mut now) = (site(), clock::now().plus(HOUR));
     for n in 0..4 * 4 * CAP {
         site.happen_to(&format!("principal-{n:04}-"), Level::High, now);
-        now = run(&mut site, now, now.plus(3 * MINUTE));
+        now = site.run(now, now.plus(3 * MINUTE));
     }
-    now = run(&mut site, now, now.plus(2 * HOUR));
+    now = site.run(now, now.plus(2 * HOUR));
     let n_missed = of_hours(&site, ANA, now, 24).1;
     assert!(4 <= n_missed, "{n_missed}");
     make_room(&site);
     for _ in 0..n_missed + 1 {
-        now = run(&mut site, now, now.plus(HOUR));
+        now = site.run(now, now.plus(HOUR));
         assert!(of_hour(&site, BEN, now).1 <= 1, "one an hour");
     }
     assert_eq!(of_hours(&site, BEN, now, 24).1, n_missed, "and all of them");
@@ -155,7 +144,7 @@ fn what_one_recipient_missed_left_no_room_for_new_mails() {
     let mut happen = |site: &mut Site, n_mails, wait| {
         for _ in 0..n_mails {
             site.happen_to(&format!("principal-{}-", now.0), Level::High, now);
-            now = run(site, now, now.plus(wait));
+            now = site.run(now, now.plus(wait));
         }
         now
     };
@@ -163,7 +152,7 @@ fn what_one_recipient_missed_left_no_room_for_new_mails() {
     make_room(&site);
     let now = happen(&mut site, 20, 20 * MINUTE);
     assert_eq!(of_hours(&site, ANA, now, DAY / HOUR * 2), (40, 0), "none waited for the digest");
-    let now = run(&mut site, now, now.plus(DAY));
+    let now = site.run(now, now.plus(DAY));
     assert_eq!(of_hours(&site, BEN, now, DAY / HOUR * 3), (40, 0));
 }
 
@@ -171,7 +160,7 @@ fn what_one_recipient_missed_left_no_room_for_new_mails() {
 fn a_mail_that_one_recipient_postponed_counted_as_one_that_nobody_has() {
     let (mut site, now) = (site(), clock::now().plus(HOUR));
     site.happen_to("deploy-bot", Level::High, now);
-    run(&mut site, now, now.plus(2 * HOUR));
+    site.run(now, now.plus(2 * HOUR));
     let outbox = site.store.stats().unwrap().outbox;
     assert_eq!((outbox.waiting, outbox.postponed, outbox.oldest), (0, 1, None));
     assert_eq!(site.store.oldest_mail().unwrap(), None);
@@ -197,7 +186,7 @@ fn a_full_mailbox_kept_missed_mails_from_somebody_who_has_room() {
     let (mut site, now) = (Site::to(&[ANA, BEN, CARL]), clock::now().plus(HOUR));
     site.server.script(|script| script.full = vec![BEN.into()]);
     postpone(&mut site, BEN, 10, now);
-    let now = run(&mut site, now, now.plus(105 * SECOND));
+    let now = site.run(now, now.plus(105 * SECOND));
     let left = site.store.postponed(Timestamp(i64::MAX), 100).unwrap();
     assert!(left.iter().all(|one| one.mail.attempts > 1), "none before all others: {left:?}");
     postpone(&mut site, CARL, 1, now);
@@ -210,11 +199,11 @@ fn a_full_mailbox_kept_missed_mails_from_somebody_who_has_room() {
 fn a_missed_mail_whose_alerts_were_pruned_was_dropped_without_a_word() {
     let (mut site, now) = (site(), clock::now().plus(HOUR));
     site.happen_to("deploy-bot", Level::High, now);
-    let now = run(&mut site, now, now.plus(HOUR));
+    let now = site.run(now, now.plus(HOUR));
     let database = rusqlite::Connection::open(site.store.path()).unwrap();
     database.execute("DELETE FROM alert", []).unwrap();
     make_room(&site);
-    run(&mut site, now, now.plus(HOUR));
+    site.run(now, now.plus(HOUR));
     let outbox = site.store.stats().unwrap().outbox;
     assert_eq!((outbox.postponed, outbox.refused), (0, 1));
     let why = site.store.last_refusal().unwrap();

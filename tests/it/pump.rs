@@ -163,6 +163,17 @@ impl Site {
         next
     }
 
+    /// Lets the pump work as the daemon does, until a time.
+    pub(crate) fn run(&mut self, from: Timestamp, until: Timestamp) -> Timestamp {
+        let mut now = from;
+        while now < until {
+            let next = self.turn(now);
+            assert!(now < next, "it rests between two turns");
+            now = next.min(until);
+        }
+        now
+    }
+
     /// Counts the single mails and the digests of the hour that ends at a time.
     fn of_hour(&self, end: Timestamp) -> (usize, usize) {
         let within = |time: &Timestamp| time.0 <= end.0 && end.since(*time) <= HOUR;

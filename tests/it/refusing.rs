@@ -16,32 +16,21 @@ fn site(n_mails: u32, now: Timestamp) -> Site {
     site
 }
 
-/// Lets the pump work as the daemon does, until a time.
-fn run(site: &mut Site, from: Timestamp, until: Timestamp) -> Timestamp {
-    let mut now = from;
-    while now < until {
-        let next = site.turn(now);
-        assert!(now < next, "it rests between two turns");
-        now = next.min(until);
-    }
-    now
-}
-
 #[test]
 fn a_wrong_password_was_tried_twice_a_minute_while_mails_waited() {
     let start = clock::now().plus(HOUR);
     let mut site = site(60, start);
     site.server.script(|script| script.is_locked = true);
-    let now = run(&mut site, start, start.plus(DAY));
+    let now = site.run(start, start.plus(DAY));
     // 30 s to 16 min is half an hour, and then twice an hour.
     let n_tries = site.server.n_refused_logins();
     assert!((47..=54).contains(&n_tries), "{n_tries}");
     site.restart();
-    let now = run(&mut site, now, now.plus(SECOND));
+    let now = site.run(now, now.plus(SECOND));
     assert_eq!(site.server.n_refused_logins(), n_tries + 1, "a start tries at once");
     site.server.script(|script| script.is_locked = false);
     site.restart();
-    run(&mut site, now, now.plus(SECOND));
+    site.run(now, now.plus(SECOND));
     assert!(!site.sent.is_empty());
 }
 
@@ -50,12 +39,12 @@ fn a_server_that_denied_relaying_for_an_hour_lost_every_alert_of_it() {
     let start = clock::now().plus(HOUR);
     let mut site = site(3, start);
     site.server.script(|script| script.is_denying = true);
-    let now = run(&mut site, start, start.plus(HOUR));
+    let now = site.run(start, start.plus(HOUR));
     assert_eq!((site.n_in("waiting"), site.n_in("dead")), (3, 0));
     let n_tries = site.server.n_connections();
     assert!((7..=9).contains(&n_tries), "as seldom as with a wrong password: {n_tries}");
     site.server.script(|script| script.is_denying = false);
-    run(&mut site, now, now.plus(HOUR / 2));
+    site.run(now, now.plus(HOUR / 2));
     assert_eq!((site.sent.len(), site.n_in("sent")), (3, 3));
 }
 
@@ -64,9 +53,9 @@ fn a_server_that_denies_relaying_for_five_days_gets_no_older_mail_and_status_kno
     let start = clock::now().plus(HOUR);
     let mut site = site(1, start);
     site.server.script(|script| script.is_denying = true);
-    let now = run(&mut site, start, start.plus(5 * DAY - HOUR));
+    let now = site.run(start, start.plus(5 * DAY - HOUR));
     assert_eq!((site.n_in("waiting"), site.n_in("dead")), (1, 0));
-    let now = run(&mut site, now, now.plus(2 * HOUR));
+    let now = site.run(now, now.plus(2 * HOUR));
     assert_eq!((site.n_in("waiting"), site.n_in("dead")), (0, 1));
     let lost = |site: &Site| site.store.stats().unwrap().outbox.lost;
     assert_eq!(lost(&site), 1);
@@ -74,6 +63,6 @@ fn a_server_that_denies_relaying_for_five_days_gets_no_older_mail_and_status_kno
     assert!(why.contains("Relay access denied; check mail.to, mail.from"), "{why}");
     site.server.script(|script| script.is_denying = false);
     site.happen_to("deploy-bot", Level::High, now);
-    run(&mut site, now, now.plus(HOUR));
+    site.run(now, now.plus(HOUR));
     assert_eq!((site.sent.len(), lost(&site)), (1, 0), "what is sent shows that it works again");
 }
