@@ -163,34 +163,39 @@ fn load_to_show(global: &Global) -> Result<(Site, Option<String>), Faults> {
         }
         _ if !is_text(&faults) => return Err(faults),
         _ => {
-            // The write may fail if nobody reads; the faults are reported all the same.
-            let state = advice::quoted(default_state().as_os_str());
-            writeln!(
-                anstream::stderr(),
-                "tokenwatch: what is in the state can be shown all the same: add --state-dir DIR, usually {state}"
-            )
-            .ok();
+            suggest_state_dir();
             return Err(faults);
         }
     };
     let first = faults.iter().next().map(ToString::to_string);
-    if let Some(first) = &first {
-        let more = faults.iter().count() - 1;
-        let more = if more > 0 {
-            format!(" (and {more} more: `tokenwatch check`)")
-        } else {
-            String::new()
-        };
-        let state = site.state.display().to_string();
-        writeln!(
-            anstream::stderr(),
-            "warning: the configuration is faulty: {}{more}; this is the state in {}",
-            print::safe(first),
-            print::safe(state)
-        )
-        .ok();
-    }
+    first.iter().for_each(|first| warn_of(first, faults.iter().count(), &site));
     Ok((site, first))
+}
+
+/// Says how to see the state although the configuration does not tell where it is. The write may fail if nobody reads;
+/// the faults are reported all the same.
+fn suggest_state_dir() {
+    let state = advice::quoted(default_state().as_os_str());
+    writeln!(
+        anstream::stderr(),
+        "tokenwatch: what is in the state can be shown all the same: add --state-dir DIR, usually {state}"
+    )
+    .ok();
+}
+
+/// Says that the configuration is faulty, and which state is shown.
+fn warn_of(first: &str, n_faults: usize, site: &Site) {
+    let more = match n_faults.saturating_sub(1) {
+        0 => String::new(),
+        more => format!(" (and {more} more: `tokenwatch check`)"),
+    };
+    writeln!(
+        anstream::stderr(),
+        "warning: the configuration is faulty: {}{more}; this is the state in {}",
+        print::safe(first),
+        print::safe(site.state.display().to_string())
+    )
+    .ok();
 }
 
 /// Returns whether all faults are in what was read: a file that is not there is another mistake.

@@ -63,7 +63,14 @@ impl Mute {
     /// alert came after the mute was set.
     #[must_use]
     pub fn covers(&self, alert: &Alert) -> bool {
-        self.until.is_none_or(|until| alert.time < until) && self.scope.holds(alert)
+        self.covers_as_of(alert, &alert.principal)
+    }
+
+    /// Like [`Self::covers`], as if the alert were of this principal.
+    #[must_use]
+    pub fn covers_as_of(&self, alert: &Alert, principal: &str) -> bool {
+        self.until.is_none_or(|until| alert.time < until)
+            && self.scope.holds_as_of(alert, principal)
     }
 }
 
@@ -100,11 +107,15 @@ impl Scope {
     /// the noise of all must not hide the worst alert of one.
     #[must_use]
     pub fn holds(&self, alert: &Alert) -> bool {
+        self.holds_as_of(alert, &alert.principal)
+    }
+
+    fn holds_as_of(&self, alert: &Alert, principal: &str) -> bool {
         let is_heard_anyway = self.principal.is_empty() && alert.rule.level == Level::Critical;
-        let name = |wanted: &SmolStr, found: &SmolStr| wanted.is_empty() || wanted == found;
+        let name = |wanted: &SmolStr, found: &str| wanted.is_empty() || wanted == found;
         !is_heard_anyway
             && name(&self.rule, &alert.rule.name)
-            && name(&self.principal, &alert.principal)
+            && name(&self.principal, principal)
             && name(&self.client, &alert.agent.family)
             && name(&self.route, &alert.route)
             && self.network.is_none_or(|network| alert.place.asn == Some(network))

@@ -2,7 +2,6 @@
 
 use rusqlite::{Connection, params};
 
-use crate::engine::alert::Alert;
 use crate::engine::geo::Country;
 use crate::engine::mute::{Mute, Scope};
 use crate::engine::time::Timestamp;
@@ -82,9 +81,8 @@ pub(super) fn cover(mutes: &[Mute], numbered: &Numbered) -> bool {
 
 /// Returns whether a mute covers an alert. Mutes follow a token to its new name, and alerts keep the old one.
 pub(super) fn covers(mute: &Mute, Numbered { number, alert, called }: &Numbered) -> bool {
-    let as_of_now = || Alert { principal: called.clone(), ..alert.clone() };
-    mute.after < *number
-        && (mute.covers(alert) || mute.scope.principal == *called && mute.covers(&as_of_now()))
+    let is_of_new_name = || mute.scope.principal == *called && mute.covers_as_of(alert, called);
+    mute.after < *number && (mute.covers(alert) || is_of_new_name())
 }
 
 /// Lets the mutes of a principal be about its new name.
