@@ -16,6 +16,7 @@ mod health;
 mod history;
 mod lines;
 mod lives;
+mod mails;
 mod parse;
 mod permit;
 pub mod print;

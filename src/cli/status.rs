@@ -11,6 +11,7 @@ use crate::cli::advice::Place;
 use crate::cli::args::{Global, Status as Options};
 use crate::cli::health::{Look, Trouble};
 use crate::cli::lives::{self, Life, by_log};
+use crate::cli::mails::Mails;
 use crate::cli::permit::Permit;
 use crate::cli::print::{self, Printer};
 use crate::cli::unseen::Unseen;
@@ -28,10 +29,7 @@ use crate::engine::pulse::WINDOW_MINUTES;
 use crate::engine::time::{SECOND, Timestamp};
 use crate::source::journal;
 use crate::store::mend::Damage;
-use crate::store::{Holder, Lock, OutboxStats, Role, Stats, StreamStatus, backed_up};
-
-/// Mails whose errors are read at most.
-const MAILS: u32 = 100;
+use crate::store::{Holder, Lock, Role, Stats, StreamStatus, backed_up};
 
 /// The score from which a new actor on a token used only from hosting networks is mailed at once.
 type Rented = f64;
@@ -42,14 +40,11 @@ struct State {
     is_there: bool,
     streams: Vec<StreamStatus>,
     stats: Stats,
-    last_error: String,
-    last_refusal: String,
+    mails: Mails,
     threshold: Option<(Threshold, Rented)>,
     roll: Roll,
     backed_up: Option<Timestamp>,
     backup_failed: Option<Timestamp>,
-    /// Until when mails wait because of the hourly cap.
-    full_until: Option<Timestamp>,
 }
 
 /// When the streams are examined, and what they are checked against.
@@ -119,30 +114,19 @@ pub(super) fn run(context: &mut Context, options: &Options) -> anyhow::Result<Ex
 
 fn state_of(context: &Context, now: Timestamp) -> anyhow::Result<State> {
     let Some(reader) = state::reader_if_any(&context.site)? else { return Ok(State::default()) };
-    // Due at the end of time: all of them.
-    let always = Timestamp(i64::MAX);
-    let postponed = reader.postponed(always, MAILS)?.into_iter();
-    let postponed = postponed.flat_map(|mail| mail.whom.into_values());
-    let waiting = reader.due(always, MAILS)?.into_iter().map(|mail| mail.error);
-    let last_error = postponed.chain(waiting).rfind(|error| !error.is_empty());
     let mut streams = reader.streams()?;
     streams.sort_by(|a, b| (&a.position.path, a.updated).cmp(&(&b.position.path, b.updated)));
     let stats = reader.stats()?;
-    let full_until = match &context.site.config.mail {
-        Some(mail) if stats.outbox.waiting > 0 => reader.full_until(mail.max_per_hour, now)?,
-        _ => None,
-    };
+    let mails = Mails::of(&reader, stats.outbox, context.site.config.mail.as_ref(), now)?;
     let house = reader.house()?;
     let roll = house.iter().find(|row| row.name == ROLL);
     Ok(State {
         is_there: true,
         streams,
         stats,
-        full_until,
+        mails,
         backed_up: backed_up(reader.path()),
         backup_failed: reader.backup_failed()?,
-        last_error: last_error.unwrap_or_default(),
-        last_refusal: reader.last_refusal()?,
         threshold: threshold(&context.site, &house),
         roll: roll.and_then(|row| Roll::decode(&row.body)).unwrap_or_default(),
     })
@@ -304,48 +288,15 @@ fn print_counts(
     for (name, count) in counts {
         printer.line(format_args!("{name:<17} {}", print::number(count)))?;
     }
-    printer.line(format_args!("{:<17} {}", "mails", mails(&stats.outbox, has_mail, now)))?;
-    let full = state.full_until.map(full).unwrap_or_default();
-    let beside =
-        [("", &full), ("last error", &state.last_error), ("last refused", &state.last_refusal)];
-    for (name, text) in beside {
-        print_wrapped(printer, name, text)?;
+    printer.line(format_args!("{:<17} {}", "mails", state.mails.summary(has_mail, now)))?;
+    for (name, text) in state.mails.details() {
+        print_wrapped(printer, name, &text)?;
     }
     let backup = state.backed_up.map_or_else(
         || "no backup yet".to_owned(),
         |made| format!("backed up {}", print::ago(made, now)),
     );
     printer.line(format_args!("{:<17} {}, {backup}", "database", print::size(stats.bytes)))
-}
-
-fn mails(of: &OutboxStats, has_mail: bool, now: Timestamp) -> String {
-    let ago = |time: Timestamp| print::ago(time, now);
-    let some = |n: u64, what: &str| if n > 0 { format!(", {n} {what}") } else { String::new() };
-    let waiting = match of.waiting {
-        n if n > 0 && !has_mail => format!("{n} waiting, but no [mail] is configured"),
-        n => format!("{n} waiting"),
-    };
-    let oldest = of.late_since(now).map(|time| format!(", the oldest queued {}", ago(time)));
-    let next = || of.next_due.map(|time| format!(", the next due {}", ago(time)));
-    let sent = of.last_sent.map(|time| format!(", last sent {}", ago(time)));
-    [
-        waiting,
-        some(of.critical, "critical"),
-        some(of.postponed, "postponed by a recipient"),
-        oldest.or_else(next).unwrap_or_default(),
-        some(of.dead, "given up"),
-        some(of.refused, "refused by a recipient"),
-        sent.unwrap_or_default(),
-    ]
-    .concat()
-}
-
-/// Returns why mails wait while the hourly cap is reached.
-fn full(until: Timestamp) -> String {
-    let until = until.to_words();
-    format!(
-        "mail.max_per_hour is reached until {until}: waiting mails go out then, or in the hourly digest"
-    )
 }
 
 /// Prints a text under a name, wrapped; nothing if it is empty.
@@ -379,21 +330,6 @@ fn print_layers(printer: &mut Printer, layers: &[Layer], now: Timestamp) -> std:
 
 fn status_json(state: &State, lives: &[Life<'_>], layers: &[Layer], now: Timestamp) -> Json {
     let stats = &state.stats;
-    let OutboxStats { waiting, critical, postponed, next_due, dead, refused, last_sent, .. } =
-        stats.outbox;
-    let outbox = print::object([
-        ("waiting", json!(waiting)),
-        ("critical", json!(critical)),
-        ("postponed", json!(postponed)),
-        ("full_until", print::time(state.full_until)),
-        ("oldest", print::time(stats.outbox.late_since(now))),
-        ("next_due", print::time(next_due)),
-        ("dead", json!(dead)),
-        ("refused", json!(refused)),
-        ("last_sent", print::time(last_sent)),
-        ("last_error", json!(state.last_error)),
-        ("last_refusal", json!(state.last_refusal)),
-    ]);
     json!({
         "streams": lives.iter().map(|life| stream_json(life, now)).collect::<Vec<_>>(),
         "accounting": Account::of(&state.streams).to_json(),
@@ -404,7 +340,7 @@ fn status_json(state: &State, lives: &[Life<'_>], layers: &[Layer], now: Timesta
         "principals": stats.principals,
         "alerts": stats.alerts,
         "incidents": stats.incidents,
-        "outbox": outbox,
+        "outbox": state.mails.to_json(now),
         "threshold": state.threshold.map(|(of, rented)| {
             json!({"nats": of.nats, "rented": rented, "weekly": of.weekly, "mailed": of.mailed})
         }),
@@ -483,7 +419,3 @@ fn layer_json(layer: &Layer) -> Json {
         ("fault", json!(layer.fault.as_ref().map(ToString::to_string))),
     ])
 }
-
-#[cfg(test)]
-#[path = "status_tests.rs"]
-mod tests;

@@ -173,7 +173,7 @@ impl Pump {
 
     /// Returns how much of the room is for critical mails only.
     fn reserve(&self) -> usize {
-        usize::try_from(self.rules.max_per_hour / 4).unwrap_or(0)
+        usize::try_from(Rules::reserve(self.rules.max_per_hour)).unwrap_or(0)
     }
 
     /// Returns whether the mails beyond the cap are sent now, as one: at most once an hour, across restarts.

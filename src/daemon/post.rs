@@ -44,6 +44,12 @@ pub struct Rules {
 impl Rules {
     /// How long a turn lasts: a slow server takes minutes for each mail.
     pub const TURN: Duration = Duration::from_mins(1);
+
+    /// Returns how many of the mails per hour are for critical alerts only.
+    #[must_use]
+    pub const fn reserve(max_per_hour: u32) -> u32 {
+        max_per_hour / 4
+    }
 }
 
 /// Creates the configured mailer. `credentials` is the directory of systemd's credentials.

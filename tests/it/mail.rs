@@ -743,3 +743,23 @@ fn a_server_that_never_answers_does_not_hold_up_the_end() {
     let text = home.print(&["status"]);
     assert!(text.contains("3 waiting, but no [mail] is configured, the oldest"), "{text}");
 }
+
+#[test]
+fn status_did_not_say_that_only_the_share_of_critical_mails_is_free() {
+    let server = SmtpServer::start(options());
+    // One of them is for critical alerts.
+    let home = home(&server, &config(&server, "max_per_hour = 4"));
+    let daemon = home.run(&[]);
+    for n in 0..3 {
+        home.append("logs/access.log", leak_in_url(n, n));
+        wait_until("it is marked", || outbox(&home, "sent") == i64::from(n) + 1);
+    }
+    home.append("logs/access.log", leak_in_url(3, 3));
+    wait_until("the fourth waits", || outbox(&home, "waiting") == 1);
+    let waiting = home.json(&["status", "--json"])[0]["outbox"].clone();
+    assert!(waiting["full_until"].is_string(), "{waiting}");
+    let text = home.print(&["status"]);
+    assert!(text.contains("leaves room for critical alerts only until"), "{text}");
+    assert!(daemon.terminate().success());
+    assert_eq!((server.messages().len(), outbox(&home, "waiting")), (3, 1));
+}
