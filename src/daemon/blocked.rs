@@ -8,16 +8,13 @@ use tracing::{info, warn};
 
 use crate::clock::{monotonic, now};
 use crate::daemon::outbox::Pump;
-use crate::daemon::tries::Answered;
+use crate::daemon::tries::{Answered, backoff};
 use crate::deliver::email::Mailer;
 use crate::deliver::render::{self, Context, Host};
 use crate::engine::time::Timestamp;
 
 /// Interval between two such mails: a disk that is full now and then is one piece of news.
 const APART: Duration = Duration::from_hours(1);
-
-/// Interval between two attempts.
-const RETRY: Duration = Duration::from_secs(30);
 
 /// Since when the database cannot be used, and why. Shared between threads instead of sent: a message could be lost
 /// in a full queue, and would be sent only once.
@@ -47,7 +44,8 @@ pub struct Blocked {
     /// The start of the last reported spell.
     told_of: Option<Timestamp>,
     told: Option<Duration>,
-    tried: Option<Duration>,
+    /// When the last attempt failed, and how many did in a row.
+    tried: Option<(Duration, u32)>,
 }
 
 impl Blocked {
@@ -66,26 +64,39 @@ impl Blocked {
 
     /// Returns the spell to report now: each once, and at most one an hour.
     pub fn due(&self) -> Option<(Timestamp, String)> {
+        self.due_at(monotonic())
+    }
+
+    fn due_at(&self, now: Duration) -> Option<(Timestamp, String)> {
         let (since, why) = self.spell.lock().clone()?;
-        let is_within = |time: Option<Duration>, wait| {
-            time.is_some_and(|time| monotonic().saturating_sub(time) < wait)
-        };
+        let is_within = |time: Duration, wait| now.saturating_sub(time) < wait;
         let has_to_wait = self.told_of == Some(since)
-            || is_within(self.told, APART)
-            || is_within(self.tried, RETRY);
+            || self.told.is_some_and(|told| is_within(told, APART))
+            || self.tried.is_some_and(|(tried, n_failed)| is_within(tried, pause(n_failed)));
         (!has_to_wait).then_some((since, why))
+    }
+
+    /// Lets the next attempt be made at once: the mail server may have been repaired.
+    pub fn hasten(&mut self) {
+        self.tried = None;
     }
 
     /// Notes the outcome of an attempt.
     pub fn note(&mut self, since: Timestamp, outcome: Result<(), String>) {
-        self.tried = Some(monotonic());
+        self.note_at(monotonic(), since, outcome);
+    }
+
+    fn note_at(&mut self, now: Duration, since: Timestamp, outcome: Result<(), String>) {
         match outcome {
             Ok(()) => {
                 self.told_of = Some(since);
-                self.told = self.tried;
+                self.told = Some(now);
+                self.tried = None;
                 info!("The mail about the blocked database was sent.");
             }
             Err(error) => {
+                let n_failed = self.tried.map_or(0, |(_, n_failed)| n_failed);
+                self.tried = Some((now, n_failed.saturating_add(1)));
                 warn!(
                     error,
                     "The mail about the blocked database was not sent; it will be retried."
@@ -93,6 +104,13 @@ impl Blocked {
             }
         }
     }
+}
+
+/// Returns the wait after so many failed attempts in a row: as for other mails, since a server that locks an account after
+/// some failed logins does not ask what the mail was about.
+fn pause(n_failed: u32) -> Duration {
+    let micros = backoff(n_failed.saturating_sub(1), 0);
+    Duration::from_micros(u64::try_from(micros).unwrap_or_default())
 }
 
 /// Sends a mail, bypassing the database, that the database cannot be used since a time.
@@ -141,5 +159,33 @@ mod tests {
         spell.end();
         spell.begin("within the hour".to_owned());
         assert_eq!(blocked.due(), None);
+    }
+
+    #[test]
+    fn a_mail_about_a_full_disk_was_tried_every_half_minute_for_days() {
+        let spell = Spell::default();
+        let mut blocked = Blocked::new(spell.clone());
+        spell.begin("the disk is full".to_owned());
+        let refuse = || Err("535 wrong user or password".to_owned());
+        let tries = |blocked: &mut Blocked, from: u64, until: u64| {
+            let mut tries = Vec::new();
+            for second in from..until {
+                let now = Duration::from_secs(second);
+                if let Some((since, _)) = blocked.due_at(now) {
+                    blocked.note_at(now, since, refuse());
+                    tries.push(second - from);
+                }
+            }
+            tries
+        };
+        let start = 3600;
+        let first = tries(&mut blocked, start, start + 7200);
+        assert_eq!(first, [0, 30, 90, 210, 450, 930, 1890, 3690, 5490]);
+        blocked.hasten();
+        assert_eq!(tries(&mut blocked, 10_900, 11_000), [0, 30, 90], "anew after a reload");
+        let now = Duration::from_secs(20_000);
+        let (since, _) = blocked.due_at(now).unwrap();
+        blocked.note_at(now, since, Ok(()));
+        assert_eq!(blocked.due_at(now + 2 * APART), None, "it was told");
     }
 }

@@ -153,6 +153,7 @@ impl Housekeeper {
     /// Replaces the mailer after a reload. An open pump stays open: the database may not be writable.
     fn replace(&mut self, post: Option<Post>) {
         self.post = None;
+        self.blocked.hasten();
         match (post, &mut self.pump) {
             (Some(post), Some(pump)) => pump.replace(post),
             (Some(post), None) => self.post = Some(post),

@@ -6,6 +6,7 @@ use tokenwatch::engine::alert::Level;
 use tokenwatch::engine::time::{DAY, HOUR, SECOND, Timestamp};
 
 use crate::pump::Site;
+use crate::smtp::Script;
 
 /// A site with this many mails that wait.
 fn site(n_mails: u32, now: Timestamp) -> Site {
@@ -32,6 +33,34 @@ fn a_wrong_password_was_tried_twice_a_minute_while_mails_waited() {
     site.restart();
     site.run(now, now.plus(SECOND));
     assert!(!site.sent.is_empty());
+}
+
+#[test]
+fn a_server_that_wants_none_of_our_mails_was_asked_twice_a_minute() {
+    type Refuse = fn(&mut Script);
+    let refusals: [(Refuse, &str); 2] = [
+        (
+            |script| script.greeting = Some("554 5.7.1 no service for this host"),
+            "check mail.server",
+        ),
+        (|script| script.sender = Some("550 5.7.1 sender not allowed"), "check mail.from"),
+    ];
+    for (refuse, remedy) in refusals {
+        let start = clock::now().plus(HOUR);
+        let mut site = site(60, start);
+        site.server.script(refuse);
+        let now = site.run(start, start.plus(DAY));
+        let n_tries = site.server.n_connections();
+        assert!((47..=54).contains(&n_tries), "as seldom as with a wrong password: {n_tries}");
+        let now = site.run(now, now.plus(5 * DAY));
+        assert_eq!((site.n_in("waiting"), site.n_in("dead")), (60, 0), "it is no mail's fault");
+        let errors = site.store.due(Timestamp(i64::MAX), 60).unwrap().into_iter();
+        assert!(errors.map(|mail| mail.error).any(|error| error.contains(remedy)), "{remedy}");
+        site.server.script(|script| *script = Script::default());
+        site.restart();
+        site.run(now, now.plus(SECOND));
+        assert!(!site.sent.is_empty());
+    }
 }
 
 #[test]

@@ -182,6 +182,8 @@ impl SendFault {
             | Self::Tls { .. }
             | Self::NoStartTls { .. }
             | Self::NoLogin { .. } => true,
+            // The sender is the same in every mail.
+            Self::Refused { stage: Stage::Sender, code: 500.., .. } => true,
             Self::Refused { stage, .. }
             | Self::TimedOut { stage, .. }
             | Self::Lost { stage, .. } => *stage < Stage::Sender,
@@ -193,12 +195,11 @@ impl SendFault {
     /// recipients what it has against our address, name, login or sender (`smtpd_delay_reject`).
     #[must_use]
     pub fn is_about_us(&self) -> bool {
-        match self {
-            Self::Refused { stage: Stage::LogIn, code, .. } => *code >= 500,
-            Self::Refused { stage: Stage::Recipient, code, text, .. } => {
-                *code >= 500 && !is_about_recipient(text)
-            }
-            _ => false,
+        let Self::Refused { stage, code: 500.., text, .. } = self else { return false };
+        match stage {
+            Stage::Connect | Stage::Encrypt | Stage::LogIn | Stage::Sender => true,
+            Stage::Recipient => !is_about_recipient(text),
+            Stage::Content => false,
         }
     }
 
@@ -212,6 +213,9 @@ impl SendFault {
                 "use smtps:// if the server has TLS from the start, or smtp+insecure:// on this host"
             }
             Self::NoLogin { .. } => "leave out mail.user, or use the server's submission port",
+            Self::Refused { stage: Stage::Connect, code: 500.., .. } => {
+                "check mail.server, and whether the server accepts mails from this host"
+            }
             Self::Refused { stage: Stage::LogIn, code: 500.., .. } => {
                 "check mail.user and mail.password_file"
             }

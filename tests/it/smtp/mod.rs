@@ -77,6 +77,10 @@ pub(crate) struct Script {
     pub(crate) greylist: usize,
     /// These recipients are answered with 550.
     pub(crate) refused: Vec<String>,
+    /// What connections are greeted with instead of a welcome.
+    pub(crate) greeting: Option<&'static str>,
+    /// What every MAIL is answered with.
+    pub(crate) sender: Option<&'static str>,
     /// Every RCPT is answered with 554.
     pub(crate) is_denying: bool,
     /// Every login is answered with 535.

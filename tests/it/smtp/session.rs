@@ -45,7 +45,8 @@ pub(super) async fn serve(stream: Box<dyn Duplex>, setup: &Setup) -> std::io::Re
     if setup.shared.state().script.endless == Some("") {
         session.babble().await?;
     }
-    session.say("220 localhost ESMTP").await?;
+    let greeting = setup.shared.state().script.greeting;
+    session.say(greeting.unwrap_or("220 localhost ESMTP")).await?;
     while let Some(line) = session.line().await? {
         match session.obey(&line).await? {
             Next::Go => {}
@@ -171,6 +172,10 @@ impl Session<'_> {
         }
         if login.is_some() && self.user.is_none() {
             return self.say("530 5.7.0 log in first").await;
+        }
+        let refusal = self.setup.shared.state().script.sender;
+        if let Some(refusal) = refusal {
+            return self.say(refusal).await;
         }
         self.reset();
         self.from = Some(address(rest));
