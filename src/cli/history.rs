@@ -290,7 +290,8 @@ pub(super) fn distinct(facets: &Facets, facet: Facet) -> usize {
     rows.iter().filter(|row| !row.value.is_empty()).count()
 }
 
-fn extend<const N: usize>(json: &mut Json, all: [(&str, Json); N]) {
+/// Adds the fields that are known.
+pub(super) fn extend<const N: usize>(json: &mut Json, all: [(&str, Json); N]) {
     if let Some(fields) = json.as_object_mut() {
         let known = all.into_iter().filter(|(_, value)| !value.is_null());
         fields.extend(known.map(|(name, value)| (name.to_owned(), value)));
@@ -313,7 +314,8 @@ pub(super) fn incident_json(incident: &Incident) -> Json {
         "last": incident.last.to_string(), "level": incident.level, "alerts": incident.alerts})
 }
 
-fn lifecycle_json(row: &LifecycleRow) -> Json {
+/// Returns a change in the registry as JSON.
+pub(super) fn lifecycle_json(row: &LifecycleRow) -> Json {
     print::object([
         ("@timestamp", print::time(row.time)),
         ("what", json!(row.what)),

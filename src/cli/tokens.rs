@@ -1,5 +1,6 @@
 //! `tokens`: what is known about tokens. The commands that change the registry are in `registering`.
 
+use std::collections::BTreeMap;
 use std::process::ExitCode;
 
 use anstyle::{AnsiColor, Style};
@@ -8,13 +9,15 @@ use serde_json::{Value as Json, json};
 
 use crate::cli::args::{Tokens, TokensList};
 use crate::cli::exit::usage;
+use crate::cli::history::{extend, lifecycle_json};
 use crate::cli::print::{self, Printer};
 use crate::cli::registering::{self, Mark};
 use crate::cli::{Context, forget, rekey, state, table, when};
 use crate::clock::now;
 use crate::engine::registry::Registered;
+use crate::engine::secret::TokenId;
 use crate::engine::time::Timestamp;
-use crate::store::{TokenFilter, TokenState, TokenSummary};
+use crate::store::{LifecycleRow, TokenFilter, TokenState, TokenSummary};
 
 pub(super) fn run(context: &mut Context, options: &Tokens) -> anyhow::Result<ExitCode> {
     match options {
@@ -51,14 +54,22 @@ fn list(context: &mut Context, options: &TokensList) -> anyhow::Result<()> {
         text: text.map(str::to_owned),
         state: options.state.as_deref().map(state_of).transpose()?,
         since: options.since.as_deref().map(|text| when::instant(text, now)).transpose()?,
+        unused_since: options.unused.as_deref().map(|text| when::instant(text, now)).transpose()?,
+        expires_by: options.expiring.as_deref().map(|text| when::ahead(text, now)).transpose()?,
         limit: Some(options.limit),
     };
-    let tokens = state::reader(&context.site)?.tokens(&filter, now)?;
+    let reader = state::reader(&context.site)?;
+    let tokens = reader.tokens(&filter, now)?;
     let printer = &mut context.printer;
     if printer.is_json() {
-        tokens.iter().try_for_each(|token| printer.json(&token_json(token)))?;
+        let registry = reader.registry()?;
+        let rows = Rows::of(&registry);
+        let json = |token| with_registered(token_json(token), rows.of_token(token));
+        tokens.iter().try_for_each(|token| printer.json(&json(token)))?;
     } else if tokens.is_empty() {
         printer.line("no tokens")?;
+    } else if filter.expires_by.is_some() {
+        printer.line(table_of(&tokens, Beside::Expiry, now))?;
     } else {
         printer.line(drawn(&tokens, now))?;
     }
@@ -79,11 +90,39 @@ fn state_of(name: &str) -> anyhow::Result<TokenState> {
 
 /// Draws a table of tokens that fits the terminal.
 pub(super) fn drawn(tokens: &[TokenSummary], now: Timestamp) -> String {
-    let table = if table::is_narrow() { narrow(tokens, now) } else { wide(tokens, now) };
+    table_of(tokens, Beside::FirstUse, now)
+}
+
+/// The time that a wide table shows beside the last use. A narrow one has room for one: the expiry, if it was asked for.
+#[derive(Clone, Copy)]
+enum Beside {
+    FirstUse,
+    Expiry,
+}
+
+impl Beside {
+    const fn name(self) -> &'static str {
+        match self {
+            Self::FirstUse => "first seen",
+            Self::Expiry => "expires",
+        }
+    }
+
+    fn of(self, token: &TokenSummary, now: Timestamp) -> String {
+        match self {
+            Self::FirstUse => seen(token.first_seen, now),
+            Self::Expiry => seen(token.expires_at, now),
+        }
+    }
+}
+
+fn table_of(tokens: &[TokenSummary], beside: Beside, now: Timestamp) -> String {
+    let table =
+        if table::is_narrow() { narrow(tokens, beside, now) } else { wide(tokens, beside, now) };
     table::coloured(&table, |word| TokenState::parse(word).map(style))
 }
 
-fn wide(tokens: &[TokenSummary], now: Timestamp) -> comfy_table::Table {
+fn wide(tokens: &[TokenSummary], beside: Beside, now: Timestamp) -> comfy_table::Table {
     let mut table = table::table(&[
         "state",
         "token",
@@ -93,7 +132,7 @@ fn wide(tokens: &[TokenSummary], now: Timestamp) -> comfy_table::Table {
         "countries",
         "networks",
         "addresses",
-        "first seen",
+        beside.name(),
         "last seen",
     ]);
     for token in tokens {
@@ -108,19 +147,23 @@ fn wide(tokens: &[TokenSummary], now: Timestamp) -> comfy_table::Table {
             print::number(distinct.countries),
             print::number(distinct.networks),
             print::number(distinct.addresses),
-            seen(token.first_seen, now),
+            beside.of(token, now),
             seen(token.last_seen, now),
         ]);
     }
     table
 }
 
-fn narrow(tokens: &[TokenSummary], now: Timestamp) -> comfy_table::Table {
-    let mut table = table::table(&["state", "token", "requests", "last seen"]);
+fn narrow(tokens: &[TokenSummary], beside: Beside, now: Timestamp) -> comfy_table::Table {
+    let (name, time): (_, fn(&TokenSummary) -> Option<Timestamp>) = match beside {
+        Beside::FirstUse => ("last seen", |token| token.last_seen),
+        Beside::Expiry => ("expires", |token| token.expires_at),
+    };
+    let mut table = table::table(&["state", "token", "requests", name]);
     for token in tokens {
         let requests = print::number(token.activity.requests);
-        let last = seen(token.last_seen, now);
-        table.add_row([token.state.as_str().to_owned(), label(token), requests, last]);
+        let time = seen(time(token), now);
+        table.add_row([token.state.as_str().to_owned(), label(token), requests, time]);
     }
     table
 }
@@ -186,33 +229,66 @@ fn show(context: &mut Context, text: &str) -> anyhow::Result<()> {
     let who = state::known(&context.site, &reader, text)?;
     let history = reader.history(&who, None, None, now)?;
     let registry = reader.registry()?;
+    let rows = Rows::of(&registry);
     let printer = &mut context.printer;
     if history.tokens.is_empty() {
         bail!("{}: a principal without tokens", print::safe(state::name(&who)));
     }
     for (n, token) in history.tokens.iter().enumerate() {
-        let row = row_of(&registry, token);
+        let row = rows.of_token(token);
+        let said = said_of(row, &history.lifecycle);
         if printer.is_json() {
-            let mut json = token_json(token);
-            if let (Some(fields), Some(row)) = (json.as_object_mut(), row) {
-                fields.insert("registered".to_owned(), registered_json(row));
-            }
+            let mut json = with_registered(token_json(token), row);
+            let said = row.map_or(Json::Null, |_| said.map(lifecycle_json).collect());
+            extend(&mut json, [("lifecycle", said)]);
             printer.json(&json)?;
             continue;
         }
         if n > 0 {
             printer.line("")?;
         }
-        card(printer, token, row, now)?;
+        card(printer, token, now)?;
+        if let Some(row) = row {
+            print_row(printer, row, &said.collect::<Vec<_>>())?;
+        }
     }
     Ok(())
 }
 
-/// Returns the registry row that applies to a token: its own, else that of its principal's name.
-fn row_of<'a>(registry: &'a [Registered], token: &TokenSummary) -> Option<&'a Registered> {
-    let own = registry.iter().find(|row| row.token.is_some() && row.token == token.token);
-    let named = || registry.iter().find(|row| row.token.is_none() && row.name == token.principal);
-    own.or_else(named)
+/// The rows of the registry: those of tokens, and those of names.
+struct Rows<'a> {
+    by_token: BTreeMap<TokenId, &'a Registered>,
+    by_name: BTreeMap<&'a str, &'a Registered>,
+}
+
+impl<'a> Rows<'a> {
+    fn of(registry: &'a [Registered]) -> Self {
+        let named = registry.iter().filter(|row| row.token.is_none());
+        Self {
+            by_token: registry.iter().filter_map(|row| Some((row.token?, row))).collect(),
+            by_name: named.map(|row| (row.name.as_str(), row)).collect(),
+        }
+    }
+
+    /// Returns the row that applies to a token: its own, else that of its principal's name.
+    fn of_token(&self, token: &TokenSummary) -> Option<&'a Registered> {
+        let own = token.token.and_then(|id| self.by_token.get(&id));
+        own.or_else(|| self.by_name.get(token.principal.as_str())).copied()
+    }
+}
+
+/// Returns what was recorded of a row of the registry.
+fn said_of<'a>(
+    row: Option<&'a Registered>,
+    lifecycle: &'a [LifecycleRow],
+) -> impl Iterator<Item = &'a LifecycleRow> {
+    lifecycle.iter().filter(move |said| row.is_some_and(|row| said.token == row.token))
+}
+
+/// Adds its row of the registry, if it has one.
+fn with_registered(mut token: Json, row: Option<&Registered>) -> Json {
+    extend(&mut token, [("registered", row.map_or(Json::Null, registered_json))]);
+    token
 }
 
 /// Prints the first lines about a token: its identity, since when and how much it was used.
@@ -251,12 +327,7 @@ pub(super) fn head(
     field(printer, "sent", bytes)
 }
 
-fn card(
-    printer: &mut Printer,
-    token: &TokenSummary,
-    row: Option<&Registered>,
-    now: Timestamp,
-) -> std::io::Result<()> {
+fn card(printer: &mut Printer, token: &TokenSummary, now: Timestamp) -> std::io::Result<()> {
     head(printer, token, now)?;
     let d = &token.distinct;
     let from = [
@@ -273,17 +344,33 @@ fn card(
         words.collect::<Vec<_>>().join(", ")
     };
     field(printer, "from", words(&from))?;
-    field(printer, "with", words(&with))?;
-    let Some(row) = row else { return Ok(()) };
-    let time = |time: Option<Timestamp>| time.map(Timestamp::to_words).unwrap_or_default();
-    field(printer, "revoked", time(row.revoked_at))?;
-    field(printer, "leaked", time(row.leaked_at))?;
-    field(printer, "rotated", time(row.rotated_at))?;
+    field(printer, "with", words(&with))
+}
+
+/// Prints what the registry says of a token.
+fn print_row(
+    printer: &mut Printer,
+    row: &Registered,
+    said: &[&LifecycleRow],
+) -> std::io::Result<()> {
+    field(printer, "revoked", marked("revoked", row.revoked_at, said))?;
+    field(printer, "leaked", marked("leaked", row.leaked_at, said))?;
+    field(printer, "rotated", marked("rotated", row.rotated_at, said))?;
     field(printer, "rotated to", &row.rotated_to)?;
     field(printer, "scopes", row.scopes.join(" "))?;
     field(printer, "only from", pinned(row))?;
     field(printer, "mfa", row.mfa.map(|mfa| if mfa { "yes" } else { "no" }).unwrap_or_default())?;
     field(printer, "notes", &row.notes)
+}
+
+/// Returns the time of a mark, and why, where or by whom it was made: `2026-03-11 08:00:00 UTC: INC-7`.
+fn marked(what: &str, at: Option<Timestamp>, said: &[&LifecycleRow]) -> String {
+    let Some(at) = at else { return String::new() };
+    let last = said.iter().rfind(|said| said.what == what && said.time == at);
+    match last.map(|said| said.note.trim()).unwrap_or_default() {
+        "" => at.to_words(),
+        note => format!("{}: {note}", at.to_words()),
+    }
 }
 
 fn pinned(row: &Registered) -> String {

@@ -54,6 +54,17 @@ pub fn instant(text: &str, now: Timestamp) -> anyhow::Result<Timestamp> {
     }
 }
 
+/// Parses an instant to come; durations count on from `now`.
+///
+/// # Errors
+/// As for [`instant`].
+pub fn ahead(text: &str, now: Timestamp) -> anyhow::Result<Timestamp> {
+    match span(text.trim().trim_start_matches('+')) {
+        Some(span) => Ok(now.plus(span)),
+        None => instant(text, now),
+    }
+}
+
 /// Parses the start and the end of a period.
 ///
 /// # Errors
@@ -130,6 +141,9 @@ mod tests {
         let say = |text| instant(text, now).unwrap().to_string();
         assert_eq!(say("2h"), "2026-11-23T15:10:33Z");
         assert_eq!(say("-1d"), "2026-11-22T17:10:33Z");
+        let ahead = |text| ahead(text, now).unwrap().to_string();
+        assert_eq!([ahead("2h"), ahead("+2h")], ["2026-11-23T19:10:33Z"; 2]);
+        assert_eq!(ahead("2026-12-24"), "2026-12-24T00:00:00Z");
         assert_eq!(say("yesterday"), "2026-11-22T00:00:00Z");
         assert_eq!(say("2026-03-02"), "2026-03-02T00:00:00Z");
         assert_eq!(say("2026-03-02T08:00:00+02:00"), "2026-03-02T06:00:00Z");

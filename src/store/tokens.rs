@@ -125,6 +125,10 @@ pub struct TokenFilter {
     pub state: Option<TokenState>,
     /// Used at this time or later.
     pub since: Option<Timestamp>,
+    /// Not used at this time or later, or never.
+    pub unused_since: Option<Timestamp>,
+    /// Still valid, and expires at this time or before.
+    pub expires_by: Option<Timestamp>,
     /// At most this many; `None` for no limit.
     pub limit: Option<u32>,
 }
@@ -208,6 +212,8 @@ impl Reader {
                     ":now": now,
                     ":state": filter.state.map(TokenState::as_str),
                     ":since": filter.since,
+                    ":unused_since": filter.unused_since,
+                    ":expires_by": filter.expires_by,
                     ":text": filter.text,
                     ":limit": limit,
                 },
@@ -225,8 +231,12 @@ impl Reader {
 fn listing(filter: &TokenFilter) -> String {
     // Most recently used first, never used last.
     const KEY: &str = "coalesce(-last_seen, 9223372036854775807)";
-    const PAGE: &str = "(:since IS NULL OR last_seen >= :since)";
-    let is_told_by_row = filter.text.is_none() && filter.state.is_none() && filter.limit.is_some();
+    const PAGE: &str = "(:since IS NULL OR last_seen >= :since)
+           AND (:unused_since IS NULL OR last_seen IS NULL OR last_seen < :unused_since)";
+    let is_told_by_row = filter.text.is_none()
+        && filter.state.is_none()
+        && filter.expires_by.is_none()
+        && filter.limit.is_some();
     let used = if is_told_by_row {
         &format!(
             "t.number IN (
@@ -241,6 +251,7 @@ fn listing(filter: &TokenFilter) -> String {
              OR instr(lower(name || ' ' || owner || ' ' || principal || ' ' || kind || ' '
                || hint), lower(:text)) > 0
              OR instr('tw1_' || lower(hex(token)), lower(:text)) = 1)
+           AND (:expires_by IS NULL OR :now < expires_at AND expires_at <= :expires_by)
            AND {PAGE}
          ORDER BY {KEY}, id LIMIT :limit",
         summaries(used, "true")
@@ -434,7 +445,8 @@ mod tests {
     #[test]
     fn filters_hold_together() {
         let mut store = used(3);
-        let row = Registered { owner: "Ann".into(), ..registered(Some(2), "Billing") };
+        let expires_at = Some(NOON.plus(SECOND));
+        let row = Registered { owner: "Ann".into(), expires_at, ..registered(Some(2), "Billing") };
         store.register(&[row, registered(Some(9), "spare")], "", NOON).unwrap();
         let list = |filter| ids(&store.tokens(&filter, NOON).unwrap());
         let text = |text: &str| TokenFilter { text: Some(text.into()), ..TokenFilter::default() };
@@ -447,6 +459,14 @@ mod tests {
         assert_eq!(list(state(TokenState::Unregistered)), [id(3), id(1)]);
         let since = Some(NOON.plus(2 * SECOND));
         assert_eq!(list(TokenFilter { since, ..TokenFilter::default() }), [id(3), id(2)]);
+        let unused = TokenFilter { unused_since: since, ..TokenFilter::default() };
+        assert_eq!(list(unused.clone()), [id(1), id(9)]);
+        assert_eq!(list(TokenFilter { limit: Some(1), ..unused }), [id(1)]);
+        let expiring =
+            TokenFilter { expires_by: expires_at, limit: Some(1), ..TokenFilter::default() };
+        assert_eq!(list(expiring.clone()), [id(2)], "whatever else was used since");
+        assert_eq!(list(TokenFilter { expires_by: Some(NOON), ..expiring.clone() }), []);
+        assert_eq!(store.tokens(&expiring, NOON.plus(SECOND)).unwrap(), [], "it has expired");
     }
 
     #[test]

@@ -72,6 +72,50 @@ fn an_alert_shows_whom_to_ask_and_what_was_said() {
 }
 
 #[test]
+fn why_a_token_was_revoked_is_shown_with_it() {
+    let home = Home::new("");
+    add(&home, "tom", OLD, &[]);
+    for note in ["a slip", "INC-7"] {
+        home.print(&["tokens", "set", "tom", "revoked_at="]);
+        home.print(&["tokens", "revoke", "tom", "--at", "2026-03-11T08:00:00Z", "--note", note]);
+    }
+    let told = home.print(&["tokens", "show", "tom"]);
+    assert!(told.contains("  revoked     2026-03-11 08:00:00 UTC: INC-7\n"), "{told}");
+    let said = first(&home, &["tokens", "show", "tom", "--json"])["lifecycle"].clone();
+    assert_eq!(said, first(&home, &["history", "tom", "--json"])["lifecycle"]);
+    let last = said.as_array().expect("a list").last().expect("an entry");
+    assert_eq!((&last["what"], &last["note"]), (&json!("revoked"), &json!("INC-7")));
+    add(&home, "sue", NEW, &["revoked_at=2026-03-12"]);
+    let told = home.print(&["tokens", "show", "sue"]);
+    assert!(told.contains("  revoked     2026-03-12 00:00:00 UTC\n"), "{told}");
+}
+
+#[test]
+fn tokens_that_nobody_uses_and_those_that_end_soon_are_listed() {
+    let home = Home::new("");
+    add(&home, "tom", OLD, &["expires_at=2999-01-01"]);
+    use_at(&home, "02:13:07", "84.150.1.9", OLD);
+    add(&home, "sue", NEW, &["owner=platform"]);
+    let names = |options: &[&str]| {
+        let listed = home.json(&[&["tokens", "list", "--json"], options].concat());
+        listed.iter().map(|token| token["registered"]["name"].clone()).collect::<Vec<_>>()
+    };
+    assert_eq!(names(&[]), ["tom", "sue"]);
+    assert_eq!(names(&["--unused", "1d"]), ["tom", "sue"], "never is unused, too");
+    assert_eq!(names(&["--unused", "2026-03-12"]), ["sue"], "tom was used that day");
+    assert_eq!(names(&["--expiring", "2999-01-01"]), ["tom"]);
+    assert_eq!(names(&["--expiring", "30d"]), [""; 0]);
+    for columns in ["60", "160"] {
+        let mut command = home.command(&["tokens", "list", "--expiring", "2999-01-01"]);
+        let table = command.env("COLUMNS", columns).output().expect("output").stdout;
+        let table = String::from_utf8(table).expect("UTF-8");
+        assert!(table.contains("expires") && table.contains(" in "), "{table}");
+    }
+    let sue = home.json(&["tokens", "list", "sue", "--json"]).remove(0);
+    assert_eq!(sue["registered"]["owner"], "platform");
+}
+
+#[test]
 fn a_word_on_an_alert_from_before_a_token_was_renamed_was_about_nobody() {
     let home = Home::new("");
     add(&home, "tom", OLD, &["decoy=true"]);

@@ -289,6 +289,12 @@ pub struct TokensList {
     /// Only tokens used since this time.
     #[arg(long, value_name = "TIME")]
     pub since: Option<String>,
+    /// Only tokens not used since this time, such as 90d, or never.
+    #[arg(long, value_name = "TIME")]
+    pub unused: Option<String>,
+    /// Only valid tokens that expire by this time, such as 30d from now.
+    #[arg(long, value_name = "TIME")]
+    pub expiring: Option<String>,
     /// List at most this many.
     #[arg(long, short = 'n', default_value_t = 100)]
     pub limit: u32,
