@@ -182,8 +182,12 @@ pub(super) fn name(who: &Who) -> String {
     }
 }
 
-/// Returns the error about an unknown name, with the known names most like it.
+/// Returns the error about an unknown name, with what it was changed to, or else the known names most like it.
 fn unknown(reader: &Reader, text: &str) -> anyhow::Result<anyhow::Error> {
+    let called = reader.renamed(text)?;
+    if !called.is_empty() {
+        return Ok(renamed(text, &called));
+    }
     let filter = TokenFilter { limit: Some(MAX_COMPARED), ..TokenFilter::default() };
     let tokens = reader.tokens(&filter, Timestamp::default())?;
     let mut known: Vec<SmolStr> = tokens.into_iter().map(|token| token.principal).collect();
@@ -192,19 +196,35 @@ fn unknown(reader: &Reader, text: &str) -> anyhow::Result<anyhow::Error> {
     Ok(nobody(text, &known))
 }
 
-fn nobody(text: &str, known: &[SmolStr]) -> anyhow::Error {
-    // A text as random as a secret may be one, in a place where it must not be repeated.
-    let shown = if !text.starts_with(TokenId::PREFIX) && shape::is_secretive(text.as_bytes()) {
+/// Returns the error about a former name. Alerts and mails from then still show it.
+fn renamed(text: &str, called: &[SmolStr]) -> anyhow::Error {
+    usage(format!(
+        "no token or principal is known as {} any more: it was renamed, and is called {} now",
+        quoted(text),
+        listed(called)
+    ))
+}
+
+fn listed(names: &[SmolStr]) -> String {
+    let names: Vec<_> = names.iter().map(|name| format!("\"{}\"", print::safe(name))).collect();
+    names.join(" or ")
+}
+
+/// Returns a text in quotation marks. One as random as a secret may be one, in a place where it must not be repeated.
+fn quoted(text: &str) -> String {
+    if !text.starts_with(TokenId::PREFIX) && shape::is_secretive(text.as_bytes()) {
         "what was given".to_owned()
     } else {
         format!("\"{}\"", print::safe(text))
-    };
+    }
+}
+
+fn nobody(text: &str, known: &[SmolStr]) -> anyhow::Error {
+    let shown = quoted(text);
     let near = nearest(text, known.iter().map(SmolStr::as_str).collect());
     let mut meant = of_subject(text, known);
-    meant.extend(near.filter(|_| meant.is_empty()));
-    let meant: Vec<String> =
-        meant.iter().map(|name| format!("\"{}\"", print::safe(name))).collect();
-    let hint = (!meant.is_empty()).then(|| format!(", did you mean {}?", meant.join(" or ")));
+    meant.extend(near.filter(|_| meant.is_empty()).map(SmolStr::from));
+    let hint = (!meant.is_empty()).then(|| format!(", did you mean {}?", listed(&meant)));
     usage(format!(
         "no token or principal is known as {shown}{} expected a name, an id (tw1_...) or its \
          beginning, or - with the secret on standard input; `tokenwatch tokens list` shows all",
@@ -213,7 +233,7 @@ fn nobody(text: &str, known: &[SmolStr]) -> anyhow::Error {
 }
 
 /// Returns the principals whose own name is a text: the subject of a JWT, the user, the key id.
-fn of_subject(text: &str, known: &[SmolStr]) -> Vec<String> {
+fn of_subject(text: &str, known: &[SmolStr]) -> Vec<SmolStr> {
     /// As many as are read before they are copied.
     const MOST: usize = 3;
     let is_of = |name: &&SmolStr| {
@@ -221,7 +241,7 @@ fn of_subject(text: &str, known: &[SmolStr]) -> Vec<String> {
         !text.is_empty() && is_identity(name) && issuer.is_some()
     };
     let found: BTreeSet<&SmolStr> = known.iter().filter(is_of).collect();
-    found.into_iter().take(MOST).map(ToString::to_string).collect()
+    found.into_iter().take(MOST).cloned().collect()
 }
 
 /// Refuses a secret on the command line, where the shell's history and the process list show it.

@@ -61,6 +61,26 @@ impl Reader {
     }
 }
 
+impl Reader {
+    /// Returns what the tokens are called now that once had a name: their names, or the ids of those without. At most
+    /// [`Found::MOST`] of them.
+    ///
+    /// # Errors
+    /// Any database error.
+    pub fn renamed(&self, name: &str) -> Result<Vec<SmolStr>, StoreError> {
+        self.read("looking for a former name", |db| {
+            let mut statement = db.prepare_cached(
+                "SELECT DISTINCT coalesce(nullif(r.name, ''), 'tw1_' || lower(hex(r.token))) AS called
+                 FROM lifecycle AS l JOIN registry AS r ON r.token = l.token
+                 WHERE l.name = ?1 AND l.name <> '' AND r.name <> ?1 ORDER BY called LIMIT ?2",
+            )?;
+            let most = i64::try_from(Found::<Who>::MOST).unwrap_or(i64::MAX);
+            let called = statement.query_map(params![name, most], |row| row.get::<_, String>(0))?;
+            called.map(|called| called.map(SmolStr::from)).collect()
+        })
+    }
+}
+
 /// Returns whether there is a principal of this name: with a token, a registry row or a profile.
 fn is_principal(db: &Connection, name: &str) -> rusqlite::Result<bool> {
     if name.is_empty() {
@@ -120,6 +140,27 @@ mod tests {
             assert_eq!(range(text), None, "{text}");
         }
         assert_eq!(range(&format!("tw1_{:0<33}", "")), None);
+    }
+
+    #[test]
+    fn a_former_name_leads_to_what_its_tokens_are_called_now() {
+        use crate::store::Store;
+        use crate::store::sample::{NOON, id, registered};
+        let mut store = Store::in_memory().unwrap();
+        let rows = [(1, "ci"), (2, "ci"), (3, "billing")];
+        let rows = rows.map(|(first, name)| registered(Some(first), name));
+        store.register(&rows, "", NOON).unwrap();
+        assert_eq!(store.renamed("ci").unwrap(), [""; 0], "it is called that");
+        store.amend(&Who::Token(id(1)), "", NOON, |row| row.name = "deploy".into()).unwrap();
+        store.amend(&Who::Token(id(2)), "", NOON, |row| row.name = "".into()).unwrap();
+        assert_eq!(store.renamed("ci").unwrap(), ["deploy", &*id(2).to_string()]);
+        store.amend(&Who::Token(id(1)), "", NOON, |row| row.name = "deploy-bot".into()).unwrap();
+        for name in ["ci", "deploy"] {
+            assert!(store.renamed(name).unwrap().contains(&"deploy-bot".into()), "{name}");
+        }
+        for name in ["", "deploy-bot", "nobody"] {
+            assert_eq!(store.renamed(name).unwrap(), [""; 0], "{name}");
+        }
     }
 
     #[test]

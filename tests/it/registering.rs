@@ -116,6 +116,18 @@ fn tokens_that_nobody_uses_and_those_that_end_soon_are_listed() {
 }
 
 #[test]
+fn a_former_name_is_told_what_it_was_changed_to() {
+    let home = Home::new("");
+    add(&home, "tom", OLD, &[]);
+    home.print(&["tokens", "set", "tom", "name=tim"]);
+    for command in [&["history", "tom"][..], &["tokens", "show", "tom"]] {
+        let (error, code) = refused(&home, command);
+        let told = "\"tom\" any more: it was renamed, and is called \"tim\" now";
+        assert!(error.contains(told) && code == Some(2), "{error}");
+    }
+}
+
+#[test]
 fn a_word_on_an_alert_from_before_a_token_was_renamed_was_about_nobody() {
     let home = Home::new("");
     add(&home, "tom", OLD, &["decoy=true"]);
