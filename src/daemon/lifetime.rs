@@ -1,10 +1,15 @@
 //! How long `run` lasts: a service until it is stopped, a command on files as long as somebody is there for it.
 
 use std::os::fd::AsFd;
+use std::time::Duration;
 
 use rustix::event::{PollFd, PollFlags, Timespec, poll};
+use tokio::time::sleep;
 
 use crate::daemon::systemd::Asked;
+
+/// Interval between looks at who is still there: nobody waits for the end.
+const LOOK: Duration = Duration::from_secs(1);
 
 /// How long `run` lasts.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -30,6 +35,13 @@ impl Lifetime {
     #[must_use]
     pub fn is_over(self) -> bool {
         self == Self::Command && is_unread(std::io::stdout())
+    }
+
+    /// Waits until it is over.
+    pub async fn end(self) {
+        while !self.is_over() {
+            sleep(LOOK).await;
+        }
     }
 }
 

@@ -13,6 +13,7 @@ use tracing::{info, warn};
 
 use crate::daemon::blocked::{Blocked, Spell, mail_blocked};
 use crate::daemon::follow::{Versions, versions};
+use crate::daemon::lifetime::Lifetime;
 use crate::daemon::outbox::Pump;
 use crate::daemon::post::{Cut, Post, Rules, mailer};
 use crate::daemon::recovery;
@@ -55,6 +56,8 @@ pub struct Opening<'a> {
     pub host: &'a Host,
     /// The end of the daemon, or a new mailer.
     pub cut: &'a Cut,
+    /// How long the daemon runs, and so waits.
+    pub lifetime: Lifetime,
 }
 
 impl Opening<'_> {
@@ -117,6 +120,7 @@ impl Opening<'_> {
                 // If the mail is dropped half-way, the cause is still in the journal.
                 tokio::select! {
                     () = signals.end() => true,
+                    () = self.lifetime.end() => true,
                     () = told.rest(wait) => false,
                 }
             });

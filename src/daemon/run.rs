@@ -96,6 +96,7 @@ pub fn run(site: &Site, setup: Setup) -> anyhow::Result<()> {
         credentials: setup.credentials.as_deref(),
         host: &setup.host,
         cut: &cut,
+        lifetime: setup.output.lifetime,
     };
     let mut lock = None;
     let opened = opening.wait(&mut lock, &runtime, &mut signals);

@@ -366,6 +366,32 @@ fn a_run_on_named_files_outlived_its_reader() {
 }
 
 #[test]
+fn a_run_that_waited_for_the_state_outlived_its_reader() {
+    let home = Home::new("[output]\njournal = false\n");
+    home.append("access.log", lines(0..1));
+    home.print(&["replay", "--save", "access.log"]);
+    // Somebody else has the database for himself, as a tool that copies it may.
+    let other = Connection::open(home.path("state/tokenwatch.db")).expect("a database");
+    other
+        .execute_batch("PRAGMA locking_mode = EXCLUSIVE; BEGIN EXCLUSIVE; DELETE FROM setting;")
+        .expect("a lock");
+    let mut run = home
+        .command(&["run", "access.log"])
+        .stdin(Stdio::null())
+        .stdout(Stdio::piped())
+        .stderr(File::create(home.path("daemon.log")).expect("log"))
+        .spawn()
+        .expect("start");
+    home.append("access.log", lines(1..2));
+    wait_for_log(&home, "the start waits until it can");
+    drop(run.stdout.take());
+    wait_until("it ends", || run.try_wait().expect("wait").is_some());
+    assert!(run.wait().expect("wait").success(), "{}", home.daemon_log());
+    drop(other);
+    assert_eq!(home.committed_lines(), 1, "it had not begun");
+}
+
+#[test]
 fn copytruncate_loses_nothing_while_the_daemon_keeps_up() {
     let home = Home::new(CONFIG);
     let daemon = home.run(&[]);
