@@ -17,6 +17,7 @@ mod percent;
 mod redact;
 mod request;
 mod seal;
+mod text;
 mod url;
 mod words;
 
@@ -30,6 +31,7 @@ use crate::engine::usage::Carrier;
 
 pub use redact::Redaction;
 pub use seal::{Sealed, Sealer};
+pub use text::{LONGEST_WORD, Searcher, Spot, is_of_word};
 
 /// The most credentials taken from one line; hostile lines contain more.
 pub const MAX_SIGHTINGS: usize = 16;

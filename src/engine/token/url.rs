@@ -131,16 +131,12 @@ impl<'a> Search<'_, 'a> {
 
     /// Adds `user:password`, which a client sends as basic authentication, with the id that it has there.
     fn userinfo(&mut self, userinfo: &'a [u8], place: Place) {
-        let (user, password) = split_once(userinfo, b':');
-        let password = percent::decode(password.unwrap_or_default());
-        if masked::is_masked(&password) {
-            self.add(|| place.userinfo(), percent::decode(user), Need::Shape);
-            return;
-        }
-        let decoded = percent::decode(userinfo);
-        let mut encoded = Zeroizing::new(vec![0; decoded.len().div_ceil(3) * 4]);
-        if STANDARD.encode_slice(&*decoded, &mut encoded).is_ok() {
-            self.push(place.userinfo(), Seen::Secret(Bytes::Own(encoded).into(), Form::BASIC));
+        match basic(userinfo) {
+            Some(pair) => self.push(place.userinfo(), Seen::Secret(pair.into(), Form::BASIC)),
+            None => {
+                let (user, _) = split_once(userinfo, b':');
+                self.add(|| place.userinfo(), percent::decode(user), Need::Shape);
+            }
         }
     }
 
@@ -294,6 +290,19 @@ impl<'a> Search<'_, 'a> {
     fn need(&self, name: &[u8], promised: Name) -> Need {
         if self.finder.is_query(name) { Need::Any } else { Need::of(promised) }
     }
+}
+
+/// Returns the `user:password` of a URL as basic authentication encodes it; `None` if there is no password, or only a
+/// mask of it.
+pub(super) fn basic(userinfo: &[u8]) -> Option<Bytes<'static>> {
+    let (_, password) = split_once(userinfo, b':');
+    if masked::is_masked(&percent::decode(password.unwrap_or_default())) {
+        return None;
+    }
+    let decoded = percent::decode(userinfo);
+    let mut encoded = Zeroizing::new(vec![0; decoded.len().div_ceil(3) * 4]);
+    STANDARD.encode_slice(&*decoded, &mut encoded).ok()?;
+    Some(Bytes::Own(encoded))
 }
 
 /// Returns whether a value is a whole URL, or a path with a query.

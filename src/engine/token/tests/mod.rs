@@ -6,6 +6,7 @@ mod ids;
 mod posed;
 mod privacy;
 mod sealed;
+mod texts;
 mod urls;
 
 use std::borrow::Cow;
