@@ -58,6 +58,17 @@ impl Site {
         )
     }
 
+    /// Reads the seal key, if there is one: for commands that only look.
+    ///
+    /// # Errors
+    /// It cannot be read, or is too short or too long.
+    pub fn key_if_any(&self) -> anyhow::Result<Option<SealKey>> {
+        match fs::symlink_metadata(self.state.join(KEY)) {
+            Err(error) if error.kind() == ErrorKind::NotFound => Ok(None),
+            _ => self.key().map(Some),
+        }
+    }
+
     /// Reads the text of the key file, or creates a key. Does not check its length: a short key can still be replaced.
     ///
     /// # Errors

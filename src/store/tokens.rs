@@ -221,6 +221,21 @@ impl Reader {
             Ok(found.into_iter().map(|numbered| numbered.summary).collect())
         })
     }
+
+    /// Returns the ids of all tokens that were used or are registered, in no order: 16 bytes each, where a token's row
+    /// and profile have some hundreds.
+    ///
+    /// # Errors
+    /// Any database error.
+    pub fn token_ids(&self) -> Result<Vec<TokenId>, StoreError> {
+        self.read("listing the ids of tokens", |db| {
+            let mut all = db.prepare_cached(
+                "SELECT id FROM token
+                 UNION ALL SELECT token AS id FROM registry WHERE token IS NOT NULL",
+            )?;
+            legible("the id of a token", all.query_map([], |row| row.get("id"))?)
+        })
+    }
 }
 
 /// Builds the query of a list. Needs `:now` and all values of the filter.
@@ -467,6 +482,17 @@ mod tests {
         assert_eq!(list(expiring.clone()), [id(2)], "whatever else was used since");
         assert_eq!(list(TokenFilter { expires_by: Some(NOON), ..expiring.clone() }), []);
         assert_eq!(store.tokens(&expiring, NOON.plus(SECOND)).unwrap(), [], "it has expired");
+    }
+
+    #[test]
+    fn ids_are_those_of_used_and_of_registered_tokens() {
+        let mut store = used(2);
+        let rows = [registered(Some(2), "b"), registered(Some(9), "c"), registered(None, "d")];
+        store.register(&rows, "", NOON).unwrap();
+        let mut ids = store.token_ids().unwrap();
+        ids.sort_unstable();
+        ids.dedup();
+        assert_eq!(ids, [id(1), id(2), id(9)]);
     }
 
     #[test]
