@@ -179,6 +179,7 @@ const LAYERS: &[(&str, &[&str])] = &[
     ("source", &["engine::line", "engine::time", "engine::zone", "mount"]),
     ("store", &["engine::*", "mount"]),
     ("deliver", &["engine::*"]),
+    ("scan", &["engine::token"]),
     // Wiring.
     (
         "daemon",
@@ -195,6 +196,7 @@ const LAYERS: &[(&str, &[&str])] = &[
             "source",
             "store",
             "deliver",
+            "scan",
             "daemon",
         ],
     ),
