@@ -28,6 +28,8 @@ mod replay;
 mod rules;
 mod run;
 mod sample;
+mod scan;
+mod scanned;
 mod scrub;
 mod several;
 mod state;
@@ -121,6 +123,7 @@ fn dispatch(cli: Cli) -> anyhow::Result<ExitCode> {
         Command::Tokens(options) => on_site(printer, &mut |at| tokens::run(at, &options)),
         Command::History(options) => on_state(printer, &mut |at| history::run(at, &options)),
         Command::Who(options) => on_state(printer, &mut |at| who::run(at, &options)),
+        Command::Scan(options) => on_state(printer, &mut |at| scan::run(at, &options)),
         Command::Alerts(options @ (Alerts::List(_) | Alerts::Show { .. })) => {
             on_state(printer, &mut |at| alerts::run(at, &options))
         }

@@ -256,13 +256,13 @@ fn show(context: &mut Context, text: &str) -> anyhow::Result<()> {
 }
 
 /// The rows of the registry: those of tokens, and those of names.
-struct Rows<'a> {
+pub(super) struct Rows<'a> {
     by_token: BTreeMap<TokenId, &'a Registered>,
     by_name: BTreeMap<&'a str, &'a Registered>,
 }
 
 impl<'a> Rows<'a> {
-    fn of(registry: &'a [Registered]) -> Self {
+    pub(super) fn of(registry: &'a [Registered]) -> Self {
         let named = registry.iter().filter(|row| row.token.is_none());
         Self {
             by_token: registry.iter().filter_map(|row| Some((row.token?, row))).collect(),
@@ -271,7 +271,7 @@ impl<'a> Rows<'a> {
     }
 
     /// Returns the row that applies to a token: its own, else that of its principal's name.
-    fn of_token(&self, token: &TokenSummary) -> Option<&'a Registered> {
+    pub(super) fn of_token(&self, token: &TokenSummary) -> Option<&'a Registered> {
         let own = token.token.and_then(|id| self.by_token.get(&id));
         own.or_else(|| self.by_name.get(token.principal.as_str())).copied()
     }

@@ -410,6 +410,8 @@ fn commands(outcomes: &mut Vec<Outcome>, home: &Home, secrets: &[String]) {
         &["alerts", "list", "--json"],
         &["check"],
         &["status"],
+        &["scan", "logs"],
+        &["scan", "logs", "--json"],
     ] {
         print(outcomes, home, arguments, "");
     }

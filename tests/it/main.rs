@@ -36,6 +36,7 @@ mod registering;
 mod rekey;
 #[path = "../../src/atlas/sample.rs"]
 mod sample;
+mod scan;
 mod silence;
 mod smtp;
 mod stories;

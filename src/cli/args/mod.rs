@@ -2,6 +2,7 @@
 
 mod alerts;
 mod parsers;
+mod scan;
 
 use std::ops::RangeInclusive;
 use std::path::PathBuf;
@@ -10,6 +11,7 @@ use clap::{Args, Parser, Subcommand, ValueEnum};
 use smol_str::SmolStr;
 
 pub use alerts::{Alerts, AlertsAck, AlertsList, AlertsMute};
+pub use scan::Scan;
 
 use crate::cli::choice;
 use crate::engine::alert::Level;
@@ -21,8 +23,8 @@ use crate::telemetry::LogFormat;
 #[derive(Debug, Parser)]
 #[command(name = "tokenwatch", version, max_term_width = 100, propagate_version = true)]
 #[command(after_help = "Begin with: tokenwatch replay /var/log/nginx/access.log*\n\
-    Exit status: 0 success; 1 alert found (replay --fail-on), unhealthy (status --check) or faulty rule (rules check, \
-    rules test); 2 usage; 70 failure; 75 another process holds the state; 78 configuration.")]
+    Exit status: 0 success; 1 alert found (replay --fail-on), secret found (scan), unhealthy (status --check) or faulty \
+    rule (rules check, rules test); 2 usage; 70 failure; 75 another process holds the state; 78 configuration.")]
 pub struct Cli {
     /// Options of every command.
     #[command(flatten)]
@@ -110,6 +112,9 @@ pub enum Command {
     /// Show which tokens were used from an address, a network, an operator or a country. Unknown tokens that the server
     /// refused are not kept.
     Who(Who),
+    /// Find known tokens, and what has the shape of one, in code, configuration and git history.
+    #[command(after_help = scan::ABOUT_SCAN)]
+    Scan(Scan),
     /// Show, acknowledge and mute alerts.
     #[command(subcommand)]
     Alerts(Alerts),
