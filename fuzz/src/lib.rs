@@ -15,9 +15,9 @@ use tokenwatch::engine::secret::SealKey;
 use tokenwatch::engine::token::{Finder, Names, Sealer};
 use tokenwatch::engine::zone::Zone;
 
-pub use files::{read_config, read_geo, read_old, read_rules, read_tokens};
+pub use files::{read_config, read_geo, read_old, read_report, read_rules, read_tokens};
 pub use parts::{read_address, read_time};
-pub use token::read_token;
+pub use token::{read_text, read_token};
 
 /// A made-up token. Where the finder finds it, nothing that leaves the seal may show it.
 pub const CANARY: &[u8] = b"exk_canary_0123456789abcdefghij";

@@ -6,9 +6,9 @@ use std::sync::LazyLock;
 
 use smol_str::SmolStr;
 use tokenwatch::engine::record::{FieldName, Record};
-use tokenwatch::engine::secret::SealKey;
+use tokenwatch::engine::secret::{SealKey, Secret};
 use tokenwatch::engine::time::Timestamp;
-use tokenwatch::engine::token::{Finder, MAX_SIGHTINGS, Sealer, Seen, Sighting};
+use tokenwatch::engine::token::{Finder, MAX_SIGHTINGS, Sealer, Searcher, Seen, Sighting};
 use tokenwatch::engine::usage::Origin;
 use tokenwatch::engine::{agent, route, shape};
 
@@ -100,4 +100,20 @@ fn check_shapes(text: &[u8]) {
     }
     assert_eq!(agent::agent(text), agent::agent(text));
     assert_eq!(route::route(text), route::route(text));
+}
+
+/// Searches an input for the canary and for what has the shape of a token.
+pub fn read_text(input: &[u8]) {
+    let key = SealKey::new(b"key");
+    let canary = key.seal(&Secret::new(CANARY));
+    let searcher = Searcher::new(key, vec![canary]);
+    let mut spots = Vec::new();
+    searcher.search(input, &mut spots);
+    let mut end = 0;
+    for spot in &spots {
+        assert!(end <= spot.bytes.start && spot.bytes.end <= input.len(), "{spot:?}");
+        end = spot.bytes.end;
+        assert!(!shows_canary(spot.hint.as_bytes()), "{spot:?}");
+    }
+    black_box(searcher.judge(input));
 }
