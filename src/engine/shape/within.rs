@@ -80,10 +80,10 @@ fn after_word(text: &[u8]) -> &[u8] {
 
 /// Returns the length of the JSON web token with which a text begins.
 fn jwt_length(text: &[u8]) -> Option<usize> {
-    if !text.starts_with(b"e") {
+    if !(text.starts_with(b"ey") || text.starts_with(b"ew")) {
         return None;
     }
-    let run = text.iter().take_while(|b| is_of_jwt(**b)).count();
+    let run = jwt_run(text);
     let whole = text.get(..run)?;
     // Dots behind it belong to the sentence, except the one before an empty signature.
     let end = whole.iter().rposition(|b| *b != b'.').map_or(0, |at| at + 1);
@@ -92,6 +92,18 @@ fn jwt_length(text: &[u8]) -> Option<usize> {
         .into_iter()
         .find(|token| matches!(jwt(token), Jwt::Signed | Jwt::Encrypted))
         .map(<[u8]>::len)
+}
+
+/// Returns how many of the first bytes may be of one JSON web token. Padding ends a part, so only a dot follows it: a
+/// text with many beginnings, `ey=ey=ey=`, is not read to its end for each.
+fn jwt_run(text: &[u8]) -> usize {
+    let mut before = b'.';
+    let fits = |byte: &&u8| {
+        let is_next = before != b'=' || matches!(**byte, b'=' | b'.');
+        before = **byte;
+        is_of_jwt(before) && is_next
+    };
+    text.iter().take_while(fits).count()
 }
 
 /// Returns how much of a text that begins like a JSON web token must be hidden.
@@ -106,4 +118,22 @@ fn hidden_jwt_length(text: &[u8]) -> Option<usize> {
         None => begins_as_header(text),
     };
     is_header.then(|| text.iter().take_while(|b| is_of_jwt(**b)).count())
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_text_of_beginnings_was_read_to_its_end_for_each() {
+        for (text, run) in [
+            ("", 0),
+            ("ey=ey=ey=", 3),
+            ("ey==.ey=.c2ln==", 15),
+            ("eyJ.eyJ.c2ln=x", 13),
+            ("eyJ.eyJ.c2ln&x", 12),
+        ] {
+            assert_eq!(jwt_run(text.as_bytes()), run, "{text}");
+        }
+    }
 }
