@@ -30,6 +30,7 @@ const LAYERS: &[(&str, &[&str])] = &[
     ("engine::shape", &["engine::secret"]),
     ("engine::agent", &["engine::shape", "engine::usage"]),
     ("engine::route", &["engine::shape"]),
+    ("engine::requests", &["engine::route"]),
     (
         "engine::token",
         &[
@@ -40,6 +41,7 @@ const LAYERS: &[(&str, &[&str])] = &[
             "engine::usage",
             "engine::agent",
             "engine::route",
+            "engine::requests",
         ],
     ),
     ("engine::arrival", &["engine::time"]),
@@ -59,7 +61,14 @@ const LAYERS: &[(&str, &[&str])] = &[
     ),
     (
         "engine::registry",
-        &["engine::time", "engine::secret", "engine::geo", "engine::usage", "engine::reserved"],
+        &[
+            "engine::time",
+            "engine::secret",
+            "engine::geo",
+            "engine::usage",
+            "engine::reserved",
+            "engine::requests",
+        ],
     ),
     ("engine::profile", &["engine::time", "engine::stats", "engine::geo", "engine::usage"]),
     (
@@ -93,6 +102,7 @@ const LAYERS: &[(&str, &[&str])] = &[
             "engine::geo",
             "engine::usage",
             "engine::pulse",
+            "engine::requests",
             "engine::registry",
             "engine::alert",
             "engine::profile",
@@ -102,7 +112,14 @@ const LAYERS: &[(&str, &[&str])] = &[
     ("engine::mute", &["engine::time", "engine::geo", "engine::alert"]),
     (
         "engine::rule",
-        &["engine::time", "engine::geo", "engine::usage", "engine::alert", "engine::detect"],
+        &[
+            "engine::time",
+            "engine::geo",
+            "engine::usage",
+            "engine::requests",
+            "engine::alert",
+            "engine::detect",
+        ],
     ),
     (
         "engine::incident",
@@ -175,7 +192,7 @@ const LAYERS: &[(&str, &[&str])] = &[
     ("telemetry", &["engine::visible"]),
     ("mount", &[]),
     ("atlas", &["engine::geo"]),
-    ("config", &["engine::alert", "engine::zone"]),
+    ("config", &["engine::alert", "engine::requests", "engine::zone"]),
     ("source", &["engine::line", "engine::time", "engine::zone", "mount"]),
     ("store", &["engine::*", "mount"]),
     ("deliver", &["engine::*"]),

@@ -21,6 +21,7 @@ pub mod pulse;
 pub mod reader;
 pub mod record;
 pub mod registry;
+pub mod requests;
 pub mod reserved;
 pub mod route;
 pub mod rule;

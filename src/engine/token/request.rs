@@ -3,43 +3,12 @@
 use smol_str::{SmolStr, StrExt as _};
 
 use crate::engine::record::Record;
+use crate::engine::requests;
 use crate::engine::shape::is_token_shaped;
 use crate::engine::usage::Transport;
 
 /// The limit of service names in bytes; longer ones are cut.
 const MAX_SERVICE: usize = 64;
-
-/// Methods of RFC 9110, `WebDAV` and caches. Others become `-`: a method is displayed, and clients can send anything.
-const METHODS: [&str; 28] = [
-    "GET",
-    "POST",
-    "PUT",
-    "DELETE",
-    "HEAD",
-    "OPTIONS",
-    "PATCH",
-    "CONNECT",
-    "TRACE",
-    "PROPFIND",
-    "PROPPATCH",
-    "MKCOL",
-    "COPY",
-    "MOVE",
-    "LOCK",
-    "UNLOCK",
-    "REPORT",
-    "SEARCH",
-    "MERGE",
-    "ACL",
-    "CHECKOUT",
-    "MKACTIVITY",
-    "MKCALENDAR",
-    "PURGE",
-    "BAN",
-    "QUERY",
-    "LINK",
-    "UNLINK",
-];
 
 /// Returns the lower bits of the last segment that is a number.
 pub(super) fn number(path: &[u8]) -> Option<u32> {
@@ -49,11 +18,11 @@ pub(super) fn number(path: &[u8]) -> Option<u32> {
     Some(digits.iter().fold(0, digit))
 }
 
-/// Returns the record's method, if it is one of [`METHODS`].
+/// Returns the record's method. One that is not known becomes `-`: a method is displayed, and clients can send
+/// anything.
 pub(super) fn method(record: &Record<'_>) -> SmolStr {
     let sent = record.method.as_deref().unwrap_or_default();
-    let known = METHODS.iter().find(|method| method.as_bytes().eq_ignore_ascii_case(sent));
-    SmolStr::new_static(known.unwrap_or(&"-"))
+    SmolStr::new_static(requests::method(sent).unwrap_or("-"))
 }
 
 /// Returns the record's host without its port, in lower case.
