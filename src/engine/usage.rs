@@ -191,6 +191,9 @@ pub struct Claims {
     pub expires_at: Option<Timestamp>,
     /// `nbf`.
     pub not_before: Option<Timestamp>,
+    /// Whether a second factor was used at sign-in, by `amr`; `None` if it does not say.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub second_factor: Option<bool>,
     /// The header's `alg` is `none`: anybody could have written the token.
     pub is_unsigned: bool,
     /// A checksum in the token is wrong: it was never issued.

@@ -328,6 +328,9 @@ fn sealed(usage: &Usage, principal: &str) -> Step {
             step.say(name, time.to_words());
         }
     }
+    if let Some(was_used) = claims.second_factor {
+        step.say("second factor", if was_used { "yes" } else { "no" });
+    }
     step
 }
 

@@ -37,7 +37,7 @@ pub(super) fn read(token: &[u8], principal_claims: &[SmolStr]) -> Said {
     }
     let mut parts = token.split(|b| *b == b'.');
     let header = object(parts.next().unwrap_or_default(), &["alg"]);
-    let mut names = vec!["iss", "sub", "azp", "client_id", "exp", "iat", "nbf"];
+    let mut names = vec!["iss", "sub", "azp", "client_id", "exp", "iat", "nbf", "amr"];
     names.extend(principal_claims.iter().map(SmolStr::as_str));
     let payload = object(parts.next().unwrap_or_default(), &names);
     let algorithm = get(&header, "alg").and_then(Value::as_str);
@@ -48,6 +48,7 @@ pub(super) fn read(token: &[u8], principal_claims: &[SmolStr]) -> Said {
             issued_at: time("iat"),
             expires_at: time("exp"),
             not_before: time("nbf"),
+            second_factor: get(&payload, "amr").and_then(second_factor),
             is_unsigned: algorithm.is_some_and(|name| name.eq_ignore_ascii_case("none")),
             is_malformed: false,
         },
@@ -105,6 +106,35 @@ fn time(value: &Value) -> Option<Timestamp> {
         reason = "`as` saturates, and that is what is wanted"
     )]
     Some(Timestamp::from_seconds(libm::floor(seconds) as i64))
+}
+
+/// What `amr` (RFC 8176) calls the methods by which more was asked for than what the owner knows: several at once, what
+/// he has, what he is.
+const FURTHER: [&str; 14] = [
+    "mfa", "mca", "hwk", "otp", "pop", "sc", "sms", "swk", "tel", "face", "fpt", "iris", "retina",
+    "vbm",
+];
+
+/// What it calls those by which he was only asked what he knows.
+const KNOWN: [&str; 3] = ["kba", "pin", "pwd"];
+
+/// What it says about the circumstances: where he was, that he was there, how risky that seemed.
+const CIRCUMSTANCES: [&str; 3] = ["geo", "rba", "user"];
+
+/// Returns whether more was asked for at sign-in than what the owner knows, by `amr`; `None` if it says so in other
+/// words than those of RFC 8176.
+fn second_factor(amr: &Value) -> Option<bool> {
+    let methods: Vec<&str> = match amr {
+        Value::String(text) => text.split_whitespace().collect(),
+        Value::Array(list) => list.iter().map(|one| one.as_str().unwrap_or_default()).collect(),
+        _ => return None,
+    };
+    if methods.iter().any(|method| FURTHER.contains(method)) {
+        return Some(true);
+    }
+    let is_known = methods.iter().any(|method| KNOWN.contains(method));
+    let is_clear = methods.iter().all(|one| KNOWN.contains(one) || CIRCUMSTANCES.contains(one));
+    (is_known && is_clear).then_some(false)
 }
 
 /// Makes an untrusted text usable as a name: removes control and direction characters, and cuts it at `limit`
@@ -226,6 +256,32 @@ pub(super) mod tests {
         assert_eq!(shown(r#"{"sub":"a\u001b[2J\u202eb"}"#), "jwt::a[2Jb");
         let long = format!(r#"{{"sub":"{}"}}"#, "\u{fc}".repeat(1000));
         assert_eq!(shown(&long).len(), "jwt::".len() + MAX_TEXT);
+    }
+
+    #[test]
+    fn a_second_factor_is_missing_only_if_amr_lists_what_one_knows() {
+        for (amr, expected) in [
+            (r#"["pwd"]"#, Some(false)),
+            (r#""pwd""#, Some(false)),
+            (r#"["pwd","pin","geo","user"]"#, Some(false)),
+            (r#"["pwd","mfa"]"#, Some(true)),
+            (r#"["pwd","otp"]"#, Some(true)),
+            (r#""pwd sms""#, Some(true)),
+            (r#"["hwk","user"]"#, Some(true)),
+            (r#"["fpt"]"#, Some(true)),
+            (r#"["pwd","example-push"]"#, None),
+            (r#"["wia"]"#, None),
+            (r#"["user"]"#, None),
+            (r#"["pwd",{"a":1}]"#, None),
+            (r#"["PWD"]"#, None),
+            ("[]", None),
+            ("\"\"", None),
+            ("2", None),
+        ] {
+            let claims = said(&format!(r#"{{"sub":"ann","amr":{amr}}}"#)).claims;
+            assert_eq!(claims.second_factor, expected, "{amr}");
+        }
+        assert_eq!(said(r#"{"sub":"ann"}"#).claims.second_factor, None);
     }
 
     #[test]
