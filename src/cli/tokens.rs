@@ -357,7 +357,7 @@ fn print_row(
     field(printer, "leaked", marked("leaked", row.leaked_at, said))?;
     field(printer, "rotated", marked("rotated", row.rotated_at, said))?;
     field(printer, "rotated to", &row.rotated_to)?;
-    field(printer, "scopes", row.scopes.join(" "))?;
+    field(printer, "scopes", joined(&row.scopes))?;
     field(printer, "only from", pinned(row))?;
     field(printer, "mfa", row.mfa.map(|mfa| if mfa { "yes" } else { "no" }).unwrap_or_default())?;
     field(printer, "notes", &row.notes)
@@ -374,9 +374,11 @@ fn marked(what: &str, at: Option<Timestamp>, said: &[&LifecycleRow]) -> String {
 }
 
 fn pinned(row: &Registered) -> String {
-    let countries = row.countries.iter().map(ToString::to_string);
-    let networks = row.networks.iter().map(ToString::to_string);
-    countries.chain(networks).collect::<Vec<_>>().join(" ")
+    format!("{} {}", joined(&row.countries), joined(&row.networks))
+}
+
+fn joined(list: &[impl ToString]) -> String {
+    list.iter().map(ToString::to_string).collect::<Vec<_>>().join(" ")
 }
 
 /// Prints a named value, unless it is empty.

@@ -1,5 +1,7 @@
 //! Tests of the registry: what is kept, changed, inherited.
 
+use smol_str::SmolStr;
+
 use super::*;
 use crate::engine::alert::Alert;
 use crate::engine::commit::Commit;
@@ -21,7 +23,7 @@ fn full() -> Registered {
         revoked_at: Some(NOON.plus(1)),
         rotated_to: "billing-2".into(),
         rotated_at: Some(NOON.plus(2)),
-        scopes: vec!["read:items".into(), "write".into()],
+        scopes: ["read:items", "GET:/v1/*"].map(|scope| SmolStr::new(scope).into()).into(),
         networks: vec!["192.0.2.0/24".parse().unwrap(), "2001:db8::/32".parse().unwrap()],
         countries: vec![Country::parse("DE").unwrap()],
         mfa: Some(false),

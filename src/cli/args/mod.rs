@@ -313,7 +313,8 @@ pub struct TokensAdd {
     /// Read the secret from this file instead of standard input.
     #[arg(long, value_name = "FILE")]
     pub secret_file: Option<PathBuf>,
-    /// Other registry columns with their values.
+    /// Other registry columns with their values. `scopes` takes permissions (`read`, `write`, `/v1/items/*`,
+    /// `GET:/v1/items`), beyond which a use is an alert, and labels, which are only shown: `scopes="read;POST:/graphql;billing"`
     #[arg(value_name = "COLUMN=VALUE")]
     pub columns: Vec<String>,
 }

@@ -1,5 +1,7 @@
 //! What the site itself knows about its tokens: names, owners, expiry, revocation, leaks, decoys.
 
+mod scope;
+
 use std::collections::{BTreeMap, BTreeSet};
 use std::sync::Arc;
 
@@ -13,6 +15,8 @@ use crate::engine::reserved::Reserved;
 use crate::engine::secret::{SealKey, Secret, TokenId};
 use crate::engine::time::Timestamp;
 use crate::engine::usage::Usage;
+
+pub use scope::Scope;
 
 /// One row of the registry.
 #[derive(Clone, Debug, Default, PartialEq, Serialize, Deserialize)]
@@ -34,8 +38,8 @@ pub struct Registered {
     pub rotated_to: SmolStr,
     /// When it was replaced; use after the overlap is an alert.
     pub rotated_at: Option<Timestamp>,
-    /// What it may be used for.
-    pub scopes: Vec<SmolStr>,
+    /// What it may be used for; if none of them is a permission, anything.
+    pub scopes: Vec<Scope>,
     /// The only networks it may be used from; empty for any.
     pub networks: Vec<IpNet>,
     /// The only countries it may be used from; empty for any.
@@ -92,7 +96,15 @@ impl Registered {
         ends.into_iter().flatten().any(|end| end <= now)
     }
 
-    /// Sets one column from its text; an empty text changes nothing. Lists are separated by spaces, `;` or `|`.
+    /// Returns whether its scopes permit requests, and none of them permits this one.
+    #[must_use]
+    pub fn forbids(&self, method: &str, route: &str) -> bool {
+        let mut permitted = self.scopes.iter().filter_map(Scope::permitted).peekable();
+        permitted.peek().is_some() && !permitted.any(|requests| requests.contains(method, route))
+    }
+
+    /// Sets one column from its text; an empty text changes nothing. Lists are separated by spaces, `;`, `|` or
+    /// commas.
     ///
     /// A token is a secret, which is sealed at once, or a `tw1_` id.
     ///
@@ -121,7 +133,7 @@ impl Registered {
             "revoked_at" => self.revoked_at = time()?,
             "rotated_to" => self.rotated_to = SmolStr::new(text),
             "rotated_at" => self.rotated_at = time()?,
-            "scopes" => self.scopes = list(text).map(SmolStr::new).collect(),
+            "scopes" => self.scopes = scopes(text).map_err(fault)?,
             "networks" => {
                 self.networks = networks(text).ok_or_else(|| fault("networks in CIDR notation"))?;
             }
@@ -262,6 +274,10 @@ fn truth(text: &str) -> Option<bool> {
 
 fn list(text: &str) -> impl Iterator<Item = &str> {
     text.split([' ', ';', '|', ',']).filter(|item| !item.is_empty())
+}
+
+fn scopes(text: &str) -> Result<Vec<Scope>, &'static str> {
+    list(text).map(Scope::parse).collect()
 }
 
 fn networks(text: &str) -> Option<Vec<IpNet>> {

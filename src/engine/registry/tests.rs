@@ -116,3 +116,22 @@ fn a_name_that_was_cleared_is_an_old_one_like_any_other() {
     let id = TokenId([3; 16]).to_smolstr();
     assert_eq!(before.renamed_in(&Registry::new(rows)), ["a".into(), "b".into(), id].into());
 }
+
+#[test]
+fn a_row_of_labels_alone_forbids_nothing_and_labels_beside_permissions_grant_nothing() {
+    let forbids =
+        |scopes: &str, method, route| row(&[("scopes", scopes)]).unwrap().forbids(method, route);
+    assert!(!forbids("", "DELETE", "/v1/items"));
+    assert!(!forbids("billing repo:status", "DELETE", "/v1/items"));
+    assert!(!forbids("read;POST:/v1/orders,billing", "GET", "/v1/items"));
+    assert!(!forbids("read|POST:/v1/orders", "POST", "/v1/orders"));
+    assert!(forbids("read POST:/v1/orders billing", "POST", "/billing"));
+    assert!(!forbids("write read", "DELETE", "/v1/items"));
+}
+
+#[test]
+fn a_scope_that_is_meant_as_a_permission_and_is_none_is_refused() {
+    let fault = row(&[("scopes", "read GET:items")]).unwrap_err().to_string();
+    assert!(fault.starts_with("column scopes: expected a path, "), "{fault}");
+    assert!(fault.ends_with("GET:/v1/items/*"), "{fault}");
+}
