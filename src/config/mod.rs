@@ -21,6 +21,7 @@ use ipnet::IpNet;
 
 use self::raw::{Raw, RawLimits, RawRetention, RawSource, RawTokens};
 use self::read::Slot;
+use crate::engine::requests::Requests;
 use crate::engine::zone::Zone;
 
 pub use self::detect::DetectTable;
@@ -126,7 +127,7 @@ pub enum ReadFrom {
     Start,
 }
 
-/// `[tokens]`: names of places that contain tokens, added to the built-in ones.
+/// `[tokens]`: names of places that contain tokens, added to the built-in ones, and what takes more than a token.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
 pub struct Tokens {
     /// Query parameters.
@@ -139,6 +140,8 @@ pub struct Tokens {
     pub ids: Vec<String>,
     /// The JWT claims that identify the principal, `iss` and `sub` by default.
     pub principal_claims: Vec<String>,
+    /// Requests that take a second factor.
+    pub sensitive: Vec<Requests>,
 }
 
 /// `[geoip]`: MMDB files; the first one that knows an address is used.
@@ -337,6 +340,7 @@ impl Tokens {
             headers,
             ids: raw.ids.or_default(),
             principal_claims: raw.principal_claims.value().unwrap_or_else(claims),
+            sensitive: raw.sensitive.or_default(),
         }
     }
 }

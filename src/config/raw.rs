@@ -14,10 +14,11 @@ use super::fault::{At, Fault, File, Span};
 use super::read::{Node, Reading, Section, Slot};
 use super::scalar::{
     count, duration, flag, globs, level, mailbox, mailboxes, names, network, number, one_of, path,
-    paths, server, size, text, texts, time_of_day, zone,
+    paths, requests, server, size, text, texts, time_of_day, zone,
 };
 use super::value::Server;
 use crate::engine::alert::Level;
+use crate::engine::requests::Requests;
 use crate::engine::zone::Zone;
 
 const DAY: Duration = Duration::from_hours(24);
@@ -67,6 +68,7 @@ pub(super) struct RawTokens {
     pub(super) headers: Slot<Vec<String>>,
     pub(super) ids: Slot<Vec<String>>,
     pub(super) principal_claims: Slot<Vec<String>>,
+    pub(super) sensitive: Slot<Vec<Requests>>,
 }
 
 /// `[geoip]`
@@ -200,6 +202,7 @@ impl RawTokens {
         section.read("headers", &mut self.headers, names);
         section.read("ids", &mut self.ids, names);
         section.read("principal_claims", &mut self.principal_claims, names);
+        section.read("sensitive", &mut self.sensitive, requests);
     }
 }
 

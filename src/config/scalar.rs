@@ -14,6 +14,7 @@ use super::fault::At;
 use super::read::{Node, Reading, nearest};
 use super::value::{self, Server, Wrong, show_duration, show_size};
 use crate::engine::alert::Level;
+use crate::engine::requests::Requests;
 use crate::engine::zone::Zone;
 
 pub(super) fn text(node: Node<'_>) -> Reading<String> {
@@ -198,6 +199,13 @@ pub(super) fn names(node: Node<'_>) -> Reading<Vec<String>> {
         Ok(name)
     };
     Ok(one_or_more(node, name)?.into_iter().map(|at| at.value).collect())
+}
+
+/// Reads sets of requests: paths, each alone or after a method.
+pub(super) fn requests(node: Node<'_>) -> Reading<Vec<Requests>> {
+    let requests =
+        |node: Node<'_>| Requests::parse(&text(node)?).map_err(|expected| node.wrong(expected, ""));
+    Ok(one_or_more(node, requests)?.into_iter().map(|at| at.value).collect())
 }
 
 fn one_or_more<T>(node: Node<'_>, read: impl Fn(Node<'_>) -> Reading<T>) -> Reading<Vec<At<T>>> {

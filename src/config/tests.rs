@@ -251,6 +251,18 @@ fn a_time_zone_that_is_none_is_a_fault_where_it_stands() {
 }
 
 #[test]
+fn sensitive_routes_are_read_and_what_names_none_is_a_fault_where_it_stands() {
+    let config = good("[tokens]\nsensitive = [\"/admin/*\", \"DELETE:/v1/*\"]");
+    assert_eq!(config.tokens.sensitive.len(), 2);
+    assert_eq!(good("[tokens]\nsensitive = \"/admin/*\"").tokens.sensitive.len(), 1);
+    let faults = faults("[tokens]\nsensitive = [\"/admin/*\", \"DELETE:users\", \"write\"]");
+    for place in ["tokenwatch.toml:2:26", "tokenwatch.toml:2:42"] {
+        assert!(faults.contains(place), "{faults}");
+    }
+    assert!(faults.contains("as in GET:/v1/items/*"), "{faults}");
+}
+
+#[test]
 fn polling_is_of_files() {
     let config =
         parse("[[source]]\npaths = \"/a\"\npoll = true\n[[source]]\npaths = \"/b\"\n").unwrap();
