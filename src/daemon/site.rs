@@ -190,13 +190,14 @@ impl Site {
             .collect()
     }
 
-    /// Returns the detectors' parameters.
+    /// Returns the detectors' parameters, with the requests that take a second factor.
     ///
     /// # Errors
     /// Every unknown key and every invalid value.
     pub fn params(&self) -> Result<Params, Faults> {
         let mut table = self.config.detect.clone();
-        let mut params = Params::default();
+        let sensitive = self.config.tokens.sensitive.clone();
+        let mut params = Params { sensitive, ..Params::default() };
         for parameter in Params::list() {
             let range = 0.0..=f64::MAX;
             if let Some(value) = table.number(parameter.section, parameter.key, range) {

@@ -96,7 +96,8 @@ fn fired(
         [(_, (_, only))] => Cow::Borrowed(&only.usages),
         _ => Cow::Owned(read(example, &reader)?.1.usages),
     };
-    let mut judge = Judge::new(Params::default(), rules, registry, Policy::default());
+    let params = Params { sensitive: example.sensitive()?, ..Params::default() };
+    let mut judge = Judge::new(params, rules, registry, Policy::default());
     let mut memory = Memory::new(usize::MAX);
     memory.admit(&usages, &[], &judge.registry);
     judge.judge(&mut memory, &usages, example);

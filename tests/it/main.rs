@@ -12,6 +12,7 @@
 
 mod accounting;
 mod again;
+mod beyond;
 mod canary;
 mod clocks;
 mod commands;

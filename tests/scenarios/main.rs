@@ -55,7 +55,10 @@ fn replay(story: &Story) -> Vec<Value> {
     story.world.write(home.path());
     fs::write(path("registry.csv"), story.registry()).expect("registry");
     fs::write(path("access.log"), play::lines(story)).expect("log");
-    let config = "state_dir = \"state\"\n[geoip]\ncity = \"City.mmdb\"\nasn = \"ASN.mmdb\"\n";
+    let config = format!(
+        "state_dir = \"state\"\n[tokens]\nsensitive = {:?}\n[geoip]\ncity = \"City.mmdb\"\nasn = \"ASN.mmdb\"\n",
+        story.sensitive
+    );
     fs::write(path("tokenwatch.toml"), config).expect("configuration");
     let output = Command::new(env!("CARGO_BIN_EXE_tokenwatch"))
         .arg("--config")

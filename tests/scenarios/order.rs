@@ -14,6 +14,7 @@ use tokenwatch::engine::memory::Memory;
 use tokenwatch::engine::reader::{Reader, Source};
 use tokenwatch::engine::record::Format;
 use tokenwatch::engine::registry::{Registered, Registry};
+use tokenwatch::engine::requests::Requests;
 use tokenwatch::engine::rule::RuleSet;
 use tokenwatch::engine::secret::SealKey;
 use tokenwatch::engine::time::{HOUR, SECOND};
@@ -37,6 +38,7 @@ type Told = BTreeSet<(String, SmolStr, Level, i64)>;
 struct Read {
     usages: Vec<Usage>,
     registry: Vec<Registered>,
+    params: Params,
     atlas: Reloading,
 }
 
@@ -62,12 +64,16 @@ fn read(story: &Story, home: &Path) -> Read {
     };
     let registry = rows.records().map(|record| row(record.unwrap())).collect();
     let (city, asn) = (vec![home.join("City.mmdb")], vec![home.join("ASN.mmdb")]);
-    Read { usages, registry, atlas: Reloading::open(Settings { city, asn, usual: Vec::new() }) }
+    let sensitive = story.sensitive.iter().map(|text| Requests::parse(text).unwrap()).collect();
+    let params = Params { sensitive, ..Params::default() };
+    let atlas = Reloading::open(Settings { city, asn, usual: Vec::new() });
+    Read { usages, registry, params, atlas }
 }
 
 fn judged(read: &Read, usages: &[Usage]) -> Vec<Alert> {
     let registry = Registry::new(read.registry.clone());
-    let mut judge = Judge::new(Params::default(), RuleSet::built_in(), registry, Policy::default());
+    let (params, rules) = (read.params.clone(), RuleSet::built_in());
+    let mut judge = Judge::new(params, rules, registry, Policy::default());
     let mut memory = Memory::new(usize::MAX);
     memory.admit(usages, &[], &judge.registry);
     judge.judge(&mut memory, usages, &read.atlas);

@@ -20,6 +20,8 @@ pub(crate) struct Story {
     pub(crate) disorder: u64,
     /// Lines of a hundred that come twice.
     pub(crate) doubled: u64,
+    /// Requests that take a second factor.
+    pub(crate) sensitive: Vec<String>,
 }
 
 /// Who calls: one principal, or so many alike (`NAME-1`, `NAME-2`, ...).
@@ -118,6 +120,7 @@ impl Story {
             expectations: Vec::new(),
             disorder: 0,
             doubled: 0,
+            sensitive: Vec::new(),
         };
         for (n, line) in (1..).zip(text.lines()) {
             let words: Vec<&str> = line.split_whitespace().collect();
@@ -153,6 +156,9 @@ impl Story {
                 self.calls.push(call);
             }
             ["disorder", seconds] => self.disorder = duration(seconds)?,
+            ["sensitive", requests @ ..] => {
+                self.sensitive = requests.iter().map(|one| (*one).to_owned()).collect();
+            }
             ["doubled", percent] => self.doubled = number(percent.trim_end_matches('%'))?,
             [verb @ ("must" | "once" | "may" | "never" | "shows"), who, rule, level, rest @ ..] => {
                 let days = rest.first().and_then(|word| word.strip_prefix("days="));
@@ -229,7 +235,7 @@ impl Story {
     /// The registry as a file; strangers are not in it.
     pub(crate) fn registry(&self) -> String {
         let mut text = String::from(
-            "token,name,expires_at,revoked_at,rotated_at,networks,countries,decoy,leaked_at\n",
+            "token,name,expires_at,revoked_at,rotated_at,scopes,networks,countries,mfa,decoy,leaked_at\n",
         );
         for person in self.people.iter().filter(|person| !person.is_stranger) {
             for name in self.members(&person.name) {
@@ -241,8 +247,10 @@ impl Story {
                     "expires_at",
                     "revoked_at",
                     "rotated_at",
+                    "scopes",
                     "networks",
                     "countries",
+                    "mfa",
                     "decoy",
                     "leaked_at",
                 ]

@@ -9,6 +9,7 @@
 //! (what many do at once), [`fell_silent`] (a principal that has stopped calling), [`guessed`] (guessing),
 //! [`found`] (a token that may have been guessed) and [`walked`] (a walk through objects).
 
+mod beyond;
 mod concurrent;
 mod dead;
 mod dormant;
@@ -145,6 +146,8 @@ pub const ALL: &[Detector] = &[
     dormant::DETECTOR,
     silence::DETECTOR,
     transport::DETECTOR,
+    beyond::SCOPE,
+    beyond::MFA,
     fleet::DETECTOR,
     guessing::GUESSING,
     guessing::SUCCESS,

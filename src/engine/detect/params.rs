@@ -2,6 +2,7 @@
 
 use crate::engine::house::{Fleet, Guessing, Objects};
 use crate::engine::profile::{self, Parameter, Section};
+use crate::engine::requests::Requests;
 
 use super::dead::Dead;
 use super::dormant::Dormant;
@@ -20,13 +21,15 @@ profile::section! {
         decoy_hours = 1.0, "h", "Canarytokens: a minute; an incident is an hour";
         /// An exposed token: one route and parameter, or one client.
         exposed_hours = 24.0, "h", "own choice: once a day until it is mended";
+        /// A request beyond a token's scopes, or without a second factor: one method and route.
+        beyond_hours = 24.0, "h", "own choice: once a day until it is mended";
         /// What is new and not learned yet: country, network, client, journey, fan-out, waking, a server's leeway.
         new_hours = 720.0, "h", "own choice: as long as its actor (score.actor_repeat_days)";
     }
 }
 
-/// Parameters of all detectors and of the profile behind them.
-#[derive(Clone, Copy, Debug, Default, PartialEq)]
+/// Parameters of all detectors, and of the profile behind them.
+#[derive(Clone, Debug, Default, PartialEq)]
 pub struct Params {
     /// Of the profile and its score.
     pub profile: profile::Params,
@@ -52,6 +55,9 @@ pub struct Params {
     pub repeat: Repeat,
     /// Of `monitor-health`.
     pub health: Health,
+    /// Of `mfa-missing`: the requests that take a second factor. Its value is no number, so [`Self::set`] does not know
+    /// it.
+    pub sensitive: Vec<Requests>,
 }
 
 /// A parameter that cannot be set.

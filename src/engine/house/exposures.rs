@@ -35,6 +35,8 @@ pub enum Exposed {
     Insecure,
     /// It was accepted after its end.
     Expired,
+    /// It was accepted without a second factor where one is needed.
+    Mfa,
     /// It is not new here, and was accepted a few minutes after the end that it states.
     Leeway,
 }
@@ -44,7 +46,7 @@ impl Exposed {
     const fn hours(self) -> i64 {
         match self {
             Self::Leeway => LEEWAY_HOURS,
-            Self::Url | Self::Referer | Self::Insecure | Self::Expired => 1,
+            Self::Url | Self::Referer | Self::Insecure | Self::Expired | Self::Mfa => 1,
         }
     }
 }

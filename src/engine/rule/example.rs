@@ -9,6 +9,7 @@ use serde::Deserialize;
 use smol_str::SmolStr;
 
 use crate::engine::geo::{Atlas, Country, NetworkKind, Place, Point};
+use crate::engine::requests::Requests;
 use crate::engine::time::{Timestamp, duration};
 
 /// The examples of one rule.
@@ -32,6 +33,9 @@ pub struct Example {
     /// Registry rows: a token's secret, and columns of the registry by name.
     #[serde(default)]
     pub registry: Vec<BTreeMap<String, String>>,
+    /// Requests that take a second factor, as `[tokens] sensitive` names them.
+    #[serde(default)]
+    pub sensitive: Vec<String>,
     /// The locations of networks.
     #[serde(default)]
     pub places: BTreeMap<IpNet, ExamplePlace>,
@@ -94,6 +98,17 @@ impl Example {
         let time = DateTime::parse_from_rfc3339(text)
             .map_err(|_| format!("clock: expected RFC 3339, found {text:?}"))?;
         Ok(Some(Timestamp::from(time.to_utc())))
+    }
+
+    /// Returns the requests that take a second factor.
+    ///
+    /// # Errors
+    /// Describes a text that names none.
+    pub fn sensitive(&self) -> Result<Vec<Requests>, String> {
+        let parse = |text: &String| {
+            Requests::parse(text).map_err(|expected| format!("sensitive: expected {expected}"))
+        };
+        self.sensitive.iter().map(parse).collect()
     }
 
     /// Splits the example by log: each with its own lines, and the same surroundings.

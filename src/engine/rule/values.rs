@@ -46,6 +46,7 @@ fn expected(field: &str, text: &str) -> Option<String> {
         _ if text.is_empty() => None,
         "event.outcome" => one_of(&OUTCOMES.map(outcome), text),
         "new.network_kind" => one_of(&NetworkKind::ALL.map(NetworkKind::as_str), text),
+        "mfa.according_to" => one_of(&["token", "registry"], text),
         "source.geo.country_iso_code" | "new.country" => {
             (Country::parse(&text.to_ascii_uppercase()).is_none())
                 .then(|| "a country code of two letters, as in `DE`".to_owned())

@@ -114,15 +114,17 @@ fn refusals_from_everywhere_kept_a_leaked_key_that_was_accepted_quiet() {
 #[test]
 fn every_sort_of_report_is_remembered_by_itself() {
     // Detectors that remember nothing this way, or by the names below.
-    const OTHERS: [&str; 12] = [
+    const OTHERS: [&str; 14] = [
         "concurrent-use",
         "fleet-change",
+        "mfa-missing",
         "monitor-health",
         "new-client",
         "new-country",
         "new-network",
         "object-enumeration",
         "rate-spike",
+        "scope-violation",
         "silence",
         "success-after-guessing",
         "token-guessing",
@@ -136,6 +138,8 @@ fn every_sort_of_report_is_remembered_by_itself() {
         "pinned country",
         "expired-token-accepted 3",
         "reminder",
+        "scope.request",
+        "mfa.request",
     ];
     let families = [Family::Country, Family::Network, Family::Client].map(Family::fact);
     let names = ALL.iter().map(|detector| detector.name).filter(|name| !OTHERS.contains(name));

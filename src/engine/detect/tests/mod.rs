@@ -1,6 +1,7 @@
 //! Scenes for the detectors: what must be reported, and what must not.
 
 mod again;
+mod beyond;
 
 use std::collections::BTreeSet;
 
@@ -20,10 +21,21 @@ impl Life {
         place: &Place,
         row: Option<&Registered>,
     ) -> Facts {
-        let (placed, params) = (Placed::new(usage, place), Params::default());
+        self.judged_by(usage, place, row, &Params::default())
+    }
+
+    /// The same with the parameters of a site.
+    fn judged_by(
+        &mut self,
+        usage: &Usage,
+        place: &Place,
+        row: Option<&Registered>,
+        params: &Params,
+    ) -> Facts {
+        let placed = Placed::new(usage, place);
         let signals = self.compare(usage, place);
         let facts =
-            detect(&placed, &signals, row, &mut self.profile, &mut Exposures::default(), &params);
+            detect(&placed, &signals, row, &mut self.profile, &mut Exposures::default(), params);
         self.profile.absorb(&placed, &signals, &params.profile);
         facts
     }
