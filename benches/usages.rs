@@ -32,6 +32,7 @@ pub(crate) fn usage(n: u64, principals: u64) -> Usage {
         carrier: Carrier::Header("authorization".into()),
         identity: None,
         claims: Claims::default(),
+        most_bits: None,
         client: Some(IpAddr::V4(Ipv4Addr::from(0x0b00_0000 + ((net as u32) << 8) + 7))),
         is_forgeable: false,
         agent: Agent {

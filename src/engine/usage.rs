@@ -32,6 +32,10 @@ pub struct Usage {
     pub identity: Option<Identity>,
     /// What the token states about itself.
     pub claims: Claims,
+    /// The most bits that the secret can have, by its length and characters: if they are fewer than 128, and nothing
+    /// else is known about how it was made.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub most_bits: Option<u8>,
     /// The client's address, from the trusted hop; v4-mapped v6 becomes v4.
     pub client: Option<IpAddr>,
     /// The address comes from a header: the log names no peer.

@@ -1,4 +1,4 @@
-//! Properties of a token's characters: checksum and entropy.
+//! Properties of a token's characters: checksum, entropy, and how many bits they can have.
 
 /// The alphabet of the base-62 digits in which GitHub and npm write the checksum.
 const BASE62: &[u8; 62] = b"0123456789ABCDEFGHIJKLMNOPQRSTUVWXYZabcdefghijklmnopqrstuvwxyz";
@@ -52,6 +52,40 @@ pub fn entropy(text: &[u8]) -> f64 {
     counts.iter().filter(|count| **count != 0).map(bits).sum()
 }
 
+/// The classes of characters, as bits of a set, each with what it adds to an alphabet: digits, the letters of hex
+/// digits, the other letters, both again in upper case, what base64 has besides, other ASCII, other bytes.
+const SIZES: [u128; 8] = [10, 6, 20, 6, 20, 4, 29, 161];
+
+/// Returns the most bits that a text can have if it is random, by its length and the classes of its characters,
+/// rounded down; `None` if they are 128 or more.
+#[must_use]
+pub fn most_bits(text: &[u8]) -> Option<u8> {
+    // Hex digits have four bits each. Nearly all tokens are that long, and this is asked of each line.
+    if 32 <= text.len() && text.iter().any(u8::is_ascii_alphabetic) {
+        return None;
+    }
+    let classes = text.iter().fold(0, |classes, byte| classes | classes_of(*byte));
+    let is_among = |at: &usize| (classes >> at) & 1 == 1;
+    let sizes = SIZES.iter().enumerate().filter(|(at, _)| is_among(at));
+    let alphabet: u128 = sizes.map(|(_, size)| size).sum();
+    let n_texts = alphabet.checked_pow(u32::try_from(text.len()).ok()?)?;
+    u8::try_from(n_texts.checked_ilog2()?).ok()
+}
+
+/// Returns the classes of an alphabet that has this character: with letters up to `f`, that of hex digits at least.
+const fn classes_of(byte: u8) -> u8 {
+    match byte {
+        b'0'..=b'9' => 0b1,
+        b'a'..=b'f' => 0b11,
+        b'g'..=b'z' => 0b110,
+        b'A'..=b'F' => 0b1001,
+        b'G'..=b'Z' => 0b1_1000,
+        b'-' | b'_' | b'+' | b'/' => 0b10_0000,
+        0x20..0x7f => 0b110_0000,
+        _ => 0b1000_0000,
+    }
+}
+
 /// Returns whether a name or word looks like a secret rather than language: long, made of letters and digits, and of
 /// high entropy.
 pub(super) fn is_random(text: &[u8]) -> bool {
@@ -83,6 +117,28 @@ mod tests {
         body[0] = b'b';
         assert!(!crc32_base62(&body));
         assert!(!crc32_base62(b"abc"));
+    }
+
+    #[test]
+    fn length_and_alphabet_bound_the_bits() {
+        let cases: [(&str, Option<u8>); 13] = [
+            ("", Some(0)),
+            ("12345678", Some(26)),
+            ("deadbeef", Some(32)),
+            ("hunter2hunter2", Some(72)),
+            ("correct horse", Some(79)),
+            ("9f86d081884c7d659a2f", Some(80)),
+            ("V1StGXR8Z5jdHi6BmyTq", Some(119)),
+            ("V1StGXR8Z5jdHi6BmyTq7w", None),
+            ("9f86d081884c7d659a2feaa0c55ad01", Some(124)),
+            ("9f86d081884c7d659a2feaa0c55ad015", None),
+            ("1b4e28ba-2fa1-41d2-883f-0016d3cca427", None),
+            ("73625184950617283940516273849506172839", Some(126)),
+            ("736251849506172839405162738495061728394", None),
+        ];
+        for (text, bits) in cases {
+            assert_eq!(most_bits(text.as_bytes()), bits, "{text}");
+        }
     }
 
     #[test]

@@ -12,7 +12,7 @@ use crate::engine::agent::agent;
 use crate::engine::record::Record;
 use crate::engine::route::{OTHER, path, route};
 use crate::engine::secret::{SealKey, Secret, TokenId, mask};
-use crate::engine::shape::{decode, is_secretive, is_token_shaped};
+use crate::engine::shape::{decode, is_secretive, is_token_shaped, most_bits};
 use crate::engine::usage::{Agent, Carrier, Claims, Identity, NO_ANSWER, Object, Origin, Usage};
 
 /// The longest path that counts as an object.
@@ -46,6 +46,8 @@ pub struct Sealed {
     pub identity: Option<Identity>,
     /// What it states about itself.
     pub claims: Claims,
+    /// The most bits that it can have, if they are few; see [`Usage`].
+    pub most_bits: Option<u8>,
 }
 
 impl Sealer {
@@ -87,6 +89,7 @@ impl Sealer {
                 carrier: token.carrier,
                 identity: token.identity,
                 claims: token.claims,
+                most_bits: token.most_bits,
                 client: record.client.as_ref().map(IpAddr::to_canonical),
                 is_forgeable: record.is_forwarded,
                 agent: user_agent.clone(),
@@ -159,16 +162,17 @@ impl Sealer {
 
     fn sealed(&self, sighting: &Sighting<'_>) -> Sealed {
         let carrier = sighting.carrier.clone();
-        let claims = Claims::default();
+        let (claims, most_bits) = (Claims::default(), None);
         match &sighting.seen {
             Seen::Sealed(id) => {
                 let kind = SmolStr::new_static("sealed");
-                Sealed { id: *id, kind, hint: HIDDEN, carrier, identity: None, claims }
+                Sealed { id: *id, kind, hint: HIDDEN, carrier, identity: None, claims, most_bits }
             }
             Seen::Reference(scheme, value) => {
                 let id = self.key.seal_reference(scheme, value);
                 let kind = SmolStr::new_static("reference");
-                Sealed { id, kind, hint: mask(value, 0), carrier, identity: None, claims }
+                let hint = mask(value, 0);
+                Sealed { id, kind, hint, carrier, identity: None, claims, most_bits }
             }
             Seen::Secret(secret, form) => {
                 let said = self.said(secret, *form);
@@ -179,6 +183,7 @@ impl Sealer {
                     carrier,
                     identity: said.identity,
                     claims: Claims { is_malformed: form.is_malformed, ..said.claims },
+                    most_bits: few_bits(secret, *form),
                 }
             }
         }
@@ -219,8 +224,15 @@ impl Sealed {
             self.hint = other.hint;
             self.identity = other.identity;
             self.claims = other.claims;
+            self.most_bits = other.most_bits;
         }
     }
+}
+
+/// Returns the most bits that a secret can have, if they are few. How vendors and JWTs are made is known, and a password
+/// is chosen by a person.
+fn few_bits(secret: &Secret<'_>, form: Form) -> Option<u8> {
+    if form.kind == Form::OPAQUE.kind { most_bits(secret.expose()) } else { None }
 }
 
 /// Ranks carriers by how many others may have read the token there. A Referer ranks last, since the token is not in

@@ -33,6 +33,7 @@ pub(crate) fn usage(micros: i64) -> Usage {
         carrier: Carrier::Header("authorization".into()),
         identity: None,
         claims: Claims::default(),
+        most_bits: None,
         client: Some("192.0.2.10".parse().unwrap()),
         is_forgeable: false,
         agent: Agent { family: "orders-sync".into(), version: "1.4".into() },

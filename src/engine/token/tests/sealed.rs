@@ -73,6 +73,34 @@ fn claims_tell_of_wrong_checksums_and_missing_signatures() {
 }
 
 #[test]
+fn only_a_secret_of_unknown_make_says_how_few_bits_it_can_have() {
+    let bits = |record: &Record<'_>| usages(record).remove(0).most_bits;
+    let in_header = |value: &str| bits(&with_header("authorization", value));
+    assert_eq!(in_header(&format!("Bearer {RANDOM}")), Some(95));
+    assert_eq!(in_header("Bearer 12345678"), Some(26));
+    assert_eq!(bits(&with_target("/?api_key=k3y-0f-my-d0g")), Some(69));
+    assert_eq!(in_header("Bearer 1b4e28ba-2fa1-41d2-883f-0016d3cca427"), None);
+    let jwt = jwt_of(r#"{"alg":"none"}"#, "{}");
+    for known in [format!("Bearer {jwt}"), format!("Bearer {STRIPE}")] {
+        assert_eq!(in_header(&known), None, "{known}");
+    }
+    for known in ["Basic YW5uOmh1bnRlcjI=", "AWS minio:c2ln"] {
+        assert_eq!(in_header(known), None, "{known}");
+    }
+    assert_eq!(bits(&with_target("/?password=hunter2hunter2")), None);
+    assert_eq!(bits(&with_field(FieldName::OfServer, STRIPE_ID)), None);
+    assert_eq!(bits(&with_field(FieldName::Id(Cow::Borrowed("jti")), "abc-123")), None);
+}
+
+#[test]
+fn a_usage_that_was_written_before_there_were_bits_is_still_read() {
+    let strong = usages(&with_header("authorization", &format!("Bearer {STRIPE}"))).remove(0);
+    let written = serde_json::to_value(&strong).unwrap();
+    assert_eq!(written.get("most_bits"), None);
+    assert_eq!(serde_json::from_value::<Usage>(written).unwrap(), strong);
+}
+
+#[test]
 fn hints_show_the_prefix_and_four_characters_and_of_passwords_nothing() {
     let hint = |value: &str| usages(&with_header("authorization", value)).remove(0).hint;
     assert_eq!(hint(&format!("Bearer {STRIPE}")), "sk_live_...WxYz");
