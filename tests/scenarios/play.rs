@@ -3,7 +3,7 @@
 use serde_json::json;
 
 use crate::random::{Random, hash};
-use crate::story::{Call, Pick, Story, secret};
+use crate::story::{Call, Pick, Story, token};
 
 /// Monday, 2 March 2026, in seconds since 1970.
 pub(crate) const START: u64 = 1_772_409_600;
@@ -66,7 +66,7 @@ fn line(story: &Story, call: &Call, who: (u64, &str), time: u64, random: &mut Ra
     };
     let (net, host) = (picked(call.net, 256), picked(call.host, 250));
     let route = call.route.replace("{n}", &random.below(100_000).to_string());
-    let token = secret(who.1);
+    let token = token(&call.form, who.1);
     let stamp = chrono::DateTime::from_timestamp(time as i64, 0).unwrap();
     let (route, bearer, referer) = match call.in_.as_str() {
         "query" => (format!("{route}?api_key={token}"), String::new(), String::new()),

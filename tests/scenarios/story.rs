@@ -1,5 +1,10 @@
 //! Parses a scenario; README.md beside this file describes the grammar.
 
+use base64::Engine as _;
+use base64::engine::general_purpose::URL_SAFE_NO_PAD;
+use serde_json::{Value, json};
+
+use crate::play::{DAY, START};
 use crate::random::Random;
 use crate::world::{Place, World};
 
@@ -81,6 +86,8 @@ pub(crate) struct Call {
     pub(crate) scheme: String,
     /// Where the token stands: header, query or referer.
     pub(crate) in_: String,
+    /// What kind of token it is, one of [`FORMS`].
+    pub(crate) form: String,
     pub(crate) is_broken: bool,
 }
 
@@ -206,6 +213,7 @@ impl Story {
             bytes: 512,
             scheme: "https".to_owned(),
             in_: "header".to_owned(),
+            form: FORMS[0].to_owned(),
             is_broken: false,
         })
     }
@@ -278,6 +286,7 @@ impl Call {
             "bytes" => self.bytes = number(value)?,
             "scheme" => self.scheme = value.to_owned(),
             "in" => self.in_ = value.to_owned(),
+            "token" if FORMS.contains(&value) => self.form = value.to_owned(),
             "broken" => self.is_broken = true,
             _ => return Err(format!("{word}: no such key of a call")),
         }
@@ -285,8 +294,29 @@ impl Call {
     }
 }
 
+/// Kinds of tokens: 32 random hex digits, which is what the registry has; 12 of them; a JWT of this name, signed or not.
+const FORMS: [&str; 4] = ["opaque", "short", "signed", "unsigned"];
+
+/// A principal's token of a kind.
+pub(crate) fn token(form: &str, name: &str) -> String {
+    match form {
+        "short" => secret(name)[4..16].to_owned(),
+        "signed" => jwt("HS256", name) + "c2lnbmF0dXJlLW9mLW5vYm9keS1hdC1hbGw",
+        "unsigned" => jwt("none", name),
+        _ => secret(name),
+    }
+}
+
+/// A JWT that ends on the sixtieth day, up to its signature.
+fn jwt(algorithm: &str, name: &str) -> String {
+    let header = json!({"alg": algorithm, "typ": "JWT"});
+    let claims = json!({"iss": "https://id.example.org", "sub": name, "exp": START + 60 * DAY});
+    let part = |json: Value| URL_SAFE_NO_PAD.encode(json.to_string());
+    format!("{}.{}.", part(header), part(claims))
+}
+
 /// A made-up token; the same name gives the same one.
-pub(crate) fn secret(name: &str) -> String {
+fn secret(name: &str) -> String {
     let mut random = Random::named(name);
     let letters = b"0123456789abcdef";
     let hex = (0..32).map(|_| char::from(letters[random.below(16) as usize]));

@@ -31,6 +31,7 @@ mod silence;
 mod tests;
 mod transport;
 mod travel;
+mod unsigned;
 mod unusual;
 mod url;
 mod volume;
@@ -153,6 +154,7 @@ pub const ALL: &[Detector] = &[
     guessing::SUCCESS,
     objects::DETECTOR,
     health::DETECTOR,
+    unsigned::DETECTOR,
 ];
 
 /// States all facts of a usage. `row` is what the registry says about its token or principal; the profile is that of
@@ -200,6 +202,11 @@ impl Case<'_> {
         self.placed.usage.outcome() == Outcome::Ok
     }
 
+    /// Returns whether the server did more than redirect the request, which many do before they look at its token.
+    fn is_served(&self) -> bool {
+        self.is_ok() && !matches!(self.placed.usage.status, Some(300..400))
+    }
+
     /// Returns whether nobody but the sender of this request vouches for the principal: it is not registered, and was
     /// not used on an earlier day. A day on which it got redirects alone is no active one, but the profile has its time.
     fn is_new_here(&self) -> bool {
@@ -222,6 +229,21 @@ impl Case<'_> {
         tell: impl FnOnce(&mut Told) -> Option<T>,
     ) -> Option<(T, Room)> {
         let of = self.is_new_here().then_some(of);
+        self.tell_one_of(told, (exposures, of), tell)
+    }
+
+    /// Reports something through `tell` that a whole site may have in common: of principals that are not registered, only
+    /// within a room, and of those that are new here, within the first one.
+    fn tell_of_some<T>(
+        &self,
+        told: &mut Told,
+        (exposures, [new, known]): (&mut Exposures, [Exposed; 2]),
+        tell: impl FnOnce(&mut Told) -> Option<T>,
+    ) -> Option<(T, Room)> {
+        let of = match self.is_new_here() {
+            true => Some(new),
+            false => self.row.is_none().then_some(known),
+        };
         self.tell_one_of(told, (exposures, of), tell)
     }
 
@@ -329,17 +351,22 @@ const UNANSWERED: &str = "used (the log does not say whether it was accepted)";
 /// The sort of the reports of [`Case::is_reminder`].
 const REMINDER: &[u8] = b"reminder";
 
-/// Says that an hour, or thirty days, have no further reports, at the last one.
+/// Says that an hour, or thirty days, have no further reports, at the last one, and why.
 fn rest(room: Room) -> String {
-    match room {
-        Room::One => String::new(),
-        Room::Last(Exposed::Leeway) => format!(
-            "; {NAMED} such alerts came within thirty days: the server accepts tokens some minutes too long, so further ones are not reported"
-        ),
-        Room::Last(_) => format!(
-            "; of tokens first used that day, {NAMED} such alerts came in this hour, so further ones are not reported"
-        ),
-    }
+    let Room::Last(of) = room else { return String::new() };
+    let month = format!("{NAMED} such alerts came within thirty days");
+    let enough = match of {
+        Exposed::Leeway => format!("{month}: the server accepts tokens some minutes too long"),
+        Exposed::Unchecked => format!("{month}: the server accepts JWTs that nobody signed"),
+        Exposed::Url
+        | Exposed::Referer
+        | Exposed::Insecure
+        | Exposed::Expired
+        | Exposed::Unsigned => {
+            format!("of tokens first used that day, {NAMED} such alerts came in this hour")
+        }
+    };
+    format!("; {enough}, so further ones are not reported")
 }
 
 /// Returns a period in microseconds.

@@ -34,7 +34,7 @@ fn judge(case: &Case<'_>, told: &mut Told, exposures: &mut Exposures, facts: &mu
         Transport::Tls11 => ("old-tls", "over TLS 1.1, older than 1.2"),
         Transport::Unknown | Transport::Tls => return,
     };
-    let is_accepted = case.is_ok() && !matches!(usage.status, Some(300..400));
+    let is_accepted = case.is_served();
     // An earlier refusal must not suppress a later acceptance.
     let answer: &[u8] = if is_accepted { b"accepted" } else { b"refused" };
     let client = usage.agent.family.as_bytes();

@@ -1,6 +1,7 @@
 //! Exposures of tokens that are new here, and their use after the end that they state. Anybody can invent tokens that a
 //! public page answers, and links that work once bring new ones all day: of an hour the first are reported, then once
-//! that further ones are not. So it is with a server's leeway, which everybody meets, within thirty days.
+//! that further ones are not. So it is, within thirty days, with what everybody meets (a server's leeway) or has (tokens
+//! without a signature).
 
 use serde::{Deserialize, Serialize};
 use smol_str::SmolStr;
@@ -17,9 +18,9 @@ pub const NAMED: u32 = 20;
 /// another zone: the hours of a day.
 const COUNTS: usize = 24;
 
-/// The hours for which a server's leeway is known: as long as the same is not reported again of one principal
-/// (`repeat.new_hours`).
-const LEEWAY_HOURS: i64 = 30 * 24;
+/// The hours for which is known what a site's principals have in common: as long as the same is not reported again of
+/// one principal (`repeat.new_hours`).
+const MONTH_HOURS: i64 = 30 * 24;
 
 const NAME: &str = "exposures";
 
@@ -39,14 +40,18 @@ pub enum Exposed {
     Mfa,
     /// It is not new here, and was accepted a few minutes after the end that it states.
     Leeway,
+    /// It was accepted although nobody signed it.
+    Unsigned,
+    /// It is not new here, and was accepted although nobody signed it.
+    Unchecked,
 }
 
 impl Exposed {
     /// Returns for how many hours from the first on reports share a room.
     const fn hours(self) -> i64 {
         match self {
-            Self::Leeway => LEEWAY_HOURS,
-            Self::Url | Self::Referer | Self::Insecure | Self::Expired | Self::Mfa => 1,
+            Self::Leeway | Self::Unchecked => MONTH_HOURS,
+            Self::Url | Self::Referer | Self::Insecure | Self::Expired | Self::Mfa | Self::Unsigned => 1,
         }
     }
 }
@@ -78,7 +83,7 @@ struct Count {
 }
 
 impl Exposures {
-    /// Counts an exposure of a token that is new here, or a leeway. Returns what to report; `None` if its hour, or its
+    /// Counts an exposure of a token that is new here, or what a site has in common. Returns what to report; `None` if its hour, or its
     /// thirty days, have had their reports.
     pub fn note(&mut self, of: Exposed, time: Timestamp) -> Option<Room> {
         let count = self.0.value.of(of, time.hour());

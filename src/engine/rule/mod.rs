@@ -41,6 +41,7 @@ pub const BUILT_IN: &[(&str, &str)] = &[
     ("honeytoken-used.yml", include_str!("../../../rules/honeytoken-used.yml")),
     ("impossible-travel.yml", include_str!("../../../rules/impossible-travel.yml")),
     ("insecure-transport.yml", include_str!("../../../rules/insecure-transport.yml")),
+    ("jwt-alg-none.yml", include_str!("../../../rules/jwt-alg-none.yml")),
     ("leaked-token-used.yml", include_str!("../../../rules/leaked-token-used.yml")),
     ("mfa-missing.yml", include_str!("../../../rules/mfa-missing.yml")),
     ("monitor-health.yml", include_str!("../../../rules/monitor-health.yml")),
