@@ -13,7 +13,7 @@ fn lines(day: &str, times: &[&str]) -> String {
     let line = |time: &&str| {
         format!(
             "{{\"time\":\"{day} {time}\",\"remote_addr\":\"192.0.2.7\",\"request\":\"GET /v1 HTTP/1.1\",\"status\":200,\
-             \"http_authorization\":\"Bearer exk_0123456789abcdef\"}}\n"
+             \"http_authorization\":\"Bearer exk_0123456789abcdef0123456789abcdef\"}}\n"
         )
     };
     times.iter().map(line).collect()

@@ -35,6 +35,7 @@ mod unsigned;
 mod unusual;
 mod url;
 mod volume;
+mod weak;
 mod words;
 
 use smol_str::SmolStr;
@@ -155,6 +156,7 @@ pub const ALL: &[Detector] = &[
     objects::DETECTOR,
     health::DETECTOR,
     unsigned::DETECTOR,
+    weak::DETECTOR,
 ];
 
 /// States all facts of a usage. `row` is what the registry says about its token or principal; the profile is that of
@@ -358,6 +360,10 @@ fn rest(room: Room) -> String {
     let enough = match of {
         Exposed::Leeway => format!("{month}: the server accepts tokens some minutes too long"),
         Exposed::Unchecked => format!("{month}: the server accepts JWTs that nobody signed"),
+        Exposed::Weak => format!("{month}: whoever makes the tokens makes them too short"),
+        Exposed::Short => {
+            format!("{NAMED} such alerts about tokens on their first day came within thirty days")
+        }
         Exposed::Url
         | Exposed::Referer
         | Exposed::Insecure

@@ -11,6 +11,7 @@ use super::health::Health;
 use super::novel::New;
 use super::revoked::Revoked;
 use super::rotated::Rotated;
+use super::weak::Weak;
 
 profile::section! {
     /// How long the same fact is not repeated.
@@ -23,7 +24,7 @@ profile::section! {
         exposed_hours = 24.0, "h", "own choice: once a day until it is mended";
         /// A request beyond a token's scopes, or without a second factor: one method and route.
         beyond_hours = 24.0, "h", "own choice: once a day until it is mended";
-        /// What is new and not learned yet: country, network, client, journey, fan-out, waking, a server's leeway; a JWT that nobody signed.
+        /// What is new and not learned yet: country, network, client, journey, fan-out, waking, a server's leeway; a JWT that nobody signed, a weak token.
         new_hours = 720.0, "h", "own choice: as long as its actor (score.actor_repeat_days)";
     }
 }
@@ -55,6 +56,8 @@ pub struct Params {
     pub repeat: Repeat,
     /// Of `monitor-health`.
     pub health: Health,
+    /// Of `weak-token`.
+    pub weak: Weak,
     /// Of `mfa-missing`: the requests that take a second factor. Its value is no number, so [`Self::set`] does not know
     /// it.
     pub sensitive: Vec<Requests>,
@@ -104,6 +107,7 @@ impl Params {
         sections.push(&mut self.objects);
         sections.push(&mut self.repeat);
         sections.push(&mut self.health);
+        sections.push(&mut self.weak);
         sections
     }
 

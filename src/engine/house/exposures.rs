@@ -44,13 +44,17 @@ pub enum Exposed {
     Unsigned,
     /// It is not new here, and was accepted although nobody signed it.
     Unchecked,
+    /// It is too short.
+    Short,
+    /// It is not new here, and too short.
+    Weak,
 }
 
 impl Exposed {
     /// Returns for how many hours from the first on reports share a room.
     const fn hours(self) -> i64 {
         match self {
-            Self::Leeway | Self::Unchecked => MONTH_HOURS,
+            Self::Leeway | Self::Unchecked | Self::Short | Self::Weak => MONTH_HOURS,
             Self::Url | Self::Referer | Self::Insecure | Self::Expired | Self::Mfa | Self::Unsigned => 1,
         }
     }

@@ -60,6 +60,7 @@ pub const BUILT_IN: &[(&str, &str)] = &[
     ("token-in-url.yml", include_str!("../../../rules/token-in-url.yml")),
     ("unusual-use.yml", include_str!("../../../rules/unusual-use.yml")),
     ("volume-spike.yml", include_str!("../../../rules/volume-spike.yml")),
+    ("weak-token.yml", include_str!("../../../rules/weak-token.yml")),
 ];
 
 /// Returns whether a rule file is one of [`BUILT_IN`].
