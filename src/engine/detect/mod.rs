@@ -20,6 +20,7 @@ mod guessing;
 mod health;
 mod honeytoken;
 mod leaked;
+mod lifecycle;
 mod novel;
 mod objects;
 mod params;
@@ -46,6 +47,7 @@ pub use health::{
     Crowd, Eye, Health, Strain, Unheard, crowded, gone, misread, missing, rejected_percent, skewed,
     strained,
 };
+pub use lifecycle::LIFECYCLES;
 pub use objects::walked;
 pub(crate) use params::nearest;
 pub use params::{BadParameter, Params};
@@ -157,6 +159,7 @@ pub const ALL: &[Detector] = &[
     health::DETECTOR,
     unsigned::DETECTOR,
     weak::DETECTOR,
+    lifecycle::DETECTOR,
 ];
 
 /// States all facts of a usage. `row` is what the registry says about its token or principal; the profile is that of
@@ -361,6 +364,7 @@ fn rest(room: Room) -> String {
         Exposed::Leeway => format!("{month}: the server accepts tokens some minutes too long"),
         Exposed::Unchecked => format!("{month}: the server accepts JWTs that nobody signed"),
         Exposed::Weak => format!("{month}: whoever makes the tokens makes them too short"),
+        Exposed::Lasting | Exposed::Endless => format!("{month}: an issuer's JWTs are alike"),
         Exposed::Short => {
             format!("{NAMED} such alerts about tokens on their first day came within thirty days")
         }

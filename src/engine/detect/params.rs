@@ -8,6 +8,7 @@ use super::dead::Dead;
 use super::dormant::Dormant;
 use super::expired::Expired;
 use super::health::Health;
+use super::lifecycle::Lifecycle;
 use super::novel::New;
 use super::revoked::Revoked;
 use super::rotated::Rotated;
@@ -24,7 +25,7 @@ profile::section! {
         exposed_hours = 24.0, "h", "own choice: once a day until it is mended";
         /// A request beyond a token's scopes, or without a second factor: one method and route.
         beyond_hours = 24.0, "h", "own choice: once a day until it is mended";
-        /// What is new and not learned yet: country, network, client, journey, fan-out, waking, a server's leeway; a JWT that nobody signed, a weak token.
+        /// What is new and not learned yet: country, network, client, journey, fan-out, waking, a server's leeway; a JWT that nobody signed or that lives long, a weak token.
         new_hours = 720.0, "h", "own choice: as long as its actor (score.actor_repeat_days)";
     }
 }
@@ -58,6 +59,8 @@ pub struct Params {
     pub health: Health,
     /// Of `weak-token`.
     pub weak: Weak,
+    /// Of `lifecycle`.
+    pub lifecycle: Lifecycle,
     /// Of `mfa-missing`: the requests that take a second factor. Its value is no number, so [`Self::set`] does not know
     /// it.
     pub sensitive: Vec<Requests>,
@@ -108,6 +111,7 @@ impl Params {
         sections.push(&mut self.repeat);
         sections.push(&mut self.health);
         sections.push(&mut self.weak);
+        sections.push(&mut self.lifecycle);
         sections
     }
 

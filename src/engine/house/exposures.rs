@@ -1,7 +1,7 @@
 //! Exposures of tokens that are new here, and their use after the end that they state. Anybody can invent tokens that a
 //! public page answers, and links that work once bring new ones all day: of an hour the first are reported, then once
-//! that further ones are not. So it is, within thirty days, with what everybody meets (a server's leeway) or has (tokens
-//! without a signature).
+//! that further ones are not. So it is, within thirty days, with what everybody meets (a server's leeway) or has (an
+//! issuer's long-lived JWTs).
 
 use serde::{Deserialize, Serialize};
 use smol_str::SmolStr;
@@ -48,13 +48,22 @@ pub enum Exposed {
     Short,
     /// It is not new here, and too short.
     Weak,
+    /// It is not new here, and was issued for long.
+    Lasting,
+    /// It is not new here, and was issued for longer, or without an end.
+    Endless,
 }
 
 impl Exposed {
     /// Returns for how many hours from the first on reports share a room.
     const fn hours(self) -> i64 {
         match self {
-            Self::Leeway | Self::Unchecked | Self::Short | Self::Weak => MONTH_HOURS,
+            Self::Leeway
+            | Self::Unchecked
+            | Self::Short
+            | Self::Weak
+            | Self::Lasting
+            | Self::Endless => MONTH_HOURS,
             Self::Url | Self::Referer | Self::Insecure | Self::Expired | Self::Mfa | Self::Unsigned => 1,
         }
     }

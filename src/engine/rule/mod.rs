@@ -43,6 +43,7 @@ pub const BUILT_IN: &[(&str, &str)] = &[
     ("insecure-transport.yml", include_str!("../../../rules/insecure-transport.yml")),
     ("jwt-alg-none.yml", include_str!("../../../rules/jwt-alg-none.yml")),
     ("leaked-token-used.yml", include_str!("../../../rules/leaked-token-used.yml")),
+    ("lifecycle.yml", include_str!("../../../rules/lifecycle.yml")),
     ("mfa-missing.yml", include_str!("../../../rules/mfa-missing.yml")),
     ("monitor-health.yml", include_str!("../../../rules/monitor-health.yml")),
     ("new-client.yml", include_str!("../../../rules/new-client.yml")),

@@ -104,6 +104,7 @@ fn a_value_that_a_field_never_has_is_a_fault() {
         ("source.geo.country_iso_code: germany", "a country code of two letters"),
         ("source.as.number: AS64500", "a number, as in 64500"),
         ("sc-status: forbidden", "a number, as in 403"),
+        ("lifecycle.what: [expires, never-expire]", "did you mean `never-expires`?"),
     ] {
         let (_, faults) = set(&[("own.yml", &rule("new.country: NG", detection))], &[]);
         assert!(faults.len() == 1 && faults[0].contains(expected), "{detection}: {faults:?}");

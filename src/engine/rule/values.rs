@@ -2,7 +2,7 @@
 
 use rsigma_parser::{Detection, DetectionItem, Detections, SigmaValue};
 
-use crate::engine::detect::nearest;
+use crate::engine::detect::{LIFECYCLES, nearest};
 use crate::engine::geo::{Country, NetworkKind};
 use crate::engine::usage::Outcome;
 
@@ -46,6 +46,7 @@ fn expected(field: &str, text: &str) -> Option<String> {
         _ if text.is_empty() => None,
         "event.outcome" => one_of(&OUTCOMES.map(outcome), text),
         "new.network_kind" => one_of(&NetworkKind::ALL.map(NetworkKind::as_str), text),
+        "lifecycle.what" => one_of(&LIFECYCLES, text),
         "mfa.according_to" => one_of(&["token", "registry"], text),
         "source.geo.country_iso_code" | "new.country" => {
             (Country::parse(&text.to_ascii_uppercase()).is_none())

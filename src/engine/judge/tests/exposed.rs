@@ -1,4 +1,5 @@
-//! Tokens in URLs: of those that are new here, an hour has a number of alerts; others are always reported.
+//! Tokens in URLs: of those that are new here, an hour has a number of alerts; others are always reported. What all of
+//! a site have in common is reported of a few.
 
 use std::ops::Range;
 
@@ -102,15 +103,85 @@ fn a_flood_of_invented_tokens_over_plain_http_or_that_have_expired_had_an_alert_
     }
 }
 
-/// A use of the nth token on a day, so many seconds after the end that it states; the token was used the day before.
-fn late(n: u32, day: i64, seconds: i64) -> [Usage; 2] {
-    let in_header =
-        |usage: Usage| Usage { carrier: Carrier::Header("authorization".into()), ..usage };
+/// Uses of the nth token on a day, and on the day before.
+fn known(n: u32, day: i64) -> [Usage; 2] {
     let at = day * DAY + i64::from(n) * MINUTE;
-    let expires_at = Some(START.plus(at - seconds * SECOND));
-    let used = in_header(exposed(n, at));
-    let claims = Claims { expires_at, ..Claims::default() };
-    [Usage { time: used.time.plus(-DAY), ..used.clone() }, Usage { claims, ..used }]
+    let carrier = Carrier::Header("authorization".into());
+    let used = Usage { carrier, ..exposed(n, at) };
+    [Usage { time: used.time.plus(-DAY), ..used.clone() }, used]
+}
+
+/// The same, on that day so many seconds after the end that the token states.
+fn late(n: u32, day: i64, seconds: i64) -> [Usage; 2] {
+    let [before, used] = known(n, day);
+    let expires_at = Some(used.time.plus(-seconds * SECOND));
+    [before, Usage { claims: Claims { expires_at, ..Claims::default() }, ..used }]
+}
+
+fn unsigned(usage: Usage) -> Usage {
+    Usage { claims: Claims { is_unsigned: true, ..Claims::default() }, ..usage }
+}
+
+fn short(usage: Usage) -> Usage {
+    Usage { most_bits: Some(53), ..usage }
+}
+
+fn endless(usage: Usage) -> Usage {
+    let issued_at = Some(usage.time.plus(-HOUR));
+    Usage { claims: Claims { issued_at, ..Claims::default() }, ..usage }
+}
+
+/// Returns the reasons of the alerts of a rule.
+fn reasons_of(name: &str, usages: &[Usage]) -> Vec<String> {
+    let books = judged(usages);
+    let alerts = books.alerts.iter().filter(|alert| alert.rule.name == name);
+    alerts.map(|alert| alert.reason.to_string()).collect()
+}
+
+#[test]
+fn a_flood_of_invented_tokens_that_are_short_or_unsigned_is_told_of_a_few() {
+    let hours = [flood(0..500, 0), flood(500..1_000, HOUR), flood(1_000..1_500, 20 * DAY)];
+    let flood: Vec<Usage> = hours.concat().into_iter().map(unsigned).map(short).collect();
+    let registered = short(unsigned(Usage { token: TokenId([6; 16]), ..exposed(0, 21 * DAY) }));
+    let usages = [flood, vec![registered]].concat();
+    let unsigned = reasons_of("jwt-alg-none", &usages);
+    assert_eq!(unsigned.len(), 3 * 21 + 1);
+    assert!(unsigned[20].ends_with("came in this hour, so further ones are not reported"));
+    let weak = reasons_of("weak-token", &usages);
+    assert_eq!(weak.len(), 21 + 1);
+    let text = "a token of 53 bits at most, by its length and characters; 20 such alerts about tokens on their first \
+                day came within thirty days, so further ones are not reported";
+    assert_eq!(weak[20], text);
+}
+
+#[test]
+fn what_all_tokens_of_a_site_have_in_common_is_told_of_a_few() {
+    type Make = fn(Usage) -> Usage;
+    let sorts: [(&str, Make, &str); 3] = [
+        ("jwt-alg-none", unsigned, "the server accepts JWTs that nobody signed"),
+        ("weak-token", short, "whoever makes the tokens makes them too short"),
+        ("lifecycle", endless, "an issuer's JWTs are alike"),
+    ];
+    for (name, make, why) in sorts {
+        let of = |n| {
+            let [before, used] = known(n, 1 + i64::from(n) / 25);
+            [before, make(used)]
+        };
+        let mut usages: Vec<Usage> = (0..200).flat_map(of).collect();
+        usages.sort_by_key(|usage| usage.time);
+        let reasons = reasons_of(name, &usages);
+        assert_eq!(reasons.len(), 21, "{name}");
+        let end = format!("within thirty days: {why}, so further ones are not reported");
+        assert!(reasons[20].ends_with(&end) && !reasons[19].contains("further"), "{reasons:?}");
+    }
+}
+
+#[test]
+fn invented_jwts_leave_room_for_the_long_lives_of_real_ones() {
+    let flood = flood(0..1_000, 0).into_iter().map(endless);
+    let [before, used] = known(1, 1);
+    let usages: Vec<Usage> = flood.chain([before, endless(used)]).collect();
+    assert_eq!(reasons_of("lifecycle", &usages).len(), 1);
 }
 
 /// Returns the alerts about 200 principals, of which 25 a day are once accepted so long after the end.
