@@ -1,4 +1,4 @@
-//! Which characters may be shown as they are, wherever text of others is shown: on a terminal, in logs, in mails.
+//! Which characters may be shown as they are, wherever text of others is shown: on a terminal, in logs, in mails, in HTML.
 
 /// Returns whether a character is visible and changes nothing about others.
 ///
@@ -43,6 +43,23 @@ pub fn is_visible(c: char) -> bool {
             | 0x1D173..=0x1D17A
             | 0xE0000..=0x0010_FFFF
     )
+}
+
+/// Returns the text with `&`, `<`, `>` and both quotes as HTML entities.
+#[must_use]
+pub fn html(text: &str) -> String {
+    let mut escaped = String::with_capacity(text.len());
+    for c in text.chars() {
+        match c {
+            '&' => escaped.push_str("&amp;"),
+            '<' => escaped.push_str("&lt;"),
+            '>' => escaped.push_str("&gt;"),
+            '"' => escaped.push_str("&quot;"),
+            '\'' => escaped.push_str("&#39;"),
+            c => escaped.push(c),
+        }
+    }
+    escaped
 }
 
 #[cfg(test)]

@@ -5,8 +5,7 @@
 //! dark mail programs use their own.
 
 use crate::engine::alert::Level;
-
-use super::safe::html;
+use crate::engine::visible::html;
 
 /// Text is folded at this column, as RFC 5322, section 2.1.1, recommends.
 const WIDTH: usize = 78;

@@ -78,23 +78,6 @@ pub fn is_shell_word(text: &str) -> bool {
     !text.is_empty() && text.len() <= 100 && !text.starts_with('-') && text.chars().all(is_plain)
 }
 
-/// Returns the text with `&`, `<`, `>` and both quotes as HTML entities.
-#[must_use]
-pub(super) fn html(text: &str) -> String {
-    let mut escaped = String::with_capacity(text.len());
-    for c in text.chars() {
-        match c {
-            '&' => escaped.push_str("&amp;"),
-            '<' => escaped.push_str("&lt;"),
-            '>' => escaped.push_str("&gt;"),
-            '"' => escaped.push_str("&quot;"),
-            '\'' => escaped.push_str("&#39;"),
-            c => escaped.push(c),
-        }
-    }
-    escaped
-}
-
 /// Returns text as a part of a message id: letters, digits, `.`, `_` and `-` stay; others become `_` and their code in
 /// hex.
 pub(super) fn atom(text: &str) -> String {
@@ -114,6 +97,7 @@ mod tests {
     use proptest::prelude::*;
 
     use super::*;
+    use crate::engine::visible::html;
 
     #[test]
     fn what_cannot_be_seen_is_shown_by_its_number() {
