@@ -44,14 +44,18 @@ pub(super) fn legible<T>(
     what: &'static str,
     rows: impl Iterator<Item = Result<T>>,
 ) -> Result<Vec<T>> {
-    let passed_over = |row: &Result<T>| match row {
+    rows.filter(|row| !is_passed_over(what, row)).collect()
+}
+
+/// Returns whether a row is to be skipped as [`legible`] does, and logs that.
+pub(super) fn is_passed_over<T>(what: &'static str, row: &Result<T>) -> bool {
+    match row {
         Err(fault) if is_illegible(fault) => {
             error!(what, %fault, "A row of the database cannot be read; it is skipped.");
             true
         }
         _ => false,
-    };
-    rows.filter(|row| !passed_over(row)).collect()
+    }
 }
 
 /// Reads text that only its own parser can judge: invalid UTF-8 is replaced, and left for that parser to reject.

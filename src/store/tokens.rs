@@ -139,56 +139,71 @@ pub(super) struct Numbered {
     pub(super) summary: TokenSummary,
 }
 
+/// Selects used tokens `t` under a condition, each with the number of its registry row: its own, else the one of its
+/// principal's name.
+pub(super) fn used(condition: &str) -> String {
+    format!(
+        "SELECT t.number, t.id AS token, t.kind, t.hint, t.principal, t.issued_at, t.expires_at,
+           t.first_seen, t.last_seen, t.requests, t.ok, t.denied, t.failed, t.bytes, t.addresses,
+           t.networks, t.countries, t.clients, t.routes, coalesce(o.number, p.number) AS row
+         FROM token AS t
+         LEFT JOIN registry AS o ON o.token = t.id
+         LEFT JOIN registry AS p
+           ON p.token IS NULL AND p.name = t.principal AND t.principal <> ''
+         WHERE {condition}"
+    )
+}
+
+/// Selects never used registry rows `r` under a condition; the columns are those of [`used`].
+pub(super) fn unused(condition: &str) -> String {
+    format!(
+        "SELECT NULL AS number, r.token, '' AS kind, '' AS hint, '' AS principal,
+           NULL AS issued_at, NULL AS expires_at, NULL AS first_seen, NULL AS last_seen,
+           0 AS requests, 0 AS ok, 0 AS denied, 0 AS failed, 0 AS bytes, 0 AS addresses,
+           0 AS networks, 0 AS countries, 0 AS clients, 0 AS routes, r.number AS row
+         FROM registry AS r
+         WHERE {condition} AND CASE WHEN r.token IS NULL
+           THEN NOT EXISTS (
+             SELECT 1 FROM token WHERE principal = r.name AND principal <> '')
+           ELSE NOT EXISTS (
+             SELECT 1 FROM token WHERE number BETWEEN r.slot AND r.slot + 255 AND id = r.token)
+           END"
+    )
+}
+
+/// The columns of a summary, of a listed token `l` and its registry row `g`. Need `:now`.
+pub(super) const COLUMNS: &str = "
+    l.number, l.token, l.kind, l.hint, coalesce(g.name, '') AS name, coalesce(g.owner, '') AS owner,
+    coalesce(nullif(g.name, ''), nullif(l.principal, ''), 'tw1_' || lower(hex(l.token)))
+      AS principal,
+    coalesce(g.issued_at, l.issued_at) AS issued_at,
+    coalesce(g.expires_at, l.expires_at) AS expires_at,
+    l.first_seen, l.last_seen, l.requests, l.ok, l.denied, l.failed, l.bytes, l.addresses,
+    l.networks, l.countries, l.clients, l.routes,
+    CASE
+      WHEN g.decoy THEN 'decoy'
+      WHEN g.leaked_at <= :now THEN 'leaked'
+      WHEN g.revoked_at <= :now THEN 'revoked'
+      WHEN g.rotated_at <= :now THEN 'rotated'
+      WHEN coalesce(g.expires_at, l.expires_at) <= :now THEN 'expired'
+      WHEN g.number IS NULL THEN 'unregistered'
+      ELSE 'active'
+    END AS state";
+
 /// Builds the query that summarises used tokens `t` and never used registry rows `r`, each under its own condition.
 /// Needs `:now`.
-///
-/// A token's registry row is its own, else the one of its principal's name.
-fn summaries(used: &str, unused: &str) -> String {
+fn summaries(used_if: &str, unused_if: &str) -> String {
     format!(
-        "WITH listed AS (
-           SELECT t.number, t.id AS token, t.kind, t.hint, t.principal, t.issued_at, t.expires_at,
-             t.first_seen, t.last_seen, t.requests, t.ok, t.denied, t.failed, t.bytes, t.addresses,
-             t.networks, t.countries, t.clients, t.routes, coalesce(o.number, p.number) AS row
-           FROM token AS t
-           LEFT JOIN registry AS o ON o.token = t.id
-           LEFT JOIN registry AS p
-             ON p.token IS NULL AND p.name = t.principal AND t.principal <> ''
-           WHERE {used}
-           UNION ALL
-           SELECT NULL, r.token, '', '', '', NULL, NULL, NULL, NULL, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0,
-             r.number
-           FROM registry AS r
-           WHERE {unused} AND CASE WHEN r.token IS NULL
-             THEN NOT EXISTS (
-               SELECT 1 FROM token WHERE principal = r.name AND principal <> '')
-             ELSE NOT EXISTS (
-               SELECT 1 FROM token WHERE number BETWEEN r.slot AND r.slot + 255 AND id = r.token)
-             END
-         ), summary AS (
-           SELECT l.number, l.token, l.kind, l.hint, coalesce(g.name, '') AS name,
-             coalesce(g.owner, '') AS owner,
-             coalesce(nullif(g.name, ''), nullif(l.principal, ''), 'tw1_' || lower(hex(l.token)))
-               AS principal,
-             coalesce(g.issued_at, l.issued_at) AS issued_at,
-             coalesce(g.expires_at, l.expires_at) AS expires_at,
-             l.first_seen, l.last_seen, l.requests, l.ok, l.denied, l.failed, l.bytes, l.addresses,
-             l.networks, l.countries, l.clients, l.routes,
-             coalesce(l.token, CAST(g.name AS BLOB)) AS id,
-             CASE
-               WHEN g.decoy THEN 'decoy'
-               WHEN g.leaked_at <= :now THEN 'leaked'
-               WHEN g.revoked_at <= :now THEN 'revoked'
-               WHEN g.rotated_at <= :now THEN 'rotated'
-               WHEN coalesce(g.expires_at, l.expires_at) <= :now THEN 'expired'
-               WHEN g.number IS NULL THEN 'unregistered'
-               ELSE 'active'
-             END AS state
+        "WITH listed AS ({} UNION ALL {}), summary AS (
+           SELECT {COLUMNS}, coalesce(l.token, CAST(g.name AS BLOB)) AS id
            FROM listed AS l LEFT JOIN registry AS g ON g.number = l.row
          )
          SELECT number, token, kind, hint, name, owner, principal, issued_at, expires_at, first_seen,
            last_seen, requests, ok, denied, failed, bytes, addresses, networks, countries, clients,
            routes, state
-         FROM summary"
+         FROM summary",
+        used(used_if),
+        unused(unused_if)
     )
 }
 
@@ -329,7 +344,8 @@ fn numbered(
     legible("a token", rows)
 }
 
-fn summary(row: &Row<'_>) -> rusqlite::Result<TokenSummary> {
+/// Reads a summary from its [`COLUMNS`].
+pub(super) fn summary(row: &Row<'_>) -> rusqlite::Result<TokenSummary> {
     Ok(TokenSummary {
         token: row.get("token")?,
         name: get_text(row, "name")?,
