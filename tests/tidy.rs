@@ -80,6 +80,7 @@ const LAYERS: &[(&str, &[&str])] = &[
         &["engine::time", "engine::stats", "engine::geo", "engine::profile", "engine::alert"],
     ),
     ("engine::ledger", &["engine::time", "engine::secret", "engine::usage"]),
+    ("engine::posture", &["engine::time", "engine::numbers", "engine::alert", "engine::ledger"]),
     ("engine::commit", &["engine::line", "engine::ledger", "engine::alert"]),
     (
         "engine::house",
@@ -196,6 +197,7 @@ const LAYERS: &[(&str, &[&str])] = &[
     ("source", &["engine::line", "engine::time", "engine::zone", "mount"]),
     ("store", &["engine::*", "mount"]),
     ("deliver", &["engine::*"]),
+    ("report", &["engine::*"]),
     ("scan", &["engine::token"]),
     // Wiring.
     (
@@ -213,6 +215,7 @@ const LAYERS: &[(&str, &[&str])] = &[
             "source",
             "store",
             "deliver",
+            "report",
             "scan",
             "daemon",
         ],
