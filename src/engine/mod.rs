@@ -16,6 +16,7 @@ pub mod line;
 pub mod memory;
 pub mod mute;
 pub mod numbers;
+pub mod posture;
 pub mod profile;
 pub mod pulse;
 pub mod reader;

@@ -1,0 +1,154 @@
+//! The findings that there are: a closed list, with what to do about each.
+
+use crate::engine::alert::Level;
+
+/// What may be wrong with a token. The worst come first.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord)]
+pub enum Kind {
+    /// A decoy was used.
+    DecoyUsed,
+    /// It was accepted after it leaked.
+    LeakedInUse,
+    /// It was accepted after its end.
+    DeadButAccepted,
+    /// A JWT without a signature.
+    Unsigned,
+    /// It leaked and has not ended.
+    LeakedNotRevoked,
+    /// It was in a URL.
+    InUrl,
+    /// It was sent without TLS.
+    PlainHttp,
+    /// It was in a Referer.
+    InReferer,
+    /// It can be guessed.
+    Weak,
+    /// A JWT that is valid for more than a year.
+    LongLived,
+    /// Its owner signs in without a second factor.
+    NoMfa,
+    /// It is older than it may be.
+    RotationOverdue,
+    /// It is about to end.
+    ExpiresSoon,
+    /// Nobody has used it for long.
+    Unused,
+    /// It never ends.
+    NoExpiry,
+    /// It is used, and nobody registered it.
+    Unregistered,
+    /// Nobody is known to answer for it.
+    NoOwner,
+}
+
+/// The rules whose kept alerts are findings about a token.
+const RULES: [(&str, Kind); 9] = [
+    ("honeytoken-used", Kind::DecoyUsed),
+    ("expired-token-accepted", Kind::DeadButAccepted),
+    ("revoked-token-used", Kind::DeadButAccepted),
+    ("rotated-token-used", Kind::DeadButAccepted),
+    ("jwt-alg-none", Kind::Unsigned),
+    ("token-in-url", Kind::InUrl),
+    ("insecure-transport", Kind::PlainHttp),
+    ("token-in-referer", Kind::InReferer),
+    ("weak-token", Kind::Weak),
+];
+
+impl Kind {
+    /// All kinds, the worst first.
+    pub const ALL: [Self; 17] = [
+        Self::DecoyUsed,
+        Self::LeakedInUse,
+        Self::DeadButAccepted,
+        Self::Unsigned,
+        Self::LeakedNotRevoked,
+        Self::InUrl,
+        Self::PlainHttp,
+        Self::InReferer,
+        Self::Weak,
+        Self::LongLived,
+        Self::NoMfa,
+        Self::RotationOverdue,
+        Self::ExpiresSoon,
+        Self::Unused,
+        Self::NoExpiry,
+        Self::Unregistered,
+        Self::NoOwner,
+    ];
+
+    /// Returns the kind's name, how severe it is, and what to do about it.
+    const fn about(self) -> (&'static str, Level, &'static str) {
+        use Level::{Critical, High, Informational, Low, Medium};
+        match self {
+            Self::DecoyUsed => {
+                ("decoy-used", Critical, "find out who has it, and what else was in its place")
+            }
+            Self::LeakedInUse => {
+                ("leaked-in-use", Critical, "revoke it now, and read its history since the leak")
+            }
+            Self::DeadButAccepted => (
+                "dead-but-accepted",
+                Critical,
+                "make the server refuse it: something does not check its end",
+            ),
+            Self::Unsigned => {
+                ("unsigned", Critical, "make the server refuse JWTs without a valid signature")
+            }
+            Self::LeakedNotRevoked => {
+                ("leaked-not-revoked", High, "revoke it, or set when it was revoked")
+            }
+            Self::InUrl => ("in-url", High, "send it in a header, and rotate it: URLs are logged"),
+            Self::PlainHttp => {
+                ("plain-http", High, "refuse connections without TLS 1.2, and rotate it")
+            }
+            Self::InReferer => {
+                ("in-referer", Medium, "keep it out of the URLs of pages, and rotate it")
+            }
+            Self::Weak => {
+                ("weak", Medium, "replace it by 128 bits or more from a random generator")
+            }
+            Self::LongLived => {
+                ("long-lived", Medium, "issue JWTs for hours: they cannot be revoked")
+            }
+            Self::NoMfa => ("no-mfa", Medium, "let its owner sign in with a second factor"),
+            Self::RotationOverdue => ("rotation-overdue", Medium, "rotate it"),
+            Self::ExpiresSoon => ("expires-soon", Low, "replace it before it ends"),
+            Self::Unused => ("unused", Low, "revoke it, if nobody needs it"),
+            Self::NoExpiry => ("no-expiry", Low, "set an end: tokens set NAME expires_at=DATE"),
+            Self::Unregistered => ("unregistered", Low, "register it, or find out who issued it"),
+            Self::NoOwner => {
+                ("no-owner", Informational, "say whom to ask: tokens set NAME owner=TEAM")
+            }
+        }
+    }
+
+    /// Returns the kind's name, as used in JSON.
+    #[must_use]
+    pub const fn as_str(self) -> &'static str {
+        self.about().0
+    }
+
+    /// Returns how severe it is.
+    #[must_use]
+    pub const fn level(self) -> Level {
+        self.about().1
+    }
+
+    /// Returns what to do about it, without a full stop.
+    #[must_use]
+    pub const fn remedy(self) -> &'static str {
+        self.about().2
+    }
+
+    /// Parses a kind's name.
+    #[must_use]
+    pub fn parse(name: &str) -> Option<Self> {
+        Self::ALL.into_iter().find(|kind| kind.as_str() == name)
+    }
+
+    /// Returns what the alerts of a rule say about their token.
+    #[must_use]
+    pub fn of_rule(rule: &str) -> Option<Self> {
+        RULES.into_iter().find(|(name, _)| *name == rule).map(|(_, kind)| kind)
+    }
+}
