@@ -19,6 +19,7 @@ use rusqlite::{Connection, OpenFlags, Transaction, TransactionBehavior};
 
 mod alerts;
 mod at_rest;
+mod audit;
 mod background;
 mod backup;
 mod codec;
@@ -55,6 +56,7 @@ mod words;
 use at_rest::AtRest;
 
 pub use alerts::{Ack, StoredAlert, StoredIncident};
+pub use audit::Audited;
 pub use backup::{backed_up, backup_of, remove_backup};
 pub use commit::Committed;
 pub use error::{StoreError, certain};

@@ -1,0 +1,366 @@
+//! The posture of every token: one walk over tokens and registry, which keeps nothing but the subject at hand.
+
+use std::collections::BTreeMap;
+use std::ops::ControlFlow;
+
+use rusqlite::{CachedStatement, Connection, Row, named_params};
+use smol_str::SmolStr;
+
+use crate::engine::ledger::Span;
+use crate::engine::posture::{Finding, Kind, Limits, Listing, Posture, Standing};
+use crate::engine::secret::TokenId;
+use crate::engine::time::Timestamp;
+
+use super::codec::{add_activity, get_count, get_text, is_passed_over};
+use super::tokens::{self, COLUMNS, TokenSummary};
+use super::{Reader, StoreError};
+
+/// What is audited as one: a token, or the unregistered tokens of one principal, which may get a new JWT every hour.
+#[derive(Clone, Debug)]
+pub struct Audited {
+    /// The token; of several, the one used last, with the requests of all.
+    pub token: TokenSummary,
+    /// How many tokens.
+    pub n_tokens: u64,
+    /// What is to be mended, the worst first; may be empty.
+    pub findings: Vec<Finding>,
+}
+
+/// Passes on what is audited.
+type Pass<'a> = dyn FnMut(Audited) -> ControlFlow<()> + 'a;
+
+/// Tokens that are their own principals, in the order of their numbers.
+const ALONE: &str = "t.principal = ''";
+
+/// Tokens that state a principal. Sorted by its name, by means of the index, so that those of one follow each other.
+const TOGETHER: &str = "t.principal <> ''";
+
+impl Reader {
+    /// Passes on every token and every registry row with its findings, until `pass` breaks off.
+    ///
+    /// # Errors
+    /// Any database error.
+    pub fn audit(
+        &self,
+        limits: &Limits,
+        now: Timestamp,
+        pass: &mut Pass<'_>,
+    ) -> Result<(), StoreError> {
+        self.read("auditing tokens", |db| {
+            let has_rows = "SELECT EXISTS (SELECT 1 FROM registry)";
+            let is_row_expected = db.query_row(has_rows, [], |row| row.get(0))?;
+            let mut walk = Walk { limits, now, is_row_expected, open: None, pass };
+            let queries = [
+                query(&tokens::used(ALONE), ""),
+                query(&tokens::used(TOGETHER), "ORDER BY l.principal"),
+                query(&tokens::unused("true"), ""),
+            ];
+            for query in queries {
+                let ended = walk.through(db, &query)?;
+                if ended.is_break() {
+                    return Ok(ended);
+                }
+            }
+            let last = walk.open.take();
+            Ok(last.map_or(ControlFlow::Continue(()), |last| walk.pass_on(last)))
+        })
+        .map(|_ended| ())
+    }
+}
+
+/// Selects what an audit must know of listed tokens `l`. Needs `:now`.
+///
+/// Only of tokens that leaked or have ended it matters when they were last accepted: the others' hours are left alone.
+fn query(listed: &str, order: &str) -> String {
+    format!(
+        "SELECT {COLUMNS}, l.principal AS stated, l.issued_at AS own_issued_at,
+           l.expires_at AS own_expires_at, g.number IS NOT NULL AS is_registered,
+           g.token IS NOT NULL AS is_own_row, g.issued_at AS row_issued_at,
+           g.expires_at AS row_expires_at, g.revoked_at, g.rotated_at, g.leaked_at, g.mfa,
+           CASE WHEN g.decoy THEN coalesce({}, 0) END AS decoy_since,
+           CASE WHEN l.last_seen IS NULL THEN {} END AS registered_at,
+           CASE WHEN l.ok > 0 AND l.last_seen >= min(
+             coalesce(g.leaked_at, {NEVER}), coalesce(g.revoked_at, {NEVER}),
+             coalesce(g.rotated_at, {NEVER}), coalesce(g.expires_at, {NEVER}),
+             coalesce(l.expires_at, {NEVER}))
+           THEN (
+             SELECT hour FROM activity AS a WHERE a.token = l.number AND a.ok > 0
+             ORDER BY hour DESC LIMIT 1) END AS last_ok_hour
+         FROM ({listed}) AS l LEFT JOIN registry AS g ON g.number = l.row {order}",
+        last_noted("decoy"),
+        last_noted("registered"),
+    )
+}
+
+/// Selects when the registry row `g` was last changed in a way. The plus sign keeps SQLite from looking through all
+/// records of tokens for those without one.
+fn last_noted(what: &str) -> String {
+    format!(
+        "coalesce(
+           (SELECT max(c.time) FROM lifecycle AS c WHERE c.token = g.token AND c.what = '{what}'),
+           (SELECT max(c.time) FROM lifecycle AS c WHERE g.token IS NULL AND c.name = g.name
+             AND +c.token IS NULL AND c.what = '{what}'))"
+    )
+}
+
+/// Later than all times.
+const NEVER: i64 = i64::MAX;
+
+/// The kept alerts of a token.
+const ALERTS: &str = "SELECT rule, time FROM alert WHERE token = :token";
+
+struct Walk<'a, 'p> {
+    limits: &'a Limits,
+    now: Timestamp,
+    is_row_expected: bool,
+    /// The principal to which the next token may belong.
+    open: Option<Open>,
+    pass: &'a mut Pass<'p>,
+}
+
+/// A subject; more of its tokens may follow.
+struct Open {
+    /// The principal that its tokens state; empty if there is only one.
+    stated: SmolStr,
+    token: TokenSummary,
+    n_tokens: u64,
+    posture: Posture,
+}
+
+impl Walk<'_, '_> {
+    fn through(&mut self, db: &Connection, query: &str) -> rusqlite::Result<ControlFlow<()>> {
+        let mut statement = db.prepare(query)?;
+        let mut alerts = db.prepare_cached(ALERTS)?;
+        let mut rows = statement.query(named_params! { ":now": self.now })?;
+        while let Some(row) = rows.next()? {
+            let read =
+                || Ok((tokens::summary(row)?, stated(row)?, standing(row, self.is_row_expected)?));
+            let read = read();
+            if is_passed_over("a token", &read) {
+                continue;
+            }
+            let (token, stated, mut standing) = read?;
+            standing.alerts =
+                token.token.map_or(Ok(BTreeMap::new()), |id| alerts_of(&mut alerts, id))?;
+            if self.add(token, stated, &standing).is_break() {
+                return Ok(ControlFlow::Break(()));
+            }
+        }
+        Ok(ControlFlow::Continue(()))
+    }
+
+    fn add(
+        &mut self,
+        token: TokenSummary,
+        stated: SmolStr,
+        standing: &Standing,
+    ) -> ControlFlow<()> {
+        if stated.is_empty() {
+            let posture = Posture::of(standing, self.limits, self.now);
+            return self.pass_on(Open { stated, token, n_tokens: 1, posture });
+        }
+        if let Some(open) = self.open.as_mut().filter(|open| open.stated == stated) {
+            open.n_tokens += 1;
+            open.posture.add(standing, self.limits, self.now);
+            merge(&mut open.token, token);
+            return ControlFlow::Continue(());
+        }
+        let posture = Posture::of(standing, self.limits, self.now);
+        let ended = self.open.replace(Open { stated, token, n_tokens: 1, posture });
+        ended.map_or(ControlFlow::Continue(()), |ended| self.pass_on(ended))
+    }
+
+    fn pass_on(&mut self, subject: Open) -> ControlFlow<()> {
+        let Open { token, n_tokens, posture, .. } = subject;
+        let findings = posture.findings(self.limits, self.now);
+        (self.pass)(Audited { token, n_tokens, findings })
+    }
+}
+
+/// Adds a token to the summary of its principal's: the one used last, with the requests of all.
+fn merge(all: &mut TokenSummary, token: TokenSummary) {
+    let mut activity = all.activity;
+    add_activity(&mut activity, &token.activity);
+    let first_seen = all.first_seen.into_iter().chain(token.first_seen).min();
+    let last = if all.last_seen < token.last_seen { token } else { all.clone() };
+    *all = TokenSummary { activity, first_seen, ..last };
+}
+
+/// Returns the principal that a token states; empty if the token is a subject of its own, as a registered one is.
+fn stated(row: &Row<'_>) -> rusqlite::Result<SmolStr> {
+    let is_own_row: bool = row.get("is_own_row")?;
+    if is_own_row { Ok(SmolStr::default()) } else { get_text(row, "stated") }
+}
+
+fn standing(row: &Row<'_>, is_row_expected: bool) -> rusqlite::Result<Standing> {
+    let is_registered: bool = row.get("is_registered")?;
+    Ok(Standing {
+        listing: is_registered.then(|| listing(row)).transpose()?,
+        is_row_expected,
+        is_jwt: get_text(row, "kind")? == "jwt",
+        issued_at: row.get("own_issued_at")?,
+        expires_at: row.get("own_expires_at")?,
+        first_seen: row.get("first_seen")?,
+        last_seen: row.get("last_seen")?,
+        is_accepted: 0 < get_count(row, "ok")?,
+        last_ok_hour: row.get("last_ok_hour")?,
+        alerts: BTreeMap::new(),
+    })
+}
+
+fn listing(row: &Row<'_>) -> rusqlite::Result<Listing> {
+    Ok(Listing {
+        is_own: row.get("is_own_row")?,
+        has_owner: !get_text(row, "owner")?.is_empty(),
+        mfa: row.get("mfa")?,
+        decoy_since: row.get("decoy_since")?,
+        registered_at: row.get("registered_at")?,
+        issued_at: row.get("row_issued_at")?,
+        expires_at: row.get("row_expires_at")?,
+        revoked_at: row.get("revoked_at")?,
+        rotated_at: row.get("rotated_at")?,
+        leaked_at: row.get("leaked_at")?,
+    })
+}
+
+fn alerts_of(
+    statement: &mut CachedStatement<'_>,
+    token: TokenId,
+) -> rusqlite::Result<BTreeMap<Kind, Span>> {
+    let mut rows = statement.query(named_params! { ":token": token })?;
+    let mut alerts = BTreeMap::<Kind, Span>::new();
+    while let Some(row) = rows.next()? {
+        let Some(kind) = Kind::of_rule(row.get_ref("rule")?.as_str()?) else { continue };
+        let time = row.get("time")?;
+        let span = alerts.entry(kind).or_insert(Span { count: 0, ..Span::once(time) });
+        span.extend(time);
+    }
+    Ok(alerts)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::engine::commit::Commit;
+    use crate::engine::ledger::Ledger;
+    use crate::engine::registry::Registered;
+    use crate::engine::time::DAY;
+    use crate::store::Store;
+    use crate::store::sample::{NOON, alert, id, record, registered};
+
+    /// Tokens with these principals; an empty one is the token itself. Each is used at noon.
+    fn used(principals: &[(u8, &str)]) -> Store {
+        let mut store = Store::in_memory().unwrap();
+        let mut ledger = Ledger::default();
+        for (token, principal) in principals {
+            record(&mut ledger, id(*token), NOON, "192.0.2.7");
+            if !principal.is_empty() {
+                let entry = ledger.tokens.get_mut(&id(*token)).unwrap();
+                entry.principal = (*principal).into();
+                entry.kind = "jwt".into();
+                entry.expires_at = Some(NOON.plus(DAY));
+            }
+        }
+        store.commit(&Commit { ledger, ..Commit::default() }, NOON).unwrap();
+        store
+    }
+
+    /// Each subject: its principal, how many tokens, the names of its findings.
+    fn audit(store: &Store, now: Timestamp) -> Vec<(String, u64, Vec<&'static str>)> {
+        let mut found = Vec::new();
+        let mut pass = |audited: Audited| {
+            let names = audited.findings.iter().map(|finding| finding.kind.as_str()).collect();
+            found.push((audited.token.principal.to_string(), audited.n_tokens, names));
+            ControlFlow::Continue(())
+        };
+        store.audit(&Limits::default(), now, &mut pass).unwrap();
+        found
+    }
+
+    #[test]
+    fn tokens_of_one_principal_are_audited_as_one_and_registered_ones_alone() {
+        let store = used(&[(1, "jwt:i:ann"), (2, "jwt:i:bob"), (3, "jwt:i:ann"), (4, "jwt:i:ann")]);
+        let mut store = store;
+        store.register(&[registered(Some(3), "ann's own")], "", NOON).unwrap();
+        let subjects: Vec<_> =
+            audit(&store, NOON).into_iter().map(|(name, n, _)| (name, n)).collect();
+        let expected = [("ann's own", 1), ("jwt:i:ann", 2), ("jwt:i:bob", 1)];
+        assert_eq!(subjects, expected.map(|(name, n)| (name.to_owned(), n)));
+    }
+
+    #[test]
+    fn only_where_others_are_registered_a_token_is_unregistered() {
+        let mut store = used(&[(1, "")]);
+        assert_eq!(audit(&store, NOON)[0].2, [""; 0]);
+        let row = Registered { owner: "ops".into(), ..registered(Some(9), "spare") };
+        store.register(&[row], "", NOON).unwrap();
+        let found = audit(&store, NOON);
+        assert_eq!(
+            found.iter().map(|found| found.2.as_slice()).collect::<Vec<_>>(),
+            [["unregistered"], ["no-expiry"]]
+        );
+    }
+
+    #[test]
+    fn marks_and_kept_alerts_are_findings_about_their_token() {
+        let mut store = used(&[(1, ""), (2, ""), (3, "")]);
+        let owned = |token, name| Registered {
+            owner: "ops".into(),
+            expires_at: Some(NOON.plus(400 * DAY)),
+            ..registered(Some(token), name)
+        };
+        let leaked = Registered { leaked_at: Some(NOON.plus(-DAY)), ..owned(1, "leaked") };
+        let revoked = Registered { revoked_at: Some(NOON.plus(-DAY)), ..owned(2, "revoked") };
+        let bait = Registered { decoy: true, ..owned(4, "bait") };
+        store.register(&[leaked, revoked, owned(3, "url"), bait], "", NOON).unwrap();
+        let mut in_url = alert("a1", "in_1", 3, NOON);
+        in_url.rule.name = "token-in-url".into();
+        let other = alert("a2", "in_1", 1, NOON);
+        store.commit(&Commit { alerts: vec![in_url, other], ..Commit::default() }, NOON).unwrap();
+        let found = audit(&store, NOON.plus(DAY));
+        let found: Vec<_> = found.iter().map(|found| (found.0.as_str(), &found.2[..])).collect();
+        assert_eq!(
+            found,
+            [
+                ("leaked", &["leaked-in-use"][..]),
+                ("revoked", &["dead-but-accepted"]),
+                ("url", &["in-url"]),
+                ("bait", &[]),
+            ]
+        );
+    }
+
+    #[test]
+    fn what_was_never_used_is_unused_since_it_was_registered() {
+        let mut store = used(&[]);
+        let row = Registered { owner: "ops".into(), ..registered(None, "jwt:i:never") };
+        store.register(&[row], "", NOON).unwrap();
+        assert_eq!(audit(&store, NOON.plus(89 * DAY))[0].2, [""; 0]);
+        assert_eq!(audit(&store, NOON.plus(90 * DAY))[0].2, ["unused"]);
+    }
+
+    #[test]
+    fn nothing_is_sorted_and_no_record_is_walked_over_for_each_token() {
+        let store = used(&[(1, "")]);
+        for (of, order) in
+            [(tokens::used(ALONE), ""), (tokens::used(TOGETHER), "ORDER BY l.principal")]
+        {
+            let plan = store.plan(&query(&of, order));
+            assert!(!plan.contains("TEMP B-TREE") && !plan.contains("SCAN c"), "{plan}");
+            assert!(!plan.contains("SCAN a") && !plan.contains("SCAN p"), "{plan}");
+        }
+        assert!(store.plan(ALERTS).contains("alert_token"), "{}", store.plan(ALERTS));
+    }
+
+    #[test]
+    fn an_audit_that_is_broken_off_ends() {
+        let store = used(&[(1, ""), (2, "jwt:i:ann"), (3, "jwt:i:bob")]);
+        let mut n = 0;
+        let mut pass = |_| {
+            n += 1;
+            ControlFlow::Break(())
+        };
+        store.audit(&Limits::default(), NOON, &mut pass).unwrap();
+        assert_eq!(n, 1);
+    }
+}
