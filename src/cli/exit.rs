@@ -7,7 +7,8 @@ use crate::config::Faults;
 use crate::daemon::site::FaultyRules;
 use crate::store::StoreError;
 
-/// The condition asked about is true: an alert or a secret was found, the daemon is unhealthy, or a rule is faulty.
+/// The condition asked about is true: there is an alert, a finding or a secret, the daemon is unhealthy, or a rule is
+/// faulty.
 pub const CONDITION: u8 = 1;
 /// The command line is wrong, according to clap or to the program, or names something unknown; clap's own status.
 pub const USAGE: u8 = 2;

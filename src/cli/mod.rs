@@ -4,6 +4,7 @@ mod accounting;
 mod advice;
 mod alerts;
 pub mod args;
+mod audit;
 mod backup;
 mod check;
 mod choice;
@@ -128,6 +129,7 @@ fn dispatch(cli: Cli) -> anyhow::Result<ExitCode> {
             on_state(printer, &mut |at| alerts::run(at, &options))
         }
         Command::Alerts(options) => on_site(printer, &mut |at| alerts::run(at, &options)),
+        Command::Audit(options) => on_state(printer, &mut |at| audit::run(at, &options)),
         Command::Rules(options) => on_site(printer, &mut |at| rules::run(at, &options)),
         Command::Status(options) => on_state(printer, &mut |at| status::run(at, &options)),
         Command::TestMail => on_site(printer, &mut test_mail::run),

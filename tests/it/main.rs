@@ -12,6 +12,7 @@
 
 mod accounting;
 mod again;
+mod audit;
 mod beyond;
 mod canary;
 mod clocks;

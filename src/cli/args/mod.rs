@@ -1,6 +1,7 @@
 //! The command line as it is typed: commands, options, help.
 
 mod alerts;
+mod audit;
 mod parsers;
 mod scan;
 
@@ -11,6 +12,7 @@ use clap::{Args, Parser, Subcommand, ValueEnum};
 use smol_str::SmolStr;
 
 pub use alerts::{Alerts, AlertsAck, AlertsList, AlertsMute};
+pub use audit::Audit;
 pub use scan::Scan;
 
 use crate::cli::choice;
@@ -23,8 +25,9 @@ use crate::telemetry::LogFormat;
 #[derive(Debug, Parser)]
 #[command(name = "tokenwatch", version, max_term_width = 100, propagate_version = true)]
 #[command(after_help = "Begin with: tokenwatch replay /var/log/nginx/access.log*\n\
-    Exit status: 0 success; 1 alert found (replay --fail-on), secret found (scan), unhealthy (status --check) or faulty \
-    rule (rules check, rules test); 2 usage; 70 failure; 75 another process holds the state; 78 configuration.")]
+    Exit status: 0 success; 1 alert found (replay --fail-on), finding made (audit --fail-on), secret found (scan), \
+    unhealthy (status --check) or faulty rule (rules check, rules test); 2 usage; 70 failure; 75 another process holds \
+    the state; 78 configuration.")]
 pub struct Cli {
     /// Options of every command.
     #[command(flatten)]
@@ -118,6 +121,12 @@ pub enum Command {
     /// Show, acknowledge and mute alerts.
     #[command(subcommand)]
     Alerts(Alerts),
+    /// Show what is to be mended about tokens: leaked or dead ones that are accepted, tokens in URLs, without expiry,
+    /// overdue, unused, unregistered.
+    ///
+    /// Each token has a list of findings; those of one principal that nobody registered are audited as one. Tokens that
+    /// are merely unregistered are counted, but not listed, unless --finding unregistered or --json asks for them.
+    Audit(Audit),
     /// Show, check and test rules.
     #[command(subcommand)]
     Rules(Rules),

@@ -9,11 +9,19 @@ use crate::cli::country::unknown;
 use crate::engine::alert::Level;
 use crate::engine::geo::Country;
 use crate::engine::mute::Scope;
+use crate::engine::posture::Kind;
 use crate::store::Whence;
 
 pub(super) fn level(name: &str) -> Result<Level, String> {
     Level::parse(name).ok_or_else(|| {
         let names = Level::ALL.map(Level::as_str).join(", ");
+        format!("expected one of {names}")
+    })
+}
+
+pub(super) fn finding(name: &str) -> Result<Kind, String> {
+    Kind::parse(name).ok_or_else(|| {
+        let names = Kind::ALL.map(Kind::as_str).join(", ");
         format!("expected one of {names}")
     })
 }

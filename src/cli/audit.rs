@@ -1,0 +1,197 @@
+//! `audit`: what is to be mended about tokens, whether or not they are used in an unusual way.
+
+use std::ffi::OsString;
+use std::fs;
+use std::io::{self, Write as _};
+use std::ops::ControlFlow;
+use std::path::Path;
+use std::process::ExitCode;
+
+use anyhow::Context as _;
+use serde_json::{Value as Json, json};
+
+use crate::cli::args::Audit as Options;
+use crate::cli::print::{self, Printer};
+use crate::cli::tokens::{label, token_json};
+use crate::cli::{Context, exit, state, table, when};
+use crate::clock::now;
+use crate::daemon::run::host;
+use crate::daemon::site::Site;
+use crate::engine::alert::Level;
+use crate::engine::posture::{Finding, Limits};
+use crate::engine::time::{HOUR, SECOND, Timestamp};
+use crate::report::audit::{Audit, Subject};
+use crate::report::page::page;
+use crate::store::{Audited, TokenSummary, private};
+
+/// How many subjects a terminal shows.
+const ON_TERMINAL: u32 = 50;
+
+/// How many subjects a page shows: more than anybody reads, and still quick to open.
+const ON_PAGE: u32 = 1000;
+
+pub(super) fn run(context: &mut Context, options: &Options) -> anyhow::Result<ExitCode> {
+    let now = now();
+    let limits = limits(&context.site, options)?;
+    let reader = state::reader(&context.site)?;
+    let n_most = options.limit.unwrap_or(match options.html {
+        Some(_) => ON_PAGE,
+        None => ON_TERMINAL,
+    });
+    let mut audit =
+        Audit::new(usize::try_from(n_most)?, options.findings.iter().copied().collect());
+    let printer = &mut context.printer;
+    let mut left = options.limit.unwrap_or(u32::MAX);
+    let mut printed = Ok(());
+    reader.audit(&limits, now, &mut |audited| {
+        audit.count(audited.n_tokens, &audited.findings, || group(&audited.token));
+        if printer.is_json() && 0 < left && audit.wants(&audited.findings) {
+            left -= 1;
+            printed = printer.json(&audited_json(&audited));
+        }
+        if audit.lists(&audited.findings) {
+            audit.list(subject(audited));
+        }
+        if printed.is_ok() { ControlFlow::Continue(()) } else { ControlFlow::Break(()) }
+    })?;
+    printed?;
+    if let Some(file) = &options.html {
+        save(file, &page(&audit, &host(), now))
+            .with_context(|| format!("writing {}", file.display()))?;
+    }
+    if !printer.is_json() {
+        sums(printer, &audit)?;
+        match &options.html {
+            Some(file) => {
+                let file = print::safe(file.to_string_lossy());
+                printer.line(format_args!("written: {file}"))?;
+            }
+            None => worst(printer, &audit, now)?,
+        }
+    }
+    let has_failed = audit.has_any(&options.fail_on);
+    Ok(if has_failed { ExitCode::from(exit::CONDITION) } else { ExitCode::SUCCESS })
+}
+
+/// Returns the limits of the command line and those of the rules about dead tokens. With a faulty configuration, these
+/// are the defaults.
+fn limits(site: &Site, options: &Options) -> anyhow::Result<Limits> {
+    let params = site.params().unwrap_or_default();
+    #[allow(clippy::cast_possible_truncation, reason = "a cast to an integer saturates")]
+    let span = |count: f64, unit: i64| (count as i64).saturating_mul(unit);
+    Ok(Limits {
+        max_age: when::duration(&options.max_age)?,
+        unused: when::duration(&options.unused)?,
+        expired: span(params.expired.grace_seconds, SECOND),
+        revoked: span(params.revoked.grace_seconds, SECOND),
+        rotated: span(params.rotated.overlap_hours, HOUR),
+    })
+}
+
+/// Returns what a token that nobody registered is counted under: who issued it, as far as it says so, else its kind.
+fn group(token: &TokenSummary) -> String {
+    let issuer = token.principal.strip_prefix("jwt:").and_then(|rest| rest.rsplit_once(':'));
+    match issuer {
+        Some((issuer, _)) => format!("jwt of {}", print::safe(issuer)),
+        None => print::safe(&token.kind),
+    }
+}
+
+fn subject(audited: Audited) -> Subject {
+    let Audited { token, n_tokens, findings } = audited;
+    let label = match n_tokens {
+        1 => label(&token),
+        n => format!("{} ({n} tokens)", print::safe(&token.principal)),
+    };
+    Subject { label, state: token.state.as_str(), last_seen: token.last_seen, findings }
+}
+
+/// Returns the token as `tokens list --json` prints it; the places of several tokens cannot be added up.
+fn audited_json(audited: &Audited) -> Json {
+    let mut json = token_json(&audited.token);
+    if let Some(fields) = json.as_object_mut() {
+        for count in ["countries", "networks", "addresses"] {
+            fields.remove(count);
+        }
+        fields.insert("tokens".to_owned(), json!(audited.n_tokens));
+        let findings = audited.findings.iter().map(finding_json);
+        fields.insert("findings".to_owned(), findings.collect());
+    }
+    json
+}
+
+fn finding_json(finding: &Finding) -> Json {
+    print::object([
+        ("name", json!(finding.kind.as_str())),
+        ("level", json!(finding.kind.level())),
+        ("since", print::time(finding.since)),
+        ("detail", json!(finding.detail)),
+    ])
+}
+
+/// Prints how many tokens have which findings, and what to do about each.
+fn sums(printer: &mut Printer, audit: &Audit) -> io::Result<()> {
+    let (n_tokens, n_subjects, n_found) = audit.totals();
+    printer.line(format_args!(
+        "{}: {} of {} tokens and principals have something to mend",
+        print::counted(n_tokens, "token"),
+        print::number(n_found),
+        print::number(n_subjects),
+    ))?;
+    if n_found == 0 {
+        return Ok(());
+    }
+    let mut table = table::table(&["level", "finding", "tokens", "what to do"]);
+    for (kind, count) in audit.counts() {
+        let (name, level) = (kind.as_str(), kind.level().as_str());
+        table.add_row([level, name, &print::number(count), kind.remedy()]);
+    }
+    printer.line("")?;
+    printer.line(coloured(&table))?;
+    let groups = audit.groups();
+    if groups.is_empty() {
+        return Ok(());
+    }
+    let groups = groups.iter().map(|(group, count)| format!("{} {group}", print::number(*count)));
+    let groups = groups.collect::<Vec<_>>().join(", ");
+    printer.line(format_args!("\nunregistered: {groups}"))
+}
+
+fn worst(printer: &mut Printer, audit: &Audit, now: Timestamp) -> io::Result<()> {
+    let mut table = table::table(&["level", "token", "state", "last seen", "findings"]);
+    for Subject { label, state, last_seen, findings } in audit.worst() {
+        let level = findings.iter().map(|finding| finding.kind.level()).max().unwrap_or_default();
+        let names: Vec<&str> = findings.iter().map(|finding| finding.kind.as_str()).collect();
+        let last = last_seen.map_or_else(|| "never".to_owned(), |last| print::ago(last, now));
+        table.add_row([level.as_str(), label, state, &last, &names.join(", ")]);
+    }
+    if table.is_empty() {
+        return Ok(());
+    }
+    printer.line("")?;
+    printer.line(coloured(&table))?;
+    if 0 < audit.n_more() {
+        print::say(format_args!("{} more; -n or --json for them", print::number(audit.n_more())));
+    }
+    Ok(())
+}
+
+fn coloured(table: &comfy_table::Table) -> String {
+    table::coloured(table, |word| Level::parse(word).map(print::style))
+}
+
+/// Writes a file that only its owner may read: whole, or not at all.
+fn save(file: &Path, text: &str) -> io::Result<()> {
+    let mut beside = OsString::from(file);
+    beside.push(".new");
+    let written = private::make_anew(beside.as_ref()).and_then(|mut new| {
+        new.write_all(text.as_bytes())?;
+        new.sync_all()
+    });
+    let renamed = written.and_then(|()| fs::rename(&beside, file));
+    if renamed.is_err() {
+        // The first error says more than that nothing could be removed.
+        fs::remove_file(&beside).ok();
+    }
+    renamed
+}

@@ -1,0 +1,181 @@
+//! `audit`: what is to be mended about tokens, in a terminal, as JSON and as a page.
+
+use std::fs;
+use std::os::unix::fs::PermissionsExt as _;
+
+use serde_json::Value;
+
+use crate::program::{CONFIG, Home, wait_until};
+
+/// Registered, and later known to have leaked.
+const LEAKED: &str = "exk-ci-0123456789abcdef0123";
+/// Registered, revoked, and accepted all the same.
+const REVOKED: &str = "exk-old-89abcdef0123456789ab";
+/// Sent in a query.
+const IN_URL: &str = "exk_5b1f0c92d7a8463e9c0fb7d1264e83a5";
+/// Nobody registered it.
+const STRAY: &str = "exk-web-fedcba98765432100";
+
+fn line(hour: u8, target: &str, secret: &str) -> String {
+    format!(
+        "192.0.2.7 - - [14/Mar/2026:{hour:02}:05:00 +0000] \"GET {target} HTTP/1.1\" 200 612 \"-\" \"curl/8.5.0\" \"{secret}\"\n"
+    )
+}
+
+/// A home with one token of each kind.
+fn home() -> Home {
+    let home = Home::new("");
+    for (name, secret) in [("ci", LEAKED), ("old-bot", REVOKED), ("orders", IN_URL)] {
+        let columns = ["owner=ops", "expires_at=2099-01-01"];
+        let added = home.output_with(&[&["tokens", "add", name], &columns[..]].concat(), secret);
+        assert!(added.status.success(), "{}", String::from_utf8_lossy(&added.stderr));
+    }
+    let mut log = String::new();
+    for hour in 0..6 {
+        for secret in [LEAKED, REVOKED, STRAY] {
+            log += &line(hour, "/v1/items", &format!("Bearer {secret}"));
+        }
+        log += &line(hour, &format!("/v1/items?api_key={IN_URL}"), "-");
+    }
+    home.append("logs/access.log", log);
+    home.print(&["replay", "--save", "logs/access.log"]);
+    home.print(&["tokens", "leak", "ci", "--at", "2026-03-14T02:00:00Z"]);
+    home.print(&["tokens", "revoke", "old-bot", "--at", "2026-03-14T03:00:00Z"]);
+    home
+}
+
+/// The token's name or principal, and the names of its findings.
+fn found(objects: &[Value]) -> Vec<(String, Vec<String>)> {
+    let names = |object: &Value| {
+        let findings = object["findings"].as_array().unwrap().iter();
+        findings.map(|finding| finding["name"].as_str().unwrap().to_owned()).collect()
+    };
+    let mut found: Vec<(String, Vec<String>)> = objects
+        .iter()
+        .map(|object| {
+            (object["token"]["name"].as_str().unwrap_or_default().to_owned(), names(object))
+        })
+        .collect();
+    found.sort();
+    found
+}
+
+#[test]
+fn an_audit_says_what_to_mend_the_worst_first() {
+    let home = home();
+    let mut command = home.command(&["audit", "--unused", "9999d", "--max-age", "9999d"]);
+    let output = command.env("COLUMNS", "160").output().unwrap();
+    assert!(output.status.success(), "{}", String::from_utf8_lossy(&output.stderr));
+    let text = String::from_utf8(output.stdout).unwrap();
+    insta::with_settings!({ filters => vec![
+        (r"tw1_[0-9a-f]{8}", "[short id]"),
+        (r"\d+ d ago *", "[ago] "),
+        (r"last seen *", "last seen  "),
+    ] }, { insta::assert_snapshot!(text); });
+}
+
+#[test]
+fn an_audit_as_json_has_the_fields_of_a_list_and_the_findings() {
+    let home = home();
+    let all = home.json(&["audit", "--unused", "9999d", "--max-age", "9999d", "--json"]);
+    let expected = [
+        ("", vec!["unregistered"]),
+        ("ci", vec!["leaked-in-use"]),
+        ("old-bot", vec!["dead-but-accepted"]),
+        ("orders", vec!["in-url"]),
+    ];
+    let expected = expected.map(|(name, findings)| {
+        (name.to_owned(), findings.into_iter().map(str::to_owned).collect::<Vec<_>>())
+    });
+    assert_eq!(found(&all), expected);
+    let ci = all.iter().find(|object| object["token"]["name"] == "ci").unwrap();
+    let finding = &ci["findings"][0];
+    assert_eq!(
+        (&finding["level"], &finding["since"]),
+        (&"critical".into(), &"2026-03-14T02:00:00Z".into())
+    );
+    assert_eq!(finding["detail"], "last accepted in the hour of 2026-03-14 05:00Z");
+    assert_eq!(
+        (&ci["state"], &ci["requests"], &ci["tokens"]),
+        (&"leaked".into(), &6.into(), &1.into())
+    );
+    let listed = home.json(&["tokens", "list", "ci", "--json"]);
+    let fields =
+        ["principal", "first_seen", "last_seen", "ok", "denied", "failed", "bytes", "expires_at"];
+    assert!(fields.iter().all(|field| ci[field] == listed[0][field]), "{ci} {}", listed[0]);
+    let some = home.json(&["audit", "--finding", "in-url", "--finding", "leaked-in-use", "--json"]);
+    assert_eq!(some.len(), 2);
+    assert_eq!(home.json(&["audit", "-n", "1", "--json"]).len(), 1);
+}
+
+#[test]
+fn an_audit_fails_on_the_findings_that_it_is_asked_about() {
+    let home = home();
+    let code = |finding: &str| home.output(&["audit", "--fail-on", finding]).status.code();
+    assert_eq!([code("in-url"), code("decoy-used"), code("hit")], [Some(1), Some(0), Some(2)]);
+    assert_eq!(home.output(&["audit", "--max-age", "old"]).status.code(), Some(2));
+}
+
+#[test]
+fn an_audit_without_a_database_says_how_to_get_one() {
+    let output = Home::new("").output(&["audit"]);
+    let errors = String::from_utf8_lossy(&output.stderr);
+    assert!(errors.contains("no database in ") && errors.contains("replay --save"), "{errors}");
+    assert_eq!(output.status.code(), Some(70));
+}
+
+#[test]
+fn the_page_of_an_audit_is_whole_private_and_loads_nothing() {
+    let home = home();
+    home.append("audit.html", "what was there before");
+    let said = home.print(&["audit", "--html", "audit.html"]);
+    assert!(said.ends_with("written: audit.html\n"), "{said}");
+    let page = fs::read_to_string(home.path("audit.html")).unwrap();
+    let mode = fs::metadata(home.path("audit.html")).unwrap().permissions().mode();
+    assert_eq!(mode & 0o777, 0o600);
+    assert!(page.starts_with("<!DOCTYPE html>") && page.ends_with("</html>\n"));
+    for text in ["ci</td>", "leaked-in-use", "dead-but-accepted", "<svg", "1 alert"] {
+        assert!(page.contains(text), "{text}");
+    }
+    for remote in ["<script", "http://", "https://", "src=", "href=", "url("] {
+        assert!(!page.contains(remote), "{remote}");
+    }
+    let refused = home.output(&["audit", "--html", "absent/audit.html"]);
+    assert_eq!(refused.status.code(), Some(70));
+    assert!(!home.path("audit.html.new").exists());
+}
+
+#[test]
+fn hostile_names_are_text_in_the_page_and_on_the_terminal() {
+    let home = home();
+    let name = "x<img src=x onerror=alert(1)>\"'\u{202e}\u{1b}[2J";
+    home.append(
+        "registry.jsonl",
+        format!("{}\n", serde_json::json!({ "token": STRAY, "name": name })),
+    );
+    home.print(&["tokens", "import", "registry.jsonl"]);
+    let shown = home.print(&["audit"]);
+    assert!(shown.contains("x<img src=x") && shown.contains("\\u{202e}\\x1b[2J"), "{shown}");
+    assert!(!shown.contains(['\u{202e}', '\u{1b}']), "{shown}");
+    home.print(&["audit", "--html", "audit.html"]);
+    let page = fs::read_to_string(home.path("audit.html")).unwrap();
+    assert!(
+        page.contains("x&lt;img src=x onerror=alert(1)&gt;&quot;&#39;\\u{202e}\\x1b[2J"),
+        "{page}"
+    );
+    assert!(!page.contains("<img") && !page.contains(['\u{202e}', '\u{1b}']), "{page}");
+    let json = home.print(&["audit", "--json"]);
+    assert!(!json.contains(['\u{202e}', '\u{1b}']), "{json}");
+}
+
+#[test]
+fn an_audit_reads_while_the_daemon_writes() {
+    let home = home();
+    home.configure(CONFIG);
+    let daemon = home.run(&[]);
+    let late = "exk-new-0246813579abcdef0246";
+    home.append("logs/access.log", line(7, &format!("/v1/items?api_key={late}"), "-"));
+    let in_url = || home.json(&["audit", "--finding", "in-url", "--json"]).len();
+    wait_until("the audit knows of the new token", || in_url() == 2);
+    assert!(daemon.terminate().success());
+}
