@@ -372,6 +372,7 @@ fn rest(room: Room) -> String {
         | Exposed::Referer
         | Exposed::Insecure
         | Exposed::Expired
+        | Exposed::Mfa
         | Exposed::Unsigned => {
             format!("of tokens first used that day, {NAMED} such alerts came in this hour")
         }

@@ -64,7 +64,12 @@ impl Exposed {
             | Self::Weak
             | Self::Lasting
             | Self::Endless => MONTH_HOURS,
-            Self::Url | Self::Referer | Self::Insecure | Self::Expired | Self::Mfa | Self::Unsigned => 1,
+            Self::Url
+            | Self::Referer
+            | Self::Insecure
+            | Self::Expired
+            | Self::Mfa
+            | Self::Unsigned => 1,
         }
     }
 }
