@@ -267,6 +267,25 @@ fn of_many_mails_one_is_tried_while_the_server_is_down() {
 }
 
 #[test]
+fn a_mail_that_somebody_on_the_way_answered_before_tls_was_marked_as_sent() {
+    let answers =
+        "250-evil\r\n250 AUTH PLAIN\r\n235 in\r\n250 ok\r\n250 ok\r\n354 go\r\n250 queued";
+    let script = Script { injected: Some(answers), ..Script::default() };
+    let server = SmtpServer::start(Options { script, ..options() });
+    let home = home(&server, &config(&server, ""));
+    let daemon = home.run(&[]);
+    home.append("logs/access.log", leak_in_url(0, 0));
+    let why = || home.json(&["status", "--json"]).remove(0)["outbox"]["last_error"].to_string();
+    wait_until("a try is noted", || why().contains("sent more than an answer before TLS began"));
+    assert_eq!((outbox(&home, "waiting"), outbox(&home, "sent")), (1, 0));
+    server.script(|script| script.injected = None);
+    daemon.signal("HUP");
+    assert!(shown(&server.wait_for(1, PATIENCE)[0]).text.contains(&id(&home, 0)));
+    wait_until("it is marked", || outbox(&home, "sent") == 1);
+    assert!(daemon.terminate().success());
+}
+
+#[test]
 fn a_server_that_says_later_is_asked_again_in_half_a_minute_and_after_a_reload_at_once() {
     let script = Script { greylist: 2, ..Script::default() };
     let server = SmtpServer::start(Options { script, ..options() });

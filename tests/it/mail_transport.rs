@@ -343,3 +343,21 @@ fn settings_that_cannot_work_are_refused_before_anything_is_sent() {
         assert!(fault.contains(name), "{fault}");
     }
 }
+
+#[test]
+fn answers_that_were_slipped_in_before_tls_were_taken_for_the_servers() {
+    let server = SmtpServer::start(Options::default());
+    for injected in
+        ["250-evil\r\n250 8BITMIME\r\n250 ok\r\n250 ok\r\n354 go\r\n250 queued\r\n221 bye", "2"]
+    {
+        server.script(|script| script.injected = Some(injected));
+        let fault = fault(anonymous(&server, Security::StartTls));
+        let told = fault.to_string();
+        assert!(told.starts_with("starting TLS: "), "{told}");
+        assert!(told.contains("sent more than an answer before TLS began"), "{told}");
+        assert!(fault.is_temporary() && fault.is_of_server(), "{told}");
+    }
+    assert_eq!(server.messages().len(), 0);
+    server.script(|script| script.injected = None);
+    assert_eq!(send(anonymous(&server, Security::StartTls), &mail())[0].result, Ok(()));
+}

@@ -1,5 +1,9 @@
 //! A connection of which only so much is read: lettre reads a line of any length into memory before it looks at it, and
 //! before TLS begins, that line is of whoever is on the way to the server.
+//!
+//! What came before TLS began must not count as sent in it, either: lettre keeps what it read beyond the answer to
+//! STARTTLS, and would take it for answers of the server itself (the fault of CVE-2011-0411). So until TLS begins, it is
+//! given one line at a time, and nothing is written while a line is left: no server answers what it was not asked yet.
 
 use std::io;
 use std::net::SocketAddr;
@@ -16,24 +20,38 @@ use tokio_util::compat::{Compat, FuturesAsyncReadCompatExt};
 /// a certificate that is shown after STARTTLS has some thousand.
 const MAX_BYTES: usize = 1 << 20;
 
+/// The first byte of a TLS handshake, and of no command (RFC 8446, section 5.1).
+const HANDSHAKE: u8 = 22;
+
+/// Why nothing is written while a line is left.
+const SENT_AHEAD: &str =
+    "the server, or somebody on the way to it, sent more than an answer before TLS began";
+
 /// A connection, and how much more of it may be read.
 #[derive(Debug)]
 #[allow(deprecated, reason = "see above")]
 pub(super) struct Measured {
     stream: Compat<AsyncNetworkStream>,
     left: usize,
+    /// What was read beyond the last line; `None` if the connection is not to be encrypted, or is already.
+    ahead: Option<Vec<u8>>,
 }
 
 impl Measured {
     #[allow(deprecated, reason = "see above")]
     pub(super) fn new(stream: AsyncNetworkStream) -> Self {
-        Self { stream: stream.compat(), left: MAX_BYTES }
+        Self { stream: stream.compat(), left: MAX_BYTES, ahead: None }
     }
-}
 
-impl AsyncRead for Measured {
-    fn poll_read(
-        mut self: Pin<&mut Self>,
+    /// Wraps a connection in which TLS will begin by STARTTLS.
+    #[allow(deprecated, reason = "see above")]
+    pub(super) fn before_tls(stream: AsyncNetworkStream) -> Self {
+        Self { ahead: Some(Vec::new()), ..Self::new(stream) }
+    }
+
+    /// Reads from the connection within the limit.
+    fn poll_stream(
+        &mut self,
         context: &mut Context<'_>,
         buffer: &mut ReadBuf<'_>,
     ) -> Poll<io::Result<()>> {
@@ -47,6 +65,59 @@ impl AsyncRead for Measured {
         self.left = left;
         Poll::Ready(Ok(()))
     }
+
+    /// Reads what there is, at most `n_bytes`, into `ahead`.
+    fn read_ahead(
+        &mut self,
+        context: &mut Context<'_>,
+        ahead: &mut Vec<u8>,
+        n_bytes: usize,
+    ) -> Poll<io::Result<()>> {
+        let mut bytes = vec![0; n_bytes];
+        let mut read = ReadBuf::new(&mut bytes);
+        ready!(self.poll_stream(context, &mut read))?;
+        ahead.extend_from_slice(read.filled());
+        Poll::Ready(Ok(()))
+    }
+
+    /// Notices where TLS begins, and refuses to write while a line is left.
+    fn check_write(&mut self, bytes: &[u8]) -> io::Result<()> {
+        if self.ahead.as_ref().is_some_and(|ahead| !ahead.is_empty()) {
+            return Err(io::Error::other(SENT_AHEAD));
+        }
+        if bytes.first() == Some(&HANDSHAKE) {
+            self.ahead = None;
+        }
+        Ok(())
+    }
+}
+
+/// Moves the first line of `ahead` into a buffer, or as much of it as there is or fits.
+fn move_line(ahead: &mut Vec<u8>, buffer: &mut ReadBuf<'_>) {
+    let end = ahead.iter().position(|byte| *byte == b'\n').map_or(ahead.len(), |at| at + 1);
+    let n_moved = end.min(buffer.remaining());
+    let line: Vec<u8> = ahead.drain(..n_moved).collect();
+    buffer.put_slice(&line);
+}
+
+impl AsyncRead for Measured {
+    fn poll_read(
+        mut self: Pin<&mut Self>,
+        context: &mut Context<'_>,
+        buffer: &mut ReadBuf<'_>,
+    ) -> Poll<io::Result<()>> {
+        let Some(mut ahead) = self.ahead.take() else {
+            return self.poll_stream(context, buffer);
+        };
+        let outcome = if ahead.is_empty() {
+            self.read_ahead(context, &mut ahead, buffer.remaining())
+        } else {
+            Poll::Ready(Ok(()))
+        };
+        move_line(&mut ahead, buffer);
+        self.ahead = Some(ahead);
+        outcome
+    }
 }
 
 impl AsyncWrite for Measured {
@@ -55,6 +126,7 @@ impl AsyncWrite for Measured {
         context: &mut Context<'_>,
         bytes: &[u8],
     ) -> Poll<io::Result<usize>> {
+        self.check_write(bytes)?;
         Pin::new(&mut self.stream).poll_write(context, bytes)
     }
 

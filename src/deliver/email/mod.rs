@@ -186,8 +186,11 @@ impl Mailer {
             #[allow(deprecated, reason = "see `measured`")]
             let stream =
                 AsyncNetworkStream::connect_tokio1(address, within, from_start, None).await?;
-            let stream = Box::new(Measured::new(stream));
-            AsyncSmtpConnection::connect_with_transport(stream, name).await
+            let stream = match self.server.security {
+                Security::StartTls => Measured::before_tls(stream),
+                Security::Tls | Security::Plain => Measured::new(stream),
+            };
+            AsyncSmtpConnection::connect_with_transport(Box::new(stream), name).await
         };
         let mut connection = self.step(Stage::Connect, limit, connecting).await?;
         if let Some(tls) = self.tls.clone().filter(|_| self.server.security == Security::StartTls) {

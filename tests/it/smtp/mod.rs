@@ -95,6 +95,9 @@ pub(crate) struct Script {
     pub(crate) mute: usize,
     /// The answer to this command, or the greeting for an empty one, is a line without end; where there is TLS, in it.
     pub(crate) endless: Option<&'static str>,
+    /// The answer to STARTTLS is followed at once by these, as if the server had answered what TLS keeps secret; what
+    /// comes in TLS is then dropped.
+    pub(crate) injected: Option<&'static str>,
     /// DATAs are answered so much later.
     pub(crate) delay: Duration,
     /// While this is set, DATAs are taken but not answered.

@@ -25,6 +25,8 @@ struct Session<'a> {
 enum Next {
     Go,
     Encrypt,
+    /// TLS, in which nothing is listened to.
+    EncryptAndDrop,
     End,
 }
 
@@ -51,6 +53,11 @@ pub(super) async fn serve(stream: Box<dyn Duplex>, setup: &Setup) -> std::io::Re
         match session.obey(&line).await? {
             Next::Go => {}
             Next::End => break,
+            Next::EncryptAndDrop => {
+                let mut stream = setup.acceptor.accept(session.stream.into_inner()).await?;
+                tokio::io::copy(&mut stream, &mut tokio::io::sink()).await?;
+                break;
+            }
             Next::Encrypt => {
                 // what was sent ahead in the clear must not count as sent in secret
                 assert!(session.stream.buffer().is_empty(), "the client sent ahead of TLS");
@@ -104,8 +111,13 @@ impl Session<'_> {
             "EHLO" => self.hello().await?,
             "HELO" => self.say("250 localhost").await?,
             "STARTTLS" if self.setup.options.tls == Encryption::StartTls && !self.is_encrypted => {
-                self.say("220 go ahead").await?;
-                return Ok(Next::Encrypt);
+                let injected = self.setup.shared.state().script.injected;
+                let Some(injected) = injected else {
+                    self.say("220 go ahead").await?;
+                    return Ok(Next::Encrypt);
+                };
+                self.say(&format!("220 go ahead\r\n{injected}")).await?;
+                return Ok(Next::EncryptAndDrop);
             }
             "AUTH" => self.log_in(rest).await?,
             "MAIL" => self.mail(rest).await?,
