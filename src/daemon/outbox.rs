@@ -13,7 +13,7 @@ use crate::clock::{self, monotonic};
 use crate::daemon::blocked::mail_blocked;
 use crate::daemon::compose::{Composer, Written};
 use crate::daemon::post::{Cut, Post, Rules};
-use crate::daemon::tries::{Answered, GIVE_UP, Pause, answers, backoff, joined};
+use crate::daemon::tries::{Answered, GIVE_UP, Pause, answers, backoff, deliver, joined};
 use crate::deliver::email::Mailer;
 use crate::deliver::render::{Host, Mail};
 use crate::engine::time::{DAY, HOUR, MINUTE, SECOND, Timestamp};
@@ -317,7 +317,8 @@ impl Pump {
         now: Timestamp,
     ) -> Result<Tried, StoreError> {
         let Some(first) = rows.first() else { return Ok(Tried::Done) };
-        let Some(answered) = self.hand_over(mail, |_| true) else { return Ok(Tried::InVain) };
+        let answered = self.hand_over(mail, |_| true, now);
+        let Some(mut answered) = answered else { return Ok(Tried::InVain) };
         let (began, now) = (now, clock::now().max(now));
         let (id, ids) = (first.id, rows.iter().map(|row| row.id).collect::<Vec<_>>());
         if answered.n_accepted > 0 {
@@ -337,6 +338,7 @@ impl Pump {
             self.note(move |store| store.failed(&ids, &why, next))?;
             return Ok(Tried::InVain);
         }
+        answered.give_up();
         let why = answered.refused.join(", ");
         error!(id = mail.message_id, error = why, "Mail cannot be sent, and is given up.");
         let rows: Vec<Outgoing> = rows.iter().copied().cloned().collect();
@@ -365,8 +367,13 @@ impl Pump {
 
     /// Hands a mail to the server for those recipients whose address is `wanted`. Returns what they answered, or `None`
     /// if it was cut off: it stays in the outbox, and is sent again unchanged, twice to a server that had all of it.
-    fn hand_over(&self, mail: &Mail, wanted: impl Fn(&str) -> bool) -> Option<Answered> {
-        let sending = self.mailer.send_to(mail, wanted);
+    fn hand_over(
+        &self,
+        mail: &Mail,
+        wanted: impl Fn(&str) -> bool,
+        now: Timestamp,
+    ) -> Option<Answered> {
+        let sending = deliver(&self.mailer, &self.host, mail, wanted, now);
         let deliveries = self.runtime.block_on(async {
             tokio::select! {
                 deliveries = sending => Some(deliveries),
@@ -428,7 +435,7 @@ impl Pump {
         let Written::Mail(mail) = written else {
             return self.store.asked_again(row, &nobody, None).map(|()| Tried::Done);
         };
-        let answered = self.hand_over(&mail, |address| whom.contains_key(address));
+        let answered = self.hand_over(&mail, |address| whom.contains_key(address), now);
         let Some(answered) = answered else { return Ok(Tried::InVain) };
         let (began, now) = (now, clock::now().max(now));
         let is_accepted = answered.n_accepted > 0;

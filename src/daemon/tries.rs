@@ -1,12 +1,12 @@
-//! What follows an attempt to send a mail: what its recipients answered, and when the next try is due.
+//! An attempt to send a mail, and what follows it: what its recipients answered, and when the next try is due.
 
 use std::collections::BTreeMap;
 
 use tracing::{error, warn};
 
-use crate::deliver::email::{Delivery, SendFault};
-use crate::deliver::render::Mail;
-use crate::engine::time::{DAY, MINUTE, SECOND, Timestamp};
+use crate::deliver::email::{Delivery, Mailer, SendFault};
+use crate::deliver::render::{Host, Mail, bare};
+use crate::engine::time::{DAY, HOUR, MINUTE, SECOND, Timestamp};
 use crate::store::{Answers, Outgoing};
 
 /// Waits between attempts to send a mail: the first, doubled after each attempt up to the longest.
@@ -15,9 +15,37 @@ const BACKOFF: (i64, i64) = (30 * SECOND, 30 * MINUTE);
 /// Interval at which a single mail is tried while the server accepts none.
 const PROBE: i64 = BACKOFF.0;
 
+/// How long a server may say "later" about a text before it gets another. One that says so of all mails that it does not
+/// know yet (greylisting) accepts them within minutes.
+const SAME_TEXT: i64 = HOUR;
+
 /// How long those who postponed a mail are asked again after others accepted it, and how long a server that has something
-/// against us is: RFC 5321, section 4.5.4.1, asks for four to five days.
+/// against us or the text of a mail is: RFC 5321, section 4.5.4.1, asks for four to five days.
 pub(super) const GIVE_UP: i64 = 5 * DAY;
+
+/// Sends a mail to those recipients whose address is `wanted`. Whoever would get it but for its text gets it without what
+/// is in the logs: those are the words of whoever sent requests, and he must not choose which alerts are told.
+pub(super) async fn deliver(
+    mailer: &Mailer,
+    host: &Host,
+    mail: &Mail,
+    wanted: impl Fn(&str) -> bool,
+    now: Timestamp,
+) -> Vec<Delivery> {
+    let deliveries = mailer.send_to(mail, wanted).await;
+    let is_old = now.since(mail.date) >= SAME_TEXT;
+    let is_for_text =
+        |fault: &SendFault| fault.is_about_text() && (is_old || !fault.is_temporary());
+    let (refused, mut done): (Vec<_>, Vec<_>) = deliveries
+        .into_iter()
+        .partition(|delivery| delivery.result.as_ref().is_err_and(is_for_text));
+    if let Some(Err(fault)) = refused.first().map(|delivery| &delivery.result) {
+        warn!(id = mail.message_id, error = %fault, "The text of a mail was refused; it is sent without.");
+        let is_refused = |address: &str| refused.iter().any(|delivery| delivery.to == address);
+        done.extend(mailer.send_to(&bare(mail, host), is_refused).await);
+    }
+    done
+}
 
 /// What the recipients of a mail answered.
 #[derive(Debug, Default, PartialEq, Eq)]
@@ -32,6 +60,8 @@ pub(super) struct Answered {
     is_out: bool,
     /// Whether it has something against us, which is for a person to change.
     is_unwelcome: bool,
+    /// Whether it refused a text, and the one without words from logs, too.
+    is_text_refused: bool,
 }
 
 impl Answered {
@@ -51,7 +81,9 @@ impl Answered {
 
     fn add(&mut self, to: &str, fault: &SendFault) {
         self.is_unwelcome |= fault.is_about_us();
-        if fault.is_temporary() {
+        // What a server has against the text, a person can have changed there.
+        self.is_text_refused |= fault.is_about_text() && !fault.is_temporary();
+        if fault.is_temporary() || fault.is_about_text() {
             self.is_out |= fault.is_of_server();
             self.postponed.insert(to.to_owned(), say(to, fault));
         } else {
@@ -60,10 +92,13 @@ impl Answered {
     }
 
     /// Returns why a mail that nobody accepted is to be tried again; `None` if it is to be given up. What the server has
-    /// against us is not the fault of a mail, until a person has had time to change it.
+    /// against us or a text is not the fault of a mail, until a person has had time to change it.
     pub(super) fn to_retry(&self, age: i64) -> Option<String> {
+        let is_recent = age < GIVE_UP;
         let postponed = self.postponed.values().next().cloned();
-        postponed.or_else(|| (self.is_out && age < GIVE_UP).then(|| self.refused.join(", ")))
+        postponed
+            .filter(|_| is_recent || !self.is_text_refused)
+            .or_else(|| (self.is_out && is_recent).then(|| self.refused.join(", ")))
     }
 
     /// Gives up those who postponed the mail.

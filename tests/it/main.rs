@@ -18,6 +18,7 @@ mod canary;
 mod clocks;
 mod commands;
 mod daemon;
+mod disliked;
 mod dump;
 mod eyes;
 mod forged;

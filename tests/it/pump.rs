@@ -42,7 +42,8 @@ pub(crate) struct Site {
 pub(crate) struct Mail {
     pub(crate) is_bundle: bool,
     pub(crate) to: Vec<String>,
-    text: String,
+    pub(crate) id: String,
+    pub(crate) text: String,
 }
 
 /// An incident with one alert.
@@ -157,8 +158,9 @@ impl Site {
         for message in new {
             let mail = MessageParser::default().parse(&message.bytes).unwrap();
             let is_bundle = mail.subject().unwrap().contains("beyond");
+            let id = mail.message_id().unwrap().to_owned();
             let text = mail.body_text(0).unwrap().into_owned();
-            self.sent.push((now, Mail { is_bundle, to: message.to, text }));
+            self.sent.push((now, Mail { is_bundle, to: message.to, id, text }));
         }
         next
     }

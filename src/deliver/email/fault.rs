@@ -174,6 +174,12 @@ impl SendFault {
         }
     }
 
+    /// Returns whether the server had the text and refused it, or it cannot be written: another text may be accepted.
+    #[must_use]
+    pub const fn is_about_text(&self) -> bool {
+        matches!(self, Self::Refused { stage: Stage::Content, .. } | Self::Unwritable { .. })
+    }
+
     /// Returns whether the fault is not about this mail: any other would have met it, too.
     #[must_use]
     pub fn is_of_server(&self) -> bool {

@@ -11,6 +11,7 @@ mod words;
 
 use smol_str::SmolStr;
 
+use crate::engine::alert::Level;
 use crate::engine::line::StreamId;
 use crate::engine::registry::Background;
 use crate::engine::time::Timestamp;
@@ -48,6 +49,8 @@ pub struct Mail {
     pub html: String,
     /// The ids of its alerts, at most 20.
     pub alerts: Vec<SmolStr>,
+    /// How severe what it is about is; `None` if nothing is wrong.
+    pub level: Option<Level>,
 }
 
 /// Where mails come from.
@@ -97,6 +100,7 @@ impl Context<'_> {
             text: page.text(),
             html: page.html(),
             alerts: Vec::new(),
+            level: page.level,
         }
     }
 
@@ -148,6 +152,33 @@ pub fn blocked(why: &str, context: &Context<'_>) -> Mail {
     };
     let subject = "[tokenwatch] the database cannot be used".to_owned();
     context.mail(&format!("blocked.{}", context.date.0), subject, &page)
+}
+
+/// Makes of a mail whose text a server refuses one that has the same id and is about the same alerts, without a word
+/// that anybody could have chosen by what he sends to the site.
+#[must_use]
+pub fn bare(mail: &Mail, host: &Host) -> Mail {
+    let level = mail.level.map(|level| ("Level".to_owned(), level.to_string()));
+    let queued = ("Queued".to_owned(), mail.date.to_words());
+    let ids = mail.alerts.iter().filter(|id| is_shell_word(id));
+    let show = ids.map(|id| (host.command(&format!("alerts show {id}")), "this alert"));
+    let list = (host.command("alerts list"), "all alerts, with their ids");
+    let page = Page {
+        title: "Alerts whose text the mail server refused".to_owned(),
+        lead: "The mail server accepts this mail only without what the logs say. Nothing is lost: these commands \
+               show it."
+            .to_owned(),
+        parts: vec![
+            Part::Rows("", level.into_iter().chain([queued]).collect()),
+            Part::Commands("What to do", show.chain([list]).collect()),
+        ],
+        foot: format!("tokenwatch on {}", safe(&host.name)),
+        level: mail.level,
+    };
+    let level = mail.level.map(|level| format!("{} ", level.as_str().to_uppercase()));
+    let title = "alerts whose text the mail server refused";
+    let subject = format!("[tokenwatch] {}{title}", level.unwrap_or_default());
+    Mail { subject, text: page.text(), html: page.html(), ..mail.clone() }
 }
 
 #[cfg(test)]

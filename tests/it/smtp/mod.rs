@@ -98,6 +98,8 @@ pub(crate) struct Script {
     /// The answer to STARTTLS is followed at once by these, as if the server had answered what TLS keeps secret; what
     /// comes in TLS is then dropped.
     pub(crate) injected: Option<&'static str>,
+    /// Mails whose text contains this are answered with that.
+    pub(crate) disliked: Option<(&'static str, &'static str)>,
     /// DATAs are answered so much later.
     pub(crate) delay: Duration,
     /// While this is set, DATAs are taken but not answered.

@@ -1,9 +1,11 @@
 //! One connection to the server: the commands, and the script's replies.
 
+use std::borrow::Cow;
 use std::time::{Duration, Instant};
 
 use base64::Engine;
 use base64::engine::general_purpose::STANDARD;
+use mail_parser::MessageParser;
 use tokio::io::{AsyncBufReadExt, AsyncRead, AsyncWrite, AsyncWriteExt, BufReader};
 
 use super::{Encryption, Message, Options, Script, Setup};
@@ -224,6 +226,12 @@ impl Session<'_> {
         }
         self.say("354 end with a dot").await?;
         let Some(bytes) = self.content().await? else { return Ok(Next::End) };
+        let disliked = self.setup.shared.state().script.disliked;
+        if let Some((_, answer)) = disliked.filter(|(word, _)| text(&bytes).contains(word)) {
+            self.reset();
+            self.say(answer).await?;
+            return Ok(Next::Go);
+        }
         let (hangs, loses) = self.setup.shared.change(|state| {
             let hangs = take_one(&mut state.script.hang);
             (hangs, !hangs && take_one(&mut state.script.lose))
@@ -287,6 +295,13 @@ fn take_one(n: &mut usize) -> bool {
 
 fn decoded(base64: &str) -> String {
     String::from_utf8(STANDARD.decode(base64).unwrap_or_default()).unwrap_or_default()
+}
+
+/// Returns what a filter reads: the subject and both parts.
+fn text(bytes: &[u8]) -> String {
+    let mail = MessageParser::default().parse(bytes).unwrap();
+    let parts = [mail.body_text(0), mail.body_html(0), mail.subject().map(Into::into)];
+    parts.into_iter().flatten().map(Cow::into_owned).collect()
 }
 
 /// Returns what stands between `<` and `>`.
