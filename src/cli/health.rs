@@ -70,7 +70,10 @@ impl Look<'_> {
         }
         if outbox.lost > 0 {
             let n_lost = print::number(outbox.lost);
-            add(format!("{n_lost} given up since the last one was sent"));
+            add(format!(
+                "{n_lost} given up whose alerts no other told: `alerts list` shows them, `alerts ack` \
+                 says that you saw them"
+            ));
         }
     }
 
@@ -281,7 +284,8 @@ mod tests {
         let waiting = "mail: mails: the oldest was queued 2 h ago and has not been sent";
         assert_eq!(look(outbox(2)), [old, waiting]);
         let lost = OutboxStats { lost: 2, ..OutboxStats::default() };
-        let given_up = "mail: mails: 2 given up since the last one was sent";
+        let given_up = "mail: mails: 2 given up whose alerts no other told: `alerts list` shows \
+                        them, `alerts ack` says that you saw them";
         assert_eq!(look(lost), [old, given_up]);
         assert_eq!(look_at(None, &params), [old], "there is no server for mails");
         // The configured limits apply, here as for the daemon.

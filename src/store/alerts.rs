@@ -83,7 +83,7 @@ const SELECT: &str = "SELECT a.number, a.body, k.subject, k.verdict, k.note, k.a
     (SELECT name FROM registry WHERE registry.token = a.token) AS name";
 
 /// Alerts with their acknowledgements.
-const ALERTS: &str = "FROM alert AS a
+pub(super) const ALERTS: &str = "FROM alert AS a
     LEFT JOIN ack AS own ON own.subject = a.id
     LEFT JOIN ack AS k ON k.subject = coalesce(own.subject, a.incident)
       AND (own.subject IS NOT NULL OR a.number <= k.upto_alert)";

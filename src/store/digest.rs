@@ -19,7 +19,7 @@ use super::{Reader, Store, StoreError, mutes};
 /// what it named is no news if it is of a level that is mailed at once. Until it is fixed, it is sure to tell only that
 /// level: it is dropped if others told that. A storm tells the incidents that had a mail coming and have no row of their
 /// own.
-const UNTOLD: &str = "NOT EXISTS (
+pub(super) const UNTOLD: &str = "NOT EXISTS (
        SELECT 1 FROM outbox AS mail
        WHERE mail.message_id > a.incident || '.' AND mail.message_id < a.incident || '/'
          AND mail.incident = a.incident AND mail.state IN ('waiting', 'sent')
@@ -113,10 +113,9 @@ impl Store {
             return Ok(false);
         }
         self.write("queueing a digest", |db| {
-            let number = |sql| db.query_row(sql, [], |row| row.get::<_, i64>(0));
-            let after =
-                number("SELECT coalesce(max(upto_alert), 0) FROM outbox WHERE day IS NOT NULL")?;
-            let upto = number("SELECT coalesce(max(number), 0) FROM alert")?.max(after);
+            let after = end_of_digests(db, now)?;
+            let last = "SELECT coalesce(max(number), 0) FROM alert";
+            let upto = db.query_row(last, [], |row| row.get::<_, i64>(0))?.max(after);
             let has_alerts: bool = db.query_row(
                 &format!(
                     "SELECT EXISTS (SELECT 1 FROM alert AS a
@@ -142,6 +141,15 @@ impl Store {
             Ok(n_queued > 0 && is_due)
         })
     }
+}
+
+/// Returns up to which alert the digests before a time reach. Of one that was given up since the last was queued, nobody
+/// has read anything: the next one begins where it began.
+fn end_of_digests(db: &Connection, now: Timestamp) -> rusqlite::Result<i64> {
+    let sql = "SELECT coalesce(
+           min(after_alert) FILTER (WHERE state = 'dead' AND due >= ?1), max(upto_alert), 0)
+         FROM outbox WHERE day IS NOT NULL";
+    db.query_row(sql, [digest_before(db, now)?], |row| row.get(0))
 }
 
 /// Returns when the last digest before a time was queued; the epoch if there was none.

@@ -1,11 +1,13 @@
 //! The state of the store: sums for `status`.
 
-use rusqlite::{Connection, OptionalExtension};
+use rusqlite::{Connection, OptionalExtension, named_params};
 
 use crate::engine::alert::Level;
 use crate::engine::time::Timestamp;
 
+use super::alerts::ALERTS;
 use super::codec::get_count;
+use super::digest::UNTOLD;
 use super::{Reader, StoreError};
 
 /// Sums over the whole store.
@@ -47,7 +49,7 @@ pub struct OutboxStats {
     pub next_due: Option<Timestamp>,
     /// Given up.
     pub dead: u64,
-    /// Given up since the last one was sent.
+    /// Given up since the last one was sent, or about alerts that no mail tells and nobody acknowledged.
     pub lost: u64,
     /// Sent, but permanently refused by some recipient.
     pub refused: u64,
@@ -96,7 +98,39 @@ pub(super) fn setting(db: &Connection, name: &str) -> rusqlite::Result<u64> {
     Ok(value.unwrap_or_default())
 }
 
+/// Whether a mail that was given up is about an alert that no mail tells, not even a digest that was queued later, and
+/// that nobody acknowledged.
+fn is_untold() -> String {
+    format!(
+        "EXISTS (SELECT 1 {ALERTS}
+           WHERE k.subject IS NULL AND {UNTOLD}
+             AND (a.incident = given_up.incident OR given_up.incident IS NULL
+               AND given_up.after_alert < a.number AND a.number <= given_up.upto_alert)
+             AND NOT EXISTS (
+               SELECT 1 FROM outbox AS digest
+               WHERE digest.day IS NOT NULL AND digest.state = 'sent'
+                 AND digest.created >= given_up.due
+                 AND digest.after_alert < a.number AND a.number <= digest.upto_alert))"
+    )
+}
+
+/// Counts the mails that were given up and are still trouble.
+fn n_lost(db: &Connection) -> rusqlite::Result<u64> {
+    let is_untold = is_untold();
+    let sql = format!(
+        "SELECT count(*) AS n FROM outbox AS given_up
+         WHERE state = 'dead' AND (
+           due > (SELECT coalesce(max(sent_at), 0) FROM outbox WHERE state = 'sent')
+           OR {is_untold})"
+    );
+    // Whatever is mailed at once: a mail that waits is sure to tell an alert of any level or to be given up in its turn.
+    db.query_row(&sql, named_params! { ":at_once": Level::Informational }, |row| {
+        get_count(row, "n")
+    })
+}
+
 fn outbox(db: &Connection) -> rusqlite::Result<OutboxStats> {
+    let lost = n_lost(db)?;
     db.query_row(
         "SELECT count(*) FILTER (WHERE state = 'waiting') AS waiting,
            count(*) FILTER (WHERE state = 'waiting' AND incident IN
@@ -106,8 +140,6 @@ fn outbox(db: &Connection) -> rusqlite::Result<OutboxStats> {
            min(due) FILTER (WHERE state = 'waiting' OR give_up_at IS NOT NULL) AS next_due,
            count(give_up_at) AS postponed,
            count(*) FILTER (WHERE state = 'dead') AS dead,
-           count(*) FILTER (WHERE state = 'dead'
-             AND due > (SELECT coalesce(max(sent_at), 0) FROM outbox WHERE state = 'sent')) AS lost,
            count(*) FILTER (WHERE state = 'sent' AND error <> '') AS refused,
            max(sent_at) AS last_sent
          FROM outbox",
@@ -120,7 +152,7 @@ fn outbox(db: &Connection) -> rusqlite::Result<OutboxStats> {
                 oldest: row.get("oldest")?,
                 next_due: row.get("next_due")?,
                 dead: get_count(row, "dead")?,
-                lost: get_count(row, "lost")?,
+                lost,
                 refused: get_count(row, "refused")?,
                 last_sent: row.get("last_sent")?,
             })

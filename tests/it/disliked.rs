@@ -4,6 +4,8 @@
 use tokenwatch::clock;
 use tokenwatch::engine::alert::Level;
 use tokenwatch::engine::time::{DAY, HOUR, MINUTE, Timestamp};
+use tokenwatch::engine::word::Verdict;
+use tokenwatch::store::Ack;
 
 use crate::pump::{CAP, Site};
 
@@ -118,8 +120,30 @@ fn a_mail_that_was_refused_for_its_content_was_given_up_at_the_first_try() {
     assert_eq!((site.n_in("waiting"), site.n_in("dead")), (1, 0));
     let n_tries = site.server.n_connections() / 2;
     assert!((230..=260).contains(&n_tries), "twice an hour: {n_tries}");
-    site.run(now, now.plus(2 * HOUR));
+    let now = site.run(now, now.plus(2 * HOUR));
     assert_eq!((site.n_in("waiting"), site.n_in("dead"), n_lost(&site)), (0, 1, 1));
     let why = site.store.last_refusal().unwrap();
     assert!(why.contains(REFUSED) && why.ends_with("; given up"), "{why}");
+    // That the server works again does not tell what it refused.
+    site.server.script(|script| script.disliked = None);
+    site.happen_to("bob", Level::Critical, now);
+    let now = site.run(now, now.plus(HOUR));
+    assert_eq!((site.sent.len(), n_lost(&site)), (1, 1));
+    let (subject, verdict) = ("in_0000".into(), Verdict::Expected);
+    site.store.ack(&Ack { subject, verdict, note: String::new(), at: now }, None).unwrap();
+    assert_eq!(n_lost(&site), 0, "somebody has seen it");
+}
+
+#[test]
+fn the_digest_after_one_that_was_given_up_began_behind_it() {
+    let (mut site, start) = site();
+    site.server.script(|script| script.disliked = Some(ALL));
+    site.happen_to("deploy-bot", Level::Medium, start);
+    let now = site.run(start, start.plus(6 * DAY + HOUR));
+    assert_eq!((site.n_in("dead"), n_lost(&site)), (1, 1));
+    site.server.script(|script| script.disliked = None);
+    site.run(now, now.plus(DAY));
+    let [(_, digest)] = &site.sent[..] else { panic!("one mail tells it") };
+    assert!(digest.text.contains("deploy-bot"), "{}", digest.text);
+    assert_eq!(n_lost(&site), 0);
 }
