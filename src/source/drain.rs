@@ -1,20 +1,55 @@
 //! Rotated files that were compressed: each is read on from where its reading stopped, one at a time, oldest first.
 //!
 //! There may be many after a downtime, so each is opened only when it is its turn; until then at most a descriptor is
-//! held. A file that cannot be opened is retried with each sweep, and nothing waits for it. If it could not even be
-//! compared with what was read before, that is done as soon as it can be opened.
+//! held. A file that cannot be opened or read is retried with each sweep, and nothing waits for it. If it could not even
+//! be compared with what was read before, that is done as soon as it can be opened.
+//!
+//! A file that cannot be unpacked may still be written: it is tried again when it changes, and is a gap if it does not.
 
 use std::fs::File;
 use std::io;
 use std::os::unix::fs::MetadataExt;
+use std::time::Duration;
 
+use super::SourceError;
 use super::admit::name_of;
 use super::follow::{Follower, Place};
 use super::look::Found;
 use super::old::{Next, OldFile};
+use super::rotation::Seen;
 use super::search::open_found;
 use super::tail::Tail;
 use crate::engine::line::{Batch, Loss, Position};
+
+/// How long a file that cannot be unpacked has to be unchanged until it counts as damaged. Compressors and copies write
+/// all the time; this includes pauses of a slow disk or network.
+const PATIENCE: Duration = Duration::from_mins(1);
+
+/// The state of a file that could not be unpacked.
+#[derive(Debug)]
+struct Damage {
+    /// Its size and time when it was opened.
+    opened_as: (u64, i64),
+    /// When it was first found unchanged.
+    since: Option<Duration>,
+}
+
+/// What is to be done about a file that could not be read.
+enum Outlook {
+    Retry,
+    Wait,
+    GiveUp,
+}
+
+/// What became of reading on in a file.
+enum Step {
+    Batch(Box<Batch>),
+    /// The last batch, if there is one.
+    End(Option<Box<Batch>>),
+    /// It is no longer there, or has other contents.
+    Gone,
+    Paused,
+}
 
 /// A compressed file that is to be read to its end.
 #[derive(Debug)]
@@ -30,14 +65,16 @@ pub(super) struct Drain {
     file: Option<OldFile>,
     /// False until it was compared with what was read of the other files in its group.
     is_judged: bool,
-    /// It cannot be opened; retried after the next sweep. Others do not wait for it.
+    /// It cannot be read; retried after the next sweep. Others do not wait for it.
     is_paused: bool,
+    /// It could not be unpacked.
+    damage: Option<Damage>,
     /// The failure was logged.
     is_warned: bool,
 }
 
 impl Drain {
-    /// Returns whether it is known that it cannot be opened.
+    /// Returns whether it is known that it cannot be read.
     pub(super) const fn is_paused(&self) -> bool {
         self.is_paused
     }
@@ -57,14 +94,70 @@ impl Drain {
         };
         let Some(mut file) = opened? else { return Ok(None) };
         file.begin(self.from.generation);
-        Ok(file.skip_to(&self.from).then_some(file))
+        if file.skip_to(&self.from) {
+            return Ok(Some(file));
+        }
+        let Some(fault) = file.take_fault() else { return Ok(None) };
+        self.note(&fault, file.opened_as());
+        Err(io::Error::other(fault))
+    }
+
+    /// Reads on, and opens the file if it is not open.
+    fn step(&mut self) -> Step {
+        let opened = self.file.take().map_or_else(|| self.open(), |file| Ok(Some(file)));
+        let mut file = match opened {
+            Ok(Some(file)) => file,
+            Ok(None) => return Step::Gone,
+            Err(cause) => {
+                self.pause(&cause);
+                return Step::Paused;
+            }
+        };
+        let next = file.look();
+        let batch = match next {
+            Next::Lines(n) => Some(file.take(n)),
+            Next::Long | Next::Nuls => Some(file.take_odd()),
+            Next::End => None,
+        };
+        // Lines before a fault are valid, but a long one that it cuts is read anew.
+        let is_valid = matches!(next, Next::Lines(_));
+        if !is_valid && let Some(fault) = file.take_fault() {
+            self.note(&fault, file.opened_as());
+            self.pause(&io::Error::other(fault));
+            return Step::Paused;
+        }
+        let Some(batch) = batch else {
+            return Step::End(file.finish().ok().flatten().map(Box::new));
+        };
+        self.from = batch.position.clone();
+        self.file = Some(file);
+        Step::Batch(Box::new(batch))
+    }
+
+    /// Records what ended the file before its end.
+    fn note(&mut self, fault: &SourceError, opened_as: (u64, i64)) {
+        let is_damaged = matches!(fault, SourceError::Damaged { .. });
+        self.damage = is_damaged.then_some(Damage { opened_as, since: None });
+    }
+
+    /// Decides what is to be done about a file that could not be read.
+    fn outlook(&mut self, now: Duration) -> Outlook {
+        let Some(damage) = &mut self.damage else { return Outlook::Retry };
+        // If it cannot be looked at, opening it shows why.
+        let found = open_found(&self.found).ok().flatten();
+        let seen = found.and_then(|(_, file)| Seen::of(&file).ok());
+        if seen.is_none_or(|seen| (seen.size, seen.modified) != damage.opened_as) {
+            return Outlook::Retry;
+        }
+        let since = *damage.since.get_or_insert(now);
+        if since + PATIENCE <= now { Outlook::GiveUp } else { Outlook::Wait }
     }
 
     /// Skips the file until the next sweep; logs that once.
     fn pause(&mut self, cause: &io::Error) {
         self.is_paused = true;
         if !std::mem::replace(&mut self.is_warned, true) {
-            tracing::warn!(fault = %cause, "Rotated file cannot be read; trying again every second.");
+            tracing::warn!(fault = %cause, "Rotated file cannot be read to its end; trying again.");
         }
     }
 }
@@ -77,47 +170,30 @@ impl Follower {
             && let Some(at) = self.drains.iter().position(is_due)
             && let Some(drain) = self.drains.get_mut(at)
         {
-            if drain.file.is_none() {
-                match drain.open() {
-                    Ok(file) => drain.file = file,
-                    Err(cause) => {
-                        drain.pause(&cause);
-                        continue;
-                    }
+            match drain.step() {
+                Step::Batch(batch) => {
+                    budget = budget.saturating_sub(batch.position.offset - batch.from);
+                    self.ready.push_back(*batch);
                 }
-            }
-            let Some(file) = &mut drain.file else {
-                self.let_go(at);
-                continue;
-            };
-            let batch = match file.look() {
-                Next::Lines(n) => file.take(n),
-                Next::Long | Next::Nuls => file.take_odd(),
-                Next::End => {
-                    match file.finish() {
-                        Ok(batch) => self.ready.extend(batch),
-                        Err(fault) => {
-                            tracing::warn!(%fault, "Rotated file could be read in part only.");
-                        }
-                    }
+                Step::End(batch) => {
+                    self.ready.extend(batch.map(|batch| *batch));
                     self.drains.remove(at);
-                    continue;
                 }
-            };
-            budget = budget.saturating_sub(batch.position.offset - batch.from);
-            self.ready.push_back(batch);
+                Step::Gone => self.let_go(at, Loss::Removed),
+                Step::Paused => {}
+            }
         }
     }
 
-    /// Reports what was lost with a compressed file that was removed before its turn.
-    fn let_go(&mut self, at: usize) {
+    /// Reports what was lost with a compressed file.
+    fn let_go(&mut self, at: usize, loss: Loss) {
         let drain = self.drains.remove(at);
         let is_own = |tail: &Tail| tail.identity() == drain.found.seen.identity;
         let Some(at) = self.tails.iter().position(is_own) else { return };
         if let Some(tail) = self.tails.get_mut(at) {
             tail.position = drain.from;
         }
-        self.tell_gap(at, Loss::Removed);
+        self.tell_gap(at, loss);
     }
 
     /// Queues a compressed file, as sibling of a known one, to be read on from where it was read in another form.
@@ -133,7 +209,7 @@ impl Follower {
         let Some(mut file) = OldFile::reopen(tail.source.unwrap_or_default(), found)? else {
             return Ok(false);
         };
-        if !file.skip_to(&tail.position) {
+        if !file.try_skip_to(&tail.position)? {
             return Ok(false);
         }
         self.drains.retain(|drain| drain.found.seen.identity != found.seen.identity);
@@ -219,6 +295,7 @@ impl Follower {
             file: None,
             is_judged,
             is_paused: false,
+            damage: None,
             is_warned: false,
         };
         let age = |drain: &Drain| (drain.found.seen.modified, name_of(&drain.found.path));
@@ -234,9 +311,16 @@ impl Follower {
         known.unwrap_or_else(|| self.admit(Place::Gone, found, sibling))
     }
 
-    /// Makes the files that could not be opened due again.
-    pub(super) fn retry_drains(&mut self) {
-        self.drains.iter_mut().for_each(|drain| drain.is_paused = false);
+    /// Makes the files that could not be read due again, and gives up those that stay damaged.
+    pub(super) fn retry_drains(&mut self, now: Duration) {
+        for at in (0..self.drains.len()).rev() {
+            let Some(drain) = self.drains.get_mut(at) else { continue };
+            match drain.outlook(now) {
+                Outlook::Retry => drain.is_paused = false,
+                Outlook::Wait => {}
+                Outlook::GiveUp => self.let_go(at, Loss::Damaged),
+            }
+        }
     }
 
     /// Compares the files for which that is still to be done with what was read of the others in their groups. One may
@@ -250,7 +334,7 @@ impl Follower {
             let is_sought = |tail: &Tail| tail.group == group && tail.place == Place::Sought;
             let has_sought = self.tails.iter().any(is_sought);
             if matches!(open_found(&found), Ok(None)) {
-                self.let_go(at);
+                self.let_go(at, Loss::Removed);
                 continue;
             }
             let is_known = (!has_sought).then(|| self.is_known_content(group, &found)).transpose();
@@ -280,7 +364,7 @@ impl Follower {
         let is_read = |tail: &&Tail| tail.group == group && tail.position.offset > 0;
         for tail in self.tails.iter().filter(is_read) {
             let Some(mut file) = OldFile::reopen(0, found)? else { return Ok(false) };
-            if file.skip_to(&tail.position) {
+            if file.try_skip_to(&tail.position)? {
                 return Ok(true);
             }
         }

@@ -62,6 +62,8 @@ pub(super) struct OldFile {
     behind: Option<Box<Behind>>,
     /// The rest of its last line may still be written.
     is_growing: bool,
+    /// What its unpacked contents had at least, as its log was seen before it was compressed.
+    least: u64,
     fault: Option<SourceError>,
 }
 
@@ -118,6 +120,7 @@ impl OldFile {
             limit: u64::MAX,
             behind: None,
             is_growing: false,
+            least: 0,
             fault: None,
         }
     }
@@ -162,10 +165,32 @@ impl OldFile {
         let is_same = Identity::of(position) == Identity::of(&self.position);
         (self.position.began, self.position.early) =
             if is_same { (position.began, position.early) } else { (position.offset, 0) };
+        self.least = position.size;
         let written = self.position.directives.written;
         self.position.directives.clone_from(&position.directives);
         self.position.directives.written = written;
         self.marks.agree(position)
+    }
+
+    /// Reads up to the offset of a position like [`OldFile::skip_to`], but an error of the device shows nothing about
+    /// the contents.
+    pub(super) fn try_skip_to(&mut self, position: &Position) -> io::Result<bool> {
+        let is_same = self.skip_to(position);
+        let is_read = |fault: &mut SourceError| matches!(fault, SourceError::Read { .. });
+        match self.fault.take_if(|fault| !is_same && is_read(fault)) {
+            Some(fault) => Err(io::Error::other(fault)),
+            None => Ok(is_same),
+        }
+    }
+
+    /// Takes what ended the file before its end, if anything did.
+    pub(super) const fn take_fault(&mut self) -> Option<SourceError> {
+        self.fault.take()
+    }
+
+    /// Returns the size and the time of the file on the disk when it was opened.
+    pub(super) const fn opened_as(&self) -> (u64, i64) {
+        (self.position.size, self.position.directives.written)
     }
 
     /// Returns whether another file begins with all contents of this one, according to its first and last bytes. If
@@ -337,13 +362,16 @@ impl OldFile {
         self.buffer.reserve_exact(room);
         let left = self.limit.saturating_sub(self.position.offset + self.buffer.len() as u64);
         let room = left.min(room as u64);
-        match self.input.by_ref().take(room).read_to_end(&mut self.buffer) {
+        let mut read = || self.input.by_ref().take(room).read_to_end(&mut self.buffer);
+        match super::moment::failure().and_then(|()| read()) {
             Ok(n_read) => self.is_at_end = (n_read as u64) < room || room == left,
             Err(cause) => {
                 self.is_at_end = true;
                 let path = self.position.path.clone();
                 let offset = self.position.offset + self.buffer.len() as u64;
-                self.fault = Some(if self.is_compressed {
+                // Only the system's errors have a number: the decoders pass them on as they are.
+                let is_damaged = self.is_compressed && cause.raw_os_error().is_none();
+                self.fault = Some(if is_damaged {
                     SourceError::Damaged { path, offset, cause }
                 } else {
                     SourceError::Read { path, offset, cause }
@@ -358,7 +386,7 @@ impl OldFile {
         self.position.directives.note_all(&bytes);
         let mut position = self.position.clone();
         if self.is_compressed {
-            position.size = position.offset + 1;
+            position.size = self.least.max(position.offset + 1);
         } else {
             position.size = position.size.max(position.offset);
         }

@@ -75,7 +75,7 @@ impl Follower {
         let mut folders = Folders::default();
         let mut roots = BTreeSet::new();
         let mut listed = self.list(&mut looks, &mut roots);
-        self.retry_drains();
+        self.retry_drains(now);
         let mut lost = Vec::new();
         for (at, tail) in self.tails.iter_mut().enumerate() {
             (tail.is_paused, tail.is_moved) = (false, false);

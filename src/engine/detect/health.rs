@@ -26,7 +26,10 @@ pub(super) const DETECTOR: Detector = Detector {
         fact("health.column", "the byte where the first rejected line did not fit, from 1"),
         fact("health.expected", "what was expected there"),
         fact("health.gap_bytes", "bytes lost before they could be read"),
-        fact("health.gap_cause", "how they were lost: `truncated`, or `removed` with their file"),
+        fact(
+            "health.gap_cause",
+            "how they were lost: `truncated`, `removed` with their file, or `damaged` in a compressed one",
+        ),
         fact(
             "health.silent_hours",
             "hours without a line in which other logs had some, at the time of the alert",
@@ -258,13 +261,15 @@ pub fn gone(gap: &Gap, file: &str) -> Facts {
     let mut facts = Facts::default();
     let Gap { offset, bytes, loss } = gap;
     let (cause, what) = match loss {
-        Loss::Truncated => ("truncated", "the file was truncated"),
-        Loss::Removed => ("removed", "the file was removed"),
+        Loss::Truncated => ("truncated", "the file was truncated before they could be"),
+        Loss::Removed => ("removed", "the file was removed before they could be"),
+        Loss::Damaged => ("damaged", "the compressed file is damaged or cut short"),
     };
+    let least = if *loss == Loss::Damaged { "at least " } else { "" };
     state(&mut facts, "health.gap_bytes", Value::Int(i64::try_from(*bytes).unwrap_or(i64::MAX)));
     state(&mut facts, "health.gap_cause", Value::Text(SmolStr::new_static(cause)));
     let text = format!(
-        "{bytes} bytes of {file} were never read: {what} before they could be; it was read up to offset {offset}"
+        "{least}{bytes} bytes of {file} were never read: {what}; it was read up to offset {offset}"
     );
     because(&mut facts, NAME, 0.0, text);
     facts

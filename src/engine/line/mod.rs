@@ -253,6 +253,8 @@ pub enum Loss {
     Truncated,
     /// The file was removed, whatever name it had been rotated to.
     Removed,
+    /// The file, which was compressed, is damaged or cut short: how much it contained is known at least.
+    Damaged,
 }
 
 /// One line without its line end, and its position. A line that a container runtime split into parts is joined, and

@@ -12,6 +12,7 @@ mod packing;
 mod refused;
 mod replaced;
 mod rotated;
+mod spoiled;
 mod watched;
 
 use std::cell::{Cell, RefCell};
@@ -220,6 +221,15 @@ thread_local! {
     static TICK: Cell<i64> = const { Cell::new(1) };
     /// The error of opening a compressed file; 0 for none.
     static REFUSAL: Cell<i32> = const { Cell::new(0) };
+    /// Which reading of an old file from now on fails; 0 for none.
+    static FAILURE: Cell<u32> = const { Cell::new(0) };
+}
+
+/// Fails if it is the turn of the reading that a device fails.
+pub(super) fn failure() -> io::Result<()> {
+    let n_left = FAILURE.get();
+    FAILURE.set(n_left.saturating_sub(1));
+    if n_left == 1 { Err(io::Error::from(Errno::IO)) } else { Ok(()) }
 }
 
 /// Fails if compressed files cannot be opened.

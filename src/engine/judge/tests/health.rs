@@ -105,6 +105,19 @@ fn each_gap_is_told_with_its_file_its_bytes_and_its_cause() {
     );
 }
 
+#[test]
+fn a_damaged_file_has_lost_at_least_what_is_known() {
+    let mut pulse = Pulse::default();
+    pulse.lose(Gap { offset: 700, bytes: 1, loss: Loss::Damaged });
+    let told = check(&mut Log::default(), &pulse).alerts;
+    assert_eq!(told[0].facts.get("health.gap_cause"), Some(&Value::Text("damaged".into())));
+    assert_eq!(
+        told[0].reason,
+        "at least 1 bytes of /var/log/a.log were never read: the compressed file is damaged or cut \
+         short; it was read up to offset 700"
+    );
+}
+
 /// Uses of a number of tokens in turn, a second apart; each Nth is from elsewhere.
 fn crowd(n_tokens: u8, n_uses: i64, elsewhere: u8) -> Vec<Usage> {
     let one = |n: i64| {

@@ -1,0 +1,101 @@
+//! Compressed files that cannot be read to their end: by an error of the device, or because they are damaged.
+
+use super::*;
+
+/// Lines of which half of the compressed form contains many.
+fn numbered() -> Vec<String> {
+    let line = |n: u64| format!("line {n} {:016x}", n.wrapping_mul(0x9e37_79b9_7f4a_7c15));
+    (0..20_000).map(line).collect()
+}
+
+/// Reads the first of these lines, then the log is rotated and compressed unseen. Returns the compressed bytes.
+fn compress_unseen(bench: &mut Bench, lines: &[String]) -> Vec<u8> {
+    bench.write("a", format!("{}\n", lines[0]));
+    bench.poll();
+    bench.write("a", format!("{}\n", lines[1..].join("\n")));
+    bench.rename("a", "a.1");
+    bench.gzip("a.1");
+    fs::read(bench.path("a.1.gz")).unwrap()
+}
+
+/// Leaves half of a compressed file, as if it were still being written.
+fn halve(bench: &mut Bench, packed: &[u8]) {
+    fs::write(bench.path("a.1.gz"), "").unwrap();
+    bench.write("a.1.gz", &packed[..packed.len() / 2]);
+}
+
+#[test]
+fn an_error_of_the_device_amid_a_compressed_file_lost_the_rest_until_a_restart() {
+    for nth in 1..6 {
+        let mut bench = Bench::start(&["a"]);
+        let mut lines = numbered();
+        compress_unseen(&mut bench, &lines);
+        bench.restart();
+        FAILURE.set(nth);
+        bench.rest();
+        assert_eq!(FAILURE.replace(0), 0, "{nth}: there was no such reading");
+        bench.rest();
+        let mut read = bench.take();
+        lines.sort();
+        read.sort();
+        assert_eq!(read.len(), lines.len(), "{nth}");
+        assert!(read == lines, "{nth}: each once");
+        assert_eq!(bench.missing, Missing::default(), "{nth}");
+    }
+}
+
+#[test]
+fn a_compressed_file_that_was_completed_later_was_read_on_only_after_a_restart() {
+    let mut bench = Bench::start(&["a"]);
+    let lines = numbered();
+    let packed = compress_unseen(&mut bench, &lines);
+    halve(&mut bench, &packed);
+    bench.restart();
+    bench.rest();
+    let n_read = bench.lines.len();
+    assert!(1 < n_read && n_read < lines.len(), "{n_read}");
+    bench.now += Duration::from_secs(30);
+    bench.rest();
+    bench.write("a.1.gz", &packed[packed.len() / 2..]);
+    bench.rest();
+    assert!(bench.take() == lines);
+    assert_eq!(bench.missing, Missing::default());
+}
+
+#[test]
+fn what_cannot_be_unpacked_was_no_gap() {
+    let lines = numbered();
+    let size = lines.iter().map(|line| line.len() as u64 + 1).sum::<u64>();
+    for is_seen in [false, true] {
+        let mut bench = Bench::start(&["a"]);
+        let packed = compress_unseen(&mut bench, &lines);
+        halve(&mut bench, &packed);
+        if is_seen {
+            bench.known.values_mut().for_each(|position| position.size = size);
+        }
+        bench.restart();
+        bench.rest();
+        assert_eq!(bench.missing.gap, 0, "it may still be written");
+        for _ in 0..2 {
+            bench.now += Duration::from_mins(2);
+            bench.rest();
+            bench.restart();
+            bench.rest();
+        }
+        let n_read = bench.take().iter().map(|line| line.len() as u64 + 1).sum::<u64>();
+        let expected = if is_seen { size - n_read } else { 1 };
+        assert_eq!(bench.missing.gap, expected, "what was seen, or at least a byte; once");
+    }
+}
+
+#[test]
+fn a_damaged_file_that_is_removed_is_a_gap_at_once() {
+    let mut bench = Bench::start(&["a"]);
+    let packed = compress_unseen(&mut bench, &numbered());
+    halve(&mut bench, &packed);
+    bench.restart();
+    bench.rest();
+    fs::remove_file(bench.path("a.1.gz")).unwrap();
+    bench.rest();
+    assert_eq!(bench.missing.gap, 1);
+}
