@@ -6,7 +6,8 @@ use std::fmt;
 
 use serde::de::{Deserializer as _, IgnoredAny, MapAccess, Visitor};
 use serde_json::Value;
-use smol_str::SmolStr;
+use sha2::{Digest, Sha256};
+use smol_str::{SmolStr, format_smolstr};
 
 use crate::engine::shape::decode;
 use crate::engine::time::Timestamp;
@@ -17,6 +18,9 @@ const MAX_READ: usize = 16 * 1024;
 
 /// The limit of issuer and subject in bytes; longer ones are cut.
 const MAX_TEXT: usize = 128;
+
+/// The length of the end of a name that is not the whole text: `~` and 16 hex digits.
+const HASH_LENGTH: usize = 17;
 
 /// What a token states about itself.
 #[derive(Clone, Debug, Default, PartialEq)]
@@ -137,16 +141,26 @@ fn second_factor(amr: &Value) -> Option<bool> {
     (is_known && is_clear).then_some(false)
 }
 
-/// Makes an untrusted text usable as a name: removes control and direction characters, and cuts it at `limit`
-/// bytes.
+/// Makes an untrusted text usable as a name of at most `limit` bytes: removes control and direction characters, and
+/// cuts it. A name that is not the whole text ends with a hash of it, so that different texts stay different names.
 pub(super) fn clean(text: &str, limit: usize) -> SmolStr {
     let is_fit = |c: &char| !c.is_control() && !is_direction(*c);
-    let mut end = 0;
+    if text.len() <= limit && text.chars().all(|c| is_fit(&c)) {
+        return SmolStr::new(text);
+    }
+    let mut end = HASH_LENGTH;
     let mut fits = |c: &char| {
         end += c.len_utf8();
         end <= limit
     };
-    text.chars().filter(is_fit).take_while(|c| fits(c)).collect()
+    let shown: SmolStr = text.chars().filter(is_fit).take_while(|c| fits(c)).collect();
+    if shown.is_empty() { shown } else { format_smolstr!("{shown}~{:016x}", hash(text)) }
+}
+
+/// Hashes a text such that nobody finds another one with the same hash at little cost.
+fn hash(text: &str) -> u64 {
+    let first = Sha256::digest(text).first_chunk().copied();
+    u64::from_be_bytes(first.unwrap_or_default())
 }
 
 /// Returns whether a character changes the writing direction or is invisible.
@@ -253,9 +267,28 @@ pub(super) mod tests {
 
     #[test]
     fn a_name_cannot_move_the_cursor_or_fill_the_memory() {
-        assert_eq!(shown(r#"{"sub":"a\u001b[2J\u202eb"}"#), "jwt::a[2Jb");
+        let hash = "cd40d60b27c4c469";
+        assert_eq!(shown(r#"{"sub":"a\u001b[2J\u202eb"}"#), format!("jwt::a[2Jb~{hash}"));
         let long = format!(r#"{{"sub":"{}"}}"#, "\u{fc}".repeat(1000));
-        assert_eq!(shown(&long).len(), "jwt::".len() + MAX_TEXT);
+        assert_eq!(shown(&long).len(), "jwt::".len() + MAX_TEXT - 1, "no half characters");
+    }
+
+    #[test]
+    fn names_that_differ_behind_their_limit_or_invisibly_were_one_principal() {
+        let path = "spiffe://example.org/".repeat(7);
+        let name = |end: &str| clean(&format!("{path}{end}"), MAX_TEXT);
+        assert_ne!(name("a"), name("b"));
+        assert_eq!(name("a").len(), MAX_TEXT);
+        assert_ne!(clean("kim", MAX_TEXT), clean("k\u{200b}im", MAX_TEXT));
+        assert_ne!(clean("k\u{200b}im", MAX_TEXT), clean("ki\u{200b}m", MAX_TEXT));
+        assert_eq!(clean("\u{200b}", MAX_TEXT), "", "nothing to show is no name");
+    }
+
+    #[test]
+    fn a_name_that_fits_stays_as_it_is() {
+        for text in ["kim", &"x".repeat(MAX_TEXT)] {
+            assert_eq!(clean(text, MAX_TEXT), text);
+        }
     }
 
     #[test]
