@@ -24,8 +24,10 @@ use smol_str::SmolStr;
 
 use crate::engine::geo::{Country, Point};
 
-/// The limit of a file: the largest available ones (City, IPv4 and IPv6) have some 150 MB.
-const MAX_FILE_BYTES: u64 = 1 << 30;
+/// The limit of a file, in MiB: the largest available ones (City, IPv4 and IPv6) have some 150 MB. A file and its
+/// successor are in memory together, and fit below `MemoryHigh=` of systemd/tokenwatch.service.
+const MAX_FILE_MIB: u64 = 160;
+const MAX_FILE_BYTES: u64 = MAX_FILE_MIB << 20;
 
 /// The marker before the metadata, near the end of the file.
 const METADATA_START: &[u8] = b"\xab\xcd\xefMaxMind.com";
@@ -43,8 +45,8 @@ pub enum Fault {
     /// The system denies reading it.
     #[error("reading it: {0}")]
     Unreadable(String),
-    /// It is larger than any GeoIP file.
-    #[error("{0} bytes are more than any GeoIP file has")]
+    /// It would take memory that the service does not have.
+    #[error("{0} bytes are more than the {MAX_FILE_MIB} MiB that fit into the service's memory")]
     TooLarge(u64),
     /// It was written to while being read.
     #[error("it changes while it is read")]

@@ -333,6 +333,23 @@ fn no_cut_of_a_file_is_ever_loaded() {
 }
 
 #[test]
+fn a_file_beyond_the_memory_of_the_service_was_read() {
+    let directory = tempfile::tempdir().unwrap();
+    let path = directory.path().join("City.mmdb");
+    let size = (160 << 20) + 1;
+    fs::File::create(&path).unwrap().set_len(size).unwrap();
+    let atlas = Reloading::open(only_city(path));
+    let fault = Fault::TooLarge(size);
+    assert!(matches!(&*atlas.faults(), [Layer { fault: Some(told), .. }] if *told == fault));
+    assert_eq!(
+        fault.to_string(),
+        "167772161 bytes are more than the 160 MiB that fit into the service's memory"
+    );
+    let unit = include_str!("../../systemd/tokenwatch.service");
+    assert!(unit.contains("\nMemoryHigh=384M\n"), "a file and its successor fit below it");
+}
+
+#[test]
 fn what_is_no_file_is_a_fault() {
     let directory = tempfile::tempdir().unwrap();
     let atlas = Reloading::open(only_city(directory.path()));
