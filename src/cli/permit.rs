@@ -315,6 +315,12 @@ mod tests {
     }
 
     #[test]
+    fn the_service_leaves_no_core_files() {
+        let unit = include_str!("../../systemd/tokenwatch.service");
+        assert!(unit.contains("\nLimitCORE=0\n"));
+    }
+
+    #[test]
     fn an_acl_is_read_as_the_kernel_stores_it() {
         let bytes = [2, 0, 4, 0, 0xE8, 3, 0, 0];
         assert_eq!(entry(&bytes), Some((Tag::OneUser(1000), 4)));
