@@ -3,6 +3,7 @@
 //! Routes are stored and shown, so nothing that looks like a secret may remain in one.
 
 use smol_str::SmolStr;
+use zeroize::Zeroizing;
 
 use crate::engine::shape::is_secretive;
 
@@ -26,7 +27,8 @@ pub const OTHER: SmolStr = SmolStr::new_static("{other}");
 
 /// Returns the route of a request target: a path with or without query, or a whole URL.
 ///
-/// Query, fragment and path parameters are dropped, nothing is decoded, and segments that look like ids become `{id}`.
+/// Query, fragment and path parameters are dropped, what servers resolve before they choose a route is resolved, and
+/// segments that look like ids become `{id}`.
 /// The route has at most 8 segments and 96 bytes, all ASCII. Targets that are no path become `{other}`; `*` is kept.
 #[must_use]
 pub fn route(target: &[u8]) -> SmolStr {
@@ -34,6 +36,13 @@ pub fn route(target: &[u8]) -> SmolStr {
         return SmolStr::new_static("*");
     }
     let Some(path) = path(target) else { return OTHER };
+    match is_resolved(path) {
+        true => shorten(path),
+        false => shorten(&resolve(path)),
+    }
+}
+
+fn shorten(path: &[u8]) -> SmolStr {
     let mut route = Route::default();
     let segments = path.split(|b| *b == b'/').filter(|segment| !segment.is_empty());
     for (at, segment) in segments.enumerate() {
@@ -76,6 +85,60 @@ impl Route {
         let text = self.bytes.get(..self.length).map(std::str::from_utf8);
         text.and_then(Result::ok).map_or(OTHER, SmolStr::new)
     }
+}
+
+/// Returns whether a path has nothing to resolve.
+fn is_resolved(path: &[u8]) -> bool {
+    memchr::memchr(b'%', path).is_none() && memchr::memmem::find(path, b"/.").is_none()
+}
+
+/// Decodes the letters, digits, `-`, `.`, `_` and `~` that need no encoding, and resolves `.` and `..` (RFC 3986,
+/// sections 6.2.2.2 and 5.2.4): `/v1/items/%2e%2e/users` is `/v1/users`. A token may be in it, so it is wiped.
+fn resolve(path: &[u8]) -> Zeroizing<Vec<u8>> {
+    let decoded = decode_unreserved(path);
+    // At most the length of the path and a slash: the buffer does not grow, so it leaves no copies.
+    let mut resolved = Zeroizing::new(Vec::with_capacity(decoded.len() + 1));
+    let mut ends_in_slash = false;
+    for segment in decoded.split(|b| *b == b'/') {
+        ends_in_slash = matches!(segment, b"" | b"." | b"..");
+        match segment {
+            b"" | b"." => {}
+            b".." => {
+                let parent = memchr::memrchr(b'/', &resolved).unwrap_or(0);
+                resolved.truncate(parent);
+            }
+            _ => {
+                resolved.push(b'/');
+                resolved.extend_from_slice(segment);
+            }
+        }
+    }
+    if ends_in_slash {
+        resolved.push(b'/');
+    }
+    resolved
+}
+
+fn decode_unreserved(path: &[u8]) -> Zeroizing<Vec<u8>> {
+    let mut decoded = Zeroizing::new(Vec::with_capacity(path.len()));
+    let mut rest = path;
+    while let Some((first, behind)) = rest.split_first() {
+        let encoded = match (first, behind) {
+            (b'%', [high, low, behind @ ..]) => unreserved(*high, *low).map(|byte| (byte, behind)),
+            _ => None,
+        };
+        let (byte, behind) = encoded.unwrap_or((*first, behind));
+        decoded.push(byte);
+        rest = behind;
+    }
+    decoded
+}
+
+/// Returns the byte that two hex digits encode, if it needs no encoding.
+fn unreserved(high: u8, low: u8) -> Option<u8> {
+    let digit = |byte: u8| char::from(byte).to_digit(16);
+    let byte = u8::try_from(digit(high)? * 16 + digit(low)?).ok()?;
+    (byte.is_ascii_alphanumeric() || b"-._~".contains(&byte)).then_some(byte)
 }
 
 /// Returns the path of a request target: without query, fragment, scheme and authority.
@@ -166,6 +229,12 @@ mod tests {
             ("/commit/deadbeef", "/commit/{id}"),
             ("/u/ann@example.org/mail", "/u/{id}/mail"),
             ("/u/ann%40example.org", "/u/{id}"),
+            ("/v1/items/../users", "/v1/users"),
+            ("/v1/items/%2e%2E/users", "/v1/users"),
+            ("/../../%61dmin/./keys/..", "/admin/"),
+            ("/v1/%2", "/v1/{id}"),
+            ("/%2fadmin/%zz", "/{id}/{id}"),
+            ("/.well-known/x", "/.well-known/x"),
             ("/bot12345678:AbCdEf/send", "/{id}/send"),
             ("/getUserSettings/a", "/getUserSettings/a"),
             ("/hook/AbCdEfGhIjKl", "/hook/{id}"),

@@ -93,9 +93,8 @@ fn word_of_one_factor(case: &Case<'_>) -> Option<&'static str> {
 /// nothing but what may be asked.
 fn served<'a>(case: &Case<'a>) -> Option<(&'a str, &'a str)> {
     let usage = case.placed.usage;
-    let is_redirect = matches!(usage.status, Some(301 | 307 | 308));
     let is_known = usage.method != "-" && usage.route.starts_with('/');
-    let is_served = case.is_ok() && !is_redirect && is_known && usage.method != "OPTIONS";
+    let is_served = case.is_served() && is_known && usage.method != "OPTIONS";
     is_served.then_some((usage.method.as_str(), usage.route.as_str()))
 }
 

@@ -209,7 +209,7 @@ impl Case<'_> {
 
     /// Returns whether the server did more than redirect the request, which many do before they look at its token.
     fn is_served(&self) -> bool {
-        self.is_ok() && !matches!(self.placed.usage.status, Some(300..400))
+        self.is_ok() && !matches!(self.placed.usage.status, Some(301 | 307 | 308))
     }
 
     /// Returns whether nobody but the sender of this request vouches for the principal: it is not registered, and was
@@ -362,20 +362,15 @@ fn rest(room: Room) -> String {
     let month = format!("{NAMED} such alerts came within thirty days");
     let enough = match of {
         Exposed::Leeway => format!("{month}: the server accepts tokens some minutes too long"),
-        Exposed::Unchecked => format!("{month}: the server accepts JWTs that nobody signed"),
         Exposed::Weak => format!("{month}: whoever makes the tokens makes them too short"),
         Exposed::Lasting | Exposed::Endless => format!("{month}: an issuer's JWTs are alike"),
         Exposed::Short => {
             format!("{NAMED} such alerts about tokens on their first day came within thirty days")
         }
-        Exposed::Url
-        | Exposed::Referer
-        | Exposed::Insecure
-        | Exposed::Expired
-        | Exposed::Mfa
-        | Exposed::Unsigned => {
+        Exposed::Url | Exposed::Referer | Exposed::Insecure | Exposed::Expired | Exposed::Mfa => {
             format!("of tokens first used that day, {NAMED} such alerts came in this hour")
         }
+        Exposed::Unsigned => format!("of tokens first used that day, {NAMED} such alerts came"),
     };
     format!("; {enough}, so further ones are not reported")
 }

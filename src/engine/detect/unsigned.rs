@@ -10,7 +10,7 @@ const NAME: &str = "jwt-alg-none";
 
 pub(super) const DETECTOR: Detector = Detector {
     name: NAME,
-    about: "the server accepted a JWT whose header says `alg: none`, which anybody can write; once in thirty days for each source; of tokens that are new here, twenty-one an hour; of others that are not registered, twenty-one in thirty days",
+    about: "the server accepted a JWT whose header says `alg: none`, which anybody can write; once in thirty days for each source; of tokens that are new here, twenty-one a day",
     facts: &[fact(
         "unsigned.is_new",
         "whether its principal is new here: not registered, and not used on an earlier day",
@@ -23,9 +23,10 @@ fn judge(case: &Case<'_>, told: &mut Told, exposures: &mut Exposures, facts: &mu
         return;
     }
     let tell = |told: &mut Told| case.tell_by_source(told, NAME, case.params.repeat.new_hours);
-    // Where all JWTs are unsigned, each principal would be told of.
-    let rooms = [Exposed::Unsigned, Exposed::Unchecked];
-    let Some((_, room)) = case.tell_of_some(told, (exposures, rooms), tell) else { return };
+    // Whoever is known is always told of: with a room, made-up names that come back would hide a forged one.
+    let Some((_, room)) = case.tell_in_room(told, (exposures, Exposed::Unsigned), tell) else {
+        return;
+    };
     state(facts, "unsigned.is_new", Value::Bool(case.is_new_here()));
     let rest = rest(room);
     let text =

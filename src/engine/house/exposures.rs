@@ -42,8 +42,6 @@ pub enum Exposed {
     Leeway,
     /// It was accepted although nobody signed it.
     Unsigned,
-    /// It is not new here, and was accepted although nobody signed it.
-    Unchecked,
     /// It is too short.
     Short,
     /// It is not new here, and too short.
@@ -58,23 +56,14 @@ impl Exposed {
     /// Returns for how many hours from the first on reports share a room.
     const fn hours(self) -> i64 {
         match self {
-            Self::Leeway
-            | Self::Unchecked
-            | Self::Short
-            | Self::Weak
-            | Self::Lasting
-            | Self::Endless => MONTH_HOURS,
-            Self::Url
-            | Self::Referer
-            | Self::Insecure
-            | Self::Expired
-            | Self::Mfa
-            | Self::Unsigned => 1,
+            Self::Leeway | Self::Short | Self::Weak | Self::Lasting | Self::Endless => MONTH_HOURS,
+            Self::Unsigned => 24,
+            Self::Url | Self::Referer | Self::Insecure | Self::Expired | Self::Mfa => 1,
         }
     }
 }
 
-/// What there is room for in the reports of an hour, or of thirty days.
+/// What there is room for in the reports of an hour, a day, or thirty days.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Room {
     /// This exposure, and at least one more.
