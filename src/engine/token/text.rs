@@ -61,8 +61,9 @@ impl Searcher {
     pub fn search(&self, text: &[u8], out: &mut Vec<Spot>) {
         for word in words(text) {
             let mut spots = Spots { searcher: self, text, of_word: Vec::new() };
-            spots.known(word);
-            spots.shaped(word);
+            let read = [Some(word), behind_escape(text, word)];
+            read.into_iter().flatten().for_each(|word| spots.known(word));
+            read.into_iter().flatten().for_each(|word| spots.shaped(word));
             spots.userinfo(word);
             spots.of_word.sort_unstable_by_key(|spot| spot.bytes.start);
             out.append(&mut spots.of_word);
@@ -108,8 +109,8 @@ struct Spots<'s> {
 }
 
 impl<'s> Spots<'s> {
-    /// Adds the known tokens among a word and its parts: percent-encoded too, and what is behind `key=` or `key:`
-    /// whatever is in it.
+    /// Adds the known tokens among a word and its parts: percent-encoded too, what is behind `key=` or `key:` whatever
+    /// is in it, and `user:password` as basic authentication sends it (`curl -u`).
     fn known(&mut self, word: &'s [u8]) {
         if self.searcher.known.is_empty() {
             return;
@@ -126,6 +127,14 @@ impl<'s> Spots<'s> {
             found(value);
         }
         each_part(word, &mut found);
+        let (_, value) = split_at(word, |b| b == b'=');
+        for pair in [Some(word), value].into_iter().flatten().filter(|pair| pair.contains(&b':')) {
+            if let Some(secret) = basic(pair)
+                && self.searcher.is_known(self.searcher.key.seal(&Secret::new(&secret)))
+            {
+                self.add(pair, &secret, Form::BASIC);
+            }
+        }
     }
 
     /// Adds vendors' tokens and JSON web tokens.
@@ -142,11 +151,16 @@ impl<'s> Spots<'s> {
         }
     }
 
-    /// Adds `user:password` of a URL, with the id that it has as basic authentication.
+    /// Adds `user:password` of each URL in a word, with the id that it has as basic authentication.
     fn userinfo(&mut self, word: &'s [u8]) {
-        let Some(at) = memchr::memmem::find(word, b"://") else { return };
-        let rest = word.get(at + 3..).unwrap_or_default();
-        let (authority, _) = split_at(rest, |b| matches!(b, b'/' | b'?' | b'#'));
+        for at in memchr::memmem::find_iter(word, b"://") {
+            self.authority(word.get(at + 3..).unwrap_or_default());
+        }
+    }
+
+    /// Adds `user:password` at the beginning of a URL without its scheme.
+    fn authority(&mut self, url: &'s [u8]) {
+        let (authority, _) = split_at(url, |b| matches!(b, b'/' | b'?' | b'#'));
         let Some(at) = memchr::memrchr(b'@', authority) else { return };
         let userinfo = authority.get(..at).unwrap_or_default();
         let Some(pair) = basic(userinfo) else { return };
@@ -218,6 +232,24 @@ fn words(text: &[u8]) -> impl Iterator<Item = &[u8]> {
             word.split(move |b| is_long && rank(*b) == 1)
         })
         .filter(of_length)
+}
+
+/// Returns a word without what an escape sequence before it leaves there: the letter of `\n` in JSON and code, and the
+/// end of a colour (`ESC [ 31 m`), as a terminal's output has it.
+fn behind_escape<'t>(text: &'t [u8], word: &'t [u8]) -> Option<&'t [u8]> {
+    let at = word.as_ptr().addr().saturating_sub(text.as_ptr().addr());
+    let behind = match text.get(at.checked_sub(1)?)? {
+        b'\\' => word
+            .strip_prefix(b"n")
+            .or_else(|| word.strip_prefix(b"r"))
+            .or_else(|| word.strip_prefix(b"t")),
+        b'[' | b';' => {
+            let n_digits = word.iter().take_while(|b| b.is_ascii_digit()).count();
+            word.get(n_digits..)?.strip_prefix(b"m")
+        }
+        _ => None,
+    };
+    behind.filter(|word| SHORTEST <= word.len())
 }
 
 /// Calls `found` with a word, without the dots around it, and with all its parts: split at what is seldom in tokens

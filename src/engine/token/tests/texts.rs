@@ -46,6 +46,11 @@ fn a_known_token_is_found_whatever_it_is_written_in() {
         (RANDOM, "x = f(`T`)"),
         (RANDOM, "\\\"T\\\""),
         (RANDOM, "a=b=T"),
+        (RANDOM, "\"first\\nT\\nlast\""),
+        (RANDOM, "\\tT"),
+        (RANDOM, "\x1b[31mT\x1b[0m"),
+        (RANDOM, "\x1b[1;31mT\x1b[0m"),
+        (STRIPE, "\"first\\nT\""),
         (base64, "secret: T"),
         (base64, "KEY=T"),
         (base64, "[\"T\"]"),
@@ -99,6 +104,8 @@ fn a_password_in_a_url_is_found_and_nothing_of_it_shown() {
     assert_eq!(found(&[], "redis://:q8Wz3Lp0@cache:6379"), [":q8Wz3Lp0"]);
     let token = format!("https://oauth2:{STRIPE}@git.example.org/x");
     assert_eq!(found(&[], &token), [STRIPE], "the token says more than the pair");
+    let second = "https://example.org/?to=https://app:q8Wz3Lp0@db.example.org/";
+    assert_eq!(found(&[], second), ["app:q8Wz3Lp0"], "not only of the first URL");
     let short = "https://app:short@example.org/";
     assert_eq!(found(&["YXBwOnNob3J0"], short), ["[app:short]"], "known, so however short");
     for none in [
@@ -111,6 +118,16 @@ fn a_password_in_a_url_is_found_and_nothing_of_it_shown() {
         "https://example.org/@ann:q8Wz3Lp0",
     ] {
         assert_eq!(found(&[], none), [""; 0], "{none}");
+    }
+}
+
+#[test]
+fn a_known_pair_of_basic_authentication_is_found_as_curl_takes_it() {
+    for text in
+        ["curl -u app:q8Wz3Lp0 https://example.org/", "AUTH='app:q8Wz3Lp0'", "AUTH=app:q8Wz3Lp0"]
+    {
+        assert_eq!(found(&["YXBwOnE4V3ozTHAw"], text), ["[app:q8Wz3Lp0]"], "{text}");
+        assert_eq!(found(&[], text), [""; 0], "{text}");
     }
 }
 
