@@ -7,6 +7,7 @@ use std::io;
 use std::os::unix::ffi::OsStrExt as _;
 use std::process::ExitCode;
 
+use anyhow::bail;
 use serde_json::{Value as Json, json};
 
 use crate::cli::args::{Scan as Options, TokensMark};
@@ -14,7 +15,7 @@ use crate::cli::print::{self, Printer, counted, number, size};
 use crate::cli::registering::{self, Mark};
 use crate::cli::scanned::{Known, Standing};
 use crate::cli::tokens::Rows;
-use crate::cli::{Context, exit, state};
+use crate::cli::{Context, advice, exit, state};
 use crate::clock::now;
 use crate::daemon::site::Site;
 use crate::engine::registry::Registered;
@@ -22,7 +23,7 @@ use crate::engine::secret::{SealKey, TokenId};
 use crate::engine::time::Timestamp;
 use crate::engine::token::{Finder, Searcher, Spot};
 use crate::scan::{MAX_FILE, STDIN, Scan, ScanError, Tally, Whereabouts};
-use crate::store::{Reader, StoreError};
+use crate::store::{Reader, StoreError, Who};
 
 /// How many places of one secret are shown; the others are counted. JSON shows all.
 const MAX_PLACES: u64 = 10;
@@ -30,42 +31,54 @@ const MAX_PLACES: u64 = 10;
 /// How many different secrets are counted, and their places limited: each takes some hundred bytes.
 const MAX_SECRETS: usize = 100_000;
 
+/// How much of a path, a rule or a fault is shown: the longest path of Linux (`PATH_MAX`). A report may state any.
+const MAX_SHOWN: usize = 4096;
+
+/// How much of a place is kept as the note of a mark.
+const MAX_NOTE: usize = 200;
+
 /// How much of a commit's hash is shown: enough for the largest repositories.
 const SHORT_HASH: usize = 12;
 
 pub(super) fn run(context: &mut Context, options: &Options) -> anyhow::Result<ExitCode> {
     refuse_mixed(options)?;
-    let (lore, searcher) = Lore::of(&context.site)?;
-    let mut telling = Telling::new(&mut context.printer, lore, options);
+    let lore = Lore::of(&context.site, options)?;
+    let mut telling = Telling::new(&mut context.printer, &lore, options);
     let mut tell = |at: &Whereabouts, spot: &Spot| telling.tell(at, spot);
-    let mut scan = Scan::new(&searcher, &mut tell);
+    let mut scan = Scan::new(&lore.searcher, &mut tell);
     for path in &options.paths {
         if options.git { scan.history(path) } else { scan.path(path) }?;
     }
     for file in &options.findings {
         scan.report(file)?;
     }
-    let Scan { tally, faults, n_faults, .. } = scan;
+    let Scan { tally, faults, n_faults, binary, .. } = scan;
     telling.say_more()?;
     let Telling { secrets, n_places, found, .. } = telling;
     context.printer.flush()?;
-    say_faults(&faults, n_faults);
-    print::say(format_args!("{}; {}", read(&tally), summary(&secrets, n_places)));
+    say_faults(&lore, &faults, n_faults);
+    if let Some(binary) = binary {
+        let binary = print::safe(lore.shown(binary.as_os_str()));
+        print::say(format_args!("tokenwatch: git takes {binary} for binary: it was not searched"));
+    }
+    let found_words = summary(&tally, &secrets, n_places);
+    print::say(format_args!("{}; {found_words}", read(&tally, options)));
     if options.leaked {
         mark(context, found)?;
     }
-    Ok(ExitCode::from(match (n_places, n_faults) {
+    Ok(ExitCode::from(match (n_places, n_faults + tally.masked) {
         (0, 0) => 0,
-        // Anything may be in what could not be read.
+        // Anything may be in what could not be read or was masked.
         (0, _) => exit::FAILED,
         _ => exit::CONDITION,
     }))
 }
 
 /// Says what could not be read. A path may contain a secret.
-fn say_faults(faults: &[ScanError], n_faults: u64) {
+fn say_faults(lore: &Lore, faults: &[ScanError], n_faults: u64) {
     for fault in faults {
-        let fault = shown(OsStr::new(&fault.to_string()));
+        let cure = cure(fault).unwrap_or_default();
+        let fault = lore.shown(OsStr::new(&format!("{fault}{cure}")));
         print::say(format_args!("tokenwatch: {}", print::safe(fault)));
     }
     let n_more = n_faults.saturating_sub(faults.len() as u64);
@@ -74,9 +87,20 @@ fn say_faults(faults: &[ScanError], n_faults: u64) {
     }
 }
 
-/// Returns text from outside without what has the shape of a secret.
-fn shown(text: &OsStr) -> String {
-    String::from_utf8_lossy(&Finder::default().hide(text.as_bytes())).into_owned()
+/// Returns what to do about a repository that git does not read.
+fn cure(fault: &ScanError) -> Option<String> {
+    let ScanError::Git { path, said } = fault else { return None };
+    if said.contains("not a git repository") {
+        return Some(": give the top directory of the repository".to_owned());
+    }
+    let path = path.canonicalize().unwrap_or_else(|_| path.clone());
+    let path = advice::quoted(path.as_os_str());
+    said.contains("dubious ownership").then(|| {
+        format!(
+            ": run tokenwatch as its owner, with --state-dir, or \
+             git config --global --add safe.directory {path}"
+        )
+    })
 }
 
 /// Refuses a command line that could read standard input twice, or the history of it.
@@ -85,6 +109,9 @@ fn refuse_mixed(options: &Options) -> anyhow::Result<()> {
     let n_paths = options.paths.iter().filter(is_stdin).count();
     if options.git && 0 < n_paths {
         return Err(exit::usage("--git reads repositories: standard input is none"));
+    }
+    if options.git && options.paths.is_empty() {
+        return Err(exit::usage("--git reads repositories: give one"));
     }
     if 1 < n_paths + options.findings.iter().filter(is_stdin).count() {
         return Err(exit::usage("standard input can be read only once: give - once"));
@@ -98,11 +125,12 @@ struct Lore {
     registry: Vec<Registered>,
     /// There is a seal key, so that ids mean something.
     has_key: bool,
+    searcher: Searcher,
 }
 
 impl Lore {
-    /// Opens the state, and makes a searcher for its tokens. Says what is missing.
-    fn of(site: &Site) -> anyhow::Result<(Self, Searcher)> {
+    /// Opens the state, and makes a searcher for its tokens. Says what is missing, or fails if what is asked for needs it.
+    fn of(site: &Site, options: &Options) -> anyhow::Result<Self> {
         let key = site.key_if_any()?;
         let reader = state::reader_if_any(site)?.filter(|_| key.is_some());
         let (registry, ids) = match &reader {
@@ -112,6 +140,9 @@ impl Lore {
         if reader.is_none() {
             let missing = if key.is_some() { "database" } else { "seal.key" };
             let state = print::safe(site.state.to_string_lossy());
+            if options.known || options.leaked {
+                bail!("no {missing} in {state}: no token is known, so none can be found or marked");
+            }
             print::say(format_args!(
                 "no {missing} in {state}: nothing is known of any token, only what has the shape of one is found"
             ));
@@ -119,12 +150,40 @@ impl Lore {
         let has_key = key.is_some();
         // Without a key, ids only tell the secrets of this run apart, and are not shown.
         let key = key.unwrap_or_else(|| SealKey::new(b"none"));
-        Ok((Self { reader, registry, has_key }, Searcher::new(key, ids)))
+        Ok(Self { reader, registry, has_key, searcher: Searcher::new(key, ids) })
     }
 
-    fn known(&self, id: TokenId, now: Timestamp) -> Result<Option<Known>, StoreError> {
+    fn known(
+        &self,
+        rows: &Rows<'_>,
+        id: TokenId,
+        now: Timestamp,
+    ) -> Result<Option<Known>, StoreError> {
         let Some(reader) = &self.reader else { return Ok(None) };
-        Known::of(reader, &Rows::of(&self.registry), id, now)
+        Known::of(reader, rows, id, now)
+    }
+
+    /// Returns text from outside without known tokens and what has the shape of a secret, up to a limit.
+    fn shown(&self, text: &OsStr) -> String {
+        let mut shown = self.without_known(text.as_bytes());
+        shown = Finder::default().hide(&shown).into_owned();
+        // Not earlier: a part of a token is no longer known as one.
+        shown.truncate(MAX_SHOWN);
+        String::from_utf8_lossy(&shown).into_owned()
+    }
+
+    fn without_known(&self, text: &[u8]) -> Vec<u8> {
+        let mut spots = Vec::new();
+        self.searcher.search(text, &mut spots);
+        let mut clean = Vec::with_capacity(text.len());
+        let mut kept = 0;
+        for spot in spots.iter().filter(|spot| spot.is_known) {
+            clean.extend_from_slice(text.get(kept..spot.bytes.start).unwrap_or_default());
+            clean.extend_from_slice(format!("[{}]", spot.id).as_bytes());
+            kept = spot.bytes.end;
+        }
+        clean.extend_from_slice(text.get(kept..).unwrap_or_default());
+        clean
     }
 }
 
@@ -139,7 +198,8 @@ struct Secret {
 /// Prints places as they are found, and counts secrets.
 struct Telling<'p> {
     printer: &'p mut Printer,
-    lore: Lore,
+    lore: &'p Lore,
+    rows: Rows<'p>,
     now: Timestamp,
     is_known_only: bool,
     secrets: BTreeMap<TokenId, Secret>,
@@ -149,10 +209,11 @@ struct Telling<'p> {
 }
 
 impl<'p> Telling<'p> {
-    fn new(printer: &'p mut Printer, lore: Lore, options: &Options) -> Self {
+    fn new(printer: &'p mut Printer, lore: &'p Lore, options: &Options) -> Self {
         Self {
             printer,
             lore,
+            rows: Rows::of(&lore.registry),
             now: now(),
             is_known_only: options.known,
             secrets: BTreeMap::new(),
@@ -166,10 +227,11 @@ impl<'p> Telling<'p> {
             return Ok(());
         }
         self.n_places += 1;
-        let place = place(at);
+        let at = &Shown::of(self.lore, at);
         if spot.is_known && !self.found.contains_key(&spot.id) {
-            let known = self.lore.known(spot.id, self.now).map_err(io::Error::other)?;
-            self.found.extend(known.map(|known| (spot.id, (known, place.clone()))));
+            let known = self.lore.known(&self.rows, spot.id, self.now);
+            let known = known.map_err(io::Error::other)?;
+            self.found.extend(known.map(|known| (spot.id, (known, at.place()))));
         }
         let known = self.found.get(&spot.id).map(|(known, _)| known);
         let (kind, hint) = kind_and_hint(spot, known);
@@ -183,7 +245,8 @@ impl<'p> Telling<'p> {
             return self.printer.json(&object);
         }
         let words = known.map_or_else(|| "not known here".to_owned(), |k| k.words(self.now));
-        let line = format!("{place}: {label}{}: {}", origin(at), standing.styled(&words));
+        let (place, origin) = (at.place(), at.origin());
+        let line = format!("{place}: {label}{origin}: {}", standing.styled(&words));
         if self.count(spot.id, standing, label) { self.printer.line(line) } else { Ok(()) }
     }
 
@@ -210,24 +273,47 @@ impl<'p> Telling<'p> {
     }
 }
 
-/// Returns `path:line:column`, as far as it is known, safe for a terminal.
-fn place(at: &Whereabouts) -> String {
-    let path = shown(at.path.as_os_str());
-    let path = if path.is_empty() { "unknown file".to_owned() } else { print::safe(path) };
-    [at.line, at.column].into_iter().flatten().fold(path, |place, n| format!("{place}:{n}"))
+/// Where a secret is, without the secrets in the names: those of a report are anybody's text.
+struct Shown {
+    path: String,
+    line: Option<u64>,
+    column: Option<u64>,
+    commit: String,
+    rule: String,
 }
 
-/// Returns the commit and the other scanner's rule, if there are any.
-fn origin(at: &Whereabouts) -> String {
-    let commit: String = at.commit.chars().take(SHORT_HASH).collect();
-    let commit = if commit.is_empty() { commit } else { format!(", commit {commit}") };
-    let rule = if at.rule.is_empty() { String::new() } else { format!(", {}", at.rule) };
-    print::safe(shown(OsStr::new(&format!("{commit}{rule}"))))
+impl Shown {
+    fn of(lore: &Lore, at: &Whereabouts) -> Self {
+        let shown = |text: &str| lore.shown(OsStr::new(text));
+        let path = lore.shown(at.path.as_os_str());
+        let (commit, rule) = (shown(&at.commit), shown(&at.rule));
+        Self { path, line: at.line, column: at.column, commit, rule }
+    }
+
+    /// Returns `path:line:column`, as far as it is known, safe for a terminal.
+    fn place(&self) -> String {
+        let path = match self.path.as_str() {
+            "" => "unknown file".to_owned(),
+            path => print::safe(path),
+        };
+        [self.line, self.column].into_iter().flatten().fold(path, |place, n| format!("{place}:{n}"))
+    }
+
+    /// Returns the commit and the other scanner's rule, if there are any.
+    fn origin(&self) -> String {
+        let commit: String = self.commit.chars().take(SHORT_HASH).collect();
+        let commit = if commit.is_empty() { commit } else { format!(", commit {commit}") };
+        let rule = match self.rule.as_str() {
+            "" => String::new(),
+            rule => format!(", {rule}"),
+        };
+        print::safe(format!("{commit}{rule}"))
+    }
 }
 
 /// Returns a place as JSON, with what is known of its token.
 fn object(
-    at: &Whereabouts,
+    at: &Shown,
     id: Option<TokenId>,
     (kind, hint): (&str, &str),
     known: Option<&Known>,
@@ -239,11 +325,11 @@ fn object(
         ("hint", json!(hint)),
     ];
     let mut object = print::object([
-        ("file", print::object([("path", json!(shown(at.path.as_os_str())))])),
+        ("file", print::object([("path", json!(at.path))])),
         ("line", json!(at.line)),
         ("column", json!(at.column)),
-        ("commit", json!(shown(OsStr::new(&at.commit)))),
-        ("rule", print::object([("name", json!(shown(OsStr::new(&at.rule))))])),
+        ("commit", json!(at.commit)),
+        ("rule", print::object([("name", json!(at.rule))])),
         ("token", print::object(token)),
         ("known", json!(known.is_some())),
     ]);
@@ -263,24 +349,29 @@ fn kind_and_hint<'t>(spot: &'t Spot, known: Option<&'t Known>) -> (&'t str, &'t 
 }
 
 /// Returns what was read, in words.
-fn read(tally: &Tally) -> String {
+fn read(tally: &Tally, options: &Options) -> String {
     let mut parts = Vec::new();
-    if 0 < tally.commits {
+    if options.git {
         parts.push(format!("{} ({}) read", counted(tally.commits, "commit"), size(tally.bytes)));
-    } else if 0 < tally.files || tally.reported == 0 {
+    } else if !options.paths.is_empty() {
         parts.push(format!("{} ({}) read", counted(tally.files, "file"), size(tally.bytes)));
     }
     let of = |n: u64, what: &str| (0 < n).then(|| format!("{} {what}", number(n)));
     let large = format!("larger than {} skipped", size(MAX_FILE));
     parts.extend(of(tally.binary, "binary skipped"));
     parts.extend(of(tally.large, &large));
-    parts.extend(of(tally.reported, "reported by another scanner"));
+    if !options.findings.is_empty() {
+        parts.push(format!("{} reported by another scanner", number(tally.reported)));
+    }
     parts.extend(of(tally.masked, "of them masked, so that they cannot be looked up"));
     parts.join(", ")
 }
 
 /// Returns what was found, in words.
-fn summary(secrets: &BTreeMap<TokenId, Secret>, n_places: u64) -> String {
+fn summary(tally: &Tally, secrets: &BTreeMap<TokenId, Secret>, n_places: u64) -> String {
+    if n_places == 0 && tally.files + tally.commits + tally.reported == tally.masked {
+        return "nothing was searched".to_owned();
+    }
     if n_places == 0 {
         return "no secrets found".to_owned();
     }
@@ -297,6 +388,13 @@ fn summary(secrets: &BTreeMap<TokenId, Secret>, n_places: u64) -> String {
     )
 }
 
+/// Returns the last bytes of a text, since a place says most at its end.
+fn end_of(text: &str, most: usize) -> &str {
+    let start = text.len().saturating_sub(most);
+    let start = (start..=text.len()).find(|at| text.is_char_boundary(*at)).unwrap_or_default();
+    text.get(start..).unwrap_or_default()
+}
+
 /// Marks the found tokens as leaked. A decoy is meant to be found; what is marked already keeps its time.
 fn mark(context: &mut Context, found: BTreeMap<TokenId, (Known, String)>) -> anyhow::Result<()> {
     for (id, (known, place)) in found {
@@ -304,7 +402,13 @@ fn mark(context: &mut Context, found: BTreeMap<TokenId, (Known, String)>) -> any
             print::say(format_args!("{id}: left as it is, {why}"));
             continue;
         }
-        let note = format!("found by scan: {place}");
+        let note = format!("found by scan: {}", end_of(&place, MAX_NOTE));
+        if context.printer.is_json() {
+            // Standard output lists places only, so that a program reads one kind of object.
+            context.site.store()?.leak(&Who::Token(id), now(), &note, now())?;
+            print::say(format_args!("{id}: marked as leaked"));
+            continue;
+        }
         let options = TokensMark { token: id.to_string(), at: None, note, all: false };
         registering::mark(context, &options, Mark::Leaked)?;
     }

@@ -6,6 +6,8 @@ use serde_json::{Value as Json, json};
 use crate::cli::print::{self, counted};
 use crate::cli::tokens::Rows;
 use crate::engine::ledger::Activity;
+use crate::engine::posture::{self, Listing};
+use crate::engine::registry::Registered;
 use crate::engine::secret::TokenId;
 use crate::engine::time::{DAY, HOUR, Timestamp};
 use crate::store::{History, HourRow, Reader, StoreError, TokenState, TokenSummary, Who};
@@ -75,7 +77,8 @@ impl Known {
         let begin = now.plus(-IN_USE);
         let of_late = |row: &&HourRow| begin <= row.hour;
         let requests = history.hours.iter().filter(of_late).map(|row| row.activity.requests).sum();
-        let is_over = |at: Timestamp| has_ended(token.state) && since.is_none_or(|end| at <= end);
+        let end = ended_at(&token, row, now);
+        let is_over = |at: Timestamp| end.is_some_and(|end| at <= end);
         let last = if has_answers(&token) { accepted } else { token.last_seen };
         let is_live = last.is_some_and(|last| begin <= last && !is_over(last));
         let standing = if is_live { Standing::InUse } else { Standing::Known };
@@ -148,9 +151,15 @@ impl Known {
     }
 }
 
-/// Returns whether a state ends a token's use.
-const fn has_ended(state: TokenState) -> bool {
-    matches!(state, TokenState::Revoked | TokenState::Rotated | TokenState::Expired)
+/// Returns when a token's use was over. Not by its state: a token that leaked is usually revoked, too.
+fn ended_at(token: &TokenSummary, row: Option<&Registered>, now: Timestamp) -> Option<Timestamp> {
+    let listing = row.map(|row| Listing {
+        revoked_at: row.revoked_at,
+        rotated_at: row.rotated_at,
+        ..Listing::default()
+    });
+    let expires_at = token.expires_at;
+    posture::Standing { listing, expires_at, ..posture::Standing::default() }.ended_at(now)
 }
 
 /// Returns whether the logs say how the token's requests were answered; those without a status do not.

@@ -32,7 +32,7 @@ use super::{Scan, ScanError, Whereabouts};
 /// Settings that a repository must not choose: programs, files that might be pipes, and what hides lines or commits.
 const SETTINGS: [&str; 11] = [
     "core.attributesFile=/dev/null",
-    "core.bigFileThreshold=512m",
+    "core.bigFileThreshold=16m",
     "core.commitGraph=false",
     "core.fsmonitor=false",
     "core.hooksPath=/dev/null",
@@ -74,6 +74,9 @@ const FOREIGN: [&str; 6] = [
     "GIT_COMMON_DIR",
     "GIT_EXTERNAL_DIFF",
 ];
+
+/// The most that git writes as the name of an object.
+const MAX_HASH: usize = 64;
 
 /// How much of git's messages is kept.
 const MAX_SAID: u64 = 4096;
@@ -132,15 +135,39 @@ impl Scan<'_> {
         }
         self.tally.commits += diff.n_commits;
         self.tally.binary += diff.n_binary;
+        if self.binary.is_none() {
+            self.binary = diff.binary.map(|path| repository.join(path));
+        }
         Ok(())
     }
 }
 
 fn log(repository: &Path) -> Command {
+    let mut command = git(repository);
+    command.args(LOG);
+    // Attributes in a file of the repository would hide others: one line `* -diff` hides all.
+    if let Some(tree) = empty_tree(repository) {
+        command.env("GIT_ATTR_SOURCE", tree);
+    }
+    command.stdout(Stdio::piped()).stderr(Stdio::piped());
+    command
+}
+
+/// Returns the name of the tree without files, which depends on the repository's kind of hash. Nothing is written.
+fn empty_tree(repository: &Path) -> Option<String> {
+    let mut command = git(repository);
+    let output = command.args(["hash-object", "-t", "tree", "/dev/null"]).output().ok()?;
+    let name = String::from_utf8(output.stdout).ok()?.trim().to_owned();
+    let is_name = !name.is_empty() && name.len() <= MAX_HASH;
+    (output.status.success() && is_name).then_some(name)
+}
+
+/// Returns git, in a repository that is not trusted.
+fn git(repository: &Path) -> Command {
     let mut command = Command::new("git");
     command.args(["--no-pager", "--no-replace-objects"]);
     command.args(SETTINGS.iter().flat_map(|setting| ["-c", setting]));
-    command.arg("-C").arg(repository).args(LOG);
+    command.arg("-C").arg(repository);
     FOREIGN.iter().for_each(|name| {
         command.env_remove(name);
     });
@@ -153,7 +180,7 @@ fn log(repository: &Path) -> Command {
         command.env("GIT_CEILING_DIRECTORIES", above);
     }
     command.env("GIT_TERMINAL_PROMPT", "0").env("GIT_OPTIONAL_LOCKS", "0").env("LC_ALL", "C");
-    command.stdin(Stdio::null()).stdout(Stdio::piped()).stderr(Stdio::piped());
+    command.stdin(Stdio::null());
     command
 }
 
@@ -182,6 +209,8 @@ struct Diff {
     added: Option<(u64, usize)>,
     n_commits: u64,
     n_binary: u64,
+    /// The first file that git took for binary.
+    binary: Option<PathBuf>,
 }
 
 /// The lines of a hunk that are still to come.
@@ -239,6 +268,9 @@ impl Diff {
             self.path = PathBuf::new();
         } else if line.starts_with(b"Binary files ") {
             self.n_binary += 1;
+            if self.binary.is_none() {
+                self.binary = binary(line);
+            }
         }
     }
 }
@@ -295,6 +327,14 @@ fn path(name: &[u8]) -> PathBuf {
         None => name.strip_suffix(b"\t").unwrap_or(name).to_vec(),
     };
     name.strip_prefix(b"b/").map(|path| PathBuf::from(OsStr::from_bytes(path))).unwrap_or_default()
+}
+
+/// Returns the path of `Binary files a/PATH and b/PATH differ`, as far as the commit has the file.
+fn binary(line: &[u8]) -> Option<PathBuf> {
+    let names = line.strip_suffix(b" differ")?;
+    let between = b" and ";
+    let at = memchr::memmem::rfind(names, between)?;
+    Some(path(names.get(at + between.len()..)?)).filter(|path| !path.as_os_str().is_empty())
 }
 
 /// Decodes a name up to its closing quote, as git quotes them: like a string in C.
@@ -382,6 +422,18 @@ mod tests {
         let stream = "commit m\n\ndiff --cc x\nindex 1,2..3\n--- a/x\n+++ b/x\n\
             @@@ -2,2 -2,1 +2,3 @@@\n- ours\n -theirs\n++both\n +of one\n++new\ncommit c1\n";
         assert_eq!(added(stream), ["m x:2 both", "m x:4 new"]);
+    }
+
+    #[test]
+    fn the_first_binary_file_is_named_that_a_commit_has() {
+        for (line, expected) in [
+            ("Binary files a/x and b/y z differ", Some("y z")),
+            ("Binary files /dev/null and \"b/\\303\\244\" differ", Some("ä")),
+            ("Binary files a/x and /dev/null differ", None),
+            ("Binary files differ", None),
+        ] {
+            assert_eq!(binary(line.as_bytes()).as_deref(), expected.map(Path::new), "{line}");
+        }
     }
 
     #[test]

@@ -1,7 +1,8 @@
 //! Looks for secrets in files, in the history of git repositories, and in what other scanners report.
 //!
 //! Each secret is passed on as it is found, with its place: nothing but the text around it is kept in memory. What
-//! cannot be read is noted, and the rest is read. Nothing is written, and of git nothing is run but `git log`.
+//! cannot be read is noted, and the rest is read. Nothing is written, and of git nothing is run but `git log`,
+//! and `git hash-object`, which only computes.
 
 mod files;
 mod git;
@@ -122,6 +123,8 @@ pub struct Scan<'a> {
     pub faults: Vec<ScanError>,
     /// How many there were.
     pub n_faults: u64,
+    /// The first file of a repository that git took for binary.
+    pub binary: Option<PathBuf>,
     /// The spots of one piece; kept to reuse its memory.
     spots: Vec<Spot>,
 }
@@ -134,7 +137,7 @@ impl<'a> Scan<'a> {
         tell: &'a mut dyn FnMut(&Whereabouts, &Spot) -> io::Result<()>,
     ) -> Self {
         let (tally, faults) = (Tally::default(), Vec::new());
-        Self { searcher, tell, tally, faults, n_faults: 0, spots: Vec::new() }
+        Self { searcher, tell, tally, faults, n_faults: 0, binary: None, spots: Vec::new() }
     }
 
     fn note(&mut self, fault: ScanError) {

@@ -32,6 +32,9 @@ pub(super) const EXPECTED: &str = "the JSON that gitleaks, trufflehog or kingfis
 /// The most bytes from one finding to the next, which bounds the memory that one takes.
 const MAX_FINDING: u64 = 8 << 20;
 
+/// U+FEFF in UTF-8.
+const BYTE_ORDER_MARK: &[u8] = "\u{feff}".as_bytes();
+
 /// The keys of which the values are kept.
 const KEPT: [&str; 11] = [
     "RuleID",
@@ -70,7 +73,8 @@ impl Scan<'_> {
 
     fn findings(&mut self, file: &Path, from: impl Read) -> io::Result<()> {
         let n_read = Rc::new(Cell::new(0));
-        let from = Metered { from: BufReader::new(from), n_read: Rc::clone(&n_read) };
+        let from = without_mark(BufReader::new(from));
+        let from = Metered { from, n_read: Rc::clone(&n_read) };
         let mut json = serde_json::Deserializer::from_reader(from);
         let mut findings = Findings { scan: self, n_read, n_known: 0, n_other: 0, refusal: None };
         let mut read = Ok(());
@@ -249,6 +253,16 @@ fn take(object: &mut Value, pointer: &str) -> Option<Zeroizing<String>> {
     }
 }
 
+/// Skips a byte order mark, which Windows writes before JSON. What cannot be read now is a fault of the next read.
+fn without_mark(mut from: impl Read) -> impl Read {
+    let mut head = Vec::new();
+    from.by_ref().take(BYTE_ORDER_MARK.len() as u64).read_to_end(&mut head).ok();
+    if head == BYTE_ORDER_MARK {
+        head.clear();
+    }
+    io::Cursor::new(head).chain(from)
+}
+
 /// Counts what is read, and refuses to read more than one finding can be.
 struct Metered<R> {
     from: R,
@@ -292,6 +306,8 @@ mod tests {
             "Secret":"{STRIPE}","File":"a/x.py","Commit":"8d3f","Tags":[],"Entropy":3.5}}]"#
         );
         assert_eq!(read(&gitleaks), (vec![at("gitleaks stripe", Some(5))], vec![]));
+        let marked = format!("\u{feff}{gitleaks}");
+        assert_eq!(read(&marked), (vec![at("gitleaks stripe", Some(5))], vec![]));
         let trufflehog = format!(
             r#"{{"SourceMetadata":{{"Data":{{"Git":{{"commit":"8d3f","file":"a/x.py","line":7}}}}}},
             "SourceID":1,"DetectorName":"Stripe","Verified":true,"Raw":"{STRIPE}","RawV2":""}}"#

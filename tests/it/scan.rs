@@ -293,6 +293,7 @@ fn what_is_no_repository_is_said() {
     write(&home, "repo/below/x", USED);
     let (out, errors, code) = scan(&home, &["--git", "repo/below"]);
     assert!(errors.contains("git log in repo/below: fatal: not a git repository"), "{errors}");
+    assert!(errors.contains(": give the top directory of the repository"), "{errors}");
     assert_eq!((out.as_str(), code), ("", Some(70)));
     let (out, errors, code) = scan(&home, &["--git", "logs"]);
     assert!(
@@ -352,4 +353,112 @@ fn tokens_that_were_found_are_marked_as_leaked_once_and_decoys_are_not() {
     assert_eq!(leaked.len(), 1);
     let (_, errors, _) = scan(&home, &["--leaked", "code"]);
     assert!(errors.contains(": left as it is, it is marked as leaked since 20"), "{errors}");
+}
+
+#[test]
+fn findings_that_are_all_masked_are_no_success() {
+    let home = home();
+    write(&home, "masked.json", r#"[{"RuleID":"x","Secret":"REDACTED","File":"c.py"}]"#);
+    let (out, errors, code) = scan(&home, &["--findings", "masked.json"]);
+    assert_eq!((out.as_str(), code), ("", Some(70)), "{errors}");
+    assert!(errors.contains("1 of them masked") && errors.contains("; nothing was searched"));
+}
+
+#[test]
+fn a_token_that_leaked_and_was_revoked_is_not_in_use() {
+    let home = home();
+    let used = id(&home, USED);
+    home.print(&["tokens", "revoke", &used]);
+    home.print(&["tokens", "leak", &used]);
+    let (out, errors, _) = scanned(&home.output_with(&["scan", "-"], USED));
+    assert!(out.contains(": known: leaked since 20"), "{out}");
+    assert!(errors.contains("0 in use, 1 known"), "{errors}");
+}
+
+#[test]
+fn known_tokens_are_not_looked_for_without_a_state() {
+    let home = Home::new("");
+    for option in ["--known", "--leaked"] {
+        let (out, errors, code) = scanned(&home.output_with(&["scan", option, "-"], STRIPE));
+        assert_eq!((out.as_str(), code), ("", Some(70)), "{option}");
+        assert!(errors.contains("no token is known") && !errors.contains("no secrets found"));
+    }
+}
+
+#[test]
+fn known_tokens_are_blanked_wherever_a_report_has_them() {
+    let home = home();
+    let used = id(&home, USED);
+    let long = "x/".repeat(5000);
+    let report = json!([
+        {"RuleID": format!("of {USED}"), "Secret": USED, "File": format!("{long}{USED}.py"), "StartLine": 3,
+         "Commit": USED},
+        {"RuleID": "x", "Secret": USED, "File": format!("a/{USED}.py"), "StartLine": 3, "Commit": USED},
+    ]);
+    write(&home, "gitleaks.json", report.to_string());
+    let (out, _, code) = scan(&home, &["--leaked", "--findings", "gitleaks.json"]);
+    assert!(out.contains(&format!("a/[{used}].py:3: ")), "{out}");
+    assert!(out.contains(&format!(", gitleaks of [{used}]: ")), "{out}");
+    assert!(out.lines().all(|line| line.len() < 4096 + 300), "{out}");
+    assert_eq!(code, Some(1));
+    let shown = home.print(&["history", &used]);
+    let note = shown.lines().find(|line| line.contains("found by scan: ")).unwrap();
+    assert!(note.len() < 400 && !shown.contains(USED), "{shown}");
+    let (out, _, _) = scan(&home, &["--json", "--findings", "gitleaks.json"]);
+    assert_eq!(out.lines().count(), 2);
+}
+
+#[test]
+fn json_has_one_kind_of_object_though_tokens_are_marked() {
+    let home = home();
+    let used = id(&home, USED);
+    write(&home, "code/a", USED);
+    let (out, errors, _) = scan(&home, &["--leaked", "--json", "code"]);
+    let objects: Vec<Value> = out.lines().map(|line| serde_json::from_str(line).unwrap()).collect();
+    assert_eq!(objects.len(), 1, "{out}");
+    assert_eq!(objects[0]["file"]["path"], "code/a");
+    assert!(errors.contains(&format!("{used}: marked as leaked\n")), "{errors}");
+    assert_eq!(home.json(&["tokens", "list", "--state", "leaked", "--json"]).len(), 1);
+}
+
+#[test]
+fn attributes_of_a_repository_hide_no_file_and_binary_ones_are_named() {
+    let home = home();
+    let Some(repository) = repository(&home) else { return };
+    write(&home, "repo/.gitattributes", "* -diff\n");
+    write(&home, "repo/x", format!("{STRIPE}\n"));
+    write(&home, "repo/logo", "\0\x01");
+    commit(&repository, "first");
+    let (out, errors, code) = scan(&home, &["--git", "repo"]);
+    assert!(out.starts_with("repo/x:1:1: stripe-live "), "{out}{errors}");
+    assert_eq!(code, Some(1));
+    assert!(errors.contains("git takes repo/logo for binary: it was not searched"), "{errors}");
+    assert!(errors.contains("1 binary skipped"), "{errors}");
+}
+
+#[test]
+fn a_repository_that_git_refuses_is_said_with_the_cure() {
+    let home = home();
+    if repository(&home).is_none() {
+        return;
+    }
+    let mut command = home.command(&["scan", "--git", "repo"]);
+    command.env("GIT_TEST_ASSUME_DIFFERENT_OWNER", "1").env("GIT_CONFIG_GLOBAL", "/dev/null");
+    let (_, errors, code) = scanned(&command.output().unwrap());
+    assert!(errors.contains("run tokenwatch as its owner, with --state-dir, or git"), "{errors}");
+    assert!(errors.contains("config --global --add safe.directory /"), "{errors}");
+    assert_eq!(code, Some(70));
+}
+
+#[test]
+fn a_summary_counts_what_was_asked_for() {
+    let home = home();
+    write(&home, "none.json", "[]");
+    fs::create_dir(home.path("empty")).unwrap();
+    let (_, errors, code) = scan(&home, &["--findings", "none.json"]);
+    assert_eq!(errors, "0 reported by another scanner; nothing was searched\n");
+    assert_eq!(code, Some(0));
+    let (_, errors, _) = scan(&home, &["empty"]);
+    assert_eq!(errors, "0 files (0 B) read; nothing was searched\n");
+    assert_eq!(scan(&home, &["--git", "--findings", "none.json"]).2, Some(2));
 }

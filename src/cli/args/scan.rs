@@ -8,7 +8,9 @@ use clap::Args;
 pub(super) const ABOUT_SCAN: &str = "\
 In a directory, every file is read, hidden ones and those that git ignores too, except .git, links, binary files (with a NUL in the \
 first 8 KiB) and files larger than 64 MiB; a file given by name is read in any case.\n\n\
-Exit status: 0 nothing was found; 1 something was found; 70 something could not be read, and nothing was found in the rest.";
+Exit status: 0 nothing was found; 1 something was found; 70 something could \
+not be read, or was masked by another scanner, and nothing was found in the rest; with --known or --leaked, also without a \
+key or database.";
 
 /// Options of `scan`.
 #[derive(Debug, Args)]

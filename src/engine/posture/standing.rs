@@ -97,6 +97,12 @@ impl Standing {
         ends.into_iter().filter_map(end).filter(|end| end.at <= now).min_by_key(|end| end.at)
     }
 
+    /// Returns when its use was over, however long it may still be accepted.
+    #[must_use]
+    pub fn ended_at(&self, now: Timestamp) -> Option<Timestamp> {
+        self.end(&Limits::default(), now).map(|end| end.at)
+    }
+
     fn own_row(&self) -> Option<&Listing> {
         self.listing.as_ref().filter(|row| row.is_own)
     }
