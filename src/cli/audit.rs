@@ -1,16 +1,18 @@
 //! `audit`: what is to be mended about tokens, whether or not they are used in an unusual way.
 
 use std::ffi::OsString;
-use std::fs;
-use std::io::{self, Write as _};
+use std::fs::{self, File, Metadata, OpenOptions};
+use std::io::{self, ErrorKind, Write as _};
 use std::ops::ControlFlow;
-use std::path::Path;
+use std::os::unix::fs::FileTypeExt as _;
+use std::path::{Path, PathBuf};
 use std::process::ExitCode;
 
 use anyhow::Context as _;
 use serde_json::{Value as Json, json};
 
 use crate::cli::args::Audit as Options;
+use crate::cli::exit::usage;
 use crate::cli::print::{self, Printer};
 use crate::cli::tokens::{label, token_json};
 use crate::cli::{Context, exit, state, table, when};
@@ -24,6 +26,9 @@ use crate::report::audit::{Audit, Subject};
 use crate::report::page::page;
 use crate::store::{Audited, TokenSummary, private};
 
+/// The name of standard output, where a file is expected.
+const STANDARD_OUTPUT: &str = "-";
+
 /// How many subjects a terminal shows.
 const ON_TERMINAL: u32 = 50;
 
@@ -32,9 +37,13 @@ const ON_PAGE: u32 = 1000;
 
 pub(super) fn run(context: &mut Context, options: &Options) -> anyhow::Result<ExitCode> {
     let now = now();
+    let html = options.html.as_deref();
+    if context.printer.is_json() && html.is_some_and(is_standard_output) {
+        return Err(usage("--html - and --json both write to standard output"));
+    }
     let limits = limits(&context.site, options)?;
     let reader = state::reader(&context.site)?;
-    let n_most = options.limit.unwrap_or(match options.html {
+    let n_most = options.limit.unwrap_or(match html {
         Some(_) => ON_PAGE,
         None => ON_TERMINAL,
     });
@@ -55,22 +64,42 @@ pub(super) fn run(context: &mut Context, options: &Options) -> anyhow::Result<Ex
         if printed.is_ok() { ControlFlow::Continue(()) } else { ControlFlow::Break(()) }
     })?;
     printed?;
-    if let Some(file) = &options.html {
-        save(file, &page(&audit, &host(), now))
-            .with_context(|| format!("writing {}", file.display()))?;
-    }
-    if !printer.is_json() {
-        sums(printer, &audit)?;
-        match &options.html {
-            Some(file) => {
-                let file = print::safe(file.to_string_lossy());
-                printer.line(format_args!("written: {file}"))?;
-            }
-            None => worst(printer, &audit, now)?,
-        }
-    }
+    tell(printer, &audit, html, now)?;
     let has_failed = audit.has_any(&options.fail_on);
     Ok(if has_failed { ExitCode::from(exit::CONDITION) } else { ExitCode::SUCCESS })
+}
+
+fn is_standard_output(file: &Path) -> bool {
+    file.as_os_str() == STANDARD_OUTPUT
+}
+
+/// Prints the audit, unless it was printed as JSON, and writes its page, if one is wanted.
+fn tell(
+    printer: &mut Printer,
+    audit: &Audit,
+    html: Option<&Path>,
+    now: Timestamp,
+) -> anyhow::Result<()> {
+    let is_text = !printer.is_json();
+    match html {
+        Some(file) if is_standard_output(file) => {
+            printer.line(page(audit, &host(), now).trim_end())?;
+        }
+        Some(file) => {
+            let named = print::safe(file.to_string_lossy());
+            save(file, &page(audit, &host(), now)).with_context(|| format!("writing {named}"))?;
+            if is_text {
+                sums(printer, audit)?;
+                printer.line(format_args!("written: {named}"))?;
+            }
+        }
+        None if is_text => {
+            sums(printer, audit)?;
+            worst(printer, audit, now)?;
+        }
+        None => {}
+    }
+    Ok(())
 }
 
 /// Returns the limits of the command line and those of the rules about dead tokens. With a faulty configuration, these
@@ -180,18 +209,57 @@ fn coloured(table: &comfy_table::Table) -> String {
     table::coloured(table, |word| Level::parse(word).map(print::style))
 }
 
-/// Writes a file that only its owner may read: whole, or not at all.
+/// Writes the page: into a file, or through a pipe or a character device, which a file must not replace.
 fn save(file: &Path, text: &str) -> io::Result<()> {
-    let mut beside = OsString::from(file);
-    beside.push(".new");
-    let written = private::make_anew(beside.as_ref()).and_then(|mut new| {
-        new.write_all(text.as_bytes())?;
-        new.sync_all()
-    });
-    let renamed = written.and_then(|()| fs::rename(&beside, file));
+    match fs::symlink_metadata(file) {
+        Ok(there) if !there.is_file() => write_through(file, text),
+        Err(error) if error.kind() != ErrorKind::NotFound => Err(error),
+        _ => replace(file, text),
+    }
+}
+
+fn write_through(file: &Path, text: &str) -> io::Result<()> {
+    expect_stream(&fs::metadata(file)?)?;
+    let mut stream = OpenOptions::new().write(true).open(file)?;
+    // Another one may have taken its place.
+    expect_stream(&stream.metadata()?)?;
+    stream.write_all(text.as_bytes())
+}
+
+fn expect_stream(there: &Metadata) -> io::Result<()> {
+    let kind = there.file_type();
+    if kind.is_fifo() || kind.is_char_device() {
+        return Ok(());
+    }
+    let expected = "expected a regular file (no link to one), a pipe, or - for standard output";
+    Err(io::Error::new(ErrorKind::InvalidInput, expected))
+}
+
+/// Writes a file that only its owner may read: whole, or not at all.
+fn replace(file: &Path, text: &str) -> io::Result<()> {
+    let (path, mut new) = make_beside(file)?;
+    let written = new.write_all(text.as_bytes()).and_then(|()| new.sync_all());
+    let renamed = written.and_then(|()| fs::rename(&path, file));
     if renamed.is_err() {
         // The first error says more than that nothing could be removed.
-        fs::remove_file(&beside).ok();
+        fs::remove_file(&path).ok();
     }
     renamed
+}
+
+/// Makes a file beside another, under a name that nobody has: `audit.html.new1`.
+fn make_beside(file: &Path) -> io::Result<(PathBuf, File)> {
+    /// More than interrupted commands leave behind.
+    const MAX_NAMES: u32 = 100;
+    for n in 1..=MAX_NAMES {
+        let mut path = OsString::from(file);
+        path.push(format!(".new{n}"));
+        let path = PathBuf::from(path);
+        match private::make(&path) {
+            Err(error) if error.kind() == ErrorKind::AlreadyExists => {}
+            made => return made.map(|new| (path, new)),
+        }
+    }
+    let why = format!("all names up to {}.new{MAX_NAMES} are taken", file.display());
+    Err(io::Error::new(ErrorKind::AlreadyExists, why))
 }

@@ -1,8 +1,10 @@
 //! `audit`: what is to be mended about tokens, in a terminal, as JSON and as a page.
 
 use std::fs;
-use std::os::unix::fs::PermissionsExt as _;
+use std::os::unix::fs::{FileTypeExt as _, PermissionsExt as _, symlink};
+use std::thread;
 
+use rustix::fs::{CWD, FileType, Mode, mknodat};
 use serde_json::Value;
 
 use crate::program::{CONFIG, Home, wait_until};
@@ -117,6 +119,16 @@ fn an_audit_fails_on_the_findings_that_it_is_asked_about() {
 }
 
 #[test]
+fn the_help_of_an_audit_lists_the_findings_and_says_how_it_ends() {
+    let help = Home::new("").print(&["audit", "--help"]);
+    for words in
+        ["decoy-used ", "no-owner ", "low ", "revoke it, if nobody needs it", "; 1 --fail-on"]
+    {
+        assert!(help.contains(words), "{words}: {help}");
+    }
+}
+
+#[test]
 fn an_audit_without_a_database_says_how_to_get_one() {
     let output = Home::new("").output(&["audit"]);
     let errors = String::from_utf8_lossy(&output.stderr);
@@ -142,7 +154,57 @@ fn the_page_of_an_audit_is_whole_private_and_loads_nothing() {
     }
     let refused = home.output(&["audit", "--html", "absent/audit.html"]);
     assert_eq!(refused.status.code(), Some(70));
-    assert!(!home.path("audit.html.new").exists());
+    assert!(!home.path("audit.html.new1").exists());
+}
+
+#[test]
+fn a_page_took_the_place_of_a_pipe() {
+    let home = home();
+    let [pipe, link] = ["pipe", "link"].map(|name| home.path(name));
+    mknodat(CWD, &pipe, FileType::Fifo, Mode::RUSR | Mode::WUSR, 0).unwrap();
+    symlink(&pipe, &link).unwrap();
+    for name in ["pipe", "link"] {
+        let from = pipe.clone();
+        let reader = thread::spawn(move || fs::read_to_string(from).unwrap());
+        home.print(&["audit", "--html", name]);
+        assert!(fs::symlink_metadata(&pipe).unwrap().file_type().is_fifo(), "{name}");
+        assert!(fs::symlink_metadata(&link).unwrap().is_symlink(), "{name}");
+        let page = reader.join().unwrap();
+        assert!(page.starts_with("<!DOCTYPE html>") && page.ends_with("</html>\n"), "{page}");
+    }
+    home.append("file", "whole");
+    fs::remove_file(&link).unwrap();
+    symlink(home.path("file"), &link).unwrap();
+    for name in ["link", "logs"] {
+        let refused = home.output(&["audit", "--html", name]);
+        let error = String::from_utf8_lossy(&refused.stderr);
+        assert!(error.contains(&format!("writing {name}: expected a regular file")), "{error}");
+        assert_eq!(refused.status.code(), Some(70));
+    }
+    assert_eq!(fs::read_to_string(home.path("file")).unwrap(), "whole");
+}
+
+#[test]
+fn a_page_goes_to_standard_output_alone() {
+    let home = home();
+    let page = home.print(&["audit", "--html", "-"]);
+    assert!(page.starts_with("<!DOCTYPE html>") && page.ends_with("</html>\n"), "{page}");
+    assert!(!home.path("-").exists());
+    let refused = home.output(&["audit", "--html", "-", "--json"]);
+    assert_eq!((refused.stdout, refused.status.code()), (Vec::new(), Some(2)));
+}
+
+#[test]
+fn a_page_deleted_what_was_named_like_its_draft() {
+    let home = home();
+    for draft in ["audit.html.new", "audit.html.new1"] {
+        home.append(draft, "of somebody else");
+    }
+    home.print(&["audit", "--html", "audit.html"]);
+    for draft in ["audit.html.new", "audit.html.new1"] {
+        assert_eq!(fs::read_to_string(home.path(draft)).unwrap(), "of somebody else");
+    }
+    assert!(home.path("audit.html").exists() && !home.path("audit.html.new2").exists());
 }
 
 #[test]

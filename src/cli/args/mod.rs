@@ -126,6 +126,7 @@ pub enum Command {
     ///
     /// Each token has a list of findings; those of one principal that nobody registered are audited as one. Tokens that
     /// are merely unregistered are counted, but not listed, unless --finding unregistered or --json asks for them.
+    #[command(after_long_help = audit::findings())]
     Audit(Audit),
     /// Show, check and test rules.
     #[command(subcommand)]
