@@ -55,7 +55,7 @@ fn list(context: &mut Context, options: &TokensList) -> anyhow::Result<()> {
         state: options.state.as_deref().map(state_of).transpose()?,
         since: options.since.as_deref().map(|text| when::instant(text, now)).transpose()?,
         unused_since: options.unused.as_deref().map(|text| when::instant(text, now)).transpose()?,
-        expires_by: options.expiring.as_deref().map(|text| when::ahead(text, now)).transpose()?,
+        ends_by: options.expiring.as_deref().map(|text| when::ahead(text, now)).transpose()?,
         limit: Some(options.limit),
     };
     let reader = state::reader(&context.site)?;
@@ -68,8 +68,8 @@ fn list(context: &mut Context, options: &TokensList) -> anyhow::Result<()> {
         tokens.iter().try_for_each(|token| printer.json(&json(token)))?;
     } else if tokens.is_empty() {
         printer.line("no tokens")?;
-    } else if filter.expires_by.is_some() {
-        printer.line(table_of(&tokens, Beside::Expiry, now))?;
+    } else if filter.ends_by.is_some() {
+        printer.line(table_of(&tokens, Beside::End, now))?;
     } else {
         printer.line(drawn(&tokens, now))?;
     }
@@ -93,25 +93,25 @@ pub(super) fn drawn(tokens: &[TokenSummary], now: Timestamp) -> String {
     table_of(tokens, Beside::FirstUse, now)
 }
 
-/// The time that a wide table shows beside the last use. A narrow one has room for one: the expiry, if it was asked for.
+/// The time that a wide table shows beside the last use. A narrow one has room for one: the end, if it was asked for.
 #[derive(Clone, Copy)]
 enum Beside {
     FirstUse,
-    Expiry,
+    End,
 }
 
 impl Beside {
     const fn name(self) -> &'static str {
         match self {
             Self::FirstUse => "first seen",
-            Self::Expiry => "expires",
+            Self::End => "ends",
         }
     }
 
     fn of(self, token: &TokenSummary, now: Timestamp) -> String {
         match self {
             Self::FirstUse => seen(token.first_seen, now),
-            Self::Expiry => seen(token.expires_at, now),
+            Self::End => seen(token.ends_at, now),
         }
     }
 }
@@ -157,7 +157,7 @@ fn wide(tokens: &[TokenSummary], beside: Beside, now: Timestamp) -> comfy_table:
 fn narrow(tokens: &[TokenSummary], beside: Beside, now: Timestamp) -> comfy_table::Table {
     let (name, time): (_, fn(&TokenSummary) -> Option<Timestamp>) = match beside {
         Beside::FirstUse => ("last seen", |token| token.last_seen),
-        Beside::Expiry => ("expires", |token| token.expires_at),
+        Beside::End => ("ends", |token| token.ends_at),
     };
     let mut table = table::table(&["state", "token", "requests", name]);
     for token in tokens {

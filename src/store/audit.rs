@@ -87,19 +87,8 @@ fn query(listed: &str, order: &str) -> String {
              SELECT hour FROM activity AS a WHERE a.token = l.number AND a.ok > 0
              ORDER BY hour DESC LIMIT 1) END AS last_ok_hour
          FROM ({listed}) AS l LEFT JOIN registry AS g ON g.number = l.row {order}",
-        last_noted("decoy"),
-        last_noted("registered"),
-    )
-}
-
-/// Selects when the registry row `g` was last changed in a way. The plus sign keeps SQLite from looking through all
-/// records of tokens for those without one.
-fn last_noted(what: &str) -> String {
-    format!(
-        "coalesce(
-           (SELECT max(c.time) FROM lifecycle AS c WHERE c.token = g.token AND c.what = '{what}'),
-           (SELECT max(c.time) FROM lifecycle AS c WHERE g.token IS NULL AND c.name = g.name
-             AND +c.token IS NULL AND c.what = '{what}'))"
+        tokens::last_noted("decoy"),
+        tokens::last_noted("registered"),
     )
 }
 

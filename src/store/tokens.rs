@@ -105,6 +105,8 @@ pub struct TokenSummary {
     pub issued_at: Option<Timestamp>,
     /// When it expires, according to the registry, else to the token.
     pub expires_at: Option<Timestamp>,
+    /// When it ends: the first of its expiry, revocation and rotation, in the past or not. `None` for bait.
+    pub ends_at: Option<Timestamp>,
     /// First usage.
     pub first_seen: Option<Timestamp>,
     /// Last usage.
@@ -125,10 +127,10 @@ pub struct TokenFilter {
     pub state: Option<TokenState>,
     /// Used at this time or later.
     pub since: Option<Timestamp>,
-    /// Not used at this time or later, or never.
+    /// Not used at this time or later; of those never used, not registered at this time or later either.
     pub unused_since: Option<Timestamp>,
-    /// Still valid, and expires at this time or before.
-    pub expires_by: Option<Timestamp>,
+    /// Still valid, and ends at this time or before.
+    pub ends_by: Option<Timestamp>,
     /// At most this many; `None` for no limit.
     pub limit: Option<u32>,
 }
@@ -178,6 +180,10 @@ pub(super) const COLUMNS: &str = "
       AS principal,
     coalesce(g.issued_at, l.issued_at) AS issued_at,
     coalesce(g.expires_at, l.expires_at) AS expires_at,
+    CASE WHEN g.decoy THEN NULL ELSE nullif(min(
+      coalesce(g.expires_at, l.expires_at, 9223372036854775807),
+      coalesce(g.revoked_at, 9223372036854775807),
+      coalesce(g.rotated_at, 9223372036854775807)), 9223372036854775807) END AS ends_at,
     l.first_seen, l.last_seen, l.requests, l.ok, l.denied, l.failed, l.bytes, l.addresses,
     l.networks, l.countries, l.clients, l.routes,
     CASE
@@ -195,15 +201,28 @@ pub(super) const COLUMNS: &str = "
 fn summaries(used_if: &str, unused_if: &str) -> String {
     format!(
         "WITH listed AS ({} UNION ALL {}), summary AS (
-           SELECT {COLUMNS}, coalesce(l.token, CAST(g.name AS BLOB)) AS id
+           SELECT {COLUMNS}, coalesce(l.token, CAST(g.name AS BLOB)) AS id,
+             CASE WHEN l.last_seen IS NULL THEN {} END AS registered_at
            FROM listed AS l LEFT JOIN registry AS g ON g.number = l.row
          )
-         SELECT number, token, kind, hint, name, owner, principal, issued_at, expires_at, first_seen,
-           last_seen, requests, ok, denied, failed, bytes, addresses, networks, countries, clients,
+         SELECT number, token, kind, hint, name, owner, principal, issued_at, expires_at, ends_at,
+           first_seen, last_seen, requests, ok, denied, failed, bytes, addresses, networks, countries, clients,
            routes, state
          FROM summary",
         used(used_if),
-        unused(unused_if)
+        unused(unused_if),
+        last_noted("registered"),
+    )
+}
+
+/// Selects when the registry row `g` was last changed in a way. The plus sign keeps SQLite from looking through all
+/// records of tokens for those without one.
+pub(super) fn last_noted(what: &str) -> String {
+    format!(
+        "coalesce(
+           (SELECT max(c.time) FROM lifecycle AS c WHERE c.token = g.token AND c.what = '{what}'),
+           (SELECT max(c.time) FROM lifecycle AS c WHERE g.token IS NULL AND c.name = g.name
+             AND +c.token IS NULL AND c.what = '{what}'))"
     )
 }
 
@@ -228,7 +247,7 @@ impl Reader {
                     ":state": filter.state.map(TokenState::as_str),
                     ":since": filter.since,
                     ":unused_since": filter.unused_since,
-                    ":expires_by": filter.expires_by,
+                    ":ends_by": filter.ends_by,
                     ":text": filter.text,
                     ":limit": limit,
                 },
@@ -261,16 +280,17 @@ impl Reader {
 fn listing(filter: &TokenFilter) -> String {
     // Most recently used first, never used last.
     const KEY: &str = "coalesce(-last_seen, 9223372036854775807)";
-    const PAGE: &str = "(:since IS NULL OR last_seen >= :since)
-           AND (:unused_since IS NULL OR last_seen IS NULL OR last_seen < :unused_since)";
+    const SINCE: &str = "(:since IS NULL OR last_seen >= :since)";
     let is_told_by_row = filter.text.is_none()
         && filter.state.is_none()
-        && filter.expires_by.is_none()
+        && filter.ends_by.is_none()
         && filter.limit.is_some();
     let used = if is_told_by_row {
         &format!(
             "t.number IN (
-               SELECT number FROM token WHERE {PAGE} ORDER BY {KEY}, id LIMIT :limit)"
+               SELECT number FROM token
+               WHERE {SINCE} AND (:unused_since IS NULL OR last_seen < :unused_since)
+               ORDER BY {KEY}, id LIMIT :limit)"
         )
     } else {
         "true"
@@ -281,8 +301,10 @@ fn listing(filter: &TokenFilter) -> String {
              OR instr(lower(name || ' ' || owner || ' ' || principal || ' ' || kind || ' '
                || hint), lower(:text)) > 0
              OR instr('tw1_' || lower(hex(token)), lower(:text)) = 1)
-           AND (:expires_by IS NULL OR :now < expires_at AND expires_at <= :expires_by)
-           AND {PAGE}
+           AND (:ends_by IS NULL OR :now < ends_at AND ends_at <= :ends_by)
+           AND (:unused_since IS NULL
+             OR coalesce(last_seen, registered_at, :unused_since - 1) < :unused_since)
+           AND {SINCE}
          ORDER BY {KEY}, id LIMIT :limit",
         summaries(used, "true")
     )
@@ -356,6 +378,7 @@ pub(super) fn summary(row: &Row<'_>) -> rusqlite::Result<TokenSummary> {
         state: row.get("state")?,
         issued_at: row.get("issued_at")?,
         expires_at: row.get("expires_at")?,
+        ends_at: row.get("ends_at")?,
         first_seen: row.get("first_seen")?,
         last_seen: row.get("last_seen")?,
         activity: get_activity(row)?,
@@ -375,7 +398,7 @@ mod tests {
     use crate::engine::commit::Commit;
     use crate::engine::ledger::Ledger;
     use crate::engine::registry::Registered;
-    use crate::engine::time::SECOND;
+    use crate::engine::time::{DAY, SECOND};
     use crate::store::Store;
     use crate::store::sample::{NOON, id, record, registered};
 
@@ -494,10 +517,52 @@ mod tests {
         assert_eq!(list(unused.clone()), [id(1), id(9)]);
         assert_eq!(list(TokenFilter { limit: Some(1), ..unused }), [id(1)]);
         let expiring =
-            TokenFilter { expires_by: expires_at, limit: Some(1), ..TokenFilter::default() };
+            TokenFilter { ends_by: expires_at, limit: Some(1), ..TokenFilter::default() };
         assert_eq!(list(expiring.clone()), [id(2)], "whatever else was used since");
-        assert_eq!(list(TokenFilter { expires_by: Some(NOON), ..expiring.clone() }), []);
+        assert_eq!(list(TokenFilter { ends_by: Some(NOON), ..expiring.clone() }), []);
         assert_eq!(store.tokens(&expiring, NOON.plus(SECOND)).unwrap(), [], "it has expired");
+    }
+
+    #[test]
+    fn tokens_that_have_ended_were_listed_as_expiring() {
+        let at = |days: i64| Some(NOON.plus(days * DAY));
+        let until = |end| Registered { expires_at: at(9), ..end };
+        let rows = [
+            registered(Some(1), "endless"),
+            until(registered(Some(2), "valid")),
+            until(Registered { revoked_at: at(0), ..registered(Some(3), "revoked") }),
+            until(Registered { rotated_at: at(-1), ..registered(Some(4), "rotated") }),
+            until(Registered { leaked_at: at(-1), ..registered(Some(5), "leaked") }),
+            until(Registered { decoy: true, ..registered(Some(6), "bait") }),
+            Registered { revoked_at: at(5), ..registered(Some(7), "to be revoked") },
+            Registered {
+                revoked_at: at(0),
+                leaked_at: at(-1),
+                ..until(registered(Some(8), "dead"))
+            },
+        ];
+        let mut store = Store::in_memory().unwrap();
+        store.register(&rows, "", NOON).unwrap();
+        let ending = |days| {
+            let filter = TokenFilter { ends_by: at(days), ..TokenFilter::default() };
+            ids(&store.tokens(&filter, NOON).unwrap())
+        };
+        assert_eq!(ending(9), [id(2), id(5), id(7)]);
+        assert_eq!(ending(8), [id(7)]);
+        assert_eq!(ending(4), []);
+    }
+
+    #[test]
+    fn a_token_registered_just_now_was_listed_as_unused() {
+        let mut store = Store::in_memory().unwrap();
+        let rows = [registered(Some(1), "ci"), registered(None, "jwt:iss:bob")];
+        store.register(&rows, "", NOON).unwrap();
+        let n_unused = |since: Timestamp| {
+            let unused_since = Some(since);
+            let filter = TokenFilter { unused_since, limit: Some(9), ..TokenFilter::default() };
+            store.tokens(&filter, NOON.plus(DAY)).unwrap().len()
+        };
+        assert_eq!([n_unused(NOON), n_unused(NOON.plus(1))], [0, 2]);
     }
 
     #[test]
@@ -532,6 +597,10 @@ mod tests {
         let sums_up_all = |filter| store.plan(&listing(&filter)).contains("SCAN t;");
         let page = TokenFilter { limit: Some(50), ..TokenFilter::default() };
         assert!(!sums_up_all(page.clone()));
+        assert!(
+            !store.plan(&listing(&page)).contains("SCAN c;"),
+            "no record is walked over for each"
+        );
         assert!(sums_up_all(TokenFilter { limit: None, ..page.clone() }));
         assert!(sums_up_all(TokenFilter { text: Some("ci".into()), ..page.clone() }));
         assert!(sums_up_all(TokenFilter { state: Some(TokenState::Active), ..page }));

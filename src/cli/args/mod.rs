@@ -304,10 +304,10 @@ pub struct TokensList {
     /// Only tokens used since this time.
     #[arg(long, value_name = "TIME")]
     pub since: Option<String>,
-    /// Only tokens not used since this time, such as 90d, or never.
+    /// Only tokens not used since this time, such as 90d; of those never used, only those registered before it.
     #[arg(long, value_name = "TIME")]
     pub unused: Option<String>,
-    /// Only valid tokens that expire by this time, such as 30d from now.
+    /// Only valid tokens that expire, or are to be revoked or rotated, by this time, such as 30d from now.
     #[arg(long, value_name = "TIME")]
     pub expiring: Option<String>,
     /// List at most this many.
