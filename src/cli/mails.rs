@@ -95,6 +95,7 @@ impl Mails {
             ("critical", json!(critical)),
             ("postponed", json!(postponed)),
             ("full_until", print::time(self.full.map(|full| full.until))),
+            ("critical_only", json!(self.full.is_some_and(|full| full.has_room_for_critical))),
             ("oldest", print::time(self.stats.late_since(now))),
             ("next_due", print::time(next_due)),
             ("dead", json!(dead)),
@@ -128,7 +129,7 @@ impl Full {
         let until = self.until.to_words();
         if self.has_room_for_critical {
             format!(
-                "mail.max_per_hour leaves room for critical alerts only until {until}: other mails go out then, or in the hourly digest"
+                "Until {until}, mail.max_per_hour leaves room for critical alerts only: other mails go out then, or in the hourly digest"
             )
         } else {
             format!(

@@ -576,7 +576,7 @@ fn status_says_that_mails_wait_for_the_hour_and_whether_critical_ones_do() {
     wait_until("both wait", || outbox(&home, "waiting") == 2);
     let waiting = outbox_of();
     assert_eq!((&waiting["waiting"], &waiting["critical"]), (&2.into(), &1.into()));
-    assert!(waiting["full_until"].is_string(), "{waiting}");
+    assert!(waiting["full_until"].is_string() && waiting["critical_only"] == false, "{waiting}");
     let text = home.print(&["status"]);
     assert!(text.contains("2 waiting, 1 critical, the oldest queued"), "{text}");
     assert!(text.contains("mail.max_per_hour is reached until"), "{text}");
@@ -782,9 +782,12 @@ fn status_did_not_say_that_only_the_share_of_critical_mails_is_free() {
     home.append("logs/access.log", leak_in_url(3, 3));
     wait_until("the fourth waits", || outbox(&home, "waiting") == 1);
     let waiting = home.json(&["status", "--json"])[0]["outbox"].clone();
-    assert!(waiting["full_until"].is_string(), "{waiting}");
+    assert!(waiting["full_until"].is_string() && waiting["critical_only"] == true, "{waiting}");
     let text = home.print(&["status"]);
-    assert!(text.contains("leaves room for critical alerts only until"), "{text}");
+    assert!(
+        text.contains(", mail.max_per_hour leaves room for critical alerts only: other"),
+        "{text}"
+    );
     assert!(daemon.terminate().success());
     assert_eq!((server.messages().len(), outbox(&home, "waiting")), (3, 1));
 }
