@@ -31,6 +31,7 @@ mod run;
 mod sample;
 mod scan;
 mod scanned;
+mod scopes;
 mod scrub;
 mod several;
 mod state;

@@ -11,7 +11,7 @@ use crate::cli::print::{self, Printer};
 use crate::cli::registry::{self, read_registry};
 use crate::cli::several::{self, Extent};
 use crate::cli::tokens::registered_json;
-use crate::cli::{Context, advice, state, used, when};
+use crate::cli::{Context, advice, scopes, state, used, when};
 use crate::clock::now;
 use crate::engine::registry::{COLUMNS, Changes, Registered, free_name};
 use crate::engine::secret::SealKey;
@@ -47,6 +47,7 @@ pub(super) fn add(context: &mut Context, options: &TokensAdd) -> anyhow::Result<
         );
     }
     store.register(std::slice::from_ref(&row), "", now)?;
+    scopes::say_doubts(&row.scopes);
     if printer.is_json() {
         return Ok(printer.json(&registered_json(&row))?);
     }
@@ -127,6 +128,9 @@ pub(super) fn set(
     let mut rows = Vec::new();
     for who in &tokens {
         rows.extend(store.amend(who, "", now, |row| changes.apply(row, now))?);
+    }
+    if let Some(row) = rows.first().filter(|_| changes.has("scopes")) {
+        scopes::say_doubts(&row.scopes);
     }
     say(printer, &rows, "changed")
 }

@@ -12,7 +12,7 @@ use crate::cli::exit::usage;
 use crate::cli::history::{extend, lifecycle_json};
 use crate::cli::print::{self, Printer};
 use crate::cli::registering::{self, Mark};
-use crate::cli::{Context, forget, rekey, state, table, when};
+use crate::cli::{Context, forget, rekey, scopes, state, table, when};
 use crate::clock::now;
 use crate::engine::registry::Registered;
 use crate::engine::secret::TokenId;
@@ -357,7 +357,8 @@ fn print_row(
     field(printer, "leaked", marked("leaked", row.leaked_at, said))?;
     field(printer, "rotated", marked("rotated", row.rotated_at, said))?;
     field(printer, "rotated to", &row.rotated_to)?;
-    field(printer, "scopes", joined(&row.scopes))?;
+    field(printer, "permits", scopes::permissions(&row.scopes))?;
+    field(printer, "labels", scopes::labels(&row.scopes))?;
     field(printer, "only from", pinned(row))?;
     field(printer, "mfa", row.mfa.map(|mfa| if mfa { "yes" } else { "no" }).unwrap_or_default())?;
     field(printer, "notes", &row.notes)

@@ -30,6 +30,8 @@ fn a_token_that_is_accepted_beyond_its_scopes_is_told() {
     let home = Home::new(CONFIG);
     let added = home.output_with(&["tokens", "add", "sue", "scopes=read;billing"], KEY);
     assert!(added.status.success(), "{added:?}");
+    let told = String::from_utf8_lossy(&added.stderr);
+    assert_eq!(told, "permits: read; labels, which permit nothing: billing\n");
     home.append(
         "logs/access.log",
         line("02:13:07", "GET /v1/items/17", 200, KEY)
@@ -40,7 +42,13 @@ fn a_token_that_is_accepted_beyond_its_scopes_is_told() {
     home.print(&["replay", "--save", "logs/access.log"]);
     let reason = "accepted for DELETE /v1/items/{id}, which none of its scopes permits: read";
     assert_eq!(reasons(&home, "scope-violation"), [json!(["sue", "medium", reason])]);
-    assert!(home.print(&["tokens", "show", "sue"]).contains("  scopes      read billing\n"));
+    assert!(
+        home.print(&["tokens", "show", "sue"])
+            .contains("  permits     read\n  labels      billing\n")
+    );
+    let set = home.output(&["tokens", "set", "sue", "scopes=reed"]);
+    let told = String::from_utf8_lossy(&set.stderr);
+    assert!(set.status.success() && told.ends_with("did you mean \"read\"?\n"), "{told}");
     home.print(&["tokens", "set", "sue", "scopes=read DELETE:/v1/items/*"]);
     home.append("logs/access.log", line("02:17:07", "DELETE /v1/tags/17", 204, KEY));
     home.append("logs/access.log", line("02:18:07", "DELETE /v1/items/17", 204, KEY));
