@@ -35,9 +35,10 @@ fn every_parameter_is_listed_with_its_default_unit_and_source() {
         .filter(|row| !page.contains(row.as_str()))
         .collect();
     assert!(wrong.is_empty(), "docs/detection.md lacks\n{}", wrong.join("\n"));
-    let is_once = |of: &_| page.matches(&format!("\n| `{}.{}` |", of.section, of.key)).count() == 1;
-    let list = Params::list();
-    assert!(list.iter().all(is_once), "docs/detection.md has a parameter twice");
+    let names = Params::list().into_iter().map(|of| format!("\n| `{}.{}` |", of.section, of.key));
+    let twice: Vec<String> =
+        names.filter(|name| page.matches(name.as_str()).count() != 1).collect();
+    assert!(twice.is_empty(), "docs/detection.md does not list once:{}", twice.concat());
 }
 
 #[test]
