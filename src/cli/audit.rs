@@ -20,6 +20,7 @@ use crate::clock::now;
 use crate::daemon::run::host;
 use crate::daemon::site::Site;
 use crate::engine::alert::Level;
+use crate::engine::detect::LEEWAY;
 use crate::engine::posture::{Finding, Limits};
 use crate::engine::time::{HOUR, SECOND, Timestamp};
 use crate::report::audit::{Audit, Subject};
@@ -34,6 +35,9 @@ const ON_TERMINAL: u32 = 50;
 
 /// How many subjects a page shows: more than anybody reads, and still quick to open.
 const ON_PAGE: u32 = 1000;
+
+/// How many groups of unregistered tokens are named. Issuers are claims: there could be any number.
+const NAMED_GROUPS: usize = 10;
 
 pub(super) fn run(context: &mut Context, options: &Options) -> anyhow::Result<ExitCode> {
     let now = now();
@@ -50,20 +54,21 @@ pub(super) fn run(context: &mut Context, options: &Options) -> anyhow::Result<Ex
     let mut audit =
         Audit::new(usize::try_from(n_most)?, options.findings.iter().copied().collect());
     let printer = &mut context.printer;
-    let mut left = options.limit.unwrap_or(u32::MAX);
+    let lists_worst = options.limit.is_some();
     let mut printed = Ok(());
     reader.audit(&limits, now, &mut |audited| {
         audit.count(audited.n_tokens, &audited.findings, || group(&audited.token));
-        if printer.is_json() && 0 < left && audit.wants(&audited.findings) {
-            left -= 1;
+        if printer.is_json() && !lists_worst && audit.wants(&audited.findings) {
             printed = printer.json(&audited_json(&audited));
         }
-        if audit.lists(&audited.findings) {
-            audit.list(subject(audited));
+        if audit.lists(audited.is_registered, &audited.findings) {
+            let json = (printer.is_json() && lists_worst).then(|| audited_json(&audited));
+            audit.list(subject(audited, json));
         }
         if printed.is_ok() { ControlFlow::Continue(()) } else { ControlFlow::Break(()) }
     })?;
     printed?;
+    audit.worst().filter_map(|one| one.json.as_ref()).try_for_each(|json| printer.json(json))?;
     tell(printer, &audit, html, now)?;
     let has_failed = audit.has_any(&options.fail_on);
     Ok(if has_failed { ExitCode::from(exit::CONDITION) } else { ExitCode::SUCCESS })
@@ -111,6 +116,9 @@ fn limits(site: &Site, options: &Options) -> anyhow::Result<Limits> {
     Ok(Limits {
         max_age: when::duration(&options.max_age)?,
         unused: when::duration(&options.unused)?,
+        soon: span(params.lifecycle.notice_days * 24.0, HOUR),
+        long: span(params.lifecycle.too_long_days * 24.0, HOUR),
+        leeway: LEEWAY * SECOND,
         expired: span(params.expired.grace_seconds, SECOND),
         revoked: span(params.revoked.grace_seconds, SECOND),
         rotated: span(params.rotated.overlap_hours, HOUR),
@@ -126,13 +134,14 @@ fn group(token: &TokenSummary) -> String {
     }
 }
 
-fn subject(audited: Audited) -> Subject {
-    let Audited { token, n_tokens, findings } = audited;
+fn subject(audited: Audited, json: Option<Json>) -> Subject {
+    let Audited { token, n_tokens, is_registered, findings } = audited;
     let label = match n_tokens {
         1 => label(&token),
         n => format!("{} ({n} tokens)", print::safe(&token.principal)),
     };
-    Subject { label, state: token.state.as_str(), last_seen: token.last_seen, findings }
+    let (state, last_seen) = (token.state.as_str(), token.last_seen);
+    Subject { label, state, is_registered, last_seen, findings, json }
 }
 
 /// Returns the token as `tokens list --json` prints it; the places of several tokens cannot be added up.
@@ -177,18 +186,26 @@ fn sums(printer: &mut Printer, audit: &Audit) -> io::Result<()> {
     }
     printer.line("")?;
     printer.line(coloured(&table))?;
-    let groups = audit.groups();
-    if groups.is_empty() {
-        return Ok(());
+    match audit.groups().as_slice() {
+        [] => Ok(()),
+        groups => printer.line(format_args!("\nunregistered: {}", largest(groups))),
     }
-    let groups = groups.iter().map(|(group, count)| format!("{} {group}", print::number(*count)));
-    let groups = groups.collect::<Vec<_>>().join(", ");
-    printer.line(format_args!("\nunregistered: {groups}"))
+}
+
+/// Names the largest groups of those that are sorted by size, and how many there are besides.
+fn largest(groups: &[(&str, u64)]) -> String {
+    let named = groups.iter().take(NAMED_GROUPS);
+    let named = named.map(|(group, count)| format!("{} {group}", print::number(*count)));
+    let named = named.collect::<Vec<_>>().join(", ");
+    match groups.len().saturating_sub(NAMED_GROUPS) {
+        0 => named,
+        n_more => format!("{named}, and {}", print::counted(n_more as u64, "further group")),
+    }
 }
 
 fn worst(printer: &mut Printer, audit: &Audit, now: Timestamp) -> io::Result<()> {
     let mut table = table::table(&["level", "token", "state", "last seen", "findings"]);
-    for Subject { label, state, last_seen, findings } in audit.worst() {
+    for Subject { label, state, last_seen, findings, .. } in audit.worst() {
         let level = findings.iter().map(|finding| finding.kind.level()).max().unwrap_or_default();
         let names: Vec<&str> = findings.iter().map(|finding| finding.kind.as_str()).collect();
         let last = last_seen.map_or_else(|| "never".to_owned(), |last| print::ago(last, now));
@@ -262,4 +279,17 @@ fn make_beside(file: &Path) -> io::Result<(PathBuf, File)> {
     }
     let why = format!("all names up to {}.new{MAX_NAMES} are taken", file.display());
     Err(io::Error::new(ErrorKind::AlreadyExists, why))
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn ten_groups_are_named_and_further_ones_counted() {
+        let groups: Vec<(&str, u64)> = (0..11).map(|n| ("opaque", 20 - n)).collect();
+        assert_eq!(largest(&groups[..2]), "20 opaque, 19 opaque");
+        assert!(largest(&groups[..10]).ends_with(" 11 opaque"));
+        assert!(largest(&groups).ends_with(" 11 opaque, and 1 further group"));
+    }
 }

@@ -3,6 +3,8 @@
 use std::cmp::Reverse;
 use std::collections::{BTreeMap, BTreeSet};
 
+use serde_json::Value as Json;
+
 use crate::engine::alert::Level;
 use crate::engine::posture::{Finding, Kind};
 use crate::engine::time::Timestamp;
@@ -13,6 +15,9 @@ const MOST_GROUPS: usize = 100;
 /// The group of all others.
 const OTHERS: &str = "others";
 
+/// Findings that tokens which nobody registered have by the thousand: they are counted, and no reason to list one.
+const ONLY_COUNTED: [Kind; 2] = [Kind::Unregistered, Kind::Unused];
+
 /// What an audit found about one token, or the tokens of one principal.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Subject {
@@ -20,15 +25,23 @@ pub struct Subject {
     pub label: String,
     /// Its state.
     pub state: &'static str,
+    /// Somebody registered it, by itself or by its principal's name.
+    pub is_registered: bool,
     /// The last usage.
     pub last_seen: Option<Timestamp>,
     /// What is to be mended, the worst first.
     pub findings: Vec<Finding>,
+    /// All that programs are told about it, if they ask for the worst.
+    pub json: Option<Json>,
 }
 
-/// How a subject is ranked: by its findings of each level from the worst, then by its last usage. The number keeps
+/// How a subject is ranked: by the level of its worst finding; registered ones before others, since anybody can make up
+/// tokens that outnumber them; by its findings, the worst first; then by its last usage. The number keeps
 /// subjects in the order in which they came.
-type Rank = (Reverse<[usize; Level::ALL.len()]>, Reverse<Option<Timestamp>>, u64);
+type Rank = (Reverse<Level>, Reverse<bool>, Worst, Reverse<Option<Timestamp>>, u64);
+
+/// Kinds of findings, ordered so that the worse come first, and more before fewer.
+type Worst = Reverse<Vec<Reverse<Kind>>>;
 
 /// What an audit found.
 #[derive(Debug)]
@@ -85,23 +98,24 @@ impl Audit {
         }
     }
 
-    /// Returns whether a subject is to be listed. One that nobody registered, and of which nothing else is known, is
-    /// only counted, unless such are wanted: there may be as many as there are sessions.
+    /// Returns whether a subject is to be listed. One that nobody registered, and of which nothing is known but that and
+    /// that it is unused, is only counted, unless such are wanted: there may be as many as there are sessions.
     #[must_use]
-    pub fn lists(&self, findings: &[Finding]) -> bool {
-        let is_more = |finding: &Finding| finding.kind != Kind::Unregistered;
-        let is_told = self.wanted.contains(&Kind::Unregistered) || findings.iter().any(is_more);
-        is_told && self.wants(findings)
+    pub fn lists(&self, is_registered: bool, findings: &[Finding]) -> bool {
+        let is_reason =
+            |kind| is_registered || !ONLY_COUNTED.contains(&kind) || self.wanted.contains(&kind);
+        findings.iter().any(|finding| is_reason(finding.kind)) && self.wants(findings)
     }
 
     /// Lists a subject, if it is among the worst.
     pub fn list(&mut self, subject: Subject) {
-        let mut by_level = [0; Level::ALL.len()];
-        for finding in &subject.findings {
-            let levels = Level::ALL.iter().rev().zip(&mut by_level);
-            levels.filter(|(level, _)| **level == finding.kind.level()).for_each(|(_, n)| *n += 1);
-        }
-        let rank = (Reverse(by_level), Reverse(subject.last_seen), self.n_listed);
+        let mut kinds: Vec<_> =
+            subject.findings.iter().map(|finding| Reverse(finding.kind)).collect();
+        kinds.sort_by_key(|kind| kind.0);
+        let level = kinds.first().map(|kind| kind.0.level()).unwrap_or_default();
+        let is_registered = Reverse(subject.is_registered);
+        let last = Reverse(subject.last_seen);
+        let rank = (Reverse(level), is_registered, Reverse(kinds), last, self.n_listed);
         self.n_listed += 1;
         self.worst.insert(rank, subject);
         if self.n_most < self.worst.len() {
@@ -158,7 +172,34 @@ mod tests {
 
     fn subject(label: &str, last: i64, kinds: &[Kind]) -> Subject {
         let last_seen = Some(Timestamp::from_seconds(last));
-        Subject { label: label.to_owned(), state: "active", last_seen, findings: findings(kinds) }
+        let (label, findings) = (label.to_owned(), findings(kinds));
+        Subject { label, state: "active", is_registered: true, last_seen, findings, json: None }
+    }
+
+    fn stray(kinds: &[Kind]) -> Subject {
+        Subject { is_registered: false, ..subject("stray", 2000, kinds) }
+    }
+
+    #[test]
+    fn made_up_tokens_do_not_push_a_registered_one_off_the_list() {
+        let mut audit = Audit::new(3, BTreeSet::new());
+        audit.list(subject("leaked", 0, &[Kind::LeakedInUse]));
+        audit.list(subject("in url", 0, &[Kind::InUrl]));
+        for _ in 0..120 {
+            audit.list(stray(&[Kind::DeadButAccepted, Kind::Unsigned, Kind::InUrl, Kind::Weak]));
+        }
+        audit.list(subject("dead", 9, &[Kind::DeadButAccepted, Kind::Unsigned]));
+        let labels: Vec<_> = audit.worst().map(|one| one.label.as_str()).collect();
+        assert_eq!(labels, ["leaked", "dead", "stray"]);
+    }
+
+    #[test]
+    fn what_nobody_registered_is_not_listed_because_nobody_uses_it() {
+        let audit = Audit::new(3, BTreeSet::new());
+        let unused = findings(&[Kind::Unused, Kind::Unregistered]);
+        assert!(!audit.lists(false, &unused) && audit.lists(true, &unused[..1]));
+        assert!(audit.lists(false, &findings(&[Kind::Unused, Kind::LongLived])));
+        assert!(Audit::new(3, [Kind::Unused].into()).lists(false, &unused));
     }
 
     #[test]
@@ -190,9 +231,10 @@ mod tests {
         assert_eq!(audit.counts().collect::<Vec<_>>(), [(Kind::Unregistered, 600)]);
         let groups = audit.groups();
         assert_eq!((groups[0], groups[1], groups.len()), (("opaque", 300), (OTHERS, 201), 101));
-        assert!(!audit.lists(&bare) && audit.lists(&findings(&[Kind::Unregistered, Kind::InUrl])));
-        assert!(Audit::new(3, [Kind::Unregistered].into()).lists(&bare));
-        assert!(!Audit::new(3, [Kind::InUrl].into()).lists(&bare));
+        let in_url = findings(&[Kind::InUrl, Kind::Unregistered]);
+        assert!(!audit.lists(false, &bare) && audit.lists(false, &in_url));
+        assert!(Audit::new(3, [Kind::Unregistered].into()).lists(false, &bare));
+        assert!(!Audit::new(3, [Kind::InUrl].into()).lists(false, &bare));
         assert!(
             audit.has_any(&[Kind::InUrl, Kind::Unregistered]) && !audit.has_any(&[Kind::InUrl])
         );

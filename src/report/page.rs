@@ -135,7 +135,7 @@ fn groups(out: &mut String, audit: &Audit) -> fmt::Result {
 
 fn subjects(out: &mut String, audit: &Audit) -> fmt::Result {
     out.write_str("<h2>Tokens, the worst first</h2>\n<table>\n<tr><th>token</th><th>state</th><th>last used</th><th>findings</th></tr>\n")?;
-    for Subject { label, state, last_seen, findings } in audit.worst() {
+    for Subject { label, state, last_seen, findings, .. } in audit.worst() {
         let last = last_seen.map_or_else(|| "never".to_owned(), Timestamp::to_words);
         write!(
             out,
@@ -188,7 +188,14 @@ mod tests {
         let finding = Finding { kind: Kind::Unregistered, since: None, detail: hostile.to_owned() };
         audit.count(1, std::slice::from_ref(&finding), || hostile.to_owned());
         let (label, findings) = (hostile.to_owned(), vec![finding]);
-        audit.list(Subject { label, state: "unregistered", last_seen: None, findings });
+        audit.list(Subject {
+            label,
+            state: "unregistered",
+            is_registered: false,
+            last_seen: None,
+            findings,
+            json: None,
+        });
         let page = page(&audit, hostile, Timestamp(0));
         assert_eq!(
             page.matches("&lt;script&gt;alert(1)&lt;/script&gt;&quot;&#39;&amp;").count(),

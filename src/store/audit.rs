@@ -1,8 +1,9 @@
-//! The posture of every token: one walk over tokens and registry, which keeps nothing but the subject at hand.
+//! The posture of every token: one walk over tokens and registry, which keeps nothing but a page and the subject at hand.
 
 use std::collections::BTreeMap;
 use std::ops::ControlFlow;
 
+use rusqlite::types::Value;
 use rusqlite::{CachedStatement, Connection, Row, named_params};
 use smol_str::SmolStr;
 
@@ -22,6 +23,8 @@ pub struct Audited {
     pub token: TokenSummary,
     /// How many tokens.
     pub n_tokens: u64,
+    /// Somebody registered it, by itself or by its principal's name.
+    pub is_registered: bool,
     /// What is to be mended, the worst first; may be empty.
     pub findings: Vec<Finding>,
 }
@@ -29,11 +32,25 @@ pub struct Audited {
 /// Passes on what is audited.
 type Pass<'a> = dyn FnMut(Audited) -> ControlFlow<()> + 'a;
 
-/// Tokens that are their own principals, in the order of their numbers.
-const ALONE: &str = "t.principal = ''";
+/// How many rows are read at once. Whoever reads the findings may stall, and a transaction that stays open keeps the
+/// daemon's write-ahead log from being reused: nothing is passed on within one.
+const PAGE: usize = 1000;
 
-/// Tokens that state a principal. Sorted by its name, by means of the index, so that those of one follow each other.
-const TOGETHER: &str = "t.principal <> ''";
+/// Tokens that are their own principals, after a place; the one of all is ''.
+const ALONE: &str = "t.principal = :principal AND t.number > :after";
+
+/// Tokens that state a principal, after a place. Sorted by its name, by means of the index, so that those of one follow
+/// each other.
+const TOGETHER: &str = "t.principal <> '' AND (t.principal, t.number) > (:principal, :after)";
+
+/// Registry rows that were never used, after a place; the principal of all is ''.
+const UNUSED: &str = "r.number > :after AND :principal = ''";
+
+/// The row after which a page begins.
+struct Place {
+    principal: Value,
+    number: i64,
+}
 
 impl Reader {
     /// Passes on every token and every registry row with its findings, until `pass` breaks off.
@@ -46,34 +63,44 @@ impl Reader {
         now: Timestamp,
         pass: &mut Pass<'_>,
     ) -> Result<(), StoreError> {
-        self.read("auditing tokens", |db| {
-            let has_rows = "SELECT EXISTS (SELECT 1 FROM registry)";
-            let is_row_expected = db.query_row(has_rows, [], |row| row.get(0))?;
-            let mut walk = Walk { limits, now, is_row_expected, open: None, pass };
-            let queries = [
-                query(&tokens::used(ALONE), ""),
-                query(&tokens::used(TOGETHER), "ORDER BY l.principal"),
-                query(&tokens::unused("true"), ""),
-            ];
-            for query in queries {
-                let ended = walk.through(db, &query)?;
-                if ended.is_break() {
-                    return Ok(ended);
+        let doing = "auditing tokens";
+        let has_rows = "SELECT EXISTS (SELECT 1 FROM registry)";
+        let is_row_expected =
+            self.read(doing, |db| db.query_row(has_rows, [], |row| row.get(0)))?;
+        let mut walk = Walk { limits, now, is_row_expected, open: None, ended: Vec::new() };
+        for query in queries() {
+            let first = Place { principal: Value::Text(String::new()), number: i64::MIN };
+            let mut next = Some(first);
+            while let Some(after) = next {
+                next = self.read(doing, |db| walk.read_page(db, &query, &after))?;
+                if walk.ended.drain(..).try_for_each(&mut *pass).is_break() {
+                    return Ok(());
                 }
             }
-            let last = walk.open.take();
-            Ok(last.map_or(ControlFlow::Continue(()), |last| walk.pass_on(last)))
-        })
-        .map(|_ended| ())
+        }
+        walk.end_open();
+        // There is nothing left to break off.
+        let _ended = walk.ended.drain(..).try_for_each(pass);
+        Ok(())
     }
 }
 
-/// Selects what an audit must know of listed tokens `l`. Needs `:now`.
+/// Selects the tokens and registry rows, each from a place on.
+fn queries() -> [String; 3] {
+    [
+        query(&tokens::used(ALONE), "l.number"),
+        query(&tokens::used(TOGETHER), "l.principal, l.number"),
+        query(&tokens::unused(UNUSED), "l.row"),
+    ]
+}
+
+/// Selects what an audit must know of a page of listed tokens `l`. Needs `:now`, and the place as `:principal` and
+/// `:after`.
 ///
 /// Only of tokens that leaked or have ended it matters when they were last accepted: the others' hours are left alone.
 fn query(listed: &str, order: &str) -> String {
     format!(
-        "SELECT {COLUMNS}, l.principal AS stated, l.issued_at AS own_issued_at,
+        "SELECT {COLUMNS}, l.principal AS stated, coalesce(l.number, l.row) AS place, l.issued_at AS own_issued_at,
            l.expires_at AS own_expires_at, g.number IS NOT NULL AS is_registered,
            g.token IS NOT NULL AS is_own_row, g.issued_at AS row_issued_at,
            g.expires_at AS row_expires_at, g.revoked_at, g.rotated_at, g.leaked_at, g.mfa,
@@ -86,7 +113,8 @@ fn query(listed: &str, order: &str) -> String {
            THEN (
              SELECT hour FROM activity AS a WHERE a.token = l.number AND a.ok > 0
              ORDER BY hour DESC LIMIT 1) END AS last_ok_hour
-         FROM ({listed}) AS l LEFT JOIN registry AS g ON g.number = l.row {order}",
+         FROM ({listed}) AS l LEFT JOIN registry AS g ON g.number = l.row
+         ORDER BY {order} LIMIT {PAGE}",
         tokens::last_noted("decoy"),
         tokens::last_noted("registered"),
     )
@@ -95,16 +123,21 @@ fn query(listed: &str, order: &str) -> String {
 /// Later than all times.
 const NEVER: i64 = i64::MAX;
 
-/// The kept alerts of a token.
-const ALERTS: &str = "SELECT rule, time FROM alert WHERE token = :token";
+/// The kept alerts of a token that nobody expected.
+const ALERTS: &str = "SELECT a.rule, a.time FROM alert AS a
+    LEFT JOIN ack AS own ON own.subject = a.id
+    LEFT JOIN ack AS k ON k.subject = coalesce(own.subject, a.incident)
+      AND (own.subject IS NOT NULL OR a.number <= k.upto_alert)
+    WHERE a.token = :token AND k.verdict IS NOT 'expected'";
 
-struct Walk<'a, 'p> {
+struct Walk<'a> {
     limits: &'a Limits,
     now: Timestamp,
     is_row_expected: bool,
     /// The principal to which the next token may belong.
     open: Option<Open>,
-    pass: &'a mut Pass<'p>,
+    /// The subjects of this page that are whole.
+    ended: Vec<Audited>,
 }
 
 /// A subject; more of its tokens may follow.
@@ -113,15 +146,28 @@ struct Open {
     stated: SmolStr,
     token: TokenSummary,
     n_tokens: u64,
+    is_registered: bool,
     posture: Posture,
 }
 
-impl Walk<'_, '_> {
-    fn through(&mut self, db: &Connection, query: &str) -> rusqlite::Result<ControlFlow<()>> {
-        let mut statement = db.prepare(query)?;
+impl Walk<'_> {
+    /// Reads a page and returns after which row the next one begins, if there may be one.
+    fn read_page(
+        &mut self,
+        db: &Connection,
+        query: &str,
+        after: &Place,
+    ) -> rusqlite::Result<Option<Place>> {
+        let mut statement = db.prepare_cached(query)?;
         let mut alerts = db.prepare_cached(ALERTS)?;
-        let mut rows = statement.query(named_params! { ":now": self.now })?;
+        let place = named_params! {
+            ":now": self.now, ":principal": after.principal, ":after": after.number,
+        };
+        let mut rows = statement.query(place)?;
+        let (mut last, mut n_rows) = (None, 0);
         while let Some(row) = rows.next()? {
+            last = Some(Place { principal: row.get("stated")?, number: row.get("place")? });
+            n_rows += 1;
             let read =
                 || Ok((tokens::summary(row)?, stated(row)?, standing(row, self.is_row_expected)?));
             let read = read();
@@ -131,38 +177,40 @@ impl Walk<'_, '_> {
             let (token, stated, mut standing) = read?;
             standing.alerts =
                 token.token.map_or(Ok(BTreeMap::new()), |id| alerts_of(&mut alerts, id))?;
-            if self.add(token, stated, &standing).is_break() {
-                return Ok(ControlFlow::Break(()));
-            }
+            self.add(token, stated, &standing);
         }
-        Ok(ControlFlow::Continue(()))
+        Ok(last.filter(|_| n_rows == PAGE))
     }
 
-    fn add(
-        &mut self,
-        token: TokenSummary,
-        stated: SmolStr,
-        standing: &Standing,
-    ) -> ControlFlow<()> {
-        if stated.is_empty() {
-            let posture = Posture::of(standing, self.limits, self.now);
-            return self.pass_on(Open { stated, token, n_tokens: 1, posture });
-        }
+    fn add(&mut self, token: TokenSummary, stated: SmolStr, standing: &Standing) {
         if let Some(open) = self.open.as_mut().filter(|open| open.stated == stated) {
             open.n_tokens += 1;
             open.posture.add(standing, self.limits, self.now);
             merge(&mut open.token, token);
-            return ControlFlow::Continue(());
+            return;
         }
         let posture = Posture::of(standing, self.limits, self.now);
-        let ended = self.open.replace(Open { stated, token, n_tokens: 1, posture });
-        ended.map_or(ControlFlow::Continue(()), |ended| self.pass_on(ended))
+        let is_registered = standing.listing.is_some();
+        let is_alone = stated.is_empty();
+        let subject = Open { stated, token, n_tokens: 1, is_registered, posture };
+        if is_alone {
+            self.end(subject);
+        } else {
+            self.end_open();
+            self.open = Some(subject);
+        }
     }
 
-    fn pass_on(&mut self, subject: Open) -> ControlFlow<()> {
-        let Open { token, n_tokens, posture, .. } = subject;
+    fn end_open(&mut self) {
+        if let Some(open) = self.open.take() {
+            self.end(open);
+        }
+    }
+
+    fn end(&mut self, subject: Open) {
+        let Open { token, n_tokens, is_registered, posture, .. } = subject;
         let findings = posture.findings(self.limits, self.now);
-        (self.pass)(Audited { token, n_tokens, findings })
+        self.ended.push(Audited { token, n_tokens, is_registered, findings });
     }
 }
 
@@ -234,8 +282,9 @@ mod tests {
     use crate::engine::ledger::Ledger;
     use crate::engine::registry::Registered;
     use crate::engine::time::DAY;
-    use crate::store::Store;
+    use crate::engine::word::Verdict;
     use crate::store::sample::{NOON, alert, id, record, registered};
+    use crate::store::{Ack, Store};
 
     /// Tokens with these principals; an empty one is the token itself. Each is used at noon.
     fn used(principals: &[(u8, &str)]) -> Store {
@@ -331,14 +380,61 @@ mod tests {
     #[test]
     fn nothing_is_sorted_and_no_record_is_walked_over_for_each_token() {
         let store = used(&[(1, "")]);
-        for (of, order) in
-            [(tokens::used(ALONE), ""), (tokens::used(TOGETHER), "ORDER BY l.principal")]
-        {
-            let plan = store.plan(&query(&of, order));
+        for query in queries() {
+            let plan = store.plan(&query);
             assert!(!plan.contains("TEMP B-TREE") && !plan.contains("SCAN c"), "{plan}");
             assert!(!plan.contains("SCAN a") && !plan.contains("SCAN p"), "{plan}");
         }
         assert!(store.plan(ALERTS).contains("alert_token"), "{}", store.plan(ALERTS));
+    }
+
+    #[test]
+    fn a_walk_of_several_pages_holds_no_transaction_and_passes_on_all_once() {
+        let mut store = used(&[]);
+        for start in 0..3_u8 {
+            let mut ledger = Ledger::default();
+            for n in 0..=255 {
+                for (who, principal) in ["", "jwt:i:ann", "jwt:i:bob"].iter().enumerate() {
+                    let mut token = id(n);
+                    token.0[1] = start;
+                    token.0[2] = u8::try_from(who).unwrap();
+                    record(&mut ledger, token, NOON, "192.0.2.7");
+                    ledger.tokens.get_mut(&token).unwrap().principal = (*principal).into();
+                }
+            }
+            store.commit(&Commit { ledger, ..Commit::default() }, NOON).unwrap();
+        }
+        let mut n_alone = 0;
+        let mut several = Vec::new();
+        let mut pass = |audited: Audited| {
+            assert!(store.db.is_autocommit());
+            match audited.n_tokens {
+                1 => n_alone += 1,
+                n => several.push((audited.token.principal.to_string(), n)),
+            }
+            ControlFlow::Continue(())
+        };
+        store.audit(&Limits::default(), NOON, &mut pass).unwrap();
+        assert_eq!(n_alone, 768);
+        assert_eq!(several, [("jwt:i:ann".to_owned(), 768), ("jwt:i:bob".to_owned(), 768)]);
+    }
+
+    #[test]
+    fn an_alert_that_was_expected_is_no_finding_until_the_next() {
+        let mut store = used(&[(1, "")]);
+        let in_url = |name: &str| {
+            let mut alert = alert(name, "in_1", 1, NOON);
+            alert.rule.name = "token-in-url".into();
+            Commit { alerts: vec![alert], ..Commit::default() }
+        };
+        let ack = |verdict| Ack { subject: "in_1".into(), verdict, note: String::new(), at: NOON };
+        store.commit(&in_url("a1"), NOON).unwrap();
+        store.ack(&ack(Verdict::Confirmed), None).unwrap();
+        assert_eq!(audit(&store, NOON)[0].2, ["in-url"]);
+        store.ack(&ack(Verdict::Expected), None).unwrap();
+        assert_eq!(audit(&store, NOON)[0].2, [""; 0]);
+        store.commit(&in_url("a2"), NOON).unwrap();
+        assert_eq!(audit(&store, NOON)[0].2, ["in-url"]);
     }
 
     #[test]

@@ -107,7 +107,9 @@ fn an_audit_as_json_has_the_fields_of_a_list_and_the_findings() {
     assert!(fields.iter().all(|field| ci[field] == listed[0][field]), "{ci} {}", listed[0]);
     let some = home.json(&["audit", "--finding", "in-url", "--finding", "leaked-in-use", "--json"]);
     assert_eq!(some.len(), 2);
-    assert_eq!(home.json(&["audit", "-n", "1", "--json"]).len(), 1);
+    let two = home.json(&["audit", "-n", "2", "--json"]);
+    let names: Vec<_> = two.iter().map(|object| &object["token"]["name"]).collect();
+    assert_eq!(names, ["ci", "old-bot"], "the worst first");
 }
 
 #[test]

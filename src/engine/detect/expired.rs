@@ -46,7 +46,7 @@ fn judge(case: &Case<'_>, told: &mut Told, exposures: &mut Exposures, facts: &mu
 
 /// The seconds after its end within which a server that accepts a JWT does so by a leeway: RFC 7519 allows "some small
 /// leeway, usually no more than a few minutes", and .NET's default is five.
-const LEEWAY: i64 = 600;
+pub const LEEWAY: i64 = 600;
 
 /// Returns the room for a report about a use so long after the end, if it is to be reported. Many servers accept every
 /// JWT some minutes too long: that is reported once in thirty days by principal, and of the first few principals only,

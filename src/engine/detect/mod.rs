@@ -41,6 +41,7 @@ mod words;
 
 use smol_str::SmolStr;
 
+pub use expired::LEEWAY;
 pub use fleet::shared;
 pub use guessing::{found, guessed};
 pub use health::{

@@ -33,8 +33,14 @@ pub struct Limits {
     pub max_age: i64,
     /// A token without use for so long is unused.
     pub unused: i64,
-    /// How long an expired token may still be accepted.
+    /// How long before its end a token expires soon: time to replace it by hand.
+    pub soon: i64,
+    /// A JWT that is valid for longer lives long: nobody can call it back.
+    pub long: i64,
+    /// How long a token may still be accepted after the registry says that it expired.
     pub expired: i64,
+    /// How long after the end that it states itself: servers allow for clocks that differ.
+    pub leeway: i64,
     /// How long a revoked one may.
     pub revoked: i64,
     /// How long a rotated one may.
@@ -46,7 +52,10 @@ impl Default for Limits {
         Self {
             max_age: 365 * DAY,
             unused: 90 * DAY,
+            soon: 30 * DAY,
+            long: 365 * DAY,
             expired: 60 * SECOND,
+            leeway: 600 * SECOND,
             revoked: 10 * SECOND,
             rotated: DAY,
         }

@@ -8,12 +8,6 @@ use crate::engine::time::{DAY, HOUR, Timestamp};
 
 use super::{Finding, Kind, Limits};
 
-/// How long before its end a token is said to expire soon: time to replace it by hand.
-const SOON: i64 = 30 * DAY;
-
-/// A JWT that is valid for longer lives long: nobody can call it back.
-const LONG: i64 = 365 * DAY;
-
 /// How long what was exposed through a JWT that has expired since is news: its principal goes on with the next one.
 const RECENT: i64 = 30 * DAY;
 
@@ -89,7 +83,7 @@ impl Standing {
             (row(|row| row.revoked_at), "revoked", limits.revoked, false),
             (row(|row| row.rotated_at), "rotated", limits.rotated, false),
             (row(|row| row.expires_at), "expired", limits.expired, false),
-            (self.expires_at, "expired", limits.expired, true),
+            (self.expires_at, "expired", limits.expired.max(limits.leeway), true),
         ];
         let end = |(at, how, grace, is_own): (Option<Timestamp>, _, _, _)| {
             Some(End { at: at?, how, grace, is_own })
@@ -124,7 +118,7 @@ impl Standing {
         match end {
             Some(end) => found.extend(self.accepted_after(&end)),
             None => {
-                found.extend(self.long_lived());
+                found.extend(self.long_lived(limits));
                 found.extend(self.rotation_overdue(limits, now));
                 found.extend(self.no_expiry());
             }
@@ -177,26 +171,30 @@ impl Standing {
     }
 
     /// Returns the alerts that it was exposed. It stays exposed until it is replaced, however old the alert is; one that
-    /// has ended by itself is followed by the next, sent in the same way.
+    /// has ended by itself is followed by the next, sent in the same way. One that nobody registered and nobody uses any
+    /// more can be replaced by nobody.
     pub(super) fn exposures(
         &self,
         limits: &Limits,
         now: Timestamp,
     ) -> impl Iterator<Item = (Kind, Span)> {
         let end = self.end(limits, now);
-        let is_decoy = self.listing.as_ref().is_some_and(|row| row.decoy_since.is_some());
+        let has_lapsed = match &self.listing {
+            Some(row) => row.decoy_since.is_some(),
+            None => self.unused_since(limits, now).is_some(),
+        };
         let counts = move |span: &Span| match &end {
-            None => !is_decoy,
-            Some(end) => !is_decoy && end.is_own && now.since(span.last) <= RECENT,
+            None => !has_lapsed,
+            Some(end) => !has_lapsed && end.is_own && now.since(span.last) <= RECENT,
         };
         let of = |kind| self.alerts.get(&kind).map(|span| (kind, *span));
         EXPOSING.into_iter().filter_map(of).filter(move |(_, span)| counts(span))
     }
 
-    fn long_lived(&self) -> Option<Finding> {
+    fn long_lived(&self, limits: &Limits) -> Option<Finding> {
         let detail = match (self.is_jwt, self.issued_at, self.expires_at) {
             (true, _, None) => "no exp".to_owned(),
-            (true, Some(from), Some(to)) if LONG < to.since(from) => {
+            (true, Some(from), Some(to)) if limits.long < to.since(from) => {
                 format!("valid for {}", days(to.since(from)))
             }
             _ => return None,
@@ -259,18 +257,22 @@ impl Standing {
         let mut found = Vec::new();
         let bare = |kind| Finding { kind, since: None, detail: String::new() };
         found.extend((row.mfa == Some(false)).then(|| bare(Kind::NoMfa)));
-        found.extend(self.expires_soon(row, now));
+        found.extend(self.expires_soon(row, limits, now));
         found.extend(self.unused(limits, now));
         found.extend((!row.has_owner).then(|| bare(Kind::NoOwner)));
         found
     }
 
-    fn expires_soon(&self, row: &Listing, now: Timestamp) -> Option<Finding> {
+    fn expires_soon(&self, row: &Listing, limits: &Limits, now: Timestamp) -> Option<Finding> {
         let stated = self.expires_at.filter(|_| row.is_own);
         let end = [row.expires_at, stated].into_iter().flatten().min()?;
         let detail = format!("{}, in {}", end.to_words(), days(end.since(now)));
-        let since = Some(end.plus(-SOON));
-        (end.since(now) <= SOON).then_some(Finding { kind: Kind::ExpiresSoon, since, detail })
+        let since = Some(end.plus(-limits.soon));
+        (end.since(now) <= limits.soon).then_some(Finding {
+            kind: Kind::ExpiresSoon,
+            since,
+            detail,
+        })
     }
 
     fn unused(&self, limits: &Limits, now: Timestamp) -> Option<Finding> {

@@ -276,3 +276,43 @@ fn the_tokens_of_a_principal_are_judged_each_and_the_principal_as_a_whole() {
     assert_eq!((found.len(), found[0].since), (1, days(3)));
     assert_eq!(found[0].detail, "last 2026-11-22 12:00:00 UTC, 3 alerts");
 }
+
+#[test]
+fn the_leeway_of_a_server_is_no_finding_about_jwts_but_hours_are() {
+    let hour = Timestamp(NOW.plus(-HOUR).hour() * HOUR);
+    let ended = |at| Standing { expires_at: Some(at), ..jwt() };
+    let told = |at| alerted(Kind::DeadButAccepted, Some(at), ended(hour));
+    let registered = Listing { expires_at: Some(hour.plus(-240 * SECOND)), ..row() };
+    check(&[
+        (ended(hour.plus(-240 * SECOND)), &[]),
+        (ended(hour.plus(-601 * SECOND)), &["dead-but-accepted"]),
+        (told(hour.plus(240 * SECOND)), &[]),
+        (told(hour.plus(601 * SECOND)), &["dead-but-accepted"]),
+        (token(registered), &["dead-but-accepted"]),
+    ]);
+}
+
+#[test]
+fn exposures_of_what_nobody_registered_lapse_once_nobody_uses_it() {
+    let stray = |n| Standing { is_jwt: false, expires_at: None, last_seen: days(n), ..jwt() };
+    let in_url = |token| alerted(Kind::InUrl, days(100), token);
+    let kept = Standing { last_seen: days(90), ..token(row()) };
+    check(&[
+        (in_url(stray(89)), &["in-url"]),
+        (in_url(stray(90)), &["unused"]),
+        (in_url(kept), &["in-url", "unused"]),
+    ]);
+}
+
+#[test]
+fn what_is_soon_and_what_is_long_are_limits() {
+    let limits = Limits { soon: 40 * DAY, long: 90 * DAY, ..Limits::default() };
+    let names = |token| {
+        let found = Posture::of(&token, &limits, NOW).findings(&limits, NOW);
+        found.iter().map(|finding| finding.kind.as_str()).collect::<Vec<_>>()
+    };
+    let ends = |n: i64| token(Listing { expires_at: days(-n), ..row() });
+    let valid = |n: i64| Standing { issued_at: days(1), expires_at: days(1 - n), ..jwt() };
+    assert_eq!((names(ends(40)), names(ends(41))), (vec!["expires-soon"], vec![]));
+    assert_eq!((names(valid(91)), names(valid(90))), (vec!["long-lived"], vec![]));
+}
