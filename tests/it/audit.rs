@@ -239,7 +239,8 @@ fn an_audit_reads_while_the_daemon_writes() {
     let daemon = home.run(&[]);
     let late = "exk-new-0246813579abcdef0246";
     home.append("logs/access.log", line(7, &format!("/v1/items?api_key={late}"), "-"));
-    let in_url = || home.json(&["audit", "--finding", "in-url", "--json"]).len();
+    let args = ["audit", "--unused", "9999d", "--finding", "in-url", "--json"];
+    let in_url = || home.json(&args).len();
     wait_until("the audit knows of the new token", || in_url() == 2);
     assert!(daemon.terminate().success());
 }
