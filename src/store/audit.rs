@@ -13,7 +13,7 @@ use crate::engine::secret::TokenId;
 use crate::engine::time::Timestamp;
 
 use super::codec::{add_activity, get_count, get_text, is_passed_over};
-use super::tokens::{self, COLUMNS, TokenSummary};
+use super::summary::{self, COLUMNS, TokenSummary};
 use super::{Reader, StoreError};
 
 /// What is audited as one: a token, or the unregistered tokens of one principal, which may get a new JWT every hour.
@@ -88,9 +88,9 @@ impl Reader {
 /// Selects the tokens and registry rows, each from a place on.
 fn queries() -> [String; 3] {
     [
-        query(&tokens::used(ALONE), "l.number"),
-        query(&tokens::used(TOGETHER), "l.principal, l.number"),
-        query(&tokens::unused(UNUSED), "l.row"),
+        query(&summary::used(ALONE), "l.number"),
+        query(&summary::used(TOGETHER), "l.principal, l.number"),
+        query(&summary::unused(UNUSED), "l.row"),
     ]
 }
 
@@ -115,8 +115,8 @@ fn query(listed: &str, order: &str) -> String {
              ORDER BY hour DESC LIMIT 1) END AS last_ok_hour
          FROM ({listed}) AS l LEFT JOIN registry AS g ON g.number = l.row
          ORDER BY {order} LIMIT {PAGE}",
-        tokens::last_noted("decoy"),
-        tokens::last_noted("registered"),
+        summary::last_noted("decoy"),
+        summary::last_noted("registered"),
     )
 }
 
@@ -169,7 +169,7 @@ impl Walk<'_> {
             last = Some(Place { principal: row.get("stated")?, number: row.get("place")? });
             n_rows += 1;
             let read =
-                || Ok((tokens::summary(row)?, stated(row)?, standing(row, self.is_row_expected)?));
+                || Ok((summary::read(row)?, stated(row)?, standing(row, self.is_row_expected)?));
             let read = read();
             if is_passed_over("a token", &read) {
                 continue;

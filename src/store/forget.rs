@@ -15,7 +15,7 @@ use crate::engine::time::Timestamp;
 use super::commit::bump;
 use super::recall::token_number;
 use super::registry::{self, Who};
-use super::{Store, StoreError, postponed, slot, tokens, words};
+use super::{Store, StoreError, postponed, slot, summary, words};
 
 /// Deletes the alerts of a principal that is not the alert's own token. Separate from [`DROP_OWN`], since each uses an
 /// index of its own.
@@ -144,7 +144,7 @@ fn erase(db: &Connection, who: &Who, extent: Extent) -> rusqlite::Result<usize> 
         Who::Token(token) => forget_token(db, *token, extent)?,
         Who::Principal(name) => {
             let mut n_gone = 0;
-            for found in tokens::of_principal(db, name, Timestamp::default())? {
+            for found in summary::of_principal(db, name, Timestamp::default())? {
                 if let Some(token) = found.summary.token {
                     n_gone += forget_token(db, token, extent)?;
                 }

@@ -12,7 +12,7 @@ use crate::engine::time::Timestamp;
 
 use super::codec::{add_activity, get_activity, get_count, legible};
 use super::registry::{self, LifecycleRow, Who};
-use super::tokens::{self, TokenSummary};
+use super::summary::{self, TokenSummary};
 use super::{Reader, StoreError, alerts, facets, slot};
 
 /// What is stored about a token, or about all tokens of one principal together.
@@ -109,8 +109,8 @@ impl Reader {
         let window = Window::new(since, until);
         self.read("reading a history", |db| {
             let found = match who {
-                Who::Token(id) => tokens::of_token(db, *id, slot::of_token(*id), now)?,
-                Who::Principal(name) => tokens::of_principal(db, name, now)?,
+                Who::Token(id) => summary::of_token(db, *id, slot::of_token(*id), now)?,
+                Who::Principal(name) => summary::of_principal(db, name, now)?,
             };
             let ids: Vec<TokenId> = found.iter().filter_map(|row| row.summary.token).collect();
             let name = match who {
@@ -167,7 +167,7 @@ fn used(db: &Connection, who: &Who) -> rusqlite::Result<Vec<(i64, Timestamp, u64
             legible("a token", db.prepare_cached(&sql)?.query_map(of, read)?)
         }
         Who::Principal(name) => {
-            let sql = format!("{select} IN ({})", tokens::NUMBERS_OF_PRINCIPAL);
+            let sql = format!("{select} IN ({})", summary::NUMBERS_OF_PRINCIPAL);
             let of = named_params! { ":name": name.as_str() };
             legible("a token", db.prepare_cached(&sql)?.query_map(of, read)?)
         }

@@ -49,6 +49,7 @@ mod slot;
 mod status;
 mod storm;
 mod streams;
+mod summary;
 mod tokens;
 mod whence;
 mod words;
@@ -73,7 +74,8 @@ pub use resolve::Found;
 pub use status::{OutboxStats, Stats};
 pub use storm::Summary;
 pub use streams::StreamStatus;
-pub use tokens::{Distinct, TokenFilter, TokenState, TokenSummary};
+pub use summary::{Distinct, TokenState, TokenSummary};
+pub use tokens::TokenFilter;
 pub use whence::{Visitor, Visitors, Whence};
 
 /// How long a call waits for another process's transaction before it returns [`StoreError::Busy`].

@@ -10,7 +10,7 @@ use crate::engine::ledger::{Facet, Seen, Span, read_address};
 use crate::engine::time::Timestamp;
 
 use super::history::{FacetRow, Window};
-use super::tokens::{self, TokenSummary};
+use super::summary::{self, TokenSummary};
 use super::{Reader, StoreError, facets};
 
 /// Where tokens were used from.
@@ -91,7 +91,7 @@ impl Reader {
             found.truncate(usize::try_from(limit).unwrap_or(usize::MAX));
             let mut visitors = Vec::new();
             for Found { number, values, span } in found {
-                let token = tokens::of_number(db, number, now)?;
+                let token = summary::of_number(db, number, now)?;
                 visitors.extend(token.map(|token| Visitor { token, values, span }));
             }
             Ok(Visitors { visitors, n_folded })
