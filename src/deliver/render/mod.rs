@@ -4,9 +4,13 @@
 //! a log at all: the level, the names of rules, and a registered name of letters and digits, else the token's id.
 
 mod digest;
+#[cfg(test)]
+mod hostile_tests;
 mod incident;
 mod page;
 mod safe;
+#[cfg(test)]
+mod subject_tests;
 mod words;
 
 use smol_str::SmolStr;

@@ -3,7 +3,11 @@
 //! If a key occurs twice, the first one counts: a logger that escapes nothing writes its own keys before
 //! anything that a client could smuggle in.
 
+#[cfg(test)]
+mod dialect_tests;
 mod envelope;
+#[cfg(test)]
+mod tests;
 mod text;
 
 use std::borrow::Cow;
@@ -370,6 +374,3 @@ fn tls_version(plain: &[u8]) -> Option<&'static [u8]> {
         _ => None,
     }
 }
-
-#[cfg(test)]
-mod tests;
