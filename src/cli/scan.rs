@@ -13,7 +13,7 @@ use serde_json::{Value as Json, json};
 use crate::cli::args::{Scan as Options, TokensMark};
 use crate::cli::print::{self, Printer, counted, number, size};
 use crate::cli::registering::{self, Mark};
-use crate::cli::scanned::{Known, Standing};
+use crate::cli::scanned::{Known, Relevance};
 use crate::cli::tokens::Rows;
 use crate::cli::{Context, advice, exit, state};
 use crate::clock::now;
@@ -190,7 +190,7 @@ impl Lore {
 /// A secret that was found.
 struct Secret {
     n_places: u64,
-    standing: Standing,
+    relevance: Relevance,
     /// `stripe-live sk_live_...WxYz (tw1_...)`
     label: String,
 }
@@ -238,24 +238,24 @@ impl<'p> Telling<'p> {
         let id = self.lore.has_key.then_some(spot.id);
         let shown_id = id.map(|id| format!(" ({id})")).unwrap_or_default();
         let label = format!("{} {}{shown_id}", print::safe(kind), print::safe(hint));
-        let standing = known.map_or(Standing::Unknown, |known| known.standing);
+        let relevance = known.map_or(Relevance::Unknown, |known| known.relevance);
         if self.printer.is_json() {
             let object = object(at, id, (kind, hint), known);
-            self.count(spot.id, standing, label);
+            self.count(spot.id, relevance, label);
             return self.printer.json(&object);
         }
         let words = known.map_or_else(|| "not known here".to_owned(), |k| k.words(self.now));
         let (place, origin) = (at.place(), at.origin());
-        let line = format!("{place}: {label}{origin}: {}", standing.styled(&words));
-        if self.count(spot.id, standing, label) { self.printer.line(line) } else { Ok(()) }
+        let line = format!("{place}: {label}{origin}: {}", relevance.styled(&words));
+        if self.count(spot.id, relevance, label) { self.printer.line(line) } else { Ok(()) }
     }
 
     /// Counts a place of a secret. Returns whether it is one of those to show.
-    fn count(&mut self, id: TokenId, standing: Standing, label: String) -> bool {
+    fn count(&mut self, id: TokenId, relevance: Relevance, label: String) -> bool {
         if !self.secrets.contains_key(&id) && MAX_SECRETS <= self.secrets.len() {
             return true;
         }
-        let secret = self.secrets.entry(id).or_insert(Secret { n_places: 0, standing, label });
+        let secret = self.secrets.entry(id).or_insert(Secret { n_places: 0, relevance, label });
         secret.n_places += 1;
         secret.n_places <= MAX_PLACES
     }
@@ -376,15 +376,15 @@ fn summary(tally: &Tally, secrets: &BTreeMap<TokenId, Secret>, n_places: u64) ->
         return "no secrets found".to_owned();
     }
     let n_of =
-        |standing| secrets.values().filter(|secret| secret.standing == standing).count() as u64;
+        |relevance| secrets.values().filter(|secret| secret.relevance == relevance).count() as u64;
     let least = if MAX_SECRETS <= secrets.len() { "at least " } else { "" };
     format!(
         "{least}{} in {}: {} in use, {} known, {} not known here",
         counted(secrets.len() as u64, "secret"),
         counted(n_places, "place"),
-        number(n_of(Standing::InUse)),
-        number(n_of(Standing::Known)),
-        number(n_of(Standing::Unknown)),
+        number(n_of(Relevance::InUse)),
+        number(n_of(Relevance::Known)),
+        number(n_of(Relevance::Unknown)),
     )
 }
 

@@ -17,7 +17,7 @@ const IN_USE: i64 = 31 * DAY;
 
 /// How certain it is that a secret matters.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub(super) enum Standing {
+pub(super) enum Relevance {
     /// It was accepted lately.
     InUse,
     /// The token is known, but not in use, or its use is over.
@@ -26,7 +26,7 @@ pub(super) enum Standing {
     Unknown,
 }
 
-impl Standing {
+impl Relevance {
     /// Returns words in the colour of the case.
     pub(super) fn styled(self, words: &str) -> String {
         let style = match self {
@@ -41,7 +41,7 @@ impl Standing {
 /// A known token.
 pub(super) struct Known {
     pub(super) token: TokenSummary,
-    pub(super) standing: Standing,
+    pub(super) relevance: Relevance,
     /// Since when its state has been what it is, if that is known.
     since: Option<Timestamp>,
     leaked_at: Option<Timestamp>,
@@ -81,8 +81,8 @@ impl Known {
         let is_over = |at: Timestamp| end.is_some_and(|end| at <= end);
         let last = if has_answers(&token) { accepted } else { token.last_seen };
         let is_live = last.is_some_and(|last| begin <= last && !is_over(last));
-        let standing = if is_live { Standing::InUse } else { Standing::Known };
-        Ok(Some(Self { token, standing, since, leaked_at, accepted, requests }))
+        let relevance = if is_live { Relevance::InUse } else { Relevance::Known };
+        Ok(Some(Self { token, relevance, since, leaked_at, accepted, requests }))
     }
 
     /// Returns why it must not be marked as leaked.
@@ -102,7 +102,7 @@ impl Known {
             ago => ago.to_owned(),
         };
         words.push(match (self.accepted, self.token.last_seen) {
-            (Some(at), _) if self.standing == Standing::InUse => {
+            (Some(at), _) if self.relevance == Relevance::InUse => {
                 format!("last accepted {}", ago(at))
             }
             (_, Some(at)) if !has_answers(&self.token) => {
@@ -111,10 +111,10 @@ impl Known {
             (_, Some(at)) => format!("last used {}", ago(at)),
             (_, None) => "never used".to_owned(),
         });
-        if self.standing == Standing::InUse {
+        if self.relevance == Relevance::InUse {
             words.push(format!("{} in {} days", counted(self.requests, "request"), IN_USE / DAY));
         }
-        let head = if self.standing == Standing::InUse { "in use" } else { "known" };
+        let head = if self.relevance == Relevance::InUse { "in use" } else { "known" };
         format!("{head}: {}", words.join(", "))
     }
 
@@ -140,7 +140,7 @@ impl Known {
     /// Returns the fields of the token that say whether it is in use.
     pub(super) fn json(&self) -> Json {
         print::object([
-            ("in_use", json!(self.standing == Standing::InUse)),
+            ("in_use", json!(self.relevance == Relevance::InUse)),
             ("principal", json!(self.token.principal)),
             ("state", json!(self.token.state.as_str())),
             ("state_since", print::time(self.since)),
