@@ -238,21 +238,6 @@ impl Case<'_> {
         self.tell_one_of(told, (exposures, of), tell)
     }
 
-    /// Reports something through `tell` that a whole site may have in common: of principals that are not registered, only
-    /// within a room, and of those that are new here, within the first one.
-    fn tell_of_some<T>(
-        &self,
-        told: &mut Told,
-        (exposures, [new, known]): (&mut Exposures, [Exposed; 2]),
-        tell: impl FnOnce(&mut Told) -> Option<T>,
-    ) -> Option<(T, Room)> {
-        let of = match self.is_new_here() {
-            true => Some(new),
-            false => self.row.is_none().then_some(known),
-        };
-        self.tell_one_of(told, (exposures, of), tell)
-    }
-
     /// Reports something through `tell`, if it is one of a sort only within the sort's room.
     fn tell_one_of<T>(
         &self,

@@ -29,8 +29,11 @@ fn judge(case: &Case<'_>, told: &mut Told, exposures: &mut Exposures, facts: &mu
     let Some(bits) = usage.most_bits.filter(is_few).filter(|_| usage.is_accepted()) else { return };
     let tell = |told: &mut Told| case.tell(told, NAME, &[], case.params.repeat.new_hours);
     // Whoever makes them makes all alike, and a public page answers words that are no tokens at all.
-    let rooms = [Exposed::Short, Exposed::Weak];
-    let Some((_, room)) = case.tell_of_some(told, (exposures, rooms), tell) else { return };
+    let of = match case.is_new_here() {
+        true => Some(Exposed::Short),
+        false => case.row.is_none().then_some(Exposed::Weak),
+    };
+    let Some((_, room)) = case.tell_one_of(told, (exposures, of), tell) else { return };
     state(facts, "weak.bits", Value::Int(bits.into()));
     let text =
         format!("a token of {bits} bits at most, by its length and characters{}", rest(room));
