@@ -42,6 +42,7 @@ const LAYERS: &[(&str, &[&str])] = &[
             "engine::agent",
             "engine::route",
             "engine::requests",
+            "engine::visible",
         ],
     ),
     ("engine::arrival", &["engine::time"]),

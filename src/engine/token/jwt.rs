@@ -12,6 +12,7 @@ use smol_str::{SmolStr, format_smolstr};
 use crate::engine::shape::decode;
 use crate::engine::time::Timestamp;
 use crate::engine::usage::{Claims, Identity};
+use crate::engine::visible::is_visible;
 
 /// The longest token whose claims are read; longer ones are sealed like any other token.
 const MAX_READ: usize = 16 * 1024;
@@ -141,11 +142,10 @@ fn second_factor(amr: &Value) -> Option<bool> {
     (is_known && is_clear).then_some(false)
 }
 
-/// Makes an untrusted text usable as a name of at most `limit` bytes: removes control and direction characters, and
+/// Makes an untrusted text usable as a name of at most `limit` bytes: removes what is not [visible](is_visible), and
 /// cuts it. A name that is not the whole text ends with a hash of it, so that different texts stay different names.
 pub(super) fn clean(text: &str, limit: usize) -> SmolStr {
-    let is_fit = |c: &char| !c.is_control() && !is_direction(*c);
-    if text.len() <= limit && text.chars().all(|c| is_fit(&c)) {
+    if text.len() <= limit && text.chars().all(is_visible) {
         return SmolStr::new(text);
     }
     let mut end = HASH_LENGTH;
@@ -153,7 +153,7 @@ pub(super) fn clean(text: &str, limit: usize) -> SmolStr {
         end += c.len_utf8();
         end <= limit
     };
-    let shown: SmolStr = text.chars().filter(is_fit).take_while(|c| fits(c)).collect();
+    let shown: SmolStr = text.chars().filter(|c| is_visible(*c)).take_while(|c| fits(c)).collect();
     if shown.is_empty() { shown } else { format_smolstr!("{shown}~{:016x}", hash(text)) }
 }
 
@@ -161,11 +161,6 @@ pub(super) fn clean(text: &str, limit: usize) -> SmolStr {
 fn hash(text: &str) -> u64 {
     let first = Sha256::digest(text).first_chunk().copied();
     u64::from_be_bytes(first.unwrap_or_default())
-}
-
-/// Returns whether a character changes the writing direction or is invisible.
-const fn is_direction(c: char) -> bool {
-    matches!(c, '\u{200b}'..='\u{200f}' | '\u{202a}'..='\u{202e}' | '\u{2060}'..='\u{2069}' | '\u{feff}')
 }
 
 /// Parses the wanted members of a base64url part that contains a JSON object.
@@ -282,6 +277,15 @@ pub(super) mod tests {
         assert_ne!(clean("kim", MAX_TEXT), clean("k\u{200b}im", MAX_TEXT));
         assert_ne!(clean("k\u{200b}im", MAX_TEXT), clean("ki\u{200b}m", MAX_TEXT));
         assert_eq!(clean("\u{200b}", MAX_TEXT), "", "nothing to show is no name");
+    }
+
+    #[test]
+    fn names_kept_what_no_mail_and_no_terminal_shows() {
+        for hidden in ["\u{ad}", "\u{61c}", "\u{2028}", "\u{3164}", "\u{fe0f}", "\u{e0041}"] {
+            let name = clean(&format!("k{hidden}im"), MAX_TEXT);
+            assert!(name.starts_with("kim~"), "{hidden:?}: {name}");
+        }
+        assert_eq!(clean("J\u{fc}rgen \u{6771}", MAX_TEXT), "J\u{fc}rgen \u{6771}");
     }
 
     #[test]
