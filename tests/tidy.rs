@@ -106,6 +106,7 @@ const LAYERS: &[(&str, &[&str])] = &[
             "engine::pulse",
             "engine::requests",
             "engine::registry",
+            "engine::posture",
             "engine::alert",
             "engine::profile",
             "engine::house",

@@ -111,13 +111,15 @@ fn tell(
 /// are the defaults.
 fn limits(site: &Site, options: &Options) -> anyhow::Result<Limits> {
     let params = site.params().unwrap_or_default();
+    let lifecycle = &params.lifecycle;
     #[allow(clippy::cast_possible_truncation, reason = "a cast to an integer saturates")]
     let span = |count: f64, unit: i64| (count as i64).saturating_mul(unit);
     Ok(Limits {
         max_age: when::duration(&options.max_age)?,
         unused: when::duration(&options.unused)?,
-        soon: span(params.lifecycle.notice_days * 24.0, HOUR),
-        long: span(params.lifecycle.too_long_days * 24.0, HOUR),
+        soon: [lifecycle.notice_days, lifecycle.soon_days, lifecycle.last_days]
+            .map(|days| span(days * 24.0, HOUR)),
+        long: span(lifecycle.too_long_days * 24.0, HOUR),
         leeway: LEEWAY * SECOND,
         expired: span(params.expired.grace_seconds, SECOND),
         revoked: span(params.revoked.grace_seconds, SECOND),

@@ -6,6 +6,7 @@ use smol_str::SmolStr;
 
 use crate::engine::alert::{Facts, Value};
 use crate::engine::house::{Exposed, Exposures};
+use crate::engine::posture::is_worth_a_word;
 use crate::engine::profile::{Many, Told, section};
 use crate::engine::registry::Registered;
 use crate::engine::stats::units;
@@ -90,9 +91,9 @@ fn ending(case: &Case<'_>, told: &mut Told) -> Option<News> {
         (params.notice_days, EXPIRES),
     ];
     let (stage, what) = stages.into_iter().find(|(days, _)| left <= units(*days, DAY))?;
-    // A token that is issued for a week is not news on its first day.
-    let issued_at = row.issued_at.or(usage.claims.issued_at);
-    if issued_at.is_some_and(|issued_at| end.since(issued_at) < units(2.0 * stage, DAY)) {
+    // What a JWT states is nothing to the end of a principal that is registered by name.
+    let stated = usage.claims.issued_at.filter(|_| row.token.is_some());
+    if !is_worth_a_word(units(stage, DAY), end, row.issued_at.or(stated)) {
         return None;
     }
     // Its end is part of the key: with a later one, everything is news again.
@@ -161,6 +162,7 @@ fn is_jwt(usage: &Usage) -> bool {
 mod tests {
     use super::super::tests::{reasons, row};
     use super::*;
+    use crate::engine::posture::{Kind, Limits, Listing, Posture, Standing};
     use crate::engine::profile::tests::{Life, START, berlin, usage};
     use crate::engine::secret::TokenId;
     use crate::engine::time::HOUR;
@@ -233,6 +235,39 @@ mod tests {
         assert_eq!(of(30, 59), None);
         assert_eq!(of(30, 60), Some((EXPIRES, Some(30))));
         assert_eq!(of(7, 30), Some((EXPIRES_SOON, Some(7))));
+    }
+
+    #[test]
+    fn a_principal_that_ends_was_not_told_by_its_short_lived_jwts() {
+        let row = Registered { token: None, ..ends(20) };
+        assert_eq!(
+            told(&mut Life::default(), &jwt(Some(2), Some(3)), Some(&row)),
+            Some((EXPIRES, Some(18)))
+        );
+    }
+
+    /// Names what an audit finds about the end of a token that is registered so.
+    fn finds_end(row: &Registered) -> bool {
+        let (issued_at, expires_at) = (row.issued_at, row.expires_at);
+        let listing = Listing { is_own: true, issued_at, expires_at, ..Listing::default() };
+        let token = Standing { listing: Some(listing), ..Standing::default() };
+        let limits = Limits::default();
+        let found = Posture::of(&token, &limits, START).findings(&limits, START);
+        found.iter().any(|finding| finding.kind == Kind::ExpiresSoon)
+    }
+
+    #[test]
+    fn an_audit_said_of_a_token_that_was_just_issued_that_it_expires_soon() {
+        for life in [1, 2, 7, 13, 14, 20, 59, 60, 365] {
+            for left in 1..=life.min(40) {
+                let issued_at = Some(START.plus((left - life) * DAY));
+                let row = Registered { issued_at, ..ends(left) };
+                let is_told = told(&mut Life::default(), &usage(0), Some(&row)).is_some();
+                assert_eq!(finds_end(&row), is_told, "{left} of {life} days");
+            }
+        }
+        assert!(!finds_end(&Registered { issued_at: Some(START), ..ends(7) }));
+        assert!(finds_end(&ends(7)), "nobody knows for how long");
     }
 
     #[test]

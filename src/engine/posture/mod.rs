@@ -33,8 +33,9 @@ pub struct Limits {
     pub max_age: i64,
     /// A token without use for so long is unused.
     pub unused: i64,
-    /// How long before its end a token expires soon: time to replace it by hand.
-    pub soon: i64,
+    /// How long before its end a token expires soon: time to replace it by hand. The longest one that is
+    /// [worth a word](is_worth_a_word) counts.
+    pub soon: [i64; 3],
     /// A JWT that is valid for longer lives long: nobody can call it back.
     pub long: i64,
     /// How long a token may still be accepted after the registry says that it expired.
@@ -52,7 +53,7 @@ impl Default for Limits {
         Self {
             max_age: 365 * DAY,
             unused: 90 * DAY,
-            soon: 30 * DAY,
+            soon: [30 * DAY, 7 * DAY, DAY],
             long: 365 * DAY,
             expired: 60 * SECOND,
             leeway: 600 * SECOND,
@@ -60,6 +61,13 @@ impl Default for Limits {
             rotated: DAY,
         }
     }
+}
+
+/// Returns whether a token's end is worth a word so long `before`: its life is twice as long at least. One that is issued
+/// for a week is not news on its first day. If nobody knows when it was issued, it lives for long.
+#[must_use]
+pub fn is_worth_a_word(before: i64, end: Timestamp, issued_at: Option<Timestamp>) -> bool {
+    issued_at.is_none_or(|issued_at| before.saturating_mul(2) <= end.since(issued_at))
 }
 
 /// The posture of a subject: one token, or all tokens that state the same principal.

@@ -6,7 +6,7 @@ use crate::engine::ledger::Span;
 use crate::engine::numbers::counted;
 use crate::engine::time::{DAY, HOUR, Timestamp};
 
-use super::{Finding, Kind, Limits};
+use super::{Finding, Kind, Limits, is_worth_a_word};
 
 /// How long what was exposed through a JWT that has expired since is news: its principal goes on with the next one.
 const RECENT: i64 = 30 * DAY;
@@ -264,15 +264,14 @@ impl Standing {
     }
 
     fn expires_soon(&self, row: &Listing, limits: &Limits, now: Timestamp) -> Option<Finding> {
-        let stated = self.expires_at.filter(|_| row.is_own);
-        let end = [row.expires_at, stated].into_iter().flatten().min()?;
+        let own = |stated: Option<Timestamp>| stated.filter(|_| row.is_own);
+        let end = [row.expires_at, own(self.expires_at)].into_iter().flatten().min()?;
+        let issued_at = row.issued_at.or_else(|| own(self.issued_at));
+        let worth = limits.soon.into_iter().filter(|soon| is_worth_a_word(*soon, end, issued_at));
+        let since = end.plus(-worth.max()?);
         let detail = format!("{}, in {}", end.to_words(), days(end.since(now)));
-        let since = Some(end.plus(-limits.soon));
-        (end.since(now) <= limits.soon).then_some(Finding {
-            kind: Kind::ExpiresSoon,
-            since,
-            detail,
-        })
+        let finding = Finding { kind: Kind::ExpiresSoon, since: Some(since), detail };
+        (since <= now).then_some(finding)
     }
 
     fn unused(&self, limits: &Limits, now: Timestamp) -> Option<Finding> {

@@ -211,7 +211,9 @@ fn the_end_of_a_registered_token_is_missing_near_or_far() {
         (ends(days(-31)), &[]),
         (Standing { expires_at: days(-1), ..ends(days(-90)) }, &["expires-soon"]),
     ]);
-    assert_eq!(full(&[ends(days(-30))])[0].detail, "2026-12-23 12:00:00 UTC, in 30 days");
+    let found = full(&[ends(days(-30))]);
+    assert_eq!(found[0].detail, "2026-12-23 12:00:00 UTC, in 30 days");
+    assert_eq!(found[0].since, Some(NOW));
 }
 
 #[test]
@@ -306,7 +308,7 @@ fn exposures_of_what_nobody_registered_lapse_once_nobody_uses_it() {
 
 #[test]
 fn what_is_soon_and_what_is_long_are_limits() {
-    let limits = Limits { soon: 40 * DAY, long: 90 * DAY, ..Limits::default() };
+    let limits = Limits { soon: [40 * DAY; 3], long: 90 * DAY, ..Limits::default() };
     let names = |token| {
         let found = Posture::of(&token, &limits, NOW).findings(&limits, NOW);
         found.iter().map(|finding| finding.kind.as_str()).collect::<Vec<_>>()
