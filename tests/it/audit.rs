@@ -110,6 +110,9 @@ fn an_audit_as_json_has_the_fields_of_a_list_and_the_findings() {
     let two = home.json(&["audit", "-n", "2", "--json"]);
     let names: Vec<_> = two.iter().map(|object| &object["token"]["name"]).collect();
     assert_eq!(names, ["ci", "old-bot"], "the worst first");
+    let list = home.json(&["audit", "-n", "9", "--unused", "9999d", "--json"]);
+    let names: Vec<_> = list.iter().map(|object| &object["token"]["name"]).collect();
+    assert_eq!(names, ["ci", "old-bot", "orders"], "the list leaves out who is only unregistered");
 }
 
 #[test]

@@ -32,7 +32,8 @@ pub struct Audit {
     /// A token is unused after so long without use.
     #[arg(long, value_name = "TIME", default_value = "90d")]
     pub unused: String,
-    /// List at most this many, the worst first [default: 50; all as JSON; 1000 with --html].
+    /// List at most this many, the worst first [default: 50; 1000 with --html; without it, --json prints all that have
+    /// a finding, as they are read].
     #[arg(long, short = 'n', value_parser = clap::value_parser!(u32).range(1..))]
     pub limit: Option<u32>,
     /// Write the audit to this file as one HTML page, which only you may read; - is standard output.

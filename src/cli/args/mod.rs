@@ -124,8 +124,9 @@ pub enum Command {
     /// Show what is to be mended about tokens: leaked or dead ones that are accepted, tokens in URLs, without expiry,
     /// overdue, unused, unregistered.
     ///
-    /// Each token has a list of findings; those of one principal that nobody registered are audited as one. Tokens that
-    /// are merely unregistered are counted, but not listed, unless --finding unregistered or --json asks for them.
+    /// Each token has a list of findings; those of one principal that nobody registered are audited as one. Tokens of
+    /// which nothing is known but that nobody registered or uses them are counted, but not listed, unless --finding asks
+    /// for them; --json without -n prints them, too.
     #[command(after_long_help = audit::findings())]
     Audit(Audit),
     /// Show, check and test rules.
