@@ -3,7 +3,7 @@
 use std::fs::{self, File};
 use std::io::{BufRead, BufReader};
 use std::os::unix::net::UnixDatagram;
-use std::process::Stdio;
+use std::process::{Child, Stdio};
 use std::sync::mpsc::channel;
 use std::time::Duration;
 
@@ -265,17 +265,21 @@ fn systemd_is_told_of_readiness_life_reload_and_the_end() {
     assert!(end.join().expect("the daemon ends").success());
 }
 
-/// Starts `run` on files, whose output is read line by line while it runs.
-fn printed(arguments: &[&str], check: impl FnOnce(&dyn Fn() -> String)) {
-    let home = Home::new("[output]\njournal = false\n");
-    home.append("access.log", lines(0..3));
-    let mut child = home
-        .command(arguments)
+/// Starts a command with its output in a pipe.
+fn piped(home: &Home, arguments: &[&str]) -> Child {
+    home.command(arguments)
         .stdin(Stdio::null())
         .stdout(Stdio::piped())
         .stderr(File::create(home.path("daemon.log")).expect("log"))
         .spawn()
-        .expect("start");
+        .expect("start")
+}
+
+/// Starts `run` on files, whose output is read line by line while it runs.
+fn printed(arguments: &[&str], check: impl FnOnce(&dyn Fn() -> String)) {
+    let home = Home::new("[output]\njournal = false\n");
+    home.append("access.log", lines(0..3));
+    let mut child = piped(&home, arguments);
     let output = BufReader::new(child.stdout.take().expect("stdout"));
     let (sender, receiver) = channel();
     let reading = std::thread::spawn(move || {
@@ -349,13 +353,7 @@ fn a_run_on_named_files_outlived_its_reader() {
         "access.log",
         line(4, "-").replace("/4 HTTP", &format!("/4?access_token={} HTTP", token(9))),
     );
-    let mut run = home
-        .command(&["run", "access.log"])
-        .stdin(Stdio::null())
-        .stdout(Stdio::piped())
-        .stderr(File::create(home.path("daemon.log")).expect("log"))
-        .spawn()
-        .expect("start");
+    let mut run = piped(&home, &["run", "access.log"]);
     let mut line = String::new();
     BufReader::new(run.stdout.take().expect("stdout")).read_line(&mut line).expect("a line");
     assert!(line.contains("token-in-url"), "{line}");
@@ -375,13 +373,7 @@ fn a_run_that_waited_for_the_state_outlived_its_reader() {
     other
         .execute_batch("PRAGMA locking_mode = EXCLUSIVE; BEGIN EXCLUSIVE; DELETE FROM setting;")
         .expect("a lock");
-    let mut run = home
-        .command(&["run", "access.log"])
-        .stdin(Stdio::null())
-        .stdout(Stdio::piped())
-        .stderr(File::create(home.path("daemon.log")).expect("log"))
-        .spawn()
-        .expect("start");
+    let mut run = piped(&home, &["run", "access.log"]);
     home.append("access.log", lines(1..2));
     wait_for_log(&home, "the start waits until it can");
     drop(run.stdout.take());
@@ -496,14 +488,20 @@ fn a_change_of_the_registry_is_taken_up_without_a_restart() {
     assert!(daemon.terminate().success());
 }
 
-#[test]
-fn a_locked_database_delays_and_loses_nothing() {
+/// Starts a daemon that has read ten lines, with its database locked by somebody else.
+fn locked() -> (Home, Running, Connection) {
     let home = Home::new(CONFIG);
     let daemon = home.run(&[]);
     home.append("logs/access.log", lines(0..10));
     wait_for_lines(&home, 10);
     let other = Connection::open(home.path("state/tokenwatch.db")).expect("database");
     other.execute_batch("BEGIN IMMEDIATE").expect("lock");
+    (home, daemon, other)
+}
+
+#[test]
+fn a_locked_database_delays_and_loses_nothing() {
+    let (home, daemon, other) = locked();
     home.append("logs/access.log", lines(10..500));
     wait_for_log(&home, "The database cannot be used");
     assert_eq!(home.committed_lines(), 10);
@@ -517,12 +515,7 @@ fn a_locked_database_delays_and_loses_nothing() {
 
 #[test]
 fn a_locked_database_does_not_hold_up_the_end() {
-    let home = Home::new(CONFIG);
-    let daemon = home.run(&[]);
-    home.append("logs/access.log", lines(0..10));
-    wait_for_lines(&home, 10);
-    let other = Connection::open(home.path("state/tokenwatch.db")).expect("database");
-    other.execute_batch("BEGIN IMMEDIATE").expect("lock");
+    let (home, daemon, other) = locked();
     home.append("logs/access.log", lines(10..20));
     wait_for_log(&home, "The database cannot be used");
     let (_, took) = daemon.end();

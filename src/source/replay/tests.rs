@@ -166,24 +166,37 @@ fn over_long_lines_and_nuls_are_counted() {
     assert_eq!(sum(|b| b.missing.discarded), 700_000 - MAX_LINE as u64 + 1);
 }
 
+/// Counts how many lines are asked for their times.
+fn counted(
+    n_asked: &Cell<usize>,
+) -> impl Fn(&Input, &[u8], &Directives, Reach) -> Option<Timestamp> {
+    move |input, line, above, reach| {
+        n_asked.set(n_asked.get() + 1);
+        time_of(input, line, above, reach)
+    }
+}
+
+/// Writes three files, with a line for each of the numbers that are their times.
+fn three<N: Iterator<Item = usize>>(folder: &Path, numbers: impl Fn(usize) -> N) -> Vec<PathBuf> {
+    let file = |file: usize| {
+        let path = folder.join(format!("{file}.log"));
+        let text: String = numbers(file).map(|n| format!("{n} line\n")).collect();
+        fs::write(&path, text).unwrap();
+        path
+    };
+    (0..3).map(file).collect()
+}
+
 #[test]
 fn files_that_do_not_overlap_are_asked_for_few_times() {
     let dir = tempfile::tempdir().unwrap();
     let n_asked = Cell::new(0);
-    let ask = |input: &Input, line: &[u8], above: &Directives, reach: Reach| {
-        n_asked.set(n_asked.get() + 1);
-        time_of(input, line, above, reach)
-    };
-    let mut paths = Vec::new();
-    for file in 0..3 {
-        let text: String = (0..100_000).map(|n| format!("{} line\n", file * 100_000 + n)).collect();
-        paths.push(dir.path().join(format!("{file}.log")));
-        fs::write(&paths[file], text).unwrap();
-    }
-    assert_eq!(Replay::open(inputs(&paths[..1]), ask).count(), 6);
+    let paths = three(dir.path(), |file| (0..100_000).map(move |n| file * 100_000 + n));
+    assert_eq!(Replay::open(inputs(&paths[..1]), counted(&n_asked)).count(), 6);
     assert_eq!(n_asked.get(), 0);
-    let n_lines: usize =
-        Replay::open(inputs(&paths), ask).map(|batch| batch.unwrap().lines().count()).sum();
+    let n_lines: usize = Replay::open(inputs(&paths), counted(&n_asked))
+        .map(|batch| batch.unwrap().lines().count())
+        .sum();
     assert_eq!(n_lines, 300_000);
     // The first lines of each of 18 blocks, and their last lines.
     assert!(n_asked.get() < 20 * (SOME_LINES + 2), "{}", n_asked.get());
@@ -193,17 +206,9 @@ fn files_that_do_not_overlap_are_asked_for_few_times() {
 fn lines_of_files_that_overlap_were_asked_for_their_times_three_times_each() {
     let dir = tempfile::tempdir().unwrap();
     let n_asked = Cell::new(0);
-    let ask = |input: &Input, line: &[u8], above: &Directives, reach: Reach| {
-        n_asked.set(n_asked.get() + 1);
-        time_of(input, line, above, reach)
-    };
-    let mut paths = Vec::new();
-    for file in 0..3 {
-        let text: String = (0..20_000).map(|n| format!("{} line\n", 3 * n + file)).collect();
-        paths.push(dir.path().join(format!("{file}.log")));
-        fs::write(&paths[file], text).unwrap();
-    }
-    let batches: Vec<Batch> = Replay::open(inputs(&paths), ask).collect::<Result<_, _>>().unwrap();
+    let paths = three(dir.path(), |file| (0..20_000).map(move |n| 3 * n + file));
+    let batches: Vec<Batch> =
+        Replay::open(inputs(&paths), counted(&n_asked)).collect::<Result<_, _>>().unwrap();
     let expected: Vec<String> = (0..60_000).map(|n| format!("{n} line")).collect();
     assert_eq!(texts(&batches), expected);
     // Each file's first line once more, when the file is examined, and the first line of each batch after it.
