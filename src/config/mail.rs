@@ -9,8 +9,8 @@ use zeroize::Zeroizing;
 
 use super::fault::{At, Fault, Faults, Span};
 use super::raw::RawMail;
-use super::value::Server;
 use crate::engine::alert::Level;
+use crate::engine::smtp::Server;
 
 /// The credential that contains the password by default.
 pub const DEFAULT_CREDENTIAL: &str = "smtp-password";

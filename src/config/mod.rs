@@ -27,7 +27,7 @@ use crate::engine::zone::Zone;
 pub use self::detect::DetectTable;
 pub use self::fault::{At, Colour, Fault, Faults, File, Span};
 pub use self::mail::{DEFAULT_CREDENTIAL, Mail, PasswordFrom};
-pub use self::value::{Security, Server, Wrong, duration, show_duration, show_size, size};
+pub use self::value::{Wrong, duration, show_duration, show_size, size};
 
 /// The configuration file, unless another one is named.
 pub const DEFAULT_PATH: &str = "/etc/tokenwatch/tokenwatch.toml";

@@ -16,9 +16,9 @@ use super::scalar::{
     count, duration, flag, globs, level, mailbox, mailboxes, names, network, number, one_of, path,
     paths, requests, server, size, text, texts, time_of_day, zone,
 };
-use super::value::Server;
 use crate::engine::alert::Level;
 use crate::engine::requests::Requests;
+use crate::engine::smtp::Server;
 use crate::engine::zone::Zone;
 
 const DAY: Duration = Duration::from_hours(24);

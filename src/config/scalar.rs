@@ -12,9 +12,10 @@ use toml::de::DeValue;
 
 use super::fault::At;
 use super::read::{Node, Reading, nearest};
-use super::value::{self, Server, Wrong, show_duration, show_size};
+use super::value::{self, Wrong, show_duration, show_size};
 use crate::engine::alert::Level;
 use crate::engine::requests::Requests;
+use crate::engine::smtp::Server;
 use crate::engine::zone::Zone;
 
 pub(super) fn text(node: Node<'_>) -> Reading<String> {

@@ -6,6 +6,7 @@ use std::time::Duration;
 
 use chrono::{NaiveTime, Timelike};
 
+use crate::engine::smtp::{Security, Server};
 use crate::engine::zone::Zone;
 
 /// Why a text is not valid.
@@ -203,45 +204,6 @@ fn zone_like(text: &str) -> Option<&'static str> {
     best.filter(|(likeness, _)| LIKE <= *likeness).map(|(_, name)| name)
 }
 
-/// How the connection to the mail server is protected.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub enum Security {
-    /// `smtps://`: TLS from the first byte, port 465.
-    Tls,
-    /// `smtp://`: STARTTLS, port 587; nothing is sent without it.
-    StartTls,
-    /// `smtp+insecure://`: no TLS, port 25; only for a mail server on this machine.
-    None,
-}
-
-/// A mail server.
-#[derive(Clone, Debug, PartialEq, Eq)]
-pub struct Server {
-    /// How the connection is protected.
-    pub security: Security,
-    /// Host name or address, an IPv6 address without brackets.
-    pub host: String,
-    /// Port.
-    pub port: u16,
-}
-
-/// The URL from which it was parsed, with its port.
-impl fmt::Display for Server {
-    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        let scheme = match self.security {
-            Security::Tls => "smtps",
-            Security::StartTls => "smtp",
-            Security::None => "smtp+insecure",
-        };
-        let Self { host, port, .. } = self;
-        if host.contains(':') {
-            write!(f, "{scheme}://[{host}]:{port}")
-        } else {
-            write!(f, "{scheme}://{host}:{port}")
-        }
-    }
-}
-
 const SERVER: &str =
     "\"smtps://HOST\" (TLS) or \"smtp://HOST\" (STARTTLS), with \":PORT\" if needed";
 
@@ -256,7 +218,7 @@ pub(super) fn server(text: &str) -> Result<Server, Wrong> {
     let (security, default_port) = match scheme {
         "smtps" => (Security::Tls, 465),
         "smtp" => (Security::StartTls, 587),
-        "smtp+insecure" => (Security::None, 25),
+        "smtp+insecure" => (Security::Plain, 25),
         _ => return Err(wrong("")),
     };
     if rest.contains('@') {
@@ -274,11 +236,12 @@ pub(super) fn server(text: &str) -> Result<Server, Wrong> {
             port.ok_or_else(|| wrong("a port is a number from 1 to 65535"))?
         }
     };
-    if security == Security::None && !is_loopback(host) {
+    let server = Server { security, host: host.to_owned(), port };
+    if security == Security::Plain && !server.is_loopback() {
         let hint = "unencrypted mail goes to this machine only: use smtps:// or smtp://";
         return Err(Wrong::new("\"localhost\" or a loopback address after smtp+insecure://", hint));
     }
-    Ok(Server { security, host: host.to_owned(), port })
+    Ok(server)
 }
 
 fn host_and_port(text: &str) -> Option<(&str, Option<&str>)> {
@@ -301,11 +264,6 @@ fn host_and_port(text: &str) -> Option<(&str, Option<&str>)> {
 fn is_host(host: &str) -> bool {
     let is_name = |c: char| c.is_alphanumeric() || matches!(c, '.' | '-' | '_');
     host.parse::<IpAddr>().is_ok() || (!host.is_empty() && host.chars().all(is_name))
-}
-
-fn is_loopback(host: &str) -> bool {
-    host.eq_ignore_ascii_case("localhost")
-        || host.parse::<IpAddr>().is_ok_and(|ip| ip.to_canonical().is_loopback())
 }
 
 /// Splits before the first character for which `belongs` is false.

@@ -8,8 +8,8 @@ use anyhow::Context as _;
 use chrono::NaiveTime;
 use tokio::time::sleep;
 
-use crate::config::{Mail as MailConfig, Security as ConfiguredSecurity};
-use crate::deliver::email::{MailSettings, Mailer, Password, Security, Server, Timeouts};
+use crate::config::Mail as MailConfig;
+use crate::deliver::email::{MailSettings, Mailer, Password, Timeouts};
 use crate::engine::alert::Level;
 
 /// How long a mail under way may still take after a reload. A server that is well has answered by then, and one that is
@@ -61,20 +61,14 @@ pub fn mailer(
     credentials: Option<&std::path::Path>,
     timeouts: Timeouts,
 ) -> anyhow::Result<Mailer> {
-    let server = &config.server.value;
-    let security = match server.security {
-        ConfiguredSecurity::Tls => Security::Tls,
-        ConfiguredSecurity::StartTls => Security::StartTls,
-        ConfiguredSecurity::None => Security::Plain,
-    };
     let ca_pem = config.ca_file.as_ref().map(|file| {
         std::fs::read(&file.value).with_context(|| format!("reading {}", file.value.display()))
     });
     let password = config.password(credentials)?;
     let settings = MailSettings {
-        server: Server { security, host: server.host.clone(), port: server.port },
+        server: config.server.value.clone(),
         user: config.user.clone(),
-        password: password.map(|password| Password::new(password.to_string())),
+        password: password.map(Password::new),
         ca_pem: ca_pem.transpose()?,
         from: config.from.clone(),
         to: config.to.clone(),

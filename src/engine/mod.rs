@@ -28,6 +28,7 @@ pub mod route;
 pub mod rule;
 pub mod secret;
 pub mod shape;
+pub mod smtp;
 pub mod stats;
 pub mod time;
 pub mod token;

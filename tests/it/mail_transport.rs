@@ -31,7 +31,7 @@ fn settings(server: &SmtpServer, security: Security) -> MailSettings {
     MailSettings {
         server: Server { security, host, port: server.port() },
         user: Some("tokenwatch".into()),
-        password: Some(Password::new("s3cret ü\n".into())),
+        password: Some(Password::new("s3cret ü".to_owned().into())),
         ca_pem: Some(server.ca_pem().into()),
         from: "Tokenwatch <tokenwatch@example.org>".into(),
         to: vec!["security@example.org".into()],
@@ -167,7 +167,7 @@ fn a_server_without_starttls_gets_nothing() {
 #[test]
 fn a_wrong_password_is_permanent_and_not_repeated() {
     let server = SmtpServer::start(with_login());
-    let wrong = Some(Password::new("hunter2".into()));
+    let wrong = Some(Password::new("hunter2".to_owned().into()));
     let fault = fault(MailSettings { password: wrong, ..settings(&server, Security::StartTls) });
     assert!(matches!(fault, SendFault::Refused { stage: Stage::LogIn, code: 535, .. }), "{fault}");
     assert!(fault.is_temporary() && fault.remedy().contains("mail.password_file"), "{fault}");

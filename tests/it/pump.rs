@@ -79,7 +79,7 @@ fn post(to: &[&str], server: &SmtpServer, turn: Duration) -> Post {
     let settings = MailSettings {
         server: Server { security: Security::Plain, host: "127.0.0.1".into(), port: server.port() },
         user: Some(USER.into()),
-        password: Some(Password::new(PASSWORD.into())),
+        password: Some(Password::new(PASSWORD.to_owned().into())),
         ca_pem: None,
         from: "tokenwatch@example.org".into(),
         to: to.iter().map(ToString::to_string).collect(),

@@ -10,8 +10,7 @@ use lettre::transport::smtp::Error as SmtpError;
 use rustls::CertificateError;
 
 use crate::deliver::render::safe;
-
-use super::settings::{Security, Server};
+use crate::engine::smtp::{Security, Server};
 
 /// A setting that cannot work.
 #[derive(Clone, Debug, PartialEq, Eq, thiserror::Error)]

@@ -25,9 +25,10 @@ use lettre::transport::smtp::commands::{Data, Mail as MailFrom, Rcpt};
 use lettre::transport::smtp::extension::{ClientId, MailParameter};
 
 pub use fault::{MailFault, SendFault, Stage};
-pub use settings::{MailSettings, Password, Security, Server, Timeouts};
+pub use settings::{MailSettings, Password, Timeouts};
 
 use crate::deliver::render::Mail;
+pub use crate::engine::smtp::{Security, Server};
 
 use self::measured::Measured;
 
