@@ -17,8 +17,8 @@ impl Reader {
         self.read("looking for the newest alert", commit::last_alert)
     }
 
-    /// Returns the last alert up to which another mail has reported the incident of this one; `None` if none has. A
-    /// bundle does not count: it only names the most severe alert of an incident.
+    /// Returns the last alert up to which another mail has reported the incident of this one, be it of its own or one
+    /// about many; `None` if none has.
     ///
     /// # Errors
     /// Any database error.
@@ -28,7 +28,7 @@ impl Reader {
             // The Message-IDs, which an index has, begin with the incident and a dot; a slash comes next.
             let sql = "SELECT max(reported_upto) FROM outbox
                  WHERE message_id > ?1 || '.' AND message_id < ?1 || '/' AND incident = ?1
-                   AND id <> ?2 AND state = 'sent' AND sent_in >= 0";
+                   AND id <> ?2 AND state = 'sent'";
             let mut statement = db.prepare_cached(sql)?;
             let found = statement.query_row(params![incident.as_str(), mail.id], |row| row.get(0));
             found.optional().map(Option::flatten)

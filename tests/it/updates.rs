@@ -129,6 +129,30 @@ fn a_rule_that_the_first_mail_had_no_room_to_name_is_told_by_an_update() {
 }
 
 #[test]
+fn what_the_digest_of_an_hour_had_told_came_again_as_updates() {
+    let start = midnight();
+    let mut growing = Growing::at(start);
+    for n in 0..CAP {
+        growing.site.happen_to(&format!("principal-{n}-"), Level::Critical, start);
+    }
+    growing.site.turn(start);
+    growing.grow(&["token-in-url", "unusual-use"], start);
+    growing.site.turn(start.plus(3 * MINUTE));
+    let bundle = growing.site.server.messages().pop().unwrap();
+    assert!(is_bundle(&bundle));
+    let text = text(&bundle);
+    assert!(text.contains("token in url, unusual use"), "both rules are named: {text}");
+    growing.site.restart();
+    growing.site.turn(start.plus(2 * HOUR));
+    assert_eq!(growing.got(ANA).len(), CAP as usize + 1);
+    assert_eq!((growing.site.n_in("empty"), growing.site.n_in("waiting")), (1, 0));
+    // What the digest could not know is told.
+    growing.grow(&["revoked-token-used"], start.plus(2 * HOUR));
+    growing.site.turn(start.plus(2 * HOUR + 6 * MINUTE));
+    assert_eq!(growing.n_told().split_off(CAP as usize + 1), [3]);
+}
+
+#[test]
 fn a_mail_that_somebody_postponed_came_with_other_alerts_under_its_message_id() {
     let start = midnight();
     let mut growing = Growing::at(start);

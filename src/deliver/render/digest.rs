@@ -60,7 +60,7 @@ pub struct Digest<'a> {
 struct Group<'a> {
     heaviest: &'a Alert,
     opened: Timestamp,
-    n_alerts: u64,
+    alerts: Vec<&'a Alert>,
 }
 
 /// Makes the mail of a digest: counts by rule and by principal, and one line for each incident.
@@ -190,15 +190,16 @@ fn groups(alerts: &[Alert]) -> Vec<Group<'_>> {
         let group = groups.entry(&alert.incident).or_insert(Group {
             heaviest: alert,
             opened: alert.time,
-            n_alerts: 0,
+            alerts: Vec::new(),
         });
-        group.n_alerts += 1;
+        group.alerts.push(alert);
         group.opened = group.opened.min(alert.time);
         if group.heaviest.weight() < alert.weight() {
             group.heaviest = alert;
         }
     }
     let mut groups: Vec<Group<'_>> = groups.into_values().collect();
+    groups.iter_mut().for_each(|group| group.alerts.sort_by_key(|alert| Reverse(alert.weight())));
     groups.sort_by_key(|group| (Reverse(group.heaviest.weight()), group.opened));
     groups
 }
@@ -211,9 +212,9 @@ fn row(group: &Group<'_>) -> Vec<String> {
         group.opened.to_words(),
         alert.rule.level.to_string(),
         safe_within(&alert.principal, MAX_CELL),
-        words::kinds(std::slice::from_ref(alert)),
+        words::kinds(&group.alerts),
         from.unwrap_or_default(),
-        words::number(group.n_alerts),
+        words::number(size(group.alerts.len())),
     ]
 }
 

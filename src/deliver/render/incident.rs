@@ -37,7 +37,9 @@ const MAX_CELL: usize = 40;
 #[must_use]
 pub fn incident(incident: &Incident, alerts: &[Alert], context: &Context<'_>) -> Mail {
     let headline = match alerts.first() {
-        Some(alert) => format!("{}: {}", name(alert), words::kinds(alerts)),
+        Some(alert) => {
+            format!("{}: {}", name(alert), words::kinds(&alerts.iter().collect::<Vec<_>>()))
+        }
         None => "incident".to_owned(),
     };
     let level = incident.level.as_str().to_uppercase();

@@ -135,7 +135,7 @@ pub(super) fn status(status: Option<u16>) -> Option<String> {
 }
 
 /// Returns the kinds of these alerts, most severe first, for a subject: `unusual use, new country`.
-pub(super) fn kinds(alerts: &[Alert]) -> String {
+pub(super) fn kinds(alerts: &[&Alert]) -> String {
     let mut kinds: Vec<String> = Vec::new();
     let mut add = |kind: String| {
         if !kind.is_empty() && !kinds.contains(&kind) {
