@@ -67,7 +67,8 @@ impl Reader {
         let has_rows = "SELECT EXISTS (SELECT 1 FROM registry)";
         let is_row_expected =
             self.read(doing, |db| db.query_row(has_rows, [], |row| row.get(0)))?;
-        let mut walk = Walk { limits, now, is_row_expected, open: None, ended: Vec::new() };
+        let (open, ended, unused) = (None, Vec::new(), Vec::new());
+        let mut walk = Walk { limits, now, is_row_expected, open, ended, unused };
         for query in queries() {
             let first = Place { principal: Value::Text(String::new()), number: i64::MIN };
             let mut next = Some(first);
@@ -85,12 +86,13 @@ impl Reader {
     }
 }
 
-/// Selects the tokens and registry rows, each from a place on.
+/// Selects the tokens and registry rows, each from a place on. Between pages, a token may be used for the first time: so
+/// its row is read before tokens are, or it would be in neither.
 fn queries() -> [String; 3] {
     [
+        query(&summary::unused(UNUSED), "l.row"),
         query(&summary::used(ALONE), "l.number"),
         query(&summary::used(TOGETHER), "l.principal, l.number"),
-        query(&summary::unused(UNUSED), "l.row"),
     ]
 }
 
@@ -100,7 +102,8 @@ fn queries() -> [String; 3] {
 /// Only of tokens that leaked or have ended it matters when they were last accepted: the others' hours are left alone.
 fn query(listed: &str, order: &str) -> String {
     format!(
-        "SELECT {COLUMNS}, l.principal AS stated, coalesce(l.number, l.row) AS place, l.issued_at AS own_issued_at,
+        "SELECT {COLUMNS}, l.principal AS stated, coalesce(l.number, l.row) AS place, l.row AS listed,
+           l.issued_at AS own_issued_at,
            l.expires_at AS own_expires_at, g.number IS NOT NULL AS is_registered,
            g.token IS NOT NULL AS is_own_row, g.issued_at AS row_issued_at,
            g.expires_at AS row_expires_at, g.revoked_at, g.rotated_at, g.leaked_at, g.mfa,
@@ -138,6 +141,8 @@ struct Walk<'a> {
     open: Option<Open>,
     /// The subjects of this page that are whole.
     ended: Vec<Audited>,
+    /// The registry rows that were unused when they were read, ascending: tokens that are used since are known.
+    unused: Vec<i64>,
 }
 
 /// A subject; more of its tokens may follow.
@@ -168,6 +173,9 @@ impl Walk<'_> {
         while let Some(row) = rows.next()? {
             last = Some(Place { principal: row.get("stated")?, number: row.get("place")? });
             n_rows += 1;
+            if self.is_known(row)? {
+                continue;
+            }
             let read =
                 || Ok((summary::read(row)?, stated(row)?, standing(row, self.is_row_expected)?));
             let read = read();
@@ -180,6 +188,16 @@ impl Walk<'_> {
             self.add(token, stated, &standing);
         }
         Ok(last.filter(|_| n_rows == PAGE))
+    }
+
+    /// Returns whether the registry row of a token was passed on as unused, and notes each that is.
+    fn is_known(&mut self, row: &Row<'_>) -> rusqlite::Result<bool> {
+        let Some(listed) = row.get::<_, Option<i64>>("listed")? else { return Ok(false) };
+        let is_used = row.get::<_, Option<i64>>("number")?.is_some();
+        if !is_used {
+            self.unused.push(listed);
+        }
+        Ok(is_used && self.unused.binary_search(&listed).is_ok())
     }
 
     fn add(&mut self, token: TokenSummary, stated: SmolStr, standing: &Standing) {
@@ -335,7 +353,7 @@ mod tests {
         let found = audit(&store, NOON);
         assert_eq!(
             found.iter().map(|found| found.2.as_slice()).collect::<Vec<_>>(),
-            [["unregistered"], ["no-expiry"]]
+            [["no-expiry"], ["unregistered"]]
         );
     }
 
@@ -360,10 +378,10 @@ mod tests {
         assert_eq!(
             found,
             [
-                ("leaked", &["leaked-in-use"][..]),
+                ("bait", &[][..]),
+                ("leaked", &["leaked-in-use"]),
                 ("revoked", &["dead-but-accepted"]),
                 ("url", &["in-url"]),
-                ("bait", &[]),
             ]
         );
     }
@@ -417,6 +435,34 @@ mod tests {
         store.audit(&Limits::default(), NOON, &mut pass).unwrap();
         assert_eq!(n_alone, 768);
         assert_eq!(several, [("jwt:i:ann".to_owned(), 768), ("jwt:i:bob".to_owned(), 768)]);
+    }
+
+    #[test]
+    fn a_token_that_is_first_used_while_others_are_passed_on_is_told_once() {
+        let use_of = |token| {
+            let mut ledger = Ledger::default();
+            record(&mut ledger, id(token), NOON, "192.0.2.7");
+            Commit { ledger, ..Commit::default() }
+        };
+        // Before and behind what is being read.
+        for first_used in [3, 9] {
+            let directory = tempfile::tempdir().unwrap();
+            let path = directory.path().join("tokenwatch.db");
+            let mut store = Store::open(&path).unwrap();
+            store.commit(&use_of(5), NOON).unwrap();
+            let rows = [registered(Some(first_used), "new"), registered(Some(7), "spare")];
+            store.register(&rows, "", NOON).unwrap();
+            let mut names = Vec::new();
+            let mut daemon = Store::open(&path).unwrap();
+            let mut pass = |audited: Audited| {
+                names.push(audited.token.name.to_string());
+                daemon.commit(&use_of(first_used), NOON).unwrap();
+                ControlFlow::Continue(())
+            };
+            store.audit(&Limits::default(), NOON, &mut pass).unwrap();
+            names.sort();
+            assert_eq!(names, ["", "new", "spare"]);
+        }
     }
 
     #[test]
