@@ -7,13 +7,13 @@ use std::path::{Path, PathBuf};
 
 use rustix::fs::OFlags;
 
-use super::{STDIN, Scan, ScanError};
+use super::{STDIN, Scan, ScanError, utf16};
 
 /// The largest file in a directory that is read: no code or configuration is larger, but archives and dumps are. One
 /// that is named itself is read whatever its size.
 pub const MAX_FILE: u64 = 64 << 20;
 
-/// How many first bytes tell whether a file is binary, as in git.
+/// How many first bytes tell whether a file is binary, as in git; but text in UTF-16 with its mark is text.
 const HEAD: u64 = 8 * 1024;
 
 /// What git keeps in a working tree: read by [`Scan::history`].
@@ -117,7 +117,7 @@ impl Scan<'_> {
                 return Ok(());
             }
         };
-        if memchr::memchr(0, &head).is_some() {
+        if memchr::memchr(0, &head).is_some() && !utf16::is_marked(&head) {
             self.tally.binary += 1;
         } else if MAX_FILE < length {
             self.tally.large += 1;
@@ -174,6 +174,22 @@ mod tests {
         let (told, tally, faults) = scanned(|scan| scan.path(folder.path()));
         assert_eq!(found(&told, folder.path()), [".env:2:5", "z:2:5", "a/b/c.yml:2:5"]);
         assert_eq!((tally.files, tally.binary, faults.len()), (3, 1, 0));
+    }
+
+    #[test]
+    fn text_in_utf_16_was_skipped_as_binary() {
+        let folder = folder();
+        let text = format!("\u{feff}one\r\nkey={STRIPE}\r\n");
+        let orders = [("be", u16::to_be_bytes as fn(u16) -> [u8; 2]), ("le", u16::to_le_bytes)];
+        for (name, bytes) in orders {
+            let text: Vec<u8> = text.encode_utf16().flat_map(bytes).collect();
+            write(folder.path(), name, text);
+        }
+        let (told, tally, _) = scanned(|scan| scan.path(folder.path()));
+        assert_eq!(found(&told, folder.path()), ["be:2:5", "le:2:5"]);
+        assert_eq!((tally.files, tally.binary), (2, 0));
+        let (told, ..) = scanned(|scan| scan.path(&folder.path().join("le")));
+        assert_eq!(found(&told, folder.path()), ["le:2:5"]);
     }
 
     #[test]

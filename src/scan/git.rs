@@ -27,6 +27,7 @@ use std::thread;
 use smol_str::SmolStr;
 
 use super::pieces::{Piece, Pieces};
+use super::pipes::pipe_in;
 use super::{Scan, ScanError, Whereabouts};
 
 /// Settings that a repository must not choose: programs, files that might be pipes, and what hides lines or commits.
@@ -87,6 +88,10 @@ impl Scan<'_> {
     /// # Errors
     /// Those of `tell`.
     pub fn history(&mut self, repository: &Path) -> io::Result<()> {
+        if let Some(path) = pipe_in(repository) {
+            self.note(ScanError::Special { path });
+            return Ok(());
+        }
         let mut child = match log(repository).spawn() {
             Ok(child) => child,
             Err(cause) => {
@@ -110,7 +115,11 @@ impl Scan<'_> {
         read
     }
 
-    fn diffs(&mut self, repository: &Path, out: impl Read) -> io::Result<()> {
+    /// Searches what the commits of a repository added, as `git log` tells it.
+    ///
+    /// # Errors
+    /// Those of `tell`.
+    pub fn diffs(&mut self, repository: &Path, out: impl Read) -> io::Result<()> {
         let mut pieces = Pieces::new(out);
         let mut diff = Diff::default();
         loop {
@@ -326,7 +335,10 @@ fn path(name: &[u8]) -> PathBuf {
         // A name with a space is followed by a tab; one with a tab is in quotes.
         None => name.strip_suffix(b"\t").unwrap_or(name).to_vec(),
     };
-    name.strip_prefix(b"b/").map(|path| PathBuf::from(OsStr::from_bytes(path))).unwrap_or_default()
+    let name = name.strip_prefix(b"b/").unwrap_or_default();
+    // A tree that git never made can have a name that begins with `/`, which is none of this machine's.
+    let n_slashes = name.iter().take_while(|byte| **byte == b'/').count();
+    PathBuf::from(OsStr::from_bytes(name.get(n_slashes..).unwrap_or_default()))
 }
 
 /// Returns the path of `Binary files a/PATH and b/PATH differ`, as far as the commit has the file.
@@ -444,6 +456,8 @@ mod tests {
             ("\"b/a\\\"b\\\\c\\td\\ne\\033\"", "a\"b\\c\td\ne\x1b"),
             ("\"b/\\303\\244\"", "ä"),
             ("/dev/null", ""),
+            ("b//etc/passwd", "etc/passwd"),
+            ("\"b//x\"", "x"),
             ("\"b/open", "open"),
             ("\"b/\\", ""),
         ] {

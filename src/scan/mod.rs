@@ -7,7 +7,9 @@
 mod files;
 mod git;
 mod pieces;
+mod pipes;
 mod report;
+mod utf16;
 
 use std::io::{self, Read};
 use std::path::{Path, PathBuf};
@@ -16,6 +18,7 @@ use smol_str::SmolStr;
 
 use crate::engine::token::{Searcher, Spot};
 use pieces::Pieces;
+use utf16::Text;
 
 /// The name of standard input.
 pub const STDIN: &str = "-";
@@ -30,7 +33,7 @@ pub struct Whereabouts {
     pub path: PathBuf,
     /// The line, counted from 1.
     pub line: Option<u64>,
-    /// The byte of the line, counted from 1.
+    /// The byte of the line, counted from 1; in UTF-8, whatever the file is in.
     pub column: Option<u64>,
     /// The commit that added the line; may be empty.
     pub commit: SmolStr,
@@ -149,13 +152,20 @@ impl<'a> Scan<'a> {
 
     /// Searches everything that `from` has. Returns whether it could be read to its end.
     fn stream(&mut self, path: &Path, from: impl Read) -> io::Result<bool> {
-        let mut pieces = Pieces::new(from);
+        let unreadable = |cause| ScanError::Read { doing: "reading", path: path.to_owned(), cause };
+        let mut pieces = match Text::of(from) {
+            Ok(text) => Pieces::new(text),
+            Err(cause) => {
+                self.note(unreadable(cause));
+                return Ok(false);
+            }
+        };
         loop {
             let piece = match pieces.next() {
                 Ok(Some(piece)) => piece,
                 Ok(None) => return Ok(true),
                 Err(cause) => {
-                    self.note(ScanError::Read { doing: "reading", path: path.to_owned(), cause });
+                    self.note(unreadable(cause));
                     return Ok(false);
                 }
             };

@@ -4,6 +4,7 @@ use std::fs;
 use std::path::Path;
 use std::process::{Command, Output};
 
+use rustix::fs::{CWD, FileType, Mode, mknodat};
 use serde_json::{Value, json};
 
 use crate::program::Home;
@@ -282,6 +283,28 @@ fn a_repository_runs_no_program_and_hides_no_commit_by_its_configuration() {
     assert!(out.starts_with("repo/x:1:1: stripe-live "), "{out}{errors}");
     assert_eq!(code, Some(1));
     assert!(!ran.exists(), "a program of the repository ran");
+}
+
+#[test]
+fn a_pipe_in_the_place_of_a_file_of_git_was_waited_for() {
+    let home = home();
+    let Some(repository) = repository(&home) else { return };
+    write(&home, "repo/x", format!("{STRIPE}\n"));
+    commit(&repository, "first");
+    let make_pipe = |name: &str| {
+        let path = repository.join(name);
+        mknodat(CWD, path, FileType::Fifo, Mode::RUSR | Mode::WUSR, 0).unwrap();
+    };
+    // Those of the working tree are not opened.
+    for name in [".gitattributes", ".mailmap", ".gitmodules", "pipe"] {
+        make_pipe(name);
+    }
+    let (out, errors, _) = scan(&home, &["--git", "repo"]);
+    assert!(out.starts_with("repo/x:1:1: stripe-live "), "{out}{errors}");
+    make_pipe(".git/packed-refs");
+    let (out, errors, code) = scan(&home, &["--git", "repo"]);
+    assert!(errors.contains("repo/.git/packed-refs: neither a file nor a directory"), "{errors}");
+    assert_eq!((out.as_str(), code), ("", Some(70)));
 }
 
 #[test]
