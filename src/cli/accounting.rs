@@ -7,6 +7,7 @@ use serde_json::{Value as Json, json};
 use crate::cli::print::{self, Printer};
 use crate::cli::table;
 use crate::engine::line::Tally;
+use crate::engine::visible;
 use crate::store::StreamStatus;
 
 /// Where all bytes went.
@@ -60,7 +61,7 @@ impl<'a> Account<'a> {
         if !self.wrong.is_empty() {
             let each = self.wrong.iter().map(|(stream, bytes)| {
                 let n = print::number(u64::try_from(bytes.unsigned_abs()).unwrap_or(u64::MAX));
-                let path = print::safe(stream.position.path.to_string_lossy());
+                let path = print::safe(visible::path(&stream.position.path));
                 let what = if *bytes > 0 { "not accounted for" } else { "counted twice" };
                 format!("{path}: {n} B {what}")
             });
@@ -81,9 +82,9 @@ impl<'a> Account<'a> {
 
     /// Returns the equation as JSON.
     pub(super) fn to_json(&self) -> Json {
-        let wrong = self.wrong.iter().map(|(stream, bytes)| {
-            json!({"path": stream.position.path.to_string_lossy(), "bytes": bytes})
-        });
+        let wrong = self.wrong.iter().map(
+            |(stream, bytes)| json!({"path": visible::path(&stream.position.path), "bytes": bytes}),
+        );
         json!({
             "holds": self.wrong.is_empty(),
             "committed": self.committed,

@@ -12,6 +12,7 @@ use crate::cli::unseen::Unseen;
 use crate::engine::detect::{Eye, Health, skewed};
 use crate::engine::health::{Log, Roll, path_of, principal};
 use crate::engine::time::{DAY, SECOND, Timestamp};
+use crate::engine::visible;
 use crate::store::{OutboxStats, backup_of};
 
 /// A backup is made daily; a running daemon makes it at most a few hours late.
@@ -82,7 +83,7 @@ impl Look<'_> {
         let is_known =
             |path: &Path| self.lives.iter().any(|life| life.stream.position.path == path);
         let mut add = |kind, path: &Path, text| {
-            let about = path.to_string_lossy().into_owned();
+            let about = visible::path(path);
             found.push(Trouble { kind, about, text });
         };
         for pattern in &self.unseen.absent {
@@ -99,7 +100,7 @@ impl Look<'_> {
     }
 
     fn look_at_log(&self, path: &Path, lives: &[&Life<'_>], found: &mut Vec<Trouble>) {
-        let about = path.to_string_lossy().into_owned();
+        let about = visible::path(path);
         let mut add = |kind, text| found.push(Trouble { kind, about: about.clone(), text });
         let gap = lives.iter().map(|life| life.stream.tally.missing.gap).sum::<u64>();
         if gap > 0 {
@@ -154,7 +155,7 @@ impl Look<'_> {
         let text = || format!("the GeoIP data was built {}", print::ago(built, self.now));
         (self.now.since(built) > self.params.limit(Eye::Atlas)).then(|| Trouble {
             kind: "geoip",
-            about: path.to_string_lossy().into_owned(),
+            about: visible::path(path),
             text: text(),
         })
     }
@@ -183,7 +184,7 @@ pub(super) fn absent(database: &Path) -> Trouble {
 
 /// Returns the problem of a log with too many unreadable lines.
 pub(super) fn rejected(log: &Path, text: String) -> Trouble {
-    Trouble { kind: "rejected", about: log.to_string_lossy().into_owned(), text }
+    Trouble { kind: "rejected", about: visible::path(log), text }
 }
 
 /// Returns the problem of a backup that is old or whose last attempt failed.

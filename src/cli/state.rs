@@ -19,6 +19,7 @@ use crate::engine::secret::{Secret, TokenId};
 use crate::engine::shape;
 use crate::engine::time::Timestamp;
 use crate::engine::token::is_ever_found;
+use crate::engine::visible;
 use crate::store::{Found, Reader, StoreError, TokenFilter, Who, backed_up};
 
 /// The maximal length of a secret; a longer text is the wrong file.
@@ -77,7 +78,7 @@ pub(super) fn reader_if_any(site: &Site) -> anyhow::Result<Option<Reader>> {
 /// Returns the last known path of each stream.
 pub(super) fn paths(reader: &Reader) -> anyhow::Result<BTreeMap<StreamId, String>> {
     let path = |(stream, position): (StreamId, crate::engine::line::Position)| {
-        (stream, position.path.display().to_string())
+        (stream, visible::path(&position.path))
     };
     Ok(reader.positions()?.into_iter().map(path).collect())
 }

@@ -27,6 +27,7 @@ use crate::engine::house::{House, Threshold};
 use crate::engine::line::Tally;
 use crate::engine::pulse::WINDOW_MINUTES;
 use crate::engine::time::{SECOND, Timestamp};
+use crate::engine::visible;
 use crate::source::journal;
 use crate::store::mend::Damage;
 use crate::store::{Holder, Lock, Role, Stats, StreamStatus, backed_up};
@@ -210,7 +211,7 @@ fn row(path: &Path, lives: &[&Life<'_>], now: Timestamp) -> [String; 8] {
     let latest = latest(lives).and_then(|life| window(life.stream));
     let lag = lives.iter().map(|life| life.lag(now)).max().unwrap_or_default();
     [
-        print::safe(path.to_string_lossy()).to_string(),
+        print::safe(visible::path(path)),
         if is_gone { "gone".to_owned() } else { print::size(size) },
         percent(offset, size),
         print::number(tally.lines),
@@ -382,7 +383,7 @@ fn stream_json(life: &Life<'_>, now: Timestamp) -> Json {
     let stream = life.stream;
     let tally = &stream.tally;
     json!({
-        "path": stream.position.path.to_string_lossy(),
+        "path": visible::path(&stream.position.path),
         "present": life.is_there(),
         "offset": stream.position.offset,
         "size": life.size(),

@@ -21,6 +21,7 @@ use crate::engine::reader::{Reader, Reading};
 use crate::engine::record::Reject;
 use crate::engine::time::Timestamp;
 use crate::engine::usage::Usage;
+use crate::engine::visible;
 use crate::source::SourceError;
 use crate::store::{Store, StoreError, certain};
 
@@ -244,7 +245,7 @@ fn judge<T: FnMut(Alert, &Files<'_>)>(
         note_rejects(&mut account.summary, &position, &reading);
         account.summary.tally.add(&reading.tally);
         uncommitted += reading.tally.bytes();
-        account.paths.entry(stream).or_insert_with(|| position.path.display().to_string());
+        account.paths.entry(stream).or_insert_with(|| visible::path(&position.path));
         account.summary.bad_times.add(reading.bad_times);
         account.summary.newest = account.summary.newest.max(reading.pulse.newest());
         // The logs' own time is the clock, or the real one until a line has a time.

@@ -7,6 +7,7 @@ use crate::engine::ledger::Facet;
 use crate::engine::line::StreamId;
 use crate::engine::numbers::{counted, number};
 use crate::engine::registry::Background;
+use crate::engine::visible;
 use crate::store::{Found, Reader, StoreError, StoredAlert, Summary};
 
 /// Countries and clients that a mail lists as usual, at most.
@@ -42,7 +43,7 @@ pub(super) fn files(
     let mut files = BTreeMap::new();
     for stream in streams.collect::<BTreeSet<_>>() {
         let path = store.path_of(stream)?;
-        files.extend(path.map(|path| (stream, path.display().to_string())));
+        files.extend(path.map(|path| (stream, visible::path(&path))));
     }
     Ok(files)
 }

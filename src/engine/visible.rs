@@ -1,5 +1,8 @@
 //! Which characters may be shown as they are, wherever text of others is shown: on a terminal, in logs, in mails, in HTML.
 
+use std::os::unix::ffi::OsStrExt as _;
+use std::path::Path;
+
 /// Returns whether a character is visible and changes nothing about others.
 ///
 /// Hidden: general categories Cc, Cf, Zl, Zp and Co, every space but U+0020, and the letters and marks that have no
@@ -45,6 +48,17 @@ pub fn is_visible(c: char) -> bool {
     )
 }
 
+/// Returns a path as text: of what is no UTF-8, each byte as `\xff`, so that two names never look the same for it.
+#[must_use]
+pub fn path(path: &Path) -> String {
+    let mut text = String::with_capacity(path.as_os_str().len());
+    for chunk in path.as_os_str().as_bytes().utf8_chunks() {
+        text.push_str(chunk.valid());
+        text.extend(chunk.invalid().iter().map(|byte| format!("\\x{byte:02x}")));
+    }
+    text
+}
+
 /// Returns the text with `&`, `<`, `>` and both quotes as HTML entities.
 #[must_use]
 pub fn html(text: &str) -> String {
@@ -65,6 +79,20 @@ pub fn html(text: &str) -> String {
 #[cfg(test)]
 mod tests {
     use super::*;
+
+    #[test]
+    fn names_that_differ_in_a_byte_look_different() {
+        use std::ffi::OsStr;
+        for (name, shown) in [
+            (&b"logs/a.log"[..], "logs/a.log"),
+            (b"a\xff.log", "a\\xff.log"),
+            (b"a\xfe.log", "a\\xfe.log"),
+            (b"\xc3\xa4\xe2\x82", "\u{e4}\\xe2\\x82"),
+            (b"", ""),
+        ] {
+            assert_eq!(path(Path::new(OsStr::from_bytes(name))), shown);
+        }
+    }
 
     #[test]
     fn what_has_a_shape_is_visible_and_nothing_else_is() {

@@ -20,6 +20,9 @@ use crate::smtp::{Encryption, Options, SmtpServer};
 /// Stands in names and fields that are no secrets: the search must find it.
 const MARKER: &str = "marker-4711";
 
+/// How many secrets are planted, at least: one in each carrier, and the others in the common ones.
+const MANY: usize = 1000;
+
 /// What a person may see at the end of a secret.
 const SHOWN: usize = 4;
 
@@ -199,6 +202,24 @@ fn combined_log(c: &mut Canaries) -> String {
         c.opaque("a line cut short")
     ));
     log.push('\n');
+    log
+}
+
+/// Lines with as many more secrets as it takes, of many users.
+fn many(c: &mut Canaries) -> String {
+    let mut log = String::new();
+    for n in 0.. {
+        if MANY <= c.planted.len() {
+            break;
+        }
+        let value = match n % 4 {
+            0 => format!("Bearer {}", c.opaque("one of many")),
+            1 => format!("Basic {}", c.basic("one of many, Basic", "ann")),
+            2 => format!("Bearer {}", c.vendor("one of many, of a vendor", "ghp_", 36)),
+            _ => format!("Bearer {}", c.jwt("one of many, a JWT")),
+        };
+        log.push_str(&combined("/v1/items", "-", "-", &format!(" \"{value}\"")));
+    }
     log
 }
 
@@ -408,8 +429,12 @@ fn commands(outcomes: &mut Vec<Outcome>, home: &Home, secrets: &[String]) {
         &["who", "0.0.0.0/0", "--json"],
         &["alerts", "list"],
         &["alerts", "list", "--json"],
+        &["audit"],
+        &["audit", "--json"],
+        &["audit", "--html", "-"],
         &["check"],
         &["status"],
+        &["status", "--json"],
         &["scan", "logs"],
         &["scan", "logs", "--json"],
     ] {
@@ -446,10 +471,12 @@ fn no_secret_of_a_log_is_found_behind_the_seal() {
     for secret in [&bait, &leaked] {
         combined_log += &combined("/v1/items", "-", "-", &format!(" \"Bearer {secret}\""));
     }
+    let (json_log, template_log) = (json_log(&mut c), template_log(&mut c));
+    combined_log += &many(&mut c);
     let logs = [
         ("logs/combined.log", combined_log),
-        ("logs/json.log", json_log(&mut c)),
-        ("logs/own.txt", template_log(&mut c)),
+        ("logs/json.log", json_log),
+        ("logs/own.txt", template_log),
     ];
     let n_lines = logs.iter().map(|(_, log)| log.lines().count() as u64).sum();
     for (name, log) in &logs {
@@ -473,6 +500,10 @@ fn no_secret_of_a_log_is_found_behind_the_seal() {
     for home in [&home, &replayed] {
         let key = fs::read_to_string(home.path("state/seal.key")).expect("the seal key");
         c.planted.push(("the seal key".to_owned(), key.trim().to_owned()));
+    }
+    assert!(MANY <= c.planted.len());
+    for file in ["tokenwatch.db", "tokenwatch.db-wal", "tokenwatch.db-shm", "the daemon's log"] {
+        assert!(outcomes.iter().any(|(place, _)| place.ends_with(file)), "{file} is searched");
     }
     // The key may stand in its own file.
     outcomes.retain(|(place, _)| !place.ends_with("/seal.key"));

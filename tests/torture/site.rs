@@ -6,12 +6,13 @@ use std::os::unix::net::UnixDatagram;
 use std::os::unix::process::CommandExt;
 use std::path::{Path, PathBuf};
 use std::process::{Command, Stdio};
+use std::time::Duration;
 
 use rusqlite::{Connection, OpenFlags};
 use serde_json::Value;
 
 pub(crate) use crate::program::CONFIG;
-use crate::program::{Home, PATIENCE, Running, wait_until};
+use crate::program::{Home, PATIENCE, Running, wait_at_most, wait_until};
 
 /// A request with a token of 30 characters.
 pub(crate) fn line_of(serial: u32, token: &str, status: u16) -> String {
@@ -187,6 +188,14 @@ impl Site {
         self.wait_with(0);
     }
 
+    /// Waits as long as is promised until the lines written so far are committed.
+    pub(crate) fn wait_as_promised(&self, soon: Duration) {
+        wait_as_promised(soon, "the lines are committed", || {
+            self.home.committed_lines() >= self.written()
+        });
+        assert_eq!(self.home.committed_lines(), self.written(), "{}", self.home.daemon_log());
+    }
+
     /// Ends the daemon; shows that each line was counted once, and each byte accounted for.
     pub(crate) fn prove(&self, daemon: Running) {
         assert!(daemon.terminate().success(), "{}", self.home.daemon_log());
@@ -254,6 +263,13 @@ impl Site {
         targets.map(|target| target.to_string_lossy().into_owned()).collect()
     }
 
+    /// The bytes that the daemon has read from anything so far.
+    pub(crate) fn bytes_read(&self) -> u64 {
+        let text = fs::read_to_string(format!("/proc/{}/io", self.pid())).expect("io");
+        let number = text.lines().find_map(|line| line.strip_prefix("rchar: ")).expect("rchar");
+        number.parse().expect("bytes")
+    }
+
     /// The most memory that the daemon ever had, in KiB.
     pub(crate) fn peak_memory(&self) -> u64 {
         let text = fs::read_to_string(format!("/proc/{}/status", self.pid())).expect("status");
@@ -266,6 +282,14 @@ impl Site {
     pub(crate) fn growth(&self, before: u64) -> u64 {
         self.peak_memory().saturating_sub(before)
     }
+}
+
+/// How many times as long as promised something may take on a machine that is busy with other tests.
+const BUSY: u32 = 5;
+
+/// Waits for a condition that is promised to come true so soon.
+pub(crate) fn wait_as_promised(soon: Duration, what: &str, holds: impl FnMut() -> bool) {
+    wait_at_most(soon * BUSY, what, holds);
 }
 
 /// Waits for what the daemon next tells systemd.

@@ -7,13 +7,15 @@ use std::os::unix::net::UnixDatagram;
 use std::path::{Path, PathBuf};
 use std::process::Command;
 use std::sync::atomic::{AtomicBool, Ordering};
-use std::time::{Duration, SystemTime};
+use std::time::{Duration, Instant, SystemTime};
 
 use rusqlite::Connection;
 
 use crate::dump::{assert_same, dump};
 use crate::program::{Home, wait_until};
-use crate::site::{Site, append, is_full, killed_at, mailing, next_notice, sample, works};
+use crate::site::{
+    Site, append, is_full, killed_at, mailing, next_notice, sample, wait_as_promised, works,
+};
 use crate::smtp::{Encryption, Options, SmtpServer};
 
 /// What makes a commit durable: one or the other, by how SQLite was built.
@@ -208,6 +210,9 @@ fn an_upgrade_that_is_killed_leaves_the_old_schema_or_the_new_and_the_same_conte
     assert_eq!(tokens.len(), 340);
 }
 
+/// When a lock of the database is told.
+const TOLD_LOCKED: Duration = Duration::from_secs(5);
+
 #[test]
 fn a_locked_database_costs_no_memory_and_commands_still_answer() {
     let mut site = Site::new();
@@ -217,8 +222,12 @@ fn a_locked_database_costs_no_memory_and_commands_still_answer() {
     let other = Connection::open(site.home.path("state/tokenwatch.db")).unwrap();
     other.execute_batch("BEGIN EXCLUSIVE").unwrap();
     // More than one commit takes: the daemon has read what it can when it says so.
+    let locked = Instant::now();
     site.append("logs/a.log", 500);
-    site.wait_for_word("The database cannot be used; reading stops until it can.");
+    wait_as_promised(TOLD_LOCKED, "the lock is told", || {
+        site.n_said("The database cannot be used; reading stops until it can.") > 0
+    });
+    assert!(locked.elapsed() >= TOLD_LOCKED, "a short lock is nobody's business");
     let before = site.peak_memory();
     let filler =
         "192.0.2.7 - - [02/Mar/2026:08:00:00 +0000] \"GET / HTTP/1.1\" 200 5 \"-\" \"-\"\n";
@@ -228,9 +237,11 @@ fn a_locked_database_costs_no_memory_and_commands_still_answer() {
     assert_eq!(site.home.committed_lines(), 10);
     let grown = site.growth(before);
     assert!(grown < 4 * 1024, "{grown} KiB");
+    assert_eq!(site.n_said("The database cannot be used"), 1, "{}", site.home.daemon_log());
     other.execute_batch("ROLLBACK").unwrap();
     site.wait_with(n_more as u64);
     assert_eq!(site.n_said("The database works again."), 1);
+    assert_eq!(site.sum("gap_bytes") + site.sum("rejected"), 0);
     site.prove(daemon);
 }
 
