@@ -427,3 +427,20 @@ fn sources() -> Vec<Source> {
     out.sort_by(|a, b| a.path.cmp(&b.path));
     out
 }
+
+#[test]
+fn every_fuzz_target_is_built_and_described() {
+    let folder = Path::new(env!("CARGO_MANIFEST_DIR")).join("fuzz");
+    let text = |name: &str| fs::read_to_string(folder.join(name)).expect("readable text");
+    let (manifest, readme) = (text("Cargo.toml"), text("README.md"));
+    let mut n_targets = 0;
+    for entry in fs::read_dir(folder.join("fuzz_targets")).expect("readable directory").flatten() {
+        let path = entry.path();
+        let name = path.file_stem().and_then(|stem| stem.to_str()).expect("a name").to_owned();
+        let bin = format!("[[bin]]\nname = \"{name}\"\npath = \"fuzz_targets/{name}.rs\"\n");
+        assert!(manifest.contains(&bin), "fuzz/Cargo.toml lacks {name}");
+        assert!(readme.contains(&format!("`{name}`")), "fuzz/README.md lacks {name}");
+        n_targets += 1;
+    }
+    assert_eq!(manifest.matches("[[bin]]").count(), n_targets, "each [[bin]] has its file");
+}

@@ -1,5 +1,5 @@
 //! Addresses, and the client behind proxies.
 
-#![no_main]
+#![cfg_attr(feature = "libfuzzer-sys", no_main)]
 
-libfuzzer_sys::fuzz_target!(|input: &[u8]| tokenwatch_fuzz::read_address(input));
+tokenwatch_fuzz::target!(tokenwatch_fuzz::read_address);

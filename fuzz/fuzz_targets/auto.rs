@@ -1,5 +1,5 @@
 //! Whole logs of any format, read as a site without a configured format does.
 
-#![no_main]
+#![cfg_attr(feature = "libfuzzer-sys", no_main)]
 
-libfuzzer_sys::fuzz_target!(|input: &[u8]| tokenwatch_fuzz::read("auto", input));
+tokenwatch_fuzz::target!(|input: &[u8]| tokenwatch_fuzz::read("auto", input));

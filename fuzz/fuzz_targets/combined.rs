@@ -1,8 +1,5 @@
 //! The combined family: nginx, Apache, lighttpd, LiteSpeed, Traefik, with and without a virtual host.
 
-#![no_main]
+#![cfg_attr(feature = "libfuzzer-sys", no_main)]
 
-libfuzzer_sys::fuzz_target!(|input: &[u8]| tokenwatch_fuzz::read_as(
-    tokenwatch_fuzz::COMBINED,
-    input
-));
+tokenwatch_fuzz::target!(|input: &[u8]| tokenwatch_fuzz::read_as(tokenwatch_fuzz::COMBINED, input));

@@ -1,5 +1,5 @@
 //! AWS' load balancers, application and classic.
 
-#![no_main]
+#![cfg_attr(feature = "libfuzzer-sys", no_main)]
 
-libfuzzer_sys::fuzz_target!(|input: &[u8]| tokenwatch_fuzz::read_as(&["alb", "elb"], input));
+tokenwatch_fuzz::target!(|input: &[u8]| tokenwatch_fuzz::read_as(&["alb", "elb"], input));

@@ -1,5 +1,5 @@
 //! Lines as given, and in the envelopes of syslog, containers, journals and terminals.
 
-#![no_main]
+#![cfg_attr(feature = "libfuzzer-sys", no_main)]
 
-libfuzzer_sys::fuzz_target!(|input: &[u8]| tokenwatch_fuzz::read_enveloped(input));
+tokenwatch_fuzz::target!(tokenwatch_fuzz::read_enveloped);

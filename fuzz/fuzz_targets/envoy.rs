@@ -1,5 +1,5 @@
 //! Envoy's and Istio's default lines.
 
-#![no_main]
+#![cfg_attr(feature = "libfuzzer-sys", no_main)]
 
-libfuzzer_sys::fuzz_target!(|input: &[u8]| tokenwatch_fuzz::read("envoy", input));
+tokenwatch_fuzz::target!(|input: &[u8]| tokenwatch_fuzz::read("envoy", input));

@@ -1,8 +1,8 @@
 //! The error logs of nginx, Apache and lighttpd.
 
-#![no_main]
+#![cfg_attr(feature = "libfuzzer-sys", no_main)]
 
-libfuzzer_sys::fuzz_target!(|input: &[u8]| tokenwatch_fuzz::read_as(
+tokenwatch_fuzz::target!(|input: &[u8]| tokenwatch_fuzz::read_as(
     &["nginx-error", "apache-error", "lighttpd-error"],
     input
 ));

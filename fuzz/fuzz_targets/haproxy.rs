@@ -1,5 +1,5 @@
 //! HAProxy's HTTP lines.
 
-#![no_main]
+#![cfg_attr(feature = "libfuzzer-sys", no_main)]
 
-libfuzzer_sys::fuzz_target!(|input: &[u8]| tokenwatch_fuzz::read("haproxy", input));
+tokenwatch_fuzz::target!(|input: &[u8]| tokenwatch_fuzz::read("haproxy", input));

@@ -1,5 +1,5 @@
 //! JSON: all dialects share a parser; once more with keys that a site names.
 
-#![no_main]
+#![cfg_attr(feature = "libfuzzer-sys", no_main)]
 
-libfuzzer_sys::fuzz_target!(|input: &[u8]| tokenwatch_fuzz::read_json(input));
+tokenwatch_fuzz::target!(tokenwatch_fuzz::read_json);

@@ -1,5 +1,5 @@
 //! Nginx Proxy Manager and NPMplus.
 
-#![no_main]
+#![cfg_attr(feature = "libfuzzer-sys", no_main)]
 
-libfuzzer_sys::fuzz_target!(|input: &[u8]| tokenwatch_fuzz::read_as(&["npm", "npmplus"], input));
+tokenwatch_fuzz::target!(|input: &[u8]| tokenwatch_fuzz::read_as(&["npm", "npmplus"], input));

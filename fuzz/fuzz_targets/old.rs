@@ -1,5 +1,5 @@
 //! Old logs, packed in any way, and the journal's cursors.
 
-#![no_main]
+#![cfg_attr(feature = "libfuzzer-sys", no_main)]
 
-libfuzzer_sys::fuzz_target!(|input: &[u8]| tokenwatch_fuzz::read_old(input));
+tokenwatch_fuzz::target!(tokenwatch_fuzz::read_old);

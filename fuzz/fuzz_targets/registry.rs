@@ -1,5 +1,5 @@
 //! Registries: CSV and JSON lines.
 
-#![no_main]
+#![cfg_attr(feature = "libfuzzer-sys", no_main)]
 
-libfuzzer_sys::fuzz_target!(|input: &[u8]| tokenwatch_fuzz::read_tokens(input));
+tokenwatch_fuzz::target!(tokenwatch_fuzz::read_tokens);

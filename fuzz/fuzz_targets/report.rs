@@ -1,5 +1,5 @@
 //! What other scanners found: JSON and JSON lines.
 
-#![no_main]
+#![cfg_attr(feature = "libfuzzer-sys", no_main)]
 
-libfuzzer_sys::fuzz_target!(|input: &[u8]| tokenwatch_fuzz::read_report(input));
+tokenwatch_fuzz::target!(tokenwatch_fuzz::read_report);

@@ -1,5 +1,5 @@
 //! Amazon S3's server access log.
 
-#![no_main]
+#![cfg_attr(feature = "libfuzzer-sys", no_main)]
 
-libfuzzer_sys::fuzz_target!(|input: &[u8]| tokenwatch_fuzz::read("s3", input));
+tokenwatch_fuzz::target!(|input: &[u8]| tokenwatch_fuzz::read("s3", input));

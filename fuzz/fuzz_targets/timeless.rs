@@ -1,5 +1,5 @@
 //! Formats that have no time, bare and in an envelope that lends them one.
 
-#![no_main]
+#![cfg_attr(feature = "libfuzzer-sys", no_main)]
 
-libfuzzer_sys::fuzz_target!(|input: &[u8]| tokenwatch_fuzz::read_timeless(input));
+tokenwatch_fuzz::target!(tokenwatch_fuzz::read_timeless);

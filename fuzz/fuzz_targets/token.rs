@@ -1,5 +1,5 @@
 //! Names and values in every carrier, for the finder, the seal and the redaction.
 
-#![no_main]
+#![cfg_attr(feature = "libfuzzer-sys", no_main)]
 
-libfuzzer_sys::fuzz_target!(|input: &[u8]| tokenwatch_fuzz::read_token(input));
+tokenwatch_fuzz::target!(tokenwatch_fuzz::read_token);

@@ -1,5 +1,5 @@
 //! Lines under columns that lines above them name.
 
-#![no_main]
+#![cfg_attr(feature = "libfuzzer-sys", no_main)]
 
-libfuzzer_sys::fuzz_target!(|input: &[u8]| tokenwatch_fuzz::read_as(&["w3c", "auto"], input));
+tokenwatch_fuzz::target!(|input: &[u8]| tokenwatch_fuzz::read_as(&["w3c", "auto"], input));

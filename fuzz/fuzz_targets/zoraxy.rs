@@ -1,5 +1,5 @@
 //! Zoraxy's access log.
 
-#![no_main]
+#![cfg_attr(feature = "libfuzzer-sys", no_main)]
 
-libfuzzer_sys::fuzz_target!(|input: &[u8]| tokenwatch_fuzz::read("zoraxy", input));
+tokenwatch_fuzz::target!(|input: &[u8]| tokenwatch_fuzz::read("zoraxy", input));

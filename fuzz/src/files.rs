@@ -9,8 +9,6 @@ use tokenwatch::config::{Colour, Config};
 use tokenwatch::engine::geo::Atlas;
 use tokenwatch::engine::rule::RuleSet;
 use tokenwatch::engine::secret::SealKey;
-use tokenwatch::engine::token::{Searcher, Spot};
-use tokenwatch::scan::{Scan, Whereabouts};
 use tokenwatch::source::journal::cursor_of;
 use tokenwatch::source::replay::{Input, Replay};
 
@@ -52,21 +50,6 @@ pub fn read_tokens(input: &[u8]) {
     }
 }
 
-/// Reads an input as the findings of another scanner. Neither what is told of them nor what is said of faults shows a
-/// secret.
-pub fn read_report(input: &[u8]) {
-    let path = kept("report", input);
-    let searcher = Searcher::new(SealKey::new(b"key"), Vec::new());
-    let canary = String::from_utf8_lossy(CANARY);
-    let mut tell = |_: &Whereabouts, spot: &Spot| {
-        assert!(!spot.hint.contains(&*canary), "{spot:?}");
-        Ok(())
-    };
-    let mut scan = Scan::new(&searcher, &mut tell);
-    scan.report(&path).unwrap();
-    assert!(scan.faults.iter().all(|fault| !fault.to_string().contains(&*canary)));
-}
-
 /// Reads an input as a GeoIP file and asks for addresses.
 pub fn read_geo(input: &[u8]) {
     let path = kept("mmdb", input);
@@ -103,7 +86,7 @@ pub fn read_old(input: &[u8]) {
 }
 
 /// Writes an input to a file in memory, one for each process and sort.
-fn kept(sort: &str, input: &[u8]) -> PathBuf {
+pub(super) fn kept(sort: &str, input: &[u8]) -> PathBuf {
     let path = PathBuf::from(format!("/dev/shm/tokenwatch-fuzz-{}-{sort}", std::process::id()));
     std::fs::write(&path, input).unwrap();
     path

@@ -2,7 +2,11 @@
 
 mod files;
 mod log;
+mod mail;
 mod parts;
+mod scan;
+#[path = "../../tests/it/scripted.rs"]
+mod scripted;
 mod token;
 
 use std::collections::BTreeMap;
@@ -15,9 +19,39 @@ use tokenwatch::engine::secret::SealKey;
 use tokenwatch::engine::token::{Finder, Names, Sealer};
 use tokenwatch::engine::zone::Zone;
 
-pub use files::{read_config, read_geo, read_old, read_report, read_rules, read_tokens};
+pub use files::{read_config, read_geo, read_old, read_rules, read_tokens};
+pub use mail::read_answers;
 pub use parts::{read_address, read_time};
+pub use scan::{read_file, read_history, read_report};
 pub use token::{read_text, read_token};
+
+/// Makes a target of what reads an input. Without the fuzzer, which needs a C++ compiler, it is a program that reads the
+/// files that its arguments name.
+#[cfg(feature = "libfuzzer-sys")]
+#[macro_export]
+macro_rules! target {
+    ($read:expr) => {
+        libfuzzer_sys::fuzz_target!(|input: &[u8]| ($read)(input));
+    };
+}
+
+/// Makes a target of what reads an input: a program that reads the files that its arguments name.
+#[cfg(not(feature = "libfuzzer-sys"))]
+#[macro_export]
+macro_rules! target {
+    ($read:expr) => {
+        fn main() {
+            $crate::read_arguments($read);
+        }
+    };
+}
+
+/// Reads each file that an argument names.
+pub fn read_arguments(read: impl Fn(&[u8])) {
+    for path in std::env::args_os().skip(1) {
+        read(&std::fs::read(path).expect("a readable file"));
+    }
+}
 
 /// A made-up token. Where the finder finds it, nothing that leaves the seal may show it.
 pub const CANARY: &[u8] = b"exk_canary_0123456789abcdefghij";

@@ -12,6 +12,7 @@
 
 mod accounting;
 mod again;
+mod answers;
 mod audit;
 mod beyond;
 mod canary;
@@ -40,6 +41,7 @@ mod rekey;
 #[path = "../../src/atlas/sample.rs"]
 mod sample;
 mod scan;
+mod scripted;
 mod silence;
 mod smtp;
 mod stories;
