@@ -37,7 +37,6 @@ impl Printer {
             When::Always => anstream::ColorChoice::Always,
             When::Never => anstream::ColorChoice::Never,
         };
-        // Not locked: the daemon's loop prints from another thread while this one waits.
         let out = BufWriter::with_capacity(BUFFER, io::stdout());
         Self { out, json: Vec::new(), is_plain: choice == anstream::ColorChoice::Never, is_json }
     }

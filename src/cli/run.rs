@@ -1,16 +1,23 @@
 //! `run`: the daemon.
 
-use std::io::Write as _;
+use std::fs::File;
+use std::io;
+use std::os::fd::AsFd as _;
 use std::path::PathBuf;
 use std::process::ExitCode;
+
+use anyhow::Context as _;
 
 use crate::cli::args::{Global, Run as Options};
 use crate::cli::exit::usage;
 use crate::cli::{Context, credentials, host, load, print};
 use crate::daemon::lifetime::Lifetime;
-use crate::daemon::run::{Followed, Output, Setup, Sink, run as run_daemon};
+use crate::daemon::printing::Sink;
+use crate::daemon::run::{Followed, Output, Setup, run as run_daemon};
 use crate::daemon::site::{Site, format_of};
+use crate::deliver::render::Files;
 use crate::deliver::stdout::alert_json;
+use crate::engine::alert::Alert;
 use crate::engine::reader::Source;
 use crate::source::follow::{ReadFrom, Watch};
 
@@ -27,10 +34,13 @@ pub(super) fn run(
             "nothing to follow: name logs (tokenwatch run PATH...), or add a [[source]] to the configuration",
         ));
     }
-    let sink: Sink = match (global.json || site.config.output.stdout, files.is_empty()) {
-        (true, _) => json_sink(),
-        (false, false) => line_sink(),
-        (false, true) => Box::new(|_, _| true),
+    let sink = match (global.json || site.config.output.stdout, files.is_empty()) {
+        (true, _) => Some(Sink { text: json, out: Box::new(output()?) }),
+        // In colours where they can be shown.
+        (false, false) => {
+            Some(Sink { text: words, out: Box::new(anstream::AutoStream::auto(output()?)) })
+        }
+        (false, true) => None,
     };
     let journal = site.config.output.journal && files.is_empty();
     let lifetime = if files.is_empty() { Lifetime::Service } else { Lifetime::Command };
@@ -59,22 +69,21 @@ fn inputs(site: &Site, files: &[PathBuf]) -> anyhow::Result<(Vec<Source>, Follow
     Ok((vec![source], Followed { watches: vec![watch], units: Vec::new() }))
 }
 
-/// Prints alerts as JSON, one per line.
-fn json_sink() -> Sink {
-    Box::new(|alert, files| {
-        let text = alert_json(alert, files).to_string();
-        let mut out = std::io::stdout().lock();
-        writeln!(out, "{}", print::JsonSafe(&text)).and_then(|()| out.flush()).is_ok()
-    })
+/// Returns an alert as JSON, in one line.
+fn json(alert: &Alert, files: &Files<'_>) -> String {
+    format!("{}\n", print::JsonSafe(&alert_json(alert, files).to_string()))
 }
 
-/// Prints alerts in words, one line each.
-fn line_sink() -> Sink {
-    Box::new(|alert, _| {
-        let level = print::level(alert.rule.level, 13);
-        let (who, why) = (print::safe(&alert.principal), print::safe(&alert.reason));
-        let (time, rule) = (print::minute(alert.time), &alert.rule.name);
-        let mut out = anstream::stdout().lock();
-        writeln!(out, "{time} {level} {who}: {rule}: {why}").and_then(|()| out.flush()).is_ok()
-    })
+/// Returns an alert in words, in one line.
+fn words(alert: &Alert, _: &Files<'_>) -> String {
+    let level = print::level(alert.rule.level, 13);
+    let (who, why) = (print::safe(&alert.principal), print::safe(&alert.reason));
+    let (time, rule) = (print::minute(alert.time), &alert.rule.name);
+    format!("{time} {level} {who}: {rule}: {why}\n")
+}
+
+/// Returns standard output without its lock: who prints may hang in a write while the program ends.
+fn output() -> anyhow::Result<File> {
+    let output = io::stdout().as_fd().try_clone_to_owned();
+    Ok(output.context("using standard output")?.into())
 }

@@ -11,6 +11,7 @@ mod names;
 pub mod opening;
 pub mod outbox;
 pub mod post;
+pub mod printing;
 pub mod recovery;
 pub mod replay;
 pub mod run;

@@ -22,6 +22,7 @@ use crate::daemon::housekeeper::{Chore, Housekeeper};
 use crate::daemon::lifetime::Lifetime;
 use crate::daemon::opening::{Opened, Opening, delivery, post};
 use crate::daemon::post::{Cut, Replacement};
+use crate::daemon::printing::{Printing, Reading, Sink};
 use crate::daemon::recovery;
 use crate::daemon::site::Site;
 use crate::daemon::strain::Strains;
@@ -64,8 +65,8 @@ pub struct Followed {
 
 /// Where committed alerts go, and how long somebody is there for them.
 pub struct Output {
-    /// Prints them.
-    pub sink: Sink,
+    /// Prints them, if they are to be printed.
+    pub sink: Option<Sink>,
     /// Whether they also go to the journal.
     pub journal: bool,
     /// How long the daemon runs.
@@ -74,9 +75,6 @@ pub struct Output {
 
 /// Reads the configuration again: the site, its sources, what to follow.
 pub type Load = Box<dyn Fn() -> anyhow::Result<(Site, Vec<Source>, Followed)>>;
-
-/// Prints one alert; returns false once nobody reads any more.
-pub type Sink = Box<dyn FnMut(&Alert, &Files<'_>) -> bool + Send>;
 
 /// Runs until SIGTERM, SIGINT or the end of its [`Lifetime`]; then everything that was read is committed.
 ///
@@ -145,7 +143,7 @@ impl Parts {
         let (chores, chores_out) = sync_channel(8);
         let Cut { stopping, replacement } = cut.clone();
         let spell = Spell::default();
-        let (listener, ready) = Voice::new(output, &orders, &chores, &spell, &stopping);
+        let (listener, ready) = Voice::new(output, &orders, &chores, &spell, &stopping)?;
         let strains = Strains::new(Arc::clone(&atlas), &site.database(), now());
         let housekeeper = Housekeeper {
             store,
@@ -350,7 +348,7 @@ fn retention(site: &Site) -> Retention {
 /// Reports of the loop, and where they go.
 struct Voice {
     tell_ready: Option<oneshot::Sender<()>>,
-    sink: Option<Sink>,
+    printing: Option<Printing>,
     is_journaled: bool,
     lifetime: Lifetime,
     orders: Sender<Order>,
@@ -364,17 +362,20 @@ struct Voice {
 
 impl Voice {
     /// Returns the voice, and a receiver that reports when all files were examined once.
+    ///
+    /// # Errors
+    /// The thread that prints cannot be started.
     fn new(
         output: Output,
         orders: &Sender<Order>,
         chores: &SyncSender<Chore>,
         spell: &Spell,
         stopping: &Arc<AtomicBool>,
-    ) -> (Self, oneshot::Receiver<()>) {
+    ) -> anyhow::Result<(Self, oneshot::Receiver<()>)> {
         let (tell_ready, ready) = oneshot::channel();
         let voice = Self {
             tell_ready: Some(tell_ready),
-            sink: Some(output.sink),
+            printing: output.sink.map(Printing::start).transpose()?,
             is_journaled: output.journal,
             lifetime: output.lifetime,
             orders: orders.clone(),
@@ -384,7 +385,7 @@ impl Voice {
             watchdog: watchdog(),
             pinged: Duration::ZERO,
         };
-        (voice, ready)
+        Ok((voice, ready))
     }
 }
 
@@ -414,8 +415,9 @@ impl Listener for Voice {
             if self.is_journaled {
                 journal::record(alert);
             }
-            if self.sink.as_mut().is_some_and(|sink| !sink(alert, files)) {
-                self.sink = None;
+            let reading = self.printing.as_mut().map(|printing| printing.tell(alert, files));
+            if reading == Some(Reading::Over) {
+                self.printing = None;
                 if !self.lifetime.is_over() {
                     warn!("Standard output is closed; alerts are no longer printed there.");
                 }

@@ -46,6 +46,7 @@ mod silence;
 mod smtp;
 mod stories;
 mod unnoted;
+mod unread;
 mod updates;
 mod words;
 mod zone;
