@@ -23,6 +23,7 @@ use crate::engine::judge::Judge;
 use crate::engine::line::Batch;
 use crate::engine::reader::Reader;
 use crate::engine::registry::Registry;
+use crate::engine::time::Timestamp;
 use crate::engine::word::Words;
 use crate::source::follow::{Follower, Watch};
 use crate::source::journal::{Journals, UnitWatch};
@@ -127,6 +128,7 @@ impl<L: Listener> Loop<'_, L> {
     /// Those of the store that a retry cannot cure.
     pub fn run(mut self) -> anyhow::Result<()> {
         let mut committed = Committed { at: monotonic(), took: Duration::ZERO };
+        let mut new_since = Some(now());
         self.keep_logs();
         loop {
             self.listener.alive();
@@ -159,6 +161,9 @@ impl<L: Listener> Loop<'_, L> {
             self.ask()?;
             self.commit_if_due(&mut committed)?;
             self.forget(&mut committed)?;
+            if let Some(since) = new_since.take() {
+                self.note_followed(since, &mut committed)?;
+            }
             match self.orders.try_recv() {
                 Ok(Order::Stop) | Err(TryRecvError::Disconnected) => {
                     self.commit(&mut committed)?;
@@ -166,6 +171,7 @@ impl<L: Listener> Loop<'_, L> {
                 }
                 Ok(Order::Reload(reload)) => {
                     self.commit(&mut committed)?;
+                    new_since = Some(now());
                     self.reload(*reload)?;
                 }
                 Ok(Order::Damaged(error)) => return Err(*error).context("outside the loop"),
@@ -246,6 +252,15 @@ impl<L: Listener> Loop<'_, L> {
         self.drop_logs();
         let Self { worker, listener, .. } = self;
         retry(listener, "forgetting files", || worker.store.forget_streams(&streams)).map(drop)
+    }
+
+    /// Records which patterns are followed, once the first look at their files is committed: what a new one found is
+    /// history, and nothing but these positions shows that.
+    fn note_followed(&mut self, since: Timestamp, committed: &mut Committed) -> anyhow::Result<()> {
+        self.commit(committed)?;
+        let patterns = self.follower.patterns();
+        let Self { worker, listener, .. } = self;
+        retry(listener, "noting what is followed", || worker.store.note_followed(&patterns, since))
     }
 
     /// Drops from memory the logs of which no file is remembered: a log of each container would add up.

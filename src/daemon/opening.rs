@@ -1,8 +1,9 @@
 //! Opens the daemon's state. Waits while the disk is full or another process holds the database: systemd restarts a
 //! daemon that ends only a few times, then gives up.
 
+use std::collections::BTreeMap;
 use std::io::{self, ErrorKind};
-use std::path::Path;
+use std::path::{Path, PathBuf};
 use std::sync::Arc;
 use std::time::Duration;
 
@@ -38,6 +39,8 @@ pub struct Opened {
     pub versions: Versions,
     /// The position of each stream.
     pub positions: Vec<(StreamId, Position)>,
+    /// The patterns that the run before followed, and since when they are followed.
+    pub followed: BTreeMap<PathBuf, Timestamp>,
     /// Sends mails, if there is a server.
     pub pump: Option<Pump>,
     /// For the second thread.
@@ -73,11 +76,12 @@ impl Opening<'_> {
         // Before the contents are read: the loop's first turn finds what changes meanwhile.
         let versions = versions(&store)?;
         let judge = site.judge_of(&store)?;
-        let positions = store.positions()?;
+        let (positions, followed) = (store.positions()?, store.followed()?);
         let (bound, places) = (site.memory_bound(), Arc::clone(&self.places));
         let worker = Worker::new(judge, store, places, delivery(site), bound)?;
         let pump = self.pump()?;
-        Ok(Opened { worker, versions, positions, pump, store: site.store()? })
+        let store = site.store()?;
+        Ok(Opened { worker, versions, positions, followed, pump, store })
     }
 
     /// Creates the pump, if there is a mail server.

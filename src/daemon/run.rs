@@ -1,5 +1,6 @@
 //! The daemon: the loop on one thread, the pump on another, signals and systemd on the main one.
 
+use std::collections::BTreeMap;
 use std::path::PathBuf;
 use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, Ordering};
@@ -33,6 +34,7 @@ use crate::engine::alert::Alert;
 use crate::engine::line::{Position, StreamId};
 use crate::engine::reader::Source;
 use crate::engine::registry::Registry;
+use crate::engine::time::Timestamp;
 use crate::source::Waker;
 use crate::source::follow::{Follower, Options, Watch};
 use crate::source::journal::{Journals, UnitWatch, is_journal};
@@ -133,10 +135,10 @@ impl Parts {
         cut: Cut,
     ) -> anyhow::Result<Self> {
         let Setup { sources, followed, output, load, credentials, host } = setup;
-        let Opened { worker, versions, positions, pump, store } = opened;
+        let Opened { worker, versions, positions, followed: before, pump, store } = opened;
         warn_of_nothing(&followed.watches);
         let reader = Arc::new(site.reader(sources)?);
-        let (follower, journals) = follow(site, followed, positions);
+        let (follower, journals) = follow(site, followed, positions, before);
         let waker = follower.waker();
 
         let (orders, orders_out) = channel();
@@ -303,11 +305,13 @@ fn follow(
     site: &Site,
     followed: Followed,
     positions: Vec<(StreamId, Position)>,
+    before: BTreeMap<PathBuf, Timestamp>,
 ) -> (Follower, Journals) {
     let Followed { watches, units } = followed;
     let (in_journal, in_files): (Vec<_>, Vec<_>) =
         positions.into_iter().partition(|(_, position)| is_journal(position));
-    let options = Options { exclude: site.state.canonicalize().ok(), ..Options::default() };
+    let exclude = site.state.canonicalize().ok();
+    let options = Options { exclude, followed: before, ..Options::default() };
     let follower = Follower::new(watches, in_files, options);
     let journals = Journals::new(units, &in_journal, follower.waker());
     (follower, journals)

@@ -10,9 +10,10 @@
 //! nothing older than what it knows.
 //!
 //! An unknown file begins at its start. The exception is [`ReadFrom::End`]: then files that a pattern finds in its
-//! first sweep begin after their last whole line, provided that the pattern never found a stored position. So a file
-//! that was created while the program was down or running is read completely, and a pattern added to the configuration
-//! does not bring up the past. Files whose names are those of compressed files are not followed.
+//! first sweep begin after their last whole line, provided that the pattern never found a stored position, and that they
+//! were not created since an earlier run began to follow it. So a file that was created while the program was down or
+//! running is read completely, and a pattern added to the configuration does not bring up the past. Files whose names
+//! are those of compressed files are not followed.
 
 use std::collections::{BTreeMap, BTreeSet, VecDeque};
 use std::io;
@@ -30,6 +31,7 @@ use super::tail::{READ, Rank, Rest, Step, Tail};
 use super::wake::{Wake, Waker};
 use super::{SourceError, marks};
 use crate::engine::line::{Batch, Position, StreamId};
+use crate::engine::time::Timestamp;
 
 /// The approximate number of bytes that one call of [`Follower::poll`] passes on.
 const POLL_BYTES: u64 = 4 * 1024 * 1024;
@@ -78,6 +80,8 @@ pub struct Options {
     pub max_open: usize,
     /// A directory whose files are never followed: the program's own state.
     pub exclude: Option<PathBuf>,
+    /// The patterns that the run before followed, and since when they are followed.
+    pub followed: BTreeMap<PathBuf, Timestamp>,
     /// The most files that are gone or compressed and still remembered. 4,096.
     pub max_gone: usize,
 }
@@ -91,6 +95,7 @@ impl Default for Options {
             rotate_wait: Duration::from_secs(5),
             max_open: half.clamp(1, 512),
             exclude: None,
+            followed: BTreeMap::new(),
             max_gone: 4096,
         }
     }
@@ -189,6 +194,8 @@ impl Follower {
                 Watched { watch, swept }
             })
             .collect();
+        let patterns = self.patterns();
+        self.options.followed.retain(|pattern, _| patterns.contains(pattern));
         for at in 0..self.tails.len() {
             let source = self.tails.get(at).and_then(|tail| self.source_of(&tail.position.path));
             let Some(tail) = self.tails.get_mut(at) else { continue };
@@ -199,6 +206,12 @@ impl Follower {
             }
         }
         (self.swept, self.looked) = (None, None);
+    }
+
+    /// Returns all patterns that are followed.
+    #[must_use]
+    pub fn patterns(&self) -> BTreeSet<PathBuf> {
+        self.watched.iter().flat_map(|one| &one.watch.patterns).cloned().collect()
     }
 
     /// Returns a handle that ends [`Follower::wait`] from another thread.

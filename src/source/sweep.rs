@@ -126,11 +126,7 @@ impl Follower {
                 let mut walk = Walk::outside(self.options.exclude.as_deref());
                 walk.over(pattern);
                 let is_first = one.swept.insert(pattern.clone());
-                let read_from = if is_first && !self.is_known(pattern) {
-                    one.watch.read_from
-                } else {
-                    ReadFrom::Start
-                };
+                let is_followed = !is_first || self.is_known(pattern);
                 for path in &walk.paths {
                     let Some(found) = self.look(looks, path, &mut walk.faults) else {
                         self.quiet.has_faults |= is_broken_link(path);
@@ -138,6 +134,8 @@ impl Follower {
                     };
                     let source = one.watch.source;
                     let identity = found.seen.identity;
+                    let is_new = is_followed || self.came_since(pattern, identity);
+                    let read_from = if is_new { ReadFrom::Start } else { one.watch.read_from };
                     listed.entry(identity).or_insert(Listed { source, read_from, found });
                 }
                 self.quiet.has_faults |= !walk.faults.is_empty();
@@ -232,6 +230,13 @@ impl Follower {
     /// Returns whether a file that this pattern finds has been followed before.
     fn is_known(&self, pattern: &Path) -> bool {
         self.tails.iter().any(|tail| discover::origin(pattern, &tail.position.path).is_some())
+    }
+
+    /// Returns whether a file was created since the runs before began to follow a pattern, so that none of them can have
+    /// left it out as history. Without a birth time, it counts as new: then nothing is lost.
+    fn came_since(&self, pattern: &Path, file: Identity) -> bool {
+        let since = self.options.followed.get(pattern);
+        since.is_some_and(|since| file.born == 0 || since.0 <= file.born / 1000)
     }
 
     /// Returns the source that lists a file under its current name.

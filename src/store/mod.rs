@@ -28,6 +28,7 @@ mod digest;
 mod error;
 mod facets;
 mod filter;
+mod followed;
 mod forget;
 mod history;
 mod ledger;

@@ -3,6 +3,7 @@
 use std::fs::{self, File};
 use std::io::{BufRead, BufReader};
 use std::os::unix::net::UnixDatagram;
+use std::path::PathBuf;
 use std::process::{Child, Stdio};
 use std::sync::mpsc::channel;
 use std::time::Duration;
@@ -417,6 +418,47 @@ fn a_file_that_comes_later_and_matches_is_followed_from_its_beginning() {
     home.append("logs/old.log", lines(13..14));
     wait_for_lines(&home, 4);
     assert!(daemon.terminate().success());
+}
+
+#[test]
+fn a_log_that_was_created_while_down_under_a_pattern_without_a_file_was_taken_for_history() {
+    let end = CONFIG.replace("read_from = \"start\"\n", "");
+    let home = Home::new(&end);
+    let daemon = home.run(&[]);
+    wait_for_start(&home, 1);
+    wait_until("the pattern is noted", || !followed(&home).is_empty());
+    daemon.kill();
+    home.append("logs/new.log", lines(0..5));
+    // Another pattern, which comes with the same restart, finds only history.
+    home.configure(&end.replace("\"logs/*.log\"", "\"logs/*.log\", \"other/*\""));
+    fs::create_dir(home.path("other")).expect("directory");
+    home.append("other/old", lines(5..15));
+    let daemon = home.run(&[]);
+    wait_for_lines(&home, 5);
+    wait_until("both patterns are noted", || followed(&home).len() == 2);
+    home.append("other/old", lines(15..16));
+    wait_for_lines(&home, 6);
+    assert!(daemon.terminate().success());
+    // One that is taken out is forgotten: what comes under it meanwhile is history.
+    home.configure(&end.replace("logs/*.log", "other/*"));
+    let daemon = home.run(&[]);
+    wait_until("one pattern is left", || followed(&home) == [home.path("other/*")]);
+    assert!(daemon.terminate().success());
+    assert_eq!(home.committed_lines(), 6);
+}
+
+/// Returns the patterns of which the daemon has noted that it follows them.
+fn followed(home: &Home) -> Vec<PathBuf> {
+    let Ok(database) = Connection::open_with_flags(
+        home.path("state/tokenwatch.db"),
+        rusqlite::OpenFlags::SQLITE_OPEN_READ_ONLY,
+    ) else {
+        return Vec::new();
+    };
+    let sql = "SELECT substr(name, 10) FROM setting WHERE name LIKE 'followed:%' ORDER BY 1";
+    let mut statement = database.prepare(sql).expect("settings");
+    let names = statement.query_map([], |row| row.get::<_, String>(0)).expect("settings");
+    names.map(|name| PathBuf::from(name.expect("name"))).collect()
 }
 
 #[test]

@@ -1,6 +1,7 @@
 //! Which files are followed, and from where.
 
 use super::*;
+use crate::engine::time::Timestamp;
 
 #[test]
 fn new_files_and_directories_are_found_within_a_sweep() {
@@ -88,6 +89,36 @@ fn only_what_was_there_at_the_first_start_begins_at_its_end() {
     bench.follower.set_watches(watches);
     bench.poll();
     bench.write("d.txt", "new\n");
+    bench.poll();
+    assert_eq!(bench.take(), ["new"]);
+}
+
+#[test]
+fn what_was_created_since_a_pattern_is_followed_is_no_history_though_it_never_found_a_file() {
+    let (before, after) = (Timestamp(0), Timestamp(i64::MAX));
+    for (since, expected) in [(before, &["while down", "new"][..]), (after, &["new"])] {
+        let mut bench = Bench::new(&["*.log"], ReadFrom::End);
+        bench.options.followed.insert(bench.path("*.log"), since);
+        bench.restart();
+        bench.write("a.log", "while down\n");
+        bench.poll();
+        bench.write("a.log", "new\n");
+        bench.poll();
+        assert_eq!(bench.take(), expected);
+    }
+}
+
+#[test]
+fn a_pattern_that_was_taken_out_and_comes_back_is_new() {
+    let mut bench = Bench::new(&["*.log"], ReadFrom::End);
+    bench.options.followed.insert(bench.path("*.log"), Timestamp(0));
+    bench.restart();
+    bench.follower.set_watches(Vec::new());
+    bench.poll();
+    bench.write("a.log", "while it was out\n");
+    bench.follower.set_watches(bench.watches.clone());
+    bench.poll();
+    bench.write("a.log", "new\n");
     bench.poll();
     assert_eq!(bench.take(), ["new"]);
 }
