@@ -35,5 +35,6 @@ mod site;
 #[path = "../it/smtp/mod.rs"]
 #[allow(dead_code, reason = "shared with the other tests of the program")]
 mod smtp;
+mod steps;
 mod storage;
 mod system;
