@@ -4,7 +4,8 @@
 //! held. A file that cannot be opened or read is retried with each sweep, and nothing waits for it. If it could not even
 //! be compared with what was read before, that is done as soon as it can be opened.
 //!
-//! A file that cannot be unpacked may still be written: it is tried again when it changes, and is a gap if it does not.
+//! A file that cannot be unpacked may still be written: it is tried again when it changes, and is a gap if it does not
+//! for a while; if it changes later, its rest is read nevertheless.
 
 use std::fs::File;
 use std::io;
@@ -14,6 +15,7 @@ use std::time::Duration;
 use super::SourceError;
 use super::admit::name_of;
 use super::follow::{Follower, Place};
+use super::lineage::may_hold_more;
 use super::look::Found;
 use super::old::{Next, OldFile};
 use super::rotation::Seen;
@@ -69,6 +71,8 @@ pub(super) struct Drain {
     is_paused: bool,
     /// It could not be unpacked.
     damage: Option<Damage>,
+    /// Its rest was reported as lost.
+    is_given_up: bool,
     /// The failure was logged.
     is_warned: bool,
 }
@@ -77,6 +81,11 @@ impl Drain {
     /// Returns whether it is known that it cannot be read.
     pub(super) const fn is_paused(&self) -> bool {
         self.is_paused
+    }
+
+    /// Returns whether the next sweep has to look at it; later ones look at all.
+    pub(super) const fn is_for_a_sweep(&self) -> bool {
+        self.is_paused && !self.is_given_up
     }
 
     /// Returns the group that waits until the file is read, if any.
@@ -150,7 +159,8 @@ impl Drain {
             return Outlook::Retry;
         }
         let since = *damage.since.get_or_insert(now);
-        if since + PATIENCE <= now { Outlook::GiveUp } else { Outlook::Wait }
+        let is_over = since + PATIENCE <= now && !self.is_given_up;
+        if is_over { Outlook::GiveUp } else { Outlook::Wait }
     }
 
     /// Skips the file until the next sweep; logs that once.
@@ -187,11 +197,25 @@ impl Follower {
 
     /// Reports what was lost with a compressed file.
     fn let_go(&mut self, at: usize, loss: Loss) {
-        let drain = self.drains.remove(at);
-        let is_own = |tail: &Tail| tail.identity() == drain.found.seen.identity;
+        let Drain { found, from, .. } = self.drains.remove(at);
+        self.tell_rest(&found, from, loss);
+    }
+
+    /// Reports what was lost with a compressed file that stays damaged, and keeps it in case it is completed after all.
+    fn give_up(&mut self, at: usize) {
+        let Some(drain) = self.drains.get_mut(at) else { return };
+        let (found, from) = (drain.found.clone(), drain.from.clone());
+        drain.is_given_up = true;
+        // It is not lost once more if the file is removed.
+        drain.from.size = from.offset;
+        self.tell_rest(&found, from, Loss::Damaged);
+    }
+
+    fn tell_rest(&mut self, found: &Found, from: Position, loss: Loss) {
+        let is_own = |tail: &Tail| tail.identity() == found.seen.identity;
         let Some(at) = self.tails.iter().position(is_own) else { return };
         if let Some(tail) = self.tails.get_mut(at) {
-            tail.position = drain.from;
+            tail.position = from;
         }
         self.tell_gap(at, loss);
     }
@@ -209,11 +233,18 @@ impl Follower {
         let Some(mut file) = OldFile::reopen(tail.source.unwrap_or_default(), found)? else {
             return Ok(false);
         };
-        if !file.try_skip_to(&tail.position)? {
+        let is_whole = file.try_skip_to(&tail.position)?;
+        let (known, written) = (tail.position.clone(), tail.position.directives.written);
+        let is_cut = file.is_cut_before(&known) && may_hold_more(found, &known, written);
+        if !is_whole && !is_cut {
             return Ok(false);
         }
         self.drains.retain(|drain| drain.found.seen.identity != found.seen.identity);
-        self.unpack(at, found, file.announce());
+        if is_whole {
+            self.unpack(at, found, file.announce());
+        } else {
+            self.unpack_once_whole(at, found, known);
+        }
         self.set_elsewhere(at);
         Ok(true)
     }
@@ -247,6 +278,18 @@ impl Follower {
         // Known from now on: once younger files are known, nothing else shows that it was not read.
         self.ready.push_back(begin);
         let at = self.keep(found, sibling);
+        self.enqueue(at, found, from, true);
+    }
+
+    /// Queues a compressed file that is cut short before the point up to which its contents were read in another form: it
+    /// may still be written.
+    fn unpack_once_whole(&mut self, sibling: usize, found: &Found, known: Position) {
+        let at = self.keep(found, sibling);
+        let Some(tail) = self.tails.get_mut(at) else { return };
+        let known = Position { size: known.size.max(known.offset + 1), ..known };
+        let from = tail.identity().go_on(&found.path, tail.position.generation, known);
+        tail.adopt(from.clone());
+        self.ready.push_back(tail.announce());
         self.enqueue(at, found, from, true);
     }
 
@@ -296,6 +339,7 @@ impl Follower {
             is_judged,
             is_paused: false,
             damage: None,
+            is_given_up: false,
             is_warned: false,
         };
         let age = |drain: &Drain| (drain.found.seen.modified, name_of(&drain.found.path));
@@ -316,9 +360,9 @@ impl Follower {
         for at in (0..self.drains.len()).rev() {
             let Some(drain) = self.drains.get_mut(at) else { continue };
             match drain.outlook(now) {
-                Outlook::Retry => drain.is_paused = false,
+                Outlook::Retry => (drain.is_paused, drain.is_given_up) = (false, false),
                 Outlook::Wait => {}
-                Outlook::GiveUp => self.let_go(at, Loss::Damaged),
+                Outlook::GiveUp => self.give_up(at),
             }
         }
     }

@@ -27,7 +27,7 @@ fn has_changed_unread(tail: &Tail) -> bool {
 
 /// Returns whether a file may contain unread bytes of another one: that one was last written to at `written`, and a
 /// file copied or compressed from it since is no older.
-const fn may_hold_more(found: &Found, position: &Position, written: i64) -> bool {
+pub(super) const fn may_hold_more(found: &Found, position: &Position, written: i64) -> bool {
     let known = rotation::as_kept(written, found.seen.modified);
     let has_rest = position.size > position.offset;
     found.seen.modified > known && written > 0 || found.seen.modified >= known && has_rest
@@ -431,12 +431,9 @@ impl Follower {
     fn take_over(&mut self, original: usize, copy: usize) {
         let Some(from) = self.tails.get(original).map(|tail| tail.position.clone()) else { return };
         let Some(tail) = self.tails.get_mut(copy) else { return };
-        let mut position = tail.identity().start(&tail.position.path, tail.position.generation, 0);
-        (position.offset, position.size) = (from.offset, tail.seen.size.max(from.offset));
-        (position.head, position.head_length, position.tail) =
-            (from.head, from.head_length, from.tail);
-        (position.began, position.directives) = (from.offset, from.directives);
-        tail.adopt(position);
+        let from = Position { size: tail.seen.size, ..from };
+        let known = &tail.position;
+        tail.adopt(tail.identity().go_on(&known.path, known.generation, from));
         tail.backlog = tail.seen.size;
         self.ready.push_back(tail.announce());
         self.set_elsewhere(original);

@@ -183,6 +183,13 @@ impl OldFile {
         }
     }
 
+    /// Returns whether this file, which was to be read up to a position, ends before that because it is cut short or
+    /// damaged, and begins like the position's file.
+    pub(super) fn is_cut_before(&self, position: &Position) -> bool {
+        let is_damaged = matches!(self.fault, Some(SourceError::Damaged { .. }));
+        is_damaged && 0 < self.position.offset && self.position.offset < position.offset
+    }
+
     /// Takes what ended the file before its end, if anything did.
     pub(super) const fn take_fault(&mut self) -> Option<SourceError> {
         self.fault.take()

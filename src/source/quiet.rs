@@ -81,7 +81,7 @@ impl Follower {
             && !self.quiet.is_reaping
             && !self.watched.iter().any(|watched| watched.watch.is_polled)
             && !self.tails.iter().any(is_for_a_sweep)
-            && !self.drains.iter().any(Drain::is_paused)
+            && !self.drains.iter().any(Drain::is_for_a_sweep)
     }
 }
 

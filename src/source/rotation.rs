@@ -60,6 +60,21 @@ impl Identity {
         position.tail = modified.cast_unsigned();
         position
     }
+
+    /// Returns the position of a life in which the contents of another file continue after what was read of them there.
+    #[must_use]
+    pub fn go_on(self, path: &Path, generation: u32, from: Position) -> Position {
+        Position {
+            offset: from.offset,
+            size: from.size.max(from.offset),
+            head: from.head,
+            head_length: from.head_length,
+            tail: from.tail,
+            began: from.offset,
+            directives: from.directives,
+            ..self.start(path, generation, 0)
+        }
+    }
 }
 
 /// Returns the files to which standard output and standard error are redirected.

@@ -297,7 +297,8 @@ impl Tail {
         let (Some(file), Some(marks)) = (&self.file, &self.marks) else { return Ok(Step::Idle) };
         let known = marks.last();
         let n_known = known.len();
-        let n_read = marks::fill_at(file, self.position.offset - n_known as u64, scratch)?;
+        let room = scratch.get_mut(..READ + n_known).unwrap_or_default();
+        let n_read = marks::fill_at(file, self.position.offset - n_known as u64, room)?;
         let bytes = scratch.get(..n_read).unwrap_or_default();
         let Some(fresh) = bytes.strip_prefix(known) else { return Ok(Step::Truncated) };
         match cut(fresh) {

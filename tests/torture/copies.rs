@@ -1,6 +1,7 @@
 //! Section a, continued: logs that become other files, or are copied into files that were there before.
 
 use std::fs;
+use std::process::Command;
 
 use crate::site::{CONFIG, Site, append, truncate};
 
@@ -87,4 +88,32 @@ fn a_pull_that_brings_the_rest_of_a_log_last_loses_nothing() {
     bring(&site, "logs/a.log.1", &[seen.as_slice(), rest.as_bytes()].concat());
     site.wait();
     site.prove(daemon);
+}
+
+#[test]
+fn a_compressed_file_that_is_cut_short_before_what_was_read_of_it_is_waited_for() {
+    let mut site = Site::new();
+    site.append("logs/a.log", 3000);
+    let daemon = site.start();
+    site.wait();
+    daemon.kill();
+    site.append("logs/a.log", 500);
+    site.rename("logs/a.log", "logs/a.log.1");
+    let [file, packed] = ["logs/a.log.1", "logs/a.log.1.gz"].map(|name| site.home.path(name));
+    assert!(Command::new("gzip").arg(&file).status().expect("gzip").success());
+    let bytes = fs::read(&packed).unwrap();
+    fs::remove_file(&packed).unwrap();
+    let (first, rest) = bytes.split_at(bytes.len() / 2);
+    fs::write(&packed, first).unwrap();
+    site.append("logs/a.log", 2);
+    let mut daemon = site.start();
+    site.wait_but_for(500);
+    daemon.kill();
+    daemon = site.start();
+    site.append("logs/a.log", 2);
+    site.wait_but_for(500);
+    append(&packed, rest);
+    site.wait();
+    site.prove(daemon);
+    assert_eq!(site.sum("gap_bytes"), 0);
 }

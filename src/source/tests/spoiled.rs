@@ -99,3 +99,76 @@ fn a_damaged_file_that_is_removed_is_a_gap_at_once() {
     bench.rest();
     assert_eq!(bench.missing.gap, 1);
 }
+
+#[test]
+fn a_compressed_file_that_is_cut_short_before_what_was_read_of_its_log_was_no_copy_of_it() {
+    let lines = numbered();
+    for is_restarted in [false, true] {
+        let mut bench = Bench::start(&["a"]);
+        bench.write("a", format!("{}\n", lines[..15_000].join("\n")));
+        bench.poll();
+        bench.write("a", format!("{}\n", lines[15_000..].join("\n")));
+        bench.rename("a", "a.1");
+        bench.gzip("a.1");
+        let packed = fs::read(bench.path("a.1.gz")).unwrap();
+        halve(&mut bench, &packed);
+        bench.write("a", "next\n");
+        bench.restart();
+        bench.rest();
+        assert_eq!(bench.lines.len(), 15_000 + 1);
+        if is_restarted {
+            bench.restart();
+            bench.rest();
+        }
+        bench.write("a.1.gz", &packed[packed.len() / 2..]);
+        bench.rest();
+        bench.restart();
+        bench.rest();
+        let mut read = bench.take();
+        read.retain(|line| line != "next");
+        assert!(read == lines, "{is_restarted}: {}", read.len());
+        assert_eq!(bench.missing, Missing::default(), "{is_restarted}");
+    }
+}
+
+#[test]
+fn a_compressed_file_of_which_all_was_read_is_no_gap_though_it_is_cut_short() {
+    let mut bench = Bench::start(&["a"]);
+    bench.write("a", format!("{}\n", numbered().join("\n")));
+    bench.rest();
+    bench.gzip("a");
+    let packed = fs::read(bench.path("a.gz")).unwrap();
+    let path = bench.path("a.gz");
+    let written = fs::metadata(&path).unwrap().modified().unwrap();
+    fs::write(&path, &packed[..packed.len() / 2]).unwrap();
+    File::options().append(true).open(&path).unwrap().set_modified(written).unwrap();
+    bench.write("a", "next\n");
+    bench.restart();
+    for _ in 0..3 {
+        bench.now += Duration::from_mins(2);
+        bench.rest();
+    }
+    assert_eq!(bench.take().len(), 20_000 + 1);
+    assert_eq!(bench.missing, Missing::default());
+}
+
+#[test]
+fn a_compressed_file_that_was_completed_after_it_was_given_up_was_left_unread() {
+    let lines = numbered();
+    let mut bench = Bench::start(&["a"]);
+    let packed = compress_unseen(&mut bench, &lines);
+    halve(&mut bench, &packed);
+    bench.restart();
+    for _ in 0..3 {
+        bench.now += Duration::from_mins(2);
+        bench.rest();
+    }
+    assert_eq!(bench.missing.gap, 1, "told once");
+    bench.write("a.1.gz", &packed[packed.len() / 2..]);
+    bench.now += Duration::from_mins(1);
+    bench.rest();
+    assert!(bench.take() == lines);
+    fs::remove_file(bench.path("a.1.gz")).unwrap();
+    bench.rest();
+    assert_eq!(bench.missing.gap, 1, "and not again");
+}
