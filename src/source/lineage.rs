@@ -117,22 +117,27 @@ impl Follower {
     /// Finds the file of the same group of which this one is a copy, as far as that one was read.
     fn original_of(&mut self, at: usize, file: &File, size: u64) -> io::Result<Option<usize>> {
         let Some(tail) = self.tails.get(at) else { return Ok(None) };
-        // A copy may be in a directory below.
-        let above = tail.has_rotated_name().then(|| group_above(&tail.resolved));
-        let groups = [Some(tail.group), above];
+        // A copy may be in a directory below, under the same name.
+        let groups = [tail.group, group_above(&tail.resolved)];
         let mut head = Head::read(file)?;
         let mut best = None;
         let mut furthest = 0;
         for other in 0..self.tails.len() {
             let Some(tail) = self.tails.get(other) else { continue };
             let offset = tail.position.offset;
-            if other == at || !groups.contains(&Some(tail.group)) || offset <= furthest {
+            if other == at || !groups.contains(&tail.group) || offset <= furthest {
                 continue;
             }
             let is_original = if size >= offset {
                 head.fits(&tail.position) && compare(file, &tail.position)? == Meaning::Copied
             } else {
-                tail.marks().is_some_and(|marks| head.agrees(marks.first()))
+                let is_alike = match tail.marks() {
+                    Some(marks) => head.agrees(marks.first()),
+                    // Not read since the restart.
+                    None => head.fits(&tail.position),
+                };
+                is_alike
+                    && tail.place != Place::Gone
                     && self.open(other)?
                     && self.compare_with(other, |original| is_beginning(file, original))?
             };

@@ -117,3 +117,30 @@ fn a_compressed_file_that_is_cut_short_before_what_was_read_of_it_is_waited_for(
     site.prove(daemon);
     assert_eq!(site.sum("gap_bytes"), 0);
 }
+
+#[test]
+fn a_copy_of_the_same_name_in_a_directory_below_is_counted_once() {
+    let mut site = Site::with(&CONFIG.replace("logs/*.log", "logs/**/*.log"));
+    let [log, copy] = ["logs/a.log", "logs/backup/a.log"].map(|name| site.home.path(name));
+    fs::create_dir(site.home.path("logs/backup")).unwrap();
+    site.append("logs/a.log", 5);
+    let mut daemon = site.start();
+    site.wait();
+    for is_down in [false, true, false] {
+        if is_down {
+            daemon.kill();
+            fs::copy(&log, &copy).unwrap();
+            daemon = site.start();
+        } else {
+            fs::copy(&log, &copy).unwrap();
+        }
+        // Another file shows that a sweep has found the copy.
+        site.append("logs/other.log", 1);
+        site.append("logs/a.log", 2);
+        site.wait();
+    }
+    site.append("logs/a.log", 2);
+    site.wait();
+    site.prove(daemon);
+    assert_eq!(site.sum("gap_bytes"), 0);
+}

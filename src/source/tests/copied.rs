@@ -294,6 +294,57 @@ fn a_copy_in_a_directory_below_was_read_again() {
 }
 
 #[test]
+fn a_copy_of_the_same_name_in_a_directory_below_was_read_again() {
+    for is_restarted in [false, true] {
+        let mut bench = Bench::start(&["logs/**/*"]);
+        fs::create_dir_all(bench.path("logs/backup")).unwrap();
+        for round in 0..3 {
+            bench.write("logs/a", format!("{round} read\n"));
+            bench.poll();
+            bench.copy("logs/a", "logs/backup/a");
+            if is_restarted {
+                bench.restart();
+            }
+            bench.rest();
+            bench.write("logs/a", format!("{round} later\n"));
+            bench.rest();
+            assert_eq!(bench.take(), ["read", "later"].map(|text| format!("{round} {text}")));
+        }
+        // What only the copy holds is read there.
+        bench.write("logs/a", "unread\n");
+        bench.copy("logs/a", "logs/backup/a");
+        bench.truncate("logs/a");
+        bench.write("logs/a", "new\n");
+        bench.rest();
+        bench.restart();
+        bench.rest();
+        let mut read = bench.take();
+        read.sort();
+        assert_eq!(read, ["new", "unread"]);
+        assert_eq!(bench.missing, Missing::default());
+    }
+}
+
+#[test]
+fn a_copy_in_the_making_at_a_restart_was_read_as_a_log() {
+    let text = "a line that is long enough to be told apart from others\n".repeat(50);
+    let mut bench = Bench::start(&["a*"]);
+    bench.write("a", &text);
+    bench.poll();
+    assert_eq!(bench.take().len(), 50);
+    bench.write("a.1", &text.as_bytes()[..1500]);
+    bench.restart();
+    bench.rest();
+    assert!(bench.take().is_empty());
+    bench.write("a", "unread\n");
+    bench.copy("a", "a.1");
+    bench.truncate("a");
+    bench.rest();
+    assert_eq!(bench.take(), ["unread"]);
+    assert_eq!(bench.missing, Missing::default());
+}
+
+#[test]
 fn a_log_below_that_begins_as_one_above_is_read() {
     let mut bench = Bench::start(&["logs/**/*"]);
     fs::create_dir_all(bench.path("logs/other")).unwrap();
