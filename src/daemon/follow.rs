@@ -166,8 +166,8 @@ impl<L: Listener> Loop<'_, L> {
             }
             match self.orders.try_recv() {
                 Ok(Order::Stop) | Err(TryRecvError::Disconnected) => {
-                    self.commit(&mut committed)?;
-                    return Ok(());
+                    self.follower.tell_held();
+                    return self.commit(&mut committed);
                 }
                 Ok(Order::Reload(reload)) => {
                     self.commit(&mut committed)?;

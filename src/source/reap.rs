@@ -5,9 +5,11 @@ use std::fs::File;
 use std::io;
 use std::time::Duration;
 
+use tracing::warn;
+
 use super::follow::{Follower, Place};
 use super::look::{Folders, Found};
-use super::rotation;
+use super::rotation::{self, Seen};
 use super::search::{is_beginning, open_found};
 use super::tail::{Rest, Tail};
 
@@ -78,6 +80,33 @@ impl Follower {
         match self.find_copy(at, &beside, written)? {
             Some(found) => Ok(Some(found)),
             None => self.find_copy(at, &below, written),
+        }
+    }
+
+    /// Says, at the first start that finds it so, that a log has been replaced since the stop and is nowhere. Nobody can
+    /// know whether anything was written to it meanwhile, so it is no gap; a gap that is known is reported as such.
+    pub(super) fn tell_replaced(&self, at: usize) {
+        let Some(tail) = self.tails.get(at) else { return };
+        let age = |one: &Tail| (one.position.born, one.position.directives.written);
+        // If a younger file of the log is known, this one was rotated before the stop, whatever became of it since.
+        let is_younger = |one: &Tail| age(tail) < age(one) && one.home == tail.home;
+        let is_whole = tail.position.size <= tail.position.offset && !tail.has_rotated_name();
+        if tail.turn > 0 || !is_whole || self.tails.iter().any(is_younger) {
+            return;
+        }
+        let Ok(successor) = Seen::at(&tail.resolved) else { return };
+        if !self.tails.iter().any(|one| one.identity() == successor.identity) {
+            let path = tail.resolved.display();
+            warn!(%path, "Log was replaced while nobody read it; if anything was written to it since, that is lost.");
+        }
+    }
+
+    /// Says, before the program ends, which deleted files may still be written to: no later run can read them.
+    pub fn tell_held(&self) {
+        let is_held = |tail: &&Tail| tail.place == Place::Deleted && tail.file.is_some();
+        for tail in self.tails.iter().filter(is_held) {
+            let path = tail.resolved.display();
+            warn!(%path, "Deleted log may still be written to; what is written from now on is lost.");
         }
     }
 

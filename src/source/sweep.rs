@@ -351,6 +351,7 @@ impl Follower {
         let place = match found {
             Ok(Some(_)) => Place::Gone,
             Ok(None) => {
+                self.tell_replaced(at);
                 self.tell_gap(at, Loss::Removed);
                 Place::Gone
             }

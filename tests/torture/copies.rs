@@ -1,6 +1,7 @@
 //! Section a, continued: logs that become other files, or are copied into files that were there before.
 
-use std::fs;
+use std::fs::{self, OpenOptions};
+use std::io::Write;
 use std::process::Command;
 
 use crate::site::{CONFIG, Site, append, truncate};
@@ -91,6 +92,33 @@ fn a_pull_that_brings_the_rest_of_a_log_last_loses_nothing() {
 }
 
 #[test]
+fn a_copy_of_the_same_name_in_a_directory_below_is_counted_once() {
+    let mut site = Site::with(&CONFIG.replace("logs/*.log", "logs/**/*.log"));
+    let [log, copy] = ["logs/a.log", "logs/backup/a.log"].map(|name| site.home.path(name));
+    fs::create_dir(site.home.path("logs/backup")).unwrap();
+    site.append("logs/a.log", 5);
+    let mut daemon = site.start();
+    site.wait();
+    for is_down in [false, true, false] {
+        if is_down {
+            daemon.kill();
+            fs::copy(&log, &copy).unwrap();
+            daemon = site.start();
+        } else {
+            fs::copy(&log, &copy).unwrap();
+        }
+        // Another file shows that a sweep has found the copy.
+        site.append("logs/other.log", 1);
+        site.append("logs/a.log", 2);
+        site.wait();
+    }
+    site.append("logs/a.log", 2);
+    site.wait();
+    site.prove(daemon);
+    assert_eq!(site.sum("gap_bytes"), 0);
+}
+
+#[test]
 fn a_compressed_file_that_is_cut_short_before_what_was_read_of_it_is_waited_for() {
     let mut site = Site::new();
     site.append("logs/a.log", 3000);
@@ -118,29 +146,59 @@ fn a_compressed_file_that_is_cut_short_before_what_was_read_of_it_is_waited_for(
     assert_eq!(site.sum("gap_bytes"), 0);
 }
 
+const REPLACED: &str = "Log was replaced while nobody read it";
+
 #[test]
-fn a_copy_of_the_same_name_in_a_directory_below_is_counted_once() {
-    let mut site = Site::with(&CONFIG.replace("logs/*.log", "logs/**/*.log"));
-    let [log, copy] = ["logs/a.log", "logs/backup/a.log"].map(|name| site.home.path(name));
-    fs::create_dir(site.home.path("logs/backup")).unwrap();
+fn a_log_that_was_replaced_while_down_is_told_once_and_one_that_was_rotated_is_not() {
+    let mut site = Site::new();
     site.append("logs/a.log", 5);
-    let mut daemon = site.start();
+    let daemon = site.start();
     site.wait();
-    for is_down in [false, true, false] {
-        if is_down {
-            daemon.kill();
-            fs::copy(&log, &copy).unwrap();
-            daemon = site.start();
-        } else {
-            fs::copy(&log, &copy).unwrap();
+    assert!(daemon.terminate().success());
+    // A deletion of the oldest, as by logrotate, is no loss.
+    for number in [1, 0] {
+        let name = |n| if n == 0 { "logs/a.log".to_owned() } else { format!("logs/a.log.{n}") };
+        if site.home.path(name(number)).exists() {
+            site.rename(&name(number), &name(number + 1));
         }
-        // Another file shows that a sweep has found the copy.
-        site.append("logs/other.log", 1);
+    }
+    site.append("logs/a.log", 5);
+    let daemon = site.start();
+    site.wait();
+    assert!(daemon.terminate().success());
+    fs::remove_file(site.home.path("logs/a.log.1")).unwrap();
+    let daemon = site.start();
+    site.append("logs/a.log", 1);
+    site.wait();
+    assert!(daemon.terminate().success());
+    assert_eq!(site.n_said(REPLACED), 0, "{}", site.home.daemon_log());
+    let path = site.home.path("logs/a.log");
+    let mut held = OpenOptions::new().append(true).open(&path).unwrap();
+    fs::remove_file(&path).unwrap();
+    writeln!(held, "a line that nobody can read any more").unwrap();
+    site.append("logs/a.log", 2);
+    for _ in 0..2 {
+        let daemon = site.start();
         site.append("logs/a.log", 2);
         site.wait();
+        assert!(daemon.terminate().success());
+        assert_eq!(site.n_said(REPLACED), 1, "{}", site.home.daemon_log());
     }
-    site.append("logs/a.log", 2);
+    assert_eq!(site.sum("gap_bytes"), 0, "nobody knows whether there was anything");
+}
+
+#[test]
+fn a_deleted_log_that_is_still_open_when_the_daemon_ends_is_told() {
+    let mut site = Site::new();
+    site.append("logs/a.log", 5);
+    let daemon = site.start();
+    site.wait();
+    let path = site.home.path("logs/a.log");
+    let mut held = OpenOptions::new().append(true).open(&path).unwrap();
+    fs::remove_file(&path).unwrap();
+    site.append("logs/a.log", 1);
+    held.write_all(site.lines(2).as_bytes()).unwrap();
     site.wait();
     site.prove(daemon);
-    assert_eq!(site.sum("gap_bytes"), 0);
+    assert_eq!(site.n_said("Deleted log may still be written to"), 1);
 }
