@@ -196,8 +196,12 @@ impl Reader {
     ) -> Result<(Option<Timestamp>, Option<Box<Reject>>), Reject> {
         let source = source
             .ok_or_else(|| Reject::new(1, "a line of a configured source", "one of another"))?;
-        let record = source.record(&line.bytes, columns, &mut reading.reach)?;
-        let Some(mut record) = record else { return Ok((None, None)) };
+        let mut parsed = source.record(&line.bytes, columns, &mut reading.reach);
+        let record = match &mut parsed {
+            Ok(Some(record)) => record,
+            Ok(None) => return Ok((None, None)),
+            Err(_) => return parsed.map(|_| (None, None)),
+        };
         record.time = record.time.map(|said| {
             arrival.believe(said).unwrap_or_else(|came| {
                 reading.bad_times.note(said);
@@ -209,10 +213,10 @@ impl Reader {
         }
         let origin = Origin { stream, offset: line.offset };
         let mut sightings = Vec::new();
-        self.finder.find(&record, &mut sightings);
-        self.sealer.seal(&record, &sightings, origin, &source.service, &mut reading.usages);
+        self.finder.find(record, &mut sightings);
+        self.sealer.seal(record, &sightings, origin, &source.service, &mut reading.usages);
         drop(sightings);
-        Ok((record.time, record.lack))
+        Ok((record.time, record.lack.take()))
     }
 }
 
@@ -263,18 +267,24 @@ impl Source {
         columns: &Columns,
         reach: &mut Reach,
     ) -> Result<Option<Record<'a>>, Reject> {
-        let mut record = match self.parse(line, columns, reach) {
-            Ok(record) => record,
+        // Changed in place: a record is 400 bytes, and each `?` would move it.
+        let mut parsed = self.parse(line, columns, reach);
+        match &mut parsed {
+            Ok(record) => self.look_behind(record),
             Err(reject) if reject.is_of_server() || self.format.is_silent(line) => return Ok(None),
-            Err(reject) => return Err(reject),
-        };
-        let forwarded = record.forwarded();
+            Err(_) => {}
+        }
+        parsed.map(Some)
+    }
+
+    /// Replaces the peer by the client behind the proxies.
+    fn look_behind(&self, record: &mut Record<'_>) {
         if !self.trusted_proxies.is_empty() {
+            let forwarded = record.forwarded();
             record.client = client_behind(record.client, forwarded, &self.trusted_proxies);
         } else if record.is_forwarded {
-            record.client = client_beyond_private(record.client, forwarded);
+            record.client = client_beyond_private(record.client, record.forwarded());
         }
-        Ok(Some(record))
     }
 }
 

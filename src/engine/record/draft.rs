@@ -235,23 +235,27 @@ impl<'a> Draft<'a> {
         self.record.time.is_some()
     }
 
-    /// Returns the record. A query that the log writes separately is joined to the target, and so are parameters
+    /// Returns the record, complete.
+    pub(super) fn finish(mut self) -> Record<'a> {
+        std::mem::take(self.complete())
+    }
+
+    /// Completes the record. A query that the log writes separately is joined to the target, and so are parameters
     /// that are not in it yet.
-    #[inline]
-    pub(super) fn finish(self) -> Record<'a> {
-        let mut record = self.record;
+    pub(super) fn complete(&mut self) -> &mut Record<'a> {
+        let record = &mut self.record;
         // A log with the query but no path: it may still contain a token.
         if record.target.is_none() && self.query.is_some() {
             record.target = Some(Cow::Borrowed(b""));
         }
-        if let (Some(target), Some(query)) = (&record.target, self.query)
+        if let (Some(target), Some(query)) = (&record.target, self.query.take())
             && memchr::memchr(b'?', target).is_none()
         {
             let mark: &[u8] = if query.starts_with(b"?") { b"" } else { b"?" };
             record.target = Some(Cow::Owned([&target[..], mark, &query[..]].concat()));
         }
-        for (name, value) in self.arguments {
-            let target = record.target.unwrap_or_default();
+        for (name, value) in self.arguments.drain(..) {
+            let target = record.target.take().unwrap_or_default();
             record.target = Some(with_argument(target, name.as_bytes(), &value));
         }
         record

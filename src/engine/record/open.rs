@@ -46,7 +46,7 @@ pub(super) fn read<'a>(
     }
     if read.as_ref().is_ok_and(|record| record.time.is_none() && record.may_hold_token()) {
         // Nobody could judge its token without a time, and skipping it silently would lose the token.
-        return Err(Miss { rest: 0, expected: NO_TIME }.reject(line));
+        read = Err(Miss { rest: 0, expected: NO_TIME }.reject(line));
     }
     read
 }
