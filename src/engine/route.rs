@@ -89,7 +89,9 @@ impl Route {
 
 /// Returns whether a path has nothing to resolve.
 fn is_resolved(path: &[u8]) -> bool {
-    memchr::memchr(b'%', path).is_none() && memchr::memmem::find(path, b"/.").is_none()
+    let begins_segment = |dot: usize| dot.checked_sub(1).and_then(|at| path.get(at)) == Some(&b'/');
+    memchr::memchr2_iter(b'%', b'.', path)
+        .all(|at| path.get(at) == Some(&b'.') && !begins_segment(at))
 }
 
 /// Decodes the letters, digits, `-`, `.`, `_` and `~` that need no encoding, and resolves `.` and `..` (RFC 3986,
@@ -161,10 +163,9 @@ fn path_of(target: &[u8]) -> Option<&[u8]> {
 
 /// Returns a segment without its parameters if it is a word of the route, `None` if it is an id.
 fn word(segment: &[u8]) -> Option<&[u8]> {
-    let segment = segment.split(|b| *b == b';').next()?;
-    let is_word = segment.len() <= MAX_WORD
-        && Letters::of(segment).is_some_and(|letters| !letters.are_of_id(segment))
-        && !is_secretive(segment);
+    let (letters, segment) = Letters::of(segment)?;
+    let is_word =
+        segment.len() <= MAX_WORD && !letters.are_of_id(segment) && !is_secretive(segment);
     is_word.then_some(segment)
 }
 
@@ -177,19 +178,20 @@ struct Letters {
 }
 
 impl Letters {
-    /// Counts them; `None` if any character cannot be in a word.
-    fn of(segment: &[u8]) -> Option<Self> {
+    /// Counts them, and returns the segment up to its parameters; `None` if any character cannot be in a word.
+    fn of(segment: &[u8]) -> Option<(Self, &[u8])> {
         let mut letters = Self::default();
-        for byte in segment {
+        for (at, byte) in segment.iter().enumerate() {
             match byte {
                 b'a'..=b'z' => letters.lower += 1,
                 b'0'..=b'9' => letters.digits += 1,
                 b'A'..=b'Z' => letters.upper += 1,
                 b'-' | b'_' | b'.' | b'~' | b'+' | b'*' => {}
+                b';' => return Some((letters, segment.get(..at)?)),
                 _ => return None,
             }
         }
-        Some(letters)
+        Some((letters, segment))
     }
 
     /// Returns whether they make an id: digits, hex, or letters in no word's mixture. (UUIDs are too long for a word,
