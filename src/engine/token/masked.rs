@@ -30,6 +30,9 @@ const WORDS: [&[u8]; 25] = [
     b"object object",
 ];
 
+/// The length of the longest of them. Longer values, as nearly all tokens are, are compared with none.
+const LONGEST_WORD: usize = 13;
+
 /// Hashes of the empty text, of which hashing loggers show a part: SHA-256, SHA-1, MD5.
 const EMPTY: [&[u8]; 3] = [
     b"e3b0c44298fc1c149afbf4c8996fb92427ae41e4649b934ca495991b7852b855",
@@ -55,7 +58,7 @@ pub(super) fn is_masked(value: &[u8]) -> bool {
         return true;
     }
     let bare = value.trim_ascii();
-    WORDS.iter().any(|word| bare.eq_ignore_ascii_case(word))
+    (bare.len() <= LONGEST_WORD && WORDS.iter().any(|word| bare.eq_ignore_ascii_case(word)))
         || (bare.len() >= SHORTEST_HASH && EMPTY.iter().any(|hash| is_start(bare, hash)))
 }
 
@@ -96,6 +99,11 @@ fn is_start(value: &[u8], whole: &[u8]) -> bool {
 #[cfg(test)]
 mod tests {
     use super::*;
+
+    #[test]
+    fn no_word_is_longer_than_what_is_compared() {
+        assert_eq!(WORDS.iter().map(|word| word.len()).max(), Some(LONGEST_WORD));
+    }
 
     #[test]
     fn masks_are_no_tokens() {

@@ -135,7 +135,7 @@ impl Sealer {
         };
         let reference = sightings.iter().find(is_reference);
         let reference = reference.filter(|_| !sightings.iter().any(is_in_use));
-        let mut tokens: Vec<Sealed> = Vec::new();
+        let mut tokens: Vec<Sealed> = Vec::with_capacity(sightings.len());
         for sighting in sightings.iter().filter(|s| !is_reference(s)).chain(reference) {
             let sealed = scrub.token(self.sealed(sighting));
             match tokens.iter_mut().find(|token| token.id == sealed.id) {
@@ -268,12 +268,20 @@ fn basic_user(secret: &Secret<'_>) -> Option<Identity> {
 struct Scrub<'s> {
     sightings: &'s [Sighting<'s>],
     passwords: Vec<Zeroizing<Vec<u8>>>,
+    /// The length of the shortest of them: most texts that are kept are shorter than all tokens.
+    shortest: usize,
 }
 
 impl<'s> Scrub<'s> {
     fn new(sightings: &'s [Sighting<'s>]) -> Self {
-        let passwords = sightings.iter().filter_map(password).collect();
-        Self { sightings, passwords }
+        let passwords: Vec<_> = sightings.iter().filter_map(password).collect();
+        let length = |sighting: &Sighting<'_>| match &sighting.seen {
+            Seen::Secret(value, _) | Seen::Reference(_, value) => Some(value.expose().len()),
+            Seen::Sealed(_) => None,
+        };
+        let lengths = sightings.iter().filter_map(length);
+        let shortest = lengths.chain(passwords.iter().map(|password| password.len())).min();
+        Self { sightings, passwords, shortest: shortest.unwrap_or(usize::MAX) }
     }
 
     fn holds(&self, text: &str) -> bool {
@@ -281,7 +289,8 @@ impl<'s> Scrub<'s> {
             Seen::Reference(_, value) => is_in(text, value.expose()),
             Seen::Secret(..) | Seen::Sealed(_) => false,
         };
-        self.holds_secret(text) || self.sightings.iter().any(is_here)
+        self.shortest <= text.len()
+            && (self.holds_secret(text) || self.sightings.iter().any(is_here))
     }
 
     fn holds_secret(&self, text: &str) -> bool {
