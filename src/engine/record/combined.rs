@@ -20,7 +20,7 @@ use super::client::{is_address_list, last_hop, parse_address};
 use super::draft::{Request, push_field};
 use super::further::{further, quoted_or_absent, quoted_or_cut};
 use super::scan::{Miss, Quoted, Scan, decimal, given, is_end, literal, miss, present, quoted};
-use super::scan::{status, unescape, word};
+use super::scan::{short_word, status, unescape, word};
 use super::time::Time;
 use super::{FieldName, Record, names, time};
 
@@ -387,9 +387,9 @@ fn is_status_next(rest: &[u8]) -> bool {
 
 /// Parses ` 200 612`; the line may end after the status.
 fn numbers<'a>(record: &mut Record<'a>, rest: &'a [u8]) -> Result<&'a [u8], Miss> {
-    let (after, code) = word(rest.get(1..).unwrap_or_default());
+    let (after, code) = short_word(rest.get(1..).unwrap_or_default());
     record.status = status(code);
-    let (behind, size) = word(after);
+    let (behind, size) = short_word(after);
     if present(size).is_none() || size.starts_with(b"\"") {
         return Ok(if size.starts_with(b"\"") { after } else { behind });
     }

@@ -118,6 +118,13 @@ pub(super) fn word(input: &[u8]) -> (&[u8], &[u8]) {
     }
 }
 
+/// Splits off a word of a few bytes, for which checking each is faster than starting a vector search.
+pub(super) fn short_word(input: &[u8]) -> (&[u8], &[u8]) {
+    let end = input.iter().position(|byte| *byte == b' ').unwrap_or(input.len());
+    let (word, rest) = input.split_at(end);
+    (rest.get(1..).unwrap_or_default(), word)
+}
+
 /// Splits off the last word: returns the text before the last space, and the word.
 pub(super) fn last_word(input: &[u8]) -> (&[u8], &[u8]) {
     match memchr::memrchr(b' ', input).and_then(|at| input.split_at_checked(at)) {
@@ -402,6 +409,9 @@ mod tests {
         assert_eq!(field(br#""a b\" c"#), (&b"c"[..], &br"a b\"[..]));
         assert_eq!(field(b"\"a b"), (&b""[..], &b"a b"[..]));
         assert_eq!(field(b""), (&b""[..], &b""[..]));
+        for text in [&b"a b c"[..], b"a", b"", b" a", b"a "] {
+            assert_eq!(short_word(text), word(text), "{text:?}");
+        }
         assert_eq!(last_word(b"a b c"), (&b"a b"[..], &b"c"[..]));
         assert_eq!(last_word(b"a"), (&b""[..], &b"a"[..]));
         let inside = |line| unescaped_quoted(line, is_end);

@@ -307,7 +307,7 @@ pub(super) fn basic(userinfo: &[u8]) -> Option<Bytes<'static>> {
 
 /// Returns whether a value is a whole URL, or a path with a query.
 fn is_nested(value: &[u8]) -> bool {
-    memchr::memmem::find(value, b"://").is_some()
+    SCHEME_END.find(value).is_some()
         || (value.starts_with(b"/") && memchr::memchr(b'?', value).is_some())
 }
 
