@@ -63,7 +63,8 @@ impl Default for Policy {
 /// What has been reported about one principal.
 #[derive(Clone, Debug, Default, PartialEq, Serialize, Deserialize)]
 pub struct Desk {
-    open: Option<Open>,
+    /// Apart: most principals have none.
+    open: Option<Box<Open>>,
     told: Vec<Told>,
 }
 
@@ -141,6 +142,7 @@ impl Desk {
             self.told.remove(0);
         }
         let until = time.plus(rule.once.within);
+        self.told.reserve_exact(1); // most have a few
         self.told.push(Told { key, until, level: rule.head.level });
         true
     }
@@ -152,8 +154,8 @@ impl Desk {
             alert.time.since(open.incident.opened).abs() < INCIDENT
                 && !policy.words.have_settled(&open.incident, alert.time)
         };
-        let open = self.open.take().filter(takes);
-        let mut open = open.unwrap_or_else(|| Open::by(alert));
+        let open = self.open.take().filter(|open| takes(open));
+        let mut open = open.unwrap_or_else(|| Box::new(Open::by(alert)));
         let incident = &mut open.incident;
         alert.incident = incident.id.clone();
         incident.last = incident.last.max(alert.time);

@@ -51,10 +51,11 @@ impl Desk {
         if ![VERSION, WITHOUT_MAILED].contains(&version) {
             return Err(CodecError::Version(version));
         }
-        let open = if from.is()? { Some(read_open(&mut from, version)?) } else { None };
-        let mut desk = Self { open, told: Vec::new() };
+        let open = if from.is()? { Some(read_open(&mut from, version)?.into()) } else { None };
+        let n_told = from.len(MAX_TOLD)?;
+        let mut desk = Self { open, told: Vec::with_capacity(n_told) };
         let mut before = desk.began();
-        for _ in 0..from.len(MAX_TOLD)? {
+        for _ in 0..n_told {
             let key = from.word64()?;
             let until = Timestamp(from.from(before.0)?);
             desk.told.push(Told { key, until, level: read_level(&mut from)? });
@@ -193,7 +194,7 @@ mod tests {
             level,
         });
         (prop::option::of(open()), prop::collection::vec(told, 0..=MAX_TOLD))
-            .prop_map(|(open, told)| Desk { open, told })
+            .prop_map(|(open, told)| Desk { open: open.map(Box::new), told })
     }
 
     proptest! {
@@ -229,7 +230,7 @@ mod tests {
         to.is(true);
         to.len(level_at(Level::High));
         to.len(0);
-        assert_eq!(Desk::decode(&to.end()), Ok(Desk { open: Some(open), told: Vec::new() }));
+        assert_eq!(Desk::decode(&to.end()), Ok(Desk { open: Some(open.into()), told: Vec::new() }));
     }
 
     #[test]
@@ -250,7 +251,7 @@ mod tests {
             level: Level::Low,
         };
         let (due, updates, known) = (Timestamp::default(), 0, Vec::new());
-        let open = Some(Open { incident, mailed: None, due, updates, known });
+        let open = Some(Box::new(Open { incident, mailed: None, due, updates, known }));
         let desk = Desk { open, told: (0..3).map(told).collect() };
         let [packed, json] = [desk.encode().len(), serde_json::to_vec(&desk).unwrap().len()];
         assert!(packed < 100 && json > 400, "{packed} B, as JSON {json} B");

@@ -373,6 +373,12 @@ mod tests {
     }
 
     #[test]
+    fn an_open_subject_is_small() {
+        let n_bytes = std::mem::size_of::<Subject>();
+        assert!(n_bytes <= 1000, "{n_bytes} B, besides what its vectors hold");
+    }
+
+    #[test]
     fn what_rests_and_what_is_open_is_counted() {
         let mut subjects = subjects();
         change(&mut subjects, "a", 1);

@@ -214,17 +214,17 @@ impl Profile {
             self.count_novelty(signals);
         }
         let keys = &signals.keys;
-        let _ = keys.country.map(|key| self.countries.see(key, day));
-        let _ = keys.kind.map(|key| self.kinds.see(key, day));
-        let _ = keys.network.map(|key| self.networks.see(key, day));
-        let _ = keys.prefix.map(|key| self.prefixes.see(key, day));
-        self.clients.see(keys.client, day);
-        self.versions.see(keys.version, day);
+        let _ = keys.country.map(|key| self.tables.see(Family::Country, key, day));
+        let _ = keys.kind.map(|key| self.tables.see(Family::Kind, key, day));
+        let _ = keys.network.map(|key| self.tables.see(Family::Network, key, day));
+        let _ = keys.prefix.map(|key| self.tables.see(Family::Prefix, key, day));
+        self.tables.see(Family::Client, keys.client, day);
+        self.tables.see(Family::Version, keys.version, day);
         if !matches!(seen.usage.status, Some(401 | 407)) {
             if signals.novel.has(Family::Routes) {
                 self.hazards.routes = self.hazards.routes.saturating_add(256);
             }
-            self.routes.see(keys.route, day);
+            self.tables.see(Family::Routes, keys.route, day);
         }
         let [errors, requests] = &mut self.errors_today;
         *requests = requests.saturating_add(1);
@@ -274,13 +274,7 @@ impl Profile {
             self.hazards.fade();
             self.strangers.fade();
         }
-        self.countries.fade();
-        self.kinds.fade();
-        self.networks.fade();
-        self.prefixes.fade();
-        self.clients.fade();
-        self.versions.fade();
-        self.routes.fade();
+        self.tables.fade();
         self.hours.begin_day(time);
         self.turns.begin_day();
         self.class = self.classify();

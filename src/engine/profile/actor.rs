@@ -233,6 +233,7 @@ impl Actors {
             if self.0.len() >= Self::SLOTS {
                 self.evict(newcomer)?;
             }
+            self.0.reserve_exact(1); // most have one or two
             self.0.push(Actor { key, ..Actor::default() });
         }
         self.0.iter_mut().find(|actor| actor.key == key)

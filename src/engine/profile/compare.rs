@@ -10,9 +10,10 @@ use crate::engine::profile::peers::{Class, Peers};
 use crate::engine::profile::signals::{
     Errors, Keys, Placed, Signals, Usual, World, country_of, kind_of,
 };
+use crate::engine::profile::tables::Slot;
 use crate::engine::profile::travel::Hop;
 use crate::engine::profile::{DISORDER, Profile, day_of};
-use crate::engine::stats::{Days, Nats, Slot, narrow};
+use crate::engine::stats::{Days, Nats, narrow};
 use crate::engine::time::{DAY, MINUTE, Timestamp};
 
 /// Number of countries, each used for at least a day, from which a principal is at home everywhere.
@@ -190,8 +191,9 @@ impl Profile {
 
     /// Returns whether an autonomous system is known, or another one of its operator.
     fn knows_operator(&self, asn: u32, atlas: &dyn Atlas) -> bool {
-        let mut known = self.networks.slots().iter().map(|slot| slot.key);
-        self.networks.has(asn) || known.any(|known| atlas.is_one_operator(known, asn))
+        let mut known = self.tables.of(Family::Network).iter().map(|slot| slot.key);
+        self.tables.has(Family::Network, asn)
+            || known.any(|known| atlas.is_one_operator(known, asn))
     }
 
     /// Returns which identity values are not in the tables.
@@ -202,13 +204,16 @@ impl Profile {
                 novel.add(family);
             }
         };
-        note(Family::Country, keys.country.is_some_and(|key| !self.countries.has(key)));
-        note(Family::Kind, keys.kind.is_some_and(|key| !self.kinds.has(key)));
+        note(
+            Family::Country,
+            keys.country.is_some_and(|key| !self.tables.has(Family::Country, key)),
+        );
+        note(Family::Kind, keys.kind.is_some_and(|key| !self.tables.has(Family::Kind, key)));
         note(Family::Network, keys.network.is_some_and(|asn| !self.knows_operator(asn, atlas)));
-        note(Family::Prefix, keys.prefix.is_some_and(|key| !self.prefixes.has(key)));
-        let is_new_client = !self.clients.has(keys.client);
+        note(Family::Prefix, keys.prefix.is_some_and(|key| !self.tables.has(Family::Prefix, key)));
+        let is_new_client = !self.tables.has(Family::Client, keys.client);
         note(Family::Client, is_new_client);
-        note(Family::Version, !is_new_client && !self.versions.has(keys.version));
+        note(Family::Version, !is_new_client && !self.tables.has(Family::Version, keys.version));
         novel
     }
 
@@ -221,7 +226,7 @@ impl Profile {
     }
 
     fn is_distributed(&self) -> bool {
-        let homes = self.countries.slots().iter().filter(|slot| slot.weight >= Days::ONE);
+        let homes = self.tables.of(Family::Country).iter().filter(|slot| slot.weight >= Days::ONE);
         homes.count() >= DISTRIBUTED
     }
 
@@ -414,11 +419,11 @@ impl Profile {
     #[must_use]
     pub fn usual(&self) -> Usual {
         Usual {
-            countries: heaviest(self.countries.slots()).filter_map(country_of).collect(),
-            kinds: heaviest(self.kinds.slots()).filter_map(kind_of).collect(),
-            networks: heaviest(self.networks.slots()).collect(),
-            prefixes: self.prefixes.slots().len(),
-            clients: self.clients.slots().len(),
+            countries: heaviest(self.tables.of(Family::Country)).filter_map(country_of).collect(),
+            kinds: heaviest(self.tables.of(Family::Kind)).filter_map(kind_of).collect(),
+            networks: heaviest(self.tables.of(Family::Network)).collect(),
+            prefixes: self.tables.of(Family::Prefix).len(),
+            clients: self.tables.of(Family::Client).len(),
         }
     }
 }

@@ -40,7 +40,7 @@ impl Profile {
         let (requests, errors, bits) =
             actor.map_or((0, 0, 0), |actor| actor.today(self.today(time)));
         signals.errors = Errors { count: errors, requests: requests.saturating_add(1) };
-        if !self.routes.has(signals.keys.route) {
+        if !self.tables.has(Family::Routes, signals.keys.route) {
             signals.novel.add(Family::Routes);
             signals.routes = distinct(bits | route_bit(signals.keys.route));
             if self.is_warm(params) {

@@ -43,8 +43,8 @@ impl Profile {
         for seen in &word.actors {
             let keys = seen.keys();
             for value in values(&keys) {
-                if !self.has(value) {
-                    self.see(value);
+                if !self.tables.has(value.family, value.key) {
+                    self.tables.see(value.family, value.key, self.day);
                     taught.learned.push(value);
                 }
             }
@@ -73,7 +73,7 @@ impl Profile {
         let keys = seen.keys();
         let brought = values(&keys).filter(|value| seen.novel.has(value.family));
         for value in brought {
-            if self.forget(value) {
+            if self.tables.forget(value.family, value.key) {
                 taught.forgotten.push(value);
             }
         }
@@ -90,57 +90,12 @@ impl Profile {
         }
     }
 
-    fn has(&self, Value { family, key }: Value) -> bool {
-        match family {
-            Family::Country => self.countries.has(key),
-            Family::Kind => self.kinds.has(key),
-            Family::Network => self.networks.has(key),
-            Family::Prefix => self.prefixes.has(key),
-            Family::Client => self.clients.has(key),
-            Family::Version => self.versions.has(key),
-            _ => true,
-        }
-    }
-
     /// Returns all values that are its own.
     pub(super) fn values(&self) -> Vec<Value> {
         let of = |family: Family| {
-            let slots = match family {
-                Family::Country => self.countries.slots(),
-                Family::Kind => self.kinds.slots(),
-                Family::Network => self.networks.slots(),
-                Family::Prefix => self.prefixes.slots(),
-                Family::Client => self.clients.slots(),
-                Family::Version => self.versions.slots(),
-                _ => &[],
-            };
-            slots.iter().map(move |slot| Value::new(family, slot.key))
+            self.tables.of(family).iter().map(move |slot| Value::new(family, slot.key))
         };
         Family::IDENTITY.into_iter().flat_map(of).collect()
-    }
-
-    fn see(&mut self, Value { family, key }: Value) {
-        match family {
-            Family::Country => self.countries.see(key, self.day),
-            Family::Kind => self.kinds.see(key, self.day),
-            Family::Network => self.networks.see(key, self.day),
-            Family::Prefix => self.prefixes.see(key, self.day),
-            Family::Client => self.clients.see(key, self.day),
-            Family::Version => self.versions.see(key, self.day),
-            _ => {}
-        }
-    }
-
-    fn forget(&mut self, Value { family, key }: Value) -> bool {
-        match family {
-            Family::Country => self.countries.forget(key),
-            Family::Kind => self.kinds.forget(key),
-            Family::Network => self.networks.forget(key),
-            Family::Prefix => self.prefixes.forget(key),
-            Family::Client => self.clients.forget(key),
-            Family::Version => self.versions.forget(key),
-            _ => false,
-        }
     }
 }
 

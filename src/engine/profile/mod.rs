@@ -28,6 +28,7 @@ mod peers;
 mod signals;
 mod silence;
 mod strangers;
+mod tables;
 mod told;
 mod travel;
 mod turns;
@@ -66,9 +67,10 @@ use crate::engine::profile::hours::Hours;
 use crate::engine::profile::pace::Pace;
 use crate::engine::profile::silence::Rhythm;
 use crate::engine::profile::strangers::Strangers;
+use crate::engine::profile::tables::Tables;
 use crate::engine::profile::travel::Fix;
 use crate::engine::profile::turns::Turns;
-use crate::engine::stats::{Days, Nats, Top};
+use crate::engine::stats::{Days, Nats};
 use crate::engine::time::{HOUR, MINUTE, Timestamp};
 
 /// How far lines may be out of order: writes are buffered, and a request is logged when it
@@ -100,13 +102,7 @@ pub struct Profile {
     n_days: u32,
     days: Days,
     hazards: Hazards,
-    countries: Top<8>,
-    kinds: Top<6>,
-    networks: Top<10>,
-    prefixes: Top<24>,
-    clients: Top<6>,
-    versions: Top<8>,
-    routes: Top<40>,
+    tables: Tables,
     hours: Hours,
     /// The longest gap between two active hours.
     max_gap_hours: u32,
@@ -141,13 +137,7 @@ impl Default for Profile {
             n_days: 0,
             days: Days(0),
             hazards: Hazards::default(),
-            countries: Top::default(),
-            kinds: Top::default(),
-            networks: Top::default(),
-            prefixes: Top::default(),
-            clients: Top::default(),
-            versions: Top::default(),
-            routes: Top::default(),
+            tables: Tables::default(),
             hours: Hours::default(),
             max_gap_hours: 0,
             errors: [0.0; 2],

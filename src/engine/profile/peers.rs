@@ -146,8 +146,9 @@ impl Profile {
     }
 
     fn is_only_hosting(&self) -> bool {
-        let mut kinds = self.kinds.slots().iter().map(|slot| kind_of(slot.key));
-        !self.kinds.slots().is_empty() && kinds.all(|kind| kind == Some(NetworkKind::Hosting))
+        let mut kinds = self.tables.of(Family::Kind).iter().map(|slot| kind_of(slot.key));
+        !self.tables.of(Family::Kind).is_empty()
+            && kinds.all(|kind| kind == Some(NetworkKind::Hosting))
     }
 
     /// Returns whether it has used only rented machines.
@@ -163,7 +164,7 @@ impl Profile {
 
     /// Determines the class from the past days.
     pub(super) fn classify(&self) -> Class {
-        let is_fixed = self.days.get() >= HABIT_DAYS && self.prefixes.slots().len() == 1;
+        let is_fixed = self.days.get() >= HABIT_DAYS && self.tables.of(Family::Prefix).len() == 1;
         if is_fixed || self.is_program() { Class::Machine } else { Class::Human }
     }
 }

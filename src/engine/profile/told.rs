@@ -112,6 +112,7 @@ impl Told {
                 self.0.remove(at);
             }
         }
+        self.0.reserve_exact(1); // most principals have one or two
         self.0.push(telling);
     }
 }

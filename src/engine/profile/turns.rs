@@ -234,6 +234,7 @@ impl Turns {
         let before = before.filter(|spot| !spot.rested(here.last, params));
         let run = before.map_or(here, |before| here.after(&before, params));
         let at = self.recent.partition_point(|spot| spot.last > run.last);
+        self.recent.reserve_exact(1); // most have one
         self.recent.insert(at, run);
         let latest = self.recent.first().map_or(run.last, |spot| spot.last);
         self.recent.retain(|spot| !spot.rested(latest, params));

@@ -5,16 +5,16 @@
 
 mod counts;
 mod days;
+mod key;
 mod maxima;
 mod most;
 mod num;
 mod sketch;
-mod top;
 
 pub use counts::{least_count, surprise};
 pub use days::Days;
+pub use key::key;
 pub use maxima::Maxima;
 pub use most::{Most, log};
 pub use num::{Nats, narrow, units, whole};
 pub use sketch::Sketch;
-pub use top::{Slot, Top, key};

@@ -54,7 +54,9 @@ pub(super) fn read_turns(from: &mut Reader<'_>, version: u8, last: Timestamp) ->
     let habit: u64 = from.uint()?;
     turns.is_counted = habit & 1 == 1;
     turns.habit = Days(u16::try_from(habit >> 1).map_err(|_| CodecError::Value("days"))?);
-    for _ in 0..from.len(Turns::SLOTS)? {
+    let n_recent = from.len(Turns::SLOTS)?;
+    turns.recent.reserve_exact(n_recent);
+    for _ in 0..n_recent {
         let flags = from.byte()?;
         if flags > IN_SECONDS | 7 {
             return Err(CodecError::Value("turn"));

@@ -29,10 +29,11 @@ use crate::engine::profile::hours::Hours;
 use crate::engine::profile::pace::Pace;
 use crate::engine::profile::signals::{country_key, country_of, kind_key, kind_of};
 use crate::engine::profile::strangers::Strangers;
+use crate::engine::profile::tables::{Slot, TABLES, Tables};
 use crate::engine::profile::told::{Telling, Told};
 use crate::engine::profile::travel::Fix;
 use crate::engine::profile::{Profile, Story};
-use crate::engine::stats::{Days, Maxima, Nats, Slot, Top};
+use crate::engine::stats::{Days, Maxima, Nats};
 use crate::engine::time::Timestamp;
 
 /// The version that is written.
@@ -67,13 +68,7 @@ impl Profile {
         to.uint(self.n_days);
         to.days(self.days);
         write_hazards(&mut to, &self.hazards);
-        write_top(&mut to, &self.countries, self.day);
-        write_top(&mut to, &self.kinds, self.day);
-        write_top(&mut to, &self.networks, self.day);
-        write_top(&mut to, &self.prefixes, self.day);
-        write_top(&mut to, &self.clients, self.day);
-        write_top(&mut to, &self.versions, self.day);
-        write_top(&mut to, &self.routes, self.day);
+        write_tables(&mut to, &self.tables, self.day);
         write_hours(&mut to, &self.hours);
         to.uint(self.max_gap_hours);
         self.errors.iter().for_each(|x| to.float(*x));
@@ -127,13 +122,7 @@ impl Profile {
             n_days,
             days,
             hazards,
-            countries: read_top(&mut from, day)?,
-            kinds: read_top(&mut from, day)?,
-            networks: read_top(&mut from, day)?,
-            prefixes: read_top(&mut from, day)?,
-            clients: read_top(&mut from, day)?,
-            versions: read_top(&mut from, day)?,
-            routes: read_top(&mut from, day)?,
+            tables: read_tables(&mut from, day)?,
             hours: read_hours(&mut from)?,
             max_gap_hours: from.uint()?,
             errors: [from.float()?, from.float()?],
@@ -160,35 +149,40 @@ impl Profile {
     }
 }
 
-fn write_top<const N: usize>(to: &mut Writer, top: &Top<N>, day: i32) {
-    to.len(top.slots().len());
-    let mut before = None;
-    for slot in top.slots() {
-        to.key(slot.key);
-        let seen = (slot.weight, slot.day);
-        // values seen on the same days, and those seen every day
-        to.is(before == Some(seen));
-        if before != Some(seen) {
-            to.days(slot.weight);
-            to.from(slot.day.into(), day.into());
+fn write_tables(to: &mut Writer, tables: &Tables, day: i32) {
+    for (family, _) in TABLES {
+        let slots = tables.of(family);
+        to.len(slots.len());
+        let mut before = None;
+        for slot in slots {
+            to.key(slot.key);
+            let seen = (slot.weight, slot.day);
+            // values seen on the same days, and those seen every day
+            to.is(before == Some(seen));
+            if before != Some(seen) {
+                to.days(slot.weight);
+                to.from(slot.day.into(), day.into());
+            }
+            before = Some(seen);
         }
-        before = Some(seen);
     }
 }
 
-fn read_top<const N: usize>(from: &mut Reader<'_>, day: i32) -> Read<Top<N>> {
-    let mut top = Top::default();
-    let mut seen = (Days(0), day);
-    for _ in 0..from.len(N)? {
-        let key = from.key()?;
-        if !(from.is_packed && from.is()?) {
-            seen = (from.days()?, read_age(from, day)?);
-        }
-        if !top.restore(Slot { key, weight: seen.0, day: seen.1 }) {
-            return Err(CodecError::Value("table"));
+fn read_tables(from: &mut Reader<'_>, day: i32) -> Read<Tables> {
+    let mut tables = Tables::roomy();
+    for (family, most) in TABLES {
+        let mut seen = (Days(0), day);
+        for _ in 0..from.len(most)? {
+            let key = from.key()?;
+            if !(from.is_packed && from.is()?) {
+                seen = (from.days()?, read_age(from, day)?);
+            }
+            if !tables.restore(family, Slot { key, weight: seen.0, day: seen.1 }) {
+                return Err(CodecError::Value("table"));
+            }
         }
     }
-    Ok(top)
+    Ok(tables.fitted())
 }
 
 fn read_age(from: &mut Reader<'_>, day: i32) -> Read<i32> {
@@ -435,8 +429,9 @@ fn write_actors(to: &mut Writer, actors: &Actors, day: i32) {
 
 fn read_actors(from: &mut Reader<'_>, day: i32) -> Read<Actors> {
     let base = i64::from(day) * 1440;
-    let mut actors = Actors::default();
-    for _ in 0..from.len(Actors::SLOTS)? {
+    let n_actors = from.len(Actors::SLOTS)?;
+    let mut actors = Actors(Vec::with_capacity(n_actors));
+    for _ in 0..n_actors {
         let key = from.word()?;
         let last = read_age(from, day)?;
         let state: u64 = from.uint()?;
@@ -481,9 +476,10 @@ fn write_told(to: &mut Writer, told: &Told, base: i64) {
 }
 
 fn read_told(from: &mut Reader<'_>, base: i64) -> Read<Told> {
-    let mut told = Told::default();
+    let n_told = from.len(Told::SLOTS)?;
+    let mut told = Told(Vec::with_capacity(n_told));
     let mut before = base;
-    for _ in 0..from.len(Told::SLOTS)? {
+    for _ in 0..n_told {
         let key = from.word()?;
         let minute = before.wrapping_sub(from.from(0)?);
         told.0.push(Telling { key, minute, silent: from.uint()? });

@@ -25,8 +25,11 @@ fn bytes_of(hex: &str) -> Vec<u8> {
 fn a_profile_in_whole_bytes_is_read_without_loss_and_becomes_smaller() {
     let old = bytes_of(FULL);
     let profile = Profile::decode(&old).unwrap();
-    let lens = [profile.networks.slots().len(), profile.prefixes.slots().len()];
-    assert_eq!((lens, profile.routes.slots().len(), profile.told.0.len()), ([10, 24], 40, 8));
+    let lens = [profile.tables.of(Family::Network).len(), profile.tables.of(Family::Prefix).len()];
+    assert_eq!(
+        (lens, profile.tables.of(Family::Routes).len(), profile.told.0.len()),
+        ([10, 24], 40, 8)
+    );
     assert_eq!(profile.fix.as_ref().unwrap().city, "Frankfurt am Main");
     assert_eq!((profile.n_days, profile.actors.0.len(), profile.rhythm.days), (60, 4, 55));
     let new = profile.encode();
@@ -53,15 +56,18 @@ fn a_profile_of_version_4_is_read_without_what_came_later() {
 
 const TODAY: i32 = 20_514;
 
-/// A table full of values with this many bits, each seen on different days.
-fn table<const N: usize>(bits: u32) -> Top<N> {
-    let mut top = Top::default();
-    for n in 0..u32::try_from(N).unwrap() {
-        let key = (u32::MAX >> (32 - bits)) - n;
-        let age = 1000 + i32::try_from(n).unwrap();
-        assert!(top.restore(Slot { key, weight: Days(11_000), day: TODAY - age }));
+/// Tables full of values with this many bits, each seen on different days.
+fn tables() -> Tables {
+    let mut tables = Tables::default();
+    for ((family, most), bits) in TABLES.into_iter().zip([16, 3, 32, 32, 32, 32, 24]) {
+        for n in 0..u32::try_from(most).unwrap() {
+            let key = (u32::MAX >> (32 - bits)) - n;
+            let age = 1000 + i32::try_from(n).unwrap();
+            let slot = Slot { key, weight: Days(11_000), day: TODAY - age };
+            assert!(tables.restore(family, slot));
+        }
     }
-    top
+    tables
 }
 
 fn actor(key: u32, minute: i64) -> Actor {
@@ -189,13 +195,7 @@ fn widest() -> Profile {
         n_days: 4000,
         days: Days(11_000),
         hazards: Hazards { days: [Days(11_000); 7], routes: 1 << 20, today: Families(0x0fff) },
-        countries: table(16),
-        kinds: table(3),
-        networks: table(32),
-        prefixes: table(32),
-        clients: table(32),
-        versions: table(32),
-        routes: table(24),
+        tables: tables(),
         hours,
         max_gap_hours: 9_999,
         errors: [0.1; 2],

@@ -104,7 +104,7 @@ fn refusals_teach_nothing_and_still_count() {
         assert!(signals.score >= 8.0);
     }
     let after = &life.profile;
-    assert_eq!((&before.pace, &before.countries), (&after.pace, &after.countries));
+    assert_eq!((&before.pace, &before.tables), (&after.pace, &after.tables));
     assert_eq!((&before.hazards, &before.hours), (&after.hazards, &after.hours));
     assert_eq!((before.days, before.n_days, &before.fix), (after.days, after.n_days, &after.fix));
 }
