@@ -8,8 +8,9 @@ use smol_str::SmolStr;
 use super::Subject;
 use crate::engine::commit::SubjectRow;
 
-/// The approximate size of an open subject: its tables are inline, its names and rows on the heap (`just bench-judge`).
-const OPEN_BYTES: usize = 3072;
+/// The approximate size of an open subject: [`Subject`] itself, and its values, actors and reports, in vectors that are as
+/// long as they have to be (`just bench-judge`).
+const OPEN_BYTES: usize = 1536;
 
 /// The approximate size of each besides that: its slot, its name, its place by name.
 const SLOT_BYTES: usize = 256;
