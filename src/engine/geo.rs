@@ -87,7 +87,7 @@ impl Point {
         let (dlat, dlon) = (lat2 - lat1, rad(other.longitude) - rad(self.longitude));
         let (s, t) = (libm::sin(dlat / 2.0), libm::sin(dlon / 2.0));
         let a = s * s + libm::cos(lat1) * libm::cos(lat2) * t * t;
-        2.0 * EARTH_KM * libm::asin(libm::sqrt(a.clamp(0.0, 1.0)))
+        2.0 * EARTH_KM * libm::asin(f64::sqrt(a.clamp(0.0, 1.0)))
     }
 }
 

@@ -51,14 +51,14 @@ impl Maxima {
     pub fn maximum_at(&self, nats: f64) -> f64 {
         let nu = self.freedom();
         let z2 = nu * libm::expm1(2.0 * (nats - Self::OFFSET) / (nu + 1.0));
-        let z = libm::sqrt(z2.max(0.0)).max(Self::LEAST_Z);
+        let z = f64::sqrt(z2.max(0.0)).max(Self::LEAST_Z);
         f64::from(self.mean) + z * self.spread()
     }
 
     /// Returns the upper limit of the usual maximum: mean plus one standard deviation.
     #[must_use]
     pub fn usual(&self) -> f64 {
-        f64::from(self.mean) + libm::sqrt(f64::from(self.variance).max(Self::LEAST_VARIANCE))
+        f64::from(self.mean) + f64::sqrt(f64::from(self.variance).max(Self::LEAST_VARIANCE))
     }
 
     /// Absorbs the maximum of a day with a gain of 2/(n + 3): later days weigh more, since on the first days the pace
@@ -66,7 +66,7 @@ impl Maxima {
     /// first few days: otherwise a weekly batch would need half a year to become usual. Returns whether it was cut.
     pub fn absorb(&mut self, y: f64) -> bool {
         let (mean, variance) = (f64::from(self.mean), f64::from(self.variance));
-        let limit = mean + 3.0 * libm::sqrt(variance.max(Self::LEAST_VARIANCE));
+        let limit = mean + 3.0 * f64::sqrt(variance.max(Self::LEAST_VARIANCE));
         let is_cut = self.days >= Self::TAKEN_WHOLE && y > limit;
         self.absorb_whole(if is_cut { limit } else { y });
         is_cut
@@ -84,7 +84,7 @@ impl Maxima {
 
     fn spread(&self) -> f64 {
         let n = f64::from(self.days);
-        libm::sqrt(f64::from(self.variance).max(Self::LEAST_VARIANCE) * (n + 3.0) / (n + 2.0))
+        f64::sqrt(f64::from(self.variance).max(Self::LEAST_VARIANCE) * (n + 3.0) / (n + 2.0))
     }
 
     fn freedom(&self) -> f64 {

@@ -15,8 +15,9 @@ const NEWS: f64 = 6.0;
 impl Pace {
     /// Ends the hours before `to` and learns from each; of a long silence only from the first week.
     pub(super) fn roll(&mut self, to: i64, params: &Rate) {
+        let fading = 1.0 - libm::exp2(-1.0 / (24.0 * params.level_half_life_days).max(1.0));
         while self.hour < to {
-            self.close_hour(params);
+            self.close_hour(fading, params);
             let idle = to.saturating_sub(self.hour);
             let is_day_over = hour_of_day(self.hour + 1) == 0;
             if is_day_over {
@@ -39,26 +40,26 @@ impl Pace {
         self.before = [(0, 0.0); 2];
     }
 
-    fn close_hour(&mut self, params: &Rate) {
+    fn close_hour(&mut self, fading: f64, params: &Rate) {
         let fives = self.peak_with_five(params);
         let hours = self.peak_with(Window::Hour, self.in_hour, params);
         let days = self.peak_with(Window::Day, self.in_day, params);
         let three = self.with_days_before(self.in_day);
         let three = self.peak_with(Window::ThreeDays, three, params);
         self.peak = narrow(fives.max(hours).max(days).max(three));
-        self.learn_hour(params);
+        self.learn_hour(fading);
         (self.five, self.squares, self.in_hour) = ((0, 0), 0.0, 0);
     }
 
     /// Learns level, hour of the day and dispersion from the hour. A count beyond four standard
-    /// deviations is cut to that limit, so that an attack does not become normal at once.
-    fn learn_hour(&mut self, params: &Rate) {
+    /// deviations is cut to that limit, so that an attack does not become normal at once. `fading` is what the level loses
+    /// in an hour.
+    fn learn_hour(&mut self, fading: f64) {
         let n = f64::from(self.hours);
         let (mu, phi) = (self.mean(self.hour), self.dispersion());
         let k = f64::from(self.in_hour);
-        let limit = mu + 4.0 * libm::sqrt(mu + phi * mu * mu) + 1.0;
+        let limit = mu + 4.0 * f64::sqrt(mu + phi * mu * mu) + 1.0;
         let k = if self.hours < 24 { k } else { k.min(limit) };
-        let fading = 1.0 - libm::exp2(-1.0 / (24.0 * params.level_half_life_days).max(1.0));
         let idle = if self.in_day == 0 { IDLE_GAIN } else { 1.0 };
 
         let level = f64::from(self.level);
@@ -89,10 +90,10 @@ impl Pace {
     fn close_day(&mut self, params: &Rate) {
         let mut counted = self.in_day;
         if self.in_day > 0 && self.age(self.hour) >= params.warm_up_hours {
-            let y = libm::sqrt(2.0 * f64::from(self.peak));
+            let y = f64::sqrt(2.0 * f64::from(self.peak));
             // What was news on its own day is not news again in the windows of the next two days.
             let mu = f64::from(self.expected).max(LEAST_MU);
-            let own = libm::sqrt(2.0 * surprise(self.in_day, mu, self.day_dispersion()));
+            let own = f64::sqrt(2.0 * surprise(self.in_day, mu, self.day_dispersion()));
             if self.maxima.days > 0 && own >= self.maxima.maximum_at(NEWS) {
                 counted = counted.min(whole(self.expected.into()));
             }

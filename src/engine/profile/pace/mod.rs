@@ -197,7 +197,7 @@ impl Pace {
             }
         }
         let (now, window, count, mu, phi) = worst;
-        let nats = Nats::new(self.maxima.nats(libm::sqrt(2.0 * now.max(past)), cap));
+        let nats = Nats::new(self.maxima.nats(f64::sqrt(2.0 * now.max(past)), cap));
         if nats == Nats(0) || count == 0 {
             return None;
         }
@@ -219,7 +219,7 @@ impl Pace {
         let days = [(self.hour.div_euclid(24), self.peak), self.cut];
         let of_day = days.into_iter().filter(|(day, _)| *day == time.day());
         let surprise = of_day.fold(surprise, |most, (_, peak)| most.max(peak));
-        let y = libm::sqrt(2.0 * f64::from(surprise));
+        let y = f64::sqrt(2.0 * f64::from(surprise));
         self.maxima.absorb_whole(y);
         if self.maxima.nats(y, cap) >= least {
             self.maxima.absorb_whole(y);
