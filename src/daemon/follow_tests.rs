@@ -7,6 +7,7 @@ use super::*;
 use crate::atlas::{Reloading, Settings};
 use crate::engine::detect::Params;
 use crate::engine::geo::NoAtlas;
+use crate::engine::health::Log;
 use crate::engine::incident::Policy;
 use crate::engine::reader::Source;
 use crate::engine::record::Format;
@@ -112,4 +113,24 @@ fn the_name_of_a_log_was_computed_again_for_each_batch() {
     turn(&mut work, 1);
     let name = work.strains.heard.keys().next().unwrap();
     assert!(work.worker.logs.keys().all(|log| Arc::ptr_eq(log, name)), "it is passed on");
+}
+
+#[test]
+fn the_state_of_a_log_stayed_with_each_of_its_rotated_files() {
+    let folder = tempfile::tempdir().unwrap();
+    let (_orders, orders_out) = channel();
+    let mut work = forgetful(folder.path(), "a.log", &orders_out);
+    let log = folder.path().join("a.log");
+    for second in 1..5 {
+        fs::write(&log, format!("{second} is no line\n")).unwrap();
+        turn(&mut work, second);
+        fs::rename(&log, folder.path().join(format!("a.log.{}", 9 - second))).unwrap();
+    }
+    let streams = work.worker.store.streams().unwrap();
+    assert_eq!(streams.len(), 4, "all files are remembered");
+    let latest = streams.iter().max_by_key(|one| one.updated).unwrap();
+    let kept: Vec<_> = streams.iter().filter(|one| !one.health.is_empty()).collect();
+    assert_eq!(kept, [latest]);
+    let window = Log::decode(&latest.health).unwrap().window;
+    assert_eq!(window.sums(), (4, 4), "of all of them");
 }

@@ -4,6 +4,7 @@ pub mod backup;
 pub mod blocked;
 mod compose;
 pub mod follow;
+mod homes;
 pub mod housekeeper;
 mod key;
 pub mod lifetime;

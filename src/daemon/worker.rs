@@ -8,6 +8,7 @@ use foldhash::fast::{FixedState, SeedableRandomState};
 use smol_str::SmolStr;
 use tracing::{error, warn};
 
+use crate::daemon::homes::Homes;
 use crate::daemon::names::{Name, Names};
 use crate::engine::alert::Alert;
 use crate::engine::commit::{Commit, HouseRow, StreamUpdate, SubjectRow};
@@ -65,6 +66,7 @@ pub struct Worker {
     memory: Memory,
     /// How well logs are read, by path.
     pub(super) logs: ByLog<Log>,
+    homes: Homes,
     names: Names,
     /// The hours in which they had lines.
     roll: Roll,
@@ -105,7 +107,7 @@ impl Worker {
         for part in faults {
             error!(%part, "Part of the site-wide statistics is unreadable and was reset.");
         }
-        let logs = logs(&store)?;
+        let (logs, homes) = logs(&store)?;
         let streams = BTreeMap::new();
         Ok(Self {
             judge,
@@ -114,6 +116,7 @@ impl Worker {
             delivery,
             memory,
             logs,
+            homes,
             names: Names::default(),
             roll: roll.unwrap_or_default(),
             is_live: false,
@@ -219,6 +222,7 @@ impl Worker {
     /// Forgets how logs were read that are not to be kept. Correct only directly after a commit.
     pub fn drop_logs(&mut self, is_kept: impl Fn(&Path) -> bool) {
         self.logs.retain(|path, _| is_kept(path));
+        self.homes.retain(is_kept);
     }
 
     fn recall(&mut self, reading: &Reading) -> Result<(), StoreError> {
@@ -297,12 +301,14 @@ impl Worker {
     /// Takes the changes since the last call, to be committed.
     pub fn take_changes(&mut self) -> Commit {
         let mut streams: Vec<_> = std::mem::take(&mut self.streams).into_values().collect();
+        for StreamUpdate { stream, position, .. } in &streams {
+            self.homes.move_to(&self.names.of(*stream, &position.path).log, *stream);
+        }
         for update in &mut streams {
-            update.health = self
-                .logs
-                .get(&self.names.of(update.stream, &update.position.path).log)
-                .map(Log::encode)
-                .unwrap_or_default();
+            let log = &self.names.of(update.stream, &update.position.path).log;
+            if self.homes.is_home(log, update.stream) {
+                update.health = self.logs.get(log).map(Log::encode).unwrap_or_default();
+            }
             debug_assert_eq!(
                 update.unaccounted(),
                 0,
@@ -310,7 +316,8 @@ impl Worker {
                 update.position.path.display()
             );
         }
-        let mut commit = Commit { streams, ..self.memory.take() };
+        let left = self.homes.take_left();
+        let mut commit = Commit { streams, left, ..self.memory.take() };
         let roll = self.roll.take().map(|body| HouseRow { name: ROLL.into(), body });
         commit.house.extend(roll);
         commit.is_past = self.delivery == Delivery::Past;
@@ -336,15 +343,20 @@ fn report(faults: &[(SmolStr, CodecError)]) {
     }
 }
 
-/// Recalls how each log was last read. Of the files that were followed under one path, the latest counts.
-fn logs(store: &Store) -> Result<ByLog<Log>, StoreError> {
-    let mut logs = ByLog::default();
-    store.healths(|path, health| match Log::decode(&health) {
-        Some(log) => drop(logs.insert(Name::of(&path).log, log)),
+/// Recalls how each log was last read, and where that is stored. Of the files that were followed under one path, the
+/// latest counts.
+fn logs(store: &Store) -> Result<(ByLog<Log>, Homes), StoreError> {
+    let (mut logs, mut homes) = (ByLog::default(), Homes::default());
+    store.healths(|stream, path, health| match Log::decode(&health) {
+        Some(log) => {
+            let path = Name::of(&path).log;
+            homes.move_to(&path, stream);
+            logs.insert(path, log);
+        }
         None => {
             let path = path.display();
             warn!(%path, "The statistics of this log are unreadable and were reset.");
         }
     })?;
-    Ok(logs)
+    Ok((logs, homes))
 }

@@ -11,6 +11,8 @@ use crate::engine::line::{Position, StreamId, Tally};
 pub struct Commit {
     /// How far each stream has been read, and what became of its bytes.
     pub streams: Vec<StreamUpdate>,
+    /// Streams whose rows need not say any more how well their log can be read: that of a later one does.
+    pub left: Vec<StreamId>,
     /// Principals whose memory changed, encoded.
     pub subjects: Vec<SubjectRow>,
     /// Additions to the history of tokens.
@@ -38,7 +40,7 @@ pub struct StreamUpdate {
     pub position: Position,
     /// What to add.
     pub tally: Tally,
-    /// How well its log can be read, packed by the engine.
+    /// How well its log can be read, packed by the engine; empty if that is stored with another stream of the log.
     pub health: String,
 }
 

@@ -33,6 +33,7 @@ impl Store {
     pub fn commit(&mut self, commit: &Commit, now: Timestamp) -> Result<Committed, StoreError> {
         self.write("committing", |db| {
             streams::add(db, &commit.streams, now)?;
+            streams::empty(db, &commit.left)?;
             remember(db, &commit.subjects)?;
             let tokens = ledger::add(db, &commit.ledger)?;
             furnish(db, &commit.house)?;
@@ -245,6 +246,19 @@ mod tests {
     }
 
     #[test]
+    fn all_files_of_a_log_said_how_it_was_read() {
+        let mut store = Store::in_memory().unwrap();
+        store.commit(&commit_of(&[1, 2]), NOON).unwrap();
+        let mut later = commit_of(&[3]);
+        later.streams[0].stream = StreamId(2);
+        later.left = vec![StreamId(1), StreamId(7)];
+        store.commit(&later, NOON).unwrap();
+        let streams = store.streams().unwrap();
+        assert_eq!([&*streams[0].health, &*streams[1].health], ["", r#"{"a":1}"#]);
+        assert_eq!(streams[0].tally.lines, 2, "nothing else of it is lost");
+    }
+
+    #[test]
     fn positions_are_replaced_and_counters_added() {
         let mut store = Store::in_memory().unwrap();
         store.commit(&commit_of(&[1]), NOON).unwrap();
@@ -265,8 +279,8 @@ mod tests {
         assert_eq!(recalled[0].blob, [2, 2, 2]);
         assert_eq!(store.path_of(StreamId(1)).unwrap(), Some(position(777).path));
         let mut healths = Vec::new();
-        store.healths(|path, health| healths.push((path, health))).unwrap();
-        assert_eq!(healths, [(position(777).path, "as it was read since".to_owned())]);
+        store.healths(|stream, path, health| healths.push((stream, path, health))).unwrap();
+        assert_eq!(healths, [(StreamId(1), position(777).path, "as it was read since".to_owned())]);
         assert_eq!(store.forget_streams(&[StreamId(1), StreamId(2)]).unwrap(), 1);
         assert_eq!(store.forget_streams(&[StreamId(1)]).unwrap(), 0);
         assert_eq!(store.path_of(StreamId(1)).unwrap(), None);

@@ -24,7 +24,8 @@ pub struct StreamStatus {
     pub tally: Tally,
     /// When it was last committed.
     pub updated: Timestamp,
-    /// How well its log is read, packed by the engine; empty if that was never recorded.
+    /// How well its log is read, packed by the engine; empty if that was never recorded, or is with a later stream of the
+    /// log.
     pub health: String,
 }
 
@@ -62,14 +63,17 @@ impl Reader {
     ///
     /// # Errors
     /// Any database error.
-    pub fn healths(&self, mut each: impl FnMut(PathBuf, String)) -> Result<(), StoreError> {
+    pub fn healths(
+        &self,
+        mut each: impl FnMut(StreamId, PathBuf, String),
+    ) -> Result<(), StoreError> {
         self.read("reading how logs were read", |db| {
             let mut statement = db.prepare_cached(
-                "SELECT path, health FROM stream WHERE health <> '' ORDER BY updated, stream",
+                "SELECT stream, path, health FROM stream WHERE health <> '' ORDER BY updated, stream",
             )?;
             let mut rows = statement.query([])?;
             while let Some(row) = rows.next()? {
-                each(path(row)?, get_lossy(row, "health")?);
+                each(StreamId(row.get("stream")?), path(row)?, get_lossy(row, "health")?);
             }
             Ok(())
         })
@@ -162,6 +166,13 @@ pub(super) fn add(db: &Connection, updates: &[StreamUpdate], now: Timestamp) -> 
         ])?;
     }
     Ok(())
+}
+
+/// Removes from the rows of these streams how well their logs were read.
+pub(super) fn empty(db: &Connection, streams: &[StreamId]) -> Result<()> {
+    let mut empty =
+        db.prepare_cached("UPDATE stream SET health = '' WHERE stream = ?1 AND health <> ''")?;
+    streams.iter().try_for_each(|stream| empty.execute([stream.0]).map(drop))
 }
 
 fn path(row: &Row<'_>) -> Result<PathBuf> {
