@@ -167,6 +167,7 @@ impl Housekeeper {
             return Ok(());
         }
         let store = Store::open(self.store.path())?;
+        store.keep_few_pages()?;
         let Some(Post { mailer, rules }) = self.post.take() else { return Ok(()) };
         match Pump::new(store, mailer, rules, self.host.clone(), self.cut.clone()) {
             Ok(pump) => self.pump = Some(pump),

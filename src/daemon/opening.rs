@@ -72,6 +72,7 @@ impl Opening<'_> {
             None => lock.insert(Lock::take(&site.state, Role::Daemon)?),
         };
         let mut store = recovery::open(site, lock)?;
+        store.keep_few_pages()?;
         store.forget_again()?;
         // Before the contents are read: the loop's first turn finds what changes meanwhile.
         let versions = versions(&store)?;
@@ -80,7 +81,7 @@ impl Opening<'_> {
         let (bound, places) = (site.memory_bound(), Arc::clone(&self.places));
         let worker = Worker::new(judge, store, places, delivery(site), bound)?;
         let pump = self.pump()?;
-        let store = site.store()?;
+        let store = self.connect()?;
         Ok(Opened { worker, versions, positions, followed, pump, store })
     }
 
@@ -90,7 +91,14 @@ impl Opening<'_> {
             return Ok(None);
         };
         let (host, cut) = (self.host.clone(), self.cut.clone());
-        Pump::new(self.site.store()?, mailer, rules, host, cut).map(Some)
+        Pump::new(self.connect()?, mailer, rules, host, cut).map(Some)
+    }
+
+    /// Opens the database once more, for another thread.
+    fn connect(&self) -> anyhow::Result<Store> {
+        let store = self.site.store()?;
+        store.keep_few_pages()?;
+        Ok(store)
     }
 
     /// Opens everything, with retries; `None` if the process is to end first.
