@@ -35,15 +35,34 @@ const IDLE: Duration = Duration::from_secs(1);
 /// Wait of an alert between its judgement and its commit, so that several alerts share the cost.
 const SOON: Duration = Duration::from_millis(5);
 
-/// An alert waits at least so many times the duration of the last commit: if every batch has an alert, commits would
-/// otherwise take most of the time.
+/// Between commits for alerts, so many times their duration is for other work: if every batch has an alert, commits
+/// would otherwise take most of the time.
 const COMMITS: u32 = 4;
 
-/// When the last commit ended, and how long it took.
-#[derive(Clone, Copy, Debug)]
+/// Time for other work that counts in advance: alerts seldom come, and one between two other commits need not wait.
+const ADVANCE: Duration = Duration::from_secs(1);
+
+/// The last commit, and when the next one is due.
+#[derive(Clone, Copy, Debug, Default)]
 struct Committed {
+    /// When the last commit ended.
     at: Duration,
-    took: Duration,
+    /// When there has been time enough for other work.
+    free: Duration,
+}
+
+impl Committed {
+    /// Records a commit.
+    fn note(&mut self, began: Duration, ended: Duration) {
+        let took = ended.saturating_sub(began);
+        let free = self.free.max(ended.saturating_sub(ADVANCE)) + took * (COMMITS + 1);
+        *self = Self { at: ended, free: free.min(ended + took * COMMITS) };
+    }
+
+    /// Returns when the next commit is due if there is an alert.
+    fn soon(self) -> Duration {
+        self.free.max(self.at + SOON)
+    }
 }
 
 /// Waits between retries of a database access: the first, and the longest.
@@ -127,7 +146,7 @@ impl<L: Listener> Loop<'_, L> {
     /// # Errors
     /// Those of the store that a retry cannot cure.
     pub fn run(mut self) -> anyhow::Result<()> {
-        let mut committed = Committed { at: monotonic(), took: Duration::ZERO };
+        let mut committed = Committed { at: monotonic(), ..Committed::default() };
         let mut new_since = Some(now());
         self.keep_logs();
         loop {
@@ -222,8 +241,7 @@ impl<L: Listener> Loop<'_, L> {
         let Self { worker, listener, .. } = self;
         let began = monotonic();
         let alerts = retry(listener, "committing", || worker.commit(now()))?;
-        let at = monotonic();
-        *committed = Committed { at, took: at.saturating_sub(began) };
+        committed.note(began, monotonic());
         if alerts.is_empty() {
             return Ok(());
         }
@@ -236,10 +254,9 @@ impl<L: Listener> Loop<'_, L> {
 
     /// Returns how long changes may still wait for their commit.
     fn rest(&self, committed: Committed) -> Duration {
-        let Committed { at, took } = committed;
-        let soon = SOON.max(took * COMMITS).min(self.commit_interval);
-        let longest = if self.worker.has_alerts() { soon } else { self.commit_interval };
-        longest.saturating_sub(monotonic().saturating_sub(at))
+        let latest = committed.at + self.commit_interval;
+        let due = if self.worker.has_alerts() { committed.soon().min(latest) } else { latest };
+        due.saturating_sub(monotonic())
     }
 
     /// Deletes the state of files that the follower forgot, once all that was read of them is committed.

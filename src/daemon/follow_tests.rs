@@ -61,7 +61,7 @@ fn forgetful<'a>(folder: &Path, pattern: &str, orders: &'a Receiver<Order>) -> L
 
 /// One turn of the loop, at so many seconds.
 fn turn<L: Listener>(work: &mut Loop<'_, L>, second: u64) {
-    let mut committed = Committed { at: Duration::ZERO, took: Duration::ZERO };
+    let mut committed = Committed::default();
     for batch in work.follower.poll(Duration::from_secs(second)) {
         work.take(batch).unwrap();
     }
@@ -133,4 +133,32 @@ fn the_state_of_a_log_stayed_with_each_of_its_rotated_files() {
     assert_eq!(kept, [latest]);
     let window = Log::decode(&latest.health).unwrap().window;
     assert_eq!(window.sums(), (4, 4), "of all of them");
+}
+
+const fn ms(n: u64) -> Duration {
+    Duration::from_millis(n)
+}
+
+#[test]
+fn an_alert_between_two_other_commits_waited_for_four_times_their_duration() {
+    let mut committed = Committed::default();
+    for n in 1..20 {
+        committed.note(ms(200 * n - 25), ms(200 * n));
+        assert_eq!(committed.soon(), committed.at + SOON, "after {n}");
+    }
+}
+
+#[test]
+fn commits_take_a_fifth_of_the_time_if_every_batch_has_an_alert() {
+    for took in [1, 25, 300].map(ms) {
+        let (mut committed, mut n, end) = (Committed::default(), 0, Duration::from_secs(60));
+        while committed.at < end {
+            let began = committed.soon();
+            assert!(began <= committed.at + SOON.max(took * COMMITS), "{n} of {took:?}");
+            committed.note(began, began + took);
+            n += 1;
+        }
+        let most = (end + ADVANCE) / (COMMITS + 1) + 2 * took;
+        assert!(took * n <= most, "{n} of {took:?}");
+    }
 }
