@@ -56,6 +56,10 @@ impl TokenUse {
             Err(at) => {
                 let mut activity = Activity::default();
                 activity.count(outcome, bytes);
+                if self.hours.is_empty() {
+                    // Between two commits, most tokens are used in one hour.
+                    self.hours.reserve_exact(1);
+                }
                 self.hours.insert(at, (hour, activity));
             }
         }
