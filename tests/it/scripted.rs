@@ -41,7 +41,7 @@ impl Scripted {
             let settings = MailSettings {
                 server: Server { security, host: "127.0.0.1".into(), port },
                 user: Some("tokenwatch".into()),
-                password: Some(Password::new("s3cret".into())),
+                password: Some(Password::new("s3cret".to_owned().into())),
                 ca_pem: ca_pem.map(Into::into),
                 from: "tokenwatch@example.org".into(),
                 to: vec!["security@example.org".into(), "ops@example.org".into()],
