@@ -237,7 +237,11 @@ impl Pump {
         match composer.write(outgoing)? {
             Written::Mail(mail) => {
                 self.store.fix(&[outgoing], upto)?;
-                self.send(&[outgoing], &mail, Sent::Single, now)
+                let tried = self.send(&[outgoing], &mail, Sent::Single, now)?;
+                // Updates of which nothing is left would pass for news that waits.
+                let beside = self.store.updates_beside(outgoing)?;
+                self.untold(&beside.iter().collect::<Vec<_>>(), now)?;
+                Ok(tried)
             }
             Written::Settled => self.store.settled(&[outgoing], now).map(|()| Tried::Done),
             Written::Gone => self.bury(&[outgoing], now).map(|()| Tried::Done),

@@ -5,7 +5,7 @@
 
 use rusqlite::{OptionalExtension, params};
 
-use super::outbox::{About, Outgoing};
+use super::outbox::{About, Outgoing, SELECT, outgoing};
 use super::{Reader, Store, StoreError, commit};
 
 impl Reader {
@@ -32,6 +32,24 @@ impl Reader {
             let mut statement = db.prepare_cached(sql)?;
             let found = statement.query_row(params![incident.as_str(), mail.id], |row| row.get(0));
             found.optional().map(Option::flatten)
+        })
+    }
+
+    /// Returns the updates that wait about the incident of a mail and were never sent.
+    ///
+    /// # Errors
+    /// Any database error.
+    pub fn updates_beside(&self, mail: &Outgoing) -> Result<Vec<Outgoing>, StoreError> {
+        let About::Incident { incident, .. } = &mail.about else { return Ok(Vec::new()) };
+        self.read("looking for updates", |db| {
+            let sql = format!(
+                "{SELECT} FROM outbox AS mail
+                 WHERE state = 'waiting' AND principal = ?1 AND incident = ?2 AND id <> ?3
+                   AND reported_upto IS NULL"
+            );
+            let mut statement = db.prepare_cached(&sql)?;
+            let key = params![mail.principal.as_str(), incident.as_str(), mail.id];
+            statement.query_map(key, outgoing)?.collect()
         })
     }
 }

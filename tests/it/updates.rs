@@ -99,6 +99,33 @@ fn what_the_first_mail_had_told_came_again_as_an_update() {
 }
 
 #[test]
+fn an_update_that_had_nothing_left_to_tell_passed_for_news_that_waits() {
+    let start = midnight();
+    let mut growing = Growing::at(start);
+    growing.grow(&["token-in-url", "unusual-use"], start);
+    assert_eq!(growing.site.n_in("waiting"), 2);
+    growing.site.turn(start);
+    assert_eq!((growing.site.n_in("sent"), growing.site.n_in("empty")), (1, 1));
+    assert_eq!(growing.site.n_in("waiting"), 0);
+}
+
+#[test]
+fn an_update_with_news_outlives_the_first_mail_that_goes_out_late() {
+    let start = midnight();
+    let mut growing = Growing::at(start);
+    growing.site.server.script(|script| script.full = vec![ANA.into(), BEN.into()]);
+    growing.grow(&["token-in-url", "unusual-use"], start);
+    growing.site.turn(start);
+    growing.grow(&["revoked-token-used"], start.plus(MINUTE));
+    growing.site.server.script(|script| script.full.clear());
+    growing.site.restart();
+    growing.site.turn(start.plus(2 * MINUTE));
+    assert_eq!((growing.site.n_in("sent"), growing.site.n_in("waiting")), (1, 1));
+    growing.site.turn(start.plus(6 * MINUTE));
+    assert_eq!(growing.n_told(), [2, 3]);
+}
+
+#[test]
 fn what_came_after_the_first_mail_is_told_once_by_an_update() {
     let start = midnight();
     let mut growing = Growing::at(start);

@@ -192,9 +192,11 @@ impl Open {
         if !self.is_news(alert) && !is_worse {
             return None;
         }
+        if is_worse {
+            self.due = alert.time;
+        }
         let due = if is_worse { alert.time } else { self.next_update(alert.time) };
         self.mailed = self.mailed.max(Some(alert.rule.level));
-        self.due = due;
         self.incident.revision += 1;
         let Incident { id, revision, .. } = &self.incident;
         Some(Notice { incident: id.clone(), revision: *revision, delay: due.since(alert.time) })
@@ -223,9 +225,13 @@ impl Open {
         if time < self.due {
             return self.due;
         }
-        let due = self.due.plus(GATHER << self.updates.min(8));
-        self.updates = self.updates.saturating_add(1);
-        time.max(due)
+        let due = time.max(self.due.plus(GATHER << self.updates.min(8)));
+        // What came together with the last mail is told by it, if that has room: other news must not wait for it.
+        if time != self.due {
+            self.due = due;
+            self.updates = self.updates.saturating_add(1);
+        }
+        due
     }
 }
 
@@ -340,6 +346,18 @@ mod tests {
         assert_eq!(due(&[refused, (1, "unusual-use", THIEF, 200)]), [0, 5], "he got in");
         let late = (-2, "revoked-token-used", THIEF, 200);
         assert_eq!(notices(&[theft, late]), [0, 0], "a late line is mailed as well");
+    }
+
+    #[test]
+    fn what_the_first_mail_tells_as_well_delayed_real_news() {
+        let both = [(0, "unusual-use", THIEF, 200), (0, "token-in-url", THIEF, 200)];
+        let and = |later: &[(i64, &'static str, &'static str, u16)]| due(&[&both, later].concat());
+        let news = |minute| (minute, "revoked-token-used", THIEF, 200);
+        assert_eq!(and(&[]), [0, 5], "unless the first has room for it");
+        assert_eq!(and(&[news(2)]), [0, 5], "together");
+        assert_eq!(and(&[news(6)]), [0, 5, 6]);
+        let again = (7, "unusual-use", "198.51.100.7", 200);
+        assert_eq!(and(&[news(6), again]), [0, 5, 6, 16], "and updates are as rare as ever");
     }
 
     #[test]
