@@ -8,7 +8,7 @@ use std::path::PathBuf;
 
 use crate::engine::line::{MAX_LINE, Position};
 use crate::engine::time::{SECOND, Timestamp};
-use crate::source::rotation::unrotated;
+use crate::source::rotation::{is_compressed, unrotated};
 use crate::store::StreamStatus;
 
 /// The present state of a stream's file.
@@ -96,11 +96,16 @@ impl Life<'_> {
     pub(super) fn size(&self) -> u64 {
         let position = &self.stream.position;
         match &self.standing {
-            // The offset in a compressed file counts uncompressed bytes, so the file's own size says nothing.
-            Standing::There(file) => file.len().max(position.size),
+            Standing::There(file) if !self.is_compressed() => file.len().max(position.size),
             Standing::Over => position.offset,
-            Standing::Gone | Standing::Unknown(_) => position.size,
+            Standing::There(_) | Standing::Gone | Standing::Unknown(_) => position.size,
         }
+    }
+
+    /// Returns whether its offset counts unpacked bytes, of which the file itself shows neither number nor lines. Its
+    /// stored size exceeds the offset until all is read.
+    fn is_compressed(&self) -> bool {
+        is_compressed(&self.stream.position.path)
     }
 
     /// Returns for how many seconds it has had unread bytes: the time since its last commit, unless only an unfinished
@@ -110,8 +115,11 @@ impl Life<'_> {
         if is_behind { (now.since(self.stream.updated) / SECOND).max(0) } else { 0 }
     }
 
-    /// Returns whether a whole or overlong line is unread; true if the file cannot be examined.
+    /// Returns whether a whole or overlong line is unread; true if that cannot be examined.
     fn has_line(&self) -> bool {
+        if self.is_compressed() {
+            return true;
+        }
         let Some(file) = self.regular().and_then(|_| File::open(&self.stream.position.path).ok())
         else {
             return true;
@@ -144,5 +152,32 @@ impl Life<'_> {
             Standing::There(file) => Some(file).filter(|file| file.is_file()),
             _ => None,
         }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::engine::line::{StreamId, Tally};
+
+    #[test]
+    fn a_compressed_log_that_was_read_to_its_end_lagged_until_it_was_gone() {
+        let directory = tempfile::tempdir().unwrap();
+        let lag = |name: &str, size| {
+            let path = directory.path().join(name);
+            fs::write(&path, "twenty bytes, packed\n").unwrap();
+            let found = fs::metadata(&path).unwrap();
+            let (device, inode) = (found.dev(), found.ino());
+            let position = Position { path, device, inode, size, ..Position::default() };
+            let (tally, health) = (Tally::default(), String::new());
+            let updated = Timestamp::default();
+            let stream = [StreamStatus { stream: StreamId(1), position, tally, updated, health }];
+            let lives = look(&stream);
+            let life = lives.first().unwrap();
+            (life.has_rest(), life.lag(updated.plus(90 * SECOND)))
+        };
+        assert_eq!(lag("a.log.1.gz", 0), (false, 0), "all of its no lines");
+        assert_eq!(lag("b.log.1.gz", 1), (true, 90), "a replay was cut short");
+        assert_eq!(lag("c.log", 0), (true, 90));
     }
 }

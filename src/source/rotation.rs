@@ -196,7 +196,8 @@ const COMPRESSED: [&[u8]; 9] =
     [b".gz", b".zst", b".bz2", b".xz", b".Z", b".lz4", b".zip", b".lzma", b".br"];
 
 /// Returns whether a file is compressed, according to its name.
-pub(super) fn is_compressed(path: &Path) -> bool {
+#[must_use]
+pub fn is_compressed(path: &Path) -> bool {
     let name = path.file_name().map(OsStrExt::as_bytes).unwrap_or_default();
     COMPRESSED.iter().any(|ending| name.ends_with(ending))
 }
