@@ -138,10 +138,10 @@ impl Reloading {
         layers.slots.iter().filter(knows).map(Slot::layer).chain(built_in).collect()
     }
 
-    /// Returns the layers with a current fault.
+    /// Returns the files with a current fault.
     #[must_use]
     pub fn faults(&self) -> Vec<Layer> {
-        self.status().into_iter().filter(|layer| layer.fault.is_some()).collect()
+        self.files().into_iter().filter(|layer| layer.fault.is_some()).collect()
     }
 
     fn layers(&self) -> Arc<Layers> {

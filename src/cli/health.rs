@@ -56,7 +56,7 @@ impl Look<'_> {
             self.look_at_log(path, lives, &mut found);
         }
         self.look_beside(&mut found);
-        found.extend(self.layers.iter().filter_map(|layer| self.old(layer)));
+        found.extend(self.layers.iter().filter_map(|layer| self.look_at_layer(layer)));
         self.look_at_mails(&mut found);
         found
     }
@@ -148,16 +148,20 @@ impl Look<'_> {
         }
     }
 
-    /// The built-in table is as old as the program, so only a configured file can be too old.
-    fn old(&self, layer: &Layer) -> Option<Trouble> {
+    /// Returns why a GeoIP file is not in use, or that it is too old. The built-in table is as old as the program.
+    fn look_at_layer(&self, layer: &Layer) -> Option<Trouble> {
         let path = layer.path.as_ref()?;
+        let text = match &layer.fault {
+            Some(fault) => format!("the GeoIP file cannot be used: {fault}"),
+            None => self.age_of(layer)?,
+        };
+        Some(Trouble { kind: "geoip", about: visible::path(path), text })
+    }
+
+    fn age_of(&self, layer: &Layer) -> Option<String> {
         let built = Timestamp::from_seconds(i64::try_from(layer.built?).ok()?);
-        let text = || format!("the GeoIP data was built {}", print::ago(built, self.now));
-        (self.now.since(built) > self.params.limit(Eye::Atlas)).then(|| Trouble {
-            kind: "geoip",
-            about: visible::path(path),
-            text: text(),
-        })
+        let is_old = self.now.since(built) > self.params.limit(Eye::Atlas);
+        is_old.then(|| format!("the GeoIP data was built {}", print::ago(built, self.now)))
     }
 }
 

@@ -65,7 +65,7 @@ fn learn(context: &mut Context, options: &Options) -> anyhow::Result<ExitCode> {
         store.queue_digest(&format!("{UNTIL}{}", now()), mail.at_once, now(), now())?;
     }
     let judge = site.judge_of(&store)?;
-    let atlas = Arc::new(site.atlas());
+    let atlas = Arc::new(site.atlas_with_warnings());
     let mut worker = Worker::new(judge, store, atlas, Delivery::Past, site.memory_bound())?;
 
     let arrival = arrival(options);

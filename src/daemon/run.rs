@@ -89,7 +89,7 @@ pub fn run(site: &Site, setup: Setup) -> anyhow::Result<()> {
     let runtime = tokio::runtime::Builder::new_current_thread().enable_all().build()?;
     // First of all: a signal during the assembly must not kill the process.
     let mut signals = Signals::listen(&runtime, setup.output.lifetime)?;
-    let (atlas, cut) = (Arc::new(site.atlas()), Cut::default());
+    let (atlas, cut) = (Arc::new(site.atlas_with_warnings()), Cut::default());
     let opening = Opening {
         site,
         places: Arc::clone(&atlas) as _,

@@ -7,6 +7,7 @@ use std::path::{Path, PathBuf};
 
 use anyhow::Context;
 use smol_str::SmolStr;
+use tracing::warn;
 
 use crate::atlas::{Reloading, Settings};
 use crate::config::ReadFrom as ConfiguredReadFrom;
@@ -277,6 +278,18 @@ impl Site {
             |files: &[At<PathBuf>]| files.iter().map(|at| at.value.clone()).collect::<Vec<_>>();
         let city = [paths(&geoip.city), paths(&geoip.country)].concat();
         Reloading::open(Settings { city, asn: paths(&geoip.asn), ..Settings::default() })
+    }
+
+    /// Opens the GeoIP files as [`Self::atlas`] does, and logs those that cannot be used.
+    #[must_use]
+    pub fn atlas_with_warnings(&self) -> Reloading {
+        let atlas = self.atlas();
+        for layer in atlas.faults() {
+            let path = layer.path.unwrap_or_default();
+            let fault = layer.fault.map(|fault| fault.to_string()).unwrap_or_default();
+            warn!(path = %path.display(), fault, "A GeoIP file cannot be used.");
+        }
+        atlas
     }
 
     /// Returns how many bytes of memory subjects and tokens may take: what the limit leaves, but at least a quarter of

@@ -238,6 +238,30 @@ fn lines_that_cannot_be_read_were_no_problem_to_a_status_that_is_asked_for_a_che
 }
 
 #[test]
+fn a_configured_geoip_file_that_cannot_be_used_was_silent() {
+    let home = Home::new(&format!(
+        "{CONFIG}[geoip]\ncity = [\"missing.mmdb\"]\nasn = [\"broken.mmdb\"]\n"
+    ));
+    home.append("broken.mmdb", "no such data");
+    home.append("logs/access.log", lines(1, 4, 9));
+    let told = |text: &str| {
+        ["missing.mmdb: no such file", "broken.mmdb: no MMDB metadata"].map(|part| {
+            let (file, why) = part.split_once(": ").unwrap();
+            text.lines().any(|line| line.contains(file) && line.contains(why))
+        })
+    };
+    let replayed = home.output(&["replay", "logs/access.log"]);
+    assert_eq!(told(&String::from_utf8_lossy(&replayed.stderr)), [true, true], "{replayed:?}");
+    let daemon = home.run(&[]);
+    wait_until("the lines are committed", || home.committed_lines() == 3);
+    assert_eq!(told(&home.daemon_log()), [true, true], "{}", home.daemon_log());
+    assert_eq!(troubles(&home), ["geoip", "geoip"]);
+    assert_eq!(told(&home.print(&["status"])), [true, true]);
+    assert_eq!(home.output(&["status", "--check"]).status.code(), Some(1));
+    assert!(daemon.terminate().success());
+}
+
+#[test]
 fn bytes_that_are_gone_are_one_alert_whenever_the_daemon_is_killed() {
     let server = server();
     let home = Home::new(&config(&server));
