@@ -100,6 +100,8 @@ pub struct Reload {
     pub commit_interval: Duration,
     /// Whether alerts are mailed.
     pub delivery: Delivery,
+    /// The settings that changed, and that only a start puts in force.
+    pub not_applied: Vec<&'static str>,
 }
 
 /// What the loop reports to other threads.
@@ -291,7 +293,8 @@ impl<L: Listener> Loop<'_, L> {
     }
 
     fn reload(&mut self, reload: Reload) -> anyhow::Result<()> {
-        let Reload { reader, mut judge, watches, units, commit_interval, delivery } = reload;
+        let Reload { reader, mut judge, watches, units, commit_interval, delivery, not_applied } =
+            reload;
         // Before the contents are read: the next turn finds what changes meanwhile.
         self.versions = self.find_versions()?;
         let registry = self.read("reading the registry", store::Reader::registry)?;
@@ -310,6 +313,10 @@ impl<L: Listener> Loop<'_, L> {
         self.keep_logs();
         self.commit_interval = commit_interval;
         info!("The configuration was reloaded.");
+        if !not_applied.is_empty() {
+            let settings = not_applied.join(", ");
+            warn!(settings, "Some changes take effect at the next start only.");
+        }
         Ok(())
     }
 

@@ -15,7 +15,7 @@ use tracing::{error, info, warn};
 
 use crate::atlas::Reloading;
 use crate::clock::{monotonic, monotonic_usec, now};
-use crate::config::Faults;
+use crate::config::{Config, Faults};
 use crate::daemon::backup::Backups;
 use crate::daemon::blocked::{Blocked, Spell};
 use crate::daemon::follow::{Listener, Loop, Order, Reload};
@@ -264,7 +264,9 @@ impl Parts {
         let commit_interval = site.config.limits.commit_interval;
         let Followed { watches, units } = followed;
         let delivery = delivery(&site);
-        let reload = Reload { reader, judge, watches, units, commit_interval, delivery };
+        let not_applied = not_applied(&old.config, &site.config);
+        let reload =
+            Reload { reader, judge, watches, units, commit_interval, delivery, not_applied };
         self.replacement.leave(post);
         // The queue may be full: then the other thread is busy, and checks for a replacement when it is done.
         self.chores.try_send(Chore::Mail).ok();
@@ -347,6 +349,17 @@ fn retention(site: &Site) -> Retention {
         tokens: Some(kept.profiles),
         mails: Some(kept.alerts),
     }
+}
+
+/// Returns the settings that differ, and that only a start puts in force.
+fn not_applied(old: &Config, new: &Config) -> Vec<&'static str> {
+    let all = [
+        ("[limits] memory", old.limits.memory != new.limits.memory),
+        ("[retention]", old.retention != new.retention),
+        ("[geoip]", old.geoip != new.geoip),
+        ("[output]", old.output != new.output),
+    ];
+    all.into_iter().filter(|(_, differs)| *differs).map(|(name, _)| name).collect()
 }
 
 /// Reports of the loop, and where they go.

@@ -176,6 +176,27 @@ fn a_new_source_is_followed_after_a_reload() {
 }
 
 #[test]
+fn a_reload_that_leaves_changes_to_the_next_start_said_that_all_was_reloaded() {
+    let home = Home::new(CONFIG);
+    let daemon = home.run(&[]);
+    wait_for_start(&home, 1);
+    home.configure(&CONFIG.replace("5ms", "6ms"));
+    daemon.signal("HUP");
+    wait_for_log(&home, "The configuration was reloaded.");
+    assert!(!home.daemon_log().contains("next start"), "{}", home.daemon_log());
+    let changed = CONFIG.replace("journal = false", "journal = true");
+    let changed = changed.replace("[limits]", "[limits]\nmemory = \"300MiB\"");
+    home.configure(&format!(
+        "{changed}[retention]\nalerts = \"90d\"\n[geoip]\ncity = [\"a.mmdb\"]\n"
+    ));
+    daemon.signal("HUP");
+    wait_for_log(&home, "Some changes take effect at the next start only.");
+    let log = home.daemon_log();
+    assert!(log.contains("[limits] memory, [retention], [geoip], [output]"), "{log}");
+    assert!(daemon.terminate().success());
+}
+
+#[test]
 fn a_second_daemon_on_the_same_state_exits_75() {
     let home = Home::new(CONFIG);
     let daemon = home.run(&[]);
