@@ -117,6 +117,7 @@ impl Chosen {
                 Err(error) => faults.push(RuleFault {
                     file: named(path).into(),
                     line: 0,
+                    column: 0,
                     message: format!("cannot be read: {error}"),
                 }),
             }
@@ -167,10 +168,12 @@ fn check(site: &Site, printer: &mut Printer, files: &[PathBuf]) -> anyhow::Resul
 /// Prints faults. Fails if there are any.
 fn told(printer: &mut Printer, faults: &[RuleFault]) -> anyhow::Result<ExitCode> {
     for fault in faults {
-        let RuleFault { file, line, message } = fault;
+        let RuleFault { file, line, column, message } = fault;
         if printer.is_json() {
-            let line = (*line > 0).then_some(line);
-            printer.json(&json!({ "file": file, "line": line, "fault": message }))?;
+            let known = |number: usize| (number > 0).then_some(number);
+            let (line, column) = (known(*line), known(*column));
+            let fault = json!({ "file": file, "line": line, "column": column, "fault": message });
+            printer.json(&fault)?;
         } else {
             printer.line(safe(fault.to_string()))?;
         }

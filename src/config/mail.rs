@@ -110,6 +110,19 @@ impl Mail {
         };
         read_password(&path, span).map(Some)
     }
+
+    /// Reads the certificates of the authorities to trust instead of the system's.
+    ///
+    /// # Errors
+    /// Reports why the file could not be read, at the place where the configuration names it.
+    pub fn ca_pem(&self) -> Result<Option<Vec<u8>>, Faults> {
+        let Some(At { value, span }) = &self.ca_file else { return Ok(None) };
+        let read = fs::read(value).map_err(|error| {
+            let found = format!("{} cannot be read: {error}", value.display());
+            Faults::from(span.fault(found, "certificates in PEM", ""))
+        });
+        read.map(Some)
+    }
 }
 
 /// Half past seven in the morning, before work in Europe, in UTC.

@@ -1,7 +1,7 @@
 //! The configuration: the meaning of its files with every default filled in, or all their faults.
 //!
-//! Two stages: `raw` contains the files' values key by key; this file interprets them. Only [`Config::load`] and
-//! [`Mail::password`] read files.
+//! Two stages: `raw` contains the files' values key by key; this file interprets them. Only [`Config::load`],
+//! [`Mail::password`] and [`Mail::ca_pem`] read files.
 
 mod detect;
 mod fault;
@@ -11,7 +11,7 @@ mod read;
 mod scalar;
 mod value;
 
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, BTreeSet};
 use std::fs;
 use std::io::{self, Read};
 use std::path::{Path, PathBuf};
@@ -63,7 +63,13 @@ pub struct Config {
     pub alerts: Alerts,
     /// Limits of resources.
     pub limits: Limits,
+    /// The sections and the keys outside of sections that have faults, so that something may be missing here; also
+    /// [`UNKNOWN`], if one has an unknown name.
+    pub faulty: BTreeSet<&'static str>,
 }
+
+/// Stands in [`Config::faulty`] for what has an unknown name.
+pub const UNKNOWN: &str = "";
 
 /// `[[source]]`: logs of one format.
 #[derive(Clone, Debug, PartialEq)]
@@ -293,10 +299,13 @@ impl Config {
 
     /// Combines the slots into a configuration.
     fn mean(raw: Raw, files: Vec<PathBuf>, main: &Path) -> (Self, Vec<Fault>) {
-        let mut faults = Vec::new();
+        let (mut faults, mut faulty) = (Vec::new(), raw.faulty);
         let sources = raw.sources.into_iter().filter_map(|raw| Source::new(raw, &mut faults));
         let sources = sources.collect();
+        faulty.extend((!faults.is_empty()).then_some("source"));
+        let n_before = faults.len();
         let mail = Mail::new(raw.mail, &mut faults);
+        faulty.extend((faults.len() > n_before).then_some("mail"));
         let default_rules = At {
             value: main.parent().unwrap_or(Path::new("")).join("rules.d"),
             span: Span::default(),
@@ -324,6 +333,7 @@ impl Config {
             retention: Retention::new(raw.retention),
             alerts: Alerts { budget: raw.alerts.budget.or_default() },
             limits: Limits::new(raw.limits),
+            faulty,
         };
         (config, faults)
     }

@@ -1,6 +1,6 @@
 //! The files' values: one slot for each existing key, filled file by file; the last value wins.
 
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, BTreeSet};
 use std::path::PathBuf;
 use std::sync::Arc;
 use std::time::Duration;
@@ -30,6 +30,8 @@ const CENTURY: Duration = Duration::from_hours(24 * 36_525);
 pub(super) struct Raw {
     /// A part could not be read, so missing keys may in fact be there.
     pub(super) is_broken: bool,
+    /// What has faults: see [`super::Config::faulty`].
+    pub(super) faulty: BTreeSet<&'static str>,
     pub(super) state_dir: Slot<PathBuf>,
     pub(super) sources: Vec<RawSource>,
     pub(super) tokens: RawTokens,
@@ -141,6 +143,7 @@ impl Raw {
         let broken: Vec<_> = faults.iter().map(line).collect();
         let mut top = Section::of_file(file, &table);
         self.read_top(&mut top);
+        self.faulty.extend(top.faulty());
         // The contents of an unreadable line are a guess, and so is the table of what is below a header that is one.
         let guessed = below_headers(content, &broken);
         let is_guess = |at: Option<usize>| broken.contains(&at) || guessed.contains(&at);

@@ -8,6 +8,7 @@ use std::sync::Arc;
 use toml::Spanned;
 use toml::de::{DeString, DeTable, DeValue};
 
+use super::UNKNOWN;
 use super::fault::{At, Fault, File, Span};
 
 /// A parsed value, or all its faults.
@@ -142,6 +143,8 @@ pub(super) struct Section<'a> {
     table: BTreeMap<&'a str, (Range<usize>, &'a Spanned<DeValue<'a>>)>,
     known: Vec<&'static str>,
     faults: Vec<Fault>,
+    /// The keys of the values with faults.
+    faulty: Vec<&'static str>,
 }
 
 impl<'a> Section<'a> {
@@ -154,7 +157,7 @@ impl<'a> Section<'a> {
             (key.get_ref().as_ref(), (key.span(), value))
         };
         let table = table.iter().map(entry).collect();
-        Self { file, name, span, table, known: Vec::new(), faults: Vec::new() }
+        Self { file, name, span, table, known: Vec::new(), faults: Vec::new(), faulty: Vec::new() }
     }
 
     /// Returns where the table begins.
@@ -180,15 +183,24 @@ impl<'a> Section<'a> {
             Ok(value) => Slot::Set(At { value, span: node.span() }),
             Err(faults) => {
                 self.faults.extend(faults);
+                self.faulty.push(key);
                 Slot::Faulty
             }
         };
     }
 
+    /// Returns the keys of the values with faults, and [`UNKNOWN`] if there are keys that were not read.
+    pub(super) fn faulty(&self) -> impl Iterator<Item = &'static str> {
+        let unknown = (!self.table.is_empty()).then_some(UNKNOWN);
+        self.faulty.iter().copied().chain(unknown)
+    }
+
     /// Reads a table within this one.
     pub(super) fn section(&mut self, key: &'static str, read: impl FnOnce(&mut Section<'a>)) {
         let Some(node) = self.take(key) else { return };
+        let n_before = self.faults.len();
         self.enter(key, node, read);
+        self.faulty.extend((self.faults.len() > n_before).then_some(key));
     }
 
     /// Reads tables written as `[[key]]`.
@@ -196,11 +208,14 @@ impl<'a> Section<'a> {
         let Some(node) = self.take(key) else { return };
         let DeValue::Array(items) = node.raw() else {
             self.faults.extend(node.wrong("a list of tables", format!("write [[{key}]]")));
+            self.faulty.push(key);
             return;
         };
+        let n_before = self.faults.len();
         for value in items {
             self.enter(key, Node { file: self.file, value }, &mut read);
         }
+        self.faulty.extend((self.faults.len() > n_before).then_some(key));
     }
 
     /// Reads every table within this one, regardless of its name.

@@ -4,11 +4,10 @@ use std::sync::atomic::{AtomicBool, Ordering};
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 use std::time::Duration;
 
-use anyhow::Context as _;
 use chrono::NaiveTime;
 use tokio::time::sleep;
 
-use crate::config::Mail as MailConfig;
+use crate::config::{Faults, Mail as MailConfig};
 use crate::deliver::email::{MailSettings, Mailer, Password, Timeouts};
 use crate::engine::alert::Level;
 
@@ -61,15 +60,18 @@ pub fn mailer(
     credentials: Option<&std::path::Path>,
     timeouts: Timeouts,
 ) -> anyhow::Result<Mailer> {
-    let ca_pem = config.ca_file.as_ref().map(|file| {
-        std::fs::read(&file.value).with_context(|| format!("reading {}", file.value.display()))
-    });
-    let password = config.password(credentials)?;
+    let (ca_pem, password) = match (config.ca_pem(), config.password(credentials)) {
+        (Ok(ca_pem), Ok(password)) => (ca_pem, password),
+        (ca_pem, password) => {
+            let faults = [password.err(), ca_pem.err()].into_iter().flatten().flatten();
+            return Err(faults.collect::<Faults>().into());
+        }
+    };
     let settings = MailSettings {
         server: config.server.value.clone(),
         user: config.user.clone(),
         password: password.map(Password::new),
-        ca_pem: ca_pem.transpose()?,
+        ca_pem,
         from: config.from.clone(),
         to: config.to.clone(),
         hello_name: config.hello_name.clone(),

@@ -20,7 +20,7 @@ use crate::engine::judge::Judge;
 use crate::engine::reader::{Reader, Source};
 use crate::engine::record::Format;
 use crate::engine::registry::Registry;
-use crate::engine::rule::{RuleFault, RuleSet};
+use crate::engine::rule::{Disabled, RuleFault, RuleSet};
 use crate::engine::token::{Finder, Names, Sealer};
 use crate::engine::word::Words;
 use crate::source::follow::{ReadFrom, Watch};
@@ -234,8 +234,12 @@ impl Site {
                 files.with_context(|| format!("reading rules in {}", folder.value.display()))?
             }
         };
-        let disabled: Vec<String> =
-            self.config.rules.disable.iter().map(|name| name.value.clone()).collect();
+        let disabled = self.config.rules.disable.iter().map(|At { value, span }| Disabled {
+            name: value.into(),
+            file: span.path().map(Path::to_string_lossy).unwrap_or_default().into(),
+            place: span.line_and_column().unwrap_or_default(),
+        });
+        let disabled: Vec<Disabled> = disabled.collect();
         let files = files.iter().map(|(name, text)| (name.as_str(), text.as_str()));
         Ok(RuleSet::new(files, &disabled))
     }

@@ -99,17 +99,31 @@ pub struct RuleFault {
     pub file: SmolStr,
     /// Line, counted from 1, or 0 if it concerns the whole file.
     pub line: usize,
+    /// Column in characters, counted from 1, or 0 if it concerns the whole line.
+    pub column: usize,
     /// What is wrong, and what would be correct.
     pub message: String,
 }
 
 impl fmt::Display for RuleFault {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        match self.line {
-            0 => write!(f, "{}: {}", self.file, self.message),
-            line => write!(f, "{}:{line}: {}", self.file, self.message),
+        write!(f, "{}", self.file)?;
+        for number in [self.line, self.column].into_iter().filter(|number| *number > 0) {
+            write!(f, ":{number}")?;
         }
+        write!(f, ": {}", self.message)
     }
+}
+
+/// The name of a rule that is disabled, and where a person wrote it.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Disabled {
+    /// The name.
+    pub name: SmolStr,
+    /// The file.
+    pub file: SmolStr,
+    /// Line and column, counted from 1.
+    pub place: (usize, usize),
 }
 
 /// All rules in force, compiled.
@@ -141,7 +155,7 @@ impl RuleSet {
     #[must_use]
     pub fn new<'a>(
         files: impl IntoIterator<Item = (&'a str, &'a str)>,
-        disabled: &[String],
+        disabled: &[Disabled],
     ) -> (Self, Vec<RuleFault>) {
         let mut faults = Vec::new();
         let mut parsed: Vec<(Rule, SigmaRule)> = Vec::new();
@@ -163,20 +177,10 @@ impl RuleSet {
         }
         parsed.retain(|(rule, _)| own.iter().all(|(site, _)| site.head.id != rule.head.id));
         parsed.extend(own);
-        faults.extend(disabled.iter().filter_map(|name| {
-            let names = || parsed.iter().map(|(rule, _)| rule.head.name.as_str());
-            (!names().any(|known| known == name)).then(|| RuleFault {
-                file: SmolStr::new_static("[rules] disable"),
-                line: 0,
-                message: match nearest(name, names().collect()) {
-                    Some(near) => format!("no rule is named {name:?}, did you mean {near:?}?"),
-                    None => format!(
-                        "no rule is named {name:?}; `tokenwatch rules list` shows the names"
-                    ),
-                },
-            })
-        }));
-        parsed.retain(|(rule, _)| !disabled.iter().any(|name| rule.head.name == **name));
+        let names: Vec<&str> = parsed.iter().map(|(rule, _)| rule.head.name.as_str()).collect();
+        let strangers = disabled.iter().filter(|at| !names.contains(&at.name.as_str()));
+        faults.extend(strangers.map(|at| unknown(at, names.clone())));
+        parsed.retain(|(rule, _)| !disabled.iter().any(|at| rule.head.name == at.name));
         let (set, refused) = Self::compile(parsed);
         faults.extend(refused);
         (set, faults)
@@ -195,6 +199,7 @@ impl RuleSet {
                 Err(error) => faults.push(RuleFault {
                     file: rule.file,
                     line: 0,
+                    column: 0,
                     message: format!(
                         "rule {}: {}",
                         rule.head.name,
@@ -238,9 +243,19 @@ impl RuleSet {
     }
 }
 
+/// Returns the fault of a disabled rule that is none of `names`.
+fn unknown(Disabled { name, file, place }: &Disabled, names: Vec<&str>) -> RuleFault {
+    let message = match nearest(name, names) {
+        Some(near) => format!("no rule is named {name:?}, did you mean {near:?}?"),
+        None => format!("no rule is named {name:?}; `tokenwatch rules list` shows the names"),
+    };
+    let (line, column) = *place;
+    RuleFault { file: file.clone(), line, column, message }
+}
+
 /// Returns the fault of a rule whose id another rule of the site already has.
 fn twice(rule: &Rule, known: &Rule) -> RuleFault {
     let (name, id, before) = (&rule.head.name, &rule.head.id, &known.head.name);
     let message = format!("rule {name}: the id {id} is that of {before} in {} already", known.file);
-    RuleFault { file: rule.file.clone(), line: 0, message }
+    RuleFault { file: rule.file.clone(), line: 0, column: 0, message }
 }

@@ -18,7 +18,8 @@ pub(super) const MAX_FILE: usize = 128 * 1024;
 
 /// Reads a file, which may contain several rules (`---` between them).
 pub(super) fn read(file: &str, text: &str) -> (Vec<(Rule, SigmaRule)>, Vec<RuleFault>) {
-    let fault = |line, message: String| RuleFault { file: SmolStr::new(file), line, message };
+    let fault =
+        |line, message: String| RuleFault { file: SmolStr::new(file), line, column: 0, message };
     if text.len() > MAX_FILE {
         let message = format!("{} bytes; a rule file has {MAX_FILE} at most", text.len());
         return (Vec::new(), vec![fault(0, message)]);

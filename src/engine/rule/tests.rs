@@ -23,7 +23,11 @@ pub(super) fn rule(from: &str, to: &str) -> String {
 }
 
 pub(super) fn set(files: &[(&str, &str)], disabled: &[&str]) -> (RuleSet, Vec<String>) {
-    let disabled: Vec<String> = disabled.iter().map(ToString::to_string).collect();
+    let disabled = disabled.iter().zip(1..).map(|(name, column)| {
+        let file = "site.toml".into();
+        Disabled { name: (*name).into(), file, place: (2, column) }
+    });
+    let disabled: Vec<Disabled> = disabled.collect();
     let (set, faults) = RuleSet::new(files.iter().copied(), &disabled);
     (set, faults.iter().map(ToString::to_string).collect())
 }
@@ -133,8 +137,8 @@ fn a_disabled_name_takes_all_its_rules_out() {
     assert_eq!(
         faults,
         [
-            "[rules] disable: no rule is named \"unusal-use\", did you mean \"unusual-use\"?",
-            "[rules] disable: no rule is named \"zzz\"; `tokenwatch rules list` shows the names"
+            "site.toml:2:2: no rule is named \"unusal-use\", did you mean \"unusual-use\"?",
+            "site.toml:2:3: no rule is named \"zzz\"; `tokenwatch rules list` shows the names"
         ]
     );
     assert!(without.rules().iter().all(|rule| rule.head.name != "unusual-use"));

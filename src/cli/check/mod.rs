@@ -1,5 +1,7 @@
 //! `check`: reports all problems that can be found before the daemon starts, at once.
 
+mod report;
+
 use std::collections::BTreeMap;
 use std::fs;
 use std::io::ErrorKind;
@@ -8,24 +10,21 @@ use std::path::{Path, PathBuf};
 use std::process::ExitCode;
 use std::sync::Arc;
 
-use anstyle::{AnsiColor, Style};
-use serde::Serialize;
-
-use crate::atlas::Layer;
 use crate::cli::advice::Place;
 use crate::cli::args::Global;
+use crate::cli::check::report::{Level, Outcome, Report, outcome};
 use crate::cli::permit::{Permit, Refusal};
-use crate::cli::print::{Printer, safe};
+use crate::cli::print::Printer;
 use crate::cli::sample::{Sample, lines};
 use crate::cli::{advice, credentials, exit, print};
-use crate::config::{At, Fault, Faults, PasswordFrom, Source, SourceFrom, Span};
+use crate::config::{At, Config, Faults, Geoip, PasswordFrom, Source, SourceFrom, Span, UNKNOWN};
 use crate::daemon::post::mailer;
 use crate::daemon::site::Site;
 use crate::deliver::email::Timeouts;
 use crate::engine::detect::Health;
 use crate::engine::reader::Source as Reading;
 use crate::engine::record::guess;
-use crate::engine::rule::{RuleFault, is_built_in};
+use crate::engine::rule::is_built_in;
 use crate::engine::token::Finder;
 use crate::engine::trial::try_rule;
 use crate::source::listing::{list, sample};
@@ -43,9 +42,8 @@ pub(super) fn run(
     let mut report = Report::default();
     report.faults("configuration", faults);
     match site {
-        Some(site) if faults.is_empty() => check(&mut report, site, global),
-        Some(site) => draft(&mut report, site),
-        None => {}
+        Some(site) => check(&mut report, site, global),
+        None => report.warn("configuration", "nothing else is checked until that is mended"),
     }
     for finding in &report.0 {
         finding.print(printer)?;
@@ -56,155 +54,69 @@ pub(super) fn run(
 }
 
 fn check(report: &mut Report, site: &Site, global: &Global) {
-    let files = site.config.files.iter().map(|path| path.display().to_string());
-    let files = files.collect::<Vec<_>>().join(", ");
-    let from = if files.is_empty() { "built-in defaults".to_owned() } else { files };
-    report.ok("configuration", from);
+    let Config { files, sources: logs, mail: server, geoip: atlas, state_dir, .. } = &site.config;
+    if site.config.faulty.is_empty() {
+        let files = files.iter().map(|path| path.display().to_string()).collect::<Vec<_>>();
+        let from = if files.is_empty() { "built-in defaults".to_owned() } else { files.join(", ") };
+        report.ok("configuration", from);
+    }
     let params = site.params();
     let health = params.as_ref().map(|params| params.health).unwrap_or_default();
     let permit = Permit::of(&site.state, Lock::holder(&site.state));
     own_files(report, site, &permit);
-    sources(report, site, &Bounds { global, health, finder: Finder::new(&site.names()), permit });
+    let readings = formats(report, site);
+    if is_sure(report, site, "source", &["source", "tokens"], !logs.is_empty()) {
+        let bounds = Bounds { global, health, finder: Finder::new(&site.names()), permit };
+        sources(report, site, readings.as_deref(), &bounds);
+    }
     match params {
-        Ok(_) => report.ok("detect", "parameters"),
         Err(faults) => report.faults("detect", &faults),
+        Ok(_) if site.config.faulty.contains("detect") => {}
+        Ok(_) => report.ok("detect", "parameters"),
     }
     rules(report, site);
+    if is_sure(report, site, "geoip", &["geoip"], atlas != &Geoip::default()) {
+        geoip(report, site);
+    }
+    if is_sure(report, site, "mail", &["mail"], server.is_some()) {
+        mail(report, site, global);
+    }
+    if is_sure(report, site, "state", &["state_dir"], state_dir.is_some()) {
+        state(report, site);
+        database(report, site);
+    }
+}
+
+/// Returns whether what was read is all that the files say about a part; otherwise reports that it is not checked. A
+/// misspelt name of a section may stand for any part that is not configured.
+fn is_sure(
+    report: &mut Report,
+    site: &Site,
+    part: &'static str,
+    sections: &[&'static str],
+    is_configured: bool,
+) -> bool {
+    let faulty = &site.config.faulty;
+    let own = sections.iter().find(|section| faulty.contains(*section));
+    let why = match own {
+        Some(section) => format!("`{section}` has faults"),
+        None if faulty.contains(UNKNOWN) && !is_configured => {
+            "it may be what has an unknown name".to_owned()
+        }
+        None => return true,
+    };
+    report.warn(part, format!("not checked: {why}"));
+    false
+}
+
+/// Checks the GeoIP files, each at its place in the configuration.
+fn geoip(report: &mut Report, site: &Site) {
+    let Geoip { city, country, asn } = &site.config.geoip;
     for layer in site.atlas().status() {
-        report.layer(&layer);
+        let mut named = [city, country, asn].into_iter().flatten();
+        let at = named.find(|at| Some(&at.value) == layer.path.as_ref());
+        report.layer(&layer, &at.map(|at| at.span.clone()).unwrap_or_default());
     }
-    mail(report, site, global);
-    state(report, site);
-    database(report, site);
-}
-
-/// Checks the formats, parameters and rules of a site with faults. Logs, mail and state are skipped: a setting left out
-/// for its fault would be missing there.
-fn draft(report: &mut Report, site: &Site) {
-    if let Err(faults) = site.sources() {
-        report.faults("format", &faults);
-    }
-    if let Err(faults) = site.params() {
-        report.faults("detect", &faults);
-    }
-    rules(report, site);
-}
-
-/// The results of all checks.
-#[derive(Default)]
-struct Report(Vec<Outcome>);
-
-#[derive(Clone, Copy, PartialEq, Eq, Serialize)]
-#[serde(rename_all = "lowercase")]
-enum Level {
-    Ok,
-    Warning,
-    Fault,
-}
-
-/// The result of one check.
-#[derive(Serialize)]
-struct Outcome {
-    check: &'static str,
-    level: Level,
-    message: String,
-    #[serde(skip_serializing_if = "Option::is_none")]
-    file: Option<String>,
-    #[serde(skip_serializing_if = "Option::is_none")]
-    line: Option<usize>,
-    #[serde(skip_serializing_if = "Option::is_none")]
-    column: Option<usize>,
-    #[serde(skip_serializing_if = "String::is_empty")]
-    hint: String,
-    /// For a log: how its first lines fit the format.
-    #[serde(skip_serializing_if = "Option::is_none")]
-    log: Option<Sample>,
-}
-
-impl Outcome {
-    fn at(mut self, span: &Span) -> Self {
-        self.file = span.path().map(|path| path.display().to_string());
-        let place = span.line_and_column();
-        (self.line, self.column) = (place.map(|(line, _)| line), place.map(|(_, column)| column));
-        self
-    }
-
-    fn print(&self, printer: &mut Printer) -> anyhow::Result<()> {
-        if printer.is_json() {
-            return Ok(printer.json(self)?);
-        }
-        let (word, color) = match self.level {
-            Level::Ok => ("ok", AnsiColor::Green),
-            Level::Warning => ("warning", AnsiColor::Yellow),
-            Level::Fault => ("fault", AnsiColor::Red),
-        };
-        let style = Style::new().fg_color(Some(color.into()));
-        let mut place = String::new();
-        if let Some(file) = &self.file {
-            let numbers = [self.line, self.column].into_iter().flatten();
-            let numbers: String = numbers.map(|number| format!(":{number}")).collect();
-            place = format!("{file}{numbers}: ");
-        }
-        let hint = if self.hint.is_empty() { String::new() } else { format!("; {}", self.hint) };
-        let text = safe(format!("{place}{}{hint}", self.message));
-        printer.line(format_args!("{style}{word:<8}{style:#}{:<14} {text}", self.check))?;
-        Ok(())
-    }
-}
-
-impl Report {
-    fn ok(&mut self, check: &'static str, message: impl Into<String>) {
-        self.0.push(outcome(check, Level::Ok, message));
-    }
-
-    fn warn(&mut self, check: &'static str, message: impl Into<String>) {
-        self.0.push(outcome(check, Level::Warning, message));
-    }
-
-    fn fault(&mut self, check: &'static str, message: impl Into<String>, hint: &str) {
-        let hint = hint.to_owned();
-        self.0.push(Outcome { hint, ..outcome(check, Level::Fault, message) });
-    }
-
-    fn faults(&mut self, check: &'static str, faults: &Faults) {
-        faults.iter().for_each(|fault| self.configured(check, fault));
-    }
-
-    /// Adds a fault in a configuration file.
-    fn configured(&mut self, check: &'static str, fault: &Fault) {
-        let Fault { span, found, expected, hint } = fault;
-        let expected =
-            if expected.is_empty() { String::new() } else { format!(", expected {expected}") };
-        let outcome = outcome(check, Level::Fault, format!("{found}{expected}"));
-        self.0.push(Outcome { hint: hint.clone(), ..outcome }.at(span));
-    }
-
-    fn rule(&mut self, fault: &RuleFault) {
-        let RuleFault { file, line, message } = fault;
-        self.0.push(Outcome {
-            file: Some(file.to_string()),
-            line: (*line > 0).then_some(*line),
-            ..outcome("rules", Level::Fault, message)
-        });
-    }
-
-    fn layer(&mut self, layer: &Layer) {
-        let name = match &layer.path {
-            Some(path) => path.display().to_string(),
-            None => "built-in table".to_owned(),
-        };
-        match (&layer.fault, &layer.kind) {
-            (Some(fault), _) => self.fault("geoip", format!("{name}: {fault}"), ""),
-            (None, Some(_)) if layer.path.is_none() => self.ok("geoip", name),
-            (None, Some(kind)) => self.ok("geoip", format!("{name}: {kind}")),
-            (None, None) => self.warn("geoip", format!("{name}: not in use")),
-        }
-    }
-}
-
-fn outcome(check: &'static str, level: Level, message: impl Into<String>) -> Outcome {
-    let (file, line, column, hint, log) = (None, None, None, String::new(), None);
-    Outcome { check, level, message: message.into(), file, line, column, hint, log }
 }
 
 /// Checks whether the daemon may read its configuration and its password file, whoever runs the check: root may read
@@ -245,8 +157,22 @@ struct Bounds<'a> {
 /// A source, and how to read its lines if its format is valid.
 type Known<'a> = (&'a Source, Option<&'a Reading>);
 
-fn sources(report: &mut Report, site: &Site, bounds: &Bounds<'_>) {
-    let readings = site.sources().map_err(|faults| report.faults("format", &faults));
+/// Returns how to read each source, if all formats are valid.
+fn formats(report: &mut Report, site: &Site) -> Option<Vec<Reading>> {
+    match site.sources() {
+        Ok(readings) => {
+            let n_sources = readings.len() as u64;
+            report.ok("format", format!("formats of {}", print::counted(n_sources, "source")));
+            Some(readings)
+        }
+        Err(faults) => {
+            report.faults("format", &faults);
+            None
+        }
+    }
+}
+
+fn sources(report: &mut Report, site: &Site, readings: Option<&[Reading]>, bounds: &Bounds<'_>) {
     if site.config.sources.is_empty() {
         report.warn(
             "source",
@@ -254,12 +180,8 @@ fn sources(report: &mut Report, site: &Site, bounds: &Bounds<'_>) {
         );
     }
     let mut first = BTreeMap::new();
-    if readings.is_ok() {
-        let n_sources = site.config.sources.len() as u64;
-        report.ok("format", format!("formats of {}", print::counted(n_sources, "source")));
-    }
     for (at, source) in site.config.sources.iter().enumerate() {
-        let known = (source, readings.as_ref().ok().and_then(|readings| readings.get(at)));
+        let known = (source, readings.and_then(|readings| readings.get(at)));
         match &source.from {
             SourceFrom::Journal { unit, .. } => {
                 if let Some(watch) = site.units().iter().find(|watch| watch.source == at) {
