@@ -1,7 +1,9 @@
 //! The daemon: the loop on one thread, the pump on another, signals and systemd on the main one.
 
 use std::collections::BTreeMap;
-use std::path::PathBuf;
+use std::fs;
+use std::os::unix::fs::PermissionsExt as _;
+use std::path::{Path, PathBuf};
 use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, Ordering};
 use std::sync::mpsc::{Sender, SyncSender, channel, sync_channel};
@@ -137,6 +139,7 @@ impl Parts {
         let Setup { sources, followed, output, load, credentials, host } = setup;
         let Opened { worker, versions, positions, followed: before, pump, store } = opened;
         warn_of_nothing(&followed.watches);
+        warn_of_access(&site.state);
         let reader = Arc::new(site.reader(sources)?);
         let (follower, journals) = follow(site, followed, positions, before);
         let waker = follower.waker();
@@ -337,6 +340,18 @@ fn warn_of_nothing(watches: &[Watch]) {
         if list(std::slice::from_ref(pattern), None).0.is_empty() {
             warn!(path = %pattern.display(), "No such log exists yet; it will be followed once it does.");
         }
+    }
+}
+
+/// Warns of a state directory that others may enter.
+fn warn_of_access(state: &Path) {
+    let mode = fs::metadata(state).map_or(0, |found| found.permissions().mode());
+    if mode & 0o077 != 0 {
+        let mode = format!("{:04o}", mode & 0o777);
+        warn!(
+            path = %state.display(), mode,
+            "Others have access to the state directory, whose mode should be 0700."
+        );
     }
 }
 

@@ -5,7 +5,7 @@ use std::os::unix::fs::PermissionsExt as _;
 
 use serde_json::{Value, json};
 
-use crate::program::Home;
+use crate::program::{CONFIG, Home, wait_until};
 
 const SECRET: &str = "exk_5b1f0c92d7a8463e9c0fb7d1264e83a5";
 
@@ -223,7 +223,7 @@ fn check_tells_every_fault_at_once() {
     )
     .unwrap();
     fs::create_dir(home.path("state")).unwrap();
-    fs::set_permissions(home.path("state"), fs::Permissions::from_mode(0o755)).unwrap();
+    fs::set_permissions(home.path("state"), fs::Permissions::from_mode(0o775)).unwrap();
     let output = home.output(&["check", "--json"]);
     assert_eq!(output.status.code(), Some(78));
     let text = String::from_utf8(output.stdout).unwrap();
@@ -303,6 +303,26 @@ fn a_fault_of_one_section_kept_the_others_from_being_checked() {
     }
     home.configure("[mail\n");
     at(&found(), "configuration", ":null:null", "nothing else is checked");
+}
+
+#[test]
+fn a_state_directory_that_others_may_list_was_a_fault_of_which_the_daemon_said_nothing() {
+    let home = Home::new(CONFIG);
+    home.append("logs/a.log", combined("/", "-", ""));
+    fs::create_dir(home.path("state")).unwrap();
+    let level_of = |mode| {
+        fs::set_permissions(home.path("state"), fs::Permissions::from_mode(mode)).unwrap();
+        let text = String::from_utf8(home.output(&["check", "--json"]).stdout).unwrap();
+        let all = text.lines().map(|line| serde_json::from_str::<Value>(line).unwrap());
+        let mut state = all.filter(|one| one["check"] == "state");
+        state.next().unwrap()["level"].as_str().unwrap().to_owned()
+    };
+    assert_eq!([0o700, 0o775, 0o755].map(level_of), ["ok", "fault", "warning"]);
+    let daemon = home.run(&[]);
+    wait_until("the line is committed", || home.committed_lines() == 1);
+    let log = home.daemon_log();
+    assert!(log.contains("Others have access to the state directory"), "{log}");
+    assert!(daemon.terminate().success());
 }
 
 #[test]

@@ -374,7 +374,8 @@ fn database(report: &mut Report, site: &Site) {
     }
 }
 
-/// Checks that the database and the key are accessible to the daemon alone: 0600, in a directory of mode 0700.
+/// Checks that the database and the key are accessible to the daemon alone: 0600, in a directory of mode 0700. That
+/// others may list the directory is worth a warning: its files are closed to them, unless they may replace them.
 fn state(report: &mut Report, site: &Site) {
     let key = site.state.join("seal.key");
     let is_keyed = key.exists();
@@ -393,7 +394,9 @@ fn state(report: &mut Report, site: &Site) {
                     let hint = format!("chmod {most:04o} {}", advice::quoted(path.as_os_str()));
                     let found =
                         format!("{name}: {mode:04o}, expected {most:04o}: others have access");
-                    report.fault("state", found, &hint);
+                    let is_closed = metadata.is_dir() && mode & 0o022 == 0;
+                    let level = if is_closed { Level::Warning } else { Level::Fault };
+                    report.0.push(Outcome { hint, ..outcome("state", level, found) });
                 }
             }
         }
