@@ -158,7 +158,12 @@ fn print_facets(printer: &mut Printer, history: &History, now: Timestamp) -> any
         if rows.is_empty() {
             continue;
         }
-        let mut table = table::table(&[plural(*facet), "requests", "first seen", "last seen"]);
+        // A narrow one has no room for dates.
+        let (times, seen): (&[_], fn(_, _) -> _) = match table::is_narrow() {
+            true => (&["first", "last seen"], print::ago),
+            false => (&["first seen", "last seen"], seen),
+        };
+        let mut table = table::table(&[&[plural(*facet), "requests"], times].concat());
         for FacetRow { value, span } in rows.iter().take(MOST) {
             let value = shown(*facet, value);
             let [first, last] = [span.first, span.last].map(|time| seen(time, now));

@@ -189,15 +189,32 @@ fn print_logs(printer: &mut Printer, lives: &[Life<'_>], now: Timestamp) -> anyh
     if lives.is_empty() {
         return Ok(());
     }
-    let mut table =
-        table::table(&["log", "size", "read", "lines", "rejected", "in 10 min", "missing", "lag"]);
     let logs = by_log(lives);
-    for (path, lives) in &logs {
-        table.add_row(row(path, lives, now));
+    let rows = logs.iter().map(|(path, lives)| row(path, lives, now));
+    if table::is_narrow() {
+        for row in rows {
+            print_log(printer, &row)?;
+        }
+    } else {
+        let mut table = table::table(&HEADINGS);
+        table.add_rows(rows);
+        printer.line(table::coloured(&table, |_| None))?;
     }
-    printer.line(table::coloured(&table, |_| None))?;
     printer.line("")?;
     Ok(())
+}
+
+/// What is said of a log.
+const HEADINGS: [&str; 8] =
+    ["log", "size", "read", "lines", "rejected", "in 10 min", "missing", "lag"];
+
+/// Prints a row below the log's path, for narrow terminals.
+fn print_log(printer: &mut Printer, [path, rest @ ..]: &[String; 8]) -> std::io::Result<()> {
+    printer.line(path)?;
+    let named = HEADINGS.iter().skip(1).zip(rest).filter(|(_, text)| !text.is_empty());
+    let all = named.map(|(name, text)| format!("{name} {text}")).collect::<Vec<_>>().join(", ");
+    let room = usize::from(table::width()).saturating_sub(2);
+    print::wrapped(&all, room).iter().try_for_each(|line| printer.line(format_args!("  {line}")))
 }
 
 fn row(path: &Path, lives: &[&Life<'_>], now: Timestamp) -> [String; 8] {

@@ -982,6 +982,23 @@ fn tables_fit_the_terminal() {
 }
 
 #[test]
+fn logs_and_facets_were_torn_into_columns_of_a_few_letters() {
+    let home = home();
+    let status = shown(&home, 60, &["status"]);
+    let mut lines = status.lines();
+    assert!(lines.next().unwrap().ends_with("/logs/access.log"), "{status}");
+    let line = lines.next().unwrap();
+    assert!(line.starts_with("  size ") && line.contains(", read 100.0 %, lines 6"), "{status}");
+    let history = shown(&home, 60, &["history", "ci"]);
+    for facet in ["addresses", "networks", "countries", "clients", "routes"] {
+        let is_it = |part: &&str| part.trim_start().starts_with(facet);
+        let part = history.split("\n\n").find(is_it).unwrap();
+        let mut rows = part.lines().skip(1).filter(|row| !row.contains("which --json shows"));
+        assert!(rows.all(|row| row.matches(" ago").count() == 2), "{history}");
+    }
+}
+
+#[test]
 fn colours_come_when_they_are_asked_for() {
     let home = home();
     assert!(!home.print(&["alerts", "list"]).contains('\x1b'));
