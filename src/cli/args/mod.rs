@@ -151,7 +151,8 @@ pub enum Command {
 /// Options of `run`.
 #[derive(Debug, Args)]
 pub struct Run {
-    /// Follow these files, or the logs in these directories, instead of the configured sources, and print alerts.
+    /// Follow these files, or the logs in these directories, instead of the configured sources, and print alerts. They
+    /// are read from their start, as if all their lines came now: for old ones, use `replay`.
     #[arg(value_name = "PATH")]
     pub files: Vec<PathBuf>,
 }
