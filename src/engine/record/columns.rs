@@ -331,18 +331,22 @@ fn put_address<'a>(draft: &mut Draft<'a>, value: &'a [u8]) -> bool {
         && draft.put(&Slot::Part(Part::Target), 2, target.into(), Escape::None)
 }
 
-/// Returns how a value was escaped. Paths and queries stay as they were sent: a `+` in them is literal.
+/// Returns how a value was escaped. Paths and queries stay as they were sent: a `+` in them is literal. So is one in a
+/// credential, whose base64 has it, but not the one behind its scheme.
 fn escape(slot: &Slot, has_tabs: bool, line: &[u8]) -> Escape {
     let is_text = match slot {
         Slot::Part(part) => matches!(part, Part::Agent | Part::User),
         Slot::Header(name) => name == "cookie",
         _ => false,
     };
+    let is_authorization =
+        matches!(slot, Slot::Header(name) if names::AUTHORIZATIONS.contains(&&**name));
     match () {
         // Zeek's first column is an epoch; it writes unprintable bytes as \xHH.
         () if has_tabs && line.get(4) != Some(&b'-') => Escape::Backslash,
         () if has_tabs && (is_text || *slot == Slot::Part(Part::Referer)) => Escape::Percent,
         () if is_text => Escape::Plus,
+        () if is_authorization => Escape::Scheme,
         () => Escape::None,
     }
 }

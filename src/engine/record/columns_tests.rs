@@ -187,6 +187,37 @@ fn headers_and_ids_of_columns_are_handed_on() {
     );
 }
 
+#[test]
+fn the_scheme_of_a_credential_was_taken_for_a_part_of_it() {
+    let header = |name: &str, value: &str| {
+        let fields = format!("#Fields: date time c-ip cs-method cs-uri-stem sc-status {name}\n");
+        let columns = Columns::new(&Directives::from_lines(fields.as_bytes()));
+        let line = format!("2026-03-02 08:00:01 10.0.0.1 GET /a 200 {value}");
+        let record = columns.read(line.as_bytes(), &[]).unwrap();
+        record.fields.iter().map(|(_, text)| String::from_utf8_lossy(text)).collect::<String>()
+    };
+    for (logged, sent) in [
+        ("Bearer+exk_1234", "Bearer exk_1234"),
+        ("Basic+dXNl+cjpw+Q==", "Basic dXNl+cjpw+Q=="),
+        (
+            "AWS4-HMAC-SHA256+Credential=k/s,+Signature=0f",
+            "AWS4-HMAC-SHA256 Credential=k/s, Signature=0f",
+        ),
+        ("OAuth+realm=\"\",+oauth_token=\"a+b\"", "OAuth realm=\"\", oauth_token=\"a+b\""),
+        // Without a scheme, a plus is of the credential.
+        ("exk_1234", "exk_1234"),
+        ("Zm9v/YmFy+YmF6", "Zm9v/YmFy+YmF6"),
+        ("0Zm9vYmFy+YmF6", "0Zm9vYmFy+YmF6"),
+        ("Zm9vYmFyZm9vYmFyZm9vYmFyZm9v+YmF6", "Zm9vYmFyZm9vYmFyZm9vYmFyZm9v+YmF6"),
+        ("+a", "+a"),
+    ] {
+        for name in ["cs(Authorization)", "cs(Proxy-Authorization)"] {
+            assert_eq!(header(name, logged), sent, "{name}");
+        }
+    }
+    assert_eq!(header("cs(X-Api-Key)", "a+b"), "a+b");
+}
+
 /// A value as a W3C writer prints it: `-` if empty, without spaces.
 fn value() -> impl Strategy<Value = String> {
     "[!#-,.-~][!-~]{0,20}".prop_filter("no quotes", |v| !v.contains('"'))

@@ -64,6 +64,8 @@ pub(super) enum Escape {
     Backslash,
     /// A plus for a space.
     Plus,
+    /// A plus for the space behind a scheme and behind each comma; any other may be of the credential.
+    Scheme,
     /// `%20` for a space, as in a URL.
     Percent,
 }
@@ -342,8 +344,26 @@ fn unescaped(raw: Text<'_>, escape: Escape) -> Text<'_> {
         (Escape::Plus, Cow::Borrowed(raw)) if memchr::memchr(b'+', raw).is_some() => {
             raw.iter().map(|b| if *b == b'+' { b' ' } else { *b }).collect()
         }
+        (Escape::Scheme, Cow::Borrowed(raw)) => with_scheme_apart(raw),
         (_, raw) => raw,
     }
+}
+
+/// Returns `Bearer abc+d==` for `Bearer+abc+d==`. What stands before the first plus may as well be the beginning of a
+/// credential without a scheme, so it must look like the name of one.
+fn with_scheme_apart(raw: &[u8]) -> Text<'_> {
+    /// `AWS4-ECDSA-P256-SHA256` has 22.
+    const LONGEST: usize = 24;
+    let is_of_name = |b: &u8| b.is_ascii_alphanumeric() || matches!(b, b'-' | b'_');
+    let length = raw.iter().take_while(|b| is_of_name(b)).count();
+    let is_name = raw.first().is_some_and(u8::is_ascii_alphabetic) && length <= LONGEST;
+    if !is_name || raw.get(length) != Some(&b'+') {
+        return raw.into();
+    }
+    let before = std::iter::once(&b',').chain(raw);
+    let is_space = |(at, before): (usize, &u8)| at == length || *before == b',';
+    let plain = raw.iter().zip(before.enumerate());
+    plain.map(|(b, place)| if *b == b'+' && is_space(place) { b' ' } else { *b }).collect()
 }
 
 fn is_scheme(text: &[u8]) -> bool {

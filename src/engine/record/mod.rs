@@ -57,7 +57,7 @@ pub use client::{address_and_port, client_behind, client_beyond_private, parse_a
 pub use columns::Columns;
 pub use format::{Format, is_error_log};
 pub use guess::{Guess, guess};
-pub(crate) use names::is_same;
+pub(crate) use names::{AUTHORIZATIONS, is_same};
 pub use template_fault::TemplateFault;
 
 use crate::engine::time::Timestamp;

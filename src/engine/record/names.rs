@@ -7,6 +7,10 @@ use smol_str::SmolStr;
 use super::FieldName;
 use super::scan::present;
 
+/// Headers that contain a scheme and its credential.
+pub(crate) const AUTHORIZATIONS: [&str; 4] =
+    ["authorization", "proxy-authorization", "x-authorization", "x-forwarded-authorization"];
+
 /// Headers that sites log for their credentials, or that are looked up by name: these names need no allocation.
 const KNOWN: &[&str] = &[
     "authorization",

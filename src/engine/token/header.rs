@@ -5,13 +5,10 @@ use smol_str::SmolStr;
 use super::names::promise;
 use super::url::{Place, split_once};
 use super::{Form, LONGEST_REFERENCE, Need, Search, Seen, carrier_name, masked, percent, verdict};
+use crate::engine::record::AUTHORIZATIONS;
 use crate::engine::secret::{Bytes, TokenId};
 use crate::engine::shape::decode;
 use crate::engine::usage::Carrier;
-
-/// Headers that contain a scheme and its credential.
-const AUTHORIZATIONS: [&str; 4] =
-    ["authorization", "proxy-authorization", "x-authorization", "x-forwarded-authorization"];
 
 /// The most parts of a user name that are examined; hostile names have more.
 const MAX_PARTS: usize = 16;
