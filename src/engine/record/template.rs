@@ -78,7 +78,7 @@ impl Template {
                 return Err(self.surplus(line, rest.len() - at));
             }
             if !step.may_be(raw) || !step.put(raw, &mut draft, &mut moments) {
-                return Err(reject(line, rest.len(), step.expected(), step.column));
+                return Err(step.misfit(line, rest, raw));
             }
             if step.pattern.is_some() {
                 time = time.or(Some((rest.len(), step)));
@@ -117,7 +117,9 @@ impl Template {
         for (at, step) in self.steps.iter().enumerate() {
             let later = self.steps.get(at + 1..).unwrap_or_default();
             let Some((value, after)) = step.cut(rest, later) else { break };
-            if !step.put(value, &mut Draft::default(), &mut Moments::default()) {
+            let is_fit = step.may_be(value)
+                && step.put(value, &mut Draft::default(), &mut Moments::default());
+            if !is_fit {
                 break;
             }
             trail.push((&*step.written, value));

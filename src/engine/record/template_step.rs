@@ -254,6 +254,20 @@ impl Step {
         reject(line, 0, format!("the whole {}", self.written), self.column)
     }
 
+    /// Returns the reject of a value that the variable cannot have. If its first word is one, the template's literal was
+    /// to follow there, and was found too late.
+    pub(super) fn misfit(&self, line: &[u8], rest: &[u8], raw: &[u8]) -> Reject {
+        let word = first_word(raw);
+        let is_value = |word: &[u8]| {
+            let word = Cow::Borrowed(word);
+            Draft::default().put(&self.slot, self.rank, word, self.escape)
+        };
+        if self.pattern.is_none() && (1..raw.len()).contains(&word.len()) && is_value(word) {
+            return self.missing(line, rest.len() - word.len(), &self.after);
+        }
+        reject(line, rest.len(), self.expected(), self.column)
+    }
+
     /// Describes what the value should have been.
     pub(super) fn expected(&self) -> &'static str {
         match self.slot {
@@ -280,9 +294,7 @@ impl Step {
                 None => reject(line, rest.len(), self.expected(), self.column),
             };
         }
-        let is_end = |b: &u8| matches!(b, b' ' | b'\t' | b'"' | b']' | b',' | b'|');
-        let word = rest.iter().position(is_end).unwrap_or(rest.len());
-        let left = if self.is_spacious() { 0 } else { rest.len() - word };
+        let left = if self.is_spacious() { 0 } else { rest.len() - first_word(rest).len() };
         self.missing(line, left, &self.after)
     }
 
@@ -304,6 +316,13 @@ impl Step {
             _ => false,
         }
     }
+}
+
+/// Returns a text up to what ends words in logs.
+fn first_word(text: &[u8]) -> &[u8] {
+    let is_end = |b: &u8| matches!(b, b' ' | b'\t' | b'"' | b']' | b',' | b'|');
+    let length = text.iter().position(is_end).unwrap_or(text.len());
+    text.get(..length).unwrap_or_default()
 }
 
 /// Formats a literal for an error.

@@ -125,6 +125,31 @@ fn a_line_with_another_time_than_the_templates_does_not_fit() {
 }
 
 #[test]
+fn a_literal_that_came_too_late_was_taken_for_a_wrong_value() {
+    for (template, line, expected) in [
+        (
+            "$remote_addr [$time_local] $status",
+            "203.0.113.7 - bob [28/Nov/2026:17:10:33 +0000] 200",
+            "12: ' [' after $remote_addr / ' '",
+        ),
+        (
+            "$remote_addr [$time_local] $status [$body_bytes_sent]",
+            "203.0.113.7 [28/Nov/2026:17:10:33 +0000] 200 512 [7]",
+            "45: ' [' after $status / ' '",
+        ),
+        // The value itself is wrong.
+        (
+            "$remote_addr [$time_local] $status [$body_bytes_sent]",
+            "203.0.113.7 [28/Nov/2026:17:10:33 +0000] ok 512 [7]",
+            "42: a status / 'o'",
+        ),
+    ] {
+        let read = read(template, line);
+        assert!(read.contains(expected), "{read}");
+    }
+}
+
+#[test]
 fn parts_that_make_no_time_are_a_fault_of_the_template() {
     for (template, column) in [
         ("%h %{%F}t %>s", 4),

@@ -90,7 +90,7 @@ fn a_template_line_that_ends_behind_a_quote_has_no_quote_in_its_value() {
 fn a_template_line_with_more_than_an_address_for_the_client_does_not_fit() {
     let format = Format::nginx(r#"$remote_addr [$time_local] "$request" $status"#).unwrap();
     let line = r#"192.0.2.1 - [10/Oct/2000:13:55:36 -0700] "GET / HTTP/1.1" 200"#;
-    assert_eq!(read(&format, line), "1: an address or a name / '1'");
+    assert_eq!(read(&format, line), "10: ' [' after $remote_addr / ' '");
 }
 
 #[test]
