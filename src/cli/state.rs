@@ -161,12 +161,12 @@ fn find(site: &Site, reader: &Reader, text: &str) -> anyhow::Result<(Option<Who>
     match reader.resolve(&text)? {
         Found::One(who) => Ok((exact, Some(who))),
         Found::None => Ok((exact, None)),
-        Found::Many(all) => Err(usage(format!(
-            "{} is ambiguous: it may mean {}",
-            print::safe(&text),
-            candidates(&all)
-        ))),
+        Found::Many(all) => Err(ambiguous(&text, &all)),
     }
+}
+
+fn ambiguous(text: &str, all: &[Who]) -> anyhow::Error {
+    usage(format!("{} is ambiguous: it may mean {}", print::safe(text), candidates(all)))
 }
 
 fn candidates(all: &[Who]) -> String {
@@ -257,18 +257,36 @@ pub(super) fn refuse_secret(text: &str) -> anyhow::Result<()> {
     Ok(())
 }
 
-/// Reads a secret and returns its id; an id instead of the secret is returned as it is.
+/// Reads a secret and returns its id; an id instead of the secret, or the beginning of a known one, is that id.
 pub(super) fn seal(site: &Site, from: impl Read) -> anyhow::Result<TokenId> {
     let secret = read_secret(from)?;
-    let id = std::str::from_utf8(&secret).ok().and_then(|text| text.parse().ok());
-    if let Some(id) = id {
-        return Ok(id);
+    if let Some(text) =
+        std::str::from_utf8(&secret).ok().filter(|text| text.starts_with(TokenId::PREFIX))
+    {
+        return whole_id(site, text);
     }
     if !is_ever_found(&secret) {
         // The write may fail if nobody reads; the command continues all the same.
         writeln!(std::io::stderr(), "warning: {NEVER_FOUND}").ok();
     }
     Ok(site.key()?.seal(&Secret::new(&secret)))
+}
+
+/// Returns the id that a text is, or that alone begins with it: sealed as a secret, a shortened or mistyped id would be
+/// that of a token that nobody uses.
+fn whole_id(site: &Site, text: &str) -> anyhow::Result<TokenId> {
+    if let Ok(id) = text.parse() {
+        return Ok(id);
+    }
+    let reader = reader_if_any(site)?;
+    match reader.map_or(Ok(Found::None), |reader| reader.resolve(text))? {
+        Found::One(Who::Token(id)) => Ok(id),
+        Found::Many(all) => Err(ambiguous(text, &all)),
+        _ => Err(usage(
+            "this begins like an id, and no known one begins so: give the secret, or the whole id, \
+             tw1_ and 32 hex digits",
+        )),
+    }
 }
 
 /// Seals the secret in a file.

@@ -464,3 +464,26 @@ fn a_registry_named_the_token_of_another_one_beside_it() {
     assert_eq!(output.status.code(), Some(70), "{told}");
     assert!(told.contains("a name that no token has") && !told.contains("1 row for"), "{told}");
 }
+
+#[test]
+fn a_shortened_id_was_registered_as_a_secret() {
+    let home = Home::new("");
+    let id = add(&home, "gus", OLD, &[]);
+    let short = id.split_at(12).0;
+    // A known one is completed.
+    assert_eq!(home.output_with(&["tokens", "id"], short).stdout, format!("{id}\n").as_bytes());
+    let again = home.output_with(&["tokens", "add", "tom"], short);
+    assert!(errors(&again).contains("already registered as \"gus\""), "{}", errors(&again));
+    for text in ["tw1_zzz", &format!("{id}0")] {
+        let refused = home.output_with(&["tokens", "add", "tom"], text);
+        assert!(errors(&refused).contains("tw1_ and 32 hex digits"), "{}", errors(&refused));
+        assert_eq!(refused.stdout, b"");
+    }
+    home.append("short.csv", format!("token,name\n{short},tom\n"));
+    let (error, _) = self::refused(&home, &["tokens", "import", "short.csv"]);
+    assert!(
+        error.contains("short.csv:2: column token: expected the secret, or the whole id"),
+        "{error}"
+    );
+    assert_eq!(home.json(&["tokens", "list", "--json"]).len(), 1);
+}

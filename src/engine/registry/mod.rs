@@ -122,10 +122,7 @@ impl Registered {
         let time = || instant(text).map(Some).ok_or_else(|| fault("a date or RFC 3339 time"));
         let is_true = || truth(text).ok_or_else(|| fault("true or false"));
         match column {
-            "token" => {
-                let without_scheme = "one token without white space, without words such as Bearer";
-                self.token = Some(token(text, key).ok_or_else(|| fault(without_scheme))?);
-            }
+            "token" => self.token = Some(token(text, key).map_err(fault)?),
             "name" => self.name = free_name(text)?,
             "owner" => self.owner = SmolStr::new(text),
             "issued_at" => self.issued_at = time()?,
@@ -252,10 +249,19 @@ pub fn free_name(text: &str) -> Result<SmolStr, ColumnFault> {
     Reserved::parse(text).map_or_else(|| Ok(SmolStr::new(text)), |_| Err(fault()))
 }
 
-fn token(text: &str, key: &SealKey) -> Option<TokenId> {
-    let is_one = !text.contains(|c: char| c.is_ascii_whitespace());
-    let seal = || is_one.then(|| key.seal(&Secret::new(text.as_bytes())));
-    text.parse().ok().or_else(seal)
+fn token(text: &str, key: &SealKey) -> Result<TokenId, &'static str> {
+    if let Ok(id) = text.parse() {
+        return Ok(id);
+    }
+    if text.starts_with(TokenId::PREFIX) {
+        return Err(
+            "the secret, or the whole id: tw1_ and 32 hex digits, as `tokens show` prints it",
+        );
+    }
+    if text.contains(|c: char| c.is_ascii_whitespace()) {
+        return Err("one token without white space, without words such as Bearer");
+    }
+    Ok(key.seal(&Secret::new(text.as_bytes())))
 }
 
 fn instant(text: &str) -> Option<Timestamp> {

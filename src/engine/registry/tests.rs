@@ -75,6 +75,17 @@ fn a_token_with_its_scheme_was_sealed_together_with_it_and_never_found_again() {
 }
 
 #[test]
+fn a_shortened_or_mistyped_id_was_sealed_as_a_secret() {
+    let id = row(&[("token", "hunter2-hunter2")]).unwrap().token.unwrap().to_string();
+    let (short, lacking) = (id.split_at(12).0, id.split_at(35).0);
+    for text in [short, lacking, &format!("{id}0"), "tw1_", "tw1_zzz"] {
+        let fault = row(&[("token", text)]).unwrap_err().to_string();
+        assert!(fault.contains("the whole id: tw1_ and 32 hex digits"), "{fault}");
+    }
+    assert!(row(&[("token", "tw1-hunter2")]).is_ok());
+}
+
+#[test]
 fn faults_name_the_column_and_the_remedy() {
     let fault = row(&[("expires_at", "soon")]).unwrap_err();
     assert_eq!(fault.to_string(), "column expires_at: expected a date or RFC 3339 time");
