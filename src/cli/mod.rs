@@ -13,6 +13,7 @@ pub mod exit;
 mod explain;
 mod forget;
 mod generate;
+mod headings;
 mod health;
 mod history;
 mod lines;

@@ -61,6 +61,7 @@ pub(super) fn add(context: &mut Context, options: &TokensAdd) -> anyhow::Result<
 pub(super) fn import(context: &mut Context, file: &Path) -> anyhow::Result<()> {
     let Context { site, printer, .. } = context;
     let file = read_registry(file, &site.key()?)?;
+    file.expect_valid(|| state::registry(site))?;
     let mut store = site.store()?;
     let rows = file.meant(&store.registry()?)?;
     let changed = store.import(&rows, "", now())?;

@@ -5,10 +5,11 @@ use std::io::Write as _;
 use std::path::{Path, PathBuf};
 
 use crate::cli::args::Replay as Options;
-use crate::cli::print;
 use crate::cli::registering::taken_back;
 use crate::cli::registry::{RegistryFile, read_registry};
+use crate::cli::{print, state};
 use crate::clock::now;
+use crate::daemon::site::Site;
 use crate::engine::registry::Changes;
 use crate::engine::secret::SealKey;
 use crate::store::Store;
@@ -18,7 +19,11 @@ pub(super) const REGISTRY: &str = "registry.csv";
 
 /// Reads the registry of the command line, else those of the replayed directories, and reports which on standard error.
 /// A saved registry comes from the command line alone: whoever may write logs could undo a revocation.
-pub(super) fn read(options: &Options, key: &SealKey) -> anyhow::Result<Vec<RegistryFile>> {
+pub(super) fn read(
+    options: &Options,
+    site: &Site,
+    key: &SealKey,
+) -> anyhow::Result<Vec<RegistryFile>> {
     let mut paths = Vec::new();
     match &options.registry {
         Some(named) => paths.push(named.clone()),
@@ -33,6 +38,9 @@ pub(super) fn read(options: &Options, key: &SealKey) -> anyhow::Result<Vec<Regis
         } else {
             files.push(read_registry(&path, key)?);
         }
+    }
+    if options.save {
+        files.iter().try_for_each(|file| file.expect_valid(|| state::registry(site)))?;
     }
     Ok(files)
 }

@@ -1,6 +1,6 @@
 //! Reads registry files: CSV with a heading, or JSON lines with the same names.
 
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, BTreeSet};
 use std::io::{Read, Write as _};
 use std::path::{Path, PathBuf};
 
@@ -8,18 +8,15 @@ use anyhow::Context;
 use serde_json::Value;
 use zeroize::Zeroizing;
 
-use crate::cli::country;
 use crate::cli::print::{counted, safe};
 use crate::cli::state::{NEVER_FOUND, is_identity};
+use crate::cli::{country, headings};
 use crate::engine::registry::{COLUMNS, Changes, Registered};
 use crate::engine::secret::{SealKey, TokenId};
 use crate::engine::token::is_ever_found;
 
 /// A larger file is the wrong file.
 const MAX_FILE: u64 = 256 << 20;
-
-/// A heading at least this similar (Jaro-Winkler) to a column's name is taken for a misspelling.
-const LIKENESS: f64 = 0.85;
 
 /// The shortest text that may be a secret, in bytes.
 const SHORTEST_SECRET: usize = 4;
@@ -31,14 +28,17 @@ const MAX_FAULTS: usize = 20;
 #[derive(Debug)]
 pub struct RegistryFile {
     path: PathBuf,
-    /// Rows with their lines.
+    /// Rows with their lines; of invalid ones, what can be read.
     rows: Vec<(u64, Changes)>,
+    /// Why rows are invalid.
+    faults: Vec<Fault>,
 }
 
-/// Reads a registry file; `-` is standard input. Secrets in it are sealed at once.
+/// Reads a registry file; `-` is standard input. Secrets in it are sealed at once. Invalid rows are told by
+/// [`RegistryFile::meant`], together with what only the known tokens show.
 ///
 /// # Errors
-/// The file cannot be read, or rows of it are invalid: all of these, with their lines.
+/// The file cannot be read.
 pub fn read_registry(path: &Path, key: &SealKey) -> anyhow::Result<RegistryFile> {
     let doing = || format!("reading the registry {}", path.display());
     let text = if path.as_os_str() == "-" {
@@ -50,22 +50,17 @@ pub fn read_registry(path: &Path, key: &SealKey) -> anyhow::Result<RegistryFile>
     };
     let text = text.with_context(doing)?;
     let text = text.trim_start_matches('\u{feff}');
-    let Found { rows, mut faults, doubts } = match text.trim_start().chars().next() {
+    let Found { rows, faults, doubts } = match text.trim_start().chars().next() {
         Some('{') => json(text, key),
         Some('[') => Found::of_nothing("expected JSON objects, one per line, found an array"),
         _ => csv(text, key),
     };
-    faults.extend(contradictions(&rows));
-    faults.sort_by_key(|fault| fault.line);
-    if faults.is_empty() {
-        for line in doubts {
-            let file = safe(path.to_string_lossy());
-            // The write may fail if nobody reads; the file is imported all the same.
-            writeln!(std::io::stderr(), "warning: {file}:{line}: {NEVER_FOUND}").ok();
-        }
-        return Ok(RegistryFile { path: path.to_owned(), rows });
+    for line in doubts.into_iter().filter(|_| faults.is_empty()) {
+        let file = safe(path.to_string_lossy());
+        // The write may fail if nobody reads; the file is imported all the same.
+        writeln!(std::io::stderr(), "warning: {file}:{line}: {NEVER_FOUND}").ok();
     }
-    Err(BadRows { path: path.to_owned(), faults }.into())
+    Ok(RegistryFile { path: path.to_owned(), rows, faults })
 }
 
 impl RegistryFile {
@@ -81,20 +76,40 @@ impl RegistryFile {
         self.rows.len()
     }
 
+    /// Tells of invalid rows before a database is made, of which nothing would come. `known` are those of a database
+    /// that there is already.
+    ///
+    /// # Errors
+    /// Rows are invalid: as [`Self::meant`] tells it.
+    pub fn expect_valid(
+        &self,
+        known: impl FnOnce() -> anyhow::Result<Vec<Registered>>,
+    ) -> anyhow::Result<()> {
+        if !self.faults.is_empty() {
+            self.meant(&known()?)?;
+        }
+        Ok(())
+    }
+
     /// Returns the rows. One with a name alone is about the only token of that name, unless the name is a principal's own
     /// statement: no usage ever has another name by itself, and the row would apply to nothing.
     ///
     /// # Errors
-    /// Rows with the name of no token or of several, or that contradict another one's: all of these, with their lines.
+    /// Invalid rows, rows with the name of no token or of several, or that contradict another one's: all of these, with
+    /// their lines.
     pub fn meant(&self, known: &[Registered]) -> Result<Vec<Changes>, BadRows> {
-        let tokens = tokens_by_name(known, &self.rows);
-        let (mut meant, mut faults) = (Vec::new(), Vec::new());
+        let names = names_by_token(known, &self.rows);
+        let tokens = tokens_by_name(&names);
+        let (mut meant, mut faults) = (Vec::new(), self.faults.clone());
+        let invalid: BTreeSet<u64> = faults.iter().map(|fault| fault.line).collect();
         for (line, row) in &self.rows {
             match meant_by(row, &tokens) {
                 Ok(row) => meant.push((*line, row)),
                 Err(fault) => faults.push(Fault::new(*line, fault)),
             }
         }
+        // What an invalid row lacks is no contradiction.
+        meant.retain(|(line, _)| !invalid.contains(line));
         faults.extend(contradictions(&meant));
         faults.sort_by_key(|fault| fault.line);
         if !faults.is_empty() {
@@ -104,16 +119,24 @@ impl RegistryFile {
     }
 }
 
-/// Returns the tokens of each name, as they will be once these rows are imported.
-fn tokens_by_name<'a>(
+/// Returns the name of each token, as it will be once these rows are imported; empty if it has none.
+fn names_by_token<'a>(
     known: &'a [Registered],
     rows: &'a [(u64, Changes)],
-) -> BTreeMap<&'a str, Vec<TokenId>> {
-    let before = known.iter().filter_map(|row| Some((row.token?, row.name.as_str())));
-    let after = rows.iter().filter_map(|(_, row)| Some((row.subject().0?, row.name()?)));
-    let names: BTreeMap<TokenId, &str> = before.chain(after).collect();
+) -> BTreeMap<TokenId, &'a str> {
+    let mut names: BTreeMap<TokenId, &str> =
+        known.iter().filter_map(|row| Some((row.token?, row.name.as_str()))).collect();
+    for (_, row) in rows {
+        let Some(token) = row.subject().0 else { continue };
+        let name = names.entry(token).or_default();
+        *name = row.name().unwrap_or(name);
+    }
+    names
+}
+
+fn tokens_by_name<'a>(names: &BTreeMap<TokenId, &'a str>) -> BTreeMap<&'a str, Vec<TokenId>> {
     let mut tokens = BTreeMap::<&str, Vec<TokenId>>::new();
-    names.into_iter().for_each(|(token, name)| tokens.entry(name).or_default().push(token));
+    names.iter().for_each(|(token, name)| tokens.entry(name).or_default().push(*token));
     tokens
 }
 
@@ -143,14 +166,19 @@ fn whole(from: impl Read, most: u64) -> anyhow::Result<Zeroizing<String>> {
 
 /// Invalid rows: nothing of the file is imported.
 #[derive(Debug, thiserror::Error)]
-#[error("{}: {} cannot be read; nothing was imported", .path.display(), counted(.faults.len() as u64, "row"))]
+#[error("{}: {} cannot be read; nothing was imported", .path.display(), counted(n_rows(.faults), "row"))]
 pub struct BadRows {
     path: PathBuf,
     faults: Vec<Fault>,
 }
 
+/// Returns how many rows have faults.
+fn n_rows(faults: &[Fault]) -> u64 {
+    faults.iter().map(|fault| fault.line).collect::<BTreeSet<u64>>().len() as u64
+}
+
 /// A fault in a row. Contains no text of the row: a secret may be in the wrong column.
-#[derive(Debug)]
+#[derive(Clone, Debug)]
 struct Fault {
     line: u64,
     /// In characters, if known.
@@ -177,9 +205,8 @@ impl Fault {
 /// What a file contains.
 #[derive(Default)]
 struct Found {
-    /// Rows with their lines.
+    /// Rows with their lines; of those with faults, what can be read.
     rows: Vec<(u64, Changes)>,
-    /// Faults in other rows.
     faults: Vec<Fault>,
     /// The lines of secrets that will never be found in a log.
     doubts: Vec<u64>,
@@ -194,7 +221,7 @@ impl Found {
         self.faults.push(Fault::new(line, message));
     }
 
-    /// Adds the row on a line, or its fault.
+    /// Adds the row on a line, and its faults.
     fn add<'a>(
         &mut self,
         line: u64,
@@ -202,13 +229,21 @@ impl Found {
         key: &SealKey,
     ) {
         let is_doubtful = |(column, text): (&str, &str)| column == "token" && is_never_found(text);
-        match row(columns.clone(), key) {
-            Ok(row) => {
-                self.rows.push((line, row));
-                self.doubts.extend({ columns }.any(is_doubtful).then_some(line));
-            }
-            Err(fault) => self.fail(line, fault),
-        }
+        self.doubts.extend(columns.clone().any(is_doubtful).then_some(line));
+        let (row, faults) = row(line, columns, key);
+        self.rows.extend(row.map(|row| (line, row)));
+        self.faults.extend(faults.into_iter().map(|fault| Fault::new(line, fault)));
+    }
+
+    /// Adds a row whose cells may be those of other columns: only that it may name a token counts.
+    fn add_shifted<'a>(
+        &mut self,
+        line: u64,
+        columns: impl Iterator<Item = (&'a str, &'a str)>,
+        key: &SealKey,
+    ) {
+        let (row, _) = row(line, columns, key);
+        self.rows.extend(row.map(|row| (line, of_some_token(row, line))));
     }
 }
 
@@ -237,7 +272,8 @@ fn contradictions(rows: &[(u64, Changes)]) -> Vec<Fault> {
 }
 
 fn csv(text: &str, key: &SealKey) -> Found {
-    let mut reader = csv::ReaderBuilder::new().trim(csv::Trim::All).from_reader(text.as_bytes());
+    let mut reader = csv::ReaderBuilder::new();
+    let mut reader = reader.trim(csv::Trim::All).flexible(true).from_reader(text.as_bytes());
     let (mut found, mut lines) = (Found::default(), Lines::of(text));
     let headings = match reader.headers() {
         Ok(headings) => headings.clone(),
@@ -247,31 +283,27 @@ fn csv(text: &str, key: &SealKey) -> Found {
         }
     };
     let line = lines.at(headings.position());
-    let unknown = (1..).zip(headings.iter()).filter(|(_, name)| !COLUMNS.contains(name));
-    unknown.for_each(|(n, name)| found.fail(line, unknown_column(n, name)));
-    repeated(&headings).for_each(|name| found.fail(line, format!("column {name} is there twice")));
+    headings::faults(&headings).into_iter().for_each(|fault| found.fail(line, fault));
     if !found.faults.is_empty() {
         return found;
     }
     for record in reader.records() {
-        match record {
-            Ok(record) => {
-                let line = lines.at(record.position());
-                found.add(line, headings.iter().zip(record.iter()), key);
-            }
-            Err(error) => {
-                let line = lines.at(error.position());
-                found.fail(line, unequal(&error));
-            }
+        let Ok(record) = record else {
+            found.fail(lines.line, "expected a row of text in UTF-8");
+            break;
+        };
+        let line = lines.at(record.position());
+        let columns = headings.iter().zip(record.iter());
+        if record.len() == headings.len() {
+            found.add(line, columns, key);
+            continue;
         }
+        let (expected, n_columns) = (counted(headings.len() as u64, "column"), record.len());
+        let unequal = format!("expected {expected}, as the heading has, found {n_columns}");
+        found.fail(line, unequal);
+        found.add_shifted(line, columns, key);
     }
     found
-}
-
-/// Returns the known columns that a heading repeats: it is unclear which of the two counts.
-fn repeated(headings: &csv::StringRecord) -> impl Iterator<Item = &'static str> {
-    let is_repeated = |name: &&str| headings.iter().filter(|heading| heading == name).count() > 1;
-    COLUMNS.iter().copied().filter(is_repeated)
 }
 
 /// Counts the lines up to a row. The reader's own count adds to a row the empty lines before it and the rest of the
@@ -301,18 +333,8 @@ impl<'t> Lines<'t> {
     }
 }
 
-fn unequal(error: &csv::Error) -> String {
-    match error.kind() {
-        csv::ErrorKind::UnequalLengths { expected_len, len, .. } => {
-            let columns = counted(*expected_len, "column");
-            format!("expected {columns}, as the heading has, found {len}")
-        }
-        _ => "expected a row of text in UTF-8".to_owned(),
-    }
-}
-
 fn json(text: &str, key: &SealKey) -> Found {
-    let mut found = Found::default();
+    let (mut found, mut unknown) = (Found::default(), BTreeSet::new());
     for (line, text) in (1..).zip(text.lines()).filter(|(_, text)| !text.trim().is_empty()) {
         let object = match serde_json::from_str::<BTreeMap<String, Value>>(text) {
             Ok(object) => object,
@@ -323,6 +345,12 @@ fn json(text: &str, key: &SealKey) -> Found {
                 continue;
             }
         };
+        for name in object.keys().filter(|name| !COLUMNS.contains(&name.as_str())) {
+            // Once: it is likely to be in each row.
+            if unknown.insert(name.clone()) {
+                found.fail(line, headings::unknown_key(name));
+            }
+        }
         let columns: Vec<(String, Zeroizing<String>)> =
             object.into_iter().map(|(name, value)| (name, Zeroizing::new(plain(value)))).collect();
         found.add(line, columns.iter().map(|(name, value)| (name.as_str(), value.as_str())), key);
@@ -339,18 +367,34 @@ fn plain(value: Value) -> String {
     }
 }
 
+/// Returns what can be read of a row, unless it is about nothing, and everything that is wrong with it. A column that
+/// is unknown may be about a token, and was told already.
 fn row<'a>(
+    line: u64,
     columns: impl Iterator<Item = (&'a str, &'a str)>,
     key: &SealKey,
-) -> Result<Changes, String> {
-    let mut row = Changes::default();
+) -> (Option<Changes>, Vec<String>) {
+    let (mut row, mut faults) = (Changes::default(), Vec::new());
+    let (mut is_about_some, mut has_some_token) = (false, false);
     for (column, text) in columns {
-        set(&mut row, column, text, key)?;
+        let is_known = COLUMNS.contains(&column);
+        let fault = is_known.then(|| set(&mut row, column, text, key).err()).flatten();
+        has_some_token |= !is_known || column == "token" && fault.is_some();
+        is_about_some |= !is_known || matches!(column, "token" | "name") && !text.trim().is_empty();
+        faults.extend(fault);
     }
-    if row.subject() == (None, "") {
-        return Err("expected a token or a name, found neither".to_owned());
+    if !is_about_some {
+        faults.push("expected a token or a name, found neither".to_owned());
+        return (None, faults);
     }
-    Ok(row)
+    (Some(if has_some_token { of_some_token(row, line) } else { row }), faults)
+}
+
+/// Returns a row that cannot be imported as one about a token that nobody has, unless it is about one: so others of its
+/// name are not about a name that no token has.
+fn of_some_token(row: Changes, line: u64) -> Changes {
+    let stand_in = TokenId(u128::from(line).to_be_bytes());
+    if row.subject().0.is_some() { row } else { row.of_token(stand_in) }
 }
 
 /// Sets one column of a row, or returns what is wrong with its text.
@@ -364,7 +408,8 @@ pub(super) fn set(
         true => format!("{fault}, found {:?}", text.trim()),
         false => fault.to_string(),
     })?;
-    let unknown = row.countries().iter().find_map(|country| country::unknown(*country));
+    let countries = if column == "countries" { row.countries() } else { &[] };
+    let unknown = countries.iter().find_map(|country| country::unknown(*country));
     unknown.map_or(Ok(()), |why| Err(format!("column countries: {why}")))
 }
 
@@ -377,25 +422,6 @@ fn is_no_secret(text: &str) -> bool {
     let is_of_both = n_digits + n_marks == text.chars().count() && 0 < n_marks;
     let is_date = is_of_both && (1..=MOST_DIGITS).contains(&n_digits) && n_marks <= n_digits;
     is_date || (1..SHORTEST_SECRET).contains(&text.len())
-}
-
-/// Describes an unknown heading. Quotes it only if it is nearly a column's name: in a file without headings it may be a
-/// secret.
-fn unknown_column(n: usize, name: &str) -> String {
-    let is_near = |column: &&str| LIKENESS <= strsim::jaro_winkler(column, name);
-    let columns = COLUMNS.join(", ");
-    let is_parted_by = |mark: &char| name.split(*mark).any(|part| COLUMNS.contains(&part.trim()));
-    if let Some(mark) = [';', '\t', '|'].iter().find(|mark| is_parted_by(mark)) {
-        return format!("expected commas between columns, found {mark:?}");
-    }
-    match COLUMNS.iter().find(|column| is_near(column)) {
-        Some(near) => {
-            format!("unknown column {name:?}, did you mean {near:?}? columns are {columns}")
-        }
-        None => format!(
-            "column {n} of the heading is unknown; columns, with commas between them, are {columns}"
-        ),
-    }
 }
 
 #[cfg(test)]

@@ -48,11 +48,11 @@ fn faults(text: &str) -> Vec<String> {
 #[test]
 fn line_ends_of_two_bytes_and_empty_lines_made_the_wrong_lines_bad() {
     for (text, line) in [
-        ("name,decoy\na,so\n", "2"),
-        ("name,decoy\r\na,so\r\n", "2"),
-        ("name,decoy\r\na,1\r\n\r\nb,so\r\n", "4"),
-        ("\n\nname,decoy\n\n\na,so\n", "6"),
-        ("name,decoy\n\"a\nb\",1\n\nc,so", "5"),
+        ("name,decoy\njwt:a,so\n", "2"),
+        ("name,decoy\r\njwt:a,so\r\n", "2"),
+        ("name,decoy\r\njwt:a,1\r\n\r\njwt:b,so\r\n", "4"),
+        ("\n\nname,decoy\n\n\njwt:a,so\n", "6"),
+        ("name,decoy\n\"jwt:a\nb\",1\n\njwt:c,so", "5"),
     ] {
         let told = faults(text).concat();
         assert_eq!(
@@ -116,7 +116,8 @@ fn of_a_column_that_was_there_twice_the_last_one_won() {
 
 #[test]
 fn a_bad_value_was_not_shown_even_if_it_can_be_no_secret() {
-    let told = |column: &str, text: &str| faults(&format!("name,{column}\na,{text}\n")).concat();
+    let told =
+        |column: &str, text: &str| faults(&format!("name,{column}\njwt:a,{text}\n")).concat();
     let found = |column: &str, text: &str| {
         let told = told(column, text);
         told.split_once(", found ").map(|(_, found)| found.to_owned())
@@ -131,7 +132,7 @@ fn a_bad_value_was_not_shown_even_if_it_can_be_no_secret() {
 
 #[test]
 fn a_code_that_is_no_country_allowed_use_from_nowhere() {
-    let told = faults("name,countries\na,DE UK\nb,EU\nc,de GB XK\n");
+    let told = faults("name,countries\njwt:a,DE UK\njwt:b,EU\njwt:c,de GB XK\n");
     let gb = "2: column countries: no country has the code UK: the United Kingdom is GB";
     assert_eq!(told, [gb, "3: column countries: no country has the code EU"]);
 }
@@ -153,7 +154,71 @@ fn all_faults_are_told_with_their_lines_and_without_secrets() {
     assert!(told[2].contains(":5: expected 3 columns, as the heading has, found 1"), "{told:?}");
     assert!(faults("token,nmae\n")[0].contains("unknown column \"nmae\""));
     let told = faults("exk_secret,ops\n");
+    assert_eq!(told.len(), 1, "{told:?}");
+    assert!(told[0].contains(":1: the first line must be the heading: some of"), "{told:?}");
+    let told = faults("exk_secret,name\n");
     assert!(told[0].contains(":1: column 1 of the heading is unknown"), "{told:?}");
     let told = faults("{\"token\": exk_secret}");
     assert!(told[0].ends_with(":1:11: expected a JSON object on one line"), "{told:?}");
+}
+
+#[test]
+fn of_a_row_only_the_first_fault_was_told() {
+    let row = "exk_1234567890abcdef,a,soon,192.0.2.0/33,XX,maybe\n";
+    let told = faults(&format!("token,name,expires_at,networks,countries,decoy\n{row}"));
+    let columns = ["expires_at", "networks", "countries", "decoy"];
+    assert_eq!(told.len(), columns.len(), "{told:?}");
+    for (told, column) in told.iter().zip(columns) {
+        assert!(told.starts_with(&format!("2: column {column}: ")), "{told}");
+    }
+    let error =
+        read("token,expires_at,decoy\nexk_1234567890abcdef,soon,no\n,soon,so\n").unwrap_err();
+    assert!(error.to_string().contains(": 2 rows cannot be read"), "{error}");
+}
+
+#[test]
+fn a_name_that_no_token_has_was_told_only_once_all_rows_could_be_read() {
+    let rows = "exk_1234567890abcdef,ci,soon\n,ghost,2027-01-01\n,ci,2027-01-01\n";
+    let told = faults(&format!("token,name,expires_at\n{rows}"));
+    assert_eq!(
+        told,
+        [
+            "2: column expires_at: expected a date or RFC 3339 time",
+            "3: expected a token and not only a name that no token has",
+        ]
+    );
+    // Invalid rows may be about the tokens of these names.
+    for row in ["Bearer exk_1234567890abcdef,ci,\n", "exk_1234567890abcdef,ci\n", "ci,ci,,\n"] {
+        let told = faults(&format!("token,name,expires_at\n{row},ci,2027-01-01\n"));
+        assert_eq!(told.len(), 1, "{told:?}");
+    }
+    // Nothing else about an invalid row is a contradiction.
+    let told = faults("name,decoy,owner\njwt:i:s,so,a\njwt:i:s,no,a\n");
+    assert_eq!(told, ["2: column decoy: expected true or false, found \"so\""]);
+}
+
+#[test]
+fn an_unknown_key_of_json_was_not_named() {
+    let told =
+        faults("{\"tokne\":\"exk_1234567890abcdef\"}\n{\"tokne\":\"exk_234567890abcdef1\"}\n");
+    assert_eq!(told.len(), 1, "{told:?}");
+    assert!(
+        told[0].starts_with("1: unknown key \"tokne\", did you mean \"token\"? keys"),
+        "{told:?}"
+    );
+    let told = faults("{\"name\":\"jwt:i:s\",\"colour\":\"blue\",\"decoy\":\"so\"}\n");
+    assert_eq!(told.len(), 2, "{told:?}");
+    assert!(told[0].starts_with("1: unknown key \"colour\"; keys are token, name"), "{told:?}");
+    let secret = format!("glpat-{}", "Zq8xK2vN4mB6wR1tY7uP");
+    let told = faults(&format!("{{\"{secret}\":\"a\"}}\n")).concat();
+    assert!(told.starts_with("1: a key is unknown and looks like a secret"), "{told}");
+    assert!(!told.contains(&secret), "{told}");
+}
+
+#[test]
+fn headings_in_capitals_have_their_names_told() {
+    let told = faults("Token,Name,Owner\nexk_1234567890abcdef,a,b\n");
+    let meant = ["token", "name", "owner"].map(|name| format!("did you mean \"{name}\"?"));
+    assert!(told.iter().zip(&meant).all(|(told, meant)| told.contains(meant)), "{told:?}");
+    assert_eq!(read("").unwrap(), []);
 }

@@ -13,9 +13,7 @@ use smol_str::SmolStr;
 
 use crate::cli::args::Replay as Options;
 use crate::cli::print::{self, Printer};
-use crate::cli::registries;
-use crate::cli::state::reader_if_any;
-use crate::cli::{Context, exit};
+use crate::cli::{Context, exit, registries, state};
 use crate::clock::{monotonic, now};
 use crate::daemon::recovery;
 use crate::daemon::replay::{Summary, replay};
@@ -53,7 +51,7 @@ fn learn(context: &mut Context, options: &Options) -> anyhow::Result<ExitCode> {
     let (sources, inputs) = inputs(site, options, paths)?;
     let reader = site.reader(sources)?;
     let key = site.key()?;
-    let files = registries::read(options, &key)?;
+    let files = registries::read(options, site, &key)?;
     let mut lock = options.save.then(|| Lock::take(&site.state, Role::Command)).transpose()?;
     let mut store = store_of(site, lock.as_mut())?;
     if lock.is_none() {
@@ -140,7 +138,7 @@ fn store_of(site: &Site, lock: Option<&mut Lock>) -> anyhow::Result<Store> {
 
 /// Imports the registry of the state into a run that saves nothing, and reports that on standard error.
 fn register_known(site: &Site, store: &mut Store) -> anyhow::Result<()> {
-    let known = reader_if_any(site)?.map_or_else(|| Ok(Vec::new()), |known| known.registry())?;
+    let known = state::registry(site)?;
     if !known.is_empty() {
         store.register(&known, "", now())?;
         let name = print::safe(site.database().to_string_lossy());

@@ -14,6 +14,7 @@ use crate::daemon::site::Site;
 use crate::engine::detect::nearest;
 use crate::engine::health;
 use crate::engine::line::StreamId;
+use crate::engine::registry::Registered;
 use crate::engine::reserved::Reserved;
 use crate::engine::secret::{Secret, TokenId};
 use crate::engine::shape;
@@ -73,6 +74,11 @@ pub(super) fn reader_if_any(site: &Site) -> anyhow::Result<Option<Reader>> {
         Err(StoreError::Absent { .. }) => Ok(None),
         Err(error) => Err(error.into()),
     }
+}
+
+/// Returns the registry, empty if there is no database yet.
+pub(super) fn registry(site: &Site) -> anyhow::Result<Vec<Registered>> {
+    Ok(reader_if_any(site)?.map_or_else(|| Ok(Vec::new()), |reader| reader.registry())?)
 }
 
 /// Returns the last known path of each stream.

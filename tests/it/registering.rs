@@ -487,3 +487,23 @@ fn a_shortened_id_was_registered_as_a_secret() {
     );
     assert_eq!(home.json(&["tokens", "list", "--json"]).len(), 1);
 }
+
+#[test]
+fn a_file_with_invalid_rows_makes_no_database() {
+    let home = Home::new("");
+    home.append("tokens.csv", format!("token,name,decoy\n{OLD},gus,so\n,ghost,\n"));
+    home.append("logs/access.log", "");
+    for arguments in [
+        &["tokens", "import", "tokens.csv"][..],
+        &["replay", "--save", "--registry", "tokens.csv", "logs/access.log"],
+    ] {
+        let (error, _) = refused(&home, arguments);
+        assert!(
+            error.contains("tokens.csv:2: column decoy")
+                && error.contains("tokens.csv:3: expected a token"),
+            "{error}"
+        );
+        assert!(error.contains("2 rows cannot be read"), "{error}");
+        assert!(!home.path("state/tokenwatch.db").exists());
+    }
+}
