@@ -1,5 +1,6 @@
 //! The names of columns in registry files: which are unknown, misspelt or repeated.
 
+use crate::cli::state;
 use crate::engine::registry::COLUMNS;
 use crate::engine::shape::is_secretive;
 
@@ -45,7 +46,7 @@ pub(super) fn unknown_key(name: &str) -> String {
     let columns = COLUMNS.join(", ");
     match near(name) {
         Some(near) => format!("unknown key {name:?}, did you mean {near:?}? keys are {columns}"),
-        None if is_secretive(name.as_bytes()) => {
+        None if is_secretive(name.as_bytes()) || state::holds_secret(name) => {
             format!("a key is unknown and looks like a secret; keys are {columns}")
         }
         None => format!("unknown key {name:?}; keys are {columns}"),

@@ -141,10 +141,9 @@ fn changes(texts: &[String], key: &SealKey) -> anyhow::Result<Changes> {
     let mut changes = Changes::default();
     let mut faults = Vec::new();
     for text in texts {
-        state::refuse_secret(text)?;
-        if let Some((_, value)) = text.split_once('=') {
-            state::refuse_secret(value)?;
-        }
+        let (name, value) = text.split_once('=').unwrap_or(("", text));
+        state::refuse_secret(name)?;
+        state::refuse_secret(value)?;
         faults.extend(take(&mut changes, text, key).err());
     }
     if faults.is_empty() { Ok(changes) } else { Err(usage(faults.join("; "))) }
@@ -214,6 +213,7 @@ pub(super) fn mark(context: &mut Context, options: &TokensMark, mark: Mark) -> a
         return Err(usage("a decoy is bait at any time: leave out --at"));
     }
     let at = options.at.as_deref().map_or(Ok(now), |text| when::instant(text, now))?;
+    state::refuse_secret_in("note", &options.note)?;
     state::expect_database_for(site, &options.token)?;
     let mut store = site.store()?;
     let who = state::meant(site, &store, &options.token)?;

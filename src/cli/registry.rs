@@ -9,10 +9,10 @@ use serde_json::Value;
 use zeroize::Zeroizing;
 
 use crate::cli::print::{counted, safe};
-use crate::cli::state::{NEVER_FOUND, is_identity};
+use crate::cli::state::{self, NEVER_FOUND, is_identity};
 use crate::cli::{country, headings};
 use crate::engine::registry::{COLUMNS, Changes, Registered};
-use crate::engine::secret::{SealKey, TokenId};
+use crate::engine::secret::{SealKey, Secret, TokenId};
 use crate::engine::token::is_ever_found;
 
 /// A larger file is the wrong file.
@@ -20,6 +20,10 @@ const MAX_FILE: u64 = 256 << 20;
 
 /// The shortest text that may be a secret, in bytes.
 const SHORTEST_SECRET: usize = 4;
+
+/// What is expected where a secret was found.
+const NO_SECRET: &str = "no secret, which would be stored in clear: it belongs in the column token, its id \
+    (`tokenwatch tokens id`) may be anywhere";
 
 /// Faults that an error lists at most.
 const MAX_FAULTS: usize = 20;
@@ -32,6 +36,7 @@ pub struct RegistryFile {
     rows: Vec<(u64, Changes)>,
     /// Why rows are invalid.
     faults: Vec<Fault>,
+    key: SealKey,
 }
 
 /// Reads a registry file; `-` is standard input. Secrets in it are sealed at once. Invalid rows are told by
@@ -60,7 +65,7 @@ pub fn read_registry(path: &Path, key: &SealKey) -> anyhow::Result<RegistryFile>
         // The write may fail if nobody reads; the file is imported all the same.
         writeln!(std::io::stderr(), "warning: {file}:{line}: {NEVER_FOUND}").ok();
     }
-    Ok(RegistryFile { path: path.to_owned(), rows, faults })
+    Ok(RegistryFile { path: path.to_owned(), rows, faults, key: key.clone() })
 }
 
 impl RegistryFile {
@@ -92,7 +97,8 @@ impl RegistryFile {
     }
 
     /// Returns the rows. One with a name alone is about the only token of that name, unless the name is a principal's own
-    /// statement: no usage ever has another name by itself, and the row would apply to nothing.
+    /// statement: no usage ever has another name by itself, and the row would apply to nothing. A successor that is the
+    /// secret of a known token is sealed.
     ///
     /// # Errors
     /// Invalid rows, rows with the name of no token or of several, or that contradict another one's: all of these, with
@@ -104,7 +110,7 @@ impl RegistryFile {
         let invalid: BTreeSet<u64> = faults.iter().map(|fault| fault.line).collect();
         for (line, row) in &self.rows {
             match meant_by(row, &tokens) {
-                Ok(row) => meant.push((*line, row)),
+                Ok(row) => meant.push((*line, with_successor(row, &names, &self.key))),
                 Err(fault) => faults.push(Fault::new(*line, fault)),
             }
         }
@@ -138,6 +144,16 @@ fn tokens_by_name<'a>(names: &BTreeMap<TokenId, &'a str>) -> BTreeMap<&'a str, V
     let mut tokens = BTreeMap::<&str, Vec<TokenId>>::new();
     names.iter().for_each(|(token, name)| tokens.entry(name).or_default().push(*token));
     tokens
+}
+
+/// Returns a row with the id of its successor in place of the secret. One of an unknown shape may be a name; that it is
+/// a secret is certain once the token is registered.
+fn with_successor(row: Changes, names: &BTreeMap<TokenId, &str>, key: &SealKey) -> Changes {
+    let id = row.successor().map(|text| key.seal(&Secret::new(text.as_bytes())));
+    match id.filter(|id| names.contains_key(id)) {
+        Some(id) => row.rotated_to(id),
+        None => row,
+    }
 }
 
 /// Returns a row about the token that it means, or why that is unclear.
@@ -397,13 +413,21 @@ fn of_some_token(row: Changes, line: u64) -> Changes {
     if row.subject().0.is_some() { row } else { row.of_token(stand_in) }
 }
 
-/// Sets one column of a row, or returns what is wrong with its text.
+/// Sets one column of a row, or returns what is wrong with its text. A successor that is a secret is sealed; in other
+/// columns, one would be stored and shown as it is.
 pub(super) fn set(
     row: &mut Changes,
     column: &str,
     text: &str,
     key: &SealKey,
 ) -> Result<(), String> {
+    let text = text.trim();
+    let sealed = (column == "rotated_to" && state::is_secret(text))
+        .then(|| key.seal(&Secret::new(text.as_bytes())).to_string());
+    let text = sealed.as_deref().unwrap_or(text);
+    if column != "token" && state::holds_secret(text) {
+        return Err(format!("column {column}: expected {NO_SECRET}"));
+    }
     row.set(column, text, key).map_err(|fault| match is_no_secret(text.trim()) {
         true => format!("{fault}, found {:?}", text.trim()),
         false => fault.to_string(),

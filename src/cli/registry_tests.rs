@@ -222,3 +222,29 @@ fn headings_in_capitals_have_their_names_told() {
     assert!(told.iter().zip(&meant).all(|(told, meant)| told.contains(meant)), "{told:?}");
     assert_eq!(read("").unwrap(), []);
 }
+
+#[test]
+fn a_secret_in_the_wrong_column_was_stored_in_clear() {
+    let secret = format!("glpat-{}", "Zq8xK2vN4mB6wR1tY7uP");
+    for column in ["name", "owner", "notes", "scopes"] {
+        for text in [secret.clone(), format!("was {secret} before"), format!("a:{secret}")] {
+            let told = faults(&format!("token,{column}\nexk_1234567890abcdef,{text}\n"));
+            assert_eq!(told.len(), 1, "{column}: {told:?}");
+            let remedy = format!("2: column {column}: expected no secret, ");
+            assert!(told[0].starts_with(&remedy) && !told[0].contains(&secret), "{told:?}");
+        }
+    }
+    let told = faults(&format!("token,rotated_to\nexk_1234567890abcdef,to {secret}\n"));
+    assert!(told[0].starts_with("2: column rotated_to: expected no secret"), "{told:?}");
+    read("name,notes\naws:AKIAIOSFODNN7EXAMPLE,aws:AKIAIOSFODNN7EXAMPLE\n").unwrap();
+}
+
+#[test]
+fn a_successor_that_is_a_secret_is_sealed() {
+    let sealed = |text: &str| SealKey::new(b"key").seal(&Secret::new(text.as_bytes())).to_string();
+    let shaped = format!("glpat-{}", "Zq8xK2vN4mB6wR1tY7uP");
+    let rows = format!("exk_1234567890abcdef,a,{shaped}\nexk_a,b,exk_b\nexk_b,c,\nexk_c,d,d-2\n");
+    let rows = read(&format!("token,name,rotated_to\n{rows}")).unwrap();
+    let successors: Vec<_> = rows.iter().filter_map(Changes::successor).collect();
+    assert_eq!(successors, [sealed(&shaped), sealed("exk_b"), String::new(), "d-2".to_owned()]);
+}

@@ -402,7 +402,11 @@ fn mark(context: &mut Context, found: BTreeMap<TokenId, (Known, String)>) -> any
             print::say(format_args!("{id}: left as it is, {why}"));
             continue;
         }
-        let note = format!("found by scan: {}", end_of(&place, MAX_NOTE));
+        // A file may be named after the secret in it.
+        let note = match state::holds_secret(&place) {
+            true => "found by scan".to_owned(),
+            false => format!("found by scan: {}", end_of(&place, MAX_NOTE)),
+        };
         if context.printer.is_json() {
             // Standard output lists places only, so that a program reads one kind of object.
             context.site.store()?.leak(&Who::Token(id), now(), &note, now())?;

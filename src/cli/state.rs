@@ -253,14 +253,35 @@ fn of_subject(text: &str, known: &[SmolStr]) -> Vec<SmolStr> {
 
 /// Refuses a secret on the command line, where the shell's history and the process list show it.
 pub(super) fn refuse_secret(text: &str) -> anyhow::Result<()> {
-    let is_id = text.starts_with(TokenId::PREFIX);
-    if !is_id && shape::is_token_shaped(text.as_bytes()) {
+    if holds_secret(text) {
         return Err(usage(
             "this looks like a secret, which does not belong on a command line: give - in its \
              place and pass it on standard input",
         ));
     }
     Ok(())
+}
+
+/// Refuses a secret in a text that is stored and shown as it is, such as a note.
+pub(super) fn refuse_secret_in(what: &str, text: &str) -> anyhow::Result<()> {
+    if holds_secret(text) {
+        return Err(usage(format!(
+            "the {what} contains what looks like a secret, and would be stored in clear: give its id \
+             instead, which `tokenwatch tokens id` prints"
+        )));
+    }
+    Ok(())
+}
+
+/// Returns whether a text is a secret by its shape; an id is none.
+pub(super) fn is_secret(text: &str) -> bool {
+    !text.starts_with(TokenId::PREFIX) && shape::is_token_shaped(text.as_bytes())
+}
+
+/// Returns whether a text is a secret, or contains one. The key id in `aws:AKIA...` is a principal's own name.
+pub(super) fn holds_secret(text: &str) -> bool {
+    let holds = || shape::apart(text.as_bytes()).next().is_some();
+    is_secret(text) || !is_identity(text) && holds()
 }
 
 /// Reads a secret and returns its id; an id instead of the secret, or the beginning of a known one, is that id.
@@ -387,6 +408,10 @@ mod tests {
         assert!(error.contains("standard input") && !error.contains(&secret), "{error}");
         refuse_secret("tw1_00112233445566778899aabbccddeeff").unwrap();
         refuse_secret("jwt:https://id.example.org:ann").unwrap();
+        refuse_secret("aws:AKIAIOSFODNN7EXAMPLE").unwrap();
+        let error = refuse_secret_in("note", &format!("was {secret}.")).unwrap_err().to_string();
+        assert!(error.contains("the note contains") && !error.contains(&secret), "{error}");
+        refuse_secret_in("note", "INC-7, tw1_00112233445566778899aabbccddeeff").unwrap();
         let random = "f3a9c17e5b8d2046fe71";
         assert!(!nobody(random, &[]).to_string().contains(random));
         assert!(nobody("c\x1bi", &[]).to_string().contains("x1bi"));

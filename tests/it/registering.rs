@@ -466,6 +466,42 @@ fn a_registry_named_the_token_of_another_one_beside_it() {
 }
 
 #[test]
+fn secrets_came_into_the_registry_in_clear() {
+    let home = Home::new("");
+    let id = add(&home, "gus", OLD, &[]);
+    let secret = format!("glpat-{}", "Zq8xK2vN4mB6wR1tY7uP");
+    let said = format!("was {secret}");
+    let column = format!("notes={said}");
+    home.append("swapped.csv", format!("token,name\ngrafana,{secret}\n"));
+    home.append("logs/access.log", "");
+    for arguments in [
+        &["tokens", "import", "swapped.csv"][..],
+        &["replay", "--registry", "swapped.csv", "logs/access.log"],
+        &["replay", "--save", "--registry", "swapped.csv", "logs/access.log"],
+        &["tokens", "set", "gus", &column],
+        &["tokens", "add", &said],
+        &["tokens", "revoke", "gus", "--note", &said],
+        &["alerts", "ack", "al_0", "--expected", "--note", &said],
+        &["alerts", "mute", "--country", "DE", "--reason", &said],
+        &["alerts", "mute", "--client", &said, "--reason", "INC-7"],
+    ] {
+        let (error, code) = refused(&home, arguments);
+        assert!(error.contains("secret") && !error.contains(&secret), "{arguments:?}: {error}");
+        assert!(matches!(code, Some(2 | 70)), "{arguments:?}: {error}");
+    }
+    home.append("rotated.csv", format!("token,rotated_to\n{id},{secret}\n"));
+    home.print(&["tokens", "import", "rotated.csv"]);
+    let successor =
+        first(&home, &["tokens", "show", "gus", "--json"])["registered"]["rotated_to"].clone();
+    let sealed = home.output_with(&["tokens", "id"], &secret);
+    assert_eq!(successor, String::from_utf8(sealed.stdout).expect("UTF-8").trim());
+    for file in fs::read_dir(home.path("state")).expect("the state") {
+        let bytes = fs::read(file.expect("a file").path()).expect("bytes");
+        assert!(!bytes.windows(secret.len()).any(|part| part == secret.as_bytes()));
+    }
+}
+
+#[test]
 fn a_shortened_id_was_registered_as_a_secret() {
     let home = Home::new("");
     let id = add(&home, "gus", OLD, &[]);

@@ -21,6 +21,7 @@ use crate::store::{Ack, Store, Who};
 
 /// Acknowledges all named alerts and incidents, once all are found.
 pub(super) fn run(context: &mut Context, options: &AlertsAck) -> anyhow::Result<()> {
+    state::refuse_secret_in("note", options.note.as_deref().unwrap_or_default())?;
     let reader = state::reader(&context.site)?;
     let mut subjects = Vec::new();
     for id in &options.ids {

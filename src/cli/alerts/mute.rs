@@ -40,6 +40,7 @@ pub(super) fn run(context: &mut Context, options: &AlertsMute) -> anyhow::Result
         let why = "a mute needs --reason, for those who will wonder why they were not alerted";
         return Err(usage(why));
     };
+    refuse_secrets(&scope, &reason)?;
     let hears_critical = check(site, &scope)?;
     let lasting = options.lasting.as_deref().map(when::duration).transpose()?;
     if !scope.principal.is_empty() {
@@ -66,6 +67,17 @@ pub(super) fn run(context: &mut Context, options: &AlertsMute) -> anyhow::Result
             .line("  critical alerts are still mailed: give --principal to mute those as well")?;
     }
     Ok(())
+}
+
+/// Refuses secrets in what is stored as it is; the principal's name is looked up.
+fn refuse_secrets(scope: &Scope, reason: &str) -> anyhow::Result<()> {
+    let texts = [
+        ("reason", reason),
+        ("rule", &scope.rule),
+        ("client", &scope.client),
+        ("route", &scope.route),
+    ];
+    texts.into_iter().try_for_each(|(what, text)| state::refuse_secret_in(what, text))
 }
 
 /// Refuses a scope that can match nothing. Returns whether critical alerts are delivered despite the mute.

@@ -190,6 +190,20 @@ impl Changes {
         self.has("name").then_some(self.values.name.as_str())
     }
 
+    /// Returns the successor that is named, which may be empty; `None` if that column is not named.
+    #[must_use]
+    pub fn successor(&self) -> Option<&str> {
+        self.has("rotated_to").then_some(self.values.rotated_to.as_str())
+    }
+
+    /// Returns the same with a token as the successor.
+    #[must_use]
+    pub fn rotated_to(mut self, token: TokenId) -> Self {
+        self.values.rotated_to = token.to_smolstr();
+        self.columns.insert("rotated_to");
+        self
+    }
+
     /// Returns the same about a token.
     #[must_use]
     pub fn of_token(mut self, token: TokenId) -> Self {
