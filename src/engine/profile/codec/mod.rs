@@ -339,7 +339,9 @@ fn read_pace(from: &mut Reader<'_>, hour: i64, version: u8) -> Read<Pace> {
     if hour == i64::MIN {
         return Ok(pace);
     }
-    pace.born = hour.wrapping_sub(from.from(0)?);
+    let born = hour.wrapping_sub(from.from(0)?);
+    // Clocks that were turned back before anything was counted once left it unborn.
+    pace.born = if born == i64::MIN { hour } else { born };
     (pace.hours, pace.days) = (from.uint()?, from.uint()?);
     let five = from.byte()?;
     pace.five = (five & 0x7f, from.uint()?);

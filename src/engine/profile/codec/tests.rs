@@ -229,3 +229,11 @@ fn a_profile_that_is_full_of_wide_values_has_less_than_two_kilobytes() {
     assert_eq!(Profile::decode(&bytes), Ok(widest));
     assert!(bytes.len() <= 1780, "{} B", bytes.len());
 }
+
+#[test]
+fn a_pace_that_was_stored_unborn_is_born_when_it_is_read() {
+    let mut unborn = widest();
+    unborn.pace.born = i64::MIN;
+    let read = Profile::decode(&unborn.encode()).unwrap();
+    assert_eq!(read.pace.born, read.pace.hour);
+}

@@ -146,6 +146,10 @@ impl Pace {
 
     /// Turns a clock that was wrong back, and starts the hour and the day again.
     pub(super) fn turn_back(&mut self, hour: i64) {
+        // Of a profile that has counted nothing, the first request says when it was born.
+        if self.hour == i64::MIN {
+            return;
+        }
         (self.hour, self.born) = (hour, self.born.min(hour));
         (self.five, self.early, self.squares) = ((0, 0), 0, 0.0);
         (self.in_hour, self.in_day) = (0, 0);

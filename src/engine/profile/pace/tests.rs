@@ -159,3 +159,14 @@ fn a_gap_of_years_costs_a_week_of_hours() {
     feed(&mut pace, [100 * 365 * 86_400]);
     assert!(pace.hours < 11 * 24 + 170, "{}", pace.hours);
 }
+
+#[test]
+fn a_clock_set_before_the_first_request_left_a_pace_unborn_for_ever() {
+    let mut pace = Pace::default();
+    pace.turn_back(START.hour());
+    assert_eq!(pace, Pace::default());
+    feed(&mut pace, every(60, 0..10));
+    assert_eq!(pace.born, START.hour());
+    let burst = feed(&mut pace, (10 * 86_400..10 * 86_400 + 600).step_by(3));
+    assert!(burst[10] >= 8.0, "{burst:?}");
+}
