@@ -277,14 +277,14 @@ impl House {
 
     /// Applies what became of a principal's usage: the score that it reached, the values that it made its own.
     ///
-    /// Returns the change that it shares with many others, if this usage makes it one.
+    /// Returns the changes that it shares with many others, as far as this usage makes them some.
     pub fn absorb(
         &mut self,
         member: Member<'_>,
         signals: &Signals,
         absorbed: Absorbed,
         params: &Fleet,
-    ) -> Option<Shared> {
+    ) -> Vec<Shared> {
         if let Some(rise) = absorbed.rise {
             self.scores.change().note(rise);
         }
@@ -292,7 +292,7 @@ impl House {
         let is_quiet = is_quiet && absorbed.reclassed.is_empty();
         let conduct = [signals.is_rushing.then_some(What::Rush), signals.fault.map(What::Fault)];
         if !member.counts || is_quiet && conduct == [None; 2] {
-            return None;
+            return Vec::new();
         }
         let (owner, day) = (member.owner(), signals.time.day());
         let learned = absorbed.learned.iter().filter_map(|family| signals.value(family));
@@ -300,12 +300,9 @@ impl House {
             self.note(value, owner, day);
         }
         let values = self.strange(absorbed.brought, signals, params).into_iter().map(What::Value);
-        let (mut shared, times) = (None, [signals.time, self.hour()]);
-        for what in values.chain(conduct.into_iter().flatten()) {
-            let found = self.changes.change().note(what, &member, times, params);
-            shared = shared.or(found);
-        }
-        shared
+        let times = [signals.time, self.hour()];
+        let all = values.chain(conduct.into_iter().flatten());
+        all.filter_map(|what| self.changes.change().note(what, &member, times, params)).collect()
     }
 
     /// Returns the values that a usage brought, as far as they may be a change of many and are not known here.
@@ -322,7 +319,13 @@ impl House {
         };
         let brought = brought.iter().filter(is_change);
         let values = brought.filter_map(|family| signals.value(family));
-        values.filter(|value| !self.is_custom(*value, params)).collect()
+        let mut strange: Vec<Value> =
+            values.filter(|value| !self.is_custom(*value, params)).collect();
+        // Both together explain nothing: a client that comes with its place must not be excused elsewhere.
+        if strange.iter().any(|value| value.family != Family::Client) {
+            strange.retain(|value| value.family != Family::Client);
+        }
+        strange
     }
 
     /// Notes a use of an unknown token that the server refused. Returns what to report about its source

@@ -115,6 +115,19 @@ impl Company {
     }
 
     fn live(&mut self, at: usize, usage: &Usage, place: &Place) -> (f64, Option<Shared>) {
+        let (score, changes) = self.live_with(at, usage, place, |_| {});
+        assert!(changes.len() <= 1, "{changes:?}");
+        (score, changes.into_iter().next())
+    }
+
+    /// The same with other signals.
+    fn live_with(
+        &mut self,
+        at: usize,
+        usage: &Usage,
+        place: &Place,
+        change: impl FnOnce(&mut Signals),
+    ) -> (f64, Vec<Shared>) {
         let Self { house, lives, is_registered } = self;
         house.begin_day(usage.time.day());
         let Life { profile, params, .. } = &mut lives[at];
@@ -134,13 +147,14 @@ impl Company {
             threshold: None,
             latest: Timestamp(i64::MAX),
         };
-        let signals = profile.compare(&placed, params, &world);
+        let mut signals = profile.compare(&placed, params, &world);
+        change(&mut signals);
         let before = profile.share();
         let absorbed = profile.absorb(&placed, &signals, params);
         house.replace_share(before, profile.share());
-        let change = house.absorb(member(profile), &signals, absorbed, &fleet);
+        let changes = house.absorb(member(profile), &signals, absorbed, &fleet);
         *house = restored_all(house);
-        (signals.score, change)
+        (signals.score, changes)
     }
 }
 
@@ -175,6 +189,18 @@ fn a_company_that_moves_is_one_change_and_the_rest_of_it_is_quiet() {
     assert_eq!((changes[0].what, changes[0].principals.len()), (network_of(&rack()), 5));
     // the fifth is one of the many, those before it were judged as anybody is
     assert!(lived[0].0 > 6.0 && lived[4..].iter().all(|(score, _)| *score < 1.0), "{lived:?}");
+}
+
+#[test]
+fn a_move_hid_the_rush_that_the_same_use_completed() {
+    let mut company = Company::settled(5);
+    let hurry = |signals: &mut Signals| signals.is_rushing = true;
+    let of = |at: usize| {
+        let used = usage(240 * HOUR + i64::try_from(at).unwrap() * MINUTE);
+        company.live_with(at, &used, &rack(), hurry).1
+    };
+    let all: Vec<What> = (0..5).flat_map(of).map(|change| change.what).collect();
+    assert_eq!(all, [network_of(&rack()), What::Rush]);
 }
 
 #[test]

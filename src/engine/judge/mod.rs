@@ -128,14 +128,14 @@ impl Judge {
         let signals = profile.compare(&placed, &self.params.profile, &world);
         let mut facts =
             detect(&placed, &signals, row, profile, house.exposures_mut(), &self.params);
-        let mut change = None;
+        let mut changes = Vec::new();
         // A token exposed in a Referer was not used by this request: it says nothing about its principal's behaviour.
         if is_used(usage) {
             profile.call(usage, house.beat(), &self.params.profile.silence);
             let absorbed = profile.absorb(&placed, &signals, &self.params.profile);
             let member = member(principal, profile, row, usage);
             house.replace_share(before, profile.share());
-            change = house.absorb(member, &signals, absorbed, &self.params.fleet);
+            changes = house.absorb(member, &signals, absorbed, &self.params.fleet);
             let success = house.meet(&placed, &signals, &self.params.guessing);
             success.iter().for_each(|success| found(success, &placed, &mut facts));
             let blame = if signals.is_fault { Blame::Service } else { Blame::Asker };
@@ -151,7 +151,7 @@ impl Judge {
         };
         let is_due_anew = profile.due() != due;
         let mut told = told_of(&self.rules, &self.policy, &mut subject.desk, &placed, &of);
-        if let Some(change) = change {
+        for change in changes {
             let facts = shared(&change, &placed);
             // what they have in common, for a word that may follow
             let brought = Brought { novel: signals.novel, surprise: 0.0 };

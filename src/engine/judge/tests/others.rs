@@ -83,6 +83,17 @@ fn many_tokens_stolen_at_once_are_told_each_if_place_and_program_are_new() {
 }
 
 #[test]
+fn a_thief_of_many_tokens_made_his_program_a_usual_one() {
+    let (judge, mut usages) = fleet();
+    usages.extend((1..=5).map(|n| stranger(n, 20 * DAY + i64::from(n) * SECOND)));
+    let curl = stranger(12, 0).agent;
+    usages.push(Usage { agent: curl, ..own(12, 21 * DAY) });
+    let told = told(judge, &usages);
+    let of_last = ("new-client".to_owned(), "service-12".to_owned());
+    assert!(told.contains(&of_last), "{told:?}");
+}
+
+#[test]
 fn whose_tokens_move_abroad_to_rented_machines_is_told_for_each() {
     let (judge, mut usages) = fleet();
     let moved = |n: u8| Usage { agent: usage(0).agent, ..stranger(n, 20 * DAY + i64::from(n)) };
