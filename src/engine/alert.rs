@@ -111,6 +111,19 @@ pub struct Facts {
     pub usual: Vec<(&'static str, Value)>,
     /// Why they matter, in words.
     pub reasons: Vec<Reason>,
+    /// What the detectors that do not repeat themselves take them for.
+    pub reports: Vec<Report>,
+}
+
+/// What a detector reported, and for how long it does not report the same again.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct Report {
+    /// The detector's name.
+    pub by: &'static str,
+    /// A hash of what it keeps apart from its other reports.
+    pub key: u32,
+    /// In the unit of `Timestamp`.
+    pub period: i64,
 }
 
 impl Facts {

@@ -40,7 +40,7 @@ fn judge(case: &Case<'_>, told: &mut Told, facts: &mut Facts) {
     }
     // A stranger is reported once per period, as with the score.
     let period = units(case.params.profile.score.actor_repeat_days, DAY);
-    if told.tell(turn.stranger, case.placed.usage.time, period).is_none() {
+    if case.tell_key(told, turn.stranger, period).is_none() {
         return;
     }
     let place = case.placed.place;

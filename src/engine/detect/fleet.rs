@@ -2,7 +2,7 @@
 
 use smol_str::SmolStr;
 
-use crate::engine::alert::{Facts, Value};
+use crate::engine::alert::{Facts, Report, Value};
 use crate::engine::house::{Shared, What};
 use crate::engine::profile::{Family, Placed};
 use crate::engine::time::MINUTE;
@@ -48,7 +48,10 @@ pub fn shared(change: &Shared, placed: &Placed<'_>) -> Facts {
     let minutes = placed.usage.time.since(change.since) / MINUTE;
     let common =
         Common { change: what, value: &value, principals: change.principals.len(), minutes };
-    common.stated(sentence(change, &value, minutes))
+    let mut facts = common.stated(sentence(change, &value, minutes));
+    let period = change.minutes.saturating_mul(MINUTE);
+    facts.reports.push(Report { by: NAME, key: change.what.key(), period });
+    facts
 }
 
 /// Says who it is so far, what else it may be, and what is not reported about others.

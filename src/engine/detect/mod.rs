@@ -39,6 +39,8 @@ mod volume;
 mod weak;
 mod words;
 
+use std::cell::Cell;
+
 use smol_str::SmolStr;
 
 pub use expired::LEEWAY;
@@ -55,7 +57,7 @@ pub use params::{BadParameter, Params};
 pub use silence::{fell_silent, lost};
 pub use unusual::{client_name, network_name, risk};
 
-use crate::engine::alert::{Facts, Reason, Value};
+use crate::engine::alert::{Facts, Reason, Report, Value};
 use crate::engine::house::{Exposed, Exposures, NAMED, Room};
 use crate::engine::profile::{Many, Placed, Profile, Signals, Told, report_key};
 use crate::engine::registry::Registered;
@@ -176,18 +178,22 @@ pub fn detect(
 ) -> Facts {
     let mut facts = Facts::default();
     let mut told = std::mem::take(profile.told());
-    let case = Case { placed, signals, row, profile, params };
+    let case = Case { placed, signals, row, profile, params, report: Cell::new(None) };
     // A token in a Referer was exposed, not used: nothing else can be said about it.
     let detectors = match placed.usage.carrier {
         Carrier::Referer(_) => &[url::REFERER],
         _ => ALL,
     };
     for detector in detectors {
+        let n_facts = facts.values.len();
         match detector.judge {
             Usage(judge) => judge(&case, &mut told, &mut facts),
             Exposure(judge) => judge(&case, &mut told, exposures, &mut facts),
             House | Log | Site => {}
         }
+        let report = case.report.take().filter(|_| facts.values.len() > n_facts);
+        let of = |(key, period)| Report { by: detector.name, key, period };
+        facts.reports.extend(report.map(of));
     }
     *profile.told() = told;
     facts
@@ -200,6 +206,8 @@ struct Case<'a> {
     row: Option<&'a Registered>,
     profile: &'a Profile,
     params: &'a Params,
+    /// The key and the period of what the detector whose turn it is reported last.
+    report: Cell<Option<(u32, i64)>>,
 }
 
 impl Case<'_> {
@@ -223,7 +231,14 @@ impl Case<'_> {
 
     /// Returns how often something about this usage's principal was suppressed, if it is to be reported now.
     fn tell(&self, told: &mut Told, kind: &str, what: &[&[u8]], hours: f64) -> Option<u32> {
-        told.tell(report_key(kind.as_bytes(), what), self.placed.usage.time, period(hours))
+        self.tell_key(told, report_key(kind.as_bytes(), what), period(hours))
+    }
+
+    /// Like [`tell`](Self::tell), for something with a key of its own.
+    fn tell_key(&self, told: &mut Told, key: u32, period: i64) -> Option<u32> {
+        let silent = told.tell(key, self.placed.usage.time, period)?;
+        self.report.set(Some((key, period)));
+        Some(silent)
     }
 
     /// Reports something through `tell`. Of principals that are new here, an hour has a number of reports of a sort:
@@ -274,7 +289,14 @@ impl Case<'_> {
     ) -> Option<Many> {
         let key = |of: &[u8]| report_key(kind.as_bytes(), &[group, of]);
         let many = [what, b"count", b"further"].map(key);
-        told.tell_one(many, self.placed.usage.time, period(hours))
+        let (period, [one, _, further]) = (period(hours), many);
+        let news = told.tell_one(many, self.placed.usage.time, period)?;
+        let key = match news {
+            Many::One(_) => one,
+            Many::Further(_) => further,
+        };
+        self.report.set(Some((key, period)));
+        Some(news)
     }
 
     /// Like [`tell_one`](Self::tell_one), separately for each operator (neighbourhood, if that is unknown) and answer.

@@ -3,10 +3,10 @@
 use smol_str::SmolStr;
 
 use crate::engine::alert::{Facts, Value};
-use crate::engine::profile::{Burst, Busy, Tier, Told, Window};
+use crate::engine::profile::{Burst, Busy, Tier, Told, Window, report_key};
 
 use super::words::grouped;
-use super::{Case, Detector, Judgement::Usage, because, fact, state, usual};
+use super::{Case, Detector, Judgement::Usage, because, fact, period, state, usual};
 
 const NAME: &str = "rate-spike";
 
@@ -24,9 +24,13 @@ pub(super) const DETECTOR: Detector = Detector {
 
 fn judge(case: &Case<'_>, _: &mut Told, facts: &mut Facts) {
     let Some(burst) = &case.signals.burst else { return };
-    if case.signals.rate_tier == Tier::None {
+    let tier = case.signals.rate_tier;
+    if tier == Tier::None {
         return;
     }
+    // The profile remembers it, and that a higher tier is news.
+    let key = report_key(NAME.as_bytes(), &[&tier.number().to_le_bytes()]);
+    case.report.set(Some((key, period(case.params.profile.score.repeat_hours))));
     state(facts, "rate.count", Value::Int(burst.count.into()));
     state(facts, "rate.expected", Value::Float(f64::from(burst.expected)));
     state(facts, "rate.window", Value::Text(SmolStr::new_static(burst.window.as_str())));

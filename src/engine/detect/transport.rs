@@ -4,7 +4,7 @@ use smol_str::SmolStr;
 
 use crate::engine::alert::{Facts, Value};
 use crate::engine::house::{Exposed, Exposures};
-use crate::engine::profile::Told;
+use crate::engine::profile::{Many, Told};
 use crate::engine::usage::Transport;
 
 use super::{Case, Detector, Judgement::Exposure, because, fact, rest, state};
@@ -13,7 +13,7 @@ const NAME: &str = "insecure-transport";
 
 pub(super) const DETECTOR: Detector = Detector {
     name: NAME,
-    about: "a token is sent over plain HTTP or TLS below 1.2; once a day for each client and answer; of tokens that are new here, twenty-one an hour",
+    about: "a token is sent over plain HTTP or TLS below 1.2; once a day for each client and answer, of a principal's tokens five by name; of tokens that are new here, twenty-one an hour",
     facts: &[
         fact("transport.scheme", "http or old-tls"),
         fact(
@@ -38,15 +38,21 @@ fn judge(case: &Case<'_>, told: &mut Told, exposures: &mut Exposures, facts: &mu
     // An earlier refusal must not suppress a later acceptance.
     let answer: &[u8] = if is_accepted { b"accepted" } else { b"refused" };
     let client = usage.agent.family.as_bytes();
-    let what: [&[u8]; 4] = [case.series(), scheme.as_bytes(), client, answer];
-    let tell = |told: &mut Told| case.tell(told, NAME, &what, case.params.repeat.exposed_hours);
-    let Some((_, room)) = case.tell_in_room(told, (exposures, Exposed::Insecure), tell) else {
+    let how = [scheme.as_bytes(), b" ", answer, b" ", client].concat();
+    let hours = case.params.repeat.exposed_hours;
+    let tell = |told: &mut Told| case.tell_one(told, NAME, [&how, case.series()], hours);
+    let Some((many, room)) = case.tell_in_room(told, (exposures, Exposed::Insecure), tell) else {
         return;
     };
+    let further = match many {
+        Many::One(_) => "",
+        Many::Further(_) => ", as are further tokens of its principal",
+    };
+    let what: [&[u8]; 4] = [case.series(), scheme.as_bytes(), client, answer];
     state(facts, "transport.scheme", Value::Text(SmolStr::new_static(scheme)));
     state(facts, "transport.accepted", Value::Bool(is_accepted));
     let is_again = case.is_reminder(told, NAME, &what);
     state(facts, "transport.again", Value::Bool(is_again));
     let still = if is_again { "still " } else { "" };
-    because(facts, NAME, 0.0, format!("{still}sent {words}{}", rest(room)));
+    because(facts, NAME, 0.0, format!("{still}sent {words}{further}{}", rest(room)));
 }

@@ -26,7 +26,9 @@ pub(super) const DETECTOR: Detector = Detector {
 fn judge(case: &Case<'_>, told: &mut Told, facts: &mut Facts) {
     let Some(flood) = case.signals.flood else { return };
     let window = flood.window.map_or("answer", |window| window.as_str());
-    if case.tell(told, NAME, &[window.as_bytes()], DAY_HOURS).is_none() {
+    // A large answer is news once; a download of ten times as much is news again.
+    let digits = [u8::try_from(flood.bytes.max(1).ilog10()).unwrap_or(u8::MAX)];
+    if case.tell(told, NAME, &[window.as_bytes(), &digits], DAY_HOURS).is_none() {
         return;
     }
     let count = |bytes: u64| Value::Int(i64::try_from(bytes).unwrap_or(i64::MAX));

@@ -8,7 +8,7 @@ use smol_str::SmolStr;
 
 use crate::engine::house::Member;
 use crate::engine::profile::{Value, section};
-use crate::engine::stats::{units, whole};
+use crate::engine::stats::{self, units, whole};
 use crate::engine::time::{DAY, HOUR, MINUTE, Timestamp};
 
 section! {
@@ -130,6 +130,12 @@ impl What {
             Self::Rush => "rush".to_owned(),
             Self::Fault(route) => format!("{FAULT}{route}"),
         }
+    }
+
+    /// Returns a hash that distinguishes it.
+    #[must_use]
+    pub fn key(self) -> u32 {
+        stats::key(&[self.name().as_bytes()])
     }
 
     /// Returns how many minutes it stays shared.

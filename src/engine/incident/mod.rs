@@ -14,7 +14,7 @@ use serde::{Deserialize, Serialize};
 use sha2::{Digest, Sha256};
 use smol_str::{SmolStr, format_smolstr};
 
-use crate::engine::alert::{Alert, Incident, Level};
+use crate::engine::alert::{Alert, Facts, Incident, Level, Report};
 use crate::engine::commit::Notice;
 use crate::engine::geo::Prefix;
 use crate::engine::mute::Mute;
@@ -104,6 +104,8 @@ pub struct Match<'a> {
     pub time: Timestamp,
     /// Identifies its subject: [`key`], [`key_of`], [`key_of_log`].
     pub key: u64,
+    /// For how long the same is no news.
+    pub within: i64,
 }
 
 /// The result of joining an alert that was not dropped.
@@ -125,12 +127,11 @@ impl Desk {
     /// Returns whether a match is news; if so, remembers it. Everything is news again once a person has confirmed misuse
     /// of the principal: it should be over.
     pub fn is_news(&mut self, found: &Match<'_>, words: &Words) -> bool {
-        let Match { rule, principal, time, key } = *found;
+        let Match { rule, principal, time, key, within } = *found;
         self.told.retain(|told| time < told.until);
         // Reported in the far future, by a line with a wrong clock, which must not silence the present.
-        let is_near = |told: &Told| told.until.since(time) <= rule.once.within + DAY;
-        let is_over =
-            |told: &Told| words.have_confirmed(principal, told.until.plus(-rule.once.within), time);
+        let is_near = |told: &Told| told.until.since(time) <= within + DAY;
+        let is_over = |told: &Told| words.have_confirmed(principal, told.until.plus(-within), time);
         let known = self.told.iter().any(|told| {
             told.key == key && rule.head.level <= told.level && is_near(told) && !is_over(told)
         });
@@ -141,7 +142,7 @@ impl Desk {
         if self.told.len() == MAX_TOLD {
             self.told.remove(0);
         }
-        let until = time.plus(rule.once.within);
+        let until = time.plus(within);
         self.told.reserve_exact(1); // most have a few
         self.told.push(Told { key, until, level: rule.head.level });
         true
@@ -270,10 +271,9 @@ pub fn key_of(rule: &Rule, what: &str) -> u64 {
 
 /// Returns the key of a match: the rule's name, and the values by which the rule distinguishes matches.
 #[must_use]
-pub fn key(rule: &Rule, usage: &Usage) -> u64 {
-    let Once { per, .. } = &rule.once;
+pub fn key(rule: &Rule, usage: &Usage, facts: &Facts) -> u64 {
     let mut parts = vec![rule.head.name.to_string()];
-    parts.extend(per.iter().map(|dimension| match dimension {
+    parts.extend(rule.once.per.iter().map(|dimension| match dimension {
         Dimension::Principal => String::new(),
         Dimension::Token => usage.token.to_string(),
         Dimension::Network => usage.client.map(|ip| Prefix::of(ip).to_string()).unwrap_or_default(),
@@ -282,8 +282,27 @@ pub fn key(rule: &Rule, usage: &Usage) -> u64 {
         Dimension::Route => format!("{} {}", usage.method, usage.route),
         Dimension::Carrier => usage.carrier.to_string(),
         Dimension::Answer => usage.is_accepted().to_string(),
+        Dimension::Report => {
+            let keys = reports(rule, facts).map(|report| report.key.to_string());
+            keys.collect::<Vec<_>>().join(" ")
+        }
     }));
     digest(&parts.iter().map(String::as_str).collect::<Vec<_>>())
+}
+
+/// Returns for how long a match with these facts is not news again. If its rule leaves to the detectors what they keep
+/// apart, no longer than they do not repeat it: they count in minutes.
+#[must_use]
+pub fn within(rule: &Rule, facts: &Facts) -> i64 {
+    let Once { per, within } = &rule.once;
+    let is_by_report = per.contains(&Dimension::Report);
+    let periods = reports(rule, facts).filter(|_| is_by_report);
+    periods.map(|report| report.period - MINUTE).fold(*within, i64::min)
+}
+
+/// Returns what the detectors reported whose facts a rule names.
+fn reports<'a>(rule: &'a Rule, facts: &'a Facts) -> impl Iterator<Item = &'a Report> {
+    facts.reports.iter().filter(|report| rule.detectors.contains(&report.by))
 }
 
 #[cfg(test)]

@@ -129,7 +129,8 @@ impl Judge {
                 "" => key_of_log(rule),
                 what => key_of(rule, what),
             };
-            let this = Match { rule, principal, time: found.time, key };
+            let (time, within) = (found.time, rule.once.within);
+            let this = Match { rule, principal, time, key, within };
             if desk.is_news(&this, &self.policy.words) {
                 let mut alert = alert(&this, found);
                 let joined = desk.join(&mut alert, &self.policy);

@@ -19,7 +19,7 @@ use crate::engine::alert::{Alert, Facts, Level, Reason, TokenRef, Value, Values}
 use crate::engine::detect::{About, Params, detect, found, guessed, risk, shared, walked};
 use crate::engine::geo::{Atlas, Place};
 use crate::engine::house::{Blame, House, Member};
-use crate::engine::incident::{Desk, Joined, Match, Policy, key, stable_id};
+use crate::engine::incident::{Desk, Joined, Match, Policy, key, stable_id, within};
 use crate::engine::memory::{Handle, Memory, Recalled, makes_known};
 use crate::engine::profile::{Keys, Placed, Profile, Signals, Taught, World};
 use crate::engine::registry::{Registered, Registry};
@@ -250,7 +250,8 @@ fn told_of(
     let view = View { about: *about, usage: Some((usage, place)), principal, facts };
     let mut told = Vec::new();
     for rule in rules.matching(&view) {
-        let found = Match { rule, principal, time: usage.time, key: key(rule, usage) };
+        let (time, key) = (usage.time, key(rule, usage, facts));
+        let found = Match { rule, principal, time, key, within: within(rule, facts) };
         if desk.is_news(&found, &policy.words) {
             let mut alert = alert(&found, placed, of);
             let joined = desk.join(&mut alert, policy);

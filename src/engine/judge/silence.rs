@@ -68,7 +68,8 @@ impl Judge {
         let view = View { about: About::Site, usage: None, principal, facts };
         let mut told = Vec::new();
         for rule in self.rules.matching(&view) {
-            let found = Match { rule, principal, time, key: key_of_log(rule) };
+            let (key, within) = (key_of_log(rule), rule.once.within);
+            let found = Match { rule, principal, time, key, within };
             if desk.is_news(&found, &self.policy.words) {
                 let token = self.token_of(principal, time);
                 let mut alert = Alert { token, ..alert(&found, facts) };

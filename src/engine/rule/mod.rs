@@ -50,6 +50,8 @@ pub struct Rule {
     pub false_positives: Vec<String>,
     /// Which matches count as one.
     pub once: Once,
+    /// The detectors of whose facts it names some.
+    pub detectors: Vec<&'static str>,
     /// Lines for which it must match, and lines for which it must not.
     pub examples: Examples,
 }
@@ -90,6 +92,8 @@ pub enum Dimension {
     Carrier,
     /// Whether the server accepted it.
     Answer,
+    /// What the detectors of its facts keep apart, for as long as they do: they do not repeat themselves.
+    Report,
 }
 
 /// A fault in a rule file.

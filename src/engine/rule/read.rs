@@ -110,6 +110,7 @@ fn rule_of(file: &str, sigma: &SigmaRule, wholeness: Wholeness) -> Result<Rule, 
         tags: sigma.tags.clone(),
         false_positives: sigma.falsepositives.clone(),
         once: Once { per: per.unwrap_or(default.per), within: within.unwrap_or(default.within) },
+        detectors: view::detectors_of(&sigma.detection),
         examples: examples.unwrap_or_default(),
     })
 }

@@ -8,7 +8,7 @@ use rsigma_parser::{Detection, Detections};
 use serde_json::Value as Json;
 
 use crate::engine::alert::{Facts, Value};
-use crate::engine::detect::{self, About};
+use crate::engine::detect::{self, About, Detector};
 use crate::engine::geo::Place;
 use crate::engine::usage::{Outcome, Usage};
 
@@ -86,6 +86,13 @@ pub(super) fn is_fact(name: &str) -> bool {
 /// Returns the facts that a rule names, each once.
 pub(super) fn facts_of(detections: &Detections) -> Vec<String> {
     names_in(detections).into_iter().filter(|name| is_fact(name)).map(str::to_owned).collect()
+}
+
+/// Returns the detectors that may state a fact that a rule names.
+pub(super) fn detectors_of(detections: &Detections) -> Vec<&'static str> {
+    let named = names_in(detections);
+    let is_named = |detector: &&Detector| detector.facts.iter().any(|f| named.contains(&f.name));
+    detect::ALL.iter().filter(is_named).map(|detector| detector.name).collect()
 }
 
 /// Returns all names of fields and facts in a rule, each once.

@@ -8,6 +8,7 @@ mod order;
 mod others;
 mod single;
 mod strangers;
+mod told;
 mod words;
 
 use std::collections::{BTreeMap, BTreeSet};
@@ -23,7 +24,7 @@ use crate::engine::memory::Subject;
 use crate::engine::profile::tests::{START, berlin, lagos, rented, usage};
 use crate::engine::secret::TokenId;
 use crate::engine::time::{DAY, HOUR, MINUTE, SECOND};
-use crate::engine::usage::{Agent, Identity, Object};
+use crate::engine::usage::{Agent, Carrier, Identity, Object};
 use crate::engine::word::{Verdict, Word};
 
 /// Three places, by the first byte of the address.
