@@ -85,6 +85,12 @@ impl Usage {
         Outcome::of(self.status)
     }
 
+    /// Returns whether the request used the token, rather than only exposing it in its Referer.
+    #[must_use]
+    pub const fn is_used(&self) -> bool {
+        !matches!(self.carrier, Carrier::Referer(_))
+    }
+
     /// Returns whether the server accepted the token, or at least is not known to have refused it.
     #[must_use]
     pub const fn is_accepted(&self) -> bool {

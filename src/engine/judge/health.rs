@@ -8,7 +8,7 @@ use crate::engine::alert::{Alert, Facts};
 use crate::engine::detect::{About, Eye, Strain, crowded, gone, misread, missing, strained};
 use crate::engine::health::{Log, Roll, hashed, path_of, principal};
 use crate::engine::incident::{Desk, Joined, Match, key_of, key_of_log, stable_id};
-use crate::engine::judge::{Judge, is_used, stated};
+use crate::engine::judge::{Judge, stated};
 use crate::engine::line::StreamId;
 use crate::engine::memory::Memory;
 use crate::engine::pulse::{Gap, Pulse, Spell};
@@ -60,7 +60,7 @@ impl Judge {
     /// Judges where the usages of a log come from.
     pub fn count(&self, memory: &mut Memory, log: &mut Log, of: Followed<'_>, usages: &[Usage]) {
         // Somebody who guesses tokens comes from one address, too.
-        let accepted = |usage: &&Usage| usage.outcome() == Outcome::Ok && is_used(usage);
+        let accepted = |usage: &&Usage| usage.outcome() == Outcome::Ok && usage.is_used();
         for usage in usages.iter().filter(accepted) {
             let whose = || hashed(&self.registry.principal(usage));
             let Some(crowd) = log.callers.call(usage, whose, &self.params.health) else { continue };

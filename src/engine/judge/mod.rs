@@ -27,7 +27,7 @@ use crate::engine::reserved::Reserved;
 use crate::engine::rule::view::View;
 use crate::engine::rule::{Rule, RuleSet};
 use crate::engine::time::{DAY, Timestamp};
-use crate::engine::usage::{Carrier, Usage};
+use crate::engine::usage::Usage;
 use crate::engine::word::{Brought, Heard, Words};
 
 pub use health::Followed;
@@ -130,7 +130,7 @@ impl Judge {
             detect(&placed, &signals, row, profile, house.exposures_mut(), &self.params);
         let mut changes = Vec::new();
         // A token exposed in a Referer was not used by this request: it says nothing about its principal's behaviour.
-        if is_used(usage) {
+        if usage.is_used() {
             profile.call(usage, house.beat(), &self.params.profile.silence);
             let absorbed = profile.absorb(&placed, &signals, &self.params.profile);
             let member = member(principal, profile, row, usage);
@@ -165,11 +165,6 @@ impl Judge {
     }
 }
 
-/// Returns whether the request used the token, rather than only exposing it in its Referer.
-const fn is_used(usage: &Usage) -> bool {
-    !matches!(usage.carrier, Carrier::Referer(_))
-}
-
 /// Returns a principal as the house knows it: the registry says which are the site's own.
 #[must_use]
 pub fn member<'a>(
@@ -192,7 +187,7 @@ pub fn hear(
     usage: &Usage,
     params: &Params,
 ) -> Vec<Taught> {
-    if !is_used(usage) {
+    if !usage.is_used() {
         return Vec::new();
     }
     let due = words.due(principal, profile.heard(), usage.time);

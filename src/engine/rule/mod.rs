@@ -52,8 +52,17 @@ pub struct Rule {
     pub once: Once,
     /// The detectors of whose facts it names some.
     pub detectors: Vec<&'static str>,
+    /// Whether it also judges tokens that stand in a Referer: the request did not use those.
+    pub is_of_referer: bool,
     /// Lines for which it must match, and lines for which it must not.
     pub examples: Examples,
+}
+
+impl Rule {
+    /// Returns whether it judges this at all.
+    fn judges(&self, view: &View<'_>) -> bool {
+        self.about == view.about && (self.is_of_referer || view.is_used())
+    }
 }
 
 /// When a second match is the same news: all dimensions in `per` are equal, and at most `within` has passed.
@@ -229,7 +238,7 @@ impl RuleSet {
         }
         let rules = self.rules.iter().zip(&self.conditions);
         let mut matching: Vec<&Rule> = rules
-            .filter(|(rule, condition)| rule.about == view.about && condition.holds(view))
+            .filter(|(rule, condition)| rule.judges(view) && condition.holds(view))
             .map(|(rule, _)| rule)
             .collect();
         matching.sort_by(|a, b| {

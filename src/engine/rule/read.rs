@@ -111,6 +111,7 @@ fn rule_of(file: &str, sigma: &SigmaRule, wholeness: Wholeness) -> Result<Rule, 
         false_positives: sigma.falsepositives.clone(),
         once: Once { per: per.unwrap_or(default.per), within: within.unwrap_or(default.within) },
         detectors: view::detectors_of(&sigma.detection),
+        is_of_referer: view::is_of_referer(&sigma.detection),
         examples: examples.unwrap_or_default(),
     })
 }

@@ -9,6 +9,7 @@ use crate::engine::alert::{Facts, Level, Value};
 use crate::engine::detect::{self, About};
 use crate::engine::geo::Place;
 use crate::engine::profile::tests::usage;
+use crate::engine::usage::{Carrier, Usage};
 
 pub(super) const ID: &str = "0f0b7f2e-6a53-4c53-9a14-3f7c5d2c7a10";
 
@@ -244,7 +245,7 @@ fn a_rule_that_is_not_asked_would_not_have_matched() {
         (one, "selection"),
         (one, "not selection"),
         ("new.country: NG\n    url.path|startswith: /", "selection"),
-        ("new.country: [NG, null]", "selection"),
+        ("new.country: null", "selection"),
         ("url.count|gt: 2", "selection"),
         (two, "selection and other"),
         (two, "selection or other"),
@@ -310,4 +311,23 @@ fn the_worked_example_of_the_readme_works() {
     let outcomes = crate::engine::trial::try_rule(with_it.rules().last().unwrap(), &with_it);
     assert!(outcomes.len() >= 3);
     assert!(outcomes.iter().all(|outcome| outcome.fault.is_none()), "{outcomes:?}");
+}
+
+#[test]
+fn a_token_in_a_referer_was_taken_for_a_use_by_a_sites_own_rule() {
+    let judges = |detection: &str, carrier: &Carrier| {
+        let text = rule("new.country: NG", detection);
+        let (set, faults) = set(&[("own.yml", &text)], &[]);
+        assert_eq!(faults, [""; 0], "{detection}");
+        let used = Usage { carrier: carrier.clone(), ..usage(0) };
+        let (place, facts) = (Place::default(), Facts::default());
+        let usage = Some((&used, &place));
+        let view = View { about: About::Usages, usage, principal: "orders", facts: &facts };
+        set.matching(&view).iter().any(|rule| rule.head.name == "own")
+    };
+    let [header, referer] = [Carrier::Header, Carrier::Referer].map(|of| of("token".into()));
+    let export = "url.path|startswith: /v1";
+    assert!(judges(export, &header) && !judges(export, &referer));
+    let carrier = "token.carrier|startswith: referer";
+    assert!(judges(carrier, &referer) && !judges(carrier, &header));
 }

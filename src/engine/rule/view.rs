@@ -44,11 +44,12 @@ pub const FIELDS: &[(&str, &str)] = &[
     ("event.outcome", ""),
     ("token.id", ""),
     ("token.kind", ""),
-    ("token.carrier", ""),
+    (CARRIER, ""),
     (PRINCIPAL, "cs-username"),
 ];
 
 const PRINCIPAL: &str = "principal";
+const CARRIER: &str = "token.carrier";
 
 /// Returns the ECS name of a field that may be named as Sigma does; other names as they are.
 pub(super) fn ecs_name(name: &str) -> &str {
@@ -95,6 +96,12 @@ pub(super) fn detectors_of(detections: &Detections) -> Vec<&'static str> {
     detect::ALL.iter().filter(is_named).map(|detector| detector.name).collect()
 }
 
+/// Returns whether a rule is meant for tokens in a Referer, too: it asks for facts of these, or where a token stands.
+pub(super) fn is_of_referer(detections: &Detections) -> bool {
+    let is_of_it = |name: &&str| *name == CARRIER || name.starts_with("referer.");
+    names_in(detections).iter().any(is_of_it)
+}
+
 /// Returns all names of fields and facts in a rule, each once.
 fn names_in(detections: &Detections) -> Vec<&str> {
     let mut named = Vec::new();
@@ -118,6 +125,11 @@ fn collect_fields<'a>(detection: &'a Detection, named: &mut Vec<&'a str>) {
 }
 
 impl View<'_> {
+    /// Returns whether the request used the token, rather than only exposing it in its Referer.
+    pub(super) fn is_used(&self) -> bool {
+        self.usage.is_none_or(|(usage, _)| usage.is_used())
+    }
+
     fn field(&self, name: &str) -> Option<EventValue<'_>> {
         let ecs = ecs_name(name);
         if ecs == PRINCIPAL {
@@ -140,7 +152,7 @@ impl View<'_> {
             "event.outcome" => Some(borrowed(outcome(usage.outcome()))),
             "token.id" => Some(owned(usage.token.to_string())),
             "token.kind" => text(&usage.kind),
-            "token.carrier" => Some(owned(usage.carrier.to_string())),
+            CARRIER => Some(owned(usage.carrier.to_string())),
             _ => None,
         }
     }
