@@ -34,7 +34,8 @@ pub(super) const MFA: Detector = Detector {
     about: "a token is accepted on a sensitive route, though its owner signed in without a second factor; once a day for each method and route, the first five by name; of tokens that are new here, twenty-one an hour",
     facts: &[
         fact(MFA_REQUEST, "the method and the route"),
-        fact("mfa.according_to", "what says that there was no second factor: token or registry"),
+        fact("mfa.according_to", "what says that there was no second factor: token or registry")
+            .one_of(&["token", "registry"]),
     ],
     judge: Exposure(judge_mfa),
 };

@@ -22,10 +22,10 @@ pub(super) const DETECTOR: Detector = Detector {
     about: "the server refused a dead token that nobody had tried for a while, or that a stranger tried; a stale client, once",
     facts: &[
         fact("dead.seconds", "seconds since the token's end"),
-        fact("dead.how", "expired, revoked or rotated"),
+        fact("dead.how", "expired, revoked or rotated").one_of(&["expired", "revoked", "rotated"]),
         fact("dead.rested", "seconds since it was last tried or accepted, or since its end"),
-        fact("dead.is_stranger", "whether network and client are new to its principal"),
-        fact("dead.is_stale", "whether it is only a client that keeps trying"),
+        fact("dead.is_stranger", "whether network and client are new to its principal").is_so(),
+        fact("dead.is_stale", "whether it is only a client that keeps trying").is_so(),
     ],
     judge: Usage(judge),
 };

@@ -19,7 +19,8 @@ pub(super) const DETECTOR: Detector = Detector {
     about: "within an hour, many principals changed to the same new network or client, made far more requests, got far more errors, or fell silent: one event, reported once instead of once for each",
     facts: &[
         fact("fleet.principals", "principals that changed within [detect.fleet] window_minutes"),
-        fact("fleet.change", "what changed: network, prefix, client, rate, errors or silence"),
+        fact("fleet.change", "what changed: network, prefix, client, rate, errors or silence")
+            .one_of(&["network", "prefix", "client", "rate", "errors", "silence"]),
         fact("fleet.value", "what they have in common, in words"),
         fact("fleet.minutes", "minutes from the first to the last of them"),
     ],

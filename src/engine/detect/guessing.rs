@@ -21,7 +21,8 @@ pub(super) const GUESSING: Detector = Detector {
             "guessing.source",
             "/24, IPv6 /64; for many sources: /48, autonomous system, or client and route",
         ),
-        fact("guessing.manner", "burst, day, slow or spread"),
+        fact("guessing.manner", "burst, day, slow or spread")
+            .one_of(&["burst", "day", "slow", "spread"]),
         fact("guessing.tokens", "different unknown tokens; those of one JWT subject count once"),
         fact("guessing.tries", "requests with them"),
         fact("guessing.minutes", "minutes since the first of them"),

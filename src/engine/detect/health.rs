@@ -29,7 +29,7 @@ pub(super) const DETECTOR: Detector = Detector {
         fact(
             "health.gap_cause",
             "how they were lost: `truncated`, `removed` with their file, or `damaged` in a compressed one",
-        ),
+        ).one_of(&["truncated", "removed", "damaged"]),
         fact(
             "health.silent_hours",
             "hours without a line in which other logs had some, at the time of the alert",
@@ -53,7 +53,7 @@ pub(super) const DETECTOR: Detector = Detector {
         fact(
             "health.database",
             "`lost`: the database was damaged, empty or gone, and was replaced",
-        ),
+        ).one_of(&["lost"]),
     ],
     judge: Log,
 };

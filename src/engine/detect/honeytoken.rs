@@ -12,8 +12,8 @@ pub(super) const DETECTOR: Detector = Detector {
     name: NAME,
     about: "a token that the registry marks as a decoy is used, whatever the answer",
     facts: &[
-        fact("decoy.used", "always true"),
-        fact("decoy.accepted", "whether the server accepted it, which it should not"),
+        fact("decoy.used", "always true").is_so(),
+        fact("decoy.accepted", "whether the server accepted it, which it should not").is_so(),
     ],
     judge: Usage(judge),
 };

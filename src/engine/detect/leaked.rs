@@ -13,7 +13,7 @@ pub(super) const DETECTOR: Detector = Detector {
     about: "a token is used after the registry says that it leaked",
     facts: &[
         fact("leaked.seconds", "seconds since the leak"),
-        fact("leaked.accepted", "whether the server accepted it"),
+        fact("leaked.accepted", "whether the server accepted it").is_so(),
     ],
     judge: Usage(judge),
 };

@@ -25,7 +25,7 @@ pub(super) const DETECTOR: Detector = Detector {
         fact(
             "lifecycle.what",
             "expires, expires-soon, lives-long, lives-too-long or never-expires (the last three: JWTs)",
-        ),
+        ).one_of(&LIFECYCLES),
         fact("lifecycle.days", "whole days until it expires, or for which it was issued"),
     ],
     judge: Exposure(judge),
@@ -54,8 +54,7 @@ const LIVES_TOO_LONG: &str = "lives-too-long";
 const NEVER_EXPIRES: &str = "never-expires";
 
 /// All that `lifecycle.what` may be.
-pub const LIFECYCLES: [&str; 5] =
-    [EXPIRES, EXPIRES_SOON, LIVES_LONG, LIVES_TOO_LONG, NEVER_EXPIRES];
+const LIFECYCLES: [&str; 5] = [EXPIRES, EXPIRES_SOON, LIVES_LONG, LIVES_TOO_LONG, NEVER_EXPIRES];
 
 /// What is to be told.
 struct News {

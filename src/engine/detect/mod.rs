@@ -50,7 +50,6 @@ pub use health::{
     Crowd, Eye, Health, Strain, Unheard, crowded, gone, misread, missing, rejected_percent, skewed,
     strained,
 };
-pub use lifecycle::LIFECYCLES;
 pub use objects::walked;
 pub(crate) use params::nearest;
 pub use params::{BadParameter, Params};
@@ -72,10 +71,23 @@ pub struct FactName {
     pub name: &'static str,
     /// What it means, with its unit.
     pub about: &'static str,
+    /// All that it may be, if that is a closed list of words.
+    pub values: &'static [&'static str],
 }
 
 const fn fact(name: &'static str, about: &'static str) -> FactName {
-    FactName { name, about }
+    FactName { name, about, values: &[] }
+}
+
+impl FactName {
+    const fn one_of(self, values: &'static [&'static str]) -> Self {
+        Self { values, ..self }
+    }
+
+    /// The same fact, which is a statement that is true or not.
+    const fn is_so(self) -> Self {
+        self.one_of(&["true", "false"])
+    }
 }
 
 /// One detector.

@@ -37,7 +37,8 @@ pub(super) const NETWORK: Detector = Detector {
     facts: &[
         fact("new.network", "the autonomous system's number, never seen before"),
         fact("new.network_name", "its operator's name"),
-        fact("new.network_kind", "its kind: residential, mobile, hosting, vpn, business"),
+        fact("new.network_kind", "its kind: residential, mobile, hosting, vpn, business")
+            .one_of(&["residential", "mobile", "hosting", "vpn", "business"]),
         fact("pinned.network", "the address, not within the registered networks"),
     ],
     judge: Usage(judge_network),

@@ -16,7 +16,11 @@ pub(super) const DETECTOR: Detector = Detector {
         fact("objects.count", "different objects, by their path"),
         fact("objects.requests", "requests for them"),
         fact("objects.minutes", "minutes since the first of them"),
-        fact("objects.order", "rising or falling, if their numbers are; else scattered"),
+        fact("objects.order", "rising or falling, if their numbers are; else scattered").one_of(&[
+            "rising",
+            "falling",
+            "scattered",
+        ]),
     ],
     judge: Judgement::House,
 };

@@ -16,7 +16,8 @@ pub(super) const DETECTOR: Detector = Detector {
     facts: &[
         fact("rate.count", "requests in the window so far"),
         fact("rate.expected", "requests expected in it"),
-        fact("rate.window", "5 min, 1 h, 1 day or 3 days"),
+        fact("rate.window", "5 min, 1 h, 1 day or 3 days")
+            .one_of(&["5 min", "1 h", "1 day", "3 days"]),
         fact("rate.nats", "evidence, in nats"),
     ],
     judge: Usage(judge),

@@ -13,7 +13,7 @@ pub(super) const DETECTOR: Detector = Detector {
     about: "a token is used after the registry says that it was revoked",
     facts: &[
         fact("revoked.seconds", "seconds since the revocation"),
-        fact("revoked.accepted", "whether the server accepted it, if the log says so"),
+        fact("revoked.accepted", "whether the server accepted it, if the log says so").is_so(),
     ],
     judge: Usage(judge),
 };

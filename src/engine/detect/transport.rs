@@ -15,12 +15,13 @@ pub(super) const DETECTOR: Detector = Detector {
     name: NAME,
     about: "a token is sent over plain HTTP or TLS below 1.2; once a day for each client and answer, of a principal's tokens five by name; of tokens that are new here, twenty-one an hour",
     facts: &[
-        fact("transport.scheme", "http or old-tls"),
+        fact("transport.scheme", "http or old-tls").one_of(&["http", "old-tls"]),
         fact(
             "transport.accepted",
             "whether the server accepted the token; a redirect comes too late",
-        ),
-        fact("transport.again", "whether the same was reported within the last week"),
+        )
+        .is_so(),
+        fact("transport.again", "whether the same was reported within the last week").is_so(),
     ],
     judge: Exposure(judge),
 };

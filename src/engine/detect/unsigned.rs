@@ -14,7 +14,8 @@ pub(super) const DETECTOR: Detector = Detector {
     facts: &[fact(
         "unsigned.is_new",
         "whether its principal is new here: not registered, and not used on an earlier day",
-    )],
+    )
+    .is_so()],
     judge: Exposure(judge),
 };
 

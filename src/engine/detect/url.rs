@@ -16,12 +16,12 @@ pub(super) const DETECTOR: Detector = Detector {
     name: NAME,
     about: "a token is in the query, the path or the user part of a URL; once a day for each route and parameter, the first five by name; of tokens that are new here, twenty-one an hour",
     facts: &[
-        fact("url.carrier", "query, path or userinfo"),
+        fact("url.carrier", "query, path or userinfo").one_of(&["query", "path", "userinfo"]),
         fact("url.parameter", "the parameter's name; empty for userinfo"),
         fact("url.route", "the route"),
-        fact("url.accepted", "whether the server accepted the token"),
+        fact("url.accepted", "whether the server accepted the token").is_so(),
         fact("url.count", "uses since the last alert, this one included"),
-        fact("url.again", "whether the same was reported within the last week"),
+        fact("url.again", "whether the same was reported within the last week").is_so(),
     ],
     judge: Exposure(judge),
 };

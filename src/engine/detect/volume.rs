@@ -18,7 +18,8 @@ pub(super) const DETECTOR: Detector = Detector {
     facts: &[
         fact("volume.bytes", "bytes within the window so far"),
         fact("volume.usual", "the usual maximum of bytes"),
-        fact("volume.window", "1 h, 1 day, or answer: one answer of a route never used"),
+        fact("volume.window", "1 h, 1 day, or answer: one answer of a route never used")
+            .one_of(&["1 h", "1 day", "answer"]),
     ],
     judge: Usage(judge),
 };

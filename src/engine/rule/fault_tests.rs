@@ -14,6 +14,23 @@ fn a_value_that_a_field_never_has_is_a_fault() {
         ("source.as.number: AS64500", "a number, as in 64500"),
         ("sc-status: forbidden", "a number, as in 403"),
         ("lifecycle.what: [expires, never-expire]", "did you mean `never-expires`?"),
+        ("transport.scheme: https", "one of http, old-tls"),
+        ("dead.how: gone", "one of expired, revoked, rotated"),
+        ("objects.order: 5", "one of rising, falling, scattered"),
+        ("url.carrier: header", "one of query, path, userinfo"),
+        ("url.accepted: maybe", "one of true, false"),
+        (
+            "source.geo.country_iso_code|cased: de",
+            "never \"de\": it is a country code of two letters",
+        ),
+        ("event.outcome|cased: OK", "one of ok, redirected"),
+        ("user_agent.name: ''", "it is absent then, as in `user_agent.name: null`"),
+        ("new.country: [ng, null]", "write `new.country: null` as a selection of its own"),
+        (
+            "url.accepted|exists: 'false'",
+            "`url.accepted|exists` is `true` or `false`, without quotes",
+        ),
+        ("url.accepted|exists: no", "`true` or `false`"),
     ] {
         let (_, faults) = set(&[("own.yml", &rule("new.country: NG", detection))], &[]);
         assert!(faults.len() == 1 && faults[0].contains(expected), "{detection}: {faults:?}");
@@ -21,10 +38,14 @@ fn a_value_that_a_field_never_has_is_a_fault() {
     for detection in [
         "event.outcome: [OK, denied]",
         "event.outcome|contains: den",
-        "new.country: [ng, null]",
+        "new.country: null",
+        "url.parameter: ''",
+        "url.accepted: 'true'",
+        "url.accepted|exists: false",
+        "transport.scheme: [HTTP, old-tls]",
+        "source.geo.country_iso_code|cased: DE",
         "source.as.number: 64500",
         "source.geo.country_iso_code: '*'",
-        "source.geo.country_iso_code: ''",
         "url.path: /v1/export/{id}",
     ] {
         let (_, faults) = set(&[("own.yml", &rule("new.country: NG", detection))], &[]);

@@ -193,11 +193,10 @@ fn begins_with(line: &str, key: &str) -> bool {
 /// field names are supported here. A rule for any other log would never match, and nobody would notice.
 fn check_source(sigma: &SigmaRule) -> Result<About, String> {
     let source = &sigma.logsource;
+    let of = |category| view::CATEGORIES.into_iter().find(|(_, name)| *name == category);
     let about = match (source.product.as_deref(), source.category.as_deref()) {
-        (Some("tokenwatch"), None | Some("token_activity"))
-        | (None, Some("webserver" | "proxy")) => Some(About::Usages),
-        (Some("tokenwatch"), Some("monitor_health")) => Some(About::Logs),
-        (Some("tokenwatch"), Some("site_activity")) => Some(About::Site),
+        (Some("tokenwatch"), None) | (None, Some("webserver" | "proxy")) => Some(About::Usages),
+        (Some("tokenwatch"), Some(category)) => of(category).map(|(about, _)| about),
         _ => None,
     };
     if let Some(about) = about.filter(|_| source.service.is_none()) {

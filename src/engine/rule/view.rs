@@ -8,7 +8,7 @@ use rsigma_parser::{Detection, Detections};
 use serde_json::Value as Json;
 
 use crate::engine::alert::{Facts, Value};
-use crate::engine::detect::{self, About, Detector};
+use crate::engine::detect::{self, About, Detector, FactName};
 use crate::engine::geo::Place;
 use crate::engine::usage::{Outcome, Usage};
 
@@ -48,6 +48,13 @@ pub const FIELDS: &[(&str, &str)] = &[
     (PRINCIPAL, "cs-username"),
 ];
 
+/// The categories of `logsource`, by what their rules judge.
+pub(super) const CATEGORIES: [(About, &str); 3] = [
+    (About::Usages, "token_activity"),
+    (About::Logs, "monitor_health"),
+    (About::Site, "site_activity"),
+];
+
 const PRINCIPAL: &str = "principal";
 const CARRIER: &str = "token.carrier";
 
@@ -62,11 +69,20 @@ pub(super) fn check_fields(detections: &Detections, about: About) -> Vec<(String
     let known: Vec<&str> = known_names(about).collect();
     let unknown = names_in(detections).into_iter().filter(|name| !known.contains(name));
     let wrong = unknown.map(|name| {
-        let meant = detect::nearest(name, known.clone());
-        let hint = meant.map(|meant| format!(", did you mean `{meant}`?"));
+        let meant = || detect::nearest(name, known.clone());
+        let hint = match category_of(name) {
+            Some(category) => Some(format!(": rules with `category: {category}` have it")),
+            None => meant().map(|meant| format!(", did you mean `{meant}`?")),
+        };
         (name.to_owned(), format!("unknown field or fact `{name}`{}", hint.unwrap_or_default()))
     });
     wrong.collect()
+}
+
+/// Returns the category of the rules that have a field or a fact.
+fn category_of(name: &str) -> Option<&'static str> {
+    let has_it = |(about, _): &(About, _)| known_names(*about).any(|known| known == name);
+    CATEGORIES.into_iter().find(has_it).map(|(_, category)| category)
 }
 
 /// Returns the names of all fields of what a rule judges, and of all facts that a detector may state about it. A log
@@ -81,7 +97,16 @@ fn known_names(about: About) -> impl Iterator<Item = &'static str> {
 
 /// Returns whether a name is that of a fact.
 pub(super) fn is_fact(name: &str) -> bool {
-    detect::ALL.iter().flat_map(|detector| detector.facts).any(|fact| fact.name == name)
+    facts().any(|fact| fact.name == name)
+}
+
+/// Returns all that a fact may be; nothing if that is no closed list, or if it is no fact.
+pub(super) fn values_of(name: &str) -> &'static [&'static str] {
+    facts().find(|fact| fact.name == name).map_or(&[], |fact| fact.values)
+}
+
+fn facts() -> impl Iterator<Item = &'static FactName> {
+    detect::ALL.iter().flat_map(|detector| detector.facts)
 }
 
 /// Returns the facts that a rule names, each once.

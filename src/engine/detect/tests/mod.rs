@@ -37,7 +37,17 @@ impl Life {
         let facts =
             detect(&placed, &signals, row, &mut self.profile, &mut Exposures::default(), params);
         self.profile.absorb(&placed, &signals, &params.profile);
+        assert_closed(&facts);
         facts
+    }
+}
+
+/// Checks that what may only be one of some words is one of them.
+fn assert_closed(facts: &Facts) {
+    for fact in ALL.iter().flat_map(|detector| detector.facts) {
+        let is_one = |value: &Value| fact.values.contains(&value.to_string().as_str());
+        let value = facts.get(fact.name).filter(|_| !fact.values.is_empty());
+        assert!(value.is_none_or(is_one), "{}: {value:?}", fact.name);
     }
 }
 
@@ -386,4 +396,12 @@ fn times_at_the_ends_of_the_range_do_no_harm() {
             life.judged(&odd, &lagos(), Some(&row));
         }
     }
+}
+
+#[test]
+fn the_kinds_of_a_new_network_are_those_that_there_are() {
+    let kinds = NetworkKind::ALL.map(NetworkKind::as_str);
+    let facts = ALL.iter().flat_map(|detector| detector.facts);
+    let kind = facts.into_iter().find(|fact| fact.name == "new.network_kind").unwrap();
+    assert_eq!(kind.values, kinds);
 }
