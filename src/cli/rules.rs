@@ -116,8 +116,7 @@ impl Chosen {
                 Ok(found) => texts.extend(found),
                 Err(error) => faults.push(RuleFault {
                     file: named(path).into(),
-                    line: 0,
-                    column: 0,
+                    at: None,
                     message: format!("cannot be read: {error}"),
                 }),
             }
@@ -168,10 +167,9 @@ fn check(site: &Site, printer: &mut Printer, files: &[PathBuf]) -> anyhow::Resul
 /// Prints faults. Fails if there are any.
 fn told(printer: &mut Printer, faults: &[RuleFault]) -> anyhow::Result<ExitCode> {
     for fault in faults {
-        let RuleFault { file, line, column, message } = fault;
+        let RuleFault { file, at, message } = fault;
         if printer.is_json() {
-            let known = |number: usize| (number > 0).then_some(number);
-            let (line, column) = (known(*line), known(*column));
+            let (line, column) = at.map(|at| (at.line, at.column)).unzip();
             let fault = json!({ "file": file, "line": line, "column": column, "fault": message });
             printer.json(&fault)?;
         } else {

@@ -20,7 +20,7 @@ use crate::engine::judge::Judge;
 use crate::engine::reader::{Reader, Source};
 use crate::engine::record::Format;
 use crate::engine::registry::Registry;
-use crate::engine::rule::{Disabled, RuleFault, RuleSet};
+use crate::engine::rule::{Disabled, RuleFault, RuleSet, Spot};
 use crate::engine::token::{Finder, Names, Sealer};
 use crate::engine::word::Words;
 use crate::source::follow::{ReadFrom, Watch};
@@ -237,7 +237,7 @@ impl Site {
         let disabled = self.config.rules.disable.iter().map(|At { value, span }| Disabled {
             name: value.into(),
             file: span.path().map(Path::to_string_lossy).unwrap_or_default().into(),
-            place: span.line_and_column().unwrap_or_default(),
+            at: span.line_and_column().map(|(line, column)| Spot { line, column }),
         });
         let disabled: Vec<Disabled> = disabled.collect();
         let files = files.iter().map(|(name, text)| (name.as_str(), text.as_str()));

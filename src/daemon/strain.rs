@@ -17,6 +17,7 @@ use crate::engine::health::principal;
 use crate::engine::reader::Reading;
 use crate::engine::reserved::Reserved;
 use crate::engine::time::Timestamp;
+use crate::engine::visible;
 use crate::store::StoreError;
 use crate::store::mend::Damage;
 
@@ -82,7 +83,7 @@ impl Strains {
         let of_log = |eye: Eye, path: &Path, micros: i64| Strain {
             principal: principal(path),
             eye,
-            about: path.to_string_lossy().into_owned(),
+            about: visible::path(path),
             cause: String::new(),
             micros,
         };

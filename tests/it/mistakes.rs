@@ -304,7 +304,7 @@ fn a_faulty_rule_ended_the_daemon_with_70() {
     home.append("logs/access.log", LINE);
     for command in [&["run", "logs/access.log"][..], &["replay", "logs/access.log"]] {
         let told = said(&home, command, 78);
-        assert!(told.contains("a.yml:2: rule \"A read\": `id` has to be a UUID"), "{told}");
+        assert!(told.contains("a.yml:2:1: rule \"A read\": `id` has to be a UUID"), "{told}");
         assert!(told.contains(", and 1 more (`tokenwatch check` shows all)"), "{told}");
     }
     let told = said(&home, &["check"], 78);

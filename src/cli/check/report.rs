@@ -106,14 +106,10 @@ impl Report {
 
     /// Adds a fault in a rule, or in the name of one.
     pub(super) fn rule(&mut self, fault: &RuleFault) {
-        let RuleFault { file, line, column, message } = fault;
-        let known = |number: usize| (number > 0).then_some(number);
-        self.0.push(Outcome {
-            file: Some(file.to_string()),
-            line: known(*line),
-            column: known(*column),
-            ..outcome("rules", Level::Fault, message)
-        });
+        let RuleFault { file, at, message } = fault;
+        let (line, column) = at.map(|at| (at.line, at.column)).unzip();
+        let outcome = outcome("rules", Level::Fault, message);
+        self.0.push(Outcome { file: Some(file.to_string()), line, column, ..outcome });
     }
 
     /// Adds a GeoIP file, which the configuration names at `span`.

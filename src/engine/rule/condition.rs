@@ -3,10 +3,13 @@
 
 use rsigma_eval::compiler::eval_condition;
 use rsigma_eval::{CompiledRule, EvalError, compile_rule};
-use rsigma_parser::SigmaRule;
+use rsigma_parser::{ConditionExpr, Detection, SigmaRule};
 
 use crate::engine::rule::plain;
 use crate::engine::rule::view::{self, View};
+
+/// The name of a selection that is compiled by itself.
+const ALONE: &str = "alone";
 
 /// The compiled condition of a rule.
 pub(super) struct Condition {
@@ -24,6 +27,21 @@ impl Condition {
         let facts = || view::facts_of(&sigma.detection);
         let facts = (!plain::is_plain(&sigma.detection)).then(facts);
         Ok(Self { rule: compile_rule(sigma)?, facts })
+    }
+
+    /// Returns the fields that the evaluator does not understand, each with its reason.
+    pub(super) fn faulty_fields(sigma: &SigmaRule) -> Vec<(String, EvalError)> {
+        let mut faulty = Vec::new();
+        for item in view::items_of(&sigma.detection) {
+            let Some(name) = &item.field.name else { continue };
+            let mut alone = sigma.clone();
+            alone.detection.named =
+                [(ALONE.to_owned(), Detection::AllOf(vec![item.clone()]))].into();
+            alone.detection.conditions = vec![ConditionExpr::Identifier(ALONE.to_owned())];
+            faulty.extend(compile_rule(&alone).err().map(|error| (name.clone(), error)));
+        }
+        faulty.sort_by(|(a, _), (b, _)| a.cmp(b)); // they come from a hash map
+        faulty
     }
 
     /// Returns whether it may match a usage about which no detector stated a fact.

@@ -125,7 +125,8 @@ fn all_that_is_wrong_with_a_rule_is_told_where_it_stands() {
         ("new.county:", "unknown field or fact `new.county`"),
     ] {
         let line = 1 + text.lines().position(|line| line.trim_start().starts_with(key)).unwrap();
-        let place = format!("own.yml:{line}: rule \"Own\": ");
+        let column = if key.starts_with("new.") { 5 } else { 1 };
+        let place = format!("own.yml:{line}:{column}: rule \"Own\": ");
         let is_told = |fault: &String| fault.starts_with(&place) && fault.contains(expected);
         assert!(faults.iter().any(is_told), "{place}{expected}: {faults:#?}");
     }
@@ -140,12 +141,12 @@ fn a_modifier_that_is_none_hid_all_other_faults_of_its_rule() {
     let (set, mut faults) = set(&[("own.yml", &text)], &[]);
     faults.sort();
     let expected = [
-        "own.yml:10: rule \"Own\": `level` has to be one of informational, low, medium, high, critical",
-        "own.yml:11: rule \"Own\": unknown key `withn`, did you mean `within`?",
-        "own.yml:7: unknown modifier `startwith`, did you mean `startswith`?",
-        "own.yml:8: rule \"Own\": unknown field or fact `new.county`, did you mean `new.country`?",
-        "own.yml:8: unknown modifier `contians`, did you mean `contains`?",
-        "own.yml:9: rule \"Own\": unknown detection identifier: selction",
+        "own.yml:10:1: rule \"Own\": `level` has to be one of informational, low, medium, high, critical",
+        "own.yml:11:1: rule \"Own\": unknown key `withn`, did you mean `within`?",
+        "own.yml:7:17: unknown modifier `startwith`, did you mean `startswith`?",
+        "own.yml:8:16: unknown modifier `contians`, did you mean `contains`?",
+        "own.yml:8:5: rule \"Own\": unknown field or fact `new.county`, did you mean `new.country`?",
+        "own.yml:9:3: rule \"Own\": unknown detection identifier: selction",
     ];
     assert_eq!(faults, expected);
     assert!(set.rules().iter().all(|rule| rule.head.name != "own"));
@@ -157,7 +158,7 @@ fn a_rule_is_not_in_force_without_a_modifier_that_is_none() {
     let whole = faulty.replace("startwith", "startswith").replace("0f0b7f2e", "0f0b7f2f");
     let two = format!("{faulty}---\n{}", whole.replace("name: own", "name: other"));
     let (set, faults) = set(&[("own.yml", &two)], &[]);
-    assert_eq!(faults, ["own.yml:7: unknown modifier `startwith`, did you mean `startswith`?"]);
+    assert_eq!(faults, ["own.yml:7:17: unknown modifier `startwith`, did you mean `startswith`?"]);
     let is_there = |name| set.rules().iter().any(|rule| rule.head.name == name);
     assert!(!is_there("own") && is_there("other"));
 }
@@ -191,10 +192,10 @@ fn no_fault_is_placed_at_a_line_of_another_rule_or_of_another_key() {
         (two, "own.yml: rule \"Own\": `name` has to be"),
         (
             format!("---\n{}", rule("level: high", "level: hihg")),
-            "own.yml:10: rule \"Own\": `level`",
+            "own.yml:10:1: rule \"Own\": `level`",
         ),
-        (field.clone(), "own.yml:9: rule \"Own\": `level` has to be"),
-        (field, "own.yml:7: rule \"Own\": unknown field or fact `level`"),
+        (field.clone(), "own.yml:9:1: rule \"Own\": `level` has to be"),
+        (field, "own.yml:7:5: rule \"Own\": unknown field or fact `level`"),
     ] {
         let (_, faults) = set(&[("own.yml", &text)], &[]);
         let is_told = |fault: &String| fault.starts_with(expected);
@@ -219,7 +220,8 @@ fn what_is_not_a_plain_rule_is_told() {
 fn a_fault_of_the_yaml_names_its_line() {
     let text = rule("name: own", "name: own\n  status: stable");
     let (_, faults) = RuleSet::new([("own.yml", text.as_str())], &[]);
-    assert!(faults.iter().any(|fault| (3..=4).contains(&fault.line)), "{faults:?}");
+    let is_there = |fault: &RuleFault| fault.at.is_some_and(|at| (3..=4).contains(&at.line));
+    assert!(faults.iter().any(is_there), "{faults:?}");
 }
 
 #[test]
@@ -228,4 +230,42 @@ fn a_file_beyond_the_bound_is_refused_unread() {
     let (_, faults) = RuleSet::new([("own.yml", text.as_str())], &[]);
     assert_eq!(faults.len(), 1);
     assert!(faults[0].message.ends_with("a rule file has 131072 at most"), "{}", faults[0]);
+}
+
+#[test]
+fn what_the_evaluator_does_not_understand_had_no_place() {
+    for (field, expected) in [
+        ("source.ip|cidr: 10.0.0.0/99", "`source.ip`: invalid CIDR"),
+        ("url.path|re: '(['", "`url.path`: invalid regex pattern"),
+        ("url.count|gte: many", "`url.count`: expected numeric value: many"),
+    ] {
+        let (set, faults) = set(&[("own.yml", &rule("new.country: NG", field))], &[]);
+        let expected = format!("own.yml:7:5: rule \"Own\": {expected}");
+        assert!(faults.len() == 1 && faults[0].starts_with(&expected), "{faults:?}");
+        assert!(set.rules().iter().all(|rule| rule.head.name != "own"));
+    }
+}
+
+#[test]
+fn a_place_within_a_condition_was_taken_for_a_line_of_the_file() {
+    for (condition, expected) in [
+        (
+            "selection and",
+            "own.yml:8:27: condition: expected `1 of`, the name of a selection, or `not`",
+        ),
+        ("'selection | count() > 5'", "own.yml:8:25: condition: expected the end, `or`, or `and`"),
+        ("selection and other", "own.yml:8:3: rule \"Own\": unknown detection identifier: other"),
+    ] {
+        let text = rule("condition: selection", &format!("condition: {condition}"));
+        let (_, faults) = set(&[("own.yml", &text)], &[]);
+        assert_eq!(faults, [expected]);
+    }
+}
+
+#[test]
+fn a_fact_of_another_category_was_called_unknown() {
+    let (_, faults) = set(&[("own.yml", &rule("new.country: NG", "fleet.change: rate"))], &[]);
+    let expected = "own.yml:7:5: rule \"Own\": unknown field or fact `fleet.change`: rules with \
+        `category: site_activity` have it";
+    assert_eq!(faults, [expected]);
 }

@@ -11,6 +11,7 @@ pub mod example;
 mod fault_tests;
 mod plain;
 mod read;
+mod spot;
 #[cfg(test)]
 mod tests;
 mod text;
@@ -20,7 +21,6 @@ pub mod view;
 use std::fmt;
 use std::sync::{Arc, LazyLock};
 
-use rsigma_parser::SigmaRule;
 use serde::Deserialize;
 use smol_str::SmolStr;
 
@@ -105,15 +105,22 @@ pub enum Dimension {
     Report,
 }
 
+/// A place in a rule file.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct Spot {
+    /// Counted from 1.
+    pub line: usize,
+    /// In characters, counted from 1.
+    pub column: usize,
+}
+
 /// A fault in a rule file.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct RuleFault {
     /// The file.
     pub file: SmolStr,
-    /// Line, counted from 1, or 0 if it concerns the whole file.
-    pub line: usize,
-    /// Column in characters, counted from 1, or 0 if it concerns the whole line.
-    pub column: usize,
+    /// Where it is; nothing if it concerns the whole file, or that is unknown.
+    pub at: Option<Spot>,
     /// What is wrong, and what would be correct.
     pub message: String,
 }
@@ -121,8 +128,8 @@ pub struct RuleFault {
 impl fmt::Display for RuleFault {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         write!(f, "{}", self.file)?;
-        for number in [self.line, self.column].into_iter().filter(|number| *number > 0) {
-            write!(f, ":{number}")?;
+        if let Some(Spot { line, column }) = self.at {
+            write!(f, ":{line}:{column}")?;
         }
         write!(f, ": {}", self.message)
     }
@@ -135,8 +142,8 @@ pub struct Disabled {
     pub name: SmolStr,
     /// The file.
     pub file: SmolStr,
-    /// Line and column, counted from 1.
-    pub place: (usize, usize),
+    /// The place in it, if known.
+    pub at: Option<Spot>,
 }
 
 /// All rules in force, compiled.
@@ -171,13 +178,13 @@ impl RuleSet {
         disabled: &[Disabled],
     ) -> (Self, Vec<RuleFault>) {
         let mut faults = Vec::new();
-        let mut parsed: Vec<(Rule, SigmaRule)> = Vec::new();
+        let mut parsed: Vec<(Rule, Condition)> = Vec::new();
         for (file, text) in BUILT_IN.iter().copied() {
             let (rules, faulty) = read::read(file, text);
             faults.extend(faulty);
             parsed.extend(rules);
         }
-        let mut own: Vec<(Rule, SigmaRule)> = Vec::new();
+        let mut own: Vec<(Rule, Condition)> = Vec::new();
         for (file, text) in files {
             let (rules, faulty) = read::read(file, text);
             faults.extend(faulty);
@@ -194,34 +201,16 @@ impl RuleSet {
         let strangers = disabled.iter().filter(|at| !names.contains(&at.name.as_str()));
         faults.extend(strangers.map(|at| unknown(at, names.clone())));
         parsed.retain(|(rule, _)| !disabled.iter().any(|at| rule.head.name == at.name));
-        let (set, refused) = Self::compile(parsed);
-        faults.extend(refused);
-        (set, faults)
+        (Self::of(parsed), faults)
     }
 
-    fn compile(parsed: Vec<(Rule, SigmaRule)>) -> (Self, Vec<RuleFault>) {
-        let mut set = Self { rules: Vec::new(), conditions: Vec::new(), has_plain: false };
-        let mut faults = Vec::new();
-        for (rule, sigma) in parsed {
-            match Condition::of(&sigma) {
-                Ok(condition) => {
-                    set.has_plain |= rule.about == About::Usages && condition.is_plain();
-                    set.rules.push(rule);
-                    set.conditions.push(condition);
-                }
-                Err(error) => faults.push(RuleFault {
-                    file: rule.file,
-                    line: 0,
-                    column: 0,
-                    message: format!(
-                        "rule {}: {}",
-                        rule.head.name,
-                        read::in_a_line(&error.to_string())
-                    ),
-                }),
-            }
-        }
-        (set, faults)
+    fn of(rules: Vec<(Rule, Condition)>) -> Self {
+        let is_plain = |(rule, condition): &(Rule, Condition)| {
+            rule.about == About::Usages && condition.is_plain()
+        };
+        let has_plain = rules.iter().any(is_plain);
+        let (rules, conditions) = rules.into_iter().unzip();
+        Self { rules, conditions, has_plain }
     }
 
     /// Returns the rules, built-in ones first.
@@ -257,18 +246,17 @@ impl RuleSet {
 }
 
 /// Returns the fault of a disabled rule that is none of `names`.
-fn unknown(Disabled { name, file, place }: &Disabled, names: Vec<&str>) -> RuleFault {
+fn unknown(Disabled { name, file, at }: &Disabled, names: Vec<&str>) -> RuleFault {
     let message = match nearest(name, names) {
         Some(near) => format!("no rule is named {name:?}, did you mean {near:?}?"),
         None => format!("no rule is named {name:?}; `tokenwatch rules list` shows the names"),
     };
-    let (line, column) = *place;
-    RuleFault { file: file.clone(), line, column, message }
+    RuleFault { file: file.clone(), at: *at, message }
 }
 
 /// Returns the fault of a rule whose id another rule of the site already has.
 fn twice(rule: &Rule, known: &Rule) -> RuleFault {
     let (name, id, before) = (&rule.head.name, &rule.head.id, &known.head.name);
     let message = format!("rule {name}: the id {id} is that of {before} in {} already", known.file);
-    RuleFault { file: rule.file.clone(), line: 0, column: 0, message }
+    RuleFault { file: rule.file.clone(), at: None, message }
 }

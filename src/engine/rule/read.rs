@@ -1,5 +1,6 @@
 //! Reads a rule file: its rules, and all that is wrong with them, each fault with its line.
 
+use rsigma_eval::EvalError;
 use rsigma_parser::SigmaRule;
 use serde::Deserialize;
 use serde::de::IntoDeserializer;
@@ -8,7 +9,8 @@ use smol_str::SmolStr;
 use crate::engine::alert::{Level, RuleRef};
 use crate::engine::detect::nearest;
 use crate::engine::rule::condition::Condition;
-use crate::engine::rule::text::{self, Wholeness};
+use crate::engine::rule::spot::{self, At, CONDITION};
+use crate::engine::rule::text::{self, Wholeness, in_a_line};
 use crate::engine::rule::{About, Once, Rule, RuleFault, values, view};
 use crate::engine::time::duration;
 
@@ -17,25 +19,27 @@ use crate::engine::time::duration;
 pub(super) const MAX_FILE: usize = 128 * 1024;
 
 /// Reads a file, which may contain several rules (`---` between them).
-pub(super) fn read(file: &str, text: &str) -> (Vec<(Rule, SigmaRule)>, Vec<RuleFault>) {
-    let fault =
-        |line, message: String| RuleFault { file: SmolStr::new(file), line, column: 0, message };
+pub(super) fn read(file: &str, text: &str) -> (Vec<(Rule, Condition)>, Vec<RuleFault>) {
+    let fault = |at, message: String| RuleFault { file: SmolStr::new(file), at, message };
     if text.len() > MAX_FILE {
         let message = format!("{} bytes; a rule file has {MAX_FILE} at most", text.len());
-        return (Vec::new(), vec![fault(0, message)]);
+        return (Vec::new(), vec![fault(None, message)]);
     }
     let parsed = text::parse(text);
-    let told = parsed.faults.into_iter().map(|(line, message)| fault(line, message));
+    let told = parsed.faults.into_iter().map(|(at, message)| fault(at, message));
     let mut faults: Vec<RuleFault> = told.collect();
     let mut rules = Vec::new();
     for (sigma, wholeness) in parsed.rules {
         let read = rule_of(file, &sigma, wholeness);
-        match (read, wholeness) {
-            (Ok(rule), Wholeness::Whole) => rules.push((rule, sigma)),
-            (read, _) => {
-                let Wrong(wrong) = read.err().unwrap_or_default().and_condition(&sigma);
+        match (read, Condition::of(&sigma), wholeness) {
+            (Ok(rule), Ok(condition), Wholeness::Whole) => rules.push((rule, condition)),
+            (read, condition, _) => {
+                let Wrong(mut wrong) = read.err().unwrap_or_default();
+                wrong.extend(
+                    condition.err().into_iter().flat_map(|error| of_condition(&sigma, &error)),
+                );
                 faults.extend(wrong.into_iter().map(|(at, message)| {
-                    fault(line_at(text, &at), format!("rule {:?}: {message}", sigma.title))
+                    fault(spot::of(text, &at), format!("rule {:?}: {message}", sigma.title))
                 }));
             }
         }
@@ -43,12 +47,17 @@ pub(super) fn read(file: &str, text: &str) -> (Vec<(Rule, SigmaRule)>, Vec<RuleF
     (rules, faults)
 }
 
-/// Where in a rule a fault is.
-enum At {
-    /// At a key of the rule itself.
-    Key(String),
-    /// At a field named in `detection`.
-    Field(String),
+/// Returns the faults of a condition that cannot be compiled: at the fields that are not understood, else its own.
+fn of_condition(sigma: &SigmaRule, error: &EvalError) -> Vec<(At, String)> {
+    let fields = Condition::faulty_fields(sigma).into_iter();
+    let told = |(field, error): (String, EvalError)| {
+        let message = format!("`{field}`: {}", in_a_line(&error.to_string()));
+        (At::Field(field), message)
+    };
+    let of_fields: Vec<_> = fields.map(told).collect();
+    let own = of_fields.is_empty();
+    let own = own.then(|| (At::Field(CONDITION.to_owned()), in_a_line(&error.to_string())));
+    of_fields.into_iter().chain(own).collect()
 }
 
 /// The faults of a rule, each with its position.
@@ -59,13 +68,6 @@ impl Wrong {
     /// Records a fault, so that the rest of the rule is checked too.
     fn keep<T>(&mut self, key: &str, read: Result<T, String>) -> Option<T> {
         read.map_err(|message| self.0.push((At::Key(key.to_owned()), message))).ok()
-    }
-
-    /// Adds the fault of the condition, which is compiled only if nothing else is wrong.
-    fn and_condition(mut self, sigma: &SigmaRule) -> Self {
-        let fault = Condition::of(sigma).err().map(|error| in_a_line(&error.to_string()));
-        self.0.extend(fault.map(|message| (At::Field("condition".to_owned()), message)));
-        self
     }
 }
 
@@ -156,39 +158,6 @@ fn unknown_key(key: &str) -> String {
     format!("unknown key `{key}`{}", hint.unwrap_or_default())
 }
 
-/// Returns the line, counted from 1, that is the only one to begin with the faulty key or field. Returns 0 if there is
-/// no such line, or if the file has several documents: the parser does not report which document a rule is from.
-fn line_at(text: &str, at: &At) -> usize {
-    let lines = (1..).zip(text.lines());
-    let found: Vec<(usize, &str)> = match at {
-        _ if !is_one_document(text) => Vec::new(),
-        At::Key(key) => lines.filter(|(_, line)| begins_with(line, key)).collect(),
-        At::Field(field) => lines
-            .skip_while(|(_, line)| !begins_with(line, "detection"))
-            .skip(1)
-            .take_while(|(_, line)| line.is_empty() || line.starts_with([' ', '#']))
-            .filter(|(_, line)| begins_with(line.trim_start_matches([' ', '-']), field))
-            .collect(),
-    };
-    match found.as_slice() {
-        [(number, _)] => *number,
-        _ => 0,
-    }
-}
-
-/// Returns whether a text has no document separator (YAML 1.2.2, section 9.1) except one before everything else.
-fn is_one_document(text: &str) -> bool {
-    let is_above = |line: &&str| line.trim().is_empty() || line.starts_with(['#', '%']);
-    let mut below = text.lines().skip_while(is_above).skip(1);
-    below.all(|line| !line.starts_with("---") && !line.starts_with("..."))
-}
-
-/// Returns whether a line begins, without indentation, with a key, quoted or not.
-fn begins_with(line: &str, key: &str) -> bool {
-    let rest = line.trim_start_matches(['"', '\'']).strip_prefix(key);
-    rest.is_some_and(|rest| rest.starts_with([':', '|', '"', '\'']))
-}
-
 /// Checks that a rule is meant for tokenwatch, or for the logs of web servers and proxies in general, whose Sigma
 /// field names are supported here. A rule for any other log would never match, and nobody would notice.
 fn check_source(sigma: &SigmaRule) -> Result<About, String> {
@@ -231,9 +200,4 @@ fn attribute<T: for<'de> Deserialize<'de>>(
     T::deserialize(value.clone().into_deserializer())
         .map(Some)
         .map_err(|error| format!("{key}: {error}"))
-}
-
-/// Joins the lines of a message that was formatted for a terminal.
-pub(super) fn in_a_line(message: &str) -> String {
-    message.lines().map(str::trim).filter(|line| !line.is_empty()).collect::<Vec<_>>().join(" ")
 }

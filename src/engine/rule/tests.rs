@@ -25,8 +25,8 @@ pub(super) fn rule(from: &str, to: &str) -> String {
 
 pub(super) fn set(files: &[(&str, &str)], disabled: &[&str]) -> (RuleSet, Vec<String>) {
     let disabled = disabled.iter().zip(1..).map(|(name, column)| {
-        let file = "site.toml".into();
-        Disabled { name: (*name).into(), file, place: (2, column) }
+        let at = Some(Spot { line: 2, column });
+        Disabled { name: (*name).into(), file: "site.toml".into(), at }
     });
     let disabled: Vec<Disabled> = disabled.collect();
     let (set, faults) = RuleSet::new(files.iter().copied(), &disabled);

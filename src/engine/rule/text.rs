@@ -4,12 +4,17 @@
 use rsigma_parser::{SigmaCollection, SigmaRule, parse_sigma_yaml};
 
 use crate::engine::detect::nearest;
+use crate::engine::rule::Spot;
+use crate::engine::rule::spot::{self, At};
 
 /// Unknown modifiers that are reported at most: the text is parsed once for each.
 const MOST: usize = 16;
 
 /// What is reported where a modifier is expected to be.
 const UNKNOWN: &str = "Unknown modifier '";
+
+/// What is reported about a condition: then where in it, and a drawing of it over several lines.
+const BAD_CONDITION: &str = "Condition parse error";
 
 /// What is reported about a text that is no YAML.
 const YAML: &str = "YAML parse error";
@@ -54,8 +59,8 @@ const MODIFIERS: [&str; 31] = [
 pub(super) struct Parsed {
     /// The rules, and whether each is as it stands in the text.
     pub(super) rules: Vec<(SigmaRule, Wholeness)>,
-    /// Faults, each with its line, counted from 1, or 0 if it is unknown.
-    pub(super) faults: Vec<(usize, String)>,
+    /// Faults, each with its place, if that is known.
+    pub(super) faults: Vec<(Option<Spot>, String)>,
 }
 
 /// Whether a rule is complete.
@@ -72,19 +77,19 @@ pub(super) fn parse(text: &str) -> Parsed {
     let whole = match parse_sigma_yaml(text) {
         Ok(collection) => collection,
         Err(error) => {
-            parsed.fail(error.to_string());
+            parsed.fail(text, &error.to_string());
             return parsed;
         }
     };
     let rest = parsed.leave_out_modifiers(text, whole.clone());
     // A rule without a level has a fault of ours, which says what levels there are.
     let is_ours = |error: &String| !rest.rules.is_empty() && error.starts_with("invalid level: ");
-    rest.errors.iter().filter(|error| !is_ours(error)).for_each(|error| parsed.fail(error.clone()));
+    rest.errors.iter().filter(|error| !is_ours(error)).for_each(|error| parsed.fail(text, error));
     if !rest.correlations.is_empty() {
-        parsed.fail("correlation rules are not supported: profiles count over time".to_owned());
+        parsed.fail(text, "correlation rules are not supported: profiles count over time");
     }
     if !rest.filters.is_empty() {
-        parsed.fail("filter rules are not supported: override the rule by its id".to_owned());
+        parsed.fail(text, "filter rules are not supported: override the rule by its id");
     }
     parsed.rules = rest
         .rules
@@ -98,8 +103,8 @@ pub(super) fn parse(text: &str) -> Parsed {
 }
 
 impl Parsed {
-    fn fail(&mut self, message: String) {
-        self.faults.push((line_of(&message), message));
+    fn fail(&mut self, text: &str, message: &str) {
+        self.faults.push(placed(text, message));
     }
 
     /// Reports the unknown modifiers, and returns what is in the text besides.
@@ -116,7 +121,7 @@ impl Parsed {
             let near = nearest(modifier, MODIFIERS.to_vec());
             let hint = near.map(|near| format!(", did you mean `{near}`?")).unwrap_or_default();
             let message = format!("unknown modifier `{modifier}`{hint}");
-            self.faults.extend(lines.into_iter().map(|line| (line, message.clone())));
+            self.faults.extend(lines.into_iter().map(|spot| (Some(spot), message.clone())));
             (text, rest) = (shorter, next);
         }
         rest
@@ -128,9 +133,9 @@ fn unknown(error: &str) -> Option<&str> {
     error.strip_prefix(UNKNOWN)?.strip_suffix('\'').filter(|modifier| !modifier.is_empty())
 }
 
-/// Returns a text without a modifier, and the lines that it was in.
-fn without(text: &str, modifier: &str) -> (String, Vec<usize>) {
-    let mut lines = Vec::new();
+/// Returns a text without a modifier, and where it was.
+fn without(text: &str, modifier: &str) -> (String, Vec<Spot>) {
+    let mut spots = Vec::new();
     let mut shorter = String::with_capacity(text.len());
     for (number, line) in (1..).zip(text.split_inclusive('\n')) {
         let mut rest = line.to_owned();
@@ -138,17 +143,55 @@ fn without(text: &str, modifier: &str) -> (String, Vec<usize>) {
             rest = rest.replace(&format!("|{modifier}{end}"), &end.to_string());
         }
         if rest.len() < line.len() {
-            lines.push(number);
+            let before = line.split(&format!("|{modifier}")).next().unwrap_or_default();
+            spots.push(Spot { line: number, column: before.chars().count() + 2 });
         }
         shorter.push_str(&rest);
     }
-    (shorter, lines)
+    (shorter, spots)
 }
 
-/// Extracts the line from a parser message, which contains the position as `at line 3 column 5`.
-fn line_of(message: &str) -> usize {
-    let after = message.split("line ").nth(1).unwrap_or_default();
-    after.chars().take_while(char::is_ascii_digit).collect::<String>().parse().unwrap_or(0)
+/// Returns the place that a message of the parser is about, and the message in a line and in words of ours.
+fn placed(text: &str, message: &str) -> (Option<Spot>, String) {
+    if let Some(rest) = message.strip_prefix(BAD_CONDITION) {
+        let character = rest.strip_prefix(" at 1:").and_then(number).unwrap_or(1);
+        let wanted = rest.rsplit_once("= ").map_or(rest, |(_, wanted)| wanted);
+        let message = format!("condition: {}", in_a_line(&in_words(wanted)));
+        return (spot::in_condition(text, character), message);
+    }
+    let after = |word| message.split_once(word).and_then(|(_, rest)| number(rest));
+    let by_number = || Some(Spot { line: after("line ")?, column: after("column ")? });
+    // `invalid status: 'foo'`
+    let key = message.strip_prefix("invalid ").and_then(|rest| rest.split_once(':'));
+    let by_key = || spot::of(text, &At::Key(key?.0.to_owned()));
+    (by_number().or_else(by_key), in_a_line(message))
+}
+
+fn number(text: &str) -> Option<usize> {
+    text.chars().take_while(char::is_ascii_digit).collect::<String>().parse().ok()
+}
+
+/// Replaces the names that the parser's grammar has for the parts of a condition.
+fn in_words(text: &str) -> String {
+    const NAMES: [(&str, &str); 6] = [
+        ("quantifier", "`1 of`"),
+        ("ident", "the name of a selection"),
+        ("not_op", "`not`"),
+        ("and_op", "`and`"),
+        ("or_op", "`or`"),
+        ("EOI", "the end"),
+    ];
+    let word = |word: &str| {
+        let (name, comma) = word.strip_suffix(',').map_or((word, ""), |name| (name, ","));
+        let known = NAMES.iter().find(|(known, _)| *known == name);
+        format!("{}{comma}", known.map_or(name, |(_, words)| words))
+    };
+    text.split_whitespace().map(word).collect::<Vec<_>>().join(" ")
+}
+
+/// Joins the lines of a message that was formatted for a terminal.
+pub(super) fn in_a_line(message: &str) -> String {
+    message.lines().map(str::trim).filter(|line| !line.is_empty()).collect::<Vec<_>>().join(" ")
 }
 
 #[cfg(test)]
@@ -168,6 +211,7 @@ mod tests {
     fn a_modifier_is_left_out_wherever_a_key_can_have_it() {
         let text = "a|x: 1\n\"b|x|all\": 2\n{ c|re|x: 3, d|xy: 4 }\n# x\n'e|x': 5";
         let shorter = "a: 1\n\"b|all\": 2\n{ c|re: 3, d|xy: 4 }\n# x\n'e': 5";
-        assert_eq!(without(text, "x"), (shorter.to_owned(), vec![1, 2, 3, 5]));
+        let spots = [(1, 3), (2, 4), (3, 8), (5, 4)].map(|(line, column)| Spot { line, column });
+        assert_eq!(without(text, "x"), (shorter.to_owned(), spots.to_vec()));
     }
 }

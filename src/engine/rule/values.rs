@@ -2,31 +2,20 @@
 
 use std::str::FromStr;
 
-use rsigma_parser::{Detection, DetectionItem, Detections, Modifier, SigmaValue};
+use rsigma_parser::{DetectionItem, Detections, Modifier, SigmaValue};
 
 use crate::engine::detect::nearest;
 use crate::engine::geo::Country;
 use crate::engine::usage::Outcome;
 
-use super::view::{ecs_name, is_fact, outcome, values_of};
+use super::view::{ecs_name, is_fact, items_of, outcome, values_of};
 
 /// Returns each field with such a value, and a message that says what it may be.
 pub(super) fn check_values(detections: &Detections) -> Vec<(String, String)> {
-    let mut wrong = Vec::new();
-    detections.named.values().for_each(|detection| collect(detection, &mut wrong));
+    let mut wrong: Vec<_> = items_of(detections).into_iter().flat_map(faults).collect();
     wrong.sort_unstable(); // they come from a hash map
     wrong.dedup();
     wrong
-}
-
-fn collect(detection: &Detection, wrong: &mut Vec<(String, String)>) {
-    match detection {
-        Detection::AllOf(items) => wrong.extend(items.iter().flat_map(faults)),
-        Detection::AnyOf(parts) | Detection::And(parts) => {
-            parts.iter().for_each(|part| collect(part, wrong));
-        }
-        Detection::ArrayMatch { .. } | Detection::Keywords(_) | Detection::Conditional { .. } => {}
-    }
 }
 
 /// Returns what is wrong with the values of an item. Only whole values are compared with what a field may be: what a

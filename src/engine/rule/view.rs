@@ -4,7 +4,7 @@
 use std::borrow::Cow;
 
 use rsigma_eval::event::{Event, EventValue};
-use rsigma_parser::{Detection, Detections};
+use rsigma_parser::{Detection, DetectionItem, Detections};
 use serde_json::Value as Json;
 
 use crate::engine::alert::{Facts, Value};
@@ -146,6 +146,23 @@ fn collect_fields<'a>(detection: &'a Detection, named: &mut Vec<&'a str>) {
         }
         Detection::ArrayMatch { field, .. } => named.push(field),
         Detection::Keywords(_) | Detection::Conditional { .. } => {}
+    }
+}
+
+/// Returns all fields of a rule with what they are to be.
+pub(super) fn items_of(detections: &Detections) -> Vec<&DetectionItem> {
+    let mut items = Vec::new();
+    detections.named.values().for_each(|detection| collect_items(detection, &mut items));
+    items
+}
+
+fn collect_items<'a>(detection: &'a Detection, to: &mut Vec<&'a DetectionItem>) {
+    match detection {
+        Detection::AllOf(items) => to.extend(items),
+        Detection::AnyOf(parts) | Detection::And(parts) => {
+            parts.iter().for_each(|part| collect_items(part, to));
+        }
+        Detection::ArrayMatch { .. } | Detection::Keywords(_) | Detection::Conditional { .. } => {}
     }
 }
 
