@@ -79,7 +79,8 @@ fn reads_that_fail_in_every_commit_are_waited_out_and_told() {
     site.wait();
     let failing = Failing::begin(&site, WAL, "pread64:error=ENOMEM:when=1+4");
     // Another process changes something, so that nothing of what the daemon holds in memory is true any more.
-    fs::write(site.home.path("registry.csv"), "token,name\ntw1_0,ci\n").unwrap();
+    let rows = format!("token,name\ntw1_{:032x},ci\n", 0);
+    fs::write(site.home.path("registry.csv"), rows).unwrap();
     site.home.print(&["tokens", "import", "registry.csv"]);
     site.append("logs/a.log", 60);
     site.wait_for_word("The database cannot be used; reading stops until it can.");
