@@ -6,7 +6,7 @@ use anstyle::AnsiColor;
 use serde_json::{Value as Json, json};
 
 use crate::atlas::Layer;
-use crate::cli::lives::{Life, by_log};
+use crate::cli::lives::{Life, by_log, latest};
 use crate::cli::print::{self, Printer};
 use crate::cli::unseen::Unseen;
 use crate::engine::detect::{Eye, Health, skewed};
@@ -127,8 +127,9 @@ impl Look<'_> {
         } else if self.roll.is_late(&name) {
             add("lag", format!("bytes are read more than {limit} s after they were written"));
         }
-        let latest = lives.iter().map(|life| life.stream).max_by_key(|stream| stream.updated);
-        let Some(log) = latest.and_then(|stream| Log::decode(&stream.health)) else { return };
+        let Some(log) = latest(lives).and_then(|life| Log::decode(&life.stream.health)) else {
+            return;
+        };
         if let Some(crowd) = log.callers.crowd(self.params) {
             let (behind, principals, address) = (crowd.behind, crowd.principals, crowd.address);
             let text = format!(

@@ -42,6 +42,11 @@ pub(super) fn look(streams: &[StreamStatus]) -> Vec<Life<'_>> {
     streams.iter().map(life).collect()
 }
 
+/// Returns the life of a log that was read last: of several that one commit wrote, the one with which the log's state is.
+pub(super) fn latest<'a>(lives: &[&'a Life<'a>]) -> Option<&'a Life<'a>> {
+    lives.iter().copied().max_by_key(|life| (life.stream.updated, !life.stream.health.is_empty()))
+}
+
 /// Device and inode.
 type FileId = (u64, u64);
 /// The id of what has no device and inode.
@@ -159,6 +164,21 @@ impl Life<'_> {
 mod tests {
     use super::*;
     use crate::engine::line::{StreamId, Tally};
+
+    #[test]
+    fn of_files_that_one_commit_wrote_the_log_is_judged_by_the_one_with_its_state() {
+        let stream = |number, updated, health: &str| StreamStatus {
+            stream: StreamId(number),
+            position: Position::default(),
+            tally: Tally::default(),
+            updated: Timestamp::default().plus(updated),
+            health: health.to_owned(),
+        };
+        let streams = [stream(1, 5, "state"), stream(2, 5, ""), stream(3, 4, "older")];
+        let lives = look(&streams);
+        let latest = latest(&lives.iter().collect::<Vec<_>>()).unwrap();
+        assert_eq!(latest.stream.stream, StreamId(1));
+    }
 
     #[test]
     fn a_compressed_log_that_was_read_to_its_end_lagged_until_it_was_gone() {

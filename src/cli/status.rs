@@ -10,7 +10,7 @@ use crate::cli::accounting::{Account, unaccounted};
 use crate::cli::advice::Place;
 use crate::cli::args::{Global, Status as Options};
 use crate::cli::health::{Look, Trouble};
-use crate::cli::lives::{self, Life, by_log};
+use crate::cli::lives::{self, Life, by_log, latest};
 use crate::cli::mails::Mails;
 use crate::cli::permit::Permit;
 use crate::cli::print::{self, Printer};
@@ -247,11 +247,6 @@ fn present<'a>(path: &Path, lives: &[&'a Life<'a>]) -> Vec<&'a Life<'a>> {
     };
     let found: Vec<_> = lives.iter().filter(is_log).copied().collect();
     if found.is_empty() { latest(lives).into_iter().collect() } else { found }
-}
-
-/// Returns the life of a log that was read last.
-fn latest<'a>(lives: &[&'a Life<'a>]) -> Option<&'a Life<'a>> {
-    lives.iter().copied().max_by_key(|life| life.stream.updated)
 }
 
 /// Returns the logs with too many unreadable lines among the latest, and the command that shows why.

@@ -25,7 +25,7 @@ pub struct Sink {
 /// How many alerts wait to be printed, at most: about a MiB of JSON.
 const QUEUE: usize = 1024;
 
-/// How long the loop waits for a reader who is slow. One who reads nothing for so long is not waited for any more until he
+/// How long the loop waits, after each commit, for a reader who is slow. Once that is over, nobody waits for him until he
 /// reads again.
 const PATIENCE: Duration = Duration::from_secs(2);
 
@@ -73,13 +73,19 @@ impl Printing {
         Ok(Self { text, queue: Some(queue), end, n_left_out: 0 })
     }
 
-    /// Prints an alert, or leaves it out if nobody reads.
-    pub(super) fn tell(&mut self, alert: &Alert, files: &Files<'_>) -> Reading {
-        let mut text = (self.text)(alert, files);
-        let Some(queue) = &self.queue else { return Reading::Over };
+    /// Prints alerts, or leaves them out if nobody reads.
+    pub(super) fn tell(&mut self, alerts: &[Alert], files: &Files<'_>) -> Reading {
         // Of one who stalled, nothing is expected.
         let patience = if self.n_left_out == 0 { PATIENCE } else { Duration::ZERO };
         let until = monotonic() + patience;
+        let text = self.text;
+        let is_over = |alert| self.print(text(alert, files), until) == Reading::Over;
+        if alerts.iter().any(is_over) { Reading::Over } else { Reading::Going }
+    }
+
+    /// Prints an alert, unless there is no room before `until`.
+    fn print(&mut self, mut text: String, until: Duration) -> Reading {
+        let Some(queue) = &self.queue else { return Reading::Over };
         loop {
             match queue.try_send(text) {
                 Ok(()) => break,
@@ -161,18 +167,18 @@ mod tests {
     fn what_nobody_reads_is_counted_and_what_is_read_again_is_printed() {
         let (mut printing, go, heard) = printing();
         let n_kept = (0..).take_while(|n| {
-            printing.tell(&alert(*n), &|_| None);
+            printing.tell(&[alert(*n)], &|_| None);
             printing.n_left_out == 0
         });
         let n_kept = n_kept.count();
         assert!((QUEUE..=QUEUE + 1).contains(&n_kept), "{n_kept}");
-        assert_eq!(printing.tell(&alert(7), &|_| None), Reading::Going);
+        assert_eq!(printing.tell(&[alert(7)], &|_| None), Reading::Going);
         assert_eq!(printing.n_left_out, 2);
         for n in 0..n_kept {
             go.send(()).unwrap();
             assert_eq!(heard.recv().unwrap(), n.to_string(), "in their order");
         }
-        assert_eq!(printing.tell(&alert(8), &|_| None), Reading::Going);
+        assert_eq!(printing.tell(&[alert(8)], &|_| None), Reading::Going);
         assert_eq!(printing.n_left_out, 0);
         go.send(()).unwrap();
         drop(printing);
@@ -180,10 +186,26 @@ mod tests {
     }
 
     #[test]
+    fn a_slow_reader_was_waited_for_once_for_each_alert() {
+        let (mut printing, go, heard) = printing();
+        // One alert a second is read, and each makes room for one.
+        let reader = thread::spawn(move || {
+            while go.send(()).is_ok() && heard.recv().is_ok() {
+                thread::sleep(PATIENCE / 2);
+            }
+        });
+        let alerts: Vec<Alert> = (0..2 * QUEUE).map(alert).collect();
+        assert_eq!(printing.tell(&alerts, &|_| None), Reading::Going);
+        assert!(printing.n_left_out > 0);
+        drop(printing);
+        drop(reader);
+    }
+
+    #[test]
     fn it_is_over_once_nobody_can_read() {
         let (mut printing, go, heard) = printing();
         drop((go, heard));
-        while printing.tell(&alert(1), &|_| None) == Reading::Going {}
+        while printing.tell(&[alert(1)], &|_| None) == Reading::Going {}
         assert_eq!(printing.n_left_out, 0);
     }
 }

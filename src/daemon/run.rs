@@ -443,16 +443,14 @@ impl Listener for Voice {
     }
 
     fn told(&mut self, alerts: &[Alert], files: &Files<'_>) {
-        for alert in alerts {
-            if self.is_journaled {
-                journal::record(alert);
-            }
-            let reading = self.printing.as_mut().map(|printing| printing.tell(alert, files));
-            if reading == Some(Reading::Over) {
-                self.printing = None;
-                if !self.lifetime.is_over() {
-                    warn!("Standard output is closed; alerts are no longer printed there.");
-                }
+        if self.is_journaled {
+            alerts.iter().for_each(journal::record);
+        }
+        let reading = self.printing.as_mut().map(|printing| printing.tell(alerts, files));
+        if reading == Some(Reading::Over) {
+            self.printing = None;
+            if !self.lifetime.is_over() {
+                warn!("Standard output is closed; alerts are no longer printed there.");
             }
         }
         // The queue may be full: then the pump wakes up anyway.
