@@ -209,6 +209,11 @@ fn the_scheme_of_a_credential_was_taken_for_a_part_of_it() {
         ("Zm9v/YmFy+YmF6", "Zm9v/YmFy+YmF6"),
         ("0Zm9vYmFy+YmF6", "0Zm9vYmFy+YmF6"),
         ("Zm9vYmFyZm9vYmFyZm9vYmFyZm9v+YmF6", "Zm9vYmFyZm9vYmFyZm9vYmFyZm9v+YmF6"),
+        ("Qk+dXNl+cjpw", "Qk+dXNl+cjpw"),
+        ("eyJhbGciOi+J9", "eyJhbGciOi+J9"),
+        ("bearer+exk_1234", "bearer exk_1234"),
+        ("APIKEY+exk_1234", "APIKEY exk_1234"),
+        ("Bearers+exk_1234", "Bearers+exk_1234"),
         ("+a", "+a"),
     ] {
         for name in ["cs(Authorization)", "cs(Proxy-Authorization)"] {

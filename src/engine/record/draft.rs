@@ -350,14 +350,11 @@ fn unescaped(raw: Text<'_>, escape: Escape) -> Text<'_> {
 }
 
 /// Returns `Bearer abc+d==` for `Bearer+abc+d==`. What stands before the first plus may as well be the beginning of a
-/// credential without a scheme, so it must look like the name of one.
+/// credential without a scheme: base64 has a plus in any place, so it must be the name of one.
 fn with_scheme_apart(raw: &[u8]) -> Text<'_> {
-    /// `AWS4-ECDSA-P256-SHA256` has 22.
-    const LONGEST: usize = 24;
-    let is_of_name = |b: &u8| b.is_ascii_alphanumeric() || matches!(b, b'-' | b'_');
-    let length = raw.iter().take_while(|b| is_of_name(b)).count();
-    let is_name = raw.first().is_some_and(u8::is_ascii_alphabetic) && length <= LONGEST;
-    if !is_name || raw.get(length) != Some(&b'+') {
+    let length = memchr::memchr(b'+', raw).unwrap_or(0);
+    let word = raw.get(..length).unwrap_or_default();
+    if !names::SCHEMES.iter().any(|name| name.as_bytes().eq_ignore_ascii_case(word)) {
         return raw.into();
     }
     let before = std::iter::once(&b',').chain(raw);

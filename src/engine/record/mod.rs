@@ -57,6 +57,8 @@ pub use client::{address_and_port, client_behind, client_beyond_private, parse_a
 pub use columns::Columns;
 pub use format::{Format, is_error_log};
 pub use guess::{Guess, guess};
+#[cfg(test)]
+pub(crate) use names::SCHEMES;
 pub(crate) use names::{AUTHORIZATIONS, is_same};
 pub use template_fault::TemplateFault;
 

@@ -11,6 +11,56 @@ use super::scan::present;
 pub(crate) const AUTHORIZATIONS: [&str; 4] =
     ["authorization", "proxy-authorization", "x-authorization", "x-forwarded-authorization"];
 
+/// The words before credentials in [`AUTHORIZATIONS`], in lower case: IANA's HTTP Authentication Scheme Registry, and
+/// those of vendors.
+pub(crate) const SCHEMES: &[&str] = &[
+    "access-token",
+    "api-key",
+    "api-token",
+    "api_key",
+    "apikey",
+    "apitoken",
+    "aws",
+    "aws4-ecdsa-p256-sha256",
+    "aws4-hmac-sha256",
+    "basic",
+    "bearer",
+    "bot",
+    "client-id",
+    "concealed",
+    "digest",
+    "dpop",
+    "geniekey",
+    "gnap",
+    "googlelogin",
+    "hawk",
+    "hmac",
+    "hoba",
+    "jwt",
+    "kerberos",
+    "key",
+    "mutual",
+    "negotiate",
+    "ntlm",
+    "oauth",
+    "private-token",
+    "privatetoken",
+    "scram-sha-1",
+    "scram-sha-256",
+    "sharedaccesssignature",
+    "sharedkey",
+    "sharedkeylite",
+    "signature",
+    "splunk",
+    "sso-key",
+    "ssws",
+    "token",
+    "vapid",
+    "wsse",
+    "x-api-key",
+    "zoho-oauthtoken",
+];
+
 /// Headers that sites log for their credentials, or that are looked up by name: these names need no allocation.
 const KNOWN: &[&str] = &[
     "authorization",

@@ -268,3 +268,15 @@ fn parameter<'t>(text: &'t [u8], name: &[u8]) -> &'t [u8] {
 fn unquoted(value: &[u8]) -> &[u8] {
     value.strip_prefix(b"\"").and_then(|inner| inner.strip_suffix(b"\"")).unwrap_or(value)
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn logs_with_a_plus_for_a_space_know_every_scheme() {
+        for (name, _) in SCHEMES {
+            assert!(crate::engine::record::SCHEMES.contains(&name), "{name}");
+        }
+    }
+}
