@@ -36,6 +36,9 @@ pub(super) const NEVER_FOUND: &str = "no use of this secret will be found: it is
 /// Tokens whose principals an unknown name is compared with at most: the last used ones.
 const MAX_COMPARED: u32 = 10_000;
 
+/// The kind of a token that is the id of a key, not the key: the latter is never sent.
+const AWS_KEY_ID: &str = "aws-access-key";
+
 /// Prefixes of principals that state their own identity.
 const IDENTITIES: [&str; 3] = ["jwt:", "basic:", "aws:"];
 
@@ -278,10 +281,11 @@ pub(super) fn is_secret(text: &str) -> bool {
     !text.starts_with(TokenId::PREFIX) && shape::is_token_shaped(text.as_bytes())
 }
 
-/// Returns whether a text is a secret, or contains one. The key id in `aws:AKIA...` is a principal's own name.
+/// Returns whether a text is a secret, or contains one. The id of an AWS key is public.
 pub(super) fn holds_secret(text: &str) -> bool {
-    let holds = || shape::apart(text.as_bytes()).next().is_some();
-    is_secret(text) || !is_identity(text) && holds()
+    let is_public = |word: &[u8]| shape::vendor(word).is_some_and(|kind| kind.name == AWS_KEY_ID);
+    let holds = || shape::apart(text.as_bytes()).any(|word| !is_public(word));
+    is_secret(text) && !is_public(text.as_bytes()) || !is_identity(text) && holds()
 }
 
 /// Reads a secret and returns its id; an id instead of the secret, or the beginning of a known one, is that id.
@@ -409,6 +413,9 @@ mod tests {
         refuse_secret("tw1_00112233445566778899aabbccddeeff").unwrap();
         refuse_secret("jwt:https://id.example.org:ann").unwrap();
         refuse_secret("aws:AKIAIOSFODNN7EXAMPLE").unwrap();
+        refuse_secret("AKIAIOSFODNN7EXAMPLE").unwrap();
+        refuse_secret_in("note", "key AKIAIOSFODNN7EXAMPLE of the batch job").unwrap();
+        refuse_secret_in("note", &format!("AKIAIOSFODNN7EXAMPLE {secret}")).unwrap_err();
         let error = refuse_secret_in("note", &format!("was {secret}.")).unwrap_err().to_string();
         assert!(error.contains("the note contains") && !error.contains(&secret), "{error}");
         refuse_secret_in("note", "INC-7, tw1_00112233445566778899aabbccddeeff").unwrap();
