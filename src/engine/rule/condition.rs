@@ -32,12 +32,14 @@ impl Condition {
     /// Returns the fields that the evaluator does not understand, each with its reason.
     pub(super) fn faulty_fields(sigma: &SigmaRule) -> Vec<(String, EvalError)> {
         let mut faulty = Vec::new();
+        // One rule for all of them, and without what the compiler copies: a rule may have thousands.
+        let mut alone = sigma.clone();
+        alone.custom_attributes.clear();
+        alone.detection.conditions = vec![ConditionExpr::Identifier(ALONE.to_owned())];
         for item in view::items_of(&sigma.detection) {
             let Some(name) = &item.field.name else { continue };
-            let mut alone = sigma.clone();
             alone.detection.named =
                 [(ALONE.to_owned(), Detection::AllOf(vec![item.clone()]))].into();
-            alone.detection.conditions = vec![ConditionExpr::Identifier(ALONE.to_owned())];
             faulty.extend(compile_rule(&alone).err().map(|error| (name.clone(), error)));
         }
         faulty.sort_by(|(a, _), (b, _)| a.cmp(b)); // they come from a hash map
