@@ -135,15 +135,19 @@ fn unknown(error: &str) -> Option<&str> {
 
 /// Returns a text without a modifier, and where it was.
 fn without(text: &str, modifier: &str) -> (String, Vec<Spot>) {
+    const ENDS: [char; 4] = [':', '|', '"', '\''];
+    let part = format!("|{modifier}");
     let mut spots = Vec::new();
     let mut shorter = String::with_capacity(text.len());
     for (number, line) in (1..).zip(text.split_inclusive('\n')) {
         let mut rest = line.to_owned();
-        for end in [':', '|', '"', '\''] {
-            rest = rest.replace(&format!("|{modifier}{end}"), &end.to_string());
+        for end in ENDS {
+            rest = rest.replace(&format!("{part}{end}"), &end.to_string());
         }
-        if rest.len() < line.len() {
-            let before = line.split(&format!("|{modifier}")).next().unwrap_or_default();
+        let is_whole = |at: usize| line.get(at + part.len()..).is_some_and(|l| l.starts_with(ENDS));
+        let mut all = line.match_indices(&part);
+        if let Some((at, _)) = all.find(|(at, _)| is_whole(*at)) {
+            let before = line.get(..at).unwrap_or_default();
             spots.push(Spot { line: number, column: before.chars().count() + 2 });
         }
         shorter.push_str(&rest);
@@ -209,9 +213,11 @@ mod tests {
 
     #[test]
     fn a_modifier_is_left_out_wherever_a_key_can_have_it() {
-        let text = "a|x: 1\n\"b|x|all\": 2\n{ c|re|x: 3, d|xy: 4 }\n# x\n'e|x': 5";
-        let shorter = "a: 1\n\"b|all\": 2\n{ c|re: 3, d|xy: 4 }\n# x\n'e': 5";
-        let spots = [(1, 3), (2, 4), (3, 8), (5, 4)].map(|(line, column)| Spot { line, column });
+        let text =
+            "a|x: 1\n\"b|x|all\": 2\n{ c|re|x: 3, d|xy: 4 }\n# x\n'e|x': 5\n{ f|xy: 6, g|x: 7 }";
+        let shorter = "a: 1\n\"b|all\": 2\n{ c|re: 3, d|xy: 4 }\n# x\n'e': 5\n{ f|xy: 6, g: 7 }";
+        let places = [(1, 3), (2, 4), (3, 8), (5, 4), (6, 14)];
+        let spots = places.map(|(line, column)| Spot { line, column });
         assert_eq!(without(text, "x"), (shorter.to_owned(), spots.to_vec()));
     }
 }
