@@ -317,15 +317,12 @@ impl House {
             Family::Prefix => !has_network || !is_operator && signals.is_of_site(),
             _ => false,
         };
-        let brought = brought.iter().filter(is_change);
-        let values = brought.filter_map(|family| signals.value(family));
-        let mut strange: Vec<Value> =
-            values.filter(|value| !self.is_custom(*value, params)).collect();
         // Both together explain nothing: a client that comes with its place must not be excused elsewhere.
-        if strange.iter().any(|value| value.family != Family::Client) {
-            strange.retain(|value| value.family != Family::Client);
-        }
-        strange
+        let has_all_changed = signals.has_all_changed();
+        let is_alone = |family: &Family| !(has_all_changed && *family == Family::Client);
+        let brought = brought.iter().filter(is_change).filter(is_alone);
+        let values = brought.filter_map(|family| signals.value(family));
+        values.filter(|value| !self.is_custom(*value, params)).collect()
     }
 
     /// Notes a use of an unknown token that the server refused. Returns what to report about its source

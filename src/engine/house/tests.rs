@@ -222,6 +222,57 @@ fn many_that_move_within_an_operator_are_one_change() {
     }
 }
 
+fn gateway() -> Agent {
+    Agent { family: "gateway".into(), version: "1.0".into() }
+}
+
+#[test]
+fn a_deployment_to_new_addresses_of_a_known_operator_was_no_change() {
+    let there = Place { network: Some(NetworkKind::Hosting), ..berlin() };
+    for (addresses, families) in [
+        ("10.0.{n}.9", vec![Family::Client]),
+        ("203.0.113.9", vec![Family::Prefix, Family::Client]),
+    ] {
+        let mut company = Company::settled(12);
+        let deployed = |n: usize| Usage {
+            client: Some(addresses.replace("{n}", &n.to_string()).parse().unwrap()),
+            agent: gateway(),
+            ..usage(10 * DAY + i64::try_from(n).unwrap() * MINUTE)
+        };
+        let mut live = |n| company.live_with(n, &deployed(n), &there, |_| {});
+        let lived: Vec<_> = (0..12).map(&mut live).collect();
+        let whats = lived.iter().flat_map(|(_, changes)| changes).map(|change| change.what);
+        let changed: Vec<Family> = whats
+            .map(|what| match what {
+                What::Value(value) => value.family,
+                other => panic!("{other:?}"),
+            })
+            .collect();
+        assert_eq!(changed, families, "{addresses}");
+    }
+}
+
+#[test]
+fn a_client_from_a_network_that_only_others_use_excused_everybody() {
+    let mut company = Company { house: House::default(), lives: Vec::new(), is_registered: true };
+    company.lives.resize_with(18, Life::default);
+    let elsewhere =
+        |micros| Usage { client: Some("203.0.113.9".parse().unwrap()), ..usage(micros) };
+    for hour in 0..240 {
+        (0..12).for_each(|at| _ = company.live(at, &usage(hour * HOUR), &berlin()));
+        (12..18).for_each(|at| _ = company.live(at, &elsewhere(hour * HOUR), &rack()));
+    }
+    for n in 0..8 {
+        let at = 10 * DAY + i64::try_from(n).unwrap() * MINUTE;
+        let stolen = Usage { agent: gateway(), ..elsewhere(at) };
+        let (score, changes) = company.live_with(n, &stolen, &rack(), |_| {});
+        assert!(score > 3.0 && changes.is_empty(), "{score} {changes:?}");
+    }
+    let own = Usage { agent: gateway(), ..usage(11 * DAY) };
+    let (score, _) = company.live(10, &own, &berlin());
+    assert!(score > 1.0, "{score}");
+}
+
 #[test]
 fn a_client_of_their_own_is_still_evidence_where_many_have_moved() {
     let mut company = Company::settled(7);

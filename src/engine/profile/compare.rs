@@ -73,9 +73,7 @@ fn discount(class: Class, family: Family, keys: &Keys, peers: &dyn Peers) -> f64
 /// keeps its programs, and a deployment its network, whereas a thief of many tokens brings both. And nobody moves
 /// abroad to machines that anybody can rent by the hour.
 fn explained(signals: &Signals, seen: &Placed<'_>, peers: &dyn Peers) -> Families {
-    let novel = signals.novel;
-    let by_operator = seen.place.asn.map_or(Family::Prefix, |_| Family::Network);
-    if novel.has(by_operator) && novel.has(Family::Client) {
+    if signals.has_all_changed() {
         return Families::default();
     }
     let is_shared = |family: Family| {
@@ -85,7 +83,7 @@ fn explained(signals: &Signals, seen: &Placed<'_>, peers: &dyn Peers) -> Familie
     let has_moved = is_shared(Family::Network) || is_shared(Family::Prefix);
     let place = [Family::Country, Family::Kind, Family::Network, Family::Prefix, Family::Hop];
     let client = [Family::Client, Family::Version];
-    let is_abroad = novel.has(Family::Country) && is_rented(seen.place.network);
+    let is_abroad = signals.novel.has(Family::Country) && is_rented(seen.place.network);
     let is_told = |family: &Family| is_abroad && matches!(family, Family::Country | Family::Hop);
     let place = place.into_iter().filter(|family| has_moved && !is_told(family));
     place.chain(client.into_iter().filter(|_| is_shared(Family::Client))).collect()

@@ -304,6 +304,14 @@ impl Signals {
         self.keys.value(family)
     }
 
+    /// Returns whether both network and client are new to the principal; the neighbourhood stands in for an unknown
+    /// network. Who brings both is no part of a move, nor of a deployment: a thief of many tokens is.
+    #[must_use]
+    pub fn has_all_changed(&self) -> bool {
+        let by_operator = self.keys.network.map_or(Family::Prefix, |_| Family::Network);
+        self.novel.has(by_operator) && self.novel.has(Family::Client)
+    }
+
     /// Returns whether it came from an office or a data centre, whose addresses are its own.
     #[must_use]
     pub fn is_of_site(&self) -> bool {
