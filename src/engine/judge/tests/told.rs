@@ -3,8 +3,10 @@
 use super::*;
 use crate::engine::detect::detect;
 use crate::engine::house::Exposures;
+use crate::engine::incident::within;
 use crate::engine::profile::tests::Life;
 use crate::engine::requests::Requests;
+use crate::engine::rule::Dimension;
 use crate::engine::usage::{Claims, Transport};
 
 /// One principal, and what the built-in rules make of its usages.
@@ -44,8 +46,13 @@ impl Scene {
         for rule in rules.matching(&view) {
             let (name, keys) = (&rule.head.name, keys(rule));
             let is_told = told.iter().any(|(alert, _)| alert.rule.name == *name);
+            let of_rule = facts.reports.iter().filter(|one| rule.detectors.contains(&one.by));
+            let period = of_rule.map(|one| one.period).min().unwrap_or_default();
+            let is_left = !rule.once.per.contains(&Dimension::Report)
+                || !keys.is_empty() && within(rule, &facts) == period - MINUTE;
+            assert!(is_left, "{name} does not leave to its detector what it repeats, and when");
             let is_same = |(known, of, at): &(SmolStr, Vec<u32>, Timestamp)| {
-                known == name && *of == keys && usage.time.since(*at) < 23 * HOUR
+                known == name && *of == keys && usage.time.since(*at) < period
             };
             // Somebody about whom more is reported than can be remembered.
             let is_repeated = !keys.is_empty() && self.told.iter().any(is_same);
