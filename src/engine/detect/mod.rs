@@ -325,13 +325,11 @@ impl Case<'_> {
         Some(silent)
     }
 
-    /// Returns the token, or nothing if it is one of a series of JWTs that change by the hour, of which each would be
-    /// told, and would push out other reports. Those that somebody registered one by one are no series.
+    /// Returns the token if somebody registered it, else nothing: a principal's other tokens are a series, of which each
+    /// would be told, and would push out other reports. They change by the hour, or somebody makes up as many as he likes.
     fn series(&self) -> &[u8] {
-        let usage = self.placed.usage;
         let is_registered = self.row.is_some_and(|row| row.token.is_some());
-        let is_series = usage.claims.expires_at.is_some() && !is_registered;
-        if is_series { &[] } else { &usage.token.0 }
+        if is_registered { &self.placed.usage.token.0 } else { &[] }
     }
 
     /// Returns whether the server accepted the token; `None` if the log has no status.

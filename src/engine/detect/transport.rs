@@ -13,7 +13,7 @@ const NAME: &str = "insecure-transport";
 
 pub(super) const DETECTOR: Detector = Detector {
     name: NAME,
-    about: "a token is sent over plain HTTP or TLS below 1.2; once a day for each client and answer, of a principal's tokens five by name; of tokens that are new here, twenty-one an hour",
+    about: "a token is sent over plain HTTP or TLS below 1.2; once a day for each client and answer, of a principal's registered tokens five by name; of tokens that are new here, twenty-one an hour",
     facts: &[
         fact("transport.scheme", "http or old-tls").one_of(&["http", "old-tls"]),
         fact(

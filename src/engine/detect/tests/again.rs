@@ -50,6 +50,42 @@ fn each_opaque_token_of_a_principal_is_told_of_when_it_is_leaked() {
 }
 
 #[test]
+fn each_jwt_without_an_end_of_a_principal_was_told_of() {
+    let there = place("DE", "Berlin", (52.5, 13.4), 65000, NetworkKind::Mobile);
+    let of_principal = || Registered { token: None, ..row() };
+    let ended = Some(START);
+    for (fact, row) in [
+        ("decoy.used", Registered { decoy: true, ..of_principal() }),
+        ("leaked.seconds", Registered { leaked_at: ended, ..of_principal() }),
+        ("revoked.seconds", Registered { revoked_at: ended, ..of_principal() }),
+        ("rotated.seconds", Registered { rotated_at: ended, ..of_principal() }),
+        ("expired.seconds", Registered { expires_at: ended, ..of_principal() }),
+        (
+            "pinned.country",
+            Registered { countries: vec![Country::parse("FR").unwrap()], ..of_principal() },
+        ),
+        (
+            "pinned.network",
+            Registered { networks: vec!["203.0.113.0/24".parse().unwrap()], ..of_principal() },
+        ),
+        ("unsigned.is_new", of_principal()),
+    ] {
+        let mut life = Life::default();
+        life.steady(10);
+        let mut is_told = |n: u8, place: &Place| {
+            let at = 10 * DAY + i64::from(n) * SECOND;
+            let mut jwt = Usage { token: TokenId([n; 16]), ..usage(at) };
+            jwt.claims.is_unsigned = true;
+            has(&life.judged(&jwt, place, Some(&row)), fact)
+        };
+        let told = (0..100).filter(|n| is_told(*n, &berlin())).count();
+        assert_eq!(told, 1, "{fact}");
+        let elsewhere = fact != "pinned.country";
+        assert_eq!(is_told(101, &there), elsewhere, "{fact}");
+    }
+}
+
+#[test]
 fn a_server_that_accepts_each_jwt_some_minutes_too_long_was_told_of_with_each() {
     let mut life = Life::default();
     life.steady(10);

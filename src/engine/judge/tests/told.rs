@@ -177,7 +177,7 @@ fn one_large_answer_hid_the_gigabytes_that_followed() {
 
 #[test]
 fn old_tls_or_another_token_hid_plain_http() {
-    let mut scene = Scene::of(Registered { token: None, ..row() });
+    let mut scene = Scene::of(row());
     let sent = |minute: i64, token: u8, transport: Transport| Usage {
         token: TokenId([token; 16]),
         transport,
@@ -194,11 +194,29 @@ fn old_tls_or_another_token_hid_plain_http() {
 
 #[test]
 fn tokens_that_were_too_many_to_remember_were_each_told_again() {
-    let mut scene = Scene::of(Registered { token: None, leaked_at: Some(START), ..row() });
+    let mut scene = Scene::of(Registered { leaked_at: Some(START), ..row() });
     let uses = (0..10).flat_map(|hour| {
         (0..40).map(move |token| Usage { token: TokenId([token; 16]), ..usage(hour * HOUR) })
     });
     assert_eq!(scene.count("leaked-token-used", uses), 40);
+}
+
+#[test]
+fn many_jwts_that_somebody_made_up_were_as_many_alerts() {
+    let mut scene = Scene::default();
+    scene.life.steady(10);
+    let forged = |n: u16| {
+        let [high, low] = n.to_be_bytes();
+        let mut used = usage(10 * DAY + i64::from(n) * SECOND);
+        used.token = TokenId([high, low, 7, 7, 7, 7, 7, 7, 7, 7, 7, 7, 7, 7, 7, 7]);
+        used.claims.is_unsigned = true;
+        used
+    };
+    assert_eq!(scene.count("jwt-alg-none", (0..300).map(forged)), 1);
+    let elsewhere = |n| scene.told(&forged(n), &rented());
+    let told: Vec<_> = (300..600).flat_map(elsewhere).collect();
+    let is_forgery = |(rule, _): &&(SmolStr, String)| rule == "jwt-alg-none";
+    assert_eq!(told.iter().filter(is_forgery).count(), 1, "another network");
 }
 
 #[test]
