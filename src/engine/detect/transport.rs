@@ -49,10 +49,10 @@ fn judge(case: &Case<'_>, told: &mut Told, exposures: &mut Exposures, facts: &mu
         Many::One(_) => "",
         Many::Further(_) => ", as are further tokens of its principal",
     };
-    let what: [&[u8]; 4] = [case.series(), scheme.as_bytes(), client, answer];
     state(facts, "transport.scheme", Value::Text(SmolStr::new_static(scheme)));
     state(facts, "transport.accepted", Value::Bool(is_accepted));
-    let is_again = case.is_reminder(told, NAME, &what);
+    // Not by token: with five named each day, those of a later day would all be news.
+    let is_again = case.is_reminder(told, NAME, &[&how]);
     state(facts, "transport.again", Value::Bool(is_again));
     let still = if is_again { "still " } else { "" };
     because(facts, NAME, 0.0, format!("{still}sent {words}{further}{}", rest(room)));

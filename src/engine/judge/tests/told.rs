@@ -193,6 +193,23 @@ fn old_tls_or_another_token_hid_plain_http() {
 }
 
 #[test]
+fn what_was_known_of_five_tokens_was_news_of_the_next_five() {
+    let mut scene = Scene::of(row());
+    let mut news = 0;
+    for n in 0..30_u8 {
+        let at = i64::from(n / 5) * DAY + i64::from(n % 5) * MINUTE;
+        let sent = Usage { token: TokenId([n; 16]), transport: Transport::Plain, ..usage(at) };
+        let told = scene.told(&sent, &berlin());
+        let is_news = |(rule, reason): &&(SmolStr, String)| {
+            rule == "insecure-transport" && !reason.contains("still")
+        };
+        assert!(told.iter().any(|(rule, _)| rule == "insecure-transport"), "{n}");
+        news += told.iter().filter(is_news).count();
+    }
+    assert_eq!(news, 1);
+}
+
+#[test]
 fn tokens_that_were_too_many_to_remember_were_each_told_again() {
     let mut scene = Scene::of(Registered { leaked_at: Some(START), ..row() });
     let uses = (0..10).flat_map(|hour| {
