@@ -281,11 +281,13 @@ pub(super) fn is_secret(text: &str) -> bool {
     !text.starts_with(TokenId::PREFIX) && shape::is_token_shaped(text.as_bytes())
 }
 
-/// Returns whether a text is a secret, or contains one. The id of an AWS key is public.
+/// Returns whether a text is a secret, or contains one. The id of an AWS key is public, and a name that somebody chose
+/// may begin like a vendor's tokens.
 pub(super) fn holds_secret(text: &str) -> bool {
     let is_public = |word: &[u8]| shape::vendor(word).is_some_and(|kind| kind.name == AWS_KEY_ID);
-    let holds = || shape::apart(text.as_bytes()).any(|word| !is_public(word));
-    is_secret(text) && !is_public(text.as_bytes()) || !is_identity(text) && holds()
+    let is_certain = |word: &[u8]| shape::is_random(word) && !is_public(word);
+    let holds = || shape::apart(text.as_bytes()).any(is_certain);
+    is_secret(text) && is_certain(text.as_bytes()) || !is_identity(text) && holds()
 }
 
 /// Reads a secret and returns its id; an id instead of the secret, or the beginning of a known one, is that id.
@@ -415,6 +417,7 @@ mod tests {
         refuse_secret("aws:AKIAIOSFODNN7EXAMPLE").unwrap();
         refuse_secret("AKIAIOSFODNN7EXAMPLE").unwrap();
         refuse_secret_in("note", "key AKIAIOSFODNN7EXAMPLE of the batch job").unwrap();
+        refuse_secret_in("name", "glpat-terraform-production").unwrap();
         refuse_secret_in("note", &format!("AKIAIOSFODNN7EXAMPLE {secret}")).unwrap_err();
         let error = refuse_secret_in("note", &format!("was {secret}.")).unwrap_err().to_string();
         assert!(error.contains("the note contains") && !error.contains(&secret), "{error}");

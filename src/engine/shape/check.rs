@@ -88,7 +88,8 @@ const fn classes_of(byte: u8) -> u8 {
 
 /// Returns whether a name or word looks like a secret rather than language: long, made of letters and digits, and of
 /// high entropy.
-pub(super) fn is_random(text: &[u8]) -> bool {
+#[must_use]
+pub fn is_random(text: &[u8]) -> bool {
     const SHORTEST: usize = 16;
     const BITS: f64 = 3.0;
     SHORTEST <= text.len()

@@ -5,7 +5,7 @@ mod jwt;
 mod kinds;
 mod within;
 
-pub use check::{entropy, most_bits};
+pub use check::{entropy, is_random, most_bits};
 pub use jwt::{Jwt, decode, jwt};
 pub use kinds::{Kind, SHORTEST, vendor};
 pub use within::{apart, may_hold, suspects};
