@@ -240,7 +240,7 @@ impl Pump {
                 let tried = self.send(&[outgoing], &mail, Sent::Single, now)?;
                 // Updates of which nothing is left would pass for news that waits.
                 let beside = self.store.updates_beside(outgoing)?;
-                self.untold(&beside.iter().collect::<Vec<_>>(), now)?;
+                self.untold(&beside.iter().collect::<Vec<_>>())?;
                 Ok(tried)
             }
             Written::Settled => self.store.settled(&[outgoing], now).map(|()| Tried::Done),
@@ -287,7 +287,7 @@ impl Pump {
         if self.is_over() || self.is_out(now) {
             return Ok(());
         }
-        let rest = &self.untold(rest, now)?;
+        let rest = &self.untold(rest)?;
         let composer = self.composer()?;
         let last = composer.upto;
         let Some((mail, upto)) = composer.bundle(rest)? else {
@@ -298,17 +298,14 @@ impl Pump {
     }
 
     /// Returns the mails that have something to tell, and closes the others: mails sent in this turn told it.
-    fn untold<'a>(
-        &mut self,
-        mails: &[&'a Outgoing],
-        now: Timestamp,
-    ) -> Result<Vec<&'a Outgoing>, StoreError> {
+    fn untold<'a>(&mut self, mails: &[&'a Outgoing]) -> Result<Vec<&'a Outgoing>, StoreError> {
         let (mut untold, mut told) = (Vec::new(), Vec::new());
         let composer = self.composer()?;
+        let upto = composer.upto;
         for mail in mails {
             if composer.is_told(mail)? { told.push(*mail) } else { untold.push(*mail) }
         }
-        self.store.settled(&told, now)?;
+        self.store.drop_told(&told, upto)?;
         Ok(untold)
     }
 

@@ -71,4 +71,67 @@ impl Store {
             open.iter().try_for_each(|id| fix.execute(params![id, upto]).map(drop))
         })
     }
+
+    /// Drops mails that others told. That was found out when `upto` was the newest alert: a mail that has got another one
+    /// since keeps waiting.
+    ///
+    /// # Errors
+    /// Any database error.
+    pub fn drop_told(&mut self, mails: &[&Outgoing], upto: i64) -> Result<(), StoreError> {
+        if mails.is_empty() {
+            return Ok(());
+        }
+        self.write("dropping mails that others told", |db| {
+            let sql = "UPDATE outbox SET state = 'empty'
+                 WHERE id = ?1 AND state = 'waiting' AND due = ?2 AND NOT EXISTS (
+                   SELECT 1 FROM alert WHERE incident = outbox.incident AND number > ?3)";
+            let mut drop_one = db.prepare_cached(sql)?;
+            mails
+                .iter()
+                .try_for_each(|mail| drop_one.execute(params![mail.id, mail.due, upto]).map(drop))
+        })
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::engine::time::MINUTE;
+    use crate::store::sample::{NOON, alert, incident_commit};
+    use crate::store::{Answers, Outgoing};
+
+    /// A mail about the incident `i` that is due, and an update of it that gathers.
+    fn mail_and_update(store: &mut Store) -> (Outgoing, Outgoing) {
+        for (revision, delay) in [(1, 0), (2, 5 * MINUTE)] {
+            grow(store, revision, delay);
+        }
+        let mail = store.due(NOON, 1).unwrap().remove(0);
+        let update = store.updates_beside(&mail).unwrap().remove(0);
+        (mail, update)
+    }
+
+    /// Adds an alert to the incident `i`, and a mail about it.
+    fn grow(store: &mut Store, revision: u32, delay: i64) {
+        let mut commit = incident_commit("i", 1, revision);
+        commit.alerts = vec![alert(&format!("i-{revision}"), "i", 1, NOON)];
+        commit.notices.iter_mut().for_each(|notice| notice.delay = delay);
+        store.commit(&commit, NOON).unwrap();
+    }
+
+    #[test]
+    fn an_alert_that_joined_an_update_just_found_told_was_lost() {
+        let mut store = Store::in_memory().unwrap();
+        let (mail, update) = mail_and_update(&mut store);
+        store.sent(mail.id, &Answers::default(), NOON).unwrap();
+        let upto = store.last_alert().unwrap();
+        grow(&mut store, 3, 2 * MINUTE);
+        store.drop_told(&[&update], upto).unwrap();
+        let joined = store.updates_beside(&mail).unwrap();
+        let due: Vec<_> = joined.iter().map(|mail| (mail.id, mail.due)).collect();
+        assert_eq!(due, [(update.id, NOON.plus(2 * MINUTE))], "it waits, with the alert");
+        store.drop_told(&[&update], upto + 1).unwrap();
+        assert_eq!(store.updates_beside(&mail).unwrap().len(), 1, "it is due at another time");
+        store.drop_told(&[&joined[0]], upto + 1).unwrap();
+        assert_eq!(store.updates_beside(&mail).unwrap(), []);
+    }
 }
