@@ -27,6 +27,16 @@ pub(super) enum Written {
     Gone,
 }
 
+/// One mail for several rows.
+pub(super) struct Combined {
+    /// The mail.
+    pub(super) mail: Mail,
+    /// The last alert of a storm among the rows; 0 without one.
+    pub(super) upto: i64,
+    /// The incidents whose rules it all names; others it may only count.
+    pub(super) listed: BTreeSet<SmolStr>,
+}
+
 /// What mails are composed of.
 pub(super) struct Composer<'a> {
     /// What is known.
@@ -56,7 +66,7 @@ impl Composer<'_> {
                     return Ok(Written::Settled);
                 }
                 let bundle = Bundle::Daily { day, mutes: &mutes };
-                let mail = self.digest(&outgoing.message_id, bundle, alerts, outgoing.created)?;
+                let mail = self.digest(&outgoing.message_id, bundle, &alerts, outgoing.created)?;
                 Ok(Written::Mail(mail))
             }
             // It has no mail of its own, and is composed only if it has nothing left to report.
@@ -128,7 +138,7 @@ impl Composer<'_> {
             return self.write(outgoing);
         }
         let mail = self.bundle(&rows.iter().collect::<Vec<_>>())?;
-        Ok(mail.map_or(Written::Settled, |(mail, _)| Written::Mail(mail)))
+        Ok(mail.map_or(Written::Settled, |combined| Written::Mail(combined.mail)))
     }
 
     /// Composes a mail about many incidents.
@@ -136,13 +146,12 @@ impl Composer<'_> {
         &self,
         id: &str,
         bundle: Bundle<'_>,
-        summary: Summary,
+        summary: &Summary,
         date: Timestamp,
     ) -> Result<Mail, StoreError> {
-        let Summary { alerts: mut told, n_alerts, n_incidents } = summary;
-        told.sort_by_key(|alert| Reverse(alert.weight()));
-        told.truncate(MAX_ALERTS);
-        let files = files(self.store, &told)?;
+        let Summary { n_alerts, n_incidents, .. } = *summary;
+        let alerts = in_full(summary);
+        let files = files(self.store, alerts)?;
         let context = Context {
             host: self.host,
             date,
@@ -150,15 +159,14 @@ impl Composer<'_> {
             history: &[],
             background: None,
         };
-        Ok(render::digest(&Digest { id, bundle, alerts: &told, n_alerts, n_incidents }, &context))
+        Ok(render::digest(&Digest { id, bundle, alerts, n_alerts, n_incidents }, &context))
     }
 
-    /// Composes one mail for several rows, and returns it with the last alert of a storm among them; `None` if they
-    /// have nothing left to report.
+    /// Composes one mail for several rows; `None` if they have nothing left to report.
     ///
     /// # Errors
     /// Those of the store.
-    pub(super) fn bundle(&self, rows: &[&Outgoing]) -> Result<Option<(Mail, i64)>, StoreError> {
+    pub(super) fn bundle(&self, rows: &[&Outgoing]) -> Result<Option<Combined>, StoreError> {
         let Some(first) = rows.first() else { return Ok(None) };
         let (alerts, upto) = self.sum_up(rows)?;
         if alerts.n_alerts == 0 {
@@ -167,10 +175,12 @@ impl Composer<'_> {
         let last = rows.iter().map(|row| row.id).max().unwrap_or(first.id);
         let id = format!("{}.bundle.{last}.{upto}", first.message_id);
         let bundle = Bundle::Overflow(self.rules.max_per_hour);
-        Ok(Some((self.digest(&id, bundle, alerts, first.created)?, upto)))
+        let listed = render::listed(in_full(&alerts), &alerts.alerts);
+        let mail = self.digest(&id, bundle, &alerts, first.created)?;
+        Ok(Some(Combined { mail, upto, listed }))
     }
 
-    /// Returns the alerts of several rows, and the last alert of a storm among them.
+    /// Returns the alerts of several rows, the heaviest first, and the last alert of a storm among them.
     fn sum_up(&self, rest: &[&Outgoing]) -> Result<(Summary, i64), StoreError> {
         let mut alerts = Vec::new();
         let mut told = BTreeSet::new();
@@ -197,6 +207,7 @@ impl Composer<'_> {
                 last = upto;
             }
         }
+        all.alerts.sort_by_key(|alert| Reverse(alert.weight()));
         Ok((all, last))
     }
 
@@ -211,6 +222,11 @@ impl Composer<'_> {
         }
         ends
     }
+}
+
+/// Returns the alerts that a digest contains in full, the heaviest.
+fn in_full(summary: &Summary) -> &[Alert] {
+    summary.alerts.get(..MAX_ALERTS).unwrap_or(&summary.alerts)
 }
 
 /// Returns the alerts of an incident that are not muted, the heaviest first.

@@ -11,7 +11,7 @@ use tracing::{error, info, warn};
 
 use crate::clock::{self, monotonic};
 use crate::daemon::blocked::mail_blocked;
-use crate::daemon::compose::{Composer, Written};
+use crate::daemon::compose::{Combined, Composer, Written};
 use crate::daemon::post::{Cut, Post, Rules};
 use crate::daemon::tries::{Answered, GIVE_UP, Pause, answers, backoff, deliver, joined};
 use crate::deliver::email::Mailer;
@@ -290,10 +290,11 @@ impl Pump {
         let rest = &self.untold(rest)?;
         let composer = self.composer()?;
         let last = composer.upto;
-        let Some((mail, upto)) = composer.bundle(rest)? else {
+        let Some(Combined { mail, upto, listed }) = composer.bundle(rest)? else {
             return self.send_off(rest, now);
         };
         self.store.fix(rest, last)?;
+        self.store.note_listed(rest, &listed)?;
         self.send(rest, &mail, Sent::Bundle { upto }, now).map(drop)
     }
 

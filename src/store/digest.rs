@@ -17,13 +17,14 @@ use super::{Reader, Store, StoreError, mutes};
 ///
 /// The mail about an incident tells the alerts up to the one that was fixed when it was first sent. Beyond those, more of
 /// what it named is no news if it is of a level that is mailed at once. Until it is fixed, it is sure to tell only that
-/// level: it is dropped if others told that. A storm tells the incidents that had a mail coming and have no row of their
-/// own.
+/// level: it is dropped if others told that. A bundle tells what is less urgent only of the incidents that it listed. A
+/// storm tells the incidents that had a mail coming and have no row of their own.
 pub(super) const UNTOLD: &str = "NOT EXISTS (
        SELECT 1 FROM outbox AS mail
        WHERE mail.message_id > a.incident || '.' AND mail.message_id < a.incident || '/'
          AND mail.incident = a.incident AND mail.state IN ('waiting', 'sent')
-         AND (a.number <= mail.reported_upto OR a.level >= :at_once AND (
+         AND (a.number <= iif(mail.sent_in < 0, mail.upto_alert, mail.reported_upto)
+           OR a.level >= :at_once AND (
            mail.reported_upto IS NULL OR EXISTS (
              SELECT 1 FROM alert AS told
              WHERE told.incident = a.incident AND told.rule = a.rule

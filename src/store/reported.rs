@@ -3,7 +3,10 @@
 //! So a mail that is sent again, after a restart too, is the same under its Message-ID, and an update can tell what
 //! the mails before it did not.
 
+use std::collections::BTreeSet;
+
 use rusqlite::{OptionalExtension, params};
+use smol_str::SmolStr;
 
 use super::outbox::{About, Outgoing, SELECT, outgoing};
 use super::{Reader, Store, StoreError, commit};
@@ -17,8 +20,8 @@ impl Reader {
         self.read("looking for the newest alert", commit::last_alert)
     }
 
-    /// Returns the last alert up to which another mail has reported the incident of this one, be it of its own or one
-    /// about many; `None` if none has.
+    /// Returns the last alert up to which another mail has reported the incident of this one; `None` if none has. One
+    /// about many counts if it listed the incident with all its rules.
     ///
     /// # Errors
     /// Any database error.
@@ -26,7 +29,7 @@ impl Reader {
         let About::Incident { incident, .. } = &mail.about else { return Ok(None) };
         self.read("reading what was mailed of an incident", |db| {
             // The Message-IDs, which an index has, begin with the incident and a dot; a slash comes next.
-            let sql = "SELECT max(reported_upto) FROM outbox
+            let sql = "SELECT max(iif(sent_in < 0, upto_alert, reported_upto)) FROM outbox
                  WHERE message_id > ?1 || '.' AND message_id < ?1 || '/' AND incident = ?1
                    AND id <> ?2 AND state = 'sent'";
             let mut statement = db.prepare_cached(sql)?;
@@ -72,6 +75,27 @@ impl Store {
         })
     }
 
+    /// Notes of which incidents a bundle for these rows names all rules. The others it only counts, or in part; of those,
+    /// a waiting update is still to be sent.
+    ///
+    /// # Errors
+    /// Any database error.
+    pub fn note_listed(
+        &mut self,
+        mails: &[&Outgoing],
+        listed: &BTreeSet<SmolStr>,
+    ) -> Result<(), StoreError> {
+        self.write("noting what a bundle lists", |db| {
+            let sql = "UPDATE outbox SET upto_alert = iif(?2, reported_upto, NULL)
+                 WHERE id = ?1 AND incident IS NOT NULL";
+            let mut note = db.prepare_cached(sql)?;
+            mails.iter().try_for_each(|mail| {
+                let About::Incident { incident, .. } = &mail.about else { return Ok(()) };
+                note.execute(params![mail.id, listed.contains(incident)]).map(drop)
+            })
+        })
+    }
+
     /// Drops mails that others told. That was found out when `upto` was the newest alert: a mail that has got another one
     /// since keeps waiting.
     ///
@@ -96,6 +120,7 @@ impl Store {
 #[cfg(test)]
 mod tests {
     use super::*;
+    use crate::engine::alert::Level;
     use crate::engine::time::MINUTE;
     use crate::store::sample::{NOON, alert, incident_commit};
     use crate::store::{Answers, Outgoing};
@@ -133,5 +158,33 @@ mod tests {
         assert_eq!(store.updates_beside(&mail).unwrap().len(), 1, "it is due at another time");
         store.drop_told(&[&joined[0]], upto + 1).unwrap();
         assert_eq!(store.updates_beside(&mail).unwrap(), []);
+    }
+
+    #[test]
+    fn a_bundle_reports_the_incidents_that_it_lists() {
+        for (listed, expected) in [("i", Some(2)), ("j", None)] {
+            let mut store = Store::in_memory().unwrap();
+            let (mail, update) = mail_and_update(&mut store);
+            let upto = store.last_alert().unwrap();
+            store.fix(&[&mail], upto).unwrap();
+            // A try before this one listed another one.
+            store.note_listed(&[&mail], &BTreeSet::from(["i".into()])).unwrap();
+            store.note_listed(&[&mail], &BTreeSet::from([listed.into()])).unwrap();
+            assert_eq!(store.reported(&update).unwrap(), None, "not before it is sent");
+            store.sent_bundled(&[mail.id], 0, &Answers::default(), NOON).unwrap();
+            assert_eq!(store.reported(&update).unwrap(), expected, "{listed}");
+            let is_for_the_day = store.queue_digest("2026-11-23", Level::High, NOON, NOON).unwrap();
+            assert_eq!(is_for_the_day, expected.is_none(), "{listed}: it is not urgent");
+        }
+    }
+
+    #[test]
+    fn a_mail_of_its_own_reports_its_incident_whatever_a_bundle_would_have_listed() {
+        let mut store = Store::in_memory().unwrap();
+        let (mail, update) = mail_and_update(&mut store);
+        store.fix(&[&mail], 1).unwrap();
+        store.note_listed(&[&mail], &BTreeSet::new()).unwrap();
+        store.sent(mail.id, &Answers::default(), NOON).unwrap();
+        assert_eq!(store.reported(&update).unwrap(), Some(1));
     }
 }

@@ -226,7 +226,8 @@ CREATE TABLE ack (
 -- Mails: waiting, sent, dead (given up), empty (a digest of nothing). An incident's row names
 -- incident and revision; a digest's row its day and the alerts after one number up to another; a
 -- storm's row such alerts and no day. The error of a mail that was sent names who refused it. sent_in
--- is the row's own number for a mail of its own, 0 once it was repeated, negative for a bundle of what exceeded the cap.
+-- is the row's own number for a mail of its own, 0 once it was repeated, negative for a bundle of what exceeded the cap;
+-- upto_alert of an incident's row is the last alert that such a bundle reports, if it names all rules.
 CREATE TABLE outbox (
   id INTEGER PRIMARY KEY AUTOINCREMENT,
   message_id TEXT NOT NULL UNIQUE,

@@ -180,6 +180,30 @@ fn what_the_digest_of_an_hour_had_told_came_again_as_updates() {
 }
 
 #[test]
+fn an_update_of_an_incident_that_a_digest_only_counted_was_dropped() {
+    let start = midnight();
+    let mut growing = Growing::at(start);
+    for n in 0..CAP {
+        growing.site.happen_to(&format!("principal-{n}-"), Level::Critical, start);
+    }
+    growing.site.turn(start);
+    for n in 0..50 {
+        growing.site.happen_to(&format!("another-{n}-"), Level::Critical, start);
+    }
+    growing.grow(&["token-in-url", "unusual-use"], start);
+    growing.site.turn(start.plus(3 * MINUTE));
+    let bundle = growing.site.server.messages().pop().unwrap();
+    assert!(is_bundle(&bundle));
+    assert!(text(&bundle).contains("and 1 incident more"), "{}", text(&bundle));
+    growing.site.restart();
+    growing.site.turn(start.plus(2 * HOUR));
+    let got = growing.got(ANA);
+    assert_eq!(got.len(), CAP as usize + 2);
+    assert!(got.last().unwrap().0.starts_with("in_1.2@"), "{got:?}");
+    assert_eq!(growing.n_told().last(), Some(&2));
+}
+
+#[test]
 fn a_mail_that_somebody_postponed_came_with_other_alerts_under_its_message_id() {
     let start = midnight();
     let mut growing = Growing::at(start);

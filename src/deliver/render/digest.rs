@@ -92,6 +92,22 @@ pub fn digest(digest: &Digest<'_>, context: &Context<'_>) -> Mail {
     Mail { alerts: ids.collect(), ..context.mail(digest.id, subject, &page) }
 }
 
+/// Returns the incidents that a digest with these alerts lists, and of which its line names all that `all` contains.
+#[must_use]
+pub fn listed(alerts: &[Alert], all: &[Alert]) -> BTreeSet<SmolStr> {
+    let groups = groups(alerts);
+    let mut named = BTreeSet::new();
+    for group in groups.iter().take(MAX_INCIDENTS) {
+        let rules = words::rules(&group.alerts).into_iter();
+        named.extend(rules.map(|rule| (group.heaviest.incident.as_str(), rule)));
+    }
+    let is_named = |alert: &Alert| named.contains(&(alert.incident.as_str(), words::kind(alert)));
+    let in_part = all.iter().filter(|alert| !is_named(alert)).map(|alert| &alert.incident);
+    let in_part: BTreeSet<&SmolStr> = in_part.collect();
+    let incidents = all.iter().map(|alert| &alert.incident);
+    incidents.filter(|incident| !in_part.contains(incident)).cloned().collect()
+}
+
 impl Digest<'_> {
     const fn mutes(&self) -> &[EndedMute] {
         match self.bundle {
@@ -212,7 +228,7 @@ fn row(group: &Group<'_>) -> Vec<String> {
         group.opened.to_words(),
         alert.rule.level.to_string(),
         safe_within(&alert.principal, MAX_CELL),
-        words::kinds(&group.alerts),
+        words::line(&group.alerts),
         from.unwrap_or_default(),
         words::number(size(group.alerts.len())),
     ]

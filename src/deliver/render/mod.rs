@@ -21,7 +21,7 @@ use crate::engine::registry::Background;
 use crate::engine::time::Timestamp;
 use crate::engine::usage::Origin;
 
-pub use digest::{Bundle, Digest, UNTIL, digest};
+pub use digest::{Bundle, Digest, UNTIL, digest, listed};
 pub use incident::{incident, named};
 pub use safe::{MAX_SHOWN, is_shell_word, plain, safe, safe_within};
 

@@ -1,5 +1,7 @@
 //! Tests of whole mails: what people read.
 
+use std::collections::BTreeSet;
+
 use smol_str::SmolStr;
 
 use crate::deliver::sample::{self, NOW};
@@ -294,6 +296,40 @@ fn a_digest_of_many_is_bounded_and_exact() {
     assert!(mail.text.contains("and 5 more"), "{}", mail.text);
     assert!(mail.html.len() < 100_000);
     assert_eq!(mail.alerts.len(), MAX_IDS);
+}
+
+/// Alerts of one incident, one of each rule.
+fn of_rules(incident: &str, rules: &[&str]) -> Vec<Alert> {
+    let of = |rule: &&str| {
+        let mut alert = Alert { incident: incident.into(), ..sample::alert() };
+        alert.rule.name = (*rule).into();
+        alert
+    };
+    rules.iter().map(of).collect()
+}
+
+#[test]
+fn what_a_score_consists_of_hid_a_rule_in_the_line_of_a_digest() {
+    let alerts = of_rules("in", &["unusual-use", "a", "b", "c"]);
+    let bundle = Bundle::Overflow(5);
+    let of = Digest { id: "d", bundle, alerts: &alerts, n_alerts: 4, n_incidents: 1 };
+    let text = digest(&of, &context(&[])).text;
+    assert!(text.contains("  a, b, c, unusual use  "), "{text}");
+    assert_eq!(listed(&alerts, &alerts), BTreeSet::from(["in".into()]));
+}
+
+#[test]
+fn a_digest_lists_incidents_whose_rules_it_all_names() {
+    let names: Vec<String> = (0..9).map(|n| format!("rule-{n}")).collect();
+    let names: Vec<&str> = names.iter().map(String::as_str).collect();
+    let (eight, nine) = (of_rules("eight", &names[..8]), of_rules("nine", &names));
+    let both = [eight.as_slice(), &nine].concat();
+    assert_eq!(listed(&both, &both), BTreeSet::from(["eight".into()]), "nine do not fit");
+    assert_eq!(listed(&eight[..7], &eight), BTreeSet::new(), "one is not among the heaviest");
+    let twice = [eight.as_slice(), &eight].concat();
+    assert_eq!(listed(&eight, &twice), BTreeSet::from(["eight".into()]), "its rule is named");
+    let many = many();
+    assert_eq!(listed(&many, &many).len(), 50, "the others are only counted");
 }
 
 #[test]

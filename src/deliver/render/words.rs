@@ -10,6 +10,9 @@ use super::safe::{plain, safe};
 /// How many kinds a subject names.
 const MAX_KINDS: usize = 3;
 
+/// How many rules the line of an incident in a digest names: more than the built-in ones that one misuse meets.
+const MAX_RULES: usize = 8;
+
 /// The longest name of a rule in a subject, in characters. Rules may be the user's own.
 const MAX_RULE: usize = 40;
 
@@ -156,6 +159,31 @@ pub(super) fn kinds(alerts: &[&Alert]) -> String {
     kinds.join(", ")
 }
 
+/// Returns the kinds of these alerts for a line of a digest, which may be all that is told of them: all rules, then what
+/// a score consists of, if there is room.
+pub(super) fn line(alerts: &[&Alert]) -> String {
+    let mut kinds = rules(alerts);
+    let scores = alerts.iter().filter(|alert| alert.is_score());
+    for family in scores.flat_map(|alert| strongest(&alert.facts)) {
+        if kinds.len() < MAX_KINDS && !kinds.iter().any(|kind| kind == family) {
+            kinds.push(family.to_owned());
+        }
+    }
+    kinds.join(", ")
+}
+
+/// Returns what the rules of these alerts are called in the line of a digest, as many as it names.
+pub(super) fn rules(alerts: &[&Alert]) -> Vec<String> {
+    let mut rules: Vec<String> = Vec::new();
+    for rule in alerts.iter().map(|alert| kind(alert)) {
+        if !rule.is_empty() && !rules.contains(&rule) {
+            rules.push(rule);
+        }
+    }
+    rules.truncate(MAX_RULES);
+    rules
+}
+
 /// The built-in rule for several causes of degraded monitoring: rules/monitor-health.yml.
 const DEGRADED: &str = "71c4d9e8-2f35-4a60-9b81-d60e5f3a7c12";
 
@@ -181,7 +209,7 @@ fn degradation(alert: &Alert) -> Option<&'static str> {
 }
 
 /// Returns what an alert is about: its rule's name, or something more exact if several things share one name.
-fn kind(alert: &Alert) -> String {
+pub(super) fn kind(alert: &Alert) -> String {
     if let Some(words) = degradation(alert) {
         return words.to_owned();
     }
