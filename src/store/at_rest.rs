@@ -14,8 +14,9 @@ use std::path::{Path, PathBuf};
 
 use rusqlite::{Connection, ErrorCode, OpenFlags};
 
+use super::StoreError;
 use super::backup::beside;
-use super::{StoreError, flags, regular};
+use super::connection::{flags, regular};
 
 /// A database that nobody writes, as it was when it was opened.
 #[derive(Debug)]

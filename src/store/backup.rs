@@ -12,7 +12,8 @@ use rustix::fs::statvfs;
 
 use crate::engine::time::{DAY, HOUR, Timestamp};
 
-use super::{JOURNAL_BYTES, Reader, Store, StoreError, connect, private};
+use super::connection::{JOURNAL_BYTES, connect};
+use super::{Reader, Store, StoreError, private};
 
 /// How thoroughly a database is checked.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]

@@ -8,7 +8,7 @@ use std::path::Path;
 use rustix::fs::{FlockOperation, flock};
 use rustix::io::Errno;
 
-use super::{StoreError, private, private_directory};
+use super::{StoreError, private};
 use crate::mount::is_remote;
 
 /// The right to judge and to mail for one state directory, until dropped.
@@ -75,7 +75,7 @@ impl Lock {
     /// [`StoreError::Locked`] if another process holds it; [`StoreError::Remote`] if the directory is on another
     /// machine; otherwise any file system error.
     pub fn take(directory: &Path, role: Role) -> Result<Self, StoreError> {
-        private_directory(directory)?;
+        private::make_directory(directory)?;
         let is_remote = is_remote(directory)
             .map_err(|cause| StoreError::file(directory, "identifying the file system", cause))?;
         if is_remote {

@@ -8,12 +8,9 @@
 //!
 //! The store never reads a clock; `now` is an argument. It stores no secret: tokens are passed in as ids.
 
-use std::fs::DirBuilder;
 use std::io::ErrorKind;
 use std::ops::Deref;
-use std::os::unix::fs::DirBuilderExt;
 use std::path::{Path, PathBuf};
-use std::time::Duration;
 
 use rusqlite::{Connection, OpenFlags, Transaction, TransactionBehavior};
 
@@ -24,6 +21,7 @@ mod background;
 mod backup;
 mod codec;
 mod commit;
+mod connection;
 mod digest;
 mod error;
 mod facets;
@@ -56,6 +54,9 @@ mod whence;
 mod words;
 
 use at_rest::AtRest;
+use connection::{
+    DAEMON_CACHE_KIB, READING_CACHE_KIB, configure, connect, prepare_for_writing, set_cache,
+};
 
 pub use alerts::{Ack, StoredAlert, StoredIncident};
 pub use audit::Audited;
@@ -78,30 +79,6 @@ pub use streams::StreamStatus;
 pub use summary::{Distinct, TokenState, TokenSummary};
 pub use tokens::TokenFilter;
 pub use whence::{Visitor, Visitors, Whence};
-
-/// How long a call waits for another process's transaction before it returns [`StoreError::Busy`].
-const BUSY_TIMEOUT: Duration = Duration::from_secs(5);
-
-/// Page cache of one connection, in KiB. The kernel caches the file as well: replays were no faster with four times as
-/// much.
-const CACHE_KIB: i64 = 8 * 1024;
-
-/// Page cache, in KiB, of a connection that looks up keys beside another one that writes.
-const READING_CACHE_KIB: i64 = 4 * 1024;
-
-/// Page cache, in KiB, of each of a daemon's connections, of which there are three or four: the kernel caches the same
-/// pages.
-const DAEMON_CACHE_KIB: i64 = 2 * 1024;
-
-/// The write-ahead log is checkpointed after this many pages (64 MB). With sorted keys, rare checkpoints double the
-/// rate of upserts (measured).
-const CHECKPOINT_PAGES: i64 = 16_000;
-
-/// Bytes of write-ahead log that may stay on disk after a checkpoint.
-const JOURNAL_BYTES: i64 = 64 << 20;
-
-/// Prepared statements cached per connection: more than the hot path uses.
-const STATEMENTS: usize = 64;
 
 /// A connection that only reads. It works while the daemon writes.
 #[derive(Debug)]
@@ -187,7 +164,7 @@ impl Store {
     /// otherwise any database or file system error.
     pub fn open(path: &Path) -> Result<Self, StoreError> {
         if let Some(directory) = path.parent().filter(|path| !path.as_os_str().is_empty()) {
-            private_directory(directory)?;
+            private::make_directory(directory)?;
         }
         // SQLite gives the files beside the database its mode and, if run as root, its owner. An existing database is
         // not opened here: closing it would release the locks that this process holds on it.
@@ -232,7 +209,7 @@ impl Store {
         if db.path().is_none_or(str::is_empty) {
             return Ok(None);
         }
-        db.pragma_update(None, "cache_size", -READING_CACHE_KIB)
+        set_cache(db, READING_CACHE_KIB)
             .map_err(|source| StoreError::database(path, "opening", source))?;
         let twin = Self::open(path)?;
         // A statement that inserts several rows can be undone alone: SQLite copies the pages that it changes first, by
@@ -250,7 +227,7 @@ impl Store {
     /// Any database error.
     pub fn keep_few_pages(&self) -> Result<(), StoreError> {
         let Reader { db, path, .. } = &self.reader;
-        db.pragma_update(None, "cache_size", -DAEMON_CACHE_KIB)
+        set_cache(db, DAEMON_CACHE_KIB)
             .map_err(|source| StoreError::database(path, "opening", source))
     }
 
@@ -285,59 +262,6 @@ impl Deref for Store {
     fn deref(&self) -> &Reader {
         &self.reader
     }
-}
-
-/// Opens the database, which must be a regular file. A symbolic link in its place, put there by the daemon's user,
-/// could lead root to a file that only root may write, and opening a pipe would block.
-///
-/// # Errors
-/// [`StoreError::NoFile`]; [`StoreError::File`] if nothing is there; otherwise any database error.
-fn connect(path: &Path, access: OpenFlags) -> Result<Connection, StoreError> {
-    Connection::open_with_flags(regular(path)?, flags(access))
-        .map_err(|source| StoreError::database(path, "opening", source))
-}
-
-/// Returns the path of the database without links in its directory: SQLite refuses a link anywhere in a path, but
-/// directories may be links.
-///
-/// # Errors
-/// As for [`connect`].
-fn regular(path: &Path) -> Result<PathBuf, StoreError> {
-    let looking = |source| StoreError::file(path, "looking at the database", source);
-    let found = std::fs::symlink_metadata(path).map_err(looking)?;
-    if !found.is_file() {
-        return Err(StoreError::NoFile { path: path.to_owned() });
-    }
-    let directory = backup::directory(path).canonicalize().map_err(looking)?;
-    Ok(path.file_name().map_or_else(|| path.to_owned(), |name| directory.join(name)))
-}
-
-fn flags(access: OpenFlags) -> OpenFlags {
-    access | OpenFlags::SQLITE_OPEN_NO_MUTEX | OpenFlags::SQLITE_OPEN_NOFOLLOW
-}
-
-fn configure(db: &Connection) -> rusqlite::Result<()> {
-    db.busy_timeout(BUSY_TIMEOUT)?;
-    db.set_prepared_statement_cache_capacity(STATEMENTS);
-    db.pragma_update(None, "cache_size", -CACHE_KIB)?;
-    // A tampered schema must not run functions.
-    db.pragma_update(None, "trusted_schema", false)
-}
-
-fn prepare_for_writing(db: &Connection) -> rusqlite::Result<()> {
-    db.pragma_update(None, "journal_mode", "WAL")?;
-    db.pragma_update(None, "synchronous", "FULL")?;
-    db.pragma_update(None, "wal_autocheckpoint", CHECKPOINT_PAGES)?;
-    db.pragma_update(None, "journal_size_limit", JOURNAL_BYTES)
-}
-
-/// Creates a directory that only its owner may enter; an existing one is left as it is.
-fn private_directory(path: &Path) -> Result<(), StoreError> {
-    DirBuilder::new()
-        .recursive(true)
-        .mode(0o700)
-        .create(path)
-        .map_err(|source| StoreError::file(path, "making the state directory", source))
 }
 
 #[cfg(test)]

@@ -3,14 +3,15 @@
 //! directory's owner.
 
 use std::ffi::OsStr;
-use std::fs::{self, File, OpenOptions};
+use std::fs::{self, DirBuilder, File, OpenOptions};
 use std::io::{self, ErrorKind, Read};
-use std::os::unix::fs::{MetadataExt, OpenOptionsExt, fchown};
+use std::os::unix::fs::{DirBuilderExt, MetadataExt, OpenOptionsExt, fchown};
 use std::path::{Path, PathBuf};
 
 use rustix::fs::OFlags;
 use rustix::process::geteuid;
 
+use super::StoreError;
 use super::backup::directory;
 
 /// Creates a file (0600), open for reading and writing.
@@ -32,6 +33,15 @@ pub fn make_anew(path: &Path) -> io::Result<File> {
         Err(error) if error.kind() != ErrorKind::NotFound => Err(error),
         _ => make(path),
     }
+}
+
+/// Creates a directory that only its owner may enter; an existing one is left as it is.
+pub(super) fn make_directory(path: &Path) -> Result<(), StoreError> {
+    DirBuilder::new()
+        .recursive(true)
+        .mode(0o700)
+        .create(path)
+        .map_err(|source| StoreError::file(path, "making the state directory", source))
 }
 
 /// Opens an existing file if it belongs to the directory's owner, to root or to the current user, and has no other

@@ -1,7 +1,9 @@
 //! Tests of opening, reading and writing, and of what a fault leaves behind.
 
 use std::os::unix::fs::PermissionsExt;
+use std::time::Duration;
 
+use super::connection::{CACHE_KIB, CHECKPOINT_PAGES};
 use super::*;
 use crate::engine::time::Timestamp;
 use crate::store::sample::{NOON, commit_of, state};
