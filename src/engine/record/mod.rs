@@ -253,6 +253,4 @@ impl std::fmt::Display for Reject {
 #[cfg(test)]
 mod combined_tests;
 #[cfg(test)]
-mod template_tests;
-#[cfg(test)]
 mod tests;

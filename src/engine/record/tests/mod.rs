@@ -8,10 +8,14 @@
 
 mod envelopes;
 mod family;
+mod pasted;
+mod printed;
 mod properties;
 mod real;
+mod split_times;
 mod templates;
 mod took;
+mod values;
 
 use std::collections::BTreeMap;
 use std::fmt::Write;
@@ -69,6 +73,11 @@ pub(super) fn read(format: &Format, line: &str) -> String {
         Ok(record) => shown(&record),
         Err(Reject { column, expected, found, .. }) => format!("{column}: {expected} / {found}"),
     }
+}
+
+/// Parses a line with a template.
+fn read_by(template: &str, line: &str) -> String {
+    read(&Format::template(template).unwrap(), line)
 }
 
 pub(super) fn preset(name: &str) -> Format {

@@ -1,4 +1,4 @@
-//! Formats that are given as a template.
+//! Formats that are given as a template: which lines fit, and where they do not.
 
 use super::*;
 
