@@ -67,11 +67,11 @@ pub(super) fn read(line: &[u8]) -> Result<Record<'_>, Miss> {
         rest = after_error(rest).unwrap_or(rest);
     }
     if is_first {
-        return Err(Miss { rest: line.len(), expected: "a time like [Mon Mar 02 08:00:00 2026]" });
+        return Err(Miss::at(line, "a time like [Mon Mar 02 08:00:00 2026]"));
     }
     // Other programs' lines also begin with brackets, and a request may follow these.
     if !has_level {
-        return Err(Miss { rest: rest.len(), expected: "a level like [core:error] or [error]" });
+        return Err(Miss::at(rest, "a level like [core:error] or [error]"));
     }
     Ok(record)
 }

@@ -121,7 +121,7 @@ impl Columns {
             _ => words(line, false)?,
         };
         let own = if self.columns.is_empty() {
-            Err(Miss { rest: line.len(), expected: "a line above that begins with #Fields:" })
+            Err(Miss::at(line, "a line above that begins with #Fields:"))
         } else {
             read_as(&words, &self.columns, ids, &self.day, line)
         };
@@ -226,7 +226,7 @@ fn words(line: &[u8], has_tabs: bool) -> Result<Words<'_>, Miss> {
     let mut rest = line;
     while !rest.is_empty() {
         if words.values.len() == MAX_COLUMNS {
-            return Err(Miss { rest: rest.len(), expected: "the end of the line" });
+            return Err(Miss::at(rest, "the end of the line"));
         }
         let value;
         (value, rest) = if has_tabs { split(rest, b'\t') } else { spaced(rest)? };
@@ -262,7 +262,7 @@ fn spaced(text: &[u8]) -> Result<(&[u8], &[u8]), Miss> {
         }
         from = end + if rest.starts_with(b"\"") { 2 } else { 1 };
     }
-    Err(Miss { rest: 0, expected: "'\"' after a quoted value" })
+    Err(Miss::at_end("'\"' after a quoted value"))
 }
 
 /// Parses the values by their columns.
@@ -275,8 +275,11 @@ fn read_as<'a>(
 ) -> Result<Record<'a>, Miss> {
     let n_columns = columns.len();
     if words.values.len() != n_columns {
-        let rest = words.values.get(n_columns).map_or(0, |value| rest_from(line, value));
-        return Err(Miss { rest, expected: "as many values as the line above names columns" });
+        let rest = words.values.get(n_columns).map(|value| rest_from(line, value));
+        return Err(Miss::at(
+            rest.unwrap_or_default(),
+            "as many values as the line above names columns",
+        ));
     }
     let mut draft = Draft::default();
     let (mut date, mut clock) = (day, None);
@@ -298,15 +301,15 @@ fn read_as<'a>(
             }
         };
         if !is_good {
-            return Err(Miss { rest: rest_from(line, value), expected: expected(&holds) });
+            return Err(Miss::at(rest_from(line, value), expected(&holds)));
         }
     }
     if let Some((clock, is_local)) = clock {
         put_time(&mut draft, date, clock, is_local)
-            .ok_or_else(|| Miss { rest: rest_from(line, clock), expected: "a time of day" })?;
+            .ok_or_else(|| Miss::at(rest_from(line, clock), "a time of day"))?;
     }
     if !draft.has_request() && !draft.has_client() {
-        return Err(Miss { rest: 0, expected: "a column for the request or the client" });
+        return Err(Miss::at_end("a column for the request or the client"));
     }
     Ok(draft.finish())
 }
@@ -360,10 +363,10 @@ fn expected(holds: &Holds) -> &'static str {
     }
 }
 
-/// Returns the length of `line` from where `value`, a part of it, begins.
-fn rest_from(line: &[u8], value: &[u8]) -> usize {
+/// Returns `line` from where `value`, a part of it, begins.
+fn rest_from<'a>(line: &'a [u8], value: &[u8]) -> &'a [u8] {
     let at = (value.as_ptr() as usize).saturating_sub(line.as_ptr() as usize);
-    line.len().saturating_sub(at)
+    line.get(at..).unwrap_or_default()
 }
 
 /// Returns whether a line begins with a day or, if tabs separate it, with an epoch, like lines with columns.

@@ -48,7 +48,7 @@ pub(super) fn read(line: &[u8], tail: Tail) -> Result<Record<'_>, Miss> {
         let cut: &[u8] = quoted(rest, |_| true).map_or(b"", |(rest, _)| rest);
         let expected =
             if cut.is_empty() { "'\"' after the request" } else { "a status after the request" };
-        return Err(Miss { rest: cut.len(), expected });
+        return Err(Miss::at(cut, expected));
     };
     set_request(&mut record, request);
     let rest = numbers(&mut record, rest)?;
@@ -73,12 +73,12 @@ pub(super) fn read_bare(line: &[u8]) -> Result<Record<'_>, Miss> {
     let mut spaces = memchr::memchr_iter(b' ', rest);
     let Some(end) = spaces.find(|at| rest.get(*at..).is_some_and(|r| numbers_length(r).is_some()))
     else {
-        return Err(Miss { rest: rest.len(), expected: "'\"' before the request" });
+        return Err(Miss::at(rest, "'\"' before the request"));
     };
     let (request, after) = rest.split_at(end);
     let is_refusal = record.client.is_some() && is_refused(request, after);
     if !is_request(request) && !is_refusal {
-        return Err(Miss { rest: rest.len(), expected: "a request: a method and a target" });
+        return Err(Miss::at(rest, "a request: a method and a target"));
     }
     let rest = after;
     let has_escapes = memchr::memchr(b'\\', request).is_some();
@@ -153,15 +153,15 @@ fn after_host<'a>(record: &mut Record<'a>, line: &'a [u8]) -> &'a [u8] {
 fn head<'a>(record: &mut Record<'a>, line: &'a [u8]) -> Result<&'a [u8], Miss> {
     let (rest, first) = word(line);
     if first.len() == line.len() {
-        return Err(Miss { rest: 0, expected: "a space after the client's address" });
+        return Err(Miss::at_end("a space after the client's address"));
     }
     let is_absent = first.is_empty() && rest.starts_with(b"- ");
     if !is_absent && (first.is_empty() || is_tag(first)) {
-        return Err(Miss { rest: line.len(), expected: "the client's address" });
+        return Err(Miss::at(line, "the client's address"));
     }
     // Two spaces or a bar: docker compose put its own name before the line, so the word is no client.
     if matches!(rest.first(), Some(b' ' | b'|')) {
-        return Err(Miss { rest: rest.len(), expected: "the words before the time" });
+        return Err(Miss::at(rest, "the words before the time"));
     }
     let (rest, (between, time)) = time_after(rest)?;
     set_names(record, line.get(..first.len() + 1 + between.len()).unwrap_or_default());
@@ -208,8 +208,7 @@ fn time_after(input: &[u8]) -> Scan<'_, (&[u8], Option<Time>)> {
         [b'-', b' ', b'-', b' ', rest @ ..] => rest,
         _ => input,
     };
-    Err(first_fault
-        .unwrap_or(Err::Error(Miss { rest: after_names.len(), expected: "'[' before the time" })))
+    Err(first_fault.unwrap_or(Err::Error(Miss::at(after_names, "'[' before the time"))))
 }
 
 /// Returns the positions of brackets that begin a word.
@@ -395,7 +394,7 @@ fn numbers<'a>(record: &mut Record<'a>, rest: &'a [u8]) -> Result<&'a [u8], Miss
     }
     record.bytes = decimal(size);
     if record.bytes.is_none() {
-        return Err(Miss { rest: after.len(), expected: "the number of bytes sent, or '-'" });
+        return Err(Miss::at(after, "the number of bytes sent, or '-'"));
     }
     Ok(behind)
 }

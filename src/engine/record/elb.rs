@@ -64,7 +64,7 @@ pub(super) fn read_application(line: &[u8]) -> Result<Record<'_>, Miss> {
     let (rest, kind) = before(line, b" ", "the type of the request")?;
     let Some(scheme) = scheme(kind) else {
         let expected = "the type of the request: http, https, h2, grpcs, ws or wss";
-        return Err(Miss { rest: line.len(), expected });
+        return Err(Miss::at(line, expected));
     };
     let mut record = Record { scheme: Some(Cow::Borrowed(scheme)), ..Record::default() };
     read_from_time(&mut record, rest)?;
@@ -83,23 +83,20 @@ pub(super) fn read_classic(line: &[u8]) -> Result<Record<'_>, Miss> {
 fn read_from_time<'a>(record: &mut Record<'a>, stamp: &'a [u8]) -> Result<(), Miss> {
     let (rest, text) = before(stamp, b" ", "the time")?;
     let Some(time) = time::iso(text) else {
-        return Err(Miss {
-            rest: stamp.len(),
-            expected: "a time like 2026-11-23T17:10:33.537001Z",
-        });
+        return Err(Miss::at(stamp, "a time like 2026-11-23T17:10:33.537001Z"));
     };
     record.set_time(time);
     let (client, _) = before(rest, b" ", "the load balancer's name")?;
     let (rest, text) = before(client, b" ", "the client and its port")?;
     record.client = address_and_port(text).or_else(|| parse_address(text));
     if record.client.is_none() {
-        return Err(Miss { rest: client.len(), expected: "the client and its port" });
+        return Err(Miss::at(client, "the client and its port"));
     }
     let rest = numbers(record, rest)?;
     let (rest, _) = literal(rest, b"\"", "'\"' before the request")?;
     let is_next = |rest: &[u8]| rest.is_empty() || rest.starts_with(b" \"");
     let Some((rest, request)) = unescaped_quoted(rest, is_next) else {
-        return Err(Miss { rest: 0, expected: "'\"' after the request" });
+        return Err(Miss::at_end("'\"' after the request"));
     };
     // A request that the load balancer could not parse begins with a dash for the method.
     if !request.starts_with(b"- ") {
@@ -138,14 +135,14 @@ fn numbers<'a>(record: &mut Record<'a>, mut rest: &'a [u8]) -> Result<&'a [u8], 
     let (after, code) = before(rest, b" ", "a status")?;
     record.status = status(code);
     if record.status.is_none() && code != b"-" {
-        return Err(Miss { rest: rest.len(), expected: "a status, or '-'" });
+        return Err(Miss::at(rest, "a status, or '-'"));
     }
     let (rest, _) = before(after, b" ", "the target's status")?;
     let (rest, _) = before(rest, b" ", "the number of bytes received")?;
     let (after, size) = before(rest, b" ", "the number of bytes sent")?;
     record.bytes = decimal(size);
     if record.bytes.is_none() && size != b"-" {
-        return Err(Miss { rest: rest.len(), expected: "the number of bytes sent" });
+        return Err(Miss::at(rest, "the number of bytes sent"));
     }
     Ok(after)
 }

@@ -51,7 +51,7 @@ pub(super) fn read(line: &[u8]) -> Result<Record<'_>, Miss> {
     let (inside, _) = literal(line, b"[", "'[' before the time")?;
     let (rest, text) = before(inside, b"]", "']' after the time")?;
     let Some(time) = time::iso(text) else {
-        return Err(Miss { rest: inside.len(), expected: "a time like 2026-11-23T17:10:33.537Z" });
+        return Err(Miss::at(inside, "a time like 2026-11-23T17:10:33.537Z"));
     };
     record.set_time(time);
     let (rest, _) = literal(rest, b" \"", "a space and '\"' before the request")?;

@@ -33,14 +33,13 @@ pub(super) fn is_likely(line: &[u8]) -> bool {
 /// Parses a line of the HTTP log.
 pub(super) fn read(line: &[u8]) -> Result<Record<'_>, Miss> {
     if haproxy_own::is_message(line) {
-        return Err(Miss { rest: 0, expected: haproxy_own::OWN });
+        return Err(Miss::at_end(haproxy_own::OWN));
     }
     let (rest, peer) = before(line, b" ", "a space after the client's address")?;
     let (inside, _) = literal(rest, b"[", "'[' before the time")?;
     let (rest, text) = before(inside, b"]", "']' after the time")?;
     let Some(time) = time::clf(text) else {
-        let expected = "a time like 10/Oct/2000:13:55:36.123";
-        return Err(Miss { rest: inside.len(), expected });
+        return Err(Miss::at(inside, "a time like 10/Oct/2000:13:55:36.123"));
     };
     let mut record = Record { client: client::address_and_port(peer), ..Record::default() };
     record.set_time(time);
@@ -68,24 +67,24 @@ fn numbers<'a>(record: &mut Record<'a>, rest: &'a [u8]) -> Result<&'a [u8], Miss
     let (rest, backend) = before(rest, b" ", "the backend and server")?;
     if memchr::memchr(b'/', backend).is_none() {
         let rest = rest.len() + backend.len() + 1;
-        return Err(Miss { rest, expected: "the backend and server, like web/web1" });
+        return Err(Miss::with_left(rest, "the backend and server, like web/web1"));
     }
     let (at_status, timers) = before(rest, b" ", "the timers")?;
     let (at_bytes, code) = before(at_status, b" ", "a status")?;
     if is_tcp(timers, at_bytes) {
         let expected = "a status (a line of option tcplog holds no request: set option httplog)";
-        return Err(Miss { rest: at_status.len(), expected });
+        return Err(Miss::at(at_status, expected));
     }
     record.status = status(code);
     record.is_unanswered = record.status.is_none();
     if record.is_unanswered && code != b"-1" && code != b"-" {
-        return Err(Miss { rest: at_status.len(), expected: "a status" });
+        return Err(Miss::at(at_status, "a status"));
     }
     let (mut rest, size) = before(at_bytes, b" ", "the number of bytes sent")?;
     // `option logasap` writes a plus before the bytes, since more follow.
     record.bytes = decimal(size.strip_prefix(b"+").unwrap_or(size));
     if record.bytes.is_none() {
-        return Err(Miss { rest: at_bytes.len(), expected: "the number of bytes sent" });
+        return Err(Miss::at(at_bytes, "the number of bytes sent"));
     }
     for expected in [
         "the captured request cookie",

@@ -85,7 +85,7 @@ pub(super) fn is_message(line: &[u8]) -> bool {
 pub(super) fn expect_request(after_time: &[u8]) -> Result<(), Miss> {
     let name = word(after_time).1.strip_suffix(b":");
     let is_listener = name.is_some_and(|name| name.contains(&b'/'));
-    if is_listener { Err(Miss { rest: 0, expected: OWN }) } else { Ok(()) }
+    if is_listener { Err(Miss::at_end(OWN)) } else { Ok(()) }
 }
 
 /// Returns whether a line is of the form of a message.

@@ -34,7 +34,7 @@ pub(super) fn read(line: &[u8]) -> Result<Record<'_>, Miss> {
     if !line.starts_with(b"(") {
         let (after, stamp) = before(line, b": ", "a time like 2026-03-02 08:00:00 and ':'")?;
         let Some(time) = time::iso(stamp) else {
-            return Err(Miss { rest: line.len(), expected: "a time like 2026-03-02 08:00:00" });
+            return Err(Miss::at(line, "a time like 2026-03-02 08:00:00"));
         };
         record.set_time(time);
         rest = after;

@@ -50,7 +50,7 @@ pub(super) fn read<'a>(line: &'a [u8], ids: &[SmolStr]) -> Result<Record<'a>, Mi
     // A path alone may be a file's.
     if record.target.is_none() || (record.method.is_none() && record.status.is_none()) {
         let expected = "keys for the request (path, uri or request, and method or status)";
-        return Err(Miss { rest: line.len(), expected });
+        return Err(Miss::at(line, expected));
     }
     Ok(record)
 }
@@ -62,7 +62,7 @@ fn value_of(input: &[u8]) -> Result<(&[u8], Text<'_>), Miss> {
         return Ok((rest, Cow::Borrowed(value)));
     };
     let Some((rest, value)) = quoted(inside, is_end) else {
-        return Err(Miss { rest: 0, expected: "'\"' after the value" });
+        return Err(Miss::at_end("'\"' after the value"));
     };
     Ok((rest.get(1..).unwrap_or_default(), value.text()))
 }

@@ -61,7 +61,7 @@ pub(super) fn read_short(line: &[u8]) -> Result<Record<'_>, Miss> {
     let (rest, protocol) = last_word(rest);
     let is_version = |v: &&[u8]| v.iter().all(|b| b.is_ascii_digit() || *b == b'.');
     let Some(version) = protocol.strip_prefix(b"HTTP/").filter(is_version) else {
-        return Err(Miss { rest: line.len() - rest.len(), expected: "the protocol" });
+        return Err(Miss::with_left(line.len() - rest.len(), "the protocol"));
     };
     record.version = Some(Cow::Borrowed(version));
     let (rest, url) = last_word(rest);
@@ -77,14 +77,11 @@ pub(super) fn read_short(line: &[u8]) -> Result<Record<'_>, Miss> {
 /// Parses ` status length - millis ms` at the end, and returns the text before it.
 fn read_end<'a>(record: &mut Record<'a>, line: &'a [u8]) -> Result<&'a [u8], Miss> {
     let Some(rest) = line.strip_suffix(b" ms") else {
-        return Err(Miss { rest: 0, expected: "' ms' at the end" });
+        return Err(Miss::at_end("' ms' at the end"));
     };
     let (rest, _millis) = last_word(rest);
     let Some(rest) = rest.strip_suffix(b" -") else {
-        return Err(Miss {
-            rest: line.len() - rest.len(),
-            expected: "'-' before the milliseconds",
-        });
+        return Err(Miss::with_left(line.len() - rest.len(), "'-' before the milliseconds"));
     };
     let (rest, length) = last_word(rest);
     record.bytes = decimal(length);
@@ -97,7 +94,7 @@ fn read_end<'a>(record: &mut Record<'a>, line: &'a [u8]) -> Result<&'a [u8], Mis
 fn read_status(code: &[u8], rest: usize) -> Result<Option<u16>, Miss> {
     let status = status(code);
     let is_known = status.is_some() || code == b"-";
-    is_known.then_some(status).ok_or(Miss { rest, expected: "a status, or '-'" })
+    is_known.then_some(status).ok_or(Miss::with_left(rest, "a status, or '-'"))
 }
 
 /// Parses a line of `dev`, coloured or not; the envelope supplies the time.

@@ -64,7 +64,7 @@ pub(super) fn is_likely(line: &[u8]) -> bool {
 pub(super) fn read(line: &[u8]) -> Result<Record<'_>, Miss> {
     let (rest, stamp) = before(line, b" [", "a time like 2026/03/02 08:00:00 and '['")?;
     let Some(time) = time::slashed(stamp) else {
-        return Err(Miss { rest: line.len(), expected: "a time like 2026/03/02 08:00:00" });
+        return Err(Miss::at(line, "a time like 2026/03/02 08:00:00"));
     };
     let (rest, _) = before(rest, b"] ", "']' after the level")?;
     let mut record = Record::default();

@@ -47,10 +47,7 @@ fn read_time<'a>(record: &mut Record<'a>, line: &'a [u8]) -> Result<&'a [u8], Mi
     let (inside, _) = literal(line, b"[", "'[' before the time")?;
     let (rest, text) = before(inside, b"] ", "']' after the time")?;
     let Some(time) = time::clf(text) else {
-        return Err(Miss {
-            rest: inside.len(),
-            expected: "a time like 10/Oct/2000:13:55:36 -0700",
-        });
+        return Err(Miss::at(inside, "a time like 10/Oct/2000:13:55:36 -0700"));
     };
     record.set_time(time);
     Ok(rest)
@@ -69,7 +66,7 @@ pub(super) fn read(line: &[u8]) -> Result<Record<'_>, Miss> {
     record.host = present(host).map(unescape);
     let (rest, _) = literal(rest, b"\"", "'\"' before the URI")?;
     let Some((rest, uri)) = quoted(rest, |rest| rest.starts_with(b" [Client ")) else {
-        return Err(Miss { rest: 0, expected: "'\"' after the URI, and [Client ...]" });
+        return Err(Miss::at_end("'\"' after the URI, and [Client ...]"));
     };
     record.target = present(uri.raw).map(|_| uri.text());
     let (rest, client) = in_brackets(rest, b" [Client ", "a space and [Client ...]")?;
@@ -103,7 +100,7 @@ fn read_status<'a>(record: &mut Record<'a>, words: &'a [u8]) -> Result<&'a [u8],
         code = status(text);
         rest = after;
     }
-    Err(Miss { rest: words.len(), expected: "a status and '-' before the method" })
+    Err(Miss::at(words, "a status and '-' before the method"))
 }
 
 /// Splits off the text between `lead` and `]`.
@@ -126,7 +123,7 @@ pub(super) fn read_plus(line: &[u8]) -> Result<Record<'_>, Miss> {
     record.client = parse_address(client);
     let (rest, _) = before(at_seconds, b" \"", "the seconds it took, and '\"'")?;
     let Some((after, request)) = quoted(rest, is_status_next) else {
-        return Err(Miss { rest: 0, expected: "'\"' after the request, and a status" });
+        return Err(Miss::at_end("'\"' after the request, and a status"));
     };
     put_request(&mut record, &request.text(), request.raw);
     let (rest, code) = word(after.get(1..).unwrap_or_default());

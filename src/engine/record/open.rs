@@ -46,7 +46,7 @@ pub(super) fn read<'a>(
     }
     if read.as_ref().is_ok_and(|record| record.time.is_none() && record.may_hold_token()) {
         // Nobody could judge its token without a time, and skipping it silently would lose the token.
-        read = Err(Miss { rest: 0, expected: NO_TIME }.reject(line));
+        read = Err(Miss::at_end(NO_TIME).reject(line));
     }
     read
 }
@@ -272,7 +272,7 @@ fn auto<'a>(line: &'a [u8], own: &json::Own, around: Around<'_>) -> Result<Recor
 
 /// Parses a line of any error log.
 fn errors<'a>(line: &'a [u8], around: Around<'_>) -> Result<Record<'a>, Miss> {
-    let mut best = Miss { rest: line.len(), expected: ERROR_LINE };
+    let mut best = Miss::at(line, ERROR_LINE);
     for family in FAMILIES.iter().filter(|family| family.is_error && (family.is_likely)(line)) {
         match family.read(line, around.ids) {
             Ok(record) => return Ok(record),
@@ -291,7 +291,7 @@ fn timeless<'a>(family: &Family, line: &'a [u8], lent: Option<Time>) -> Result<R
     let record = family.read(line, &[])?;
     match lent {
         Some(_) => Ok(record),
-        None => Err(Miss { rest: 0, expected: NO_TIME }),
+        None => Err(Miss::at_end(NO_TIME)),
     }
 }
 

@@ -42,10 +42,7 @@ pub(super) fn read(line: &[u8]) -> Result<Record<'_>, Miss> {
     let (inside, _) = literal(rest, b"[", "'[' before the time")?;
     let (rest, text) = before(inside, b"] ", "']' after the time")?;
     let Some(time) = time::clf(text) else {
-        return Err(Miss {
-            rest: inside.len(),
-            expected: "a time like 10/Oct/2000:13:55:36 +0000",
-        });
+        return Err(Miss::at(inside, "a time like 10/Oct/2000:13:55:36 +0000"));
     };
     record.set_time(time);
     let (rest, text) = before(rest, b" ", "the client's address")?;
@@ -59,7 +56,7 @@ pub(super) fn read(line: &[u8]) -> Result<Record<'_>, Miss> {
     let (after, code) = word(rest);
     record.status = status(code);
     if record.status.is_none() && code != b"-" {
-        return Err(Miss { rest: rest.len(), expected: "a status, or '-'" });
+        return Err(Miss::at(rest, "a status, or '-'"));
     }
     let (rest, _error) = word(after);
     let (rest, sent) = word(rest);

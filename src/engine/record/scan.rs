@@ -21,7 +21,7 @@ pub(super) const BETWEEN: &[u8] = b"\" \"";
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(super) struct Miss {
     pub(super) rest: usize,
-    pub(super) expected: &'static str,
+    expected: &'static str,
 }
 
 /// The result of a parser in this module: the rest of the line, and the parsed text before it.
@@ -29,7 +29,7 @@ pub(super) type Scan<'a, T> = IResult<&'a [u8], T, Miss>;
 
 impl ParseError<&[u8]> for Miss {
     fn from_error_kind(input: &[u8], _: ErrorKind) -> Self {
-        Self { rest: input.len(), expected: "" }
+        Self::at(input, "")
     }
 
     fn append(_: &[u8], _: ErrorKind, other: Self) -> Self {
@@ -38,6 +38,21 @@ impl ParseError<&[u8]> for Miss {
 }
 
 impl Miss {
+    /// Creates a miss where `rest` begins.
+    pub(super) const fn at(rest: &[u8], expected: &'static str) -> Self {
+        Self::with_left(rest.len(), expected)
+    }
+
+    /// Creates a miss at the end of the line.
+    pub(super) const fn at_end(expected: &'static str) -> Self {
+        Self::with_left(0, expected)
+    }
+
+    /// Creates a miss with `rest` bytes of the line left.
+    pub(super) const fn with_left(rest: usize, expected: &'static str) -> Self {
+        Self { rest, expected }
+    }
+
     /// Returns the one that got further in the line; if equal, this one.
     pub(super) const fn further(self, other: Self) -> Self {
         if other.rest < self.rest { other } else { self }
@@ -59,7 +74,7 @@ impl From<Err<Self>> for Miss {
     fn from(error: Err<Self>) -> Self {
         match error {
             Err::Error(miss) | Err::Failure(miss) => miss,
-            Err::Incomplete(_) => Self { rest: 0, expected: "more of the line" },
+            Err::Incomplete(_) => Self::at_end("more of the line"),
         }
     }
 }
@@ -77,7 +92,7 @@ pub(super) fn found_at(line: &[u8], at: usize) -> Cow<'static, str> {
 
 /// Fails at the start of `input`.
 pub(super) fn miss<T>(input: &[u8], expected: &'static str) -> Result<T, Err<Miss>> {
-    Err(Err::Error(Miss { rest: input.len(), expected }))
+    Err(Err::Error(Miss::at(input, expected)))
 }
 
 /// Consumes `literal`, which must come next.
@@ -176,8 +191,8 @@ pub(super) fn unescaped_request(
             let (request, after) = input.split_at(end);
             Ok((after.get(1..).unwrap_or_default(), request))
         }
-        (Some(_), Some(second)) => Err(Miss { rest: input.len() - second, expected: FORGED }),
-        (None, _) => Err(Miss { rest: 0, expected: "'\"' after the request, and a status" }),
+        (Some(_), Some(second)) => Err(Miss::with_left(input.len() - second, FORGED)),
+        (None, _) => Err(Miss::at_end("'\"' after the request, and a status")),
     }
 }
 

@@ -49,7 +49,7 @@ pub(super) fn read(line: &[u8]) -> Result<Record<'_>, Miss> {
     let mut record = Record::default();
     let (rest, stamp) = before(line, b" ", "a space after the time")?;
     let Some(time) = time::epoch(stamp) else {
-        return Err(Miss { rest: line.len(), expected: "a time like 1795453833.537" });
+        return Err(Miss::at(line, "a time like 1795453833.537"));
     };
     record.set_time(time);
     let (rest, elapsed) = before(rest.trim_ascii_start(), b" ", "the milliseconds it took")?;
@@ -58,13 +58,13 @@ pub(super) fn read(line: &[u8]) -> Result<Record<'_>, Miss> {
     record.client = parse_address(client);
     let (at_bytes, result) = before(at_result, b" ", "the result, like TCP_MISS/200")?;
     let Some(code) = code(result) else {
-        return Err(Miss { rest: at_result.len(), expected: "the result, like TCP_MISS/200" });
+        return Err(Miss::at(at_result, "the result, like TCP_MISS/200"));
     };
     record.status = status(code);
     let (rest, size) = before(at_bytes, b" ", "the number of bytes sent")?;
     record.bytes = decimal(size);
     if record.bytes.is_none() && size != b"-" {
-        return Err(Miss { rest: at_bytes.len(), expected: "the number of bytes sent" });
+        return Err(Miss::at(at_bytes, "the number of bytes sent"));
     }
     let (rest, method) = before(rest, b" ", "the method")?;
     record.method = given(method).filter(|m| !m.starts_with(b"NONE"));
@@ -88,7 +88,7 @@ fn read_url<'a>(record: &mut Record<'a>, url: &'a [u8]) -> Result<&'a [u8], Miss
             return Ok(behind);
         }
         if after_user.is_empty() {
-            return Err(Miss { rest: url.len(), expected: "a URL, the user, and a hierarchy" });
+            return Err(Miss::at(url, "a URL, the user, and a hierarchy"));
         }
         length += 1 + user.len();
         rest = after_user;

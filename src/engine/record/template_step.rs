@@ -341,6 +341,6 @@ pub(super) fn reject(
     expected: impl Into<Cow<'static, str>>,
     column: usize,
 ) -> Reject {
-    let miss = Miss { rest: left, expected: "" }.reject(line);
+    let miss = Miss::with_left(left, "").reject(line);
     Reject { expected: expected.into(), template: Some(column), ..miss }
 }

@@ -60,12 +60,12 @@ pub(super) fn read(line: &[u8]) -> Result<Record<'_>, Miss> {
     let rest = match (after_logger(line), after_level(line)) {
         (Some(rest), _) => rest,
         (None, Some(rest)) => literal(rest, b":     ", "a colon and five spaces after INFO")?.0,
-        (None, None) => return Err(Miss { rest: line.len(), expected: "INFO and a colon" }),
+        (None, None) => return Err(Miss::at(line, "INFO and a colon")),
     };
     let (rest, client) = before(rest, b" - \"", "the client's address, a dash and '\"'")?;
     record.client = address_and_port(client).or_else(|| parse_address(client));
     let Some((rest, request)) = unescaped_quoted(uncolored(rest), is_status_next) else {
-        return Err(Miss { rest: 0, expected: "'\"' after the request, and a status" });
+        return Err(Miss::at_end("'\"' after the request, and a status"));
     };
     let request = memchr::memchr(0x1b, request).and_then(|at| request.get(..at)).unwrap_or(request);
     put_request(&mut record, &Cow::Borrowed(request), request);

@@ -49,18 +49,18 @@ pub(super) fn read(line: &[u8]) -> Result<Record<'_>, Miss> {
     let (inside, _) = before(rest, BEFORE_TIME, "the variables, and '[' before the time")?;
     let (rest, text) = before(inside, b"] ", "']' after the time")?;
     let Some(time) = time::asctime(text) else {
-        return Err(Miss { rest: inside.len(), expected: "a time like Mon Nov 23 17:10:33 2026" });
+        return Err(Miss::at(inside, "a time like Mon Nov 23 17:10:33 2026"));
     };
     record.set_time(time);
     if let Some(second) = second_time(rest) {
-        return Err(Miss { rest: second.len(), expected: "one time, not two" });
+        return Err(Miss::at(second, "one time, not two"));
     }
     let (uri, method) = before(rest, b" ", "the method")?;
     record.method = given(method);
     let Some((uri, rest)) =
         memchr::memmem::rfind(uri, GENERATED).and_then(|at| uri.split_at_checked(at))
     else {
-        return Err(Miss { rest: 0, expected: "'=> generated' after the URI" });
+        return Err(Miss::at_end("'=> generated' after the URI"));
     };
     put_target(&mut record, present(uri).map(Cow::Borrowed));
     let rest = rest.get(GENERATED.len()..).unwrap_or_default();
@@ -83,7 +83,7 @@ fn read_response<'a>(record: &mut Record<'a>, size: &'a [u8]) -> Result<(), Miss
     let (rest, number) = word(size);
     record.bytes = decimal(number);
     if record.bytes.is_none() {
-        return Err(Miss { rest: size.len(), expected: "the number of bytes sent" });
+        return Err(Miss::at(size, "the number of bytes sent"));
     }
     let (rest, _) = before(rest, b" (", "'(' before the protocol")?;
     let (rest, protocol) = before(rest, b" ", "the protocol")?;
@@ -92,7 +92,7 @@ fn read_response<'a>(record: &mut Record<'a>, size: &'a [u8]) -> Result<(), Miss
     record.status = status(code);
     // 0 means that no response was started.
     if record.status.is_none() && code != b"0" {
-        return Err(Miss { rest: rest.len(), expected: "a status" });
+        return Err(Miss::at(rest, "a status"));
     }
     Ok(())
 }

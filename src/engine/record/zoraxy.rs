@@ -38,10 +38,7 @@ pub(super) fn read(line: &[u8]) -> Result<Record<'_>, Miss> {
     let (inside, _) = literal(bare(line), b"[", "'[' before the time")?;
     let (rest, text) = before(inside, b"] ", "']' after the time")?;
     let Some(time) = time::iso(text) else {
-        return Err(Miss {
-            rest: inside.len(),
-            expected: "a time like 2026-11-23 17:10:33.537001",
-        });
+        return Err(Miss::at(inside, "a time like 2026-11-23 17:10:33.537001"));
     };
     record.set_time(time);
     let (rest, _) = before(rest, b" [origin:", "the router and the origin")?;
@@ -52,7 +49,7 @@ pub(super) fn read(line: &[u8]) -> Result<Record<'_>, Miss> {
     let (rest, code) = last_word(rest);
     record.status = status(code);
     if record.status.is_none() {
-        return Err(Miss { rest: code.len(), expected: "a status at the end of the line" });
+        return Err(Miss::at(code, "a status at the end of the line"));
     }
     let (rest, uri) = last_word(rest);
     let (agent, method) = last_word(rest);

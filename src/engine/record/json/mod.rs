@@ -117,7 +117,7 @@ impl<'a, 'o> Walk<'a, 'o> {
     fn no_time(&self, line: &[u8]) -> Reject {
         let Some((key, rest)) = &self.unread_time else { return absent(keys::NO_TIME) };
         let found = format!("something else under {key:?}").into();
-        Reject { found, ..Miss { rest: *rest, expected: keys::TIMES }.reject(line) }
+        Reject { found, ..Miss::with_left(*rest, keys::TIMES).reject(line) }
     }
 
     /// Parses an object after its opening brace. `path` is its position in the site's table, with a trailing dot;

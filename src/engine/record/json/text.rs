@@ -31,7 +31,7 @@ impl<'a> Cursor<'a> {
 
     /// Returns where and why the text did not match.
     pub(super) const fn miss(&self) -> Miss {
-        Miss { rest: self.rest.len(), expected: self.expected }
+        Miss::at(self.rest, self.expected)
     }
 
     #[cold]
@@ -213,7 +213,7 @@ mod tests {
             {
                 let mut cursor = Cursor::new(line.as_bytes());
                 assert!(cursor.string().is_err(), "{line}");
-                assert_eq!(cursor.miss(), Miss { rest: 0, expected: REST });
+                assert_eq!(cursor.miss(), Miss::at_end(REST));
             }
         }
     }
