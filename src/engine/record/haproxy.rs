@@ -33,7 +33,7 @@ pub(super) fn is_likely(line: &[u8]) -> bool {
 /// Parses a line of the HTTP log.
 pub(super) fn read(line: &[u8]) -> Result<Record<'_>, Miss> {
     if haproxy_own::is_message(line) {
-        return Err(Miss::at_end(haproxy_own::OWN));
+        return Err(haproxy_own::OWN);
     }
     let (rest, peer) = before(line, b" ", "a space after the client's address")?;
     let (inside, _) = literal(rest, b"[", "'[' before the time")?;

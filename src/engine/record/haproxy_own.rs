@@ -15,8 +15,8 @@
 
 use super::scan::{Miss, word};
 
-/// What is expected in place of such a line.
-pub(super) const OWN: &str = "a request, not a message of HAProxy's own";
+/// The miss of such a line.
+pub(super) const OWN: Miss = Miss::of_server("a request, not a message of HAProxy's own");
 
 /// The messages, as they are passed to `send_log`. `%` is any word, `%/%` any with a slash, and a last `*` any text,
 /// perhaps none.
@@ -85,7 +85,7 @@ pub(super) fn is_message(line: &[u8]) -> bool {
 pub(super) fn expect_request(after_time: &[u8]) -> Result<(), Miss> {
     let name = word(after_time).1.strip_suffix(b":");
     let is_listener = name.is_some_and(|name| name.contains(&b'/'));
-    if is_listener { Err(Miss::at_end(OWN)) } else { Ok(()) }
+    if is_listener { Err(OWN) } else { Ok(()) }
 }
 
 /// Returns whether a line is of the form of a message.

@@ -224,6 +224,18 @@ pub struct Reject {
     pub found: Cow<'static, str>,
     /// For a template: the character in it, counted from 1, up to which the line matches.
     pub template: Option<usize>,
+    author: Author,
+}
+
+/// Who wrote what does not fit.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+enum Author {
+    /// Nobody can know: the line may be of another format.
+    Anybody,
+    /// A client, who wrote what looks like the server's: no other format may accept the line.
+    Client,
+    /// The server, for itself: it is no line of a request.
+    Server,
 }
 
 impl Reject {
@@ -233,14 +245,15 @@ impl Reject {
         expected: impl Into<Cow<'static, str>>,
         found: impl Into<Cow<'static, str>>,
     ) -> Self {
-        Self { column, expected: expected.into(), found: found.into(), template: None }
+        let (expected, found) = (expected.into(), found.into());
+        Self { column, expected, found, template: None, author: Author::Anybody }
     }
 
     /// Returns whether the line is a message of the server's own, in a log that is otherwise of requests: it makes no
     /// request and is no fault.
     #[must_use]
-    pub fn is_of_server(&self) -> bool {
-        self.expected == haproxy_own::OWN
+    pub const fn is_of_server(&self) -> bool {
+        matches!(self.author, Author::Server)
     }
 }
 

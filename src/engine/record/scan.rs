@@ -9,10 +9,7 @@ use nom::error::{ErrorKind, ParseError};
 use nom::sequence::terminated;
 use nom::{Err, IResult, Parser};
 
-use super::{Reject, Text};
-
-/// What is expected if a client wrote a status into the line.
-const FORGED: &str = "one status after the request, not two";
+use super::{Author, Reject, Text};
 
 /// The separator of two quoted fields.
 pub(super) const BETWEEN: &[u8] = b"\" \"";
@@ -22,6 +19,7 @@ pub(super) const BETWEEN: &[u8] = b"\" \"";
 pub(super) struct Miss {
     pub(super) rest: usize,
     expected: &'static str,
+    author: Author,
 }
 
 /// The result of a parser in this module: the rest of the line, and the parsed text before it.
@@ -50,7 +48,17 @@ impl Miss {
 
     /// Creates a miss with `rest` bytes of the line left.
     pub(super) const fn with_left(rest: usize, expected: &'static str) -> Self {
-        Self { rest, expected }
+        Self { rest, expected, author: Author::Anybody }
+    }
+
+    /// Creates the miss of a line of which a client wrote a part, so that no other format may accept it.
+    const fn forged(rest: usize, expected: &'static str) -> Self {
+        Self { author: Author::Client, ..Self::with_left(rest, expected) }
+    }
+
+    /// Creates the miss of a message of the server's own.
+    pub(super) const fn of_server(expected: &'static str) -> Self {
+        Self { author: Author::Server, ..Self::at_end(expected) }
     }
 
     /// Returns the one that got further in the line; if equal, this one.
@@ -59,14 +67,15 @@ impl Miss {
     }
 
     /// Returns whether a client wrote a part of the line, so that no other format may accept it.
-    pub(super) fn is_forged(self) -> bool {
-        self.expected == FORGED
+    pub(super) const fn is_forged(self) -> bool {
+        matches!(self.author, Author::Client)
     }
 
     /// Converts the miss into a reject with its column in `line`.
     pub(super) fn reject(self, line: &[u8]) -> Reject {
         let at = line.len().saturating_sub(self.rest);
-        Reject::new(at + 1, self.expected, found_at(line, at))
+        let reject = Reject::new(at + 1, self.expected, found_at(line, at));
+        Reject { author: self.author, ..reject }
     }
 }
 
@@ -191,7 +200,9 @@ pub(super) fn unescaped_request(
             let (request, after) = input.split_at(end);
             Ok((after.get(1..).unwrap_or_default(), request))
         }
-        (Some(_), Some(second)) => Err(Miss::with_left(input.len() - second, FORGED)),
+        (Some(_), Some(second)) => {
+            Err(Miss::forged(input.len() - second, "one status after the request, not two"))
+        }
         (None, _) => Err(Miss::at_end("'\"' after the request, and a status")),
     }
 }
