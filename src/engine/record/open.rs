@@ -6,7 +6,7 @@ use super::columns::Columns;
 use super::combined::{self, Tail};
 use super::family::{FAMILIES, Family, TIMELESS};
 use super::format::Parser;
-use super::json::{self, Sealed};
+use super::json::{self, Cut, Sealed};
 use super::scan::{Miss, word};
 use super::syslog::{self, Envelope};
 use super::time::Time;
@@ -118,7 +118,7 @@ impl Parser {
         let is_own = || FAMILIES.iter().any(|family| (family.is_likely)(line));
         if !is_template && syslog::is_likely(line) && !is_own() {
             if syslog::is_part(line) {
-                return Err(part_of(syslog::WHOLE));
+                return Err(Cut::InParts.reject());
             }
             return self
                 .peeled(line, around)
@@ -157,7 +157,7 @@ impl Parser {
         let sealed = json::envelope(line)?;
         let is_text = matches!(sealed, Sealed::Text(_));
         let envelope = match sealed {
-            Sealed::Cut(why) => return Some(Err(part_of(why))),
+            Sealed::Cut(cut) => return Some(Err(cut.reject())),
             Sealed::Line(envelope) | Sealed::Text(envelope) => envelope,
         };
         match self.read(&envelope.line, around.within(envelope.time)?) {
@@ -209,12 +209,6 @@ impl Around<'_> {
         let depth = self.depth.checked_sub(1)?;
         Some(Self { lent: time.or(self.lent), depth, ..self })
     }
-}
-
-/// Returns the reject of a partial line.
-fn part_of(expected: &'static str) -> Reject {
-    let found = if expected == syslog::WHOLE { "a part of one" } else { "an object without it" };
-    Reject::new(1, expected, found)
 }
 
 /// Returns the reject of a directive. To count rejects, call [`Format::is_silent`](super::Format::is_silent) first.

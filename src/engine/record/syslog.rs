@@ -20,9 +20,6 @@ use super::scan::{found_in, quoted, word};
 use super::time::{self, Time};
 use crate::engine::time::Timestamp;
 
-/// What is expected in place of a partial line.
-pub(super) const WHOLE: &str = "a whole line (the container runtime cuts at 16 KiB)";
-
 /// The field of a journal export that contains the line.
 const MESSAGE: &[u8] = b"MESSAGE=";
 

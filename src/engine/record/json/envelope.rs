@@ -26,7 +26,7 @@ use crate::engine::record::keys::{self, Scope};
 use crate::engine::record::scan;
 use crate::engine::record::syslog::Envelope;
 use crate::engine::record::time::{self, Time};
-use crate::engine::record::{Text, syslog};
+use crate::engine::record::{Reject, Text};
 
 /// The most bytes that docker puts into one object; a longer line continues in the next.
 const DOCKER_CHUNK: usize = 16 * 1024;
@@ -38,16 +38,41 @@ pub(crate) enum Sealed<'a> {
     Line(Envelope<Text<'a>>),
     /// It contains a text that an application may have put there.
     Text(Envelope<Text<'a>>),
-    /// It contains a partial line or none; the reason.
-    Cut(&'static str),
+    /// It contains a partial line or none.
+    Cut(Cut),
+}
+
+/// Why an envelope does not contain a whole line.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(crate) enum Cut {
+    /// The container runtime cut the line.
+    InParts,
+    /// It was too large for the journal's export.
+    Withheld,
+}
+
+impl Cut {
+    /// Returns the reject of the line.
+    pub(in crate::engine::record) fn reject(self) -> Reject {
+        let (expected, found) = match self {
+            Self::InParts => {
+                ("a whole line (the container runtime cuts at 16 KiB)", "a part of one")
+            }
+            Self::Withheld => (
+                "a message (journald shows none that is large: journalctl --all)",
+                "an object without it",
+            ),
+        };
+        Reject::new(1, expected, found)
+    }
 }
 
 /// Parses an object as an envelope; `None` if it contains no text or is malformed.
 pub(crate) fn envelope(line: &[u8]) -> Option<Sealed<'_>> {
     let mut object = Object { text: Cursor::new(line), ..Object::default() };
     object.read().ok()?;
-    if let Some(why) = object.cut {
-        return Some(Sealed::Cut(why));
+    if let Some(cut) = object.cut {
+        return Some(Sealed::Cut(cut));
     }
     let is_shippers = object.is_shippers();
     let is_shipped = object.holder != Holder::Journal && !object.has_stream;
@@ -95,7 +120,7 @@ struct Object<'a> {
     /// A key shows an application's logger.
     is_logged: bool,
     time: Option<Time>,
-    cut: Option<&'static str>,
+    cut: Option<Cut>,
 }
 
 impl<'a> Object<'a> {
@@ -148,7 +173,7 @@ impl<'a> Object<'a> {
                 Ok(())
             }
             Some(b'n') if key == b"MESSAGE" => {
-                self.cut = Some("a message (journald shows none that is large: journalctl --all)");
+                self.cut = Some(Cut::Withheld);
                 self.text.skip()
             }
             Some(b'{') if holder == Holder::Log => self.log(),
@@ -186,7 +211,7 @@ impl<'a> Object<'a> {
             _ => self.text.plain()?,
         };
         if is_about_part && matches!(value, b"P" | b"true") {
-            self.cut = Some(syslog::WHOLE);
+            self.cut = Some(Cut::InParts);
         }
         if is_about_time {
             self.time = self.time.or_else(|| time::read(value));
@@ -253,10 +278,10 @@ fn is_time(key: &[u8]) -> bool {
 }
 
 /// Removes the line end; one of docker's chunks without a line end continues in the next.
-fn without_end<'a>(line: Text<'a>, key: &[u8], cut: &mut Option<&'static str>) -> Text<'a> {
+fn without_end<'a>(line: Text<'a>, key: &[u8], cut: &mut Option<Cut>) -> Text<'a> {
     let length = line.trim_ascii_end().len();
     if key == b"log" && !line.ends_with(b"\n") && line.len() >= DOCKER_CHUNK {
-        *cut = Some(syslog::WHOLE);
+        *cut = Some(Cut::InParts);
     }
     match line {
         Cow::Borrowed(line) => Cow::Borrowed(line.get(..length).unwrap_or(line)),

@@ -21,7 +21,7 @@ use crate::engine::record::scan::{self, Miss, Quoted};
 use crate::engine::record::time::Time;
 use crate::engine::record::{Record, Reject, Text, time};
 
-pub(super) use envelope::{Sealed, envelope};
+pub(super) use envelope::{Cut, Sealed, envelope};
 use text::{Broken, Cursor};
 
 /// The rank of the site's own `fields` table: better than any synonym.
