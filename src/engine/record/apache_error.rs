@@ -14,7 +14,7 @@ use std::net::IpAddr;
 
 use memchr::memmem;
 
-use super::draft::Request;
+use super::request::Request;
 use super::scan::{Miss, found_in, present, unescape};
 use super::time::Time;
 use super::{Record, client, time};

@@ -19,8 +19,9 @@ use std::sync::LazyLock;
 use foldhash::fast::FixedState;
 use smol_str::SmolStr;
 
-use super::draft::{Draft, Escape, Part, Slot};
+use super::draft::{Draft, Part, Slot};
 use super::duration::Whole;
+use super::escape::Escape;
 use super::scan::{Miss, present};
 use super::time::{self, Time};
 use super::{Record, client, keys, names, w3c};

@@ -17,8 +17,9 @@ use std::borrow::Cow;
 use nom::Err;
 
 use super::client::{is_address_list, last_hop, parse_address};
-use super::draft::{Request, push_field};
+use super::draft::push_field;
 use super::further::{further, quoted_or_absent, quoted_or_cut};
+use super::request::Request;
 use super::scan::{Miss, Quoted, Scan, decimal, given, is_end, literal, miss, present, quoted};
 use super::scan::{short_word, status, unescape, word};
 use super::time::Time;

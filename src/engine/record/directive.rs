@@ -3,7 +3,7 @@
 //! Words and quotes follow nginx ("Beginner's Guide", "Configuration File's Structure") and Apache ("Configuration
 //! Files"); the others agree on templates. Escapes inside quotes are left to the template's syntax.
 
-use super::draft::Escape;
+use super::escape::Escape;
 use super::template_fault::TemplateFault;
 
 /// The template syntaxes.

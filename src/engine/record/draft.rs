@@ -1,9 +1,10 @@
 //! A record under construction: values are stored by part, and the better source of a part wins.
 
 use std::borrow::Cow;
-use std::ops::Range;
 
 use super::duration::{self, Whole};
+use super::escape::{Escape, unescaped};
+use super::request::{Request, slice};
 use super::time::Time;
 use super::{FieldName, Record, Text, client, names, scan, time};
 
@@ -55,19 +56,6 @@ impl Slot {
     pub(super) fn is_hops(&self) -> bool {
         matches!(self, Self::Header(name) if matches!(&**name, "x-forwarded-for" | "forwarded"))
     }
-}
-
-/// How the log escaped a value.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub(super) enum Escape {
-    None,
-    Backslash,
-    /// A plus for a space.
-    Plus,
-    /// A plus for the space behind a scheme and behind each comma; any other may be of the credential.
-    Scheme,
-    /// `%20` for a space, as in a URL.
-    Percent,
 }
 
 /// A record and the rank of each part's source.
@@ -303,66 +291,6 @@ pub(super) fn push_field<'a>(record: &mut Record<'a>, name: FieldName<'a>, text:
     }
 }
 
-/// Stores a request line in a record: `text` as it was sent, `raw` as it was logged. For a whole URL, scheme
-/// and host are stored too.
-pub(super) fn put_request<'a>(record: &mut Record<'a>, text: &Text<'a>, raw: &'a [u8]) {
-    let request = Request::split(text, Cow::Borrowed(raw));
-    record.method = request.method;
-    record.version = request.version;
-    put_target(record, request.target);
-}
-
-/// Stores a target in a record. For a whole URL, scheme and host are stored too, unless they are known.
-pub(super) fn put_target<'a>(record: &mut Record<'a>, target: Option<Text<'a>>) {
-    if let Some(target) = &target
-        && let Some((scheme, host)) = authority(target)
-    {
-        record.scheme = record.scheme.take().or_else(|| Some(slice(target, 0, scheme)));
-        record.host = record.host.take().or_else(|| Some(slice(target, host.start, host.end)));
-    }
-    record.target = target;
-}
-
-/// Finds the end of the scheme in a whole URL, and the range of the host, without `user:password@`.
-fn authority(target: &[u8]) -> Option<(usize, Range<usize>)> {
-    const LONGEST_SCHEME: usize = 16;
-    let near = target.get(..LONGEST_SCHEME + 3).unwrap_or(target);
-    let scheme = memchr::memmem::find(near, b"://")?;
-    if scheme == 0 || !target.get(..scheme)?.iter().all(u8::is_ascii_alphabetic) {
-        return None;
-    }
-    let rest = target.get(scheme + 3..)?;
-    let length = rest.iter().position(|b| matches!(b, b'/' | b'?' | b'#')).unwrap_or(rest.len());
-    let user = memchr::memrchr(b'@', rest.get(..length)?).map_or(0, |at| at + 1);
-    (user < length).then_some((scheme, scheme + 3 + user..scheme + 3 + length))
-}
-
-fn unescaped(raw: Text<'_>, escape: Escape) -> Text<'_> {
-    match (escape, raw) {
-        (Escape::Backslash, Cow::Borrowed(raw)) => scan::unescape(raw),
-        (Escape::Percent, Cow::Borrowed(raw)) => percent_encoding::percent_decode(raw).into(),
-        (Escape::Plus, Cow::Borrowed(raw)) if memchr::memchr(b'+', raw).is_some() => {
-            raw.iter().map(|b| if *b == b'+' { b' ' } else { *b }).collect()
-        }
-        (Escape::Scheme, Cow::Borrowed(raw)) => with_scheme_apart(raw),
-        (_, raw) => raw,
-    }
-}
-
-/// Returns `Bearer abc+d==` for `Bearer+abc+d==`. What stands before the first plus may as well be the beginning of a
-/// credential without a scheme: base64 has a plus in any place, so it must be the name of one.
-fn with_scheme_apart(raw: &[u8]) -> Text<'_> {
-    let length = memchr::memchr(b'+', raw).unwrap_or(0);
-    let word = raw.get(..length).unwrap_or_default();
-    if !names::SCHEMES.iter().any(|name| name.as_bytes().eq_ignore_ascii_case(word)) {
-        return raw.into();
-    }
-    let before = std::iter::once(&b',').chain(raw);
-    let is_space = |(at, before): (usize, &u8)| at == length || *before == b',';
-    let plain = raw.iter().zip(before.enumerate());
-    plain.map(|(b, place)| if *b == b'+' && is_space(place) { b' ' } else { *b }).collect()
-}
-
 fn is_scheme(text: &[u8]) -> bool {
     text.eq_ignore_ascii_case(b"https") || text.eq_ignore_ascii_case(b"http")
 }
@@ -372,108 +300,9 @@ fn version_of<'a>(text: &Text<'a>) -> Text<'a> {
     slice(text, start, text.len())
 }
 
-/// The parts of a request line.
-#[derive(Debug, Default, PartialEq, Eq)]
-pub(super) struct Request<'a> {
-    pub(super) method: Option<Text<'a>>,
-    pub(super) target: Option<Text<'a>>,
-    pub(super) version: Option<Text<'a>>,
-}
-
-impl<'a> Request<'a> {
-    /// Splits `GET /path HTTP/1.1`. The version may be missing, and the target may contain spaces. Anything that
-    /// is no request (a TLS handshake, noise) becomes the target as the log wrote it, so that it stays printable.
-    pub(super) fn split(text: &Text<'a>, raw: Text<'a>) -> Self {
-        if scan::present(text).is_none() || text[..] == *b"<BADREQ>" || text[..] == *b"- - -" {
-            return Self::default();
-        }
-        let space = memchr::memchr(b' ', text).unwrap_or(text.len());
-        let is_method = |name: &[u8]| {
-            (1..=32).contains(&name.len())
-                && name.iter().all(|b| b.is_ascii_alphabetic() || matches!(b, b'-' | b'_'))
-        };
-        let after = text.get(space + 1..).unwrap_or_default();
-        if after.is_empty() || !text.get(..space).is_some_and(is_method) {
-            return Self { target: Some(raw), ..Self::default() };
-        }
-        let last = memchr::memrchr(b' ', after).map_or(0, |at| at + 1);
-        let has_version = last > 0 && after.get(last..).is_some_and(|w| w.starts_with(b"HTTP/"));
-        let start = space + 1;
-        let end = if has_version { start + last - 1 } else { text.len() };
-        Self {
-            method: Some(slice(text, 0, space)),
-            target: (start < end).then(|| slice(text, start, end)),
-            version: has_version.then(|| slice(text, start + last + 5, text.len())),
-        }
-    }
-}
-
-/// Returns a part of a text, borrowed if the text is.
-fn slice<'a>(text: &Text<'a>, start: usize, end: usize) -> Text<'a> {
-    match text {
-        Cow::Borrowed(bytes) => Cow::Borrowed(bytes.get(start..end).unwrap_or_default()),
-        Cow::Owned(bytes) => Cow::Owned(bytes.get(start..end).unwrap_or_default().to_vec()),
-    }
-}
-
 #[cfg(test)]
 mod tests {
     use super::*;
-
-    type Parts<'a> = (Option<&'a str>, Option<&'a str>, Option<&'a str>);
-
-    #[test]
-    fn request_lines_are_taken_apart() {
-        let cases: &[(&str, Parts<'_>)] = &[
-            ("GET / HTTP/1.1", (Some("GET"), Some("/"), Some("1.1"))),
-            ("GET /a b?c d HTTP/2", (Some("GET"), Some("/a b?c d"), Some("2"))),
-            ("GET /", (Some("GET"), Some("/"), None)),
-            ("GET /a b", (Some("GET"), Some("/a b"), None)),
-            ("GET HTTP/1.1", (Some("GET"), Some("HTTP/1.1"), None)),
-            ("GET  HTTP/1.1", (Some("GET"), None, Some("1.1"))),
-            (
-                "CONNECT example.org:443 HTTP/1.1",
-                (Some("CONNECT"), Some("example.org:443"), Some("1.1")),
-            ),
-            ("M-SEARCH * HTTP/1.1", (Some("M-SEARCH"), Some("*"), Some("1.1"))),
-            ("GARBAGE", (None, Some("GARBAGE"), None)),
-            ("GET ", (None, Some("GET "), None)),
-            ("", (None, None, None)),
-            ("-", (None, None, None)),
-            ("- - -", (None, None, None)),
-            ("<BADREQ>", (None, None, None)),
-        ];
-        for (line, expected) in cases {
-            let text = || Cow::Borrowed(line.as_bytes());
-            let request = Request::split(&text(), text());
-            let show =
-                |t: &Option<Text<'_>>| t.as_ref().map(|t| String::from_utf8_lossy(t).into_owned());
-            let shown = (show(&request.method), show(&request.target), show(&request.version));
-            let shown = (shown.0.as_deref(), shown.1.as_deref(), shown.2.as_deref());
-            assert_eq!(shown, *expected, "{line:?}");
-        }
-    }
-
-    #[test]
-    fn a_whole_url_has_scheme_and_host() {
-        let cases = [
-            ("https://example.org:443/a?b", Some(("https", "example.org:443"))),
-            ("http://ann:x@[2001:db8::1]?b=@", Some(("http", "[2001:db8::1]"))),
-            ("wss://example.org", Some(("wss", "example.org"))),
-            ("/a?u=http://b/", None),
-            ("a/b://c/", None),
-            ("://c", None),
-            ("http://ann@/", None),
-            ("", None),
-        ];
-        for (target, expected) in cases {
-            let mut record = Record::default();
-            put_target(&mut record, Some(Cow::Borrowed(target.as_bytes())));
-            let have = record.scheme.as_deref().zip(record.host.as_deref());
-            let expected = expected.map(|(s, h): (&str, &str)| (s.as_bytes(), h.as_bytes()));
-            assert_eq!(have, expected, "{target}");
-        }
-    }
 
     #[test]
     fn the_better_source_of_a_part_wins_whatever_comes_first() {

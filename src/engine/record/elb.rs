@@ -14,8 +14,8 @@
 use std::borrow::Cow;
 
 use super::client::{address_and_port, parse_address};
-use super::draft::put_request;
 use super::duration::{self, Whole};
+use super::request::put_request;
 use super::scan::{Miss, before, decimal, given, literal, status, unescaped_quoted, word};
 use super::{Record, time};
 

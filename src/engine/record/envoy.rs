@@ -23,7 +23,8 @@ use std::borrow::Cow;
 use std::net::IpAddr;
 
 use super::client::parse_address;
-use super::draft::{push_field, put_request};
+use super::draft::push_field;
+use super::request::put_request;
 use super::scan::{
     BETWEEN, Miss, before, decimal, field, found_in, given, literal, present, status,
     unescaped_request, word,

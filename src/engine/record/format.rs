@@ -8,7 +8,7 @@ use smol_str::SmolStr;
 use super::columns::Columns;
 use super::combined::Tail;
 use super::directive::{self, Syntax};
-use super::draft::Escape;
+use super::escape::Escape;
 use super::family::{FAMILIES, Family, TIMELESS};
 use super::template::Template;
 use super::template_fault::TemplateFault;

@@ -15,7 +15,8 @@
 
 use std::borrow::Cow;
 
-use super::draft::{push_field, put_request};
+use super::draft::push_field;
+use super::request::put_request;
 use super::scan::{Miss, before, decimal, found_in, given, literal, status, unescape_hash, word};
 use super::{FieldName, Record, Text, client, further, haproxy_own, names, time};
 

@@ -9,7 +9,7 @@
 
 use memchr::memmem;
 
-use super::draft::put_target;
+use super::request::put_target;
 use super::scan::{Miss, before, given, literal, word};
 use super::{Record, client, time};
 

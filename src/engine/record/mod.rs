@@ -12,6 +12,7 @@ mod draft;
 mod duration;
 mod elb;
 mod envoy;
+mod escape;
 mod family;
 mod format;
 mod further;
@@ -30,6 +31,7 @@ mod nginx_error;
 mod npm;
 mod open;
 mod own_keys;
+mod request;
 mod s3;
 #[cfg(test)]
 mod sample;

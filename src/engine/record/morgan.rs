@@ -13,7 +13,7 @@ use std::borrow::Cow;
 
 use super::Record;
 use super::client::parse_address;
-use super::draft::put_target;
+use super::request::put_target;
 use super::scan::{Miss, decimal, given, last_word, literal, status, uncolored, word};
 
 /// The longest end of a `dev` line: duration, length and a colour.

@@ -17,7 +17,7 @@ use std::borrow::Cow;
 
 use memchr::memmem;
 
-use super::draft::Request;
+use super::request::Request;
 use super::scan::{Miss, before, found_in, last_word, present, word};
 use super::{Record, client, time};
 

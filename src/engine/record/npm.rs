@@ -10,8 +10,8 @@
 //! whose last two fields have no quotes. Both escape like nginx.
 
 use super::client::parse_address;
-use super::draft::put_request;
 use super::further;
+use super::request::put_request;
 use super::scan::word;
 use super::scan::{
     Miss, before, decimal, given, is_end, literal, present, quoted, status, unescape,

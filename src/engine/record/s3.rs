@@ -15,7 +15,7 @@
 use std::borrow::Cow;
 
 use super::client::parse_address;
-use super::draft::put_request;
+use super::request::put_request;
 use super::scan::{
     BETWEEN, Miss, before, decimal, found_in, given, literal, present, status, unescaped_request,
     word,

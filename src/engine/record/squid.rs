@@ -9,8 +9,9 @@
 //! `combined` are read as what they are.
 
 use super::client::parse_address;
-use super::draft::{push_field, put_target};
+use super::draft::push_field;
 use super::duration::{self, Whole};
+use super::request::put_target;
 use super::scan::{Miss, before, decimal, given, present, status, unescape_percent, word};
 use super::{FieldName, Record, further, names, time};
 

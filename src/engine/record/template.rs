@@ -5,7 +5,8 @@ use std::borrow::Cow;
 
 use smol_str::SmolStr;
 
-use super::draft::{Draft, Escape, Part, Slot};
+use super::draft::{Draft, Part, Slot};
+use super::escape::Escape;
 use super::names::is_same;
 use super::strftime::Moments;
 use super::syntax::{Piece, apache_pieces, bare_name, nginx_pieces};

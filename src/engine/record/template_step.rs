@@ -5,7 +5,8 @@ use std::borrow::Cow;
 use memchr::memmem;
 
 use super::client::{is_address_list, is_between_hops, last_hop};
-use super::draft::{Draft, Escape, Part, Slot};
+use super::draft::{Draft, Part, Slot};
+use super::escape::Escape;
 use super::scan::{Miss, last_word, present, quoted, status, unescaped_quoted};
 use super::strftime::{Moments, Pattern};
 use super::syntax::Variable;

@@ -15,7 +15,7 @@ use std::borrow::Cow;
 
 use super::Record;
 use super::client::{address_and_port, parse_address};
-use super::draft::put_request;
+use super::request::put_request;
 use super::scan::{Miss, before, is_end, literal, status, uncolored, unescaped_quoted, word};
 
 const LEVEL: &[u8] = b"INFO";

@@ -12,7 +12,7 @@
 use std::borrow::Cow;
 
 use super::client::parse_address;
-use super::draft::put_target;
+use super::request::put_target;
 use super::scan::{Miss, before, decimal, given, literal, present, status, word};
 use super::{Record, time};
 

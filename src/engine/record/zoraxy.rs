@@ -11,7 +11,7 @@
 use std::borrow::Cow;
 
 use super::client::parse_address;
-use super::draft::put_target;
+use super::request::put_target;
 use super::scan::{Miss, before, given, last_word, literal, status};
 use super::{Record, time};
 

@@ -14,7 +14,8 @@ use std::borrow::Cow;
 
 use smol_str::SmolStr;
 
-use crate::engine::record::draft::{Escape, Part, Slot};
+use crate::engine::record::draft::{Part, Slot};
+use crate::engine::record::escape::Escape;
 use crate::engine::record::keys::{self, Form, Meaning, Said, Scope};
 use crate::engine::record::names;
 use crate::engine::record::scan::{self, Miss, Quoted};

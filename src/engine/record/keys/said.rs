@@ -9,7 +9,8 @@
 use std::borrow::Cow;
 use std::net::IpAddr;
 
-use crate::engine::record::draft::{Draft, Escape, Part, Slot};
+use crate::engine::record::draft::{Draft, Part, Slot};
+use crate::engine::record::escape::Escape;
 use crate::engine::record::keys::{Form, Meaning, Scope};
 use crate::engine::record::{FieldName, Record, Text, parse_address, scan, time};
 
