@@ -12,7 +12,7 @@ use crate::source::rotation::{is_compressed, unrotated};
 use crate::store::StreamStatus;
 
 /// The present state of a stream's file.
-enum Standing {
+enum FileState {
     /// It exists.
     There(Metadata),
     /// It has a later life: nothing more can be read of this one.
@@ -27,7 +27,7 @@ enum Standing {
 pub(super) struct Life<'a> {
     /// The stored stream.
     pub stream: &'a StreamStatus,
-    standing: Standing,
+    file: FileState,
 }
 
 /// Examines the files of all streams.
@@ -38,7 +38,7 @@ pub(super) fn look(streams: &[StreamStatus]) -> Vec<Life<'_>> {
         let known = latest.entry(file).or_insert(life);
         *known = life.max(*known);
     }
-    let life = |stream| Life { stream, standing: standing(stream, &latest) };
+    let life = |stream| Life { stream, file: state_of(stream, &latest) };
     streams.iter().map(life).collect()
 }
 
@@ -59,16 +59,17 @@ const fn life_of(position: &Position) -> (FileId, Age) {
     ((position.device, position.inode), (position.born, position.generation))
 }
 
-fn standing(stream: &StreamStatus, latest: &BTreeMap<FileId, Age>) -> Standing {
+/// Looks for the file of a stream, of which `latest` is the latest life.
+fn state_of(stream: &StreamStatus, latest: &BTreeMap<FileId, Age>) -> FileState {
     let (file, life) = life_of(&stream.position);
     if latest.get(&file).is_some_and(|latest| life < *latest) {
-        return Standing::Over;
+        return FileState::Over;
     }
     match fs::metadata(&stream.position.path) {
-        Ok(found) if (found.dev(), found.ino()) == file => Standing::There(found),
-        Ok(_) => Standing::Gone,
-        Err(cause) if cause.kind() == io::ErrorKind::NotFound && file != NO_FILE => Standing::Gone,
-        Err(cause) => Standing::Unknown(cause),
+        Ok(found) if (found.dev(), found.ino()) == file => FileState::There(found),
+        Ok(_) => FileState::Gone,
+        Err(cause) if cause.kind() == io::ErrorKind::NotFound && file != NO_FILE => FileState::Gone,
+        Err(cause) => FileState::Unknown(cause),
     }
 }
 
@@ -84,10 +85,10 @@ pub(super) fn by_log<'a>(lives: &'a [Life<'a>]) -> BTreeMap<PathBuf, Vec<&'a Lif
 impl Life<'_> {
     /// Returns whether its file exists, in this life; `None` if that cannot be known.
     pub(super) const fn is_there(&self) -> Option<bool> {
-        match self.standing {
-            Standing::There(_) => Some(true),
-            Standing::Over | Standing::Gone => Some(false),
-            Standing::Unknown(_) => None,
+        match self.file {
+            FileState::There(_) => Some(true),
+            FileState::Over | FileState::Gone => Some(false),
+            FileState::Unknown(_) => None,
         }
     }
 
@@ -100,10 +101,10 @@ impl Life<'_> {
     /// the bytes after that are counted as lost, or are read from a copy.
     pub(super) fn size(&self) -> u64 {
         let position = &self.stream.position;
-        match &self.standing {
-            Standing::There(file) if !self.is_compressed() => file.len().max(position.size),
-            Standing::Over => position.offset,
-            Standing::There(_) | Standing::Gone | Standing::Unknown(_) => position.size,
+        match &self.file {
+            FileState::There(file) if !self.is_compressed() => file.len().max(position.size),
+            FileState::Over => position.offset,
+            FileState::There(_) | FileState::Gone | FileState::Unknown(_) => position.size,
         }
     }
 
@@ -139,12 +140,12 @@ impl Life<'_> {
     /// Returns why the file cannot be opened, unless it was read to its end.
     pub(super) fn fault(&self) -> Option<io::Error> {
         let position = &self.stream.position;
-        match &self.standing {
-            Standing::There(_) if self.has_rest() => {
+        match &self.file {
+            FileState::There(_) if self.has_rest() => {
                 self.regular().and_then(|_| File::open(&position.path).err())
             }
             // Nothing can be examined in a directory without access.
-            Standing::Unknown(cause) if cause.kind() == io::ErrorKind::PermissionDenied => {
+            FileState::Unknown(cause) if cause.kind() == io::ErrorKind::PermissionDenied => {
                 Some(cause.kind().into())
             }
             _ => None,
@@ -153,8 +154,8 @@ impl Life<'_> {
 
     /// Returns its file if that exists and is safe to open: opening a pipe would wait for its writer.
     fn regular(&self) -> Option<&Metadata> {
-        match &self.standing {
-            Standing::There(file) => Some(file).filter(|file| file.is_file()),
+        match &self.file {
+            FileState::There(file) => Some(file).filter(|file| file.is_file()),
             _ => None,
         }
     }

@@ -19,9 +19,9 @@ pub(super) struct Limits {
     pub times: f64,
 }
 
-/// The worst finding about a window; it decides what the window teaches about what is usual.
+/// How odd a window is at its worst; it decides what the window teaches about what is usual.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq, PartialOrd, Ord, Serialize, Deserialize)]
-enum Standing {
+enum Oddness {
     /// Few failed, or few compared with the known: that is usual from now on.
     #[default]
     Ordinary,
@@ -32,7 +32,7 @@ enum Standing {
     Strange,
 }
 
-impl Standing {
+impl Oddness {
     fn is_ordinary(&self) -> bool {
         *self == Self::Ordinary
     }
@@ -49,8 +49,9 @@ pub(super) struct Window {
     pub strange: Sketch,
     /// The known ones that came from there, whatever the answer.
     pub known: Sketch,
-    #[serde(default, skip_serializing_if = "Standing::is_ordinary")]
-    standing: Standing,
+    // Databases have it under its first name.
+    #[serde(default, skip_serializing_if = "Oddness::is_ordinary", rename = "standing")]
+    oddness: Oddness,
     /// Its day since 1970, and the largest window of this day and of the days before.
     day: i64,
     today: u32,
@@ -82,10 +83,10 @@ impl Window {
 
     fn close(&mut self, now: i64) {
         let failed = self.strange.count();
-        let taught = match self.standing {
-            Standing::Ordinary => failed,
-            Standing::Excused => failed.min(self.usual()),
-            Standing::Strange => 0,
+        let taught = match self.oddness {
+            Oddness::Ordinary => failed,
+            Oddness::Excused => failed.min(self.usual()),
+            Oddness::Strange => 0,
         };
         let most = self.today.max(taught);
         let day = now.div_euclid(86_400);
@@ -110,14 +111,14 @@ impl Window {
 
     /// Returns whether enough have failed that it is no accident, and records that in the window.
     pub(super) fn is_strange(&mut self, limits: &Limits) -> bool {
-        let now = self.standing_by(limits);
-        self.standing = self.standing.max(now);
-        now == Standing::Strange
+        let now = self.oddness_by(limits);
+        self.oddness = self.oddness.max(now);
+        now == Oddness::Strange
     }
 
     /// Makes the window teach nothing about what is usual: it is part of something strange.
     pub(super) const fn discount(&mut self) {
-        self.standing = Standing::Strange;
+        self.oddness = Oddness::Strange;
     }
 
     /// Judges what has failed so far. Where somebody known comes from there and others failed on days before, the past
@@ -125,19 +126,19 @@ impl Window {
     /// guessing has no excuse. Neither the ordinary failures of an office nor those of all clients behind one proxy
     /// stand out. Where `times` the usual exceeds what can be counted, the known again decide whether a full counter is
     /// an accident.
-    fn standing_by(&self, limits: &Limits) -> Standing {
+    fn oddness_by(&self, limits: &Limits) -> Oddness {
         let strange = self.strange.count();
         if f64::from(strange) < limits.strange || f64::from(self.tries) < limits.tries {
-            return Standing::Ordinary;
+            return Oddness::Ordinary;
         }
         let most = limits.times * f64::from(self.usual());
         let is_countable = most <= f64::from(Sketch::FULL);
         let is_more = most.min(f64::from(Sketch::FULL)) <= f64::from(strange);
         match (self.has_past() && self.known.count() > 0, self.is_mostly_strange()) {
-            (true, is_mostly) if is_more && (is_mostly || is_countable) => Standing::Strange,
-            (true, true) => Standing::Excused,
-            (false, true) => Standing::Strange,
-            (_, false) => Standing::Ordinary,
+            (true, is_mostly) if is_more && (is_mostly || is_countable) => Oddness::Strange,
+            (true, true) => Oddness::Excused,
+            (false, true) => Oddness::Strange,
+            (_, false) => Oddness::Ordinary,
         }
     }
 
