@@ -26,7 +26,7 @@ use super::client::parse_address;
 use super::draft::push_field;
 use super::request::put_request;
 use super::scan::{
-    BETWEEN, Miss, before, decimal, field, found_in, given, literal, present, status,
+    BETWEEN, Miss, bracketed_time, decimal, field, found_in, given, literal, present, status,
     unescaped_request, word,
 };
 use super::{FieldName, Record, further, time};
@@ -49,11 +49,8 @@ pub(super) fn is_likely(line: &[u8]) -> bool {
 /// Parses a line. One that ends early is read as far as it goes, provided that it has the status.
 pub(super) fn read(line: &[u8]) -> Result<Record<'_>, Miss> {
     let mut record = Record::default();
-    let (inside, _) = literal(line, b"[", "'[' before the time")?;
-    let (rest, text) = before(inside, b"]", "']' after the time")?;
-    let Some(time) = time::iso(text) else {
-        return Err(Miss::at(inside, "a time like 2026-11-23T17:10:33.537Z"));
-    };
+    let expected = "a time like 2026-11-23T17:10:33.537Z";
+    let (rest, time) = bracketed_time(line, b"]", time::iso, expected)?;
     record.set_time(time);
     let (rest, _) = literal(rest, b" \"", "a space and '\"' before the request")?;
     let (after, request) = unescaped_request(rest, are_numbers_next, is_status_next)?;

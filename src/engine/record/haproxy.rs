@@ -17,7 +17,9 @@ use std::borrow::Cow;
 
 use super::draft::push_field;
 use super::request::put_request;
-use super::scan::{Miss, before, decimal, found_in, given, literal, status, unescape_hash, word};
+use super::scan::{
+    Miss, before, bracketed_time, decimal, found_in, given, literal, status, unescape_hash, word,
+};
 use super::{FieldName, Record, Text, client, further, haproxy_own, names, time};
 
 /// Bytes of a request that are logged unless `tune.http.logurilen` is larger: its default is 1024, of which the
@@ -37,11 +39,8 @@ pub(super) fn read(line: &[u8]) -> Result<Record<'_>, Miss> {
         return Err(haproxy_own::OWN);
     }
     let (rest, peer) = before(line, b" ", "a space after the client's address")?;
-    let (inside, _) = literal(rest, b"[", "'[' before the time")?;
-    let (rest, text) = before(inside, b"]", "']' after the time")?;
-    let Some(time) = time::clf(text) else {
-        return Err(Miss::at(inside, "a time like 10/Oct/2000:13:55:36.123"));
-    };
+    let expected = "a time like 10/Oct/2000:13:55:36.123";
+    let (rest, time) = bracketed_time(rest, b"]", time::clf, expected)?;
     let mut record = Record { client: client::address_and_port(peer), ..Record::default() };
     record.set_time(time);
     let (rest, _) = literal(rest, b" ", "a space after the time")?;

@@ -12,9 +12,9 @@
 use super::client::parse_address;
 use super::further;
 use super::request::put_request;
-use super::scan::word;
 use super::scan::{
-    Miss, before, decimal, given, is_end, literal, present, quoted, status, unescape,
+    Miss, before, bracketed_time, decimal, given, is_end, literal, present, quoted, status,
+    unescape, word,
 };
 use super::{Record, time};
 
@@ -44,11 +44,8 @@ fn is_plus(rest: &[u8]) -> bool {
 }
 
 fn read_time<'a>(record: &mut Record<'a>, line: &'a [u8]) -> Result<&'a [u8], Miss> {
-    let (inside, _) = literal(line, b"[", "'[' before the time")?;
-    let (rest, text) = before(inside, b"] ", "']' after the time")?;
-    let Some(time) = time::clf(text) else {
-        return Err(Miss::at(inside, "a time like 10/Oct/2000:13:55:36 -0700"));
-    };
+    let expected = "a time like 10/Oct/2000:13:55:36 -0700";
+    let (rest, time) = bracketed_time(line, b"] ", time::clf, expected)?;
     record.set_time(time);
     Ok(rest)
 }

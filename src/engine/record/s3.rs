@@ -17,8 +17,8 @@ use std::borrow::Cow;
 use super::client::parse_address;
 use super::request::put_request;
 use super::scan::{
-    BETWEEN, Miss, before, decimal, found_in, given, literal, present, status, unescaped_request,
-    word,
+    BETWEEN, Miss, before, bracketed_time, decimal, found_in, given, literal, present, status,
+    unescaped_request, word,
 };
 use super::{Record, time};
 
@@ -39,11 +39,8 @@ pub(super) fn read(line: &[u8]) -> Result<Record<'_>, Miss> {
     let mut record = Record::default();
     let (rest, _) = before(line, b" ", "the bucket's owner")?;
     let (rest, _) = before(rest, b" ", "the bucket")?;
-    let (inside, _) = literal(rest, b"[", "'[' before the time")?;
-    let (rest, text) = before(inside, b"] ", "']' after the time")?;
-    let Some(time) = time::clf(text) else {
-        return Err(Miss::at(inside, "a time like 10/Oct/2000:13:55:36 +0000"));
-    };
+    let expected = "a time like 10/Oct/2000:13:55:36 +0000";
+    let (rest, time) = bracketed_time(rest, b"] ", time::clf, expected)?;
     record.set_time(time);
     let (rest, text) = before(rest, b" ", "the client's address")?;
     record.client = parse_address(text);

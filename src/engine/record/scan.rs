@@ -9,6 +9,7 @@ use nom::error::{ErrorKind, ParseError};
 use nom::sequence::terminated;
 use nom::{Err, IResult, Parser};
 
+use super::time::Time;
 use super::{Author, Reject, Text};
 
 /// The separator of two quoted fields.
@@ -122,6 +123,21 @@ pub(super) fn before<'a>(
     terminated(take_until::<_, _, Miss>(literal), tag(literal))
         .parse(input)
         .or_else(|_| miss(b"", expected))
+}
+
+/// Splits off `[TIME` and the text that closes it. `expected` describes a time that `read` accepts.
+pub(super) fn bracketed_time<'a>(
+    input: &'a [u8],
+    close: &[u8],
+    read: fn(&[u8]) -> Option<Time>,
+    expected: &'static str,
+) -> Scan<'a, Time> {
+    let (inside, _) = literal(input, b"[", "'[' before the time")?;
+    let (rest, text) = before(inside, close, "']' after the time")?;
+    match read(text) {
+        Some(time) => Ok((rest, time)),
+        None => miss(inside, expected),
+    }
 }
 
 /// Splits at the first `literal`: the text before it and the text after it.

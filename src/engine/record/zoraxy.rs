@@ -12,7 +12,7 @@ use std::borrow::Cow;
 
 use super::client::parse_address;
 use super::request::put_target;
-use super::scan::{Miss, before, given, last_word, literal, status};
+use super::scan::{Miss, before, bracketed_time, given, last_word, status};
 use super::{Record, time};
 
 /// The length of what a second logger writes before the line.
@@ -35,11 +35,8 @@ fn bare(line: &[u8]) -> &[u8] {
 /// Parses a line.
 pub(super) fn read(line: &[u8]) -> Result<Record<'_>, Miss> {
     let mut record = Record::default();
-    let (inside, _) = literal(bare(line), b"[", "'[' before the time")?;
-    let (rest, text) = before(inside, b"] ", "']' after the time")?;
-    let Some(time) = time::iso(text) else {
-        return Err(Miss::at(inside, "a time like 2026-11-23 17:10:33.537001"));
-    };
+    let expected = "a time like 2026-11-23 17:10:33.537001";
+    let (rest, time) = bracketed_time(bare(line), b"] ", time::iso, expected)?;
     record.set_time(time);
     let (rest, _) = before(rest, b" [origin:", "the router and the origin")?;
     let (rest, host) = before(rest, b"] [client: ", "']' after the origin, and the client")?;
