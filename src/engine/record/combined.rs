@@ -20,7 +20,9 @@ use super::client::{is_address_list, last_hop, parse_address};
 use super::draft::push_field;
 use super::further::{further, quoted_or_absent, quoted_or_cut};
 use super::request::Request;
-use super::scan::{Miss, Quoted, Scan, decimal, given, is_end, literal, miss, present, quoted};
+use super::scan::{
+    Miss, Quoted, Scan, begins_with_status, decimal, given, is_end, literal, miss, present, quoted,
+};
 use super::scan::{short_word, status, unescape, word};
 use super::time::Time;
 use super::{FieldName, Record, names, time};
@@ -377,12 +379,8 @@ fn set_request<'a>(record: &mut Record<'a>, request: Quoted<'a>) {
 
 /// Returns whether a status may follow the request's closing quote.
 fn is_status_next(rest: &[u8]) -> bool {
-    match rest {
-        // Caddy's transform encoder and Traefik write 0 where nginx writes 000.
-        [b' ', b'-' | b'0', rest @ ..] if is_end(rest) => true,
-        [b' ', a, b, c, rest @ ..] => status(&[*a, *b, *c]).is_some() && is_end(rest),
-        _ => false,
-    }
+    // Caddy's transform encoder and Traefik write 0 where nginx writes 000.
+    rest.strip_prefix(b" ").is_some_and(|rest| begins_with_status(rest, b"-0"))
 }
 
 /// Parses ` 200 612`; the line may end after the status.

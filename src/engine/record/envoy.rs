@@ -26,8 +26,8 @@ use super::client::parse_address;
 use super::draft::push_field;
 use super::request::put_request;
 use super::scan::{
-    BETWEEN, Miss, bracketed_time, decimal, field, found_in, given, literal, present, status,
-    unescaped_request, word,
+    BETWEEN, Miss, begins_with_status, bracketed_time, decimal, field, found_in, given, literal,
+    present, status, unescaped_request, word,
 };
 use super::{FieldName, Record, further, time};
 
@@ -68,9 +68,7 @@ pub(super) fn read(line: &[u8]) -> Result<Record<'_>, Miss> {
 
 /// Returns whether the text begins like ` status flags`.
 fn is_status_next(rest: &[u8]) -> bool {
-    let Some(rest) = rest.strip_prefix(b" ") else { return false };
-    let (_, code) = word(rest.get(..4).unwrap_or(rest));
-    matches!(code, b"0" | b"-") || status(code).is_some()
+    rest.strip_prefix(b" ").is_some_and(|rest| begins_with_status(rest, b"-0"))
 }
 
 /// Returns whether the text begins like everything from the status to the first quoted field.

@@ -13,8 +13,8 @@ use super::client::parse_address;
 use super::further;
 use super::request::put_request;
 use super::scan::{
-    Miss, before, bracketed_time, decimal, given, is_end, literal, present, quoted, status,
-    unescape, word,
+    Miss, before, begins_with_status, bracketed_time, decimal, given, literal, present, quoted,
+    status, unescape, word,
 };
 use super::{Record, time};
 
@@ -135,10 +135,7 @@ pub(super) fn read_plus(line: &[u8]) -> Result<Record<'_>, Miss> {
 }
 
 fn is_status_next(rest: &[u8]) -> bool {
-    match rest {
-        [b' ', a, b, c, rest @ ..] => status(&[*a, *b, *c]).is_some() && is_end(rest),
-        _ => false,
-    }
+    rest.strip_prefix(b" ").is_some_and(|rest| begins_with_status(rest, b""))
 }
 
 #[cfg(test)]

@@ -17,8 +17,8 @@ use std::borrow::Cow;
 use super::client::parse_address;
 use super::request::put_request;
 use super::scan::{
-    BETWEEN, Miss, before, bracketed_time, decimal, found_in, given, literal, present, status,
-    unescaped_request, word,
+    BETWEEN, Miss, before, begins_with_status, bracketed_time, decimal, found_in, given, literal,
+    present, status, unescaped_request, word,
 };
 use super::{Record, time};
 
@@ -73,9 +73,7 @@ fn request<'a>(record: &mut Record<'a>, rest: &'a [u8]) -> Result<&'a [u8], Miss
 }
 
 fn is_status_next(rest: &[u8]) -> bool {
-    let Some(rest) = rest.strip_prefix(b" ") else { return false };
-    let (_, code) = word(rest.get(..4).unwrap_or(rest));
-    code == b"-" || status(code).is_some()
+    rest.strip_prefix(b" ").is_some_and(|rest| begins_with_status(rest, b"-"))
 }
 
 /// Returns whether the text begins like status, error, bytes, size and times, followed by a referer.

@@ -250,6 +250,15 @@ pub(super) fn is_end(rest: &[u8]) -> bool {
     matches!(rest.first(), None | Some(b' '))
 }
 
+/// Returns whether a word begins the text that is a status, or one of the `marks` that stand for none.
+pub(super) fn begins_with_status(text: &[u8], marks: &[u8]) -> bool {
+    match text {
+        [mark, rest @ ..] if marks.contains(mark) && is_end(rest) => true,
+        [a, b, c, rest @ ..] => status(&[*a, *b, *c]).is_some() && is_end(rest),
+        _ => false,
+    }
+}
+
 /// The inside of a quoted text as it is in the line.
 #[derive(Clone, Copy, Debug)]
 pub(super) struct Quoted<'a> {

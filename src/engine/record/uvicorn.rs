@@ -16,7 +16,9 @@ use std::borrow::Cow;
 use super::Record;
 use super::client::{address_and_port, parse_address};
 use super::request::put_request;
-use super::scan::{Miss, before, is_end, literal, status, uncolored, unescaped_quoted, word};
+use super::scan::{
+    Miss, before, begins_with_status, literal, status, uncolored, unescaped_quoted, word,
+};
 
 const LEVEL: &[u8] = b"INFO";
 
@@ -74,10 +76,7 @@ pub(super) fn read(line: &[u8]) -> Result<Record<'_>, Miss> {
 }
 
 fn is_status_next(rest: &[u8]) -> bool {
-    match rest.strip_prefix(b" ").map(uncolored) {
-        Some([a, b, c, rest @ ..]) => status(&[*a, *b, *c]).is_some() && is_end(rest),
-        _ => false,
-    }
+    rest.strip_prefix(b" ").is_some_and(|rest| begins_with_status(uncolored(rest), b""))
 }
 
 #[cfg(test)]
