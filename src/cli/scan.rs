@@ -21,7 +21,7 @@ use crate::daemon::site::Site;
 use crate::engine::registry::Registered;
 use crate::engine::secret::{SealKey, TokenId};
 use crate::engine::time::Timestamp;
-use crate::engine::token::{Finder, Searcher, Spot};
+use crate::engine::token::{Finder, Replaced, Searcher, Spot};
 use crate::scan::{MAX_FILE, STDIN, Scan, ScanError, Tally, Whereabouts};
 use crate::store::{Reader, StoreError, Who};
 
@@ -175,15 +175,11 @@ impl Lore {
     fn without_known(&self, text: &[u8]) -> Vec<u8> {
         let mut spots = Vec::new();
         self.searcher.search(text, &mut spots);
-        let mut clean = Vec::with_capacity(text.len());
-        let mut kept = 0;
-        for spot in spots.iter().filter(|spot| spot.is_known) {
-            clean.extend_from_slice(text.get(kept..spot.bytes.start).unwrap_or_default());
-            clean.extend_from_slice(format!("[{}]", spot.id).as_bytes());
-            kept = spot.bytes.end;
+        let mut clean = Replaced::new(text);
+        for spot in spots.into_iter().filter(|spot| spot.is_known) {
+            clean.replace(spot.bytes, format!("[{}]", spot.id).as_bytes());
         }
-        clean.extend_from_slice(text.get(kept..).unwrap_or_default());
-        clean
+        clean.text().into_owned()
     }
 }
 

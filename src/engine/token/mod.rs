@@ -15,6 +15,7 @@ mod masked;
 mod names;
 mod percent;
 mod redact;
+mod replaced;
 mod request;
 mod seal;
 mod text;
@@ -30,6 +31,7 @@ use crate::engine::shape::{self, Jwt, is_secretive};
 use crate::engine::usage::Carrier;
 
 pub use redact::Redaction;
+pub use replaced::Replaced;
 pub use seal::{Sealed, Sealer};
 pub use text::{LONGEST_WORD, Searcher, Spot, is_of_word};
 

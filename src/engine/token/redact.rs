@@ -5,7 +5,7 @@ use std::borrow::Cow;
 use zeroize::Zeroizing;
 
 use super::names::{Name, promise};
-use super::{Finder, Form, Need, is_short_hash, masked, percent, verdict};
+use super::{Finder, Form, Need, Replaced, is_short_hash, masked, percent, verdict};
 use crate::engine::secret::{Secret, TokenId};
 use crate::engine::shape::{decode, is_secretive, suspects};
 
@@ -86,24 +86,18 @@ impl Redaction {
     /// partly or wholly, once or repeatedly. Borrows if there is none.
     #[must_use]
     pub fn apply<'f>(&self, field: &'f [u8]) -> Cow<'f, [u8]> {
-        let mut clean = Vec::new();
-        let (mut kept, mut at) = (0, 0);
+        let mut clean = Replaced::new(field);
+        let mut at = 0;
         while let Some(rest) = field.get(at..).filter(|rest| !rest.is_empty()) {
             match self.occurrence(rest) {
                 Some((length, shown)) => {
-                    clean.extend_from_slice(field.get(kept..at).unwrap_or_default());
-                    clean.extend_from_slice(shown);
+                    clean.replace(at..at + length, shown);
                     at += length;
-                    kept = at;
                 }
                 None => at += 1,
             }
         }
-        if kept == 0 {
-            return Cow::Borrowed(field);
-        }
-        clean.extend_from_slice(field.get(kept..).unwrap_or_default());
-        Cow::Owned(clean)
+        clean.text()
     }
 
     fn occurrence(&self, rest: &[u8]) -> Option<(usize, &[u8])> {
@@ -124,8 +118,8 @@ impl Finder {
     }
 
     fn hide_named<'f>(&self, field: &'f [u8]) -> Cow<'f, [u8]> {
-        let mut clean = Vec::new();
-        let (mut kept, mut at) = (0, 0);
+        let mut clean = Replaced::new(field);
+        let mut at = 0;
         while let Some(rest) = field.get(at..) {
             let Some(next) = memchr::memchr2(b'=', b'%', rest) else { break };
             let sign = at + next;
@@ -138,17 +132,11 @@ impl Finder {
             let rest = field.get(from..).unwrap_or_default();
             at = at.max(from);
             if self.is_to_hide(name, rest) {
-                clean.extend_from_slice(field.get(kept..from).unwrap_or_default());
-                clean.extend_from_slice(HIDDEN);
-                kept = from + value(rest).len();
-                at = kept;
+                at = from + value(rest).len();
+                clean.replace(from..at, HIDDEN);
             }
         }
-        if kept == 0 {
-            return Cow::Borrowed(field);
-        }
-        clean.extend_from_slice(field.get(kept..).unwrap_or_default());
-        Cow::Owned(clean)
+        clean.text()
     }
 
     /// Returns whether a value must be hidden. The name is the end of `before`, whatever precedes it. Only a fixed part
