@@ -12,7 +12,7 @@ use crate::engine::stats::units;
 use crate::engine::time::{HOUR, SECOND, Timestamp};
 use crate::engine::usage::Outcome;
 
-use super::words::span;
+use super::words::span_of;
 use super::{Case, Detector, Judgement::Usage, Params, because, fact, state, usual};
 
 const NAME: &str = "dead-token-tried";
@@ -95,7 +95,8 @@ fn judge(case: &Case<'_>, told: &mut Told, facts: &mut Facts) {
     state(facts, "dead.is_stale", Value::Bool(is_stale));
     usual(facts, "dead.seconds", Value::Int(0));
     let rest = rest.div_euclid(SECOND);
-    because(facts, NAME, 0.0, sentence(end.how, [seconds, rest].map(words), is_stranger, is_stale));
+    let text = sentence(end.how, [seconds, rest].map(span_of), is_stranger, is_stale);
+    because(facts, NAME, 0.0, text);
 }
 
 fn sentence(how: &str, [ago, rest]: [String; 2], is_stranger: bool, is_stale: bool) -> String {
@@ -108,10 +109,6 @@ fn sentence(how: &str, [ago, rest]: [String; 2], is_stranger: bool, is_stale: bo
         false => format!("unused for {rest} before"),
     };
     format!("tried and refused {ago} after it {what}, {why}")
-}
-
-fn words(seconds: i64) -> String {
-    span(u32::try_from(seconds).unwrap_or(u32::MAX).into())
 }
 
 /// Returns whether the network, or the neighbourhood if the network is unknown, is not the principal's.

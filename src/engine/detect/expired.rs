@@ -4,7 +4,7 @@ use crate::engine::alert::{Facts, Value};
 use crate::engine::house::{Exposed, Exposures, Room};
 use crate::engine::profile::{Told, section};
 
-use super::words::span;
+use super::words::span_of;
 use super::{Case, Detector, Judgement::Exposure, because, fact, rest, state, usual};
 
 const NAME: &str = "expired-token-accepted";
@@ -38,7 +38,7 @@ fn judge(case: &Case<'_>, told: &mut Told, exposures: &mut Exposures, facts: &mu
     let whose = if claimed >= registered { "token itself" } else { "registry" };
     state(facts, "expired.seconds", Value::Int(seconds));
     usual(facts, "expired.seconds", Value::Int(0));
-    let ago = span(u32::try_from(seconds).unwrap_or(u32::MAX).into());
+    let ago = span_of(seconds);
     let (length, rest) = (case.length(), rest(room));
     let text = format!("accepted {ago} after it expired, according to the {whose}{length}{rest}");
     because(facts, NAME, 0.0, text);

@@ -3,7 +3,7 @@
 use crate::engine::alert::{Facts, Value};
 use crate::engine::profile::Told;
 
-use super::words::span;
+use super::words::span_of;
 use super::{Case, Detector, Judgement::Usage, UNANSWERED, because, fact, state, usual};
 
 const NAME: &str = "leaked-token-used";
@@ -28,7 +28,7 @@ fn judge(case: &Case<'_>, told: &mut Told, facts: &mut Facts) {
     state(facts, "leaked.seconds", Value::Int(seconds));
     state(facts, "leaked.accepted", Value::Bool(case.is_ok()));
     usual(facts, "leaked.accepted", Value::Bool(false));
-    let ago = span(u32::try_from(seconds).unwrap_or(u32::MAX).into());
+    let ago = span_of(seconds);
     let what = match case.answer() {
         Some(true) => "accepted",
         Some(false) => "tried but not accepted",

@@ -13,7 +13,7 @@ use crate::engine::stats::units;
 use crate::engine::time::{DAY, SECOND, Timestamp};
 use crate::engine::usage::{Identity, Usage};
 
-use super::words::{grouped, span};
+use super::words::{grouped, span_of};
 use super::{Case, DAY_HOURS, Detector, Judgement::Exposure, because, fact, rest, state};
 
 const NAME: &str = "lifecycle";
@@ -104,7 +104,7 @@ fn ending(case: &Case<'_>, told: &mut Told) -> Option<News> {
         Many::Further(_) => ", as do further ones of its principal",
     };
     let days = left.div_euclid(DAY);
-    let left = span(u32::try_from(left.div_euclid(SECOND)).unwrap_or(u32::MAX).into());
+    let left = span_of(left.div_euclid(SECOND));
     let text = format!("expires in {left}, and has no successor in the registry{further}");
     Some(News { what, days: Some(days), text })
 }

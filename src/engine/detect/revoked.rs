@@ -3,7 +3,7 @@
 use crate::engine::alert::{Facts, Value};
 use crate::engine::profile::{Told, section};
 
-use super::words::span;
+use super::words::span_of;
 use super::{Case, Detector, Judgement::Usage, UNANSWERED, because, fact, state, usual};
 
 const NAME: &str = "revoked-token-used";
@@ -39,7 +39,7 @@ fn judge(case: &Case<'_>, told: &mut Told, facts: &mut Facts) {
         state(facts, "revoked.accepted", Value::Bool(is_accepted));
         usual(facts, "revoked.accepted", Value::Bool(false));
     }
-    let ago = span(u32::try_from(seconds).unwrap_or(u32::MAX).into());
+    let ago = span_of(seconds);
     let what = match case.answer() {
         Some(true) => "accepted",
         Some(false) => "tried and refused",

@@ -3,7 +3,7 @@
 use crate::engine::alert::{Facts, Value};
 use crate::engine::profile::{Told, section};
 
-use super::words::span;
+use super::words::span_of;
 use super::{Case, Detector, Judgement::Usage, because, fact, state, usual};
 
 const NAME: &str = "rotated-token-used";
@@ -36,7 +36,7 @@ fn judge(case: &Case<'_>, told: &mut Told, facts: &mut Facts) {
     state(facts, "rotated.seconds", Value::Int(seconds));
     state(facts, "rotated.to", Value::Text(row.rotated_to.clone()));
     usual(facts, "rotated.seconds", Value::Int(0));
-    let ago = span(u32::try_from(seconds).unwrap_or(u32::MAX).into());
+    let ago = span_of(seconds);
     let to = if row.rotated_to.is_empty() { "its successor" } else { row.rotated_to.as_str() };
     because(facts, NAME, 0.0, format!("accepted {ago} after it was rotated to {to}"));
 }

@@ -3,6 +3,11 @@
 pub(super) use crate::engine::numbers::{counted, grouped, size, span};
 use crate::engine::profile::{Hop, Signals};
 
+/// Prints a span of whole seconds.
+pub(super) fn span_of(seconds: i64) -> String {
+    span(u32::try_from(seconds).unwrap_or(u32::MAX).into())
+}
+
 /// Prints an upper bound on a span of time: `within a minute`.
 pub(super) fn within(seconds: f64) -> String {
     let is_minute = (59.5..60.5).contains(&seconds);
