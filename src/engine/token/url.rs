@@ -58,30 +58,23 @@ impl Place {
     }
 
     pub(super) fn query(self, name: &[u8]) -> Carrier {
-        let name = carrier_name(name);
-        match self {
-            Self::Agent | Self::NestedAgent => AGENT,
-            Self::Referer | Self::NestedReferer => Carrier::Referer(name),
-            Self::Target | Self::Nested => Carrier::Query(name),
-        }
+        self.carrier(carrier_name(name), Carrier::Query)
     }
 
     fn path(self, name: &[u8]) -> Carrier {
-        let name = carrier_name(name);
+        self.carrier(carrier_name(name), Carrier::Path)
+    }
+
+    fn userinfo(self) -> Carrier {
+        self.carrier(SmolStr::new_static("userinfo"), |_| Carrier::Userinfo)
+    }
+
+    /// Returns the carrier of a part with this name, which is that of `target` in the request's own URL.
+    fn carrier(self, name: SmolStr, target: fn(SmolStr) -> Carrier) -> Carrier {
         match self {
             Self::Agent | Self::NestedAgent => AGENT,
             Self::Referer | Self::NestedReferer => Carrier::Referer(name),
-            Self::Target | Self::Nested => Carrier::Path(name),
-        }
-    }
-
-    const fn userinfo(self) -> Carrier {
-        match self {
-            Self::Agent | Self::NestedAgent => AGENT,
-            Self::Referer | Self::NestedReferer => {
-                Carrier::Referer(SmolStr::new_static("userinfo"))
-            }
-            Self::Target | Self::Nested => Carrier::Userinfo,
+            Self::Target | Self::Nested => target(name),
         }
     }
 }
