@@ -183,22 +183,11 @@ fn sources(report: &mut Report, site: &Site, readings: Option<&[Reading]>, bound
     for (at, source) in site.config.sources.iter().enumerate() {
         let known = (source, readings.and_then(|readings| readings.get(at)));
         match &source.from {
-            SourceFrom::Journal { unit, .. } => {
-                if let Some(watch) = site.units().iter().find(|watch| watch.source == at) {
-                    match journal::sample(watch) {
-                        Ok(bytes) => log(report, known, bounds, &watch.path(), &bytes),
-                        Err(fault) => {
-                            let message = format!("journal of {}: {fault}", unit.value);
-                            report.0.push(outcome("source", Level::Fault, message).at(&unit.span));
-                        }
-                    }
-                }
-            }
+            SourceFrom::Journal { unit, .. } => unit_of(report, site, known, bounds, (at, unit)),
             SourceFrom::Files(patterns) => {
                 for pattern in patterns {
-                    let paths =
-                        pattern_of(report, site, known, bounds, (&pattern.value, &pattern.span));
-                    for path in paths {
+                    let named = (pattern.value.as_str(), &pattern.span);
+                    for path in pattern_of(report, site, known, bounds, named) {
                         let known = *first.entry(path.clone()).or_insert(source);
                         if !is_same(known, source) {
                             report.0.push(named_twice(&path, known).at(&pattern.span));
@@ -206,6 +195,25 @@ fn sources(report: &mut Report, site: &Site, readings: Option<&[Reading]>, bound
                     }
                 }
             }
+        }
+    }
+}
+
+/// Checks the latest messages of the unit that a source names.
+fn unit_of(
+    report: &mut Report,
+    site: &Site,
+    known: Known<'_>,
+    bounds: &Bounds<'_>,
+    (at, unit): (usize, &At<String>),
+) {
+    let units = site.units();
+    let Some(watch) = units.iter().find(|watch| watch.source == at) else { return };
+    match journal::sample(watch) {
+        Ok(bytes) => log(report, known, bounds, &watch.path(), &bytes),
+        Err(fault) => {
+            let message = format!("journal of {}: {fault}", unit.value);
+            report.0.push(outcome("source", Level::Fault, message).at(&unit.span));
         }
     }
 }
@@ -325,17 +333,13 @@ fn rules(report: &mut Report, site: &Site) {
     // The built-in rules' examples passed when the program was built.
     for rule in rules.rules().iter().filter(|rule| !is_built_in(&rule.file)) {
         for trial in try_rule(rule, &rules) {
-            match trial.fault {
-                None => held += 1,
-                Some(fault) => report.0.push(Outcome {
-                    file: Some(rule.file.to_string()),
-                    ..outcome(
-                        "rules",
-                        Level::Fault,
-                        format!("{}: example {:?}: {fault}", rule.head.name, trial.title),
-                    )
-                }),
-            }
+            let Some(fault) = trial.fault else {
+                held += 1;
+                continue;
+            };
+            let message = format!("{}: example {:?}: {fault}", rule.head.name, trial.title);
+            let outcome = outcome("rules", Level::Fault, message);
+            report.0.push(Outcome { file: Some(rule.file.to_string()), ..outcome });
         }
     }
     let own = if held == 0 { String::new() } else { format!(", {held} examples of your own pass") };
@@ -380,32 +384,34 @@ fn state(report: &mut Report, site: &Site) {
     let key = site.state.join("seal.key");
     let is_keyed = key.exists();
     for (path, most) in [(site.state.clone(), 0o700), (site.database(), 0o600), (key, 0o600)] {
-        let name = path.display();
-        match fs::metadata(&path) {
-            Err(error) if error.kind() == ErrorKind::NotFound => {
-                report.ok("state", format!("{name}: does not exist yet"));
-            }
-            Err(error) => report.fault("state", format!("{name}: {error}"), ""),
-            Ok(metadata) => {
-                let mode = metadata.permissions().mode() & 0o777;
-                if mode & !most == 0 {
-                    report.ok("state", format!("{name}: {mode:04o}"));
-                } else {
-                    let hint = format!("chmod {most:04o} {}", advice::quoted(path.as_os_str()));
-                    let found =
-                        format!("{name}: {mode:04o}, expected {most:04o}: others have access");
-                    let is_closed = metadata.is_dir() && mode & 0o022 == 0;
-                    let level = if is_closed { Level::Warning } else { Level::Fault };
-                    report.0.push(Outcome { hint, ..outcome("state", level, found) });
-                }
-            }
-        }
+        access(report, &path, most);
     }
     owners(report, site);
     // Only if there is a key: `key()` would create one.
     if let Some(error) = is_keyed.then(|| site.key().err()).flatten() {
         report.fault("state", format!("{error:#}"), "");
     }
+}
+
+/// Checks that the mode of a file grants at most `most`.
+fn access(report: &mut Report, path: &Path, most: u32) {
+    let name = path.display();
+    let metadata = match fs::metadata(path) {
+        Err(error) if error.kind() == ErrorKind::NotFound => {
+            return report.ok("state", format!("{name}: does not exist yet"));
+        }
+        Err(error) => return report.fault("state", format!("{name}: {error}"), ""),
+        Ok(metadata) => metadata,
+    };
+    let mode = metadata.permissions().mode() & 0o777;
+    if mode & !most == 0 {
+        return report.ok("state", format!("{name}: {mode:04o}"));
+    }
+    let hint = format!("chmod {most:04o} {}", advice::quoted(path.as_os_str()));
+    let found = format!("{name}: {mode:04o}, expected {most:04o}: others have access");
+    let is_closed = metadata.is_dir() && mode & 0o022 == 0;
+    let level = if is_closed { Level::Warning } else { Level::Fault };
+    report.0.push(Outcome { hint, ..outcome("state", level, found) });
 }
 
 /// Reports files of another user in the state directory, such as root's: the daemon cannot read them. `state` reports a
