@@ -22,6 +22,7 @@ use crate::engine::record::Reject;
 use crate::engine::time::Timestamp;
 use crate::engine::usage::Usage;
 use crate::engine::visible;
+use crate::engine::zone::Reach;
 use crate::source::SourceError;
 use crate::store::{Store, StoreError, certain};
 
@@ -89,44 +90,55 @@ pub fn replay(
 ) -> anyhow::Result<Summary> {
     let (sender, came) = sync_channel(WAITING);
     let (spent, lists) = sync_channel(WAITING);
-    // Reading is ahead of judging, so it tracks the times itself.
-    let mut reaches = worker.reaches();
-    let mut arrivals = ByLog::<Arrival>::default();
+    let reaches = worker.reaches();
     let under_way = unread.iter().map(|path| Name::of(path).principal).collect();
     let twin = worker.store.twin().context("opening a second connection to the database")?;
     thread::scope(|scope| {
-        scope.spawn(move || {
-            let (mut reads, mut n_bytes, mut names) = (Vec::new(), 0, Names::default());
-            for batch in batches {
-                reads.push(batch.map(|mut batch| {
-                    n_bytes += batch.bytes.len();
-                    let Name { log, principal } = names.of(batch.stream, &batch.position.path);
-                    batch.reach = reaches.get(log).copied().unwrap_or_default();
-                    let arrival = arrivals.entry(Arc::clone(log)).or_insert(arrival);
-                    let spent = lists.try_recv().unwrap_or_default();
-                    let reading = reader.read_into(&batch, arrival, spent);
-                    if reading.reach != batch.reach {
-                        reaches.insert(Arc::clone(log), reading.reach);
-                    }
-                    let (stream, log) = (batch.stream, principal.clone());
-                    Read { stream, log, reading, position: batch.position }
-                }));
-                if n_bytes < WORTH_WAKING && reads.len() < MOST_READS {
-                    continue;
-                }
-                n_bytes = 0;
-                // The next bundle will probably be as large.
-                let next = Vec::with_capacity(reads.len());
-                // The receiver is gone only after an error of its own.
-                if sender.send(std::mem::replace(&mut reads, next)).is_err() {
-                    return;
-                }
-            }
-            sender.send(reads).ok();
-        });
+        scope.spawn(move || read_ahead(reader, batches, reaches, arrival, &lists, &sender));
         let books = twin.map_or(Books::Here, |store| Books::beside(scope, store));
         judge_all(worker, Reads { came, spent }, books, under_way, now, tell)
     })
+}
+
+/// Reads all batches and sends what was read in bundles. `reaches` is how far each log has come, and `spent` are lists
+/// to be used again.
+fn read_ahead(
+    reader: &Reader,
+    batches: impl Iterator<Item = Result<Batch, SourceError>>,
+    mut reaches: ByLog<Reach>,
+    arrival: Arrival,
+    spent: &Receiver<Vec<Usage>>,
+    sender: &SyncSender<Vec<Result<Read, SourceError>>>,
+) {
+    let (mut reads, mut n_bytes, mut names) = (Vec::new(), 0, Names::default());
+    // Reading is ahead of judging, so it tracks the times itself.
+    let mut arrivals = ByLog::<Arrival>::default();
+    let mut read = |mut batch: Batch| {
+        let Name { log, principal } = names.of(batch.stream, &batch.position.path);
+        batch.reach = reaches.get(log).copied().unwrap_or_default();
+        let arrival = arrivals.entry(Arc::clone(log)).or_insert(arrival);
+        let reading = reader.read_into(&batch, arrival, spent.try_recv().unwrap_or_default());
+        if reading.reach != batch.reach {
+            reaches.insert(Arc::clone(log), reading.reach);
+        }
+        let (stream, log) = (batch.stream, principal.clone());
+        Read { stream, log, reading, position: batch.position }
+    };
+    for batch in batches {
+        n_bytes += batch.as_ref().map_or(0, |batch| batch.bytes.len());
+        reads.push(batch.map(&mut read));
+        if n_bytes < WORTH_WAKING && reads.len() < MOST_READS {
+            continue;
+        }
+        n_bytes = 0;
+        // The next bundle will probably be as large.
+        let next = Vec::with_capacity(reads.len());
+        // The receiver is gone only after an error of its own.
+        if sender.send(std::mem::replace(&mut reads, next)).is_err() {
+            return;
+        }
+    }
+    sender.send(reads).ok();
 }
 
 /// The result of a replay so far.
