@@ -187,13 +187,7 @@ impl Follower {
                 let all = &look.files;
                 let is_new = |found: &&Found| !known.contains(&found.seen.identity);
                 let unknown = all.iter().filter(is_new).filter_map(|found| {
-                    self.know(found, &listed).or_else(|| {
-                        let group = group_of(&log);
-                        let mut fronts = fronts.iter().filter(|(_, front)| front.group == group);
-                        let front =
-                            fronts.find(|(home, front)| self.is_unseen(found, home, front, all));
-                        front.map(|(_, front)| Unknown::Sibling(found.clone(), front.at))
-                    })
+                    self.know(found, &listed).or_else(|| self.sibling(found, &log, &fronts, all))
                 });
                 let unknown = unknown.collect();
                 self.admit_all(unknown);
@@ -290,6 +284,20 @@ impl Follower {
             let new = self.admit(Place::Rotated, found, at);
             self.ready.extend(self.tails.get(new).map(Tail::announce));
         }
+    }
+
+    /// Returns what a file is that was rotated away unseen: the sibling of the youngest known file of its log.
+    fn sibling(
+        &self,
+        found: &Found,
+        log: &Path,
+        fronts: &BTreeMap<PathBuf, Front>,
+        all: &[Found],
+    ) -> Option<Unknown> {
+        let group = group_of(log);
+        let mut fronts = fronts.iter().filter(|(_, front)| front.group == group);
+        let (_, front) = fronts.find(|(home, front)| self.is_unseen(found, home, front, all))?;
+        Some(Unknown::Sibling(found.clone(), front.at))
     }
 
     /// Returns the youngest known file of each log of which no known file has its original name.
