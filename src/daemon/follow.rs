@@ -359,7 +359,10 @@ impl<L: Listener> Loop<'_, L> {
         let old_names = self.worker.set_registry(registry);
         let Self { worker, listener, .. } = self;
         retry(listener, "dropping old names", || worker.store.drop_unused(&old_names))?;
-        retry(listener, "forgetting", || worker.store.forget_again())
+        if retry(listener, "forgetting", || worker.store.forget_again())? {
+            worker.forget_names();
+        }
+        Ok(())
     }
 
     fn find_versions(&mut self) -> anyhow::Result<Versions> {

@@ -225,6 +225,12 @@ impl Worker {
         self.homes.retain(is_kept);
     }
 
+    /// Forgets the addresses and names that are counted of many at once: some may be of a token that was forgotten.
+    pub fn forget_names(&mut self) {
+        self.logs.values_mut().for_each(|log| log.callers.forget_addresses());
+        self.memory.house_mut().forget_names();
+    }
+
     fn recall(&mut self, reading: &Reading) -> Result<(), StoreError> {
         if let Some(beat) = self.memory.due_by(&reading.usages) {
             let is_known = |principal: &str| self.memory.knows(principal);

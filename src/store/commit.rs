@@ -81,7 +81,7 @@ pub(super) fn remember(db: &Connection, subjects: &[SubjectRow]) -> Result<()> {
     Ok(())
 }
 
-fn furnish(db: &Connection, house: &[HouseRow]) -> Result<()> {
+pub(super) fn furnish(db: &Connection, house: &[HouseRow]) -> Result<()> {
     let mut put = db.prepare_cached(
         "INSERT INTO house (name, body) VALUES (?1, ?2)
          ON CONFLICT (name) DO UPDATE SET body = excluded.body",

@@ -15,7 +15,7 @@ use crate::engine::time::Timestamp;
 use super::commit::bump;
 use super::recall::token_number;
 use super::registry::{self, Who};
-use super::{Store, StoreError, postponed, slot, summary, words};
+use super::{Store, StoreError, many, postponed, slot, summary, words};
 
 /// Deletes the alerts of a principal that is not the alert's own token. Separate from [`DROP_OWN`], since each uses an
 /// index of its own.
@@ -45,6 +45,7 @@ impl Store {
         self.overwrite("forgetting", |db| {
             let n_gone = erase(db, who, Extent::All)?;
             if n_gone > 0 {
+                many::forget_names(db)?;
                 note(db, who)?;
             }
             bump(db, "registry_version", u64::from(n_gone > 0))?;
@@ -53,22 +54,25 @@ impl Store {
     }
 
     /// Removes what was committed after it was forgotten, by somebody who still had it in memory. Whoever commits calls
-    /// this when nothing of it is in memory any more. What people said since stays.
+    /// this when nothing of it is in memory any more but addresses and names that are counted of many. What people said
+    /// since stays. Returns whether anything was forgotten.
     ///
     /// # Errors
     /// Any database error.
-    pub fn forget_again(&mut self) -> Result<(), StoreError> {
+    pub fn forget_again(&mut self) -> Result<bool, StoreError> {
         // Usually there is nothing to write, and the disk may be full.
         let noted = self.read("reading what was forgotten", noted)?;
         if noted.is_empty() {
-            return Ok(());
+            return Ok(false);
         }
         self.overwrite("forgetting once more", |db| {
             for who in &noted {
                 erase(db, who, Extent::Committed)?;
             }
-            db.execute("DELETE FROM forgotten", []).map(drop)
-        })
+            many::forget_names(db)?;
+            db.execute("DELETE FROM forgotten", [])
+        })?;
+        Ok(true)
     }
 
     /// Rewrites the database, so that its file holds nothing but what is stored. Whoever else wants to write waits as long as

@@ -1,7 +1,15 @@
 //! Tests of forgetting: what is gone, in tables and in the bytes of the files, and what must stay.
 
+use serde_json::json;
+
 use super::*;
+use crate::engine::commit::HouseRow;
+use crate::engine::detect::Health;
+use crate::engine::health::Log;
+use crate::engine::line::Tally;
+use crate::engine::profile::tests::usage;
 use crate::engine::registry::Registered;
+use crate::engine::usage::Usage;
 use crate::engine::word::Verdict;
 use crate::store::Ack;
 use crate::store::sample::{NOON, commit_of, id, incident_commit, registered, state, subject};
@@ -96,6 +104,44 @@ fn earlier_versions_of_what_was_forgotten_stayed_in_unused_parts_of_the_database
     store.compact().unwrap();
     assert_eq!(files_with(directory.path(), NAME), [""; 0]);
     assert!(store.verify().is_ok());
+}
+
+#[test]
+fn what_is_counted_of_many_held_addresses_and_names_of_forgotten_ones() {
+    const ADDRESS: &str = "198.51.100.77";
+    let changes = |name: &str, shared: Option<(i64, i64)>| {
+        let arrivals = [json!({"who": 7, "name": name, "at": 29_923_920})];
+        json!({"arrivals": &arrivals[..name.len().min(1)], "shared": shared})
+    };
+    let body =
+        json!({"network:64500": changes("ann", None), "client:7": changes("", Some((1, 2)))});
+    let mut log = Log::default();
+    let used = Usage { client: ADDRESS.parse().ok(), ..usage(NOON.0) };
+    log.callers.call(&used, || 7, &Health::default());
+    let mut commit = commit_of(&[1, 2]);
+    commit.streams[0].health = log.encode();
+    assert!(commit.streams[0].health.contains(ADDRESS));
+    commit.house =
+        vec![HouseRow { name: "changes".into(), body: serde_json::to_vec(&body).unwrap() }];
+    let mut store = Store::in_memory().unwrap();
+    let held = |store: &Store| {
+        let health = store.streams().unwrap().remove(0).health;
+        let house = String::from_utf8(store.house().unwrap().remove(0).body).unwrap();
+        let is_shared = house.contains("client:7");
+        (health.contains(ADDRESS), house.contains("ann"), is_shared, Log::decode(&health).is_some())
+    };
+    store.commit(&commit, NOON).unwrap();
+    assert!(!store.forget(&Who::Token(id(3))).unwrap());
+    assert_eq!(held(&store), (true, true, true, true), "nobody was forgotten");
+    store.forget(&Who::Token(id(1))).unwrap();
+    assert_eq!(held(&store), (false, false, true, true));
+    // Whoever has them in memory writes them once more.
+    commit.streams[0].before = commit.streams[0].position.offset;
+    commit.streams[0].tally = Tally::default();
+    store.commit(&commit, NOON).unwrap();
+    assert!(store.forget_again().unwrap());
+    assert_eq!(held(&store), (false, false, true, true));
+    assert!(!store.forget_again().unwrap());
 }
 
 #[test]

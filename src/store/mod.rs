@@ -31,6 +31,7 @@ mod forget;
 mod history;
 mod ledger;
 mod lock;
+mod many;
 pub mod mend;
 mod mutes;
 mod outbox;

@@ -62,13 +62,7 @@ impl Reader {
     /// # Errors
     /// Any database error.
     pub fn house(&self) -> Result<Vec<HouseRow>, StoreError> {
-        self.read("recalling the house", |db| {
-            let mut all = db.prepare_cached("SELECT name, body FROM house ORDER BY name")?;
-            let row = |row: &Row<'_>| {
-                Ok(HouseRow { name: get_text(row, "name")?, body: row.get("body")? })
-            };
-            legible("a part of the house", all.query_map([], row)?)
-        })
+        self.read("recalling the house", house)
     }
 
     /// Returns those of the given tokens that were used before.
@@ -88,6 +82,13 @@ impl Reader {
             Ok(known)
         })
     }
+}
+
+/// Returns everything that is known beyond one principal.
+pub(super) fn house(db: &Connection) -> Result<Vec<HouseRow>> {
+    let mut all = db.prepare_cached("SELECT name, body FROM house ORDER BY name")?;
+    let row = |row: &Row<'_>| Ok(HouseRow { name: get_text(row, "name")?, body: row.get("body")? });
+    legible("a part of the house", all.query_map([], row)?)
 }
 
 /// Returns what is remembered about one principal.

@@ -23,6 +23,7 @@ mod disliked;
 mod dump;
 mod eyes;
 mod forged;
+mod forgetting;
 mod health;
 mod incidents;
 mod inspect;

@@ -65,6 +65,11 @@ impl Callers {
         Some(crowd)
     }
 
+    /// Forgets who called from where, and counts anew. What was reported is the address of many, and stays reported.
+    pub fn forget_addresses(&mut self) {
+        *self = Self { told: std::mem::take(&mut self.told), ..Self::default() };
+    }
+
     /// Returns the address that nearly all principals have.
     #[must_use]
     pub fn crowd(&self, params: &Health) -> Option<Crowd> {

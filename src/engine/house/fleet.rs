@@ -214,6 +214,19 @@ impl Changes {
         Some(Shared { what, principals, since: Timestamp(first * MINUTE), minutes })
     }
 
+    /// Returns whether it holds the names of principals: what is shared needs none.
+    pub(super) fn has_names(&self) -> bool {
+        self.0.values().any(|change| !change.arrivals.is_empty())
+    }
+
+    /// Forgets who took to something, and counts anew.
+    pub(super) fn forget_names(&mut self) {
+        self.0.retain(|_, change| {
+            change.arrivals.clear();
+            change.shared.is_some()
+        });
+    }
+
     /// Drops what is over: what is no longer shared, and arrivals too old to be among many. A line with a wrong clock
     /// ends nothing that lasts by the site's, and that may be far behind after a rest.
     fn pass(&mut self, now: [i64; 2], window: i64) {

@@ -197,6 +197,13 @@ impl House {
             .collect()
     }
 
+    /// Forgets the names of those who took to something lately, and counts anew who does.
+    pub fn forget_names(&mut self) {
+        if self.changes.value.has_names() {
+            self.changes.change().forget_names();
+        }
+    }
+
     /// Starts a day if the site's hour is the first of one: priors are fitted to the population at the end of the
     /// day before. A day shortly before changes nothing; a day far ahead of all others, from a wrong clock, does not
     /// last.
